@@ -1,0 +1,114 @@
+package policy
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Mode is how a cap is said.
+type Mode string
+
+// The modes. The zero Mode is a cap that nobody set.
+const (
+	Fixed   Mode = "fixed"
+	PerCore Mode = "per-core"
+	Off     Mode = "off"   // leave the environment as it was inherited
+	Glibc   Mode = "glibc" // glibc's own limit, whatever a start script further down would set
+)
+
+// MaxCap is the largest cap, and the largest inherited value that counts: more arenas than this would
+// need 4 TiB of address space for their first heaps.
+const MaxCap = 65535
+
+// Cap is the largest number of arenas, the main arena included, as the operator wrote it.
+type Cap struct {
+	Mode  Mode
+	N     int    // Fixed: the cap itself
+	Micro int    // PerCore: arenas for a million cores, so that "0.1/core" is exact
+	From  string // where it was said: "policy.toml:3", "--arenas", "$MALLOC_ARENA_MAX", "built-in policy"
+}
+
+// ParseCap reads a cap as it stands in a policy file or behind --arenas: "4", "2/core", "0.5/core",
+// "off" or "glibc". A per-core factor has at most six decimals.
+func ParseCap(s string) (Cap, error) {
+	switch s {
+	case "off":
+		return Cap{Mode: Off}, nil
+	case "glibc":
+		return Cap{Mode: Glibc}, nil
+	case "0":
+		return Cap{}, fmt.Errorf(`cap "0" is ambiguous; write "off" to touch nothing or "glibc" for glibc's own limit`)
+	}
+	if factor, ok := strings.CutSuffix(s, "/core"); ok {
+		micro, ok := parseMicro(factor)
+		if !ok || micro == 0 || micro > MaxCap*1_000_000 {
+			return Cap{}, fmt.Errorf(`cap %q: %q is not a number of arenas a core; write for example "1/core" or "0.5/core"`, s, factor)
+		}
+		return Cap{Mode: PerCore, Micro: micro}, nil
+	}
+	n, ok := decimal(s)
+	if !ok || n == 0 {
+		return Cap{}, fmt.Errorf(`cap %q is not one; write a number from 1 to %d, a factor such as "2/core", "off" or "glibc"`, s, MaxCap)
+	}
+	return Cap{Mode: Fixed, N: n}, nil
+}
+
+// String gives the cap in the words of the policy file.
+func (c Cap) String() string {
+	switch c.Mode {
+	case Fixed:
+		return strconv.Itoa(c.N)
+	case PerCore:
+		frac := strings.TrimRight(fmt.Sprintf("%06d", c.Micro%1_000_000), "0")
+		if frac != "" {
+			frac = "." + frac
+		}
+		return fmt.Sprintf("%d%s/core", c.Micro/1_000_000, frac)
+	}
+	return string(c.Mode)
+}
+
+// of is the number of arenas that a per-core cap gives on so many cores, rounded up.
+func (c Cap) of(cores int) int {
+	return int((int64(c.Micro)*int64(cores) + 999_999) / 1_000_000)
+}
+
+// parseMicro reads an unsigned decimal with at most six decimals as millionths.
+func parseMicro(s string) (int, bool) {
+	whole, frac, dot := strings.Cut(s, ".")
+	if whole == "" || dot && frac == "" || len(whole) > 5 || len(frac) > 6 {
+		return 0, false
+	}
+	n, ok := digits(whole + frac + strings.Repeat("0", 6-len(frac)))
+	return n, ok
+}
+
+// decimal reads what arenacap accepts as a number of arenas wherever it finds one: plain decimal digits,
+// 0 to MaxCap, no sign and no blank. glibc itself reads more ("-1", "010", "4x"), and not the same in
+// every version, which is why nothing else counts (glibc 2.39: elf/dl-misc.c, _dl_strtoul).
+func decimal(s string) (int, bool) {
+	if len(s) > 5 || len(s) > 1 && s[0] == '0' {
+		return 0, false
+	}
+	n, ok := digits(s)
+	return n, ok && n <= MaxCap
+}
+
+func digits(s string) (int, bool) {
+	n := 0
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	return n, s != ""
+}
+
+// Cores is the rule for the cores that a per-core cap multiplies: the name of a source, or a number.
+type Cores struct {
+	Rule string // "auto", "online", "affinity"; "" is auto
+	N    int    // a number that was written down wins over every source
+	From string // where it was said
+}

@@ -1,0 +1,48 @@
+package policy
+
+// ArenaHeap is the address space that an arena other than the main one takes at least: one heap of
+// HEAP_MAX_SIZE, 64 MiB where long has 64 bits (glibc: malloc/arena.c). An arena whose threads hold more
+// takes several heaps. 32-bit programs have heaps of 1 MiB.
+const ArenaHeap = 64 << 20
+
+// GlibcVersion is the glibc that a program will use. The zero value is a glibc that is not known.
+type GlibcVersion struct {
+	Major, Minor int
+	Bits32       bool
+}
+
+// Known reports whether the version is known.
+func (g GlibcVersion) Known() bool { return g.Major != 0 }
+
+// Before reports whether the version is known and older than 2.minor.
+func (g GlibcVersion) Before(minor int) bool {
+	return g.Known() && (g.Major < 2 || g.Major == 2 && g.Minor < minor)
+}
+
+// DefaultArenas is the number of arenas that glibc allows by itself, with neither variable set, on so many
+// online CPUs. A version that is not known counts as 2.16 to 2.43, the rule of most releases in use.
+// ok is false where there is no limit: before 2.10.
+//
+// The rule: max(8·C, 9) from 2.10 (32-bit max(2·C, 3)), max(8, C) from 2.44 (32-bit max(2, C)); 8 and 2
+// are the default of arena_test (glibc: malloc/arena.c, arena_get2; NARENAS_FROM_NCORES).
+func (g GlibcVersion) DefaultArenas(cpus int) (n int, ok bool) {
+	if g.Before(10) {
+		return 0, false
+	}
+	factor, test := 8, 8
+	if g.Bits32 {
+		factor, test = 2, 2
+	}
+	if g.Known() && !g.Before(44) {
+		return max(cpus, test), true
+	}
+	return max(factor*cpus, test+1), true
+}
+
+// HeapBytes is the address space of one heap.
+func (g GlibcVersion) HeapBytes() uint64 {
+	if g.Bits32 {
+		return 1 << 20
+	}
+	return ArenaHeap
+}

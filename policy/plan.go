@@ -1,0 +1,266 @@
+package policy
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Plan is what will be set and why: the result of a policy and a machine. It is a plain value.
+type Plan struct {
+	Mode      Mode
+	ArenaMax  int // the cap; 0 for Off and Glibc
+	ArenaTest int // 0: MALLOC_ARENA_TEST is not set (Off, Glibc)
+	Cores     int // what a per-core cap was multiplied by; 0 where no rule needed it and none is known
+	Limits    []Limit
+	HardLimit uint64 // RLIMIT_AS of the target in bytes; 0 is none
+
+	Reasons   []string // one fact a line: a value and why it has that value
+	Overrides []string // what the plan overrides of what was inherited, a line each, for stderr
+
+	Policy  Policy
+	Machine Machine
+}
+
+// Limit is one budget in bytes.
+type Limit struct {
+	Metric string // "virtual", "growth", "data", "resident" or "arenas"
+	Bytes  uint64
+	From   string
+}
+
+// Resolve lays the policy over the machine. It is pure. An error says what the machine did not tell and
+// what to write instead.
+func (p Policy) Resolve(m Machine) (Plan, error) {
+	plan := Plan{Policy: p, Machine: m}
+	limits, err := p.Budget.limits(m.Memory)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan.Limits = limits
+	if p.Budget.Hard {
+		plan.HardLimit = p.Budget.Virtual.Bytes
+	}
+	why := p.coresUsed(m, &plan.Cores)
+	return plan, plan.setCap(p.winner(m.Inherited), why)
+}
+
+// winner is the cap that counts: what a flag or the file says, then a valid inherited value, then the
+// built-in policy. With inherited = "keep" the inherited value comes before the file, not before a flag.
+func (p Policy) winner(in Inherited) Cap {
+	said := p.Arenas.Cap
+	keep := p.Arenas.Inherited == "keep" && said.From != FlagArenas
+	if in.MaxOK && (said.Mode == "" || keep) {
+		if in.Max == 0 {
+			return Cap{Mode: Glibc, From: in.MaxFrom}
+		}
+		return Cap{Mode: Fixed, N: in.Max, From: in.MaxFrom}
+	}
+	if said.Mode == "" {
+		return Cap{Mode: PerCore, Micro: 1_000_000, From: "built-in policy"}
+	}
+	return said
+}
+
+// FlagArenas is the origin of a cap that was given on the command line.
+const FlagArenas = "--arenas"
+
+// setCap fills in the mode, the two values and their reasons.
+func (plan *Plan) setCap(c Cap, cores string) error {
+	plan.Mode = c.Mode
+	said := fmt.Sprintf("cap = %q (%s)", c.String(), c.From)
+	switch c.Mode {
+	case Off:
+		plan.reason("%s: MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES stay as they were inherited", said)
+		return nil
+	case Glibc:
+		plan.reason("%s: MALLOC_ARENA_MAX is 0, which glibc reads as its own limit and which a start script's ${MALLOC_ARENA_MAX:-4} leaves alone", said)
+	case Fixed:
+		plan.ArenaMax = c.N
+		plan.reason("%s: MALLOC_ARENA_MAX is %d", said, c.N)
+	case PerCore:
+		if plan.Cores == 0 {
+			return fmt.Errorf(`%s needs a number of cores, and none was found (%s); write a number, cap = 4, or cores = 8`, said, cores)
+		}
+		plan.reason("cores: %s", cores)
+		plan.ArenaMax = plan.clamp(c, said)
+	}
+	plan.setTest(c)
+	plan.noteOverrides(c)
+	return nil
+}
+
+// clamp is the per-core cap between min and max.
+func (plan *Plan) clamp(c Cap, said string) int {
+	n := c.of(plan.Cores)
+	sum := fmt.Sprintf("%s on %d cores is %d", said, plan.Cores, n)
+	if plan.Cores == 1 {
+		sum = fmt.Sprintf("%s on 1 core is %d", said, n)
+	}
+	least, most := plan.Policy.Arenas.Min, plan.Policy.Arenas.Max
+	if least == 0 {
+		least = 2
+		if most == 1 { // max = 1 alone is no contradiction: the default of min gives way
+			least = 1
+		}
+	}
+	switch {
+	case n < least:
+		sum, n = fmt.Sprintf("%s, raised to min = %d", sum, least), least
+	case most != 0 && n > most:
+		sum, n = fmt.Sprintf("%s, lowered to max = %d", sum, most), most
+	case n > MaxCap:
+		sum, n = fmt.Sprintf("%s, lowered to %d, the largest cap there is", sum, MaxCap), MaxCap
+	}
+	plan.reason("%s: MALLOC_ARENA_MAX is %d", sum, n)
+	return n
+}
+
+// setTest derives MALLOC_ARENA_TEST. glibc 2.10 to 2.15, and RHEL 6 with it, create an arena while there
+// are at most arena_test of them before they look at the cap, so the cap is exact only where
+// arena_test < cap (malloc/arena.c, reused_arena, glibc 2.12). Later versions ignore it where the cap is
+// set, and 2.44 takes it as the floor of the limit should a program further down drop the cap.
+func (plan *Plan) setTest(c Cap) {
+	if plan.Mode == Glibc {
+		plan.reason("MALLOC_ARENA_TEST is removed, so that glibc's own limit is undisturbed")
+		return
+	}
+	n, most := plan.ArenaMax, max(1, plan.ArenaMax-1)
+	in, arenas := plan.Machine.Inherited, plan.Policy.Arenas
+	plan.ArenaTest = most
+	switch {
+	case arenas.Test != 0 && c.From != FlagArenas && !c.inherited(in):
+		plan.ArenaTest = min(arenas.Test, most)
+		plan.reason("test = %d: MALLOC_ARENA_TEST is %d", arenas.Test, plan.ArenaTest)
+	case c.inherited(in) && in.TestOK && in.Test >= 1 && in.Test <= most:
+		plan.ArenaTest = in.Test
+		plan.reason("MALLOC_ARENA_TEST is %d, as inherited", in.Test)
+	default:
+		plan.reason("MALLOC_ARENA_TEST is %d, max(1, cap - 1): the cap is exact on every glibc since 2.10, RHEL 6's too", plan.ArenaTest)
+	}
+	if n == 1 {
+		plan.reason("before glibc 2.16 a cap of 1 gives 2 arenas, the least there is")
+	}
+}
+
+// inherited reports whether the cap is the one that the environment already had.
+func (c Cap) inherited(in Inherited) bool { return in.MaxOK && c.From == in.MaxFrom }
+
+// noteOverrides says what differs from a valid inherited value and from an invalid one.
+func (plan *Plan) noteOverrides(c Cap) {
+	in := plan.Machine.Inherited
+	if in.MaxOK && in.Max != plan.ArenaMax {
+		plan.Overrides = append(plan.Overrides, fmt.Sprintf("%s asked for %s; %s from %s overrides it",
+			in.MaxFrom, quoteMax(in.Max), quoteMax(plan.ArenaMax), c.From))
+	}
+	if in.TestOK && in.Test != 0 && in.Test != plan.ArenaTest && !(in.MaxOK && in.Max != plan.ArenaMax) {
+		to := "removed"
+		if plan.ArenaTest != 0 {
+			to = "replaced by " + strconv.Itoa(plan.ArenaTest)
+		}
+		plan.Overrides = append(plan.Overrides, fmt.Sprintf("the inherited MALLOC_ARENA_TEST of %d is %s", in.Test, to))
+	}
+	for _, bad := range in.Invalid {
+		plan.Overrides = append(plan.Overrides, fmt.Sprintf("inherited %s is no number from 0 to %d and does not count", bad, MaxCap))
+	}
+}
+
+func quoteMax(n int) string {
+	if n == 0 {
+		return "glibc's own limit (0)"
+	}
+	return "a cap of " + strconv.Itoa(n)
+}
+
+// coresUsed applies the rule of [arenas] cores and gives its reason.
+func (p Policy) coresUsed(m Machine, used *int) string {
+	rule := p.Arenas.Cores
+	switch {
+	case rule.N != 0:
+		*used = rule.N
+		return fmt.Sprintf("%d, as written (%s)", rule.N, rule.From)
+	case rule.Rule == "online":
+		*used = m.Online.N
+		return "online, " + m.Online.String()
+	case rule.Rule == "affinity":
+		*used = m.Affinity.N
+		return "affinity, " + m.Affinity.String()
+	}
+	*used = m.Online.N
+	if a := m.Affinity.N; a != 0 && (*used == 0 || a < *used) {
+		*used = a
+	}
+	if q := m.Quota.cores(); q != 0 && (*used == 0 || q < *used) {
+		*used = q
+	}
+	return fmt.Sprintf("%d, the least of online %s; affinity %s; quota %s", *used, m.Online, m.Affinity, m.Quota)
+}
+
+// cores is the quota rounded up: what is left of a core still runs a thread.
+func (q Quota) cores() int {
+	n := int(q.CPUs)
+	if float64(n) < q.CPUs {
+		n++
+	}
+	return n
+}
+
+// String gives the number and where it was read, or why it is not known.
+func (c Count) String() string {
+	if c.N == 0 {
+		return "unknown (" + c.Why + ")"
+	}
+	return fmt.Sprintf("%d (%s)", c.N, c.From)
+}
+
+// String gives the quota and where it was read, "none", or why it is not known.
+func (q Quota) String() string {
+	switch {
+	case q.CPUs != 0:
+		return fmt.Sprintf("%s (%s)", strconv.FormatFloat(q.CPUs, 'g', 6, 64), q.From)
+	case q.Why != "":
+		return "unknown (" + q.Why + ")"
+	}
+	return "none"
+}
+
+// limits turns the sizes into bytes, in the order of the policy file.
+func (b Budget) limits(memory Amount) ([]Limit, error) {
+	var limits []Limit
+	for _, l := range []struct {
+		metric string
+		size   Size
+	}{{"virtual", b.Virtual}, {"growth", b.Growth}, {"data", b.Data}, {"resident", b.Resident}, {"arenas", b.Arenas}} {
+		bytes := l.size.Bytes
+		if l.size.Percent != 0 {
+			if memory.Bytes == 0 {
+				return nil, fmt.Errorf("%s = \"%g%%\" (%s) needs the machine's memory, and that is not known (%s); write bytes", l.metric, l.size.Percent, l.size.From, memory.Why)
+			}
+			bytes = uint64(float64(memory.Bytes) * l.size.Percent / 100)
+		}
+		if bytes != 0 {
+			limits = append(limits, Limit{l.metric, bytes, l.size.From})
+		}
+	}
+	return limits, nil
+}
+
+// WorstCase is the address space that arenas other than the main one reserve with one heap each, under the
+// plan and under glibc's own limit, for the glibc that the target uses. Zero means there is no limit, or
+// none that is known.
+func (plan Plan) WorstCase(g GlibcVersion) (capped, uncapped uint64) {
+	free, limited := 0, false
+	if plan.Machine.Online.N != 0 {
+		free, limited = g.DefaultArenas(plan.Machine.Online.N)
+	}
+	if limited {
+		uncapped = uint64(free-1) * g.HeapBytes()
+	}
+	if plan.Mode == Fixed || plan.Mode == PerCore {
+		return uint64(plan.ArenaMax-1) * g.HeapBytes(), uncapped
+	}
+	return uncapped, uncapped
+}
+
+func (plan *Plan) reason(format string, args ...any) {
+	plan.Reasons = append(plan.Reasons, fmt.Sprintf(format, args...))
+}
