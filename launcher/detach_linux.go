@@ -1,0 +1,346 @@
+package launcher
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The watch is a process of its own that is no child of the target: it is forked twice. The first child
+// forks and ends at once; it has no exit signal (clone(2) with signal 0), so not even a pending SIGCHLD
+// of its can reach the target. The second child is then nobody's but init's, or the nearest child
+// sub-reaper's, and becomes the watch by executing this very program.
+//
+// Between fork and exec the children run in a copy of a Go process whose other threads are gone: only raw
+// system calls, no allocation, no stack growth. The shape is that of syscall.forkAndExecInChild.
+//
+// Descriptors of the watch: 0 and 1 are /dev/null; 2 is the target's stderr where the log goes there, else
+// /dev/null; 3 is the pipe with its configuration, whose other end closes when the target's exec succeeds;
+// 4 is a pidfd of the target; 5, where the start waits for the watch, is where it says that it is ready.
+const (
+	watchConfigFD = 3
+	watchPidFD    = 4
+	watchReadyFD  = 5
+	watchFDs      = 6
+	// ownFDs is the least number of a descriptor of ours before it is moved to its place in the watch:
+	// above every place, and low enough for a process that may have only 16 of them.
+	ownFDs = 10
+)
+
+// readyTimeout bounds how long a start waits for its watch under on_watch_failure = "refuse".
+const readyTimeout = 10_000 // milliseconds
+
+// watchProcess is the launching side of a watch that was started.
+type watchProcess struct{ config int }
+
+// abandon tells the watch that the target did not start. It ends without a word.
+func (w *watchProcess) abandon() {
+	if w != nil {
+		_, _ = unix.Write(w.config, []byte{'x'})
+		_ = unix.Close(w.config)
+	}
+}
+
+// startWatch forks the watch and hands it its configuration. With wait it returns only when the watch
+// says that it can do its work.
+func startWatch(config []byte, toStderr, wait bool) (*watchProcess, error) {
+	pid := os.Getpid()
+	if err := canDetach(pid); err != nil {
+		return nil, err
+	}
+	var own ownDescriptors
+	defer own.close()
+	w, err := own.configPipe(config)
+	if err != nil {
+		return nil, err
+	}
+	if err := own.open(pid, toStderr, wait); err != nil {
+		w.abandon()
+		return nil, err
+	}
+	if err := forkWatch(pid, &own); err != nil {
+		w.abandon()
+		return nil, err
+	}
+	if wait {
+		if err := own.awaitReady(); err != nil {
+			w.abandon()
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// canDetach says where the kernel would make the watch a child of the target: orphans go to the nearest
+// living child sub-reaper or to PID 1 of the namespace (Linux: kernel/exit.c, find_new_reaper), and that
+// process is about to become the target.
+func canDetach(pid int) error {
+	if pid == 1 {
+		return errors.New("arenacap is PID 1 here, and the watch would be the target's child; use --supervise")
+	}
+	var subreaper int32
+	err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&subreaper)), 0, 0, 0)
+	if err == nil && subreaper != 0 {
+		return errors.New("arenacap is a child sub-reaper here, and the watch would be the target's child; use --supervise")
+	}
+	return nil
+}
+
+// ownDescriptors are the descriptors that the watch will find at the place of their index, and, behind
+// them, the end of the ready pipe that stays here. All are close-on-exec: none reaches the target.
+type ownDescriptors struct {
+	fd    [watchFDs]int // -1 has nothing at that place
+	null  int
+	ready int
+	count int // how many places there are
+}
+
+// close closes this process's copies; the watch has its own.
+func (o *ownDescriptors) close() {
+	for _, fd := range append(o.fd[watchConfigFD:], o.null, o.ready) {
+		if fd > 0 {
+			_ = unix.Close(fd)
+		}
+	}
+}
+
+// configPipe makes the pipe that carries the configuration: its length as four bytes, big-endian, and the
+// JSON text. It is written before anything is forked, so it must fit into the pipe: no watch is waited for.
+func (o *ownDescriptors) configPipe(config []byte) (*watchProcess, error) {
+	r, w, err := highPipe()
+	if err != nil {
+		return nil, fmt.Errorf("no pipe for its configuration: %w", err)
+	}
+	o.fd[watchConfigFD] = r
+	message := append(binary.BigEndian.AppendUint32(nil, uint32(len(config))), config...)
+	if len(message) > 4096 { // one page is there in any case, pipe(7)
+		_, _ = unix.FcntlInt(uintptr(w), unix.F_SETPIPE_SZ, len(message)+1)
+	}
+	n, err := unix.Write(w, message)
+	if err == nil && n < len(message) {
+		err = errors.New("it does not fit into a pipe")
+	}
+	if err != nil {
+		_ = unix.Close(w)
+		return nil, fmt.Errorf("its configuration of %d bytes cannot be handed over: %w", len(config), err)
+	}
+	return &watchProcess{config: w}, nil
+}
+
+// open gets the other descriptors.
+func (o *ownDescriptors) open(pid int, toStderr, wait bool) error {
+	null, err := moveUp(unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0))
+	if err != nil {
+		return fmt.Errorf("/dev/null: %w", err)
+	}
+	o.null = null
+	o.fd[0], o.fd[1], o.fd[2] = null, null, null
+	if toStderr {
+		o.fd[2] = 2
+	}
+	// A kernel before 5.3 and some seccomp filters have no pidfd: the watch then holds /proc/PID instead.
+	o.fd[watchPidFD], _ = moveUp(unix.PidfdOpen(pid, 0))
+	o.count = watchReadyFD
+	if !wait {
+		return nil
+	}
+	if o.ready, o.fd[watchReadyFD], err = highPipe(); err != nil {
+		return fmt.Errorf("no pipe to hear from it: %w", err)
+	}
+	o.count = watchFDs
+	return nil
+}
+
+// awaitReady waits for the watch's word: one byte 'r', or the reason why it cannot work.
+func (o *ownDescriptors) awaitReady() error {
+	_ = unix.Close(o.fd[watchReadyFD]) // so that the watch's end is the last one
+	o.fd[watchReadyFD] = 0
+	fds := []unix.PollFd{{Fd: int32(o.ready), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, readyTimeout)
+		if err == unix.EINTR {
+			continue
+		}
+		if n == 0 {
+			return fmt.Errorf("it did not answer within %d s", readyTimeout/1000)
+		}
+		break
+	}
+	answer := make([]byte, 512)
+	n, _ := unix.Read(o.ready, answer)
+	switch {
+	case n > 0 && answer[0] == 'r':
+		return nil
+	case n > 0:
+		return errors.New(strings.TrimSpace(string(answer[:n])))
+	}
+	return errors.New("it ended before it was ready")
+}
+
+// highPipe is a close-on-exec pipe whose ends are above the places of the watch's descriptors. The write
+// end never blocks.
+func highPipe() (r, w int, err error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return 0, 0, err
+	}
+	if r, err = moveUp(p[0], nil); err != nil {
+		_ = unix.Close(p[1])
+		return 0, 0, err
+	}
+	if w, err = moveUp(p[1], nil); err != nil {
+		_ = unix.Close(r)
+		return 0, 0, err
+	}
+	return r, w, unix.SetNonblock(w, true)
+}
+
+func moveUp(fd int, err error) (int, error) {
+	if err != nil || fd >= ownFDs {
+		return fd, err
+	}
+	up, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, ownFDs)
+	_ = unix.Close(fd)
+	return up, err
+}
+
+// forkWatch forks twice and waits for the first child, which ends at once.
+func forkWatch(pid int, own *ownDescriptors) error {
+	f, err := newFork(pid, own)
+	if err != nil {
+		return err
+	}
+	child, errno := f.fork()
+	if errno != 0 {
+		return fmt.Errorf("fork: %w", errno)
+	}
+	var status unix.WaitStatus
+	for {
+		// __WALL: a child without an exit signal is a "clone" child, wait(2).
+		_, err := unix.Wait4(int(child), &status, unix.WALL, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("wait: %w", err)
+		}
+		break
+	}
+	if status.ExitStatus() != 0 {
+		return fmt.Errorf("fork: %w", syscall.Errno(status.ExitStatus()))
+	}
+	return nil
+}
+
+// forkPlan is everything that the children need, allocated before the fork.
+type forkPlan struct {
+	path, dir *byte
+	argv, env []*byte
+	fd        [watchFDs]int
+	count     int
+	maxFD     uintptr
+	failed    []byte // what to say where the exec of the watch fails
+}
+
+func newFork(pid int, own *ownDescriptors) (*forkPlan, error) {
+	argv, err := syscall.SlicePtrFromStrings([]string{"arenacap: watch " + strconv.Itoa(pid)})
+	if err != nil {
+		return nil, err
+	}
+	f := &forkPlan{argv: argv, env: []*byte{nil}, fd: own.fd, count: own.count}
+	f.path, _ = syscall.BytePtrFromString("/proc/self/exe")
+	f.dir, _ = syscall.BytePtrFromString("/")
+	f.failed = []byte("arenacap: watch-failed: /proc/self/exe cannot be executed; the target goes on without a watch\n")
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
+		f.maxFD = uintptr(min(limit.Cur, 1<<16))
+	}
+	return f, nil
+}
+
+// Implemented in package runtime for package syscall; see the notes there and go.dev/issue/67401.
+
+//go:linkname beforeFork syscall.runtime_BeforeFork
+func beforeFork()
+
+//go:linkname afterFork syscall.runtime_AfterFork
+func afterFork()
+
+//go:linkname afterForkInChild syscall.runtime_AfterForkInChild
+func afterForkInChild()
+
+// fork makes the first child, in which it does not return.
+func (f *forkPlan) fork() (child uintptr, errno syscall.Errno) {
+	syscall.ForkLock.Lock()
+	defer syscall.ForkLock.Unlock()
+	beforeFork()
+	child, errno = f.rawFork()
+	afterFork()
+	return child, errno
+}
+
+// rawFork runs in three processes. Nothing but raw system calls from here on.
+//
+//go:noinline
+//go:norace
+//go:nocheckptr
+func (f *forkPlan) rawFork() (child uintptr, errno syscall.Errno) {
+	child, _, errno = syscall.RawSyscall6(syscall.SYS_CLONE, 0, 0, 0, 0, 0, 0)
+	if errno != 0 || child != 0 {
+		return child, errno
+	}
+	child, _, errno = syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno != 0 || child != 0 {
+		for {
+			syscall.RawSyscall(syscall.SYS_EXIT_GROUP, uintptr(errno), 0, 0)
+		}
+	}
+	afterForkInChild()
+	f.becomeWatch()
+	for {
+		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 125, 0, 0)
+	}
+}
+
+// becomeWatch leaves the target's session, folder and descriptors and executes the watch.
+//
+//go:norace
+//go:nocheckptr
+func (f *forkPlan) becomeWatch() {
+	syscall.RawSyscall(syscall.SYS_SETSID, 0, 0, 0)
+	syscall.RawSyscall(syscall.SYS_CHDIR, uintptr(unsafe.Pointer(f.dir)), 0, 0)
+	for i := 0; i < f.count; i++ {
+		switch {
+		case f.fd[i] < 0:
+			syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(i), 0, 0)
+		case f.fd[i] != i:
+			syscall.RawSyscall(syscall.SYS_DUP3, uintptr(f.fd[i]), uintptr(i), 0)
+		}
+	}
+	f.closeFrom(uintptr(f.count))
+	syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
+		uintptr(unsafe.Pointer(&f.argv[0])), uintptr(unsafe.Pointer(&f.env[0])))
+	syscall.RawSyscall(syscall.SYS_WRITE, 2, uintptr(unsafe.Pointer(&f.failed[0])), uintptr(len(f.failed)))
+}
+
+// closeFrom closes what is left of the target's descriptors before the exec, so that nobody who waits for
+// the end of a pipe waits for the watch to start. close_range(2) is there since Linux 5.9.
+//
+//go:norace
+//go:nocheckptr
+func (f *forkPlan) closeFrom(first uintptr) {
+	_, _, errno := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, first, ^uintptr(0)>>32, 0)
+	if errno == 0 {
+		return
+	}
+	for fd := first; fd < f.maxFD; fd++ {
+		syscall.RawSyscall(syscall.SYS_CLOSE, fd, 0, 0)
+	}
+}

@@ -1,0 +1,53 @@
+// Package launcher turns a plan and a command line into a running, watched server.
+//
+// Everything before it only found facts and decided: package policy has what the operator wants and what
+// follows from it, machine and target what is there, environ what the target's environment will be.
+// Exec is the step that touches processes: it starts the watch where there is a budget and then replaces
+// this process by the target.
+package launcher
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"arenacap/policy"
+)
+
+// Launch is a target that is ready to run: nothing is left to decide.
+type Launch struct {
+	Plan       policy.Plan
+	Candidates []string // paths to try in turn, as execvp(3) does
+	Args       []string // the target's arguments; Args[0] is the name as it was typed
+	Env        []string // the target's whole environment
+
+	// Watch is what the watch process needs, ready to be written to it; nil starts none.
+	Watch []byte
+	// WatchFailed is told why there is no watch. It must not block.
+	WatchFailed func(reason string)
+}
+
+// StartError says why the target did not start.
+type StartError struct {
+	Name string
+	Err  error
+}
+
+func (e *StartError) Error() string {
+	if errors.Is(e.Err, syscall.E2BIG) {
+		return fmt.Sprintf("%q: %v: arguments and environment together are over the limit of execve(2)", e.Name, e.Err)
+	}
+	return fmt.Sprintf("%q: %v", e.Name, e.Err)
+}
+
+func (e *StartError) Unwrap() error { return e.Err }
+
+// Status is the exit status that env(1) and the shells give: 127 where nothing was found, 126 where what
+// was found cannot be run.
+func (e *StartError) Status() int {
+	if errors.Is(e.Err, fs.ErrNotExist) {
+		return 127
+	}
+	return 126
+}
