@@ -1,0 +1,65 @@
+package target
+
+import (
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+// fsys is the folder that absolute paths are taken from; "" is the real root.
+type fsys struct{ root string }
+
+// path is where a path lies for the system calls.
+func (fs fsys) path(path string) string {
+	if fs.root != "" && len(path) > 0 && path[0] == '/' {
+		return fs.root + path
+	}
+	return path
+}
+
+// file is an open file that is read at offsets.
+type file int
+
+// open opens for reading. O_NONBLOCK: a FIFO in the place of a program must not hold us up.
+func (fs fsys) open(path string) (file, error) {
+	for {
+		fd, err := unix.Open(fs.path(path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+		if err != unix.EINTR {
+			return file(fd), err
+		}
+	}
+}
+
+func (f file) close() { unix.Close(int(f)) }
+
+// ReadAt is pread(2) until p is full, the file ends or an error comes (io.ReaderAt).
+func (f file) ReadAt(p []byte, off int64) (int, error) {
+	n := 0
+	for n < len(p) {
+		m, err := unix.Pread(int(f), p[n:], off+int64(n))
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return n, err
+		case m == 0:
+			return n, io.EOF
+		}
+		n += m
+	}
+	return n, nil
+}
+
+// head reads the first bytes of a file into buf.
+func (fs fsys) head(path string, buf []byte) ([]byte, error) {
+	f, err := fs.open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	n, err := f.ReadAt(buf, 0)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	return buf[:n], nil
+}
