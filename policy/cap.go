@@ -25,7 +25,7 @@ const MaxCap = 65535
 type Cap struct {
 	Mode  Mode
 	N     int    // Fixed: the cap itself
-	Micro int    // PerCore: arenas for a million cores, so that "0.1/core" is exact
+	Micro int64  // PerCore: arenas for a million cores, so that "0.1/core" is exact
 	From  string // where it was said: "policy.toml:3", "--arenas", "$MALLOC_ARENA_MAX", "built-in policy"
 }
 
@@ -38,18 +38,20 @@ func ParseCap(s string) (Cap, error) {
 	case "glibc":
 		return Cap{Mode: Glibc}, nil
 	case "0":
-		return Cap{}, fmt.Errorf(`cap "0" is ambiguous; write "off" to touch nothing or "glibc" for glibc's own limit`)
+		return Cap{}, hinted{`cap "0" is ambiguous`, `write "off" to touch nothing or "glibc" for glibc's own limit`}
 	}
 	if factor, ok := strings.CutSuffix(s, "/core"); ok {
 		micro, ok := parseMicro(factor)
 		if !ok || micro == 0 || micro > MaxCap*1_000_000 {
-			return Cap{}, fmt.Errorf(`cap %q: %q is not a number of arenas a core; write for example "1/core" or "0.5/core"`, s, factor)
+			return Cap{}, hinted{fmt.Sprintf("cap %q is not one: %q is no number of arenas a core over 0 with at most six decimals", s, factor),
+				`write for example "1/core" or "0.5/core"`}
 		}
 		return Cap{Mode: PerCore, Micro: micro}, nil
 	}
 	n, ok := decimal(s)
 	if !ok || n == 0 {
-		return Cap{}, fmt.Errorf(`cap %q is not one; write a number from 1 to %d, a factor such as "2/core", "off" or "glibc"`, s, MaxCap)
+		return Cap{}, hinted{fmt.Sprintf("cap %q is not one", s),
+			fmt.Sprintf(`write a number from 1 to %d, a factor such as "2/core", "off" or "glibc"`, MaxCap)}
 	}
 	return Cap{Mode: Fixed, N: n}, nil
 }
@@ -71,17 +73,16 @@ func (c Cap) String() string {
 
 // of is the number of arenas that a per-core cap gives on so many cores, rounded up.
 func (c Cap) of(cores int) int {
-	return int((int64(c.Micro)*int64(cores) + 999_999) / 1_000_000)
+	return int((c.Micro*int64(cores) + 999_999) / 1_000_000)
 }
 
 // parseMicro reads an unsigned decimal with at most six decimals as millionths.
-func parseMicro(s string) (int, bool) {
+func parseMicro(s string) (int64, bool) {
 	whole, frac, dot := strings.Cut(s, ".")
 	if whole == "" || dot && frac == "" || len(whole) > 5 || len(frac) > 6 {
 		return 0, false
 	}
-	n, ok := digits(whole + frac + strings.Repeat("0", 6-len(frac)))
-	return n, ok
+	return digits(whole + frac + strings.Repeat("0", 6-len(frac)))
 }
 
 // decimal reads what arenacap accepts as a number of arenas wherever it finds one: plain decimal digits,
@@ -92,16 +93,17 @@ func decimal(s string) (int, bool) {
 		return 0, false
 	}
 	n, ok := digits(s)
-	return n, ok && n <= MaxCap
+	return int(n), ok && n <= MaxCap
 }
 
-func digits(s string) (int, bool) {
-	n := 0
+// digits reads at most eleven decimal digits, which cannot overflow.
+func digits(s string) (int64, bool) {
+	n := int64(0)
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
 			return 0, false
 		}
-		n = n*10 + int(s[i]-'0')
+		n = n*10 + int64(s[i]-'0')
 	}
 	return n, s != ""
 }

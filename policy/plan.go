@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"math"
+	"math/bits"
 	"strconv"
 )
 
@@ -41,7 +43,10 @@ func (p Policy) Resolve(m Machine) (Plan, error) {
 		plan.HardLimit = p.Budget.Virtual.Bytes
 	}
 	why := p.coresUsed(m, &plan.Cores)
-	return plan, plan.setCap(p.winner(m.Inherited), why)
+	if err := plan.setCap(p.winner(m.Inherited), why); err != nil {
+		return Plan{}, err
+	}
+	return plan, nil
 }
 
 // winner is the cap that counts: what a flag or the file says, then a valid inherited value, then the
@@ -59,6 +64,17 @@ func (p Policy) winner(in Inherited) Cap {
 		return Cap{Mode: PerCore, Micro: 1_000_000, From: "built-in policy"}
 	}
 	return said
+}
+
+// NeedsCores reports whether the plan will depend on the number of cores, so that a launch under a fixed
+// cap need not look for them.
+func (p Policy) NeedsCores(in Inherited) bool {
+	return p.winner(in).Mode == PerCore && p.Arenas.Cores.N == 0
+}
+
+// NeedsMemory reports whether a limit is a percentage of the machine's memory.
+func (p Policy) NeedsMemory() bool {
+	return p.Budget.Data.Percent != 0 || p.Budget.Resident.Percent != 0
 }
 
 // FlagArenas is the origin of a cap that was given on the command line.
@@ -115,7 +131,8 @@ func (plan *Plan) clamp(c Cap, said string) int {
 	return n
 }
 
-// setTest derives MALLOC_ARENA_TEST. glibc 2.10 to 2.15, and RHEL 6 with it, create an arena while there
+// setTest fills in MALLOC_ARENA_TEST: what the file says, else what was inherited together with the cap,
+// else max(1, cap - 1). inherited = "keep" turns the first two round for an inherited cap. glibc 2.10 to 2.15, and RHEL 6 with it, create an arena while there
 // are at most arena_test of them before they look at the cap, so the cap is exact only where
 // arena_test < cap (malloc/arena.c, reused_arena, glibc 2.12). Later versions ignore it where the cap is
 // set, and 2.44 takes it as the floor of the limit should a program further down drop the cap.
@@ -124,20 +141,24 @@ func (plan *Plan) setTest(c Cap) {
 		plan.reason("MALLOC_ARENA_TEST is removed, so that glibc's own limit is undisturbed")
 		return
 	}
-	n, most := plan.ArenaMax, max(1, plan.ArenaMax-1)
+	most := max(1, plan.ArenaMax-1)
 	in, arenas := plan.Machine.Inherited, plan.Policy.Arenas
+	fromFile := arenas.Test != 0 && c.From != FlagArenas
+	asInherited := c.inherited(in) && in.TestOK && in.Test >= 1 && in.Test <= most
 	plan.ArenaTest = most
 	switch {
-	case arenas.Test != 0 && c.From != FlagArenas && !c.inherited(in):
-		plan.ArenaTest = min(arenas.Test, most)
-		plan.reason("test = %d: MALLOC_ARENA_TEST is %d", arenas.Test, plan.ArenaTest)
-	case c.inherited(in) && in.TestOK && in.Test >= 1 && in.Test <= most:
+	case asInherited && (!fromFile || arenas.Inherited == "keep"):
 		plan.ArenaTest = in.Test
 		plan.reason("MALLOC_ARENA_TEST is %d, as inherited", in.Test)
+	case fromFile && arenas.Test > most:
+		plan.reason("test = %d, lowered to max(1, cap - 1) so that the cap is exact: MALLOC_ARENA_TEST is %d", arenas.Test, most)
+	case fromFile:
+		plan.ArenaTest = arenas.Test
+		plan.reason("test = %d: MALLOC_ARENA_TEST is %d", arenas.Test, arenas.Test)
 	default:
-		plan.reason("MALLOC_ARENA_TEST is %d, max(1, cap - 1): the cap is exact on every glibc since 2.10, RHEL 6's too", plan.ArenaTest)
+		plan.reason("MALLOC_ARENA_TEST is %d, max(1, cap - 1): the cap is exact on every glibc since 2.10, RHEL 6's too", most)
 	}
-	if n == 1 {
+	if plan.ArenaMax == 1 {
 		plan.reason("before glibc 2.16 a cap of 1 gives 2 arenas, the least there is")
 	}
 }
@@ -160,7 +181,7 @@ func (plan *Plan) noteOverrides(c Cap) {
 		plan.Overrides = append(plan.Overrides, fmt.Sprintf("the inherited MALLOC_ARENA_TEST of %d is %s", in.Test, to))
 	}
 	for _, bad := range in.Invalid {
-		plan.Overrides = append(plan.Overrides, fmt.Sprintf("inherited %s is no number from 0 to %d and does not count", bad, MaxCap))
+		plan.Overrides = append(plan.Overrides, fmt.Sprintf("inherited %q is no number from 0 to %d and does not count", bad, MaxCap))
 	}
 }
 
@@ -207,7 +228,7 @@ func (q Quota) cores() int {
 // String gives the number and where it was read, or why it is not known.
 func (c Count) String() string {
 	if c.N == 0 {
-		return "unknown (" + c.Why + ")"
+		return unknown(c.Why)
 	}
 	return fmt.Sprintf("%d (%s)", c.N, c.From)
 }
@@ -218,9 +239,16 @@ func (q Quota) String() string {
 	case q.CPUs != 0:
 		return fmt.Sprintf("%s (%s)", strconv.FormatFloat(q.CPUs, 'g', 6, 64), q.From)
 	case q.Why != "":
-		return "unknown (" + q.Why + ")"
+		return unknown(q.Why)
 	}
 	return "none"
+}
+
+func unknown(why string) string {
+	if why == "" {
+		return "unknown"
+	}
+	return "unknown (" + why + ")"
 }
 
 // limits turns the sizes into bytes, in the order of the policy file.
@@ -233,9 +261,9 @@ func (b Budget) limits(memory Amount) ([]Limit, error) {
 		bytes := l.size.Bytes
 		if l.size.Percent != 0 {
 			if memory.Bytes == 0 {
-				return nil, fmt.Errorf("%s = \"%g%%\" (%s) needs the machine's memory, and that is not known (%s); write bytes", l.metric, l.size.Percent, l.size.From, memory.Why)
+				return nil, fmt.Errorf("%s = \"%g%%\" (%s) needs the machine's memory, which is %s; write bytes", l.metric, l.size.Percent, l.size.From, unknown(memory.Why))
 			}
-			bytes = uint64(float64(memory.Bytes) * l.size.Percent / 100)
+			bytes = share(memory.Bytes, l.size.Percent)
 		}
 		if bytes != 0 {
 			limits = append(limits, Limit{l.metric, bytes, l.size.From})
@@ -244,9 +272,17 @@ func (b Budget) limits(memory Amount) ([]Limit, error) {
 	return limits, nil
 }
 
+// share is the percentage of so many bytes, exact to the millionth of a per cent. It is never 0, which
+// would be no limit.
+func share(bytes uint64, percent float64) uint64 {
+	hi, lo := bits.Mul64(bytes, uint64(math.Round(percent*1e6)))
+	quo, _ := bits.Div64(hi, lo, 100_000_000) // percent is at most 100, so the result fits
+	return max(1, quo)
+}
+
 // WorstCase is the address space that arenas other than the main one reserve with one heap each, under the
 // plan and under glibc's own limit, for the glibc that the target uses. Zero means there is no limit, or
-// none that is known.
+// none that is known; a cap of 1 is zero bytes too. Off leaves an inherited cap in force.
 func (plan Plan) WorstCase(g GlibcVersion) (capped, uncapped uint64) {
 	free, limited := 0, false
 	if plan.Machine.Online.N != 0 {
@@ -255,10 +291,17 @@ func (plan Plan) WorstCase(g GlibcVersion) (capped, uncapped uint64) {
 	if limited {
 		uncapped = uint64(free-1) * g.HeapBytes()
 	}
-	if plan.Mode == Fixed || plan.Mode == PerCore {
-		return uint64(plan.ArenaMax-1) * g.HeapBytes(), uncapped
+	arenas := plan.ArenaMax
+	if in := plan.Machine.Inherited; plan.Mode == Off && in.MaxOK {
+		arenas = in.Max
 	}
-	return uncapped, uncapped
+	switch {
+	case arenas == 0 || g.Before(10): // no cap, or a glibc that knows none
+		return uncapped, uncapped
+	case arenas == 1 && g.Before(16): // see setTest
+		arenas = 2
+	}
+	return uint64(arenas-1) * g.HeapBytes(), uncapped
 }
 
 func (plan *Plan) reason(format string, args ...any) {

@@ -37,15 +37,15 @@ func ParseSize(text string) (Size, error) {
 	if p, ok := strings.CutSuffix(s, "%"); ok {
 		micro, ok := parseMicro(p)
 		if !ok || micro == 0 || micro > 100_000_000 {
-			return Size{}, fmt.Errorf(`size %q: a percentage is over 0%% and at most 100%%`, text)
+			return Size{}, hinted{fmt.Sprintf("size %q is out of range", text), "a percentage is over 0% and at most 100%"}
 		}
 		return Size{Percent: float64(micro) / 1e6}, nil
 	}
 	for _, u := range sizeUnits {
 		if number, ok := strings.CutSuffix(s, u.suffix); ok {
-			bytes, err := scale(strings.TrimRight(number, " "), u.bytes)
-			if err != nil {
-				return Size{}, fmt.Errorf("size %q %w", text, err)
+			bytes, why := scale(strings.TrimRight(number, " "), u.bytes)
+			if why.what != "" {
+				return Size{}, hinted{fmt.Sprintf("size %q %s", text, why.what), why.hint}
 			}
 			return Size{Bytes: bytes}, nil
 		}
@@ -53,38 +53,38 @@ func ParseSize(text string) (Size, error) {
 	panic("unreachable: the empty suffix matches")
 }
 
-// scale is number × unit, exactly.
-func scale(number string, unit uint64) (uint64, error) {
+// scale is number × unit, exactly, or what is wrong with it.
+func scale(number string, unit uint64) (uint64, hinted) {
 	whole, frac, dot := strings.Cut(number, ".")
 	if whole == "" || dot && frac == "" || strings.Trim(whole+frac, "0123456789") != "" {
-		return 0, fmt.Errorf(`is not one; write bytes or a number with KiB, MiB, GiB or TiB, for example "4GiB"`)
+		return 0, hinted{"is not one", `write bytes or a number with KiB, MiB, GiB or TiB, for example "4GiB"`}
 	}
 	n, ok := mulAdd(whole, unit)
 	frac = strings.TrimRight(frac, "0")
 	if frac != "" && ok {
 		part, exact := fraction(frac, unit)
 		if !exact {
-			return 0, fmt.Errorf("is not a whole number of bytes")
+			return 0, hinted{"is not a whole number of bytes", "take a smaller unit or fewer decimals"}
 		}
 		n += part // part < unit ≤ 1 TiB and n ≤ maxSize, so this cannot wrap
 	}
 	if !ok || n > maxSize {
-		return 0, fmt.Errorf("is over the largest size, 8 EiB less one byte")
+		return 0, hinted{"is too large", "the largest size is 8 EiB less one byte, 9223372036854775807"}
 	}
 	if n == 0 {
-		return 0, fmt.Errorf(`is nothing; write "off" for no limit`)
+		return 0, hinted{"is nothing", `write "off" for no limit`}
 	}
-	return n, nil
+	return n, hinted{}
 }
 
 // mulAdd is the decimal digits times unit; ok is false over maxSize.
 func mulAdd(digits string, unit uint64) (n uint64, ok bool) {
 	for _, d := range []byte(digits) {
 		hi, lo := bits.Mul64(n, 10)
-		n = lo + uint64(d-'0')
-		if hi != 0 || n > maxSize {
+		if hi != 0 || lo > maxSize { // checked before the digit is added, which could wrap
 			return 0, false
 		}
+		n = lo + uint64(d-'0')
 	}
 	hi, lo := bits.Mul64(n, unit)
 	return lo, hi == 0 && lo <= maxSize
