@@ -1,0 +1,167 @@
+package environ
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"arenacap/policy"
+)
+
+// Result is the environment of the target and what became of the inherited one. The lines are for people;
+// a value that would spoil a line is quoted.
+type Result struct {
+	Env     []string
+	Set     []string // NAME=value: the arena variables, and GLIBC_TUNABLES where it was changed
+	Removed []string // "MALLOC_ARENA_TEST", "glibc.malloc.arena_max=3 in GLIBC_TUNABLES"
+
+	// Conflicts are the contradictions of the inherited environment within itself, a line each. That the
+	// plan differs from what was inherited is in policy.Plan.Overrides.
+	Conflicts []string
+
+	unset []string // variables that the target must not have, whether they were there or not
+}
+
+// Apply gives the environment of the target under the plan. MALLOC_ARENA_MAX and MALLOC_ARENA_TEST stand
+// in it once, in the place of their first copy, else at the end. Under mode "off" Env is env itself,
+// else a fresh list; env is never written to.
+func Apply(env []string, plan policy.Plan) Result {
+	switch plan.Mode {
+	case policy.Fixed, policy.PerCore, policy.Glibc:
+	default:
+		return Result{Env: env}
+	}
+	in := find(env)
+	r := Result{Env: make([]string, 0, len(env)+2), Set: make([]string, 0, 3)}
+	max := maxName + "=" + strconv.Itoa(plan.ArenaMax) // 0 under mode "glibc"
+	r.Set = append(r.Set, max)
+	test := ""
+	if plan.ArenaTest != 0 {
+		test = testName + "=" + strconv.Itoa(plan.ArenaTest)
+		r.Set = append(r.Set, test)
+	} else {
+		r.remove(testName, len(in.test) != 0)
+	}
+	tunables := r.settleTunables(in.tunables)
+	r.fill(env, max, test, tunables)
+	r.Conflicts = in.conflicts()
+	return r
+}
+
+// found is what the environment holds about arenas: the value of every copy.
+type found struct{ max, test, tunables []string }
+
+func find(env []string) found {
+	var in found
+	for _, entry := range env {
+		switch name, value := arenaVariable(entry); name {
+		case maxName:
+			in.max = append(in.max, value)
+		case testName:
+			in.test = append(in.test, value)
+		case tunablesName:
+			in.tunables = append(in.tunables, value)
+		}
+	}
+	return in
+}
+
+// conflicts are what a reader of the environment could not have told without knowing the glibc.
+func (in found) conflicts() []string {
+	var lines []string
+	for _, v := range [...]struct {
+		name   string
+		values []string
+	}{{maxName, in.max}, {testName, in.test}} {
+		if len(slices.Compact(slices.Clone(v.values))) > 1 {
+			lines = append(lines, fmt.Sprintf("%s stands %d times, as %q and %q; glibc versions differ in which one counts, and one is left",
+				v.name, len(v.values), v.values[0], v.values[len(v.values)-1]))
+		}
+	}
+	if n := len(in.tunables); n > 1 {
+		lines = append(lines, fmt.Sprintf("%s stands %d times; glibc reads all of them, and they are joined into one", tunablesName, n))
+	}
+	return lines
+}
+
+// settleTunables gives the one entry for GLIBC_TUNABLES, "" for none. A single copy without anything about
+// arenas stays byte for byte, malformed or empty.
+func (r *Result) settleTunables(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	if len(values) == 1 && !strings.Contains(values[0], maxTunable) && !strings.Contains(values[0], testTunable) {
+		return tunablesName + "=" + values[0]
+	}
+	joined, dropped := joinTunables(values)
+	if len(values) == 1 && len(dropped) == 0 {
+		return tunablesName + "=" + values[0]
+	}
+	for _, item := range dropped {
+		r.Removed = append(r.Removed, shown(item)+" in "+tunablesName)
+	}
+	if joined == "" {
+		r.remove(tunablesName, true)
+		return ""
+	}
+	entry := tunablesName + "=" + joined
+	r.Set = append(r.Set, entry)
+	return entry
+}
+
+// remove notes a variable that the target must not have.
+func (r *Result) remove(name string, there bool) {
+	r.unset = append(r.unset, name)
+	if there {
+		r.Removed = append(r.Removed, name)
+	}
+}
+
+// fill writes Env: each arena variable in the place of its first copy, every other entry as it was.
+func (r *Result) fill(env []string, max, test, tunables string) {
+	for _, entry := range env {
+		var place *string
+		switch name, _ := arenaVariable(entry); name {
+		case maxName:
+			place = &max
+		case testName:
+			place = &test
+		case tunablesName:
+			place = &tunables
+		default:
+			r.Env = append(r.Env, entry)
+			continue
+		}
+		r.put(place)
+	}
+	r.put(&max)
+	r.put(&test)
+}
+
+// put appends an entry that was not put yet.
+func (r *Result) put(entry *string) {
+	if *entry != "" {
+		r.Env = append(r.Env, *entry)
+		*entry = ""
+	}
+}
+
+// Change is one step for a shell or a program that makes the target's environment itself.
+type Change struct {
+	Name, Value string
+	Unset       bool // the variable has to go; where it cannot, an empty value does the same in every glibc
+}
+
+// Changes are the steps from the inherited environment to Env, sets first.
+func (r Result) Changes() []Change {
+	var changes []Change
+	for _, entry := range r.Set {
+		name, value, _ := strings.Cut(entry, "=")
+		changes = append(changes, Change{Name: name, Value: value})
+	}
+	for _, name := range r.unset {
+		changes = append(changes, Change{Name: name, Unset: true})
+	}
+	return changes
+}

@@ -1,0 +1,259 @@
+package environ
+
+import (
+	"math"
+	"strings"
+
+	"arenacap/policy"
+)
+
+// Setting is what a glibc takes out of an environment by itself.
+type Setting struct {
+	Max, Test Value
+	Secure    bool // glibc.rtld.enable_secure=1 (2.40 and later): the variables do not count
+}
+
+// Value is arena_max or arena_test as glibc holds it. OK is false where glibc has its default.
+type Value struct {
+	N    uint64
+	OK   bool
+	From string // "environment" or "tunables"
+}
+
+// Unlimited reports whether the value is larger than the number of 64 MiB heaps that 47 bits of address
+// space hold. "-1" is such a value since glibc 2.26.
+func (v Value) Unlimited() bool { return v.OK && v.N > 1<<21 }
+
+// Effective models how a glibc of that version, started without AT_SECURE, reads its arena settings. A
+// version that is not known counts as one of 2.26 to 2.38. It knows the environment only: not
+// /etc/tunables.conf (2.44 and later), and not mallopt(3).
+//
+// Versions are as released by the distributions: upstream 2.25.0 took MALLOC_ARENA_MAX for MALLOC_ARENA_TEST
+// and 2.26.0 took no value at all, which their branches have fixed since 2017 (BZ 21338; cebcb9f864) under
+// the same version number.
+func Effective(env []string, v policy.GlibcVersion) Setting {
+	if !v.Known() {
+		v.Major, v.Minor = 2, 36
+	}
+	if v.Before(10) {
+		return Setting{}
+	}
+	g := glibc{v: v}
+	for _, entry := range env {
+		switch name, value := arenaVariable(entry); name {
+		case maxName:
+			g.max.setVariable(value, v)
+		case testName:
+			g.test.setVariable(value, v)
+		case tunablesName:
+			g.setTunables(value)
+		}
+	}
+	return Setting{g.max.value(g.secure), g.test.value(g.secure), g.secure}
+}
+
+// glibc is the state of __tunables_init, and of ptmalloc_init before 2.26.
+type glibc struct {
+	v         policy.GlibcVersion
+	max, test number
+	secure    bool
+}
+
+// number is one setting; 0 is not set, since the least valid value is 1 (elf/dl-tunables.list, minval).
+type number struct {
+	tunable, variable uint64
+	blocked           bool // 2.44: a well-formed tunable that is out of range keeps the variable out
+}
+
+func (n number) value(secure bool) Value {
+	switch {
+	case n.tunable != 0:
+		return Value{n.tunable, true, "tunables"}
+	case n.variable != 0 && !n.blocked && !secure:
+		return Value{n.variable, true, "environment"}
+	}
+	return Value{}
+}
+
+// setVariable reads one copy of a variable. The last valid copy counts before 2.26 (mallopt is called for
+// each), the first valid one up to 2.39, and from 2.40 on the last one, valid or not.
+func (n *number) setVariable(value string, v policy.GlibcVersion) {
+	parsed, _ := parseNumber(value, v)
+	switch {
+	case v.Before(26) && parsed == 0:
+	case v.Before(26), !v.Before(40), n.variable == 0:
+		n.variable = parsed
+	}
+}
+
+// setTunable reads one item. A value that is refused leaves an earlier one standing.
+func (n *number) setTunable(value string, v policy.GlibcVersion) {
+	parsed, ok := parseNumber(value, v)
+	if parsed != 0 {
+		n.tunable = parsed
+	}
+	if ok && !v.Before(44) {
+		n.blocked = true
+	}
+}
+
+// setTunables reads one copy of GLIBC_TUNABLES.
+func (g *glibc) setTunables(value string) {
+	items := tunableItems(value, g.v)
+	if !g.v.Before(40) {
+		if n, _ := parseNumber(lastValue(items, "glibc.rtld.enable_secure"), g.v); n == 1 {
+			g.secure = true
+			return
+		}
+	}
+	for i, it := range items {
+		if !g.v.Before(40) && lastIndex(items, it.name) != i { // BZ 31686: one value for each tunable
+			continue
+		}
+		switch it.name {
+		case maxTunable:
+			g.max.setTunable(it.value, g.v)
+		case testTunable:
+			g.test.setTunable(it.value, g.v)
+		}
+	}
+}
+
+// tunable is one item of GLIBC_TUNABLES.
+type tunable struct{ name, value string }
+
+// tunableItems are the items that glibc sees in a value of GLIBC_TUNABLES, whether it knows them or not:
+// none before 2.26, and none from 2.39 on where the value is malformed.
+func tunableItems(value string, v policy.GlibcVersion) []tunable {
+	if value == "" || v.Before(26) {
+		return nil
+	}
+	var items []tunable
+	last := false
+	for item := range strings.SplitSeq(value, ":") {
+		var it tunable
+		it.name, it.value, last = strings.Cut(item, "=")
+		if last {
+			items = append(items, it)
+		}
+		if !v.Before(39) && strings.Contains(it.value, "=") {
+			return nil
+		}
+	}
+	if !v.Before(39) && !last {
+		return nil
+	}
+	return items
+}
+
+func lastIndex(items []tunable, name string) int {
+	for i := len(items) - 1; i >= 0; i-- {
+		if items[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func lastValue(items []tunable, name string) string {
+	if i := lastIndex(items, name); i >= 0 {
+		return items[i].value
+	}
+	return ""
+}
+
+// parseNumber reads a value of SIZE_T with a minimum of 1: n is 0 where glibc refuses it, and ok is false
+// where that is for its form and not its range.
+func parseNumber(s string, v policy.GlibcVersion) (n uint64, ok bool) {
+	if v.Before(26) {
+		if i := atoi(s, v.Bits32); i > 0 {
+			return uint64(i), true
+		}
+		return 0, false
+	}
+	n, rest := strtoul(s)
+	if !v.Before(39) && rest != "" {
+		return 0, false
+	}
+	if v.Bits32 && v.Before(39) && n > math.MaxUint32 { // compared as 64 bits, but cast to size_t since 2.39
+		return 0, true
+	}
+	if v.Bits32 {
+		n = uint64(uint32(n))
+	}
+	return n, true
+}
+
+// strtoul is _dl_strtoul (elf/dl-misc.c): blanks and tabs, a sign, then 0x… is hexadecimal, 0… octal, else
+// decimal. A minus negates modulo 2^64; over 2^64-1 it saturates and stops at the digit that was too much.
+func strtoul(s string) (n uint64, rest string) {
+	s = strings.TrimLeft(s, " \t")
+	negative := strings.HasPrefix(s, "-")
+	if negative || strings.HasPrefix(s, "+") {
+		s = s[1:]
+	}
+	base := uint64(10)
+	switch {
+	case s == "" || s[0] < '0' || s[0] > '9':
+		return 0, s
+	case strings.HasPrefix(s, "0x"), strings.HasPrefix(s, "0X"):
+		base, s = 16, s[2:]
+	case s[0] == '0':
+		base = 8
+	}
+	for s != "" {
+		digit := digitOf(s[0])
+		if digit >= base {
+			break
+		}
+		if n > (math.MaxUint64-digit)/base {
+			return math.MaxUint64, s
+		}
+		n, s = n*base+digit, s[1:]
+	}
+	if negative {
+		n = -n
+	}
+	return n, s
+}
+
+func digitOf(c byte) uint64 {
+	switch {
+	case c >= '0' && c <= '9':
+		return uint64(c - '0')
+	case c >= 'a' && c <= 'f':
+		return uint64(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return uint64(c-'A') + 10
+	}
+	return math.MaxUint64
+}
+
+// atoi is glibc's: strtol in base ten, which saturates at the ends of long, cut to an int.
+func atoi(s string, bits32 bool) int32 {
+	s = strings.TrimLeft(s, " \t\n\v\f\r")
+	negative := strings.HasPrefix(s, "-")
+	if negative || strings.HasPrefix(s, "+") {
+		s = s[1:]
+	}
+	most := uint64(math.MaxInt64)
+	if bits32 {
+		most = math.MaxInt32
+	}
+	if negative {
+		most++
+	}
+	n := uint64(0)
+	for i := 0; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
+		digit := uint64(s[i] - '0')
+		if n > (most-digit)/10 {
+			n = most
+			break
+		}
+		n = n*10 + digit
+	}
+	if negative {
+		n = -n
+	}
+	return int32(n)
+}

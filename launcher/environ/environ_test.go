@@ -1,0 +1,202 @@
+package environ
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"arenacap/policy"
+)
+
+func TestInherited(t *testing.T) {
+	type in = policy.Inherited
+	const variable, tunables = "$MALLOC_ARENA_MAX", "$GLIBC_TUNABLES"
+	for _, c := range []struct {
+		name string
+		env  []string
+		want policy.Inherited
+	}{
+		{"nothing", nil, in{}},
+		{"other variables", []string{"PATH=/bin", "MALLOC_ARENA_MAXX=3", "malloc_arena_max=3", "XMALLOC_ARENA_MAX=3"}, in{}},
+		{"no equals sign", []string{"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"}, in{}},
+		{"a number", []string{"MALLOC_ARENA_MAX=4"}, in{Max: 4, MaxOK: true, MaxFrom: variable}},
+		{"zero is glibc's own limit", []string{"MALLOC_ARENA_MAX=0"}, in{MaxOK: true, MaxFrom: variable}},
+		{"the largest", []string{"MALLOC_ARENA_MAX=65535"}, in{Max: 65535, MaxOK: true, MaxFrom: variable}},
+		{"over the largest", []string{"MALLOC_ARENA_MAX=65536"}, in{Invalid: []string{"MALLOC_ARENA_MAX=65536"}}},
+		{"words", []string{"MALLOC_ARENA_MAX=four"}, in{Invalid: []string{"MALLOC_ARENA_MAX=four"}}},
+		{"a sign", []string{"MALLOC_ARENA_MAX=-1", "MALLOC_ARENA_TEST=+2"}, in{Invalid: []string{"MALLOC_ARENA_MAX=-1", "MALLOC_ARENA_TEST=+2"}}},
+		{"a suffix", []string{"MALLOC_ARENA_MAX=4x"}, in{Invalid: []string{"MALLOC_ARENA_MAX=4x"}}},
+		{"octal or ten", []string{"MALLOC_ARENA_MAX=010"}, in{Invalid: []string{"MALLOC_ARENA_MAX=010"}}},
+		{"hexadecimal", []string{"MALLOC_ARENA_MAX=0x4"}, in{Invalid: []string{"MALLOC_ARENA_MAX=0x4"}}},
+		{"a blank", []string{"MALLOC_ARENA_MAX= 4"}, in{Invalid: []string{"MALLOC_ARENA_MAX= 4"}}},
+		{"digits of another script", []string{"MALLOC_ARENA_MAX=٤"}, in{Invalid: []string{`"MALLOC_ARENA_MAX=٤"`}}},
+		{"a line break stays on the line", []string{"MALLOC_ARENA_MAX=4\n5"}, in{Invalid: []string{`"MALLOC_ARENA_MAX=4\n5"`}}},
+		{"empty is not set", []string{"MALLOC_ARENA_MAX=", "MALLOC_ARENA_TEST="}, in{}},
+		{"test alone", []string{"MALLOC_ARENA_TEST=3"}, in{Test: 3, TestOK: true}},
+		{"twice: the first valid", []string{"MALLOC_ARENA_MAX=x", "MALLOC_ARENA_MAX=3", "MALLOC_ARENA_MAX=5"},
+			in{Max: 3, MaxOK: true, MaxFrom: variable, Invalid: []string{"MALLOC_ARENA_MAX=x"}}},
+		{"a tunable first", []string{"MALLOC_ARENA_MAX=5", "GLIBC_TUNABLES=glibc.malloc.arena_max=3"}, in{Max: 3, MaxOK: true, MaxFrom: tunables}},
+		{"a tunable first, in front", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=3", "MALLOC_ARENA_MAX=5"}, in{Max: 3, MaxOK: true, MaxFrom: tunables}},
+		{"a tunable of zero", []string{"MALLOC_ARENA_MAX=5", "GLIBC_TUNABLES=glibc.malloc.arena_max=0"}, in{MaxOK: true, MaxFrom: tunables}},
+		{"an invalid tunable", []string{"MALLOC_ARENA_MAX=5", "GLIBC_TUNABLES=glibc.malloc.arena_max=3x"},
+			in{Max: 5, MaxOK: true, MaxFrom: variable, Invalid: []string{"glibc.malloc.arena_max=3x"}}},
+		{"the later tunable", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=3:a.b=1:glibc.malloc.arena_max=6:glibc.malloc.arena_test=2", "GLIBC_TUNABLES=glibc.malloc.arena_test=5"},
+			in{Max: 6, MaxOK: true, MaxFrom: tunables, Test: 5, TestOK: true}},
+		{"a tunable's name with a blank", []string{"GLIBC_TUNABLES= glibc.malloc.arena_max=3"}, in{}},
+		{"a tunable in a malformed string", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=3:x=y=z:"}, in{Max: 3, MaxOK: true, MaxFrom: tunables}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := Inherited(c.env); !reflect.DeepEqual(got, c.want) {
+				t.Errorf("Inherited(%q)\n got %+v\nwant %+v", c.env, got, c.want)
+			}
+		})
+	}
+}
+
+var (
+	capOf4 = policy.Plan{Mode: policy.Fixed, ArenaMax: 4, ArenaTest: 3}
+	glibcs = policy.Plan{Mode: policy.Glibc}
+)
+
+func TestApply(t *testing.T) {
+	const max, test = "MALLOC_ARENA_MAX=4", "MALLOC_ARENA_TEST=3"
+	for _, c := range []struct {
+		name    string
+		env     []string
+		plan    policy.Plan
+		want    []string
+		removed []string
+	}{
+		{"an empty environment", nil, capOf4, []string{max, test}, nil},
+		{"appended", []string{"A=1"}, capOf4, []string{"A=1", max, test}, nil},
+		{"per core", []string{"A=1"}, policy.Plan{Mode: policy.PerCore, ArenaMax: 8, ArenaTest: 7}, []string{"A=1", "MALLOC_ARENA_MAX=8", "MALLOC_ARENA_TEST=7"}, nil},
+		{"in the place of the first", []string{"MALLOC_ARENA_TEST=9", "A=1", "MALLOC_ARENA_MAX=2", "B=1", "MALLOC_ARENA_MAX=7", "MALLOC_ARENA_TEST=1"}, capOf4,
+			[]string{test, "A=1", max, "B=1"}, nil},
+		{"strange entries stay", []string{"=x", "", "A", "A=1", "A=1", "\xff=\xfe", "MALLOC_ARENA_MAX", "MALLOC_ARENA_MAX2=1", "GLIBC_TUNABLES", "M", "G=", "A=\n"}, capOf4,
+			[]string{"=x", "", "A", "A=1", "A=1", "\xff=\xfe", "MALLOC_ARENA_MAX", "MALLOC_ARENA_MAX2=1", "GLIBC_TUNABLES", "M", "G=", "A=\n", max, test}, nil},
+		{"glibc", []string{"MALLOC_ARENA_TEST=9", "MALLOC_ARENA_MAX=2"}, glibcs, []string{"MALLOC_ARENA_MAX=0"}, []string{"MALLOC_ARENA_TEST"}},
+		{"glibc, nothing inherited", nil, glibcs, []string{"MALLOC_ARENA_MAX=0"}, nil},
+		{"tunables without arenas stay", []string{"GLIBC_TUNABLES=::x=y=z:glibc.malloc.arena_maxx=3:"}, capOf4,
+			[]string{"GLIBC_TUNABLES=::x=y=z:glibc.malloc.arena_maxx=3:", max, test}, nil},
+		{"empty tunables stay", []string{"GLIBC_TUNABLES="}, capOf4, []string{"GLIBC_TUNABLES=", max, test}, nil},
+		{"tunables become empty", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=3"}, capOf4, []string{max, test},
+			[]string{"glibc.malloc.arena_max=3 in GLIBC_TUNABLES", "GLIBC_TUNABLES"}},
+		{"duplicate tunables that are empty", []string{"GLIBC_TUNABLES=", "GLIBC_TUNABLES=:"}, capOf4, []string{max, test}, []string{"GLIBC_TUNABLES"}},
+		{"duplicate tunables are joined in order", []string{"GLIBC_TUNABLES=a.b=1", "X=1", "GLIBC_TUNABLES=c.d=2:a.b=3"}, capOf4,
+			[]string{"GLIBC_TUNABLES=a.b=1:c.d=2:a.b=3", "X=1", max, test}, nil},
+		{"a malformed duplicate voids no good one", []string{"GLIBC_TUNABLES=a.b=1", "GLIBC_TUNABLES=x=y=z:c.d=2:junk"}, capOf4,
+			[]string{"GLIBC_TUNABLES=a.b=1:c.d=2", max, test}, []string{"x=y=z in GLIBC_TUNABLES", "junk in GLIBC_TUNABLES"}},
+		{"with glibc too", []string{"GLIBC_TUNABLES=a.b=1:glibc.malloc.arena_test=3"}, glibcs, []string{"GLIBC_TUNABLES=a.b=1", "MALLOC_ARENA_MAX=0"},
+			[]string{"glibc.malloc.arena_test=3 in GLIBC_TUNABLES"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := strings.Join(c.env, "\x00")
+			r := Apply(c.env, c.plan)
+			if !reflect.DeepEqual(r.Env, c.want) {
+				t.Errorf("Apply(%q)\n got %q\nwant %q", c.env, r.Env, c.want)
+			}
+			if !sameItems(r.Removed, c.removed) {
+				t.Errorf("removed\n got %q\nwant %q", r.Removed, c.removed)
+			}
+			if strings.Join(c.env, "\x00") != before {
+				t.Errorf("the inherited environment was written to: %q", c.env)
+			}
+		})
+	}
+}
+
+func sameItems(a, b []string) bool {
+	count := map[string]int{}
+	for _, s := range a {
+		count[s]++
+	}
+	for _, s := range b {
+		count[s]--
+	}
+	for _, n := range count {
+		if n != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func TestApplyOffReturnsTheSameList(t *testing.T) {
+	env := []string{"MALLOC_ARENA_MAX=1", "MALLOC_ARENA_MAX=2", "GLIBC_TUNABLES=glibc.malloc.arena_max=3:", "\xff"}
+	r := Apply(env, policy.Plan{Mode: policy.Off})
+	if &r.Env[0] != &env[0] || len(r.Env) != len(env) {
+		t.Errorf("off gave %q", r.Env)
+	}
+	if r.Set != nil || r.Removed != nil || r.Conflicts != nil || r.Changes() != nil {
+		t.Errorf("off tells of changes: %+v", r)
+	}
+}
+
+func TestTunablesLoseTheirArenaItemsAndNothingElse(t *testing.T) {
+	const max, test = "glibc.malloc.arena_max", "glibc.malloc.arena_test"
+	for _, c := range []struct{ in, want string }{
+		{max + "=3:a.b=1", "a.b=1"},
+		{"a.b=1:" + max + "=3", "a.b=1"},
+		{"a.b=1:" + max + "=3:c.d=2", "a.b=1:c.d=2"},
+		{max + "=3:" + test + "=2:" + max + "=x:" + max + "=", ""},
+		{max + "=3:", ""},
+		{"::" + max + "=3::", ""},
+		{"a.b=1::" + max + "=3:", "a.b=1"},
+		{":" + max + "=3:a.b=1:", ":a.b=1"},
+		{"a.b=1::c.d=2:" + test + "=1", "a.b=1::c.d=2"},
+		{"junk:a.b=1:" + max + "=3", "junk:a.b=1"},
+		{"a.b=1:junk:" + max + "=3", "a.b=1"}, // "junk" at the end would void the whole from 2.39 on
+		{"a.b=1:" + max + "=3:junk", "a.b=1:junk"},
+		{"a.b=1=2:" + max + "=3=4", "a.b=1=2"},
+		{"a.b=" + max + ":" + max + "=3", "a.b=" + max},
+		{max + ":a.b=1:" + test + "=1", max + ":a.b=1"}, // without "=" it is no setting
+		{" " + max + "=3:" + max + "=4:a=\xff\n", " " + max + "=3:a=\xff\n"},
+		{"a.b=1," + max + "=3:" + max + "=4", "a.b=1," + max + "=3"},
+	} {
+		r := Apply([]string{"GLIBC_TUNABLES=" + c.in}, capOf4)
+		got, found := "", false
+		for _, e := range r.Env {
+			if v, ok := strings.CutPrefix(e, "GLIBC_TUNABLES="); ok {
+				got, found = v, true
+			}
+		}
+		if got != c.want || found != (c.want != "") {
+			t.Errorf("%q\n got %q (there: %v)\nwant %q", c.in, got, found, c.want)
+		}
+	}
+}
+
+func TestConflictsAreOneLineEach(t *testing.T) {
+	r := Apply([]string{
+		"MALLOC_ARENA_MAX=3", "MALLOC_ARENA_MAX=5\n", "MALLOC_ARENA_TEST=1", "MALLOC_ARENA_TEST=1",
+		"GLIBC_TUNABLES=a=1", "GLIBC_TUNABLES=b=1",
+	}, capOf4)
+	want := []string{
+		`MALLOC_ARENA_MAX stands 2 times, as "3" and "5\n"; glibc versions differ in which one counts, and one is left`,
+		`GLIBC_TUNABLES stands 2 times; glibc reads all of them, and they are joined into one`,
+	}
+	if !reflect.DeepEqual(r.Conflicts, want) {
+		t.Errorf("got %q", r.Conflicts)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		env  []string
+		plan policy.Plan
+		want []Change
+	}{
+		{"a cap", nil, capOf4, []Change{{Name: maxName, Value: "4"}, {Name: testName, Value: "3"}}},
+		{"glibc removes the test even where it is not there", nil, glibcs, []Change{{Name: maxName, Value: "0"}, {Name: testName, Unset: true}}},
+		{"tunables changed", []string{"GLIBC_TUNABLES=a=1:glibc.malloc.arena_max=3"}, capOf4,
+			[]Change{{Name: maxName, Value: "4"}, {Name: testName, Value: "3"}, {Name: tunablesName, Value: "a=1"}}},
+		{"tunables gone", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=3"}, capOf4,
+			[]Change{{Name: maxName, Value: "4"}, {Name: testName, Value: "3"}, {Name: tunablesName, Unset: true}}},
+		{"tunables untouched", []string{"GLIBC_TUNABLES=a=1"}, capOf4, []Change{{Name: maxName, Value: "4"}, {Name: testName, Value: "3"}}},
+	} {
+		if got := Apply(c.env, c.plan).Changes(); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: got %+v", c.name, got)
+		}
+	}
+}

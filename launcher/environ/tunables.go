@@ -1,0 +1,85 @@
+package environ
+
+import (
+	"slices"
+	"strings"
+)
+
+// The value of GLIBC_TUNABLES is NAME=VALUE items between colons (glibc: elf/dl-tunables.c,
+// parse_tunables_string). glibc up to 2.38 takes what it can read. From 2.39 on, an item with two "=" or a
+// last item without any voids the whole value, other items without "=" are skipped, and a value is read
+// whole or not at all.
+
+// joinTunables takes the arena items out of the values of GLIBC_TUNABLES, valid or not, and joins what is
+// left into one value; "" is nothing left. Items keep their bytes and their order: in glibc too each copy
+// of the variable is read, and a later item wins.
+//
+// What is left out besides, so that a good item does not go void from glibc 2.39 on:
+//   - the colons at the end, and items without "=" that came to stand there because others were taken out;
+//     no glibc reads such items;
+//   - with several copies, of which a malformed one is void by itself, the items that would void the whole:
+//     those with two "=" and a last one without any. The rest of a malformed copy stays: up to 2.38 it
+//     counts, and leaving it out would lose settings there.
+//
+// A known limit: where two copies set the same tunable and the later value is one that glibc refuses, then
+// from 2.40 on the earlier value no longer counts. Which values it refuses differs by tunable.
+func joinTunables(values []string) (joined string, dropped []string) {
+	var kept []string
+	several := len(values) > 1
+	for _, value := range values {
+		for item := range strings.SplitSeq(value, ":") {
+			if aboutArenas(item) || several && strings.Count(item, "=") > 1 {
+				dropped = append(dropped, item)
+			} else {
+				kept = append(kept, item)
+			}
+		}
+	}
+	last := values[len(values)-1]
+	last = last[strings.LastIndexByte(last, ':')+1:]
+	ownEnd := !several && last != "" && !aboutArenas(last) // byte for byte, even where it is malformed
+	for n := len(kept); n > 0 && !ownEnd && !strings.Contains(kept[n-1], "="); n-- {
+		if kept[n-1] != "" {
+			dropped = append(dropped, kept[n-1])
+		}
+		kept = slices.Delete(kept, n-1, n)
+	}
+	return strings.Join(kept, ":"), dropped
+}
+
+// aboutArenas reports whether an item sets one of the two tunables.
+func aboutArenas(item string) bool {
+	name, _, ok := strings.Cut(item, "=")
+	return ok && (name == maxTunable || name == testTunable)
+}
+
+// Rejoin undoes what ld.so of glibc 2.26 to 2.38 does to the environment that /proc/PID/environ shows: it
+// overwrites the colon after each tunable that it knows with a NUL (elf/dl-tunables.c, parse_tunables), so
+// that the items behind it look like entries of their own. An entry that starts with "glibc." right behind
+// GLIBC_TUNABLES or another such entry is taken as one. The program's own environment, and so what its
+// children inherit, is whole. Where nothing is to be joined, the list that was given comes back.
+//
+// A known limit: an item of another namespace than "glibc." behind a cut stays an entry of its own. No
+// such tunable exists.
+func Rejoin(environ []string) []string {
+	isPiece := func(i int) bool { return i < len(environ) && strings.HasPrefix(environ[i], "glibc.") }
+	var whole []string
+	for i := 0; i < len(environ); i++ {
+		entry := environ[i]
+		if strings.HasPrefix(entry, tunablesName+"=") && isPiece(i+1) {
+			if whole == nil {
+				whole = slices.Clone(environ[:i])
+			}
+			for ; isPiece(i + 1); i++ {
+				entry += ":" + environ[i+1]
+			}
+		}
+		if whole != nil {
+			whole = append(whole, entry)
+		}
+	}
+	if whole == nil {
+		return environ
+	}
+	return whole
+}
