@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/origin"
 )
 
 // Exec starts the watch, where the launch has one, and replaces this process by the target. It returns
@@ -22,6 +24,7 @@ func Exec(l Launch) error {
 	}
 	restore, err := l.setLimit()
 	if err == nil {
+		origin.Restore()
 		err = l.exec()
 		restore()
 	}
@@ -65,39 +68,16 @@ func (l Launch) setLimit() (restore func(), err error) {
 	return func() { _ = unix.Setrlimit(unix.RLIMIT_AS, &before) }, nil
 }
 
-// exec tries the candidates the way execvp(3) does: the next one where this one is not there after all,
-// the shell where the kernel knows no format, and EACCES in the end if any candidate gave it.
-// The list of errors that go on is that of glibc, posix/execvpe.c.
+// exec replaces this process. A file that the kernel knows no format for goes to the shell, as with
+// execvp(3).
 func (l Launch) exec() error {
-	var denied bool
-	var err error = syscall.ENOENT
-	for _, path := range l.Candidates {
-		err = syscall.Exec(path, l.Args, l.Env)
-		if errors.Is(err, syscall.ENOEXEC) {
-			script := append([]string{shell, path}, l.Args[1:]...)
-			err = syscall.Exec(shell, script, l.Env)
-		}
-		switch {
-		case errors.Is(err, syscall.EACCES):
-			denied = true
-		case !searchGoesOn(err):
-			return &StartError{l.Args[0], err}
-		}
-	}
-	if denied {
-		err = syscall.EACCES
+	err := syscall.Exec(l.Path, l.Args, l.Env)
+	if errors.Is(err, syscall.ENOEXEC) {
+		script := append([]string{shell, l.Path}, l.Args[1:]...)
+		err = syscall.Exec(shell, script, l.Env)
 	}
 	return &StartError{l.Args[0], err}
 }
 
-// shell runs a script without "#!", as execvp(3) does (glibc: paths.h, _PATH_BSHELL).
+// shell runs a script without "#!" (glibc: posix/execvpe.c, maybe_script_execute; paths.h, _PATH_BSHELL).
 const shell = "/bin/sh"
-
-func searchGoesOn(err error) bool {
-	for _, e := range []syscall.Errno{syscall.ENOENT, syscall.ESTALE, syscall.ENOTDIR, syscall.ENODEV, syscall.ETIMEDOUT} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}

@@ -17,10 +17,10 @@ import (
 
 // Launch is a target that is ready to run: nothing is left to decide.
 type Launch struct {
-	Plan       policy.Plan
-	Candidates []string // paths to try in turn, as execvp(3) does
-	Args       []string // the target's arguments; Args[0] is the name as it was typed
-	Env        []string // the target's whole environment
+	Plan policy.Plan
+	Path string   // what is executed: the result of target.Find
+	Args []string // the target's arguments; Args[0] is the name as it was typed
+	Env  []string // the target's whole environment
 
 	// Watch is what the watch process needs, ready to be written to it; nil starts none.
 	Watch []byte
