@@ -280,18 +280,19 @@ func afterForkInChild()
 func (f *forkPlan) fork() (child uintptr, errno syscall.Errno) {
 	syscall.ForkLock.Lock()
 	defer syscall.ForkLock.Unlock()
-	beforeFork()
 	child, errno = f.rawFork()
 	afterFork()
 	return child, errno
 }
 
-// rawFork runs in three processes. Nothing but raw system calls from here on.
+// rawFork runs in three processes. From beforeFork on nothing but raw system calls: the runtime makes every
+// check for stack space fail until afterFork, so what is called in between is marked nosplit.
 //
 //go:noinline
 //go:norace
 //go:nocheckptr
 func (f *forkPlan) rawFork() (child uintptr, errno syscall.Errno) {
+	beforeFork()
 	child, _, errno = syscall.RawSyscall6(syscall.SYS_CLONE, 0, 0, 0, 0, 0, 0)
 	if errno != 0 || child != 0 {
 		return child, errno
@@ -311,6 +312,7 @@ func (f *forkPlan) rawFork() (child uintptr, errno syscall.Errno) {
 
 // becomeWatch leaves the target's session, folder and descriptors and executes the watch.
 //
+//go:nosplit
 //go:norace
 //go:nocheckptr
 func (f *forkPlan) becomeWatch() {
@@ -333,6 +335,7 @@ func (f *forkPlan) becomeWatch() {
 // closeFrom closes what is left of the target's descriptors before the exec, so that nobody who waits for
 // the end of a pipe waits for the watch to start. close_range(2) is there since Linux 5.9.
 //
+//go:nosplit
 //go:norace
 //go:nocheckptr
 func (f *forkPlan) closeFrom(first uintptr) {
