@@ -93,7 +93,7 @@ func decimal(s string) (int, bool) {
 	if len(s) > 1 && s[0] == '0' {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(s, 10, 16)
+	n, err := strconv.ParseUint(s, 10, 32)
 	return int(n), err == nil && n <= policy.MaxCap
 }
 

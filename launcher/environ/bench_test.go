@@ -1,0 +1,38 @@
+package environ
+
+import (
+	"fmt"
+	"testing"
+)
+
+// BenchmarkApply is what each launch pays: 60 variables, none about arenas.
+func BenchmarkApply(b *testing.B) { benchmarkApply(b, nil) }
+
+// BenchmarkApplyTunables is the same with something to do in GLIBC_TUNABLES.
+func BenchmarkApplyTunables(b *testing.B) {
+	benchmarkApply(b, []string{"MALLOC_ARENA_MAX=2", "GLIBC_TUNABLES=glibc.malloc.tcache_count=0:glibc.malloc.arena_max=3"})
+}
+
+func BenchmarkInherited(b *testing.B) {
+	env := variables(60)
+	b.ReportAllocs()
+	for b.Loop() {
+		Inherited(env)
+	}
+}
+
+func benchmarkApply(b *testing.B, more []string) {
+	env := append(variables(60-len(more)), more...)
+	b.ReportAllocs()
+	for b.Loop() {
+		Apply(env, capOf4)
+	}
+}
+
+func variables(n int) []string {
+	env := make([]string, n)
+	for i := range env {
+		env[i] = fmt.Sprintf("%cARIABLE_%d=/usr/local/bin:/usr/bin", 'A'+i%26, i)
+	}
+	return env
+}

@@ -1,0 +1,144 @@
+package environ
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"arenacap/policy"
+)
+
+// FuzzApply takes an environment as execve does, entries between NULs.
+func FuzzApply(f *testing.F) {
+	for _, env := range hostile() {
+		f.Add(strings.Join(env, "\x00"), uint16(4))
+	}
+	f.Add("GLIBC_TUNABLES=glibc.rtld.enable_secure=1:glibc.malloc.arena_max=3\x00MALLOC_ARENA_TEST=1", uint16(0))
+	f.Fuzz(func(t *testing.T, joined string, max uint16) {
+		env := strings.Split(joined, "\x00")
+		plan := policy.Plan{Mode: policy.Fixed, ArenaMax: int(max), ArenaTest: int(max) - 1}
+		if plan.ArenaTest < 1 {
+			plan.ArenaTest = 1
+		}
+		if max == 0 {
+			plan = glibcs
+		}
+		got := Apply(env, plan)
+		if !slices.Equal(others(got.Env), others(env)) {
+			t.Errorf("others changed:\n got %q\nfrom %q", got.Env, env)
+		}
+		if again := Apply(got.Env, plan); !slices.Equal(again.Env, got.Env) || again.Removed != nil || again.Conflicts != nil {
+			t.Errorf("not idempotent: %q became %q", got.Env, again)
+		}
+		for _, name := range [...]string{maxName, testName, tunablesName} {
+			copies, before := valuesOf(got.Env, name), valuesOf(env, name)
+			if len(copies) > 1 || name == maxName && len(copies) != 1 {
+				t.Errorf("%s stands %d times in %q", name, len(copies), got.Env)
+			}
+			if name == tunablesName && len(copies) == 1 && !slices.Equal(copies, before) && strings.HasSuffix(copies[0], ":") {
+				t.Errorf("a colon is left at the end: %q", copies[0])
+			}
+		}
+		for _, minor := range families {
+			v := glibc2(minor)
+			now := Effective(got.Env, v)
+			if now.Secure {
+				continue // no cap works then; that is not for the environment to mend
+			}
+			if now.Max.N != uint64(max) || now.Test.N != uint64(plan.ArenaTest) {
+				t.Errorf("glibc 2.%d reads %+v from %q", minor, now, got.Env)
+			}
+		}
+	})
+}
+
+func others(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(e string) bool { name, _ := arenaVariable(e); return name != "" })
+}
+
+func valuesOf(env []string, name string) []string {
+	var values []string
+	for _, e := range env {
+		if value, ok := strings.CutPrefix(e, name+"="); ok {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// FuzzTunables cleans one value, then a pair of copies, and compares what glibc makes of the other items.
+func FuzzTunables(f *testing.F) {
+	f.Add("a.b=1:glibc.malloc.arena_max=3:c.d=2", "glibc.malloc.arena_max=3:junk")
+	f.Add("a.b=1:junk:glibc.malloc.arena_max=3", "x=y=z")
+	f.Add("::glibc.malloc.arena_test=1::", ":")
+	f.Add("a=1", "b=1:glibc.malloc.arena_max")
+	f.Fuzz(func(t *testing.T, one, two string) {
+		if strings.ContainsRune(one+two, 0) {
+			t.Skip("no value in an environment has a NUL")
+		}
+		for _, values := range [][]string{{one}, {two}, {one, two}} {
+			joined, _ := joinTunables(values)
+			if strings.HasSuffix(joined, ":") && strings.Contains(one+two, "glibc.malloc.arena_") {
+				t.Errorf("%q became %q", values, joined)
+			}
+			if got, want := tunableItems(joined, glibc2(38)), foreignItems(values, glibc2(38)); !sameButVoid(got, want, len(values) > 1) {
+				t.Errorf("glibc 2.38 reads %q from %q, not %q", got, joined, want)
+			}
+			wellFormed := !slices.ContainsFunc(values, func(v string) bool { return v != "" && tunableItems(v, glibc2(39)) == nil })
+			if got, want := tunableItems(joined, glibc2(39)), foreignItems(values, glibc2(39)); wellFormed && !reflect.DeepEqual(got, want) {
+				t.Errorf("glibc 2.39 reads %q from %q, not %q", got, joined, want)
+			}
+			for _, v := range values {
+				if tunableItems(v, glibc2(39)) != nil && len(foreignItems([]string{v}, glibc2(39))) > 0 && tunableItems(joined, glibc2(39)) == nil {
+					t.Errorf("%q voids a good value in %q", joined, values)
+				}
+			}
+		}
+	})
+}
+
+// foreignItems are the items, other than about arenas, that glibc reads from the copies one after another.
+func foreignItems(values []string, v policy.GlibcVersion) []tunable {
+	var items []tunable
+	for _, value := range values {
+		for _, it := range tunableItems(value, v) {
+			if it.name != maxTunable && it.name != testTunable {
+				items = append(items, it)
+			}
+		}
+	}
+	return items
+}
+
+// sameButVoid compares, leaving aside items with two "=" where several copies were joined.
+func sameButVoid(got, want []tunable, several bool) bool {
+	if several {
+		want = slices.DeleteFunc(slices.Clone(want), func(it tunable) bool { return strings.Contains(it.value, "=") })
+	}
+	return slices.Equal(got, want)
+}
+
+// FuzzEffective looks for crashes, and holds plain decimals against every version.
+func FuzzEffective(f *testing.F) {
+	for _, env := range hostile() {
+		f.Add(strings.Join(env, "\x00"))
+	}
+	f.Fuzz(func(t *testing.T, joined string) {
+		env := strings.Split(joined, "\x00")
+		in := Inherited(env)
+		for _, minor := range families {
+			s := Effective(env, glibc2(minor))
+			if s.Max.OK != (s.Max.N != 0) || s.Max.OK != (s.Max.From != "") {
+				t.Errorf("glibc 2.%d: %+v from %q", minor, s, env)
+			}
+			plain := len(valuesOf(env, maxName)) == 1 && len(valuesOf(env, tunablesName)) == 0
+			if plain && in.MaxOK && s.Max.N != uint64(in.Max) {
+				t.Errorf("glibc 2.%d reads %d from %q, arenacap %d", minor, s.Max.N, env, in.Max)
+			}
+		}
+		if len(Rejoin(env)) > len(env) {
+			t.Error("Rejoin added entries")
+		}
+	})
+}
