@@ -38,19 +38,19 @@ func ParseCap(s string) (Cap, error) {
 	case "glibc":
 		return Cap{Mode: Glibc}, nil
 	case "0":
-		return Cap{}, hinted{`cap "0" is ambiguous`, `write "off" to touch nothing or "glibc" for glibc's own limit`}
+		return Cap{}, hinted{`"0" is no cap`, `write "off" to touch nothing or "glibc" for glibc's own limit`}
 	}
 	if factor, ok := strings.CutSuffix(s, "/core"); ok {
 		micro, ok := parseMicro(factor)
 		if !ok || micro == 0 || micro > MaxCap*1_000_000 {
-			return Cap{}, hinted{fmt.Sprintf("cap %q is not one: %q is no number of arenas a core over 0 with at most six decimals", s, factor),
+			return Cap{}, hinted{fmt.Sprintf("%q is no cap: %q is no number over 0 with at most six decimals", s, factor),
 				`write for example "1/core" or "0.5/core"`}
 		}
 		return Cap{Mode: PerCore, Micro: micro}, nil
 	}
 	n, ok := decimal(s)
 	if !ok || n == 0 {
-		return Cap{}, hinted{fmt.Sprintf("cap %q is not one", s),
+		return Cap{}, hinted{fmt.Sprintf("%q is no cap", s),
 			fmt.Sprintf(`write a number from 1 to %d, a factor such as "2/core", "off" or "glibc"`, MaxCap)}
 	}
 	return Cap{Mode: Fixed, N: n}, nil

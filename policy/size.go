@@ -37,7 +37,7 @@ func ParseSize(text string) (Size, error) {
 	if p, ok := strings.CutSuffix(s, "%"); ok {
 		micro, ok := parseMicro(p)
 		if !ok || micro == 0 || micro > 100_000_000 {
-			return Size{}, hinted{fmt.Sprintf("size %q is out of range", text), "a percentage is over 0% and at most 100%"}
+			return Size{}, hinted{fmt.Sprintf("%q is out of range", text), "a percentage is over 0% and at most 100%"}
 		}
 		return Size{Percent: float64(micro) / 1e6}, nil
 	}
@@ -45,7 +45,7 @@ func ParseSize(text string) (Size, error) {
 		if number, ok := strings.CutSuffix(s, u.suffix); ok {
 			bytes, why := scale(strings.TrimRight(number, " "), u.bytes)
 			if why.what != "" {
-				return Size{}, hinted{fmt.Sprintf("size %q %s", text, why.what), why.hint}
+				return Size{}, hinted{fmt.Sprintf("%q %s", text, why.what), why.hint}
 			}
 			return Size{Bytes: bytes}, nil
 		}
@@ -57,7 +57,7 @@ func ParseSize(text string) (Size, error) {
 func scale(number string, unit uint64) (uint64, hinted) {
 	whole, frac, dot := strings.Cut(number, ".")
 	if whole == "" || dot && frac == "" || strings.Trim(whole+frac, "0123456789") != "" {
-		return 0, hinted{"is not one", `write bytes or a number with KiB, MiB, GiB or TiB, for example "4GiB"`}
+		return 0, hinted{"is no size", `write bytes or a number with KiB, MiB, GiB or TiB, for example "4GiB"`}
 	}
 	n, ok := mulAdd(whole, unit)
 	frac = strings.TrimRight(frac, "0")
@@ -72,7 +72,7 @@ func scale(number string, unit uint64) (uint64, hinted) {
 		return 0, hinted{"is too large", "the largest size is 8 EiB less one byte, 9223372036854775807"}
 	}
 	if n == 0 {
-		return 0, hinted{"is nothing", `write "off" for no limit`}
+		return 0, hinted{"is no limit at all", `write "off" for no limit`}
 	}
 	return n, hinted{}
 }

@@ -1,0 +1,135 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+)
+
+// document is the text of one policy file as the TOML parser and the locator see it.
+type document struct {
+	file     string
+	text     string
+	lines    []int // the offset at which each line begins
+	tree     map[string]any
+	at       map[string]span
+	problems Problems
+}
+
+// parse reads a file's bytes. Where they are no TOML, the one problem is where reading stopped.
+func parse(file string, data []byte) *document {
+	d := &document{file: file, text: strings.TrimPrefix(string(data), "\ufeff"), lines: []int{0}}
+	for i := range len(d.text) {
+		if d.text[i] == '\n' {
+			d.lines = append(d.lines, i+1)
+		}
+	}
+	if !d.isText() {
+		return d
+	}
+	found := locate(d.text)
+	if found.deep >= 0 {
+		d.problem(found.deep, hinted{fmt.Sprintf("tables or arrays are nested deeper than %d levels", maxDepth), "a policy needs three"})
+		return d
+	}
+	d.at = found.at
+	d.decode()
+	return d
+}
+
+// isText says what kind of file it is before a parser stumbles over it.
+func (d *document) isText() bool {
+	if strings.HasPrefix(d.text, "\xff\xfe") || strings.HasPrefix(d.text, "\xfe\xff") {
+		d.problems = Problems{{File: d.file, Message: "is UTF-16 text", Hint: "save it as UTF-8"}}
+		return false
+	}
+	if i := strings.IndexByte(d.text, 0); i >= 0 {
+		d.problems = Problems{{File: d.file, Message: fmt.Sprintf("is no text: byte %d is NUL", i), Hint: "a policy is TOML in UTF-8"}}
+		return false
+	}
+	for i, r := range d.text {
+		if r == utf8.RuneError && !strings.HasPrefix(d.text[i:], "\ufffd") {
+			d.problem(i, hinted{fmt.Sprintf("byte 0x%02x is not UTF-8", d.text[i]), "save the file as UTF-8"})
+			return false
+		}
+	}
+	return true
+}
+
+func (d *document) decode() {
+	var tree any
+	_, err := toml.Decode(d.text, &tree)
+	if bad := (toml.ParseError{}); errors.As(err, &bad) {
+		d.problem(bad.Position.Start, d.syntax(bad))
+		return
+	}
+	if err != nil {
+		d.problem(0, hinted{what: err.Error()})
+		return
+	}
+	d.tree, _ = tree.(map[string]any)
+}
+
+// syntax words a parser's error. Most often the quotes around a value are missing.
+func (d *document) syntax(e toml.ParseError) hinted {
+	what := strings.TrimSuffix(e.Message, ".")
+	if strings.HasSuffix(what, "has already been defined") {
+		return hinted{strings.ToLower(what[:1]) + what[1:], d.firstPlace(what)}
+	}
+	name, value, found := strings.Cut(d.line(d.lineOf(e.Position.Start)), "=")
+	value, _, _ = strings.Cut(value, "#")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	_, notNumber := strconv.ParseFloat(value, 64)
+	if !found || value == "" || notNumber == nil || strings.ContainsAny(value, "\"'[]{}\\") {
+		return hinted{what: what}
+	}
+	if name == "hard" || strings.HasSuffix(name, ".hard") {
+		return hinted{what, name + " is true or false, in lower case and without quotes"}
+	}
+	return hinted{what, fmt.Sprintf("text stands in quotes: %s = %q", name, value)}
+}
+
+// firstPlace says where a key that is defined twice stands first.
+func (d *document) firstPlace(what string) string {
+	_, path, _ := strings.Cut(what, "'")
+	path = path[:max(0, strings.LastIndexByte(path, '\''))]
+	if at, ok := d.at[path]; ok {
+		return fmt.Sprintf("it stands in line %d too: keep one of them", d.lineOf(at.key))
+	}
+	return "keep one of them"
+}
+
+// problem keeps what is wrong at an offset.
+func (d *document) problem(offset int, what hinted) {
+	line := d.lineOf(offset)
+	column := min(max(offset, 0), len(d.text)) - d.lines[line-1] + 1
+	d.problems = append(d.problems, Problem{d.file, line, column, d.line(line), what.what, what.hint})
+}
+
+// lineOf is the line, from 1, in which an offset lies. The parser may point before or behind the text.
+func (d *document) lineOf(offset int) int {
+	i, exact := slices.BinarySearch(d.lines, min(max(offset, 0), len(d.text)))
+	if exact {
+		return i + 1
+	}
+	return i
+}
+
+// line is the text of a line without the blanks around it.
+func (d *document) line(n int) string {
+	end := len(d.text)
+	if n < len(d.lines) {
+		end = d.lines[n] - 1
+	}
+	return strings.TrimSpace(d.text[d.lines[n-1]:end])
+}
+
+// origin is "path:line" of a key, for a plan's reasons.
+func (d *document) origin(path string) string {
+	return fmt.Sprintf("%s:%d", d.file, d.lineOf(d.at[path].key))
+}

@@ -1,0 +1,141 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+)
+
+// systemFile is the policy of the whole machine.
+const systemFile = "/etc/arenacap/policy.toml"
+
+// Lookup says where to look for the policy file and whose section of it to take.
+type Lookup struct {
+	Named   string // the path that --policy gives
+	NamedBy string // what gave it, for messages; "" with no Named is nothing
+	Service string // --service; "" is none
+
+	// Root is whether root launches. Then the user's folder is skipped, and the file and every folder
+	// above it must be root's and writable by nobody else.
+	Root bool
+
+	Getenv func(string) (string, bool) // os.LookupEnv; nil is an empty environment
+}
+
+// Load finds and reads the policy: the file that --policy names, $ARENACAP_POLICY,
+// $XDG_CONFIG_HOME/arenacap/policy.toml (~/.config), /etc/arenacap/policy.toml, or Builtin. The first
+// that is there is the whole policy. What is wrong with a file is an error of type Problems.
+func Load(l Lookup) (Policy, error) {
+	data, file, notes, err := l.find(systemFile)
+	if err != nil {
+		return Policy{}, err
+	}
+	p := Builtin()
+	if file != "" {
+		if p, err = read(file, data, l.Service); err != nil {
+			return Policy{}, err
+		}
+	}
+	p.Service = l.Service
+	p.Notes = append(notes, p.Notes...)
+	return p, nil
+}
+
+// Check gives every problem of a policy file, in the order of its lines, the ones of all its services
+// included. Whose file it is does not matter here.
+func Check(path string) Problems {
+	data, err := readFile(path, false)
+	if err != nil {
+		return Problems{*err}
+	}
+	d := parse(path, data)
+	d.settings()
+	return d.problems
+}
+
+// read is the policy that a file's bytes give for a service.
+func read(file string, data []byte, service string) (Policy, error) {
+	d := parse(file, data)
+	base, services := d.settings()
+	if len(d.problems) != 0 {
+		return Policy{}, d.problems
+	}
+	if service == "" {
+		return base.policy, nil
+	}
+	if l, ok := services[service]; ok {
+		l.policy.Section = true
+		return l.policy, nil
+	}
+	p := base.policy
+	if near, ok := nearest(service, slices.Sorted(maps.Keys(services))); ok {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s has no section for service %q, its base tables apply; did you mean %q?", printable(file), service, near))
+	}
+	return p, nil
+}
+
+// find gives the bytes of the first policy file that is there and its path; "" is none. A file that was
+// named must be there.
+func (l Lookup) find(system string) (data []byte, file string, notes []string, err error) {
+	named, by := l.Named, cmp.Or(l.NamedBy, "--policy")
+	if named == "" && l.NamedBy == "" {
+		named, by = l.env("ARENACAP_POLICY"), "$ARENACAP_POLICY"
+	}
+	if named == "" && l.NamedBy != "" {
+		return nil, "", nil, fmt.Errorf("%s names no file: its value is empty", l.NamedBy)
+	}
+	if named != "" {
+		data, problem := readFile(named, l.Root)
+		if problem != nil {
+			problem.Message += ", named by " + by
+			return nil, "", nil, Problems{*problem}
+		}
+		return data, named, nil, nil
+	}
+	for _, place := range l.places(system) {
+		switch presence(place) {
+		case absent:
+			continue
+		case hidden:
+			// A service manager that changes the user and keeps $HOME leads to a folder of somebody
+			// else's. What is there was not meant for this user, and must not keep the server down.
+			if place != system {
+				notes = append(notes, fmt.Sprintf("%s cannot be looked for (permission denied) and counts as absent", printable(place)))
+				continue
+			}
+		}
+		data, problem := readFile(place, l.Root)
+		if problem != nil {
+			return nil, "", nil, Problems{*problem}
+		}
+		return data, place, notes, nil
+	}
+	return nil, "", notes, nil
+}
+
+// places are the default places. A relative $XDG_CONFIG_HOME or $HOME would make the current directory
+// count; the XDG specification has it ignored.
+func (l Lookup) places(system string) []string {
+	if l.Root {
+		return []string{system}
+	}
+	folder := l.env("XDG_CONFIG_HOME")
+	if home := l.env("HOME"); !filepath.IsAbs(folder) && filepath.IsAbs(home) {
+		folder = filepath.Join(home, ".config")
+	}
+	if !filepath.IsAbs(folder) {
+		return []string{system}
+	}
+	return []string{filepath.Join(folder, "arenacap", "policy.toml"), system}
+}
+
+// env is a variable; an empty one is as an unset one.
+func (l Lookup) env(name string) string {
+	if l.Getenv == nil {
+		return ""
+	}
+	s, _ := l.Getenv(name)
+	return s
+}

@@ -1,0 +1,241 @@
+package policy
+
+import (
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// maxDepth bounds how deep tables and arrays may be nested. A policy needs three levels; the TOML parser
+// would recurse as deep as the file says.
+const maxDepth = 32
+
+// span is where a key and its value begin, as byte offsets. A table's value is its key.
+type span struct{ key, value int }
+
+// locator finds where each key of a TOML text stands, which the parser does not tell. It reads any text:
+// up to the first syntax error it sees what the parser sees, beyond that its finds mean nothing.
+// The syntax is https://toml.io/en/v1.1.0: [table] and [[table]] headers, dotted and quoted keys, inline
+// tables and arrays over several lines, four kinds of strings, comments.
+type locator struct {
+	text   string
+	i      int
+	header toml.Key        // the table whose header was read last
+	at     map[string]span // by toml.Key.String, each prefix of a key too; the first place counts
+	deep   int             // where the nesting passed maxDepth; -1 is nowhere
+}
+
+func locate(text string) locator {
+	l := locator{text: text, at: make(map[string]span, 32), deep: -1}
+	for l.skipBlank(); l.i < len(text) && l.deep < 0; l.skipBlank() {
+		if text[l.i] == '[' {
+			l.tableHeader()
+		} else {
+			l.keyValue(l.header, 0)
+		}
+		l.skipLine()
+	}
+	return l
+}
+
+// tableHeader reads "[a.b]" or "[[a.b]]".
+func (l *locator) tableHeader() {
+	start := l.i
+	for l.peek() == '[' {
+		l.i++
+	}
+	l.header, _ = l.key(nil)
+	l.note(0, l.header, span{start, start})
+}
+
+// keyValue reads "a.b = value" under a table. Without "=" it is no TOML, and the caller goes on behind it.
+func (l *locator) keyValue(table toml.Key, depth int) {
+	start := l.i
+	key, ok := l.key(table)
+	if !ok || l.peek() != '=' {
+		return
+	}
+	l.i++
+	l.skipSpace()
+	l.note(len(table), key, span{start, l.i})
+	l.value(key, depth)
+}
+
+// note keeps where a key stands, and the tables that its dots imply.
+func (l *locator) note(from int, key toml.Key, at span) {
+	if len(key) > maxDepth {
+		l.deep = at.key
+		return
+	}
+	for n := from + 1; n <= len(key); n++ {
+		if path := key[:n].String(); !l.has(path) {
+			l.at[path] = at
+		}
+	}
+}
+
+func (l *locator) has(path string) bool { _, ok := l.at[path]; return ok }
+
+// key reads a dotted key and puts it behind the table's.
+func (l *locator) key(table toml.Key) (toml.Key, bool) {
+	key := append(make(toml.Key, 0, len(table)+2), table...)
+	for {
+		l.skipSpace()
+		part, ok := l.keyPart()
+		if !ok {
+			return key, false
+		}
+		if len(key) <= maxDepth { // one level more is enough to be refused
+			key = append(key, part)
+		}
+		l.skipSpace()
+		if l.peek() != '.' {
+			return key, true
+		}
+		l.i++
+	}
+}
+
+func (l *locator) keyPart() (string, bool) {
+	start := l.i
+	if c := l.peek(); c == '"' || c == '\'' {
+		l.quoted(c)
+		return unquote(l.text[start:l.i])
+	}
+	for l.i < len(l.text) && isBare(l.text[l.i]) {
+		l.i++
+	}
+	return l.text[start:l.i], l.i > start
+}
+
+// unquote leaves escapes to the parser that knows them.
+func unquote(raw string) (string, bool) {
+	if len(raw) < 2 || raw[len(raw)-1] != raw[0] {
+		return "", false
+	}
+	if raw[0] == '\'' || !strings.Contains(raw, `\`) {
+		return raw[1 : len(raw)-1], true
+	}
+	one := make(map[string]any, 1)
+	if _, err := toml.Decode(raw+" = 0", &one); err != nil {
+		return "", false
+	}
+	for key := range one {
+		return key, true
+	}
+	return "", false
+}
+
+// value reads over a value and notes the keys of inline tables in it.
+func (l *locator) value(key toml.Key, depth int) {
+	switch c := l.peek(); {
+	case depth > maxDepth:
+		l.deep = l.i
+	case c == '"' || c == '\'':
+		l.str(c)
+	case c == '[':
+		l.list(']', func() { l.value(key, depth+1) })
+	case c == '{':
+		l.list('}', func() { l.keyValue(key, depth+1) })
+	default: // a number, a date (which may have a blank in it), true, false
+		l.until(",]}#\r\n")
+	}
+}
+
+// list reads the items between brackets, over line ends and comments.
+func (l *locator) list(end byte, item func()) {
+	l.i++
+	for l.deep < 0 {
+		l.skipBlank()
+		switch c := l.peek(); {
+		case l.i >= len(l.text):
+			return
+		case c == end:
+			l.i++
+			return
+		case c == ',':
+			l.i++
+		default:
+			before := l.i
+			item()
+			if l.i == before { // no TOML: go on behind the byte that nobody wants
+				l.i++
+			}
+		}
+	}
+}
+
+// str reads over a string of either kind of quote, on one line or on several.
+func (l *locator) str(quote byte) {
+	triple := strings.Repeat(string(quote), 3)
+	if !strings.HasPrefix(l.text[l.i:], triple) {
+		l.quoted(quote)
+		return
+	}
+	for l.i += 3; l.i < len(l.text) && !strings.HasPrefix(l.text[l.i:], triple); l.i++ {
+		if quote == '"' && l.text[l.i] == '\\' {
+			l.i++
+		}
+	}
+	l.i = min(l.i+3, len(l.text))
+	for range 2 { // up to two quotes may stand before the three that end the string
+		if l.peek() == quote {
+			l.i++
+		}
+	}
+}
+
+// quoted reads over a string on one line.
+func (l *locator) quoted(quote byte) {
+	for l.i++; l.i < len(l.text) && l.text[l.i] != quote && l.text[l.i] != '\n'; l.i++ {
+		if quote == '"' && l.text[l.i] == '\\' {
+			l.i++
+		}
+	}
+	l.i = min(l.i, len(l.text))
+	if l.peek() == quote {
+		l.i++
+	}
+}
+
+// peek is the byte ahead, 0 at the end.
+func (l *locator) peek() byte {
+	if l.i < len(l.text) {
+		return l.text[l.i]
+	}
+	return 0
+}
+
+func (l *locator) skipSpace() {
+	for c := l.peek(); c == ' ' || c == '\t'; c = l.peek() {
+		l.i++
+	}
+}
+
+// skipBlank goes over blanks, line ends and comments.
+func (l *locator) skipBlank() {
+	for l.i < len(l.text) {
+		switch l.text[l.i] {
+		case ' ', '\t', '\r', '\n':
+			l.i++
+		case '#':
+			l.skipLine()
+		default:
+			return
+		}
+	}
+}
+
+func (l *locator) skipLine() { l.until("\n") }
+
+func (l *locator) until(stops string) {
+	if n := strings.IndexAny(l.text[l.i:], stops); n >= 0 {
+		l.i += n
+		return
+	}
+	l.i = len(l.text)
+}
+
+func isBare(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+}

@@ -1,0 +1,97 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Problem is one thing that is wrong with a policy file.
+type Problem struct {
+	File    string
+	Line    int    // from 1; 0 where the file as a whole is meant: it is missing, a folder, not root's
+	Column  int    // from 1, in bytes, as compilers count
+	Text    string // the line, without the blanks around it
+	Message string
+	Hint    string // what to type instead; "" where the message says it all
+}
+
+// Error gives the problem in one line that can go to a terminal, whatever stands in the file:
+//
+//	policy.toml:7:1: unknown key "virtul" in [budget]; did you mean "virtual"? | virtul = "4GiB"
+func (p Problem) Error() string {
+	var b strings.Builder
+	b.WriteString(printable(p.File))
+	if p.Line != 0 {
+		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
+	}
+	b.WriteString(": " + clip(printable(p.Message), 300))
+	if p.Hint != "" {
+		b.WriteString("; " + printable(p.Hint))
+	}
+	if p.Text != "" {
+		b.WriteString(" | " + clip(printable(p.Text), 100))
+	}
+	return b.String()
+}
+
+// Problems is every problem of one file, in the order of its lines. It is the error that Load gives.
+type Problems []Problem
+
+// Error gives the first problem, in one line, and says how to see the rest.
+func (ps Problems) Error() string {
+	if len(ps) == 0 {
+		return "no problem"
+	}
+	first := ps[0].Error()
+	if rest := len(ps) - 1; rest > 0 {
+		return fmt.Sprintf("%s (and %d more: arenacap check %s)", first, rest, shellWord(ps[0].File))
+	}
+	return first
+}
+
+func (ps Problems) sort() {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		if a.Column != b.Column {
+			return a.Column - b.Column
+		}
+		return strings.Compare(a.Message, b.Message)
+	})
+}
+
+// printable takes out what could steer a terminal. A policy is text that others may have written.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+}
+
+// clip shortens what the file may have made as long as it likes.
+func clip(s string, most int) string {
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
+}
+
+// shellWord gives a path as it can be typed at a shell.
+func shellWord(path string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+@:,", r)
+	}
+	if path != "" && strings.IndexFunc(path, func(r rune) bool { return !plain(r) }) < 0 {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}

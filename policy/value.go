@@ -1,0 +1,308 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// value is one value of the file on its way into the policy. Its methods give the zero value and report a
+// problem where it is not what its key wants.
+type value struct {
+	l       *layer
+	name    string // "virtual"
+	setting string // "budget.virtual"
+	path    string // "service.x.budget.virtual"
+	raw     any    // as the TOML parser gives it
+}
+
+// wrong reports a problem at the value.
+func (v value) wrong(what, hint string) {
+	p := v.l.said[v.setting]
+	p.bad = true
+	v.l.said[v.setting] = p
+	v.l.doc.problem(v.l.doc.at[v.path].value, hinted{what, hint})
+}
+
+// wrongType reports a value of a kind that its key does not take.
+func (v value) wrongType(want, hint string) {
+	v.wrong(fmt.Sprintf("%s is %s; it wants %s", v.name, typeName(v.raw), want), hint)
+}
+
+func typeName(raw any) string {
+	switch raw.(type) {
+	case string:
+		return "a string"
+	case int64:
+		return "an integer"
+	case float64:
+		return "a number with a point"
+	case bool:
+		return "a boolean"
+	case time.Time:
+		return "a date"
+	case map[string]any:
+		return "a table"
+	case []map[string]any:
+		return "a list of tables"
+	}
+	return "a list"
+}
+
+func (v value) integer(least, most int) int {
+	n, ok := v.raw.(int64)
+	hint := fmt.Sprintf("write a number from %d to %d", least, most)
+	if !ok {
+		if s, isString := v.raw.(string); isString {
+			if n, err := strconv.Atoi(s); err == nil && n >= least && n <= most {
+				hint = fmt.Sprintf("without quotes: %s = %d", v.name, n)
+			}
+		}
+		v.wrongType("an integer", hint)
+		return 0
+	}
+	if n < int64(least) || n > int64(most) {
+		v.wrong(fmt.Sprintf("%s = %d is out of range", v.name, n), hint)
+		return 0
+	}
+	return int(n)
+}
+
+func (v value) boolean() bool {
+	b, ok := v.raw.(bool)
+	if !ok {
+		v.wrongType("true or false", "write "+v.name+" = true or "+v.name+" = false, without quotes")
+	}
+	return b
+}
+
+// text is a string, or a problem.
+func (v value) text(want, hint string) (string, bool) {
+	s, ok := v.raw.(string)
+	if !ok {
+		v.wrongType(want, hint)
+	}
+	return s, ok
+}
+
+func (v value) word(allowed ...string) string {
+	hint := "write " + quoteList(allowed)
+	s, ok := v.text("a word in quotes", hint)
+	if !ok || slices.Contains(allowed, s) {
+		return s
+	}
+	if near := didYouMean(s, allowed); near != "" {
+		hint = near
+	}
+	v.wrong(fmt.Sprintf("%s = %q is none of its words", v.name, s), hint)
+	return ""
+}
+
+func (v value) cap() Cap {
+	var c Cap
+	var err error
+	switch raw := v.raw.(type) {
+	case int64:
+		c, err = ParseCap(strconv.FormatInt(raw, 10))
+	case string:
+		c, err = ParseCap(raw)
+	case float64:
+		v.wrong(fmt.Sprintf("cap = %v is no whole number", raw), `a cap per core is a string: cap = "1.5/core"`)
+		return Cap{}
+	default:
+		v.wrongType("a number or a string", `write for example cap = 4 or cap = "1/core"`)
+		return Cap{}
+	}
+	v.parsed(err)
+	c.From = v.l.doc.origin(v.path)
+	return c
+}
+
+// parsed reports the error of a parser in this package.
+func (v value) parsed(err error) {
+	if h, ok := err.(hinted); ok {
+		v.wrong(v.name+": "+h.what, h.hint)
+	}
+}
+
+func (v value) cores() Cores {
+	from := v.l.doc.origin(v.path)
+	if _, ok := v.raw.(int64); ok {
+		return Cores{N: v.integer(1, MaxCap), From: from}
+	}
+	s, ok := v.text("a source or a number", `write "auto", "online", "affinity" or a number such as 8`)
+	if !ok {
+		return Cores{}
+	}
+	if n, digits := decimal(s); digits && n > 0 {
+		v.wrong(fmt.Sprintf("cores = %q is no source of cores", s), fmt.Sprintf("a number stands without quotes: cores = %d", n))
+		return Cores{}
+	}
+	return Cores{Rule: v.word("auto", "online", "affinity"), From: from}
+}
+
+// size reads a limit. "off" is no limit, also where one lies beneath.
+func (v value) size(relative bool) Size {
+	var s Size
+	var err error
+	switch raw := v.raw.(type) {
+	case int64:
+		s, err = ParseSize(strconv.FormatInt(raw, 10))
+	case string:
+		if raw == "off" {
+			return Size{}
+		}
+		s, err = ParseSize(raw)
+	default:
+		v.wrongType("a size", `write a size such as "4GiB", bytes as an integer, or "off"`)
+		return Size{}
+	}
+	v.parsed(err)
+	if s.Percent != 0 && !relative {
+		v.wrong(fmt.Sprintf("%s = %q: only data and resident may be a share of the machine's memory", v.name, v.raw), `write a size such as "4GiB"`)
+		return Size{}
+	}
+	if !s.IsZero() {
+		s.From = v.l.doc.origin(v.path)
+	}
+	return s
+}
+
+// duration reads what time.ParseDuration does.
+func (v value) duration(least, most time.Duration) time.Duration {
+	hint := fmt.Sprintf("write a duration with its unit, from %s to %s, such as \"500ms\", \"30s\" or \"1m30s\"", short(least), short(most))
+	s, ok := v.text("a duration in quotes", hint)
+	if !ok {
+		return 0
+	}
+	d, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		v.wrong(fmt.Sprintf("%s = %q is no duration", v.name, s), hint)
+	case d < least || d > most:
+		v.wrong(fmt.Sprintf("%s = %q is out of range", v.name, s), fmt.Sprintf("it is from %s to %s", short(least), short(most)))
+	}
+	return d
+}
+
+// short is a duration of one unit as people write it: "24h", not "24h0m0s".
+func short(d time.Duration) string {
+	s := strings.TrimSuffix(d.String(), "0s")
+	s = strings.TrimSuffix(s, "0m")
+	if s == "" {
+		return "0s"
+	}
+	return s
+}
+
+func (v value) percent() int {
+	hint := `write whole per cent from "1%" to "100%"`
+	s, ok := v.text("a percentage in quotes", hint)
+	if !ok {
+		return 0
+	}
+	number, hasSign := strings.CutSuffix(s, "%")
+	n, ok := decimal(number)
+	if !ok || !hasSign || n < 1 || n > 100 {
+		v.wrong(fmt.Sprintf("%s = %q is no percentage", v.name, s), hint)
+	}
+	return n
+}
+
+// maxWindow bounds the samples that the watch keeps.
+const maxWindow = 60
+
+func (v value) window() Window {
+	hint := fmt.Sprintf(`write "N/M", N of the last M samples, N from 1 to M, M at most %d, such as "3/5"`, maxWindow)
+	s, ok := v.text("a string", hint)
+	if !ok {
+		return Window{}
+	}
+	left, right, _ := strings.Cut(s, "/")
+	n, okN := decimal(left)
+	of, okOf := decimal(right)
+	if !okN || !okOf || n < 1 || n > of || of > maxWindow {
+		v.wrong(fmt.Sprintf("%s = %q is no rule for a breach", v.name, s), hint)
+	}
+	return Window{n, of}
+}
+
+// signalNames is the signals a target can be told by, signal(7). SIGKILL and SIGSTOP are not among them:
+// no program can answer to them, and ending the target is what action "terminate" is for.
+const signalNames = "SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGUSR1 SIGSEGV SIGUSR2 SIGPIPE SIGALRM SIGTERM " +
+	"SIGSTKFLT SIGCHLD SIGCONT SIGTSTP SIGTTIN SIGTTOU SIGURG SIGXCPU SIGXFSZ SIGVTALRM SIGPROF SIGWINCH SIGIO SIGPWR SIGSYS"
+
+func (v value) signal() string {
+	s, ok := v.text("a signal's name", `write a name such as "SIGUSR1"`)
+	names := strings.Fields(signalNames)
+	if !ok || slices.Contains(names, s) || isRealTime(s) {
+		return s
+	}
+	hint := `write a name as in signal(7), such as "SIGUSR1" or "SIGRTMIN+1"`
+	with := "SIG" + strings.TrimPrefix(strings.ToUpper(s), "SIG")
+	switch {
+	case with == "SIGKILL" || with == "SIGSTOP":
+		hint = `no program can answer to it; to end the target write action = "terminate", with grace = "0s" for at once`
+	case slices.Contains(names, with) || isRealTime(with):
+		hint = fmt.Sprintf("did you mean %q?", with)
+	default:
+		if near := didYouMean(with, names); near != "" {
+			hint = near
+		}
+	}
+	v.wrong(fmt.Sprintf("signal = %q is no signal to send", s), hint)
+	return ""
+}
+
+// isRealTime accepts SIGRTMIN and SIGRTMIN+1 to SIGRTMIN+30: glibc leaves 34 to 64 to programs.
+func isRealTime(s string) bool {
+	offset, ok := strings.CutPrefix(s, "SIGRTMIN")
+	if !ok || offset == "" {
+		return ok
+	}
+	digits, plus := strings.CutPrefix(offset, "+")
+	n, ok := decimal(digits)
+	return plus && ok && n >= 1 && n <= 30
+}
+
+// command reads a program and its arguments, which are passed to execve(2) as they are.
+func (v value) command() []string {
+	hint := `write a list such as ["/usr/local/bin/on-breach", "--pid", "{pid}"]`
+	raw, ok := v.raw.([]any)
+	if !ok {
+		v.wrongType("a list of strings", hint)
+		return nil
+	}
+	var words []string
+	for _, r := range raw {
+		word, ok := r.(string)
+		if !ok {
+			v.wrong(fmt.Sprintf("command has %s in it; it wants strings", typeName(r)), "put every argument in quotes")
+			return nil
+		}
+		words = append(words, word)
+	}
+	switch {
+	case len(words) == 0:
+		v.wrong("command is empty", hint)
+	case !strings.HasPrefix(words[0], "/"):
+		v.wrong(fmt.Sprintf("command %q is no absolute path", words[0]), "it runs in the folder / and no shell looks it up: write its path from /")
+	case strings.Contains(strings.Join(words, ""), "\x00"):
+		v.wrong("command has a NUL byte in it", "no argument of a program can hold one")
+	}
+	return words
+}
+
+func (v value) logTo() string {
+	hint := `write "stderr" or an absolute path such as "/var/log/arenacap.log"`
+	s, ok := v.text("a path in quotes", hint)
+	if !ok || s == "stderr" {
+		return s
+	}
+	if !strings.HasPrefix(s, "/") || strings.Contains(s, "\x00") {
+		v.wrong(fmt.Sprintf("to = %q is no absolute path", s), hint)
+	}
+	return s
+}
