@@ -169,7 +169,7 @@ func (h *host) total() (uint64, string) {
 	case err != nil:
 		return 0, err.Error()
 	case v.Total == 0:
-		return 0, "/proc/meminfo has no MemTotal"
+		return 0, "gopsutil found no MemTotal in /proc/meminfo"
 	}
 	return v.Total, ""
 }

@@ -1,0 +1,349 @@
+package machine
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"arenacap/policy"
+
+	"golang.org/x/sys/unix"
+)
+
+// childEnv makes the test binary print what it finds instead of testing.
+const childEnv = "ARENACAP_MACHINE_CHILD"
+
+type childSays struct {
+	Machine    policy.Machine
+	GoMaxProcs int
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) == "" {
+		os.Exit(m.Run())
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(childSays{Find("/", Cores|Memory), runtime.GOMAXPROCS(0)}); err != nil {
+		os.Exit(1)
+	}
+}
+
+// tool skips a test whose tool is not installed, but not in CI.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	switch {
+	case err != nil && os.Getenv("CI") == "true":
+		t.Fatal(err)
+	case err != nil:
+		t.Skip(err)
+	}
+	return path
+}
+
+// childEnviron is an environment in which nproc and Go count for themselves, and in which a child under the
+// race detector does not linger for a second.
+func childEnviron() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), childEnv + "=1", "GORACE=atexit_sleep_ms=0"}
+}
+
+// output runs a command and gives what it prints.
+func output(t *testing.T, cmd *exec.Cmd) []byte {
+	t.Helper()
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	cmd.Env = childEnviron()
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %v: %s", cmd.Args, err, stderr.Bytes())
+	}
+	return out.Bytes()
+}
+
+func count(t *testing.T, name string, args ...string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(string(output(t, exec.Command(tool(t, name), args...)))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func decode(t *testing.T, out []byte) childSays {
+	t.Helper()
+	var said childSays
+	if err := json.Unmarshal(out, &said); err != nil {
+		t.Fatalf("%v: %q", err, out)
+	}
+	return said
+}
+
+func TestOnlineIsWhatGetconfCounts(t *testing.T) {
+	if got, want := Find("/", Cores).Online.N, count(t, "getconf", "_NPROCESSORS_ONLN"); got != want {
+		t.Errorf("online %d, getconf %d", got, want)
+	}
+}
+
+func TestAffinityIsWhatNprocCounts(t *testing.T) {
+	m := Find("/", Cores)
+	if m.Quota.CPUs != 0 {
+		t.Skip("from coreutils 9.8 nproc counts the CPU quota too, and this machine has one")
+	}
+	if want := count(t, "nproc"); m.Affinity.N != want {
+		t.Errorf("affinity %d, nproc %d", m.Affinity.N, want)
+	}
+}
+
+func TestAffinityUnderTaskset(t *testing.T) {
+	var mask unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &mask); err != nil {
+		t.Skipf("sched_getaffinity with room for 1024 CPUs: %v", err)
+	}
+	var allowed []string
+	for cpu := range 1024 {
+		if mask.IsSet(cpu) {
+			allowed = append(allowed, strconv.Itoa(cpu))
+		}
+	}
+	for _, cpus := range [][]string{allowed[:1], allowed[len(allowed)-1:], allowed} {
+		list := strings.Join(cpus, ",")
+		m := decode(t, output(t, exec.Command(tool(t, "taskset"), "-c", list, os.Args[0]))).Machine
+		if m.Affinity.N != len(cpus) || m.Affinity.From != "sched_getaffinity" {
+			t.Errorf("taskset -c %s: affinity %+v", list, m.Affinity)
+		}
+		if online := Find("/", Cores).Online; m.Online != online {
+			t.Errorf("taskset -c %s: online %+v, without it %+v", list, m.Online, online)
+		}
+	}
+}
+
+// A root that is not "/" is read without the system call; this one is the same machine.
+func TestStatusAgreesWithSchedGetaffinity(t *testing.T) {
+	file, call := Find("/proc/self/root", Cores).Affinity, Find("/", Cores).Affinity
+	if file.N != call.N || file.N == 0 || file.From == call.From {
+		t.Errorf("status %+v, system call %+v", file, call)
+	}
+}
+
+func TestMaskGrowsForKernelsWithMoreCPUs(t *testing.T) {
+	kernel := func(bytes int) func([]byte) (int, error) {
+		return func(mask []byte) (int, error) {
+			if len(mask) < bytes {
+				return 0, unix.EINVAL
+			}
+			mask[0], mask[bytes-1] = 0b101, 0x80
+			return bytes, nil
+		}
+	}
+	for _, bytes := range []int{8, 128, 136, 1024, 4096} {
+		if n, err := countMask(kernel(bytes)); n != 3 || err != nil {
+			t.Errorf("mask of %d bytes: %d, %v", bytes, n, err)
+		}
+	}
+	if n, err := countMask(kernel(maxCPU)); n != 0 || !errors.Is(err, unix.EINVAL) {
+		t.Errorf("a mask that is never large enough: %d, %v", n, err)
+	}
+	if n, err := countMask(func([]byte) (int, error) { return 0, unix.EPERM }); n != 0 || !errors.Is(err, unix.EPERM) {
+		t.Errorf("forbidden: %d, %v", n, err)
+	}
+}
+
+// gopsutil follows HOST_PROC and HOST_SYS; a variable that was meant for another program must not move us.
+func TestEnvironmentMovesNothing(t *testing.T) {
+	want := Find("/", Memory|Library)
+	t.Setenv("HOST_PROC", "/nowhere")
+	t.Setenv("HOST_SYS", "/nowhere")
+	if got := Find("/", Memory|Library); got.Library != want.Library || got.Memory != want.Memory || want.Library.N == 0 {
+		t.Errorf("with HOST_PROC %+v\nwithout %+v", got, want)
+	}
+}
+
+func TestMemoryOfThisMachine(t *testing.T) {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		t.Fatal(err)
+	}
+	if got, most := Find("/", Memory).Memory, uint64(info.Totalram)*uint64(info.Unit); got.Bytes == 0 || got.Bytes > most {
+		t.Errorf("memory %+v, sysinfo(2) %d", got, most)
+	}
+}
+
+// controlGroup makes two nested groups, below the one this process is in, in the real hierarchy of a controller.
+func controlGroup(t *testing.T, controller string) (parent, leaf string, version int) {
+	t.Helper()
+	h := newHost("/")
+	l, why := h.find(h.groups(), controller)
+	if !l.own {
+		t.Skipf("no %s group to work in: %s", controller, why)
+	}
+	parent = filepath.Join(l.folders[0], fmt.Sprintf("arenacap-%s-%d", controller, os.Getpid()))
+	if l.version == 2 {
+		on, _ := os.ReadFile(filepath.Join(l.folders[0], "cgroup.subtree_control"))
+		if !strings.Contains(" "+strings.TrimSpace(string(on))+" ", " "+controller+" ") {
+			t.Skipf("the %s controller is not on below %s", controller, l.folders[0])
+		}
+	}
+	leaf = filepath.Join(parent, "leaf")
+	for _, folder := range []string{parent, leaf} {
+		if err := os.Mkdir(folder, 0o755); errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+			t.Skip(err)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := os.Remove(folder); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if l.version == 2 {
+		put(t, parent, "cgroup.subtree_control", "+"+controller)
+	}
+	return parent, leaf, l.version
+}
+
+func put(t *testing.T, folder, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inGroup runs a shell command in a control group: the shell waits until it has been moved there.
+func inGroup(t *testing.T, group, script string, args ...string) childSays {
+	t.Helper()
+	cmd := exec.Command("/bin/sh", append([]string{"-c", "read moved && " + script, os.Args[0]}, args...)...)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	cmd.Env = childEnviron()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	moved := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0)
+	if moved == nil {
+		fmt.Fprintln(stdin, "yes")
+	}
+	stdin.Close()
+	if err := errors.Join(cmd.Wait(), moved); err != nil {
+		t.Fatalf("%v: %s", err, stderr.Bytes())
+	}
+	return decode(t, out.Bytes())
+}
+
+// setQuota sets a group's quota in a period of 100 ms; 0 is no limit. It returns what Find names as the origin.
+func setQuota(t *testing.T, group string, version, quota int) string {
+	t.Helper()
+	if version == 2 {
+		text := "max 100000"
+		if quota != 0 {
+			text = fmt.Sprintf("%d 100000", quota)
+		}
+		put(t, group, "cpu.max", text)
+		return group + "/cpu.max: " + text
+	}
+	if quota == 0 {
+		quota = -1
+	}
+	put(t, group, "cpu.cfs_period_us", "100000")
+	put(t, group, "cpu.cfs_quota_us", strconv.Itoa(quota))
+	return fmt.Sprintf("%s/cpu.cfs_quota_us: %d, cpu.cfs_period_us: 100000", group, quota)
+}
+
+func TestRealQuota(t *testing.T) {
+	parent, leaf, version := controlGroup(t, "cpu")
+	for _, c := range []struct {
+		name         string
+		parent, leaf int
+	}{
+		{"leaf", 0, 150000},
+		{"parent", 150000, 0},
+		{"leaf is tighter", 350000, 50000},
+		{"whole", 0, 300000},
+		{"same in both", 120000, 120000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			setQuota(t, leaf, version, 0) // in v1 a group's quota may not be above its parent's, at any time
+			froms := map[int]string{}
+			froms[c.parent] = setQuota(t, parent, version, c.parent)
+			froms[c.leaf] = setQuota(t, leaf, version, c.leaf)
+			said := inGroup(t, leaf, `exec "$0"`)
+			tightest := c.parent
+			if tightest == 0 || c.leaf != 0 && c.leaf < tightest {
+				tightest = c.leaf
+			}
+			want := policy.Quota{CPUs: float64(tightest) / 100000, From: froms[tightest]}
+			if said.Machine.Quota != want {
+				t.Errorf("quota\n got %+v\nwant %+v", said.Machine.Quota, want)
+			}
+			// Go rounds up too, but to 2 at least (internal/runtime/cgroup, runtime.adjustCgroupGOMAXPROCS).
+			procs := min(said.Machine.Affinity.N, max(2, int(math.Ceil(said.Machine.Quota.CPUs))))
+			if said.Machine.Affinity.N > 1 && said.GoMaxProcs != procs {
+				t.Errorf("quota %+v: Go takes %d, by its own rule this would be %d", said.Machine.Quota, said.GoMaxProcs, procs)
+			}
+		})
+	}
+}
+
+func TestRealNoQuota(t *testing.T) {
+	_, leaf, _ := controlGroup(t, "cpu")
+	if got, want := inGroup(t, leaf, `exec "$0"`).Machine.Quota, Find("/", Cores).Quota; got != want {
+		t.Errorf("in a group without a quota %+v, outside %+v", got, want)
+	}
+}
+
+// In a cgroup namespace with its own mount the group is "/", and the parent is out of sight; the mounts from
+// outside have a root above the namespace ("/../..").
+func TestRealCgroupNamespace(t *testing.T) {
+	tool(t, "unshare")
+	parent, leaf, version := controlGroup(t, "cpu")
+	setQuota(t, parent, version, 200000)
+	setQuota(t, leaf, version, 150000)
+	point := t.TempDir()
+	mount := `mount -t cgroup -o cpu cgroup "$1"`
+	if version == 2 {
+		mount = `mount -t cgroup2 cgroup2 "$1"`
+	}
+	if out, err := exec.Command("unshare", "--cgroup", "--mount", "/bin/sh", "-c", mount, "sh", point).CombinedOutput(); err != nil {
+		t.Skipf("no cgroup namespace with a mount here: %v: %s", err, out)
+	}
+	inner := mount + ` && exec "$0"`
+	said := inGroup(t, leaf, `exec unshare --cgroup --mount /bin/sh -c "$2" "$0" "$1"`, point, inner)
+	if q := said.Machine.Quota; q.CPUs != 1.5 || !strings.HasPrefix(q.From, point+"/cpu.") || q.Why != "" {
+		t.Errorf("quota in a cgroup namespace: %+v", q)
+	}
+	said = inGroup(t, leaf, `exec unshare --cgroup "$0"`)
+	if q := said.Machine.Quota; !strings.Contains(q.From+q.Why, `no mount shows the cpu group "/"`) {
+		t.Errorf("quota in a cgroup namespace that nothing mounts: %+v", q)
+	}
+}
+
+func TestRealMemoryLimit(t *testing.T) {
+	parent, leaf, version := controlGroup(t, "memory")
+	file := "memory.limit_in_bytes"
+	if version == 2 {
+		file = "memory.max"
+	}
+	const bytes = 256 << 20
+	put(t, parent, file, strconv.Itoa(bytes))
+	want := policy.Amount{Bytes: bytes, From: fmt.Sprintf("%s/%s: %d", parent, file, bytes)}
+	if got := inGroup(t, leaf, `exec "$0"`).Machine.Memory; got != want {
+		t.Errorf("parent's limit\n got %+v\nwant %+v", got, want)
+	}
+	put(t, leaf, file, strconv.Itoa(bytes/2))
+	want = policy.Amount{Bytes: bytes / 2, From: fmt.Sprintf("%s/%s: %d", leaf, file, bytes/2)}
+	if got := inGroup(t, leaf, `exec "$0"`).Machine.Memory; got != want {
+		t.Errorf("leaf's limit\n got %+v\nwant %+v", got, want)
+	}
+}
