@@ -1,0 +1,92 @@
+package watch
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"arenacap/policy"
+)
+
+// part is one share of a process's virtual size.
+type part struct {
+	Kind    string `json:"kind"`  // as package arena names it
+	Count   int    `json:"count"` // how many arenas, stacks, mappings; in Grew how many came, or went
+	Virtual uint64 `json:"virtual_bytes"`
+}
+
+// attribution says where the virtual size is and what grew since settle. Both lists begin with the
+// largest. Grew is nil where there is nothing to compare with.
+type attribution struct {
+	Parts []part `json:"parts"`
+	Grew  []part `json:"grew"`
+}
+
+// maxParts bounds a line: what is smaller than the eighth part helps nobody.
+const maxParts = 8
+
+// attribute compares the parts now with those when settle ended (nil: not known).
+func attribute(base, now []part) *attribution {
+	if now == nil {
+		return nil
+	}
+	a := &attribution{Parts: largest(now)}
+	if base == nil {
+		return a
+	}
+	before := map[string]part{}
+	for _, p := range base {
+		before[p.Kind] = p
+	}
+	grew := []part{}
+	for _, p := range now {
+		if was := before[p.Kind]; p.Virtual > was.Virtual {
+			grew = append(grew, part{p.Kind, p.Count - was.Count, p.Virtual - was.Virtual})
+		}
+	}
+	a.Grew = largest(grew)
+	return a
+}
+
+// largest is the parts by size, without the empty ones.
+func largest(parts []part) []part {
+	sorted := slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return p.Virtual == 0 })
+	slices.SortStableFunc(sorted, func(a, b part) int { return cmp.Compare(b.Virtual, a.Virtual) })
+	return sorted[:min(len(sorted), maxParts)]
+}
+
+// words is the end of a warning's or a breach's line: what grew, then where the size is.
+func (a *attribution) words() string {
+	if a == nil {
+		return ""
+	}
+	var b strings.Builder
+	if len(a.Grew) > 0 {
+		total := uint64(0)
+		for _, p := range a.Grew {
+			total += p.Virtual
+		}
+		fmt.Fprintf(&b, "; +%s since settle: %s", policy.FormatSize(total), list(a.Grew, len(a.Grew) > 1))
+	}
+	if len(a.Parts) > 0 {
+		fmt.Fprintf(&b, "; in all %s", list(a.Parts, true))
+	}
+	return b.String()
+}
+
+// list names the three largest parts.
+func list(parts []part, sizes bool) string {
+	var words []string
+	for _, p := range parts[:min(len(parts), 3)] {
+		word := p.Kind
+		if p.Count > 0 {
+			word = fmt.Sprintf("%d %s", p.Count, p.Kind)
+		}
+		if sizes {
+			word = policy.FormatSize(p.Virtual) + " " + word
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ", ")
+}

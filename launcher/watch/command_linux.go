@@ -1,0 +1,134 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// command is the operator's program that runs before the action.
+type command struct {
+	cmd      *exec.Cmd
+	pidfd    int // -1 is none: its end is then looked for at every wake-up
+	deadline time.Duration
+	late     bool // it was ended after its timeout
+}
+
+// placeholders are what a command's arguments and its environment can say, by name.
+func placeholders(c change, who speaker) map[string]string {
+	return map[string]string{
+		"pid": strconv.Itoa(who.pid), "service": who.service, "event": c.kind, "metric": c.metric,
+		"value": strconv.FormatUint(c.value, 10), "limit": strconv.FormatUint(c.limit, 10),
+	}
+}
+
+// expand replaces {pid}, {service}, {event}, {metric}, {value} and {limit}, the last two in bytes. What is
+// put in is not looked at again, and other braces stay as they are.
+func expand(args []string, values map[string]string) []string {
+	var pairs []string
+	for name, value := range values {
+		pairs = append(pairs, "{"+name+"}", value)
+	}
+	replacer := strings.NewReplacer(pairs...)
+	var out []string
+	for _, arg := range args {
+		out = append(out, replacer.Replace(arg))
+	}
+	return out
+}
+
+// environment is all that a command gets: PATH and ARENACAP_ variables. ARENACAP_SERVICE and
+// ARENACAP_POLICY are those that arenacap itself reads.
+func environment(cfg Config, values map[string]string) []string {
+	env := []string{"PATH=" + cfg.Path}
+	for _, name := range []string{"pid", "event", "metric", "value", "limit"} {
+		env = append(env, "ARENACAP_"+strings.ToUpper(name)+"="+values[name])
+	}
+	if cfg.Service != "" {
+		env = append(env, "ARENACAP_SERVICE="+cfg.Service)
+	}
+	if cfg.PolicyFile != "" {
+		env = append(env, "ARENACAP_POLICY="+cfg.PolicyFile)
+	}
+	return env
+}
+
+// startCommand starts it in a session and group of its own, with /dev/null or the text log for its words.
+func startCommand(cfg Config, values map[string]string, log *journal, now time.Duration) (*command, error) {
+	args := expand(cfg.Budget.Command, values)
+	path, err := lookPath(args[0], cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	cmd := &exec.Cmd{Path: path, Args: args, Env: environment(cfg, values), Dir: "/", SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	if log.path != "" && cfg.Log.Format != "json" {
+		own, err := unix.FcntlInt(uintptr(log.fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err == nil {
+			f := os.NewFile(uintptr(own), log.path)
+			defer f.Close()
+			cmd.Stdout, cmd.Stderr = f, f
+		}
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	c := &command{cmd: cmd, pidfd: -1, deadline: now + cfg.Budget.Timeout}
+	if fd, err := unix.PidfdOpen(cmd.Process.Pid, 0); err == nil {
+		c.pidfd = fd
+	}
+	return c, nil
+}
+
+// lookPath finds a name without a slash in path, the PATH that the command gets.
+func lookPath(name, path string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	for dir := range strings.SplitSeq(path, ":") {
+		if found, err := exec.LookPath(dir + "/" + name); err == nil && dir != "" {
+			return found, nil
+		}
+	}
+	return "", fmt.Errorf("%q is not in PATH %q", name, path)
+}
+
+// finished reports whether the command has ended, without reaping it.
+func (c *command) finished() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, c.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == unix.ECHILD || err == nil && info.Signo != 0
+}
+
+// expire kills the command and what it started, once its time is up. It is not reaped yet, so the group is
+// certainly its own.
+func (c *command) expire(now time.Duration) {
+	if now >= c.deadline && !c.late {
+		c.late = true
+		_ = unix.Kill(-c.cmd.Process.Pid, unix.SIGKILL)
+	}
+}
+
+// end reaps the command and says how it ended; failed is false for status 0.
+func (c *command) end(timeout time.Duration) (words string, failed bool) {
+	if c.pidfd >= 0 {
+		_ = unix.Close(c.pidfd)
+	}
+	err := c.cmd.Wait()
+	var status *exec.ExitError
+	switch {
+	case c.late:
+		return fmt.Sprintf("was killed after its timeout of %s", timeout), true
+	case err == nil:
+		return "ended with status 0", false
+	case errors.As(err, &status):
+		return "ended with " + strings.Replace(status.Error(), "exit status", "status", 1), true
+	}
+	return "ended with a status that is not known: " + err.Error(), true
+}

@@ -1,0 +1,429 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Target is a process that is held for a watch.
+type Target struct{ process *process }
+
+// Attach holds the process that has pid now. An error says why it cannot be watched: it does not exist, is
+// a thread, or may not be read.
+func Attach(pid int) (*Target, error) {
+	p, err := hold(pid, -1)
+	if err != nil {
+		return nil, err
+	}
+	return &Target{p}, nil
+}
+
+// Run watches targets until all have ended or ctx is done, and says what it saw of each, in their order.
+// It holds its thread meanwhile. The error is one of the start: the log file or a signal's name.
+func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	e, err := newEngine(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer e.close()
+	for _, t := range targets {
+		e.add(t.process)
+	}
+	stop, err := e.wakeOn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	for _, w := range e.watched {
+		w.start()
+	}
+	e.loop(ctx)
+	var outcomes []Outcome
+	for _, w := range e.watched {
+		outcomes = append(outcomes, w.outcome)
+	}
+	return outcomes, nil
+}
+
+// engine waits and samples.
+type engine struct {
+	cfg      Config
+	log      *journal
+	probes   probes
+	clock    func() time.Duration // since boot
+	detached bool                 // stderr is the target's and is let go of when that ends
+	wake     int                  // an eventfd, -1 is none
+	watched  []*watched
+	fds      []unix.PollFd
+}
+
+func newEngine(cfg Config) (*engine, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Budget.Action == "signal" {
+		if _, err := parseSignal(cfg.Budget.Signal); err != nil {
+			return nil, err
+		}
+	}
+	log, err := openLog(cfg.Log.To)
+	if err != nil {
+		return nil, err
+	}
+	return &engine{cfg: cfg, log: log, probes: kernelProbes, clock: sinceBoot, wake: -1}, nil
+}
+
+func (e *engine) close() {
+	for _, w := range e.watched {
+		w.herd.release()
+	}
+	e.log.close()
+}
+
+// watched is one target under the engine's eyes.
+type watched struct {
+	*engine
+	herd    *herd
+	state   *state
+	base    []part // the virtual size when settle ended
+	due     time.Duration
+	began   time.Duration
+	action  *action
+	waiting []change
+	killed  bool
+	left    bool // the target itself has ended
+	over    bool // nothing is left to watch
+	capSeen int  // arenas when the cap was judged last
+	mute    map[string]bool
+	outcome Outcome
+}
+
+func (e *engine) add(p *process) *watched {
+	now := e.clock()
+	w := &watched{engine: e, began: now, due: now, mute: map[string]bool{}, outcome: Outcome{PID: p.pid}}
+	w.herd = newHerd(p, e.cfg.Budget.Scope, w.own)
+	w.state = newState(e.cfg.Limits, e.cfg.Budget, p.born+e.cfg.Budget.Settle)
+	e.watched = append(e.watched, w)
+	return w
+}
+
+// own reports whether a process is the watch itself or its command, which may share a control group with
+// the target.
+func (w *watched) own(pid int) bool {
+	return pid == os.Getpid() || w.action != nil && w.action.command != nil && pid == w.action.command.cmd.Process.Pid
+}
+
+// wakeOn makes the end of ctx end the wait.
+func (e *engine) wakeOn(ctx context.Context) (stop func(), err error) {
+	if ctx.Done() == nil {
+		return func() {}, nil
+	}
+	if e.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	done := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(done)
+		_, _ = unix.Write(e.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	})
+	return func() {
+		if !cancel() {
+			<-done
+		}
+		_ = unix.Close(e.wake)
+	}, nil
+}
+
+func (e *engine) loop(ctx context.Context) {
+	for ctx.Err() == nil {
+		now := e.clock()
+		next, busy := now, false
+		for _, w := range e.watched {
+			if at, ok := w.turn(now); ok && (!busy || at < next) {
+				next, busy = at, true
+			}
+		}
+		if !busy {
+			return
+		}
+		e.wait(next - e.clock())
+	}
+}
+
+// wait sleeps until a process ends, the command ends, ctx ends, or the time is up.
+func (e *engine) wait(d time.Duration) {
+	e.fds = append(e.fds[:0], unix.PollFd{Fd: int32(e.wake), Events: unix.POLLIN})
+	for _, w := range e.watched {
+		if !w.left {
+			e.fds = append(e.fds, unix.PollFd{Fd: int32(w.herd.target.pidfd), Events: unix.POLLIN})
+		}
+		if w.action != nil && w.action.command != nil {
+			e.fds = append(e.fds, unix.PollFd{Fd: int32(w.action.command.pidfd), Events: unix.POLLIN})
+		}
+	}
+	timeout := unix.NsecToTimespec(int64(max(d, 0)))
+	_, _ = unix.Ppoll(e.fds, &timeout, nil) // EINTR: the loop looks at everything anyway
+}
+
+// turn does what is due for one target and gives the time of its next turn; ok is false when it is over.
+func (w *watched) turn(now time.Duration) (next time.Duration, ok bool) {
+	if w.over {
+		return 0, false
+	}
+	if !w.left && w.herd.target.ended() {
+		w.leave(now)
+	}
+	w.proceed(now)
+	if now >= w.due && !w.gone() {
+		w.sample(now)
+		w.due = nextSample(w.due, now, w.cfg.Budget.Interval)
+	}
+	if w.gone() && (w.action == nil || w.action.command == nil) {
+		w.finish(now)
+		return 0, false
+	}
+	return w.nextTurn(now), true
+}
+
+// commandPoll is how often a command's end is looked for where there are no pidfds.
+const commandPoll = 50 * time.Millisecond
+
+func (w *watched) nextTurn(now time.Duration) time.Duration {
+	next := w.due
+	if a := w.action; a != nil {
+		if a.kill != 0 {
+			next = min(next, a.kill)
+		}
+		if a.command != nil && !a.command.late {
+			next = min(next, a.command.deadline)
+		}
+		if a.command != nil && a.command.pidfd < 0 {
+			next = min(next, now+commandPoll)
+		}
+	}
+	return max(next, now)
+}
+
+// gone reports whether nothing is left to watch: the target has ended, and with a wider scope what it
+// left. A watch that may neither speak nor act any more has nothing to watch for.
+func (w *watched) gone() bool {
+	if !w.left {
+		return false
+	}
+	silent := w.detached && w.log.path == "" && w.cfg.Budget.Action == "report" && len(w.cfg.Budget.Command) == 0
+	return silent || w.herd.remaining() == 0
+}
+
+// start says what is watched.
+func (w *watched) start() {
+	w.say(started(w.cfg))
+	for _, why := range w.cfg.Notices {
+		w.say(capCannotWork(why))
+	}
+}
+
+// leave is the end of the target itself.
+func (w *watched) leave(now time.Duration) {
+	w.left = true
+	w.outcome.Elapsed = now - w.began
+	w.say(exited(w.outcome, w.herd.remaining()))
+	if w.detached {
+		w.log.closeStderr()
+	}
+}
+
+// finish is the end of all that was watched.
+func (w *watched) finish(now time.Duration) {
+	w.over = true
+	if w.cfg.Budget.Scope != "process" {
+		w.outcome.Elapsed = now - w.began
+	}
+	w.herd.release()
+}
+
+// read samples every process that counts. ok is false where none could be read.
+func (w *watched) read(now time.Duration) (r reading, ok bool) {
+	r.arenasKnown = true
+	if !w.left {
+		ok = w.readOne(&r, w.herd.target)
+	}
+	for _, p := range w.herd.others {
+		if counts(p.born, now, w.cfg.Budget.Interval) {
+			ok = w.readOne(&r, p) || ok
+		}
+	}
+	return r, ok
+}
+
+var pageSize = uint64(os.Getpagesize())
+
+// readOne adds one process.
+func (w *watched) readOne(r *reading, p *process) bool {
+	s, ok := p.sample()
+	if !ok {
+		return false
+	}
+	r.processes++
+	r.virtual += s.size * pageSize
+	r.data += s.data * pageSize
+	r.resident += s.resident * pageSize
+	w.countArenas(r, p, s.size*pageSize)
+	return true
+}
+
+// countArenas adds one process's arenas, where a limit or a cap asks for them. A count needs more than a
+// sample, so it is taken only when the size moved.
+func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
+	if !w.needsCensus(p) {
+		r.arenasKnown = false
+		return
+	}
+	if p.arenas.due(virtual) {
+		arenas, reserved, err := w.probes.count(p.pid)
+		if p.ended() { // it may have been another process's number by then
+			return
+		}
+		p.arenas.take(virtual, arenas, reserved, err)
+		if err != nil {
+			w.complain("arenas", fmt.Errorf("the arenas of process %d cannot be counted: %w", p.pid, err))
+		}
+	}
+	r.arenas += p.arenas.reserved
+	r.arenasKnown = r.arenasKnown && p.arenas.known
+}
+
+// needsCensus reports whether anyone asks for the arenas of this process: the budget for any, the cap for
+// the target. Before settle ends nobody does.
+func (w *watched) needsCensus(p *process) bool {
+	if w.clock() < w.state.settleEnds {
+		return false
+	}
+	if w.cfg.Cap != 0 && p == w.herd.target {
+		return true
+	}
+	for _, l := range w.cfg.Limits {
+		if l.Metric == "arenas" {
+			return true
+		}
+	}
+	return false
+}
+
+// sample takes one sample and does what follows from it.
+func (w *watched) sample(now time.Duration) {
+	w.complain("scope", w.herd.refresh())
+	r, ok := w.read(now)
+	if !ok {
+		return
+	}
+	w.outcome.note(r)
+	settled := w.state.settled
+	changes := w.state.observe(now, r, func() (reading, bool) { return w.read(w.clock()) })
+	if w.state.settled && !settled {
+		w.base = w.inspect()
+	}
+	w.judgeCap()
+	for _, c := range changes {
+		w.tell(c, r, now)
+	}
+}
+
+// note keeps the peaks.
+func (o *Outcome) note(r reading) {
+	o.PeakVirtual = max(o.PeakVirtual, r.virtual)
+	o.PeakResident = max(o.PeakResident, r.resident)
+	o.Processes = max(o.Processes, r.processes)
+}
+
+// tell says a change and, for a breach, begins the action.
+func (w *watched) tell(c change, r reading, now time.Duration) {
+	switch c.kind {
+	case eventRecovered:
+		w.say(recovered(c))
+	case eventWarning:
+		w.say(passed(c, r.processes, attribute(w.base, w.inspect())))
+	case eventBreach:
+		w.outcome.Breaches++
+		w.say(passed(c, r.processes, attribute(w.base, w.inspect())))
+		w.begin(c, now)
+	}
+}
+
+// inspect is the parts of the target's virtual size, nil where they cannot be had: another user's process,
+// or one that has just ended.
+func (w *watched) inspect() []part {
+	if w.left {
+		return nil
+	}
+	parts, err := w.probes.inspect(w.herd.target.pid)
+	if err != nil || w.herd.target.ended() {
+		return nil
+	}
+	return parts
+}
+
+// judgeCap compares the target's arenas with the plan: once after settle, and again whenever there are
+// more. Where the cap is known not to work, being under it by chance verifies nothing.
+func (w *watched) judgeCap() {
+	c := w.herd.target.arenas
+	if !c.known || w.left {
+		return
+	}
+	w.outcome.Arenas = max(w.outcome.Arenas, c.arenas)
+	if w.cfg.Cap == 0 || c.arenas <= w.capSeen {
+		return
+	}
+	first := w.capSeen == 0
+	wasKept := w.capSeen <= w.cfg.Cap
+	w.capSeen = c.arenas
+	kept := c.arenas <= w.cfg.Cap
+	w.outcome.CapKnown, w.outcome.CapKept = true, kept
+	if kept && first && len(w.cfg.Notices) == 0 || !kept && (first || wasKept) {
+		w.say(capJudged(c.arenas, w.cfg.Cap))
+	}
+}
+
+// complain tells once what does not work; the watch goes on with the rest.
+func (w *watched) complain(what string, err error) {
+	if err == nil || w.mute[what] {
+		return
+	}
+	w.mute[what] = true
+	w.say(watchFailed(err.Error()))
+}
+
+func (w *watched) who() speaker {
+	name := w.herd.target.name
+	if w.cfg.Program != "" {
+		name = filepath.Base(w.cfg.Program)
+	}
+	return speaker{w.cfg.Service, name, w.herd.target.pid}
+}
+
+// say writes an event, if it is wanted.
+func (w *watched) say(e event) {
+	if !w.cfg.wanted(e.kind) {
+		return
+	}
+	at := time.Now()
+	w.log.put(w.line(e, at), func(n int) []byte {
+		return w.line(watchFailed(fmt.Sprintf("%d events could not be written here", n)), at)
+	})
+}
+
+// line is an event as this log has it. A file has no journal that would add the time.
+func (w *watched) line(e event, at time.Time) []byte {
+	line := e.line(w.cfg.Log.Format, at, w.who())
+	if w.log.path != "" && w.cfg.Log.Format != "json" {
+		line = append([]byte(timestamp(at)+" "), line...)
+	}
+	return line
+}

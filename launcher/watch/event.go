@@ -1,0 +1,268 @@
+package watch
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"arenacap/policy"
+)
+
+// The events, as programs meet them in the key "event".
+const (
+	eventStarted     = "started"
+	eventCapVerified = "cap-verified"
+	eventCapNotKept  = "cap-not-kept"
+	eventWarning     = "warning"
+	eventBreach      = "breach"
+	eventAction      = "action"
+	eventRecovered   = "recovered"
+	eventWatchFailed = "watch-failed"
+	eventExited      = "exited"
+)
+
+// head is what every event has. Service is null where none was named.
+type head struct {
+	Time    string  `json:"time"` // RFC 3339 in UTC, with milliseconds
+	Service *string `json:"service"`
+	PID     int     `json:"pid"`
+	Event   string  `json:"event"`
+}
+
+// about is what the events of one limit have.
+type about struct {
+	Metric string `json:"metric"`
+	Value  uint64 `json:"value_bytes"`
+	Limit  uint64 `json:"limit_bytes"`
+}
+
+func (c change) about() about { return about{c.metric, c.value, c.limit} }
+
+// event is one thing that happened: the words for people and the members of the JSON object that follow
+// the head's.
+type event struct {
+	kind string
+	text string
+	body any
+}
+
+type startedBody struct {
+	Mode     string        `json:"mode"`
+	Scope    string        `json:"scope"`
+	Interval float64       `json:"interval_seconds"`
+	Settle   float64       `json:"settle_seconds"`
+	Breach   string        `json:"breach"`
+	Action   string        `json:"action"`
+	Cap      *int          `json:"cap"`
+	Limits   []limitMember `json:"limits"`
+}
+
+type limitMember struct {
+	Metric string `json:"metric"`
+	Limit  uint64 `json:"limit_bytes"`
+}
+
+// started states the budgets.
+func started(c Config) event {
+	b := c.Budget
+	body := startedBody{Mode: c.Mode, Scope: b.Scope, Interval: b.Interval.Seconds(), Settle: b.Settle.Seconds(),
+		Breach: fmt.Sprintf("%d/%d", b.Breach.N, b.Breach.Of), Action: b.Action, Limits: []limitMember{}}
+	if c.Cap != 0 {
+		body.Cap = &c.Cap
+	}
+	var limits []string
+	for _, l := range c.Limits {
+		body.Limits = append(body.Limits, limitMember{l.Metric, l.Bytes})
+		limits = append(limits, l.Metric+" "+policy.FormatSize(l.Bytes))
+	}
+	text := fmt.Sprintf("budget %s of the %s; a sample every %s after %s; a breach is %s samples over, then %s",
+		strings.Join(limits, ", "), b.Scope, b.Interval, b.Settle, body.Breach, actionWords(b))
+	if len(limits) == 0 {
+		text = "no budget"
+	}
+	return event{eventStarted, text, body}
+}
+
+// actionWords says what will be done at a breach.
+func actionWords(b policy.Budget) string {
+	words := b.Action
+	switch b.Action {
+	case "signal":
+		words = b.Signal
+	case "terminate":
+		words = fmt.Sprintf("SIGTERM and after %s SIGKILL", b.Grace)
+	}
+	if len(b.Command) > 0 {
+		return b.Command[0] + " and " + words
+	}
+	return words
+}
+
+type causeBody struct {
+	about
+	Samples     int          `json:"samples"`
+	Of          int          `json:"samples_of"`
+	Processes   int          `json:"processes"`
+	Attribution *attribution `json:"attribution"`
+}
+
+// passed is a warning or a breach, with the attribution where one could be had (nil: not known).
+func passed(c change, processes int, why *attribution) event {
+	where := fmt.Sprintf("%s %s over %s", c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
+	if c.kind == eventWarning {
+		where = fmt.Sprintf("%s %s, %d%% of %s", c.metric, policy.FormatSize(c.value), share(c.value, c.limit), policy.FormatSize(c.limit))
+	}
+	text := fmt.Sprintf("%s (%d of %d samples)", where, c.votes, c.of)
+	if processes > 1 {
+		text += fmt.Sprintf(" in %d processes", processes)
+	}
+	return event{c.kind, text + why.words(), causeBody{c.about(), c.votes, c.of, processes, why}}
+}
+
+// share is value in per cent of limit, rounded down.
+func share(value, limit uint64) int { return int(float64(value) / float64(limit) * 100) }
+
+func recovered(c change) event {
+	text := fmt.Sprintf("%s %s, under %d%% of %s again", c.metric, policy.FormatSize(c.value), recoverPercent, policy.FormatSize(c.limit))
+	return event{eventRecovered, text, c.about()}
+}
+
+type actionBody struct {
+	about
+	Action    string  `json:"action"` // "command", "signal" or "terminate"
+	Signal    *string `json:"signal"`
+	Processes *int    `json:"processes"` // how many got the signal
+	Failed    bool    `json:"failed"`
+	Message   string  `json:"message"`
+}
+
+// acted is one step of an action, taken or not.
+func acted(c change, action, signal string, processes int, message string, failed bool) event {
+	body := actionBody{about: c.about(), Action: action, Failed: failed, Message: message}
+	if signal != "" {
+		body.Signal, body.Processes = &signal, &processes
+	}
+	return event{eventAction, message, body}
+}
+
+type capBody struct {
+	Arenas  *int   `json:"arenas"`
+	Cap     *int   `json:"cap"`
+	Message string `json:"message"`
+}
+
+// capJudged says whether as many arenas as were planned are there at most.
+func capJudged(arenas, limit int) event {
+	kind, words := eventCapVerified, "at most %[2]d arenas, as planned: %[1]d"
+	if arenas > limit {
+		kind, words = eventCapNotKept, "%d arenas, %d were planned"
+	}
+	text := fmt.Sprintf(words, arenas, limit)
+	return event{kind, text, capBody{&arenas, &limit, text}}
+}
+
+// capCannotWork is a reason that was known without a look into the process.
+func capCannotWork(why string) event { return event{eventCapNotKept, why, capBody{nil, nil, why}} }
+
+type messageBody struct {
+	Message string `json:"message"`
+}
+
+func watchFailed(message string) event {
+	return event{eventWatchFailed, message, messageBody{message}}
+}
+
+type exitedBody struct {
+	Remaining    int     `json:"processes_remaining"`
+	Elapsed      float64 `json:"elapsed_seconds"`
+	PeakVirtual  *uint64 `json:"peak_virtual_bytes"`
+	PeakResident *uint64 `json:"peak_resident_bytes"`
+	Breaches     int     `json:"breaches"`
+}
+
+// exited tells the end of the target; with a wider scope, how many of its processes are still watched.
+func exited(o Outcome, remaining int) event {
+	body := exitedBody{Remaining: remaining, Elapsed: o.Elapsed.Seconds(), Breaches: o.Breaches}
+	text := fmt.Sprintf("watched for %s", o.Elapsed.Round(time.Millisecond))
+	if o.PeakVirtual != 0 {
+		body.PeakVirtual, body.PeakResident = &o.PeakVirtual, &o.PeakResident
+		text += fmt.Sprintf("; peak virtual %s, resident %s", policy.FormatSize(o.PeakVirtual), policy.FormatSize(o.PeakResident))
+	}
+	if remaining > 0 {
+		text += fmt.Sprintf("; %d of its processes go on and are watched", remaining)
+	}
+	return event{eventExited, text, body}
+}
+
+// wanted reports whether an event is written. JSON is for programs and has everything. Text says nothing
+// when all is well, and with -q only that a breach began, what was done, and that it ended.
+func (c Config) wanted(kind string) bool {
+	if c.Log.Format == "json" {
+		return true
+	}
+	switch kind {
+	case eventStarted, eventCapVerified, eventExited:
+		return c.Verbose && !c.Quiet
+	case eventWarning, eventCapNotKept:
+		return !c.Quiet
+	}
+	return true
+}
+
+// speaker is whom an event is about.
+type speaker struct {
+	service, name string // name is the process's, for people where no service is named
+	pid           int
+}
+
+// line is one event as it is written: text of one line, or one JSON object.
+func (e event) line(format string, at time.Time, who speaker) []byte {
+	if format == "json" {
+		return e.json(at, who)
+	}
+	label := who.service
+	if label == "" {
+		label = who.name
+	}
+	return fmt.Appendf(nil, "arenacap: %s[%d]: %s: %s\n", oneLine(label), who.pid, e.kind, oneLine(e.text))
+}
+
+// timestamp is RFC 3339 in UTC, with milliseconds.
+func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// json joins the head's members and the body's. Both are structs, so both begin with { and end with }.
+func (e event) json(at time.Time, who speaker) []byte {
+	h := head{Time: timestamp(at), PID: who.pid, Event: e.kind}
+	if who.service != "" {
+		h.Service = &who.service
+	}
+	first, err1 := marshal(h)
+	second, err2 := marshal(e.body)
+	if err1 != nil || err2 != nil {
+		panic("an event's members are plain values") // no floats beyond numbers, no cycles
+	}
+	return append(append(append(first[:len(first)-1], ','), second[1:]...), '\n')
+}
+
+// marshal is json.Marshal without the escapes for HTML.
+func marshal(v any) ([]byte, error) {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return []byte(strings.TrimSuffix(b.String(), "\n")), err
+}
+
+// oneLine keeps a name or a message on its line and free of terminal escapes: names of processes are
+// whatever a process likes.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}

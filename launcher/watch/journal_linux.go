@@ -1,0 +1,149 @@
+package watch
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// journal is where events are written. No write waits and no failure matters: what cannot be written is
+// counted and the count is told when writing works again.
+//
+// The log on stderr shares its open file description with the target, so its flags are not ours to change.
+// A socket is sent to with MSG_DONTWAIT. A pipe or a terminal is opened again through /proc/self/fd, which
+// gives a description of our own with O_NONBLOCK. Where that is forbidden (a pipe made by another user) the
+// shared one is written to only when poll(2) says there is room: at least a page, which a line of at most
+// maxLine fits, so that only another writer in between could make it wait.
+type journal struct {
+	path  string // "" is stderr
+	fd    int    // -1 is closed
+	write func(fd int, line []byte) error
+	dev   uint64
+	ino   uint64
+	lost  int
+}
+
+// maxLine is the largest write in bytes: PIPE_BUF on Linux (pipe(7)), which a pipe takes whole or not at
+// all.
+const maxLine = 4096
+
+// openLog opens a log file for appending, or takes stderr where path is "" or "stderr".
+func openLog(path string) (*journal, error) {
+	if path == "" || path == "stderr" {
+		return openStderr(2), nil
+	}
+	j := &journal{path: path, fd: -1, write: writeAll}
+	return j, j.reopen()
+}
+
+// openStderr prepares a descriptor that is shared with the target.
+func openStderr(fd int) *journal {
+	j := &journal{fd: fd, write: writeAll}
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		j.fd = -1
+		return j
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFSOCK:
+		j.write = send
+	case unix.S_IFIFO, unix.S_IFCHR:
+		own, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			j.write = writeIfRoom
+			return j
+		}
+		j.fd = own
+	}
+	return j
+}
+
+func writeAll(fd int, line []byte) error {
+	n, err := unix.Write(fd, line)
+	if err == nil && n < len(line) {
+		err = unix.ENOSPC
+	}
+	return err
+}
+
+func send(fd int, line []byte) error {
+	return unix.Sendto(fd, line, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
+}
+
+func writeIfRoom(fd int, line []byte) error {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	if n, err := unix.Poll(fds, 0); err != nil || n == 0 {
+		return unix.EAGAIN
+	}
+	return writeAll(fd, line)
+}
+
+// reopen opens the log file. O_NONBLOCK is for a FIFO that nobody reads; a regular file ignores it.
+func (j *journal) reopen() error {
+	fd, err := unix.Open(j.path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0o640)
+	if err != nil {
+		return fmt.Errorf("log file %q cannot be opened: %w", j.path, err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		_ = unix.Close(fd)
+		return fmt.Errorf("log file %q: %w", j.path, err)
+	}
+	if j.fd >= 0 {
+		_ = unix.Close(j.fd)
+	}
+	j.fd, j.dev, j.ino = fd, st.Dev, st.Ino
+	return nil
+}
+
+// followRotation opens the log file again when its name no longer leads to it. Where that fails the old
+// one is written to, and the next event tries again.
+func (j *journal) followRotation() {
+	var st unix.Stat_t
+	if j.path == "" || unix.Stat(j.path, &st) == nil && st.Dev == j.dev && st.Ino == j.ino {
+		return
+	}
+	_ = j.reopen()
+}
+
+// put writes one line. lost makes the line that tells how many were lost before it.
+func (j *journal) put(line []byte, lost func(n int) []byte) {
+	if j.fd < 0 {
+		return
+	}
+	j.followRotation()
+	if j.lost > 0 && j.write(j.fd, clipLine(lost(j.lost))) == nil {
+		j.lost = 0
+	}
+	if j.write(j.fd, clipLine(line)) != nil {
+		j.lost++
+	}
+}
+
+// clipLine keeps a line within maxLine.
+func clipLine(line []byte) []byte {
+	if len(line) <= maxLine {
+		return line
+	}
+	return append(line[:maxLine-1:maxLine-1], '\n')
+}
+
+// close closes what is the journal's own, never the stderr that it was given.
+func (j *journal) close() {
+	if j.fd > 2 {
+		_ = unix.Close(j.fd)
+	}
+	j.fd = -1
+}
+
+// closeStderr lets go of the target's stderr, so that nobody who waits for its end waits for the watch.
+func (j *journal) closeStderr() {
+	if j.path == "" {
+		j.close()
+	}
+	null, err := unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_ = unix.Dup3(null, 2, 0)
+		_ = unix.Close(null)
+	}
+}

@@ -1,0 +1,234 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// procRoot is where the kernel shows its processes.
+const procRoot = "/proc"
+
+// process is one process that is held: its number is never looked up again. Where the kernel has no pidfd
+// (before Linux 5.3, or under a seccomp filter) the descriptor of its /proc folder holds it as well; only
+// its end is then seen a sample late.
+type process struct {
+	pid   int
+	pidfd int // -1 is none
+	dir   int // /proc/PID, only where there is no pidfd, else -1
+	statm int
+	name  string        // as the kernel has it, at most 15 bytes
+	born  time.Duration // since boot
+	group string        // its control group's folder, where that counts
+
+	line   [192]byte // a line of statm: seven numbers of at most 20 digits
+	arenas census
+}
+
+// hold opens a process. pidfd is one of it that the caller has and gives away, or -1.
+func hold(pid, pidfd int) (*process, error) {
+	p := &process{pid: pid, pidfd: pidfd, dir: -1, statm: -1}
+	if err := p.openAll(); err != nil {
+		p.release()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *process) openAll() (err error) {
+	if p.pidfd < 0 {
+		if err := p.openHandle(); err != nil {
+			return err
+		}
+	}
+	s, err := p.stat()
+	if err != nil {
+		return err
+	}
+	p.name, p.born = s.name, s.startedAt()
+	if p.statm, err = p.open("statm"); err != nil {
+		return fmt.Errorf("process %d cannot be sampled: %w", p.pid, err)
+	}
+	return nil
+}
+
+// openHandle gets a pidfd, or the process's folder where there are no pidfds.
+func (p *process) openHandle() error {
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	switch {
+	case err == nil:
+		p.pidfd = fd
+		return nil
+	case err == unix.ESRCH:
+		return fmt.Errorf("no process has PID %d: %w", p.pid, err)
+	case err == unix.EMFILE || err == unix.ENFILE:
+		return fmt.Errorf("process %d cannot be held: %w", p.pid, err)
+	case err == unix.ENOENT, err == unix.EINVAL: // Linux 6.9 and later, and before
+		return fmt.Errorf("%d is no process; it may be a thread of one: %w", p.pid, err)
+	}
+	p.dir, err = unix.Open(filepath.Join(procRoot, strconv.Itoa(p.pid)), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("no process has PID %d: %w", p.pid, unix.ESRCH)
+	}
+	return err
+}
+
+// open opens a file of the process. By its path another process's could be met; that this one is still
+// alive afterwards proves that it was not.
+func (p *process) open(name string) (int, error) {
+	if p.dir >= 0 {
+		return unix.Openat(p.dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
+	path := filepath.Join(procRoot, strconv.Itoa(p.pid), name)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if p.readable() {
+		if err == nil {
+			_ = unix.Close(fd)
+		}
+		return -1, unix.ESRCH
+	}
+	if err == unix.ENOENT {
+		err = fmt.Errorf("%s: %w; is /proc mounted with hidepid?", path, err)
+	}
+	return fd, err
+}
+
+// maxText bounds a file of /proc in bytes: an environment is at most 6 MiB (execve(2)).
+const maxText = 8 << 20
+
+// read is the whole of a file of the process.
+func (p *process) read(name string) ([]byte, error) {
+	fd, err := p.open(name)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	var text []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := f.Read(buf)
+		text = append(text, buf[:n]...)
+		if n == 0 || err != nil || len(text) > maxText {
+			return text, readError(text, err)
+		}
+	}
+}
+
+func readError(text []byte, err error) error {
+	if len(text) == 0 && err != nil {
+		return err
+	}
+	return nil
+}
+
+func (p *process) stat() (stat, error) {
+	text, err := p.read("stat")
+	if err != nil {
+		return stat{}, fmt.Errorf("process %d cannot be read: %w", p.pid, err)
+	}
+	return parseStat(text)
+}
+
+// readable reports whether the pidfd says that the process has ended.
+func (p *process) readable() bool {
+	fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0
+}
+
+// ended reports whether the process has ended; a zombie has. Its first thread alone may have ended while
+// others run: a pidfd knows the difference, and without one the list of threads does.
+func (p *process) ended() bool {
+	if p.pidfd >= 0 {
+		return p.readable()
+	}
+	s, err := p.stat()
+	return err != nil || (s.state == 'Z' || s.state == 'X') && p.otherThread() == ""
+}
+
+// sample reads statm through the held descriptor. The kernel looks the process up at each read, so that
+// the descriptor survives an execve(2) of the target, and gives ESRCH once it is reaped, whoever has its
+// number then. ok is false where there is nothing to count.
+func (p *process) sample() (s statm, ok bool) {
+	n, err := unix.Pread(p.statm, p.line[:], 0)
+	if err != nil {
+		return statm{}, false
+	}
+	s, ok = parseStatm(p.line[:n])
+	if ok && s.size == 0 {
+		return p.sampleThread()
+	}
+	return s, ok
+}
+
+// sampleThread goes on with another thread of a process whose first one has ended: the memory is theirs in
+// common, but the kernel no longer shows it under the first.
+func (p *process) sampleThread() (statm, bool) {
+	tid := p.otherThread()
+	if tid == "" {
+		return statm{}, false
+	}
+	fd, err := p.open("task/" + tid + "/statm")
+	if err != nil {
+		return statm{}, false
+	}
+	_ = unix.Close(p.statm)
+	p.statm = fd
+	n, err := unix.Pread(fd, p.line[:], 0)
+	if err != nil {
+		return statm{}, false
+	}
+	s, ok := parseStatm(p.line[:n])
+	return s, ok && s.size != 0
+}
+
+// otherThread is the last of the process's threads but its first, "" where there is none.
+func (p *process) otherThread() (tid string) {
+	fd, err := p.open("task")
+	if err != nil {
+		return ""
+	}
+	f := os.NewFile(uintptr(fd), "task")
+	defer f.Close()
+	names, _ := f.Readdirnames(-1)
+	for _, name := range names {
+		if name != strconv.Itoa(p.pid) {
+			tid = name
+		}
+	}
+	return tid
+}
+
+// signal sends to this process or to nobody. pidfd_send_signal(2) takes a descriptor of /proc/PID too.
+func (p *process) signal(sig syscall.Signal) error {
+	fd := p.pidfd
+	if fd < 0 {
+		fd = p.dir
+	}
+	return unix.PidfdSendSignal(fd, sig, nil, 0)
+}
+
+func (p *process) release() {
+	for _, fd := range []*int{&p.pidfd, &p.dir, &p.statm} {
+		if *fd >= 0 {
+			_ = unix.Close(*fd)
+			*fd = -1
+		}
+	}
+}
+
+// sinceBoot is the clock of start times in /proc, clock_gettime(2).
+func sinceBoot() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		panic("CLOCK_BOOTTIME: " + err.Error()) // there since Linux 2.6.39
+	}
+	return time.Duration(t.Nano())
+}

@@ -1,0 +1,267 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// herd is the processes that count for one target: itself, and with a wider scope others that were found
+// and are kept by pidfd, so that a descendant which forks away and loses its parents still counts.
+//
+// Known limit: a process whose parent ended before any listing saw the two is not found by scope "tree".
+// The kernel tells nobody who its grandparent was; scope "cgroup" finds it.
+type herd struct {
+	scope  string
+	target *process
+	others map[int]*process
+	not    func(pid int) bool // processes of the watch itself, which never count
+
+	strangers, spare []int // scope "tree": who is known to be no descendant, sorted; the listing before
+}
+
+func newHerd(target *process, scope string, not func(pid int) bool) *herd {
+	return &herd{scope: scope, target: target, others: map[int]*process{}, not: not}
+}
+
+// refresh drops who has ended and finds who is new.
+func (h *herd) refresh() error {
+	for pid, p := range h.others {
+		if p.ended() {
+			h.drop(pid)
+		}
+	}
+	switch h.scope {
+	case "tree":
+		return h.findDescendants()
+	case "cgroup":
+		return h.findGroup()
+	}
+	return nil
+}
+
+func (h *herd) drop(pid int) {
+	h.others[pid].release()
+	delete(h.others, pid)
+}
+
+func (h *herd) has(pid int) bool {
+	_, ok := h.others[pid]
+	return ok || pid == h.target.pid && !h.target.ended()
+}
+
+// all is every process of the herd that lives, the target first.
+func (h *herd) all() (ps []*process) {
+	if !h.target.ended() {
+		ps = append(ps, h.target)
+	}
+	for _, pid := range slices.Sorted(maps.Keys(h.others)) {
+		if p := h.others[pid]; !p.ended() {
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
+
+func (h *herd) release() {
+	h.target.release()
+	for pid := range h.others {
+		h.drop(pid)
+	}
+}
+
+// remaining counts what is left of the target when it has ended itself: who is not older than it. In a
+// control group those who were there before, a shell say, keep no watch alive.
+func (h *herd) remaining() (n int) {
+	for _, p := range h.others {
+		if p.born >= h.target.born && !p.ended() {
+			n++
+		}
+	}
+	return n
+}
+
+// counts reports whether a process is old enough: for a moment after fork(2) and before execve(2) a child
+// shows the whole size of its parent.
+func counts(born, now, interval time.Duration) bool { return now-born >= interval }
+
+// findDescendants looks at those processes of the host that were not there the last time.
+func (h *herd) findDescendants() error {
+	listing, err := listProcesses()
+	if err != nil {
+		return err
+	}
+	known, fresh := h.spare[:0], []kin(nil)
+	for _, pid := range listing {
+		if _, found := slices.BinarySearch(h.strangers, pid); found {
+			known = append(known, pid)
+		} else if !h.has(pid) {
+			if parent, ok := parentOf(pid); ok {
+				fresh = append(fresh, kin{pid, parent})
+			}
+		}
+	}
+	h.strangers, h.spare = known, h.strangers
+	in, out := sortKin(fresh, h.has, h.stranger)
+	h.strangers = append(h.strangers, out...)
+	slices.Sort(h.strangers)
+	return h.adopt(in, func(p *process) bool {
+		s, err := p.stat()
+		return err == nil && slices.Contains(fresh, kin{p.pid, s.ppid})
+	})
+}
+
+func (h *herd) stranger(pid int) bool {
+	_, found := slices.BinarySearch(h.strangers, pid)
+	return found
+}
+
+// adopt holds processes that were found, each only if it still is what was found once it is held: its PID
+// may have gone to another in between.
+func (h *herd) adopt(pids []int, still func(*process) bool) error {
+	var failed error
+	for _, pid := range pids {
+		if h.not(pid) || h.has(pid) {
+			continue
+		}
+		p, err := hold(pid, -1)
+		switch {
+		case err == nil && still(p):
+			h.others[pid] = p
+		case err == nil:
+			p.release()
+		case !errors.Is(err, unix.ESRCH) && !errors.Is(err, fs.ErrNotExist):
+			failed = fmt.Errorf("process %d is left out: %w", pid, err)
+		}
+	}
+	return failed
+}
+
+// listProcesses is the PIDs of the host, sorted.
+func listProcesses() (pids []int, err error) {
+	dir, err := os.Open(procRoot)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	slices.Sort(pids)
+	return pids, err
+}
+
+func parentOf(pid int) (parent int, ok bool) {
+	text, err := os.ReadFile(filepath.Join(procRoot, strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return 0, false
+	}
+	s, err := parseStat(text)
+	return s.ppid, err == nil
+}
+
+// findGroup takes in whoever is in the target's control group or in a group below it, and lets go who
+// left.
+func (h *herd) findGroup() error {
+	if h.target.group == "" || !h.target.ended() {
+		folder, err := groupOf(h.target)
+		if err != nil && h.target.group == "" {
+			return err
+		}
+		if err == nil {
+			h.target.group = folder
+		}
+	}
+	pids, err := groupProcesses(h.target.group)
+	if err != nil {
+		return err
+	}
+	for pid := range h.others {
+		if !slices.Contains(pids, pid) {
+			h.drop(pid)
+		}
+	}
+	return h.adopt(pids, func(p *process) bool { return inGroup(p, h.target.group) })
+}
+
+// inGroup reports whether a process is in the group or in one below it.
+func inGroup(p *process, folder string) bool {
+	own, err := groupOf(p)
+	if err != nil {
+		return false
+	}
+	below, err := filepath.Rel(folder, own)
+	return err == nil && filepath.IsLocal(below)
+}
+
+// groupOf is the folder of a process's control group. The root group is the whole host, which is nobody's
+// service: it is an error. In a cgroup namespace the root is a container's own and fine.
+func groupOf(p *process) (string, error) {
+	text, err := p.read("cgroup")
+	if err != nil {
+		return "", err
+	}
+	mounts, err := os.ReadFile(filepath.Join(procRoot, "self/mountinfo"))
+	if err != nil {
+		return "", err
+	}
+	for _, m := range parseCgroup(text) {
+		folder, ok := groupFolder(m, parseGroupMounts(mounts))
+		if ok && !rootGroup(folder) {
+			return folder, nil
+		}
+	}
+	return "", fmt.Errorf("process %d is in no control group but the root, which is the whole host", p.pid)
+}
+
+// rootGroup reports whether a folder is the root of its hierarchy: in version 2 the only one without
+// cgroup.type, in version 1 the only one with cgroup.sane_behavior (cgroups(7); Linux:
+// kernel/cgroup/cgroup.c, cgroup-v1.c, CFTYPE_NOT_ON_ROOT and CFTYPE_ONLY_ON_ROOT).
+func rootGroup(folder string) bool {
+	if exists(filepath.Join(folder, "cgroup.controllers")) {
+		return !exists(filepath.Join(folder, "cgroup.type"))
+	}
+	return exists(filepath.Join(folder, "cgroup.sane_behavior"))
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// groupProcesses is the PIDs of a group and of those below it.
+func groupProcesses(folder string) (pids []int, err error) {
+	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return ignoreGone(err)
+		}
+		text, err := os.ReadFile(filepath.Join(path, "cgroup.procs"))
+		if err != nil {
+			return ignoreGone(err)
+		}
+		more, err := parseProcs(text)
+		pids = append(pids, more...)
+		return err
+	})
+	return pids, err
+}
+
+// ignoreGone drops the error of a group that was removed meanwhile (ENODEV from an open file of it), and
+// of a threaded group, whose processes are listed in the group above it (EOPNOTSUPP, cgroups(7)).
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil
+	}
+	return err
+}

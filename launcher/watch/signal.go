@@ -1,0 +1,54 @@
+package watch
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// The real-time signals as programs see them: the kernel's begin at 32, of which glibc keeps two
+// (signal(7)).
+const (
+	firstRealTime = 34
+	lastRealTime  = 64
+)
+
+// parseSignal gives the number of "SIGUSR1", "SIGRTMIN+3" or "SIGRTMAX-1".
+func parseSignal(name string) (syscall.Signal, error) {
+	if n := unix.SignalNum(name); n != 0 {
+		return n, nil
+	}
+	for _, base := range []struct {
+		name string
+		n    int
+		sign string
+	}{{"SIGRTMIN", firstRealTime, "+"}, {"SIGRTMAX", lastRealTime, "-"}} {
+		offset, ok := strings.CutPrefix(name, base.name)
+		if !ok {
+			continue
+		}
+		n, err := realTime(base.n, base.sign, offset)
+		if err == nil {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("signal %q is none; write a name such as SIGUSR1 or SIGRTMIN+3", name)
+}
+
+func realTime(base int, sign, offset string) (syscall.Signal, error) {
+	if offset == "" {
+		return syscall.Signal(base), nil
+	}
+	digits, ok := strings.CutPrefix(offset, sign)
+	n, err := strconv.ParseUint(digits, 10, 8)
+	if !ok || err != nil || n > lastRealTime-firstRealTime {
+		return 0, fmt.Errorf("offset %q is not from 0 to %d", offset, lastRealTime-firstRealTime)
+	}
+	if sign == "-" {
+		return syscall.Signal(base - int(n)), nil
+	}
+	return syscall.Signal(base + int(n)), nil
+}

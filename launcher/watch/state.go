@@ -1,0 +1,196 @@
+package watch
+
+import (
+	"time"
+
+	"arenacap/policy"
+)
+
+// reading is one sample of everything that is counted, in bytes.
+type reading struct {
+	virtual, data, resident uint64
+	arenas                  uint64 // address space that arenas reserve
+	arenasKnown             bool
+	processes               int
+}
+
+// change is a step of one limit's state.
+type change struct {
+	kind      string // eventWarning, eventBreach or eventRecovered
+	metric    string
+	value     uint64
+	limit     uint64
+	votes, of int // how many of how many samples made the change
+}
+
+// recoverPercent of a limit is what a value must be under for a breach to end.
+const recoverPercent = 95
+
+// state is the budget of one target. It is pure: time and samples come in, changes go out.
+type state struct {
+	settleEnds time.Duration // on the clock of observe
+	settled    bool
+	base       uint64 // VmSize when settle ended, what growth is counted from
+	meters     []meter
+}
+
+// meter is one limit. A warning is decided by as many samples as a breach, so that a blip is neither.
+type meter struct {
+	limit           policy.Limit
+	warning, breach trigger
+}
+
+func newState(limits []policy.Limit, b policy.Budget, settleEnds time.Duration) *state {
+	s := &state{settleEnds: settleEnds}
+	for _, l := range limits {
+		level := percentOf(l.Bytes, b.WarnAt)
+		s.meters = append(s.meters, meter{
+			limit:   l,
+			warning: newTrigger(max(level, 1)-1, percentOf(level, recoverPercent), b.Breach),
+			breach:  newTrigger(l.Bytes, percentOf(l.Bytes, recoverPercent), b.Breach),
+		})
+	}
+	return s
+}
+
+// percentOf is n per cent of bytes, rounded up, without overflow.
+func percentOf(bytes uint64, n int) uint64 {
+	return bytes/100*uint64(n) + (bytes%100*uint64(n)+99)/100
+}
+
+// observe takes one sample. Before settle ends nothing counts. A breach is declared only when a second
+// reading, taken at once by again, is over the limit too: nothing is ever decided on one sample.
+func (s *state) observe(now time.Duration, r reading, again func() (reading, bool)) []change {
+	if now < s.settleEnds {
+		return nil
+	}
+	if !s.settled {
+		s.settled, s.base = true, r.virtual
+	}
+	confirm := s.confirmation(again)
+	var changes []change
+	for i := range s.meters {
+		m := &s.meters[i]
+		if v, ok := s.value(m.limit.Metric, r); ok {
+			changes = m.step(changes, v, confirm)
+		}
+	}
+	return changes
+}
+
+// confirmation reads again at most once, however many limits ask.
+func (s *state) confirmation(again func() (reading, bool)) func(metric string) (uint64, bool) {
+	var second reading
+	var asked, ok bool
+	return func(metric string) (uint64, bool) {
+		if !asked {
+			asked = true
+			second, ok = again()
+		}
+		if !ok {
+			return 0, false
+		}
+		return s.value(metric, second)
+	}
+}
+
+// value is a metric of a reading; ok is false where it is not known.
+func (s *state) value(metric string, r reading) (v uint64, ok bool) {
+	switch metric {
+	case "virtual":
+		return r.virtual, true
+	case "growth":
+		return max(r.virtual, s.base) - s.base, s.settled
+	case "data":
+		return r.data, true
+	case "resident":
+		return r.resident, true
+	case "arenas":
+		return r.arenas, r.arenasKnown
+	}
+	return 0, false
+}
+
+// step moves one limit on. While a breach is on, its warning level says nothing.
+func (m *meter) step(changes []change, v uint64, confirm func(string) (uint64, bool)) []change {
+	warned := m.warning.observe(v) && m.warning.flip()
+	if m.breach.observe(v) {
+		c := change{kind: eventRecovered, metric: m.limit.Metric, value: v, limit: m.limit.Bytes, votes: m.breach.votes(), of: m.breach.taken()}
+		if m.breach.on {
+			m.breach.flip()
+			return append(changes, c)
+		}
+		if second, ok := confirm(m.limit.Metric); ok && second > m.limit.Bytes {
+			c.kind, c.value = eventBreach, second
+			m.breach.flip()
+			return append(changes, c)
+		}
+		m.breach.withdraw()
+	}
+	if warned && !m.breach.on {
+		changes = append(changes, change{kind: eventWarning, metric: m.limit.Metric, value: v, limit: m.limit.Bytes, votes: m.warning.n, of: m.warning.of})
+	}
+	return changes
+}
+
+// over reports whether a metric is over its limit in this reading.
+func (s *state) over(c change, r reading) (v uint64, over bool) {
+	v, ok := s.value(c.metric, r)
+	return v, ok && v > c.limit
+}
+
+// trigger turns on when n of the last samples lie over rise, and off when as many lie under fall; between
+// the two it stays as it is. A change starts the count anew, so that no sample decides twice.
+type trigger struct {
+	rise, fall uint64
+	n, of      int
+	on         bool
+	ring       []bool // the votes for a change, of the last len(ring) ≤ of samples
+	next       int    // where the oldest vote stands once the ring is full
+}
+
+func newTrigger(rise, fall uint64, w policy.Window) trigger {
+	return trigger{rise: rise, fall: fall, n: w.N, of: w.Of, ring: make([]bool, 0, w.Of)}
+}
+
+// observe takes one value and reports whether there are votes enough for a change.
+func (t *trigger) observe(v uint64) bool {
+	vote := v > t.rise
+	if t.on {
+		vote = v < t.fall
+	}
+	if len(t.ring) < t.of {
+		t.ring = append(t.ring, vote)
+	} else {
+		t.ring[t.next] = vote
+		t.next = (t.next + 1) % t.of
+	}
+	return t.votes() >= t.n
+}
+
+func (t *trigger) votes() (n int) {
+	for _, vote := range t.ring {
+		if vote {
+			n++
+		}
+	}
+	return n
+}
+
+// taken is how many samples the votes are of.
+func (t *trigger) taken() int { return len(t.ring) }
+
+// flip changes the state and returns the new one.
+func (t *trigger) flip() bool {
+	t.on, t.ring, t.next = !t.on, t.ring[:0], 0
+	return t.on
+}
+
+// withdraw takes the last vote back.
+func (t *trigger) withdraw() {
+	last := len(t.ring) - 1
+	if len(t.ring) == t.of {
+		last = (t.next + t.of - 1) % t.of
+	}
+	t.ring[last] = false
+}

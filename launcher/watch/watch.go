@@ -1,0 +1,89 @@
+// Package watch samples running processes against a memory budget and says, and does, what the policy
+// asks for when a limit is passed.
+//
+// Found, planned, done: statm.go, proctext.go and census.go turn the kernel's texts into numbers; state.go is
+// the budget's state machine, which is pure and never sees a process; the files ending in _linux.go hold
+// descriptors, wait and act. The engine is one loop on one thread: a single ppoll(2) waits for the ends of
+// processes, the end of a command and the next sample. No other goroutine is needed.
+//
+// A process is held by a pidfd and is never looked up by its number again: what has ended is never taken
+// for the target, whoever has its PID by then.
+package watch
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"arenacap/policy"
+)
+
+// ProcessName is what the name of a separate watch process begins with; the target's PID follows. No word
+// of the target's command line is in it, so that nobody's pkill for the target meets the watch.
+const ProcessName = "arenacap: watch "
+
+// Config is everything a watch needs. It crosses a pipe as one JSON object, because the watch process has
+// an empty environment and keeps nothing of the launching process.
+type Config struct {
+	PID        int      // the target of Detached; Run has its targets as an argument
+	Service    string   // "" is none
+	Program    string   // path of the target; its last part names it where no service does
+	PolicyFile string   // ARENACAP_POLICY of a command; "" is none
+	Path       string   // PATH of a command
+	Mode       string   // "exec", "supervise" or "attach": told by the event started
+	Cap        int      // the arenas that were planned; 0 plans none and verifies none
+	Notices    []string // why the cap cannot work, a line each, told once after started
+
+	// OnUnenforceable is [launch] on_unenforceable: whether a watch process should find the Notices itself.
+	OnUnenforceable string
+
+	Budget  policy.Budget
+	Limits  []policy.Limit
+	Log     policy.Log
+	Verbose bool
+	Quiet   bool // in text only: breach, action, watch-failed and the end of a breach, nothing below
+}
+
+// Encode is the JSON object that Detached expects, without the length in front of it.
+func (c Config) Encode() ([]byte, error) { return json.Marshal(c) }
+
+// maxConfig bounds what is read from the pipe, in bytes. A policy file is at most 1 MiB.
+const maxConfig = 2 << 20
+
+// decodeConfig reads what Encode wrote.
+func decodeConfig(data []byte) (Config, error) {
+	var c Config
+	if err := json.Unmarshal(data, &c); err != nil {
+		return Config{}, fmt.Errorf("the watch's configuration is not valid: %w", err)
+	}
+	return c, c.check()
+}
+
+// check refuses what no policy gives and what would make the engine spin or never decide.
+func (c Config) check() error {
+	switch b := c.Budget; {
+	case b.Interval < time.Millisecond:
+		return fmt.Errorf("interval %s is under 1ms", b.Interval)
+	case b.Breach.N < 1 || b.Breach.Of < b.Breach.N || b.Breach.Of > 1<<16:
+		return fmt.Errorf("breach %d/%d is no window; write for example 3/5", b.Breach.N, b.Breach.Of)
+	case b.WarnAt < 1 || b.WarnAt > 100:
+		return fmt.Errorf("warn_at %d%% is not from 1%% to 100%%", b.WarnAt)
+	case b.Settle < 0 || b.Grace < 0 || b.Timeout < 0:
+		return fmt.Errorf("settle, grace and timeout cannot be under 0")
+	}
+	return nil
+}
+
+// Outcome is what a watch saw of one target.
+type Outcome struct {
+	PID          int
+	Breaches     int    // how often a limit was breached
+	Terminated   bool   // the action terminate was taken
+	Processes    int    // the most that were counted at once
+	PeakVirtual  uint64 // bytes, the largest sum that was sampled
+	PeakResident uint64 // bytes
+	Arenas       int    // the most that were counted; 0 is not known
+	CapKept      bool   // counts only with CapKnown
+	CapKnown     bool
+	Elapsed      time.Duration // from the start of the watch to the end of the target
+}
