@@ -153,8 +153,11 @@ type Change struct {
 	Unset       bool // the variable has to go; where it cannot, an empty value does the same in every glibc
 }
 
-// Changes are the steps from the inherited environment to Env, sets first.
-func (r Result) Changes() []Change {
+// Changes are the steps that make the target's environment out of env, sets first: what Apply sets, and
+// what the target must not have. Such a removal is listed even where the variable is not there now, since
+// the steps may be taken in another place.
+func Changes(env []string, plan policy.Plan) []Change {
+	r := Apply(env, plan)
 	var changes []Change
 	for _, entry := range r.Set {
 		name, value, _ := strings.Cut(entry, "=")

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"arenacap/launcher/environ"
+)
+
+// dialect is one way to write an environment down for others to read.
+type dialect struct {
+	set   string                       // of a name and a quoted value
+	unset string                       // of a name; where a file cannot unset, an empty value
+	quote func(string) (string, error) // refuses what the reader would not give back byte for byte
+}
+
+// dialectOf finds a dialect by the name that --shell takes. All of them but json are a line for each
+// variable.
+func dialectOf(shell string) (dialect, bool) {
+	switch shell {
+	case "sh":
+		return dialect{"export %s=%s\n", "unset %s\n", quoteSh}, true
+	case "fish":
+		return dialect{"set -gx %s %s\n", "set -eg %s\n", quoteFish}, true
+	case "csh":
+		return dialect{"setenv %s %s;\n", "unsetenv %s;\n", quoteCsh}, true
+	case "systemd":
+		return dialect{"%s=%s\n", "%s=\n", quoteSystemd}, true
+	case "docker":
+		return dialect{"%s=%s\n", "%s=\n", checkDocker}, true
+	}
+	return dialect{}, false
+}
+
+// renderEnv writes the changes in the words of a shell or as a file that it is said to be for. An error
+// means that there is nothing to print: half of the changes would be a different environment.
+func renderEnv(shell string, changes []environ.Change) (string, error) {
+	if shell == "json" {
+		return renderJSON(changes)
+	}
+	d, known := dialectOf(shell)
+	if !known {
+		return "", &usageError{"env", fmt.Sprintf("--shell %q is not one; write sh, fish, csh, systemd, docker or json", shell)}
+	}
+	var sets, unsets strings.Builder
+	for _, c := range changes {
+		if c.Unset {
+			fmt.Fprintf(&unsets, d.unset, c.Name)
+			continue
+		}
+		value, err := d.quote(c.Value)
+		if err != nil {
+			return "", cannotSay(shell, c, err)
+		}
+		fmt.Fprintf(&sets, d.set, c.Name, value)
+	}
+	// fish's "set -e" of a variable that is not there fails; a set last makes the whole succeed.
+	return unsets.String() + sets.String(), nil
+}
+
+func cannotSay(shell string, c environ.Change, why error) error {
+	return fmt.Errorf("%s=%.80q cannot be written for %s: %w; clean it up or use another --shell", c.Name, c.Value, shell, why)
+}
+
+// quoteSh writes a value for every shell of the Bourne family: in single quotes nothing is special but
+// their end. One text has to serve dash, bash, ksh and zsh and carry any byte, which is why the quoting of
+// a shell library is not used: mvdan.cc/sh writes for one shell, with $'…' for bash, which dash does not
+// know, and refuses bytes that are not printable for POSIX.
+func quoteSh(value string) (string, error) {
+	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'", nil
+}
+
+// quoteFish: in single quotes only \' and \\ are special (fish, "Quotes").
+func quoteFish(value string) (string, error) {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(value) + "'", nil
+}
+
+// quoteCsh puts what is special even in single quotes behind a backslash outside of them: the quote, "!"
+// (history), and the backslash, which reads differently with tcsh's backslash_quote set. A line break
+// could be sourced from a file but not pass the backquotes of eval "`…`", where it separates words.
+func quoteCsh(value string) (string, error) {
+	if strings.ContainsAny(value, "\n") {
+		return "", fmt.Errorf("csh loses line breaks between backquotes")
+	}
+	return "'" + strings.NewReplacer(`\`, `'\\'`, "'", `'\''`, "!", `'\!'`).Replace(value) + "'", nil
+}
+
+// quoteSystemd writes a value for EnvironmentFile= (systemd.exec(5)): in double quotes, "\" before one of
+// "$\` and itself is taken away, and line breaks stay. Nothing is expanded. A plain sh reads it the same.
+// systemd ignores an assignment that is not UTF-8, and older versions one with a control character other
+// than tab and line break (src/basic/env-util.c, env_value_is_valid).
+func quoteSystemd(value string) (string, error) {
+	if !utf8.ValidString(value) {
+		return "", fmt.Errorf("it is not UTF-8, and systemd ignores such an assignment")
+	}
+	control := func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' || r == 0x7f }
+	if i := strings.IndexFunc(value, control); i >= 0 {
+		return "", fmt.Errorf("systemd ignores an assignment with the control character %q", value[i])
+	}
+	if plain(value) {
+		return value, nil
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`).Replace(value) + `"`, nil
+}
+
+// plain reports whether a value needs no quotes anywhere.
+func plain(value string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	return strings.Trim(value, letters+"._:=,/+-") == ""
+}
+
+// dockerLine is the longest line that docker reads of an --env-file (docker/cli: a bufio.Scanner).
+const dockerLine = 64<<10 - 1
+
+// checkDocker passes a value as it is, for docker --env-file knows no quotes: what stands behind the "="
+// up to the end of the line is the value.
+func checkDocker(value string) (string, error) {
+	const longestName = len("MALLOC_ARENA_TEST=")
+	switch {
+	case strings.Contains(value, "\n"), strings.HasSuffix(value, "\r"):
+		return "", fmt.Errorf("an --env-file has no quotes, so no value with a line break")
+	case !utf8.ValidString(value):
+		return "", fmt.Errorf("it is not UTF-8, and docker refuses such a file")
+	case len(value) > dockerLine-longestName:
+		return "", fmt.Errorf("docker reads no line over %d bytes", dockerLine)
+	}
+	return value, nil
+}
+
+// renderJSON writes {"set": {NAME: VALUE}, "unset": [NAME]}.
+func renderJSON(changes []environ.Change) (string, error) {
+	out := struct {
+		Set   map[string]string `json:"set"`
+		Unset []string          `json:"unset"`
+	}{map[string]string{}, []string{}}
+	for _, c := range changes {
+		switch {
+		case c.Unset:
+			out.Unset = append(out.Unset, c.Name)
+		case !utf8.ValidString(c.Value):
+			return "", cannotSay("json", c, fmt.Errorf("it is not UTF-8"))
+		default:
+			out.Set[c.Name] = c.Value
+		}
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(out)
+	return text.String(), err
+}
