@@ -28,7 +28,7 @@ func parseGroup(s, controller string) (path string, version int, err error) {
 			return "", 0, fmt.Errorf(`line %.120q is not "ID:CONTROLLERS:/PATH"`, line)
 		}
 		switch {
-		case id == "0" && names == "":
+		case id == "0":
 			path, version = group, 2
 		case hasWord(names, controller):
 			return group, 1, nil

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -87,6 +88,7 @@ func TestMemory(t *testing.T) {
 		{"malformed-below-a-good-limit", 1 << 30, cgroupDir + "a/memory.max: 1073741824; not counted: " +
 			cgroupDir + `a/b/memory.max: "-1" is not "max" or a number of bytes above 0`},
 		{"no-cgroup", host, hostFrom},
+		{"v2-namespaced", 768 << 20, cgroupDir + "memory.max: 805306368"}, // and no /proc/meminfo
 	} {
 		t.Run(c.machine, func(t *testing.T) {
 			want := policy.Amount{Bytes: c.bytes, From: c.from}
@@ -167,6 +169,26 @@ func TestOnlyWhatIsNeeded(t *testing.T) {
 	}
 	if m := find(t, "v2-max", Memory); m.Memory.Bytes == 0 || m.Online != none || m.Quota.Why != none.Why {
 		t.Errorf("memory was needed: %+v", m)
+	}
+}
+
+// A host that runs many containers has a mountinfo of hundreds of kilobytes.
+func TestThousandsOfMounts(t *testing.T) {
+	root := t.TempDir()
+	if err := os.CopyFS(root, os.DirFS("testdata/v2-nested-parent-tighter")); err != nil {
+		t.Fatal(err)
+	}
+	file := root + mountFile
+	last, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer := "99 23 0:99 / /var/lib/docker/overlay2/0123456789abcdef/merged rw,relatime - overlay overlay rw,lowerdir=/a:/b:/c\n"
+	if err := os.WriteFile(file, append([]byte(strings.Repeat(layer, 5000)), last...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if q := Find(root, Cores).Quota; q.CPUs != 1.5 {
+		t.Errorf("quota %+v", q)
 	}
 }
 

@@ -125,6 +125,53 @@ func TestAffinityUnderTaskset(t *testing.T) {
 	}
 }
 
+// The thread that execs counts, which is the first; not the one that happens to ask.
+func TestAffinityIsOfTheFirstThread(t *testing.T) {
+	want, err := affinity()
+	if err != nil || want < 2 {
+		t.Skipf("needs two CPUs: %d, %v", want, err)
+	}
+	const threads = 2 // one of them is not the first
+	pinned, got := make(chan error), make(chan int)
+	for range threads {
+		go func() {
+			runtime.LockOSThread()
+			if unix.Gettid() != os.Getpid() { // and never unlocked: the thread ends with its goroutine
+				pinned <- pinToFirstCPU()
+			} else {
+				defer runtime.UnlockOSThread()
+				pinned <- nil
+			}
+			n, _ := affinity()
+			got <- n
+		}()
+	}
+	for range threads { // both threads are held until both are pinned
+		if err := <-pinned; err != nil {
+			t.Error(err)
+		}
+	}
+	for range threads {
+		if n := <-got; n != want {
+			t.Errorf("asked from a thread that is pinned to one CPU: %d, want %d", n, want)
+		}
+	}
+}
+
+func pinToFirstCPU() error {
+	var mask unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &mask); err != nil {
+		return err
+	}
+	var one unix.CPUSet
+	for cpu := 0; one.Count() == 0; cpu++ {
+		if mask.IsSet(cpu) {
+			one.Set(cpu)
+		}
+	}
+	return unix.SchedSetaffinity(0, &one)
+}
+
 // A root that is not "/" is read without the system call; this one is the same machine.
 func TestStatusAgreesWithSchedGetaffinity(t *testing.T) {
 	file, call := Find("/proc/self/root", Cores).Affinity, Find("/", Cores).Affinity
