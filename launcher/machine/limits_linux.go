@@ -83,8 +83,8 @@ func (l lineage) tightest(read func(folder string, version int) (limit, error)) 
 	return best, bad
 }
 
-// cpuLimit reads one group's CPU quota. The group at the top of a hierarchy has no such file, and one whose
-// controller is off has none either: no limit. Nor is a period read where there is no quota, as in most groups.
+// cpuLimit reads one group's CPU quota. The group at the top of the v2 hierarchy has no such file, and one whose
+// controller is off has none either: no limit. In v1 the period is read only where there is a quota.
 func (h *host) cpuLimit(folder string, version int) (limit, error) {
 	if version == 2 {
 		return h.limit(folder+"/cpu.max", parseCPUMax)

@@ -82,6 +82,8 @@ func TestMemory(t *testing.T) {
 		{"v1-namespaced", 256 << 20, cgroupDir + "memory/memory.limit_in_bytes: 268435456"},
 		{"v1-leaf-only", 384 << 20, cgroupDir + "memory/memory.stat: hierarchical_memory_limit 402653184"},
 		{"v1-parent-does-not-reach-down", 2 << 30, cgroupDir + "memory/a/b/memory.stat: hierarchical_memory_limit 2147483648"},
+		{"v1-malformed-kernel-sum", 1 << 30, cgroupDir + "memory/a/memory.limit_in_bytes: 1073741824; not counted: " +
+			cgroupDir + `memory/a/memory.stat: "?" is no number of bytes above 0`},
 		{"hybrid", 3 << 30, cgroupDir + "memory/a/memory.limit_in_bytes: 3221225472"},
 		{"hybrid-memory-in-v2", 3 << 30, cgroupDir + "unified/unit/memory.max: 3221225472"},
 		{"malformed-cpu-max", host, hostFrom + "; not counted: " + cgroupDir + `a/memory.max: "lots" is not "max" or a number of bytes above 0`},
