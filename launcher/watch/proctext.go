@@ -3,6 +3,7 @@ package watch
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,12 +101,7 @@ func hasController(id, list, wanted string) bool {
 	if wanted == "" {
 		return id == "0" && list == ""
 	}
-	for c := range strings.SplitSeq(list, ",") {
-		if c == wanted {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(strings.Split(list, ","), wanted)
 }
 
 // mount is where a control group hierarchy can be seen, one line of /proc/PID/mountinfo
@@ -137,10 +133,14 @@ func unescape(s string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
 
-// groupFolder is the folder of a membership below the mounts; ok is false where none shows it.
+// groupFolder is the folder of a membership below the mounts; ok is false where none shows it. A path with
+// ".." is outside the reader's cgroup namespace (cgroup_namespaces(7)).
 func groupFolder(m membership, mounts []mount) (folder string, ok bool) {
 	for _, at := range mounts {
 		if at.v2 != (m.controllers == "") || !at.v2 && !hasController("", at.controllers, m.controllers) {
+			continue
+		}
+		if slices.Contains(strings.Split(m.path, "/"), "..") {
 			continue
 		}
 		below, inside := strings.CutPrefix(m.path, strings.TrimSuffix(at.root, "/"))

@@ -1,0 +1,254 @@
+package watch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/policy"
+)
+
+// limitsOf reads "virtual=1000 growth=200".
+func limitsOf(t *testing.T, text string) (limits []policy.Limit) {
+	t.Helper()
+	for field := range strings.FieldsSeq(text) {
+		var l policy.Limit
+		if _, err := fmt.Sscanf(strings.Replace(field, "=", " ", 1), "%s %d", &l.Metric, &l.Bytes); err != nil {
+			t.Fatalf("%q: %v", field, err)
+		}
+		limits = append(limits, l)
+	}
+	return limits
+}
+
+// TestState feeds one sample a second and lists what was said at which second. A sample is the virtual
+// size; "-" is a sample that could not be taken; "1001!900" reads 1001 and, a moment later, 900.
+func TestState(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		limits  string
+		window  string
+		settle  int
+		samples string
+		want    string
+	}{
+		{"nothing is said while all is well", "virtual=1000", "3/5", 0, "1 100 799 799 799 799 799", ""},
+		{"exactly the limit is not over it", "virtual=1000", "1/1", 0, "1000 1000 1000", "0:warning"},
+		{"one byte over it is", "virtual=1000", "1/1", 0, "1001", "0:breach=1001"},
+		{"the warning begins at its per cent of the limit", "virtual=1000", "1/1", 0, "799 800", "1:warning"},
+		{"a breach takes n samples", "virtual=1000", "3/5", 0, "2000 2000 2000", "2:breach=2000"},
+		{"n of m need not follow each other", "virtual=1000", "3/5", 0, "2000 1 2000 1 2000", "4:breach=2000"},
+		{"what is older than m is forgotten", "virtual=1000", "3/5", 0, "2000 2000 1 1 1 2000 1 1", ""},
+		{"a blip is no breach and no warning", "virtual=1000", "3/5", 0, "1 9999 1 1 9999 1 1", ""},
+		{"a sample that is missing is neither over nor under", "virtual=1000", "3/5", 0, "2000 - - - - - - 2000 2000", "8:breach=2000"},
+		{"a climb warns first", "virtual=1000", "2/3", 0, "700 850 900 950 1001 1100", "2:warning 5:breach=1100"},
+		{"a jump is a breach and no warning beside it", "virtual=1000", "2/2", 0, "1 2000 2000", "2:breach=2000"},
+		{"a breach is told once", "virtual=1000", "2/2", 0, "2000 2000 2000 2000 2000 2000", "1:breach=2000"},
+		{"under the limit is not yet recovered", "virtual=1000", "2/2", 0, "2000 2000 999 951 950 960", "1:breach=2000"},
+		{"under 95 per cent is", "virtual=1000", "2/2", 0, "2000 2000 949 949", "1:breach=2000 3:recovered"},
+		{"recovery takes n of m too", "virtual=1000", "3/5", 0, "2000 2000 2000 1 2000 1 2000 1", "2:breach=2000 7:recovered"},
+		{"flapping about the limit speaks once", "virtual=1000", "1/1", 0, "1001 999 1001 999 1001 960 1001", "0:breach=1001"},
+		{"a second breach is a new one", "virtual=1000", "1/1", 0, "1001 1 1001 1", "0:breach=1001 1:recovered 2:breach=1001 3:recovered"},
+		{"recovering to over the warning level does not warn again", "virtual=1000", "1/1", 0, "1001 940 930 850", "0:breach=1001 1:recovered"},
+		{"a warning is told once a rise", "virtual=1000", "1/1", 0, "850 790 850 770 850", "0:warning"},
+		{"and again after a fall under 95 per cent of its level", "virtual=1000", "1/1", 0, "850 759 850", "0:warning 2:warning"},
+		{"nothing counts before settle ends", "virtual=1000", "2/2", 3, "2000 2000 2000 1 2000 2000", "5:breach=2000"},
+		{"a sample at the end of settle counts", "virtual=1000", "1/1", 2, "2000 2000 2000", "2:breach=2000"},
+		{"a single sample is read again and withdrawn", "virtual=1000", "1/1", 0, "2000!900 1 1", "0:warning"},
+		{"the second reading is the one that is told", "virtual=1000", "1/1", 0, "2000!1500", "0:breach=1500"},
+		{"no second reading, no breach", "virtual=1000", "1/1", 0, "2000!- 1", "0:warning"},
+		{"a withdrawn vote leaves the others", "virtual=1000", "3/5", 0, "2000 2000 2000!1 2000", "2:warning 3:breach=2000"},
+		{"a withdrawn vote in a ring that has wrapped", "virtual=1000", "2/3", 0, "1 1 1 1 2000 2000!1 2000", "5:warning 6:breach=2000"},
+		{"growth counts from the end of settle", "growth=200", "1/1", 2, "100 9000 5000 5200 5201", "3:warning 4:breach=201"},
+		{"shrinking is no growth", "growth=200", "1/1", 0, "5000 1 4999 5000", ""},
+		{"several limits stand alone", "virtual=1000 growth=100", "1/1", 0, "850 960 1001 900", "0:warning(virtual) 1:breach(growth)=110 2:breach(virtual)=1001 3:recovered(virtual) 3:recovered(growth)"},
+		{"a limit of one byte", "growth=1", "1/1", 0, "5 6 7 5", "1:warning 2:breach=2 3:recovered"},
+		{"the largest limit", "virtual=9223372036854775807", "1/1", 0, "7378697629483820645 9223372036854775807 9223372036854775808 1", "1:warning 2:breach=9223372036854775808 3:recovered"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var b policy.Budget
+			b.WarnAt = 80
+			if _, err := fmt.Sscanf(test.window, "%d/%d", &b.Breach.N, &b.Breach.Of); err != nil {
+				t.Fatal(err)
+			}
+			limits := limitsOf(t, test.limits)
+			s := newState(limits, b, time.Duration(test.settle)*time.Second)
+			var said []string
+			for second, sample := range strings.Fields(test.samples) {
+				if sample == "-" {
+					continue
+				}
+				first, then, two := strings.Cut(sample, "!")
+				if !two {
+					then = first
+				}
+				for _, c := range s.observe(time.Duration(second)*time.Second, virtual(t, first), func() (reading, bool) {
+					return virtual(t, then), then != "-"
+				}) {
+					said = append(said, describe(second, c, len(limits) > 1))
+				}
+			}
+			if got := strings.Join(said, " "); got != test.want {
+				t.Errorf("samples %s\n got %q\nwant %q", test.samples, got, test.want)
+			}
+		})
+	}
+}
+
+func virtual(t *testing.T, text string) (r reading) {
+	t.Helper()
+	if text == "-" {
+		return r
+	}
+	if _, err := fmt.Sscan(text, &r.virtual); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func describe(second int, c change, several bool) string {
+	s := fmt.Sprintf("%d:%s", second, c.kind)
+	if several {
+		s += "(" + c.metric + ")"
+	}
+	if c.kind == eventBreach {
+		s += fmt.Sprintf("=%d", c.value)
+	}
+	return s
+}
+
+// Every metric is its own column of the reading, and arenas that were not counted are not zero.
+func TestStateMetrics(t *testing.T) {
+	all := limitsOf(t, "virtual=10 growth=10 data=10 resident=10 arenas=10")
+	b := policy.Budget{WarnAt: 100, Breach: policy.Window{N: 1, Of: 1}}
+	for _, test := range []struct {
+		name string
+		r    reading
+		want []string
+	}{
+		{"virtual", reading{virtual: 11}, []string{"virtual"}},
+		{"virtual and growth", reading{virtual: 11 + 10}, []string{"virtual", "growth"}},
+		{"data", reading{data: 11}, []string{"data"}},
+		{"resident", reading{resident: 11}, []string{"resident"}},
+		{"arenas", reading{arenas: 11, arenasKnown: true}, []string{"arenas"}},
+		{"arenas not counted", reading{arenas: 11}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newState(all, b, 0)
+			s.observe(0, reading{virtual: 10}, nil)
+			var got []string
+			for _, c := range s.observe(1, test.r, func() (reading, bool) { return test.r, true }) {
+				got = append(got, c.metric)
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("breached %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// However many limits ask, the second reading is taken once.
+func TestStateReadsAgainOnce(t *testing.T) {
+	s := newState(limitsOf(t, "virtual=10 data=10 resident=10"), policy.Budget{WarnAt: 80, Breach: policy.Window{N: 1, Of: 1}}, 0)
+	r, asked := reading{virtual: 11, data: 11, resident: 11}, 0
+	changes := s.observe(0, r, func() (reading, bool) { asked++; return r, true })
+	if len(changes) != 3 || asked != 1 {
+		t.Errorf("%d breaches and %d second readings, want 3 and 1", len(changes), asked)
+	}
+}
+
+func TestPercentOf(t *testing.T) {
+	for _, test := range []struct {
+		bytes uint64
+		n     int
+		want  uint64
+	}{{0, 95, 0}, {1, 95, 1}, {100, 95, 95}, {101, 95, 96}, {1 << 62, 50, 1 << 61}, {1<<63 - 1, 100, 1<<63 - 1}, {10, 1, 1}} {
+		if got := percentOf(test.bytes, test.n); got != test.want {
+			t.Errorf("percentOf(%d, %d) = %d, want %d", test.bytes, test.n, got, test.want)
+		}
+	}
+}
+
+func TestNextSample(t *testing.T) {
+	for _, test := range []struct {
+		name           string
+		due, now, want time.Duration
+	}{
+		{"on time", 10, 10, 20},
+		{"late by less than an interval stays on the grid", 10, 19, 20},
+		{"a whole interval late", 10, 20, 30},
+		{"hours late, as after a suspend", 10, 7205, 7215},
+	} {
+		if got := nextSample(test.due, test.now, 10); got != test.want {
+			t.Errorf("%s: %d, want %d", test.name, got, test.want)
+		}
+	}
+}
+
+func TestCensusDue(t *testing.T) {
+	const MiB = 1 << 20
+	for _, test := range []struct {
+		name  string
+		sizes []uint64 // after a first census at 100 MiB
+		want  []bool
+	}{
+		{"the same size", []uint64{100 * MiB, 100 * MiB}, []bool{false, false}},
+		{"a heap more", []uint64{164 * MiB, 164 * MiB}, []bool{true, false}},
+		{"a heap less", []uint64{36 * MiB}, []bool{true}},
+		{"less than the smallest heap", []uint64{101*MiB - 1}, []bool{false}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var c census
+			if !c.due(100 * MiB) {
+				t.Fatal("no census before the first")
+			}
+			c.take(100*MiB, 1, 0, nil)
+			for i, size := range test.sizes {
+				if got := c.due(size); got != test.want[i] {
+					t.Errorf("sample %d: due is %t, want %t", i, got, test.want[i])
+				} else if got {
+					c.take(size, 1, 0, nil)
+				}
+			}
+		})
+	}
+	c := census{virtual: 100 * MiB, taken: true}
+	samples := 1
+	for ; !c.due(100*MiB + 4096); samples++ {
+	}
+	if samples != censusAge {
+		t.Errorf("a small move was counted after %d samples, want %d", samples, censusAge)
+	}
+}
+
+// The state machine holds its promises for every sequence of samples.
+func FuzzState(f *testing.F) {
+	f.Add([]byte{0, 255, 255, 255, 0, 0, 0, 255}, 3, 5)
+	f.Add([]byte{210, 0, 210, 0}, 1, 1)
+	f.Fuzz(func(t *testing.T, samples []byte, n, of int) {
+		if n < 1 || of < n || of > 32 {
+			t.Skip()
+		}
+		s := newState([]policy.Limit{{Metric: "virtual", Bytes: 200}}, policy.Budget{WarnAt: 80, Breach: policy.Window{N: n, Of: of}}, 0)
+		on, since := false, 0
+		for i, sample := range samples {
+			v := reading{virtual: uint64(sample)}
+			since++
+			for _, c := range s.observe(time.Duration(i), v, func() (reading, bool) { return v, true }) {
+				switch {
+				case c.kind == eventWarning && on:
+					t.Fatalf("sample %d: a warning during a breach", i)
+				case c.kind == eventBreach && (on || c.value <= 200 || since < n):
+					t.Fatalf("sample %d: a breach at %d after %d samples, already on: %t", i, c.value, since, on)
+				case c.kind == eventRecovered && (!on || c.value >= 190 || since < n):
+					t.Fatalf("sample %d: recovered at %d after %d samples, on: %t", i, c.value, since, on)
+				}
+				if c.kind != eventWarning {
+					on, since = c.kind == eventBreach, 0
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,223 @@
+package watch
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseStatm(t *testing.T) {
+	for _, test := range []struct {
+		name, line string
+		want       statm
+		ok         bool
+	}{
+		{"a process", "1098 392 350 5 0 133 0\n", statm{1098, 392, 133}, true},
+		{"a zombie", "0 0 0 0 0 0 0\n", statm{}, true},
+		{"no end of line", "1 2 3 4 5 6 7", statm{1, 2, 6}, true},
+		{"the largest number", "18446744073709551615 1 1 1 1 1 1\n", statm{1<<64 - 1, 1, 1}, true},
+		{"too large a number", "18446744073709551616 1 1 1 1 1 1\n", statm{}, false},
+		{"empty", "", statm{}, false},
+		{"too few", "1 2 3 4 5 6\n", statm{}, false},
+		{"negative", "-1 2 3 4 5 6 7\n", statm{}, false},
+		{"a word", "1 2 kB 4 5 6 7\n", statm{}, false},
+		{"cut in a number's middle is seen as too few", "1098 39", statm{}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, ok := parseStatm([]byte(test.line))
+			if ok != test.ok || ok && got != test.want {
+				t.Errorf("%q: %+v, %t; want %+v, %t", test.line, got, ok, test.want, test.ok)
+			}
+		})
+	}
+}
+
+func FuzzParseStatm(f *testing.F) {
+	f.Add([]byte("1098 392 350 5 0 133 0\n"))
+	f.Add([]byte("18446744073709551616 1 1 1 1 1 1"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		s, ok := parseStatm(line)
+		if !ok {
+			return
+		}
+		fields := strings.FieldsFunc(string(line), func(r rune) bool { return r == ' ' || r == '\n' })
+		if len(fields) < 7 {
+			t.Fatalf("%q has not seven fields", line)
+		}
+		for i, got := range map[int]uint64{0: s.size, 1: s.resident, 5: s.data} {
+			if want := strings.TrimLeft(fields[i], "0"); strings.TrimLeft(fmt.Sprint(got), "0") != want {
+				t.Fatalf("%q: field %d is %d", line, i, got)
+			}
+		}
+	})
+}
+
+func TestParseStat(t *testing.T) {
+	const rest = " S 7 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4321 1000 20"
+	for _, test := range []struct {
+		name, text string
+		want       stat
+		ok         bool
+	}{
+		{"plain", "42 (sleep)" + rest, stat{"sleep", 'S', 7, 4321}, true},
+		{"a name that looks like the end", "42 (a) Z 1 (b))" + rest, stat{"a) Z 1 (b)", 'S', 7, 4321}, true},
+		{"a name with a newline", "42 (a\nb)" + rest, stat{"a\nb", 'S', 7, 4321}, true},
+		{"no name", "42 ()" + rest, stat{"", 'S', 7, 4321}, true},
+		{"no parentheses", "42 sleep" + rest, stat{}, false},
+		{"the wrong way round", ")(" + rest, stat{}, false},
+		{"cut", "42 (sleep) S 7 1", stat{}, false},
+		{"a negative parent", "42 (x)" + strings.Replace(rest, "7", "-7", 1), stat{}, false},
+		{"empty", "", stat{}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := parseStat([]byte(test.text))
+			if (err == nil) != test.ok || got != test.want {
+				t.Errorf("%q: %+v, %v; want %+v", test.text, got, err, test.want)
+			}
+		})
+	}
+	if s := (stat{start: 4321}); s.startedAt() != 43210*time.Millisecond {
+		t.Errorf("4321 ticks are %s, want 43.21s", s.startedAt())
+	}
+}
+
+func FuzzParseStat(f *testing.F) {
+	f.Add([]byte("42 (a) Z 1 (b)) S 7 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4321 1000 20"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if s, err := parseStat(text); err == nil && (s.ppid < 0 || !strings.Contains(string(text), "("+s.name+")")) {
+			t.Fatalf("%q: %+v", text, s)
+		}
+	})
+}
+
+func TestParseProcs(t *testing.T) {
+	for _, test := range []struct {
+		name, text string
+		want       []int
+		ok         bool
+	}{
+		{"empty group", "", nil, true},
+		{"several", "12\n7\n12\n", []int{12, 7, 12}, true},
+		{"outside this PID namespace", "0\n7\n0\n", []int{7}, true},
+		{"no number", "7\nx\n", nil, false},
+		{"negative", "-1\n", nil, false},
+		{"over a PID", "4294967296\n", nil, false},
+		{"an empty line", "7\n\n", nil, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := parseProcs([]byte(test.text))
+			if (err == nil) != test.ok || test.ok && !slices.Equal(got, test.want) {
+				t.Errorf("%q: %v, %v; want %v", test.text, got, err, test.want)
+			}
+		})
+	}
+}
+
+func FuzzParseProcs(f *testing.F) {
+	f.Add([]byte("1\n0\n4194304\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		pids, err := parseProcs(text)
+		if err == nil && slices.ContainsFunc(pids, func(pid int) bool { return pid <= 0 || pid > 1<<31-1 }) {
+			t.Fatalf("%q: %v", text, pids)
+		}
+	})
+}
+
+// The fake files are named after the systems that they were taken from.
+func TestGroupFolder(t *testing.T) {
+	for _, test := range []struct {
+		system string
+		want   []string // the folders in order of preference
+	}{
+		{"v2-systemd-service", []string{"/sys/fs/cgroup/system.slice/mariadb.service"}},
+		{"v2-container-with-a-namespace", []string{"/sys/fs/cgroup"}},
+		{"v1-with-systemd", []string{"/sys/fs/cgroup/memory/system.slice/mariadb.service", "/sys/fs/cgroup/systemd/system.slice/mariadb.service", "/sys/fs/cgroup/pids/system.slice/mariadb.service"}},
+		{"v1-docker-mounts-only-its-part", []string{"/sys/fs/cgroup/memory", "/sys/fs/cgroup/systemd"}},
+		{"hybrid-all-in-v1", []string{"/sys/fs/cgroup/unified/a b", "/sys/fs/cgroup/memory/a b"}},
+		{"outside-the-mounted-part", nil},
+		{"no-cgroups-mounted", nil},
+	} {
+		t.Run(test.system, func(t *testing.T) {
+			cgroup, err := os.ReadFile("testdata/groups/" + test.system + "/cgroup")
+			if err != nil {
+				t.Fatal(err)
+			}
+			mountinfo, err := os.ReadFile("testdata/groups/" + test.system + "/mountinfo")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, m := range parseCgroup(cgroup) {
+				if folder, ok := groupFolder(m, parseGroupMounts(mountinfo)); ok {
+					got = append(got, folder)
+				}
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+func FuzzGroupFolder(f *testing.F) {
+	f.Add([]byte("0::/a\n4:memory:/b\n"), []byte("1 2 0:3 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n5 6 0:7 /b /m rw - cgroup cgroup rw,memory\n"))
+	f.Fuzz(func(t *testing.T, cgroup, mountinfo []byte) {
+		mounts := parseGroupMounts(mountinfo)
+		for _, m := range parseCgroup(cgroup) {
+			if folder, ok := groupFolder(m, mounts); ok && !slices.ContainsFunc(mounts, func(at mount) bool {
+				return strings.HasPrefix(folder, strings.TrimRight(at.point, "/"))
+			}) {
+				t.Fatalf("%q is below no mount", folder)
+			}
+		}
+	})
+}
+
+func TestParseSignal(t *testing.T) {
+	for name, want := range map[string]int{
+		"SIGHUP": 1, "SIGUSR1": 10, "SIGTERM": 15, "SIGRTMIN": 34, "SIGRTMIN+3": 37, "SIGRTMAX": 64, "SIGRTMAX-1": 63, "SIGRTMIN+30": 64,
+		"": 0, "USR1": 0, "SIGUSR3": 0, "sigusr1": 0, "10": 0, "SIGRTMIN+31": 0, "SIGRTMIN-1": 0, "SIGRTMAX+1": 0, "SIGRTMIN+": 0, "SIGRTMIN+x": 0, "SIGRTMINX": 0,
+	} {
+		if got, err := parseSignal(name); int(got) != want || (err == nil) != (want != 0) {
+			t.Errorf("%q is %d, %v; want %d", name, got, err, want)
+		}
+	}
+}
+
+func TestSortKin(t *testing.T) {
+	is := func(pids ...int) func(int) bool { return func(pid int) bool { return slices.Contains(pids, pid) } }
+	for _, test := range []struct {
+		name    string
+		fresh   []kin
+		in, out []int
+	}{
+		{"a child", []kin{{101, 100}}, []int{101}, nil},
+		{"a grandchild that is listed first, as PIDs wrap", []kin{{5, 101}, {101, 100}}, []int{5, 101}, nil},
+		{"someone else's child", []kin{{50, 1}, {51, 50}}, nil, []int{50, 51}},
+		{"the first process has no parent", []kin{{9, 0}}, nil, []int{9}},
+		{"a parent that was not listed yet decides nothing", []kin{{300, 299}}, nil, nil},
+		{"its child neither", []kin{{300, 299}, {301, 300}}, nil, nil},
+		{"a ring, as PIDs were reused in the middle of a listing", []kin{{7, 8}, {8, 7}}, nil, nil},
+		{"nothing", nil, nil, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in, out := sortKin(test.fresh, is(100), is(1))
+			if !reflect.DeepEqual(in, test.in) || !reflect.DeepEqual(out, test.out) {
+				t.Errorf("in %v, out %v; want %v, %v", in, out, test.in, test.out)
+			}
+		})
+	}
+}
+
+func TestExpand(t *testing.T) {
+	values := placeholders(change{kind: eventBreach, metric: "virtual", value: 4509715660, limit: 4294967296}, speaker{service: "{pid}", pid: 42})
+	got := expand([]string{"x", "{pid}", "--of={service}:{event}", "{metric}={value}/{limit}", "{unknown} {}"}, values)
+	want := []string{"x", "42", "--of={pid}:breach", "virtual=4509715660/4294967296", "{unknown} {}"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
