@@ -1,0 +1,53 @@
+#include "textflag.h"
+
+// The kernel calls a handler with the signal in DI, siginfo_t in SI and the context in DX, on the alternate
+// stack, and restores every register behind it (sigreturn(2)). All signals are blocked meanwhile.
+
+// handle writes siginfo_t into the pipe, write(pipe, info, 128), and makes a thread other than the first one
+// block all signals when it returns: uc_sigmask, at 296 in the context, is put back by sigreturn.
+TEXT ·handle(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVQ	DX, R12
+	MOVL	·pipe(SB), DI
+	MOVQ	$128, DX
+	MOVQ	$1, AX
+	SYSCALL
+	MOVQ	$186, AX // gettid()
+	SYSCALL
+	CMPL	AX, ·first(SB)
+	JEQ	done
+	MOVQ	·others(SB), AX
+	ORQ	AX, 296(R12)
+done:
+	RET
+
+// handleRaised passes what the processor raised (si_code over 0) on to Go's runtime.
+TEXT ·handleRaised(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVL	8(SI), AX
+	CMPL	AX, $0
+	JLE	sent
+	LEAQ	·runtime(SB), AX
+	MOVQ	(AX)(DI*8), AX
+	JMP	AX
+sent:
+	JMP	·handle(SB)
+
+// restore is what a handler returns to: rt_sigreturn().
+TEXT ·restore(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVQ	$15, AX
+	SYSCALL
+	INT	$3
+
+TEXT ·handlerAddress(SB),NOSPLIT,$0-8
+	MOVQ	$·handle(SB), AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·raisedHandlerAddress(SB),NOSPLIT,$0-8
+	MOVQ	$·handleRaised(SB), AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·restorerAddress(SB),NOSPLIT,$0-8
+	MOVQ	$·restore(SB), AX
+	MOVQ	AX, ret+0(FP)
+	RET

@@ -1,0 +1,213 @@
+// Package relay catches signals with what the kernel says of each: its number, its sender and its value.
+//
+// os/signal is no base for a process that stands in front of another one. It drops a real-time signal that
+// comes twice, cannot tell the terminal's own INT, which the whole foreground group gets anyway, from one
+// that somebody sent to this process, and a program that asks it for everything dies on 32 and 34. So the
+// handler is ours: a few instructions that write the kernel's siginfo_t into a pipe (handler_linux_*.s).
+// Signals that the processor raises in this program itself go on to Go's runtime.
+package relay
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Signal is one signal as it came.
+type Signal struct {
+	Number unix.Signal
+	Code   int32 // si_code: FromKernel, or 0 and below for one that a process sent
+	PID    int32 // of the sender, 0 where the kernel sent it
+	UID    uint32
+	info   [infoSize]byte
+}
+
+// FromKernel is SI_KERNEL, the si_code of what a terminal's keys send to its foreground group.
+const FromKernel = 0x80
+
+// infoSize is the size of siginfo_t on every Linux (sigaction(2)).
+const infoSize = 128
+
+// Not caught: KILL and STOP cannot be, 32 and 33 belong to the C library of the target, URG is what Go's
+// runtime preempts its own threads with.
+func caught(n unix.Signal) bool {
+	switch n {
+	case unix.SIGKILL, unix.SIGSTOP, 32, 33, unix.SIGURG:
+		return false
+	}
+	return true
+}
+
+// raised reports whether the processor or the kernel raises the signal for something that this program
+// itself did; then it has to reach Go's runtime.
+func raised(n unix.Signal) bool {
+	switch n {
+	case unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS:
+		return true
+	}
+	return false
+}
+
+// lastSignal is SIGRTMAX of the kernel (signal(7)).
+const lastSignal = 64
+
+// The handler reads these.
+var (
+	pipe    int32                   // where it writes
+	first   int32                   // the process's first thread
+	others  uint64                  // what every other thread blocks
+	runtime [lastSignal + 1]uintptr // what handled a raised signal before, by number
+)
+
+// In handler_linux_*.s: the addresses of what the kernel calls.
+func handlerAddress() uintptr
+func raisedHandlerAddress() uintptr
+func restorerAddress() uintptr
+
+// Relay reads the signals of this process. They arrive in the kernel's order only where one thread takes
+// them all, so every other thread blocks them, a new one from the first signal that it meets.
+type Relay struct{ fd int }
+
+// Open catches every signal from here on. There is no way back, and only one Relay in a process.
+func Open() (*Relay, error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("no pipe for signals: %w", err)
+	}
+	// The handler must never wait: 64 KiB hold 512 signals that nobody has read yet, and a larger pipe, where
+	// the system allows it, 8192.
+	_ = unix.SetNonblock(p[1], true)
+	_, _ = unix.FcntlInt(uintptr(p[1]), unix.F_SETPIPE_SZ, 1<<20)
+	pipe, first = int32(p[1]), int32(unix.Getpid())
+	for n := unix.Signal(1); n <= lastSignal; n++ {
+		if !caught(n) {
+			continue
+		}
+		if !raised(n) {
+			others |= 1 << (n - 1)
+		}
+		if err := catch(n); err != nil {
+			return nil, err
+		}
+	}
+	blockElsewhere()
+	return &Relay{p[0]}, nil
+}
+
+// blockElsewhere makes the handler run once in each other thread that there is. Without /proc each does so
+// at the first signal that it takes.
+func blockElsewhere() {
+	tasks, _ := os.ReadDir("/proc/self/task")
+	for _, task := range tasks {
+		if tid, err := strconv.Atoi(task.Name()); err == nil && tid != int(first) {
+			_ = unix.Tgkill(int(first), tid, ownSignal)
+		}
+	}
+}
+
+// ownSignal is what blockElsewhere sends; Next does not tell of it.
+const ownSignal = unix.SIGUSR1
+
+// FD is readable when a signal has come.
+func (r *Relay) FD() int { return r.fd }
+
+// Next waits for a signal.
+func (r *Relay) Next() (Signal, error) {
+	var s Signal
+	for {
+		n, err := unix.Read(r.fd, s.info[:])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return Signal{}, fmt.Errorf("the signals' pipe: %w", err)
+		case n != infoSize:
+			return Signal{}, io.ErrUnexpectedEOF
+		}
+		s.parse()
+		if s.Number == ownSignal && s.Code == siTKill && s.PID == first {
+			continue
+		}
+		return s, nil
+	}
+}
+
+// senderOffset is where si_pid stands: behind three ints, aligned as a pointer is.
+const senderOffset = 8 + int(unsafe.Sizeof(uintptr(0)))
+
+// parse reads siginfo_t. Its head is si_signo, si_errno, si_code (int each; MIPS has the last two the other
+// way round), then si_pid and si_uid of a signal that a process sent
+// (Linux: include/uapi/asm-generic/siginfo.h).
+func (s *Signal) parse() {
+	word := func(offset int) uint32 { return binary.NativeEndian.Uint32(s.info[offset:]) }
+	s.Number, s.Code = unix.Signal(word(0)), int32(word(8))
+	if s.Code <= 0 || s.Number == unix.SIGCHLD {
+		s.PID, s.UID = int32(word(senderOffset)), word(senderOffset+4)
+	}
+}
+
+// Send sends the signal on to a process, with the value it came with where sigqueue(3) sent it.
+func (s Signal) Send(pid int) error {
+	if s.Code == siQueue && pid > 0 {
+		info := s.info
+		_, _, errno := unix.Syscall(unix.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(s.Number), uintptr(unsafe.Pointer(&info)))
+		if errno == 0 {
+			return nil
+		}
+	}
+	return unix.Kill(pid, s.Number)
+}
+
+// si_code of sigqueue(3) and of tgkill(2).
+const (
+	siQueue = -1
+	siTKill = -6
+)
+
+// kernelAction is struct sigaction of rt_sigaction(2), which is not the C library's.
+type kernelAction struct {
+	handler  uintptr
+	flags    uintptr
+	restorer uintptr
+	mask     uint64
+}
+
+// Flags of sigaction(2), the same on all three architectures.
+const (
+	saSigInfo  = 0x4
+	saRestorer = 0x04000000
+	saOnStack  = 0x08000000
+	saRestart  = 0x10000000
+)
+
+func catch(n unix.Signal) error {
+	var before kernelAction
+	if err := setAction(n, nil, &before); err != nil {
+		return err
+	}
+	act := kernelAction{
+		handler:  handlerAddress(),
+		flags:    saSigInfo | saOnStack | saRestart | saRestorer,
+		restorer: restorerAddress(),
+		mask:     ^uint64(0),
+	}
+	if raised(n) {
+		runtime[n] = before.handler
+		act.handler = raisedHandlerAddress()
+	}
+	return setAction(n, &act, nil)
+}
+
+func setAction(n unix.Signal, act, old *kernelAction) error {
+	_, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(act)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("signal %d cannot be caught: %w", n, errno)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package relay
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	goruntime "runtime"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func init() { goruntime.LockOSThread() }
+
+// TestMain: as a child this binary catches everything, says so, and tells what came until signal 64,
+// which the kernel delivers last of those that wait.
+func TestMain(m *testing.M) {
+	if os.Getenv("RELAY_CHILD") == "" {
+		os.Exit(m.Run())
+	}
+	r, err := Open()
+	if err != nil {
+		panic(err)
+	}
+	println("ready")
+	for {
+		s, err := r.Next()
+		if err != nil {
+			panic(err)
+		}
+		println(int(s.Number), s.Code, s.PID)
+		if s.Number == lastSignal {
+			os.Exit(0)
+		}
+	}
+}
+
+// child is a process that catches everything; out has what it says.
+type child struct {
+	pid int
+	out *bufio.Scanner
+}
+
+func startChild(t *testing.T) child {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "RELAY_CHILD=1")
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("child: %v", err)
+		}
+	})
+	c := child{cmd.Process.Pid, bufio.NewScanner(out)}
+	if got := c.next(); got != "ready" {
+		t.Fatalf("child said %q", got)
+	}
+	return c
+}
+
+// next is the next line that the child says; "" at the end.
+func (c child) next() string {
+	c.out.Scan()
+	return c.out.Text()
+}
+
+// rest sends the last signal and returns everything that came before it.
+func (c child) rest(t *testing.T) (lines []string) {
+	t.Helper()
+	if err := unix.Kill(c.pid, lastSignal); err != nil {
+		t.Fatal(err)
+	}
+	for c.out.Scan() {
+		lines = append(lines, c.out.Text())
+	}
+	return lines
+}
+
+func TestEverySignalArrivesWithItsSender(t *testing.T) {
+	c := startChild(t)
+	for n := unix.Signal(1); n < lastSignal; n++ {
+		if !caught(n) {
+			continue
+		}
+		if err := unix.Kill(c.pid, n); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := c.next(), sprint(int(n), 0, os.Getpid()); got != want {
+			t.Errorf("signal %d arrived as %q, want %q", n, got, want)
+		}
+	}
+	c.rest(t)
+}
+
+func TestQueuedRealTimeSignalsAllArrive(t *testing.T) {
+	c := startChild(t)
+	var want []string
+	for i := range 200 {
+		n := 40 + i%20
+		if err := unix.Kill(c.pid, unix.Signal(n)); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, sprint(n, 0, os.Getpid()))
+	}
+	got := c.rest(t)
+	slices.Sort(got) // the kernel delivers the lowest number first of those that wait
+	slices.Sort(want)
+	if want = append(want, sprint(lastSignal, 0, os.Getpid())); !slices.Equal(got, want) {
+		t.Errorf("%d of %d arrived:\n%q", len(got), len(want), got)
+	}
+}
+
+func TestQueuedValueIsSentOn(t *testing.T) {
+	c := startChild(t)
+	s := Signal{Number: 40, Code: siQueue}
+	binary.NativeEndian.PutUint32(s.info[0:], 40)
+	binary.NativeEndian.PutUint32(s.info[8:], ^uint32(0)) // SI_QUEUE
+	binary.NativeEndian.PutUint32(s.info[senderOffset:], 4242)
+	if err := s.Send(c.pid); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.next(), sprint(40, siQueue, 4242); got != want {
+		t.Errorf("arrived as %q, want %q", got, want)
+	}
+	c.rest(t)
+}
+
+func sprint(number, code, pid int) string { return fmt.Sprintf("%d %d %d", number, code, pid) }
