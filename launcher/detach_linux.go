@@ -23,7 +23,7 @@ import (
 //
 // Descriptors of the watch: 0 and 1 are /dev/null; 2 is the target's stderr where the log goes there, else
 // /dev/null; 3 is the pipe with its configuration, whose other end closes when the target's exec succeeds;
-// 4 is a pidfd of the target; 5, where the start waits for the watch, is where it says that it is ready.
+// 4 is a pidfd of the target, or its folder in /proc; 5, where the start waits for the watch, is where it says that it is ready.
 const (
 	watchConfigFD = 3
 	watchPidFD    = 4
@@ -145,8 +145,9 @@ func (o *ownDescriptors) open(pid int, toStderr, wait bool) error {
 	if toStderr {
 		o.fd[2] = 2
 	}
-	// A kernel before 5.3 and some seccomp filters have no pidfd: the watch then holds /proc/PID instead.
-	o.fd[watchPidFD], _ = moveUp(unix.PidfdOpen(pid, 0))
+	if o.fd[watchPidFD], err = openTarget(pid); err != nil {
+		return err
+	}
 	o.count = watchReadyFD
 	if !wait {
 		return nil
@@ -158,7 +159,21 @@ func (o *ownDescriptors) open(pid int, toStderr, wait bool) error {
 	return nil
 }
 
-// awaitReady waits for the watch's word: one byte 'r', or the reason why it cannot work.
+// openTarget holds the process that is to become the target: a pidfd, or its folder in /proc where the
+// kernel (before 5.3) or a seccomp filter has none.
+func openTarget(pid int) (int, error) {
+	fd, err := moveUp(unix.PidfdOpen(pid, 0))
+	if err == nil {
+		return fd, nil
+	}
+	folder, openErr := moveUp(unix.Open("/proc/"+strconv.Itoa(pid), unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0))
+	if openErr != nil {
+		return -1, fmt.Errorf("pidfd_open: %w, and /proc/%d: %w", err, pid, openErr)
+	}
+	return folder, nil
+}
+
+// awaitReady waits for the watch's word: "ready", or the reason why it cannot work.
 func (o *ownDescriptors) awaitReady() error {
 	_ = unix.Close(o.fd[watchReadyFD]) // so that the watch's end is the last one
 	o.fd[watchReadyFD] = 0
@@ -176,7 +191,7 @@ func (o *ownDescriptors) awaitReady() error {
 	answer := make([]byte, 512)
 	n, _ := unix.Read(o.ready, answer)
 	switch {
-	case n > 0 && answer[0] == 'r':
+	case n > 0 && string(answer[:n]) == "ready\n":
 		return nil
 	case n > 0:
 		return errors.New(strings.TrimSpace(string(answer[:n])))
