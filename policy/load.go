@@ -89,7 +89,9 @@ func (l Lookup) find(system string) (data []byte, file string, notes []string, e
 	if named != "" {
 		data, problem := readFile(named, l.Root)
 		if problem != nil {
-			problem.Message += ", named by " + by
+			if presence(named) == absent {
+				problem.Hint = by + " names it"
+			}
 			return nil, "", nil, Problems{*problem}
 		}
 		return data, named, nil, nil

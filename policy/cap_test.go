@@ -1,0 +1,90 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseCap(t *testing.T) {
+	for text, want := range map[string]Cap{
+		"1":               {Mode: Fixed, N: 1},
+		"4":               {Mode: Fixed, N: 4},
+		"65535":           {Mode: Fixed, N: MaxCap},
+		"1/core":          {Mode: PerCore, Micro: 1_000_000},
+		"2/core":          {Mode: PerCore, Micro: 2_000_000},
+		"0.5/core":        {Mode: PerCore, Micro: 500_000},
+		"0.1/core":        {Mode: PerCore, Micro: 100_000},
+		"1.000001/core":   {Mode: PerCore, Micro: 1_000_001},
+		"0.000001/core":   {Mode: PerCore, Micro: 1},
+		"65535/core":      {Mode: PerCore, Micro: MaxCap * 1_000_000},
+		"65534.9999/core": {Mode: PerCore, Micro: 65_534_999_900},
+		"off":             {Mode: Off},
+		"glibc":           {Mode: Glibc},
+	} {
+		got, err := ParseCap(text)
+		if err != nil || got != want {
+			t.Errorf("%q: %+v, %v; want %+v", text, got, err, want)
+		}
+		if got.String() != text {
+			t.Errorf("%q is written %q", text, got)
+		}
+	}
+}
+
+func TestParseCapRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                  "is no cap",
+		"0":                 `"off" to touch nothing`,
+		"00":                "is no cap",
+		"-1":                "is no cap",
+		"+4":                "is no cap",
+		" 4":                "is no cap",
+		"04":                "is no cap",
+		"4.0":               "is no cap",
+		"65536":             "is no cap",
+		"99999999999999999": "is no cap",
+		"four":              "is no cap",
+		"OFF":               "is no cap",
+		"1/cores":           "is no cap",
+		"1 /core":           `"1 " is no number`,
+		"/core":             `"" is no number`,
+		"0/core":            `"0" is no number over 0`,
+		"0.0/core":          `"0.0" is no number over 0`,
+		"-1/core":           `"-1" is no number`,
+		".5/core":           `".5" is no number`,
+		"1./core":           `"1." is no number`,
+		"1.2.3/core":        `"1.2.3" is no number`,
+		"0.0000001/core":    "at most six decimals",
+		"65535.000001/core": "is no number",
+		"100000/core":       "is no number",
+		"1e3/core":          "is no number",
+	} {
+		got, err := ParseCap(text)
+		if err == nil || !strings.Contains(err.Error(), want) || got != (Cap{}) {
+			t.Errorf("%q: %+v, %v; want %s", text, got, err, want)
+		}
+	}
+}
+
+// FuzzParseCap: what is accepted, written and read again is the same cap.
+func FuzzParseCap(f *testing.F) {
+	for _, s := range []string{"1", "65535", "0", "1/core", "0.5/core", "1.000001/core", "off", "glibc", "٤", "-1/core"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := ParseCap(text)
+		if err != nil {
+			if c != (Cap{}) || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("%q: %+v, %v", text, c, err)
+			}
+			return
+		}
+		again, err := ParseCap(c.String())
+		if err != nil || again != c {
+			t.Fatalf("%q: %+v is written %q and read as %+v, %v", text, c, c, again, err)
+		}
+		if n := c.of(MaxCap); c.Mode == PerCore && n < 1 {
+			t.Fatalf("%q gives %d arenas", text, n)
+		}
+	})
+}

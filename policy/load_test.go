@@ -1,0 +1,297 @@
+package policy
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+const gib = 1 << 30
+
+// environment is a Getenv over a map.
+func environment(vars map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		s, ok := vars[name]
+		return s, ok
+	}
+}
+
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLoadContractSample(t *testing.T) {
+	const file = "testdata/load/contract.toml"
+	at := func(line string) string { return file + ":" + line }
+	want := Builtin()
+	want.File = file
+	want.Arenas = Arenas{
+		Cap: Cap{Mode: PerCore, Micro: 1_000_000, From: at("2")},
+		Min: 2, Max: 64, Test: 3, Cores: Cores{Rule: "auto", From: at("7")}, Inherited: "override",
+	}
+	want.Budget = Budget{
+		Virtual: Size{Bytes: 4 * gib, From: at("11")}, Growth: Size{Bytes: 2 * gib, From: at("12")},
+		Data: Size{Bytes: 3 * gib, From: at("13")}, Resident: Size{Bytes: gib, From: at("14")}, Arenas: Size{Bytes: gib, From: at("15")},
+		Scope: "process", WarnAt: 80, Interval: time.Second, Settle: 10 * time.Second, Breach: Window{3, 5},
+		Action: "report", Grace: 30 * time.Second, Timeout: 10 * time.Second,
+		Command: []string{"/usr/local/bin/on-breach", "--pid", "{pid}"},
+	}
+	if got := load(t, file, ""); !reflect.DeepEqual(got, want) {
+		t.Errorf("base:\n got %+v\nwant %+v", got, want)
+	}
+
+	want.Service, want.Section = "datanode", true
+	want.Arenas.Cap = Cap{Mode: Fixed, N: 4, From: at("36")}
+	want.Arenas.Test = 0 // set aside by the section's cap
+	want.Budget.Virtual = Size{Bytes: 14 * gib, From: at("37")}
+	if got := load(t, file, "datanode"); !reflect.DeepEqual(got, want) {
+		t.Errorf("datanode:\n got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestLoadEveryKeyAnotherWay(t *testing.T) {
+	const file = "testdata/load/every-key-another-way.toml"
+	at := func(line string) string { return file + ":" + line }
+	want := Policy{
+		File: file,
+		Arenas: Arenas{
+			Cap: Cap{Mode: Fixed, N: 6, From: at("2")},
+			Min: 3, Max: 12, Test: 5, Cores: Cores{N: 8, From: at("6")}, Inherited: "keep",
+		},
+		Budget: Budget{
+			Virtual: Size{Bytes: 4 * gib, From: at("10")}, Growth: Size{Bytes: 3 * gib / 2, From: at("11")},
+			Data: Size{Percent: 12.5, From: at("12")}, Resident: Size{Percent: 90, From: at("13")}, Arenas: Size{Bytes: 500e6, From: at("14")},
+			Scope: "tree", WarnAt: 100, Interval: 10 * time.Millisecond, Settle: 0, Breach: Window{1, 60},
+			Action: "signal", Signal: "SIGRTMIN+3", Grace: 90 * time.Second, Timeout: 2 * time.Second,
+			Command: []string{"/bin/logger", "{pid}"}, Hard: true,
+		},
+		Launch: Launch{Mode: "supervise", OnUnenforceable: "refuse", OnWatchFailure: "refuse"},
+		Log:    Log{Format: "json", To: "/var/log/arenacap.log"},
+	}
+	if got := load(t, file, ""); !reflect.DeepEqual(got, want) {
+		t.Errorf("\n got %+v\nwant %+v", got, want)
+	}
+}
+
+// The words that neither of the two files above has.
+func TestLoadOtherWords(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		same func(Policy) bool
+	}{
+		{`arenas.cap = "off"`, func(p Policy) bool { return p.Arenas.Cap.Mode == Off }},
+		{`arenas.cap = "glibc"`, func(p Policy) bool { return p.Arenas.Cap.Mode == Glibc }},
+		{`arenas.cap = "4"`, func(p Policy) bool { return p.Arenas.Cap.N == 4 }},
+		{`arenas.cap = 65535`, func(p Policy) bool { return p.Arenas.Cap.N == MaxCap }},
+		{`arenas.cap = "0.5/core"`, func(p Policy) bool { return p.Arenas.Cap.Micro == 500_000 }},
+		{`arenas.cores = "online"`, func(p Policy) bool { return p.Arenas.Cores.Rule == "online" }},
+		{`arenas.cores = "affinity"`, func(p Policy) bool { return p.Arenas.Cores.Rule == "affinity" }},
+		{`budget.virtual = "off"`, func(p Policy) bool { return p.Budget.Virtual == Size{} }},
+		{`budget.scope = "cgroup"`, func(p Policy) bool { return p.Budget.Scope == "cgroup" }},
+		{`budget.warn_at = "1%"`, func(p Policy) bool { return p.Budget.WarnAt == 1 }},
+		{`budget.interval = "1h"`, func(p Policy) bool { return p.Budget.Interval == time.Hour }},
+		{`budget.action = "terminate"`, func(p Policy) bool { return p.Budget.Action == "terminate" }},
+		{`launch.mode = "exec"`, func(p Policy) bool { return p.Launch.Mode == "exec" }},
+		{`launch.on_unenforceable = "ignore"`, func(p Policy) bool { return p.Launch.OnUnenforceable == "ignore" }},
+		{"\ufeff[arenas]\r\nmax = 1\r\n", func(p Policy) bool { return p.Arenas.Max == 1 && p.Arenas.Cap == Cap{} }},
+		{``, func(p Policy) bool { return p.Arenas.Cap == Cap{} }},
+	} {
+		p, err := read("p.toml", []byte(c.text), "")
+		if err != nil || !c.same(p) {
+			t.Errorf("%s: %v, %+v", c.text, err, p)
+		}
+	}
+}
+
+func TestLoadServices(t *testing.T) {
+	const file = "testdata/load/services.toml"
+	base := load(t, file, "")
+	for service, want := range map[string]func(*Policy){
+		"dotted": func(p *Policy) {
+			p.Arenas.Cap, p.Arenas.Test = Cap{Mode: Fixed, N: 4, From: file + ":13"}, 0
+			p.Budget.Virtual = Size{Bytes: 14 * gib, From: file + ":14"}
+		},
+		"tables": func(p *Policy) {
+			p.Arenas.Cap, p.Arenas.Test = Cap{Mode: PerCore, Micro: 2_000_000, From: file + ":17"}, 1
+			p.Budget.Resident, p.Budget.Action, p.Budget.Signal = Size{}, "terminate", ""
+		},
+		"inline": func(p *Policy) {
+			p.Launch.Mode, p.Log = "exec", Log{Format: "json", To: "/var/log/x.log"}
+		},
+		"a.b":     func(p *Policy) { p.Arenas.Cores = Cores{Rule: "affinity", From: file + ":29"} },
+		"SIGNALS": func(p *Policy) {}, // the action that the base has keeps the base's signal
+		"empty":   func(p *Policy) {},
+	} {
+		expected := base
+		expected.Service, expected.Section = service, true
+		want(&expected)
+		if got := load(t, file, service); !reflect.DeepEqual(got, expected) {
+			t.Errorf("%s:\n got %+v\nwant %+v", service, got, expected)
+		}
+	}
+}
+
+func TestLoadServiceWithoutSection(t *testing.T) {
+	const file = "testdata/load/services.toml"
+	for service, note := range map[string]string{
+		"doted":   `no section for service "doted", its base tables apply; did you mean "dotted"?`,
+		"Dotted":  `did you mean "dotted"?`,
+		"signals": `did you mean "SIGNALS"?`,
+		"gateway": "",
+	} {
+		p := load(t, file, service)
+		if p.Section || p.Service != service || p.Arenas.Cap.N != 8 {
+			t.Errorf("%s: the base does not apply: %+v", service, p)
+		}
+		notes := strings.Join(p.Notes, "\n")
+		if (note == "") != (notes == "") || !strings.Contains(notes, note) {
+			t.Errorf("%s: notes %q, want %q", service, notes, note)
+		}
+	}
+}
+
+func load(t *testing.T, file, service string) Policy {
+	t.Helper()
+	p, err := Load(Lookup{Named: file, Service: service})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	flag := write(t, dir+"/flag.toml", "arenas.cap = 1")
+	env := write(t, dir+"/env.toml", "arenas.cap = 2")
+	xdg := write(t, dir+"/xdg/arenacap/policy.toml", "arenas.cap = 3")
+	home := write(t, dir+"/home/.config/arenacap/policy.toml", "arenas.cap = 4")
+	system := write(t, dir+"/etc/policy.toml", "arenas.cap = 5")
+	write(t, dir+"/cwd/arenacap/policy.toml", "arenas.cap = 6")
+	write(t, dir+"/cwd/.config/arenacap/policy.toml", "arenas.cap = 6")
+	write(t, dir+"/cwd/policy.toml", "arenas.cap = 6")
+	write(t, dir+"/file", "")
+	t.Chdir(dir + "/cwd")
+	all := map[string]string{"ARENACAP_POLICY": env, "XDG_CONFIG_HOME": dir + "/xdg", "HOME": dir + "/home"}
+	without := func(names ...string) map[string]string {
+		vars := map[string]string{"ARENACAP_POLICY": env, "XDG_CONFIG_HOME": dir + "/xdg", "HOME": dir + "/home"}
+		for _, n := range names {
+			delete(vars, n)
+		}
+		return vars
+	}
+	for _, c := range []struct {
+		name   string
+		lookup Lookup
+		vars   map[string]string
+		system string
+		want   string
+	}{
+		{"the flag first", Lookup{Named: flag}, all, system, flag},
+		{"then the variable", Lookup{}, all, system, env},
+		{"then XDG_CONFIG_HOME", Lookup{}, without("ARENACAP_POLICY"), system, xdg},
+		{"an empty variable is as an unset one", Lookup{}, map[string]string{"ARENACAP_POLICY": "", "XDG_CONFIG_HOME": "", "HOME": dir + "/home"}, system, home},
+		{"then ~/.config", Lookup{}, without("ARENACAP_POLICY", "XDG_CONFIG_HOME"), system, home},
+		{"XDG_CONFIG_HOME has none: not ~/.config", Lookup{}, map[string]string{"XDG_CONFIG_HOME": dir + "/none", "HOME": dir + "/home"}, system, system},
+		{"then the system's", Lookup{}, map[string]string{"HOME": dir + "/none"}, system, system},
+		{"a file where a folder should be", Lookup{}, map[string]string{"HOME": dir + "/file"}, system, system},
+		{"then built-in", Lookup{}, map[string]string{"HOME": dir + "/none"}, dir + "/none/policy.toml", ""},
+		{"no environment", Lookup{}, nil, system, system},
+		{"relative folders are not the current directory", Lookup{}, map[string]string{"XDG_CONFIG_HOME": ".", "HOME": "."}, dir + "/none", ""},
+		{"root skips the user's folder", Lookup{Root: true}, without("ARENACAP_POLICY"), dir + "/none", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.lookup.Getenv = environment(c.vars)
+			_, file, notes, err := c.lookup.find(c.system)
+			if err != nil || file != c.want || notes != nil {
+				t.Errorf("found %q, notes %q, error %v; want %q", file, notes, err, c.want)
+			}
+		})
+	}
+}
+
+func TestLoadBuiltin(t *testing.T) {
+	p, err := Load(Lookup{Service: "x", Root: true})
+	if _, there := os.Lstat(systemFile); there == nil {
+		t.Skip("this machine has a policy: " + systemFile)
+	}
+	want := Builtin()
+	want.Service = "x"
+	if err != nil || !reflect.DeepEqual(p, want) {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name   string
+		lookup Lookup
+		want   string
+	}{
+		{"named by the flag and missing", Lookup{Named: dir + "/none.toml"}, dir + "/none.toml: cannot be read: no such file or directory; --policy names it"},
+		{"named by the variable and missing", Lookup{Getenv: environment(map[string]string{"ARENACAP_POLICY": dir + "/none.toml"})},
+			dir + "/none.toml: cannot be read: no such file or directory; $ARENACAP_POLICY names it"},
+		{"named with nothing", Lookup{NamedBy: "--policy"}, "--policy names no file: its value is empty"},
+		{"one problem", Lookup{Named: write(t, dir+"/one.toml", "arenas.mix = 2\n")},
+			dir + `/one.toml:1:1: unknown key "mix" in [arenas]; did you mean "min"? | arenas.mix = 2`},
+		{"several problems", Lookup{Named: write(t, dir+"/a b.toml", "arenas.mix = 2\narenas.cap = 0\nlog.to = 1\n")},
+			dir + `/a b.toml:1:1: unknown key "mix" in [arenas]; did you mean "min"? | arenas.mix = 2 (and 2 more: arenacap check '` + dir + `/a b.toml')`},
+		{"a problem of another service", Lookup{Service: "a", Named: write(t, dir+"/b.toml", "service.a.arenas.cap = 2\nservice.b.arenas.cap = 0\n")},
+			dir + `/b.toml:2:24: cap: "0" is no cap; write "off" to touch nothing or "glibc" for glibc's own limit | service.b.arenas.cap = 0`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := Load(c.lookup)
+			if err == nil || err.Error() != c.want {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+			if !reflect.DeepEqual(p, Policy{}) {
+				t.Errorf("a policy came with the error: %+v", p)
+			}
+		})
+	}
+}
+
+// Load and Check say the same.
+func TestLoadGivesEveryProblem(t *testing.T) {
+	_, err := Load(Lookup{Named: "testdata/check/wrong-types.toml"})
+	var problems Problems
+	if !errors.As(err, &problems) || !reflect.DeepEqual(problems, Check("testdata/check/wrong-types.toml")) {
+		t.Errorf("Load: %v", err)
+	}
+}
+
+func TestKeysOf(t *testing.T) {
+	for _, table := range tables() {
+		for _, key := range keysOf(table) {
+			d := parse("p.toml", []byte(table+"."+key+" = 1979-05-27\n")) // a date is no key's value
+			d.settings()
+			if len(d.problems) != 1 || strings.Contains(d.problems[0].Message, "unknown") {
+				t.Errorf("%s.%s is offered in hints, and is not read: %v", table, key, d.problems)
+			}
+		}
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for _, file := range []string{"testdata/load/services.toml", "testdata/load/contract.toml"} {
+		b.Run(strings.TrimSuffix(filepath.Base(file), ".toml"), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Load(Lookup{Named: file}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

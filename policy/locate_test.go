@@ -1,0 +1,177 @@
+package policy
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+)
+
+// tricky is one text with what makes keys hard to find; each key's value is the line it stands in.
+const tricky = `a = 1
+b.c = 2 # x = 99
+[t] # [u]
+"q u" = 4
+'q.v'.w = 5
+s = """
+x = 99
+[not.a.table] \"""" # 8
+after = 9
+r = '''
+x = 99''''' # 11
+list = [ # x = 99
+  { i = 13, j = [ "]", '}' ] }, 2021-01-01 00:00:00,
+  { i = 99 },
+] # 15
+in = { k = 16, l.m = 16, "n" = { o = 16, }, p = {
+  q = 17 } }
+  [ u . "v" ]
+x=19
+[[w]]
+y = 21
+[w.z]
+k = 23
+"\u0065sc\"\\" = 24
+`
+
+func TestLocate(t *testing.T) {
+	d := parse("tricky.toml", []byte(tricky))
+	if d.problems != nil {
+		t.Fatal(d.problems)
+	}
+	for key, line := range map[string]int{
+		"a": 1, "b": 2, "b.c": 2, "t": 3, `t."q u"`: 4, `t."q.v"`: 5, `t."q.v".w`: 5, "t.s": 6, "t.after": 9, "t.r": 10,
+		"t.list": 12, "t.list.i": 13, "t.list.j": 13, "t.in": 16, "t.in.k": 16, "t.in.l": 16, "t.in.l.m": 16, "t.in.n": 16,
+		"t.in.n.o": 16, "t.in.p": 16, "t.in.p.q": 17, "u": 18, "u.v": 18, "u.v.x": 19, "w": 20, "w.y": 21, "w.z": 22, "w.z.k": 23,
+		`w.z."esc\"\\"`: 24,
+	} {
+		at, ok := d.at[key]
+		if !ok || d.lineOf(at.key) != line {
+			t.Errorf("%s: line %d (%v), want %d", key, d.lineOf(at.key), ok, line)
+		}
+		delete(d.at, key)
+	}
+	if len(d.at) != 0 {
+		t.Errorf("found more: %v", d.at)
+	}
+}
+
+func TestLocateValues(t *testing.T) {
+	const text = "a . b  =\t1\n[c]\nd={e = 2}\n"
+	d := parse("x.toml", []byte(text))
+	for key, want := range map[string]span{"a": {0, 9}, "a.b": {0, 9}, "c": {11, 11}, "c.d": {15, 17}, "c.d.e": {18, 22}} {
+		if d.at[key] != want {
+			t.Errorf("%s: %v, want %v", key, d.at[key], want)
+		}
+	}
+}
+
+// FuzzLocate: whatever the TOML parser accepts, each of its keys is found, and at a place where it could
+// stand; whatever it does not accept ends all the same.
+func FuzzLocate(f *testing.F) {
+	f.Add(tricky)
+	for _, text := range corpus(f) {
+		f.Add(string(text))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		d := parse("f.toml", []byte(text))
+		if d.tree == nil {
+			return
+		}
+		var tree any
+		meta, err := toml.Decode(d.text, &tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range meta.Keys() {
+			at, ok := d.at[key.String()]
+			if !ok {
+				t.Fatalf("%q: %s is not found", text, key)
+			}
+			if at.key >= len(d.text) || at.value < at.key || at.value > len(d.text) {
+				t.Fatalf("%q: %s at %v", text, key, at)
+			}
+			if c := d.text[at.key]; c != '[' && c != '"' && c != '\'' && !isBare(c) {
+				t.Fatalf("%q: %s at %q", text, key, c)
+			}
+		}
+		every(d.tree, nil, func(path toml.Key) {
+			if _, ok := d.at[path.String()]; !ok {
+				t.Fatalf("%q: %s of the tree is not found", text, path)
+			}
+		})
+	})
+}
+
+// every calls f for the path of each key of a tree of tables.
+func every(tree map[string]any, prefix toml.Key, f func(toml.Key)) {
+	for key, value := range tree {
+		path := append(slices.Clip(prefix), key)
+		f(path)
+		if table, ok := value.(map[string]any); ok {
+			every(table, path, f)
+		}
+	}
+}
+
+// FuzzCheck: no bytes make it panic, hang or give a problem that cannot be shown in one line.
+func FuzzCheck(f *testing.F) {
+	for _, text := range corpus(f) {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d := parse("f.toml", data)
+		d.settings()
+		for _, p := range d.problems {
+			if s := p.Error(); strings.ContainsAny(s, "\n\r\x1b\x00") {
+				t.Fatalf("%q: %q", data, s)
+			}
+			if p.Line > len(d.lines) || p.Line != 0 && p.Column < 1 || p.Message == "" {
+				t.Fatalf("%q: %+v", data, p)
+			}
+		}
+		policy, err := read("f.toml", data, "x")
+		if (err == nil) != (len(d.problems) == 0) {
+			t.Fatalf("%q: Check gives %v, Load %v", data, d.problems, err)
+		}
+		if err == nil {
+			resolveAnywhere(t, policy)
+		}
+	})
+}
+
+// resolveAnywhere holds what is true of every plan that a valid policy gives.
+func resolveAnywhere(t *testing.T, p Policy) {
+	t.Helper()
+	for _, cores := range []int{1, 2, 64, 8192} {
+		m := Machine{Online: Count{N: cores, From: "test"}, Memory: Amount{Bytes: 1 << 34, From: "test"}}
+		plan, err := p.Resolve(m)
+		if err != nil {
+			t.Fatalf("%+v: %v", p, err)
+		}
+		capped := plan.Mode == Fixed || plan.Mode == PerCore
+		if capped != (plan.ArenaMax > 0) || plan.ArenaMax > MaxCap || plan.ArenaTest > max(1, plan.ArenaMax-1) || capped && plan.ArenaTest < 1 {
+			t.Fatalf("%+v: %+v", p, plan)
+		}
+	}
+}
+
+// corpus is the files of testdata.
+func corpus(t testing.TB) [][]byte {
+	files, err := filepath.Glob("testdata/*/*.toml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no testdata", err)
+	}
+	var texts [][]byte
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, data)
+	}
+	return texts
+}

@@ -1,0 +1,328 @@
+package policy
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// cores is a machine that has so many, by every source.
+func cores(n int) Machine {
+	c := Count{N: n, From: "test"}
+	return Machine{Online: c, Affinity: c}
+}
+
+// file is a policy with a cap as a file would set it.
+func file(cap string) Policy {
+	p := Builtin()
+	if cap == "" {
+		return p
+	}
+	c, err := ParseCap(cap)
+	if err != nil {
+		panic(err)
+	}
+	c.From = "policy.toml:2"
+	p.Arenas.Cap = c
+	return p
+}
+
+func TestResolveCap(t *testing.T) {
+	for _, c := range []struct {
+		cap            string
+		cores          int
+		min, max, test int
+		wantMax        int
+		wantTest       int
+	}{
+		{cap: "1", cores: 8, wantMax: 1, wantTest: 1},
+		{cap: "2", cores: 8, wantMax: 2, wantTest: 1},
+		{cap: "4", cores: 8, wantMax: 4, wantTest: 3},
+		{cap: "4", cores: 0, wantMax: 4, wantTest: 3}, // no rule needs cores
+		{cap: "65535", cores: 8, wantMax: 65535, wantTest: 65534},
+		{cap: "4", cores: 8, min: 6, max: 8, wantMax: 4, wantTest: 3}, // min and max are for a per-core cap
+		{cap: "4", cores: 8, test: 2, wantMax: 4, wantTest: 2},
+
+		{cap: "1/core", cores: 4, wantMax: 4, wantTest: 3},
+		{cap: "1/core", cores: 1, wantMax: 2, wantTest: 1}, // min is 2 by default
+		{cap: "1/core", cores: 1, min: 1, wantMax: 1, wantTest: 1},
+		{cap: "1/core", cores: 1, max: 1, wantMax: 1, wantTest: 1}, // the default of min gives way
+		{cap: "1/core", cores: 128, max: 64, wantMax: 64, wantTest: 63},
+		{cap: "1/core", cores: 4, min: 6, wantMax: 6, wantTest: 5},
+		{cap: "1/core", cores: 4, min: 4, max: 4, wantMax: 4, wantTest: 3},
+		{cap: "1/core", cores: 2, test: 3, wantMax: 2, wantTest: 1}, // lowered, or the cap were not exact
+		{cap: "1/core", cores: 8, test: 3, wantMax: 8, wantTest: 3},
+
+		{cap: "0.5/core", cores: 8, wantMax: 4, wantTest: 3},
+		{cap: "0.5/core", cores: 7, wantMax: 4, wantTest: 3}, // 3.5, rounded up
+		{cap: "0.1/core", cores: 10, min: 1, wantMax: 1, wantTest: 1},
+		{cap: "0.1/core", cores: 30, min: 1, wantMax: 3, wantTest: 2}, // 0.1*30 is 3.0000000000000004 in floating point
+		{cap: "1.1/core", cores: 10, wantMax: 11, wantTest: 10},
+		{cap: "1.1/core", cores: 11, wantMax: 13, wantTest: 12},
+		{cap: "0.000001/core", cores: 64, min: 1, wantMax: 1, wantTest: 1},
+		{cap: "65535/core", cores: 8192, wantMax: 65535, wantTest: 65534},
+
+		{cap: "off", cores: 8, test: 3},
+		{cap: "glibc", cores: 8, test: 3},
+		{cap: "glibc", cores: 0},
+	} {
+		p := file(c.cap)
+		p.Arenas.Min, p.Arenas.Max, p.Arenas.Test = c.min, c.max, c.test
+		plan, err := p.Resolve(cores(c.cores))
+		if err != nil || plan.ArenaMax != c.wantMax || plan.ArenaTest != c.wantTest || plan.Mode != p.Arenas.Cap.Mode {
+			t.Errorf("%+v: %v, %s MAX %d TEST %d", c, err, plan.Mode, plan.ArenaMax, plan.ArenaTest)
+		}
+		if len(plan.Reasons) == 0 || !strings.Contains(plan.Reasons[0]+strings.Join(plan.Reasons, ""), "policy.toml:2") {
+			t.Errorf("%+v: no reason names the origin: %q", c, plan.Reasons)
+		}
+	}
+}
+
+func TestResolveReasons(t *testing.T) {
+	p := file("1/core")
+	p.Arenas.Max, p.Arenas.Test = 3, 9
+	m := Machine{
+		Online:   Count{N: 8, From: "/sys/devices/system/cpu/online"},
+		Affinity: Count{Why: "sched_getaffinity: denied"},
+		Quota:    Quota{CPUs: 3.5, From: "/sys/fs/cgroup/a/cpu.max"},
+	}
+	plan, err := p.Resolve(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"cores: 4, the least of online 8 (/sys/devices/system/cpu/online); affinity unknown (sched_getaffinity: denied); quota 3.5 (/sys/fs/cgroup/a/cpu.max)",
+		`cap = "1/core" (policy.toml:2) on 4 cores is 4, lowered to max = 3: MALLOC_ARENA_MAX is 3`,
+		"test = 9, lowered to max(1, cap - 1) so that the cap is exact: MALLOC_ARENA_TEST is 2",
+	}
+	if !slices.Equal(plan.Reasons, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(plan.Reasons, "\n"), strings.Join(want, "\n"))
+	}
+	if plan.Overrides != nil {
+		t.Errorf("overrides %q where nothing was inherited", plan.Overrides)
+	}
+}
+
+func TestResolveCores(t *testing.T) {
+	count := func(n int) Count { return Count{N: n, From: "test"} }
+	for _, c := range []struct {
+		name  string
+		cores Cores
+		m     Machine
+		want  int // 0 is an error
+	}{
+		{"auto: online is least", Cores{}, Machine{Online: count(4), Affinity: count(8), Quota: Quota{CPUs: 6}}, 4},
+		{"auto: affinity is least", Cores{Rule: "auto"}, Machine{Online: count(8), Affinity: count(3), Quota: Quota{CPUs: 6}}, 3},
+		{"auto: the quota is least and rounded up", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Quota{CPUs: 2.01}}, 3},
+		{"auto: a whole quota stays", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Quota{CPUs: 2}}, 2},
+		{"auto: less than a core is one", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Quota{CPUs: 0.25}}, 1},
+		{"auto: no quota", Cores{}, Machine{Online: count(8), Affinity: count(8)}, 8},
+		{"auto: online unknown", Cores{}, Machine{Affinity: count(5)}, 5},
+		{"auto: the quota alone", Cores{}, Machine{Quota: Quota{CPUs: 5}}, 5},
+		{"auto: nothing known", Cores{}, Machine{Online: Count{Why: "no /sys"}}, 0},
+		{"online", Cores{Rule: "online"}, Machine{Online: count(8), Affinity: count(3), Quota: Quota{CPUs: 2}}, 8},
+		{"online unknown", Cores{Rule: "online"}, Machine{Online: Count{Why: "no /sys"}, Affinity: count(3)}, 0},
+		{"affinity", Cores{Rule: "affinity"}, Machine{Online: count(8), Affinity: count(3), Quota: Quota{CPUs: 2}}, 3},
+		{"affinity unknown", Cores{Rule: "affinity"}, Machine{Online: count(8)}, 0},
+		{"written", Cores{N: 16, From: "--cores"}, Machine{Online: count(8), Affinity: count(3)}, 16},
+		{"written, nothing known", Cores{N: 16, From: "--cores"}, Machine{}, 16},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := file("1/core")
+			p.Arenas.Min, p.Arenas.Cores = 1, c.cores
+			plan, err := p.Resolve(c.m)
+			if c.want == 0 {
+				if err == nil || !strings.Contains(err.Error(), "needs a number of cores") || !reflect.DeepEqual(plan, Plan{}) {
+					t.Errorf("%+v, %v", plan, err)
+				}
+				return
+			}
+			if err != nil || plan.Cores != c.want || plan.ArenaMax != c.want {
+				t.Errorf("cores %d, cap %d, %v; want %d", plan.Cores, plan.ArenaMax, err, c.want)
+			}
+		})
+	}
+}
+
+func TestResolveInherited(t *testing.T) {
+	const variable, tunables = "$MALLOC_ARENA_MAX", "$GLIBC_TUNABLES"
+	for _, c := range []struct {
+		name      string
+		cap       string // of the file; "" is a file without arenas.cap
+		flag      bool   // the cap is --arenas's instead
+		test      int    // of the file
+		keep      bool
+		inherited Inherited
+
+		mode      Mode
+		max       int
+		arenaTest int
+		overrides []string
+	}{
+		{name: "nothing said: built-in", mode: PerCore, max: 4, arenaTest: 3},
+		{name: "nothing said: inherited", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Fixed, max: 6, arenaTest: 5},
+		{name: "nothing said: inherited 0", inherited: Inherited{Max: 0, MaxOK: true, MaxFrom: tunables}, mode: Glibc},
+		{name: "nothing said: inherited invalid", inherited: Inherited{Invalid: []string{"MALLOC_ARENA_MAX=four\n"}},
+			mode: PerCore, max: 4, arenaTest: 3, overrides: []string{`inherited "MALLOC_ARENA_MAX=four\n" is no number from 0 to 65535 and does not count`}},
+		{name: "the file wins", cap: "2", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Fixed, max: 2, arenaTest: 1,
+			overrides: []string{"$MALLOC_ARENA_MAX asked for a cap of 6; a cap of 2 from policy.toml:2 overrides it"}},
+		{name: "the file says the same", cap: "6", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Fixed, max: 6, arenaTest: 5},
+		{name: "the file wins over 0", cap: "2", inherited: Inherited{MaxOK: true, MaxFrom: tunables}, mode: Fixed, max: 2, arenaTest: 1,
+			overrides: []string{"$GLIBC_TUNABLES asked for glibc's own limit (0); a cap of 2 from policy.toml:2 overrides it"}},
+		{name: "the file says glibc", cap: "glibc", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Glibc,
+			overrides: []string{"$MALLOC_ARENA_MAX asked for a cap of 6; glibc's own limit (0) from policy.toml:2 overrides it"}},
+		{name: "off leaves it and says nothing", cap: "off", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable, Test: 9, TestOK: true, Invalid: []string{"x=y"}}, mode: Off},
+		{name: "keep", cap: "2", keep: true, inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Fixed, max: 6, arenaTest: 5},
+		{name: "keep 0", cap: "2", keep: true, inherited: Inherited{MaxOK: true, MaxFrom: variable}, mode: Glibc},
+		{name: "keep, nothing inherited", cap: "2", keep: true, mode: Fixed, max: 2, arenaTest: 1},
+		{name: "keep does not stop a flag", cap: "2", flag: true, keep: true, inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Fixed, max: 2, arenaTest: 1,
+			overrides: []string{"$MALLOC_ARENA_MAX asked for a cap of 6; a cap of 2 from --arenas overrides it"}},
+		{name: "a flag sets aside the file's test", cap: "9", flag: true, test: 2, mode: Fixed, max: 9, arenaTest: 8},
+		{name: "the file's test", cap: "9", test: 2, mode: Fixed, max: 9, arenaTest: 2},
+		{name: "the file's test counts with an inherited cap", test: 2, inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable, Test: 4, TestOK: true},
+			mode: Fixed, max: 6, arenaTest: 2, overrides: []string{"the inherited MALLOC_ARENA_TEST of 4 is replaced by 2"}},
+		{name: "keep keeps the test too", cap: "9", test: 2, keep: true, inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable, Test: 4, TestOK: true},
+			mode: Fixed, max: 6, arenaTest: 4},
+		{name: "inherited together", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable, Test: 2, TestOK: true}, mode: Fixed, max: 6, arenaTest: 2},
+		{name: "an inherited test that is too large", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable, Test: 6, TestOK: true},
+			mode: Fixed, max: 6, arenaTest: 5, overrides: []string{"the inherited MALLOC_ARENA_TEST of 6 is replaced by 5"}},
+		{name: "an inherited test of 0 is none", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable, TestOK: true}, mode: Fixed, max: 6, arenaTest: 5},
+		{name: "a test alone", cap: "4", inherited: Inherited{Test: 20, TestOK: true}, mode: Fixed, max: 4, arenaTest: 3,
+			overrides: []string{"the inherited MALLOC_ARENA_TEST of 20 is replaced by 3"}},
+		{name: "a test under glibc's own limit", cap: "glibc", inherited: Inherited{Test: 20, TestOK: true}, mode: Glibc,
+			overrides: []string{"the inherited MALLOC_ARENA_TEST of 20 is removed"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := file(c.cap)
+			p.Arenas.Test = c.test
+			if c.flag {
+				p.Arenas.Cap.From = FlagArenas
+			}
+			if c.keep {
+				p.Arenas.Inherited = "keep"
+			}
+			m := cores(4)
+			m.Inherited = c.inherited
+			plan, err := p.Resolve(m)
+			if err != nil || plan.Mode != c.mode || plan.ArenaMax != c.max || plan.ArenaTest != c.arenaTest {
+				t.Errorf("%s MAX %d TEST %d, %v", plan.Mode, plan.ArenaMax, plan.ArenaTest, err)
+			}
+			if !slices.Equal(plan.Overrides, c.overrides) {
+				t.Errorf("overrides\n%q, want\n%q", plan.Overrides, c.overrides)
+			}
+		})
+	}
+}
+
+// The flag's cap is clamped by the file's min and max, and its cores are the file's.
+func TestResolveFlagIsClamped(t *testing.T) {
+	p := file("2/core")
+	p.Arenas.Cap.From = FlagArenas
+	p.Arenas.Max = 5
+	if plan, err := p.Resolve(cores(4)); err != nil || plan.ArenaMax != 5 {
+		t.Errorf("%d, %v", plan.ArenaMax, err)
+	}
+}
+
+func TestResolveLimits(t *testing.T) {
+	p := file("4")
+	p.Budget.Virtual = Size{Bytes: 4 * gib, From: "policy.toml:9"}
+	p.Budget.Data = Size{Percent: 12.5, From: "policy.toml:10"}
+	p.Budget.Resident = Size{Percent: 100, From: "policy.toml:11"}
+	p.Budget.Arenas = Size{Percent: 0.000001, From: "policy.toml:12"}
+	m := cores(4)
+	m.Memory = Amount{Bytes: 1<<63 + 7, From: "memory.max"}
+	plan, err := p.Resolve(m)
+	want := []Limit{
+		{"virtual", 4 * gib, "policy.toml:9"},
+		{"data", 1 << 60, "policy.toml:10"},
+		{"resident", 1<<63 + 7, "policy.toml:11"}, // exact, and no float is
+		{"arenas", 92233720368, "policy.toml:12"},
+	}
+	if err != nil || !slices.Equal(plan.Limits, want) || plan.HardLimit != 0 {
+		t.Errorf("%+v, %v", plan.Limits, err)
+	}
+
+	p.Budget.Hard = true
+	m.Memory.Bytes = 1000 // 0.00001 bytes is not "no limit"
+	if plan, err = p.Resolve(m); err != nil || plan.HardLimit != 4*gib || plan.Limits[3].Bytes != 1 {
+		t.Errorf("%+v, %v", plan, err)
+	}
+
+	m.Memory = Amount{Why: "no /proc/meminfo"}
+	_, err = p.Resolve(m)
+	if err == nil || err.Error() != `data = "12.5%" (policy.toml:10) needs the machine's memory, which is unknown (no /proc/meminfo); write bytes` {
+		t.Error(err)
+	}
+
+	if plan, err = file("off").Resolve(Machine{}); err != nil || plan.Limits != nil {
+		t.Errorf("no budget: %+v, %v", plan.Limits, err)
+	}
+}
+
+func TestWorstCase(t *testing.T) {
+	const heap = ArenaHeap
+	v := func(minor int) GlibcVersion { return GlibcVersion{Major: 2, Minor: minor} }
+	for _, c := range []struct {
+		name             string
+		cap              string
+		online           int
+		inherited        Inherited
+		glibc            GlibcVersion
+		capped, uncapped uint64
+	}{
+		{"4 on 8", "4", 8, Inherited{}, v(36), 3 * heap, 63 * heap},
+		{"an unknown glibc is as most are", "4", 8, Inherited{}, GlibcVersion{}, 3 * heap, 63 * heap},
+		{"one core has 9", "4", 1, Inherited{}, v(43), 3 * heap, 8 * heap},
+		{"2.44 allows a core one each", "4", 16, Inherited{}, v(44), 3 * heap, 15 * heap},
+		{"2.44 on few cores has 8", "4", 2, Inherited{}, v(44), 3 * heap, 7 * heap},
+		{"1 is the main arena alone", "1", 8, Inherited{}, v(36), 0, 63 * heap},
+		{"1 is 2 before 2.16", "1", 8, Inherited{}, v(12), heap, 63 * heap},
+		{"before 2.10 nothing caps", "4", 8, Inherited{}, v(5), 0, 0},
+		{"32 bits", "4", 8, Inherited{}, GlibcVersion{2, 36, true}, 3 << 20, 15 << 20},
+		{"glibc's own", "glibc", 8, Inherited{}, v(36), 63 * heap, 63 * heap},
+		{"off", "off", 8, Inherited{}, v(36), 63 * heap, 63 * heap},
+		{"off leaves what was inherited", "off", 8, Inherited{Max: 3, MaxOK: true}, v(36), 2 * heap, 63 * heap},
+		{"cores unknown", "4", 0, Inherited{}, v(36), 3 * heap, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := cores(c.online)
+			m.Inherited = c.inherited
+			plan, err := file(c.cap).Resolve(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if capped, uncapped := plan.WorstCase(c.glibc); capped != c.capped || uncapped != c.uncapped {
+				t.Errorf("%s, %s; want %s, %s", FormatSize(capped), FormatSize(uncapped), FormatSize(c.capped), FormatSize(c.uncapped))
+			}
+		})
+	}
+}
+
+// The table of the number of arenas that glibc 2.10 to 2.44 was seen to allow.
+func TestDefaultArenas(t *testing.T) {
+	for _, c := range []struct {
+		glibc GlibcVersion
+		cpus  int
+		want  int
+		ok    bool
+	}{
+		{GlibcVersion{Major: 2, Minor: 9}, 4, 0, false},
+		{GlibcVersion{Major: 2, Minor: 10}, 4, 32, true},
+		{GlibcVersion{Major: 2, Minor: 12}, 4, 32, true},
+		{GlibcVersion{Major: 2, Minor: 43}, 1, 9, true},
+		{GlibcVersion{Major: 2, Minor: 43}, 2, 16, true},
+		{GlibcVersion{Major: 2, Minor: 44}, 1, 8, true},
+		{GlibcVersion{Major: 2, Minor: 44}, 2, 8, true},
+		{GlibcVersion{Major: 2, Minor: 44}, 16, 16, true},
+		{GlibcVersion{Major: 2, Minor: 36, Bits32: true}, 1, 3, true},
+		{GlibcVersion{Major: 2, Minor: 36, Bits32: true}, 4, 8, true},
+		{GlibcVersion{Major: 2, Minor: 44, Bits32: true}, 1, 2, true},
+		{GlibcVersion{}, 4, 32, true},
+	} {
+		if n, ok := c.glibc.DefaultArenas(c.cpus); n != c.want || ok != c.ok {
+			t.Errorf("%+v on %d: %d, %v; want %d, %v", c.glibc, c.cpus, n, ok, c.want, c.ok)
+		}
+	}
+}
