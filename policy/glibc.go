@@ -1,5 +1,7 @@
 package policy
 
+import "fmt"
+
 // ArenaHeap is the address space that an arena other than the main one takes at least: one heap of
 // HEAP_MAX_SIZE, 64 MiB where long has 64 bits (glibc: malloc/arena.c). An arena whose threads hold more
 // takes several heaps. 32-bit programs have heaps of 1 MiB.
@@ -46,3 +48,6 @@ func (g GlibcVersion) HeapBytes() uint64 {
 	}
 	return ArenaHeap
 }
+
+// String is the version as glibc says it.
+func (g GlibcVersion) String() string { return fmt.Sprintf("%d.%d", g.Major, g.Minor) }

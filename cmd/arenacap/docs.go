@@ -1,0 +1,165 @@
+//go:build !urfave_cli_no_docs
+
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// docsCommands are the man page and the completions, made from the definitions of the commands. The code
+// behind them costs a millisecond of initialisation at every start, so a release build leaves it out and
+// ships what it prints.
+//
+// The completions are static text: the ones of urfave/cli run the half-typed command line to complete it,
+// and "arenacap run reboot <TAB>" would reboot.
+func docsCommands() []*cli.Command {
+	return []*cli.Command{{
+		Name:      "docs",
+		Hidden:    true,
+		Usage:     "print the man page or a shell's completions",
+		UsageText: "arenacap docs man|bash|zsh|fish",
+		Action:    docs,
+	}}
+}
+
+func docs(c *cli.Context) error {
+	app := newApp()
+	app.Setup()
+	var text string
+	var err error
+	switch kind := c.Args().First(); kind {
+	case "man":
+		text, err = app.ToManWithSection(1)
+	case "fish":
+		text, err = app.ToFishCompletion()
+	case "bash":
+		text = bashCompletion(app)
+	case "zsh":
+		text = zshCompletion(app)
+	default:
+		return &usageError{"docs", fmt.Sprintf("%q is none of man, bash, zsh and fish", kind)}
+	}
+	if err == nil {
+		_, err = c.App.Writer.Write([]byte(text))
+	}
+	return err
+}
+
+// words are the names of the visible commands, and each one's flags as they are typed.
+func words(app *cli.App) (commands []string, flags map[string][]string) {
+	flags = map[string][]string{}
+	for _, c := range app.Commands {
+		if c.Hidden {
+			continue
+		}
+		commands = append(commands, c.Name)
+		for _, f := range c.VisibleFlags() {
+			for _, name := range f.Names() {
+				flags[c.Name] = append(flags[c.Name], dashes(name))
+			}
+		}
+	}
+	return commands, flags
+}
+
+func bashCompletion(app *cli.App) string {
+	commands, flags := words(app)
+	var cases strings.Builder
+	for _, c := range commands {
+		fmt.Fprintf(&cases, "    %s) flags=%q ;;\n", c, strings.Join(flags[c], " "))
+	}
+	return fmt.Sprintf(`# bash completion for arenacap
+_arenacap() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= flags= i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+    --policy|--service) ((i++)) ;;
+    -*) ;;
+    *) command=${COMP_WORDS[i]}; break ;;
+    esac
+  done
+  case $command in
+%s    *) flags="--policy --service --verbose -q --version --help" ;;
+  esac
+  case $prev in
+  --shell) COMPREPLY=($(compgen -W "sh fish csh systemd docker json" -- "$cur")); return ;;
+  --policy) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+  esac
+  if [[ $cur == -* ]]; then
+    COMPREPLY=($(compgen -W "$flags" -- "$cur"))
+  elif [[ -z $command ]]; then
+    COMPREPLY=($(compgen -W %q -- "$cur"))
+  elif [[ $command == run || $command == plan || $command == sweep ]]; then
+    COMPREPLY=($(compgen -c -f -- "$cur"))
+  else
+    COMPREPLY=($(compgen -f -- "$cur"))
+  fi
+}
+complete -o filenames -F _arenacap arenacap
+`, cases.String(), strings.Join(commands, " "))
+}
+
+func zshCompletion(app *cli.App) string {
+	commands, _ := words(app)
+	var list, cases strings.Builder
+	for _, c := range app.Commands {
+		if c.Hidden {
+			continue
+		}
+		fmt.Fprintf(&list, "    %s\n", zshQuote(c.Name+":"+c.Usage))
+		fmt.Fprintf(&cases, "  %s) _arguments%s %s ;;\n", c.Name, zshFlags(c), zshOperands(c.Name))
+	}
+	_ = commands
+	return fmt.Sprintf(`#compdef arenacap
+# zsh completion for arenacap
+_arenacap() {
+  local -a commands
+  local context state line
+  typeset -A opt_args
+  commands=(
+%s  )
+  _arguments -C '--policy[policy file]:file:_files' '--service[service]:name:' '-q[say nothing but errors]' \
+    '--verbose[explain each decision]' '--version[print the version]' '1:command:->command' '*::arg:->args'
+  case $state in
+  command) _describe command commands ;;
+  args) case $words[1] in
+%s  esac ;;
+  esac
+}
+_arenacap "$@"
+`, list.String(), cases.String())
+}
+
+func zshFlags(c *cli.Command) string {
+	var b strings.Builder
+	for _, f := range c.VisibleFlags() {
+		d, ok := f.(cli.DocGenerationFlag)
+		if !ok {
+			continue
+		}
+		for _, name := range f.Names() {
+			spec := dashes(name) + "[" + strings.NewReplacer("[", "(", "]", ")", ":", ",", "`", "").Replace(d.GetUsage()) + "]"
+			if d.TakesValue() {
+				spec += ":value:_files"
+			}
+			b.WriteString(" " + zshQuote(spec))
+		}
+	}
+	return b.String()
+}
+
+// zshOperands says what stands behind a command's flags.
+func zshOperands(command string) string {
+	switch command {
+	case "run", "plan", "sweep":
+		return "'*::program:_normal'"
+	case "watch", "inspect":
+		return "'*:pid:_pids'"
+	}
+	return "'*:file:_files'"
+}
+
+func zshQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

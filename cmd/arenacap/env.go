@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/launcher/environ"
+)
+
+func envCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "env",
+		Usage:     "print the variables for sourcing",
+		UsageText: "eval \"$(arenacap env)\"\n   arenacap env --shell fish | source",
+		Description: "Prints what run would set and remove, as commands of a shell or as a file. systemd and docker files\n" +
+			"cannot remove a variable: it becomes empty there, which glibc ignores. A budget has no effect here, since\n" +
+			"nothing is launched.",
+		Flags: slices.Concat(globalFlags(), capFlags(), []cli.Flag{
+			&cli.StringFlag{Name: "shell", Value: "sh", Usage: "`KIND` is sh (also bash, dash, ksh, zsh), fish, csh, systemd, docker or json"},
+		}),
+		Action: env,
+	}
+}
+
+func env(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return &usageError{"env", "env takes no operand, and " + quote(c.Args().First()) + " is one"}
+	}
+	plan, err := makePlan(c, false)
+	if err != nil {
+		return err
+	}
+	explainPlan(speaker(c), plan)
+	text, err := renderEnv(c.String("shell"), environ.Changes(os.Environ(), plan))
+	if err != nil {
+		return err
+	}
+	_, err = c.App.Writer.Write([]byte(text))
+	return err
+}

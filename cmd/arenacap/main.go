@@ -1,0 +1,97 @@
+// Arenacap starts a server under a cap on glibc's malloc arenas and has its virtual size watched against
+// a budget. Each command has a file of its own, with its flags and what it prints; package launcher and
+// the packages below it do the work.
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/launcher/watch"
+)
+
+// The exec of the target must come from the process's first thread (see launcher.Exec). The runtime runs
+// init functions there, and the lock keeps the main goroutine on it.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	if strings.HasPrefix(os.Args[0], watch.ProcessName) && len(os.Args) == 1 {
+		watch.Detached(judgeForWatch)
+	}
+	err := newApp().Run(os.Args)
+	report(err)
+	os.Exit(status(err))
+}
+
+func newApp() *cli.App {
+	app := &cli.App{
+		Name:      "arenacap",
+		Usage:     "start a server under a cap on glibc's malloc arenas, and watch its virtual size",
+		UsageText: "arenacap [--policy FILE] [--service NAME] COMMAND …\n   arenacap run [--policy FILE] [--service NAME] [--] PROGRAM [ARG…]",
+		Description: "It sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program by a policy and the cores it finds.\n" +
+			"Programs with another allocator (jemalloc, tcmalloc, musl, Go without cgo, …), set-uid programs and\n" +
+			"programs with file capabilities are not affected; 'arenacap plan PROGRAM' tells.",
+		Flags: append(globalFlags(), &cli.BoolFlag{Name: "version", Usage: "print the version and the commit, and exit", DisableDefaultText: true}),
+		Commands: []*cli.Command{
+			runCommand(), envCommand(), planCommand(), checkCommand(), watchCommand(),
+		},
+		Action:                    noCommand,
+		HideHelpCommand:           true,
+		HideVersion:               true,
+		DisableSliceFlagSeparator: true,
+		OnUsageError:              wrongUse,
+		ExitErrHandler:            func(*cli.Context, error) {}, // main alone turns errors into statuses
+		CustomAppHelpTemplate:     appHelp,
+	}
+	app.Commands = append(app.Commands, docsCommands()...)
+	for _, c := range app.Commands {
+		// None of these is inherited from the app in urfave/cli v2.
+		c.OnUsageError = wrongUse
+		c.HideHelpCommand = true // or "run -- help" would print help
+		c.CustomHelpTemplate = commandHelp
+	}
+	return app
+}
+
+// noCommand runs where no command was named.
+func noCommand(c *cli.Context) error {
+	if c.Bool("version") {
+		_, err := c.App.Writer.Write([]byte("arenacap " + version() + "\n"))
+		return err
+	}
+	name := c.Args().First()
+	if name == "" {
+		return &usageError{"", "no command; the main one is 'arenacap run PROGRAM'"}
+	}
+	if near := nearest(name, c.App.Commands); near != "" {
+		return &usageError{"", "unknown command " + quote(name) + "; did you mean " + quote(near) + "?"}
+	}
+	return &usageError{"", "unknown command " + quote(name)}
+}
+
+// version is the module's version, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	if v == "" {
+		v = "(devel)"
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if rev := settings["vcs.revision"]; rev != "" && !strings.Contains(v, rev[:min(12, len(rev))]) {
+		v += " " + rev[:min(12, len(rev))]
+	}
+	if settings["vcs.modified"] == "true" && !strings.HasSuffix(v, "dirty") {
+		v += " (modified)"
+	}
+	return v + " " + info.GoVersion + " " + settings["GOOS"] + "/" + settings["GOARCH"]
+}

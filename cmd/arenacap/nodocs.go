@@ -1,0 +1,8 @@
+//go:build urfave_cli_no_docs
+
+package main
+
+import "github.com/urfave/cli/v2"
+
+// docsCommands are left out of a release build; see docs.go.
+func docsCommands() []*cli.Command { return nil }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"os/signal"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/launcher/watch"
+)
+
+func watchCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "watch",
+		Usage:     "watch the budget of programs that already run",
+		UsageText: "arenacap watch [flags] PID…",
+		Description: "Samples each process under the budget of the policy until it ends, or until INT or TERM ends the watch.\n\n" +
+			"Exit status: 0 if none breached its budget, 1 if one did or could not be watched.",
+		Flags:  slices.Concat(globalFlags(), []cli.Flag{budgetFlag()}),
+		Action: watchPIDs,
+	}
+}
+
+func watchPIDs(c *cli.Context) error {
+	if err := refuseFlags(c); err != nil {
+		return err
+	}
+	if c.NArg() == 0 {
+		return &usageError{"watch", "no PID to watch"}
+	}
+	pids, err := parsePIDs("watch", c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	plan, err := makePlan(c, false)
+	if err != nil {
+		return err
+	}
+	if len(plan.Limits) == 0 {
+		return fmt.Errorf("no budget to watch for: %s has none; write --budget 4GiB, or name a service with --service", policyName(plan.Policy))
+	}
+	config := watchConfig(plan, speaker(c))
+	config.Mode, config.Cap = "attach", 0
+	targets, unreadable := attach(pids)
+	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	outcomes, err := watch.Run(ctx, config, targets)
+	if err != nil {
+		return err
+	}
+	if unreadable || slices.ContainsFunc(outcomes, func(o watch.Outcome) bool { return o.Breaches > 0 }) {
+		return noError{}
+	}
+	return nil
+}
+
+// attach holds the processes, and says which cannot be watched.
+func attach(pids []int) (targets []*watch.Target, failed bool) {
+	for _, pid := range pids {
+		t, err := watch.Attach(pid)
+		if err != nil {
+			report(err)
+			failed = true
+			continue
+		}
+		targets = append(targets, t)
+	}
+	return targets, failed
+}
+
+// parsePIDs reads operands that are process numbers.
+func parsePIDs(command string, args []string) ([]int, error) {
+	var pids []int
+	for _, arg := range args {
+		pid, err := strconv.Atoi(arg)
+		if err != nil || pid < 1 {
+			return nil, &usageError{command, fmt.Sprintf("%q is not a process number; write for example $(pidof mariadbd)", arg)}
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
+}
