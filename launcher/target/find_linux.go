@@ -120,10 +120,12 @@ func (fs fsys) loaderRefusal(path string, head []byte) error {
 	if err != nil || !native(h.machine) {
 		return nil
 	}
-	loader, ok := h.interpreter(head)
-	if !ok {
+	s, _ := h.find(ptInterp)
+	name, ok := part(head, s.offset, s.size)
+	if !ok || s.size == 0 {
 		return nil
 	}
+	loader := string(cString(name))
 	if err := fs.executable(loader); err != nil {
 		return refused(path, loader, err)
 	}

@@ -63,3 +63,25 @@ func (fs fsys) head(path string, buf []byte) ([]byte, error) {
 	}
 	return buf[:n], nil
 }
+
+// readFile reads a regular file of at most 64 MiB.
+func (fs fsys) readFile(path string) ([]byte, error) {
+	f, err := fs.open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f), &st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > maxTable {
+		return nil, unix.EFBIG
+	}
+	b := make([]byte, st.Size)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	return b[:n], nil
+}

@@ -28,8 +28,8 @@ func parseShebang(head []byte) (line shebang, ok bool) {
 		rest = rest[:end]
 	} else {
 		rest = rest[:len(rest)-1]
-		if name := bytes.TrimLeft(rest, " \t"); len(name) == 0 || bytes.IndexAny(name, " \t\x00") < 0 {
-			return shebang{}, false // all blank, or perhaps cut in the middle of the interpreter's name
+		if name := bytes.TrimLeft(rest, " \t"); !bytes.ContainsAny(name, " \t\x00") {
+			return shebang{}, false // all blank, or perhaps cut within the interpreter's name
 		}
 	}
 	rest = bytes.Trim(rest, " \t")
@@ -47,12 +47,4 @@ func parseShebang(head []byte) (line shebang, ok bool) {
 		name = []byte(".")
 	}
 	return shebang{string(name), string(arg)}, true
-}
-
-// cString is the bytes up to the first NUL.
-func cString(b []byte) []byte {
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		return b[:i]
-	}
-	return b
 }

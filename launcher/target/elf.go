@@ -1,0 +1,288 @@
+package target
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+)
+
+// headSize is how much of a program one read takes: the ELF header, the program headers and, with the usual
+// linkers, the interpreter's name and the notes behind them.
+const headSize = 4096
+
+// What is needed of <elf.h>. (debug/elf costs 30 µs of package initialisation at every start.)
+const (
+	em386     = 3
+	emARM     = 40
+	emX8664   = 62
+	emAArch64 = 183
+
+	ptLoad    = 1
+	ptDynamic = 2
+	ptInterp  = 3
+	ptNote    = 4
+
+	dtNeeded  = 1
+	dtHash    = 4
+	dtStrtab  = 5
+	dtSymtab  = 6
+	dtStrsz   = 10
+	dtSoname  = 14
+	dtRpath   = 15
+	dtRunpath = 29
+	dtGNUHash = 0x6ffffef5
+	dtFlags1  = 0x6ffffffb
+
+	df1NoDefaultLib = 0x800
+
+	noteABITag = 1 // of "GNU": written by glibc's crt1.o, so whoever has it was linked with a C library
+	noteGoID   = 4 // of "Go"
+)
+
+// maxProgramHeaders is as many as fit the 64 KiB that Linux accepts (fs/binfmt_elf.c, load_elf_phdrs).
+const maxProgramHeaders = 65536 / 56
+
+// elfHead is the ELF header and the program headers.
+type elfHead struct {
+	bits     int // 32 or 64
+	order    binary.ByteOrder
+	machine  uint16 // e_machine
+	segments []segment
+}
+
+// segment is one program header. Offsets and sizes are in bytes.
+type segment struct {
+	kind          uint32
+	offset, vaddr uint64
+	size          uint64 // in the file
+}
+
+var (
+	errNoELF    = errors.New("no ELF file")
+	errBadELF   = errors.New("a damaged ELF file")
+	errLongHead = errors.New("an ELF file whose program headers lie far from its start")
+)
+
+// parseHead reads the start of an ELF file (man 5 elf). The parts, all integers in the byte order of byte 5:
+//
+//	e_ident[16]: 0x7f 'E' 'L' 'F', class (1: 32 bits, 2: 64), byte order (1: little, 2: big), …
+//	e_type u16, e_machine u16, e_version u32, e_entry, e_phoff, e_shoff (u32 or u64 by class),
+//	e_flags u32, e_ehsize u16, e_phentsize u16, e_phnum u16, …
+//	e_phnum program headers at e_phoff, of e_phentsize bytes each
+func parseHead(b []byte) (elfHead, error) {
+	if len(b) < 16 || string(b[:4]) != "\x7fELF" {
+		return elfHead{}, errNoELF
+	}
+	h := elfHead{bits: 32 * int(b[4]), order: binary.LittleEndian}
+	if b[4] != 1 && b[4] != 2 || b[5] != 1 && b[5] != 2 {
+		return elfHead{}, errBadELF
+	}
+	if b[5] == 2 {
+		h.order = binary.BigEndian
+	}
+	headerSize, entrySize, phoffAt, phnumAt := 52, 32, 28, 44
+	if h.bits == 64 {
+		headerSize, entrySize, phoffAt, phnumAt = 64, 56, 32, 56
+	}
+	if len(b) < headerSize {
+		return elfHead{}, errBadELF
+	}
+	h.machine = h.order.Uint16(b[18:])
+	phoff, count := h.word(b[phoffAt:]), int(h.order.Uint16(b[phnumAt:]))
+	if count > 0 && int(h.order.Uint16(b[phnumAt-2:])) != entrySize || count > maxProgramHeaders {
+		return elfHead{}, errBadELF
+	}
+	headers, ok := part(b, phoff, uint64(count*entrySize))
+	if !ok {
+		return elfHead{}, errLongHead
+	}
+	h.segments = make([]segment, count)
+	for i := range h.segments {
+		h.segments[i] = h.segment(headers[i*entrySize:])
+	}
+	return h, nil
+}
+
+// segment reads one program header:
+//
+//	64 bits: p_type u32, p_flags u32, p_offset, p_vaddr, p_paddr, p_filesz, … u64
+//	32 bits: p_type, p_offset, p_vaddr, p_paddr, p_filesz, … u32
+func (h elfHead) segment(b []byte) segment {
+	if h.bits == 64 {
+		return segment{h.order.Uint32(b), h.word(b[8:]), h.word(b[16:]), h.word(b[32:])}
+	}
+	return segment{h.order.Uint32(b), h.word(b[4:]), h.word(b[8:]), h.word(b[16:])}
+}
+
+// word reads an integer of the file's class.
+func (h elfHead) word(b []byte) uint64 {
+	if h.bits == 64 {
+		return h.order.Uint64(b)
+	}
+	return uint64(h.order.Uint32(b))
+}
+
+// find is the first segment of a kind.
+func (h elfHead) find(kind uint32) (segment, bool) {
+	for _, s := range h.segments {
+		if s.kind == kind {
+			return s, true
+		}
+	}
+	return segment{}, false
+}
+
+// offset is where in the file an address of the loaded program lies.
+func (h elfHead) offset(vaddr uint64) (uint64, bool) {
+	for _, s := range h.segments {
+		if s.kind == ptLoad && vaddr >= s.vaddr && vaddr-s.vaddr < s.size {
+			return s.offset + (vaddr - s.vaddr), true
+		}
+	}
+	return 0, false
+}
+
+// dynamic is the dynamic section. Names are offsets into the string table; addresses are of the loaded
+// program; 0 is "not there".
+type dynamic struct {
+	needed                 []uint64
+	strtab, strsz, symtab  uint64
+	hash, gnuHash          uint64
+	soname, rpath, runpath uint64
+	flags1                 uint64
+}
+
+// parseDynamic reads pairs of words, d_tag and d_val, up to DT_NULL or the end.
+func (h elfHead) parseDynamic(b []byte) dynamic {
+	var d dynamic
+	size := h.bits / 8
+	for ; len(b) >= 2*size; b = b[2*size:] {
+		tag, value := h.word(b), h.word(b[size:])
+		switch tag {
+		case 0:
+			return d
+		case dtNeeded:
+			d.needed = append(d.needed, value)
+		case dtHash:
+			d.hash = value
+		case dtGNUHash:
+			d.gnuHash = value
+		case dtStrtab:
+			d.strtab = value
+		case dtStrsz:
+			d.strsz = value
+		case dtSymtab:
+			d.symtab = value
+		case dtSoname:
+			d.soname = value
+		case dtRpath:
+			d.rpath = value
+		case dtRunpath:
+			d.runpath = value
+		case dtFlags1:
+			d.flags1 = value
+		}
+	}
+	return d
+}
+
+// notes walks the notes of a PT_NOTE segment: n_namesz, n_descsz, n_type (u32 each), then the name and the
+// description, each padded to 4 bytes.
+func (h elfHead) notes(b []byte, visit func(name string, kind uint32)) {
+	for len(b) >= 12 {
+		nameSize, descSize := uint64(h.order.Uint32(b)), uint64(h.order.Uint32(b[4:]))
+		name, ok := part(b, 12, nameSize)
+		if !ok {
+			return
+		}
+		visit(string(cString(name)), h.order.Uint32(b[8:]))
+		next := 12 + (nameSize+3)&^3 + (descSize+3)&^3
+		if next >= uint64(len(b)) {
+			return
+		}
+		b = b[next:]
+	}
+}
+
+// symbolCount is the number of dynamic symbols that a GNU hash table tells (the section headers, which would
+// say it outright, may be stripped). The table, all u32 but the filter:
+//
+//	nbuckets, symoffset, filter words, filter shift; the filter (words of the class);
+//	nbuckets first symbols (0: none); for each symbol from symoffset on its hash, bit 0 set at a chain's end
+func (h elfHead) symbolCount(table []byte) (int, bool) {
+	if len(table) < 16 {
+		return 0, false
+	}
+	u32 := func(i uint64) (uint64, bool) {
+		b, ok := part(table, 4*i, 4)
+		if !ok {
+			return 0, false
+		}
+		return uint64(h.order.Uint32(b)), true
+	}
+	buckets, _ := u32(0)
+	first, _ := u32(1)
+	filter, _ := u32(2)
+	at := 4 + filter*uint64(h.bits/32) // of the buckets, in u32
+	last := uint64(0)
+	for i := range buckets {
+		symbol, ok := u32(at + i)
+		if !ok {
+			return 0, false
+		}
+		last = max(last, symbol)
+	}
+	if last < first {
+		return int(first), true
+	}
+	for ; ; last++ {
+		hash, ok := u32(at + buckets + last - first)
+		if !ok {
+			return 0, false
+		}
+		if hash&1 != 0 {
+			return int(last + 1), true
+		}
+	}
+}
+
+// symbols visits each global dynamic symbol. A symbol, by class:
+//
+//	64 bits: st_name u32, st_info u8, st_other u8, st_shndx u16, st_value u64, st_size u64
+//	32 bits: st_name u32, st_value u32, st_size u32, st_info u8, st_other u8, st_shndx u16
+func (h elfHead) symbols(table, names []byte, visit func(name []byte, defined bool)) {
+	size, info, section := h.symbolSize(), 4, 6
+	if h.bits == 32 {
+		info, section = 12, 14
+	}
+	for ; len(table) >= size; table = table[size:] {
+		name := uint64(h.order.Uint32(table))
+		if local := table[info]>>4 == 0; local || name >= uint64(len(names)) {
+			continue
+		}
+		visit(cString(names[name:]), h.order.Uint16(table[section:]) != 0)
+	}
+}
+
+func (h elfHead) symbolSize() int {
+	if h.bits == 32 {
+		return 16
+	}
+	return 24
+}
+
+// part is size bytes of b from offset.
+func part(b []byte, offset, size uint64) ([]byte, bool) {
+	if offset > uint64(len(b)) || size > uint64(len(b))-offset {
+		return nil, false
+	}
+	return b[offset : offset+size], true
+}
+
+// cString is the bytes up to the first NUL.
+func cString(b []byte) []byte {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return b[:i]
+	}
+	return b
+}

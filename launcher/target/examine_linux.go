@@ -1,0 +1,364 @@
+package target
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Quick judges a program by its file's head, its dynamic section, its mode and capabilities, and by
+// LD_PRELOAD: about eight system calls. env is the environment it will get. It says No or Unknown: a Yes
+// needs Examine, because a library further down may bring another allocator. A library directly needed is
+// told by its name alone.
+func Quick(path string, env []string) Target { return fsys{}.judge(path, env, false) }
+
+// Examine judges a program by all the libraries that the loader would take for it, the version of its C
+// library, and the system's own settings. It reads some megabytes.
+func Examine(path string, env []string) Target { return fsys{}.judge(path, env, true) }
+
+func (fs fsys) judge(path string, env []string, thorough bool) Target {
+	t := Target{Path: path}
+	f := facts{thorough: thorough}
+	var buf [headSize]byte
+	im, env, err := fs.program(&t, &f, env, buf[:])
+	if err != nil {
+		f.unread = fmt.Sprintf("%q cannot be read: %v", t.Program(), err)
+		fs.secureByPath(&t, &f)
+		t.conclude(f)
+		return t
+	}
+	defer im.close()
+	t.Bits = im.head.bits
+	t.judgeSecurity(&f, im)
+	t.judgeKind(im)
+	if thorough {
+		fs.examine(&t, &f, im, env)
+	} else {
+		fs.glance(&t, &f, im, env)
+	}
+	t.conclude(f)
+	return t
+}
+
+// maxChain bounds the interpreters that are followed, env(1)'s included.
+const maxChain = 16
+
+// program follows #! lines to the ELF file that will run. It returns that file, open, and the environment
+// it gets. A file that is neither is a script for /bin/sh, as execvp(3) has it.
+func (fs fsys) program(t *Target, f *facts, env []string, buf []byte) (image, []string, error) {
+	fallback := 0 // interpreters before the last exec by execvp: /bin/sh takes the place of those after
+	for path := t.Path; len(t.Interpreters) < maxChain; path = t.Program() {
+		file, err := fs.open(path)
+		if err != nil {
+			return image{}, env, err
+		}
+		im, err := newImage(file, path, buf)
+		if err == nil && !native(im.head.machine) {
+			err = fmt.Errorf("it is a program for another processor (ELF machine %d)", im.head.machine)
+		}
+		if err == nil {
+			return im, env, nil
+		}
+		file.close()
+		if !errors.Is(err, errNoELF) {
+			return image{}, env, err
+		}
+		line, ok := parseShebang(im.first)
+		if !ok {
+			t.Interpreters = append(t.Interpreters[:fallback], "/bin/sh")
+			continue
+		}
+		t.Interpreters = append(t.Interpreters, line.interpreter)
+		if filepath.Base(line.interpreter) == "env" {
+			if env, err = fs.throughEnv(t, f, line.argument, env); err != nil {
+				return image{}, env, err
+			}
+			fallback = len(t.Interpreters) - 1
+		}
+	}
+	return image{}, env, fmt.Errorf("it has more than %d interpreters", maxChain)
+}
+
+// throughEnv appends the program that "#!/usr/bin/env ARGUMENT" starts, and gives its environment.
+func (fs fsys) throughEnv(t *Target, f *facts, argument string, env []string) ([]string, error) {
+	get := func(name string) string { value, _ := lookup(env, name); return value }
+	line, ok := parseEnvLine(argument, get)
+	if !ok {
+		return env, fmt.Errorf("its #! line names env, but no program for it")
+	}
+	if line.takesCap() {
+		f.envDrops = fmt.Sprintf("the #! line of %q has env change MALLOC_ARENA_MAX on the way", t.Path)
+	}
+	env = line.apply(env)
+	found, err := fs.find(line.program, env)
+	if err != nil {
+		return env, err
+	}
+	t.Interpreters = append(t.Interpreters, found)
+	return env, nil
+}
+
+// secureByPath fills in AtSecure where the program may be run but not read.
+func (fs fsys) secureByPath(t *Target, f *facts) {
+	fd, err := unix.Open(fs.path(t.Program()), unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) == nil && st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0 {
+		p := privileges{setUID: st.Mode&unix.S_ISUID != 0, setGID: st.Mode&unix.S_ISGID != 0, uid: st.Uid, gid: st.Gid}
+		c := ownCredentials()
+		c.addCapabilities()
+		f.secure = p.secure(c)
+		t.AtSecure = answer(f.secure != "")
+	}
+}
+
+// judgeSecurity fills in AtSecure.
+func (t *Target) judgeSecurity(f *facts, im image) {
+	var st unix.Stat_t
+	if unix.Fstat(int(im.file), &st) != nil {
+		return
+	}
+	p, c := im.privileges(&st), ownCredentials()
+	if p.setUID || p.setGID || p.caps != nil {
+		p.nosuid = im.nosuid()
+		c.addCapabilities()
+	}
+	f.secure = p.secure(c)
+	t.AtSecure = answer(f.secure != "")
+	f.rootCaps = p.caps != nil && c.uid == 0 && f.secure == ""
+}
+
+// judgeKind tells the C library by the loader's name, and Go by its note.
+func (t *Target) judgeKind(im image) {
+	golang, libcStart := im.notes()
+	t.Go, t.Static = golang, im.loader == ""
+	loader := filepath.Base(im.loader)
+	switch {
+	case t.Static:
+		t.Cgo = golang && libcStart
+	case len(im.dyn.needed) == 0: // a position-independent Go program names a loader and needs no library
+		t.Libc = "none"
+	case strings.HasPrefix(loader, "ld-musl-"):
+		t.Libc, t.Allocator, t.Cgo = "musl", "musl", golang
+	case strings.HasPrefix(loader, "ld-linux") || strings.HasPrefix(loader, "ld64.so") || loader == "ld.so.1":
+		t.Libc, t.Cgo = "glibc", golang
+	}
+	if golang && !t.Cgo {
+		t.Allocator, t.Libc = "go", "none"
+	}
+}
+
+// glance looks for an allocator among what is preloaded and what is needed before the C library.
+func (fs fsys) glance(t *Target, f *facts, im image, env []string) {
+	if t.Libc != "glibc" {
+		return
+	}
+	if enablesSecure(env) { // rare, and only the version says whether it counts
+		fs.examine(t, f, im, env)
+		return
+	}
+	for _, name := range preloads(env, t.AtSecure == Yes) {
+		if _, ok := allocatorOf(name); ok { // rare, and a name that is not found is ignored by the loader
+			fs.examine(t, f, im, env)
+			return
+		}
+	}
+	needed, err := im.needed()
+	if err != nil {
+		return
+	}
+	for _, name := range needed {
+		if name == libcName {
+			return
+		}
+		if allocator, ok := allocatorOf(name); ok {
+			t.Allocator, f.replaces = allocator, name
+			return
+		}
+	}
+}
+
+// libcName is the DT_SONAME of glibc's C library on every architecture but Alpha and IA-64.
+const libcName = "libc.so.6"
+
+// examine follows the libraries of a dynamic program, or searches a static one.
+func (fs fsys) examine(t *Target, f *facts, im image, env []string) {
+	switch {
+	case t.Allocator == "go" || t.Libc == "musl" || t.Libc == "none":
+		return
+	case t.Static:
+		t.examineStatic(f, im)
+	default:
+		fs.examineDynamic(t, f, im, env)
+	}
+}
+
+// examineStatic searches a static program for glibc's malloc. malloc_info's head line is in every one since
+// 2.10, and nowhere else; two of the tunables tell whether MALLOC_ARENA_MAX is obeyed (2.27 and later).
+func (t *Target) examineStatic(f *facts, im image) {
+	texts := []string{`<malloc version="1">`, "glibc.malloc.arena_max", "glibc.malloc.mxfast", "UPX!"}
+	for _, m := range marks {
+		texts = append(texts, m.text)
+	}
+	found, whole := im.scan(texts...)
+	f.staticMalloc = found[0] != nil
+	f.staticTunable = found[1] != nil && found[2] != nil
+	f.staticOther = whole && !f.staticMalloc && found[3] == nil // a packed program shows nothing of itself
+	if f.staticMalloc || found[1] != nil {
+		t.Libc = "glibc"
+	}
+	if f.staticMalloc {
+		t.Allocator = "glibc"
+	}
+	for i, m := range marks {
+		switch {
+		case found[len(texts)-len(marks)+i] == nil:
+		case f.staticMalloc:
+			f.hidden = append(f.hidden, m.name)
+		default:
+			t.Allocator, f.replaces = m.name, im.path
+		}
+	}
+}
+
+// examineDynamic finds whose malloc the program calls, and how that one takes its settings.
+func (fs fsys) examineDynamic(t *Target, f *facts, im image, env []string) {
+	l := fs.newLinker(im, env, t.AtSecure == Yes)
+	l.load(im)
+	f.missing = l.missing
+	f.enable = enablesSecure(env)
+	for _, o := range l.objects {
+		if o.err != nil {
+			f.damaged = append(f.damaged, fmt.Sprintf("the symbols of %q cannot be read: %v", o.path, o.err))
+		}
+		if o.is(libcName) && f.libc == "" {
+			f.libc = o.path
+		}
+		if o.usesMallopt && !o.is(libcName) && f.mallopt == "" {
+			f.mallopt = o.path
+		}
+	}
+	if f.libc == "" {
+		if len(f.missing) == 0 && t.Libc == "glibc" {
+			t.Libc = "none"
+		}
+		return
+	}
+	t.Libc = "glibc"
+	t.LibcVersion, t.LibcRelease = fs.libcVersion(f.libc)
+	fs.judgeMalloc(t, f, l)
+	f.locked = fs.lockedTunable(im.path)
+}
+
+// judgeMalloc takes the first definition of malloc in the order of look-up.
+func (fs fsys) judgeMalloc(t *Target, f *facts, l *linker) {
+	i := slices.IndexFunc(l.objects, func(o *object) bool { return o.definesMalloc && !o.is(filepath.Base(l.interpreter)) })
+	if i < 0 {
+		return
+	}
+	first := l.objects[i]
+	if first.is(libcName) {
+		t.Allocator = "glibc"
+		f.hidden = fs.marksIn(l.objects[0].path)
+		return
+	}
+	f.replaces, f.preloaded = first.path, slices.ContainsFunc(l.preload, first.is)
+	for _, name := range append(first.names, first.path) {
+		if allocator, ok := allocatorOf(name); ok {
+			t.Allocator = allocator
+			return
+		}
+	}
+	if names := fs.marksIn(first.path); len(names) > 0 {
+		t.Allocator = names[0]
+	}
+}
+
+func (o *object) is(name string) bool { return slices.Contains(o.names, name) }
+
+// marksIn lists the allocators whose own texts stand in a file.
+func (fs fsys) marksIn(path string) []string {
+	f, err := fs.open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.close()
+	var texts, names []string
+	for _, m := range marks {
+		texts = append(texts, m.text)
+	}
+	found, _ := f.scan(texts...)
+	for i, m := range marks {
+		if found[i] != nil && !slices.Contains(names, m.name) {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
+// libcVersion reads how a libc.so.6 names itself.
+func (fs fsys) libcVersion(path string) (version, release string) {
+	f, err := fs.open(path)
+	if err != nil {
+		return "", ""
+	}
+	defer f.close()
+	found, _ := f.scan(bannerStart)
+	return parseBanner(found[0])
+}
+
+// lockedTunable looks for an arena_max in /etc/tunables.conf that the environment cannot override, and that
+// ldconfig has taken into the loader's cache: only there it counts. A program's filter is compared with
+// /proc/self/exe, so with the path that has no links in it.
+func (fs fsys) lockedTunable(program string) string {
+	const name = "glibc.malloc.arena_max"
+	if real, err := filepath.EvalSymlinks(fs.path(program)); err == nil {
+		program = strings.TrimPrefix(real, fs.root)
+	}
+	file, line, ok := fs.tunablesConf("/etc/tunables.conf", program, name, 0)
+	if !ok || !line.locked {
+		return ""
+	}
+	cache, err := fs.readFile("/etc/ld.so.cache")
+	if err != nil || !bytes.Contains(cache, []byte(name+"\x00")) {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d sets %q for all programs, which the environment cannot override", file, line.number, line.text)
+}
+
+// tunablesConf is the last line of a configuration file, and of those it includes, for one tunable.
+func (fs fsys) tunablesConf(path, program, name string, depth int) (file string, last confLine, ok bool) {
+	b, err := fs.readFile(path)
+	if err != nil || depth > 8 {
+		return "", confLine{}, false
+	}
+	tunables, includes := parseTunablesConf(string(b))
+	for _, pattern := range includes {
+		if !strings.HasPrefix(pattern, "/") {
+			pattern = filepath.Dir(path) + "/" + pattern
+		}
+		paths, _ := filepath.Glob(fs.path(pattern))
+		for _, p := range paths {
+			if f, l, found := fs.tunablesConf(strings.TrimPrefix(p, fs.root), program, name, depth+1); found {
+				file, last, ok = f, l, true
+			}
+		}
+	}
+	for _, l := range tunables {
+		if l.name == name && !l.secureOnly && l.covers(program) {
+			file, last, ok = path, l, true
+		}
+	}
+	return file, last, ok
+}
+
+var _ io.ReaderAt = file(0)

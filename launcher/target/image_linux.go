@@ -1,0 +1,219 @@
+package target
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// Bounds of what is read of one file, far over anything real: a file may be damaged, or made to harm.
+const (
+	maxDynamic = 64 << 10 // of the dynamic section
+	maxTable   = 64 << 20 // of one table of symbols, of names or of hashes
+	maxScan    = 96 << 20 // of a file that is searched for texts
+)
+
+// image is an open ELF file with its headers.
+type image struct {
+	file
+	path   string
+	head   elfHead
+	loader string // PT_INTERP
+	dyn    dynamic
+	first  []byte // the head as it was read
+}
+
+// openImage opens an ELF file and reads its headers: one read, two where the dynamic section is wanted and
+// is elsewhere. The caller closes it.
+func (fs fsys) openImage(path string) (image, error) {
+	f, err := fs.open(path)
+	if err != nil {
+		return image{}, err
+	}
+	im, err := newImage(f, path, make([]byte, headSize))
+	if err != nil {
+		f.close()
+	}
+	return im, err
+}
+
+func newImage(f file, path string, buf []byte) (image, error) {
+	n, err := f.ReadAt(buf, 0)
+	if err != nil && err != io.EOF {
+		return image{}, err
+	}
+	im := image{file: f, path: path, first: buf[:n]}
+	im.head, err = parseHead(im.first)
+	if errors.Is(err, errLongHead) && n == headSize {
+		im.first = make([]byte, 64+maxDynamic) // linkers do not do so; editors of ELF files may
+		n, _ = f.ReadAt(im.first, 0)
+		im.first = im.first[:n]
+		im.head, err = parseHead(im.first)
+	}
+	if err != nil {
+		return image{}, err
+	}
+	if s, ok := im.head.find(ptInterp); ok {
+		name, err := im.read(s.offset, s.size, pathMax)
+		if err != nil {
+			return image{}, err
+		}
+		im.loader = string(cString(name))
+	}
+	if s, ok := im.head.find(ptDynamic); ok {
+		b, err := im.read(s.offset, s.size, maxDynamic)
+		if err != nil {
+			return image{}, err
+		}
+		im.dyn = im.head.parseDynamic(b)
+	}
+	return im, nil
+}
+
+// read gives size bytes at an offset, from the head where it has them.
+func (im image) read(offset, size, limit uint64) ([]byte, error) {
+	if b, ok := part(im.first, offset, size); ok {
+		return b, nil
+	}
+	if size > limit || offset > 1<<62 {
+		return nil, errBadELF
+	}
+	b := make([]byte, size)
+	if _, err := im.ReadAt(b, int64(offset)); err != nil {
+		return nil, errBadELF // a file that ends early is damaged
+	}
+	return b, nil
+}
+
+// notes reports whether the program was made by Go, and whether a C library's start code is in it.
+func (im image) notes() (golang, libcStart bool) {
+	for _, s := range im.head.segments {
+		if s.kind != ptNote {
+			continue
+		}
+		b, err := im.read(s.offset, s.size, maxDynamic)
+		if err != nil {
+			continue
+		}
+		im.head.notes(b, func(name string, kind uint32) {
+			golang = golang || name == "Go" && kind == noteGoID
+			libcStart = libcStart || name == "GNU" && kind == noteABITag
+		})
+	}
+	return golang, libcStart
+}
+
+// needed is the names of DT_NEEDED, in their order. They stand close to each other as a rule, so one read
+// takes them all.
+func (im image) needed() ([]string, error) {
+	if len(im.dyn.needed) == 0 {
+		return nil, nil
+	}
+	low, high := im.dyn.needed[0], im.dyn.needed[0]
+	for _, n := range im.dyn.needed {
+		low, high = min(low, n), max(high, n)
+	}
+	strtab, ok := im.head.offset(im.dyn.strtab)
+	if !ok || high >= im.dyn.strsz || im.dyn.strsz > maxTable {
+		return nil, errBadELF
+	}
+	b, err := im.read(strtab+low, min(high+256, im.dyn.strsz)-low, maxTable)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(im.dyn.needed))
+	for i, n := range im.dyn.needed {
+		names[i] = string(cString(b[n-low:]))
+	}
+	return names, nil
+}
+
+// name is one name of the dynamic section; "" where it is not there.
+func (im image) name(offset uint64) string {
+	strtab, ok := im.head.offset(im.dyn.strtab)
+	if offset == 0 || !ok || offset >= im.dyn.strsz || im.dyn.strsz > maxTable {
+		return ""
+	}
+	b, err := im.read(strtab+offset, min(pathMax, im.dyn.strsz-offset), pathMax)
+	if err != nil {
+		return ""
+	}
+	return string(cString(b))
+}
+
+// mallocSymbols reports what the dynamic symbols say: whether the file has a malloc that others would use,
+// and whether it calls mallopt.
+func (im image) mallocSymbols() (definesMalloc, usesMallopt bool, err error) {
+	symtab, ok1 := im.head.offset(im.dyn.symtab)
+	strtab, ok2 := im.head.offset(im.dyn.strtab)
+	count, ok3 := im.symbolCount()
+	if !ok1 || !ok2 || !ok3 {
+		return false, false, errBadELF
+	}
+	table, err := im.read(symtab, uint64(count)*uint64(im.head.symbolSize()), maxTable)
+	if err != nil {
+		return false, false, err
+	}
+	names, err := im.read(strtab, im.dyn.strsz, maxTable)
+	if err != nil {
+		return false, false, err
+	}
+	im.head.symbols(table, names, func(name []byte, defined bool) {
+		switch string(name) {
+		case "malloc":
+			definesMalloc = definesMalloc || defined
+		case "mallopt":
+			usesMallopt = usesMallopt || !defined
+		}
+	})
+	return definesMalloc, usesMallopt, nil
+}
+
+// symbolCount is the number of dynamic symbols, from whichever hash table there is. The older one begins
+// with nbucket and nchain, u32 each, and nchain is the count.
+func (im image) symbolCount() (int, bool) {
+	if at, ok := im.head.offset(im.dyn.hash); ok && im.dyn.hash != 0 {
+		b, err := im.read(at, 8, 8)
+		if err != nil {
+			return 0, false
+		}
+		return int(im.head.order.Uint32(b[4:])), true
+	}
+	for _, s := range im.head.segments {
+		if s.kind == ptLoad && im.dyn.gnuHash >= s.vaddr && im.dyn.gnuHash-s.vaddr < s.size {
+			b, err := im.read(s.offset+im.dyn.gnuHash-s.vaddr, s.size-(im.dyn.gnuHash-s.vaddr), maxTable)
+			if err != nil {
+				return 0, false
+			}
+			return im.head.symbolCount(b)
+		}
+	}
+	return 0, false
+}
+
+// scan looks for texts in the file, chunk by chunk. found[i] holds what follows texts[i] at its first place,
+// up to 256 bytes; nil where it is not there. whole is false where the file is longer than is searched.
+func (f file) scan(texts ...string) (found [][]byte, whole bool) {
+	const overlap = 512
+	found = make([][]byte, len(texts))
+	buf := make([]byte, 1<<20)
+	kept := 0 // bytes of the chunk before, at the start of buf
+	for at := int64(0); at < maxScan; {
+		n, err := f.ReadAt(buf[kept:], at)
+		chunk := buf[:kept+n]
+		for i, text := range texts {
+			j := bytes.Index(chunk, []byte(text))
+			if j < 0 || found[i] != nil || j+len(text)+256 > len(chunk) && err == nil {
+				continue // one too near the end comes again, whole, in the next chunk
+			}
+			rest := chunk[j+len(text):]
+			found[i] = bytes.Clone(rest[:min(256, len(rest))])
+		}
+		if err != nil {
+			return found, err == io.EOF
+		}
+		kept = copy(buf, chunk[max(0, len(chunk)-overlap):])
+		at += int64(n)
+	}
+	return found, false
+}

@@ -1,0 +1,151 @@
+package target
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"strings"
+)
+
+// ldCache is /etc/ld.so.cache: which file a library's name stands for. The zero value has no entries.
+type ldCache struct {
+	order   binary.ByteOrder
+	file    []byte // offsets of texts count from here
+	entries []byte // of 24 bytes each
+}
+
+// What marks the formats (glibc: sysdeps/generic/dl-cache.h).
+const (
+	cacheMagic    = "glibc-ld.so.cache1.1"
+	cacheMagicOld = "ld.so-1.7.0"
+	cacheHeader   = 48
+	cacheEntry    = 24
+)
+
+var errBadCache = errors.New("no cache of glibc's ldconfig")
+
+// parseLDCache reads the format that glibc has written since 2.2. Integers are u32 in the byte order that
+// the flags tell (2: little, 3: big; 0, before 2.33: the machine's own, taken here for little):
+//
+//	"glibc-ld.so.cache" "1.1", number of entries, bytes of texts, flags u8, 3 unused bytes, offset of the
+//	extensions, 3 unused u32; then the entries:
+//	flags, offset of the name, offset of the path, unused u32, hwcap u64
+//
+// Up to glibc 2.31 the same stands behind a table of the format before it: "ld.so-1.7.0", a pad byte, the
+// number of its entries of 12 bytes, these entries, padded to 8. Offsets count from the newer header.
+func parseLDCache(b []byte) (ldCache, error) {
+	if bytes.HasPrefix(b, []byte(cacheMagicOld)) {
+		at := bytes.Index(b, []byte(cacheMagic))
+		if at < 0 {
+			return ldCache{}, errBadCache
+		}
+		b = b[at:]
+	}
+	if len(b) < cacheHeader || string(b[:len(cacheMagic)]) != cacheMagic {
+		return ldCache{}, errBadCache
+	}
+	c := ldCache{order: binary.LittleEndian, file: b}
+	if b[28]&3 == 3 {
+		c.order = binary.BigEndian
+	}
+	var ok bool
+	c.entries, ok = part(b, cacheHeader, uint64(c.order.Uint32(b[20:]))*cacheEntry)
+	if !ok {
+		return ldCache{}, errBadCache
+	}
+	return c, nil
+}
+
+// lookup is the paths that a library's name stands for, the best first. Which of them fits the program is
+// for the caller to see: the cache's flags have a meaning of their own on each architecture. Entries for
+// special processors (hwcap) are left out: they hold the same library, built with other instructions.
+func (c ldCache) lookup(name string) []string {
+	var paths []string
+	for e := c.entries; len(e) >= cacheEntry; e = e[cacheEntry:] {
+		if c.order.Uint64(e[16:]) == 0 && c.is(c.order.Uint32(e[4:]), name) {
+			paths = append(paths, c.text(c.order.Uint32(e[8:])))
+		}
+	}
+	return paths
+}
+
+// is compares a text of the cache without making a string of it.
+func (c ldCache) is(offset uint32, name string) bool {
+	b, ok := part(c.file, uint64(offset), uint64(len(name))+1)
+	return ok && b[len(name)] == 0 && string(b[:len(name)]) == name
+}
+
+func (c ldCache) text(offset uint32) string {
+	if uint64(offset) >= uint64(len(c.file)) {
+		return ""
+	}
+	return string(cString(c.file[offset:]))
+}
+
+// loaderDirs is what a dynamic loader of glibc has built in.
+type loaderDirs struct {
+	cache string   // path of ld.so.cache
+	dirs  []string // default folders, in order, without the slash at the end
+	lib   string   // what $LIB stands for
+}
+
+// parseLoader finds in the text of a dynamic loader the path of its cache and its default folders. Both
+// follow from the prefix it was built with, so a glibc in its own folder does not use the system's. In the
+// file stand
+//
+//	/etc/ld.so.cache\0
+//	/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0
+//
+// (glibc: elf/dl-cache.c, LD_SO_CACHE; elf/dl-load.c, system_dirs). ok is false where they are not found.
+func parseLoader(b []byte) (l loaderDirs, ok bool) {
+	const suffix = "/ld.so.cache\x00"
+	at := bytes.Index(b, []byte(suffix))
+	if at < 0 {
+		return loaderDirs{}, false
+	}
+	start := bytes.LastIndexByte(b[:at], 0) + 1
+	l.cache = string(b[start : at+len(suffix)-1])
+	for at := 0; ; at++ {
+		next := bytes.Index(b[at:], []byte("/\x00/"))
+		if next < 0 {
+			return l, false
+		}
+		at += next
+		if l.dirs = folderRun(b[bytes.LastIndexByte(b[:at], 0)+1:]); len(l.dirs) > 1 {
+			break
+		}
+	}
+	l.lib = "lib"
+	if strings.HasPrefix(l.dirs[0], "/lib") {
+		l.lib = l.dirs[0][1:]
+	}
+	return l, true
+}
+
+// folderRun reads texts that begin and end with a slash, one behind the other.
+func folderRun(b []byte) []string {
+	var dirs []string
+	for {
+		end := bytes.IndexByte(b, 0)
+		if end < 2 || end > pathMax || b[0] != '/' || b[end-1] != '/' || !printable(b[:end]) {
+			return dirs
+		}
+		dirs = append(dirs, string(b[:end-1]))
+		b = b[end+1:]
+	}
+}
+
+func printable(b []byte) bool {
+	return bytes.IndexFunc(b, func(r rune) bool { return r < 0x21 || r == 0x7f || r == 0xfffd }) < 0
+}
+
+// parsePreloadFile reads /etc/ld.so.preload: names between blanks, newlines and colons; # begins a comment
+// that ends with the line (glibc: elf/rtld.c).
+func parsePreloadFile(b []byte) []string {
+	var names []string
+	for line := range strings.Lines(string(b)) {
+		line, _, _ = strings.Cut(line, "#")
+		names = append(names, strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(": \t\n", r) })...)
+	}
+	return names
+}

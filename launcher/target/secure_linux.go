@@ -1,0 +1,54 @@
+package target
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// stNosuid is ST_NOSUID of statfs(2).
+const stNosuid = 2
+
+// privileges reads what an open program's file says: a stat, an xattr, and a statfs where either matters.
+func (f file) privileges(st *unix.Stat_t) privileges {
+	p := privileges{
+		setUID: st.Mode&unix.S_ISUID != 0,
+		setGID: st.Mode&(unix.S_ISGID|unix.S_IXGRP) == unix.S_ISGID|unix.S_IXGRP,
+		uid:    st.Uid, gid: st.Gid,
+	}
+	var buf [32]byte
+	if n, err := unix.Fgetxattr(int(f), "security.capability", buf[:]); err == nil {
+		if caps, err := parseFileCaps(buf[:n]); err == nil {
+			p.caps = &caps
+		}
+	}
+	return p
+}
+
+// nosuid reports whether the file system ignores set-uid bits and file capabilities.
+func (f file) nosuid() bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(int(f), &st) == nil && st.Flags&stNosuid != 0
+}
+
+// ownCredentials are this process's, which the program will be started with.
+func ownCredentials() credentials {
+	return credentials{
+		uid: uint32(unix.Getuid()), euid: uint32(unix.Geteuid()), gid: uint32(unix.Getgid()), egid: uint32(unix.Getegid()),
+	}
+}
+
+// addCapabilities fills in what only matters for a file with privileges.
+func (c *credentials) addCapabilities() {
+	on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	c.noNewPrivs = err == nil && on == 1
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&head, &data[0]) == nil {
+		c.permitted = uint64(data[0].Permitted) | uint64(data[1].Permitted)<<32
+		c.inheritable = uint64(data[0].Inheritable) | uint64(data[1].Inheritable)<<32
+	}
+	for i := range 64 {
+		if on, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(i), 0, 0, 0); err == nil && on == 1 {
+			c.bounding |= 1 << i
+		}
+	}
+}

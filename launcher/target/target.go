@@ -1,0 +1,99 @@
+// Package target says what is about to run, and whether a cap on glibc's arenas can work on it.
+//
+// Find resolves a program's name as execvp(3) does. Quick judges with a few header reads, for every launch;
+// Examine follows all libraries as the dynamic loader would, for a person who asks. Nothing is ever run.
+// What was found stands in a Target; the verdict follows from it in verdict.go.
+//
+// Known limits: libraries that the program opens while it runs (dlopen), environment variables that it or a
+// start script changes before an exec of its own, transitions of security modules, and handlers of
+// binfmt_misc are not seen. A shell script is judged by its shell: what it starts inherits the cap.
+package target
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Answer is yes, no or not known; the zero value is not known.
+type Answer int8
+
+// The answers.
+const (
+	Unknown Answer = iota
+	No
+	Yes
+)
+
+// String gives "yes", "no" or "unknown".
+func (a Answer) String() string {
+	return [...]string{"unknown", "no", "yes"}[a]
+}
+
+// MarshalJSON gives true, false or null.
+func (a Answer) MarshalJSON() ([]byte, error) {
+	return []byte([...]string{"null", "false", "true"}[a]), nil
+}
+
+func answer(yes bool) Answer {
+	if yes {
+		return Yes
+	}
+	return No
+}
+
+// Target is what was found about a program. Text that is not known is "".
+type Target struct {
+	Path         string   // what is handed to the exec
+	Interpreters []string // of #! lines, in the order in which they are started; what env(1) finds is one more
+	Bits         int      // 32 or 64; 0 is not known
+	Libc         string   // "glibc", "musl", "none" (needs no C library)
+	LibcVersion  string   // "2.36"; known to Examine only
+	LibcRelease  string   // as the libc names itself: "Debian GLIBC 2.36-9+deb12u14"
+	Allocator    string   // whose malloc is called: "glibc", "jemalloc", …, "musl", "go"
+	Static       bool     // no dynamic loader is involved
+	Go           bool     // built by Go's linker
+	Cgo          bool     // Go with C code in it
+	AtSecure     Answer   // the kernel will set AT_SECURE (man 3 getauxval), if this process starts it
+
+	CanCap Answer   // Quick says No or Unknown, never Yes
+	Why    []string // what CanCap follows from, a sentence each
+	Notes  []string // what else an operator should know
+	Hints  []string // what to set or to do instead
+}
+
+// Program is the file that the verdict is about: the last interpreter, or Path itself.
+func (t Target) Program() string {
+	if n := len(t.Interpreters); n > 0 {
+		return t.Interpreters[n-1]
+	}
+	return t.Path
+}
+
+// GlibcVersion is LibcVersion as numbers; ok is false where it is not a glibc or not known.
+func (t Target) GlibcVersion() (major, minor int, ok bool) {
+	first, rest, dot := strings.Cut(t.LibcVersion, ".")
+	second, _, _ := strings.Cut(rest, ".")
+	major, err1 := strconv.Atoi(first)
+	minor, err2 := strconv.Atoi(second)
+	return major, minor, t.Libc == "glibc" && dot && err1 == nil && err2 == nil
+}
+
+// glibc reports whether the version is known and is from 2.low to 2.high.
+func (t Target) glibc(low, high int) bool {
+	major, minor, ok := t.GlibcVersion()
+	return ok && major == 2 && minor >= low && minor <= high
+}
+
+const newest = 1 << 30 // a minor version over all others
+
+func (t *Target) why(format string, args ...any) { t.Why = append(t.Why, fmt.Sprintf(format, args...)) }
+func (t *Target) note(format string, args ...any) {
+	t.Notes = append(t.Notes, fmt.Sprintf(format, args...))
+}
+
+func (t *Target) hint(hint string) {
+	if hint != "" {
+		t.Hints = append(t.Hints, hint)
+	}
+}

@@ -1,0 +1,173 @@
+package target
+
+import (
+	"fmt"
+	"strings"
+)
+
+// facts is what the verdict follows from, beside what stands in the Target itself.
+type facts struct {
+	thorough bool // Examine: what was looked for and is not here is not there
+
+	unread    string   // why the program could not be read, a sentence
+	envDrops  string   // a #! line with env(1) that takes the cap away, a sentence
+	secure    string   // "is set-uid", …; "" is not secure
+	rootCaps  bool     // has file capabilities, which do not count because root starts it
+	replaces  string   // the file whose malloc comes before glibc's
+	preloaded bool     // and it is there by LD_PRELOAD or ld.so.preload
+	libc      string   // path of libc.so.6
+	hidden    []string // allocators that are linked in under names of their own
+	mallopt   string   // the file that calls mallopt
+	missing   []string // sentences
+	damaged   []string // sentences
+	enable    bool     // glibc.rtld.enable_secure=1
+	locked    string   // an entry of /etc/tunables.conf that may not be overridden, a sentence
+
+	staticMalloc  bool // glibc's malloc is in a static program
+	staticTunable bool // and it takes MALLOC_ARENA_MAX as every glibc since 2.27 does
+	staticOther   bool // glibc's malloc is surely not in it
+}
+
+// conclude fills in CanCap, Why, Notes and Hints. Pure.
+func (t *Target) conclude(f facts) {
+	if t.cannot(f); len(t.Why) > 0 {
+		t.CanCap = No
+	} else if t.doubt(f); len(t.Why) > 0 || !f.thorough {
+		t.CanCap = Unknown
+	} else {
+		t.CanCap = Yes
+		t.confirm(f)
+	}
+	t.addNotes(f)
+}
+
+// cannot lists why a cap can have no effect.
+func (t *Target) cannot(f facts) {
+	program := t.Program()
+	if f.envDrops != "" {
+		t.why("%s", f.envDrops)
+	}
+	switch {
+	case t.Go && !t.Cgo:
+		t.why("%q is a Go program without C code, and Go does not use malloc", program)
+		t.hint("for Go, set GOMEMLIMIT to bound its memory")
+	case t.Libc == "musl":
+		t.why("%q uses musl, which has no arenas", program)
+	case t.Libc == "none":
+		t.why("%q needs no C library, so it does not use glibc's malloc", program)
+	case f.staticOther && f.replaces == "":
+		t.why("%q is static, and glibc's malloc is not in it", program)
+	case f.replaces != "" && t.Allocator != "":
+		t.why("%s, and %s does not read MALLOC_ARENA_MAX", f.replacement(program), t.Allocator)
+		t.hint(allocatorHint(t.Allocator))
+	}
+	if f.secure != "" && t.Libc != "musl" && t.Libc != "none" && !(t.Go && !t.Cgo) {
+		t.why("%q %s, so the kernel starts it in secure mode (AT_SECURE), in which glibc ignores MALLOC_ARENA_MAX", program, f.secure)
+		if f.secure == "has file capabilities" {
+			t.hint("give it ambient capabilities instead (systemd: AmbientCapabilities=, setpriv --ambient-caps): they are no secure mode")
+		}
+	}
+	t.cannotByVersion(f)
+}
+
+// replacement words how another malloc came in.
+func (f facts) replacement(program string) string {
+	base := f.replaces[strings.LastIndexByte(f.replaces, '/')+1:]
+	switch {
+	case f.replaces == program:
+		return fmt.Sprintf("%q has another malloc linked into it", program)
+	case f.preloaded:
+		return fmt.Sprintf("%s is preloaded into %q", base, program)
+	}
+	return fmt.Sprintf("%q links %s", program, base)
+}
+
+// cannotByVersion is what depends on glibc's version. The sections of the fact sheet are those of glibc's own
+// files: malloc/arena.c, elf/dl-tunables.c, elf/dl-tunables.list.
+func (t *Target) cannotByVersion(f facts) {
+	switch {
+	case t.glibc(0, 9):
+		t.why("glibc %s (%q) has no limit on arenas; the first with one is 2.10", t.LibcVersion, f.libc)
+	case t.plainRelease("2.25"), t.plainRelease("2.26"):
+		t.why("glibc %s (%q) does not obey MALLOC_ARENA_MAX (a bug; 2.27 and later patches of %s mend it)", t.LibcVersion, f.libc, t.LibcVersion)
+	case t.glibc(40, newest) && f.enable:
+		t.why("GLIBC_TUNABLES has glibc.rtld.enable_secure=1, with which glibc %s ignores MALLOC_ARENA_MAX", t.LibcVersion)
+		t.hint("take glibc.rtld.enable_secure out of GLIBC_TUNABLES")
+	case t.glibc(44, newest) && f.locked != "" && !t.Static:
+		t.why("%s", f.locked)
+		t.hint("set the cap in /etc/tunables.conf and run ldconfig")
+	}
+}
+
+// plainRelease reports whether the libc is that upstream release as it came, with no mark of a distribution.
+func (t *Target) plainRelease(version string) bool {
+	return t.Libc == "glibc" && t.LibcVersion == version && t.LibcRelease == "GNU libc"
+}
+
+// doubt lists why it is not known whether a cap works.
+func (t *Target) doubt(f facts) {
+	program := t.Program()
+	if f.unread != "" {
+		t.why("%s", f.unread)
+		return
+	}
+	t.Why = append(t.Why, f.missing...)
+	t.Why = append(t.Why, f.damaged...)
+	if f.replaces != "" {
+		t.why("malloc comes from %q, not from glibc; whether it reads MALLOC_ARENA_MAX is not known", f.replaces)
+	}
+	for _, name := range f.hidden {
+		t.why("%q has %s linked into it under names of its own; what it allocates there is not capped", program, name)
+		t.hint(allocatorHint(name))
+	}
+	switch {
+	case t.Static && f.thorough:
+		t.doubtStatic(f)
+	case t.glibc(25, 26):
+		t.why("glibc %s (%q) does not obey MALLOC_ARENA_MAX unless it was patched", t.LibcVersion, f.libc)
+	case f.thorough && t.Libc == "glibc" && t.LibcVersion == "":
+		t.why("the version of the C library of %q was not found", program)
+	case f.thorough && t.Libc == "":
+		t.why("the C library of %q was not recognized", program)
+	}
+}
+
+func (t *Target) doubtStatic(f facts) {
+	switch program := t.Program(); {
+	case !f.staticMalloc:
+		t.why("%q is static, and whether glibc's malloc is in it cannot be seen", program)
+	case !f.staticTunable:
+		t.why("%q is static and has glibc's malloc in it, of a version that may not obey MALLOC_ARENA_MAX", program)
+	}
+}
+
+// confirm says what a yes stands on.
+func (t *Target) confirm(f facts) {
+	if t.Static {
+		t.why("%q is static and has glibc's malloc in it", t.Program())
+		return
+	}
+	t.why("%q uses the malloc of %q (glibc %s)", t.Program(), f.libc, t.LibcVersion)
+}
+
+// addNotes says what else matters, whatever the verdict.
+func (t *Target) addNotes(f facts) {
+	if f.mallopt != "" && t.CanCap != No {
+		t.note("%q calls mallopt, and may set a limit of its own over the cap", f.mallopt)
+	}
+	if t.Go && t.Cgo {
+		t.note("Go's own heap is not arenas: the cap counts for what its C code allocates")
+	}
+	if f.rootCaps {
+		t.note("%q has file capabilities: started by another user than root it runs in secure mode, where a cap cannot work", t.Program())
+	}
+	if t.glibc(10, 14) && t.CanCap == Yes {
+		t.note("glibc %s may have been built without a limit on arenas (--enable-experimental-malloc)", t.LibcVersion)
+	}
+	if t.CanCap == No {
+		t.Notes = append(t.Notes, f.missing...)
+	}
+	if n := len(t.Interpreters); n > 0 {
+		t.note("%q is a script: %s is judged, and what the script starts inherits the cap", t.Path, t.Program())
+	}
+}
