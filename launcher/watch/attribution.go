@@ -75,6 +75,18 @@ func (a *attribution) words() string {
 	return b.String()
 }
 
+// addPart adds to the part of the same kind.
+func addPart(parts []part, p part) []part {
+	for i := range parts {
+		if parts[i].Kind == p.Kind {
+			parts[i].Count += p.Count
+			parts[i].Virtual += p.Virtual
+			return parts
+		}
+	}
+	return append(parts, p)
+}
+
 // list names the three largest parts.
 func list(parts []part, sizes bool) string {
 	var words []string

@@ -6,9 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/policy"
 )
 
 // Target is a process that is held for a watch.
@@ -33,6 +36,10 @@ func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) 
 	if err != nil {
 		return nil, err
 	}
+	return e.run(ctx, targets)
+}
+
+func (e *engine) run(ctx context.Context, targets []*Target) (outcomes []Outcome, err error) {
 	defer e.close()
 	for _, t := range targets {
 		e.add(t.process)
@@ -46,7 +53,6 @@ func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) 
 		w.start()
 	}
 	e.loop(ctx)
-	var outcomes []Outcome
 	for _, w := range e.watched {
 		outcomes = append(outcomes, w.outcome)
 	}
@@ -292,7 +298,7 @@ func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
 			return
 		}
 		p.arenas.take(virtual, arenas, reserved, err)
-		if err != nil {
+		if err != nil && (w.budgetsArenas() || w.cfg.Verbose) {
 			w.complain("arenas", fmt.Errorf("the arenas of process %d cannot be counted: %w", p.pid, err))
 		}
 	}
@@ -306,15 +312,11 @@ func (w *watched) needsCensus(p *process) bool {
 	if w.clock() < w.state.settleEnds {
 		return false
 	}
-	if w.cfg.Cap != 0 && p == w.herd.target {
-		return true
-	}
-	for _, l := range w.cfg.Limits {
-		if l.Metric == "arenas" {
-			return true
-		}
-	}
-	return false
+	return w.cfg.Cap != 0 && p == w.herd.target || w.budgetsArenas()
+}
+
+func (w *watched) budgetsArenas() bool {
+	return slices.ContainsFunc(w.cfg.Limits, func(l policy.Limit) bool { return l.Metric == "arenas" })
 }
 
 // sample takes one sample and does what follows from it.

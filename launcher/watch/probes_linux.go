@@ -1,9 +1,26 @@
 package watch
 
-import "errors"
+import (
+	"arenacap/launcher/arena"
+)
 
 // kernelProbes are the real ones.
-var kernelProbes = probes{
-	count:   func(int) (int, uint64, error) { return 0, 0, errors.ErrUnsupported },
-	inspect: func(int) ([]part, error) { return nil, errors.ErrUnsupported },
+var kernelProbes = probes{count: countArenas, inspect: inspectParts}
+
+func countArenas(pid int) (arenas int, reserved uint64, err error) {
+	c, err := arena.Count(pid)
+	return c.Arenas, c.Reserved, err
+}
+
+// inspectParts adds up the parts of a kind: the events name no file of the target.
+func inspectParts(pid int) ([]part, error) {
+	p, err := arena.Inspect(pid)
+	if err != nil {
+		return nil, err
+	}
+	var parts []part
+	for _, from := range p.Parts {
+		parts = addPart(parts, part{from.Kind, from.Count, from.Virtual})
+	}
+	return parts, nil
 }

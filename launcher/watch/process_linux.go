@@ -42,7 +42,7 @@ func hold(pid, pidfd int) (*process, error) {
 }
 
 func (p *process) openAll() (err error) {
-	if p.pidfd < 0 {
+	if p.pidfd < 0 && p.dir < 0 {
 		if err := p.openHandle(); err != nil {
 			return err
 		}
