@@ -1,12 +1,12 @@
 package main
 
 import (
-	"os"
 	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"arenacap/launcher/environ"
+	"arenacap/launcher/origin"
 )
 
 func envCommand() *cli.Command {
@@ -33,7 +33,7 @@ func env(c *cli.Context) error {
 		return err
 	}
 	explainPlan(speaker(c), plan)
-	text, err := renderEnv(c.String("shell"), environ.Changes(os.Environ(), plan))
+	text, err := renderEnv(c.String("shell"), environ.Changes(origin.Environ(), plan))
 	if err != nil {
 		return err
 	}

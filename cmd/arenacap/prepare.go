@@ -7,6 +7,7 @@ import (
 
 	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
+	"arenacap/launcher/origin"
 	"arenacap/policy"
 )
 
@@ -23,7 +24,7 @@ func makePlan(c *cli.Context, all bool) (policy.Plan, error) {
 	if err := applyCapFlags(c, &p); err != nil {
 		return policy.Plan{}, err
 	}
-	inherited := environ.Inherited(os.Environ())
+	inherited := environ.Inherited(origin.Environ())
 	var need machine.Need
 	if all {
 		need = machine.Cores | machine.Memory | machine.Library
