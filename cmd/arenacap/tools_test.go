@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// tools are the programs that the tests start: arenacap as people build it, as a release is built, and the
+// one to check for all else: that of $ARENACAP_BINARY, else one with the race detector where this test has
+// it, else the plain one. And the two helpers in C.
+type tools struct {
+	dir                     string
+	plain, release, checked string
+	probe, setup            string
+	err                     error
+}
+
+// releaseFlags are those of .ci/release: without the code that only makes documents, and with the entry
+// point of launcher/origin.
+var releaseFlags = []string{"-tags", "urfave_cli_no_docs,urfave_cli_no_suggest", "-trimpath",
+	"-ldflags", "-s -w -E arenacap/launcher/origin.entry"}
+
+// toolsDir is where they were built. TestMain removes it.
+var toolsDir string
+
+// builtTools builds them once for all tests of the package.
+var builtTools = sync.OnceValue(func() tools {
+	dir, err := os.MkdirTemp("", "arenacap-tools-")
+	if err == nil {
+		err = os.Chmod(dir, 0o755) // other users run them too
+	}
+	toolsDir = dir
+	t := tools{dir: dir, err: err}
+	add := func(name string, env []string, args ...string) string {
+		path := filepath.Join(dir, name)
+		if t.err == nil {
+			t.err = compile(path, env, args...)
+		}
+		return path
+	}
+	t.probe = add("probe", nil, "gcc", "-O1", "-Wall", "-o", "OUT", "testdata/probe/probe.c")
+	t.setup = add("setup", nil, "gcc", "-O1", "-Wall", "-o", "OUT", "testdata/probe/setup.c")
+	t.plain = add("arenacap", nil, "go", "build", "-o", "OUT", ".")
+	t.release = add("arenacap-release", []string{"CGO_ENABLED=0"}, append(append([]string{"go", "build", "-o", "OUT"}, releaseFlags...), ".")...)
+	t.checked = t.plain
+	if given := os.Getenv("ARENACAP_BINARY"); given != "" {
+		t.checked = given
+	} else if raceDetector {
+		t.checked = add("arenacap-race", nil, "go", "build", "-race", "-o", "OUT", ".")
+	}
+	return t
+})
+
+// compile runs a compiler; "OUT" among its arguments is the file it makes.
+func compile(out string, env []string, args ...string) error {
+	line := append([]string(nil), args...)
+	for i := range line {
+		if line[i] == "OUT" {
+			line[i] = out
+		}
+	}
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%v: %w\n%s", line, err, text)
+	}
+	return nil
+}
+
+func requireTools(t *testing.T) tools {
+	t.Helper()
+	need(t, "gcc")
+	built := builtTools()
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built
+}
+
+// need skips a test that cannot run without a program. In CI nothing may be skipped.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, name := range programs {
+		if _, err := exec.LookPath(name); err != nil {
+			lacks(t, "%s is not installed", name)
+		}
+	}
+}
+
+// needRoot skips a test that only root can set up.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		lacks(t, "this needs root")
+	}
+}
+
+func lacks(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if toolsDir != "" {
+		_ = os.RemoveAll(toolsDir)
+	}
+	os.Exit(status)
+}

@@ -1,0 +1,632 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// facts is what one run of the probe says of itself: one value a key, and the environment in its order.
+type facts struct {
+	byKey map[string]string
+	env   []string
+}
+
+func parseFacts(t *testing.T, text []byte) facts {
+	t.Helper()
+	f := facts{byKey: map[string]string{}}
+	for line := range strings.Lines(string(text)) {
+		key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		if _, twice := f.byKey[key]; !ok || twice {
+			t.Fatalf("probe wrote %q, which is no new key and value", line)
+		}
+		if strings.HasPrefix(key, "env[") {
+			f.env = append(f.env, value)
+			continue
+		}
+		f.byKey[key] = value
+	}
+	return f
+}
+
+// differences are the facts that a wrapper changed, "key: bare → wrapped", and the environment as one
+// more fact after the entries that may be added are taken out once each.
+func differences(bare, wrapped facts, mayAdd ...string) []string {
+	var found []string
+	keys := slices.Sorted(maps.Keys(bare.byKey))
+	for key := range wrapped.byKey {
+		if _, ok := bare.byKey[key]; !ok {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		was, had := bare.byKey[key]
+		is, has := wrapped.byKey[key]
+		if was != is || had != has {
+			found = append(found, fmt.Sprintf("%s: %s → %s", key, orAbsent(was, had), orAbsent(is, has)))
+		}
+	}
+	env := slices.Clone(wrapped.env)
+	for _, entry := range mayAdd {
+		i := slices.Index(env, entry)
+		if i < 0 {
+			found = append(found, "environment: no "+entry)
+			continue
+		}
+		env = slices.Delete(env, i, i+1)
+	}
+	if !slices.Equal(env, bare.env) {
+		found = append(found, fmt.Sprintf("environment: %q → %q", bare.env, env))
+	}
+	return found
+}
+
+func orAbsent(value string, has bool) string {
+	if !has {
+		return "absent"
+	}
+	return value
+}
+
+// launch is one way to start the probe. Nothing differs between two launches but the wrapper.
+type launch struct {
+	setup   []string // states of testdata/probe/setup.c
+	wrapper []string // nil starts the probe bare
+	args    []string // of the probe
+	env     []string // nil is a small one
+	stdio   *os.File // 0, 1 and 2; nil is /dev/null
+	extra   []*os.File
+}
+
+// run starts it and returns what the probe found. The process must be the one that was started.
+func (l launch) run(t *testing.T) facts {
+	t.Helper()
+	f, err := l.try(t, filepath.Join(openDir(t), "facts"))
+	if err != nil {
+		t.Fatalf("%v: %v", l.wrapper, err)
+	}
+	return f
+}
+
+// try is run for a launch that may fail. The facts go through the named file.
+func (l launch) try(t *testing.T, file string) (facts, error) {
+	t.Helper()
+	tool := requireTools(t)
+	_ = os.Remove(file)
+	args := slices.Concat(l.setup, []string{"--"}, l.wrapper, []string{tool.probe, file}, l.args)
+	cmd := exec.Command(tool.setup, args...)
+	cmd.Env = l.env
+	if cmd.Env == nil {
+		cmd.Env = []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8"}
+	}
+	cmd.ExtraFiles = l.extra
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.stdio, l.stdio, l.stdio
+	said := file + ".stderr"
+	if l.stdio == nil {
+		stderr := sink(t, said)
+		defer stderr.Close()
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, nil, stderr
+	}
+	err := cmd.Run()
+	if text, _ := os.ReadFile(said); err != nil || len(text) > 0 {
+		return facts{}, fmt.Errorf("%v, stderr %q", err, text)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return facts{}, err
+	}
+	f := parseFacts(t, text)
+	for key, want := range map[string]int{"pid": cmd.Process.Pid, "ppid": os.Getpid()} {
+		if f.byKey[key] != strconv.Itoa(want) {
+			f.byKey[key] += " instead of " + strconv.Itoa(want)
+		} else {
+			f.byKey[key] = "as started"
+		}
+	}
+	return f, nil
+}
+
+// sink is a file for stderr that starts empty, at the same inode for each run of a test.
+func sink(t *testing.T, path string) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// openDir is a folder that any user may write to.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	// t.TempDir makes two levels; the upper one is closed to others.
+	for d := dir; d != os.TempDir() && strings.HasPrefix(d, os.TempDir()); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	work := filepath.Join(dir, "work")
+	if err := os.Mkdir(work, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(work, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return work
+}
+
+// TestProbeSeesWrappers proves that the comparison can fail: every one of these changes something.
+func TestProbeSeesWrappers(t *testing.T) {
+	for _, c := range []struct {
+		wrapper []string
+		sees    string // the beginning of one difference
+	}{
+		{[]string{"/usr/bin/nice", "-n", "5"}, "nice: 0 → 5"},
+		{[]string{"/usr/bin/nohup"}, "signal 1 action: default → ignored"},
+		{[]string{"/usr/bin/setsid"}, "session: "},
+		{[]string{"/usr/bin/env", "A=1"}, "environment: "},
+		{[]string{"/usr/bin/env", "-u", "LANG"}, "environment: "},
+		{[]string{"/usr/bin/timeout", "9"}, "pid: as started → "},
+		{[]string{"/usr/bin/timeout", "9"}, "ppid: as started → "},
+		{[]string{"/bin/sh", "-c", `umask 7; exec "$@"`, "sh"}, "status Umask: "},
+		{[]string{"/bin/sh", "-c", `cd /; exec "$@"`, "sh"}, "folder: "},
+		{[]string{"/bin/sh", "-c", `exec "$@" more`, "sh"}, "argc: "},
+		{[]string{"/bin/sh", "-c", `exec 7</dev/null; exec "$@"`, "sh"}, "fd 7: absent → "},
+		{[]string{"/bin/sh", "-c", `exec 0<&-; exec "$@"`, "sh"}, "fd 0: "},
+		{[]string{"/bin/sh", "-c", `sleep 9 <&- >&- 2>&- & exec "$@"`, "sh"}, "children: "},
+		{[]string{"/bin/sh", "-c", `/bin/true; exec "$@"`, "sh"}, "children reaped: 0 → 1"},
+		{[]string{"/usr/bin/prlimit", "--nofile=99"}, "rlimit NOFILE: "},
+		{[]string{"/usr/bin/taskset", "1"}, "status Cpus_allowed: "},
+		{[]string{"/usr/bin/setpriv", "--no-new-privs"}, "no new privileges: 0 → 1"},
+		{[]string{"/usr/bin/setpriv", "--pdeathsig", "TERM"}, "parent-death signal: 0 → 15"},
+		{[]string{"/usr/bin/setarch", "-R"}, "personality: "},
+		{[]string{"/usr/bin/ionice", "-c", "3"}, "io priority: "},
+		{[]string{"/usr/bin/chrt", "-b", "0"}, "scheduling: "},
+		{[]string{"/usr/bin/choom", "-n", "77", "--"}, "oom score adj: "},
+	} {
+		t.Run(filepath.Base(c.wrapper[0]), func(t *testing.T) {
+			t.Parallel()
+			need(t, c.wrapper[0])
+			file := filepath.Join(openDir(t), "facts")
+			bare, err := launch{}.try(t, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wrapped, err := launch{wrapper: c.wrapper}.try(t, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := differences(bare, wrapped)
+			if !slices.ContainsFunc(found, func(s string) bool { return strings.HasPrefix(s, c.sees) }) {
+				t.Errorf("the probe does not see %q:\n%s", c.sees, strings.Join(found, "\n"))
+			}
+		})
+	}
+}
+
+// wrappers are the ways in which arenacap is put before the probe, and what each may add.
+type wrapper struct {
+	name   string
+	args   []string
+	mayAdd []string // to the environment
+	known  []string // beginnings of the differences there are
+}
+
+func wrappers(t *testing.T, arenacap string) []wrapper {
+	t.Helper()
+	dir := openDir(t)
+	if err := os.Chmod(dir, 0o755); err != nil { // root refuses a policy that others may write
+		t.Fatal(err)
+	}
+	policy := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	run := func(name, text string) []string {
+		return []string{arenacap, "run", "--policy", policy(name, text), "--"}
+	}
+	return []wrapper{
+		{name: "off", args: run("off.toml", "[arenas]\ncap = \"off\"\n")},
+		{name: "cap", args: run("cap.toml", "[arenas]\ncap = 4\n"),
+			mayAdd: []string{"MALLOC_ARENA_MAX=4", "MALLOC_ARENA_TEST=3"}},
+		{name: "budget", args: run("budget.toml", "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"1TiB\"\ninterval = \"10ms\"\n"),
+			// The watch is forked twice, and the first child must be waited for: what little it used counts
+			// among what the target's children used, getrusage(2).
+			known: []string{"children reaped: 0 → 1", "children later reaped: 0 → 1"}},
+	}
+}
+
+// situation is a state that the probe is started in, and the fact by which the probe shows it: a state
+// that does not show would prove nothing.
+type situation struct {
+	name  string
+	setup []string
+	shows string
+	root  bool
+	args  []string
+
+	mayRefuse bool     // some machines do not know this state
+	onlyOff   bool     // compare only where arenacap leaves the environment alone
+	known     []string // beginnings of the differences there are, each seen and none else
+}
+
+func states(s string) []string { return strings.Fields(s) }
+
+// TestNothingElseChanges starts the probe bare and behind arenacap from the same state and compares.
+func TestNothingElseChanges(t *testing.T) {
+	tool := requireTools(t)
+	plain := launch{}.run(t)
+	for _, b := range builds(tool) {
+		t.Run(b.name, func(t *testing.T) {
+			wraps := wrappers(t, b.path)
+			for _, s := range append(situations(t), closedDescriptors(b.losses)...) {
+				t.Run(s.name, func(t *testing.T) {
+					t.Parallel()
+					if s.root {
+						needRoot(t)
+					}
+					s.compare(t, plain, wraps)
+				})
+			}
+		})
+	}
+}
+
+func (s situation) compare(t *testing.T, plain facts, wraps []wrapper) {
+	t.Helper()
+	file := filepath.Join(openDir(t), "facts")
+	l := launch{setup: s.setup, args: s.args}
+	bare, err := l.try(t, file)
+	if err != nil && s.mayRefuse {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatalf("bare: %v", err)
+	}
+	if s.shows != "" && bare.byKey[s.shows] == plain.byKey[s.shows] {
+		t.Fatalf("the probe does not show this state: %s is %q as ever", s.shows, bare.byKey[s.shows])
+	}
+	for _, w := range wraps {
+		if s.onlyOff && w.mayAdd != nil {
+			continue
+		}
+		l.wrapper = w.args
+		wrapped, err := l.try(t, file)
+		if err != nil {
+			t.Errorf("%s: %v", w.name, err)
+			continue
+		}
+		w.judge(t, bare, wrapped, s.known...)
+	}
+}
+
+// judge takes the known differences out of those that it finds; nothing may be left of either.
+func (w wrapper) judge(t *testing.T, bare, wrapped facts, known ...string) {
+	t.Helper()
+	found := differences(bare, wrapped, w.mayAdd...)
+	for _, known := range slices.Concat(w.known, known) {
+		all := len(found)
+		found = slices.DeleteFunc(found, func(d string) bool { return strings.HasPrefix(d, known) })
+		if len(found) == all {
+			t.Errorf("%s does not change %q any more: take it off the list", w.name, known)
+		}
+	}
+	if len(found) > 0 {
+		t.Errorf("%s changes\n\t%s", w.name, strings.Join(found, "\n\t"))
+	}
+}
+
+func situations(t *testing.T) []situation {
+	work := openDir(t)
+	regular := filepath.Join(work, "regular")
+	if err := os.WriteFile(regular, []byte("0123456789"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(filepath.Join(work, "fifo"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	opened := func(fd int, path string, flags int) []string {
+		return []string{"open", strconv.Itoa(fd), path, strconv.Itoa(flags)}
+	}
+	return []situation{
+		{name: "nothing special"},
+		{name: "arguments", args: []string{"", "--policy", "--", "-q", "a b", "\xff\xfe", "--help", "\n"}, shows: "argc"},
+
+		{name: "nice", setup: states("nice 7"), shows: "nice"},
+		{name: "nice below zero", setup: states("nice -7"), shows: "nice", root: true},
+		{name: "batch", setup: states("sched 3 0"), shows: "scheduling"},
+		{name: "idle", setup: states("sched 5 0"), shows: "scheduling"},
+		{name: "round robin", setup: states("sched 2 3"), shows: "scheduling", root: true},
+		{name: "fifo with reset on fork", setup: states("sched 0x40000001 5"), shows: "scheduling", root: true},
+		{name: "io idle", setup: states("ioprio 0x6000"), shows: "io priority"},
+		{name: "io best effort", setup: states("ioprio 0x4006"), shows: "io priority"},
+		{name: "affinity", setup: states("affinity 1"), shows: "status Cpus_allowed"},
+		{name: "memory policy", setup: states("mempolicy 1 1"), shows: "memory policy"},
+		{name: "oom score", setup: states("oom 321"), shows: "oom score adj"},
+		{name: "timer slack", setup: states("slack 123456"), shows: "timer slack"},
+		{name: "autogroup", setup: states("setsid autogroup 3")},
+
+		{name: "umask", setup: states("umask 027"), shows: "status Umask"},
+		{name: "folder", setup: states("cwd /usr"), shows: "folder"},
+		{name: "folder that is gone", setup: []string{"gone-cwd", filepath.Join(work, "gone")}, shows: "folder"},
+		{name: "session", setup: states("setsid"), shows: "session"},
+		{name: "process group", setup: states("setpgid"), shows: "process group"},
+		{name: "personality", setup: states("personality 0x40000"), shows: "personality"},
+		{name: "parent-death signal", setup: states("pdeathsig 10"), shows: "parent-death signal"},
+		{name: "core dump filter", setup: states("coredump 0x11"), shows: "coredump_filter"},
+		{name: "no huge pages", setup: states("no-huge-pages"), shows: "huge pages disabled"},
+		{name: "machine check", setup: states("mce-kill 1"), shows: "machine check policy"},
+		{name: "io flusher", setup: states("io-flusher"), shows: "io flusher", mayRefuse: true},
+		{name: "speculation", setup: states("speculation 0 4"), shows: "speculation 0", mayRefuse: true},
+
+		{name: "no new privileges", setup: states("no-new-privs"), shows: "no new privileges"},
+		{name: "secure bits", setup: states("securebits 0x2f"), shows: "secure bits", root: true},
+		{name: "bounded capabilities", setup: states("drop 21 drop 25 drop 0"), shows: "status CapBnd", root: true},
+		{name: "another user", setup: states("user 65534 65534"), shows: "status Uid", root: true},
+		{name: "ambient capability", setup: states("securebits 0x10 ambient 10 user 65534 65534"), shows: "status CapInh", root: true},
+		{name: "seccomp filter", setup: states("no-new-privs seccomp 9999"), shows: "status Seccomp"},
+
+		{name: "limit of files", setup: states("rlimit 7 100 200"), shows: "rlimit NOFILE"},
+		{name: "soft limit of files", setup: states("rlimit 7 64 64"), shows: "rlimit NOFILE"},
+		{name: "limit of stack", setup: states("rlimit 3 262144 1048576"), shows: "rlimit STACK"},
+		{name: "no limit of stack", setup: states("rlimit 3 max max"), shows: "rlimit STACK"},
+		{name: "limit of cores", setup: states("rlimit 4 12345 23456"), shows: "rlimit CORE"},
+		{name: "limit of processes", setup: states("rlimit 6 1000 2000"), shows: "rlimit NPROC"},
+		{name: "limit of address space", setup: states("rlimit 9 4294967296 8589934592"), shows: "rlimit AS"},
+		{name: "limit of data", setup: states("rlimit 2 1073741824 2147483648"), shows: "rlimit DATA"},
+		{name: "limit of locked memory", setup: states("rlimit 8 4096 8192"), shows: "rlimit MEMLOCK"},
+		{name: "limit of signals", setup: states("rlimit 11 10 20"), shows: "rlimit SIGPENDING"},
+		{name: "limit of processor time", setup: states("rlimit 0 1000 2000"), shows: "rlimit CPU"},
+		{name: "limit of file size", setup: states("rlimit 1 1048576 2097152"), shows: "rlimit FSIZE"},
+		{name: "other limits", setup: states("rlimit 5 4096 8192 rlimit 10 7 9 rlimit 12 1000 2000 rlimit 15 100000 200000"), shows: "rlimit RTTIME"},
+
+		{name: "extra descriptors", setup: slices.Concat(opened(3, regular, os.O_RDWR), opened(9, "/", unix.O_PATH), opened(200, "/dev/null", os.O_WRONLY|os.O_APPEND)), shows: "fd 9"},
+		{name: "non-blocking descriptor", setup: opened(5, filepath.Join(work, "fifo"), unix.O_RDWR|unix.O_NONBLOCK), shows: "fd 5"},
+		{name: "non-blocking stdin", setup: opened(0, filepath.Join(work, "fifo"), unix.O_RDWR|unix.O_NONBLOCK), shows: "fd 0"},
+		{name: "descriptor at an offset", setup: append(opened(4, regular, os.O_RDONLY), "seek", "4", "5"), shows: "fd 4"},
+		{name: "descriptor that is closed on exec", setup: append(opened(6, regular, os.O_RDONLY), "dup", "6", "8", "cloexec", "6"), shows: "fd 8"},
+		{name: "descriptor over the limit", setup: append(opened(900, "/dev/null", os.O_RDONLY), "rlimit", "7", "50", "60"), shows: "fd 900"},
+		{name: "descriptor with an owner", setup: append(opened(5, filepath.Join(work, "fifo"), unix.O_RDWR|unix.O_NONBLOCK), "owner", "5", "34"), shows: "fd 5"},
+		{name: "descriptor with locks", setup: slices.Concat(opened(4, regular, os.O_RDWR), states("lock 4 posix"), opened(5, work, os.O_RDONLY), states("lock 5 flock")), shows: "fdinfo 4[4]"},
+
+		{name: "blocked signals", setup: states("block 10 block 12 block 13 block 14 block 35 block 64"), shows: "signal 10 blocked"},
+		{name: "ignored signals", setup: states("ignore 1 ignore 2"), shows: "signal 1 action"},
+		{name: "pending signals", setup: states("block 10 block 12 block 40 raise 10 raise 40 raise 40 raise-thread 12"), shows: "signal 10 pending"},
+		{name: "interval timers", setup: states("itimer 0 1000 itimer 1 1000 itimer 2 1000"), shows: "interval timer 0"},
+		{name: "session keyring", setup: states("keyring"), shows: "session keyring", mayRefuse: true},
+
+		{name: "no environment", setup: states("no-env")},
+		{name: "odd environment", setup: []string{"env", "no equals sign", "env", "", "env", "=", "env", "=x", "env", "A=1", "env", "A=2",
+			"env", "A=1", "env", "\xff\xfe=\xfd", "env", "LANG=again", "env", "NEWLINE=a\nb", "env", "MALLOC_ARENA_=1", "env", "malloc_arena_max=7"}},
+		{name: "arena settings that stay", onlyOff: true, setup: []string{"env", "MALLOC_ARENA_MAX=7", "env", "MALLOC_ARENA_TEST=four",
+			"env", "GLIBC_TUNABLES=glibc.malloc.arena_max=9:glibc.malloc.tcache_count=3:", "env", "MALLOC_ARENA_MAX=", "env", "GLIBC_TUNABLES=a=b=c"}},
+		{name: "large environment", setup: []string{"env", "BIG=" + strings.Repeat("x", 100_000), "env", "BIG2=" + strings.Repeat("y", 100_000)}},
+	}
+}
+
+// closedDescriptors are the combinations of closed standard descriptors.
+func closedDescriptors(known losses) []situation {
+	var all []situation
+	for bits := 1; bits < 8; bits++ {
+		s := situation{name: "closed"}
+		for fd := range 3 {
+			if bits>>fd&1 == 1 {
+				n := strconv.Itoa(fd)
+				s.name, s.shows = s.name+" "+n, "fd "+n
+				s.setup = append(s.setup, "close", n)
+				if known.descriptors {
+					s.known = append(s.known, "fd "+n+": absent → /dev/null ", "fdinfo "+n+"[")
+				}
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// TestInheritedSocket hands the target a non-blocking socket and a pipe from here: flags that are kept in
+// the open file itself are shared with the starter, who would see a change too.
+func TestInheritedSocket(t *testing.T) {
+	tool := requireTools(t)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	var files []*os.File
+	for _, fd := range append(pair[:], pipe[:]...) {
+		f := os.NewFile(uintptr(fd), "extra")
+		defer f.Close()
+		files = append(files, f)
+	}
+	l := launch{extra: files}
+	file := filepath.Join(openDir(t), "facts")
+	bare, err := l.try(t, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(bare.byKey["fd 3"], "flags 802") {
+		t.Fatalf("the socket is not non-blocking: %q", bare.byKey["fd 3"])
+	}
+	for _, w := range wrappers(t, tool.plain) {
+		l.wrapper = w.args
+		wrapped, err := l.try(t, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.judge(t, bare, wrapped)
+	}
+}
+
+// TestControllingTerminal runs the probe as the leader of a session on a terminal of its own.
+func TestControllingTerminal(t *testing.T) {
+	tool := requireTools(t)
+	master, name := openTerminal(t)
+	defer master.Close()
+	file := filepath.Join(openDir(t), "facts")
+	run := func(wrapper []string) facts {
+		// A terminal hangs up with its session, so each run opens it anew.
+		tty, err := os.OpenFile(name, os.O_RDWR|syscall.O_NOCTTY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tty.Close()
+		f, err := launch{setup: states("terminal 0"), wrapper: wrapper, stdio: tty}.try(t, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	bare := run(nil)
+	if bare.byKey["foreground group"] != "self" || bare.byKey["terminal of 1"] != name {
+		t.Fatalf("the probe has no terminal: %q, %q", bare.byKey["foreground group"], bare.byKey["terminal of 1"])
+	}
+	for _, w := range wrappers(t, tool.plain) {
+		w.judge(t, bare, run(w.args))
+	}
+}
+
+// openTerminal makes a pseudo-terminal and returns its master and the path of its slave, pts(4).
+func openTerminal(t *testing.T) (*os.File, string) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		lacks(t, "no pseudo-terminals: %v", err)
+	}
+	fd := int(master.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return master, "/dev/pts/" + strconv.Itoa(n)
+}
+
+// losses are what Go's runtime takes from the target before arenacap's first line runs, where nothing gives
+// it back: the signals that are ignored no longer, those that are blocked no longer, and whether a closed
+// standard descriptor comes back as /dev/null.
+type losses struct {
+	ignored, blocked []int
+	descriptors      bool
+}
+
+// build is arenacap made in one way, and what is known to be lost with it. A release reads the state before
+// the runtime does (launcher/origin) and loses nothing.
+type build struct {
+	name, path string
+	losses     losses
+}
+
+func builds(tool tools) []build {
+	return []build{
+		{"plain", tool.plain, losses{
+			// Every signal that the runtime has a handler for; INT, HUP and the stop signals it leaves
+			// alone where they are ignored (runtime/signal_unix.go, sigInstallGoHandler).
+			ignored: slices.Concat(between(3, 8), between(10, 17), between(23, 31), []int{33}, between(35, 64)),
+			// Those that would end the process, and CHLD, URG, PROF (runtime/signal_unix.go, blockableSig).
+			blocked:     slices.Concat(between(1, 8), []int{11}, between(15, 17), []int{23, 27}, between(31, 34)),
+			descriptors: true,
+		}},
+		{"release", tool.release, losses{}},
+	}
+}
+
+func between(first, last int) []int {
+	var all []int
+	for n := first; n <= last; n++ {
+		all = append(all, n)
+	}
+	return all
+}
+
+// TestSignals starts the target with every signal ignored, and with every signal blocked, and says signal
+// by signal what must be lost, so that a fix shows here as well as a loss that is new.
+func TestSignals(t *testing.T) {
+	tool := requireTools(t)
+	var ignore, block []string
+	for n := 1; n <= 64; n++ {
+		if n != int(unix.SIGKILL) && n != int(unix.SIGSTOP) {
+			ignore = append(ignore, "ignore", strconv.Itoa(n))
+			block = append(block, "block", strconv.Itoa(n))
+		}
+	}
+	for _, b := range builds(tool) {
+		t.Run(b.name, func(t *testing.T) {
+			for _, w := range wrappers(t, b.path) {
+				checkLost(t, w, ignore, " action: ignored → default", b.losses.ignored)
+				checkLost(t, w, block, " blocked: 1 → 0", b.losses.blocked)
+			}
+		})
+	}
+}
+
+func checkLost(t *testing.T, w wrapper, setup []string, change string, want []int) {
+	t.Helper()
+	file := filepath.Join(openDir(t), "facts")
+	bare, err := launch{setup: setup}.try(t, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped, err := launch{setup: setup, wrapper: w.args}.try(t, file)
+	if err != nil {
+		t.Fatalf("%s: %v", w.name, err)
+	}
+	var known []string
+	for _, n := range want {
+		known = append(known, fmt.Sprintf("signal %d%s", n, change))
+	}
+	w.judge(t, bare, wrapped, known...)
+}
+
+// TestThousandLaunches launches often enough to catch an exec from another thread than the first, which
+// loses the parent-death signal and the timer slack in one of six launches or so.
+func TestThousandLaunches(t *testing.T) {
+	tool := requireTools(t)
+	launches := 1000
+	if testing.Short() {
+		launches = 100
+	}
+	const workers = 2
+	wraps := wrappers(t, tool.plain)
+	for worker := range workers {
+		t.Run(strconv.Itoa(worker), func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(openDir(t), "facts")
+			l := launch{setup: states("pdeathsig 10 slack 77777")}
+			bare, err := l.try(t, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range launches / workers {
+				w := wraps[n%len(wraps)]
+				l.wrapper = w.args
+				wrapped, err := l.try(t, file)
+				if err != nil {
+					t.Fatalf("launch %d, %s: %v", n, w.name, err)
+				}
+				if w.judge(t, bare, wrapped); t.Failed() {
+					t.Fatalf("that was launch %d", n)
+				}
+			}
+		})
+	}
+}
