@@ -1,0 +1,209 @@
+// Package authserver_test runs the example: how VmSize of a threaded server follows its arenas, with and without a
+// cap, and how a budget tells in time.
+package authserver_test
+
+import (
+	"context"
+	"encoding/json"
+	"os/exec"
+	"testing"
+	"time"
+
+	"arenacap/examples/internal/lab"
+	"arenacap/policy"
+)
+
+const workers = 128
+
+// build gives the two programs and the example's policy with more of its settings replaced.
+func build(t *testing.T, pairs ...string) (ctx context.Context, arenacap, server, file string) {
+	t.Helper()
+	lab.Need(t, "go", "gcc", "getconf")
+	ctx, dir := lab.Dir(t, 2*time.Minute)
+	arenacap, err := lab.Arenacap(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if server, err = lab.CompileAuthServer(ctx, "src/authserver.c", dir); err != nil {
+		t.Fatal(err)
+	}
+	if file, err = lab.Copy("policy.toml", dir, pairs...); err != nil {
+		t.Fatal(err)
+	}
+	return ctx, arenacap, server, file
+}
+
+func TestEachArenaIs64MiBUntilTheCap(t *testing.T) {
+	ctx, arenacap, server, file := build(t)
+	run := func(flags ...string) []string {
+		return append(append([]string{arenacap, "run", "--policy", file}, flags...), "--")
+	}
+	own, err := lab.GlibcLimit(ctx, workers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		prefix []string
+		arenas int
+	}{
+		{"without arenacap", nil, own},
+		{"glibc's own limit", run("--arenas", "glibc"), own},
+		{"off", run("--arenas", "off"), own},
+		{"capped at 1", run("--arenas", "1"), 1},
+		{"capped at 4 by the service", run("--service", "authserver"), 4},
+		{"per core, of four", run("--arenas", "1/core", "--cores", "4"), 4},
+		{"per core, of this machine", run(), planned(t, arenacap, file)},
+	} {
+		t.Run(c.name, func(t *testing.T) { checkGrowth(ctx, t, server, c.prefix, c.arenas) })
+	}
+}
+
+// checkGrowth logs users in one by one, and compares what the kernel says of VmSize with what malloc_info says of the
+// arenas, after each.
+func checkGrowth(ctx context.Context, t *testing.T, server string, prefix []string, want int) {
+	a, err := lab.StartAuthServer(ctx, server, prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Kill()
+	arenas, virtual := observe(t, a)
+	if arenas != 1 {
+		t.Fatalf("%d arenas before the first login, want 1", arenas)
+	}
+	for i := range workers {
+		if err := a.Login(); err != nil {
+			t.Fatal(err)
+		}
+		n, v := observe(t, a)
+		switch grew := int64(v - virtual); n - arenas {
+		case 1:
+			if grew != policy.ArenaHeap {
+				t.Fatalf("login %d: a new arena, and VmSize grew by %d bytes, want %d", i, grew, policy.ArenaHeap)
+			}
+		case 0:
+			if grew < 0 || grew > 1<<20 { // the main heap grows by 132 KiB at a time
+				t.Fatalf("login %d: no new arena, and VmSize grew by %d bytes", i, grew)
+			}
+		default:
+			t.Fatalf("login %d: from %d to %d arenas", i, arenas, n)
+		}
+		arenas, virtual = n, v
+	}
+	if arenas != want {
+		t.Errorf("%d arenas after %d logins, want %d", arenas, workers, want)
+	}
+	if status, err := a.Stop(ctx); status != 0 || err != nil {
+		t.Errorf("SIGTERM ended it with %d, %v", status, err)
+	}
+}
+
+// observe gives the arenas as the server counts them and VmSize as the kernel does.
+func observe(t *testing.T, a *lab.AuthServer) (arenas int, virtual uint64) {
+	t.Helper()
+	r, err := a.Report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	virtual, _, err = lab.Memory(a.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Arenas, virtual
+}
+
+// planned is what arenacap says it will set for the policy's base tables.
+func planned(t *testing.T, arenacap, file string) int {
+	t.Helper()
+	out, err := exec.Command(arenacap, "plan", "--json", "--policy", file).Output()
+	if err != nil {
+		t.Fatalf("plan: %v\n%s", err, out)
+	}
+	var plan struct {
+		ArenaMax int `json:"arena_max"`
+	}
+	if err := json.Unmarshal(out, &plan); err != nil || plan.ArenaMax < 1 {
+		t.Fatalf("plan: %v in %s", err, out)
+	}
+	return min(plan.ArenaMax, workers+1)
+}
+
+// quick replaces the clock of the policy, and adds a limit on `virtual` that is passed from the start: its breach is
+// the event that tells a test that `settle` is over.
+var quick = []string{
+	`settle   = "10s"`, `settle   = "2s"`,
+	`interval = "1s"`, `interval = "20ms"`,
+	`budget.arenas `, "budget.virtual = \"16MiB\"\nbudget.arenas ",
+}
+
+// The policy without its cap: the budgets tell of the growth when it passes them, long before it is over.
+func TestBudgetTellsInTime(t *testing.T) {
+	t.Parallel()
+	ctx, arenacap, server, file := build(t, quick...)
+	prefix := []string{arenacap, "run", "--policy", file, "--service", "authserver", "--arenas", "glibc", "--"}
+	a, err := lab.StartAuthServer(ctx, server, prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Kill()
+	if _, err := a.AwaitEvent(ctx, "breach", "virtual"); err != nil {
+		t.Fatal(err)
+	}
+	const logins = 5 // the fifth arena beside the main one passes 256 MiB; glibc allows 8 at least
+	for range logins {
+		if err := a.Login(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, metric := range []string{"growth", "arenas"} {
+		e, err := a.AwaitEvent(ctx, "breach", metric)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := lab.Event{Event: "breach", Service: "authserver", Pid: a.Pid, Metric: metric, Value: logins * policy.ArenaHeap, Limit: 256 << 20}
+		if e != want {
+			t.Errorf("got  %+v\nwant %+v", e, want)
+		}
+	}
+	if status, err := a.Stop(ctx); status != 0 || err != nil {
+		t.Errorf("SIGTERM ended it with %d, %v", status, err)
+	}
+	if _, err := a.AwaitEvent(ctx, "exited", ""); err != nil {
+		t.Error(err)
+	}
+}
+
+// The policy with its cap: the same limits are never near.
+func TestCapKeepsTheBudget(t *testing.T) {
+	t.Parallel()
+	ctx, arenacap, server, file := build(t, quick...)
+	a, err := lab.StartAuthServer(ctx, server, []string{arenacap, "run", "--policy", file, "--service", "authserver", "--"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Kill()
+	if _, err := a.AwaitEvent(ctx, "breach", "virtual"); err != nil {
+		t.Fatal(err)
+	}
+	for range workers {
+		if err := a.Login(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 { // many samples' worth of work
+		if _, err := a.Churn(500); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status, err := a.Stop(ctx); status != 0 || err != nil {
+		t.Errorf("SIGTERM ended it with %d, %v", status, err)
+	}
+	if _, err := a.AwaitEvent(ctx, "exited", ""); err != nil {
+		t.Error(err)
+	}
+	for _, e := range a.Events() {
+		if e.Metric != "virtual" && (e.Event == "warning" || e.Event == "breach") {
+			t.Errorf("under the cap: %+v", e)
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// AuthServer is a running examples/authserver and a connection to it.
+type AuthServer struct {
+	*Process
+	conn   net.Conn
+	answer *bufio.Scanner
+}
+
+// Report is what the server says about itself, the arenas counted by malloc_info(3) inside it.
+type Report struct {
+	Glibc                   string
+	Threads, Logins, Arenas int
+	Virtual, Resident       uint64 // bytes
+}
+
+// CompileAuthServer compiles the source into the folder and returns the program's path.
+func CompileAuthServer(ctx context.Context, source, dir string) (string, error) {
+	path := filepath.Join(dir, "authserver")
+	return path, run(exec.CommandContext(ctx, "gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", path, source))
+}
+
+// StartAuthServer starts the program behind the prefix (none: bare) and connects to it.
+func StartAuthServer(ctx context.Context, program string, prefix []string, env ...string) (*AuthServer, error) {
+	socket := filepath.Join(filepath.Dir(program), "auth.sock")
+	cmd := exec.CommandContext(ctx, program, "-t", "128", "-s", socket)
+	cmd.Env = cleanEnviron(env)
+	p, err := Start(cmd, prefix)
+	if err != nil {
+		return nil, err
+	}
+	a := &AuthServer{Process: p}
+	if err := a.connect(ctx, socket); err != nil {
+		p.Kill()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *AuthServer) connect(ctx context.Context, socket string) (err error) {
+	if _, err = a.AwaitText(ctx, "authserver: 128 threads, ready"); err != nil {
+		return err
+	}
+	if a.conn, err = new(net.Dialer).DialContext(ctx, "unix", socket); err != nil {
+		return err
+	}
+	a.answer = bufio.NewScanner(a.conn)
+	deadline, _ := ctx.Deadline()
+	return a.conn.SetDeadline(deadline)
+}
+
+func (a *AuthServer) ask(format string, args ...any) (string, error) {
+	line := fmt.Sprintf(format, args...)
+	if _, err := fmt.Fprintln(a.conn, line); err != nil {
+		return "", err
+	}
+	if !a.answer.Scan() {
+		return "", fmt.Errorf("%q: no answer: %v", line, a.answer.Err())
+	}
+	if text := a.answer.Text(); !strings.HasPrefix(text, "error") {
+		return text, nil
+	}
+	return "", fmt.Errorf("%q: %s", line, a.answer.Text())
+}
+
+// Login has the next worker open one session of 1 KiB.
+func (a *AuthServer) Login() error {
+	_, err := a.ask("login alice")
+	return err
+}
+
+// Churn has every worker open and close sessions at the same time, and returns how many a second.
+func (a *AuthServer) Churn(rounds int) (perSecond float64, err error) {
+	text, err := a.ask("churn %d", rounds)
+	if err != nil {
+		return 0, err
+	}
+	var sessions, seconds float64
+	if _, err := fmt.Sscanf(text, "ok %g sessions in %g s", &sessions, &seconds); err != nil {
+		return 0, fmt.Errorf("%q: %w", text, err)
+	}
+	return sessions / seconds, nil
+}
+
+// Report asks the server about itself.
+func (a *AuthServer) Report() (r Report, err error) {
+	text, err := a.ask("report")
+	if err != nil {
+		return r, err
+	}
+	const format = "glibc %s threads %d sessions %d arenas %d virtual_kib %d resident_kib %d"
+	_, err = fmt.Sscanf(text, format, &r.Glibc, &r.Threads, &r.Logins, &r.Arenas, &r.Virtual, &r.Resident)
+	if err != nil {
+		return r, fmt.Errorf("%q: %w", text, err)
+	}
+	r.Virtual, r.Resident = r.Virtual<<10, r.Resident<<10
+	return r, nil
+}
+
+// Stop closes the connection and ends the server.
+func (a *AuthServer) Stop(ctx context.Context) (int, error) {
+	a.conn.Close()
+	return a.Process.Stop(ctx)
+}

@@ -1,0 +1,141 @@
+// Package lab starts the servers of the examples, loads them and reads their memory. The examples' tests and the
+// table of the README share it, so that both see the same servers under the same load.
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/policy"
+)
+
+// Need skips the test where one of the programs is not installed. In CI, where everything has to be installed, it
+// fails instead.
+func Need(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err == nil {
+			continue
+		}
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is not installed", program)
+		}
+		t.Skipf("%s is not installed", program)
+	}
+}
+
+// Dir is a temporary folder that another user may enter and that root accepts policy files from, and a context that
+// ends with the test or after the limit.
+func Dir(t testing.TB, limit time.Duration) (context.Context, string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	return ctx, dir
+}
+
+// Arenacap builds arenacap into the folder and returns its path.
+func Arenacap(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "arenacap")
+	return path, run(exec.CommandContext(ctx, "go", "build", "-o", path, "arenacap/cmd/arenacap"))
+}
+
+// Copy copies a file of an example (its policy) into the folder with some of its settings replaced, each pair being the old text
+// and the new one. A text that is not in the file is an error: the copy would not test what it seems to.
+func Copy(from, dir string, pairs ...string) (string, error) {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return "", err
+	}
+	out := string(text)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if !strings.Contains(out, pairs[i]) {
+			return "", fmt.Errorf("%s: no %q to replace", from, pairs[i])
+		}
+		out = strings.ReplaceAll(out, pairs[i], pairs[i+1])
+	}
+	path := filepath.Join(dir, filepath.Base(from))
+	return path, os.WriteFile(path, []byte(out), 0o644)
+}
+
+// Memory is VmSize and VmRSS of a process in bytes. /proc/PID/statm: size resident shared text lib data dt, in pages
+// (proc(5)).
+func Memory(pid int) (virtual, resident uint64, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	if _, err := fmt.Sscan(string(text), &virtual, &resident); err != nil {
+		return 0, 0, fmt.Errorf("/proc/%d/statm: %q: %w", pid, text, err)
+	}
+	page := uint64(os.Getpagesize())
+	return virtual * page, resident * page, nil
+}
+
+// GlibcLimit is the number of arenas that glibc gives to so many threads beside the main one on this machine when
+// nothing is set.
+func GlibcLimit(ctx context.Context, threads int) (int, error) {
+	// "glibc 2.36" and "2". The CPUs are counted by the same glibc that counts them for its limit.
+	out, err := exec.CommandContext(ctx, "getconf", "GNU_LIBC_VERSION").Output()
+	if err != nil {
+		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %w", err)
+	}
+	var g policy.GlibcVersion
+	if _, err := fmt.Sscanf(string(out), "glibc %d.%d", &g.Major, &g.Minor); err != nil {
+		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %q: %w", out, err)
+	}
+	if out, err = exec.CommandContext(ctx, "getconf", "_NPROCESSORS_ONLN").Output(); err != nil {
+		return 0, fmt.Errorf("getconf _NPROCESSORS_ONLN: %w", err)
+	}
+	cpus, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		return 0, err
+	}
+	n, ok := g.DefaultArenas(cpus)
+	if !ok {
+		return threads + 1, nil
+	}
+	return min(n, threads+1), nil
+}
+
+// Environ is the environment that a process was started with, the last of several values of a name.
+func Environ(pid int) (map[string]string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	vars := map[string]string{}
+	for entry := range strings.SplitSeq(string(text), "\x00") {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			vars[name] = value
+		}
+	}
+	return vars, err
+}
+
+// run runs a command to its end; an error carries what it printed.
+func run(cmd *exec.Cmd) error {
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+	return nil
+}
+
+// cleanEnviron is this process's environment without what steers malloc or arenacap, and more after it.
+func cleanEnviron(more []string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return strings.HasPrefix(name, "MALLOC_") || strings.HasPrefix(name, "ARENACAP_") || name == "GLIBC_TUNABLES"
+	})
+	return append(env, more...)
+}

@@ -1,0 +1,167 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
+)
+
+// Database is a data folder for MariaDB with sysbench's tables in it, owned by the user that the server runs as.
+type Database struct {
+	dir  string
+	user *syscall.Credential // nil: the user of this process
+}
+
+// MariaDB is a running server on a Database.
+type MariaDB struct {
+	*Process
+	socket string
+}
+
+// NewDatabase makes the data folder and fills it. Where root runs this the server becomes the user mysql, as it
+// refuses to run as root.
+func NewDatabase(ctx context.Context, dir string) (*Database, error) {
+	d := &Database{dir: filepath.Join(dir, "mariadb")}
+	if err := os.Mkdir(d.dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := d.chooseUser(); err != nil {
+		return nil, err
+	}
+	install := d.command(ctx, "mariadb-install-db", "--no-defaults", "--datadir="+d.dir+"/data",
+		"--auth-root-authentication-method=normal", "--skip-test-db")
+	if err := run(install); err != nil {
+		return nil, err
+	}
+	return d, d.fill(ctx)
+}
+
+func (d *Database) chooseUser() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup("mysql")
+	if err != nil {
+		return err
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		return err
+	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		return err
+	}
+	d.user = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return os.Chown(d.dir, uid, gid)
+}
+
+// command runs as the database's user, in and with its folder as the home, so that no file of the caller's counts.
+func (d *Database) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = d.dir
+	cmd.Env = cleanEnviron([]string{"HOME=" + d.dir})
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.user}
+	return cmd
+}
+
+func (d *Database) fill(ctx context.Context) error {
+	m, err := d.Start(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer m.Kill()
+	const setup = "create database sbtest; create user sysbench@localhost; grant all on sbtest.* to sysbench@localhost"
+	if err := run(m.client(ctx, "--execute="+setup)); err != nil {
+		return err
+	}
+	if err := run(m.sysbench(ctx, "prepare")); err != nil {
+		return err
+	}
+	status, err := m.Stop(ctx)
+	if err == nil && status != 0 {
+		err = fmt.Errorf("mariadbd ended with %d", status)
+	}
+	return err
+}
+
+// Start starts mariadbd behind the prefix (none: bare), with a small buffer pool and no network, and waits until it
+// takes connections. More options may follow.
+func (d *Database) Start(ctx context.Context, prefix []string, options ...string) (*MariaDB, error) {
+	args := append([]string{"--no-defaults", "--datadir=" + d.dir + "/data", "--socket=" + d.dir + "/sock",
+		"--pid-file=" + d.dir + "/pid", "--skip-networking", "--innodb-buffer-pool-size=32M", "--max-allowed-packet=128M"}, options...)
+	p, err := Start(d.command(ctx, "mariadbd", args...), prefix)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.AwaitText(ctx, "ready for connections"); err != nil {
+		p.Kill()
+		return nil, err
+	}
+	return &MariaDB{Process: p, socket: d.dir + "/sock"}, nil
+}
+
+// Version is what mariadbd says about itself, "10.11.19-MariaDB".
+func (d *Database) Version(ctx context.Context) string {
+	out, _ := d.command(ctx, "mariadbd", "--no-defaults", "--version").Output()
+	return string(regexp.MustCompile(`\d+\.\d+\.\d+-MariaDB`).Find(out))
+}
+
+func (m *MariaDB) client(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "mariadb", append([]string{"--no-defaults", "--socket=" + m.socket, "--user=root"}, args...)...)
+}
+
+// sysbench runs a read-only mix: point selects, ranges, sums, sorts and distincts.
+func (m *MariaDB) sysbench(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "sysbench", append([]string{"oltp_read_only", "--db-driver=mysql", "--mysql-socket=" + m.socket,
+		"--mysql-user=sysbench", "--mysql-db=sbtest", "--tables=2", "--table-size=10000"}, args...)...)
+}
+
+// Sysbench loads the server from 64 connections for so many seconds and returns the queries a second.
+func (m *MariaDB) Sysbench(ctx context.Context, seconds int) (float64, error) {
+	out, err := m.sysbench(ctx, "--threads=64", "--time="+strconv.Itoa(seconds), "run").CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("sysbench: %w\n%s", err, out)
+	}
+	// queries:                             101168 (33526.72 per sec.)
+	found := regexp.MustCompile(`queries: +\d+ +\(([0-9.]+) per sec`).FindSubmatch(out)
+	if found == nil {
+		return 0, fmt.Errorf("sysbench: no rate of queries in:\n%s", out)
+	}
+	return strconv.ParseFloat(string(found[1]), 64)
+}
+
+// Hold opens a connection that keeps so many strings of 64 MiB in the server until release is called.
+func (m *MariaDB) Hold(ctx context.Context, strings int) (release func() error, err error) {
+	cmd := m.client(ctx, "--batch", "--unbuffered", "--skip-column-names", "--max-allowed-packet=128M")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	release = func() error { in.Close(); return cmd.Wait() }
+	for i := range strings {
+		fmt.Fprintf(in, "set @held%d = repeat('x', 64 << 20);\n", i)
+	}
+	fmt.Fprintf(in, "select length(@held%d);\n", strings-1)
+	want := []byte(strconv.Itoa(64<<20) + "\n")
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(out, got); err != nil || !bytes.Equal(got, want) {
+		return nil, fmt.Errorf("the server answered %q: %w", got, release())
+	}
+	return release, nil
+}

@@ -1,0 +1,161 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// Process is a running server and the lines that it, and arenacap with it, printed on stdout and stderr.
+type Process struct {
+	Pid int
+
+	cmd    *exec.Cmd
+	ended  chan struct{} // closed when the process was waited for
+	mu     sync.Mutex
+	lines  []string
+	closed bool          // nobody holds the writing end any more
+	change chan struct{} // closed and replaced with each new line
+}
+
+// Event is one line of arenacap's JSON log.
+type Event struct {
+	Event   string
+	Service string
+	Pid     int
+	Metric  string
+	Value   uint64 `json:"value_bytes"`
+	Limit   uint64 `json:"limit_bytes"`
+}
+
+// Start starts a command. A prefix (arenacap and its flags, up to "--") comes before its path and arguments.
+func Start(cmd *exec.Cmd, prefix []string) (*Process, error) {
+	if len(prefix) > 0 {
+		cmd.Args = slices.Concat(prefix, []string{cmd.Path}, cmd.Args[1:])
+		cmd.Path = prefix[0]
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	// The file itself, not a copying goroutine: the watch keeps it open for a moment longer than the server.
+	cmd.Stdout, cmd.Stderr = w, w
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	p := &Process{Pid: cmd.Process.Pid, cmd: cmd, ended: make(chan struct{}), change: make(chan struct{})}
+	go p.read(r)
+	go func() { _ = cmd.Wait(); close(p.ended) }()
+	return p, nil
+}
+
+func (p *Process) read(r *os.File) {
+	defer r.Close()
+	for s := bufio.NewScanner(r); s.Scan(); {
+		p.note(func() { p.lines = append(p.lines, s.Text()) })
+	}
+	p.note(func() { p.closed = true })
+}
+
+func (p *Process) note(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
+	close(p.change)
+	p.change = make(chan struct{})
+}
+
+// Lines is what was printed so far.
+func (p *Process) Lines() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.lines)
+}
+
+// Await returns the first line that matches, the ones that were printed before included. It is an error when the
+// output ends, or the context, before there is one.
+func (p *Process) Await(ctx context.Context, what string, match func(line string) bool) (string, error) {
+	for seen := 0; ; {
+		p.mu.Lock()
+		fresh, closed, change := p.lines[seen:], p.closed, p.change
+		p.mu.Unlock()
+		if i := slices.IndexFunc(fresh, match); i >= 0 {
+			return fresh[i], nil
+		}
+		seen += len(fresh)
+		if closed {
+			return "", fmt.Errorf("%s: the output ended without it:\n%s", what, strings.Join(p.Lines(), "\n"))
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return "", fmt.Errorf("%s: %w; printed until then:\n%s", what, context.Cause(ctx), strings.Join(p.Lines(), "\n"))
+		}
+	}
+}
+
+// AwaitText is Await for a text that the line contains.
+func (p *Process) AwaitText(ctx context.Context, text string) (string, error) {
+	return p.Await(ctx, text, func(line string) bool { return strings.Contains(line, text) })
+}
+
+// AwaitEvent returns the first event of the name and, unless it is empty, the metric.
+func (p *Process) AwaitEvent(ctx context.Context, name, metric string) (Event, error) {
+	line, err := p.Await(ctx, name+" "+metric, func(line string) bool {
+		e, ok := parseEvent(line)
+		return ok && e.Event == name && (metric == "" || e.Metric == metric)
+	})
+	e, _ := parseEvent(line)
+	return e, err
+}
+
+// Events is every event so far.
+func (p *Process) Events() []Event {
+	var events []Event
+	for _, line := range p.Lines() {
+		if e, ok := parseEvent(line); ok {
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+func parseEvent(line string) (e Event, ok bool) {
+	if !strings.HasPrefix(line, "{") {
+		return Event{}, false
+	}
+	return e, json.Unmarshal([]byte(line), &e) == nil
+}
+
+// Stop sends SIGTERM, waits for the end, and returns how the process ended: a status, or minus the signal's number.
+func (p *Process) Stop(ctx context.Context) (int, error) {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return 0, err
+	}
+	select {
+	case <-p.ended:
+	case <-ctx.Done():
+		return 0, fmt.Errorf("still running after SIGTERM: %w", context.Cause(ctx))
+	}
+	if ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signaled() {
+		return -int(ws.Signal()), nil
+	}
+	return p.cmd.ProcessState.ExitCode(), nil
+}
+
+// Kill ends the process at once, for the paths that gave up on it.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}

@@ -1,0 +1,148 @@
+// Package mariadb_test runs the example: MariaDB from the distribution's package on a fresh data folder, under
+// sysbench, capped and not.
+package mariadb_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/examples/internal/lab"
+	"arenacap/launcher/arena"
+)
+
+// connections is what sysbench opens; each is a thread of the server.
+const connections = 64
+
+func setUp(t *testing.T, pairs ...string) (ctx context.Context, db *lab.Database, arenacap, file string) {
+	t.Helper()
+	lab.Need(t, "go", "mariadbd", "mariadb", "mariadb-install-db", "sysbench", "getconf")
+	ctx, dir := lab.Dir(t, 3*time.Minute)
+	arenacap, err := lab.Arenacap(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file, err = lab.Copy("policy.toml", dir, pairs...); err != nil {
+		t.Fatal(err)
+	}
+	if db, err = lab.NewDatabase(ctx, dir); err != nil {
+		t.Fatal(err)
+	}
+	return ctx, db, arenacap, file
+}
+
+func TestArenasUnderLoad(t *testing.T) {
+	ctx, db, arenacap, file := setUp(t)
+	run := func(flags ...string) []string {
+		return append(append([]string{arenacap, "run", "--policy", file}, flags...), "--")
+	}
+	own, err := lab.GlibcLimit(ctx, connections)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		prefix []string
+		arenas int
+	}{
+		{"without arenacap", nil, own},
+		{"glibc's own limit", run("--arenas", "glibc"), own},
+		{"capped at 1", run("--arenas", "1"), 1},
+		{"capped at 2", run("--arenas", "2"), 2},
+		{"capped at 4 by the service", run("--service", "mariadb", "--budget", "off"), 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := start(ctx, t, db, c.prefix)
+			before := count(t, m)
+			rate, err := m.Sysbench(ctx, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after := count(t, m)
+			t.Logf("%d arenas before and %d after %.0f queries a second", before, after, rate)
+			if before > c.arenas || after != c.arenas {
+				t.Errorf("%d arenas before the load and %d after, want %d at the end and no more before", before, after, c.arenas)
+			}
+			stop(ctx, t, m)
+		})
+	}
+}
+
+// start also checks that the run before this one ended cleanly: otherwise InnoDB would say that it recovers.
+func start(ctx context.Context, t *testing.T, db *lab.Database, prefix []string) *lab.MariaDB {
+	t.Helper()
+	m, err := db.Start(ctx, prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Kill)
+	for _, line := range m.Lines() {
+		if strings.Contains(line, "crash recovery") {
+			t.Errorf("the last shutdown was not clean: %s", line)
+		}
+	}
+	return m
+}
+
+func stop(ctx context.Context, t *testing.T, m *lab.MariaDB) {
+	t.Helper()
+	if status, err := m.Stop(ctx); status != 0 || err != nil {
+		t.Errorf("SIGTERM ended it with %d, %v", status, err)
+	}
+	if _, err := m.AwaitText(ctx, "Shutdown complete"); err != nil {
+		t.Error(err)
+	}
+}
+
+func count(t *testing.T, m *lab.MariaDB) int {
+	t.Helper()
+	census, err := arena.Count(m.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return census.Arenas
+}
+
+// The policy as it is but for its clock, and with a limit on `virtual` beside its own. That one is passed at the first
+// sample after `settle` with nobody connected, which is why the policy has none, and tells the test that `settle` is over.
+func TestBudgets(t *testing.T) {
+	ctx, db, arenacap, file := setUp(t, `settle   = "30s"`, `settle   = "1s"`, `interval = "1s"`, `interval = "50ms"`,
+		`budget.growth `, "budget.virtual = \"256MiB\"\nbudget.growth ")
+	m := start(ctx, t, db, []string{arenacap, "run", "--policy", file, "--service", "mariadb", "--"})
+	e, err := m.AwaitEvent(ctx, "breach", "virtual")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("virtual: %d MiB before the first query", e.Value>>20)
+
+	if _, err := m.Sysbench(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	if i := slices.IndexFunc(m.Events(), func(e lab.Event) bool { return e.Event == "breach" && e.Metric != "virtual" }); i >= 0 {
+		t.Errorf("an ordinary load: %+v", m.Events()[i])
+	}
+
+	release, err := m.Hold(ctx, 10) // 640 MiB
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, metric := range []string{"growth", "data"} {
+		if _, err := m.AwaitEvent(ctx, "breach", metric); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	for _, metric := range []string{"growth", "data"} {
+		if _, err := m.AwaitEvent(ctx, "recovered", metric); err != nil {
+			t.Error(err)
+		}
+	}
+	stop(ctx, t, m)
+	if _, err := m.AwaitEvent(ctx, "exited", ""); err != nil {
+		t.Error(err)
+	}
+}
