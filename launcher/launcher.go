@@ -28,13 +28,16 @@ type Launch struct {
 	WatchFailed func(reason string)
 }
 
-// StartError says why the target did not start.
+// StartError says why the target did not start. Name is "" where Err names the program itself.
 type StartError struct {
 	Name string
 	Err  error
 }
 
 func (e *StartError) Error() string {
+	if e.Name == "" {
+		return e.Err.Error()
+	}
 	if errors.Is(e.Err, syscall.E2BIG) {
 		return fmt.Sprintf("%q: %v: arguments and environment together are over the limit of execve(2)", e.Name, e.Err)
 	}

@@ -135,7 +135,7 @@ func flagMessage(text string, c *cli.Context) string {
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
 		return "flag " + quote(dashes(strings.TrimLeft(name, "-"))) + " needs an argument"
 	}
-	return text
+	return strings.TrimSuffix(strings.Replace(text, " for -", " for --", 1), ": parse error")
 }
 
 // dashes is the flag as people type it.

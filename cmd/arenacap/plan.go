@@ -12,8 +12,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"arenacap/launcher"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/origin"
 	"arenacap/launcher/target"
 	"arenacap/policy"
 )
@@ -45,7 +45,7 @@ func plan(c *cli.Context) error {
 	for _, line := range made.Policy.Notes {
 		v.note("%s", line)
 	}
-	view := newPlanView(made, os.Environ())
+	view := newPlanView(made, origin.Environ())
 	if name := c.Args().First(); c.NArg() > 0 {
 		if err := view.examine(name); err != nil {
 			return err
@@ -86,9 +86,9 @@ func newPlanView(p policy.Plan, env []string) *planView {
 
 // examine looks at the program that would run.
 func (v *planView) examine(name string) error {
-	path, err := target.Find(name, os.Environ())
+	path, err := target.Find(name, origin.Environ())
 	if err != nil {
-		return &launcher.StartError{Name: name, Err: err}
+		return err
 	}
 	t := target.Examine(path, v.env.Env)
 	v.target = &t

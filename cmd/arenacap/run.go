@@ -10,6 +10,7 @@ import (
 
 	"arenacap/launcher"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/origin"
 	"arenacap/launcher/target"
 	"arenacap/launcher/watch"
 	"arenacap/policy"
@@ -65,9 +66,9 @@ func dryRun(c *cli.Context) error {
 	if err != nil {
 		return launchError{err}
 	}
-	view := newPlanView(plan, os.Environ())
+	view := newPlanView(plan, origin.Environ())
 	if err := view.examine(c.Args().First()); err != nil {
-		return err
+		return &launcher.StartError{Err: err}
 	}
 	return view.print(c.App.Writer)
 }
@@ -75,13 +76,19 @@ func dryRun(c *cli.Context) error {
 // prepareLaunch finds the program, works out its environment and what its watch needs to know, and refuses
 // or warns where the cap cannot work.
 func prepareLaunch(plan policy.Plan, args []string, v voice) (launcher.Launch, error) {
-	env := environ.Apply(os.Environ(), plan)
+	env := environ.Apply(origin.Environ(), plan)
 	for _, line := range env.Conflicts {
 		v.note("%s", line)
 	}
-	path, err := target.Find(args[0], os.Environ())
+	for _, entry := range env.Set {
+		v.explain("set %s", entry)
+	}
+	for _, name := range env.Removed {
+		v.explain("removed %s", name)
+	}
+	path, err := target.Find(args[0], origin.Environ())
 	if err != nil {
-		return launcher.Launch{}, &launcher.StartError{Name: args[0], Err: err}
+		return launcher.Launch{}, &launcher.StartError{Err: err}
 	}
 	l := launcher.Launch{Plan: plan, Path: path, Args: args, Env: env.Env}
 	if err := judge(plan, path, env.Env, v); err != nil {
