@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,22 +99,52 @@ func FuzzLocate(f *testing.F) {
 				t.Fatalf("%q: %s at %q", text, key, c)
 			}
 		}
-		every(d.tree, nil, func(path toml.Key) {
-			if _, ok := d.at[path.String()]; !ok {
-				t.Fatalf("%q: %s of the tree is not found", text, path)
+		for path, offset := range parserPlaces(t, d.text) {
+			if got, want := d.lineOf(d.at[path].key), d.lineOf(offset); got != want {
+				t.Fatalf("%q: %s in line %d, want %d", text, path, got, want)
 			}
-		})
+		}
 	})
 }
 
-// every calls f for the path of each key of a tree of tables.
-func every(tree map[string]any, prefix toml.Key, f func(toml.Key)) {
-	for key, value := range tree {
-		path := append(slices.Clip(prefix), key)
-		f(path)
-		if table, ok := value.(map[string]any); ok {
-			every(table, path, f)
+// refuser fails to read any value: the parser's error then tells where the value stands.
+type refuser struct{}
+
+func (refuser) UnmarshalTOML(any) error { return errors.New("refused") }
+
+// parserPlaces is where the parser itself saw the values, tables left out: the offset of the value, or of
+// the key in an inline table.
+func parserPlaces(t *testing.T, text string) map[string]int {
+	var top map[string]toml.Primitive
+	meta, err := toml.Decode(text, &top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := make(map[string]int)
+	var walk func(table map[string]toml.Primitive, prefix toml.Key)
+	walk = func(table map[string]toml.Primitive, prefix toml.Key) {
+		for key, value := range table {
+			path := append(slices.Clip(prefix), key)
+			var sub map[string]toml.Primitive
+			if meta.PrimitiveDecode(value, &sub) == nil && sub != nil {
+				walk(sub, path)
+				continue
+			}
+			var refused toml.ParseError
+			if errors.As(meta.PrimitiveDecode(value, &refuser{}), &refused) && refused.Position.Line > 0 && !strings.HasSuffix(meta.Type(path...), "Hash") {
+				places[path.String()] = refused.Position.Start
+			}
 		}
+	}
+	walk(top, nil)
+	return places
+}
+
+// The oracle of FuzzLocate sees what it should.
+func TestParserPlaces(t *testing.T) {
+	places := parserPlaces(t, tricky)
+	if len(places) != 13 {
+		t.Errorf("%d: %v", len(places), places)
 	}
 }
 
