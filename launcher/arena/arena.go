@@ -1,0 +1,147 @@
+// Package arena looks into a live process from outside: glibc's arenas, and where its virtual size is.
+//
+// It needs no debugger, no symbols and no help of the process, and never stops it. Mappings come from
+// /proc/PID/maps, memory from process_vm_readv(2) or /proc/PID/mem, in reads that are bounded. An arena is
+// believed only as a member of malloc's own ring, a heap only as a link of malloc's own chain: the counts are
+// those of malloc_info(3).
+//
+// What it costs the process: nothing but page-table entries for pages that are read and were never touched
+// (the zero page, which is no resident memory).
+//
+// Reading takes the right to trace the process: root, or its own user where it is dumpable and Yama allows it.
+package arena
+
+import "slices"
+
+// Census is the short account of a process's arenas.
+type Census struct {
+	Arenas    int    // main arenas included, as in MALLOC_ARENA_MAX and malloc_info(3)
+	Heaps     int    // of the other arenas
+	Reserved  uint64 // bytes of address space that the heaps take
+	Committed uint64 // bytes of them that have been made readable and writable
+}
+
+// Process is a live process as it was found.
+type Process struct {
+	PID     int
+	Name    string // as ps shows it, at most 15 bytes, any bytes
+	Threads int
+	Bits    int // 64 or 32
+
+	Virtual  uint64 // VmSize in bytes, and always the sum of Parts
+	Resident uint64 // bytes in memory, huge pages included: the sum of Parts
+	Exact    bool   // the mappings were read in a moment when nothing changed
+
+	Libc        string // "glibc", "musl"; "" is neither found
+	LibcVersion string // "2.36"; "" is not known
+	Allocator   string // "glibc", "jemalloc", "tcmalloc", …; "" is not known
+
+	Arenas []Arena // the main arena first; several main arenas after dlmopen(3)
+	Parts  []Part  // largest first
+
+	started uint64 // tells a later process with the same PID
+	word    uint64
+	rings   []*ring
+}
+
+// Census is the short account of what was found.
+func (p *Process) Census() Census {
+	c := Census{Arenas: len(p.Arenas)}
+	for _, a := range p.Arenas {
+		if !a.Main {
+			c.Heaps += len(a.Heaps)
+			c.Reserved += a.Reserved
+			c.Committed += a.Committed
+		}
+	}
+	return c
+}
+
+// Arena is one arena. The main arena has no heaps: it lives in the brk heap, and where that cannot grow in
+// single mappings that nothing tells from others.
+type Arena struct {
+	Addr  uint64 // of its malloc_state; 0 for a main arena that nothing has used yet
+	Main  bool
+	Heaps []Heap // the first one first
+
+	Reserved  uint64 // bytes of address space: heaps × their largest size; for the main arena the brk heap
+	Committed uint64 // bytes that have been made readable and writable
+	Resident  uint64 // bytes in memory
+	SystemMem uint64 // bytes that the arena itself counts as obtained: system in malloc_info(3)
+	Top       uint64 // bytes of the top chunk, which is free and not part of any bin
+
+	Threads      int  // threads that allocate from it
+	ThreadsKnown bool // glibc counts them since 2.23
+	Settled      bool // what was read adds up; false where the process allocated at that very moment
+}
+
+// Heap is one reservation of an arena, aligned to its own size.
+type Heap struct {
+	Addr      uint64
+	Reserved  uint64
+	Committed uint64
+	Size      uint64 // bytes that the arena uses
+	Resident  uint64
+}
+
+// Part is a share of the virtual size.
+type Part struct {
+	Kind     string // one of the Kind constants
+	Name     string // of the file or the named memory; "" for the other kinds
+	Count    int    // arenas, stacks, or else mappings
+	Virtual  uint64 // bytes
+	Resident uint64 // bytes
+}
+
+// Kinds of parts.
+const (
+	KindMainHeap     = "main heap"     // the brk heap
+	KindArenas       = "arenas"        // the heaps of all arenas but the main ones
+	KindThreadStacks = "thread stacks" // with their guards; stacks that are kept for the next thread included
+	KindStack        = "stack"         // of the main thread
+	KindFile         = "file"
+	KindShared       = "shared memory" // memfd, System V, /dev/shm, shared and anonymous
+	KindNamed        = "named memory"  // anonymous, named with prctl(PR_SET_VMA_ANON_NAME)
+	KindHugePages    = "huge pages"    // MAP_HUGETLB
+	KindReserved     = "reserved"      // anonymous and without access
+	KindJavaHeap     = "java heap"
+	KindJavaCode     = "java code cache"
+	KindJavaClasses  = "java class space"
+	KindKernel       = "kernel" // vdso, vvar and the like
+	KindOtherAnon    = "other anonymous"
+	KindOtherSpecial = "other"
+)
+
+// census counts what was found. A libc that nothing has asked for memory yet shows no arena and has one.
+func census(rings []*ring, maps layout) Census {
+	var c Census
+	for _, r := range rings {
+		c.Arenas += len(r.members)
+		for i := range r.members {
+			for _, h := range r.members[i].heaps {
+				c.Heaps++
+				c.Reserved += r.heapMax
+				c.Committed += h.committed
+			}
+		}
+	}
+	if c.Arenas == 0 && hasLibc(maps) {
+		c.Arenas = 1
+	}
+	return c
+}
+
+func hasLibc(maps layout) bool {
+	return slices.ContainsFunc(maps, func(m mapping) bool { return m.file() && libcFile(m.name) })
+}
+
+func allSettled(rings []*ring) bool {
+	for _, r := range rings {
+		for i := range r.members {
+			if m := &r.members[i]; !m.main() && !m.settled {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,108 @@
+package arena
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// missing ends a test for which a tool is not installed. In CI everything is, so there it is a failure.
+func missing(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// compile builds a program of testdata with gcc.
+func compile(t testing.TB, source string, flags ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath("gcc"); err != nil {
+		missing(t, "gcc is not installed")
+	}
+	bin := filepath.Join(t.TempDir(), strings.TrimSuffix(filepath.Base(source), ".c"))
+	args := append([]string{"-O1", "-pthread", "-o", bin, source}, flags...)
+	if out, err := exec.Command("gcc", append(args, "-ldl")...).CombinedOutput(); err != nil {
+		missing(t, "gcc "+strings.Join(flags, " ")+" does not build: "+string(out))
+	}
+	return bin
+}
+
+// program is a running test program: a command a line goes in, its answer comes back when it is done.
+type program struct {
+	t     testing.TB
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	out   *bufio.Reader
+	check func()
+}
+
+// start runs the program with these variables added to an environment without any of malloc's.
+func start(t testing.TB, env []string, argv ...string) *program {
+	t.Helper()
+	p := &program{t: t, cmd: exec.Command(argv[0], argv[1:]...)}
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+	p.cmd.Stderr = os.Stderr
+	in, err := p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.in, p.out = in, bufio.NewReader(out)
+	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Wait() })
+	p.answer()
+	return p
+}
+
+func (p *program) pid() int { return p.cmd.Process.Pid }
+
+// do sends a command and gives what the program answers up to its line "ok".
+func (p *program) do(command string) string {
+	p.t.Helper()
+	if _, err := io.WriteString(p.in, command+"\n"); err != nil {
+		p.t.Fatalf("%s: %v", command, err)
+	}
+	return p.answer()
+}
+
+func (p *program) answer() string {
+	p.t.Helper()
+	var all strings.Builder
+	for {
+		line, err := p.out.ReadString('\n')
+		if err != nil {
+			p.t.Fatalf("the test program ended: %v, said %q", err, all.String())
+		}
+		if line == "ok\n" {
+			return all.String()
+		}
+		all.WriteString(line)
+	}
+}
+
+// number is the value of the named attribute or of "name=value" in an answer.
+func number(t testing.TB, text, before string) uint64 {
+	t.Helper()
+	_, rest, ok := strings.Cut(text, before)
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if !ok || end < 1 {
+		t.Fatalf("no number behind %q in %q", before, text)
+	}
+	n, err := strconv.ParseUint(rest[:end], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

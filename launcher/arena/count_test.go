@@ -1,0 +1,281 @@
+package arena
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// heapsInside counts the arenas and the heaps of malloc_info(3): an element <heap> for each arena, and since 2.27
+// an element for the number of heaps of each one but main.
+func heapsInside(t *testing.T, info string) (arenas, heaps int) {
+	t.Helper()
+	arenas = strings.Count(info, "<heap nr=")
+	for _, part := range strings.Split(info, `<aspace type="subheaps" `)[1:] {
+		heaps += int(number(t, part, `size="`))
+	}
+	return arenas, heaps
+}
+
+func TestCountEqualsMallocInfo(t *testing.T) {
+	amd64 := compile(t, "testdata/probe.c")
+	builds := []struct {
+		name  string
+		bin   func(t *testing.T) string
+		small bool // heaps of 1 MiB
+	}{
+		{"dynamic", func(*testing.T) string { return amd64 }, false},
+		{"static", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-static") }, false},
+		{"static-pie", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-static-pie") }, false},
+		{"32-bit", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-m32") }, true},
+		{"32-bit static", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-m32", "-static") }, true},
+	}
+	cases := []struct {
+		name     string
+		env      string
+		commands []string
+		arenas   int // 0: what malloc_info says
+	}{
+		{"main only", "", nil, 1},
+		{"one thread", "MALLOC_ARENA_MAX=9", []string{"threads 1 10"}, 2},
+		{"cap 1", "MALLOC_ARENA_MAX=1", []string{"threads 5 10"}, 1},
+		{"cap 2", "MALLOC_ARENA_MAX=2", []string{"threads 5 10"}, 2},
+		{"cap 8", "MALLOC_ARENA_MAX=8", []string{"threads 9 10"}, 8},
+		{"cap 40", "MALLOC_ARENA_MAX=40", []string{"threads 64 10"}, 40},
+		{"tunable 3", "GLIBC_TUNABLES=glibc.malloc.arena_max=3", []string{"threads 9 10"}, 3},
+		{"glibc's own limit", "", []string{"threads 40 10"}, 0},
+		{"mallopt over the environment", "MALLOC_ARENA_MAX=7", []string{"mallopt 4", "threads 9 10"}, 4},
+		{"several heaps", "MALLOC_ARENA_MAX=4", []string{"threads 3 150000"}, 4},
+		{"several heaps given back", "MALLOC_ARENA_MAX=4", []string{"threads 3 150000", "end"}, 4},
+		{"threads gone", "MALLOC_ARENA_MAX=6", []string{"threads 9 100", "end"}, 6},
+		{"threads come back", "MALLOC_ARENA_MAX=6", []string{"threads 5 100", "end", "threads 5 100"}, 6},
+		{"forged", "MALLOC_ARENA_MAX=5", []string{"threads 3 100", "forge"}, 5},
+		{"full heaps", "MALLOC_ARENA_MAX=3", []string{"hold 16384 4", "hold 16384 4"}, 3},
+		{"huge pages asked for", "GLIBC_TUNABLES=glibc.malloc.hugetlb=2:glibc.malloc.arena_max=4", []string{"threads 6 100"}, 4},
+		{"huge pages and several heaps", "GLIBC_TUNABLES=glibc.malloc.hugetlb=2:glibc.malloc.arena_max=3", []string{"threads 3 20000"}, 3},
+		{"transparent huge pages", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.arena_max=4", []string{"threads 6 100"}, 4},
+		{"names in maps", "GLIBC_TUNABLES=glibc.mem.decorate_maps=1:glibc.malloc.arena_max=4", []string{"threads 6 100"}, 4},
+	}
+	for _, b := range builds {
+		t.Run(b.name, func(t *testing.T) {
+			bin := b.bin(t)
+			for _, c := range cases {
+				t.Run(c.name, func(t *testing.T) {
+					p := start(t, []string{c.env}, bin)
+					for _, command := range c.commands {
+						if b.small { // a tenth: the address space has 4 GiB
+							command = strings.ReplaceAll(command, "150000", "2500")
+						}
+						p.do(command)
+					}
+					arenas, heaps := heapsInside(t, p.do("info"))
+					if c.arenas != 0 && arenas != c.arenas {
+						t.Fatalf("malloc_info says %d arenas, the case is meant to make %d", arenas, c.arenas)
+					}
+					got, err := Count(p.pid())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got.Arenas != arenas || got.Heaps != heaps {
+						t.Errorf("counted %d arenas with %d heaps; malloc_info inside says %d with %d", got.Arenas, got.Heaps, arenas, heaps)
+					}
+					checkInspect(t, p, got)
+				})
+			}
+		})
+	}
+}
+
+// checkInspect compares Inspect with malloc_info and with the kernel.
+func checkInspect(t *testing.T, p *program, count Census) {
+	t.Helper()
+	info := p.do("info")
+	got, err := Inspect(p.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Census() != count {
+		t.Errorf("Inspect finds %+v, Count %+v", got.Census(), count)
+	}
+	var system []string
+	for _, part := range strings.Split(info, "<heap nr=")[1:] {
+		system = append(system, fmt.Sprint(number(t, part, `<system type="current" size="`)))
+	}
+	for i, a := range got.Arenas {
+		if fmt.Sprint(a.SystemMem) != system[i] {
+			t.Errorf("arena %d: system memory %d, malloc_info says %s", i, a.SystemMem, system[i])
+		}
+		if !a.Settled || a.Top == 0 && a.SystemMem != 0 {
+			t.Errorf("arena %d of a quiet process: %+v", i, a)
+		}
+	}
+	checkSums(t, p.pid(), got)
+}
+
+// checkSums compares the sums with the kernel's own.
+func checkSums(t *testing.T, pid int, got *Process) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, vmSize, _ := strings.Cut(string(status), "VmSize:")
+	if want := number(t, strings.TrimLeft(vmSize, " \t"), "") << 10; got.Virtual != want || !got.Exact {
+		t.Errorf("virtual %d (exact %v), VmSize is %d", got.Virtual, got.Exact, want)
+	}
+	var virtual, resident uint64
+	for _, part := range got.Parts {
+		virtual += part.Virtual
+		resident += part.Resident
+		if part.Resident > part.Virtual {
+			t.Errorf("more resident than there is: %+v", part)
+		}
+	}
+	if virtual != got.Virtual || resident != got.Resident {
+		t.Errorf("parts add up to %d, %d resident; the process has %d and %d", virtual, resident, got.Virtual, got.Resident)
+	}
+}
+
+func TestCountSeesNamespaces(t *testing.T) {
+	libc, err := exec.Command("gcc", "-print-file-name=libc.so.6").Output()
+	if err != nil {
+		missing(t, "gcc is not installed")
+	}
+	p := start(t, []string{"MALLOC_ARENA_MAX=2"}, compile(t, "testdata/probe.c"))
+	p.do("threads 2 10")
+	p.do("namespace " + strings.TrimSpace(string(libc)))
+	got, err := Count(p.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (2 + 2); got.Arenas != want { // a cap of 2 holds for each libc by itself
+		t.Errorf("counted %d arenas of two libcs, want %d", got.Arenas, want)
+	}
+	found, err := Inspect(p.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found.Arenas[0].Main || !found.Arenas[1].Main || found.Arenas[2].Main {
+		t.Errorf("want two main arenas first: %+v", found.Arenas)
+	}
+}
+
+func TestCountWhileTheProgramRuns(t *testing.T) {
+	p := start(t, []string{"MALLOC_ARENA_MAX=7"}, compile(t, "testdata/probe.c"))
+	p.do("churn 12")
+	for range 200 {
+		got, err := Count(p.pid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Arenas != 7 || got.Heaps < 6 {
+			t.Fatalf("counted %+v in a program with 7 arenas", got)
+		}
+	}
+	for range 20 {
+		got, err := Inspect(p.pid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum uint64
+		for _, part := range got.Parts {
+			sum += part.Virtual
+		}
+		if len(got.Arenas) != 7 || sum != got.Virtual {
+			t.Fatalf("%d arenas, parts of %d bytes in %d", len(got.Arenas), sum, got.Virtual)
+		}
+	}
+}
+
+func TestWhatCannotBeRead(t *testing.T) {
+	bin := compile(t, "testdata/probe.c")
+	t.Run("gone", func(t *testing.T) {
+		p := start(t, nil, bin)
+		p.cmd.Process.Kill()
+		p.cmd.Wait()
+		if _, err := Count(p.pid()); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("%v, want ESRCH", err)
+		}
+	})
+	t.Run("zombie", func(t *testing.T) {
+		p := start(t, nil, bin)
+		p.cmd.Process.Kill()
+		waitState(t, p.pid(), "Z")
+		if _, err := Inspect(p.pid()); !errors.Is(err, ErrNoMemory) {
+			t.Errorf("%v, want ErrNoMemory", err)
+		}
+	})
+	t.Run("kernel thread", func(t *testing.T) {
+		if name, err := os.ReadFile("/proc/2/comm"); err != nil || string(name) != "kthreadd\n" {
+			t.Skip("process 2 is not kthreadd here (a PID namespace)")
+		}
+		if _, err := Inspect(2); !errors.Is(err, ErrNoMemory) {
+			t.Errorf("%v, want ErrNoMemory", err)
+		}
+	})
+	t.Run("other user's", func(t *testing.T) {
+		// root may read everything, so the test binary looks at itself as nobody
+		if os.Getuid() != 0 {
+			t.Skip("needs root to become somebody else")
+		}
+		if pid := os.Getenv("ARENA_TEST_PID"); pid != "" {
+			return
+		}
+		p := start(t, nil, bin)
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied := filepath.Join(t.TempDir(), "reader")
+		data, err := os.ReadFile(self)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(copied, data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for dir := filepath.Dir(copied); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+			os.Chmod(dir, 0o755)
+		}
+		cmd := exec.Command(copied, "-test.run", "^TestReadAsSomebodyElse$", "-test.v")
+		cmd.Dir = "/"
+		cmd.Env = append(os.Environ(), fmt.Sprintf("ARENA_TEST_PID=%d", p.pid()))
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+}
+
+// TestReadAsSomebodyElse is the part of TestWhatCannotBeRead that runs as another user.
+func TestReadAsSomebodyElse(t *testing.T) {
+	var pid int
+	if _, err := fmt.Sscan(os.Getenv("ARENA_TEST_PID"), &pid); err != nil {
+		t.Skip("runs as a child of TestWhatCannotBeRead")
+	}
+	_, err := Inspect(pid)
+	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "run as root") {
+		t.Errorf("%v, want a denial that says what helps", err)
+	}
+}
+
+// waitState waits until the process is in the state; it is one that does not end by itself.
+func waitState(t *testing.T, pid int, state string) {
+	t.Helper()
+	for {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, rest, _ := strings.Cut(string(text), ") "); strings.HasPrefix(rest, state) {
+			return
+		}
+		runtime.Gosched()
+	}
+}

@@ -1,0 +1,365 @@
+package arena
+
+import (
+	"math/bits"
+	"path"
+	"slices"
+	"strings"
+)
+
+// finder finds the arenas of one process in its mappings and its memory. It trusts nothing that it reads:
+// an arena counts when it is a member of a closed ring that has exactly one main arena, which lies in a
+// program's or a library's data, and when its heaps form the chain that malloc itself would follow.
+type finder struct {
+	mem    reader
+	maps   layout
+	word   uint64 // bytes of a pointer in the process
+	states map[uint64]member
+}
+
+// ring is the arenas of one copy of glibc; a program that calls dlmopen(3) has several.
+type ring struct {
+	heapMax uint64 // bytes: size and alignment of every heap
+	form    int    // where system_mem stands; see tailForms
+	members []member
+}
+
+// member is one arena of a ring with its heaps, the last one first as malloc chains them. The main arena has
+// none: it lives in the brk heap.
+type member struct {
+	state
+	first   heap // the header in front of the state; none for the main arena
+	heaps   []heap
+	settled bool // the heaps were read in a moment when nothing changed
+}
+
+func (m *member) main() bool { return m.first.base == 0 }
+
+// find gives the rings of the process. Arenas that hang together are found from whichever is found first: the
+// main arena in the data of a libc, or one in a heap.
+func find(mem reader, maps layout) ([]*ring, error) {
+	f := &finder{mem: mem, maps: maps, word: maps.word(), states: map[uint64]member{}}
+	if err := f.readCandidates(heapBases(maps, f.word)); err != nil {
+		return nil, err
+	}
+	starts, err := f.mainArenas()
+	if err != nil {
+		return nil, err
+	}
+	for addr := range f.states {
+		starts = append(starts, addr)
+	}
+	var rings []*ring
+	known := map[uint64]bool{}
+	for _, addr := range starts {
+		if known[addr] {
+			continue
+		}
+		r, err := f.ring(addr)
+		if err != nil {
+			return nil, err
+		}
+		if r == nil {
+			continue
+		}
+		for i := range r.members {
+			known[r.members[i].addr] = true
+		}
+		if err := f.chain(r); err != nil {
+			return nil, err
+		}
+		rings = append(rings, r)
+	}
+	return rings, nil
+}
+
+// heapSizes are the sizes that a heap can have: 64 MiB (1 MiB in 32-bit programs), and under
+// glibc.malloc.hugetlb from 2.35 to 2.41 four huge pages of any size that an architecture has.
+func heapSizes(word uint64) []uint64 {
+	sizes := []uint64{usualHeap(word)}
+	for bit := 18; bit <= 32; bit++ { // 4 × 64 KiB to 4 × 1 GiB
+		if s := uint64(1) << bit; s != sizes[0] && (word == 8 || bit < 30) {
+			sizes = append(sizes, s)
+		}
+	}
+	return sizes
+}
+
+// usualHeap is HEAP_MAX_SIZE, 2 × DEFAULT_MMAP_THRESHOLD_MAX (malloc/arena.c).
+func usualHeap(word uint64) uint64 {
+	if word == 4 {
+		return 1 << 20
+	}
+	return 64 << 20
+}
+
+// heapBases are the addresses where a heap may begin, by the shape of the mappings alone: writable memory up
+// to some point within an aligned block, memory without access from there to the block's end, or none where
+// the heap is full. The writable part may have grown together with what lies below, so its start says nothing.
+// Full heaps that grew together with what lies above are not seen here; the ring leads to them.
+func heapBases(maps layout, word uint64) []uint64 {
+	var bases []uint64
+	sizes := heapSizes(word)
+	for i, m := range maps {
+		if !m.anonymous() || m.reserved() {
+			continue
+		}
+		limit := m.end // up to where nothing but reserved memory follows
+		if i+1 < len(maps) && maps[i+1].start == m.end {
+			limit = maps.runEnd(i+1, reservedAnonymous)
+		}
+		for _, size := range sizes {
+			base := (m.end - 1) &^ (size - 1)
+			if base+size > limit || base == 0 || hasBase(bases, base) {
+				continue
+			}
+			if j, ok := maps.at(base); ok && maps[j].anonymous() && maps[j].writable() {
+				bases = append(bases, base)
+			}
+		}
+	}
+	return bases
+}
+
+func reservedAnonymous(m mapping) bool { return m.anonymous() && m.reserved() }
+
+// hasBase looks among the latest only: sizes of one mapping are what gives a base twice.
+func hasBase(bases []uint64, base uint64) bool {
+	for _, b := range bases[max(0, len(bases)-16):] {
+		if b == base {
+			return true
+		}
+	}
+	return false
+}
+
+// batch is how many candidates are read in one call: 0.5 MiB, under the limit of 1,024 pieces (IOV_MAX).
+const batch = 256
+
+// readCandidates reads the start of each candidate and keeps those that are a first heap with an arena.
+func (f *finder) readCandidates(bases []uint64) error {
+	buf := make([]byte, min(batch, len(bases))*arenaMax)
+	for len(bases) > 0 {
+		n := min(batch, len(bases))
+		spans := make([]span, n)
+		for i, b := range bases[:n] {
+			spans[i] = span{addr: b, buf: buf[i*arenaMax : (i+1)*arenaMax]}
+		}
+		if err := f.mem.read(spans); err != nil {
+			return err
+		}
+		for _, s := range spans {
+			if m, ok := f.parseMember(s.addr, s.buf[:s.n]); ok {
+				f.states[m.addr] = m
+			}
+		}
+		bases = bases[n:]
+	}
+	return nil
+}
+
+// parseMember reads the header at base and the state behind it.
+func (f *finder) parseMember(base uint64, b []byte) (member, bool) {
+	if len(b) < headerMax {
+		return member{}, false
+	}
+	h := parseHeap(base, b, f.word)
+	if !h.first(f.word) || !h.sane(minPage, 1<<32) {
+		return member{}, false
+	}
+	s, ok := parseState(h.arena, b[h.arena-base:], f.word)
+	return member{state: s, first: h}, ok && s.flags&nonContiguous != 0
+}
+
+// member is the arena at addr, as it was read with the candidates or read now.
+func (f *finder) member(addr uint64) (member, bool, error) {
+	if m, ok := f.states[addr]; ok {
+		return m, true, nil
+	}
+	return f.reread(addr)
+}
+
+func (f *finder) reread(addr uint64) (member, bool, error) {
+	var buf [arenaMax]byte
+	base := firstHeap(addr, f.word)
+	start := base
+	if base == 0 {
+		start = addr
+	}
+	spans := [1]span{{addr: start, buf: buf[:]}}
+	if err := f.mem.read(spans[:]); err != nil {
+		return member{}, false, err
+	}
+	b := buf[:spans[0].n]
+	if base != 0 {
+		if m, ok := f.parseMember(base, b); ok {
+			return m, true, nil
+		}
+		b = b[min(addr-base, uint64(len(b))):] // a main arena may happen to lie so
+	}
+	s, ok := parseState(addr, b[:min(len(b), stateMax)], f.word)
+	return member{state: s}, ok && f.data(addr), nil
+}
+
+// data reports whether addr lies where a main arena can: in the writable data of a program or a library, or in
+// its .bss, which follows the file's mapping as memory without a name.
+func (f *finder) data(addr uint64) bool {
+	i, ok := f.maps.at(addr)
+	if !ok || !f.maps[i].writable() || f.maps[i].perm&permShared != 0 {
+		return false
+	}
+	for i > 0 && f.maps[i].anonymous() && f.maps[i-1].end == f.maps[i].start {
+		i--
+	}
+	return f.maps[i].file()
+}
+
+// ring follows the arenas from the one at start. It is nil where they do not come back to it or where not
+// exactly one is a main arena.
+//
+// A running process does not disturb this: malloc puts a new arena right behind the main arena and writes its
+// link first (_int_new_arena), so all other links are final.
+func (f *finder) ring(start uint64) (*ring, error) {
+	r := &ring{}
+	seen, mains := map[uint64]bool{}, 0
+	for addr := start; addr != start || len(r.members) == 0; {
+		if seen[addr] || len(r.members) == maxArenas {
+			return nil, nil
+		}
+		seen[addr] = true
+		m, ok, err := f.member(addr)
+		if err != nil || !ok {
+			return nil, err
+		}
+		if m.main() {
+			mains++
+		}
+		if len(r.members) > 0 && m.bins != r.members[0].bins { // one libc, one layout
+			return nil, nil
+		}
+		r.members = append(r.members, m)
+		addr = m.next
+	}
+	if mains != 1 {
+		return nil, nil
+	}
+	i := slices.IndexFunc(r.members, func(m member) bool { return m.main() })
+	r.members = slices.Concat(r.members[i:], r.members[:i]) // the main arena first, then as they are linked
+	r.heapMax = f.heapMax(r)
+	return r, nil
+}
+
+// heapMax is the size of a ring's heaps: the usual one unless the mappings contradict. Where they do,
+// glibc.malloc.hugetlb made heaps of four huge pages, and the header tells the huge page; where huge pages
+// were not to be had it tells the small page, and then the largest size that fits all heaps is taken.
+func (f *finder) heapMax(r *ring) uint64 {
+	usual := usualHeap(f.word)
+	var huge uint64
+	for i := range r.members {
+		if m := &r.members[i]; !m.main() && f.pagesize(m) > 64<<10 {
+			huge = 4 * f.pagesize(m)
+		}
+	}
+	if huge <= usual && f.allFit(r, usual) {
+		return usual
+	}
+	if huge != 0 && f.allFit(r, huge) {
+		return huge
+	}
+	best := usual
+	for _, size := range heapSizes(f.word)[1:] {
+		if f.allFit(r, size) {
+			best = size
+		}
+	}
+	return best
+}
+
+// pagesize is the page size in the header of an arena's first heap, 0 where the header has none or nonsense.
+func (f *finder) pagesize(m *member) uint64 {
+	p := m.first.pagesize
+	if hasPage := m.addr-m.first.base == 48 || f.word == 4; !hasPage || bits.OnesCount64(p) != 1 || p > 1<<30 {
+		return 0
+	}
+	return p
+}
+
+func (f *finder) allFit(r *ring, size uint64) bool {
+	for i := range r.members {
+		if m := &r.members[i]; !m.main() && !f.fits(m.first, size) {
+			return false
+		}
+	}
+	return true
+}
+
+// fits reports whether the mappings have room for a heap of this largest size: all anonymous, and nothing but
+// reserved memory behind the committed part, save for what the heap has grown since it was read.
+func (f *finder) fits(h heap, size uint64) bool {
+	if h.base%size != 0 || h.committed > size || !f.maps.covers(h.base, h.base+size, mapping.anonymous) {
+		return false
+	}
+	end := h.base + h.committed
+	if i, ok := f.maps.at(end); ok && end < h.base+size && !f.maps[i].reserved() {
+		end = min(f.maps.runEnd(i, func(m mapping) bool { return m.anonymous() && !m.reserved() }), h.base+size)
+	}
+	return f.maps.covers(end, h.base+size, reservedAnonymous)
+}
+
+// libcFile reports whether a mapped file is glibc by its name: libc.so.6, and libc-2.31.so up to glibc 2.33.
+func libcFile(name string) bool {
+	base := path.Base(strings.TrimSuffix(name, " (deleted)"))
+	return strings.HasPrefix(base, "libc.so.") || strings.HasPrefix(base, "libc-2.") && strings.HasSuffix(base, ".so")
+}
+
+// scanMax bounds the search for main arenas in programs that map no libc by name, in bytes.
+const scanMax = 32 << 20
+
+// mainArenas are the addresses where a malloc_state lies in a libc's data. A program that maps no libc may
+// have a static one: then all data of files is searched, .bss included.
+func (f *finder) mainArenas() ([]uint64, error) {
+	var found []uint64
+	left := uint64(scanMax)
+	libc := false
+	for _, m := range f.maps {
+		if libc = libcFile(m.name); libc {
+			break
+		}
+	}
+	for i, m := range f.maps {
+		if !m.file() || !m.writable() || m.perm&permShared != 0 || libc && !libcFile(m.name) {
+			continue
+		}
+		end := m.end
+		if !libc {
+			end = f.maps.runEnd(i, func(m mapping) bool { return m.writable() && (m.file() || m.anonymous()) })
+		}
+		end = min(end, m.start+left)
+		left -= end - m.start
+		addrs, err := f.scan(m.start, end)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, addrs...)
+	}
+	return found, nil
+}
+
+// scan looks for a malloc_state at every word of [start, end).
+func (f *finder) scan(start, end uint64) (found []uint64, err error) {
+	const step = 256 << 10
+	buf := make([]byte, min(step+stateMax, end-start))
+	for ; start < end; start += step {
+		spans := [1]span{{addr: start, buf: buf[:min(uint64(len(buf)), end-start)]}}
+		if err := f.mem.read(spans[:]); err != nil {
+			return nil, err
+		}
+		b := spans[0].buf[:spans[0].n]
+		for off := uint64(0); off < min(step, uint64(len(b))); off += f.word {
+			if s, ok := parseState(start+off, b[off:], f.word); ok {
+				found = append(found, s.addr)
+			}
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,149 @@
+package arena
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+)
+
+// Inspect gives everything that is known of a live process. The errors are those of Count.
+func Inspect(pid int) (*Process, error) { return inspect(procRoot, pid) }
+
+func inspect(root string, pid int) (*Process, error) {
+	p, err := open(root, pid)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	found, err := p.inspect()
+	return found, p.explain(err)
+}
+
+func (p *process) inspect() (*Process, error) {
+	maps, exact, err := p.settledMaps(nil)
+	if err != nil {
+		return nil, err
+	}
+	rings, maps, err := p.rings(maps, true)
+	if err != nil {
+		return nil, err
+	}
+	found := &Process{
+		PID: p.pid, Name: p.stat.name, Threads: p.stat.threads, Bits: int(maps.word()) * 8,
+		Virtual: maps.virtual(), Exact: exact, started: p.stat.started, word: maps.word(), rings: rings,
+	}
+	if err := p.nameLibc(found, maps); err != nil {
+		return nil, err
+	}
+	if found.Arenas, err = arenas(p.mem, rings, maps); err != nil {
+		return nil, err
+	}
+	return found, p.attribute(found, maps)
+}
+
+func (p *process) nameLibc(found *Process, maps layout) (err error) {
+	found.Allocator = mappedAllocator(maps)
+	for _, m := range maps {
+		if muslFile(m.name) {
+			found.Libc = "musl"
+		}
+	}
+	if hasLibc(maps) || len(found.rings) > 0 {
+		found.Libc = "glibc"
+		if found.LibcVersion, err = libcVersion(p.mem, maps); err != nil {
+			return err
+		}
+	}
+	if found.Allocator == "" {
+		found.Allocator = found.Libc
+	}
+	return nil
+}
+
+// attribute divides the virtual size among the parts and the resident size with it: one pass over smaps.
+func (p *process) attribute(found *Process, maps layout) error {
+	owners := heapOwners(found.Arenas)
+	taken := takenBy(owners)
+	stacks, err := findStacks(p.mem, maps, taken, found.Threads)
+	if err != nil {
+		return err
+	}
+	counts := map[string]int{KindArenas: found.nonMain()}
+	for _, s := range stacks {
+		if !taken(s.start) && !taken(s.end-1) {
+			owners = append(owners, owner{start: s.start, end: s.end, kind: KindThreadStacks})
+			counts[KindThreadStacks]++
+		}
+	}
+	list := regions(maps, owners)
+	nameJava(list)
+	if err := p.addResident(list); err != nil {
+		return err
+	}
+	for _, r := range list {
+		found.Resident += r.resident
+		if r.heap != nil {
+			r.heap.Resident += r.resident
+		}
+	}
+	found.Parts = parts(list, counts)
+	found.addMain(list)
+	return nil
+}
+
+// takenBy reports whether an address lies in one of the owners.
+func takenBy(owners []owner) func(uint64) bool {
+	sort.Slice(owners, func(i, j int) bool { return owners[i].start < owners[j].start })
+	heaps := append([]owner(nil), owners...)
+	return func(addr uint64) bool {
+		i := sort.Search(len(heaps), func(i int) bool { return heaps[i].end > addr })
+		return i < len(heaps) && heaps[i].start <= addr
+	}
+}
+
+func (p *process) addResident(list []region) error {
+	smaps, err := os.Open(filepath.Join(p.dir, "smaps"))
+	if err != nil {
+		return err
+	}
+	defer smaps.Close()
+	pages := &pagemap{path: filepath.Join(p.dir, "pagemap"), page: uint64(os.Getpagesize())}
+	defer pages.close()
+	return parseSmaps(smaps, func(start, end, resident uint64) { spread(list, start, end, resident, pages.present) })
+}
+
+// pagemap reads /proc/PID/pagemap: 64 bits a page, of which bit 63 says that the page is in memory
+// (Documentation/admin-guide/mm/pagemap.rst). It is opened when it is first needed.
+type pagemap struct {
+	path string
+	page uint64
+	file *os.File
+	err  error
+}
+
+func (p *pagemap) close() {
+	if p.file != nil {
+		p.file.Close()
+	}
+}
+
+// present is the bytes of [start, end) that are in memory; ok is false where that may not be known.
+func (p *pagemap) present(start, end uint64) (bytes uint64, ok bool) {
+	if p.file == nil && p.err == nil {
+		p.file, p.err = os.Open(p.path)
+	}
+	if p.err != nil {
+		return 0, false
+	}
+	in := bufio.NewReaderSize(io.NewSectionReader(p.file, int64(start/p.page*8), int64((end-start)/p.page*8)), 64<<10)
+	var entry [8]byte
+	for {
+		if _, err := io.ReadFull(in, entry[:]); err != nil {
+			return bytes, err == io.EOF
+		}
+		bytes += binary.NativeEndian.Uint64(entry[:]) >> 63 * p.page
+	}
+}

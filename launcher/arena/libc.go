@@ -1,0 +1,96 @@
+package arena
+
+import (
+	"bytes"
+	"path"
+	"strings"
+)
+
+// allocators are the libraries that replace malloc, by the start of their file's name.
+var allocators = [...][2]string{
+	{"libjemalloc", "jemalloc"}, {"libtcmalloc", "tcmalloc"}, {"libmimalloc", "mimalloc"}, {"libhoard", "hoard"},
+	{"librpmalloc", "rpmalloc"}, {"libsnmalloc", "snmalloc"}, {"libscudo", "scudo"}, {"libtbbmalloc_proxy", "tbbmalloc"},
+	{"libasan", "AddressSanitizer"}, {"libtsan", "ThreadSanitizer"}, {"libc_malloc_debug", "libc_malloc_debug"},
+}
+
+// mappedAllocator is the library among the mapped files that replaces malloc.
+func mappedAllocator(maps layout) string {
+	last := ""
+	for _, m := range maps {
+		if !m.file() || m.name == last {
+			continue
+		}
+		last = m.name
+		for _, a := range allocators {
+			if strings.HasPrefix(path.Base(m.name), a[0]) {
+				return a[1]
+			}
+		}
+	}
+	return ""
+}
+
+// muslFile reports whether a mapped file is musl, whose loader is its libc.
+func muslFile(name string) bool {
+	base := path.Base(name)
+	return strings.HasPrefix(base, "ld-musl-") || strings.HasPrefix(base, "libc.musl-")
+}
+
+// libcVersion reads glibc's version from the banner in the memory of the mapped file, which is right also where
+// the file was replaced by an upgrade since. At most libcMax bytes are read.
+//
+//	GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.
+func libcVersion(mem reader, maps layout) (string, error) {
+	const libcMax = 4 << 20
+	left := uint64(libcMax)
+	for _, code := range []perm{0, permExec} { // the banner is in the read-only data; old linkers put that beside the code
+		for _, m := range maps {
+			if !m.file() || !libcFile(m.name) || m.perm != permRead|code {
+				continue
+			}
+			end := min(m.end, m.start+left)
+			left -= end - m.start
+			if v, err := findBanner(mem, m.start, end); v != "" || err != nil {
+				return v, err
+			}
+		}
+	}
+	return "", nil
+}
+
+func findBanner(mem reader, start, end uint64) (string, error) {
+	const step, overlap = 128 << 10, 512
+	buf := make([]byte, min(step+overlap, end-start))
+	for ; start < end; start += step {
+		spans := [1]span{{addr: start, buf: buf[:min(uint64(len(buf)), end-start)]}}
+		if err := mem.read(spans[:]); err != nil {
+			return "", err
+		}
+		if v := bannerVersion(spans[0].buf[:spans[0].n]); v != "" {
+			return v, nil
+		}
+	}
+	return "", nil
+}
+
+// bannerVersion is the number behind "release version": "2.36", "2.44.9000" in a development tree.
+func bannerVersion(b []byte) string {
+	for {
+		i := bytes.Index(b, []byte("GNU C Library "))
+		if i < 0 {
+			return ""
+		}
+		b = b[i:]
+		line, _, _ := bytes.Cut(b, []byte("\n"))
+		if _, v, ok := bytes.Cut(line[:min(len(line), 256)], []byte(" release version ")); ok {
+			n := 0
+			for n < len(v) && (v[n] == '.' || v[n] >= '0' && v[n] <= '9') {
+				n++
+			}
+			if v := strings.Trim(string(v[:n]), "."); v != "" {
+				return v
+			}
+		}
+		b = b[1:]
+	}
+}

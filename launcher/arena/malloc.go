@@ -1,0 +1,154 @@
+package arena
+
+// This file knows how glibc's malloc lays out its two structures in memory, heap_info and malloc_state
+// (malloc/arena.c, malloc/malloc.c). Distributions carry patches that change the layout within a version
+// (RHEL 7's 2.17-292 has the fields of 2.23), so the layout is found in the memory itself.
+
+// Sizes and limits of what is read.
+const (
+	headerMax = 48                   // sizeof(heap_info), the largest: LP64 since 2.35
+	stateMax  = 2200                 // sizeof(malloc_state), the largest: LP64 2.27 to 2.42
+	arenaMax  = headerMax + stateMax // both, at the start of an arena's first heap
+
+	maxArenas = 1 << 20 // longer rings and chains are taken for damage
+	maxHeaps  = 1 << 20
+)
+
+// heap is a heap_info: words ar_ptr, prev, size, mprotect_size and, since 2.35, pagesize, at an address that is
+// a multiple of the largest size of a heap.
+type heap struct {
+	base      uint64
+	arena     uint64 // address of the malloc_state that it belongs to
+	prev      uint64 // base of the arena's heap before this one; 0 in the first
+	size      uint64 // bytes in use by the arena
+	committed uint64 // bytes that have ever been made readable and writable
+	pagesize  uint64 // what the heap grows by; no meaning before 2.35
+}
+
+func parseHeap(base uint64, b []byte, size uint64) heap {
+	at := func(i uint64) uint64 { return word(b, i*size, size) }
+	return heap{base: base, arena: at(0), prev: at(1), size: at(2), committed: at(3), pagesize: at(4)}
+}
+
+// sane reports whether the sizes can be those of a heap; largest is the largest size that a heap may have.
+func (h heap) sane(page, largest uint64) bool {
+	return h.size > 0 && h.size <= h.committed && h.committed <= largest &&
+		h.size%page == 0 && h.committed%page == 0 && h.base%page == 0 && h.prev%page == 0
+}
+
+// first reports whether the heap is the one that begins with its arena's state, right behind the header:
+// 32 (up to 2.34) or 48 bytes in 64-bit programs, 16 (up to 2.25) or 24 in 32-bit ones.
+func (h heap) first(size uint64) bool {
+	return h.prev == 0 && firstHeap(h.arena, size) == h.base
+}
+
+// firstHeap is where the first heap of an arena at addr begins, or 0 where addr cannot be that of an arena
+// in a heap.
+func firstHeap(addr, size uint64) uint64 {
+	switch off := addr & (minPage - 1); {
+	case size == 8 && (off == 32 || off == 48), size == 4 && (off == 16 || off == 24):
+		return addr - off
+	}
+	return 0
+}
+
+// minPage is the smallest page of any machine that Linux runs on.
+const minPage = 4096
+
+// state is a malloc_state. Its fields, by their order in memory:
+//
+//	int mutex, flags; [int have_fastchunks;] [fastbinsY[10 or 11];] top, last_remainder, bins[254],
+//	unsigned binmap[4], next, [next_free,] [attached_threads,] system_mem, max_system_mem
+//
+// have_fastchunks came with 2.26, the fastbins went with 2.43, next_free came with 2.10, attached_threads
+// with 2.23 and by backports. The place of bins tells all of them apart but the last two.
+type state struct {
+	addr  uint64
+	flags uint64
+	bins  uint64    // offset of bins, which tells the layout
+	top   uint64    // address of the top chunk
+	next  uint64    // the next arena of the ring
+	tail  [4]uint64 // the words behind next
+}
+
+// binsAt are the offsets that bins can have: 2.26 to 2.42; 2.10 to 2.26.0; 2.43 and later. 32-bit programs
+// have one more, as 2.26 brought an eleventh fastbin before it brought have_fastchunks.
+//
+// The order matters: links say where they stand, not with which number, so the bins of an old layout pass for
+// those of a newer one with a smaller offset when the fastbins before them are in use.
+func binsAt(size uint64) []uint64 {
+	if size == 4 {
+		return []uint64{64, 60, 56, 16}
+	}
+	return []uint64{112, 104, 24}
+}
+
+// Flags of malloc_state: bit 0 is FASTCHUNKS up to 2.26, bit 1 NONCONTIGUOUS, bit 2 CORRUPT in 2.22 to 2.26.
+const (
+	nonContiguous = 2
+	allFlags      = 7
+)
+
+// parseState reads the state at addr; b has stateMax bytes, or fewer where memory ends.
+func parseState(addr uint64, b []byte, size uint64) (state, bool) {
+	for _, bins := range binsAt(size) {
+		if lastBinEmpty(addr, b, bins, size) {
+			if s, ok := stateWith(addr, b, bins, size); ok {
+				return s, true
+			}
+		}
+	}
+	return state{}, false
+}
+
+// lastBinEmpty is the first test, made at every word of a program's data: bin 127 exists and is never used,
+// as the largest chunks go to 126 (largebin_index), so both of its links lead back to itself.
+func lastBinEmpty(addr uint64, b []byte, bins, size uint64) bool {
+	off := bins + 252*size
+	if uint64(len(b)) < bins+254*size+16+5*size {
+		return false
+	}
+	self := addr + off - 2*size
+	return word(b, off, size) == self && word(b, off+size, size) == self
+}
+
+func stateWith(addr uint64, b []byte, bins, size uint64) (state, bool) {
+	for i := range uint64(127) {
+		off := bins + 2*i*size
+		self := addr + off - 2*size
+		for _, link := range [2]uint64{word(b, off, size), word(b, off+size, size)} {
+			if link != self && (link == 0 || link%(2*size) != 0) {
+				return state{}, false
+			}
+		}
+	}
+	mutex, flags := word(b, 0, 4), word(b, 4, 4)
+	if mutex > 2 || flags > allFlags { // the lock: free, held, held and waited for (lowlevellock.h)
+		return state{}, false
+	}
+	s := state{addr: addr, flags: flags, bins: bins, top: word(b, bins-2*size, size)}
+	next := bins + 254*size + 16
+	s.next = word(b, next, size)
+	for i := range s.tail {
+		s.tail[i] = word(b, next+uint64(i+1)*size, size)
+	}
+	return s, true
+}
+
+// tailForms are the places that system_mem can have in tail, likeliest first: behind next_free and
+// attached_threads, behind next_free alone, or at once. Only the old place of bins leaves a choice.
+func (s state) tailForms(size uint64) []int {
+	if s.bins == 104 && size == 8 || s.bins == 56 && size == 4 {
+		return []int{2, 1, 0}
+	}
+	return []int{2}
+}
+
+// unused reports an arena that has never served a chunk: top then is the state's own first bin, which
+// overlays last_remainder and top (initial_top in malloc.c).
+func (s state) unused(size uint64) bool { return s.top == s.addr+s.bins-2*size }
+
+// sizeofState is sizeof(malloc_state) where system_mem stands at the given place of tail.
+func (s state) sizeofState(form int, size uint64) uint64 {
+	return s.bins + 254*size + 16 + uint64(form+3)*size
+}

@@ -1,0 +1,92 @@
+package arena
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// processMemory reads another process by process_vm_readv(2), which needs no stop and takes many addresses in
+// one call. Where that is closed (a seccomp filter, an old kernel) or cannot reach (a 32-bit arenacap and a
+// 64-bit process) it reads /proc/PID/mem.
+type processMemory struct {
+	pid  int
+	path string // of mem
+	file *os.File
+}
+
+// maxPieces is IOV_MAX, the most pieces that one call takes.
+const maxPieces = 1024
+
+func (p *processMemory) close() {
+	if p.file != nil {
+		p.file.Close()
+	}
+}
+
+func (p *processMemory) read(spans []span) error {
+	for len(spans) > 0 {
+		if p.file != nil {
+			return p.readFile(spans)
+		}
+		n := min(len(spans), maxPieces)
+		done, err := p.readv(spans[:n])
+		if closed(err) {
+			if p.file, err = os.Open(p.path); err != nil {
+				return fmt.Errorf("reading its memory: %w", err)
+			}
+			continue
+		}
+		if err != nil && !errors.Is(err, unix.EFAULT) && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("reading its memory: %w", err)
+		}
+		spans = spans[done:]
+	}
+	return nil
+}
+
+// closed reports an answer that says nothing of the process: the call itself is not to be had, or not allowed
+// to reach where /proc/PID/mem may.
+func closed(err error) bool {
+	return errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) || errors.Is(err, errTooFar)
+}
+
+var errTooFar = errors.New("address over the size of a pointer")
+
+// readv is one call. done is how many spans are dealt with: all that came, and the first that did not.
+func (p *processMemory) readv(spans []span) (done int, err error) {
+	local := make([]unix.Iovec, len(spans))
+	remote := make([]unix.RemoteIovec, len(spans))
+	for i, s := range spans {
+		if uint64(uintptr(s.addr)) != s.addr {
+			return 0, errTooFar
+		}
+		local[i].Base = &s.buf[0]
+		local[i].SetLen(len(s.buf))
+		remote[i] = unix.RemoteIovec{Base: uintptr(s.addr), Len: len(s.buf)}
+	}
+	n, err := unix.ProcessVMReadv(p.pid, local, remote, 0)
+	n = max(n, 0)
+	for i := range spans {
+		spans[i].n = min(n, len(spans[i].buf))
+		n -= spans[i].n
+		if !spans[i].whole() {
+			return i + 1, err
+		}
+	}
+	return len(spans), err
+}
+
+func (p *processMemory) readFile(spans []span) error {
+	for i := range spans {
+		n, err := p.file.ReadAt(spans[i].buf, int64(spans[i].addr))
+		spans[i].n = n
+		if errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("reading its memory: %w", err)
+		}
+	}
+	return nil
+}

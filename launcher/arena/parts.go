@@ -1,0 +1,146 @@
+package arena
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// region is a stretch of the process's address space that belongs to one part: a mapping, or a piece of one
+// where something that is known better (a heap, a stack) is only part of a mapping.
+type region struct {
+	mapping
+	kind     string
+	label    string // the part's name
+	resident uint64
+	heap     *Heap // the heap that it is a piece of
+}
+
+// owner is a stretch that was told from its contents.
+type owner struct {
+	start, end uint64
+	kind       string
+	heap       *Heap
+}
+
+// regions cuts the mappings at the owners and names every piece. Together the regions are VmSize.
+func regions(maps layout, owners []owner) []region {
+	slices.SortFunc(owners, func(a, b owner) int { return cmp.Compare(a.start, b.start) })
+	list := make([]region, 0, len(maps)+len(owners))
+	for _, m := range maps {
+		if m.name == vsyscall {
+			continue
+		}
+		for m.start < m.end {
+			for len(owners) > 0 && owners[0].end <= m.start {
+				owners = owners[1:]
+			}
+			piece := region{mapping: m}
+			switch {
+			case len(owners) == 0 || owners[0].start >= m.end:
+				piece.kind, piece.label = classify(m)
+			case owners[0].start > m.start:
+				piece.end = owners[0].start
+				piece.kind, piece.label = classify(m)
+			default:
+				piece.end = min(m.end, owners[0].end)
+				piece.kind, piece.heap = owners[0].kind, owners[0].heap
+			}
+			list = append(list, piece)
+			m.start = piece.end
+		}
+	}
+	return list
+}
+
+// classify tells what a mapping is by its name and access (proc_pid_maps(5)).
+func classify(m mapping) (kind, name string) {
+	switch n := m.name; {
+	case n == "" && m.inode == 0 && m.reserved():
+		return KindReserved, ""
+	case n == "" && m.inode == 0:
+		return KindOtherAnon, ""
+	case n == "[heap]":
+		return KindMainHeap, ""
+	case n == "[stack]":
+		return KindStack, ""
+	case strings.HasPrefix(n, "[stack:"), // Linux 3.4 to 4.4
+		strings.HasPrefix(n, "[anon: glibc: pthread stack"), n == "[anon: glibc: unused stack]": // glibc.mem.decorate_maps
+		return KindThreadStacks, ""
+	case strings.HasPrefix(n, "[anon:"):
+		return KindNamed, inBrackets(n)
+	case strings.HasPrefix(n, "[anon_shmem:"):
+		return KindShared, inBrackets(n)
+	case strings.HasPrefix(n, "["):
+		return KindKernel, ""
+	case n == hugePages:
+		return KindHugePages, ""
+	case strings.HasPrefix(n, "/memfd:java_heap"): // ZGC maps its heap several times from a memfd
+		return KindJavaHeap, ""
+	case strings.HasPrefix(n, "/memfd:"), strings.HasPrefix(n, "/SYSV"), strings.HasPrefix(n, "/dev/shm/"), strings.HasPrefix(n, "/dev/zero"):
+		return KindShared, n
+	case strings.HasPrefix(n, "/"):
+		return KindFile, n
+	}
+	return KindOtherSpecial, m.name
+}
+
+// inBrackets is NAME of "[anon:NAME]".
+func inBrackets(s string) string {
+	_, name, _ := strings.Cut(strings.TrimSuffix(s, "]"), ":")
+	return strings.TrimSpace(name)
+}
+
+// spread gives the resident bytes of one mapping of smaps to the regions that lie in it. Where there are
+// several, present tells how many bytes of each are in memory (pagemap), and what it cannot tell goes to the
+// largest.
+func spread(list []region, start, end, resident uint64, present func(start, end uint64) (uint64, bool)) {
+	i := sort.Search(len(list), func(i int) bool { return list[i].end > start })
+	j := i + sort.Search(len(list)-i, func(k int) bool { return list[i+k].start >= end })
+	if resident == 0 || i == j {
+		return
+	}
+	largest, left := i, resident
+	for k := i; k < j; k++ {
+		if list[k].size() > list[largest].size() {
+			largest = k
+		}
+		if j-i > 1 && !list[k].reserved() {
+			if n, ok := present(max(start, list[k].start), min(end, list[k].end)); ok {
+				n = min(n, left)
+				list[k].resident += n
+				left -= n
+			}
+		}
+	}
+	list[largest].resident += left
+}
+
+// parts adds up the regions.
+func parts(list []region, counts map[string]int) []Part {
+	type key struct{ kind, name string }
+	index := map[key]int{}
+	var sums []Part
+	for i, r := range list {
+		k := key{r.kind, r.label}
+		at, ok := index[k]
+		if !ok {
+			at = len(sums)
+			index[k] = at
+			sums = append(sums, Part{Kind: r.kind, Name: r.label})
+		}
+		sums[at].Virtual += r.size()
+		sums[at].Resident += list[i].resident
+		sums[at].Count++
+	}
+	for i := range sums {
+		if n, ok := counts[sums[i].Kind]; ok {
+			sums[i].Count = n
+		}
+	}
+	slices.SortFunc(sums, func(a, b Part) int {
+		return cmp.Or(cmp.Compare(b.Virtual, a.Virtual), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+	})
+	return sums
+}

@@ -1,0 +1,183 @@
+package arena
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Stacks of threads other than the main one are memory like any other; the kernel does not name them. What
+// tells them is the thread's descriptor that glibc puts at the top of each stack it allocates (struct
+// pthread): there stand, one word after the other, where the stack's memory begins, how large it is, and how
+// much of it is guard. The same words stand in stacks that are kept for the next thread.
+//
+//	glibc: stackblock, stackblock_size, guardsize (nptl/descr.h)
+//	musl:  map_base, map_size, stack, stack_size, guard_size (src/internal/pthread_impl.h)
+//
+// The guard is memory without access below the stack. From glibc 2.42 on Linux 6.13 it may be a mark in the
+// page table (MADV_GUARD_INSTALL), and then the stacks of many threads are one mapping; a Java thread has no
+// guard of glibc's, as the JVM makes its own within the stack.
+
+// stackPeek is how many bytes at the top of a stack are searched: struct pthread has 2,304 bytes on x86-64, and
+// thread-local variables may lie above it on other machines.
+const stackPeek = 8 << 10
+
+// maxUnguarded bounds the search in memory that has no guard below, in candidates.
+const maxUnguarded = 1024
+
+// stack is one that was found: where its memory begins, guard included, and ends.
+type stack struct{ start, end, guard uint64 }
+
+// findStacks finds the stacks of threads. taken reports memory that is something else already; threads is how
+// many threads there are.
+func findStacks(mem reader, maps layout, taken func(addr uint64) bool, threads int) ([]stack, error) {
+	word := maps.word()
+	guarded, others := stackTops(maps, taken)
+	found, missed, err := peek(mem, guarded, word)
+	if err != nil {
+		return nil, err
+	}
+	// A mapping that grew together with what lies above hides the top; stacks are mostly of one size.
+	for _, size := range commonSizes(found) {
+		var again []stackTop
+		for _, t := range missed {
+			if end := t.bottom - size.guard + (size.end - size.start); end < t.top {
+				t.top = end
+				again = append(again, t)
+			}
+		}
+		more, _, err := peek(mem, again, word)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	for len(others) > 0 && len(found) < threads-1 {
+		more, _, err := peek(mem, others, word)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+		others = below(more, maps)
+	}
+	slices.SortFunc(found, func(a, b stack) int { return cmp.Compare(a.start, b.start) })
+	return disjoint(found), nil
+}
+
+// disjoint drops stacks that overlap one before; what two searches found stands twice.
+func disjoint(sorted []stack) (kept []stack) {
+	var end uint64
+	for _, s := range sorted {
+		if s.start >= end {
+			kept, end = append(kept, s), s.end
+		}
+	}
+	return kept
+}
+
+// stackTop is where a stack may end: usable memory from bottom to top, the guard from guard to bottom. Without a
+// guard below, guard is bottom.
+type stackTop struct{ guard, bottom, top uint64 }
+
+// stackTops are the ends of all runs of writable anonymous memory, those with a guard below first; of the
+// others only the largest.
+func stackTops(maps layout, taken func(uint64) bool) (guarded, others []stackTop) {
+	usable := func(m mapping) bool { return m.anonymous() && m.writable() }
+	for i, m := range maps {
+		if !usable(m) || i > 0 && usable(maps[i-1]) && maps[i-1].end == m.start || taken(m.start) {
+			continue
+		}
+		t := stackTop{guard: m.start, bottom: m.start, top: maps.runEnd(i, usable)}
+		if i > 0 && maps[i-1].end == m.start && reservedAnonymous(maps[i-1]) {
+			t.guard = maps[i-1].start
+			guarded = append(guarded, t)
+		} else if t.top-t.bottom >= minStack {
+			others = append(others, t)
+		}
+	}
+	slices.SortFunc(others, func(a, b stackTop) int { return cmp.Compare(b.top-b.bottom, a.top-a.bottom) })
+	return guarded, others[:min(len(others), maxUnguarded)]
+}
+
+// minStack is PTHREAD_STACK_MIN, the least that pthread_attr_setstacksize(3) takes.
+const minStack = 16 << 10
+
+// below are the tops right under stacks that were found: without guard mappings they lie one upon the other.
+func below(found []stack, maps layout) (tops []stackTop) {
+	for _, s := range found {
+		i, ok := maps.at(s.start - 1)
+		if ok && maps[i].anonymous() && maps[i].writable() {
+			tops = append(tops, stackTop{guard: maps[i].start, bottom: maps[i].start, top: s.start})
+		}
+	}
+	return tops
+}
+
+// peek reads the top of each candidate and looks for the descriptor.
+func peek(mem reader, tops []stackTop, word uint64) (found []stack, missed []stackTop, err error) {
+	buf := make([]byte, min(64, len(tops))*stackPeek)
+	for part := range slices.Chunk(tops, 64) {
+		spans := make([]span, len(part))
+		for i, t := range part {
+			n := min(stackPeek, t.top-t.bottom)
+			spans[i] = span{addr: t.top - n, buf: buf[i*stackPeek : i*stackPeek+int(n)]}
+		}
+		if err := mem.read(spans); err != nil {
+			return nil, nil, err
+		}
+		for i, t := range part {
+			if s, ok := t.descriptor(spans[i].addr, spans[i].buf[:spans[i].n], word); ok {
+				found = append(found, s)
+			} else {
+				missed = append(missed, t)
+			}
+		}
+	}
+	return found, missed, nil
+}
+
+// descriptor looks for the words that describe this very stack.
+func (t stackTop) descriptor(addr uint64, b []byte, size uint64) (stack, bool) {
+	for off := uint64(0); off+4*size <= uint64(len(b)); off += size {
+		s := stack{start: word(b, off, size), guard: word(b, off+2*size, size)}
+		length := word(b, off+size, size)
+		s.end = s.start + length
+		if s.start < t.guard || s.start%minPage != 0 || length%minPage != 0 || length < minStack ||
+			s.end > t.top || s.end <= addr+off {
+			continue
+		}
+		if glibc := s.guard%minPage == 0 && s.guard < length; glibc && t.agrees(s) {
+			return s, true
+		}
+		// musl: the third word is the top of the usable stack, the fourth its size
+		if top := s.guard; s.start < t.bottom && top > t.bottom && top <= s.end && word(b, off+3*size, size) <= length {
+			s.guard = t.bottom - s.start
+			return s, true
+		}
+	}
+	return stack{}, false
+}
+
+// agrees compares the guard of a descriptor of glibc's with the mappings.
+func (t stackTop) agrees(s stack) bool {
+	switch {
+	case t.guard == t.bottom: // no guard in the mappings: it must be a mark in the page table
+		return s.guard != 0 && s.start >= t.bottom
+	case s.guard == 0: // a Java thread: what lies without access at the bottom is the JVM's
+		return s.start < t.bottom
+	}
+	return s.start+s.guard == t.bottom || s.start >= t.bottom
+}
+
+// commonSizes are the sizes of the stacks that were found, the most frequent first, and glibc's usual one.
+func commonSizes(found []stack) []stack {
+	count := map[stack]int{{end: 8 << 20, guard: minPage}: 0}
+	for _, s := range found {
+		count[stack{end: s.end - s.start, guard: s.guard}]++
+	}
+	sizes := make([]stack, 0, len(count))
+	for s := range count {
+		sizes = append(sizes, s)
+	}
+	slices.SortFunc(sizes, func(a, b stack) int { return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a.end, b.end)) })
+	return sizes[:min(4, len(sizes))]
+}

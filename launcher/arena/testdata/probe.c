@@ -1,0 +1,244 @@
+/* A program with as many threads, arenas and heaps as a test asks for. One command a line on stdin, each
+   answered with its output and a line "ok":
+
+     threads N KIB   start N threads that allocate KIB kilobytes in pieces of 60,000 bytes and hold them
+     hold N KIB      the same, in pieces of KIB kilobytes: N pieces in one more thread
+     end             let all threads finish, and wait for them
+     free            let the threads free what they hold, keeping every third piece
+     churn N         start N threads that allocate and free at random until "end"
+     mallopt N       mallopt(M_ARENA_MAX, N)
+     info            malloc_info
+     trim            malloc_trim(0)
+     forge           make maps that look like heaps and are none
+     namespace PATH  dlmopen PATH in a namespace of its own, and allocate there from three threads
+     rss             resident bytes, from /proc/self/statm
+     die             exit at once                                                                        */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { MAX = 4096 };
+static pthread_t threads[MAX];
+static int running, arrived, ending, freeing;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+struct work { long pieces, size, churn; int freed; };
+
+static void arrive(void)
+{
+	pthread_mutex_lock(&lock);
+	arrived++;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+static void wait_for(int *what)
+{
+	pthread_mutex_lock(&lock);
+	while (!*what)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+static void churn(unsigned seed)
+{
+	enum { SLOTS = 256 };
+	char *slots[SLOTS] = { 0 };
+	for (long round = 0;; round++) {
+		if (round % 64 == 0 && __atomic_load_n(&ending, __ATOMIC_ACQUIRE))
+			break;
+		unsigned slot = (seed = seed * 1103515245 + 12345) >> 8 & (SLOTS - 1);
+		free(slots[slot]);
+		slots[slot] = malloc(1 + (seed >> 4) % (round % 16 ? 4000 : 100000));
+		if (slots[slot])
+			slots[slot][0] = 1;
+	}
+	for (int i = 0; i < SLOTS; i++)
+		free(slots[i]);
+}
+
+static void *worker(void *arg)
+{
+	struct work *w = arg;
+	char **held = calloc(w->pieces + 1, sizeof *held);
+	for (long i = 0; i < w->pieces; i++)
+		if ((held[i] = malloc(w->size)))
+			memset(held[i], 1, w->size);
+	arrive();
+	if (w->churn)
+		churn((unsigned)w->churn);
+	pthread_mutex_lock(&lock);
+	while (!ending) {
+		if (freeing && !w->freed) {
+			for (long i = 0; i < w->pieces; i++)
+				if (i % 3) {
+					free(held[i]);
+					held[i] = NULL;
+				}
+			w->freed = 1;
+			arrived++;
+			pthread_cond_broadcast(&changed);
+		}
+		pthread_cond_wait(&changed, &lock);
+	}
+	pthread_mutex_unlock(&lock);
+	for (long i = 0; i < w->pieces; i++)
+		free(held[i]);
+	free(held);
+	return NULL;
+}
+
+static void wait_arrived(int n)
+{
+	pthread_mutex_lock(&lock);
+	while (arrived < n)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+/* One after the other, so that each finds the arenas that the ones before it made. */
+static void spawn(int n, long pieces, long size, int churning)
+{
+	for (int i = 0; i < n; i++) {
+		struct work *w = calloc(1, sizeof *w);
+		w->pieces = pieces, w->size = size, w->churn = churning ? running + 1 : 0;
+		if (pthread_create(&threads[running++], NULL, worker, w) != 0) {
+			printf("no thread\n");
+			exit(1);
+		}
+		wait_arrived(running);
+	}
+}
+
+static void end_all(void)
+{
+	pthread_mutex_lock(&lock);
+	__atomic_store_n(&ending, 1, __ATOMIC_RELEASE);
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	for (int i = 0; i < running; i++)
+		pthread_join(threads[i], NULL);
+	running = arrived = ending = freeing = 0;
+}
+
+static void free_some(void)
+{
+	pthread_mutex_lock(&lock);
+	arrived = 0, freeing = 1;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	wait_arrived(running);
+}
+
+/* Aligned maps in the shape of heaps: writable at the start, without access behind. */
+static char *shape(size_t heap, size_t used)
+{
+	char *p = mmap(NULL, 2 * heap, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *base = (char *)(((uintptr_t)p + heap - 1) & ~(heap - 1));
+	mprotect(base, used, PROT_READ | PROT_WRITE);
+	return base;
+}
+
+static void forge(void)
+{
+	size_t heap = sizeof(long) == 8 ? 64 << 20 : 1 << 20, used = 132 << 10;
+	shape(heap, used)[0] = 0;
+	memset(shape(heap, used), 0x41, used);
+	memset(mmap(NULL, 2 * heap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), 0, 8192);
+
+	/* the first bytes of a real heap, found through a chunk of another thread's, as they are ... */
+	pthread_t t;
+	static char *chunk;
+	void *get(void *unused) { (void)unused; return chunk = malloc(100); }
+	pthread_create(&t, NULL, get, NULL);
+	pthread_join(t, NULL);
+	char *real = (char *)((uintptr_t)chunk & ~(heap - 1));
+	memcpy(shape(heap, used), real, used);
+
+	/* ... and with every pointer into the heap turned into one into the copy, links of bins and all: only
+	   malloc's own ring does not know it */
+	char *copy = shape(heap, used);
+	memcpy(copy, real, used);
+	for (uintptr_t *w = (uintptr_t *)copy; (char *)w < copy + used; w++)
+		if (*w - (uintptr_t)real < heap)
+			*w += copy - real;
+
+	/* a second heap of a real arena that the arena's chain does not have */
+	char *second = shape(heap, used);
+	memcpy(second, real, 64);
+	((char **)second)[1] = real;
+}
+
+static void *namespace(void *handle)
+{
+	void *(*alloc)(size_t) = (void *(*)(size_t))dlsym(handle, "malloc");
+	alloc(1000);
+	arrive();
+	wait_for(&ending);
+	return NULL;
+}
+
+static void statm(void)
+{
+	long size, resident;
+	FILE *f = fopen("/proc/self/statm", "r");
+	if (f && fscanf(f, "%ld %ld", &size, &resident) == 2)
+		printf("rss=%ld\n", resident * sysconf(_SC_PAGESIZE));
+	if (f)
+		fclose(f);
+}
+
+int main(void)
+{
+	static char line[4096], path[4096], in[8192], out[65536];
+	setvbuf(stdin, in, _IOFBF, sizeof in); /* so that stdio allocates nothing later on */
+	setvbuf(stdout, out, _IOFBF, sizeof out);
+	puts("ok");
+	fflush(stdout);
+	while (fgets(line, sizeof line, stdin)) {
+		int n;
+		long kib;
+		if (sscanf(line, "threads %d %ld", &n, &kib) == 2)
+			spawn(n, kib * 1024 / 60000 + 1, 60000, 0);
+		else if (sscanf(line, "hold %d %ld", &n, &kib) == 2)
+			spawn(1, n, kib * 1024, 0);
+		else if (sscanf(line, "churn %d", &n) == 1)
+			spawn(n, 1, 100, 1);
+		else if (sscanf(line, "mallopt %d", &n) == 1)
+			mallopt(M_ARENA_MAX, n);
+		else if (sscanf(line, "namespace %4095s", path) == 1) {
+			void *handle = dlmopen(LM_ID_NEWLM, path, RTLD_NOW);
+			if (!handle)
+				printf("%s\n", dlerror());
+			for (int i = 0; handle && i < 3; i++) {
+				pthread_create(&threads[running++], NULL, namespace, handle);
+				wait_arrived(running);
+			}
+		} else if (!strcmp(line, "end\n"))
+			end_all();
+		else if (!strcmp(line, "free\n"))
+			free_some();
+		else if (!strcmp(line, "info\n"))
+			malloc_info(0, stdout);
+		else if (!strcmp(line, "trim\n"))
+			malloc_trim(0);
+		else if (!strcmp(line, "forge\n"))
+			forge();
+		else if (!strcmp(line, "rss\n"))
+			statm();
+		else if (!strcmp(line, "die\n"))
+			_exit(0);
+		else
+			printf("what is %s", line);
+		puts("ok");
+		fflush(stdout);
+	}
+}
