@@ -17,8 +17,7 @@ type dialect struct {
 	quote func(string) (string, error) // refuses what the reader would not give back byte for byte
 }
 
-// dialectOf finds a dialect by the name that --shell takes. All of them but json are a line for each
-// variable.
+// dialectOf finds a dialect, a line for each variable, by the name that --shell takes.
 func dialectOf(shell string) (dialect, bool) {
 	switch shell {
 	case "sh":
@@ -43,7 +42,7 @@ func renderEnv(shell string, changes []environ.Change) (string, error) {
 	}
 	d, known := dialectOf(shell)
 	if !known {
-		return "", &usageError{"env", fmt.Sprintf("--shell %q is not one; write sh, fish, csh, systemd, docker or json", shell)}
+		return "", &usageError{"env", fmt.Sprintf("--shell %q is not one; write sh (for bash, dash, ksh and zsh too), fish, csh (for tcsh too), systemd, docker or json", shell)}
 	}
 	var sets, unsets strings.Builder
 	for _, c := range changes {
@@ -82,7 +81,7 @@ func quoteFish(value string) (string, error) {
 // (history), and the backslash, which reads differently with tcsh's backslash_quote set. A line break
 // could be sourced from a file but not pass the backquotes of eval "`…`", where it separates words.
 func quoteCsh(value string) (string, error) {
-	if strings.ContainsAny(value, "\n") {
+	if strings.Contains(value, "\n") {
 		return "", fmt.Errorf("csh loses line breaks between backquotes")
 	}
 	return "'" + strings.NewReplacer(`\`, `'\\'`, "'", `'\''`, "!", `'\!'`).Replace(value) + "'", nil

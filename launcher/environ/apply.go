@@ -70,19 +70,34 @@ func find(env []string) found {
 // conflicts are what a reader of the environment could not have told without knowing the glibc.
 func (in found) conflicts() []string {
 	var lines []string
+	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for _, v := range [...]struct {
 		name   string
 		values []string
 	}{{maxName, in.max}, {testName, in.test}} {
-		if len(slices.Compact(slices.Clone(v.values))) > 1 {
-			lines = append(lines, fmt.Sprintf("%s stands %d times, as %q and %q; glibc versions differ in which one counts, and one is left",
-				v.name, len(v.values), v.values[0], v.values[len(v.values)-1]))
+		if slices.ContainsFunc(v.values, func(value string) bool { return value != v.values[0] }) {
+			say("%s stands %d times, first as %q and last as %q; glibc versions differ in which one counts, and one is left",
+				v.name, len(v.values), v.values[0], v.values[len(v.values)-1])
 		}
 	}
 	if n := len(in.tunables); n > 1 {
-		lines = append(lines, fmt.Sprintf("%s stands %d times; glibc reads all of them, and they are joined into one", tunablesName, n))
+		say("%s stands %d times; glibc reads all of them, and they are joined into one", tunablesName, n)
+	}
+	if tuned, n, differ := in.tunedApart(); differ {
+		say("%s asks for %s=%d and %s for %d; glibc takes the former", tunablesName, maxTunable, tuned, maxName, n)
 	}
 	return lines
+}
+
+// tunedApart gives the two caps that are asked for where the tunable and the variable have valid values that
+// are not the same.
+func (in found) tunedApart() (tuned, n int, differ bool) {
+	if len(in.tunables) == 0 || len(in.max) == 0 {
+		return 0, 0, false
+	}
+	a := Inherited([]string{tunablesName + "=" + strings.Join(in.tunables, ":")})
+	b := Inherited([]string{maxName + "=" + in.max[0]})
+	return a.Max, b.Max, a.MaxOK && b.MaxOK && a.Max != b.Max
 }
 
 // settleTunables gives the one entry for GLIBC_TUNABLES, "" for none. A single copy without anything about
@@ -91,13 +106,10 @@ func (r *Result) settleTunables(values []string) string {
 	if len(values) == 0 {
 		return ""
 	}
-	if len(values) == 1 && !strings.Contains(values[0], maxTunable) && !strings.Contains(values[0], testTunable) {
+	if len(values) == 1 && !setsArenas(values[0]) {
 		return tunablesName + "=" + values[0]
 	}
 	joined, dropped := joinTunables(values)
-	if len(values) == 1 && len(dropped) == 0 {
-		return tunablesName + "=" + values[0]
-	}
 	for _, item := range dropped {
 		r.Removed = append(r.Removed, shown(item)+" in "+tunablesName)
 	}
@@ -108,6 +120,21 @@ func (r *Result) settleTunables(values []string) string {
 	entry := tunablesName + "=" + joined
 	r.Set = append(r.Set, entry)
 	return entry
+}
+
+// shown is an item on one line: quoted where anything but printable ASCII is in it, and cut where it is
+// long.
+func shown(s string) string {
+	const most = 200
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' {
+			return strconv.Quote(s)
+		}
+	}
+	return s
 }
 
 // remove notes a variable that the target must not have.

@@ -82,7 +82,7 @@ func (w *wish) read(invalid []string, name, value string, counts bool) []string 
 	case ok && counts:
 		*w = wish{n, true}
 	case !ok && value != "":
-		return append(invalid, shown(name+"="+value))
+		return append(invalid, name+"="+value)
 	}
 	return invalid
 }
@@ -108,19 +108,4 @@ func arenaVariable(entry string) (name, value string) {
 		return "", ""
 	}
 	return name, value
-}
-
-// shown is an entry or an item on one line: quoted where anything but printable ASCII is in it, and cut
-// where it is long.
-func shown(s string) string {
-	const most = 200
-	if len(s) > most {
-		s = s[:most] + "..."
-	}
-	for _, c := range []byte(s) {
-		if c < ' ' || c > '~' {
-			return strconv.Quote(s)
-		}
-	}
-	return s
 }

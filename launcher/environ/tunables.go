@@ -53,6 +53,15 @@ func aboutArenas(item string) bool {
 	return ok && (name == maxTunable || name == testTunable)
 }
 
+func setsArenas(value string) bool {
+	for item := range strings.SplitSeq(value, ":") {
+		if aboutArenas(item) {
+			return true
+		}
+	}
+	return false
+}
+
 // Rejoin undoes what ld.so of glibc 2.26 to 2.38 does to the environment that /proc/PID/environ shows: it
 // overwrites the colon after each tunable that it knows with a NUL (elf/dl-tunables.c, parse_tunables), so
 // that the items behind it look like entries of their own. An entry that starts with "glibc." right behind
