@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// TestScripts runs testdata/script/*.txtar, a topic each, with the real program. Beside the commands of
+// testscript they have
+//
+//	exits STATUS COMMAND…   the command ends with this status, or by this signal (KILL, TERM, …)
+//	signal NAME             sends a signal to the commands in the background
+//
+// and the condition [root].
+func TestScripts(t *testing.T) {
+	tool := requireTools(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup:               func(e *testscript.Env) error { return prepareScript(e, tool) },
+		Condition: func(name string) (bool, error) {
+			if name != "root" {
+				return false, errors.New("unknown condition " + name)
+			}
+			return os.Geteuid() == 0, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "signal": signalAll},
+	})
+}
+
+// prepareScript puts arenacap and setup.c's program first in PATH and gives the script a home of its own.
+func prepareScript(e *testscript.Env, tool tools) error {
+	bin := filepath.Join(e.WorkDir, ".bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		return err
+	}
+	for name, path := range map[string]string{"arenacap": tool.checked, "setup": tool.setup} {
+		if err := os.Symlink(path, filepath.Join(bin, name)); err != nil {
+			return err
+		}
+	}
+	for d := filepath.Dir(e.WorkDir); d != filepath.Dir(d) && d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil { // other users run these programs too
+			return err
+		}
+	}
+	e.Setenv("PATH", bin+":"+e.Getenv("PATH"))
+	e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
+	return nil
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND [ARG...]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = ending(exit.Sys().(syscall.WaitStatus))
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != args[0] {
+		ts.Fatalf("%s ended with %s, expected %s", args[1], got, args[0])
+	}
+}
+
+// ending is the status, or the name of the signal without its SIG.
+func ending(ws syscall.WaitStatus) string {
+	if ws.Signaled() {
+		return unix.SignalName(ws.Signal())[len("SIG"):]
+	}
+	return strconv.Itoa(ws.ExitStatus())
+}
+
+func signalAll(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: signal NAME")
+	}
+	n := unix.SignalNum("SIG" + args[0])
+	if n == 0 {
+		ts.Fatalf("unknown signal %q", args[0])
+	}
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(n))
+	}
+}
