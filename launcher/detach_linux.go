@@ -262,6 +262,7 @@ type forkPlan struct {
 	count     int
 	maxFD     uintptr
 	failed    []byte // what to say where the exec of the watch fails
+	failedFD  uintptr
 }
 
 func newFork(pid int, own *ownDescriptors) (*forkPlan, error) {
@@ -272,7 +273,11 @@ func newFork(pid int, own *ownDescriptors) (*forkPlan, error) {
 	f := &forkPlan{argv: argv, env: []*byte{nil}, fd: own.fd, count: own.count}
 	f.path, _ = syscall.BytePtrFromString("/proc/self/exe")
 	f.dir, _ = syscall.BytePtrFromString("/")
-	f.failed = []byte("arenacap: watch-failed: /proc/self/exe cannot be executed; the target goes on without a watch\n")
+	const reason = "/proc/self/exe cannot be executed"
+	f.failed, f.failedFD = []byte("arenacap: watch-failed: "+reason+"; the target goes on without a watch\n"), 2
+	if own.count > watchReadyFD { // the start waits, and says it in its own words
+		f.failed, f.failedFD = []byte(reason), watchReadyFD
+	}
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
 		f.maxFD = uintptr(min(limit.Cur, 1<<16))
@@ -344,7 +349,7 @@ func (f *forkPlan) becomeWatch() {
 	f.closeFrom(uintptr(f.count))
 	syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
 		uintptr(unsafe.Pointer(&f.argv[0])), uintptr(unsafe.Pointer(&f.env[0])))
-	syscall.RawSyscall(syscall.SYS_WRITE, 2, uintptr(unsafe.Pointer(&f.failed[0])), uintptr(len(f.failed)))
+	syscall.RawSyscall(syscall.SYS_WRITE, f.failedFD, uintptr(unsafe.Pointer(&f.failed[0])), uintptr(len(f.failed)))
 }
 
 // closeFrom closes what is left of the target's descriptors before the exec, so that nobody who waits for
