@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -42,7 +43,10 @@ func makePlan(c *cli.Context, all bool) (policy.Plan, error) {
 
 // loadPolicy reads the policy that counts for this command line.
 func loadPolicy(c *cli.Context) (policy.Policy, error) {
-	named, _ := globalString(c, "policy")
+	named, given := globalString(c, "policy")
+	if given && named == "" { // "$FILE" that is not set, most likely
+		return policy.Policy{}, badFlag(c, "policy", errors.New(`"" is no file; leave the flag out for the default places`))
+	}
 	return policy.Load(policy.Lookup{
 		Named:   named,
 		Service: serviceName(c),
