@@ -60,7 +60,7 @@ type segment struct {
 var (
 	errNoELF    = errors.New("no ELF file")
 	errBadELF   = errors.New("a damaged ELF file")
-	errLongHead = errors.New("an ELF file whose program headers lie far from its start")
+	errLongHead = errors.New("an ELF file whose program headers are cut off or lie far from its start")
 )
 
 // parseHead reads the start of an ELF file (man 5 elf). The parts, all integers in the byte order of byte 5:
@@ -204,46 +204,23 @@ func (h elfHead) notes(b []byte, visit func(name string, kind uint32)) {
 	}
 }
 
-// symbolCount is the number of dynamic symbols that a GNU hash table tells (the section headers, which would
-// say it outright, may be stripped). The table, all u32 but the filter:
-//
-//	nbuckets, symoffset, filter words, filter shift; the filter (words of the class);
-//	nbuckets first symbols (0: none); for each symbol from symoffset on its hash, bit 0 set at a chain's end
-func (h elfHead) symbolCount(table []byte) (int, bool) {
-	if len(table) < 16 {
-		return 0, false
+// lastBucket is the largest of a GNU hash table's buckets: the first symbol of the last chain.
+func (h elfHead) lastBucket(buckets []byte) (last uint64) {
+	for ; len(buckets) >= 4; buckets = buckets[4:] {
+		last = max(last, uint64(h.order.Uint32(buckets)))
 	}
-	u32 := func(i uint64) (uint64, bool) {
-		b, ok := part(table, 4*i, 4)
-		if !ok {
-			return 0, false
-		}
-		return uint64(h.order.Uint32(b)), true
-	}
-	buckets, _ := u32(0)
-	first, _ := u32(1)
-	filter, _ := u32(2)
-	at := 4 + filter*uint64(h.bits/32) // of the buckets, in u32
-	last := uint64(0)
-	for i := range buckets {
-		symbol, ok := u32(at + i)
-		if !ok {
-			return 0, false
-		}
-		last = max(last, symbol)
-	}
-	if last < first {
-		return int(first), true
-	}
-	for ; ; last++ {
-		hash, ok := u32(at + buckets + last - first)
-		if !ok {
-			return 0, false
-		}
-		if hash&1 != 0 {
-			return int(last + 1), true
+	return last
+}
+
+// chainEnd is how many hashes a chain has, its last one with bit 0 set included.
+func (h elfHead) chainEnd(chain []byte) (n uint64, ok bool) {
+	for ; len(chain) >= 4; chain = chain[4:] {
+		n++
+		if h.order.Uint32(chain)&1 != 0 {
+			return n, true
 		}
 	}
+	return n, false
 }
 
 // symbols visits each global dynamic symbol. A symbol, by class:

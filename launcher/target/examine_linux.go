@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Quick judges a program by its file's head, its dynamic section, its mode and capabilities, and by
@@ -27,15 +24,14 @@ func (fs fsys) judge(path string, env []string, thorough bool) Target {
 	f := facts{thorough: thorough}
 	var buf [headSize]byte
 	im, env, err := fs.program(&t, &f, env, buf[:])
+	fs.judgeSecurity(&t, &f)
 	if err != nil {
 		f.unread = fmt.Sprintf("%q cannot be read: %v", t.Program(), err)
-		fs.secureByPath(&t, &f)
 		t.conclude(f)
 		return t
 	}
 	defer im.close()
 	t.Bits = im.head.bits
-	t.judgeSecurity(&f, im)
 	t.judgeKind(im)
 	if thorough {
 		fs.examine(&t, &f, im, env)
@@ -79,7 +75,7 @@ func (fs fsys) program(t *Target, f *facts, env []string, buf []byte) (image, []
 			if env, err = fs.throughEnv(t, f, line.argument, env); err != nil {
 				return image{}, env, err
 			}
-			fallback = len(t.Interpreters) - 1
+			fallback = len(t.Interpreters)
 		}
 	}
 	return image{}, env, fmt.Errorf("it has more than %d interpreters", maxChain)
@@ -102,39 +98,6 @@ func (fs fsys) throughEnv(t *Target, f *facts, argument string, env []string) ([
 	}
 	t.Interpreters = append(t.Interpreters, found)
 	return env, nil
-}
-
-// secureByPath fills in AtSecure where the program may be run but not read.
-func (fs fsys) secureByPath(t *Target, f *facts) {
-	fd, err := unix.Open(fs.path(t.Program()), unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) == nil && st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0 {
-		p := privileges{setUID: st.Mode&unix.S_ISUID != 0, setGID: st.Mode&unix.S_ISGID != 0, uid: st.Uid, gid: st.Gid}
-		c := ownCredentials()
-		c.addCapabilities()
-		f.secure = p.secure(c)
-		t.AtSecure = answer(f.secure != "")
-	}
-}
-
-// judgeSecurity fills in AtSecure.
-func (t *Target) judgeSecurity(f *facts, im image) {
-	var st unix.Stat_t
-	if unix.Fstat(int(im.file), &st) != nil {
-		return
-	}
-	p, c := im.privileges(&st), ownCredentials()
-	if p.setUID || p.setGID || p.caps != nil {
-		p.nosuid = im.nosuid()
-		c.addCapabilities()
-	}
-	f.secure = p.secure(c)
-	t.AtSecure = answer(f.secure != "")
-	f.rootCaps = p.caps != nil && c.uid == 0 && f.secure == ""
 }
 
 // judgeKind tells the C library by the loader's name, and Go by its note.
@@ -360,5 +323,3 @@ func (fs fsys) tunablesConf(path, program, name string, depth int) (file string,
 	}
 	return file, last, ok
 }
-
-var _ io.ReaderAt = file(0)

@@ -3,7 +3,6 @@ package target
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,91 +10,6 @@ import (
 	"syscall"
 	"testing"
 )
-
-// TestMain turns the test program into a tiny env(1) that stands on Find, so that the two can be compared
-// under any user, folder and environment.
-func TestMain(m *testing.M) {
-	if os.Args[0] == "find-and-exec" {
-		findAndExec(os.Args[1])
-	}
-	os.Exit(m.Run())
-}
-
-func findAndExec(name string) {
-	path, err := Find(name, os.Environ())
-	if err == nil {
-		err = syscall.Exec(path, []string{name}, os.Environ())
-		if errors.Is(err, syscall.ENOEXEC) {
-			err = syscall.Exec("/bin/sh", []string{name, path}, os.Environ())
-		}
-	}
-	fmt.Fprintln(os.Stderr, err)
-	if errors.Is(err, syscall.ENOENT) {
-		os.Exit(127)
-	}
-	os.Exit(126)
-}
-
-const nobody = 65534
-
-// asUser runs a command as the user, in a folder that everybody may read.
-func asUser(uid int, cmd *exec.Cmd) *exec.Cmd {
-	if uid != os.Getuid() {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
-	}
-	return cmd
-}
-
-// self is this program under another name for TestMain.
-func self(as string, args ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Args = append([]string{as}, args...)
-	return cmd
-}
-
-// publicDir is a scratch folder that every user may enter; t.TempDir is its owner's alone.
-func publicDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "target-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// tree makes files: "name mode content", a content of "/" is a folder, one of "-> x" a link.
-func tree(t *testing.T, dir string, entries [][3]string) {
-	t.Helper()
-	for _, e := range entries {
-		path := filepath.Join(dir, e[0])
-		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		var mode fs.FileMode
-		fmt.Sscanf(e[1], "%o", &mode)
-		switch to, link := strings.CutPrefix(e[2], "-> "); {
-		case e[2] == "/":
-			must(t, os.MkdirAll(path, 0o755))
-		case link:
-			must(t, os.Symlink(to, path))
-			continue
-		case e[2] == "fifo":
-			must(t, syscall.Mkfifo(path, 0o644))
-		default:
-			must(t, os.WriteFile(path, []byte(e[2]), 0o755))
-		}
-		must(t, os.Chmod(path, mode))
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // outcome is what a person sees of a command: its output and its status.
 func outcome(t *testing.T, cmd *exec.Cmd) string {
@@ -192,14 +106,6 @@ func TestFindLikeEnv(t *testing.T) {
 			})
 		}
 	}
-}
-
-// users are those that the tests can be.
-func users() []int {
-	if os.Getuid() == 0 {
-		return []int{0, nobody}
-	}
-	return []int{os.Getuid()}
 }
 
 func TestFindErrors(t *testing.T) {

@@ -37,6 +37,7 @@ func (fs fsys) openImage(path string) (image, error) {
 	return im, err
 }
 
+// newImage reads the headers into buf first. The image has what was read even where it is no ELF file.
 func newImage(f file, path string, buf []byte) (image, error) {
 	n, err := f.ReadAt(buf, 0)
 	if err != nil && err != io.EOF {
@@ -44,26 +45,26 @@ func newImage(f file, path string, buf []byte) (image, error) {
 	}
 	im := image{file: f, path: path, first: buf[:n]}
 	im.head, err = parseHead(im.first)
-	if errors.Is(err, errLongHead) && n == headSize {
-		im.first = make([]byte, 64+maxDynamic) // linkers do not do so; editors of ELF files may
+	if errors.Is(err, errLongHead) && n == headSize { // no linker does so, but editors of ELF files may
+		im.first = make([]byte, maxDynamic)
 		n, _ = f.ReadAt(im.first, 0)
 		im.first = im.first[:n]
 		im.head, err = parseHead(im.first)
 	}
 	if err != nil {
-		return image{}, err
+		return im, err
 	}
 	if s, ok := im.head.find(ptInterp); ok {
 		name, err := im.read(s.offset, s.size, pathMax)
 		if err != nil {
-			return image{}, err
+			return im, err
 		}
 		im.loader = string(cString(name))
 	}
 	if s, ok := im.head.find(ptDynamic); ok {
 		b, err := im.read(s.offset, s.size, maxDynamic)
 		if err != nil {
-			return image{}, err
+			return im, err
 		}
 		im.dyn = im.head.parseDynamic(b)
 	}
@@ -150,7 +151,7 @@ func (im image) mallocSymbols() (definesMalloc, usesMallopt bool, err error) {
 	if !ok1 || !ok2 || !ok3 {
 		return false, false, errBadELF
 	}
-	table, err := im.read(symtab, uint64(count)*uint64(im.head.symbolSize()), maxTable)
+	table, err := im.read(symtab, count*uint64(im.head.symbolSize()), maxTable)
 	if err != nil {
 		return false, false, err
 	}
@@ -169,26 +170,48 @@ func (im image) mallocSymbols() (definesMalloc, usesMallopt bool, err error) {
 	return definesMalloc, usesMallopt, nil
 }
 
-// symbolCount is the number of dynamic symbols, from whichever hash table there is. The older one begins
-// with nbucket and nchain, u32 each, and nchain is the count.
-func (im image) symbolCount() (int, bool) {
+// symbolCount is the number of dynamic symbols, from whichever hash table there is: the section headers, which
+// would say it outright, may be stripped. The older table begins with nbucket and nchain, u32 each, and
+// nchain is the count.
+func (im image) symbolCount() (uint64, bool) {
 	if at, ok := im.head.offset(im.dyn.hash); ok && im.dyn.hash != 0 {
 		b, err := im.read(at, 8, 8)
 		if err != nil {
 			return 0, false
 		}
-		return int(im.head.order.Uint32(b[4:])), true
+		return uint64(im.head.order.Uint32(b[4:])), true
 	}
-	for _, s := range im.head.segments {
-		if s.kind == ptLoad && im.dyn.gnuHash >= s.vaddr && im.dyn.gnuHash-s.vaddr < s.size {
-			b, err := im.read(s.offset+im.dyn.gnuHash-s.vaddr, s.size-(im.dyn.gnuHash-s.vaddr), maxTable)
-			if err != nil {
-				return 0, false
-			}
-			return im.head.symbolCount(b)
-		}
+	at, ok := im.head.offset(im.dyn.gnuHash)
+	if !ok || im.dyn.gnuHash == 0 {
+		return 0, false
 	}
-	return 0, false
+	return im.gnuSymbolCount(at)
+}
+
+// gnuSymbolCount finds the end of the last chain of a GNU hash table. The table, all u32 but the filter:
+//
+//	nbuckets, symoffset, filter words, filter shift; the filter (words of the class); nbuckets first symbols
+//	(0: none); for each symbol from symoffset on its hash, bit 0 set at a chain's end
+func (im image) gnuSymbolCount(at uint64) (uint64, bool) {
+	b, err := im.read(at, 16, 16)
+	if err != nil {
+		return 0, false
+	}
+	u32 := func(i int) uint64 { return uint64(im.head.order.Uint32(b[4*i:])) }
+	nbuckets, first, filter := u32(0), u32(1), u32(2)
+	at += 16 + filter*uint64(im.head.bits/8)
+	buckets, err := im.read(at, 4*nbuckets, maxTable)
+	if err != nil {
+		return 0, false
+	}
+	last := im.head.lastBucket(buckets)
+	if last < first { // nothing is defined; what is needed of others stands before symoffset
+		return first, true
+	}
+	var chain [1024]byte // far longer than a real one
+	n, _ := im.ReadAt(chain[:], int64(at+4*(nbuckets+last-first)))
+	length, ok := im.head.chainEnd(chain[:max(n, 0)])
+	return last + length, ok
 }
 
 // scan looks for texts in the file, chunk by chunk. found[i] holds what follows texts[i] at its first place,

@@ -7,15 +7,31 @@ import (
 // stNosuid is ST_NOSUID of statfs(2).
 const stNosuid = 2
 
-// privileges reads what an open program's file says: a stat, an xattr, and a statfs where either matters.
-func (f file) privileges(st *unix.Stat_t) privileges {
+// judgeSecurity fills in AtSecure, which takes no more than the right to look the file up.
+func (fs fsys) judgeSecurity(t *Target, f *facts) {
+	path := fs.path(t.Program())
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return
+	}
+	p, c := privilegesOf(path, &st), ownCredentials()
+	if p.setUID || p.setGID || p.caps != nil {
+		p.nosuid = nosuid(path)
+		c.addCapabilities()
+	}
+	f.secure = p.secure(c)
+	f.rootCaps = p.caps != nil && c.uid == 0 && f.secure == ""
+	t.AtSecure = answer(f.secure != "")
+}
+
+func privilegesOf(path string, st *unix.Stat_t) privileges {
 	p := privileges{
 		setUID: st.Mode&unix.S_ISUID != 0,
 		setGID: st.Mode&(unix.S_ISGID|unix.S_IXGRP) == unix.S_ISGID|unix.S_IXGRP,
 		uid:    st.Uid, gid: st.Gid,
 	}
 	var buf [32]byte
-	if n, err := unix.Fgetxattr(int(f), "security.capability", buf[:]); err == nil {
+	if n, err := unix.Getxattr(path, "security.capability", buf[:]); err == nil {
 		if caps, err := parseFileCaps(buf[:n]); err == nil {
 			p.caps = &caps
 		}
@@ -24,9 +40,9 @@ func (f file) privileges(st *unix.Stat_t) privileges {
 }
 
 // nosuid reports whether the file system ignores set-uid bits and file capabilities.
-func (f file) nosuid() bool {
+func nosuid(path string) bool {
 	var st unix.Statfs_t
-	return unix.Fstatfs(int(f), &st) == nil && st.Flags&stNosuid != 0
+	return unix.Statfs(path, &st) == nil && st.Flags&stNosuid != 0
 }
 
 // ownCredentials are this process's, which the program will be started with.

@@ -1,0 +1,156 @@
+package target
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestMain turns the test program into one of two small tools, so that Find, Quick and Examine can be asked
+// under any user, folder and environment.
+func TestMain(m *testing.M) {
+	switch os.Getenv("TARGET_TEST_TOOL") + os.Args[0] {
+	case "find-and-exec":
+		findAndExec(os.Args[1])
+	case "judge" + os.Args[0]:
+		json.NewEncoder(os.Stdout).Encode([2]Target{Quick(os.Args[1], os.Environ()), Examine(os.Args[1], os.Environ())})
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// findAndExec is env(1), standing on Find.
+func findAndExec(name string) {
+	path, err := Find(name, os.Environ())
+	if err == nil {
+		err = syscall.Exec(path, []string{name}, os.Environ())
+		if errors.Is(err, syscall.ENOEXEC) {
+			err = syscall.Exec("/bin/sh", []string{name, path}, os.Environ())
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	if errors.Is(err, syscall.ENOENT) {
+		os.Exit(127)
+	}
+	os.Exit(126)
+}
+
+// UnmarshalJSON reads back what MarshalJSON wrote.
+func (a *Answer) UnmarshalJSON(b []byte) error {
+	*a = map[string]Answer{"null": Unknown, "false": No, "true": Yes}[string(b)]
+	return nil
+}
+
+const nobody = 65534
+
+// users are those that the tests can be.
+func users() []int {
+	if os.Getuid() == 0 {
+		return []int{0, nobody}
+	}
+	return []int{os.Getuid()}
+}
+
+// asUser has a command run as the user.
+func asUser(uid int, cmd *exec.Cmd) *exec.Cmd {
+	if uid != os.Getuid() {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	}
+	return cmd
+}
+
+// self is this program under another name for TestMain.
+func self(as string, args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = append([]string{as}, args...)
+	return cmd
+}
+
+// publicDir is a scratch folder that every user may enter; t.TempDir is its owner's alone.
+func publicDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "target-test-")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o755))
+	return dir
+}
+
+// tree makes files: name, mode and content. The contents "/", "fifo" and "-> x" are a folder, a FIFO, a link.
+func tree(t testing.TB, dir string, entries [][3]string) {
+	t.Helper()
+	for _, e := range entries {
+		path := filepath.Join(dir, e[0])
+		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		var mode fs.FileMode
+		fmt.Sscanf(e[1], "%o", &mode)
+		switch to, link := strings.CutPrefix(e[2], "-> "); {
+		case e[2] == "/":
+			must(t, os.MkdirAll(path, 0o755))
+		case link:
+			must(t, os.Symlink(to, path))
+			continue
+		case e[2] == "fifo":
+			must(t, syscall.Mkfifo(path, 0o644))
+		default:
+			must(t, os.WriteFile(path, []byte(e[2]), 0o755))
+		}
+		must(t, os.Chmod(path, mode))
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// need skips where the machine lacks something, but fails in CI, which installs it all.
+func need(t testing.TB, ok bool, what string) {
+	t.Helper()
+	switch {
+	case ok:
+	case os.Getenv("CI") == "true":
+		t.Fatalf("CI needs %s", what)
+	default:
+		t.Skipf("needs %s", what)
+	}
+}
+
+func needTool(t testing.TB, tool string) {
+	t.Helper()
+	_, err := exec.LookPath(tool)
+	need(t, err == nil, tool)
+}
+
+func needRoot(t testing.TB) {
+	t.Helper()
+	need(t, os.Getuid() == 0, "root")
+}
+
+// run gives a command's standard output.
+func run(t testing.TB, cmd *exec.Cmd) string {
+	t.Helper()
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%q: %v\n%s%s", cmd.Args, err, out, stderr.String())
+	}
+	return string(out)
+}
+
+// build runs a compiler.
+func build(t testing.TB, command string, args ...string) {
+	t.Helper()
+	needTool(t, command)
+	run(t, exec.Command(command, args...))
+}

@@ -1,0 +1,47 @@
+// Prints how many arenas glibc's malloc has after 12 threads have each allocated: malloc_info(3) writes one
+// <heap nr="N"> for each. It keeps the allocations, so no arena is used twice. The first word of the output
+// is AT_SECURE, the last the file that runs.
+#define _GNU_SOURCE
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+enum { THREADS = 12 };
+static pthread_barrier_t ready, counted;
+static void *volatile kept[THREADS];
+
+static void *allocate(void *slot) {
+  kept[(long)slot] = malloc(1024);
+  pthread_barrier_wait(&ready);
+  pthread_barrier_wait(&counted);
+  return NULL;
+}
+
+int main(void) {
+  pthread_t thread[THREADS];
+  pthread_barrier_init(&ready, NULL, THREADS + 1);
+  pthread_barrier_init(&counted, NULL, THREADS + 1);
+  for (long i = 0; i < THREADS; i++)
+    if (pthread_create(&thread[i], NULL, allocate, (void *)i) != 0)
+      return 1;
+  pthread_barrier_wait(&ready);
+
+  static char text[1 << 20];
+  FILE *memory = fmemopen(text, sizeof text - 1, "w");
+  int arenas = 0;
+  malloc_info(0, memory);
+  fflush(memory);
+  for (char *at = text; (at = strstr(at, "<heap nr=")) != NULL; at++)
+    arenas++;
+
+  char self[4096] = "";
+  if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
+    return 1;
+  printf("%lu %d %s\n", getauxval(AT_SECURE), arenas, self);
+  pthread_barrier_wait(&counted);
+  return 0;
+}
