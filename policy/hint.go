@@ -36,12 +36,17 @@ func nearest(word string, names []string) (string, bool) {
 		if strings.EqualFold(word, name) {
 			return name, true
 		}
+		if abs(len(word)-len(name)) >= least { // the distance is no less
+			continue
+		}
 		if d := smetrics.WagnerFischer(strings.ToLower(word), strings.ToLower(name), 1, 1, 1); d < least {
 			best, least = name, d
 		}
 	}
 	return best, best != ""
 }
+
+func abs(n int) int { return max(n, -n) }
 
 // quoteList is the words for a hint: "a", "b" or "c".
 func quoteList(words []string) string {

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -13,8 +12,7 @@ const systemFile = "/etc/arenacap/policy.toml"
 
 // Lookup says where to look for the policy file and whose section of it to take.
 type Lookup struct {
-	Named   string // the path that --policy gives
-	NamedBy string // what gave it, for messages; "" with no Named is nothing
+	Named   string // --policy; "" is not given
 	Service string // --service; "" is none
 
 	// Root is whether root launches. Then the user's folder is skipped, and the file and every folder
@@ -26,7 +24,7 @@ type Lookup struct {
 
 // Load finds and reads the policy: the file that --policy names, $ARENACAP_POLICY,
 // $XDG_CONFIG_HOME/arenacap/policy.toml (~/.config), /etc/arenacap/policy.toml, or Builtin. The first
-// that is there is the whole policy. What is wrong with a file is an error of type Problems.
+// that is there is the whole policy. An error is of type Problems.
 func Load(l Lookup) (Policy, error) {
 	data, file, notes, err := l.find(systemFile)
 	if err != nil {
@@ -79,12 +77,9 @@ func read(file string, data []byte, service string) (Policy, error) {
 // find gives the bytes of the first policy file that is there and its path; "" is none. A file that was
 // named must be there.
 func (l Lookup) find(system string) (data []byte, file string, notes []string, err error) {
-	named, by := l.Named, cmp.Or(l.NamedBy, "--policy")
-	if named == "" && l.NamedBy == "" {
+	named, by := l.Named, "--policy"
+	if named == "" {
 		named, by = l.env("ARENACAP_POLICY"), "$ARENACAP_POLICY"
-	}
-	if named == "" && l.NamedBy != "" {
-		return nil, "", nil, fmt.Errorf("%s names no file: its value is empty", l.NamedBy)
 	}
 	if named != "" {
 		data, problem := readFile(named, l.Root)

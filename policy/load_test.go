@@ -242,7 +242,6 @@ func TestLoadErrors(t *testing.T) {
 		{"named by the flag and missing", Lookup{Named: dir + "/none.toml"}, dir + "/none.toml: cannot be read: no such file or directory; --policy names it"},
 		{"named by the variable and missing", Lookup{Getenv: environment(map[string]string{"ARENACAP_POLICY": dir + "/none.toml"})},
 			dir + "/none.toml: cannot be read: no such file or directory; $ARENACAP_POLICY names it"},
-		{"named with nothing", Lookup{NamedBy: "--policy"}, "--policy names no file: its value is empty"},
 		{"one problem", Lookup{Named: write(t, dir+"/one.toml", "arenas.mix = 2\n")},
 			dir + `/one.toml:1:1: unknown key "mix" in [arenas]; did you mean "min"? | arenas.mix = 2`},
 		{"several problems", Lookup{Named: write(t, dir+"/a b.toml", "arenas.mix = 2\narenas.cap = 0\nlog.to = 1\n")},

@@ -201,10 +201,10 @@ func (p Policy) coresUsed(m Machine, used *int) string {
 		return fmt.Sprintf("%d, as written (%s)", rule.N, rule.From)
 	case rule.Rule == "online":
 		*used = m.Online.N
-		return "online, " + m.Online.String()
+		return "online " + m.Online.String()
 	case rule.Rule == "affinity":
 		*used = m.Affinity.N
-		return "affinity, " + m.Affinity.String()
+		return "affinity " + m.Affinity.String()
 	}
 	*used = m.Online.N
 	if a := m.Affinity.N; a != 0 && (*used == 0 || a < *used) {
@@ -213,7 +213,11 @@ func (p Policy) coresUsed(m Machine, used *int) string {
 	if q := m.Quota.cores(); q != 0 && (*used == 0 || q < *used) {
 		*used = q
 	}
-	return fmt.Sprintf("%d, the least of online %s; affinity %s; quota %s", *used, m.Online, m.Affinity, m.Quota)
+	sources := fmt.Sprintf("online %s; affinity %s; quota %s", m.Online, m.Affinity, m.Quota)
+	if *used == 0 {
+		return sources
+	}
+	return fmt.Sprintf("%d, the least of %s", *used, sources)
 }
 
 // cores is the quota rounded up: what is left of a core still runs a thread.

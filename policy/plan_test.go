@@ -215,6 +215,14 @@ func TestResolveInherited(t *testing.T) {
 	}
 }
 
+func TestResolveWithoutCores(t *testing.T) {
+	_, err := Builtin().Resolve(Machine{Online: Count{Why: "no /sys"}})
+	want := `cap = "1/core" (built-in policy) needs a number of cores, and none was found (online unknown (no /sys); affinity unknown; quota none); write a number, cap = 4, or cores = 8`
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
 // The flag's cap is clamped by the file's min and max, and its cores are the file's.
 func TestResolveFlagIsClamped(t *testing.T) {
 	p := file("2/core")

@@ -1,8 +1,13 @@
 // Package policy holds what the operator wants and what follows from it.
 //
-// Load and Check read the policy file (TOML); Policy.Resolve lays the policy over what was found on the
-// machine and gives a Plan. A Plan is a plain value: it can be printed and compared, and nothing here
-// touches a process. The package builds on every system.
+// Load finds and reads the policy file (TOML), Check gives every problem of one; Policy.Resolve lays the
+// policy over what was found on the machine and gives a Plan. A Plan is a plain value: it can be printed
+// and compared, and nothing here touches a process. The package builds on every system.
+//
+// Reading is strict: a key that is not known, a value that is not one, settings that do not go together
+// are Problems, each with its line, its column and what to type instead. The TOML parser reads the values;
+// where a key stands in the file, which the parser does not tell, is found by a locator of our own
+// (locate.go), held to the parser by a fuzz test.
 package policy
 
 import "time"

@@ -76,27 +76,23 @@ func (base layer) overlay(name string, raw any) layer {
 		l.wrongTable("service."+name, l.prefix, raw)
 		return l
 	}
-	if has(tree, "arenas", "cap") {
+	if _, said := lookup(tree, "arenas", "cap"); said {
 		l.policy.Arenas.Test = 0
 		delete(l.said, "arenas.test")
 	}
-	if has(tree, "budget", "action") {
+	if action, said := lookup(tree, "budget", "action"); said && action != "signal" {
 		l.policy.Budget.Signal = ""
-		if a, _ := tree["budget"].(map[string]any)["action"].(string); a == "signal" {
-			l.policy.Budget.Signal = base.policy.Budget.Signal
-		} else {
-			delete(l.said, "budget.signal")
-		}
+		delete(l.said, "budget.signal")
 	}
 	l.read(tree)
 	l.contradictions()
 	return l
 }
 
-func has(tree map[string]any, table, key string) bool {
+func lookup(tree map[string]any, table, key string) (value any, ok bool) {
 	t, _ := tree[table].(map[string]any)
-	_, ok := t[key]
-	return ok
+	value, ok = t[key]
+	return value, ok
 }
 
 // read takes over the four tables of a layer.
@@ -109,7 +105,7 @@ func (l *layer) read(tree map[string]any) {
 		keys, isTable := raw.(map[string]any)
 		switch {
 		case !slices.Contains(tables(), name):
-			l.unknownTable(name, path, isTable)
+			l.unknownTable(name, path, raw)
 		case !isTable:
 			l.wrongTable(name, path, raw)
 		default:
@@ -293,13 +289,14 @@ func (l *layer) problem(path string, what hinted) {
 	l.doc.problem(l.doc.at[path].key, what)
 }
 
-func (l *layer) unknownTable(name string, path toml.Key, isTable bool) {
+func (l *layer) unknownTable(name string, path toml.Key, raw any) {
 	what := fmt.Sprintf("unknown key %q outside a table", name)
-	switch {
-	case isTable:
-		what = fmt.Sprintf("unknown table %q", name)
-	case l.prefix != nil:
+	if l.prefix != nil {
 		what = fmt.Sprintf("unknown key %q in [%s]", name, l.prefix)
+	}
+	switch raw.(type) {
+	case map[string]any, []map[string]any:
+		what = fmt.Sprintf("unknown table %q", name)
 	}
 	l.problem(path.String(), hinted{what, l.tableHint(name)})
 }

@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,59 +29,69 @@ func distrust(path string, opened fs.FileInfo) *Problem {
 	if err != nil {
 		return cannotRead(path, err)
 	}
-	at, todo := "/", strings.Split(full, "/")
-	if p := untrusted(path, at, nil); p != nil {
+	w := walk{path: path, at: "/"}
+	if p := w.judge("/"); p != nil {
 		return p
 	}
-	for links := 0; len(todo) > 0; {
-		name := todo[0]
-		todo = todo[1:]
-		switch name {
-		case "", ".":
-			continue
-		case "..":
-			at = filepath.Dir(at)
-			continue
-		}
-		step := filepath.Join(at, name)
-		info, err := os.Lstat(step)
-		if err != nil {
-			return cannotRead(path, err)
-		}
-		if p := untrusted(path, step, info); p != nil {
+	for w.todo = strings.Split(full, "/"); len(w.todo) > 0; {
+		if p := w.step(); p != nil {
 			return p
 		}
-		if info.Mode()&fs.ModeSymlink == 0 {
-			at = step
-			continue
-		}
-		if links++; links > maxLinks {
-			return &Problem{File: path, Message: "goes through too many links"}
-		}
-		target, err := os.Readlink(step)
-		if err != nil {
-			return cannotRead(path, err)
-		}
-		if strings.HasPrefix(target, "/") {
-			at = "/"
-		}
-		todo = append(strings.Split(target, "/"), todo...)
 	}
-	if last, err := os.Lstat(at); err != nil || !os.SameFile(last, opened) {
+	if last, err := os.Lstat(w.at); err != nil || !os.SameFile(last, opened) {
 		return &Problem{File: path, Message: "was replaced while it was read", Hint: "start again"}
 	}
-	return untrusted(path, at, opened)
+	return untrusted(path, w.at, opened)
+}
+
+// walk follows a path as the kernel does, one name at a time, and judges all it meets.
+type walk struct {
+	path  string   // as it was named
+	at    string   // where the walk is; no link is left in it
+	todo  []string // the names ahead
+	links int
+}
+
+func (w *walk) step() *Problem {
+	name := w.todo[0]
+	w.todo = w.todo[1:]
+	switch name {
+	case "", ".":
+		return nil
+	case "..":
+		w.at = filepath.Dir(w.at)
+		return nil
+	}
+	next := filepath.Join(w.at, name)
+	if p := w.judge(next); p != nil {
+		return p
+	}
+	target, err := os.Readlink(next)
+	if errors.Is(err, syscall.EINVAL) { // readlink(2): no link
+		w.at = next
+		return nil
+	}
+	if w.links++; err != nil || w.links > maxLinks {
+		return cannotRead(w.path, cmp.Or[error](err, syscall.ELOOP))
+	}
+	if strings.HasPrefix(target, "/") {
+		w.at = "/"
+	}
+	w.todo = append(strings.Split(target, "/"), w.todo...)
+	return nil
+}
+
+func (w *walk) judge(step string) *Problem {
+	info, err := os.Lstat(step)
+	if err != nil {
+		return cannotRead(w.path, err)
+	}
+	return untrusted(w.path, step, info)
 }
 
 // untrusted judges one step of the way. The mode of a link means nothing, and who may write to a sticky
 // folder cannot replace what is root's in it.
 func untrusted(path, step string, info fs.FileInfo) *Problem {
-	if info == nil {
-		var err error
-		if info, err = os.Stat(step); err != nil {
-			return cannotRead(path, err)
-		}
-	}
 	mode, kind := info.Mode(), "it"
 	if step != path {
 		kind = fmt.Sprintf("%q", step)
