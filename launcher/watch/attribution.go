@@ -11,7 +11,7 @@ import (
 
 // part is one share of a process's virtual size.
 type part struct {
-	Kind    string `json:"kind"`  // as package arena names it
+	Kind    string `json:"kind"`  // as package arena and inspect name it
 	Count   int    `json:"count"` // how many arenas, stacks, mappings; in Grew how many came, or went
 	Virtual uint64 `json:"virtual_bytes"`
 }
@@ -91,14 +91,28 @@ func addPart(parts []part, p part) []part {
 func list(parts []part, sizes bool) string {
 	var words []string
 	for _, p := range parts[:min(len(parts), 3)] {
-		word := p.Kind
-		if p.Count > 0 {
-			word = fmt.Sprintf("%d %s", p.Count, p.Kind)
-		}
+		word := kindWords(p)
 		if sizes {
 			word = policy.FormatSize(p.Virtual) + " " + word
 		}
 		words = append(words, word)
 	}
 	return strings.Join(words, ", ")
+}
+
+// kindWords names a part; what people count has its number.
+func kindWords(p part) string {
+	switch {
+	case p.Kind == "arenas" && p.Count == 1:
+		return "1 arena"
+	case p.Kind == "thread stacks" && p.Count == 1:
+		return "1 thread stack"
+	case (p.Kind == "arenas" || p.Kind == "thread stacks") && p.Count > 0:
+		return fmt.Sprintf("%d %s", p.Count, p.Kind)
+	case p.Kind == "file":
+		return "files"
+	case p.Kind == "reserved":
+		return "reserved without access"
+	}
+	return p.Kind
 }

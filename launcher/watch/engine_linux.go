@@ -259,11 +259,11 @@ func (w *watched) finish(now time.Duration) {
 func (w *watched) read(now time.Duration) (r reading, ok bool) {
 	r.arenasKnown = true
 	if !w.left {
-		ok = w.readOne(&r, w.herd.target)
+		ok = w.readOne(&r, w.herd.target, now)
 	}
 	for _, p := range w.herd.others {
 		if counts(p.born, now, w.cfg.Budget.Interval) {
-			ok = w.readOne(&r, p) || ok
+			ok = w.readOne(&r, p, now) || ok
 		}
 	}
 	return r, ok
@@ -272,7 +272,7 @@ func (w *watched) read(now time.Duration) (r reading, ok bool) {
 var pageSize = uint64(os.Getpagesize())
 
 // readOne adds one process.
-func (w *watched) readOne(r *reading, p *process) bool {
+func (w *watched) readOne(r *reading, p *process, now time.Duration) bool {
 	s, ok := p.sample()
 	if !ok {
 		return false
@@ -281,17 +281,17 @@ func (w *watched) readOne(r *reading, p *process) bool {
 	r.virtual += s.size * pageSize
 	r.data += s.data * pageSize
 	r.resident += s.resident * pageSize
-	w.countArenas(r, p, s.size*pageSize)
+	if now >= w.state.settleEnds && w.needsCensus(p) {
+		w.countArenas(r, p, s.size*pageSize)
+	} else {
+		r.arenasKnown = false
+	}
 	return true
 }
 
-// countArenas adds one process's arenas, where a limit or a cap asks for them. A count needs more than a
-// sample, so it is taken only when the size moved.
+// countArenas adds one process's arenas. A count takes more than a sample, so it is taken only when the size
+// moved.
 func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
-	if !w.needsCensus(p) {
-		r.arenasKnown = false
-		return
-	}
 	if p.arenas.due(virtual) {
 		arenas, reserved, err := w.probes.count(p.pid)
 		if p.ended() { // it may have been another process's number by then
@@ -307,11 +307,8 @@ func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
 }
 
 // needsCensus reports whether anyone asks for the arenas of this process: the budget for any, the cap for
-// the target. Before settle ends nobody does.
+// the target.
 func (w *watched) needsCensus(p *process) bool {
-	if w.clock() < w.state.settleEnds {
-		return false
-	}
 	return w.cfg.Cap != 0 && p == w.herd.target || w.budgetsArenas()
 }
 

@@ -1,0 +1,206 @@
+package watch
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/policy"
+)
+
+const GiB = 1 << 30
+
+var (
+	someTime = time.Date(2026, 11, 23, 6, 7, 8, 9_876_543, time.FixedZone("", 3600))
+	grown    = attribute(
+		[]part{{"arenas", 17, 1088 * MiB}, {"thread stacks", 128, 1 * GiB}, {"file", 4, 8 * MiB}},
+		[]part{{"arenas", 32, 2048 * MiB}, {"thread stacks", 128, 1 * GiB}, {"file", 4, 8 * MiB}, {"kernel", 3, 0}})
+)
+
+// TestEvents is every event as people and programs meet it. These lines are other people's scripts.
+func TestEvents(t *testing.T) {
+	breach := change{eventBreach, "virtual", 4509715661, 4 * GiB, 3, 5}
+	budget := policy.Builtin().Budget
+	budget.Action, budget.Command = "terminate", []string{"/usr/local/bin/on-breach", "{pid}"}
+	cfg := Config{Mode: "exec", Cap: 4, Budget: budget, Limits: []policy.Limit{{Metric: "virtual", Bytes: 4 * GiB}, {Metric: "growth", Bytes: 512 * MiB}}}
+	outcome := Outcome{PeakVirtual: 4 * GiB, PeakResident: 61 * MiB, Breaches: 1, Elapsed: 90*time.Second + 1234*time.Microsecond}
+	for _, test := range []struct {
+		name string
+		e    event
+		text string
+		json string
+	}{
+		{"started", started(cfg),
+			`started: budget virtual 4 GiB, growth 512 MiB of the process; a sample every 1s after 10s; a breach is 3/5 samples over, then /usr/local/bin/on-breach and SIGTERM and after 30s SIGKILL`,
+			`"mode":"exec","scope":"process","interval_seconds":1,"settle_seconds":10,"breach":"3/5","action":"terminate","cap":4,"limits":[{"metric":"virtual","limit_bytes":4294967296},{"metric":"growth","limit_bytes":536870912}]`},
+		{"started without a budget or a cap", started(Config{Mode: "attach", Budget: policy.Builtin().Budget}),
+			`started: no budget`,
+			`"mode":"attach","scope":"process","interval_seconds":1,"settle_seconds":10,"breach":"3/5","action":"report","cap":null,"limits":[]`},
+		{"warning", passed(change{eventWarning, "virtual", 3543348019, 4 * GiB, 3, 5}, 1, grown),
+			`warning: virtual 3.3 GiB, 82% of 4 GiB (3 of 5 samples); +960 MiB since settle: 15 arenas; in all 2 GiB 32 arenas, 1 GiB 128 thread stacks, 8 MiB files`,
+			`"metric":"virtual","value_bytes":3543348019,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":1,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648},{"kind":"thread stacks","count":128,"virtual_bytes":1073741824},{"kind":"file","count":4,"virtual_bytes":8388608}],"grew":[{"kind":"arenas","count":15,"virtual_bytes":1006632960}]}`},
+		{"breach", passed(breach, 1, attribute(nil, []part{{"arenas", 32, 2 * GiB}})),
+			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples); in all 2 GiB 32 arenas`,
+			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":1,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648}],"grew":null}`},
+		{"breach of a tree, with nothing known", passed(breach, 7, nil),
+			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples) in 7 processes`,
+			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":7,"attribution":null`},
+		{"recovered", recovered(change{eventRecovered, "virtual", 1 * GiB, 4 * GiB, 3, 5}),
+			`recovered: virtual 1 GiB, under 95% of 4 GiB again`,
+			`"metric":"virtual","value_bytes":1073741824,"limit_bytes":4294967296`},
+		{"action", acted(breach, "signal", "SIGUSR1", 1, "SIGUSR1 sent", false),
+			`action: SIGUSR1 sent`,
+			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"action":"signal","signal":"SIGUSR1","processes":1,"failed":false,"message":"SIGUSR1 sent"`},
+		{"action of a command", acted(breach, "command", "", 0, "command x ended with status 1", true),
+			`action: command x ended with status 1`,
+			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"action":"command","signal":null,"processes":null,"failed":true,"message":"command x ended with status 1"`},
+		{"cap-verified", capJudged(4, 4), `cap-verified: at most 4 arenas, as planned: 4`, `"arenas":4,"cap":4,"message":"at most 4 arenas, as planned: 4"`},
+		{"cap-not-kept", capJudged(9, 4), `cap-not-kept: 9 arenas, 4 were planned`, `"arenas":9,"cap":4,"message":"9 arenas, 4 were planned"`},
+		{"cap-not-kept, as was known", capCannotWork("jemalloc is linked"), `cap-not-kept: jemalloc is linked`, `"arenas":null,"cap":null,"message":"jemalloc is linked"`},
+		{"watch-failed", watchFailed(`log file "/x" cannot be opened: permission denied`), `watch-failed: log file "/x" cannot be opened: permission denied`, `"message":"log file \"/x\" cannot be opened: permission denied"`},
+		{"exited", exited(outcome, 0), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB`,
+			`"processes_remaining":0,"elapsed_seconds":90.001234,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
+		{"exited before a sample", exited(Outcome{}, 0), `exited: watched for 0s`, `"processes_remaining":0,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
+		{"exited, and its children go on", exited(outcome, 3), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; 3 of its processes go on and are watched`,
+			`"processes_remaining":3,"elapsed_seconds":90.001234,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			who := speaker{"authserver", "AuthServer", 1234}
+			if got, want := string(test.e.line("text", someTime, who)), "arenacap: authserver[1234]: "+test.text+"\n"; got != want {
+				t.Errorf("text\n got %s\nwant %s", got, want)
+			}
+			kind, _, _ := strings.Cut(test.text, ":")
+			want := `{"time":"2026-11-23T05:07:08.009Z","service":"authserver","pid":1234,"event":"` + kind + `",` + test.json + "}\n"
+			if got := string(test.e.line("json", someTime, who)); got != want {
+				t.Errorf("json\n got %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+// A process calls itself what it likes; that must neither break a line nor reach a terminal.
+func TestHostileNames(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		who  speaker
+		text string
+		json string
+	}{
+		{"no service: the process's name", speaker{"", "mariadbd", 7}, "arenacap: mariadbd[7]: ", `"service":null`},
+		{"a newline", speaker{"", "a\narenacap: b", 7}, "arenacap: a?arenacap: b[7]: ", `"service":null`},
+		{"a terminal's escape", speaker{"", "\x1b[31m\x07", 7}, "arenacap: ?[31m?[7]: ", `"service":null`},
+		{"invalid UTF-8", speaker{"caf\xe9", "", 7}, "arenacap: caf?[7]: ", `"service":"caf\ufffd"`},
+		{"right-to-left", speaker{"a\u202eb", "", 7}, "arenacap: a?b[7]: ", `"service":"a` + "\u202e" + `b"`},
+		{"fine letters stay", speaker{"größe", "", 7}, "arenacap: größe[7]: ", `"service":"größe"`},
+		{"no name at all", speaker{"", "", 7}, "arenacap: [7]: ", `"service":null`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := watchFailed("x\ny")
+			if got, want := string(e.line("text", someTime, test.who)), test.text+"watch-failed: x?y\n"; got != want {
+				t.Errorf("text %q, want %q", got, want)
+			}
+			line := e.line("json", someTime, test.who)
+			if !strings.Contains(string(line), test.json) || !json.Valid(line) || strings.Count(string(line), "\n") != 1 {
+				t.Errorf("json %q has no %s", line, test.json)
+			}
+		})
+	}
+}
+
+// Which events are written at which loudness; JSON has all.
+func TestWanted(t *testing.T) {
+	for kind, want := range map[string]string{ // plain, verbose, quiet
+		eventStarted: "nyn", eventCapVerified: "nyn", eventExited: "nyn",
+		eventWarning: "yyn", eventCapNotKept: "yyn",
+		eventBreach: "yyy", eventAction: "yyy", eventRecovered: "yyy", eventWatchFailed: "yyy",
+	} {
+		for i, c := range []Config{{}, {Verbose: true}, {Quiet: true}} {
+			if got := c.wanted(kind); got != (want[i] == 'y') {
+				t.Errorf("%s, verbose %t, quiet %t: %t", kind, c.Verbose, c.Quiet, got)
+			}
+			if c.Log.Format = "json"; !c.wanted(kind) {
+				t.Errorf("%s is not in JSON", kind)
+			}
+		}
+	}
+}
+
+func TestAttribute(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		base, now []part
+		want      string
+	}{
+		{"nothing is known", nil, nil, ""},
+		{"nothing to compare with", nil, []part{{"arenas", 2, 128 * MiB}}, "; in all 128 MiB 2 arenas"},
+		{"nothing grew", []part{{"arenas", 2, 128 * MiB}}, []part{{"arenas", 2, 128 * MiB}}, "; in all 128 MiB 2 arenas"},
+		{"what shrank is not told", []part{{"arenas", 3, 192 * MiB}}, []part{{"arenas", 2, 128 * MiB}}, "; in all 128 MiB 2 arenas"},
+		{"what is new", []part{}, []part{{"arenas", 2, 128 * MiB}}, "; +128 MiB since settle: 2 arenas; in all 128 MiB 2 arenas"},
+		{"grown without a new one", []part{{"main heap", 1, 1 * MiB}}, []part{{"main heap", 1, 3 * MiB}}, "; +2 MiB since settle: main heap; in all 3 MiB main heap"},
+		{"several, the largest first, three of them", nil, []part{{"a", 1, 1 * MiB}, {"b", 1, 4 * MiB}, {"c", 1, 3 * MiB}, {"d", 1, 2 * MiB}}, "; in all 4 MiB b, 3 MiB c, 2 MiB d"},
+		{"several grew", []part{}, []part{{"arenas", 2, 128 * MiB}, {"thread stacks", 3, 24 * MiB}},
+			"; +152 MiB since settle: 128 MiB 2 arenas, 24 MiB 3 thread stacks; in all 128 MiB 2 arenas, 24 MiB 3 thread stacks"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := attribute(test.base, test.now).words(); got != test.want {
+				t.Errorf("got %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestConfigCrossesThePipe(t *testing.T) {
+	want := testConfig("virtual=4294967296")
+	want.PID, want.Program, want.Notices = 7, "/opt/auth/AuthServer", []string{"a\nb"}
+	data, err := want.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeConfig(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, _ := got.Encode()
+	if string(again) != string(data) {
+		t.Errorf("got  %s\nwant %s", again, data)
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for name, spoil := range map[string]func(*Config){
+		"interval": func(c *Config) { c.Budget.Interval = 0 },
+		"breach":   func(c *Config) { c.Budget.Breach.N = 6 },
+		"warn_at":  func(c *Config) { c.Budget.WarnAt = 101 },
+		"settle":   func(c *Config) { c.Budget.Settle = -1 },
+	} {
+		c := testConfig("")
+		spoil(&c)
+		if err := c.check(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := testConfig("").check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzDecodeConfig(f *testing.F) {
+	data, _ := testConfig("virtual=1").Encode()
+	f.Add(data)
+	f.Add([]byte(`{"Budget":{"Interval":1000000,"Breach":{"N":1,"Of":1},"WarnAt":80}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := decodeConfig(data)
+		if err != nil {
+			return
+		}
+		s := newState(c.Limits, c.Budget, c.Budget.Settle) // what was accepted can be worked with
+		r := reading{virtual: 1 << 40, data: 1 << 40, resident: 1 << 40}
+		for i := range 10 {
+			s.observe(c.Budget.Settle+time.Duration(i), r, func() (reading, bool) { return r, true })
+		}
+		if !json.Valid(started(c).line("json", someTime, speaker{})) {
+			t.Fatal("started is no JSON")
+		}
+	})
+}

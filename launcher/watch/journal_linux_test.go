@@ -1,0 +1,199 @@
+package watch
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func lostLine(n int) []byte { return fmt.Appendf(nil, "%d lost\n", n) }
+
+func TestTheLogFollowsItsName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	j, err := openLog(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
+	j.put([]byte("one\n"), lostLine)
+	if err := os.Rename(path, path+".1"); err != nil { // logrotate, create
+		t.Fatal(err)
+	}
+	j.put([]byte("two\n"), lostLine)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	j.put([]byte("three\n"), lostLine)
+	if err := os.Truncate(path, 0); err != nil { // logrotate, copytruncate
+		t.Fatal(err)
+	}
+	j.put([]byte("four\n"), lostLine)
+	if got := readFile(t, path+".1"); got != "one\n" {
+		t.Errorf("the rotated log has %q", got)
+	}
+	if got := readFile(t, path); got != "four\n" {
+		t.Errorf("the log has %q", got)
+	}
+	if st, _ := os.Stat(path); st.Mode().Perm()&^0o640 != 0 {
+		t.Errorf("mode %o, want 640", st.Mode().Perm())
+	}
+}
+
+// A log that cannot be opened again is written to under its old name meanwhile.
+func TestTheLogsFolderIsGone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dir")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	j, err := openLog(dir + "/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	j.put([]byte("one\n"), lostLine)
+	if got := readFile(t, dir+".away/log"); got != "one\n" {
+		t.Errorf("the old log has %q", got)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	j.put([]byte("two\n"), lostLine)
+	if got := readFile(t, dir+"/log"); got != "two\n" {
+		t.Errorf("the new log has %q", got)
+	}
+}
+
+func TestLogsThatCannotBeOpened(t *testing.T) {
+	dir := t.TempDir()
+	fifo := dir + "/fifo"
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, dir + "/none/log", fifo} { // a FIFO that nobody reads must not be waited for
+		if _, err := openLog(path); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", path)) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestAFullDisk(t *testing.T) {
+	j, err := openLog("/dev/full")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
+	j.put([]byte("one\n"), lostLine)
+	j.put([]byte("two\n"), lostLine)
+	if j.lost != 2 {
+		t.Errorf("%d lost, want 2", j.lost)
+	}
+}
+
+// A pipe or socket that nobody reads stops nothing, what was lost is told when there is room again, and the
+// flags that the target shares stay as they are.
+func TestAFullStderr(t *testing.T) {
+	for name, open := range map[string]func(*testing.T) (ours, theirs int){
+		"pipe": func(t *testing.T) (int, int) {
+			var p [2]int
+			must(t, unix.Pipe2(p[:], unix.O_CLOEXEC))
+			return p[1], p[0]
+		},
+		"stream socket":   func(t *testing.T) (int, int) { return socketPair(t, unix.SOCK_STREAM) },
+		"datagram socket": func(t *testing.T) (int, int) { return socketPair(t, unix.SOCK_DGRAM) },
+	} {
+		for _, reopen := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, opened again %t", name, reopen), func(t *testing.T) {
+				ours, theirs := open(t)
+				defer unix.Close(ours)
+				defer unix.Close(theirs)
+				j := openStderr(ours)
+				if j.fd != ours && !reopen {
+					j.close()
+					j = &journal{fd: ours, write: writeIfRoom} // as where /proc/self/fd may not be opened
+				}
+				fillAndDrain(t, j, theirs)
+				if flags, err := unix.FcntlInt(uintptr(ours), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK != 0 {
+					t.Errorf("flags %o, %v", flags, err)
+				}
+			})
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func socketPair(t *testing.T, kind int) (ours, theirs int) {
+	t.Helper()
+	p, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	return p[1], p[0]
+}
+
+func fillAndDrain(t *testing.T, j *journal, theirs int) {
+	t.Helper()
+	line := append(bytes.Repeat([]byte("x"), 1000), '\n')
+	for j.lost < 3 { // ends when the kernel's buffer is full
+		j.put(line, lostLine)
+	}
+	must(t, unix.SetNonblock(theirs, true))
+	readAll(theirs)
+	j.put([]byte("last\n"), lostLine)
+	if got := readAll(theirs); got != "3 lost\nlast\n" {
+		t.Errorf("then came %q", got)
+	}
+	if j.lost != 0 {
+		t.Errorf("%d are still lost", j.lost)
+	}
+}
+
+func readAll(fd int) string {
+	var all []byte
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := unix.Read(fd, buf)
+		if n <= 0 || err != nil {
+			return string(all)
+		}
+		all = append(all, buf[:n]...)
+	}
+}
+
+// A reader that has gone away is no end of the watch (SIGPIPE).
+func TestABrokenPipe(t *testing.T) {
+	var p [2]int
+	must(t, unix.Pipe2(p[:], unix.O_CLOEXEC))
+	j := openStderr(p[1])
+	must(t, unix.Close(p[0]))
+	j.put([]byte("one\n"), lostLine)
+	j.close()
+	if j.lost != 1 {
+		t.Errorf("%d lost, want 1", j.lost)
+	}
+	must(t, unix.Close(p[1]))
+	j = openStderr(p[1])
+	j.put([]byte("one\n"), lostLine) // a closed stderr: nothing to write to
+	j.close()
+}
+
+func TestClipLine(t *testing.T) {
+	long := append(bytes.Repeat([]byte("x"), 2*maxLine), '\n')
+	if got := clipLine(long); len(got) != maxLine || got[maxLine-1] != '\n' {
+		t.Errorf("%d bytes, the last is %q", len(got), got[len(got)-1])
+	}
+	if got := clipLine([]byte("short\n")); string(got) != "short\n" {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,294 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func mustHold(t testing.TB, pid int) *process {
+	t.Helper()
+	p, err := hold(pid, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.release)
+	return p
+}
+
+// holdFolder holds a process the way that a kernel without pidfds leaves.
+func holdFolder(t *testing.T, pid int) *process {
+	t.Helper()
+	dir, err := unix.Open("/proc/"+strconv.Itoa(pid), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{pid: pid, pidfd: -1, dir: dir, statm: -1}
+	if err := p.openAll(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.release)
+	return p
+}
+
+// holders are the two ways to hold a process; every promise is kept by both.
+var holders = map[string]func(*testing.T, int) *process{
+	"pidfd":  func(t *testing.T, pid int) *process { return mustHold(t, pid) },
+	"folder": holdFolder,
+}
+
+func eachHolder(t *testing.T, test func(*testing.T, func(*testing.T, int) *process)) {
+	for name, holder := range holders {
+		t.Run(name, func(t *testing.T) { test(t, holder) })
+	}
+}
+
+// The oracle is the kernel's own account in /proc/PID/status.
+func TestSampleIsWhatStatusSays(t *testing.T) {
+	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
+		c := startChild(t)
+		p := holder(t, c.pid())
+		for _, command := range []string{"map 104857600", "unmap", "touch 8388608"} {
+			before, _ := p.sample()
+			c.ask(t, command, "ok")
+			// A Go process may map more by itself between the two readings.
+			for tries := 0; ; tries++ {
+				s, ok := p.sample()
+				status := statusOf(t, c.pid())
+				if ok && s.size*4 == status["VmSize"] && s.data*4 == status["VmData"]+status["VmStk"] && s.resident != 0 {
+					if delta := int64(s.size-before.size) * 4096; command == "map 104857600" && delta < 100<<20 {
+						t.Errorf("mapping 100 MiB moved VmSize by %d bytes", delta)
+					}
+					break
+				}
+				if tries == 100 {
+					t.Fatalf("%s: sample %+v, status %v", command, s, status)
+				}
+			}
+		}
+	})
+}
+
+func statusOf(t *testing.T, pid int) map[string]uint64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kB := map[string]uint64{}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		if n, ok := strings.CutSuffix(strings.TrimSpace(value), " kB"); ok {
+			kB[name], _ = strconv.ParseUint(n, 10, 64)
+		}
+	}
+	return kB
+}
+
+func TestHoldFindsNobody(t *testing.T) {
+	gone := startChild(t)
+	gone.kill(t)
+	_, err := hold(gone.pid(), -1)
+	if !errors.Is(err, unix.ESRCH) || !strings.Contains(err.Error(), strconv.Itoa(gone.pid())) {
+		t.Errorf("an ended process: %v", err)
+	}
+	if _, err := hold(1<<30, -1); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("a number that no process has: %v", err)
+	}
+	threads, err := os.ReadDir("/proc/self/task") // a Go process has several
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, thread := range threads {
+		tid, _ := strconv.Atoi(thread.Name())
+		if tid == os.Getpid() {
+			continue
+		}
+		if _, err := hold(tid, -1); err == nil || !strings.Contains(err.Error(), "thread") {
+			t.Errorf("a thread: %v", err)
+		}
+	}
+}
+
+func TestAZombieHasEnded(t *testing.T) {
+	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
+		c := startChild(t)
+		p := holder(t, c.pid())
+		if p.ended() {
+			t.Fatal("a running process has ended")
+		}
+		if err := p.signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		var info unix.Siginfo // wait until it is a zombie and leave it one
+		if err := unix.Waitid(unix.P_PID, c.pid(), &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+			t.Fatal(err)
+		}
+		if s, ok := p.sample(); ok || !p.ended() {
+			t.Errorf("a zombie gives %+v, %t, and has ended: %t", s, ok, p.ended())
+		}
+		c.kill(t)
+		if s, ok := p.sample(); ok || !p.ended() {
+			t.Errorf("a reaped process gives %+v, %t, and has ended: %t", s, ok, p.ended())
+		}
+		if err := p.signal(syscall.SIGTERM); !errors.Is(err, unix.ESRCH) {
+			t.Errorf("signalling a reaped process: %v", err)
+		}
+	})
+}
+
+// The number of a process that has ended goes to another one, which must not be taken for it.
+func TestAReusedPIDIsSomeoneElse(t *testing.T) {
+	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
+		first := startChild(t)
+		p := holder(t, first.pid())
+		first.kill(t)
+		second := reuse(t, first.pid())
+		if !p.ended() {
+			t.Error("the first process has not ended")
+		}
+		if s, ok := p.sample(); ok {
+			t.Errorf("the second process's numbers came: %+v", s)
+		}
+		if err := p.signal(syscall.SIGKILL); !errors.Is(err, unix.ESRCH) {
+			t.Errorf("signal: %v, want ESRCH", err)
+		}
+		second.ask(t, "ignore SIGHUP", "ok") // it is unharmed
+	})
+}
+
+// reuse starts a child with a certain PID.
+func reuse(t *testing.T, pid int) *child {
+	t.Helper()
+	for range 1000 {
+		err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(pid-1)), 0)
+		need(t, err == nil, "the right to write /proc/sys/kernel/ns_last_pid")
+		c := newChild()
+		t.Cleanup(func() {
+			_ = c.cmd.Process.Kill()
+			_ = c.cmd.Wait()
+		})
+		if c.pid() == pid {
+			return c
+		}
+		c.kill(t)
+	}
+	t.Skip("others on this machine take every PID first")
+	return nil
+}
+
+// A wrapper script that goes on as another program is still the target.
+func TestTheDescriptorSurvivesExec(t *testing.T) {
+	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
+		c := &child{cmd: exec.Command("/bin/sh", "-c", "read line; echo $line; exec cat")}
+		c.start()
+		t.Cleanup(func() { c.kill(t) })
+		p := holder(t, c.pid())
+		before, ok := p.sample()
+		if !ok || before.size == 0 {
+			t.Fatalf("before: %+v, %t", before, ok)
+		}
+		c.ask(t, "first", "first")
+		c.ask(t, "second", "second") // cat's
+		after, ok := p.sample()
+		if !ok || after.size == 0 || p.ended() {
+			t.Fatalf("after: %+v, %t", after, ok)
+		}
+		if s, err := p.stat(); err != nil || s.name != "cat" {
+			t.Errorf("the name after exec is %q, %v", s.name, err)
+		}
+	})
+}
+
+// A process goes on after its first thread has ended; the kernel then shows zeros under its number.
+func TestTheFirstThreadHasEnded(t *testing.T) {
+	gcc, err := exec.LookPath("gcc")
+	need(t, err == nil, "gcc")
+	source := `
+#include <pthread.h>
+#include <stdio.h>
+static void *run(void *first) {
+	pthread_join(*(pthread_t *)first, 0);
+	char c;
+	while (scanf(" %c", &c) == 1) { puts("here"); fflush(stdout); }
+	return 0;
+}
+int main(void) {
+	static pthread_t first; first = pthread_self();
+	pthread_t t;
+	pthread_create(&t, 0, run, &first);
+	pthread_exit(0);
+}`
+	program := filepath.Join(t.TempDir(), "headless")
+	build := exec.Command(gcc, "-pthread", "-x", "c", "-", "-o", program)
+	build.Stdin = strings.NewReader(source)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("gcc: %v\n%s", err, out)
+	}
+	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
+		c := &child{cmd: exec.Command(program)}
+		c.start()
+		t.Cleanup(func() { c.kill(t) })
+		c.ask(t, "x", "here") // joined: the first thread has ended
+		p := holder(t, c.pid())
+		for range 2 {
+			if s, ok := p.sample(); !ok || s.size == 0 || p.ended() {
+				t.Errorf("sample %+v, %t; ended %t", s, ok, p.ended())
+			}
+		}
+		_ = c.in.Close()
+		_ = c.cmd.Wait()
+		if !p.ended() {
+			t.Error("it has not ended")
+		}
+	})
+}
+
+// ps gives the same start to the second.
+func TestBorn(t *testing.T) {
+	before := sinceBoot()
+	p := mustHold(t, startChild(t).pid())
+	const tick = time.Second / ticksPerSecond
+	if p.born < before-tick || p.born > sinceBoot()+tick {
+		t.Errorf("born at %s, started between %s and now, %s", p.born, before, sinceBoot())
+	}
+}
+
+// One sample of one process: under 10 µs and nothing allocated.
+func BenchmarkSample(b *testing.B) {
+	p := mustHold(b, startChild(b).pid())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := p.sample(); !ok {
+			b.Fatal("no sample")
+		}
+	}
+}
+
+// BenchmarkTurn is a sample with all that is decided on it.
+func BenchmarkTurn(b *testing.B) {
+	e := &engine{cfg: testConfig("virtual=9223372036854775807 growth=9223372036854775807"), log: &journal{fd: -1}, clock: sinceBoot, probes: noProbes, wake: -1}
+	w := e.add(mustHold(b, startChild(b).pid()))
+	b.ReportAllocs()
+	for b.Loop() {
+		w.turn(w.due)
+	}
+}
+
+func BenchmarkFindDescendants(b *testing.B) {
+	h := newHerd(mustHold(b, startChild(b).pid()), "tree", func(int) bool { return false })
+	for b.Loop() {
+		if err := h.refresh(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,261 @@
+package watch
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func nobody(int) bool { return false }
+
+func mustAtoi(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// family is a target, a child of it and a child of that, and the herd that follows them.
+func family(t *testing.T) (c *child, middle, last int, h *herd) {
+	t.Helper()
+	c = startChild(t)
+	h = newHerd(mustHold(t, c.pid()), "tree", nobody)
+	t.Cleanup(h.release)
+	middle = mustAtoi(t, c.mustAsk("fork"))
+	last = mustAtoi(t, c.mustAsk("tell fork"))
+	must(t, h.refresh())
+	return c, middle, last, h
+}
+
+func TestATreeIsFollowed(t *testing.T) {
+	c, middle, last, h := family(t)
+	stranger := startChild(t)
+	must(t, h.refresh())
+	for name, pid := range map[string]int{"itself": c.pid(), "child": middle, "grandchild": last} {
+		if !h.has(pid) {
+			t.Errorf("%s is not in the tree", name)
+		}
+	}
+	if h.has(stranger.pid()) || h.has(os.Getpid()) || len(h.others) != 2 {
+		t.Errorf("a stranger is in the tree of %d", len(h.others))
+	}
+	if all := h.all(); len(all) != 3 || all[0].pid != c.pid() {
+		t.Errorf("%d processes in all, the first is %d", len(all), all[0].pid)
+	}
+}
+
+// Forked twice away, the last one has another parent now and is followed all the same.
+func TestADaemonIsFollowed(t *testing.T) {
+	c, middle, last, h := family(t)
+	c.ask(t, "tell leave", "ok")
+	c.ask(t, "reap", "ok")
+	if parent, ok := parentOf(last); !ok || parent == middle {
+		t.Fatalf("the parent is still %d", parent)
+	}
+	must(t, h.refresh())
+	if h.has(middle) || !h.has(last) || h.remaining() != 1 {
+		t.Errorf("in the tree: middle %t, last %t, remaining %d", h.has(middle), h.has(last), h.remaining())
+	}
+	p := h.others[last]
+	must(t, p.signal(syscall.SIGKILL))
+	awaitEnd(t, p)
+	must(t, h.refresh())
+	if h.has(last) || len(h.all()) != 1 {
+		t.Error("who has ended is still in the tree")
+	}
+}
+
+func awaitEnd(t *testing.T, p *process) {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}
+	if n, err := unix.Poll(fds, int(patience.Milliseconds())); err != nil || n != 1 {
+		t.Fatalf("process %d did not end: %v", p.pid, err)
+	}
+}
+
+// The watch outlives the target itself as long as someone of its tree lives, and ends with the last one.
+func TestTheTreeOutlivesTheTarget(t *testing.T) {
+	c := startChild(t)
+	cfg := testConfig("virtual=9223372036854775807")
+	cfg.Budget.Scope = "tree"
+	var e *engine
+	s := watchIt(t, cfg, func(made *engine) { e = made }, c.pid())
+	s.want("started")
+	s.closed(s.settled, "the first sample")
+	middle := mustAtoi(t, c.mustAsk("fork"))
+	held := mustHold(t, middle)
+	awaitSamples(t, e, 5) // so that a listing has seen it
+	c.ask(t, "leave", "ok")
+	if ev := s.want("exited"); ev.Remaining != 1 || ev.PID != c.pid() {
+		t.Errorf("%+v", ev)
+	}
+	must(t, held.signal(syscall.SIGKILL))
+	out := s.wait()
+	if out[0].Processes != 2 {
+		t.Errorf("%d processes were counted at most, want 2", out[0].Processes)
+	}
+}
+
+// awaitSamples waits until the engine has had time for n samples.
+func awaitSamples(t *testing.T, e *engine, n int) {
+	t.Helper()
+	select {
+	case <-t.Context().Done():
+	case <-time.After(time.Duration(20*n) * e.cfg.Budget.Interval):
+	}
+}
+
+// With a wider scope every process that is counted is ended, the young ones too.
+func TestTerminateATree(t *testing.T) {
+	c := startChild(t)
+	c.ask(t, "ignore SIGTERM", "ok")
+	middle := mustHold(t, mustAtoi(t, c.mustAsk("fork")))
+	last := mustHold(t, mustAtoi(t, c.mustAsk("tell fork")))
+	cfg := testConfig("virtual=1")
+	cfg.Budget.Scope, cfg.Budget.Action, cfg.Budget.Grace = "tree", "terminate", time.Millisecond
+	s := watchIt(t, cfg, nil, c.pid())
+	s.ready()
+	s.want("breach virtual")
+	if e := s.want("action virtual terminate SIGTERM"); e.Processes != 3 {
+		t.Errorf("SIGTERM went to %d processes, want 3", e.Processes)
+	}
+	s.want("action virtual terminate SIGKILL")
+	awaitEnd(t, middle)
+	awaitEnd(t, last)
+	_ = c.cmd.Wait()
+	s.wait()
+}
+
+// For a moment after fork a child shows its parent's size: it does not count before it is an interval old.
+func TestTheYoungDoNotCount(t *testing.T) {
+	for _, test := range []struct {
+		age, interval time.Duration
+		want          bool
+	}{{0, time.Second, false}, {time.Second - 1, time.Second, false}, {time.Second, time.Second, true}, {time.Hour, time.Second, true}} {
+		if got := counts(time.Minute, time.Minute+test.age, test.interval); got != test.want {
+			t.Errorf("%s old at an interval of %s counts: %t", test.age, test.interval, got)
+		}
+	}
+	c, _, _, h := family(t)
+	cfg := testConfig("")
+	cfg.Budget.Interval = time.Hour
+	w := &watched{engine: &engine{cfg: cfg, clock: sinceBoot, probes: noProbes}, herd: h, state: newState(nil, cfg.Budget, 0)}
+	now := sinceBoot()
+	if r, ok := w.read(now); !ok || r.processes != 1 {
+		t.Errorf("%d processes count at once, want the target alone", r.processes)
+	}
+	alone, _ := h.target.sample()
+	if r, ok := w.read(now + time.Hour); !ok || r.processes != 3 || r.virtual <= alone.size*pageSize {
+		t.Errorf("%d processes count later: %+v", r.processes, r)
+	}
+	c.ask(t, "unmap", "ok")
+}
+
+// A real control group, where the machine lets us make one.
+func TestAControlGroupIsFollowed(t *testing.T) {
+	group := makeGroup(t)
+	c, inside, sub := startChild(t), startChild(t), startChild(t)
+	join(t, group, c.pid())
+	join(t, group, inside.pid())
+	below := filepath.Join(group, "below")
+	if err := os.Mkdir(below, 0o755); err == nil {
+		t.Cleanup(func() { removeGroup(below) })
+		join(t, below, sub.pid())
+	}
+	outside := startChild(t)
+	h := newHerd(mustHold(t, c.pid()), "cgroup", nobody)
+	t.Cleanup(h.release)
+	must(t, h.refresh())
+	if h.target.group != group || !h.has(c.pid()) || !h.has(inside.pid()) || !h.has(sub.pid()) || h.has(outside.pid()) {
+		t.Errorf("group %s: target %t, inside %t, below %t, outside %t", h.target.group, h.has(c.pid()), h.has(inside.pid()), h.has(sub.pid()), h.has(outside.pid()))
+	}
+	join(t, group, outside.pid())
+	leave(t, group, inside.pid())
+	must(t, h.refresh())
+	if !h.has(outside.pid()) || h.has(inside.pid()) {
+		t.Errorf("who came is in: %t; who left is in: %t", h.has(outside.pid()), h.has(inside.pid()))
+	}
+	h.not = func(pid int) bool { return pid == inside.pid() }
+	join(t, group, inside.pid())
+	must(t, h.refresh())
+	if h.has(inside.pid()) {
+		t.Error("the watch's own process counts")
+	}
+	c.kill(t)
+	must(t, h.refresh())
+	if !h.has(outside.pid()) {
+		t.Error("the group is not followed after the end of the target")
+	}
+}
+
+// makeGroup makes an empty control group in the hierarchy that counts for this process.
+func makeGroup(t *testing.T) string {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	for _, m := range []membership{{"memory", "/"}, {"name=systemd", "/"}, {"", "/"}} {
+		root, ok := groupFolder(m, parseGroupMounts(mounts))
+		folder := filepath.Join(root, fmt.Sprintf("arenacap-test-%d", os.Getpid()))
+		if ok && os.Mkdir(folder, 0o755) == nil {
+			t.Cleanup(func() { removeGroup(folder) })
+			return folder
+		}
+	}
+	need(t, false, "a cgroup hierarchy that may be written to")
+	return ""
+}
+
+func removeGroup(folder string) {
+	for range 100 { // the kernel empties it a moment after the last process was reaped
+		if os.Remove(folder) == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func join(t *testing.T, group string, pid int) {
+	t.Helper()
+	must(t, os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0))
+}
+
+func leave(t *testing.T, group string, pid int) {
+	t.Helper()
+	join(t, filepath.Dir(group), pid)
+}
+
+// The root group is the whole host: it is nobody's service.
+func TestTheRootGroupIsRefused(t *testing.T) {
+	group := makeGroup(t)
+	if rootGroup(group) {
+		t.Errorf("%s is taken for the root", group)
+	}
+	if !rootGroup(filepath.Dir(group)) {
+		t.Skipf("%s is the root of a cgroup namespace", filepath.Dir(group))
+	}
+}
+
+// What cannot be followed is said once, and the target itself is watched all the same.
+func TestAGroupThatCannotBeFollowed(t *testing.T) {
+	c := startChild(t)
+	cfg := testConfig("virtual=1")
+	cfg.Budget.Scope = "cgroup"
+	s := watchIt(t, cfg, func(e *engine) {}, c.pid())
+	s.want("started")
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", c.pid()))
+	must(t, err)
+	if _, err := groupOf(mustHold(t, c.pid())); err == nil {
+		t.Skipf("this process is in a group: %s", strings.ReplaceAll(string(text), "\n", " "))
+	}
+	s.want("watch-failed")
+	s.want("breach virtual")
+}
