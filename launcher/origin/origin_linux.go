@@ -25,46 +25,63 @@ var (
 	action  [20]uint64 // what rt_sigaction(2) writes to: struct sigaction of the kernel, handler first
 )
 
-// Known reports whether this build saw the state: whether it was linked with the entry point above.
-func Known() bool { return known != 0 }
+// State is what this process was given at its start. A set of signals has bit n-1 for signal n.
+type State struct {
+	Ignored, Blocked uint64
+	Closed           uint64 // bit n for descriptor n, 0 to 2
+}
+
+// Found is the state at the start. ok is false in a build that was not linked with the entry point above.
+func Found() (s State, ok bool) { return State{ignored, mask, closed}, known != 0 }
 
 // Restore gives back what was found at the start. Only the exec of the target, or the end of this process,
 // may follow: the runtime does not know of these changes.
 func Restore() {
-	if !Known() {
-		return
+	if s, ok := Found(); ok {
+		s.Restore()
 	}
-	for fd := range uintptr(3) {
-		if closed&(1<<fd) != 0 {
+}
+
+// Restore closes the descriptors, ignores the signals and, last, sets the mask of this thread, which is the
+// target's after an exec. It makes system calls only, so that it may run between fork and exec.
+//
+//go:nosplit
+//go:norace
+func (s *State) Restore() {
+	for fd := uintptr(0); fd < 3; fd++ {
+		if s.Closed&(1<<fd) != 0 {
 			syscall.RawSyscall(syscall.SYS_CLOSE, fd, 0, 0)
 		}
 	}
-	ignore()
-	block()
-}
-
-// Signals are numbered from 1 to 64 on Linux (signal(7)).
-const signals = 64
-
-// sigIgn is SIG_IGN, in the first word of the kernel's struct sigaction.
-const sigIgn = 1
-
-// ignore makes the signals ignored again that were. KILL and STOP cannot be; the kernel refuses them.
-func ignore() {
-	var act [20]uintptr // the largest struct sigaction of any architecture is smaller
-	act[0] = sigIgn
+	act := [actionWords]uintptr{sigIgn}
 	for n := uintptr(1); n <= signals; n++ {
-		if ignored&(1<<(n-1)) != 0 {
+		if s.Ignored&(1<<(n-1)) != 0 {
 			syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&act)), 0, signals/8, 0, 0)
 		}
 	}
-}
-
-// sigSetMask is SIG_SETMASK of rt_sigprocmask(2).
-const sigSetMask = 2
-
-// block sets the mask of this thread, which is the target's after an exec.
-func block() {
-	set := mask
+	set := s.Blocked
 	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetMask, uintptr(unsafe.Pointer(&set)), 0, signals/8, 0, 0)
 }
+
+// Default gives every signal its default action, for a child between fork and exec: a handler of the parent's
+// must not run there. KILL and STOP have no other; the kernel refuses them.
+//
+//go:nosplit
+//go:norace
+func Default() {
+	act := [actionWords]uintptr{}
+	for n := uintptr(1); n <= signals; n++ {
+		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&act)), 0, signals/8, 0, 0)
+	}
+}
+
+const (
+	// Signals are numbered from 1 to 64 on Linux (signal(7)).
+	signals = 64
+	// sigIgn is SIG_IGN, in the first word of the kernel's struct sigaction; SIG_DFL is 0.
+	sigIgn = 1
+	// actionWords are more than the largest struct sigaction of any architecture has.
+	actionWords = 8
+	// sigSetMask is SIG_SETMASK of rt_sigprocmask(2).
+	sigSetMask = 2
+)

@@ -10,7 +10,6 @@ package relay
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"syscall"
@@ -72,19 +71,24 @@ func restorerAddress() uintptr
 
 // Relay reads the signals of this process. They arrive in the kernel's order only where one thread takes
 // them all, so every other thread blocks them, a new one from the first signal that it meets.
-type Relay struct{ fd int }
+type Relay struct {
+	fd      int
+	ignored uint64
+	blocked uint64
+}
 
-// Open catches every signal from here on. There is no way back, and only one Relay in a process.
+// Open catches every signal from here on, those too that were ignored or blocked. It must be called on the
+// first thread. There is no way back, and only one Relay in a process.
 func Open() (*Relay, error) {
 	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, fmt.Errorf("no pipe for signals: %w", err)
 	}
 	// The handler must never wait: 64 KiB hold 512 signals that nobody has read yet, and a larger pipe, where
 	// the system allows it, 8192.
-	_ = unix.SetNonblock(p[1], true)
 	_, _ = unix.FcntlInt(uintptr(p[1]), unix.F_SETPIPE_SZ, 1<<20)
 	pipe, first = int32(p[1]), int32(unix.Getpid())
+	r := &Relay{fd: p[0]}
 	for n := unix.Signal(1); n <= lastSignal; n++ {
 		if !caught(n) {
 			continue
@@ -92,13 +96,19 @@ func Open() (*Relay, error) {
 		if !raised(n) {
 			others |= 1 << (n - 1)
 		}
-		if err := catch(n); err != nil {
+		if err := r.catch(n); err != nil {
 			return nil, err
 		}
 	}
 	blockElsewhere()
-	return &Relay{p[0]}, nil
+	var err error
+	r.blocked, err = setMask(unix.SIG_SETMASK, 0)
+	return r, err
 }
+
+// Before gives the signals that were ignored and those that were blocked on the first thread, bit n-1 for
+// signal n. After Go's runtime has started this is less than what the process was given.
+func (r *Relay) Before() (ignored, blocked uint64) { return r.ignored, r.blocked }
 
 // blockElsewhere makes the handler run once in each other thread that there is. Without /proc each does so
 // at the first signal that it takes.
@@ -117,25 +127,59 @@ const ownSignal = unix.SIGUSR1
 // FD is readable when a signal has come.
 func (r *Relay) FD() int { return r.fd }
 
-// Next waits for a signal.
-func (r *Relay) Next() (Signal, error) {
-	var s Signal
+// Take is the next signal that has come; ok is false where none has. It never waits.
+func (r *Relay) Take() (s Signal, ok bool) {
 	for {
 		n, err := unix.Read(r.fd, s.info[:])
-		switch {
-		case err == unix.EINTR:
+		if err == unix.EINTR {
 			continue
-		case err != nil:
-			return Signal{}, fmt.Errorf("the signals' pipe: %w", err)
-		case n != infoSize:
-			return Signal{}, io.ErrUnexpectedEOF
+		}
+		if err != nil || n != infoSize { // the handler writes whole ones: a pipe splits nothing under PIPE_BUF
+			return Signal{}, false
 		}
 		s.parse()
-		if s.Number == ownSignal && s.Code == siTKill && s.PID == first {
-			continue
+		if s.Number != ownSignal || s.Code != siTKill || s.PID != first {
+			return s, true
 		}
-		return s, nil
 	}
+}
+
+// Raise does to this process what the signal does by default. It returns where that was nothing, or where it
+// was a stop and the process has been continued; then the signal is caught again.
+func (r *Relay) Raise(n unix.Signal) error {
+	if err := setAction(n, &kernelAction{}, nil); err != nil {
+		return err
+	}
+	if err := unix.Kill(int(first), n); err != nil {
+		return err
+	}
+	return setAction(n, handler(n), nil)
+}
+
+// Blocked runs do while this thread blocks a signal.
+func Blocked(n unix.Signal, do func()) {
+	before, err := setMask(unix.SIG_BLOCK, 1<<(n-1))
+	do()
+	if err == nil {
+		_, _ = setMask(unix.SIG_SETMASK, before)
+	}
+}
+
+// Unblocked runs do while this thread blocks nothing, for what do starts to begin like that.
+func Unblocked(do func()) {
+	before, err := setMask(unix.SIG_SETMASK, 0)
+	do()
+	if err == nil {
+		_, _ = setMask(unix.SIG_SETMASK, before)
+	}
+}
+
+func setMask(how int, set uint64) (before uint64, err error) {
+	_, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, uintptr(how), uintptr(unsafe.Pointer(&set)), uintptr(unsafe.Pointer(&before)), 8, 0, 0)
+	if errno != 0 {
+		return 0, fmt.Errorf("the mask of signals cannot be set: %w", errno)
+	}
+	return before, nil
 }
 
 // senderOffset is where si_pid stands: behind three ints, aligned as a pointer is.
@@ -186,22 +230,34 @@ const (
 	saRestart  = 0x10000000
 )
 
-func catch(n unix.Signal) error {
+func (r *Relay) catch(n unix.Signal) error {
 	var before kernelAction
 	if err := setAction(n, nil, &before); err != nil {
 		return err
 	}
-	act := kernelAction{
+	if before.handler == sigIgn {
+		r.ignored |= 1 << (n - 1)
+	}
+	if raised(n) {
+		runtime[n] = before.handler
+	}
+	return setAction(n, handler(n), nil)
+}
+
+// sigIgn is SIG_IGN.
+const sigIgn = 1
+
+func handler(n unix.Signal) *kernelAction {
+	act := &kernelAction{
 		handler:  handlerAddress(),
 		flags:    saSigInfo | saOnStack | saRestart | saRestorer,
 		restorer: restorerAddress(),
 		mask:     ^uint64(0),
 	}
 	if raised(n) {
-		runtime[n] = before.handler
 		act.handler = raisedHandlerAddress()
 	}
-	return setAction(n, &act, nil)
+	return act
 }
 
 func setAction(n unix.Signal, act, old *kernelAction) error {

@@ -27,14 +27,21 @@ func TestMain(m *testing.M) {
 	}
 	println("ready")
 	for {
-		s, err := r.Next()
-		if err != nil {
-			panic(err)
-		}
+		s := next(r)
 		println(int(s.Number), s.Code, s.PID)
 		if s.Number == lastSignal {
 			os.Exit(0)
 		}
+	}
+}
+
+// next waits for a signal.
+func next(r *Relay) Signal {
+	for {
+		if s, ok := r.Take(); ok {
+			return s
+		}
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(r.FD()), Events: unix.POLLIN}}, -1)
 	}
 }
 
