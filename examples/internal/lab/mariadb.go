@@ -109,10 +109,10 @@ func (d *Database) Start(ctx context.Context, prefix []string, options ...string
 	return &MariaDB{Process: p, socket: d.dir + "/sock"}, nil
 }
 
-// Version is what mariadbd says about itself, "10.11.19-MariaDB".
+// Version is what mariadbd says about itself, "10.11.19", without the distribution's suffix.
 func (d *Database) Version(ctx context.Context) string {
 	out, _ := d.command(ctx, "mariadbd", "--no-defaults", "--version").Output()
-	return string(regexp.MustCompile(`\d+\.\d+\.\d+-MariaDB`).Find(out))
+	return string(regexp.MustCompile(`\d+\.\d+\.\d+`).Find(out))
 }
 
 func (m *MariaDB) client(ctx context.Context, args ...string) *exec.Cmd {
