@@ -220,11 +220,27 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// The built-in policy is the contract's sample without what has no default.
+func TestBuiltin(t *testing.T) {
+	p := load(t, "testdata/load/contract.toml", "")
+	p.File, p.Arenas = "", Arenas{Inherited: p.Arenas.Inherited}
+	b := &p.Budget
+	b.Virtual, b.Growth, b.Data, b.Resident, b.Arenas, b.Command = Size{}, Size{}, Size{}, Size{}, Size{}, nil
+	if !reflect.DeepEqual(p, Builtin()) {
+		t.Errorf("\n got %+v\nwant %+v", Builtin(), p)
+	}
+	for cores, want := range map[int]int{1: 2, 2: 2, 3: 3, 64: 64} { // "1/core", min = 2, no max
+		if plan, err := Builtin().Resolve(Machine{Affinity: Count{N: cores}}); err != nil || plan.ArenaMax != want {
+			t.Errorf("%d cores: %d, %v", cores, plan.ArenaMax, err)
+		}
+	}
+}
+
 func TestLoadBuiltin(t *testing.T) {
-	p, err := Load(Lookup{Service: "x", Root: true})
-	if _, there := os.Lstat(systemFile); there == nil {
+	if _, err := os.Lstat(systemFile); err == nil {
 		t.Skip("this machine has a policy: " + systemFile)
 	}
+	p, err := Load(Lookup{Service: "x", Root: true})
 	want := Builtin()
 	want.Service = "x"
 	if err != nil || !reflect.DeepEqual(p, want) {
