@@ -40,8 +40,6 @@ type Process struct {
 	Parts  []Part  // largest first
 
 	started uint64 // tells a later process with the same PID
-	word    uint64
-	rings   []*ring
 }
 
 // Census is the short account of what was found.
@@ -73,6 +71,8 @@ type Arena struct {
 	Threads      int  // threads that allocate from it
 	ThreadsKnown bool // glibc counts them since 2.23
 	Settled      bool // what was read adds up; false where the process allocated at that very moment
+
+	Chunks *Chunks // what Walk found; nil before
 }
 
 // Heap is one reservation of an arena, aligned to its own size.

@@ -36,11 +36,10 @@ func compile(t testing.TB, source string, flags ...string) string {
 
 // program is a running test program: a command a line goes in, its answer comes back when it is done.
 type program struct {
-	t     testing.TB
-	cmd   *exec.Cmd
-	in    io.WriteCloser
-	out   *bufio.Reader
-	check func()
+	t   testing.TB
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
 }
 
 // start runs the program with these variables added to an environment without any of malloc's.

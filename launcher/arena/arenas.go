@@ -7,12 +7,11 @@ func arenas(mem reader, rings []*ring, maps layout) ([]Arena, error) {
 	var list []Arena
 	size := maps.word()
 	for _, r := range rings {
-		tops, err := topChunks(mem, r, size)
-		if err != nil {
+		if err := readTops(mem, r.members, size); err != nil {
 			return nil, err
 		}
 		for i := range r.members {
-			list = append(list, r.members[i].show(r, tops[i], size))
+			list = append(list, r.members[i].show(r))
 		}
 	}
 	if len(list) == 0 && hasLibc(maps) {
@@ -30,8 +29,8 @@ func arenas(mem reader, rings []*ring, maps layout) ([]Arena, error) {
 	return list, nil
 }
 
-func (m *member) show(r *ring, top uint64, size uint64) Arena {
-	a := Arena{Addr: m.addr, Main: m.main(), SystemMem: m.tail[r.form], Settled: m.settled}
+func (m *member) show(r *ring) Arena {
+	a := Arena{Addr: m.addr, Main: m.main(), SystemMem: m.tail[r.form], Top: m.topSize, Settled: m.settled}
 	a.Threads, a.ThreadsKnown = m.attached(r.form)
 	for _, h := range slices.Backward(m.heaps) {
 		a.Heaps = append(a.Heaps, Heap{Addr: h.base, Reserved: r.heapMax, Committed: h.committed, Size: h.size})
@@ -39,38 +38,32 @@ func (m *member) show(r *ring, top uint64, size uint64) Arena {
 		a.Committed += h.committed
 	}
 	if m.main() {
-		a.Top, a.Settled = top, top <= a.SystemMem
-		return a
-	}
-	if last := m.heaps[0]; m.top+top == last.base+last.size {
-		a.Top = top
-	} else {
-		a.Settled = false
+		a.Settled = m.topSize <= a.SystemMem
+	} else if last := m.heaps[0]; m.top+m.topSize != last.base+last.size {
+		a.Top, a.Settled = 0, false
 	}
 	return a
 }
 
-// topChunks are the sizes of the arenas' top chunks in bytes, 0 where there is none or it cannot be read. The
-// size is the second word of a chunk; its low three bits are flags (malloc/malloc.c).
-func topChunks(mem reader, r *ring, size uint64) ([]uint64, error) {
-	tops := make([]uint64, len(r.members))
-	buf := make([]byte, batch*8)
-	for n := 0; n < len(tops); n += batch {
-		part := r.members[n:min(n+batch, len(tops))]
+// readTops reads the size of each arena's top chunk, the second word of a chunk; its low three bits are flags
+// (malloc/malloc.c).
+func readTops(mem reader, members []member, size uint64) error {
+	buf := make([]byte, min(batch, len(members))*int(size))
+	for part := range slices.Chunk(members, batch) {
 		spans := make([]span, len(part))
 		for i := range part {
 			spans[i] = span{addr: part[i].top + size, buf: buf[uint64(i)*size : uint64(i+1)*size]}
 		}
 		if err := mem.read(spans); err != nil {
-			return nil, err
+			return err
 		}
 		for i, s := range spans {
-			if s.whole() && !part[i].unused(size) {
-				tops[n+i] = word(s.buf, 0, size) &^ 7
+			if part[i].topSize = 0; s.whole() && !part[i].unused(size) {
+				part[i].topSize = word(s.buf, 0, size) &^ chunkFlags
 			}
 		}
 	}
-	return tops, nil
+	return nil
 }
 
 // heapOwners are the heaps of all arenas. The heaps stay those of the arenas: their resident size is filled in
@@ -86,9 +79,10 @@ func heapOwners(arenas []Arena) []owner {
 	return owners
 }
 
-func (p *Process) nonMain() (n int) {
+// mains is how many main arenas there are: one for each libc.
+func (p *Process) mains() (n int) {
 	for _, a := range p.Arenas {
-		if !a.Main {
+		if a.Main {
 			n++
 		}
 	}

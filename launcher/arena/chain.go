@@ -31,6 +31,22 @@ func (f *finder) chain(r *ring) error {
 	return nil
 }
 
+// refresh reads one arena again, as it is now.
+func (f *finder) refresh(r *ring, m *member) error {
+	if err := f.rereadAll([]*member{m}); err != nil {
+		return err
+	}
+	if !m.main() {
+		if _, err := f.follow(r, []*member{m}); err != nil {
+			return err
+		}
+	}
+	list := []member{*m}
+	err := readTops(f.mem, list, f.word)
+	*m = list[0]
+	return err
+}
+
 func (f *finder) unsettled(r *ring) (open []*member) {
 	for i := range r.members {
 		if m := &r.members[i]; !m.settled && !m.main() {

@@ -30,7 +30,8 @@ type member struct {
 	state
 	first   heap // the header in front of the state; none for the main arena
 	heaps   []heap
-	settled bool // the heaps were read in a moment when nothing changed
+	topSize uint64 // bytes of the top chunk; 0 where there is none or it cannot be read
+	settled bool   // the heaps were read in a moment when nothing changed
 }
 
 func (m *member) main() bool { return m.first.base == 0 }

@@ -1,9 +1,6 @@
 package arena
 
 import (
-	"bufio"
-	"encoding/binary"
-	"io"
 	"os"
 	"path/filepath"
 	"sort"
@@ -33,9 +30,9 @@ func (p *process) inspect() (*Process, error) {
 	}
 	found := &Process{
 		PID: p.pid, Name: p.stat.name, Threads: p.stat.threads, Bits: int(maps.word()) * 8,
-		Virtual: maps.virtual(), Exact: exact, started: p.stat.started, word: maps.word(), rings: rings,
+		Virtual: maps.virtual(), Exact: exact, started: p.stat.started,
 	}
-	if err := p.nameLibc(found, maps); err != nil {
+	if err := p.nameLibc(found, maps, len(rings) > 0); err != nil {
 		return nil, err
 	}
 	if found.Arenas, err = arenas(p.mem, rings, maps); err != nil {
@@ -44,14 +41,14 @@ func (p *process) inspect() (*Process, error) {
 	return found, p.attribute(found, maps)
 }
 
-func (p *process) nameLibc(found *Process, maps layout) (err error) {
+func (p *process) nameLibc(found *Process, maps layout, arenas bool) (err error) {
 	found.Allocator = mappedAllocator(maps)
 	for _, m := range maps {
 		if muslFile(m.name) {
 			found.Libc = "musl"
 		}
 	}
-	if hasLibc(maps) || len(found.rings) > 0 {
+	if arenas || hasLibc(maps) {
 		found.Libc = "glibc"
 		if found.LibcVersion, err = libcVersion(p.mem, maps); err != nil {
 			return err
@@ -71,7 +68,7 @@ func (p *process) attribute(found *Process, maps layout) error {
 	if err != nil {
 		return err
 	}
-	counts := map[string]int{KindArenas: found.nonMain()}
+	counts := map[string]int{KindArenas: len(found.Arenas) - found.mains()}
 	for _, s := range stacks {
 		if !taken(s.start) && !taken(s.end-1) {
 			owners = append(owners, owner{start: s.start, end: s.end, kind: KindThreadStacks})
@@ -110,40 +107,25 @@ func (p *process) addResident(list []region) error {
 		return err
 	}
 	defer smaps.Close()
-	pages := &pagemap{path: filepath.Join(p.dir, "pagemap"), page: uint64(os.Getpagesize())}
+	pages := p.pagemap()
 	defer pages.close()
 	return parseSmaps(smaps, func(start, end, resident uint64) { spread(list, start, end, resident, pages.present) })
 }
 
-// pagemap reads /proc/PID/pagemap: 64 bits a page, of which bit 63 says that the page is in memory
-// (Documentation/admin-guide/mm/pagemap.rst). It is opened when it is first needed.
-type pagemap struct {
-	path string
-	page uint64
-	file *os.File
-	err  error
-}
-
-func (p *pagemap) close() {
-	if p.file != nil {
-		p.file.Close()
-	}
-}
-
 // present is the bytes of [start, end) that are in memory; ok is false where that may not be known.
 func (p *pagemap) present(start, end uint64) (bytes uint64, ok bool) {
-	if p.file == nil && p.err == nil {
-		p.file, p.err = os.Open(p.path)
-	}
-	if p.err != nil {
-		return 0, false
-	}
-	in := bufio.NewReaderSize(io.NewSectionReader(p.file, int64(start/p.page*8), int64((end-start)/p.page*8)), 64<<10)
-	var entry [8]byte
-	for {
-		if _, err := io.ReadFull(in, entry[:]); err != nil {
-			return bytes, err == io.EOF
+	var list [512]pageState
+	for start < end {
+		part := list[:min(uint64(len(list)), (end-start)/p.page)]
+		if len(part) == 0 || !p.pages(start, part) {
+			return bytes, len(part) == 0
 		}
-		bytes += binary.NativeEndian.Uint64(entry[:]) >> 63 * p.page
+		for _, s := range part {
+			if s == pagePresent {
+				bytes += p.page
+			}
+		}
+		start += uint64(len(part)) * p.page
 	}
+	return bytes, true
 }

@@ -17,13 +17,6 @@ type span struct {
 
 func (s span) whole() bool { return s.n == len(s.buf) }
 
-// readOne reads buf at addr, whole or not at all.
-func readOne(mem reader, addr uint64, buf []byte) (bool, error) {
-	spans := [1]span{{addr: addr, buf: buf}}
-	err := mem.read(spans[:])
-	return err == nil && spans[0].whole(), err
-}
-
 // word is the word of 4 or 8 bytes at off. Programs run in the byte order of the machine.
 func word(b []byte, off, size uint64) uint64 {
 	if size == 4 {

@@ -1,0 +1,376 @@
+package arena
+
+import "context"
+
+// Chunks is what a walk over the chunks of one arena found. All but the counts are bytes; InUse, Free, Top,
+// Overhead and Unknown add up to the memory that the arena had when it was walked.
+//
+// In use is what the arena holds to be in use. That includes freed chunks that glibc keeps apart for the next
+// request: those in a thread's cache (tcache, since 2.26) and in fastbins (up to 2.42).
+type Chunks struct {
+	InUse     uint64
+	Free      uint64 // in bins; without the top chunk
+	Top       uint64 // the free chunk at the end, from which the arena takes what no bin has
+	Overhead  uint64 // malloc's own structures
+	Unknown   uint64 // not walked: the chunks there did not add up, or lie where they cannot be found
+	Largest   uint64 // the largest free run, be it the top chunk or another
+	Trimmable uint64 // memory that malloc_trim(0) would give back: whole pages in free chunks that are resident
+
+	Count     int // chunks, the top chunk not counted
+	FreeCount int
+	Breaks    int  // places where the chunks did not add up, even when they were read again
+	Moved     bool // the arena changed while it was walked: the figures are of no single moment
+}
+
+// Sure is the share of the arena's memory that was walked and added up, from 0 to 1.
+func (c Chunks) Sure() float64 {
+	all := c.InUse + c.Free + c.Top + c.Overhead + c.Unknown
+	if all == 0 {
+		return 1
+	}
+	return 1 - float64(c.Unknown)/float64(all)
+}
+
+// Fragmentation is the share of the free memory that lies outside the largest free run, from 0 to 1.
+func (c Chunks) Fragmentation() float64 {
+	free := c.Free + c.Top
+	if free == 0 {
+		return 0
+	}
+	return 1 - float64(c.Largest)/float64(free)
+}
+
+// Flags in the low bits of a chunk's size (malloc/malloc.c).
+const (
+	prevInUse  = 1
+	isMmapped  = 2
+	chunkFlags = 7
+)
+
+// presence tells which pages of a process hold anything: those in memory and those swapped out.
+type presence interface {
+	// pages fills in one state for each page from start on, and is false where that may not be known.
+	pages(start uint64, list []pageState) bool
+}
+
+type pageState uint8
+
+const (
+	pageAbsent pageState = iota
+	pageSwapped
+	pagePresent
+)
+
+// walker walks the chunks of arenas. Chunks lie one behind the other without gaps: a word with the size of
+// the chunk before, if that is free, and a word with its own size and flags. A chunk is free when the one
+// behind it says so. Memory is read in windows of at most windowMax bytes, and pages that hold nothing are not
+// read, so that the process does not get them.
+type walker struct {
+	ctx      context.Context
+	mem      reader
+	presence presence
+	word     uint64
+	page     uint64 // bytes
+	walked   func(bytes uint64) // told how many bytes of the arena are done; may be nil
+
+	done  uint64 // bytes of the arena in stretches before this one
+	from  uint64 // start of this one
+	start uint64 // of the window
+	buf   []byte
+	state []pageState
+
+	seenStart uint64 // of the pages whose states were asked for last
+	seen      []pageState
+}
+
+// The window is small after a jump over a large chunk and doubles while chunks follow each other.
+const (
+	windowMin = 16 << 10
+	windowMax = 1 << 20
+)
+
+// retries is how often a stretch is read again from the last good chunk where its chunks do not add up: a
+// thread was in the middle of a change.
+const retries = 16
+
+// stretch is a part of an arena to walk: chunks from start to end. top is the address of the top chunk where it
+// lies here; elsewhere it is end, and fence posts close the stretch.
+type stretch struct {
+	start, end, top uint64
+	align           uint64 // of chunks, in bytes
+	trimTop         bool   // malloc_trim shortens the top chunk, which it does in the brk heap only (systrim)
+}
+
+type chunk struct{ addr, size uint64 }
+
+// walk adds the chunks of the stretch to c. The error is the reader's or the context's.
+func (w *walker) walk(c *Chunks, s stretch) error {
+	w.buf, w.from = w.buf[:0], s.start
+	defer func() { w.done += s.end - s.start }()
+	left := retries
+	var last chunk // whose state the next chunk tells
+	for at := s.start; ; {
+		prev, head, err := w.header(at, s.end)
+		if err != nil {
+			return err
+		}
+		size, free := head&^chunkFlags, head&prevInUse == 0
+		fence := s.fence(at, size, w.word)
+		if !fence && !s.fits(at, head, w.word) || free && last.size != 0 && prev != last.size {
+			if left--; left >= 0 {
+				if w.buf = w.buf[:0]; last.size != 0 {
+					at, last = last.addr, chunk{}
+				}
+				continue
+			}
+			w.count(c, last, false)
+			c.Breaks++
+			c.Unknown += s.end - at
+			return nil
+		}
+		w.count(c, last, free)
+		switch {
+		case fence:
+			c.Overhead += s.end - at
+			return nil
+		case at == s.top:
+			w.countTop(c, s, size)
+			return nil
+		}
+		last = chunk{at, size}
+		at += size
+	}
+}
+
+// fits reports whether a chunk at addr can have this head.
+func (s stretch) fits(addr, head, word uint64) bool {
+	size := head &^ chunkFlags
+	if addr == s.top {
+		return size == s.end-addr // where chunks are aligned to 16 in a program of 4-byte words, it is no multiple of 16
+	}
+	return head&isMmapped == 0 && size%s.align == 0 && size >= 4*word && addr < s.top && size <= s.top-addr
+}
+
+// fence reports one of the two small chunks, of two words and of none, with which sysmalloc closes a heap when
+// the arena goes on in another.
+func (s stretch) fence(addr, size, word uint64) bool {
+	return s.top == s.end && size <= 2*word && s.end-addr <= 8*word
+}
+
+// count adds a chunk that was seen to be free or not.
+func (w *walker) count(c *Chunks, last chunk, free bool) {
+	if last.size == 0 {
+		return
+	}
+	c.Count++
+	if !free {
+		c.InUse += last.size
+		return
+	}
+	c.FreeCount++
+	c.Free += last.size
+	c.Largest = max(c.Largest, last.size)
+	// mtrim gives back whole pages behind the links in the chunk (sizeof(struct malloc_chunk), six words)
+	start := (last.addr + 6*w.word + w.page - 1) &^ (w.page - 1)
+	if end := (last.addr + last.size) &^ (w.page - 1); start < end {
+		c.Trimmable += w.resident(start, end)
+	}
+}
+
+func (w *walker) countTop(c *Chunks, s stretch, size uint64) {
+	c.Top = size
+	c.Largest = max(c.Largest, size)
+	if keep := 4*w.word + 1; s.trimTop && size > keep {
+		c.Trimmable += w.resident(s.end-(size-keep)&^(w.page-1), s.end)
+	}
+}
+
+// header is the two words of the chunk at addr; zeros where they cannot be read.
+func (w *walker) header(addr, end uint64) (prev, head uint64, err error) {
+	if end-addr < 2*w.word || addr > end {
+		return 0, 0, nil
+	}
+	if off := addr - w.start; addr < w.start || off+2*w.word > uint64(len(w.buf)) {
+		if err := w.load(addr, end); err != nil {
+			return 0, 0, err
+		}
+	}
+	off := addr - w.start
+	return word(w.buf, off, w.word), word(w.buf, off+w.word, w.word), nil
+}
+
+// load reads the window that begins with the page of addr.
+func (w *walker) load(addr, end uint64) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	size := uint64(windowMin)
+	if addr-w.start <= uint64(len(w.buf))+windowMin && len(w.buf) > 0 {
+		size = min(2*uint64(len(w.buf)), windowMax)
+	}
+	if w.walked != nil {
+		w.walked(w.done + addr - w.from)
+	}
+	start := addr &^ (w.page - 1)
+	size = min(max(size, 2*w.page), end-start)
+	if uint64(cap(w.buf)) < size {
+		w.buf = make([]byte, size)
+	}
+	w.start, w.buf = start, w.buf[:size]
+	clear(w.buf)
+	return w.mem.read(w.held())
+}
+
+// held are the runs of pages in the window that hold anything.
+func (w *walker) held() (spans []span) {
+	pages := int((uint64(len(w.buf)) + w.page - 1) / w.page)
+	if cap(w.state) < pages {
+		w.state = make([]pageState, pages)
+	}
+	w.state = w.state[:pages]
+	if !w.presence.pages(w.start, w.state) {
+		return []span{{addr: w.start, buf: w.buf}}
+	}
+	for i := 0; i < pages; {
+		j := i
+		for j < pages && w.state[j] != pageAbsent {
+			j++
+		}
+		if j > i {
+			from, to := uint64(i)*w.page, min(uint64(j)*w.page, uint64(len(w.buf)))
+			spans = append(spans, span{addr: w.start + from, buf: w.buf[from:to]})
+		}
+		i = j + 1
+	}
+	return spans
+}
+
+// resident is how many bytes of [start, end) are in memory, or all where that may not be known.
+func (w *walker) resident(start, end uint64) (sum uint64) {
+	const ahead = 4096 // pages asked for at a time
+	for start &^= w.page - 1; start < end; start += w.page {
+		i := (start - w.seenStart) / w.page
+		if start < w.seenStart || i >= uint64(len(w.seen)) {
+			if w.seen == nil {
+				w.seen = make([]pageState, ahead)
+			}
+			w.seenStart, i = start, 0
+			if !w.presence.pages(start, w.seen) {
+				w.seen = nil
+				return sum + end - start
+			}
+		}
+		if w.seen[i] == pagePresent {
+			sum += w.page
+		}
+	}
+	return sum
+}
+
+// stretches are the parts of the arena that hold chunks, and how many bytes of it are not among them: in
+// structures of malloc, and where nothing tells where they are.
+func (m *member) stretches(r *ring, maps layout, word uint64) (list []stretch, overhead, unknown uint64) {
+	align := 2 * word
+	if word == 4 && m.bins != 56 {
+		align = 16 // i386 has aligned to 16 since 2.26
+	}
+	if m.main() {
+		return m.mainStretch(r, maps, word, align)
+	}
+	header := m.addr - m.first.base
+	for _, h := range m.heaps {
+		s := stretch{start: h.base + header, end: h.base + h.size, top: h.base + h.size, align: align}
+		if h.base == m.first.base {
+			s.start = m.addr + m.sizeofState(r.form, word)
+		}
+		s.start = chunkAt(s.start, align, word)
+		if m.top >= s.start && m.top < s.end {
+			s.top = m.top
+		}
+		overhead += s.start - h.base
+		list = append(list, s)
+	}
+	return list, overhead, 0
+}
+
+// chunkAt is the first place from addr on where a chunk can stand: what malloc returns, two words on, is aligned.
+func chunkAt(addr, align, word uint64) uint64 {
+	return (addr+2*word+align-1)&^(align-1) - 2*word
+}
+
+// mainStretch is the brk heap: the arena's memory ends with the top chunk and is as long as system_mem. Once
+// brk could not grow, the arena has pieces of its own elsewhere, which nothing outside names.
+func (m *member) mainStretch(r *ring, maps layout, word, align uint64) (list []stretch, overhead, unknown uint64) {
+	system := m.tail[r.form]
+	if m.unused(word) || system == 0 {
+		return nil, 0, 0
+	}
+	i, ok := maps.at(m.top)
+	if !ok || maps[i].name != "[heap]" || m.flags&nonContiguous != 0 || m.topSize > system || m.top+m.topSize < system {
+		return nil, 0, system
+	}
+	end := m.top + m.topSize
+	inHeap := func(m mapping) bool { return m.name == "[heap]" }
+	if !maps.covers(end-system, end, inHeap) {
+		return nil, 0, system
+	}
+	start := chunkAt(end-system, align, word)
+	return []stretch{{start: start, end: end, top: m.top, align: align, trimTop: true}}, start - (end - system), 0
+}
+
+// deep is one walk over all arenas of a process.
+type deep struct {
+	find   *finder
+	walker *walker
+	chunks map[uint64]*Chunks // by the arena's address
+}
+
+func (d *deep) all(rings []*ring, progress func(done, total uint64)) error {
+	var done, total uint64
+	for _, r := range rings {
+		for i := range r.members {
+			total += r.members[i].tail[r.form]
+		}
+	}
+	for _, r := range rings {
+		for i := range r.members {
+			m := &r.members[i]
+			d.walker.walked = func(bytes uint64) {
+				if progress != nil {
+					progress(min(done+bytes, total), total)
+				}
+			}
+			if err := d.arena(r, m); err != nil {
+				return err
+			}
+			done += m.tail[r.form]
+		}
+	}
+	if progress != nil {
+		progress(total, total)
+	}
+	return nil
+}
+
+// arena walks one arena, read anew just before so that its chunks and its top belong together.
+func (d *deep) arena(r *ring, m *member) error {
+	if err := d.find.refresh(r, m); err != nil {
+		return err
+	}
+	c := &Chunks{}
+	d.chunks[m.addr] = c
+	list, overhead, unknown := m.stretches(r, d.find.maps, d.find.word)
+	c.Overhead, c.Unknown = overhead, unknown
+	d.walker.done = 0
+	for _, s := range list {
+		if err := d.walker.walk(c, s); err != nil {
+			return err
+		}
+	}
+	after := *m
+	if err := d.find.refresh(r, &after); err != nil {
+		return err
+	}
+	c.Moved = after.top != m.top || after.topSize != m.topSize || after.tail[r.form] != m.tail[r.form]
+	return nil
+}

@@ -1,0 +1,156 @@
+package arena
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// walk inspects and walks.
+func walk(t *testing.T, pid int) *Process {
+	t.Helper()
+	got, err := Inspect(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := got.Walk(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// TestWalkEqualsMallocInfo holds the walk against malloc_info, whose "rest" is what lies in bins and the top
+// chunk, and whose "fast" is what lies in fastbins: in use, for the arena.
+func TestWalkEqualsMallocInfo(t *testing.T) {
+	cases := []struct {
+		name     string
+		flags    []string
+		env      string
+		commands []string
+	}{
+		{"untouched", nil, "", nil},
+		{"held", nil, "MALLOC_ARENA_MAX=3", []string{"threads 4 3000"}},
+		{"partly freed", nil, "MALLOC_ARENA_MAX=3", []string{"threads 4 3000", "free"}},
+		{"small chunks partly freed", nil, "MALLOC_ARENA_MAX=3", []string{"hold 20000 1", "free"}},
+		{"several heaps partly freed", nil, "MALLOC_ARENA_MAX=4", []string{"threads 3 150000", "free"}},
+		{"all freed", nil, "MALLOC_ARENA_MAX=3", []string{"threads 4 3000", "end"}},
+		{"after churn", nil, "MALLOC_ARENA_MAX=4", []string{"churn 8", "end"}},
+		{"main arena only", nil, "MALLOC_ARENA_MAX=1", []string{"threads 4 3000", "free"}},
+		{"huge pages", nil, "GLIBC_TUNABLES=glibc.malloc.hugetlb=2:glibc.malloc.arena_max=3", []string{"threads 3 9000", "free"}},
+		{"static", []string{"-static"}, "MALLOC_ARENA_MAX=2", []string{"threads 4 3000", "free"}},
+		{"32-bit", []string{"-m32"}, "MALLOC_ARENA_MAX=3", []string{"threads 4 3000", "free"}},
+		{"32-bit after churn", []string{"-m32"}, "MALLOC_ARENA_MAX=3", []string{"churn 4", "end"}},
+	}
+	for _, tt := range cases {
+		t.Run(tt.name, func(t *testing.T) {
+			p := start(t, []string{tt.env}, compile(t, "testdata/probe.c", tt.flags...))
+			for _, command := range tt.commands {
+				p.do(command)
+			}
+			inside := strings.Split(p.do("info"), "<heap nr=")[1:]
+			got := walk(t, p.pid())
+			if len(inside) != len(got.Arenas) {
+				t.Fatalf("%d arenas, malloc_info says %d", len(got.Arenas), len(inside))
+			}
+			for i, a := range got.Arenas {
+				_, rest, _ := strings.Cut(inside[i], `<total type="rest" `)
+				_, fast, _ := strings.Cut(inside[i], `<total type="fast" `)
+				c := a.Chunks
+				if a.Main && a.Reserved != a.SystemMem && c.InUse == 0 && c.Unknown != 0 && strings.Contains(tt.env, "hugetlb=2") {
+					continue // in huge pages of its own, wherever they are
+				}
+				// malloc_info adds up the heads of free chunks with their flags: 1 for each, 4 more for some
+				if flags := number(t, rest, `size="`) - c.Free - c.Top; flags < uint64(c.FreeCount) || flags > 5*uint64(c.FreeCount) || (flags-uint64(c.FreeCount))%4 != 0 {
+					t.Errorf("arena %d: %d bytes free and %d in the top chunk; malloc_info says %d (and %d in fastbins): %+v",
+						i, c.Free, c.Top, number(t, rest, `size="`), number(t, fast, `size="`), c)
+				}
+				if want := int(number(t, rest, `count="`)); a.SystemMem > 0 && c.FreeCount+1 != want {
+					t.Errorf("arena %d: %d free chunks and the top one; malloc_info says %d", i, c.FreeCount, want)
+				}
+				if c.Breaks != 0 || c.Moved || c.Unknown != 0 {
+					t.Errorf("arena %d of a quiet process: %+v", i, c)
+				}
+				if sum := c.InUse + c.Free + c.Top + c.Overhead + c.Unknown; sum != a.SystemMem {
+					t.Errorf("arena %d: all adds up to %d, the arena has %d: %+v", i, sum, a.SystemMem, c)
+				}
+			}
+		})
+	}
+}
+
+// TestTrimmable holds what the walk promises against what malloc_trim does to the resident size.
+func TestTrimmable(t *testing.T) {
+	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
+	for _, command := range []string{"threads 3 40000", "hold 5000 8", "free"} {
+		p.do(command)
+	}
+	var promised uint64
+	for _, a := range walk(t, p.pid()).Arenas {
+		promised += a.Chunks.Trimmable
+	}
+	before := inArenas(t, p)
+	p.do("trim")
+	given := before - inArenas(t, p)
+	if promised == 0 || given != promised {
+		t.Errorf("the walk promises %d bytes, malloc_trim gave back %d", promised, given)
+	}
+}
+
+// inArenas is the resident bytes of all arenas by smaps.
+func inArenas(t *testing.T, p *program) (sum uint64) {
+	t.Helper()
+	got, err := Inspect(p.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range got.Arenas {
+		sum += a.Resident
+	}
+	return sum
+}
+
+func TestWalkWhileTheProgramRuns(t *testing.T) {
+	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
+	p.do("churn 8")
+	for range 30 {
+		for _, a := range walk(t, p.pid()).Arenas {
+			c := a.Chunks
+			if c == nil {
+				t.Fatal("an arena was not walked")
+			}
+			if c.Sure() < 0 || c.Sure() > 1 || c.Fragmentation() < 0 || c.Fragmentation() > 1 {
+				t.Errorf("%+v: sure %v, fragmentation %v", c, c.Sure(), c.Fragmentation())
+			}
+		}
+	}
+}
+
+func TestWalkStops(t *testing.T) {
+	p := start(t, nil, compile(t, "testdata/probe.c"))
+	p.do("threads 3 50000")
+	got, err := Inspect(p.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var calls int
+	var last uint64
+	err = got.Walk(ctx, func(done, total uint64) {
+		if calls++; calls == 3 {
+			cancel()
+		}
+		if done < last || done > total {
+			t.Errorf("progress went from %d to %d of %d", last, done, total)
+		}
+		last = done
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want the context's error", err)
+	}
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+	if err := got.Walk(t.Context(), nil); err == nil {
+		t.Error("a process that is gone was walked")
+	}
+}

@@ -1,0 +1,55 @@
+package arena
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+)
+
+// pagemap reads /proc/PID/pagemap, 64 bits for each page of the address space: bit 63 is set for a page in
+// memory, bit 62 for one in swap (Documentation/admin-guide/mm/pagemap.rst). It is opened when it is first
+// needed, and may be missing (CONFIG_PROC_PAGE_MONITOR).
+type pagemap struct {
+	path string
+	page uint64 // bytes
+	file *os.File
+	err  error
+	buf  []byte
+}
+
+func (p *process) pagemap() *pagemap {
+	return &pagemap{path: filepath.Join(p.dir, "pagemap"), page: uint64(os.Getpagesize())}
+}
+
+func (p *pagemap) close() {
+	if p.file != nil {
+		p.file.Close()
+	}
+}
+
+func (p *pagemap) pages(start uint64, list []pageState) bool {
+	if p.file == nil && p.err == nil {
+		p.file, p.err = os.Open(p.path)
+	}
+	if p.err != nil {
+		return false
+	}
+	if cap(p.buf) < 8*len(list) {
+		p.buf = make([]byte, 8*len(list))
+	}
+	buf := p.buf[:8*len(list)]
+	n, err := p.file.ReadAt(buf, int64(start/p.page*8))
+	if n < 8 && err != nil {
+		return false
+	}
+	clear(list)
+	for i := range list[:n/8] {
+		switch binary.NativeEndian.Uint64(buf[8*i:]) >> 62 {
+		case 1:
+			list[i] = pageSwapped
+		case 2, 3:
+			list[i] = pagePresent
+		}
+	}
+	return true
+}

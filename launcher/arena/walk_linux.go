@@ -1,0 +1,48 @@
+package arena
+
+import (
+	"context"
+	"os"
+	"syscall"
+)
+
+// Walk walks the chunks of all arenas and fills in their Chunks. The process goes on running meanwhile; Moved,
+// Breaks and Unknown say what that did to the figures. It takes time in proportion to the memory that the
+// arenas hold, about a second for 4 GiB of small chunks, and a few MiB of memory.
+//
+// progress, unless nil, is told how many bytes of how many are walked. The error is that of ctx, or one of
+// those of Count; ESRCH also stands for a process that has started another program.
+func (p *Process) Walk(ctx context.Context, progress func(done, total uint64)) error {
+	return p.walk(ctx, procRoot, progress)
+}
+
+func (p *Process) walk(ctx context.Context, root string, progress func(done, total uint64)) error {
+	live, err := open(root, p.PID)
+	if err != nil {
+		return err
+	}
+	defer live.close()
+	if live.stat.started != p.started {
+		return live.explain(syscall.ESRCH)
+	}
+	rings, maps, err := live.rings(nil, false)
+	if err != nil {
+		return live.explain(err)
+	}
+	pages := live.pagemap()
+	defer pages.close()
+	d := &deep{
+		find: &finder{mem: live.mem, maps: maps, word: maps.word()},
+		walker: &walker{
+			ctx: ctx, mem: live.mem, presence: pages, word: maps.word(), page: uint64(os.Getpagesize()),
+		},
+		chunks: map[uint64]*Chunks{},
+	}
+	if err := d.all(rings, progress); err != nil {
+		return live.explain(err)
+	}
+	for i := range p.Arenas {
+		p.Arenas[i].Chunks = d.chunks[p.Arenas[i].Addr]
+	}
+	return nil
+}
