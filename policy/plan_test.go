@@ -334,3 +334,55 @@ func TestDefaultArenas(t *testing.T) {
 		}
 	}
 }
+
+func TestGlibcVersionString(t *testing.T) {
+	if got := (GlibcVersion{Major: 2, Minor: 36}).String(); got != "2.36" {
+		t.Error(got)
+	}
+}
+
+// What a launch may leave unasked changes nothing in the plan.
+func TestNeeds(t *testing.T) {
+	inherited := Inherited{Max: 3, MaxOK: true, MaxFrom: "$MALLOC_ARENA_MAX"}
+	for _, c := range []struct {
+		name          string
+		cap           string
+		n             int // of [arenas] cores
+		data          Size
+		in            Inherited
+		cores, memory bool
+	}{
+		{"built-in", "", 0, Size{}, Inherited{}, true, false},
+		{"inherited", "", 0, Size{}, inherited, false, false},
+		{"per core", "2/core", 0, Size{}, inherited, true, false},
+		{"per core, written", "2/core", 8, Size{}, Inherited{}, false, false},
+		{"fixed", "4", 0, Size{Bytes: 1}, Inherited{}, false, false},
+		{"off", "off", 0, Size{Percent: 50, From: "x"}, Inherited{}, false, true},
+		{"glibc", "glibc", 0, Size{}, Inherited{}, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := file(c.cap)
+			p.Arenas.Cores.N, p.Budget.Data = c.n, c.data
+			if p.NeedsCores(c.in) != c.cores || p.NeedsMemory() != c.memory {
+				t.Errorf("cores %v, memory %v", p.NeedsCores(c.in), p.NeedsMemory())
+			}
+			full := cores(4)
+			full.Inherited, full.Memory = c.in, Amount{Bytes: gib}
+			asked := Machine{Inherited: c.in}
+			if c.cores {
+				asked.Online, asked.Affinity = full.Online, full.Affinity
+			}
+			if c.memory {
+				asked.Memory = full.Memory
+			}
+			want, errFull := p.Resolve(full)
+			got, errAsked := p.Resolve(asked)
+			if errFull != nil || errAsked != nil {
+				t.Fatal(errFull, errAsked)
+			}
+			if got.Mode != want.Mode || got.ArenaMax != want.ArenaMax || got.ArenaTest != want.ArenaTest || !slices.Equal(got.Limits, want.Limits) {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+		})
+	}
+}
