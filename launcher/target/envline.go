@@ -122,8 +122,11 @@ func splitWords(s string, getenv func(string) string) []string {
 			}
 			word.WriteByte(unescape(s[i]))
 		case quote != '\'' && variable && strings.HasPrefix(s[i:], "${"):
-			word.WriteString(getenv(name))
+			value := getenv(name)
+			word.WriteString(value)
 			i += len("${}") + len(name) - 1
+			open = open || value != ""
+			continue
 		default:
 			word.WriteByte(c)
 		}

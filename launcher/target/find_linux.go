@@ -92,13 +92,12 @@ func goesOn(err error) bool {
 // files tell it; nil where nothing stands against the exec. An interpreter that is missing fails the exec of
 // the file that names it with ENOENT, so execvp goes on as if that file were not there.
 func (fs fsys) refusal(path string) error {
-	var buf [headSize]byte
 	file := path
 	for depth := 0; ; depth++ {
 		if err := fs.executable(file); err != nil {
 			return refused(path, file, err)
 		}
-		head, err := fs.head(file, buf[:])
+		head, err := fs.head(file)
 		if err != nil { // executable but not readable: the kernel sees more than we do
 			return nil
 		}

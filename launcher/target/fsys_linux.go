@@ -50,13 +50,14 @@ func (f file) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// head reads the first bytes of a file into buf.
-func (fs fsys) head(path string, buf []byte) ([]byte, error) {
+// head reads the first bytes of a file.
+func (fs fsys) head(path string) ([]byte, error) {
 	f, err := fs.open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.close()
+	buf := make([]byte, headSize)
 	n, err := f.ReadAt(buf, 0)
 	if err != nil && err != io.EOF {
 		return nil, err

@@ -1,0 +1,346 @@
+package target
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParseShebang(t *testing.T) {
+	for _, c := range []struct {
+		head string
+		want shebang
+		ok   bool
+	}{
+		{"#!/bin/sh\n", shebang{"/bin/sh", ""}, true},
+		{"#! /bin/sh -e \nx", shebang{"/bin/sh", "-e"}, true},
+		{"#!\t/usr/bin/env  python3 -u\t\n", shebang{"/usr/bin/env", "python3 -u"}, true},
+		{"#!/bin/sh", shebang{"/bin/sh", ""}, true},
+		{"#!/bin/sh\r\n", shebang{"/bin/sh\r", ""}, true},
+		{"#!sh\n", shebang{"sh", ""}, true},
+		{"#!/bin/sh\x00x y\n", shebang{"/bin/sh", ""}, true},
+		{"#!/" + strings.Repeat("x", 251) + " y\n", shebang{"/" + strings.Repeat("x", 251), ""}, true},
+		{"#!/bin/sh " + strings.Repeat("y", 400), shebang{"/bin/sh", strings.Repeat("y", 245)}, true},
+		{"#!/" + strings.Repeat("x", 252), shebang{}, false},
+		{"", shebang{}, false}, {"#", shebang{}, false}, {"# !/bin/sh\n", shebang{}, false},
+		{"#!\n/bin/sh\n", shebang{}, false}, {"#! \t\n", shebang{}, false}, {"echo\n", shebang{}, false},
+	} {
+		if got, ok := parseShebang([]byte(c.head)); got != c.want || ok != c.ok {
+			t.Errorf("parseShebang(%.40q) = %+v, %v, want %+v", c.head, got, ok, c.want)
+		}
+	}
+}
+
+// TestSplitLikeEnv has env(1) split the same strings.
+func TestSplitLikeEnv(t *testing.T) {
+	for _, s := range []string{
+		"a b", "  a\t b ", "'a b' c", `"a b"c`, `a\_b`, `"a\_b"`, `a\tb\n`, `'a\tb'`, `a\'b`, `'a\'b'`, `a#b #c`, "#a", `\#a`, `""`, `'' a`,
+		"${NAME}", "x${NAME}y", `"${NAME}"`, `'${NAME}'`, "${NO_SUCH}", "a ${NO_SUCH} b", `a\cb`, `a \c b`, `\$x`, `a\\b`, `'a"b'`, `"a'b"`, "a\vb\fc",
+	} {
+		cmd := exec.Command("/usr/bin/env", "-S", `/usr/bin/printf [%s]\\n x `+s)
+		cmd.Env = []string{"NAME=v w"}
+		want := run(t, cmd)
+		got := ""
+		for _, word := range append([]string{"x"}, splitWords(s, func(name string) string { return map[string]string{"NAME": "v w"}[name] })...) {
+			got += "[" + word + "]\n"
+		}
+		if got != want {
+			t.Errorf("splitWords(%q) gives %q, env -S %q", s, got, want)
+		}
+	}
+}
+
+func TestParseEnvLine(t *testing.T) {
+	for _, c := range []struct {
+		argument string
+		want     envLine
+		ok       bool
+	}{
+		{"python3", envLine{program: "python3"}, true},
+		{"python3 -u", envLine{program: "python3 -u"}, true}, // one argument: a program of that name
+		{"-S python3 -u", envLine{program: "python3"}, true},
+		{"-Spython3 -u", envLine{program: "python3"}, true},
+		{"-vS A=1 B= sh", envLine{program: "sh", set: []string{"A=1", "B="}}, true},
+		{"-iS sh", envLine{program: "sh", clear: true}, true},
+		{"-S -i - sh", envLine{program: "sh", clear: true}, true},
+		{"-S -u A -uB --unset=C -- sh", envLine{program: "sh", unset: []string{"A", "B", "C"}}, true},
+		{"-S -C /tmp --chdir=/tmp sh", envLine{program: "sh"}, true},
+		{"--split-string=-S sh x", envLine{program: "sh"}, true},
+		{"--ignore-environment", envLine{clear: true}, false},
+		{"", envLine{}, false}, {"-S", envLine{}, false}, {"A=1", envLine{set: []string{"A=1"}}, false}, {"-S -u", envLine{unset: []string{""}}, false},
+	} {
+		got, ok := parseEnvLine(c.argument, func(string) string { return "" })
+		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", c.want) || ok != c.ok {
+			t.Errorf("parseEnvLine(%q) = %+v, %v, want %+v", c.argument, got, ok, c.want)
+		}
+	}
+}
+
+func TestEnvLineApply(t *testing.T) {
+	line := envLine{unset: []string{"U"}, set: []string{"A=2"}}
+	if got, want := line.apply([]string{"A=1", "B=1", "U=1", "bare"}), []string{"B=1", "bare", "A=2"}; !slices.Equal(got, want) {
+		t.Errorf("apply = %q, want %q", got, want)
+	}
+	line.clear = true
+	if got, want := line.apply([]string{"A=1", "B=1"}), []string{"A=2"}; !slices.Equal(got, want) {
+		t.Errorf("apply after -i = %q, want %q", got, want)
+	}
+}
+
+func TestParseBanner(t *testing.T) {
+	for _, c := range [][3]string{
+		{"Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.\nCopyright", "2.36", "Debian GLIBC 2.36-9+deb12u14"},
+		{"GNU libc) stable release version 2.17, by Roland McGrath et al.\n", "2.17", "GNU libc"},
+		{"Ubuntu GLIBC 2.35-0ubuntu3.8) stable release version 2.35.\n", "2.35", "Ubuntu GLIBC 2.35-0ubuntu3.8"},
+		{"GNU libc) development release version 2.38.9000.\n", "2.38.9000", "GNU libc"},
+		{"GNU libc) release release version 2.26 (git 3a5ea88f8e), by Roland McGrath et al.\n", "2.26", "GNU libc git 3a5ea88f8e"},
+		{"", "", ""}, {"GNU libc\n", "", ""}, {"stable release version 2.3", "", ""},
+	} {
+		if version, release := parseBanner([]byte(c[0])); version != c[1] || release != c[2] {
+			t.Errorf("parseBanner(%q) = %q, %q", c[0], version, release)
+		}
+	}
+}
+
+func TestEnablesSecure(t *testing.T) {
+	const on = "glibc.rtld.enable_secure=1"
+	for _, c := range []struct {
+		env  []string
+		want bool
+	}{
+		{[]string{"GLIBC_TUNABLES=" + on}, true},
+		{[]string{"GLIBC_TUNABLES=glibc.malloc.arena_max=3:" + on}, true},
+		{[]string{"GLIBC_TUNABLES=garbage:" + on}, true},
+		{[]string{"GLIBC_TUNABLES=glibc.rtld.enable_secure=0x1"}, true},
+		{[]string{"GLIBC_TUNABLES=" + on + ":glibc.rtld.enable_secure=0"}, false},
+		{[]string{"GLIBC_TUNABLES=" + on, "GLIBC_TUNABLES=glibc.rtld.enable_secure=0"}, false},
+		{[]string{"GLIBC_TUNABLES=" + on + ":"}, false}, // malformed: all of it is void
+		{[]string{"GLIBC_TUNABLES=" + on + "=2"}, false},
+		{[]string{"GLIBC_TUNABLES="}, false},
+		{[]string{"TUNABLES=" + on}, false},
+		{nil, false},
+	} {
+		if got := enablesSecure(c.env); got != c.want {
+			t.Errorf("enablesSecure(%q) = %v", c.env, got)
+		}
+	}
+}
+
+func TestParseTunablesConf(t *testing.T) {
+	lines, includes := parseTunablesConf(strings.Join([]string{
+		"# comment",                         // 1
+		"glibc.malloc.arena_max=4",          // 2
+		" -glibc.malloc.arena_max = 5 # x",  // 3
+		"nonoverridable anysecure a.b=1",    // 4
+		"-+a.b=1",                           // 5
+		"-@a.b=1",                           // 6
+		"onlysecure nonsecure -a.b=1",       // 7
+		"[proc:/usr/bin/x]", "-a.b=2", "[]", // 8 to 10
+		"[proc:y", "[proc:y]", "*-a.b=3", // 11 to 13
+		"include conf.d/*.conf /etc/more", "a.b=4", // 14, 15
+		"nothing", "=1", "a.b=", "", // 16 to 19
+	}, "\n"))
+	want := []confLine{
+		{2, "glibc.malloc.arena_max=4", "glibc.malloc.arena_max", "4", false, false, ""},
+		{3, "-glibc.malloc.arena_max = 5", "glibc.malloc.arena_max", "5", true, false, ""},
+		{4, "nonoverridable anysecure a.b=1", "a.b", "1", true, false, ""},
+		{5, "-+a.b=1", "a.b", "1", false, false, ""},
+		{6, "-@a.b=1", "a.b", "1", true, true, ""},
+		{7, "onlysecure nonsecure -a.b=1", "a.b", "1", true, false, ""},
+		{9, "-a.b=2", "a.b", "2", true, false, "/usr/bin/x"},
+		{13, "*-a.b=3", "a.b", "3", true, false, "y"},
+		{15, "a.b=4", "a.b", "4", false, false, ""},
+	}
+	if !slices.Equal(lines, want) {
+		t.Errorf("got  %+v\nwant %+v", lines, want)
+	}
+	if !slices.Equal(includes, []string{"conf.d/*.conf", "/etc/more"}) {
+		t.Errorf("includes %q", includes)
+	}
+	for proc, covered := range map[string]bool{"": true, "/usr/bin/x": true, "x": true, "/bin/x": false, "y": false} {
+		if got := (confLine{proc: proc}).covers("/usr/bin/x"); got != covered {
+			t.Errorf("[proc:%s] covers /usr/bin/x: %v", proc, got)
+		}
+	}
+}
+
+func TestParsePreloadFile(t *testing.T) {
+	got := parsePreloadFile([]byte("/lib/a.so b.so:c.so\t\n# d.so\ne.so # f.so\n\n"))
+	if want := []string{"/lib/a.so", "b.so", "c.so", "e.so"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestParseOldCache is about the format that ldconfig wrote up to glibc 2.31, in both byte orders, and about
+// entries for special processors.
+func TestParseOldCache(t *testing.T) {
+	texts := "libx.so\x00/lib/hw/libx.so\x00/lib/libx.so\x00"
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		b := order.AppendUint32([]byte(cacheMagicOld+"\x00"), 1)
+		b = append(b, make([]byte, 12)...) // the entry of the older table
+		inner := order.AppendUint32([]byte(cacheMagic), 2)
+		inner = order.AppendUint32(inner, uint32(len(texts)))
+		flags := byte(2)
+		if order.String() == "BigEndian" {
+			flags = 3
+		}
+		inner = append(inner, flags)
+		inner = append(inner, make([]byte, cacheHeader-len(inner))...)
+		base := uint32(cacheHeader + 2*cacheEntry)
+		for _, e := range []struct {
+			path  uint32
+			hwcap uint64
+		}{{8, 1 << 62}, {24, 0}} {
+			for _, v := range []uint32{0x303, base, base + e.path, 0} {
+				inner = order.AppendUint32(inner, v)
+			}
+			inner = order.AppendUint64(inner, e.hwcap)
+		}
+		b = append(append(b, inner...), texts...)
+		for name, whole := range map[string][]byte{"old": b, "new": append(inner, texts...)} {
+			cache, err := parseLDCache(whole)
+			must(t, err)
+			if got, want := cache.lookup("libx.so"), []string{"/lib/libx.so"}; !slices.Equal(got, want) {
+				t.Errorf("%s, %v: %q, want %q", name, order, got, want)
+			}
+		}
+	}
+	for _, bad := range []string{"", cacheMagicOld, cacheMagic, cacheMagic + strings.Repeat("\xff", 40)} {
+		if _, err := parseLDCache([]byte(bad)); err == nil {
+			t.Errorf("parseLDCache(%q) gives no error", bad)
+		}
+	}
+}
+
+func TestParseLoader(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       loaderDirs
+		ok         bool
+	}{
+		{"Debian", "x\x00/etc/ld.so.cache\x00 search\x00a/\x00/lib/x86_64-linux-gnu/\x00/usr/lib/x86_64-linux-gnu/\x00/lib/\x00/usr/lib/\x00\x00",
+			loaderDirs{"/etc/ld.so.cache", []string{"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib"}, "lib/x86_64-linux-gnu"}, true},
+		{"Fedora", "\x00/etc/ld.so.cache\x00\x00/lib64/\x00/usr/lib64/\x00\x00", loaderDirs{"/etc/ld.so.cache", []string{"/lib64", "/usr/lib64"}, "lib64"}, true},
+		{"a prefix of its own", "/opt/glibc/etc/ld.so.cache\x00/opt/glibc/lib/\x00/opt/glibc/usr/lib/\x00", loaderDirs{"/opt/glibc/etc/ld.so.cache", []string{"/opt/glibc/lib", "/opt/glibc/usr/lib"}, "lib"}, true},
+		{"no folders", "/etc/ld.so.cache\x00", loaderDirs{}, false},
+		{"musl", "/etc/ld-musl-x86_64.path\x00/lib:/usr/local/lib:/usr/lib\x00", loaderDirs{}, false},
+	} {
+		got, ok := parseLoader([]byte(c.text))
+		if ok != c.ok || ok && fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%s: %+v, %v, want %+v", c.name, got, ok, c.want)
+		}
+	}
+}
+
+// seeds adds the heads of real files to a fuzz corpus.
+func seeds(f *testing.F, size int, patterns ...string) {
+	f.Helper()
+	f.Add([]byte{})
+	for _, pattern := range patterns {
+		paths, _ := filepath.Glob(pattern)
+		for _, path := range paths {
+			if b, err := os.ReadFile(path); err == nil {
+				f.Add(bytes.Clone(b[:min(size, len(b))]))
+			}
+		}
+	}
+}
+
+func FuzzImage(f *testing.F) {
+	seeds(f, 32<<10, "/bin/true", "/lib/x86_64-linux-gnu/libdl.so.2", "/usr/lib32/libdl.so.2")
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(dir, fmt.Sprint(os.Getpid()))
+		must(t, os.WriteFile(path, b, 0o755))
+		im, err := fsys{}.openImage(path)
+		if err != nil {
+			return
+		}
+		defer im.close()
+		im.notes()
+		names, err := im.needed()
+		if err == nil && len(names) != len(im.dyn.needed) {
+			t.Errorf("%d names for %d needs", len(names), len(im.dyn.needed))
+		}
+		im.name(im.dyn.soname)
+		im.mallocSymbols()
+		fsys{}.judge(path, nil, true)
+	})
+}
+
+func FuzzHead(f *testing.F) {
+	seeds(f, headSize, "/bin/true", "/usr/lib32/libdl.so.2")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := parseHead(b)
+		if err != nil {
+			return
+		}
+		if h.bits != 32 && h.bits != 64 || len(h.segments) > maxProgramHeaders {
+			t.Errorf("%d bits, %d segments", h.bits, len(h.segments))
+		}
+		h.parseDynamic(b)
+		h.notes(b, func(string, uint32) {})
+		h.symbols(b, b, func([]byte, bool) {})
+		h.chainEnd(b)
+	})
+}
+
+func FuzzShebang(f *testing.F) {
+	f.Add([]byte("#! /bin/sh -e\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		line, ok := parseShebang(b)
+		if ok && (line.interpreter == "" || strings.ContainsAny(line.interpreter, " \t\n\x00") || strings.ContainsAny(line.argument, "\n\x00")) {
+			t.Errorf("%q gives %+v", b, line)
+		}
+		parseEnvLine(line.argument, func(name string) string { return name })
+	})
+}
+
+func FuzzLDCache(f *testing.F) {
+	seeds(f, 1<<20, "/etc/ld.so.cache")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if c, err := parseLDCache(b); err == nil {
+			c.lookup("libc.so.6")
+			c.lookup("")
+		}
+	})
+}
+
+func FuzzLoader(f *testing.F) {
+	f.Add([]byte("\x00/etc/ld.so.cache\x00\x00/lib64/\x00/usr/lib64/\x00\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if l, ok := parseLoader(b); ok && (len(l.dirs) < 2 || l.lib == "") {
+			t.Errorf("%q gives %+v", b, l)
+		}
+		parseBanner(b)
+		parsePreloadFile(b)
+	})
+}
+
+func FuzzTunables(f *testing.F) {
+	f.Add("-glibc.malloc.arena_max=4\n[proc:x]\ninclude a b\nonlysecure +a.b = 1")
+	f.Fuzz(func(t *testing.T, s string) {
+		lines, _ := parseTunablesConf(s)
+		for _, l := range lines {
+			if l.name == "" || l.value == "" || l.number < 1 || strings.Contains(l.text, "\n") {
+				t.Errorf("%q gives %+v", s, l)
+			}
+		}
+		enablesSecure([]string{"GLIBC_TUNABLES=" + s})
+	})
+}
+
+func FuzzFileCaps(f *testing.F) {
+	f.Add([]byte("\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if c, err := parseFileCaps(b); err != nil && c != (fileCaps{}) {
+			t.Errorf("%q gives %+v with %v", b, c, err)
+		}
+	})
+}

@@ -1,0 +1,148 @@
+package target
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestConclude is about versions and settings that this machine does not have.
+func TestConclude(t *testing.T) {
+	glibc := func(version, release string) Target {
+		return Target{Path: "/srv/x", Bits: 64, Libc: "glibc", LibcVersion: version, LibcRelease: release, Allocator: "glibc", AtSecure: No}
+	}
+	libc := facts{thorough: true, libc: "/lib/libc.so.6"}
+	with := func(change func(*facts)) facts {
+		f := libc
+		change(&f)
+		return f
+	}
+	secure := with(func(f *facts) { f.enable = true })
+	locked := with(func(f *facts) { f.locked = `/etc/tunables.conf:1 sets "-glibc.malloc.arena_max=4"` })
+	for _, c := range []struct {
+		name   string
+		target Target
+		facts  facts
+		want   Answer
+		why    string
+		note   string
+	}{
+		{"2.36", glibc("2.36", "Debian GLIBC 2.36-9"), libc, Yes, `"/srv/x" uses the malloc of "/lib/libc.so.6" (glibc 2.36)`, ""},
+		{"RHEL 5", glibc("2.5", "GNU libc"), libc, No, "no limit on arenas", ""},
+		{"before the limit", glibc("2.9", "GNU libc"), libc, No, "no limit on arenas", ""},
+		{"RHEL 6", glibc("2.12", "GNU libc"), libc, Yes, "(glibc 2.12)", "may have been built without a limit"},
+		{"2.25 upstream", glibc("2.25", "GNU libc"), libc, No, "does not obey MALLOC_ARENA_MAX (a bug", ""},
+		{"2.26 upstream", glibc("2.26", "GNU libc"), libc, No, "does not obey MALLOC_ARENA_MAX (a bug", ""},
+		{"2.26 of SLES 15", glibc("2.26", "GNU libc git 3a5ea88f8e"), libc, Unknown, "unless it was patched", ""},
+		{"2.26 of Ubuntu", glibc("2.26", "Ubuntu GLIBC 2.26-0ubuntu2"), libc, Unknown, "unless it was patched", ""},
+		{"2.27", glibc("2.27", "GNU libc"), libc, Yes, "(glibc 2.27)", ""},
+		{"enable_secure before 2.40", glibc("2.39", ""), secure, Yes, "(glibc 2.39)", ""},
+		{"enable_secure since 2.40", glibc("2.40", ""), secure, No, "enable_secure=1", ""},
+		{"a development version", glibc("2.43.9000", ""), secure, No, "glibc 2.43.9000 ignores", ""},
+		{"tunables.conf before 2.44", glibc("2.43", ""), locked, Yes, "(glibc 2.43)", ""},
+		{"tunables.conf since 2.44", glibc("2.44", ""), locked, No, "/etc/tunables.conf:1 sets", ""},
+		{"version not found", glibc("", ""), libc, Unknown, "the version of the C library", ""},
+		{"another C library", Target{Path: "/srv/x"}, facts{thorough: true}, Unknown, "was not recognized", ""},
+		{"Quick", glibc("", ""), facts{}, Unknown, "", ""},
+		{"a static program, packed", Target{Path: "/srv/x", Static: true}, facts{thorough: true}, Unknown, "cannot be seen", ""},
+		{"a static program of an old glibc", Target{Path: "/srv/x", Static: true, Libc: "glibc"}, with(func(f *facts) { f.staticMalloc = true }), Unknown, "may not obey", ""},
+		{"an allocator with names of its own", glibc("2.36", ""), with(func(f *facts) { f.hidden = []string{"jemalloc"} }), Unknown, "jemalloc linked into it under names of its own", ""},
+		{"an allocator linked statically", func() Target { t := glibc("2.36", ""); t.Allocator = "tcmalloc"; return t }(), with(func(f *facts) { f.replaces = "/srv/x" }), No, "another malloc linked into it, and tcmalloc does not read", ""},
+		{"mallopt", glibc("2.36", ""), with(func(f *facts) { f.mallopt = "/lib/liby.so" }), Yes, "uses the malloc", `"/lib/liby.so" calls mallopt`},
+		{"set-uid", glibc("2.36", ""), with(func(f *facts) { f.secure = "is set-uid" }), No, `"/srv/x" is set-uid, so the kernel starts it in secure mode`, ""},
+	} {
+		c.target.conclude(c.facts)
+		if got := strings.Join(c.target.Why, "\n"); c.target.CanCap != c.want || !strings.Contains(got, c.why) || (c.why == "") != (got == "") {
+			t.Errorf("%s: %v %q, want %v %q", c.name, c.target.CanCap, got, c.want, c.why)
+		}
+		if got := strings.Join(c.target.Notes, "\n"); !strings.Contains(got, c.note) || (c.note == "") != (got == "") {
+			t.Errorf("%s: notes %q, want %q", c.name, got, c.note)
+		}
+	}
+}
+
+// TestAnswerJSON: what is not known is null.
+func TestAnswerJSON(t *testing.T) {
+	for a, want := range map[Answer]string{Unknown: "null", No: "false", Yes: "true"} {
+		if got, err := a.MarshalJSON(); string(got) != want || err != nil {
+			t.Errorf("%v: %s, %v", a, got, err)
+		}
+	}
+}
+
+// TestAnotherRoot builds small systems: a program of this machine, with a C library that says it is another.
+func TestAnotherRoot(t *testing.T) {
+	for _, c := range []struct {
+		situation string
+		banner    string
+		files     [][3]string
+		env       []string
+		want      Answer
+		why       string
+	}{
+		{"a newer glibc", "GNU libc) stable release version 2.44.", nil, nil, Yes, "(glibc 2.44)"},
+		{"tunables.conf locked", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "-glibc.malloc.arena_max=4\n"}}, nil, No,
+			`/etc/tunables.conf:1 sets "-glibc.malloc.arena_max=4" for all programs`},
+		{"tunables.conf locked in an included file", "GNU libc) stable release version 2.44.", [][3]string{
+			{"etc/tunables.conf", "644", "include tunables.d/*\n"}, {"etc/tunables.d/10", "644", "\nnonoverridable glibc.malloc.arena_max=4\n"}}, nil, No, "/etc/tunables.d/10:2 sets"},
+		{"tunables.conf for this program", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "[proc:prog]\n-glibc.malloc.arena_max=4\n"}}, nil, No, "/etc/tunables.conf:2 sets"},
+		{"tunables.conf for another program", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "[proc:/bin/other]\n-glibc.malloc.arena_max=4\n"}}, nil, Yes, "(glibc 2.44)"},
+		{"tunables.conf that may be overridden", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "glibc.malloc.arena_max=4\n"}}, nil, Yes, "(glibc 2.44)"},
+		{"tunables.conf that loops", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "include tunables.conf\n"}}, nil, Yes, "(glibc 2.44)"},
+		{"tunables.conf with an old glibc", "GNU libc) stable release version 2.43.", [][3]string{{"etc/tunables.conf", "644", "-glibc.malloc.arena_max=4\n"}}, nil, Yes, "(glibc 2.43)"},
+		{"enable_secure", "GNU libc) stable release version 2.41.", nil, []string{"GLIBC_TUNABLES=glibc.rtld.enable_secure=1"}, No, "enable_secure=1"},
+		{"an allocator in ld.so.preload", "GNU libc) stable release version 2.36.", [][3]string{{"etc/ld.so.preload", "644", "# ours\n/lib/libjemalloc.so.2\n"}}, nil, No, "libjemalloc.so.2 is preloaded into"},
+		{"ld.so.preload of a missing library", "GNU libc) stable release version 2.36.", [][3]string{{"etc/ld.so.preload", "644", "/lib/libgone.so"}}, nil, Yes, "(glibc 2.36)"},
+		{"no banner", "nothing", nil, nil, Unknown, "the version of the C library"},
+	} {
+		t.Run(c.situation, func(t *testing.T) {
+			root := publicDir(t)
+			tree(t, root, append(c.files, [][3]string{
+				{"main.c", "644", "#include <stdlib.h>\nint main(void) { free(malloc(1)); }\n"}, {"etc/ld.so.conf", "644", "/opt/lib\n"},
+				{"libc.c", "644", "char banner[] = \"GNU C Library (" + c.banner + "\\n\";\nvoid *malloc(unsigned long n) { return 0; }\nvoid free(void *p) {}\n"}, {"opt/lib", "755", "/"}, {"lib", "755", "/"},
+			}...))
+			build(t, "gcc", "-o", root+"/prog", root+"/main.c")
+			build(t, "gcc", "-w", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libc.so.6", "-o", root+"/opt/lib/libc.so.6", root+"/libc.c")
+			build(t, "gcc", "-w", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libjemalloc.so.2", "-o", root+"/lib/libjemalloc.so.2", root+"/libc.c")
+			fakeCache(t, root)
+			got := fsys{root}.judge("/prog", c.env, true)
+			if got.CanCap != c.want || !strings.Contains(strings.Join(got.Why, "\n"), c.why) {
+				t.Errorf("%v %q, want %v %q", got.CanCap, got.Why, c.want, c.why)
+			}
+		})
+	}
+}
+
+// fakeCache has ldconfig make the cache, and adds the text that a newer ldconfig would put there for the
+// tunables, where there is a tunables.conf.
+func fakeCache(t *testing.T, root string) {
+	t.Helper()
+	ldconfig := "/sbin/ldconfig"
+	needTool(t, ldconfig)
+	run(t, exec.Command(ldconfig, "-r", root, "-X"))
+	if _, err := os.Stat(filepath.Join(root, "etc/tunables.conf")); err != nil {
+		return
+	}
+	f, err := os.OpenFile(filepath.Join(root, "etc/ld.so.cache"), os.O_APPEND|os.O_WRONLY, 0)
+	must(t, err)
+	_, err = f.WriteString("\x00glibc.malloc.arena_max\x004\x00")
+	must(t, err)
+	must(t, f.Close())
+}
+
+// TestNotesAndHints reads as an operator would.
+func TestNotesAndHints(t *testing.T) {
+	t1 := Target{Path: "/srv/x.py", Interpreters: []string{"/usr/bin/env", "/usr/bin/python3"}, Libc: "glibc", LibcVersion: "2.36", Allocator: "jemalloc"}
+	t1.conclude(facts{thorough: true, replaces: "/lib/libjemalloc.so.2", preloaded: true})
+	want := Target{
+		Why:   []string{`libjemalloc.so.2 is preloaded into "/usr/bin/python3", and jemalloc does not read MALLOC_ARENA_MAX`},
+		Notes: []string{`"/srv/x.py" is a script: /usr/bin/python3 is judged, and what the script starts inherits the cap`},
+		Hints: []string{"for jemalloc, set MALLOC_CONF=narenas:4"},
+	}
+	if !slices.Equal(t1.Why, want.Why) || !slices.Equal(t1.Notes, want.Notes) || !slices.Equal(t1.Hints, want.Hints) {
+		t.Errorf("got  %q %q %q\nwant %q %q %q", t1.Why, t1.Notes, t1.Hints, want.Why, want.Notes, want.Hints)
+	}
+}
