@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os/signal"
+	"runtime"
+	"slices"
+	"syscall"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/launcher/inspect"
+	"arenacap/launcher/machine"
+	"arenacap/policy"
+)
+
+func psCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "ps",
+		Usage:     "list the processes of this host that hold arenas",
+		UsageText: "arenacap ps [--json] [--all] [--sort reserved|resident|arenas|virtual|saving|pid]",
+		Description: "Every process with arenas beside the main one, by the address space they reserve. SAVING is the address\n" +
+			"space that a cap of one arena a core would spare.",
+		Flags: slices.Concat(globalFlags(), []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON list, an object a process", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "all", Usage: "also processes that have the main arena only", DisableDefaultText: true},
+			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: reserved, resident, arenas, virtual, saving or pid"},
+		}),
+		Action: ps,
+	}
+}
+
+// order gives what rows are sorted by, largest first; for pid smallest first.
+func order(key string) (func(a, b inspect.Row) int, bool) {
+	by := func(value func(inspect.Row) uint64) func(a, b inspect.Row) int {
+		return func(a, b inspect.Row) int {
+			return cmp.Or(cmp.Compare(value(b), value(a)), cmp.Compare(a.Process.PID, b.Process.PID))
+		}
+	}
+	switch key {
+	case "reserved":
+		return by(func(r inspect.Row) uint64 { return r.Process.Census().Reserved }), true
+	case "resident":
+		return by(inspect.Row.Resident), true
+	case "arenas":
+		return by(func(r inspect.Row) uint64 { return uint64(len(r.Process.Arenas)) }), true
+	case "virtual":
+		return by(func(r inspect.Row) uint64 { return r.Process.Virtual }), true
+	case "saving":
+		return by(func(r inspect.Row) uint64 { return r.Saving }), true
+	case "pid":
+		return by(func(inspect.Row) uint64 { return 0 }), true
+	}
+	return nil, false
+}
+
+func ps(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return &usageError{"ps", "ps takes no operand, and " + quote(c.Args().First()) + " is one"}
+	}
+	compare, ok := order(c.String("sort"))
+	if !ok {
+		return &usageError{"ps", "--sort " + quote(c.String("sort")) + " is not one; write reserved, resident, arenas, virtual, saving or pid"}
+	}
+	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	cap := oneACore()
+	host, err := inspect.List(ctx, cap, c.Bool("all"))
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(host.Rows, compare)
+	if host.Unreadable > 0 {
+		speaker(c).note("%s may not be read; as root you see them too", count(host.Unreadable, "process"))
+	}
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, viewHost(host))
+	}
+	printHost(c.App.Writer, host, cap)
+	return nil
+}
+
+// oneACore is the cap of the built-in policy on this machine.
+func oneACore() int {
+	plan, err := policy.Builtin().Resolve(machine.Find("/", machine.Cores))
+	if err != nil {
+		return runtime.NumCPU()
+	}
+	return plan.ArenaMax
+}
+
+func printHost(w io.Writer, host inspect.Host, cap int) {
+	if len(host.Rows) == 0 {
+		fmt.Fprintln(w, "no process has an arena beside its main one")
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "PID\tTHREADS\tARENAS\tCAP\tRESERVED\tRESIDENT\tVIRTUAL\tSAVING\t  NAME\n")
+	var saving uint64
+	for _, r := range host.Rows {
+		p := r.Process
+		saving += r.Saving
+		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t  %s\n", p.PID, p.Threads, len(p.Arenas), capWords(r.Cap),
+			policy.FormatSize(p.Census().Reserved), policy.FormatSize(r.Resident()), policy.FormatSize(p.Virtual),
+			policy.FormatSize(r.Saving), printable(p.Name))
+	}
+	t.Flush()
+	fmt.Fprintf(w, "%s; a cap of %d, one a core, would spare %s of address space\n", count(len(host.Rows), "process"), cap, policy.FormatSize(saving))
+}
+
+// capWords is a cap in a column: the number, "!" where it is not kept, and where it comes from.
+func capWords(c inspect.Cap) string {
+	switch {
+	case c.N == 0:
+		return "-"
+	case c.Kept == inspect.No:
+		return fmt.Sprintf("%d! %s", c.N, c.Source)
+	}
+	return fmt.Sprintf("%d %s", c.N, c.Source)
+}
+
+// psJSON is what programs rely on; see the design.
+type psJSON struct {
+	PID           int          `json:"pid"`
+	Name          string       `json:"name"`
+	Threads       int          `json:"threads"`
+	Arenas        int          `json:"arenas"`
+	Cap           *int         `json:"cap"`
+	CapSource     *string      `json:"cap_source"`
+	Kept          inspect.Kept `json:"kept"`
+	ArenaReserved uint64       `json:"arena_reserved_bytes"`
+	ArenaResident uint64       `json:"arena_resident_bytes"`
+	Virtual       uint64       `json:"virtual_bytes"`
+	Resident      uint64       `json:"resident_bytes"`
+	Saving        uint64       `json:"saving_bytes"`
+}
+
+func viewHost(host inspect.Host) []psJSON {
+	list := []psJSON{}
+	for _, r := range host.Rows {
+		p := r.Process
+		list = append(list, psJSON{p.PID, p.Name, p.Threads, len(p.Arenas), known(r.Cap.N), known(r.Cap.Source), r.Cap.Kept,
+			p.Census().Reserved, r.Resident(), p.Virtual, p.Resident, r.Saving})
+	}
+	return list
+}
