@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -22,7 +23,9 @@ func main() {
 	if strings.HasPrefix(os.Args[0], watch.ProcessName) && len(os.Args) == 1 {
 		watch.Detached(judgeForWatch)
 	}
-	err := newApp().Run(os.Args)
+	app := newApp()
+	only(app, os.Args)
+	err := app.Run(os.Args)
 	report(err)
 	os.Exit(status(err))
 }
@@ -43,6 +46,7 @@ func newApp() *cli.App {
 		HideHelpCommand:           true,
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true,
+		Compiled:                  time.Unix(0, 0), // or the app looks for its own file's date at every start
 		OnUsageError:              wrongUse,
 		ExitErrHandler:            func(*cli.Context, error) {}, // main alone turns errors into statuses
 		CustomAppHelpTemplate:     appHelp,
@@ -55,6 +59,16 @@ func newApp() *cli.App {
 		c.CustomHelpTemplate = commandHelp
 	}
 	return app
+}
+
+// only leaves the command that stands first, since every one that the app has is set up at every start.
+func only(app *cli.App, args []string) {
+	for i, c := range app.Commands {
+		if len(args) > 1 && c.Name == args[1] {
+			app.Commands = app.Commands[i : i+1]
+			return
+		}
+	}
 }
 
 // noCommand runs where no command was named.
