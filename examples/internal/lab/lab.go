@@ -47,14 +47,18 @@ func Dir(t testing.TB, limit time.Duration) (context.Context, string) {
 	return ctx, dir
 }
 
-// Arenacap builds arenacap into the folder and returns its path.
+// Arenacap builds arenacap into the folder, for every user, and returns its path.
 func Arenacap(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "arenacap")
-	return path, run(exec.CommandContext(ctx, "go", "build", "-o", path, "arenacap/cmd/arenacap"))
+	if err := run(exec.CommandContext(ctx, "go", "build", "-o", path, "arenacap/cmd/arenacap")); err != nil {
+		return "", err
+	}
+	return path, os.Chmod(path, 0o755) // whatever the umask is
 }
 
-// Copy copies a file of an example (its policy) into the folder with some of its settings replaced, each pair being the old text
-// and the new one. A text that is not in the file is an error: the copy would not test what it seems to.
+// Copy copies a file of an example (its policy) into the folder, for every user to read, with some of its text replaced:
+// each pair is the old text and the new one. A text that is not in the file is an error, as the copy would not test what
+// it seems to.
 func Copy(from, dir string, pairs ...string) (string, error) {
 	text, err := os.ReadFile(from)
 	if err != nil {
@@ -68,7 +72,10 @@ func Copy(from, dir string, pairs ...string) (string, error) {
 		out = strings.ReplaceAll(out, pairs[i], pairs[i+1])
 	}
 	path := filepath.Join(dir, filepath.Base(from))
-	return path, os.WriteFile(path, []byte(out), 0o644)
+	if err := os.WriteFile(path, []byte(out), 0o644); err != nil {
+		return "", err
+	}
+	return path, os.Chmod(path, 0o644) // whatever the umask is
 }
 
 // Memory is VmSize and VmRSS of a process in bytes. /proc/PID/statm: size resident shared text lib data dt, in pages
