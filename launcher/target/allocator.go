@@ -19,6 +19,7 @@ var allocators = [...]struct{ prefix, name, hint string }{
 	{"clang_rt.asan", "asan", ""},
 	{"tsan", "tsan", ""},
 	{"clang_rt.tsan", "tsan", ""},
+	{"lsan", "lsan", ""},
 }
 
 // allocatorOf names the allocator that a library is, by its file name.

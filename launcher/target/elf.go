@@ -188,14 +188,14 @@ func (h elfHead) parseDynamic(b []byte) dynamic {
 
 // notes walks the notes of a PT_NOTE segment: n_namesz, n_descsz, n_type (u32 each), then the name and the
 // description, each padded to 4 bytes.
-func (h elfHead) notes(b []byte, visit func(name string, kind uint32)) {
+func (h elfHead) notes(b []byte, visit func(name []byte, kind uint32)) {
 	for len(b) >= 12 {
 		nameSize, descSize := uint64(h.order.Uint32(b)), uint64(h.order.Uint32(b[4:]))
 		name, ok := part(b, 12, nameSize)
 		if !ok {
 			return
 		}
-		visit(string(cString(name)), h.order.Uint32(b[8:]))
+		visit(cString(name), h.order.Uint32(b[8:]))
 		next := 12 + (nameSize+3)&^3 + (descSize+3)&^3
 		if next >= uint64(len(b)) {
 			return

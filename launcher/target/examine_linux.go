@@ -26,7 +26,7 @@ func (fs fsys) judge(path string, env []string, thorough bool) Target {
 	im, env, err := fs.program(&t, &f, env, buf[:])
 	fs.judgeSecurity(&t, &f)
 	if err != nil {
-		f.unread = fmt.Sprintf("%q cannot be read: %v", t.Program(), err)
+		f.unread = err.Error()
 		t.conclude(f)
 		return t
 	}
@@ -46,24 +46,13 @@ func (fs fsys) judge(path string, env []string, thorough bool) Target {
 const maxChain = 16
 
 // program follows #! lines to the ELF file that will run. It returns that file, open, and the environment
-// it gets. A file that is neither is a script for /bin/sh, as execvp(3) has it.
+// it gets. A file that is neither is a script for /bin/sh, as execvp(3) has it. The error is a sentence.
 func (fs fsys) program(t *Target, f *facts, env []string, buf []byte) (image, []string, error) {
 	fallback := 0 // interpreters before the last exec by execvp: /bin/sh takes the place of those after
 	for path := t.Path; len(t.Interpreters) < maxChain; path = t.Program() {
-		file, err := fs.open(path)
-		if err != nil {
-			return image{}, env, err
-		}
-		im, err := newImage(file, path, buf)
-		if err == nil && !native(im.head.machine) {
-			err = fmt.Errorf("it is a program for another processor (ELF machine %d)", im.head.machine)
-		}
-		if err == nil {
-			return im, env, nil
-		}
-		file.close()
+		im, err := fs.nativeImage(path, buf)
 		if !errors.Is(err, errNoELF) {
-			return image{}, env, err
+			return im, env, err
 		}
 		line, ok := parseShebang(im.first)
 		if !ok {
@@ -78,7 +67,29 @@ func (fs fsys) program(t *Target, f *facts, env []string, buf []byte) (image, []
 			fallback = len(t.Interpreters)
 		}
 	}
-	return image{}, env, fmt.Errorf("it has more than %d interpreters", maxChain)
+	return image{}, env, fmt.Errorf("%q has more than %d interpreters", t.Path, maxChain)
+}
+
+// nativeImage opens a program that this kernel can load. The image has the head even of a file that is
+// errNoELF, but is not open then.
+func (fs fsys) nativeImage(path string, buf []byte) (image, error) {
+	file, err := fs.open(path)
+	if err != nil {
+		return image{}, fmt.Errorf("%q cannot be read: %w", path, err)
+	}
+	im, err := newImage(file, path, buf)
+	switch {
+	case err == nil && native(im.head.machine):
+		return im, nil
+	case err == nil:
+		err = fmt.Errorf("%q is a program for another processor (ELF machine %d)", path, im.head.machine)
+	case errors.Is(err, errBadELF) || errors.Is(err, errLongHead):
+		err = fmt.Errorf("%q is %w", path, err)
+	case !errors.Is(err, errNoELF):
+		err = fmt.Errorf("%q cannot be read: %w", path, err)
+	}
+	file.close()
+	return im, err
 }
 
 // throughEnv appends the program that "#!/usr/bin/env ARGUMENT" starts, and gives its environment.
@@ -86,7 +97,7 @@ func (fs fsys) throughEnv(t *Target, f *facts, argument string, env []string) ([
 	get := func(name string) string { value, _ := lookup(env, name); return value }
 	line, ok := parseEnvLine(argument, get)
 	if !ok {
-		return env, fmt.Errorf("its #! line names env, but no program for it")
+		return env, fmt.Errorf("the #! line of %q names env, but no program for it", t.Path)
 	}
 	if line.takesCap() {
 		f.envDrops = fmt.Sprintf("the #! line of %q has env change MALLOC_ARENA_MAX on the way", t.Path)
@@ -94,7 +105,7 @@ func (fs fsys) throughEnv(t *Target, f *facts, argument string, env []string) ([
 	env = line.apply(env)
 	found, err := fs.find(line.program, env)
 	if err != nil {
-		return env, err
+		return env, fmt.Errorf("what env is to start for %q: %w", t.Path, err)
 	}
 	t.Interpreters = append(t.Interpreters, found)
 	return env, nil
@@ -122,7 +133,7 @@ func (t *Target) judgeKind(im image) {
 
 // glance looks for an allocator among what is preloaded and what is needed before the C library.
 func (fs fsys) glance(t *Target, f *facts, im image, env []string) {
-	if t.Libc != "glibc" {
+	if t.Static || t.Libc == "musl" || t.Libc == "none" {
 		return
 	}
 	if enablesSecure(env) { // rare, and only the version says whether it counts
@@ -159,7 +170,7 @@ func (fs fsys) examine(t *Target, f *facts, im image, env []string) {
 	case t.Allocator == "go" || t.Libc == "musl" || t.Libc == "none":
 		return
 	case t.Static:
-		t.examineStatic(f, im)
+		t.examineStatic(f, im, env)
 	default:
 		fs.examineDynamic(t, f, im, env)
 	}
@@ -167,8 +178,8 @@ func (fs fsys) examine(t *Target, f *facts, im image, env []string) {
 
 // examineStatic searches a static program for glibc's malloc. malloc_info's head line is in every one since
 // 2.10, and nowhere else; two of the tunables tell whether MALLOC_ARENA_MAX is obeyed (2.27 and later).
-func (t *Target) examineStatic(f *facts, im image) {
-	texts := []string{`<malloc version="1">`, "glibc.malloc.arena_max", "glibc.malloc.mxfast", "UPX!"}
+func (t *Target) examineStatic(f *facts, im image, env []string) {
+	texts := []string{`<malloc version="1">`, "glibc.malloc.arena_max", "glibc.malloc.mxfast", "UPX!", "glibc.rtld.enable_secure"}
 	for _, m := range marks {
 		texts = append(texts, m.text)
 	}
@@ -176,6 +187,7 @@ func (t *Target) examineStatic(f *facts, im image) {
 	f.staticMalloc = found[0] != nil
 	f.staticTunable = found[1] != nil && found[2] != nil
 	f.staticOther = whole && !f.staticMalloc && found[3] == nil // a packed program shows nothing of itself
+	f.enable = found[4] != nil && enablesSecure(env)
 	if f.staticMalloc || found[1] != nil {
 		t.Libc = "glibc"
 	}
@@ -279,47 +291,47 @@ func (fs fsys) libcVersion(path string) (version, release string) {
 	return parseBanner(found[0])
 }
 
-// lockedTunable looks for an arena_max in /etc/tunables.conf that the environment cannot override, and that
-// ldconfig has taken into the loader's cache: only there it counts. A program's filter is compared with
+// lockedTunable looks for an arena_max in /etc/tunables.conf that the environment cannot override, in a file
+// that ldconfig has taken into the loader's cache: only there it counts. A program's filter is compared with
 // /proc/self/exe, so with the path that has no links in it.
 func (fs fsys) lockedTunable(program string) string {
 	const name = "glibc.malloc.arena_max"
 	if real, err := filepath.EvalSymlinks(fs.path(program)); err == nil {
 		program = strings.TrimPrefix(real, fs.root)
 	}
-	file, line, ok := fs.tunablesConf("/etc/tunables.conf", program, name, 0)
-	if !ok || !line.locked {
+	file, line, ok := fs.lock("/etc/tunables.conf", program, name, 0)
+	if !ok {
 		return ""
 	}
 	cache, err := fs.readFile("/etc/ld.so.cache")
 	if err != nil || !bytes.Contains(cache, []byte(name+"\x00")) {
 		return ""
 	}
-	return fmt.Sprintf("%s:%d sets %q for all programs, which the environment cannot override", file, line.number, line.text)
+	return fmt.Sprintf("%s:%d has %q, which the environment cannot override", file, line.number, line.text)
 }
 
-// tunablesConf is the last line of a configuration file, and of those it includes, for one tunable.
-func (fs fsys) tunablesConf(path, program, name string, depth int) (file string, last confLine, ok bool) {
+// lock looks for a line that locks a tunable for a program, in a configuration file and in those it includes.
+func (fs fsys) lock(path, program, name string, depth int) (file string, line confLine, ok bool) {
 	b, err := fs.readFile(path)
 	if err != nil || depth > 8 {
 		return "", confLine{}, false
 	}
 	tunables, includes := parseTunablesConf(string(b))
+	for _, l := range tunables {
+		if l.name == name && l.locked && !l.secureOnly && l.covers(program) {
+			return path, l, true
+		}
+	}
 	for _, pattern := range includes {
 		if !strings.HasPrefix(pattern, "/") {
 			pattern = filepath.Dir(path) + "/" + pattern
 		}
 		paths, _ := filepath.Glob(fs.path(pattern))
 		for _, p := range paths {
-			if f, l, found := fs.tunablesConf(strings.TrimPrefix(p, fs.root), program, name, depth+1); found {
-				file, last, ok = f, l, true
+			if file, line, ok = fs.lock(strings.TrimPrefix(p, fs.root), program, name, depth+1); ok {
+				return file, line, true
 			}
 		}
 	}
-	for _, l := range tunables {
-		if l.name == name && !l.secureOnly && l.covers(program) {
-			file, last, ok = path, l, true
-		}
-	}
-	return file, last, ok
+	return "", confLine{}, false
 }

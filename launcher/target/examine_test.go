@@ -122,6 +122,7 @@ func TestKinds(t *testing.T) {
 		{"hello/main.go", "644", "package main\nfunc main() { println() }\n"},
 		{"cgo/main.go", "644", "package main\n// #include <stdlib.h>\nimport \"C\"\nfunc main() { C.free(C.malloc(1)) }\n"},
 		{"main.c", "644", "#include <stdlib.h>\nint main(int n, char **v) { free(malloc(n)); }\n"},
+		{"empty.c", "644", "void main(void) {}\n"},
 	})
 	for _, c := range []struct {
 		name, command string
@@ -140,7 +141,6 @@ func TestKinds(t *testing.T) {
 		{"no C library", "gcc -nostdlib -static -Wl,-e,main -o OUT empty.c", Target{Bits: 64, Static: true, CanCap: No}, Unknown, "glibc's malloc is not in it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tree(t, dir, [][3]string{{"empty.c", "644", "void main(void) {}\n"}})
 			if strings.Contains(c.command, "musl-gcc") {
 				needTool(t, "musl-gcc")
 			}
@@ -287,6 +287,36 @@ func TestScriptsThatCannotBeJudged(t *testing.T) {
 			if got.CanCap != No || !strings.Contains(got.Why[0], "has env change MALLOC_ARENA_MAX") {
 				t.Errorf("%s: %v %q", name, got.CanCap, got.Why)
 			}
+		}
+	}
+}
+
+// TestAllocatorUnderNamesOfItsOwn is about a server with jemalloc linked in as je_malloc: malloc is glibc's,
+// but what matters is allocated elsewhere. A text of jemalloc's own gives it away.
+func TestAllocatorUnderNamesOfItsOwn(t *testing.T) {
+	dir := publicDir(t)
+	tree(t, dir, [][3]string{{"main.c", "644", "#include <stdlib.h>\nconst char *volatile text = \"<jemalloc>: x\";\nint main(int n, char **v) { free(malloc(n)); }\n"}})
+	for _, args := range [][]string{nil, {"-static"}} {
+		build(t, "gcc", append([]string{"-o", dir + "/main", dir + "/main.c"}, args...)...)
+		got := Examine(dir+"/main", nil)
+		if got.CanCap != Unknown || got.Allocator != "glibc" || !strings.Contains(got.Why[0], "has jemalloc linked into it under names of its own") {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+}
+
+// TestScanAcrossChunks finds a text wherever it lies, also on the edge of what one read takes.
+func TestScanAcrossChunks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	for _, at := range []int{0, 1, 256<<10 - 513, 256<<10 - 300, 256<<10 - 3, 256 << 10, 512<<10 - 5, 700 << 10} {
+		b := []byte(strings.Repeat("x", at) + "needle" + strings.Repeat("y", 300))
+		must(t, os.WriteFile(path, b, 0o644))
+		f, err := fsys{}.open(path)
+		must(t, err)
+		found, whole := f.scan("needle", "nowhere")
+		f.close()
+		if string(found[0]) != strings.Repeat("y", 256) || found[1] != nil || !whole {
+			t.Errorf("at %d: %q, %v", at, found, whole)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 const (
 	maxDynamic = 64 << 10 // of the dynamic section
 	maxTable   = 64 << 20 // of one table of symbols, of names or of hashes
-	maxScan    = 96 << 20 // of a file that is searched for texts
+	maxScan    = 1 << 30  // of a file that is searched for texts
 )
 
 // image is an open ELF file with its headers.
@@ -96,9 +96,9 @@ func (im image) notes() (golang, libcStart bool) {
 		if err != nil {
 			continue
 		}
-		im.head.notes(b, func(name string, kind uint32) {
-			golang = golang || name == "Go" && kind == noteGoID
-			libcStart = libcStart || name == "GNU" && kind == noteABITag
+		im.head.notes(b, func(name []byte, kind uint32) {
+			golang = golang || string(name) == "Go" && kind == noteGoID
+			libcStart = libcStart || string(name) == "GNU" && kind == noteABITag
 		})
 	}
 	return golang, libcStart
@@ -219,7 +219,7 @@ func (im image) gnuSymbolCount(at uint64) (uint64, bool) {
 func (f file) scan(texts ...string) (found [][]byte, whole bool) {
 	const overlap = 512
 	found = make([][]byte, len(texts))
-	buf := make([]byte, 1<<20)
+	buf := make([]byte, 256<<10)
 	kept := 0 // bytes of the chunk before, at the start of buf
 	for at := int64(0); at < maxScan; {
 		n, err := f.ReadAt(buf[kept:], at)

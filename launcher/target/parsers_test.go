@@ -285,7 +285,7 @@ func FuzzHead(f *testing.F) {
 			t.Errorf("%d bits, %d segments", h.bits, len(h.segments))
 		}
 		h.parseDynamic(b)
-		h.notes(b, func(string, uint32) {})
+		h.notes(b, func([]byte, uint32) {})
 		h.symbols(b, b, func([]byte, bool) {})
 		h.chainEnd(b)
 	})

@@ -53,7 +53,7 @@ type Target struct {
 	Allocator    string   // whose malloc is called: "glibc", "jemalloc", …, "musl", "go"
 	Static       bool     // no dynamic loader is involved
 	Go           bool     // built by Go's linker
-	Cgo          bool     // Go with C code in it
+	Cgo          bool     // Go with C code and a C library in it
 	AtSecure     Answer   // the kernel will set AT_SECURE (man 3 getauxval), if this process starts it
 
 	CanCap Answer   // Quick says No or Unknown, never Yes

@@ -20,7 +20,7 @@ type facts struct {
 	mallopt   string   // the file that calls mallopt
 	missing   []string // sentences
 	damaged   []string // sentences
-	enable    bool     // glibc.rtld.enable_secure=1
+	enable    bool     // glibc.rtld.enable_secure=1 is set; in a static program, and it knows that
 	locked    string   // an entry of /etc/tunables.conf that may not be overridden, a sentence
 
 	staticMalloc  bool // glibc's malloc is in a static program
@@ -49,7 +49,7 @@ func (t *Target) cannot(f facts) {
 	}
 	switch {
 	case t.Go && !t.Cgo:
-		t.why("%q is a Go program without C code, and Go does not use malloc", program)
+		t.why("%q is a Go program without glibc in it, and Go does not use malloc", program)
 		t.hint("for Go, set GOMEMLIMIT to bound its memory")
 	case t.Libc == "musl":
 		t.why("%q uses musl, which has no arenas", program)
@@ -61,7 +61,7 @@ func (t *Target) cannot(f facts) {
 		t.why("%s, and %s does not read MALLOC_ARENA_MAX", f.replacement(program), t.Allocator)
 		t.hint(allocatorHint(t.Allocator))
 	}
-	if f.secure != "" && t.Libc != "musl" && t.Libc != "none" && !(t.Go && !t.Cgo) {
+	if f.secure != "" && t.Libc != "musl" && t.Libc != "none" {
 		t.why("%q %s, so the kernel starts it in secure mode (AT_SECURE), in which glibc ignores MALLOC_ARENA_MAX", program, f.secure)
 		if f.secure == "has file capabilities" {
 			t.hint("give it ambient capabilities instead (systemd: AmbientCapabilities=, setpriv --ambient-caps): they are no secure mode")
@@ -82,18 +82,19 @@ func (f facts) replacement(program string) string {
 	return fmt.Sprintf("%q links %s", program, base)
 }
 
-// cannotByVersion is what depends on glibc's version. The sections of the fact sheet are those of glibc's own
-// files: malloc/arena.c, elf/dl-tunables.c, elf/dl-tunables.list.
+// cannotByVersion is what depends on glibc's version (malloc/arena.c of 2.10; BZ#21338 for 2.25; the limits
+// in elf/dl-tunables.list for 2.26; elf/dl-tunables.c of 2.40 and 2.44). A static program's version is not
+// known, but whether it has the tunable is.
 func (t *Target) cannotByVersion(f facts) {
 	switch {
 	case t.glibc(0, 9):
 		t.why("glibc %s (%q) has no limit on arenas; the first with one is 2.10", t.LibcVersion, f.libc)
 	case t.plainRelease("2.25"), t.plainRelease("2.26"):
 		t.why("glibc %s (%q) does not obey MALLOC_ARENA_MAX (a bug; 2.27 and later patches of %s mend it)", t.LibcVersion, f.libc, t.LibcVersion)
-	case t.glibc(40, newest) && f.enable:
-		t.why("GLIBC_TUNABLES has glibc.rtld.enable_secure=1, with which glibc %s ignores MALLOC_ARENA_MAX", t.LibcVersion)
+	case f.enable && (t.Static || t.glibc(40, newest)):
+		t.why("GLIBC_TUNABLES has glibc.rtld.enable_secure=1, with which %q ignores MALLOC_ARENA_MAX (glibc 2.40 and later)", t.Program())
 		t.hint("take glibc.rtld.enable_secure out of GLIBC_TUNABLES")
-	case t.glibc(44, newest) && f.locked != "" && !t.Static:
+	case f.locked != "" && t.glibc(44, newest):
 		t.why("%s", f.locked)
 		t.hint("set the cap in /etc/tunables.conf and run ldconfig")
 	}

@@ -21,7 +21,7 @@ func TestConclude(t *testing.T) {
 		return f
 	}
 	secure := with(func(f *facts) { f.enable = true })
-	locked := with(func(f *facts) { f.locked = `/etc/tunables.conf:1 sets "-glibc.malloc.arena_max=4"` })
+	locked := with(func(f *facts) { f.locked = `/etc/tunables.conf:1 has "-glibc.malloc.arena_max=4"` })
 	for _, c := range []struct {
 		name   string
 		target Target
@@ -41,9 +41,9 @@ func TestConclude(t *testing.T) {
 		{"2.27", glibc("2.27", "GNU libc"), libc, Yes, "(glibc 2.27)", ""},
 		{"enable_secure before 2.40", glibc("2.39", ""), secure, Yes, "(glibc 2.39)", ""},
 		{"enable_secure since 2.40", glibc("2.40", ""), secure, No, "enable_secure=1", ""},
-		{"a development version", glibc("2.43.9000", ""), secure, No, "glibc 2.43.9000 ignores", ""},
+		{"a development version", glibc("2.43.9000", ""), secure, No, "enable_secure=1", ""},
 		{"tunables.conf before 2.44", glibc("2.43", ""), locked, Yes, "(glibc 2.43)", ""},
-		{"tunables.conf since 2.44", glibc("2.44", ""), locked, No, "/etc/tunables.conf:1 sets", ""},
+		{"tunables.conf since 2.44", glibc("2.44", ""), locked, No, "/etc/tunables.conf:1 has", ""},
 		{"version not found", glibc("", ""), libc, Unknown, "the version of the C library", ""},
 		{"another C library", Target{Path: "/srv/x"}, facts{thorough: true}, Unknown, "was not recognized", ""},
 		{"Quick", glibc("", ""), facts{}, Unknown, "", ""},
@@ -85,10 +85,10 @@ func TestAnotherRoot(t *testing.T) {
 	}{
 		{"a newer glibc", "GNU libc) stable release version 2.44.", nil, nil, Yes, "(glibc 2.44)"},
 		{"tunables.conf locked", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "-glibc.malloc.arena_max=4\n"}}, nil, No,
-			`/etc/tunables.conf:1 sets "-glibc.malloc.arena_max=4" for all programs`},
+			`/etc/tunables.conf:1 has "-glibc.malloc.arena_max=4", which the environment cannot override`},
 		{"tunables.conf locked in an included file", "GNU libc) stable release version 2.44.", [][3]string{
-			{"etc/tunables.conf", "644", "include tunables.d/*\n"}, {"etc/tunables.d/10", "644", "\nnonoverridable glibc.malloc.arena_max=4\n"}}, nil, No, "/etc/tunables.d/10:2 sets"},
-		{"tunables.conf for this program", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "[proc:prog]\n-glibc.malloc.arena_max=4\n"}}, nil, No, "/etc/tunables.conf:2 sets"},
+			{"etc/tunables.conf", "644", "include tunables.d/*\n"}, {"etc/tunables.d/10", "644", "\nnonoverridable glibc.malloc.arena_max=4\n"}}, nil, No, "/etc/tunables.d/10:2 has"},
+		{"tunables.conf for this program", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "[proc:prog]\n-glibc.malloc.arena_max=4\n"}}, nil, No, "/etc/tunables.conf:2 has"},
 		{"tunables.conf for another program", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "[proc:/bin/other]\n-glibc.malloc.arena_max=4\n"}}, nil, Yes, "(glibc 2.44)"},
 		{"tunables.conf that may be overridden", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "glibc.malloc.arena_max=4\n"}}, nil, Yes, "(glibc 2.44)"},
 		{"tunables.conf that loops", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "include tunables.conf\n"}}, nil, Yes, "(glibc 2.44)"},
