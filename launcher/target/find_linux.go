@@ -49,7 +49,7 @@ func (fs fsys) find(name string, env []string) (string, error) {
 
 // search tries each entry of PATH. An empty entry is the current directory; then the result has no slash.
 func (fs fsys) search(name, path string) (string, error) {
-	var denied, last error
+	var denied, lost, last error
 	for dir := range strings.SplitSeq(path, ":") {
 		if len(dir) >= pathMax {
 			continue
@@ -66,12 +66,16 @@ func (fs fsys) search(name, path string) (string, error) {
 			denied = err
 		case !goesOn(err):
 			return "", err
+		case errors.As(err, new(interpreterError)) && lost == nil:
+			lost = err
 		}
 		last = err
 	}
 	switch {
 	case denied != nil:
 		return "", denied
+	case lost != nil && errors.Is(last, syscall.ENOENT): // the same status, but a better reason
+		return "", lost
 	case last == nil || errors.Is(last, syscall.ENOENT):
 		return "", fmt.Errorf("%q was not found in PATH (%q): %w", name, path, syscall.ENOENT)
 	}
@@ -173,6 +177,11 @@ func notRegular(mode uint32) error {
 	return kindError("no regular file")
 }
 
+// interpreterError is about a file that is there and may be executed, but not what it names to run it.
+type interpreterError struct{ error }
+
+func (e interpreterError) Unwrap() error { return e.error }
+
 // refused words the error for the program that was asked for and the file that stands against it.
 func refused(program, file string, err error) error {
 	var kind kindError
@@ -192,7 +201,7 @@ func refused(program, file string, err error) error {
 			what += "; the #! line ends in a carriage return, remove it (dos2unix)"
 		}
 	}
-	return fmt.Errorf("%q needs the interpreter %q, which"+what, program, file, err)
+	return interpreterError{fmt.Errorf("%q needs the interpreter %q, which"+what, program, file, err)}
 }
 
 // lookup is getenv(3): the first entry with that name.

@@ -121,6 +121,7 @@ func TestFindErrors(t *testing.T) {
 		{"nowhere", `"nowhere" was not found in PATH ("` + dir + `"): no such file or directory`, syscall.ENOENT},
 		{"plain", `"` + dir + `/plain" may not be executed: permission denied; see ls -l, and chmod +x where the x bits are missing`, syscall.EACCES},
 		{"dir", `"` + dir + `/dir" is a directory, not a program`, syscall.EACCES},
+		{"lost", `"` + dir + `/lost" needs the interpreter "/no/such", which does not exist: no such file or directory`, syscall.ENOENT},
 		{dir + "/lost", `"` + dir + `/lost" needs the interpreter "/no/such", which does not exist: no such file or directory`, syscall.ENOENT},
 		{dir + "/crlf", `"` + dir + `/crlf" needs the interpreter "/bin/sh\r", which does not exist: no such file or directory; the #! line ends in a carriage return, remove it (dos2unix)`, syscall.ENOENT},
 	} {
