@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -161,7 +162,7 @@ func (m *MariaDB) Hold(ctx context.Context, strings int) (release func() error, 
 	want := []byte(strconv.Itoa(64<<20) + "\n")
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(out, got); err != nil || !bytes.Equal(got, want) {
-		return nil, fmt.Errorf("the server answered %q: %w", got, release())
+		return nil, errors.Join(fmt.Errorf("the server answered %q, want %q", got, want), err, release())
 	}
 	return release, nil
 }

@@ -62,7 +62,9 @@ func Start(cmd *exec.Cmd, prefix []string) (*Process, error) {
 
 func (p *Process) read(r *os.File) {
 	defer r.Close()
-	for s := bufio.NewScanner(r); s.Scan(); {
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, 1<<20) // a breach's attribution is one line
+	for s.Scan() {
 		p.note(func() { p.lines = append(p.lines, s.Text()) })
 	}
 	p.note(func() { p.closed = true })

@@ -216,6 +216,7 @@ func describe(ctx context.Context, rounds int) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	fmt.Printf("%s online CPUs, %s, Linux %s; medians of %d interleaved rounds.\n\n",
-		say("getconf", "_NPROCESSORS_ONLN"), say("getconf", "GNU_LIBC_VERSION"), say("uname", "-r"), rounds)
+	load, _, _ := strings.Cut(say("cat", "/proc/loadavg"), " ")
+	fmt.Printf("%s online CPUs, %s, Linux %s, load average %s before; medians of %d interleaved rounds.\n\n",
+		say("getconf", "_NPROCESSORS_ONLN"), say("getconf", "GNU_LIBC_VERSION"), say("uname", "-r"), load, rounds)
 }
