@@ -19,6 +19,10 @@ type Census struct {
 	Heaps     int    // of the other arenas
 	Reserved  uint64 // bytes of address space that the heaps take
 	Committed uint64 // bytes of them that have been made readable and writable
+
+	// Unlinked is how many structures look like arenas and are none of malloc's: 0 but for copies of memory, or
+	// where something overwrote malloc's structures. Then there may be more arenas, at most so many.
+	Unlinked int
 }
 
 // Process is a live process as it was found.
@@ -34,17 +38,18 @@ type Process struct {
 
 	Libc        string // "glibc", "musl"; "" is neither found
 	LibcVersion string // "2.36"; "" is not known
-	Allocator   string // "glibc", "jemalloc", "tcmalloc", …; "" is not known
+	Allocator   string // "glibc", "musl", "go", "jemalloc", "tcmalloc", …; "" is not known
 
-	Arenas []Arena // the main arena first; several main arenas after dlmopen(3)
-	Parts  []Part  // largest first
+	Arenas   []Arena // the main arena first; several main arenas after dlmopen(3)
+	Unlinked int     // see Census
+	Parts    []Part  // largest first
 
 	started uint64 // tells a later process with the same PID
 }
 
 // Census is the short account of what was found.
 func (p *Process) Census() Census {
-	c := Census{Arenas: len(p.Arenas)}
+	c := Census{Arenas: len(p.Arenas), Unlinked: p.Unlinked}
 	for _, a := range p.Arenas {
 		if !a.Main {
 			c.Heaps += len(a.Heaps)
@@ -113,8 +118,8 @@ const (
 )
 
 // census counts what was found. A libc that nothing has asked for memory yet shows no arena and has one.
-func census(rings []*ring, maps layout) Census {
-	var c Census
+func census(rings []*ring, unlinked int, maps layout) Census {
+	c := Census{Unlinked: unlinked}
 	for _, r := range rings {
 		c.Arenas += len(r.members)
 		for i := range r.members {

@@ -1,6 +1,9 @@
 package arena
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // procRoot is where the kernel's process files are.
 const procRoot = "/proc"
@@ -18,32 +21,40 @@ func count(root string, pid int) (Census, error) {
 		return Census{}, err
 	}
 	defer p.close()
-	rings, maps, err := p.rings(nil, false)
+	found, maps, err := p.rings(p.readMaps)
 	if err != nil {
 		return Census{}, p.explain(err)
 	}
-	return census(rings, maps), nil
+	return census(found.rings, found.unlinked, maps), nil
 }
 
-// rings reads the mappings and finds the arenas in them, again where heaps came or went in between.
-func (p *process) rings(maps layout, settled bool) (rings []*ring, _ layout, err error) {
+// found is what find found.
+type found struct {
+	rings    []*ring
+	unlinked int
+}
+
+// rings finds the arenas in mappings that read gives, and again in newer ones where heaps came or went in
+// between.
+func (p *process) rings(read func() (layout, error)) (f found, maps layout, err error) {
 	for range tries {
-		if !settled || maps == nil {
-			if maps, err = p.readMaps(maps); err != nil {
-				return nil, nil, err
-			}
+		if maps, err = read(); err != nil {
+			return found{}, nil, err
 		}
-		if rings, err = find(p.mem, maps); err != nil {
-			return nil, nil, err
+		f.rings, f.unlinked, err = find(p.mem, maps)
+		if err != nil && !errors.Is(err, errBroken) {
+			return found{}, nil, err
 		}
-		if allSettled(rings) {
+		if err == nil && allSettled(f.rings) {
 			break
 		}
-		settled = false
+	}
+	if err != nil {
+		return found{}, nil, err
 	}
 	now, err := p.readStat()
 	if err == nil && now.started != p.stat.started {
 		err = syscall.ESRCH
 	}
-	return rings, maps, err
+	return f, maps, err
 }

@@ -80,6 +80,7 @@ func (f *finder) follow(r *ring, open []*member) (broken map[uint64]bool, err er
 		m.heaps = nil
 		at[m] = m.top &^ (r.heapMax - 1)
 	}
+	most := int(f.maps.virtual() / r.heapMax) // no chain is longer, save one that runs in a circle
 	for steps := 0; len(open) > 0; steps++ {
 		open = slices.DeleteFunc(slices.Clone(open), func(m *member) bool {
 			if at[m] == m.first.base {
@@ -93,7 +94,7 @@ func (f *finder) follow(r *ring, open []*member) (broken map[uint64]bool, err er
 		}
 		open = slices.DeleteFunc(open, func(m *member) bool {
 			h, ok := headers[m]
-			if ok && h.arena == m.addr && h.prev != 0 && h.prev != h.base && h.sane(minPage, r.heapMax) && steps < maxHeaps {
+			if ok && h.arena == m.addr && h.prev != 0 && h.prev != h.base && h.sane(minPage, r.heapMax) && steps < most {
 				m.heaps = append(m.heaps, h)
 				at[m] = h.prev
 				return false
@@ -143,21 +144,23 @@ func (f *finder) allHeapsFit(r *ring, m *member) bool {
 	return true
 }
 
-// form finds where system_mem stands: the place that agrees with the heaps of most arenas. Where there is only
-// the main arena, the values must be possible: a maximum that is no less, and few threads.
+// form finds where system_mem stands: the place that agrees with the heaps of most arenas, the first of those
+// that agree with as many (max_system_mem behind it is mostly as large). Where there is only the main arena, it
+// is the last place with values that are possible: a maximum that is no less, and a number of threads that is
+// no multiple of a page.
 func (f *finder) form(r *ring) int {
 	forms := r.members[0].tailForms(f.word)
-	best, most := forms[0], -1
+	best, most := forms[0], 0
 	for _, form := range forms {
 		agree := 0
 		for i := range r.members {
-			m := &r.members[i]
-			system, highest := m.tail[form], m.tail[form+1]
-			if m.main() && highest >= system && (form < 2 || m.tail[1] < maxArenas) || !m.main() && m.sum() == system {
+			if m := &r.members[i]; !m.main() && m.sum() == m.tail[form] {
 				agree++
 			}
 		}
-		if agree > most {
+		main := &r.members[0].tail
+		possible := main[form+1] >= main[form] && (form < 2 || main[1] == 0 || main[1]%minPage != 0)
+		if agree > most || most == 0 && possible && len(r.members) == 1 {
 			best, most = form, agree
 		}
 	}
@@ -166,7 +169,7 @@ func (f *finder) form(r *ring) int {
 
 // attached is the number of threads that use the arena, where the layout has it.
 func (m *member) attached(form int) (threads int, known bool) {
-	if form < 2 || m.tail[1] > maxArenas*1024 {
+	if form < 2 || m.tail[1] > 1<<22 { // more threads than Linux has PIDs
 		return 0, false
 	}
 	return int(m.tail[1]), true

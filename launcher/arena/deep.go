@@ -70,7 +70,7 @@ type walker struct {
 	mem      reader
 	presence presence
 	word     uint64
-	page     uint64 // bytes
+	page     uint64             // bytes
 	walked   func(bytes uint64) // told how many bytes of the arena are done; may be nil
 
 	done  uint64 // bytes of the arena in stretches before this one

@@ -1,6 +1,7 @@
 package arena
 
 import (
+	"errors"
 	"math/bits"
 	"path"
 	"slices"
@@ -36,21 +37,25 @@ type member struct {
 
 func (m *member) main() bool { return m.first.base == 0 }
 
-// find gives the rings of the process. Arenas that hang together are found from whichever is found first: the
-// main arena in the data of a libc, or one in a heap.
-func find(mem reader, maps layout) ([]*ring, error) {
+// errBroken is for memory that holds arenas of which no ring can be made: something overwrote malloc's
+// structures, or a layout that is not known.
+var errBroken = errors.New("its memory holds arenas that do not lead back to a main arena")
+
+// find gives the rings of the process, and how many structures look like arenas and hang in no ring. Arenas
+// that hang together are found from whichever is found first: the main arena in the data of a libc, or one in
+// a heap.
+func find(mem reader, maps layout) (rings []*ring, unlinked int, err error) {
 	f := &finder{mem: mem, maps: maps, word: maps.word(), states: map[uint64]member{}}
 	if err := f.readCandidates(heapBases(maps, f.word)); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	starts, err := f.mainArenas()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for addr := range f.states {
 		starts = append(starts, addr)
 	}
-	var rings []*ring
 	known := map[uint64]bool{}
 	for _, addr := range starts {
 		if known[addr] {
@@ -58,7 +63,7 @@ func find(mem reader, maps layout) ([]*ring, error) {
 		}
 		r, err := f.ring(addr)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if r == nil {
 			continue
@@ -67,11 +72,19 @@ func find(mem reader, maps layout) ([]*ring, error) {
 			known[r.members[i].addr] = true
 		}
 		if err := f.chain(r); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		rings = append(rings, r)
 	}
-	return rings, nil
+	for addr := range f.states {
+		if !known[addr] {
+			unlinked++
+		}
+	}
+	if len(rings) == 0 && unlinked > 0 {
+		return nil, 0, errBroken
+	}
+	return rings, unlinked, nil
 }
 
 // heapSizes are the sizes that a heap can have: 64 MiB (1 MiB in 32-bit programs), and under

@@ -1,9 +1,10 @@
 package arena
 
 import (
+	"debug/elf"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 )
 
 // Inspect gives everything that is known of a live process. The errors are those of Count.
@@ -20,33 +21,30 @@ func inspect(root string, pid int) (*Process, error) {
 }
 
 func (p *process) inspect() (*Process, error) {
-	maps, exact, err := p.settledMaps(nil)
-	if err != nil {
-		return nil, err
-	}
-	rings, maps, err := p.rings(maps, true)
+	var exact bool
+	f, maps, err := p.rings(func() (l layout, err error) {
+		l, exact, err = p.settledMaps()
+		return l, err
+	})
 	if err != nil {
 		return nil, err
 	}
 	found := &Process{
-		PID: p.pid, Name: p.stat.name, Threads: p.stat.threads, Bits: int(maps.word()) * 8,
-		Virtual: maps.virtual(), Exact: exact, started: p.stat.started,
+		PID: p.pid, Name: p.stat.name, Threads: p.stat.threads, Bits: int(maps.word()) * 8, Virtual: maps.virtual(),
+		Exact: exact, Unlinked: f.unlinked, started: p.stat.started,
 	}
-	if err := p.nameLibc(found, maps, len(rings) > 0); err != nil {
+	if err := p.nameLibc(found, maps, len(f.rings) > 0); err != nil {
 		return nil, err
 	}
-	if found.Arenas, err = arenas(p.mem, rings, maps); err != nil {
+	if found.Arenas, err = arenas(p.mem, f.rings, maps); err != nil {
 		return nil, err
 	}
 	return found, p.attribute(found, maps)
 }
 
 func (p *process) nameLibc(found *Process, maps layout, arenas bool) (err error) {
-	found.Allocator = mappedAllocator(maps)
-	for _, m := range maps {
-		if muslFile(m.name) {
-			found.Libc = "musl"
-		}
+	if slices.ContainsFunc(maps, func(m mapping) bool { return muslFile(m.name) }) {
+		found.Libc = "musl"
 	}
 	if arenas || hasLibc(maps) {
 		found.Libc = "glibc"
@@ -54,26 +52,46 @@ func (p *process) nameLibc(found *Process, maps layout, arenas bool) (err error)
 			return err
 		}
 	}
+	found.Allocator = mappedAllocator(maps)
 	if found.Allocator == "" {
-		found.Allocator = found.Libc
+		found.Allocator = p.linkedAllocator(found.Libc)
 	}
 	return nil
+}
+
+// linkedAllocator is the allocator that is linked into the program, or else its libc's. It reads the program's
+// file, through /proc/PID/exe and so the one that runs also where it was replaced since; a file that is not to
+// be read leaves the libc's answer.
+func (p *process) linkedAllocator(libc string) string {
+	const rodataMax = 64 << 20 // bytes
+	exe, err := elf.Open(filepath.Join(p.dir, "exe"))
+	if err != nil {
+		return libc
+	}
+	defer exe.Close()
+	if s := exe.Section(".rodata"); s != nil && s.Size <= rodataMax {
+		if text, err := s.Data(); err == nil {
+			if name := markedAllocator(text); name != "" {
+				return name
+			}
+		}
+	}
+	if libc == "" && exe.Section(".go.buildinfo") != nil {
+		return "go"
+	}
+	return libc
 }
 
 // attribute divides the virtual size among the parts and the resident size with it: one pass over smaps.
 func (p *process) attribute(found *Process, maps layout) error {
 	owners := heapOwners(found.Arenas)
-	taken := takenBy(owners)
-	stacks, err := findStacks(p.mem, maps, taken, found.Threads)
+	stacks, err := findStacks(p.mem, without(maps, owners), maps.word(), found.Threads)
 	if err != nil {
 		return err
 	}
-	counts := map[string]int{KindArenas: len(found.Arenas) - found.mains()}
+	counts := map[string]int{KindArenas: len(found.Arenas) - found.mains(), KindThreadStacks: len(stacks)}
 	for _, s := range stacks {
-		if !taken(s.start) && !taken(s.end-1) {
-			owners = append(owners, owner{start: s.start, end: s.end, kind: KindThreadStacks})
-			counts[KindThreadStacks]++
-		}
+		owners = append(owners, owner{start: s.start, end: s.end, kind: KindThreadStacks})
 	}
 	list := regions(maps, owners)
 	nameJava(list)
@@ -89,16 +107,6 @@ func (p *process) attribute(found *Process, maps layout) error {
 	found.Parts = parts(list, counts)
 	found.addMain(list)
 	return nil
-}
-
-// takenBy reports whether an address lies in one of the owners.
-func takenBy(owners []owner) func(uint64) bool {
-	sort.Slice(owners, func(i, j int) bool { return owners[i].start < owners[j].start })
-	heaps := append([]owner(nil), owners...)
-	return func(addr uint64) bool {
-		i := sort.Search(len(heaps), func(i int) bool { return heaps[i].end > addr })
-		return i < len(heaps) && heaps[i].start <= addr
-	}
 }
 
 func (p *process) addResident(list []region) error {

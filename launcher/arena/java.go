@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// nameJava tells the large areas of HotSpot where that is certain enough, in a process that maps libjvm.so.
-// They have no names of their own, but places and shapes:
+// nameJava tells the large areas of HotSpot in a process that maps libjvm.so, where that is certain enough.
+// They have no names of their own but places and shapes:
 //
-//   - code cache: the run of memory that is writable and executable, with its reservation;
-//   - class space: the run right behind the class-data archive (*.jsa), where the JVM puts it;
+//   - code cache: memory that is writable and executable, with the reservation right behind it;
 //   - heap: the largest run that starts under 32 GiB, where it goes for compressed pointers, or else the
-//     largest one of 32 GiB and more. ZGC's is a memfd and told by that name.
+//     largest one of 32 GiB and more. ZGC's is a memfd, told by that name;
+//   - class space: the largest run right behind the class-data archive (*.jsa), where the JVM puts it.
 //
 // A run is memory without a file and without a gap, readable or only reserved. What fits nothing stays what
 // it was: metaspace, card tables and the collector's bitmaps look like any other memory.
@@ -20,35 +20,87 @@ func nameJava(list []region) {
 	if !slices.ContainsFunc(list, func(r region) bool { return r.file() && path.Base(r.name) == "libjvm.so" }) {
 		return
 	}
-	const compressed = 32 << 30 // what a 32-bit pointer of 8-byte units reaches
-	var heap []region
-	var heapSize uint64
+	const compressed = 32 << 30 // bytes that a 32-bit pointer reaches in units of 8
+	nameCode(list)
+	named := nameReserves(list, KindJavaHeap)
+	var heap, classes []region
 	for i := 0; i < len(list); i++ {
 		run := plainRun(list[i:])
 		if len(run) == 0 {
 			continue
 		}
-		size := run[len(run)-1].end - run[0].start
-		switch {
-		case slices.ContainsFunc(run, func(r region) bool { return r.perm&(permWrite|permExec) == permWrite|permExec }):
-			label(run, KindJavaCode)
-		case i > 0 && list[i-1].end == run[0].start && strings.HasSuffix(list[i-1].name, ".jsa"):
-			label(run, KindJavaClasses)
-		case size > heapSize && (run[0].start < compressed || size >= compressed):
-			heap, heapSize = run, size
+		switch archived := i > 0 && list[i-1].end == run[0].start && strings.HasSuffix(list[i-1].name, ".jsa"); {
+		case archived && extent(run) > extent(classes):
+			classes = run
+		case !archived && extent(run) > extent(heap) && (run[0].start < compressed || extent(run) >= compressed):
+			heap = run
 		}
 		i += len(run) - 1
 	}
-	label(heap, KindJavaHeap)
+	label(classes, KindJavaClasses)
+	if !named && heap != nil {
+		label(heap, KindJavaHeap)
+		nameArchived(list, heap[len(heap)-1].end)
+	}
 }
+
+func nameCode(list []region) {
+	for i, r := range list {
+		if plain(r) && r.writable() && r.perm&permExec != 0 {
+			list[i].kind = KindJavaCode
+		}
+	}
+	nameReserves(list, KindJavaCode)
+}
+
+// nameReserves gives the reservation right behind each region of a kind the same kind, and reports whether
+// there was such a region.
+func nameReserves(list []region, kind string) (any bool) {
+	for i, r := range list {
+		if r.kind != kind {
+			continue
+		}
+		any = true
+		if i+1 < len(list) && list[i+1].start == r.end && list[i+1].kind == KindReserved {
+			list[i+1].kind = kind
+		}
+	}
+	return any
+}
+
+// nameArchived goes on from the end of the heap: objects from the archive are mapped into its upper end, with
+// the heap's own memory between them.
+func nameArchived(list []region, end uint64) {
+	for i, r := range list {
+		if r.start != end {
+			continue
+		}
+		if plain(r) {
+			list[i].kind = KindJavaHeap
+		} else if !strings.HasSuffix(r.name, ".jsa") {
+			return
+		}
+		end = r.end
+	}
+}
+
+func plain(r region) bool { return r.kind == KindReserved || r.kind == KindOtherAnon }
 
 // plainRun is the regions at the start of list that are plain anonymous memory and leave no gap.
 func plainRun(list []region) []region {
 	n := 0
-	for n < len(list) && (list[n].kind == KindReserved || list[n].kind == KindOtherAnon) && (n == 0 || list[n].start == list[n-1].end) {
+	for n < len(list) && plain(list[n]) && (n == 0 || list[n].start == list[n-1].end) {
 		n++
 	}
 	return list[:n]
+}
+
+// extent is the size of a run in bytes.
+func extent(run []region) uint64 {
+	if len(run) == 0 {
+		return 0
+	}
+	return run[len(run)-1].end - run[0].start
 }
 
 func label(run []region, kind string) {

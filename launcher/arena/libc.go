@@ -8,9 +8,26 @@ import (
 
 // allocators are the libraries that replace malloc, by the start of their file's name.
 var allocators = [...][2]string{
-	{"libjemalloc", "jemalloc"}, {"libtcmalloc", "tcmalloc"}, {"libmimalloc", "mimalloc"}, {"libhoard", "hoard"},
-	{"librpmalloc", "rpmalloc"}, {"libsnmalloc", "snmalloc"}, {"libscudo", "scudo"}, {"libtbbmalloc_proxy", "tbbmalloc"},
-	{"libasan", "AddressSanitizer"}, {"libtsan", "ThreadSanitizer"}, {"libc_malloc_debug", "libc_malloc_debug"},
+	{"libjemalloc", "jemalloc"}, {"libtcmalloc", "tcmalloc"}, {"libmimalloc", "mimalloc"}, {"libsnmalloc", "snmalloc"},
+	{"libhoard", "hoard"}, {"librpmalloc", "rpmalloc"}, {"libscudo", "scudo"}, {"libclang_rt.scudo", "scudo"},
+	{"libhardened_malloc", "hardened_malloc"}, {"libtbbmalloc_proxy", "tbbmalloc"}, {"libumem", "umem"},
+	{"libasan", "asan"}, {"libclang_rt.asan", "asan"}, {"libtsan", "tsan"}, {"libclang_rt.tsan", "tsan"},
+}
+
+// marks are texts that only an allocator's own code holds, for one that is linked into the program.
+var marks = [...][2]string{
+	{"<jemalloc>: ", "jemalloc"}, {"mimalloc: error: ", "mimalloc"}, {"TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES", "tcmalloc"},
+	{"tcmalloc/tcmalloc.cc", "tcmalloc"}, {"Scudo ERROR: ", "scudo"},
+}
+
+// markedAllocator is the allocator whose text stands in a program's constants.
+func markedAllocator(rodata []byte) string {
+	for _, m := range marks {
+		if bytes.Contains(rodata, []byte(m[0])) {
+			return m[1]
+		}
+	}
+	return ""
 }
 
 // mappedAllocator is the library among the mapped files that replaces malloc.

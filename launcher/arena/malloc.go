@@ -10,8 +10,7 @@ const (
 	stateMax  = 2200                 // sizeof(malloc_state), the largest: LP64 2.27 to 2.42
 	arenaMax  = headerMax + stateMax // both, at the start of an arena's first heap
 
-	maxArenas = 1 << 20 // longer rings and chains are taken for damage
-	maxHeaps  = 1 << 20
+	maxArenas = 1 << 20 // longer rings are taken for damage
 )
 
 // heap is a heap_info: words ar_ptr, prev, size, mprotect_size and, since 2.35, pagesize, at an address that is
@@ -135,11 +134,11 @@ func stateWith(addr uint64, b []byte, bins, size uint64) (state, bool) {
 	return s, true
 }
 
-// tailForms are the places that system_mem can have in tail, likeliest first: behind next_free and
-// attached_threads, behind next_free alone, or at once. Only the old place of bins leaves a choice.
+// tailForms are the places that system_mem can have in tail: at once, behind next_free, or behind next_free and
+// attached_threads. Only the old place of bins leaves a choice.
 func (s state) tailForms(size uint64) []int {
 	if s.bins == 104 && size == 8 || s.bins == 56 && size == 4 {
-		return []int{2, 1, 0}
+		return []int{0, 1, 2}
 	}
 	return []int{2}
 }

@@ -54,6 +54,17 @@ func regions(maps layout, owners []owner) []region {
 	return list
 }
 
+// without is the mappings less what the owners have.
+func without(maps layout, owners []owner) layout {
+	var left layout
+	for _, r := range regions(maps, owners) {
+		if r.heap == nil {
+			left = append(left, r.mapping)
+		}
+	}
+	return left
+}
+
 // classify tells what a mapping is by its name and access (proc_pid_maps(5)).
 func classify(m mapping) (kind, name string) {
 	switch n := m.name; {

@@ -15,8 +15,10 @@ import (
 // process is an open process: what is read of it belongs to one program, as the file of its mappings stays
 // bound to the address space that it was opened for and is empty once that has ended.
 type process struct {
-	dir  string // /proc/PID
+	dir  string // /proc/PID, or /proc/PID/task/TID
+	root string // where proc(5) is mounted
 	pid  int
+	tid  int // the thread that dir is of
 	stat stat
 	maps *os.File
 	mem  *processMemory
@@ -29,22 +31,47 @@ var ErrNoMemory = errors.New("no memory of its own")
 
 // open opens the process under root, the mount point of proc(5).
 func open(root string, pid int) (*process, error) {
-	p := &process{dir: filepath.Join(root, strconv.Itoa(pid)), pid: pid}
+	p := &process{dir: filepath.Join(root, strconv.Itoa(pid)), pid: pid, tid: pid, root: root}
 	var err error
 	if p.stat, err = p.readStat(); err != nil {
 		return nil, p.explain(err)
 	}
-	switch {
-	case p.stat.kernel:
+	if p.stat.kernel {
 		return nil, fmt.Errorf("process %d (%q) is a kernel thread: %w", pid, p.stat.name, ErrNoMemory)
-	case p.stat.ended:
+	}
+	if p.stat.ended && !p.followThread() {
 		return nil, fmt.Errorf("process %d (%q) has ended and waits for its parent: %w", pid, p.stat.name, ErrNoMemory)
 	}
 	if p.maps, err = os.Open(filepath.Join(p.dir, "maps")); err != nil {
 		return nil, p.explain(err)
 	}
-	p.mem = &processMemory{pid: pid, path: filepath.Join(p.dir, "mem")}
+	p.mem = &processMemory{pid: p.tid, path: filepath.Join(p.dir, "mem")}
 	return p, nil
+}
+
+// followThread turns to a thread that lives on where the first one has ended (pthread_exit(3) in main): the first
+// is then a zombie without an address space, and the others have it.
+func (p *process) followThread() bool {
+	tasks := filepath.Join(p.dir, "task")
+	list, err := os.ReadDir(tasks)
+	if err != nil {
+		return false
+	}
+	name := p.stat.name
+	for _, entry := range list {
+		tid, err := strconv.Atoi(entry.Name())
+		if err != nil || tid == p.pid {
+			continue
+		}
+		thread := *p
+		thread.dir, thread.tid = filepath.Join(tasks, entry.Name()), tid
+		if thread.stat, err = thread.readStat(); err == nil && !thread.stat.ended {
+			*p = thread
+			p.stat.name = name
+			return true
+		}
+	}
+	return false
 }
 
 func (p *process) close() {
@@ -69,7 +96,7 @@ func (p *process) explain(err error) error {
 // obstacle names what else stands in the way (ptrace(2), "Ptrace access mode checking"): its own user may
 // not read a process that is not dumpable, nor, where Yama says so, one that is no descendant.
 func (p *process) obstacle() string {
-	scope, err := os.ReadFile(filepath.Join(filepath.Dir(p.dir), "sys/kernel/yama/ptrace_scope"))
+	scope, err := os.ReadFile(filepath.Join(p.root, "sys/kernel/yama/ptrace_scope"))
 	if s := strings.TrimSpace(string(scope)); err == nil && s != "0" {
 		return " (kernel.yama.ptrace_scope is " + s + ", so only root may)"
 	}
@@ -77,7 +104,7 @@ func (p *process) obstacle() string {
 }
 
 // readMaps reads the mappings as they are now.
-func (p *process) readMaps(l layout) (layout, error) {
+func (p *process) readMaps() (layout, error) {
 	if _, err := p.maps.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
@@ -98,7 +125,7 @@ func (p *process) readMaps(l layout) (layout, error) {
 	if len(p.text) == 0 { // the address space has ended: by exit, or by the exec of another program
 		return nil, syscall.ESRCH
 	}
-	return parseMaps(l[:0], p.text)
+	return parseMaps(make(layout, 0, bytes.Count(p.text, []byte{'\n'})), p.text)
 }
 
 // agreeTries bounds how often the mappings are read until they add up to VmSize: a process that never stands
@@ -107,13 +134,13 @@ const agreeTries = 5
 
 // settledMaps reads the mappings in a moment when nothing changed: VmSize is the same before and after, and is
 // their sum. exact is false where there was no such moment.
-func (p *process) settledMaps(l layout) (_ layout, exact bool, err error) {
+func (p *process) settledMaps() (l layout, exact bool, err error) {
 	for range agreeTries {
 		before, err := p.readStat()
 		if err != nil {
 			return nil, false, err
 		}
-		if l, err = p.readMaps(l); err != nil {
+		if l, err = p.readMaps(); err != nil {
 			return nil, false, err
 		}
 		after, err := p.readStat()
@@ -123,7 +150,7 @@ func (p *process) settledMaps(l layout) (_ layout, exact bool, err error) {
 		if before.started != after.started {
 			return nil, false, syscall.ESRCH
 		}
-		p.stat = after
+		p.stat.threads = after.threads
 		if sum := l.virtual(); sum == before.virtual && sum == after.virtual {
 			return l, true, nil
 		}
@@ -139,7 +166,6 @@ type stat struct {
 	threads int
 	started uint64 // clock ticks after boot; with the PID it names a process for good
 	virtual uint64 // VmSize in bytes
-	brk     uint64 // where the brk heap begins; 0 where it may not be known
 }
 
 func (p *process) readStat() (stat, error) {
@@ -156,9 +182,9 @@ func (p *process) readStat() (stat, error) {
 
 // parseStat reads one line (proc_pid_stat(5)); the fields are counted from 1:
 //
-//	1 pid, 2 (comm), 3 state, … 9 flags, … 20 num_threads, … 22 starttime, 23 vsize in bytes, … 47 start_brk
+//	1 pid, 2 (comm), 3 state, … 9 flags, … 20 num_threads, … 22 starttime, 23 vsize in bytes, …
 //
-// comm may hold blanks, brackets and newlines: the last ")" ends it. Field 47 came with Linux 3.3.
+// comm may hold blanks, brackets and newlines: the last ")" ends it.
 func parseStat(text []byte) (s stat, ok bool) {
 	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
 	if open < 0 || end < open {
@@ -185,7 +211,6 @@ func parseStat(text []byte) (s stat, ok bool) {
 		threads: int(number(20)),
 		started: number(22),
 		virtual: number(23),
-		brk:     number(47),
 	}
 	return s, ok
 }

@@ -27,11 +27,10 @@ const maxUnguarded = 1024
 // stack is one that was found: where its memory begins, guard included, and ends.
 type stack struct{ start, end, guard uint64 }
 
-// findStacks finds the stacks of threads. taken reports memory that is something else already; threads is how
-// many threads there are.
-func findStacks(mem reader, maps layout, taken func(addr uint64) bool, threads int) ([]stack, error) {
-	word := maps.word()
-	guarded, others := stackTops(maps, taken)
+// findStacks finds the stacks of threads in mappings that are nothing else already. threads is how many
+// threads there are.
+func findStacks(mem reader, maps layout, word uint64, threads int) ([]stack, error) {
+	guarded, others := stackTops(maps)
 	found, missed, err := peek(mem, guarded, word)
 	if err != nil {
 		return nil, err
@@ -40,7 +39,11 @@ func findStacks(mem reader, maps layout, taken func(addr uint64) bool, threads i
 	for _, size := range commonSizes(found) {
 		var again []stackTop
 		for _, t := range missed {
-			if end := t.bottom - size.guard + (size.end - size.start); end < t.top {
+			begin := t.bottom - size.guard
+			if size.guard == 0 { // a Java thread's: the memory without access is part of it
+				begin = t.guard
+			}
+			if end := begin + size.end; end < t.top && end > t.bottom {
 				t.top = end
 				again = append(again, t)
 			}
@@ -80,10 +83,10 @@ type stackTop struct{ guard, bottom, top uint64 }
 
 // stackTops are the ends of all runs of writable anonymous memory, those with a guard below first; of the
 // others only the largest.
-func stackTops(maps layout, taken func(uint64) bool) (guarded, others []stackTop) {
+func stackTops(maps layout) (guarded, others []stackTop) {
 	usable := func(m mapping) bool { return m.anonymous() && m.writable() }
 	for i, m := range maps {
-		if !usable(m) || i > 0 && usable(maps[i-1]) && maps[i-1].end == m.start || taken(m.start) {
+		if !usable(m) || i > 0 && usable(maps[i-1]) && maps[i-1].end == m.start {
 			continue
 		}
 		t := stackTop{guard: m.start, bottom: m.start, top: maps.runEnd(i, usable)}
@@ -168,7 +171,8 @@ func (t stackTop) agrees(s stack) bool {
 	return s.start+s.guard == t.bottom || s.start >= t.bottom
 }
 
-// commonSizes are the sizes of the stacks that were found, the most frequent first, and glibc's usual one.
+// commonSizes are the sizes of the stacks that were found, as stacks that begin at 0: the most frequent first,
+// and glibc's usual one.
 func commonSizes(found []stack) []stack {
 	count := map[stack]int{{end: 8 << 20, guard: minPage}: 0}
 	for _, s := range found {

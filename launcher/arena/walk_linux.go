@@ -25,7 +25,7 @@ func (p *Process) walk(ctx context.Context, root string, progress func(done, tot
 	if live.stat.started != p.started {
 		return live.explain(syscall.ESRCH)
 	}
-	rings, maps, err := live.rings(nil, false)
+	found, maps, err := live.rings(live.readMaps)
 	if err != nil {
 		return live.explain(err)
 	}
@@ -38,7 +38,7 @@ func (p *Process) walk(ctx context.Context, root string, progress func(done, tot
 		},
 		chunks: map[uint64]*Chunks{},
 	}
-	if err := d.all(rings, progress); err != nil {
+	if err := d.all(found.rings, progress); err != nil {
 		return live.explain(err)
 	}
 	for i := range p.Arenas {
