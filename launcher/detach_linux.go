@@ -52,8 +52,8 @@ func (w *watchProcess) abandon() {
 // says that it can do its work.
 func startWatch(config []byte, toStderr, wait bool) (*watchProcess, error) {
 	pid := os.Getpid()
-	if err := canDetach(pid); err != nil {
-		return nil, err
+	if err := CanDetach(); err != nil {
+		return nil, fmt.Errorf("%w; use --supervise", err)
 	}
 	var own ownDescriptors
 	defer own.close()
@@ -78,17 +78,17 @@ func startWatch(config []byte, toStderr, wait bool) (*watchProcess, error) {
 	return w, nil
 }
 
-// canDetach says where the kernel would make the watch a child of the target: orphans go to the nearest
+// CanDetach says where the kernel would make the watch a child of the target: orphans go to the nearest
 // living child sub-reaper or to PID 1 of the namespace (Linux: kernel/exit.c, find_new_reaper), and that
 // process is about to become the target.
-func canDetach(pid int) error {
-	if pid == 1 {
-		return errors.New("arenacap is PID 1 here, and the watch would be the target's child; use --supervise")
+func CanDetach() error {
+	if os.Getpid() == 1 {
+		return errors.New("arenacap is PID 1 here, and the watch would be the target's child")
 	}
 	var subreaper int32
 	err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&subreaper)), 0, 0, 0)
 	if err == nil && subreaper != 0 {
-		return errors.New("arenacap is a child sub-reaper here, and the watch would be the target's child; use --supervise")
+		return errors.New("arenacap is a child sub-reaper here, and the watch would be the target's child")
 	}
 	return nil
 }

@@ -73,11 +73,13 @@ func (l Launch) setLimit() (restore func(), err error) {
 func (l Launch) exec() error {
 	err := syscall.Exec(l.Path, l.Args, l.Env)
 	if errors.Is(err, syscall.ENOEXEC) {
-		script := append([]string{shell, l.Path}, l.Args[1:]...)
-		err = syscall.Exec(shell, script, l.Env)
+		err = syscall.Exec(shell, l.script(), l.Env)
 	}
 	return &StartError{l.Args[0], err}
 }
+
+// script is the command line of the shell for a file that the kernel knows no format for.
+func (l Launch) script() []string { return append([]string{shell, l.Path}, l.Args[1:]...) }
 
 // shell runs a script without "#!" (glibc: posix/execvpe.c, maybe_script_execute; paths.h, _PATH_BSHELL).
 const shell = "/bin/sh"

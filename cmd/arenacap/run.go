@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -25,11 +24,12 @@ func runCommand() *cli.Command {
 			"PID, parent, descriptors, limits. With a budget, a separate process watches it. Everything behind PROGRAM\n" +
 			"is passed on untouched.\n\n" +
 			"Exit status: that of PROGRAM; 125 if arenacap itself failed, 126 if PROGRAM was found but cannot be run,\n" +
-			"127 if it was not found.",
+			"127 if it was not found. With --supervise: 128+n if signal n ended PROGRAM, 124 if arenacap did, over its\n" +
+			"budget.",
 		Flags: slices.Concat(globalFlags(), capFlags(), []cli.Flag{
 			budgetFlag(),
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan instead", DisableDefaultText: true},
-		}),
+		}, superviseFlags()),
 		Action: run,
 	}
 }
@@ -51,13 +51,15 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	// Exec returns only when the target did not start.
-	err = launcher.Exec(l)
-	var start *launcher.StartError
-	if errors.As(err, &start) {
-		return start
+	if yes, why := supervises(c, plan); yes {
+		v.explain("supervised: %s", why)
+		return supervise(c, l, v)
 	}
-	return launchError{err}
+	if err := superviseOnly(c); err != nil {
+		return launchError{err}
+	}
+	// Exec returns only when the target did not start.
+	return notStarted(launcher.Exec(l))
 }
 
 // dryRun prints what run would do.

@@ -30,9 +30,12 @@ func status(err error) int {
 	var start *launcher.StartError
 	var launch launchError
 	var usage *usageError
+	var ended endedError
 	switch {
 	case err == nil:
 		return statusOK
+	case errors.As(err, &ended):
+		return ended.status
 	case errors.As(err, &start):
 		return start.Status()
 	case errors.As(err, &launch):

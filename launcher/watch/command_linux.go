@@ -7,10 +7,13 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/relay"
 )
 
 // command is the operator's program that runs before the action.
@@ -19,6 +22,46 @@ type command struct {
 	pidfd    int // -1 is none: its end is then looked for at every wake-up
 	deadline time.Duration
 	late     bool // it was ended after its timeout
+}
+
+// commands are those of this process's children that the watch starts and reaps.
+var commands children
+
+type children struct {
+	mu   sync.Mutex
+	pids map[int]bool
+}
+
+// Children tells whoever reaps all children of this process which of them it must leave to the watch. It calls
+// nothing and returns false while one is being started.
+func Children(reap func(own func(pid int) bool)) bool {
+	if !commands.mu.TryLock() {
+		return false
+	}
+	defer commands.mu.Unlock()
+	reap(func(pid int) bool { return commands.pids[pid] })
+	return true
+}
+
+// start begins with no signal blocked, whatever this thread has blocked.
+func (c *children) start(cmd *exec.Cmd) (err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	relay.Unblocked(func() { err = cmd.Start() })
+	if err == nil {
+		if c.pids == nil {
+			c.pids = map[int]bool{}
+		}
+		c.pids[cmd.Process.Pid] = true
+	}
+	return err
+}
+
+func (c *children) wait(cmd *exec.Cmd) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pids, cmd.Process.Pid)
+	return cmd.Wait()
 }
 
 // placeholders are what a command's arguments and its environment can say, by name.
@@ -76,7 +119,7 @@ func startCommand(cfg Config, values map[string]string, log *journal, now time.D
 			cmd.Stdout, cmd.Stderr = f, f
 		}
 	}
-	if err := cmd.Start(); err != nil {
+	if err := commands.start(cmd); err != nil {
 		return nil, err
 	}
 	c := &command{cmd: cmd, pidfd: -1, deadline: now + cfg.Budget.Timeout}
@@ -120,7 +163,7 @@ func (c *command) end(timeout time.Duration) (words string, failed bool) {
 	if c.pidfd >= 0 {
 		_ = unix.Close(c.pidfd)
 	}
-	err := c.cmd.Wait()
+	err := commands.wait(c.cmd)
 	var status *exec.ExitError
 	switch {
 	case c.late:

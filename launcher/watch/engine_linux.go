@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,6 +55,9 @@ func (e *engine) run(ctx context.Context, targets []*Target) (outcomes []Outcome
 	}
 	e.loop(ctx)
 	for _, w := range e.watched {
+		if !w.left && w.herd.target.ended() { // ctx ended because the target had
+			w.leave(e.clock())
+		}
 		outcomes = append(outcomes, w.outcome)
 	}
 	return outcomes, nil
@@ -149,7 +153,7 @@ func (e *engine) wakeOn(ctx context.Context) (stop func(), err error) {
 }
 
 func (e *engine) loop(ctx context.Context) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil || e.killing() {
 		now := e.clock()
 		next, busy := now, false
 		for _, w := range e.watched {
@@ -162,6 +166,14 @@ func (e *engine) loop(ctx context.Context) {
 		}
 		e.wait(next - e.clock())
 	}
+}
+
+// killing reports whether a target's end came by the action "terminate" and others of its scope have not had
+// their SIGKILL yet. That is brought to its end in any case.
+func (e *engine) killing() bool {
+	return slices.ContainsFunc(e.watched, func(w *watched) bool {
+		return w.left && !w.over && w.action != nil && w.action.kill != 0
+	})
 }
 
 // wait sleeps until a process ends, the command ends, ctx ends, or the time is up.
@@ -177,6 +189,9 @@ func (e *engine) wait(d time.Duration) {
 	}
 	timeout := unix.NsecToTimespec(int64(max(d, 0)))
 	_, _ = unix.Ppoll(e.fds, &timeout, nil) // EINTR: the loop looks at everything anyway
+	if e.fds[0].Revents != 0 {
+		_, _ = unix.Read(e.wake, make([]byte, 8)) // or it would wake every wait that is still to come
+	}
 }
 
 // turn does what is due for one target and gives the time of its next turn; ok is false when it is over.
@@ -294,7 +309,8 @@ func (w *watched) readOne(r *reading, p *process, now time.Duration) bool {
 func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
 	if p.arenas.due(virtual) {
 		arenas, reserved, err := w.probes.count(p.pid)
-		if p.ended() { // it may have been another process's number by then
+		if errors.Is(err, errGone) || p.ended() { // it may have been another process's number by then
+			r.arenasKnown = false
 			return
 		}
 		p.arenas.take(virtual, arenas, reserved, err)

@@ -1,0 +1,212 @@
+package launcher
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/origin"
+)
+
+// The target of a supervised launch is forked here and not by os/exec, because it has to start as this process
+// did, not as Go starts children: with the same signals ignored and blocked, with LISTEN_PID that names it, in
+// the terminal's foreground where this process was. Between fork and exec it runs in a copy of a Go process
+// whose other threads are gone: only raw system calls, no allocation, no stack growth (see detach_linux.go).
+
+// childPlan is everything that the child needs, allocated before the fork.
+type childPlan struct {
+	path, shell  *byte
+	argv, script []*byte // script is what the shell gets, should the kernel know no format for path
+	env          []*byte
+	digits       [][]byte // where env says the child's own PID
+	limits       []childLimit
+	origin       origin.State
+	group        bool // a process group of its own
+	terminal     int  // the terminal whose foreground it takes; -1 is none
+	parent       int
+	parentDeath  unix.Signal // 0 is none
+
+	// It waits for a byte from gate before it goes on, and writes why it could not into report. open is the other
+	// end of gate, which it closes, so that it sees the parent's end.
+	gate, open, report int
+}
+
+// childLimit is a limit that the target gets and this process does not have. prlimit64(2) takes 64 bits on
+// every architecture.
+type childLimit struct {
+	resource  uintptr
+	cur, most uint64
+}
+
+func newChild(l Launch, s Supervision, found origin.State) (*childPlan, error) {
+	c := &childPlan{origin: found, group: s.KillGroup, terminal: -1, parent: os.Getpid(), parentDeath: s.ParentDeath}
+	var err error
+	if c.path, err = syscall.BytePtrFromString(l.Path); err != nil {
+		return nil, err
+	}
+	c.shell, _ = syscall.BytePtrFromString(shell)
+	if c.argv, err = syscall.SlicePtrFromStrings(l.Args); err != nil {
+		return nil, err
+	}
+	if c.script, err = syscall.SlicePtrFromStrings(l.script()); err != nil {
+		return nil, err
+	}
+	env := withoutFDID(l.Env, c.parent)
+	if c.env, err = syscall.SlicePtrFromStrings(env); err != nil {
+		return nil, err
+	}
+	for i, entry := range env {
+		if name, ok := namesPID(entry, c.parent); ok {
+			text := append([]byte(name), make([]byte, maxDigits+1)...)
+			c.env[i] = &text[0]
+			c.digits = append(c.digits, text[len(name):])
+		}
+	}
+	if l.Plan.HardLimit != 0 {
+		var as unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_AS, &as); err != nil {
+			return nil, fmt.Errorf("hard = true needs RLIMIT_AS, and it cannot be read: %w", err)
+		}
+		c.limits = append(c.limits, childLimit{unix.RLIMIT_AS, min(l.Plan.HardLimit, as.Max), as.Max})
+	}
+	return c, nil
+}
+
+// maxDigits of a PID: the kernel's largest has seven (proc(5), /proc/sys/kernel/pid_max).
+const maxDigits = 10
+
+// namesPID finds what names this process to the target and is to name the target itself: LISTEN_PID
+// (sd_listen_fds(3)), WATCHDOG_PID (sd_watchdog_enabled(3)) and SYSTEMD_EXEC_PID (systemd.exec(5)). One that
+// names another process is not ours to change. name ends in "=".
+func namesPID(entry string, pid int) (name string, ok bool) {
+	value := strconv.Itoa(pid)
+	for _, name := range []string{"LISTEN_PID=", "WATCHDOG_PID=", "SYSTEMD_EXEC_PID="} {
+		if entry == name+value {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// withoutFDID leaves out LISTEN_PIDFDID where LISTEN_PID will name another process: it names this one by its
+// pidfd's inode, and nobody has to set it (systemd 258, sd_listen_fds(3)).
+func withoutFDID(env []string, pid int) []string {
+	if !slices.Contains(env, "LISTEN_PID="+strconv.Itoa(pid)) {
+		return env
+	}
+	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return strings.HasPrefix(entry, "LISTEN_PIDFDID=") })
+}
+
+// restoreFiles puts back the limit of descriptors that this process was started with, for the child to inherit.
+// Go's syscall package raised the soft one and keeps to itself what it was; Exec puts it back before it tries,
+// and there is no program without a name.
+func restoreFiles() { _ = syscall.Exec("", []string{""}, nil) }
+
+// fork makes the child, in which it does not return.
+func (c *childPlan) fork() (pid int, err error) {
+	syscall.ForkLock.Lock()
+	defer syscall.ForkLock.Unlock()
+	child, errno := c.rawFork()
+	afterFork()
+	if errno != 0 {
+		return 0, fmt.Errorf("fork: %w", errno)
+	}
+	return int(child), nil
+}
+
+// rawFork runs in both processes. Every signal is blocked from beforeFork on: in the child until it executes the
+// target, in the parent until afterFork.
+//
+//go:noinline
+//go:norace
+//go:nocheckptr
+func (c *childPlan) rawFork() (child uintptr, errno syscall.Errno) {
+	beforeFork()
+	child, _, errno = syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno != 0 || child != 0 {
+		return child, errno
+	}
+	c.becomeTarget()
+	for {
+		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 127, 0, 0)
+	}
+}
+
+// becomeTarget gives the child what this process was started with and executes the target. It returns where
+// that failed.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func (c *childPlan) becomeTarget() {
+	origin.Default()
+	c.takePlace()
+	syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(c.open), 0, 0)
+	var word [1]byte
+	n, _, _ := syscall.RawSyscall(syscall.SYS_READ, uintptr(c.gate), uintptr(unsafe.Pointer(&word)), 1)
+	if n != 1 {
+		return // the parent is gone, or gave up
+	}
+	for i := 0; i < len(c.limits); i++ {
+		l := &c.limits[i]
+		syscall.RawSyscall6(syscall.SYS_PRLIMIT64, 0, l.resource, uintptr(unsafe.Pointer(&l.cur)), 0, 0, 0)
+	}
+	c.origin.Restore()
+	_, _, errno := syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(c.path)),
+		uintptr(unsafe.Pointer(&c.argv[0])), uintptr(unsafe.Pointer(&c.env[0])))
+	if errno == syscall.ENOEXEC {
+		_, _, errno = syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(c.shell)),
+			uintptr(unsafe.Pointer(&c.script[0])), uintptr(unsafe.Pointer(&c.env[0])))
+	}
+	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.report), uintptr(unsafe.Pointer(&errno)), unsafe.Sizeof(errno))
+}
+
+// takePlace is the child's place among processes: its number where the environment says it, its group, its
+// terminal, and what happens to it when the parent ends.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func (c *childPlan) takePlace() {
+	pid, _, _ := syscall.RawSyscall(syscall.SYS_GETPID, 0, 0, 0)
+	for i := 0; i < len(c.digits); i++ {
+		putDecimal(c.digits[i], pid)
+	}
+	if c.group {
+		syscall.RawSyscall(syscall.SYS_SETPGID, 0, 0, 0)
+	}
+	if c.terminal >= 0 {
+		group := int32(pid)
+		syscall.RawSyscall(syscall.SYS_IOCTL, uintptr(c.terminal), syscall.TIOCSPGRP, uintptr(unsafe.Pointer(&group)))
+	}
+	if c.parentDeath == 0 {
+		return
+	}
+	syscall.RawSyscall6(syscall.SYS_PRCTL, syscall.PR_SET_PDEATHSIG, uintptr(c.parentDeath), 0, 0, 0, 0)
+	parent, _, _ := syscall.RawSyscall(syscall.SYS_GETPPID, 0, 0, 0)
+	if int(parent) != c.parent { // it ended before the kernel could know
+		syscall.RawSyscall(syscall.SYS_KILL, pid, uintptr(c.parentDeath), 0)
+	}
+}
+
+// putDecimal writes n as a C string.
+//
+//go:nosplit
+//go:norace
+func putDecimal(to []byte, n uintptr) {
+	size := 1
+	for rest := n; rest >= 10; rest /= 10 {
+		size++
+	}
+	for i := size - 1; i >= 0; i-- {
+		to[i] = byte('0' + n%10)
+		n /= 10
+	}
+	to[size] = 0
+}
