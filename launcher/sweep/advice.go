@@ -1,0 +1,173 @@
+package sweep
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"arenacap/policy"
+)
+
+// Advice is what follows from a result.
+type Advice struct {
+	Cap      string // as it was written; "" is no advice
+	Sentence string
+	TOML     string // to paste into a policy file
+	Noisy    bool   // the measurements were too few or too uneven to trust
+}
+
+// worthwhile is the saving, as a share, under which a cap is not worth to be set.
+const worthwhile = 0.01
+
+// advise chooses the smallest cap that costs nothing measurable; where no cap differs from another, the one that
+// saves most.
+func advise(r *Result) Advice {
+	fit := slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool { return !o.Fit() || r.spoiled(o) })
+	if len(fit) == 0 {
+		return r.noAdvice()
+	}
+	slices.SortStableFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.size(), b.size()) })
+	chosen, base := fit[0], r.base()
+	if r.alike() {
+		chosen = slices.MinFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.VirtualPeak, b.VirtualPeak) })
+		if base.Runs > 0 && !saves(base, chosen) && base.Fit() {
+			chosen = base
+		}
+	}
+	a := Advice{Cap: chosen.Name, TOML: toml(chosen.Name)}
+	uncertain := r.uncertain()
+	a.Noisy = uncertain != ""
+	a.Sentence = r.verdict(chosen) + r.saving(base, chosen) + uncertain + "."
+	return a
+}
+
+// noAdvice says why there is none.
+func (r *Result) noAdvice() Advice {
+	if slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.Runs > 0 }) {
+		return Advice{Sentence: "No cap is best in both: those with the best throughput have measurably more latency than others; decide which counts."}
+	}
+	return Advice{Sentence: "No run succeeded, so there is nothing to advise."}
+}
+
+// size orders candidates: what is not capped comes last.
+func (o Outcome) size() int {
+	if o.ArenaMax == 0 {
+		return math.MaxInt
+	}
+	return o.ArenaMax
+}
+
+// base is what savings are told against: what glibc does by itself, else the largest cap.
+func (r *Result) base() Outcome {
+	base := Outcome{}
+	for _, o := range r.Outcomes {
+		if o.Runs > 0 && (base.Runs == 0 || o.Default && !base.Default || o.Default == base.Default && o.size() > base.size()) {
+			base = o
+		}
+	}
+	return base
+}
+
+// alike reports whether no candidate is worse than another.
+func (r *Result) alike() bool {
+	return !slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.Runs > 0 && !o.Fit() || r.spoiled(o) })
+}
+
+func saves(base, o Outcome) bool {
+	return share(base.VirtualPeak, o.VirtualPeak) >= worthwhile || share(base.ResidentPeak, o.ResidentPeak) >= worthwhile
+}
+
+// share is what b saves of a; 0 where one is not known.
+func share(a, b uint64) float64 {
+	if a == 0 || b == 0 {
+		return 0
+	}
+	return (float64(a) - float64(b)) / float64(a)
+}
+
+func (r *Result) verdict(chosen Outcome) string {
+	what := "throughput"
+	if r.Experiment.HasLatency() {
+		what = "throughput or latency"
+	}
+	switch {
+	case r.alike() && saves(r.base(), chosen):
+		return fmt.Sprintf("Nothing differs measurably in %s; %s saves most: ", what, chosen.words())
+	case r.alike():
+		return fmt.Sprintf("Nothing differs measurably in %s, and no cap saves memory: leave it at %s", what, chosen.words())
+	case chosen.ArenaMax == 0:
+		return fmt.Sprintf("Every cap that was tried costs %s or fails: leave it at %s", what, chosen.words())
+	}
+	return fmt.Sprintf("%s is the smallest that costs no measurable %s: ", upperFirst(chosen.words()), what)
+}
+
+func (o Outcome) words() string {
+	if o.ArenaMax == 0 {
+		return strconv.Quote(o.Name)
+	}
+	if n := strconv.Itoa(o.ArenaMax); n != o.Name {
+		return fmt.Sprintf("a cap of %q (%s here)", o.Name, n)
+	}
+	return "a cap of " + o.Name
+}
+
+// saving compares the memory with that of the base.
+func (r *Result) saving(base, chosen Outcome) string {
+	if chosen.Name == base.Name {
+		return ""
+	}
+	return fmt.Sprintf("against %q it saves %s of peak virtual and %s of peak resident memory", base.Name,
+		amount(base.VirtualPeak, chosen.VirtualPeak), amount(base.ResidentPeak, chosen.ResidentPeak))
+}
+
+func amount(base, chosen uint64) string {
+	switch {
+	case base == 0 || chosen == 0:
+		return "an unknown amount"
+	case chosen > base:
+		return fmt.Sprintf("no (it takes %s more)", mebibytes(chosen-base))
+	}
+	return fmt.Sprintf("%s (%.0f %%)", mebibytes(base-chosen), 100*share(base, chosen))
+}
+
+func mebibytes(n uint64) string { return policy.FormatSize(n >> 20 << 20) }
+
+// uncertain says what could hide a difference: too few rounds, or intervals that are too wide.
+func (r *Result) uncertain() string {
+	metrics := 1
+	if r.Experiment.HasLatency() {
+		metrics = 2
+	}
+	measured, fewest, width := 0, math.MaxInt, 0.0
+	for _, o := range r.Outcomes {
+		if o.Runs > 0 {
+			measured, fewest = measured+1, min(fewest, o.Runs)
+		}
+		if o.Fit() { // how well a cap that is worse is known does not matter
+			width = max(width, o.width(metrics > 1))
+		}
+	}
+	if need := roundsNeeded(measured, metrics); fewest < need {
+		return fmt.Sprintf("; but %d rounds cannot tell %d caps apart: at least %d are needed", fewest, measured, need)
+	}
+	if width > noisy {
+		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are known to %s only, try --until 2%% or a quieter machine", percent(width))
+	}
+	return fmt.Sprintf("; differences under about %s would not have shown", percent(2*width))
+}
+
+func percent(share float64) string {
+	return strconv.FormatFloat(math.Ceil(share*1000)/10, 'f', 1, 64) + " %"
+}
+
+func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+func toml(cap string) string {
+	if _, err := strconv.Atoi(cap); err != nil {
+		cap = strconv.Quote(cap)
+	}
+	return "[arenas]\ncap = " + cap + "\n"
+}

@@ -1,0 +1,178 @@
+package sweep
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// world simulates a machine: it draws the throughput or latency of one run.
+type world struct {
+	name string
+	draw func(r *rand.Rand, round int) float64
+}
+
+var worlds = []world{
+	{"normal noise", func(r *rand.Rand, _ int) float64 { return 1000 + 20*r.NormFloat64() }},
+	{"a long tail", func(r *rand.Rand, _ int) float64 { return 1000 * math.Exp(0.3*r.NormFloat64()) }},
+	{"now and then disturbed", func(r *rand.Rand, _ int) float64 {
+		if r.IntN(5) == 0 {
+			return 500 + 10*r.NormFloat64()
+		}
+		return 1000 + 10*r.NormFloat64()
+	}},
+	{"drift from round to round", func(r *rand.Rand, round int) float64 { return 1000 + 30*float64(round) + 20*r.NormFloat64() }},
+	{"few distinct values", func(r *rand.Rand, _ int) float64 { return float64(10 + r.IntN(3)) }},
+}
+
+func simulated(caps int, latency bool) Experiment {
+	var x Experiment
+	x.Throughput = Metric{Pattern: "x"}
+	if latency {
+		x.Latency = Metric{Pattern: "y", Lower: true}
+	}
+	for i := range caps {
+		x.Candidates = append(x.Candidates, Candidate{Name: fmt.Sprint(i + 1), ArenaMax: i + 1})
+	}
+	return x
+}
+
+// simulate runs an experiment on a world; slow scales the throughput of each candidate.
+func simulate(x Experiment, w world, rounds int, r *rand.Rand, slow ...float64) []Run {
+	var runs []Run
+	for round := range rounds {
+		for i, c := range x.Candidates {
+			run := Run{Cap: c.Name, Round: round + 1, Throughput: w.draw(r, round), Latency: w.draw(r, round), VirtualPeak: uint64(c.ArenaMax) << 26}
+			if i < len(slow) {
+				run.Throughput *= slow[i]
+			}
+			runs = append(runs, run)
+		}
+	}
+	return runs
+}
+
+func anyDifference(r Result) bool {
+	for _, o := range r.Outcomes {
+		if !o.Fit() {
+			return true
+		}
+	}
+	return false
+}
+
+// TestCapsThatAreTheSame is the A/A check: experiments on caps that are in truth the same may find a difference in
+// at most 5 of 100.
+func TestCapsThatAreTheSame(t *testing.T) {
+	const experiments = 300
+	for _, c := range []struct {
+		caps, rounds int
+		latency      bool
+	}{{2, 10, false}, {5, 10, false}, {6, 10, true}, {4, 25, true}} {
+		for _, w := range worlds {
+			r := rand.New(rand.NewPCG(1, uint64(c.caps)))
+			x, wrong := simulated(c.caps, c.latency), 0
+			for range experiments {
+				if anyDifference(Judge(x, simulate(x, w, c.rounds, r))) {
+					wrong++
+				}
+			}
+			t.Logf("%d caps, %d rounds, latency %t, %s: %d of %d", c.caps, c.rounds, c.latency, w.name, wrong, experiments)
+			if wrong*100 > 5*experiments {
+				t.Errorf("%d caps, %d rounds, %s: a difference in %d of %d experiments on equal caps", c.caps, c.rounds, w.name, wrong, experiments)
+			}
+		}
+	}
+}
+
+// TestCapsThatAreTheSameUntilNarrow is the A/A check for experiments that look at the data to know when to stop.
+func TestCapsThatAreTheSameUntilNarrow(t *testing.T) {
+	const experiments = 200
+	r := rand.New(rand.NewPCG(7, 7))
+	x, wrong := simulated(4, false), 0
+	x.Rounds, x.Until = 10, 0.01
+	for range experiments {
+		runs := simulate(x, worlds[0], 60, r)
+		n := 4 * x.Rounds
+		for ; n < len(runs) && !narrow(x, runs[:n]); n += 4 {
+		}
+		if anyDifference(Judge(x, runs[:n])) {
+			wrong++
+		}
+	}
+	t.Logf("%d of %d", wrong, experiments)
+	if wrong*100 > 5*experiments {
+		t.Errorf("a difference in %d of %d experiments on equal caps", wrong, experiments)
+	}
+}
+
+// A difference that is there is found, or the check above would prove nothing.
+func TestCapsThatDiffer(t *testing.T) {
+	const experiments = 200
+	r := rand.New(rand.NewPCG(2, 2))
+	x, found := simulated(5, true), 0
+	for range experiments {
+		result := Judge(x, simulate(x, worlds[0], 10, r, 0.9)) // cap 1: 10 % less at 2 % noise
+		if result.Outcomes[0].Slower && result.Advice.Cap == "2" {
+			found++
+		}
+	}
+	t.Logf("%d of %d", found, experiments)
+	if found < experiments*95/100 {
+		t.Errorf("10 %% less throughput at 2 %% noise was found in %d of %d experiments", found, experiments)
+	}
+}
+
+// The median's interval covers the true median in at least 95 of 100 samples.
+func TestIntervalCovers(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	covered := 0
+	for range 2000 {
+		values := make([]float64, 12)
+		for i := range values {
+			values[i] = math.Exp(r.NormFloat64())
+		}
+		if i := newInterval(values); i.Low <= 1 && 1 <= i.High {
+			covered++
+		}
+	}
+	if covered < 1900-30 { // 3 standard deviations below 95 %
+		t.Errorf("covered in %d of 2000", covered)
+	}
+}
+
+func TestIntervalOfFew(t *testing.T) {
+	for n := 1; n < 6; n++ {
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = float64(i)
+		}
+		if i := newInterval(values); i.Known() || !math.IsInf(i.Width(), 1) && n > 1 {
+			t.Errorf("%d values have the interval %v", n, i)
+		}
+	}
+	if i := newInterval([]float64{3, 1, 2, 5, 4, 6}); !i.Known() || i.Median != 3.5 || i.Low != 1 || i.High != 6 {
+		t.Errorf("six values: %v", i)
+	}
+}
+
+// Fewer rounds than needed never tell caps apart, however much they differ; as many do.
+func TestRoundsNeeded(t *testing.T) {
+	for _, c := range []struct{ caps, want int }{{2, 6}, {5, 6}, {6, 6}, {8, 7}, {12, 7}} {
+		if got := roundsNeeded(c.caps, 1); got != c.want {
+			t.Errorf("%d caps need %d rounds, want %d", c.caps, got, c.want)
+		}
+		x := simulated(c.caps, false)
+		slow := make([]float64, c.caps)
+		for i := range slow {
+			slow[i] = math.Pow(0.5, float64(c.caps-i))
+		}
+		for rounds := c.want - 1; rounds <= c.want; rounds++ {
+			r := Judge(x, simulate(x, worlds[0], rounds, rand.New(rand.NewPCG(1, 1)), slow...))
+			if enough := rounds == c.want; enough && !r.Outcomes[0].Slower || !enough && !r.Advice.Noisy {
+				t.Errorf("%d caps, %d rounds: slower %t, noisy %t", c.caps, rounds, r.Outcomes[0].Slower, r.Advice.Noisy)
+			}
+		}
+	}
+}

@@ -1,0 +1,90 @@
+// Package sweep finds the right cap by experiment: it runs a workload under several caps and judges what each
+// costs and saves.
+//
+// An Experiment is the plan, Measure the only step that starts processes, and Judge turns what was measured into
+// a Result: medians with their intervals, comparisons and an advice. Runs are plain values that a Journal keeps
+// as lines of JSON, so that an interrupted experiment goes on where it stopped.
+//
+// Rounds interleave the caps, each round in a random order of its own that follows from the seed: what drifts
+// (a cache that fills, a machine that heats up) meets all caps alike.
+//
+// Known limits: a peak of virtual size is the kernel's own while the program is one process, but what grows
+// after the last sample of a program that ends by itself is missed (20 ms, or 1/200 of the time it ran). Of
+// programs that start others the sizes are sums of what was seen together, and a process that lives shorter
+// than the looks are apart is not seen.
+package sweep
+
+import (
+	"time"
+)
+
+// Experiment is what is to be measured. It is complete: nothing is looked up while it runs.
+type Experiment struct {
+	Path       string   // what is executed
+	Args       []string // its arguments; Args[0] is the name as it was typed
+	Candidates []Candidate
+
+	// Load makes it a server's experiment: a command for sh(1) that runs while the server does.
+	Load  string
+	Ready string // a command for sh(1) that succeeds when the server is ready; "": the server listens on a socket
+
+	Throughput Metric
+	Latency    Metric // not set: none is measured
+
+	Warmup  int           // rounds that do not count
+	Rounds  int           // rounds that count; with Until at least so many
+	Until   float64       // stop when each interval is at most this share of its median on either side; 0: after Rounds
+	MaxTime time.Duration // start no more runs after this; 0: no bound
+
+	Timeout      time.Duration // of one run, or of one load
+	ReadyTimeout time.Duration
+	Grace        time.Duration // between TERM and KILL
+	Seed         uint64
+}
+
+// Candidate is a cap under test.
+type Candidate struct {
+	Name     string   // as it was written: "4", "1/core", "off"
+	ArenaMax int      // arenas; 0 is not capped by us
+	Default  bool     // it is what glibc would do by itself; savings are told against it
+	Env      []string // whole environment of the program
+}
+
+// Run is one run under one cap. A number of bytes that is not known is 0; where Error is empty the throughput,
+// and the latency if there is one, are known.
+type Run struct {
+	Cap   string    `json:"cap"`
+	Round int       `json:"round"` // from 1
+	Start time.Time `json:"start"`
+
+	Throughput float64 `json:"throughput"`
+	Latency    float64 `json:"latency,omitzero"`
+	Wall       float64 `json:"wall_seconds"`
+	CPU        float64 `json:"cpu_seconds"` // user and system, of children that were waited for too
+
+	VirtualPeak   uint64 `json:"virtual_peak_bytes,omitzero"`
+	VirtualFinal  uint64 `json:"virtual_final_bytes,omitzero"`
+	ResidentPeak  uint64 `json:"resident_peak_bytes,omitzero"`
+	ResidentFinal uint64 `json:"resident_final_bytes,omitzero"`
+
+	Arenas        int    `json:"arenas,omitzero"` // the most that one process had
+	ArenaReserved uint64 `json:"arena_reserved_bytes,omitzero"`
+	ArenaResident uint64 `json:"arena_resident_bytes,omitzero"`
+
+	MinorFaults         int64 `json:"minor_faults"`
+	MajorFaults         int64 `json:"major_faults"`
+	VoluntarySwitches   int64 `json:"voluntary_switches"`
+	InvoluntarySwitches int64 `json:"involuntary_switches"`
+
+	Exit   int    `json:"exit_status"` // 128+n where signal n ended it
+	Error  string `json:"error,omitzero"`
+	Tail   string `json:"tail,omitzero"` // of the output, where there is an error
+	Memory []Size `json:"memory,omitempty"`
+}
+
+// Size is the memory at one moment of a run.
+type Size struct {
+	Seconds  float64 `json:"seconds"`
+	Virtual  uint64  `json:"virtual_bytes"`
+	Resident uint64  `json:"resident_bytes"`
+}
