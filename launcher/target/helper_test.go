@@ -14,14 +14,14 @@ import (
 )
 
 // TestMain turns the test program into one of two small tools, so that Find, Quick and Examine can be asked
-// under any user, folder and environment.
+// under any user, folder and environment. They leave by syscall.Exit: with -race, os.Exit sleeps for a second.
 func TestMain(m *testing.M) {
 	switch os.Getenv("TARGET_TEST_TOOL") + os.Args[0] {
 	case "find-and-exec":
 		findAndExec(os.Args[1])
 	case "judge" + os.Args[0]:
 		json.NewEncoder(os.Stdout).Encode([2]Target{Quick(os.Args[1], os.Environ()), Examine(os.Args[1], os.Environ())})
-		os.Exit(0)
+		syscall.Exit(0)
 	}
 	os.Exit(m.Run())
 }
@@ -37,9 +37,9 @@ func findAndExec(name string) {
 	}
 	fmt.Fprintln(os.Stderr, err)
 	if errors.Is(err, syscall.ENOENT) {
-		os.Exit(127)
+		syscall.Exit(127)
 	}
-	os.Exit(126)
+	syscall.Exit(126)
 }
 
 // UnmarshalJSON reads back what MarshalJSON wrote.
