@@ -1,5 +1,10 @@
 package watch
 
+import "errors"
+
+// errGone is the answer for a process that is about to end: its memory is gone before its end is told.
+var errGone = errors.New("the process has no memory any more")
+
 // probes look into a process for what a sample does not show. They cost a read of its whole maps, so the
 // engine asks only when it has a reason.
 type probes struct {

@@ -52,7 +52,7 @@ func obey(in io.Reader) {
 			signal.Ignore(unix.SignalNum(words[1]))
 			fmt.Println("ok")
 		case "fork":
-			middle = newChild()
+			middle = newLastingChild()
 			fmt.Println(middle.cmd.Process.Pid)
 		case "tell": // the child's child
 			fmt.Println(middle.mustAsk(strings.Join(words[1:], " ")))
@@ -112,6 +112,22 @@ func newChild() *child {
 	return c.start()
 }
 
+// newLastingChild is one that does not end with its parent: it holds the other end of its input itself.
+func newLastingChild() *child {
+	r, w, err := os.Pipe()
+	if err != nil {
+		panic(err)
+	}
+	c := &child{cmd: exec.Command("/proc/self/exe"), in: w}
+	c.cmd.Env, c.cmd.Stdin, c.cmd.ExtraFiles = os.Environ(), r, []*os.File{w}
+	out, err1 := c.cmd.StdoutPipe()
+	if err := c.cmd.Start(); err != nil || err1 != nil {
+		panic(fmt.Sprint(err, err1))
+	}
+	c.out = bufio.NewReader(out)
+	return c
+}
+
 func (c *child) start() *child {
 	in, err1 := c.cmd.StdinPipe()
 	out, err2 := c.cmd.StdoutPipe()
@@ -158,6 +174,24 @@ func (c *child) ask(t testing.TB, command, want string) {
 }
 
 func (c *child) pid() int { return c.cmd.Process.Pid }
+
+// mustFork makes the child start one of its own, which ends with the test.
+func mustFork(t testing.TB, c *child, command string) *process {
+	t.Helper()
+	pid, err := strconv.Atoi(c.mustAsk(command))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := hold(pid, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.signal(syscall.SIGKILL)
+		p.release()
+	})
+	return p
+}
 
 // kill ends the child and reaps it.
 func (c *child) kill(t testing.TB) syscall.WaitStatus {

@@ -38,11 +38,11 @@ type Judge = func(cfg Config, env []string) []string
 // from the environment that it was started with (nil where that may not be read); it is asked once the
 // target runs, and only with OnUnenforceable "warn" and a cap.
 func Detached(judge Judge) {
-	beSmall()
-	_ = os.WriteFile(procRoot+"/self/comm", []byte(ProcessName), 0) // its first 15 bytes, proc_pid_comm(5)
 	for _, fd := range []int{fdConfig, fdTarget, fdReady} {
 		unix.CloseOnExec(fd) // a command gets none of them
 	}
+	beSmall()
+	_ = os.WriteFile(procRoot+"/self/comm", []byte(ProcessName), 0) // its first 15 bytes, proc_pid_comm(5)
 	defer os.Exit(0)
 	defer reportPanic()
 	pipe := os.NewFile(fdConfig, "configuration")
@@ -86,10 +86,13 @@ func readConfig(pipe io.Reader) (Config, error) {
 }
 
 // stand gets ready, waits for the target's start, and watches.
-func stand(cfg Config, pipe io.Reader, judge Judge) {
+func stand(cfg Config, pipe io.ReadCloser, judge Judge) {
 	e, target, failed := prepare(&cfg)
-	if asked := answer(failed); asked && failed != nil {
-		return
+	if fileType(fdReady) == unix.S_IFIFO {
+		answer(failed)
+		if failed != nil {
+			return
+		}
 	}
 	if !execSucceeded(pipe) {
 		return
@@ -130,16 +133,25 @@ func prepare(cfg *Config) (*engine, *process, error) {
 	return e, target, nil
 }
 
+// fileType is the type of an open file, 0 where there is none and for the anonymous kinds. A descriptor
+// that was not handed over may be there all the same: Go's runtime opens its own, which take the lowest
+// free numbers.
+func fileType(fd int) uint32 {
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		return 0
+	}
+	return st.Mode & unix.S_IFMT
+}
+
 // inherit holds the target by the descriptor that was handed over. One that has ended already is held
 // too: its end is to be told.
 func inherit(pid int) (*process, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(fdTarget, &st); err != nil {
-		return nil, errors.New("no pidfd was handed over")
-	}
 	p := &process{pid: pid, pidfd: fdTarget, dir: -1, statm: -1, born: sinceBoot()}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+	if fileType(fdTarget) == unix.S_IFDIR {
 		p.pidfd, p.dir = -1, fdTarget
+	} else if unix.PidfdSendSignal(fdTarget, 0, nil, 0) == unix.EBADF {
+		return nil, errors.New("no pidfd was handed over")
 	}
 	if err := p.openAll(); err != nil && !p.ended() {
 		return nil, err
@@ -147,19 +159,19 @@ func inherit(pid int) (*process, error) {
 	return p, nil
 }
 
-// answer tells a start that waits whether the watch can work. asked is false where nobody waits.
-func answer(failed error) (asked bool) {
+// answer tells a start that waits whether the watch can work.
+func answer(failed error) {
 	word := "ready\n"
 	if failed != nil {
 		word = oneLine(failed.Error()) + "\n"
 	}
-	_, err := unix.Write(fdReady, []byte(word))
+	_, _ = unix.Write(fdReady, []byte(word)) // who waited may be gone
 	_ = unix.Close(fdReady)
-	return err != unix.EBADF
 }
 
 // execSucceeded waits for the end of the start.
-func execSucceeded(pipe io.Reader) bool {
+func execSucceeded(pipe io.ReadCloser) bool {
+	defer pipe.Close()
 	n, err := pipe.Read(make([]byte, 1))
 	return n == 0 && err == io.EOF
 }

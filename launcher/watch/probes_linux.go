@@ -1,6 +1,10 @@
 package watch
 
 import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
 	"arenacap/launcher/arena"
 )
 
@@ -9,6 +13,9 @@ var kernelProbes = probes{count: countArenas, inspect: inspectParts}
 
 func countArenas(pid int) (arenas int, reserved uint64, err error) {
 	c, err := arena.Count(pid)
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, arena.ErrNoMemory) {
+		err = errGone
+	}
 	return c.Arenas, c.Reserved, err
 }
 

@@ -1,0 +1,315 @@
+package watch
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// aside is a watch process as the launcher starts it, but for the double fork.
+type aside struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	config *os.File // its other end is the watch's descriptor 3
+	ready  *os.File // nil where the start does not wait
+	stderr *bufio.Reader
+}
+
+// startAside starts a watch of a target that is held by handle. message is what stands in the pipe.
+func startAside(t *testing.T, pid int, handle *os.File, message []byte, wait bool) *aside {
+	t.Helper()
+	r, w := pipe(t)
+	errR, errW := pipe(t)
+	a := &aside{t: t, config: w, stderr: bufio.NewReader(errR)}
+	a.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{fmt.Sprintf("%s%d", ProcessName, pid)}, Env: []string{}, Dir: "/",
+		Stderr: errW, ExtraFiles: []*os.File{r, handle}, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	var readyW *os.File
+	if wait {
+		a.ready, readyW = pipe(t)
+		a.cmd.ExtraFiles = append(a.cmd.ExtraFiles, readyW)
+	}
+	must(t, a.cmd.Start())
+	t.Cleanup(func() {
+		_ = a.cmd.Process.Kill()
+		_ = a.cmd.Wait()
+	})
+	for _, theirs := range []*os.File{r, errW, readyW} {
+		if theirs != nil {
+			_ = theirs.Close()
+		}
+	}
+	_, err := w.Write(message)
+	must(t, err)
+	return a
+}
+
+func pipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	must(t, err)
+	t.Cleanup(func() {
+		_ = r.Close()
+		_ = w.Close()
+	})
+	return r, w
+}
+
+func framed(t *testing.T, cfg Config) []byte {
+	t.Helper()
+	data, err := cfg.Encode()
+	must(t, err)
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...)
+}
+
+func pidfdOf(t *testing.T, pid int) *os.File {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	must(t, err)
+	f := os.NewFile(uintptr(fd), "pidfd")
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+// execed is what the kernel does to the pipe when the target's exec succeeds.
+func (a *aside) execed() { must(a.t, a.config.Close()) }
+
+func (a *aside) line() string {
+	a.t.Helper()
+	line, err := a.stderr.ReadString('\n')
+	if err != nil {
+		a.t.Fatalf("stderr ended after %q: %v", line, err)
+	}
+	return line
+}
+
+func (a *aside) wantLine(parts ...string) {
+	a.t.Helper()
+	line := a.line()
+	for _, part := range parts {
+		if !strings.Contains(line, part) {
+			a.t.Errorf("stderr has %q, without %q", line, part)
+		}
+	}
+}
+
+// ends waits for the end of the watch, which must have no more to say and status 0.
+func (a *aside) ends() {
+	a.t.Helper()
+	if rest, _ := io.ReadAll(a.stderr); len(rest) > 0 {
+		a.t.Errorf("stderr has more: %q", rest)
+	}
+	if err := a.cmd.Wait(); err != nil {
+		a.t.Errorf("the watch ended with %v", err)
+	}
+}
+
+func verbose(pid int, limits string) Config {
+	cfg := testConfig(limits)
+	cfg.PID, cfg.Mode, cfg.Verbose, cfg.Log.Format, cfg.Program = pid, "exec", true, "text", "/opt/auth/AuthServer"
+	return cfg
+}
+
+func TestDetached(t *testing.T) {
+	c := startChild(t)
+	cfg := verbose(c.pid(), "growth=1073741824")
+	cfg.Cap, cfg.OnUnenforceable = 4, "warn"
+	cfg.Budget.Settle = 0
+	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
+	a.execed()
+	name := fmt.Sprintf("arenacap: authserver[%d]: ", c.pid())
+	a.wantLine(name + "started: budget growth 1 GiB of the process")
+	a.wantLine(name + "cap-not-kept: judged /opt/auth/AuthServer with 3 variables, first " + childVariable + "=1")
+	checkAside(t, a.cmd.Process.Pid)
+	_ = c.in.Close()
+	a.wantLine(name + "exited: ")
+	a.ends()
+}
+
+// checkAside proves what can be seen of the watch from outside.
+func checkAside(t *testing.T, pid int) {
+	t.Helper()
+	proc := fmt.Sprintf("/proc/%d/", pid)
+	if comm := readFile(t, proc+"comm"); comm != "arenacap: watch\n" {
+		t.Errorf("its name is %q", comm)
+	}
+	if environ := readFile(t, proc+"environ"); environ != "" {
+		t.Errorf("its environment is %q", environ)
+	}
+	var ignored uint64
+	_, rest, _ := strings.Cut(readFile(t, proc+"status"), "SigIgn:")
+	if _, err := fmt.Sscanf(rest, "%x", &ignored); err != nil || ignored&(1<<(unix.SIGPIPE-1)) == 0 {
+		t.Errorf("ignored signals %x, %v: no SIGPIPE", ignored, err)
+	}
+	entries, err := os.ReadDir(proc + "fd")
+	must(t, err)
+	var open []string
+	for _, e := range entries {
+		if to, err := os.Readlink(proc + "fd/" + e.Name()); err == nil {
+			open = append(open, e.Name()+" "+to)
+		}
+	}
+	if slices.ContainsFunc(open, func(s string) bool { return strings.HasPrefix(s, "3 pipe:") || strings.HasPrefix(s, "5 pipe:") }) {
+		t.Errorf("the pipes of the start are still open: %q", open)
+	}
+}
+
+// A start that failed is none: nothing was there to be watched, and nothing is said.
+func TestDetachedStartThatFailed(t *testing.T) {
+	c := startChild(t)
+	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, verbose(c.pid(), "virtual=1")), false)
+	_, err := a.config.Write([]byte("x"))
+	must(t, err)
+	a.ends()
+}
+
+func TestDetachedGarbage(t *testing.T) {
+	for name, message := range map[string]string{
+		"nothing":           "",
+		"half a length":     "\x00\x00",
+		"half an object":    "\x00\x00\x00\x10{\"PID\":",
+		"no object":         "\x00\x00\x00\x03abc",
+		"a gigantic length": "\xff\xff\xff\xff{}",
+		"no interval":       "\x00\x00\x00\x02{}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := startChild(t)
+			a := startAside(t, c.pid(), pidfdOf(t, c.pid()), []byte(message), false)
+			a.execed()
+			a.ends()
+		})
+	}
+}
+
+func TestDetachedSaysWhenItIsReady(t *testing.T) {
+	c := startChild(t)
+	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, verbose(c.pid(), "growth=1073741824")), true)
+	if word, err := io.ReadAll(a.ready); err != nil || string(word) != "ready\n" {
+		t.Fatalf("the watch says %q, %v", word, err)
+	}
+	a.execed()
+	a.wantLine("started: ")
+	_ = c.in.Close()
+	a.wantLine("exited: ")
+	a.ends()
+}
+
+// A start that waits hears why not, and the watch has ended by itself.
+func TestDetachedSaysWhyItCannot(t *testing.T) {
+	c := startChild(t)
+	cfg := verbose(c.pid(), "virtual=1")
+	cfg.Log.To = filepath.Join(t.TempDir(), "none/log")
+	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), true)
+	if word, _ := io.ReadAll(a.ready); string(word) != fmt.Sprintf("log file %q cannot be opened: no such file or directory\n", cfg.Log.To) {
+		t.Errorf("the watch says %q", word)
+	}
+	a.ends()
+}
+
+// A start that does not wait reads it on stderr, and the rest is told there too.
+func TestDetachedGoesOnWithoutItsLog(t *testing.T) {
+	c := startChild(t)
+	cfg := verbose(c.pid(), "growth=1073741824")
+	cfg.Log.To = filepath.Join(t.TempDir(), "none/log")
+	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
+	a.execed()
+	a.wantLine("started: ")
+	a.wantLine("watch-failed: ", cfg.Log.To, "no such file")
+	_ = c.in.Close()
+	a.wantLine("exited: ")
+	a.ends()
+}
+
+func TestDetachedWithoutATarget(t *testing.T) {
+	a := startAside(t, 1234567, nil, framed(t, verbose(1234567, "virtual=1")), false)
+	a.execed()
+	a.wantLine("arenacap: authserver[1234567]: watch-failed: no pidfd was handed over")
+	a.ends()
+}
+
+// Where the kernel has no pidfds the launcher hands over the target's folder.
+func TestDetachedWithAFolder(t *testing.T) {
+	c := startChild(t)
+	folder, err := os.Open(fmt.Sprintf("/proc/%d", c.pid()))
+	must(t, err)
+	defer folder.Close()
+	a := startAside(t, c.pid(), folder, framed(t, verbose(c.pid(), "growth=1073741824")), false)
+	a.execed()
+	a.wantLine("started: ")
+	c.kill(t)
+	a.wantLine("exited: ")
+	a.ends()
+}
+
+// A target that is faster than its watch was started and has ended, and both are told.
+func TestDetachedTooLate(t *testing.T) {
+	c := startChild(t)
+	handle := pidfdOf(t, c.pid())
+	c.kill(t)
+	a := startAside(t, c.pid(), handle, framed(t, verbose(c.pid(), "virtual=1")), false)
+	a.execed()
+	a.wantLine("started: ")
+	a.wantLine("exited: ")
+	a.ends()
+}
+
+// A watch that outlives the launched process lets go of its stderr, and speaks on in its log file. One
+// that has no log file and nothing to do has no reason to stay.
+func TestDetachedOutlivesTheTarget(t *testing.T) {
+	for _, to := range []string{"stderr", "file"} {
+		t.Run(to, func(t *testing.T) {
+			c := startChild(t)
+			middle := mustFork(t, c, "fork")
+			cfg := verbose(c.pid(), "virtual=9223372036854775807")
+			cfg.Budget.Scope, cfg.Budget.Interval = "tree", 10*time.Millisecond
+			var log *bufio.Reader
+			if to == "file" {
+				cfg.Log.To, log = fifo(t)
+			}
+			a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), true)
+			_, _ = io.ReadAll(a.ready)
+			a.execed()
+			if to == "stderr" {
+				log = a.stderr
+			} else if rest, err := io.ReadAll(a.stderr); len(rest) > 0 || err != nil { // it ends while the watch lives
+				t.Errorf("stderr has %q, %v", rest, err)
+			}
+			wantIn(t, log, "started: ")
+			awaitSamples(t, &engine{cfg: cfg}, 2)
+			c.ask(t, "leave", "ok")
+			wantIn(t, log, "1 of its processes go on and are watched")
+			if to == "file" {
+				must(t, middle.signal(syscall.SIGKILL))
+			}
+			a.ends()
+		})
+	}
+}
+
+// fifo is a log whose lines can be waited for.
+func fifo(t *testing.T) (path string, lines *bufio.Reader) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "log")
+	must(t, unix.Mkfifo(path, 0o600))
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	t.Cleanup(func() { _ = f.Close() })
+	return path, bufio.NewReader(f)
+}
+
+func wantIn(t *testing.T, log *bufio.Reader, part string) {
+	t.Helper()
+	if line, err := log.ReadString('\n'); err != nil || !strings.Contains(line, part) {
+		t.Fatalf("the log has %q, %v, without %q", line, err, part)
+	}
+}
