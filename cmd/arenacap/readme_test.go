@@ -1,0 +1,102 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// session is one command of a README and what it shows of its output.
+type session struct {
+	command string
+	want    []string
+}
+
+// TestReadme runs every command of the README's console blocks and compares what it prints, both streams in
+// one, with what stands there. "…" is any text; a line of it alone, any lines.
+func TestReadme(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := parseSessions(string(text))
+	if len(sessions) < 4 {
+		t.Fatalf("the README has %d commands; the parser finds no more, or somebody took them out", len(sessions))
+	}
+	dir := t.TempDir()
+	for _, s := range sessions {
+		t.Run(s.command, func(t *testing.T) {
+			if strings.HasPrefix(s.command, "go test") {
+				return // this very run
+			}
+			out := runSession(t, s.command, root, dir)
+			if !sessionPattern(s.want).MatchString(out) {
+				t.Errorf("$ %s\nprinted:\n%s\nthe README has:\n%s", s.command, out, strings.Join(s.want, "\n"))
+			}
+		})
+	}
+}
+
+// runSession runs a command as a person would type it: with arenacap in PATH, in an empty folder, or at the
+// top of the repository where it builds something.
+func runSession(t *testing.T, command, root, dir string) string {
+	t.Helper()
+	cmd := exec.Command("bash", "-c", command)
+	cmd.Dir = dir
+	if program, _, _ := strings.Cut(command, " "); program == "go" || program == "cc" {
+		cmd.Dir = root
+	}
+	cmd.Env = append(plainEnv(), "PATH="+requireTools(t).dir+":"+os.Getenv("PATH"))
+	out, _ := cmd.CombinedOutput() // the status is part of the story: check gives 1 for a bad file
+	return string(out)
+}
+
+// plainEnv is the environment without what would change the plan.
+func plainEnv() (env []string) {
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		switch {
+		case strings.HasPrefix(name, "MALLOC_"), strings.HasPrefix(name, "ARENACAP_"), name == "GLIBC_TUNABLES", name == "XDG_CONFIG_HOME":
+		default:
+			env = append(env, entry)
+		}
+	}
+	return env
+}
+
+func parseSessions(text string) (list []session) {
+	for _, block := range strings.Split(text, "```console\n")[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		for line := range strings.Lines(block) {
+			line = strings.TrimRight(line, "\n")
+			if command, ok := strings.CutPrefix(line, "$ "); ok {
+				list = append(list, session{command: command})
+			} else if len(list) > 0 {
+				last := &list[len(list)-1]
+				last.want = append(last.want, line)
+			}
+		}
+	}
+	return list
+}
+
+func sessionPattern(want []string) *regexp.Regexp {
+	var b strings.Builder
+	b.WriteString(`\A`)
+	for _, line := range want {
+		if line == "…" {
+			b.WriteString(`(?:[^\n]*\n)*?`)
+			continue
+		}
+		b.WriteString(strings.ReplaceAll(regexp.QuoteMeta(strings.TrimRight(line, " ")), "…", `[^\n]*`) + `[ ]*\n`)
+	}
+	b.WriteString(`\z`)
+	return regexp.MustCompile(b.String())
+}
