@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -101,7 +102,7 @@ func prepareLaunch(plan policy.Plan, args []string, v voice) (launcher.Launch, e
 		return l, nil
 	}
 	config := watchConfig(plan, v)
-	config.PID, config.Program, config.Mode = os.Getpid(), path, "exec"
+	config.PID, config.Program, config.Mode = os.Getpid(), absolute(path), "exec"
 	config.OnUnenforceable = plan.Policy.Launch.OnUnenforceable
 	if l.Watch, err = config.Encode(); err != nil {
 		return l, launchError{fmt.Errorf("the watch's configuration: %w", err)}
@@ -126,6 +127,14 @@ func judge(plan policy.Plan, path string, env []string, v voice) error {
 	}
 	v.note("the cap cannot work, because %s", t.Why[0])
 	return nil
+}
+
+// absolute is the path from "/", where a watch process lives.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // watchConfig is what a watch needs to know of a plan.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -77,12 +78,20 @@ func (fs fsys) search(name, path string) (string, error) {
 	case lost != nil && errors.Is(last, syscall.ENOENT): // the same status, but a better reason
 		return "", lost
 	case last == nil || errors.Is(last, syscall.ENOENT):
-		return "", fmt.Errorf("%q was not found in PATH (%q): %w", name, path, syscall.ENOENT)
+		return "", fmt.Errorf("%q was not found in PATH (%s): %w", name, shortList(path), syscall.ENOENT)
 	}
 	return "", last
 }
 
 // goesOn lists the errors after which execvp tries the next entry of PATH (glibc: posix/execvpe.c).
+// shortList is a PATH that fits into a message.
+func shortList(path string) string {
+	if n := strings.Count(path, ":"); len(path) > 60 {
+		return fmt.Sprintf("%d folders", n+1)
+	}
+	return strconv.Quote(path)
+}
+
 func goesOn(err error) bool {
 	for _, e := range []syscall.Errno{syscall.ENOENT, syscall.ESTALE, syscall.ENOTDIR, syscall.ENODEV, syscall.ETIMEDOUT} {
 		if errors.Is(err, e) {

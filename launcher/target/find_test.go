@@ -118,7 +118,7 @@ func TestFindErrors(t *testing.T) {
 		is         error
 	}{
 		{"", "the program's name is empty: no such file or directory", syscall.ENOENT},
-		{"nowhere", `"nowhere" was not found in PATH ("` + dir + `"): no such file or directory`, syscall.ENOENT},
+		{"nowhere", `"nowhere" was not found in PATH (` + shortList(dir) + `): no such file or directory`, syscall.ENOENT},
 		{"plain", `"` + dir + `/plain" may not be executed: permission denied; see ls -l, and chmod +x where the x bits are missing`, syscall.EACCES},
 		{"dir", `"` + dir + `/dir" is a directory, not a program`, syscall.EACCES},
 		{"lost", `"` + dir + `/lost" needs the interpreter "/no/such", which does not exist: no such file or directory`, syscall.ENOENT},
