@@ -63,6 +63,16 @@ func (w *watched) awaitCommand(now time.Duration) {
 	w.act(now)
 }
 
+// abandonCommand ends a command that is still running when the watch is told to end: nobody would see to
+// its timeout.
+func (w *watched) abandonCommand() {
+	if w.action != nil && w.action.command != nil {
+		c := w.action.command
+		c.expire(c.deadline)
+		_, _ = c.end(0)
+	}
+}
+
 // act reads again and then does what the policy says, to no one but the processes that are held.
 func (w *watched) act(now time.Duration) {
 	b, c := w.cfg.Budget, w.action.change

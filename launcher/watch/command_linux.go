@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -87,10 +88,13 @@ func expand(args []string, values map[string]string) []string {
 	return out
 }
 
+// defaultPath is what libc takes where PATH is not set (confstr(3), _CS_PATH).
+const defaultPath = "/bin:/usr/bin"
+
 // environment is all that a command gets: PATH and ARENACAP_ variables. ARENACAP_SERVICE and
 // ARENACAP_POLICY are those that arenacap itself reads.
 func environment(cfg Config, values map[string]string) []string {
-	env := []string{"PATH=" + cfg.Path}
+	env := []string{"PATH=" + cmp.Or(cfg.Path, defaultPath)}
 	for _, name := range []string{"pid", "event", "metric", "value", "limit"} {
 		env = append(env, "ARENACAP_"+strings.ToUpper(name)+"="+values[name])
 	}
@@ -106,7 +110,7 @@ func environment(cfg Config, values map[string]string) []string {
 // startCommand starts it in a session and group of its own, with /dev/null or the text log for its words.
 func startCommand(cfg Config, values map[string]string, log *journal, now time.Duration) (*command, error) {
 	args := expand(cfg.Budget.Command, values)
-	path, err := lookPath(args[0], cfg.Path)
+	path, err := lookPath(args[0], cmp.Or(cfg.Path, defaultPath))
 	if err != nil {
 		return nil, err
 	}

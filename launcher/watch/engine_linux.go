@@ -93,6 +93,7 @@ func newEngine(cfg Config) (*engine, error) {
 
 func (e *engine) close() {
 	for _, w := range e.watched {
+		w.abandonCommand()
 		w.herd.release()
 	}
 	e.log.close()
@@ -190,6 +191,9 @@ func (e *engine) wait(d time.Duration) {
 	timeout := unix.NsecToTimespec(int64(max(d, 0)))
 	_, _ = unix.Ppoll(e.fds, &timeout, nil) // EINTR: the loop looks at everything anyway
 	if e.fds[0].Revents != 0 {
+		_, _ = unix.Read(e.wake, make([]byte, 8)) // told once is enough, should the loop go on
+	}
+	if e.fds[0].Revents != 0 {
 		_, _ = unix.Read(e.wake, make([]byte, 8)) // or it would wake every wait that is still to come
 	}
 }
@@ -219,6 +223,9 @@ const commandPoll = 50 * time.Millisecond
 
 func (w *watched) nextTurn(now time.Duration) time.Duration {
 	next := w.due
+	if w.gone() { // no sample is due any more
+		next = now + w.cfg.Budget.Interval
+	}
 	if a := w.action; a != nil {
 		if a.kill != 0 {
 			next = min(next, a.kill)

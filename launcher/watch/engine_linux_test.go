@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -438,6 +439,24 @@ func TestTheEndOfTheContextEndsTheWatch(t *testing.T) {
 	s.end()
 	s.wait()
 	c.ask(t, "ignore SIGHUP", "ok")
+}
+
+// A watch that is told to end takes a command with it that is still running: nobody else knows its timeout.
+func TestTheEndOfTheWatchEndsTheCommand(t *testing.T) {
+	c := startChild(t)
+	path, words := fifo(t)
+	cfg := testConfig("virtual=1")
+	cfg.Budget.Command = []string{"/bin/sh", "-c", "echo $$ > " + path + "; exec sleep 1000"}
+	cfg.Budget.Timeout = time.Hour
+	s := watchIt(t, cfg, nil, c.pid())
+	line, err := words.ReadString('\n')
+	must(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	must(t, err)
+	p := mustHold(t, pid)
+	s.end()
+	s.wait()
+	awaitEnd(t, p)
 }
 
 // The arenas are counted when the size moved, and the cap is judged once and again when there are more.
