@@ -1,0 +1,38 @@
+// Linked runs its arguments and does nothing else, but has the libraries of arenacap in it: what they cost a
+// launch before its first line runs. .ci/bench compares the two lists of packages.
+package main
+
+import (
+	"context"
+	"os"
+	"syscall"
+
+	"github.com/BurntSushi/toml"
+	"github.com/shirou/gopsutil/v3/cpu"
+	"github.com/shirou/gopsutil/v3/mem"
+	"github.com/shirou/gopsutil/v3/process"
+	"github.com/urfave/cli/v2"
+	"github.com/xrash/smetrics"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+func main() {
+	if len(os.Args) == 0 {
+		use() // never; but the linker leaves out what nothing calls
+	}
+	_ = syscall.Exec(os.Args[1], os.Args[1:], syscall.Environ())
+	os.Exit(126)
+}
+
+// use calls what arenacap calls of each library.
+func use() {
+	var v map[string]any
+	_, err := toml.Decode("", &v)
+	n, _ := cpu.CountsWithContext(context.Background(), true)
+	m, _ := mem.VirtualMemoryWithContext(context.Background())
+	pids, _ := process.PidsWithContext(context.Background())
+	_, _, _ = term.GetSize(len(pids))
+	_ = unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(n+smetrics.WagnerFischer("", "", 1, 1, 1)), uintptr(m.Total), 0, 0)
+	_ = (&cli.App{Action: func(*cli.Context) error { return err }}).Run(nil)
+}
