@@ -344,6 +344,7 @@ func situations(t *testing.T) []situation {
 	}
 	return []situation{
 		{name: "nothing special"},
+		{name: "a while later", setup: []string{"env", "PROBE_LINGER=100"}, shows: "signals that came later"},
 		{name: "arguments", args: []string{"", "--policy", "--", "-q", "a b", "\xff\xfe", "--help", "\n"}, shows: "argc"},
 
 		{name: "nice", setup: states("nice 7"), shows: "nice"},
