@@ -2,14 +2,11 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -18,6 +15,7 @@ import (
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/inspect"
+	"arenacap/launcher/machine"
 	"arenacap/policy"
 )
 
@@ -48,17 +46,15 @@ func inspectPIDs(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := wantedPlan(c)
+	wanted, err := wantedPolicy(c)
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	show := inspector{c: c, ctx: ctx, wanted: wanted, json: c.Bool("json")}
+	show := inspector{c: c, machine: machine.Find("/", machine.Cores), wanted: wanted, objects: []inspectJSON{}}
 	for _, pid := range pids {
 		show.one(pid)
 	}
-	if show.json {
+	if c.Bool("json") {
 		if err := printJSON(c.App.Writer, show.objects); err != nil {
 			return err
 		}
@@ -69,41 +65,44 @@ func inspectPIDs(c *cli.Context) error {
 	return nil
 }
 
-// wantedPlan is the plan that should be in force, where --policy or --service asks for one.
-func wantedPlan(c *cli.Context) (*policy.Plan, error) {
+// wantedPolicy is the policy that should be in force, where --policy or --service asks for one.
+func wantedPolicy(c *cli.Context) (*policy.Policy, error) {
 	_, named := globalString(c, "policy")
 	_, service := globalString(c, "service")
 	if !named && !service {
 		return nil, nil
 	}
-	plan, err := makePlan(c, false)
+	p, err := loadPolicy(c)
 	if err != nil {
 		return nil, err
 	}
-	return &plan, nil
+	for _, line := range p.Notes {
+		speaker(c).note("%s", line)
+	}
+	return &p, nil
 }
 
 // inspector shows one process after the other.
 type inspector struct {
 	c       *cli.Context
-	ctx     context.Context
-	wanted  *policy.Plan
-	json    bool
+	machine policy.Machine
+	wanted  *policy.Policy
 	shown   int
 	objects []inspectJSON
 	bad     bool // a cap is not kept, or a process could not be read
 }
 
 func (i *inspector) one(pid int) {
-	report, err := inspect.Look(pid, i.wanted)
-	if err == nil && i.c.Bool("deep") {
+	deep := i.c.Bool("deep")
+	report, err := inspect.Look(pid, i.machine, i.wanted)
+	if err == nil && deep {
 		err = i.walk(report.Process)
 	}
 	if err != nil || report.Cap.Kept == inspect.No {
 		i.bad = true
 	}
 	switch {
-	case i.json:
+	case i.c.Bool("json"):
 		i.objects = append(i.objects, viewReport(pid, report, err))
 	case err != nil:
 		newVoice(false, false).line("%s", err)
@@ -112,17 +111,17 @@ func (i *inspector) one(pid int) {
 			fmt.Fprintln(i.c.App.Writer)
 		}
 		i.shown++
-		printReport(i.c.App.Writer, report, i.c.Bool("deep"))
+		printReport(i.c.App.Writer, report, deep)
 	}
 }
 
 // walk walks the chunks, with a bar on stderr where it takes longer than a second and a person waits.
 func (i *inspector) walk(p *arena.Process) error {
 	if !term.IsTerminal(int(os.Stderr.Fd())) || speaker(i.c).quiet {
-		return p.Walk(i.ctx, nil)
+		return p.Walk(i.c.Context, nil)
 	}
 	started, drawn := time.Now(), false
-	err := p.Walk(i.ctx, func(done, total uint64) {
+	err := p.Walk(i.c.Context, func(done, total uint64) {
 		if time.Since(started) > time.Second && total > 0 {
 			drawn = true
 			fmt.Fprintf(os.Stderr, "\r%s of %s walked %s ", policy.FormatSize(done), policy.FormatSize(total), bar(done, total, 30))
@@ -137,15 +136,22 @@ func (i *inspector) walk(p *arena.Process) error {
 // printReport shows one process in a screenful.
 func printReport(w io.Writer, r inspect.Report, deep bool) {
 	p := r.Process
-	fmt.Fprintf(w, "%s (PID %d): %s, %s\n", printable(p.Name), p.PID, count(p.Threads, "thread"), mallocName(p))
-	fmt.Fprintf(w, "%s\n\n", paint(w, bold, r.Verdict))
+	fmt.Fprintf(w, "%s (PID %d): %s, %s\n", inspect.Printable(p.Name), p.PID, count(p.Threads, "thread"), mallocName(p))
+	fmt.Fprintf(w, "%s\n\n", paint(w, bold, fold(r.Verdict, terminalWidth(w), 0)))
 	printParts(w, p)
-	printArenas(w, p)
-	printCap(w, r)
-	if deep {
+	printLabelled(w, "arenas", arenasLine(p))
+	printLabelled(w, "cap", capLine(w, r.Cap))
+	if r.Next != "" {
+		printLabelled(w, "next", r.Next)
+	}
+	if deep && len(p.Arenas) > 0 {
 		fmt.Fprintln(w)
 		printChunks(w, p)
 	}
+}
+
+func printLabelled(w io.Writer, label, text string) {
+	fmt.Fprintf(w, "%-8s%s\n", label, fold(text, terminalWidth(w), 8))
 }
 
 // mallocName is whose malloc the process uses.
@@ -160,87 +166,145 @@ func mallocName(p *arena.Process) string {
 // shownParts is how many rows of parts fit into a screenful; the rest is summed up in one row.
 const shownParts = 12
 
+// partColumns is what stands left of a part's name at most: three columns of numbers and the gaps.
+const partColumns = 34
+
 func printParts(w io.Writer, p *arena.Process) {
-	width := barWidth(w)
+	width, room := barWidth(w), 0
+	if columns := terminalWidth(w); columns > 0 {
+		room = max(columns-width-partColumns, 12)
+	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "VIRTUAL\tRESIDENT\tCOUNT\t  %s\n", "WHAT")
-	parts, rest := p.Parts, arena.Part{Kind: "the rest"}
-	for i, part := range parts {
-		if i >= shownParts {
-			rest.Virtual, rest.Resident, rest.Count = rest.Virtual+part.Virtual, rest.Resident+part.Resident, rest.Count+part.Count
+	rest := arena.Part{Kind: "the rest"}
+	for i, part := range p.Parts {
+		if i < shownParts {
+			printPart(t, part, p.Virtual, width, room)
 			continue
 		}
-		printPart(t, part, p.Virtual, width)
+		rest.Virtual, rest.Resident, rest.Count = rest.Virtual+part.Virtual, rest.Resident+part.Resident, rest.Count+part.Count
 	}
 	if rest.Count > 0 {
-		printPart(t, rest, p.Virtual, width)
+		printPart(t, rest, p.Virtual, width, room)
 	}
 	t.Flush()
 	fmt.Fprintln(w)
 }
 
-func printPart(w io.Writer, part arena.Part, all uint64, width int) {
-	what := part.Kind
-	if part.Name != "" {
-		what += " " + printable(part.Name)
-	}
+func printPart(t io.Writer, part arena.Part, all uint64, width, room int) {
 	share := ""
 	if width > 0 {
 		share = bar(part.Virtual, all, width) + " "
 	}
-	fmt.Fprintf(w, "%s\t%s\t%d\t  %s\n", policy.FormatSize(part.Virtual), policy.FormatSize(part.Resident), part.Count, share+what)
+	fmt.Fprintf(t, "%s\t%s\t%d\t  %s%s\n", policy.FormatSize(part.Virtual), policy.FormatSize(part.Resident), part.Count,
+		share, clip(partWords(part), room))
 }
 
-func printArenas(w io.Writer, p *arena.Process) {
-	c, resident := p.Census(), uint64(0)
-	for _, a := range p.Arenas {
-		if !a.Main {
-			resident += a.Resident
-		}
+// partWords says what a part is, to people who have not met arenas.
+func partWords(part arena.Part) string {
+	switch part.Kind {
+	case arena.KindArenas:
+		return "arenas: malloc's pools for threads"
+	case arena.KindMainHeap:
+		return "main heap: malloc's main arena"
+	case arena.KindReserved:
+		return "reserved without access"
 	}
+	if part.Name != "" {
+		return part.Kind + " " + inspect.Printable(part.Name)
+	}
+	return part.Kind
+}
+
+func arenasLine(p *arena.Process) string {
+	c := p.Census()
 	if c.Arenas == 0 {
-		fmt.Fprintln(w, "arenas  none: no glibc is mapped")
-		return
+		return "none: no C library with arenas was found"
 	}
-	fmt.Fprintf(w, "arenas  %d, the main one included", c.Arenas)
+	line := fmt.Sprintf("%d, the main one included", c.Arenas)
 	if c.Heaps > 0 {
-		fmt.Fprintf(w, "; %s: %s reserved, %s committed, %s resident", count(c.Heaps, "heap"),
-			policy.FormatSize(c.Reserved), policy.FormatSize(c.Committed), policy.FormatSize(resident))
+		line += fmt.Sprintf("; %s: %s reserved, %s committed, %s resident", count(c.Heaps, "heap"),
+			policy.FormatSize(c.Reserved), policy.FormatSize(c.Committed), policy.FormatSize(inspect.ArenasResident(p)))
 	}
-	fmt.Fprintln(w)
+	return line
 }
 
-func printCap(w io.Writer, r inspect.Report) {
-	switch c := r.Cap; {
+func capLine(w io.Writer, c inspect.Cap) string {
+	switch {
 	case c.N == 0:
-		fmt.Fprintf(w, "cap     %s\n", c.Why)
+		return c.Why
 	case c.Kept == inspect.Yes:
-		fmt.Fprintf(w, "cap     %d (%s): %s\n", c.N, c.Source, paint(w, green, "kept"))
+		return fmt.Sprintf("%d (%s): %s", c.N, c.Source, paint(w, green, "kept"))
 	case c.Kept == inspect.No:
-		fmt.Fprintf(w, "cap     %d (%s): %s: %s\n", c.N, c.Source, paint(w, red, "not kept"), c.Why)
-	default:
-		fmt.Fprintf(w, "cap     %d (%s): %s\n", c.N, c.Source, c.Why)
+		return fmt.Sprintf("%d (%s): %s: %s", c.N, c.Source, paint(w, red, "not kept"), c.Why)
 	}
-	if r.Next != "" {
-		fmt.Fprintf(w, "next    %s\n", r.Next)
-	}
+	return fmt.Sprintf("%d (%s): %s", c.N, c.Source, c.Why)
 }
 
-// printChunks is a row an arena of what --deep found.
+// shownArenas is how many arenas --deep has rows for; the rest is one row.
+const shownArenas = 32
+
+// printChunks is a row an arena of what --deep found, and one for all together.
 func printChunks(w io.Writer, p *arena.Process) {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "ARENA\tTHREADS\tHEAPS\tRESIDENT\tIN USE\tFREE\tTOP\tLARGEST FREE\tTRIMMABLE\tFRAGMENTED\tSURE\t\n")
+	var rest, all chunkRow
 	for i, a := range p.Arenas {
-		c := a.Chunks
-		if c == nil {
+		if a.Chunks == nil {
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f %%\t%.0f %%\t\n", arenaName(i, a), threadsOf(a), len(a.Heaps),
-			policy.FormatSize(a.Resident), policy.FormatSize(c.InUse), policy.FormatSize(c.Free), policy.FormatSize(c.Top),
-			policy.FormatSize(c.Largest), policy.FormatSize(c.Trimmable), 100*c.Fragmentation(), 100*c.Sure())
+		row := newChunkRow(i, a)
+		all.add(row)
+		if i < shownArenas {
+			row.print(t)
+		} else {
+			rest.add(row)
+		}
+	}
+	if rest.rows > 0 {
+		rest.name = fmt.Sprintf("%d more", rest.rows)
+		rest.print(t)
+	}
+	if all.rows > 1 {
+		all.name = "all"
+		all.print(t)
 	}
 	t.Flush()
-	fmt.Fprintln(w, "in use includes what glibc keeps in its thread caches; trimmable is what malloc_trim(0) would give back")
+	fmt.Fprintln(w, fold("in use includes what glibc keeps in its thread caches; trimmable is what malloc_trim(0) would give back"+all.moved(), terminalWidth(w), 0))
+}
+
+// chunkRow is one row of the table of --deep: an arena, or several.
+type chunkRow struct {
+	name, threads string
+	rows, heaps   int
+	resident      uint64
+	chunks        arena.Chunks
+}
+
+func newChunkRow(i int, a arena.Arena) chunkRow {
+	return chunkRow{arenaName(i, a), threadsOf(a), 1, len(a.Heaps), a.Resident, *a.Chunks}
+}
+
+func (r *chunkRow) add(o chunkRow) {
+	r.rows, r.heaps, r.resident = r.rows+1, r.heaps+o.heaps, r.resident+o.resident
+	sum, c := &r.chunks, o.chunks
+	sum.InUse, sum.Free, sum.Top = sum.InUse+c.InUse, sum.Free+c.Free, sum.Top+c.Top
+	sum.Overhead, sum.Unknown, sum.Trimmable = sum.Overhead+c.Overhead, sum.Unknown+c.Unknown, sum.Trimmable+c.Trimmable
+	sum.Largest, sum.Moved = max(sum.Largest, c.Largest), sum.Moved || c.Moved
+}
+
+func (r chunkRow) print(t io.Writer) {
+	c := r.chunks
+	fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f %%\t%.0f %%\t\n", r.name, r.threads, r.heaps,
+		policy.FormatSize(r.resident), policy.FormatSize(c.InUse), policy.FormatSize(c.Free), policy.FormatSize(c.Top),
+		policy.FormatSize(c.Largest), policy.FormatSize(c.Trimmable), 100*c.Fragmentation(), 100*c.Sure())
+}
+
+func (r chunkRow) moved() string {
+	if r.chunks.Moved {
+		return "; the process allocated meanwhile, so the figures are of no single moment"
+	}
+	return ""
 }
 
 func arenaName(i int, a arena.Arena) string {
@@ -318,15 +382,12 @@ func viewReport(pid int, r inspect.Report, err error) inspectJSON {
 		Allocator: known(p.Allocator), Arenas: &c.Arenas, Heaps: &c.Heaps,
 		Cap: known(r.Cap.N), CapSource: known(r.Cap.Source), Kept: r.Cap.Kept, Why: known(r.Cap.Why),
 		Virtual: &p.Virtual, Resident: &p.Resident, ArenaReserved: &c.Reserved, ArenaCommitted: &c.Committed,
-		ArenaResident: new(uint64), Parts: []partJSON{}, Verdict: &r.Verdict, Next: known(r.Next), PerArena: []arenaJSON{},
+		ArenaResident: new(inspect.ArenasResident(p)), Parts: []partJSON{}, Verdict: &r.Verdict, Next: known(r.Next), PerArena: []arenaJSON{},
 	}
 	for _, part := range p.Parts {
 		out.Parts = append(out.Parts, partJSON{part.Kind, known(part.Name), part.Count, part.Virtual, part.Resident})
 	}
 	for _, a := range p.Arenas {
-		if !a.Main {
-			*out.ArenaResident += a.Resident
-		}
 		out.PerArena = append(out.PerArena, viewArena(a))
 	}
 	return out

@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"os/signal"
-	"runtime"
 	"slices"
-	"syscall"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
@@ -44,7 +41,7 @@ func order(key string) (func(a, b inspect.Row) int, bool) {
 	case "reserved":
 		return by(func(r inspect.Row) uint64 { return r.Process.Census().Reserved }), true
 	case "resident":
-		return by(inspect.Row.Resident), true
+		return by(func(r inspect.Row) uint64 { return inspect.ArenasResident(r.Process) }), true
 	case "arenas":
 		return by(func(r inspect.Row) uint64 { return uint64(len(r.Process.Arenas)) }), true
 	case "virtual":
@@ -65,36 +62,24 @@ func ps(c *cli.Context) error {
 	if !ok {
 		return &usageError{"ps", "--sort " + quote(c.String("sort")) + " is not one; write reserved, resident, arenas, virtual, saving or pid"}
 	}
-	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	cap := oneACore()
-	host, err := inspect.List(ctx, cap, c.Bool("all"))
+	host, err := inspect.List(c.Context, machine.Find("/", machine.Cores), c.Bool("all"))
 	if err != nil {
 		return err
 	}
 	slices.SortFunc(host.Rows, compare)
-	if host.Unreadable > 0 {
-		speaker(c).note("%s may not be read; as root you see them too", count(host.Unreadable, "process"))
+	if n := len(host.Unreadable); n > 0 {
+		speaker(c).note("%s could not be read; the first: %s", count(n, "process"), host.Unreadable[0])
 	}
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, viewHost(host))
 	}
-	printHost(c.App.Writer, host, cap)
+	printHost(c.App.Writer, host)
 	return nil
 }
 
-// oneACore is the cap of the built-in policy on this machine.
-func oneACore() int {
-	plan, err := policy.Builtin().Resolve(machine.Find("/", machine.Cores))
-	if err != nil {
-		return runtime.NumCPU()
-	}
-	return plan.ArenaMax
-}
-
-func printHost(w io.Writer, host inspect.Host, cap int) {
+func printHost(w io.Writer, host inspect.Host) {
 	if len(host.Rows) == 0 {
-		fmt.Fprintln(w, "no process has an arena beside its main one")
+		fmt.Fprintln(w, "no process that can be read has an arena beside its main one")
 		return
 	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
@@ -104,11 +89,11 @@ func printHost(w io.Writer, host inspect.Host, cap int) {
 		p := r.Process
 		saving += r.Saving
 		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t  %s\n", p.PID, p.Threads, len(p.Arenas), capWords(r.Cap),
-			policy.FormatSize(p.Census().Reserved), policy.FormatSize(r.Resident()), policy.FormatSize(p.Virtual),
-			policy.FormatSize(r.Saving), printable(p.Name))
+			policy.FormatSize(p.Census().Reserved), policy.FormatSize(inspect.ArenasResident(p)), policy.FormatSize(p.Virtual),
+			policy.FormatSize(r.Saving), inspect.Printable(p.Name))
 	}
 	t.Flush()
-	fmt.Fprintf(w, "%s; a cap of %d, one a core, would spare %s of address space\n", count(len(host.Rows), "process"), cap, policy.FormatSize(saving))
+	fmt.Fprintf(w, "%s; a cap of %d, one a core, would spare %s of address space\n", count(len(host.Rows), "process"), host.OneACore, policy.FormatSize(saving))
 }
 
 // capWords is a cap in a column: the number, "!" where it is not kept, and where it comes from.
@@ -143,7 +128,7 @@ func viewHost(host inspect.Host) []psJSON {
 	for _, r := range host.Rows {
 		p := r.Process
 		list = append(list, psJSON{p.PID, p.Name, p.Threads, len(p.Arenas), known(r.Cap.N), known(r.Cap.Source), r.Cap.Kept,
-			p.Census().Reserved, r.Resident(), p.Virtual, p.Resident, r.Saving})
+			p.Census().Reserved, inspect.ArenasResident(p), p.Virtual, p.Resident, r.Saving})
 	}
 	return list
 }

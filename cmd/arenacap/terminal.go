@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -19,23 +19,61 @@ const (
 
 // paint colours text on a terminal, and never under NO_COLOR (no-color.org) or on a dumb one.
 func paint(w io.Writer, colour, text string) string {
-	if terminalWidth(w) == 0 || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+	if !isTerminal(w) || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return text
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// terminalWidth is the number of columns, 0 where w is no terminal.
-func terminalWidth(w io.Writer) int {
+func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// terminalWidth is the number of columns, 0 where w is no terminal or does not tell.
+func terminalWidth(w io.Writer) int {
+	if !isTerminal(w) {
 		return 0
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
+	width, _, err := term.GetSize(int(w.(*os.File).Fd()))
 	if err != nil {
 		return 0
 	}
 	return width
+}
+
+// fold breaks text at blanks into lines of at most width columns, where the first begins at column indent and
+// the others are indented so far. Without a width it stays one line.
+func fold(text string, width, indent int) string {
+	if width < indent+20 {
+		return text
+	}
+	var b strings.Builder
+	column := indent
+	for i, word := range strings.Split(text, " ") {
+		long := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+long > width:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += long
+	}
+	return b.String()
+}
+
+// clip cuts the front off what is longer than room columns: the end of a path tells more. No room is any.
+func clip(text string, room int) string {
+	runes := []rune(text)
+	if room <= 0 || len(runes) <= room {
+		return text
+	}
+	return "…" + string(runes[len(runes)-room+1:])
 }
 
 // barWidth is how wide a bar may be beside a table: none without a terminal or on a narrow one.
@@ -61,15 +99,6 @@ func bar(part, all uint64, width int) string {
 		text += string([]rune(" ▏▎▍▌▋▊▉")[rest])
 	}
 	return text + strings.Repeat(" ", width-(eighths+7)/8)
-}
-
-// printable makes a name that any process may have given itself fit for a terminal.
-func printable(s string) string {
-	quoted := strconv.QuoteToGraphic(s)
-	if quoted == `"`+s+`"` {
-		return s
-	}
-	return quoted
 }
 
 // count is "1 thread", "2 threads", "2 processes".

@@ -14,6 +14,8 @@ type Cap struct {
 	Source string // "environment", "tunables" or "policy"; "" is none
 	Kept   Kept
 	Why    string // the reason for the answer, one sentence
+
+	advice string // what would help where it is not kept; "" is not known
 }
 
 // Kept is yes, no, or that there is no answer: no cap, or one that cannot apply.
@@ -31,72 +33,119 @@ func (k Kept) MarshalJSON() ([]byte, error) {
 	return []byte([...]string{"null", "false", "true"}[k]), nil
 }
 
-func (c Cap) exceeded() bool { return c.Kept == No }
-
 // facts is what the answer follows from.
 type facts struct {
 	arenas    int
-	libcs     int // main arenas: each copy of a libc has a limit of its own
+	unlinked  int // structures that may be arenas: where something overwrote malloc's (arena.Census)
+	libcs     int // main arenas: each copy of a C library has a limit of its own
 	libc      string
 	allocator string
 	version   policy.GlibcVersion
+	ownLimit  int // the arenas that this glibc allows by itself here; 0 is not known
 
-	environ      []string
-	environKnown bool
-	setting      environ.Setting // what its glibc reads from such an environment
-	secure       bool            // AT_SECURE
-
+	began  beginning
 	wanted *policy.Plan
 }
 
-func (f *facts) process(p *arena.Process) {
-	f.arenas, f.libc, f.allocator = len(p.Arenas), p.Libc, p.Allocator
+// beginning is what the process was started with. The environment is not known where it may not be read, or
+// where the program wrote over it.
+type beginning struct {
+	environ      []string
+	environKnown bool
+	unknown      string          // why it is not, the end of a sentence
+	setting      environ.Setting // what its glibc takes from such an environment
+	secure       bool            // AT_SECURE
+}
+
+func newFacts(p *arena.Process, began beginning) facts {
+	f := facts{
+		arenas: len(p.Arenas), unlinked: p.Unlinked, libc: p.Libc, allocator: p.Allocator,
+		version: glibcVersion(p.LibcVersion, p.Bits), began: began,
+	}
 	for _, a := range p.Arenas {
 		if a.Main {
 			f.libcs++
 		}
 	}
+	return f
 }
 
 // judge compares the arenas that are there with the cap that should hold. Pure.
 func (f facts) judge() Cap {
-	c := f.cap()
+	c, obstacle := f.cap(), f.obstacle()
 	switch {
+	case c.N == 0 && obstacle != "":
+		c.Why = "no cap can apply: " + obstacle
 	case c.N == 0:
-		return c
 	case f.libc != "glibc":
-		c.Why = "a cap cannot apply: glibc is not mapped, so there are no arenas"
-	case f.arenas <= c.N*max(1, f.libcs):
-		f.within(&c)
+		c.Why = "a cap cannot apply: " + obstacle
+	case f.arenas > c.N*max(1, f.libcs):
+		c.Kept = No
+		f.exceeds(&c)
+	case f.arenas > c.N:
+		c.Why = fmt.Sprintf("%d copies of the C library are loaded, and each has a cap of its own", f.libcs)
+	case obstacle != "":
+		c.Why = "a cap cannot apply: " + obstacle
+	case f.arenas+f.unlinked > c.N:
+		c.Why = fmt.Sprintf("%s for certain, and up to %d more that malloc's own list does not lead to", plural(f.arenas, "arena"), f.unlinked)
 	default:
-		c.Kept, c.Why = No, f.exceeds(c)
+		f.within(&c)
 	}
 	return c
 }
 
+// obstacle is why a cap means nothing to this process, "" where it does.
+func (f facts) obstacle() string {
+	switch {
+	case f.libc == "":
+		return "no C library with arenas was found in it"
+	case f.libc != "glibc":
+		return f.libc + " has no arenas"
+	case f.allocator != "" && f.allocator != "glibc":
+		return "its malloc is " + f.allocator + ", which does not read MALLOC_ARENA_MAX"
+	}
+	return ""
+}
+
 // cap is the cap that counts: the policy's where one is named, else what the process's own glibc took.
 func (f facts) cap() Cap {
-	own := f.setting.Max
+	own := f.began.setting.Max
 	switch {
 	case f.wanted != nil && f.wanted.ArenaMax != 0:
 		return Cap{N: f.wanted.ArenaMax, Source: "policy"}
 	case f.wanted != nil:
 		return Cap{Why: fmt.Sprintf("no cap: the policy says %q", string(f.wanted.Mode))}
-	case !f.environKnown:
-		return Cap{Why: "its environment cannot be read, so its cap is not known"}
+	case !f.began.environKnown:
+		return Cap{Why: "whether a cap is set is not known: its environment " + f.began.unknown}
 	case !own.OK:
-		return Cap{Why: "no cap is set: " + f.defaultLimit()}
+		return Cap{Why: "no cap is set: " + f.noCap()}
 	case own.Unlimited():
-		return Cap{Why: fmt.Sprintf("no cap is set: the value in its %s is so large that glibc takes it for no limit", source(own))}
+		return Cap{Why: fmt.Sprintf("no cap is set: the value of its %s is so large that it is no limit", source(own))}
 	}
 	return Cap{N: int(own.N), Source: own.From}
 }
 
-func (f facts) defaultLimit() string {
-	if f.setting.Secure {
+// noCap says why its glibc takes no cap from the environment.
+func (f facts) noCap() string {
+	asked := environ.Inherited(f.began.environ)
+	switch {
+	case f.began.setting.Secure:
 		return "glibc.rtld.enable_secure=1 makes its glibc ignore MALLOC_ARENA_MAX"
+	case asked.MaxOK && asked.Max == 0:
+		return asked.MaxFrom + " is 0, which stands for glibc's own limit"
+	case asked.MaxOK:
+		return fmt.Sprintf("%s asks for %d, in a form that its glibc does not take", asked.MaxFrom, asked.Max)
+	case len(asked.Invalid) > 0:
+		return fmt.Sprintf("its glibc does not take %q", asked.Invalid[0])
 	}
-	return "neither MALLOC_ARENA_MAX nor GLIBC_TUNABLES in its environment sets one"
+	return "neither MALLOC_ARENA_MAX nor GLIBC_TUNABLES in its environment sets one" + f.limit()
+}
+
+func (f facts) limit() string {
+	if f.ownLimit == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; glibc stops by itself at %d here", f.ownLimit)
 }
 
 // source is where a value stands, as people call it.
@@ -110,46 +159,63 @@ func source(v environ.Value) string {
 // within fills in the answer where no more arenas are there than allowed: kept only where the cap is what
 // keeps them down.
 func (f facts) within(c *Cap) {
-	own := f.setting.Max
+	own := f.began.setting.Max
 	switch {
-	case f.allocator != "glibc":
-		c.Why = fmt.Sprintf("a cap cannot apply: its malloc is %s, not glibc's", f.allocator)
-	case f.secure:
-		c.Why = "not exceeded so far, but nothing keeps it: the process runs in secure mode (AT_SECURE), in which glibc ignores MALLOC_ARENA_MAX"
-	case c.Source == "policy" && f.environKnown && !(own.OK && own.N <= uint64(c.N)):
+	case f.began.secure:
+		c.Why = "not exceeded so far, but nothing keeps it: " + secureMode
+	case !f.began.environKnown:
+		c.Why = "not exceeded so far; whether it is in force is not known: its environment " + f.began.unknown
+	case f.notInForce(*c):
 		c.Why = "not exceeded so far, but not in force: " + f.started()
-	case c.Source == "policy" && !f.environKnown:
-		c.Why = "not exceeded so far; its environment cannot be read"
+		c.advice = restart
+	case own.OK && uint64(f.arenas) > own.N: // the policy allows more than the process was started with
+		c.Why = fmt.Sprintf("not exceeded so far, but nothing keeps it: %s are more than the %d of its %s",
+			plural(f.arenas, "arena"), own.N, source(own))
 	default:
 		c.Kept, c.Why = Yes, fmt.Sprintf("%s of %d allowed", plural(f.arenas, "arena"), c.N)
 	}
 }
 
+// notInForce reports whether a policy wants a cap that the process was not started with.
+func (f facts) notInForce(c Cap) bool {
+	own := f.began.setting.Max
+	return c.Source == "policy" && f.began.environKnown && !(own.OK && own.N <= uint64(c.N))
+}
+
 // started says what the process was started with instead of what the policy wants.
 func (f facts) started() string {
-	own := f.setting.Max
+	own := f.began.setting.Max
 	if !own.OK {
 		return "the process was started without a cap"
 	}
-	return fmt.Sprintf("the process was started with %s %d", source(own), own.N)
+	return fmt.Sprintf("the process was started with a cap of %d, by %s", own.N, source(own))
 }
 
-// exceeds gives the reason for more arenas than the cap, as far as it can be told from outside.
-func (f facts) exceeds(c Cap) string {
-	own := f.setting.Max
+const (
+	secureMode = "the process runs in secure mode (AT_SECURE: set-uid, set-gid or file capabilities), in which glibc ignores MALLOC_ARENA_MAX"
+	restart    = "start it again with 'arenacap run' and this policy in front of its command"
+)
+
+// exceeds gives the reason for more arenas than the cap, as far as it can be told from outside, and what
+// would help.
+func (f facts) exceeds(c *Cap) {
 	switch {
-	case f.secure:
-		return "the process runs in secure mode (AT_SECURE: set-uid, set-gid or file capabilities), in which glibc ignores MALLOC_ARENA_MAX"
-	case c.Source == "policy" && f.environKnown && !(own.OK && own.N <= uint64(c.N)):
-		return f.started() + "; start it again under the policy"
-	case f.version.Before(16) && f.arenas <= f.floor(c):
-		return fmt.Sprintf("glibc %s allows MALLOC_ARENA_TEST + 1 = %d arenas before it looks at the cap; arenacap run sets MALLOC_ARENA_TEST too", f.version, f.floor(c))
+	case f.began.secure:
+		c.Why = secureMode
+		c.advice = "a program with file capabilities obeys when it gets them as ambient ones instead (systemd: AmbientCapabilities=)"
+	case f.notInForce(*c):
+		c.Why, c.advice = f.started(), restart
+	case f.version.Before(16) && f.arenas <= f.floor(*c):
+		c.Why = fmt.Sprintf("glibc %s allows MALLOC_ARENA_TEST + 1 = %d arenas before it looks at the cap", f.version, f.floor(*c))
+		c.advice = "put 'arenacap run --' in front of its command: it sets MALLOC_ARENA_TEST too"
 	case f.version.Before(15):
-		return fmt.Sprintf("glibc %s goes over the cap where threads start at the same moment; 2.15 and later do not", f.version)
+		c.Why = fmt.Sprintf("glibc %s goes over the cap where threads start at the same moment; 2.15 and later do not", f.version)
 	case f.libcs > 1:
-		return fmt.Sprintf("%d copies of the C library are loaded, and each has a cap of its own", f.libcs)
+		c.Why = fmt.Sprintf("%d copies of the C library are loaded, and each has a cap of its own", f.libcs)
+	default:
+		c.Why = "most likely the program sets another limit itself, with mallopt(M_ARENA_MAX), which comes before any variable"
+		c.advice = "look for M_ARENA_MAX in the program's source or settings: no variable overrides it"
 	}
-	return "most likely the program sets another limit itself, with mallopt(M_ARENA_MAX)"
 }
 
 // floor is how many arenas glibc 2.10 to 2.15 make whatever the cap: arena_test + 1 (malloc/arena.c,
@@ -159,8 +225,8 @@ func (f facts) floor(c Cap) int {
 	if f.version.Bits32 {
 		test = 2
 	}
-	if f.setting.Test.OK {
-		test = int(min(f.setting.Test.N, policy.MaxCap))
+	if own := f.began.setting.Test; own.OK {
+		test = int(min(own.N, policy.MaxCap))
 	}
 	return max(c.N, test+1)
 }

@@ -2,11 +2,12 @@
 // and where is its virtual memory?
 //
 // Package arena has what is in the process, package environ what its glibc read when it started. Here both
-// are put together: cap.go judges, sentence.go says it for people; both are pure. Host does the same for
+// are put together: cap.go judges, sentence.go says it for people; both are pure. List does the same for
 // every process of the machine.
 package inspect
 
 import (
+	"bytes"
 	"cmp"
 	"os"
 	"strconv"
@@ -22,51 +23,124 @@ type Report struct {
 	Process *arena.Process
 	Cap     Cap
 	Verdict string // where the virtual size is, in one sentence
-	Next    string // what to type next; "" is nothing
+	Next    string // what to type or to do next; "" is nothing
 }
 
-// Look inspects a live process. wanted is the plan of a policy that should be in force, or nil: then what
-// counts is what the process's own glibc read. The errors are those of arena.Inspect.
-func Look(pid int, wanted *policy.Plan) (Report, error) {
-	p, err := arena.Inspect(pid)
+// Look inspects a live process. wanted is a policy that should be in force, or nil: then what counts is what
+// the process's own glibc read. The policy is laid over this machine and what the process inherited, as run
+// would do: a process in another container may have been given other cores. The errors are those of
+// arena.Inspect.
+func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
+	p, began, err := read(pid)
 	if err != nil {
 		return Report{}, err
 	}
-	f := start(pid, p.LibcVersion, p.Bits)
-	f.process(p)
-	f.wanted = wanted
-	r := Report{Process: p, Cap: f.judge(), Verdict: verdict(p)}
-	if r.Cap.exceeded() {
-		r.Cap.Why = cmp.Or(whyNot(pid, f), r.Cap.Why)
+	f := newFacts(p, began)
+	f.ownLimit, _ = f.version.DefaultArenas(m.Online.N)
+	if wanted != nil {
+		plan, err := resolve(*wanted, m, began.environ)
+		if err != nil {
+			return Report{}, err
+		}
+		f.wanted = &plan
 	}
-	r.Next = next(p, r.Cap)
+	r := Report{Process: p, Cap: f.judge(), Verdict: verdict(p)}
+	if r.Cap.Kept == No && !f.notInForce(r.Cap) {
+		r.Cap.ask(pid, began)
+	}
+	r.Next = next(p, r.Cap, OneACore(m))
 	return r, nil
 }
 
-// start reads how the process was started. What may not be read stays unknown.
-func start(pid int, version string, bits int) facts {
-	f := facts{version: glibcVersion(version, bits)}
-	if text, err := os.ReadFile(procFile(pid, "environ")); err == nil {
-		f.environ = environ.Rejoin(splitEnviron(text))
-		f.setting, f.environKnown = environ.Effective(f.environ, f.version), true
-	}
-	if text, err := os.ReadFile(procFile(pid, "auxv")); err == nil {
-		f.secure = secureMode(text, bits)
-	}
-	return f
+// resolve is the cap that the policy would have given this process; budgets do not matter here.
+func resolve(wanted policy.Policy, m policy.Machine, env []string) (policy.Plan, error) {
+	wanted.Budget = policy.Builtin().Budget
+	m.Inherited = environ.Inherited(env)
+	return wanted.Resolve(m)
 }
 
-// whyNot asks the program itself why a cap has no effect on it.
-func whyNot(pid int, f facts) string {
+// OneACore is the cap of the built-in policy, which savings are told for.
+func OneACore(m policy.Machine) int {
+	m.Inherited = policy.Inherited{}
+	plan, err := policy.Builtin().Resolve(m)
+	if err != nil { // the cores are not known
+		return 2
+	}
+	return plan.ArenaMax
+}
+
+// ArenasResident is how much of the arenas other than the main one is in memory, in bytes.
+func ArenasResident(p *arena.Process) (bytes uint64) {
+	for _, a := range p.Arenas {
+		if !a.Main {
+			bytes += a.Resident
+		}
+	}
+	return bytes
+}
+
+// readTries bounds how often a process that execs other programs one after the other is read again.
+const readTries = 3
+
+// read reads the process and what it was started with, both of the same program: auxv has addresses that the
+// kernel draws anew at each exec.
+func read(pid int) (p *arena.Process, began beginning, err error) {
+	for range readTries {
+		before := readFile(pid, "auxv")
+		env := readFile(pid, "environ")
+		if p, err = arena.Inspect(pid); err != nil {
+			return nil, beginning{}, err
+		}
+		began = begin(p, env, before)
+		if bytes.Equal(before.text, readFile(pid, "auxv").text) {
+			break
+		}
+	}
+	return p, began, nil
+}
+
+// file is a file of /proc/PID.
+type file struct {
+	text []byte
+	err  error
+}
+
+func readFile(pid int, name string) file {
+	text, err := os.ReadFile(procFile(pid, name))
+	return file{text, err}
+}
+
+// begin reads how the process was started. What may not be read stays unknown.
+func begin(p *arena.Process, env, auxv file) beginning {
+	began := beginning{unknown: "cannot be read", secure: isSecure(auxv.text, p.Bits)}
+	if env.err != nil {
+		return began
+	}
+	list := environ.Rejoin(splitEnviron(env.text))
+	if overwritten(list) {
+		began.unknown = "was overwritten by the program (setproctitle)"
+		return began
+	}
+	began.environ, began.environKnown = list, true
+	began.setting = environ.Effective(list, glibcVersion(p.LibcVersion, p.Bits))
+	return began
+}
+
+// ask has the program itself examined for a reason why a cap has no effect on it.
+func (c *Cap) ask(pid int, began beginning) {
 	path := procFile(pid, "exe")
 	if name, err := os.Readlink(path); err == nil && sameFile(name, path) {
 		path = name
 	}
-	t := target.Examine(path, f.environ)
-	if t.CanCap == target.No && len(t.Why) > 0 {
-		return t.Why[0]
+	t := target.Examine(path, began.environ)
+	if t.CanCap != target.No || len(t.Why) == 0 {
+		return
 	}
-	return ""
+	c.Why = t.Why[0]
+	if len(t.Hints) > 0 {
+		c.advice = t.Hints[0]
+	}
+	c.advice = cmp.Or(c.advice, "'arenacap plan PROGRAM' tells what a cap can do on a program")
 }
 
 func sameFile(a, b string) bool {

@@ -2,22 +2,22 @@ package inspect
 
 import (
 	"fmt"
-	"runtime"
+	"strconv"
 	"strings"
 
 	"arenacap/launcher/arena"
 	"arenacap/policy"
 )
 
-// verdict says in one sentence where the virtual size is: its largest parts, each at least a tenth of it, at
-// most three, and what is resident.
+// verdict says in one sentence where the virtual size is: its largest parts, at most three, each but the
+// first at least a tenth of it, and what is resident.
 func verdict(p *arena.Process) string {
 	var parts []string
-	for _, part := range p.Parts {
-		if len(parts) == 3 || part.Virtual*10 < p.Virtual {
+	for i, part := range p.Parts {
+		if i == 3 || i > 0 && part.Virtual*10 < p.Virtual {
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s %s", policy.FormatSize(part.Virtual), are(part)))
+		parts = append(parts, policy.FormatSize(part.Virtual)+" "+are(part))
 	}
 	return fmt.Sprintf("%s virtual: %s; %s are resident",
 		policy.FormatSize(p.Virtual), strings.Join(parts, ", "), policy.FormatSize(p.Resident))
@@ -31,31 +31,40 @@ func are(p arena.Part) string {
 	case arena.KindThreadStacks:
 		return "are " + plural(p.Count, "thread stack")
 	case arena.KindFile:
-		return "are mapped from " + p.Name
+		return "are mapped from " + Printable(p.Name)
 	case arena.KindReserved:
 		return "are reserved without access"
 	case arena.KindOtherAnon:
 		return "are other anonymous memory"
-	case arena.KindNamed, arena.KindShared:
-		if p.Name != "" {
-			return "are " + p.Kind + " " + p.Name
-		}
+	}
+	if p.Name != "" {
+		return "are " + p.Kind + " " + Printable(p.Name)
 	}
 	return "are " + p.Kind
 }
 
-// next is what to type next, where the arenas are worth it.
-func next(p *arena.Process, c Cap) string {
+// Printable makes a name that a process may have given itself or its files fit for a terminal: quoted as in
+// Go where it holds control characters, line ends or bytes that are no text.
+func Printable(s string) string {
+	quoted := strconv.QuoteToGraphic(s)
+	if quoted == `"`+s+`"` {
+		return s
+	}
+	return quoted
+}
+
+// next is what to type next: where a cap is not kept what would help, and where there is none what one would
+// spare. oneACore is the cap that is suggested.
+func next(p *arena.Process, c Cap, oneACore int) string {
 	census := p.Census()
-	cap := max(2, runtime.NumCPU())
 	switch {
-	case c.Kept == No:
-		return "arenacap plan PROGRAM says whether a cap can work on it; arenacap run starts it under one"
-	case c.N == 0 && p.Allocator == "glibc" && census.Arenas > cap && census.Reserved >= p.Virtual/10:
-		return fmt.Sprintf("start it with 'arenacap run -- PROGRAM': at 1 arena a core (%d here) it would reserve %s less; 'arenacap sweep' finds the cap that costs no speed",
-			cap, policy.FormatSize(saving(census, cap)))
-	case c.N == 0 && p.Allocator != "glibc" && p.Allocator != "":
-		return fmt.Sprintf("its malloc is %s: MALLOC_ARENA_MAX does nothing here", p.Allocator)
+	case c.N != 0:
+		return c.advice
+	case p.Allocator != "glibc":
+		return ""
+	case census.Arenas > oneACore && census.Reserved >= p.Virtual/10:
+		return fmt.Sprintf("put 'arenacap run --' in front of its start command: with %d arenas, one a core here, it would reserve %s less",
+			oneACore, policy.FormatSize(saving(census, oneACore)))
 	}
 	return ""
 }
