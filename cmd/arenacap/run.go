@@ -111,21 +111,24 @@ func prepareLaunch(plan policy.Plan, args []string, v voice) (launcher.Launch, e
 	return l, nil
 }
 
-// judge says before the start that the cap cannot work on this program, as far as a few header reads tell.
-// Where there is a watch, it says so itself, and the start is not delayed.
+// judge says before the start that the cap cannot work on this program: as far as a few header reads tell, or
+// thoroughly where the policy refuses such a start. Where there is a watch, it warns at leisure instead.
 func judge(plan policy.Plan, path string, env []string, v voice) error {
 	rule := plan.Policy.Launch.OnUnenforceable
 	if plan.ArenaMax == 0 || rule == "ignore" || rule == "warn" && len(plan.Limits) > 0 {
 		return nil
 	}
-	t := target.Quick(path, env)
-	if t.CanCap != target.No {
-		return nil
-	}
+	look := target.Quick
 	if rule == "refuse" {
-		return fmt.Errorf(`the cap cannot work, because %s; on_unenforceable = "refuse" forbids the start`, t.Why[0])
+		look = target.Examine
 	}
-	v.note("the cap cannot work, because %s", t.Why[0])
+	switch t := look(path, env); {
+	case t.CanCap != target.No:
+	case rule == "refuse":
+		return fmt.Errorf(`the cap cannot work, because %s; on_unenforceable = "refuse" forbids the start`, t.Why[0])
+	default:
+		v.note("the cap cannot work, because %s", t.Why[0])
+	}
 	return nil
 }
 

@@ -83,7 +83,6 @@ func (fs fsys) search(name, path string) (string, error) {
 	return "", last
 }
 
-// goesOn lists the errors after which execvp tries the next entry of PATH (glibc: posix/execvpe.c).
 // shortList is a PATH that fits into a message.
 func shortList(path string) string {
 	if n := strings.Count(path, ":"); len(path) > 60 {
@@ -92,6 +91,7 @@ func shortList(path string) string {
 	return strconv.Quote(path)
 }
 
+// goesOn lists the errors after which execvp tries the next entry of PATH (glibc: posix/execvpe.c).
 func goesOn(err error) bool {
 	for _, e := range []syscall.Errno{syscall.ENOENT, syscall.ESTALE, syscall.ENOTDIR, syscall.ENODEV, syscall.ETIMEDOUT} {
 		if errors.Is(err, e) {
