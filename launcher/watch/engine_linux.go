@@ -112,7 +112,6 @@ type watched struct {
 	killed  bool
 	left    bool // the target itself has ended
 	over    bool // nothing is left to watch
-	capSeen int  // arenas when the cap was judged last
 	mute    map[string]bool
 	outcome Outcome
 }
@@ -393,22 +392,21 @@ func (w *watched) inspect() []part {
 }
 
 // judgeCap compares the target's arenas with the plan: once after settle, and again whenever there are
-// more. Where the cap is known not to work, being under it by chance verifies nothing.
+// more than ever before. That the cap is not kept is told once. Where it is known not to work, being under
+// it by chance verifies nothing.
 func (w *watched) judgeCap() {
 	c := w.herd.target.arenas
-	if !c.known || w.left {
+	if !c.known || w.left || c.arenas <= w.outcome.Arenas {
 		return
 	}
-	w.outcome.Arenas = max(w.outcome.Arenas, c.arenas)
-	if w.cfg.Cap == 0 || c.arenas <= w.capSeen {
+	w.outcome.Arenas = c.arenas
+	if w.cfg.Cap == 0 {
 		return
 	}
-	first := w.capSeen == 0
-	wasKept := w.capSeen <= w.cfg.Cap
-	w.capSeen = c.arenas
 	kept := c.arenas <= w.cfg.Cap
+	broken := w.outcome.CapKnown && !w.outcome.CapKept
 	w.outcome.CapKnown, w.outcome.CapKept = true, kept
-	if kept && first && len(w.cfg.Notices) == 0 || !kept && (first || wasKept) {
+	if kept && len(w.cfg.Notices) == 0 || !kept && !broken {
 		w.say(capJudged(c.arenas, w.cfg.Cap))
 	}
 }

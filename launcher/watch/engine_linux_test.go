@@ -467,8 +467,9 @@ func TestTheCapIsJudged(t *testing.T) {
 		notices []string
 		want    []string
 	}{
-		{"kept", []int{3, 4}, nil, []string{"cap-verified"}},
-		{"not kept", []int{5, 6}, nil, []string{"cap-not-kept"}},
+		{"kept", []int{3, 3}, nil, []string{"cap-verified"}},
+		{"kept, and again with more arenas", []int{3, 4}, nil, []string{"cap-verified", "cap-verified"}},
+		{"not kept, which is told once", []int{5, 6}, nil, []string{"cap-not-kept"}},
 		{"kept and later not", []int{2, 5}, nil, []string{"cap-verified", "cap-not-kept"}},
 		{"known not to work: being under it verifies nothing", []int{1, 2}, []string{"jemalloc is linked"}, []string{"cap-not-kept"}},
 		{"no glibc, no arenas", []int{0, 0}, nil, nil},

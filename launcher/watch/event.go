@@ -154,13 +154,13 @@ type capBody struct {
 	Message string `json:"message"`
 }
 
-// capJudged says whether as many arenas as were planned are there at most.
+// capJudged says whether there are at most as many arenas as were planned.
 func capJudged(arenas, limit int) event {
-	kind, words := eventCapVerified, "at most %[2]d arenas, as planned: %[1]d"
+	kind, words := eventCapVerified, "%s, at most %d as planned"
 	if arenas > limit {
-		kind, words = eventCapNotKept, "%d arenas, %d were planned"
+		kind, words = eventCapNotKept, "%s, at most %d were planned"
 	}
-	text := fmt.Sprintf(words, arenas, limit)
+	text := fmt.Sprintf(words, kindWords(part{Kind: "arenas", Count: arenas}), limit)
 	return event{kind, text, capBody{&arenas, &limit, text}}
 }
 
@@ -185,7 +185,7 @@ type exitedBody struct {
 
 // exited tells the end of the target; with a wider scope, how many of its processes are still watched.
 func exited(o Outcome, remaining int) event {
-	body := exitedBody{Remaining: remaining, Elapsed: o.Elapsed.Seconds(), Breaches: o.Breaches}
+	body := exitedBody{Remaining: remaining, Elapsed: o.Elapsed.Round(time.Millisecond).Seconds(), Breaches: o.Breaches}
 	text := fmt.Sprintf("watched for %s", o.Elapsed.Round(time.Millisecond))
 	if o.PeakVirtual != 0 {
 		body.PeakVirtual, body.PeakResident = &o.PeakVirtual, &o.PeakResident

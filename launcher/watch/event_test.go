@@ -55,15 +55,15 @@ func TestEvents(t *testing.T) {
 		{"action of a command", acted(breach, "command", "", 0, "command x ended with status 1", true),
 			`action: command x ended with status 1`,
 			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"action":"command","signal":null,"processes":null,"failed":true,"message":"command x ended with status 1"`},
-		{"cap-verified", capJudged(4, 4), `cap-verified: at most 4 arenas, as planned: 4`, `"arenas":4,"cap":4,"message":"at most 4 arenas, as planned: 4"`},
-		{"cap-not-kept", capJudged(9, 4), `cap-not-kept: 9 arenas, 4 were planned`, `"arenas":9,"cap":4,"message":"9 arenas, 4 were planned"`},
+		{"cap-verified", capJudged(1, 4), `cap-verified: 1 arena, at most 4 as planned`, `"arenas":1,"cap":4,"message":"1 arena, at most 4 as planned"`},
+		{"cap-not-kept", capJudged(9, 4), `cap-not-kept: 9 arenas, at most 4 were planned`, `"arenas":9,"cap":4,"message":"9 arenas, at most 4 were planned"`},
 		{"cap-not-kept, as was known", capCannotWork("jemalloc is linked"), `cap-not-kept: jemalloc is linked`, `"arenas":null,"cap":null,"message":"jemalloc is linked"`},
 		{"watch-failed", watchFailed(`log file "/x" cannot be opened: permission denied`), `watch-failed: log file "/x" cannot be opened: permission denied`, `"message":"log file \"/x\" cannot be opened: permission denied"`},
 		{"exited", exited(outcome, 0), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB`,
-			`"processes_remaining":0,"elapsed_seconds":90.001234,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
+			`"processes_remaining":0,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
 		{"exited before a sample", exited(Outcome{}, 0), `exited: watched for 0s`, `"processes_remaining":0,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
 		{"exited, and its children go on", exited(outcome, 3), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; 3 of its processes go on and are watched`,
-			`"processes_remaining":3,"elapsed_seconds":90.001234,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
+			`"processes_remaining":3,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			who := speaker{"authserver", "AuthServer", 1234}
