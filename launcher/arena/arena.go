@@ -136,8 +136,9 @@ func census(rings []*ring, unlinked int, maps layout) Census {
 	return c
 }
 
+// hasLibc reports a glibc that is there to run, not a file that a program happens to read.
 func hasLibc(maps layout) bool {
-	return slices.ContainsFunc(maps, func(m mapping) bool { return m.file() && libcFile(m.name) })
+	return slices.ContainsFunc(maps, func(m mapping) bool { return m.perm&permExec != 0 && m.file() && libcFile(m.name) })
 }
 
 func allSettled(rings []*ring) bool {

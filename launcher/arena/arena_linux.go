@@ -42,7 +42,7 @@ func (p *process) rings(read func() (layout, error)) (f found, maps layout, err 
 			return found{}, nil, err
 		}
 		f.rings, f.unlinked, err = find(p.mem, maps)
-		if err != nil && !errors.Is(err, errBroken) {
+		if err != nil && !errors.Is(err, errBroken) && !errors.Is(err, errUnreadable) {
 			return found{}, nil, err
 		}
 		if err == nil && allSettled(f.rings) {

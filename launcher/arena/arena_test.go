@@ -20,17 +20,42 @@ func missing(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// compile builds a program of testdata with gcc.
+// built are the programs that compile has built, by their flags.
+var built struct {
+	dir  string
+	bins map[string]string
+}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "arena")
+	if err != nil {
+		panic(err)
+	}
+	built.dir, built.bins = dir, map[string]string{}
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// compile builds a program of testdata with gcc, once for each set of flags.
 func compile(t testing.TB, source string, flags ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("gcc"); err != nil {
 		missing(t, "gcc is not installed")
 	}
-	bin := filepath.Join(t.TempDir(), strings.TrimSuffix(filepath.Base(source), ".c"))
+	key := source + strings.Join(flags, "")
+	if bin, ok := built.bins[key]; ok {
+		return bin
+	}
+	bin := filepath.Join(built.dir, strconv.Itoa(len(built.bins)), strings.TrimSuffix(filepath.Base(source), ".c"))
+	if err := os.MkdirAll(filepath.Dir(bin), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	args := append([]string{"-O1", "-pthread", "-o", bin, source}, flags...)
 	if out, err := exec.Command("gcc", append(args, "-ldl")...).CombinedOutput(); err != nil {
 		missing(t, "gcc "+strings.Join(flags, " ")+" does not build: "+string(out))
 	}
+	built.bins[key] = bin
 	return bin
 }
 

@@ -1,6 +1,7 @@
 package arena
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"sort"
@@ -186,8 +187,8 @@ func (f *fake) merge() {
 // insert adds a readable mapping in its place.
 func (f *fake) insert(start, size uint64, p perm, name string) []byte {
 	f.mapped(start, size, p, name)
-	slices.SortFunc(f.maps, func(a, b mapping) int { return int(int64(a.start - b.start)) })
-	slices.SortFunc(f.segments, func(a, b segment) int { return int(int64(a.addr - b.addr)) })
+	slices.SortFunc(f.maps, func(a, b mapping) int { return cmp.Compare(a.start, b.start) })
+	slices.SortFunc(f.segments, func(a, b segment) int { return cmp.Compare(a.addr, b.addr) })
 	for _, s := range f.segments {
 		if s.addr == start {
 			return s.data

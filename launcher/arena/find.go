@@ -41,6 +41,10 @@ func (m *member) main() bool { return m.first.base == 0 }
 // structures, or a layout that is not known.
 var errBroken = errors.New("its memory holds arenas that do not lead back to a main arena")
 
+// errUnreadable is for a libc whose data cannot be read although it is mapped: to say "one arena" then would be
+// a guess.
+var errUnreadable = errors.New("the data of its libc cannot be read")
+
 // find gives the rings of the process, and how many structures look like arenas and hang in no ring. Arenas
 // that hang together are found from whichever is found first: the main arena in the data of a libc, or one in
 // a heap.
@@ -323,7 +327,7 @@ func (f *finder) fits(h heap, size uint64) bool {
 // libcFile reports whether a mapped file is glibc by its name: libc.so.6, and libc-2.31.so up to glibc 2.33.
 func libcFile(name string) bool {
 	base := path.Base(strings.TrimSuffix(name, " (deleted)"))
-	return strings.HasPrefix(base, "libc.so.") || strings.HasPrefix(base, "libc-2.") && strings.HasSuffix(base, ".so")
+	return strings.HasPrefix(base, "libc.so.6") || strings.HasPrefix(base, "libc-2.") && strings.HasSuffix(base, ".so")
 }
 
 // scanMax bounds the search for main arenas in programs that map no libc by name, in bytes.
@@ -334,12 +338,7 @@ const scanMax = 32 << 20
 func (f *finder) mainArenas() ([]uint64, error) {
 	var found []uint64
 	left := uint64(scanMax)
-	libc := false
-	for _, m := range f.maps {
-		if libc = libcFile(m.name); libc {
-			break
-		}
-	}
+	libc := hasLibc(f.maps)
 	for i, m := range f.maps {
 		if !m.file() || !m.writable() || m.perm&permShared != 0 || libc && !libcFile(m.name) {
 			continue
@@ -350,30 +349,34 @@ func (f *finder) mainArenas() ([]uint64, error) {
 		}
 		end = min(end, m.start+left)
 		left -= end - m.start
-		addrs, err := f.scan(m.start, end)
+		addrs, readable, err := f.scan(m.start, end)
 		if err != nil {
 			return nil, err
+		}
+		if libc && !readable {
+			return nil, errUnreadable
 		}
 		found = append(found, addrs...)
 	}
 	return found, nil
 }
 
-// scan looks for a malloc_state at every word of [start, end).
-func (f *finder) scan(start, end uint64) (found []uint64, err error) {
+// scan looks for a malloc_state at every word of [start, end), and reports whether any of it could be read.
+func (f *finder) scan(start, end uint64) (found []uint64, readable bool, err error) {
 	const step = 256 << 10
 	buf := make([]byte, min(step+stateMax, end-start))
 	for ; start < end; start += step {
 		spans := [1]span{{addr: start, buf: buf[:min(uint64(len(buf)), end-start)]}}
 		if err := f.mem.read(spans[:]); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		b := spans[0].buf[:spans[0].n]
+		readable = readable || len(b) > 0
 		for off := uint64(0); off < min(step, uint64(len(b))); off += f.word {
 			if s, ok := parseState(start+off, b[off:], f.word); ok {
 				found = append(found, s.addr)
 			}
 		}
 	}
-	return found, nil
+	return found, readable, nil
 }

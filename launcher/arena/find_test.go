@@ -2,6 +2,7 @@ package arena
 
 import (
 	"context"
+	"errors"
 	"testing"
 )
 
@@ -160,6 +161,14 @@ func TestFindRejects(t *testing.T) {
 	}
 }
 
+func TestMemoryThatCannotBeRead(t *testing.T) {
+	f := newFake(v236, 64<<20, 1)
+	f.segments = nil
+	if _, _, err := f.all(t); !errors.Is(err, errUnreadable) {
+		t.Errorf("%v, want %v", err, errUnreadable)
+	}
+}
+
 // FuzzDamagedMemory overwrites words of a process's memory. Whatever they are: no crash, never more arenas than
 // there are, and never fewer without an error or a word of what is unlinked.
 func FuzzDamagedMemory(f *testing.F) {
@@ -179,12 +188,12 @@ func FuzzDamagedMemory(f *testing.F) {
 			}
 		}
 		damage(at1, value1)
-		got, list, err := process.all(t)
+		got, _, err := process.all(t)
 		if err == nil && (got.Arenas > 4 || got.Arenas < 4 && got.Unlinked == 0) {
 			t.Fatalf("one word damaged: %+v", got)
 		}
 		damage(at2, value2)
-		got, list, err = process.all(t)
+		got, list, err := process.all(t)
 		if err == nil && got.Arenas > 4 {
 			t.Fatalf("two words damaged: %+v %+v", got, list)
 		}

@@ -47,10 +47,12 @@ func mappedAllocator(maps layout) string {
 	return ""
 }
 
-// muslFile reports whether a mapped file is musl, whose loader is its libc.
+// muslFile reports whether a mapped file is musl, whose loader is its libc: ld-musl-x86_64.so.1, which some
+// distributions make a link to libc.so. No other libc on Linux maps a file of that name but Android's.
 func muslFile(name string) bool {
-	base := path.Base(name)
-	return strings.HasPrefix(base, "ld-musl-") || strings.HasPrefix(base, "libc.musl-")
+	base := path.Base(strings.TrimSuffix(name, " (deleted)"))
+	return strings.HasPrefix(base, "ld-musl-") || strings.HasPrefix(base, "libc.musl-") ||
+		base == "libc.so" && !strings.Contains(name, "/bionic/")
 }
 
 // libcVersion reads glibc's version from the banner in the memory of the mapped file, which is right also where

@@ -6,13 +6,15 @@
      end             let all threads finish, and wait for them
      free            let the threads free what they hold, keeping every third piece
      churn N         start N threads that allocate and free at random until "end"
+     surge N         start N threads that fill and empty more than one heap again and again until "end"
+     stacks N KIB G  start N threads with stacks of KIB kilobytes and guards of G bytes
+     nomain          go on in another thread and end the first one
      mallopt N       mallopt(M_ARENA_MAX, N)
      info            malloc_info
      trim            malloc_trim(0)
      forge           make maps that look like heaps and are none
      namespace PATH  dlmopen PATH in a namespace of its own, and allocate there from three threads
-     rss             resident bytes, from /proc/self/statm
-     die             exit at once                                                                        */
+     maps N          N mappings that do not grow together                                                */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <malloc.h>
@@ -30,7 +32,7 @@ static int running, arrived, ending, freeing;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
-struct work { long pieces, size, churn; int freed; };
+struct work { long pieces, size, churn, surge; int freed; };
 
 static void arrive(void)
 {
@@ -65,6 +67,22 @@ static void churn(unsigned seed)
 		free(slots[i]);
 }
 
+/* A heap and a half and back: the second heap comes and goes, whole. */
+static void surge(void)
+{
+	enum { PIECE = 60000 };
+	size_t heap = sizeof(long) == 8 ? 64 << 20 : 1 << 20;
+	long n = heap / PIECE * 3 / 2;
+	char **held = calloc(n, sizeof *held);
+	while (!__atomic_load_n(&ending, __ATOMIC_ACQUIRE)) {
+		for (long i = 0; i < n; i++)
+			held[i] = malloc(PIECE);
+		for (long i = n; i-- > 0;)
+			free(held[i]);
+	}
+	free(held);
+}
+
 static void *worker(void *arg)
 {
 	struct work *w = arg;
@@ -73,7 +91,9 @@ static void *worker(void *arg)
 		if ((held[i] = malloc(w->size)))
 			memset(held[i], 1, w->size);
 	arrive();
-	if (w->churn)
+	if (w->surge)
+		surge();
+	else if (w->churn)
 		churn((unsigned)w->churn);
 	pthread_mutex_lock(&lock);
 	while (!ending) {
@@ -105,12 +125,13 @@ static void wait_arrived(int n)
 }
 
 /* One after the other, so that each finds the arenas that the ones before it made. */
-static void spawn(int n, long pieces, long size, int churning)
+static void spawn(int n, struct work work, pthread_attr_t *attr)
 {
 	for (int i = 0; i < n; i++) {
-		struct work *w = calloc(1, sizeof *w);
-		w->pieces = pieces, w->size = size, w->churn = churning ? running + 1 : 0;
-		if (pthread_create(&threads[running++], NULL, worker, w) != 0) {
+		struct work *w = malloc(sizeof *w);
+		*w = work;
+		w->churn *= running + 1;
+		if (pthread_create(&threads[running++], attr, worker, w) != 0) {
 			printf("no thread\n");
 			exit(1);
 		}
@@ -186,32 +207,47 @@ static void *namespace(void *handle)
 	return NULL;
 }
 
-static void statm(void)
+static void map(int n)
 {
-	long size, resident;
-	FILE *f = fopen("/proc/self/statm", "r");
-	if (f && fscanf(f, "%ld %ld", &size, &resident) == 2)
-		printf("rss=%ld\n", resident * sysconf(_SC_PAGESIZE));
-	if (f)
-		fclose(f);
+	long page = sysconf(_SC_PAGESIZE);
+	char *p = mmap(NULL, n * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; p != MAP_FAILED && i < n; i += 2)
+		mprotect(p + i * page, page, PROT_READ | PROT_WRITE);
 }
 
-int main(void)
+static void stacks(int n, size_t size, size_t guard)
 {
-	static char line[4096], path[4096], in[8192], out[65536];
-	setvbuf(stdin, in, _IOFBF, sizeof in); /* so that stdio allocates nothing later on */
-	setvbuf(stdout, out, _IOFBF, sizeof out);
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, size);
+	pthread_attr_setguardsize(&attr, guard);
+	spawn(n, (struct work){ .pieces = 1, .size = 100 }, &attr);
+}
+
+static pthread_t first;
+
+static void *serve(void *joining)
+{
+	static char line[4096], path[4096];
+	if (joining)
+		pthread_join(first, NULL);
 	puts("ok");
 	fflush(stdout);
 	while (fgets(line, sizeof line, stdin)) {
 		int n;
-		long kib;
+		long kib, guard;
 		if (sscanf(line, "threads %d %ld", &n, &kib) == 2)
-			spawn(n, kib * 1024 / 60000 + 1, 60000, 0);
+			spawn(n, (struct work){ .pieces = kib * 1024 / 60000 + 1, .size = 60000 }, NULL);
 		else if (sscanf(line, "hold %d %ld", &n, &kib) == 2)
-			spawn(1, n, kib * 1024, 0);
+			spawn(1, (struct work){ .pieces = n, .size = kib * 1024 }, NULL);
+		else if (sscanf(line, "maps %d", &n) == 1)
+			map(n);
 		else if (sscanf(line, "churn %d", &n) == 1)
-			spawn(n, 1, 100, 1);
+			spawn(n, (struct work){ .pieces = 1, .size = 100, .churn = 1 }, NULL);
+		else if (sscanf(line, "surge %d", &n) == 1)
+			spawn(n, (struct work){ .surge = 1 }, NULL);
+		else if (sscanf(line, "stacks %d %ld %ld", &n, &kib, &guard) == 3)
+			stacks(n, kib * 1024, guard);
 		else if (sscanf(line, "mallopt %d", &n) == 1)
 			mallopt(M_ARENA_MAX, n);
 		else if (sscanf(line, "namespace %4095s", path) == 1) {
@@ -232,13 +268,24 @@ int main(void)
 			malloc_trim(0);
 		else if (!strcmp(line, "forge\n"))
 			forge();
-		else if (!strcmp(line, "rss\n"))
-			statm();
-		else if (!strcmp(line, "die\n"))
-			_exit(0);
-		else
+		else if (!strcmp(line, "nomain\n")) {
+			pthread_t next;
+			first = pthread_self();
+			if (pthread_create(&next, NULL, serve, &first) != 0)
+				exit(1);
+			pthread_exit(NULL);
+		} else
 			printf("what is %s", line);
 		puts("ok");
 		fflush(stdout);
 	}
+	exit(0);
+}
+
+int main(void)
+{
+	static char in[8192], out[65536];
+	setvbuf(stdin, in, _IOFBF, sizeof in); /* so that stdio allocates nothing later on */
+	setvbuf(stdout, out, _IOFBF, sizeof out);
+	serve(NULL);
 }

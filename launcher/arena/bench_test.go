@@ -1,0 +1,89 @@
+package arena
+
+import (
+	"fmt"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// The benchmarks are of the same process as pmap -X and gdb calling malloc_info, which report how many times as
+// long they take.
+
+func BenchmarkByMappings(b *testing.B) {
+	bin := compile(b, "testdata/probe.c")
+	for _, n := range []int{100, 1000, 10000, 65000} {
+		p := start(b, []string{"MALLOC_ARENA_MAX=4"}, bin)
+		p.do("threads 3 10")
+		p.do(fmt.Sprintf("maps %d", n))
+		b.Run(fmt.Sprintf("%d/count", n), func(b *testing.B) { benchCount(b, p.pid()) })
+		b.Run(fmt.Sprintf("%d/inspect", n), func(b *testing.B) { benchInspect(b, p.pid()) })
+	}
+}
+
+func BenchmarkByArenas(b *testing.B) {
+	bin := compile(b, "testdata/probe.c")
+	for _, n := range []int{1, 8, 64, 256, 1024} {
+		p := start(b, []string{fmt.Sprintf("MALLOC_ARENA_MAX=%d", n)}, bin)
+		p.do(fmt.Sprintf("threads %d 10", n))
+		b.Run(fmt.Sprintf("%d/count", n), func(b *testing.B) { benchCount(b, p.pid()) })
+		b.Run(fmt.Sprintf("%d/inspect", n), func(b *testing.B) { benchInspect(b, p.pid()) })
+	}
+}
+
+func benchCount(b *testing.B, pid int) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Count(pid); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func benchInspect(b *testing.B, pid int) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Inspect(pid); err != nil {
+			b.Fatal(err)
+		}
+	}
+	each := b.Elapsed() / time.Duration(b.N)
+	beside(b, each, "pmap", "pmap", "-X", fmt.Sprint(pid))
+	beside(b, each, "gdb", "gdb", "-q", "-batch", "-p", fmt.Sprint(pid), "-ex", `call (int)malloc_info(0, (void*)fopen("/dev/null", "w"))`)
+}
+
+// beside runs another tool on the same process and reports its time as a multiple of one of ours.
+func beside(b *testing.B, each time.Duration, name string, argv ...string) {
+	if _, err := exec.LookPath(argv[0]); err != nil {
+		return
+	}
+	began := time.Now()
+	if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+		b.Fatalf("%s: %v: %s", argv[0], err, out)
+	}
+	b.ReportMetric(float64(time.Since(began))/float64(each), name+"/inspect")
+}
+
+func BenchmarkWalk(b *testing.B) {
+	bin := compile(b, "testdata/probe.c")
+	for _, size := range []string{"hold 1000000 0", "threads 1 256000"} { // chunks of 32 bytes, and of 60,000
+		b.Run(size, func(b *testing.B) {
+			p := start(b, nil, bin)
+			p.do(size)
+			got, err := Inspect(p.pid())
+			if err != nil {
+				b.Fatal(err)
+			}
+			var bytes uint64
+			for _, a := range got.Arenas {
+				bytes += a.SystemMem
+			}
+			b.SetBytes(int64(bytes))
+			for b.Loop() {
+				if err := got.Walk(b.Context(), nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,334 @@
+package arena
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func kinds(p *Process) map[string]Part {
+	sums := map[string]Part{}
+	for _, part := range p.Parts {
+		sum := sums[part.Kind]
+		sum.Virtual += part.Virtual
+		sum.Resident += part.Resident
+		sum.Count += part.Count
+		sums[part.Kind] = sum
+	}
+	return sums
+}
+
+// stackPointers asks the kernel where the stack of each thread is: the next to last number of
+// /proc/PID/task/TID/syscall, for a thread that waits (proc_pid_syscall(5)).
+func stackPointers(t *testing.T, pid int) (list []uint64) {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
+	if err != nil || len(files) == 0 {
+		t.Skip("this kernel has no /proc/PID/task/TID/syscall")
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := strings.Fields(string(text))
+		if len(fields) < 3 { // it runs
+			continue
+		}
+		var sp uint64
+		if _, err := fmt.Sscanf(fields[len(fields)-2], "%v", &sp); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, sp)
+	}
+	return list
+}
+
+func TestThreadStacks(t *testing.T) {
+	tests := []struct {
+		name     string
+		flags    []string
+		commands []string
+		threads  int
+		want     uint64 // bytes of all stacks; 0 is not checked
+	}{
+		{"none", nil, nil, 0, 0},
+		{"the usual size", nil, []string{"threads 128 10"}, 128, 0},
+		{"small ones", nil, []string{"stacks 20 256 4096"}, 20, 20 * (256<<10 + 4096)},
+		{"large guards", nil, []string{"stacks 5 1024 65536"}, 5, 5 * (1<<20 + 65536)},
+		{"several sizes", nil, []string{"stacks 5 1024 4096", "stacks 7 64 8192", "threads 3 10"}, 15, 0},
+		{"beside arenas that are full", nil, []string{"threads 3 90000", "stacks 5 300 4096"}, 8, 0},
+		{"32-bit", []string{"-m32"}, []string{"stacks 20 256 4096"}, 20, 20 * (256<<10 + 4096)},
+		{"static", []string{"-static"}, []string{"threads 12 10"}, 12, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := start(t, nil, compile(t, "testdata/probe.c", tt.flags...))
+			for _, command := range tt.commands {
+				p.do(command)
+			}
+			got, err := Inspect(p.pid())
+			if err != nil {
+				t.Fatal(err)
+			}
+			part := kinds(got)[KindThreadStacks]
+			if part.Count != tt.threads || tt.want != 0 && part.Virtual != tt.want {
+				t.Errorf("%+v, want %d stacks of %d bytes", part, tt.threads, tt.want)
+			}
+			checkSums(t, p.pid(), got)
+			checkStackPointers(t, p.pid())
+		})
+	}
+}
+
+// checkStackPointers holds the stacks against the kernel's: every thread but the first runs on one of its own.
+func checkStackPointers(t *testing.T, pid int) {
+	t.Helper()
+	p, err := open(procRoot, pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	f, maps, err := p.rings(p.readMaps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := arenas(p.mem, f.rings, maps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stacks, err := findStacks(p.mem, without(maps, heapOwners(list)), maps.word(), p.stat.threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sp := range stackPointers(t, pid) {
+		i, ok := maps.at(sp)
+		if ok && maps[i].name == "[stack]" {
+			continue
+		}
+		if !slices.ContainsFunc(stacks, func(s stack) bool { return sp >= s.start+s.guard && sp < s.end }) {
+			t.Errorf("a thread's stack pointer %#x lies in no stack that was found", sp)
+		}
+	}
+}
+
+// TestStacksWithoutGuardMappings is glibc 2.42's way on Linux 6.13: guards are marks in the page table, and the
+// stacks lie in one mapping.
+func TestStacksWithoutGuardMappings(t *testing.T) {
+	const size, base, n = 1 << 20, uint64(0x7f8000000000), 5
+	f := &fake{version: v236}
+	f.mapped(base, 0x5000, anonRW, "") // something else, grown together with the lowest stack
+	f.mapped(base+0x5000, n*size, anonRW, "")
+	f.maps = layout{{start: base, end: base + 0x5000 + n*size, perm: anonRW}}
+	for i := range uint64(n) {
+		block := base + 0x5000 + i*size
+		for j, field := range []uint64{block, size, 0x1000, 0x1000} {
+			f.put(block+size-688+uint64(j)*8, field)
+		}
+	}
+	got, err := findStacks(f, f.maps, 8, n+1)
+	if err != nil || len(got) != n || got[0] != (stack{base + 0x5000, base + 0x5000 + size, 0x1000}) {
+		t.Errorf("%x, %v; want %d stacks from %#x on", got, err, n, base+0x5000)
+	}
+}
+
+func TestFirstThreadEnded(t *testing.T) {
+	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
+	p.do("threads 3 10")
+	p.do("nomain") // answered by the thread that goes on, after it joined the first
+	waitState(t, p.pid(), "Z")
+	got, err := Inspect(p.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Arenas) != 4 || got.Virtual == 0 || got.Name != "probe" {
+		t.Errorf("%+v", got)
+	}
+	if err := got.Walk(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHeapsThatVanish(t *testing.T) {
+	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
+	p.do("surge 3")
+	most := 0
+	for range 300 {
+		got, err := Count(p.pid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Arenas != 4 || got.Heaps < 3 || got.Heaps > 6 || got.Unlinked != 0 {
+			t.Fatalf("%+v in a program with 4 arenas, of one or two heaps each", got)
+		}
+		most = max(most, got.Heaps)
+	}
+	if most < 4 {
+		t.Log("no second heap was met; the machine was too slow or too fast")
+	}
+	for range 10 {
+		got := walk(t, p.pid())
+		if len(got.Arenas) != 4 {
+			t.Fatalf("%d arenas", len(got.Arenas))
+		}
+	}
+}
+
+func TestReadThroughMem(t *testing.T) {
+	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
+	p.do("threads 3 100000")
+	want, err := Count(p.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, err := open(procRoot, p.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.close()
+	if live.mem.file, err = os.Open(live.mem.path); err != nil { // as after an EPERM of process_vm_readv
+		t.Fatal(err)
+	}
+	f, maps, err := live.rings(live.readMaps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := census(f.rings, f.unlinked, maps); got != want {
+		t.Errorf("%+v through mem, %+v by process_vm_readv", got, want)
+	}
+}
+
+func TestNames(t *testing.T) {
+	bin := compile(t, "testdata/probe.c")
+	running := func(env []string, argv ...string) *Process {
+		t.Helper()
+		p := start(t, env, argv...)
+		got, err := Inspect(p.pid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	t.Run("glibc", func(t *testing.T) {
+		out, err := exec.Command("getconf", "GNU_LIBC_VERSION").Output()
+		if err != nil {
+			missing(t, "getconf is not installed")
+		}
+		got := running(nil, bin)
+		if want := strings.TrimSpace(strings.TrimPrefix(string(out), "glibc ")); got.Libc != "glibc" || got.LibcVersion != want || got.Allocator != "glibc" {
+			t.Errorf("%s %s %s, getconf says %s", got.Libc, got.LibcVersion, got.Allocator, want)
+		}
+	})
+	t.Run("musl", func(t *testing.T) {
+		if _, err := exec.LookPath("musl-gcc"); err != nil {
+			missing(t, "musl-gcc is not installed")
+		}
+		dir := t.TempDir()
+		source := filepath.Join(dir, "m.c")
+		program := "#include <stdio.h>\n#include <stdlib.h>\nint main(void) { void *p = malloc(100); puts(\"ok\"); fflush(stdout); getchar(); return p == 0; }\n"
+		if err := os.WriteFile(source, []byte(program), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("musl-gcc", "-o", filepath.Join(dir, "m"), source).CombinedOutput(); err != nil {
+			t.Fatalf("%s", out)
+		}
+		if got := running(nil, filepath.Join(dir, "m")); got.Libc != "musl" || got.Allocator != "musl" || len(got.Arenas) != 0 {
+			t.Errorf("%s %s, %d arenas", got.Libc, got.Allocator, len(got.Arenas))
+		}
+	})
+	t.Run("jemalloc", func(t *testing.T) {
+		const lib = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
+		if _, err := os.Stat(lib); err != nil {
+			missing(t, "libjemalloc2 is not installed")
+		}
+		if got := running([]string{"LD_PRELOAD=" + lib}, bin); got.Libc != "glibc" || got.Allocator != "jemalloc" {
+			t.Errorf("%s %s", got.Libc, got.Allocator)
+		}
+	})
+	t.Run("Go", func(t *testing.T) {
+		dir := t.TempDir()
+		source := filepath.Join(dir, "main.go")
+		program := "package main\nimport \"os\"\nfunc main() { println; os.Stdout.WriteString(\"ok\\n\"); os.Stdin.Read(make([]byte, 1)) }\n"
+		program = strings.Replace(program, "println; ", "", 1)
+		if err := os.WriteFile(source, []byte(program), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "g"), source)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s", out)
+		}
+		if got := running(nil, filepath.Join(dir, "g")); got.Libc != "" || got.Allocator != "go" || len(got.Arenas) != 0 {
+			t.Errorf("%s %s, %d arenas", got.Libc, got.Allocator, len(got.Arenas))
+		}
+	})
+}
+
+func TestBanner(t *testing.T) {
+	for text, want := range map[string]string{
+		"GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.\nCopyright": "2.36",
+		"\x00GNU C Library (GNU libc) development release version 2.44.9000.\n":                "2.44.9000",
+		"GNU C Library stable release version 2.12, by Roland McGrath et al.\n":                "2.12",
+		"GNU C Library (no version)\nGNU C Library stable release version 2.17, by\n":          "2.17",
+		"GNU C Library": "",
+		"":              "",
+	} {
+		if got := bannerVersion([]byte(text)); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+const sleeper = `public class Sleeper { public static void main(String[] a) throws Exception {
+	var up = new java.util.concurrent.CountDownLatch(16);
+	for (int i = 0; i < 16; i++) new Thread(() -> {
+		var d = new java.util.zip.Deflater(); d.setInput(new byte[100000]); d.finish(); d.deflate(new byte[10000]);
+		up.countDown();
+		try { Thread.sleep(1 << 30); } catch (InterruptedException e) { } }).start();
+	up.await(); System.out.println("ok"); System.in.read(); System.exit(0); } }`
+
+func TestJava(t *testing.T) {
+	java, err := exec.LookPath("java")
+	if err != nil {
+		missing(t, "java is not installed")
+	}
+	source := filepath.Join(t.TempDir(), "Sleeper.java")
+	if err := os.WriteFile(source, []byte(sleeper), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, gc := range []string{"UseSerialGC", "UseG1GC", "UseZGC"} {
+		t.Run(gc, func(t *testing.T) {
+			p := start(t, []string{"MALLOC_ARENA_MAX=5"}, java, "-XX:+"+gc, "-Xmx512m", "-XX:ReservedCodeCacheSize=64m", source)
+			got, err := Inspect(p.pid())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Arenas) != 5 || got.Unlinked != 0 {
+				t.Errorf("%d arenas, %d unlinked; want 5 and none", len(got.Arenas), got.Unlinked)
+			}
+			sums := kinds(got)
+			if code := sums[KindJavaCode].Virtual; code != 64<<20 {
+				t.Errorf("code cache of %d bytes, want 64 MiB", code)
+			}
+			// G1 and Serial reserve what -Xmx says, less what is mapped from the archive; ZGC 16 times as much, three times
+			if heap := sums[KindJavaHeap].Virtual; gc != "UseZGC" && (heap > 512<<20 || heap < 500<<20) || gc == "UseZGC" && heap != 3*16*512<<20 {
+				t.Errorf("heap of %d bytes", heap)
+			}
+			if n := sums[KindThreadStacks].Count; n < got.Threads-1 {
+				t.Errorf("%d stacks of %d threads", n, got.Threads)
+			}
+			checkStackPointers(t, p.pid())
+			var sum uint64
+			for _, part := range got.Parts {
+				sum += part.Virtual
+			}
+			if sum != got.Virtual {
+				t.Errorf("parts of %d bytes, the process has %d", sum, got.Virtual)
+			}
+		})
+	}
+}
