@@ -26,13 +26,13 @@ func docsCommands() []*cli.Command {
 }
 
 func docs(c *cli.Context) error {
-	app := newApp()
-	app.Setup()
+	app := setUp(newApp())
 	var text string
 	var err error
 	switch kind := c.Args().First(); kind {
 	case "man":
 		text, err = app.ToManWithSection(1)
+		text += manSections
 	case "fish":
 		text, err = app.ToFishCompletion()
 	case "bash":
@@ -47,6 +47,38 @@ func docs(c *cli.Context) error {
 	}
 	return err
 }
+
+// setUp gives every command the flags that the library adds, as a run of the app would.
+func setUp(app *cli.App) *cli.App {
+	app.Setup()
+	return app
+}
+
+// manSections is what the library's man page lacks.
+const manSections = `
+.SH EXIT STATUS
+.PP
+\fBrun\fP: the status of PROGRAM; 125 if arenacap itself failed before PROGRAM ran, 126 if PROGRAM was found but
+cannot be run, 127 if it was not found.
+.PP
+Commands that launch nothing: 0 fine; 1 the answer is no (a policy is invalid, a cap is not kept, a process cannot be
+read, a budget was breached); 2 wrong use.
+.SH ENVIRONMENT
+.PP
+\fBARENACAP_POLICY\fP, \fBARENACAP_SERVICE\fP: what \-\-policy and \-\-service give, unless they are given.
+.PP
+\fBMALLOC_ARENA_MAX\fP, \fBMALLOC_ARENA_TEST\fP, \fBGLIBC_TUNABLES\fP: what was inherited counts where no flag and no
+policy file sets a cap.
+.PP
+\fBNO_COLOR\fP: no colour, even on a terminal.
+.SH FILES
+.PP
+\fI$XDG_CONFIG_HOME/arenacap/policy.toml\fP (\fI~/.config\fP; not for root), \fI/etc/arenacap/policy.toml\fP: the policy.
+The first that is found is the whole policy.
+.SH SEE ALSO
+.PP
+\fBenv\fP(1), \fBmallopt\fP(3), \fBmalloc_info\fP(3), \fBproc_pid_maps\fP(5)
+`
 
 // words are the names of the visible commands, and each one's flags as they are typed.
 func words(app *cli.App) (commands []string, flags map[string][]string) {
@@ -103,7 +135,6 @@ complete -o filenames -F _arenacap arenacap
 }
 
 func zshCompletion(app *cli.App) string {
-	commands, _ := words(app)
 	var list, cases strings.Builder
 	for _, c := range app.Commands {
 		if c.Hidden {
@@ -112,7 +143,6 @@ func zshCompletion(app *cli.App) string {
 		fmt.Fprintf(&list, "    %s\n", zshQuote(c.Name+":"+c.Usage))
 		fmt.Fprintf(&cases, "  %s) _arguments%s %s ;;\n", c.Name, zshFlags(c), zshOperands(c.Name))
 	}
-	_ = commands
 	return fmt.Sprintf(`#compdef arenacap
 # zsh completion for arenacap
 _arenacap() {
