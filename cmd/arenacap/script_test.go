@@ -19,7 +19,7 @@ import (
 //	exits STATUS COMMAND…   the command ends with this status, or by this signal (KILL, TERM, …)
 //	signal NAME             sends a signal to the commands in the background
 //
-// and the condition [root].
+// and the conditions [root] and [race], which is whether arenacap itself has the race detector.
 func TestScripts(t *testing.T) {
 	tool := requireTools(t)
 	testscript.Run(t, testscript.Params{
@@ -27,10 +27,13 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               func(e *testscript.Env) error { return prepareScript(e, tool) },
 		Condition: func(name string) (bool, error) {
-			if name != "root" {
-				return false, errors.New("unknown condition " + name)
+			switch name {
+			case "root":
+				return os.Geteuid() == 0, nil
+			case "race":
+				return raceDetector && tool.checked != os.Getenv("ARENACAP_BINARY"), nil
 			}
-			return os.Geteuid() == 0, nil
+			return false, errors.New("unknown condition " + name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "signal": signalAll},
 	})

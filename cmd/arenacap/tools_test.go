@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -15,6 +17,7 @@ import (
 type tools struct {
 	dir                     string
 	plain, release, checked string
+	release386              string // "" where the machine is no amd64
 	probe, setup            string
 	err                     error
 }
@@ -42,10 +45,14 @@ var builtTools = sync.OnceValue(func() tools {
 		}
 		return path
 	}
+	release := slices.Concat([]string{"go", "build", "-o", "OUT"}, releaseFlags, []string{"."})
 	t.probe = add("probe", nil, "gcc", "-O1", "-Wall", "-o", "OUT", "testdata/probe/probe.c")
 	t.setup = add("setup", nil, "gcc", "-O1", "-Wall", "-o", "OUT", "testdata/probe/setup.c")
 	t.plain = add("arenacap", nil, "go", "build", "-o", "OUT", ".")
-	t.release = add("arenacap-release", []string{"CGO_ENABLED=0"}, append(append([]string{"go", "build", "-o", "OUT"}, releaseFlags...), ".")...)
+	t.release = add("arenacap-release", []string{"CGO_ENABLED=0"}, release...)
+	if runtime.GOARCH == "amd64" {
+		t.release386 = add("arenacap-386", []string{"CGO_ENABLED=0", "GOARCH=386"}, release...)
+	}
 	t.checked = t.plain
 	if given := os.Getenv("ARENACAP_BINARY"); given != "" {
 		t.checked = given

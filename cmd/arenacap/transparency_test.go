@@ -538,7 +538,7 @@ type build struct {
 }
 
 func builds(tool tools) []build {
-	return []build{
+	all := []build{
 		{"plain", tool.plain, losses{
 			// Every signal that the runtime has a handler for; INT, HUP and the stop signals it leaves
 			// alone where they are ignored (runtime/signal_unix.go, sigInstallGoHandler).
@@ -549,6 +549,10 @@ func builds(tool tools) []build {
 		}},
 		{"release", tool.release, losses{}},
 	}
+	if tool.release386 != "" {
+		all = append(all, build{"release for 386", tool.release386, losses{}})
+	}
+	return all
 }
 
 func between(first, last int) []int {
