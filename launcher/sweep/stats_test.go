@@ -91,9 +91,9 @@ func TestCapsThatAreTheSameUntilNarrow(t *testing.T) {
 	const experiments = 200
 	r := rand.New(rand.NewPCG(7, 7))
 	x, wrong := simulated(4, false), 0
-	x.Rounds, x.Until = 10, 0.01
+	x.Rounds, x.Until = 10, 0.015
 	for range experiments {
-		runs := simulate(x, worlds[0], 60, r)
+		runs := simulate(x, worlds[0], 30, r)
 		n := 4 * x.Rounds
 		for ; n < len(runs) && !narrow(x, runs[:n]); n += 4 {
 		}

@@ -1,0 +1,180 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Progress is what is about to run.
+type Progress struct {
+	Cap      string
+	Round    int // 0 and below are rounds that do not count
+	Done     int // runs of this call and earlier ones
+	Total    int // 0 is not known: until the intervals are narrow
+	Left     time.Duration
+	LeftOK   bool
+	AtMost   bool // Left is a bound, not an estimate
+	Previous *Run // what ended just before; nil at the start
+}
+
+// giveUp is how many first runs of a candidate must fail before it is not run any more.
+const giveUp = 3
+
+// Measure runs the experiment and gives its runs, those that it was given included. Each run is handed to add as soon as
+// it ended, and tell hears of each one before it starts. When the context ends, the run that is under way is stopped and
+// dropped, and the error is the context's. Other errors: of add, and when the first run of every candidate failed.
+//
+// It must be called from one thread that lives as long as the process: programs are killed when the thread that
+// started them ends (PR_SET_PDEATHSIG).
+func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) error, tell func(Progress)) ([]Run, error) {
+	reap, release := adopt()
+	defer release()
+	m := &measurement{x: x, runs: prior, add: add, tell: tell, reap: reap, began: time.Now(), done: len(prior)}
+	for round := 1 - x.Warmup; m.more(round); round++ {
+		if err := m.round(ctx, round); err != nil {
+			return m.runs, err
+		}
+		if err := m.hopeless(round); err != nil {
+			return m.runs, err
+		}
+	}
+	return m.runs, nil
+}
+
+// measurement is an experiment that is under way.
+type measurement struct {
+	x     *Experiment
+	runs  []Run
+	add   func(Run) error
+	tell  func(Progress)
+	reap  func()
+	began time.Time
+	last  *Run
+	first []Run         // of each candidate
+	done  int           // runs, and those that were left out
+	took  time.Duration // by the runs of this call, with start and stop
+	timed int           // how many they are
+}
+
+// more reports whether another round is to be begun.
+func (m *measurement) more(round int) bool {
+	x := m.x
+	switch {
+	case round <= 1:
+		return true
+	case m.late():
+		return false
+	case x.Until == 0 || round <= x.Rounds:
+		return round <= x.Rounds
+	}
+	return !narrow(*x, m.runs)
+}
+
+func (m *measurement) late() bool { return m.x.MaxTime > 0 && time.Since(m.began) >= m.x.MaxTime }
+
+func (m *measurement) round(ctx context.Context, round int) error {
+	for _, i := range order(m.x.Seed, round, len(m.x.Candidates)) {
+		c := m.x.Candidates[i]
+		if m.has(c.Name, round) {
+			continue
+		}
+		if m.gaveUp(c.Name) {
+			m.done++
+			continue
+		}
+		if round > 0 && m.late() {
+			return nil
+		}
+		if err := m.one(ctx, c, round); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one makes one run and keeps it, unless it does not count.
+func (m *measurement) one(ctx context.Context, c Candidate, round int) error {
+	m.tell(m.progress(c.Name, round))
+	begin := time.Now()
+	r := m.x.once(ctx, c)
+	m.reap()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r.Round = round
+	m.took += time.Since(begin)
+	m.timed++
+	m.done++
+	m.last = &r
+	if len(m.first) < len(m.x.Candidates) {
+		m.first = append(m.first, r)
+	}
+	if round < 1 {
+		return nil
+	}
+	m.runs = append(m.runs, r)
+	return m.add(r)
+}
+
+// once makes a single run, which belongs to no round yet.
+func (x *Experiment) once(ctx context.Context, c Candidate) Run {
+	r := Run{Cap: c.Name, Start: time.Now().UTC().Truncate(time.Millisecond)}
+	if x.Load == "" {
+		x.batch(ctx, c, &r)
+	} else {
+		x.server(ctx, c, &r)
+	}
+	return r
+}
+
+func (m *measurement) has(cap string, round int) bool {
+	for _, r := range m.runs {
+		if r.Cap == cap && r.Round == round {
+			return true
+		}
+	}
+	return false
+}
+
+// gaveUp reports whether a candidate failed so often from its first run on that it is not tried again.
+func (m *measurement) gaveUp(cap string) bool {
+	good, failed := split(m.runs, cap)
+	return len(good) == 0 && failed >= giveUp
+}
+
+// hopeless is the error when the first run of each candidate failed.
+func (m *measurement) hopeless(round int) error {
+	if round != 1-m.x.Warmup || len(m.first) == 0 {
+		return nil
+	}
+	for _, r := range m.first {
+		if r.Error == "" {
+			return nil
+		}
+	}
+	r := m.first[0]
+	err := fmt.Errorf("the first run failed under every cap; under %q: %s", r.Cap, r.Error)
+	if r.Tail != "" {
+		err = fmt.Errorf("%w\n%s", err, r.Tail)
+	}
+	return err
+}
+
+// progress tells what comes next and how long the rest takes by what runs took so far.
+func (m *measurement) progress(cap string, round int) Progress {
+	x := m.x
+	p := Progress{Cap: cap, Round: round, Done: m.done, Previous: m.last}
+	if x.Until > 0 {
+		p.Left, p.LeftOK, p.AtMost = max(0, x.MaxTime-time.Since(m.began)), x.MaxTime > 0, true
+		return p
+	}
+	p.Total = (x.Warmup + x.Rounds) * len(x.Candidates)
+	if p.LeftOK = m.timed > 0; p.LeftOK {
+		p.Left = time.Duration(p.Total-p.Done) * (m.took / time.Duration(m.timed))
+	}
+	if x.MaxTime > 0 {
+		p.Left = max(0, min(p.Left, x.MaxTime-time.Since(m.began)))
+	}
+	return p
+}

@@ -1,0 +1,295 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// work compiles testdata/work.c.
+func work(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("gcc"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("gcc is not installed")
+		}
+		t.Skip("gcc is not installed")
+	}
+	path := filepath.Join(t.TempDir(), "work")
+	if out, err := exec.Command("gcc", "-O1", "-Wall", "-pthread", "-o", path, "testdata/work.c").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+func experiment(path string, args ...string) *Experiment {
+	x := &Experiment{Path: path, Args: append([]string{"work"}, args...), Throughput: Metric{Pattern: `^rate: ([0-9]+)`},
+		Latency: Metric{Pattern: `p99: (\S+)`, Lower: true}, Rounds: 1,
+		Timeout: time.Minute, ReadyTimeout: time.Minute, Grace: time.Minute, Seed: 1}
+	for _, n := range []int{1, 2, 4} {
+		x.Candidates = append(x.Candidates, Candidate{Name: strconv.Itoa(n), ArenaMax: n,
+			Env: append(os.Environ(), fmt.Sprintf("MALLOC_ARENA_MAX=%d", n))})
+	}
+	return x
+}
+
+func measure(t *testing.T, x *Experiment) []Run {
+	t.Helper()
+	runs, err := x.Measure(t.Context(), nil, func(Run) error { return nil }, func(Progress) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runs
+}
+
+// What is recorded of a batch program is what it says of itself, and what it must be by its cap.
+func TestBatch(t *testing.T) {
+	x := experiment(work(t), "-t", "8", "-k", "512", "-m", "300")
+	runs := measure(t, x)
+	if len(runs) != 3 {
+		t.Fatalf("%d runs", len(runs))
+	}
+	for _, r := range runs {
+		n, _ := strconv.Atoi(r.Cap)
+		if r.Error != "" || r.Throughput != 80 || r.Latency != 0.0015 || r.Exit != 0 {
+			t.Errorf("cap %s: %+v", r.Cap, r)
+		}
+		if r.Arenas != n || r.ArenaReserved != uint64(n-1)<<26 || n > 1 && r.ArenaResident < 512<<10 {
+			t.Errorf("cap %s: %d arenas, %d bytes reserved, %d resident", r.Cap, r.Arenas, r.ArenaReserved, r.ArenaResident)
+		}
+		if r.VirtualPeak < uint64(n-1)<<26+8<<23 || r.VirtualFinal > r.VirtualPeak || r.ResidentPeak < 4<<20 || r.ResidentFinal < 4<<20 {
+			t.Errorf("cap %s: virtual %d, then %d; resident %d, then %d", r.Cap, r.VirtualPeak, r.VirtualFinal, r.ResidentPeak, r.ResidentFinal)
+		}
+		if r.Wall < 0.3 || r.CPU <= 0 || r.MinorFaults < 1000 || r.VoluntarySwitches == 0 || len(r.Memory) < 3 {
+			t.Errorf("cap %s: wall %g, CPU %g, %d faults, %d switches, %d samples", r.Cap, r.Wall, r.CPU, r.MinorFaults, r.VoluntarySwitches, len(r.Memory))
+		}
+	}
+}
+
+// The peaks are those that the kernel tells the program itself at its end.
+func TestPeaksAreTheKernels(t *testing.T) {
+	x := experiment(work(t), "-t", "4", "-m", "200")
+	p, err := start(x.Path, x.Args, x.Candidates[1].Env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := observe(p.pid, p.started)
+	if err := p.await(t.Context(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.end(false)
+	p.stop(0)
+	found := regexp.MustCompile(`VmPeak:\s+(\d+) kB`).FindSubmatch(p.output.bytes())
+	if found == nil {
+		t.Fatalf("no VmPeak in %q", p.output.bytes())
+	}
+	if kib, _ := strconv.ParseUint(string(found[1]), 10, 64); s.virtualPeak != kib<<10 {
+		t.Errorf("a peak of %d bytes, the program says %d KiB", s.virtualPeak, kib)
+	}
+}
+
+func TestServer(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	for _, c := range []struct{ name, ready string }{{"asked", "test -S " + socket}, {"listens", ""}} {
+		t.Run(c.name, func(t *testing.T) {
+			x := experiment(work(t), "-t", "6", "-s", socket)
+			x.Ready, x.Load = c.ready, `echo "rate: $ARENACAP_CAP"; echo p99: 2ms; kill -0 $ARENACAP_PID`
+			for _, r := range measure(t, x) {
+				n, _ := strconv.Atoi(r.Cap)
+				if r.Error != "" || r.Throughput != float64(n) || r.Latency != 0.002 || r.Exit != 0 || r.Arenas != n {
+					t.Errorf("%+v", r)
+				}
+			}
+		})
+	}
+}
+
+// A run that fails says why, with the end of the output, and the others go on.
+func TestFailures(t *testing.T) {
+	path := work(t)
+	socket := filepath.Join(t.TempDir(), "s")
+	for _, c := range []struct {
+		name   string
+		change func(x *Experiment)
+		want   string
+		tail   string
+	}{
+		{"ends with a status", func(x *Experiment) { x.Args = append(x.Args, "-x", "3") }, "the program ended with status 3", "rate: 80"},
+		{"takes too long", func(x *Experiment) {
+			x.Args, x.Timeout, x.Grace = append(x.Args, "-m", "60000"), 100*time.Millisecond, 0
+		}, "the program did not end within 100ms", ""},
+		{"prints no number", func(x *Experiment) { x.Throughput.Pattern = "^tps: (.*)" }, `--metric: nothing in the output matches "^tps: (.*)"`, "rate: 80"},
+		{"prints no latency", func(x *Experiment) { x.Latency.Pattern = "(rate)" }, `--latency: "rate" is no number`, "rate: 80"},
+		{"cannot be started", func(x *Experiment) { x.Path = "/nonexistent" }, "no such file", ""},
+		{"is never ready", func(x *Experiment) {
+			x.Args, x.Load, x.Ready, x.ReadyTimeout = append(x.Args, "-s", socket), "true", "false", 100*time.Millisecond
+		}, `the server was not ready within 100ms: "false" never succeeded`, ""},
+		{"asks too long", func(x *Experiment) {
+			x.Args, x.Load, x.Ready, x.ReadyTimeout = append(x.Args, "-s", socket), "true", "sleep 60", 100*time.Millisecond
+		}, "the server was not ready within 100ms", ""},
+		{"never listens", func(x *Experiment) {
+			x.Args, x.Load, x.ReadyTimeout, x.Grace = append(x.Args, "-m", "60000"), "true", 100*time.Millisecond, 0
+		}, "listened on no socket within 100ms", ""},
+		{"ends before it is ready", func(x *Experiment) { x.Args, x.Load, x.Ready = append(x.Args, "-x", "4"), "true", "false" }, "the server ended with status 4 before", "rate: 80"},
+		{"ends under load", func(x *Experiment) { x.Load, x.Ready = "sleep 60", "true" }, "the server ended with status 0 before the load was done", "rate: 80"},
+		{"load fails", func(x *Experiment) {
+			x.Args, x.Load = append(x.Args, "-s", socket), "echo cannot connect; exit 7"
+		}, "the load ended with status 7", "cannot connect"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			x := experiment(path)
+			good := *x
+			c.change(x)
+			bad := x.once(t.Context(), x.Candidates[1])
+			if !strings.Contains(bad.Error, c.want) || !strings.Contains(bad.Tail, c.tail) {
+				t.Errorf("%q with the tail %q, want %q with %q", bad.Error, bad.Tail, c.want, c.tail)
+			}
+			if r := good.once(t.Context(), good.Candidates[1]); r.Error != "" {
+				t.Errorf("the run after it: %s\n%s", r.Error, r.Tail)
+			}
+		})
+	}
+}
+
+// Nothing that a program leaves behind outlives its run, be it in a session of its own.
+func TestLeftovers(t *testing.T) {
+	before := children(os.Getpid())
+	x := experiment(work(t), "-d", "-m", "50")
+	x.Latency = Metric{}
+	began := time.Now()
+	for _, r := range measure(t, x) {
+		if r.Error != "" {
+			t.Error(r.Error, r.Tail)
+		}
+	}
+	if left := children(os.Getpid()); len(left) > len(before) {
+		t.Errorf("children %v are left after %v", left, time.Since(began))
+	}
+}
+
+// A sweep that is interrupted keeps what was measured, and goes on from its file.
+func TestInterruptAndResume(t *testing.T) {
+	x := experiment(work(t), "-m", "20")
+	x.Rounds = 3
+	file := filepath.Join(t.TempDir(), "runs")
+	j, prior, err := OpenJournal(file, x)
+	if err != nil || len(prior) != 0 {
+		t.Fatal(prior, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	runs, err := x.Measure(ctx, prior, func(r Run) error {
+		if n++; n == 4 {
+			cancel()
+		}
+		return j.Add(r)
+	}, func(Progress) {})
+	if !errors.Is(err, context.Canceled) || len(runs) != 4 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	j.Close()
+	cut(t, file)
+
+	again := *x
+	again.Seed = 99 // that of the file counts
+	j, prior, err = OpenJournal(file, &again)
+	if err != nil || len(prior) != 4 || again.Seed != x.Seed {
+		t.Fatal(len(prior), again.Seed, err)
+	}
+	runs, err = again.Measure(t.Context(), prior, j.Add, func(Progress) {})
+	if err != nil || len(runs) != 9 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	for i, r := range runs {
+		c := x.Candidates[order(x.Seed, r.Round, 3)[i%3]]
+		if r.Round != i/3+1 || r.Cap != c.Name {
+			t.Errorf("run %d is cap %s in round %d", i, r.Cap, r.Round)
+		}
+	}
+	j.Close()
+	_, prior, err = OpenJournal(file, &again)
+	if err != nil || len(prior) != 9 {
+		t.Errorf("%d runs in the file, %v", len(prior), err)
+	}
+	for name, change := range map[string]func(x *Experiment){
+		"args": func(x *Experiment) { x.Args = []string{"work"} }, "caps": func(x *Experiment) { x.Candidates = x.Candidates[1:] },
+		"load": func(x *Experiment) { x.Load = "true" }, "latency": func(x *Experiment) { x.Latency = Metric{} },
+	} {
+		other := again
+		change(&other)
+		if _, _, err := OpenJournal(file, &other); err == nil || !strings.Contains(err.Error(), "was written by a sweep with "+name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// cut adds the beginning of a line, as a crash in the middle of a write leaves it.
+func cut(t *testing.T, file string) {
+	t.Helper()
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(`{"cap":"4","rou`); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// When the first run fails under every cap the sweep ends there; when it does under one, that cap is given up later.
+func TestHopeless(t *testing.T) {
+	path := work(t)
+	x := experiment(path, "-x", "1", "-m", "1")
+	x.Warmup, x.Rounds = 1, 5
+	runs, err := x.Measure(t.Context(), nil, func(Run) error { return nil }, func(Progress) {})
+	if len(runs) != 0 || err == nil || !strings.Contains(err.Error(), "the first run failed under every cap") {
+		t.Errorf("%d runs, %v", len(runs), err)
+	}
+	x = &Experiment{Path: "/bin/sh", Args: []string{"sh", "-c", `test "$MALLOC_ARENA_MAX" != 2`}, Candidates: experiment(path).Candidates,
+		Rounds: 5, Timeout: time.Minute}
+	runs, err = x.Measure(t.Context(), nil, func(Run) error { return nil }, func(Progress) {})
+	good, failed := split(runs, "2")
+	if err != nil || len(good) != 0 || failed != giveUp || len(runs) != 5+5+giveUp {
+		t.Errorf("%d good, %d failed of %d runs, %v", len(good), failed, len(runs), err)
+	}
+}
+
+func TestUntilNarrow(t *testing.T) {
+	x := experiment(work(t), "-m", "1")
+	x.Rounds, x.Until, x.MaxTime = 6, 0.01, time.Minute // the rate is always the same
+	if runs := measure(t, x); len(runs) != 18 {
+		t.Errorf("%d runs", len(runs))
+	}
+	x.Throughput, x.Latency, x.MaxTime = Metric{}, Metric{}, 150*time.Millisecond // the wall time never is
+	x.Until = 1e-9
+	if runs := measure(t, x); len(runs) < 3 {
+		t.Errorf("%d runs", len(runs))
+	}
+}
+
+func TestOrder(t *testing.T) {
+	seen := map[string]bool{}
+	for round := range 30 {
+		o := order(5, round, 4)
+		seen[fmt.Sprint(o)] = true
+		if !slices.Equal(o, order(5, round, 4)) {
+			t.Errorf("round %d has two orders", round)
+		}
+		slices.Sort(o)
+		if !slices.Equal(o, []int{0, 1, 2, 3}) {
+			t.Errorf("round %d: %v", round, o)
+		}
+	}
+	if len(seen) < 12 {
+		t.Errorf("30 rounds have %d orders", len(seen))
+	}
+}

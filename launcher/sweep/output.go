@@ -1,0 +1,45 @@
+package sweep
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+)
+
+const (
+	keptOutput = 1 << 20 // bytes of a program's output in which a metric is looked for: the last ones
+	tailLines  = 12      // lines of it that are shown with an error
+	tailBytes  = 2 << 10
+)
+
+// output keeps the end of what a program prints.
+type output struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text = append(o.text, p...)
+	if len(o.text) > 2*keptOutput { // half of it is dropped at once, so that each byte is moved once
+		o.text = append(o.text[:0], o.text[len(o.text)-keptOutput:]...)
+	}
+	return len(p), nil
+}
+
+// bytes is what was kept.
+func (o *output) bytes() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return bytes.Clone(o.text)
+}
+
+// tail is the last lines, for a person to read.
+func (o *output) tail() string {
+	text := bytes.TrimRight(o.bytes(), "\n")
+	text = text[max(0, len(text)-tailBytes):]
+	lines := bytes.Split(text, []byte("\n"))
+	lines = lines[max(0, len(lines)-tailLines):]
+	return strings.ToValidUTF8(string(bytes.Join(lines, []byte("\n"))), "�")
+}

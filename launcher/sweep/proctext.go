@@ -1,0 +1,90 @@
+package sweep
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// vmStatus is what /proc/PID/status says about memory, in bytes.
+type vmStatus struct{ virtualPeak, virtual, residentPeak, resident uint64 }
+
+// parseStatus reads the lines of /proc/PID/status (proc_pid_status(5))
+//
+//	VmPeak:	    2868 kB
+//	VmSize:	    2868 kB
+//	VmHWM:	    1536 kB
+//	VmRSS:	    1536 kB
+//
+// ok is false where one is missing: a zombie, and a process that is about to end, have none.
+func parseStatus(text []byte) (s vmStatus, ok bool) {
+	found := 0
+	for line := range bytes.Lines(text) {
+		key, rest, _ := bytes.Cut(line, []byte(":"))
+		var to *uint64
+		switch string(key) {
+		case "VmPeak":
+			to = &s.virtualPeak
+		case "VmSize":
+			to = &s.virtual
+		case "VmHWM":
+			to = &s.residentPeak
+		case "VmRSS":
+			to = &s.resident
+		default:
+			continue
+		}
+		kib, isKiB := bytes.CutSuffix(bytes.TrimSpace(rest), []byte(" kB"))
+		n, err := strconv.ParseUint(string(kib), 10, 54)
+		if err != nil || !isKiB {
+			return vmStatus{}, false
+		}
+		*to = n << 10
+		found++
+	}
+	return s, found == 4
+}
+
+// parseChildren reads /proc/PID/task/TID/children: PIDs with a blank behind each.
+func parseChildren(text []byte) (pids []int) {
+	for _, field := range bytes.Fields(text) {
+		if pid, err := strconv.Atoi(string(field)); err == nil && pid > 0 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// listening gives the inodes of the sockets that accept connections.
+//
+// /proc/PID/net/tcp and tcp6 (proc_pid_net(5)), 0A is TCP_LISTEN, the tenth column the inode:
+//
+//	sl  local_address rem_address   st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
+//	 0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0   0       23817 …
+//
+// /proc/PID/net/unix, 00010000 is __SO_ACCEPTCON:
+//
+//	Num       RefCount Protocol Flags    Type St Inode Path
+//	ffff8880: 00000002 00000000 00010000 0001 01 23818 /run/x.sock
+func listening(tcp, unix []byte) map[string]bool {
+	inodes := map[string]bool{}
+	for line := range bytes.Lines(tcp) {
+		if f := bytes.Fields(line); len(f) >= 10 && string(f[3]) == "0A" {
+			inodes[string(f[9])] = true
+		}
+	}
+	for line := range bytes.Lines(unix) {
+		if f := bytes.Fields(line); len(f) >= 7 && string(f[3]) == "00010000" {
+			inodes[string(f[6])] = true
+		}
+	}
+	return inodes
+}
+
+// socketInode reads what a link in /proc/PID/fd points to: "socket:[23817]".
+func socketInode(link string) (string, bool) {
+	rest, ok := bytes.CutPrefix([]byte(link), []byte("socket:["))
+	if !ok || !bytes.HasSuffix(rest, []byte("]")) {
+		return "", false
+	}
+	return string(rest[:len(rest)-1]), true
+}

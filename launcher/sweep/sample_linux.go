@@ -1,0 +1,207 @@
+package sweep
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"arenacap/launcher/arena"
+)
+
+const (
+	shortestPause = 20 * time.Millisecond // between two samples
+	lookCost      = 200                   // a look at the arenas may take 1/200 of the time
+	keptSizes     = 200                   // samples of a run that are kept
+)
+
+// sampler observes the memory of a process, and of those that it starts, while they run.
+type sampler struct {
+	start   time.Time
+	members []*member
+
+	sizes                        []Size
+	virtualPeak, residentPeak    uint64
+	arenas                       int
+	arenaReserved, arenaResident uint64
+	nextLook                     time.Time
+	stop, stopped                chan struct{}
+	finalLook                    bool
+}
+
+// member is one process. Its status stays open: a process that ended answers ESRCH, never another one's numbers.
+type member struct {
+	pid    int
+	status int // descriptor
+}
+
+// observe starts to sample a process.
+func observe(pid int, start time.Time) *sampler {
+	s := &sampler{start: start, nextLook: start.Add(shortestPause), stop: make(chan struct{}), stopped: make(chan struct{})}
+	s.join(pid)
+	go s.run()
+	return s
+}
+
+// end stops sampling. look asks for a last look at the arenas, where the process still runs.
+func (s *sampler) end(look bool) {
+	s.finalLook = look
+	close(s.stop)
+	<-s.stopped
+}
+
+func (s *sampler) run() {
+	defer close(s.stopped)
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-pause.C:
+			s.sample()
+			if now := time.Now(); !now.Before(s.nextLook) {
+				s.look()
+			}
+			pause.Reset(min(max(shortestPause, time.Since(s.start)/200), time.Second))
+		case <-s.stop:
+			if s.finalLook {
+				s.sample()
+				s.look()
+			}
+			for _, m := range s.members {
+				_ = syscall.Close(m.status)
+			}
+			return
+		}
+	}
+}
+
+// sample adds up the sizes of all members. One process alone has the kernel's own peaks.
+func (s *sampler) sample() {
+	var sum vmStatus
+	alive := 0
+	for _, m := range s.members {
+		if v, ok := m.read(); ok {
+			alive++
+			sum.virtual += v.virtual
+			sum.resident += v.resident
+			sum.virtualPeak += v.virtualPeak
+			sum.residentPeak += v.residentPeak
+		}
+	}
+	if alive == 0 {
+		return
+	}
+	if alive > 1 {
+		sum.virtualPeak, sum.residentPeak = sum.virtual, sum.resident
+	}
+	s.virtualPeak, s.residentPeak = max(s.virtualPeak, sum.virtualPeak), max(s.residentPeak, sum.residentPeak)
+	s.sizes = append(s.sizes, Size{time.Since(s.start).Seconds(), sum.virtual, sum.resident})
+}
+
+func (m *member) read() (vmStatus, bool) {
+	var buf [4096]byte
+	n, err := syscall.Pread(m.status, buf[:], 0)
+	if err != nil {
+		return vmStatus{}, false
+	}
+	return parseStatus(buf[:n])
+}
+
+// look finds new members and counts the arenas of all.
+func (s *sampler) look() {
+	began := time.Now()
+	for i := 0; i < len(s.members); i++ { // grows
+		for _, pid := range children(s.members[i].pid) {
+			s.join(pid)
+		}
+	}
+	var reserved, resident uint64
+	for _, m := range s.members {
+		p, err := arena.Inspect(m.pid)
+		if err != nil {
+			continue
+		}
+		c := p.Census()
+		s.arenas = max(s.arenas, c.Arenas)
+		reserved += c.Reserved
+		for _, a := range p.Arenas {
+			if !a.Main {
+				resident += a.Resident
+			}
+		}
+	}
+	s.arenaReserved, s.arenaResident = max(s.arenaReserved, reserved), max(s.arenaResident, resident)
+	now := time.Now()
+	s.nextLook = now.Add(max(now.Sub(s.start)/8, lookCost*now.Sub(began)))
+}
+
+func (s *sampler) join(pid int) {
+	if slices.ContainsFunc(s.members, func(m *member) bool { return m.pid == pid }) {
+		return
+	}
+	fd, err := syscall.Open(fmt.Sprintf("/proc/%d/status", pid), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err == nil {
+		s.members = append(s.members, &member{pid, fd})
+	}
+}
+
+// children are those of all threads of a process. Kernels without CONFIG_PROC_CHILDREN tell of none.
+func children(pid int) (pids []int) {
+	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	for _, task := range tasks {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
+		pids = append(pids, parseChildren(text)...)
+	}
+	return pids
+}
+
+// listens reports whether a member accepts connections on a socket.
+func listens(pid int) bool {
+	read := func(name string) []byte {
+		text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/net/" + name)
+		return text
+	}
+	open := listening(append(read("tcp"), read("tcp6")...), read("unix"))
+	if len(open) == 0 {
+		return false
+	}
+	for _, p := range append([]int{pid}, children(pid)...) {
+		dir := fmt.Sprintf("/proc/%d/fd/", p)
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			link, _ := os.Readlink(dir + e.Name())
+			if inode, ok := socketInode(link); ok && open[inode] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fill puts what was seen into a run.
+func (s *sampler) fill(r *Run) {
+	r.VirtualPeak, r.ResidentPeak = s.virtualPeak, s.residentPeak
+	r.Arenas, r.ArenaReserved, r.ArenaResident = s.arenas, s.arenaReserved, s.arenaResident
+	if n := len(s.sizes); n > 0 {
+		r.VirtualFinal, r.ResidentFinal = s.sizes[n-1].Virtual, s.sizes[n-1].Resident
+	}
+	r.Memory = thin(s.sizes, keptSizes)
+}
+
+// thin keeps at most n samples that are spread evenly over their time, the last one among them.
+func thin(sizes []Size, n int) []Size {
+	if len(sizes) <= n {
+		return sizes
+	}
+	last := sizes[len(sizes)-1]
+	step := last.Seconds / float64(n-1)
+	kept := make([]Size, 0, n)
+	for _, s := range sizes[:len(sizes)-1] {
+		if s.Seconds >= step*float64(len(kept)) && len(kept) < n-1 {
+			kept = append(kept, s)
+		}
+	}
+	return append(kept, last)
+}
