@@ -116,6 +116,44 @@ func checkStackPointers(t *testing.T, pid int) {
 	}
 }
 
+// TestStacksThatGrewTogether puts other memory right above stacks, in a mapping of its own and in theirs.
+func TestStacksThatGrewTogether(t *testing.T) {
+	const size, guard = 64 << 10, minPage
+	tests := []struct {
+		name  string
+		above []uint64 // sizes of the mappings above the stack's own
+		grown uint64   // bytes that the stack's own mapping is longer
+	}{
+		{"alone", nil, 0},
+		{"mapping above", []uint64{0x200000}, 0},
+		{"one mapping", nil, 0x150000},
+		{"one mapping and another", []uint64{0x3000}, 0x2000},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &fake{version: v236}
+			add := func(at uint64, grown uint64, above []uint64) {
+				f.mapped(at, guard, 0, "")
+				f.mapped(at+guard, size+grown, anonRW, "")
+				for j, field := range []uint64{at, size + guard, guard, guard} {
+					f.put(at+guard+size-688+uint64(j)*8, field)
+				}
+				at += guard + size + grown
+				for _, n := range above {
+					f.mapped(at, n, anonRW, "")
+					at += n
+				}
+			}
+			add(0x7f8000000000, tt.grown, tt.above)
+			add(0x7f9000000000, 0, nil) // tells the usual size
+			got, err := findStacks(f, f.maps, 8, 3)
+			if err != nil || len(got) != 2 || got[0] != (stack{0x7f8000000000, 0x7f8000000000 + guard + size, guard}) {
+				t.Errorf("%x, %v", got, err)
+			}
+		})
+	}
+}
+
 // TestStacksWithoutGuardMappings is glibc 2.42's way on Linux 6.13: guards are marks in the page table, and the
 // stacks lie in one mapping.
 func TestStacksWithoutGuardMappings(t *testing.T) {

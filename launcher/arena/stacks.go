@@ -35,20 +35,9 @@ func findStacks(mem reader, maps layout, word uint64, threads int) ([]stack, err
 	if err != nil {
 		return nil, err
 	}
-	// A mapping that grew together with what lies above hides the top; stacks are mostly of one size.
-	for _, size := range commonSizes(found) {
-		var again []stackTop
-		for _, t := range missed {
-			begin := t.bottom - size.guard
-			if size.guard == 0 { // a Java thread's: the memory without access is part of it
-				begin = t.guard
-			}
-			if end := begin + size.end; end < t.top && end > t.bottom {
-				t.top = end
-				again = append(again, t)
-			}
-		}
-		more, _, err := peek(mem, again, word)
+	// A stack may be of several mappings, or have grown together with what lies above.
+	for _, guess := range guesses(found) {
+		more, _, err := peek(mem, guess(missed), word)
 		if err != nil {
 			return nil, err
 		}
@@ -77,23 +66,53 @@ func disjoint(sorted []stack) (kept []stack) {
 	return kept
 }
 
-// stackTop is where a stack may end: usable memory from bottom to top, the guard from guard to bottom. Without a
-// guard below, guard is bottom.
-type stackTop struct{ guard, bottom, top uint64 }
+// guesses are other places where the top of a stack may be: at the end of all memory that follows without a gap,
+// and where it would be if the stack had one of the sizes that are usual here.
+func guesses(found []stack) (list []func([]stackTop) []stackTop) {
+	list = append(list, func(missed []stackTop) (tops []stackTop) {
+		for _, t := range missed {
+			if t.top < t.limit {
+				t.top = t.limit
+				tops = append(tops, t)
+			}
+		}
+		return tops
+	})
+	for _, size := range commonSizes(found) {
+		list = append(list, func(missed []stackTop) (tops []stackTop) {
+			for _, t := range missed {
+				begin := t.bottom - size.guard
+				if size.guard == 0 { // a Java thread's: the memory without access is part of it
+					begin = t.guard
+				}
+				if end := begin + size.end; end > t.bottom && end < t.limit {
+					t.top = end
+					tops = append(tops, t)
+				}
+			}
+			return tops
+		})
+	}
+	return list
+}
 
-// stackTops are the ends of all runs of writable anonymous memory, those with a guard below first; of the
-// others only the largest.
+// stackTop is where a stack may end: a guard from guard to bottom, usable memory from bottom to top, and more of it
+// up to limit. Without a guard below, guard is bottom.
+type stackTop struct{ guard, bottom, top, limit uint64 }
+
+// stackTops are the ends of all writable anonymous mappings that have a guard below, and of all other runs of
+// such memory; of these only the largest.
 func stackTops(maps layout) (guarded, others []stackTop) {
 	usable := func(m mapping) bool { return m.anonymous() && m.writable() }
 	for i, m := range maps {
 		if !usable(m) || i > 0 && usable(maps[i-1]) && maps[i-1].end == m.start {
 			continue
 		}
-		t := stackTop{guard: m.start, bottom: m.start, top: maps.runEnd(i, usable)}
+		t := stackTop{guard: m.start, bottom: m.start, top: m.end, limit: maps.runEnd(i, usable)}
 		if i > 0 && maps[i-1].end == m.start && reservedAnonymous(maps[i-1]) {
 			t.guard = maps[i-1].start
 			guarded = append(guarded, t)
-		} else if t.top-t.bottom >= minStack {
+		} else if t.top = t.limit; t.top-t.bottom >= minStack {
 			others = append(others, t)
 		}
 	}
@@ -109,7 +128,7 @@ func below(found []stack, maps layout) (tops []stackTop) {
 	for _, s := range found {
 		i, ok := maps.at(s.start - 1)
 		if ok && maps[i].anonymous() && maps[i].writable() {
-			tops = append(tops, stackTop{guard: maps[i].start, bottom: maps[i].start, top: s.start})
+			tops = append(tops, stackTop{guard: maps[i].start, bottom: maps[i].start, top: s.start, limit: s.start})
 		}
 	}
 	return tops

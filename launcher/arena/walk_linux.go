@@ -8,7 +8,7 @@ import (
 
 // Walk walks the chunks of all arenas and fills in their Chunks. The process goes on running meanwhile; Moved,
 // Breaks and Unknown say what that did to the figures. It takes time in proportion to the memory that the
-// arenas hold, about a second for 4 GiB of small chunks, and a few MiB of memory.
+// arenas hold, two seconds for 4 GiB of the smallest chunks, and a few MiB of memory.
 //
 // progress, unless nil, is told how many bytes of how many are walked. The error is that of ctx, or one of
 // those of Count; ESRCH also stands for a process that has started another program.
