@@ -309,3 +309,51 @@ func TestOwnFailures(t *testing.T) {
 		})
 	}
 }
+
+// TestWhereGoCannotStart records where env(1) works and arenacap does not, because Go's runtime ends before
+// its first line: too little address space or data (the 386 release needs 16 and 8 MiB), no second thread.
+// The status is the runtime's 2. A limit on descriptors is met by arenacap itself: the runtime and the
+// libraries hold up to five.
+func TestWhereGoCannotStart(t *testing.T) {
+	tool := requireTools(t)
+	dir := openDir(t)
+	policy := filepath.Join(dir, "policy.toml")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(policy, []byte("[arenas]\ncap = 4\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	const mib = " 33554432 33554432" // 32 MiB, soft and hard
+	for _, c := range []struct {
+		name, setup string
+		want        int // of the 64-bit release
+		want386     int
+		root        bool
+	}{
+		{name: "address space", setup: "rlimit 9" + mib, want: 2},
+		{name: "data", setup: "rlimit 2" + mib, want: 2},
+		{name: "processes", setup: "user 65534 65534 rlimit 6 1 1", want: 2, want386: 2, root: true},
+		{name: "descriptors", setup: "rlimit 7 5 5", want: 125, want386: 125},
+		{name: "sixteen descriptors", setup: "rlimit 7 16 16"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.root {
+				needRoot(t)
+			}
+			try := func(line ...string) int {
+				o, _ := start(t, dir, []string{"PATH=/usr/bin:/bin"}, states(c.setup), append(line, "true"))
+				return o.status
+			}
+			if got := try("/usr/bin/env"); got != 0 {
+				t.Fatalf("env itself ends with %d", got)
+			}
+			if got := try(tool.release, "run", "--policy", policy, "--"); got != c.want {
+				t.Errorf("arenacap ends with %d, expected %d", got, c.want)
+			}
+			if tool.release386 == "" {
+				return
+			}
+			if got := try(tool.release386, "run", "--policy", policy, "--"); got != c.want386 {
+				t.Errorf("arenacap for 386 ends with %d, expected %d", got, c.want386)
+			}
+		})
+	}
+}
