@@ -190,9 +190,6 @@ func (e *engine) wait(d time.Duration) {
 	timeout := unix.NsecToTimespec(int64(max(d, 0)))
 	_, _ = unix.Ppoll(e.fds, &timeout, nil) // EINTR: the loop looks at everything anyway
 	if e.fds[0].Revents != 0 {
-		_, _ = unix.Read(e.wake, make([]byte, 8)) // told once is enough, should the loop go on
-	}
-	if e.fds[0].Revents != 0 {
 		_, _ = unix.Read(e.wake, make([]byte, 8)) // or it would wake every wait that is still to come
 	}
 }
