@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,6 +58,7 @@ func pipe(t *testing.T) (r, w *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	must(t, err)
+	must(t, r.SetReadDeadline(time.Now().Add(patience)))
 	t.Cleanup(func() {
 		_ = r.Close()
 		_ = w.Close()
@@ -301,6 +303,7 @@ func fifo(t *testing.T) (path string, lines *bufio.Reader) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	must(t, err)
 	t.Cleanup(func() { _ = f.Close() })
+	must(t, f.SetReadDeadline(time.Now().Add(patience)))
 	return path, bufio.NewReader(f)
 }
 
