@@ -17,8 +17,9 @@ import (
 // herd is the processes that count for one target: itself, and with a wider scope others that were found
 // and are kept by pidfd, so that a descendant which forks away and loses its parents still counts.
 //
-// Known limit: a process whose parent ended before any listing saw the two is not found by scope "tree".
-// The kernel tells nobody who its grandparent was; scope "cgroup" finds it.
+// Known limits: a process whose parent ended before any listing saw the two is not found by scope "tree", as
+// the kernel tells nobody who its grandparent was; scope "cgroup" finds it. A stranger's PID that goes to a
+// descendant between two listings hides that one. What a command starts counts in its control group.
 type herd struct {
 	scope  string
 	target *process
