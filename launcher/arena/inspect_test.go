@@ -162,6 +162,7 @@ func TestStacksWithoutGuardMappings(t *testing.T) {
 	f.mapped(base, 0x5000, anonRW, "") // something else, grown together with the lowest stack
 	f.mapped(base+0x5000, n*size, anonRW, "")
 	f.maps = layout{{start: base, end: base + 0x5000 + n*size, perm: anonRW}}
+	f.mapped(base+0x5000+n*size, 0x3000, anonRW, "") // something else, right above the highest in a mapping of its own
 	for i := range uint64(n) {
 		block := base + 0x5000 + i*size
 		for j, field := range []uint64{block, size, 0x1000, 0x1000} {

@@ -43,13 +43,17 @@ func findStacks(mem reader, maps layout, word uint64, threads int) ([]stack, err
 		}
 		found = append(found, more...)
 	}
-	for len(others) > 0 && len(found) < threads-1 {
-		more, _, err := peek(mem, others, word)
+	next := below(found, maps)
+	if len(found) < threads-1 {
+		next = append(next, others...)
+	}
+	for len(next) > 0 {
+		more, _, err := peek(mem, next, word)
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, more...)
-		others = below(more, maps)
+		next = below(more, maps)
 	}
 	slices.SortFunc(found, func(a, b stack) int { return cmp.Compare(a.start, b.start) })
 	return disjoint(found), nil
@@ -100,36 +104,48 @@ func guesses(found []stack) (list []func([]stackTop) []stackTop) {
 // up to limit. Without a guard below, guard is bottom.
 type stackTop struct{ guard, bottom, top, limit uint64 }
 
-// stackTops are the ends of all writable anonymous mappings that have a guard below, and of all other runs of
-// such memory; of these only the largest.
+// usable is what a stack can consist of.
+func usable(m mapping) bool { return m.anonymous() && m.writable() }
+
+// stackTops are the ends of the usable mappings: those right above a guard, and of all others the largest.
 func stackTops(maps layout) (guarded, others []stackTop) {
-	usable := func(m mapping) bool { return m.anonymous() && m.writable() }
+	var bottom int // the first of the mappings that follow each other without a gap
 	for i, m := range maps {
-		if !usable(m) || i > 0 && usable(maps[i-1]) && maps[i-1].end == m.start {
+		if !usable(m) {
 			continue
 		}
-		t := stackTop{guard: m.start, bottom: m.start, top: m.end, limit: maps.runEnd(i, usable)}
-		if i > 0 && maps[i-1].end == m.start && reservedAnonymous(maps[i-1]) {
-			t.guard = maps[i-1].start
+		if i == 0 || !usable(maps[i-1]) || maps[i-1].end != m.start {
+			bottom = i
+		}
+		t := stackTop{guard: maps[bottom].start, bottom: maps[bottom].start, top: m.end, limit: m.end}
+		if i == bottom && i > 0 && maps[i-1].end == m.start && reservedAnonymous(maps[i-1]) {
+			t.guard, t.limit = maps[i-1].start, maps.runEnd(i, usable)
 			guarded = append(guarded, t)
-		} else if t.top = t.limit; t.top-t.bottom >= minStack {
+		} else if t.top-t.bottom >= minStack {
 			others = append(others, t)
 		}
 	}
-	slices.SortFunc(others, func(a, b stackTop) int { return cmp.Compare(b.top-b.bottom, a.top-a.bottom) })
+	slices.SortStableFunc(others, func(a, b stackTop) int { return cmp.Compare(b.top-b.bottom, a.top-a.bottom) })
 	return guarded, others[:min(len(others), maxUnguarded)]
 }
 
 // minStack is PTHREAD_STACK_MIN, the least that pthread_attr_setstacksize(3) takes.
 const minStack = 16 << 10
 
-// below are the tops right under stacks that were found: without guard mappings they lie one upon the other.
+// below are the tops right under stacks whose guard is no mapping: these lie one upon the other.
 func below(found []stack, maps layout) (tops []stackTop) {
 	for _, s := range found {
-		i, ok := maps.at(s.start - 1)
-		if ok && maps[i].anonymous() && maps[i].writable() {
-			tops = append(tops, stackTop{guard: maps[i].start, bottom: maps[i].start, top: s.start, limit: s.start})
+		if i, ok := maps.at(s.start); !ok || !usable(maps[i]) {
+			continue
 		}
+		i, ok := maps.at(s.start - 1)
+		if !ok || !usable(maps[i]) {
+			continue
+		}
+		for i > 0 && usable(maps[i-1]) && maps[i-1].end == maps[i].start {
+			i--
+		}
+		tops = append(tops, stackTop{guard: maps[i].start, bottom: maps[i].start, top: s.start, limit: s.start})
 	}
 	return tops
 }
