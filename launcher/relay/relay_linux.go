@@ -147,6 +147,9 @@ func (r *Relay) Take() (s Signal, ok bool) {
 // Raise does to this process what the signal does by default. It returns where that was nothing, or where it
 // was a stop and the process has been continued; then the signal is caught again.
 func (r *Relay) Raise(n unix.Signal) error {
+	if !caught(n) {
+		return unix.Kill(int(first), n)
+	}
 	if err := setAction(n, &kernelAction{}, nil); err != nil {
 		return err
 	}
