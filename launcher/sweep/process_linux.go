@@ -124,8 +124,8 @@ func (p *process) fill(r *Run) {
 	usage := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	r.Wall = p.wall.Seconds()
 	r.CPU = (p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()).Seconds()
-	r.MinorFaults, r.MajorFaults = usage.Minflt, usage.Majflt
-	r.VoluntarySwitches, r.InvoluntarySwitches = usage.Nvcsw, usage.Nivcsw
+	r.MinorFaults, r.MajorFaults = int64(usage.Minflt), int64(usage.Majflt)
+	r.VoluntarySwitches, r.InvoluntarySwitches = int64(usage.Nvcsw), int64(usage.Nivcsw)
 	// A child's maximum begins with that of the process that it was forked from (fs/exec.c: exec_mmap), so one that
 	// is not over arenacap's own says nothing.
 	if peak := uint64(usage.Maxrss) << 10; peak > ownPeak() {
