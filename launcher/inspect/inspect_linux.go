@@ -48,7 +48,9 @@ func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	if r.Cap.Kept == No && !f.notInForce(r.Cap) {
 		r.Cap.ask(pid, began)
 	}
-	r.Next = next(p, r.Cap, OneACore(m))
+	if f.wanted == nil || r.Cap.N != 0 { // a policy without a cap is meant
+		r.Next = next(p, r.Cap, OneACore(m))
+	}
 	return r, nil
 }
 

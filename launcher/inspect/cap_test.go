@@ -1,0 +1,169 @@
+package inspect
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"arenacap/launcher/arena"
+	"arenacap/launcher/environ"
+	"arenacap/policy"
+)
+
+var (
+	glibc212 = policy.GlibcVersion{Major: 2, Minor: 12}
+	glibc215 = policy.GlibcVersion{Major: 2, Minor: 15}
+	glibc236 = policy.GlibcVersion{Major: 2, Minor: 36}
+	glibc241 = policy.GlibcVersion{Major: 2, Minor: 41}
+)
+
+// base is a process of one glibc with so many arenas, started with these variables.
+func base(v policy.GlibcVersion, arenas int, env ...string) facts {
+	return facts{
+		arenas: arenas, libcs: 1, libc: "glibc", allocator: "glibc", version: v,
+		began: beginning{environ: env, environKnown: true, setting: environ.Effective(env, v)},
+	}
+}
+
+// with changes facts, for a table.
+func (f facts) with(change func(*facts)) facts {
+	change(&f)
+	return f
+}
+
+func jemalloc(f *facts)  { f.allocator = "jemalloc" }
+func secure(f *facts)    { f.began.secure = true }
+func noEnviron(f *facts) { f.began = beginning{unknown: "cannot be read"} }
+func overwrote(f *facts) {
+	f.began = beginning{unknown: "was overwritten by the program (setproctitle)"}
+}
+func twoLibcs(f *facts)   { f.libcs = 2 }
+func unlinked(f *facts)   { f.unlinked = 3 }
+func limit16(f *facts)    { f.ownLimit = 16 }
+func bits32(f *facts)     { f.version.Bits32 = true }
+func musl(f *facts)       { f.libc, f.allocator, f.libcs, f.arenas = "musl", "musl", 0, 0 }
+func noLibc(f *facts)     { f.libc, f.allocator, f.libcs, f.arenas = "", "", 0, 0 }
+func policyOff(f *facts)  { f.wanted = &policy.Plan{Mode: policy.Off} }
+func unknownAll(f *facts) { f.version = policy.GlibcVersion{} }
+
+func wants(n int) func(*facts) {
+	return func(f *facts) { f.wanted = &policy.Plan{Mode: policy.Fixed, ArenaMax: n} }
+}
+
+func TestJudge(t *testing.T) {
+	const four = "MALLOC_ARENA_MAX=4"
+	cases := []struct {
+		name   string
+		facts  facts
+		n      int
+		source string
+		kept   Kept
+		why    string // is part of Why
+	}{
+		{"kept exactly", base(glibc236, 4, four), 4, "environment", Yes, "4 arenas of 4 allowed"},
+		{"kept with room", base(glibc236, 1, four), 4, "environment", Yes, "1 arena of 4 allowed"},
+		{"one too many", base(glibc236, 5, four), 4, "environment", No, "mallopt(M_ARENA_MAX)"},
+		{"a tunable comes first", base(glibc236, 3, four, "GLIBC_TUNABLES=glibc.malloc.arena_max=3"), 3, "tunables", Yes, "3 arenas of 3"},
+		{"a tunable is exceeded", base(glibc236, 4, four, "GLIBC_TUNABLES=glibc.malloc.arena_max=3"), 3, "tunables", No, "mallopt"},
+		{"malformed tunables in 2.41 leave the variable", base(glibc241, 4, four, "GLIBC_TUNABLES=glibc.malloc.arena_max=3:"), 4, "environment", Yes, ""},
+
+		{"no cap", base(glibc236, 16), 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor GLIBC_TUNABLES"},
+		{"no cap, and glibc's own", base(glibc236, 16).with(limit16), 0, "", NoAnswer, "glibc stops by itself at 16 here"},
+		{"zero", base(glibc236, 16, "MALLOC_ARENA_MAX=0"), 0, "", NoAnswer, "$MALLOC_ARENA_MAX is 0, which stands for glibc's own limit"},
+		{"invalid", base(glibc236, 16, "MALLOC_ARENA_MAX=abc"), 0, "", NoAnswer, `does not take "MALLOC_ARENA_MAX=abc"`},
+		{"trailing letters: taken up to 2.38", base(glibc236, 4, "MALLOC_ARENA_MAX=4abc"), 4, "environment", Yes, ""},
+		{"trailing letters: refused from 2.39", base(glibc241, 4, "MALLOC_ARENA_MAX=4abc"), 0, "", NoAnswer, `does not take "MALLOC_ARENA_MAX=4abc"`},
+		{"tunables that are malformed", base(glibc241, 16, "GLIBC_TUNABLES=glibc.malloc.arena_max=3:"), 0, "", NoAnswer, "$GLIBC_TUNABLES asks for 3, in a form that its glibc does not take"},
+		{"minus one is no limit", base(glibc236, 40, "MALLOC_ARENA_MAX=-1"), 0, "", NoAnswer, "so large that it is no limit"},
+		{"enable_secure", base(glibc241, 16, four, "GLIBC_TUNABLES=glibc.rtld.enable_secure=1"), 0, "", NoAnswer, "glibc.rtld.enable_secure=1"},
+		{"environment not readable", base(glibc236, 3).with(noEnviron), 0, "", NoAnswer, "its environment cannot be read"},
+		{"environment overwritten", base(glibc236, 3).with(overwrote), 0, "", NoAnswer, "its environment was overwritten"},
+		{"version not known", base(glibc236, 4, four).with(unknownAll), 4, "environment", Yes, ""},
+
+		{"secure and over", base(glibc236, 16, four).with(secure), 4, "environment", No, "AT_SECURE"},
+		{"secure and under, by chance", base(glibc236, 3, four).with(secure), 4, "environment", NoAnswer, "nothing keeps it"},
+		{"another allocator", base(glibc236, 1, four).with(jemalloc), 4, "environment", NoAnswer, "its malloc is jemalloc"},
+		{"another allocator, no cap", base(glibc236, 1).with(jemalloc), 0, "", NoAnswer, "no cap can apply: its malloc is jemalloc"},
+		{"musl", base(glibc236, 0, four).with(musl), 4, "environment", NoAnswer, "musl has no arenas"},
+		{"Go without cgo", base(glibc236, 0, four).with(noLibc), 4, "environment", NoAnswer, "no C library with arenas"},
+
+		{"two libcs, each within its own", base(glibc236, 6, four).with(twoLibcs), 4, "environment", NoAnswer, "2 copies of the C library"},
+		{"two libcs, and more than both may have", base(glibc236, 9, four).with(twoLibcs), 4, "environment", No, "2 copies of the C library"},
+		{"two libcs, together within one's", base(glibc236, 4, four).with(twoLibcs), 4, "environment", Yes, ""},
+		{"damaged structures may hide more", base(glibc236, 2, four).with(unlinked), 4, "environment", NoAnswer, "up to 3 more"},
+		{"damaged structures, and still room", base(glibc236, 1, four).with(unlinked), 4, "environment", Yes, ""},
+		{"damaged structures, and over without them", base(glibc236, 5, four).with(unlinked), 4, "environment", No, ""},
+
+		{"2.12 without TEST has 9", base(glibc212, 9, four), 4, "environment", No, "allows MALLOC_ARENA_TEST + 1 = 9 arenas"},
+		{"2.15 without TEST has 9", base(glibc215, 9, four), 4, "environment", No, "allows MALLOC_ARENA_TEST + 1 = 9 arenas"},
+		{"2.12 32-bit has 3", base(glibc212, 3, "MALLOC_ARENA_MAX=2").with(bits32), 2, "environment", No, "= 3 arenas"},
+		{"2.12 with a large TEST", base(glibc212, 20, four, "MALLOC_ARENA_TEST=30"), 4, "environment", No, "= 31 arenas"},
+		{"2.12 races", base(glibc212, 6, four, "MALLOC_ARENA_TEST=3"), 4, "environment", No, "threads start at the same moment"},
+		{"2.15 does not race", base(glibc215, 6, four, "MALLOC_ARENA_TEST=3"), 4, "environment", No, "mallopt"},
+
+		{"policy kept", base(glibc236, 4, four).with(wants(4)), 4, "policy", Yes, ""},
+		{"policy, started with less", base(glibc236, 2, "MALLOC_ARENA_MAX=2").with(wants(4)), 4, "policy", Yes, ""},
+		{"policy, started before", base(glibc236, 16).with(wants(4)), 4, "policy", No, "started without a cap"},
+		{"policy, started under another", base(glibc236, 8, "MALLOC_ARENA_MAX=8").with(wants(4)), 4, "policy", No, "started with a cap of 8, by MALLOC_ARENA_MAX"},
+		{"policy, within by chance", base(glibc236, 3).with(wants(4)), 4, "policy", NoAnswer, "not in force: the process was started without a cap"},
+		{"policy, in force and over", base(glibc236, 9, four).with(wants(4)), 4, "policy", No, "mallopt"},
+		{"policy allows more than it was started with, and it went over that", base(glibc236, 6, four).with(wants(8)), 8, "policy", NoAnswer, "6 arenas are more than the 4 of its MALLOC_ARENA_MAX"},
+		{"policy, environment not readable", base(glibc236, 3).with(noEnviron).with(wants(4)), 4, "policy", NoAnswer, "cannot be read"},
+		{"policy, environment not readable, over", base(glibc236, 5).with(noEnviron).with(wants(4)), 4, "policy", No, ""},
+		{"policy off", base(glibc236, 9, four).with(policyOff), 0, "", NoAnswer, `the policy says "off"`},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got := c.facts.judge()
+			if got.N != c.n || got.Source != c.source || got.Kept != c.kept || !strings.Contains(got.Why, c.why) || got.Why == "" {
+				t.Errorf("got  %+v\nwant %d %q %v, why with %q", got, c.n, c.source, c.kept, c.why)
+			}
+		})
+	}
+}
+
+// TestNeverWronglyKept lays a grid over all facts: "kept" is said only where the arenas that there may be are
+// within the cap, the cap was read by a glibc that obeys it, and its malloc is the one in use.
+func TestNeverWronglyKept(t *testing.T) {
+	changes := []func(*facts){jemalloc, secure, noEnviron, overwrote, twoLibcs, unlinked, musl, noLibc, policyOff, wants(2), wants(8)}
+	for _, v := range []policy.GlibcVersion{{}, glibc212, glibc215, glibc236, glibc241} {
+		for _, env := range [][]string{nil, {"MALLOC_ARENA_MAX=3"}, {"MALLOC_ARENA_MAX=-1"}, {"GLIBC_TUNABLES=glibc.malloc.arena_max=5", "MALLOC_ARENA_MAX=2"}} {
+			for arenas := range 12 {
+				for mask := range 1 << len(changes) {
+					f := base(v, arenas, env...)
+					for i, change := range changes {
+						if mask>>i&1 == 1 {
+							change(&f)
+						}
+					}
+					c := f.judge()
+					own := f.began.setting.Max
+					holds := f.libc == "glibc" && f.allocator == "glibc" && !f.began.secure && f.began.environKnown &&
+						own.OK && uint64(f.arenas) <= own.N && own.N <= uint64(c.N) && f.arenas+f.unlinked <= c.N
+					if (c.Kept == Yes) != holds && !(c.N == 0 && c.Kept == NoAnswer) {
+						t.Fatalf("%+v: judged %+v", f, c)
+					}
+					if c.Kept == No && f.arenas <= c.N {
+						t.Fatalf("%+v: judged %+v", f, c)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestKeptJSON(t *testing.T) {
+	text, err := json.Marshal([]Kept{NoAnswer, No, Yes})
+	if err != nil || string(text) != "[null,false,true]" {
+		t.Errorf("got %s, %v", text, err)
+	}
+}
+
+func TestNewFactsCountsLibcs(t *testing.T) {
+	p := &arena.Process{Libc: "glibc", LibcVersion: "2.41", Bits: 32, Allocator: "glibc", Unlinked: 1,
+		Arenas: []arena.Arena{{Main: true}, {Main: true}, {}}}
+	f := newFacts(p, beginning{})
+	if f.arenas != 3 || f.libcs != 2 || f.unlinked != 1 || f.version != (policy.GlibcVersion{Major: 2, Minor: 41, Bits32: true}) {
+		t.Errorf("got %+v", f)
+	}
+}

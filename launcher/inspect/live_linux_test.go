@@ -1,0 +1,129 @@
+package inspect
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// lacks ends a test that something is missing for. In CI everything is installed, so there it is a failure.
+func lacks(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+func need(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, name := range programs {
+		if _, err := exec.LookPath(name); err != nil {
+			lacks(t, name+" is not installed")
+		}
+	}
+}
+
+// probeSource is a program with as many threads, arenas and heaps as its commands ask for.
+const probeSource = "../arena/testdata/probe.c"
+
+// build compiles a C program into a folder that every user may enter.
+func build(t testing.TB, compiler, source string, flags ...string) string {
+	t.Helper()
+	need(t, compiler)
+	dir := t.TempDir()
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bin := filepath.Join(dir, strings.TrimSuffix(filepath.Base(source), ".c"))
+	args := append([]string{"-O1", "-pthread", "-o", bin, source}, flags...)
+	if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
+		lacks(t, compiler+" "+strings.Join(flags, " ")+" does not build: "+string(out))
+	}
+	return bin
+}
+
+// program is a running test program: it says "ok" when it is ready, and behind the answer to each command.
+type program struct {
+	t       testing.TB
+	process *os.Process
+	in      *os.File
+	out     *bufio.Reader
+	said    *os.File // its stderr
+}
+
+// start starts argv with exactly this environment, duplicates included.
+func start(t testing.TB, env []string, argv ...string) *program {
+	t.Helper()
+	inside, in := pipe(t)
+	out, outside := pipe(t)
+	said, err := os.CreateTemp(t.TempDir(), "stderr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	process, err := os.StartProcess(argv[0], argv, &os.ProcAttr{Env: env, Files: []*os.File{inside, outside, said}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside.Close()
+	outside.Close()
+	p := &program{t: t, process: process, in: in, out: bufio.NewReader(out), said: said}
+	t.Cleanup(p.end)
+	p.answer()
+	return p
+}
+
+func pipe(t testing.TB) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, w
+}
+
+// end ends the program, also before the test does.
+func (p *program) end() {
+	if p.in == nil {
+		return
+	}
+	p.in.Close()
+	p.said.Close()
+	p.in = nil
+	_ = p.process.Kill()
+	_, _ = p.process.Wait()
+}
+
+// do sends commands and gives what the program answers to the last one.
+func (p *program) do(commands ...string) (answer string) {
+	p.t.Helper()
+	for _, command := range commands {
+		if _, err := io.WriteString(p.in, command+"\n"); err != nil {
+			p.t.Fatalf("%s: %v", command, err)
+		}
+		answer = p.answer()
+	}
+	return answer
+}
+
+func (p *program) answer() string {
+	p.t.Helper()
+	var all strings.Builder
+	for {
+		line, err := p.out.ReadString('\n')
+		if err != nil {
+			said, _ := os.ReadFile(p.said.Name())
+			p.t.Fatalf("the test program ended: %v, said %q and %q", err, all.String(), said)
+		}
+		if line == "ok\n" {
+			return all.String()
+		}
+		all.WriteString(line)
+	}
+}

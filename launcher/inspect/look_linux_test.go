@@ -1,0 +1,318 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/arena"
+	"arenacap/launcher/machine"
+	"arenacap/policy"
+)
+
+// here is this machine with so many CPUs, so that tests say the same everywhere.
+func here() policy.Machine {
+	m := machine.Find("/", machine.Cores)
+	m.Affinity, m.Quota = policy.Count{N: 2, From: "test"}, policy.Quota{}
+	return m
+}
+
+func mustLook(t *testing.T, pid int, wanted *policy.Policy) Report {
+	t.Helper()
+	r, err := Look(pid, here(), wanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := uint64(0)
+	for _, part := range r.Process.Parts {
+		sum += part.Virtual
+	}
+	if sum != r.Process.Virtual || sum == 0 {
+		t.Errorf("the parts are %d bytes of %d", sum, r.Process.Virtual)
+	}
+	if !strings.Contains(r.Verdict, " virtual: ") || !strings.HasSuffix(r.Verdict, " are resident") {
+		t.Errorf("verdict: %q", r.Verdict)
+	}
+	return r
+}
+
+// check compares a report's cap. why is a part of Why, next of Next.
+func (r Report) check(t *testing.T, n int, source string, kept Kept, why, next string) {
+	t.Helper()
+	c := r.Cap
+	if c.N != n || c.Source != source || c.Kept != kept || !strings.Contains(c.Why, why) || !strings.Contains(r.Next, next) || next == "" && r.Next != "" {
+		t.Errorf("got %+v, next %q; want %d from %q, %v, why with %q, next with %q", c, r.Next, n, source, kept, why, next)
+	}
+}
+
+func TestLookAtCaps(t *testing.T) {
+	probe := build(t, "gcc", probeSource)
+	const many = "threads 9 1"
+	cases := []struct {
+		name     string
+		env      []string
+		commands []string
+		n        int
+		source   string
+		kept     Kept
+		why      string
+		next     string
+	}{
+		{"no cap", nil, []string{many}, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", "put 'arenacap run --' in front"},
+		{"no cap and no threads", nil, nil, 0, "", NoAnswer, "neither", ""},
+		{"kept", []string{"MALLOC_ARENA_MAX=4"}, []string{many}, 4, "environment", Yes, "4 arenas of 4 allowed", ""},
+		{"kept with one arena", []string{"MALLOC_ARENA_MAX=1"}, []string{many}, 1, "environment", Yes, "1 arena of 1 allowed", ""},
+		{"tunables that the loader cuts", []string{"MALLOC_ARENA_MAX=7", "GLIBC_TUNABLES=glibc.malloc.tcache_count=2:glibc.malloc.arena_max=3"}, []string{many}, 3, "tunables", Yes, "", ""},
+		{"mallopt inside raises it", []string{"MALLOC_ARENA_MAX=4"}, []string{"mallopt 6", many}, 4, "environment", No, "mallopt(M_ARENA_MAX)", "M_ARENA_MAX"},
+		{"mallopt inside lowers it", []string{"MALLOC_ARENA_MAX=4"}, []string{"mallopt 2", many}, 4, "environment", Yes, "2 arenas of 4", ""},
+		{"several heaps an arena", []string{"MALLOC_ARENA_MAX=3"}, []string{"threads 2 150000"}, 3, "environment", Yes, "", ""},
+		{"threads gone", []string{"MALLOC_ARENA_MAX=3"}, []string{many, "end"}, 3, "environment", Yes, "", ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			p := start(t, c.env, probe)
+			p.do(c.commands...)
+			r := mustLook(t, p.process.Pid, nil)
+			r.check(t, c.n, c.source, c.kept, c.why, c.next)
+			if arenas, heaps := infoCounts(t, p.do("info")); arenas != r.Process.Census().Arenas || heaps != r.Process.Census().Heaps {
+				t.Errorf("%d arenas with %d heaps; malloc_info says %d with %d", r.Process.Census().Arenas, r.Process.Census().Heaps, arenas, heaps)
+			}
+		})
+	}
+}
+
+// TestLookWithPolicy lays policies over what the process was started with.
+func TestLookWithPolicy(t *testing.T) {
+	probe := build(t, "gcc", probeSource)
+	cases := []struct {
+		name   string
+		env    []string
+		policy string
+		n      int
+		kept   Kept
+		why    string
+		next   string
+	}{
+		{"started under it", []string{"MALLOC_ARENA_MAX=4", "MALLOC_ARENA_TEST=3"}, "cap = 4", 4, Yes, "4 arenas of 4", ""},
+		{"started before", nil, "cap = 4", 4, No, "started without a cap", "start it again with 'arenacap run'"},
+		{"started under a larger one", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4", 4, No, "started with a cap of 9", "start it again"},
+		{"within by chance", nil, "cap = 40", 40, NoAnswer, "not in force", "start it again"},
+		{"what was inherited may win", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4\ninherited = \"keep\"", 9, Yes, "9 arenas of 9", ""},
+		{"no cap in the file: what was inherited", []string{"MALLOC_ARENA_MAX=3"}, "min = 1", 3, Yes, "", ""},
+		{"a cap a core", []string{"MALLOC_ARENA_MAX=6"}, "cap = \"3/core\"", 6, Yes, "6 arenas of 6", ""},
+		{"off", []string{"MALLOC_ARENA_MAX=3"}, "cap = \"off\"", 0, NoAnswer, `the policy says "off"`, ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "policy.toml")
+			if err := os.WriteFile(file, []byte("[arenas]\n"+c.policy+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			wanted, err := policy.Load(policy.Lookup{Named: file})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := start(t, c.env, probe)
+			p.do("threads 9 1")
+			source := "policy"
+			if c.n == 0 {
+				source = ""
+			}
+			mustLook(t, p.process.Pid, &wanted).check(t, c.n, source, c.kept, c.why, c.next)
+		})
+	}
+}
+
+// TestLookAtSecureMode gives a program a file capability and starts it as another user than root.
+func TestLookAtSecureMode(t *testing.T) {
+	if os.Geteuid() != 0 {
+		lacks(t, "only root gives file capabilities")
+	}
+	need(t, "setcap", "setpriv")
+	probe := build(t, "gcc", probeSource)
+	if out, err := exec.Command("setcap", "cap_net_raw+ep", probe).CombinedOutput(); err != nil {
+		lacks(t, "setcap: "+string(out))
+	}
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		threads string
+		kept    Kept
+		why     string
+		next    string
+	}{
+		{"threads 1 1", NoAnswer, "not exceeded so far, but nothing keeps it", ""},
+		{"threads 9 1", No, "AT_SECURE", "ambient"},
+	} {
+		p := start(t, []string{"MALLOC_ARENA_MAX=3"}, setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", probe)
+		p.do(c.threads)
+		mustLook(t, p.process.Pid, nil).check(t, 3, "environment", c.kept, c.why, c.next)
+	}
+}
+
+func TestLookAtOtherAllocators(t *testing.T) {
+	const code = `#include <stdio.h>
+#include <stdlib.h>
+int main(void) { volatile char *p = malloc(100); p[0] = 1; puts("ok"); fflush(stdout); return getchar() == EOF; }`
+	source := filepath.Join(t.TempDir(), "small.c")
+	if err := os.WriteFile(source, []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cap4 := []string{"MALLOC_ARENA_MAX=4"}
+
+	t.Run("jemalloc", func(t *testing.T) {
+		const jemalloc = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
+		if _, err := os.Stat(jemalloc); err != nil {
+			lacks(t, err.Error())
+		}
+		p := start(t, append(cap4, "LD_PRELOAD="+jemalloc), build(t, "gcc", probeSource))
+		p.do("threads 9 100")
+		r := mustLook(t, p.process.Pid, nil)
+		r.check(t, 4, "environment", NoAnswer, "its malloc is jemalloc", "")
+		if r.Process.Allocator != "jemalloc" || r.Process.Census().Arenas != 1 {
+			t.Errorf("allocator %q, %d arenas", r.Process.Allocator, r.Process.Census().Arenas)
+		}
+	})
+	t.Run("musl", func(t *testing.T) {
+		r := mustLook(t, start(t, cap4, build(t, "musl-gcc", source)).process.Pid, nil)
+		r.check(t, 4, "environment", NoAnswer, "musl has no arenas", "")
+	})
+	t.Run("Go", func(t *testing.T) {
+		r := mustLook(t, start(t, cap4, buildGo(t)).process.Pid, nil)
+		r.check(t, 4, "environment", NoAnswer, "no C library with arenas", "")
+	})
+	t.Run("static glibc", func(t *testing.T) {
+		p := start(t, cap4, build(t, "gcc", probeSource, "-static"))
+		p.do("threads 9 1")
+		mustLook(t, p.process.Pid, nil).check(t, 4, "environment", Yes, "4 arenas of 4", "")
+	})
+	t.Run("32-bit", func(t *testing.T) {
+		p := start(t, cap4, build(t, "gcc", probeSource, "-m32"))
+		p.do("threads 9 1")
+		r := mustLook(t, p.process.Pid, nil)
+		r.check(t, 4, "environment", Yes, "4 arenas of 4", "")
+		if r.Process.Bits != 32 {
+			t.Errorf("%d bits", r.Process.Bits)
+		}
+	})
+}
+
+// buildGo builds a Go program without cgo that waits on its stdin.
+func buildGo(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	source := filepath.Join(dir, "main.go")
+	code := "package main\nimport \"os\"\nfunc main() { os.Stdout.WriteString(\"ok\\n\"); os.Stdin.Read(make([]byte, 1)) }\n"
+	if err := os.WriteFile(source, []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "program"), source)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return filepath.Join(dir, "program")
+}
+
+// TestLookAtATitle: what stands in environ is the program's own title, and no cap may be read from it.
+func TestLookAtATitle(t *testing.T) {
+	title := build(t, "gcc", "testdata/title.c")
+	for _, text := range []string{"worker", strings.Repeat("t", 60), "MALLOC_ARENA_MAX=2"} {
+		p := start(t, []string{"MALLOC_ARENA_MAX=4", "A=1"}, title, text)
+		mustLook(t, p.process.Pid, nil).check(t, 0, "", NoAnswer, "overwritten by the program", "")
+	}
+}
+
+func TestLookAtTwoLibcs(t *testing.T) {
+	p := start(t, []string{"MALLOC_ARENA_MAX=2"}, build(t, "gcc", probeSource, "-ldl"))
+	p.do("threads 5 1")
+	if said := p.do("namespace libc.so.6"); said != "" {
+		t.Skipf("dlmopen: %s", said)
+	}
+	r := mustLook(t, p.process.Pid, nil)
+	r.check(t, 2, "environment", NoAnswer, "2 copies of the C library", "")
+}
+
+func TestLookFails(t *testing.T) {
+	t.Run("gone", func(t *testing.T) {
+		cmd := exec.Command("true")
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Look(cmd.Process.Pid, here(), nil); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("zombie", func(t *testing.T) {
+		p := zombie(t)
+		if _, err := Look(p, here(), nil); !errors.Is(err, arena.ErrNoMemory) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// zombie is a child that has ended and is not waited for before the test has ended.
+func zombie(t *testing.T) int {
+	t.Helper()
+	process, err := os.StartProcess("/bin/true", []string{"true"}, &os.ProcAttr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = process.Wait() })
+	if err := unix.Waitid(unix.P_PID, process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	return process.Pid
+}
+
+// TestList: the host's list has a process's row as Look has it, and leaves out what has no arenas.
+func TestList(t *testing.T) {
+	probe := build(t, "gcc", probeSource)
+	many, single := start(t, []string{"MALLOC_ARENA_MAX=8"}, probe), start(t, nil, probe)
+	many.do("threads 9 1")
+	for _, all := range []bool{false, true} {
+		host, err := List(t.Context(), here(), all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := map[int]Row{}
+		for _, r := range host.Rows {
+			rows[r.Process.PID] = r
+		}
+		row := rows[many.process.Pid]
+		if row.Process == nil || len(row.Process.Arenas) != 8 || row.Cap.N != 8 || row.Cap.Kept != Yes || row.Saving != 6*64*mib || host.OneACore != 2 {
+			t.Errorf("all %v: row %+v, one a core %d", all, row, host.OneACore)
+		}
+		if _, shown := rows[single.process.Pid]; shown != all {
+			t.Errorf("all %v: the process with the main arena is shown: %v", all, shown)
+		}
+		for pid, r := range rows {
+			if len(r.Process.Arenas) < 2 && !all {
+				t.Errorf("process %d has %d arenas", pid, len(r.Process.Arenas))
+			}
+		}
+	}
+}
+
+// TestReadAcrossExec: while a process execs one program after the other, what is read is all of one of them.
+func TestReadAcrossExec(t *testing.T) {
+	need(t, "sh")
+	probe := build(t, "gcc", probeSource)
+	script := fmt.Sprintf("echo ok; read x; MALLOC_ARENA_MAX=3 exec %s", probe)
+	p := start(t, []string{"PATH=/usr/bin:/bin", "MALLOC_ARENA_MAX=7"}, "/bin/sh", "-c", script)
+	before := mustLook(t, p.process.Pid, nil)
+	p.do("")
+	p.do("threads 9 1")
+	after := mustLook(t, p.process.Pid, nil)
+	before.check(t, 7, "environment", Yes, "1 arena of 7", "")
+	after.check(t, 3, "environment", Yes, "3 arenas of 3", "")
+}

@@ -1,0 +1,281 @@
+package inspect
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"arenacap/launcher/environ"
+	"arenacap/launcher/machine"
+	"arenacap/policy"
+)
+
+// TestMatrix starts a probe under each glibc that was unpacked into the folders of $ARENACAP_GLIBCS, 64 and
+// 32 bits, with many environments, numbers of threads and sizes. In each cell the arenas and heaps that
+// "arenacap inspect --json" counts are those of malloc_info(3) inside, they are as many as the model of the
+// environment predicts, and the cap and whether it is kept are what follows. .ci/matrix runs it; with -short
+// it is a cut through each dimension.
+func TestMatrix(t *testing.T) {
+	root := os.Getenv("ARENACAP_GLIBCS")
+	if root == "" {
+		t.Skip("no glibcs in $ARENACAP_GLIBCS; .ci/matrix fetches them")
+	}
+	m := matrix{tool: buildTool(t), online: machine.Find("/", machine.Cores).Online.N}
+	folders, err := filepath.Glob(filepath.Join(root, "*", "VERSION"))
+	if err != nil || len(folders) < 4 {
+		t.Fatalf("found only %d glibcs in %q: %v", len(folders), root, err)
+	}
+	for _, abi := range []abi{{64, "-m64", "lib/x86_64-linux-gnu"}, {32, "-m32", "lib32"}} {
+		probe := m.buildProbe(t, filepath.Join(root, "oldest"), abi)
+		for _, file := range folders {
+			dir := filepath.Dir(file)
+			if filepath.Base(dir) != "oldest" {
+				t.Run(fmt.Sprintf("%s/%d-bit", filepath.Base(dir), abi.bits), func(t *testing.T) { m.glibc(t, dir, abi, probe) })
+			}
+		}
+	}
+	t.Logf("%d cells checked", m.cells)
+}
+
+type matrix struct {
+	tool   string
+	online int // CPUs
+	cells  int
+}
+
+// abi is a word size and where Debian's packages have its libraries, with /usr in front or without.
+type abi struct {
+	bits       int
+	flag, libs string
+}
+
+func buildTool(t *testing.T) string {
+	t.Helper()
+	tool := filepath.Join(t.TempDir(), "arenacap")
+	if out, err := exec.Command("go", "build", "-o", tool, "arenacap/cmd/arenacap").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return tool
+}
+
+// buildProbe links with the oldest glibc, so that the program starts on all of them.
+func (m *matrix) buildProbe(t *testing.T, oldest string, a abi) string {
+	t.Helper()
+	object := filepath.Join(t.TempDir(), "probe.o")
+	libs := filepath.Join(oldest, "usr", a.libs) + "/" // gcc looks beside itself first, whatever its sysroot
+	for _, args := range [][]string{
+		{"-O1", "-pthread", a.flag, "-c", "-o", object, probeSource},
+		{"--sysroot=" + oldest, a.flag, "-o", strings.TrimSuffix(object, ".o"), object, "-B", libs, "-L", libs, "-lpthread", "-ldl"},
+	} {
+		if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
+			t.Fatalf("gcc %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	return strings.TrimSuffix(object, ".o")
+}
+
+// environments are all that the matrix starts programs with; in the short form those that come first.
+func environments() [][]string {
+	const max, test, tunables = "MALLOC_ARENA_MAX=", "MALLOC_ARENA_TEST=", "GLIBC_TUNABLES="
+	const tuned = tunables + "glibc.malloc.arena_max="
+	list := [][]string{
+		nil,
+		{max + "2"},
+		{max + "5", tuned + "3:glibc.malloc.tcache_count=2"},
+		{max + "4abc"},
+		{max + "1"}, {max + "4"}, {max + "12"}, {max + "4", test + "3"}, {max + "2", test + "20"},
+		{test + "1"}, {test + "4"}, {test + "20"}, {test + "0"},
+		{tuned + "3:glibc.malloc.tcache_count=2", max + "5"}, {"A=1", tunables + "glibc.malloc.tcache_count=2:glibc.malloc.arena_max=3", "B=2"},
+		{max + "5", tuned + "0"}, {max + "5", tuned}, {max + "5", tuned + "3x"}, {tunables + "glibc.malloc.arena_test=20"},
+		{tuned + "3:garbage", max + "5"}, {tuned + "3:", max + "5"}, {tuned + "3=4", max + "5"}, {tunables + ":glibc.malloc.arena_max=3"}, {tunables + "garbage:glibc.malloc.arena_max=3"},
+		{tuned + "3:glibc.malloc.arena_max=6"}, {tuned + "3:glibc.malloc.arena_max=0"}, {tuned + "3", tuned + "6"},
+		{max + "3", max + "5"}, {max + "3", max + "abc"}, {max + "3", max + "0"},
+		{max + "0"}, {max}, {max + "-1"}, {max + "abc"}, {max + "4 "}, {max + " 4"}, {max + "+4"}, {max + "\n4"}, {max + "3.7"},
+		{max + "010"}, {max + "08"}, {max + "0x5"}, {max + "4294967298"}, {max + "18446744073709551616"},
+		{max + "2", tunables + "glibc.rtld.enable_secure=1"}, {"malloc_arena_max=2"}, {"MALLOC_ARENA_MAX"},
+	}
+	if testing.Short() {
+		return list[:4]
+	}
+	return list
+}
+
+// load is so many threads, each of which holds so many KiB.
+type load struct{ threads, kib int }
+
+// loads are 1 KB, and more than an arena's first heap holds: 70 MiB an arena, for heaps of 1 MiB 1.5.
+func loads(bits int) []load {
+	large := 70 << 10
+	if bits == 32 {
+		large = 1536
+	}
+	if testing.Short() {
+		return []load{{40, 1}, {1, large}}
+	}
+	return []load{{1, 1}, {8, 1}, {40, 1}, {1, large}, {8, large}, {40, large / 2}}
+}
+
+func (m *matrix) glibc(t *testing.T, dir string, a abi, probe string) {
+	version := readVersion(t, dir, a.bits)
+	libs := one(t, filepath.Join(dir, "usr", a.libs), filepath.Join(dir, a.libs))
+	loader := one(t, filepath.Join(libs, "ld-2.*.so"), filepath.Join(libs, "ld-linux*.so.2"))
+	for _, env := range environments() {
+		for i, l := range loads(a.bits) {
+			if i > 2 && len(env) > 0 && env[0] != "MALLOC_ARENA_MAX=4" && !testing.Short() {
+				continue // sizes and environments have nothing to do with each other
+			}
+			cell := fmt.Sprintf("glibc %s, %d-bit, %q, %d threads with %d KiB", version, a.bits, env, l.threads, l.kib)
+			p := start(t, env, loader, "--library-path", libs, probe)
+			p.do(fmt.Sprintf("threads %d %d", l.threads, l.kib))
+			m.check(t, cell, p, version, env, l)
+			p.end()
+		}
+	}
+}
+
+// check compares one process with malloc_info inside it and with the prediction.
+func (m *matrix) check(t *testing.T, cell string, p *program, v policy.GlibcVersion, env []string, l load) {
+	t.Helper()
+	m.cells++
+	arenas, heaps := infoCounts(t, p.do("info"))
+	got, status := m.inspect(t, p.process.Pid)
+	setting := environ.Effective(env, v)
+	if want := predict(setting, v, m.online, l.threads); arenas != want {
+		t.Errorf("%s: malloc_info says %d arenas, predicted were %d", cell, arenas, want)
+	}
+	if got.Arenas != arenas || got.Heaps != heaps {
+		t.Errorf("%s: inspect counts %d arenas with %d heaps, malloc_info %d with %d", cell, got.Arenas, got.Heaps, arenas, heaps)
+	}
+	if got.LibcVersion != v.String() {
+		t.Errorf("%s: inspect says version %q", cell, got.LibcVersion)
+	}
+	capped := setting.Max.OK && !setting.Max.Unlimited()
+	switch {
+	case capped && (got.Cap == nil || uint64(*got.Cap) != setting.Max.N || got.Source != setting.Max.From || got.Kept == nil || !*got.Kept):
+		t.Errorf("%s: the cap is %+v, inspect says %s", cell, setting.Max, got)
+	case !capped && (got.Cap != nil || got.Kept != nil):
+		t.Errorf("%s: there is no cap, inspect says %s", cell, got)
+	}
+	if status != 0 {
+		t.Errorf("%s: status %d", cell, status)
+	}
+	sum := uint64(0)
+	for _, part := range got.Parts {
+		sum += part.Virtual
+	}
+	if sum != got.Virtual || sum == 0 {
+		t.Errorf("%s: the parts are %d bytes of %d", cell, sum, got.Virtual)
+	}
+}
+
+// predict is how many arenas so many threads make (malloc/arena.c, arena_get2): one each beside the main one, up to
+// the cap. Without a cap up to what DefaultArenas says, whose test is 8, or 2 with 32 bits, where none is set.
+func predict(s environ.Setting, v policy.GlibcVersion, online, threads int) int {
+	limit, _ := v.DefaultArenas(online)
+	switch {
+	case s.Max.OK:
+		limit = int(min(s.Max.N, 1<<20))
+	case s.Test.OK && v.Before(44):
+		cores := 8 * online
+		if v.Bits32 {
+			cores = 2 * online
+		}
+		limit = max(cores, int(s.Test.N)+1)
+	case s.Test.OK:
+		limit = max(online, int(s.Test.N))
+	}
+	return min(limit, threads+1)
+}
+
+// seen is what is compared of an object of "inspect --json".
+type seen struct {
+	LibcVersion string `json:"libc_version"`
+	Arenas      int
+	Heaps       int
+	Cap         *int
+	Source      string `json:"cap_source"`
+	Kept        *bool
+	Why         string
+	Virtual     uint64 `json:"virtual_bytes"`
+	Parts       []struct {
+		Virtual uint64 `json:"virtual_bytes"`
+	}
+}
+
+func (s seen) String() string {
+	text, _ := json.Marshal(s)
+	return string(text)
+}
+
+func (m *matrix) inspect(t *testing.T, pid int) (got seen, status int) {
+	t.Helper()
+	out, err := exec.Command(m.tool, "inspect", "--json", fmt.Sprint(pid)).Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		status, err = exit.ExitCode(), nil
+	}
+	var list []seen
+	if err == nil {
+		err = json.Unmarshal(out, &list)
+	}
+	if err != nil || len(list) != 1 {
+		t.Fatalf("inspect: %v, said %q", err, out)
+	}
+	return list[0], status
+}
+
+// infoCounts counts the arenas and their heaps in the text of malloc_info(3): an element <heap> for each arena, and
+// since 2.27 an element with the number of heaps for each one but main.
+func infoCounts(t *testing.T, info string) (arenas, heaps int) {
+	t.Helper()
+	for _, part := range strings.Split(info, `<aspace type="subheaps" `)[1:] {
+		var n int
+		if _, err := fmt.Sscanf(part, `size="%d"`, &n); err != nil {
+			t.Fatalf("no number of heaps in %q", part)
+		}
+		heaps += n
+	}
+	return strings.Count(info, "<heap nr="), heaps
+}
+
+// readVersion reads the version of the package, "2.36-9+deb12u14".
+func readVersion(t *testing.T, dir string, bits int) policy.GlibcVersion {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "VERSION"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	upstream, _, _ := strings.Cut(strings.TrimSpace(string(text)), "-")
+	v := glibcVersion(upstream, bits)
+	if !v.Known() {
+		t.Fatalf("%q is no version", text)
+	}
+	return v
+}
+
+// one is the first file or folder that one of the patterns leads to.
+func one(t *testing.T, patterns ...string) string {
+	t.Helper()
+	for _, pattern := range patterns {
+		if found, err := filepath.Glob(pattern); err == nil && len(found) > 0 && usable(found[0]) {
+			return found[0]
+		}
+	}
+	t.Fatalf("nothing is there of %q", patterns)
+	return ""
+}
+
+// usable tells a folder with a C library from an empty one of the same name. A file is what it is.
+func usable(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return err == nil
+	}
+	_, err = os.Stat(filepath.Join(path, "libc.so.6"))
+	return err == nil
+}

@@ -1,0 +1,128 @@
+package inspect
+
+import (
+	"strings"
+	"testing"
+
+	"arenacap/launcher/arena"
+)
+
+const (
+	mib = 1 << 20
+	gib = 1 << 30
+)
+
+// server is the 128-thread server of the examples in numbers.
+func server() *arena.Process {
+	p := &arena.Process{
+		Name: "authserver", Threads: 129, Virtual: 2090 * mib, Resident: 3 * mib, Libc: "glibc", Allocator: "glibc",
+		Arenas: []arena.Arena{{Main: true}},
+		Parts: []arena.Part{
+			{Kind: arena.KindThreadStacks, Count: 128, Virtual: gib},
+			{Kind: arena.KindArenas, Count: 15, Virtual: 960 * mib},
+			{Kind: arena.KindFile, Name: "/usr/lib/libc.so.6", Count: 5, Virtual: 106 * mib},
+		},
+	}
+	for range 15 {
+		p.Arenas = append(p.Arenas, arena.Arena{Heaps: make([]arena.Heap, 1), Reserved: 64 * mib})
+	}
+	return p
+}
+
+func TestVerdict(t *testing.T) {
+	cases := []struct {
+		name   string
+		change func(*arena.Process)
+		want   string
+	}{
+		{"the large parts only", func(*arena.Process) {}, "2 GiB virtual: 1 GiB are 128 thread stacks, 960 MiB are 15 arenas beside the main one; 3 MiB are resident"},
+		{"at most three", func(p *arena.Process) {
+			p.Parts = []arena.Part{{Kind: "java heap", Virtual: 600 * mib}, {Kind: "reserved", Virtual: 500 * mib},
+				{Kind: "other anonymous", Virtual: 490 * mib}, {Kind: "main heap", Virtual: 480 * mib}}
+		}, "600 MiB are java heap, 500 MiB are reserved without access, 490 MiB are other anonymous memory; 3 MiB"},
+		{"one at least", func(p *arena.Process) {
+			p.Parts = []arena.Part{{Kind: "stack", Virtual: mib}, {Kind: "kernel", Virtual: mib}}
+		}, "virtual: 1 MiB are stack; 3 MiB"},
+		{"one of a kind", func(p *arena.Process) {
+			p.Parts = []arena.Part{{Kind: "arenas", Count: 1, Virtual: gib}, {Kind: "thread stacks", Count: 1, Virtual: gib}}
+		}, "1 GiB are 1 arena beside the main one, 1 GiB are 1 thread stack;"},
+		{"a file", func(p *arena.Process) {
+			p.Parts = []arena.Part{{Kind: "file", Name: "/var/lib/data.mdb", Virtual: gib}}
+		}, "1 GiB are mapped from /var/lib/data.mdb;"},
+		{"a hostile file", func(p *arena.Process) {
+			p.Parts = []arena.Part{{Kind: "file", Name: "/tmp/\x1b[31mred\n", Virtual: gib}}
+		}, `1 GiB are mapped from "/tmp/\x1b[31mred\n";`},
+		{"named memory", func(p *arena.Process) {
+			p.Parts = []arena.Part{{Kind: "named memory", Name: "dalvik", Virtual: gib}, {Kind: "shared memory", Virtual: gib}}
+		}, "1 GiB are named memory dalvik, 1 GiB are shared memory;"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			p := server()
+			c.change(p)
+			if got := verdict(p); !strings.Contains(got, c.want) {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestNext(t *testing.T) {
+	cases := []struct {
+		name   string
+		change func(*arena.Process)
+		cap    Cap
+		want   string
+	}{
+		{"no cap", func(*arena.Process) {}, Cap{}, "put 'arenacap run --' in front of its start command: with 2 arenas, one a core here, it would reserve 896 MiB less"},
+		{"a cap that is kept", func(*arena.Process) {}, Cap{N: 16, Kept: Yes}, ""},
+		{"a cap that is not kept", func(*arena.Process) {}, Cap{N: 2, Kept: No, advice: "do this"}, "do this"},
+		{"arenas are no large part", func(p *arena.Process) { p.Virtual = 100 * gib }, Cap{}, ""},
+		{"no more arenas than cores", func(p *arena.Process) { p.Arenas = p.Arenas[:2] }, Cap{}, ""},
+		{"another malloc", func(p *arena.Process) { p.Allocator = "jemalloc" }, Cap{}, ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			p := server()
+			c.change(p)
+			if got := next(p, c.cap, 2); !strings.HasPrefix(got, c.want) || (c.want == "") != (got == "") {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestSaving(t *testing.T) {
+	cases := []struct {
+		name   string
+		arenas int
+		cap    int
+		want   uint64
+	}{
+		{"15 beside main, 2 allowed", 16, 2, 14 * 64 * mib},
+		{"main alone allowed", 16, 1, 15 * 64 * mib},
+		{"as many as allowed", 16, 16, 0},
+		{"more allowed", 4, 16, 0},
+		{"main only", 1, 2, 0},
+		{"none", 0, 2, 0},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			census := arena.Census{Arenas: c.arenas, Reserved: uint64(max(0, c.arenas-1)) * 64 * mib}
+			if got := saving(census, c.cap); got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for name, want := range map[string]string{
+		"nginx": "nginx", "Web Content": "Web Content", "(sd-pam)": "(sd-pam)", "grün": "grün", "": "",
+		"a\nb": `"a\nb"`, "\x1b[2J": `"\x1b[2J"`, "\xff\xfe": `"\xff\xfe"`, "a\"b": `"a\"b"`, "\u202eabc": `"\u202eabc"`,
+	} {
+		if got := Printable(name); got != want {
+			t.Errorf("%q: got %s, want %s", name, got, want)
+		}
+	}
+}
