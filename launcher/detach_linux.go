@@ -21,8 +21,8 @@ import (
 // Between fork and exec the children run in a copy of a Go process whose other threads are gone: only raw
 // system calls, no allocation, no stack growth. The shape is that of syscall.forkAndExecInChild.
 //
-// Descriptors of the watch: 0 and 1 are /dev/null; 2 is the target's stderr where the log goes there, else
-// /dev/null; 3 is the pipe with its configuration, whose other end closes when the target's exec succeeds;
+// Descriptors of the watch: 0 and 1 are /dev/null; 2 is the target's stderr, which the watch lets go of once
+// it has opened another log; 3 is the pipe with its configuration, whose other end closes when the target's exec succeeds;
 // 4 is a pidfd of the target, or its folder in /proc; 5, where the start waits for the watch, is where it says that it is ready.
 const (
 	watchConfigFD = 3
@@ -50,7 +50,7 @@ func (w *watchProcess) abandon() {
 
 // startWatch forks the watch and hands it its configuration. With wait it returns only when the watch
 // says that it can do its work.
-func startWatch(config []byte, toStderr, wait bool) (*watchProcess, error) {
+func startWatch(config []byte, wait bool) (*watchProcess, error) {
 	pid := os.Getpid()
 	if err := CanDetach(); err != nil {
 		return nil, fmt.Errorf("%w; use --supervise", err)
@@ -61,7 +61,7 @@ func startWatch(config []byte, toStderr, wait bool) (*watchProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := own.open(pid, toStderr, wait); err != nil {
+	if err := own.open(pid, wait); err != nil {
 		w.abandon()
 		return nil, err
 	}
@@ -135,16 +135,13 @@ func (o *ownDescriptors) configPipe(config []byte) (*watchProcess, error) {
 }
 
 // open gets the other descriptors.
-func (o *ownDescriptors) open(pid int, toStderr, wait bool) error {
+func (o *ownDescriptors) open(pid int, wait bool) error {
 	null, err := moveUp(unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0))
 	if err != nil {
 		return fmt.Errorf("/dev/null: %w", err)
 	}
 	o.null = null
-	o.fd[0], o.fd[1], o.fd[2] = null, null, null
-	if toStderr {
-		o.fd[2] = 2
-	}
+	o.fd[0], o.fd[1], o.fd[2] = null, null, 2
 	if o.fd[watchPidFD], err = openTarget(pid); err != nil {
 		return err
 	}

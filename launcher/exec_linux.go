@@ -39,7 +39,7 @@ func (l Launch) startWatch() (*watchProcess, error) {
 		return nil, nil
 	}
 	refuse := l.Plan.Policy.Launch.OnWatchFailure == "refuse"
-	w, err := startWatch(l.Watch, l.Plan.Policy.Log.To == "stderr", refuse)
+	w, err := startWatch(l.Watch, refuse)
 	switch {
 	case err == nil:
 		return w, nil

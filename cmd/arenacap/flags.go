@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"slices"
 	"strconv"
@@ -34,6 +35,44 @@ func budgetFlag() cli.Flag {
 	return &cli.StringFlag{Name: "budget", Usage: "limit the virtual size to `SIZE` (4GiB, 500M, …); off: no budget at all"}
 }
 
+// stringFlag and boolFlag know their name. Those of the library take their names apart with a regular
+// expression at each look-up, and there are hundreds in a start. They have no aliases, and no environment
+// variable or file of their own.
+type (
+	stringFlag struct{ *cli.StringFlag }
+	boolFlag   struct{ *cli.BoolFlag }
+)
+
+func (f stringFlag) Names() []string { return []string{f.Name} }
+func (f boolFlag) Names() []string   { return []string{f.Name} }
+
+func (f stringFlag) Apply(set *flag.FlagSet) error {
+	set.String(f.Name, f.Value, f.Usage)
+	return nil
+}
+
+func (f boolFlag) Apply(set *flag.FlagSet) error {
+	set.Bool(f.Name, f.Value, f.Usage)
+	return nil
+}
+
+// named replaces the flags by those that know their name.
+func named(flags []cli.Flag) []cli.Flag {
+	for i, f := range flags {
+		switch f := f.(type) {
+		case *cli.StringFlag:
+			flags[i] = stringFlag{f}
+		case *cli.BoolFlag:
+			flags[i] = boolFlag{f}
+		}
+	}
+	return flags
+}
+
+// given reports whether a command's own flag was given. The library's IsSet also asks every flag for its
+// environment variables.
+func given(c *cli.Context, name string) bool { return slices.Contains(c.LocalFlagNames(), name) }
+
 // flagContext is where a flag that may stand in two places was given: behind the command, or before it.
 func flagContext(c *cli.Context, name string) *cli.Context {
 	for _, at := range c.Lineage() {
@@ -61,7 +100,7 @@ func speaker(c *cli.Context) voice { return newVoice(globalBool(c, "q"), globalB
 // applyCapFlags lays --arenas, --cores and --budget over a policy. A flag that sets the cap also sets
 // aside the file's test; min and max still clamp a per-core cap.
 func applyCapFlags(c *cli.Context, p *policy.Policy) error {
-	if s := c.String("arenas"); c.IsSet("arenas") {
+	if s := c.String("arenas"); given(c, "arenas") {
 		limit, err := policy.ParseCap(s)
 		if err != nil {
 			return badFlag(c, "arenas", err)
@@ -69,7 +108,7 @@ func applyCapFlags(c *cli.Context, p *policy.Policy) error {
 		limit.From = policy.FlagArenas
 		p.Arenas.Cap, p.Arenas.Test = limit, 0
 	}
-	if s := c.String("cores"); c.IsSet("cores") {
+	if s := c.String("cores"); given(c, "cores") {
 		cores, err := parseCores(s)
 		if err != nil {
 			return badFlag(c, "cores", err)
@@ -91,7 +130,7 @@ func parseCores(s string) (policy.Cores, error) {
 }
 
 func applyBudgetFlag(c *cli.Context, p *policy.Policy) error {
-	if !c.IsSet("budget") {
+	if !given(c, "budget") {
 		return nil
 	}
 	b := &p.Budget

@@ -45,8 +45,8 @@ func supervises(c *cli.Context, plan policy.Plan) (yes bool, why string) {
 
 // superviseOnly refuses flags that say how to supervise where nothing supervises.
 func superviseOnly(c *cli.Context) error {
-	for _, f := range superviseFlags() {
-		if name := f.Names()[0]; c.IsSet(name) {
+	for _, f := range named(superviseFlags()) {
+		if name := f.Names()[0]; given(c, name) {
 			return &usageError{"run", "--" + name + " needs --supervise"}
 		}
 	}
@@ -111,7 +111,7 @@ func endStatus(e launcher.Ending) int {
 
 func parseParentDeath(c *cli.Context) (unix.Signal, error) {
 	s := c.String("parent-death-signal")
-	if !c.IsSet("parent-death-signal") {
+	if !given(c, "parent-death-signal") {
 		return 0, nil
 	}
 	if n, err := strconv.Atoi(s); err == nil && n >= 1 && n <= 64 {
