@@ -1,7 +1,7 @@
 package arena
 
 import (
-	"debug/elf"
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,53 +33,55 @@ func (p *process) inspect() (*Process, error) {
 		PID: p.pid, Name: p.stat.name, Threads: p.stat.threads, Bits: int(maps.word()) * 8, Virtual: maps.virtual(),
 		Exact: exact, Unlinked: f.unlinked, started: p.stat.started,
 	}
-	if err := p.nameLibc(found, maps, len(f.rings) > 0); err != nil {
+	if found.Arenas, err = arenas(p.mem, f.rings, maps); err != nil {
 		return nil, err
 	}
-	if found.Arenas, err = arenas(p.mem, f.rings, maps); err != nil {
+	if err := p.nameLibc(found, maps); err != nil {
 		return nil, err
 	}
 	return found, p.attribute(found, maps)
 }
 
-func (p *process) nameLibc(found *Process, maps layout, arenas bool) (err error) {
+func (p *process) nameLibc(found *Process, maps layout) (err error) {
 	if slices.ContainsFunc(maps, func(m mapping) bool { return muslFile(m.name) }) {
 		found.Libc = "musl"
 	}
-	if arenas || hasLibc(maps) {
+	if len(found.Arenas) > 0 {
 		found.Libc = "glibc"
 		if found.LibcVersion, err = libcVersion(p.mem, maps); err != nil {
 			return err
 		}
 	}
-	found.Allocator = mappedAllocator(maps)
-	if found.Allocator == "" {
-		found.Allocator = p.linkedAllocator(found.Libc)
-	}
+	found.Allocator = cmp.Or(mappedAllocator(maps), p.linkedAllocator(found, maps), found.Libc)
 	return nil
 }
 
-// linkedAllocator is the allocator that is linked into the program, or else its libc's. It reads the program's
-// file, through /proc/PID/exe and so the one that runs also where it was replaced since; a file that is not to
-// be read leaves the libc's answer.
-func (p *process) linkedAllocator(libc string) string {
-	const rodataMax = 64 << 20 // bytes
-	exe, err := elf.Open(filepath.Join(p.dir, "exe"))
+// linkedAllocator is the allocator that is linked into the program, read from its file: through /proc/PID/exe,
+// and so the one that runs also where it was replaced since. "" is none, or a file that may not be read. Where
+// glibc's arenas hold more than what a program takes before its own allocator is up, there is none to look for.
+func (p *process) linkedAllocator(found *Process, maps layout) string {
+	const startup = 1 << 20 // bytes
+	var system uint64
+	for _, a := range found.Arenas {
+		system += a.SystemMem
+	}
+	name, err := os.Readlink(filepath.Join(p.dir, "exe"))
+	if system > startup || err != nil {
+		return ""
+	}
+	exe, err := os.Open(filepath.Join(p.dir, "exe"))
 	if err != nil {
-		return libc
+		return ""
 	}
 	defer exe.Close()
-	if s := exe.Section(".rodata"); s != nil && s.Size <= rodataMax {
-		if text, err := s.Data(); err == nil {
-			if name := markedAllocator(text); name != "" {
-				return name
-			}
-		}
+	linked := markedAllocator(maps, name, func(b []byte, offset uint64) int {
+		n, _ := exe.ReadAt(b, int64(offset))
+		return n
+	})
+	if linked == "go" && found.Libc != "" { // its C parts use the libc's malloc
+		return ""
 	}
-	if libc == "" && exe.Section(".go.buildinfo") != nil {
-		return "go"
-	}
-	return libc
+	return linked
 }
 
 // attribute divides the virtual size among the parts and the resident size with it: one pass over smaps.

@@ -20,14 +20,36 @@ var marks = [...][2]string{
 	{"tcmalloc/tcmalloc.cc", "tcmalloc"}, {"Scudo ERROR: ", "scudo"},
 }
 
-// markedAllocator is the allocator whose text stands in a program's constants.
-func markedAllocator(rodata []byte) string {
-	for _, m := range marks {
-		if bytes.Contains(rodata, []byte(m[0])) {
-			return m[1]
+// goMark opens what a Go linker writes about a program (debug/buildinfo).
+const goMark = "\xff Go buildinf:"
+
+// markedAllocator is the allocator whose text stands in the program's own constants, or "go". read gives a piece
+// of the program's file; at most markMax bytes are read.
+func markedAllocator(maps layout, exe string, read func(b []byte, offset uint64) int) string {
+	const markMax, step, overlap = 64 << 20, 256 << 10, 64
+	buf := make([]byte, step+overlap)
+	left := uint64(markMax)
+	golang := ""
+	for _, m := range maps {
+		if m.name != exe || m.perm&permRead == 0 {
+			continue
+		}
+		size := min(m.size(), left)
+		left -= size
+		for at := uint64(0); at < size; at += step {
+			b := buf[:min(step+overlap, m.size()-at)]
+			b = b[:read(b, m.offset+at)]
+			for _, mark := range marks {
+				if bytes.Contains(b, []byte(mark[0])) {
+					return mark[1]
+				}
+			}
+			if bytes.Contains(b, []byte(goMark)) {
+				golang = "go"
+			}
 		}
 	}
-	return ""
+	return golang
 }
 
 // mappedAllocator is the library among the mapped files that replaces malloc.

@@ -22,6 +22,7 @@ const (
 type mapping struct {
 	start, end uint64 // bytes; end is exclusive
 	perm       perm
+	offset     uint64 // in the file, bytes
 	inode      uint64
 	name       string // a path, "[heap]", "[anon:NAME]"; "" is memory without a name
 }
@@ -96,7 +97,7 @@ func parseMapping(line []byte) (m mapping, name []byte, ok bool) {
 	m.start = s.number(16, '-')
 	m.end = s.number(16, ' ')
 	m.perm = s.perm()
-	s.number(16, ' ') // offset
+	m.offset = s.number(16, ' ')
 	s.number(16, ':') // device
 	s.number(16, ' ')
 	m.inode = s.number(10, ' ')

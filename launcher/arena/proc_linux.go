@@ -87,20 +87,23 @@ func (p *process) explain(err error) error {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ESRCH):
 		return fmt.Errorf("process %d: %w", p.pid, syscall.ESRCH)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("process %d (%q) may not be read; run as root, or as the user it runs as%s: %w",
-			p.pid, p.stat.name, p.obstacle(), err)
+		return fmt.Errorf("process %d (%q) may not be read; %s: %w", p.pid, p.stat.name, p.remedy(), err)
 	}
 	return fmt.Errorf("process %d (%q): %w", p.pid, p.stat.name, err)
 }
 
-// obstacle names what else stands in the way (ptrace(2), "Ptrace access mode checking"): its own user may
-// not read a process that is not dumpable, nor, where Yama says so, one that is no descendant.
-func (p *process) obstacle() string {
+// remedy is what would help (ptrace(2), "Ptrace access mode checking"): its own user may not read a process that
+// is not dumpable, nor, where Yama says so, one that is no descendant; root needs CAP_SYS_PTRACE in the
+// process's user namespace.
+func (p *process) remedy() string {
+	if os.Geteuid() == 0 {
+		return "root may not either without CAP_SYS_PTRACE, nor from inside a container; run it on the host, or add the capability"
+	}
 	scope, err := os.ReadFile(filepath.Join(p.root, "sys/kernel/yama/ptrace_scope"))
 	if s := strings.TrimSpace(string(scope)); err == nil && s != "0" {
-		return " (kernel.yama.ptrace_scope is " + s + ", so only root may)"
+		return "run as root (kernel.yama.ptrace_scope is " + s + ", so its own user may not)"
 	}
-	return " (a set-uid program, or one with prctl(PR_SET_DUMPABLE, 0), opens to root only)"
+	return "run as root, or as the user it runs as (a set-uid program, or one with prctl(PR_SET_DUMPABLE, 0), opens to root only)"
 }
 
 // readMaps reads the mappings as they are now.
