@@ -56,7 +56,7 @@ func newApp() *cli.App {
 			"programs with file capabilities are not affected; 'arenacap plan PROGRAM' tells.",
 		Flags: append(globalFlags(), &cli.BoolFlag{Name: "version", Usage: "print the version and the commit, and exit", DisableDefaultText: true}),
 		Commands: []*cli.Command{
-			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(),
+			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(),
 		},
 		Action:                    noCommand,
 		HideHelpCommand:           true,

@@ -95,13 +95,13 @@ func (r *Result) verdict(chosen Outcome) string {
 	}
 	switch {
 	case r.alike() && saves(r.base(), chosen):
-		return fmt.Sprintf("Nothing differs measurably in %s; %s saves most: ", what, chosen.words())
+		return fmt.Sprintf("Nothing differs measurably in %s; %s saves most", what, chosen.words())
 	case r.alike():
 		return fmt.Sprintf("Nothing differs measurably in %s, and no cap saves memory: leave it at %s", what, chosen.words())
 	case chosen.ArenaMax == 0:
 		return fmt.Sprintf("Every cap that was tried costs %s or fails: leave it at %s", what, chosen.words())
 	}
-	return fmt.Sprintf("%s is the smallest that costs no measurable %s: ", upperFirst(chosen.words()), what)
+	return fmt.Sprintf("%s is the smallest that costs no measurable %s", upperFirst(chosen.words()), what)
 }
 
 func (o Outcome) words() string {
@@ -119,21 +119,32 @@ func (r *Result) saving(base, chosen Outcome) string {
 	if chosen.Name == base.Name {
 		return ""
 	}
-	return fmt.Sprintf("against %q it saves %s of peak virtual and %s of peak resident memory", base.Name,
+	if chosen.VirtualPeak == 0 || base.VirtualPeak == 0 {
+		return "; what it saves is not known: the runs were too short to be looked at"
+	}
+	return fmt.Sprintf(": against %q it saves %s of peak virtual and %s of peak resident memory", base.Name,
 		amount(base.VirtualPeak, chosen.VirtualPeak), amount(base.ResidentPeak, chosen.ResidentPeak))
 }
 
+// amount is what is saved in words; less than a hundredth is nothing.
 func amount(base, chosen uint64) string {
+	saved := share(base, chosen)
 	switch {
-	case base == 0 || chosen == 0:
-		return "an unknown amount"
-	case chosen > base:
+	case saved <= -worthwhile:
 		return fmt.Sprintf("no (it takes %s more)", mebibytes(chosen-base))
+	case saved < worthwhile:
+		return "no"
 	}
-	return fmt.Sprintf("%s (%.0f %%)", mebibytes(base-chosen), 100*share(base, chosen))
+	return fmt.Sprintf("%s (%.0f %%)", mebibytes(base-chosen), 100*saved)
 }
 
-func mebibytes(n uint64) string { return policy.FormatSize(n >> 20 << 20) }
+// mebibytes is a size without the digits that nobody needs.
+func mebibytes(n uint64) string {
+	if n > 10<<20 {
+		n = n >> 20 << 20
+	}
+	return policy.FormatSize(n)
+}
 
 // uncertain says what could hide a difference: too few rounds, or intervals that are too wide.
 func (r *Result) uncertain() string {
@@ -155,6 +166,9 @@ func (r *Result) uncertain() string {
 	}
 	if width > noisy {
 		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are known to %s only, try --until 2%% or a quieter machine", percent(width))
+	}
+	if width == 0 {
+		return ""
 	}
 	return fmt.Sprintf("; differences under about %s would not have shown", percent(2*width))
 }

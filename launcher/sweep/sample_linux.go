@@ -54,7 +54,7 @@ func (s *sampler) end(look bool) {
 
 func (s *sampler) run() {
 	defer close(s.stopped)
-	pause := time.NewTimer(0)
+	pause := time.NewTimer(shortestPause) // a program that has hardly begun would seem small
 	defer pause.Stop()
 	for {
 		select {

@@ -9,9 +9,9 @@
 // (a cache that fills, a machine that heats up) meets all caps alike.
 //
 // Known limits: a peak of virtual size is the kernel's own while the program is one process, but what grows
-// after the last sample of a program that ends by itself is missed (20 ms, or 1/200 of the time it ran). Of
-// programs that start others the sizes are sums of what was seen together, and a process that lives shorter
-// than the looks are apart is not seen.
+// after the last sample of a program that ends by itself is missed (20 ms, or 1/200 of the time it ran); what
+// ends before the first one has no known size. Of programs that start others the sizes are sums of what was
+// seen together, and a process that lives shorter than the looks are apart is not seen.
 package sweep
 
 import (

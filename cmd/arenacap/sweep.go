@@ -1,0 +1,386 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/launcher/environ"
+	"arenacap/launcher/machine"
+	"arenacap/launcher/origin"
+	"arenacap/launcher/sweep"
+	"arenacap/launcher/target"
+	"arenacap/policy"
+)
+
+func sweepCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "sweep",
+		Usage: "run a workload under several caps and choose",
+		UsageText: "arenacap sweep [flags] -- PROGRAM [ARG…]\n" +
+			"   arenacap sweep --load CMD [--ready CMD] [--metric REGEX] [--latency REGEX] [flags] -- SERVER [ARG…]",
+		Description: "Runs PROGRAM under several caps, in rounds of a random order, and says which cap costs nothing and what it\n" +
+			"saves. What counts is PROGRAM's wall time, or the number that --metric finds in its output.\n" +
+			"With --load, SERVER is started, CMD runs when it is ready, and SERVER is stopped with SIGTERM; what counts is\n" +
+			"in the output of CMD. CMDs are run by sh, with ARENACAP_CAP and ARENACAP_PID in their environment.\n\n" +
+			"REGEX is a regular expression whose first group is the number, or a time such as 1.5ms; the last match counts.\n" +
+			"\"lower:\" or \"higher:\" before it says which is better; without, more of --metric and less of --latency is.\n\n" +
+			"Exit status: 0 there is an advice, 1 there is none or the sweep was interrupted, 2 wrong use.",
+		Flags: slices.Concat(globalFlags(), []cli.Flag{
+			&cli.StringFlag{Name: "caps", Usage: "compare these `CAPS`, separated by commas (default: off,1,2,4,… below glibc's own limit)"},
+			&cli.StringFlag{Name: "cores", Usage: "simulate a machine with `N` cores: for per-core caps, and off is glibc's own limit there"},
+			&cli.StringFlag{Name: "load", Usage: "PROGRAM is a server; measure it under `CMD`"},
+			&cli.StringFlag{Name: "ready", Usage: "the server is ready when `CMD` succeeds (default: when it listens on a socket)"},
+			&cli.StringFlag{Name: "metric", Usage: "throughput: `REGEX` for the output of the load or of PROGRAM (default: its wall time)"},
+			&cli.StringFlag{Name: "latency", Usage: "latency: `REGEX` for the same output"},
+			&cli.IntFlag{Name: "rounds", Value: 10, Usage: "run each cap `N` times"},
+			&cli.IntFlag{Name: "warmup", Value: 1, Usage: "and `N` times before that, which do not count"},
+			&cli.StringFlag{Name: "until", Usage: "go on after the rounds until each interval is within `P%` of its median, at most --max-time"},
+			&cli.DurationFlag{Name: "max-time", Usage: "start no run after `DURATION` (default: none; with --until 30m)"},
+			&cli.DurationFlag{Name: "timeout", Value: time.Hour, Usage: "a run, or a load, fails after `DURATION`"},
+			&cli.DurationFlag{Name: "ready-timeout", Value: time.Minute, Usage: "a server that is not ready after `DURATION` fails"},
+			&cli.DurationFlag{Name: "grace", Value: 30 * time.Second, Usage: "SIGKILL follows SIGTERM after `DURATION`"},
+			&cli.Uint64Flag{Name: "seed", Usage: "repeat the order of a sweep whose seed was `N`", DefaultText: "random"},
+			&cli.StringFlag{Name: "resume", Usage: "keep each run in `FILE`, and go on with those that are there"},
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON object instead of the table", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "csv", Usage: "print each run as a line of CSV instead of the table", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "force", Usage: "go on where a cap cannot work on PROGRAM", DisableDefaultText: true},
+		}),
+		Action: runSweep,
+	}
+}
+
+func runSweep(c *cli.Context) error {
+	s, err := planSweep(c)
+	if err != nil {
+		return err
+	}
+	v := speaker(c)
+	for _, line := range s.notes {
+		v.note("%s", line)
+	}
+	if s.target.CanCap == target.No {
+		v.line("a cap does nothing here, because %s", s.target.Why[0])
+		if !c.Bool("force") {
+			return errors.New("nothing was run; --force runs the sweep all the same")
+		}
+	}
+	journal, prior, err := openJournal(c.String("resume"), &s.experiment)
+	if err != nil {
+		return err
+	}
+	defer journal.close()
+	runs, err := s.measure(c.Context, v, prior, journal.add)
+	if len(runs) == 0 {
+		return cmp.Or(err, errors.New("no run was made"))
+	}
+	result := sweep.Judge(s.experiment, runs)
+	interrupted := errors.Is(err, context.Canceled)
+	if err != nil && !interrupted {
+		return err
+	}
+	if err := s.print(c, result); err != nil {
+		return err
+	}
+	tellFailures(v, result)
+	switch {
+	case interrupted:
+		return fmt.Errorf("interrupted after %d runs; this is what they tell", len(runs))
+	case result.Advice.Cap == "":
+		return noError{}
+	}
+	return nil
+}
+
+// sweepPlan is everything that a sweep needs, and what a reader of its result should know.
+type sweepPlan struct {
+	experiment sweep.Experiment
+	machine    policy.Machine
+	target     target.Target
+	notes      []string
+	limit      int // glibc's own limit here; 0 is none
+}
+
+func planSweep(c *cli.Context) (*sweepPlan, error) {
+	if c.NArg() == 0 {
+		return nil, &usageError{"sweep", "no PROGRAM to run"}
+	}
+	if c.Bool("json") && c.Bool("csv") {
+		return nil, &usageError{"sweep", "--json and --csv exclude each other"}
+	}
+	s := &sweepPlan{experiment: sweep.Experiment{Args: c.Args().Slice()}}
+	if err := s.readFlags(c); err != nil {
+		return nil, err
+	}
+	path, err := target.Find(c.Args().First(), origin.Environ())
+	if err != nil {
+		return nil, err
+	}
+	s.experiment.Path = path
+	s.target = target.Examine(path, origin.Environ())
+	return s, s.findCandidates(c)
+}
+
+// readFlags reads all flags but those of the caps.
+func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
+	x := &s.experiment
+	x.Load, x.Ready = c.String("load"), c.String("ready")
+	x.Rounds, x.Warmup, x.MaxTime = c.Int("rounds"), c.Int("warmup"), c.Duration("max-time")
+	x.Timeout, x.ReadyTimeout, x.Grace = c.Duration("timeout"), c.Duration("ready-timeout"), c.Duration("grace")
+	if x.Seed = c.Uint64("seed"); !c.IsSet("seed") {
+		x.Seed = randomSeed()
+	}
+	for _, flag := range []string{"load", "ready", "metric", "latency", "caps", "cores", "until", "resume"} {
+		if c.IsSet(flag) && c.String(flag) == "" {
+			return badFlag(c, flag, errors.New(`it is ""; leave the flag out for its default`))
+		}
+	}
+	if x.Ready != "" && x.Load == "" {
+		return &usageError{"sweep", "--ready is for a server, which needs --load"}
+	}
+	if x.Throughput, err = metric(c, "metric", false); err != nil {
+		return err
+	}
+	if x.Latency, err = metric(c, "latency", true); err != nil {
+		return err
+	}
+	if c.IsSet("until") {
+		if x.Until, err = parsePercent(c.String("until")); err != nil {
+			return badFlag(c, "until", err)
+		}
+		if !c.IsSet("max-time") {
+			x.MaxTime = 30 * time.Minute
+		}
+	}
+	return refuseNegative(c)
+}
+
+func refuseNegative(c *cli.Context) error {
+	if n := c.Int("rounds"); n < 1 {
+		return badFlag(c, "rounds", fmt.Errorf("%d is no number of rounds; at least 1 is needed, 6 for an answer", n))
+	}
+	if n := c.Int("warmup"); n < 0 {
+		return badFlag(c, "warmup", fmt.Errorf("%d is no number of rounds", n))
+	}
+	for _, flag := range []string{"max-time", "timeout", "ready-timeout", "grace"} {
+		if d := c.Duration(flag); d < 0 || d == 0 && c.IsSet(flag) && flag != "grace" {
+			return badFlag(c, flag, fmt.Errorf("%s is not over 0", d))
+		}
+	}
+	return nil
+}
+
+func metric(c *cli.Context, flag string, lower bool) (sweep.Metric, error) {
+	if !c.IsSet(flag) {
+		return sweep.Metric{}, nil
+	}
+	m, err := sweep.ParseMetric(c.String(flag), lower)
+	if err != nil {
+		return m, badFlag(c, flag, err)
+	}
+	return m, nil
+}
+
+// parsePercent reads "2%" as 0.02.
+func parsePercent(s string) (float64, error) {
+	number, ok := strings.CutSuffix(s, "%")
+	p, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if !ok || err != nil || !(p > 0 && p < 100) {
+		return 0, fmt.Errorf(`%q is no share between 0%% and 100%%; write for example "2%%"`, s)
+	}
+	return p / 100, nil
+}
+
+// randomSeed is one that JSON numbers carry exactly, which end at 2^53 in most readers.
+func randomSeed() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return binary.NativeEndian.Uint64(b[:]) % 1_000_000_000
+}
+
+// findCandidates works out the environment of each cap.
+func (s *sweepPlan) findCandidates(c *cli.Context) error {
+	p, err := loadPolicy(c)
+	if err != nil {
+		return err
+	}
+	if c.IsSet("cores") {
+		if p.Arenas.Cores, err = parseCores(c.String("cores")); err != nil {
+			return badFlag(c, "cores", err)
+		}
+	}
+	s.machine = machine.Find("/", machine.Cores|machine.Memory)
+	s.machine.Inherited = environ.Inherited(origin.Environ())
+	s.limit, _ = s.glibc().DefaultArenas(cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1))
+	caps := strings.Split(c.String("caps"), ",")
+	if !c.IsSet("caps") {
+		caps = s.defaultCaps(p)
+	}
+	for _, name := range caps {
+		candidate, err := s.candidate(strings.TrimSpace(name), p)
+		if err != nil {
+			return badFlag(c, "caps", err)
+		}
+		s.add(candidate)
+	}
+	if len(s.experiment.Candidates) < 2 {
+		return badFlag(c, "caps", fmt.Errorf("%q is one cap, and a sweep compares at least two", c.String("caps")))
+	}
+	return nil
+}
+
+// defaultCaps is the ladder. Where a cap was inherited, what lies above it is glibc's own limit and not "off".
+func (s *sweepPlan) defaultCaps(p policy.Policy) []string {
+	limit := s.limit
+	if limit == 0 { // a glibc without one
+		limit = 8 * cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1)
+	}
+	caps := sweep.Ladder(limit)
+	if s.machine.Inherited.MaxOK && s.machine.Inherited.Max > 0 {
+		caps[0] = "glibc"
+	}
+	return caps
+}
+
+// glibc is the version that the program uses, or the zero value.
+func (s *sweepPlan) glibc() policy.GlibcVersion {
+	major, minor, ok := s.target.GlibcVersion()
+	if !ok {
+		return policy.GlibcVersion{}
+	}
+	return policy.GlibcVersion{Major: major, Minor: minor, Bits32: s.target.Bits == 32}
+}
+
+// candidate resolves a cap as run --arenas would.
+func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, error) {
+	limit, err := policy.ParseCap(name)
+	if err != nil {
+		return sweep.Candidate{}, err
+	}
+	uncapped := limit.Mode == policy.Glibc || limit.Mode == policy.Off && !(s.machine.Inherited.MaxOK && s.machine.Inherited.Max > 0)
+	if uncapped && p.Arenas.Cores.N > 0 {
+		if s.limit == 0 {
+			return sweep.Candidate{}, fmt.Errorf("%q cannot be simulated for --cores: this program's glibc knows no limit", name)
+		}
+		limit = policy.Cap{Mode: policy.Fixed, N: s.limit}
+		s.note("%q is a cap of %d here: what glibc allows by itself on %d cores", name, s.limit, p.Arenas.Cores.N)
+	}
+	limit.From = policy.FlagArenas
+	p.Arenas.Cap, p.Arenas.Test = limit, 0
+	plan, err := p.Resolve(s.machine)
+	if err != nil {
+		return sweep.Candidate{}, err
+	}
+	candidate := sweep.Candidate{Name: name, ArenaMax: plan.ArenaMax, Default: uncapped, Env: environ.Apply(origin.Environ(), plan).Env}
+	if limit.Mode == policy.Off && !uncapped {
+		candidate.ArenaMax = s.machine.Inherited.Max
+		s.note(`"off" is a cap of %d here: %s is in the environment`, candidate.ArenaMax, s.machine.Inherited.MaxFrom)
+	}
+	return candidate, nil
+}
+
+// add leaves out a cap that is the same as another one here.
+func (s *sweepPlan) add(c sweep.Candidate) {
+	for _, other := range s.experiment.Candidates {
+		if slices.Equal(other.Env, c.Env) {
+			s.note("%q is the same as %q here, and is run once", c.Name, other.Name)
+			return
+		}
+	}
+	s.experiment.Candidates = append(s.experiment.Candidates, c)
+}
+
+func (s *sweepPlan) note(format string, args ...any) {
+	s.notes = append(s.notes, fmt.Sprintf(format, args...))
+}
+
+// measure runs the experiment until it ends or a signal comes. A second signal ends arenacap at once, and the kernel
+// the program with it.
+func (s *sweepPlan) measure(ctx context.Context, v voice, prior []sweep.Run, add func(sweep.Run) error) ([]sweep.Run, error) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	show := newSweepProgress(v, s.experiment)
+	defer show.end()
+	return s.experiment.Measure(ctx, prior, add, show.next)
+}
+
+// sweepJournal is a journal that need not be there.
+type sweepJournal struct{ *sweep.Journal }
+
+func openJournal(path string, x *sweep.Experiment) (sweepJournal, []sweep.Run, error) {
+	if path == "" {
+		return sweepJournal{}, nil, nil
+	}
+	j, prior, err := sweep.OpenJournal(path, x)
+	return sweepJournal{j}, prior, err
+}
+
+func (j sweepJournal) add(r sweep.Run) error {
+	if j.Journal == nil {
+		return nil
+	}
+	return j.Add(r)
+}
+
+func (j sweepJournal) close() {
+	if j.Journal != nil {
+		_ = j.Close()
+	}
+}
+
+// command is the line that repeats the sweep, for sh.
+func (s *sweepPlan) command(seeded bool) string {
+	operands := len(os.Args) - len(s.experiment.Args)
+	flags := slices.Clone(os.Args[1:operands])
+	if n := len(flags); flags[n-1] == "--" {
+		flags = flags[:n-1]
+	}
+	if !seeded {
+		flags = append(flags, "--seed", strconv.FormatUint(s.experiment.Seed, 10))
+	}
+	words := []string{"arenacap"}
+	for _, arg := range slices.Concat(flags, []string{"--"}, s.experiment.Args) {
+		words = append(words, word(arg))
+	}
+	return strings.Join(words, " ")
+}
+
+// word quotes an argument where a shell would not take it as it is.
+func word(arg string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,%+@", r)
+	}
+	if arg != "" && strings.IndexFunc(arg, func(r rune) bool { return !plain(r) }) < 0 {
+		return arg
+	}
+	quoted, _ := quoteSh(arg)
+	return quoted
+}
+
+// tellFailures says what failed, a cap at a time, with the end of the first output.
+func tellFailures(v voice, r sweep.Result) {
+	for _, o := range r.Outcomes {
+		if o.Failed == 0 {
+			continue
+		}
+		i := slices.IndexFunc(r.Runs, func(run sweep.Run) bool { return run.Cap == o.Name && run.Error != "" })
+		run := r.Runs[i]
+		v.note("cap %s: %d of %d runs failed; round %d: %s", o.Name, o.Failed, o.Failed+o.Runs, run.Round, run.Error)
+		for line := range strings.Lines(run.Tail) {
+			v.note("  | %s", strings.TrimRight(line, "\n"))
+		}
+	}
+}

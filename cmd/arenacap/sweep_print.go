@@ -1,0 +1,283 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/launcher/sweep"
+	"arenacap/policy"
+)
+
+func (s *sweepPlan) print(c *cli.Context, r sweep.Result) error {
+	switch {
+	case c.Bool("json"):
+		return printJSON(c.App.Writer, s.json(r, c.IsSet("seed")))
+	case c.Bool("csv"):
+		return printCSV(c.App.Writer, r)
+	}
+	return s.printTable(c.App.Writer, r)
+}
+
+// printTable prints a line a cap, the advice, and what repeats it.
+func (s *sweepPlan) printTable(w io.Writer, r sweep.Result) error {
+	latency := r.Experiment.HasLatency()
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	heads := []string{"CAP", throughputName(r.Experiment), ""}
+	if latency {
+		heads = append(heads, "LATENCY", "")
+	}
+	heads = append(heads, "VMSIZE PEAK", "RESIDENT PEAK", "ARENAS", "CPU", "RUNS")
+	fmt.Fprintln(t, strings.Join(heads, "\t")+"\t")
+	for _, o := range r.Outcomes {
+		fmt.Fprintln(t, strings.Join(tableRow(o, r.Advice.Cap, latency), "\t")+"\t")
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n%s\n", paint(w, bold, fold(r.Advice.Sentence, terminalWidth(w), 0)))
+	if r.Advice.TOML != "" {
+		fmt.Fprintf(w, "\n%s", r.Advice.TOML)
+	}
+	_, err := fmt.Fprintf(w, "\nseed %d, %s; medians with intervals of 95 %%; worse: by a rank test, 5 %% for all pairs together\n",
+		r.Experiment.Seed, count(r.Rounds, "round"))
+	return err
+}
+
+func throughputName(x sweep.Experiment) string {
+	if x.Throughput.Pattern == "" {
+		return "WALL TIME (s)"
+	}
+	return "THROUGHPUT"
+}
+
+func tableRow(o sweep.Outcome, advised string, latency bool) []string {
+	name := o.Name
+	if n := strconv.Itoa(o.ArenaMax); o.ArenaMax > 0 && n != name {
+		name += " (" + n + ")"
+	}
+	if o.Name == advised {
+		name = "→ " + name
+	}
+	row := []string{name, interval(o.Throughput, o.Runs), worse(o.Slower)}
+	if latency {
+		row = append(row, interval(o.Latency, o.Runs), worse(o.Later))
+	}
+	runs := strconv.Itoa(o.Runs)
+	if o.Failed > 0 {
+		runs += fmt.Sprintf(", %d failed", o.Failed)
+	}
+	return append(row, size(o.VirtualPeak), size(o.ResidentPeak), unknownIfZero(o.Arenas), seconds(o), runs)
+}
+
+func worse(yes bool) string {
+	if yes {
+		return "worse"
+	}
+	return ""
+}
+
+// interval is a median with how far its interval reaches.
+func interval(i sweep.Interval, runs int) string {
+	switch {
+	case runs == 0:
+		return "-"
+	case !i.Known():
+		return significant(i.Median)
+	}
+	return fmt.Sprintf("%s ±%.1f%%", significant(i.Median), 100*i.Width())
+}
+
+// significant writes a number with four digits that matter.
+func significant(v float64) string {
+	if v == 0 || math.Abs(v) >= 1000 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'f', max(0, 3-int(math.Floor(math.Log10(math.Abs(v))))), 64)
+}
+
+func size(bytes uint64) string {
+	if bytes == 0 {
+		return "?"
+	}
+	return policy.FormatSize(bytes)
+}
+
+func unknownIfZero(n int) string {
+	if n == 0 {
+		return "?"
+	}
+	return strconv.Itoa(n)
+}
+
+func seconds(o sweep.Outcome) string {
+	if o.Runs == 0 {
+		return "-"
+	}
+	return significant(o.CPU) + "s"
+}
+
+// sweepJSON is what programs rely on; see the design. null is what is not known.
+type sweepJSON struct {
+	Machine    sweepMachineJSON `json:"machine"`
+	Program    []string         `json:"program"`
+	Path       string           `json:"path"`
+	Load       *string          `json:"load"`
+	Ready      *string          `json:"ready"`
+	Seed       uint64           `json:"seed"`
+	Rounds     int              `json:"rounds"`
+	Warmup     int              `json:"warmup_rounds"`
+	Until      *float64         `json:"until"`
+	Throughput metricJSON       `json:"throughput_metric"`
+	Latency    *metricJSON      `json:"latency_metric"`
+	Command    string           `json:"command"`
+	Caps       []capJSON        `json:"caps"`
+	Advice     adviceJSON       `json:"advice"`
+}
+
+type sweepMachineJSON struct {
+	Online       *int     `json:"online_cpus"`
+	Affinity     *int     `json:"affinity_cpus"`
+	Quota        *float64 `json:"quota_cpus"`
+	Memory       *uint64  `json:"memory_bytes"`
+	LibcVersion  *string  `json:"libc_version"`
+	Allocator    *string  `json:"allocator"`
+	GlibcDefault *int     `json:"default_arenas"`
+}
+
+type metricJSON struct {
+	Pattern *string `json:"pattern"` // null is the wall time in seconds
+	Better  string  `json:"better"`
+}
+
+type intervalJSON struct {
+	Median float64  `json:"median"`
+	Low    *float64 `json:"low"`
+	High   *float64 `json:"high"`
+}
+
+type capJSON struct {
+	Cap                 string        `json:"cap"`
+	ArenaMax            *int          `json:"arena_max"`
+	Throughput          *intervalJSON `json:"throughput"`
+	Latency             *intervalJSON `json:"latency"`
+	ThroughputP         *float64      `json:"throughput_p"`
+	LatencyP            *float64      `json:"latency_p"`
+	Slower              *bool         `json:"throughput_worse"`
+	Later               *bool         `json:"latency_worse"`
+	VirtualPeak         *uint64       `json:"virtual_peak_bytes"`
+	VirtualFinal        *uint64       `json:"virtual_final_bytes"`
+	ResidentPeak        *uint64       `json:"resident_peak_bytes"`
+	ResidentFinal       *uint64       `json:"resident_final_bytes"`
+	Arenas              *int          `json:"arenas"`
+	ArenaReserved       *uint64       `json:"arena_reserved_bytes"`
+	ArenaResident       *uint64       `json:"arena_resident_bytes"`
+	CPU                 *float64      `json:"cpu_seconds"`
+	MinorFaults         *float64      `json:"minor_faults"`
+	MajorFaults         *float64      `json:"major_faults"`
+	VoluntarySwitches   *float64      `json:"voluntary_switches"`
+	InvoluntarySwitches *float64      `json:"involuntary_switches"`
+	Runs                int           `json:"runs"`
+	Failed              int           `json:"failed"`
+}
+
+type adviceJSON struct {
+	Cap      *string `json:"cap"`
+	Sentence string  `json:"sentence"`
+	TOML     *string `json:"toml"`
+	Noisy    bool    `json:"noisy"`
+}
+
+func (s *sweepPlan) json(r sweep.Result, seeded bool) sweepJSON {
+	x, m := r.Experiment, s.machine
+	out := sweepJSON{
+		Machine: sweepMachineJSON{known(m.Online.N), known(m.Affinity.N), known(m.Quota.CPUs), known(m.Memory.Bytes),
+			known(s.target.LibcVersion), known(s.target.Allocator), known(s.limit)},
+		Program: x.Args, Path: x.Path, Load: known(x.Load), Ready: known(x.Ready), Seed: x.Seed,
+		Rounds: r.Rounds, Warmup: x.Warmup, Until: known(x.Until), Throughput: newMetricJSON(x.Throughput),
+		Command: s.command(seeded), Caps: []capJSON{},
+		Advice: adviceJSON{known(r.Advice.Cap), r.Advice.Sentence, known(r.Advice.TOML), r.Advice.Noisy},
+	}
+	if x.HasLatency() {
+		latency := newMetricJSON(x.Latency)
+		out.Latency = &latency
+	}
+	for _, o := range r.Outcomes {
+		out.Caps = append(out.Caps, newCapJSON(o, x.HasLatency()))
+	}
+	return out
+}
+
+func newMetricJSON(m sweep.Metric) metricJSON {
+	if m.LowerIsBetter() {
+		return metricJSON{known(m.Pattern), "lower"}
+	}
+	return metricJSON{known(m.Pattern), "higher"}
+}
+
+func newCapJSON(o sweep.Outcome, latency bool) capJSON {
+	c := capJSON{Cap: o.Name, ArenaMax: known(o.ArenaMax), Runs: o.Runs, Failed: o.Failed}
+	if o.Runs == 0 {
+		return c
+	}
+	c.Throughput, c.ThroughputP, c.Slower = newIntervalJSON(o.Throughput), &o.ThroughputP, &o.Slower
+	if latency {
+		c.Latency, c.LatencyP, c.Later = newIntervalJSON(o.Latency), &o.LatencyP, &o.Later
+	}
+	c.VirtualPeak, c.VirtualFinal = known(o.VirtualPeak), known(o.VirtualFinal)
+	c.ResidentPeak, c.ResidentFinal = known(o.ResidentPeak), known(o.ResidentFinal)
+	c.Arenas, c.ArenaReserved, c.ArenaResident = known(o.Arenas), &o.ArenaReserved, &o.ArenaResident
+	if o.Arenas == 0 {
+		c.ArenaReserved, c.ArenaResident = nil, nil
+	}
+	c.CPU, c.MinorFaults, c.MajorFaults = &o.CPU, &o.MinorFaults, &o.MajorFaults
+	c.VoluntarySwitches, c.InvoluntarySwitches = &o.VoluntarySwitches, &o.InvoluntarySwitches
+	return c
+}
+
+func newIntervalJSON(i sweep.Interval) *intervalJSON {
+	if !i.Known() {
+		return &intervalJSON{Median: i.Median}
+	}
+	return &intervalJSON{i.Median, &i.Low, &i.High}
+}
+
+// printCSV prints each run; what is not known is empty.
+func printCSV(w io.Writer, r sweep.Result) error {
+	out := csv.NewWriter(w)
+	_ = out.Write([]string{"cap", "round", "throughput", "latency", "wall_seconds", "cpu_seconds", "virtual_peak_bytes", "virtual_final_bytes",
+		"resident_peak_bytes", "resident_final_bytes", "arenas", "arena_reserved_bytes", "arena_resident_bytes", "minor_faults", "major_faults",
+		"voluntary_switches", "involuntary_switches", "exit_status", "error"})
+	for _, run := range r.Runs {
+		_ = out.Write(csvRow(run, r.Experiment.HasLatency()))
+	}
+	out.Flush()
+	return out.Error()
+}
+
+func csvRow(r sweep.Run, latency bool) []string {
+	number := func(v float64, ok bool) string {
+		if !ok {
+			return ""
+		}
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	whole := func(v uint64, ok bool) string {
+		if !ok {
+			return ""
+		}
+		return strconv.FormatUint(v, 10)
+	}
+	good, looked := r.Error == "", r.Arenas > 0
+	return []string{r.Cap, strconv.Itoa(r.Round), number(r.Throughput, good), number(r.Latency, good && latency), number(r.Wall, true), number(r.CPU, true),
+		whole(r.VirtualPeak, r.VirtualPeak > 0), whole(r.VirtualFinal, r.VirtualFinal > 0), whole(r.ResidentPeak, r.ResidentPeak > 0),
+		whole(r.ResidentFinal, r.ResidentFinal > 0), whole(uint64(r.Arenas), looked), whole(r.ArenaReserved, looked), whole(r.ArenaResident, looked),
+		strconv.FormatInt(r.MinorFaults, 10), strconv.FormatInt(r.MajorFaults, 10), strconv.FormatInt(r.VoluntarySwitches, 10),
+		strconv.FormatInt(r.InvoluntarySwitches, 10), strconv.Itoa(r.Exit), r.Error}
+}
