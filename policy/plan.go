@@ -83,21 +83,21 @@ const FlagArenas = "--arenas"
 // setCap fills in the mode, the two values and their reasons.
 func (plan *Plan) setCap(c Cap, cores string) error {
 	plan.Mode = c.Mode
-	said := fmt.Sprintf("cap = %q (%s)", c.String(), c.From)
+	said := "cap = " + strconv.Quote(c.String()) + " (" + c.From + ")"
 	switch c.Mode {
 	case Off:
-		plan.reason("%s: MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES stay as they were inherited", said)
+		plan.reason(said + ": MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES stay as they were inherited")
 		return nil
 	case Glibc:
-		plan.reason("%s: MALLOC_ARENA_MAX is 0, which glibc reads as its own limit and which a start script's ${MALLOC_ARENA_MAX:-4} leaves alone", said)
+		plan.reason(said + ": MALLOC_ARENA_MAX is 0, which glibc reads as its own limit and which a start script's ${MALLOC_ARENA_MAX:-4} leaves alone")
 	case Fixed:
 		plan.ArenaMax = c.N
-		plan.reason("%s: MALLOC_ARENA_MAX is %d", said, c.N)
+		plan.reason(said + ": MALLOC_ARENA_MAX is " + strconv.Itoa(c.N))
 	case PerCore:
 		if plan.Cores == 0 {
 			return fmt.Errorf(`%s needs a number of cores, and none was found (%s); write a number, cap = 4, or cores = 8`, said, cores)
 		}
-		plan.reason("cores: %s", cores)
+		plan.reason("cores: " + cores)
 		plan.ArenaMax = plan.clamp(c, said)
 	}
 	plan.setTest(c)
@@ -108,9 +108,9 @@ func (plan *Plan) setCap(c Cap, cores string) error {
 // clamp is the per-core cap between min and max.
 func (plan *Plan) clamp(c Cap, said string) int {
 	n := c.of(plan.Cores)
-	sum := fmt.Sprintf("%s on %d cores is %d", said, plan.Cores, n)
+	sum := said + " on " + strconv.Itoa(plan.Cores) + " cores is " + strconv.Itoa(n)
 	if plan.Cores == 1 {
-		sum = fmt.Sprintf("%s on 1 core is %d", said, n)
+		sum = said + " on 1 core is " + strconv.Itoa(n)
 	}
 	least, most := plan.Policy.Arenas.Min, plan.Policy.Arenas.Max
 	if least == 0 {
@@ -121,21 +121,23 @@ func (plan *Plan) clamp(c Cap, said string) int {
 	}
 	switch {
 	case n < least:
-		sum, n = fmt.Sprintf("%s, raised to min = %d", sum, least), least
+		sum, n = sum+", raised to min = "+strconv.Itoa(least), least
 	case most != 0 && n > most:
-		sum, n = fmt.Sprintf("%s, lowered to max = %d", sum, most), most
+		sum, n = sum+", lowered to max = "+strconv.Itoa(most), most
 	case n > MaxCap:
-		sum, n = fmt.Sprintf("%s, lowered to %d, the largest cap there is", sum, MaxCap), MaxCap
+		sum, n = sum+", lowered to "+strconv.Itoa(MaxCap)+", the largest cap there is", MaxCap
 	}
-	plan.reason("%s: MALLOC_ARENA_MAX is %d", sum, n)
+	plan.reason(sum + ": MALLOC_ARENA_MAX is " + strconv.Itoa(n))
 	return n
 }
 
 // setTest fills in MALLOC_ARENA_TEST: what the file says, else what was inherited together with the cap,
-// else max(1, cap - 1). inherited = "keep" turns the first two round for an inherited cap. glibc 2.10 to 2.15, and RHEL 6 with it, create an arena while there
-// are at most arena_test of them before they look at the cap, so the cap is exact only where
-// arena_test < cap (malloc/arena.c, reused_arena, glibc 2.12). Later versions ignore it where the cap is
-// set, and 2.44 takes it as the floor of the limit should a program further down drop the cap.
+// else max(1, cap - 1). inherited = "keep" turns the first two round for an inherited cap.
+//
+// glibc 2.10 to 2.15, and RHEL 6 with it, create an arena while there are at most arena_test of them before
+// they look at the cap, so the cap is exact only where arena_test < cap (malloc/arena.c, reused_arena, glibc
+// 2.12). Later versions ignore it where the cap is set, and 2.44 takes it as the floor of the limit should a
+// program further down drop the cap.
 func (plan *Plan) setTest(c Cap) {
 	if plan.Mode == Glibc {
 		plan.reason("MALLOC_ARENA_TEST is removed, so that glibc's own limit is undisturbed")
@@ -149,14 +151,14 @@ func (plan *Plan) setTest(c Cap) {
 	switch {
 	case asInherited && (!fromFile || arenas.Inherited == "keep"):
 		plan.ArenaTest = in.Test
-		plan.reason("MALLOC_ARENA_TEST is %d, as inherited", in.Test)
+		plan.reason("MALLOC_ARENA_TEST is " + strconv.Itoa(in.Test) + ", as inherited")
 	case fromFile && arenas.Test > most:
-		plan.reason("test = %d, lowered to max(1, cap - 1) so that the cap is exact: MALLOC_ARENA_TEST is %d", arenas.Test, most)
+		plan.reason("test = " + strconv.Itoa(arenas.Test) + ", lowered to max(1, cap - 1) so that the cap is exact: MALLOC_ARENA_TEST is " + strconv.Itoa(most))
 	case fromFile:
 		plan.ArenaTest = arenas.Test
-		plan.reason("test = %d: MALLOC_ARENA_TEST is %d", arenas.Test, arenas.Test)
+		plan.reason("test = " + strconv.Itoa(arenas.Test) + ": MALLOC_ARENA_TEST is " + strconv.Itoa(arenas.Test))
 	default:
-		plan.reason("MALLOC_ARENA_TEST is %d, max(1, cap - 1): the cap is exact on every glibc since 2.10, RHEL 6's too", most)
+		plan.reason("MALLOC_ARENA_TEST is " + strconv.Itoa(most) + ", max(1, cap - 1): the cap is exact on every glibc since 2.10, RHEL 6's too")
 	}
 	if plan.ArenaMax == 1 {
 		plan.reason("before glibc 2.16 a cap of 1 gives 2 arenas, the least there is")
@@ -198,7 +200,7 @@ func (p Policy) coresUsed(m Machine, used *int) string {
 	switch {
 	case rule.N != 0:
 		*used = rule.N
-		return fmt.Sprintf("%d, as written (%s)", rule.N, rule.From)
+		return strconv.Itoa(rule.N) + ", as written (" + rule.From + ")"
 	case rule.Rule == "online":
 		*used = m.Online.N
 		return "online " + m.Online.String()
@@ -213,11 +215,11 @@ func (p Policy) coresUsed(m Machine, used *int) string {
 	if q := m.Quota.cores(); q != 0 && (*used == 0 || q < *used) {
 		*used = q
 	}
-	sources := fmt.Sprintf("online %s; affinity %s; quota %s", m.Online, m.Affinity, m.Quota)
+	sources := "online " + m.Online.String() + "; affinity " + m.Affinity.String() + "; quota " + m.Quota.String()
 	if *used == 0 {
 		return sources
 	}
-	return fmt.Sprintf("%d, the least of %s", *used, sources)
+	return strconv.Itoa(*used) + ", the least of " + sources
 }
 
 // cores is the quota rounded up: what is left of a core still runs a thread.
@@ -234,14 +236,14 @@ func (c Count) String() string {
 	if c.N == 0 {
 		return unknown(c.Why)
 	}
-	return fmt.Sprintf("%d (%s)", c.N, c.From)
+	return strconv.Itoa(c.N) + " (" + c.From + ")"
 }
 
 // String gives the quota and where it was read, "none", or why it is not known.
 func (q Quota) String() string {
 	switch {
 	case q.CPUs != 0:
-		return fmt.Sprintf("%s (%s)", strconv.FormatFloat(q.CPUs, 'g', 6, 64), q.From)
+		return strconv.FormatFloat(q.CPUs, 'g', 6, 64) + " (" + q.From + ")"
 	case q.Why != "":
 		return unknown(q.Why)
 	}
@@ -308,6 +310,6 @@ func (plan Plan) WorstCase(g GlibcVersion) (capped, uncapped uint64) {
 	return uint64(arenas-1) * g.HeapBytes(), uncapped
 }
 
-func (plan *Plan) reason(format string, args ...any) {
-	plan.Reasons = append(plan.Reasons, fmt.Sprintf(format, args...))
-}
+// reason adds a line that was put together without package fmt: every launch makes some, and the first use
+// of fmt costs a start more than all the rest of the plan.
+func (plan *Plan) reason(line string) { plan.Reasons = append(plan.Reasons, line) }
