@@ -9,6 +9,11 @@
 // (the zero page, which is no resident memory).
 //
 // Reading takes the right to trace the process: root, or its own user where it is dumpable and Yama allows it.
+//
+// Known limits. A main arena whose brk heap could not grow has mappings that nothing tells from others: they are
+// "other anonymous", and a walk calls them unknown. So are the stacks of threads that have no guard, and those
+// that a program allocated itself. Free chunks in fastbins and thread caches count as in use, as they do for the
+// arena. A static libc is found, but not its version.
 package arena
 
 import "slices"

@@ -51,8 +51,8 @@ func TestCountEqualsMallocInfo(t *testing.T) {
 		{"tunable 3", "GLIBC_TUNABLES=glibc.malloc.arena_max=3", []string{"threads 9 10"}, 3},
 		{"glibc's own limit", "", []string{"threads 40 10"}, 0},
 		{"mallopt over the environment", "MALLOC_ARENA_MAX=7", []string{"mallopt 4", "threads 9 10"}, 4},
-		{"several heaps", "MALLOC_ARENA_MAX=4", []string{"threads 3 150000"}, 4},
-		{"several heaps given back", "MALLOC_ARENA_MAX=4", []string{"threads 3 150000", "end"}, 4},
+		{"several heaps", "MALLOC_ARENA_MAX=4", []string{"threads 3 80000"}, 4},
+		{"several heaps given back", "MALLOC_ARENA_MAX=4", []string{"threads 3 80000", "end"}, 4},
 		{"threads gone", "MALLOC_ARENA_MAX=6", []string{"threads 9 100", "end"}, 6},
 		{"threads come back", "MALLOC_ARENA_MAX=6", []string{"threads 5 100", "end", "threads 5 100"}, 6},
 		{"forged", "MALLOC_ARENA_MAX=5", []string{"threads 3 100", "forge"}, 5},
@@ -70,7 +70,7 @@ func TestCountEqualsMallocInfo(t *testing.T) {
 					p := start(t, []string{c.env}, bin)
 					for _, command := range c.commands {
 						if b.small { // a tenth: the address space has 4 GiB
-							command = strings.ReplaceAll(command, "150000", "2500")
+							command = strings.ReplaceAll(command, "80000", "2500")
 						}
 						p.do(command)
 					}

@@ -33,7 +33,7 @@ func TestWalkEqualsMallocInfo(t *testing.T) {
 		{"held", nil, "MALLOC_ARENA_MAX=3", []string{"threads 4 3000"}},
 		{"partly freed", nil, "MALLOC_ARENA_MAX=3", []string{"threads 4 3000", "free"}},
 		{"small chunks partly freed", nil, "MALLOC_ARENA_MAX=3", []string{"hold 20000 1", "free"}},
-		{"several heaps partly freed", nil, "MALLOC_ARENA_MAX=4", []string{"threads 3 150000", "free"}},
+		{"several heaps partly freed", nil, "MALLOC_ARENA_MAX=4", []string{"threads 3 80000", "free"}},
 		{"all freed", nil, "MALLOC_ARENA_MAX=3", []string{"threads 4 3000", "end"}},
 		{"after churn", nil, "MALLOC_ARENA_MAX=4", []string{"churn 8", "end"}},
 		{"main arena only", nil, "MALLOC_ARENA_MAX=1", []string{"threads 4 3000", "free"}},

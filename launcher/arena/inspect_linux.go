@@ -121,21 +121,3 @@ func (p *process) addResident(list []region) error {
 	defer pages.close()
 	return parseSmaps(smaps, func(start, end, resident uint64) { spread(list, start, end, resident, pages.present) })
 }
-
-// present is the bytes of [start, end) that are in memory; ok is false where that may not be known.
-func (p *pagemap) present(start, end uint64) (bytes uint64, ok bool) {
-	var list [512]pageState
-	for start < end {
-		part := list[:min(uint64(len(list)), (end-start)/p.page)]
-		if len(part) == 0 || !p.pages(start, part) {
-			return bytes, len(part) == 0
-		}
-		for _, s := range part {
-			if s == pagePresent {
-				bytes += p.page
-			}
-		}
-		start += uint64(len(part)) * p.page
-	}
-	return bytes, true
-}

@@ -288,6 +288,16 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s %s", got.Libc, got.Allocator)
 		}
 	})
+	t.Run("linked into the program", func(t *testing.T) {
+		source := filepath.Join(t.TempDir(), "linked.c")
+		program := "#include <stdio.h>\nint main(void) { puts(\"ok\"); fflush(stdout); return getchar() == 'x' && puts(\"<jemalloc>: Error\"); }\n"
+		if err := os.WriteFile(source, []byte(program), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := running(nil, compile(t, source)); got.Libc != "glibc" || got.Allocator != "jemalloc" {
+			t.Errorf("%s %s", got.Libc, got.Allocator)
+		}
+	})
 	t.Run("Go", func(t *testing.T) {
 		dir := t.TempDir()
 		source := filepath.Join(dir, "main.go")
@@ -305,6 +315,58 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s %s, %d arenas", got.Libc, got.Allocator, len(got.Arenas))
 		}
 	})
+}
+
+func TestClassify(t *testing.T) {
+	for line, want := range map[string]string{
+		"1000-2000 rw-p 00000000 00:00 0 ":                                          KindOtherAnon + "|",
+		"1000-2000 ---p 00000000 00:00 0 ":                                          KindReserved + "|",
+		"1000-2000 rw-p 00000000 00:00 0          [heap]":                           KindMainHeap + "|",
+		"1000-2000 rw-p 00000000 00:00 0          [stack]":                          KindStack + "|",
+		"1000-2000 rw-p 00000000 00:00 0          [stack:1234]":                     KindThreadStacks + "|",
+		"1000-2000 rw-p 00000000 00:00 0          [anon: glibc: pthread stack: 77]": KindThreadStacks + "|",
+		"1000-2000 rw-p 00000000 00:00 0          [anon: glibc: malloc]":            KindNamed + "|glibc: malloc",
+		"1000-2000 rw-p 00000000 00:00 0          [anon:dalvik-main space]":         KindNamed + "|dalvik-main space",
+		"1000-2000 rw-s 00000000 00:01 9          [anon_shmem:ring]":                KindShared + "|ring",
+		"1000-2000 r-xp 00000000 00:00 0          [vdso]":                           KindKernel + "|",
+		"1000-2000 rw-p 00000000 00:11 908991     /anon_hugepage (deleted)":         KindHugePages + "|",
+		"1000-2000 rw-s 00000000 00:01 29         /memfd:java_heap (deleted)":       KindJavaHeap + "|",
+		"1000-2000 rw-s 00000000 00:01 29         /memfd:wayland (deleted)":         KindShared + "|/memfd:wayland (deleted)",
+		"1000-2000 rw-s 00000000 00:01 32768      /SYSV00000000 (deleted)":          KindShared + "|/SYSV00000000 (deleted)",
+		"1000-2000 rw-s 00000000 00:01 5          /dev/zero (deleted)":              KindShared + "|/dev/zero (deleted)",
+		"1000-2000 r--p 00000000 fe:00 5          /usr/lib/a b.so (deleted)":        KindFile + "|/usr/lib/a b.so (deleted)",
+		"1000-2000 rw-s 00000000 00:10 1524859    anon_inode:[io_uring]":            KindOtherSpecial + "|anon_inode:[io_uring]",
+	} {
+		l, err := parseMaps(nil, []byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind, name := classify(l[0]); kind+"|"+name != want {
+			t.Errorf("%s: %s|%s, want %s", line, kind, name, want)
+		}
+	}
+}
+
+// TestSpread gives the pages of one mapping to the heap and the other memory that lie in it.
+func TestSpread(t *testing.T) {
+	maps := layout{{start: 0x10000, end: 0x50000, perm: anonRW}, {start: 0x50000, end: 0x90000}}
+	heap := &Heap{}
+	list := regions(maps, []owner{{start: 0x20000, end: 0x90000, kind: KindArenas, heap: heap}})
+	present := func(start, end uint64) (uint64, bool) { return (end - start) / 2, start < 0x50000 }
+	spread(list, 0x10000, 0x50000, 0x20000, present)
+	spread(list, 0x50000, 0x90000, 0, present)
+	if len(list) != 3 || list[0].resident != 0x8000 || list[1].resident != 0x18000 || list[1].heap != heap || list[2].resident != 0 {
+		t.Errorf("%+v", list)
+	}
+	var unknown []region
+	for _, r := range list {
+		r.resident = 0
+		unknown = append(unknown, r)
+	}
+	spread(unknown, 0x10000, 0x50000, 0x20000, func(_, _ uint64) (uint64, bool) { return 0, false })
+	if unknown[1].resident != 0x20000 { // all to the larger, as nothing tells
+		t.Errorf("%+v", unknown)
+	}
 }
 
 func TestBanner(t *testing.T) {
