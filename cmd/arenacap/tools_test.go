@@ -15,7 +15,7 @@ import (
 // one to check for all else: that of $ARENACAP_BINARY, else one with the race detector where this test has
 // it, else the plain one. And the two helpers in C.
 type tools struct {
-	dir                     string
+	dir                     string // where they are
 	plain, release, checked string
 	release386              string // "" where the machine is no amd64
 	probe, setup            string
