@@ -1,0 +1,235 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminalSession is an interactive shell on a pseudo-terminal, with a person in front of it.
+type terminalSession struct {
+	t      *testing.T
+	master *os.File
+	cmd    *exec.Cmd
+	seen   strings.Builder // all that came, and how much of it was taken
+	taken  int
+}
+
+func startTerminal(t *testing.T, line ...string) *terminalSession {
+	t.Helper()
+	master, name := openTerminal(t)
+	slave, err := os.OpenFile(name, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slave.Close()
+	// A descriptor that the runtime polls, so that a read can have a deadline.
+	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	master.Close()
+	if err := unix.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	s := &terminalSession{t: t, master: os.NewFile(uintptr(fd), name), cmd: exec.Command(line[0], line[1:]...)}
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = slave, slave, slave
+	s.cmd.Env = []string{"PATH=/usr/bin:/bin", "PS1=$ ", "TERM=dumb", "HISTFILE="}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = s.master.Close() // hangs up
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+	})
+	return s
+}
+
+func (s *terminalSession) write(text string) {
+	s.t.Helper()
+	if _, err := s.master.WriteString(text); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// expect waits until the text is on the screen, behind what was expected before.
+func (s *terminalSession) expect(text string) {
+	s.t.Helper()
+	_ = s.master.SetReadDeadline(time.Now().Add(10 * time.Second))
+	buf := make([]byte, 4096)
+	for {
+		if at := strings.Index(s.seen.String()[s.taken:], text); at >= 0 {
+			s.taken += at + len(text)
+			return
+		}
+		n, err := s.master.Read(buf)
+		s.seen.Write(buf[:n])
+		if err != nil {
+			s.t.Fatalf("%v while waiting for %q; the screen:\n%s", err, text, s.seen.String())
+		}
+	}
+}
+
+// run types a command and waits for what it says last. The text is one that the command line does not contain.
+func (s *terminalSession) run(command, text string) {
+	s.t.Helper()
+	s.write(command + "\n")
+	s.expect(text)
+}
+
+const (
+	keyInterrupt = "\x03"
+	keyStop      = "\x1a"
+	keyQuit      = "\x1c"
+	keyEnd       = "\x04"
+)
+
+// reader says what it reads. The quotes keep what it says apart from the line that starts it.
+const reader = "sh -c 'echo u''p; while read x; do echo g''ot $x; done'"
+
+// key types a key that ends the program, and waits for the shell, since keys drop what is typed behind them.
+func (s *terminalSession) key(key string) {
+	s.t.Helper()
+	s.write(key)
+	s.expect("$ ")
+}
+
+// stop types the key and waits for the shell.
+func (s *terminalSession) stop() {
+	s.t.Helper()
+	s.write(keyStop)
+	s.expect("Stopped")
+	s.expect("\r\n$ ")
+}
+
+// foreground has the shell give the terminal back to reader. What is typed before it reads is not lost once the
+// shell has told what it continues.
+func (s *terminalSession) foreground() {
+	s.t.Helper()
+	s.run("fg", "done'")
+	s.run("words", "got words\r\n")
+}
+
+// TestJobControl uses arenacap in an interactive bash as people do.
+func TestJobControl(t *testing.T) {
+	need(t, "bash")
+	tool := requireTools(t)
+	for _, b := range builds(tool) {
+		prefix := strings.Join(supervised(b.path), " ") + " "
+		shell := func(t *testing.T) *terminalSession {
+			s := startTerminal(t, "/bin/bash", "--norc", "--noprofile", "-i")
+			s.expect("$ ")
+			return s
+		}
+		t.Run(b.name, func(t *testing.T) {
+			t.Run("keys", func(t *testing.T) {
+				t.Parallel()
+				for key, status := range map[string]int{keyInterrupt: 130, keyQuit: 131} {
+					s := shell(t)
+					s.run(prefix+"sh -c 'echo u''p; exec cat'", "up\r\n")
+					s.key(key)
+					s.run("echo status=$?", fmt.Sprintf("status=%d\r\n", status))
+				}
+			})
+			t.Run("end of input", func(t *testing.T) {
+				t.Parallel()
+				s := shell(t)
+				s.run(prefix+"sh -c 'echo u''p; exec cat'", "up\r\n")
+				s.key(keyEnd)
+				s.run("echo status=$?", "status=0\r\n")
+			})
+			t.Run("stop and go on", func(t *testing.T) {
+				t.Parallel()
+				s := shell(t)
+				s.run(prefix+reader, "up\r\n")
+				for range 3 {
+					s.stop()
+					s.run("echo status=$?", fmt.Sprintf("status=%d\r\n", 128+int(unix.SIGTSTP)))
+					s.foreground()
+				}
+				s.key(keyInterrupt)
+				s.run("echo status=$?", "status=130\r\n")
+			})
+			t.Run("into the background", func(t *testing.T) {
+				t.Parallel()
+				s := shell(t)
+				s.run(prefix+"sh -c 'echo u''p; exec sleep 60'", "up\r\n")
+				s.stop()
+				s.run("bg; echo back''ground", "background\r\n")
+				s.run("jobs", "Running")
+				s.run("kill %1; wait %1; echo status=$?", "status=143\r\n")
+			})
+			t.Run("background and terminal", func(t *testing.T) {
+				t.Parallel()
+				s := shell(t)
+				s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
+				s.expect("Stopped")
+				s.foreground()
+				s.key(keyInterrupt)
+				s.run("echo status=$?", "status=130\r\n")
+			})
+			t.Run("before a pipe", func(t *testing.T) {
+				t.Parallel()
+				s := shell(t)
+				s.run(prefix+reader+" | cat", "up\r\n")
+				s.stop()
+				s.foreground()
+				s.key(keyInterrupt)
+				s.run("echo status=${PIPESTATUS[0]}", "status=130\r\n")
+			})
+			t.Run("before a pager", func(t *testing.T) {
+				t.Parallel()
+				s := shell(t)
+				s.run(prefix+"echo words | sh -c 'cat; read x </dev/tty; echo got $x'", "words\r\n")
+				s.run("key", "got key\r\n")
+			})
+			t.Run("behind a pipe", func(t *testing.T) {
+				t.Parallel()
+				s := shell(t)
+				s.run("echo words | "+prefix+"sh -c 'cat; read x </dev/tty; echo got $x'", "words\r\n")
+				s.run("key", "got key\r\n")
+			})
+			t.Run("in a script", func(t *testing.T) {
+				t.Parallel()
+				s := shell(t)
+				s.run(`sh -c '`+prefix+`sh -c "echo u"p"; exec cat"; echo status=$?; read x; echo got $x'`, "up\r\n")
+				s.write(keyEnd)
+				s.expect("status=0\r\n")
+				s.run("key", "got key\r\n")
+			})
+			t.Run("a shell inside", func(t *testing.T) {
+				t.Parallel()
+				s := shell(t)
+				s.run(prefix+"bash --norc --noprofile -i", "$ ")
+				s.run(reader, "up\r\n")
+				s.stop()
+				s.run("echo inner=$?", fmt.Sprintf("inner=%d\r\n", 128+int(unix.SIGTSTP)))
+				s.foreground()
+				s.key(keyInterrupt)
+				s.run("exit 7", "exit\r\n")
+				s.expect("$ ")
+				s.run("echo status=$?", "status=7\r\n")
+			})
+			t.Run("nobody would continue it", func(t *testing.T) {
+				t.Parallel()
+				// The session's leader, as in a container: bare, the kernel would ignore the key.
+				s := startTerminal(t, append(supervised(b.path), "sh", "-c", "echo up; while read x; do echo got $x; done")...)
+				s.expect("up\r\n")
+				s.write(keyStop)
+				s.run("words", "got words\r\n")
+				s.write(keyEnd)
+				if err := s.cmd.Wait(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

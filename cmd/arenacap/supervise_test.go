@@ -1,0 +1,354 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// buildC compiles a program of testdata/probe once for all tests.
+func buildC(t *testing.T, name string) string {
+	t.Helper()
+	dir := requireTools(t).dir
+	builtC.Lock()
+	defer builtC.Unlock()
+	out := filepath.Join(dir, name)
+	if _, err := os.Stat(out); err == nil {
+		return out
+	}
+	if err := compile(out, nil, "gcc", "-O1", "-Wall", "-o", "OUT", "testdata/probe/"+name+".c"); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+var builtC sync.Mutex
+
+// supervised is arenacap before a program, with cap and environment left alone.
+func supervised(arenacap string, flags ...string) []string {
+	return slices.Concat([]string{arenacap, "run", "--arenas", "off", "--supervise"}, flags, []string{"--"})
+}
+
+// ended runs a command line from the states of setup.c and returns its wait status.
+func ended(t *testing.T, setup []string, line ...string) syscall.WaitStatus {
+	t.Helper()
+	cmd := exec.Command(requireTools(t).setup, slices.Concat(setup, []string{"--"}, line)...)
+	cmd.Dir = t.TempDir() // where a core would go
+	_ = cmd.Run()
+	return cmd.ProcessState.Sys().(syscall.WaitStatus)
+}
+
+// TestSupervisedStatuses: the same status as behind tini and dumb-init, and with --reraise the same end as
+// behind timeout.
+func TestSupervisedStatuses(t *testing.T) {
+	need(t, "tini", "dumb-init", "timeout")
+	tool := requireTools(t)
+	plain := t.TempDir() + "/plain"
+	if err := os.WriteFile(plain, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	sh := func(script string) []string { return []string{"/bin/sh", "-c", script} }
+	for _, c := range []struct {
+		name string
+		line []string
+		own  bool // dumb-init has statuses of its own
+	}{
+		{name: "0", line: sh("exit 0")},
+		{name: "1", line: sh("exit 1")},
+		{name: "42", line: sh("exit 42")},
+		{name: "124", line: sh("exit 124")},
+		{name: "255", line: sh("exit 255")},
+		{name: "HUP", line: sh("kill -HUP $$")},
+		{name: "TERM", line: sh("kill -TERM $$")},
+		{name: "INT", line: sh("kill -INT $$")},
+		{name: "KILL", line: sh("kill -KILL $$")},
+		{name: "SEGV", line: sh("kill -SEGV $$")},
+		{name: "ABRT", line: sh("kill -ABRT $$")},
+		{name: "PIPE", line: sh("kill -PIPE $$")},
+		{name: "URG is nothing", line: sh("kill -URG $$; exit 3")},
+		{name: "real-time 40", line: sh("kill -40 $$")},
+		{name: "real-time 64", line: sh("kill -64 $$")},
+		{name: "after a child", line: sh("sh -c 'exit 9'; exit $?")},
+		{name: "not found", line: []string{"/no/such"}, own: true},
+		{name: "not executable", line: []string{plain}, own: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			setup := states("rlimit 4 max max") // cores, as far as the machine lets
+			if unix.Getrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) != nil || os.Geteuid() != 0 {
+				setup = nil
+			}
+			want := ended(t, nil, append([]string{"/usr/bin/tini", "-s", "--"}, c.line...)...)
+			if init := ended(t, nil, append([]string{"/usr/bin/dumb-init", "--"}, c.line...)...); !c.own && init != want {
+				t.Errorf("tini %v and dumb-init %v do not agree", want, init)
+			}
+			if got := ended(t, setup, append(supervised(tool.checked), c.line...)...); got != want {
+				t.Errorf("arenacap ends with %#x, tini with %#x", got, want)
+			}
+			want = ended(t, nil, append([]string{"/usr/bin/timeout", "60"}, c.line...)...)
+			got := ended(t, setup, append(supervised(tool.checked, "--reraise"), c.line...)...)
+			if got != want {
+				t.Errorf("arenacap --reraise ends with %#x, timeout with %#x", got, want)
+			}
+			if got.CoreDump() {
+				t.Error("a second core was written")
+			}
+		})
+	}
+}
+
+// catcher is a wrapper with catcher.c behind it. Its lines say what the program got.
+type catcher struct {
+	cmd  *exec.Cmd
+	said *bufio.Reader
+}
+
+// never is no signal that a catcher could end after.
+const never = unix.SIGKILL
+
+func startCatcher(t *testing.T, setup, wrapper []string, last unix.Signal) *catcher {
+	t.Helper()
+	line := slices.Concat(setup, []string{"--"}, wrapper, []string{buildC(t, "catcher"), fmt.Sprint(int(last))})
+	c := &catcher{cmd: exec.Command(requireTools(t).setup, line...)}
+	c.cmd.Stderr = os.Stderr
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.cmd.Process.Kill(); _ = c.cmd.Wait() })
+	c.said = bufio.NewReader(out)
+	if got := c.line(t); got != "ready" {
+		t.Fatalf("%v: %q", wrapper, got)
+	}
+	return c
+}
+
+func (c *catcher) line(t *testing.T) string {
+	t.Helper()
+	line, err := c.said.ReadString('\n')
+	if err != nil {
+		t.Fatalf("%v: %v", c.cmd.Args, err)
+	}
+	return strings.TrimSuffix(line, "\n")
+}
+
+// rest is what it says until it ends.
+func (c *catcher) rest(t *testing.T) []string {
+	t.Helper()
+	text, err := io.ReadAll(c.said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+}
+
+func (c *catcher) send(t *testing.T, signals ...unix.Signal) {
+	t.Helper()
+	for _, n := range signals {
+		if err := unix.Kill(c.cmd.Process.Pid, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// others are the signals that a wrapper can pass on one at a time: not those that cannot be caught, that a C
+// library keeps, or that Go's runtime sends itself, nor the terminal's stops, which dumb-init follows itself.
+func others() (all []unix.Signal) {
+	for n := unix.Signal(1); n <= 64; n++ {
+		switch n {
+		case unix.SIGKILL, unix.SIGSTOP, 32, 33, unix.SIGURG, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
+		default:
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// TestSupervisedSignals sends every signal and looks what arrives: all of them, in the order that they were
+// sent in, also those that were ignored or blocked at the start.
+func TestSupervisedSignals(t *testing.T) {
+	tool := requireTools(t)
+	var ignore, block []string
+	for _, n := range others() {
+		ignore = append(ignore, "ignore", fmt.Sprint(int(n)))
+		block = append(block, "block", fmt.Sprint(int(n)))
+	}
+	for _, b := range builds(tool) {
+		for name, setup := range map[string][]string{"nothing special": nil, "ignored": ignore, "blocked": block} {
+			t.Run(b.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				for _, flags := range [][]string{nil, {"--kill-group"}} {
+					c := startCatcher(t, setup, supervised(b.path, flags...), never)
+					for _, n := range append(others(), unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU) {
+						c.send(t, n)
+						if got, want := c.line(t), fmt.Sprintf("%d 0 0", n); got != want {
+							t.Fatalf("%v: sent %d, got %q", flags, n, got)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestSignalsAreThoseOfTini sends what tini and dumb-init pass on to all three and compares what arrived.
+func TestSignalsAreThoseOfTini(t *testing.T) {
+	need(t, "tini", "dumb-init")
+	tool := requireTools(t)
+	// tini leaves alone what a mistake of its own would raise; dumb-init knows no real-time signals.
+	var forTini, forInit []unix.Signal
+	for _, n := range others() {
+		switch n {
+		case unix.SIGFPE, unix.SIGILL, unix.SIGSEGV, unix.SIGBUS, unix.SIGABRT, unix.SIGTRAP, unix.SIGSYS, unix.SIGCHLD, unix.SIGTERM:
+		default:
+			forTini = append(forTini, n)
+			if n < 32 {
+				forInit = append(forInit, n)
+			}
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		wrapper []string
+		signals []unix.Signal
+	}{
+		{"tini", []string{"/usr/bin/tini", "-s", "--"}, forTini},
+		{"dumb-init", []string{"/usr/bin/dumb-init", "--single-child", "--"}, forInit},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			want := arrivals(t, c.wrapper, c.signals)
+			if len(want) != len(c.signals)+1 {
+				t.Fatalf("%d of %d arrived behind %s", len(want), len(c.signals)+1, c.name)
+			}
+			if got := arrivals(t, supervised(tool.checked), c.signals); !slices.Equal(got, want) {
+				t.Errorf("arenacap:\n%q\n%s:\n%q", got, c.name, want)
+			}
+		})
+	}
+}
+
+// arrivals is what a program got, signal by signal.
+func arrivals(t *testing.T, wrapper []string, signals []unix.Signal) (got []string) {
+	t.Helper()
+	c := startCatcher(t, nil, wrapper, unix.SIGTERM)
+	for _, n := range append(slices.Clone(signals), unix.SIGTERM) {
+		c.send(t, n)
+		got = append(got, c.line(t))
+	}
+	if err := c.cmd.Wait(); err != nil {
+		t.Errorf("%v: %v", wrapper, err)
+	}
+	return got
+}
+
+// TestQueuedSignals: real-time signals are queued, not merged, keep their order, and their values.
+func TestQueuedSignals(t *testing.T) {
+	c := startCatcher(t, nil, supervised(requireTools(t).checked), 64)
+	const each = 50
+	want := map[int][]string{}
+	for value := range each {
+		for n := 34; n < 64; n += 7 {
+			queue(t, c.cmd.Process.Pid, n, value)
+			want[n] = append(want[n], fmt.Sprintf("%d %d %d", n, -1, value))
+		}
+	}
+	c.send(t, 64) // the last that the kernel delivers
+	got := map[int][]string{}
+	for _, line := range c.rest(t) {
+		var n int
+		_, _ = fmt.Sscan(line, &n)
+		got[n] = append(got[n], line)
+	}
+	for n := range want {
+		if !slices.Equal(got[n], want[n]) {
+			t.Errorf("signal %d: %q", n, got[n])
+		}
+	}
+}
+
+// queue is sigqueue(3).
+func queue(t *testing.T, pid, n, value int) {
+	t.Helper()
+	info := struct {
+		signo, errno, code, _ int32
+		pid, uid              int32
+		value                 int64
+		_                     [96]byte
+	}{signo: int32(n), code: -1, pid: int32(os.Getpid()), uid: int32(os.Getuid()), value: int64(value)}
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(n), uintptr(unsafe.Pointer(&info)))
+		if errno == unix.EAGAIN { // RLIMIT_SIGPENDING
+			continue
+		}
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		return
+	}
+}
+
+// TestKillGroup: what the target started gets the signal as well, and without the flag it does not.
+func TestKillGroup(t *testing.T) {
+	tool := requireTools(t)
+	script := `trap 'echo target; exit' USR1; "$0" 10 & echo $!; wait; wait`
+	for _, c := range []struct {
+		flags []string
+		want  []string
+	}{
+		{[]string{"--kill-group"}, []string{"10 0 0", "target"}},
+		{nil, []string{"target"}},
+	} {
+		cmd := exec.Command(tool.checked, append(supervised(tool.checked, c.flags...)[1:], "/bin/sh", "-c", script, buildC(t, "catcher"))...)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		said := bufio.NewScanner(out)
+		var first []string
+		for len(first) < 2 && said.Scan() {
+			first = append(first, said.Text())
+		}
+		slices.Sort(first)
+		grandchild, _ := strconv.Atoi(first[0])
+		if grandchild == 0 || first[1] != "ready" {
+			t.Fatalf("it said %q", first)
+		}
+		if err := cmd.Process.Signal(unix.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for len(got) < len(c.want) && said.Scan() {
+			got = append(got, said.Text())
+		}
+		if err := unix.Kill(grandchild, unix.SIGKILL); len(c.flags) == 0 && err != nil {
+			t.Errorf("%v: the grandchild is gone: %v", c.flags, err)
+		}
+		if said.Scan() {
+			got = append(got, said.Text())
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%v: %q, want %q", c.flags, got, c.want)
+		}
+		_ = cmd.Wait()
+	}
+}
