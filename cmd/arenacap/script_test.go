@@ -18,6 +18,9 @@ import (
 //
 //	exits STATUS COMMAND…   the command ends with this status, or by this signal (KILL, TERM, …)
 //	signal NAME             sends a signal to the commands in the background
+//	arenas NAME …           starts a program with arenas (scriptArenas)
+//	tell PID LINE…          gives it more to do (scriptTell)
+//	await FILE TEXT…        waits for a line of a file (scriptAwait)
 //
 // and the conditions [root] and [race], which is whether arenacap itself has the race detector.
 func TestScripts(t *testing.T) {
@@ -35,7 +38,9 @@ func TestScripts(t *testing.T) {
 			}
 			return false, errors.New("unknown condition " + name)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "signal": signalAll},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "signal": signalAll, "arenas": scriptArenas, "tell": scriptTell, "await": scriptAwait,
+		},
 	})
 }
 

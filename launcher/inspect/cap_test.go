@@ -128,7 +128,7 @@ func TestNeverWronglyKept(t *testing.T) {
 	changes := []func(*facts){jemalloc, secure, noEnviron, overwrote, twoLibcs, unlinked, musl, noLibc, policyOff, wants(2), wants(8)}
 	for _, v := range []policy.GlibcVersion{{}, glibc212, glibc215, glibc236, glibc241} {
 		for _, env := range [][]string{nil, {"MALLOC_ARENA_MAX=3"}, {"MALLOC_ARENA_MAX=-1"}, {"GLIBC_TUNABLES=glibc.malloc.arena_max=5", "MALLOC_ARENA_MAX=2"}} {
-			for arenas := range 12 {
+			for _, arenas := range []int{0, 1, 2, 3, 5, 6, 8, 9} {
 				for mask := range 1 << len(changes) {
 					f := base(v, arenas, env...)
 					for i, change := range changes {

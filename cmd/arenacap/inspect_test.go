@@ -1,0 +1,434 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// arenasProgram is a program with as many threads, arenas and heaps as the commands on its stdin ask for.
+var arenasProgram = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(builtTools().dir, "arenas")
+	return path, compile(path, nil, "gcc", "-O1", "-pthread", "-o", "OUT", "../../launcher/arena/testdata/probe.c", "-ldl")
+})
+
+// arenas is such a program while it runs.
+type arenas struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// startArenas starts it, behind a prefix or under another name, with these variables and no other but PATH,
+// and waits until it is ready.
+func startArenas(dir string, env []string, stderr io.Writer, argv ...string) (*arenas, error) {
+	a := &arenas{cmd: exec.Command(argv[0], argv[1:]...)}
+	a.cmd.Dir, a.cmd.Env, a.cmd.Stderr = dir, append(env, "PATH="+os.Getenv("PATH")), stderr
+	var err error
+	if a.in, err = a.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := a.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	a.out = bufio.NewReader(out)
+	if err := a.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if _, err := a.answer(); err != nil {
+		a.end()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *arenas) end() {
+	_ = a.cmd.Process.Kill()
+	_ = a.cmd.Wait()
+}
+
+func (a *arenas) pid() string { return strconv.Itoa(a.cmd.Process.Pid) }
+
+func (a *arenas) do(command string) (string, error) {
+	if _, err := io.WriteString(a.in, command+"\n"); err != nil {
+		return "", err
+	}
+	return a.answer()
+}
+
+func (a *arenas) answer() (string, error) {
+	var all strings.Builder
+	for {
+		line, err := a.out.ReadString('\n')
+		if err != nil {
+			return "", fmt.Errorf("the test program ended: %w, said %q", err, all.String())
+		}
+		if line == "ok\n" {
+			return all.String(), nil
+		}
+		all.WriteString(line)
+	}
+}
+
+func mustStart(t *testing.T, env []string, argv ...string) *arenas {
+	t.Helper()
+	requireTools(t)
+	program, err := arenasProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(argv) == 0 {
+		argv = []string{program}
+	}
+	a, err := startArenas("", env, os.Stderr, argv...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.end)
+	return a
+}
+
+// scriptArenas is the command of scripts
+//
+//	arenas NAME [VAR=VALUE…] [LINE…] [-- PREFIX…]
+//
+// that starts the program behind the prefix, gives it the lines one by one and sets NAME to its PID. What it
+// says on stderr is in NAME.stderr.
+func scriptArenas(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: arenas NAME [VAR=VALUE...] [LINE...] [-- PREFIX...]")
+	}
+	program, err := arenasProgram()
+	ts.Check(err)
+	name, lines := args[0], args[1:]
+	argv := []string{program}
+	if i := slices.Index(lines, "--"); i >= 0 {
+		argv = append(slices.Clone(lines[i+1:]), program)
+		if argv[0] == "arenacap" {
+			argv[0] = builtTools().checked
+		}
+		lines = lines[:i]
+	}
+	var env []string
+	for len(lines) > 0 && strings.Contains(lines[0], "=") {
+		env, lines = append(env, lines[0]), lines[1:]
+	}
+	stderr, err := os.Create(ts.MkAbs(name + ".stderr"))
+	ts.Check(err)
+	a, err := startArenas(ts.MkAbs("."), append(env, "HOME="+ts.Getenv("HOME")), stderr, argv...)
+	ts.Check(err)
+	ts.Defer(func() { a.end(); stderr.Close() })
+	running.Store(a.pid(), a)
+	ts.Setenv(name, a.pid())
+	scriptTell(ts, false, append([]string{a.pid()}, lines...))
+}
+
+// running are the programs that scripts have started, by PID.
+var running sync.Map
+
+// scriptTell is the command "tell PID LINE…".
+func scriptTell(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: tell PID LINE...")
+	}
+	a, ok := running.Load(args[0])
+	if !ok {
+		ts.Fatalf("no program %q was started", args[0])
+	}
+	for _, line := range args[1:] {
+		said, err := a.(*arenas).do(line)
+		ts.Check(err)
+		ts.Logf("%s: %s", line, said)
+	}
+}
+
+// scriptAwait is the command "await FILE TEXT…": it waits until the file has a line with all these texts.
+func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: await FILE TEXT...")
+	}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		for line := range strings.SplitSeq(ts.ReadFile(args[0]), "\n") {
+			if !slices.ContainsFunc(args[1:], func(text string) bool { return !strings.Contains(line, text) }) {
+				return
+			}
+		}
+	}
+	ts.Fatalf("%s has no line with %q after 30 s:\n%s", args[0], args[1:], ts.ReadFile(args[0]))
+}
+
+// runTool runs arenacap and gives its two outputs and its status.
+func runTool(t *testing.T, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.Command(requireTools(t).checked, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		status = exit.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), status
+}
+
+// decode reads JSON that must be a list of objects.
+func decode(t *testing.T, text string) (list []map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		t.Fatalf("%v in %q", err, text)
+	}
+	return list
+}
+
+// The keys that programs rely on.
+var (
+	inspectKeys = []string{"pid", "name", "threads", "libc_version", "allocator", "arenas", "heaps", "cap", "cap_source", "kept", "why",
+		"error", "virtual_bytes", "resident_bytes", "arena_reserved_bytes", "arena_committed_bytes", "arena_resident_bytes", "parts", "verdict"}
+	partKeys = []string{"kind", "name", "count", "virtual_bytes", "resident_bytes"}
+	deepKeys = []string{"in_use_bytes", "free_bytes", "top_bytes", "trimmable_bytes"}
+	psKeys   = []string{"pid", "name", "threads", "arenas", "cap", "cap_source", "arena_reserved_bytes", "arena_resident_bytes",
+		"virtual_bytes", "resident_bytes", "saving_bytes"}
+)
+
+func has(t *testing.T, what string, object map[string]any, keys []string) {
+	t.Helper()
+	for _, key := range keys {
+		if _, ok := object[key]; !ok {
+			t.Errorf("%s has no key %q: %v", what, key, object)
+		}
+	}
+}
+
+// nulls holds which of the keys are null against those that should be.
+func nulls(t *testing.T, what string, object map[string]any, keys []string, want ...string) {
+	t.Helper()
+	for _, key := range keys {
+		if null := object[key] == nil; null != slices.Contains(want, key) {
+			t.Errorf("%s: %q is %v", what, key, object[key])
+		}
+	}
+}
+
+func TestInspectJSON(t *testing.T) {
+	capped, free := mustStart(t, []string{"MALLOC_ARENA_MAX=4"}), mustStart(t, nil)
+	for _, a := range []*arenas{capped, free} {
+		if _, err := a.do("threads 9 100"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := exec.Command("true")
+	if err := gone.Run(); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, status := runTool(t, "inspect", "--json", capped.pid(), free.pid(), strconv.Itoa(gone.Process.Pid))
+	if status != statusNo || stderr != "" {
+		t.Errorf("status %d, stderr %q", status, stderr)
+	}
+	list := decode(t, stdout)
+	if len(list) != 3 {
+		t.Fatalf("%d objects", len(list))
+	}
+	for _, object := range list {
+		has(t, "the object", object, inspectKeys)
+	}
+	nulls(t, "capped", list[0], inspectKeys, "error")
+	nulls(t, "free", list[1], inspectKeys, "error", "cap", "cap_source", "kept")
+	nulls(t, "gone", list[2], inspectKeys, slices.DeleteFunc(slices.Clone(inspectKeys), func(k string) bool { return k == "pid" || k == "error" })...)
+	if o := list[0]; o["kept"] != true || o["cap"] != 4.0 || o["cap_source"] != "environment" || o["arenas"] != 4.0 || o["heaps"] != 3.0 || o["threads"] != 10.0 {
+		t.Errorf("capped: %v", o)
+	}
+	for _, object := range list[:2] {
+		sum := 0.0
+		for _, part := range object["parts"].([]any) {
+			has(t, "a part", part.(map[string]any), partKeys)
+			sum += part.(map[string]any)["virtual_bytes"].(float64)
+		}
+		if sum != object["virtual_bytes"] {
+			t.Errorf("the parts are %f bytes of %v", sum, object["virtual_bytes"])
+		}
+	}
+}
+
+// TestInspectDeepJSON holds the figures of --deep against malloc_info(3) of a program that stands still.
+func TestInspectDeepJSON(t *testing.T) {
+	a := mustStart(t, []string{"MALLOC_ARENA_MAX=4", "GLIBC_TUNABLES=glibc.malloc.tcache_count=0"})
+	for _, line := range []string{"threads 6 3000", "free"} {
+		if _, err := a.do(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := a.do("info")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, _, status := runTool(t, "inspect", "--json", "--deep", a.pid())
+	list := decode(t, stdout)
+	if status != statusOK || len(list) != 1 {
+		t.Fatalf("status %d: %s", status, stdout)
+	}
+	perArena := list[0]["per_arena"].([]any)
+	system := 0.0
+	for _, v := range perArena {
+		object := v.(map[string]any)
+		has(t, "an arena", object, deepKeys)
+		nulls(t, "an arena", object, deepKeys)
+		if object["sure"] != 1.0 || object["free_bytes"] == 0.0 && object["main"] != true {
+			t.Errorf("arena %v", object)
+		}
+		system += object["system_bytes"].(float64)
+	}
+	if want := fmt.Sprintf(`<system type="current" size="%.0f"/>`, system); len(perArena) != 4 || !strings.HasSuffix(strings.TrimSpace(info), "</malloc>") || !strings.Contains(info[strings.LastIndex(info, "</heap>"):], want) {
+		t.Errorf("%d arenas hold %.0f bytes; malloc_info says %s", len(perArena), system, info[strings.LastIndex(info, "</heap>"):])
+	}
+}
+
+// TestInspectZombie: a child that has ended and that nobody has waited for.
+func TestInspectZombie(t *testing.T) {
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, status := runTool(t, "inspect", strconv.Itoa(cmd.Process.Pid))
+	want := fmt.Sprintf("arenacap: process %d (\"true\") has ended and waits for its parent: no memory of its own\n", cmd.Process.Pid)
+	if stdout != "" || stderr != want || status != statusNo {
+		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
+	}
+}
+
+// TestInspectHostileNames: what a process calls itself reaches a terminal only as text, and JSON as it is.
+func TestInspectHostileNames(t *testing.T) {
+	requireTools(t)
+	program, err := arenasProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"\x1b[31mred", "two\nlines", "a) R 1 (b", "(", ")", " ", "a\"b\\c", "\xff\xfe", "\x1b]0;t\a", "grün"} {
+		link := filepath.Join(t.TempDir(), name)
+		if err := os.Symlink(program, link); err != nil {
+			t.Fatal(err)
+		}
+		a := mustStart(t, nil, link)
+		if _, err := a.do("threads 5 1"); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"inspect", a.pid()}, {"ps"}} {
+			stdout, stderr, status := runTool(t, args...)
+			if i := strings.IndexFunc(stdout+stderr, func(r rune) bool { return r < ' ' && r != '\n' || r == '\ufffd' }); status != statusOK || i >= 0 {
+				t.Errorf("%q: %v: status %d, odd character at %d of %q", name, args, status, i, stdout)
+			}
+			if rows := strings.Count(stdout, "\n"+strings.Repeat(" ", max(0, 7-len(a.pid())))+a.pid()+" "); args[0] == "ps" && rows != 1 {
+				t.Errorf("%q: %d rows in %q", name, rows, stdout)
+			}
+		}
+		stdout, _, _ := runTool(t, "inspect", "--json", a.pid())
+		if got := decode(t, stdout)[0]["name"]; got != strings.ToValidUTF8(name, "\ufffd") && name != "\xff\xfe" {
+			t.Errorf("%q: the name is %q", name, got)
+		}
+	}
+}
+
+func TestPsJSON(t *testing.T) {
+	small, large := mustStart(t, []string{"MALLOC_ARENA_MAX=3"}), mustStart(t, []string{"MALLOC_ARENA_MAX=9"})
+	for _, a := range []*arenas{small, large} {
+		if _, err := a.do("threads 12 1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, sort := range []string{"reserved", "resident", "arenas", "virtual", "saving", "pid"} {
+		stdout, _, status := runTool(t, "ps", "--json", "--sort", sort)
+		if status != statusOK {
+			t.Fatalf("status %d", status)
+		}
+		key := map[string]string{"reserved": "arena_reserved_bytes", "resident": "arena_resident_bytes", "arenas": "arenas",
+			"virtual": "virtual_bytes", "saving": "saving_bytes", "pid": "pid"}[sort]
+		list := decode(t, stdout)
+		found := 0
+		for i, row := range list {
+			has(t, "a row", row, psKeys)
+			if i > 0 && (row[key].(float64) > list[i-1][key].(float64)) != (sort == "pid") {
+				if row[key] != list[i-1][key] {
+					t.Errorf("--sort %s: %v behind %v", sort, row[key], list[i-1][key])
+				}
+			}
+			switch fmt.Sprint(row["pid"]) {
+			case small.pid():
+				found++
+				if row["arenas"] != 3.0 || row["cap"] != 3.0 || row["cap_source"] != "environment" {
+					t.Errorf("row %v", row)
+				}
+			case large.pid():
+				found++
+				if row["arenas"] != 9.0 || row["arena_reserved_bytes"] != float64(8<<26) {
+					t.Errorf("row %v", row)
+				}
+			}
+		}
+		if found != 2 {
+			t.Errorf("--sort %s: %d of 2 processes in %v", sort, found, list)
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	const text = "one two three four five six seven eight"
+	cases := []struct {
+		width, indent int
+		want          string
+	}{
+		{0, 0, text},
+		{10, 0, text}, // too narrow for anything
+		{20, 0, "one two three four\nfive six seven eight"},
+		{28, 8, "one two three four\n        five six seven eight"},
+		{200, 8, text},
+	}
+	for _, c := range cases {
+		if got := fold(text, c.width, c.indent); got != c.want {
+			t.Errorf("%d columns, indent %d: got %q", c.width, c.indent, got)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	for room, want := range map[int]string{0: "/usr/lib/grün", 13: "/usr/lib/grün", 5: "…grün", 2: "…n", 20: "/usr/lib/grün"} {
+		if got := clip("/usr/lib/grün", room); got != want {
+			t.Errorf("room %d: got %q", room, got)
+		}
+	}
+}
+
+func TestBar(t *testing.T) {
+	cases := []struct {
+		part, all uint64
+		width     int
+		want      string
+	}{
+		{0, 100, 4, "    "}, {100, 100, 4, "████"}, {50, 100, 4, "██  "}, {1, 32, 4, "▏   "}, {31, 32, 4, "███▉"}, {5, 0, 4, "    "}, {200, 100, 4, "████"},
+	}
+	for _, c := range cases {
+		if got := bar(c.part, c.all, c.width); got != c.want {
+			t.Errorf("%d of %d: got %q, want %q", c.part, c.all, got, c.want)
+		}
+	}
+}
