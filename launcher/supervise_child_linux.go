@@ -46,6 +46,11 @@ type childLimit struct {
 
 func newChild(l Launch, s Supervision, found origin.State) (*childPlan, error) {
 	c := &childPlan{origin: found, group: s.KillGroup, terminal: -1, parent: os.Getpid(), parentDeath: s.ParentDeath}
+	if c.parentDeath == 0 {
+		var n int32
+		_ = unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&n)), 0, 0, 0)
+		c.parentDeath = unix.Signal(n)
+	}
 	var err error
 	if c.path, err = syscall.BytePtrFromString(l.Path); err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ type place struct {
 func (p place) forwards(s relay.Signal) bool {
 	switch {
 	case s.Code <= 0:
-		return int(s.PID) != p.pid || s.PID == 0 // its own: PIPE at a write
+		return s.Number != unix.SIGPIPE || int(s.PID) != p.pid // by a write of its own
 	case s.Number == unix.SIGCHLD, s.Number == unix.SIGXCPU, s.Number == unix.SIGXFSZ:
 		return false
 	}

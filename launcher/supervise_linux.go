@@ -19,7 +19,7 @@ import (
 type Supervision struct {
 	KillGroup   bool        // the target gets a process group of its own, and signals go to all of it
 	WaitOrphans bool        // end only when everything that the target left has ended
-	ParentDeath unix.Signal // what the target gets when this process dies; 0 is nothing
+	ParentDeath unix.Signal // what the target gets when this process dies; 0 is what this process would get
 
 	Watch   *watch.Config   // nil is no watch
 	Notices func() []string // why the cap cannot work, asked while the target runs already; may be nil
@@ -106,6 +106,7 @@ func (v *supervisor) start() error {
 	}
 	defer unix.Close(gate)
 	tellMain(v.launch.Env, v.pid)
+	v.passOn() // what was pending at the start is pending in the target
 	v.began = time.Now()
 	_, _ = unix.Write(gate, []byte{1}) // where it was killed already, report ends
 	return nil
@@ -181,9 +182,7 @@ func (v *supervisor) run() (Ending, error) {
 				return Ending{}, err
 			}
 		}
-		for s, ok := v.relay.Take(); ok; s, ok = v.relay.Take() {
-			v.receive(s)
-		}
+		v.passOn()
 		v.reap()
 		if v.over() {
 			return v.ending, nil
@@ -243,7 +242,13 @@ func (v *supervisor) over() bool {
 	return v.beside.done < 0
 }
 
-// receive takes one signal.
+// passOn takes the signals that have come.
+func (v *supervisor) passOn() {
+	for s, ok := v.relay.Take(); ok; s, ok = v.relay.Take() {
+		v.receive(s)
+	}
+}
+
 func (v *supervisor) receive(s relay.Signal) {
 	if s.Number == unix.SIGCONT {
 		v.terminal.pass(v.terminal.group, v.pid)

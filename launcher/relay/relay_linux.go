@@ -90,13 +90,16 @@ func Open() (*Relay, error) {
 	pipe, first = int32(p[1]), int32(unix.Getpid())
 	r := &Relay{fd: p[0]}
 	for n := unix.Signal(1); n <= lastSignal; n++ {
-		if !caught(n) {
-			continue
+		before, err := r.inspect(n)
+		if err != nil || !caught(n) {
+			continue // the kernel has no action for KILL and STOP to ask for
 		}
-		if !raised(n) {
+		if raised(n) {
+			runtime[n] = before
+		} else {
 			others |= 1 << (n - 1)
 		}
-		if err := r.catch(n); err != nil {
+		if err := setAction(n, handler(n), nil); err != nil {
 			return nil, err
 		}
 	}
@@ -233,18 +236,14 @@ const (
 	saRestart  = 0x10000000
 )
 
-func (r *Relay) catch(n unix.Signal) error {
-	var before kernelAction
-	if err := setAction(n, nil, &before); err != nil {
-		return err
-	}
-	if before.handler == sigIgn {
+// inspect notes whether a signal is ignored and gives what handles it.
+func (r *Relay) inspect(n unix.Signal) (handler uintptr, err error) {
+	var act kernelAction
+	err = setAction(n, nil, &act)
+	if err == nil && act.handler == sigIgn {
 		r.ignored |= 1 << (n - 1)
 	}
-	if raised(n) {
-		runtime[n] = before.handler
-	}
-	return setAction(n, handler(n), nil)
+	return act.handler, err
 }
 
 // sigIgn is SIG_IGN.

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// childOfOurs is what the target of a supervised launch sees otherwise because it is a child of arenacap's and
+// not the process that was started; README.md has the list for people.
+var childOfOurs = []string{"pid: as started → ", "ppid: as started → "}
+
+// otherwise is what is different in one situation, by the situation's name: what belongs to the process that was
+// started and does not pass on to a child (fork(2)). arenacap forwards the signals that come of it.
+var otherwise = map[string][]string{
+	"process group":            {"process group: self → "},
+	"session":                  {"process group: self → ", "session: self → ", "autogroup: absent → "}, // the probe leaves a leader's autogroup out
+	"autogroup":                {"process group: self → ", "session: self → ", "autogroup: absent → "},
+	"fifo with reset on fork":  {"scheduling: policy 1 flags 1 "}, // reset, as it says
+	"descriptor with locks":    {"fdinfo 4[4]: lock POSIX ", "fdinfo 5[4]: lock FLOCK ADVISORY WRITE self"},
+	"descriptor with an owner": {"fd 5: "},
+	"interval timers":          {"interval timer 0: armed", "interval timer 1: armed", "interval timer 2: armed"},
+	// What was sent to the first thread alone is sent to the process.
+	"pending signals": {"status ShdPnd: ", "status SigPnd: "},
+}
+
+// superviseWrappers are as wrappers, with arenacap as the parent.
+func superviseWrappers(t *testing.T, arenacap string) (all []wrapper) {
+	t.Helper()
+	for _, w := range wrappers(t, arenacap) {
+		w.args = slices.Insert(slices.Clone(w.args), 2, "--supervise")
+		w.name += ", supervised"
+		w.known = childOfOurs
+		all = append(all, w)
+	}
+	return all
+}
+
+// TestSupervisedTransparency compares a child of arenacap's with the bare program, in all the situations.
+func TestSupervisedTransparency(t *testing.T) {
+	tool := requireTools(t)
+	plain, err := launch{}.run(t, filepath.Join(openDir(t), "facts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range builds(tool) {
+		t.Run(b.name, func(t *testing.T) {
+			wraps := superviseWrappers(t, b.path)
+			for _, s := range append(situations(t), closedDescriptors(b.losses)...) {
+				s.known = append(slices.Clone(s.known), otherwise[s.name]...)
+				t.Run(s.name, func(t *testing.T) {
+					t.Parallel()
+					if s.root {
+						needRoot(t)
+					}
+					s.compare(t, plain, wraps)
+				})
+			}
+			t.Run("signals", func(t *testing.T) {
+				t.Parallel()
+				var ignore, block []string
+				for n := 1; n <= 64; n++ {
+					if n != int(unix.SIGKILL) && n != int(unix.SIGSTOP) {
+						ignore = append(ignore, "ignore", strconv.Itoa(n))
+						block = append(block, "block", strconv.Itoa(n))
+					}
+				}
+				for _, w := range wraps {
+					checkLost(t, w, ignore, " action: ignored → default", b.losses.ignored)
+					checkLost(t, w, block, " blocked: 1 → 0", b.losses.blocked)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,82 @@
+package launcher
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/relay"
+)
+
+func TestForwards(t *testing.T) {
+	const own, other, kernel = 100, 7, relay.FromKernel
+	user := func(n unix.Signal, pid int32) relay.Signal { return relay.Signal{Number: n, PID: pid} }
+	from := func(n unix.Signal, code int32) relay.Signal { return relay.Signal{Number: n, Code: code} }
+	apart, together, leader := place{pid: own}, place{pid: own, sameGroup: true}, place{pid: own, sameGroup: true, leader: true}
+	for _, c := range []struct {
+		name string
+		at   place
+		s    relay.Signal
+		want bool
+	}{
+		{"sent", together, user(unix.SIGTERM, other), true},
+		{"sent from another PID namespace", together, user(unix.SIGTERM, 0), true},
+		{"sent by itself before it was arenacap", together, user(unix.SIGUSR1, own), true},
+		{"queued", together, relay.Signal{Number: 40, Code: -1, PID: other}, true},
+		{"sent to a thread", together, relay.Signal{Number: unix.SIGUSR1, Code: -6, PID: other}, true},
+		{"a timer of its starter", together, from(unix.SIGALRM, kernel), true},
+		{"the power fails", together, from(unix.SIGPWR, kernel), true},
+		{"PIPE that somebody sends", together, user(unix.SIGPIPE, other), true},
+		{"PIPE by its own write", together, user(unix.SIGPIPE, own), false},
+		{"CHLD that somebody sends", together, user(unix.SIGCHLD, other), true},
+		{"CHLD of a child", together, relay.Signal{Number: unix.SIGCHLD, Code: 1, PID: other}, false},
+		{"its own processor time", apart, from(unix.SIGXCPU, kernel), false},
+		{"its own large file", apart, from(unix.SIGXFSZ, kernel), false},
+		{"INT that somebody sends", together, user(unix.SIGINT, other), true},
+		{"the key for INT, in the group", together, from(unix.SIGINT, kernel), false},
+		{"the key for INT, in another group", apart, from(unix.SIGINT, kernel), true},
+		{"the key for TSTP, in the group", together, from(unix.SIGTSTP, kernel), false},
+		{"a new size of the window, in the group", together, from(unix.SIGWINCH, kernel), false},
+		{"a new size of the window, in another group", apart, from(unix.SIGWINCH, kernel), true},
+		{"its own read of the terminal", apart, from(unix.SIGTTIN, kernel), false},
+		{"its own write to the terminal", apart, from(unix.SIGTTOU, kernel), false},
+		{"a hang-up, in the group", together, from(unix.SIGHUP, kernel), false},
+		{"a hang-up, in another group", apart, from(unix.SIGHUP, kernel), true},
+		{"a hang-up that only the leader hears of", leader, from(unix.SIGHUP, kernel), true},
+	} {
+		if got := c.at.forwards(c.s); got != c.want {
+			t.Errorf("%s: forwarded %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestMirrors(t *testing.T) {
+	for _, c := range []struct {
+		stop     unix.Signal
+		ownGroup bool
+		want     bool
+	}{
+		{unix.SIGTSTP, true, true}, {unix.SIGSTOP, true, true}, {unix.SIGTTIN, false, true}, {unix.SIGTTOU, false, true},
+		{unix.SIGTSTP, false, true}, {unix.SIGSTOP, false, false},
+	} {
+		if got := mirrors(c.stop, c.ownGroup); got != c.want {
+			t.Errorf("%d, own group %v: %v, want %v", c.stop, c.ownGroup, got, c.want)
+		}
+	}
+}
+
+func TestPutDecimal(t *testing.T) {
+	for _, c := range []struct {
+		n    uintptr
+		want string
+	}{{0, "0"}, {1, "1"}, {9, "9"}, {10, "10"}, {4194304, "4194304"}, {4294967295, "4294967295"}} {
+		var to [maxDigits + 1]byte
+		for i := range to {
+			to[i] = 'x'
+		}
+		putDecimal(to[:], c.n)
+		if got := unix.ByteSliceToString(to[:]); got != c.want {
+			t.Errorf("%d is %q", c.n, got)
+		}
+	}
+}
