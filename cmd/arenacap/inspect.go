@@ -172,7 +172,7 @@ const partColumns = 34
 func printParts(w io.Writer, p *arena.Process) {
 	width, room := barWidth(w), 0
 	if columns := terminalWidth(w); columns > 0 {
-		room = max(columns-width-partColumns, 12)
+		room = columns - width - partColumns
 	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "VIRTUAL\tRESIDENT\tCOUNT\t  %s\n", "WHAT")
@@ -197,23 +197,27 @@ func printPart(t io.Writer, part arena.Part, all uint64, width, room int) {
 		share = bar(part.Virtual, all, width) + " "
 	}
 	fmt.Fprintf(t, "%s\t%s\t%d\t  %s%s\n", policy.FormatSize(part.Virtual), policy.FormatSize(part.Resident), part.Count,
-		share, clip(partWords(part), room))
+		share, partWords(part, room))
 }
 
 // partWords says what a part is, to people who have not met arenas.
-func partWords(part arena.Part) string {
+// A name is cut to fit into so many columns, of which 0 is any.
+func partWords(part arena.Part, room int) string {
 	switch part.Kind {
 	case arena.KindArenas:
-		return "arenas: malloc's pools for threads"
+		return "arenas (malloc's pools)"
 	case arena.KindMainHeap:
-		return "main heap: malloc's main arena"
+		return "main heap (the main arena)"
 	case arena.KindReserved:
 		return "reserved without access"
 	}
-	if part.Name != "" {
-		return part.Kind + " " + inspect.Printable(part.Name)
+	if part.Name == "" {
+		return part.Kind
 	}
-	return part.Kind
+	if room > 0 {
+		room = max(room-len(part.Kind)-1, 8)
+	}
+	return part.Kind + " " + clip(inspect.Printable(part.Name), room)
 }
 
 func arenasLine(p *arena.Process) string {

@@ -67,13 +67,14 @@ func ps(c *cli.Context) error {
 		return err
 	}
 	slices.SortFunc(host.Rows, compare)
+	if !c.Bool("json") {
+		printHost(c.App.Writer, host)
+	} else if err := printJSON(c.App.Writer, viewHost(host)); err != nil {
+		return err
+	}
 	if n := len(host.Unreadable); n > 0 {
 		speaker(c).note("%s could not be read; the first: %s", count(n, "process"), host.Unreadable[0])
 	}
-	if c.Bool("json") {
-		return printJSON(c.App.Writer, viewHost(host))
-	}
-	printHost(c.App.Writer, host)
 	return nil
 }
 

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"syscall"
-
-	"github.com/shirou/gopsutil/v3/common"
-	"github.com/shirou/gopsutil/v3/process"
 
 	"arenacap/launcher/arena"
 	"arenacap/policy"
@@ -29,15 +28,16 @@ type Row struct {
 
 // List inspects every process. Those with the main arena alone are left out unless all is set.
 func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
-	// HOST_PROC in the environment would make gopsutil look at another machine's processes.
-	ctx = context.WithValue(ctx, common.EnvKey, common.EnvMap{common.HostProcEnvKey: "/proc"})
-	pids, err := process.PidsWithContext(ctx)
+	pids, err := processes()
 	if err != nil {
-		return Host{}, fmt.Errorf("the processes cannot be listed: %w", err)
+		return Host{}, err
 	}
 	h := Host{OneACore: OneACore(m)}
 	for _, pid := range pids {
-		row, ok, err := look(int(pid), all)
+		if ctx.Err() != nil {
+			return h, ctx.Err()
+		}
+		row, ok, err := look(pid, all)
 		switch {
 		case err != nil && !gone(err):
 			h.Unreadable = append(h.Unreadable, err)
@@ -47,6 +47,22 @@ func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 		}
 	}
 	return h, nil
+}
+
+// processes are the numbers of all processes, the folders of /proc that are numbers (proc(5)). gopsutil's
+// package for processes would list them too, but it imports net, which with cgo makes a plain build a
+// dynamic program: a millisecond at every launch.
+func processes() (pids []int, err error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("the processes cannot be listed: %w", err)
+	}
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
 }
 
 // look looks at one process: the census first, which is cheap, and the rest where there is something to tell.

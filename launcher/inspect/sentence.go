@@ -9,18 +9,31 @@ import (
 	"arenacap/policy"
 )
 
-// verdict says in one sentence where the virtual size is: its largest parts, at most three, each but the
-// first at least a tenth of it, and what is resident.
+// verdict says in one sentence where the virtual size is: its largest parts, at most three, and what is
+// resident.
 func verdict(p *arena.Process) string {
 	var parts []string
 	for i, part := range p.Parts {
-		if i == 3 || i > 0 && part.Virtual*10 < p.Virtual {
-			break
+		if len(parts) < 3 && (i == 0 || large(p, part)) {
+			parts = append(parts, policy.FormatSize(part.Virtual)+" "+are(part))
 		}
-		parts = append(parts, policy.FormatSize(part.Virtual)+" "+are(part))
 	}
 	return fmt.Sprintf("%s virtual: %s; %s are resident",
 		policy.FormatSize(p.Virtual), strings.Join(parts, ", "), policy.FormatSize(p.Resident))
+}
+
+// large reports whether a part is at least a tenth of the whole. Reservations without access, of which some
+// programs make terabytes, do not make the others small.
+func large(p *arena.Process, part arena.Part) bool {
+	whole := p.Virtual
+	if part.Kind != arena.KindReserved {
+		for _, other := range p.Parts {
+			if other.Kind == arena.KindReserved {
+				whole -= other.Virtual
+			}
+		}
+	}
+	return part.Virtual >= whole/10
 }
 
 // are says what a part is, behind its size.
@@ -62,8 +75,8 @@ func next(p *arena.Process, c Cap, oneACore int) string {
 		return c.advice
 	case p.Allocator != "glibc":
 		return ""
-	case census.Arenas > oneACore && census.Reserved >= p.Virtual/10:
-		return fmt.Sprintf("put 'arenacap run --' in front of its start command: with %d arenas, one a core here, it would reserve %s less",
+	case census.Arenas > oneACore && large(p, arena.Part{Kind: arena.KindArenas, Virtual: census.Reserved}):
+		return fmt.Sprintf("put 'arenacap run --' in front of its start command: with %d arenas, one a core here, it would reserve %s less; 'arenacap sweep' finds the cap that costs no speed",
 			oneACore, policy.FormatSize(saving(census, oneACore)))
 	}
 	return ""

@@ -12,8 +12,8 @@ const (
 	gib = 1 << 30
 )
 
-// server is the 128-thread server of the examples in numbers.
-func server() *arena.Process {
+// example is the 128-thread server of the examples in numbers.
+func example() *arena.Process {
 	p := &arena.Process{
 		Name: "authserver", Threads: 129, Virtual: 2090 * mib, Resident: 3 * mib, Libc: "glibc", Allocator: "glibc",
 		Arenas: []arena.Arena{{Main: true}},
@@ -43,6 +43,10 @@ func TestVerdict(t *testing.T) {
 		{"one at least", func(p *arena.Process) {
 			p.Parts = []arena.Part{{Kind: "stack", Virtual: mib}, {Kind: "kernel", Virtual: mib}}
 		}, "virtual: 1 MiB are stack; 3 MiB"},
+		{"terabytes that are reserved do not hide the rest", func(p *arena.Process) {
+			p.Virtual += 8 * 1024 * gib
+			p.Parts = append([]arena.Part{{Kind: "reserved", Virtual: 8 * 1024 * gib}}, p.Parts...)
+		}, "8 TiB virtual: 8 TiB are reserved without access, 1 GiB are 128 thread stacks, 960 MiB are 15 arenas"},
 		{"one of a kind", func(p *arena.Process) {
 			p.Parts = []arena.Part{{Kind: "arenas", Count: 1, Virtual: gib}, {Kind: "thread stacks", Count: 1, Virtual: gib}}
 		}, "1 GiB are 1 arena beside the main one, 1 GiB are 1 thread stack;"},
@@ -58,7 +62,7 @@ func TestVerdict(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			p := server()
+			p := example()
 			c.change(p)
 			if got := verdict(p); !strings.Contains(got, c.want) {
 				t.Errorf("got  %s\nwant %s", got, c.want)
@@ -78,12 +82,16 @@ func TestNext(t *testing.T) {
 		{"a cap that is kept", func(*arena.Process) {}, Cap{N: 16, Kept: Yes}, ""},
 		{"a cap that is not kept", func(*arena.Process) {}, Cap{N: 2, Kept: No, advice: "do this"}, "do this"},
 		{"arenas are no large part", func(p *arena.Process) { p.Virtual = 100 * gib }, Cap{}, ""},
+		{"arenas are a large part but for what is only reserved", func(p *arena.Process) {
+			p.Virtual += 8 * 1024 * gib
+			p.Parts = append(p.Parts, arena.Part{Kind: "reserved", Virtual: 8 * 1024 * gib})
+		}, Cap{}, "put 'arenacap run --'"},
 		{"no more arenas than cores", func(p *arena.Process) { p.Arenas = p.Arenas[:2] }, Cap{}, ""},
 		{"another malloc", func(p *arena.Process) { p.Allocator = "jemalloc" }, Cap{}, ""},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			p := server()
+			p := example()
 			c.change(p)
 			if got := next(p, c.cap, 2); !strings.HasPrefix(got, c.want) || (c.want == "") != (got == "") {
 				t.Errorf("got  %q\nwant %q", got, c.want)

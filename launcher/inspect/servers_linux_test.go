@@ -1,0 +1,278 @@
+package inspect
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"arenacap/launcher/arena"
+)
+
+// server is a running program that is no test program.
+type server struct {
+	cmd  *exec.Cmd
+	out  *bufio.Reader // stdout and stderr
+	said strings.Builder
+}
+
+// serve starts a program, with these variables and no other but PATH, and waits until it says ready.
+func serve(t *testing.T, cmd *exec.Cmd, ready string, env ...string) *server {
+	t.Helper()
+	r, w := pipe(t)
+	cmd.Env = append(env, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir())
+	cmd.Stdout, cmd.Stderr = w, w
+	if _, err := cmd.StdinPipe(); err != nil { // stays open: some end with their stdin
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	s := &server{cmd: cmd, out: bufio.NewReader(r)}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		r.Close()
+	})
+	s.await(t, ready)
+	go io.Copy(io.Discard, s.out)
+	return s
+}
+
+// await reads byte by byte: a prompt has no end of line.
+func (s *server) await(t *testing.T, text string) {
+	t.Helper()
+	for !strings.Contains(s.said.String(), text) {
+		b, err := s.out.ReadByte()
+		if err != nil {
+			t.Fatalf("%s: %v before it said %q, but %q", s.cmd.Path, err, text, s.said.String())
+		}
+		s.said.WriteByte(b)
+	}
+}
+
+func (s *server) pid() int { return s.cmd.Process.Pid }
+
+// mallocInfo has gdb call malloc_info(3) inside a process that stands still. "" is where that cannot be had.
+func mallocInfo(t *testing.T, pid int) string {
+	t.Helper()
+	need(t, "gdb")
+	file := filepath.Join(publicDir(t), "info")
+	cmd := exec.Command("gdb", "-nx", "-batch", "-p", strconv.Itoa(pid), "-ex", "handle all nostop noprint pass",
+		"-ex", fmt.Sprintf(`set $f = ((void *(*)(const char *, const char *))fopen)("%s", "w")`, file),
+		"-ex", `print ((int (*)(int, void *))malloc_info)(0, $f)`, "-ex", `print ((int (*)(void *))fclose)($f)`)
+	out, err := cmd.CombinedOutput()
+	text, readErr := os.ReadFile(file)
+	if err != nil || readErr != nil || !strings.Contains(string(text), "</malloc>") {
+		t.Fatalf("gdb: %v, %v\n%s", err, readErr, out)
+	}
+	return string(text)
+}
+
+// publicDir is a folder in which another user may write.
+func publicDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for d, mode := dir, os.FileMode(0o777); d != os.TempDir() && d != "/"; d, mode = filepath.Dir(d), 0o755 {
+		if err := os.Chmod(d, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// equalsMallocInfo compares the arenas and heaps with what malloc_info says, before and after, as a server may
+// make an arena at any time.
+func equalsMallocInfo(t *testing.T, pid int) Report {
+	t.Helper()
+	for range 3 {
+		before := mustLook(t, pid, nil)
+		arenas, heaps := infoCounts(t, mallocInfo(t, pid))
+		after := mustLook(t, pid, nil)
+		if a, b := before.Process.Census(), after.Process.Census(); a.Arenas != b.Arenas || a.Heaps != b.Heaps {
+			continue
+		}
+		if c := after.Process.Census(); c.Arenas != arenas || c.Heaps != heaps {
+			t.Errorf("%d arenas with %d heaps; malloc_info says %d with %d", c.Arenas, c.Heaps, arenas, heaps)
+		}
+		return after
+	}
+	t.Fatal("the arenas changed at each of three looks")
+	return Report{}
+}
+
+func (r Report) part(kind string) (part arena.Part) {
+	for _, p := range r.Process.Parts {
+		if p.Kind == kind {
+			part.Virtual, part.Resident, part.Count = part.Virtual+p.Virtual, part.Resident+p.Resident, part.Count+p.Count
+		}
+	}
+	return part
+}
+
+func TestServerMariaDB(t *testing.T) {
+	need(t, "mariadbd", "mariadb-install-db", "mariadb-slap")
+	dir := publicDir(t)
+	as := func(name string, args ...string) *exec.Cmd {
+		cmd := exec.Command(name, args...)
+		cmd.Dir = dir
+		if os.Geteuid() == 0 { // mariadbd refuses to run as root
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: mysqlUser(t)}
+		}
+		return cmd
+	}
+	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "s")
+	if out, err := as("mariadb-install-db", "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, env := range [][]string{nil, {"MALLOC_ARENA_MAX=3"}} {
+		t.Run(strings.Join(env, ""), func(t *testing.T) {
+			s := serve(t, as("mariadbd", "--no-defaults", "--datadir="+data, "--socket="+socket, "--pid-file="+filepath.Join(dir, "p"), "--skip-networking",
+				"--innodb-buffer-pool-size=32M"), "ready for connections", env...)
+			load := exec.Command("mariadb-slap", "--no-defaults", "--socket="+socket, "--user=root", "--auto-generate-sql", "--concurrency=32", "--number-of-queries=3000")
+			loaded := make(chan error, 1)
+			go func() {
+				out, err := load.CombinedOutput()
+				if err != nil {
+					err = fmt.Errorf("%w\n%s", err, out)
+				}
+				loaded <- err
+			}()
+			looks := 0
+			for done := false; !done; looks++ {
+				select {
+				case err := <-loaded:
+					if done = true; err != nil {
+						t.Fatal(err)
+					}
+				default:
+					if r := mustLook(t, s.pid(), nil); r.Cap.Kept == No || r.Process.Allocator != "glibc" {
+						t.Errorf("under load: %+v, allocator %q", r.Cap, r.Process.Allocator)
+					}
+				}
+			}
+			r := equalsMallocInfo(t, s.pid())
+			t.Logf("%d looks under load; %s; cap: %s", looks, r.Verdict, r.Cap.Why)
+			if env == nil {
+				r.check(t, 0, "", NoAnswer, "no cap is set", r.Next)
+			} else {
+				r.check(t, 3, "environment", Yes, "of 3 allowed", "")
+			}
+			// It must have ended before the next one takes its data.
+			_ = s.cmd.Process.Signal(syscall.SIGTERM)
+			_ = s.cmd.Wait()
+		})
+	}
+}
+
+func mysqlUser(t *testing.T) *syscall.Credential {
+	t.Helper()
+	u, err := user.Lookup("mysql")
+	if err != nil {
+		lacks(t, err.Error())
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}
+
+// TestServerJVM uses keytool, which comes with every JRE: it waits for a password.
+func TestServerJVM(t *testing.T) {
+	need(t, "keytool")
+	for _, gc := range []string{"G1", "Serial", "Z"} {
+		t.Run(gc, func(t *testing.T) {
+			cmd := exec.Command("keytool", "-J-XX:+Use"+gc+"GC", "-J-Xmx256m", "-genkeypair", "-keyalg", "RSA", "-alias", "a", "-keystore", filepath.Join(t.TempDir(), "store"))
+			s := serve(t, cmd, "password:", "LC_ALL=C", "MALLOC_ARENA_MAX=4")
+			r := equalsMallocInfo(t, s.pid())
+			t.Logf("%s", r.Verdict)
+			r.check(t, 4, "environment", Yes, "of 4 allowed", "")
+			heap, classes, code := r.part(arena.KindJavaHeap), r.part(arena.KindJavaClasses), r.part(arena.KindJavaCode)
+			if heap.Virtual < 250*mib || // G1 maps a piece of its heap from a file
+				classes.Virtual == 0 || code.Virtual == 0 || r.part(arena.KindThreadStacks).Count < 5 {
+				t.Errorf("heap %+v, classes %+v, code %+v, stacks %+v", heap, classes, code, r.part(arena.KindThreadStacks))
+			}
+		})
+	}
+}
+
+// TestServerRedis: Debian's links jemalloc, and puts a title over its environment.
+func TestServerRedis(t *testing.T) {
+	need(t, "redis-server")
+	cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", filepath.Join(t.TempDir(), "s"), "--save", "", "--dir", t.TempDir())
+	s := serve(t, cmd, "server is now ready", "MALLOC_ARENA_MAX=4")
+	r := mustLook(t, s.pid(), nil)
+	t.Logf("%s; cap: %s", r.Verdict, r.Cap.Why)
+	if r.Process.Allocator != "jemalloc" || r.Cap.Kept != NoAnswer || !strings.Contains(r.Cap.Why, "its malloc is jemalloc, which does not read MALLOC_ARENA_MAX") {
+		t.Errorf("allocator %q, %+v", r.Process.Allocator, r.Cap)
+	}
+}
+
+func TestServerPython(t *testing.T) {
+	need(t, "python3")
+	const code = `
+import sys, threading, zlib
+arrived, end = threading.Barrier(21), threading.Event()
+def work():
+    held = [bytearray(100000) for i in range(20)] + [zlib.compressobj()]
+    arrived.wait()
+    end.wait()
+for i in range(20):
+    threading.Thread(target=work, daemon=True).start()
+arrived.wait()
+print("ready", flush=True)
+sys.stdin.read()
+`
+	for _, env := range [][]string{{"A=1"}, {"MALLOC_ARENA_MAX=2"}} {
+		t.Run(env[0], func(t *testing.T) {
+			s := serve(t, exec.Command("python3", "-c", code), "ready", env...)
+			r := equalsMallocInfo(t, s.pid())
+			t.Logf("%s", r.Verdict)
+			if stacks := r.part(arena.KindThreadStacks); stacks.Count != 20 || r.Process.Threads != 21 {
+				t.Errorf("%d threads, stacks %+v", r.Process.Threads, stacks)
+			}
+			if env[0] == "A=1" {
+				r.check(t, 0, "", NoAnswer, "no cap is set", r.Next)
+			} else {
+				r.check(t, 2, "environment", Yes, "2 arenas of 2", "")
+			}
+		})
+	}
+}
+
+// TestLookAtManyMappings: 60,000 of them are read and add up.
+func TestLookAtManyMappings(t *testing.T) {
+	need(t, "python3")
+	const code = `
+import mmap, sys
+m = mmap.mmap(-1, 60000 * 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+import ctypes
+libc, at = ctypes.CDLL(None, use_errno=True), ctypes.addressof(ctypes.c_char.from_buffer(m))
+for page in range(0, 60000, 2):
+    if libc.mprotect(ctypes.c_void_p(at + page * 4096), 4096, 0) != 0:
+        sys.exit("mprotect")
+print("ready", flush=True)
+sys.stdin.read()
+`
+	s := serve(t, exec.Command("python3", "-c", code), "ready")
+	began := time.Now()
+	r := mustLook(t, s.pid(), nil)
+	t.Logf("%v; %s", time.Since(began), r.Verdict)
+	if n := r.part(arena.KindReserved).Count + r.part(arena.KindOtherAnon).Count; n < 60000 {
+		t.Errorf("%d mappings", n)
+	}
+}
