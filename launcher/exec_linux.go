@@ -3,6 +3,7 @@ package launcher
 import (
 	"errors"
 	"fmt"
+	"os/signal"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,7 @@ import (
 // set (Linux: fs/exec.c, de_thread; kernel/sys.c, PR_SET_PDEATHSIG). Package main locks its first
 // goroutine to that thread.
 func Exec(l Launch) error {
+	origin.Recall()
 	watch, err := l.startWatch()
 	if err != nil {
 		return err
@@ -28,6 +30,7 @@ func Exec(l Launch) error {
 		err = l.exec()
 		restore()
 	}
+	signal.Ignore(syscall.SIGPIPE) // the watch may be gone already
 	watch.abandon()
 	return err
 }

@@ -3,12 +3,12 @@
 // descriptors were closed.
 //
 // Go's runtime changes all three before the first line of Go runs. It installs handlers, and after an exec
-// a signal with a handler has its default action again (only HUP, INT, PIPE and a few others stay ignored:
-// runtime/signal_unix.go, initsig); it takes CHLD and URG out of the blocked mask; and it opens /dev/null
-// where 0, 1 or 2 is closed (runtime/fds_unix.go, checkfds). So the state is read before the runtime
-// starts, by an entry point of our own in entry_linux_*.s that ends in the runtime's. The linker takes it
-// with -ldflags '-E arenacap/launcher/origin.entry'; "go build" alone cannot choose an entry point, so a
-// plain build does not know and Restore leaves things as the runtime made them.
+// a signal with a handler has its default action again (HUP and INT stay ignored: runtime/signal_unix.go,
+// initsig); it takes most signals out of the blocked mask; and it opens /dev/null where 0, 1 or 2 is closed
+// (runtime/fds_unix.go, checkfds). So the state is read before the runtime starts, by an entry point of our
+// own in entry_linux_*.s that ends in the runtime's. The linker takes it with
+// -ldflags '-E arenacap/launcher/origin.entry'; "go build" alone cannot choose an entry point. A plain build
+// gives back what the runtime remembers, which is the mask.
 package origin
 
 import (
@@ -34,13 +34,44 @@ type State struct {
 // Found is the state at the start. ok is false in a build that was not linked with the entry point above.
 func Found() (s State, ok bool) { return State{ignored, mask, closed}, known != 0 }
 
-// Restore gives back what was found at the start. Only the exec of the target, or the end of this process,
-// may follow: the runtime does not know of these changes.
+// Recall gets the mask out of the runtime's memory where the build did not see it, before a fork of our own
+// makes the runtime forget it (runtime/proc.go, syscall_runtime_BeforeFork). It costs the runtime its signal
+// handlers, so it belongs to a launch that is about to exec.
+func Recall() {
+	if known != 0 {
+		return
+	}
+	now := setMask(nil)
+	afterForkInChild()
+	mask, recalled = setMask(nil), true
+	setMask(&now)
+}
+
+// recalled says that mask is known in a build that saw nothing.
+var recalled bool
+
+// Restore gives back what was found at the start, or what Recall could find of it. Only the exec of the
+// target, or the end of this process, may follow: the runtime does not know of these changes.
 func Restore() {
 	if s, ok := Found(); ok {
 		s.Restore()
+	} else if recalled {
+		setMask(&mask)
 	}
 }
+
+// setMask sets the mask of this thread, unless set is nil, and gives the one before.
+func setMask(set *uint64) (before uint64) {
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetMask, uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(&before)), signals/8, 0, 0)
+	return before
+}
+
+// afterForkInChild is what the runtime does in a child before its exec: it puts the default action in place
+// of its handlers and, on the first thread, the mask that it found there at its own start. Package runtime
+// has it for package syscall; see the notes there and go.dev/issue/67401.
+//
+//go:linkname afterForkInChild syscall.runtime_AfterForkInChild
+func afterForkInChild()
 
 // Restore closes the descriptors, ignores the signals and, last, sets the mask of this thread, which is the
 // target's after an exec. It makes system calls only, so that it may run between fork and exec.
