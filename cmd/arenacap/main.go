@@ -1,6 +1,11 @@
 // Arenacap starts a server under a cap on glibc's malloc arenas and has its virtual size watched against
 // a budget. Each command has a file of its own, with its flags and what it prints; package launcher and
 // the packages below it do the work.
+//
+// The directives spare each start the runtime's own look at the control group.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
 package main
 
 import (
