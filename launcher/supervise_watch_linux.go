@@ -44,16 +44,16 @@ func (b *beside) start(v *supervisor) {
 	if b.target == nil {
 		return
 	}
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
 		watch.Failed(*v.Watch, v.pid, err.Error())
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	b.cancel, b.done, b.result = cancel, p[0], make(chan []watch.Outcome, 1)
+	b.cancel, b.done, b.result = cancel, done, make(chan []watch.Outcome, 1)
 	go func() {
-		defer unix.Close(p[1])
 		b.result <- v.watch(ctx)
+		_, _ = unix.Write(done, []byte{1, 1, 1, 1, 1, 1, 1, 1}) // any number but 0
 	}()
 }
 

@@ -141,7 +141,7 @@ func summary(config watch.Config, e launcher.Ending) string {
 		parts = append(parts, fmt.Sprintf("cap of %d %s", config.Cap, map[bool]string{true: "kept", false: "not kept"}[o.CapKept]))
 	}
 	if len(config.Limits) > 0 {
-		parts = append(parts, fmt.Sprintf("%d breaches", o.Breaches))
+		parts = append(parts, map[bool]string{true: "1 breach", false: fmt.Sprintf("%d breaches", o.Breaches)}[o.Breaches == 1])
 	}
 	return fmt.Sprintf("summary of %d: %s", e.PID, strings.Join(parts, ", "))
 }

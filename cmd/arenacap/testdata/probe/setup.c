@@ -157,13 +157,13 @@ static int memory(char **a)
 	return syscall(SYS_set_mempolicy, num(a[0]), &nodes, sizeof nodes * 8);
 }
 
-/* filtered installs a seccomp filter that allows everything but, with a number, one system call (EPERM). */
-static int filtered(char **a)
+/* filtered installs a seccomp filter that allows everything but one system call, which fails with an errno. */
+static int filtered(long call, int error)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, num(a[0]), 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog prog = {sizeof code / sizeof *code, code};
@@ -263,7 +263,8 @@ static int apply(int argc, char **argv)
 	STATE("mce-kill", 1, prctl(PR_MCE_KILL, PR_MCE_KILL_SET, num(a[0]), 0, 0))
 	STATE("io-flusher", 0, prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
 	STATE("speculation", 2, prctl(PR_SET_SPECULATION_CTRL, num(a[0]), num(a[1]), 0, 0))
-	STATE("seccomp", 1, filtered(a))
+	STATE("seccomp", 1, filtered(num(a[0]), EPERM))
+	STATE("lacks", 1, filtered(num(a[0]), ENOSYS))
 	STATE("keyring", 0, syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "arenacap-test") < 0 ? -1 : 0)
 	STATE("autogroup", 1, written("/proc/self/autogroup", a[0]))
 	STATE("memory-merge", 0, prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0))
