@@ -8,10 +8,12 @@ import (
 	"syscall"
 
 	"github.com/BurntSushi/toml"
+	"github.com/go-analyze/charts"
 	"github.com/shirou/gopsutil/v3/cpu"
 	"github.com/shirou/gopsutil/v3/mem"
 	"github.com/urfave/cli/v2"
 	"github.com/xrash/smetrics"
+	"golang.org/x/perf/benchmath"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
@@ -32,5 +34,7 @@ func use() {
 	m, _ := mem.VirtualMemoryWithContext(context.Background())
 	_, _, _ = term.GetSize(0)
 	_ = unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(n+smetrics.WagnerFischer("", "", 1, 1, 1)), uintptr(m.Total), 0, 0)
+	median := benchmath.AssumeNothing.Summary(benchmath.NewSample(nil, &benchmath.DefaultThresholds), 0.95)
+	_ = charts.NewPainter(charts.PainterOptions{}).CandlestickChart(charts.NewCandlestickOptionWithData([]charts.OHLCData{{Open: median.Center}}))
 	_ = (&cli.App{Action: func(*cli.Context) error { return err }}).Run(nil)
 }

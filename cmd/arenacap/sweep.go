@@ -53,6 +53,7 @@ func sweepCommand() *cli.Command {
 			&cli.DurationFlag{Name: "grace", Value: 30 * time.Second, Usage: "SIGKILL follows SIGTERM after `DURATION`"},
 			&cli.Uint64Flag{Name: "seed", Usage: "repeat the order of a sweep whose seed was `N`", DefaultText: "random"},
 			&cli.StringFlag{Name: "resume", Usage: "keep each run in `FILE`, and go on with those that are there"},
+			&cli.StringFlag{Name: "html", Usage: "write a report with plots to `FILE`"},
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object instead of the table", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "csv", Usage: "print each run as a line of CSV instead of the table", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "force", Usage: "go on where a cap cannot work on PROGRAM", DisableDefaultText: true},
@@ -76,6 +77,11 @@ func runSweep(c *cli.Context) error {
 			return errors.New("nothing was run; --force runs the sweep all the same")
 		}
 	}
+	html, err := createReport(c.String("html"))
+	if err != nil {
+		return err
+	}
+	defer html.discard()
 	journal, prior, err := openJournal(c.String("resume"), &s.experiment)
 	if err != nil {
 		return err
@@ -90,7 +96,7 @@ func runSweep(c *cli.Context) error {
 	if err != nil && !interrupted {
 		return err
 	}
-	if err := s.print(c, result); err != nil {
+	if err := errors.Join(s.print(c, result), html.write(s, result, c.IsSet("seed"))); err != nil {
 		return err
 	}
 	tellFailures(v, result)
@@ -141,7 +147,7 @@ func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 	if x.Seed = c.Uint64("seed"); !c.IsSet("seed") {
 		x.Seed = randomSeed()
 	}
-	for _, flag := range []string{"load", "ready", "metric", "latency", "caps", "cores", "until", "resume"} {
+	for _, flag := range []string{"load", "ready", "metric", "latency", "caps", "cores", "until", "resume", "html"} {
 		if c.IsSet(flag) && c.String(flag) == "" {
 			return badFlag(c, flag, errors.New(`it is ""; leave the flag out for its default`))
 		}

@@ -38,9 +38,9 @@ func advise(r *Result) Advice {
 		}
 	}
 	a := Advice{Cap: chosen.Name, TOML: toml(chosen.Name)}
-	uncertain := r.uncertain()
-	a.Noisy = uncertain != ""
-	a.Sentence = r.verdict(chosen) + r.saving(base, chosen) + uncertain + "."
+	limits, noisy := r.limits()
+	a.Noisy = noisy
+	a.Sentence = r.verdict(chosen) + r.saving(base, chosen) + limits + "."
 	return a
 }
 
@@ -122,8 +122,8 @@ func (r *Result) saving(base, chosen Outcome) string {
 	if chosen.VirtualPeak == 0 || base.VirtualPeak == 0 {
 		return "; what it saves is not known: the runs were too short to be looked at"
 	}
-	return fmt.Sprintf(": against %q it saves %s of peak virtual and %s of peak resident memory", base.Name,
-		amount(base.VirtualPeak, chosen.VirtualPeak), amount(base.ResidentPeak, chosen.ResidentPeak))
+	return fmt.Sprintf(": at the peak it %s of virtual and %s of resident memory against %q",
+		amount(base.VirtualPeak, chosen.VirtualPeak), amount(base.ResidentPeak, chosen.ResidentPeak), base.Name)
 }
 
 // amount is what is saved in words; less than a hundredth is nothing.
@@ -131,11 +131,11 @@ func amount(base, chosen uint64) string {
 	saved := share(base, chosen)
 	switch {
 	case saved <= -worthwhile:
-		return fmt.Sprintf("no (it takes %s more)", mebibytes(chosen-base))
+		return fmt.Sprintf("takes %s (%.0f %%) more", mebibytes(chosen-base), -100*saved)
 	case saved < worthwhile:
-		return "no"
+		return "saves nothing"
 	}
-	return fmt.Sprintf("%s (%.0f %%)", mebibytes(base-chosen), 100*saved)
+	return fmt.Sprintf("saves %s (%.0f %%)", mebibytes(base-chosen), 100*saved)
 }
 
 // mebibytes is a size without the digits that nobody needs.
@@ -146,8 +146,8 @@ func mebibytes(n uint64) string {
 	return policy.FormatSize(n)
 }
 
-// uncertain says what could hide a difference: too few rounds, or intervals that are too wide.
-func (r *Result) uncertain() string {
+// limits says what could hide a difference, and whether that is too much: too few rounds, or intervals that are too wide.
+func (r *Result) limits() (text string, tooMuch bool) {
 	metrics := 1
 	if r.Experiment.HasLatency() {
 		metrics = 2
@@ -162,15 +162,15 @@ func (r *Result) uncertain() string {
 		}
 	}
 	if need := roundsNeeded(measured, metrics); fewest < need {
-		return fmt.Sprintf("; but %d rounds cannot tell %d caps apart: at least %d are needed", fewest, measured, need)
+		return fmt.Sprintf("; but %d rounds cannot tell %d caps apart: at least %d are needed", fewest, measured, need), true
 	}
 	if width > noisy {
-		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are known to %s only, try --until 2%% or a quieter machine", percent(width))
+		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are known to %s only, try --until 2%% or a quieter machine", percent(width)), true
 	}
 	if width == 0 {
-		return ""
+		return "", false
 	}
-	return fmt.Sprintf("; differences under about %s would not have shown", percent(2*width))
+	return fmt.Sprintf("; differences under about %s would not have shown", percent(2*width)), false
 }
 
 func percent(share float64) string {

@@ -176,3 +176,17 @@ func TestRoundsNeeded(t *testing.T) {
 		}
 	}
 }
+
+// Little noise is no noise: the sentence tells what would not have shown, and the advice counts.
+func TestNoisy(t *testing.T) {
+	x := simulated(3, false)
+	for _, c := range []struct {
+		noise float64
+		noisy bool
+	}{{0, false}, {10, false}, {300, true}} {
+		w := world{draw: func(r *rand.Rand, _ int) float64 { return 1000 + c.noise*r.NormFloat64() }}
+		if a := Judge(x, simulate(x, w, 10, rand.New(rand.NewPCG(4, 4)))).Advice; a.Noisy != c.noisy {
+			t.Errorf("noise %g: %t, %s", c.noise, a.Noisy, a.Sentence)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/page"
+	"arenacap/policy"
+)
+
+// reportFile is the file of --html. It is made before anything runs, so that a folder that cannot be written is
+// told in time, under another name, so that an older report stays until there is a new one.
+type reportFile struct {
+	path string
+	file *os.File // nil without --html
+}
+
+func createReport(path string) (*reportFile, error) {
+	if path == "" {
+		return &reportFile{}, nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return nil, fmt.Errorf("--html: %w", err)
+	}
+	return &reportFile{path, f}, nil
+}
+
+func (r *reportFile) write(s *sweepPlan, result sweep.Result, seeded bool) error {
+	if r.file == nil {
+		return nil
+	}
+	err := errors.Join(page.HTML(r.file, result, s.about(seeded)), r.file.Chmod(0o644), r.file.Close(), os.Rename(r.file.Name(), r.path))
+	if err == nil {
+		r.file = nil
+	}
+	return err
+}
+
+// discard removes a report that was not written.
+func (r *reportFile) discard() {
+	if r.file != nil {
+		_ = r.file.Close()
+		_ = os.Remove(r.file.Name())
+	}
+}
+
+// about is what a reader of the report needs to repeat the sweep.
+func (s *sweepPlan) about(seeded bool) page.About {
+	x, m := s.experiment, s.machine
+	about := page.About{Command: s.command(seeded)}
+	var words []string
+	for _, arg := range x.Args {
+		words = append(words, word(arg))
+	}
+	about.Program = strings.Join(words, " ")
+	add := func(name, format string, args ...any) {
+		about.Facts = append(about.Facts, page.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
+	}
+	add("program", "%s", x.Path)
+	if x.Load != "" {
+		add("load", "%s", x.Load)
+		ready := x.Ready
+		if ready == "" {
+			ready = "when it listens on a socket"
+		}
+		add("ready", "%s", ready)
+	}
+	add("throughput", "%s", metricWords(x.Throughput))
+	if x.HasLatency() {
+		add("latency", "%s", metricWords(x.Latency))
+	}
+	for _, c := range x.Candidates {
+		add("cap "+c.Name, "%s", candidateWords(c))
+	}
+	add("rounds", "%s", roundsWords(x))
+	add("seed", "%d", x.Seed)
+	add("statistics", "median with its 95 %% interval of order statistics; Mann-Whitney U test, corrected by Holm for all pairs and metrics, at 5 %%")
+	add("CPUs", "online %s; affinity %s; quota %s", m.Online, m.Affinity, m.Quota)
+	add("memory", "%s", policy.FormatSize(m.Memory.Bytes))
+	add("libc", "%s %s", s.target.Libc, s.target.LibcVersion)
+	if s.limit > 0 {
+		add("glibc's own limit", "%d arenas", s.limit)
+	}
+	add("arenacap", "%s", version())
+	return about
+}
+
+func metricWords(m sweep.Metric) string {
+	if m.Pattern == "" {
+		return "wall time in seconds, less is better"
+	}
+	if m.LowerIsBetter() {
+		return m.Pattern + " in the output, less is better"
+	}
+	return m.Pattern + " in the output, more is better"
+}
+
+func candidateWords(c sweep.Candidate) string {
+	switch {
+	case c.ArenaMax > 0:
+		return "MALLOC_ARENA_MAX=" + strconv.Itoa(c.ArenaMax)
+	case c.Name == string(policy.Off):
+		return "environment as it was inherited, with no cap in it"
+	}
+	return "MALLOC_ARENA_MAX=0, glibc's own limit"
+}
+
+func roundsWords(x sweep.Experiment) string {
+	text := fmt.Sprintf("%d, after %d to warm up", x.Rounds, x.Warmup)
+	if x.Until > 0 {
+		text = fmt.Sprintf("at least %s, until each interval is within %g %%, at most %s", text, 100*x.Until, x.MaxTime)
+	}
+	return text
+}

@@ -1,0 +1,309 @@
+package page
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"html"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/launcher/sweep"
+)
+
+// result is a sweep as it might have been: cap 1 is slower, cap 8 fails now and then.
+func result(latency bool) sweep.Result {
+	x := sweep.Experiment{Throughput: sweep.Metric{Pattern: `<b>(.*)</b>`}, Load: "load", Rounds: 10, Seed: 42}
+	if latency {
+		x.Latency = sweep.Metric{Pattern: "p99", Lower: true}
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	var runs []sweep.Run
+	for i, name := range []string{"off", "1", "2", "4", "1/core", "64"} {
+		max := []int{0, 1, 2, 4, 8, 64}[i]
+		x.Candidates = append(x.Candidates, sweep.Candidate{Name: name, ArenaMax: max, Default: max == 0})
+		if max == 0 {
+			max = 128
+		}
+		for round := range 10 {
+			run := sweep.Run{Cap: name, Round: round + 1, Start: time.Unix(1700000000, 0), Throughput: 23456 + 200*r.NormFloat64(), Latency: 0.0123 + 0.0001*r.NormFloat64(),
+				VirtualPeak: uint64(300+64*max) << 20, ResidentPeak: uint64(40+max/4) << 20, Arenas: max, ArenaReserved: uint64(max-1) << 26, CPU: 12}
+			if max == 1 {
+				run.Throughput /= 2
+			}
+			if max == 8 && round == 3 {
+				run.Error, run.Tail = "the load ended with status 1", "<script>document.title='hostile'</script>"
+			}
+			for s := range 60 {
+				grown := math.Min(1, float64(s)/20)
+				run.Memory = append(run.Memory, sweep.Size{Seconds: float64(s)*0.2 + 0.02, Virtual: uint64(grown * float64(run.VirtualPeak)), Resident: uint64(grown * float64(run.ResidentPeak))})
+			}
+			runs = append(runs, run)
+		}
+	}
+	return sweep.Judge(x, runs)
+}
+
+var about = About{Program: `/usr/sbin/x "<i>&`, Command: "arenacap sweep --metric '<b>(.*)</b>' -- x", Facts: []Fact{{"load", "<u>"}}}
+
+func write(t *testing.T, r sweep.Result) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := HTML(&b, r, about); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestSelfContained(t *testing.T) {
+	page := write(t, result(true))
+	names := regexp.MustCompile(`xmlns(:xlink)?="[^"]*"`) // names of languages, not addresses
+	for _, reference := range regexp.MustCompile(`(?i)\b(src|href)\s*=|url\(|@import|https?:`).FindAllString(names.ReplaceAllString(page, ""), -1) {
+		t.Errorf("a reference: %q", reference)
+	}
+	for _, bad := range []string{"<script", "<i>", "<u>", "<b>", "rgb(2", "Roboto Medium"} {
+		if strings.Contains(page, bad) {
+			t.Errorf("%q is in the page", bad)
+		}
+	}
+	for _, good := range []string{html.EscapeString(about.Program), html.EscapeString(about.Command), "cap = 2", "1 of 10 runs failed; round 4", "seed 42"} {
+		if !strings.Contains(page, html.EscapeString(good)) && !strings.Contains(page, good) && !strings.Contains(html.UnescapeString(page), html.UnescapeString(good)) {
+			t.Errorf("%q is not in the page", good)
+		}
+	}
+}
+
+func TestPlotsAreWellFormed(t *testing.T) {
+	for _, latency := range []bool{false, true} {
+		list, err := plots(result(latency))
+		if want := map[bool]int{false: 6, true: 7}[latency]; err != nil || len(list) != want {
+			t.Fatalf("%d plots, %v", len(list), err)
+		}
+		for _, p := range list {
+			for _, svg := range []string{p.Wide, p.Narrow} {
+				d := xml.NewDecoder(strings.NewReader(svg))
+				for {
+					if _, err := d.Token(); errors.Is(err, io.EOF) {
+						break
+					} else if err != nil {
+						t.Fatalf("%s: %v", p.Title, err)
+					}
+				}
+				if !strings.Contains(svg, "var(--c") {
+					t.Errorf("%s has no colours", p.Title)
+				}
+			}
+		}
+	}
+}
+
+// What is not known has no plot, and never breaks the page.
+func TestLittleIsKnown(t *testing.T) {
+	x := sweep.Experiment{Candidates: []sweep.Candidate{{Name: "1", ArenaMax: 1}, {Name: "2", ArenaMax: 2}}}
+	for name, c := range map[string]struct {
+		runs  []sweep.Run
+		plots int
+	}{
+		"nothing":        {nil, 0},
+		"only failures":  {[]sweep.Run{{Cap: "1", Round: 1, Error: "no"}}, 0},
+		"one run":        {[]sweep.Run{{Cap: "1", Round: 1, Throughput: 1}}, 1},
+		"nothing but 0":  {[]sweep.Run{{Cap: "1", Round: 1}, {Cap: "2", Round: 1}}, 1},
+		"negative":       {[]sweep.Run{{Cap: "1", Round: 1, Throughput: -5}, {Cap: "2", Round: 1, Throughput: -4}}, 1},
+		"very different": {[]sweep.Run{{Cap: "1", Round: 1, Throughput: 1e-9, VirtualPeak: 1}, {Cap: "2", Round: 1, Throughput: 1e15, VirtualPeak: 1 << 60}}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := sweep.Judge(x, c.runs)
+			list, err := plots(r)
+			if err != nil || len(list) != c.plots {
+				t.Errorf("%d plots, want %d; %v", len(list), c.plots, err)
+			}
+			if page := write(t, r); strings.Contains(page, "NaN") || strings.Contains(page, "Inf") {
+				t.Error("a number that is none is in the page")
+			}
+		})
+	}
+}
+
+func TestScale(t *testing.T) {
+	for _, c := range []struct {
+		low, high float64
+		zero      bool
+		want      scale
+	}{
+		{0, 9.5, true, scale{0, 10, 2}}, {900, 1300, false, scale{800, 1400, 100}}, {0, 0, true, scale{0, 1e-9, 2e-10}}, {5, 5, false, scale{4.9, 5.6, 0.1}},
+	} {
+		s := newScale(c.low, c.high, 5, c.zero)
+		if s.low > c.low || s.high < c.high || s.step <= 0 || math.Abs(s.low-c.want.low) > c.want.step || math.Abs(s.high-c.want.high) > c.want.step {
+			t.Errorf("%g to %g: %+v", c.low, c.high, s)
+		}
+	}
+}
+
+// probe looks at the page from inside a browser: what overlaps, what is cut off, what is too small to read, and
+// whether anything was loaded.
+const probe = `<script>
+addEventListener('load', () => {
+  const shown = e => e.getClientRects().length > 0
+  const svgs = [...document.querySelectorAll('svg')].filter(shown)
+  const overlaps = []
+  let smallest = 99
+  for (const svg of svgs) {
+    const frame = svg.getBoundingClientRect()
+    const texts = [...svg.querySelectorAll('text')].filter(t => t.textContent.trim() && getComputedStyle(t).fill != 'none')
+    const boxes = texts.map(t => t.getBoundingClientRect())
+    for (let i = 0; i < boxes.length; i++) {
+      const a = boxes[i]
+      smallest = Math.min(smallest, parseFloat(getComputedStyle(texts[i]).fontSize) * frame.width / svg.viewBox.baseVal.width)
+      if (a.left < frame.left - 1 || a.right > frame.right + 1 || a.top < frame.top - 1 || a.bottom > frame.bottom + 1) overlaps.push(texts[i].textContent + ' is cut off')
+      for (let j = 0; j < i; j++) {
+        const b = boxes[j], pad = 3
+        if (a.left + 1 < b.right && b.left + 1 < a.right && a.top + pad < b.bottom && b.top + pad < a.bottom) overlaps.push(texts[j].textContent + ' | ' + texts[i].textContent)
+      }
+    }
+  }
+  const wide = [...document.querySelectorAll('main > *')].filter(e => e.scrollWidth > e.clientWidth + 1 && !e.classList.contains('table')).length
+  document.body.setAttribute('data-probe', JSON.stringify({plots: svgs.length, overlaps, smallest, wide,
+    overflow: document.documentElement.scrollWidth - innerWidth, loaded: performance.getEntriesByType('resource').length, title: document.title}))
+})
+</script>`
+
+type seen struct {
+	Plots    int
+	Overlaps []string
+	Smallest float64
+	Wide     int
+	Overflow float64
+	Loaded   int
+	Title    string
+}
+
+// TestInBrowser opens the page in a real browser, light and dark, narrow and wide. With ARENACAP_SCREENSHOTS=FOLDER the
+// screenshots stay there, to be looked at.
+func TestInBrowser(t *testing.T) {
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("chromium is not installed")
+		}
+		t.Skip("chromium is not installed")
+	}
+	page := write(t, result(true))
+	dir := t.TempDir()
+	plain, probed := filepath.Join(dir, "page.html"), filepath.Join(dir, "probed.html")
+	csp := regexp.MustCompile(`<meta http-equiv="Content-Security-Policy"[^>]*>`)
+	for file, text := range map[string]string{plain: page, probed: csp.ReplaceAllString(page, probe)} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name       string
+		width      int
+		dark       bool
+		background color.RGBA
+	}{
+		{"wide-light", 1280, false, color.RGBA{0xf6, 0xf7, 0xf9, 255}}, {"wide-dark", 1280, true, color.RGBA{0x12, 0x16, 0x1c, 255}},
+		{"narrow-light", 500, false, color.RGBA{0xf6, 0xf7, 0xf9, 255}}, {"narrow-dark", 500, true, color.RGBA{0x12, 0x16, 0x1c, 255}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := browser{path, t.TempDir(), c.width, c.dark}
+			got := b.probe(t, probed)
+			if got.Plots != 7 || len(got.Overlaps) > 0 || got.Smallest < 9 || got.Wide > 0 || got.Overflow > 0 || got.Loaded > 0 || strings.Contains(got.Title, "hostile") {
+				t.Errorf("%+v", got)
+			}
+			b.screenshot(t, plain, c.name, c.background)
+		})
+	}
+}
+
+type browser struct {
+	path, profile string
+	width         int
+	dark          bool
+}
+
+func (b browser) run(t *testing.T, args ...string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	flags := []string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir=" + b.profile, fmt.Sprintf("--window-size=%d,2400", b.width)}
+	if b.dark {
+		flags = append(flags, "--blink-settings=preferredColorScheme=0")
+	} else {
+		flags = append(flags, "--blink-settings=preferredColorScheme=1")
+	}
+	cmd := exec.CommandContext(ctx, b.path, append(flags, args...)...)
+	var problems bytes.Buffer
+	cmd.Stderr = &problems
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("chromium: %v\n%s", err, problems.Bytes())
+	}
+	return out
+}
+
+func (b browser) probe(t *testing.T, file string) (s seen) {
+	t.Helper()
+	dom := b.run(t, "--dump-dom", "file://"+file)
+	found := regexp.MustCompile(`data-probe="([^"]*)"`).FindSubmatch(dom)
+	if found == nil {
+		t.Fatalf("the browser shows no probe in %d bytes", len(dom))
+	}
+	if err := json.Unmarshal([]byte(html.UnescapeString(string(found[1]))), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// screenshot checks that the page has the background of its scheme, and the colour of the mark.
+func (b browser) screenshot(t *testing.T, file, name string, background color.RGBA) {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "shot.png")
+	if keep := os.Getenv("ARENACAP_SCREENSHOTS"); keep != "" {
+		out = filepath.Join(keep, name+".png")
+	}
+	b.run(t, "--screenshot="+out, "file://"+file)
+	f, err := os.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	img, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := color.RGBA{0xd9, 0x48, 0x0f, 255}
+	if b.dark {
+		mark = color.RGBA{0xff, 0x8a, 0x4c, 255}
+	}
+	if img.Bounds().Dx() != b.width || color.RGBAModel.Convert(img.At(2, 2)) != background || count(img, mark) < 200 {
+		t.Errorf("%s px wide, background %v, %d pixels of the mark", strconv.Itoa(img.Bounds().Dx()), img.At(2, 2), count(img, mark))
+	}
+}
+
+func count(img image.Image, want color.RGBA) (n int) {
+	for y := img.Bounds().Min.Y; y < img.Bounds().Max.Y; y++ {
+		for x := img.Bounds().Min.X; x < img.Bounds().Max.X; x++ {
+			if color.RGBAModel.Convert(img.At(x, y)) == want {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,459 @@
+package page
+
+import (
+	"cmp"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-analyze/charts"
+
+	"arenacap/launcher/sweep"
+)
+
+// Plot is one picture in two widths, for wide and narrow windows: text that is scaled down cannot be read.
+type plot struct {
+	Title, Note  string
+	Wide, Narrow string // SVG
+}
+
+// canvas is the size of a drawing in pixels.
+type canvas struct{ width, height int }
+
+var wide, narrow = canvas{600, 330}, canvas{350, 290}
+
+// The library draws with colours, the page wants variables that differ between light and dark: each colour of the
+// theme is a placeholder, rgb(n,0,n), and becomes var(--cn).
+const (
+	axisColour = 200 + iota
+	gridColour
+	textColour
+	faintColour
+	markColour
+)
+
+// seriesColours is how many colours caps have before they repeat.
+const seriesColours = 8
+
+// unseen becomes none. The library takes a colour that is clear altogether for one that was not set.
+var unseen = charts.ColorRGB(0, 1, 0)
+
+func placeholder(n int) charts.Color { return charts.ColorRGB(uint8(n), 0, uint8(n)) }
+
+// theme has the colours of the axes and of the series.
+func theme(series ...int) charts.ColorPalette { return charts.MakeTheme(options(series)) }
+
+// overlay is a theme for what is drawn over another picture: its own axes, at the same places, cannot be seen.
+func overlay(series ...int) charts.ColorPalette {
+	o := options(series)
+	o.AxisStrokeColor, o.AxisSplitLineColor, o.TextColor = unseen, unseen, unseen
+	return charts.MakeTheme(o)
+}
+
+func options(series []int) charts.ThemeOption {
+	o := charts.ThemeOption{AxisStrokeColor: placeholder(axisColour), AxisSplitLineColor: placeholder(gridColour),
+		TextColor: placeholder(textColour), BackgroundColor: charts.ColorRGB(0, 0, 0).WithAlpha(0),
+		SeriesUpDownColors: [][2]charts.Color{{placeholder(faintColour), placeholder(faintColour)}}, CandleWickColor: placeholder(axisColour)}
+	for _, n := range series {
+		o.SeriesColors = append(o.SeriesColors, placeholder(n))
+	}
+	return o
+}
+
+// caps are the colours of the first n candidates.
+func capColours(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = 1 + i%seriesColours
+	}
+	return list
+}
+
+// draw renders a picture at one size.
+func draw(c canvas, paint func(p *charts.Painter) error) (string, error) {
+	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: c.width, Height: c.height, Theme: theme(markColour)})
+	if err := paint(p); err != nil {
+		return "", err
+	}
+	svg, err := p.Bytes()
+	if err != nil {
+		return "", err
+	}
+	return themed(string(svg)), nil
+}
+
+// themed replaces the placeholders, and the font by the page's.
+func themed(svg string) string {
+	svg = regexp.MustCompile(`rgba?\((\d+),0,(\d+)(,[0-9.]+)?\)`).ReplaceAllString(svg, "var(--c$1)")
+	svg = strings.ReplaceAll(svg, "rgb(0,1,0)", "none")
+	return strings.ReplaceAll(svg, "font-family:'Roboto Medium',sans-serif", "font-family:inherit")
+}
+
+// both draws a picture in both widths.
+func both(title, note string, paint func(p *charts.Painter, c canvas) error) (pl plot, err error) {
+	pl = plot{Title: title, Note: note}
+	if pl.Wide, err = draw(wide, func(p *charts.Painter) error { return paint(p, wide) }); err != nil {
+		return pl, err
+	}
+	pl.Narrow, err = draw(narrow, func(p *charts.Painter) error { return paint(p, narrow) })
+	return pl, err
+}
+
+// scale is an axis with round numbers.
+type scale struct{ low, high, step float64 }
+
+// newScale covers the values with about n steps; from zero for bars.
+func newScale(low, high float64, n int, zero bool) scale {
+	if zero {
+		low = 0
+	}
+	if high <= low {
+		high = low + max(math.Abs(low)*0.1, 1e-9)
+	}
+	if !zero {
+		low, high = low-(high-low)*0.08, high+(high-low)*0.08
+	}
+	raw := (high - low) / float64(n)
+	step := math.Pow(10, math.Floor(math.Log10(raw)))
+	for _, f := range []float64{1, 2, 2.5, 5, 10} {
+		if step*f >= raw {
+			step *= f
+			break
+		}
+	}
+	return scale{math.Floor(low/step) * step, math.Ceil(high/step) * step, step}
+}
+
+func (s scale) steps() int { return int(math.Round((s.high - s.low) / s.step)) }
+
+// axis is the value axis of a scale.
+func (s scale) axis(format func(float64) string) charts.ValueAxisOption {
+	return charts.ValueAxisOption{Min: charts.Ptr(s.low), Max: charts.Ptr(s.high), LabelCount: s.steps() + 1,
+		ValueFormatter: format, LabelFontStyle: charts.NewFontStyleWithSize(fontSize), RangeValuePaddingScale: charts.Ptr(0.0)}
+}
+
+const fontSize = 10 // points; about 13 pixels
+
+var padding = charts.NewBox(6, 12, 14, 4)
+
+// categories is an axis of names, all of them: aslant where they would not fit side by side.
+func categories(labels []string, c canvas) charts.CategoryAxisOption {
+	x := charts.CategoryAxisOption{Labels: labels, LabelFontStyle: charts.NewFontStyleWithSize(fontSize), BoundaryGap: charts.Ptr(true), LabelCount: len(labels)}
+	longest := 0
+	for _, l := range labels {
+		longest = max(longest, len(l))
+	}
+	if longest*13/2+4 > (c.width-80)/len(labels) {
+		x.LabelRotation = charts.DegreesToRadians(45)
+	}
+	return x
+}
+
+// plain is a number as short as it can be.
+func plain(v float64) string {
+	if math.Abs(v) >= 1e6 {
+		return strconv.FormatFloat(v/1e6, 'f', -1, 64) + "M"
+	}
+	return strconv.FormatFloat(math.Round(v*1e9)/1e9, 'f', -1, 64)
+}
+
+// bytesLabel is a size with at most two decimals: the steps are quarters of a unit at least.
+func bytesLabel(v float64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	for len(units) > 1 && v >= 1024 {
+		v, units = v/1024, units[1:]
+	}
+	return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64) + " " + units[0]
+}
+
+// intervals is a picture of a metric by cap: box and dot are the median and its interval, the thin line goes from the
+// least run to the most.
+func intervals(r sweep.Result, title, note string, of func(sweep.Outcome) sweep.Interval, value func(sweep.Run) float64) (plot, bool, error) {
+	var labels []string
+	var boxes []charts.OHLCData
+	var dots, chosen []float64
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, o := range r.Outcomes {
+		if o.Runs == 0 {
+			continue
+		}
+		values := goodValues(r, o.Name, value)
+		i := of(o)
+		least, most := slices.Min(values), slices.Max(values)
+		if !i.Known() {
+			i.Low, i.High = least, most
+		}
+		labels = append(labels, o.Name)
+		boxes = append(boxes, charts.OHLCData{Open: i.Low, High: most, Low: least, Close: i.High})
+		dot, mark := i.Median, charts.GetNullValue()
+		if o.Name == r.Advice.Cap {
+			dot, mark = mark, dot
+		}
+		dots, chosen = append(dots, dot), append(chosen, mark)
+		low, high = min(low, least), max(high, most)
+	}
+	if len(labels) == 0 {
+		return plot{}, false, nil
+	}
+	s := newScale(low, high, 5, false)
+	pl, err := both(title, note, func(p *charts.Painter, c canvas) error {
+		x, y := categories(labels, c), []charts.ValueAxisOption{s.axis(plain)}
+		box := charts.NewCandlestickOptionWithData(boxes)
+		box.Padding, box.XAxis, box.YAxis, box.Theme, box.CandleWidth, box.WickWidth = padding, x, y, theme(faintColour), 0.25, 1.5
+		if err := p.CandlestickChart(box); err != nil {
+			return err
+		}
+		dot := charts.NewScatterChartOptionWithData([][]float64{dots, chosen})
+		dot.Padding, dot.XAxis, dot.YAxis, dot.Theme = padding, x, y, overlay(textColour, markColour)
+		dot.Symbol = charts.Symbol{Shape: charts.SymbolDot, Size: 5}
+		dot.Legend.Show = charts.Ptr(false)
+		return p.ScatterChart(dot)
+	})
+	return pl, true, err
+}
+
+func goodValues(r sweep.Result, name string, value func(sweep.Run) float64) (values []float64) {
+	for _, run := range r.Runs {
+		if run.Cap == name && run.Error == "" {
+			values = append(values, value(run))
+		}
+	}
+	return values
+}
+
+// bars is a picture of sizes by cap.
+func bars(r sweep.Result, title, note string, of func(sweep.Outcome) uint64) (plot, bool, error) {
+	var labels []string
+	var others, chosen []float64
+	most := 0.0
+	for _, o := range r.Outcomes {
+		if of(o) == 0 {
+			continue
+		}
+		labels = append(labels, o.Name)
+		other, mark := float64(of(o)), 0.0
+		if o.Name == r.Advice.Cap {
+			other, mark = mark, other
+		}
+		others, chosen = append(others, other), append(chosen, mark)
+		most = max(most, float64(of(o)))
+	}
+	if len(labels) == 0 {
+		return plot{}, false, nil
+	}
+	s := byteScale(most, 5)
+	pl, err := both(title, note, func(p *charts.Painter, c canvas) error {
+		o := charts.NewBarChartOptionWithData([][]float64{others, chosen})
+		o.CategoryAxis, o.ValueAxis, o.Theme = categories(labels, c), []charts.ValueAxisOption{s.axis(bytesLabel)}, theme(1, markColour)
+		o.Padding, o.StackSeries, o.BarSize = padding, charts.Ptr(true), 0.5
+		o.Legend.Show = charts.Ptr(false)
+		return p.BarChart(o)
+	})
+	return pl, true, err
+}
+
+// byteScale has steps that are round in powers of two.
+func byteScale(most float64, n int) scale {
+	unit := math.Pow(1024, math.Floor(math.Log(max(most, 1))/math.Log(1024)))
+	s := newScale(0, most/unit, n, true)
+	return scale{0, s.high * unit, s.step * unit}
+}
+
+// points is how many places an axis of categories has that stands for numbers: the library knows no other below its lines
+// and dots. It is divisible by 2 to 6, the number of steps of a scale.
+const points = 120
+
+// lines is a picture of a size over time, a line a cap.
+func lines(r sweep.Result, title, note string, of func(sweep.Size) uint64) (plot, bool, error) {
+	runs := typical(r)
+	longest, most := 0.0, 0.0
+	for _, run := range runs {
+		longest = max(longest, run.Memory[len(run.Memory)-1].Seconds)
+		for _, s := range run.Memory {
+			most = max(most, float64(of(s)))
+		}
+	}
+	if longest == 0 {
+		return plot{}, false, nil
+	}
+	y := byteScale(most, 5)
+	pl, err := both(title, note, func(p *charts.Painter, c canvas) error {
+		x := newScale(0, longest, c.labels(), true)
+		var names []string
+		var values [][]float64
+		for _, run := range runs {
+			names = append(names, run.Cap)
+			values = append(values, resample(run.Memory, x.high, of))
+		}
+		o := charts.NewLineChartOptionWithData(values)
+		o.XAxis, o.YAxis, o.Theme, o.Padding = x.positions(seconds), []charts.ValueAxisOption{y.axis(bytesLabel)}, theme(lineColours(r, runs)...), padding
+		o.Symbol, o.LineStrokeWidth = charts.Symbol{Shape: charts.SymbolNone}, 2
+		o.Legend = charts.LegendOption{SeriesNames: names, FontStyle: charts.NewFontStyleWithSize(fontSize), Symbol: charts.SymbolSquare}
+		return p.LineChart(o)
+	})
+	return pl, true, err
+}
+
+func seconds(v float64) string { return plain(v) + " s" }
+
+// lineColours gives each cap its own colour, and the one that is advised the colour of the mark.
+func lineColours(r sweep.Result, runs []sweep.Run) []int {
+	colours := capColours(len(runs))
+	for i, run := range runs {
+		if run.Cap == r.Advice.Cap {
+			colours[i] = markColour
+		}
+	}
+	return colours
+}
+
+func typical(r sweep.Result) (runs []sweep.Run) {
+	for _, o := range r.Outcomes {
+		if run, ok := r.Typical(o.Name); ok {
+			runs = append(runs, run)
+		}
+	}
+	return runs
+}
+
+// resample gives the sizes at equal distances; before the first and behind the last one there is none.
+func resample(sizes []sweep.Size, longest float64, of func(sweep.Size) uint64) []float64 {
+	values := make([]float64, points+1)
+	next := 0
+	for i := range values {
+		at := longest * float64(i) / points
+		for next < len(sizes) && sizes[next].Seconds <= at {
+			next++
+		}
+		values[i] = charts.GetNullValue()
+		if next > 0 && next < len(sizes) {
+			values[i] = float64(of(sizes[next-1]))
+		}
+	}
+	return values
+}
+
+// labels is how many numbers fit below a picture.
+func (c canvas) labels() int { return c.width / 110 }
+
+// positions is the scale as an axis of categories.
+func (s scale) positions(format func(float64) string) charts.CategoryAxisOption {
+	labels := make([]string, points+1)
+	for i := range labels {
+		labels[i] = format(s.low + (s.high-s.low)*float64(i)/points)
+	}
+	labels[points] = "" // the library moves the last one to the left, into the one before
+	return charts.CategoryAxisOption{Labels: labels, LabelFontStyle: charts.NewFontStyleWithSize(fontSize), BoundaryGap: charts.Ptr(false),
+		LabelCount: s.steps() + 1}
+}
+
+// tradeOff is a picture of throughput against peak virtual size.
+func tradeOff(r sweep.Result, title, note string) (plot, bool, error) {
+	var shown []sweep.Outcome
+	var sizes, speeds []float64
+	for _, o := range r.Outcomes {
+		if o.Runs > 0 && o.VirtualPeak > 0 {
+			shown = append(shown, o)
+			sizes, speeds = append(sizes, float64(o.VirtualPeak)), append(speeds, o.Throughput.Median)
+		}
+	}
+	if len(shown) == 0 {
+		return plot{}, false, nil
+	}
+	y := newScale(slices.Min(speeds), slices.Max(speeds), 5, false)
+	pl, err := both(title, note, func(p *charts.Painter, c canvas) error {
+		x, format := sizeScale(sizes, c.labels())
+		o := charts.NewScatterChartOptionWithData(spread(shown, x))
+		o.XAxis, o.YAxis = x.positions(format), []charts.ValueAxisOption{y.axis(plain)}
+		o.Theme, o.Padding = theme(scatterColours(r, shown)...), padding
+		o.Symbol, o.Legend.Show = charts.Symbol{Shape: charts.SymbolDot, Size: 5}, charts.Ptr(false)
+		labels := together(shown, x, y)
+		for i, s := range shown {
+			o.SeriesList[i].Label = charts.SeriesLabel{Show: charts.Ptr(labels[i] != ""), Distance: 9, FontStyle: charts.NewFontStyleWithSize(fontSize),
+				LabelFormatter: func(int, string, float64) (string, *charts.LabelStyle) { return labels[i], nil }}
+			if s.Name == r.Advice.Cap {
+				o.SeriesList[i].Symbol = charts.Symbol{Shape: charts.SymbolDiamond, Size: 8}
+			}
+		}
+		return p.ScatterChart(o)
+	})
+	return pl, true, err
+}
+
+// sizeAxis is a scale of sizes, or of their logarithms to base 2.
+type sizeAxis struct {
+	scale
+	log bool
+}
+
+// sizeScale is for sizes, in powers of two where the largest is more than twice the least.
+func sizeScale(sizes []float64, n int) (sizeAxis, func(float64) string) {
+	least, most := slices.Min(sizes), slices.Max(sizes)
+	if most <= 2*least {
+		unit := math.Pow(1024, math.Floor(math.Log(most)/math.Log(1024)))
+		s := newScale(least/unit, most/unit, n, false)
+		return sizeAxis{scale{s.low * unit, s.high * unit, s.step * unit}, false}, bytesLabel
+	}
+	low, high := math.Floor(math.Log2(least)), math.Ceil(math.Log2(most)+0.2) // room for a label on the right
+	step := math.Ceil((high - low) / float64(n+1))
+	high = low + step*math.Ceil((high-low)/step)
+	return sizeAxis{scale{low, high, step}, true}, func(v float64) string { return bytesLabel(math.Exp2(v)) }
+}
+
+// at is where a size is between 0 and 1.
+func (a sizeAxis) at(size uint64) float64 {
+	v := float64(size)
+	if a.log {
+		v = math.Log2(v)
+	}
+	return (v - a.low) / (a.high - a.low)
+}
+
+// spread puts each outcome at its place among the positions.
+func spread(shown []sweep.Outcome, x sizeAxis) (values [][]float64) {
+	for _, o := range shown {
+		v := slices.Repeat([]float64{charts.GetNullValue()}, points+1)
+		v[int(math.Round(x.at(o.VirtualPeak)*points))] = o.Throughput.Median
+		values = append(values, v)
+	}
+	return values
+}
+
+// together gives the label of each dot. Dots that lie so close that their labels would cover each other share one, at the
+// one farthest to the right.
+func together(shown []sweep.Outcome, x sizeAxis, y scale) []string {
+	rightmost := make([]int, len(shown))
+	for i := range shown {
+		rightmost[i] = i
+	}
+	slices.SortStableFunc(rightmost, func(a, b int) int { return cmp.Compare(shown[a].VirtualPeak, shown[b].VirtualPeak) })
+	labels := make([]string, len(shown))
+	names := ""
+	for k, i := range rightmost {
+		names += shown[i].Name
+		if k+1 < len(rightmost) {
+			next := shown[rightmost[k+1]]
+			near := x.at(next.VirtualPeak)-x.at(shown[i].VirtualPeak) < 0.05+0.025*float64(len(names)) &&
+				math.Abs(next.Throughput.Median-shown[i].Throughput.Median) < 0.1*(y.high-y.low)
+			if near {
+				names += ", "
+				continue
+			}
+		}
+		labels[i], names = names, ""
+	}
+	return labels
+}
+
+func scatterColours(r sweep.Result, shown []sweep.Outcome) []int {
+	colours := make([]int, len(shown))
+	for i, o := range shown {
+		colours[i] = 1
+		if o.Name == r.Advice.Cap {
+			colours[i] = markColour
+		}
+	}
+	return colours
+}
