@@ -41,7 +41,10 @@ func parseStatus(text []byte) (s vmStatus, ok bool) {
 		*to = n << 10
 		found++
 	}
-	return s, found == 4
+	if found != 4 {
+		return vmStatus{}, false
+	}
+	return s, true
 }
 
 // parseChildren reads /proc/PID/task/TID/children: PIDs with a blank behind each.

@@ -1,0 +1,87 @@
+package sweep
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// situation is a made-up measurement: per candidate its throughput, latency, memory and failures.
+type situation struct {
+	name                string
+	throughput, latency []float64
+	virtual, resident   []uint64 // MiB
+	failed              []int    // of 10
+	cap                 string
+	sentence            string
+}
+
+var situations = []situation{
+	{"a smaller cap is slower", []float64{1000, 500, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{200, 100, 100, 100}, nil,
+		"2", `A cap of 2 is the smallest that costs no measurable throughput: at the peak it saves 896 MiB (88 %) of virtual and saves 100 MiB (50 %) of resident memory against "off"`},
+	{"nothing differs", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
+		"1", `Nothing differs measurably in throughput; a cap of 1 saves most: at the peak it saves 960 MiB (94 %) of virtual and saves nothing of resident memory against "off"`},
+	{"nothing differs and nothing is saved", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 1024, 1024, 1024}, []uint64{100, 100, 100, 100}, nil,
+		"off", `Nothing differs measurably in throughput, and no cap saves memory: leave it at "off"`},
+	{"every cap costs", []float64{1000, 500, 600, 700}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
+		"off", `Every cap that was tried costs throughput or fails: leave it at "off"`},
+	{"a smaller cap has more latency", []float64{1000, 1000, 1000, 1000}, []float64{5, 10, 7, 5}, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
+		"4", `A cap of 4 is the smallest that costs no measurable throughput or latency: `},
+	{"what is fastest is slow to answer", []float64{1000, 500, 500, 500}, []float64{10, 5, 5, 5}, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
+		"", `No cap is best in both`},
+	{"the smallest cap fails at times", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{0, 1, 0, 0},
+		"2", `A cap of 2 is the smallest that costs no measurable throughput: `},
+	{"all fail at times", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{1, 1, 1, 1},
+		"1", `Nothing differs measurably in throughput; a cap of 1 saves most: `},
+	{"all fail", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{10, 10, 10, 10},
+		"", `No run succeeded`},
+	{"a cap takes more memory", []float64{1000, 400, 1000, 1000}, nil, []uint64{1024, 64, 512, 600}, []uint64{100, 100, 200, 100}, nil,
+		"2", `of virtual and takes 100 MiB (100 %) more of resident memory against "off"`},
+	{"memory is not known", []float64{1000, 400, 1000, 1000}, nil, []uint64{0, 0, 0, 0}, []uint64{0, 0, 0, 0}, nil,
+		"2", `; what it saves is not known: the runs were too short to be looked at`},
+}
+
+func TestAdvice(t *testing.T) {
+	for _, s := range situations {
+		t.Run(s.name, func(t *testing.T) {
+			a := Judge(s.experiment(), s.runs()).Advice
+			if a.Cap != s.cap || !strings.Contains(a.Sentence, s.sentence) || a.Noisy || !strings.HasSuffix(a.Sentence, ".") {
+				t.Errorf("cap %q, noisy %t: %s", a.Cap, a.Noisy, a.Sentence)
+			}
+			want := map[string]string{"": "", "off": "[arenas]\ncap = \"off\"\n"}
+			if toml, ok := want[a.Cap]; ok && a.TOML != toml || !ok && a.TOML != "[arenas]\ncap = "+a.Cap+"\n" {
+				t.Errorf("%q", a.TOML)
+			}
+		})
+	}
+}
+
+var names = []string{"off", "1", "2", "4"}
+
+func (s situation) experiment() Experiment {
+	x := Experiment{Throughput: Metric{Pattern: "x"}}
+	if s.latency != nil {
+		x.Latency = Metric{Pattern: "y", Lower: true}
+	}
+	for i, name := range names {
+		x.Candidates = append(x.Candidates, Candidate{Name: name, ArenaMax: []int{0, 1, 2, 4}[i], Default: i == 0})
+	}
+	return x
+}
+
+func (s situation) runs() (runs []Run) {
+	r := rand.New(rand.NewPCG(11, 11))
+	for round := range 10 {
+		for i, name := range names {
+			run := Run{Cap: name, Round: round + 1, Throughput: s.throughput[i] * (1 + 0.005*r.NormFloat64()), VirtualPeak: s.virtual[i] << 20, ResidentPeak: s.resident[i] << 20}
+			if s.latency != nil {
+				run.Latency = s.latency[i] * (1 + 0.005*r.NormFloat64())
+			}
+			if s.failed != nil && round < s.failed[i] {
+				run.Error = "failed"
+			}
+			runs = append(runs, run)
+		}
+	}
+	return runs
+}

@@ -1,0 +1,208 @@
+package sweep
+
+import (
+	"bytes"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestLadder(t *testing.T) {
+	for limit, want := range map[int]string{
+		1: "off", 2: "off 1", 8: "off 1 2 4", 9: "off 1 2 4 8", 16: "off 1 2 4 8", 32: "off 1 2 4 8 16", 512: "off 1 2 4 8 16 64 256", 65: "off 1 2 4 8 16 64",
+	} {
+		if got := strings.Join(Ladder(limit), " "); got != want {
+			t.Errorf("limit %d: %s, want %s", limit, got, want)
+		}
+	}
+}
+
+func TestParseMetric(t *testing.T) {
+	for s, want := range map[string]Metric{
+		"tps: (.*)":        {"tps: (.*)", false},
+		"lower:tps: (.*)":  {"tps: (.*)", true},
+		"higher:a=(.*)":    {"a=(.*)", false},
+		"name=(.*)":        {"name=(.*)", false},
+		"lowered to ([0])": {"lowered to ([0])", false},
+	} {
+		if got, err := ParseMetric(s, false); err != nil || got != want {
+			t.Errorf("%q: %v, %v", s, got, err)
+		}
+	}
+	for _, bad := range []string{"", "lower:", "(", "a{2,1}"} {
+		if m, err := ParseMetric(bad, true); err == nil {
+			t.Errorf("%q is %v", bad, m)
+		}
+	}
+	if m, _ := ParseMetric("x", true); !m.LowerIsBetter() || !(Metric{}).LowerIsBetter() {
+		t.Error("the directions are wrong")
+	}
+}
+
+// Output of real tools, as they print it.
+func TestFindMetric(t *testing.T) {
+	const sysbench = "SQL statistics:\n    queries:                             101168 (33526.72 per sec.)\nLatency (ms):\n         95th percentile:                       74.46\n"
+	const wrk = "  Thread Stats   Avg      Stdev     Max   +/- Stdev\n    Latency   635.91us    0.89ms  12.92ms   93.69%\nRequests/sec:  12321.10\n"
+	const ab = "Requests per second:    5274.54 [#/sec] (mean)\n  50%      1\n  99%     12\n"
+	for _, c := range []struct {
+		text, pattern string
+		want          float64
+	}{
+		{sysbench, `queries: +\d+ +\(([0-9.]+) per sec`, 33526.72},
+		{sysbench, `95th percentile: +(\S+)`, 74.46},
+		{wrk, `Requests/sec: +(.*)`, 12321.10},
+		{wrk, `Latency +(\S+)`, 0.00063591},
+		{ab, `^ *99% +(\d+)`, 12},
+		{"1\n2\n3\n", `^\d$`, 3},
+		{"rate: 1e3\r\n", `rate: (.*)`, 1000},
+	} {
+		if got, err := (Metric{Pattern: c.pattern}).find([]byte(c.text)); err != nil || got != c.want {
+			t.Errorf("%q: %v, %v, want %v", c.pattern, got, err, c.want)
+		}
+	}
+	for _, bad := range []string{"x: NaN", "x: Inf", "x: ", "x: 1,000", "y: 1", "x: 1e999"} {
+		if got, err := (Metric{Pattern: "x: (.*)"}).find([]byte(bad)); err == nil {
+			t.Errorf("%q is %v", bad, got)
+		}
+	}
+}
+
+func TestOutputKeepsTheEnd(t *testing.T) {
+	var o output
+	for i := range 400_000 {
+		_, _ = o.Write([]byte(strconv.Itoa(i) + "\n"))
+	}
+	text := o.bytes()
+	if len(text) < keptOutput || len(text) > 2*keptOutput || !bytes.HasSuffix(text, []byte("\n399999\n")) {
+		t.Errorf("%d bytes, ending in %q", len(text), text[len(text)-10:])
+	}
+	if tail := o.tail(); strings.Count(tail, "\n") != tailLines-1 || !strings.HasSuffix(tail, "399998\n399999") {
+		t.Errorf("the tail is %q", tail)
+	}
+	o = output{}
+	_, _ = o.Write(append(bytes.Repeat([]byte("x"), 10_000), 0xff))
+	if tail := o.tail(); len(tail) > tailBytes+2 || !strings.HasSuffix(tail, "x�") {
+		t.Errorf("one long line has a tail of %d bytes", len(tail))
+	}
+}
+
+// The kernel's own file of this process is what the parser was written for.
+func TestParseStatus(t *testing.T) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Skip(err)
+	}
+	if s, ok := parseStatus(text); !ok || s.virtual == 0 || s.virtualPeak < s.virtual || s.residentPeak < s.resident || s.resident < 1<<20 {
+		t.Errorf("%+v, %t", s, ok)
+	}
+	for name, bad := range map[string]string{
+		"a zombie": "Name:\tx\nState:\tZ (zombie)\n", "one is missing": "VmPeak: 1 kB\nVmSize: 1 kB\nVmHWM: 1 kB\n",
+		"another unit": "VmPeak: 1 MB\nVmSize: 1 kB\nVmHWM: 1 kB\nVmRSS: 1 kB\n", "no number": "VmPeak: x kB\nVmSize: 1 kB\nVmHWM: 1 kB\nVmRSS: 1 kB\n",
+	} {
+		if s, ok := parseStatus([]byte(bad)); ok {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
+func TestListening(t *testing.T) {
+	const tcp = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n" +
+		"   0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 23817 1 0 100 0 0 10 0\n" +
+		"   1: 0100007F:0CEA 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 23818 1 0 100 0 0 10 0\n"
+	const unix = "Num       RefCount Protocol Flags    Type St Inode Path\n" +
+		"0000000000000000: 00000002 00000000 00010000 0001 01 999 /run/x.sock\n" +
+		"0000000000000000: 00000003 00000000 00000000 0001 03 998\n"
+	if got := listening([]byte(tcp), []byte(unix)); !reflect.DeepEqual(got, map[string]bool{"23817": true, "999": true}) {
+		t.Error(got)
+	}
+	if inode, ok := socketInode("socket:[23817]"); !ok || inode != "23817" {
+		t.Error(inode, ok)
+	}
+	for _, other := range []string{"/dev/null", "socket:[1", "pipe:[1]", ""} {
+		if inode, ok := socketInode(other); ok {
+			t.Errorf("%q is socket %s", other, inode)
+		}
+	}
+}
+
+func TestThin(t *testing.T) {
+	var sizes []Size
+	for i := range 1000 {
+		sizes = append(sizes, Size{Seconds: float64(i) * 0.02})
+	}
+	got := thin(sizes, 200)
+	if len(got) != 200 || got[0] != sizes[0] || got[199] != sizes[999] || !slices.IsSortedFunc(got, func(a, b Size) int {
+		if a.Seconds < b.Seconds {
+			return -1
+		}
+		return 1
+	}) {
+		t.Errorf("%d samples, from %v to %v", len(got), got[0], got[len(got)-1])
+	}
+	if got := thin(sizes[:10], 200); len(got) != 10 {
+		t.Errorf("%d of 10", len(got))
+	}
+}
+
+func TestJournalErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"{}\n":                                  "1: this is no file of arenacap sweep --resume",
+		"x\n":                                   "1: invalid character",
+		`{"arenacap":"sweep 1"}` + "\n" + "x\n": "2: invalid character",
+	} {
+		if _, _, _, err := parseJournal([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func FuzzStatus(f *testing.F) {
+	f.Add([]byte("VmPeak:\t 2868 kB\nVmSize:\t 2868 kB\nVmHWM:\t 1536 kB\nVmRSS:\t 1536 kB\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if s, ok := parseStatus(text); !ok && s != (vmStatus{}) || s.virtual%1024 != 0 {
+			t.Errorf("%+v, %t", s, ok)
+		}
+		parseChildren(text)
+	})
+}
+
+func FuzzListening(f *testing.F) {
+	f.Add([]byte("0: 0100007F:0CEA 00000000:0000 0A 0:0 0:0 0 0 0 23817"), []byte("0: 2 0 00010000 1 01 999 /x"), "socket:[1]")
+	f.Fuzz(func(t *testing.T, tcp, unix []byte, link string) {
+		listening(tcp, unix)
+		if inode, ok := socketInode(link); ok && link != "socket:["+inode+"]" {
+			t.Errorf("%q is %q", link, inode)
+		}
+	})
+}
+
+// What a journal holds is what is read, however it is cut off.
+func FuzzJournal(f *testing.F) {
+	f.Add([]byte(`{"arenacap":"sweep 1","seed":1}` + "\n" + `{"cap":"1","round":1}` + "\n" + `{"cap`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		_, runs, size, err := parseJournal(text)
+		if err != nil {
+			return
+		}
+		_, again, same, err := parseJournal(text[:size])
+		if err != nil || same != size || len(again) != len(runs) {
+			t.Errorf("%d runs in %d bytes, then %d in %d: %v", len(runs), size, len(again), same, err)
+		}
+	})
+}
+
+func FuzzMetric(f *testing.F) {
+	f.Add("rate: (.*)", []byte("rate: 1.5ms\n"))
+	f.Fuzz(func(t *testing.T, pattern string, text []byte) {
+		m, err := ParseMetric(pattern, false)
+		if err != nil {
+			return
+		}
+		if v, err := m.find(text); err == nil && v-v != 0 {
+			t.Errorf("%q finds %v", pattern, v)
+		}
+	})
+}
