@@ -156,8 +156,11 @@ func printLabelled(w io.Writer, label, text string) {
 
 // mallocName is whose malloc the process uses.
 func mallocName(p *arena.Process) string {
-	libc := strings.TrimSpace(cmp.Or(p.Libc, "no libc that is known") + " " + p.LibcVersion)
-	if p.Allocator == "" || p.Allocator == p.Libc {
+	libc := strings.TrimSpace(cmp.Or(p.Libc, "no C library that is known") + " " + p.LibcVersion)
+	switch {
+	case p.Allocator == "go" && p.Libc == "":
+		return "Go without a C library"
+	case p.Allocator == "" || p.Allocator == p.Libc:
 		return libc
 	}
 	return libc + ", malloc by " + p.Allocator

@@ -97,6 +97,8 @@ func (f facts) judge() Cap {
 // obstacle is why a cap means nothing to this process, "" where it does.
 func (f facts) obstacle() string {
 	switch {
+	case f.libc == "" && f.allocator == "go":
+		return "it is a Go program without C in it, and Go does not use malloc"
 	case f.libc == "":
 		return "no C library with arenas was found in it"
 	case f.libc != "glibc":

@@ -43,6 +43,7 @@ func limit16(f *facts)    { f.ownLimit = 16 }
 func bits32(f *facts)     { f.version.Bits32 = true }
 func musl(f *facts)       { f.libc, f.allocator, f.libcs, f.arenas = "musl", "musl", 0, 0 }
 func noLibc(f *facts)     { f.libc, f.allocator, f.libcs, f.arenas = "", "", 0, 0 }
+func goOnly(f *facts)     { f.libc, f.allocator, f.libcs, f.arenas = "", "go", 0, 0 }
 func policyOff(f *facts)  { f.wanted = &policy.Plan{Mode: policy.Off} }
 func unknownAll(f *facts) { f.version = policy.GlibcVersion{} }
 
@@ -85,7 +86,8 @@ func TestJudge(t *testing.T) {
 		{"another allocator", base(glibc236, 1, four).with(jemalloc), 4, "environment", NoAnswer, "its malloc is jemalloc"},
 		{"another allocator, no cap", base(glibc236, 1).with(jemalloc), 0, "", NoAnswer, "no cap can apply: its malloc is jemalloc"},
 		{"musl", base(glibc236, 0, four).with(musl), 4, "environment", NoAnswer, "musl has no arenas"},
-		{"Go without cgo", base(glibc236, 0, four).with(noLibc), 4, "environment", NoAnswer, "no C library with arenas"},
+		{"Go without cgo", base(glibc236, 0, four).with(goOnly), 4, "environment", NoAnswer, "Go does not use malloc"},
+		{"no libc that is known", base(glibc236, 0).with(noLibc), 0, "", NoAnswer, "no cap can apply: no C library with arenas"},
 
 		{"two libcs, each within its own", base(glibc236, 6, four).with(twoLibcs), 4, "environment", NoAnswer, "2 copies of the C library"},
 		{"two libcs, and more than both may have", base(glibc236, 9, four).with(twoLibcs), 4, "environment", No, "2 copies of the C library"},
