@@ -22,7 +22,9 @@ var (
 	mask    uint64     // blocked signals, bit n-1 for signal n
 	ignored uint64     // ignored signals, likewise
 	closed  uint64     // bit n for descriptor n, 0 to 2
-	action  [20]uint64 // what rt_sigaction(2) writes to: struct sigaction of the kernel, handler first
+
+	//lint:ignore U1000 what rt_sigaction(2) writes to in entry: the kernel's struct sigaction, handler first
+	action [20]uint64
 )
 
 // State is what this process was given at its start. A set of signals has bit n-1 for signal n.

@@ -58,9 +58,11 @@ const lastSignal = 64
 
 // The handler reads these.
 var (
-	pipe    int32                   // where it writes
+	//lint:ignore U1000 where it writes
+	pipe int32
+	//lint:ignore U1000 what every other thread blocks
+	others  uint64
 	first   int32                   // the process's first thread
-	others  uint64                  // what every other thread blocks
 	runtime [lastSignal + 1]uintptr // what handled a raised signal before, by number
 )
 
