@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -23,7 +24,8 @@ import (
 //
 // Descriptors of the watch: 0 and 1 are /dev/null; 2 is the target's stderr, which the watch lets go of once
 // it has opened another log; 3 is the pipe with its configuration, whose other end closes when the target's exec succeeds;
-// 4 is a pidfd of the target, or its folder in /proc; 5, where the start waits for the watch, is where it says that it is ready.
+// 4 is a pidfd of the target, or its folder in /proc; 5 is where it says that it is ready: a pipe where the start
+// waits for that, else /dev/null, so that Go's runtime and the watch open nothing of their own at that place.
 const (
 	watchConfigFD = 3
 	watchPidFD    = 4
@@ -31,7 +33,7 @@ const (
 	watchFDs      = 6
 	// ownFDs is the least number of a descriptor of ours before it is moved to its place in the watch:
 	// above every place, and low enough for a process that may have only 16 of them.
-	ownFDs = 10
+	ownFDs = watchFDs
 )
 
 // readyTimeout bounds how long a start waits for its watch under on_watch_failure = "refuse".
@@ -99,11 +101,13 @@ type ownDescriptors struct {
 	fd    [watchFDs]int // -1 has nothing at that place
 	null  int
 	ready int
-	count int // how many places there are
 }
 
 // close closes this process's copies; the watch has its own.
 func (o *ownDescriptors) close() {
+	if o.fd[watchReadyFD] == o.null {
+		o.fd[watchReadyFD] = 0
+	}
 	for _, fd := range append(o.fd[watchConfigFD:], o.null, o.ready) {
 		if fd > 0 {
 			_ = unix.Close(fd)
@@ -141,18 +145,16 @@ func (o *ownDescriptors) open(pid int, wait bool) error {
 		return fmt.Errorf("/dev/null: %w", err)
 	}
 	o.null = null
-	o.fd[0], o.fd[1], o.fd[2] = null, null, 2
+	o.fd[0], o.fd[1], o.fd[2], o.fd[watchReadyFD] = null, null, 2, null
 	if o.fd[watchPidFD], err = openTarget(pid); err != nil {
 		return err
 	}
-	o.count = watchReadyFD
 	if !wait {
 		return nil
 	}
 	if o.ready, o.fd[watchReadyFD], err = highPipe(); err != nil {
 		return fmt.Errorf("no pipe to hear from it: %w", err)
 	}
-	o.count = watchFDs
 	return nil
 }
 
@@ -256,7 +258,6 @@ type forkPlan struct {
 	path, dir *byte
 	argv, env []*byte
 	fd        [watchFDs]int
-	count     int
 	maxFD     uintptr
 	failed    []byte // what to say where the exec of the watch fails
 	failedFD  uintptr
@@ -267,12 +268,12 @@ func newFork(pid int, own *ownDescriptors) (*forkPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &forkPlan{argv: argv, env: []*byte{nil}, fd: own.fd, count: own.count}
+	f := &forkPlan{argv: argv, env: []*byte{nil}, fd: own.fd}
 	f.path, _ = syscall.BytePtrFromString("/proc/self/exe")
 	f.dir, _ = syscall.BytePtrFromString("/")
 	const reason = "/proc/self/exe cannot be executed"
 	f.failed, f.failedFD = []byte("arenacap: watch-failed: "+reason+"; the target goes on without a watch\n"), 2
-	if own.count > watchReadyFD { // the start waits, and says it in its own words
+	if own.ready > 0 { // the start waits, and says it in its own words
 		f.failed, f.failedFD = []byte(reason), watchReadyFD
 	}
 	var limit unix.Rlimit
@@ -335,7 +336,7 @@ func (f *forkPlan) rawFork() (child uintptr, errno syscall.Errno) {
 func (f *forkPlan) becomeWatch() {
 	syscall.RawSyscall(syscall.SYS_SETSID, 0, 0, 0)
 	syscall.RawSyscall(syscall.SYS_CHDIR, uintptr(unsafe.Pointer(f.dir)), 0, 0)
-	for i := 0; i < f.count; i++ {
+	for i := 0; i < watchFDs; i++ {
 		switch {
 		case f.fd[i] < 0:
 			syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(i), 0, 0)
@@ -343,7 +344,7 @@ func (f *forkPlan) becomeWatch() {
 			syscall.RawSyscall(syscall.SYS_DUP3, uintptr(f.fd[i]), uintptr(i), 0)
 		}
 	}
-	f.closeFrom(uintptr(f.count))
+	f.closeFrom(watchFDs)
 	syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
 		uintptr(unsafe.Pointer(&f.argv[0])), uintptr(unsafe.Pointer(&f.env[0])))
 	syscall.RawSyscall(syscall.SYS_WRITE, f.failedFD, uintptr(unsafe.Pointer(&f.failed[0])), uintptr(len(f.failed)))
@@ -356,7 +357,7 @@ func (f *forkPlan) becomeWatch() {
 //go:norace
 //go:nocheckptr
 func (f *forkPlan) closeFrom(first uintptr) {
-	_, _, errno := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, first, ^uintptr(0)>>32, 0)
+	_, _, errno := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, first, math.MaxUint32, 0)
 	if errno == 0 {
 		return
 	}

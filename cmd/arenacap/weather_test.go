@@ -1,0 +1,382 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The tests of this file start a watched program where something is missing or forbidden. Two things must hold
+// in every weather: the program runs as if nothing were in front of it, and the watch works or says why not.
+
+// weather is one such place.
+type weather struct {
+	name   string
+	setup  []string // states of setup.c
+	within []string // a command line in front, for namespaces
+	root   bool
+	fails  string // what watch-failed says where there can be no watch; "" is that it works
+}
+
+// call is a system call's number on this machine, for setup.c.
+func call(n int) string { return strconv.Itoa(n) }
+
+func weathers() []weather {
+	deny := func(state string, n int) []string { return []string{"no-new-privs", state, call(n)} }
+	mount := func(script string) []string {
+		return []string{"/usr/bin/unshare", "-m", "/bin/sh", "-c", script + ` && exec "$@"`, "sh"}
+	}
+	return []weather{
+		{name: "fair"},
+		{name: "no environment", setup: states("no-env")},
+		{name: "stdin closed", setup: states("close 0")},
+		{name: "stdout closed", setup: states("close 1")},
+		{name: "stderr closed", setup: states("close 2")},
+		{name: "all closed", setup: states("close 0 close 1 close 2")},
+		{name: "pidfd_open forbidden", setup: deny("seccomp", unix.SYS_PIDFD_OPEN)},
+		{name: "no pidfd_open", setup: deny("lacks", unix.SYS_PIDFD_OPEN)},
+		{name: "no pidfd at all", setup: slices.Concat(deny("lacks", unix.SYS_PIDFD_OPEN), states("lacks "+call(unix.SYS_PIDFD_SEND_SIGNAL)))},
+		{name: "process_vm_readv forbidden", setup: deny("seccomp", unix.SYS_PROCESS_VM_READV)},
+		{name: "no process_vm_readv", setup: deny("lacks", unix.SYS_PROCESS_VM_READV)},
+		{name: "no close_range", setup: deny("lacks", unix.SYS_CLOSE_RANGE)},
+		{name: "no prlimit", setup: deny("seccomp", unix.SYS_PRLIMIT64)},
+		{name: "16 descriptors", setup: states("rlimit 7 16 16")},
+		{name: "8 descriptors", setup: states("rlimit 7 8 8"), fails: "too many open files"},
+		{name: "session of its own", setup: states("setsid")},
+		{name: "user namespace", within: []string{"/usr/bin/unshare", "-U"}},
+		{name: "user namespace, as its root", within: []string{"/usr/bin/unshare", "-Ur"}},
+		{name: "PID namespace behind its first process", root: true,
+			within: []string{"/usr/bin/unshare", "-pf", "--mount-proc", "--kill-child", "/bin/sh", "-c", `"$@"; s=$?; until ! pgrep -f '[a]renacap: watch' >/dev/null; do :; done; exit $s`, "sh"}},
+		{name: "read-only /tmp", within: mount("mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp"), root: true},
+	}
+}
+
+// underWeather is a policy that is told in JSON, the arguments that use it, and its log.
+func underWeather(t *testing.T, text string) (args []string, log string) {
+	t.Helper()
+	// Not in /tmp, which is read-only in some weather, and open to others, who are arenacap in other weather.
+	dir, err := os.MkdirTemp("/var/tmp", "arenacap-weather-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	log = filepath.Join(dir, "log")
+	policy := filepath.Join(dir, "policy.toml")
+	for path, text := range map[string]string{policy: text + "\n[log]\nformat = \"json\"\nto = \"" + log + "\"\n", log: ""} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, mode := range map[string]os.FileMode{dir: 0o755, log: 0o666} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []string{"run", "--policy", policy}, log
+}
+
+// events reads the log until it has an event of the last kind.
+func events(t *testing.T, log, last string) (all []map[string]any) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		all = nil
+		text, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			var event map[string]any
+			if err := json.Unmarshal([]byte(line), &event); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			all = append(all, event)
+		}
+		if slices.Contains(kinds(all), last) || last == "" {
+			return all
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no event %q: %v", last, all)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// watched has one sample at once and many more.
+const watched = "[arenas]\ncap = 2\n[budget]\nvirtual = \"1TiB\"\nsettle = \"0s\"\ninterval = \"10ms\"\n"
+
+// TestWeather runs a program in every weather, in both modes and all builds, and has it watched.
+func TestWeather(t *testing.T) {
+	tool := requireTools(t)
+	need(t, "/usr/bin/unshare", "pgrep")
+	for _, b := range builds(tool) {
+		for _, mode := range []string{"exec", "supervise"} {
+			t.Run(b.name+"/"+mode, func(t *testing.T) {
+				for _, w := range weathers() {
+					t.Run(w.name, func(t *testing.T) {
+						t.Parallel()
+						if w.root {
+							needRoot(t)
+						}
+						w.check(t, b.path, mode)
+					})
+				}
+			})
+		}
+	}
+}
+
+func (w weather) check(t *testing.T, arenacap, mode string) {
+	t.Helper()
+	if strings.HasSuffix(arenacap, "386") && w.numbersAreOfThisMachine() {
+		t.Skip("a 386 program's system calls have other numbers")
+	}
+	args, log := underWeather(t, watched+"[launch]\nmode = \""+mode+"\"\n")
+	// Longer than a start of the watch takes, and it says what it got.
+	target := []string{"--", "/bin/sh", "-c", `[ "$MALLOC_ARENA_MAX" = 2 ] || exit 9; /bin/sleep 0.1; exit 42`}
+	line := slices.Concat([]string{requireTools(t).setup}, w.setup, []string{"--"}, w.within, []string{arenacap}, args, target)
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	_ = cmd.Run()
+	if got := cmd.ProcessState.ExitCode(); got == 1 && len(w.within) > 0 && stderr.Len() > 0 {
+		lacks(t, "%s", stderr.String())
+	}
+	status := 42
+	if w.fails != "" && mode == "supervise" {
+		status = 125 // asked for and not possible: arenacap cannot be a parent that sees nothing
+	}
+	if got := cmd.ProcessState.ExitCode(); got != status {
+		t.Fatalf("%v, want status %d; stderr %q", cmd.ProcessState, status, stderr.String())
+	}
+	if status == 125 {
+		if !strings.Contains(stderr.String(), w.fails) {
+			t.Errorf("stderr %q does not say %q", stderr.String(), w.fails)
+		}
+		return
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("stderr %q", stderr.String())
+	}
+	if w.fails != "" {
+		all := events(t, log, "watch-failed")
+		if message := fmt.Sprint(all[0]["message"]); len(all) != 1 || !strings.Contains(message, w.fails) {
+			t.Errorf("%v, want %q", all, w.fails)
+		}
+		return
+	}
+	all := events(t, log, "exited")
+	if got := kinds(all); got[0] != "started" || got[len(got)-1] != "exited" || slices.Contains(got, "watch-failed") {
+		t.Errorf("events %v", all)
+	}
+	if last := all[len(all)-1]; last["peak_virtual_bytes"] == nil {
+		t.Errorf("nothing was sampled: %v", all)
+	}
+}
+
+func (w weather) numbersAreOfThisMachine() bool {
+	return slices.Contains(w.setup, "lacks") || slices.Contains(w.setup, "seccomp")
+}
+
+// TestHiddenProcesses: with hidepid=2 a user's watch sees its own target.
+func TestHiddenProcesses(t *testing.T) {
+	needRoot(t)
+	need(t, "setpriv", "unshare", "pgrep")
+	tool := requireTools(t)
+	for _, mode := range []string{"exec", "supervise"} {
+		args, log := underWeather(t, watched+"[launch]\nmode = \""+mode+"\"\n")
+		script := `mount -o remount,hidepid=2 /proc || exit 99; setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; s=$?; until ! pgrep -f '[a]renacap: watch' >/dev/null; do :; done; exit $s`
+		line := slices.Concat([]string{"/bin/sh", "-c", script, "sh", tool.checked}, args, []string{"--", "/bin/sh", "-c", "sleep 0.1; exit 42"})
+		cmd := inNamespace(t, line...)
+		cmd.Env = []string{"PATH=/usr/bin:/bin"}
+		_ = cmd.Run()
+		if got := cmd.ProcessState.ExitCode(); got == 99 {
+			lacks(t, "no hidepid here")
+		} else if got != 42 {
+			t.Errorf("%s: %v", mode, cmd.ProcessState)
+		}
+		all := events(t, log, "exited")
+		if last := all[len(all)-1]; last["peak_virtual_bytes"] == nil || slices.Contains(kinds(all), "watch-failed") {
+			t.Errorf("%s: %v", mode, all)
+		}
+	}
+}
+
+// TestExecWhereTheWatchWouldBeAChild: mode = "exec" as PID 1 and as a child sub-reaper starts no watch, says so,
+// and is the target; on_watch_failure = "refuse" makes that an error.
+func TestExecWhereTheWatchWouldBeAChild(t *testing.T) {
+	tool := requireTools(t)
+	for _, place := range []string{"PID 1", "sub-reaper"} {
+		for _, refuse := range []bool{false, true} {
+			policy := watched + "[launch]\nmode = \"exec\"\n"
+			if refuse {
+				policy += "on_watch_failure = \"refuse\"\n"
+			}
+			args, log := underWeather(t, policy)
+			line := slices.Concat([]string{tool.checked}, args, []string{"--", "/bin/sh", "-c", "cat /proc/$$/task/$$/children; exit 42"})
+			var stderr strings.Builder
+			cmd := exec.Command(tool.setup, append([]string{"subreaper", "--"}, line...)...)
+			if place == "PID 1" {
+				cmd = inNamespace(t, line...)
+			}
+			cmd.Stderr = &stderr
+			out, _ := cmd.Output()
+			if refuse {
+				if cmd.ProcessState.ExitCode() != 125 || !strings.Contains(stderr.String(), "--supervise") {
+					t.Errorf("%s: %v, %q", place, cmd.ProcessState, stderr.String())
+				}
+				continue
+			}
+			// cat is the only child.
+			if got := strings.Fields(string(out)); cmd.ProcessState.ExitCode() != 42 || len(got) != 1 || stderr.Len() > 0 {
+				t.Errorf("%s: %v, children %q, %s", place, cmd.ProcessState, got, stderr.String())
+			}
+			if all := events(t, log, ""); len(all) != 1 || all[0]["event"] != "watch-failed" {
+				t.Errorf("%s: %v", place, all)
+			}
+		}
+	}
+}
+
+// TestNoMoreProcesses: at the limit of processes (ulimit -u) there is no watch, and the target starts all the
+// same. Go itself needs four threads before main.
+func TestNoMoreProcesses(t *testing.T) {
+	needRoot(t)
+	tool := requireTools(t)
+	const user = "65531" // who has no other process
+	for limit := 4; limit < 32; limit++ {
+		setup := states(fmt.Sprintf("rlimit 6 %d %d user %s %s", limit, limit, user, user))
+		o, said := start(t, "/", []string{"PATH=/usr/bin:/bin", "HOME=/"}, setup, []string{tool.release, "run", "--arenas", "off", "--budget", "1TiB", "--", "/bin/sh", "-c", "exit 42"})
+		if strings.Contains(said, "newosproc") {
+			continue // it could not even begin
+		}
+		if o.status != 42 || said != "" && !strings.Contains(said, "watch-failed: fork: ") {
+			t.Errorf("limit %d: %+v, %q", limit, o, said)
+		}
+		if said == "" { // there was room for all
+			return
+		}
+	}
+	t.Error("there is never a watch")
+}
+
+// TestLimitOfAddressSpace: under ulimit -v the build for 386 starts where the 64-bit one does not.
+func TestLimitOfAddressSpace(t *testing.T) {
+	tool := requireTools(t)
+	for _, c := range []struct {
+		path string
+		kib  int
+	}{{tool.release386, 20_000}, {tool.release, 800_000}} {
+		if c.path == "" {
+			continue
+		}
+		for _, flags := range [][]string{nil, {"--supervise"}, {"--budget", "1TiB"}} {
+			limit := strconv.Itoa(c.kib * 1024)
+			line := slices.Concat([]string{c.path, "run"}, flags, []string{"--", "/bin/sh", "-c", "ulimit -v"})
+			o, said := start(t, t.TempDir(), os.Environ(), states("rlimit 9 "+limit+" "+limit), line)
+			if o.stdout != fmt.Sprintln(c.kib) || said != "" {
+				t.Errorf("%s %v under %d KiB: %+v, %q", filepath.Base(c.path), flags, c.kib, o, said)
+			}
+		}
+	}
+}
+
+// daemonize is a service of the old kind: it leaves its terminal and its parent, writes its PID file and goes on.
+// The first child lives until $1 exists.
+const daemonize = `setsid sh -c '(echo $$ >"$0.parent"; exec sleep 1000) >/dev/null 2>&1 </dev/null & echo $! >"$0.pid"; until [ -e "$0.go" ]; do sleep 0.01; done' "$1" & wait`
+
+// TestDaemon: the watch goes on with what a service becomes, and nobody who waits for the end of the service's
+// output waits for the watch.
+func TestDaemon(t *testing.T) {
+	tool := requireTools(t)
+	args, log := underWeather(t, strings.Replace(watched, "[budget]\n", "[budget]\nscope = \"tree\"\n", 1))
+	mark := filepath.Join(t.TempDir(), "service")
+	line := slices.Concat(args, []string{"--", "/bin/sh", "-c", daemonize, "sh", mark})
+	cmd := exec.Command(tool.checked, line...)
+	done := make(chan error, 1)
+	go func() {
+		_, err := cmd.CombinedOutput() // returns at the end of its output
+		done <- err
+	}()
+	pid := readPID(t, mark+".pid")
+	defer func() { _ = unix.Kill(pid, unix.SIGKILL) }()
+	awaitCounted(t, pid)
+	if err := os.WriteFile(mark+".go", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	all := events(t, log, "exited")
+	if got := all[len(all)-1]["processes_remaining"]; got != 1.0 {
+		t.Errorf("%v processes remain, want 1: %v", got, all)
+	}
+	watch := watchOf(cmd.Process.Pid)
+	if watch == 0 {
+		t.Fatal("the watch has ended before the service")
+	}
+	if out, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/2", watch)); out != "/dev/null" {
+		t.Errorf("the watch keeps stderr open: %s", out)
+	}
+	fd, err := unix.PidfdOpen(watch, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if n, _ := unix.Poll(fds, 20_000); n != 1 {
+		t.Error("the watch does not end with the service")
+	}
+}
+
+func readPID(t *testing.T, path string) int {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		text, _ := os.ReadFile(path)
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			return pid
+		}
+	}
+	t.Fatalf("no PID in %s", path)
+	return 0
+}
+
+// awaitCounted waits until a watch holds the process.
+func awaitCounted(t *testing.T, pid int) {
+	t.Helper()
+	want := fmt.Sprintf("/proc/%d/statm", pid)
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+		for _, link := range links {
+			if to, _ := os.Readlink(link); to == want {
+				return
+			}
+		}
+	}
+	t.Fatalf("nobody watches process %d", pid)
+}
+
+// watchOf is the PID of the watch beside a target, 0 where there is none.
+func watchOf(target int) int {
+	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, name := range names {
+		if text, _ := os.ReadFile(name); strings.TrimRight(string(text), "\x00") == fmt.Sprintf("arenacap: watch %d", target) {
+			pid, _ := strconv.Atoi(strings.Split(name, "/")[2])
+			return pid
+		}
+	}
+	return 0
+}
