@@ -54,6 +54,9 @@ func throughputName(x sweep.Experiment) string {
 	if x.Throughput.Pattern == "" {
 		return "WALL TIME (s)"
 	}
+	if x.Throughput.Lower {
+		return "THROUGHPUT (less is better)"
+	}
 	return "THROUGHPUT"
 }
 

@@ -19,7 +19,8 @@ type Advice struct {
 	Noisy    bool   // the measurements were too few or too uneven to trust
 }
 
-// worthwhile is the saving, as a share, under which a cap is not worth to be set.
+// A saving under worthwhile, as a share, is not worth to be set or told; one arena of address space is, whatever
+// else the program has reserved.
 const worthwhile = 0.01
 
 // advise chooses the smallest cap that costs nothing measurable; where no cap differs from another, the one that
@@ -77,7 +78,13 @@ func (r *Result) alike() bool {
 }
 
 func saves(base, o Outcome) bool {
-	return share(base.VirtualPeak, o.VirtualPeak) >= worthwhile || share(base.ResidentPeak, o.ResidentPeak) >= worthwhile
+	return matters(base.VirtualPeak, o.VirtualPeak) && o.VirtualPeak < base.VirtualPeak ||
+		matters(base.ResidentPeak, o.ResidentPeak) && o.ResidentPeak < base.ResidentPeak
+}
+
+// matters reports whether two sizes that are known differ enough to be told.
+func matters(a, b uint64) bool {
+	return a != 0 && b != 0 && (math.Abs(share(a, b)) >= worthwhile || max(a, b)-min(a, b) >= policy.ArenaHeap)
 }
 
 // share is what b saves of a; 0 where one is not known.
@@ -126,16 +133,19 @@ func (r *Result) saving(base, chosen Outcome) string {
 		amount(base.VirtualPeak, chosen.VirtualPeak), amount(base.ResidentPeak, chosen.ResidentPeak), base.Name)
 }
 
-// amount is what is saved in words; less than a hundredth is nothing.
+// amount is what is saved in words.
 func amount(base, chosen uint64) string {
-	saved := share(base, chosen)
-	switch {
-	case saved <= -worthwhile:
-		return fmt.Sprintf("takes %s (%.0f %%) more", mebibytes(chosen-base), -100*saved)
-	case saved < worthwhile:
-		return "saves nothing"
+	text := mebibytes(max(base, chosen) - min(base, chosen))
+	if saved := share(base, chosen); math.Abs(saved) >= worthwhile {
+		text += fmt.Sprintf(" (%.0f %%)", 100*math.Abs(saved))
 	}
-	return fmt.Sprintf("saves %s (%.0f %%)", mebibytes(base-chosen), 100*saved)
+	switch {
+	case !matters(base, chosen):
+		return "saves nothing"
+	case chosen > base:
+		return "takes " + text + " more"
+	}
+	return "saves " + text
 }
 
 // mebibytes is a size without the digits that nobody needs.
@@ -162,7 +172,7 @@ func (r *Result) limits() (text string, tooMuch bool) {
 		}
 	}
 	if need := roundsNeeded(measured, metrics); fewest < need {
-		return fmt.Sprintf("; but %d rounds cannot tell %d caps apart: at least %d are needed", fewest, measured, need), true
+		return fmt.Sprintf("; but so few rounds (%d) cannot tell %d caps apart: at least %d are needed", fewest, measured, need), true
 	}
 	if width > noisy {
 		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are known to %s only, try --until 2%% or a quieter machine", percent(width)), true

@@ -37,6 +37,8 @@ var situations = []situation{
 		"", `No run succeeded`},
 	{"a cap takes more memory", []float64{1000, 400, 1000, 1000}, nil, []uint64{1024, 64, 512, 600}, []uint64{100, 100, 200, 100}, nil,
 		"2", `of virtual and takes 100 MiB (100 %) more of resident memory against "off"`},
+	{"a terabyte is reserved besides", []float64{1000, 1000, 1000, 1000}, nil, []uint64{8<<20 + 1024, 8<<20 + 64, 8<<20 + 128, 8<<20 + 256}, []uint64{100, 100, 100, 100}, nil,
+		"1", `at the peak it saves 960 MiB of virtual and saves nothing of resident memory`},
 	{"memory is not known", []float64{1000, 400, 1000, 1000}, nil, []uint64{0, 0, 0, 0}, []uint64{0, 0, 0, 0}, nil,
 		"2", `; what it saves is not known: the runs were too short to be looked at`},
 }

@@ -1,0 +1,106 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Sweep is what arenacap sweep --json tells, as far as the examples' tests look at it.
+type Sweep struct {
+	Caps   []SweptCap
+	Advice struct {
+		Cap, Sentence, TOML string
+		Noisy               bool
+	}
+
+	Said string // on stderr
+}
+
+// SweptCap is what was measured under one cap.
+type SweptCap struct {
+	Cap        string
+	Throughput struct{ Median float64 }
+	Latency    *struct{ Median float64 }
+	Virtual    uint64 `json:"virtual_peak_bytes"`
+	Resident   uint64 `json:"resident_peak_bytes"`
+	Arenas     int
+	Runs       int
+	Failed     int
+}
+
+// RunSweep runs an example's sweep.sh with a freshly built arenacap first in PATH. Flags of sweep follow the script's
+// own arguments.
+func RunSweep(t testing.TB, args ...string) Sweep {
+	t.Helper()
+	ctx, dir := Dir(t, 5*time.Minute)
+	if _, err := Arenacap(ctx, dir); err != nil {
+		t.Fatal(err)
+	}
+	s, err := runSweep(ctx, dir, args)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, s.Said)
+	}
+	t.Log(s.Advice.Sentence)
+	return s
+}
+
+func runSweep(ctx context.Context, dir string, args []string) (s Sweep, err error) {
+	html := filepath.Join(dir, "report.html")
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"sweep.sh"}, append(args, "--json", "--html", html)...)...)
+	cmd.Env = append(cleanEnviron(nil), "PATH="+dir+":"+os.Getenv("PATH"))
+	cmd.WaitDelay = 10 * time.Second
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err = cmd.Run()
+	s.Said = said.String()
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
+		return s, fmt.Errorf("%w: %s", err, out.Bytes())
+	}
+	if page, err := os.ReadFile(html); err != nil || !bytes.Contains(page, []byte("<svg")) {
+		return s, fmt.Errorf("the report has no picture: %v", err)
+	}
+	for _, c := range s.Caps {
+		if c.Failed > 0 {
+			return s, fmt.Errorf("cap %s: %d runs failed", c.Cap, c.Failed)
+		}
+	}
+	return s, nil
+}
+
+// Of is what was measured under a cap.
+func (s Sweep) Of(t testing.TB, cap string) SweptCap {
+	t.Helper()
+	for _, c := range s.Caps {
+		if c.Cap == cap {
+			return c
+		}
+	}
+	t.Fatalf("no cap %s in %+v", cap, s.Caps)
+	return SweptCap{}
+}
+
+// RefusedSweep runs an example's sweep.sh, which has to end with status 1, and returns what it says on stderr.
+func RefusedSweep(t testing.TB, args ...string) string {
+	t.Helper()
+	ctx, dir := Dir(t, time.Minute)
+	if _, err := Arenacap(ctx, dir); err != nil {
+		t.Fatal(err)
+	}
+	s, err := runSweep(ctx, dir, args)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Fatalf("%v, expected status 1\n%s", err, s.Said)
+	}
+	return s.Said
+}

@@ -1,0 +1,22 @@
+// Package authserver_test runs the example shortened.
+package authserver_test
+
+import (
+	"testing"
+
+	"arenacap/examples/internal/lab"
+)
+
+func TestSweep(t *testing.T) {
+	lab.Need(t, "go", "cc", "seq")
+	t.Setenv("CHURN", "50")
+	s := lab.RunSweep(t, "--rounds", "2", "--warmup", "0", "--caps", "off,1,4")
+	own, one, four := s.Of(t, "off"), s.Of(t, "1"), s.Of(t, "4")
+	if one.Arenas != 1 || four.Arenas != 4 || own.Arenas <= 4 {
+		t.Errorf("%d, %d and %d arenas", one.Arenas, four.Arenas, own.Arenas)
+	}
+	// Each arena beside the main one is 64 MiB; what threads start and end meanwhile moves the peak by less than one.
+	if got, want := int64(own.Virtual)-int64(one.Virtual), int64(own.Arenas-1)<<26; got < want-1<<26 || got > want+1<<26 {
+		t.Errorf("a cap of 1 saves %d MiB with %d arenas", got>>20, own.Arenas)
+	}
+}

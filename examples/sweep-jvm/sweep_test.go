@@ -1,0 +1,21 @@
+// Package jvm_test runs the example shortened.
+package jvm_test
+
+import (
+	"testing"
+
+	"arenacap/examples/internal/lab"
+)
+
+func TestSweep(t *testing.T) {
+	lab.Need(t, "go", "java", "javac")
+	t.Setenv("ROUNDS", "40")
+	s := lab.RunSweep(t, "--rounds", "2", "--warmup", "0", "--caps", "off,1")
+	own, one := s.Of(t, "off"), s.Of(t, "1")
+	if one.Arenas != 1 || own.Arenas <= 1 {
+		t.Errorf("%d and %d arenas", one.Arenas, own.Arenas)
+	}
+	if one.Virtual >= own.Virtual {
+		t.Errorf("a cap of 1 has %d MiB virtual, glibc's own limit %d", one.Virtual>>20, own.Virtual>>20)
+	}
+}

@@ -1,0 +1,8 @@
+#!/bin/sh
+# sweep.sh [FLAGS of arenacap sweep]: Redis, whose malloc is jemalloc: sweep refuses, and with --force nothing differs.
+# REQUESTS is the length of each run's load (default 200000).
+set -eu
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+arenacap sweep --load "redis-benchmark -s $dir/sock -q -t set -c 50 -n ${REQUESTS:-200000}" --metric 'SET: ([0-9.]+) requests per second' \
+  "$@" -- redis-server --port 0 --unixsocket "$dir/sock" --save '' --dir "$dir"

@@ -1,0 +1,41 @@
+// Package redis_test runs the example shortened: the negative control.
+package redis_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"arenacap/examples/internal/lab"
+)
+
+// needJemalloc skips where this Redis has another malloc, and is no control.
+func needJemalloc(t *testing.T) {
+	t.Helper()
+	lab.Need(t, "go", "redis-server", "redis-benchmark")
+	out, err := exec.Command("redis-server", "--version").Output()
+	if err != nil || !strings.Contains(string(out), "malloc=jemalloc") {
+		t.Skipf("this Redis is not built with jemalloc: %s%v", out, err)
+	}
+}
+
+func TestSweepSaysSoBefore(t *testing.T) {
+	needJemalloc(t)
+	said := lab.RefusedSweep(t)
+	if !strings.Contains(said, "a cap does nothing here, because") || !strings.Contains(said, "jemalloc") || !strings.Contains(said, "nothing was run") {
+		t.Errorf("it says %q", said)
+	}
+}
+
+func TestSweepForced(t *testing.T) {
+	needJemalloc(t)
+	t.Setenv("REQUESTS", "5000")
+	s := lab.RunSweep(t, "--force", "--rounds", "3", "--warmup", "0", "--caps", "off,1")
+	own, one := s.Of(t, "off"), s.Of(t, "1")
+	if own.Arenas != 1 || one.Arenas != 1 || own.Throughput.Median <= 0 || one.Throughput.Median <= 0 {
+		t.Errorf("%+v and %+v", own, one)
+	}
+	if s.Advice.Cap != "off" || !strings.Contains(s.Said, "a cap does nothing here") {
+		t.Errorf("it advises %q and says %q", s.Advice.Cap, s.Said)
+	}
+}
