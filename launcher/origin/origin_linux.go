@@ -18,10 +18,10 @@ import (
 
 // Filled in by entry, before the runtime runs. They hold no pointers.
 var (
-	known   uint64     // 1 once entry has run
-	mask    uint64     // blocked signals, bit n-1 for signal n
-	ignored uint64     // ignored signals, likewise
-	closed  uint64     // bit n for descriptor n, 0 to 2
+	known   uint64 // 1 once entry has run
+	mask    uint64 // blocked signals, bit n-1 for signal n
+	ignored uint64 // ignored signals, likewise
+	closed  uint64 // bit n for descriptor n, 0 to 2
 
 	//lint:ignore U1000 what rt_sigaction(2) writes to in entry: the kernel's struct sigaction, handler first
 	action [20]uint64
