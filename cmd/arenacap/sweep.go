@@ -87,6 +87,9 @@ func runSweep(c *cli.Context) error {
 		return err
 	}
 	defer journal.close()
+	if seed := s.experiment.Seed; c.IsSet("seed") && seed != c.Uint64("seed") {
+		return badFlag(c, "seed", fmt.Errorf("%s was written with the seed %d; leave the flag out", c.String("resume"), seed))
+	}
 	runs, err := s.measure(c.Context, v, prior, journal.add)
 	if len(runs) == 0 {
 		return cmp.Or(err, errors.New("no run was made"))
@@ -102,7 +105,7 @@ func runSweep(c *cli.Context) error {
 	tellFailures(v, result)
 	switch {
 	case interrupted:
-		return fmt.Errorf("interrupted after %d runs; this is what they tell", len(runs))
+		return fmt.Errorf("interrupted: this is what %s tell", count(len(runs), "run"))
 	case result.Advice.Cap == "":
 		return noError{}
 	}

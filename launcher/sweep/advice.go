@@ -33,8 +33,8 @@ func advise(r *Result) Advice {
 	slices.SortStableFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.size(), b.size()) })
 	chosen, base := fit[0], r.base()
 	if r.alike() {
-		chosen = slices.MinFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.VirtualPeak, b.VirtualPeak) })
-		if base.Runs > 0 && !saves(base, chosen) && base.Fit() {
+		chosen = slices.MinFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.VirtualPeak-1, b.VirtualPeak-1) }) // 0, not known, comes last
+		if !saves(base, chosen) {
 			chosen = base
 		}
 	}
@@ -103,6 +103,9 @@ func (r *Result) verdict(chosen Outcome) string {
 	switch {
 	case r.alike() && saves(r.base(), chosen):
 		return fmt.Sprintf("Nothing differs measurably in %s; %s saves most", what, chosen.words())
+	case r.alike() && r.base().VirtualPeak == 0:
+		return fmt.Sprintf("Nothing differs measurably in %s, and what a cap saves is not known, because the runs were too short to be looked at: leave it at %s",
+			what, chosen.words())
 	case r.alike():
 		return fmt.Sprintf("Nothing differs measurably in %s, and no cap saves memory: leave it at %s", what, chosen.words())
 	case chosen.ArenaMax == 0:

@@ -39,6 +39,8 @@ var situations = []situation{
 		"2", `of virtual and takes 100 MiB (100 %) more of resident memory against "off"`},
 	{"a terabyte is reserved besides", []float64{1000, 1000, 1000, 1000}, nil, []uint64{8<<20 + 1024, 8<<20 + 64, 8<<20 + 128, 8<<20 + 256}, []uint64{100, 100, 100, 100}, nil,
 		"1", `at the peak it saves 960 MiB of virtual and saves nothing of resident memory`},
+	{"nothing differs and memory is not known", []float64{1000, 1000, 1000, 1000}, nil, []uint64{0, 0, 0, 0}, []uint64{0, 0, 0, 0}, nil,
+		"off", `and what a cap saves is not known, because the runs were too short to be looked at: leave it at "off"`},
 	{"memory is not known", []float64{1000, 400, 1000, 1000}, nil, []uint64{0, 0, 0, 0}, []uint64{0, 0, 0, 0}, nil,
 		"2", `; what it saves is not known: the runs were too short to be looked at`},
 }

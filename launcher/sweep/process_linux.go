@@ -26,7 +26,7 @@ type process struct {
 	pid     int
 	started time.Time
 	output  output
-	ended   chan struct{} // closed when it was waited for; then cmd.ProcessState and wall are set
+	ended   chan struct{} // closed when it ended; then wall is set
 	wall    time.Duration
 
 	cmd    *exec.Cmd
@@ -52,12 +52,17 @@ func start(path string, args, env []string) (*process, error) {
 	}
 	p.pid = p.cmd.Process.Pid
 	go func() { _, _ = io.Copy(&p.output, r); close(p.copied) }()
-	go func() {
-		_ = p.cmd.Wait()
-		p.wall = time.Since(p.started)
-		close(p.ended)
-	}()
+	go p.watch()
 	return p, nil
+}
+
+// watch waits for the end, and leaves the zombie to stop: until it is reaped nobody else can have its PID, and a signal
+// to its group meets no other.
+func (p *process) watch() {
+	for unix.Waitid(unix.P_PID, p.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	p.wall = time.Since(p.started)
+	close(p.ended)
 }
 
 // shell starts a command line.
@@ -86,8 +91,8 @@ func (p *process) await(ctx context.Context, timeout <-chan time.Time, other <-c
 	}
 }
 
-// stop ends the process and its group: TERM, and KILL for what is left after the grace time, or when the process itself
-// has ended. It may be called for a process that has ended.
+// stop ends the process and its group, and reaps it: TERM, and KILL for what is left after the grace time, or when the
+// process itself has ended. Each process needs it, also one that has ended by itself.
 func (p *process) stop(grace time.Duration) {
 	_ = syscall.Kill(-p.pid, syscall.SIGTERM)
 	late := time.NewTimer(grace)
@@ -98,6 +103,7 @@ func (p *process) stop(grace time.Duration) {
 	}
 	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 	<-p.ended
+	_ = p.cmd.Wait()
 	late.Reset(drainTime)
 	select {
 	case <-p.copied:
@@ -107,7 +113,7 @@ func (p *process) stop(grace time.Duration) {
 	<-p.copied
 }
 
-// ending is why the process's end is a failure, or nil.
+// ending is why the end of a process that was stopped is a failure, or nil.
 func (p *process) ending() error {
 	ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
