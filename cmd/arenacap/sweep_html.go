@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/page"
@@ -53,12 +52,7 @@ func (r *reportFile) discard() {
 // about is what a reader of the report needs to repeat the sweep.
 func (s *sweepPlan) about(seeded bool) page.About {
 	x, m := s.experiment, s.machine
-	about := page.About{Command: s.command(seeded)}
-	var words []string
-	for _, arg := range x.Args {
-		words = append(words, word(arg))
-	}
-	about.Program = strings.Join(words, " ")
+	about := page.About{Program: filepath.Base(x.Args[0]), Command: s.command(seeded)}
 	add := func(name, format string, args ...any) {
 		about.Facts = append(about.Facts, page.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
 	}

@@ -39,7 +39,7 @@ func advise(r *Result) Advice {
 		}
 	}
 	a := Advice{Cap: chosen.Name, TOML: toml(chosen.Name)}
-	limits, noisy := r.limits()
+	limits, noisy := r.limits(chosen)
 	a.Noisy = noisy
 	a.Sentence = r.verdict(chosen) + r.saving(base, chosen) + limits + "."
 	return a
@@ -160,7 +160,7 @@ func mebibytes(n uint64) string {
 }
 
 // limits says what could hide a difference, and whether that is too much: too few rounds, or intervals that are too wide.
-func (r *Result) limits() (text string, tooMuch bool) {
+func (r *Result) limits(chosen Outcome) (text string, tooMuch bool) {
 	metrics := 1
 	if r.Experiment.HasLatency() {
 		metrics = 2
@@ -178,12 +178,26 @@ func (r *Result) limits() (text string, tooMuch bool) {
 		return fmt.Sprintf("; but so few rounds (%d) cannot tell %d caps apart: at least %d are needed", fewest, measured, need), true
 	}
 	if width > noisy {
-		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are known to %s only, try --until 2%% or a quieter machine", percent(width)), true
+		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are known to %s only%s; try --until 2%% or a quieter machine",
+			percent(width), r.behind(chosen)), true
 	}
 	if width == 0 {
 		return "", false
 	}
 	return fmt.Sprintf("; differences under about %s would not have shown", percent(2*width)), false
+}
+
+// behind says how far the median of a candidate lies behind the best one, where noise could be the reason.
+func (r *Result) behind(chosen Outcome) string {
+	best := r.best(func(o Outcome) Interval { return o.Throughput }, r.Experiment.Throughput)
+	if best < 0 {
+		return ""
+	}
+	m := r.Outcomes[best].Throughput.Median
+	if loss := math.Abs((chosen.Throughput.Median - m) / m); loss > worthwhile {
+		return fmt.Sprintf(", and that of %s lies %s behind the best (%s)", chosen.words(), percent(loss), r.Outcomes[best].Name)
+	}
+	return ""
 }
 
 func percent(share float64) string {

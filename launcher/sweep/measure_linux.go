@@ -31,6 +31,9 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 	reap, release := adopt()
 	defer release()
 	m := &measurement{x: x, runs: prior, add: add, tell: tell, reap: reap, began: time.Now(), done: len(prior)}
+	if m.complete() { // nothing to warm up for
+		return m.runs, nil
+	}
 	for round := 1 - x.Warmup; m.more(round); round++ {
 		if err := m.round(ctx, round); err != nil {
 			return m.runs, err
@@ -69,6 +72,18 @@ func (m *measurement) more(round int) bool {
 		return round <= x.Rounds
 	}
 	return !narrow(*x, m.runs)
+}
+
+// complete reports whether the runs that were there already are all that was asked for.
+func (m *measurement) complete() bool {
+	for round := 1; round <= m.x.Rounds; round++ {
+		for _, c := range m.x.Candidates {
+			if !m.has(c.Name, round) && !m.gaveUp(c.Name) {
+				return false
+			}
+		}
+	}
+	return m.x.Until == 0 || narrow(*m.x, m.runs)
 }
 
 func (m *measurement) late() bool { return m.x.MaxTime > 0 && time.Since(m.began) >= m.x.MaxTime }

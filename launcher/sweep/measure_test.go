@@ -220,6 +220,11 @@ func TestInterruptAndResume(t *testing.T) {
 	if err != nil || len(prior) != 9 {
 		t.Errorf("%d runs in the file, %v", len(prior), err)
 	}
+	again.Warmup = 1
+	_, err = again.Measure(t.Context(), prior, nil, func(p Progress) { t.Errorf("%+v, though all was there", p) })
+	if err != nil {
+		t.Error(err)
+	}
 	for name, change := range map[string]func(x *Experiment){
 		"args": func(x *Experiment) { x.Args = []string{"work"} }, "caps": func(x *Experiment) { x.Candidates = x.Candidates[1:] },
 		"load": func(x *Experiment) { x.Load = "true" }, "latency": func(x *Experiment) { x.Latency = Metric{} },

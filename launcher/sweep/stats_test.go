@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -188,5 +189,9 @@ func TestNoisy(t *testing.T) {
 		if a := Judge(x, simulate(x, w, 10, rand.New(rand.NewPCG(4, 4)))).Advice; a.Noisy != c.noisy {
 			t.Errorf("noise %g: %t, %s", c.noise, a.Noisy, a.Sentence)
 		}
+	}
+	runs := simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 0.8)
+	if a := Judge(x, runs).Advice; !a.Noisy || !strings.Contains(a.Sentence, "% only, and that of a cap of 1 lies ") {
+		t.Errorf("a fifth less that noise hides: %s", a.Sentence)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // About is what a reader needs to repeat the sweep.
 type About struct {
-	Program string // as it was typed
+	Program string // its name
 	Command string // the line that repeats it
 	Facts   []Fact
 }
