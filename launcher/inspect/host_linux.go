@@ -32,7 +32,7 @@ func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 	if err != nil {
 		return Host{}, err
 	}
-	h := Host{OneACore: OneACore(m)}
+	h := Host{OneACore: oneACore(m)}
 	for _, pid := range pids {
 		if ctx.Err() != nil {
 			return h, ctx.Err()

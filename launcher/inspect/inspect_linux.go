@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"cmp"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"arenacap/launcher/arena"
@@ -49,7 +50,7 @@ func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 		r.Cap.ask(pid, began)
 	}
 	if f.wanted == nil || r.Cap.N != 0 { // a policy without a cap is meant
-		r.Next = next(p, r.Cap, OneACore(m))
+		r.Next = next(p, r.Cap, oneACore(m))
 	}
 	return r, nil
 }
@@ -61,8 +62,8 @@ func resolve(wanted policy.Policy, m policy.Machine, env []string) (policy.Plan,
 	return wanted.Resolve(m)
 }
 
-// OneACore is the cap of the built-in policy, which savings are told for.
-func OneACore(m policy.Machine) int {
+// oneACore is the cap of the built-in policy, which savings are told for.
+func oneACore(m policy.Machine) int {
 	m.Inherited = policy.Inherited{}
 	plan, err := policy.Builtin().Resolve(m)
 	if err != nil { // the cores are not known
@@ -86,19 +87,18 @@ const readTries = 3
 
 // read reads the process and what it was started with, both of the same program: auxv has addresses that the
 // kernel draws anew at each exec.
-func read(pid int) (p *arena.Process, began beginning, err error) {
+func read(pid int) (p *arena.Process, _ beginning, err error) {
 	for range readTries {
 		before := readFile(pid, "auxv")
 		env := readFile(pid, "environ")
 		if p, err = arena.Inspect(pid); err != nil {
 			return nil, beginning{}, err
 		}
-		began = begin(p, env, before)
 		if bytes.Equal(before.text, readFile(pid, "auxv").text) {
-			break
+			return p, begin(p, env, before), nil
 		}
 	}
-	return p, began, nil
+	return p, beginning{unknown: "is never the same: it execs one program after the other"}, nil
 }
 
 // file is a file of /proc/PID.
@@ -107,8 +107,18 @@ type file struct {
 	err  error
 }
 
+// readFile reads a file that tells of the address space. A first thread that has ended (pthread_exit(3) in
+// main) has none any more; then another thread's is read.
 func readFile(pid int, name string) file {
 	text, err := os.ReadFile(procFile(pid, name))
+	if len(text) == 0 {
+		threads, _ := filepath.Glob(procFile(pid, "task/*/"+name))
+		for _, path := range threads {
+			if other, err := os.ReadFile(path); err == nil && len(other) > 0 {
+				return file{other, nil}
+			}
+		}
+	}
 	return file{text, err}
 }
 

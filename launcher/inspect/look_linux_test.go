@@ -232,6 +232,15 @@ func TestLookAtATitle(t *testing.T) {
 	}
 }
 
+// TestLookWithoutFirstThread: /proc/PID/environ is empty, and the cap is found all the same.
+func TestLookWithoutFirstThread(t *testing.T) {
+	program := build(t, "gcc", "testdata/leader.c")
+	p := start(t, []string{"MALLOC_ARENA_MAX=3"}, program)
+	mustLook(t, p.process.Pid, nil).check(t, 3, "environment", Yes, "3 arenas of 3", "")
+	p = start(t, nil, program)
+	mustLook(t, p.process.Pid, nil).check(t, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", "arenacap run")
+}
+
 func TestLookAtTwoLibcs(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=2"}, build(t, "gcc", probeSource, "-ldl"))
 	p.do("threads 5 1")
