@@ -105,7 +105,7 @@ func stand(cfg Config, pipe io.ReadCloser, judge Judge) {
 		e.cfg.Notices = append(e.cfg.Notices, judge(cfg, environOf(target))...)
 	}
 	e.detached = true
-	w := e.add(target)
+	w := e.addLaunched(target)
 	w.start()
 	w.complain("log", failed)
 	e.loop(context.Background())

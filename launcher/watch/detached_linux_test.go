@@ -3,6 +3,7 @@ package watch
 import (
 	"bufio"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -267,7 +268,6 @@ func TestDetachedOutlivesTheTarget(t *testing.T) {
 	for _, to := range []string{"stderr", "file"} {
 		t.Run(to, func(t *testing.T) {
 			c := startChild(t)
-			middle := mustFork(t, c, "fork")
 			cfg := verbose(c.pid(), oneAndAHalf(t, c))
 			cfg.Budget.Scope = "tree"
 			var log *bufio.Reader
@@ -283,6 +283,7 @@ func TestDetachedOutlivesTheTarget(t *testing.T) {
 				t.Errorf("stderr has %q, %v", rest, err)
 			}
 			wantIn(t, log, "started: ")
+			middle := mustFork(t, c, "fork")
 			wantIn(t, log, "breach: ") // the child is found and counts
 			c.ask(t, "leave", "ok")
 			for !strings.Contains(nextLine(t, log), "1 of its processes go on and are watched") {
@@ -293,6 +294,41 @@ func TestDetachedOutlivesTheTarget(t *testing.T) {
 			a.ends()
 		})
 	}
+}
+
+// The process of a launch may be a shell that waited for something before it executed arenacap: settle counts
+// from the start of the program, and what the shell forked before is not the program's.
+func TestDetachedInAnOldProcess(t *testing.T) {
+	c := startChild(t)
+	older := mustFork(t, c, "fork")
+	cfg := testConfig(oneAndAHalf(t, c))
+	cfg.PID, cfg.Budget.Scope, cfg.Budget.Settle = c.pid(), "tree", 200*time.Millisecond
+	awaitAge(t, older, cfg.Budget.Settle)
+	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
+	a.execed()
+	began := timeOf(t, a.line())
+	mustFork(t, c, "fork")
+	breach := a.line()
+	if after := timeOf(t, breach).Sub(began); after < cfg.Budget.Settle-time.Millisecond { // a clock of milliseconds
+		t.Errorf("settle ended %s after the start, want %s", after, cfg.Budget.Settle)
+	}
+	if !strings.Contains(breach, `"event":"breach"`) || !strings.Contains(breach, `"processes":2`) {
+		t.Errorf("%s: want a breach of the target and its younger child", breach)
+	}
+}
+
+func awaitAge(t *testing.T, p *process, age time.Duration) {
+	t.Helper()
+	for sinceBoot()-p.born <= age {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func timeOf(t *testing.T, line string) time.Time {
+	t.Helper()
+	var e struct{ Time time.Time }
+	must(t, json.Unmarshal([]byte(line), &e))
+	return e.Time
 }
 
 // fifo is a log whose lines can be waited for.

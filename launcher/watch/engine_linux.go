@@ -116,12 +116,29 @@ type watched struct {
 	outcome Outcome
 }
 
+// add takes in a target. Settle counts from its birth: of a process that somebody else started nothing better
+// is known, and one that arenacap forked goes on to its program at once.
 func (e *engine) add(p *process) *watched {
 	now := e.clock()
 	w := &watched{engine: e, began: now, due: now, mute: map[string]bool{}, outcome: Outcome{PID: p.pid}}
 	w.herd = newHerd(p, e.cfg.Budget.Scope, w.own)
 	w.state = newState(e.cfg.Limits, e.cfg.Budget, p.born+e.cfg.Budget.Settle)
 	e.watched = append(e.watched, w)
+	return w
+}
+
+// addLaunched takes in a target that is the process of the launch itself, whose program begins now. The
+// process may be much older: a shell that waited for something and then executed arenacap. What that shell
+// forked before is not the target's, and the watch, which was forked moments before the exec, is the line
+// between the two.
+func (e *engine) addLaunched(p *process) *watched {
+	w := e.add(p)
+	w.state.settleEnds = w.began + e.cfg.Budget.Settle
+	if text, err := os.ReadFile(procRoot + "/self/stat"); err == nil {
+		if own, err := parseStat(text); err == nil {
+			w.herd.since = own.startedAt()
+		}
+	}
 	return w
 }
 

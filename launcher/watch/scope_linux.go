@@ -23,6 +23,7 @@ import (
 type herd struct {
 	scope  string
 	target *process
+	since  time.Duration // since boot: who was born earlier is not the target's
 	others map[int]*process
 	not    func(pid int) bool // processes of the watch itself, which never count
 
@@ -30,7 +31,7 @@ type herd struct {
 }
 
 func newHerd(target *process, scope string, not func(pid int) bool) *herd {
-	return &herd{scope: scope, target: target, others: map[int]*process{}, not: not}
+	return &herd{scope: scope, target: target, since: target.born, others: map[int]*process{}, not: not}
 }
 
 // refresh drops who has ended and finds who is new.
@@ -79,11 +80,11 @@ func (h *herd) release() {
 	}
 }
 
-// remaining counts what is left of the target when it has ended itself: who is not older than it. In a
-// control group those who were there before, a shell say, keep no watch alive.
+// remaining counts what is left of the target when it has ended itself: who is not older than its
+// program. In a control group those who were there before, a shell say, keep no watch alive.
 func (h *herd) remaining() (n int) {
 	for _, p := range h.others {
-		if p.born >= h.target.born && !p.ended() {
+		if p.born >= h.since && !p.ended() {
 			n++
 		}
 	}
@@ -100,16 +101,22 @@ func (h *herd) findDescendants() error {
 	if err != nil {
 		return err
 	}
-	known, fresh := h.spare[:0], []kin(nil)
+	known, fresh, older := h.spare[:0], []kin(nil), []int(nil)
 	for _, pid := range listing {
 		if _, found := slices.BinarySearch(h.strangers, pid); found {
 			known = append(known, pid)
 		} else if !h.has(pid) {
-			if parent, ok := parentOf(pid); ok {
-				fresh = append(fresh, kin{pid, parent})
+			s, ok := statOf(pid)
+			switch {
+			case ok && s.startedAt() < h.since: // forked before the target's program began, whoever the parent is
+				older = append(older, pid)
+			case ok:
+				fresh = append(fresh, kin{pid, s.ppid})
 			}
 		}
 	}
+	known = append(known, older...)
+	slices.Sort(known)
 	h.strangers, h.spare = known, h.strangers
 	in, out := sortKin(fresh, h.has, h.stranger)
 	h.strangers = append(h.strangers, out...)
@@ -163,13 +170,13 @@ func listProcesses() (pids []int, err error) {
 	return pids, err
 }
 
-func parentOf(pid int) (parent int, ok bool) {
+func statOf(pid int) (s stat, ok bool) {
 	text, err := os.ReadFile(filepath.Join(procRoot, strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return 0, false
+		return stat{}, false
 	}
-	s, err := parseStat(text)
-	return s.ppid, err == nil
+	s, err = parseStat(text)
+	return s, err == nil
 }
 
 // findGroup takes in whoever is in the target's control group or in a group below it, and lets go who

@@ -49,8 +49,8 @@ func TestADaemonIsFollowed(t *testing.T) {
 	c, middle, last, h := family(t)
 	c.ask(t, "tell leave", "ok")
 	c.ask(t, "reap", "ok")
-	if parent, ok := parentOf(last); !ok || parent == middle {
-		t.Fatalf("the parent is still %d", parent)
+	if s, ok := statOf(last); !ok || s.ppid == middle {
+		t.Fatalf("the parent is still %d", s.ppid)
 	}
 	must(t, h.refresh())
 	if h.has(middle) || !h.has(last) || h.remaining() != 1 {
