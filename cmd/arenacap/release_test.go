@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"debug/elf"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestRelease makes the release in two folders: the same bytes, static, without symbols.
+func TestRelease(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two builds")
+	}
+	need(t, "git")
+	files, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	if err != nil {
+		lacks(t, "this is no checkout: %v", err)
+	}
+	var made [2]map[string][]byte
+	for i := range made {
+		source := filepath.Join(t.TempDir(), strings.Repeat("a/longer/path/", i))
+		if err := os.MkdirAll(source, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		copyTo := exec.Command("xargs", "-0", "cp", "--parents", "-t", source)
+		copyTo.Dir, copyTo.Stdin = "../..", bytes.NewReader(files)
+		if out, err := copyTo.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		out := t.TempDir()
+		cmd := exec.Command(filepath.Join(source, ".ci/release"), out)
+		cmd.Env = append(os.Environ(), "BUILDVCS=false") // there is no repository around the copy
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		made[i] = map[string][]byte{}
+		names, _ := filepath.Glob(filepath.Join(out, "arenacap*"))
+		for _, name := range names {
+			if made[i][filepath.Base(name)], err = os.ReadFile(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(made[0]) == 0 || made[0]["arenacap"] == nil {
+		t.Fatal("no arenacap was made")
+	}
+	for name, text := range made[0] {
+		if !bytes.Equal(text, made[1][name]) {
+			t.Errorf("%s: two folders make different bytes", name)
+		}
+		f, err := elf.NewFile(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range f.Progs {
+			if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+				t.Errorf("%s is not static", name)
+			}
+		}
+		if f.Section(".symtab") != nil || f.Section(".debug_info") != nil {
+			t.Errorf("%s is not stripped", name)
+		}
+	}
+}
