@@ -73,17 +73,20 @@ func (w *watched) abandonCommand() {
 	}
 }
 
-// act reads again and then does what the policy says, to no one but the processes that are held.
+// act ends an action: it reads again and then does what the policy says, to no one but the processes that are held.
 func (w *watched) act(now time.Duration) {
 	b, c := w.cfg.Budget, w.action.change
 	r, _ := w.read(now)
 	v, over := w.state.over(c, r)
+	acts := b.Action == "signal" || b.Action == "terminate"
+	if acts && !over {
+		w.state.lapse(c.metric)
+	}
 	switch {
-	case b.Action != "signal" && b.Action != "terminate":
-	case w.gone():
+	case !acts, w.gone():
 	case !over:
 		c.value = v
-		w.say(acted(c, b.Action, "", 0, b.Action+" was not needed: "+recovered(c).text, false))
+		w.say(notNeeded(c, b.Action))
 	case b.Action == "signal":
 		w.sendSignal(c)
 	case w.sendTerm(c, now):

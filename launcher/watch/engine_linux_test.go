@@ -304,6 +304,33 @@ func TestAnActionThatIsNotNeededAnyMore(t *testing.T) {
 	c.ask(t, "ignore SIGHUP", "ok") // it lives
 }
 
+// An action that was not needed once does not switch the next one off, where the value stays close under the limit.
+func TestAnActionThatIsNeededTheSecondTime(t *testing.T) {
+	c := startChild(t)
+	fifo := t.TempDir() + "/fifo"
+	must(t, unix.Mkfifo(fifo, 0o600))
+	cfg := testConfig("growth=4294967296")
+	cfg.Budget.Action, cfg.Budget.Command, cfg.Budget.Timeout = "terminate", []string{"/bin/cat", fifo}, time.Hour
+	s := watchIt(t, cfg, nil, c.pid())
+	s.ready()
+	c.ask(t, "map 4187593113", "ok") // 97.5 %
+	s.want("warning growth")
+	c.ask(t, "map 4294967296", "ok")
+	s.want("breach growth")
+	c.ask(t, "unmap", "ok")
+	release(t, fifo)
+	s.want("action growth command")
+	if e := s.want("action growth terminate"); !strings.Contains(e.Message, "is not over 4 GiB any more") {
+		t.Errorf("%+v", e)
+	}
+	c.ask(t, "map 4294967296", "ok")
+	for s.next().Event != eventBreach { // a second warning may come before it
+	}
+	release(t, fifo)
+	s.want("action growth command")
+	s.want("action growth terminate SIGTERM")
+}
+
 // release lets a reader of the FIFO end; opening waits until there is one.
 func release(t *testing.T, fifo string) {
 	t.Helper()

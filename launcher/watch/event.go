@@ -148,6 +148,12 @@ func acted(c change, action, signal string, processes int, message string, faile
 	return event{eventAction, message, body}
 }
 
+// notNeeded ends an action, and the breach with it: when it was its turn the value was over the limit no more.
+func notNeeded(c change, action string) event {
+	text := fmt.Sprintf("%s was not needed: %s %s is not over %s any more", action, c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
+	return acted(c, action, "", 0, text, false)
+}
+
 type capBody struct {
 	Arenas  *int   `json:"arenas"`
 	Cap     *int   `json:"cap"`

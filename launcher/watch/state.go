@@ -133,6 +133,17 @@ func (m *meter) step(changes []change, v uint64, confirm func(string) (uint64, b
 	return changes
 }
 
+// lapse ends the breach of a metric whose action was not needed: the next n of m samples over the limit are a
+// new one. Without that a value that stays between 95 and 100 % of the limit would keep the breach on, and with it
+// every later action off.
+func (s *state) lapse(metric string) {
+	for i := range s.meters {
+		if m := &s.meters[i]; m.limit.Metric == metric && m.breach.on {
+			m.breach.flip()
+		}
+	}
+}
+
 // over reports whether a metric is over its limit in this reading.
 func (s *state) over(c change, r reading) (v uint64, over bool) {
 	v, ok := s.value(c.metric, r)
