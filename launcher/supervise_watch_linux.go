@@ -26,12 +26,16 @@ func (v *supervisor) attach() error {
 	if v.Watch == nil {
 		return nil
 	}
+	refuse := v.launch.Plan.Policy.Launch.OnWatchFailure == "refuse"
 	target, err := watch.Attach(v.pid)
+	if err == nil && refuse {
+		err = watch.CheckLog(*v.Watch) // else stderr takes its place later
+	}
 	if err == nil {
 		v.beside.target = target
 		return nil
 	}
-	if v.launch.Plan.Policy.Launch.OnWatchFailure == "refuse" {
+	if refuse {
 		return fmt.Errorf(`the watch cannot start: %w; on_watch_failure = "refuse" forbids a start without it`, err)
 	}
 	watch.Failed(*v.Watch, v.pid, err.Error())

@@ -203,30 +203,48 @@ func TestDetachedSaysWhenItIsReady(t *testing.T) {
 	a.ends()
 }
 
-// A start that waits hears why not, and the watch has ended by itself.
-func TestDetachedSaysWhyItCannot(t *testing.T) {
-	c := startChild(t)
-	cfg := verbose(c.pid(), "virtual=1")
-	cfg.Log.To = filepath.Join(t.TempDir(), "none/log")
-	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), true)
-	if word, _ := io.ReadAll(a.ready); string(word) != fmt.Sprintf("log file %q cannot be opened: no such file or directory\n", cfg.Log.To) {
-		t.Errorf("the watch says %q", word)
-	}
-	a.ends()
+// badLogs are logs that take no line, and what is said of them.
+func badLogs(t *testing.T) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, unix.Mkfifo(dir+"/unread", 0o600))
+	return map[string]string{dir + "/none/log": "no such file", dir: "is a directory", dir + "/unread": "no such device", "/dev/full": "no space left"}
 }
 
-// A start that does not wait reads it on stderr, and the rest is told there too.
+// A start that waits hears why not, and the watch has ended by itself.
+func TestDetachedSaysWhyItCannot(t *testing.T) {
+	for log, why := range badLogs(t) {
+		t.Run(why, func(t *testing.T) {
+			c := startChild(t)
+			cfg := verbose(c.pid(), "virtual=1")
+			cfg.Log.To = log
+			a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), true)
+			word, _ := io.ReadAll(a.ready)
+			if !strings.HasPrefix(string(word), fmt.Sprintf("log file %q cannot be ", log)) || !strings.Contains(string(word), why) || strings.Count(string(word), "\n") != 1 {
+				t.Errorf("the watch says %q", word)
+			}
+			a.ends()
+		})
+	}
+}
+
+// A start that does not wait reads it on stderr, once, and the rest is told there too: nothing is done unheard.
 func TestDetachedGoesOnWithoutItsLog(t *testing.T) {
-	c := startChild(t)
-	cfg := verbose(c.pid(), "growth=1073741824")
-	cfg.Log.To = filepath.Join(t.TempDir(), "none/log")
-	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
-	a.execed()
-	a.wantLine("started: ")
-	a.wantLine("watch-failed: ", cfg.Log.To, "no such file")
-	_ = c.in.Close()
-	a.wantLine("exited: ")
-	a.ends()
+	for log, why := range badLogs(t) {
+		t.Run(why, func(t *testing.T) {
+			c := startChild(t)
+			cfg := verbose(c.pid(), "virtual=1")
+			cfg.Log.To, cfg.Budget.Action, cfg.Budget.Grace = log, "terminate", time.Hour
+			a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
+			a.execed()
+			a.wantLine("started: ")
+			a.wantLine("watch-failed: ", log, why)
+			a.wantLine("breach: ")
+			a.wantLine("SIGTERM sent")
+			a.wantLine("exited: ")
+			a.ends()
+		})
+	}
 }
 
 func TestDetachedWithoutATarget(t *testing.T) {

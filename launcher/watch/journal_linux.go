@@ -33,7 +33,25 @@ func openLog(path string) (*journal, error) {
 		return openStderr(2), nil
 	}
 	j := &journal{path: path, fd: -1, write: writeAll}
-	return j, j.reopen()
+	if err := j.reopen(); err != nil {
+		return nil, err
+	}
+	// Nothing is written, but what takes no line at all, /dev/full, says so here. A disk that is full or becomes
+	// so does not: what is lost then is told when there is room again.
+	if err := writeAll(j.fd, nil); err != nil {
+		j.close()
+		return nil, fmt.Errorf("log file %q cannot be written: %w", path, err)
+	}
+	return j, nil
+}
+
+// CheckLog says whether the log can be opened, for a start that is refused where it cannot.
+func CheckLog(cfg Config) error {
+	j, err := openLog(cfg.Log.To)
+	if err == nil {
+		j.close()
+	}
+	return err
 }
 
 // openStderr prepares a descriptor that is shared with the target.
