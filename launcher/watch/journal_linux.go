@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -21,11 +22,12 @@ type journal struct {
 	dev   uint64
 	ino   uint64
 	lost  int
+	torn  bool // the last line was written in part, as on a disk that became full
 }
 
-// maxLine is the largest write in bytes: PIPE_BUF on Linux (pipe(7)), which a pipe takes whole or not at
-// all.
-const maxLine = 4096
+// maxLine is the longest line in bytes. With the newline that mends a torn one it is PIPE_BUF on Linux (pipe(7)),
+// which a pipe takes whole or not at all.
+const maxLine = 4095
 
 // openLog opens a log file for appending, or takes stderr where path is "" or "stderr".
 func openLog(path string) (*journal, error) {
@@ -78,14 +80,22 @@ func openStderr(fd int) *journal {
 
 func writeAll(fd int, line []byte) error {
 	n, err := unix.Write(fd, line)
-	if err == nil && n < len(line) {
-		err = unix.ENOSPC
+	return whole(n, len(line), err)
+}
+
+// errTorn says that a part of a line was written.
+var errTorn = errors.New("a part of the line was written")
+
+func whole(n, length int, err error) error {
+	if err == nil && n < length {
+		return errTorn
 	}
 	return err
 }
 
 func send(fd int, line []byte) error {
-	return unix.Sendto(fd, line, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
+	n, err := unix.SendmsgN(fd, line, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	return whole(n, len(line), err)
 }
 
 func writeIfRoom(fd int, line []byte) error {
@@ -110,6 +120,7 @@ func (j *journal) reopen() error {
 	if j.fd >= 0 {
 		_ = unix.Close(j.fd)
 	}
+	j.torn = j.torn && st.Dev == j.dev && st.Ino == j.ino
 	j.fd, j.dev, j.ino = fd, st.Dev, st.Ino
 	return nil
 }
@@ -130,12 +141,29 @@ func (j *journal) put(line []byte, lost func(n int) []byte) {
 		return
 	}
 	j.followRotation()
-	if j.lost > 0 && j.write(j.fd, clipLine(lost(j.lost))) == nil {
+	if j.lost > 0 && j.putWhole(lost(j.lost)) {
 		j.lost = 0
 	}
-	if j.write(j.fd, clipLine(line)) != nil {
+	if !j.putWhole(line) {
 		j.lost++
 	}
+}
+
+// putWhole writes one line. After one that was torn it begins with a newline, so that only the torn one is no
+// line; others may append to the file as well, so nothing is cut off it.
+func (j *journal) putWhole(line []byte) bool {
+	line = clipLine(line)
+	if j.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	err := j.write(j.fd, line)
+	switch err {
+	case nil:
+		j.torn = false
+	case errTorn:
+		j.torn = true
+	}
+	return err == nil
 }
 
 // clipLine keeps a line within maxLine.

@@ -95,6 +95,26 @@ func TestAFullDisk(t *testing.T) {
 	}
 }
 
+// A line of which only a part fits takes the next one not with it. The limit on a file's size cuts a write short as
+// a full disk does (setrlimit(2)).
+func TestATornLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	j, err := openLog(path)
+	must(t, err)
+	defer j.close()
+	j.put([]byte("one\n"), lostLine)
+	var before unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &before))
+	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 8, Max: before.Max}))
+	j.put([]byte("two, which is longer\n"), lostLine)
+	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &before))
+	j.put([]byte("three\n"), lostLine)
+	j.put([]byte("four\n"), lostLine)
+	if got := readFile(t, path); got != "one\ntwo,\n1 lost\nthree\nfour\n" {
+		t.Errorf("the log has %q", got)
+	}
+}
+
 // A pipe or socket that nobody reads stops nothing, what was lost is told when there is room again, and the
 // flags that the target shares stay as they are.
 func TestAFullStderr(t *testing.T) {
