@@ -106,9 +106,27 @@ func writeIfRoom(fd int, line []byte) error {
 	return writeAll(fd, line)
 }
 
-// reopen opens the log file. O_NONBLOCK is for a FIFO that nobody reads; a regular file ignores it.
+// logMode is the mode of a log file that the watch creates, whatever the target's umask is.
+const logMode = 0o640
+
+// openFile opens a log file for appending. O_NONBLOCK is for a FIFO that nobody reads; a regular file ignores it.
+func openFile(path string) (int, error) {
+	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	fd, err := unix.Open(path, flags, 0)
+	if err != unix.ENOENT {
+		return fd, err
+	}
+	if fd, err = unix.Open(path, flags|unix.O_CREAT|unix.O_EXCL, logMode); err == nil {
+		_ = unix.Fchmod(fd, logMode)
+	}
+	if err == unix.EEXIST { // a link that leads to no file yet, or somebody was faster
+		fd, err = unix.Open(path, flags|unix.O_CREAT, logMode)
+	}
+	return fd, err
+}
+
 func (j *journal) reopen() error {
-	fd, err := unix.Open(j.path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0o640)
+	fd, err := openFile(j.path)
 	if err != nil {
 		return fmt.Errorf("log file %q cannot be opened: %w", j.path, err)
 	}

@@ -44,6 +44,23 @@ func TestTheLogFollowsItsName(t *testing.T) {
 	}
 }
 
+// The log is the operator's to read, whatever the umask of the service is. One that was there keeps its mode.
+func TestTheLogsMode(t *testing.T) {
+	defer unix.Umask(unix.Umask(0o077))
+	dir := t.TempDir()
+	must(t, os.WriteFile(dir+"/old", nil, 0o600))
+	must(t, os.Symlink(dir+"/new target", dir+"/link"))
+	for name, want := range map[string]os.FileMode{"new": 0o640, "old": 0o600, "link": 0o600} {
+		j, err := openLog(dir + "/" + name)
+		must(t, err)
+		j.put([]byte("one\n"), lostLine)
+		j.close()
+		if st, err := os.Stat(dir + "/" + name); err != nil || st.Mode().Perm() != want {
+			t.Errorf("%s: mode %o, want %o", name, st.Mode().Perm(), want)
+		}
+	}
+}
+
 // A log that cannot be opened again is written to under its old name meanwhile.
 func TestTheLogsFolderIsGone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "dir")
