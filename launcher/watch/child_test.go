@@ -59,6 +59,10 @@ func obey(in io.Reader) {
 		case "leave": // end at once, without the children that live on
 			fmt.Println("ok")
 			os.Exit(0)
+		case "attach":
+			pid, _ := strconv.Atoi(words[1])
+			_, err := Attach(pid)
+			fmt.Println(err)
 		case "reap":
 			_ = middle.cmd.Wait()
 			fmt.Println("ok")

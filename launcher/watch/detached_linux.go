@@ -147,6 +147,9 @@ func fileType(fd int) uint32 {
 // inherit holds the target by the descriptor that was handed over. One that has ended already is held
 // too: its end is to be told.
 func inherit(pid int) (*process, error) {
+	if err := ownProc(); err != nil {
+		return nil, err
+	}
 	p := &process{pid: pid, pidfd: fdTarget, dir: -1, statm: -1, born: sinceBoot()}
 	if fileType(fdTarget) == unix.S_IFDIR {
 		p.pidfd, p.dir = -1, fdTarget

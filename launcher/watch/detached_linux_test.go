@@ -25,34 +25,44 @@ type aside struct {
 	config *os.File // its other end is the watch's descriptor 3
 	ready  *os.File // nil where the start does not wait
 	stderr *bufio.Reader
+	theirs []*os.File
 }
 
 // startAside starts a watch of a target that is held by handle. message is what stands in the pipe.
 func startAside(t *testing.T, pid int, handle *os.File, message []byte, wait bool) *aside {
 	t.Helper()
+	a := prepareAside(t, pid, handle, wait)
+	a.start(message)
+	return a
+}
+
+func prepareAside(t *testing.T, pid int, handle *os.File, wait bool) *aside {
+	t.Helper()
 	r, w := pipe(t)
 	errR, errW := pipe(t)
-	a := &aside{t: t, config: w, stderr: bufio.NewReader(errR)}
+	a := &aside{t: t, config: w, stderr: bufio.NewReader(errR), theirs: []*os.File{r, errW}}
 	a.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{fmt.Sprintf("%s%d", ProcessName, pid)}, Env: []string{"GORACE=atexit_sleep_ms=0"}, Dir: "/",
 		Stderr: errW, ExtraFiles: []*os.File{r, handle}, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
-	var readyW *os.File
 	if wait {
-		a.ready, readyW = pipe(t)
+		ready, readyW := pipe(t)
+		a.ready, a.theirs = ready, append(a.theirs, readyW)
 		a.cmd.ExtraFiles = append(a.cmd.ExtraFiles, readyW)
 	}
-	must(t, a.cmd.Start())
-	t.Cleanup(func() {
+	return a
+}
+
+func (a *aside) start(message []byte) {
+	a.t.Helper()
+	must(a.t, a.cmd.Start())
+	a.t.Cleanup(func() {
 		_ = a.cmd.Process.Kill()
 		_ = a.cmd.Wait()
 	})
-	for _, theirs := range []*os.File{r, errW, readyW} {
-		if theirs != nil {
-			_ = theirs.Close()
-		}
+	for _, f := range a.theirs {
+		_ = f.Close()
 	}
-	_, err := w.Write(message)
-	must(t, err)
-	return a
+	_, err := a.config.Write(message)
+	must(a.t, err)
 }
 
 func pipe(t *testing.T) (r, w *os.File) {
@@ -251,6 +261,18 @@ func TestDetachedWithoutATarget(t *testing.T) {
 	a := startAside(t, 1234567, nil, framed(t, verbose(1234567, "virtual=1")), false)
 	a.execed()
 	a.wantLine("arenacap: authserver[1234567]: watch-failed: no pidfd was handed over")
+	a.ends()
+}
+
+// The same for a watch process: it says so, and touches nobody.
+func TestDetachedWithTheProcOfAnotherNamespace(t *testing.T) {
+	need(t, os.Getuid() == 0, "root, for a PID namespace")
+	c := startChild(t)
+	a := prepareAside(t, 1, pidfdOf(t, c.pid()), false)
+	a.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
+	a.start(framed(t, verbose(1, "virtual=1")))
+	a.execed()
+	a.wantLine("arenacap: authserver[1]: watch-failed: /proc shows another PID namespace, in which this process is ")
 	a.ends()
 }
 

@@ -21,6 +21,9 @@ type Target struct{ process *process }
 // Attach holds the process that has pid now. An error says why it cannot be watched: it does not exist, is
 // a thread, or may not be read.
 func Attach(pid int) (*Target, error) {
+	if err := ownProc(); err != nil {
+		return nil, err
+	}
 	p, err := hold(pid, -1)
 	if err != nil {
 		return nil, err

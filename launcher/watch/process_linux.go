@@ -31,6 +31,19 @@ type process struct {
 	arenas census
 }
 
+// ownProc refuses a /proc that shows another PID namespace than this process's (unshare -pf without --mount-proc):
+// a PID leads to somebody else's folder there. /proc/self is this process as that /proc numbers it (proc(5)).
+func ownProc() error {
+	self, err := os.Readlink(procRoot + "/self")
+	if err != nil {
+		return fmt.Errorf("no process can be watched through /proc: %w; mount one that shows this PID namespace", err)
+	}
+	if self != strconv.Itoa(os.Getpid()) {
+		return fmt.Errorf("/proc shows another PID namespace, in which this process is %s and not %d; mount one that shows its own (unshare --mount-proc)", self, os.Getpid())
+	}
+	return nil
+}
+
 // hold opens a process. pidfd is one of it that the caller has and gives away, or -1.
 func hold(pid, pidfd int) (*process, error) {
 	p := &process{pid: pid, pidfd: pidfd, dir: -1, statm: -1}

@@ -119,6 +119,23 @@ func TestHoldFindsNobody(t *testing.T) {
 	}
 }
 
+// In a PID namespace of its own, with the /proc of the host, a process that is its own PID 1 would sample the host's.
+func TestTheProcOfAnotherNamespace(t *testing.T) {
+	need(t, os.Getuid() == 0, "root, for a PID namespace")
+	c := newChild()
+	c.ask(t, fmt.Sprintf("attach %d", c.pid()), "<nil>")
+	c.kill(t)
+	inside := &child{cmd: exec.Command("/proc/self/exe")}
+	inside.cmd.Env = []string{childVariable + "=1"}
+	inside.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	inside.start()
+	defer inside.kill(t)
+	got := inside.mustAsk("attach 1")
+	if want := fmt.Sprintf("in which this process is %d and not 1;", inside.pid()); !strings.Contains(got, want) {
+		t.Errorf("attach says %q, without %q", got, want)
+	}
+}
+
 func TestAZombieHasEnded(t *testing.T) {
 	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
 		c := startChild(t)
