@@ -53,7 +53,7 @@ func measure(t *testing.T, x *Experiment) []Run {
 
 // What is recorded of a batch program is what it says of itself, and what it must be by its cap.
 func TestBatch(t *testing.T) {
-	x := experiment(work(t), "-t", "8", "-k", "512", "-m", "300")
+	x := experiment(work(t), "-t", "8", "-k", "512", "-m", "1000")
 	runs := measure(t, x)
 	if len(runs) != 3 {
 		t.Fatalf("%d runs", len(runs))
@@ -66,10 +66,10 @@ func TestBatch(t *testing.T) {
 		if r.Arenas != n || r.ArenaReserved != uint64(n-1)<<26 || n > 1 && r.ArenaResident < 512<<10 {
 			t.Errorf("cap %s: %d arenas, %d bytes reserved, %d resident", r.Cap, r.Arenas, r.ArenaReserved, r.ArenaResident)
 		}
-		if r.VirtualPeak < uint64(n-1)<<26+8<<23 || r.VirtualFinal > r.VirtualPeak || r.ResidentPeak < 4<<20 || r.ResidentFinal < 4<<20 {
+		if r.VirtualPeak < uint64(n-1)<<26+8<<23 || r.VirtualFinal > r.VirtualPeak || r.ResidentPeak < 4<<20 || r.ResidentFinal == 0 || r.ResidentFinal > r.ResidentPeak {
 			t.Errorf("cap %s: virtual %d, then %d; resident %d, then %d", r.Cap, r.VirtualPeak, r.VirtualFinal, r.ResidentPeak, r.ResidentFinal)
 		}
-		if r.Wall < 0.3 || r.CPU <= 0 || r.MinorFaults < 1000 || r.VoluntarySwitches == 0 || len(r.Memory) < 3 {
+		if r.Wall < 1 || r.CPU <= 0 || r.MinorFaults < 1000 || r.VoluntarySwitches == 0 || len(r.Memory) < 2 {
 			t.Errorf("cap %s: wall %g, CPU %g, %d faults, %d switches, %d samples", r.Cap, r.Wall, r.CPU, r.MinorFaults, r.VoluntarySwitches, len(r.Memory))
 		}
 	}

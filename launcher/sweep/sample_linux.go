@@ -13,7 +13,7 @@ import (
 
 const (
 	shortestPause = 20 * time.Millisecond // between two samples
-	lookCost      = 200                   // a look at the arenas may take 1/200 of the time
+	lookCost      = 200                   // looks at the arenas may take 1/200 of the time, but for the first few
 	keptSizes     = 200                   // samples of a run that are kept
 )
 
@@ -134,7 +134,8 @@ func (s *sampler) look() {
 	}
 	s.arenaReserved, s.arenaResident = max(s.arenaReserved, reserved), max(s.arenaResident, resident)
 	now := time.Now()
-	s.nextLook = now.Add(max(now.Sub(s.start)/8, lookCost*now.Sub(began)))
+	ran := now.Sub(s.start)
+	s.nextLook = now.Add(max(ran/8, min(ran, lookCost*now.Sub(began)))) // the last one is in the second half of a run
 }
 
 func (s *sampler) join(pid int) {

@@ -75,6 +75,7 @@ int main(int argc, char **argv) {
 		if (bind(s, (struct sockaddr *)&at, sizeof at) || listen(s, 5))
 			return 1;
 		sigwait(&term, &got);
+		unlink(path); // or the next one would seem ready
 	} else {
 		struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
 		nanosleep(&t, 0);
