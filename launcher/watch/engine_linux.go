@@ -19,7 +19,7 @@ import (
 type Target struct{ process *process }
 
 // Attach holds the process that has pid now. An error says why it cannot be watched: it does not exist, is
-// a thread, or may not be read.
+// a thread, has ended, has no memory of its own, or may not be read.
 func Attach(pid int) (*Target, error) {
 	if err := ownProc(); err != nil {
 		return nil, err
@@ -27,6 +27,13 @@ func Attach(pid int) (*Target, error) {
 	p, err := hold(pid, -1)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := p.sample(); !ok {
+		defer p.release()
+		if p.ended() {
+			return nil, fmt.Errorf("process %d has ended: %w", pid, unix.ESRCH)
+		}
+		return nil, fmt.Errorf("process %d (%s) has no memory of its own to watch: it is a kernel thread", pid, oneLine(p.name))
 	}
 	return &Target{p}, nil
 }

@@ -119,6 +119,27 @@ func TestHoldFindsNobody(t *testing.T) {
 	}
 }
 
+// What has no memory would be watched in silence for ever.
+func TestAttachFindsNoMemory(t *testing.T) {
+	c := startChild(t)
+	p := mustHold(t, c.pid())
+	must(t, p.signal(syscall.SIGKILL))
+	awaitEnd(t, p)
+	if _, err := Attach(c.pid()); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("a zombie: %v", err)
+	}
+	kthreadd, err := hold(2, -1) // the parent of all kernel threads, where the host's processes are seen
+	if err == nil {
+		defer kthreadd.release()
+	}
+	if err != nil || kthreadd.name != "kthreadd" {
+		t.Skip("the kernel's threads are not in sight here")
+	}
+	if _, err := Attach(2); err == nil || !strings.Contains(err.Error(), "process 2 (kthreadd) has no memory of its own to watch") {
+		t.Errorf("a kernel thread: %v", err)
+	}
+}
+
 // In a PID namespace of its own, with the /proc of the host, a process that is its own PID 1 would sample the host's.
 func TestTheProcOfAnotherNamespace(t *testing.T) {
 	need(t, os.Getuid() == 0, "root, for a PID namespace")
