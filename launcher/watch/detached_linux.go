@@ -58,7 +58,20 @@ func beSmall() {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(25)
 	debug.SetMemoryLimit(32 << 20)
-	signal.Ignore(syscall.SIGPIPE)
+	catchIgnored()
+}
+
+// catchIgnored catches SIGPIPE and whatever the target was started with ignored, and drops it: the effect is the
+// same here, but a signal that is ignored stays so in the command, while one that is caught is back at its default
+// after the exec (signal(7)).
+func catchIgnored() {
+	dropped := make(chan os.Signal, 1) // nobody reads it; sends to a full channel are dropped, see signal.Notify
+	signal.Notify(dropped, syscall.SIGPIPE)
+	for n := syscall.Signal(1); n <= lastRealTime; n++ {
+		if signal.Ignored(n) {
+			signal.Notify(dropped, n)
+		}
+	}
 }
 
 // reportPanic tells a mistake of our own in one line instead of a page of stacks on the target's stderr.

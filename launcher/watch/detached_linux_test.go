@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -288,6 +290,40 @@ func TestDetachedWithAFolder(t *testing.T) {
 	c.kill(t)
 	a.wantLine("exited: ")
 	a.ends()
+}
+
+// A command starts with every signal at its default and none blocked, whatever the target was started with. The
+// oracle is the kernel's own account (proc_pid_status(5)).
+func TestDetachedCommandsSignals(t *testing.T) {
+	c := startChild(t)
+	cfg := verbose(c.pid(), "virtual=1")
+	cfg.Verbose, cfg.Budget.Command, cfg.Budget.Timeout = false, []string{"/bin/grep", "^Sig[BI]", "/proc/self/status"}, time.Hour
+	var log *bufio.Reader
+	cfg.Log.To, log = fifo(t)
+	a := prepareAside(t, c.pid(), pidfdOf(t, c.pid()), false)
+	usual := []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGXFSZ}
+	signal.Ignore(usual...)
+	defer signal.Reset(usual...)
+	withBlocked(t, func() { a.start(framed(t, cfg)) })
+	a.execed()
+	wantIn(t, log, "breach: ")
+	for _, want := range []string{"SigBlk:\t0000000000000000\n", "SigIgn:\t0000000000000000\n"} {
+		if got := nextLine(t, log); got != want {
+			t.Errorf("the command has %q, want %q", got, want)
+		}
+	}
+}
+
+// withBlocked calls f with two signals blocked in this thread, which what it starts inherits.
+func withBlocked(t *testing.T, f func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before, block unix.Sigset_t
+	block.Val[0] = 1<<(unix.SIGHUP-1) | 1<<(unix.SIGUSR2-1)
+	must(t, unix.PthreadSigmask(unix.SIG_BLOCK, &block, &before))
+	defer func() { must(t, unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)) }()
+	f()
 }
 
 // A target that is faster than its watch was started and has ended, and both are told.
