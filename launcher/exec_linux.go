@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
-
-	"golang.org/x/sys/unix"
+	_ "unsafe" // for go:linkname
 
 	"arenacap/launcher/origin"
 )
@@ -24,12 +24,7 @@ func Exec(l Launch) error {
 	if err != nil {
 		return err
 	}
-	restore, err := l.setLimit()
-	if err == nil {
-		origin.Restore()
-		err = l.exec()
-		restore()
-	}
+	err = l.exec()
 	signal.Ignore(syscall.SIGPIPE) // the watch may be gone already
 	watch.abandon()
 	return err
@@ -53,33 +48,45 @@ func (l Launch) startWatch() (*watchProcess, error) {
 	return nil, nil
 }
 
-// setLimit puts RLIMIT_AS on this process, for the target to inherit. Like softlimit -a it sets the soft
-// limit only, at most the hard one. What this process already maps does not matter: execve starts afresh.
-func (l Launch) setLimit() (restore func(), err error) {
-	if l.Plan.HardLimit == 0 {
-		return func() {}, nil
-	}
-	var before unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_AS, &before); err != nil {
-		return nil, fmt.Errorf("hard = true needs RLIMIT_AS, and it cannot be read: %w", err)
-	}
-	after := before
-	after.Cur = min(l.Plan.HardLimit, before.Max)
-	if err := unix.Setrlimit(unix.RLIMIT_AS, &after); err != nil {
-		return nil, fmt.Errorf("hard = true needs RLIMIT_AS of %d bytes, and it cannot be set: %w", after.Cur, err)
-	}
-	return func() { _ = unix.Setrlimit(unix.RLIMIT_AS, &before) }, nil
-}
-
 // exec replaces this process. A file that the kernel knows no format for goes to the shell, as with
 // execvp(3).
 func (l Launch) exec() error {
+	if l.Plan.HardLimit != 0 {
+		return l.execLimited()
+	}
+	origin.Restore()
 	err := syscall.Exec(l.Path, l.Args, l.Env)
 	if errors.Is(err, syscall.ENOEXEC) {
 		err = syscall.Exec(shell, l.script(), l.Env)
 	}
 	return &StartError{l.Args[0], err}
 }
+
+// execLimited is exec under a limit on address space. Go has mapped more than most limits allow, and any
+// mapping that the runtime wanted under one would end this process: so it collects no garbage any more, starts
+// no thread, and nothing is allocated between the limit and the exec.
+func (l Launch) execLimited() error {
+	i, err := newImage(l, l.Env)
+	if err != nil {
+		return err
+	}
+	debug.SetGCPercent(-1)
+	restoreFiles()
+	origin.Restore()
+	beforeExec()
+	errno := i.execute()
+	i.unlimit()
+	afterExec()
+	return &StartError{l.Args[0], errno}
+}
+
+// Implemented in package runtime for package syscall: no thread is started between the two.
+
+//go:linkname beforeExec syscall.runtime_BeforeExec
+func beforeExec()
+
+//go:linkname afterExec syscall.runtime_AfterExec
+func afterExec()
 
 // script is the command line of the shell for a file that the kernel knows no format for.
 func (l Launch) script() []string { return append([]string{shell, l.Path}, l.Args[1:]...) }

@@ -21,27 +21,17 @@ import (
 
 // childPlan is everything that the child needs, allocated before the fork.
 type childPlan struct {
-	path, shell  *byte
-	argv, script []*byte // script is what the shell gets, should the kernel know no format for path
-	env          []*byte
-	digits       [][]byte // where env says the child's own PID
-	limits       []childLimit
-	origin       origin.State
-	group        bool // a process group of its own
-	terminal     int  // the terminal whose foreground it takes; -1 is none
-	parent       int
-	parentDeath  unix.Signal // 0 is none
+	image
+	digits      [][]byte // where env says the child's own PID
+	origin      origin.State
+	group       bool // a process group of its own
+	terminal    int  // the terminal whose foreground it takes; -1 is none
+	parent      int
+	parentDeath unix.Signal // 0 is none
 
 	// It waits for a byte from gate before it goes on, and writes why it could not into report. open is the other
 	// end of gate, which it closes, so that it sees the parent's end.
 	gate, open, report int
-}
-
-// childLimit is a limit that the target gets and this process does not have. prlimit64(2) takes 64 bits on
-// every architecture.
-type childLimit struct {
-	resource  uintptr
-	cur, most uint64
 }
 
 func newChild(l Launch, s Supervision, found origin.State) (*childPlan, error) {
@@ -51,19 +41,9 @@ func newChild(l Launch, s Supervision, found origin.State) (*childPlan, error) {
 		_ = unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&n)), 0, 0, 0)
 		c.parentDeath = unix.Signal(n)
 	}
-	var err error
-	if c.path, err = syscall.BytePtrFromString(l.Path); err != nil {
-		return nil, err
-	}
-	c.shell, _ = syscall.BytePtrFromString(shell)
-	if c.argv, err = syscall.SlicePtrFromStrings(l.Args); err != nil {
-		return nil, err
-	}
-	if c.script, err = syscall.SlicePtrFromStrings(l.script()); err != nil {
-		return nil, err
-	}
 	env := withoutFDID(l.Env, c.parent)
-	if c.env, err = syscall.SlicePtrFromStrings(env); err != nil {
+	var err error
+	if c.image, err = newImage(l, env); err != nil {
 		return nil, err
 	}
 	for i, entry := range env {
@@ -72,13 +52,6 @@ func newChild(l Launch, s Supervision, found origin.State) (*childPlan, error) {
 			c.env[i] = &text[0]
 			c.digits = append(c.digits, text[len(name):])
 		}
-	}
-	if l.Plan.HardLimit != 0 {
-		var as unix.Rlimit
-		if err := unix.Getrlimit(unix.RLIMIT_AS, &as); err != nil {
-			return nil, fmt.Errorf("hard = true needs RLIMIT_AS, and it cannot be read: %w", err)
-		}
-		c.limits = append(c.limits, childLimit{unix.RLIMIT_AS, min(l.Plan.HardLimit, as.Max), as.Max})
 	}
 	return c, nil
 }
@@ -158,17 +131,8 @@ func (c *childPlan) becomeTarget() {
 	if n != 1 {
 		return // the parent is gone, or gave up
 	}
-	for i := 0; i < len(c.limits); i++ {
-		l := &c.limits[i]
-		syscall.RawSyscall6(syscall.SYS_PRLIMIT64, 0, l.resource, uintptr(unsafe.Pointer(&l.cur)), 0, 0, 0)
-	}
 	c.origin.Restore()
-	_, _, errno := syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(c.path)),
-		uintptr(unsafe.Pointer(&c.argv[0])), uintptr(unsafe.Pointer(&c.env[0])))
-	if errno == syscall.ENOEXEC {
-		_, _, errno = syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(c.shell)),
-			uintptr(unsafe.Pointer(&c.script[0])), uintptr(unsafe.Pointer(&c.env[0])))
-	}
+	errno := c.execute()
 	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.report), uintptr(unsafe.Pointer(&errno)), unsafe.Sizeof(errno))
 }
 
