@@ -13,7 +13,7 @@ import (
 	"arenacap/launcher/sweep"
 )
 
-// Plot is one picture in two widths, for wide and narrow windows: text that is scaled down cannot be read.
+// plot is one picture in two widths, for wide and narrow windows: text that is scaled down cannot be read.
 type plot struct {
 	Title, Note  string
 	Wide, Narrow string // SVG
@@ -62,7 +62,7 @@ func options(series []int) charts.ThemeOption {
 	return o
 }
 
-// caps are the colours of the first n candidates.
+// capColours are the colours of the first n candidates.
 func capColours(n int) []int {
 	list := make([]int, n)
 	for i := range list {
@@ -352,11 +352,12 @@ func (s scale) positions(format func(float64) string) charts.CategoryAxisOption 
 // tradeOff is a picture of throughput against peak virtual size.
 func tradeOff(r sweep.Result, title, note string) (plot, bool, error) {
 	var shown []sweep.Outcome
-	var sizes, speeds []float64
+	var sizes, speeds []float64 // speeds: of all runs, so that noise does not look like a difference
 	for _, o := range r.Outcomes {
 		if o.Runs > 0 && o.VirtualPeak > 0 {
 			shown = append(shown, o)
-			sizes, speeds = append(sizes, float64(o.VirtualPeak)), append(speeds, o.Throughput.Median)
+			sizes = append(sizes, float64(o.VirtualPeak))
+			speeds = append(speeds, goodValues(r, o.Name, func(r sweep.Run) float64 { return r.Throughput })...)
 		}
 	}
 	if len(shown) == 0 {
