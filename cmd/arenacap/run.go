@@ -142,8 +142,12 @@ func absolute(path string) string {
 
 // watchConfig is what a watch needs to know of a plan.
 func watchConfig(plan policy.Plan, v voice) watch.Config {
+	file := plan.Policy.File
+	if file != "" {
+		file = absolute(file) // a command reads it from "/"
+	}
 	return watch.Config{
-		Service: plan.Policy.Service, PolicyFile: plan.Policy.File, Path: os.Getenv("PATH"),
+		Service: plan.Policy.Service, PolicyFile: file, Path: os.Getenv("PATH"),
 		Cap: plan.ArenaMax, Budget: plan.Policy.Budget, Limits: plan.Limits, Log: plan.Policy.Log,
 		Verbose: v.verbose, Quiet: v.quiet,
 	}
