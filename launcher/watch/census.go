@@ -1,6 +1,10 @@
 package watch
 
-import "errors"
+import (
+	"errors"
+
+	"arenacap/launcher/arena"
+)
 
 // errGone is the answer for a process that is about to end: its memory is gone before its end is told.
 var errGone = errors.New("the process has no memory any more")
@@ -8,8 +12,8 @@ var errGone = errors.New("the process has no memory any more")
 // probes look into a process for what a sample does not show. They cost a read of its whole maps, so the
 // engine asks only when it has a reason.
 type probes struct {
-	// count gives the arenas, the main arena included, and the bytes they reserve.
-	count func(pid int) (arenas int, reserved uint64, err error)
+	// count gives the arenas, the main arena included, the bytes they reserve, and what may be arenas too.
+	count func(pid int) (arena.Census, error)
 	// inspect gives the parts of the virtual size.
 	inspect func(pid int) ([]part, error)
 }
@@ -22,6 +26,7 @@ type census struct {
 	known    bool
 	arenas   int
 	reserved uint64
+	more     int // how many more there may be, see arena.Census.Unlinked: then no cap is verified
 }
 
 const (
@@ -40,6 +45,6 @@ func (c *census) due(virtual uint64) bool {
 }
 
 // take records a count.
-func (c *census) take(virtual uint64, arenas int, reserved uint64, err error) {
-	*c = census{virtual: virtual, taken: true, known: err == nil, arenas: arenas, reserved: reserved}
+func (c *census) take(virtual uint64, count arena.Census, err error) {
+	*c = census{virtual: virtual, taken: true, known: err == nil, arenas: count.Arenas, reserved: count.Reserved, more: count.Unlinked}
 }

@@ -338,12 +338,12 @@ func (w *watched) readOne(r *reading, p *process, now time.Duration) bool {
 // moved.
 func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
 	if p.arenas.due(virtual) {
-		arenas, reserved, err := w.probes.count(p.pid)
+		count, err := w.probes.count(p.pid)
 		if errors.Is(err, errGone) || p.ended() { // it may have been another process's number by then
 			r.arenasKnown = false
 			return
 		}
-		p.arenas.take(virtual, arenas, reserved, err)
+		p.arenas.take(virtual, count, err)
 		if err != nil && (w.budgetsArenas() || w.cfg.Verbose) {
 			w.complain("arenas", fmt.Errorf("the arenas of process %d cannot be counted: %w", p.pid, err))
 		}
@@ -417,7 +417,7 @@ func (w *watched) inspect() []part {
 
 // judgeCap compares the target's arenas with the plan: once after settle, and again whenever there are
 // more than ever before. That the cap is not kept is told once. Where it is known not to work, being under
-// it by chance verifies nothing.
+// it by chance verifies nothing, and neither does a count that may be too low.
 func (w *watched) judgeCap() {
 	c := w.herd.target.arenas
 	if !c.known || w.left || c.arenas <= w.outcome.Arenas {
@@ -428,6 +428,10 @@ func (w *watched) judgeCap() {
 		return
 	}
 	kept := c.arenas <= w.cfg.Cap
+	if kept && c.more > 0 {
+		w.outcome.CapKnown = w.outcome.CapKnown && !w.outcome.CapKept
+		return
+	}
 	broken := w.outcome.CapKnown && !w.outcome.CapKept
 	w.outcome.CapKnown, w.outcome.CapKept = true, kept
 	if kept && len(w.cfg.Notices) == 0 || !kept && !broken {

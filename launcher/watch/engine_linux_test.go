@@ -14,11 +14,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/arena"
 	"arenacap/policy"
 )
 
 var noProbes = probes{
-	count:   func(int) (int, uint64, error) { return 0, 0, errors.ErrUnsupported },
+	count:   func(int) (arena.Census, error) { return arena.Census{}, errors.ErrUnsupported },
 	inspect: func(int) ([]part, error) { return nil, errors.ErrUnsupported },
 }
 
@@ -489,17 +490,20 @@ func TestTheEndOfTheWatchEndsTheCommand(t *testing.T) {
 // The arenas are counted when the size moved, and the cap is judged once and again when there are more.
 func TestTheCapIsJudged(t *testing.T) {
 	for _, test := range []struct {
-		name    string
-		counts  []int
-		notices []string
-		want    []string
+		name     string
+		counts   []int
+		unlinked int
+		notices  []string
+		want     []string
 	}{
-		{"kept", []int{3, 3}, nil, []string{"cap-verified"}},
-		{"kept, and again with more arenas", []int{3, 4}, nil, []string{"cap-verified", "cap-verified"}},
-		{"not kept, which is told once", []int{5, 6}, nil, []string{"cap-not-kept"}},
-		{"kept and later not", []int{2, 5}, nil, []string{"cap-verified", "cap-not-kept"}},
-		{"known not to work: being under it verifies nothing", []int{1, 2}, []string{"jemalloc is linked"}, []string{"cap-not-kept"}},
-		{"no glibc, no arenas", []int{0, 0}, nil, nil},
+		{"kept", []int{3, 3}, 0, nil, []string{"cap-verified"}},
+		{"kept, and again with more arenas", []int{3, 4}, 0, nil, []string{"cap-verified", "cap-verified"}},
+		{"not kept, which is told once", []int{5, 6}, 0, nil, []string{"cap-not-kept"}},
+		{"kept and later not", []int{2, 5}, 0, nil, []string{"cap-verified", "cap-not-kept"}},
+		{"known not to work: being under it verifies nothing", []int{1, 2}, 0, []string{"jemalloc is linked"}, []string{"cap-not-kept"}},
+		{"kept as far as is known, but there may be more", []int{3, 4}, 1, nil, nil},
+		{"not kept, however many more there are", []int{3, 5}, 1, nil, []string{"cap-not-kept"}},
+		{"no glibc, no arenas", []int{0, 0}, 0, nil, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := startChild(t)
@@ -508,11 +512,11 @@ func TestTheCapIsJudged(t *testing.T) {
 			judged := make(chan struct{}, 1000) // the engine looks at its clock again once a count has been judged
 			counted := false
 			s := watchIt(t, cfg, func(e *engine) {
-				e.probes.count = func(int) (int, uint64, error) {
+				e.probes.count = func(int) (arena.Census, error) {
 					n := test.counts[0]
 					test.counts = test.counts[min(1, len(test.counts)-1):]
 					counted = true
-					return n, 64 * MiB, nil
+					return arena.Census{Arenas: n, Reserved: 64 * MiB, Unlinked: test.unlinked}, nil
 				}
 				e.clock = func() time.Duration {
 					if counted {
@@ -539,7 +543,7 @@ func TestTheCapIsJudged(t *testing.T) {
 func TestTheBudgetOfArenas(t *testing.T) {
 	c := startChild(t)
 	s := watchIt(t, testConfig("arenas=134217728"), func(e *engine) {
-		e.probes.count = func(int) (int, uint64, error) { return 4, 192 * MiB, nil }
+		e.probes.count = func(int) (arena.Census, error) { return arena.Census{Arenas: 4, Reserved: 192 * MiB}, nil }
 	}, c.pid())
 	s.ready()
 	if e := s.want("breach arenas"); e.Value != 192*MiB {
@@ -551,7 +555,7 @@ func TestTheBudgetOfArenas(t *testing.T) {
 func TestArenasThatCannotBeCounted(t *testing.T) {
 	c := startChild(t)
 	s := watchIt(t, testConfig("arenas=1"), func(e *engine) {
-		e.probes.count = func(int) (int, uint64, error) { return 0, 0, os.ErrPermission }
+		e.probes.count = func(int) (arena.Census, error) { return arena.Census{}, os.ErrPermission }
 	}, c.pid())
 	s.want("started")
 	s.closed(s.settled, "the first sample")

@@ -11,12 +11,12 @@ import (
 // kernelProbes are the real ones.
 var kernelProbes = probes{count: countArenas, inspect: inspectParts}
 
-func countArenas(pid int) (arenas int, reserved uint64, err error) {
+func countArenas(pid int) (arena.Census, error) {
 	c, err := arena.Count(pid)
 	if errors.Is(err, unix.ESRCH) || errors.Is(err, arena.ErrNoMemory) {
 		err = errGone
 	}
-	return c.Arenas, c.Reserved, err
+	return c, err
 }
 
 // inspectParts adds up the parts of a kind: the events name no file of the target.

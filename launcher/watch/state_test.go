@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"arenacap/launcher/arena"
 	"arenacap/policy"
 )
 
@@ -204,12 +205,12 @@ func TestCensusDue(t *testing.T) {
 			if !c.due(100 * MiB) {
 				t.Fatal("no census before the first")
 			}
-			c.take(100*MiB, 1, 0, nil)
+			c.take(100*MiB, arena.Census{Arenas: 1}, nil)
 			for i, size := range test.sizes {
 				if got := c.due(size); got != test.want[i] {
 					t.Errorf("sample %d: due is %t, want %t", i, got, test.want[i])
 				} else if got {
-					c.take(size, 1, 0, nil)
+					c.take(size, arena.Census{Arenas: 1}, nil)
 				}
 			}
 		})
