@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/page"
@@ -52,7 +53,7 @@ func (r *reportFile) discard() {
 // about is what a reader of the report needs to repeat the sweep.
 func (s *sweepPlan) about(seeded bool) page.About {
 	x, m := s.experiment, s.machine
-	about := page.About{Program: filepath.Base(x.Args[0]), Command: s.command(seeded)}
+	about := page.About{Program: programName(x.Args), Command: s.command(seeded)}
 	add := func(name, format string, args ...any) {
 		about.Facts = append(about.Facts, page.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
 	}
@@ -83,6 +84,18 @@ func (s *sweepPlan) about(seeded bool) page.About {
 	}
 	add("arenacap", "%s", version())
 	return about
+}
+
+// programName is the command line where it is short enough for a heading, else the program's name.
+func programName(args []string) string {
+	words := make([]string, len(args))
+	for i, arg := range args {
+		words[i] = word(arg)
+	}
+	if line := strings.Join(words, " "); len(line) <= 60 {
+		return line
+	}
+	return filepath.Base(args[0])
 }
 
 func metricWords(m sweep.Metric) string {

@@ -17,7 +17,7 @@ import (
 
 // About is what a reader needs to repeat the sweep.
 type About struct {
-	Program string // its name
+	Program string // for the heading
 	Command string // the line that repeats it
 	Facts   []Fact
 }

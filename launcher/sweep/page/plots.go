@@ -375,7 +375,7 @@ func tradeOff(r sweep.Result, title, note string) (plot, bool, error) {
 			o.SeriesList[i].Label = charts.SeriesLabel{Show: charts.Ptr(labels[i] != ""), Distance: 9, FontStyle: charts.NewFontStyleWithSize(fontSize),
 				LabelFormatter: func(int, string, float64) (string, *charts.LabelStyle) { return labels[i], nil }}
 			if s.Name == r.Advice.Cap {
-				o.SeriesList[i].Symbol = charts.Symbol{Shape: charts.SymbolDiamond, Size: 8}
+				o.SeriesList[i].Symbol, o.SeriesList[i].Label.Distance = charts.Symbol{Shape: charts.SymbolDiamond, Size: 8}, 14
 			}
 		}
 		return p.ScatterChart(o)
