@@ -216,6 +216,7 @@ func (v *supervisor) awaitExec() error {
 	v.report = -1
 	if n == 0 {
 		v.beside.start(v)
+		v.relay.Settle()
 		return nil
 	}
 	v.giveUp()

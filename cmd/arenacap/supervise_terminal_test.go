@@ -123,113 +123,122 @@ func TestJobControl(t *testing.T) {
 	need(t, "bash")
 	tool := requireTools(t)
 	for _, b := range builds(tool) {
-		prefix := strings.Join(supervised(b.path), " ") + " "
-		shell := func(t *testing.T) *terminalSession {
-			s := startTerminal(t, "/bin/bash", "--norc", "--noprofile", "-i")
-			s.expect("$ ")
-			return s
+		for mode, prefix := range map[string]string{
+			"supervise": strings.Join(supervised(b.path), " ") + " ",
+			"exec":      b.path + " run --arenas off --budget 1TiB -- ",
+		} {
+			useShell(t, b.name+"/"+mode, prefix)
 		}
-		t.Run(b.name, func(t *testing.T) {
-			t.Run("keys", func(t *testing.T) {
-				t.Parallel()
-				for key, status := range map[string]int{keyInterrupt: 130, keyQuit: 131} {
-					s := shell(t)
-					s.run(prefix+"sh -c 'echo u''p; exec cat'", "up\r\n")
-					s.key(key)
-					s.run("echo status=$?", fmt.Sprintf("status=%d\r\n", status))
-				}
-			})
-			t.Run("end of input", func(t *testing.T) {
-				t.Parallel()
-				s := shell(t)
-				s.run(prefix+"sh -c 'echo u''p; exec cat'", "up\r\n")
-				s.key(keyEnd)
-				s.run("echo status=$?", "status=0\r\n")
-			})
-			t.Run("stop and go on", func(t *testing.T) {
-				t.Parallel()
-				s := shell(t)
-				s.run(prefix+reader, "up\r\n")
-				for range 3 {
-					s.stop()
-					s.run("echo status=$?", fmt.Sprintf("status=%d\r\n", 128+int(unix.SIGTSTP)))
-					s.foreground()
-				}
-				s.key(keyInterrupt)
-				s.run("echo status=$?", "status=130\r\n")
-			})
-			t.Run("into the background", func(t *testing.T) {
-				t.Parallel()
-				s := shell(t)
-				s.run(prefix+"sh -c 'echo u''p; exec sleep 60'", "up\r\n")
-				s.stop()
-				s.run("bg; echo back''ground", "background\r\n")
-				s.run("jobs", "Running")
-				s.run("kill %1; wait %1; echo status=$?", "status=143\r\n")
-			})
-			t.Run("background and terminal", func(t *testing.T) {
-				t.Parallel()
-				s := shell(t)
-				s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
-				s.expect("Stopped")
-				s.foreground()
-				s.key(keyInterrupt)
-				s.run("echo status=$?", "status=130\r\n")
-			})
-			t.Run("before a pipe", func(t *testing.T) {
-				t.Parallel()
-				s := shell(t)
-				s.run(prefix+reader+" | cat", "up\r\n")
-				s.stop()
-				s.foreground()
-				s.key(keyInterrupt)
-				s.run("echo status=${PIPESTATUS[0]}", "status=130\r\n")
-			})
-			t.Run("before a pager", func(t *testing.T) {
-				t.Parallel()
-				s := shell(t)
-				s.run(prefix+"echo words | sh -c 'cat; read x </dev/tty; echo got $x'", "words\r\n")
-				s.run("key", "got key\r\n")
-			})
-			t.Run("behind a pipe", func(t *testing.T) {
-				t.Parallel()
-				s := shell(t)
-				s.run("echo words | "+prefix+"sh -c 'cat; read x </dev/tty; echo got $x'", "words\r\n")
-				s.run("key", "got key\r\n")
-			})
-			t.Run("in a script", func(t *testing.T) {
-				t.Parallel()
-				s := shell(t)
-				s.run(`sh -c '`+prefix+`sh -c "echo u"p"; exec cat"; echo status=$?; read x; echo got $x'`, "up\r\n")
-				s.write(keyEnd)
-				s.expect("status=0\r\n")
-				s.run("key", "got key\r\n")
-			})
-			t.Run("a shell inside", func(t *testing.T) {
-				t.Parallel()
-				s := shell(t)
-				s.run(prefix+"bash --norc --noprofile -i", "$ ")
-				s.run(reader, "up\r\n")
-				s.stop()
-				s.run("echo inner=$?", fmt.Sprintf("inner=%d\r\n", 128+int(unix.SIGTSTP)))
-				s.foreground()
-				s.key(keyInterrupt)
-				s.run("exit 7", "exit\r\n")
-				s.expect("$ ")
-				s.run("echo status=$?", "status=7\r\n")
-			})
-			t.Run("nobody would continue it", func(t *testing.T) {
-				t.Parallel()
-				// The session's leader, as in a container: bare, the kernel would ignore the key.
-				s := startTerminal(t, append(supervised(b.path), "sh", "-c", "echo up; while read x; do echo got $x; done")...)
-				s.expect("up\r\n")
-				s.write(keyStop)
-				s.run("words", "got words\r\n")
-				s.write(keyEnd)
-				if err := s.cmd.Wait(); err != nil {
-					t.Error(err)
-				}
-			})
+		t.Run(b.name+"/nobody would continue it", func(t *testing.T) {
+			t.Parallel()
+			// The session's leader, as in a container: bare, the kernel would ignore the key.
+			s := startTerminal(t, append(supervised(b.path), "sh", "-c", "echo up; while read x; do echo got $x; done")...)
+			s.expect("up\r\n")
+			s.write(keyStop)
+			s.run("words", "got words\r\n")
+			s.write(keyEnd)
+			if err := s.cmd.Wait(); err != nil {
+				t.Error(err)
+			}
 		})
 	}
+}
+
+// useShell does with a prefix of a command line what people do with jobs.
+func useShell(t *testing.T, name, prefix string) {
+	shell := func(t *testing.T) *terminalSession {
+		s := startTerminal(t, "/bin/bash", "--norc", "--noprofile", "-i")
+		s.expect("$ ")
+		return s
+	}
+	t.Run(name, func(t *testing.T) {
+		t.Run("keys", func(t *testing.T) {
+			t.Parallel()
+			for key, status := range map[string]int{keyInterrupt: 130, keyQuit: 131} {
+				s := shell(t)
+				s.run(prefix+"sh -c 'echo u''p; exec cat'", "up\r\n")
+				s.key(key)
+				s.run("echo status=$?", fmt.Sprintf("status=%d\r\n", status))
+			}
+		})
+		t.Run("end of input", func(t *testing.T) {
+			t.Parallel()
+			s := shell(t)
+			s.run(prefix+"sh -c 'echo u''p; exec cat'", "up\r\n")
+			s.key(keyEnd)
+			s.run("echo status=$?", "status=0\r\n")
+		})
+		t.Run("stop and go on", func(t *testing.T) {
+			t.Parallel()
+			s := shell(t)
+			s.run(prefix+reader, "up\r\n")
+			for range 3 {
+				s.stop()
+				s.run("echo status=$?", fmt.Sprintf("status=%d\r\n", 128+int(unix.SIGTSTP)))
+				s.foreground()
+			}
+			s.key(keyInterrupt)
+			s.run("echo status=$?", "status=130\r\n")
+		})
+		t.Run("into the background", func(t *testing.T) {
+			t.Parallel()
+			s := shell(t)
+			s.run(prefix+"sh -c 'echo u''p; exec sleep 60'", "up\r\n")
+			s.stop()
+			s.run("bg; echo back''ground", "background\r\n")
+			s.run("jobs", "Running")
+			s.run("kill %1; wait %1; echo status=$?", "status=143\r\n")
+		})
+		t.Run("background and terminal", func(t *testing.T) {
+			t.Parallel()
+			s := shell(t)
+			s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
+			s.expect("Stopped")
+			s.foreground()
+			s.key(keyInterrupt)
+			s.run("echo status=$?", "status=130\r\n")
+		})
+		t.Run("before a pipe", func(t *testing.T) {
+			t.Parallel()
+			s := shell(t)
+			s.run(prefix+reader+" | cat", "up\r\n")
+			s.stop()
+			s.foreground()
+			s.key(keyInterrupt)
+			s.run("echo status=${PIPESTATUS[0]}", "status=130\r\n")
+		})
+		t.Run("before a pager", func(t *testing.T) {
+			t.Parallel()
+			s := shell(t)
+			s.run(prefix+"echo words | sh -c 'cat; read x </dev/tty; echo got $x'", "words\r\n")
+			s.run("key", "got key\r\n")
+		})
+		t.Run("behind a pipe", func(t *testing.T) {
+			t.Parallel()
+			s := shell(t)
+			s.run("echo words | "+prefix+"sh -c 'cat; read x </dev/tty; echo got $x'", "words\r\n")
+			s.run("key", "got key\r\n")
+		})
+		t.Run("in a script", func(t *testing.T) {
+			t.Parallel()
+			s := shell(t)
+			s.run(`sh -c '`+prefix+`sh -c "echo u"p"; exec cat"; echo status=$?; read x; echo got $x'`, "up\r\n")
+			s.write(keyEnd)
+			s.expect("status=0\r\n")
+			s.run("key", "got key\r\n")
+		})
+		t.Run("a shell inside", func(t *testing.T) {
+			t.Parallel()
+			s := shell(t)
+			s.run(prefix+"bash --norc --noprofile -i", "$ ")
+			s.run(reader, "up\r\n")
+			s.stop()
+			s.run("echo inner=$?", fmt.Sprintf("inner=%d\r\n", 128+int(unix.SIGTSTP)))
+			s.foreground()
+			s.key(keyInterrupt)
+			s.run("exit 7", "exit\r\n")
+			s.expect("$ ")
+			s.run("echo status=$?", "status=7\r\n")
+		})
+	})
 }

@@ -239,6 +239,15 @@ func TestSignalsAreThoseOfTini(t *testing.T) {
 			if got := arrivals(t, supervised(tool.checked), c.signals); !slices.Equal(got, want) {
 				t.Errorf("arenacap:\n%q\n%s:\n%q", got, c.name, want)
 			}
+			// At once: the same ones, and in the kernel's order, the lowest number first. What behind tini a
+			// program gets first depends on which of the two runs first.
+			got := burst(t, supervised(tool.checked), c.signals)
+			if !slices.Equal(got, want[:len(c.signals)]) {
+				t.Errorf("at once, arenacap:\n%q", got)
+			}
+			if want := burst(t, c.wrapper, c.signals); !sameElements(got, want) {
+				t.Errorf("at once, arenacap:\n%q\n%s:\n%q", got, c.name, want)
+			}
 		})
 	}
 }
@@ -253,6 +262,30 @@ func arrivals(t *testing.T, wrapper []string, signals []unix.Signal) (got []stri
 	}
 	if err := c.cmd.Wait(); err != nil {
 		t.Errorf("%v: %v", wrapper, err)
+	}
+	return got
+}
+
+func sameElements(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// burst sends all the signals while the wrapper is stopped, so that it finds them at once.
+func burst(t *testing.T, wrapper []string, signals []unix.Signal) (got []string) {
+	t.Helper()
+	c := startCatcher(t, nil, wrapper, unix.SIGTERM)
+	c.send(t, unix.SIGSTOP)
+	if _, err := unix.Wait4(c.cmd.Process.Pid, nil, unix.WUNTRACED, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range slices.Backward(signals) {
+		if n != unix.SIGCONT {
+			c.send(t, n)
+		}
+	}
+	c.send(t, unix.SIGCONT)
+	for range signals {
+		got = append(got, c.line(t))
 	}
 	return got
 }

@@ -105,7 +105,7 @@ func Open() (*Relay, error) {
 			return nil, err
 		}
 	}
-	blockElsewhere()
+	r.Settle()
 	var err error
 	r.blocked, err = setMask(unix.SIG_SETMASK, 0)
 	return r, err
@@ -115,9 +115,9 @@ func Open() (*Relay, error) {
 // signal n. After Go's runtime has started this is less than what the process was given.
 func (r *Relay) Before() (ignored, blocked uint64) { return r.ignored, r.blocked }
 
-// blockElsewhere makes the handler run once in each other thread that there is. Without /proc each does so
-// at the first signal that it takes.
-func blockElsewhere() {
+// Settle makes the handler run once in each other thread that there is, which blocks all signals there. A
+// thread that Go starts later does so at the first signal that it takes, which may overtake others.
+func (r *Relay) Settle() {
 	tasks, _ := os.ReadDir("/proc/self/task")
 	for _, task := range tasks {
 		if tid, err := strconv.Atoi(task.Name()); err == nil && tid != int(first) {
@@ -126,7 +126,7 @@ func blockElsewhere() {
 	}
 }
 
-// ownSignal is what blockElsewhere sends; Next does not tell of it.
+// ownSignal is what Settle sends; Next does not tell of it.
 const ownSignal = unix.SIGUSR1
 
 // FD is readable when a signal has come.
