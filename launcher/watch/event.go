@@ -141,6 +141,7 @@ type actionBody struct {
 
 // acted is one step of an action, taken or not.
 func acted(c change, action, signal string, processes int, message string, failed bool) event {
+	message = clipWords(message, maxWords)
 	body := actionBody{about: c.about(), Action: action, Failed: failed, Message: message}
 	if signal != "" {
 		body.Signal, body.Processes = &signal, &processes
@@ -171,13 +172,17 @@ func capJudged(arenas, limit int) event {
 }
 
 // capCannotWork is a reason that was known without a look into the process.
-func capCannotWork(why string) event { return event{eventCapNotKept, why, capBody{nil, nil, why}} }
+func capCannotWork(why string) event {
+	why = clipWords(why, maxWords)
+	return event{eventCapNotKept, why, capBody{nil, nil, why}}
+}
 
 type messageBody struct {
 	Message string `json:"message"`
 }
 
 func watchFailed(message string) event {
+	message = clipWords(message, maxWords)
 	return event{eventWatchFailed, message, messageBody{message}}
 }
 
@@ -224,8 +229,35 @@ type speaker struct {
 	pid           int
 }
 
+// What is clipped so that each line fits maxLine and a JSON line is whole: a service's name, and the words of an
+// event, which may quote a path. In bytes, as JSON writes them; all else is bounded by what it is.
+const (
+	maxService = 512
+	maxWords   = 1536
+)
+
+// clipWords ends a text that takes more than most bytes in JSON with "…".
+func clipWords(s string, most int) string {
+	size := 0
+	for i, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			size += 2
+		case r < ' ' || r == utf8.RuneError || r == '\u2028' || r == '\u2029': // six bytes, encoding/json
+			size += 6
+		default:
+			size += utf8.RuneLen(r)
+		}
+		if size > most-len("…") {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
 // line is one event as it is written: text of one line, or one JSON object.
 func (e event) line(format string, at time.Time, who speaker) []byte {
+	who.service, who.name = clipWords(who.service, maxService), clipWords(who.name, maxService)
 	if format == "json" {
 		return e.json(at, who)
 	}
@@ -233,7 +265,7 @@ func (e event) line(format string, at time.Time, who speaker) []byte {
 	if label == "" {
 		label = who.name
 	}
-	return fmt.Appendf(nil, "arenacap: %s[%d]: %s: %s\n", oneLine(label), who.pid, e.kind, oneLine(e.text))
+	return fmt.Appendf(nil, "arenacap: %s[%d]: %s: %s\n", oneLine(label), who.pid, e.kind, oneLine(clipWords(e.text, maxWords)))
 }
 
 // timestamp is RFC 3339 in UTC, with milliseconds.

@@ -111,6 +111,35 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
+// Whatever names and reasons there are, a line is whole and fits maxLine.
+func FuzzLinesFit(f *testing.F) {
+	f.Add("authserver", "a reason")
+	for _, c := range []string{"x", "\"", "\x00", "\xff", "\u2028", "ö", "😀"} {
+		f.Add(strings.Repeat(c, 5000), strings.Repeat(c, 5000))
+	}
+	var parts []part
+	for i := range 2 * maxParts {
+		parts = append(parts, part{strings.Repeat("k", i+10), 1 << 40, 1 << 62})
+	}
+	worst := change{eventBreach, "resident", 1<<64 - 1, 1 << 63, 65536, 65536}
+	f.Fuzz(func(t *testing.T, service, words string) {
+		cfg := Config{Budget: policy.Builtin().Budget, Limits: []policy.Limit{{Metric: "virtual", Bytes: 1 << 63}, {Metric: "growth", Bytes: 1 << 63}}}
+		cfg.Budget.Command = []string{words}
+		for _, e := range []event{watchFailed(words), capCannotWork(words), acted(worst, "terminate", "SIGRTMIN+15", 1<<30, words, true), started(cfg),
+			passed(worst, 1<<30, attribute([]part{}, parts))} {
+			for _, format := range []string{"json", "text"} {
+				line := e.line(format, someTime, speaker{service, words, 1 << 30})
+				if stamped := len(timestamp(someTime)) + 1 + len(line); stamped > maxLine || strings.Count(string(line), "\n") != 1 || line[len(line)-1] != '\n' {
+					t.Fatalf("%d bytes: %s", stamped, line)
+				}
+				if format == "json" && !json.Valid(line) {
+					t.Fatalf("no JSON: %s", line)
+				}
+			}
+		}
+	})
+}
+
 // Which events are written at which loudness; JSON has all.
 func TestWanted(t *testing.T) {
 	for kind, want := range map[string]string{ // plain, verbose, quiet

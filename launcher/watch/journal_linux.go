@@ -25,7 +25,7 @@ type journal struct {
 	torn  bool // the last line was written in part, as on a disk that became full
 }
 
-// maxLine is the longest line in bytes. With the newline that mends a torn one it is PIPE_BUF on Linux (pipe(7)),
+// maxLine is the longest line in bytes (see maxWords). With the newline that mends a torn one it is PIPE_BUF on Linux (pipe(7)),
 // which a pipe takes whole or not at all.
 const maxLine = 4095
 
@@ -170,7 +170,6 @@ func (j *journal) put(line []byte, lost func(n int) []byte) {
 // putWhole writes one line. After one that was torn it begins with a newline, so that only the torn one is no
 // line; others may append to the file as well, so nothing is cut off it.
 func (j *journal) putWhole(line []byte) bool {
-	line = clipLine(line)
 	if j.torn {
 		line = append([]byte{'\n'}, line...)
 	}
@@ -182,14 +181,6 @@ func (j *journal) putWhole(line []byte) bool {
 		j.torn = true
 	}
 	return err == nil
-}
-
-// clipLine keeps a line within maxLine.
-func clipLine(line []byte) []byte {
-	if len(line) <= maxLine {
-		return line
-	}
-	return append(line[:maxLine-1:maxLine-1], '\n')
 }
 
 // close closes what is the journal's own, never the stderr that it was given.

@@ -222,13 +222,3 @@ func TestABrokenPipe(t *testing.T) {
 	j.put([]byte("one\n"), lostLine) // a closed stderr: nothing to write to
 	j.close()
 }
-
-func TestClipLine(t *testing.T) {
-	long := append(bytes.Repeat([]byte("x"), 2*maxLine), '\n')
-	if got := clipLine(long); len(got) != maxLine || got[maxLine-1] != '\n' {
-		t.Errorf("%d bytes, the last is %q", len(got), got[len(got)-1])
-	}
-	if got := clipLine([]byte("short\n")); string(got) != "short\n" {
-		t.Errorf("%q", got)
-	}
-}
