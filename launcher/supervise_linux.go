@@ -251,16 +251,15 @@ func (v *supervisor) passOn() {
 }
 
 func (v *supervisor) receive(s relay.Signal) {
-	if s.Number == unix.SIGCONT {
+	if s.Number == unix.SIGCONT && !v.ended {
 		v.terminal.pass(v.terminal.group, v.pid)
 	}
-	group, _ := unix.Getpgid(v.pid)
-	at := place{pid: os.Getpid(), sameGroup: group == unix.Getpgrp(), leader: isLeader()}
+	at := place{pid: os.Getpid(), sameGroup: v.sameGroup(), leader: isLeader()}
 	if !at.forwards(s) {
 		return
 	}
 	switch {
-	case v.ended:
+	case v.ended: // and reaped: its number may be another's
 		for _, pid := range children() {
 			_ = s.Send(pid)
 		}
@@ -268,6 +267,11 @@ func (v *supervisor) receive(s relay.Signal) {
 	default:
 		_ = s.Send(v.pid)
 	}
+}
+
+func (v *supervisor) sameGroup() bool {
+	group, err := unix.Getpgid(v.pid)
+	return !v.ended && err == nil && group == unix.Getpgrp()
 }
 
 func isLeader() bool {

@@ -385,3 +385,37 @@ func TestKillGroup(t *testing.T) {
 		_ = cmd.Wait()
 	}
 }
+
+// TestSupervisorLetsGo: who waits for the end of what the target has closed does not wait for arenacap, and
+// arenacap keeps no folder busy.
+func TestSupervisorLetsGo(t *testing.T) {
+	tool := requireTools(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := exec.Command(tool.checked, append(supervised(tool.checked)[1:], "/bin/sh", "-c", "exec 3>&- >&-; read x; exit 0")...)
+	cmd.ExtraFiles, cmd.Dir = []*os.File{w}, t.TempDir()
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	for _, end := range []io.Reader{r, out} {
+		if text, err := io.ReadAll(end); len(text) > 0 || err != nil {
+			t.Errorf("%q, %v", text, err)
+		}
+	}
+	if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", cmd.Process.Pid)); dir != "/" {
+		t.Errorf("arenacap is in %q, %v", dir, err)
+	}
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
