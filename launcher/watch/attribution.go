@@ -16,31 +16,38 @@ type part struct {
 	Virtual uint64 `json:"virtual_bytes"`
 }
 
+// division is the virtual size of some processes together, by kind.
+type division struct {
+	parts     []part
+	processes int // 0 is not known
+}
+
 // attribution says where the virtual size is and what grew since settle. Both lists begin with the
-// largest. Grew is nil where there is nothing to compare with.
+// largest. Grew is nil where there is nothing to compare with. Processes is how many could be looked into.
 type attribution struct {
-	Parts []part `json:"parts"`
-	Grew  []part `json:"grew"`
+	Parts     []part `json:"parts"`
+	Grew      []part `json:"grew"`
+	Processes int    `json:"processes"`
 }
 
 // maxParts bounds a line: what is smaller than the eighth part helps nobody.
 const maxParts = 8
 
-// attribute compares the parts now with those when settle ended (nil: not known).
-func attribute(base, now []part) *attribution {
-	if now == nil {
+// attribute compares the parts now with those when settle ended.
+func attribute(base, now division) *attribution {
+	if now.processes == 0 {
 		return nil
 	}
-	a := &attribution{Parts: largest(now)}
-	if base == nil {
+	a := &attribution{Parts: largest(now.parts), Processes: now.processes}
+	if base.processes == 0 {
 		return a
 	}
 	before := map[string]part{}
-	for _, p := range base {
+	for _, p := range base.parts {
 		before[p.Kind] = p
 	}
 	grew := []part{}
-	for _, p := range now {
+	for _, p := range now.parts {
 		if was := before[p.Kind]; p.Virtual > was.Virtual {
 			grew = append(grew, part{p.Kind, p.Count - was.Count, p.Virtual - was.Virtual})
 		}
@@ -56,12 +63,16 @@ func largest(parts []part) []part {
 	return sorted[:min(len(sorted), maxParts)]
 }
 
-// words is the end of a warning's or a breach's line: what grew, then where the size is.
-func (a *attribution) words() string {
+// words is the end of a warning's or a breach's line: what grew, then where the size is. Where not all of the
+// processes that were counted could be looked into, it says of how many it speaks.
+func (a *attribution) words(counted int) string {
 	if a == nil {
 		return ""
 	}
 	var b strings.Builder
+	if a.Processes < counted {
+		fmt.Fprintf(&b, "; of %d of them", a.Processes)
+	}
 	if len(a.Grew) > 0 {
 		total := uint64(0)
 		for _, p := range a.Grew {

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,7 +115,7 @@ type watched struct {
 	*engine
 	herd    *herd
 	state   *state
-	base    []part // the virtual size when settle ended
+	base    division // the virtual size when settle ended
 	due     time.Duration
 	began   time.Duration
 	action  *action
@@ -322,6 +323,7 @@ func (w *watched) readOne(r *reading, p *process, now time.Duration) bool {
 	if !ok {
 		return false
 	}
+	p.virtual = s.size * pageSize
 	r.processes++
 	r.virtual += s.size * pageSize
 	r.data += s.data * pageSize
@@ -402,17 +404,30 @@ func (w *watched) tell(c change, r reading, now time.Duration) {
 	}
 }
 
-// inspect is the parts of the target's virtual size, nil where they cannot be had: another user's process,
-// or one that has just ended.
-func (w *watched) inspect() []part {
-	if w.left {
-		return nil
+// maxInspected bounds what an attribution costs: a look into a process takes milliseconds.
+const maxInspected = 64
+
+// inspect adds up the parts of the virtual size of the processes that are counted, at most the maxInspected
+// largest. It has none where none can be had: another user's processes, or those that have just ended.
+func (w *watched) inspect() (d division) {
+	var counted []*process
+	for _, p := range w.herd.all() {
+		if p.virtual != 0 {
+			counted = append(counted, p)
+		}
 	}
-	parts, err := w.probes.inspect(w.herd.target.pid)
-	if err != nil || w.herd.target.ended() {
-		return nil
+	slices.SortStableFunc(counted, func(a, b *process) int { return cmp.Compare(b.virtual, a.virtual) })
+	for _, p := range counted[:min(len(counted), maxInspected)] {
+		parts, err := w.probes.inspect(p.pid)
+		if err != nil || p.ended() { // it may have been another process's number by then
+			continue
+		}
+		d.processes++
+		for _, part := range parts {
+			d.parts = addPart(d.parts, part)
+		}
 	}
-	return parts
+	return d
 }
 
 // judgeCap compares the target's arenas with the plan: once after settle, and again whenever there are

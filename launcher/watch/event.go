@@ -119,7 +119,7 @@ func passed(c change, processes int, why *attribution) event {
 	if processes > 1 {
 		text += fmt.Sprintf(" in %d processes", processes)
 	}
-	return event{c.kind, text + why.words(), causeBody{c.about(), c.votes, c.of, processes, why}}
+	return event{c.kind, text + why.words(processes), causeBody{c.about(), c.votes, c.of, processes, why}}
 }
 
 // share is value in per cent of limit, rounded down.

@@ -14,9 +14,11 @@ const GiB = 1 << 30
 var (
 	someTime = time.Date(2026, 11, 23, 6, 7, 8, 9_876_543, time.FixedZone("", 3600))
 	grown    = attribute(
-		[]part{{"arenas", 17, 1088 * MiB}, {"thread stacks", 128, 1 * GiB}, {"file", 4, 8 * MiB}},
-		[]part{{"arenas", 32, 2048 * MiB}, {"thread stacks", 128, 1 * GiB}, {"file", 4, 8 * MiB}, {"kernel", 3, 0}})
+		of(part{"arenas", 17, 1088 * MiB}, part{"thread stacks", 128, 1 * GiB}, part{"file", 4, 8 * MiB}),
+		of(part{"arenas", 32, 2048 * MiB}, part{"thread stacks", 128, 1 * GiB}, part{"file", 4, 8 * MiB}, part{"kernel", 3, 0}))
 )
+
+func of(parts ...part) division { return division{parts, 1} }
 
 // TestEvents is every event as people and programs meet it. These lines are other people's scripts.
 func TestEvents(t *testing.T) {
@@ -39,10 +41,13 @@ func TestEvents(t *testing.T) {
 			`"mode":"attach","scope":"process","interval_seconds":1,"settle_seconds":10,"breach":"3/5","action":"report","cap":null,"limits":[]`},
 		{"warning", passed(change{eventWarning, "virtual", 3543348019, 4 * GiB, 3, 5}, 1, grown),
 			`warning: virtual 3.3 GiB, 82% of 4 GiB (3 of 5 samples); +960 MiB since settle: 15 arenas; in all 2 GiB 32 arenas, 1 GiB 128 thread stacks, 8 MiB files`,
-			`"metric":"virtual","value_bytes":3543348019,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":1,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648},{"kind":"thread stacks","count":128,"virtual_bytes":1073741824},{"kind":"file","count":4,"virtual_bytes":8388608}],"grew":[{"kind":"arenas","count":15,"virtual_bytes":1006632960}]}`},
-		{"breach", passed(breach, 1, attribute(nil, []part{{"arenas", 32, 2 * GiB}})),
+			`"metric":"virtual","value_bytes":3543348019,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":1,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648},{"kind":"thread stacks","count":128,"virtual_bytes":1073741824},{"kind":"file","count":4,"virtual_bytes":8388608}],"grew":[{"kind":"arenas","count":15,"virtual_bytes":1006632960}],"processes":1}`},
+		{"breach", passed(breach, 1, attribute(division{}, of(part{"arenas", 32, 2 * GiB}))),
 			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples); in all 2 GiB 32 arenas`,
-			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":1,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648}],"grew":null}`},
+			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":1,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648}],"grew":null,"processes":1}`},
+		{"breach of a tree, of which not all may be looked into", passed(breach, 7, attribute(division{}, division{[]part{{"arenas", 32, 2 * GiB}}, 6})),
+			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples) in 7 processes; of 6 of them; in all 2 GiB 32 arenas`,
+			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":7,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648}],"grew":null,"processes":6}`},
 		{"breach of a tree, with nothing known", passed(breach, 7, nil),
 			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples) in 7 processes`,
 			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":7,"attribution":null`},
@@ -126,7 +131,7 @@ func FuzzLinesFit(f *testing.F) {
 		cfg := Config{Budget: policy.Builtin().Budget, Limits: []policy.Limit{{Metric: "virtual", Bytes: 1 << 63}, {Metric: "growth", Bytes: 1 << 63}}}
 		cfg.Budget.Command = []string{words}
 		for _, e := range []event{watchFailed(words), capCannotWork(words), acted(worst, "terminate", "SIGRTMIN+15", 1<<30, words, true), started(cfg),
-			passed(worst, 1<<30, attribute([]part{}, parts))} {
+			passed(worst, 1<<30, attribute(of(), of(parts...)))} {
 			for _, format := range []string{"json", "text"} {
 				line := e.line(format, someTime, speaker{service, words, 1 << 30})
 				if stamped := len(timestamp(someTime)) + 1 + len(line); stamped > maxLine || strings.Count(string(line), "\n") != 1 || line[len(line)-1] != '\n' {
@@ -158,6 +163,14 @@ func TestWanted(t *testing.T) {
 	}
 }
 
+// known is a division that was seen, unless it is nil.
+func known(parts []part) (d division) {
+	if parts != nil {
+		d = of(parts...)
+	}
+	return d
+}
+
 func TestAttribute(t *testing.T) {
 	for _, test := range []struct {
 		name      string
@@ -175,7 +188,7 @@ func TestAttribute(t *testing.T) {
 			"; +152 MiB since settle: 128 MiB 2 arenas, 24 MiB 3 thread stacks; in all 128 MiB 2 arenas, 24 MiB 3 thread stacks"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := attribute(test.base, test.now).words(); got != test.want {
+			if got := attribute(known(test.base), known(test.now)).words(1); got != test.want {
 				t.Errorf("got %q\nwant %q", got, test.want)
 			}
 		})

@@ -19,13 +19,14 @@ const procRoot = "/proc"
 // (before Linux 5.3, or under a seccomp filter) the descriptor of its /proc folder holds it as well; only
 // its end is then seen a sample late.
 type process struct {
-	pid   int
-	pidfd int // -1 is none
-	dir   int // /proc/PID, only where there is no pidfd, else -1
-	statm int
-	name  string        // as the kernel has it, at most 15 bytes
-	born  time.Duration // since boot
-	group string        // its control group's folder, where that counts
+	pid     int
+	pidfd   int // -1 is none
+	dir     int // /proc/PID, only where there is no pidfd, else -1
+	statm   int
+	name    string        // as the kernel has it, at most 15 bytes
+	born    time.Duration // since boot
+	virtual uint64        // bytes at the last sample that counted; 0 is none
+	group   string        // its control group's folder, where that counts
 
 	line   [192]byte // a line of statm: seven numbers of at most 20 digits
 	arenas census

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -110,6 +111,25 @@ func TestTheTreeOutlivesTheTarget(t *testing.T) {
 	must(t, middle.signal(syscall.SIGKILL))
 	if out := s.wait(); out[0].Processes != 2 {
 		t.Errorf("%d processes were counted at most, want 2", out[0].Processes)
+	}
+}
+
+// The attribution is of the same processes as the value.
+func TestTheAttributionOfATree(t *testing.T) {
+	c := startChild(t)
+	middle, last := mustFork(t, c, "fork"), mustFork(t, c, "tell fork")
+	cfg := testConfig("virtual=1")
+	cfg.Budget.Scope = "tree"
+	awaitAge(t, middle, cfg.Budget.Interval)
+	awaitAge(t, last, cfg.Budget.Interval)
+	s := watchIt(t, cfg, func(e *engine) {
+		e.probes.inspect = func(pid int) ([]part, error) { return []part{{"arenas", 1, uint64(pid)}}, nil }
+	}, c.pid())
+	s.want("started")
+	e := s.want("breach virtual")
+	want := []part{{"arenas", 3, uint64(c.pid() + middle.pid + last.pid)}}
+	if a := e.Attribution; e.Processes != 3 || a.Processes != 3 || !slices.Equal(a.Parts, want) {
+		t.Errorf("%+v, %+v, want %+v", e, e.Attribution, want)
 	}
 }
 
