@@ -2,8 +2,8 @@
 //
 // Everything before it only found facts and decided: package policy has what the operator wants and what
 // follows from it, machine and target what is there, environ what the target's environment will be.
-// Exec is the step that touches processes: it starts the watch where there is a budget and then replaces
-// this process by the target.
+// Exec and Supervise are the step that touches processes. Exec starts the watch where there is a budget and then
+// replaces this process by the target; Supervise starts the target as a child and stays as its parent.
 package launcher
 
 import (
