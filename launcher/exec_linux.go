@@ -3,7 +3,6 @@ package launcher
 import (
 	"errors"
 	"fmt"
-	"os/signal"
 	"runtime/debug"
 	"syscall"
 	_ "unsafe" // for go:linkname
@@ -25,7 +24,6 @@ func Exec(l Launch) error {
 		return err
 	}
 	err = l.exec()
-	signal.Ignore(syscall.SIGPIPE) // the watch may be gone already
 	watch.abandon()
 	return err
 }

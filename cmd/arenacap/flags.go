@@ -20,6 +20,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "service", Usage: "lay the section [service.`NAME`] over the policy (default: $ARENACAP_SERVICE)"},
 		&cli.BoolFlag{Name: "q", Usage: "say nothing but errors", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "verbose", Usage: "explain each decision", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "version", Usage: "print the version and the commit, and exit", DisableDefaultText: true},
 	}
 }
 

@@ -59,11 +59,11 @@ func newApp() *cli.App {
 		Description: "It sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program by a policy and the cores it finds.\n" +
 			"Programs with another allocator (jemalloc, tcmalloc, musl, Go without cgo, …), set-uid programs and\n" +
 			"programs with file capabilities are not affected; 'arenacap plan PROGRAM' tells.",
-		Flags: append(globalFlags(), &cli.BoolFlag{Name: "version", Usage: "print the version and the commit, and exit", DisableDefaultText: true}),
+		Flags: globalFlags(),
 		Commands: []*cli.Command{
 			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(),
 		},
-		Action:                    noCommand,
+		Action:                    orVersion(noCommand),
 		HideHelpCommand:           true,
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true,
@@ -76,6 +76,7 @@ func newApp() *cli.App {
 	app.Flags = named(app.Flags)
 	for _, c := range app.Commands {
 		c.Flags = named(c.Flags)
+		c.Action = orVersion(c.Action)
 		// None of these is inherited from the app in urfave/cli v2.
 		c.OnUsageError = wrongUse
 		c.HideHelpCommand = true // or "run -- help" would print help
@@ -94,12 +95,19 @@ func only(app *cli.App, args []string) {
 	}
 }
 
-// noCommand runs where no command was named.
-func noCommand(c *cli.Context) error {
-	if c.Bool("version") {
+// orVersion prints the version instead where --version was given.
+func orVersion(action cli.ActionFunc) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if !globalBool(c, "version") {
+			return action(c)
+		}
 		_, err := c.App.Writer.Write([]byte("arenacap " + version() + "\n"))
 		return err
 	}
+}
+
+// noCommand runs where no command was named.
+func noCommand(c *cli.Context) error {
 	name := c.Args().First()
 	if name == "" {
 		return &usageError{"", "no command; the main one is 'arenacap run PROGRAM'"}

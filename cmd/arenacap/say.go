@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
+	"syscall"
 )
 
 // voice is how the tool speaks: on stderr, one line each, "arenacap: " in front. stdout belongs to the
@@ -15,7 +15,22 @@ type voice struct {
 	quiet, verbose bool
 }
 
-func newVoice(quiet, verbose bool) voice { return voice{os.Stderr, quiet, verbose} }
+func newVoice(quiet, verbose bool) voice { return voice{stderr{}, quiet, verbose} }
+
+// stderr writes without package os, which ends the process where the reader of a standard stream is gone: a
+// word that nobody hears is no reason not to start the target.
+type stderr struct{}
+
+func (stderr) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := syscall.Write(2, p[n:])
+		if err != nil && err != syscall.EINTR {
+			return n, err
+		}
+		n += max(0, m)
+	}
+	return n, nil
+}
 
 // note says what the operator should know unless -q was given.
 func (v voice) note(format string, args ...any) {

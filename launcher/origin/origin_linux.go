@@ -38,14 +38,18 @@ func Found() (s State, ok bool) { return State{ignored, mask, closed}, known != 
 
 // Recall gets the mask out of the runtime's memory where the build did not see it, before a fork of our own
 // makes the runtime forget it (runtime/proc.go, syscall_runtime_BeforeFork). It costs the runtime its signal
-// handlers, so it belongs to a launch that is about to exec.
+// handlers, but for the one that lets a write to a broken pipe fail, so it belongs to a launch that is about to
+// exec.
 func Recall() {
 	if known != 0 {
 		return
 	}
+	var pipe [actionWords]uintptr
 	now := setMask(nil)
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGPIPE), 0, uintptr(unsafe.Pointer(&pipe)), signals/8, 0, 0)
 	afterForkInChild()
 	mask, recalled = setMask(nil), true
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGPIPE), uintptr(unsafe.Pointer(&pipe)), 0, signals/8, 0, 0)
 	setMask(&now)
 }
 
