@@ -117,6 +117,7 @@ type watched struct {
 	state   *state
 	base    division // the virtual size when settle ended
 	due     time.Duration
+	peek    time.Duration // when the target's size is read beside the samples; 0 is never
 	began   time.Duration
 	action  *action
 	waiting []change
@@ -132,6 +133,7 @@ type watched struct {
 func (e *engine) add(p *process) *watched {
 	now := e.clock()
 	w := &watched{engine: e, began: now, due: now, mute: map[string]bool{}, outcome: Outcome{PID: p.pid}}
+	w.peek = nextPeek(now, now, e.cfg.Budget.Interval)
 	w.herd = newHerd(p, e.cfg.Budget.Scope, w.own)
 	w.state = newState(e.cfg.Limits, e.cfg.Budget, p.born+e.cfg.Budget.Settle)
 	e.watched = append(e.watched, w)
@@ -235,6 +237,10 @@ func (w *watched) turn(now time.Duration) (next time.Duration, ok bool) {
 		w.sample(now)
 		w.due = nextSample(w.due, now, w.cfg.Budget.Interval)
 	}
+	if w.peek != 0 && now >= w.peek {
+		w.look()
+		w.peek = nextPeek(w.began, now, w.cfg.Budget.Interval)
+	}
 	if w.gone() && (w.action == nil || w.action.command == nil) {
 		w.finish(now)
 		return 0, false
@@ -247,6 +253,9 @@ const commandPoll = 50 * time.Millisecond
 
 func (w *watched) nextTurn(now time.Duration) time.Duration {
 	next := w.due
+	if w.peek != 0 {
+		next = min(next, w.peek)
+	}
 	if w.gone() { // no sample is due any more
 		next = now + w.cfg.Budget.Interval
 	}
@@ -380,6 +389,13 @@ func (w *watched) sample(now time.Duration) {
 	w.judgeCap()
 	for _, c := range changes {
 		w.tell(c, r, now)
+	}
+}
+
+// look keeps the peaks of the target alone.
+func (w *watched) look() {
+	if s, ok := w.herd.target.sample(); ok && !w.left {
+		w.outcome.note(reading{virtual: s.size * pageSize, resident: s.resident * pageSize, processes: 1})
 	}
 }
 

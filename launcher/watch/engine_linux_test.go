@@ -540,6 +540,30 @@ func TestTheCapIsJudged(t *testing.T) {
 	}
 }
 
+// A run that ends before the second sample tells the peak that it had, and not its size at the start.
+func TestThePeakOfAShortRun(t *testing.T) {
+	c := startChild(t)
+	cfg := testConfig("virtual=9223372036854775807")
+	cfg.Budget.Interval = time.Hour
+	turns := make(chan struct{}, 1000) // with such an interval only the readings after the start are turns
+	s := watchIt(t, cfg, func(e *engine) {
+		e.clock = func() time.Duration {
+			turns <- struct{}{}
+			return sinceBoot()
+		}
+	}, c.pid())
+	s.ready()
+	c.ask(t, "map 68719476736", "ok")
+	for range len(turns) + 4 { // two a turn, and the one under way may have read before
+		s.closed(turns, "a turn")
+	}
+	_ = c.in.Close()
+	s.want("exited")
+	if out := s.wait()[0]; out.PeakVirtual < 64<<30 || out.PeakResident == 0 {
+		t.Errorf("%+v", out)
+	}
+}
+
 func TestTheBudgetOfArenas(t *testing.T) {
 	c := startChild(t)
 	s := watchIt(t, testConfig("arenas=134217728"), func(e *engine) {

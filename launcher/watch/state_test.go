@@ -188,6 +188,19 @@ func TestNextSample(t *testing.T) {
 	}
 }
 
+func TestNextPeek(t *testing.T) {
+	var got []time.Duration
+	for at := nextPeek(7, 7, time.Second); at != 0; at = nextPeek(7, at, time.Second) {
+		got = append(got, (at-7)/time.Millisecond)
+	}
+	if want := []time.Duration{10, 20, 40, 80, 160, 320, 640}; !slices.Equal(got, want) {
+		t.Errorf("after %v ms, want %v", got, want)
+	}
+	if at := nextPeek(7, 7, 10*time.Millisecond); at != 0 {
+		t.Errorf("with a short interval at %d, want none", at)
+	}
+}
+
 func TestCensusDue(t *testing.T) {
 	const MiB = 1 << 20
 	for _, test := range []struct {
