@@ -52,7 +52,7 @@ func (w *watchProcess) abandon() {
 
 // startWatch forks the watch and hands it its configuration. With wait it returns only when the watch
 // says that it can do its work.
-func startWatch(config []byte, wait bool) (*watchProcess, error) {
+func startWatch(config []byte, wait bool, line func(string) ([]byte, string)) (*watchProcess, error) {
 	pid := os.Getpid()
 	if err := CanDetach(); err != nil {
 		return nil, fmt.Errorf("%w; use --supervise", err)
@@ -67,7 +67,7 @@ func startWatch(config []byte, wait bool) (*watchProcess, error) {
 		w.abandon()
 		return nil, err
 	}
-	if err := forkWatch(pid, &own); err != nil {
+	if err := forkWatch(pid, &own, line); err != nil {
 		w.abandon()
 		return nil, err
 	}
@@ -226,8 +226,8 @@ func moveUp(fd int, err error) (int, error) {
 }
 
 // forkWatch forks twice and waits for the first child, which ends at once.
-func forkWatch(pid int, own *ownDescriptors) error {
-	f, err := newFork(pid, own)
+func forkWatch(pid int, own *ownDescriptors, line func(string) ([]byte, string)) error {
+	f, err := newFork(pid, own, line)
 	if err != nil {
 		return err
 	}
@@ -261,9 +261,10 @@ type forkPlan struct {
 	maxFD     uintptr
 	failed    []byte // what to say where the exec of the watch fails
 	failedFD  uintptr
+	log       *byte // the file that it goes to; nil is none, and where it cannot be opened it goes to failedFD
 }
 
-func newFork(pid int, own *ownDescriptors) (*forkPlan, error) {
+func newFork(pid int, own *ownDescriptors, line func(string) ([]byte, string)) (*forkPlan, error) {
 	argv, err := syscall.SlicePtrFromStrings([]string{"arenacap: watch " + strconv.Itoa(pid)})
 	if err != nil {
 		return nil, err
@@ -272,15 +273,20 @@ func newFork(pid int, own *ownDescriptors) (*forkPlan, error) {
 	f.path, _ = syscall.BytePtrFromString("/proc/self/exe")
 	f.dir, _ = syscall.BytePtrFromString("/")
 	const reason = "/proc/self/exe cannot be executed"
-	f.failed, f.failedFD = []byte("arenacap: watch-failed: "+reason+"; the target goes on without a watch\n"), 2
 	if own.ready > 0 { // the start waits, and says it in its own words
 		f.failed, f.failedFD = []byte(reason), watchReadyFD
+	} else {
+		text, file := line(reason + "; the target goes on without a watch")
+		f.failed, f.failedFD = text, 2
+		if file != "" {
+			f.log, err = syscall.BytePtrFromString(file)
+		}
 	}
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
 		f.maxFD = uintptr(min(limit.Cur, 1<<16))
 	}
-	return f, nil
+	return f, err
 }
 
 // Implemented in package runtime for package syscall; see the notes there and go.dev/issue/67401.
@@ -347,8 +353,18 @@ func (f *forkPlan) becomeWatch() {
 	f.closeFrom(watchFDs)
 	syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
 		uintptr(unsafe.Pointer(&f.argv[0])), uintptr(unsafe.Pointer(&f.env[0])))
+	if f.log != nil {
+		fd, _, errno := syscall.RawSyscall6(syscall.SYS_OPENAT, atCWD, uintptr(unsafe.Pointer(f.log)),
+			syscall.O_WRONLY|syscall.O_APPEND|syscall.O_CREAT|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0o640, 0, 0)
+		if errno == 0 {
+			f.failedFD = fd
+		}
+	}
 	syscall.RawSyscall(syscall.SYS_WRITE, f.failedFD, uintptr(unsafe.Pointer(&f.failed[0])), uintptr(len(f.failed)))
 }
+
+// atCWD is AT_FDCWD as a system call takes it.
+const atCWD = ^uintptr(-unix.AT_FDCWD - 1)
 
 // closeFrom closes what is left of the target's descriptors before the exec, so that nobody who waits for
 // the end of a pipe waits for the watch to start. close_range(2) is there since Linux 5.9.

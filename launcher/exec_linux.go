@@ -35,7 +35,7 @@ func (l Launch) startWatch() (*watchProcess, error) {
 		return nil, nil
 	}
 	refuse := l.Plan.Policy.Launch.OnWatchFailure == "refuse"
-	w, err := startWatch(l.Watch, refuse)
+	w, err := startWatch(l.Watch, refuse, l.WatchLine)
 	switch {
 	case err == nil:
 		return w, nil

@@ -24,6 +24,9 @@ type Launch struct {
 
 	// Watch is what the watch process needs, ready to be written to it; nil starts none.
 	Watch []byte
+	// WatchLine is the event watch-failed and the log file that it belongs to, "" for stderr. It is asked for before
+	// the watch is forked, for a watch that cannot be executed then.
+	WatchLine func(reason string) (line []byte, file string)
 	// WatchFailed is told why there is no watch. It must not block.
 	WatchFailed func(reason string)
 }

@@ -107,6 +107,7 @@ func prepareLaunch(plan policy.Plan, args []string, v voice) (launcher.Launch, e
 	if l.Watch, err = config.Encode(); err != nil {
 		return l, launchError{fmt.Errorf("the watch's configuration: %w", err)}
 	}
+	l.WatchLine = func(reason string) ([]byte, string) { return watch.FailedLine(config, os.Getpid(), reason) }
 	l.WatchFailed = func(reason string) { watch.Failed(config, os.Getpid(), reason) }
 	return l, nil
 }

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -208,6 +209,17 @@ func environOf(p *process) (env []string) {
 		_, _ = unix.Poll(fds, 1)
 	}
 	return []string{}
+}
+
+// FailedLine is the event watch-failed as the log has it, and the log's file ("" is stderr), for a process that can
+// only make system calls any more.
+func FailedLine(cfg Config, pid int, reason string) (line []byte, file string) {
+	j := &journal{fd: -1}
+	if cfg.Log.To != "stderr" {
+		j.path = cfg.Log.To
+	}
+	w := &watched{engine: &engine{cfg: cfg, log: j}, herd: newHerd(&process{pid: pid}, "process", nil)}
+	return w.line(watchFailed(reason), time.Now()), j.path
 }
 
 // Failed writes the event watch-failed for a target that is not watched: into the log, or on stderr where
