@@ -135,6 +135,7 @@ func (e *engine) add(p *process) *watched {
 	w := &watched{engine: e, began: now, due: now, mute: map[string]bool{}, outcome: Outcome{PID: p.pid}}
 	w.peek = nextPeek(now, now, e.cfg.Budget.Interval)
 	w.herd = newHerd(p, e.cfg.Budget.Scope, w.own)
+	w.herd.launched = e.cfg.Mode != "attach"
 	w.state = newState(e.cfg.Limits, e.cfg.Budget, p.born+e.cfg.Budget.Settle)
 	e.watched = append(e.watched, w)
 	return w
@@ -280,7 +281,11 @@ func (w *watched) gone() bool {
 		return false
 	}
 	silent := w.detached && w.log.path == "" && w.cfg.Budget.Action == "report" && len(w.cfg.Budget.Command) == 0
-	return silent || w.herd.remaining() == 0
+	if silent || w.over {
+		return true
+	}
+	w.complain("scope", w.herd.lookForHeirs())
+	return w.herd.remaining() == 0
 }
 
 // start says what is watched.
@@ -295,6 +300,7 @@ func (w *watched) start() {
 func (w *watched) leave(now time.Duration) {
 	w.left = true
 	w.outcome.Elapsed = now - w.began
+	w.complain("scope", w.herd.lookForHeirs())
 	w.say(exited(w.outcome, w.herd.remaining()))
 	if w.detached {
 		w.log.closeStderr()

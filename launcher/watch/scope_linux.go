@@ -27,6 +27,8 @@ type herd struct {
 	others map[int]*process
 	not    func(pid int) bool // processes of the watch itself, which never count
 
+	launched bool // the target began in this process's control group
+
 	strangers, spare []int // scope "tree": who is known to be no descendant, sorted; the listing before
 }
 
@@ -184,6 +186,10 @@ func statOf(pid int) (s stat, ok bool) {
 func (h *herd) findGroup() error {
 	if h.target.group == "" || !h.target.ended() {
 		folder, err := groupOf(h.target)
+		if err != nil && h.target.group == "" && h.launched && h.target.ended() {
+			// The first process of a daemon may be gone before its group could be read. It was forked in this one.
+			folder, err = groupOf(&process{pid: os.Getpid(), pidfd: -1, dir: -1})
+		}
 		if err != nil && h.target.group == "" {
 			return err
 		}
@@ -201,6 +207,16 @@ func (h *herd) findGroup() error {
 		}
 	}
 	return h.adopt(pids, func(p *process) bool { return inGroup(p, h.target.group) })
+}
+
+// lookForHeirs looks again where nobody is left: whoever was held may have forked since. Three times, as one
+// who becomes a daemon forks twice (daemon(7)) and may end between the listing and the look at it. With scope
+// "tree" there is nothing to find any more: an orphan's parent tells nothing.
+func (h *herd) lookForHeirs() (err error) {
+	for i := 0; i < 3 && h.scope == "cgroup" && h.remaining() == 0; i++ {
+		err = h.refresh()
+	}
+	return err
 }
 
 // inGroup reports whether a process is in the group or in one below it.
