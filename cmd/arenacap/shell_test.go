@@ -167,7 +167,7 @@ func TestRealShellsReadBackEachByte(t *testing.T) {
 // TestEnvInRealShells evaluates the output of arenacap env twice in each shell: the state after the first
 // time is the one that was asked for, and the second time changes nothing.
 func TestEnvInRealShells(t *testing.T) {
-	program := requireTools(t).checked
+	program := requireTools(t).plain // one with the race detector takes a second to end
 	const foreign = `a.b=it's "$HOME" \ !x`
 	start := []string{"MALLOC_ARENA_TEST=9", "GLIBC_TUNABLES=glibc.malloc.arena_max=3:" + foreign, "HOME=/nowhere", "PATH=" + os.Getenv("PATH")}
 	for _, c := range []struct {
