@@ -200,10 +200,11 @@ func (e *engine) loop(ctx context.Context) {
 }
 
 // killing reports whether a target's end came by the action "terminate" and others of its scope have not had
-// their SIGKILL yet. That is brought to its end in any case.
+// their SIGKILL yet. That is brought to its end in any case, also where whoever ends the watch heard of the
+// target's end first.
 func (e *engine) killing() bool {
 	return slices.ContainsFunc(e.watched, func(w *watched) bool {
-		return w.left && !w.over && w.action != nil && w.action.kill != 0
+		return !w.over && w.action != nil && w.action.kill != 0 && (w.left || w.herd.target.ended())
 	})
 }
 
