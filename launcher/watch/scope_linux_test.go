@@ -96,9 +96,9 @@ func TestTheTreeOutlivesTheTarget(t *testing.T) {
 	c := startChild(t)
 	cfg := testConfig(oneAndAHalf(t, c))
 	cfg.Budget.Scope = "tree"
+	middle := mustFork(t, c, "fork")
 	s := watchIt(t, cfg, nil, c.pid())
 	s.ready()
-	middle := mustFork(t, c, "fork")
 	s.want("breach virtual") // it is found and counts
 	c.ask(t, "leave", "ok")
 	for seen := map[string]bool{}; !seen[eventExited] || !seen[eventRecovered]; { // the memory goes before the process does
