@@ -164,6 +164,23 @@ func (s *session) closed(c chan struct{}, what string) {
 
 const MiB = 1 << 20
 
+// Settle counts from the birth of a process that somebody else started, and from now on in the launch's own,
+// whatever that did in the hour before.
+func TestSettleOfALaunch(t *testing.T) {
+	p := mustHold(t, startChild(t).pid())
+	p.born -= time.Hour
+	cfg := testConfig("virtual=1")
+	cfg.Budget.Settle = 30 * time.Minute
+	e, err := newEngine(cfg)
+	must(t, err)
+	if w := e.add(p); w.state.settleEnds != p.born+cfg.Budget.Settle {
+		t.Errorf("attached: settle ends %s after the birth", w.state.settleEnds-p.born)
+	}
+	if w := e.addLaunched(p); w.state.settleEnds != w.began+cfg.Budget.Settle || w.herd.since <= p.born {
+		t.Errorf("launched: settle ends %s after the start, and children count that are %s younger", w.state.settleEnds-w.began, w.herd.since-p.born)
+	}
+}
+
 func TestABreachComesAndGoes(t *testing.T) {
 	c := startChild(t)
 	s := watchIt(t, testConfig("growth=1073741824"), nil, c.pid())
