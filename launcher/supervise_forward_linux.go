@@ -17,6 +17,8 @@ type place struct {
 // the kernel did not send it to this process for its own doings and not to the target as well.
 func (p place) forwards(s relay.Signal) bool {
 	switch {
+	case s.Number == unix.SIGCHLD && s.PID == 0:
+		return false // nobody's word: what it said was lost, see relay.ownSignal
 	case s.Code <= 0:
 		return s.Number != unix.SIGPIPE || int(s.PID) != p.pid // by a write of its own
 	case s.Number == unix.SIGCHLD, s.Number == unix.SIGXCPU, s.Number == unix.SIGXFSZ:

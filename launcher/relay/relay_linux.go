@@ -126,8 +126,10 @@ func (r *Relay) Settle() {
 	}
 }
 
-// ownSignal is what Settle sends; Next does not tell of it.
-const ownSignal = unix.SIGUSR1
+// ownSignal is what Settle sends; Take does not tell of it. Where RLIMIT_SIGPENDING is used up the kernel sends a
+// signal without saying whose it is (Linux: kernel/signal.c, __send_signal_locked), and then it is told after
+// all: so it is one that costs whoever hears of it a look at its children and no more.
+const ownSignal = unix.SIGCHLD
 
 // FD is readable when a signal has come.
 func (r *Relay) FD() int { return r.fd }
