@@ -15,8 +15,8 @@ import (
 //
 // It must be called from the process's first thread: the kernel makes the calling thread the only one,
 // and the parent-death signal and the timer slack of any other thread are not the ones that the starter
-// set (Linux: fs/exec.c, de_thread; kernel/sys.c, PR_SET_PDEATHSIG). Package main locks its first
-// goroutine to that thread.
+// set (Linux: fs/exec.c, de_thread; kernel/sys.c, PR_SET_PDEATHSIG). Package main launches
+// from an init function, which the runtime runs on that thread.
 func Exec(l Launch) error {
 	origin.Recall()
 	watch, err := l.startWatch()

@@ -4,7 +4,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -92,17 +91,9 @@ func interval(i sweep.Interval, runs int) string {
 	case runs == 0:
 		return "-"
 	case !i.Known():
-		return significant(i.Median)
+		return sweep.Significant(i.Median)
 	}
-	return fmt.Sprintf("%s ±%.1f%%", significant(i.Median), 100*i.Width())
-}
-
-// significant writes a number with four digits that matter.
-func significant(v float64) string {
-	if v == 0 || math.Abs(v) >= 1000 {
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	}
-	return strconv.FormatFloat(v, 'f', max(0, 3-int(math.Floor(math.Log10(math.Abs(v))))), 64)
+	return fmt.Sprintf("%s ±%.1f%%", sweep.Significant(i.Median), 100*i.Width())
 }
 
 func size(bytes uint64) string {
@@ -123,7 +114,7 @@ func seconds(o sweep.Outcome) string {
 	if o.Runs == 0 {
 		return "-"
 	}
-	return significant(o.CPU) + "s"
+	return sweep.Significant(o.CPU) + "s"
 }
 
 // sweepJSON is what programs rely on; see the design. null is what is not known.

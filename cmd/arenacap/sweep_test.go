@@ -38,7 +38,7 @@ func TestWord(t *testing.T) {
 
 func TestSignificant(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 1234567: "1234567", 999.96: "1000.0", 12.345678: "12.35", 0.00123456: "0.001235", -3: "-3.000"} {
-		if got := significant(v); got != want {
+		if got := sweep.Significant(v); got != want {
 			t.Errorf("%g is %s, want %s", v, got, want)
 		}
 	}

@@ -153,8 +153,8 @@ func details(r sweep.Result) grid {
 		if o.Arenas > 0 {
 			reserved, resident = policy.FormatSize(o.ArenaReserved), policy.FormatSize(o.ArenaResident)
 		}
-		for _, text := range []string{reserved, resident, number(o.CPU) + " s", number(math.Round(o.MinorFaults + o.MajorFaults)),
-			number(math.Round(o.VoluntarySwitches + o.InvoluntarySwitches))} {
+		for _, text := range []string{reserved, resident, sweep.Significant(o.CPU) + " s", sweep.Significant(math.Round(o.MinorFaults + o.MajorFaults)),
+			sweep.Significant(math.Round(o.VoluntarySwitches + o.InvoluntarySwitches))} {
 			cells = append(cells, cell{Text: text})
 		}
 		if o.Runs > 0 {
@@ -183,17 +183,9 @@ func interval(i sweep.Interval, o sweep.Outcome) string {
 	case o.Runs == 0:
 		return "–"
 	case !i.Known():
-		return number(i.Median)
+		return sweep.Significant(i.Median)
 	}
-	return fmt.Sprintf("%s ±%.1f %%", number(i.Median), 100*i.Width())
-}
-
-// number has four digits that matter.
-func number(v float64) string {
-	if v == 0 || math.Abs(v) >= 1000 {
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	}
-	return strconv.FormatFloat(v, 'f', max(0, 3-int(math.Floor(math.Log10(math.Abs(v))))), 64)
+	return fmt.Sprintf("%s ±%.1f %%", sweep.Significant(i.Median), 100*i.Width())
 }
 
 func size(bytes uint64) string {
