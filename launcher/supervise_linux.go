@@ -182,8 +182,8 @@ func (v *supervisor) run() (Ending, error) {
 				return Ending{}, err
 			}
 		}
+		v.reap() // first: what comes after the target's end is for those that it left
 		v.passOn()
-		v.reap()
 		if v.over() {
 			return v.ending, nil
 		}
@@ -260,12 +260,19 @@ func (v *supervisor) receive(s relay.Signal) {
 	}
 	switch {
 	case v.ended: // and reaped: its number may be another's
-		for _, pid := range children() {
-			_ = s.Send(pid)
-		}
+		v.passToOrphans(s)
 	case (v.KillGroup || v.terminal.fd >= 0 && s.Number == unix.SIGCONT) && s.Send(-v.pid) == nil:
 	default:
 		_ = s.Send(v.pid)
+	}
+}
+
+func (v *supervisor) passToOrphans(s relay.Signal) {
+	if !v.WaitOrphans {
+		return // this process is about to end too
+	}
+	for _, pid := range children() {
+		_ = s.Send(pid)
 	}
 }
 

@@ -269,6 +269,7 @@ func TestWaitOrphans(t *testing.T) {
 		if flags != nil {
 			for said.Scan() && said.Text() != strconv.Itoa(cmd.Process.Pid) { // until arenacap is its parent
 			}
+			awaitOnlyChild(t, cmd.Process.Pid, orphan) // before that the target gets the signal
 			if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 				t.Error(err)
 			}
@@ -283,6 +284,21 @@ func TestWaitOrphans(t *testing.T) {
 		if err := unix.Kill(orphan, unix.SIGKILL); (flags == nil) != (err == nil) {
 			t.Errorf("%v: killing the orphan: %v", flags, err)
 		}
+	}
+}
+
+// awaitOnlyChild returns when a process has one child left and has reaped the others.
+func awaitOnlyChild(t *testing.T, pid, child int) {
+	t.Helper()
+	for {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.TrimSpace(string(text)) == strconv.Itoa(child) {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 
