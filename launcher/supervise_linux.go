@@ -182,8 +182,8 @@ func (v *supervisor) run() (Ending, error) {
 				return Ending{}, err
 			}
 		}
-		v.reap() // first: what comes after the target's end is for those that it left
 		v.passOn()
+		v.reap() // after it: a SIGCHLD that was taken may have told of this
 		if v.over() {
 			return v.ending, nil
 		}
@@ -246,6 +246,7 @@ func (v *supervisor) over() bool {
 // passOn takes the signals that have come.
 func (v *supervisor) passOn() {
 	for s, ok := v.relay.Take(); ok; s, ok = v.relay.Take() {
+		v.reap() // what comes after the target's end is for those that it left
 		v.receive(s)
 	}
 }
