@@ -236,6 +236,9 @@ func unharmed(pid int, said *bufio.Reader) error {
 	return nil
 }
 
+// errTaken: a thread of this process's own runtime got the number first.
+var errTaken = errors.New("the PID went to another")
+
 // reuse is PID 1 of a namespace, where no other process takes numbers meanwhile.
 func (l *lab) reuse() error {
 	for _, setup := range []string{
@@ -244,7 +247,11 @@ func (l *lab) reuse() error {
 		"lacks " + call(unix.SYS_PIDFD_OPEN) + " lacks " + call(unix.SYS_PIDFD_SEND_SIGNAL),
 	} {
 		for _, action := range []string{"action = \"terminate\"\ngrace = \"10ms\"\n", "action = \"signal\"\nsignal = \"SIGHUP\"\n"} {
-			if err := l.reuseOnce(states(setup), action); err != nil {
+			err := errTaken
+			for try := 0; try < 20 && err == errTaken; try++ {
+				err = l.reuseOnce(states(setup), action)
+			}
+			if err != nil {
 				return fmt.Errorf("%s %s: %w", setup, action, err)
 			}
 		}
@@ -283,8 +290,8 @@ func (l *lab) reuseOnce(setup []string, action string) error {
 		return err
 	}
 	canary, said, err := l.startCanary()
-	if err != nil || canary != target {
-		return fmt.Errorf("PID %d instead of %d: %w", canary, target, err)
+	if err != nil {
+		return err
 	}
 	if err := os.WriteFile(in, []byte("go on\n"), 0); err != nil {
 		return err
@@ -292,5 +299,8 @@ func (l *lab) reuseOnce(setup []string, action string) error {
 	if _, err := syscall.Wait4(watch, nil, 0, nil); err != nil {
 		return fmt.Errorf("the watch, %d: %w", watch, err)
 	}
-	return unharmed(canary, said)
+	if err := unharmed(canary, said); err != nil || canary == target {
+		return err
+	}
+	return errTaken
 }
