@@ -378,14 +378,9 @@ func word(arg string) string {
 
 // tellFailures says what failed, a cap at a time, with the end of the first output.
 func tellFailures(v voice, r sweep.Result) {
-	for _, o := range r.Outcomes {
-		if o.Failed == 0 {
-			continue
-		}
-		i := slices.IndexFunc(r.Runs, func(run sweep.Run) bool { return run.Cap == o.Name && run.Error != "" })
-		run := r.Runs[i]
-		v.note("cap %s: %d of %d runs failed; round %d: %s", o.Name, o.Failed, o.Failed+o.Runs, run.Round, run.Error)
-		for line := range strings.Lines(run.Tail) {
+	for _, f := range r.Failures() {
+		v.note("cap %s: %s", f.Cap, f.What)
+		for line := range strings.Lines(f.Tail) {
 			v.note("  | %s", strings.TrimRight(line, "\n"))
 		}
 	}

@@ -4,14 +4,15 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
 	"arenacap/launcher/sweep"
-	"arenacap/policy"
 )
 
 func (s *sweepPlan) print(c *cli.Context, r sweep.Result) error {
@@ -26,95 +27,69 @@ func (s *sweepPlan) print(c *cli.Context, r sweep.Result) error {
 
 // printTable prints a line a cap, the advice, and what repeats it.
 func (s *sweepPlan) printTable(w io.Writer, r sweep.Result) error {
-	latency := r.Experiment.HasLatency()
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
-	heads := []string{"CAP", throughputName(r.Experiment), ""}
-	if latency {
-		heads = append(heads, "LATENCY", "")
-	}
-	heads = append(heads, "VMSIZE PEAK", "RESIDENT PEAK", "ARENAS", "CPU", "RUNS")
-	fmt.Fprintln(t, strings.Join(heads, "\t")+"\t")
-	for _, o := range r.Outcomes {
-		fmt.Fprintln(t, strings.Join(tableRow(o, r.Advice.Cap, latency), "\t")+"\t")
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "\n%s\n", paint(w, bold, fold(r.Advice.Sentence, terminalWidth(w), 0)))
+	_, err := fmt.Fprintf(w, "%s\n%s\n", tableText(r.Table(), terminalWidth(w)), paint(w, bold, fold(r.Advice.Sentence, terminalWidth(w), 0)))
 	if r.Advice.TOML != "" {
 		fmt.Fprintf(w, "\n%s", r.Advice.TOML)
 	}
-	_, err := fmt.Fprintf(w, "\nseed %d, %s; medians with intervals of 95 %%; worse: by a rank test, 5 %% for all pairs together\n",
+	fmt.Fprintf(w, "\nseed %d, %s; medians with intervals of 95 %%; worse: by a rank test, 5 %% for all pairs together\n",
 		r.Experiment.Seed, count(r.Rounds, "round"))
 	return err
 }
 
-func throughputName(x sweep.Experiment) string {
-	if x.Throughput.Pattern == "" {
-		return "WALL TIME (s)"
+// tableText lays a table out; where a terminal is too narrow, without the columns that matter least.
+func tableText(t sweep.Table, width int) string {
+	text := layOut(t, nil)
+	for n := range leastColumns {
+		if width == 0 || longestLine(text) <= width {
+			break
+		}
+		text = layOut(t, leastColumns[:n+1])
 	}
-	if x.Throughput.Lower {
-		return "THROUGHPUT (less is better)"
-	}
-	return "THROUGHPUT"
+	return text
 }
 
-func tableRow(o sweep.Outcome, advised string, latency bool) []string {
-	name := o.Name
-	if n := strconv.Itoa(o.ArenaMax); o.ArenaMax > 0 && n != name {
-		name += " (" + n + ")"
+var leastColumns = []string{"CPU", "Arenas", "Resident peak"}
+
+func longestLine(text string) (longest int) {
+	for line := range strings.Lines(text) {
+		longest = max(longest, utf8.RuneCountInString(strings.TrimRight(line, "\n")))
 	}
-	if o.Name == advised {
-		name = "→ " + name
-	}
-	row := []string{name, interval(o.Throughput, o.Runs), worse(o.Slower)}
-	if latency {
-		row = append(row, interval(o.Latency, o.Runs), worse(o.Later))
-	}
-	runs := strconv.Itoa(o.Runs)
-	if o.Failed > 0 {
-		runs += fmt.Sprintf(", %d failed", o.Failed)
-	}
-	return append(row, size(o.VirtualPeak), size(o.ResidentPeak), unknownIfZero(o.Arenas), seconds(o), runs)
+	return longest
 }
 
-func worse(yes bool) string {
-	if yes {
-		return "worse"
+func layOut(t sweep.Table, dropped []string) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
+	line := func(cell func(column int) string) {
+		for i, head := range t.Heads {
+			if !slices.Contains(dropped, head) {
+				fmt.Fprint(w, cell(i)+"\t")
+			}
+		}
+		fmt.Fprintln(w)
 	}
-	return ""
+	line(func(i int) string { return strings.ToUpper(t.Heads[i]) })
+	for _, row := range t.Rows {
+		line(func(i int) string { return cellText(t, row, i) })
+	}
+	_ = w.Flush() // a Builder takes everything
+	return b.String()
 }
 
-// interval is a median with how far its interval reaches.
-func interval(i sweep.Interval, runs int) string {
+// cellText marks the advised row and what is worse; the others of its column leave room for the mark, so that the
+// numbers stand below each other.
+func cellText(t sweep.Table, row sweep.Row, column int) string {
+	const mark = " worse"
+	text := row.Cells[column].Text
 	switch {
-	case runs == 0:
-		return "-"
-	case !i.Known():
-		return sweep.Significant(i.Median)
+	case column == 0 && row.Advised:
+		return "→ " + text
+	case column == len(t.Heads)-1 || !slices.ContainsFunc(t.Rows, func(r sweep.Row) bool { return r.Cells[column].Worse }):
+		return text
+	case row.Cells[column].Worse:
+		return text + mark
 	}
-	return fmt.Sprintf("%s ±%.1f%%", sweep.Significant(i.Median), 100*i.Width())
-}
-
-func size(bytes uint64) string {
-	if bytes == 0 {
-		return "?"
-	}
-	return policy.FormatSize(bytes)
-}
-
-func unknownIfZero(n int) string {
-	if n == 0 {
-		return "?"
-	}
-	return strconv.Itoa(n)
-}
-
-func seconds(o sweep.Outcome) string {
-	if o.Runs == 0 {
-		return "-"
-	}
-	return sweep.Significant(o.CPU) + "s"
+	return text + strings.Repeat(" ", len(mark))
 }
 
 // sweepJSON is what programs rely on; see the design. null is what is not known.

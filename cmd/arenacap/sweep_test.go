@@ -1,6 +1,10 @@
 package main
 
 import (
+	"encoding/json"
+	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,14 +40,6 @@ func TestWord(t *testing.T) {
 	}
 }
 
-func TestSignificant(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 1234567: "1234567", 999.96: "1000.0", 12.345678: "12.35", 0.00123456: "0.001235", -3: "-3.000"} {
-		if got := sweep.Significant(v); got != want {
-			t.Errorf("%g is %s, want %s", v, got, want)
-		}
-	}
-}
-
 func TestParsePercent(t *testing.T) {
 	if p, err := parsePercent("2.5%"); err != nil || p != 0.025 {
 		t.Error(p, err)
@@ -53,4 +49,92 @@ func TestParsePercent(t *testing.T) {
 			t.Errorf("%q is %g", bad, p)
 		}
 	}
+}
+
+// TestSweepJSON checks the keys that programs rely on, and that null is what is not known.
+func TestSweepJSON(t *testing.T) {
+	cmd := exec.Command(requireTools(t).plain, "sweep", "--caps", "off,2,4", "--rounds", "6", "--warmup", "0", "--seed", "5", "--json",
+		"--metric", "rate (.*)", "--latency", "p99 (.*)", "--", "sh", "-c", "test \"$MALLOC_ARENA_MAX\" != 4 || exit 3; echo rate 10; echo p99 5ms")
+	cmd.Env = plainEnv()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var root any
+	if err := json.Unmarshal(out, &root); err != nil {
+		t.Fatal(err)
+	}
+	const any, no = "any", "null"
+	for path, want := range map[string]string{
+		"machine": any, "seed": "5", "rounds": "6", "warmup_rounds": "0", "until": no, "load": no, "ready": no,
+		"throughput_metric": `{"better":"higher","pattern":"rate (.*)"}`, "latency_metric": `{"better":"lower","pattern":"p99 (.*)"}`,
+		"caps.0.cap": `"off"`, "caps.0.arena_max": no, "caps.1.cap": `"2"`, "caps.1.arena_max": "2", "caps.1.runs": "6", "caps.1.failed": "0",
+		"caps.1.throughput": `{"high":10,"low":10,"median":10}`, "caps.1.latency": `{"high":0.005,"low":0.005,"median":0.005}`,
+		"caps.1.throughput_worse": "false", "caps.1.latency_worse": "false", "caps.1.virtual_peak_bytes": any, "caps.1.resident_peak_bytes": any, "caps.1.arenas": any,
+		"caps.2.throughput": no, "caps.2.latency": no, "caps.2.throughput_worse": no, "caps.2.arenas": no, "caps.2.runs": "0", "caps.2.failed": "3",
+		"advice.cap": `"2"`, "advice.sentence": any, "advice.toml": `"[arenas]\ncap = 2\n"`, "advice.noisy": "false",
+	} {
+		got, ok := at(root, path)
+		if !ok || want != any && got != want {
+			t.Errorf("%s is %s, want %s", path, got, want)
+		}
+	}
+}
+
+// at is the JSON of what stands at a path such as caps.0.cap; ok is false where nothing does.
+func at(v any, path string) (text string, ok bool) {
+	for key := range strings.SplitSeq(path, ".") {
+		switch node := v.(type) {
+		case map[string]any:
+			v, ok = node[key]
+		case []any:
+			i, err := strconv.Atoi(key)
+			if ok = err == nil && i < len(node); ok {
+				v = node[i]
+			}
+		default:
+			ok = false
+		}
+		if !ok {
+			return "", false
+		}
+	}
+	out, _ := json.Marshal(v)
+	return string(out), true
+}
+
+func TestTableText(t *testing.T) {
+	table := sweep.Table{Heads: []string{"Cap", "Throughput", "VmSize peak", "Resident peak", "Arenas", "CPU", "Runs"}, Rows: []sweep.Row{
+		{Cells: cells("off", "10 ±1.0%", "1 GiB", "8 MiB", "16", "1 s", "6")},
+		{Cells: cells("1", "5 ±1.0%", "1 MiB", "8 MiB", "1", "1 s", "6")},
+		{Advised: true, Cells: cells("1/core (2)", "10 ±1.0%", "2 MiB", "8 MiB", "2", "1 s", "5, 1 failed")}}}
+	table.Rows[1].Cells[1].Worse, table.Rows[2].Cells[6].Worse = true, true
+	for _, c := range []struct {
+		width int
+		want  string
+	}{
+		{0, "           CAP      THROUGHPUT  VMSIZE PEAK  RESIDENT PEAK  ARENAS  CPU         RUNS\n" +
+			"           off  10 ±1.0%              1 GiB          8 MiB      16  1 s            6\n" +
+			"             1   5 ±1.0% worse        1 MiB          8 MiB       1  1 s            6\n" +
+			"  → 1/core (2)  10 ±1.0%              2 MiB          8 MiB       2  1 s  5, 1 failed\n"},
+		{75, "           CAP      THROUGHPUT  VMSIZE PEAK  RESIDENT PEAK         RUNS\n" +
+			"           off  10 ±1.0%              1 GiB          8 MiB            6\n" +
+			"             1   5 ±1.0% worse        1 MiB          8 MiB            6\n" +
+			"  → 1/core (2)  10 ±1.0%              2 MiB          8 MiB  5, 1 failed\n"},
+		{20, "           CAP      THROUGHPUT  VMSIZE PEAK         RUNS\n" +
+			"           off  10 ±1.0%              1 GiB            6\n" +
+			"             1   5 ±1.0% worse        1 MiB            6\n" +
+			"  → 1/core (2)  10 ±1.0%              2 MiB  5, 1 failed\n"},
+	} {
+		if got := tableText(table, c.width); got != c.want {
+			t.Errorf("%d columns:\n%s\nwant\n%s", c.width, got, c.want)
+		}
+	}
+}
+
+func cells(texts ...string) (list []sweep.Cell) {
+	for _, text := range texts {
+		list = append(list, sweep.Cell{Text: text})
+	}
+	return list
 }

@@ -132,12 +132,16 @@ func (r *Result) saving(base, chosen Outcome) string {
 	if chosen.VirtualPeak == 0 || base.VirtualPeak == 0 {
 		return "; what it saves is not known: the runs were too short to be looked at"
 	}
-	return fmt.Sprintf(": at the peak it %s of virtual and %s of resident memory against %q",
-		amount(base.VirtualPeak, chosen.VirtualPeak), amount(base.ResidentPeak, chosen.ResidentPeak), base.Name)
+	virtual, resident := change(base.VirtualPeak, chosen.VirtualPeak), change(base.ResidentPeak, chosen.ResidentPeak)
+	and := ", and " + resident
+	if rest, ok := strings.CutPrefix(resident, "saves "); ok && strings.HasPrefix(virtual, "saves ") {
+		and = " and " + rest
+	}
+	return fmt.Sprintf(": at the peak it %s of virtual%s of resident memory against %q", virtual, and, base.Name)
 }
 
-// amount is what is saved in words.
-func amount(base, chosen uint64) string {
+// change is what is saved, in words.
+func change(base, chosen uint64) string {
 	text := mebibytes(max(base, chosen) - min(base, chosen))
 	if saved := share(base, chosen); math.Abs(saved) >= worthwhile {
 		text += fmt.Sprintf(" (%.0f %%)", 100*math.Abs(saved))

@@ -53,7 +53,7 @@ func measure(t *testing.T, x *Experiment) []Run {
 
 // What is recorded of a batch program is what it says of itself, and what it must be by its cap.
 func TestBatch(t *testing.T) {
-	x := experiment(work(t), "-t", "8", "-k", "512", "-m", "1000")
+	x := experiment(work(t), "-t", "8", "-k", "512", "-m", "2000")
 	runs := measure(t, x)
 	if len(runs) != 3 {
 		t.Fatalf("%d runs", len(runs))
@@ -77,7 +77,7 @@ func TestBatch(t *testing.T) {
 
 // The peaks are those that the kernel tells the program itself at its end.
 func TestPeaksAreTheKernels(t *testing.T) {
-	x := experiment(work(t), "-t", "4", "-m", "200")
+	x := experiment(work(t), "-t", "4", "-m", "2000")
 	p, err := start(x.Path, x.Args, x.Candidates[1].Env)
 	if err != nil {
 		t.Fatal(err)
@@ -274,10 +274,23 @@ func TestUntilNarrow(t *testing.T) {
 	if runs := measure(t, x); len(runs) != 18 {
 		t.Errorf("%d runs", len(runs))
 	}
-	x.Throughput, x.Latency, x.MaxTime = Metric{}, Metric{}, 150*time.Millisecond // the wall time never is
-	x.Until = 1e-9
-	if runs := measure(t, x); len(runs) < 3 {
-		t.Errorf("%d runs", len(runs))
+	x.Throughput, x.Latency, x.Until = Metric{}, Metric{}, 1e-9 // the wall time never is
+	x.MaxTime = 150 * time.Millisecond
+	measure(t, x) // ends
+}
+
+// When the time is over no run is started but those that warm up.
+func TestMaxTime(t *testing.T) {
+	x := experiment("/bin/true")
+	x.Throughput, x.Latency, x.MaxTime, x.Warmup = Metric{}, Metric{}, time.Nanosecond, 1
+	warm := 0
+	runs, err := x.Measure(t.Context(), nil, nil, func(p Progress) {
+		if warm++; p.Round > 0 {
+			t.Errorf("%+v", p)
+		}
+	})
+	if err != nil || len(runs) != 0 || warm != len(x.Candidates) {
+		t.Errorf("%d runs, %d to warm up, %v", len(runs), warm, err)
 	}
 }
 

@@ -249,6 +249,7 @@ func (b browser) run(t *testing.T, args ...string) []byte {
 		flags = append(flags, "--blink-settings=preferredColorScheme=1")
 	}
 	cmd := exec.CommandContext(ctx, b.path, append(flags, args...)...)
+	cmd.WaitDelay = 10 * time.Second // what it started may hold its output open
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	out, err := cmd.Output()
