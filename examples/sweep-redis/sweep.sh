@@ -2,7 +2,12 @@
 # sweep.sh [FLAGS of arenacap sweep]: Redis, whose malloc is jemalloc: sweep refuses, and with --force nothing differs.
 # REQUESTS is the length of each run's load (default 200000).
 set -eu
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+if [ -n "${DIR-}" ]; then
+  mkdir -p "$DIR"
+  dir=$(cd "$DIR" && pwd)
+else
+  dir=$(mktemp -d)
+  trap 'rm -rf "$dir"' EXIT
+fi
 arenacap sweep --load "redis-benchmark -s $dir/sock -q -t set -c 50 -n ${REQUESTS:-200000}" --metric 'SET: ([0-9.]+) requests per second' \
   "$@" -- redis-server --port 0 --unixsocket "$dir/sock" --save '' --dir "$dir"

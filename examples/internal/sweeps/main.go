@@ -1,0 +1,135 @@
+// Command sweeps prints what arenacap sweep --json told of several workloads as one Markdown table, the one of the
+// README: a row a file, named after it.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"arenacap/policy"
+)
+
+// result is the part of sweep --json that the table shows.
+type result struct {
+	Name   string
+	Rounds int
+	Metric struct{ Better string } `json:"throughput_metric"`
+	Caps   []outcome
+	Advice struct {
+		Cap   string
+		Noisy bool
+	}
+}
+
+type outcome struct {
+	Cap        string
+	Throughput *interval
+	Latency    *interval
+	Slower     bool    `json:"throughput_worse"`
+	Later      bool    `json:"latency_worse"`
+	Virtual    *uint64 `json:"virtual_peak_bytes"`
+	Resident   *uint64 `json:"resident_peak_bytes"`
+}
+
+type interval struct {
+	Median float64
+	Low    *float64
+	High   *float64
+}
+
+func main() {
+	if err := run(os.Stdout, os.Args[1:]); err != nil {
+		fmt.Fprintf(os.Stderr, "sweeps: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(w io.Writer, files []string) error {
+	var results []result
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		r := result{Name: strings.TrimSuffix(filepath.Base(file), ".json")}
+		if err := json.Unmarshal(text, &r); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		results = append(results, r)
+	}
+	write(w, results)
+	return nil
+}
+
+// write prints the table. The columns are the caps in the order in which they are met.
+func write(w io.Writer, results []result) {
+	var caps []string
+	for _, r := range results {
+		for _, o := range r.Caps {
+			if !slices.Contains(caps, o.Cap) {
+				caps = append(caps, o.Cap)
+			}
+		}
+	}
+	fmt.Fprintf(w, "| workload | %s | virtual peak | resident peak | rounds |\n", strings.Join(caps, " | "))
+	fmt.Fprintf(w, "|---|%s--:|--:|--:|\n", strings.Repeat("--:|", len(caps)))
+	for _, r := range results {
+		cells := []string{r.Name}
+		for _, cap := range caps {
+			cells = append(cells, r.speed(cap))
+		}
+		cells = append(cells, r.memory(func(o outcome) *uint64 { return o.Virtual }), r.memory(func(o outcome) *uint64 { return o.Resident }), fmt.Sprint(r.Rounds))
+		fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
+	}
+}
+
+func (r result) of(cap string) (outcome, bool) {
+	i := slices.IndexFunc(r.Caps, func(o outcome) bool { return o.Cap == cap })
+	if i < 0 || r.Caps[i].Throughput == nil {
+		return outcome{}, false
+	}
+	return r.Caps[i], true
+}
+
+// speed is the work in the time under a cap as a share of that without, with how far its interval reaches: bold where
+// the cap is advised, struck out where it is measurably worse.
+func (r result) speed(cap string) string {
+	base, ok := r.of("off")
+	o, known := r.of(cap)
+	if !ok || !known {
+		return ""
+	}
+	share := o.Throughput.Median / base.Throughput.Median
+	if r.Metric.Better == "lower" {
+		share = 1 / share
+	}
+	text := fmt.Sprintf("%.0f", 100*share)
+	if t := o.Throughput; t.Low != nil {
+		text += fmt.Sprintf(" ±%.0f", 100*share*max(*t.High-t.Median, t.Median-*t.Low)/t.Median)
+	}
+	switch {
+	case o.Slower || o.Later:
+		return "~~" + text + "~~"
+	case cap == r.Advice.Cap:
+		return "**" + text + "**"
+	}
+	return text
+}
+
+// memory is that without a cap and that with the one that is advised.
+func (r result) memory(of func(outcome) *uint64) string {
+	base, _ := r.of("off")
+	chosen, _ := r.of(r.Advice.Cap)
+	if of(base) == nil || of(chosen) == nil {
+		return "?"
+	}
+	if r.Advice.Cap == "off" {
+		return policy.FormatSize(*of(base))
+	}
+	return fmt.Sprintf("%s → %s", policy.FormatSize(*of(base)), policy.FormatSize(*of(chosen)))
+}
