@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // tools are the programs that the tests start: arenacap as people build it, as a release is built, and the
@@ -114,7 +117,10 @@ func lacks(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
+// TestMain keeps what it inherited to itself: between fork and exec package syscall moves descriptors to free places
+// above its own, and what a shell had left open there would be lost to some programs and not to others.
 func TestMain(m *testing.M) {
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	status := m.Run()
 	if toolsDir != "" {
 		_ = os.RemoveAll(toolsDir)
