@@ -105,11 +105,18 @@ func runSweep(c *cli.Context) error {
 	tellFailures(v, result)
 	switch {
 	case interrupted:
-		return fmt.Errorf("interrupted: this is what %s tell", count(len(runs), "run"))
+		return fmt.Errorf("interrupted: this is what %s tell%s", count(len(runs), "run"), goesOn(c.String("resume")))
 	case result.Advice.Cap == "":
 		return noError{}
 	}
 	return nil
+}
+
+func goesOn(file string) string {
+	if file == "" {
+		return ""
+	}
+	return fmt.Sprintf("; the same command goes on with those in %q", file)
 }
 
 // sweepPlan is everything that a sweep needs, and what a reader of its result should know.
@@ -163,6 +170,9 @@ func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 	}
 	if x.Latency, err = metric(c, "latency", true); err != nil {
 		return err
+	}
+	if x.Load != "" && x.Throughput.Pattern == "" {
+		s.note("the wall time of the load counts, which says nothing where it runs for a set time; --metric finds a number in its output")
 	}
 	if c.IsSet("until") {
 		if x.Until, err = parsePercent(c.String("until")); err != nil {

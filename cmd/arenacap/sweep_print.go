@@ -27,12 +27,13 @@ func (s *sweepPlan) print(c *cli.Context, r sweep.Result) error {
 
 // printTable prints a line a cap, the advice, and what repeats it.
 func (s *sweepPlan) printTable(w io.Writer, r sweep.Result) error {
-	_, err := fmt.Fprintf(w, "%s\n%s\n", tableText(r.Table(), terminalWidth(w)), paint(w, bold, fold(r.Advice.Sentence, terminalWidth(w), 0)))
+	width := terminalWidth(w)
+	fmt.Fprintf(w, "%s\n%s\n", tableText(r.Table(), width), paint(w, bold, fold(r.Advice.Sentence, width, 0)))
 	if r.Advice.TOML != "" {
 		fmt.Fprintf(w, "\n%s", r.Advice.TOML)
 	}
-	fmt.Fprintf(w, "\nseed %d, %s; medians with intervals of 95 %%; worse: by a rank test, 5 %% for all pairs together\n",
-		r.Experiment.Seed, count(r.Rounds, "round"))
+	_, err := fmt.Fprintf(w, "\n%s\n", fold(fmt.Sprintf("seed %d, %s; medians with intervals of 95 %%; worse: by a rank test, 5 %% for all pairs together",
+		r.Experiment.Seed, count(r.Rounds, "round")), width, 0))
 	return err
 }
 

@@ -96,10 +96,7 @@ func share(a, b uint64) float64 {
 }
 
 func (r *Result) verdict(chosen Outcome) string {
-	what := "throughput"
-	if r.Experiment.HasLatency() {
-		what = "throughput or latency"
-	}
+	what := r.Experiment.measures()
 	switch {
 	case r.alike() && saves(r.base(), chosen):
 		return fmt.Sprintf("Nothing differs measurably in %s; %s saves most", what, chosen.words())
@@ -112,6 +109,18 @@ func (r *Result) verdict(chosen Outcome) string {
 		return fmt.Sprintf("Every cap that was tried costs %s or fails: leave it at %s", what, chosen.words())
 	}
 	return fmt.Sprintf("%s is the smallest that costs no measurable %s", upperFirst(chosen.words()), what)
+}
+
+// measures is what a cap could cost, in words.
+func (x *Experiment) measures() string {
+	what := "throughput"
+	if x.Throughput.Pattern == "" {
+		what = "wall time"
+	}
+	if x.HasLatency() {
+		what += " or latency"
+	}
+	return what
 }
 
 func (o Outcome) words() string {

@@ -93,3 +93,14 @@ func (s situation) runs() (runs []Run) {
 	}
 	return runs
 }
+
+func TestWhatIsMeasured(t *testing.T) {
+	for want, x := range map[string]Experiment{
+		"throughput": {Throughput: Metric{Pattern: "x"}}, "throughput or latency": {Throughput: Metric{Pattern: "x"}, Latency: Metric{Pattern: "y"}},
+		"wall time": {}, "wall time or latency": {Latency: Metric{Pattern: "y"}},
+	} {
+		if got := x.measures(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -437,7 +437,7 @@ func together(shown []sweep.Outcome, x sizeAxis, y scale) []string {
 		if k+1 < len(rightmost) {
 			next := shown[rightmost[k+1]]
 			near := x.at(next.VirtualPeak)-x.at(shown[i].VirtualPeak) < 0.05+0.025*float64(len(names)) &&
-				math.Abs(next.Throughput.Median-shown[i].Throughput.Median) < 0.1*(y.high-y.low)
+				math.Abs(next.Throughput.Median-shown[i].Throughput.Median) < 0.07*(y.high-y.low)
 			if near {
 				names += ", "
 				continue
