@@ -308,3 +308,28 @@ func count(img image.Image, want color.RGBA) (n int) {
 	}
 	return n
 }
+
+// Labels stand above their dots; those that would cover each other are one.
+func TestTogether(t *testing.T) {
+	x, y := sizeAxis{scale: scale{0, 1000, 100}}, scale{0, 100, 10}
+	for name, c := range map[string]struct {
+		sizes  []uint64
+		speeds []float64
+		want   string
+	}{
+		"far apart":            {[]uint64{900, 100, 500}, []float64{50, 50, 50}, "off|1|2"},
+		"all in one place":     {[]uint64{500, 500, 500}, []float64{50, 50, 50}, "|off, 1, 2|"},
+		"two of them":          {[]uint64{900, 100, 110}, []float64{50, 50, 50}, "off||1, 2"},
+		"one above the other":  {[]uint64{500, 500, 500}, []float64{20, 50, 80}, "off|1|2"},
+		"a chain":              {[]uint64{140, 100, 120}, []float64{50, 50, 50}, "||1, 2, off"},
+		"one between two more": {[]uint64{500, 520, 510}, []float64{50, 50, 80}, "|off, 1|2"},
+	} {
+		var shown []sweep.Outcome
+		for i, name := range []string{"off", "1", "2"} {
+			shown = append(shown, sweep.Outcome{Candidate: sweep.Candidate{Name: name}, VirtualPeak: c.sizes[i], Throughput: sweep.Interval{Median: c.speeds[i]}})
+		}
+		if got := strings.Join(together(shown, x, y, wide), "|"); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

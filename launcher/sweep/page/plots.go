@@ -370,13 +370,15 @@ func tradeOff(r sweep.Result, title, note string) (plot, bool, error) {
 		o.XAxis, o.YAxis = x.positions(format), []charts.ValueAxisOption{y.axis(plain)}
 		o.Theme, o.Padding = theme(scatterColours(r, shown)...), padding
 		o.Symbol, o.Legend.Show = charts.Symbol{Shape: charts.SymbolDot, Size: 5}, charts.Ptr(false)
-		labels := together(shown, x, y)
-		for i, s := range shown {
-			o.SeriesList[i].Label = charts.SeriesLabel{Show: charts.Ptr(labels[i] != ""), Distance: 9, FontStyle: charts.NewFontStyleWithSize(fontSize),
-				LabelFormatter: func(int, string, float64) (string, *charts.LabelStyle) { return labels[i], nil }}
-			if s.Name == r.Advice.Cap {
-				o.SeriesList[i].Symbol, o.SeriesList[i].Label.Distance = charts.Symbol{Shape: charts.SymbolDiamond, Size: 8}, 14
+		font := charts.NewFontStyleWithSize(fontSize)
+		for i, label := range together(shown, x, y, c) {
+			if shown[i].Name == r.Advice.Cap {
+				o.SeriesList[i].Symbol = charts.Symbol{Shape: charts.SymbolDiamond, Size: 8}
 			}
+			const right = 5 // where the library puts it, in pixels; from there it goes to the middle and up
+			o.SeriesList[i].Label = charts.SeriesLabel{Show: charts.Ptr(label != ""), FontStyle: font, Distance: right,
+				Offset:         charts.OffsetInt{Left: -right - p.MeasureText(label, 0, font).Width()/2, Top: -15},
+				LabelFormatter: func(int, string, float64) (string, *charts.LabelStyle) { return label, nil }}
 		}
 		return p.ScatterChart(o)
 	})
@@ -422,30 +424,48 @@ func spread(shown []sweep.Outcome, x sizeAxis) (values [][]float64) {
 	return values
 }
 
-// together gives the label of each dot. Dots that lie so close that their labels would cover each other share one, at the
-// one farthest to the right.
-func together(shown []sweep.Outcome, x sizeAxis, y scale) []string {
-	rightmost := make([]int, len(shown))
-	for i := range shown {
-		rightmost[i] = i
+// together gives the label above each dot. Those that would cover each other are one, above the dot in their middle.
+func together(shown []sweep.Outcome, x sizeAxis, y scale, c canvas) []string {
+	var groups [][]sweep.Outcome
+	for _, o := range shown {
+		groups = append(groups, []sweep.Outcome{o})
 	}
-	slices.SortStableFunc(rightmost, func(a, b int) int { return cmp.Compare(shown[a].VirtualPeak, shown[b].VirtualPeak) })
-	labels := make([]string, len(shown))
-	names := ""
-	for k, i := range rightmost {
-		names += shown[i].Name
-		if k+1 < len(rightmost) {
-			next := shown[rightmost[k+1]]
-			near := x.at(next.VirtualPeak)-x.at(shown[i].VirtualPeak) < 0.05+0.025*float64(len(names)) &&
-				math.Abs(next.Throughput.Median-shown[i].Throughput.Median) < 0.07*(y.high-y.low)
-			if near {
-				names += ", "
+	for i := 0; i < len(groups); i++ {
+		for j := i + 1; j < len(groups); j++ {
+			if !cover(groups[i], groups[j], x, y, c) {
 				continue
 			}
+			both := slices.Concat(groups[i], groups[j])
+			slices.SortStableFunc(both, func(a, b sweep.Outcome) int { return cmp.Compare(a.VirtualPeak, b.VirtualPeak) })
+			groups = append([][]sweep.Outcome{both}, slices.Delete(slices.Delete(groups, j, j+1), i, i+1)...)
+			i, j = 0, 0 // it may cover others now
 		}
-		labels[i], names = names, ""
+	}
+	labels := make([]string, len(shown))
+	for _, g := range groups {
+		i := slices.IndexFunc(shown, func(o sweep.Outcome) bool { return o.Name == middle(g).Name })
+		labels[i] = joined(g)
 	}
 	return labels
+}
+
+func middle(g []sweep.Outcome) sweep.Outcome { return g[len(g)/2] }
+
+func joined(g []sweep.Outcome) string {
+	var names []string
+	for _, o := range g {
+		names = append(names, o.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// cover reports whether the labels of two groups of dots would: by what letters and the frame of a plot take about, in
+// pixels.
+func cover(a, b []sweep.Outcome, x sizeAxis, y scale, c canvas) bool {
+	const letter, line, left, below = 8, 16, 80, 60
+	across := math.Abs(x.at(middle(a).VirtualPeak)-x.at(middle(b).VirtualPeak)) * float64(c.width-left)
+	up := math.Abs(middle(a).Throughput.Median-middle(b).Throughput.Median) / (y.high - y.low) * float64(c.height-below)
+	return across < float64(letter*(len(joined(a))+len(joined(b))+1))/2 && up < line
 }
 
 func scatterColours(r sweep.Result, shown []sweep.Outcome) []int {
