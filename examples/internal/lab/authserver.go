@@ -39,16 +39,21 @@ func StartAuthServer(ctx context.Context, program string, prefix []string, env .
 	if err != nil {
 		return nil, err
 	}
-	a := &AuthServer{Process: p}
-	if err := a.connect(ctx, socket); err != nil {
+	a, err := ConnectAuthServer(ctx, p, socket)
+	if err != nil {
 		p.Kill()
-		return nil, err
 	}
-	return a, nil
+	return a, err
+}
+
+// ConnectAuthServer connects to a server that was started otherwise, once it says that it is ready.
+func ConnectAuthServer(ctx context.Context, p *Process, socket string) (*AuthServer, error) {
+	a := &AuthServer{Process: p}
+	return a, a.connect(ctx, socket)
 }
 
 func (a *AuthServer) connect(ctx context.Context, socket string) (err error) {
-	if _, err = a.AwaitText(ctx, "authserver: 128 threads, ready"); err != nil {
+	if _, err = a.AwaitText(ctx, " threads, ready"); err != nil {
 		return err
 	}
 	if a.conn, err = new(net.Dialer).DialContext(ctx, "unix", socket); err != nil {

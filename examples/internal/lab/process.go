@@ -140,20 +140,50 @@ func parseEvent(line string) (e Event, ok bool) {
 	return e, json.Unmarshal([]byte(line), &e) == nil
 }
 
-// Stop sends SIGTERM, waits for the end, and returns how the process ended: a status, or minus the signal's number.
+// Signal sends a signal. A process that has ended takes any.
+func (p *Process) Signal(sig syscall.Signal) error {
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
+}
+
+// Stop sends SIGTERM, waits for the end, and returns how the process ended, as Wait does.
 func (p *Process) Stop(ctx context.Context) (int, error) {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return 0, err
 	}
+	return p.Wait(ctx)
+}
+
+// Wait waits for the end, and returns how the process ended: a status, or minus the signal's number.
+func (p *Process) Wait(ctx context.Context) (int, error) {
 	select {
 	case <-p.ended:
 	case <-ctx.Done():
-		return 0, fmt.Errorf("still running after SIGTERM: %w", context.Cause(ctx))
+		return 0, fmt.Errorf("still running: %w; printed until then:\n%s", context.Cause(ctx), strings.Join(p.Lines(), "\n"))
 	}
 	if ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signaled() {
 		return -int(ws.Signal()), nil
 	}
 	return p.cmd.ProcessState.ExitCode(), nil
+}
+
+// AwaitEnd waits for the end of the output: until nobody holds it open any more.
+func (p *Process) AwaitEnd(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		closed, change := p.closed, p.change
+		p.mu.Unlock()
+		if closed {
+			return nil
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return fmt.Errorf("the output does not end: %w", context.Cause(ctx))
+		}
+	}
 }
 
 // Kill ends the process at once, for the paths that gave up on it.
