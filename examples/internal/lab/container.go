@@ -145,6 +145,9 @@ func NewGroup(t testing.TB, controller string, values ...string) Group {
 		for err = syscall.Rmdir(folder); err == syscall.EBUSY && t.Context().Err() == nil; err = syscall.Rmdir(folder) {
 		}
 	})
+	if err := os.Chmod(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, value := range values {
 		file, value, _ := strings.Cut(value, "=")
 		if err := os.WriteFile(filepath.Join(folder, file), []byte(value), 0); err != nil {

@@ -1,0 +1,230 @@
+package container_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"arenacap/examples/internal/lab"
+)
+
+// object is one document of the manifest. A field that is not written as in the Kubernetes API (v1, apps/v1) is not
+// known here either, and an error.
+type object struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string
+	Metadata   metadata
+	Data       map[string]string
+	Spec       struct {
+		Replicas int
+		Selector struct {
+			MatchLabels map[string]string `json:"matchLabels"`
+		}
+		Template struct {
+			Metadata metadata
+			Spec     podSpec
+		}
+	}
+}
+
+type metadata struct {
+	Name   string
+	Labels map[string]string
+}
+
+type podSpec struct {
+	Grace    int             `json:"terminationGracePeriodSeconds"`
+	Security securityContext `json:"securityContext"`
+
+	Containers []struct {
+		Name, Image    string
+		PullPolicy     string `json:"imagePullPolicy"`
+		Command, Args  []string
+		Resources      struct{ Requests, Limits map[string]string }
+		Security       securityContext `json:"securityContext"`
+		ReadinessProbe struct {
+			Exec struct{ Command []string }
+		} `json:"readinessProbe"`
+		VolumeMounts []struct {
+			Name, SubPath, MountPath string
+			ReadOnly                 bool
+		} `json:"volumeMounts"`
+	}
+	Volumes []struct {
+		Name      string
+		ConfigMap *struct{ Name string }   `json:"configMap"`
+		EmptyDir  *struct{ Medium string } `json:"emptyDir"`
+	}
+}
+
+type securityContext struct {
+	RunAsNonRoot             bool                    `json:"runAsNonRoot"`
+	RunAsUser                int                     `json:"runAsUser"`
+	RunAsGroup               int                     `json:"runAsGroup"`
+	SeccompProfile           struct{ Type string }   `json:"seccompProfile"`
+	AllowPrivilegeEscalation *bool                   `json:"allowPrivilegeEscalation"`
+	ReadOnlyRootFilesystem   bool                    `json:"readOnlyRootFilesystem"`
+	Capabilities             struct{ Drop []string } `json:"capabilities"`
+}
+
+// manifest reads the two documents: the policy's ConfigMap and the Deployment.
+func manifest(ctx context.Context, t *testing.T) (config, deployment object) {
+	t.Helper()
+	lab.Need(t, "/usr/bin/python3")
+	const read = "import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)"
+	cmd := exec.CommandContext(ctx, "/usr/bin/python3", "-c", read)
+	text, err := os.ReadFile("deployment.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdin = bytes.NewReader(text)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if strings.Contains(errs.String(), "No module named 'yaml'") {
+		lab.Need(t, "python3-yaml")
+	}
+	if err != nil {
+		t.Fatalf("deployment.yaml: %v\n%s", err, errs.String())
+	}
+	var objects []object
+	decoder := json.NewDecoder(bytes.NewReader(out))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&objects); err != nil {
+		t.Fatalf("deployment.yaml: %v", err)
+	}
+	if len(objects) != 2 || objects[0].Kind != "ConfigMap" || objects[1].Kind != "Deployment" {
+		t.Fatalf("deployment.yaml: %+v", objects)
+	}
+	return objects[0], objects[1]
+}
+
+// pod is the container that a kubelet would start for the manifest.
+func pod(ctx context.Context, t *testing.T, image *lab.Image) lab.Container {
+	t.Helper()
+	config, deployment := manifest(ctx, t)
+	spec := deployment.Spec.Template.Spec
+	if len(spec.Containers) != 1 {
+		t.Fatalf("%d containers", len(spec.Containers))
+	}
+	in := spec.Containers[0]
+	c := lab.Container{
+		Image: image, Command: in.Command, Args: in.Args,
+		User:            fmt.Sprintf("%d:%d", spec.Security.RunAsUser, spec.Security.RunAsGroup),
+		ReadOnly:        in.Security.ReadOnlyRootFilesystem,
+		NoNewPrivileges: in.Security.AllowPrivilegeEscalation != nil && !*in.Security.AllowPrivilegeEscalation,
+		DropAll:         slices.Equal(in.Security.Capabilities.Drop, []string{"ALL"}),
+		Files:           map[string]string{},
+		Groups:          []lab.Group{cpuLimit(t, in.Resources.Limits["cpu"]), memoryLimit(t, in.Resources.Limits["memory"])},
+	}
+	for _, mount := range in.VolumeMounts {
+		for _, volume := range spec.Volumes {
+			switch {
+			case volume.Name != mount.Name:
+			case volume.EmptyDir != nil:
+				c.Folders = append(c.Folders, mount.MountPath)
+			case volume.ConfigMap != nil && volume.ConfigMap.Name == config.Metadata.Name && config.Data[mount.SubPath] != "":
+				c.Files[mount.MountPath] = write(t, config.Data[mount.SubPath])
+			default:
+				t.Fatalf("no such volume: %+v for %+v", volume, mount)
+			}
+		}
+	}
+	if len(c.Folders)+len(c.Files) != len(in.VolumeMounts) {
+		t.Fatalf("a mount without its volume: %+v", in.VolumeMounts)
+	}
+	return c
+}
+
+// cpuUnits are thousandths of a CPU.
+var cpuUnits = map[string]int{"m": 1, "": 1000}
+
+// cpuLimit is a group with the quota that the kubelet makes of "1500m" or "2": a period of 100 ms.
+func cpuLimit(t *testing.T, quantity string) lab.Group {
+	t.Helper()
+	thousandths := scan(t, quantity, cpuUnits)
+	return lab.NewGroup(t, "cpu", "cpu.cfs_period_us=100000", fmt.Sprintf("cpu.cfs_quota_us=%d", thousandths*100))
+}
+
+func memoryLimit(t *testing.T, quantity string) lab.Group {
+	t.Helper()
+	bytes := scan(t, quantity, map[string]int{"Mi": 1 << 20, "Gi": 1 << 30})
+	return lab.NewGroup(t, "memory", fmt.Sprintf("memory.limit_in_bytes=%d", bytes))
+}
+
+// scan reads a quantity in whole numbers, the unit of which has to be known.
+func scan(t *testing.T, quantity string, units map[string]int) int {
+	t.Helper()
+	var n int
+	var unit string
+	if got, _ := fmt.Sscanf(quantity, "%d%s", &n, &unit); got < 1 || units[unit] == 0 {
+		t.Fatalf("quantity %q", quantity)
+	}
+	return n * units[unit]
+}
+
+// write is a file of a ConfigMap: everybody may read it.
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil { // whatever the umask is
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestManifest: what a cluster would refuse, or find no pod for.
+func TestManifest(t *testing.T) {
+	config, deployment := manifest(t.Context(), t)
+	if config.APIVersion != "v1" || deployment.APIVersion != "apps/v1" {
+		t.Errorf("versions %q and %q", config.APIVersion, deployment.APIVersion)
+	}
+	spec := deployment.Spec
+	for name, value := range spec.Selector.MatchLabels {
+		if spec.Template.Metadata.Labels[name] != value {
+			t.Errorf("the selector's %s=%s is no label of the pods", name, value)
+		}
+	}
+	if len(spec.Selector.MatchLabels) == 0 {
+		t.Error("no selector")
+	}
+	in := spec.Template.Spec.Containers[0]
+	for _, word := range []string{in.Name, in.Image, in.Resources.Requests["cpu"], in.Resources.Requests["memory"]} {
+		if word == "" {
+			t.Errorf("the container lacks a name, an image or a request: %+v", in)
+		}
+	}
+	// The ConfigMap holds policy.toml without its comments.
+	policy, err := os.ReadFile("policy.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := settings(config.Data["policy.toml"]), settings(string(policy)); got != want {
+		t.Errorf("the ConfigMap has\n%s\nand policy.toml\n%s", got, want)
+	}
+	if grace := fmt.Sprintf("%d", spec.Template.Spec.Grace); grace != "30" || !strings.Contains(string(policy), `grace    = "20s"`) {
+		t.Errorf("the policy's grace has to be shorter than the pod's %s s", grace)
+	}
+}
+
+// settings is a policy without comments and empty lines.
+func settings(text string) string {
+	var kept []string
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		if line = strings.TrimSpace(line); line != "" {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n")
+}
