@@ -23,6 +23,9 @@ type Advice struct {
 // else the program has reserved.
 const worthwhile = 0.01
 
+// Resident memory is another one in each run: a saving of it that is under certain, as a share, is no reason to set a cap.
+const certain = 0.05
+
 // advise chooses the smallest cap that costs nothing measurable; where no cap differs from another, the one that
 // saves most.
 func advise(r *Result) Advice {
@@ -33,8 +36,7 @@ func advise(r *Result) Advice {
 	slices.SortStableFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.size(), b.size()) })
 	chosen, base := fit[0], r.base()
 	if r.alike() {
-		chosen = slices.MinFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.VirtualPeak-1, b.VirtualPeak-1) }) // 0, not known, comes last
-		if !saves(base, chosen) {
+		if chosen = leanest(fit); !saves(base, chosen) {
 			chosen = base
 		}
 	}
@@ -43,6 +45,13 @@ func advise(r *Result) Advice {
 	a.Noisy = noisy
 	a.Sentence = r.verdict(chosen) + r.saving(base, chosen) + limits + "."
 	return a
+}
+
+// leanest is the candidate that needs least address space: of those that differ by too little to matter, the first.
+func leanest(fit []Outcome) Outcome {
+	least := slices.MinFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.VirtualPeak-1, b.VirtualPeak-1) }) // 0, not known, comes last
+	i := slices.IndexFunc(fit, func(o Outcome) bool { return !matters(o.VirtualPeak, least.VirtualPeak) && o.VirtualPeak != 0 })
+	return fit[max(0, i)]
 }
 
 // noAdvice says why there is none.
@@ -79,7 +88,7 @@ func (r *Result) alike() bool {
 
 func saves(base, o Outcome) bool {
 	return matters(base.VirtualPeak, o.VirtualPeak) && o.VirtualPeak < base.VirtualPeak ||
-		matters(base.ResidentPeak, o.ResidentPeak) && o.ResidentPeak < base.ResidentPeak
+		share(base.ResidentPeak, o.ResidentPeak) >= certain
 }
 
 // matters reports whether two sizes that are known differ enough to be told.

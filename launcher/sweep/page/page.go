@@ -76,15 +76,23 @@ func plots(r sweep.Result) (list []plot, err error) {
 	throughput, better := r.Experiment.Throughput.Title("Throughput")
 	add(intervals(r, throughput+" by cap", better+boxes,
 		func(o sweep.Outcome) sweep.Interval { return o.Throughput }, func(r sweep.Run) float64 { return r.Throughput }))
-	add(tradeOff(r, "The trade-off", throughput+" ("+better+") against peak virtual size; diamond: the cap that is advised"))
+	trade := func() {
+		add(tradeOff(r, "The trade-off", throughput+" ("+better+") against peak virtual size; diamond: the cap that is advised"))
+	}
+	hasLatency := r.Experiment.HasLatency()
+	if hasLatency { // two pictures a line: the latency takes the trade-off's place, which comes last then
+		latency, better := r.Experiment.Latency.Title("Latency")
+		add(intervals(r, latency+" by cap", better+boxes,
+			func(o sweep.Outcome) sweep.Interval { return o.Latency }, func(r sweep.Run) float64 { return r.Latency }))
+	} else {
+		trade()
+	}
 	add(bars(r, "Peak virtual size (VmSize) by cap", "median of the runs", func(o sweep.Outcome) uint64 { return o.VirtualPeak }))
 	add(bars(r, "Peak resident memory by cap", "median of the runs", func(o sweep.Outcome) uint64 { return o.ResidentPeak }))
 	add(lines(r, "Virtual size over time", "the run with the median peak of each cap", func(s sweep.Size) uint64 { return s.Virtual }))
 	add(lines(r, "Resident memory over time", "the run with the median peak of each cap", func(s sweep.Size) uint64 { return s.Resident }))
-	if r.Experiment.HasLatency() {
-		latency, better := r.Experiment.Latency.Title("Latency")
-		add(intervals(r, latency+" by cap", better+boxes,
-			func(o sweep.Outcome) sweep.Interval { return o.Latency }, func(r sweep.Run) float64 { return r.Latency }))
+	if hasLatency {
+		trade()
 	}
 	return list, err
 }

@@ -37,10 +37,17 @@ const (
 // seriesColours is how many colours caps have before they repeat.
 const seriesColours = 8
 
-// unseen becomes none. The library takes a colour that is clear altogether for one that was not set.
+// unseen becomes none, as does noColour. The library takes a colour that is clear altogether for one that was not set.
 var unseen = charts.ColorRGB(0, 1, 0)
 
-func placeholder(n int) charts.Color { return charts.ColorRGB(uint8(n), 0, uint8(n)) }
+const noColour = -1
+
+func placeholder(n int) charts.Color {
+	if n == noColour {
+		return unseen
+	}
+	return charts.ColorRGB(uint8(n), 0, uint8(n))
+}
 
 // theme has the colours of the axes and of the series.
 func theme(series ...int) charts.ColorPalette { return charts.MakeTheme(options(series)) }
@@ -366,7 +373,7 @@ func tradeOff(r sweep.Result, title, note string) (plot, bool, error) {
 	y := newScale(slices.Min(speeds), slices.Max(speeds), 5, false)
 	pl, err := both(title, note, func(p *charts.Painter, c canvas) error {
 		x, format := sizeScale(sizes, c.labels())
-		o := charts.NewScatterChartOptionWithData(spread(shown, x))
+		o := charts.NewScatterChartOptionWithData(append(spread(shown, x, 0), spread(shown, x, y.pixels(labelRise, c))...))
 		o.XAxis, o.YAxis = x.positions(format), []charts.ValueAxisOption{y.axis(plain)}
 		o.Theme, o.Padding = theme(scatterColours(r, shown)...), padding
 		o.Symbol, o.Legend.Show = charts.Symbol{Shape: charts.SymbolDot, Size: 5}, charts.Ptr(false)
@@ -375,9 +382,8 @@ func tradeOff(r sweep.Result, title, note string) (plot, bool, error) {
 			if shown[i].Name == r.Advice.Cap {
 				o.SeriesList[i].Symbol = charts.Symbol{Shape: charts.SymbolDiamond, Size: 8}
 			}
-			const right = 5 // where the library puts it, in pixels; from there it goes to the middle and up
-			o.SeriesList[i].Label = charts.SeriesLabel{Show: charts.Ptr(label != ""), FontStyle: font, Distance: right,
-				Offset:         charts.OffsetInt{Left: -right - p.MeasureText(label, 0, font).Width()/2, Top: -15},
+			o.SeriesList[len(shown)+i].Label = charts.SeriesLabel{Show: charts.Ptr(label != ""), FontStyle: font,
+				Distance:       -letterWidth * len(label) / 2, // to the right, which is where the library puts it
 				LabelFormatter: func(int, string, float64) (string, *charts.LabelStyle) { return label, nil }}
 		}
 		return p.ScatterChart(o)
@@ -414,14 +420,25 @@ func (a sizeAxis) at(size uint64) float64 {
 	return (v - a.low) / (a.high - a.low)
 }
 
-// spread puts each outcome at its place among the positions.
-func spread(shown []sweep.Outcome, x sizeAxis) (values [][]float64) {
+// spread puts each outcome at its place among the positions, or so much above it.
+func spread(shown []sweep.Outcome, x sizeAxis, above float64) (values [][]float64) {
 	for _, o := range shown {
 		v := slices.Repeat([]float64{charts.GetNullValue()}, points+1)
-		v[int(math.Round(x.at(o.VirtualPeak)*points))] = o.Throughput.Median
+		v[int(math.Round(x.at(o.VirtualPeak)*points))] = o.Throughput.Median + above
 		values = append(values, v)
 	}
 	return values
+}
+
+// labelRise is how far a label stands above its dot, in pixels: it belongs to a point of its own that cannot be seen.
+const labelRise = 15
+
+// What the frame of a plot takes beside and below it, and what a letter takes, about, in pixels.
+const frameWidth, frameHeight, letterWidth, letterHeight = 80, 60, 7, 16
+
+// pixels is how much a distance on the canvas is on a vertical scale.
+func (s scale) pixels(n float64, c canvas) float64 {
+	return n * (s.high - s.low) / float64(c.height-frameHeight)
 }
 
 // together gives the label above each dot. Those that would cover each other are one, above the dot in their middle.
@@ -459,17 +476,16 @@ func joined(g []sweep.Outcome) string {
 	return strings.Join(names, ", ")
 }
 
-// cover reports whether the labels of two groups of dots would: by what letters and the frame of a plot take about, in
-// pixels.
+// cover reports whether the labels of two groups of dots would.
 func cover(a, b []sweep.Outcome, x sizeAxis, y scale, c canvas) bool {
-	const letter, line, left, below = 8, 16, 80, 60
-	across := math.Abs(x.at(middle(a).VirtualPeak)-x.at(middle(b).VirtualPeak)) * float64(c.width-left)
-	up := math.Abs(middle(a).Throughput.Median-middle(b).Throughput.Median) / (y.high - y.low) * float64(c.height-below)
-	return across < float64(letter*(len(joined(a))+len(joined(b))+1))/2 && up < line
+	across := math.Abs(x.at(middle(a).VirtualPeak)-x.at(middle(b).VirtualPeak)) * float64(c.width-frameWidth)
+	up := math.Abs(middle(a).Throughput.Median - middle(b).Throughput.Median)
+	return across < float64(letterWidth*(len(joined(a))+len(joined(b))+1))/2 && up < y.pixels(letterHeight, c)
 }
 
+// scatterColours are those of the dots, and none for the points of their labels.
 func scatterColours(r sweep.Result, shown []sweep.Outcome) []int {
-	colours := make([]int, len(shown))
+	colours := slices.Repeat([]int{noColour}, 2*len(shown))
 	for i, o := range shown {
 		colours[i] = 1
 		if o.Name == r.Advice.Cap {
