@@ -61,7 +61,7 @@ func newApp() *cli.App {
 			"programs with file capabilities are not affected; 'arenacap plan PROGRAM' tells.",
 		Flags: globalFlags(),
 		Commands: []*cli.Command{
-			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(),
+			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(), unitCommand(),
 		},
 		Action:                    orVersion(noCommand),
 		HideHelpCommand:           true,

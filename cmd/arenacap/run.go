@@ -29,6 +29,7 @@ func runCommand() *cli.Command {
 			"budget.",
 		Flags: slices.Concat(globalFlags(), capFlags(), []cli.Flag{
 			budgetFlag(),
+			&cli.StringFlag{Name: "argv0", Usage: "PROGRAM gets `NAME` as its zeroth argument, instead of its own"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan instead", DisableDefaultText: true},
 		}, superviseFlags()),
 		Action: run,
@@ -52,6 +53,9 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if given(c, "argv0") {
+		l.Args[0] = c.String("argv0")
+	}
 	if yes, why := supervises(c, plan); yes {
 		v.explain("supervised: %s", why)
 		return supervise(c, l, v)
@@ -60,7 +64,7 @@ func run(c *cli.Context) error {
 		return launchError{err}
 	}
 	// Exec returns only when the target did not start.
-	return notStarted(launcher.Exec(l))
+	return notStarted(c, launcher.Exec(l))
 }
 
 // dryRun prints what run would do.

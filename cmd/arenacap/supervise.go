@@ -78,7 +78,7 @@ func supervise(c *cli.Context, l launcher.Launch, v voice) error {
 	}
 	e, err := launcher.Supervise(l, s)
 	if err != nil {
-		return notStarted(err)
+		return notStarted(c, err)
 	}
 	if c.Bool("summary") {
 		v.line("%s", summary(config, e))
@@ -89,10 +89,13 @@ func supervise(c *cli.Context, l launcher.Launch, v voice) error {
 	return endedError{endStatus(e)}
 }
 
-// notStarted is the error of a launch whose target never ran.
-func notStarted(err error) error {
+// notStarted is the error of a launch whose target never ran. It names the program as it was typed, not by --argv0.
+func notStarted(c *cli.Context, err error) error {
 	var start *launcher.StartError
 	if errors.As(err, &start) {
+		if start.Name != "" {
+			start.Name = c.Args().First()
+		}
 		return start
 	}
 	return launchError{err}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/launcher/environ"
+	"arenacap/launcher/machine"
+	"arenacap/launcher/unit"
+	"arenacap/policy"
+)
+
+func unitCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "unit",
+		Usage:     "print a drop-in that puts arenacap in front of a systemd service",
+		UsageText: "arenacap unit [--policy FILE] [--service NAME] [--supervise] NAME|FILE",
+		Description: "NAME is looked for where systemd does, FILE is a path with a slash; drop-ins count as systemd has them\n" +
+			"count. Each command of ExecStart= keeps its prefixes, quoting, variables and specifiers byte for byte. Only\n" +
+			"--policy, --service and --supervise as given here stand in the drop-in; the section is by default the one of\n" +
+			"the unit's name. What an operator should know stands in comments and on stderr.\n\n" +
+			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed, and the reason is on stderr.",
+		Flags: slices.Concat(globalFlags(), []cli.Flag{
+			&cli.BoolFlag{Name: "supervise", Usage: "have arenacap stay as the parent", DisableDefaultText: true},
+			&cli.StringFlag{Name: "path", Usage: "the arenacap that the service starts is `FILE` (default: this one)"},
+			&cli.StringFlag{Name: "root", Usage: "look for units and the policy below `DIR`; programs are not looked into then"},
+		}),
+		Action: unitDropIn,
+	}
+}
+
+func unitDropIn(c *cli.Context) error {
+	if err := refuseFlags(c); err != nil {
+		return err
+	}
+	if c.NArg() != 1 {
+		return &usageError{"unit", fmt.Sprintf("unit takes one NAME or FILE, not %d", c.NArg())}
+	}
+	wish, own, err := unitWish(c)
+	if err != nil {
+		return err
+	}
+	u, err := unit.Load(wish.Root, c.Args().First())
+	if err != nil {
+		return err
+	}
+	v := speaker(c)
+	for _, file := range u.Files {
+		v.explain("read %s", file)
+	}
+	if err := unitPolicy(c, u, &wish); err != nil {
+		return err
+	}
+	found := unit.Found{Own: unit.Own{Path: own}}
+	if wish.Root == "" {
+		found = unit.Look(u, own, wish.Plan.Policy.File, environ.Apply(u.Environment(), wish.Plan).Env)
+	}
+	return printDropIn(c, v, u, wish, found)
+}
+
+func printDropIn(c *cli.Context, v voice, u unit.Unit, wish unit.Wish, found unit.Found) error {
+	dropIn, err := unit.Plan(u, wish, found)
+	if err != nil {
+		return err
+	}
+	for i, p := range found.Programs {
+		for _, line := range slices.Concat(p.Target.Why, p.Script.Why) {
+			v.explain("command %d: can cap: %s; %s", i+1, p.Target.CanCap, line)
+		}
+	}
+	for _, line := range dropIn.Notes {
+		v.note("%s", line)
+	}
+	if dropIn.Nothing != "" {
+		v.note("nothing to do: %s", dropIn.Nothing)
+		return nil
+	}
+	v.explain("for %s", dropIn.Place)
+	_, err = c.App.Writer.Write([]byte(dropIn.Text))
+	return err
+}
+
+// unitWish is what the command line asks for, and the path of the arenacap that the service starts.
+func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
+	wish = unit.Wish{Command: "arenacap " + shellWords(os.Args[1:]), Supervise: c.Bool("supervise")}
+	if root := c.String("root"); given(c, "root") {
+		if wish.Root, err = filepath.Abs(root); err != nil {
+			return wish, "", err
+		}
+		wish.Root = strings.TrimSuffix(wish.Root, "/")
+	}
+	own = c.String("path")
+	switch {
+	case !given(c, "path"):
+		if own, err = os.Executable(); err != nil {
+			return wish, "", fmt.Errorf("arenacap's own path is not known (%w); name it with --path", err)
+		}
+	case !filepath.IsAbs(own):
+		return wish, "", badFlag(c, "path", fmt.Errorf("%q is not absolute, and a service has no folder of yours", own))
+	}
+	return wish, own, nil
+}
+
+// unitPolicy makes the plan that arenacap will make in the service: with the flags that stand in the drop-in and the
+// unit's own environment, not with those of this shell.
+func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
+	lookup := policy.Lookup{Root: u.AsRoot(), Service: u.Service()}
+	if name, given := globalString(c, "service"); given {
+		lookup.Service = name
+	}
+	if file, given := globalString(c, "policy"); given {
+		if file == "" {
+			return badFlag(c, "policy", errors.New(`"" is no file; leave the flag out for the default places`))
+		}
+		if wish.Root == "" || !filepath.IsAbs(file) {
+			file = absolute(file)
+		}
+		wish.Flags = append(wish.Flags, "--policy", file)
+		lookup.Named = wish.Root + file
+	}
+	wish.Flags = append(wish.Flags, "--service", lookup.Service)
+	if wish.Supervise {
+		wish.Flags = append(wish.Flags, "--supervise")
+	}
+	env := u.Environment()
+	lookup.Getenv = func(name string) (string, bool) { return lastEntry(env, name) }
+	p, err := policy.Load(lookup)
+	if err != nil {
+		return err
+	}
+	found := machine.Find("/", machine.Cores|machine.Memory)
+	found.Inherited = environ.Inherited(env)
+	wish.Plan, err = p.Resolve(found)
+	return err
+}
+
+// lastEntry is a variable's value where systemd puts an environment together: a later assignment replaces one before.
+func lastEntry(env []string, name string) (string, bool) {
+	for _, entry := range slices.Backward(env) {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// shellWords are arguments as a shell takes them.
+func shellWords(args []string) string {
+	words := make([]string, len(args))
+	for i, arg := range args {
+		if words[i] = arg; !plain(arg) || arg == "" {
+			words[i], _ = quoteSh(arg)
+		}
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,304 @@
+package unit
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/policy"
+)
+
+// need skips the test where a program is not installed. In CI, where everything has to be, it fails instead.
+func need(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err == nil {
+			continue
+		}
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is not installed", program)
+		}
+		t.Skipf("%s is not installed", program)
+	}
+}
+
+// write puts files below a folder: the name of one that ends in "->" is a link, and its text where it leads to.
+func write(t testing.TB, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		link := strings.HasSuffix(name, "->")
+		file := filepath.Join(dir, strings.TrimSuffix(name, "->"))
+		err := os.MkdirAll(filepath.Dir(file), 0o755)
+		if err == nil && link {
+			err = os.Symlink(text, file)
+		} else if err == nil {
+			err = os.WriteFile(file, []byte(text), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// systemdReads is what systemd makes of the units in the search path: for each name its drop-ins, and its commands as
+// it prints them, each argument quoted by itself. systemd-analyze(1) loads units as the manager does, and shows them
+// when it is asked to debug.
+func systemdReads(t testing.TB, search string, names ...string) (dropIns, commands map[string][]string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "systemd-analyze", append([]string{"verify", "--man=no"}, names...)...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SYSTEMD_LOG_LEVEL=debug", "SYSTEMD_UNIT_PATH=" + search}
+	out, err := cmd.Output()
+	if ctx.Err() != nil || len(out) == 0 {
+		t.Fatalf("systemd-analyze verify: %v", err)
+	}
+	dropIns, commands = map[string][]string{}, map[string][]string{}
+	unit, starting := "", false
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(line, "-> Unit "); ok {
+			unit = strings.TrimSuffix(name, ":")
+		}
+		file, ok := strings.CutPrefix(line, "DropIn Path: ")
+		if info, err := os.Stat(file); ok && err == nil && info.Mode().IsRegular() { // it lists those too that mask others
+			dropIns[unit] = append(dropIns[unit], file)
+		}
+		command, ok := strings.CutPrefix(line, "Command Line: ")
+		if ok && starting {
+			commands[unit] = append(commands[unit], command)
+		}
+		starting = ok && starting || line == "-> ExecStart:"
+	}
+	return dropIns, commands
+}
+
+// anyPlan is a plan with a cap and no budget.
+func anyPlan() policy.Plan {
+	p, err := policy.Builtin().Resolve(policy.Machine{Online: policy.Count{N: 2}})
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+const ownPath = "/usr/bin/arenacap"
+
+// install plans a drop-in for a unit in a folder and puts it in its place there.
+func install(t testing.TB, dir, name string) DropIn {
+	t.Helper()
+	u, err := finder{dirs: []string{dir}}.load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Plan(u, Wish{Flags: []string{"--service", "x"}, Plan: anyPlan()}, Found{Own: Own{Path: ownPath}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, map[string]string{u.Name + ".d/" + u.Own: d.Text})
+	return d
+}
+
+const inFront = ownPath + " run --service x -- "
+
+// The texts are chosen to be read wrongly.
+var situations = map[string]string{
+	"plain":         "[Service]\nExecStart=/bin/echo a b",
+	"continued":     "[Service]\nExecStart=/bin/echo a \\\n  b\\\nc \\\n\nType=simple",
+	"comments":      "[Service]\n# x \\\nExecStart=/bin/echo a \\\n# no \\\n ; no\n  b \\\n#\n\tc",
+	"quotes":        `[Service]` + "\n" + `ExecStart="/bin/echo" "a b" 'c d' e"f g"h 'i"j' "" x\x20y \s \\ "\"" '\''`,
+	"prefix":        "[Service]\nExecStart=-/bin/echo a",
+	"prefixes":      "[Service]\nExecStart=-:!!/bin/echo $a ${a}",
+	"prefix quoted": `[Service]` + "\n" + `ExecStart="-/bin/echo" a` + "\n" + `ExecStart='-'/bin/echo a` + "\nType=oneshot",
+	"escape prefix": `[Service]` + "\n" + `ExecStart=\x2d/bin/ec\x68o a`,
+	"variables":     "[Service]\nExecStart=/bin/echo $HOME ${HOME} $$ $${X} a$b",
+	"specifiers":    "[Service]\nExecStart=/bin/%p %n %% %%n %t/x %i-",
+	"several":       "[Service]\nType=oneshot\nExecStart=/bin/a ; /bin/b x ;; -/bin/c ;y \\; \";\" ; \nExecStart=/bin/d",
+	"reset":         "[Service]\nExecStart=/bin/a\nExecStart=\nExecStart=/bin/b\n[Unit]\nExecStart=/bin/c\n[Service]\nType=oneshot\nExecStart=/bin/d",
+	"crlf":          "[Service]\r\nExecStart=/bin/a b \\\r\n c\r\n",
+	"bom":           "\ufeff[Service]\nExecStart=/bin/a b",
+	"backslashes":   "[Service]\nExecStart=/bin/a \\\\\nType=exec\n",
+	"backslash":     "[Service]\nExecStart=/bin/a b\\ \nType=exec\n",
+	"open end":      "[Service]\nExecStart=/bin/a b \\",
+	"unknown":       "[Service]\nbogus\nExecStart=/bin/a \\q \\x0 b\n=x\nNo.Such = 3",
+	"blanks":        "  [Service]  \n\t ExecStart \t=  /bin/a \t b  \n",
+	"long":          "[Service]\nExecStart=/bin/a " + strings.Repeat("x", 5000) + " b",
+	"relative":      "[Service]\nExecStart=echo a",
+	"shell":         "[Service]\nExecStart=/bin/sh -c \"a; [ $? -eq 0 ] || exit 1; \\\n exec /bin/b $X\"",
+	"nul":           "[Service]\nExecStart=/bin/a b\x00Type=oneshot\x00ExecStart=/bin/c",
+}
+
+// systemd starts the same arguments behind arenacap's as without it.
+func TestSystemdReadsTheSameCommands(t *testing.T) {
+	need(t, "systemd-analyze")
+	dir := t.TempDir()
+	var names []string
+	for situation, text := range situations {
+		name := strings.ReplaceAll(situation, " ", "_") + suffix
+		write(t, dir, map[string]string{name: text})
+		names = append(names, name)
+	}
+	_, before := systemdReads(t, dir, names...)
+	for _, name := range names {
+		install(t, dir, name)
+	}
+	dropIns, after := systemdReads(t, dir, names...)
+	for _, name := range names {
+		if len(dropIns[name]) != 1 || len(before[name]) == 0 || len(after[name]) != len(before[name]) {
+			t.Errorf("%s: %q with %q, before %q", name, after[name], dropIns[name], before[name])
+			continue
+		}
+		for i, command := range before[name] {
+			if got, want := after[name][i], inFront+command; got != want {
+				t.Errorf("%s: systemd starts\n%s\nwant\n%s", name, got, want)
+			}
+		}
+	}
+}
+
+// The zeroth argument behind "@" is handed on with --argv0, and the program keeps its own.
+func TestSystemdReadsTheZerothArgument(t *testing.T) {
+	need(t, "systemd-analyze")
+	dir := t.TempDir()
+	const name = "named.service"
+	write(t, dir, map[string]string{name: "[Service]\nExecStart=-@/bin/sh \"-b sh\" 'c d' $e"})
+	_, before := systemdReads(t, dir, name)
+	install(t, dir, name)
+	_, after := systemdReads(t, dir, name)
+	if want := `"-b sh" "c d" "\$e"`; len(before[name]) != 1 || before[name][0] != want {
+		t.Errorf("systemd reads %q, want %q", before[name], want)
+	}
+	if want := ownPath + ` run --service x --argv0 "-b sh" -- /bin/sh "c d" "\$e"`; len(after[name]) != 1 || after[name][0] != want {
+		t.Errorf("systemd reads %q, want %q", after[name], want)
+	}
+}
+
+// Commands made of random pieces: what systemd refuses is refused here, all else is kept.
+func TestSystemdReadsRandomCommands(t *testing.T) {
+	need(t, "systemd-analyze")
+	pieces := strings.Fields(`a b; ; \; " ' "" '' "c '" \x41 \101 \u00e9 \s \n \q \\ \" $X ${X} $$ %% %n - @ : ! / . ; é ~ # = [ ] \x00 \777 \U0001F600 \ud800`)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	dir := t.TempDir()
+	var names []string
+	for i := range 200 {
+		name := fmt.Sprintf("r%d.service", i)
+		var b strings.Builder
+		for range random.IntN(12) {
+			b.WriteString(pieces[random.IntN(len(pieces))])
+			if random.IntN(2) == 0 {
+				b.WriteByte(' ')
+			}
+		}
+		prefix := []string{"", "", "-", "!", ":-"}[random.IntN(5)]
+		write(t, dir, map[string]string{name: "[Service]\nType=oneshot\nExecStart=" + prefix + "/bin/x " + b.String() + "\nExecStart=/bin/true\n"})
+		names = append(names, name)
+	}
+	_, before := systemdReads(t, dir, names...)
+	kept := 0
+	for _, name := range names {
+		u, err := finder{dirs: []string{dir}}.load(name)
+		switch text, _ := os.ReadFile(filepath.Join(dir, name)); {
+		case len(before[name]) != len(u.Commands) || (err == nil) != (len(u.Commands) > 0):
+			t.Errorf("%ssystemd reads %q, here %d commands, %v", text, before[name], len(u.Commands), err)
+		case err == nil:
+			install(t, dir, name)
+			kept++
+		}
+	}
+	_, after := systemdReads(t, dir, names...)
+	for _, name := range names {
+		u, _ := finder{dirs: []string{dir}}.load(name)
+		for i, c := range u.Commands {
+			same := len(after[name]) == len(u.Commands) && strings.TrimPrefix(after[name][i], inFront) == before[name][i]
+			if dollar := strings.Contains(c.program.value, "$"); !same && !dollar { // its "$" is doubled
+				text, _ := os.ReadFile(filepath.Join(dir, name))
+				t.Errorf("%sbefore %q\nafter %q", text, before[name], after[name])
+				break
+			}
+		}
+	}
+	if kept < len(names)/4 {
+		t.Errorf("only %d of %d commands are valid", kept, len(names))
+	}
+}
+
+// Drop-ins apply in systemd's order, whatever folder they are in, and those that count are the ones that systemd takes.
+func TestSystemdReadsTheSameDropIns(t *testing.T) {
+	need(t, "systemd-analyze")
+	dir := t.TempDir()
+	const set = "[Service]\nEnvironment=A=1\n"
+	write(t, dir, map[string]string{
+		"lib/foo-bar.service":                  "[Service]\nType=oneshot\nExecStart=/bin/a",
+		"lib/foo-bar.service.d/a.conf":         set,
+		"etc/foo-bar.service.d/b.conf":         "[Service]\nExecStart=/bin/b",
+		"etc/foo-.service.d/c.conf":            set,
+		"lib/service.d/d.conf":                 set,
+		"lib/foo-bar.service.d/over.conf":      "[Service]\nExecStart=\nExecStart=/bin/wrong",
+		"etc/foo-.service.d/over.conf":         "[Service]\nExecStart=/bin/over",
+		"lib/foo-bar.service.d/masked.conf":    "[Service]\nExecStart=/bin/wrong",
+		"etc/service.d/masked.conf->":          "/dev/null",
+		"etc/foo-bar.service.d/gone.conf->":    "/nowhere/at/all",
+		"etc/foo-bar.service.d/.hidden.conf":   "[Service]\nExecStart=/bin/wrong",
+		"etc/foo-bar.service.d/dir.conf/x":     "",
+		"etc/foo-bar.service.d/other":          "[Service]\nExecStart=/bin/wrong",
+		"etc/alias.service->":                  "../lib/foo-bar.service",
+		"etc/alias.service.d/e.conf":           "[Service]\nExecStart=/bin/alias",
+		"etc/broken.service":                   "[Service]\nExecStart=/bin/a",
+		"etc/broken.service.d/a.conf":          "[Service]\nEnvironment=B=1\n[Bad\nExecStart=\nExecStart=/bin/wrong",
+		"lib/t@.service":                       "[Service]\nType=oneshot\nExecStart=/bin/t %i",
+		"lib/t@.service.d/a.conf":              "[Service]\nExecStart=/bin/ta",
+		"etc/t@i.service.d/b.conf":             "[Service]\nExecStart=/bin/tb",
+		"etc/t@j.service.d/b.conf":             "[Service]\nExecStart=/bin/wrong",
+		"etc/u@.service->":                     "../lib/t@.service",
+		"etc/u@k.service.d/c.conf":             "[Service]\nExecStart=/bin/uc",
+		"etc/u@i.service.d/c.conf":             "[Service]\nExecStart=/bin/ui",
+		"lib/a-b-c@.service":                   "[Service]\nType=oneshot\nExecStart=/bin/a",
+		"etc/a-b-@x.service.d/1.conf":          "[Service]\nExecStart=/bin/1",
+		"etc/a-@.service.d/2.conf":             "[Service]\nExecStart=/bin/2",
+		"etc/a-b-c@x.service.d/3.conf":         "[Service]\nExecStart=/bin/3",
+		"etc/a-b-.service.d/4.conf":            "[Service]\nExecStart=/bin/wrong",
+		"etc/dash-.service":                    "[Service]\nExecStart=/bin/a",
+		"etc/dash-.service.d/1.conf":           set,
+		"lib/linked.service->":                 "../elsewhere/linked.service",
+		"elsewhere/linked.service":             "[Service]\nExecStart=/bin/linked",
+		"elsewhere/linked.service.d/none.conf": "[Service]\nExecStart=/bin/wrong",
+	})
+	etc, lib := filepath.Join(dir, "etc"), filepath.Join(dir, "lib")
+	asked := []string{"foo-bar.service", "broken.service", "t@i.service", "u@k.service", "a-b-c@x.service", "dash-.service", "linked.service"}
+	dropIns, commands := systemdReads(t, etc+":"+lib, asked...)
+	for _, name := range append(asked, "alias.service") {
+		u, err := finder{dirs: []string{etc, lib}}.load(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got, want := strings.Join(u.Files[1:], "\n"), strings.Join(dropIns[u.Name], "\n"); got != want {
+			t.Errorf("%s (%s): drop-ins\n%s\nbut systemd takes\n%s", name, u.Name, got, want)
+		}
+		got := commandTexts(u)
+		if want := strings.ReplaceAll(strings.Join(commands[u.Name], "\n"), "t "+instance(u.Name), "t %i"); got != want || want == "" {
+			t.Errorf("%s: commands\n%s\nbut systemd starts\n%s", name, got, want)
+		}
+	}
+}
+
+func commandTexts(u Unit) string {
+	var all []string
+	for _, c := range u.Commands {
+		all = append(all, c.text)
+	}
+	return strings.Join(all, "\n")
+}
+
+func instance(name string) string {
+	_, rest, _ := strings.Cut(strings.TrimSuffix(name, suffix), "@")
+	return rest
+}

@@ -1,0 +1,121 @@
+package unit
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// setting is one assignment in a unit file.
+type setting struct {
+	section, key, value string
+	file                string
+	line                int // its first
+}
+
+// lineMax is the longest line that systemd reads, the lines it goes on in included (LONG_LINE_MAX).
+const lineMax = 1 << 20
+
+const blanks = " \t\n\r" // WHITESPACE of systemd
+
+// parse reads a unit file as systemd does (systemd.syntax(7); v252: src/shared/conf-parser.c, config_parse). Format:
+//
+//	[SECTION]
+//	KEY=VALUE
+//	KEY=VALUE that goes on \
+//	# a comment, which may stand between the lines of a value
+//	; another
+//	in the next line
+//
+// A line goes on where its last backslash stands for itself; that backslash becomes a blank. Blanks around keys and
+// values do not count. What systemd ignores is left out: assignments outside of a section, lines without "=". Where it
+// reads no further there is an error; what came before counts.
+func parse(file, text string) ([]setting, error) {
+	var all []setting
+	section, line := "", 0
+	text = strings.TrimPrefix(text, "\ufeff")
+	for text != "" {
+		first := line + 1
+		joined, lines, rest, err := cutLogical(text)
+		line, text = line+lines, rest
+		if err != nil {
+			return all, fmt.Errorf("%s:%d: %w", file, first, err)
+		}
+		switch joined = strings.Trim(joined, blanks); {
+		case joined == "":
+		case !utf8.ValidString(joined):
+			return all, fmt.Errorf("%s:%d: %.200q is not UTF-8; systemd reads the file no further", file, first, joined)
+		case joined[0] == '[':
+			if section, err = sectionName(joined); err != nil {
+				return all, fmt.Errorf("%s:%d: %w", file, first, err)
+			}
+		case section != "":
+			if key, value, ok := strings.Cut(joined, "="); ok && key != "" {
+				all = append(all, setting{section, strings.Trim(key, blanks), strings.Trim(value, blanks), file, first})
+			}
+		}
+	}
+	return all, nil
+}
+
+// cutLogical cuts off one line with the lines in which it goes on, and says how many lines these are.
+func cutLogical(text string) (joined string, lines int, rest string, err error) {
+	var b strings.Builder
+	for open := false; text != ""; {
+		var line string
+		line, text = cutLine(text)
+		lines++
+		if comment(line) {
+			if !open {
+				return "", lines, text, nil
+			}
+			continue
+		}
+		if b.Len()+len(line) > lineMax {
+			return "", lines, text, fmt.Errorf("the line has over %d bytes; systemd reads the file no further", lineMax)
+		}
+		if open = goesOn(line); !open {
+			b.WriteString(line)
+			break
+		}
+		b.WriteString(line[:len(line)-1] + " ")
+	}
+	return b.String(), lines, text, nil
+}
+
+// cutLine cuts the first line off. It ends at \n, \r or NUL, or a run of these in which none comes twice (v252:
+// src/basic/fileio.c, read_line_full).
+func cutLine(text string) (line, rest string) {
+	const ends = "\n\r\x00"
+	at := strings.IndexAny(text, ends)
+	if at < 0 {
+		return text, ""
+	}
+	seen := ""
+	for i := at; i < len(text) && !strings.Contains(seen, "\x00"); i++ {
+		if strings.IndexByte(ends, text[i]) < 0 || strings.IndexByte(seen, text[i]) >= 0 {
+			break
+		}
+		seen += text[i : i+1]
+	}
+	return text[:at], text[at+len(seen):]
+}
+
+func comment(line string) bool {
+	line = strings.TrimLeft(line, blanks)
+	return line != "" && (line[0] == '#' || line[0] == ';')
+}
+
+// goesOn reports whether the last byte is a backslash that no other one escapes.
+func goesOn(line string) bool {
+	return (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1
+}
+
+func sectionName(line string) (string, error) {
+	name, ok := strings.CutSuffix(line[1:], "]")
+	unsafe := func(r rune) bool { return r < ' ' || strings.ContainsRune("\"'\\\x7f", r) }
+	if !ok || strings.ContainsFunc(name, unsafe) {
+		return "", fmt.Errorf("%q is no section; systemd reads the file no further", line)
+	}
+	return name, nil
+}

@@ -1,0 +1,66 @@
+package unit
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// text is the drop-in's. There is no time in it: the same unit gives the same text, so that diff(1) tells when it has
+// to be made again.
+func (p *planner) text(place string) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("# arenacap in front of %s. Made by:", p.u.Name)
+	line("#   %s", printable(p.w.Command))
+	line("# from:")
+	for _, f := range p.u.Files {
+		line("#   %s", printable(f))
+	}
+	p.steps(line, place)
+	for _, n := range p.notes {
+		line("# Note: %s", printable(n))
+	}
+	line("[Service]")
+	for _, l := range p.lines {
+		line("%s", l)
+	}
+	line("ExecStart=")
+	for _, c := range p.u.Commands {
+		if c.inFront() {
+			line("ExecStart=%s", closed(c.text))
+			continue
+		}
+		line("ExecStart=%s", c.behind(p.f.Own.Path, p.w.Flags))
+	}
+	return b.String()
+}
+
+// steps say where the drop-in goes and what to type.
+func (p *planner) steps(line func(string, ...any), place string) {
+	line("# It goes into %s", place)
+	if p.w.Root == "" {
+		units := strings.Replace(p.u.Name, "@"+suffix, "@*"+suffix, 1)
+		line("# (systemd 256: … | systemctl edit --stdin --drop-in=%s %s); then:", strings.TrimSuffix(path.Base(place), ".conf"), shellWord(p.u.Name))
+		line("#   systemctl daemon-reload && systemctl restart %s", shellWord(units))
+	}
+	line("# From then on systemd starts what stands here: make it again when an upgrade changes ExecStart=.")
+}
+
+// printable keeps a comment in its line.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// shellWord quotes what a shell would not take as it is.
+func shellWord(s string) string {
+	if strings.ContainsAny(s, `\*`) { // nothing else that is special stands in a unit's name
+		return "'" + s + "'"
+	}
+	return s
+}

@@ -1,0 +1,124 @@
+// Package unit puts arenacap in front of the ExecStart= lines of a systemd service.
+//
+// Load reads a service as systemd does: its file, with its drop-ins laid over it. Look gathers what else decides:
+// the programs, arenacap's own file. Plan is pure: it says what a drop-in has to hold, or why none would work. The
+// drop-in keeps each command byte for byte, so that quoting, $VARIABLES and %specifiers mean what they meant before.
+//
+// The parser is our own. The one of github.com/coreos/go-systemd (unit.Deserialize, v22.7) loses what follows a
+// comment within a continued line, refuses lines over 2048 bytes and stops at a line that systemd ignores.
+//
+// Known limits: a specifier whose value has a "$" in it, in the name of a program (none of systemd's own has one);
+// units that exist only in a running manager's memory (systemd-run); the units of user managers, but by their file's
+// path.
+package unit
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Unit is a service as systemd would load it.
+type Unit struct {
+	Name     string   // of the unit: an alias is resolved
+	Files    []string // what was read: the unit's own file, then its drop-ins in systemd's order
+	Commands []Command
+	Own      string   // the name for the drop-in's file: one that stands behind all others with an ExecStart=
+	Remarks  []string // what systemd ignores in these files, a line each
+
+	settings []setting // of [Service], in the order in which they apply
+}
+
+// Service is the name for a policy's section: the unit's, without what stands behind "@", for one section serves all
+// instances of a template.
+func (u Unit) Service() string {
+	name := strings.TrimSuffix(u.Name, suffix)
+	prefix, _, _ := strings.Cut(name, "@")
+	return prefix
+}
+
+// last is the value of a setting that counts once; "" is not set.
+func (u Unit) last(key string) string {
+	value := ""
+	for _, s := range u.settings {
+		if s.key == key {
+			value = s.value
+		}
+	}
+	return value
+}
+
+// list is what counts of a setting that may stand several times: all since the last empty one, which takes the
+// earlier ones away.
+func (u Unit) list(key string) []setting {
+	var all []setting
+	for _, s := range u.settings {
+		switch {
+		case s.key != key:
+		case s.value == "":
+			all = nil
+		default:
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// words are those of all values of a list. What cannot be split is left out, as systemd does.
+func (u Unit) words(key string) []string {
+	var all []string
+	for _, s := range u.list(key) {
+		for rest := s.value; ; {
+			w, after, err := cutWord(rest)
+			if err != nil || w.raw == "" {
+				break
+			}
+			all, rest = append(all, w.value), after
+		}
+	}
+	return all
+}
+
+// yes reads a boolean (systemd.syntax(7)).
+func (u Unit) yes(key string) bool {
+	switch strings.ToLower(u.last(key)) {
+	case "1", "yes", "y", "true", "t", "on":
+		return true
+	}
+	return false
+}
+
+// set reports whether a setting that is more than a boolean is in force.
+func (u Unit) set(key string) bool {
+	switch strings.ToLower(u.last(key)) {
+	case "", "0", "no", "n", "false", "f", "off":
+		return false
+	}
+	return true
+}
+
+// Environment is what the unit's Environment= sets. Specifiers in it stay as they are.
+func (u Unit) Environment() []string {
+	var env []string
+	for _, entry := range u.words("Environment") {
+		env = append(env, strings.ReplaceAll(entry, "%%", "%"))
+	}
+	return env
+}
+
+// AsRoot reports whether a command of the unit runs as root: then so does arenacap, which asks more of its policy
+// file's owner. "+" and "!" take User= away from one command.
+func (u Unit) AsRoot() bool {
+	user := u.last("User")
+	if (user == "" || user == "root" || user == "0") && !u.yes("DynamicUser") {
+		return true
+	}
+	for _, c := range u.Commands {
+		if strings.Contains(c.prefix, "+") || strings.Count(c.prefix, "!") == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// place is "FILE:LINE" of a setting.
+func (s setting) place() string { return fmt.Sprintf("%s:%d", s.file, s.line) }
