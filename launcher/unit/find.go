@@ -111,6 +111,9 @@ func (f finder) linked(operand string) (name, file string, err error) {
 // follow is where a chain of links ends, or the path itself. It stays below the root.
 func (f finder) follow(p string) (string, error) {
 	for range 32 {
+		if p == "/dev/null" { // the manager's, not the root's
+			return p, nil
+		}
 		to, err := os.Readlink(f.at(p))
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {

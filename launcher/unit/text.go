@@ -41,7 +41,7 @@ func (p *planner) steps(line func(string, ...any), place string) {
 	line("# It goes into %s", place)
 	if p.w.Root == "" {
 		units := strings.Replace(p.u.Name, "@"+suffix, "@*"+suffix, 1)
-		line("# (systemd 256: … | systemctl edit --stdin --drop-in=%s %s); then:", strings.TrimSuffix(path.Base(place), ".conf"), shellWord(p.u.Name))
+		line("# (from systemd 256 on: … | systemctl edit --stdin --drop-in=%s %s); then:", strings.TrimSuffix(path.Base(place), ".conf"), shellWord(p.u.Name))
 		line("#   systemctl daemon-reload && systemctl restart %s", shellWord(units))
 	}
 	line("# From then on systemd starts what stands here: make it again when an upgrade changes ExecStart=.")

@@ -1,0 +1,218 @@
+package unit
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestNoUnit(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{
+		"u/masked.service->":         "/dev/null",
+		"u/empty.service":            "",
+		"u/nothing.service":          "[Service]\nType=oneshot\nExecStop=/bin/x",
+		"u/reset.service":            "[Service]\nExecStart=/bin/x\n",
+		"u/reset.service.d/a.conf":   "[Service]\nExecStart=\n",
+		"u/open.service":             "[Service]\n\nExecStart=/bin/x 'a\n",
+		"u/section.service":          "[Service]\nExecStart=/bin/x\n[Ser\n",
+		"u/latin.service":            "[Service]\nExecStart=/bin/x \xe9\n",
+		"u/loop.service->":           "loop.service",
+		"u/alias.service->":          "masked.service",
+		"u/long.service":             "[Service]\nExecStart=/bin/x " + strings.Repeat("x", lineMax),
+		"etc/init.d/old":             "#!/bin/sh\n",
+		"etc/systemd/system/a/b":     "",
+		"etc/systemd/system/is.d.sh": "",
+	})
+	for operand, want := range map[string]string{
+		"masked":                   "masked.service is masked",
+		"empty":                    "empty.service is masked",
+		"nothing":                  "nothing.service has no ExecStart=",
+		"reset.service":            "reset.service has no ExecStart= (" + dir + "/u/reset.service, " + dir + "/u/reset.service.d/a.conf)",
+		"open":                     "open.service:3: ExecStart=/bin/x 'a: a ' is not closed",
+		"section":                  `section.service:3: "[Ser" is no section`,
+		"latin":                    "latin.service:2: ",
+		"long":                     "long.service:2: the line has over 1048576 bytes",
+		"loop":                     "loop.service was not found",
+		"alias":                    "masked",
+		"missing":                  "missing.service was not found in 1 folders",
+		"old":                      "old.service has no unit file, only the init script " + dir + "/etc/init.d/old",
+		"x.socket":                 `"x.socket" is no service`,
+		dir + "/u/none.service":    "no such file",
+		dir + "/u":                 "is a directory",
+		dir + "/u/masked.service":  "masked",
+		dir + "/u/nothing.service": "has no ExecStart=",
+	} {
+		f := finder{dirs: []string{filepath.Join(dir, "u")}}
+		if !strings.HasPrefix(operand, "/") {
+			f = finder{root: dir, dirs: []string{"/u"}}
+		}
+		if _, err := f.load(operand); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", operand, err, want)
+		}
+	}
+}
+
+// Links are followed below the root, and a file counts with the drop-ins of its folder and of the system.
+func TestRootAndFile(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{
+		"usr/lib/systemd/system/real@.service":         "[Service]\nExecStart=/bin/x",
+		"etc/systemd/system/alias@.service->":          "/usr/lib/systemd/system/real@.service",
+		"etc/systemd/system/real@a.service.d/o.conf":   "[Service]\nUser=o",
+		"etc/systemd/system/real@a.service.d/p.conf->": "/opt/p.conf",
+		"etc/systemd/system/real@a.service.d/q.conf->": "/dev/null",
+		"opt/p.conf":                               "[Service]\nUser=p",
+		"home/mine.service":                        "[Service]\nExecStart=/bin/mine",
+		"home/mine.service.d/a.conf":               "[Service]\nUser=a",
+		"etc/systemd/system/mine.service.d/b.conf": "[Service]\nGroup=b",
+	})
+	u, err := Load(dir, "alias@a")
+	if err != nil || u.Name != "real@a.service" || u.last("User") != "p" || len(u.Files) != 3 || u.Service() != "real" {
+		t.Errorf("%+v, %v", u, err)
+	}
+	u, err = Load(dir, "/home/mine.service")
+	if err != nil || u.last("User") != "a" || u.last("Group") != "b" || u.Commands[0].program.value != "/bin/mine" {
+		t.Errorf("%+v, %v", u, err)
+	}
+	t.Setenv("SYSTEMD_UNIT_PATH", filepath.Join(dir, "home")+":")
+	if u, err = Load("", "mine"); err != nil || u.Commands[0].program.value != "/bin/mine" {
+		t.Errorf("%+v, %v", u, err)
+	}
+}
+
+// The drop-in has to come after the others that set ExecStart=, and an own one of before does not count.
+func TestOwnName(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{
+		"a.service":                 "[Service]\nExecStart=/bin/x",
+		"a.service.d/arenacap.conf": "[Service]\nExecStart=\nExecStart=/usr/bin/arenacap run -- /bin/old",
+		"a.service.d/limits.conf":   "[Service]\nLimitNOFILE=100",
+	})
+	load := func(want, program string) {
+		t.Helper()
+		u, err := finder{dirs: []string{dir}}.load("a")
+		if err != nil || u.Own != want || u.Commands[0].program.value != program {
+			t.Errorf("%q, %+v, %v; want %q for %q", u.Own, u.Commands, err, want, program)
+		}
+	}
+	load("arenacap.conf", "/bin/x")
+	write(t, dir, map[string]string{"a.service.d/override.conf": "[Service]\nExecStart=\nExecStart=/bin/y", "a.service.d/zz-arenacap.conf": "[Service]\nExecStart=\n"})
+	load("zz-arenacap.conf", "/bin/y")
+	write(t, dir, map[string]string{"a.service.d/zzz.conf": "[Service]\nExecStart=\nExecStart=/bin/z"})
+	load("zzzz-arenacap.conf", "/bin/z")
+}
+
+func TestQuoteIsReadBack(t *testing.T) {
+	for _, s := range []string{"plain", "", "a b", `a"b'c\d`, ";", "%n", "$X", "é", "\x01\n\t\x7f", "\xff\xfe", "-x", `\;`} {
+		w, rest, err := cutWord(quote(s, true))
+		got := strings.NewReplacer("%%", "%", "$$", "$").Replace(w.value)
+		if err != nil || rest != "" || got != s || !utf8.ValidString(w.raw) {
+			t.Errorf("%q: written %q, read %q, %v", s, w.raw, got, err)
+		}
+	}
+}
+
+func TestProgramOfAScript(t *testing.T) {
+	for line, want := range map[string]string{
+		`/bin/sh -c "a; exec /bin/b $X"`:            "/bin/b",
+		`/bin/sh -c 'exec /bin/b'`:                  "/bin/b",
+		`/bin/sh -c 'exec $PROGRAM'`:                "",
+		`/bin/sh -c 'exec b'`:                       "",
+		`/bin/sh -c 'exec '`:                        "",
+		`/bin/sh -c /bin/b`:                         "",
+		`/bin/sh script 'exec /bin/b'`:              "",
+		`/bin/sh -c`:                                "",
+		`/bin/sh -c 'exec "/bin/b"'`:                "",
+		`/bin/sh -c 'exec /opt/a/b --flag >>/x'`:    "/opt/a/b",
+		`/usr/bin/env -c 'prefix exec /bin/b ; x y`: "error",
+	} {
+		c, _, err := parseCommand(line)
+		if err != nil {
+			if want != "error" {
+				t.Errorf("%s: %v", line, err)
+			}
+			continue
+		}
+		if got := c.executed(); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
+
+func TestLookHere(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"env": "# LD_PRELOAD=no\n LD_PRELOAD=x\nA=1\n", "closed/arenacap": ""})
+	if err := os.Chmod(filepath.Join(dir, "closed"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	u := unitOf(t, "Type=oneshot\nEnvironmentFile=-"+dir+"/env\nEnvironmentFile=/nowhere\nExecStart=sh -c 'exec /bin/cat'\nExecStart=/no/such/program\nExecStart=/bin/%i")
+	f := Look(u, filepath.Join(dir, "closed/arenacap"), "", os.Environ())
+	if len(f.Settings) != 1 || !slices.Equal(f.Settings[0].Names, []string{"LD_PRELOAD"}) {
+		t.Errorf("%+v", f.Settings)
+	}
+	if !strings.HasSuffix(f.Programs[0].Target.Path, "bin/sh") || f.Programs[0].Script.Path != "/bin/cat" || f.Programs[0].Missing {
+		t.Errorf("%+v", f.Programs[0])
+	}
+	if !f.Programs[1].Missing || f.Programs[2].Missing || f.Programs[2].Target.Path != "" {
+		t.Errorf("%+v", f.Programs[1:])
+	}
+	if f.Own.Closed == "" {
+		t.Errorf("%+v", f.Own)
+	}
+}
+
+// Whatever stands in a file, what is read is read again the same behind arenacap.
+func FuzzParse(f *testing.F) {
+	for _, text := range situations {
+		f.Add(text)
+	}
+	f.Add("[Service]\nExecStart=@/bin/x \"y z\" ; |x")
+	f.Fuzz(func(t *testing.T, text string) {
+		u := Unit{Name: "s.service"}
+		if u.add("f", text) != nil || u.parse() != nil {
+			return
+		}
+		for _, c := range u.Commands {
+			if c.viaShell() && c.program.value == "" {
+				continue
+			}
+			line := c.behind(ownPath, []string{"--service", "x"})
+			settings, err := parse("f", "[Service]\nExecStart="+line+"\nUser=x\n")
+			if err != nil || len(settings) != 2 {
+				t.Fatalf("%q: %v, %v", line, settings, err)
+			}
+			again, remark, err := parseCommands(settings[0])
+			if err != nil || remark != "" || len(again) != 1 {
+				t.Fatalf("%q: %v, %q, %v", line, again, remark, err)
+			}
+			if got, want := again[0].values(), append([]string{ownPath, "run", "--service", "x"}, c.expected()...); !slices.Equal(got, want) {
+				t.Errorf("%q: read %q, want %q", line, got, want)
+			}
+		}
+	})
+}
+
+func (c Command) values() []string {
+	all := []string{c.program.value}
+	for _, a := range c.args {
+		all = append(all, a.value)
+	}
+	return all
+}
+
+// expected are a command's values where they are arguments.
+func (c Command) expected() []string {
+	all := c.values()
+	if !c.literal() {
+		all[0] = strings.ReplaceAll(all[0], "$", "$$")
+	}
+	all = append([]string{"--"}, all...)
+	if c.argv0 != nil {
+		all = append([]string{"--argv0", c.argv0.value}, all...)
+	}
+	return all
+}
