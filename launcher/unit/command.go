@@ -279,7 +279,11 @@ func closed(line string) string {
 	return line
 }
 
+// asArgument is the program's word in that place, where ";" would end the command.
 func (c Command) asArgument() string {
+	if c.program.raw == ";" || c.program.raw == `\;` {
+		return `"` + c.program.raw + `"`
+	}
 	if c.literal() || !strings.Contains(c.program.value, "$") {
 		return c.program.raw
 	}

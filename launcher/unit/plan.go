@@ -160,13 +160,12 @@ func (p *planner) judgeType() {
 	if p.u.last("Type") != "forking" {
 		return
 	}
-	if p.supervised() {
-		p.refuse("with Type=forking systemd waits for the start command to end, and an arenacap that supervises stays; leave supervising out, or have the program stay in the foreground with Type=exec")
-	}
 	if !p.watched() {
 		return
 	}
-	if p.w.Plan.Policy.Budget.Scope == "process" {
+	if p.supervised() {
+		p.note(`Type=forking: the process that is started ends once the service runs, and a supervising arenacap with it; leave supervising out, and write scope = "cgroup" in the policy's [budget]`)
+	} else if p.w.Plan.Policy.Budget.Scope == "process" {
 		p.note(`Type=forking: the process that is started ends once the service runs, and with it its watch; write scope = "cgroup" in the policy's [budget]`)
 	}
 	if guess := p.u.last("GuessMainPID"); p.u.last("PIDFile") == "" && (guess == "" || p.u.yes("GuessMainPID")) {
