@@ -118,11 +118,11 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 		if file == "" {
 			return badFlag(c, "policy", errors.New(`"" is no file; leave the flag out for the default places`))
 		}
-		if wish.Root == "" || !filepath.IsAbs(file) {
-			file = absolute(file)
-		}
+		file = absolute(file)
 		wish.Flags = append(wish.Flags, "--policy", file)
 		lookup.Named = wish.Root + file
+	} else if at := wish.Root + "/etc/arenacap/policy.toml"; wish.Root != "" && exists(at) {
+		lookup.Named = at
 	}
 	wish.Flags = append(wish.Flags, "--service", lookup.Service)
 	if wish.Supervise {
@@ -130,14 +130,23 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 	}
 	env := u.Environment()
 	lookup.Getenv = func(name string) (string, bool) { return lastEntry(env, name) }
-	p, err := policy.Load(lookup)
-	if err != nil {
-		return err
+	p := policy.Builtin()
+	if wish.Root == "" || lookup.Named != "" {
+		var err error
+		if p, err = policy.Load(lookup); err != nil {
+			return err
+		}
 	}
 	found := machine.Find("/", machine.Cores|machine.Memory)
 	found.Inherited = environ.Inherited(env)
-	wish.Plan, err = p.Resolve(found)
+	plan, err := p.Resolve(found)
+	wish.Plan = plan
 	return err
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // lastEntry is a variable's value where systemd puts an environment together: a later assignment replaces one before.
