@@ -33,7 +33,7 @@ func advise(r *Result) Advice {
 	if len(fit) == 0 {
 		return r.noAdvice()
 	}
-	slices.SortStableFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.size(), b.size()) })
+	slices.SortStableFunc(fit, smaller)
 	chosen, base := fit[0], r.base()
 	if r.alike() {
 		if chosen = leanest(fit); !saves(base, chosen) {
@@ -69,6 +69,8 @@ func (o Outcome) size() int {
 	}
 	return o.ArenaMax
 }
+
+func smaller(a, b Outcome) int { return cmp.Compare(a.size(), b.size()) }
 
 // base is what savings are told against: what glibc does by itself, else the largest cap.
 func (r *Result) base() Outcome {
@@ -209,17 +211,25 @@ func (r *Result) limits(chosen Outcome) (text string, tooMuch bool) {
 	return fmt.Sprintf("; differences under about %s would not have shown", percent(2*width)), false
 }
 
-// behind says how far the median of a candidate lies behind the best one, where noise could be the reason.
+// behind says how far the median of a candidate lies behind the best one, where noise could be the reason, and which
+// one to take meanwhile where that is far.
 func (r *Result) behind(chosen Outcome) string {
 	best := r.best(func(o Outcome) Interval { return o.Throughput }, r.Experiment.Throughput)
-	if best < 0 {
+	if best < 0 || r.Outcomes[best].Throughput.Median == 0 {
 		return ""
 	}
-	m := r.Outcomes[best].Throughput.Median
-	if loss := math.Abs((chosen.Throughput.Median - m) / m); loss > worthwhile {
-		return fmt.Sprintf(", and that of %s lies %s behind the best (%s)", chosen.words(), percent(loss), r.Outcomes[best].Name)
+	loss := func(o Outcome) float64 {
+		return math.Abs(o.Throughput.Median/r.Outcomes[best].Throughput.Median - 1)
 	}
-	return ""
+	if loss(chosen) <= worthwhile {
+		return ""
+	}
+	text := fmt.Sprintf(", and that of %s lies %s behind the best (%s)", chosen.words(), percent(loss(chosen)), r.Outcomes[best].Name)
+	safer := slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool { return !o.Fit() || r.spoiled(o) || loss(o) > noisy })
+	if loss(chosen) > noisy && len(safer) > 0 { // the best in throughput may not be fit, for its latency
+		text += ", so that " + slices.MinFunc(safer, smaller).words() + " is the safer choice"
+	}
+	return text
 }
 
 func percent(share float64) string {

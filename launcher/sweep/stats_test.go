@@ -191,7 +191,18 @@ func TestNoisy(t *testing.T) {
 		}
 	}
 	runs := simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 0.8)
-	if a := Judge(x, runs).Advice; !a.Noisy || !strings.Contains(a.Sentence, "% only, and that of a cap of 1 lies ") {
+	if a := Judge(x, runs).Advice; !a.Noisy || a.Cap != "1" || !strings.Contains(a.Sentence, "% only, and that of a cap of 1 lies ") ||
+		!strings.Contains(a.Sentence, " behind the best (3), so that a cap of 2 is the safer choice; try --until 2% ") {
 		t.Errorf("a fifth less that noise hides: %s", a.Sentence)
+	}
+	x = simulated(3, true)
+	runs = simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 0.7)
+	for i := range runs { // the best in throughput answers so late that it is out of the question
+		if runs[i].Latency = 1; runs[i].Cap == "3" {
+			runs[i].Latency, runs[i].Throughput = 2, runs[i].Throughput*1.2
+		}
+	}
+	if a := Judge(x, runs).Advice; !a.Noisy || !strings.Contains(a.Sentence, " behind the best (3)") || strings.Contains(a.Sentence, "cap of 3 is the safer choice") {
+		t.Errorf("none is safer: %s", a.Sentence)
 	}
 }
