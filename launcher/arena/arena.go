@@ -123,7 +123,7 @@ const (
 )
 
 // census counts what was found. A libc that nothing has asked for memory yet shows no arena and has one.
-func census(rings []*ring, unlinked int, maps layout) Census {
+func census(rings []*ring, unlinked int, maps mappings) Census {
 	c := Census{Unlinked: unlinked}
 	for _, r := range rings {
 		c.Arenas += len(r.members)
@@ -135,15 +135,25 @@ func census(rings []*ring, unlinked int, maps layout) Census {
 			}
 		}
 	}
-	if c.Arenas == 0 && hasLibc(maps) {
+	if c.Arenas == 0 && maps.libc() {
 		c.Arenas = 1
 	}
 	return c
 }
 
-// hasLibc reports a glibc that is there to run, not a file that a program happens to read.
-func hasLibc(maps layout) bool {
-	return slices.ContainsFunc(maps, func(m mapping) bool { return m.perm&permExec != 0 && m.file() && libcFile(m.name) })
+// certain is the census where nothing speaks against it: all that looks like an arena is in a ring, and every heap
+// adds up. ok is false where more has to be known of the mappings.
+func certain(mem reader, maps mappings) (c Census, ok bool) {
+	rings, unlinked, err := find(mem, maps)
+	if err != nil || unlinked != 0 || len(rings) == 0 || !allSettled(rings) {
+		return Census{}, false
+	}
+	return census(rings, 0, maps), true
+}
+
+// libc reports a glibc that is there to run, not a file that a program happens to read.
+func (l layout) libc() bool {
+	return slices.ContainsFunc(l, func(m mapping) bool { return m.perm&permExec != 0 && m.file() && libcFile(m.name) })
 }
 
 func allSettled(rings []*ring) bool {

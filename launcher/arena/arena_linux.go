@@ -21,6 +21,9 @@ func count(root string, pid int) (Census, error) {
 		return Census{}, err
 	}
 	defer p.close()
+	if c, ok := p.queries().census(p.mem); ok {
+		return c, p.explain(p.same())
+	}
 	found, maps, err := p.rings(p.readMaps)
 	if err != nil {
 		return Census{}, p.explain(err)
@@ -52,9 +55,14 @@ func (p *process) rings(read func() (layout, error)) (f found, maps layout, err 
 	if err != nil {
 		return found{}, nil, err
 	}
+	return f, maps, p.same()
+}
+
+// same is ESRCH where the PID has come to be another process's.
+func (p *process) same() error {
 	now, err := p.readStat()
 	if err == nil && now.started != p.stat.started {
 		err = syscall.ESRCH
 	}
-	return f, maps, err
+	return err
 }

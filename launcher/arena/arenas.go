@@ -14,7 +14,7 @@ func arenas(mem reader, rings []*ring, maps layout) ([]Arena, error) {
 			list = append(list, r.members[i].show(r))
 		}
 	}
-	if len(list) == 0 && hasLibc(maps) {
+	if len(list) == 0 && maps.libc() {
 		list = []Arena{{Main: true, Settled: true}}
 	}
 	slices.SortStableFunc(list, func(a, b Arena) int {

@@ -3,6 +3,7 @@ package arena
 import (
 	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -81,6 +82,80 @@ func BenchmarkWalk(b *testing.B) {
 			b.SetBytes(int64(bytes))
 			for b.Loop() {
 				if err := got.Walk(b.Context(), nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCensus holds the two ways to know the mappings against each other: asked one by one (PROCMAP_QUERY),
+// and as the text of maps.
+func BenchmarkCensus(b *testing.B) {
+	bin := compile(b, "testdata/probe.c")
+	for _, c := range []struct{ name, commands string }{
+		{"main arena only", "trim"},
+		{"16 arenas, 16 threads", "threads 16 10"},
+		{"16 arenas, 128 threads", "threads 128 10"},
+		{"16 arenas, 1000 mappings", "threads 16 10,maps 1000"},
+		{"16 arenas, 65000 mappings", "threads 16 10,maps 65000"},
+		{"64 arenas", "threads 64 10"},
+	} {
+		limit := 16
+		if c.name == "64 arenas" {
+			limit = 64
+		}
+		p := start(b, []string{fmt.Sprintf("MALLOC_ARENA_MAX=%d", limit)}, bin)
+		for command := range strings.SplitSeq(c.commands, ",") {
+			if command != "" {
+				p.do(command)
+			}
+		}
+		live := opened(b, procRoot, p.pid())
+		b.Run(c.name+"/queries", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if q := live.queries(); !second(q.census(live.mem)) {
+					b.Skip(q.err)
+				}
+			}
+		})
+		b.Run(c.name+"/text", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				byText(b, live)
+			}
+		})
+	}
+}
+
+func second[T any](_ T, ok bool) bool { return ok }
+
+// BenchmarkResident holds the two ways to know what is resident against each other.
+func BenchmarkResident(b *testing.B) {
+	bin := compile(b, "testdata/probe.c")
+	for _, command := range []string{"threads 128 10", "maps 65000", "hold 1000 1024"} {
+		p := start(b, nil, bin)
+		p.do(command)
+		p.do("touch")
+		live := opened(b, procRoot, p.pid())
+		maps, err := live.readMaps()
+		if err != nil {
+			b.Fatal(err)
+		}
+		list := regions(maps, nil)
+		pages := live.pagemap()
+		b.Cleanup(pages.close)
+		b.Run(command+"/pagemap", func(b *testing.B) {
+			for b.Loop() {
+				if err := pages.scan(list[0].start, list[len(list)-1].end, credit(list)); err != nil {
+					b.Skip(err)
+				}
+			}
+		})
+		b.Run(command+"/smaps", func(b *testing.B) {
+			for b.Loop() {
+				if err := live.addSmaps(list, pages); err != nil {
 					b.Fatal(err)
 				}
 			}

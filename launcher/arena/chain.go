@@ -80,8 +80,7 @@ func (f *finder) follow(r *ring, open []*member) (broken map[uint64]bool, err er
 		m.heaps = nil
 		at[m] = m.top &^ (r.heapMax - 1)
 	}
-	most := int(f.maps.virtual() / r.heapMax) // no chain is longer, save one that runs in a circle
-	for steps := 0; len(open) > 0; steps++ {
+	for len(open) > 0 {
 		open = slices.DeleteFunc(slices.Clone(open), func(m *member) bool {
 			if at[m] == m.first.base {
 				m.heaps = append(m.heaps, m.first)
@@ -94,7 +93,7 @@ func (f *finder) follow(r *ring, open []*member) (broken map[uint64]bool, err er
 		}
 		open = slices.DeleteFunc(open, func(m *member) bool {
 			h, ok := headers[m]
-			if ok && h.arena == m.addr && h.prev != 0 && h.prev != h.base && h.sane(minPage, r.heapMax) && steps < most {
+			if ok && h.arena == m.addr && h.prev != 0 && h.sane(minPage, r.heapMax) && !m.circles(h) {
 				m.heaps = append(m.heaps, h)
 				at[m] = h.prev
 				return false
@@ -104,6 +103,13 @@ func (f *finder) follow(r *ring, open []*member) (broken map[uint64]bool, err er
 		})
 	}
 	return broken, nil
+}
+
+// circles reports a chain that runs in a circle, at the latest after twice its length: the heap it has come
+// to is the one of half the way (Floyd's two walkers, of which the slow one needs no walking here).
+func (m *member) circles(h heap) bool {
+	n := len(m.heaps)
+	return h.prev == h.base || n > 0 && m.heaps[n/2].base == h.base
 }
 
 // headers reads the heap headers that the members have come to, those that can be read.

@@ -86,6 +86,7 @@ func TestCountEqualsMallocInfo(t *testing.T) {
 						t.Errorf("counted %d arenas with %d heaps; malloc_info inside says %d with %d", got.Arenas, got.Heaps, arenas, heaps)
 					}
 					checkInspect(t, p, got)
+					checkQueries(t, p.pid(), got, !strings.Contains(b.name, "static") && c.name != "forged")
 				})
 			}
 		})
@@ -116,6 +117,7 @@ func checkInspect(t *testing.T, p *program, count Census) {
 		}
 	}
 	checkSums(t, p.pid(), got)
+	checkResident(t, p.pid())
 }
 
 // checkSums compares the sums with the kernel's own.

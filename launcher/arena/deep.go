@@ -322,6 +322,7 @@ func (m *member) mainStretch(r *ring, maps layout, word, align uint64) (list []s
 type deep struct {
 	find   *finder
 	walker *walker
+	maps   layout
 	chunks map[uint64]*Chunks // by the arena's address
 }
 
@@ -359,7 +360,7 @@ func (d *deep) arena(r *ring, m *member) error {
 	}
 	c := &Chunks{}
 	d.chunks[m.addr] = c
-	list, overhead, unknown := m.stretches(r, d.find.maps, d.find.word)
+	list, overhead, unknown := m.stretches(r, d.maps, d.find.word)
 	c.Overhead, c.Unknown = overhead, unknown
 	d.walker.done = 0
 	for _, s := range list {

@@ -13,9 +13,24 @@ import (
 // program's or a library's data, and when its heaps form the chain that malloc itself would follow.
 type finder struct {
 	mem    reader
-	maps   layout
+	maps   mappings
 	word   uint64 // bytes of a pointer in the process
 	states map[uint64]member
+	fitted map[place]bool // what fits has found out
+}
+
+// mappings are a process's mappings, as they are needed to find arenas: all as they were at one time (layout), or
+// each one asked of the kernel when it is needed (queries).
+type mappings interface {
+	// next is the first mapping that ends above addr and has all the access of has. With file, those without a
+	// file may be left out.
+	next(addr uint64, has perm, file bool) (mapping, bool)
+	// bases are addresses where heaps may begin.
+	bases(word uint64) []uint64
+	// libc reports a glibc among the mapped files, by its name.
+	libc() bool
+	// word is the size of a pointer of the process in bytes.
+	word() uint64
 }
 
 // ring is the arenas of one copy of glibc; a program that calls dlmopen(3) has several.
@@ -48,9 +63,9 @@ var errUnreadable = errors.New("the data of its libc cannot be read")
 // find gives the rings of the process, and how many structures look like arenas and hang in no ring. Arenas
 // that hang together are found from whichever is found first: the main arena in the data of a libc, or one in
 // a heap.
-func find(mem reader, maps layout) (rings []*ring, unlinked int, err error) {
-	f := &finder{mem: mem, maps: maps, word: maps.word(), states: map[uint64]member{}}
-	if err := f.readCandidates(heapBases(maps, f.word)); err != nil {
+func find(mem reader, maps mappings) (rings []*ring, unlinked int, err error) {
+	f := newFinder(mem, maps)
+	if err := f.readCandidates(maps.bases(f.word)); err != nil {
 		return nil, 0, err
 	}
 	starts, err := f.mainArenas()
@@ -91,6 +106,10 @@ func find(mem reader, maps layout) (rings []*ring, unlinked int, err error) {
 	return rings, unlinked, nil
 }
 
+func newFinder(mem reader, maps mappings) *finder {
+	return &finder{mem: mem, maps: maps, word: maps.word(), states: map[uint64]member{}, fitted: map[place]bool{}}
+}
+
 // heapSizes are the sizes that a heap can have: 64 MiB (1 MiB in 32-bit programs), and under
 // glibc.malloc.hugetlb from 2.35 to 2.41 four huge pages of any size that an architecture has.
 func heapSizes(word uint64) []uint64 {
@@ -111,32 +130,51 @@ func usualHeap(word uint64) uint64 {
 	return 64 << 20
 }
 
-// heapBases are the addresses where a heap may begin, by the shape of the mappings alone: writable memory up
+// bases are the addresses where a heap may begin, by the shape of the mappings alone: writable memory up
 // to some point within an aligned block, memory without access from there to the block's end, or none where
 // the heap is full. The writable part may have grown together with what lies below, so its start says nothing.
 // Full heaps that grew together with what lies above are not seen here; the ring leads to them.
-func heapBases(maps layout, word uint64) []uint64 {
+func (l layout) bases(word uint64) []uint64 {
 	var bases []uint64
 	sizes := heapSizes(word)
-	for i, m := range maps {
+	for i, m := range l {
 		if !m.anonymous() || m.reserved() {
 			continue
 		}
 		limit := m.end // up to where nothing but reserved memory follows
-		if i+1 < len(maps) && maps[i+1].start == m.end {
-			limit = maps.runEnd(i+1, reservedAnonymous)
+		if i+1 < len(l) && l[i+1].start == m.end {
+			limit = l.runEnd(i+1, reservedAnonymous)
 		}
 		for _, size := range sizes {
 			base := (m.end - 1) &^ (size - 1)
 			if base+size > limit || base == 0 || hasBase(bases, base) {
 				continue
 			}
-			if j, ok := maps.at(base); ok && maps[j].anonymous() && maps[j].writable() {
+			if j, ok := l.at(base); ok && l[j].anonymous() && l[j].writable() {
 				bases = append(bases, base)
 			}
 		}
 	}
 	return bases
+}
+
+// alignedBases are the multiples of the usual size of a heap that lie in writable memory without a file, in each
+// mapping the last. Heaps below it that grew together with it are found through the ring, and so are those of
+// other sizes.
+func alignedBases(maps mappings, word uint64) (bases []uint64) {
+	size := usualHeap(word)
+	for at := size; ; {
+		m, ok := maps.next(at, permRead|permWrite, false)
+		if !ok {
+			return bases
+		}
+		if base := (m.end - 1) &^ (size - 1); base >= m.start && m.anonymous() {
+			bases = append(bases, base)
+		}
+		if at = (m.end + size - 1) &^ (size - 1); at < m.end { // the end of the address space
+			return bases
+		}
+	}
 }
 
 func reservedAnonymous(m mapping) bool { return m.anonymous() && m.reserved() }
@@ -222,14 +260,24 @@ func (f *finder) reread(addr uint64) (member, bool, error) {
 // data reports whether addr lies where a main arena can: in the writable data of a program or a library, or in
 // its .bss, which follows the file's mapping as memory without a name.
 func (f *finder) data(addr uint64) bool {
-	i, ok := f.maps.at(addr)
-	if !ok || !f.maps[i].writable() || f.maps[i].perm&permShared != 0 {
+	m, ok := holds(f.maps, addr)
+	if !ok || !m.writable() || m.perm&permShared != 0 {
 		return false
 	}
-	for i > 0 && f.maps[i].anonymous() && f.maps[i-1].end == f.maps[i].start {
-		i--
+	for m.anonymous() {
+		below, ok := holds(f.maps, m.start-1)
+		if !ok {
+			return false
+		}
+		m = below
 	}
-	return f.maps[i].file()
+	return m.file()
+}
+
+// holds is the mapping that holds addr.
+func holds(maps mappings, addr uint64) (mapping, bool) {
+	m, ok := maps.next(addr, 0, false)
+	return m, ok && m.start <= addr
 }
 
 // ring follows the arenas from the one at start. It is nil where they do not come back to it or where not
@@ -311,17 +359,35 @@ func (f *finder) allFit(r *ring, size uint64) bool {
 	return true
 }
 
+// place is a heap that may have this largest size.
+type place struct {
+	heap
+	size uint64
+}
+
 // fits reports whether the mappings have room for a heap of this largest size: all anonymous, and nothing but
 // reserved memory behind the committed part, save for what the heap has grown since it was read.
 func (f *finder) fits(h heap, size uint64) bool {
-	if h.base%size != 0 || h.committed > size || !f.maps.covers(h.base, h.base+size, mapping.anonymous) {
-		return false
+	p := place{h, size}
+	fit, known := f.fitted[p]
+	if !known {
+		fit = h.base%size == 0 && h.committed <= size && p.hasRoom(f.maps)
+		f.fitted[p] = fit
 	}
-	end := h.base + h.committed
-	if i, ok := f.maps.at(end); ok && end < h.base+size && !f.maps[i].reserved() {
-		end = min(f.maps.runEnd(i, func(m mapping) bool { return m.anonymous() && !m.reserved() }), h.base+size)
+	return fit
+}
+
+func (p place) hasRoom(maps mappings) bool {
+	reserved := false
+	for at, end := p.base, p.base+p.size; at < end; {
+		m, ok := holds(maps, at)
+		if !ok || !m.anonymous() || reserved && !m.reserved() {
+			return false
+		}
+		reserved = m.reserved() && m.end > p.base+p.committed
+		at = m.end
 	}
-	return f.maps.covers(end, h.base+size, reservedAnonymous)
+	return true
 }
 
 // libcFile reports whether a mapped file is glibc by its name: libc.so.6, and libc-2.31.so up to glibc 2.33.
@@ -338,14 +404,19 @@ const scanMax = 32 << 20
 func (f *finder) mainArenas() ([]uint64, error) {
 	var found []uint64
 	left := uint64(scanMax)
-	libc := hasLibc(f.maps)
-	for i, m := range f.maps {
-		if !m.file() || !m.writable() || m.perm&permShared != 0 || libc && !libcFile(m.name) {
+	libc := f.maps.libc()
+	for at := uint64(0); ; {
+		m, ok := f.maps.next(at, permRead|permWrite, true)
+		if !ok {
+			return found, nil
+		}
+		at = m.end
+		if !m.file() || m.perm&permShared != 0 || libc && !libcFile(m.name) {
 			continue
 		}
 		end := m.end
 		if !libc {
-			end = f.maps.runEnd(i, func(m mapping) bool { return m.writable() && (m.file() || m.anonymous()) })
+			end = dataEnd(f.maps, m)
 		}
 		end = min(end, m.start+left)
 		left -= end - m.start
@@ -358,10 +429,20 @@ func (f *finder) mainArenas() ([]uint64, error) {
 		}
 		found = append(found, addrs...)
 	}
-	return found, nil
 }
 
-// scan looks for a malloc_state at every word of [start, end), and reports whether any of it could be read.
+// dataEnd is where the writable data of a file ends, .bss and all.
+func dataEnd(maps mappings, m mapping) uint64 {
+	for {
+		above, ok := holds(maps, m.end)
+		if !ok || !above.writable() || !above.file() && !above.anonymous() {
+			return m.end
+		}
+		m = above
+	}
+}
+
+// scan looks for a malloc_state in [start, end), and reports whether any of it could be read.
 func (f *finder) scan(start, end uint64) (found []uint64, readable bool, err error) {
 	const step = 256 << 10
 	buf := make([]byte, min(step+stateMax, end-start))
@@ -372,11 +453,28 @@ func (f *finder) scan(start, end uint64) (found []uint64, readable bool, err err
 		}
 		b := spans[0].buf[:spans[0].n]
 		readable = readable || len(b) > 0
-		for off := uint64(0); off < min(step, uint64(len(b))); off += f.word {
-			if s, ok := parseState(start+off, b[off:], f.word); ok {
+		found = append(found, statesIn(b, start, step, f.word)...)
+	}
+	return found, readable, nil
+}
+
+// statesIn are the addresses of what may be a malloc_state in the first limit bytes at start. Its last bin is looked
+// for, which leads back to itself (lastBinEmpty).
+func statesIn(b []byte, start, limit, size uint64) (found []uint64) {
+	layouts := binsAt(size)
+	for off := 3 * size; off+2*size <= uint64(len(b)); off += size {
+		if self := start + off - 2*size; word(b, off, size) != self || word(b, off+size, size) != self {
+			continue
+		}
+		for _, bins := range layouts {
+			at := off - bins - 252*size
+			if off < bins+252*size || at >= limit {
+				continue
+			}
+			if s, ok := parseState(start+at, b[at:], size); ok {
 				found = append(found, s.addr)
 			}
 		}
 	}
-	return found, readable, nil
+	return found
 }

@@ -6,8 +6,23 @@ import (
 	"testing"
 )
 
-// all runs everything that reads memory: the census, the arenas, the walk.
+// asked is a fake's mappings as queries have them: what is not asked for is not there.
+type asked struct{ layout }
+
+func (a asked) bases(word uint64) []uint64 { return alignedBases(a, word) }
+func (a asked) libc() bool                 { return true }
+
+// all runs everything that reads memory: the census in both ways, the arenas, the walk.
 func (f *fake) all(t *testing.T) (Census, []Arena, error) {
+	t.Helper()
+	c, list, err := f.whole(t)
+	if quick, ok := certain(f, asked{f.maps}); ok && (err != nil || quick != c) {
+		t.Fatalf("queries are certain of %+v; the whole mappings give %+v, %v", quick, c, err)
+	}
+	return c, list, err
+}
+
+func (f *fake) whole(t *testing.T) (Census, []Arena, error) {
 	t.Helper()
 	rings, unlinked, err := find(f, f.maps)
 	if err != nil {
@@ -18,7 +33,8 @@ func (f *fake) all(t *testing.T) (Census, []Arena, error) {
 		return Census{}, nil, err
 	}
 	d := &deep{
-		find:   &finder{mem: f, maps: f.maps, word: f.maps.word()},
+		find:   newFinder(f, f.maps),
+		maps:   f.maps,
 		walker: &walker{ctx: context.Background(), mem: f, presence: f, word: f.maps.word(), page: minPage},
 		chunks: map[uint64]*Chunks{},
 	}

@@ -39,7 +39,11 @@ func (p *process) inspect() (*Process, error) {
 	if err := p.nameLibc(found, maps); err != nil {
 		return nil, err
 	}
-	return found, p.attribute(found, maps)
+	if err := p.attribute(found, maps); err != nil || found.Resident != 0 {
+		return found, err
+	}
+	_, err = p.readMaps() // nothing resident is what is left of a process that has just ended
+	return found, err
 }
 
 func (p *process) nameLibc(found *Process, maps layout) (err error) {
@@ -69,7 +73,7 @@ func (p *process) linkedAllocator(found *Process, maps layout) string {
 	if system > startup || err != nil {
 		return ""
 	}
-	exe, err := os.Open(filepath.Join(p.dir, "exe"))
+	exe, err := openFile(filepath.Join(p.dir, "exe"))
 	if err != nil {
 		return ""
 	}
@@ -84,7 +88,7 @@ func (p *process) linkedAllocator(found *Process, maps layout) string {
 	return linked
 }
 
-// attribute divides the virtual size among the parts and the resident size with it: one pass over smaps.
+// attribute divides the virtual size among the parts and the resident size with it.
 func (p *process) attribute(found *Process, maps layout) error {
 	owners := heapOwners(found.Arenas)
 	stacks, err := findStacks(p.mem, without(maps, owners), maps.word(), found.Threads)
@@ -111,13 +115,25 @@ func (p *process) attribute(found *Process, maps layout) error {
 	return nil
 }
 
+// addResident fills in what is resident of each region: by the page tables, or where the kernel cannot be asked
+// for those in one call by smaps.
 func (p *process) addResident(list []region) error {
-	smaps, err := os.Open(filepath.Join(p.dir, "smaps"))
+	pages := p.pagemap()
+	defer pages.close()
+	if len(list) == 0 || pages.scan(list[0].start, list[len(list)-1].end, credit(list)) == nil {
+		return nil
+	}
+	for i := range list { // what it told before it failed
+		list[i].resident = 0
+	}
+	return p.addSmaps(list, pages)
+}
+
+func (p *process) addSmaps(list []region, pages *pagemap) error {
+	smaps, err := openFile(filepath.Join(p.dir, "smaps"))
 	if err != nil {
 		return err
 	}
 	defer smaps.Close()
-	pages := p.pagemap()
-	defer pages.close()
 	return parseSmaps(smaps, func(start, end, resident uint64) { spread(list, start, end, resident, pages.present) })
 }

@@ -170,6 +170,16 @@ func (l layout) at(addr uint64) (int, bool) {
 	return i, i < len(l) && l[i].start <= addr
 }
 
+func (l layout) next(addr uint64, has perm, _ bool) (mapping, bool) {
+	i, _ := l.at(addr)
+	for ; i < len(l); i++ {
+		if l[i].perm&has == has && l[i].name != vsyscall {
+			return l[i], true
+		}
+	}
+	return mapping{}, false
+}
+
 // covers reports whether every byte of [start, end) lies in a mapping that fits.
 func (l layout) covers(start, end uint64, fits func(mapping) bool) bool {
 	for i, ok := l.at(start); start < end; i++ {

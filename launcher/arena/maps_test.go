@@ -104,7 +104,7 @@ func FuzzParseMaps(f *testing.F) {
 		if cut != got.virtual() {
 			t.Fatalf("regions of %d bytes, mappings of %d", cut, got.virtual())
 		}
-		heapBases(got, got.word())
+		got.bases(got.word())
 	})
 }
 

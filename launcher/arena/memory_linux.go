@@ -35,7 +35,7 @@ func (p *processMemory) read(spans []span) error {
 		n := min(len(spans), maxPieces)
 		done, err := p.readv(spans[:n])
 		if closed(err) {
-			if p.file, err = os.Open(p.path); err != nil {
+			if p.file, err = openFile(p.path); err != nil {
 				return fmt.Errorf("reading its memory: %w", err)
 			}
 			continue

@@ -27,11 +27,15 @@ func (p *pagemap) close() {
 	}
 }
 
-func (p *pagemap) pages(start uint64, list []pageState) bool {
+func (p *pagemap) open() error {
 	if p.file == nil && p.err == nil {
-		p.file, p.err = os.Open(p.path)
+		p.file, p.err = openFile(p.path)
 	}
-	if p.err != nil {
+	return p.err
+}
+
+func (p *pagemap) pages(start uint64, list []pageState) bool {
+	if p.open() != nil {
 		return false
 	}
 	if cap(p.buf) < 8*len(list) {

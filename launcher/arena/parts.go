@@ -103,6 +103,18 @@ func inBrackets(s string) string {
 	return strings.TrimSpace(name)
 }
 
+// credit gives runs of resident pages, in ascending order, to the regions that they lie in.
+func credit(list []region) func(start, end uint64) {
+	return func(start, end uint64) {
+		for len(list) > 0 && list[0].end <= start {
+			list = list[1:]
+		}
+		for i := 0; i < len(list) && list[i].start < end; i++ {
+			list[i].resident += min(end, list[i].end) - max(start, list[i].start)
+		}
+	}
+}
+
 // spread gives the resident bytes of one mapping of smaps to the regions that lie in it. Where there are
 // several, present tells how many bytes of each are in memory (pagemap), and what it cannot tell goes to the
 // largest.

@@ -42,7 +42,7 @@ func open(root string, pid int) (*process, error) {
 	if p.stat.ended && !p.followThread() {
 		return nil, fmt.Errorf("process %d (%q) has ended and waits for its parent: %w", pid, p.stat.name, ErrNoMemory)
 	}
-	if p.maps, err = os.Open(filepath.Join(p.dir, "maps")); err != nil {
+	if p.maps, err = openFile(filepath.Join(p.dir, "maps")); err != nil {
 		return nil, p.explain(err)
 	}
 	p.mem = &processMemory{pid: p.tid, path: filepath.Join(p.dir, "mem")}
@@ -172,7 +172,8 @@ type stat struct {
 }
 
 func (p *process) readStat() (stat, error) {
-	text, err := os.ReadFile(filepath.Join(p.dir, "stat"))
+	var buf [2 << 10]byte // a line of 52 numbers and a name
+	text, err := readSmall(filepath.Join(p.dir, "stat"), buf[:])
 	if err != nil {
 		return stat{}, err
 	}

@@ -32,10 +32,11 @@ func (p *Process) walk(ctx context.Context, root string, progress func(done, tot
 	pages := live.pagemap()
 	defer pages.close()
 	d := &deep{
-		find: &finder{mem: live.mem, maps: maps, word: maps.word()},
+		find: newFinder(live.mem, maps),
 		walker: &walker{
 			ctx: ctx, mem: live.mem, presence: pages, word: maps.word(), page: uint64(os.Getpagesize()),
 		},
+		maps:   maps,
 		chunks: map[uint64]*Chunks{},
 	}
 	if err := d.all(found.rings, progress); err != nil {

@@ -14,7 +14,8 @@
      trim            malloc_trim(0)
      forge           make maps that look like heaps and are none
      namespace PATH  dlmopen PATH in a namespace of its own, and allocate there from three threads
-     maps N          N mappings that do not grow together                                                */
+     maps N          N mappings that do not grow together
+     touch           write into all of these that may be written                                         */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <malloc.h>
@@ -207,12 +208,22 @@ static void *namespace(void *handle)
 	return NULL;
 }
 
+static char *mapped;
+static int pages;
+
 static void map(int n)
 {
 	long page = sysconf(_SC_PAGESIZE);
-	char *p = mmap(NULL, n * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	for (int i = 0; p != MAP_FAILED && i < n; i += 2)
-		mprotect(p + i * page, page, PROT_READ | PROT_WRITE);
+	mapped = mmap(NULL, n * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pages = mapped == MAP_FAILED ? 0 : n;
+	for (int i = 0; i < pages; i += 2)
+		mprotect(mapped + i * page, page, PROT_READ | PROT_WRITE);
+}
+
+static void touch(void)
+{
+	for (int i = 0; i < pages; i += 2)
+		mapped[i * sysconf(_SC_PAGESIZE)] = 1;
 }
 
 static void stacks(int n, size_t size, size_t guard)
@@ -266,6 +277,8 @@ static void *serve(void *joining)
 			malloc_info(0, stdout);
 		else if (!strcmp(line, "trim\n"))
 			malloc_trim(0);
+		else if (!strcmp(line, "touch\n"))
+			touch();
 		else if (!strcmp(line, "forge\n"))
 			forge();
 		else if (!strcmp(line, "nomain\n")) {

@@ -1,0 +1,252 @@
+package arena
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// opened opens a process that lives as long as the test.
+func opened(t testing.TB, root string, pid int) *process {
+	t.Helper()
+	p, err := open(root, pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	return p
+}
+
+// byText is the census that needs nothing of the kernel but the text of maps.
+func byText(t testing.TB, p *process) Census {
+	t.Helper()
+	f, maps, err := p.rings(p.readMaps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return census(f.rings, f.unlinked, maps)
+}
+
+// checkQueries takes the census of a quiet process in the two ways. sure says that queries must do.
+func checkQueries(t *testing.T, pid int, want Census, sure bool) {
+	t.Helper()
+	p := opened(t, procRoot, pid)
+	if got := byText(t, p); got != want {
+		t.Errorf("by the text of maps %+v, want %+v", got, want)
+	}
+	q := p.queries()
+	got, ok := q.census(p.mem)
+	if q.err == unix.ENOTTY {
+		t.Log("this kernel has no PROCMAP_QUERY (Linux 6.11)")
+		return
+	}
+	if sure && !ok || ok && got != want {
+		t.Errorf("by queries %+v, certain %v (%v, %d left); want %+v, %v", got, ok, q.err, q.left, want, sure)
+	}
+}
+
+// checkResident holds the page tables against smaps, region by region of a quiet process.
+func checkResident(t *testing.T, pid int) {
+	t.Helper()
+	p := opened(t, procRoot, pid)
+	maps, err := p.readMaps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scanned, listed := regions(maps, nil), regions(maps, nil)
+	pages := p.pagemap()
+	defer pages.close()
+	err = pages.scan(scanned[0].start, scanned[len(scanned)-1].end, credit(scanned))
+	if err == unix.ENOTTY {
+		t.Log("this kernel has no PAGEMAP_SCAN (Linux 6.7)")
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.addSmaps(listed, pages); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range listed {
+		if scanned[i].resident != r.resident {
+			t.Errorf("%x-%x %s: %d bytes resident by the page tables, %d by smaps", r.start, r.end, r.name, scanned[i].resident, r.resident)
+		}
+	}
+}
+
+// TestResidentOfManyRuns needs several calls, whose ends the kernel tells one after the other.
+func TestResidentOfManyRuns(t *testing.T) {
+	p := start(t, nil, compile(t, "testdata/probe.c"))
+	p.do("maps 20000")
+	p.do("touch")
+	checkResident(t, p.pid())
+}
+
+// TestQueriesTellWhatMapsHas asks for all mappings one after the other.
+func TestQueriesTellWhatMapsHas(t *testing.T) {
+	p := start(t, nil, compile(t, "testdata/probe.c"))
+	p.do("threads 3 10")
+	live := opened(t, procRoot, p.pid())
+	q := live.queries()
+	var got layout
+	for at := uint64(0); ; at = got[len(got)-1].end {
+		m, ok := q.next(at, 0, false)
+		if !ok {
+			break
+		}
+		got = append(got, m)
+	}
+	if q.err == unix.ENOTTY {
+		t.Skip("this kernel has no PROCMAP_QUERY (Linux 6.11)")
+	}
+	want, err := live.readMaps()
+	if err != nil || q.err != nil {
+		t.Fatal(err, q.err)
+	}
+	if n := len(want) - 1; want[n].name == vsyscall {
+		want = want[:n]
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v\nmaps has\n%+v", got, want)
+	}
+}
+
+// TestQueriesGiveUp counts more arenas than queries are worth.
+func TestQueriesGiveUp(t *testing.T) {
+	p := start(t, []string{"MALLOC_ARENA_MAX=300"}, compile(t, "testdata/probe.c"))
+	p.do("threads 300 10")
+	live := opened(t, procRoot, p.pid())
+	q := live.queries()
+	if c, ok := q.census(live.mem); ok || q.err != errManyQueries && q.err != unix.ENOTTY {
+		t.Errorf("%+v, %v, %v", c, ok, q.err)
+	}
+	if c, err := Count(p.pid()); err != nil || c.Arenas != 300 {
+		t.Errorf("%+v, %v; want 300 arenas", c, err)
+	}
+}
+
+// TestWithoutTheIoctls reads a process whose files answer ENOTTY, as all do before Linux 6.7: copies of them.
+func TestWithoutTheIoctls(t *testing.T) {
+	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
+	p.do("threads 3 1000")
+	if _, err := Inspect(p.pid()); err != nil { // brings in the pages that are read of its libc
+		t.Fatal(err)
+	}
+	root, pid := t.TempDir(), fmt.Sprint(p.pid())
+	for _, name := range []string{"stat", "maps", "smaps", "pagemap"} {
+		if err := os.MkdirAll(filepath.Join(root, pid), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var text []byte
+		if name != "pagemap" {
+			var err error
+			if text, err = os.ReadFile(filepath.Join(procRoot, pid, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(root, pid, name), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sameAsUsual(t, root, p.pid())
+	q := opened(t, root, p.pid()).queries()
+	if _, ok := q.next(0, 0, false); ok || q.err != unix.ENOTTY {
+		t.Errorf("a copy of maps answers %v, %v", ok, q.err)
+	}
+}
+
+// sameAsUsual compares what is found under root, where less is to be had, with what is found in /proc.
+func sameAsUsual(t *testing.T, root string, pid int) {
+	t.Helper()
+	want, err := Count(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := count(root, pid); err != nil || got != want {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+	whole, err := Inspect(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := inspect(root, pid); err != nil || got.Resident != whole.Resident || !reflect.DeepEqual(got.Arenas, whole.Arenas) {
+		t.Errorf("%+v, %v; want %+v", got, err, whole)
+	}
+}
+
+// TestIoctlsForbidden reads a process from one that may make neither ioctl, by a seccomp filter.
+func TestIoctlsForbidden(t *testing.T) {
+	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
+	p.do("threads 3 1000")
+	want, err := Inspect(p.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run", "^TestReadWithoutIoctl$", "-test.v")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("ARENA_TEST_FILTERED=%d", p.pid()))
+	out, err := cmd.CombinedOutput()
+	if line := fmt.Sprintf("found %+v resident %d\n", want.Census(), want.Resident); err != nil || !strings.Contains(string(out), line) {
+		t.Errorf("%v: %s\nwant %s", err, out, line)
+	}
+}
+
+// TestReadWithoutIoctl is the part of TestIoctlsForbidden that runs under the filter.
+func TestReadWithoutIoctl(t *testing.T) {
+	var pid int
+	if _, err := fmt.Sscan(os.Getenv("ARENA_TEST_FILTERED"), &pid); err != nil {
+		t.Skip("runs as a child of TestIoctlsForbidden")
+	}
+	forbidIoctl(t)
+	p := opened(t, procRoot, pid)
+	q := p.queries()
+	if _, ok := q.next(0, 0, false); ok || q.err != unix.EPERM {
+		t.Fatalf("the filter lets it through: %v, %v", ok, q.err)
+	}
+	c, err := Count(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := Inspect(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole.Census() != c {
+		t.Errorf("Inspect finds %+v, Count %+v", whole.Census(), c)
+	}
+	fmt.Printf("found %+v resident %d\n", c, whole.Resident)
+}
+
+// forbidIoctl has ioctl(2) answer EPERM to every thread of this process from now on (seccomp(2)).
+func forbidIoctl(t *testing.T) {
+	t.Helper()
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		t.Skip("the filter is for 64-bit machines")
+	}
+	const load, equal, ret = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
+	filter := []unix.SockFilter{
+		{Code: load}, // the number of the call
+		{Code: equal, K: unix.SYS_IOCTL, Jf: 1},
+		{Code: ret, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: ret, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
+	if errno != 0 {
+		t.Skip("seccomp filters are not to be had here: " + errno.Error())
+	}
+}
