@@ -52,7 +52,9 @@ func inspectPIDs(c *cli.Context) error {
 	}
 	show := inspector{c: c, machine: machine.Find("/", machine.Cores), wanted: wanted, objects: []inspectJSON{}}
 	for _, pid := range pids {
-		show.one(pid)
+		if err := show.one(pid); err != nil {
+			return err
+		}
 	}
 	if c.Bool("json") {
 		if err := printJSON(c.App.Writer, show.objects); err != nil {
@@ -92,7 +94,8 @@ type inspector struct {
 	bad     bool // a cap is not kept, or a process could not be read
 }
 
-func (i *inspector) one(pid int) {
+// one shows one process. The error is that of the output; what is wrong with the process is said.
+func (i *inspector) one(pid int) error {
 	deep := i.c.Bool("deep")
 	report, err := inspect.Look(pid, i.machine, i.wanted)
 	if err == nil && deep {
@@ -107,12 +110,14 @@ func (i *inspector) one(pid int) {
 	case err != nil:
 		newVoice(false, false).line("%s", err)
 	default:
-		if i.shown > 0 {
-			fmt.Fprintln(i.c.App.Writer)
+		out := &sheet{to: i.c.App.Writer}
+		if i.shown++; i.shown > 1 {
+			fmt.Fprintln(out)
 		}
-		i.shown++
-		printReport(i.c.App.Writer, report, deep)
+		printReport(out, report, deep)
+		return out.flush()
 	}
+	return nil
 }
 
 // walk walks the chunks, with a bar on stderr where it takes longer than a second and a person waits.

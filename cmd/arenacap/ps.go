@@ -34,18 +34,18 @@ func psCommand() *cli.Command {
 func order(key string) (func(a, b inspect.Row) int, bool) {
 	by := func(value func(inspect.Row) uint64) func(a, b inspect.Row) int {
 		return func(a, b inspect.Row) int {
-			return cmp.Or(cmp.Compare(value(b), value(a)), cmp.Compare(a.Process.PID, b.Process.PID))
+			return cmp.Or(cmp.Compare(value(b), value(a)), cmp.Compare(a.PID, b.PID))
 		}
 	}
 	switch key {
 	case "reserved":
-		return by(func(r inspect.Row) uint64 { return r.Process.Census().Reserved }), true
+		return by(func(r inspect.Row) uint64 { return r.ArenaReserved }), true
 	case "resident":
-		return by(func(r inspect.Row) uint64 { return inspect.ArenasResident(r.Process) }), true
+		return by(func(r inspect.Row) uint64 { return r.ArenaResident }), true
 	case "arenas":
-		return by(func(r inspect.Row) uint64 { return uint64(len(r.Process.Arenas)) }), true
+		return by(func(r inspect.Row) uint64 { return uint64(r.Arenas) }), true
 	case "virtual":
-		return by(func(r inspect.Row) uint64 { return r.Process.Virtual }), true
+		return by(func(r inspect.Row) uint64 { return r.Virtual }), true
 	case "saving":
 		return by(func(r inspect.Row) uint64 { return r.Saving }), true
 	case "pid":
@@ -67,9 +67,13 @@ func ps(c *cli.Context) error {
 		return err
 	}
 	slices.SortFunc(host.Rows, compare)
+	out := &sheet{to: c.App.Writer}
 	if !c.Bool("json") {
-		printHost(c.App.Writer, host)
-	} else if err := printJSON(c.App.Writer, viewHost(host)); err != nil {
+		printHost(out, host)
+	} else if err := printJSON(out, viewHost(host)); err != nil {
+		return err
+	}
+	if err := out.flush(); err != nil {
 		return err
 	}
 	if n := len(host.Unreadable); n > 0 {
@@ -87,11 +91,10 @@ func printHost(w io.Writer, host inspect.Host) {
 	fmt.Fprintf(t, "PID\tTHREADS\tARENAS\tCAP\tRESERVED\tRESIDENT\tVIRTUAL\tSAVING\t  NAME\n")
 	var saving uint64
 	for _, r := range host.Rows {
-		p := r.Process
 		saving += r.Saving
-		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t  %s\n", p.PID, p.Threads, len(p.Arenas), capWords(r.Cap),
-			policy.FormatSize(p.Census().Reserved), policy.FormatSize(inspect.ArenasResident(p)), policy.FormatSize(p.Virtual),
-			policy.FormatSize(r.Saving), inspect.Printable(p.Name))
+		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t  %s\n", r.PID, r.Threads, r.Arenas, capWords(r.Cap),
+			policy.FormatSize(r.ArenaReserved), policy.FormatSize(r.ArenaResident), policy.FormatSize(r.Virtual),
+			policy.FormatSize(r.Saving), inspect.Printable(r.Name))
 	}
 	t.Flush()
 	fmt.Fprintf(w, "%s; a cap of %d, one a core, would spare %s of address space\n", count(len(host.Rows), "process"), host.OneACore, policy.FormatSize(saving))
@@ -127,9 +130,8 @@ type psJSON struct {
 func viewHost(host inspect.Host) []psJSON {
 	list := []psJSON{}
 	for _, r := range host.Rows {
-		p := r.Process
-		list = append(list, psJSON{p.PID, p.Name, p.Threads, len(p.Arenas), known(r.Cap.N), known(r.Cap.Source), r.Cap.Kept,
-			p.Census().Reserved, inspect.ArenasResident(p), p.Virtual, p.Resident, r.Saving})
+		list = append(list, psJSON{r.PID, r.Name, r.Threads, r.Arenas, known(r.Cap.N), known(r.Cap.Source), r.Cap.Kept,
+			r.ArenaReserved, r.ArenaResident, r.Virtual, r.Resident, r.Saving})
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -26,16 +27,38 @@ func paint(w io.Writer, colour, text string) string {
 }
 
 func isTerminal(w io.Writer) bool {
+	_, ok := terminal(w)
+	return ok
+}
+
+// terminal is the terminal that w is, or that a sheet goes to.
+func terminal(w io.Writer) (*os.File, bool) {
+	if p, ok := w.(*sheet); ok {
+		w = p.to
+	}
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+// sheet is what is written in one piece: a table comes in a hundred small ones, each a call of the kernel.
+type sheet struct {
+	bytes.Buffer
+	to io.Writer
+}
+
+// flush writes it. The error is that of the writer: a full disk, a reader that is gone.
+func (s *sheet) flush() error {
+	_, err := s.WriteTo(s.to)
+	return err
 }
 
 // terminalWidth is the number of columns, 0 where w is no terminal or does not tell.
 func terminalWidth(w io.Writer) int {
-	if !isTerminal(w) {
+	f, ok := terminal(w)
+	if !ok {
 		return 0
 	}
-	width, _, err := term.GetSize(int(w.(*os.File).Fd()))
+	width, _, err := term.GetSize(int(f.Fd()))
 	if err != nil {
 		return 0
 	}

@@ -16,14 +16,14 @@ const procRoot = "/proc"
 func Count(pid int) (Census, error) { return count(procRoot, pid) }
 
 func count(root string, pid int) (Census, error) {
+	if c, ok := countByQueries(root, pid); ok {
+		return c, nil
+	}
 	p, err := open(root, pid)
 	if err != nil {
 		return Census{}, err
 	}
 	defer p.close()
-	if c, ok := p.queries().census(p.mem); ok {
-		return c, p.explain(p.same())
-	}
 	found, maps, err := p.rings(p.readMaps)
 	if err != nil {
 		return Census{}, p.explain(err)

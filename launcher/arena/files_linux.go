@@ -29,28 +29,22 @@ func openRead(path string) (fd int, err error) {
 	}
 }
 
-// readSmall reads a file of at most so many bytes as buf has room for; what is longer is cut.
-func readSmall(path string, buf []byte) ([]byte, error) {
+// readOnce reads a file that the kernel gives whole to the first read; what is longer than buf is cut.
+func readOnce(path string, buf []byte) ([]byte, error) {
 	fd, err := openRead(path)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	n := 0
-	for n < len(buf) {
-		got, err := unix.Read(fd, buf[n:])
-		if err == unix.EINTR {
-			continue
+	for {
+		n, err := unix.Read(fd, buf)
+		if err == nil {
+			return buf[:n], nil
 		}
-		if err != nil {
+		if err != unix.EINTR {
 			return nil, &os.PathError{Op: "read", Path: path, Err: err}
 		}
-		if got == 0 {
-			break
-		}
-		n += got
 	}
-	return buf[:n], nil
 }
 
 // ioctl is ioctl(2) with a structure.

@@ -16,7 +16,8 @@ type finder struct {
 	maps   mappings
 	word   uint64 // bytes of a pointer in the process
 	states map[uint64]member
-	fitted map[place]bool // what fits has found out
+	roots  map[uint64]state // what was found in a libc's data
+	fitted map[place]bool   // what fits has found out
 }
 
 // mappings are a process's mappings, as they are needed to find arenas: all as they were at one time (layout), or
@@ -72,15 +73,15 @@ func find(mem reader, maps mappings) (rings []*ring, unlinked int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	for addr := range f.states {
-		starts = append(starts, addr)
+	for _, m := range f.states {
+		starts = append(starts, m.state)
 	}
-	known := map[uint64]bool{}
-	for _, addr := range starts {
-		if known[addr] {
+	known := map[uint64]bool{} // by where the bins are: the bins of one state may pass for those of others too
+	for _, s := range starts {
+		if known[s.addr+s.bins] {
 			continue
 		}
-		r, err := f.ring(addr)
+		r, err := f.ring(s.addr)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -88,15 +89,15 @@ func find(mem reader, maps mappings) (rings []*ring, unlinked int, err error) {
 			continue
 		}
 		for i := range r.members {
-			known[r.members[i].addr] = true
+			known[r.members[i].addr+r.members[i].bins] = true
 		}
 		if err := f.chain(r); err != nil {
 			return nil, 0, err
 		}
 		rings = append(rings, r)
 	}
-	for addr := range f.states {
-		if !known[addr] {
+	for _, m := range f.states {
+		if !known[m.addr+m.bins] {
 			unlinked++
 		}
 	}
@@ -107,7 +108,7 @@ func find(mem reader, maps mappings) (rings []*ring, unlinked int, err error) {
 }
 
 func newFinder(mem reader, maps mappings) *finder {
-	return &finder{mem: mem, maps: maps, word: maps.word(), states: map[uint64]member{}, fitted: map[place]bool{}}
+	return &finder{mem: mem, maps: maps, word: maps.word(), states: map[uint64]member{}, roots: map[uint64]state{}, fitted: map[place]bool{}}
 }
 
 // heapSizes are the sizes that a heap can have: 64 MiB (1 MiB in 32-bit programs), and under
@@ -227,10 +228,13 @@ func (f *finder) parseMember(base uint64, b []byte) (member, bool) {
 	return member{state: s, first: h}, ok && s.flags&nonContiguous != 0
 }
 
-// member is the arena at addr, as it was read with the candidates or read now.
+// member is the arena at addr, as it was read in the search or is read now.
 func (f *finder) member(addr uint64) (member, bool, error) {
 	if m, ok := f.states[addr]; ok {
 		return m, true, nil
+	}
+	if s, ok := f.roots[addr]; ok {
+		return member{state: s}, true, nil
 	}
 	return f.reread(addr)
 }
@@ -399,10 +403,10 @@ func libcFile(name string) bool {
 // scanMax bounds the search for main arenas in programs that map no libc by name, in bytes.
 const scanMax = 32 << 20
 
-// mainArenas are the addresses where a malloc_state lies in a libc's data. A program that maps no libc may
+// mainArenas are what may be a malloc_state in a libc's data. A program that maps no libc may
 // have a static one: then all data of files is searched, .bss included.
-func (f *finder) mainArenas() ([]uint64, error) {
-	var found []uint64
+func (f *finder) mainArenas() ([]state, error) {
+	var found []state
 	left := uint64(scanMax)
 	libc := f.maps.libc()
 	for at := uint64(0); ; {
@@ -420,14 +424,17 @@ func (f *finder) mainArenas() ([]uint64, error) {
 		}
 		end = min(end, m.start+left)
 		left -= end - m.start
-		addrs, readable, err := f.scan(m.start, end)
+		states, readable, err := f.scan(m.start, end)
 		if err != nil {
 			return nil, err
 		}
 		if libc && !readable {
 			return nil, errUnreadable
 		}
-		found = append(found, addrs...)
+		for _, s := range states {
+			f.roots[s.addr] = s
+		}
+		found = append(found, states...)
 	}
 }
 
@@ -443,7 +450,7 @@ func dataEnd(maps mappings, m mapping) uint64 {
 }
 
 // scan looks for a malloc_state in [start, end), and reports whether any of it could be read.
-func (f *finder) scan(start, end uint64) (found []uint64, readable bool, err error) {
+func (f *finder) scan(start, end uint64) (found []state, readable bool, err error) {
 	const step = 256 << 10
 	buf := make([]byte, min(step+stateMax, end-start))
 	for ; start < end; start += step {
@@ -458,12 +465,16 @@ func (f *finder) scan(start, end uint64) (found []uint64, readable bool, err err
 	return found, readable, nil
 }
 
-// statesIn are the addresses of what may be a malloc_state in the first limit bytes at start. Its last bin is looked
-// for, which leads back to itself (lastBinEmpty).
-func statesIn(b []byte, start, limit, size uint64) (found []uint64) {
+// statesIn are what may be a malloc_state in the first limit bytes at start. Its last bin is looked
+// for, which leads back to itself (lastBinEmpty); the bins before it mostly do too, but what follows it is a bitmap.
+func statesIn(b []byte, start, limit, size uint64) (found []state) {
 	layouts := binsAt(size)
-	for off := 3 * size; off+2*size <= uint64(len(b)); off += size {
-		if self := start + off - 2*size; word(b, off, size) != self || word(b, off+size, size) != self {
+	empty := func(off uint64) bool {
+		self := start + off - 2*size
+		return word(b, off, size) == self && word(b, off+size, size) == self
+	}
+	for off := 3 * size; off+4*size <= uint64(len(b)); off += size {
+		if word(b, off, size) != start+off-2*size || !empty(off) || empty(off+2*size) {
 			continue
 		}
 		for _, bins := range layouts {
@@ -472,7 +483,7 @@ func statesIn(b []byte, start, limit, size uint64) (found []uint64) {
 				continue
 			}
 			if s, ok := parseState(start+at, b[at:], size); ok {
-				found = append(found, s.addr)
+				found = append(found, s)
 			}
 		}
 	}

@@ -77,10 +77,15 @@ type state struct {
 // those of a newer one with a smaller offset when the fastbins before them are in use.
 func binsAt(size uint64) []uint64 {
 	if size == 4 {
-		return []uint64{64, 60, 56, 16}
+		return binsAt32[:]
 	}
-	return []uint64{112, 104, 24}
+	return binsAt64[:]
 }
+
+var (
+	binsAt32 = [...]uint64{64, 60, 56, 16}
+	binsAt64 = [...]uint64{112, 104, 24}
+)
 
 // Flags of malloc_state: bit 0 is FASTCHUNKS up to 2.26, bit 1 NONCONTIGUOUS, bit 2 CORRUPT in 2.22 to 2.26.
 const (

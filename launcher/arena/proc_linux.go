@@ -173,7 +173,7 @@ type stat struct {
 
 func (p *process) readStat() (stat, error) {
 	var buf [2 << 10]byte // a line of 52 numbers and a name
-	text, err := readSmall(filepath.Join(p.dir, "stat"), buf[:])
+	text, err := readOnce(filepath.Join(p.dir, "stat"), buf[:])
 	if err != nil {
 		return stat{}, err
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -53,8 +55,22 @@ const (
 	queryAccess     = uint64(permRead | permWrite | permExec | permShared) // the bits are the same
 )
 
-func (p *process) queries() *queries {
-	return &queries{maps: p.maps, left: mostQueries, name: make([]byte, unix.PathMax)}
+func newQueries(maps *os.File) *queries {
+	return &queries{maps: maps, left: mostQueries, name: make([]byte, unix.PathMax)}
+}
+
+// countByQueries is Count in the few calls that an ordinary process takes; ok is false for every other one, be it
+// that there is no such process.
+func countByQueries(root string, pid int) (c Census, ok bool) {
+	dir := filepath.Join(root, strconv.Itoa(pid))
+	maps, err := openFile(filepath.Join(dir, "maps"))
+	if err != nil {
+		return Census{}, false
+	}
+	defer maps.Close()
+	mem := &processMemory{pid: pid, path: filepath.Join(dir, "mem")}
+	defer mem.close()
+	return newQueries(maps).census(mem)
 }
 
 func (q *queries) next(addr uint64, has perm, file bool) (mapping, bool) {
@@ -104,8 +120,12 @@ func (q *queries) word() uint64 {
 	return 4
 }
 
-// census is that of find by queries; ok is false where only the text can tell.
+// census is that of find by queries; ok is false where only the text can tell. The last query is answered by the
+// address space that the first one was: what was read of the PID in between was no other process's.
 func (q *queries) census(mem reader) (c Census, ok bool) {
 	c, ok = certain(mem, q)
+	if ok {
+		q.next(0, 0, false)
+	}
 	return c, ok && q.err == nil
 }

@@ -42,7 +42,7 @@ func checkQueries(t *testing.T, pid int, want Census, sure bool) {
 	if got := byText(t, p); got != want {
 		t.Errorf("by the text of maps %+v, want %+v", got, want)
 	}
-	q := p.queries()
+	q := newQueries(p.maps)
 	got, ok := q.census(p.mem)
 	if q.err == unix.ENOTTY {
 		t.Log("this kernel has no PROCMAP_QUERY (Linux 6.11)")
@@ -95,7 +95,7 @@ func TestQueriesTellWhatMapsHas(t *testing.T) {
 	p := start(t, nil, compile(t, "testdata/probe.c"))
 	p.do("threads 3 10")
 	live := opened(t, procRoot, p.pid())
-	q := live.queries()
+	q := newQueries(live.maps)
 	var got layout
 	for at := uint64(0); ; at = got[len(got)-1].end {
 		m, ok := q.next(at, 0, false)
@@ -124,7 +124,7 @@ func TestQueriesGiveUp(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=300"}, compile(t, "testdata/probe.c"))
 	p.do("threads 300 10")
 	live := opened(t, procRoot, p.pid())
-	q := live.queries()
+	q := newQueries(live.maps)
 	if c, ok := q.census(live.mem); ok || q.err != errManyQueries && q.err != unix.ENOTTY {
 		t.Errorf("%+v, %v, %v", c, ok, q.err)
 	}
@@ -157,7 +157,7 @@ func TestWithoutTheIoctls(t *testing.T) {
 		}
 	}
 	sameAsUsual(t, root, p.pid())
-	q := opened(t, root, p.pid()).queries()
+	q := newQueries(opened(t, root, p.pid()).maps)
 	if _, ok := q.next(0, 0, false); ok || q.err != unix.ENOTTY {
 		t.Errorf("a copy of maps answers %v, %v", ok, q.err)
 	}
@@ -210,7 +210,7 @@ func TestReadWithoutIoctl(t *testing.T) {
 	}
 	forbidIoctl(t)
 	p := opened(t, procRoot, pid)
-	q := p.queries()
+	q := newQueries(p.maps)
 	if _, ok := q.next(0, 0, false); ok || q.err != unix.EPERM {
 		t.Fatalf("the filter lets it through: %v, %v", ok, q.err)
 	}

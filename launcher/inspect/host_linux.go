@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"arenacap/launcher/arena"
@@ -19,12 +22,23 @@ type Host struct {
 	OneACore   int     // the cap that Saving compares with
 }
 
-// Row is one process.
+// Row is one process, in figures: what else was found of it is not kept, so that a host may have many.
 type Row struct {
-	Process *arena.Process
-	Cap     Cap
-	Saving  uint64 // bytes of address space that a cap of one arena a core would spare
+	PID      int
+	Name     string // as ps shows it, any bytes
+	Threads  int
+	Arenas   int // the main one included
+	Cap      Cap
+	Virtual  uint64 // bytes, as the following
+	Resident uint64
+
+	ArenaReserved uint64 // of the arenas beside the main one
+	ArenaResident uint64
+	Saving        uint64 // of address space, that a cap of one arena a core would spare
 }
+
+// mostReaders bounds how many processes are read at a time: a look at a large host leaves it most of its cores.
+const mostReaders = 8
 
 // List inspects every process. Those with the main arena alone are left out unless all is set.
 func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
@@ -33,20 +47,33 @@ func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 		return Host{}, err
 	}
 	h := Host{OneACore: oneACore(m)}
-	for _, pid := range pids {
-		if ctx.Err() != nil {
-			return h, ctx.Err()
-		}
-		row, ok, err := look(pid, all)
+	found := make([]answer, len(pids))
+	var next atomic.Int64
+	var readers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), mostReaders, len(pids)) {
+		readers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(pids)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				found[i] = look(pids[i], h.OneACore, all)
+			}
+		})
+	}
+	readers.Wait()
+	for _, a := range found {
 		switch {
-		case err != nil && !gone(err):
-			h.Unreadable = append(h.Unreadable, err)
-		case ok:
-			row.Saving = saving(row.Process.Census(), h.OneACore)
-			h.Rows = append(h.Rows, row)
+		case a.err != nil && !gone(a.err):
+			h.Unreadable = append(h.Unreadable, a.err)
+		case a.ok:
+			h.Rows = append(h.Rows, a.row)
 		}
 	}
-	return h, nil
+	return h, ctx.Err()
+}
+
+// answer is what came of one process; ok is false where there is nothing to tell.
+type answer struct {
+	row Row
+	ok  bool
+	err error
 }
 
 // processes are the numbers of all processes, the folders of /proc that are numbers (proc(5)). gopsutil's
@@ -66,16 +93,21 @@ func processes() (pids []int, err error) {
 }
 
 // look looks at one process: the census first, which is cheap, and the rest where there is something to tell.
-func look(pid int, all bool) (row Row, ok bool, err error) {
+func look(pid, oneACore int, all bool) answer {
 	census, err := arena.Count(pid)
 	if err != nil || census.Arenas == 0 || census.Arenas == 1 && !all {
-		return Row{}, false, err
+		return answer{err: err}
 	}
 	p, began, err := read(pid)
 	if err != nil {
-		return Row{}, false, err
+		return answer{err: err}
 	}
-	return Row{Process: p, Cap: newFacts(p, began).judge()}, true, nil
+	census = p.Census()
+	return answer{ok: true, row: Row{
+		PID: p.PID, Name: p.Name, Threads: p.Threads, Arenas: census.Arenas, Cap: newFacts(p, began).judge(),
+		Virtual: p.Virtual, Resident: p.Resident, ArenaReserved: census.Reserved, ArenaResident: ArenasResident(p),
+		Saving: saving(census, oneACore),
+	}}
 }
 
 // gone reports whether there is nothing to be read: the process ended, or is a kernel thread.

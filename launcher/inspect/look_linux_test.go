@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -295,20 +296,37 @@ func TestList(t *testing.T) {
 		}
 		rows := map[int]Row{}
 		for _, r := range host.Rows {
-			rows[r.Process.PID] = r
+			rows[r.PID] = r
 		}
 		row := rows[many.process.Pid]
-		if row.Process == nil || len(row.Process.Arenas) != 8 || row.Cap.N != 8 || row.Cap.Kept != Yes || row.Saving != 6*64*mib || host.OneACore != 2 {
+		if row.Arenas != 8 || row.Name != "probe" || row.Threads != 10 || row.ArenaReserved != 7*64*mib || row.ArenaResident == 0 || row.Cap.N != 8 || row.Cap.Kept != Yes || row.Saving != 6*64*mib || host.OneACore != 2 {
 			t.Errorf("all %v: row %+v, one a core %d", all, row, host.OneACore)
 		}
 		if _, shown := rows[single.process.Pid]; shown != all {
 			t.Errorf("all %v: the process with the main arena is shown: %v", all, shown)
 		}
 		for pid, r := range rows {
-			if len(r.Process.Arenas) < 2 && !all {
-				t.Errorf("process %d has %d arenas", pid, len(r.Process.Arenas))
+			if r.Arenas < 2 && !all {
+				t.Errorf("process %d has %d arenas", pid, r.Arenas)
 			}
 		}
+	}
+}
+
+// BenchmarkList is of a host with so many processes more, of which every tenth has arenas.
+func BenchmarkList(b *testing.B) {
+	forest := build(b, "gcc", "testdata/forest.c")
+	for _, n := range []int{100, 1000} {
+		start(b, []string{"MALLOC_ARENA_MAX=4"}, forest, strconv.Itoa(n), "10", "8")
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if host, err := List(b.Context(), here(), false); err != nil || len(host.Rows) < n/10 {
+					b.Fatal(len(host.Rows), err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/process")
+		})
 	}
 }
 
