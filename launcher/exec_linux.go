@@ -3,10 +3,10 @@ package launcher
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"syscall"
 	_ "unsafe" // for go:linkname
 
+	"arenacap/launcher/gc"
 	"arenacap/launcher/origin"
 )
 
@@ -68,7 +68,7 @@ func (l Launch) execLimited() error {
 	if err != nil {
 		return err
 	}
-	debug.SetGCPercent(-1)
+	gc.SetPercent(-1)
 	restoreFiles()
 	origin.Restore()
 	beforeExec()

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/gc"
 	"arenacap/launcher/watch"
 )
 
@@ -103,5 +103,5 @@ func (b *beside) stop(v *supervisor) {
 // beSmall keeps a process cheap that is asleep nearly always.
 func beSmall() {
 	runtime.GOMAXPROCS(1)
-	debug.SetGCPercent(25)
+	gc.SetPercent(25)
 }

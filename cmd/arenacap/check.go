@@ -5,6 +5,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/policy"
 )
 
@@ -15,7 +17,7 @@ func checkCommand() *cli.Command {
 		UsageText: "arenacap check FILE…",
 		Description: "Names every problem of every file with its line, its column and a hint.\n\n" +
 			"Exit status: 0 if all files are valid, 1 if one is not.",
-		Flags:  globalFlags(),
+		Flags:  commonFlags(run.Global),
 		Action: check,
 	}
 }
@@ -25,7 +27,7 @@ func check(c *cli.Context) error {
 		return err
 	}
 	if c.NArg() == 0 {
-		return &usageError{"check", "no FILE to check"}
+		return say.Usage("check", "no FILE to check")
 	}
 	v, bad := speaker(c), false
 	for _, file := range c.Args().Slice() {
@@ -37,10 +39,10 @@ func check(c *cli.Context) error {
 			bad = true
 			continue
 		}
-		v.explain("%s is valid", file)
+		v.Explain("%s is valid", file)
 	}
 	if bad {
-		return noError{}
+		return say.No
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"arenacap/cmd/arenacap/internal/say"
 )
 
 // docsCommands are the man page and the completions, made from the definitions of the commands. The code
@@ -40,7 +42,7 @@ func docs(c *cli.Context) error {
 	case "zsh":
 		text = zshCompletion(app)
 	default:
-		return &usageError{"docs", fmt.Sprintf("%q is none of man, bash, zsh and fish", kind)}
+		return say.Usage("docs", fmt.Sprintf("%q is none of man, bash, zsh and fish", kind))
 	}
 	if err == nil {
 		_, err = c.App.Writer.Write([]byte(text))

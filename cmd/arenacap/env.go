@@ -5,6 +5,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
 	"arenacap/launcher/origin"
 )
@@ -17,7 +19,7 @@ func envCommand() *cli.Command {
 		Description: "Prints what run would set and remove, as commands of a shell or as a file. systemd and docker files\n" +
 			"cannot remove a variable: it becomes empty there, which glibc ignores. A budget has no effect here, since\n" +
 			"nothing is launched.",
-		Flags: slices.Concat(globalFlags(), capFlags(), []cli.Flag{
+		Flags: slices.Concat(commonFlags(run.Global, run.Caps), []cli.Flag{
 			&cli.StringFlag{Name: "shell", Value: "sh", Usage: "`KIND` is sh (also bash, dash, ksh, zsh), fish, csh, systemd, docker or json"},
 		}),
 		Action: env,
@@ -26,13 +28,13 @@ func envCommand() *cli.Command {
 
 func env(c *cli.Context) error {
 	if c.NArg() > 0 {
-		return &usageError{"env", "env takes no operand, and " + quote(c.Args().First()) + " is one"}
+		return say.Usage("env", "env takes no operand, and "+quote(c.Args().First())+" is one")
 	}
-	plan, err := makePlan(c, false)
+	plan, err := makePlan(lineOf(c), onlyNeeded)
 	if err != nil {
 		return err
 	}
-	explainPlan(speaker(c), plan)
+	run.Explain(speaker(c), plan)
 	text, err := renderEnv(c.String("shell"), environ.Changes(origin.Environ(), plan))
 	if err != nil {
 		return err

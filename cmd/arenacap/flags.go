@@ -2,7 +2,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,30 +9,37 @@ import (
 	"github.com/urfave/cli/v2"
 	"github.com/xrash/smetrics"
 
-	"arenacap/policy"
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/cmd/arenacap/internal/say"
 )
 
-// globalFlags may stand before or after the command's name, so the app and every command have them.
-func globalFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "policy", Usage: "read the policy from `FILE` (default: $ARENACAP_POLICY, then the user's and the system's)"},
-		&cli.StringFlag{Name: "service", Usage: "lay the section [service.`NAME`] over the policy (default: $ARENACAP_SERVICE)"},
-		&cli.BoolFlag{Name: "q", Usage: "say nothing but errors", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "verbose", Usage: "explain each decision", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "version", Usage: "print the version and the commit, and exit", DisableDefaultText: true},
+// commonFlags are those that package run defines.
+func commonFlags(groups ...run.Group) []cli.Flag {
+	var flags []cli.Flag
+	for _, f := range run.Flags(groups...) {
+		if f.Text {
+			flags = append(flags, &cli.StringFlag{Name: f.Name, Usage: f.Usage})
+		} else {
+			flags = append(flags, &cli.BoolFlag{Name: f.Name, Usage: f.Usage, DisableDefaultText: true})
+		}
 	}
+	return flags
 }
 
-// capFlags are those of the commands that make a plan.
-func capFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "arenas", Usage: "the cap: `CAP` is a number, a factor such as 2/core, off or glibc"},
-		&cli.StringFlag{Name: "cores", Usage: "multiply a per-core cap by `N` cores, or by auto, online or affinity"},
+// lineOf is what the library read, as package run has it.
+func lineOf(c *cli.Context) run.Line {
+	l := run.Line{Command: c.Command.Name, Args: c.Args().Slice()}
+	for _, f := range run.Flags(run.Global, run.Caps, run.Budget, run.Own, run.Supervise) {
+		at := flagContext(c, f.Name)
+		switch {
+		case at == nil:
+		case f.Text:
+			l.Give(f.Name, at.String(f.Name))
+		default:
+			l.Give(f.Name, strconv.FormatBool(at.Bool(f.Name)))
+		}
 	}
-}
-
-func budgetFlag() cli.Flag {
-	return &cli.StringFlag{Name: "budget", Usage: "limit the virtual size to `SIZE` (4GiB, 500M, …); off: no budget at all"}
+	return l
 }
 
 // stringFlag and boolFlag know their name. Those of the library take their names apart with a regular
@@ -96,63 +102,12 @@ func globalBool(c *cli.Context, name string) bool {
 	return at != nil && at.Bool(name)
 }
 
-func speaker(c *cli.Context) voice { return newVoice(globalBool(c, "q"), globalBool(c, "verbose")) }
-
-// applyCapFlags lays --arenas, --cores and --budget over a policy. A flag that sets the cap also sets
-// aside the file's test; min and max still clamp a per-core cap.
-func applyCapFlags(c *cli.Context, p *policy.Policy) error {
-	if s := c.String("arenas"); given(c, "arenas") {
-		limit, err := policy.ParseCap(s)
-		if err != nil {
-			return badFlag(c, "arenas", err)
-		}
-		limit.From = policy.FlagArenas
-		p.Arenas.Cap, p.Arenas.Test = limit, 0
-	}
-	if s := c.String("cores"); given(c, "cores") {
-		cores, err := parseCores(s)
-		if err != nil {
-			return badFlag(c, "cores", err)
-		}
-		p.Arenas.Cores = cores
-	}
-	return applyBudgetFlag(c, p)
-}
-
-func parseCores(s string) (policy.Cores, error) {
-	if s == "auto" || s == "online" || s == "affinity" {
-		return policy.Cores{Rule: s, From: "--cores"}, nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > policy.MaxCap || s[0] == '+' {
-		return policy.Cores{}, fmt.Errorf(`%q is not a number from 1 to %d, "auto", "online" or "affinity"`, s, policy.MaxCap)
-	}
-	return policy.Cores{N: n, From: "--cores"}, nil
-}
-
-func applyBudgetFlag(c *cli.Context, p *policy.Policy) error {
-	if !given(c, "budget") {
-		return nil
-	}
-	b := &p.Budget
-	if s := c.String("budget"); s != "off" {
-		size, err := policy.ParseSize(s)
-		if err == nil && size.Percent != 0 {
-			err = fmt.Errorf(`size %q: a percentage works for the data and resident limits of a policy file only; write bytes, for example "4GiB"`, s)
-		}
-		if err != nil {
-			return badFlag(c, "budget", err)
-		}
-		size.From = "--budget"
-		b.Virtual = size
-		return nil
-	}
-	b.Virtual, b.Growth, b.Data, b.Resident, b.Arenas, b.Hard = policy.Size{}, policy.Size{}, policy.Size{}, policy.Size{}, policy.Size{}, false
-	return nil
+func speaker(c *cli.Context) say.Voice {
+	return say.Voice{Quiet: globalBool(c, "q"), Verbose: globalBool(c, "verbose")}
 }
 
 func badFlag(c *cli.Context, name string, err error) error {
-	return &usageError{c.Command.Name, "--" + name + ": " + err.Error()}
+	return say.Usage(c.Command.Name, "--"+name+": "+err.Error())
 }
 
 // wrongUse turns what the flag parser says into this tool's words.
@@ -161,7 +116,7 @@ func wrongUse(c *cli.Context, err error, sub bool) error {
 	if sub && c.Command != nil {
 		command = c.Command.Name
 	}
-	return asLaunch(command, &usageError{command, flagMessage(err.Error(), c)})
+	return asLaunch(command, say.Usage(command, flagMessage(err.Error(), c)))
 }
 
 func flagMessage(text string, c *cli.Context) string {
@@ -224,7 +179,7 @@ func quote(s string) string { return strconv.Quote(s) }
 func refuseFlags(c *cli.Context) error {
 	for _, arg := range c.Args().Slice() {
 		if strings.HasPrefix(arg, "-") && arg != "-" {
-			return &usageError{c.Command.Name, "flag " + quote(arg) + " stands behind an operand; put flags first"}
+			return say.Usage(c.Command.Name, "flag "+quote(arg)+" stands behind an operand; put flags first")
 		}
 	}
 	return nil
@@ -233,7 +188,7 @@ func refuseFlags(c *cli.Context) error {
 // asLaunch marks a mistake in the use of run: its status is 125, not 2.
 func asLaunch(command string, err error) error {
 	if command == "run" {
-		return launchError{err}
+		return say.Launch(err)
 	}
 	return err
 }

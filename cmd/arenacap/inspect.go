@@ -13,6 +13,8 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/arena"
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
@@ -27,7 +29,7 @@ func inspectCommand() *cli.Command {
 		Description: "Reads each process from outside: nothing is stopped, attached or asked of it. The cap is the one that its\n" +
 			"own glibc read when it started; with --policy or --service it is the one that the policy wants.\n\n" +
 			"Exit status: 0 if every cap is kept or there is none, 1 if one is not kept or a process cannot be read.",
-		Flags: slices.Concat(globalFlags(), []cli.Flag{
+		Flags: slices.Concat(commonFlags(run.Global), []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON list, an object a process", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "deep", Usage: "walk the chunks: in use, free, and what malloc_trim would give back", DisableDefaultText: true},
 		}),
@@ -40,7 +42,7 @@ func inspectPIDs(c *cli.Context) error {
 		return err
 	}
 	if c.NArg() == 0 {
-		return &usageError{"inspect", "no PID to inspect"}
+		return say.Usage("inspect", "no PID to inspect")
 	}
 	pids, err := parsePIDs("inspect", c.Args().Slice())
 	if err != nil {
@@ -50,7 +52,7 @@ func inspectPIDs(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	show := inspector{c: c, machine: machine.Find("/", machine.Cores), wanted: wanted, objects: []inspectJSON{}}
+	show := inspector{c: c, machine: machine.Find("/", machine.Cores, nil), wanted: wanted, objects: []inspectJSON{}}
 	for _, pid := range pids {
 		if err := show.one(pid); err != nil {
 			return err
@@ -62,7 +64,7 @@ func inspectPIDs(c *cli.Context) error {
 		}
 	}
 	if show.bad {
-		return noError{}
+		return say.No
 	}
 	return nil
 }
@@ -74,12 +76,12 @@ func wantedPolicy(c *cli.Context) (*policy.Policy, error) {
 	if !named && !service {
 		return nil, nil
 	}
-	p, err := loadPolicy(c)
+	p, err := lineOf(c).Policy()
 	if err != nil {
 		return nil, err
 	}
 	for _, line := range p.Notes {
-		speaker(c).note("%s", line)
+		speaker(c).Note("%s", line)
 	}
 	return &p, nil
 }
@@ -108,7 +110,7 @@ func (i *inspector) one(pid int) error {
 	case i.c.Bool("json"):
 		i.objects = append(i.objects, viewReport(pid, report, err))
 	case err != nil:
-		newVoice(false, false).line("%s", err)
+		say.Voice{}.Line("%s", err)
 	default:
 		out := &sheet{to: i.c.App.Writer}
 		if i.shown++; i.shown > 1 {
@@ -122,7 +124,7 @@ func (i *inspector) one(pid int) error {
 
 // walk walks the chunks, with a bar on stderr where it takes longer than a second and a person waits.
 func (i *inspector) walk(p *arena.Process) error {
-	if !term.IsTerminal(int(os.Stderr.Fd())) || speaker(i.c).quiet {
+	if !term.IsTerminal(int(os.Stderr.Fd())) || speaker(i.c).Quiet {
 		return p.Walk(i.c.Context, nil)
 	}
 	started, drawn := time.Now(), false

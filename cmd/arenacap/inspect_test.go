@@ -239,7 +239,7 @@ func TestInspectJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr, status := runTool(t, "inspect", "--json", capped.pid(), free.pid(), strconv.Itoa(gone.Process.Pid))
-	if status != statusNo || stderr != "" {
+	if status != 1 || stderr != "" {
 		t.Errorf("status %d, stderr %q", status, stderr)
 	}
 	list := decode(t, stdout)
@@ -281,7 +281,7 @@ func TestInspectDeepJSON(t *testing.T) {
 	}
 	stdout, _, status := runTool(t, "inspect", "--json", "--deep", a.pid())
 	list := decode(t, stdout)
-	if status != statusOK || len(list) != 1 {
+	if status != 0 || len(list) != 1 {
 		t.Fatalf("status %d: %s", status, stdout)
 	}
 	perArena := list[0]["per_arena"].([]any)
@@ -312,7 +312,7 @@ func TestInspectZombie(t *testing.T) {
 	}
 	stdout, stderr, status := runTool(t, "inspect", strconv.Itoa(cmd.Process.Pid))
 	want := fmt.Sprintf("arenacap: process %d (\"true\") has ended and waits for its parent: no memory of its own\n", cmd.Process.Pid)
-	if stdout != "" || stderr != want || status != statusNo {
+	if stdout != "" || stderr != want || status != 1 {
 		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
 	}
 }
@@ -335,7 +335,7 @@ func TestInspectHostileNames(t *testing.T) {
 		}
 		for _, args := range [][]string{{"inspect", a.pid()}, {"ps"}} {
 			stdout, stderr, status := runTool(t, args...)
-			if i := strings.IndexFunc(stdout+stderr, func(r rune) bool { return r < ' ' && r != '\n' || r == '\ufffd' }); status != statusOK || i >= 0 {
+			if i := strings.IndexFunc(stdout+stderr, func(r rune) bool { return r < ' ' && r != '\n' || r == '\ufffd' }); status != 0 || i >= 0 {
 				t.Errorf("%q: %v: status %d, odd character at %d of %q", name, args, status, i, stdout)
 			}
 			if rows := strings.Count(stdout, "\n"+strings.Repeat(" ", max(0, 7-len(a.pid())))+a.pid()+" "); args[0] == "ps" && rows != 1 {
@@ -358,7 +358,7 @@ func TestPsJSON(t *testing.T) {
 	}
 	for _, sort := range []string{"reserved", "resident", "arenas", "virtual", "saving", "pid"} {
 		stdout, _, status := runTool(t, "ps", "--json", "--sort", sort)
-		if status != statusOK {
+		if status != 0 {
 			t.Fatalf("status %d", status)
 		}
 		key := map[string]string{"reserved": "arena_reserved_bytes", "resident": "arena_resident_bytes", "arenas": "arenas",

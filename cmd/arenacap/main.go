@@ -17,38 +17,21 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"arenacap/launcher/watch"
+	_ "arenacap/cmd/arenacap/internal/early"
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/cmd/arenacap/internal/say"
 )
 
-// The exec of the target must come from the process's first thread (see launcher.Exec). The runtime runs
-// init functions there, so a launch happens in one. Every other way keeps the main goroutine on that thread
-// with a lock, which costs a thread of the runtime's own, a tenth of a millisecond.
-func init() {
-	if len(os.Args) > 1 && os.Args[1] == "run" {
-		main()
-	}
-	runtime.LockOSThread()
-}
+// An ordinary launch, and a watch, never come here: see package early. For a launch that does, the main goroutine
+// stays on the process's first thread, from which the exec must come (launcher.Exec).
+func init() { runtime.LockOSThread() }
 
 func main() {
-	if strings.HasPrefix(os.Args[0], watch.ProcessName) && len(os.Args) == 1 {
-		watch.Detached(judgeForWatch)
-	}
-	reserveStack()
 	app := newApp()
 	only(app, os.Args)
 	err := app.Run(os.Args)
-	report(err)
-	os.Exit(status(err))
-}
-
-// reserveStack makes the stack as large at once as a launch needs it. It starts with 8 KiB, and growing it
-// step by step from deep inside would copy it three times.
-//
-//go:noinline
-func reserveStack() byte {
-	var frame [16 << 10]byte
-	return frame[len(os.Args)%len(frame)]
+	say.Report(err)
+	os.Exit(say.Status(err))
 }
 
 func newApp() *cli.App {
@@ -59,7 +42,7 @@ func newApp() *cli.App {
 		Description: "It sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program by a policy and the cores it finds.\n" +
 			"Programs with another allocator (jemalloc, tcmalloc, musl, Go without cgo, …), set-uid programs and\n" +
 			"programs with file capabilities are not affected; 'arenacap plan PROGRAM' tells.",
-		Flags: globalFlags(),
+		Flags: commonFlags(run.Global),
 		Commands: []*cli.Command{
 			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(), unitCommand(),
 		},
@@ -110,12 +93,12 @@ func orVersion(action cli.ActionFunc) cli.ActionFunc {
 func noCommand(c *cli.Context) error {
 	name := c.Args().First()
 	if name == "" {
-		return &usageError{"", "no command; the main one is 'arenacap run PROGRAM'"}
+		return say.Usage("", "no command; the main one is 'arenacap run PROGRAM'")
 	}
 	if near := nearest(name, c.App.Commands); near != "" {
-		return &usageError{"", "unknown command " + quote(name) + "; did you mean " + quote(near) + "?"}
+		return say.Usage("", "unknown command "+quote(name)+"; did you mean "+quote(near)+"?")
 	}
-	return &usageError{"", "unknown command " + quote(name)}
+	return say.Usage("", "unknown command "+quote(name))
 }
 
 // version is the module's version, or the commit it was built from.

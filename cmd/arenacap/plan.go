@@ -12,7 +12,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/machine"
+	"arenacap/launcher/machine/gopsutil"
 	"arenacap/launcher/origin"
 	"arenacap/launcher/target"
 	"arenacap/policy"
@@ -26,7 +30,7 @@ func planCommand() *cli.Command {
 		Description: "Prints what run would set on this machine under this policy: each source of cores, the rule that was\n" +
 			"applied, what glibc would have done by itself, and the address space that arenas can take at most.\n" +
 			"With PROGRAM also what it links and whether the cap can work on it.",
-		Flags: slices.Concat(globalFlags(), capFlags(), []cli.Flag{
+		Flags: slices.Concat(commonFlags(run.Global, run.Caps), []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object", DisableDefaultText: true},
 		}),
 		Action: plan,
@@ -37,13 +41,13 @@ func plan(c *cli.Context) error {
 	if err := refuseOwnFlags(c); err != nil {
 		return err
 	}
-	made, err := makePlan(c, everything)
+	made, err := makePlan(lineOf(c), everything)
 	if err != nil {
 		return err
 	}
 	v := speaker(c)
 	for _, line := range made.Policy.Notes {
-		v.note("%s", line)
+		v.Note("%s", line)
 	}
 	view := newPlanView(made, origin.Environ())
 	if name := c.Args().First(); c.NArg() > 0 {
@@ -67,10 +71,20 @@ func refuseOwnFlags(c *cli.Context) error {
 	for _, arg := range args[min(1, len(args)):] {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		if strings.HasPrefix(arg, "-") && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }) {
-			return &usageError{"plan", fmt.Sprintf("flag %q stands behind PROGRAM; put it first, or \"--\" before PROGRAM", arg)}
+			return say.Usage("plan", fmt.Sprintf("flag %q stands behind PROGRAM; put it first, or \"--\" before PROGRAM", arg))
 		}
 	}
 	return nil
+}
+
+// What to look up for a plan: all facts, for a person to read, or only those that the plan depends on.
+const (
+	everything = machine.Cores | machine.Memory | machine.Library
+	onlyNeeded = machine.Need(0)
+)
+
+func makePlan(l run.Line, need machine.Need) (policy.Plan, error) {
+	return l.Plan(need, gopsutil.Root("/"))
 }
 
 // planView is a plan with what is shown beside it.
@@ -113,7 +127,7 @@ func (v *planView) print(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s\n", label, fmt.Sprintf(format, args...))
 	}
 	p := v.plan
-	row("policy", "%s", policyName(p.Policy))
+	row("policy", "%s", run.PolicyName(p.Policy))
 	row("cores", "online %s", p.Machine.Online)
 	row("", "affinity %s", p.Machine.Affinity)
 	row("", "quota %s", p.Machine.Quota)

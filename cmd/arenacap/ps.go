@@ -9,6 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
 	"arenacap/policy"
@@ -21,7 +23,7 @@ func psCommand() *cli.Command {
 		UsageText: "arenacap ps [--json] [--all] [--sort reserved|resident|arenas|virtual|saving|pid]",
 		Description: "Every process with arenas beside the main one, by the address space they reserve. SAVING is the address\n" +
 			"space that a cap of one arena a core would spare.",
-		Flags: slices.Concat(globalFlags(), []cli.Flag{
+		Flags: slices.Concat(commonFlags(run.Global), []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON list, an object a process", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "all", Usage: "also processes that have the main arena only", DisableDefaultText: true},
 			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: reserved, resident, arenas, virtual, saving or pid"},
@@ -56,13 +58,13 @@ func order(key string) (func(a, b inspect.Row) int, bool) {
 
 func ps(c *cli.Context) error {
 	if c.NArg() > 0 {
-		return &usageError{"ps", "ps takes no operand, and " + quote(c.Args().First()) + " is one"}
+		return say.Usage("ps", "ps takes no operand, and "+quote(c.Args().First())+" is one")
 	}
 	compare, ok := order(c.String("sort"))
 	if !ok {
-		return &usageError{"ps", "--sort " + quote(c.String("sort")) + " is not one; write reserved, resident, arenas, virtual, saving or pid"}
+		return say.Usage("ps", "--sort "+quote(c.String("sort"))+" is not one; write reserved, resident, arenas, virtual, saving or pid")
 	}
-	host, err := inspect.List(c.Context, machine.Find("/", machine.Cores), c.Bool("all"))
+	host, err := inspect.List(c.Context, machine.Find("/", machine.Cores, nil), c.Bool("all"))
 	if err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func ps(c *cli.Context) error {
 		return err
 	}
 	if n := len(host.Unreadable); n > 0 {
-		speaker(c).note("%s could not be read; the first: %s", count(n, "process"), host.Unreadable[0])
+		speaker(c).Note("%s could not be read; the first: %s", count(n, "process"), host.Unreadable[0])
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
 )
 
@@ -42,7 +43,7 @@ func renderEnv(shell string, changes []environ.Change) (string, error) {
 	}
 	d, known := dialectOf(shell)
 	if !known {
-		return "", &usageError{"env", fmt.Sprintf("--shell %q is not one; write sh (for bash, dash, ksh and zsh too), fish, csh (for tcsh too), systemd, docker or json", shell)}
+		return "", say.Usage("env", fmt.Sprintf("--shell %q is not one; write sh (for bash, dash, ksh and zsh too), fish, csh (for tcsh too), systemd, docker or json", shell))
 	}
 	var sets, unsets strings.Builder
 	for _, c := range changes {

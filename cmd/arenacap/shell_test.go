@@ -15,6 +15,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
 )
 
@@ -76,7 +77,7 @@ func TestRenderEnvRefusesWhatADialectCannotSay(t *testing.T) {
 			t.Errorf("%s: %s", c.shell, message)
 		}
 	}
-	var usage *usageError
+	var usage *say.UsageError
 	if _, err := renderEnv("powershell", nil); !errors.As(err, &usage) {
 		t.Errorf("an unknown shell gave %v", err)
 	}

@@ -16,8 +16,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
+	"arenacap/launcher/machine/gopsutil"
 	"arenacap/launcher/origin"
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/target"
@@ -37,7 +40,7 @@ func sweepCommand() *cli.Command {
 			"REGEX is a regular expression whose first group is the number, or a time such as 1.5ms; the last match counts.\n" +
 			"\"lower:\" or \"higher:\" before it says which is better; without, more of --metric and less of --latency is.\n\n" +
 			"Exit status: 0 there is an advice, 1 there is none or the sweep was interrupted, 2 wrong use.",
-		Flags: slices.Concat(globalFlags(), []cli.Flag{
+		Flags: slices.Concat(commonFlags(run.Global), []cli.Flag{
 			&cli.StringFlag{Name: "caps", Usage: "compare these `CAPS`, separated by commas (default: off,1,2,4,… below glibc's own limit)"},
 			&cli.StringFlag{Name: "cores", Usage: "simulate a machine with `N` cores: for per-core caps, and off is glibc's own limit there"},
 			&cli.StringFlag{Name: "load", Usage: "PROGRAM is a server; measure it under `CMD`"},
@@ -69,10 +72,10 @@ func runSweep(c *cli.Context) error {
 	}
 	v := speaker(c)
 	for _, line := range s.notes {
-		v.note("%s", line)
+		v.Note("%s", line)
 	}
 	if s.target.CanCap == target.No {
-		v.line("a cap does nothing here, because %s", s.target.Why[0])
+		v.Line("a cap does nothing here, because %s", s.target.Why[0])
 		if !c.Bool("force") {
 			return errors.New("nothing was run; --force runs the sweep all the same")
 		}
@@ -107,7 +110,7 @@ func runSweep(c *cli.Context) error {
 	case interrupted:
 		return fmt.Errorf("interrupted: this is what %s tell%s", count(len(runs), "run"), goesOn(c.String("resume")))
 	case result.Advice.Cap == "":
-		return noError{}
+		return say.No
 	}
 	return nil
 }
@@ -130,10 +133,10 @@ type sweepPlan struct {
 
 func planSweep(c *cli.Context) (*sweepPlan, error) {
 	if c.NArg() == 0 {
-		return nil, &usageError{"sweep", "no PROGRAM to run"}
+		return nil, say.Usage("sweep", "no PROGRAM to run")
 	}
 	if c.Bool("json") && c.Bool("csv") {
-		return nil, &usageError{"sweep", "--json and --csv exclude each other"}
+		return nil, say.Usage("sweep", "--json and --csv exclude each other")
 	}
 	s := &sweepPlan{experiment: sweep.Experiment{Args: c.Args().Slice()}}
 	if err := s.readFlags(c); err != nil {
@@ -163,7 +166,7 @@ func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 		}
 	}
 	if x.Ready != "" && x.Load == "" {
-		return &usageError{"sweep", "--ready is for a server, which needs --load"}
+		return say.Usage("sweep", "--ready is for a server, which needs --load")
 	}
 	if x.Throughput, err = metric(c, "metric", false); err != nil {
 		return err
@@ -228,16 +231,16 @@ func randomSeed() uint64 {
 
 // findCandidates works out the environment of each cap.
 func (s *sweepPlan) findCandidates(c *cli.Context) error {
-	p, err := loadPolicy(c)
+	p, err := lineOf(c).Policy()
 	if err != nil {
 		return err
 	}
 	if c.IsSet("cores") {
-		if p.Arenas.Cores, err = parseCores(c.String("cores")); err != nil {
+		if p.Arenas.Cores, err = run.ParseCores(c.String("cores")); err != nil {
 			return badFlag(c, "cores", err)
 		}
 	}
-	s.machine = machine.Find("/", machine.Cores|machine.Memory)
+	s.machine = machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
 	s.machine.Inherited = environ.Inherited(origin.Environ())
 	s.limit, _ = s.glibc().DefaultArenas(cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1))
 	caps := strings.Split(c.String("caps"), ",")
@@ -324,7 +327,7 @@ func (s *sweepPlan) note(format string, args ...any) {
 
 // measure runs the experiment until it ends or a signal comes. A second signal ends arenacap at once, and the kernel
 // the program with it.
-func (s *sweepPlan) measure(ctx context.Context, v voice, prior []sweep.Run, add func(sweep.Run) error) ([]sweep.Run, error) {
+func (s *sweepPlan) measure(ctx context.Context, v say.Voice, prior []sweep.Run, add func(sweep.Run) error) ([]sweep.Run, error) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop)
@@ -387,11 +390,11 @@ func word(arg string) string {
 }
 
 // tellFailures says what failed, a cap at a time, with the end of the first output.
-func tellFailures(v voice, r sweep.Result) {
+func tellFailures(v say.Voice, r sweep.Result) {
 	for _, f := range r.Failures() {
-		v.note("cap %s: %s", f.Cap, f.What)
+		v.Note("cap %s: %s", f.Cap, f.What)
 		for line := range strings.Lines(f.Tail) {
-			v.note("  | %s", strings.TrimRight(line, "\n"))
+			v.Note("  | %s", strings.TrimRight(line, "\n"))
 		}
 	}
 }

@@ -7,13 +7,14 @@ import (
 	"sync"
 	"time"
 
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/sweep"
 )
 
 // sweepProgress shows on a terminal what is running and the time left; under --verbose it is a line a run.
 // The libraries for progress bars cost every launch more than these lines: mpb 0.17 ms of initialisation.
 type sweepProgress struct {
-	v    voice
+	v    say.Voice
 	x    sweep.Experiment
 	w    io.Writer // nil where nobody looks
 	stop chan struct{}
@@ -24,9 +25,9 @@ type sweepProgress struct {
 	over time.Time // when the sweep will be over, as far as is known
 }
 
-func newSweepProgress(v voice, x sweep.Experiment) *sweepProgress {
+func newSweepProgress(v say.Voice, x sweep.Experiment) *sweepProgress {
 	p := &sweepProgress{v: v, x: x, stop: make(chan struct{})}
-	if !v.quiet && !v.verbose && isTerminal(os.Stderr) {
+	if !v.Quiet && !v.Verbose && isTerminal(os.Stderr) {
 		p.w = os.Stderr
 		p.wg.Go(p.redraw)
 	}
@@ -50,7 +51,7 @@ func (p *sweepProgress) redraw() {
 // next hears of each run before it starts.
 func (p *sweepProgress) next(now sweep.Progress) {
 	if p.w == nil {
-		p.v.explain("%s", p.what(now))
+		p.v.Explain("%s", p.what(now))
 		return
 	}
 	p.mu.Lock()

@@ -10,8 +10,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
+	"arenacap/launcher/machine/gopsutil"
 	"arenacap/launcher/unit"
 	"arenacap/policy"
 )
@@ -26,7 +29,7 @@ func unitCommand() *cli.Command {
 			"--policy, --service and --supervise as given here stand in the drop-in; the section is by default the one of\n" +
 			"the unit's name. What an operator should know stands in comments and on stderr.\n\n" +
 			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed, and the reason is on stderr.",
-		Flags: slices.Concat(globalFlags(), []cli.Flag{
+		Flags: slices.Concat(commonFlags(run.Global), []cli.Flag{
 			&cli.BoolFlag{Name: "supervise", Usage: "have arenacap stay as the parent", DisableDefaultText: true},
 			&cli.StringFlag{Name: "path", Usage: "the arenacap that the service starts is `FILE` (default: this one)"},
 			&cli.StringFlag{Name: "root", Usage: "look for units and the policy below `DIR`; programs are not looked into then"},
@@ -40,7 +43,7 @@ func unitDropIn(c *cli.Context) error {
 		return err
 	}
 	if c.NArg() != 1 {
-		return &usageError{"unit", fmt.Sprintf("unit takes one NAME or FILE, not %d", c.NArg())}
+		return say.Usage("unit", fmt.Sprintf("unit takes one NAME or FILE, not %d", c.NArg()))
 	}
 	wish, own, err := unitWish(c)
 	if err != nil {
@@ -52,7 +55,7 @@ func unitDropIn(c *cli.Context) error {
 	}
 	v := speaker(c)
 	for _, file := range u.Files {
-		v.explain("read %s", file)
+		v.Explain("read %s", file)
 	}
 	if err := unitPolicy(c, u, &wish); err != nil {
 		return err
@@ -64,24 +67,24 @@ func unitDropIn(c *cli.Context) error {
 	return printDropIn(c, v, u, wish, found)
 }
 
-func printDropIn(c *cli.Context, v voice, u unit.Unit, wish unit.Wish, found unit.Found) error {
+func printDropIn(c *cli.Context, v say.Voice, u unit.Unit, wish unit.Wish, found unit.Found) error {
 	dropIn, err := unit.Plan(u, wish, found)
 	if err != nil {
 		return err
 	}
 	for i, p := range found.Programs {
 		for _, line := range slices.Concat(p.Target.Why, p.Script.Why) {
-			v.explain("command %d: can cap: %s; %s", i+1, p.Target.CanCap, line)
+			v.Explain("command %d: can cap: %s; %s", i+1, p.Target.CanCap, line)
 		}
 	}
 	for _, line := range dropIn.Notes {
-		v.note("%s", line)
+		v.Note("%s", line)
 	}
 	if dropIn.Nothing != "" {
-		v.note("nothing to do: %s", dropIn.Nothing)
+		v.Note("nothing to do: %s", dropIn.Nothing)
 		return nil
 	}
-	v.explain("for %s", dropIn.Place)
+	v.Explain("for %s", dropIn.Place)
 	_, err = c.App.Writer.Write([]byte(dropIn.Text))
 	return err
 }
@@ -118,7 +121,9 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 		if file == "" {
 			return badFlag(c, "policy", errors.New(`"" is no file; leave the flag out for the default places`))
 		}
-		file = absolute(file)
+		if abs, err := filepath.Abs(file); err == nil {
+			file = abs
+		}
 		wish.Flags = append(wish.Flags, "--policy", file)
 		lookup.Named = wish.Root + file
 	} else if at := wish.Root + "/etc/arenacap/policy.toml"; wish.Root != "" && exists(at) {
@@ -137,7 +142,7 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 			return err
 		}
 	}
-	found := machine.Find("/", machine.Cores|machine.Memory)
+	found := machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
 	found.Inherited = environ.Inherited(env)
 	plan, err := p.Resolve(found)
 	wish.Plan = plan

@@ -9,6 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/watch"
 )
 
@@ -19,7 +21,7 @@ func watchCommand() *cli.Command {
 		UsageText: "arenacap watch [flags] PID…",
 		Description: "Samples each process under the budget of the policy until it ends, or until INT or TERM ends the watch.\n\n" +
 			"Exit status: 0 if none breached its budget, 1 if one did or could not be watched.",
-		Flags:  slices.Concat(globalFlags(), []cli.Flag{budgetFlag()}),
+		Flags:  commonFlags(run.Global, run.Budget),
 		Action: watchPIDs,
 	}
 }
@@ -29,20 +31,20 @@ func watchPIDs(c *cli.Context) error {
 		return err
 	}
 	if c.NArg() == 0 {
-		return &usageError{"watch", "no PID to watch"}
+		return say.Usage("watch", "no PID to watch")
 	}
 	pids, err := parsePIDs("watch", c.Args().Slice())
 	if err != nil {
 		return err
 	}
-	plan, err := makePlan(c, false)
+	plan, err := makePlan(lineOf(c), onlyNeeded)
 	if err != nil {
 		return err
 	}
 	if len(plan.Limits) == 0 {
-		return fmt.Errorf("no budget to watch for: %s has none; write --budget 4GiB, or name a service with --service", policyName(plan.Policy))
+		return fmt.Errorf("no budget to watch for: %s has none; write --budget 4GiB, or name a service with --service", run.PolicyName(plan.Policy))
 	}
-	config := watchConfig(plan, speaker(c))
+	config := run.WatchConfig(plan, speaker(c))
 	config.Mode, config.Cap = "attach", 0
 	targets, unreadable := attach(pids)
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
@@ -52,7 +54,7 @@ func watchPIDs(c *cli.Context) error {
 		return err
 	}
 	if unreadable || slices.ContainsFunc(outcomes, func(o watch.Outcome) bool { return o.Breaches > 0 }) {
-		return noError{}
+		return say.No
 	}
 	return nil
 }
@@ -62,7 +64,7 @@ func attach(pids []int) (targets []*watch.Target, failed bool) {
 	for _, pid := range pids {
 		t, err := watch.Attach(pid)
 		if err != nil {
-			report(err)
+			say.Report(err)
 			failed = true
 			continue
 		}
@@ -77,7 +79,7 @@ func parsePIDs(command string, args []string) ([]int, error) {
 	for _, arg := range args {
 		pid, err := strconv.Atoi(arg)
 		if err != nil || pid < 1 {
-			return nil, &usageError{command, fmt.Sprintf("%q is not a process number; write for example $(pidof mariadbd)", arg)}
+			return nil, say.Usage(command, fmt.Sprintf("%q is not a process number; write for example $(pidof mariadbd)", arg))
 		}
 		pids = append(pids, pid)
 	}

@@ -25,7 +25,7 @@ func TestMatrix(t *testing.T) {
 	if root == "" {
 		t.Skip("no glibcs in $ARENACAP_GLIBCS; .ci/matrix fetches them")
 	}
-	m := matrix{tool: buildTool(t), online: machine.Find("/", machine.Cores).Online.N}
+	m := matrix{tool: buildTool(t), online: machine.Find("/", machine.Cores, nil).Online.N}
 	folders, err := filepath.Glob(filepath.Join(root, "*", "VERSION"))
 	if err != nil || len(folders) < 4 {
 		t.Fatalf("found only %d glibcs in %q: %v", len(folders), root, err)

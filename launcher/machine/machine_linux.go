@@ -8,15 +8,10 @@
 package machine
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
 	"arenacap/policy"
-
-	"github.com/shirou/gopsutil/v3/common"
-	"github.com/shirou/gopsutil/v3/cpu"
-	"github.com/shirou/gopsutil/v3/mem"
 )
 
 // Need says which facts a caller needs. A launch under a fixed cap needs none.
@@ -26,14 +21,23 @@ type Need uint8
 const (
 	Cores   Need = 1 << iota // online CPUs, affinity and CPU quota
 	Memory                   // the tightest memory limit, or the host's memory
-	Library                  // gopsutil's count of CPUs, for comparison
+	Library                  // the library's count of CPUs, for comparison
 )
 
+// Host is what a library counts: package gopsutil below. It is an argument, because a program that links that
+// library pays a quarter of a millisecond at each start for its initialisation, and a launch needs only Cores.
+type Host interface {
+	CPUs() (int, error)
+	Memory() (bytes uint64, err error)
+}
+
+const not = "not looked up"
+
 // Find looks up what is needed on the machine whose /proc and /sys are below root: "/" for this one.
-// What was not needed says so in its Why. Inherited is left zero: that is the environment's to tell.
-func Find(root string, need Need) policy.Machine {
+// What was not needed says so in its Why, as does what only lib could tell where lib is nil. Inherited is left
+// zero: that is the environment's to tell.
+func Find(root string, need Need, lib Host) policy.Machine {
 	h := newHost(root)
-	const not = "not looked up"
 	m := policy.Machine{
 		Online:   policy.Count{Why: not},
 		Affinity: policy.Count{Why: not},
@@ -52,10 +56,10 @@ func Find(root string, need Need) policy.Machine {
 		m.Quota = h.quota(groups)
 	}
 	if need&Memory != 0 {
-		m.Memory = h.memory(groups)
+		m.Memory = h.memory(groups, lib)
 	}
-	if need&Library != 0 {
-		m.Library = h.library()
+	if need&Library != 0 && lib != nil {
+		m.Library = library(lib)
 	}
 	return m
 }
@@ -121,9 +125,8 @@ func (h *host) affinity(online []cpuRange) policy.Count {
 	return policy.Count{N: n, From: from(statusFile, "Cpus_allowed_list "+text)}
 }
 
-// library counts as gopsutil does. HOST_PROC in the environment would send it elsewhere.
-func (h *host) library() policy.Count {
-	n, err := cpu.CountsWithContext(h.pinned(), true)
+func library(lib Host) policy.Count {
+	n, err := lib.CPUs()
 	switch {
 	case err != nil:
 		return policy.Count{Why: "gopsutil: " + err.Error()}
@@ -147,12 +150,12 @@ func (h *host) quota(g groups) policy.Quota {
 const meminfoFrom = "/proc/meminfo: MemTotal"
 
 // memory is the tightest memory limit, or the host's memory where that is less.
-func (h *host) memory(g groups) policy.Amount {
+func (h *host) memory(g groups, lib Host) policy.Amount {
 	l, hidden := h.find(g, "memory")
 	best, bad := l.tightest(h.memoryLimit)
 	best, err := h.hierarchical(l, best)
 	bad = join(hidden, join(bad, reasons(err)))
-	total, why := h.total()
+	total, why := total(lib)
 	switch {
 	case best.den != 0 && (total == 0 || best.num < total):
 		return policy.Amount{Bytes: best.num, From: best.from + notCounted(bad)}
@@ -163,21 +166,16 @@ func (h *host) memory(g groups) policy.Amount {
 }
 
 // total is the host's memory in bytes, or 0 and why it is not known.
-func (h *host) total() (uint64, string) {
-	v, err := mem.VirtualMemoryWithContext(h.pinned())
+func total(lib Host) (uint64, string) {
+	if lib == nil {
+		return 0, not
+	}
+	bytes, err := lib.Memory()
 	switch {
 	case err != nil:
 		return 0, err.Error()
-	case v.Total == 0:
+	case bytes == 0:
 		return 0, "gopsutil found no MemTotal in /proc/meminfo"
 	}
-	return v.Total, ""
-}
-
-// pinned is a context in which gopsutil reads this host's files whatever HOST_PROC says.
-func (h *host) pinned() context.Context {
-	return context.WithValue(context.Background(), common.EnvKey, common.EnvMap{
-		common.HostProcEnvKey: h.root + "/proc",
-		common.HostSysEnvKey:  h.root + "/sys",
-	})
+	return bytes, ""
 }

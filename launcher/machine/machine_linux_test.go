@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"arenacap/launcher/machine/gopsutil"
 	"arenacap/policy"
 )
 
@@ -189,7 +190,7 @@ func TestThousandsOfMounts(t *testing.T) {
 	if err := os.WriteFile(file, append([]byte(strings.Repeat(layer, 5000)), last...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if q := Find(root, Cores).Quota; q.CPUs != 1.5 {
+	if q := Find(root, Cores, nil).Quota; q.CPUs != 1.5 {
 		t.Errorf("quota %+v", q)
 	}
 }
@@ -210,19 +211,19 @@ func find(t *testing.T, machine string, need Need) policy.Machine {
 	if matches, _ := filepath.Glob(root + "/*"); len(matches) == 0 {
 		t.Fatalf("there is no machine %s", root)
 	}
-	return Find(root, need)
+	return Find(root, need, gopsutil.Root(root))
 }
 
 func BenchmarkFindCores(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		Find("/", Cores)
+		Find("/", Cores, nil)
 	}
 }
 
 func BenchmarkFindCoresNestedGroup(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		Find("testdata/v2-nested-parent-tighter", Cores)
+		Find("testdata/v2-nested-parent-tighter", Cores, nil)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"arenacap/launcher/machine/gopsutil"
 	"arenacap/policy"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) == "" {
 		os.Exit(m.Run())
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(childSays{Find("/", Cores|Memory), runtime.GOMAXPROCS(0)}); err != nil {
+	if err := json.NewEncoder(os.Stdout).Encode(childSays{Find("/", Cores|Memory, gopsutil.Root("/")), runtime.GOMAXPROCS(0)}); err != nil {
 		os.Exit(1)
 	}
 }
@@ -87,13 +88,13 @@ func decode(t *testing.T, out []byte) childSays {
 }
 
 func TestOnlineIsWhatGetconfCounts(t *testing.T) {
-	if got, want := Find("/", Cores).Online.N, count(t, "getconf", "_NPROCESSORS_ONLN"); got != want {
+	if got, want := Find("/", Cores, nil).Online.N, count(t, "getconf", "_NPROCESSORS_ONLN"); got != want {
 		t.Errorf("online %d, getconf %d", got, want)
 	}
 }
 
 func TestAffinityIsWhatNprocCounts(t *testing.T) {
-	m := Find("/", Cores)
+	m := Find("/", Cores, nil)
 	if m.Quota.CPUs != 0 {
 		t.Skip("from coreutils 9.8 nproc counts the CPU quota too, and this machine has one")
 	}
@@ -119,7 +120,7 @@ func TestAffinityUnderTaskset(t *testing.T) {
 		if m.Affinity.N != len(cpus) || m.Affinity.From != "sched_getaffinity" {
 			t.Errorf("taskset -c %s: affinity %+v", list, m.Affinity)
 		}
-		if online := Find("/", Cores).Online; m.Online != online {
+		if online := Find("/", Cores, nil).Online; m.Online != online {
 			t.Errorf("taskset -c %s: online %+v, without it %+v", list, m.Online, online)
 		}
 	}
@@ -174,7 +175,7 @@ func pinToFirstCPU() error {
 
 // A root that is not "/" is read without the system call; this one is the same machine.
 func TestStatusAgreesWithSchedGetaffinity(t *testing.T) {
-	file, call := Find("/proc/self/root", Cores).Affinity, Find("/", Cores).Affinity
+	file, call := Find("/proc/self/root", Cores, nil).Affinity, Find("/", Cores, nil).Affinity
 	if file.N != call.N || file.N == 0 || file.From == call.From {
 		t.Errorf("status %+v, system call %+v", file, call)
 	}
@@ -205,10 +206,10 @@ func TestMaskGrowsForKernelsWithMoreCPUs(t *testing.T) {
 
 // gopsutil follows HOST_PROC and HOST_SYS; a variable that was meant for another program must not move us.
 func TestEnvironmentMovesNothing(t *testing.T) {
-	want := Find("/", Memory|Library)
+	want := Find("/", Memory|Library, gopsutil.Root("/"))
 	t.Setenv("HOST_PROC", "/nowhere")
 	t.Setenv("HOST_SYS", "/nowhere")
-	if got := Find("/", Memory|Library); got.Library != want.Library || got.Memory != want.Memory || want.Library.N == 0 {
+	if got := Find("/", Memory|Library, gopsutil.Root("/")); got.Library != want.Library || got.Memory != want.Memory || want.Library.N == 0 {
 		t.Errorf("with HOST_PROC %+v\nwithout %+v", got, want)
 	}
 }
@@ -218,7 +219,7 @@ func TestMemoryOfThisMachine(t *testing.T) {
 	if err := unix.Sysinfo(&info); err != nil {
 		t.Fatal(err)
 	}
-	if got, most := Find("/", Memory).Memory, uint64(info.Totalram)*uint64(info.Unit); got.Bytes == 0 || got.Bytes > most {
+	if got, most := Find("/", Memory, gopsutil.Root("/")).Memory, uint64(info.Totalram)*uint64(info.Unit); got.Bytes == 0 || got.Bytes > most {
 		t.Errorf("memory %+v, sysinfo(2) %d", got, most)
 	}
 }
@@ -345,7 +346,7 @@ func TestRealQuota(t *testing.T) {
 
 func TestRealNoQuota(t *testing.T) {
 	_, leaf, _ := controlGroup(t, "cpu")
-	if got, want := inGroup(t, leaf, `exec "$0"`).Machine.Quota, Find("/", Cores).Quota; got != want {
+	if got, want := inGroup(t, leaf, `exec "$0"`).Machine.Quota, Find("/", Cores, nil).Quota; got != want {
 		t.Errorf("in a group without a quota %+v, outside %+v", got, want)
 	}
 }

@@ -9,12 +9,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/gc"
 )
 
 // The descriptors of a separate watch process, beside /dev/null as 0 and 1 and the target's stderr as 2.
@@ -57,8 +58,8 @@ func Detached(judge Judge) {
 // beSmall keeps the watch cheap: it is asleep nearly always, and its memory counts as the service's.
 func beSmall() {
 	runtime.GOMAXPROCS(1)
-	debug.SetGCPercent(25)
-	debug.SetMemoryLimit(32 << 20)
+	gc.SetPercent(25)
+	gc.SetMemoryLimit(32 << 20)
 	catchIgnored()
 }
 

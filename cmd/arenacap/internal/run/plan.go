@@ -1,0 +1,146 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/environ"
+	"arenacap/launcher/machine"
+	"arenacap/launcher/origin"
+	"arenacap/policy"
+)
+
+// ErrNoLibrary says that the plan depends on what only a library counts, and that none was given.
+var ErrNoLibrary = errors.New("a limit is a share of the host's memory, which nobody counted")
+
+// Plan gathers what a plan depends on and resolves it: the policy and the flags over it, the machine with what
+// lib counts, and what the environment already asks for. need is what is to be looked up beyond that. It changes
+// nothing.
+func (l Line) Plan(need machine.Need, lib machine.Host) (policy.Plan, error) {
+	p, err := l.Policy()
+	if err != nil {
+		return policy.Plan{}, err
+	}
+	if err := l.apply(&p); err != nil {
+		return policy.Plan{}, err
+	}
+	inherited := environ.Inherited(origin.Environ())
+	if p.NeedsCores(inherited) {
+		need |= machine.Cores
+	}
+	if p.NeedsMemory() {
+		need |= machine.Memory
+	}
+	if need&^machine.Cores != 0 && lib == nil {
+		return policy.Plan{}, ErrNoLibrary
+	}
+	found := machine.Find("/", need, lib)
+	found.Inherited = inherited
+	return p.Resolve(found)
+}
+
+// Policy reads the policy that counts for this line, without the flags that go over it.
+func (l Line) Policy() (policy.Policy, error) {
+	named, given := l.Text("policy")
+	if given && named == "" { // "$FILE" that is not set, most likely
+		return policy.Policy{}, l.bad("policy", errors.New(`"" is no file; leave the flag out for the default places`))
+	}
+	service, given := l.Text("service")
+	if !given {
+		service = os.Getenv("ARENACAP_SERVICE")
+	}
+	return policy.Load(policy.Lookup{Named: named, Service: service, Getenv: os.LookupEnv, Root: os.Geteuid() == 0})
+}
+
+// apply lays --arenas, --cores and --budget over a policy. A flag that sets the cap also sets aside the file's
+// test; min and max still clamp a per-core cap.
+func (l Line) apply(p *policy.Policy) error {
+	if s, given := l.Text("arenas"); given {
+		limit, err := policy.ParseCap(s)
+		if err != nil {
+			return l.bad("arenas", err)
+		}
+		limit.From = policy.FlagArenas
+		p.Arenas.Cap, p.Arenas.Test = limit, 0
+	}
+	if s, given := l.Text("cores"); given {
+		cores, err := ParseCores(s)
+		if err != nil {
+			return l.bad("cores", err)
+		}
+		p.Arenas.Cores = cores
+	}
+	return l.applyBudget(&p.Budget)
+}
+
+// ParseCores reads --cores.
+func ParseCores(s string) (policy.Cores, error) {
+	if s == "auto" || s == "online" || s == "affinity" {
+		return policy.Cores{Rule: s, From: "--cores"}, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > policy.MaxCap || s[0] == '+' {
+		return policy.Cores{}, fmt.Errorf(`%q is not a number from 1 to %d, "auto", "online" or "affinity"`, s, policy.MaxCap)
+	}
+	return policy.Cores{N: n, From: "--cores"}, nil
+}
+
+func (l Line) applyBudget(b *policy.Budget) error {
+	s, given := l.Text("budget")
+	if !given {
+		return nil
+	}
+	if s != "off" {
+		size, err := policy.ParseSize(s)
+		if err == nil && size.Percent != 0 {
+			err = fmt.Errorf(`size %q: a percentage works for the data and resident limits of a policy file only; write bytes, for example "4GiB"`, s)
+		}
+		if err != nil {
+			return l.bad("budget", err)
+		}
+		size.From = "--budget"
+		b.Virtual = size
+		return nil
+	}
+	b.Virtual, b.Growth, b.Data, b.Resident, b.Arenas, b.Hard = policy.Size{}, policy.Size{}, policy.Size{}, policy.Size{}, policy.Size{}, false
+	return nil
+}
+
+// Explain says what the operator should hear of a plan: what it overrides, and under --verbose why it is what
+// it is.
+func Explain(v say.Voice, plan policy.Plan) {
+	for _, line := range plan.Policy.Notes {
+		v.Note("%s", line)
+	}
+	for _, line := range plan.Overrides {
+		v.Note("%s", line)
+	}
+	if !v.Verbose {
+		return
+	}
+	v.Explain("policy: %s", PolicyName(plan.Policy))
+	for _, line := range plan.Reasons {
+		v.Explain("%s", line)
+	}
+	for _, limit := range plan.Limits {
+		v.Explain("budget: %s %s (%s)", limit.Metric, policy.FormatSize(limit.Bytes), limit.From)
+	}
+}
+
+// PolicyName says which policy counts, and which section of it.
+func PolicyName(p policy.Policy) string {
+	name := "built-in (no policy file was found)"
+	if p.File != "" {
+		name = p.File
+	}
+	switch {
+	case p.Section:
+		name += ", section [service." + p.Service + "]"
+	case p.Service != "" && p.File != "":
+		name += ", which has no section [service." + p.Service + "]: the base tables apply"
+	}
+	return name
+}

@@ -1,0 +1,133 @@
+package run
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher"
+	"arenacap/launcher/environ"
+	"arenacap/launcher/machine"
+	"arenacap/launcher/origin"
+	"arenacap/launcher/target"
+	"arenacap/launcher/watch"
+	"arenacap/policy"
+)
+
+// Launch runs the program. It returns where that failed, where the target was supervised and has ended, and, as
+// ErrNoLibrary and before anything was said or done, where lib is nil and needed.
+func (l Line) Launch(lib machine.Host) error {
+	if len(l.Args) == 0 {
+		return say.Launch(say.Usage(l.Command, "no PROGRAM to run"))
+	}
+	plan, err := l.Plan(0, lib)
+	if err != nil {
+		return say.Launch(err)
+	}
+	v := l.Voice()
+	Explain(v, plan)
+	launch, err := prepare(plan, l.Args, v)
+	if err != nil {
+		return err
+	}
+	if name, given := l.Text("argv0"); given {
+		launch.Args = append([]string{name}, l.Args[1:]...)
+	}
+	if yes, why := l.supervises(plan); yes {
+		v.Explain("supervised: %s", why)
+		return l.supervise(launch, v)
+	}
+	if err := l.superviseOnly(); err != nil {
+		return say.Launch(err)
+	}
+	// Exec returns only when the target did not start.
+	return l.notStarted(launcher.Exec(launch))
+}
+
+// prepare finds the program, works out its environment and what its watch needs to know, and refuses
+// or warns where the cap cannot work.
+func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, error) {
+	env := environ.Apply(origin.Environ(), plan)
+	for _, line := range env.Conflicts {
+		v.Note("%s", line)
+	}
+	for _, entry := range env.Set {
+		v.Explain("set %s", entry)
+	}
+	for _, name := range env.Removed {
+		v.Explain("removed %s", name)
+	}
+	path, err := target.Find(args[0], origin.Environ())
+	if err != nil {
+		return launcher.Launch{}, &launcher.StartError{Err: err}
+	}
+	l := launcher.Launch{Plan: plan, Path: path, Args: args, Env: env.Env}
+	if err := judge(plan, path, env.Env, v); err != nil {
+		return l, say.Launch(err)
+	}
+	v.Explain("target: %s", path)
+	if len(plan.Limits) == 0 {
+		return l, nil
+	}
+	config := WatchConfig(plan, v)
+	config.PID, config.Program, config.Mode = os.Getpid(), absolute(path), "exec"
+	config.OnUnenforceable = plan.Policy.Launch.OnUnenforceable
+	if l.Watch, err = config.Encode(); err != nil {
+		return l, say.Launch(fmt.Errorf("the watch's configuration: %w", err))
+	}
+	l.WatchLine = func(reason string) ([]byte, string) { return watch.FailedLine(config, os.Getpid(), reason) }
+	l.WatchFailed = func(reason string) { watch.Failed(config, os.Getpid(), reason) }
+	return l, nil
+}
+
+// judge says before the start that the cap cannot work on this program: as far as a few header reads tell, or
+// thoroughly where the policy refuses such a start. Where there is a watch, it warns at leisure instead.
+func judge(plan policy.Plan, path string, env []string, v say.Voice) error {
+	rule := plan.Policy.Launch.OnUnenforceable
+	if plan.ArenaMax == 0 || rule == "ignore" || rule == "warn" && len(plan.Limits) > 0 {
+		return nil
+	}
+	look := target.Quick
+	if rule == "refuse" {
+		look = target.Examine
+	}
+	switch t := look(path, env); {
+	case t.CanCap != target.No:
+	case rule == "refuse":
+		return fmt.Errorf(`the cap cannot work, because %s; on_unenforceable = "refuse" forbids the start`, t.Why[0])
+	default:
+		v.Note("the cap cannot work, because %s", t.Why[0])
+	}
+	return nil
+}
+
+// absolute is the path from "/", where a watch process lives.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// WatchConfig is what a watch needs to know of a plan.
+func WatchConfig(plan policy.Plan, v say.Voice) watch.Config {
+	file := plan.Policy.File
+	if file != "" {
+		file = absolute(file) // a command reads it from "/"
+	}
+	return watch.Config{
+		Service: plan.Policy.Service, PolicyFile: file, Path: os.Getenv("PATH"),
+		Cap: plan.ArenaMax, Budget: plan.Policy.Budget, Limits: plan.Limits, Log: plan.Policy.Log,
+		Verbose: v.Verbose, Quiet: v.Quiet,
+	}
+}
+
+// Judge is how a watch process finds out, beside the target and at leisure, why the cap cannot work.
+func Judge(config watch.Config, env []string) []string {
+	t := target.Examine(config.Program, env)
+	if t.CanCap != target.No {
+		return nil
+	}
+	return []string{"the cap cannot work, because " + t.Why[0]}
+}

@@ -1,0 +1,133 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher"
+	"arenacap/launcher/watch"
+	"arenacap/policy"
+)
+
+// supervises decides the mode, and says why. auto executes in place, but supervises where the watch would
+// otherwise be the target's child.
+func (l Line) supervises(plan policy.Plan) (yes bool, why string) {
+	switch mode := plan.Policy.Launch.Mode; {
+	case l.on("supervise"):
+		return true, "--supervise"
+	case mode == "supervise":
+		return true, `mode = "supervise"`
+	case mode == "auto" && len(plan.Limits) > 0:
+		if err := launcher.CanDetach(); err != nil {
+			return true, err.Error()
+		}
+	}
+	return false, ""
+}
+
+// superviseOnly refuses flags that say how to supervise where nothing supervises.
+func (l Line) superviseOnly() error {
+	for _, f := range Flags(Supervise) {
+		if l.has(f.Name) {
+			return say.Usage(l.Command, "--"+f.Name+" needs --supervise")
+		}
+	}
+	return nil
+}
+
+// supervise starts the target as a child and ends as it does.
+func (l Line) supervise(launch launcher.Launch, v say.Voice) error {
+	s := launcher.Supervision{KillGroup: l.on("kill-group"), WaitOrphans: l.on("wait-orphans")}
+	var err error
+	if s.ParentDeath, err = l.parentDeath(); err != nil {
+		return say.Launch(err)
+	}
+	config := WatchConfig(launch.Plan, v)
+	config.Program, config.Mode = launch.Path, "supervise"
+	if len(config.Limits) > 0 || l.on("summary") {
+		s.Watch = &config
+	}
+	if launch.Plan.Policy.Launch.OnUnenforceable == "warn" && config.Cap != 0 && len(config.Limits) > 0 {
+		s.Notices = func() []string { return Judge(config, launch.Env) }
+	}
+	e, err := launcher.Supervise(launch, s)
+	if err != nil {
+		return l.notStarted(err)
+	}
+	if l.on("summary") {
+		v.Line("%s", summary(config, e))
+	}
+	if l.on("reraise") {
+		e.Reraise()
+	}
+	return say.Ended(endStatus(e))
+}
+
+// notStarted is the error of a launch whose target never ran. It names the program as it was typed, not by --argv0.
+func (l Line) notStarted(err error) error {
+	var start *launcher.StartError
+	if errors.As(err, &start) {
+		if start.Name != "" {
+			start.Name = l.Args[0]
+		}
+		return start
+	}
+	return say.Launch(err)
+}
+
+// statusTerminated is what a target gives that was ended over its budget, as with timeout(1).
+const statusTerminated = 124
+
+// endStatus is the target's own, or as shells have it where a signal ended the target.
+func endStatus(e launcher.Ending) int {
+	switch {
+	case e.Terminated:
+		return statusTerminated
+	case e.Status.Signaled():
+		return 128 + int(e.Status.Signal())
+	}
+	return e.Status.ExitStatus()
+}
+
+func (l Line) parentDeath() (unix.Signal, error) {
+	s, given := l.Text("parent-death-signal")
+	if !given {
+		return 0, nil
+	}
+	if n, err := strconv.Atoi(s); err == nil && n >= 1 && n <= 64 {
+		return unix.Signal(n), nil
+	}
+	if n := unix.SignalNum("SIG" + strings.TrimPrefix(s, "SIG")); n != 0 {
+		return n, nil
+	}
+	return 0, l.bad("parent-death-signal", fmt.Errorf("%q is no signal; write for example TERM, SIGTERM or 15", s))
+}
+
+// summary is the line of --summary. What is not known is left out.
+func summary(config watch.Config, e launcher.Ending) string {
+	parts := []string{e.Elapsed.Round(time.Millisecond).String()}
+	var o watch.Outcome
+	if e.Watched != nil {
+		o = *e.Watched
+	}
+	if o.PeakVirtual != 0 {
+		parts = append(parts, "peak virtual "+policy.FormatSize(o.PeakVirtual))
+	}
+	parts = append(parts, "peak resident "+policy.FormatSize(max(o.PeakResident, e.MaxRSS)))
+	if o.Arenas != 0 {
+		parts = append(parts, fmt.Sprintf("%d arenas", o.Arenas))
+	}
+	if o.CapKnown {
+		parts = append(parts, fmt.Sprintf("cap of %d %s", config.Cap, map[bool]string{true: "kept", false: "not kept"}[o.CapKept]))
+	}
+	if len(config.Limits) > 0 {
+		parts = append(parts, map[bool]string{true: "1 breach", false: fmt.Sprintf("%d breaches", o.Breaches)}[o.Breaches == 1])
+	}
+	return fmt.Sprintf("summary of %d: %s", e.PID, strings.Join(parts, ", "))
+}

@@ -1,0 +1,63 @@
+// Package say is how the tool speaks: on stderr, one line each, and by its exit status. stdout belongs to
+// the target and to what a command was asked to print.
+package say
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+)
+
+// Voice says as much as it was asked to, "arenacap: " in front.
+type Voice struct {
+	Quiet, Verbose bool
+}
+
+// stderr writes without package os, which ends the process where the reader of a standard stream is gone: a
+// word that nobody hears is no reason not to start the target.
+type stderr struct{}
+
+func (stderr) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := syscall.Write(2, p[n:])
+		if err != nil && err != syscall.EINTR {
+			return n, err
+		}
+		n += max(0, m)
+	}
+	return n, nil
+}
+
+// Note says what the operator should know unless -q was given.
+func (v Voice) Note(format string, args ...any) {
+	if !v.Quiet {
+		v.Line(format, args...)
+	}
+}
+
+// Explain says a decision and its reason under --verbose.
+func (v Voice) Explain(format string, args ...any) {
+	if v.Verbose {
+		v.Line(format, args...)
+	}
+}
+
+// Line says something in any case. A message of several lines, a list of problems, keeps its shape.
+func (Voice) Line(format string, args ...any) {
+	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
+	_, _ = io.WriteString(stderr{}, "arenacap: "+strings.ReplaceAll(text, "\n", "\narenacap: ")+"\n")
+}
+
+// Report says an error. An error without text only carries a status: it was told already.
+func Report(err error) {
+	if err == nil || err.Error() == "" {
+		return
+	}
+	Voice{}.Line("%s", err)
+	var usage *UsageError
+	if errors.As(err, &usage) {
+		_, _ = io.WriteString(stderr{}, usage.tryHelp()+"\n")
+	}
+}
