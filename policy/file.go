@@ -45,7 +45,7 @@ func readFile(path string, trusted bool) ([]byte, *Problem) {
 	if p := unfit(path, info); p != nil {
 		return nil, p
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, cannotRead(path, err)
 	}

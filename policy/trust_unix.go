@@ -13,8 +13,21 @@ import (
 	"syscall"
 )
 
-// openFlags keep an open(2) from blocking on a FIFO and from taking a terminal as the controlling one.
-const openFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
+// openFile opens a file for reading. It neither blocks on a FIFO nor takes a terminal as the controlling one. os.OpenFile
+// would set up the runtime's poller for the file, which no regular file can use.
+func openFile(path string) (*os.File, error) {
+	for {
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+		_ = syscall.SetNonblock(fd, false) // or os.NewFile would do the same
+		return os.NewFile(uintptr(fd), path), nil
+	}
+}
 
 // maxLinks is how many symbolic links a path may go through, as in the kernel (path_resolution(7)).
 const maxLinks = 40
@@ -30,15 +43,14 @@ func distrust(path string, opened fs.FileInfo) *Problem {
 		return cannotRead(path, err)
 	}
 	w := walk{path: path, at: "/"}
-	if p := w.judge("/"); p != nil {
+	last, p := w.judge("/")
+	for w.todo = strings.Split(full, "/"); len(w.todo) > 0 && p == nil; {
+		last, p = w.step(last)
+	}
+	if p != nil {
 		return p
 	}
-	for w.todo = strings.Split(full, "/"); len(w.todo) > 0; {
-		if p := w.step(); p != nil {
-			return p
-		}
-	}
-	if last, err := os.Lstat(w.at); err != nil || !os.SameFile(last, opened) {
+	if !os.SameFile(last, opened) {
 		return &Problem{File: path, Message: "was replaced while it was read", Hint: "start again"}
 	}
 	return untrusted(path, w.at, opened)
@@ -52,41 +64,41 @@ type walk struct {
 	links int
 }
 
-func (w *walk) step() *Problem {
+// step goes on to the next name and gives the stat(2) of where the walk is then, which is that of at where the name
+// leads nowhere new.
+func (w *walk) step(at fs.FileInfo) (fs.FileInfo, *Problem) {
 	name := w.todo[0]
 	w.todo = w.todo[1:]
 	switch name {
 	case "", ".":
-		return nil
+		return at, nil
 	case "..":
 		w.at = filepath.Dir(w.at)
-		return nil
+		return w.judge(w.at)
 	}
 	next := filepath.Join(w.at, name)
-	if p := w.judge(next); p != nil {
-		return p
+	info, p := w.judge(next)
+	if p != nil || info.Mode()&fs.ModeSymlink == 0 {
+		w.at = next
+		return info, p
 	}
 	target, err := os.Readlink(next)
-	if errors.Is(err, syscall.EINVAL) { // readlink(2): no link
-		w.at = next
-		return nil
-	}
 	if w.links++; err != nil || w.links > maxLinks {
-		return cannotRead(w.path, cmp.Or[error](err, syscall.ELOOP))
+		return nil, cannotRead(w.path, cmp.Or[error](err, syscall.ELOOP))
 	}
 	if strings.HasPrefix(target, "/") {
 		w.at = "/"
 	}
 	w.todo = append(strings.Split(target, "/"), w.todo...)
-	return nil
+	return w.judge(w.at)
 }
 
-func (w *walk) judge(step string) *Problem {
+func (w *walk) judge(step string) (fs.FileInfo, *Problem) {
 	info, err := os.Lstat(step)
 	if err != nil {
-		return cannotRead(w.path, err)
+		return nil, cannotRead(w.path, err)
 	}
-	return untrusted(w.path, step, info)
+	return info, untrusted(w.path, step, info)
 }
 
 // untrusted judges one step of the way. The mode of a link means nothing, and who may write to a sticky

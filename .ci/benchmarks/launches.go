@@ -22,10 +22,12 @@ import (
 )
 
 type command struct {
-	name  string
-	argv  []string
-	took  []time.Duration
-	added time.Duration // its median less that of the bare command
+	name     string
+	argv     []string
+	took     []time.Duration
+	cpu      []time.Duration // of all its threads, and of the program that it executes
+	added    time.Duration   // its median less that of the bare command
+	addedCPU time.Duration
 }
 
 func main() {
@@ -53,25 +55,28 @@ func measure(commands []*command, runs int) {
 	warm := runs / 10
 	for turn := range runs + warm {
 		for _, i := range rand.Perm(len(commands)) {
-			took := launch(commands[i].argv)
+			took, cpu := launch(commands[i].argv)
 			if turn >= warm {
 				commands[i].took = append(commands[i].took, took)
+				commands[i].cpu = append(commands[i].cpu, cpu)
 			}
 		}
 	}
 	for _, c := range commands {
 		c.added = median(c.took) - median(commands[0].took)
+		c.addedCPU = median(c.cpu) - median(commands[0].cpu)
 	}
 }
 
-func launch(argv []string) time.Duration {
+func launch(argv []string) (took, cpu time.Duration) {
 	attr := &syscall.ProcAttr{Env: []string{"PATH=/usr/bin:/bin"}, Files: []uintptr{0, 1, 2}}
 	start := time.Now()
 	pid, err := syscall.ForkExec(argv[0], argv, attr)
 	check(err)
 	var ws syscall.WaitStatus
-	_, err = syscall.Wait4(pid, &ws, 0, nil)
-	took := time.Since(start)
+	var used syscall.Rusage
+	_, err = syscall.Wait4(pid, &ws, 0, &used)
+	took = time.Since(start)
 	check(err)
 	if ws != 0 {
 		check(fmt.Errorf("%v ended with %#x", argv, ws))
@@ -79,7 +84,7 @@ func launch(argv []string) time.Duration {
 	for err == nil { // until there is no child any more
 		_, err = syscall.Wait4(-1, nil, 0, nil)
 	}
-	return took
+	return took, time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 func median(took []time.Duration) time.Duration {
@@ -105,12 +110,12 @@ func (c *command) times(commands []*command, name string) string {
 }
 
 func print(commands []*command) {
-	const row = "%-24s %8s %8s %10s %10s %10s\n"
-	fmt.Printf(row, "", "median", "adds", "of env", "of exec", "of linked")
+	const row = "%-24s %8s %8s %10s %10s %10s %10s\n"
+	fmt.Printf(row, "", "median", "adds", "adds CPU", "of env", "of exec", "of linked")
 	for _, c := range commands {
 		_, build, _ := strings.Cut(c.name, "/")
 		build, _, _ = strings.Cut(build, " ")
-		fmt.Printf(row, c.name, ms(median(c.took)), ms(c.added),
+		fmt.Printf(row, c.name, ms(median(c.took)), ms(c.added), ms(c.addedCPU),
 			c.times(commands, "env"), c.times(commands, "exec/"+build), c.times(commands, "linked/"+build))
 	}
 }

@@ -29,7 +29,7 @@ func init() {
 		watch.Detached(run.Judge)
 	}
 	if line, ok := run.Read(os.Args); ok {
-		reserveStack()
+		reserve()
 		launch(line)
 	}
 }
@@ -44,11 +44,6 @@ func launch(line run.Line) {
 	os.Exit(say.Status(err))
 }
 
-// reserveStack makes the stack as large at once as a launch needs it. It starts with 8 KiB, and growing it
-// step by step from deep inside would copy it three times.
-//
-//go:noinline
-func reserveStack() byte {
-	var frame [16 << 10]byte
-	return frame[len(os.Args)%len(frame)]
-}
+// reserve makes the stack as large at once as a launch needs it. Growing it step by step from deep inside would copy it
+// each time.
+func reserve()
