@@ -131,5 +131,5 @@ func (d *document) line(n int) string {
 
 // origin is "path:line" of a key, for a plan's reasons.
 func (d *document) origin(path string) string {
-	return fmt.Sprintf("%s:%d", d.file, d.lineOf(d.at[path].key))
+	return d.file + ":" + strconv.Itoa(d.lineOf(d.at[path].key)) // without fmt, see Plan.reason
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -104,9 +105,12 @@ func (w *walk) judge(step string) (fs.FileInfo, *Problem) {
 // untrusted judges one step of the way. The mode of a link means nothing, and who may write to a sticky
 // folder cannot replace what is root's in it.
 func untrusted(path, step string, info fs.FileInfo) *Problem {
-	mode, kind := info.Mode(), "it"
-	if step != path {
-		kind = fmt.Sprintf("%q", step)
+	mode := info.Mode()
+	what := func() string {
+		if step == path {
+			return "it"
+		}
+		return strconv.Quote(step)
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	switch {
@@ -115,11 +119,11 @@ func untrusted(path, step string, info fs.FileInfo) *Problem {
 	case stat.Uid != 0 && mode&fs.ModeSymlink != 0:
 		return refused(path, fmt.Sprintf("the link %q belongs to uid %d", step, stat.Uid), "chown -h root "+shellWord(step))
 	case stat.Uid != 0:
-		return refused(path, fmt.Sprintf("%s belongs to uid %d", kind, stat.Uid), "chown root "+shellWord(step))
+		return refused(path, fmt.Sprintf("%s belongs to uid %d", what(), stat.Uid), "chown root "+shellWord(step))
 	case mode&fs.ModeSymlink != 0 || mode.IsDir() && mode&fs.ModeSticky != 0:
 		return nil
 	case mode.Perm()&0o022 != 0:
-		return refused(path, fmt.Sprintf("%s can be written by group or others (mode %04o)", kind, mode.Perm()), "chmod go-w "+shellWord(step))
+		return refused(path, fmt.Sprintf("%s can be written by group or others (mode %04o)", what(), mode.Perm()), "chmod go-w "+shellWord(step))
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"os"
 	"strings"
 
+	_ "arenacap/cmd/arenacap/internal/early/stack"
 	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/watch"
@@ -29,7 +30,6 @@ func init() {
 		watch.Detached(run.Judge)
 	}
 	if line, ok := run.Read(os.Args); ok {
-		reserve()
 		launch(line)
 	}
 }
@@ -43,7 +43,3 @@ func launch(line run.Line) {
 	say.Report(err)
 	os.Exit(say.Status(err))
 }
-
-// reserve makes the stack as large at once as a launch needs it. Growing it step by step from deep inside would copy it
-// each time.
-func reserve()
