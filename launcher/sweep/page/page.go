@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"strings"
 	"text/template"
 	"time"
 
@@ -43,7 +44,8 @@ func HTML(w io.Writer, r sweep.Result, about About) error {
 	if err != nil {
 		return err
 	}
-	v := view{About: about, Sentence: r.Advice.Sentence, TOML: r.Advice.TOML, Noisy: r.Advice.Noisy, What: what(r),
+	sentence := strings.ReplaceAll(r.Advice.Sentence, " %", "\u00a0%") // no line begins with it
+	v := view{About: about, Sentence: sentence, TOML: r.Advice.TOML, Noisy: r.Advice.Noisy, What: what(r),
 		Table: r.Table(), Details: r.Details(), Failures: r.Failures()}
 	if len(r.Runs) > 0 {
 		v.When = r.Runs[0].Start.UTC().Format(time.DateTime) + " UTC"

@@ -120,7 +120,7 @@ func newScale(low, high float64, n int, zero bool) scale {
 		high = low + max(math.Abs(low)*0.1, 1e-9)
 	}
 	if !zero {
-		low, high = low-(high-low)*0.08, high+(high-low)*0.08
+		low, high = around(low, high)
 	}
 	raw := (high - low) / float64(n)
 	step := math.Pow(10, math.Floor(math.Log10(raw)))
@@ -131,6 +131,15 @@ func newScale(low, high float64, n int, zero bool) scale {
 		}
 	}
 	return scale{math.Floor(low/step) * step, math.Ceil(high/step) * step, step}
+}
+
+// around leaves some room on both sides, but none below zero where no value is.
+func around(low, high float64) (float64, float64) {
+	room := (high - low) * 0.08
+	if low >= 0 {
+		return max(0, low-room), high + room
+	}
+	return low - room, high + room
 }
 
 func (s scale) steps() int { return int(math.Round((s.high - s.low) / s.step)) }
