@@ -94,14 +94,16 @@ func runSweep(c *cli.Context) error {
 		return badFlag(c, "seed", fmt.Errorf("%s was written with the seed %d; leave the flag out", c.String("resume"), seed))
 	}
 	runs, err := s.measure(c.Context, v, prior, journal.add)
-	if len(runs) == 0 {
-		return cmp.Or(err, errors.New("no run was made"))
+	interrupted := errors.Is(err, context.Canceled)
+	switch {
+	case err != nil && !interrupted:
+		return err
+	case len(runs) == 0 && interrupted:
+		return errors.New("interrupted before there was a run that counts")
+	case len(runs) == 0:
+		return fmt.Errorf("no run was made that counts: --max-time %s was over", s.experiment.MaxTime)
 	}
 	result := sweep.Judge(s.experiment, runs)
-	interrupted := errors.Is(err, context.Canceled)
-	if err != nil && !interrupted {
-		return err
-	}
 	if err := errors.Join(s.print(c, result), html.write(s, result, c.IsSet("seed"))); err != nil {
 		return err
 	}
