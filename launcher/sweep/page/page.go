@@ -1,5 +1,8 @@
 // Package page writes what a sweep found as one HTML page that loads nothing: its plots are SVG by
 // go-analyze/charts, its colours follow the reader's choice of light or dark.
+//
+// What that library initialises costs 0.17 ms of every start but a launch, which is over by then (package early). Half
+// of it is go-humanize, which it cannot be linked without.
 package page
 
 import (
