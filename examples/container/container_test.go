@@ -66,6 +66,7 @@ func TestContainer(t *testing.T) {
 		{"breach", breach},
 		{"memory by per cent", memoryPercent},
 		{"the policy", refusals},
+		{"musl", musl},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(ctx, t, image) })
 	}
@@ -386,6 +387,54 @@ func refusals(ctx context.Context, t *testing.T, image *lab.Image) {
 			if err != nil || status != c.status || !strings.Contains(out, c.says) || strings.Contains(out, "\n") {
 				t.Errorf("status %d, %v, %q; want %d and %q", status, err, out, c.status, c.says)
 			}
+		})
+	}
+}
+
+// musl: in an image like Alpine's, with musl and without glibc, arenacap runs, and says that nothing can be capped.
+func musl(ctx context.Context, t *testing.T, image *lab.Image) {
+	lab.Need(t, "musl-gcc")
+	dir := t.TempDir()
+	arenacapFile, err := image.Extract(arenacap, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := filepath.Join(dir, "server.c")
+	if err := os.WriteFile(source, []byte("#include <stdio.h>\nint main(void) { return puts(\"up\") < 0; }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{arenacap: arenacapFile, "/server": filepath.Join(dir, "server"), "/static": filepath.Join(dir, "static")}
+	for name, flag := range map[string]string{"server": "-dynamic", "static": "-static"} {
+		if out, err := exec.CommandContext(ctx, "musl-gcc", flag, "-o", filepath.Join(dir, name), source).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	loaders, err := filepath.Glob("/lib/ld-musl-*.so.1")
+	if err != nil || len(loaders) != 1 {
+		t.Fatal(loaders, err)
+	}
+	files[loaders[0]] = loaders[0]
+	alpine, err := lab.Scratch(dir, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse := map[string]string{"/etc/arenacap/policy.toml": write(t, "[launch]\non_unenforceable = \"refuse\"\n")}
+	for _, c := range []struct {
+		name, server, says string
+		files              map[string]string
+		status             int
+	}{
+		{"told", "/server", "musl", nil, 0},
+		{"told of a static program", "/static", "static", nil, 0},
+		{"refused", "/server", "musl", refuse, 125},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, status, err := lab.Container{Image: alpine, User: "65532:65532", Files: c.files, Command: []string{arenacap, "run", "--supervise", "--", c.server}}.Run(ctx)
+			said, up, _ := strings.Cut(out, "\n")
+			if err != nil || status != c.status || !strings.HasPrefix(said, "arenacap: ") || !strings.Contains(said, c.says) || (up == "up") != (status == 0) {
+				t.Errorf("status %d, %v, %q; want %d", status, err, out, c.status)
+			}
+			t.Log(said)
 		})
 	}
 }

@@ -17,7 +17,8 @@ import (
 type Image struct {
 	Stage
 	base  string // a folder; "" is the empty image, "scratch"
-	layer string // a tar of what the stage added
+	layer string // a tar of what the stage added; "" is nothing
+	dir   string // where containers get a folder to work in
 }
 
 // BuildImage does what a Dockerfile says, without a registry: bases has a folder for each image that it names after FROM,
@@ -39,7 +40,7 @@ func BuildImage(ctx context.Context, dockerfile, contextDir, dir string, bases m
 		if !ok {
 			return nil, fmt.Errorf("%s: no folder stands for the image %q", dockerfile, stage.From)
 		}
-		image = &Image{stage, base, filepath.Join(dir, fmt.Sprintf("layer%d.tar", i))}
+		image = &Image{stage, base, filepath.Join(dir, fmt.Sprintf("layer%d.tar", i)), dir}
 		cmd, err := contained(ctx, dir, inside{Base: base, Steps: stage.Steps, Context: contextDir, Layers: layers, Out: image.layer})
 		if err != nil {
 			return nil, err
@@ -68,9 +69,17 @@ func Scratch(dir string, files map[string]string) (*Image, error) {
 			return nil, err
 		}
 	}
-	image := &Image{layer: root + ".tar"}
+	image := &Image{layer: root + ".tar", dir: dir}
 	return image, run(exec.Command("tar", "-C", root, "-cf", image.layer, "."))
 }
+
+// Extract copies a file that the last stage added out of the image, and returns its path in dir.
+func (i *Image) Extract(place, dir string) (string, error) {
+	return filepath.Join(dir, place), run(exec.Command("tar", "-C", dir, "-xpf", i.layer, "."+place))
+}
+
+// Host is this machine's own files as an image; what a container writes to them stays its own. dir is for its work.
+func Host(dir string) *Image { return &Image{base: "/", dir: dir} }
 
 // Container is a command in a container of an image, in the words of a pod's manifest.
 type Container struct {
@@ -99,7 +108,7 @@ func (c Container) Start(ctx context.Context) (*Process, error) {
 			line = slices.Concat(c.Image.Entrypoint, c.Image.Cmd)
 		}
 	}
-	cmd, err := contained(ctx, filepath.Dir(c.Image.layer), inside{Base: c.Image.base, Layer: c.Image.layer, Line: line, Container: c})
+	cmd, err := contained(ctx, c.Image.dir, inside{Base: c.Image.base, Layer: c.Image.layer, Line: line, Container: c})
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func (d *Database) fill(ctx context.Context) error {
 	if err := run(m.client(ctx, "--execute="+setup)); err != nil {
 		return err
 	}
-	if err := run(m.sysbench(ctx, "prepare")); err != nil {
+	if err := m.Prepare(ctx); err != nil {
 		return err
 	}
 	status, err := m.Stop(ctx)
@@ -115,6 +115,12 @@ func (d *Database) Version(ctx context.Context) string {
 	out, _ := d.command(ctx, "mariadbd", "--no-defaults", "--version").Output()
 	return string(regexp.MustCompile(`\d+\.\d+\.\d+`).Find(out))
 }
+
+// ConnectMariaDB is a server that somebody else started: there is no Process.
+func ConnectMariaDB(socket string) *MariaDB { return &MariaDB{socket: socket} }
+
+// Prepare fills sysbench's tables.
+func (m *MariaDB) Prepare(ctx context.Context) error { return run(m.sysbench(ctx, "prepare")) }
 
 func (m *MariaDB) client(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "mariadb", append([]string{"--no-defaults", "--socket=" + m.socket, "--user=root"}, args...)...)

@@ -1,0 +1,94 @@
+// Package cron_test runs the example's crontab under Debian's cron, in a container in which nothing else is.
+package cron_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/examples/internal/lab"
+)
+
+// sendmail stands for the mail server that cron gives a job's output to: it shows the mail on cron's stderr, which is the container's.
+const sendmail = "#!/bin/sh\n{ sed 's/^/mail: /'; echo mail ends; } >&2\n"
+
+// start starts cron with the example's crontab, but that the job runs now, as soon as cron is up.
+func start(t *testing.T, report string, pairs ...string) (context.Context, *lab.Process) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a container")
+	}
+	lab.Need(t, "go", "/usr/sbin/cron", "perl")
+	ctx, dir := lab.Dir(t, 2*time.Minute)
+	arenacap, err := lab.Arenacap(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	crontab, err := lab.Copy("crontab", dir, "17 3 * * *", "@reboot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := lab.Copy("policy.toml", dir, pairs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := lab.Container{Image: lab.Host(dir), Command: []string{"/usr/sbin/cron", "-f"},
+		Folders: []string{"/run", "/var/spool/cron", "/etc/cron.d"},
+		Files: map[string]string{
+			"/usr/local/bin/arenacap":   arenacap,
+			"/etc/arenacap/policy.toml": policy,
+			"/etc/cron.d/report":        crontab,
+			"/usr/local/bin/report":     script(t, dir, "report", report),
+			"/usr/sbin/sendmail":        script(t, dir, "sendmail", sendmail),
+		}}.Start(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	return ctx, p
+}
+
+func script(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o755); err != nil { // whatever the umask is
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestCapAndSilence: the job has the cap, cron's environment and no mail of arenacap's own.
+func TestCapAndSilence(t *testing.T) {
+	ctx, p := start(t, "#!/bin/sh\necho \"cap $MALLOC_ARENA_MAX, $LOGNAME, $(id -un)\"\n")
+	for _, want := range []string{"mail: cap 4, nobody, nobody", "mail ends"} {
+		if _, err := p.AwaitText(ctx, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, line := range p.Lines() {
+		if strings.HasPrefix(line, "mail: arenacap: ") {
+			t.Errorf("said: %q", line)
+		}
+	}
+}
+
+// TestBreachIsMailed: over its budget the job is ended, and what arenacap says of it is in cron's mail.
+func TestBreachIsMailed(t *testing.T) {
+	const grow = "#!/usr/bin/perl\n$held = 'x' x (60 << 20); sleep 1000;\n"
+	ctx, p := start(t, grow, `"2GiB"`, `"40MiB"`, "budget.settle", "budget.interval = \"10ms\"\nbudget.settle")
+	for _, want := range []string{"breach: resident", "action: "} {
+		if line, err := p.Await(ctx, want, func(line string) bool {
+			return strings.HasPrefix(line, "mail: arenacap: ") && strings.Contains(line, want)
+		}); err != nil {
+			t.Fatal(err)
+		} else {
+			t.Log(line)
+		}
+	}
+}

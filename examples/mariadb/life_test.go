@@ -1,0 +1,441 @@
+//go:build booted
+
+package mariadb_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/examples/internal/lab"
+)
+
+// This runs in the container that .ci/mariadb-life boots with .ci/systemd: systemd is PID 1, mariadb.service is Debian's and
+// was started at boot, /usr/bin/arenacap is the release, and /opt/lab/debs has MariaDB's packages once more.
+
+const (
+	serverSocket = "/run/mysqld/mysqld.sock"
+	policyFile   = "/etc/arenacap/policy.toml"
+	dropIns      = "/etc/systemd/system/mariadb.service.d"
+)
+
+// life is a service and what has been written to its tables.
+type life struct {
+	t       *testing.T
+	ctx     context.Context
+	db      *lab.MariaDB
+	journal *bufio.Scanner
+	rows    map[string]int // written, by step
+}
+
+// TestBootedLife takes MariaDB through what happens to a service in its years: after each step all that was ever
+// acknowledged is still there.
+func TestBootedLife(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	l := &life{t: t, ctx: ctx, db: lab.ConnectMariaDB(serverSocket), rows: map[string]int{}}
+	l.follow()
+	l.prepare()
+	for _, step := range []struct {
+		name string
+		do   func()
+	}{
+		{"as Debian ships it", l.shipped},
+		{"under the drop-in", l.underDropIn},
+		{"loaded and inspected", l.loaded},
+		{"a breach that is reported", l.reported},
+		{"arenacap is upgraded in place", l.arenacapUpgraded},
+		{"a breach that ends it, and a restart", l.terminated},
+		{"its binary is replaced while it runs", l.binaryReplaced},
+		{"its package is installed again", l.packageInstalled},
+		{"stopped, and started without arenacap", l.withoutArenacap},
+	} {
+		start := time.Now()
+		step.do()
+		l.write(step.name, 100)
+		l.verify(step.name)
+		if t.Failed() {
+			t.Fatalf("in the step %q", step.name)
+		}
+		t.Logf("%s: %.1f s", step.name, time.Since(start).Seconds())
+	}
+}
+
+// follow reads the unit's lines in the journal from now on.
+func (l *life) follow() {
+	cmd := exec.CommandContext(l.ctx, "journalctl", "--unit=mariadb", "--follow", "--lines=0", "--output=cat")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	l.journal = bufio.NewScanner(out)
+	l.journal.Buffer(nil, 1<<20)
+}
+
+// await reads the journal up to the first line that matches.
+func (l *life) await(what string, match func(line string) bool) {
+	l.t.Helper()
+	var seen []string
+	for l.journal.Scan() {
+		if match(l.journal.Text()) {
+			return
+		}
+		seen = append(seen, l.journal.Text())
+	}
+	l.t.Fatalf("%s is not in the journal (%v); there is\n%s", what, l.ctx.Err(), strings.Join(seen, "\n"))
+}
+
+// awaitEvent waits for an event about a process: 0 is any other than the one in not.
+func (l *life) awaitEvent(name, metric string, pid, not int) {
+	l.t.Helper()
+	l.await(fmt.Sprintf("the event %s %s of %d", name, metric, pid), func(line string) bool {
+		var e lab.Event
+		return json.Unmarshal([]byte(line), &e) == nil && e.Event == name && (metric == "" || e.Metric == metric) &&
+			(e.Pid == pid || pid == 0 && e.Pid != not)
+	})
+}
+
+// run runs a command that has to succeed.
+func (l *life) run(name string, args ...string) string {
+	l.t.Helper()
+	out, err := exec.CommandContext(l.ctx, name, args...).CombinedOutput()
+	if err != nil {
+		l.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (l *life) systemctl(args ...string) string {
+	l.t.Helper()
+	return l.run("systemctl", args...)
+}
+
+func (l *life) sql(statement string) string {
+	l.t.Helper()
+	return l.run("mariadb", "--batch", "--skip-column-names", "--execute="+statement)
+}
+
+func (l *life) file(path, text string) {
+	l.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *life) mainPID() int {
+	l.t.Helper()
+	pid, err := strconv.Atoi(l.systemctl("show", "-P", "MainPID", "mariadb"))
+	if err != nil || pid == 0 {
+		l.t.Fatalf("MainPID=%d, %v", pid, err)
+	}
+	if exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); !strings.HasPrefix(exe, "/usr/sbin/mariadbd") {
+		l.t.Errorf("the main process is %s", exe)
+	}
+	return pid
+}
+
+// good is what a row of the ledger has to be: it can be checked without another copy.
+const good = "sha2(concat(step, ':', n), 512)"
+
+// prepare makes the tables: a ledger that each step writes to, and sysbench's.
+func (l *life) prepare() {
+	l.file("/etc/mysql/mariadb.conf.d/99-life.cnf", "[mysqld]\nmax_allowed_packet = 128M\n")
+	l.systemctl("restart", "mariadb")
+	l.sql("create database life; create table life.ledger (step varchar(80), n int, content char(128), primary key (step, n)) engine=InnoDB;" +
+		"create database sbtest; create user sysbench@localhost; grant all on sbtest.* to sysbench@localhost")
+	if err := l.db.Prepare(l.ctx); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *life) write(step string, rows int) {
+	l.t.Helper()
+	l.sql(fmt.Sprintf("insert into life.ledger (step, n) select '%s', seq from life.seq_1_to_%d; update life.ledger set content = %s where content is null", step, rows, good))
+	l.rows[step] = rows
+}
+
+// verify checks every row that was ever written, and that InnoDB finds nothing wrong with its pages.
+func (l *life) verify(step string) {
+	l.t.Helper()
+	for name, want := range l.rows {
+		got := l.sql("select count(*), coalesce(sum(content = " + good + "), 0) from life.ledger where step = '" + name + "'")
+		if got != fmt.Sprintf("%d\t%[1]d", want) {
+			l.t.Errorf("after %q: rows of %q and how many of them are good: %s, want %d", step, name, got, want)
+		}
+	}
+	if got := l.sql("check table life.ledger, sbtest.sbtest1, sbtest.sbtest2"); strings.Count(got, "\tOK") != 3 {
+		l.t.Errorf("after %q: %s", step, got)
+	}
+}
+
+// load is sysbench with 64 connections.
+func (l *life) load() {
+	l.t.Helper()
+	rate, err := l.db.Sysbench(l.ctx, 2)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Logf("%.0f queries a second", rate)
+}
+
+func (l *life) shipped() {
+	l.load()
+	if found := l.inspect(); found.Cap != nil {
+		l.t.Errorf("a cap without arenacap: %+v", found)
+	} else {
+		l.t.Logf("%d arenas as shipped", found.Arenas)
+	}
+}
+
+// inspected is what arenacap inspect --json says of a process.
+type inspected struct {
+	Arenas int
+	Cap    *int
+	Kept   *bool
+	Error  *string
+}
+
+func (l *life) inspect() inspected {
+	l.t.Helper()
+	var found []inspected
+	out := l.run("arenacap", "inspect", "--json", strconv.Itoa(l.mainPID()))
+	if err := json.Unmarshal([]byte(out), &found); err != nil || len(found) != 1 || found[0].Error != nil {
+		l.t.Fatalf("inspect: %v\n%s", err, out)
+	}
+	return found[0]
+}
+
+// capped checks that the running server has all the arenas that its cap allows, and no more.
+func (l *life) capped() {
+	l.t.Helper()
+	found := l.inspect()
+	if found.Cap == nil || *found.Cap != 4 || found.Arenas != 4 || found.Kept == nil || !*found.Kept {
+		l.t.Errorf("inspect says %+v", found)
+	}
+}
+
+// budgets is the example's policy with another clock and action.
+func (l *life) budgets(action string) {
+	l.t.Helper()
+	text, err := os.ReadFile("/opt/lab/policy.toml")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.file(policyFile, strings.NewReplacer(`"30s"`, `"1s"`, `interval = "1s"`, `interval = "50ms"`,
+		"[service.mariadb]\n", "[service.mariadb]\nbudget.action = \""+action+"\"\nbudget.grace = \"1m\"\n").Replace(string(text)))
+}
+
+// underDropIn puts arenacap in front with the drop-in that it prints itself.
+func (l *life) underDropIn() {
+	l.budgets("report")
+	l.file(filepath.Join(dropIns, "arenacap.conf"), l.run("arenacap", "-q", "unit", "mariadb")+"\n")
+	// The unit's own Restart=on-abnormal takes an end by SIGTERM for a clean one.
+	l.file(filepath.Join(dropIns, "restart.conf"), "[Service]\nRestart=always\nRestartSec=100ms\n")
+	l.systemctl("daemon-reload")
+	l.restart()
+}
+
+// restart returns once the server has said READY=1: Debian's unit has Type=notify.
+func (l *life) restart() {
+	l.t.Helper()
+	l.systemctl("restart", "mariadb")
+	l.awaitEvent("started", "", l.mainPID(), 0)
+}
+
+func (l *life) loaded() {
+	l.load()
+	l.capped()
+}
+
+// reported: a connection that holds 640 MiB is told, and told again when it has gone; the server stays.
+func (l *life) reported() {
+	pid := l.mainPID()
+	release, err := l.db.Hold(l.ctx, 10)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.awaitEvent("breach", "growth", pid, 0)
+	if err := release(); err != nil {
+		l.t.Fatal(err)
+	}
+	l.awaitEvent("recovered", "growth", pid, 0)
+	if now := l.mainPID(); now != pid {
+		l.t.Errorf("the main process was %d and is %d", pid, now)
+	}
+}
+
+// arenacapUpgraded: the watch of the old binary goes on, as a service does whose binary was replaced; the next start takes
+// the new one.
+func (l *life) arenacapUpgraded() {
+	l.run("install", "/usr/bin/arenacap", "/usr/bin/arenacap.new")
+	l.run("mv", "/usr/bin/arenacap.new", "/usr/bin/arenacap")
+	l.reported()
+	l.restart()
+	l.load()
+	l.capped()
+}
+
+// terminated: over its budget the server is ended while somebody writes, and systemd starts it again. What was
+// acknowledged is there.
+func (l *life) terminated() {
+	l.budgets("terminate")
+	l.restart()
+	pid := l.mainPID()
+	acknowledged := l.writer("a writer when it was ended")
+	release, err := l.db.Hold(l.ctx, 10)
+	if err == nil {
+		defer func() { _ = release() }() // the connection is gone
+	} else {
+		l.t.Logf("ended before the last of it was held: %v", err)
+	}
+	l.awaitEvent("action", "", pid, 0)
+	l.awaitEvent("exited", "", pid, 0)
+	l.awaitEvent("started", "", 0, pid)
+	l.systemctl("start", "mariadb") // joins the start that is under way
+	if got := l.systemctl("show", "-P", "NRestarts", "mariadb"); got != "1" {
+		l.t.Errorf("NRestarts=%s", got)
+	}
+	step, n := "a writer when it was ended", <-acknowledged
+	got, err := strconv.Atoi(l.sql("select count(*) from life.ledger where step = '" + step + "'"))
+	if err != nil || got < n || got > n+1 || n == 0 {
+		l.t.Errorf("%d rows of a writer to whom %d were acknowledged, %v", got, n, err)
+	}
+	l.rows[step] = got
+	l.load()
+	l.capped()
+	l.budgets("report")
+	l.restart()
+}
+
+// writer writes one row after the other until its connection ends, and tells how many were acknowledged. It returns
+// once the first one was.
+func (l *life) writer(step string) <-chan int {
+	l.t.Helper()
+	cmd := exec.CommandContext(l.ctx, "mariadb", "--batch", "--unbuffered", "--skip-column-names", "--skip-reconnect", "life")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	answers := bufio.NewScanner(out)
+	insert := func(n int) bool {
+		_, err := io.WriteString(in, fmt.Sprintf("insert into ledger (step, n) values ('%s', %d); update ledger set content = %s where n = %[2]d and step = '%[1]s'; select %[2]d;\n", step, n, good))
+		return err == nil && answers.Scan() && answers.Text() == strconv.Itoa(n)
+	}
+	if !insert(1) {
+		l.t.Fatal("the first row was not written")
+	}
+	acknowledged := make(chan int, 1)
+	go func() {
+		n := 1
+		for insert(n + 1) {
+			n++
+		}
+		_ = in.Close()
+		_ = cmd.Wait()
+		acknowledged <- n
+	}()
+	return acknowledged
+}
+
+// binaryReplaced: dpkg puts another mariadbd in its place; the one that runs goes on, is seen and is capped. The
+// package's scripts do not restart the server.
+func (l *life) binaryReplaced() {
+	pid := l.mainPID()
+	l.run("dpkg", "-i", l.deb("mariadb-server-core"))
+	if exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); exe != "/usr/sbin/mariadbd (deleted)" {
+		l.t.Errorf("the server's binary was not replaced: %s", exe)
+	}
+	l.load()
+	l.capped()
+	if now := l.mainPID(); now != pid {
+		l.t.Errorf("the main process was %d and is %d", pid, now)
+	}
+	l.restart()
+	l.load()
+	l.capped()
+}
+
+func (l *life) deb(name string) string {
+	l.t.Helper()
+	found, err := filepath.Glob("/opt/lab/debs/" + name + "_*.deb")
+	if err != nil || len(found) != 1 {
+		l.t.Fatalf("%s: %v, %v", name, found, err)
+	}
+	return found[0]
+}
+
+// packageInstalled: the package's own scripts stop the server and start it again, under the drop-in, which is no file of
+// the package.
+func (l *life) packageInstalled() {
+	pid := l.mainPID()
+	l.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "-i", l.deb("mariadb-server"))
+	l.systemctl("start", "mariadb")
+	if now := l.mainPID(); now == pid {
+		l.t.Error("the package did not restart the server")
+	}
+	l.load()
+	l.capped()
+}
+
+// withoutArenacap: the last shutdown was clean, no process was left, and the server needs no recovery.
+func (l *life) withoutArenacap() {
+	l.systemctl("stop", "mariadb")
+	if got := l.systemctl("show", "-P", "Result", "mariadb"); got != "success" {
+		l.t.Errorf("Result=%s", got)
+	}
+	if left := l.processes(); len(left) > 0 {
+		l.t.Errorf("left behind: %q", left)
+	}
+	if err := os.RemoveAll(dropIns); err != nil {
+		l.t.Fatal(err)
+	}
+	l.systemctl("daemon-reload")
+	l.systemctl("start", "mariadb")
+	l.await("ready for connections", func(line string) bool {
+		if strings.Contains(line, "crash recovery") {
+			l.t.Error(line)
+		}
+		return strings.Contains(line, "ready for connections")
+	})
+	if found := l.inspect(); found.Cap != nil {
+		l.t.Errorf("a cap without arenacap: %+v", found)
+	}
+}
+
+// processes are the names of what is still in the unit's control group.
+func (l *life) processes() (names []string) {
+	stats, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for _, file := range stats {
+		if text, err := os.ReadFile(file); err == nil && strings.Contains(string(text), "/mariadb.service") {
+			name, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
+			names = append(names, string(name))
+		}
+	}
+	return names
+}
