@@ -22,7 +22,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t cgroup2 cgroup /sys/fs/cgroup
 plan() { echo "case $1 $(arenacap plan --json | tr -d '\n')"; }
-private() { unshare --cgroup --mount /bin/busybox sh -c 'umount /sys/fs/cgroup && mount -t cgroup2 cgroup /sys/fs/cgroup && arenacap plan --json | tr -d "\n" >/plan'; echo "case $1 $(cat /plan)"; }
+private() { unshare --cgroup --mount /bin/busybox sh -c 'cd / && umount /sys/fs/cgroup && mount -t cgroup2 cgroup /sys/fs/cgroup && arenacap plan --json | tr -d "\n" >/plan'; echo "case $1 $(cat /plan)"; }
 cd /sys/fs/cgroup
 mkdir -p node/pod/container
 for group in . node node/pod; do echo "+cpu +memory" >$group/cgroup.subtree_control; done
