@@ -7,10 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Image is what a Dockerfile makes on top of another image: a container's files, and how it starts.
@@ -151,7 +153,13 @@ func NewGroup(t testing.TB, controller string, values ...string) Group {
 	}
 	t.Cleanup(func() {
 		// The kernel takes a moment to let go of a group whose last process has been waited for (EBUSY).
-		for err = syscall.Rmdir(folder); err == syscall.EBUSY && t.Context().Err() == nil; err = syscall.Rmdir(folder) {
+		for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
+			if err := syscall.Rmdir(folder); err != syscall.EBUSY || time.Now().After(deadline) {
+				if err != nil {
+					t.Errorf("%s: %v", folder, err)
+				}
+				return
+			}
 		}
 	})
 	if err := os.Chmod(folder, 0o755); err != nil {

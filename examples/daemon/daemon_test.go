@@ -1,0 +1,117 @@
+// Package daemon_test runs the example's start script in a container in which nothing else is.
+package daemon_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/examples/internal/lab"
+)
+
+// boot starts the daemon by its script, tells its PID, and shows its log. Then it obeys one line: stop.
+const boot = `: >/var/log/authserver.log
+/etc/init.d/authserver start && echo "pid $(cat /run/authserver.pid)"
+# Between start and exec it is arenacap that has the PID.
+until [ "$(readlink "/proc/$(cat /run/authserver.pid)/exe")" = /usr/local/bin/authserver ]; do :; done
+/etc/init.d/authserver status; echo "running: $?"
+tail -n +1 -f /var/log/authserver.log &
+read word </run/control/fifo
+/etc/init.d/authserver stop; echo "stopped: $?"; /etc/init.d/authserver status; echo "status: $?"
+kill $!`
+
+func TestStartScript(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a container")
+	}
+	lab.Need(t, "go", "gcc", "start-stop-daemon", "mkfifo")
+	ctx, dir := lab.Dir(t, 2*time.Minute)
+	arenacap, err := lab.Arenacap(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := lab.CompileAuthServer(ctx, "../authserver/src/authserver.c", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := lab.Copy("authserver.init", dir)
+	if err == nil {
+		err = os.Chmod(script, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Two arenas beside the main one pass 100 MiB; the example's own limit is never passed under its cap.
+	policy, err := lab.Copy("policy.toml", dir, `"256MiB"`, `"100MiB"`, `interval = "1s"`, "interval = \"10ms\"\nbudget.settle = \"0s\"")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := lab.Container{Image: lab.Host(dir), Command: []string{"/bin/sh", "-c", "mkfifo /run/control/fifo\n" + boot},
+		Folders: []string{"/run", "/run/control", "/var/log"},
+		Files: map[string]string{"/usr/local/bin/arenacap": arenacap, "/usr/local/bin/authserver": server,
+			"/etc/init.d/authserver": script, "/etc/arenacap/policy.toml": policy}}.Start(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	line, err := p.AwaitText(ctx, "pid ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimPrefix(line, "pid "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"running: 0", `"event":"cap-verified"`} {
+		if _, err := p.AwaitText(ctx, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e, err := p.AwaitEvent(ctx, "started", ""); err != nil || e.Pid != pid {
+		t.Errorf("%+v, %v; the PID file has %d", e, err, pid)
+	}
+	login(ctx, t, fmt.Sprintf("/proc/%d/root/run/authserver.sock", p.Pid))
+	if e, err := p.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Pid != pid || e.Value != 128<<20 {
+		t.Errorf("%+v, %v", e, err)
+	}
+	// Nobody but this shell reads the FIFO, and it opens it in the end: so this returns.
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/root/run/control/fifo", p.Pid), []byte("stop\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"stopped: 0", "status: 3"} { // 3: not running (LSB)
+		if _, err := p.AwaitText(ctx, want); err != nil {
+			t.Error(err)
+		}
+	}
+	if status, err := p.Wait(ctx); status != 0 || err != nil {
+		t.Errorf("the container ended with %d, %v", status, err)
+	}
+}
+
+// login has two of the server's threads allocate. A daemon says nowhere that it listens: it does once it answers.
+func login(ctx context.Context, t *testing.T, socket string) {
+	t.Helper()
+	var conn net.Conn
+	for err := errors.New("not yet"); err != nil; {
+		if ctx.Err() != nil {
+			t.Fatalf("%s: %v", socket, err)
+		}
+		conn, err = new(net.Dialer).DialContext(ctx, "unix", socket)
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	_ = conn.SetDeadline(deadline)
+	answers := bufio.NewScanner(conn)
+	for range 2 {
+		if _, err := fmt.Fprintln(conn, "login alice"); err != nil || !answers.Scan() || !strings.HasPrefix(answers.Text(), "ok ") {
+			t.Fatalf("login: %v, %q", err, answers.Text())
+		}
+	}
+}
