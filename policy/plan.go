@@ -264,15 +264,16 @@ func (b Budget) limits(memory Amount) ([]Limit, error) {
 		metric string
 		size   Size
 	}{{"virtual", b.Virtual}, {"growth", b.Growth}, {"data", b.Data}, {"resident", b.Resident}, {"arenas", b.Arenas}} {
-		bytes := l.size.Bytes
+		bytes, from := l.size.Bytes, l.size.From
 		if l.size.Percent != 0 {
 			if memory.Bytes == 0 {
 				return nil, fmt.Errorf("%s = \"%g%%\" (%s) needs the machine's memory, which is %s; write bytes", l.metric, l.size.Percent, l.size.From, unknown(memory.Why))
 			}
 			bytes = share(memory.Bytes, l.size.Percent)
+			from = fmt.Sprintf("%s: %g%% of %s, %s", from, l.size.Percent, FormatSize(memory.Bytes), memory.From)
 		}
 		if bytes != 0 {
-			limits = append(limits, Limit{l.metric, bytes, l.size.From})
+			limits = append(limits, Limit{l.metric, bytes, from})
 		}
 	}
 	return limits, nil

@@ -244,9 +244,9 @@ func TestResolveLimits(t *testing.T) {
 	plan, err := p.Resolve(m)
 	want := []Limit{
 		{"virtual", 4 * gib, "policy.toml:9"},
-		{"data", 1 << 60, "policy.toml:10"},
-		{"resident", 1<<63 + 7, "policy.toml:11"}, // exact, and no float is
-		{"arenas", 92233720368, "policy.toml:12"},
+		{"data", 1 << 60, "policy.toml:10: 12.5% of 8 EiB, memory.max"},
+		{"resident", 1<<63 + 7, "policy.toml:11: 100% of 8 EiB, memory.max"}, // exact, and no float is
+		{"arenas", 92233720368, "policy.toml:12: 1e-06% of 8 EiB, memory.max"},
 	}
 	if err != nil || !slices.Equal(plan.Limits, want) || plan.HardLimit != 0 {
 		t.Errorf("%+v, %v", plan.Limits, err)
