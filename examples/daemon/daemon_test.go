@@ -18,7 +18,7 @@ import (
 
 // boot starts the daemon by its script, tells its PID, and shows its log. Then it obeys one line: stop.
 const boot = `: >/var/log/authserver.log
-/etc/init.d/authserver start && echo "pid $(cat /run/authserver.pid)"
+/etc/init.d/authserver start && echo "the PID file: $(cat /run/authserver.pid)"
 # Between start and exec it is arenacap that has the PID.
 until [ "$(readlink "/proc/$(cat /run/authserver.pid)/exe")" = /usr/local/bin/authserver ]; do :; done
 /etc/init.d/authserver status; echo "running: $?"
@@ -61,11 +61,11 @@ func TestStartScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
-	line, err := p.AwaitText(ctx, "pid ")
+	line, err := p.AwaitText(ctx, "the PID file: ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, err := strconv.Atoi(strings.TrimPrefix(line, "pid "))
+	pid, err := strconv.Atoi(strings.TrimPrefix(line, "the PID file: "))
 	if err != nil {
 		t.Fatal(err)
 	}
