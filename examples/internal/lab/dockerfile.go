@@ -61,6 +61,9 @@ func (s *Stage) add(word, rest string) (err error) {
 	if strings.HasSuffix(rest, `\`) {
 		return fmt.Errorf("%s goes on in the next line, which is not read here", word)
 	}
+	if word == "RUN" && s.User != "" {
+		return fmt.Errorf("RUN after USER: it would not be root that runs it")
+	}
 	switch word {
 	case "ENTRYPOINT":
 		s.Entrypoint, err = execForm(word, rest)
