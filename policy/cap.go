@@ -62,11 +62,12 @@ func (c Cap) String() string {
 	case Fixed:
 		return strconv.Itoa(c.N)
 	case PerCore:
-		frac := strings.TrimRight(fmt.Sprintf("%06d", c.Micro%1_000_000), "0")
-		if frac != "" {
-			frac = "." + frac
+		whole, frac := strconv.FormatInt(c.Micro/1_000_000, 10), ""
+		if micro := c.Micro % 1_000_000; micro != 0 {
+			digits := strconv.FormatInt(1_000_000+micro, 10)[1:] // with its zeros in front
+			frac = "." + strings.TrimRight(digits, "0")
 		}
-		return fmt.Sprintf("%d%s/core", c.Micro/1_000_000, frac)
+		return whole + frac + "/core" // without fmt, see Plan.reason
 	}
 	return string(c.Mode)
 }
