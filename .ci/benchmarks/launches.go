@@ -1,10 +1,10 @@
-// Launches measures how long commands take from their start to their end, in turns of a random order, and
-// prints what each adds to the first, /bin/true, in multiples of what others add.
+// Launches measures how long commands take from their start to their end, and how much processor time, in turns of a
+// random order, and prints what each adds to the first, /bin/true, in multiples of what others add.
 //
-//	launches [-runs N] [-most X] NAME=COMMAND…
+//	launches [-runs N] [-limit 'NAME<X*NAME']… NAME=COMMAND…
 //
-// The first command is the bare one. A NAME of the form run/BUILD is judged against linked/BUILD: status 1
-// where it adds more than X times as much.
+// Status 1 where the first NAME of a limit adds more than X times what the second does, in time and in processor
+// time: another's work on the machine delays a launch, but seldom makes it compute more.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -32,7 +33,8 @@ type command struct {
 
 func main() {
 	runs := flag.Int("runs", 400, "runs of each command")
-	most := flag.Float64("most", 1.3, "the most that run may add, as a multiple of what linked adds")
+	var limits []limit
+	flag.Func("limit", "NAME<X*NAME", func(s string) error { return addLimit(&limits, s) })
 	flag.Parse()
 	var commands []*command
 	for _, arg := range flag.Args() {
@@ -45,7 +47,7 @@ func main() {
 	runtime.LockOSThread()
 	measure(commands, *runs)
 	print(commands)
-	if !judge(commands, *most) {
+	if !judge(commands, limits) {
 		os.Exit(1)
 	}
 }
@@ -122,18 +124,35 @@ func print(commands []*command) {
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/1e6) }
 
-func judge(commands []*command, most float64) bool {
+// limit is the most that a command may add, as a multiple of what another adds.
+type limit struct {
+	name, of string
+	most     float64
+}
+
+func addLimit(limits *[]limit, s string) (err error) {
+	var l limit
+	var most string
+	l.name, s, _ = strings.Cut(s, "<")
+	most, l.of, _ = strings.Cut(s, "*")
+	l.most, err = strconv.ParseFloat(most, 64)
+	*limits = append(*limits, l)
+	return err
+}
+
+func judge(commands []*command, limits []limit) bool {
 	fine := true
-	for _, c := range commands {
-		build, ok := strings.CutPrefix(c.name, "run/")
-		linked := find(commands, "linked/"+build)
-		if !ok || linked == nil {
-			continue
+	for _, l := range limits {
+		c, of := find(commands, l.name), find(commands, l.of)
+		if c == nil || of == nil {
+			check(fmt.Errorf("limit: no command is named %q or %q", l.name, l.of))
 		}
-		if times := float64(c.added) / float64(linked.added); times > most {
-			fmt.Printf("%s adds %.2f× what linked/%s adds, more than %.2f×\n", c.name, times, build, most)
-			fine = false
+		wall, cpu := float64(c.added)/float64(of.added), float64(c.addedCPU)/float64(of.addedCPU)
+		word := "fine"
+		if min(wall, cpu) > l.most {
+			word, fine = "TOO MUCH", false
 		}
+		fmt.Printf("%s: %s adds %.2f× what %s adds, %.2f× in processor time; at most %.2f×\n", word, l.name, wall, l.of, cpu, l.most)
 	}
 	return fine
 }
