@@ -44,8 +44,14 @@ func kinds(events []map[string]any) (all []string) {
 	return all
 }
 
-// strict is a budget that every program breaches at once.
-const strict = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"64KiB\"\nsettle = \"0s\"\ninterval = \"10ms\"\nbreach = \"1/1\"\nwarn_at = \"100%\"\n"
+// strict is a budget that every program breaches at once, and roomy one that a shell breaches only when it has grown, which
+// it does where the action must find it ready.
+const (
+	strict = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"64KiB\"" + quick
+	roomy  = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"64MiB\"" + quick
+	quick  = "\nsettle = \"0s\"\ninterval = \"10ms\"\nbreach = \"1/1\"\nwarn_at = \"100%\"\n"
+	grown  = "text=$(head -c 100000000 /dev/zero | tr '\\0' x)"
+)
 
 // TestSupervisedBudget: the action is taken on the target, the status is that of a program that ran into a limit.
 func TestSupervisedBudget(t *testing.T) {
@@ -59,9 +65,9 @@ func TestSupervisedBudget(t *testing.T) {
 			events: []string{"started", "breach", "action", "exited"}},
 		{name: "terminate and reraise", policy: strict + "action = \"terminate\"\n", script: "exec sleep 60", flags: []string{"--reraise"}, status: 124,
 			events: []string{"started", "breach", "action", "exited"}},
-		{name: "terminate one that does not want to", policy: strict + "action = \"terminate\"\ngrace = \"50ms\"\n", script: "trap '' TERM; exec sleep 60", status: 124,
+		{name: "terminate one that does not want to", policy: roomy + "action = \"terminate\"\ngrace = \"50ms\"\n", script: "trap '' TERM; " + grown + "; while :; do sleep 0.1; done", status: 124,
 			events: []string{"started", "breach", "action", "action", "exited"}},
-		{name: "signal", policy: strict + "action = \"signal\"\nsignal = \"SIGUSR1\"\n", script: "trap 'exit 7' USR1; while :; do sleep 0.01; done", status: 7,
+		{name: "signal", policy: roomy + "action = \"signal\"\nsignal = \"SIGUSR1\"\n", script: "trap 'exit 7' USR1; " + grown + "; while :; do sleep 0.01; done", status: 7,
 			events: []string{"started", "breach", "action", "exited"}},
 		{name: "command", policy: strict + "action = \"terminate\"\ncommand = [\"/bin/sh\", \"-c\", \"exit 3\"]\n", script: "exec sleep 60", status: 124,
 			events: []string{"started", "breach", "action", "action", "exited"}},
@@ -82,8 +88,8 @@ func TestSupervisedBudget(t *testing.T) {
 // TestSupervisedScope: what of a tree does not end by TERM gets its KILL, though the target itself has ended.
 func TestSupervisedScope(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	script := `(trap '' TERM; echo up >` + pidFile + `.up; exec sleep 1000 >/dev/null 2>&1) & echo $! >` + pidFile + `; until [ -e ` + pidFile + `.up ]; do :; done; wait`
-	status, events, said := superviseUnder(t, strict+"scope = \"tree\"\naction = \"terminate\"\ngrace = \"100ms\"\n", script)
+	script := `(trap '' TERM; echo up >` + pidFile + `.up; exec sleep 1000 >/dev/null 2>&1) & echo $! >` + pidFile + `; until [ -e ` + pidFile + `.up ]; do :; done; ` + grown + `; wait`
+	status, events, said := superviseUnder(t, roomy+"scope = \"tree\"\naction = \"terminate\"\ngrace = \"100ms\"\n", script)
 	if status != 124 || !slices.Contains(kinds(events), "action") {
 		t.Errorf("status %d, %v, %s", status, events, said)
 	}
