@@ -68,7 +68,7 @@ func TestCompletionsInTheRealShells(t *testing.T) {
 	}
 	t.Run("bash", func(t *testing.T) {
 		file := script("bash")
-		expect(t, ask("bash", "-c", bash(`arenacap ''`), "bash", file), "run", "check", "inspect")
+		expect(t, ask("bash", "-c", bash(`arenacap ''`), "bash", file), "run", "check", "inspect", "unit")
 		expect(t, ask("bash", "-c", bash(`arenacap run --b`), "bash", file), "--budget")
 		expect(t, ask("bash", "-c", bash(`arenacap --policy x plan --j`), "bash", file), "--json")
 		expect(t, ask("bash", "-c", bash(`arenacap env --shell f`), "bash", file), "fish")

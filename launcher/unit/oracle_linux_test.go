@@ -55,6 +55,7 @@ func systemdReads(t testing.TB, search string, names ...string) (dropIns, comman
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "systemd-analyze", append([]string{"verify", "--man=no"}, names...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SYSTEMD_LOG_LEVEL=debug", "SYSTEMD_UNIT_PATH=" + search}
+	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.Output()
 	if ctx.Err() != nil || len(out) == 0 {
 		t.Fatalf("systemd-analyze verify: %v", err)

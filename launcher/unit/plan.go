@@ -131,6 +131,9 @@ func (p *planner) judgePrograms() {
 			continue
 		}
 		works = true
+		for _, n := range slices.Concat(found.Target.Notes, found.Script.Notes) {
+			p.note("%s", n)
+		}
 	}
 	forbidden := len(why) > 0 && p.w.Plan.Policy.Launch.OnUnenforceable == "refuse"
 	for _, no := range why {

@@ -118,6 +118,7 @@ func TestNotes(t *testing.T) {
 	}{
 		"plain":                          {situation{}, "", ""},
 		"no cap works, a budget":         {situation{policy: budget, found: Found{Programs: []Program{{Target: jemalloc}}}}, "x links jemalloc", ""},
+		"what is known of a program":     {situation{found: Found{Programs: []Program{{Target: target.Target{CanCap: target.Yes, Notes: []string{"x calls mallopt"}}}}}}, "x calls mallopt", ""},
 		"a cap for one of two":           {situation{unit: "Type=oneshot\nExecStart=/bin/x ; /bin/y", found: Found{Programs: []Program{{Target: jemalloc}, {Target: glibc}}}}, "x links jemalloc", ""},
 		"a program that is not here":     {situation{found: Found{Programs: []Program{{Missing: true}}}}, "/bin/x was not found here; 'arenacap plan /bin/x' says", ""},
 		"a cap of glibc's own":           {situation{policy: "[arenas]\ncap = \"glibc\"", found: Found{Programs: []Program{{Target: jemalloc}}}}, "", ""},
