@@ -214,7 +214,7 @@ func unescape(s string) (value string, size int) {
 			return 0, false
 		}
 		n, err := strconv.ParseUint(s[from:from+digits], base, 32)
-		return n, err == nil && n != 0 && s[from] != '+' && s[from] != '_'
+		return n, err == nil && n != 0
 	}
 	switch c := s[1]; {
 	case c == 'x':
