@@ -62,7 +62,7 @@ func unitDropIn(c *cli.Context) error {
 	}
 	found := unit.Found{Own: unit.Own{Path: own}}
 	if wish.Root != "" {
-		v.explain("programs below --root are not looked into: a library's path means another file there")
+		v.Explain("programs below --root are not looked into: a library's path means another file there")
 	} else {
 		found = unit.Look(u, own, wish.Plan.Policy.File, environ.Apply(u.Environment(), wish.Plan).Env)
 	}
