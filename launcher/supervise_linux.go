@@ -185,6 +185,7 @@ func (v *supervisor) run() (Ending, error) {
 		v.passOn()
 		v.reap() // after it: a SIGCHLD that was taken may have told of this
 		if v.over() {
+			v.tellFailure()
 			return v.ending, nil
 		}
 		v.wait()

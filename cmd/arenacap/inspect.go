@@ -18,6 +18,7 @@ import (
 	"arenacap/launcher/arena"
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
+	"arenacap/launcher/watch"
 	"arenacap/policy"
 )
 
@@ -110,7 +111,7 @@ func (i *inspector) one(pid int) error {
 	case i.c.Bool("json"):
 		i.objects = append(i.objects, viewReport(pid, report, err))
 	case err != nil:
-		say.Voice{}.Line("%s", err)
+		say.Voice{}.Line(watch.Err, "%s", err)
 	default:
 		out := &sheet{to: i.c.App.Writer}
 		if i.shown++; i.shown > 1 {

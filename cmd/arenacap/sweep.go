@@ -24,6 +24,7 @@ import (
 	"arenacap/launcher/origin"
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/target"
+	"arenacap/launcher/watch"
 	"arenacap/policy"
 )
 
@@ -75,7 +76,7 @@ func runSweep(c *cli.Context) error {
 		v.Note("%s", line)
 	}
 	if s.target.CanCap == target.No {
-		v.Line("a cap does nothing here, because %s", s.target.Why[0])
+		v.Line(watch.Warning, "a cap does nothing here, because %s", s.target.Why[0])
 		if !c.Bool("force") {
 			return errors.New("nothing was run; --force runs the sweep all the same")
 		}

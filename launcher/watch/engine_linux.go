@@ -281,7 +281,7 @@ func (w *watched) gone() bool {
 	if !w.left {
 		return false
 	}
-	silent := w.detached && w.log.path == "" && w.cfg.Budget.Action == "report" && len(w.cfg.Budget.Command) == 0
+	silent := w.detached && w.log.path == "" && !w.cfg.Journal && w.cfg.Budget.Action == "report" && len(w.cfg.Budget.Command) == 0
 	if silent || w.over {
 		return true
 	}
@@ -303,7 +303,7 @@ func (w *watched) leave(now time.Duration) {
 	w.outcome.Elapsed = now - w.began
 	w.complain("scope", w.herd.lookForHeirs())
 	w.say(exited(w.outcome, w.herd.remaining()))
-	if w.detached {
+	if w.detached && !w.cfg.Journal { // nobody waits for the end of the journal's
 		w.log.closeStderr()
 	}
 }
@@ -505,11 +505,16 @@ func (w *watched) say(e event) {
 	})
 }
 
-// line is an event as this log has it. A file has no journal that would add the time.
+// line is an event as this log has it. A file has no journal that would add the time, and none that would read
+// the priority.
 func (w *watched) line(e event, at time.Time) []byte {
 	line := e.line(w.cfg.Log.Format, at, w.who())
-	if w.log.path != "" && w.cfg.Log.Format != "json" {
+	switch {
+	case w.cfg.Log.Format == "json":
+	case w.log.path != "":
 		line = append([]byte(timestamp(at)+" "), line...)
+	case w.cfg.Journal:
+		line = append([]byte(e.priority().Prefix()), line...)
 	}
 	return line
 }

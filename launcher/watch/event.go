@@ -49,6 +49,24 @@ type event struct {
 	body any
 }
 
+// priority is how urgent an event is to the journal.
+func (e event) priority() Priority {
+	switch e.kind {
+	case eventBreach, eventWatchFailed:
+		return Err
+	case eventWarning, eventCapNotKept:
+		return Warning
+	case eventAction:
+		if body, ok := e.body.(actionBody); ok && body.Failed {
+			return Err
+		}
+		return Notice
+	case eventRecovered:
+		return Notice
+	}
+	return Info
+}
+
 type startedBody struct {
 	Mode     string        `json:"mode"`
 	Scope    string        `json:"scope"`

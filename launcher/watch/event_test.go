@@ -249,3 +249,21 @@ func FuzzDecodeConfig(f *testing.F) {
 		}
 	})
 }
+
+// How urgent each event is to the journal.
+func TestPriorities(t *testing.T) {
+	limits := change{eventBreach, "virtual", 2, 1, 3, 5}
+	for _, test := range []struct {
+		e    event
+		want string
+	}{
+		{started(Config{}), "<6>"}, {capJudged(1, 4), "<6>"}, {exited(Outcome{}, 0), "<6>"},
+		{acted(limits, "signal", "SIGUSR1", 1, "SIGUSR1 sent", false), "<5>"}, {recovered(limits), "<5>"},
+		{passed(change{eventWarning, "virtual", 1, 2, 3, 5}, 1, nil), "<4>"}, {capJudged(9, 4), "<4>"}, {capCannotWork("x"), "<4>"},
+		{passed(limits, 1, nil), "<3>"}, {watchFailed("x"), "<3>"}, {acted(limits, "command", "", 0, "x", true), "<3>"},
+	} {
+		if got := test.e.priority().Prefix(); got != test.want {
+			t.Errorf("%s: %s, want %s", test.e.kind, got, test.want)
+		}
+	}
+}

@@ -119,7 +119,7 @@ func WatchConfig(plan policy.Plan, v say.Voice) watch.Config {
 	return watch.Config{
 		Service: plan.Policy.Service, PolicyFile: file, Path: os.Getenv("PATH"),
 		Cap: plan.ArenaMax, Budget: plan.Policy.Budget, Limits: plan.Limits, Log: plan.Policy.Log,
-		Verbose: v.Verbose, Quiet: v.Quiet,
+		Journal: say.ToJournal(), Verbose: v.Verbose, Quiet: v.Quiet,
 	}
 }
 

@@ -61,7 +61,7 @@ func (l Line) supervise(launch launcher.Launch, v say.Voice) error {
 		return l.notStarted(err)
 	}
 	if l.on("summary") {
-		v.Line("%s", summary(config, e))
+		v.Line(watch.Info, "%s", summary(config, e))
 	}
 	if l.on("reraise") {
 		e.Reraise()

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"syscall"
+
+	"arenacap/launcher/watch"
 )
 
 // Voice says as much as it was asked to, "arenacap: " in front.
@@ -33,31 +36,43 @@ func (stderr) Write(p []byte) (n int, err error) {
 // Note says what the operator should know unless -q was given.
 func (v Voice) Note(format string, args ...any) {
 	if !v.Quiet {
-		v.Line(format, args...)
+		v.Line(watch.Warning, format, args...)
 	}
 }
 
 // Explain says a decision and its reason under --verbose.
 func (v Voice) Explain(format string, args ...any) {
 	if v.Verbose {
-		v.Line(format, args...)
+		v.Line(watch.Info, format, args...)
 	}
 }
 
 // Line says something in any case. A message of several lines, a list of problems, keeps its shape.
-func (Voice) Line(format string, args ...any) {
+func (Voice) Line(p watch.Priority, format string, args ...any) {
 	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
-	_, _ = io.WriteString(stderr{}, "arenacap: "+strings.ReplaceAll(text, "\n", "\narenacap: ")+"\n")
+	begin := prefix(p) + "arenacap: "
+	_, _ = io.WriteString(stderr{}, begin+strings.ReplaceAll(text, "\n", "\n"+begin)+"\n")
 }
+
+// prefix is empty but for the journal.
+func prefix(p watch.Priority) string {
+	if !ToJournal() {
+		return ""
+	}
+	return p.Prefix()
+}
+
+// ToJournal reports whether the journal gets what is said.
+func ToJournal() bool { return watch.StderrIsJournal(os.Getenv("JOURNAL_STREAM")) }
 
 // Report says an error. An error without text only carries a status: it was told already.
 func Report(err error) {
 	if err == nil || err.Error() == "" {
 		return
 	}
-	Voice{}.Line("%s", err)
+	Voice{}.Line(watch.Err, "%s", err)
 	var usage *UsageError
 	if errors.As(err, &usage) {
-		_, _ = io.WriteString(stderr{}, usage.tryHelp()+"\n")
+		_, _ = io.WriteString(stderr{}, prefix(watch.Err)+usage.tryHelp()+"\n")
 	}
 }
