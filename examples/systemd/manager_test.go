@@ -1,0 +1,283 @@
+//go:build booted
+
+package systemd_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// limit is what one check may take. Everything that it waits for is certain to come, so only a failure reaches it.
+const limit = 2 * time.Minute
+
+// unit is a service of a test's own, started by the systemd that this runs under.
+type unit struct {
+	t       *testing.T
+	ctx     context.Context
+	name    string // with ".service"
+	control string // the server's socket
+}
+
+// newUnit writes the unit, and its socket unit where there is one, and takes it away when the test ends. In text, NAME
+// is the unit's name, POLICY its policy file, SERVER the server with its control socket.
+func newUnit(t *testing.T, policy, text string) *unit {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	stem := "t" + strings.ToLower(strings.Map(func(r rune) rune {
+		if r < '0' || r > 'z' || r > '9' && r < 'A' || r > 'Z' && r < 'a' {
+			return '-'
+		}
+		return r
+	}, strings.TrimPrefix(t.Name(), "TestBooted")))
+	u := &unit{t: t, ctx: ctx, name: stem + ".service", control: "/run/lab/" + stem}
+	file := "/etc/arenacap/" + stem + ".toml"
+	text = strings.NewReplacer("NAME", stem, "POLICY", file, "SERVER", "/opt/lab/server "+u.control).Replace(text)
+	service, socket, hasSocket := strings.Cut(text, "\n[Socket]\n")
+	u.write(file, policy)
+	u.write("/run/systemd/system/"+u.name, service)
+	if hasSocket {
+		u.write("/run/systemd/system/"+stem+".socket", "[Socket]\n"+socket)
+	}
+	u.systemctl("daemon-reload")
+	t.Cleanup(func() {
+		u.ctx = context.Background()
+		if t.Failed() {
+			t.Logf("%s\n%s", text, u.told())
+		}
+		for _, command := range [][]string{{"kill", "--signal=KILL"}, {"stop"}, {"reset-failed"}} {
+			_ = exec.Command("systemctl", append(command, stem+".socket", u.name)...).Run() // most are gone already
+		}
+	})
+	return u
+}
+
+func (u *unit) write(file, text string) {
+	u.t.Helper()
+	for _, dir := range []string{filepath.Dir(file), "/run/lab"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			u.t.Fatal(err)
+		}
+	}
+	_ = os.Chmod("/run/lab", 0o1777) // servers of every user make their sockets there
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(func() { os.Remove(file) })
+}
+
+// systemctl fails the test where the command does not succeed.
+func (u *unit) systemctl(args ...string) string {
+	u.t.Helper()
+	out, err := exec.CommandContext(u.ctx, "systemctl", args...).CombinedOutput()
+	if err != nil {
+		u.t.Fatalf("systemctl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (u *unit) start() *unit {
+	u.t.Helper()
+	u.systemctl("start", u.name)
+	return u
+}
+
+func (u *unit) show(property string) string {
+	u.t.Helper()
+	return u.systemctl("show", "-P", property, u.name)
+}
+
+// want compares properties: name, value, name, value, …
+func (u *unit) want(pairs ...string) {
+	u.t.Helper()
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if got := u.show(pairs[i]); got != pairs[i+1] {
+			u.t.Errorf("%s=%s, want %s", pairs[i], got, pairs[i+1])
+		}
+	}
+}
+
+func (u *unit) mainPID() int {
+	u.t.Helper()
+	pid, err := strconv.Atoi(u.show("MainPID"))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return pid
+}
+
+// ask sends the server one line, once it is ready, which a start does not wait for with every Type=.
+func (u *unit) ask(line string) string {
+	u.t.Helper()
+	u.await("server: ready")
+	return u.send(line)
+}
+
+// send sends a line to whoever listens on the control socket.
+func (u *unit) send(line string) string {
+	u.t.Helper()
+	conn, err := new(net.Dialer).DialContext(u.ctx, "unix", u.control)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	defer conn.Close()
+	deadline, _ := u.ctx.Deadline()
+	_ = conn.SetDeadline(deadline)
+	if _, err := fmt.Fprintln(conn, line); err != nil {
+		u.t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		u.t.Fatalf("%q: %v", line, err)
+	}
+	return string(answer)
+}
+
+// value is one line of an answer of KEY=VALUE lines; it is "" where there is none.
+func value(answer, key string) string {
+	for line := range strings.Lines(answer) {
+		if value, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), key+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// serverPID is what the server takes for its own.
+func (u *unit) serverPID() int {
+	u.t.Helper()
+	pid, err := strconv.Atoi(value(u.ask("report"), "pid"))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return pid
+}
+
+// entry is what the journal keeps of a line (systemd.journal-fields(7)).
+type entry struct {
+	Message    string `json:"MESSAGE"`
+	Priority   string `json:"PRIORITY"`
+	Unit       string `json:"_SYSTEMD_UNIT"`
+	PID        string `json:"_PID"`
+	Identifier string `json:"SYSLOG_IDENTIFIER"`
+}
+
+// await follows the unit's journal from its beginning until a line contains the text, and gives that line.
+func (u *unit) await(text string) entry {
+	u.t.Helper()
+	return u.awaitThe(text, func(e entry) bool { return strings.Contains(e.Message, text) })
+}
+
+func (u *unit) awaitThe(what string, match func(entry) bool) entry {
+	u.t.Helper()
+	ctx, cancel := context.WithCancel(u.ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "journalctl", "--follow", "--no-tail", "--output=json", "--unit="+u.name)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	defer func() { cancel(); _ = cmd.Wait() }()
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		var e entry
+		if json.Unmarshal(lines.Bytes(), &e) == nil && match(e) { // a message that is no text is an array
+			return e
+		}
+	}
+	u.t.Fatalf("the journal of %s had no %q in time", u.name, what)
+	return entry{}
+}
+
+// journal is all that was told of the unit until now.
+func (u *unit) journal() (all []entry) {
+	u.t.Helper()
+	if err := exec.CommandContext(u.ctx, "journalctl", "--sync").Run(); err != nil {
+		u.t.Fatal(err)
+	}
+	out, err := exec.CommandContext(u.ctx, "journalctl", "--output=json", "--unit="+u.name).Output()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		var e entry
+		if json.Unmarshal([]byte(line), &e) == nil {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func (u *unit) told() string {
+	var b strings.Builder
+	for _, e := range u.journal() {
+		fmt.Fprintf(&b, "<%s> %s[%s]: %s\n", e.Priority, e.Identifier, e.PID, e.Message)
+	}
+	return b.String()
+}
+
+// processes are the command lines of what is in the unit's control group.
+func (u *unit) processes() (all []string) {
+	u.t.Helper()
+	group := u.show("ControlGroup")
+	text, err := os.ReadFile("/sys/fs/cgroup/systemd" + group + "/cgroup.procs")
+	if os.IsNotExist(err) {
+		text, err = os.ReadFile("/sys/fs/cgroup" + group + "/cgroup.procs")
+	}
+	if os.IsNotExist(err) || group == "" {
+		return nil // the group goes with its last process
+	}
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	for pid := range strings.FieldsSeq(string(text)) {
+		line, err := os.ReadFile("/proc/" + pid + "/cmdline")
+		if err == nil && len(line) > 0 {
+			all = append(all, strings.ReplaceAll(strings.TrimSuffix(string(line), "\x00"), "\x00", " "))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// stopped checks that the unit's end was its own and nobody had to wait for it. server is the server's PID. (systemd
+// tells of a SIGKILL also for threads of a process that is ending, which it finds in cgroup.threads, and, as "n/a", for
+// a main process that has ended and was not its child.)
+func (u *unit) stopped(server int) {
+	u.t.Helper()
+	u.want("Result", "success")
+	for _, e := range u.journal() {
+		if strings.Contains(e.Message, "timed out") || strings.Contains(e.Message, fmt.Sprintf("Killing process %d (server)", server)) {
+			u.t.Errorf("the stop took force: %s", e.Message)
+		}
+	}
+}
+
+// status reads one line of /proc/PID/status, proc(5).
+func status(t *testing.T, pid int, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if v, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
