@@ -1,11 +1,12 @@
-// Inspect measures what a look into a live process takes, with "arenacap inspect", "pmap -X" and gdb calling
-// malloc_info, and what it costs the process that is looked at. All are measured in turns within one run; the
-// table has medians, and in brackets multiples of inspect.
+// Inspect measures what a look into live processes takes, with "arenacap inspect" and "arenacap ps", beside
+// "pmap -X", gdb calling malloc_info and "ps aux", and what it costs the process that is looked at. Within one
+// run all take turns in a random order; the table has medians, and in brackets multiples of arenacap's.
 //
-//	inspect -arenacap FILE -authserver FILE -arenas FILE -mappings FILE [-runs N] [-seconds S]
+//	inspect -arenacap FILE -authserver FILE -arenas FILE -mappings FILE -forest FILE [-runs N] [-seconds S] [-check]
 //
-// The files are programs: arenacap itself, that of examples/authserver, launcher/arena/testdata/probe.c and
-// launcher/inspect/testdata/mappings.c.
+// The files are programs: arenacap itself, that of examples/authserver, launcher/arena/testdata/probe.c,
+// launcher/inspect/testdata/mappings.c and forest.c. With -check it holds the multiples against the least that
+// they may be, each row up to three times before it fails, and leaves out what takes long.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
@@ -27,7 +29,9 @@ var (
 	authserver = flag.String("authserver", "", "")
 	arenas     = flag.String("arenas", "", "")
 	mappings   = flag.String("mappings", "", "")
+	forest     = flag.String("forest", "", "")
 	runs       = flag.Int("runs", 15, "how often each tool looks at each process")
+	checks     = flag.Bool("check", false, "fail where another tool is faster than it may be")
 	seconds    = flag.Float64("seconds", 0.5, "how long each round of the server's work takes")
 )
 
@@ -70,55 +74,143 @@ func (t *target) ask(line string) string {
 	}
 }
 
-// tool is one way to look into a process.
+// tool is one way to look.
 type tool struct {
-	name string
-	argv func(pid string) []string
-	part int // of the runs, one in so many
+	name  string
+	argv  func(pid string) []string
+	part  int     // of the runs, one in so many
+	least float64 // it takes at least so many times what the first tool does: half of what it was seen to take
 }
 
-func tools() []tool {
-	return []tool{
-		{"inspect", func(pid string) []string { return []string{*arenacap, "inspect", pid} }, 1},
-		{"pmap -X", func(pid string) []string { return []string{"pmap", "-X", pid} }, 1},
-		{"gdb malloc_info", func(pid string) []string {
-			return []string{"gdb", "-nx", "-batch", "-p", pid, "-ex", "handle all nostop noprint pass",
-				"-ex", `set $f = ((void *(*)(const char *, const char *))fopen)("/dev/null", "w")`,
-				"-ex", "print ((int (*)(int, void *))malloc_info)(0, $f)"}
-		}, 5},
-	}
+// words is a command of fixed words, of which PID is replaced.
+func words(line string) func(pid string) []string {
+	return func(pid string) []string { return strings.Fields(strings.ReplaceAll(line, "PID", pid)) }
 }
+
+func inspectTool() tool { return tool{"arenacap inspect", words(*arenacap + " inspect PID"), 1, 0} }
+
+func pmap(least float64) tool { return tool{"pmap -X", words("pmap -X PID"), 1, least} }
+
+func gdb(least float64) tool {
+	return tool{"gdb malloc_info", func(pid string) []string {
+		return []string{"gdb", "-nx", "-batch", "-p", pid, "-ex", "handle all nostop noprint pass",
+			"-ex", `set $f = ((void *(*)(const char *, const char *))fopen)("/dev/null", "w")`,
+			"-ex", "print ((int (*)(int, void *))malloc_info)(0, $f)"}
+	}, 4, least}
+}
+
+// cost is what one run took.
+type cost struct{ wall, cpu time.Duration }
 
 // look runs the tool once. A status of 1 is a cap that is not kept.
-func (l tool) look(pid int) time.Duration {
+func (l tool) look(pid int) cost {
 	argv := l.argv(strconv.Itoa(pid))
+	cmd := exec.Command(argv[0], argv[1:]...)
 	began := time.Now()
-	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+	out, err := cmd.CombinedOutput()
 	took := time.Since(began)
 	if err != nil {
 		check(fmt.Errorf("%v: %w\n%s", argv, err, out))
 	}
-	return took
+	return cost{took, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
 }
 
-// compare prints a row: each tool's median on one process.
-func compare(name string, t *target) {
+// row is a process, or a host, and the tools that look at it. Rows that take long are not checked.
+type row struct {
+	name  string
+	start func() *target
+	tools []tool
+	long  bool
+}
+
+// idle is a target that is ready after some lines.
+func idle(env []string, argv []string, lines ...string) func() *target {
+	return func() *target {
+		t := start(env, argv...)
+		if len(lines) == 0 || lines[0] != "login alice" {
+			t.ask("")
+		}
+		for _, line := range lines {
+			t.ask(line)
+		}
+		return t
+	}
+}
+
+func rows() []row {
+	server := func(threads string) []string { return []string{*authserver, "-t", threads} }
+	logins := slices.Repeat([]string{"login alice"}, 256)
+	list := []row{
+		{"authserver, 64 threads", idle(nil, server("64"), logins...), []tool{inspectTool(), pmap(0.8), gdb(15)}, false},
+		{"authserver, 128 threads", idle(nil, server("128"), logins...), []tool{inspectTool(), pmap(1), gdb(15)}, true},
+	}
+	for _, n := range []int{1, 16, 128, 1024} {
+		r := row{fmt.Sprintf("%d arenas, as many threads", n),
+			idle([]string{"MALLOC_ARENA_MAX=" + strconv.Itoa(n)}, []string{*arenas}, fmt.Sprintf("threads %d 1", n)),
+			[]tool{inspectTool(), pmap(1), gdb(5)}, n != 1024}
+		list = append(list, r)
+	}
+	for _, n := range []int{100, 1000, 10000, 65000} {
+		r := row{fmt.Sprintf("%d mappings", n), idle(nil, []string{*mappings, strconv.Itoa(n)}), []tool{inspectTool(), pmap(2.5)}, n != 65000}
+		list = append(list, r)
+	}
+	for _, n := range []string{"1000", "2000", "5000"} {
+		r := row{n + " processes, every 50th with arenas", idle(nil, []string{*forest, n, "50", "8"}),
+			[]tool{{"arenacap ps", words(*arenacap + " ps"), 1, 0}, {"ps aux", words("ps aux"), 1, 0.5}}, n != "2000"}
+		list = append(list, r)
+	}
+	return list
+}
+
+// patience is how long a checked row may take before it makes do with the runs that it has, on a busy machine.
+const patience = 5 * time.Second
+
+// compare prints a row: each tool's medians on one target. It reports whether every tool took as much as it must,
+// in time or, where others are at work on the machine too, in CPU.
+func (r row) compare() (ok bool) {
+	t := r.start()
 	defer t.end()
-	took := make([][]time.Duration, len(tools()))
-	for run := range *runs {
-		for i, l := range tools() {
-			if run%l.part == 0 {
-				took[i] = append(took[i], l.look(t.cmd.Process.Pid))
+	walls, cpus := make([][]time.Duration, len(r.tools)), make([][]time.Duration, len(r.tools))
+	began := time.Now()
+	for run := 0; run < *runs && !(*checks && run > 0 && time.Since(began) > patience); run++ {
+		for _, i := range rand.Perm(len(r.tools)) {
+			if l := r.tools[i]; run%l.part == 0 {
+				c := l.look(t.cmd.Process.Pid)
+				walls[i], cpus[i] = append(walls[i], c.wall), append(cpus[i], c.cpu)
 			}
 		}
 	}
-	fmt.Printf("%-32s", name)
-	first := float64(median(took[0]))
-	for i := range took {
-		m := median(took[i])
-		fmt.Printf("  %9.1f ms (%5.1f)", float64(m.Microseconds())/1000, float64(m)/first)
+	fmt.Printf("%-40s", r.name)
+	ok = true
+	for i, l := range r.tools {
+		wall, cpu := median(walls[i]), median(cpus[i])
+		fmt.Printf("  %s %.1f ms", l.name, float64(wall.Microseconds())/1000)
+		if i == 0 {
+			continue
+		}
+		times, cpuTimes := float64(wall)/float64(median(walls[0])), float64(cpu)/float64(max(median(cpus[0]), 1))
+		fmt.Printf(" (× %.2f, CPU × %.2f)", times, cpuTimes)
+		if times < l.least && cpuTimes < l.least {
+			fmt.Printf(", one of which must be × %.2f at least", l.least)
+			ok = false
+		}
 	}
 	fmt.Println()
+	return ok
+}
+
+// checkAll measures the rows that are quick, each again where it fails: three times in a row is no noise.
+func checkAll() {
+	failed := false
+	for _, r := range rows() {
+		if !r.long && !r.compare() && !r.compare() && !r.compare() {
+			fmt.Printf("FAILED three times: %s\n", r.name)
+			failed = true
+		}
+	}
+	if failed {
+		os.Exit(1)
+	}
 }
 
 func median[T float64 | time.Duration](values []T) T {
@@ -126,10 +218,10 @@ func median[T float64 | time.Duration](values []T) T {
 	return values[len(values)/2]
 }
 
-// cost prints the throughput of the 128-thread server while it is looked at without a pause, as a share of that
+// share prints the throughput of the 128-thread server while it is looked at without a pause, as a share of that
 // while it is not. Server and tool have a core each, so that the tool takes no time from the server but what
 // looking costs inside the kernel.
-func cost() {
+func share() {
 	if runtime.NumCPU() < 2 {
 		fmt.Println("what it costs the server: not measured, there is one core only")
 		return
@@ -137,7 +229,7 @@ func cost() {
 	server := start(nil, "taskset", "-c", "0", *authserver, "-t", "128")
 	defer server.end()
 	churn := "churn " + strconv.Itoa(calibrate(server))
-	list := tools()
+	list := []tool{inspectTool(), pmap(0), gdb(0)}
 	names := []string{"nothing"}
 	for _, l := range list {
 		names = append(names, l.name)
@@ -208,27 +300,12 @@ func check(err error) {
 
 func main() {
 	flag.Parse()
-	fmt.Printf("%-32s", "median (multiple of inspect)")
-	for _, l := range tools() {
-		fmt.Printf("  %20s", l.name)
+	if *checks {
+		checkAll()
+		return
 	}
-	fmt.Println()
-
-	server := start(nil, *authserver, "-t", "128")
-	for range 256 {
-		server.ask("login alice")
+	for _, r := range rows() {
+		r.compare()
 	}
-	compare("authserver, 128 threads", server)
-	for _, n := range []int{1, 16, 128, 1024} {
-		t := start([]string{"MALLOC_ARENA_MAX=" + strconv.Itoa(n)}, *arenas)
-		t.ask("")
-		t.ask(fmt.Sprintf("threads %d 1", n))
-		compare(fmt.Sprintf("%d arenas, as many threads", n), t)
-	}
-	for _, n := range []int{100, 1000, 10000, 65000} {
-		t := start(nil, *mappings, strconv.Itoa(n))
-		t.ask("")
-		compare(fmt.Sprintf("%d mappings", n), t)
-	}
-	cost()
+	share()
 }
