@@ -2,6 +2,7 @@ package watch
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -198,17 +199,21 @@ func TestAttribute(t *testing.T) {
 func TestConfigCrossesThePipe(t *testing.T) {
 	want := testConfig("virtual=4294967296")
 	want.PID, want.Program, want.Notices = 7, "/opt/auth/AuthServer", []string{"a\nb"}
-	data, err := want.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := want.Encode()
 	got, err := decodeConfig(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _ := got.Encode()
-	if string(again) != string(data) {
-		t.Errorf("got  %s\nwant %s", again, data)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if _, err := decodeConfig(append(data, 0)); err == nil {
+		t.Error("a byte too much is taken")
+	}
+	for n := range data {
+		if _, err := decodeConfig(data[:n]); err == nil {
+			t.Errorf("%d of %d bytes are taken", n, len(data))
+		}
 	}
 }
 
@@ -231,9 +236,9 @@ func TestConfigIsChecked(t *testing.T) {
 }
 
 func FuzzDecodeConfig(f *testing.F) {
-	data, _ := testConfig("virtual=1").Encode()
-	f.Add(data)
-	f.Add([]byte(`{"Budget":{"Interval":1000000,"Breach":{"N":1,"Of":1},"WarnAt":80}}`))
+	f.Add(testConfig("virtual=1").Encode())
+	least := Config{Budget: policy.Budget{Interval: time.Millisecond, Breach: policy.Window{N: 1, Of: 1}, WarnAt: 80}}
+	f.Add(least.Encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := decodeConfig(data)
 		if err != nil {

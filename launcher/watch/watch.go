@@ -11,8 +11,8 @@
 package watch
 
 import (
-	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"arenacap/policy"
@@ -22,8 +22,8 @@ import (
 // of the target's command line is in it, so that nobody's pkill for the target meets the watch.
 const ProcessName = "arenacap: watch "
 
-// Config is everything a watch needs. It crosses a pipe as one JSON object, because the watch process has
-// an empty environment and keeps nothing of the launching process.
+// Config is everything a watch needs. It crosses a pipe, because the watch process has an empty environment and keeps
+// nothing of the launching process.
 type Config struct {
 	PID        int      // the target of Detached; Run has its targets as an argument
 	Service    string   // "" is none
@@ -45,8 +45,8 @@ type Config struct {
 	Quiet   bool // in text only: breach, action, watch-failed and the end of a breach, nothing below
 }
 
-// Encode is the JSON object that Detached expects, without the length in front of it.
-func (c Config) Encode() ([]byte, error) { return json.Marshal(c) }
+// Encode is what Detached expects, without the length in front of it; see wire.go.
+func (c Config) Encode() []byte { return appendWire(make([]byte, 0, 512), reflect.ValueOf(c)) }
 
 // maxConfig bounds what is read from the pipe, in bytes. A policy file is at most 1 MiB.
 const maxConfig = 2 << 20
@@ -54,7 +54,11 @@ const maxConfig = 2 << 20
 // decodeConfig reads what Encode wrote.
 func decodeConfig(data []byte) (Config, error) {
 	var c Config
-	if err := json.Unmarshal(data, &c); err != nil {
+	rest, err := takeWire(data, reflect.ValueOf(&c).Elem())
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%d bytes are too much", len(rest))
+	}
+	if err != nil {
 		return Config{}, fmt.Errorf("the watch's configuration is not valid: %w", err)
 	}
 	return c, c.check()

@@ -50,9 +50,15 @@ func (l Line) Policy() (policy.Policy, error) {
 	}
 	service, given := l.Text("service")
 	if !given {
-		service = os.Getenv("ARENACAP_SERVICE")
+		service = variable("ARENACAP_SERVICE")
 	}
-	return policy.Load(policy.Lookup{Named: named, Service: service, Getenv: os.LookupEnv, Root: os.Geteuid() == 0})
+	return policy.Load(policy.Lookup{Named: named, Service: service, Getenv: origin.Lookup, Root: os.Geteuid() == 0})
+}
+
+// variable is an environment variable; an unset one is as an empty one.
+func variable(name string) string {
+	value, _ := origin.Lookup(name)
+	return value
 }
 
 // apply lays --arenas, --cores and --budget over a policy. A flag that sets the cap also sets aside the file's

@@ -73,9 +73,7 @@ func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, err
 	config := WatchConfig(plan, v)
 	config.PID, config.Program, config.Mode = os.Getpid(), absolute(path), "exec"
 	config.OnUnenforceable = plan.Policy.Launch.OnUnenforceable
-	if l.Watch, err = config.Encode(); err != nil {
-		return l, say.Launch(fmt.Errorf("the watch's configuration: %w", err))
-	}
+	l.Watch = config.Encode()
 	l.WatchLine = func(reason string) ([]byte, string) { return watch.FailedLine(config, os.Getpid(), reason) }
 	l.WatchFailed = func(reason string) { watch.Failed(config, os.Getpid(), reason) }
 	return l, nil
@@ -117,7 +115,7 @@ func WatchConfig(plan policy.Plan, v say.Voice) watch.Config {
 		file = absolute(file) // a command reads it from "/"
 	}
 	return watch.Config{
-		Service: plan.Policy.Service, PolicyFile: file, Path: os.Getenv("PATH"),
+		Service: plan.Policy.Service, PolicyFile: file, Path: variable("PATH"),
 		Cap: plan.ArenaMax, Budget: plan.Policy.Budget, Limits: plan.Limits, Log: plan.Policy.Log,
 		Journal: say.ToJournal(), Verbose: v.Verbose, Quiet: v.Quiet,
 	}

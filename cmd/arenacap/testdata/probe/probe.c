@@ -207,7 +207,7 @@ static void children(const char *key)
 	struct rusage u;
 	getrusage(RUSAGE_CHILDREN, &u);
 	snprintf(name, sizeof name, "%s reaped", key);
-	number(name, u.ru_minflt + u.ru_majflt != 0);
+	number(name, u.ru_maxrss != 0);
 }
 
 static void groups(void)
