@@ -116,6 +116,19 @@ func checkStackPointers(t *testing.T, pid int) {
 	}
 }
 
+// TestSinglePagesAreNoStacks: what cannot be a stack is not read.
+func TestSinglePagesAreNoStacks(t *testing.T) {
+	var maps layout
+	for i := range uint64(3) {
+		at := 0x7f8000000000 + i*0x100000
+		maps = append(maps, mapping{start: at, end: at + minPage}, mapping{start: at + minPage, end: at + (i+2)*minPage, perm: anonRW})
+	}
+	guarded, _ := stackTops(maps)
+	if len(guarded) != 2 || guarded[0].bottom != 0x7f8000101000 {
+		t.Errorf("%x", guarded)
+	}
+}
+
 // TestStacksThatGrewTogether puts other memory right above stacks, in a mapping of its own and in theirs.
 func TestStacksThatGrewTogether(t *testing.T) {
 	const size, guard = 64 << 10, minPage

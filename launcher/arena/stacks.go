@@ -120,7 +120,9 @@ func stackTops(maps layout) (guarded, others []stackTop) {
 		t := stackTop{guard: maps[bottom].start, bottom: maps[bottom].start, top: m.end, limit: m.end}
 		if i == bottom && i > 0 && maps[i-1].end == m.start && reservedAnonymous(maps[i-1]) {
 			t.guard, t.limit = maps[i-1].start, maps.runEnd(i, usable)
-			guarded = append(guarded, t)
+			if t.limit-t.bottom >= minUsable {
+				guarded = append(guarded, t)
+			}
 		} else if t.top-t.bottom >= minStack {
 			others = append(others, t)
 		}
@@ -128,6 +130,11 @@ func stackTops(maps layout) (guarded, others []stackTop) {
 	slices.SortStableFunc(others, func(a, b stackTop) int { return cmp.Compare(b.top-b.bottom, a.top-a.bottom) })
 	return guarded, others[:min(len(others), maxUnguarded)]
 }
+
+// minUsable is what a thread of glibc has beside its guard at least: struct pthread and MINIMAL_REST_STACK, 2,048
+// bytes, are more than a page (nptl/allocatestack.c). A program with tens of thousands of single pages behind
+// reservations has none of them searched.
+const minUsable = 2 * minPage
 
 // minStack is PTHREAD_STACK_MIN, the least that pthread_attr_setstacksize(3) takes.
 const minStack = 16 << 10
