@@ -294,14 +294,16 @@ type chunkRow struct {
 	rows, heaps   int
 	resident      uint64
 	chunks        arena.Chunks
+	runs          uint64 // the largest free run of each arena: one arena cannot use another's
 }
 
 func newChunkRow(i int, a arena.Arena) chunkRow {
-	return chunkRow{arenaName(i, a), threadsOf(a), 1, len(a.Heaps), a.Resident, *a.Chunks}
+	return chunkRow{arenaName(i, a), threadsOf(a), 1, len(a.Heaps), a.Resident, *a.Chunks, a.Chunks.Largest}
 }
 
 func (r *chunkRow) add(o chunkRow) {
 	r.rows, r.heaps, r.resident = r.rows+1, r.heaps+o.heaps, r.resident+o.resident
+	r.runs += o.runs
 	sum, c := &r.chunks, o.chunks
 	sum.InUse, sum.Free, sum.Top = sum.InUse+c.InUse, sum.Free+c.Free, sum.Top+c.Top
 	sum.Overhead, sum.Unknown, sum.Trimmable = sum.Overhead+c.Overhead, sum.Unknown+c.Unknown, sum.Trimmable+c.Trimmable
@@ -312,7 +314,14 @@ func (r chunkRow) print(t io.Writer) {
 	c := r.chunks
 	fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f %%\t%.0f %%\t\n", r.name, r.threads, r.heaps,
 		policy.FormatSize(r.resident), policy.FormatSize(c.InUse), policy.FormatSize(c.Free), policy.FormatSize(c.Top),
-		policy.FormatSize(c.Largest), policy.FormatSize(c.Trimmable), 100*c.Fragmentation(), 100*c.Sure())
+		policy.FormatSize(c.Largest), policy.FormatSize(c.Trimmable), 100*r.fragmented(), 100*c.Sure())
+}
+
+// fragmented is the share of the free memory that lies outside the largest free run of its arena, from 0 to 1.
+func (r chunkRow) fragmented() float64 {
+	c := r.chunks
+	c.Largest = r.runs
+	return c.Fragmentation()
 }
 
 func (r chunkRow) moved() string {
@@ -384,6 +393,7 @@ type arenaJSON struct {
 	Largest   *uint64  `json:"largest_free_bytes"`
 	Trimmable *uint64  `json:"trimmable_bytes"`
 	Sure      *float64 `json:"sure"`
+	Moved     *bool    `json:"moved"`
 }
 
 func viewReport(pid int, r inspect.Report, err error) inspectJSON {
@@ -416,7 +426,7 @@ func viewArena(a arena.Arena) arenaJSON {
 	}
 	if c := a.Chunks; c != nil {
 		sure := c.Sure()
-		out.InUse, out.Free, out.Largest, out.Trimmable, out.Sure = &c.InUse, &c.Free, &c.Largest, &c.Trimmable, &sure
+		out.InUse, out.Free, out.Largest, out.Trimmable, out.Sure, out.Moved = &c.InUse, &c.Free, &c.Largest, &c.Trimmable, &sure, &c.Moved
 	}
 	return out
 }

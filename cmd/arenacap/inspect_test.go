@@ -19,6 +19,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/arena"
 )
 
 // arenasProgram is a program with as many threads, arenas and heaps as the commands on its stdin ask for.
@@ -290,7 +292,7 @@ func TestInspectDeepJSON(t *testing.T) {
 		object := v.(map[string]any)
 		has(t, "an arena", object, deepKeys)
 		nulls(t, "an arena", object, deepKeys)
-		if object["sure"] != 1.0 || object["free_bytes"] == 0.0 && object["main"] != true {
+		if object["sure"] != 1.0 || object["moved"] != false || object["free_bytes"] == 0.0 && object["main"] != true {
 			t.Errorf("arena %v", object)
 		}
 		system += object["system_bytes"].(float64)
@@ -352,6 +354,22 @@ func TestInspectHostileNames(t *testing.T) {
 		if got := decode(t, stdout)[0]["name"]; got != strings.ToValidUTF8(name, "\ufffd") && name != "\xff\xfe" {
 			t.Errorf("%q: the name is %q", name, got)
 		}
+	}
+}
+
+// TestChunkRowsAddUp: arenas that are one free run each are not fragmented, together neither.
+func TestChunkRowsAddUp(t *testing.T) {
+	whole := newChunkRow(1, arena.Arena{Chunks: &arena.Chunks{InUse: 100, Top: 100, Largest: 100}})
+	half := newChunkRow(2, arena.Arena{Chunks: &arena.Chunks{InUse: 100, Free: 50, Top: 50, Largest: 50, Moved: true}})
+	var all chunkRow
+	all.add(whole)
+	all.add(whole)
+	if got := all.fragmented(); got != 0 || all.chunks.Largest != 100 {
+		t.Errorf("two whole ones: %v, largest %d", got, all.chunks.Largest)
+	}
+	all.add(half)
+	if got := all.fragmented(); got < 0.16 || got > 0.17 || all.rows != 3 || !all.chunks.Moved { // 50 of 300
+		t.Errorf("with one that is half: %v, %+v", got, all)
 	}
 }
 
