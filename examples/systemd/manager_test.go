@@ -254,6 +254,17 @@ func (u *unit) processes() (all []string) {
 	return all
 }
 
+// leavesNothing returns when the unit's last process has ended. With KillMode=process the watch is still there when
+// systemd calls the unit stopped, and sees the end of the server then.
+func (u *unit) leavesNothing() {
+	u.t.Helper()
+	for left := u.processes(); len(left) > 0; left = u.processes() {
+		if u.ctx.Err() != nil {
+			u.t.Fatalf("left behind: %q", left)
+		}
+	}
+}
+
 // stopped checks that the unit's end was its own and nobody had to wait for it. server is the server's PID. (systemd
 // tells of a SIGKILL also for threads of a process that is ending, which it finds in cgroup.threads, and, as "n/a", for
 // a main process that has ended and was not its child.)
