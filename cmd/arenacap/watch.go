@@ -46,31 +46,20 @@ func watchPIDs(c *cli.Context) error {
 	}
 	config := run.WatchConfig(plan, speaker(c))
 	config.Mode, config.Cap = "attach", 0
-	targets, unreadable := attach(pids)
+	targets, failed := watch.AttachAll(pids)
+	for _, err := range failed {
+		say.Report(err)
+	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	outcomes, err := watch.Run(ctx, config, targets)
 	if err != nil {
 		return err
 	}
-	if unreadable || slices.ContainsFunc(outcomes, func(o watch.Outcome) bool { return o.Breaches > 0 }) {
+	if len(failed) > 0 || slices.ContainsFunc(outcomes, func(o watch.Outcome) bool { return o.Breaches > 0 }) {
 		return say.No
 	}
 	return nil
-}
-
-// attach holds the processes, and says which cannot be watched.
-func attach(pids []int) (targets []*watch.Target, failed bool) {
-	for _, pid := range pids {
-		t, err := watch.Attach(pid)
-		if err != nil {
-			say.Report(err)
-			failed = true
-			continue
-		}
-		targets = append(targets, t)
-	}
-	return targets, failed
 }
 
 // parsePIDs reads operands that are process numbers.

@@ -11,6 +11,9 @@ func SetPercent(percent int) { setGCPercent(int32(percent)) }
 // SetMemoryLimit is debug.SetMemoryLimit, in bytes.
 func SetMemoryLimit(limit int64) { setMemoryLimit(limit) }
 
+// FreeOSMemory is debug.FreeOSMemory: it collects, and gives back what is free.
+func FreeOSMemory() { freeOSMemory() }
+
 // Implemented in package runtime for package runtime/debug.
 
 //go:linkname setGCPercent runtime/debug.setGCPercent
@@ -18,3 +21,6 @@ func setGCPercent(in int32) (out int32)
 
 //go:linkname setMemoryLimit runtime/debug.setMemoryLimit
 func setMemoryLimit(in int64) (out int64)
+
+//go:linkname freeOSMemory runtime/debug.freeOSMemory
+func freeOSMemory()

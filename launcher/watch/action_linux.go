@@ -36,6 +36,7 @@ func (w *watched) begin(c change, now time.Duration) {
 		return
 	}
 	w.action.command = cmd
+	w.listen(cmd.pidfd, w.index)
 }
 
 // proceed moves the action on as far as it can go now.

@@ -37,7 +37,9 @@ const (
 	censusAge = 16
 )
 
-// due reports whether the arenas may have changed since they were counted.
+// due reports whether the arenas may have changed since they were counted. It runs in doze, hence nosplit.
+//
+//go:nosplit
 func (c *census) due(virtual uint64) bool {
 	c.age++
 	moved := max(virtual, c.virtual) - min(virtual, c.virtual)

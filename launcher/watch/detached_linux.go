@@ -55,10 +55,13 @@ func Detached(judge Judge) {
 	stand(cfg, pipe, judge)
 }
 
+// gcPercent makes the heap at most a quarter larger than what is in use; the smallest that it allows is 1 MiB.
+const gcPercent = 25
+
 // beSmall keeps the watch cheap: it is asleep nearly always, and its memory counts as the service's.
 func beSmall() {
 	runtime.GOMAXPROCS(1)
-	gc.SetPercent(25)
+	gc.SetPercent(gcPercent)
 	gc.SetMemoryLimit(32 << 20)
 	catchIgnored()
 }
@@ -119,7 +122,7 @@ func stand(cfg Config, pipe io.ReadCloser, judge Judge) {
 	if judge != nil && cfg.Cap != 0 && cfg.OnUnenforceable == "warn" {
 		e.cfg.Notices = append(e.cfg.Notices, judge(cfg, environOf(target))...)
 	}
-	e.detached = true
+	e.detached, e.rest.allowed = true, true
 	w := e.addLaunched(target)
 	w.start()
 	w.complain("log", failed)

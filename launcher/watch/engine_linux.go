@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -39,6 +40,47 @@ func Attach(pid int) (*Target, error) {
 	return &Target{p}, nil
 }
 
+// AttachAll holds many processes; failed has why some cannot be watched. Each takes two descriptors, and RLIMIT_NOFILE
+// is raised for them. Where it cannot be raised so far, the sizes of some are read by opening a file each time.
+func AttachAll(pids []int) (targets []*Target, failed []error) {
+	keep := int(makeRoom(uint64(len(pids)))) - len(pids)
+	for _, pid := range pids {
+		t, err := Attach(pid)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		if keep--; keep < 0 && t.process.pidfd >= 0 {
+			t.process.openEachTime()
+		}
+		targets = append(targets, t)
+	}
+	return targets, failed
+}
+
+// spareDescriptors are for all that is no target's: the log, a command, looks into processes.
+const spareDescriptors = 64
+
+// makeRoom raises RLIMIT_NOFILE for so many targets and gives how many descriptors they may have. The limit is not
+// set through package syscall, which would pass it on to commands.
+func makeRoom(targets uint64) uint64 {
+	const ofEach = 2
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return ofEach * targets // the kernel says when there are too many
+	}
+	for _, most := range []uint64{limit.Max, ofEach*targets + spareDescriptors} { // the second only root can raise
+		if want := ofEach*targets + spareDescriptors; limit.Cur < want {
+			raised := unix.Rlimit{Cur: min(want, most), Max: max(limit.Max, most)}
+			_, _, errno := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&raised)), 0, 0, 0)
+			if errno == 0 {
+				limit = raised
+			}
+		}
+	}
+	return max(limit.Cur, spareDescriptors) - spareDescriptors
+}
+
 // Run watches targets until all have ended or ctx is done, and says what it saw of each, in their order.
 // It holds its thread meanwhile. The error is one of the start: the log file or a signal's name.
 func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) {
@@ -48,6 +90,7 @@ func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) 
 	if err != nil {
 		return nil, err
 	}
+	e.rest.allowed = cfg.Mode == "attach" // a supervisor does more than to watch
 	return e.run(ctx, targets)
 }
 
@@ -80,11 +123,18 @@ type engine struct {
 	log      *journal
 	probes   probes
 	clock    func() time.Duration // since boot
+	began    time.Duration        // where the grid of all samples stands, so that one wake-up serves many targets
 	detached bool                 // stderr is the target's and is let go of when that ends
+	epoll    int                  // tells the ends of targets and commands, and wake
 	wake     int                  // an eventfd, -1 is none
 	watched  []*watched
-	fds      []unix.PollFd
+	events   [maxEvents]unix.EpollEvent
+	statm    statmLine
+	rest     rest
 }
+
+// maxEvents is how many ends are taken from the kernel at once.
+const maxEvents = 128
 
 func newEngine(cfg Config) (*engine, error) {
 	if err := cfg.check(); err != nil {
@@ -99,7 +149,12 @@ func newEngine(cfg Config) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &engine{cfg: cfg, log: log, probes: kernelProbes, clock: sinceBoot, wake: -1}, nil
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		log.close()
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	return &engine{cfg: cfg, log: log, probes: kernelProbes, clock: sinceBoot, began: -1, epoll: epoll, wake: -1}, nil
 }
 
 func (e *engine) close() {
@@ -107,33 +162,43 @@ func (e *engine) close() {
 		w.abandonCommand()
 		w.herd.release()
 	}
+	_ = unix.Close(e.epoll)
 	e.log.close()
 }
 
 // watched is one target under the engine's eyes.
 type watched struct {
 	*engine
-	herd    *herd
-	state   *state
-	base    division // the virtual size when settle ended
-	due     time.Duration
-	peek    time.Duration // when the target's size is read beside the samples; 0 is never
-	began   time.Duration
-	action  *action
-	waiting []change
-	killed  bool
-	left    bool // the target itself has ended
-	over    bool // nothing is left to watch
-	mute    map[string]bool
-	outcome Outcome
+	index    int // in engine.watched
+	herd     *herd
+	state    *state
+	base     division // the virtual size when settle ended
+	next     time.Duration
+	due      time.Duration // the next sample
+	peek     time.Duration // when the target's size is read beside the samples; 0 is never
+	calm     calm          // what the last full sample left
+	counting bool          // arenas count, so a move of the size is not calm
+	quiet    bool          // nothing but samples is due
+	called   bool          // the kernel told of an end
+	action   *action
+	waiting  []change
+	killed   bool
+	left     bool // the target itself has ended
+	over     bool // nothing is left to watch
+	mute     map[string]bool
+	outcome  Outcome
 }
 
 // add takes in a target. Settle counts from its birth: of a process that somebody else started nothing better
 // is known, and one that arenacap forked goes on to its program at once.
 func (e *engine) add(p *process) *watched {
-	now := e.clock()
-	w := &watched{engine: e, began: now, due: now, mute: map[string]bool{}, outcome: Outcome{PID: p.pid}}
-	w.peek = nextPeek(now, now, e.cfg.Budget.Interval)
+	if e.began < 0 {
+		e.began = e.clock()
+	}
+	w := &watched{engine: e, index: len(e.watched), due: e.began, outcome: Outcome{PID: p.pid}}
+	if e.cfg.Mode != "attach" { // there the start was long ago
+		w.peek = nextPeek(e.began, e.began, e.cfg.Budget.Interval)
+	}
 	w.herd = newHerd(p, e.cfg.Budget.Scope, w.own)
 	w.herd.launched = e.cfg.Mode != "attach"
 	w.state = newState(e.cfg.Limits, e.cfg.Budget, p.born+e.cfg.Budget.Settle)
@@ -184,18 +249,36 @@ func (e *engine) wakeOn(ctx context.Context) (stop func(), err error) {
 }
 
 func (e *engine) loop(ctx context.Context) {
+	e.listen(e.wake, -1)
+	for _, w := range e.watched {
+		e.listen(w.herd.target.pidfd, w.index)
+	}
 	for ctx.Err() == nil || e.killing() {
-		now := e.clock()
-		next, busy := now, false
-		for _, w := range e.watched {
-			if at, ok := w.turn(now); ok && (!busy || at < next) {
-				next, busy = at, true
-			}
-		}
+		next, busy := e.turns(e.clock())
 		if !busy {
 			return
 		}
-		e.wait(next - e.clock())
+		e.wait(next)
+	}
+}
+
+// turns gives everybody a turn for whom it is time, and says when it is next.
+func (e *engine) turns(now time.Duration) (next time.Duration, busy bool) {
+	next = never
+	for _, w := range e.watched {
+		if w.called || now >= w.next {
+			e.rest.end()
+			w.turn(now)
+		}
+		next, busy = min(next, w.next), busy || !w.over
+	}
+	return next, busy
+}
+
+// listen has the engine told when a descriptor becomes readable. Without one, -1, the end is looked for at every turn.
+func (e *engine) listen(fd, index int) {
+	if fd >= 0 {
+		_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(index)})
 	}
 }
 
@@ -208,36 +291,44 @@ func (e *engine) killing() bool {
 	})
 }
 
-// wait sleeps until a process ends, the command ends, ctx ends, or the time is up.
-func (e *engine) wait(d time.Duration) {
-	e.fds = append(e.fds[:0], unix.PollFd{Fd: int32(e.wake), Events: unix.POLLIN})
-	for _, w := range e.watched {
-		if !w.left {
-			e.fds = append(e.fds, unix.PollFd{Fd: int32(w.herd.target.pidfd), Events: unix.POLLIN})
-		}
-		if w.action != nil && w.action.command != nil {
-			e.fds = append(e.fds, unix.PollFd{Fd: int32(w.action.command.pidfd), Events: unix.POLLIN})
-		}
+// wait sleeps until a process ends, the command ends, ctx ends, or a turn is due, and takes the samples of those
+// that are quiet.
+func (e *engine) wait(next time.Duration) {
+	now := e.clock()
+	rest, until := e.rest.due(now, e.quiet())
+	if rest {
+		e.rest.take(now)
+		until = never
 	}
-	timeout := unix.NsecToTimespec(int64(max(d, 0)))
-	_, _ = unix.Ppoll(e.fds, &timeout, nil) // EINTR: the loop looks at everything anyway
-	if e.fds[0].Revents != 0 {
+	n := e.doze(next, until)
+	for _, event := range e.events[:max(n, 0)] {
+		if event.Fd >= 0 {
+			e.watched[event.Fd].called = true
+			continue
+		}
 		_, _ = unix.Read(e.wake, make([]byte, 8)) // or it would wake every wait that is still to come
 	}
 }
 
+// quiet reports whether nothing but samples is due.
+func (e *engine) quiet() bool {
+	return !slices.ContainsFunc(e.watched, func(w *watched) bool { return !w.quiet && !w.over })
+}
+
 // turn does what is due for one target and gives the time of its next turn; ok is false when it is over.
 func (w *watched) turn(now time.Duration) (next time.Duration, ok bool) {
+	w.next, w.quiet = never, false
 	if w.over {
 		return 0, false
 	}
-	if !w.left && w.herd.target.ended() {
+	if !w.left && (w.called || w.herd.target.pidfd < 0) && w.herd.target.ended() {
 		w.leave(now)
 	}
+	w.called = false
 	w.proceed(now)
 	if now >= w.due && !w.gone() {
 		w.sample(now)
-		w.due = nextSample(w.due, now, w.cfg.Budget.Interval)
+		w.due = nextSample(w.due, now, w.calm.wait(w.due, w.cfg.Budget.Interval, w.herd.target.virtual))
 	}
 	if w.peek != 0 && now >= w.peek {
 		w.look()
@@ -247,7 +338,9 @@ func (w *watched) turn(now time.Duration) (next time.Duration, ok bool) {
 		w.finish(now)
 		return 0, false
 	}
-	return w.nextTurn(now), true
+	w.next = w.nextTurn(now)
+	w.quiet = w.calm.on && !w.left && w.action == nil && w.peek == 0 && w.herd.target.pidfd >= 0
+	return w.next, true
 }
 
 // commandPoll is how often a command's end is looked for where there are no pidfds.
@@ -300,6 +393,7 @@ func (w *watched) start() {
 // leave is the end of the target itself.
 func (w *watched) leave(now time.Duration) {
 	w.left = true
+	_ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, w.herd.target.pidfd, nil) // it stays readable
 	w.outcome.Elapsed = now - w.began
 	w.complain("scope", w.herd.lookForHeirs())
 	w.say(exited(w.outcome, w.herd.remaining()))
@@ -383,6 +477,7 @@ func (w *watched) budgetsArenas() bool {
 // sample takes one sample and does what follows from it.
 func (w *watched) sample(now time.Duration) {
 	w.complain("scope", w.herd.refresh())
+	w.calm = calm{}
 	r, ok := w.read(now)
 	if !ok {
 		return
@@ -396,6 +491,10 @@ func (w *watched) sample(now time.Duration) {
 	w.judgeCap()
 	for _, c := range changes {
 		w.tell(c, r, now)
+	}
+	if w.cfg.Budget.Scope == "process" && w.herd.target.pidfd >= 0 { // else there are ends and new processes to find at every interval
+		w.calm = w.state.calm(r)
+		w.counting = w.state.settled && w.needsCensus(w.herd.target)
 	}
 }
 
@@ -481,6 +580,9 @@ func (w *watched) judgeCap() {
 func (w *watched) complain(what string, err error) {
 	if err == nil || w.mute[what] {
 		return
+	}
+	if w.mute == nil {
+		w.mute = map[string]bool{}
 	}
 	w.mute[what] = true
 	w.say(watchFailed(err.Error()))

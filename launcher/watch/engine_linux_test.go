@@ -97,13 +97,12 @@ func watchIt(t *testing.T, cfg Config, adjust func(*engine), pids ...int) *sessi
 	if adjust != nil {
 		adjust(e)
 	}
-	var targets []*Target
-	for _, pid := range pids {
-		target, err := Attach(pid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		targets = append(targets, target)
+	targets, failed := AttachAll(pids)
+	if len(failed) > 0 {
+		t.Fatal(failed)
+	}
+	for i := 3; i < len(targets); i += 2 { // as where descriptors are few
+		targets[i].process.openEachTime()
 	}
 	go func() {
 		defer close(s.done)

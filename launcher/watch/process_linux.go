@@ -20,15 +20,15 @@ const procRoot = "/proc"
 // its end is then seen a sample late.
 type process struct {
 	pid     int
-	pidfd   int // -1 is none
-	dir     int // /proc/PID, only where there is no pidfd, else -1
-	statm   int
+	pidfd   int           // -1 is none
+	dir     int           // /proc/PID, only where there is no pidfd, else -1
+	statm   int           // -1 is none: it is opened for each sample
+	path    [32]byte      // of statm where it is opened for each sample, with a NUL at its end
 	name    string        // as the kernel has it, at most 15 bytes
 	born    time.Duration // since boot
 	virtual uint64        // bytes at the last sample that counted; 0 is none
 	group   string        // its control group's folder, where that counts
 
-	line   [192]byte // a line of statm: seven numbers of at most 20 digits
 	arenas census
 }
 
@@ -171,11 +171,8 @@ func (p *process) ended() bool {
 // the descriptor survives an execve(2) of the target, and gives ESRCH once it is reaped, whoever has its
 // number then. ok is false where there is nothing to count.
 func (p *process) sample() (s statm, ok bool) {
-	n, err := unix.Pread(p.statm, p.line[:], 0)
-	if err != nil {
-		return statm{}, false
-	}
-	s, ok = parseStatm(p.line[:n])
+	var line statmLine
+	s, ok = parseStatm(line[:p.readStatm(&line)])
 	if ok && s.size == 0 {
 		return p.sampleThread()
 	}
@@ -193,13 +190,14 @@ func (p *process) sampleThread() (statm, bool) {
 	if err != nil {
 		return statm{}, false
 	}
-	_ = unix.Close(p.statm)
-	p.statm = fd
-	n, err := unix.Pread(fd, p.line[:], 0)
-	if err != nil {
-		return statm{}, false
+	var line statmLine
+	s, ok := parseStatm(line[:readStatm(fd, &line)])
+	if p.statm < 0 {
+		_ = unix.Close(fd)
+	} else {
+		_ = unix.Close(p.statm)
+		p.statm = fd
 	}
-	s, ok := parseStatm(p.line[:n])
 	return s, ok && s.size != 0
 }
 
@@ -218,6 +216,13 @@ func (p *process) otherThread() (tid string) {
 		}
 	}
 	return tid
+}
+
+// openEachTime gives the descriptor of statm back.
+func (p *process) openEachTime() {
+	copy(p.path[:len(p.path)-1], filepath.Join(procRoot, strconv.Itoa(p.pid), "statm"))
+	_ = unix.Close(p.statm)
+	p.statm = -1
 }
 
 // signal sends to this process or to nobody. pidfd_send_signal(2) takes a descriptor of /proc/PID too.

@@ -196,8 +196,8 @@ func TestNextPeek(t *testing.T) {
 	if want := []time.Duration{10, 20, 40, 80, 160, 320, 640}; !slices.Equal(got, want) {
 		t.Errorf("after %v ms, want %v", got, want)
 	}
-	if at := nextPeek(7, 7, 10*time.Millisecond); at != 0 {
-		t.Errorf("with a short interval at %d, want none", at)
+	if at := nextPeek(7, 7+640*time.Millisecond, 10*time.Millisecond); at != 0 {
+		t.Errorf("with a short interval at %d after a second, want none", at)
 	}
 }
 

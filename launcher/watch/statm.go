@@ -1,5 +1,7 @@
 package watch
 
+import "math"
+
 // statm is a line of /proc/PID/statm, in pages (proc_pid_statm(5)):
 //
 //	size resident shared text lib data dt
@@ -9,29 +11,33 @@ package watch
 // in a process whose first thread has ended.
 type statm struct{ size, resident, data uint64 }
 
-// parseStatm reads one line without allocating. ok is false where it is malformed.
+// parseStatm reads one line without allocating. ok is false where it is malformed. It runs in doze, on a stack that
+// cannot grow, hence nosplit and one function.
+//
+//go:nosplit
 func parseStatm(line []byte) (s statm, ok bool) {
-	var field [7]uint64
-	for i := range field {
-		if field[i], line, ok = parseNumber(line); !ok {
+	var n uint64
+	field, digits := 0, 0
+	for _, c := range line {
+		digit := uint64(c - '0')
+		switch {
+		case c >= '0' && c <= '9' && n <= (math.MaxUint64-digit)/10:
+			n = n*10 + digit
+			digits++
+			continue
+		case digits == 0 || c != ' ' && c != '\n':
 			return statm{}, false
 		}
-	}
-	return statm{size: field[0], resident: field[1], data: field[5]}, true
-}
-
-// parseNumber takes a decimal number and the blank or line's end after it.
-func parseNumber(text []byte) (n uint64, rest []byte, ok bool) {
-	i := 0
-	for ; i < len(text) && text[i] >= '0' && text[i] <= '9'; i++ {
-		digit := uint64(text[i] - '0')
-		if n > (1<<64-1-digit)/10 {
-			return 0, nil, false
+		switch field {
+		case 0:
+			s.size = n
+		case 1:
+			s.resident = n
+		case 5:
+			s.data = n
 		}
-		n = n*10 + digit
+		n, digits = 0, 0
+		field++
 	}
-	if i == 0 || i < len(text) && text[i] != ' ' && text[i] != '\n' {
-		return 0, nil, false
-	}
-	return n, text[min(i+1, len(text)):], true
+	return s, field+min(digits, 1) >= 7
 }

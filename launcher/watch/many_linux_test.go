@@ -1,0 +1,74 @@
+package watch
+
+import (
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// sleepers start many small processes that end with the test.
+func sleepers(t *testing.T, n int) (pids []int) {
+	t.Helper()
+	for range n {
+		cmd := exec.Command("sleep", "100000")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		must(t, cmd.Start())
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+		pids = append(pids, cmd.Process.Pid)
+	}
+	return pids
+}
+
+// Among hundreds, of which every other one's size is read by opening its file each time, two breach their budget, three
+// end, and nothing else is told.
+func TestAmongHundreds(t *testing.T) {
+	kept, opened := startChild(t), startChild(t)
+	pids := append(sleepers(t, 300), kept.pid(), opened.pid())
+	settled := make(chan struct{}, 1000)
+	s := watchIt(t, testConfig("growth=1073741824"), func(e *engine) {
+		e.probes.inspect = func(int) ([]part, error) {
+			settled <- struct{}{}
+			return nil, nil
+		}
+	}, pids...)
+	for range pids {
+		s.want("started")
+	}
+	for range pids { // growth counts from its first sample
+		s.closed(settled, "a first sample")
+	}
+	for _, c := range []*child{kept, opened} {
+		c.ask(t, "map 2147483648", "ok")
+		if e := s.want("breach growth"); e.PID != c.pid() {
+			t.Errorf("process %d breached, want %d", e.PID, c.pid())
+		}
+		c.ask(t, "unmap", "ok")
+		if e := s.want("recovered growth"); e.PID != c.pid() {
+			t.Errorf("process %d recovered, want %d", e.PID, c.pid())
+		}
+	}
+	for _, pid := range []int{pids[0], pids[123], opened.pid()} {
+		must(t, unix.Kill(pid, unix.SIGKILL))
+		if e := s.want("exited"); e.PID != pid {
+			t.Errorf("process %d ended, want %d", e.PID, pid)
+		}
+	}
+	s.end()
+	out := s.wait()
+	s.silent()
+	breaches := 0
+	for i, o := range out {
+		breaches += o.Breaches
+		if o.PID != pids[i] || o.PeakVirtual == 0 {
+			t.Errorf("%+v, want process %d and a peak", o, pids[i])
+		}
+	}
+	if breaches != 2 {
+		t.Errorf("%d breaches, want 2", breaches)
+	}
+}

@@ -1,0 +1,191 @@
+package watch
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/arena"
+	"arenacap/policy"
+)
+
+// curve is a process's memory over time, a step each stepTime, in bytes.
+type curve []reading
+
+const stepTime = time.Millisecond
+
+// newCurve grows by at most one arena in 10 ms, steadily or an arena at once, and shrinks as it likes. Resident and
+// private memory move freely below it, and arenas are all that lies over the start.
+func newCurve(r *rand.Rand, length time.Duration) (c curve) {
+	const perStep = arenaBytes / uint64(arenaTime/stepTime)
+	start := 1<<28 + uint64(r.IntN(8))<<30
+	virtual, slope, leaps, left, since := start, uint64(0), false, 0, arenaTime
+	resident, data := r.Float64(), r.Float64()
+	for range int(length / stepTime) {
+		if left == 0 { // a new stretch
+			left = 1 + r.IntN(400)
+			slope = []uint64{0, 0, perStep / 50, perStep / 3, perStep}[r.IntN(5)] &^ 4095
+			leaps = r.IntN(2) == 0
+			if r.IntN(3) == 0 {
+				virtual = start + uint64(r.Float64()*float64(virtual-start))&^4095
+			}
+			if r.IntN(2) == 0 {
+				resident, data = r.Float64(), r.Float64()
+			}
+		}
+		left--
+		since += stepTime
+		switch {
+		case leaps && slope == perStep&^4095 && since >= arenaTime:
+			virtual, since = virtual+arenaBytes, 0
+		case !leaps && since >= arenaTime:
+			virtual += slope
+		}
+		c = append(c, reading{virtual: virtual, processes: 1, arenasKnown: true, arenas: virtual - start,
+			data: uint64(data*float64(virtual)) &^ 4095, resident: uint64(resident*float64(virtual)) &^ 4095})
+	}
+	return c
+}
+
+func (c curve) at(t time.Duration) reading { return c[min(int(t/stepTime), len(c)-1)] }
+
+// step is a change at a time.
+type step struct {
+	at           time.Duration
+	kind, metric string
+}
+
+// late is how late a sample is that was due then; the same for every pace.
+func late(due, interval time.Duration) time.Duration {
+	return time.Duration(uint64(due/interval)*2654435761>>8%100) * interval / 200
+}
+
+// fixedPace is what the state machine says with a sample at every interval.
+func fixedPace(c curve, cfg Config, end time.Duration) (steps []step) {
+	s := newState(cfg.Limits, cfg.Budget, cfg.Budget.Settle)
+	for due := time.Duration(0); due < end; due += cfg.Budget.Interval {
+		now := due + late(due, cfg.Budget.Interval)
+		r := c.at(now)
+		for _, change := range s.observe(now, r, func() (reading, bool) { return r, true }) {
+			steps = append(steps, step{due, change.kind, change.metric})
+		}
+	}
+	return steps
+}
+
+// ownPace is what the engine says, which chooses when to sample. It reads a statm that follows the curve.
+func ownPace(t *testing.T, c curve, cfg Config, end time.Duration) (steps []step, samples int) {
+	t.Helper()
+	fd, err := unix.MemfdCreate("statm", unix.MFD_CLOEXEC)
+	must(t, err)
+	e, err := newEngine(cfg)
+	must(t, err)
+	defer e.close()
+	var now, due time.Duration
+	e.clock = func() time.Duration { return now }
+	e.probes = noProbes
+	e.probes.count = func(int) (arena.Census, error) { return arena.Census{Reserved: c.at(now).arenas}, nil }
+	e.log = &journal{fd: 2, write: func(_ int, line []byte) error {
+		var event told
+		must(t, json.Unmarshal(line, &event))
+		steps = append(steps, step{due, event.Event, event.Metric})
+		return nil
+	}}
+	w := e.add(&process{pid: 1 << 22, pidfd: e.epoll, dir: -1, statm: fd}) // any descriptor that says of no end
+	w.peek = 0
+	for due < end {
+		now = due + late(due, cfg.Budget.Interval)
+		writeStatm(t, fd, c.at(now))
+		if _, calm := e.tend(now); !calm {
+			e.turns(now)
+		}
+		samples++
+		r := c.at(now)
+		for i := range w.state.meters {
+			m := &w.state.meters[i]
+			if v, ok := w.state.value(m.limit.Metric, r); ok && v > m.warning.rise && now >= w.state.settleEnds && w.due > due+cfg.Budget.Interval {
+				t.Errorf("%s is over warn_at, and the next sample comes after %s", m.limit.Metric, w.due-due)
+			}
+		}
+		due = w.due
+	}
+	w.herd.target.pidfd = -1 // it is the engine's
+	return steps, samples
+}
+
+func writeStatm(t *testing.T, fd int, r reading) {
+	t.Helper()
+	line := fmt.Sprintf("%d %d 0 0 0 %d 0\n", r.virtual/pageSize, r.resident/pageSize, r.data/pageSize)
+	must(t, unix.Ftruncate(fd, 0))
+	_, err := unix.Pwrite(fd, []byte(line), 0)
+	must(t, err)
+}
+
+// A watch that leaves samples out knows of every change when one that takes them all does, whatever the metric, the window
+// and the lateness, for a size that grows by no more than one arena in 10 ms.
+func TestNoPaceIsLate(t *testing.T) {
+	const length = 8 * time.Second
+	fixed, own, changes := 0, 0, 0
+	for seed := range uint64(150) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		c := newCurve(r, length)
+		cfg := testConfig("")
+		cfg.Budget.Interval = []time.Duration{10, 10, 20, 50, 130}[r.IntN(5)] * time.Millisecond
+		cfg.Budget.Settle = time.Duration(r.IntN(3)*333) * time.Millisecond
+		of := 1 + r.IntN(6)
+		cfg.Budget.Breach = policy.Window{N: 1 + r.IntN(of), Of: of}
+		cfg.Budget.WarnAt = 50 + r.IntN(51)
+		for _, metric := range []string{"virtual", "growth", "data", "resident", "arenas"} {
+			if r.IntN(2) == 0 {
+				cfg.Limits = append(cfg.Limits, policy.Limit{Metric: metric, Bytes: uint64(1+r.IntN(20<<10)) << 20})
+			}
+		}
+		want := fixedPace(c, cfg, length)
+		got, samples := ownPace(t, c, cfg, length)
+		if !slices.Equal(got, want) {
+			t.Errorf("seed %d, %s, %v: at its own pace\n%v\nat a fixed one\n%v", seed, cfg.Budget.Interval, cfg.Limits, got, want)
+		}
+		fixed, own, changes = fixed+int(length/cfg.Budget.Interval), own+samples, changes+len(want)
+	}
+	t.Logf("%d samples instead of %d, %d changes", own, fixed, changes)
+	if own > fixed*3/4 || changes < 100 {
+		t.Errorf("%d samples instead of %d and %d changes: this shows nothing", own, fixed, changes)
+	}
+}
+
+func TestPace(t *testing.T) {
+	const ms = time.Millisecond
+	for _, test := range []struct {
+		name     string
+		headroom uint64
+		interval time.Duration
+		want     time.Duration
+	}{
+		{"over the level", 0, 10 * ms, 10 * ms},
+		{"one arena may come at any moment", 64 << 20, 10 * ms, 10 * ms},
+		{"1 GiB is 15 arenas more", 1 << 30, 10 * ms, 150 * ms},
+		{"whole intervals", 1 << 30, 40 * ms, 120 * ms},
+		{"far away", 1 << 62, 10 * ms, time.Second},
+		{"far away, and no grid of whole seconds", 1 << 62, 300 * ms, 900 * ms},
+		{"no faster than the interval", 1 << 62, time.Minute, time.Minute},
+	} {
+		if got := pace(test.headroom, test.interval); got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+// Neither the first sample after settle nor the one before is left out.
+func TestSettleIsMet(t *testing.T) {
+	c := calm{on: true, until: 1234, nearest: 1 << 62}
+	for _, test := range []struct{ due, want time.Duration }{{0, 1200}, {1200, 100}, {1233, 100}, {1134, 100}, {1034, 200}} {
+		if got := c.wait(test.due, 100, 0); got != test.want {
+			t.Errorf("from %d on it waits %d, want %d", test.due, got, test.want)
+		}
+	}
+}
