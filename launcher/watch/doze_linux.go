@@ -56,21 +56,24 @@ func (e *engine) doze(next, until time.Duration) (n int) {
 func (e *engine) tend(now time.Duration) (next time.Duration, calm bool) {
 	next, calm = never, true
 	for _, w := range e.watched {
-		if w.next <= now && !(w.quiet && w.sampleQuietly(now)) {
-			calm = false
+		if w.next <= now && w.quiet {
+			n := w.herd.target.readStatm(&e.statm)
+			calm = w.herd.target.same() && w.sampleQuietly(now, n) && calm
 		}
+		calm = calm && w.next > now
 		next = min(next, w.next)
 	}
 	return next, calm
 }
 
-// sampleQuietly takes one sample, and does nothing where it is not calm: the turn that follows then reads again.
+// sampleQuietly takes one sample, whose line has n bytes, and does nothing where it is not calm: the turn that
+// follows then reads again.
 //
 //go:norace
 //go:nosplit
-func (w *watched) sampleQuietly(now time.Duration) bool {
+func (w *watched) sampleQuietly(now time.Duration, n int) bool {
 	p := w.herd.target
-	s, ok := parseStatm(w.statm[:p.readStatm(&w.statm)])
+	s, ok := parseStatm(w.statm[:n])
 	if !ok || s.size == 0 || !w.calm.holds(now, s) {
 		return false
 	}
@@ -89,41 +92,43 @@ func (w *watched) sampleQuietly(now time.Duration) bool {
 // statmLine holds a line of statm: seven numbers of at most 20 digits.
 type statmLine [7 * 21]byte
 
-// readStatm reads statm. n is 0 where it cannot be read. By its path another process's could be met; that this one
-// is still alive afterwards proves that it was not.
+// readStatm reads statm. n is 0 where it cannot be read. Where it has no descriptor of it, same must follow.
 //
 //go:norace
 //go:nosplit
 func (p *process) readStatm(line *statmLine) (n int) {
-	if p.statm >= 0 {
-		return readStatm(p.statm, line)
+	fd := uintptr(p.statm)
+	if p.statm < 0 {
+		var errno syscall.Errno
+		at := unix.AT_FDCWD
+		fd, _, errno = syscall.RawSyscall6(unix.SYS_OPENAT, uintptr(at), uintptr(unsafe.Pointer(&p.path)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
+		if errno != 0 {
+			return 0
+		}
 	}
-	at := unix.AT_FDCWD
-	fd, _, errno := syscall.RawSyscall6(unix.SYS_OPENAT, uintptr(at), uintptr(unsafe.Pointer(&p.path)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
-	if errno != 0 {
-		return 0
+	got, _, errno := syscall.RawSyscall6(unix.SYS_PREAD64, fd, uintptr(unsafe.Pointer(line)), unsafe.Sizeof(*line), 0, 0, 0)
+	if p.statm < 0 {
+		_, _, _ = syscall.RawSyscall6(unix.SYS_CLOSE, fd, 0, 0, 0, 0, 0)
 	}
-	n = readStatm(int(fd), line)
-	_, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
-	end := unix.PollFd{Fd: int32(p.pidfd), Events: unix.POLLIN}
-	var noTime unix.Timespec
-	ended, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&end)), 1, uintptr(unsafe.Pointer(&noTime)), 0, 0, 0)
-	if errno != 0 || ended != 0 {
-		return 0
-	}
-	return n
-}
-
-// readStatm reads statm through an open descriptor.
-//
-//go:norace
-//go:nosplit
-func readStatm(fd int, line *statmLine) (n int) {
-	got, _, errno := syscall.RawSyscall6(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(line)), unsafe.Sizeof(*line), 0, 0, 0)
 	if errno != 0 {
 		return 0
 	}
 	return int(got)
+}
+
+// same reports whether what was read was this process's. By a path another's could be met; that this one is still
+// alive afterwards proves that it was not.
+//
+//go:norace
+//go:nosplit
+func (p *process) same() bool {
+	if p.statm >= 0 {
+		return true
+	}
+	end := unix.PollFd{Fd: int32(p.pidfd), Events: unix.POLLIN}
+	var noTime unix.Timespec
+	n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&end)), 1, uintptr(unsafe.Pointer(&noTime)), 0, 0, 0)
+	return errno == 0 && n == 0
 }
 
 // epollWait waits at most d, rounded up to milliseconds. It gives the number of events, negative where the wait was

@@ -173,6 +173,9 @@ func (p *process) ended() bool {
 func (p *process) sample() (s statm, ok bool) {
 	var line statmLine
 	s, ok = parseStatm(line[:p.readStatm(&line)])
+	if !p.same() {
+		return statm{}, false
+	}
 	if ok && s.size == 0 {
 		return p.sampleThread()
 	}
@@ -190,13 +193,15 @@ func (p *process) sampleThread() (statm, bool) {
 	if err != nil {
 		return statm{}, false
 	}
-	var line statmLine
-	s, ok := parseStatm(line[:readStatm(fd, &line)])
-	if p.statm < 0 {
-		_ = unix.Close(fd)
-	} else {
+	kept := p.statm >= 0
+	if kept {
 		_ = unix.Close(p.statm)
-		p.statm = fd
+	}
+	p.statm = fd
+	var line statmLine
+	s, ok := parseStatm(line[:p.readStatm(&line)])
+	if !kept {
+		p.openEachTime()
 	}
 	return s, ok && s.size != 0
 }

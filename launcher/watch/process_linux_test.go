@@ -329,7 +329,7 @@ func BenchmarkQuietSample(b *testing.B) {
 	w.turn(sinceBoot())
 	b.ReportAllocs()
 	for b.Loop() {
-		if !w.sampleQuietly(bootTime()) {
+		if !w.sampleQuietly(bootTime(), w.herd.target.readStatm(&e.statm)) {
 			b.Fatal("it is not calm")
 		}
 	}
