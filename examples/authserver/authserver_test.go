@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,8 +17,8 @@ import (
 
 const workers = 128
 
-// build gives the two programs and the example's policy with more of its settings replaced.
-func build(t *testing.T, pairs ...string) (ctx context.Context, arenacap, server, file string) {
+// build gives the two programs and the example's policy.
+func build(t *testing.T) (ctx context.Context, arenacap, server, file string) {
 	t.Helper()
 	lab.Need(t, "go", "gcc", "getconf")
 	ctx, dir := lab.Dir(t, 2*time.Minute)
@@ -27,7 +29,7 @@ func build(t *testing.T, pairs ...string) (ctx context.Context, arenacap, server
 	if server, err = lab.CompileAuthServer(ctx, "src/authserver.c", dir); err != nil {
 		t.Fatal(err)
 	}
-	if file, err = lab.Copy("policy.toml", dir, pairs...); err != nil {
+	if file, err = lab.Copy("policy.toml", dir); err != nil {
 		t.Fatal(err)
 	}
 	return ctx, arenacap, server, file
@@ -128,24 +130,36 @@ func planned(t *testing.T, arenacap, file string) int {
 	return min(plan.ArenaMax, workers+1)
 }
 
-// quick replaces the clock of the policy, and adds a limit on `virtual` that is passed from the start: its breach is
+// quick replaces the watch's clock of the policy, and adds a limit on `virtual` that is passed from the start: its breach is
 // the event that tells a test that `settle` is over.
 var quick = []string{
-	`settle   = "10s"`, `settle   = "2s"`,
 	`interval = "1s"`, `interval = "20ms"`,
 	`budget.arenas `, "budget.virtual = \"16MiB\"\nbudget.arenas ",
+}
+
+// settled is the server under the policy's service, with all its threads there before `settle` ends.
+func settled(t *testing.T, flags ...string) (context.Context, *lab.AuthServer) {
+	t.Helper()
+	ctx, arenacap, server, file := build(t)
+	prefix := slices.Concat([]string{arenacap, "run", "--policy", file, "--service", "authserver"}, flags, []string{"--"})
+	a, err := lab.UpBeforeSettle(2*time.Second, func(settle string) (*lab.AuthServer, error) {
+		_, err := lab.Copy("policy.toml", filepath.Dir(file), append(quick, `settle   = "10s"`, `settle   = "`+settle+`"`)...)
+		if err != nil {
+			return nil, err
+		}
+		return lab.StartAuthServer(ctx, server, prefix)
+	}, (*lab.AuthServer).Kill)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Kill)
+	return ctx, a
 }
 
 // The policy without its cap: the budgets tell of the growth when it passes them, long before it is over.
 func TestBudgetTellsInTime(t *testing.T) {
 	t.Parallel()
-	ctx, arenacap, server, file := build(t, quick...)
-	prefix := []string{arenacap, "run", "--policy", file, "--service", "authserver", "--arenas", "glibc", "--"}
-	a, err := lab.StartAuthServer(ctx, server, prefix)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Kill()
+	ctx, a := settled(t, "--arenas", "glibc")
 	if _, err := a.AwaitEvent(ctx, "breach", "virtual"); err != nil {
 		t.Fatal(err)
 	}
@@ -176,12 +190,7 @@ func TestBudgetTellsInTime(t *testing.T) {
 // The policy with its cap: the same limits are never near.
 func TestCapKeepsTheBudget(t *testing.T) {
 	t.Parallel()
-	ctx, arenacap, server, file := build(t, quick...)
-	a, err := lab.StartAuthServer(ctx, server, []string{arenacap, "run", "--policy", file, "--service", "authserver", "--"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Kill()
+	ctx, a := settled(t)
 	if _, err := a.AwaitEvent(ctx, "breach", "virtual"); err != nil {
 		t.Fatal(err)
 	}

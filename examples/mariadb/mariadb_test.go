@@ -4,6 +4,7 @@ package mariadb_test
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 // connections is what sysbench opens; each is a thread of the server.
 const connections = 64
 
-func setUp(t *testing.T, pairs ...string) (ctx context.Context, db *lab.Database, arenacap, file string) {
+func setUp(t *testing.T) (ctx context.Context, db *lab.Database, arenacap, file string) {
 	t.Helper()
 	lab.Need(t, "go", "mariadbd", "mariadb", "mariadb-install-db", "sysbench", "getconf")
 	ctx, dir := lab.Dir(t, 3*time.Minute)
@@ -24,7 +25,7 @@ func setUp(t *testing.T, pairs ...string) (ctx context.Context, db *lab.Database
 	if err != nil {
 		t.Fatal(err)
 	}
-	if file, err = lab.Copy("policy.toml", dir, pairs...); err != nil {
+	if file, err = lab.Copy("policy.toml", dir); err != nil {
 		t.Fatal(err)
 	}
 	if db, err = lab.NewDatabase(ctx, dir); err != nil {
@@ -108,9 +109,18 @@ func count(t *testing.T, m *lab.MariaDB) int {
 // The policy as it is but for its clock, and with a limit on `virtual` beside its own. That one is passed at the first
 // sample after `settle` with nobody connected, which is why the policy has none, and tells the test that `settle` is over.
 func TestBudgets(t *testing.T) {
-	ctx, db, arenacap, file := setUp(t, `settle   = "30s"`, `settle   = "1s"`, `interval = "1s"`, `interval = "50ms"`,
-		`budget.growth `, "budget.virtual = \"256MiB\"\nbudget.growth ")
-	m := start(ctx, t, db, []string{arenacap, "run", "--policy", file, "--service", "mariadb", "--"})
+	ctx, db, arenacap, file := setUp(t)
+	m, err := lab.UpBeforeSettle(2*time.Second, func(settle string) (*lab.MariaDB, error) {
+		_, err := lab.Copy("policy.toml", filepath.Dir(file), `settle   = "30s"`, `settle   = "`+settle+`"`, `interval = "1s"`, `interval = "50ms"`,
+			`budget.growth `, "budget.virtual = \"256MiB\"\nbudget.growth ")
+		if err != nil {
+			return nil, err
+		}
+		return start(ctx, t, db, []string{arenacap, "run", "--policy", file, "--service", "mariadb", "--"}), nil
+	}, func(m *lab.MariaDB) { stop(ctx, t, m) })
+	if err != nil {
+		t.Fatal(err)
+	}
 	e, err := m.AwaitEvent(ctx, "breach", "virtual")
 	if err != nil {
 		t.Fatal(err)

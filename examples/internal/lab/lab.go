@@ -78,6 +78,19 @@ func Copy(from, dir string, pairs ...string) (string, error) {
 	return path, os.Chmod(path, 0o644) // whatever the umask is
 }
 
+// UpBeforeSettle starts a server that is up before its `settle` ends, however slow the machine: one that was not is
+// stopped and started once more with twice the time.
+func UpBeforeSettle[S any](settle time.Duration, start func(settle string) (S, error), stop func(S)) (S, error) {
+	for ; ; settle *= 2 {
+		began := time.Now()
+		server, err := start(settle.String())
+		if err != nil || time.Since(began) < settle {
+			return server, err
+		}
+		stop(server)
+	}
+}
+
 // Memory is VmSize and VmRSS of a process in bytes. /proc/PID/statm: size resident shared text lib data dt, in pages
 // (proc(5)).
 func Memory(pid int) (virtual, resident uint64, err error) {
