@@ -160,12 +160,29 @@ func cannot(found Program) string {
 
 // judgeType is about how systemd follows the service's processes (systemd.service(5), Type=, PIDFile=).
 func (p *planner) judgeType() {
-	if p.u.last("Type") != "forking" {
-		return
+	switch t := p.u.last("Type"); {
+	case p.notifying() && p.supervised():
+		p.judgeNotify(t)
+	case t == "forking" && p.watched():
+		p.judgeForking()
 	}
-	if !p.watched() {
-		return
+}
+
+// notifying reports whether the main process is the one that says READY=1.
+func (p *planner) notifying() bool {
+	t := p.u.last("Type")
+	return t == "notify" || t == "notify-reload"
+}
+
+// judgeNotify: MAINPID= makes a child of arenacap the main process, whose end systemd can neither wait for nor ask of.
+func (p *planner) judgeNotify(t string) {
+	p.note("Type=%s: a supervising arenacap makes the program the main process, which is no child of systemd's then: its status is lost unless NotifyAccess=all is written, and nothing but Restart=always starts it again; leave supervising out", t)
+	if kill := p.u.last("KillMode"); kill == "mixed" || kill == "process" {
+		p.note("Type=%s: with KillMode=%s systemd sends SIGKILL right behind SIGTERM where the main process is no child of its own; leave supervising out, or write KillMode=control-group", t, kill)
 	}
+}
+
+func (p *planner) judgeForking() {
 	if p.supervised() {
 		p.note(`Type=forking: the process that is started ends once the service runs, and a supervising arenacap with it; leave supervising out, and write scope = "cgroup" in the policy's [budget]`)
 	} else if p.w.Plan.Policy.Budget.Scope == "process" {
@@ -338,13 +355,14 @@ func (p *planner) judgeEnvironment() {
 func (p *planner) judgeRestart() {
 	restart := p.u.last("Restart")
 	if p.watched() && p.w.Plan.Policy.Budget.Action == "terminate" {
-		ok := restart == "always" || restart == "on-success" && !p.supervised() || restart == "on-failure" && p.supervised()
+		told := p.supervised() && !p.notifying() // the status 124
+		ok := restart == "always" || restart == "on-success" && !told || restart == "on-failure" && told
 		switch want := "always"; {
 		case ok:
 		case p.u.last("Type") == "oneshot":
 			p.note("nothing starts a Type=oneshot service again that was terminated over its budget")
 		default:
-			if p.supervised() {
+			if told {
 				want = "on-failure"
 			}
 			p.note(`with action = "terminate" the server ends by SIGTERM, which Restart=%s takes for a stop; where it shall start again, take the # from the Restart= below`, orNo(restart))
