@@ -434,6 +434,11 @@ func TestBootedBreach(t *testing.T) {
 		{"exec, on-failure, SIGTERM's default", terminate, "", "default-term", []string{"Type=exec", "Restart=on-failure"}, "success", "inactive"},
 		{"exec, always", terminate, "", "", []string{"Type=exec", "Restart=always"}, "success", "activating"},
 		{"exec, always, notify", terminate, "", "notify", []string{"Type=notify", "Restart=always"}, "success", "activating"},
+		{"simple, always", terminate, "", "", []string{"Type=simple", "Restart=always"}, "success", "activating"},
+		{"simple, supervise, on-failure", terminate, " --supervise", "", []string{"Type=simple", "Restart=on-failure"}, "exit-code", "activating"},
+		{"oneshot", terminate, "", "", []string{"Type=oneshot"}, "success", "inactive"},
+		{"oneshot, on-failure, SIGTERM's default", terminate, "", "default-term", []string{"Type=oneshot", "Restart=on-failure"}, "signal", "activating"},
+		{"oneshot, supervise, on-failure", terminate, " --supervise", "", []string{"Type=oneshot", "Restart=on-failure"}, "exit-code", "activating"},
 		{"exec, RestartForceExitStatus=SIGTERM", terminate, "", "default-term", []string{"Type=exec", "Restart=on-failure", "RestartForceExitStatus=SIGTERM"}, "success", "activating"},
 		{"exec, on-failure, SIGTERM ignored", terminate, "", "ignore-term", []string{"Type=exec", "Restart=on-failure"}, "signal", "activating"},
 		{"exec, on-failure, SIGABRT", "action = \"signal\"\nsignal = \"SIGABRT\"\n", "", "", []string{"Type=exec", "Restart=on-failure"}, "signal", "activating"},
@@ -446,7 +451,8 @@ func TestBootedBreach(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lines := append(slices.Clone(c.unit), "RestartSec=90", "ExecStart=/usr/bin/arenacap run --policy POLICY"+c.flags+" -- SERVER "+c.args)
-			u := newUnit(t, breaching(c.policy), service(lines...)).start()
+			u := newUnit(t, breaching(c.policy), service(lines...))
+			u.systemctl("start", "--no-block", u.name) // Type=oneshot has started when it has ended
 			u.ask("grow 20")
 			u.awaitThe("end", func(e entry) bool {
 				return strings.Contains(e.Message, "Deactivated successfully") || strings.Contains(e.Message, "Failed with result")
@@ -457,6 +463,19 @@ func TestBootedBreach(t *testing.T) {
 			u.want("Result", c.result, "ActiveState", c.state)
 		})
 	}
+	t.Run("sockets", func(t *testing.T) { // the next connection starts it again
+		inBothModes(t, func(t *testing.T, arenacap string, supervised bool) {
+			u := newUnit(t, breaching(terminate), service("Type=notify", "ExecStart="+arenacap+" SERVER notify")+
+				"\n[Socket]\nListenStream=/run/lab/NAME\n")
+			u.systemctl("start", strings.TrimSuffix(u.name, ".service")+".socket")
+			first := value(u.send("report"), "pid")
+			u.send("grow 20")
+			u.await("Deactivated successfully")
+			if second := value(u.send("report"), "pid"); second == "" || second == first {
+				t.Errorf("it was %s and is %q", first, second)
+			}
+		})
+	})
 	t.Run("supervise, notify, all, a failure", func(t *testing.T) { // its status comes through arenacap
 		u := newUnit(t, watched, service("Type=notify", "NotifyAccess=all", "Restart=on-failure", "RestartSec=90",
 			"ExecStart=/usr/bin/arenacap run --supervise --policy POLICY -- SERVER notify")).start()

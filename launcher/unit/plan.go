@@ -359,8 +359,8 @@ func (p *planner) judgeRestart() {
 		ok := restart == "always" || restart == "on-success" && !told || restart == "on-failure" && told
 		switch want := "always"; {
 		case ok:
-		case p.u.last("Type") == "oneshot":
-			p.note("nothing starts a Type=oneshot service again that was terminated over its budget")
+		case p.u.last("Type") == "oneshot" && !told:
+			p.note("Type=oneshot: terminated over its budget, a program that ends in order at SIGTERM is not started again, whatever Restart= says; where it shall be, ask with --supervise and write Restart=on-failure")
 		default:
 			if told {
 				want = "on-failure"
