@@ -3,6 +3,7 @@ package arena
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -123,6 +124,35 @@ func TestWalkWhileTheProgramRuns(t *testing.T) {
 				t.Errorf("%+v: sure %v, fragmentation %v", c, c.Sure(), c.Fragmentation())
 			}
 		}
+	}
+}
+
+// TestWalkInBoundedMemory: the walk takes no more memory for ten times the chunks.
+func TestWalkInBoundedMemory(t *testing.T) {
+	bin := compile(t, "testdata/probe.c")
+	taken := func(command string) (bytes uint64, chunks int) {
+		p := start(t, nil, bin)
+		p.do(command)
+		got, err := Inspect(p.pid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err = got.Walk(t.Context(), nil)
+		runtime.ReadMemStats(&after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range got.Arenas {
+			chunks += a.Chunks.Count
+		}
+		return after.TotalAlloc - before.TotalAlloc, chunks
+	}
+	small, few := taken("hold 400000 0") // 12 MiB in chunks of 32 bytes
+	large, many := taken("hold 4000000 0")
+	if few < 400_000 || many < 4_000_000 || large > small+256<<10 || large > 8<<20 {
+		t.Errorf("%d bytes for %d chunks, %d for %d", small, few, large, many)
 	}
 }
 

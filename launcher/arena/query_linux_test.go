@@ -92,10 +92,41 @@ func TestResidentOfManyRuns(t *testing.T) {
 
 // TestQueriesTellWhatMapsHas asks for all mappings one after the other.
 func TestQueriesTellWhatMapsHas(t *testing.T) {
-	p := start(t, nil, compile(t, "testdata/probe.c"))
-	p.do("threads 3 10")
-	live := opened(t, procRoot, p.pid())
+	for _, tt := range []struct {
+		name string
+		bin  func(t *testing.T) string
+	}{
+		{"64-bit", func(t *testing.T) string { return compile(t, "testdata/probe.c") }},
+		{"32-bit", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-m32") }},
+		{"a line end in its name", func(t *testing.T) string {
+			named := filepath.Join(t.TempDir(), "a\nb \\012 (deleted)")
+			if err := os.Link(compile(t, "testdata/probe.c"), named); err != nil {
+				t.Fatal(err)
+			}
+			return named
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bin := tt.bin(t)
+			p := start(t, nil, bin)
+			p.do("threads 3 10")
+			checkMappings(t, p.pid())
+			if strings.Contains(bin, "\n") {
+				if err := os.Remove(bin); err != nil {
+					t.Fatal(err)
+				}
+				checkMappings(t, p.pid())
+			}
+		})
+	}
+}
+
+// checkMappings holds every mapping of a quiet process by queries against the text of maps.
+func checkMappings(t *testing.T, pid int) {
+	t.Helper()
+	live := opened(t, procRoot, pid)
 	q := newQueries(live.maps)
+	q.left = 1 << 20
 	var got layout
 	for at := uint64(0); ; at = got[len(got)-1].end {
 		m, ok := q.next(at, 0, false)
@@ -105,7 +136,8 @@ func TestQueriesTellWhatMapsHas(t *testing.T) {
 		got = append(got, m)
 	}
 	if q.err == unix.ENOTTY {
-		t.Skip("this kernel has no PROCMAP_QUERY (Linux 6.11)")
+		t.Log("this kernel has no PROCMAP_QUERY (Linux 6.11)")
+		return
 	}
 	want, err := live.readMaps()
 	if err != nil || q.err != nil {
@@ -116,6 +148,28 @@ func TestQueriesTellWhatMapsHas(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nmaps has\n%+v", got, want)
+	}
+}
+
+// TestQueriesAcrossExec: a PID that execs another program between the first query and the last is no census of
+// either.
+func TestQueriesAcrossExec(t *testing.T) {
+	probe := compile(t, "testdata/probe.c")
+	p := start(t, nil, "sh", "-c", "echo ok; read x; exec "+probe)
+	live := opened(t, procRoot, p.pid())
+	q := newQueries(live.maps)
+	if _, ok := q.next(0, 0, false); !ok && q.err == unix.ENOTTY {
+		t.Skip("this kernel has no PROCMAP_QUERY (Linux 6.11)")
+	}
+	p.do("go on") // the shell takes it, and the program says ok when it is up
+	if c, ok := q.census(live.mem); ok || q.err != unix.ESRCH {
+		t.Errorf("%+v, %v, %v; want ESRCH", c, ok, q.err)
+	}
+	if _, _, err := live.rings(live.readMaps); err != unix.ESRCH {
+		t.Errorf("by the text of maps %v, want ESRCH", err)
+	}
+	if c, err := Count(p.pid()); err != nil || c.Arenas != 1 {
+		t.Errorf("%+v, %v; want the main arena of the new program", c, err)
 	}
 }
 
