@@ -6,11 +6,14 @@
 //
 // The files are programs: arenacap itself, that of examples/authserver, launcher/arena/testdata/probe.c,
 // launcher/inspect/testdata/mappings.c and forest.c. With -check it holds the multiples against the least that
-// they may be, each row up to three times before it fails, and leaves out what takes long.
+// they may be, each row up to three times before it fails, and leaves out what takes long. The rows of heaps also
+// have the most memory that each tool had resident: a look at every chunk must not take more of it than one at the
+// arenas.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -21,6 +24,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -32,6 +36,7 @@ var (
 	forest     = flag.String("forest", "", "")
 	runs       = flag.Int("runs", 15, "how often each tool looks at each process")
 	checks     = flag.Bool("check", false, "fail where another tool is faster than it may be")
+	peaks      = flag.Bool("peak", false, "run the rest of the command line, and print its most resident memory in MiB")
 	seconds    = flag.Float64("seconds", 0.5, "how long each round of the server's work takes")
 )
 
@@ -99,6 +104,17 @@ func gdb(least float64) tool {
 	}, 4, least}
 }
 
+func deepTool() tool {
+	return tool{"arenacap inspect --deep", words(*arenacap + " inspect --deep PID"), 1, 0}
+}
+
+// coreTool reads what the walk reads, and writes it to nowhere.
+func coreTool(least float64) tool {
+	return tool{"gdb generate-core-file", func(pid string) []string {
+		return []string{"gdb", "-nx", "-batch", "-p", pid, "-ex", "generate-core-file /dev/null"}
+	}, 1, least}
+}
+
 // cost is what one run took.
 type cost struct{ wall, cpu time.Duration }
 
@@ -115,12 +131,30 @@ func (l tool) look(pid int) cost {
 	return cost{took, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
 }
 
+// peak is the most memory that the tool has resident, in MiB. It is started by a program that has less itself: what
+// the starter had at its most counts for what it starts (exec_mmap in fs/exec.c).
+func (l tool) peak(pid int) (mib float64) {
+	out, err := exec.Command("/proc/self/exe", append([]string{"-peak"}, l.argv(strconv.Itoa(pid))...)...).Output()
+	check(err)
+	_, err = fmt.Sscan(string(out), &mib)
+	check(err)
+	return mib
+}
+
+// printPeak is the program that peak starts.
+func printPeak(argv []string) {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	check(cmd.Run())
+	fmt.Println(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / (1 << 10)) // it is in KiB
+}
+
 // row is a process, or a host, and the tools that look at it. Rows that take long are not checked.
 type row struct {
 	name  string
 	start func() *target
 	tools []tool
 	long  bool
+	looks int // how often each tool looks; 0 is as often as asked for
 }
 
 // idle is a target that is ready after some lines.
@@ -141,25 +175,62 @@ func rows() []row {
 	server := func(threads string) []string { return []string{*authserver, "-t", threads} }
 	logins := slices.Repeat([]string{"login alice"}, 256)
 	list := []row{
-		{"authserver, 64 threads", idle(nil, server("64"), logins...), []tool{inspectTool(), pmap(0.7), gdb(25)}, false},
-		{"authserver, 128 threads", idle(nil, server("128"), logins...), []tool{inspectTool(), pmap(0), gdb(0)}, true},
+		{"authserver, 64 threads", idle(nil, server("64"), logins...), []tool{inspectTool(), pmap(0.7), gdb(25)}, false, 0},
+		{"authserver, 128 threads", idle(nil, server("128"), logins...), []tool{inspectTool(), pmap(0), gdb(0)}, true, 0},
 	}
 	for _, n := range []int{1, 16, 128, 1024} {
 		r := row{fmt.Sprintf("%d arenas, as many threads", n),
 			idle([]string{"MALLOC_ARENA_MAX=" + strconv.Itoa(n)}, []string{*arenas}, fmt.Sprintf("threads %d 1", n)),
-			[]tool{inspectTool(), pmap(1.3), gdb(12)}, n != 1024}
+			[]tool{inspectTool(), pmap(1.3), gdb(12)}, n != 1024, 0}
 		list = append(list, r)
 	}
 	for _, n := range []int{100, 1000, 10000, 65000} {
-		r := row{fmt.Sprintf("%d mappings", n), idle(nil, []string{*mappings, strconv.Itoa(n)}), []tool{inspectTool(), pmap(3)}, n != 65000}
+		r := row{fmt.Sprintf("%d mappings", n), idle(nil, []string{*mappings, strconv.Itoa(n)}), []tool{inspectTool(), pmap(3)}, n != 65000, 0}
 		list = append(list, r)
 	}
 	for _, n := range []string{"1000", "2000", "5000"} {
 		r := row{n + " processes, every 50th with arenas", idle(nil, []string{*forest, n, "50", "8"}),
-			[]tool{{"arenacap ps", words(*arenacap + " ps"), 1, 0}, {"ps aux", words("ps aux"), 1, 0.45}}, n != "2000"}
+			[]tool{{"arenacap ps", words(*arenacap + " ps"), 1, 0}, {"ps aux", words("ps aux"), 1, 0.45}}, n != "2000", 0}
 		list = append(list, r)
 	}
+	return append(list, heapRows()...)
+}
+
+// heapRows are of four arenas with chunks that hold 24 bytes, which a walk takes longest for, and 60,000. The largest
+// heap is left out where the machine has not half as much memory again.
+func heapRows() (list []row) {
+	for _, h := range []struct {
+		name   string
+		gib    float64
+		pieces int // in each of four threads
+		kib    int // of a piece; 0 is the smallest
+		looks  int
+	}{
+		{"0.5 GiB of heap in chunks of 32 bytes", 0.5, 1 << 22, 0, 0},
+		{"2 GiB of heap in chunks of 32 bytes", 2, 1 << 24, 0, 5},
+		{"2 GiB of heap in chunks of 60 KiB", 2, 1 << 29 / (60 << 10), 60, 5},
+		{"8 GiB of heap in chunks of 32 bytes", 8, 1 << 26, 0, 3},
+	} {
+		if available() < 1.5*h.gib {
+			fmt.Printf("%-40s  left out: there are %.1f GiB of memory\n", h.name, available())
+			continue
+		}
+		fill := slices.Repeat([]string{fmt.Sprintf("hold %d %d", h.pieces, h.kib)}, 4)
+		tools := []tool{deepTool(), inspectTool(), coreTool(0.5)}
+		list = append(list, row{h.name, idle([]string{"MALLOC_ARENA_MAX=5"}, []string{*arenas}, fill...), tools, h.gib > 0.5, h.looks})
+	}
 	return list
+}
+
+// available is the memory that may be had without swapping, in GiB: a line "MemAvailable:   23632 kB" of
+// proc_meminfo(5).
+func available() (gib float64) {
+	text, err := os.ReadFile("/proc/meminfo")
+	check(err)
+	_, line, _ := strings.Cut(string(text), "MemAvailable:")
+	_, err = fmt.Sscan(line, &gib)
+	check(err)
+	return gib / (1 << 20)
 }
 
 // patience is how long a checked row may take before it makes do with the runs that it has, on a busy machine.
@@ -172,7 +243,7 @@ func (r row) compare() (ok bool) {
 	defer t.end()
 	walls, cpus := make([][]time.Duration, len(r.tools)), make([][]time.Duration, len(r.tools))
 	began := time.Now()
-	for run := 0; run < *runs && !(*checks && run > 0 && time.Since(began) > patience); run++ {
+	for run := 0; run < cmp.Or(r.looks, *runs) && !(*checks && run > 0 && time.Since(began) > patience); run++ {
 		for _, i := range rand.Perm(len(r.tools)) {
 			if l := r.tools[i]; run%l.part == 0 {
 				c := l.look(t.cmd.Process.Pid)
@@ -196,8 +267,23 @@ func (r row) compare() (ok bool) {
 		}
 	}
 	fmt.Println()
-	return ok
+	return r.bounded(t.cmd.Process.Pid) && ok
 }
+
+// bounded prints how much memory a walk over all chunks takes, and reports whether it is about what a look without
+// one takes.
+func (r row) bounded(pid int) bool {
+	if r.tools[0].name != deepTool().name {
+		return true
+	}
+	deep, plain := deepTool().peak(pid), inspectTool().peak(pid)
+	fmt.Printf("%-40s  arenacap inspect --deep has %.1f MiB resident at its most, inspect %.1f MiB (× %.2f)\n", "", deep, plain, deep/plain)
+	return deep <= mostMemory*plain
+}
+
+// mostMemory is how many times as much a walk may take, be the heap as large as it may: it was seen to take 1.5 times
+// as much, 3.5 MiB more.
+const mostMemory = 2
 
 // checkAll measures the rows that are quick, each again where it fails: three times in a row is no noise.
 func checkAll() {
@@ -300,6 +386,10 @@ func check(err error) {
 
 func main() {
 	flag.Parse()
+	if *peaks {
+		printPeak(flag.Args())
+		return
+	}
 	if *checks {
 		checkAll()
 		return
