@@ -306,7 +306,7 @@ func (l *life) terminated() {
 	}
 	l.awaitEvent("breach", "", pid, 0)
 	l.awaitEvent("started", "", 0, pid) // with KillMode=control-group the first watch may end without a last word
-	l.systemctl("start", "mariadb") // joins the start that is under way
+	l.systemctl("start", "mariadb")     // joins the start that is under way
 	if got := l.systemctl("show", "-P", "NRestarts", "mariadb"); got != "1" {
 		l.t.Errorf("NRestarts=%s", got)
 	}
