@@ -39,11 +39,10 @@ func (p *process) inspect() (*Process, error) {
 	if err := p.nameLibc(found, maps); err != nil {
 		return nil, err
 	}
-	if err := p.attribute(found, maps); err != nil || found.Resident != 0 {
-		return found, err
+	if err := p.attribute(found, maps); err != nil {
+		return nil, err
 	}
-	_, err = p.readMaps() // nothing resident is what is left of a process that has just ended
-	return found, err
+	return found, p.still()
 }
 
 func (p *process) nameLibc(found *Process, maps layout) (err error) {

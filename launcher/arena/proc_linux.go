@@ -131,6 +131,17 @@ func (p *process) readMaps() (layout, error) {
 	return parseMaps(make(layout, 0, bytes.Count(p.text, []byte{'\n'})), p.text)
 }
 
+// still is ESRCH where the address space has ended, by exit or by the exec of another program: what was read of
+// the PID by other files may be of no program, or of the other one.
+func (p *process) still() error {
+	var b [1]byte
+	_, err := p.maps.ReadAt(b[:], 0)
+	if err == io.EOF {
+		return syscall.ESRCH
+	}
+	return err
+}
+
 // agreeTries bounds how often the mappings are read until they add up to VmSize: a process that never stands
 // still is shown as it was met.
 const agreeTries = 5

@@ -161,7 +161,13 @@ func TestQueriesAcrossExec(t *testing.T) {
 	if _, ok := q.next(0, 0, false); !ok && q.err == unix.ENOTTY {
 		t.Skip("this kernel has no PROCMAP_QUERY (Linux 6.11)")
 	}
+	if err := live.still(); err != nil {
+		t.Error(err)
+	}
 	p.do("go on") // the shell takes it, and the program says ok when it is up
+	if err := live.still(); err != unix.ESRCH {
+		t.Errorf("%v after the exec, want ESRCH", err)
+	}
 	if c, ok := q.census(live.mem); ok || q.err != unix.ESRCH {
 		t.Errorf("%+v, %v, %v; want ESRCH", c, ok, q.err)
 	}

@@ -9,9 +9,11 @@ package inspect
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/environ"
@@ -91,12 +93,19 @@ func read(pid int) (p *arena.Process, _ beginning, err error) {
 	for range readTries {
 		before := readFile(pid, "auxv")
 		env := readFile(pid, "environ")
-		if p, err = arena.Inspect(pid); err != nil {
+		p, err = arena.Inspect(pid)
+		if errors.Is(err, syscall.ESRCH) { // it has ended, or execs another program
+			continue
+		}
+		if err != nil {
 			return nil, beginning{}, err
 		}
 		if bytes.Equal(before.text, readFile(pid, "auxv").text) {
 			return p, begin(p, env, before), nil
 		}
+	}
+	if err != nil {
+		return nil, beginning{}, err
 	}
 	return p, beginning{unknown: "is never the same: it execs one program after the other"}, nil
 }
