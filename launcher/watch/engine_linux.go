@@ -276,6 +276,8 @@ func (e *engine) turns(now time.Duration) (next time.Duration, busy bool) {
 }
 
 // listen has the engine told when a descriptor becomes readable. Without one, -1, the end is looked for at every turn.
+// Where the kernel refuses one (ENOSPC, see max_user_watches in epoll(7)) the end is found by the samples: a target's when
+// one fails, a command's at the next.
 func (e *engine) listen(fd, index int) {
 	if fd >= 0 {
 		_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(index)})
@@ -480,6 +482,7 @@ func (w *watched) sample(now time.Duration) {
 	w.calm = calm{}
 	r, ok := w.read(now)
 	if !ok {
+		w.called = true // it may have ended, though nobody told
 		return
 	}
 	w.outcome.note(r)

@@ -72,3 +72,23 @@ func TestAmongHundreds(t *testing.T) {
 		t.Errorf("%d breaches, want 2", breaches)
 	}
 }
+
+// The end of a target is found by the samples where the kernel tells of none.
+func TestAnEndThatIsNotTold(t *testing.T) {
+	c := startChild(t)
+	e, err := newEngine(testConfig("virtual=9223372036854775807"))
+	must(t, err)
+	defer e.close()
+	exited := 0
+	e.log = &journal{fd: 2, write: func(int, []byte) error { exited++; return nil }}
+	w := e.add(mustHold(t, c.pid())) // and epoll does not know it
+	w.turn(w.due)
+	must(t, unix.Kill(c.pid(), unix.SIGKILL))
+	awaitEnd(t, w.herd.target)
+	for range 3 {
+		w.turn(w.due)
+	}
+	if !w.over || exited != 1 {
+		t.Errorf("over is %t, and %d ends were told", w.over, exited)
+	}
+}
