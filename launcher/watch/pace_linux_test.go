@@ -65,21 +65,28 @@ func late(due, interval time.Duration) time.Duration {
 	return time.Duration(uint64(due/interval)*2654435761>>8%100) * interval / 200
 }
 
-// fixedPace is what the state machine says with a sample at every interval.
-func fixedPace(c curve, cfg Config, end time.Duration) (steps []step) {
+// fixedPace is what the state machine says with a sample at every interval, and at which of them a metric has reached
+// its warn_at.
+func fixedPace(c curve, cfg Config, end time.Duration) (steps []step, high []time.Duration) {
 	s := newState(cfg.Limits, cfg.Budget, cfg.Budget.Settle)
 	for due := time.Duration(0); due < end; due += cfg.Budget.Interval {
 		now := due + late(due, cfg.Budget.Interval)
 		r := c.at(now)
+		if now >= s.settleEnds && slices.ContainsFunc(s.meters, func(m meter) bool {
+			v, _ := s.value(m.limit.Metric, r)
+			return v > m.warning.rise
+		}) {
+			high = append(high, due)
+		}
 		for _, change := range s.observe(now, r, func() (reading, bool) { return r, true }) {
 			steps = append(steps, step{due, change.kind, change.metric})
 		}
 	}
-	return steps
+	return steps, high
 }
 
 // ownPace is what the engine says, which chooses when to sample. It reads a statm that follows the curve.
-func ownPace(t *testing.T, c curve, cfg Config, end time.Duration) (steps []step, samples int) {
+func ownPace(t *testing.T, c curve, cfg Config, end time.Duration) (steps []step, sampled map[time.Duration]bool) {
 	t.Helper()
 	fd, err := unix.MemfdCreate("statm", unix.MFD_CLOEXEC)
 	must(t, err)
@@ -98,24 +105,17 @@ func ownPace(t *testing.T, c curve, cfg Config, end time.Duration) (steps []step
 	}}
 	w := e.add(&process{pid: 1 << 22, pidfd: e.epoll, dir: -1, statm: fd}) // any descriptor that says of no end
 	w.peek = 0
+	sampled = map[time.Duration]bool{}
 	for due < end {
 		now = due + late(due, cfg.Budget.Interval)
 		writeStatm(t, fd, c.at(now))
 		if _, calm := e.tend(now); !calm {
 			e.turns(now)
 		}
-		samples++
-		r := c.at(now)
-		for i := range w.state.meters {
-			m := &w.state.meters[i]
-			if v, ok := w.state.value(m.limit.Metric, r); ok && v > m.warning.rise && now >= w.state.settleEnds && w.due > due+cfg.Budget.Interval {
-				t.Errorf("%s is over warn_at, and the next sample comes after %s", m.limit.Metric, w.due-due)
-			}
-		}
-		due = w.due
+		sampled[due], due = true, w.due
 	}
 	w.herd.target.pidfd = -1 // it is the engine's
-	return steps, samples
+	return steps, sampled
 }
 
 func writeStatm(t *testing.T, fd int, r reading) {
@@ -126,36 +126,78 @@ func writeStatm(t *testing.T, fd int, r reading) {
 	must(t, err)
 }
 
-// A watch that leaves samples out knows of every change when one that takes them all does, whatever the metric, the window
-// and the lateness, for a size that grows by no more than one arena in 10 ms.
+// randomBudget draws limits of any metrics, and how they are judged.
+func randomBudget(r *rand.Rand) Config {
+	cfg := testConfig("")
+	cfg.Budget.Interval = []time.Duration{10, 10, 20, 50, 130, 400, 1000}[r.IntN(7)] * time.Millisecond
+	cfg.Budget.Settle = time.Duration(r.IntN(3)*333) * time.Millisecond
+	of := 1 + r.IntN(6)
+	cfg.Budget.Breach = policy.Window{N: 1 + r.IntN(of), Of: of}
+	cfg.Budget.WarnAt = 50 + r.IntN(51)
+	for _, metric := range []string{"virtual", "growth", "data", "resident", "arenas"} {
+		if r.IntN(2) == 0 {
+			cfg.Limits = append(cfg.Limits, policy.Limit{Metric: metric, Bytes: uint64(1+r.IntN(20<<10)) << 20})
+		}
+	}
+	return cfg
+}
+
+// samePace wants a watch that leaves samples out to know of every change at the very sample at which one knows that takes
+// them all, and to take every sample at which a metric has reached its warn_at.
+func samePace(t *testing.T, r *rand.Rand, length time.Duration) (fixed, own, changes int) {
+	t.Helper()
+	c, cfg := newCurve(r, length), randomBudget(r)
+	want, high := fixedPace(c, cfg, length)
+	got, sampled := ownPace(t, c, cfg, length)
+	if !slices.Equal(got, want) {
+		t.Errorf("%s, %v: at its own pace\n%v\nat a fixed one\n%v", cfg.Budget.Interval, cfg.Limits, got, want)
+	}
+	for _, due := range high {
+		if !sampled[due] {
+			t.Errorf("%s, %v: from warn_at on it samples at each interval, but not at %s", cfg.Budget.Interval, cfg.Limits, due)
+			break
+		}
+	}
+	return int(length / cfg.Budget.Interval), len(sampled), len(want)
+}
+
+// Whatever the metric, the window and the lateness, a size that grows by no more than one arena in 10 ms is judged as by
+// fixed sampling: no interval later, where one is allowed.
 func TestNoPaceIsLate(t *testing.T) {
-	const length = 8 * time.Second
 	fixed, own, changes := 0, 0, 0
 	for seed := range uint64(150) {
-		r := rand.New(rand.NewPCG(seed, 7))
-		c := newCurve(r, length)
-		cfg := testConfig("")
-		cfg.Budget.Interval = []time.Duration{10, 10, 20, 50, 130}[r.IntN(5)] * time.Millisecond
-		cfg.Budget.Settle = time.Duration(r.IntN(3)*333) * time.Millisecond
-		of := 1 + r.IntN(6)
-		cfg.Budget.Breach = policy.Window{N: 1 + r.IntN(of), Of: of}
-		cfg.Budget.WarnAt = 50 + r.IntN(51)
-		for _, metric := range []string{"virtual", "growth", "data", "resident", "arenas"} {
-			if r.IntN(2) == 0 {
-				cfg.Limits = append(cfg.Limits, policy.Limit{Metric: metric, Bytes: uint64(1+r.IntN(20<<10)) << 20})
-			}
-		}
-		want := fixedPace(c, cfg, length)
-		got, samples := ownPace(t, c, cfg, length)
-		if !slices.Equal(got, want) {
-			t.Errorf("seed %d, %s, %v: at its own pace\n%v\nat a fixed one\n%v", seed, cfg.Budget.Interval, cfg.Limits, got, want)
-		}
-		fixed, own, changes = fixed+int(length/cfg.Budget.Interval), own+samples, changes+len(want)
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			f, o, c := samePace(t, rand.New(rand.NewPCG(seed, 7)), 8*time.Second)
+			fixed, own, changes = fixed+f, own+o, changes+c
+		})
 	}
 	t.Logf("%d samples instead of %d, %d changes", own, fixed, changes)
 	if own > fixed*3/4 || changes < 100 {
 		t.Errorf("%d samples instead of %d and %d changes: this shows nothing", own, fixed, changes)
 	}
+}
+
+// choices is a source of random numbers that the fuzzer steers, as long as its input lasts.
+type choices struct {
+	input []byte
+	rest  rand.Source
+}
+
+func (c *choices) Uint64() uint64 {
+	if len(c.input) == 0 {
+		return c.rest.Uint64()
+	}
+	n := uint64(c.input[0])
+	c.input = c.input[1:]
+	return n << 56 // what counts for a choice between a few is the upper end
+}
+
+func FuzzPace(f *testing.F) {
+	f.Add(uint64(1), []byte(""))
+	f.Add(uint64(2), []byte("\x00\x80\xff\xff\x00\x00\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, seed uint64, input []byte) {
+		samePace(t, rand.New(&choices{input, rand.NewPCG(seed, 7)}), 2*time.Second)
+	})
 }
 
 func TestPace(t *testing.T) {
