@@ -2,17 +2,21 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/urfave/cli/v2"
 
 	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/launcher/machine/gopsutil"
 )
 
 // TestEarly lets Go's runtime tell which packages were initialised before an ordinary launch: of others' only the
@@ -115,6 +119,156 @@ func TestReadUnderstandsTheOrdinary(t *testing.T) {
 	} {
 		if _, ok := run.Read(append([]string{"arenacap"}, strings.Fields(words)...)); !ok {
 			t.Errorf("%q was left to the library", words)
+		}
+	}
+}
+
+// FuzzPlan compares the plan of a launch that is made early, without a library that counts, with the plan that package
+// main makes of what urfave/cli reads: the same one or the same mistake, unless the early one is left out. The arguments
+// are divided by newlines, and FILE stands for the policy.
+func FuzzPlan(f *testing.F) {
+	file := filepath.Join(f.TempDir(), "policy.toml")
+	for line, text := range map[string]string{
+		"run --policy FILE true":                                 "",
+		"--policy FILE --service a run -- true":                  "[arenas]\ncap = 4\n[service.a]\narenas.cap = \"2/core\"\n",
+		"run --policy=FILE --service b true":                     "[service.a]\narenas.cap = \"off\"\n",
+		"run --policy FILE --arenas 0.5/core --cores 8 true":     "[arenas]\nmin = 3\nmax = 9\ncores = \"online\"\n",
+		"run --policy FILE --budget 4GiB true":                   "[budget]\nvirtual = \"5GiB\"\nhard = true\n",
+		"run --policy FILE --budget off true":                    "[budget]\nresident = \"50%\"\n",
+		"run --policy FILE -q true":                              "[budget]\ndata = \"90%\"\nwarn_at = \"70%\"\n",
+		"run --policy FILE --arenas glibc true":                  "[arenas]\ncap = \"1/core\"\ntest = 9\n",
+		"run --policy FILE --cores 0 true":                       "[arenas]\ncap = 0\n",
+		"run --policy FILE --arenas x --budget y --cores z true": "[budget]\n",
+		"run --policy FILE --supervise --reraise true":           "[launch]\nmode = \"Exec\"\n",
+		"run --policy FILE --budget 9999999TiB true":             "[arenas\n",
+		"run --policy FILE --verbose true":                       "when = 1979-05-27 07:32:00\n",
+	} {
+		f.Add(strings.ReplaceAll(line, " ", "\n"), text)
+	}
+	f.Fuzz(func(t *testing.T, line, text string) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args := append([]string{"arenacap"}, strings.Split(strings.ReplaceAll(line, "FILE", file), "\n")...)
+		read, ok := run.Read(args)
+		if !ok {
+			return
+		}
+		early, earlyErr := read.Plan(0, nil)
+		if errors.Is(earlyErr, run.ErrNoLibrary) {
+			return
+		}
+		late, _ := libraryReads(args)
+		plan, err := late.Plan(0, gopsutil.Root("/"))
+		if !reflect.DeepEqual(early, plan) || fmt.Sprint(earlyErr) != fmt.Sprint(err) {
+			t.Fatalf("%q with %q:\n early %+v, %v\n late  %+v, %v", args, text, early, earlyErr, plan, err)
+		}
+	})
+}
+
+// TestPlanNeedsNoLibrary is the other side of FuzzPlan: only a share of the host's memory has to wait for gopsutil.
+func TestPlanNeedsNoLibrary(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "policy.toml")
+	for text, late := range map[string]bool{
+		"":                                        false,
+		"[arenas]\ncap = 4\n":                     false,
+		"[arenas]\ncap = \"2/core\"\n":            false,
+		"[arenas]\ncap = \"off\"\n":               false,
+		"[budget]\nvirtual = \"4GiB\"\n":          false,
+		"[budget]\nresident = \"1GiB\"\n":         false,
+		"[budget]\nresident = \"50%\"\n":          true,
+		"[service.a]\nbudget.data = \"50%\"\n":    true,
+		"[service.b]\nbudget.data = \"50%\"\n":    false,
+		"[budget]\nwarn_at = \"70%\"\n":           false,
+		"[arenas]\ncap = 4\n[budget]\nx = \"\"\n": false,
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		line, ok := run.Read([]string{"arenacap", "run", "--policy", file, "--service", "a", "true"})
+		if !ok {
+			t.Fatal("the line was left to the library")
+		}
+		if _, err := line.Plan(0, nil); errors.Is(err, run.ErrNoLibrary) != late {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestEarlyAndLateAreTheSame runs each line twice: as it stands, which package early launches, and behind a flag that
+// says nothing and that package early leaves to urfave/cli. The target, its environment, what is said and the status
+// are the same.
+func TestEarlyAndLateAreTheSame(t *testing.T) {
+	tool := requireTools(t)
+	const nothing = "--q=false"
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	fixed := write("fixed.toml", "[arenas]\ncap = 4\n")
+	services := write("services.toml", "[arenas]\ncap = \"1/core\"\n[budget]\nvirtual = \"4GiB\"\n[service.db]\narenas.cap = 7\nbudget.virtual = \"off\"\n")
+	share := write("share.toml", "[budget]\nresident = \"90%\"\n")
+	bad := write("bad.toml", "[arenas]\ncpa = 4\ncap = 0\n")
+	refuse := write("refuse.toml", "[launch]\non_unenforceable = \"refuse\"\n")
+	script := write("script", "printf '%s\\n' \"$0\" \"$@\"\n")
+	if err := os.Chmod(script, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		env  []string
+	}{
+		{args: []string{"run", "env"}},
+		{args: []string{"run", "--", "env"}},
+		{args: []string{"run", "env"}, env: []string{"MALLOC_ARENA_MAX=9", "no name", "=empty", "GLIBC_TUNABLES=glibc.malloc.arena_max=3:glibc.malloc.tcache_count=0"}},
+		{args: []string{"run", "--policy", fixed, "env"}},
+		{args: []string{"--policy", fixed, "run", "-q", "env"}, env: []string{"MALLOC_ARENA_MAX=9"}},
+		{args: []string{"run", "env"}, env: []string{"ARENACAP_POLICY=" + services, "ARENACAP_SERVICE=db"}},
+		{args: []string{"run", "--service", "dbs", "env"}, env: []string{"ARENACAP_POLICY=" + services}},
+		{args: []string{"--service=x", "run", "--service=db", "--policy=" + services, "--arenas", "3/core", "--cores=5", "env"}},
+		{args: []string{"run", "--policy", services, "env"}},
+		{args: []string{"run", "--policy", services, "--budget=off", "--verbose", "env"}},
+		{args: []string{"run", "--policy", services, "--supervise", "sh", "-c", "env; exit 7"}},
+		{args: []string{"run", "--supervise", "--reraise", "sh", "-c", "kill -KILL $$"}},
+		{args: []string{"run", "--policy", share, "env"}},
+		{args: []string{"run", "--policy", bad, "env"}},
+		{args: []string{"run", "--policy", filepath.Join(dir, "none.toml"), "env"}},
+		{args: []string{"run", "--policy", "", "env"}},
+		{args: []string{"run", "--policy", refuse, tool.release, "--version"}}, // static, and no malloc of glibc
+		{args: []string{"run", tool.release, "--version"}},
+		{args: []string{"run", "--arenas", "0", "env"}},
+		{args: []string{"run", "--cores", "no", "env"}},
+		{args: []string{"run", "--budget", "50%", "env"}},
+		{args: []string{"run", "--reraise", "env"}},
+		{args: []string{"run", "--supervise", "--parent-death-signal", "NONE", "env"}},
+		{args: []string{"run", "--argv0", "name", "sh", "-c", "echo $0"}},
+		{args: []string{"run", "no-such-program"}},
+		{args: []string{"run", dir}},
+		{args: []string{"run", "--", script, "--", "", "-q", "--policy", "\xff", "run"}},
+		{args: []string{"run", "sh", "-c", "exit 42"}},
+		{args: []string{"run", "sh", "-c", "kill -TERM $$"}},
+	} {
+		if _, ok := run.Read(slices.Concat([]string{"arenacap"}, test.args)); !ok {
+			t.Errorf("%q is not launched early", test.args)
+		}
+		if _, ok := run.Read(slices.Concat([]string{"arenacap", nothing}, test.args)); ok {
+			t.Errorf("%q is launched early behind %s", test.args, nothing)
+		}
+		var said [2]string
+		for i, before := range [][]string{nil, {nothing}} {
+			cmd := exec.Command(tool.checked, slices.Concat(before, test.args)...)
+			cmd.Env = append([]string{"PATH=/usr/bin:/bin", "HOME=" + dir}, test.env...)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			err := cmd.Run()
+			said[i] = fmt.Sprintf("%v\nstdout %q\nstderr %q", err, stdout.String(), stderr.String())
+		}
+		if said[0] != said[1] {
+			t.Errorf("%q, environment %q:\nearly: %s\nlate:  %s", test.args, test.env, said[0], said[1])
 		}
 	}
 }
