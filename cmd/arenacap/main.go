@@ -2,7 +2,8 @@
 // a budget. Each command has a file of its own, with its flags and what it prints; package launcher and
 // the packages below it do the work.
 //
-// The directives spare each start the runtime's own look at the control group.
+// The directives have the runtime look at the control group once, at the start, and not keep its files open, nor look
+// again each second.
 //
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
