@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -71,7 +72,13 @@ func (m *measurement) more(round int) bool {
 	case x.Until == 0 || round <= x.Rounds:
 		return round <= x.Rounds
 	}
-	return !narrow(*x, m.runs)
+	return !m.settled()
+}
+
+// settled reports whether more rounds than were asked for can tell nothing new.
+func (m *measurement) settled() bool {
+	allGaveUp := !slices.ContainsFunc(m.x.Candidates, func(c Candidate) bool { return !m.gaveUp(c.Name) })
+	return m.x.Until == 0 || allGaveUp || narrow(*m.x, m.runs)
 }
 
 // complete reports whether the runs that were there already are all that was asked for.
@@ -83,12 +90,15 @@ func (m *measurement) complete() bool {
 			}
 		}
 	}
-	return m.x.Until == 0 || narrow(*m.x, m.runs)
+	return m.settled()
 }
 
 func (m *measurement) late() bool { return m.x.MaxTime > 0 && time.Since(m.began) >= m.x.MaxTime }
 
 func (m *measurement) round(ctx context.Context, round int) error {
+	if err := ctx.Err(); err != nil { // there may be nothing to run, and so nobody else who looks
+		return err
+	}
 	for _, i := range order(m.x.Seed, round, len(m.x.Candidates)) {
 		c := m.x.Candidates[i]
 		if m.has(c.Name, round) {

@@ -279,6 +279,29 @@ func TestUntilNarrow(t *testing.T) {
 	measure(t, x) // ends
 }
 
+// When every cap was given up, by failures after a warm-up that went well, there is nothing to wait for.
+func TestUntilAllGaveUp(t *testing.T) {
+	x := experiment("/bin/true")
+	x.Until, x.Rounds = 0.05, giveUp
+	m := &measurement{x: x, began: time.Now()}
+	for _, c := range x.Candidates {
+		for round := range giveUp {
+			if m.complete() {
+				t.Errorf("complete after %d runs", len(m.runs))
+			}
+			m.runs = append(m.runs, Run{Cap: c.Name, Round: round + 1, Error: "failed"})
+		}
+	}
+	if m.more(giveUp+1) || !m.complete() {
+		t.Error("more rounds are wanted, though none would run anything")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := m.round(ctx, giveUp+1); !errors.Is(err, context.Canceled) {
+		t.Errorf("a round without runs ends with %v, though the context had ended", err)
+	}
+}
+
 // When the time is over no run is started but those that warm up.
 func TestMaxTime(t *testing.T) {
 	x := experiment("/bin/true")
