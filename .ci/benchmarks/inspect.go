@@ -185,7 +185,7 @@ func rows() []row {
 		list = append(list, r)
 	}
 	for _, n := range []int{100, 1000, 10000, 65000} {
-		r := row{fmt.Sprintf("%d mappings", n), idle(nil, []string{*mappings, strconv.Itoa(n)}), []tool{inspectTool(), pmap(3)}, n != 65000, 0}
+		r := row{fmt.Sprintf("%d mappings", n), idle(nil, []string{*mappings, strconv.Itoa(n)}), []tool{inspectTool(), pmap(4.4)}, n != 65000, 0}
 		list = append(list, r)
 	}
 	for _, n := range []string{"1000", "2000", "5000"} {
