@@ -81,11 +81,9 @@ func runSweep(c *cli.Context) error {
 			return errors.New("nothing was run; --force runs the sweep all the same")
 		}
 	}
-	html, err := createReport(c.String("html"))
-	if err != nil {
+	if err := s.tryReport(); err != nil {
 		return err
 	}
-	defer html.discard()
 	journal, prior, err := openJournal(c.String("resume"), &s.experiment)
 	if err != nil {
 		return err
@@ -105,7 +103,7 @@ func runSweep(c *cli.Context) error {
 		return fmt.Errorf("no run was made that counts: --max-time %s was over", s.experiment.MaxTime)
 	}
 	result := sweep.Judge(s.experiment, runs)
-	if err := errors.Join(s.print(c, result), html.write(s, result, c.IsSet("seed"))); err != nil {
+	if err := s.deliver(c, result); err != nil {
 		return err
 	}
 	tellFailures(v, result)
@@ -116,6 +114,18 @@ func runSweep(c *cli.Context) error {
 		return say.No
 	}
 	return nil
+}
+
+// deliver writes the report first: of what is there nothing is lost with a reader of stdout that is gone, or a disk that
+// is full.
+func (s *sweepPlan) deliver(c *cli.Context, r sweep.Result) error {
+	// Or the runtime ends this process when it writes to a pipe without a reader (os/signal, "SIGPIPE").
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	err := s.writeReport(r, c.IsSet("seed"))
+	if printed := s.print(c, r); printed != nil {
+		err = errors.Join(err, fmt.Errorf("the result cannot be printed (%w); it is: %s", printed, r.Advice.Sentence))
+	}
+	return err
 }
 
 func goesOn(file string) string {
@@ -130,6 +140,7 @@ type sweepPlan struct {
 	experiment sweep.Experiment
 	machine    policy.Machine
 	target     target.Target
+	html       string // where the report is to be; "" is nowhere
 	notes      []string
 	limit      int // glibc's own limit here; 0 is none
 }
@@ -151,6 +162,9 @@ func planSweep(c *cli.Context) (*sweepPlan, error) {
 	}
 	s.experiment.Path = path
 	s.target = target.Examine(path, origin.Environ())
+	if s.html, err = planFiles(c, path); err != nil {
+		return nil, err
+	}
 	return s, s.findCandidates(c)
 }
 

@@ -1,9 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,41 +12,26 @@ import (
 	"arenacap/policy"
 )
 
-// reportFile is the file of --html. It is made before anything runs, so that a folder that cannot be written is
-// told in time, under another name, so that an older report stays until there is a new one.
-type reportFile struct {
-	path string
-	file *os.File // nil without --html
-}
-
-func createReport(path string) (*reportFile, error) {
-	if path == "" {
-		return &reportFile{}, nil
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return nil, fmt.Errorf("--html: %w", err)
-	}
-	return &reportFile{path, f}, nil
-}
-
-func (r *reportFile) write(s *sweepPlan, result sweep.Result, seeded bool) error {
-	if r.file == nil {
+// tryReport is the error that writeReport would have by the folder of --html.
+func (s *sweepPlan) tryReport() error {
+	if s.html == "" {
 		return nil
 	}
-	err := errors.Join(page.HTML(r.file, result, s.about(seeded)), r.file.Chmod(0o644), r.file.Close(), os.Rename(r.file.Name(), r.path))
-	if err == nil {
-		r.file = nil
-	}
-	return err
+	return ofReport(canReplace(s.html))
 }
 
-// discard removes a report that was not written.
-func (r *reportFile) discard() {
-	if r.file != nil {
-		_ = r.file.Close()
-		_ = os.Remove(r.file.Name())
+func (s *sweepPlan) writeReport(result sweep.Result, seeded bool) error {
+	if s.html == "" {
+		return nil
 	}
+	return ofReport(replaceFile(s.html, func(w io.Writer) error { return page.HTML(w, result, s.about(seeded)) }))
+}
+
+func ofReport(err error) error {
+	if err != nil {
+		return fmt.Errorf("--html: %w", err)
+	}
+	return nil
 }
 
 // about is what a reader of the report needs to repeat the sweep.

@@ -22,19 +22,20 @@ func (s *sweepPlan) print(c *cli.Context, r sweep.Result) error {
 	case c.Bool("csv"):
 		return printCSV(c.App.Writer, r)
 	}
-	return s.printTable(c.App.Writer, r)
+	out := &sheet{to: c.App.Writer}
+	s.printTable(out, r)
+	return out.flush()
 }
 
 // printTable prints a line a cap, the advice, and what repeats it.
-func (s *sweepPlan) printTable(w io.Writer, r sweep.Result) error {
+func (s *sweepPlan) printTable(w io.Writer, r sweep.Result) {
 	width := terminalWidth(w)
 	fmt.Fprintf(w, "%s\n%s\n", tableText(r.Table(), width), paint(w, bold, fold(r.Advice.Sentence, width, 0)))
 	if r.Advice.TOML != "" {
 		fmt.Fprintf(w, "\n%s", r.Advice.TOML)
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n", fold(fmt.Sprintf("seed %d, %s; medians with intervals of 95 %%; worse: by a rank test, 5 %% for all pairs together",
+	fmt.Fprintf(w, "\n%s\n", fold(fmt.Sprintf("seed %d, %s; medians with intervals of 95 %%; worse: by a rank test, 5 %% for all pairs together",
 		r.Experiment.Seed, count(r.Rounds, "round")), width, 0))
-	return err
 }
 
 // tableText lays a table out; where a terminal is too narrow, without the columns that matter least.

@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -137,4 +140,29 @@ func cells(texts ...string) (list []sweep.Cell) {
 		list = append(list, sweep.Cell{Text: text})
 	}
 	return list
+}
+
+// A reader that is gone costs nothing: the report is written, and the advice goes to stderr.
+func TestSweepWithoutReader(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	page := filepath.Join(t.TempDir(), "page.html")
+	cmd := exec.Command(requireTools(t).plain, "sweep", "--caps", "1,2", "--rounds", "6", "--html", page, "--metric", "rate (.*)", "--",
+		"sh", "-c", "echo rate $MALLOC_ARENA_MAX")
+	var said strings.Builder
+	cmd.Env, cmd.Stdout, cmd.Stderr = plainEnv(), w, &said
+	var exit *exec.ExitError
+	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("%v: %s", err, &said)
+	}
+	if !strings.Contains(said.String(), "broken pipe); it is: A cap of 2 is the smallest ") {
+		t.Errorf("it says %q", &said)
+	}
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "A cap of 2 is the smallest ") {
+		t.Errorf("the report has %d bytes, %v", len(text), err)
+	}
 }

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+)
+
+// The files that a sweep writes are judged before anything runs: hours may lie between the start and the report.
+
+// place is where a name leads, symbolic links followed: to a file, or to a name in a folder that is free.
+type place struct {
+	path         string
+	file, folder fs.FileInfo // file is nil where there is none yet
+}
+
+// findPlace fails where a name cannot be looked up, and where its folder is not there.
+func findPlace(path string) (place, error) {
+	info, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return place{}, err
+	}
+	p := place{file: info}
+	if p.path, err = followed(path); err != nil {
+		return place{}, err
+	}
+	p.folder, err = os.Stat(folderOf(p.path))
+	return p, err
+}
+
+// followed is the name that the links at the end of a path lead to, also where nothing has that name yet. What is before
+// the last slash is left as it is: it may have links of its own, and ".." behind them.
+func followed(path string) (string, error) {
+	for range 40 { // as many as the kernel follows, path_resolution(7)
+		link, err := os.Readlink(path)
+		if err != nil { // no link, or nothing there
+			return path, nil
+		}
+		if !filepath.IsAbs(link) {
+			link = folderOf(path) + link
+		}
+		path = link
+	}
+	return "", &fs.PathError{Op: "open", Path: path, Err: syscall.ELOOP}
+}
+
+// folderOf ends in a slash.
+func folderOf(path string) string {
+	if folder, _ := filepath.Split(path); folder != "" {
+		return folder
+	}
+	return "./"
+}
+
+// is reports whether both are the same file, or would be.
+func (p place) is(other place) bool {
+	if p.file == nil || other.file == nil {
+		return p.file == nil && other.file == nil && os.SameFile(p.folder, other.folder) && filepath.Base(p.path) == filepath.Base(other.path)
+	}
+	return os.SameFile(p.file, other.file)
+}
+
+// irregular says what kind of file it is that cannot be written as a whole, or "".
+func irregular(mode fs.FileMode) string {
+	switch {
+	case mode.IsRegular():
+		return ""
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
+}
+
+// inUse is a file that an output must not be, in words.
+type inUse struct {
+	place
+	what string
+}
+
+// planFiles finds where --resume and --html lead. It refuses what is no regular file, and two uses of one file.
+func planFiles(c *cli.Context, program string) (html string, err error) {
+	taken := filesInUse(program)
+	for _, flag := range []string{"resume", "html"} {
+		path := c.String(flag)
+		if path == "" {
+			continue
+		}
+		p, err := findPlace(path)
+		if err != nil {
+			return "", fmt.Errorf("--%s: %w", flag, err)
+		}
+		if p.file != nil && irregular(p.file.Mode()) != "" {
+			return "", badFlag(c, flag, fmt.Errorf("%q is %s; name a regular file", path, irregular(p.file.Mode())))
+		}
+		for _, other := range taken {
+			if p.is(other.place) {
+				return "", badFlag(c, flag, fmt.Errorf("%q is %s; name another file", path, other.what))
+			}
+		}
+		taken = append(taken, inUse{p, "the file of --" + flag})
+		if flag == "html" {
+			html = p.path
+		}
+	}
+	return html, nil
+}
+
+// filesInUse are the program's and those that the standard streams go to.
+func filesInUse(program string) (list []inUse) {
+	add := func(what string, info fs.FileInfo, err error) {
+		if err == nil {
+			list = append(list, inUse{place{file: info}, what})
+		}
+	}
+	info, err := os.Stat(program)
+	add("PROGRAM's own file", info, err)
+	info, err = os.Stdout.Stat()
+	add("the file that stdout goes to", info, err)
+	info, err = os.Stderr.Stat()
+	add("the file that stderr goes to", info, err)
+	return list
+}
