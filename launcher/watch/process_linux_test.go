@@ -301,6 +301,23 @@ func TestBorn(t *testing.T) {
 	}
 }
 
+// However long a watch runs, its samples leave nothing to collect.
+func TestASampleAllocatesNothing(t *testing.T) {
+	e := &engine{cfg: testConfig("virtual=9223372036854775807 growth=9223372036854775807"), log: &journal{fd: -1}, clock: sinceBoot, probes: noProbes, wake: -1}
+	w := e.add(mustHold(t, startChild(t).pid()))
+	w.turn(sinceBoot())
+	quiet := func() {
+		if !w.sampleQuietly(bootTime(), w.herd.target.readStatm(&e.statm)) {
+			t.Fatal("it is not calm")
+		}
+	}
+	for name, sample := range map[string]func(){"a turn": func() { w.turn(w.due) }, "a quiet sample": quiet} {
+		if n := testing.AllocsPerRun(100, sample); n != 0 {
+			t.Errorf("%s allocates %.0f times", name, n)
+		}
+	}
+}
+
 // One sample of one process: under 5 µs and nothing allocated.
 func BenchmarkSample(b *testing.B) {
 	p := mustHold(b, startChild(b).pid())
