@@ -200,8 +200,12 @@ func start(n int) (end func(), pids []string) {
 	}, pids
 }
 
+// spawn starts a program. What it says on stdout, as monit does, is not wanted.
 func spawn(path string, args ...string) int {
-	attr := &syscall.ProcAttr{Env: []string{"PATH=/usr/bin:/bin"}, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	check(err)
+	defer null.Close()
+	attr := &syscall.ProcAttr{Env: []string{"PATH=/usr/bin:/bin"}, Files: []uintptr{null.Fd(), null.Fd(), 2}, Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}}
 	pid, err := syscall.ForkExec(path, append([]string{path}, args...), attr)
 	check(err)
 	return pid
