@@ -29,7 +29,7 @@ const giveUp = 3
 // It must be called from one thread that lives as long as the process: programs are killed when the thread that
 // started them ends (PR_SET_PDEATHSIG).
 func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) error, tell func(Progress)) ([]Run, error) {
-	reap, release := adopt()
+	reap, release := adopt(x.AtOnce)
 	defer release()
 	m := &measurement{x: x, runs: prior, add: add, tell: tell, reap: reap, began: time.Now(), done: len(prior)}
 	if m.complete() { // nothing to warm up for

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -87,7 +88,7 @@ func TestPeaksAreTheKernels(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.end(false)
-	p.stop(0)
+	p.stop(0, nil)
 	found := regexp.MustCompile(`VmPeak:\s+(\d+) kB`).FindSubmatch(p.output.bytes())
 	if found == nil {
 		t.Fatalf("no VmPeak in %q", p.output.bytes())
@@ -140,7 +141,21 @@ func TestFailures(t *testing.T) {
 			x.Args, x.Load, x.ReadyTimeout, x.Grace = append(x.Args, "-m", "60000"), "true", 100*time.Millisecond, 0
 		}, "listened on no socket within 100ms", ""},
 		{"ends before it is ready", func(x *Experiment) { x.Args, x.Load, x.Ready = append(x.Args, "-x", "4"), "true", "false" }, "the server ended with status 4 before", "rate: 80"},
-		{"ends under load", func(x *Experiment) { x.Load, x.Ready = "sleep 60", "true" }, "the server ended with status 0 before the load was done", "rate: 80"},
+		{"ends under load", func(x *Experiment) { x.Load, x.Ready = "sleep 60", "true" }, "the server ended with status 0 before the load was done; if it goes into the background, start it in the foreground", "rate: 80"},
+		{"stops itself", func(x *Experiment) {
+			x.Path, x.Args = "/bin/sh", []string{"sh", "-c", `trap "echo was continued; exit" TERM; kill -STOP $$`}
+		}, "the program was stopped by SIGSTOP, and nothing continues it", "was continued"},
+		{"stops itself before it is ready", func(x *Experiment) {
+			x.Path, x.Args, x.Load = "/bin/sh", []string{"sh", "-c", `trap "echo was continued; exit" TERM; kill -STOP $$`}, "true"
+		}, "the server was stopped by SIGSTOP, and nothing continues it", "was continued"},
+		{"stops itself under load", func(x *Experiment) {
+			x.Args, x.Load = append(x.Args, "-s", socket), "kill -STOP $ARENACAP_PID; sleep 60"
+		}, "the server was stopped by SIGSTOP", "rate: 80"},
+		{"the load stops itself", func(x *Experiment) { x.Args, x.Load = append(x.Args, "-s", socket), "echo waits; kill -STOP $$" },
+			"the load was stopped by SIGSTOP", "waits"},
+		{"the question stops itself", func(x *Experiment) {
+			x.Args, x.Load, x.Ready = append(x.Args, "-s", socket), "true", "kill -STOP $$"
+		}, `--ready: "kill -STOP $$" was stopped by SIGSTOP`, ""},
 		{"load fails", func(x *Experiment) {
 			x.Args, x.Load = append(x.Args, "-s", socket), "echo cannot connect; exit 7"
 		}, "the load ended with status 7", "cannot connect"},
@@ -173,6 +188,83 @@ func TestLeftovers(t *testing.T) {
 	}
 	if left := children(os.Getpid()); len(left) > len(before) {
 		t.Errorf("children %v are left after %v", left, time.Since(began))
+	}
+}
+
+// What daemons leave behind in their turn, each in a session of its own, is found too.
+func TestLeftoversOfLeftovers(t *testing.T) {
+	before := children(os.Getpid())
+	x := experiment("/bin/sh", "-c", `{ setsid sh -c 'setsid sleep 1000 >/dev/null & echo rate: 1; wait' 2>/dev/null & } | head -n 1`)
+	x.Args[0], x.Latency, x.Rounds = "sh", Metric{}, 1
+	for _, r := range measure(t, x) {
+		if r.Error != "" {
+			t.Error(r.Error, r.Tail)
+		}
+	}
+	if left := children(os.Getpid()); len(left) > len(before) {
+		t.Errorf("children %v are left", left)
+	}
+}
+
+// What ignores TERM is killed when its grace time is over, or at once.
+func TestStop(t *testing.T) {
+	now := make(chan struct{})
+	close(now)
+	for _, c := range []struct {
+		grace    time.Duration
+		atOnce   chan struct{}
+		outlived bool
+	}{{time.Millisecond, nil, true}, {time.Minute, now, false}} {
+		p, err := shell(`trap "" TERM; kill -STOP $$; while :; do sleep 1; done`, os.Environ())
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-p.halted // TERM is ignored by now
+		if outlived := p.stop(c.grace, c.atOnce); outlived != c.outlived {
+			t.Errorf("grace %s: outlived it is %t", c.grace, outlived)
+		}
+		if err := p.ending(); err == nil || err.Error() != "was ended by SIGKILL" {
+			t.Errorf("grace %s: %v", c.grace, err)
+		}
+	}
+}
+
+// A sweep that is to end at once leaves nothing of what takes its time: not the program, not what it started.
+func TestAtOnce(t *testing.T) {
+	before := children(os.Getpid())
+	atOnce := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	begun := filepath.Join(t.TempDir(), "begun")
+	if err := syscall.Mkfifo(begun, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = os.ReadFile(begun)
+		cancel()
+		close(atOnce)
+	}()
+	x := experiment("/bin/sh", "-c", `trap "" TERM; setsid sleep 1000 & sleep 1000 & echo >"$0"; wait`, begun)
+	x.Args[0], x.AtOnce, x.Grace = "sh", atOnce, time.Hour
+	if runs, err := x.Measure(ctx, nil, nil, func(Progress) {}); len(runs) != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("%d runs, %v", len(runs), err)
+	}
+	if left := children(os.Getpid()); len(left) > len(before) {
+		t.Errorf("children %v are left", left)
+	}
+}
+
+// A script without "#!" is for the shell, as run(1) and execvp(3) have it.
+func TestScriptWithoutInterpreter(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte(`echo "rate: $#$1"`), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	x := experiment(script, "3", "b")
+	x.Latency = Metric{}
+	for _, r := range measure(t, x) {
+		if r.Error != "" || r.Throughput != 23 {
+			t.Errorf("%+v", r)
+		}
 	}
 }
 

@@ -21,11 +21,15 @@ const (
 	leftoverTime = 2 * time.Second
 )
 
-// process is a program with a process group of its own, whose output is kept.
+// shellPath runs a script without "#!" (glibc: posix/execvpe.c, maybe_script_execute; paths.h, _PATH_BSHELL).
+const shellPath = "/bin/sh"
+
+// process is a program with a session of its own, and so with a process group, whose output is kept.
 type process struct {
 	pid     int
 	started time.Time
 	output  output
+	halted  chan struct{} // closed when a signal stopped it for the first time
 	ended   chan struct{} // closed when it ended; then wall is set
 	wall    time.Duration
 
@@ -34,17 +38,18 @@ type process struct {
 	copied chan struct{}
 }
 
-// start starts a program with nothing on stdin, and both its outputs in one. When arenacap is killed it is killed too.
+// start starts a program as execvp(3) does, with nothing on stdin, and both its outputs in one. When arenacap is killed
+// it is killed too.
 func start(path string, args, env []string) (*process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	p := &process{ended: make(chan struct{}), copied: make(chan struct{}), pipe: r}
-	p.cmd = &exec.Cmd{Path: path, Args: args, Env: env, Stdout: w, Stderr: w,
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}}
-	p.started = time.Now()
-	err = p.cmd.Start()
+	p := &process{halted: make(chan struct{}), ended: make(chan struct{}), copied: make(chan struct{}), pipe: r}
+	err = p.launch(path, args, env, w)
+	if errors.Is(err, syscall.ENOEXEC) {
+		err = p.launch(shellPath, append([]string{shellPath, path}, args[1:]...), env, w)
+	}
 	w.Close()
 	if err != nil {
 		r.Close()
@@ -56,24 +61,53 @@ func start(path string, args, env []string) (*process, error) {
 	return p, nil
 }
 
+// launch starts the command. In a session of its own it has no terminal: what asks on /dev/tty gets ENXIO, where it would
+// be stopped in a group in the background.
+func (p *process) launch(path string, args, env []string, out *os.File) error {
+	p.cmd = &exec.Cmd{Path: path, Args: args, Env: env, Stdout: out, Stderr: out,
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}}
+	p.started = time.Now()
+	return p.cmd.Start()
+}
+
 // watch waits for the end, and leaves the zombie to stop: until it is reaped nobody else can have its PID, and a signal
 // to its group meets no other.
 func (p *process) watch() {
-	for unix.Waitid(unix.P_PID, p.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	if peek(p.pid, unix.WEXITED|unix.WSTOPPED) == cldStopped {
+		close(p.halted)
+		peek(p.pid, unix.WEXITED)
 	}
 	p.wall = time.Since(p.started)
 	close(p.ended)
 }
 
-// shell starts a command line.
-func shell(line string, env []string) (*process, error) {
-	return start("/bin/sh", []string{"sh", "-c", line}, env)
+// cldStopped is CLD_STOPPED, the code of a child that a signal stopped (waitid(2); asm-generic/siginfo.h).
+const cldStopped = 5
+
+// peek waits until a child is in one of these states, leaves it so, and gives the state's code.
+func peek(pid, states int) int32 {
+	var info unix.Siginfo
+	for unix.Waitid(unix.P_PID, pid, &info, states|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	return info.Code
 }
 
-var errTimeout = errors.New("timeout")
+// shell starts a command line.
+func shell(line string, env []string) (*process, error) {
+	return start(shellPath, []string{"sh", "-c", line}, env)
+}
 
-// await waits for the process's end, at most until the timeout, the end of another one, or of the context.
-func (p *process) await(ctx context.Context, timeout <-chan time.Time, other <-chan struct{}) error {
+var (
+	errTimeout = errors.New("timeout")
+	errHalted  = errors.New("was stopped by SIGSTOP, and nothing continues it")
+)
+
+// await waits for the process's end, at most until the timeout, the end of the server it needs, or of the context. What
+// is stopped would be waited for in vain.
+func (p *process) await(ctx context.Context, timeout <-chan time.Time, server *process) error {
+	if server == nil {
+		server = &process{}
+	}
 	select {
 	case <-p.ended:
 		return nil
@@ -82,8 +116,12 @@ func (p *process) await(ctx context.Context, timeout <-chan time.Time, other <-c
 	select {
 	case <-p.ended:
 		return nil
-	case <-other:
+	case <-p.halted:
+		return errHalted
+	case <-server.ended:
 		return errServerEnded
+	case <-server.halted:
+		return errServerHalted
 	case <-timeout:
 		return errTimeout
 	case <-ctx.Done():
@@ -91,15 +129,18 @@ func (p *process) await(ctx context.Context, timeout <-chan time.Time, other <-c
 	}
 }
 
-// stop ends the process and its group, and reaps it: TERM, and KILL for what is left after the grace time, or when the
-// process itself has ended. Each process needs it, also one that has ended by itself.
-func (p *process) stop(grace time.Duration) {
-	_ = syscall.Kill(-p.pid, syscall.SIGTERM)
+// stop ends the process and its group, and reaps it: TERM, and KILL for what is left after the grace time, when atOnce is
+// closed, or when the process itself has ended. It reports whether the process outlived the grace time. Each process
+// needs it, also one that has ended by itself.
+func (p *process) stop(grace time.Duration, atOnce <-chan struct{}) (outlived bool) {
+	terminate(-p.pid)
 	late := time.NewTimer(grace)
 	defer late.Stop()
 	select {
 	case <-p.ended:
+	case <-atOnce:
 	case <-late.C:
+		outlived = !p.hasEnded()
 	}
 	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 	<-p.ended
@@ -107,10 +148,27 @@ func (p *process) stop(grace time.Duration) {
 	late.Reset(drainTime)
 	select {
 	case <-p.copied:
+	case <-atOnce:
 	case <-late.C:
 	}
 	p.pipe.Close()
 	<-p.copied
+	return outlived
+}
+
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// terminate asks a process, or the group -pid, to end. What is stopped hears it only when it is continued.
+func terminate(pid int) {
+	_ = syscall.Kill(pid, syscall.SIGTERM)
+	_ = syscall.Kill(pid, syscall.SIGCONT)
 }
 
 // ending is why the end of a process that was stopped is a failure, or nil.
@@ -151,32 +209,48 @@ func ownPeak() uint64 {
 
 // adopt makes this process the parent of descendants whose own parent ended, until release is called. reap ends and
 // reaps those that a run left behind, not those that were there before.
-func adopt() (reap, release func()) {
-	before := children(os.Getpid())
+func adopt(atOnce <-chan struct{}) (reap, release func()) {
+	spared := children(os.Getpid())
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	reap = func() {
-		left := slices.DeleteFunc(children(os.Getpid()), func(pid int) bool { return slices.Contains(before, pid) })
-		deadline := time.Now().Add(leftoverTime)
-		for _, pid := range left {
-			end(pid, deadline)
+		late := make(chan struct{})
+		timer := time.AfterFunc(leftoverTime, func() { close(late) })
+		defer timer.Stop()
+		for range generations { // the children of those that end come next
+			left := slices.DeleteFunc(children(os.Getpid()), func(pid int) bool { return slices.Contains(spared, pid) })
+			if len(left) == 0 {
+				return
+			}
+			spared = append(spared, endAll(left, late, atOnce)...)
 		}
 	}
 	return reap, func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }
 }
 
-// end ends a child that nobody waits for, and reaps it.
-func end(pid int, deadline time.Time) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err == nil {
-		defer unix.Close(fd)
-		_ = syscall.Kill(pid, syscall.SIGTERM)
-		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(max(0, time.Until(deadline).Milliseconds())))
+// generations bounds the hunt for a program that forks itself anew faster than it is killed.
+const generations = 100
+
+// endAll ends and reaps children that nobody else waits for, with KILL when late or atOnce is closed. It gives those that
+// it may not signal: programs of another user.
+func endAll(pids []int, late, atOnce <-chan struct{}) (others []int) {
+	for _, pid := range pids {
+		terminate(pid)
 	}
-	_ = syscall.Kill(pid, syscall.SIGKILL)
-	var ws syscall.WaitStatus
-	for {
-		if _, err := syscall.Wait4(pid, &ws, 0, nil); err != syscall.EINTR {
-			return
+	for _, pid := range pids {
+		ended := make(chan struct{})
+		go func() { peek(pid, unix.WEXITED); close(ended) }()
+		select {
+		case <-ended:
+		case <-late:
+		case <-atOnce:
+		}
+		if syscall.Kill(pid, syscall.SIGKILL) == syscall.EPERM {
+			others = append(others, pid)
+			continue
+		}
+		<-ended
+		for _, err := syscall.Wait4(pid, nil, 0, nil); err == syscall.EINTR; _, err = syscall.Wait4(pid, nil, 0, nil) {
 		}
 	}
+	return others
 }

@@ -9,7 +9,10 @@ import (
 	"time"
 )
 
-var errServerEnded = errors.New("the server ended")
+var (
+	errServerEnded  = errors.New("the server ended")
+	errServerHalted = errors.New("the server was stopped by SIGSTOP, and nothing continues it")
+)
 
 // readyPause is the time between two questions whether a server is ready.
 const readyPause = 50 * time.Millisecond
@@ -24,12 +27,14 @@ func (x *Experiment) batch(ctx context.Context, c Candidate, r *Run) {
 	s := observe(p.pid, p.started)
 	err = p.await(ctx, time.After(x.Timeout), nil)
 	s.end(false)
-	p.stop(x.Grace)
+	p.stop(x.Grace, x.AtOnce)
 	s.fill(r)
 	p.fill(r)
 	switch {
 	case errors.Is(err, errTimeout):
 		err = fmt.Errorf("the program did not end within %s", x.Timeout)
+	case errors.Is(err, errHalted):
+		err = fmt.Errorf("the program %w", err)
 	case err == nil:
 		if err = p.ending(); err != nil {
 			err = fmt.Errorf("the program %w", err)
@@ -48,25 +53,37 @@ func (x *Experiment) server(ctx context.Context, c Candidate, r *Run) {
 		return
 	}
 	s := observe(p.pid, p.started)
-	env := append(os.Environ(), "ARENACAP_CAP="+c.Name, "ARENACAP_PID="+strconv.Itoa(p.pid))
+	env := commandEnv(c, strconv.Itoa(p.pid))
 	out := &p.output
 	if err = x.awaitReady(ctx, p, env); err == nil {
 		out, err = x.load(ctx, p, env, r)
 	}
 	s.end(true)
 	wall := r.Wall
-	p.stop(x.Grace)
+	r.Killed = p.stop(x.Grace, x.AtOnce) && x.Grace > 0
 	s.fill(r)
 	p.fill(r)
 	r.Wall = wall
-	if errors.Is(err, errServerEnded) {
+	switch {
+	case errors.Is(err, errServerEnded):
+		err, out = p.early(), &p.output
+	case errors.Is(err, errServerHalted):
 		out = &p.output
-		if err = p.ending(); err == nil {
-			err = errors.New("ended with status 0")
-		}
-		err = fmt.Errorf("the server %w before the load was done", err)
 	}
 	r.fail(err, out)
+}
+
+// early is why a server that has ended should not have.
+func (p *process) early() error {
+	if err := p.ending(); err != nil {
+		return fmt.Errorf("the server %w before the load was done", err)
+	}
+	return errors.New("the server ended with status 0 before the load was done; if it goes into the background, start it in the foreground")
+}
+
+// commandEnv is the environment of --load and --ready. Where no server was started pid is empty.
+func commandEnv(c Candidate, pid string) []string {
+	return append(os.Environ(), "ARENACAP_CAP="+c.Name, "ARENACAP_PID="+pid)
 }
 
 // awaitReady waits until the server is ready.
@@ -80,6 +97,8 @@ func (x *Experiment) awaitReady(ctx context.Context, p *process, env []string) e
 			switch {
 			case err == nil:
 				return errServerEnded
+			case errors.Is(err, errHalted):
+				return errServerHalted
 			case errors.Is(err, errTimeout):
 				continue
 			}
@@ -107,8 +126,11 @@ func (x *Experiment) ready(ctx context.Context, p *process, env []string) (bool,
 	if err != nil {
 		return false, err
 	}
-	err = q.await(ctx, nil, p.ended)
-	q.stop(0)
+	err = q.await(ctx, nil, p)
+	q.stop(0, x.AtOnce)
+	if errors.Is(err, errHalted) {
+		err = fmt.Errorf("--ready: %q %w", x.Ready, err)
+	}
 	return err == nil && q.ending() == nil, err
 }
 
@@ -118,12 +140,14 @@ func (x *Experiment) load(ctx context.Context, p *process, env []string, r *Run)
 	if err != nil {
 		return &p.output, err
 	}
-	err = l.await(ctx, time.After(x.Timeout), p.ended)
-	l.stop(x.Grace)
+	err = l.await(ctx, time.After(x.Timeout), p)
+	l.stop(x.Grace, x.AtOnce)
 	r.Wall = l.wall.Seconds()
 	switch {
 	case errors.Is(err, errTimeout):
 		err = fmt.Errorf("the load did not end within %s", x.Timeout)
+	case errors.Is(err, errHalted):
+		err = fmt.Errorf("the load %w", err)
 	case err == nil:
 		if err = l.ending(); err != nil {
 			err = fmt.Errorf("the load %w", err)

@@ -40,6 +40,8 @@ type Experiment struct {
 	ReadyTimeout time.Duration
 	Grace        time.Duration // between TERM and KILL
 	Seed         uint64
+
+	AtOnce <-chan struct{} // closed: what runs is killed without its grace time; nil never is
 }
 
 // Candidate is a cap under test.
@@ -76,7 +78,8 @@ type Run struct {
 	VoluntarySwitches   int64 `json:"voluntary_switches"`
 	InvoluntarySwitches int64 `json:"involuntary_switches"`
 
-	Exit   int    `json:"exit_status"` // 128+n where signal n ended it
+	Exit   int    `json:"exit_status"`     // 128+n where signal n ended it
+	Killed bool   `json:"killed,omitzero"` // a server that outlived the grace time
 	Error  string `json:"error,omitzero"`
 	Tail   string `json:"tail,omitzero"` // of the output, where there is an error
 	Memory []Size `json:"memory,omitempty"`
