@@ -92,6 +92,7 @@ func runSweep(c *cli.Context) error {
 	if seed := s.experiment.Seed; c.IsSet("seed") && seed != c.Uint64("seed") {
 		return badFlag(c, "seed", fmt.Errorf("%s was written with the seed %d; leave the flag out", c.String("resume"), seed))
 	}
+	s.tellPrior(v, prior, c.String("resume"))
 	runs, err := s.measure(c.Context, v, prior, journal.add)
 	interrupted := errors.Is(err, context.Canceled)
 	switch {
@@ -165,7 +166,13 @@ func planSweep(c *cli.Context) (*sweepPlan, error) {
 	if s.html, err = planFiles(c, path); err != nil {
 		return nil, err
 	}
-	return s, s.findCandidates(c)
+	if err := s.findCandidates(c); err != nil {
+		return nil, err
+	}
+	if c.String("resume") != "" {
+		s.experiment.Setting = setting(path, s.machine, c.String("cores"))
+	}
+	return s, nil
 }
 
 // readFlags reads all flags but those of the caps.

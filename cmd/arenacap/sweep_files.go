@@ -3,12 +3,22 @@ package main
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/sweep"
+	"arenacap/policy"
 )
 
 // The files that a sweep writes are judged before anything runs: hours may lie between the start and the report.
@@ -128,4 +138,57 @@ func filesInUse(program string) (list []inUse) {
 	info, err = os.Stderr.Stat()
 	add("the file that stderr goes to", info, err)
 	return list
+}
+
+// setting is what runs of an earlier sweep must have in common with those of this one, for --resume.
+func setting(program string, m policy.Machine, cores string) sweep.Setting {
+	cpus := fmt.Sprintf("online %d, affinity %d, quota %g", m.Online.N, m.Affinity.N, m.Quota.CPUs)
+	if cores != "" {
+		cpus += ", --cores " + cores
+	}
+	return sweep.Setting{Program: buildOf(program), Kernel: kernel(), CPUs: cpus}
+}
+
+// tellPrior says what is taken from the file of --resume: its numbers are of another time.
+func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run, file string) {
+	if len(prior) == 0 {
+		return
+	}
+	more := are(s.experiment.Missing(prior))
+	if s.experiment.Until > 0 {
+		more = "at least " + more
+	}
+	first := slices.MinFunc(prior, func(a, b sweep.Run) int { return a.Start.Compare(b.Start) })
+	taken := strings.TrimPrefix(are(len(prior)), strconv.Itoa(len(prior)))
+	v.Note("%s of %s%s taken from %q, %s to come", count(len(prior), "run"), first.Start.Local().Format("2006-01-02 15:04"), taken, file, more)
+}
+
+// are is "1 is", "2 are".
+func are(n int) string {
+	if n == 1 {
+		return "1 is"
+	}
+	return strconv.Itoa(n) + " are"
+}
+
+// buildOf tells one build of a program from another by what is in it: a date would be another one after a build that
+// made the same again.
+func buildOf(path string) string {
+	f, err := os.Open(path)
+	if err != nil { // one may execute it and not read it
+		return "that cannot be read"
+	}
+	defer f.Close()
+	sum := crc32.NewIEEE()
+	size, err := io.Copy(sum, f)
+	if err != nil {
+		return "that cannot be read"
+	}
+	return fmt.Sprintf("of %d bytes, CRC-32 %08x", size, sum.Sum32())
+}
+
+func kernel() string {
+	var name unix.Utsname
+	_ = unix.Uname(&name) // cannot fail but for a bad address
+	return unix.ByteSliceToString(name.Release[:])
 }

@@ -308,10 +308,11 @@ func TestInterruptAndResume(t *testing.T) {
 		}
 	}
 	j.Close()
-	_, prior, err = OpenJournal(file, &again)
-	if err != nil || len(prior) != 9 {
-		t.Errorf("%d runs in the file, %v", len(prior), err)
+	j, prior, err = OpenJournal(file, &again)
+	if err != nil || len(prior) != 9 || again.Missing(prior) != 0 {
+		t.Fatalf("%d runs in the file, %v", len(prior), err)
 	}
+	j.Close()
 	again.Warmup = 1
 	_, err = again.Measure(t.Context(), prior, nil, func(p Progress) { t.Errorf("%+v, though all was there", p) })
 	if err != nil {

@@ -147,18 +147,6 @@ func TestThin(t *testing.T) {
 	}
 }
 
-func TestJournalErrors(t *testing.T) {
-	for text, want := range map[string]string{
-		"{}\n":                                  "1: this is no file of arenacap sweep --resume",
-		"x\n":                                   "1: invalid character",
-		`{"arenacap":"sweep 1"}` + "\n" + "x\n": "2: invalid character",
-	} {
-		if _, _, _, err := parseJournal([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
 func FuzzStatus(f *testing.F) {
 	f.Add([]byte("VmPeak:\t 2868 kB\nVmSize:\t 2868 kB\nVmHWM:\t 1536 kB\nVmRSS:\t 1536 kB\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -175,21 +163,6 @@ func FuzzListening(f *testing.F) {
 		listening(tcp, unix)
 		if inode, ok := socketInode(link); ok && link != "socket:["+inode+"]" {
 			t.Errorf("%q is %q", link, inode)
-		}
-	})
-}
-
-// What a journal holds is what is read, however it is cut off.
-func FuzzJournal(f *testing.F) {
-	f.Add([]byte(`{"arenacap":"sweep 1","seed":1}` + "\n" + `{"cap":"1","round":1}` + "\n" + `{"cap`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		_, runs, size, err := parseJournal(text)
-		if err != nil {
-			return
-		}
-		_, again, same, err := parseJournal(text[:size])
-		if err != nil || same != size || len(again) != len(runs) {
-			t.Errorf("%d runs in %d bytes, then %d in %d: %v", len(runs), size, len(again), same, err)
 		}
 	})
 }

@@ -42,6 +42,15 @@ type Experiment struct {
 	Seed         uint64
 
 	AtOnce <-chan struct{} // closed: what runs is killed without its grace time; nil never is
+
+	Setting Setting
+}
+
+// Setting is what else a result depends on, in words: runs of two settings are not put together (OpenJournal).
+type Setting struct {
+	Program string // which build of it
+	Kernel  string // its release
+	CPUs    string // how many, and how many are simulated
 }
 
 // Candidate is a cap under test.
