@@ -192,7 +192,7 @@ func samePace(t *testing.T, r *rand.Rand, length time.Duration) (fixed, own, cha
 // fixed sampling: no interval later, where one is allowed.
 func TestNoPaceIsLate(t *testing.T) {
 	fixed, own, changes := 0, 0, 0
-	for seed := range uint64(300) {
+	for seed := range uint64(240) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			f, o, c := samePace(t, rand.New(rand.NewPCG(seed, 7)), 8*time.Second)
 			fixed, own, changes = fixed+f, own+o, changes+c
