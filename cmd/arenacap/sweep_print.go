@@ -163,6 +163,7 @@ type adviceJSON struct {
 	Sentence string  `json:"sentence"`
 	TOML     *string `json:"toml"`
 	Noisy    bool    `json:"noisy"`
+	Safer    *string `json:"safer_cap"`
 }
 
 func (s *sweepPlan) json(r sweep.Result, seeded bool) sweepJSON {
@@ -173,7 +174,7 @@ func (s *sweepPlan) json(r sweep.Result, seeded bool) sweepJSON {
 		Program: x.Args, Path: x.Path, Load: known(x.Load), Ready: known(x.Ready), Seed: x.Seed,
 		Rounds: r.Rounds, Warmup: x.Warmup, Until: known(x.Until), Throughput: newMetricJSON(x.Throughput),
 		Command: s.command(seeded), Caps: []capJSON{},
-		Advice: adviceJSON{known(r.Advice.Cap), r.Advice.Sentence, known(r.Advice.TOML), r.Advice.Noisy},
+		Advice: adviceJSON{known(r.Advice.Cap), r.Advice.Sentence, known(r.Advice.TOML), r.Advice.Noisy, known(r.Advice.Safer)},
 	}
 	if x.HasLatency() {
 		latency := newMetricJSON(x.Latency)

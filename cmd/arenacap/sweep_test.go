@@ -75,7 +75,7 @@ func TestSweepJSON(t *testing.T) {
 		"caps.1.throughput": `{"high":10,"low":10,"median":10}`, "caps.1.latency": `{"high":0.005,"low":0.005,"median":0.005}`,
 		"caps.1.throughput_worse": "false", "caps.1.latency_worse": "false", "caps.1.virtual_peak_bytes": any, "caps.1.resident_peak_bytes": any, "caps.1.arenas": any,
 		"caps.2.throughput": no, "caps.2.latency": no, "caps.2.throughput_worse": no, "caps.2.arenas": no, "caps.2.runs": "0", "caps.2.failed": "3",
-		"advice.cap": `"2"`, "advice.sentence": any, "advice.toml": `"[arenas]\ncap = 2\n"`, "advice.noisy": "false",
+		"advice.cap": `"2"`, "advice.sentence": any, "advice.toml": `"[arenas]\ncap = 2\n"`, "advice.noisy": "false", "advice.safer_cap": no,
 	} {
 		got, ok := at(root, path)
 		if !ok || want != any && got != want {

@@ -17,6 +17,7 @@ type Advice struct {
 	Sentence string
 	TOML     string // to paste into a policy file
 	Noisy    bool   // the measurements were too few or too uneven to trust
+	Safer    string // the cap to take until Cap is measured better; "" where there is none
 }
 
 // A saving under worthwhile, as a share, is not worth to be set or told; one arena of address space is, whatever
@@ -36,14 +37,15 @@ func advise(r *Result) Advice {
 	slices.SortStableFunc(fit, smaller)
 	chosen, base := fit[0], r.base()
 	if r.alike() {
-		if chosen = leanest(fit); !saves(base, chosen) {
-			chosen = base
+		if chosen = base; slices.ContainsFunc(fit, base.saved) {
+			chosen = leanest(slices.DeleteFunc(fit, func(o Outcome) bool { return !base.saved(o) }))
 		}
 	}
-	a := Advice{Cap: chosen.Name, TOML: toml(chosen.Name)}
-	limits, noisy := r.limits(chosen)
-	a.Noisy = noisy
-	a.Sentence = r.verdict(chosen) + r.saving(base, chosen) + limits + "."
+	a := Advice{Cap: chosen.Name}
+	limits := ""
+	limits, a.Safer, a.Noisy = r.limits(chosen)
+	a.TOML = toml(a.Cap, a.Safer)
+	a.Sentence = r.verdict(chosen) + r.saving(base, chosen) + r.failures() + limits + "."
 	return a
 }
 
@@ -88,9 +90,20 @@ func (r *Result) alike() bool {
 	return !slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.Runs > 0 && !o.Fit() || r.spoiled(o) })
 }
 
-func saves(base, o Outcome) bool {
-	return matters(base.VirtualPeak, o.VirtualPeak) && o.VirtualPeak < base.VirtualPeak ||
-		share(base.ResidentPeak, o.ResidentPeak) >= certain
+// saved reports whether a candidate measurably needs less than the base.
+func (base Outcome) saved(o Outcome) bool {
+	return base.virtualMoved(o) && o.VirtualPeak < base.VirtualPeak ||
+		base.residentMoved(o) && share(base.ResidentPeak, o.ResidentPeak) >= certain
+}
+
+// virtualMoved reports whether a candidate's peak is measurably another one than that of the base, by more than chance
+// and enough to be told. Of one arena alone a cap takes nothing away; Arenas is 0 where nobody could look.
+func (base Outcome) virtualMoved(o Outcome) bool {
+	return base.Arenas != 1 && o.VirtualP < alpha && matters(base.VirtualPeak, o.VirtualPeak)
+}
+
+func (base Outcome) residentMoved(o Outcome) bool {
+	return base.Arenas != 1 && o.ResidentP < alpha && matters(base.ResidentPeak, o.ResidentPeak)
 }
 
 // matters reports whether two sizes that are known differ enough to be told.
@@ -107,19 +120,44 @@ func share(a, b uint64) float64 {
 }
 
 func (r *Result) verdict(chosen Outcome) string {
-	what := r.Experiment.measures()
+	what, base := r.Experiment.measures(), r.base()
 	switch {
-	case r.alike() && saves(r.base(), chosen):
+	case r.alike() && base.saved(chosen):
 		return fmt.Sprintf("Nothing differs measurably in %s; %s saves most", what, chosen.words())
-	case r.alike() && r.base().VirtualPeak == 0:
-		return fmt.Sprintf("Nothing differs measurably in %s, and what a cap saves is not known, because the runs were too short to be looked at: leave it at %s",
-			what, chosen.words())
+	case r.alike() && base.VirtualPeak == 0:
+		return fmt.Sprintf("Nothing differs measurably in %s, and what a cap saves is not known, because the runs were too short to be looked at: %s",
+			what, chosen.stays())
+	case r.alike() && r.tooFew():
+		return fmt.Sprintf("Nothing differs measurably in %s or in memory: %s", what, chosen.stays())
 	case r.alike():
-		return fmt.Sprintf("Nothing differs measurably in %s, and no cap saves memory: leave it at %s", what, chosen.words())
+		return fmt.Sprintf("Nothing differs measurably in %s, and no cap saves memory: %s", what, chosen.stays())
 	case chosen.ArenaMax == 0:
-		return fmt.Sprintf("Every cap that was tried costs %s or fails: leave it at %s", what, chosen.words())
+		return fmt.Sprintf("Every cap that was tried costs %s or fails: %s", what, chosen.stays())
 	}
 	return fmt.Sprintf("%s is the smallest that costs no measurable %s", upperFirst(chosen.words()), what)
+}
+
+// stays is what to do where nothing speaks for a change. Only "off" is how things are now.
+func (o Outcome) stays() string {
+	if o.ArenaMax == 0 || o.Name == string(policy.Off) {
+		return "leave it at " + o.words()
+	}
+	return o.words() + " is as good as any"
+}
+
+// failures says which candidates are left out for runs that failed, and how many did where that is no reason.
+func (r *Result) failures() string {
+	text, failed, all := "", 0, 0
+	for _, o := range r.Outcomes {
+		failed, all = failed+o.Failed, all+o.Failed+o.Runs
+		if r.spoiled(o) {
+			text += fmt.Sprintf("; %s is left out, because %d of its %d runs failed", o.words(), o.Failed, o.Failed+o.Runs)
+		}
+	}
+	if failed > 0 && text == "" {
+		return fmt.Sprintf("; %d of %d runs failed, some under each cap", failed, all)
+	}
+	return text
 }
 
 // measures is what a cap could cost, in words.
@@ -152,7 +190,8 @@ func (r *Result) saving(base, chosen Outcome) string {
 	if chosen.VirtualPeak == 0 || base.VirtualPeak == 0 {
 		return "; what it saves is not known: the runs were too short to be looked at"
 	}
-	virtual, resident := change(base.VirtualPeak, chosen.VirtualPeak), change(base.ResidentPeak, chosen.ResidentPeak)
+	virtual := change(base.VirtualPeak, chosen.VirtualPeak, base.virtualMoved(chosen))
+	resident := change(base.ResidentPeak, chosen.ResidentPeak, base.residentMoved(chosen))
 	and := ", and " + resident
 	if rest, ok := strings.CutPrefix(resident, "saves "); ok && strings.HasPrefix(virtual, "saves ") {
 		and = " and " + rest
@@ -161,13 +200,13 @@ func (r *Result) saving(base, chosen Outcome) string {
 }
 
 // change is what is saved, in words.
-func change(base, chosen uint64) string {
+func change(base, chosen uint64, moved bool) string {
 	text := mebibytes(max(base, chosen) - min(base, chosen))
 	if saved := share(base, chosen); math.Abs(saved) >= worthwhile {
 		text += fmt.Sprintf(" (%.0f %%)", 100*math.Abs(saved))
 	}
 	switch {
-	case !matters(base, chosen):
+	case !moved:
 		return "saves nothing"
 	case chosen > base:
 		return "takes " + text + " more"
@@ -183,53 +222,68 @@ func mebibytes(n uint64) string {
 	return policy.FormatSize(n)
 }
 
-// limits says what could hide a difference, and whether that is too much: too few rounds, or intervals that are too wide.
-func (r *Result) limits(chosen Outcome) (text string, tooMuch bool) {
-	metrics := 1
-	if r.Experiment.HasLatency() {
-		metrics = 2
-	}
-	measured, fewest, width := 0, math.MaxInt, 0.0
+// rounds is how many candidates were measured, how often each at least, and how often they must be to be told apart.
+func (r *Result) rounds() (measured, fewest, need int) {
+	fewest = math.MaxInt
 	for _, o := range r.Outcomes {
 		if o.Runs > 0 {
 			measured, fewest = measured+1, min(fewest, o.Runs)
 		}
+	}
+	if r.Experiment.HasLatency() {
+		return measured, fewest, roundsNeeded(measured, 2)
+	}
+	return measured, fewest, roundsNeeded(measured, 1)
+}
+
+// tooFew reports whether nothing could have differed measurably.
+func (r *Result) tooFew() bool {
+	_, fewest, need := r.rounds()
+	return fewest < need
+}
+
+// limits says what could hide a difference, and whether that is too much: too few rounds, or intervals that are too wide.
+func (r *Result) limits(chosen Outcome) (text, safer string, tooMuch bool) {
+	if measured, fewest, need := r.rounds(); fewest < need {
+		return fmt.Sprintf("; but so few rounds (%d) cannot tell %d caps apart: at least %d are needed", fewest, measured, need), "", true
+	}
+	width := 0.0
+	for _, o := range r.Outcomes {
 		if o.Fit() { // how well a cap that is worse is known does not matter
-			width = max(width, o.width(metrics > 1))
+			width = max(width, o.width(r.Experiment.HasLatency()))
 		}
 	}
-	if need := roundsNeeded(measured, metrics); fewest < need {
-		return fmt.Sprintf("; but so few rounds (%d) cannot tell %d caps apart: at least %d are needed", fewest, measured, need), true
-	}
 	if width > noisy {
+		behind, safer := r.behind(chosen)
 		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are known to %s only%s; try --until 2%% or a quieter machine",
-			percent(width), r.behind(chosen)), true
+			percent(width), behind), safer, true
 	}
 	if width == 0 {
-		return "", false
+		return "", "", false
 	}
-	return fmt.Sprintf("; differences under about %s would not have shown", percent(2*width)), false
+	return fmt.Sprintf("; differences under about %s would not have shown", percent(2*width)), "", false
 }
 
 // behind says how far the median of a candidate lies behind the best one, where noise could be the reason, and which
 // one to take meanwhile where that is far.
-func (r *Result) behind(chosen Outcome) string {
+func (r *Result) behind(chosen Outcome) (text, safer string) {
 	best := r.best(func(o Outcome) Interval { return o.Throughput }, r.Experiment.Throughput)
 	if best < 0 || r.Outcomes[best].Throughput.Median == 0 {
-		return ""
+		return "", ""
 	}
 	loss := func(o Outcome) float64 {
 		return math.Abs(o.Throughput.Median/r.Outcomes[best].Throughput.Median - 1)
 	}
 	if loss(chosen) <= worthwhile {
-		return ""
+		return "", ""
 	}
-	text := fmt.Sprintf(", and that of %s lies %s behind the best (%s)", chosen.words(), percent(loss(chosen)), r.Outcomes[best].Name)
-	safer := slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool { return !o.Fit() || r.spoiled(o) || loss(o) > noisy })
-	if loss(chosen) > noisy && len(safer) > 0 { // the best in throughput may not be fit, for its latency
-		text += ", so that " + slices.MinFunc(safer, smaller).words() + " is the safer choice"
+	text = fmt.Sprintf(", and that of %s lies %s behind the best (%s)", chosen.words(), percent(loss(chosen)), r.Outcomes[best].Name)
+	near := slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool { return !o.Fit() || r.spoiled(o) || loss(o) > noisy })
+	if loss(chosen) <= noisy || len(near) == 0 { // the best in throughput may not be fit, for its latency
+		return text, ""
 	}
-	return text
+	meanwhile := slices.MinFunc(near, smaller)
+	return text + ", so that " + meanwhile.words() + " is the safer choice", meanwhile.Name
 }
 
 func percent(share float64) string {
@@ -238,9 +292,18 @@ func percent(share float64) string {
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-func toml(cap string) string {
-	if _, err := strconv.Atoi(cap); err != nil {
-		cap = strconv.Quote(cap)
+// toml is the advice as a policy. Where another cap is safer that stands before it, so that nobody pastes the one without
+// having read of the other.
+func toml(cap, safer string) string {
+	value := func(cap string) string {
+		if _, err := strconv.Atoi(cap); err != nil {
+			return strconv.Quote(cap)
+		}
+		return cap
 	}
-	return "[arenas]\ncap = " + cap + "\n"
+	meanwhile := ""
+	if safer != "" {
+		meanwhile = "# the machine was too noisy to be sure; until this is measured better the safer choice is cap = " + value(safer) + "\n"
+	}
+	return "[arenas]\n" + meanwhile + "cap = " + value(cap) + "\n"
 }

@@ -102,6 +102,57 @@ func (s situation) runs() (runs []Run) {
 	return runs
 }
 
+// Of one arena there is nothing to save, whatever the sizes do.
+func TestOneArenaSavesNothing(t *testing.T) {
+	s := situation{throughput: []float64{1000, 1000, 1000, 1000}, virtual: []uint64{1024, 64, 128, 256}, resident: []uint64{200, 100, 100, 100}}
+	for arenas, want := range map[int]string{
+		1: `Nothing differs measurably in throughput, and no cap saves memory: leave it at "off"`,
+		2: `a cap of 1 saves most: at the peak it saves 960 MiB (94 %) of virtual and 100 MiB (50 %) of resident memory`,
+		0: `a cap of 1 saves most: `, // nobody could look
+	} {
+		runs := s.runs()
+		for i := range runs {
+			runs[i].Arenas = arenas
+		}
+		if a := Judge(s.experiment(), runs).Advice; !strings.Contains(a.Sentence, want) {
+			t.Errorf("%d arenas: %s", arenas, a.Sentence)
+		}
+	}
+}
+
+// A cap under test is not how things are now, unless it is what was inherited.
+func TestWhatStays(t *testing.T) {
+	for want, base := range map[string]Candidate{
+		`no cap saves memory: a cap of 4 is as good as any;`:        {Name: "4", ArenaMax: 4},
+		`no cap saves memory: leave it at a cap of "off" (4 here);`: {Name: "off", ArenaMax: 4},
+		`no cap saves memory: leave it at "glibc";`:                 {Name: "glibc", Default: true},
+	} {
+		x := Experiment{Throughput: Metric{Pattern: "x"}, Candidates: []Candidate{{Name: "1", ArenaMax: 1}, base}}
+		runs := simulate(x, worlds[0], 10, rand.New(rand.NewPCG(1, 1)))
+		for i := range runs {
+			runs[i].VirtualPeak, runs[i].ResidentPeak = 1<<30, 1<<20
+		}
+		if a := Judge(x, runs).Advice; a.Cap != base.Name || !strings.Contains(a.Sentence, want) {
+			t.Errorf("cap %q: %s, want %s", a.Cap, a.Sentence, want)
+		}
+	}
+}
+
+func TestAdviceTellsOfFailures(t *testing.T) {
+	s := situation{throughput: []float64{1000, 1000, 1000, 1000}, virtual: []uint64{1024, 64, 128, 256}, resident: []uint64{100, 100, 100, 100}}
+	for want, failed := range map[string][]int{
+		`against "off"; differences`: {0, 0, 0, 0},
+		`against "off"; a cap of 1 is left out, because 1 of its 10 runs failed; differences`:                                              {0, 1, 0, 0},
+		`; a cap of 1 is left out, because 10 of its 10 runs failed; a cap of 4 is left out, because 2 of its 10 runs failed; differences`: {0, 10, 0, 2},
+		`against "off"; 5 of 40 runs failed, some under each cap; differences`:                                                             {1, 1, 1, 2},
+	} {
+		s.failed = failed
+		if a := Judge(s.experiment(), s.runs()).Advice; !strings.Contains(a.Sentence, want) {
+			t.Errorf("%v: %s", failed, a.Sentence)
+		}
+	}
+}
+
 func TestWhatIsMeasured(t *testing.T) {
 	for want, x := range map[string]Experiment{
 		"throughput": {Throughput: Metric{Pattern: "x"}}, "throughput or latency": {Throughput: Metric{Pattern: "x"}, Latency: Metric{Pattern: "y"}},

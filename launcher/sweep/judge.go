@@ -33,6 +33,8 @@ type Outcome struct {
 	LatencyP    float64
 	Slower      bool // measurably less throughput than the best
 	Later       bool // measurably more latency than the best
+
+	VirtualP, ResidentP float64 // the same for the peaks, against those of what savings are told against
 }
 
 // Fit reports whether the cap costs nothing that can be measured.
@@ -41,12 +43,14 @@ func (o Outcome) Fit() bool { return o.Runs > 0 && !o.Slower && !o.Later }
 // Judge turns runs into a result. It is pure.
 func Judge(x Experiment, runs []Run) Result {
 	r := Result{Experiment: x, Runs: runs}
-	var throughput, latency [][]float64
+	var throughput, latency, virtual, resident [][]float64
 	for _, c := range x.Candidates {
 		good, failed := split(runs, c.Name)
 		r.Outcomes = append(r.Outcomes, summarize(c, good, failed))
 		throughput = append(throughput, each(good, func(g Run) float64 { return g.Throughput }))
 		latency = append(latency, each(good, func(g Run) float64 { return g.Latency }))
+		virtual = append(virtual, eachKnown(good, func(g Run) uint64 { return g.VirtualPeak }))
+		resident = append(resident, eachKnown(good, func(g Run) uint64 { return g.ResidentPeak }))
 	}
 	for _, run := range runs {
 		r.Rounds = max(r.Rounds, run.Round)
@@ -56,6 +60,7 @@ func Judge(x Experiment, runs []Run) Result {
 		metrics = append(metrics, latency)
 	}
 	r.compare(comparisons(metrics...))
+	r.comparePeaks(virtual, resident)
 	r.Advice = advise(&r)
 	return r
 }
@@ -83,6 +88,14 @@ func (r *Result) compare(p [][][]float64) {
 			o.LatencyP = p[1][i][best]
 			o.Later = o.LatencyP < alpha && i != best
 		}
+	}
+}
+
+func (r *Result) comparePeaks(virtual, resident [][]float64) {
+	base := r.base().Name
+	p := against(slices.IndexFunc(r.Outcomes, func(o Outcome) bool { return o.Name == base }), virtual, resident)
+	for i := range r.Outcomes {
+		r.Outcomes[i].VirtualP, r.Outcomes[i].ResidentP = p[0][i], p[1][i]
 	}
 }
 
@@ -134,6 +147,12 @@ func each(runs []Run, of func(Run) float64) []float64 {
 	return values
 }
 
+// eachKnown leaves out the runs in which it is not known.
+func eachKnown(runs []Run, of func(Run) uint64) []float64 {
+	known := slices.DeleteFunc(slices.Clone(runs), func(r Run) bool { return of(r) == 0 })
+	return each(known, func(r Run) float64 { return float64(of(r)) })
+}
+
 func summarize(c Candidate, good []Run, failed int) Outcome {
 	o := Outcome{Candidate: c, Runs: len(good), Failed: failed}
 	if len(good) == 0 {
@@ -160,13 +179,12 @@ func summarize(c Candidate, good []Run, failed int) Outcome {
 
 func median(runs []Run, of func(Run) float64) float64 { return newInterval(each(runs, of)).Median }
 
-// medianBytes leaves out the runs in which it is not known.
 func medianBytes(runs []Run, of func(Run) uint64) uint64 {
-	known := slices.DeleteFunc(slices.Clone(runs), func(r Run) bool { return of(r) == 0 })
+	known := eachKnown(runs, of)
 	if len(known) == 0 {
 		return 0
 	}
-	return uint64(median(known, func(r Run) float64 { return float64(of(r)) }))
+	return uint64(newInterval(known).Median)
 }
 
 // Typical is the run whose peak of virtual size is the cap's median, for a picture of memory over time.

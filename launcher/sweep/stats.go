@@ -45,36 +45,71 @@ func sample(values []float64) *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
 }
 
+// comparison is that of two candidates by one metric: p is the chance that they differ so much while being the same.
+type comparison struct {
+	metric, i, j int
+	p            float64
+}
+
+// compare compares two candidates by the values that each has, if both have any.
+func compare(values [][]float64, metric, i, j int) []comparison {
+	if len(values[i]) == 0 || len(values[j]) == 0 {
+		return nil
+	}
+	test := benchmath.AssumeNothing.Compare(sample(values[i]), sample(values[j]))
+	return []comparison{{metric, i, j, test.P}}
+}
+
+// correct corrects the chances for their number. Holm's correction bounds the chance of any wrong verdict whatever
+// depends on what (Holm 1979, Scand. J. Statist. 6:65).
+func correct(all []comparison) {
+	slices.SortFunc(all, func(a, b comparison) int { return cmp.Compare(a.p, b.p) })
+	least := 0.0
+	for rank := range all {
+		least = max(least, min(1, all[rank].p*float64(len(all)-rank)))
+		all[rank].p = least
+	}
+}
+
 // comparisons are the chances, corrected for their number, that two candidates differ as much as they do while
 // being the same: p[m][i][j] for the metric m.
 //
 // The candidate that looks best is chosen by the same values that it is then compared with, so the comparisons
-// against it alone would be too few to correct for: all pairs are. Holm's correction bounds the chance of any
-// wrong verdict whatever depends on what (Holm 1979, Scand. J. Statist. 6:65).
+// against it alone would be too few to correct for: all pairs are.
 func comparisons(metrics ...[][]float64) [][][]float64 {
-	type pair struct {
-		m, i, j int
-		p       float64
-	}
-	var pairs []pair
+	var pairs []comparison
 	p := make([][][]float64, len(metrics))
 	for m, values := range metrics {
 		p[m] = make([][]float64, len(values))
 		for i := range values {
 			p[m][i] = slices.Repeat([]float64{1}, len(values))
 			for j := range i {
-				if len(values[i]) > 0 && len(values[j]) > 0 {
-					test := benchmath.AssumeNothing.Compare(sample(values[i]), sample(values[j]))
-					pairs = append(pairs, pair{m, i, j, test.P})
-				}
+				pairs = append(pairs, compare(values, m, i, j)...)
 			}
 		}
 	}
-	slices.SortFunc(pairs, func(a, b pair) int { return cmp.Compare(a.p, b.p) })
-	least := 0.0
-	for rank, pair := range pairs {
-		least = max(least, min(1, pair.p*float64(len(pairs)-rank)))
-		p[pair.m][pair.i][pair.j], p[pair.m][pair.j][pair.i] = least, least
+	correct(pairs)
+	for _, c := range pairs {
+		p[c.metric][c.i][c.j], p[c.metric][c.j][c.i] = c.p, c.p
+	}
+	return p
+}
+
+// against are the chances for the comparisons with one candidate that is not chosen by its values: p[m][i].
+func against(base int, metrics ...[][]float64) [][]float64 {
+	var pairs []comparison
+	p := make([][]float64, len(metrics))
+	for m, values := range metrics {
+		p[m] = slices.Repeat([]float64{1}, len(values))
+		for i := range values {
+			if i != base {
+				pairs = append(pairs, compare(values, m, i, base)...)
+			}
+		}
+	}
+	correct(pairs)
+	for _, c := range pairs {
+		p[c.metric][c.i] = c.p
 	}
 	return p
 }
