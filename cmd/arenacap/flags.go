@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,7 +131,51 @@ func flagMessage(text string, c *cli.Context) string {
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
 		return "flag " + quote(dashes(strings.TrimLeft(name, "-"))) + " needs an argument"
 	}
+	if message, ok := badValue(text, c); ok {
+		return message
+	}
 	return strings.TrimSuffix(strings.Replace(text, " for -", " for --", 1), ": parse error")
+}
+
+// badValue reads what package flag says of a value that it cannot read:
+//
+//	invalid value "1e9" for flag -rounds: parse error
+func badValue(text string, c *cli.Context) (message string, ok bool) {
+	rest, ok := strings.CutPrefix(text, "invalid value ")
+	value, err := strconv.QuotedPrefix(rest)
+	if !ok || err != nil {
+		return "", false
+	}
+	name, why, _ := strings.Cut(strings.TrimPrefix(rest[len(value):], " for flag -"), ": ")
+	wanted, example := wantedValue(c, name)
+	switch {
+	case wanted == "":
+		return "", false
+	case why == "value out of range":
+		return fmt.Sprintf("--%s: %s is out of range; write for example --%s %s", name, value, name, example), true
+	}
+	return fmt.Sprintf("--%s: %s is no %s; write for example --%s %s", name, value, wanted, name, example), true
+}
+
+// wantedValue is what kind of value a flag takes, and one that it would.
+func wantedValue(c *cli.Context, name string) (wanted, example string) {
+	if c.Command == nil {
+		return "", ""
+	}
+	for _, f := range c.Command.Flags {
+		if !slices.Contains(f.Names(), name) {
+			continue
+		}
+		switch f := f.(type) {
+		case *cli.DurationFlag:
+			return "duration", "30s"
+		case *cli.IntFlag:
+			return "whole number", strconv.Itoa(f.Value)
+		case *cli.Uint64Flag:
+			return "whole number from 0 on", "1"
+		}
+	}
+	return "", ""
 }
 
 // dashes is the flag as people type it.

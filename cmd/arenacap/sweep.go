@@ -51,7 +51,7 @@ func sweepCommand() *cli.Command {
 			&cli.IntFlag{Name: "rounds", Value: 10, Usage: "run each cap `N` times"},
 			&cli.IntFlag{Name: "warmup", Value: 1, Usage: "and `N` times before that, which do not count"},
 			&cli.StringFlag{Name: "until", Usage: "go on after the rounds until each interval is within `P%` of its median, at most --max-time"},
-			&cli.DurationFlag{Name: "max-time", Usage: "start no run after `DURATION` (default: none; with --until 30m)"},
+			&cli.DurationFlag{Name: "max-time", Usage: "start no run after `DURATION`", DefaultText: "none; with --until 30m"},
 			&cli.DurationFlag{Name: "timeout", Value: time.Hour, Usage: "a run, or a load, fails after `DURATION`"},
 			&cli.DurationFlag{Name: "ready-timeout", Value: time.Minute, Usage: "a server that is not ready after `DURATION` fails"},
 			&cli.DurationFlag{Name: "grace", Value: 30 * time.Second, Usage: "SIGKILL follows SIGTERM after `DURATION`"},
@@ -94,11 +94,13 @@ func runSweep(c *cli.Context) error {
 	}
 	s.tellPrior(v, prior, c.String("resume"))
 	runs, err := s.measure(c.Context, v, prior, journal.add)
-	interrupted := errors.Is(err, context.Canceled)
+	var lost journalError
+	canceled := errors.Is(err, context.Canceled)
+	s.interrupted = canceled || errors.As(err, &lost)
 	switch {
-	case err != nil && !interrupted:
+	case err != nil && !s.interrupted:
 		return err
-	case len(runs) == 0 && interrupted:
+	case len(runs) == 0 && canceled:
 		return errors.New("interrupted before there was a run that counts")
 	case len(runs) == 0:
 		return fmt.Errorf("no run was made that counts: --max-time %s was over", s.experiment.MaxTime)
@@ -107,10 +109,13 @@ func runSweep(c *cli.Context) error {
 	if err := s.deliver(c, result); err != nil {
 		return err
 	}
+	tellZeros(v, result)
 	tellFailures(v, result)
 	switch {
-	case interrupted:
+	case canceled:
 		return fmt.Errorf("interrupted: this is what %s tell%s", count(len(runs), "run"), goesOn(c.String("resume")))
+	case err != nil:
+		return fmt.Errorf("%w; nothing more was run, and this is what %s tell", err, count(len(runs), "run"))
 	case result.Advice.Cap == "":
 		return say.No
 	}
@@ -144,6 +149,8 @@ type sweepPlan struct {
 	html       string // where the report is to be; "" is nowhere
 	notes      []string
 	limit      int // glibc's own limit here; 0 is none
+
+	interrupted bool // by a signal, or because a run could not be kept: the result is of what was measured
 }
 
 func planSweep(c *cli.Context) (*sweepPlan, error) {
@@ -371,11 +378,19 @@ func openJournal(path string, x *sweep.Experiment) (sweepJournal, []sweep.Run, e
 	return sweepJournal{j}, prior, err
 }
 
+// journalError is a run that could not be kept: a full disk.
+type journalError struct{ error }
+
+func (e journalError) Unwrap() error { return e.error }
+
 func (j sweepJournal) add(r sweep.Run) error {
 	if j.Journal == nil {
 		return nil
 	}
-	return j.Add(r)
+	if err := j.Add(r); err != nil {
+		return journalError{fmt.Errorf("--resume: %w", err)}
+	}
+	return nil
 }
 
 func (j sweepJournal) close() {
@@ -411,6 +426,19 @@ func word(arg string) string {
 	}
 	quoted, _ := quoteSh(arg)
 	return quoted
+}
+
+// tellZeros says that a metric may not have found the number that was meant: none that people compare is 0 or less.
+func tellZeros(v say.Voice, r sweep.Result) {
+	tell := func(flag string, m sweep.Metric, of func(sweep.Run) float64) {
+		good := slices.DeleteFunc(slices.Clone(r.Runs), func(run sweep.Run) bool { return run.Error != "" })
+		zeros := slices.DeleteFunc(slices.Clone(good), func(run sweep.Run) bool { return of(run) > 0 })
+		if m.Pattern != "" && len(zeros) > 0 {
+			v.Note("--%s found 0 or less in %d of %s; is %q the number that counts?", flag, len(zeros), count(len(good), "run"), m.Pattern)
+		}
+	}
+	tell("metric", r.Experiment.Throughput, func(run sweep.Run) float64 { return run.Throughput })
+	tell("latency", r.Experiment.Latency, func(run sweep.Run) float64 { return run.Latency })
 }
 
 // tellFailures says what failed, a cap at a time, with the end of the first output.

@@ -59,7 +59,7 @@ func (s *sweepPlan) about(seeded bool) page.About {
 	}
 	add("rounds", "%s", roundsWords(x))
 	add("seed", "%d", x.Seed)
-	add("statistics", "median with its 95 %% interval of order statistics; Mann-Whitney U test, corrected by Holm for all pairs and metrics, at 5 %%; the same for the peaks of memory, which are compared with those without a cap")
+	add("statistics", "median with its 95 %% interval of order statistics; Mann-Whitney U test, corrected by Holm for all pairs and metrics, at 5 %%; the same for the peaks of memory, each against that of what glibc does by itself, or else of the largest cap")
 	add("CPUs", "online %s; affinity %s; quota %s", m.Online, m.Affinity, m.Quota)
 	add("memory", "%s", policy.FormatSize(m.Memory.Bytes))
 	add("libc", "%s %s", s.target.Libc, s.target.LibcVersion)

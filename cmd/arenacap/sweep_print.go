@@ -103,6 +103,8 @@ type sweepJSON struct {
 	Ready      *string          `json:"ready"`
 	Seed       uint64           `json:"seed"`
 	Rounds     int              `json:"rounds"`
+	Wanted     int              `json:"rounds_wanted"`
+	Stopped    bool             `json:"interrupted"`
 	Warmup     int              `json:"warmup_rounds"`
 	Until      *float64         `json:"until"`
 	Throughput metricJSON       `json:"throughput_metric"`
@@ -172,7 +174,7 @@ func (s *sweepPlan) json(r sweep.Result, seeded bool) sweepJSON {
 		Machine: sweepMachineJSON{known(m.Online.N), known(m.Affinity.N), known(m.Quota.CPUs), known(m.Memory.Bytes),
 			known(s.target.LibcVersion), known(s.target.Allocator), known(s.limit)},
 		Program: x.Args, Path: x.Path, Load: known(x.Load), Ready: known(x.Ready), Seed: x.Seed,
-		Rounds: r.Rounds, Warmup: x.Warmup, Until: known(x.Until), Throughput: newMetricJSON(x.Throughput),
+		Rounds: r.Rounds, Wanted: x.Rounds, Stopped: s.interrupted, Warmup: x.Warmup, Until: known(x.Until), Throughput: newMetricJSON(x.Throughput),
 		Command: s.command(seeded), Caps: []capJSON{},
 		Advice: adviceJSON{known(r.Advice.Cap), r.Advice.Sentence, known(r.Advice.TOML), r.Advice.Noisy, known(r.Advice.Safer)},
 	}

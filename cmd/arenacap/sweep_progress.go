@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/sweep"
@@ -27,7 +29,7 @@ type sweepProgress struct {
 
 func newSweepProgress(v say.Voice, x sweep.Experiment) *sweepProgress {
 	p := &sweepProgress{v: v, x: x, stop: make(chan struct{})}
-	if !v.Quiet && !v.Verbose && isTerminal(os.Stderr) {
+	if !v.Quiet && !v.Verbose && isTerminal(os.Stderr) && os.Getenv("TERM") != "dumb" {
 		p.w = os.Stderr
 		p.wg.Go(p.redraw)
 	}
@@ -75,19 +77,17 @@ func (p *sweepProgress) draw() {
 	if p.now.Cap == "" {
 		return
 	}
-	line := []rune(p.text(p.now, time.Until(p.over)))
-	if width := terminalWidth(p.w); width > 0 {
+	width := terminalWidth(p.w)
+	line := []rune(p.text(p.now, time.Until(p.over), width))
+	if width > 0 {
 		line = line[:min(len(line), width-1)]
 	}
 	fmt.Fprintf(p.w, "\r%s\x1b[K", string(line))
 }
 
-// text is the line with the bar.
-func (p *sweepProgress) text(now sweep.Progress, left time.Duration) string {
+// text is the line with the bar, which is as wide as the words leave room for on a terminal of so many columns.
+func (p *sweepProgress) text(now sweep.Progress, left time.Duration, columns int) string {
 	text := p.what(now)
-	if now.Total > 0 {
-		text = fmt.Sprintf("%s▏%3d%%  %s", bar(uint64(now.Done), uint64(now.Total), 24), 100*now.Done/now.Total, text)
-	}
 	about := "about"
 	if now.AtMost {
 		about = "at most"
@@ -95,7 +95,19 @@ func (p *sweepProgress) text(now sweep.Progress, left time.Duration) string {
 	if now.LeftOK {
 		text += fmt.Sprintf(", %s %s left", about, max(0, left.Round(time.Second)))
 	}
-	return text
+	if now.Total == 0 {
+		return text
+	}
+	text = fmt.Sprintf("▏%3d%%  %s", 100*now.Done/now.Total, text)
+	const widest, narrowest = 24, 4
+	room := widest
+	if columns > 0 {
+		room = min(widest, columns-1-utf8.RuneCountInString(text)) // the last column stays free: there a terminal may wrap
+	}
+	if room < narrowest {
+		return strings.TrimLeft(text, "▏ ")
+	}
+	return bar(uint64(now.Done), uint64(now.Total), room) + text
 }
 
 func (p *sweepProgress) what(now sweep.Progress) string {

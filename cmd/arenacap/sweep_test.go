@@ -18,18 +18,21 @@ func TestSweepProgressText(t *testing.T) {
 	p := &sweepProgress{x: sweep.Experiment{Rounds: 10}}
 	until := &sweepProgress{x: sweep.Experiment{Rounds: 10, Until: 0.02}}
 	for _, c := range []struct {
-		p    *sweepProgress
-		now  sweep.Progress
-		left time.Duration
-		want string
+		p       *sweepProgress
+		now     sweep.Progress
+		left    time.Duration
+		columns int
+		want    string
 	}{
-		{p, sweep.Progress{Cap: "off", Round: 0, Total: 44}, 0, "                        ▏  0%  warming up, cap off"},
-		{p, sweep.Progress{Cap: "1/core", Round: 3, Done: 22, Total: 44, LeftOK: true}, 90*time.Second + time.Millisecond,
+		{p, sweep.Progress{Cap: "off", Round: 0, Total: 44}, 0, 0, "                        ▏  0%  warming up, cap off"},
+		{p, sweep.Progress{Cap: "1/core", Round: 3, Done: 22, Total: 44, LeftOK: true}, 90*time.Second + time.Millisecond, 130,
 			"████████████            ▏ 50%  round 3 of 10, cap 1/core, about 1m30s left"},
-		{p, sweep.Progress{Cap: "4", Round: 10, Done: 43, Total: 44, LeftOK: true}, -time.Second, "███████████████████████▍▏ 97%  round 10 of 10, cap 4, about 0s left"},
-		{until, sweep.Progress{Cap: "4", Round: 12, Done: 50, LeftOK: true, AtMost: true}, time.Minute, "round 12, cap 4, at most 1m0s left"},
+		{p, sweep.Progress{Cap: "4", Round: 10, Done: 43, Total: 44, LeftOK: true}, -time.Second, 0, "███████████████████████▍▏ 97%  round 10 of 10, cap 4, about 0s left"},
+		{until, sweep.Progress{Cap: "4", Round: 12, Done: 50, LeftOK: true, AtMost: true}, time.Minute, 40, "round 12, cap 4, at most 1m0s left"},
+		{p, sweep.Progress{Cap: "1/core", Round: 3, Done: 22, Total: 44, LeftOK: true}, time.Hour + 90*time.Second, 60, "███▌   ▏ 50%  round 3 of 10, cap 1/core, about 1h1m30s left"},
+		{p, sweep.Progress{Cap: "1/core", Round: 3, Done: 22, Total: 44, LeftOK: true}, time.Hour + 90*time.Second, 55, "50%  round 3 of 10, cap 1/core, about 1h1m30s left"},
 	} {
-		if got := c.p.text(c.now, c.left); got != c.want {
+		if got := c.p.text(c.now, c.left, c.columns); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
@@ -69,7 +72,7 @@ func TestSweepJSON(t *testing.T) {
 	}
 	const any, no = "any", "null"
 	for path, want := range map[string]string{
-		"machine": any, "seed": "5", "rounds": "6", "warmup_rounds": "0", "until": no, "load": no, "ready": no,
+		"machine": any, "seed": "5", "rounds": "6", "rounds_wanted": "6", "interrupted": "false", "warmup_rounds": "0", "until": no, "load": no, "ready": no,
 		"throughput_metric": `{"better":"higher","pattern":"rate (.*)"}`, "latency_metric": `{"better":"lower","pattern":"p99 (.*)"}`,
 		"caps.0.cap": `"off"`, "caps.0.arena_max": no, "caps.1.cap": `"2"`, "caps.1.arena_max": "2", "caps.1.runs": "6", "caps.1.failed": "0",
 		"caps.1.throughput": `{"high":10,"low":10,"median":10}`, "caps.1.latency": `{"high":0.005,"low":0.005,"median":0.005}`,

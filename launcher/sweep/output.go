@@ -2,8 +2,10 @@ package sweep
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 const (
@@ -41,5 +43,24 @@ func (o *output) tail() string {
 	text = text[max(0, len(text)-tailBytes):]
 	lines := bytes.Split(text, []byte("\n"))
 	lines = lines[max(0, len(lines)-tailLines):]
-	return strings.ToValidUTF8(string(bytes.Join(lines, []byte("\n"))), "�")
+	return shownText(strings.ToValidUTF8(string(bytes.Join(lines, []byte("\n"))), "�"))
+}
+
+// shownText is a text of several lines without what could steer a terminal: control characters are written as in Go.
+func shownText(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		text, end := strings.CutSuffix(line, "\n")
+		for _, r := range strings.TrimSuffix(text, "\r") {
+			if r == '\t' || unicode.IsGraphic(r) {
+				b.WriteRune(r)
+				continue
+			}
+			b.WriteString(strings.Trim(strconv.QuoteRuneToGraphic(r), "'"))
+		}
+		if end {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
 }

@@ -89,6 +89,24 @@ func TestOutputKeepsTheEnd(t *testing.T) {
 	}
 }
 
+// What a program prints does not reach a terminal as it is.
+func TestOutputIsShownAsText(t *testing.T) {
+	for text, want := range map[string]string{
+		"\x1b[2Jcleared\a": `\x1b[2Jcleared\a`, "a\tb\r\nc\rd\n": "a\tb\nc\\rd", "é ✓ 'it' \"is\"": "é ✓ 'it' \"is\"", "\u009b31m\u202eright to left\x00": `\u009b31m\u202eright to left\x00`,
+	} {
+		var o output
+		_, _ = o.Write([]byte(text))
+		if got := o.tail(); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+	r := seen()
+	r.Runs[2].Error, r.Runs[2].Tail = "it \x1b[1m", "says \x1b[0m\nand ends" // of a journal
+	if f := r.Failures()[0]; !strings.HasSuffix(f.What, `it \x1b[1m`) || f.Tail != "says \\x1b[0m\nand ends" {
+		t.Errorf("%+v", f)
+	}
+}
+
 // The kernel's own file of this process is what the parser was written for.
 func TestParseStatus(t *testing.T) {
 	text, err := os.ReadFile("/proc/self/status")

@@ -79,7 +79,8 @@ func (r *Result) Failures() (list []Failure) {
 			continue
 		}
 		run := r.Runs[i]
-		list = append(list, Failure{o.Name, fmt.Sprintf("%d of %d runs failed; round %d: %s", o.Failed, o.Failed+o.Runs, run.Round, run.Error), run.Tail})
+		what := fmt.Sprintf("%d of %d runs failed; round %d: %s", o.Failed, o.Failed+o.Runs, run.Round, shownText(run.Error))
+		list = append(list, Failure{o.Name, what, shownText(run.Tail)}) // a journal's text may be anybody's
 	}
 	return list
 }
