@@ -1,6 +1,7 @@
 package unit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 const suffix = ".service"
@@ -24,42 +26,83 @@ var systemPath = [...]string{
 	"/run/systemd/generator.late",
 }
 
+// systemEtc is the administrator's folder.
+const systemEtc = "/etc/systemd/system"
+
 // finder looks for units below a root.
 type finder struct {
 	root string // "" is the real one
 	dirs []string
+	etc  string // the administrator's folder, for drop-ins; "" is systemEtc
 }
 
 // Load reads a service as the system's systemd would. operand is a unit's name, with or without ".service", or, with a
 // slash in it, a file, whose folder then comes first in the search path as with systemd-analyze(1) verify. All other
 // files are looked for below root; "" is the real one, where $SYSTEMD_UNIT_PATH counts too. A drop-in that arenacap
-// made before is left out, so that it can be made again.
+// made before is left out, so that it can be made again; what was added to it counts.
 //
 // An error says why there is nothing that arenacap could stand in front of.
 func Load(root, operand string) (Unit, error) {
-	return finder{strings.TrimSuffix(root, "/"), searchPath(root)}.load(operand)
+	return finder{root: strings.TrimSuffix(root, "/"), dirs: searchPath(root)}.load(operand)
 }
 
 func (f finder) load(operand string) (Unit, error) {
-	name, file := operand, ""
+	name := operand
 	if strings.Contains(operand, "/") {
-		var err error
-		if name, file, err = f.linked(operand); err != nil {
+		if _, err := f.text(operand); err != nil {
 			return Unit{}, err
 		}
-		f.dirs = append([]string{path.Dir(operand)}, f.dirs...)
+		var err error
+		if name, err = fileName(operand); err != nil {
+			return Unit{}, err
+		}
+		f = f.beside(operand)
 	}
-	name, err := serviceName(name)
+	alias, err := serviceName(name)
 	if err != nil {
 		return Unit{}, err
 	}
-	alias := name
-	if file == "" {
-		if name, file, err = f.fragment(name); err != nil {
-			return Unit{}, err
-		}
+	name, file, err := f.fragment(alias)
+	if err != nil {
+		return Unit{}, err
 	}
 	return f.read(name, alias, file)
+}
+
+// fileName is the unit's name of a file. One that is no service's own file is refused.
+func fileName(operand string) (string, error) {
+	name, dir := path.Base(operand), path.Base(path.Dir(operand))
+	if of, ok := strings.CutSuffix(dir, ".d"); ok && strings.HasSuffix(name, ".conf") {
+		return "", fmt.Errorf("%q is a drop-in; ask for %q", operand, of)
+	}
+	if _, err := serviceName(name); err != nil {
+		return "", err
+	}
+	if !strings.HasSuffix(name, suffix) {
+		return "", fmt.Errorf("%q is no service's file: its name would end in %q", operand, suffix)
+	}
+	return name, nil
+}
+
+// beside looks into a file's folder first. A link in a folder of the search path is looked for as its name is.
+func (f finder) beside(operand string) finder {
+	dir := path.Dir(operand)
+	if _, err := os.Readlink(f.at(operand)); err != nil || !f.searched(dir) {
+		f.dirs = append([]string{dir}, f.dirs...)
+	}
+	return f
+}
+
+// searched reports whether a folder is in the search path.
+func (f finder) searched(dir string) bool {
+	info, err := os.Stat(f.at(dir))
+	return slices.ContainsFunc(f.dirs, func(d string) bool {
+		if d == dir {
+			return true
+		}
+		there, missing := os.Stat(f.at(d))
+		return err == nil && missing == nil && os.SameFile(info, there)
+	})
 }
 
 // searchPath is the system's, or what $SYSTEMD_UNIT_PATH says; with an empty last entry the system's follows.
@@ -77,13 +120,20 @@ func searchPath(root string) []string {
 
 // serviceName completes a name as systemctl(1) does.
 func serviceName(name string) (string, error) {
-	if strings.HasSuffix(name, suffix) && name != suffix {
-		return name, nil
+	stem := strings.TrimSuffix(name, suffix)
+	ext := path.Ext(name)
+	switch {
+	case ext != "" && strings.Contains(unitTypes, ext+" "):
+		return "", fmt.Errorf("%q is no service, and only services have ExecStart=; write %q", name, strings.TrimSuffix(name, ext)+suffix)
+	case strings.Trim(stem, ".@") == "" || strings.HasPrefix(stem, "@") || strings.ContainsFunc(name, notInName) || len(stem) > 255-len(suffix):
+		return "", fmt.Errorf("%q is no unit's name (letters, digits and :-_.\\@; systemd-escape(1) writes others so)", name)
 	}
-	if ext := path.Ext(name); ext != "" && strings.Contains(unitTypes, ext+" ") {
-		return "", fmt.Errorf("%q is no service: only services have ExecStart=", name)
-	}
-	return name + suffix, nil
+	return stem + suffix, nil
+}
+
+// notInName is what no unit's name has (systemd.unit(5)).
+func notInName(r rune) bool {
+	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune(`:-_.\@`, r)
 }
 
 // at is where a path of the system lies.
@@ -94,60 +144,128 @@ func (f finder) at(p string) string {
 	return p
 }
 
-// linked follows a file that is a link to a unit of another name: an alias.
-func (f finder) linked(operand string) (name, file string, err error) {
-	name = path.Base(operand)
-	if real, err := f.follow(operand); err == nil && strings.HasSuffix(real, suffix) {
-		return path.Base(real), operand, nil
+// fileMax is more than any unit's file has; systemd bounds a line only.
+const fileMax = 1 << 20
+
+// text reads a unit's file or a drop-in.
+func (f finder) text(p string) (string, error) {
+	file, err := f.follow(p)
+	if err != nil {
+		return "", err
 	}
-	if info, err := os.Stat(f.at(operand)); err != nil {
-		return "", "", err
-	} else if info.IsDir() {
-		return "", "", fmt.Errorf("%q is a directory, not a unit's file", operand)
+	if file == "/dev/null" {
+		return "", nil
 	}
-	return name, operand, nil
+	info, err := os.Stat(f.at(file))
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "", closedTo(f.at(p))
+	case err != nil:
+		return "", err
+	case info.IsDir():
+		return "", fmt.Errorf("%q is a directory, not a unit's file", f.at(p))
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%q is no regular file", f.at(p))
+	case info.Size() > fileMax:
+		return "", fmt.Errorf("%q has over %d bytes, which no unit's file has", f.at(p), fileMax)
+	}
+	text, err := os.ReadFile(f.at(file))
+	if errors.Is(err, fs.ErrPermission) {
+		err = closedTo(f.at(p))
+	}
+	return string(text), err
 }
+
+func closedTo(file string) error {
+	return fmt.Errorf("%q cannot be read (permission denied); ask again as root", file)
+}
+
+// linksMax bounds a chain of links, or of aliases.
+const linksMax = 32
 
 // follow is where a chain of links ends, or the path itself. It stays below the root.
 func (f finder) follow(p string) (string, error) {
-	for range 32 {
-		if p == "/dev/null" { // the manager's, not the root's
+	for range linksMax {
+		to, err := f.link(p)
+		if err != nil || to == "" {
+			return p, err
+		}
+		if p = to; p == "/dev/null" { // the manager's, not the root's
 			return p, nil
 		}
-		to, err := os.Readlink(f.at(p))
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return "", err
-			}
-			return p, nil // no link
-		}
-		if !path.IsAbs(to) {
-			to = path.Join(path.Dir(p), to)
-		}
-		p = to
 	}
 	return "", fmt.Errorf("%q has too many links", p)
+}
+
+// link is where a link leads to; "" is no link.
+func (f finder) link(p string) (to string, err error) {
+	if to, err = os.Readlink(f.at(p)); err != nil {
+		if errors.Is(err, syscall.EINVAL) {
+			return "", nil
+		}
+		return "", err
+	}
+	if !path.IsAbs(to) {
+		to = path.Join(path.Dir(p), to)
+	}
+	return path.Clean(to), nil
 }
 
 // fragment finds a unit's own file and, where the name is an alias, the unit's name.
 func (f finder) fragment(name string) (unit, file string, err error) {
 	for _, candidate := range names(name) {
-		for _, dir := range f.dirs {
-			p := path.Join(dir, candidate)
-			real, err := f.follow(p)
-			if err != nil {
+		if unit, file, ok := f.chain(candidate); ok {
+			unit = ofTemplate(unit, name)
+			switch real, err := f.follow(file); {
+			case err != nil:
 				continue
+			case real == "/dev/null":
+				return "", "", masked(unit, f.at(file))
 			}
-			if real == "/dev/null" {
-				return "", "", masked(name, f.at(p))
-			}
-			if base := path.Base(real); base != candidate && strings.HasSuffix(base, suffix) {
-				return ofTemplate(base, name), real, nil
-			}
-			return name, real, nil
+			return unit, file, nil
 		}
 	}
 	return "", "", f.notFound(name)
+}
+
+// chain follows a name. A link to somewhere within the search path is another name, which is looked up in its turn; the
+// file that it leads to need not be the one that counts. Any other link is the unit's file, and the name stays (v252:
+// src/basic/unit-file.c, unit_file_resolve_symlink and unit_ids_map_get).
+func (f finder) chain(name string) (unit, file string, ok bool) {
+	for range linksMax {
+		p, alias, ok := f.entry(name)
+		if t := template(name); !ok && t != name {
+			p, alias, ok = f.entry(t)
+		}
+		switch {
+		case !ok:
+			return "", "", false
+		case alias == "":
+			return name, p, true
+		}
+		name = alias
+	}
+	return "", "", false
+}
+
+// entry finds a name in the first folder that has it: a file, or an alias.
+func (f finder) entry(name string) (file, alias string, ok bool) {
+	for _, dir := range f.dirs {
+		p := path.Join(dir, name)
+		if _, err := os.Lstat(f.at(p)); err != nil {
+			continue
+		}
+		to, err := f.link(p)
+		base := path.Base(to)
+		switch {
+		case err != nil:
+		case to == "" || to == "/dev/null" || base == name || !f.searched(path.Dir(to)):
+			return p, "", true
+		case strings.HasSuffix(base, path.Ext(name)): // systemd takes no other for an alias
+			return "", base, true
+		}
+	}
+	return "", "", false
 }
 
 // names are the ones under which a unit's file is looked for: an instance's own, then its template's.
@@ -177,13 +295,23 @@ func ofTemplate(real, alias string) string {
 }
 
 func masked(name, file string) error {
-	return fmt.Errorf("%s is masked (%s): systemd never starts it; 'systemctl unmask %s' first", name, file, name)
+	unmask := ""
+	switch {
+	case strings.Contains(file, "/etc/systemd/"):
+		unmask = fmt.Sprintf("; 'systemctl unmask %s' first", name)
+	case strings.Contains(file, "/run/systemd/"):
+		unmask = fmt.Sprintf("; 'systemctl unmask --runtime %s' first", name)
+	}
+	return fmt.Errorf("%s is masked (%s): systemd never starts it%s", name, file, unmask)
 }
 
-// notFound says what there is instead: an init script, of which systemd makes a unit when it starts.
+// notFound says what there is instead: a template, or an init script, of which systemd makes a unit when it starts.
 func (f finder) notFound(name string) error {
 	short := strings.TrimSuffix(name, suffix)
 	script := "/etc/init.d/" + short
+	if _, _, ok := f.chain(short + "@" + suffix); ok {
+		return fmt.Errorf("%s was not found, but there is the template %s@%s; write %q, or %q for one instance", name, short, suffix, short+"@", short+"@INSTANCE")
+	}
 	if _, err := os.Stat(f.at(script)); err == nil {
 		return fmt.Errorf("%s has no unit file, only the init script %s, of which systemd makes a unit while it runs: ask again there, or put 'eval \"$(arenacap env --service %s)\"' into the script or a file that it sources (/etc/default/%s)",
 			name, f.at(script), short, short)
@@ -194,33 +322,58 @@ func (f finder) notFound(name string) error {
 
 // read reads a unit's file and its drop-ins, those for the alias included that led to it.
 func (f finder) read(name, alias, file string) (Unit, error) {
-	u := Unit{Name: name}
-	text, err := os.ReadFile(f.at(file))
+	u := Unit{Name: name, etc: cmp.Or(f.etc, systemEtc)}
+	text, err := f.text(file)
 	if err != nil {
 		return u, err
 	}
-	if len(text) == 0 {
+	if text == "" {
 		return u, masked(name, f.at(file))
 	}
-	if err := u.add(f.at(file), string(text)); err != nil {
+	if err := u.add(f.at(file), text); err != nil {
 		return u, err // systemd does not load such a unit
 	}
+	dropIns, err := f.dropIns(name, alias)
+	if err != nil {
+		return u, err
+	}
 	var with []string
-	for _, d := range f.dropIns(name, alias) {
-		text, err := os.ReadFile(f.at(d))
+	for _, d := range dropIns {
+		text, err := f.text(d)
 		if err != nil {
 			return u, err
 		}
+		if isOwn(text) {
+			u.keep(f.at(d), text)
+			continue
+		}
 		before := len(u.settings)
-		if err := u.add(f.at(d), string(text)); err != nil {
+		if err := u.add(f.at(d), text); err != nil {
 			u.Remarks = append(u.Remarks, err.Error())
 		}
 		if slices.ContainsFunc(u.settings[before:], func(s setting) bool { return s.key == "ExecStart" }) {
 			with = append(with, path.Base(d))
 		}
 	}
-	u.Own = ownName(with)
+	u.Own, u.behind = ownName(with)
+	u.perConnection = f.perConnection(name)
 	return u, u.parse()
+}
+
+// perConnection reports whether a template's instances are one connection each (systemd.socket(5), Accept=).
+func (f finder) perConnection(name string) bool {
+	prefix, _, ok := strings.Cut(name, "@")
+	if !ok {
+		return false
+	}
+	_, file, ok := f.chain(prefix + ".socket")
+	if !ok {
+		return false
+	}
+	text, _ := f.text(file)
+	settings, _ := parse(file, text)
+	socket := Unit{settings: settings}
+	return socket.yes("Accept")
 }
 
 // add lays a file over what was read before.
@@ -229,6 +382,22 @@ func (u *Unit) add(file, text string) error {
 	settings, err := parse(file, text)
 	u.settings = append(u.settings, slices.DeleteFunc(settings, func(s setting) bool { return s.section != "Service" })...)
 	return err
+}
+
+// keep takes from a drop-in that arenacap made before what arenacap does not write into it: what an operator added, or
+// took the "#" from.
+func (u *Unit) keep(file, text string) {
+	u.older = append(u.older, file)
+	settings, _ := parse(file, text)
+	for _, s := range settings {
+		if s.section == "Service" && slices.Contains(ownKeys[:], s.key) {
+			continue
+		}
+		u.kept = append(u.kept, s)
+		if s.section == "Service" {
+			u.settings = append(u.settings, s)
+		}
+	}
 }
 
 func (u *Unit) parse() error {
@@ -250,33 +419,35 @@ func (u *Unit) parse() error {
 
 const ownFile = "arenacap.conf"
 
-// ownName is a name that systemd reads after all of these: drop-ins apply in the order of their names, whatever their
-// folder, and the last one to empty ExecStart= wins.
-func ownName(with []string) string {
-	name := ownFile
-	for z := "zz-"; len(with) > 0 && slices.Max(with) >= name; z = "z" + z {
-		name = z + ownFile
+// ownName is a name that systemd reads after all of these, and the last of them, if that is why it is not the usual one:
+// drop-ins apply in the order of their names' bytes, whatever their folder, and the last one to empty ExecStart= wins.
+func ownName(with []string) (name, behind string) {
+	if len(with) == 0 || slices.Max(with) < ownFile {
+		return ownFile, ""
 	}
-	return name
+	behind = slices.Max(with)
+	if name = "zz-" + ownFile; behind < name {
+		return name, behind
+	}
+	return strings.TrimSuffix(behind, ".conf") + "_" + ownFile, behind // "_" comes behind "."
 }
 
-func isOwn(name string) bool {
-	return strings.TrimLeft(strings.TrimSuffix(name, ownFile), "z") == "-" || name == ownFile
-}
+// isOwn reports whether arenacap made a drop-in.
+func isOwn(text string) bool { return strings.HasPrefix(text, ownBegin) }
 
 // dropIns lists the files of a unit's drop-ins in the order in which they apply: by their names; of several with one
 // name the first folder's counts, also where it is a link to /dev/null or nowhere (v252: src/shared/dropin.c,
 // unit_file_find_dropin_paths).
-func (f finder) dropIns(name, alias string) []string {
+func (f finder) dropIns(name, alias string) ([]string, error) {
 	byName := map[string]string{}
 	for _, dir := range f.dropInDirs(name, alias) {
 		entries, err := os.ReadDir(f.at(dir))
-		if err != nil {
-			continue
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, closedTo(f.at(dir))
 		}
 		for _, e := range entries {
 			base := e.Name()
-			if _, taken := byName[base]; !taken && strings.HasSuffix(base, ".conf") && base[0] != '.' && !isOwn(base) {
+			if _, taken := byName[base]; !taken && strings.HasSuffix(base, ".conf") && base[0] != '.' {
 				byName[base] = path.Join(dir, base)
 			}
 		}
@@ -288,10 +459,10 @@ func (f finder) dropIns(name, alias string) []string {
 			continue
 		}
 		if info, err := os.Stat(f.at(file)); err == nil && info.Mode().IsRegular() {
-			files = append(files, file)
+			files = append(files, byName[base])
 		}
 	}
-	return files
+	return files, nil
 }
 
 // dropInDirs lists the folders of drop-ins, the most important first: for the unit's name, for its aliases, for all
@@ -342,8 +513,8 @@ func (f finder) aliases(name string) []string {
 			if e.Type()&fs.ModeSymlink == 0 || !strings.HasSuffix(e.Name(), suffix) {
 				continue
 			}
-			real, err := f.follow(path.Join(dir, e.Name()))
-			if base := path.Base(real); err != nil || base != name && base != template(name) {
+			real, _, ok := f.chain(e.Name())
+			if !ok || real == e.Name() || real != name && real != template(name) {
 				continue
 			}
 			if alias := ofTemplate(e.Name(), name); !slices.Contains(all, alias) {

@@ -282,11 +282,27 @@ func TestSystemdReadsTheSameDropIns(t *testing.T) {
 		"lib/linked.service->":                 "../elsewhere/linked.service",
 		"elsewhere/linked.service":             "[Service]\nExecStart=/bin/linked",
 		"elsewhere/linked.service.d/none.conf": "[Service]\nExecStart=/bin/wrong",
+		"lib/other.service->":                  "../elsewhere/bar.service", // out of the search path: the name stays
+		"elsewhere/bar.service":                "[Service]\nExecStart=/bin/other",
+		"etc/other.service.d/1.conf":           set,
+		"etc/bar.service.d/1.conf":             "[Service]\nExecStart=/bin/wrong",
+		"lib/real.service":                     "[Service]\nExecStart=/bin/vendor",
+		"etc/real.service":                     "[Service]\nExecStart=/bin/admin",
+		"lib/alia.service->":                   "real.service", // the name counts, not the file
+		"etc/chain.service->":                  "../lib/alia.service",
+		"etc/chain.service.d/1.conf":           set,
+		"lib/v@.service":                       "[Service]\nExecStart=/bin/vendor",
+		"etc/v@.service":                       "[Service]\nExecStart=/bin/v",
+		"etc/v@i.service.d/1.conf":             set,
+		"lib/w@.service->":                     "v@.service",
+		"lib/w@i.service.d/2.conf":             set,
+		"lib/self.service":                     "[Service]\nExecStart=/bin/self",
+		"etc/self.service->":                   "../lib/self.service",
 	})
 	etc, lib := filepath.Join(dir, "etc"), filepath.Join(dir, "lib")
-	asked := []string{"foo-bar.service", "broken.service", "t@i.service", "u@k.service", "a-b-c@x.service", "dash-.service", "linked.service"}
+	asked := []string{"foo-bar.service", "broken.service", "t@i.service", "u@k.service", "a-b-c@x.service", "dash-.service", "linked.service", "other.service", "alia.service", "w@i.service", "self.service"}
 	dropIns, commands := systemdReads(t, etc+":"+lib, asked...)
-	for _, name := range append(asked, "alias.service") {
+	for _, name := range append(asked, "alias.service", "chain.service", "v@i.service") {
 		u, err := finder{dirs: []string{etc, lib}}.load(name)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

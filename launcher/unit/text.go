@@ -6,12 +6,18 @@ import (
 	"strings"
 )
 
+// ownBegin is how a drop-in begins that arenacap made.
+const ownBegin = "# arenacap in front of "
+
+// ownKeys are the settings that a drop-in has from arenacap.
+var ownKeys = [...]string{"ExecStart", "ExecPaths", "SyslogIdentifier"}
+
 // text is the drop-in's. There is no time in it: the same unit gives the same text, so that diff(1) tells when it has
 // to be made again.
 func (p *planner) text(place string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# arenacap in front of %s. Made by:", p.u.Name)
+	line(ownBegin+"%s. Made by:", p.u.Name)
 	line("#   %s", printable(p.w.Command))
 	line("# from:")
 	for _, f := range p.u.Files {

@@ -25,7 +25,12 @@ type Unit struct {
 	Own      string   // the name for the drop-in's file: one that stands behind all others with an ExecStart=
 	Remarks  []string // what systemd ignores in these files, a line each
 
-	settings []setting // of [Service], in the order in which they apply
+	settings      []setting // of [Service], in the order in which they apply
+	behind        string    // the drop-in for which Own is not the usual name
+	older         []string  // drop-ins that arenacap made before
+	kept          []setting // what others wrote into these
+	etc           string    // the folder of the administrator's units
+	perConnection bool      // each instance serves one connection of a socket
 }
 
 // Service is the name for a policy's section: the unit's, without what stands behind "@", for one section serves all

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 )
@@ -35,7 +36,7 @@ func TestNoUnit(t *testing.T) {
 		"open":                     "open.service:3: ExecStart=/bin/x 'a: a ' is not closed",
 		"section":                  `section.service:3: "[Ser" is no section`,
 		"latin":                    "latin.service:2: ",
-		"long":                     "long.service:2: the line has over 1048576 bytes",
+		"long":                     "has over 1048576 bytes",
 		"loop":                     "loop.service was not found",
 		"alias":                    "masked",
 		"missing":                  "missing.service was not found in 1 folders",
@@ -52,6 +53,67 @@ func TestNoUnit(t *testing.T) {
 		}
 		if _, err := f.load(operand); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", operand, err, want)
+		}
+	}
+}
+
+// An alias of a unit that the administrator has masked is masked, though the file that it leads to is there.
+func TestMasked(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{
+		"usr/lib/systemd/system/logind.service":        "[Service]\nExecStart=/bin/x",
+		"usr/lib/systemd/system/dbus-login1.service->": "logind.service",
+		"etc/systemd/system/logind.service->":          "/dev/null",
+		"usr/lib/systemd/system/never.service->":       "/dev/null",
+		"run/systemd/system/now.service->":             "/dev/null",
+	})
+	for operand, want := range map[string]string{
+		"dbus-login1": "logind.service is masked (" + dir + "/etc/systemd/system/logind.service): systemd never starts it; 'systemctl unmask logind.service' first",
+		"/usr/lib/systemd/system/dbus-login1.service": "logind.service is masked",
+		"never": "never.service is masked (" + dir + "/usr/lib/systemd/system/never.service): systemd never starts it",
+		"now":   "now.service is masked (" + dir + "/run/systemd/system/now.service): systemd never starts it; 'systemctl unmask --runtime now.service' first",
+	} {
+		if _, err := Load(dir, operand); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "unmask") != strings.Contains(want, "unmask") && operand[0] != '/' {
+			t.Errorf("%s: %v, want %q", operand, err, want)
+		}
+	}
+}
+
+// What is no service is said to be none, and not read.
+func TestNoName(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{
+		"x.service":          "[Service]\nExecStart=/bin/x",
+		"x.service.d/o.conf": "[Service]\n",
+		"x.socket":           "[Socket]\n",
+		"t@.service":         "[Service]\nExecStart=/bin/x",
+		"big.service":        strings.Repeat("#\n", fileMax),
+		"zero.service->":     "/dev/zero",
+	})
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo.service"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for operand, want := range map[string]string{
+		"":                          `"" is no unit's name`,
+		".":                         `"." is no unit's name`,
+		"..":                        `".." is no unit's name`,
+		".service":                  `".service" is no unit's name`,
+		"@i":                        `"@i" is no unit's name`,
+		"a\nb":                      `"a\nb" is no unit's name`,
+		strings.Repeat("a", 300):    "is no unit's name",
+		"x.socket":                  `"x.socket" is no service, and only services have ExecStart=; write "x.service"`,
+		"t":                         `write "t@", or "t@INSTANCE" for one instance`,
+		"/dev/zero":                 `"/dev/zero" is no regular file`,
+		dir + "/zero.service":       "is no regular file",
+		dir + "/fifo.service":       "is no regular file",
+		dir + "/big.service":        "has over 1048576 bytes",
+		dir + "/x.socket":           `write "x.service"`,
+		dir + "/x.service.d/o.conf": `is a drop-in; ask for "x.service"`,
+		"/etc/passwd":               `"/etc/passwd" is no service's file`,
+		dir:                         "is a directory",
+	} {
+		if _, err := (finder{dirs: []string{dir}}).load(operand); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", operand, err, want)
 		}
 	}
 }
@@ -84,26 +146,43 @@ func TestRootAndFile(t *testing.T) {
 	}
 }
 
-// The drop-in has to come after the others that set ExecStart=, and an own one of before does not count.
+// The drop-in has to come after the others that set ExecStart=, and one that arenacap made before does not count, but for
+// what was added to it.
 func TestOwnName(t *testing.T) {
+	const own = ownBegin + "a.service. Made by:\n"
 	dir := t.TempDir()
-	write(t, dir, map[string]string{
-		"a.service":                 "[Service]\nExecStart=/bin/x",
-		"a.service.d/arenacap.conf": "[Service]\nExecStart=\nExecStart=/usr/bin/arenacap run -- /bin/old",
-		"a.service.d/limits.conf":   "[Service]\nLimitNOFILE=100",
-	})
-	load := func(want, program string) {
+	load := func(want, behind, program string) Unit {
 		t.Helper()
 		u, err := finder{dirs: []string{dir}}.load("a")
-		if err != nil || u.Own != want || u.Commands[0].program.value != program {
-			t.Errorf("%q, %+v, %v; want %q for %q", u.Own, u.Commands, err, want, program)
+		if err != nil || u.Own != want || u.behind != behind || u.Commands[0].program.value != program {
+			t.Errorf("%q behind %q, %+v, %v; want %q behind %q for %q", u.Own, u.behind, u.Commands, err, want, behind, program)
 		}
+		return u
 	}
-	load("arenacap.conf", "/bin/x")
-	write(t, dir, map[string]string{"a.service.d/override.conf": "[Service]\nExecStart=\nExecStart=/bin/y", "a.service.d/zz-arenacap.conf": "[Service]\nExecStart=\n"})
-	load("zz-arenacap.conf", "/bin/y")
-	write(t, dir, map[string]string{"a.service.d/zzz.conf": "[Service]\nExecStart=\nExecStart=/bin/z"})
-	load("zzzz-arenacap.conf", "/bin/z")
+	write(t, dir, map[string]string{
+		"a.service":                 "[Service]\nExecStart=/bin/x",
+		"a.service.d/arenacap.conf": own + "[Service]\nExecStart=\nExecStart=/usr/bin/arenacap run -- /bin/old\n",
+		"a.service.d/limits.conf":   "[Service]\nLimitNOFILE=100",
+	})
+	load("arenacap.conf", "", "/bin/x")
+	write(t, dir, map[string]string{
+		"a.service.d/override.conf":    "[Service]\nExecStart=\nExecStart=/bin/y",
+		"a.service.d/zz-arenacap.conf": own + "[Unit]\nAfter=x.target\n[Service]\nExecStart=\nRestart=always\n#Nice=1\nSyslogIdentifier=y\n",
+	})
+	u := load("zz-arenacap.conf", "override.conf", "/bin/y")
+	if u.last("Restart") != "always" || u.last("SyslogIdentifier") != "" || len(u.kept) != 2 || len(u.older) != 2 {
+		t.Errorf("kept %+v of %q", u.kept, u.older)
+	}
+	for _, c := range []struct{ last, want string }{
+		{"zzz.conf", "zzz_arenacap.conf"},
+		{"~last.conf", "~last_arenacap.conf"},
+		{"überschreiben.conf", "überschreiben_arenacap.conf"},
+	} {
+		write(t, dir, map[string]string{"a.service.d/" + c.last: "[Service]\nExecStart=\nExecStart=/bin/z"})
+		load(c.want, c.last, "/bin/z")
+	}
+	write(t, dir, map[string]string{"a.service.d/arenacap.conf": "[Service]\nExecStart=\nExecStart=/bin/theirs", "a.service.d/\xff.conf": "[Service]\nExecStart=\nExecStart=/bin/last"})
+	load("\xff_arenacap.conf", "\xff.conf", "/bin/last")
 }
 
 func TestQuoteIsReadBack(t *testing.T) {
