@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/machine/gopsutil"
+	"arenacap/launcher/origin"
 	"arenacap/launcher/unit"
 	"arenacap/policy"
 )
@@ -22,17 +24,22 @@ import (
 func unitCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "unit",
-		Usage:     "print a drop-in that puts arenacap in front of a systemd service",
-		UsageText: "arenacap unit [--policy FILE] [--service NAME] [--supervise] NAME|FILE",
+		Usage:     "print or write a drop-in that puts arenacap in front of a systemd service",
+		UsageText: "arenacap unit [--write] [--policy FILE] [--service NAME] [--supervise] NAME|FILE",
 		Description: "NAME is looked for where systemd does, FILE is a path with a slash; drop-ins count as systemd has them\n" +
 			"count. Each command of ExecStart= keeps its prefixes, quoting, variables and specifiers byte for byte. Only\n" +
 			"--policy, --service and --supervise as given here stand in the drop-in; the section is by default the one of\n" +
-			"the unit's name. What an operator should know stands in comments and on stderr.\n\n" +
-			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed, and the reason is on stderr.",
+			"the unit's name. $ARENACAP_POLICY and $ARENACAP_SERVICE count where the unit sets them, not those of this\n" +
+			"shell. What an operator should know stands in comments and on stderr.\n\n" +
+			"--write puts it into its place, /etc/systemd/system/NAME.service.d/, instead of one that arenacap made\n" +
+			"before; lines that were added to that one, or whose # was taken, are kept.\n\n" +
+			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed or written, and the reason is\n" +
+			"on stderr.",
 		Flags: slices.Concat(commonFlags(run.Global), []cli.Flag{
+			&cli.BoolFlag{Name: "write", Usage: "write the drop-in into its place", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "supervise", Usage: "have arenacap stay as the parent", DisableDefaultText: true},
-			&cli.StringFlag{Name: "path", Usage: "the arenacap that the service starts is `FILE` (default: this one)"},
-			&cli.StringFlag{Name: "root", Usage: "look for units and the policy below `DIR`; programs are not looked into then"},
+			&cli.StringFlag{Name: "path", Usage: "the arenacap that the service starts is `FILE` (default: this one, with --root /usr/bin/arenacap)"},
+			&cli.StringFlag{Name: "root", Usage: "the units, the policy and arenacap are below `DIR`; programs are not looked into then"},
 		}),
 		Action: unitDropIn,
 	}
@@ -60,20 +67,25 @@ func unitDropIn(c *cli.Context) error {
 	if err := unitPolicy(c, u, &wish); err != nil {
 		return err
 	}
-	found := unit.Found{Own: unit.Own{Path: own}}
 	if wish.Root != "" {
 		v.Explain("programs below --root are not looked into: a library's path means another file there")
-	} else {
-		found = unit.Look(u, own, wish.Plan.Policy.File, environ.Apply(u.Environment(), wish.Plan).Env)
 	}
-	return printDropIn(c, v, u, wish, found)
-}
-
-func printDropIn(c *cli.Context, v say.Voice, u unit.Unit, wish unit.Wish, found unit.Found) error {
+	found := unit.Look(u, wish, own, environ.Apply(u.Environment(), wish.Plan).Env)
 	dropIn, err := unit.Plan(u, wish, found)
 	if err != nil {
 		return err
 	}
+	explainDropIn(v, found, dropIn)
+	switch {
+	case dropIn.Nothing != "":
+		return nil
+	case c.Bool("write"):
+		return writeDropIn(v, wish, u, dropIn)
+	}
+	return printDropIn(c, v, dropIn)
+}
+
+func explainDropIn(v say.Voice, found unit.Found, dropIn unit.DropIn) {
 	for i, p := range found.Programs {
 		for _, line := range slices.Concat(p.Target.Why, p.Script.Why) {
 			v.Explain("command %d: can cap: %s; %s", i+1, p.Target.CanCap, line)
@@ -84,38 +96,79 @@ func printDropIn(c *cli.Context, v say.Voice, u unit.Unit, wish unit.Wish, found
 	}
 	if dropIn.Nothing != "" {
 		v.Note("nothing to do: %s", dropIn.Nothing)
-		return nil
 	}
+}
+
+func printDropIn(c *cli.Context, v say.Voice, dropIn unit.DropIn) error {
 	v.Explain("for %s", dropIn.Place)
-	_, err = c.App.Writer.Write([]byte(dropIn.Text))
+	if dropIn.Behind != "" {
+		v.Note("write it to %s, or ask with --write: %s is read after arenacap.conf", dropIn.Place, dropIn.Behind)
+	}
+	if before, ok := origin.Found(); ok && before.Closed&(1<<1) != 0 {
+		return errors.New("stdout is closed, so there is nowhere to print to")
+	}
+	_, err := c.App.Writer.Write([]byte(dropIn.Text))
 	return err
+}
+
+func writeDropIn(v say.Voice, wish unit.Wish, u unit.Unit, dropIn unit.DropIn) error {
+	if err := dropIn.Write(); err != nil {
+		return err
+	}
+	v.Note("wrote %s", dropIn.Place)
+	for _, file := range dropIn.Older {
+		v.Note("removed %s, which it replaces", file)
+	}
+	if wish.Root == "" {
+		v.Note("now type: %s", u.Next())
+	}
+	return nil
 }
 
 // unitWish is what the command line asks for, and the path of the arenacap that the service starts.
 func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
 	wish = unit.Wish{Command: "arenacap " + shellWords(os.Args[1:]), Supervise: c.Bool("supervise")}
-	if root := c.String("root"); given(c, "root") {
-		if wish.Root, err = filepath.Abs(root); err != nil {
-			return wish, "", err
+	if given(c, "root") {
+		if wish.Root, err = rootFolder(c.String("root")); err != nil {
+			return wish, "", badFlag(c, "root", err)
 		}
-		wish.Root = strings.TrimSuffix(wish.Root, "/")
 	}
 	own = c.String("path")
 	switch {
-	case !given(c, "path"):
+	case given(c, "path") && !filepath.IsAbs(own):
+		return wish, "", badFlag(c, "path", fmt.Errorf("%q is not absolute, and a service has no folder of yours", own))
+	case given(c, "path"):
+		own = filepath.Clean(own)
+	case wish.Root != "":
+		own = "/usr/bin/arenacap"
+	default:
 		if own, err = os.Executable(); err != nil {
 			return wish, "", fmt.Errorf("arenacap's own path is not known (%w); name it with --path", err)
 		}
-	case !filepath.IsAbs(own):
-		return wish, "", badFlag(c, "path", fmt.Errorf("%q is not absolute, and a service has no folder of yours", own))
 	}
 	return wish, own, nil
+}
+
+// rootFolder is absolute and without a slash at its end: "/" is "".
+func rootFolder(dir string) (string, error) {
+	if dir == "" {
+		return "", errors.New(`"" is no folder; leave the flag out for this system`)
+	}
+	if info, err := os.Stat(dir); err != nil {
+		return "", err
+	} else if !info.IsDir() {
+		return "", fmt.Errorf("%q is no folder", dir)
+	}
+	dir, err := filepath.Abs(dir)
+	return strings.TrimSuffix(dir, "/"), err
 }
 
 // unitPolicy makes the plan that arenacap will make in the service: with the flags that stand in the drop-in and the
 // unit's own environment, not with those of this shell.
 func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
+	const systemPolicy = "/etc/arenacap/policy.toml"
 	lookup := policy.Lookup{Root: u.AsRoot(), Service: u.Service()}
+	outside := func(file string) string { return wish.Root + u.Outside(file) }
 	if name, given := globalString(c, "service"); given {
 		lookup.Service = name
 	}
@@ -127,9 +180,9 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 			file = abs
 		}
 		wish.Flags = append(wish.Flags, "--policy", file)
-		lookup.Named = wish.Root + file
-	} else if at := wish.Root + "/etc/arenacap/policy.toml"; wish.Root != "" && exists(at) {
-		lookup.Named = at
+		wish.PolicyFile, lookup.Named = file, outside(file)
+	} else if at := outside(systemPolicy); at != systemPolicy && exists(at) {
+		wish.PolicyFile, lookup.Named = systemPolicy, at
 	}
 	wish.Flags = append(wish.Flags, "--service", lookup.Service)
 	if wish.Supervise {
@@ -138,12 +191,13 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 	env := u.Environment()
 	lookup.Getenv = func(name string) (string, bool) { return lastEntry(env, name) }
 	p := policy.Builtin()
-	if wish.Root == "" || lookup.Named != "" {
+	if outside(systemPolicy) == systemPolicy || lookup.Named != "" {
 		var err error
 		if p, err = policy.Load(lookup); err != nil {
 			return err
 		}
 	}
+	wish.PolicyFile = cmp.Or(wish.PolicyFile, p.File)
 	found := machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
 	found.Inherited = environ.Inherited(env)
 	plan, err := p.Resolve(found)

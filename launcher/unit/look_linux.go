@@ -5,7 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/user"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -16,8 +19,17 @@ import (
 type Found struct {
 	Programs []Program   // one for each of the unit's commands
 	Own      Own         // arenacap's own file
-	Policy   string      // the part of the policy file's path that other users may not enter or read; "" is open to all
+	Policy   File        // the policy file
+	Log      File        // the file that events go to
+	Command  File        // the budget's command
 	Settings []FileNames // of the unit's files for its environment that are there
+}
+
+// File is one that arenacap needs in the service. Its path is the one that the service sees; "" is none.
+type File struct {
+	Path   string
+	Absent bool   // it is not there, RootDirectory= and what is bound into it included
+	Closed string // the part of the path at which the service's user gets no further; "" is none
 }
 
 // Program is what a command starts.
@@ -29,10 +41,9 @@ type Program struct {
 
 // Own is arenacap's own file.
 type Own struct {
-	Path   string
-	Bits   int    // 32 or 64; 0 is not known
-	Closed string // the part of Path that other users may not enter or execute; "" is open to all
-	InRoot bool   // it is in the unit's RootDirectory= too
+	File
+	Bits  int    // 32 or 64; 0 is not known
+	Wrong string // why it cannot be executed; "" is nothing
 }
 
 // FileNames are the names in a file of EnvironmentFile= that matter to a cap.
@@ -45,12 +56,24 @@ type FileNames struct {
 // service.
 const systemdPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Look examines what the unit starts, under the environment that arenacap will give it, arenacap's own file and the
-// policy's ("" is none). Only the real root can be looked at: a program's libraries are those of this system.
-func Look(u Unit, own, policyFile string, env []string) Found {
-	found := Found{Own: u.lookOwn(own), Settings: u.lookSettings()}
-	if policyFile != "" {
-		found.Policy = closedPart(policyFile, 0o004)
+// Look examines what the unit starts, under the environment that arenacap will give it, and the files that arenacap
+// needs: its own, and those of the wish's policy. Below another root than the real one only arenacap's own file is looked
+// at: a program's libraries are those of this system.
+func Look(u Unit, w Wish, own string, env []string) Found {
+	if w.Root != "" {
+		return Found{Own: Own{File: File{Path: own}, Wrong: wrong(w.Root + u.Outside(own))}}
+	}
+	as := u.identity()
+	found := Found{
+		Own:      Own{u.lookFile(as, own, mayExecute), target.Quick(u.Outside(own), nil).Bits, wrong(u.Outside(own))},
+		Policy:   u.lookFile(as, w.PolicyFile, mayRead),
+		Settings: u.lookSettings(),
+	}
+	if to := w.Plan.Policy.Log.To; path.IsAbs(to) && len(w.Plan.Limits) > 0 {
+		found.Log = u.lookLog(as, to)
+	}
+	if command := w.Plan.Policy.Budget.Command; len(command) > 0 && len(w.Plan.Limits) > 0 {
+		found.Command = u.lookFile(as, command[0], mayExecute)
 	}
 	for _, c := range u.Commands {
 		found.Programs = append(found.Programs, u.lookProgram(c, env))
@@ -58,10 +81,104 @@ func Look(u Unit, own, policyFile string, env []string) Found {
 	return found
 }
 
+// wrong is why a file cannot be executed, behind its name.
+func wrong(file string) string {
+	switch info, err := os.Stat(file); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "does not exist"
+	case err != nil:
+		return "cannot be looked at: " + err.Error()
+	case info.IsDir():
+		return "is a directory"
+	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
+		return "is not executable"
+	}
+	return ""
+}
+
+// Bits of a file's mode for its owner, its group or others.
+const (
+	mayExecute fs.FileMode = 1 << iota
+	mayWrite
+	mayRead
+)
+
+func (u Unit) lookFile(as identity, file string, may fs.FileMode) File {
+	if file == "" {
+		return File{}
+	}
+	at := u.Outside(file)
+	_, err := os.Stat(at)
+	return File{Path: file, Absent: errors.Is(err, fs.ErrNotExist), Closed: as.closed(at, may)}
+}
+
+// lookLog: a log file that is not there yet is made, so its folder counts.
+func (u Unit) lookLog(as identity, file string) File {
+	f := u.lookFile(as, file, mayWrite)
+	if dir := u.lookFile(as, path.Dir(file), mayWrite|mayExecute); f.Absent {
+		f.Absent, f.Closed = dir.Absent, dir.Closed
+	}
+	return f
+}
+
+// identity is who a service's processes are. Of a dynamic user only its groups are known.
+type identity struct {
+	uid  int64 // -1 is not known
+	gids []string
+}
+
+func (u Unit) identity() identity {
+	as := identity{uid: -1}
+	name := u.last("User")
+	account, err := user.Lookup(name)
+	if err != nil {
+		account, err = user.LookupId(name)
+	}
+	if err == nil {
+		as.uid, _ = strconv.ParseInt(account.Uid, 10, 64)
+		as.gids, _ = account.GroupIds()
+		as.gids = append(as.gids, account.Gid)
+	}
+	for _, name := range append(u.words("SupplementaryGroups"), u.last("Group")) {
+		if group, err := user.LookupGroup(name); err == nil {
+			name = group.Gid
+		}
+		as.gids = append(as.gids, name)
+	}
+	return as
+}
+
+// may reports whether a file's mode lets in; an ACL is not looked at.
+func (as identity) may(info fs.FileInfo, want fs.FileMode) bool {
+	mode := info.Mode()
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		switch {
+		case as.uid == int64(stat.Uid):
+			mode >>= 6
+		case slices.Contains(as.gids, strconv.FormatUint(uint64(stat.Gid), 10)):
+			mode >>= 3
+		}
+	}
+	return mode&want == want
+}
+
+// closed is the part of a path at which one gets no further; want is what one needs of the file itself.
+func (as identity) closed(file string, want fs.FileMode) string {
+	part := ""
+	for p := file; ; p, want = path.Dir(p), mayExecute {
+		if info, err := os.Stat(p); err == nil && !as.may(info, want) {
+			part = p
+		}
+		if p == "/" || p == "." {
+			return part
+		}
+	}
+}
+
 func (u Unit) lookProgram(c Command, env []string) Program {
 	name := strings.ReplaceAll(c.program.value, "%%", "\x00")
-	if strings.Contains(name, "%") || name == "" || c.inFront() {
-		return Program{} // a specifier, whose value only systemd knows
+	if strings.Contains(name, "%") || name == "" || c.inFront() || u.rooted() && c.boxed() {
+		return Program{} // a specifier, whose value only systemd knows, or a program of another root
 	}
 	name = strings.ReplaceAll(name, "\x00", "%")
 	search := systemdPath
@@ -79,27 +196,6 @@ func (u Unit) lookProgram(c Command, env []string) Program {
 		}
 	}
 	return p
-}
-
-func (u Unit) lookOwn(file string) Own {
-	own := Own{Path: file, Bits: target.Quick(file, nil).Bits, Closed: closedPart(file, 0o001)}
-	_, err := os.Stat(u.last("RootDirectory") + file)
-	own.InRoot = err == nil
-	return own
-}
-
-// closedPart is the part of a path at which others than its owner and its group get no further; bit is what they need
-// of the file itself.
-func closedPart(file string, bit fs.FileMode) string {
-	part := ""
-	for p := file; ; p, bit = path.Dir(p), 0o001 {
-		if info, err := os.Stat(p); err != nil || info.Mode()&bit == 0 {
-			part = p
-		}
-		if p == "/" || p == "." {
-			return part
-		}
-	}
 }
 
 // lookSettings reads the unit's EnvironmentFile=s. Only which names they set matters here.

@@ -99,7 +99,7 @@ func install(t testing.TB, dir, name string) DropIn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Plan(u, Wish{Flags: []string{"--service", "x"}, Plan: anyPlan()}, Found{Own: Own{Path: ownPath}})
+	d, err := Plan(u, Wish{Flags: []string{"--service", "x"}, Plan: anyPlan()}, Found{Own: ownAt(ownPath, 64)})
 	if err != nil {
 		t.Fatal(err)
 	}

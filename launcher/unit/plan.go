@@ -3,7 +3,6 @@ package unit
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -15,11 +14,12 @@ import (
 
 // Wish is what is to stand in front, and how it was asked for.
 type Wish struct {
-	Root      string      // "" is the real one
-	Command   string      // the command line that asks, for the comment
-	Flags     []string    // run's
-	Supervise bool        // arenacap stays as the parent: by a flag
-	Plan      policy.Plan // what arenacap will do by the policy that counts for the unit
+	Root       string      // "" is the real one
+	Command    string      // the command line that asks, for the comment
+	Flags      []string    // run's
+	Supervise  bool        // arenacap stays as the parent: by a flag
+	Plan       policy.Plan // what arenacap will do by the policy that counts for the unit
+	PolicyFile string      // the path of that policy's file, as the service sees it; "" is none
 }
 
 // DropIn is the answer.
@@ -28,6 +28,8 @@ type DropIn struct {
 	Text    string   // "" where there is nothing to do
 	Notes   []string // what an operator should know, a line each; they stand in the text too
 	Nothing string   // why there is nothing to do
+	Behind  string   // the other drop-in for which the name is not the usual one; "" is none
+	Older   []string // drop-ins of arenacap's own in the same folder that this one replaces
 }
 
 // Plan says what the drop-in holds. An error says, a line for each reason, why none would work: what would keep the
@@ -37,6 +39,7 @@ func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	if !slices.ContainsFunc(u.Commands, func(c Command) bool { return !c.inFront() }) {
 		return DropIn{Nothing: fmt.Sprintf("arenacap stands in front of %s already (%s)", u.Name, u.Commands[0].from.place())}, nil
 	}
+	p.judgeOwn()
 	p.judgeCommands()
 	p.judgePrograms()
 	p.judgeType()
@@ -46,13 +49,34 @@ func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 		p.judgeCalls()
 	}
 	p.judgeLimits()
+	p.judgeJournal()
 	p.judgeEnvironment()
 	p.judgeRestart()
 	if len(p.refusals) > 0 {
 		return DropIn{}, errors.Join(p.refusals...)
 	}
-	place := w.Root + "/etc/systemd/system/" + u.Name + ".d/" + u.Own
-	return DropIn{Place: place, Text: p.text(place), Notes: p.notes}, nil
+	return p.dropIn()
+}
+
+// nameMax is the longest name of a file.
+const nameMax = 255
+
+func (p *planner) dropIn() (DropIn, error) {
+	if len(p.u.Own) > nameMax {
+		return DropIn{}, fmt.Errorf("%s: the drop-in would have to stand behind %q, and there is no such name; rename that one", p.u.Name, p.u.behind)
+	}
+	d := DropIn{Place: path.Join(p.w.Root+p.u.etc, p.u.Name+".d", p.u.Own), Behind: p.u.behind}
+	for _, file := range p.u.older {
+		switch {
+		case file == d.Place:
+		case path.Dir(file) == path.Dir(d.Place):
+			d.Older = append(d.Older, file)
+		default:
+			p.note("%s is a drop-in that arenacap made before, in another folder; remove it", file)
+		}
+	}
+	d.Text, d.Notes = p.text(d.Place), p.notes
+	return d, nil
 }
 
 // planner gathers what there is to say.
@@ -86,6 +110,13 @@ func (p *planner) supervised() bool {
 
 // boxed reports whether the unit's sandbox is around a command.
 func (c Command) boxed() bool { return !strings.Contains(c.prefix, "+") }
+
+// judgeOwn is about the file that the service is to start. In a root of its own judgeFolders looks for it.
+func (p *planner) judgeOwn() {
+	if own := p.f.Own; own.Wrong != "" && !p.u.rooted() {
+		p.refuse("%q %s, so nothing could be started; install arenacap there, or name another one with --path", p.w.Root+own.Path, own.Wrong)
+	}
+}
 
 // judgeCommands finds what cannot be kept of a command.
 func (p *planner) judgeCommands() {
@@ -125,7 +156,7 @@ func (p *planner) judgePrograms() {
 		case c.inFront():
 			continue
 		case found.Missing:
-			p.note("%s was not found here; 'arenacap plan %s' says, where it is, whether the cap can work on it", c.program.raw, c.program.raw)
+			p.note("there is no %s on this machine, so whether the cap can work on it is not known; 'arenacap plan %s' says so on the one that has it", c.program.raw, c.program.raw)
 		case no != "":
 			why = append(why, no)
 			continue
@@ -160,25 +191,39 @@ func cannot(found Program) string {
 
 // judgeType is about how systemd follows the service's processes (systemd.service(5), Type=, PIDFile=).
 func (p *planner) judgeType() {
-	switch t := p.u.last("Type"); {
-	case p.notifying() && p.supervised():
-		p.judgeNotify(t)
-	case t == "forking" && p.watched():
-		p.judgeForking()
+	switch why := p.notifying(); {
+	case p.u.last("Type") == "forking":
+		if p.watched() {
+			p.judgeForking()
+		}
+	case why != "" && p.supervised():
+		p.judgeNotify(why)
 	}
 }
 
-// notifying reports whether the main process is the one that says READY=1.
-func (p *planner) notifying() bool {
-	t := p.u.last("Type")
-	return t == "notify" || t == "notify-reload"
+// notifying is the setting for which the service has a NOTIFY_SOCKET, and arenacap, if it supervises, says there that
+// the program is the main process; "" is none. Type=notify, WatchdogSec= and FileDescriptorStoreMax= imply
+// NotifyAccess=main, also where "none" is written (v252: src/core/service.c, service_add_extras).
+func (p *planner) notifying() string {
+	if t := p.u.last("Type"); t == "notify" || t == "notify-reload" {
+		return "Type=" + t
+	}
+	for _, key := range []string{"WatchdogSec", "FileDescriptorStoreMax"} {
+		if v := p.u.last(key); v == "infinity" || strings.ContainsAny(v, "123456789") {
+			return key + "=" + v
+		}
+	}
+	if access := p.u.last("NotifyAccess"); access != "" && access != "none" {
+		return "NotifyAccess=" + access
+	}
+	return ""
 }
 
 // judgeNotify: MAINPID= makes a child of arenacap the main process, whose end systemd can neither wait for nor ask of.
-func (p *planner) judgeNotify(t string) {
-	p.note("Type=%s: a supervising arenacap makes the program the main process, which is no child of systemd's then: its status is lost unless NotifyAccess=all is written, and nothing but Restart=always starts it again; leave supervising out", t)
+func (p *planner) judgeNotify(why string) {
+	p.note("%s: a supervising arenacap makes the program the main process, which is no child of systemd's then: its status is lost unless NotifyAccess=all is written, and nothing but Restart=always starts it again; leave supervising out", why)
 	if kill := p.u.last("KillMode"); kill == "mixed" || kill == "process" {
-		p.note("Type=%s: with KillMode=%s systemd sends SIGKILL right behind SIGTERM where the main process is no child of its own; leave supervising out, or write KillMode=control-group", t, kill)
+		p.note("%s: with KillMode=%s systemd sends SIGKILL right behind SIGTERM where the main process is no child of its own; leave supervising out, or write KillMode=control-group", why, kill)
 	}
 }
 
@@ -203,46 +248,74 @@ func (p *planner) judgeUser() {
 		who = "DynamicUser=yes"
 	}
 	if at := p.f.Own.Closed; at != "" {
-		p.refuse("with %s arenacap cannot be started, since %q is not open to other users; install it as /usr/bin/arenacap, or name another one with --path", who, at)
+		p.refuse("with %s arenacap cannot be started, since %q is not open to that user; install it as /usr/bin/arenacap, or name another one with --path", who, at)
 	}
-	if at := p.f.Policy; at != "" {
-		p.refuse("with %s arenacap cannot read its policy, since %q is not open to other users; chmod o+r the file, o+x the folders", who, at)
+	if at := p.f.Policy.Closed; at != "" {
+		p.refuse("with %s arenacap cannot read its policy, since %q is not open to that user; chmod o+r the file, o+x the folders", who, at)
+	}
+	if at := p.f.Log.Closed; at != "" && below(p.f.Log.Path, p.u.writable()) == 0 {
+		p.note(`with %s arenacap cannot write [log] to = %q, since %q is not open to that user`, who, p.f.Log.Path, at)
+	}
+	if at := p.f.Command.Closed; at != "" {
+		p.note("with %s the budget's command %s cannot be started, since %q is not open to that user", who, p.f.Command.Path, at)
 	}
 }
 
-// judgeFolders is about arenacap's own file in the file system that the unit sees (systemd.exec(5), "PATHS" and
-// "SANDBOXING").
+// judgeFolders is about arenacap's files in the file system that the unit sees.
 func (p *planner) judgeFolders() {
-	own := p.f.Own.Path
-	if dir := p.u.last("RootDirectory"); dir != "" && dir != "/" && !p.f.Own.InRoot {
-		p.refuse("RootDirectory=%s has no %s in it; put one there, the release build needs no library", dir, own)
-	}
 	if image := p.u.last("RootImage"); image != "" {
-		p.note("RootImage=%s: %s has to be in that image", image, own)
+		p.note("RootImage=%s: %s has to be in that image, and the policy file, if there is one", image, p.f.Own.Path)
+		return
 	}
-	hides := map[string][]string{
-		"InaccessiblePaths": p.u.words("InaccessiblePaths"), "TemporaryFileSystem": p.u.words("TemporaryFileSystem"),
+	if by := p.unseen(p.f.Own.File); by != "" && p.f.Own.Absent {
+		p.refuse("%s %s in it; put one there, the release build needs no library", by, p.f.Own.Path)
+	} else if by != "" {
+		p.refuse("%s %s from the service; install arenacap as /usr/bin/arenacap, or name another one with --path", by, p.f.Own.Path)
 	}
-	if home := p.u.last("ProtectHome"); p.u.set("ProtectHome") && home != "read-only" {
-		hides["ProtectHome="+home] = []string{"/home", "/root", "/run/user"}
+	if by := p.unseen(p.f.Policy); by != "" {
+		p.refuse("%s %s, the policy file; put it where the service sees it (/etc/arenacap/policy.toml)", by, p.f.Policy.Path)
 	}
-	if p.u.set("PrivateTmp") {
-		hides["PrivateTmp="+p.u.last("PrivateTmp")] = []string{"/tmp", "/var/tmp"}
+	if by := p.unseen(p.f.Command); by != "" {
+		p.note("%s %s, the budget's command: at a breach it will not be found", by, p.f.Command.Path)
 	}
-	for _, setting := range slices.Sorted(maps.Keys(hides)) {
-		if below(own, hides[setting]) > 0 {
-			p.refuse("%s hides %s from the service; install arenacap as /usr/bin/arenacap, or name another one with --path", setting, own)
-		}
-	}
+	p.judgeLog()
 	p.judgeExecPaths()
+}
+
+// unseen is what keeps the unit from seeing a file, as the beginning of a sentence; "" is nothing.
+func (p *planner) unseen(f File) string {
+	if f.Path == "" {
+		return ""
+	}
+	if by := p.u.hiddenBy(f.Path); by != "" {
+		return by + " hides"
+	}
+	if dir := p.u.last("RootDirectory"); dir != "" && f.Absent {
+		return fmt.Sprintf("RootDirectory=%s has no", dir)
+	}
+	return ""
+}
+
+// judgeLog is about the file that the events go to.
+func (p *planner) judgeLog() {
+	file := p.f.Log.Path
+	if file == "" || !p.watched() {
+		return
+	}
+	if by := p.unseen(p.f.Log); by != "" {
+		p.note("%s %s, the place of [log] to", by, file)
+	} else if by := p.u.readOnlyBy(file); by != "" {
+		p.note("%s lets the service not write [log] to = %q; take the # from the ReadWritePaths= below, or name a file in its LogsDirectory=", by, file)
+		p.line("#ReadWritePaths=%s", quote(path.Dir(file), false))
+	}
 }
 
 // judgeExecPaths lets the unit execute arenacap where it may not execute everything. Of NoExecPaths= and ExecPaths= the
 // longer path counts.
 func (p *planner) judgeExecPaths() {
 	files := []string{p.f.Own.Path}
-	if command := p.w.Plan.Policy.Budget.Command; p.watched() && len(command) > 0 {
-		files = append(files, command[0])
+	if p.f.Command.Path != "" {
+		files = append(files, p.f.Command.Path)
 	}
 	for _, file := range files {
 		if not := below(file, p.u.words("NoExecPaths")); not > 0 && not > below(file, p.u.words("ExecPaths")) {
@@ -252,22 +325,19 @@ func (p *planner) judgeExecPaths() {
 	}
 }
 
-// below is the length of the longest of these paths, as settings write them, that is the file's or a folder's above it;
-// 0 is none.
-func below(file string, paths []string) int {
-	longest := 0
-	for _, dir := range paths {
-		dir, _, _ = strings.Cut(strings.TrimLeft(dir, "-+"), ":")
-		if dir = path.Clean(dir); dir == "/" || file == dir || strings.HasPrefix(file, dir+"/") {
-			longest = max(longest, len(dir))
-		}
-	}
-	return longest
+// calls are the system calls that arenacap makes, beside those of @default, by their groups (systemd-analyze
+// syscall-filter): what strace shows of its start, of --supervise and of the watch. All are in @system-service, and
+// none is in @privileged or @resources.
+var calls = [...]struct{ group, names string }{
+	{"@basic-io", "close close_range dup3 lseek pread64 read write"},
+	{"@file-system", "access chdir faccessat faccessat2 fchmod fcntl fstat getdents64 getxattr newfstatat openat readlinkat"},
+	{"@io-event", "epoll_create1 epoll_ctl epoll_pwait eventfd2 ppoll"},
+	{"@ipc", "pipe2 process_vm_readv"},
+	{"@process", "clone kill pidfd_open pidfd_send_signal prctl tgkill wait4 waitid"},
+	{"@signal", "rt_sigaction rt_sigprocmask sigaltstack"},
+	{"@timer", "timer_create timer_delete timer_settime"},
+	{"", "ioctl madvise setpgid setsid"},
 }
-
-// calls are the groups of system calls that arenacap makes (systemd-analyze syscall-filter), seen with strace: those
-// of its start, of --supervise and of the watch. All are in @system-service, and none is in @privileged or @resources.
-var calls = [...]string{"@basic-io", "@file-system", "@io-event", "@ipc", "@process", "@signal"}
 
 // judgeCalls is about SystemCallFilter=: an allow-list, or with "~" a list of what is denied; a later line adds to the
 // first.
@@ -276,22 +346,14 @@ func (p *planner) judgeCalls() {
 	if len(lines) == 0 {
 		return
 	}
-	allows := !strings.HasPrefix(lines[0].value, "~")
 	var lacking []string
-	for _, group := range calls {
-		allowed := !allows
-		for _, line := range lines {
-			list, denied := strings.CutPrefix(line.value, "~")
-			for _, name := range strings.Fields(list) {
-				name, _, _ = strings.Cut(name, ":")
-				if name == group || name == "@system-service" {
-					allowed = !denied
-				}
-			}
+	for _, c := range calls {
+		names := strings.Fields(c.names)
+		denied := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return allowed(lines, name, c.group) })
+		if len(denied) == len(names) && c.group != "" {
+			denied = []string{c.group}
 		}
-		if !allowed {
-			lacking = append(lacking, group)
-		}
+		lacking = append(lacking, denied...)
 	}
 	if len(lacking) > 0 {
 		p.note("SystemCallFilter= does not plainly allow all calls that arenacap makes; where the start ends with SIGSYS, take the # from the line below")
@@ -299,11 +361,27 @@ func (p *planner) judgeCalls() {
 	}
 }
 
+// allowed reports whether a call of a group may be made: the first line says what holds for calls that none names.
+func allowed(lines []setting, call, group string) bool {
+	ok := strings.HasPrefix(lines[0].value, "~")
+	for _, line := range lines {
+		list, denied := strings.CutPrefix(line.value, "~")
+		for _, name := range strings.Fields(list) {
+			switch name, _, _ = strings.Cut(name, ":"); name {
+			case call, group, "@system-service", "@known":
+				ok = !denied
+			}
+		}
+	}
+	return ok
+}
+
 // Address space that Go needs to start.
 const (
 	least64 = 768 << 20
 	least32 = 16 << 20
-	tasks   = 16 // threads of arenacap and its watch at their most, with some room
+	least   = 64 << 20 // of writable private memory
+	tasks   = 16       // threads of arenacap and its watch at their most, with some room
 )
 
 func (p *planner) judgeLimits() {
@@ -311,6 +389,9 @@ func (p *planner) judgeLimits() {
 		p.refuse("LimitAS=%s is less address space than Go needs to start, 768M; name arenacap-386 with --path, which needs 16M", p.u.last("LimitAS"))
 	} else if ok && n < least32 {
 		p.refuse("LimitAS=%s is less address space than arenacap needs to start, 16M", p.u.last("LimitAS"))
+	}
+	if n, ok := limit(p.u.last("LimitDATA")); ok && n < least {
+		p.note("LimitDATA=%s: arenacap's own memory counts there too before the program starts, and in the watch; it may need 64M", p.u.last("LimitDATA"))
 	}
 	for _, key := range []string{"TasksMax", "LimitNPROC"} {
 		if n, ok := limit(p.u.last(key)); ok && n < tasks {
@@ -350,12 +431,51 @@ func (p *planner) judgeEnvironment() {
 	}
 }
 
+// judgeJournal is about where arenacap's words go, and under which name. systemd names a service's lines after the
+// program that it starts (systemd.exec(5), SyslogIdentifier=), which would be arenacap.
+func (p *planner) judgeJournal() {
+	to := p.u.last("StandardError")
+	if to == "" || to == "inherit" {
+		to = p.u.last("StandardOutput")
+	}
+	switch kind, _, _ := strings.Cut(to, ":"); kind {
+	case "null", "file", "append", "truncate", "socket", "fd":
+		if p.watched() && p.w.Plan.Policy.Log.To == "stderr" {
+			p.note("stderr is %s, so breaches are not in the journal; write [log] to with a file's path in the policy", to)
+		}
+	}
+	if p.u.last("SyslogIdentifier") != "" {
+		return
+	}
+	var names []string
+	for _, c := range p.u.Commands {
+		if !c.inFront() {
+			names = append(names, c.identifier())
+		}
+	}
+	if slices.Sort(names); names[0] == "" || names[0] != names[len(names)-1] {
+		p.note("the service's lines in the journal will have the identifier arenacap, and not that of each program; where something asks for it (journalctl -t, rsyslog, fail2ban), write SyslogIdentifier=")
+		return
+	}
+	p.line("# The name of the service's lines in the journal; without it that would be \"arenacap\" now.")
+	p.line("SyslogIdentifier=%s", strings.ReplaceAll(names[0], "%", "%%"))
+}
+
+// identifier is the name of a program; "" is one that only systemd knows.
+func (c Command) identifier() string {
+	name := strings.ReplaceAll(path.Base(c.program.value), "%%", "\x00")
+	if strings.Contains(name, "%") || strings.Trim(name, blanks) != name {
+		return ""
+	}
+	return strings.ReplaceAll(name, "\x00", "%")
+}
+
 // judgeRestart says which Restart= starts the service again after a breach. systemd calls an end by SIGTERM clean
 // (systemd.service(5), Restart=); a supervising arenacap ends with 124.
 func (p *planner) judgeRestart() {
 	restart := p.u.last("Restart")
-	if p.watched() && p.w.Plan.Policy.Budget.Action == "terminate" {
-		told := p.supervised() && !p.notifying() // the status 124
+	if p.watched() && !p.u.perConnection && p.w.Plan.Policy.Budget.Action == "terminate" {
+		told := p.supervised() && p.notifying() == "" // the status 124
 		ok := restart == "always" || restart == "on-success" && !told || restart == "on-failure" && told
 		switch want := "always"; {
 		case ok:

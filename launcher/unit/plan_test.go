@@ -13,7 +13,7 @@ import (
 // unitOf is a service with these lines in [Service].
 func unitOf(t *testing.T, lines string) Unit {
 	t.Helper()
-	u := Unit{Name: "s.service", Own: ownFile}
+	u := Unit{Name: "s.service", Own: ownFile, etc: systemEtc}
 	if err := u.add("s.service", "[Service]\n"+lines); err != nil {
 		t.Fatal(err)
 	}
@@ -37,10 +37,12 @@ func (s situation) plan(t *testing.T) (DropIn, error) {
 		s.unit += "\nExecStart=/bin/x"
 	}
 	if s.found.Own.Path == "" {
-		s.found.Own = Own{Path: ownPath, Bits: 64}
+		s.found.Own = ownAt(ownPath, 64)
 	}
 	return Plan(unitOf(t, s.unit), Wish{Flags: []string{"--service", "s"}, Supervise: s.supervise, Plan: planOf(t, s.policy)}, s.found)
 }
+
+func ownAt(path string, bits int) Own { return Own{File: File{Path: path}, Bits: bits} }
 
 func planOf(t *testing.T, text string) policy.Plan {
 	t.Helper()
@@ -67,7 +69,7 @@ var (
 const budget = "[budget]\nvirtual = \"4GiB\"\n"
 
 func TestWhatCannotBeDone(t *testing.T) {
-	at := func(path string) Found { return Found{Own: Own{Path: path, Bits: 64}} }
+	at := func(path string) Found { return Found{Own: ownAt(path, 64)} }
 	for name, c := range map[string]struct {
 		situation
 		want string
@@ -83,18 +85,27 @@ func TestWhatCannotBeDone(t *testing.T) {
 		"inaccessible":                    {situation{unit: "InaccessiblePaths=-/srv /opt"}, ""},
 		"inaccessible, arenacap in there": {situation{unit: "InaccessiblePaths=-/srv /opt", found: at("/opt/bin/arenacap")}, "InaccessiblePaths hides"},
 		"a tmpfs over it":                 {situation{unit: "TemporaryFileSystem=/usr:ro"}, "TemporaryFileSystem hides"},
-		"a root without it":               {situation{unit: "RootDirectory=/srv/root"}, "RootDirectory=/srv/root has no /usr/bin/arenacap"},
-		"a root with it":                  {situation{unit: "RootDirectory=/srv/root", found: Found{Own: Own{Path: ownPath, InRoot: true}}}, ""},
-		"another user":                    {situation{unit: "User=x", found: Found{Own: Own{Path: "/root/arenacap", Closed: "/root"}}}, `with User=x arenacap cannot be started, since "/root" is not open`},
-		"a dynamic user":                  {situation{unit: "DynamicUser=yes", found: Found{Own: Own{Path: "/root/arenacap", Closed: "/root"}}}, "with DynamicUser=yes arenacap cannot be started"},
-		"root may":                        {situation{unit: "User=root", found: Found{Own: Own{Path: "/root/arenacap", Closed: "/root"}}}, ""},
-		"a policy for root only":          {situation{unit: "User=x", found: Found{Policy: "/etc/x"}}, `cannot read its policy, since "/etc/x"`},
+		"a root without it":               {situation{unit: "RootDirectory=/srv/root", found: Found{Own: Own{File: File{Path: ownPath, Absent: true}}}}, "RootDirectory=/srv/root has no /usr/bin/arenacap"},
+		"a root with it":                  {situation{unit: "RootDirectory=/srv/root", found: Found{Own: ownAt(ownPath, 64)}}, ""},
+		"another user":                    {situation{unit: "User=x", found: Found{Own: Own{File: File{Path: "/root/arenacap", Closed: "/root"}}}}, `with User=x arenacap cannot be started, since "/root" is not open`},
+		"a dynamic user":                  {situation{unit: "DynamicUser=yes", found: Found{Own: Own{File: File{Path: "/root/arenacap", Closed: "/root"}}}}, "with DynamicUser=yes arenacap cannot be started"},
+		"root may":                        {situation{unit: "User=root", found: Found{Own: Own{File: File{Path: "/root/arenacap", Closed: "/root"}}}}, ""},
+		"a policy for root only":          {situation{unit: "User=x", found: Found{Policy: File{Path: "/etc/x/p", Closed: "/etc/x"}}}, `cannot read its policy, since "/etc/x"`},
 		"little address space":            {situation{unit: "LimitAS=512M"}, "LimitAS=512M is less address space than Go needs to start, 768M"},
 		"a soft limit":                    {situation{unit: "LimitAS=512M:infinity"}, "LimitAS=512M:infinity"},
-		"enough for 32 bits":              {situation{unit: "LimitAS=512M", found: Found{Own: Own{Path: ownPath, Bits: 32}}}, ""},
-		"too little for 32 bits":          {situation{unit: "LimitAS=8M", found: Found{Own: Own{Path: ownPath, Bits: 32}}}, "16M"},
+		"enough for 32 bits":              {situation{unit: "LimitAS=512M", found: Found{Own: ownAt(ownPath, 32)}}, ""},
+		"too little for 32 bits":          {situation{unit: "LimitAS=8M", found: Found{Own: ownAt(ownPath, 32)}}, "16M"},
 		"no limit":                        {situation{unit: "LimitAS=infinity"}, ""},
-		"32 bits are forbidden":           {situation{unit: "SystemCallArchitectures=native", found: Found{Own: Own{Path: ownPath, Bits: 32}, Programs: []Program{{Target: glibc}}}}, "SystemCallArchitectures=native"},
+		"32 bits are forbidden":           {situation{unit: "SystemCallArchitectures=native", found: Found{Own: ownAt(ownPath, 32), Programs: []Program{{Target: glibc}}}}, "SystemCallArchitectures=native"},
+		"it is not there":                 {situation{found: Found{Own: Own{File: File{Path: ownPath}, Wrong: "does not exist"}}}, `"/usr/bin/arenacap" does not exist, so nothing could be started`},
+		"a policy in a hidden home":       {situation{unit: "ProtectHome=yes", found: Found{Policy: File{Path: "/root/p.toml"}}}, "ProtectHome=yes hides /root/p.toml, the policy file"},
+		"a policy in a home to be read":   {situation{unit: "ProtectHome=read-only", found: Found{Policy: File{Path: "/root/p.toml"}}}, ""},
+		"a policy in another tmp":         {situation{unit: "PrivateTmp=yes", found: Found{Policy: File{Path: "/tmp/p.toml"}}}, "PrivateTmp=yes hides /tmp/p.toml"},
+		"a dynamic user has its own tmp":  {situation{unit: "DynamicUser=yes", found: Found{Policy: File{Path: "/tmp/p.toml"}}}, "DynamicUser=yes hides /tmp/p.toml"},
+		"a policy that is not in a root":  {situation{unit: "RootDirectory=/srv/c", found: Found{Policy: File{Path: "/etc/p.toml", Absent: true}}}, "RootDirectory=/srv/c has no /etc/p.toml, the policy file"},
+		"a tmpfs, and what is bound":      {situation{unit: "TemporaryFileSystem=/\nBindReadOnlyPaths=/usr /etc/arenacap:/etc/arenacap", found: Found{Policy: File{Path: "/etc/arenacap/policy.toml"}}}, ""},
+		"a tmpfs, and others bound":       {situation{unit: "TemporaryFileSystem=/\nBindReadOnlyPaths=/lib"}, "TemporaryFileSystem hides /usr/bin/arenacap"},
+		"inaccessible, whatever is bound": {situation{unit: "InaccessiblePaths=/usr\nBindReadOnlyPaths=/usr/bin"}, "InaccessiblePaths hides"},
 		"outside of the sandbox":          {situation{unit: "User=x\nPrivateTmp=yes\nExecStart=+/bin/x", found: at("/tmp/arenacap")}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,47 +127,74 @@ func TestNotes(t *testing.T) {
 		situation
 		note, line string // "" is that there is none
 	}{
-		"plain":                          {situation{}, "", ""},
-		"no cap works, a budget":         {situation{policy: budget, found: Found{Programs: []Program{{Target: jemalloc}}}}, "x links jemalloc", ""},
-		"what is known of a program":     {situation{found: Found{Programs: []Program{{Target: target.Target{CanCap: target.Yes, Notes: []string{"x calls mallopt"}}}}}}, "x calls mallopt", ""},
-		"a cap for one of two":           {situation{unit: "Type=oneshot\nExecStart=/bin/x ; /bin/y", found: Found{Programs: []Program{{Target: jemalloc}, {Target: glibc}}}}, "x links jemalloc", ""},
-		"a program that is not here":     {situation{found: Found{Programs: []Program{{Missing: true}}}}, "/bin/x was not found here; 'arenacap plan /bin/x' says", ""},
-		"a cap of glibc's own":           {situation{policy: "[arenas]\ncap = \"glibc\"", found: Found{Programs: []Program{{Target: jemalloc}}}}, "", ""},
-		"forking, no budget":             {situation{unit: "Type=forking"}, "", ""},
-		"forking, a budget":              {situation{unit: "Type=forking\nPIDFile=/run/x", policy: budget}, `scope = "cgroup"`, ""},
-		"forking, supervised":            {situation{unit: "Type=forking\nPIDFile=/run/x", supervise: true, policy: budget}, "leave supervising out", ""},
-		"forking, supervised, no budget": {situation{unit: "Type=forking", policy: "[launch]\nmode = \"supervise\""}, "", ""},
-		"forking, no PIDFile":            {situation{unit: "Type=forking", policy: budget + "scope = \"cgroup\""}, "write PIDFile=", ""},
-		"notify":                         {situation{unit: "Type=notify\nKillMode=mixed", policy: budget}, "", ""},
-		"notify, supervised":             {situation{unit: "Type=notify", supervise: true, policy: budget}, "its status is lost", ""},
-		"notify, supervised, mixed":      {situation{unit: "Type=notify-reload\nKillMode=mixed", supervise: true, policy: budget}, "SIGKILL right behind SIGTERM", ""},
-		"notify, supervised, terminate":  {situation{unit: "Type=notify\nRestart=on-failure", supervise: true, policy: budget + "action = \"terminate\""}, "which Restart=on-failure takes for a stop", "#Restart=always"},
-		"forking, no guess":              {situation{unit: "Type=forking\nGuessMainPID=no", policy: budget + "scope = \"cgroup\""}, "", ""},
-		"outside of the sandbox":         {situation{unit: "User=x\nExecStart=+/bin/x"}, `"+" at ExecStart=/bin/x`, ""},
-		"may not execute all":            {situation{unit: "NoExecPaths=/\nExecPaths=/bin/x /usr/lib"}, "NoExecPaths=", "ExecPaths=" + ownPath},
-		"may execute it":                 {situation{unit: "NoExecPaths=/\nExecPaths=-/usr/bin"}, "", ""},
-		"a command at a breach":          {situation{unit: "NoExecPaths=/\nExecPaths=/usr/bin", policy: budget + "command = [\"/opt/on-breach\"]"}, "/opt/on-breach", "ExecPaths=/opt/on-breach"},
-		"all calls of a service":         {situation{unit: "SystemCallFilter=@system-service\nSystemCallFilter=~ @privileged @resources"}, "", ""},
-		"a list of calls":                {situation{unit: "SystemCallFilter=@basic-io @file-system @io-event read:EPERM"}, "SystemCallFilter=", "#SystemCallFilter=@ipc @process @signal"},
-		"calls that are denied":          {situation{unit: "SystemCallFilter=~@clock @ipc:EPERM"}, "SystemCallFilter=", "#SystemCallFilter=@ipc"},
-		"calls that are denied again":    {situation{unit: "SystemCallFilter=@system-service\nSystemCallFilter=~@process"}, "SystemCallFilter=", "#SystemCallFilter=@process"},
-		"calls that do not matter":       {situation{unit: "SystemCallFilter=~@clock @debug"}, "", ""},
-		"few threads":                    {situation{unit: "TasksMax=4"}, "TasksMax=4", ""},
-		"a share of all threads":         {situation{unit: "TasksMax=99%"}, "", ""},
-		"a file that sets LD_PRELOAD":    {situation{found: Found{Settings: []FileNames{{"/etc/default/x", []string{"LD_PRELOAD"}}}}}, "/etc/default/x sets LD_PRELOAD", ""},
-		"a PATH of its own":              {situation{unit: "Environment=A=1 PATH=/opt/bin\nExecStart=x"}, "x is looked for in the PATH", ""},
-		"a PATH, and a path":             {situation{unit: "Environment=A=1 PATH=/opt/bin"}, "", ""},
-		"terminate":                      {situation{policy: budget + "action = \"terminate\""}, "which Restart=no takes for a stop", "#Restart=always"},
-		"terminate, on-failure":          {situation{unit: "Restart=on-failure", policy: budget + "action = \"terminate\""}, "which Restart=on-failure takes", "#RestartPreventExitStatus=125 126 127"},
-		"terminate, always":              {situation{unit: "Restart=always", policy: budget + "action = \"terminate\""}, "", "#RestartPreventExitStatus=125 126 127"},
-		"terminate, supervised":          {situation{unit: "Restart=on-failure\nRestartPreventExitStatus=1", supervise: true, policy: budget + "action = \"terminate\""}, "", ""},
-		"terminate, supervised, no":      {situation{supervise: true, policy: budget + "action = \"terminate\""}, "Restart=no", "#Restart=on-failure"},
-		"terminate, oneshot":             {situation{unit: "Type=oneshot", policy: budget + "action = \"terminate\""}, "ask with --supervise", ""},
-		"terminate, oneshot, supervised": {situation{unit: "Type=oneshot", supervise: true, policy: budget + "action = \"terminate\""}, "Restart=no", "#Restart=on-failure"},
-		"what systemd ignores":           {situation{unit: "Type=oneshot\nExecStart=/bin/x\nExecStart=-/bin/y 'a"}, "systemd ignores that command", ""},
-		"an image":                       {situation{unit: "RootImage=/srv/image"}, "has to be in that image", ""},
-		"a setting that was taken away":  {situation{unit: "SystemCallFilter=@basic-io\nSystemCallFilter="}, "", ""},
-		"limits that are larger than we": {situation{unit: "LimitAS=4G\nTasksMax=100\nLimitNPROC=500"}, "", ""},
+		"plain":                           {situation{}, "", ""},
+		"no cap works, a budget":          {situation{policy: budget, found: Found{Programs: []Program{{Target: jemalloc}}}}, "x links jemalloc", ""},
+		"what is known of a program":      {situation{found: Found{Programs: []Program{{Target: target.Target{CanCap: target.Yes, Notes: []string{"x calls mallopt"}}}}}}, "x calls mallopt", ""},
+		"a cap for one of two":            {situation{unit: "Type=oneshot\nExecStart=/bin/x ; /bin/y", found: Found{Programs: []Program{{Target: jemalloc}, {Target: glibc}}}}, "x links jemalloc", ""},
+		"a program that is not here":      {situation{found: Found{Programs: []Program{{Missing: true}}}}, "there is no /bin/x on this machine, so whether the cap can work on it is not known; 'arenacap plan /bin/x' says", ""},
+		"a cap of glibc's own":            {situation{policy: "[arenas]\ncap = \"glibc\"", found: Found{Programs: []Program{{Target: jemalloc}}}}, "", ""},
+		"forking, no budget":              {situation{unit: "Type=forking"}, "", ""},
+		"forking, a budget":               {situation{unit: "Type=forking\nPIDFile=/run/x", policy: budget}, `scope = "cgroup"`, ""},
+		"forking, supervised":             {situation{unit: "Type=forking\nPIDFile=/run/x", supervise: true, policy: budget}, "leave supervising out", ""},
+		"forking, supervised, no budget":  {situation{unit: "Type=forking", policy: "[launch]\nmode = \"supervise\""}, "", ""},
+		"forking, no PIDFile":             {situation{unit: "Type=forking", policy: budget + "scope = \"cgroup\""}, "write PIDFile=", ""},
+		"notify":                          {situation{unit: "Type=notify\nKillMode=mixed", policy: budget}, "", ""},
+		"notify, supervised":              {situation{unit: "Type=notify", supervise: true, policy: budget}, "its status is lost", ""},
+		"notify, supervised, mixed":       {situation{unit: "Type=notify-reload\nKillMode=mixed", supervise: true, policy: budget}, "SIGKILL right behind SIGTERM", ""},
+		"notify, supervised, terminate":   {situation{unit: "Type=notify\nRestart=on-failure", supervise: true, policy: budget + "action = \"terminate\""}, "which Restart=on-failure takes for a stop", "#Restart=always"},
+		"forking, no guess":               {situation{unit: "Type=forking\nGuessMainPID=no", policy: budget + "scope = \"cgroup\""}, "", ""},
+		"outside of the sandbox":          {situation{unit: "User=x\nExecStart=+/bin/x"}, `"+" at ExecStart=/bin/x`, ""},
+		"may not execute all":             {situation{unit: "NoExecPaths=/\nExecPaths=/bin/x /usr/lib"}, "NoExecPaths=", "ExecPaths=" + ownPath},
+		"may execute it":                  {situation{unit: "NoExecPaths=/\nExecPaths=-/usr/bin"}, "", ""},
+		"a command at a breach":           {situation{unit: "NoExecPaths=/\nExecPaths=/usr/bin", policy: budget, found: Found{Command: File{Path: "/opt/on-breach"}}}, "/opt/on-breach", "ExecPaths=/opt/on-breach"},
+		"all calls of a service":          {situation{unit: "SystemCallFilter=@system-service\nSystemCallFilter=~ @privileged @resources"}, "", ""},
+		"a list of calls":                 {situation{unit: "SystemCallFilter=@basic-io @file-system @io-event read:EPERM"}, "SystemCallFilter=", "#SystemCallFilter=@ipc @process @signal @timer ioctl madvise setpgid setsid"},
+		"calls that are denied":           {situation{unit: "SystemCallFilter=~@clock @ipc:EPERM"}, "SystemCallFilter=", "#SystemCallFilter=@ipc"},
+		"calls that are denied again":     {situation{unit: "SystemCallFilter=@system-service\nSystemCallFilter=~@process"}, "SystemCallFilter=", "#SystemCallFilter=@process"},
+		"calls that do not matter":        {situation{unit: "SystemCallFilter=~@clock @debug"}, "", ""},
+		"few threads":                     {situation{unit: "TasksMax=4"}, "TasksMax=4", ""},
+		"a share of all threads":          {situation{unit: "TasksMax=99%"}, "", ""},
+		"a file that sets LD_PRELOAD":     {situation{found: Found{Settings: []FileNames{{"/etc/default/x", []string{"LD_PRELOAD"}}}}}, "/etc/default/x sets LD_PRELOAD", ""},
+		"a PATH of its own":               {situation{unit: "Environment=A=1 PATH=/opt/bin\nExecStart=x"}, "x is looked for in the PATH", ""},
+		"a PATH, and a path":              {situation{unit: "Environment=A=1 PATH=/opt/bin"}, "", ""},
+		"terminate":                       {situation{policy: budget + "action = \"terminate\""}, "which Restart=no takes for a stop", "#Restart=always"},
+		"terminate, on-failure":           {situation{unit: "Restart=on-failure", policy: budget + "action = \"terminate\""}, "which Restart=on-failure takes", "#RestartPreventExitStatus=125 126 127"},
+		"terminate, always":               {situation{unit: "Restart=always", policy: budget + "action = \"terminate\""}, "", "#RestartPreventExitStatus=125 126 127"},
+		"terminate, supervised":           {situation{unit: "Restart=on-failure\nRestartPreventExitStatus=1", supervise: true, policy: budget + "action = \"terminate\""}, "", ""},
+		"terminate, supervised, no":       {situation{supervise: true, policy: budget + "action = \"terminate\""}, "Restart=no", "#Restart=on-failure"},
+		"terminate, oneshot":              {situation{unit: "Type=oneshot", policy: budget + "action = \"terminate\""}, "ask with --supervise", ""},
+		"terminate, oneshot, supervised":  {situation{unit: "Type=oneshot", supervise: true, policy: budget + "action = \"terminate\""}, "Restart=no", "#Restart=on-failure"},
+		"what systemd ignores":            {situation{unit: "Type=oneshot\nExecStart=/bin/x\nExecStart=-/bin/y 'a"}, "systemd ignores that command", ""},
+		"an image":                        {situation{unit: "RootImage=/srv/image"}, "has to be in that image", ""},
+		"simple, NotifyAccess=main":       {situation{unit: "NotifyAccess=main\nRestart=on-failure", supervise: true, policy: budget + "action = \"terminate\""}, "NotifyAccess=main: a supervising arenacap makes the program the main process", "#Restart=always"},
+		"simple, NotifyAccess=none":       {situation{unit: "NotifyAccess=none", supervise: true}, "", ""},
+		"simple, WatchdogSec":             {situation{unit: "WatchdogSec=30s\nNotifyAccess=none", supervise: true}, "WatchdogSec=30s: a supervising", ""},
+		"simple, no WatchdogSec":          {situation{unit: "WatchdogSec=0", supervise: true}, "", ""},
+		"simple, a store of descriptors":  {situation{unit: "FileDescriptorStoreMax=3", supervise: true}, "FileDescriptorStoreMax=3: a supervising", ""},
+		"one call that is denied":         {situation{unit: "SystemCallFilter=~clone3 clone"}, "SystemCallFilter=", "#SystemCallFilter=clone"},
+		"two calls of groups":             {situation{unit: "SystemCallFilter=~pidfd_open process_vm_readv"}, "SystemCallFilter=", "#SystemCallFilter=process_vm_readv pidfd_open"},
+		"calls that are denied elsewhere": {situation{unit: "SystemCallFilter=@system-service\nSystemCallFilter=~mount"}, "", ""},
+		"a log that is hidden":            {situation{unit: "ProtectHome=yes", policy: budget, found: Found{Log: File{Path: "/root/log"}}}, "ProtectHome=yes hides /root/log, the place of [log] to", ""},
+		"a log that is read-only":         {situation{unit: "ProtectSystem=strict", policy: budget, found: Found{Log: File{Path: "/var/log/a/log"}}}, `ProtectSystem=strict lets the service not write [log] to = "/var/log/a/log"`, "#ReadWritePaths=/var/log/a"},
+		"a log in its own folder":         {situation{unit: "ProtectSystem=strict\nLogsDirectory=a\nUser=x", policy: budget, found: Found{Log: File{Path: "/var/log/a/log", Closed: "/var/log/a"}}}, "", ""},
+		"a log in a writable folder":      {situation{unit: "ProtectSystem=strict\nReadWritePaths=/var", policy: budget, found: Found{Log: File{Path: "/var/log/a/log"}}}, "", ""},
+		"a log in a read-only path":       {situation{unit: "ReadWritePaths=/var\nReadOnlyPaths=/var/log", policy: budget, found: Found{Log: File{Path: "/var/log/a/log"}}}, "ReadOnlyPaths lets the service not write", "#ReadWritePaths=/var/log/a"},
+		"a log of another user's":         {situation{unit: "User=x", policy: budget, found: Found{Log: File{Path: "/var/log/log", Closed: "/var/log"}}}, `with User=x arenacap cannot write [log] to = "/var/log/log"`, ""},
+		"a command that is hidden":        {situation{unit: "ProtectHome=yes", policy: budget, found: Found{Command: File{Path: "/root/cry"}}}, "ProtectHome=yes hides /root/cry, the budget's command", ""},
+		"a command of another user's":     {situation{unit: "User=x", policy: budget, found: Found{Command: File{Path: "/root/cry", Closed: "/root"}}}, "the budget's command /root/cry cannot be started", ""},
+		"stderr is thrown away":           {situation{unit: "StandardError=null", policy: budget}, "stderr is null, so breaches are not in the journal", ""},
+		"stderr is stdout's file":         {situation{unit: "StandardOutput=append:/var/log/x\nStandardError=inherit", policy: budget}, "stderr is append:/var/log/x", ""},
+		"stderr is the journal":           {situation{unit: "StandardOutput=null\nStandardError=journal", policy: budget}, "", ""},
+		"stderr is nobody's, no budget":   {situation{unit: "StandardError=null"}, "", ""},
+		"little memory":                   {situation{unit: "LimitDATA=16M"}, "LimitDATA=16M", ""},
+		"enough memory":                   {situation{unit: "LimitDATA=64M"}, "", ""},
+		"several programs":                {situation{unit: "Type=oneshot\nExecStart=/bin/x ; /bin/y"}, "will have the identifier arenacap", ""},
+		"a program that is not known":     {situation{unit: "ExecStart=/bin/%i"}, "will have the identifier arenacap", ""},
+		"a name of its own":               {situation{unit: "SyslogIdentifier=y\nExecStart=/bin/%i"}, "", ""},
+		"the same program twice":          {situation{unit: "Type=oneshot\nExecStart=-/bin/x%%y 1 ; @/sbin/x%%y z"}, "", "SyslogIdentifier=x%%y"},
+		"a program of some folder":        {situation{unit: "ExecStart=/opt/%i/x"}, "", "SyslogIdentifier=x"},
+		"a setting that was taken away":   {situation{unit: "SystemCallFilter=@basic-io\nSystemCallFilter="}, "", ""},
+		"limits that are larger than we":  {situation{unit: "LimitAS=4G\nTasksMax=100\nLimitNPROC=500"}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := c.plan(t)
@@ -181,7 +219,7 @@ func TestNotes(t *testing.T) {
 func beside(text string) string {
 	_, section, _ := strings.Cut(text, "[Service]\n")
 	for line := range strings.Lines(section) {
-		if !strings.HasPrefix(line, "ExecStart=") {
+		if !strings.HasPrefix(line, "ExecStart=") && line != "SyslogIdentifier=x\n" && !strings.HasPrefix(line, "# The name of") {
 			return line
 		}
 	}
@@ -193,7 +231,7 @@ func TestText(t *testing.T) {
 	u := unitOf(t, "Restart=on-failure\nNoExecPaths=/\nExecStart=!!@/bin/sh \"-a b\" -c 'echo $0 %% %i ${X} \\\n ; a comment\n  x'\nExecStart=:/opt/a$b/x \\; $X ; -\"/opt/$c d\"\nExecStart=-/usr/bin/arenacap run -- y ;\nType=oneshot")
 	u.Name, u.Files, u.Own = "foo@.service", []string{"/lib/systemd/system/foo@.service", "/etc/systemd/system/foo@.service.d/a.conf"}, "zz-arenacap.conf"
 	w := Wish{Command: "arenacap unit foo@", Flags: []string{"--policy", "/etc/a b/100%.toml", "--service", "$x"}, Plan: planOf(t, "")}
-	d, err := Plan(u, w, Found{Own: Own{Path: "/opt/my tools/arenacap"}})
+	d, err := Plan(u, w, Found{Own: ownAt("/opt/my tools/arenacap", 64)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,6 +244,65 @@ func TestText(t *testing.T) {
 	}
 	if d.Place != "/etc/systemd/system/foo@.service.d/zz-arenacap.conf" {
 		t.Errorf("place %q", d.Place)
+	}
+}
+
+// A connection that was terminated is over; its service is not started again.
+func TestOneConnection(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{
+		"a@.service": "[Service]\nExecStart=/bin/x", "a.socket": "[Socket]\nAccept=yes",
+		"b@.service": "[Service]\nExecStart=/bin/x", "b.socket": "[Socket]\nAccept=no",
+	})
+	for name, want := range map[string]bool{"a@1": false, "a@": false, "b@1": true} {
+		u, err := finder{dirs: []string{dir}}.load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := Plan(u, Wish{Plan: planOf(t, budget+"action = \"terminate\"")}, Found{Own: ownAt(ownPath, 64)})
+		if err != nil || strings.Contains(d.Text, "#Restart=always") != want {
+			t.Errorf("%s: %v\n%s", name, err, d.Text)
+		}
+	}
+}
+
+// What an operator wrote into the drop-in counts, and is written again; the older one under another name goes.
+func TestKept(t *testing.T) {
+	const own = ownBegin + "a.service. Made by:\n[Service]\nExecStart=\nExecStart=/bin/old\n"
+	root := t.TempDir()
+	write(t, root, map[string]string{
+		"etc/systemd/system/a.service":                 "[Service]\nType=forking\nExecStart=/bin/x",
+		"etc/systemd/system/a.service.d/override.conf": "[Service]\nExecStart=\nExecStart=/bin/y",
+		"etc/systemd/system/a.service.d/arenacap.conf": own + "Restart=always\n# RestartPreventExitStatus=1\nPIDFile=/run/a\\\n b \\\\\n[Unit]\nAfter=b\nSyslogIdentifier=old\n",
+		"run/systemd/system/a.service.d/arenacap.conf": own, // the one in /etc counts
+		"run/systemd/system/a.service.d/far.conf":      own,
+	})
+	u, err := Load(root, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Plan(u, Wish{Root: root, Plan: planOf(t, budget+"action = \"terminate\"\nscope = \"cgroup\"")}, Found{Own: ownAt(ownPath, 64)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "\nRestart=always\nPIDFile=/run/a  b \\\\\nExecStart=\nExecStart=/usr/bin/arenacap run -- /bin/y\n[Unit]\nAfter=b\nSyslogIdentifier=old\n"
+	if !strings.HasSuffix(d.Text, want) || strings.Contains(d.Text, "#Restart=") || !strings.Contains(d.Text, "\n#RestartPreventExitStatus=") {
+		t.Errorf("%s\nwant at its end %s", d.Text, want)
+	}
+	dir := filepath.Join(root, systemEtc, "a.service.d")
+	if d.Place != filepath.Join(dir, "zz-arenacap.conf") || len(d.Older) != 1 || d.Older[0] != filepath.Join(dir, "arenacap.conf") {
+		t.Errorf("%q instead of %q", d.Place, d.Older)
+	}
+	if notes := strings.Join(d.Notes, "\n"); !strings.Contains(notes, "far.conf is a drop-in that arenacap made before") || strings.Contains(notes, "PIDFile") {
+		t.Errorf("%s", notes)
+	}
+}
+
+func TestNoNameIsLeft(t *testing.T) {
+	u := unitOf(t, "ExecStart=/bin/x")
+	u.Own, u.behind = ownName([]string{strings.Repeat("~", 250) + ".conf"})
+	if _, err := Plan(u, Wish{Plan: planOf(t, "")}, Found{Own: ownAt(ownPath, 64)}); err == nil || !strings.HasSuffix(err.Error(), "rename that one") {
+		t.Error(err)
 	}
 }
 

@@ -2,7 +2,6 @@ package unit
 
 import (
 	"fmt"
-	"path"
 	"strings"
 )
 
@@ -31,6 +30,7 @@ func (p *planner) text(place string) string {
 	for _, l := range p.lines {
 		line("%s", l)
 	}
+	p.keep(line, "Service")
 	line("ExecStart=")
 	for _, c := range p.u.Commands {
 		if c.inFront() {
@@ -39,18 +39,39 @@ func (p *planner) text(place string) string {
 		}
 		line("ExecStart=%s", c.behind(p.f.Own.Path, p.w.Flags))
 	}
+	p.keep(line, "")
 	return b.String()
+}
+
+// keep writes again what others wrote into the drop-in that was there: the lines of a section, or, for "", of all others
+// but [Service].
+func (p *planner) keep(line func(string, ...any), section string) {
+	in := "Service"
+	for _, s := range p.u.kept {
+		if section == "" && s.section != in {
+			in = s.section
+			line("[%s]", in)
+		}
+		if s.section == section || section == "" && s.section != "Service" {
+			line("%s", closed(s.key+"="+s.value))
+		}
+	}
 }
 
 // steps say where the drop-in goes and what to type.
 func (p *planner) steps(line func(string, ...any), place string) {
 	line("# It goes into %s", place)
 	if p.w.Root == "" {
-		units := strings.Replace(p.u.Name, "@"+suffix, "@*"+suffix, 1)
-		line("# (from systemd 256 on: … | systemctl edit --stdin --drop-in=%s %s); then:", strings.TrimSuffix(path.Base(place), ".conf"), shellWord(p.u.Name))
-		line("#   systemctl daemon-reload && systemctl restart %s", shellWord(units))
+		line("# (unit --write puts it there); then:")
+		line("#   %s", p.u.Next())
 	}
 	line("# From then on systemd starts what stands here: make it again when an upgrade changes ExecStart=.")
+}
+
+// Next is what to type when a drop-in of the unit was written.
+func (u Unit) Next() string {
+	units := strings.Replace(u.Name, "@"+suffix, "@*"+suffix, 1)
+	return "systemctl daemon-reload && systemctl restart " + shellWord(units)
 }
 
 // printable keeps a comment in its line.

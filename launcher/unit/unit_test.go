@@ -229,7 +229,7 @@ func TestLookHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := unitOf(t, "Type=oneshot\nEnvironmentFile=-"+dir+"/env\nEnvironmentFile=/nowhere\nExecStart=sh -c 'exec /bin/cat'\nExecStart=/no/such/program\nExecStart=/bin/%i")
-	f := Look(u, filepath.Join(dir, "closed/arenacap"), "", os.Environ())
+	f := Look(u, Wish{}, filepath.Join(dir, "closed/arenacap"), os.Environ())
 	if len(f.Settings) != 1 || !slices.Equal(f.Settings[0].Names, []string{"LD_PRELOAD"}) {
 		t.Errorf("%+v", f.Settings)
 	}
@@ -241,6 +241,76 @@ func TestLookHere(t *testing.T) {
 	}
 	if f.Own.Closed == "" {
 		t.Errorf("%+v", f.Own)
+	}
+}
+
+// Files count as the unit sees them: below RootDirectory=, and where something is bound.
+func TestLookBelowARoot(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"c/usr/bin/there": "", "bound/p.toml": "", "away/log": ""})
+	u := unitOf(t, "RootDirectory="+dir+"/c\nBindReadOnlyPaths="+dir+"/bound:/etc/arenacap -"+dir+"/away\nExecStart=/bin/sh")
+	for file, want := range map[string]string{
+		"/usr/bin/there": dir + "/c/usr/bin/there", "/etc/arenacap/p.toml": dir + "/bound/p.toml", "/etc/arenacap": dir + "/bound", dir + "/away/log": dir + "/away/log",
+	} {
+		if got := u.Outside(file); got != want {
+			t.Errorf("%s: %s, want %s", file, got, want)
+		}
+		if f := u.lookFile(identity{}, file, mayRead); f.Absent || f.Path != file {
+			t.Errorf("%+v", f)
+		}
+	}
+	f := Look(u, Wish{PolicyFile: "/etc/arenacap/none.toml"}, "/usr/bin/arenacap", nil)
+	if !f.Own.Absent || !f.Policy.Absent || f.Programs[0].Missing || f.Programs[0].Target.Path != "" {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A file may be open to a service by its user or by one of its groups.
+func TestLookAsUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	dir := t.TempDir()
+	for p := dir; p != os.TempDir() && p != "/"; p = filepath.Dir(p) {
+		if err := os.Chmod(p, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, dir, map[string]string{"p": "", "closed/p": ""})
+	own := func(name string, mode os.FileMode, uid, gid int) {
+		t.Helper()
+		if err := os.Chown(filepath.Join(dir, name), uid, gid); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own("closed", 0o750, 0, 9999)
+	for _, c := range []struct {
+		unit     string
+		mode     os.FileMode
+		uid, gid int
+		open     bool
+	}{
+		{"User=daemon", 0o644, 0, 0, true},
+		{"User=daemon", 0o640, 0, 0, false},
+		{"User=1", 0o400, 1, 0, true},
+		{"User=daemon", 0o044, 1, 0, false}, // the owner's bits count for the owner
+		{"User=daemon\nGroup=9999", 0o640, 0, 9999, true},
+		{"User=daemon\nSupplementaryGroups=5 9999", 0o640, 0, 9999, true},
+		{"DynamicUser=yes\nSupplementaryGroups=sys", 0o640, 0, 3, true},
+		{"User=daemon\nSupplementaryGroups=5", 0o640, 0, 9999, false},
+		{"User=nobody-of-this-name", 0o640, 0, 9999, false},
+	} {
+		own("p", c.mode, c.uid, c.gid)
+		u := unitOf(t, c.unit+"\nExecStart=/bin/x")
+		if at := u.identity().closed(filepath.Join(dir, "p"), mayRead); (at == "") != c.open {
+			t.Errorf("%q, mode %o of %d and %d: closed at %q", c.unit, c.mode, c.uid, c.gid, at)
+		}
+		if at := u.identity().closed(filepath.Join(dir, "closed/p"), mayRead); (at == "") != strings.Contains(c.unit, "9999") {
+			t.Errorf("%q: closed at %q", c.unit, at)
+		}
 	}
 }
 

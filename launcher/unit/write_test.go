@@ -1,0 +1,77 @@
+package unit
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestWrite(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077)) // every user may read a unit's files all the same
+	root := t.TempDir()
+	d := DropIn{Place: filepath.Join(root, systemEtc, "a.service.d", "zz-arenacap.conf"), Text: ownBegin + "a.service\n"}
+	for _, text := range []string{d.Text, ownBegin + "again\n"} {
+		d.Text = text
+		if err := d.Write(); err != nil {
+			t.Fatal(err)
+		}
+		wantFile(t, d.Place, text)
+	}
+	for file, want := range map[string]os.FileMode{d.Place: 0o644, filepath.Dir(d.Place): 0o755, filepath.Join(root, "etc"): 0o755} {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", file, info.Mode(), err)
+		}
+	}
+	old := filepath.Join(filepath.Dir(d.Place), ownFile)
+	if err := os.WriteFile(old, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.Older = []string{old}
+	if err := d.Write(); err != nil {
+		t.Error(err)
+	}
+	entries, err := os.ReadDir(filepath.Dir(d.Place))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v: the old one and temporary ones are to be gone", entries, err)
+	}
+}
+
+// What is there and not from arenacap stays. An empty file is what a shell's ">" leaves.
+func TestWriteOver(t *testing.T) {
+	const theirs = "[Service]\nNice=1\n"
+	for name, c := range map[string]struct {
+		there map[string]string
+		want  string
+	}{
+		"theirs":    {map[string]string{"d/f.conf": theirs}, "is not from arenacap"},
+		"a link":    {map[string]string{"d/f.conf->": "/dev/null"}, "is not from arenacap"},
+		"a folder":  {map[string]string{"d/f.conf/x": ""}, "is not from arenacap"},
+		"no folder": {map[string]string{"d": ""}, "not a directory"},
+		"empty":     {map[string]string{"d/f.conf": ""}, ""},
+		"nothing":   {nil, ""},
+	} {
+		dir := t.TempDir()
+		write(t, dir, c.there)
+		d := DropIn{Place: filepath.Join(dir, "d/f.conf"), Text: ownBegin + "x\n"}
+		err := d.Write()
+		switch {
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case c.want == "":
+			wantFile(t, d.Place, d.Text)
+		case name == "theirs":
+			wantFile(t, d.Place, theirs)
+		}
+	}
+}
+
+func wantFile(t *testing.T, file, want string) {
+	t.Helper()
+	if text, err := os.ReadFile(file); err != nil || string(text) != want {
+		t.Errorf("%s: %q, %v, want %q", file, text, err, want)
+	}
+}
