@@ -327,16 +327,20 @@ func (p *planner) judgeExecPaths() {
 
 // calls are the system calls that arenacap makes, beside those of @default, by their groups (systemd-analyze
 // syscall-filter): what strace shows of its start, of --supervise and of the watch. All are in @system-service, and
-// none is in @privileged or @resources.
-var calls = [...]struct{ group, names string }{
-	{"@basic-io", "close close_range dup3 lseek pread64 read write"},
-	{"@file-system", "access chdir faccessat faccessat2 fchmod fcntl fstat getdents64 getxattr newfstatat openat readlinkat"},
-	{"@io-event", "epoll_create1 epoll_ctl epoll_pwait eventfd2 ppoll"},
-	{"@ipc", "pipe2 process_vm_readv"},
-	{"@process", "clone kill pidfd_open pidfd_send_signal prctl tgkill wait4 waitid"},
-	{"@signal", "rt_sigaction rt_sigprocmask sigaltstack"},
-	{"@timer", "timer_create timer_delete timer_settime"},
-	{"", "ioctl madvise setpgid setsid"},
+// none is in @privileged or @resources. A group of which arenacap needs little is not asked for as a whole.
+var calls = [...]struct {
+	group, names string
+	whole        bool
+}{
+	{"@basic-io", "close close_range dup3 lseek pread64 read write", true},
+	{"@file-system", "access chdir faccessat faccessat2 fchmod fcntl fstat getdents64 getxattr newfstatat openat readlinkat", true},
+	{"@io-event", "epoll_create1 epoll_ctl epoll_pwait eventfd2 ppoll", true},
+	{"@ipc", "pipe2 process_vm_readv", false},
+	{"@network-io", "sendmsg setsockopt socket", false}, // to the watch, to NOTIFY_SOCKET
+	{"@process", "clone kill pidfd_open pidfd_send_signal prctl tgkill wait4 waitid", true},
+	{"@signal", "rt_sigaction rt_sigprocmask sigaltstack", true},
+	{"@timer", "timer_create timer_delete timer_settime", false},
+	{"", "ioctl madvise setpgid setsid", false},
 }
 
 // judgeCalls is about SystemCallFilter=: an allow-list, or with "~" a list of what is denied; a later line adds to the
@@ -350,7 +354,7 @@ func (p *planner) judgeCalls() {
 	for _, c := range calls {
 		names := strings.Fields(c.names)
 		denied := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return allowed(lines, name, c.group) })
-		if len(denied) == len(names) && c.group != "" {
+		if len(denied) == len(names) && c.whole {
 			denied = []string{c.group}
 		}
 		lacking = append(lacking, denied...)
