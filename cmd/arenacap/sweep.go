@@ -37,7 +37,9 @@ func sweepCommand() *cli.Command {
 		Description: "Runs PROGRAM under several caps, in rounds of a random order, and says which cap costs nothing and what it\n" +
 			"saves. What counts is PROGRAM's wall time, or the number that --metric finds in its output.\n" +
 			"With --load, SERVER is started, CMD runs when it is ready, and SERVER is stopped with SIGTERM; what counts is\n" +
-			"in the output of CMD. CMDs are run by sh, with ARENACAP_CAP and ARENACAP_PID in their environment.\n\n" +
+			"in the output of CMD. CMDs are run by sh, with ARENACAP_CAP and ARENACAP_PID in their environment.\n" +
+			"The CMD of --ready runs once before the first start too, with an empty ARENACAP_PID: if it succeeds, somebody\n" +
+			"else's server answers, and nothing is measured. One that always succeeds begins with 'test $ARENACAP_PID &&'.\n\n" +
 			"REGEX is a regular expression whose first group is the number, or a time such as 1.5ms; the last match counts.\n" +
 			"\"lower:\" or \"higher:\" before it says which is better; without, more of --metric and less of --latency is.\n\n" +
 			"Exit status: 0 there is an advice, 1 there is none or the sweep was interrupted, 2 wrong use.",
@@ -111,6 +113,7 @@ func runSweep(c *cli.Context) error {
 	}
 	tellZeros(v, result)
 	tellFailures(v, result)
+	tellKilled(v, result)
 	switch {
 	case canceled:
 		return fmt.Errorf("interrupted: this is what %s tell%s", count(len(runs), "run"), goesOn(c.String("resume")))
@@ -356,15 +359,15 @@ func (s *sweepPlan) note(format string, args ...any) {
 	s.notes = append(s.notes, fmt.Sprintf(format, args...))
 }
 
-// measure runs the experiment until it ends or a signal comes. A second signal ends arenacap at once, and the kernel
-// the program with it.
+// measure runs the experiment until it ends or a signal comes. After a second signal nothing gets its grace time.
 func (s *sweepPlan) measure(ctx context.Context, v say.Voice, prior []sweep.Run, add func(sweep.Run) error) ([]sweep.Run, error) {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	context.AfterFunc(ctx, stop)
 	show := newSweepProgress(v, s.experiment)
 	defer show.end()
-	return s.experiment.Measure(ctx, prior, add, show.next)
+	ctx, atOnce, release := interruptible(ctx, show.stopping)
+	defer release()
+	x := s.experiment
+	x.AtOnce = atOnce
+	return x.Measure(ctx, prior, add, show.next)
 }
 
 // sweepJournal is a journal that need not be there.
@@ -447,6 +450,16 @@ func tellFailures(v say.Voice, r sweep.Result) {
 		v.Note("cap %s: %s", f.Cap, f.What)
 		for line := range strings.Lines(f.Tail) {
 			v.Note("  | %s", strings.TrimRight(line, "\n"))
+		}
+	}
+}
+
+// tellKilled says once that servers were killed, which made each run so much longer and may leave a server's files unclean.
+func tellKilled(v say.Voice, r sweep.Result) {
+	for _, o := range r.Outcomes {
+		if o.Killed > 0 {
+			v.Note("cap %s: the server did not end within %s of SIGTERM and was killed; raise --grace", o.Name, r.Experiment.Grace)
+			return
 		}
 	}
 }

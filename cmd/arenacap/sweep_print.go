@@ -158,6 +158,7 @@ type capJSON struct {
 	InvoluntarySwitches *float64      `json:"involuntary_switches"`
 	Runs                int           `json:"runs"`
 	Failed              int           `json:"failed"`
+	Killed              int           `json:"killed"`
 }
 
 type adviceJSON struct {
@@ -196,7 +197,7 @@ func newMetricJSON(m sweep.Metric) metricJSON {
 }
 
 func newCapJSON(o sweep.Outcome, latency bool) capJSON {
-	c := capJSON{Cap: o.Name, ArenaMax: known(o.ArenaMax), Runs: o.Runs, Failed: o.Failed}
+	c := capJSON{Cap: o.Name, ArenaMax: known(o.ArenaMax), Runs: o.Runs, Failed: o.Failed, Killed: o.Killed}
 	if o.Runs == 0 {
 		return c
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,7 @@ type sweepProgress struct {
 	mu   sync.Mutex
 	now  sweep.Progress
 	over time.Time // when the sweep will be over, as far as is known
+	last string    // what the bar says instead while the sweep is being stopped
 }
 
 func newSweepProgress(v say.Voice, x sweep.Experiment) *sweepProgress {
@@ -62,6 +64,22 @@ func (p *sweepProgress) next(now sweep.Progress) {
 	p.draw()
 }
 
+// stopping hears of the first signal. What runs may take its whole grace time.
+func (p *sweepProgress) stopping(s os.Signal) {
+	text := "stopping; a second signal ends it at once"
+	if s == os.Interrupt {
+		text = "stopping; Ctrl-C again ends it at once"
+	}
+	if p.w == nil {
+		p.v.Note("%s", text)
+		return
+	}
+	p.mu.Lock()
+	p.last = text
+	p.mu.Unlock()
+	p.draw()
+}
+
 // end takes the bar away.
 func (p *sweepProgress) end() {
 	close(p.stop)
@@ -74,11 +92,11 @@ func (p *sweepProgress) end() {
 func (p *sweepProgress) draw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.now.Cap == "" {
+	if p.now.Cap == "" && p.last == "" {
 		return
 	}
 	width := terminalWidth(p.w)
-	line := []rune(p.text(p.now, time.Until(p.over), width))
+	line := []rune(cmp.Or(p.last, p.text(p.now, time.Until(p.over), width)))
 	if width > 0 {
 		line = line[:min(len(line), width-1)]
 	}

@@ -74,7 +74,7 @@ func TestSweepJSON(t *testing.T) {
 	for path, want := range map[string]string{
 		"machine": any, "seed": "5", "rounds": "6", "rounds_wanted": "6", "interrupted": "false", "warmup_rounds": "0", "until": no, "load": no, "ready": no,
 		"throughput_metric": `{"better":"higher","pattern":"rate (.*)"}`, "latency_metric": `{"better":"lower","pattern":"p99 (.*)"}`,
-		"caps.0.cap": `"off"`, "caps.0.arena_max": no, "caps.1.cap": `"2"`, "caps.1.arena_max": "2", "caps.1.runs": "6", "caps.1.failed": "0",
+		"caps.0.cap": `"off"`, "caps.0.arena_max": no, "caps.1.cap": `"2"`, "caps.1.arena_max": "2", "caps.1.runs": "6", "caps.1.failed": "0", "caps.1.killed": "0",
 		"caps.1.throughput": `{"high":10,"low":10,"median":10}`, "caps.1.latency": `{"high":0.005,"low":0.005,"median":0.005}`,
 		"caps.1.throughput_worse": "false", "caps.1.latency_worse": "false", "caps.1.virtual_peak_bytes": any, "caps.1.resident_peak_bytes": any, "caps.1.arenas": any,
 		"caps.2.throughput": no, "caps.2.latency": no, "caps.2.throughput_worse": no, "caps.2.arenas": no, "caps.2.runs": "0", "caps.2.failed": "3",

@@ -19,6 +19,7 @@ type Outcome struct {
 	Candidate
 	Runs       int // that count
 	Failed     int // others
+	Killed     int // of those that count: the server outlived the grace time
 	Throughput Interval
 	Latency    Interval
 
@@ -173,6 +174,9 @@ func summarize(c Candidate, good []Run, failed int) Outcome {
 	o.InvoluntarySwitches = median(good, func(r Run) float64 { return float64(r.InvoluntarySwitches) })
 	for _, run := range good {
 		o.Arenas = max(o.Arenas, run.Arenas)
+		if run.Killed {
+			o.Killed++
+		}
 	}
 	return o
 }

@@ -24,7 +24,8 @@ const giveUp = 3
 
 // Measure runs the experiment and gives its runs, those that it was given included. Each run is handed to add as soon as
 // it ended, and tell hears of each one before it starts. When the context ends, the run that is under way is stopped and
-// dropped, and the error is the context's. Other errors: of add, and when the first run of every candidate failed.
+// dropped, and the error is the context's. Other errors: of add, when Ready succeeds before a server was started, and when
+// the first run of every candidate failed.
 //
 // It must be called from one thread that lives as long as the process: programs are killed when the thread that
 // started them ends (PR_SET_PDEATHSIG).
@@ -34,6 +35,10 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 	m := &measurement{x: x, runs: prior, add: add, tell: tell, reap: reap, began: time.Now(), done: len(prior)}
 	if m.complete() { // nothing to warm up for
 		return m.runs, nil
+	}
+	err := x.alone(ctx, strangerTime)
+	if reap(); err != nil {
+		return m.runs, err
 	}
 	for round := 1 - x.Warmup; m.more(round); round++ {
 		if err := m.round(ctx, round); err != nil {

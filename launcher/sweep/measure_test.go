@@ -114,6 +114,38 @@ func TestServer(t *testing.T) {
 	}
 }
 
+// Another server that answers before ours was started would be measured in its place.
+func TestStranger(t *testing.T) {
+	x := experiment(work(t), "-s", filepath.Join(t.TempDir(), "s"))
+	x.Load = "echo rate: 1; echo p99: 1ms"
+	for ready, want := range map[string]string{
+		"true":                       `--ready: "true" succeeds before the server was started: something else answers`,
+		`test -z "$ARENACAP_PID"`:    "succeeds before the server was started",
+		"false":                      "",
+		"test $ARENACAP_PID && true": "",
+		"":                           "",
+	} {
+		x.Ready = ready
+		err := x.alone(t.Context(), time.Minute)
+		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
+			t.Errorf("%q: %v, want %q", ready, err, want)
+		}
+	}
+	x.Ready = "sleep 60" // waits for a server: nobody answers
+	if err := x.alone(t.Context(), time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := x.alone(ctx, time.Minute); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	x.Ready = "test $ARENACAP_PID && true"
+	if runs := measure(t, x); len(runs) != 3 || runs[0].Error != "" {
+		t.Errorf("%+v", runs)
+	}
+}
+
 // A run that fails says why, with the end of the output, and the others go on.
 func TestFailures(t *testing.T) {
 	path := work(t)

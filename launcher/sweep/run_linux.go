@@ -110,6 +110,28 @@ func (x *Experiment) awaitReady(ctx context.Context, p *process, env []string) e
 	}
 }
 
+// strangerTime is how long --ready may take to find somebody else's server. A command that waits until there is one, which
+// is fine, delays the first run by so much.
+const strangerTime = 5 * time.Second
+
+// alone is an error where --ready succeeds before a server was started: what another one does would be measured.
+func (x *Experiment) alone(ctx context.Context, timeout time.Duration) error {
+	if x.Ready == "" {
+		return nil
+	}
+	q, err := shell(x.Ready, commandEnv(x.Candidates[0], ""))
+	if err != nil {
+		return err
+	}
+	err = q.await(ctx, time.After(timeout), nil)
+	q.stop(0, x.AtOnce)
+	if err == nil && q.ending() == nil {
+		return fmt.Errorf("--ready: %q succeeds before the server was started: something else answers, or was left behind; stop it, "+
+			"or use another port or socket; a command that always succeeds must begin with 'test $ARENACAP_PID &&'", x.Ready)
+	}
+	return ctx.Err()
+}
+
 func (x *Experiment) notReady() error {
 	if x.Ready == "" {
 		return fmt.Errorf("the server listened on no socket within %s; say with --ready how to ask it", x.ReadyTimeout)
