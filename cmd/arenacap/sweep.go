@@ -108,18 +108,21 @@ func runSweep(c *cli.Context) error {
 		return fmt.Errorf("no run was made that counts: --max-time %s was over", s.experiment.MaxTime)
 	}
 	result := sweep.Judge(s.experiment, runs)
-	if err := s.deliver(c, result); err != nil {
-		return err
-	}
+	told := s.deliver(c, result)
 	tellZeros(v, result)
 	tellFailures(v, result)
 	tellKilled(v, result)
+	return errors.Join(told, sweepEnding(err, result, c.String("resume")))
+}
+
+// sweepEnding is the answer, after all that there is to tell was told.
+func sweepEnding(err error, r sweep.Result, file string) error {
 	switch {
-	case canceled:
-		return fmt.Errorf("interrupted: this is what %s tell%s", count(len(runs), "run"), goesOn(c.String("resume")))
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("interrupted: this is what %s tell%s", count(len(r.Runs), "run"), goesOn(file))
 	case err != nil:
-		return fmt.Errorf("%w; nothing more was run, and this is what %s tell", err, count(len(runs), "run"))
-	case result.Advice.Cap == "":
+		return fmt.Errorf("%w; nothing more was run, and this is what %s tell", err, count(len(r.Runs), "run"))
+	case r.Advice.Cap == "":
 		return say.No
 	}
 	return nil
