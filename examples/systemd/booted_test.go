@@ -445,6 +445,10 @@ func TestBootedBreach(t *testing.T) {
 		{"supervise, on-failure", terminate, " --supervise", "", []string{"Type=exec", "Restart=on-failure"}, "exit-code", "activating"},
 		{"supervise, on-failure, SIGTERM's default", terminate, " --supervise", "default-term", []string{"Type=exec", "Restart=on-failure"}, "exit-code", "activating"},
 		{"supervise, on-failure, notify", terminate, " --supervise", "notify", []string{"Type=notify", "Restart=on-failure"}, "success", "inactive"},
+		{"supervise, on-failure, NotifyAccess=main", terminate, " --supervise", "", []string{"Type=exec", "NotifyAccess=main", "Restart=on-failure"}, "success", "inactive"},
+		{"supervise, on-failure, WatchdogSec", terminate, " --supervise", "", []string{"Type=simple", "WatchdogSec=10min", "NotifyAccess=none", "Restart=on-failure"}, "success", "inactive"},
+		{"supervise, on-failure, FileDescriptorStoreMax", terminate, " --supervise", "", []string{"Type=exec", "FileDescriptorStoreMax=1", "Restart=on-failure"}, "success", "inactive"},
+		{"supervise, always, WatchdogSec", terminate, " --supervise", "", []string{"Type=exec", "WatchdogSec=10min", "Restart=always"}, "success", "activating"},
 		{"supervise, always, notify", terminate, " --supervise", "notify", []string{"Type=notify", "Restart=always"}, "success", "activating"},
 		{"exec, forking, on-failure", terminate + "scope = \"cgroup\"\n", "", "daemonize=/run/NAME.pid", []string{"Type=forking", "PIDFile=/run/NAME.pid", "Restart=on-failure"}, "success", "inactive"},
 		{"exec, forking, always", terminate + "scope = \"cgroup\"\n", "", "daemonize=/run/NAME.pid", []string{"Type=forking", "PIDFile=/run/NAME.pid", "Restart=always"}, "success", "activating"},
@@ -521,7 +525,7 @@ func TestBootedExample(t *testing.T) {
 	if err != nil || !slices.Contains(strings.Split(string(env), "\x00"), "MALLOC_ARENA_MAX=4") {
 		t.Errorf("the main process has %q, %v", env, err)
 	}
-	if e := u.await(`"event":"started"`); e.Unit != u.name || !strings.HasPrefix(e.Message, `{"time":`) {
+	if e := u.await(`"event":"started"`); e.Unit != u.name || e.Identifier != "authserver" || !strings.HasPrefix(e.Message, `{"time":`) {
 		t.Errorf("%+v", e)
 	}
 	u.systemctl("stop", u.name)
