@@ -189,6 +189,9 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 		wish.Flags = append(wish.Flags, "--supervise")
 	}
 	env := u.Environment()
+	if u.Home != "" {
+		env = slices.Concat([]string{"HOME=" + u.Home}, env)
+	}
 	lookup.Getenv = func(name string) (string, bool) { return lastEntry(env, name) }
 	p := policy.Builtin()
 	if outside(systemPolicy) == systemPolicy || lookup.Named != "" {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -34,6 +35,7 @@ type finder struct {
 	root string // "" is the real one
 	dirs []string
 	etc  string // the administrator's folder, for drop-ins; "" is systemEtc
+	home string // of the user whose manager it is about; "" is the system's
 }
 
 // Load reads a service as the system's systemd would. operand is a unit's name, with or without ".service", or, with a
@@ -56,7 +58,7 @@ func (f finder) load(operand string) (Unit, error) {
 		if name, err = fileName(operand); err != nil {
 			return Unit{}, err
 		}
-		f = f.beside(operand)
+		f = f.ofUser(operand).beside(operand)
 	}
 	alias, err := serviceName(name)
 	if err != nil {
@@ -82,6 +84,34 @@ func fileName(operand string) (string, error) {
 		return "", fmt.Errorf("%q is no service's file: its name would end in %q", operand, suffix)
 	}
 	return name, nil
+}
+
+// userPath is where a user's manager looks for units, behind the user's own folders.
+var userPath = [...]string{
+	"/etc/systemd/user", "/run/systemd/user", "/usr/local/lib/systemd/user", "/usr/local/share/systemd/user", "/usr/lib/systemd/user",
+	"/usr/share/systemd/user",
+}
+
+// userDirs are a user's own folders for units, the one that is written to first.
+func userDirs(home string) []string {
+	return []string{home + "/.config/systemd/user", home + "/.local/share/systemd/user"}
+}
+
+// ofUser takes the search path of a user's manager for a file that lies in such a folder.
+func (f finder) ofUser(operand string) finder {
+	dir, err := filepath.Abs(path.Dir(operand))
+	if err != nil || !strings.HasSuffix(dir, "/systemd/user") {
+		return f
+	}
+	home, _ := os.UserHomeDir()
+	f.home, f.etc = cmp.Or(home, "/"), userPath[0]
+	for _, own := range userDirs("") {
+		if home, ok := strings.CutSuffix(dir, own); ok {
+			f.home, f.etc = home, userDirs(home)[0]
+		}
+	}
+	f.dirs = append(userDirs(f.home), userPath[:]...)
+	return f
 }
 
 // beside looks into a file's folder first. A link in a folder of the search path is looked for as its name is.
@@ -297,9 +327,9 @@ func ofTemplate(real, alias string) string {
 func masked(name, file string) error {
 	unmask := ""
 	switch {
-	case strings.Contains(file, "/etc/systemd/"):
+	case strings.Contains(file, systemEtc+"/"):
 		unmask = fmt.Sprintf("; 'systemctl unmask %s' first", name)
-	case strings.Contains(file, "/run/systemd/"):
+	case strings.Contains(file, "/run/systemd/system/"):
 		unmask = fmt.Sprintf("; 'systemctl unmask --runtime %s' first", name)
 	}
 	return fmt.Errorf("%s is masked (%s): systemd never starts it%s", name, file, unmask)
@@ -312,6 +342,13 @@ func (f finder) notFound(name string) error {
 	if _, _, ok := f.chain(short + "@" + suffix); ok {
 		return fmt.Errorf("%s was not found, but there is the template %s@%s; write %q, or %q for one instance", name, short, suffix, short+"@", short+"@INSTANCE")
 	}
+	if home, err := os.UserHomeDir(); err == nil && f.home == "" {
+		for _, dir := range append(userDirs(home), userPath[:]...) {
+			if _, err := os.Lstat(f.at(path.Join(dir, name))); err == nil {
+				return fmt.Errorf("%s is no unit of the system's, but one of users' managers; write %q", name, path.Join(dir, name))
+			}
+		}
+	}
 	if _, err := os.Stat(f.at(script)); err == nil {
 		return fmt.Errorf("%s has no unit file, only the init script %s, of which systemd makes a unit while it runs: ask again there, or put 'eval \"$(arenacap env --service %s)\"' into the script or a file that it sources (/etc/default/%s)",
 			name, f.at(script), short, short)
@@ -322,7 +359,7 @@ func (f finder) notFound(name string) error {
 
 // read reads a unit's file and its drop-ins, those for the alias included that led to it.
 func (f finder) read(name, alias, file string) (Unit, error) {
-	u := Unit{Name: name, etc: cmp.Or(f.etc, systemEtc)}
+	u := Unit{Name: name, Home: f.home, etc: cmp.Or(f.etc, systemEtc)}
 	text, err := f.text(file)
 	if err != nil {
 		return u, err

@@ -240,7 +240,7 @@ func (p *planner) judgeForking() {
 
 // judgeUser is about files that the service's user has to reach.
 func (p *planner) judgeUser() {
-	if p.u.AsRoot() {
+	if p.u.AsRoot() || p.u.Home != "" {
 		return
 	}
 	who := "User=" + p.u.last("User")

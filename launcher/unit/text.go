@@ -71,7 +71,11 @@ func (p *planner) steps(line func(string, ...any), place string) {
 // Next is what to type when a drop-in of the unit was written.
 func (u Unit) Next() string {
 	units := strings.Replace(u.Name, "@"+suffix, "@*"+suffix, 1)
-	return "systemctl daemon-reload && systemctl restart " + shellWord(units)
+	systemctl := "systemctl"
+	if u.Home != "" {
+		systemctl += " --user"
+	}
+	return systemctl + " daemon-reload && " + systemctl + " restart " + shellWord(units)
 }
 
 // printable keeps a comment in its line.

@@ -1,15 +1,15 @@
 // Package unit puts arenacap in front of the ExecStart= lines of a systemd service.
 //
 // Load reads a service as systemd does: its file, with its drop-ins laid over it. Look gathers what else decides:
-// the programs, arenacap's own file. Plan is pure: it says what a drop-in has to hold, or why none would work. The
-// drop-in keeps each command byte for byte, so that quoting, $VARIABLES and %specifiers mean what they meant before.
+// the programs, arenacap's own file, the policy's. Plan is pure: it says what a drop-in has to hold, or why none would
+// work. DropIn.Write alone changes anything. The drop-in keeps each command byte for byte, so that quoting, $VARIABLES and %specifiers mean what they meant before.
 //
 // The parser is our own. The one of github.com/coreos/go-systemd (unit.Deserialize, v22.7) loses what follows a
 // comment within a continued line, refuses lines over 2048 bytes and stops at a line that systemd ignores.
 //
 // Known limits: a specifier whose value has a "$" in it, in the name of a program (none of systemd's own has one);
 // units that exist only in a running manager's memory (systemd-run); the units of user managers, but by their file's
-// path.
+// path; access control lists. The SyslogIdentifier= of a drop-in counts for ExecStartPre= and its like too.
 package unit
 
 import (
@@ -24,6 +24,7 @@ type Unit struct {
 	Commands []Command
 	Own      string   // the name for the drop-in's file: one that stands behind all others with an ExecStart=
 	Remarks  []string // what systemd ignores in these files, a line each
+	Home     string   // of the user whose manager loads it; "" is a unit of the system's
 
 	settings      []setting // of [Service], in the order in which they apply
 	behind        string    // the drop-in for which Own is not the usual name
@@ -113,6 +114,9 @@ func (u Unit) Environment() []string {
 // AsRoot reports whether a command of the unit runs as root: then so does arenacap, which asks more of its policy
 // file's owner. "+" and "!" take User= away from one command.
 func (u Unit) AsRoot() bool {
+	if u.Home != "" { // a user's manager changes no user
+		return u.Home == "/root"
+	}
 	user := u.last("User")
 	if (user == "" || user == "root" || user == "0") && !u.yes("DynamicUser") {
 		return true

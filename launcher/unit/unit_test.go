@@ -244,6 +244,36 @@ func TestLookHere(t *testing.T) {
 	}
 }
 
+// A unit of a user's manager has its drop-ins and its steps elsewhere.
+func TestUsersUnit(t *testing.T) {
+	root := t.TempDir()
+	t.Setenv("HOME", "/home/me")
+	write(t, root, map[string]string{
+		"home/me/.local/share/systemd/user/mine.service":        "[Service]\nExecStart=/bin/x",
+		"home/me/.config/systemd/user/mine.service.d/o.conf":    "[Service]\nNice=1",
+		"etc/systemd/user/mine.service.d/p.conf":                "[Service]\nExecStart=\nExecStart=/bin/y",
+		"etc/systemd/system/mine.service.d/o.conf":              "[Service]\nNice=2",
+		"usr/lib/systemd/user/theirs.service":                   "[Service]\nExecStart=/bin/x",
+		"home/me/.config/systemd/user/default.target.wants/any": "",
+	})
+	for operand, place := range map[string]string{
+		"/home/me/.local/share/systemd/user/mine.service": "/home/me/.config/systemd/user/mine.service.d/zz-arenacap.conf",
+		"/usr/lib/systemd/user/theirs.service":            "/etc/systemd/user/theirs.service.d/arenacap.conf",
+	} {
+		u, err := Load(root, operand)
+		if err != nil || u.Home != "/home/me" || u.AsRoot() || u.last("Nice") == "2" || !strings.HasPrefix(u.Next(), "systemctl --user daemon-reload && systemctl --user restart ") {
+			t.Errorf("%s: %+v, %v", operand, u, err)
+		}
+		d, err := Plan(u, Wish{Root: root, Plan: planOf(t, "")}, Found{Own: Own{File: File{Path: ownPath, Closed: "/"}}, Policy: File{Path: "/home/me/p", Closed: "/home/me"}})
+		if err != nil || d.Place != root+place {
+			t.Errorf("%s: %q, %v", operand, d.Place, err)
+		}
+	}
+	if _, err := Load(root, "theirs"); err == nil || !strings.Contains(err.Error(), `one of users' managers; write "/usr/lib/systemd/user/theirs.service"`) {
+		t.Error(err)
+	}
+}
+
 // Files count as the unit sees them: below RootDirectory=, and where something is bound.
 func TestLookBelowARoot(t *testing.T) {
 	dir := t.TempDir()
