@@ -399,7 +399,7 @@ type arenaJSON struct {
 func viewReport(pid int, r inspect.Report, err error) inspectJSON {
 	if err != nil {
 		text := err.Error()
-		return inspectJSON{PID: pid, Error: &text}
+		return inspectJSON{PID: pid, Name: known(inspect.Name(pid)), Error: &text}
 	}
 	p, c := r.Process, r.Process.Census()
 	out := inspectJSON{

@@ -317,6 +317,10 @@ func TestInspectZombie(t *testing.T) {
 	if stdout != "" || stderr != want || status != 1 {
 		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
 	}
+	stdout, _, status = runTool(t, "inspect", "--json", strconv.Itoa(cmd.Process.Pid))
+	if !strings.Contains(stdout, `"name": "true",`) || !strings.Contains(stdout, `"threads": null,`) || status != 1 {
+		t.Errorf("status %d, JSON %s", status, stdout)
+	}
 }
 
 // TestInspectHostileNames: what a process calls itself reaches a terminal only as text, and JSON as it is.
@@ -370,6 +374,32 @@ func TestChunkRowsAddUp(t *testing.T) {
 	all.add(half)
 	if got := all.fragmented(); got < 0.16 || got > 0.17 || all.rows != 3 || !all.chunks.Moved { // 50 of 300
 		t.Errorf("with one that is half: %v, %+v", got, all)
+	}
+}
+
+// Where a terminal is too narrow there are less columns, and then less of the names.
+func TestHostTable(t *testing.T) {
+	rows := [][]string{{"PID", "THREADS", "ARENAS", "CAP", "RESERVED", "RESIDENT", "VIRTUAL", "SAVING", "  NAME"},
+		{"7", "10", "3", "9! environment", "128 MiB", "1.3 MiB", "1.1 GiB", "0 B", "  grün-workers"}}
+	for width, want := range map[int]string{
+		0: "  PID  THREADS  ARENAS             CAP  RESERVED  RESIDENT  VIRTUAL  SAVING  NAME\n" +
+			"    7       10       3  9! environment   128 MiB   1.3 MiB  1.1 GiB     0 B  grün-workers\n",
+		80: "  PID  ARENAS             CAP  RESERVED  RESIDENT  VIRTUAL  SAVING  NAME\n" +
+			"    7       3  9! environment   128 MiB   1.3 MiB  1.1 GiB     0 B  grün-workers\n",
+		71: "  PID  ARENAS             CAP  RESERVED  RESIDENT  SAVING  NAME\n" +
+			"    7       3  9! environment   128 MiB   1.3 MiB     0 B  grün-workers\n",
+		61: "  PID  ARENAS             CAP  RESERVED  SAVING  NAME\n" +
+			"    7       3  9! environment   128 MiB     0 B  grün-workers\n",
+		53: "  PID  ARENAS             CAP  RESERVED  NAME\n" +
+			"    7       3  9! environment   128 MiB  grün-workers\n",
+		51: "  PID  ARENAS             CAP  RESERVED  NAME\n" +
+			"    7       3  9! environment   128 MiB  …n-workers\n",
+		20: "  PID  ARENAS             CAP  RESERVED  NAME\n" +
+			"    7       3  9! environment   128 MiB  …workers\n",
+	} {
+		if got := hostTable(rows, width); got != want {
+			t.Errorf("%d columns:\n%s\nwant\n%s", width, got, want)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
@@ -89,17 +91,54 @@ func printHost(w io.Writer, host inspect.Host) {
 		fmt.Fprintln(w, "no process that can be read has an arena beside its main one")
 		return
 	}
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "PID\tTHREADS\tARENAS\tCAP\tRESERVED\tRESIDENT\tVIRTUAL\tSAVING\t  NAME\n")
+	rows := [][]string{{"PID", "THREADS", "ARENAS", "CAP", "RESERVED", "RESIDENT", "VIRTUAL", "SAVING", "  NAME"}}
 	var saving uint64
 	for _, r := range host.Rows {
 		saving += r.Saving
-		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t  %s\n", r.PID, r.Threads, r.Arenas, capWords(r.Cap),
+		rows = append(rows, []string{strconv.Itoa(r.PID), strconv.Itoa(r.Threads), strconv.Itoa(r.Arenas), capWords(r.Cap),
 			policy.FormatSize(r.ArenaReserved), policy.FormatSize(r.ArenaResident), policy.FormatSize(r.Virtual),
-			policy.FormatSize(r.Saving), inspect.Printable(r.Name))
+			policy.FormatSize(r.Saving), "  " + inspect.Printable(r.Name)})
 	}
-	t.Flush()
-	fmt.Fprintf(w, "%s; a cap of %d, one a core, would spare %s of address space\n", count(len(host.Rows), "process"), host.OneACore, policy.FormatSize(saving))
+	width := terminalWidth(w)
+	fmt.Fprint(w, hostTable(rows, width))
+	fmt.Fprintln(w, fold(fmt.Sprintf("%s; a cap of %d, one a core, would spare %s of address space", count(len(host.Rows), "process"),
+		host.OneACore, policy.FormatSize(saving)), width, 0))
+}
+
+// leastHostColumns are left out one after the other where a terminal is too narrow.
+var leastHostColumns = []string{"THREADS", "VIRTUAL", "RESIDENT", "SAVING"}
+
+// hostTable lays rows out below their heads in so many columns, of which 0 is any: with less of them, and then with the
+// ends of names.
+func hostTable(rows [][]string, width int) (text string) {
+	for n := range len(leastHostColumns) + 1 {
+		if text = layOutRows(rows, leastHostColumns[:n]); width == 0 || longestLine(text) <= width {
+			return text
+		}
+	}
+	var b strings.Builder
+	before := strings.Index(text, "NAME") // columns, since what stands left of names is ASCII
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(&b, "%s%s\n", line[:before], clip(strings.TrimSuffix(line[before:], "\n"), max(width-before, 8)))
+	}
+	return b.String()
+}
+
+// layOutRows leaves the columns with these heads out.
+func layOutRows(rows [][]string, dropped []string) string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
+	for _, row := range rows {
+		var cells []string
+		for i, cell := range row {
+			if !slices.Contains(dropped, rows[0][i]) {
+				cells = append(cells, cell)
+			}
+		}
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
+	}
+	_ = t.Flush() // a Builder takes everything
+	return b.String()
 }
 
 // capWords is a cap in a column: the number, "!" where it is not kept, and where it comes from.

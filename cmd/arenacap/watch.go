@@ -5,6 +5,7 @@ import (
 	"os/signal"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -62,15 +63,21 @@ func watchPIDs(c *cli.Context) error {
 	return nil
 }
 
-// parsePIDs reads operands that are process numbers.
+// parsePIDs reads operands that are process numbers. "$(pidof X)" may be one operand with several, or with none.
 func parsePIDs(command string, args []string) ([]int, error) {
 	var pids []int
 	for _, arg := range args {
-		pid, err := strconv.Atoi(arg)
-		if err != nil || pid < 1 {
-			return nil, say.Usage(command, fmt.Sprintf("%q is not a process number; write for example $(pidof mariadbd)", arg))
+		words := strings.Fields(arg)
+		if len(words) == 0 {
+			return nil, say.Usage(command, "the PID is empty: is the program running?")
 		}
-		pids = append(pids, pid)
+		for _, word := range words {
+			pid, err := strconv.Atoi(word)
+			if err != nil || pid < 1 {
+				return nil, say.Usage(command, fmt.Sprintf("%q is not a process number; write for example $(pidof mariadbd)", word))
+			}
+			pids = append(pids, pid)
+		}
 	}
 	return pids, nil
 }

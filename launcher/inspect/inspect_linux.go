@@ -87,6 +87,12 @@ func ArenasResident(p *arena.Process) (bytes uint64) {
 // readTries bounds how often a process that execs other programs one after the other is read again.
 const readTries = 3
 
+// Name is what the kernel calls a process (proc_pid_comm(5)), also one that may not be read, a zombie or a thread of the
+// kernel; "" where there is none.
+func Name(pid int) string {
+	return string(bytes.TrimSuffix(readFile(pid, "comm").text, []byte("\n")))
+}
+
 // read reads the process and what it was started with, both of the same program: auxv has addresses that the
 // kernel draws anew at each exec.
 func read(pid int) (p *arena.Process, _ beginning, err error) {

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -35,6 +36,8 @@ func ParseMetric(s string, lower bool) (Metric, error) {
 	return Metric{Pattern: pattern, Lower: lower}, nil
 }
 
+var errNoMatch = errors.New("nothing in the output matches")
+
 // find is the number that the last match has: what programs print last is the sum of it all.
 func (m Metric) find(output []byte) (float64, error) {
 	re, err := regexp.Compile("(?m)" + m.Pattern)
@@ -43,7 +46,7 @@ func (m Metric) find(output []byte) (float64, error) {
 	}
 	all := re.FindAllSubmatch(output, -1)
 	if all == nil {
-		return 0, fmt.Errorf("nothing in the output matches %q", m.Pattern)
+		return 0, fmt.Errorf("%w %q", errNoMatch, m.Pattern)
 	}
 	last := all[len(all)-1]
 	return parseNumber(string(last[min(1, len(last)-1)]))

@@ -2,6 +2,8 @@ package sweep
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,13 +18,15 @@ const (
 
 // output keeps the end of what a program prints.
 type output struct {
-	mu   sync.Mutex
-	text []byte
+	mu    sync.Mutex
+	text  []byte
+	total int // bytes that came
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.total += len(p)
 	o.text = append(o.text, p...)
 	if len(o.text) > 2*keptOutput { // half of it is dropped at once, so that each byte is moved once
 		o.text = append(o.text[:0], o.text[len(o.text)-keptOutput:]...)
@@ -30,11 +34,22 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// bytes is what was kept.
+// bytes is the end of what came, at most keptOutput bytes.
 func (o *output) bytes() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return bytes.Clone(o.text)
+	return bytes.Clone(o.text[max(0, len(o.text)-keptOutput):])
+}
+
+// find is the number that a metric has in the output.
+func (o *output) find(m Metric) (float64, error) {
+	v, err := m.find(o.bytes())
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if errors.Is(err, errNoMatch) && o.total > keptOutput {
+		err = fmt.Errorf("%w; only its last MiB was searched", err)
+	}
+	return v, err
 }
 
 // tail is the last lines, for a person to read.

@@ -89,6 +89,31 @@ func TestOutputKeepsTheEnd(t *testing.T) {
 	}
 }
 
+// A metric that was printed too early is not found, and the error says where it was looked for.
+func TestOutputSearched(t *testing.T) {
+	const told = "; only its last MiB was searched"
+	m := Metric{Pattern: "rate (.*)"}
+	for _, c := range []struct {
+		after int
+		text  string
+		want  string
+	}{
+		{keptOutput - len("rate 5\n"), "rate 5\n", ""},
+		{keptOutput, "rate 5\n", `nothing in the output matches "rate (.*)"` + told},
+		{3 * keptOutput, "rate 5\n", `nothing in the output matches "rate (.*)"` + told},
+		{keptOutput - 1, "\n", `nothing in the output matches "rate (.*)"`},
+		{0, "rate x\n", `"x" is no number; put the number alone into the regular expression's first group`},
+	} {
+		var o output
+		_, _ = o.Write([]byte(c.text))
+		_, _ = o.Write(bytes.Repeat([]byte("\n"), c.after))
+		v, err := o.find(m)
+		if c.want == "" && (v != 5 || err != nil) || c.want != "" && (err == nil || err.Error() != c.want) {
+			t.Errorf("%d bytes after %q: %g, %v, want %q", c.after, c.text, v, err, c.want)
+		}
+	}
+}
+
 // What a program prints does not reach a terminal as it is.
 func TestOutputIsShownAsText(t *testing.T) {
 	for text, want := range map[string]string{

@@ -182,15 +182,14 @@ func (x *Experiment) load(ctx context.Context, p *process, env []string, r *Run)
 
 // measure finds the metrics of a run.
 func (x *Experiment) measure(out *output, wall time.Duration, r *Run) (err error) {
-	text := out.bytes()
 	r.Throughput = wall.Seconds()
 	if x.Throughput.Pattern != "" {
-		if r.Throughput, err = x.Throughput.find(text); err != nil {
+		if r.Throughput, err = out.find(x.Throughput); err != nil {
 			return fmt.Errorf("--metric: %w", err)
 		}
 	}
 	if x.HasLatency() {
-		if r.Latency, err = x.Latency.find(text); err != nil {
+		if r.Latency, err = out.find(x.Latency); err != nil {
 			return fmt.Errorf("--latency: %w", err)
 		}
 	}
