@@ -22,15 +22,17 @@ type draft struct {
 	name   string // "" is none
 }
 
-// openDraft opens one with the mode that the umask leaves of 0666.
-func openDraft(folder string) (*draft, error) {
+// openDraft opens one for a path, with the mode that the umask leaves of 0666.
+func openDraft(path string) (*draft, error) {
+	folder := folderOf(path)
 	if fd, err := unix.Open(folder, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o666); err == nil {
-		return &draft{os.NewFile(uintptr(fd), folder), folder, ""}, nil
+		return &draft{os.NewFile(uintptr(fd), path), folder, ""}, nil
 	}
-	return openNamedDraft(folder)
+	return openNamedDraft(path)
 }
 
-func openNamedDraft(folder string) (*draft, error) {
+func openNamedDraft(path string) (*draft, error) {
+	folder := folderOf(path)
 	name := draftName(folder)
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
@@ -70,7 +72,7 @@ func (d *draft) drop() {
 
 // canReplace is the error that replaceFile would have by the folder.
 func canReplace(path string) error {
-	d, err := openDraft(folderOf(path))
+	d, err := openDraft(path)
 	if err == nil {
 		d.drop()
 	}
@@ -83,7 +85,7 @@ func replaceFile(path string, write func(io.Writer) error) error {
 	wait := make(chan os.Signal, 1)
 	signal.Notify(wait, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(wait)
-	d, err := openDraft(folderOf(path))
+	d, err := openDraft(path)
 	if err != nil {
 		return err
 	}

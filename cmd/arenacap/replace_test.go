@@ -11,7 +11,7 @@ import (
 )
 
 // drafts are both ways to write beside a file: where the file system knows files without a name, and where not.
-var drafts = map[string]func(folder string) (*draft, error){"without a name": openDraft, "with a name": openNamedDraft}
+var drafts = map[string]func(path string) (*draft, error){"without a name": openDraft, "with a name": openNamedDraft}
 
 func contents(t *testing.T, folder string) map[string]string {
 	t.Helper()
@@ -53,7 +53,7 @@ func TestReplace(t *testing.T) {
 				if err := c.before(path); err != nil {
 					t.Fatal(err)
 				}
-				d, err := open(folder)
+				d, err := open(path)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -74,7 +74,7 @@ func TestReplace(t *testing.T) {
 			if err := os.MkdirAll(path+"/x", 0o755); err != nil {
 				t.Fatal(err)
 			}
-			d, err := open(folder)
+			d, err := open(path)
 			if err != nil {
 				t.Fatal(err)
 			}
