@@ -35,7 +35,8 @@ func sweepCommand() *cli.Command {
 		UsageText: "arenacap sweep [flags] -- PROGRAM [ARG…]\n" +
 			"   arenacap sweep --load CMD [--ready CMD] [--metric REGEX] [--latency REGEX] [flags] -- SERVER [ARG…]",
 		Description: "Runs PROGRAM under several caps, in rounds of a random order, and says which cap costs nothing and what it\n" +
-			"saves. What counts is PROGRAM's wall time, or the number that --metric finds in its output.\n" +
+			"saves. What counts is PROGRAM's wall time, or the number that --metric finds in its output. It runs in a session\n" +
+			"of its own, without a terminal and with nothing on stdin, and what it leaves running is ended with it.\n" +
 			"With --load, SERVER is started, CMD runs when it is ready, and SERVER is stopped with SIGTERM; what counts is\n" +
 			"in the output of CMD. CMDs are run by sh, with ARENACAP_CAP and ARENACAP_PID in their environment.\n" +
 			"The CMD of --ready runs once before the first start too, with an empty ARENACAP_PID: if it succeeds, somebody\n" +
