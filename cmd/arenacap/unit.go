@@ -28,14 +28,13 @@ func unitCommand() *cli.Command {
 		UsageText: "arenacap unit [--write] [--policy FILE] [--service NAME] [--supervise] NAME|FILE",
 		Description: "NAME is looked for where systemd does, FILE is a path with a slash; drop-ins count as systemd has them\n" +
 			"count. Each command of ExecStart= keeps its prefixes, quoting, variables and specifiers byte for byte. Only\n" +
-			"--policy, --service and --supervise as given here stand in the drop-in; the section is by default the one of\n" +
-			"the unit's name. $ARENACAP_POLICY and $ARENACAP_SERVICE count where the unit sets them, not those of this\n" +
-			"shell. What an operator should know stands in comments and on stderr.\n\n" +
+			"--policy, --service and --supervise as given here stand in the drop-in; this shell's $ARENACAP_POLICY and\n" +
+			"$ARENACAP_SERVICE do not count. What an operator should know stands in comments and on stderr.\n\n" +
 			"--write puts it into its place, /etc/systemd/system/NAME.service.d/, instead of one that arenacap made\n" +
 			"before; lines that were added to that one, or whose # was taken, are kept.\n\n" +
 			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed or written, and the reason is\n" +
 			"on stderr.",
-		Flags: slices.Concat(commonFlags(run.Global), []cli.Flag{
+		Flags: slices.Concat(unitGlobal(), []cli.Flag{
 			&cli.BoolFlag{Name: "write", Usage: "write the drop-in into its place", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "supervise", Usage: "have arenacap stay as the parent", DisableDefaultText: true},
 			&cli.StringFlag{Name: "path", Usage: "the arenacap that the service starts is `FILE` (default: this one, with --root /usr/bin/arenacap)"},
@@ -43,6 +42,17 @@ func unitCommand() *cli.Command {
 		}),
 		Action: unitDropIn,
 	}
+}
+
+// unitGlobal are the global flags, with what is taken where they are not given.
+func unitGlobal() []cli.Flag {
+	flags := commonFlags(run.Global)
+	for _, f := range flags {
+		if f, ok := f.(*cli.StringFlag); ok {
+			f.Usage = strings.NewReplacer("$ARENACAP_POLICY", "the unit's $ARENACAP_POLICY", "$ARENACAP_SERVICE", "the unit's name").Replace(f.Usage)
+		}
+	}
+	return flags
 }
 
 func unitDropIn(c *cli.Context) error {

@@ -250,7 +250,7 @@ func (f finder) fragment(name string) (unit, file string, err error) {
 			case err != nil:
 				continue
 			case real == "/dev/null":
-				return "", "", masked(unit, f.at(file))
+				return "", "", f.masked(unit, file)
 			}
 			return unit, file, nil
 		}
@@ -324,15 +324,18 @@ func ofTemplate(real, alias string) string {
 	return real
 }
 
-func masked(name, file string) error {
-	unmask := ""
-	switch {
-	case strings.Contains(file, systemEtc+"/"):
-		unmask = fmt.Sprintf("; 'systemctl unmask %s' first", name)
-	case strings.Contains(file, "/run/systemd/system/"):
-		unmask = fmt.Sprintf("; 'systemctl unmask --runtime %s' first", name)
+func (f finder) masked(name, file string) error {
+	unmask, systemctl := "", "systemctl"
+	if f.root != "" {
+		systemctl += " --root=" + f.root
 	}
-	return fmt.Errorf("%s is masked (%s): systemd never starts it%s", name, file, unmask)
+	switch {
+	case strings.HasPrefix(file, systemEtc+"/"):
+		unmask = fmt.Sprintf("; '%s unmask %s' first", systemctl, name)
+	case strings.HasPrefix(file, "/run/systemd/system/"):
+		unmask = fmt.Sprintf("; '%s unmask --runtime %s' first", systemctl, name)
+	}
+	return fmt.Errorf("%s is masked (%s): systemd never starts it%s", name, f.at(file), unmask)
 }
 
 // notFound says what there is instead: a template, or an init script, of which systemd makes a unit when it starts.
@@ -365,7 +368,7 @@ func (f finder) read(name, alias, file string) (Unit, error) {
 		return u, err
 	}
 	if text == "" {
-		return u, masked(name, f.at(file))
+		return u, f.masked(name, file)
 	}
 	if err := u.add(f.at(file), text); err != nil {
 		return u, err // systemd does not load such a unit

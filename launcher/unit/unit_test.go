@@ -68,10 +68,10 @@ func TestMasked(t *testing.T) {
 		"run/systemd/system/now.service->":             "/dev/null",
 	})
 	for operand, want := range map[string]string{
-		"dbus-login1": "logind.service is masked (" + dir + "/etc/systemd/system/logind.service): systemd never starts it; 'systemctl unmask logind.service' first",
+		"dbus-login1": "logind.service is masked (" + dir + "/etc/systemd/system/logind.service): systemd never starts it; 'systemctl --root=" + dir + " unmask logind.service' first",
 		"/usr/lib/systemd/system/dbus-login1.service": "logind.service is masked",
 		"never": "never.service is masked (" + dir + "/usr/lib/systemd/system/never.service): systemd never starts it",
-		"now":   "now.service is masked (" + dir + "/run/systemd/system/now.service): systemd never starts it; 'systemctl unmask --runtime now.service' first",
+		"now":   "now.service is masked (" + dir + "/run/systemd/system/now.service): systemd never starts it; 'systemctl --root=" + dir + " unmask --runtime now.service' first",
 	} {
 		if _, err := Load(dir, operand); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "unmask") != strings.Contains(want, "unmask") && operand[0] != '/' {
 			t.Errorf("%s: %v, want %q", operand, err, want)
