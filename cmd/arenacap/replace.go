@@ -83,7 +83,7 @@ func canReplace(path string) error {
 // that is replaced leaves its permissions to the new one.
 func replaceFile(path string, write func(io.Writer) error) error {
 	wait := make(chan os.Signal, 1)
-	signal.Notify(wait, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(wait, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(wait)
 	d, err := openDraft(path)
 	if err != nil {
