@@ -112,7 +112,7 @@ func explainDropIn(v say.Voice, found unit.Found, dropIn unit.DropIn) {
 func printDropIn(c *cli.Context, v say.Voice, dropIn unit.DropIn) error {
 	v.Explain("for %s", dropIn.Place)
 	if dropIn.Behind != "" {
-		v.Note("write it to %s, or ask with --write: %s is read after arenacap.conf", dropIn.Place, dropIn.Behind)
+		v.Note("write it to %s, or ask with --write: it has to be read after %s", dropIn.Place, dropIn.Behind)
 	}
 	if before, ok := origin.Found(); ok && before.Closed&(1<<1) != 0 {
 		return errors.New("stdout is closed, so there is nowhere to print to")

@@ -61,7 +61,8 @@ const systemdPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // at: a program's libraries are those of this system.
 func Look(u Unit, w Wish, own string, env []string) Found {
 	if w.Root != "" {
-		return Found{Own: Own{File: File{Path: own}, Wrong: wrong(w.Root + u.Outside(own))}}
+		at := w.Root + u.Outside(own)
+		return Found{Own: Own{File{Path: own}, target.Quick(at, nil).Bits, wrong(at)}}
 	}
 	as := u.identity()
 	found := Found{

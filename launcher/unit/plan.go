@@ -37,7 +37,11 @@ type DropIn struct {
 func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	p := planner{u: u, w: w, f: f, notes: slices.Clone(u.Remarks)}
 	if !slices.ContainsFunc(u.Commands, func(c Command) bool { return !c.inFront() }) {
-		return DropIn{Nothing: fmt.Sprintf("arenacap stands in front of %s already (%s)", u.Name, u.Commands[0].from.place())}, nil
+		nothing := fmt.Sprintf("arenacap stands in front of %s already (%s)", u.Name, u.Commands[0].from.place())
+		for _, file := range u.older {
+			nothing += fmt.Sprintf("; remove %s, which arenacap made before", file)
+		}
+		return DropIn{Nothing: nothing}, nil
 	}
 	p.judgeOwn()
 	p.judgeCommands()
@@ -71,8 +75,8 @@ func (p *planner) dropIn() (DropIn, error) {
 		case file == d.Place:
 		case path.Dir(file) == path.Dir(d.Place):
 			d.Older = append(d.Older, file)
-		default:
-			p.note("%s is a drop-in that arenacap made before, in another folder; remove it", file)
+		case path.Base(file) > p.u.Own:
+			p.note("%s is a drop-in that arenacap made before, in another folder, and is read after this one; remove it", file)
 		}
 	}
 	d.Text, d.Notes = p.text(d.Place), p.notes

@@ -275,7 +275,7 @@ func TestKept(t *testing.T) {
 		"etc/systemd/system/a.service.d/override.conf": "[Service]\nExecStart=\nExecStart=/bin/y",
 		"etc/systemd/system/a.service.d/arenacap.conf": own + "Restart=always\n# RestartPreventExitStatus=1\nPIDFile=/run/a\\\n b \\\\\n[Unit]\nAfter=b\nSyslogIdentifier=old\n",
 		"run/systemd/system/a.service.d/arenacap.conf": own, // the one in /etc counts
-		"run/systemd/system/a.service.d/far.conf":      own,
+		"run/systemd/system/a.service.d/zzz.conf":      own,
 	})
 	u, err := Load(root, "a")
 	if err != nil {
@@ -293,8 +293,25 @@ func TestKept(t *testing.T) {
 	if d.Place != filepath.Join(dir, "zz-arenacap.conf") || len(d.Older) != 1 || d.Older[0] != filepath.Join(dir, "arenacap.conf") {
 		t.Errorf("%q instead of %q", d.Place, d.Older)
 	}
-	if notes := strings.Join(d.Notes, "\n"); !strings.Contains(notes, "far.conf is a drop-in that arenacap made before") || strings.Contains(notes, "PIDFile") {
+	if notes := strings.Join(d.Notes, "\n"); !strings.Contains(notes, "zzz.conf is a drop-in that arenacap made before") || strings.Contains(notes, "PIDFile") {
 		t.Errorf("%s", notes)
+	}
+}
+
+// A drop-in for the template stays beside the one for an instance, which counts.
+func TestKeptOfATemplate(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, map[string]string{
+		"etc/systemd/system/a@.service":                 "[Service]\nExecStart=/bin/x",
+		"etc/systemd/system/a@.service.d/arenacap.conf": ownBegin + "a@.service. Made by:\n[Service]\nNice=1\n",
+	})
+	u, err := Load(root, "a@i")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Plan(u, Wish{Root: root, Plan: planOf(t, "")}, Found{Own: ownAt(ownPath, 64)})
+	if err != nil || d.Place != filepath.Join(root, systemEtc, "a@i.service.d", ownFile) || len(d.Older)+len(d.Notes) > 0 || !strings.Contains(d.Text, "\nNice=1\n") {
+		t.Errorf("%+v, %v", d, err)
 	}
 }
 
