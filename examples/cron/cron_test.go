@@ -38,7 +38,7 @@ func start(t *testing.T, report string, pairs ...string) (context.Context, *lab.
 	p, err := lab.Container{Image: lab.Host(dir), Command: []string{"/usr/sbin/cron", "-f"},
 		Folders: []string{"/run", "/var/spool/cron", "/etc/cron.d"},
 		Files: map[string]string{
-			"/usr/bin/arenacap":   arenacap,
+			"/usr/bin/arenacap":         arenacap,
 			"/etc/arenacap/policy.toml": policy,
 			"/etc/cron.d/report":        crontab,
 			"/usr/local/bin/report":     script(t, dir, "report", report),
