@@ -180,9 +180,22 @@ func (u *unit) await(text string) entry {
 	return u.awaitThe(text, func(e entry) bool { return strings.Contains(e.Message, text) })
 }
 
+// awaitThe has journalctl begin anew now and then: one of systemd 252 may sleep over what is written while it starts.
 func (u *unit) awaitThe(what string, match func(entry) bool) entry {
 	u.t.Helper()
-	ctx, cancel := context.WithCancel(u.ctx)
+	for u.ctx.Err() == nil {
+		if e, ok := u.follow(5*time.Second, match); ok {
+			return e
+		}
+	}
+	u.t.Fatalf("the journal of %s had no %q in time", u.name, what)
+	return entry{}
+}
+
+// follow reads the unit's journal from its beginning, and what comes within a time.
+func (u *unit) follow(within time.Duration, match func(entry) bool) (entry, bool) {
+	u.t.Helper()
+	ctx, cancel := context.WithTimeout(u.ctx, within)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "journalctl", "--follow", "--no-tail", "--output=json", "--unit="+u.name)
 	out, err := cmd.StdoutPipe()
@@ -196,11 +209,10 @@ func (u *unit) awaitThe(what string, match func(entry) bool) entry {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		var e entry
 		if json.Unmarshal(lines.Bytes(), &e) == nil && match(e) { // a message that is no text is an array
-			return e
+			return e, true
 		}
 	}
-	u.t.Fatalf("the journal of %s had no %q in time", u.name, what)
-	return entry{}
+	return entry{}, false
 }
 
 // journal is all that was told of the unit until now.
