@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	goruntime "runtime"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -167,17 +168,16 @@ func (r *Relay) Raise(n unix.Signal) error {
 }
 
 // Blocked runs do while this thread blocks a signal.
-func Blocked(n unix.Signal, do func()) {
-	before, err := setMask(unix.SIG_BLOCK, 1<<(n-1))
-	do()
-	if err == nil {
-		_, _ = setMask(unix.SIG_SETMASK, before)
-	}
-}
+func Blocked(n unix.Signal, do func()) { masked(unix.SIG_BLOCK, 1<<(n-1), do) }
 
 // Unblocked runs do while this thread blocks nothing, for what do starts to begin like that.
-func Unblocked(do func()) {
-	before, err := setMask(unix.SIG_SETMASK, 0)
+func Unblocked(do func()) { masked(unix.SIG_SETMASK, 0, do) }
+
+// masked keeps do on one thread: a mask is the thread's, and Go moves a goroutine to another one at any system call.
+func masked(how int, set uint64, do func()) {
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	before, err := setMask(how, set)
 	do()
 	if err == nil {
 		_, _ = setMask(unix.SIG_SETMASK, before)
