@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/origin"
 )
 
 // The watch is a process of its own that is no child of the target: it is forked twice. The first child
@@ -19,11 +21,11 @@ import (
 // of its can reach the target. The second child is then nobody's but init's, or the nearest child
 // sub-reaper's, and becomes the watch by executing this very program.
 //
-// The first child shares this process's memory, which stands still meanwhile (vfork(2)): a copy would cost the start of
-// the target 0.1 ms, and its end as much again. So it runs in assembly and touches no memory, not even its stack.
-// The second child has a copy, because the target must not wait for its exec. Until then it runs in a copy of a Go
-// process whose other threads are gone: only raw system calls, no allocation, no stack growth. The shape is that
-// of syscall.forkAndExecInChild.
+// Both share this process's memory: a copy would cost the start of the target a quarter of a millisecond, and what is
+// shared need not be taken apart before the target begins. This process stands still until the first child has ended
+// (CLONE_VFORK), which runs in assembly and touches no memory. The second one is not waited for, since the target must
+// not wait for its exec: it has a stack of its own, makes system calls only, and reads nothing that changes. Its
+// actions for signals, its descriptors and its folder are copies.
 //
 // Descriptors of the watch: 0 and 1 are /dev/null; 2 is the target's stderr, which the watch lets go of once
 // it has opened another log; 3 is the pipe with its configuration, whose other end closes when the target's exec succeeds;
@@ -300,9 +302,6 @@ func beforeFork()
 //go:linkname afterFork syscall.runtime_AfterFork
 func afterFork()
 
-//go:linkname afterForkInChild syscall.runtime_AfterForkInChild
-func afterForkInChild()
-
 // fork makes the first child, in which it does not return.
 func (f *forkPlan) fork() (child uintptr, errno syscall.Errno) {
 	syscall.ForkLock.Lock()
@@ -312,38 +311,53 @@ func (f *forkPlan) fork() (child uintptr, errno syscall.Errno) {
 	return child, errno
 }
 
-// forkTwice forks a child that forks another and ends, with status 0 or the errno of its fork. It gives the first
-// child's PID, the errno of its own fork below 0, or 0 in the second child.
-func forkTwice() (result int)
+// forkTwice makes a child that makes another, in which becomeWatch runs on that stack, and ends, with status 0 or the
+// errno of its fork. It gives the first child's PID, or the errno of its own fork below 0.
+func forkTwice(f *forkPlan, stack unsafe.Pointer) (result int)
 
-// rawFork runs in two processes. From beforeFork on nothing but raw system calls: the runtime makes every
-// check for stack space fail until afterFork, so what is called in between is marked nosplit.
+// watchStack is where the second child runs: system calls through functions that check no stack, which the linker allows
+// less than 800 bytes. forked keeps what it reads, whatever this process does meanwhile.
+var (
+	watchStack [1024]uint64
+	forked     *forkPlan
+)
+
+// rawFork: from beforeFork on nothing but raw system calls: the runtime makes every check for stack space fail until
+// afterFork.
 //
 //go:noinline
 //go:norace
 //go:nocheckptr
 func (f *forkPlan) rawFork() (child uintptr, errno syscall.Errno) {
+	forked = f
 	beforeFork()
-	result := forkTwice()
+	result := forkTwice(f, unsafe.Pointer(&watchStack[len(watchStack)-4]))
 	if result < 0 {
 		return 0, syscall.Errno(-result)
 	}
-	if result > 0 {
-		return uintptr(result), 0
-	}
-	afterForkInChild()
-	f.becomeWatch()
+	return uintptr(result), 0
+}
+
+// becomeWatch is the second child; it does not return. No handler may run in it: they are this program's, and so is the
+// memory.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func becomeWatch(f *forkPlan) {
+	origin.Uncatch()
+	f.executeWatch()
 	for {
 		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 125, 0, 0)
 	}
 }
 
-// becomeWatch leaves the target's session, folder and descriptors and executes the watch.
+// executeWatch leaves the target's session, folder and descriptors and executes the watch.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func (f *forkPlan) becomeWatch() {
+func (f *forkPlan) executeWatch() {
 	syscall.RawSyscall(syscall.SYS_SETSID, 0, 0, 0)
 	syscall.RawSyscall(syscall.SYS_CHDIR, uintptr(unsafe.Pointer(f.dir)), 0, 0)
 	for i := 0; i < watchFDs; i++ {

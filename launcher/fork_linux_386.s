@@ -1,7 +1,8 @@
 #include "textflag.h"
 
 // See forkTwice in detach_linux.go. The i386 convention: number in AX, arguments in BX, CX, DX, SI, DI.
-TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-4
+TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-12
+	MOVL	f+0(FP), BP
 	// clone(CLONE_VM|CLONE_VFORK, NULL, …), without an exit signal
 	MOVL	$120, AX
 	MOVL	$0x4100, BX
@@ -12,16 +13,16 @@ TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-4
 	INT	$0x80
 	CMPL	AX, $0
 	JNE	return
-	// the first child: clone(SIGCHLD, NULL, …)
+	// the first child: clone(CLONE_VM|SIGCHLD, stack, …)
 	MOVL	$120, AX
-	MOVL	$17, BX
-	XORL	CX, CX
+	MOVL	$0x111, BX
+	MOVL	stack+4(FP), CX
 	XORL	DX, DX
 	XORL	SI, SI
 	XORL	DI, DI
 	INT	$0x80
 	CMPL	AX, $0
-	JEQ	return
+	JEQ	second
 	XORL	BX, BX
 	CMPL	AX, $0
 	JGT	exit
@@ -31,6 +32,10 @@ exit:
 	MOVL	$252, AX
 	INT	$0x80
 	JMP	exit
+second:
+	MOVL	BP, 0(SP)
+	CALL	·becomeWatch(SB)
+	INT	$3
 return:
-	MOVL	AX, result+0(FP)
+	MOVL	AX, result+8(FP)
 	RET

@@ -112,6 +112,24 @@ func Default() {
 	}
 }
 
+// Uncatch gives every signal that has a handler its default action and blocks none, for a child that shares its
+// parent's memory until its exec.
+//
+//go:nosplit
+//go:norace
+func Uncatch() {
+	for n := uintptr(1); n <= signals; n++ {
+		var act [actionWords]uintptr
+		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, 0, uintptr(unsafe.Pointer(&act)), signals/8, 0, 0)
+		if act[0] > sigIgn {
+			act = [actionWords]uintptr{}
+			syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&act)), 0, signals/8, 0, 0)
+		}
+	}
+	var none uint64
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetMask, uintptr(unsafe.Pointer(&none)), 0, signals/8, 0, 0)
+}
+
 const (
 	// Signals are numbered from 1 to 64 on Linux (signal(7)).
 	signals = 64
