@@ -168,8 +168,8 @@ func (o *ownDescriptors) open(pid int, wait bool) error {
 // kernel (before 5.3) or a seccomp filter has none.
 func openTarget(pid int) (int, error) {
 	fd, err := moveUp(unix.PidfdOpen(pid, 0))
-	if err == nil {
-		return fd, nil
+	if err == nil || err == errFewDescriptors {
+		return fd, err
 	}
 	folder, openErr := moveUp(unix.Open("/proc/"+strconv.Itoa(pid), unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0))
 	if openErr != nil {
@@ -228,8 +228,13 @@ func moveUp(fd int, err error) (int, error) {
 	}
 	up, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, ownFDs)
 	_ = unix.Close(fd)
+	if err == unix.EINVAL || err == unix.EMFILE { // EINVAL: so low is RLIMIT_NOFILE itself, fcntl(2)
+		err = errFewDescriptors
+	}
 	return up, err
 }
+
+var errFewDescriptors = errors.New("too few descriptors are allowed (RLIMIT_NOFILE); 'ulimit -n 16' is enough for arenacap")
 
 // forkWatch forks twice and waits for the first child, which ends at once.
 func forkWatch(pid int, own *ownDescriptors, line func(string) ([]byte, string)) error {
