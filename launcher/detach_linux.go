@@ -234,7 +234,7 @@ func moveUp(fd int, err error) (int, error) {
 	return up, err
 }
 
-var errFewDescriptors = errors.New("too few descriptors are allowed (RLIMIT_NOFILE); 'ulimit -n 16' is enough for arenacap")
+var errFewDescriptors = errors.New("too many open files (RLIMIT_NOFILE); 'ulimit -n 16' is enough for arenacap")
 
 // forkWatch forks twice and waits for the first child, which ends at once.
 func forkWatch(pid int, own *ownDescriptors, line func(string) ([]byte, string)) error {

@@ -1,7 +1,6 @@
 package launcher
 
 import (
-	"errors"
 	"fmt"
 	"syscall"
 	_ "unsafe" // for go:linkname
@@ -48,35 +47,46 @@ func (l Launch) startWatch() (*watchProcess, error) {
 
 // exec replaces this process. A file that the kernel knows no format for goes to the shell, as with
 // execvp(3).
+//
+// Go has mapped more than most limits on address space allow, and any mapping that the runtime wanted under one
+// would end this process: so it collects no garbage any more, starts no thread, and nothing is allocated between the
+// limit and the exec.
 func (l Launch) exec() error {
-	if l.Plan.HardLimit != 0 {
-		return l.execLimited()
-	}
-	origin.Restore()
-	err := syscall.Exec(l.Path, l.Args, l.Env)
-	if errors.Is(err, syscall.ENOEXEC) {
-		err = syscall.Exec(shell, l.script(), l.Env)
-	}
-	return &StartError{l.Args[0], err}
-}
-
-// execLimited is exec under a limit on address space. Go has mapped more than most limits allow, and any
-// mapping that the runtime wanted under one would end this process: so it collects no garbage any more, starts
-// no thread, and nothing is allocated between the limit and the exec.
-func (l Launch) execLimited() error {
 	i, err := newImage(l, l.Env)
 	if err != nil {
 		return err
 	}
-	gc.SetPercent(-1)
+	if i.limit != nil {
+		gc.SetPercent(-1)
+	}
 	restoreFiles()
-	origin.Restore()
 	beforeExec()
-	errno := i.execute()
+	errno := i.replace()
 	i.unlimit()
 	afterExec()
 	return &StartError{l.Args[0], errno}
 }
+
+// replace gives back what was found at the start and executes the target. To the runtime all of it is one system call:
+// else its monitor sends this thread an URG after 10 ms, to preempt it (runtime/proc.go, retake), and where the target
+// starts with URG blocked it would find that pending.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func (i *image) replace() syscall.Errno {
+	enterSyscall()
+	origin.Restore()
+	errno := i.execute()
+	exitSyscall()
+	return errno
+}
+
+//go:linkname enterSyscall runtime.entersyscall
+func enterSyscall()
+
+//go:linkname exitSyscall runtime.exitsyscall
+func exitSyscall()
 
 // Implemented in package runtime for package syscall: no thread is started between the two.
 

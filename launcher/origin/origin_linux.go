@@ -34,6 +34,9 @@ type State struct {
 }
 
 // Found is the state at the start. ok is false in a build that was not linked with the entry point above.
+//
+//go:nosplit
+//go:norace
 func Found() (s State, ok bool) { return State{ignored, mask, closed}, known != 0 }
 
 // Recall gets the mask out of the runtime's memory where the build did not see it, before a fork of our own
@@ -58,6 +61,9 @@ var recalled bool
 
 // Restore gives back what was found at the start, or what Recall could find of it. Only the exec of the
 // target, or the end of this process, may follow: the runtime does not know of these changes.
+//
+//go:nosplit
+//go:norace
 func Restore() {
 	if s, ok := Found(); ok {
 		s.Restore()
@@ -67,6 +73,9 @@ func Restore() {
 }
 
 // setMask sets the mask of this thread, unless set is nil, and gives the one before.
+//
+//go:nosplit
+//go:norace
 func setMask(set *uint64) (before uint64) {
 	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetMask, uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(&before)), signals/8, 0, 0)
 	return before
