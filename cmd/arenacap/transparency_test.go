@@ -451,13 +451,13 @@ func TestSignals(t *testing.T) {
 }
 
 // TestSlowExec: a thread that is long in its exec is not preempted by Go's runtime, whose URG the target would find
-// pending where it starts with URG blocked. strace keeps it in there.
+// pending where it starts with URG blocked. strace keeps it in there, and stops nothing else (--seccomp-bpf).
 func TestSlowExec(t *testing.T) {
 	tool := requireTools(t)
 	need(t, "strace")
 	for _, b := range builds(tool) {
 		for _, w := range wrappers(t, b.path) {
-			line := slices.Concat([]string{"-f", "-o", "/dev/null", "-e", "trace=execve", "-e", "inject=execve:delay_enter=60000",
+			line := slices.Concat([]string{"-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=execve", "-e", "inject=execve:delay_enter=60000",
 				tool.setup, "block", "23", "--"}, w.args, []string{"/bin/grep", "SigPnd", "/proc/self/status"})
 			out, err := exec.Command("strace", line...).CombinedOutput()
 			if err != nil || string(out) != "SigPnd:\t0000000000000000\n" {
