@@ -22,11 +22,13 @@ import (
 // sub-reaper's, and becomes the watch by executing this very program.
 //
 // Both share this process's memory: a copy would cost the start of the target a quarter of a millisecond, and what is
-// shared need not be taken apart before the target begins. This process stands still until the first child has ended
-// (CLONE_VFORK), which runs in assembly and touches no memory. The second one is not waited for, since the target must
-// not wait for its exec: it has a stack of its own, makes system calls only, and reads nothing that changes. Its
-// actions for signals, its descriptors and its folder are copies. Its exec comes after the target's, unless the start
-// waits for the watch.
+// shared need not be taken apart before the target begins. Their actions for signals, descriptors and folder are
+// copies. They have a stack of their own, make system calls only, and read nothing that changes.
+//
+// This process stands still until the first child has ended (CLONE_VFORK). So that child leaves the target's session and
+// group, which a signal may be sent to as soon as the target runs, and lets go of its descriptors, of which one may
+// hold a lock. The second one is not waited for, since the target must not wait for its exec, which comes after the
+// target's unless the start waits for the watch.
 //
 // Descriptors of the watch: 0 and 1 are /dev/null; 2 is the target's stderr, which the watch lets go of once
 // it has opened another log; 3 is the pipe with its configuration, whose other end closes when the target's exec succeeds;
@@ -258,7 +260,10 @@ func forkWatch(pid int, own *ownDescriptors, line func(string) ([]byte, string))
 		}
 		break
 	}
-	if status.ExitStatus() != 0 {
+	switch {
+	case status.Signaled():
+		return fmt.Errorf("fork: the first child was killed by %s", status.Signal())
+	case status.ExitStatus() != 0:
 		return fmt.Errorf("fork: %w", syscall.Errno(status.ExitStatus()))
 	}
 	return nil
@@ -269,7 +274,7 @@ type forkPlan struct {
 	path, dir *byte
 	argv, env []*byte
 	fd        [watchFDs]int
-	maxFD     uintptr
+	open      []int  // the descriptors to close where there is no close_range(2), before Linux 5.9
 	awaited   bool   // the start waits for this watch
 	failed    []byte // what to say where the exec of the watch fails
 	failedFD  uintptr
@@ -295,9 +300,8 @@ func newFork(pid int, own *ownDescriptors, line func(string) ([]byte, string)) (
 			f.log, err = syscall.BytePtrFromString(file)
 		}
 	}
-	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
-		f.maxFD = uintptr(min(limit.Cur, 1<<16))
+	if _, _, errno := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, math.MaxUint32, math.MaxUint32, 0); errno != 0 {
+		f.open = openDescriptors()
 	}
 	return f, err
 }
@@ -319,12 +323,13 @@ func (f *forkPlan) fork() (child uintptr, errno syscall.Errno) {
 	return child, errno
 }
 
-// forkTwice makes a child that makes another, in which becomeWatch runs on that stack, and ends, with status 0 or the
-// errno of its fork. It gives the first child's PID, or the errno of its own fork below 0.
-func forkTwice(f *forkPlan, stack unsafe.Pointer) (result int)
+// forkTwice makes a child by clone(2) with the flags first, in which leaveTarget runs and which makes another one with the
+// flags second, in which becomeWatch runs, both on that stack. The first one ends with status 0 or the errno of its
+// clone. The result is its PID, or the errno of the first clone below 0.
+func forkTwice(f *forkPlan, stack unsafe.Pointer, first, second uintptr) (result int)
 
-// watchStack is where the second child runs: system calls through functions that check no stack, which the linker allows
-// less than 800 bytes. forked keeps what it reads, whatever this process does meanwhile.
+// watchStack is where the children run: system calls through functions that check no stack, which the linker allows
+// less than 800 bytes. forked keeps what they read, whatever this process does meanwhile.
 var (
 	watchStack [1024]uint64
 	forked     *forkPlan
@@ -338,34 +343,24 @@ var (
 //go:nocheckptr
 func (f *forkPlan) rawFork() (child uintptr, errno syscall.Errno) {
 	forked = f
+	stack := unsafe.Pointer(&watchStack[len(watchStack)-8])
 	beforeFork()
-	result := forkTwice(f, unsafe.Pointer(&watchStack[len(watchStack)-4]))
+	result := forkTwice(f, stack, unix.CLONE_VM|unix.CLONE_VFORK, unix.CLONE_VM|uintptr(unix.SIGCHLD))
+	if result == -int(unix.EINVAL) { // qemu's user mode knows only threads and forks
+		result = forkTwice(f, stack, uintptr(unix.SIGCHLD), uintptr(unix.SIGCHLD))
+	}
 	if result < 0 {
 		return 0, syscall.Errno(-result)
 	}
 	return uintptr(result), 0
 }
 
-// becomeWatch is the second child; it does not return. No handler may run in it: they are this program's, and so is the
-// memory.
+// leaveTarget is the first child: it leaves the target's session, folder and descriptors.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func becomeWatch(f *forkPlan) {
-	origin.Uncatch()
-	f.executeWatch()
-	for {
-		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 125, 0, 0)
-	}
-}
-
-// executeWatch leaves the target's session, folder and descriptors and executes the watch.
-//
-//go:nosplit
-//go:norace
-//go:nocheckptr
-func (f *forkPlan) executeWatch() {
+func leaveTarget(f *forkPlan) {
 	syscall.RawSyscall(syscall.SYS_SETSID, 0, 0, 0)
 	syscall.RawSyscall(syscall.SYS_CHDIR, uintptr(unsafe.Pointer(f.dir)), 0, 0)
 	for i := 0; i < watchFDs; i++ {
@@ -376,10 +371,47 @@ func (f *forkPlan) executeWatch() {
 			syscall.RawSyscall(syscall.SYS_DUP3, uintptr(f.fd[i]), uintptr(i), 0)
 		}
 	}
-	f.closeFrom(watchFDs)
-	if !f.awaited {
-		f.awaitExec()
+	_, _, errno := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, watchFDs, math.MaxUint32, 0)
+	for i := 0; errno != 0 && i < len(f.open); i++ {
+		if f.open[i] >= watchFDs {
+			syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(f.open[i]), 0, 0)
+		}
 	}
+}
+
+// becomeWatch is the second child; it does not return. Signals stay blocked while it shares its memory: their handlers are
+// this program's, and before Linux 5.16 one that dumps core would end all who share it (fs/coredump.c, zap_threads).
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func becomeWatch(f *forkPlan) {
+	if !f.awaited {
+		awaitExec()
+	}
+	origin.Uncatch()
+	f.executeWatch()
+	for {
+		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 125, 0, 0)
+	}
+}
+
+// awaitExec returns when the other end of the configuration's pipe closes: the target's exec has succeeded, or there is
+// none. To start beside it, on the other half of the same core, delayed the target by a third of a millisecond.
+//
+//go:nosplit
+//go:norace
+func awaitExec() {
+	hangUp := unix.PollFd{Fd: watchConfigFD} // POLLHUP needs no asking for, and the configuration is not what is waited for
+	syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&hangUp)), 1, 0, 0, 0, 0)
+}
+
+// executeWatch returns where there is no watch, and has said so.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func (f *forkPlan) executeWatch() {
 	syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
 		uintptr(unsafe.Pointer(&f.argv[0])), uintptr(unsafe.Pointer(&f.env[0])))
 	if f.log != nil {
@@ -392,32 +424,5 @@ func (f *forkPlan) executeWatch() {
 	syscall.RawSyscall(syscall.SYS_WRITE, f.failedFD, uintptr(unsafe.Pointer(&f.failed[0])), uintptr(len(f.failed)))
 }
 
-// awaitExec returns when the other end of the configuration's pipe closes: the target's exec has succeeded, or there is
-// none. To start beside it, on the other half of the same core, delayed the target by a third of a millisecond.
-//
-//go:nosplit
-//go:norace
-//go:nocheckptr
-func (f *forkPlan) awaitExec() {
-	hangUp := unix.PollFd{Fd: watchConfigFD} // POLLHUP needs no asking for, and the configuration is not what is waited for
-	syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&hangUp)), 1, 0, 0, 0, 0)
-}
-
 // atCWD is AT_FDCWD as a system call takes it.
 const atCWD = ^uintptr(-unix.AT_FDCWD - 1)
-
-// closeFrom closes what is left of the target's descriptors before the exec, so that nobody who waits for
-// the end of a pipe waits for the watch to start. close_range(2) is there since Linux 5.9.
-//
-//go:nosplit
-//go:norace
-//go:nocheckptr
-func (f *forkPlan) closeFrom(first uintptr) {
-	_, _, errno := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, first, math.MaxUint32, 0)
-	if errno == 0 {
-		return
-	}
-	for fd := first; fd < f.maxFD; fd++ {
-		syscall.RawSyscall(syscall.SYS_CLOSE, fd, 0, 0)
-	}
-}

@@ -1,22 +1,27 @@
 #include "textflag.h"
 
-// See forkTwice in detach_linux.go. The i386 convention: number in AX, arguments in BX, CX, DX, SI, DI.
-TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-12
+// See forkTwice in detach_linux.go. The i386 convention: number in AX, arguments in BX, CX, DX, SI, DI. What a child
+// needs after a call is on its stack.
+TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-20
 	MOVL	f+0(FP), BP
-	// clone(CLONE_VM|CLONE_VFORK, NULL, …), without an exit signal
+	MOVL	stack+4(FP), CX
+	MOVL	first+8(FP), BX
+	MOVL	second+12(FP), AX
+	MOVL	AX, 4(CX)
+	// clone(first, stack, …)
 	MOVL	$120, AX
-	MOVL	$0x4100, BX
-	XORL	CX, CX
 	XORL	DX, DX
 	XORL	SI, SI
 	XORL	DI, DI
 	INT	$0x80
 	CMPL	AX, $0
 	JNE	return
-	// the first child: clone(CLONE_VM|SIGCHLD, stack, …)
+	MOVL	BP, 0(SP)
+	CALL	·leaveTarget(SB)
+	// clone(second, stack, …)
 	MOVL	$120, AX
-	MOVL	$0x111, BX
-	MOVL	stack+4(FP), CX
+	MOVL	4(SP), BX
+	MOVL	SP, CX
 	XORL	DX, DX
 	XORL	SI, SI
 	XORL	DI, DI
@@ -33,9 +38,8 @@ exit:
 	INT	$0x80
 	JMP	exit
 second:
-	MOVL	BP, 0(SP)
 	CALL	·becomeWatch(SB)
 	INT	$3
 return:
-	MOVL	AX, result+8(FP)
+	MOVL	AX, result+16(FP)
 	RET

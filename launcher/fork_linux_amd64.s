@@ -1,24 +1,27 @@
 #include "textflag.h"
 
 // See forkTwice in detach_linux.go. The x86-64 convention: number in AX, arguments in DI, SI, DX, R10, R8; CX and R11
-// are lost.
-TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-24
+// are lost. What a child needs after a call is on its stack.
+TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-40
 	MOVQ	f+0(FP), R12
-	MOVQ	stack+8(FP), R13
-	// clone(CLONE_VM|CLONE_VFORK, NULL, …), without an exit signal
+	MOVQ	stack+8(FP), SI
+	MOVQ	second+24(FP), R13
+	// clone(first, stack, …)
 	MOVQ	$56, AX
-	MOVQ	$0x4100, DI
-	XORL	SI, SI
+	MOVQ	first+16(FP), DI
 	XORL	DX, DX
 	XORL	R10, R10
 	XORL	R8, R8
 	SYSCALL
 	CMPQ	AX, $0
 	JNE	return
-	// the first child: clone(CLONE_VM|SIGCHLD, stack, …)
+	MOVQ	R12, 0(SP)
+	MOVQ	R13, 8(SP)
+	CALL	·leaveTarget(SB)
+	// clone(second, stack, …)
 	MOVQ	$56, AX
-	MOVQ	$0x111, DI
-	MOVQ	R13, SI
+	MOVQ	8(SP), DI
+	MOVQ	SP, SI
 	XORL	DX, DX
 	XORL	R10, R10
 	XORL	R8, R8
@@ -35,9 +38,8 @@ exit:
 	SYSCALL
 	JMP	exit
 second:
-	MOVQ	R12, 0(SP)
 	CALL	·becomeWatch(SB)
 	INT	$3
 return:
-	MOVQ	AX, result+16(FP)
+	MOVQ	AX, result+32(FP)
 	RET

@@ -1,24 +1,28 @@
 #include "textflag.h"
 
-// See forkTwice in detach_linux.go. The arm64 convention: number in R8, arguments in R0 to R4, result in R0.
-TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-24
+// See forkTwice in detach_linux.go. The arm64 convention: number in R8, arguments in R0 to R4, result in R0. What a child
+// needs after a call is on its stack.
+TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-40
 	MOVD	f+0(FP), R10
-	MOVD	stack+8(FP), R11
-	AND	$~15, R11 // as the processor wants it
-	// clone(CLONE_VM|CLONE_VFORK, NULL, …), without an exit signal
+	MOVD	stack+8(FP), R1
+	AND	$~15, R1 // as the processor wants it
+	MOVD	second+24(FP), R11
+	// clone(first, stack, …)
 	MOVD	$220, R8
-	MOVD	$0x4100, R0
-	MOVD	$0, R1
+	MOVD	first+16(FP), R0
 	MOVD	$0, R2
 	MOVD	$0, R3
 	MOVD	$0, R4
 	SVC
 	CMP	$0, R0
 	BNE	return
-	// the first child: clone(CLONE_VM|SIGCHLD, stack, …)
+	MOVD	R10, 8(RSP)
+	MOVD	R11, 16(RSP)
+	BL	·leaveTarget(SB)
+	// clone(second, stack, …)
 	MOVD	$220, R8
-	MOVD	$0x111, R0
-	MOVD	R11, R1
+	MOVD	16(RSP), R0
+	MOVD	RSP, R1
 	MOVD	$0, R2
 	MOVD	$0, R3
 	MOVD	$0, R4
@@ -36,9 +40,8 @@ exit:
 	SVC
 	B	exit
 second:
-	MOVD	R10, 8(RSP)
 	BL	·becomeWatch(SB)
 	BRK	$0
 return:
-	MOVD	R0, result+16(FP)
+	MOVD	R0, result+32(FP)
 	RET

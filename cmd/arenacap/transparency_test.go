@@ -467,6 +467,32 @@ func TestSlowExec(t *testing.T) {
 	}
 }
 
+// TestSlowWatch: when the target begins, the watch's process has left its group, which may be sent a signal, and let go
+// of its descriptors, of which one may hold a lock. strace keeps that process from both for a while.
+func TestSlowWatch(t *testing.T) {
+	tool := requireTools(t)
+	need(t, "strace", "setsid", "flock", "pgrep")
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	policy := write("policy.toml", "[budget]\nvirtual = \"1TiB\"\n")
+	script := write("target.sh", "exec 9>&-\nflock -n lock echo the lock is free\npgrep -g 0 -f 'run --policy' || echo alone in the group\n")
+	for _, b := range builds(tool) {
+		cmd := exec.Command("strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=setsid,close_range", "-e", "inject=setsid,close_range:delay_enter=50000",
+			"setsid", "-w", "sh", "-c", `exec 9>lock; flock 9; exec "$@"`, "sh", b.path, "run", "--policy", policy, "--", "sh", script)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if want := "the lock is free\nalone in the group\n"; err != nil || string(out) != want {
+			t.Errorf("%s: %v\n%s", b.name, err, out)
+		}
+	}
+}
+
 func checkLost(t *testing.T, w wrapper, setup []string, change string, want []int) {
 	t.Helper()
 	file := filepath.Join(openDir(t), "facts")
