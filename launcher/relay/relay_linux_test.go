@@ -35,13 +35,17 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// next waits for a signal.
+// next waits for a signal. It ends the child when nobody hears it any more, whose parent has failed: KILL alone would end
+// it, and each word into the broken pipe would be a PIPE to tell of.
 func next(r *Relay) Signal {
+	fds := []unix.PollFd{{Fd: int32(r.FD()), Events: unix.POLLIN}, {Fd: 2}}
 	for {
+		if _, _ = unix.Poll(fds, -1); fds[1].Revents != 0 {
+			os.Exit(1)
+		}
 		if s, ok := r.Take(); ok {
 			return s
 		}
-		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(r.FD()), Events: unix.POLLIN}}, -1)
 	}
 }
 
