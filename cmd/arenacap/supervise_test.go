@@ -339,15 +339,13 @@ func queue(t *testing.T, pid, n, value int) {
 // TestKillGroup: what the target started gets the signal as well, and without the flag it does not.
 func TestKillGroup(t *testing.T) {
 	tool := requireTools(t)
-	for _, c := range []struct {
-		flags  []string
-		script string
-		want   []string
-	}{
-		{[]string{"--kill-group"}, `trap 'echo target; wait; exit' USR1; "$0" 10 & echo $!; wait`, []string{"10 0 0", "target"}},
-		{nil, `trap 'echo target; exit' USR1; "$0" 10 & echo $!; wait`, []string{"target"}},
+	// The target stays until the grandchild has ended, which would otherwise end with it (catcher.c).
+	const script = `trap 'echo target; wait; exit' USR1; "$0" 10 & echo $!; wait`
+	for _, c := range []struct{ flags, want []string }{
+		{[]string{"--kill-group"}, []string{"10 0 0", "target"}},
+		{nil, []string{"target"}},
 	} {
-		cmd := exec.Command(tool.checked, append(supervised(tool.checked, c.flags...)[1:], "/bin/sh", "-c", c.script, buildC(t, "catcher"))...)
+		cmd := exec.Command(tool.checked, append(supervised(tool.checked, c.flags...)[1:], "/bin/sh", "-c", script, buildC(t, "catcher"))...)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
