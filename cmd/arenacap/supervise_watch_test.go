@@ -132,9 +132,13 @@ func TestCommandOfPID1(t *testing.T) {
 	}
 }
 
-// TestSummary is one line with what was seen.
+// TestSummary is one line with what was seen. The target ends once the command of its breach has told it of that.
 func TestSummary(t *testing.T) {
-	_, _, said := superviseUnder(t, strict, "exec sleep 0.2", "--summary")
+	told := filepath.Join(t.TempDir(), "told")
+	if err := unix.Mkfifo(told, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, said := superviseUnder(t, strict+"command = [\"/bin/sh\", \"-c\", \"echo >"+told+"\"]\n", "read x <"+told, "--summary")
 	for _, want := range []string{"arenacap: summary of ", "peak virtual ", "peak resident ", "1 breach\n"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("no %q in %q", want, said)
