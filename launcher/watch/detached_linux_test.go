@@ -343,7 +343,7 @@ func TestDetachedOutlivesTheTarget(t *testing.T) {
 			// One that is older than the program does not count. It is also os/exec's first, which forks another to try
 			// pidfds out; that one would be as large as its parent.
 			awaitAge(t, mustFork(t, c, "fork"), 2*time.Second/ticksPerSecond)
-			cfg.Budget.Scope = "tree"
+			cfg.Budget.Scope, cfg.Budget.WarnAt = "tree", onlyBreach
 			var log *bufio.Reader
 			if to == "file" {
 				cfg.Log.To, log = fifo(t)
@@ -376,11 +376,12 @@ func TestDetachedInAnOldProcess(t *testing.T) {
 	c := startChild(t)
 	older := mustFork(t, c, "fork")
 	cfg := testConfig(oneAndAHalf(t, c))
-	cfg.PID, cfg.Budget.Scope, cfg.Budget.Settle = c.pid(), "tree", 200*time.Millisecond
+	cfg.PID, cfg.Budget.Scope, cfg.Budget.Settle, cfg.Budget.WarnAt = c.pid(), "tree", 200*time.Millisecond, onlyBreach
 	awaitAge(t, older, cfg.Budget.Settle)
 	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
+	began := time.Now() // settle begins after it, and before the line that says so
 	a.execed()
-	began := timeOf(t, a.line())
+	a.wantLine(`"event":"started"`)
 	mustFork(t, c, "fork")
 	breach := a.line()
 	if after := timeOf(t, breach).Sub(began); after < cfg.Budget.Settle-time.Millisecond { // a clock of milliseconds

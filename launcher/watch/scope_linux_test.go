@@ -91,11 +91,14 @@ func oneAndAHalf(t *testing.T, c *child) string {
 	return fmt.Sprintf("virtual=%d", s.size*pageSize*3/2)
 }
 
+// onlyBreach as warn_at keeps the warning away of a child that is sampled while it still grows to its size.
+const onlyBreach = 100
+
 // The watch outlives the target itself as long as someone of its tree lives, and ends with the last one.
 func TestTheTreeOutlivesTheTarget(t *testing.T) {
 	c := startChild(t)
 	cfg := testConfig(oneAndAHalf(t, c))
-	cfg.Budget.Scope = "tree"
+	cfg.Budget.Scope, cfg.Budget.WarnAt = "tree", onlyBreach
 	middle := mustFork(t, c, "fork")
 	s := watchIt(t, cfg, nil, c.pid())
 	s.ready()
