@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -296,9 +295,11 @@ func TestDetachedCommandsSignals(t *testing.T) {
 	var log *bufio.Reader
 	cfg.Log.To, log = fifo(t)
 	a := prepareAside(t, c.pid(), pidfdOf(t, c.pid()), false)
-	usual := []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGXFSZ}
-	signal.Ignore(usual...)
-	defer signal.Reset(usual...)
+	// A shell ignores signals for it: what a Go program has ignored stays so after signal.Reset, for all tests that follow.
+	exe, err := os.Executable()
+	must(t, err)
+	a.cmd.Path, a.cmd.Args = "/bin/bash", []string{"bash", "-c", `trap '' HUP INT QUIT PIPE TERM USR1 XFSZ; exec -a "$0" "$1"`, a.cmd.Args[0], exe}
+	need(t, exists(a.cmd.Path), "bash")
 	withBlocked(t, func() { a.start(framed(t, cfg)) })
 	a.execed()
 	wantIn(t, log, "breach: ")
