@@ -117,7 +117,7 @@ func startDaemon(t *testing.T, arenacap []string) *groupedDaemon {
 // daemon and its watch do.
 func (d *groupedDaemon) firstProcessEnds(t *testing.T, mode, log string) {
 	t.Helper()
-	_ = d.out.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = d.out.SetReadDeadline(time.Now().Add(patience))
 	if text, err := io.ReadAll(d.out); err != nil || len(text) > 0 {
 		t.Fatalf("the output %q does not end: %v", text, err)
 	}
@@ -154,8 +154,7 @@ func (d *groupedDaemon) breaches(t *testing.T, action, log string) {
 	} else if all := events(t, log, "action"); all[len(all)-1]["processes"] != 1.0 {
 		t.Errorf("%v, want an action on 1 process", all)
 	}
-	fds := []unix.PollFd{{Fd: int32(d.pidfd), Events: unix.POLLIN}}
-	if n, err := unix.Poll(fds, 20_000); n != 1 && err != unix.EINTR {
+	if err := awaitReadable(d.pidfd); err != nil {
 		t.Errorf("the daemon goes on: %v", err)
 	}
 }
@@ -170,7 +169,7 @@ func (d *groupedDaemon) nothingIsLeft(t *testing.T, action string) {
 			t.Errorf("status %d, want %d", got, want)
 		}
 	}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if inGroupNow(d.group) == "" {
 			return
 		}
@@ -209,7 +208,7 @@ func makeGroup(t *testing.T) string {
 // removeGroup removes a group with whoever is left in it.
 func removeGroup(t *testing.T, group string) {
 	var err error
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if err = os.Remove(group); err == nil || errors.Is(err, fs.ErrNotExist) {
 			return
 		}

@@ -165,14 +165,14 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: await FILE TEXT...")
 	}
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		for line := range strings.SplitSeq(ts.ReadFile(args[0]), "\n") {
 			if !slices.ContainsFunc(args[1:], func(text string) bool { return !strings.Contains(line, text) }) {
 				return
 			}
 		}
 	}
-	ts.Fatalf("%s has no line with %q after 30 s:\n%s", args[0], args[1:], ts.ReadFile(args[0]))
+	ts.Fatalf("%s has no line with %q after %s:\n%s", args[0], args[1:], patience, ts.ReadFile(args[0]))
 }
 
 // runTool runs arenacap and gives its two outputs and its status.

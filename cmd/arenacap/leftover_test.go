@@ -186,7 +186,7 @@ func (l *lab) launch(k kind) error {
 
 // onlyChild reaps what comes and returns when no child but the canary is left.
 func onlyChild(canary int) error {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
 		switch {
 		case err != nil:

@@ -90,7 +90,7 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = socket.SetReadDeadline(time.Now().Add(patience))
 		next := func() (text string, from int) {
 			buf, control := make([]byte, 512), make([]byte, 512)
 			n, size, _, _, err := socket.ReadMsgUnix(buf, control)

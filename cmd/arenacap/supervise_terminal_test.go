@@ -63,7 +63,7 @@ func (s *terminalSession) write(text string) {
 // expect waits until the text is on the screen, behind what was expected before.
 func (s *terminalSession) expect(text string) {
 	s.t.Helper()
-	_ = s.master.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = s.master.SetReadDeadline(time.Now().Add(patience))
 	buf := make([]byte, 4096)
 	for {
 		if at := strings.Index(s.seen.String()[s.taken:], text); at >= 0 {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -108,6 +109,9 @@ func needRoot(t *testing.T) {
 		lacks(t, "this needs root")
 	}
 }
+
+// patience bounds what is awaited; only a failing test meets it.
+const patience = 2 * time.Minute
 
 func lacks(t *testing.T, format string, args ...any) {
 	t.Helper()

@@ -88,7 +88,7 @@ func underWeather(t *testing.T, text string) (args []string, log string) {
 // events reads the log until it has an event of the last kind.
 func events(t *testing.T, log, last string) (all []map[string]any) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		all = nil
 		text, err := os.ReadFile(log)
 		if err != nil {
@@ -339,15 +339,29 @@ func TestDaemon(t *testing.T) {
 	if err := unix.Kill(pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	if err := awaitReadable(fd); err != nil {
+		t.Errorf("the watch does not end with the service: %v", err)
+	}
+}
+
+// awaitReadable waits until a descriptor is readable, as a pidfd is once its process has ended.
+func awaitReadable(fd int) error {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	if n, _ := unix.Poll(fds, 20_000); n != 1 {
-		t.Error("the watch does not end with the service")
+	for {
+		n, err := unix.Poll(fds, int(patience.Milliseconds()))
+		switch {
+		case err == unix.EINTR: // the runtime's own signal, or a child of a test has ended
+		case err != nil || n == 1:
+			return err
+		default:
+			return fmt.Errorf("not within %s", patience)
+		}
 	}
 }
 
 func readPID(t *testing.T, path string) int {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		text, _ := os.ReadFile(path)
 		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
 			return pid
@@ -361,7 +375,7 @@ func readPID(t *testing.T, path string) int {
 func awaitCounted(t *testing.T, pid int) {
 	t.Helper()
 	want := fmt.Sprintf("/proc/%d/statm", pid)
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
 		for _, link := range links {
 			if to, _ := os.Readlink(link); to == want {
