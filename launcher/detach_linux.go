@@ -332,7 +332,8 @@ func forkTwice(f *forkPlan, stack unsafe.Pointer, first, second uintptr) (result
 // less than 800 bytes. forked keeps what they read, whatever this process does meanwhile.
 var (
 	watchStack [1024]uint64
-	forked     *forkPlan
+	//lint:ignore U1000 the collector reads it
+	forked *forkPlan
 )
 
 // rawFork: from beforeFork on nothing but raw system calls: the runtime makes every check for stack space fail until
@@ -357,6 +358,7 @@ func (f *forkPlan) rawFork() (child uintptr, errno syscall.Errno) {
 
 // leaveTarget is the first child: it leaves the target's session, folder and descriptors.
 //
+//lint:ignore U1000 forkTwice calls it
 //go:nosplit
 //go:norace
 //go:nocheckptr
@@ -382,6 +384,7 @@ func leaveTarget(f *forkPlan) {
 // becomeWatch is the second child; it does not return. Signals stay blocked while it shares its memory: their handlers are
 // this program's, and before Linux 5.16 one that dumps core would end all who share it (fs/coredump.c, zap_threads).
 //
+//lint:ignore U1000 forkTwice calls it
 //go:nosplit
 //go:norace
 //go:nocheckptr
