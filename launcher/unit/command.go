@@ -271,8 +271,12 @@ func (c Command) behind(own string, flags []string) string {
 	return closed(prefix + quote(own, false) + " run " + strings.Join(words, " "))
 }
 
-// closed is a line that does not go on in the next. A backslash at its end had a blank behind it.
+// closed is a line that does not go on in the next. A backslash at its end had a blank behind it. A blank at its end has a
+// backslash before it, which keeps both; systemd strips it from the line, unless it is quoted.
 func closed(line string) string {
+	if end := len(line) - 1; strings.ContainsRune(blanks, rune(line[end])) && goesOn(line[:end]) {
+		return line[:end-1] + `"\\` + line[end:] + `"`
+	}
 	if goesOn(line) {
 		return line + " "
 	}

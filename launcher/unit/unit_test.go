@@ -351,6 +351,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add("[Service]\nExecStart=@/bin/x \"y z\" ; |x")
 	f.Add("[Service]\nExecStart=|;")
+	f.Add("[Service]\nExecStart=/bin/x \\  ; /bin/y")
 	f.Fuzz(func(t *testing.T, text string) {
 		u := Unit{Name: "s.service"}
 		if u.add("f", text) != nil || u.parse() != nil {
