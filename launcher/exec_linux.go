@@ -62,7 +62,6 @@ func (l Launch) exec() error {
 	restoreFiles()
 	beforeExec()
 	errno := i.replace()
-	i.unlimit()
 	afterExec()
 	return &StartError{l.Args[0], errno}
 }
@@ -78,6 +77,7 @@ func (i *image) replace() syscall.Errno {
 	enterSyscall()
 	origin.Restore()
 	errno := i.execute()
+	i.unlimit() // the end of a system call may need memory
 	exitSyscall()
 	return errno
 }

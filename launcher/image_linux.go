@@ -54,6 +54,10 @@ func (i *image) setHardLimit(bytes uint64) error {
 }
 
 // unlimit takes the limit back where the exec failed, so that there is memory to say why.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
 func (i *image) unlimit() {
 	if i.limit != nil {
 		syscall.RawSyscall6(syscall.SYS_PRLIMIT64, 0, unix.RLIMIT_AS, uintptr(unsafe.Pointer(&i.before)), 0, 0, 0)
