@@ -81,7 +81,7 @@ func withoutFDID(env []string, pid int) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return strings.HasPrefix(entry, "LISTEN_PIDFDID=") })
 }
 
-// restoreFiles puts back the limit of descriptors that this process was started with, for the child to inherit.
+// restoreFiles puts back the limit of descriptors that this process was started with, for the target to inherit.
 // Go's syscall package raised the soft one and keeps to itself what it was; Exec puts it back before it tries,
 // and there is no program without a name.
 func restoreFiles() { _ = syscall.Exec("", []string{""}, nil) }

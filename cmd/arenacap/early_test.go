@@ -202,13 +202,7 @@ func TestEarlyAndLateAreTheSame(t *testing.T) {
 	tool := requireTools(t)
 	const nothing = "--q=false"
 	dir := t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
+	write := func(name, text string) string { return writeFile(t, filepath.Join(dir, name), text) }
 	fixed := write("fixed.toml", "[arenas]\ncap = 4\n")
 	services := write("services.toml", "[arenas]\ncap = \"1/core\"\n[budget]\nvirtual = \"4GiB\"\n[service.db]\narenas.cap = 7\nbudget.virtual = \"off\"\n")
 	share := write("share.toml", "[budget]\nresident = \"90%\"\n")

@@ -227,11 +227,13 @@ func arenaEntries(t *testing.T, file string) []string {
 	return entries
 }
 
-func writeFile(t *testing.T, name, text string) {
+// writeFile gives the name back.
+func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return name
 }
 
 // TestShReadsTheSystemdFileToo holds the double quotes of EnvironmentFile= against a real shell's.

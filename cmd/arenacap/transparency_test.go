@@ -216,15 +216,8 @@ func wrappers(t *testing.T, arenacap string) []wrapper {
 	if err := os.Chmod(dir, 0o755); err != nil { // root refuses a policy that others may write
 		t.Fatal(err)
 	}
-	policy := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
 	run := func(name, text string) []string {
-		return []string{arenacap, "run", "--policy", policy(name, text), "--"}
+		return []string{arenacap, "run", "--policy", writeFile(t, filepath.Join(dir, name), text), "--"}
 	}
 	return []wrapper{
 		{name: "off", args: run("off.toml", "[arenas]\ncap = \"off\"\n")},
@@ -473,15 +466,8 @@ func TestSlowWatch(t *testing.T) {
 	tool := requireTools(t)
 	need(t, "strace", "setsid", "flock", "pgrep")
 	dir := t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	policy := write("policy.toml", "[budget]\nvirtual = \"1TiB\"\n")
-	script := write("target.sh", "exec 9>&-\nflock -n lock echo the lock is free\npgrep -g 0 -f 'run --policy' || echo alone in the group\n")
+	policy := writeFile(t, filepath.Join(dir, "policy.toml"), "[budget]\nvirtual = \"1TiB\"\n")
+	script := writeFile(t, filepath.Join(dir, "target.sh"), "exec 9>&-\nflock -n lock echo the lock is free\npgrep -g 0 -f 'run --policy' || echo alone in the group\n")
 	for _, b := range builds(tool) {
 		cmd := exec.Command("strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=setsid,close_range", "-e", "inject=setsid,close_range:delay_enter=50000",
 			"setsid", "-w", "sh", "-c", `exec 9>lock; flock 9; exec "$@"`, "sh", b.path, "run", "--policy", policy, "--", "sh", script)

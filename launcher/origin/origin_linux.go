@@ -105,8 +105,7 @@ func (s *State) Restore() {
 			syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&act)), 0, signals/8, 0, 0)
 		}
 	}
-	set := s.Blocked
-	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetMask, uintptr(unsafe.Pointer(&set)), 0, signals/8, 0, 0)
+	setMask(&s.Blocked)
 }
 
 // Default gives every signal its default action, for a child between fork and exec: a handler of the parent's
@@ -136,7 +135,7 @@ func Uncatch() {
 		}
 	}
 	var none uint64
-	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetMask, uintptr(unsafe.Pointer(&none)), 0, signals/8, 0, 0)
+	setMask(&none)
 }
 
 const (
