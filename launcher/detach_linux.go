@@ -323,10 +323,16 @@ func (f *forkPlan) fork() (child uintptr, errno syscall.Errno) {
 	return child, errno
 }
 
-// forkTwice makes a child by clone(2) with the flags first, in which leaveTarget runs and which makes another one with the
-// flags second, in which becomeWatch runs, both on that stack. The first one ends with status 0 or the errno of its
-// clone. The result is its PID, or the errno of the first clone below 0.
-func forkTwice(f *forkPlan, stack unsafe.Pointer, first, second uintptr) (result int)
+// forkTwice makes a child by clone(2) with the flags first, in which leave runs and which makes another one with the flags
+// second, in which become runs, both on that stack. The first one ends with status 0 or the errno of its clone. The
+// result is its PID, or the errno of the first clone below 0.
+//
+// leave and become are addresses of functions of f. By name assembly calls a wrapper, which a build for the race detector
+// has tell the detector, on the one stack that this process uses for that too.
+func forkTwice(f *forkPlan, stack unsafe.Pointer, first, second, leave, become uintptr) (result int)
+
+// address is where the code of a function begins.
+func address(function func(*forkPlan)) uintptr { return **(**uintptr)(unsafe.Pointer(&function)) }
 
 // watchStack is where the children run: system calls through functions that check no stack, which the linker allows
 // less than 800 bytes. forked keeps what they read, whatever this process does meanwhile.
@@ -345,10 +351,11 @@ var (
 func (f *forkPlan) rawFork() (child uintptr, errno syscall.Errno) {
 	forked = f
 	stack := unsafe.Pointer(&watchStack[len(watchStack)-8])
+	leave, become := address(leaveTarget), address(becomeWatch)
 	beforeFork()
-	result := forkTwice(f, stack, unix.CLONE_VM|unix.CLONE_VFORK, unix.CLONE_VM|uintptr(unix.SIGCHLD))
+	result := forkTwice(f, stack, unix.CLONE_VM|unix.CLONE_VFORK, unix.CLONE_VM|uintptr(unix.SIGCHLD), leave, become)
 	if result == -int(unix.EINVAL) { // qemu's user mode knows only threads and forks
-		result = forkTwice(f, stack, uintptr(unix.SIGCHLD), uintptr(unix.SIGCHLD))
+		result = forkTwice(f, stack, uintptr(unix.SIGCHLD), uintptr(unix.SIGCHLD), leave, become)
 	}
 	if result < 0 {
 		return 0, syscall.Errno(-result)
@@ -358,7 +365,6 @@ func (f *forkPlan) rawFork() (child uintptr, errno syscall.Errno) {
 
 // leaveTarget is the first child: it leaves the target's session, folder and descriptors.
 //
-//lint:ignore U1000 forkTwice calls it
 //go:nosplit
 //go:norace
 //go:nocheckptr
@@ -384,7 +390,6 @@ func leaveTarget(f *forkPlan) {
 // becomeWatch is the second child; it does not return. Signals stay blocked while it shares its memory: their handlers are
 // this program's, and before Linux 5.16 one that dumps core would end all who share it (fs/coredump.c, zap_threads).
 //
-//lint:ignore U1000 forkTwice calls it
 //go:nosplit
 //go:norace
 //go:nocheckptr

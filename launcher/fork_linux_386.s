@@ -1,13 +1,17 @@
 #include "textflag.h"
 
-// See forkTwice in detach_linux.go. The i386 convention: number in AX, arguments in BX, CX, DX, SI, DI. What a child
-// needs after a call is on its stack.
-TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-20
-	MOVL	f+0(FP), BP
+// See forkTwice in detach_linux.go. The kernel's convention: number in AX, arguments in BX, CX, DX, SI, DI. That of Go's
+// functions: the argument at 0(SP). What a child needs after a call is on its stack behind that.
+TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-28
 	MOVL	stack+4(FP), CX
-	MOVL	first+8(FP), BX
+	MOVL	f+0(FP), AX
+	MOVL	AX, 0(CX)
 	MOVL	second+12(FP), AX
 	MOVL	AX, 4(CX)
+	MOVL	become+20(FP), AX
+	MOVL	AX, 8(CX)
+	MOVL	leave+16(FP), BP
+	MOVL	first+8(FP), BX
 	// clone(first, stack, …)
 	MOVL	$120, AX
 	XORL	DX, DX
@@ -16,8 +20,7 @@ TEXT ·forkTwice(SB),NOSPLIT|NOFRAME,$0-20
 	INT	$0x80
 	CMPL	AX, $0
 	JNE	return
-	MOVL	BP, 0(SP)
-	CALL	·leaveTarget(SB)
+	CALL	BP
 	// clone(second, stack, …)
 	MOVL	$120, AX
 	MOVL	4(SP), BX
@@ -38,8 +41,8 @@ exit:
 	INT	$0x80
 	JMP	exit
 second:
-	CALL	·becomeWatch(SB)
+	CALL	8(SP)
 	INT	$3
 return:
-	MOVL	AX, result+16(FP)
+	MOVL	AX, result+24(FP)
 	RET

@@ -164,8 +164,10 @@ func (l *lab) launch(k kind) error {
 	}
 	watch := 0
 	if k.meddle != 0 {
-		for watch == 0 { // it is this process's child once it has its name
-			watch = watchOf(pid)
+		for deadline := time.Now().Add(patience); watch == 0; watch = watchOf(pid) { // it is this process's child once it has its name
+			if time.Now().After(deadline) {
+				return errors.New("there is no watch")
+			}
 		}
 		_ = unix.Kill(watch, k.meddle)
 		unix.Close(in[1])
