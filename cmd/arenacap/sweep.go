@@ -298,15 +298,25 @@ func (s *sweepPlan) findCandidates(c *cli.Context) error {
 	return nil
 }
 
-// defaultCaps is the ladder. Where a cap was inherited, what lies above it is glibc's own limit and not "off".
+// defaultCaps is the ladder. Where a cap was inherited, that is a step of it too, and above it lies glibc's own limit
+// instead of "off".
 func (s *sweepPlan) defaultCaps(p policy.Policy) []string {
 	limit := s.limit
 	if limit == 0 { // a glibc without one
 		limit = 8 * cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1)
 	}
 	caps := sweep.Ladder(limit)
-	if s.machine.Inherited.MaxOK && s.machine.Inherited.Max > 0 {
-		caps[0] = "glibc"
+	inherited := s.machine.Inherited
+	if !inherited.MaxOK || inherited.Max == 0 {
+		return caps
+	}
+	caps[0] = "glibc"
+	at, found := slices.BinarySearchFunc(caps[1:], inherited.Max, func(step string, n int) int {
+		i, _ := strconv.Atoi(step)
+		return cmp.Compare(i, n)
+	})
+	if !found {
+		caps = slices.Insert(caps, 1+at, strconv.Itoa(inherited.Max))
 	}
 	return caps
 }
@@ -332,7 +342,7 @@ func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, er
 			return sweep.Candidate{}, fmt.Errorf("%q cannot be simulated for --cores: this program's glibc knows no limit", name)
 		}
 		limit = policy.Cap{Mode: policy.Fixed, N: s.limit}
-		s.note("%q is a cap of %d here: what glibc allows by itself on %d cores", name, s.limit, p.Arenas.Cores.N)
+		s.note("%q is a cap of %d here: what glibc allows by itself on %s", name, s.limit, count(p.Arenas.Cores.N, "core"))
 	}
 	limit.From = policy.FlagArenas
 	p.Arenas.Cap, p.Arenas.Test = limit, 0
