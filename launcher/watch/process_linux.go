@@ -144,6 +144,9 @@ func readError(text []byte, err error) error {
 
 func (p *process) stat() (stat, error) {
 	text, err := p.read("stat")
+	if errors.Is(err, unix.ESRCH) {
+		return stat{}, fmt.Errorf("process %d has ended: %w", p.pid, err)
+	}
 	if err != nil {
 		return stat{}, fmt.Errorf("process %d cannot be read: %w", p.pid, err)
 	}
