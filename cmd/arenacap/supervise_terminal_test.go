@@ -194,6 +194,7 @@ func useShell(t *testing.T, name, prefix string) {
 			s := shell(t)
 			s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
 			s.expect("Stopped")
+			s.expect("done'") // of the same message: the shell says it again with fg
 			s.foreground()
 			s.key(keyInterrupt)
 			s.run("echo status=$?", "status=130\r\n")
