@@ -20,6 +20,7 @@ func TestJournalErrors(t *testing.T) {
 		`{"arenacap":"sweep 2","seed":-1}` + "\n":                                     `1: "{\"arenacap\":\"sweep 2\",\"seed\":-1}" is not what a sweep was started with; name another file`,
 		journalHead + "x\n":                                                           `2: "x" is no run of a sweep; delete the line, or name another file`,
 		journalHead + "x":                                                             `2: "x" is no run of a sweep; delete the line, or name another file`,
+		journalHead + `{"round":1,"cap":"2"}`:                                         `2: "{\"round\":1,\"cap\":\"2\"}" is no run of a sweep; `,
 		journalHead + "\n":                                                            `2: "" is no run of a sweep; `,
 		journalHead + strings.Repeat("x", 999):                                        `2: "` + strings.Repeat("x", 40) + `"… is no run of a sweep; `,
 		journalHead + "{}\n":                                                          `2: a run of cap "", wanted is one of ["1","2"]; delete the line, or name another file`,

@@ -86,6 +86,8 @@ func parseJournal(text []byte) (h heading, runs []Run, size int, err error) {
 			return h, runs, size, nil
 		case n == 1:
 			err = h.parse(line)
+		case !whole:
+			err = noRun(line)
 		default:
 			var r Run
 			if r, err = h.parseRun(line); err == nil && seen[r.key()] {
@@ -128,11 +130,14 @@ type runKey struct {
 
 func (r *Run) key() runKey { return runKey{r.Cap, r.Round} }
 
+const remedy = "delete the line, or name another file"
+
+func noRun(line []byte) error { return fmt.Errorf("%s is no run of a sweep; %s", shown(line), remedy) }
+
 func (h *heading) parseRun(line []byte) (r Run, err error) {
-	const remedy = "delete the line, or name another file"
 	switch err := json.Unmarshal(line, &r); {
 	case err != nil:
-		return Run{}, fmt.Errorf("%s is no run of a sweep; %s", shown(line), remedy)
+		return Run{}, noRun(line)
 	case !slices.Contains(h.Caps, r.Cap):
 		return Run{}, fmt.Errorf("a run of cap %q, wanted is one of %s; %s", r.Cap, compact(h.Caps), remedy)
 	case r.Round < 1:
