@@ -192,7 +192,7 @@ func (v *supervisor) run() (Ending, error) {
 	}
 }
 
-// lookAgain is when to look for children that one of the watch's hides.
+// lookAgain is when to look for children that one of the watch's hides, and for all where poll(2) is forbidden.
 const lookAgain = 20 // milliseconds
 
 // wait sleeps until a signal has come, the start has failed or succeeded, or the watch has ended.
@@ -203,7 +203,9 @@ func (v *supervisor) wait() {
 	if v.again {
 		timeout = lookAgain
 	}
-	_, _ = unix.Poll(fds, timeout) // EINTR: a signal is in the pipe
+	if _, err := unix.Poll(fds, timeout); err != nil && err != unix.EINTR { // that is a signal in the pipe, else a seccomp filter forbids it
+		_ = unix.Nanosleep(&unix.Timespec{Nsec: lookAgain * 1e6}, nil)
+	}
 }
 
 // awaitExec looks whether the target was executed. report closes when it was, and carries the errno when not.

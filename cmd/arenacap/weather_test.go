@@ -49,6 +49,7 @@ func weathers() []weather {
 		{name: "process_vm_readv forbidden", setup: deny("seccomp", unix.SYS_PROCESS_VM_READV)},
 		{name: "no process_vm_readv", setup: deny("lacks", unix.SYS_PROCESS_VM_READV)},
 		{name: "no close_range", setup: deny("lacks", unix.SYS_CLOSE_RANGE)},
+		{name: "ppoll forbidden", setup: deny("seccomp", unix.SYS_PPOLL)},
 		{name: "no prlimit", setup: deny("seccomp", unix.SYS_PRLIMIT64)},
 		{name: "16 descriptors", setup: states("rlimit 7 16 16")},
 		{name: "8 descriptors", setup: states("rlimit 7 8 8"), fails: "too many open files"},

@@ -61,6 +61,9 @@ func (p *process) openAll() (err error) {
 			return err
 		}
 	}
+	if err := p.changeHandle(); err != nil {
+		return err
+	}
 	s, err := p.stat()
 	if err != nil {
 		return err
@@ -86,11 +89,36 @@ func (p *process) openHandle() error {
 	case err == unix.ENOENT, err == unix.EINVAL: // Linux 6.9 and later, and before
 		return fmt.Errorf("%d is no process; it may be a thread of one: %w", p.pid, err)
 	}
+	return p.openDir()
+}
+
+func (p *process) openDir() (err error) {
 	p.dir, err = unix.Open(filepath.Join(procRoot, strconv.Itoa(p.pid)), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("no process has PID %d: %w", p.pid, unix.ESRCH)
 	}
 	return err
+}
+
+// changeHandle takes the folder instead of a pidfd that cannot tell the end, since a seccomp filter forbids ppoll(2). The
+// folder is that of the same process where that one can be sent to afterwards.
+func (p *process) changeHandle() error {
+	if p.pidfd < 0 {
+		return nil
+	}
+	if _, err := poll(p.pidfd); err == nil {
+		return nil
+	}
+	if err := p.openDir(); err != nil {
+		return err
+	}
+	err := unix.PidfdSendSignal(p.pidfd, 0, nil, 0)
+	_ = unix.Close(p.pidfd)
+	p.pidfd = -1
+	if err == unix.ESRCH {
+		return fmt.Errorf("process %d has ended: %w", p.pid, err)
+	}
+	return nil
 }
 
 // open opens a file of the process. By its path another process's could be met; that this one is still
@@ -155,9 +183,18 @@ func (p *process) stat() (stat, error) {
 
 // readable reports whether the pidfd says that the process has ended.
 func (p *process) readable() bool {
-	fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds, 0)
+	n, err := poll(p.pidfd)
 	return err == nil && n > 0
+}
+
+// poll is 1 where the descriptor is readable.
+func poll(fd int) (n int, err error) {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for {
+		if n, err = unix.Poll(fds, 0); err != unix.EINTR {
+			return n, err
+		}
+	}
 }
 
 // ended reports whether the process has ended; a zombie has. Its first thread alone may have ended while

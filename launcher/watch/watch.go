@@ -3,7 +3,7 @@
 //
 // Found, planned, done: statm.go, proctext.go and census.go turn the kernel's texts into numbers; state.go is
 // the budget's state machine, which is pure and never sees a process; the files ending in _linux.go hold
-// descriptors, wait and act. The engine is one loop on one thread: a single ppoll(2) waits for the ends of
+// descriptors, wait and act. The engine is one loop on one thread: a single epoll_pwait(2) waits for the ends of
 // processes, the end of a command and the next sample. No other goroutine is needed.
 //
 // A process is held by a pidfd and is never looked up by its number again: what has ended is never taken
