@@ -327,8 +327,8 @@ func (f *forkPlan) fork() (child uintptr, errno syscall.Errno) {
 // second, in which become runs, both on that stack. The first one ends with status 0 or the errno of its clone. The
 // result is its PID, or the errno of the first clone below 0.
 //
-// leave and become are addresses of functions of f. By name assembly calls a wrapper, which a build for the race detector
-// has tell the detector, on the one stack that this process uses for that too.
+// leave and become are addresses of functions of f. What assembly calls by name is a wrapper, and that of a build with the
+// race detector calls it, on a stack that this process's first thread uses at the same time.
 func forkTwice(f *forkPlan, stack unsafe.Pointer, first, second, leave, become uintptr) (result int)
 
 // address is where the code of a function begins.
