@@ -192,6 +192,26 @@ func (w weather) numbersAreOfThisMachine() bool {
 	return slices.Contains(w.setup, "lacks") || slices.Contains(w.setup, "seccomp")
 }
 
+// TestQuietWatch: a watch goes on when samples begin to be left out, which is within a second (launcher/watch/pace.go).
+func TestQuietWatch(t *testing.T) {
+	tool := requireTools(t)
+	for _, b := range builds(tool) {
+		for _, mode := range []string{"exec", "supervise"} {
+			t.Run(b.name+"/"+mode, func(t *testing.T) {
+				t.Parallel()
+				args, log := underWeather(t, watched+"[launch]\nmode = \""+mode+"\"\n")
+				o, said := start(t, "/", []string{"PATH=/usr/bin:/bin"}, nil, slices.Concat([]string{b.path}, args, []string{"--", "/bin/sh", "-c", "sleep 1.5; exit 42"}))
+				if o.status != 42 || said != "" {
+					t.Errorf("%+v, %q", o, said)
+				}
+				if got := kinds(events(t, log, "exited")); !slices.Equal(got, []string{"started", "cap-verified", "exited"}) {
+					t.Errorf("events %q", got)
+				}
+			})
+		}
+	}
+}
+
 // TestHiddenProcesses: with hidepid=2 a user's watch sees its own target.
 func TestHiddenProcesses(t *testing.T) {
 	needRoot(t)

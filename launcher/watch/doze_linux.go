@@ -23,16 +23,29 @@ func entersyscall()
 //go:linkname exitsyscall runtime.exitsyscall
 func exitsyscall()
 
+// wholeLoop is whether the loop is one "system call". Where a word has 32 bits the wait alone is: the division of 64-bit
+// numbers is a function there that checks the stack (runtime/vlop_386.s), which is fatal between the two.
+const wholeLoop = unsafe.Sizeof(uintptr(0)) == 8
+
 // doze waits until a process has ended, the eventfd was written to, or a turn is due at next or later, and samples
 // who is quiet meanwhile. It returns at the time until at the latest. n is how many of events are set.
 //
 //go:norace
 //go:nosplit
 func (e *engine) doze(next, until time.Duration) (n int) {
-	entersyscall()
+	if wholeLoop {
+		entersyscall()
+	}
 	for {
 		now := bootTime()
-		n = epollWait(e.epoll, &e.events, min(next, until)-now)
+		timeout := milliseconds(min(next, until) - now)
+		if !wholeLoop {
+			entersyscall()
+		}
+		n = epollWait(e.epoll, &e.events, timeout)
+		if !wholeLoop {
+			exitsyscall()
+		}
 		if n != 0 {
 			break
 		}
@@ -44,7 +57,9 @@ func (e *engine) doze(next, until time.Duration) (n int) {
 			break
 		}
 	}
-	exitsyscall()
+	if wholeLoop {
+		exitsyscall()
+	}
 	return n
 }
 
@@ -131,15 +146,20 @@ func (p *process) same() bool {
 	return errno == 0 && n == 0
 }
 
-// epollWait waits at most d, rounded up to milliseconds. It gives the number of events, negative where the wait was
-// interrupted.
+// milliseconds is a timeout of epoll_pwait(2), rounded up.
 //
 //go:norace
 //go:nosplit
-func epollWait(fd int, events *[maxEvents]unix.EpollEvent, d time.Duration) int {
-	timeout := (max(d, 0) + time.Millisecond - 1) / time.Millisecond
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(fd), uintptr(unsafe.Pointer(events)), maxEvents,
-		uintptr(min(timeout, 1<<30)), 0, 0)
+func milliseconds(d time.Duration) uintptr {
+	return uintptr(min((max(d, 0)+time.Millisecond-1)/time.Millisecond, 1<<30))
+}
+
+// epollWait gives the number of events, negative where the wait was interrupted.
+//
+//go:norace
+//go:nosplit
+func epollWait(fd int, events *[maxEvents]unix.EpollEvent, timeout uintptr) int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(fd), uintptr(unsafe.Pointer(events)), maxEvents, timeout, 0, 0)
 	if errno != 0 {
 		return -1
 	}

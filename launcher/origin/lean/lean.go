@@ -19,10 +19,20 @@ var (
 )
 
 func init() {
-	if lowered != 0 {
-		allowOpen(&found)
+	if lowered == 0 {
+		return
 	}
+	var now [2]uint64
+	if prlimit(nil, &now) == 0 && now[0] != 0 {
+		return // somebody has set another one meanwhile, by prlimit(2) from outside
+	}
+	if now[1] == 0 {
+		now[1] = found[1]
+	}
+	prlimit(&[2]uint64{min(found[0], now[1]), now[1]}, nil) // up to the hard limit it is always allowed
 }
 
-// allowOpen sets RLIMIT_NOFILE. To raise the soft limit up to the hard one is always allowed.
-func allowOpen(limit *[2]uint64)
+// prlimit is prlimit(2) for RLIMIT_NOFILE of this process.
+//
+//go:noescape
+func prlimit(limit, old *[2]uint64) (errno uintptr)

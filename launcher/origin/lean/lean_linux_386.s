@@ -3,7 +3,7 @@
 // The kernel's convention: see entry_linux_386.s of package origin. 340 is prlimit64(pid, resource, new, old), and 7 is
 // RLIMIT_NOFILE.
 
-// forbidOpen sets the soft limit of files to 0 where one of the arguments is "run": DI of them, at BP.
+// forbidOpen sets the soft limit of files to 0, where it is another, if one of the arguments is "run": DI of them, at BP.
 TEXT ·forbidOpen(SB),NOSPLIT|NOFRAME,$0
 next:
 	DECL	DI
@@ -20,6 +20,9 @@ next:
 	INT	$0x80
 	CMPL	AX, $0
 	JNE	done
+	MOVL	·found+0(SB), AX
+	ORL	·found+4(SB), AX
+	JEQ	done
 	MOVL	·found+8(SB), AX
 	MOVL	AX, ·none+8(SB)
 	MOVL	·found+12(SB), AX
@@ -34,11 +37,13 @@ next:
 done:
 	RET
 
-TEXT ·allowOpen(SB),NOSPLIT,$0-4
+TEXT ·prlimit(SB),NOSPLIT,$0-12
 	MOVL	$340, AX
 	XORL	BX, BX
 	MOVL	$7, CX
 	MOVL	limit+0(FP), DX
-	XORL	SI, SI
+	MOVL	old+4(FP), SI
 	INT	$0x80
+	NEGL	AX
+	MOVL	AX, errno+8(FP)
 	RET

@@ -3,7 +3,7 @@
 // The kernel's convention: see entry_linux_amd64.s of package origin. 302 is prlimit64(pid, resource, new, old), and 7
 // is RLIMIT_NOFILE.
 
-// forbidOpen sets the soft limit of files to 0 where one of the arguments is "run": R12 of them, at R13.
+// forbidOpen sets the soft limit of files to 0, where it is another, if one of the arguments is "run": R12 of them, at R13.
 TEXT ·forbidOpen(SB),NOSPLIT|NOFRAME,$0
 next:
 	DECQ	R12
@@ -20,6 +20,8 @@ next:
 	SYSCALL
 	CMPQ	AX, $0
 	JNE	done
+	CMPQ	·found(SB), $0
+	JEQ	done
 	MOVQ	·found+8(SB), AX
 	MOVQ	AX, ·none+8(SB)
 	MOVQ	$302, AX
@@ -32,11 +34,13 @@ next:
 done:
 	RET
 
-TEXT ·allowOpen(SB),NOSPLIT,$0-8
+TEXT ·prlimit(SB),NOSPLIT,$0-24
 	MOVQ	$302, AX
 	XORQ	DI, DI
 	MOVQ	$7, SI
 	MOVQ	limit+0(FP), DX
-	XORQ	R10, R10
+	MOVQ	old+8(FP), R10
 	SYSCALL
+	NEGQ	AX
+	MOVQ	AX, errno+16(FP)
 	RET
