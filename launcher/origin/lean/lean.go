@@ -11,23 +11,20 @@ package lean
 
 // Filled in by forbidOpen, which the entry point calls before the runtime runs.
 var (
-	found   [2]uint64 // RLIMIT_NOFILE, soft and hard: struct rlimit64 of prlimit(2)
-	lowered uint64    // 1 once it is lowered
+	found [2]uint64 // RLIMIT_NOFILE, soft and hard: struct rlimit64 of prlimit(2)
 
 	//lint:ignore U1000 what forbidOpen sets it to: soft 0, and hard as found
 	none [2]uint64
 )
 
 func init() {
-	if lowered == 0 {
+	if found[0] == 0 {
 		return
 	}
-	var now [2]uint64
-	if prlimit(nil, &now) == 0 && now[0] != 0 {
-		return // somebody has set another one meanwhile, by prlimit(2) from outside
-	}
-	if now[1] == 0 {
-		now[1] = found[1]
+	now := [2]uint64{0, found[1]} // where it cannot be read
+	prlimit(nil, &now)
+	if now[0] != 0 {
+		return // it could not be lowered, or somebody has set another one meanwhile, by prlimit(2) from outside
 	}
 	prlimit(&[2]uint64{min(found[0], now[1]), now[1]}, nil) // up to the hard limit it is always allowed
 }
@@ -35,4 +32,4 @@ func init() {
 // prlimit is prlimit(2) for RLIMIT_NOFILE of this process.
 //
 //go:noescape
-func prlimit(limit, old *[2]uint64) (errno uintptr)
+func prlimit(limit, old *[2]uint64)

@@ -31,19 +31,14 @@ next:
 	LEAL	·none(SB), DX
 	XORL	SI, SI
 	INT	$0x80
-	CMPL	AX, $0
-	JNE	done
-	MOVL	$1, ·lowered(SB)
 done:
 	RET
 
-TEXT ·prlimit(SB),NOSPLIT,$0-12
+TEXT ·prlimit(SB),NOSPLIT,$0-8
 	MOVL	$340, AX
 	XORL	BX, BX
 	MOVL	$7, CX
 	MOVL	limit+0(FP), DX
 	MOVL	old+4(FP), SI
 	INT	$0x80
-	NEGL	AX
-	MOVL	AX, errno+8(FP)
 	RET

@@ -28,19 +28,14 @@ next:
 	LEAQ	·none(SB), DX
 	XORQ	R10, R10
 	SYSCALL
-	CMPQ	AX, $0
-	JNE	done
-	MOVQ	$1, ·lowered(SB)
 done:
 	RET
 
-TEXT ·prlimit(SB),NOSPLIT,$0-24
+TEXT ·prlimit(SB),NOSPLIT,$0-16
 	MOVQ	$302, AX
 	XORQ	DI, DI
 	MOVQ	$7, SI
 	MOVQ	limit+0(FP), DX
 	MOVQ	old+8(FP), R10
 	SYSCALL
-	NEGQ	AX
-	MOVQ	AX, errno+16(FP)
 	RET

@@ -30,19 +30,14 @@ next:
 	MOVD	$·none(SB), R2
 	MOVD	$0, R3
 	SVC
-	CBNZ	R0, done
-	MOVD	$1, R9
-	MOVD	R9, ·lowered(SB)
 done:
 	RET
 
-TEXT ·prlimit(SB),NOSPLIT,$0-24
+TEXT ·prlimit(SB),NOSPLIT,$0-16
 	MOVD	$261, R8
 	MOVD	$0, R0
 	MOVD	$7, R1
 	MOVD	limit+0(FP), R2
 	MOVD	old+8(FP), R3
 	SVC
-	NEG	R0, R0
-	MOVD	R0, errno+16(FP)
 	RET
