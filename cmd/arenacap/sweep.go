@@ -306,19 +306,27 @@ func (s *sweepPlan) defaultCaps(p policy.Policy) []string {
 		limit = 8 * cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1)
 	}
 	caps := sweep.Ladder(limit)
-	inherited := s.machine.Inherited
-	if !inherited.MaxOK || inherited.Max == 0 {
+	inherited := s.inherited()
+	if inherited == 0 {
 		return caps
 	}
 	caps[0] = "glibc"
-	at, found := slices.BinarySearchFunc(caps[1:], inherited.Max, func(step string, n int) int {
+	at, found := slices.BinarySearchFunc(caps[1:], inherited, func(step string, n int) int {
 		i, _ := strconv.Atoi(step)
 		return cmp.Compare(i, n)
 	})
 	if !found {
-		caps = slices.Insert(caps, 1+at, strconv.Itoa(inherited.Max))
+		caps = slices.Insert(caps, 1+at, strconv.Itoa(inherited))
 	}
 	return caps
+}
+
+// inherited is the cap that is in the environment already; 0 is none.
+func (s *sweepPlan) inherited() int {
+	if in := s.machine.Inherited; in.MaxOK {
+		return in.Max
+	}
+	return 0
 }
 
 // glibc is the version that the program uses, or the zero value.
@@ -336,7 +344,7 @@ func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, er
 	if err != nil {
 		return sweep.Candidate{}, err
 	}
-	uncapped := limit.Mode == policy.Glibc || limit.Mode == policy.Off && !(s.machine.Inherited.MaxOK && s.machine.Inherited.Max > 0)
+	uncapped := limit.Mode == policy.Glibc || limit.Mode == policy.Off && s.inherited() == 0
 	if uncapped && p.Arenas.Cores.N > 0 {
 		if s.limit == 0 {
 			return sweep.Candidate{}, fmt.Errorf("%q cannot be simulated for --cores: this program's glibc knows no limit", name)
@@ -352,7 +360,7 @@ func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, er
 	}
 	candidate := sweep.Candidate{Name: name, ArenaMax: plan.ArenaMax, Default: uncapped, Env: environ.Apply(origin.Environ(), plan).Env}
 	if limit.Mode == policy.Off && !uncapped {
-		candidate.ArenaMax = s.machine.Inherited.Max
+		candidate.ArenaMax = s.inherited()
 		s.note(`"off" is a cap of %d here: %s is in the environment`, candidate.ArenaMax, s.machine.Inherited.MaxFrom)
 	}
 	return candidate, nil
