@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -35,53 +36,63 @@ func TestManPageNamesEveryCommandAndFlag(t *testing.T) {
 	}
 }
 
+// completion is a file with the completions for a shell.
+func completion(t *testing.T, shell string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "arenacap."+shell)
+	if err := os.WriteFile(file, []byte(docsOf(t, shell)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// ask gives the words that a shell prints. Its home is empty.
+func ask(t *testing.T, shell string, args ...string) []string {
+	t.Helper()
+	need(t, shell)
+	home := t.TempDir()
+	cmd := exec.Command(shell, args...)
+	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", shell, err, out)
+	}
+	return strings.Fields(string(out))
+}
+
+func expectOffered(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !slices.Contains(got, w) {
+			t.Errorf("%q is not offered, only %q", w, got)
+		}
+	}
+}
+
+// askBash gives what bash offers behind the words of an array.
+func askBash(t *testing.T, file, words string) []string {
+	t.Helper()
+	script := `source "$1"; COMP_WORDS=(` + words + `); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _arenacap; printf '%s\n' "${COMPREPLY[@]}"`
+	return ask(t, "bash", "-c", script, "bash", file)
+}
+
 // TestCompletionsInTheRealShells asks each shell what it would complete.
 func TestCompletionsInTheRealShells(t *testing.T) {
-	dir := t.TempDir()
-	script := func(kind string) string {
-		path := filepath.Join(dir, "arenacap."+kind)
-		if err := os.WriteFile(path, []byte(docsOf(t, kind)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	ask := func(shell string, args ...string) []string {
-		need(t, shell)
-		cmd := exec.Command(shell, args...)
-		cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", shell, err, out)
-		}
-		return strings.Fields(string(out))
-	}
-	expect := func(t *testing.T, got []string, want ...string) {
-		t.Helper()
-		for _, w := range want {
-			if !strings.Contains(" "+strings.Join(got, " ")+" ", " "+w+" ") {
-				t.Errorf("%q is not offered, only %q", w, got)
-			}
-		}
-	}
-	bash := func(words string) string {
-		return `source "$1"; COMP_WORDS=(` + words + `); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _arenacap; printf '%s\n' "${COMPREPLY[@]}"`
-	}
 	t.Run("bash", func(t *testing.T) {
-		file := script("bash")
-		expect(t, ask("bash", "-c", bash(`arenacap ''`), "bash", file), "run", "check", "inspect", "unit")
-		expect(t, ask("bash", "-c", bash(`arenacap run --b`), "bash", file), "--budget")
-		expect(t, ask("bash", "-c", bash(`arenacap --policy x plan --j`), "bash", file), "--json")
-		expect(t, ask("bash", "-c", bash(`arenacap env --shell f`), "bash", file), "fish")
-		expect(t, ask("bash", "-c", bash(`arenacap run base64`), "bash", file), "base64")
+		file := completion(t, "bash")
+		expectOffered(t, askBash(t, file, `arenacap ''`), "run", "check", "inspect", "unit")
+		expectOffered(t, askBash(t, file, `arenacap run --b`), "--budget")
+		expectOffered(t, askBash(t, file, `arenacap --policy x plan --j`), "--json")
+		expectOffered(t, askBash(t, file, `arenacap env --shell f`), "fish")
+		expectOffered(t, askBash(t, file, `arenacap run base64`), "base64")
 	})
 	t.Run("fish", func(t *testing.T) {
-		file := script("fish")
-		ask("fish", "--no-execute", file)
-		expect(t, ask("fish", "-c", "source "+file+"; complete -C 'arenacap '"), "run", "check")
-		expect(t, ask("fish", "-c", "source "+file+"; complete -C 'arenacap run --bud'"), "--budget")
+		file := completion(t, "fish")
+		ask(t, "fish", "--no-execute", file)
+		expectOffered(t, ask(t, "fish", "-c", "source "+file+"; complete -C 'arenacap '"), "run", "check")
+		expectOffered(t, ask(t, "fish", "-c", "source "+file+"; complete -C 'arenacap run --bud'"), "--budget")
 	})
 	t.Run("zsh", func(t *testing.T) {
-		file := script("zsh")
-		ask("zsh", "-n", file)
+		ask(t, "zsh", "-n", completion(t, "zsh"))
 	})
 }

@@ -261,23 +261,24 @@ func TestReadThroughMem(t *testing.T) {
 	}
 }
 
+// inspected starts a program and gives what Inspect says of it.
+func inspected(t *testing.T, env []string, argv ...string) *Process {
+	t.Helper()
+	got, err := Inspect(start(t, env, argv...).pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
 func TestNames(t *testing.T) {
 	bin := compile(t, "testdata/probe.c")
-	running := func(env []string, argv ...string) *Process {
-		t.Helper()
-		p := start(t, env, argv...)
-		got, err := Inspect(p.pid())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
 	t.Run("glibc", func(t *testing.T) {
 		out, err := exec.Command("getconf", "GNU_LIBC_VERSION").Output()
 		if err != nil {
 			missing(t, "getconf is not installed")
 		}
-		got := running(nil, bin)
+		got := inspected(t, nil, bin)
 		if want := strings.TrimSpace(strings.TrimPrefix(string(out), "glibc ")); got.Libc != "glibc" || got.LibcVersion != want || got.Allocator != "glibc" {
 			t.Errorf("%s %s %s, getconf says %s", got.Libc, got.LibcVersion, got.Allocator, want)
 		}
@@ -295,7 +296,7 @@ func TestNames(t *testing.T) {
 		if out, err := exec.Command("musl-gcc", "-o", filepath.Join(dir, "m"), source).CombinedOutput(); err != nil {
 			t.Fatalf("%s", out)
 		}
-		if got := running(nil, filepath.Join(dir, "m")); got.Libc != "musl" || got.Allocator != "musl" || len(got.Arenas) != 0 {
+		if got := inspected(t, nil, filepath.Join(dir, "m")); got.Libc != "musl" || got.Allocator != "musl" || len(got.Arenas) != 0 {
 			t.Errorf("%s %s, %d arenas", got.Libc, got.Allocator, len(got.Arenas))
 		}
 	})
@@ -304,7 +305,7 @@ func TestNames(t *testing.T) {
 		if _, err := os.Stat(lib); err != nil {
 			missing(t, "libjemalloc2 is not installed")
 		}
-		if got := running([]string{"LD_PRELOAD=" + lib}, bin); got.Libc != "glibc" || got.Allocator != "jemalloc" {
+		if got := inspected(t, []string{"LD_PRELOAD=" + lib}, bin); got.Libc != "glibc" || got.Allocator != "jemalloc" {
 			t.Errorf("%s %s", got.Libc, got.Allocator)
 		}
 	})
@@ -314,7 +315,7 @@ func TestNames(t *testing.T) {
 		if err := os.WriteFile(source, []byte(program), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if got := running(nil, compile(t, source)); got.Libc != "glibc" || got.Allocator != "jemalloc" {
+		if got := inspected(t, nil, compile(t, source)); got.Libc != "glibc" || got.Allocator != "jemalloc" {
 			t.Errorf("%s %s", got.Libc, got.Allocator)
 		}
 	})
@@ -331,7 +332,7 @@ func TestNames(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s", out)
 		}
-		if got := running(nil, filepath.Join(dir, "g")); got.Libc != "" || got.Allocator != "go" || len(got.Arenas) != 0 {
+		if got := inspected(t, nil, filepath.Join(dir, "g")); got.Libc != "" || got.Allocator != "go" || len(got.Arenas) != 0 {
 			t.Errorf("%s %s, %d arenas", got.Libc, got.Allocator, len(got.Arenas))
 		}
 	})

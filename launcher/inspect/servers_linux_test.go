@@ -121,12 +121,14 @@ func (r Report) part(kind string) (part arena.Part) {
 func TestServerMariaDB(t *testing.T) {
 	need(t, "mariadbd", "mariadb-install-db", "mariadb-slap")
 	dir := publicDir(t)
+	var credential *syscall.Credential
+	if os.Geteuid() == 0 { // mariadbd refuses to run as root
+		credential = mysqlUser(t)
+	}
 	as := func(name string, args ...string) *exec.Cmd {
 		cmd := exec.Command(name, args...)
 		cmd.Dir = dir
-		if os.Geteuid() == 0 { // mariadbd refuses to run as root
-			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: mysqlUser(t)}
-		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
 		return cmd
 	}
 	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "s")
