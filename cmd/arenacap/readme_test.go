@@ -36,6 +36,9 @@ func TestReadme(t *testing.T) {
 			if strings.HasPrefix(s.command, "go test") {
 				return // this very run
 			}
+			if strings.Contains(s.command, "pgrep") {
+				need(t, "pgrep")
+			}
 			out := runSession(t, s.command, root, dir)
 			if !sessionPattern(s.want).MatchString(out) {
 				t.Errorf("$ %s\nprinted:\n%s\nthe README has:\n%s", s.command, out, strings.Join(s.want, "\n"))

@@ -180,6 +180,11 @@ func (task *inside) dropPrivileges() error {
 
 // build does the steps in the root and leaves what they added as a tar.
 func (task *inside) build() error {
+	if task.Base == "/" {
+		if err := task.bindGo(); err != nil {
+			return err
+		}
+	}
 	dir := "/"
 	for _, step := range task.Steps {
 		var err error
@@ -202,6 +207,16 @@ func (task *inside) build() error {
 		}
 	}
 	return run(exec.Command("tar", "-C", task.upper(), "-cf", task.Out, "."))
+}
+
+// bindGo shows Go and its modules, which an overlay of "/" lacks where they are on another file system.
+func (task *inside) bindGo() error {
+	out, err := exec.Command("go", "env", "GOROOT", "GOMODCACHE").Output()
+	for dir := range strings.Lines(string(out)) {
+		dir = strings.TrimSpace(dir)
+		err = errors.Join(err, bind(dir, task.root(dir), 0))
+	}
+	return err
 }
 
 // copy is COPY: of a folder its contents are copied, and a place that ends in "/" is a folder. What comes from another
