@@ -119,7 +119,7 @@ func need(t testing.TB, ok bool, what string) {
 	switch {
 	case ok:
 	case os.Getenv("CI") == "true":
-		t.Fatalf("CI needs %s", what)
+		t.Fatalf("needs %s, and CI=true allows no skip", what)
 	default:
 		t.Skipf("needs %s", what)
 	}
