@@ -17,7 +17,6 @@ import (
 	"os"
 	"strings"
 
-	_ "arenacap/cmd/arenacap/internal/early/stack"
 	"arenacap/cmd/arenacap/internal/early/zone"
 	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
