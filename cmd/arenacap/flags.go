@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"slices"
 	"strconv"
@@ -42,44 +41,6 @@ func lineOf(c *cli.Context) run.Line {
 	}
 	return l
 }
-
-// stringFlag and boolFlag know their name. Those of the library take their names apart with a regular
-// expression at each look-up, and there are hundreds in a start. They have no aliases, and no environment
-// variable or file of their own.
-type (
-	stringFlag struct{ *cli.StringFlag }
-	boolFlag   struct{ *cli.BoolFlag }
-)
-
-func (f stringFlag) Names() []string { return []string{f.Name} }
-func (f boolFlag) Names() []string   { return []string{f.Name} }
-
-func (f stringFlag) Apply(set *flag.FlagSet) error {
-	set.String(f.Name, f.Value, f.Usage)
-	return nil
-}
-
-func (f boolFlag) Apply(set *flag.FlagSet) error {
-	set.Bool(f.Name, f.Value, f.Usage)
-	return nil
-}
-
-// named replaces the flags by those that know their name.
-func named(flags []cli.Flag) []cli.Flag {
-	for i, f := range flags {
-		switch f := f.(type) {
-		case *cli.StringFlag:
-			flags[i] = stringFlag{f}
-		case *cli.BoolFlag:
-			flags[i] = boolFlag{f}
-		}
-	}
-	return flags
-}
-
-// given reports whether a command's own flag was given. The library's IsSet also asks every flag for its
-// environment variables.
-func given(c *cli.Context, name string) bool { return slices.Contains(c.LocalFlagNames(), name) }
 
 // flagContext is where a flag that may stand in two places was given: behind the command, or before it.
 func flagContext(c *cli.Context, name string) *cli.Context {

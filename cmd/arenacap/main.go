@@ -28,9 +28,7 @@ import (
 func init() { runtime.LockOSThread() }
 
 func main() {
-	app := newApp()
-	only(app, os.Args)
-	err := app.Run(os.Args)
+	err := newApp().Run(os.Args)
 	say.Report(err)
 	os.Exit(say.Status(err))
 }
@@ -57,9 +55,7 @@ func newApp() *cli.App {
 		CustomAppHelpTemplate:     appHelp,
 	}
 	app.Commands = append(app.Commands, docsCommands()...)
-	app.Flags = named(app.Flags)
 	for _, c := range app.Commands {
-		c.Flags = named(c.Flags)
 		c.Action = orVersion(c.Action)
 		// None of these is inherited from the app in urfave/cli v2.
 		c.OnUsageError = wrongUse
@@ -67,16 +63,6 @@ func newApp() *cli.App {
 		c.CustomHelpTemplate = commandHelp
 	}
 	return app
-}
-
-// only leaves the command that stands first, since every one that the app has is set up at every start.
-func only(app *cli.App, args []string) {
-	for i, c := range app.Commands {
-		if len(args) > 1 && c.Name == args[1] {
-			app.Commands = app.Commands[i : i+1]
-			return
-		}
-	}
 }
 
 // orVersion prints the version instead where --version was given.

@@ -138,16 +138,16 @@ func writeDropIn(v say.Voice, wish unit.Wish, u unit.Unit, dropIn unit.DropIn) e
 // unitWish is what the command line asks for, and the path of the arenacap that the service starts.
 func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
 	wish = unit.Wish{Command: "arenacap " + shellWords(os.Args[1:]), Supervise: c.Bool("supervise")}
-	if given(c, "root") {
+	if c.IsSet("root") {
 		if wish.Root, err = rootFolder(c.String("root")); err != nil {
 			return wish, "", badFlag(c, "root", err)
 		}
 	}
 	own = c.String("path")
 	switch {
-	case given(c, "path") && !filepath.IsAbs(own):
+	case c.IsSet("path") && !filepath.IsAbs(own):
 		return wish, "", badFlag(c, "path", fmt.Errorf("%q is not absolute, and a service has no folder of yours", own))
-	case given(c, "path"):
+	case c.IsSet("path"):
 		own = filepath.Clean(own)
 	case wish.Root != "":
 		own = "/usr/bin/arenacap"

@@ -12,7 +12,6 @@ package watch
 
 import (
 	"fmt"
-	"reflect"
 	"time"
 
 	"arenacap/policy"
@@ -43,25 +42,6 @@ type Config struct {
 	Journal bool // stderr is systemd's journal (see StderrIsJournal): lines of text begin with their priority there
 	Verbose bool
 	Quiet   bool // in text only: breach, action, watch-failed and the end of a breach, nothing below
-}
-
-// Encode is what Detached expects, without the length in front of it; see wire.go.
-func (c Config) Encode() []byte { return appendWire(make([]byte, 0, 512), reflect.ValueOf(c)) }
-
-// maxConfig bounds what is read from the pipe, in bytes. A policy file is at most 1 MiB.
-const maxConfig = 2 << 20
-
-// decodeConfig reads what Encode wrote.
-func decodeConfig(data []byte) (Config, error) {
-	var c Config
-	rest, err := takeWire(data, reflect.ValueOf(&c).Elem())
-	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("%d bytes are too much", len(rest))
-	}
-	if err != nil {
-		return Config{}, fmt.Errorf("the watch's configuration is not valid: %w", err)
-	}
-	return c, c.check()
 }
 
 // check refuses what no policy gives and what would make the engine spin or never decide.

@@ -1,109 +1,51 @@
 package watch
 
+// How the configuration of a separate watch process crosses the pipe to it: as JSON.
+
 import (
-	"encoding/binary"
-	"errors"
+	"bytes"
+	"encoding/json"
 	"fmt"
-	"math"
-	"reflect"
 )
 
-// The configuration crosses the pipe as the values of its fields in their order: a number as a varint of
-// encoding/binary, a fraction as eight bytes, a text with its length before it, a list with its length and one more
-// (0 is none at all). Both ends are the same program, so nothing has a name or a version. encoding/json would do,
-// but the start of the target waits for it: 0.1 ms until it has learnt the types, and the watch keeps what it learnt.
+// maxConfig bounds what is read from the pipe, in bytes. A policy file is at most 1 MiB.
+const maxConfig = 2 << 20
 
-// appendWire puts a value behind b.
-func appendWire(b []byte, v reflect.Value) []byte {
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			b = appendWire(b, v.Field(i))
-		}
-	case reflect.Slice:
-		if v.IsNil() {
-			return append(b, 0)
-		}
-		b = binary.AppendUvarint(b, uint64(v.Len())+1)
-		for i := range v.Len() {
-			b = appendWire(b, v.Index(i))
-		}
-	case reflect.String:
-		return append(binary.AppendUvarint(b, uint64(v.Len())), v.String()...)
-	case reflect.Bool:
-		if v.Bool() {
-			return append(b, 1)
-		}
-		return append(b, 0)
-	case reflect.Int, reflect.Int64:
-		return binary.AppendVarint(b, v.Int())
-	case reflect.Uint64:
-		return binary.AppendUvarint(b, v.Uint())
-	case reflect.Float64:
-		return binary.BigEndian.AppendUint64(b, math.Float64bits(v.Float()))
-	default:
-		panic(fmt.Sprintf("the watch's configuration has a %s in it", v.Type())) // TestWireHasEveryField
-	}
-	return b
+// wire is a Config. Its own fields take the place of those that may have bytes that are not UTF-8, which JSON would
+// replace: paths, what was given on the command line, and lines about both. The other texts are a policy's, and TOML
+// is UTF-8; where a limit was said (policy.Limit.From) begins with a path too, but a watch has no use for it.
+type wire struct {
+	Config
+	Service, Program, PolicyFile, Path []byte
+	Notices                            [][]byte
 }
 
-var errWire = errors.New("it ends early or has a length that cannot be")
-
-// takeWire sets a value from the beginning of b and gives what follows.
-func takeWire(b []byte, v reflect.Value) (rest []byte, err error) {
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := 0; i < v.NumField() && err == nil; i++ {
-			b, err = takeWire(b, v.Field(i))
-		}
-		return b, err
-	case reflect.Slice:
-		n, b, err := takeUvarint(b)
-		if err != nil || n == 0 {
-			return b, err
-		}
-		if n-1 > uint64(len(b)) { // every element takes a byte at least
-			return nil, errWire
-		}
-		v.Set(reflect.MakeSlice(v.Type(), int(n-1), int(n-1)))
-		for i := 0; i < v.Len() && err == nil; i++ {
-			b, err = takeWire(b, v.Index(i))
-		}
-		return b, err
-	case reflect.String:
-		n, b, err := takeUvarint(b)
-		if err != nil || n > uint64(len(b)) {
-			return nil, errWire
-		}
-		v.SetString(string(b[:n]))
-		return b[n:], nil
-	case reflect.Int, reflect.Int64:
-		n, size := binary.Varint(b)
-		if size <= 0 || v.OverflowInt(n) {
-			return nil, errWire
-		}
-		v.SetInt(n)
-		return b[size:], nil
-	case reflect.Float64:
-		if len(b) < 8 {
-			return nil, errWire
-		}
-		v.SetFloat(math.Float64frombits(binary.BigEndian.Uint64(b)))
-		return b[8:], nil
+// Encode is what Detached expects, without the length in front of it.
+func (c Config) Encode() []byte {
+	w := wire{Config: c, Service: []byte(c.Service), Program: []byte(c.Program), PolicyFile: []byte(c.PolicyFile), Path: []byte(c.Path)}
+	for _, line := range c.Notices {
+		w.Notices = append(w.Notices, []byte(line))
 	}
-	n, b, err := takeUvarint(b)
-	if v.Kind() == reflect.Bool {
-		v.SetBool(n == 1)
-	} else {
-		v.SetUint(n)
-	}
-	return b, err
+	data, _ := json.Marshal(w) // fails for a fraction that is not finite, which no size has; Detached would refuse it
+	return data
 }
 
-func takeUvarint(b []byte) (n uint64, rest []byte, err error) {
-	n, size := binary.Uvarint(b)
-	if size <= 0 {
-		return 0, nil, errWire
+// decodeConfig reads what Encode wrote.
+func decodeConfig(data []byte) (Config, error) {
+	var w wire
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	err := d.Decode(&w)
+	if trailing := int64(len(data)) - d.InputOffset(); err == nil && trailing > 0 {
+		err = fmt.Errorf("%d trailing bytes", trailing)
 	}
-	return n, b[size:], nil
+	if err != nil {
+		return Config{}, fmt.Errorf("the watch's configuration is not valid: %w", err)
+	}
+	c := w.Config
+	c.Service, c.Program, c.PolicyFile, c.Path = string(w.Service), string(w.Program), string(w.PolicyFile), string(w.Path)
+	for _, line := range w.Notices {
+		c.Notices = append(c.Notices, string(line))
+	}
+	return c, c.check()
 }

@@ -1,13 +1,13 @@
 package watch
 
 import (
-	"encoding/json"
 	"math"
 	"reflect"
+	"strings"
 	"testing"
 )
 
-// fill sets every field of a value to something of its own.
+// fill sets every field of a value to something of its own, a text to UTF-8.
 func fill(v reflect.Value, n *int64) {
 	*n++
 	switch v.Kind() {
@@ -20,7 +20,7 @@ func fill(v reflect.Value, n *int64) {
 		fill(v.Index(0), n)
 		fill(v.Index(1), n)
 	case reflect.String:
-		v.SetString("text\x00\xff" + string(rune('a'+*n%26)))
+		v.SetString("text\x00\"<é>" + string(rune('a'+*n%26)))
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
@@ -34,50 +34,80 @@ func fill(v reflect.Value, n *int64) {
 	}
 }
 
-// TestWireHasEveryField sends a configuration whose fields are all set, and one with none, there and back.
-func TestWireHasEveryField(t *testing.T) {
-	var full, got Config
-	fill(reflect.ValueOf(&full).Elem(), new(int64))
-	if rest, err := takeWire(appendWire(nil, reflect.ValueOf(full)), reflect.ValueOf(&got).Elem()); err != nil || len(rest) != 0 || !reflect.DeepEqual(got, full) {
-		t.Errorf("%v, %d bytes are left\n got %+v\nwant %+v", err, len(rest), got, full)
+// full is a configuration whose fields are all set, as far as check takes them.
+func full() Config {
+	var c Config
+	fill(reflect.ValueOf(&c).Elem(), new(int64))
+	c.Budget.WarnAt, c.Budget.Breach = 70, testConfig("").Budget.Breach
+	return c
+}
+
+// TestWireKeepsEveryField sends a configuration whose fields are all set, and the least that is one, there and back.
+func TestWireKeepsEveryField(t *testing.T) {
+	for _, want := range []Config{full(), testConfig("")} {
+		if got, err := decodeConfig(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
+		}
 	}
-	got = Config{}
-	if rest, err := takeWire(appendWire(nil, reflect.ValueOf(Config{})), reflect.ValueOf(&got).Elem()); err != nil || len(rest) != 0 || !reflect.DeepEqual(got, Config{}) {
-		t.Errorf("the zero value: %v, %d bytes are left, %+v", err, len(rest), got)
+}
+
+// TestWireKeepsEveryByte: all texts of a Config itself, but for the words of a policy, may have any byte.
+func TestWireKeepsEveryByte(t *testing.T) {
+	var every [256]byte
+	for i := range every {
+		every[i] = byte(i)
+	}
+	for i := range reflect.TypeFor[Config]().NumField() {
+		want := testConfig("")
+		field := reflect.TypeFor[Config]().Field(i)
+		switch v := reflect.ValueOf(&want).Elem().Field(i).Addr().Interface().(type) {
+		case *string:
+			*v = string(every[:])
+		case *[]string:
+			*v = []string{string(every[:]), "", "\xff"}
+		}
+		if field.Name == "Mode" || field.Name == "OnUnenforceable" {
+			continue
+		}
+		if got, err := decodeConfig(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v\n got %+v\nwant %+v", field.Name, err, got, want)
+		}
+	}
+}
+
+// TestWireIsExact: what is behind the configuration, or not part of one, is an error that says what it is.
+func TestWireIsExact(t *testing.T) {
+	data := string(testConfig("").Encode())
+	for given, want := range map[string]string{
+		data + "\x00":                       "1 trailing bytes",
+		data + " \n":                        "2 trailing bytes",
+		data + data:                         "trailing bytes",
+		strings.Replace(data, "{", " {", 1): "",
+		`{"Sevrice":"",` + data[1:]:         `unknown field "Sevrice"`,
+		`{"Service":"é",` + data[1:]:        "illegal base64 data",
+		"{}":                                "interval 0s is under 1ms",
+		"":                                  "EOF",
+	} {
+		_, err := decodeConfig([]byte(given))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", given, err, want)
+		}
 	}
 }
 
 // FuzzWire: what is decoded survives another way there and back, and nothing makes the decoder fail otherwise than by
 // an error.
 func FuzzWire(f *testing.F) {
-	var full Config
-	fill(reflect.ValueOf(&full).Elem(), new(int64))
-	f.Add(appendWire(nil, reflect.ValueOf(full)))
-	f.Add(appendWire(nil, reflect.ValueOf(Config{})))
+	f.Add(full().Encode())
+	f.Add(testConfig("").Encode())
+	f.Add([]byte(`{"Notices":[null,""],"Limits":[],"Budget":{"WarnAt":1}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var c, again Config
-		if _, err := takeWire(data, reflect.ValueOf(&c).Elem()); err != nil {
+		c, err := decodeConfig(data)
+		if err != nil {
 			return
 		}
-		data = appendWire(nil, reflect.ValueOf(c))
-		if rest, err := takeWire(data, reflect.ValueOf(&again).Elem()); err != nil || len(rest) != 0 || string(appendWire(nil, reflect.ValueOf(again))) != string(data) {
-			t.Fatalf("%v, %d bytes are left\n got %+v\nwant %+v", err, len(rest), again, c)
-		}
-	})
-}
-
-// The first of a process is what a launch pays; -benchtime=1x shows it.
-func BenchmarkEncode(b *testing.B) {
-	var full Config
-	fill(reflect.ValueOf(&full).Elem(), new(int64))
-	b.Run("wire", func(b *testing.B) {
-		for b.Loop() {
-			full.Encode()
-		}
-	})
-	b.Run("json", func(b *testing.B) {
-		for b.Loop() {
-			_, _ = json.Marshal(full)
+		if again, err := decodeConfig(c.Encode()); err != nil || !reflect.DeepEqual(again, c) {
+			t.Fatalf("%v\n got %+v\nwant %+v", err, again, c)
 		}
 	})
 }

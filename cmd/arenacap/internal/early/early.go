@@ -17,8 +17,6 @@ import (
 	"os"
 	"strings"
 
-	_ "arenacap/cmd/arenacap/internal/early/stack"
-	"arenacap/cmd/arenacap/internal/early/zone"
 	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/watch"
@@ -27,7 +25,6 @@ import (
 // init launches where the command line is an ordinary one of run, and becomes the watch where this process is one.
 // Everything else is left to package main: then nothing was said or done.
 func init() {
-	zone.Restore()
 	if len(os.Args) == 1 && strings.HasPrefix(os.Args[0], watch.ProcessName) {
 		watch.Detached(run.Judge)
 	}
