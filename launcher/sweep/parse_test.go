@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"bytes"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -132,25 +131,6 @@ func TestOutputIsShownAsText(t *testing.T) {
 	}
 }
 
-// The kernel's own file of this process is what the parser was written for.
-func TestParseStatus(t *testing.T) {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Skip(err)
-	}
-	if s, ok := parseStatus(text); !ok || s.virtual == 0 || s.virtualPeak < s.virtual || s.residentPeak < s.resident || s.resident < 1<<20 {
-		t.Errorf("%+v, %t", s, ok)
-	}
-	for name, bad := range map[string]string{
-		"a zombie": "Name:\tx\nState:\tZ (zombie)\n", "one is missing": "VmPeak: 1 kB\nVmSize: 1 kB\nVmHWM: 1 kB\n",
-		"another unit": "VmPeak: 1 MB\nVmSize: 1 kB\nVmHWM: 1 kB\nVmRSS: 1 kB\n", "no number": "VmPeak: x kB\nVmSize: 1 kB\nVmHWM: 1 kB\nVmRSS: 1 kB\n",
-	} {
-		if s, ok := parseStatus([]byte(bad)); ok {
-			t.Errorf("%s: %+v", name, s)
-		}
-	}
-}
-
 func TestListening(t *testing.T) {
 	const tcp = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n" +
 		"   0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 23817 1 0 100 0 0 10 0\n" +
@@ -188,16 +168,6 @@ func TestThin(t *testing.T) {
 	if got := thin(sizes[:10], 200); len(got) != 10 {
 		t.Errorf("%d of 10", len(got))
 	}
-}
-
-func FuzzStatus(f *testing.F) {
-	f.Add([]byte("VmPeak:\t 2868 kB\nVmSize:\t 2868 kB\nVmHWM:\t 1536 kB\nVmRSS:\t 1536 kB\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if s, ok := parseStatus(text); !ok && s != (vmStatus{}) || s.virtual%1024 != 0 {
-			t.Errorf("%+v, %t", s, ok)
-		}
-		parseChildren(text)
-	})
 }
 
 func FuzzListening(f *testing.F) {

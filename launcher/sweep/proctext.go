@@ -5,48 +5,6 @@ import (
 	"strconv"
 )
 
-// vmStatus is what /proc/PID/status says about memory, in bytes.
-type vmStatus struct{ virtualPeak, virtual, residentPeak, resident uint64 }
-
-// parseStatus reads the lines of /proc/PID/status (proc_pid_status(5))
-//
-//	VmPeak:	    2868 kB
-//	VmSize:	    2868 kB
-//	VmHWM:	    1536 kB
-//	VmRSS:	    1536 kB
-//
-// ok is false where one is missing: a zombie, and a process that is about to end, have none.
-func parseStatus(text []byte) (s vmStatus, ok bool) {
-	found := 0
-	for line := range bytes.Lines(text) {
-		key, rest, _ := bytes.Cut(line, []byte(":"))
-		var to *uint64
-		switch string(key) {
-		case "VmPeak":
-			to = &s.virtualPeak
-		case "VmSize":
-			to = &s.virtual
-		case "VmHWM":
-			to = &s.residentPeak
-		case "VmRSS":
-			to = &s.resident
-		default:
-			continue
-		}
-		kib, isKiB := bytes.CutSuffix(bytes.TrimSpace(rest), []byte(" kB"))
-		n, err := strconv.ParseUint(string(kib), 10, 54)
-		if err != nil || !isKiB {
-			return vmStatus{}, false
-		}
-		*to = n << 10
-		found++
-	}
-	if found != 4 {
-		return vmStatus{}, false
-	}
-	return s, true
-}
-
 // parseChildren reads /proc/PID/task/TID/children: PIDs with a blank behind each.
 func parseChildren(text []byte) (pids []int) {
 	for _, field := range bytes.Fields(text) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"arenacap/launcher/arena"
+	"arenacap/launcher/proc"
 )
 
 const (
@@ -79,34 +80,34 @@ func (s *sampler) run() {
 
 // sample adds up the sizes of all members. One process alone has the kernel's own peaks.
 func (s *sampler) sample() {
-	var sum vmStatus
+	var sum proc.Status
 	alive := 0
 	for _, m := range s.members {
 		if v, ok := m.read(); ok {
 			alive++
-			sum.virtual += v.virtual
-			sum.resident += v.resident
-			sum.virtualPeak += v.virtualPeak
-			sum.residentPeak += v.residentPeak
+			sum.Virtual += v.Virtual
+			sum.Resident += v.Resident
+			sum.VirtualPeak += v.VirtualPeak
+			sum.ResidentPeak += v.ResidentPeak
 		}
 	}
 	if alive == 0 {
 		return
 	}
 	if alive > 1 {
-		sum.virtualPeak, sum.residentPeak = sum.virtual, sum.resident
+		sum.VirtualPeak, sum.ResidentPeak = sum.Virtual, sum.Resident
 	}
-	s.virtualPeak, s.residentPeak = max(s.virtualPeak, sum.virtualPeak), max(s.residentPeak, sum.residentPeak)
-	s.sizes = append(s.sizes, Size{time.Since(s.start).Seconds(), sum.virtual, sum.resident})
+	s.virtualPeak, s.residentPeak = max(s.virtualPeak, sum.VirtualPeak), max(s.residentPeak, sum.ResidentPeak)
+	s.sizes = append(s.sizes, Size{time.Since(s.start).Seconds(), sum.Virtual, sum.Resident})
 }
 
-func (m *member) read() (vmStatus, bool) {
+func (m *member) read() (s proc.Status, ok bool) {
 	var buf [4096]byte
 	n, err := syscall.Pread(m.status, buf[:], 0)
-	if err != nil {
-		return vmStatus{}, false
+	if err == nil {
+		s, err = proc.ParseStatus(buf[:n])
 	}
-	return parseStatus(buf[:n])
+	return s, err == nil && s.HasMemory
 }
 
 // look finds new members and counts the arenas of all.
