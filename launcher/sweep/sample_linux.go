@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/proc"
 )
+
+// root is this machine.
+const root proc.Root = ""
 
 const (
 	shortestPause = 20 * time.Millisecond // between two samples
@@ -151,10 +153,11 @@ func (s *sampler) join(pid int) {
 
 // children are those of all threads of a process. Kernels without CONFIG_PROC_CHILDREN tell of none.
 func children(pid int) (pids []int) {
-	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	for _, task := range tasks {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
-		pids = append(pids, parseChildren(text)...)
+	tasks := fmt.Sprintf("/proc/%d/task", pid)
+	threads, _ := root.Numbers(tasks)
+	for _, tid := range threads {
+		text, _ := root.Read(fmt.Sprintf("%s/%d/children", tasks, tid))
+		pids = append(pids, proc.ParseChildren(text)...)
 	}
 	return pids
 }
@@ -162,19 +165,19 @@ func children(pid int) (pids []int) {
 // listens reports whether a member accepts connections on a socket.
 func listens(pid int) bool {
 	read := func(name string) []byte {
-		text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/net/" + name)
+		text, _ := root.Read(fmt.Sprintf("/proc/%d/net/%s", pid, name))
 		return text
 	}
-	open := listening(append(read("tcp"), read("tcp6")...), read("unix"))
+	open := proc.Listening(append(read("tcp"), read("tcp6")...), read("unix"))
 	if len(open) == 0 {
 		return false
 	}
 	for _, p := range append([]int{pid}, children(pid)...) {
-		dir := fmt.Sprintf("/proc/%d/fd/", p)
-		entries, _ := os.ReadDir(dir)
-		for _, e := range entries {
-			link, _ := os.Readlink(dir + e.Name())
-			if inode, ok := socketInode(link); ok && open[inode] {
+		dir := fmt.Sprintf("/proc/%d/fd", p)
+		descriptors, _ := root.Numbers(dir)
+		for _, fd := range descriptors {
+			link, _ := os.Readlink(fmt.Sprintf("%s/%d", dir, fd))
+			if inode, ok := proc.SocketInode(link); ok && open[inode] {
 				return true
 			}
 		}

@@ -1,21 +1,13 @@
-package sweep
+// /proc/PID/net/tcp, tcp6 and unix, and what the links of /proc/PID/fd say of sockets.
+
+package proc
 
 import (
 	"bytes"
-	"strconv"
+	"strings"
 )
 
-// parseChildren reads /proc/PID/task/TID/children: PIDs with a blank behind each.
-func parseChildren(text []byte) (pids []int) {
-	for _, field := range bytes.Fields(text) {
-		if pid, err := strconv.Atoi(string(field)); err == nil && pid > 0 {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
-// listening gives the inodes of the sockets that accept connections.
+// Listening gives the inodes of the sockets that accept connections.
 //
 // /proc/PID/net/tcp and tcp6 (proc_pid_net(5)), 0A is TCP_LISTEN, the tenth column the inode:
 //
@@ -26,7 +18,7 @@ func parseChildren(text []byte) (pids []int) {
 //
 //	Num       RefCount Protocol Flags    Type St Inode Path
 //	ffff8880: 00000002 00000000 00010000 0001 01 23818 /run/x.sock
-func listening(tcp, unix []byte) map[string]bool {
+func Listening(tcp, unix []byte) map[string]bool {
 	inodes := map[string]bool{}
 	for line := range bytes.Lines(tcp) {
 		if f := bytes.Fields(line); len(f) >= 10 && string(f[3]) == "0A" {
@@ -41,11 +33,12 @@ func listening(tcp, unix []byte) map[string]bool {
 	return inodes
 }
 
-// socketInode reads what a link in /proc/PID/fd points to: "socket:[23817]".
-func socketInode(link string) (string, bool) {
-	rest, ok := bytes.CutPrefix([]byte(link), []byte("socket:["))
-	if !ok || !bytes.HasSuffix(rest, []byte("]")) {
+// SocketInode reads what a link in /proc/PID/fd points to (proc_pid_fd(5)): "socket:[23817]".
+func SocketInode(link string) (inode string, ok bool) {
+	rest, ok1 := strings.CutPrefix(link, "socket:[")
+	inode, ok2 := strings.CutSuffix(rest, "]")
+	if !ok1 || !ok2 {
 		return "", false
 	}
-	return string(rest[:len(rest)-1]), true
+	return inode, true
 }
