@@ -17,6 +17,7 @@ import (
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/proc"
 	"arenacap/launcher/target"
 	"arenacap/policy"
 )
@@ -139,11 +140,11 @@ func readFile(pid int, name string) file {
 
 // begin reads how the process was started. What may not be read stays unknown.
 func begin(p *arena.Process, env, auxv file) beginning {
-	began := beginning{unknown: "cannot be read", secure: isSecure(auxv.text, p.Bits)}
+	began := beginning{unknown: "cannot be read", secure: proc.AtSecure(auxv.text, p.Bits)}
 	if env.err != nil {
 		return began
 	}
-	list := environ.Rejoin(splitEnviron(env.text))
+	list := environ.Rejoin(proc.ParseEnviron(env.text))
 	if overwritten(list) {
 		began.unknown = "was overwritten by the program (setproctitle)"
 		return began

@@ -1,17 +1,20 @@
+// The CPU quota and the memory that the control groups of this machine leave to a program.
+
 package machine
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"strings"
+
+	"arenacap/launcher/proc/cgroup"
+	"arenacap/policy"
 )
 
-// groups is the text that says which control groups a process is in and where they can be seen. They are
-// the first thread's (the leader of the process), and that one execs.
+// groups says which control groups a process is in and where they can be seen. They are the first thread's (the leader
+// of the process), and that one execs.
 type groups struct {
-	group, mounts string
-	err           error
+	of     cgroup.Memberships
+	mounts []cgroup.Mount
+	err    error
 }
 
 const (
@@ -19,150 +22,80 @@ const (
 	mountFile = "/proc/self/mountinfo"
 )
 
-func (h *host) groups() (g groups) {
-	if g.group, g.err = h.read(groupFile); g.err == nil {
-		g.mounts, g.err = h.read(mountFile)
+func (h host) groups() (g groups) {
+	text, err := h.Read(groupFile)
+	if err != nil {
+		return groups{err: err}
 	}
+	if g.of, err = cgroup.ParseMemberships(text); err != nil {
+		return groups{err: in(groupFile, err)}
+	}
+	if text, err = h.Read(mountFile); err != nil {
+		return groups{err: err}
+	}
+	g.mounts, err = cgroup.ParseMountinfo(text)
+	g.err = in(mountFile, err)
 	return g
 }
 
-// find gives the groups whose limits hold for a controller: none where no hierarchy has it. bad says what is
-// out of sight.
-func (h *host) find(g groups, controller string) (l lineage, bad string) {
+// find gives the group whose limits hold for a controller: none where no hierarchy has it. The error says what is out of
+// sight.
+func (h host) find(g groups, controller string) (cgroup.Group, error) {
 	if g.err != nil {
-		return lineage{}, g.err.Error()
+		return cgroup.Group{}, g.err
 	}
-	group, version, err := parseGroup(g.group, controller)
-	if err != nil {
-		return lineage{}, in(groupFile, err).Error()
+	m, ok := g.of.Limiting(controller)
+	if !ok {
+		return cgroup.Group{}, nil
 	}
-	if version == 0 {
-		return lineage{}, ""
+	group := m.Find(h.Root, g.mounts)
+	if !group.Own || group.Missing {
+		return group, fmt.Errorf("no mount shows the %s group %q of cgroup v%d", controller, m.Path, m.Version)
 	}
-	mounts, err := parseMounts(g.mounts, controller, version)
-	if err != nil {
-		return lineage{}, in(mountFile, err).Error()
-	}
-	l = h.widest(mounts, group)
-	l.version = version
-	if !l.own {
-		bad = fmt.Sprintf("no mount shows the %s group %q of cgroup v%d", controller, group, version)
-	}
-	return l, bad
+	return group, nil
 }
 
-// widest is the lineage with the most groups in sight. A mount may be hidden by a later one, or show another
-// tree than mountinfo says (bind mounts of lxcfs and the like): one that has the process's own group comes first.
-// Of two alike the later mount lies on top.
-func (h *host) widest(mounts []mount, group string) (best lineage) {
-	for _, m := range mounts {
-		l, ok := m.lineage(group)
-		if !ok {
-			continue
-		}
-		l.own = l.own && h.exists(l.folders[0])
-		if l.own == best.own && len(l.folders) >= len(best.folders) || l.own && !best.own {
-			best = l
-		}
+// quota is the tightest CPU bandwidth. CPUs are exact for every whole number: one division of two integers.
+func (h host) quota(g groups) policy.Quota {
+	group, hidden := h.find(g, "cpu")
+	best, errs := group.CPU(h.Root)
+	bad := reasons(append([]error{hidden}, errs...)...)
+	if best.Den == 0 {
+		return policy.Quota{Why: bad}
 	}
-	return best
+	return policy.Quota{CPUs: float64(best.Num) / float64(best.Den), From: best.From + notCounted(bad)}
 }
 
-// tightest is the tightest of the limits from a process's own group up to the last one in sight. A file that
-// cannot be read or is malformed hides no good limit at another level, but is told in bad.
-func (l lineage) tightest(read func(folder string, version int) (limit, error)) (best limit, bad string) {
-	for _, folder := range l.folders {
-		found, err := read(strings.TrimSuffix(folder, "/"), l.version)
-		if err != nil {
-			bad = join(bad, err.Error())
-		}
-		if found.tighter(best) {
-			best = found
-		}
+const meminfoFrom = "/proc/meminfo: MemTotal"
+
+// memory is the tightest memory limit, or the host's memory where that is less.
+func (h host) memory(g groups, lib Host) policy.Amount {
+	group, hidden := h.find(g, "memory")
+	best, errs := group.Memory(h.Root)
+	bad := reasons(append([]error{hidden}, errs...)...)
+	total, why := total(lib)
+	switch {
+	case best.Den != 0 && (total == 0 || best.Num < total):
+		return policy.Amount{Bytes: best.Num, From: best.From + notCounted(bad)}
+	case total != 0:
+		return policy.Amount{Bytes: total, From: meminfoFrom + notCounted(bad)}
 	}
-	return best, bad
+	return policy.Amount{Why: join(why, bad)}
 }
 
-// cpuLimit reads one group's CPU quota. The group at the top of the v2 hierarchy has no such file, and one whose
-// controller is off has none either: no limit. In v1 the period is read only where there is a quota.
-func (h *host) cpuLimit(folder string, version int) (limit, error) {
-	if version == 2 {
-		return h.limit(folder+"/cpu.max", parseCPUMax)
+// total is the host's memory in bytes, or 0 and why it is not known.
+func total(lib Host) (uint64, string) {
+	if lib == nil {
+		return 0, not
 	}
-	quotaFile, periodFile := folder+"/cpu.cfs_quota_us", folder+"/cpu.cfs_period_us"
-	quota, err := h.value(quotaFile)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && quota == unlimitedCFS {
-		return limit{}, nil
+	bytes, err := lib.Memory()
+	switch {
+	case err != nil:
+		return 0, err.Error()
+	case bytes == 0:
+		return 0, "gopsutil found no MemTotal in /proc/meminfo"
 	}
-	if err != nil {
-		return limit{}, err
-	}
-	period, err := h.value(periodFile)
-	if err != nil {
-		return limit{}, err
-	}
-	l, err := parseCFS(quota, period)
-	l.from = from(quotaFile, quota+", cpu.cfs_period_us: "+period)
-	return l, in(quotaFile, err)
-}
-
-// memoryLimit reads one group's memory limit.
-func (h *host) memoryLimit(folder string, version int) (limit, error) {
-	if version == 2 {
-		return h.limit(folder+"/memory.max", parseMemoryMax)
-	}
-	return h.limit(folder+"/memory.limit_in_bytes", parseMemoryLimit)
-}
-
-// hierarchical lets the kernel's own sum decide in a v1 hierarchy: it knows the groups that no mount shows,
-// and before Linux 5.11 those whose limit does not reach down (memory.use_hierarchy = 0). Where both agree
-// the group that sets the limit is the better name for it.
-func (h *host) hierarchical(l lineage, best limit) (limit, error) {
-	if l.version != 1 || !l.own {
-		return best, nil
-	}
-	path := strings.TrimSuffix(l.folders[0], "/") + "/memory.stat"
-	text, err := h.read(path)
-	if err != nil {
-		return best, nil // a sum that is not there takes nothing from what the walk found
-	}
-	sum, ok, err := parseMemoryStat(text)
-	if err != nil || !ok || sum.num == best.num {
-		return best, in(path, err)
-	}
-	sum.from = fmt.Sprintf("%s: %s%d", path, hierarchicalLimit, sum.num)
-	return sum, nil
-}
-
-// limit reads a limit that is one file. A missing file is no limit.
-func (h *host) limit(path string, parse func(string) (limit, error)) (limit, error) {
-	text, err := h.value(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return limit{}, nil
-	}
-	if err != nil {
-		return limit{}, err
-	}
-	l, err := parse(text)
-	l.from = from(path, text)
-	return l, in(path, err)
-}
-
-// value is a file of one line.
-func (h *host) value(path string) (string, error) {
-	text, err := h.read(path)
-	return strings.TrimSuffix(text, "\n"), err
-}
-
-// from names a file and what stood in it.
-func from(path, text string) string { return path + ": " + strings.TrimSuffix(text, "\n") }
-
-// in says in which file an error was found.
-func in(path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", path, err)
+	return bytes, ""
 }
 
 // notCounted ends the origin of a limit with what could not be read.
@@ -171,22 +104,4 @@ func notCounted(bad string) string {
 		return ""
 	}
 	return "; not counted: " + bad
-}
-
-// reasons joins what went wrong at one source and then at the next.
-func reasons(errs ...error) string {
-	all := ""
-	for _, err := range errs {
-		if err != nil {
-			all = join(all, err.Error())
-		}
-	}
-	return all
-}
-
-func join(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + "; " + b
 }

@@ -2,15 +2,14 @@
 // decides: what counts is the policy's rule. Nothing here is an error; a fact that could not be found says
 // why. The root of /proc and /sys is an argument, so that a test can be any machine.
 //
-// Known limits: a control group above the namespace or above every mount is out of sight, and so is its CPU
-// quota (the kernel tells a sum for memory only, and only with cgroup v1). memory.high is not a limit but a
-// brake, and does not count.
+// Known limits: see package cgroup.
 package machine
 
 import (
 	"fmt"
 	"strings"
 
+	"arenacap/launcher/proc"
 	"arenacap/policy"
 )
 
@@ -33,11 +32,14 @@ type Host interface {
 
 const not = "not looked up"
 
+// host is the machine whose files are read.
+type host struct{ proc.Root }
+
 // Find looks up what is needed on the machine whose /proc and /sys are below root: "/" for this one.
 // What was not needed says so in its Why, as does what only lib could tell where lib is nil. Inherited is left
 // zero: that is the environment's to tell.
 func Find(root string, need Need, lib Host) policy.Machine {
-	h := newHost(root)
+	h := host{proc.Root(strings.TrimRight(root, "/"))}
 	m := policy.Machine{
 		Online:   policy.Count{Why: not},
 		Affinity: policy.Count{Why: not},
@@ -50,7 +52,7 @@ func Find(root string, need Need, lib Host) policy.Machine {
 		groups = h.groups()
 	}
 	if need&Cores != 0 {
-		var online []cpuRange
+		var online proc.CPUList
 		m.Online, online = h.online()
 		m.Affinity = h.affinity(online)
 		m.Quota = h.quota(groups)
@@ -64,118 +66,28 @@ func Find(root string, need Need, lib Host) policy.Machine {
 	return m
 }
 
-func newHost(root string) *host {
-	return &host{root: strings.TrimRight(root, "/")}
-}
-
-const (
-	onlineFile = "/sys/devices/system/cpu/online"
-	statFile   = "/proc/stat"
-	statusFile = "/proc/self/status"
-)
-
-// online counts the CPUs as most glibc versions do for their own limit: sysfs, else /proc/stat
-// (get_nprocs, sysdeps/unix/sysv/linux/getsysstats.c). The list is nil where only their number is known.
-func (h *host) online() (policy.Count, []cpuRange) {
-	text, err := h.read(onlineFile)
+// in says in which file an error was found.
+func in(path string, err error) error {
 	if err == nil {
-		var list []cpuRange
-		if list, err = parseCPUList(text); err == nil {
-			return policy.Count{N: countCPUs(list), From: from(onlineFile, text)}, list
-		}
-		err = in(onlineFile, err)
+		return nil
 	}
-	text, err2 := h.read(statFile)
-	if err2 != nil {
-		return policy.Count{Why: reasons(err, err2)}, nil
-	}
-	n, err2 := parseStat(text)
-	if err2 != nil {
-		return policy.Count{Why: reasons(err, in(statFile, err2))}, nil
-	}
-	return policy.Count{N: n, From: statFile + ": cpuN lines"}, nil
+	return fmt.Errorf("%s: %w", path, err)
 }
 
-// affinity counts the CPUs that the target may run on. The system call can be asked about this machine only,
-// and a seccomp filter may forbid it; then the status file tells the same. The call leaves out CPUs that
-// are offline and the file does not, so the file is laid over the online ones.
-func (h *host) affinity(online []cpuRange) policy.Count {
-	var err error
-	if h.root == "" {
-		var n int
-		if n, err = affinity(); err == nil {
-			return policy.Count{N: n, From: "sched_getaffinity"}
+// reasons joins what went wrong at one source and then at the next.
+func reasons(errs ...error) string {
+	all := ""
+	for _, err := range errs {
+		if err != nil {
+			all = join(all, err.Error())
 		}
 	}
-	text, err2 := h.read(statusFile)
-	if err2 != nil {
-		return policy.Count{Why: reasons(in("sched_getaffinity", err), err2)}
-	}
-	allowed, text, err2 := parseAllowed(text)
-	if err2 != nil {
-		return policy.Count{Why: reasons(in("sched_getaffinity", err), in(statusFile, err2))}
-	}
-	n := countCPUs(allowed)
-	if online != nil {
-		n = countCommon(allowed, online)
-	}
-	if n == 0 {
-		return policy.Count{Why: fmt.Sprintf("%s allows the CPUs %s and none of them is online", statusFile, text)}
-	}
-	return policy.Count{N: n, From: from(statusFile, "Cpus_allowed_list "+text)}
+	return all
 }
 
-func library(lib Host) policy.Count {
-	n, err := lib.CPUs()
-	switch {
-	case err != nil:
-		return policy.Count{Why: "gopsutil: " + err.Error()}
-	case n == 0:
-		return policy.Count{Why: "gopsutil counted no CPU"}
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
 	}
-	return policy.Count{N: n, From: "gopsutil"}
-}
-
-// quota is the tightest CPU bandwidth. CPUs are exact for every whole number: one division of two integers.
-func (h *host) quota(g groups) policy.Quota {
-	l, hidden := h.find(g, "cpu")
-	best, bad := l.tightest(h.cpuLimit)
-	bad = join(hidden, bad)
-	if best.den == 0 {
-		return policy.Quota{Why: bad}
-	}
-	return policy.Quota{CPUs: float64(best.num) / float64(best.den), From: best.from + notCounted(bad)}
-}
-
-const meminfoFrom = "/proc/meminfo: MemTotal"
-
-// memory is the tightest memory limit, or the host's memory where that is less.
-func (h *host) memory(g groups, lib Host) policy.Amount {
-	l, hidden := h.find(g, "memory")
-	best, bad := l.tightest(h.memoryLimit)
-	best, err := h.hierarchical(l, best)
-	bad = join(hidden, join(bad, reasons(err)))
-	total, why := total(lib)
-	switch {
-	case best.den != 0 && (total == 0 || best.num < total):
-		return policy.Amount{Bytes: best.num, From: best.from + notCounted(bad)}
-	case total != 0:
-		return policy.Amount{Bytes: total, From: meminfoFrom + notCounted(bad)}
-	}
-	return policy.Amount{Why: join(why, bad)}
-}
-
-// total is the host's memory in bytes, or 0 and why it is not known.
-func total(lib Host) (uint64, string) {
-	if lib == nil {
-		return 0, not
-	}
-	bytes, err := lib.Memory()
-	switch {
-	case err != nil:
-		return 0, err.Error()
-	case bytes == 0:
-		return 0, "gopsutil found no MemTotal in /proc/meminfo"
-	}
-	return bytes, ""
+	return a + "; " + b
 }

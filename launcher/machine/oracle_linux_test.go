@@ -196,7 +196,7 @@ func TestMaskGrowsForKernelsWithMoreCPUs(t *testing.T) {
 			t.Errorf("mask of %d bytes: %d, %v", bytes, n, err)
 		}
 	}
-	if n, err := countMask(kernel(maxCPU)); n != 0 || !errors.Is(err, unix.EINVAL) {
+	if n, err := countMask(kernel(2 * maxMask)); n != 0 || !errors.Is(err, unix.EINVAL) {
 		t.Errorf("a mask that is never large enough: %d, %v", n, err)
 	}
 	if n, err := countMask(func([]byte) (int, error) { return 0, unix.EPERM }); n != 0 || !errors.Is(err, unix.EPERM) {
@@ -227,16 +227,18 @@ func TestMemoryOfThisMachine(t *testing.T) {
 // controlGroup makes two nested groups, below the one this process is in, in the real hierarchy of a controller.
 func controlGroup(t *testing.T, controller string) (parent, leaf string, version int) {
 	t.Helper()
-	h := newHost("/")
-	l, why := h.find(h.groups(), controller)
-	if !l.own {
-		t.Skipf("no %s group to work in: %s", controller, why)
+	var h host
+	g := h.groups()
+	group, err := h.find(g, controller)
+	if err != nil || len(group.Folders) == 0 {
+		t.Skipf("no %s group to work in: %v", controller, err)
 	}
-	parent = filepath.Join(l.folders[0], fmt.Sprintf("arenacap-%s-%d", controller, os.Getpid()))
-	if l.version == 2 {
-		on, _ := os.ReadFile(filepath.Join(l.folders[0], "cgroup.subtree_control"))
+	parent = filepath.Join(group.Folders[0], fmt.Sprintf("arenacap-%s-%d", controller, os.Getpid()))
+	m, _ := g.of.Limiting(controller)
+	if m.Version == 2 {
+		on, _ := os.ReadFile(filepath.Join(group.Folders[0], "cgroup.subtree_control"))
 		if !strings.Contains(" "+strings.TrimSpace(string(on))+" ", " "+controller+" ") {
-			t.Skipf("the %s controller is not on below %s", controller, l.folders[0])
+			t.Skipf("the %s controller is not on below %s", controller, group.Folders[0])
 		}
 	}
 	leaf = filepath.Join(parent, "leaf")
@@ -252,10 +254,10 @@ func controlGroup(t *testing.T, controller string) (parent, leaf string, version
 			}
 		})
 	}
-	if l.version == 2 {
+	if m.Version == 2 {
 		put(t, parent, "cgroup.subtree_control", "+"+controller)
 	}
-	return parent, leaf, l.version
+	return parent, leaf, m.Version
 }
 
 func put(t *testing.T, folder, file, text string) {

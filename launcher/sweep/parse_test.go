@@ -2,8 +2,6 @@ package sweep
 
 import (
 	"bytes"
-	"os"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,45 +130,6 @@ func TestOutputIsShownAsText(t *testing.T) {
 	}
 }
 
-// The kernel's own file of this process is what the parser was written for.
-func TestParseStatus(t *testing.T) {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Skip(err)
-	}
-	if s, ok := parseStatus(text); !ok || s.virtual == 0 || s.virtualPeak < s.virtual || s.residentPeak < s.resident || s.resident < 1<<20 {
-		t.Errorf("%+v, %t", s, ok)
-	}
-	for name, bad := range map[string]string{
-		"a zombie": "Name:\tx\nState:\tZ (zombie)\n", "one is missing": "VmPeak: 1 kB\nVmSize: 1 kB\nVmHWM: 1 kB\n",
-		"another unit": "VmPeak: 1 MB\nVmSize: 1 kB\nVmHWM: 1 kB\nVmRSS: 1 kB\n", "no number": "VmPeak: x kB\nVmSize: 1 kB\nVmHWM: 1 kB\nVmRSS: 1 kB\n",
-	} {
-		if s, ok := parseStatus([]byte(bad)); ok {
-			t.Errorf("%s: %+v", name, s)
-		}
-	}
-}
-
-func TestListening(t *testing.T) {
-	const tcp = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n" +
-		"   0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 23817 1 0 100 0 0 10 0\n" +
-		"   1: 0100007F:0CEA 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 23818 1 0 100 0 0 10 0\n"
-	const unix = "Num       RefCount Protocol Flags    Type St Inode Path\n" +
-		"0000000000000000: 00000002 00000000 00010000 0001 01 999 /run/x.sock\n" +
-		"0000000000000000: 00000003 00000000 00000000 0001 03 998\n"
-	if got := listening([]byte(tcp), []byte(unix)); !reflect.DeepEqual(got, map[string]bool{"23817": true, "999": true}) {
-		t.Error(got)
-	}
-	if inode, ok := socketInode("socket:[23817]"); !ok || inode != "23817" {
-		t.Error(inode, ok)
-	}
-	for _, other := range []string{"/dev/null", "socket:[1", "pipe:[1]", ""} {
-		if inode, ok := socketInode(other); ok {
-			t.Errorf("%q is socket %s", other, inode)
-		}
-	}
-}
-
 func TestThin(t *testing.T) {
 	var sizes []Size
 	for i := range 1000 {
@@ -188,26 +147,6 @@ func TestThin(t *testing.T) {
 	if got := thin(sizes[:10], 200); len(got) != 10 {
 		t.Errorf("%d of 10", len(got))
 	}
-}
-
-func FuzzStatus(f *testing.F) {
-	f.Add([]byte("VmPeak:\t 2868 kB\nVmSize:\t 2868 kB\nVmHWM:\t 1536 kB\nVmRSS:\t 1536 kB\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if s, ok := parseStatus(text); !ok && s != (vmStatus{}) || s.virtual%1024 != 0 {
-			t.Errorf("%+v, %t", s, ok)
-		}
-		parseChildren(text)
-	})
-}
-
-func FuzzListening(f *testing.F) {
-	f.Add([]byte("0: 0100007F:0CEA 00000000:0000 0A 0:0 0:0 0 0 0 23817"), []byte("0: 2 0 00010000 1 01 999 /x"), "socket:[1]")
-	f.Fuzz(func(t *testing.T, tcp, unix []byte, link string) {
-		listening(tcp, unix)
-		if inode, ok := socketInode(link); ok && link != "socket:["+inode+"]" {
-			t.Errorf("%q is %q", link, inode)
-		}
-	})
 }
 
 func FuzzMetric(f *testing.F) {

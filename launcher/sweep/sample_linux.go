@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
 	"arenacap/launcher/arena"
+	"arenacap/launcher/proc"
 )
+
+// root is this machine.
+const root proc.Root = ""
 
 const (
 	shortestPause = 20 * time.Millisecond // between two samples
@@ -79,34 +82,34 @@ func (s *sampler) run() {
 
 // sample adds up the sizes of all members. One process alone has the kernel's own peaks.
 func (s *sampler) sample() {
-	var sum vmStatus
+	var sum proc.Status
 	alive := 0
 	for _, m := range s.members {
 		if v, ok := m.read(); ok {
 			alive++
-			sum.virtual += v.virtual
-			sum.resident += v.resident
-			sum.virtualPeak += v.virtualPeak
-			sum.residentPeak += v.residentPeak
+			sum.Virtual += v.Virtual
+			sum.Resident += v.Resident
+			sum.VirtualPeak += v.VirtualPeak
+			sum.ResidentPeak += v.ResidentPeak
 		}
 	}
 	if alive == 0 {
 		return
 	}
 	if alive > 1 {
-		sum.virtualPeak, sum.residentPeak = sum.virtual, sum.resident
+		sum.VirtualPeak, sum.ResidentPeak = sum.Virtual, sum.Resident
 	}
-	s.virtualPeak, s.residentPeak = max(s.virtualPeak, sum.virtualPeak), max(s.residentPeak, sum.residentPeak)
-	s.sizes = append(s.sizes, Size{time.Since(s.start).Seconds(), sum.virtual, sum.resident})
+	s.virtualPeak, s.residentPeak = max(s.virtualPeak, sum.VirtualPeak), max(s.residentPeak, sum.ResidentPeak)
+	s.sizes = append(s.sizes, Size{time.Since(s.start).Seconds(), sum.Virtual, sum.Resident})
 }
 
-func (m *member) read() (vmStatus, bool) {
+func (m *member) read() (s proc.Status, ok bool) {
 	var buf [4096]byte
 	n, err := syscall.Pread(m.status, buf[:], 0)
-	if err != nil {
-		return vmStatus{}, false
+	if err == nil {
+		s, err = proc.ParseStatus(buf[:n])
 	}
-	return parseStatus(buf[:n])
+	return s, err == nil && s.HasMemory
 }
 
 // look finds new members and counts the arenas of all.
@@ -150,10 +153,11 @@ func (s *sampler) join(pid int) {
 
 // children are those of all threads of a process. Kernels without CONFIG_PROC_CHILDREN tell of none.
 func children(pid int) (pids []int) {
-	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	for _, task := range tasks {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
-		pids = append(pids, parseChildren(text)...)
+	tasks := fmt.Sprintf("/proc/%d/task", pid)
+	threads, _ := root.Numbers(tasks)
+	for _, tid := range threads {
+		text, _ := root.Read(fmt.Sprintf("%s/%d/children", tasks, tid))
+		pids = append(pids, proc.ParseChildren(text)...)
 	}
 	return pids
 }
@@ -161,19 +165,19 @@ func children(pid int) (pids []int) {
 // listens reports whether a member accepts connections on a socket.
 func listens(pid int) bool {
 	read := func(name string) []byte {
-		text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/net/" + name)
+		text, _ := root.Read(fmt.Sprintf("/proc/%d/net/%s", pid, name))
 		return text
 	}
-	open := listening(append(read("tcp"), read("tcp6")...), read("unix"))
+	open := proc.Listening(append(read("tcp"), read("tcp6")...), read("unix"))
 	if len(open) == 0 {
 		return false
 	}
 	for _, p := range append([]int{pid}, children(pid)...) {
-		dir := fmt.Sprintf("/proc/%d/fd/", p)
-		entries, _ := os.ReadDir(dir)
-		for _, e := range entries {
-			link, _ := os.Readlink(dir + e.Name())
-			if inode, ok := socketInode(link); ok && open[inode] {
+		dir := fmt.Sprintf("/proc/%d/fd", p)
+		descriptors, _ := root.Numbers(dir)
+		for _, fd := range descriptors {
+			link, _ := os.Readlink(fmt.Sprintf("%s/%d", dir, fd))
+			if inode, ok := proc.SocketInode(link); ok && open[inode] {
 				return true
 			}
 		}

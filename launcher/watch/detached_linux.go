@@ -9,13 +9,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/gc"
+	"arenacap/launcher/proc"
 )
 
 // The descriptors of a separate watch process, beside /dev/null as 0 and 1 and the target's stderr as 2.
@@ -207,7 +207,7 @@ func environOf(p *process) (env []string) {
 			return nil
 		}
 		if len(text) > 0 {
-			return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
+			return proc.ParseEnviron(text)
 		}
 		fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}
 		_, _ = unix.Poll(fds, 1)

@@ -299,7 +299,7 @@ func TestDetachedCommandsSignals(t *testing.T) {
 	exe, err := os.Executable()
 	must(t, err)
 	a.cmd.Path, a.cmd.Args = "/bin/bash", []string{"bash", "-c", `trap '' HUP INT QUIT PIPE TERM USR1 XFSZ; exec -a "$0" "$1"`, a.cmd.Args[0], exe}
-	need(t, exists(a.cmd.Path), "bash")
+	need(t, root.Exists(a.cmd.Path), "bash")
 	withBlocked(t, func() { a.start(framed(t, cfg)) })
 	a.execed()
 	wantIn(t, log, "breach: ")

@@ -3,7 +3,6 @@ package watch
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,104 +50,6 @@ func clip(text []byte) []byte { return text[:min(len(text), 80)] }
 // startedAt is a start time on the clock since boot.
 func (s stat) startedAt() time.Duration {
 	return time.Duration(s.start) * (time.Second / ticksPerSecond)
-}
-
-// parseProcs reads cgroup.procs: one PID a line, in no order, perhaps twice. A 0 is a process outside
-// this PID namespace (cgroups(7)); it cannot be held and is left out.
-func parseProcs(text []byte) (pids []int, err error) {
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSuffix(line, "\n")
-		pid, err := strconv.ParseUint(line, 10, 31)
-		if err != nil {
-			return nil, fmt.Errorf("cgroup.procs: %q is no PID", line)
-		}
-		if pid != 0 {
-			pids = append(pids, int(pid))
-		}
-	}
-	return pids, nil
-}
-
-// membership is one line of /proc/PID/cgroup (cgroups(7)):
-//
-//	hierarchy-ID:controller-list:path
-//
-// Version 2 has ID 0 and no controllers; a named hierarchy of version 1 has "name=systemd".
-type membership struct {
-	controllers string
-	path        string
-}
-
-// groupOrder says which hierarchy counts: version 2, then those of version 1 that service managers and
-// container engines keep apart.
-var groupOrder = [...]string{"", "memory", "name=systemd", "pids"}
-
-// parseCgroup gives the memberships that may count, the best first.
-func parseCgroup(text []byte) []membership {
-	var found []membership
-	for _, wanted := range groupOrder {
-		for line := range strings.Lines(string(text)) {
-			parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
-			if len(parts) == 3 && hasController(parts[0], parts[1], wanted) && strings.HasPrefix(parts[2], "/") {
-				found = append(found, membership{wanted, strings.TrimSuffix(parts[2], " (deleted)")})
-			}
-		}
-	}
-	return found
-}
-
-func hasController(id, list, wanted string) bool {
-	if wanted == "" {
-		return id == "0" && list == ""
-	}
-	return slices.Contains(strings.Split(list, ","), wanted)
-}
-
-// mount is where a control group hierarchy can be seen, one line of /proc/PID/mountinfo
-// (proc_pid_mountinfo(5)):
-//
-//	ID parent major:minor root mount-point options [optional…] - fstype source super-options
-//
-// root is the part of the hierarchy that is mounted there. Blanks are written \040.
-type mount struct {
-	root, point string
-	v2          bool
-	controllers string // comma-separated super-options of version 1
-}
-
-func parseGroupMounts(text []byte) (mounts []mount) {
-	for line := range strings.Lines(string(text)) {
-		before, after, ok := strings.Cut(line, " - ")
-		left, right := strings.Fields(before), strings.Fields(after)
-		if !ok || len(left) < 6 || len(right) < 3 || right[0] != "cgroup" && right[0] != "cgroup2" {
-			continue
-		}
-		mounts = append(mounts, mount{unescape(left[3]), unescape(left[4]), right[0] == "cgroup2", right[2]})
-	}
-	return mounts
-}
-
-// unescape undoes the octal escapes of mountinfo.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
-}
-
-// groupFolder is the folder of a membership below the mounts; ok is false where none shows it. A path with
-// ".." is outside the reader's cgroup namespace (cgroup_namespaces(7)).
-func groupFolder(m membership, mounts []mount) (folder string, ok bool) {
-	for _, at := range mounts {
-		if at.v2 != (m.controllers == "") || !at.v2 && !hasController("", at.controllers, m.controllers) {
-			continue
-		}
-		if slices.Contains(strings.Split(m.path, "/"), "..") {
-			continue
-		}
-		below, inside := strings.CutPrefix(m.path, strings.TrimSuffix(at.root, "/"))
-		if inside && (below == "" || below[0] == '/') {
-			return strings.TrimSuffix(at.point+below, "/"), true
-		}
-	}
-	return "", false
 }
 
 // mapping is a range of addresses.

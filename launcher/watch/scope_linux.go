@@ -12,7 +12,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/cgroup"
 )
+
+// root is this machine.
+const root proc.Root = ""
 
 // herd is the processes that count for one target: itself, and with a wider scope others that were found
 // and are kept by pidfd, so that a descendant which forks away and loses its parents still counts.
@@ -197,7 +203,7 @@ func (h *herd) findGroup() error {
 			h.target.group = folder
 		}
 	}
-	pids, err := groupProcesses(h.target.group)
+	pids, err := cgroup.Processes(h.target.group)
 	if err != nil {
 		return err
 	}
@@ -229,6 +235,10 @@ func inGroup(p *process, folder string) bool {
 	return err == nil && filepath.IsLocal(below)
 }
 
+// groupOrder says which hierarchy counts (see cgroup.Memberships.In): version 2, then those of version 1 that service
+// managers and container engines keep apart.
+var groupOrder = [...]string{"", "memory", "name=systemd", "pids"}
+
 // groupOf is the folder of a process's control group. The root group is the whole host, which is nobody's
 // service: it is an error. In a cgroup namespace the root is a container's own and fine.
 func groupOf(p *process) (string, error) {
@@ -236,56 +246,32 @@ func groupOf(p *process) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	mounts, err := os.ReadFile(filepath.Join(procRoot, "self/mountinfo"))
+	groups, err := cgroup.ParseMemberships(text)
+	if err != nil {
+		return "", fmt.Errorf("cgroup of process %d: %w", p.pid, err)
+	}
+	mounts, err := groupMounts()
 	if err != nil {
 		return "", err
 	}
-	for _, m := range parseCgroup(text) {
-		folder, ok := groupFolder(m, parseGroupMounts(mounts))
-		if ok && !rootGroup(folder) {
-			return folder, nil
+	for _, hierarchy := range groupOrder {
+		m, _ := groups.In(hierarchy)
+		if g := m.Find(root, mounts); g.Own && !g.IsRoot(root) {
+			return g.Folders[0], nil
 		}
 	}
 	return "", fmt.Errorf("process %d is in no control group but the root, which is the whole host", p.pid)
 }
 
-// rootGroup reports whether a folder is the root of its hierarchy: in version 2 the only one without
-// cgroup.type, in version 1 the only one with cgroup.sane_behavior (cgroups(7); Linux:
-// kernel/cgroup/cgroup.c, cgroup-v1.c, CFTYPE_NOT_ON_ROOT and CFTYPE_ONLY_ON_ROOT).
-func rootGroup(folder string) bool {
-	if exists(filepath.Join(folder, "cgroup.controllers")) {
-		return !exists(filepath.Join(folder, "cgroup.type"))
+func groupMounts() ([]cgroup.Mount, error) {
+	const path = procRoot + "/self/mountinfo"
+	text, err := root.Read(path)
+	if err != nil {
+		return nil, err
 	}
-	return exists(filepath.Join(folder, "cgroup.sane_behavior"))
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
-// groupProcesses is the PIDs of a group and of those below it.
-func groupProcesses(folder string) (pids []int, err error) {
-	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return ignoreGone(err)
-		}
-		text, err := os.ReadFile(filepath.Join(path, "cgroup.procs"))
-		if err != nil {
-			return ignoreGone(err)
-		}
-		more, err := parseProcs(text)
-		pids = append(pids, more...)
-		return err
-	})
-	return pids, err
-}
-
-// ignoreGone drops the error of a group that was removed meanwhile (ENODEV from an open file of it), and
-// of a threaded group, whose processes are listed in the group above it (EOPNOTSUPP, cgroups(7)).
-func ignoreGone(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EOPNOTSUPP) {
-		return nil
+	mounts, err := cgroup.ParseMountinfo(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return err
+	return mounts, nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc/cgroup"
 )
 
 func nobody(int) bool { return false }
@@ -217,26 +219,36 @@ func TestAControlGroupIsFollowed(t *testing.T) {
 	}
 }
 
-// makeGroup makes an empty control group in the first hierarchy that lets us, of those that count.
+// makeGroup makes an empty control group in the hierarchy that counts for this process.
 func makeGroup(t *testing.T) string {
 	t.Helper()
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	must(t, err)
-	for _, controllers := range groupOrder {
-		root, ok := groupFolder(membership{controllers, "/"}, parseGroupMounts(mounts))
-		if !ok {
-			continue
-		}
-		if folder, err := os.MkdirTemp(root, "arenacap-test-"); err == nil {
+	for _, top := range topGroups(t, os.Getpid(), "memory", "name=systemd", "") {
+		if folder, err := os.MkdirTemp(top.Folders[0], "arenacap-test-"); err == nil {
 			t.Cleanup(func() { removeGroup(t, folder) })
 			return folder
-		}
-		if !rootGroup(root) {
-			break // in a container it counts before the others, and is not ours
 		}
 	}
 	need(t, false, "a cgroup hierarchy that may be written to")
 	return ""
+}
+
+// topGroups are the highest groups in the hierarchies that a process is in, as far as mounts show them.
+func topGroups(t *testing.T, pid int, hierarchies ...string) (tops []cgroup.Group) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	must(t, err)
+	groups, err := cgroup.ParseMemberships(text)
+	must(t, err)
+	mounts, err := groupMounts()
+	must(t, err)
+	for _, hierarchy := range hierarchies {
+		m, _ := groups.In(hierarchy)
+		m.Path = "/"
+		if g := m.Find(root, mounts); g.Own {
+			tops = append(tops, g)
+		}
+	}
+	return tops
 }
 
 // removeGroup removes a group and the one below it, a moment after the last process was reaped.
@@ -265,11 +277,15 @@ func leave(t *testing.T, group string, pid int) {
 // The root group is the whole host: it is nobody's service.
 func TestTheRootGroupIsRefused(t *testing.T) {
 	group := makeGroup(t)
-	if rootGroup(group) {
-		t.Errorf("%s is taken for the root", group)
+	c := startChild(t)
+	p := mustHold(t, c.pid())
+	join(t, group, c.pid())
+	if folder, err := groupOf(p); err != nil {
+		t.Errorf("%s, %v", folder, err)
 	}
-	if !rootGroup(filepath.Dir(group)) {
-		t.Skipf("%s is the root of a cgroup namespace", filepath.Dir(group))
+	moveToRoots(t, c.pid())
+	if folder, err := groupOf(p); err == nil {
+		t.Errorf("the root %s is taken for a group", folder)
 	}
 }
 
@@ -291,16 +307,8 @@ func TestAGroupThatCannotBeFollowed(t *testing.T) {
 // moveToRoots puts a process into the root group of every hierarchy that would count for it.
 func moveToRoots(t *testing.T, pid int) {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	must(t, err)
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	must(t, err)
-	for _, m := range parseCgroup(text) {
-		folder, ok := groupFolder(membership{m.controllers, "/"}, parseGroupMounts(mounts))
-		if !ok {
-			continue
-		}
-		err := os.WriteFile(filepath.Join(folder, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
-		need(t, err == nil && rootGroup(folder), "the right to move a process into the host's root group")
+	for _, g := range topGroups(t, pid, groupOrder[:]...) {
+		err := os.WriteFile(filepath.Join(g.Folders[0], "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
+		need(t, err == nil && g.IsRoot(root), "the right to move a process into the host's root group")
 	}
 }

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -90,89 +89,6 @@ func FuzzParseStat(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if s, err := parseStat(text); err == nil && (s.ppid < 0 || !strings.Contains(string(text), "("+s.name+")")) {
 			t.Fatalf("%q: %+v", text, s)
-		}
-	})
-}
-
-func TestParseProcs(t *testing.T) {
-	for _, test := range []struct {
-		name, text string
-		want       []int
-		ok         bool
-	}{
-		{"empty group", "", nil, true},
-		{"several", "12\n7\n12\n", []int{12, 7, 12}, true},
-		{"outside this PID namespace", "0\n7\n0\n", []int{7}, true},
-		{"no number", "7\nx\n", nil, false},
-		{"negative", "-1\n", nil, false},
-		{"over a PID", "4294967296\n", nil, false},
-		{"an empty line", "7\n\n", nil, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := parseProcs([]byte(test.text))
-			if (err == nil) != test.ok || test.ok && !slices.Equal(got, test.want) {
-				t.Errorf("%q: %v, %v; want %v", test.text, got, err, test.want)
-			}
-		})
-	}
-}
-
-func FuzzParseProcs(f *testing.F) {
-	f.Add([]byte("1\n0\n4194304\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		pids, err := parseProcs(text)
-		if err == nil && slices.ContainsFunc(pids, func(pid int) bool { return pid <= 0 || pid > 1<<31-1 }) {
-			t.Fatalf("%q: %v", text, pids)
-		}
-	})
-}
-
-// The fake files are named after the systems that they were taken from.
-func TestGroupFolder(t *testing.T) {
-	for _, test := range []struct {
-		system string
-		want   []string // the folders in order of preference
-	}{
-		{"v2-systemd-service", []string{"/sys/fs/cgroup/system.slice/mariadb.service"}},
-		{"v2-container-with-a-namespace", []string{"/sys/fs/cgroup"}},
-		{"v1-with-systemd", []string{"/sys/fs/cgroup/memory/system.slice/mariadb.service", "/sys/fs/cgroup/systemd/system.slice/mariadb.service", "/sys/fs/cgroup/pids/system.slice/mariadb.service"}},
-		{"v1-docker-mounts-only-its-part", []string{"/sys/fs/cgroup/memory", "/sys/fs/cgroup/systemd"}},
-		{"hybrid-all-in-v1", []string{"/sys/fs/cgroup/unified/a b", "/sys/fs/cgroup/memory/a b"}},
-		{"outside-the-mounted-part", nil},
-		{"no-cgroups-mounted", nil},
-	} {
-		t.Run(test.system, func(t *testing.T) {
-			cgroup, err := os.ReadFile("testdata/groups/" + test.system + "/cgroup")
-			if err != nil {
-				t.Fatal(err)
-			}
-			mountinfo, err := os.ReadFile("testdata/groups/" + test.system + "/mountinfo")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, m := range parseCgroup(cgroup) {
-				if folder, ok := groupFolder(m, parseGroupMounts(mountinfo)); ok {
-					got = append(got, folder)
-				}
-			}
-			if !slices.Equal(got, test.want) {
-				t.Errorf("got %q\nwant %q", got, test.want)
-			}
-		})
-	}
-}
-
-func FuzzGroupFolder(f *testing.F) {
-	f.Add([]byte("0::/a\n4:memory:/b\n"), []byte("1 2 0:3 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n5 6 0:7 /b /m rw - cgroup cgroup rw,memory\n"))
-	f.Fuzz(func(t *testing.T, cgroup, mountinfo []byte) {
-		mounts := parseGroupMounts(mountinfo)
-		for _, m := range parseCgroup(cgroup) {
-			if folder, ok := groupFolder(m, mounts); ok && !slices.ContainsFunc(mounts, func(at mount) bool {
-				return strings.HasPrefix(folder, strings.TrimRight(at.point, "/"))
-			}) {
-				t.Fatalf("%q is below no mount", folder)
-			}
 		}
 	})
 }

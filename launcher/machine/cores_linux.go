@@ -1,0 +1,134 @@
+// The cores that this machine has and that a program may run on.
+
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc"
+	"arenacap/policy"
+)
+
+const (
+	onlineFile = "/sys/devices/system/cpu/online"
+	statFile   = "/proc/stat"
+	statusFile = "/proc/self/status"
+)
+
+// online counts the CPUs as most glibc versions do for their own limit: sysfs, else /proc/stat
+// (get_nprocs, sysdeps/unix/sysv/linux/getsysstats.c). The list is nil where only their number is known.
+func (h host) online() (policy.Count, proc.CPUList) {
+	text, err := h.Read(onlineFile)
+	if err == nil {
+		var list proc.CPUList
+		if list, err = proc.ParseCPUList(string(text)); err == nil {
+			return policy.Count{N: list.Count(), From: from(onlineFile, string(text))}, list
+		}
+		err = in(onlineFile, err)
+	}
+	text, err2 := h.Read(statFile)
+	if err2 != nil {
+		return policy.Count{Why: reasons(err, err2)}, nil
+	}
+	n, err2 := proc.OnlineCPUs(text)
+	if err2 != nil {
+		return policy.Count{Why: reasons(err, in(statFile, err2))}, nil
+	}
+	return policy.Count{N: n, From: statFile + ": cpuN lines"}, nil
+}
+
+// affinity counts the CPUs that the target may run on. The system call can be asked about this machine only,
+// and a seccomp filter may forbid it; then the status file tells the same. The call leaves out CPUs that
+// are offline and the file does not, so the file is laid over the online ones.
+func (h host) affinity(online proc.CPUList) policy.Count {
+	var err error
+	if h.Root == "" {
+		var n int
+		if n, err = affinity(); err == nil {
+			return policy.Count{N: n, From: "sched_getaffinity"}
+		}
+	}
+	allowed, text, err2 := h.allowed()
+	if err2 != nil {
+		return policy.Count{Why: reasons(in("sched_getaffinity", err), err2)}
+	}
+	n := allowed.Count()
+	if online != nil {
+		n = allowed.Common(online)
+	}
+	if n == 0 {
+		return policy.Count{Why: fmt.Sprintf("%s allows the CPUs %s and none of them is online", statusFile, text)}
+	}
+	return policy.Count{N: n, From: from(statusFile, "Cpus_allowed_list "+text)}
+}
+
+// allowed is the list of the status file, and its text.
+func (h host) allowed() (proc.CPUList, string, error) {
+	text, err := h.Read(statusFile)
+	if err != nil {
+		return nil, "", err
+	}
+	status, err := proc.ParseStatus(text)
+	if err == nil && status.AllowedCPUs == "" {
+		err = errors.New("it has no line Cpus_allowed_list")
+	}
+	if err != nil {
+		return nil, "", in(statusFile, err)
+	}
+	list, err := proc.ParseCPUList(status.AllowedCPUs)
+	return list, status.AllowedCPUs, in(statusFile, err)
+}
+
+// affinity counts the CPUs that sched_getaffinity(2) gives for the first thread, the one that execs, and
+// not for the thread that runs this goroutine.
+func affinity() (int, error) {
+	return countMask(func(mask []byte) (int, error) {
+		n, _, errno := unix.RawSyscall(unix.SYS_SCHED_GETAFFINITY, uintptr(os.Getpid()), uintptr(len(mask)), uintptr(unsafe.Pointer(&mask[0])))
+		if errno != 0 {
+			return 0, errno
+		}
+		return int(n), nil
+	})
+}
+
+// maxMask bounds a mask in bytes: a million CPUs, far above any kernel's NR_CPUS (8192 on x86-64).
+const maxMask = 128 << 10
+
+// countMask counts the bits of a CPU mask. The kernel answers EINVAL to a mask that is smaller than its
+// own, which depends on its build (NR_CPUS) and its machine, so the mask grows from glibc's cpu_set_t, 1024 CPUs.
+func countMask(get func(mask []byte) (int, error)) (int, error) {
+	for size := 128; size <= maxMask; size *= 4 {
+		mask := make([]byte, size)
+		n, err := get(mask)
+		if errors.Is(err, unix.EINVAL) {
+			continue
+		}
+		count := 0
+		for _, b := range mask[:n] {
+			count += bits.OnesCount8(b)
+		}
+		return count, err
+	}
+	return 0, unix.EINVAL
+}
+
+func library(lib Host) policy.Count {
+	n, err := lib.CPUs()
+	switch {
+	case err != nil:
+		return policy.Count{Why: "gopsutil: " + err.Error()}
+	case n == 0:
+		return policy.Count{Why: "gopsutil counted no CPU"}
+	}
+	return policy.Count{N: n, From: "gopsutil"}
+}
+
+// from names a file and what stood in it.
+func from(path, text string) string { return path + ": " + strings.TrimSuffix(text, "\n") }

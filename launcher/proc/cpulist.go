@@ -1,0 +1,63 @@
+// The kernel's lists of CPUs: /sys/devices/system/cpu/online, Cpus_allowed_list.
+
+package proc
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// CPUList is a set of CPUs: ranges in rising order.
+type CPUList []cpuRange
+
+// cpuRange is the CPUs from first to last, both included.
+type cpuRange struct{ first, last int }
+
+// maxCPU is far above any kernel's NR_CPUS (8192 on x86-64); it keeps a sum of ranges from overflowing.
+const maxCPU = 1 << 20
+
+// ParseCPUList reads the kernel's list of CPUs, ranges and single numbers in rising order (cpuset(7), "List format"):
+//
+//	0-3,8,10-11
+//
+// It is the format of /sys/devices/system/cpu/online and of Cpus_allowed_list in /proc/PID/status. An empty list is an
+// error: some CPU is reading it.
+func ParseCPUList(text string) (CPUList, error) {
+	list := make(CPUList, 0, 4)
+	next := 0
+	for part := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), ",") {
+		low, high, isRange := strings.Cut(part, "-")
+		if !isRange {
+			high = low
+		}
+		first, err1 := strconv.ParseUint(low, 10, 32)
+		last, err2 := strconv.ParseUint(high, 10, 32)
+		if err1 != nil || err2 != nil || int(first) < next || last < first || last > maxCPU {
+			return nil, fmt.Errorf(`%.60q is no list of CPUs such as "0-3,8"`, text)
+		}
+		list = append(list, cpuRange{int(first), int(last)})
+		next = int(last) + 1
+	}
+	return list, nil
+}
+
+// Count is the number of CPUs in the list.
+func (l CPUList) Count() int {
+	n := 0
+	for _, r := range l {
+		n += r.last - r.first + 1
+	}
+	return n
+}
+
+// Common is the number of CPUs that are in both lists.
+func (l CPUList) Common(with CPUList) int {
+	n := 0
+	for _, x := range l {
+		for _, y := range with {
+			n += max(0, min(x.last, y.last)-max(x.first, y.first)+1)
+		}
+	}
+	return n
+}

@@ -1,0 +1,44 @@
+// /proc/PID/net/tcp, tcp6 and unix, and what the links of /proc/PID/fd say of sockets.
+
+package proc
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Listening gives the inodes of the sockets that accept connections.
+//
+// /proc/PID/net/tcp and tcp6 (proc_pid_net(5)), 0A is TCP_LISTEN, the tenth column the inode:
+//
+//	sl  local_address rem_address   st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
+//	 0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0   0       23817 …
+//
+// /proc/PID/net/unix, 00010000 is __SO_ACCEPTCON:
+//
+//	Num       RefCount Protocol Flags    Type St Inode Path
+//	ffff8880: 00000002 00000000 00010000 0001 01 23818 /run/x.sock
+func Listening(tcp, unix []byte) map[string]bool {
+	inodes := map[string]bool{}
+	for line := range bytes.Lines(tcp) {
+		if f := bytes.Fields(line); len(f) >= 10 && string(f[3]) == "0A" {
+			inodes[string(f[9])] = true
+		}
+	}
+	for line := range bytes.Lines(unix) {
+		if f := bytes.Fields(line); len(f) >= 7 && string(f[3]) == "00010000" {
+			inodes[string(f[6])] = true
+		}
+	}
+	return inodes
+}
+
+// SocketInode reads what a link in /proc/PID/fd points to (proc_pid_fd(5)): "socket:[23817]".
+func SocketInode(link string) (inode string, ok bool) {
+	rest, ok1 := strings.CutPrefix(link, "socket:[")
+	inode, ok2 := strings.CutSuffix(rest, "]")
+	if !ok1 || !ok2 {
+		return "", false
+	}
+	return inode, true
+}
