@@ -2,11 +2,10 @@
 // a budget. Each command has a file of its own, with its flags and what it prints; package launcher and
 // the packages below it do the work.
 //
-// The directives have the runtime look at the control group once, at the start, and not keep its files open, nor look
-// again each second.
+// The directive has the runtime close the files of its control group at the start; else a watch would hold them open, and
+// so keep that file system mounted, for as long as its server runs.
 //
 //go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
 package main
 
 import (

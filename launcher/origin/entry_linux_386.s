@@ -54,14 +54,4 @@ open:
 	CMPL	DI, $3
 	JLT	descriptor
 	MOVL	$1, ·known(SB)
-	// no heap profile
-	MOVL	·profileRate(SB), AX
-	MOVL	$0, (AX)
-	// forbidOpen(argc, argv), where none was closed
-	CMPL	·closed(SB), $0
-	JNE	start
-	MOVL	0(SP), DI
-	LEAL	4(SP), BP
-	CALL	arenacap∕launcher∕origin∕lean·forbidOpen(SB)
-start:
 	JMP	_rt0_386_linux(SB)

@@ -52,14 +52,4 @@ open:
 	JLT	descriptor
 	MOVQ	R14, ·closed(SB)
 	MOVQ	$1, ·known(SB)
-	// no heap profile
-	MOVQ	·profileRate(SB), AX
-	MOVQ	$0, (AX)
-	// forbidOpen(argc, argv), where none was closed
-	CMPQ	R14, $0
-	JNE	start
-	MOVQ	0(SP), R12
-	LEAQ	8(SP), R13
-	CALL	arenacap∕launcher∕origin∕lean·forbidOpen(SB)
-start:
 	JMP	_rt0_amd64_linux(SB)

@@ -52,13 +52,4 @@ open:
 	MOVD	R11, ·closed(SB)
 	MOVD	$1, R12
 	MOVD	R12, ·known(SB)
-	// no heap profile
-	MOVD	·profileRate(SB), R12
-	MOVD	ZR, (R12)
-	// forbidOpen(argc, argv), where none was closed
-	CBNZ	R11, start
-	MOVD	0(RSP), R9
-	ADD	$8, RSP, R10
-	BL	arenacap∕launcher∕origin∕lean·forbidOpen(SB)
-start:
 	JMP	_rt0_arm64_linux(SB)

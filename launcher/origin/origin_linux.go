@@ -9,17 +9,11 @@
 // own in entry_linux_*.s that ends in the runtime's. The linker takes it with
 // -ldflags '-E arenacap/launcher/origin.entry'; "go build" alone cannot choose an entry point. A plain build
 // gives back what the runtime remembers, which is the mask.
-//
-// The entry point also makes Go's start shorter: it turns the heap profile off, whose first sample, which nobody reads,
-// takes as long as all of the runtime's other allocations until main, and see package lean.
 package origin
 
 import (
-	"runtime"
 	"syscall"
 	"unsafe"
-
-	_ "arenacap/launcher/origin/lean" // entry calls it
 )
 
 // Filled in by entry, before the runtime runs. They hold no pointers.
@@ -32,9 +26,6 @@ var (
 	//lint:ignore U1000 what rt_sigaction(2) writes to in entry: the kernel's struct sigaction, handler first
 	action [20]uint64
 )
-
-//lint:ignore U1000 what entry sets to 0, "as early as possible in the execution of the program" (package runtime)
-var profileRate = &runtime.MemProfileRate
 
 // State is what this process was given at its start. A set of signals has bit n-1 for signal n.
 type State struct {
