@@ -3,9 +3,11 @@ package page
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"flag"
 	"fmt"
 	"html"
 	"image"
@@ -68,6 +70,25 @@ func write(t *testing.T, r sweep.Result) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+var update = flag.Bool("update", false, "write testdata from the pages of now")
+
+// TestGolden compares the page with what it was, to the byte. Of a picture the file has the digest.
+func TestGolden(t *testing.T) {
+	for file, latency := range map[string]bool{"testdata/throughput.html": false, "testdata/latency.html": true} {
+		page := regexp.MustCompile(`(?s)<svg.*?</svg>`).ReplaceAllStringFunc(write(t, result(latency)), func(svg string) string {
+			return fmt.Sprintf("<svg %x>", sha256.Sum256([]byte(svg)))
+		})
+		if *update {
+			if err := os.WriteFile(file, []byte(page), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want, err := os.ReadFile(file); err != nil || page != string(want) {
+			t.Errorf("%s, %v:\n%s", file, err, page)
+		}
+	}
 }
 
 func TestSelfContained(t *testing.T) {
