@@ -116,7 +116,7 @@ func TestPlotsAreWellFormed(t *testing.T) {
 			t.Fatalf("%d plots, %v", len(list), err)
 		}
 		for _, p := range list {
-			for _, svg := range []string{p.Wide, p.Narrow} {
+			for _, svg := range []string{string(p.Wide), string(p.Narrow)} {
 				d := xml.NewDecoder(strings.NewReader(svg))
 				for {
 					if _, err := d.Token(); errors.Is(err, io.EOF) {

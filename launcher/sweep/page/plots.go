@@ -2,6 +2,7 @@ package page
 
 import (
 	"cmp"
+	"html/template"
 	"math"
 	"regexp"
 	"slices"
@@ -16,7 +17,7 @@ import (
 // plot is one picture in two widths, for wide and narrow windows: text that is scaled down cannot be read.
 type plot struct {
 	Title, Note  string
-	Wide, Narrow string // SVG
+	Wide, Narrow template.HTML // SVG
 }
 
 // canvas is the size of a drawing in pixels.
@@ -79,7 +80,7 @@ func capColours(n int) []int {
 }
 
 // draw renders a picture at one size.
-func draw(c canvas, paint func(p *charts.Painter) error) (string, error) {
+func draw(c canvas, paint func(p *charts.Painter) error) (template.HTML, error) {
 	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: c.width, Height: c.height, Theme: theme(markColour)})
 	if err := paint(p); err != nil {
 		return "", err
@@ -88,7 +89,7 @@ func draw(c canvas, paint func(p *charts.Painter) error) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return themed(string(svg)), nil
+	return template.HTML(themed(string(svg))), nil
 }
 
 // themed replaces the placeholders, and the font by the page's.
