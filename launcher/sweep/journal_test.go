@@ -46,13 +46,12 @@ func kept(latency bool) (*Experiment, []Run) {
 	x := &Experiment{Path: "/opt/server", Args: []string{"server", "<a b>"}, Seed: 42, Load: "load", Setting: Setting{"of 10 bytes", "6.1", "online 2"},
 		Candidates: []Candidate{{Name: "off"}, {Name: "1/core", ArenaMax: 2}}}
 	began := time.Date(2024, 2, 29, 12, 0, 0, 5e6, time.UTC)
-	good := Run{Cap: "off", Round: 1, Start: began, Throughput: 0.000001, Wall: 1.5, CPU: 2.25, VirtualPeak: 1 << 40, VirtualFinal: 1 << 30, ResidentPeak: 2 << 20, ResidentFinal: 1 << 20,
+	good := Run{Cap: "off", Round: 1, Start: began, Values: values(0.000001), Wall: 1.5, CPU: 2.25, VirtualPeak: 1 << 40, VirtualFinal: 1 << 30, ResidentPeak: 2 << 20, ResidentFinal: 1 << 20,
 		Arenas: 16, ArenaReserved: 15 << 26, ArenaResident: 1 << 20, MinorFaults: 7, MajorFaults: 6, VoluntarySwitches: 5, InvoluntarySwitches: 4, Killed: true,
 		Memory: []Size{{0.02, 1 << 40, 2 << 20}, {1.5, 1 << 30, 1 << 20}}}
-	bad := Run{Cap: "1/core", Round: 2, Start: began, Exit: 139, Error: "the program was ended by SIGSEGV", Tail: "\"cannot\"\n,\"wall_seconds\":"}
+	bad := Run{Cap: "1/core", Round: 2, Start: began, Values: values(0), Exit: 139, Error: "the program was ended by SIGSEGV", Tail: "\"cannot\"\n,\"wall_seconds\":"}
 	if latency {
-		x.Throughput, x.Latency = Metric{Pattern: "<rate>: (.*)"}, Metric{Pattern: "p99", Lower: true}
-		good.Latency = 1e22
+		x.Metrics, good.Values = metrics("<rate>: (.*)", "p99"), values(0.000001, 1e22)
 	}
 	return x, []Run{good, bad}
 }
