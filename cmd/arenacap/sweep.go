@@ -49,8 +49,7 @@ func sweepCommand() *cli.Command {
 			&cli.StringFlag{Name: "cores", Usage: "simulate a machine with `N` cores: for per-core caps, and off is glibc's own limit there"},
 			&cli.StringFlag{Name: "load", Usage: "PROGRAM is a server; measure it under `CMD`"},
 			&cli.StringFlag{Name: "ready", Usage: "the server is ready when `CMD` succeeds (default: when it listens on a socket)"},
-			&cli.StringFlag{Name: "metric", Usage: "throughput: `REGEX` for the output of the load or of PROGRAM (default: its wall time)"},
-			&cli.StringFlag{Name: "latency", Usage: "latency: `REGEX` for the same output"},
+		}, metricFlags(), []cli.Flag{
 			&cli.IntFlag{Name: "rounds", Value: 10, Usage: "run each cap `N` times"},
 			&cli.IntFlag{Name: "warmup", Value: 1, Usage: "and `N` times before that, which do not count"},
 			&cli.StringFlag{Name: "until", Usage: "go on after the rounds until each interval is within `P%` of its median, at most --max-time"},
@@ -67,6 +66,13 @@ func sweepCommand() *cli.Command {
 		}),
 		Action: runSweep,
 	}
+}
+
+func metricFlags() (flags []cli.Flag) {
+	for _, m := range sweep.Metrics {
+		flags = append(flags, &cli.StringFlag{Name: m.Flag, Usage: m.Usage})
+	}
+	return flags
 }
 
 func runSweep(c *cli.Context) error {
@@ -198,21 +204,16 @@ func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 	if x.Seed = c.Uint64("seed"); !c.IsSet("seed") {
 		x.Seed = randomSeed()
 	}
-	for _, flag := range []string{"load", "ready", "metric", "latency", "caps", "cores", "until", "resume", "html"} {
-		if c.IsSet(flag) && c.String(flag) == "" {
-			return badFlag(c, flag, errors.New(`it is ""; leave the flag out for its default`))
-		}
+	if err := refuseEmpty(c, "load", "ready", "caps", "cores", "until", "resume", "html"); err != nil {
+		return err
 	}
 	if x.Ready != "" && x.Load == "" {
 		return say.Usage("sweep", "--ready is for a server, which needs --load")
 	}
-	if x.Throughput, err = metric(c, "metric", false); err != nil {
+	if x.Metrics, err = metrics(c); err != nil {
 		return err
 	}
-	if x.Latency, err = metric(c, "latency", true); err != nil {
-		return err
-	}
-	if x.Load != "" && x.Throughput.Pattern == "" {
+	if x.Load != "" && x.Metrics[0].Pattern == "" {
 		s.note("the wall time of the load counts, which says nothing where it runs for a set time; --metric finds a number in its output")
 	}
 	if c.IsSet("until") {
@@ -224,6 +225,15 @@ func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 		}
 	}
 	return refuseNegative(c)
+}
+
+func refuseEmpty(c *cli.Context, flags ...string) error {
+	for _, flag := range flags {
+		if c.IsSet(flag) && c.String(flag) == "" {
+			return badFlag(c, flag, errors.New(`it is ""; leave the flag out for its default`))
+		}
+	}
+	return nil
 }
 
 func refuseNegative(c *cli.Context) error {
@@ -241,15 +251,22 @@ func refuseNegative(c *cli.Context) error {
 	return nil
 }
 
-func metric(c *cli.Context, flag string, lower bool) (sweep.Metric, error) {
-	if !c.IsSet(flag) {
-		return sweep.Metric{}, nil
+// metrics are those that are measured.
+func metrics(c *cli.Context) (measured []sweep.Metric, err error) {
+	for _, m := range sweep.Metrics {
+		if err := refuseEmpty(c, m.Flag); err != nil {
+			return nil, err
+		}
+		if c.IsSet(m.Flag) {
+			if m, err = m.Parse(c.String(m.Flag)); err != nil {
+				return nil, badFlag(c, m.Flag, err)
+			}
+		}
+		if m.Measured() {
+			measured = append(measured, m)
+		}
 	}
-	m, err := sweep.ParseMetric(c.String(flag), lower)
-	if err != nil {
-		return m, badFlag(c, flag, err)
-	}
-	return m, nil
+	return measured, nil
 }
 
 // parsePercent reads "2%" as 0.02.
@@ -455,15 +472,13 @@ func word(arg string) string {
 
 // tellZeros says that a metric may not have found the number that was meant: none that people compare is 0 or less.
 func tellZeros(v say.Voice, r sweep.Result) {
-	tell := func(flag string, m sweep.Metric, of func(sweep.Run) float64) {
-		good := slices.DeleteFunc(slices.Clone(r.Runs), func(run sweep.Run) bool { return run.Error != "" })
-		zeros := slices.DeleteFunc(slices.Clone(good), func(run sweep.Run) bool { return of(run) > 0 })
+	good := slices.DeleteFunc(slices.Clone(r.Runs), func(run sweep.Run) bool { return run.Error != "" })
+	for _, m := range r.Experiment.Metrics {
+		zeros := slices.DeleteFunc(slices.Clone(good), func(run sweep.Run) bool { return m.Of(run) > 0 })
 		if m.Pattern != "" && len(zeros) > 0 {
-			v.Note("--%s found 0 or less in %d of %s; is %q the number that counts?", flag, len(zeros), count(len(good), "run"), m.Pattern)
+			v.Note("--%s found 0 or less in %d of %s; is %q the number that counts?", m.Flag, len(zeros), count(len(good), "run"), m.Pattern)
 		}
 	}
-	tell("metric", r.Experiment.Throughput, func(run sweep.Run) float64 { return run.Throughput })
-	tell("latency", r.Experiment.Latency, func(run sweep.Run) float64 { return run.Latency })
 }
 
 // tellFailures says what failed, a cap at a time, with the end of the first output.

@@ -50,9 +50,8 @@ func (s *sweepPlan) about(seeded bool) page.About {
 		}
 		add("ready", "%s", ready)
 	}
-	add("throughput", "%s", metricWords(x.Throughput))
-	if x.HasLatency() {
-		add("latency", "%s", metricWords(x.Latency))
+	for _, m := range x.Metrics {
+		add(m.Name, "%s", metricWords(m))
 	}
 	for _, c := range x.Candidates {
 		add("cap "+c.Name, "%s", candidateWords(c))
@@ -84,12 +83,9 @@ func programName(args []string) string {
 
 func metricWords(m sweep.Metric) string {
 	if m.Pattern == "" {
-		return "wall time in seconds, less is better"
+		return "wall time in seconds, " + m.Better()
 	}
-	if m.LowerIsBetter() {
-		return m.Pattern + " in the output, less is better"
-	}
-	return m.Pattern + " in the output, more is better"
+	return m.Pattern + " in the output, " + m.Better()
 }
 
 func candidateWords(c sweep.Candidate) string {

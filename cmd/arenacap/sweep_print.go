@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/ordered"
 )
 
 func (s *sweepPlan) print(c *cli.Context, r sweep.Result) error {
@@ -94,165 +95,109 @@ func cellText(t sweep.Table, row sweep.Row, column int) string {
 	return text + strings.Repeat(" ", len(mark))
 }
 
-// sweepJSON is what programs rely on; see the design. null is what is not known.
-type sweepJSON struct {
-	Machine    sweepMachineJSON `json:"machine"`
-	Program    []string         `json:"program"`
-	Path       string           `json:"path"`
-	Load       *string          `json:"load"`
-	Ready      *string          `json:"ready"`
-	Seed       uint64           `json:"seed"`
-	Rounds     int              `json:"rounds"`
-	Wanted     int              `json:"rounds_wanted"`
-	Stopped    bool             `json:"interrupted"`
-	Warmup     int              `json:"warmup_rounds"`
-	Until      *float64         `json:"until"`
-	Throughput metricJSON       `json:"throughput_metric"`
-	Latency    *metricJSON      `json:"latency_metric"`
-	Command    string           `json:"command"`
-	Caps       []capJSON        `json:"caps"`
-	Advice     adviceJSON       `json:"advice"`
-}
-
-type sweepMachineJSON struct {
-	Online       *int     `json:"online_cpus"`
-	Affinity     *int     `json:"affinity_cpus"`
-	Quota        *float64 `json:"quota_cpus"`
-	Memory       *uint64  `json:"memory_bytes"`
-	LibcVersion  *string  `json:"libc_version"`
-	Allocator    *string  `json:"allocator"`
-	GlibcDefault *int     `json:"default_arenas"`
-}
-
-type metricJSON struct {
-	Pattern *string `json:"pattern"` // null is the wall time in seconds
-	Better  string  `json:"better"`
-}
-
-type intervalJSON struct {
-	Median float64  `json:"median"`
-	Low    *float64 `json:"low"`
-	High   *float64 `json:"high"`
-}
-
-type capJSON struct {
-	Cap                 string        `json:"cap"`
-	ArenaMax            *int          `json:"arena_max"`
-	Throughput          *intervalJSON `json:"throughput"`
-	Latency             *intervalJSON `json:"latency"`
-	ThroughputP         *float64      `json:"throughput_p"`
-	LatencyP            *float64      `json:"latency_p"`
-	Slower              *bool         `json:"throughput_worse"`
-	Later               *bool         `json:"latency_worse"`
-	VirtualPeak         *uint64       `json:"virtual_peak_bytes"`
-	VirtualFinal        *uint64       `json:"virtual_final_bytes"`
-	ResidentPeak        *uint64       `json:"resident_peak_bytes"`
-	ResidentFinal       *uint64       `json:"resident_final_bytes"`
-	Arenas              *int          `json:"arenas"`
-	ArenaReserved       *uint64       `json:"arena_reserved_bytes"`
-	ArenaResident       *uint64       `json:"arena_resident_bytes"`
-	CPU                 *float64      `json:"cpu_seconds"`
-	MinorFaults         *float64      `json:"minor_faults"`
-	MajorFaults         *float64      `json:"major_faults"`
-	VoluntarySwitches   *float64      `json:"voluntary_switches"`
-	InvoluntarySwitches *float64      `json:"involuntary_switches"`
-	Runs                int           `json:"runs"`
-	Failed              int           `json:"failed"`
-	Killed              int           `json:"killed"`
-}
-
-type adviceJSON struct {
-	Cap      *string `json:"cap"`
-	Sentence string  `json:"sentence"`
-	TOML     *string `json:"toml"`
-	Noisy    bool    `json:"noisy"`
-	Safer    *string `json:"safer_cap"`
-}
-
-func (s *sweepPlan) json(r sweep.Result, seeded bool) sweepJSON {
-	x, m := r.Experiment, s.machine
-	out := sweepJSON{
-		Machine: sweepMachineJSON{known(m.Online.N), known(m.Affinity.N), known(m.Quota.CPUs), known(m.Memory.Bytes),
-			known(s.target.LibcVersion), known(s.target.Allocator), known(s.limit)},
-		Program: x.Args, Path: x.Path, Load: known(x.Load), Ready: known(x.Ready), Seed: x.Seed,
-		Rounds: r.Rounds, Wanted: x.Rounds, Stopped: s.interrupted, Warmup: x.Warmup, Until: known(x.Until), Throughput: newMetricJSON(x.Throughput),
-		Command: s.command(seeded), Caps: []capJSON{},
-		Advice: adviceJSON{known(r.Advice.Cap), r.Advice.Sentence, known(r.Advice.TOML), r.Advice.Noisy, known(r.Advice.Safer)},
+// knownIf is a value where it is known, else JSON's null and an empty cell of CSV.
+func knownIf(known bool, value any) any {
+	if !known {
+		return nil
 	}
-	if x.HasLatency() {
-		latency := newMetricJSON(x.Latency)
-		out.Latency = &latency
+	return value
+}
+
+// json is what programs rely on; see the design.
+func (s *sweepPlan) json(r sweep.Result, seeded bool) ordered.Object {
+	x, m, a := &r.Experiment, s.machine, r.Advice
+	out := ordered.Object{
+		"machine", ordered.Object{"online_cpus", known(m.Online.N), "affinity_cpus", known(m.Affinity.N), "quota_cpus", known(m.Quota.CPUs),
+			"memory_bytes", known(m.Memory.Bytes), "libc_version", known(s.target.LibcVersion), "allocator", known(s.target.Allocator), "default_arenas", known(s.limit)},
+		"program", x.Args, "path", x.Path, "load", known(x.Load), "ready", known(x.Ready), "seed", x.Seed, "rounds", r.Rounds, "rounds_wanted", x.Rounds,
+		"interrupted", s.interrupted, "warmup_rounds", x.Warmup, "until", known(x.Until)}
+	for _, m := range sweep.Metrics {
+		out = append(out, m.Name+"_metric", metricJSON(x, m))
 	}
+	caps := []ordered.Object{}
 	for _, o := range r.Outcomes {
-		out.Caps = append(out.Caps, newCapJSON(o, x.HasLatency()))
+		caps = append(caps, capJSON(x, o))
 	}
-	return out
+	return append(out, "command", s.command(seeded), "caps", caps, "advice",
+		ordered.Object{"cap", known(a.Cap), "sentence", a.Sentence, "toml", known(a.TOML), "noisy", a.Noisy, "safer_cap", known(a.Safer)})
 }
 
-func newMetricJSON(m sweep.Metric) metricJSON {
-	if m.LowerIsBetter() {
-		return metricJSON{known(m.Pattern), "lower"}
+// metricJSON is how a metric is found: the pattern null is the wall time in seconds.
+func metricJSON(x *sweep.Experiment, m sweep.Metric) any {
+	i := x.Index(m)
+	if i < 0 {
+		return nil
 	}
-	return metricJSON{known(m.Pattern), "higher"}
+	better := "higher"
+	if x.Metrics[i].LowerIsBetter() {
+		better = "lower"
+	}
+	return ordered.Object{"pattern", known(x.Metrics[i].Pattern), "better", better}
 }
 
-func newCapJSON(o sweep.Outcome, latency bool) capJSON {
-	c := capJSON{Cap: o.Name, ArenaMax: known(o.ArenaMax), Runs: o.Runs, Failed: o.Failed, Killed: o.Killed}
-	if o.Runs == 0 {
-		return c
+func capJSON(x *sweep.Experiment, o sweep.Outcome) ordered.Object {
+	out := ordered.Object{"cap", o.Name, "arena_max", known(o.ArenaMax)}
+	measures := func(suffix string, value func(sweep.Measure) any) {
+		for _, m := range sweep.Metrics {
+			out = append(out, m.Name+suffix, nil)
+			if i := x.Index(m); i >= 0 && o.Runs > 0 {
+				out[len(out)-1] = value(o.Measures[i])
+			}
+		}
 	}
-	c.Throughput, c.ThroughputP, c.Slower = newIntervalJSON(o.Throughput), &o.ThroughputP, &o.Slower
-	if latency {
-		c.Latency, c.LatencyP, c.Later = newIntervalJSON(o.Latency), &o.LatencyP, &o.Later
-	}
-	c.VirtualPeak, c.VirtualFinal = known(o.VirtualPeak), known(o.VirtualFinal)
-	c.ResidentPeak, c.ResidentFinal = known(o.ResidentPeak), known(o.ResidentFinal)
-	c.Arenas, c.ArenaReserved, c.ArenaResident = known(o.Arenas), &o.ArenaReserved, &o.ArenaResident
-	if o.Arenas == 0 {
-		c.ArenaReserved, c.ArenaResident = nil, nil
-	}
-	c.CPU, c.MinorFaults, c.MajorFaults = &o.CPU, &o.MinorFaults, &o.MajorFaults
-	c.VoluntarySwitches, c.InvoluntarySwitches = &o.VoluntarySwitches, &o.InvoluntarySwitches
-	return c
+	measures("", func(m sweep.Measure) any {
+		return ordered.Object{"median", m.Median, "low", knownIf(m.Known(), m.Low), "high", knownIf(m.Known(), m.High)}
+	})
+	measures("_p", func(m sweep.Measure) any { return m.P })
+	measures("_worse", func(m sweep.Measure) any { return m.Worse })
+	ran, looked := o.Runs > 0, o.Arenas > 0
+	return append(out, "virtual_peak_bytes", known(o.VirtualPeak), "virtual_final_bytes", known(o.VirtualFinal),
+		"resident_peak_bytes", known(o.ResidentPeak), "resident_final_bytes", known(o.ResidentFinal),
+		"arenas", known(o.Arenas), "arena_reserved_bytes", knownIf(looked, o.ArenaReserved), "arena_resident_bytes", knownIf(looked, o.ArenaResident),
+		"cpu_seconds", knownIf(ran, o.CPU), "minor_faults", knownIf(ran, o.MinorFaults), "major_faults", knownIf(ran, o.MajorFaults),
+		"voluntary_switches", knownIf(ran, o.VoluntarySwitches), "involuntary_switches", knownIf(ran, o.InvoluntarySwitches),
+		"runs", o.Runs, "failed", o.Failed, "killed", o.Killed)
 }
 
-func newIntervalJSON(i sweep.Interval) *intervalJSON {
-	if !i.Known() {
-		return &intervalJSON{Median: i.Median}
-	}
-	return &intervalJSON{i.Median, &i.Low, &i.High}
-}
-
-// printCSV prints each run; what is not known is empty.
+// printCSV prints each run.
 func printCSV(w io.Writer, r sweep.Result) error {
 	out := csv.NewWriter(w)
-	_ = out.Write([]string{"cap", "round", "throughput", "latency", "wall_seconds", "cpu_seconds", "virtual_peak_bytes", "virtual_final_bytes",
-		"resident_peak_bytes", "resident_final_bytes", "arenas", "arena_reserved_bytes", "arena_resident_bytes", "minor_faults", "major_faults",
-		"voluntary_switches", "involuntary_switches", "exit_status", "error"})
+	write := func(row ordered.Object, first int) {
+		var cells []string
+		for i := first; i < len(row); i += 2 {
+			cells = append(cells, csvCell(row[i]))
+		}
+		_ = out.Write(cells) // its error is that of Flush
+	}
+	write(csvRow(&r.Experiment, sweep.Run{}), 0)
 	for _, run := range r.Runs {
-		_ = out.Write(csvRow(run, r.Experiment.HasLatency()))
+		write(csvRow(&r.Experiment, run), 1)
 	}
 	out.Flush()
 	return out.Error()
 }
 
-func csvRow(r sweep.Run, latency bool) []string {
-	number := func(v float64, ok bool) string {
-		if !ok {
-			return ""
-		}
+// csvRow is a run's line: heads and cells in turn.
+func csvRow(x *sweep.Experiment, r sweep.Run) ordered.Object {
+	row := ordered.Object{"cap", r.Cap, "round", r.Round}
+	for _, m := range sweep.Metrics {
+		row = append(row, m.Name, knownIf(r.Error == "" && x.Index(m) >= 0, m.Of(r)))
+	}
+	size := func(n uint64) any { return knownIf(n > 0, n) }
+	looked := r.Arenas > 0
+	return append(row, "wall_seconds", r.Wall, "cpu_seconds", r.CPU, "virtual_peak_bytes", size(r.VirtualPeak), "virtual_final_bytes", size(r.VirtualFinal),
+		"resident_peak_bytes", size(r.ResidentPeak), "resident_final_bytes", size(r.ResidentFinal), "arenas", knownIf(looked, r.Arenas),
+		"arena_reserved_bytes", knownIf(looked, r.ArenaReserved), "arena_resident_bytes", knownIf(looked, r.ArenaResident),
+		"minor_faults", r.MinorFaults, "major_faults", r.MajorFaults, "voluntary_switches", r.VoluntarySwitches,
+		"involuntary_switches", r.InvoluntarySwitches, "exit_status", r.Exit, "error", r.Error)
+}
+
+func csvCell(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
-	whole := func(v uint64, ok bool) string {
-		if !ok {
-			return ""
-		}
-		return strconv.FormatUint(v, 10)
-	}
-	good, looked := r.Error == "", r.Arenas > 0
-	return []string{r.Cap, strconv.Itoa(r.Round), number(r.Throughput, good), number(r.Latency, good && latency), number(r.Wall, true), number(r.CPU, true),
-		whole(r.VirtualPeak, r.VirtualPeak > 0), whole(r.VirtualFinal, r.VirtualFinal > 0), whole(r.ResidentPeak, r.ResidentPeak > 0),
-		whole(r.ResidentFinal, r.ResidentFinal > 0), whole(uint64(r.Arenas), looked), whole(r.ArenaReserved, looked), whole(r.ArenaResident, looked),
-		strconv.FormatInt(r.MinorFaults, 10), strconv.FormatInt(r.MajorFaults, 10), strconv.FormatInt(r.VoluntarySwitches, 10),
-		strconv.FormatInt(r.InvoluntarySwitches, 10), strconv.Itoa(r.Exit), r.Error}
+	return fmt.Sprint(v)
 }

@@ -59,9 +59,24 @@ func leanest(fit []Outcome) Outcome {
 // noAdvice says why there is none.
 func (r *Result) noAdvice() Advice {
 	if slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.Runs > 0 }) {
-		return Advice{Sentence: "No cap is best in both: those with the best throughput have measurably more latency than others; decide which counts."}
+		return Advice{Sentence: r.Experiment.conflict()}
 	}
 	return Advice{Sentence: "No run succeeded, so there is nothing to advise."}
+}
+
+// conflict says that each cap is worse than another one by some metric.
+func (x *Experiment) conflict() string {
+	all := "all"
+	if len(x.Metrics) == 2 {
+		all = "both"
+	}
+	return fmt.Sprintf("No cap is best in %s: those with the best %s have measurably %s than others; decide which counts.", all, x.Metrics[0].Name,
+		either(x.Metrics[1:], func(m Metric) string {
+			if m.LowerIsBetter() {
+				return "more " + m.Word()
+			}
+			return "less " + m.Word()
+		}))
 }
 
 // size orders candidates: what is not capped comes last.
@@ -162,15 +177,14 @@ func (r *Result) failures() string {
 }
 
 // measures is what a cap could cost, in words.
-func (x *Experiment) measures() string {
-	what := "throughput"
-	if x.Throughput.Pattern == "" {
-		what = "wall time"
+func (x *Experiment) measures() string { return either(x.Metrics, Metric.Word) }
+
+func either(metrics []Metric, word func(Metric) string) string {
+	words := make([]string, len(metrics))
+	for i, m := range metrics {
+		words[i] = word(m)
 	}
-	if x.HasLatency() {
-		what += " or latency"
-	}
-	return what
+	return strings.Join(words, " or ")
 }
 
 func (o Outcome) words() string {
@@ -231,10 +245,7 @@ func (r *Result) rounds() (measured, fewest, need int) {
 			measured, fewest = measured+1, min(fewest, o.Runs)
 		}
 	}
-	if r.Experiment.HasLatency() {
-		return measured, fewest, roundsNeeded(measured, 2)
-	}
-	return measured, fewest, roundsNeeded(measured, 1)
+	return measured, fewest, roundsNeeded(measured, len(r.Experiment.Metrics))
 }
 
 // tooFew reports whether nothing could have differed measurably.
@@ -251,7 +262,7 @@ func (r *Result) limits(chosen Outcome) (text, safer string, tooMuch bool) {
 	width := 0.0
 	for _, o := range r.Outcomes {
 		if o.Fit() { // how well a cap that is worse is known does not matter
-			width = max(width, o.width(r.Experiment.HasLatency()))
+			width = max(width, o.width())
 		}
 	}
 	if width > noisy {
@@ -265,15 +276,15 @@ func (r *Result) limits(chosen Outcome) (text, safer string, tooMuch bool) {
 	return fmt.Sprintf("; differences under about %s would not have shown", percent(2*width)), "", false
 }
 
-// behind says how far the median of a candidate lies behind the best one, where noise could be the reason, and which
+// behind says how far a candidate's median of the first metric lies behind the best one, where noise could be the reason, and which
 // one to take meanwhile where that is far.
 func (r *Result) behind(chosen Outcome) (text, safer string) {
-	best := r.best(func(o Outcome) Interval { return o.Throughput }, r.Experiment.Throughput)
-	if best < 0 || r.Outcomes[best].Throughput.Median == 0 {
+	best := r.best(0)
+	if best < 0 || r.Outcomes[best].Measures[0].Median == 0 {
 		return "", ""
 	}
 	loss := func(o Outcome) float64 {
-		return math.Abs(o.Throughput.Median/r.Outcomes[best].Throughput.Median - 1)
+		return math.Abs(o.Measures[0].Median/r.Outcomes[best].Measures[0].Median - 1)
 	}
 	if loss(chosen) <= worthwhile {
 		return "", ""

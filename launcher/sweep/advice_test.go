@@ -75,9 +75,9 @@ func TestAdvice(t *testing.T) {
 var names = []string{"off", "1", "2", "4"}
 
 func (s situation) experiment() Experiment {
-	x := Experiment{Throughput: Metric{Pattern: "x"}}
-	if s.latency != nil {
-		x.Latency = Metric{Pattern: "y", Lower: true}
+	x := Experiment{Metrics: metrics("x", "y")}
+	if s.latency == nil {
+		x.Metrics = x.Metrics[:1]
 	}
 	for i, name := range names {
 		x.Candidates = append(x.Candidates, Candidate{Name: name, ArenaMax: []int{0, 1, 2, 4}[i], Default: i == 0})
@@ -89,9 +89,9 @@ func (s situation) runs() (runs []Run) {
 	r := rand.New(rand.NewPCG(11, 11))
 	for round := range 10 {
 		for i, name := range names {
-			run := Run{Cap: name, Round: round + 1, Throughput: s.throughput[i] * (1 + 0.005*r.NormFloat64()), VirtualPeak: s.virtual[i] << 20, ResidentPeak: s.resident[i] << 20}
+			run := Run{Cap: name, Round: round + 1, Values: values(s.throughput[i] * (1 + 0.005*r.NormFloat64())), VirtualPeak: s.virtual[i] << 20, ResidentPeak: s.resident[i] << 20}
 			if s.latency != nil {
-				run.Latency = s.latency[i] * (1 + 0.005*r.NormFloat64())
+				run.Values["latency"] = s.latency[i] * (1 + 0.005*r.NormFloat64())
 			}
 			if s.failed != nil && round < s.failed[i] {
 				run.Error = "failed"
@@ -127,7 +127,7 @@ func TestWhatStays(t *testing.T) {
 		`no cap saves memory: leave it at a cap of "off" (4 here);`: {Name: "off", ArenaMax: 4},
 		`no cap saves memory: leave it at "glibc";`:                 {Name: "glibc", Default: true},
 	} {
-		x := Experiment{Throughput: Metric{Pattern: "x"}, Candidates: []Candidate{{Name: "1", ArenaMax: 1}, base}}
+		x := Experiment{Metrics: metrics("x"), Candidates: []Candidate{{Name: "1", ArenaMax: 1}, base}}
 		runs := simulate(x, worlds[0], 10, rand.New(rand.NewPCG(1, 1)))
 		for i := range runs {
 			runs[i].VirtualPeak, runs[i].ResidentPeak = 1<<30, 1<<20
@@ -154,11 +154,10 @@ func TestAdviceTellsOfFailures(t *testing.T) {
 }
 
 func TestWhatIsMeasured(t *testing.T) {
-	for want, x := range map[string]Experiment{
-		"throughput": {Throughput: Metric{Pattern: "x"}}, "throughput or latency": {Throughput: Metric{Pattern: "x"}, Latency: Metric{Pattern: "y"}},
-		"wall time": {}, "wall time or latency": {Latency: Metric{Pattern: "y"}},
+	for want, list := range map[string][]Metric{
+		"throughput": metrics("x"), "throughput or latency": metrics("x", "y"), "wall time": metrics(""), "wall time or latency": metrics("", "y"),
 	} {
-		if got := x.measures(); got != want {
+		if got := (&Experiment{Metrics: list}).measures(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

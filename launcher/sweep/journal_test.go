@@ -1,10 +1,13 @@
 package sweep
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +36,55 @@ func TestJournalErrors(t *testing.T) {
 		if _, _, _, err := parseJournal([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "write testdata from what is recorded now")
+
+// kept is the experiment of the files in testdata, and its runs.
+func kept(latency bool) (*Experiment, []Run) {
+	x := &Experiment{Path: "/opt/server", Args: []string{"server", "<a b>"}, Seed: 42, Load: "load", Setting: Setting{"of 10 bytes", "6.1", "online 2"},
+		Candidates: []Candidate{{Name: "off"}, {Name: "1/core", ArenaMax: 2}}}
+	began := time.Date(2024, 2, 29, 12, 0, 0, 5e6, time.UTC)
+	good := Run{Cap: "off", Round: 1, Start: began, Values: values(0.000001), Wall: 1.5, CPU: 2.25, VirtualPeak: 1 << 40, VirtualFinal: 1 << 30, ResidentPeak: 2 << 20, ResidentFinal: 1 << 20,
+		Arenas: 16, ArenaReserved: 15 << 26, ArenaResident: 1 << 20, MinorFaults: 7, MajorFaults: 6, VoluntarySwitches: 5, InvoluntarySwitches: 4, Killed: true,
+		Memory: []Size{{0.02, 1 << 40, 2 << 20}, {1.5, 1 << 30, 1 << 20}}}
+	bad := Run{Cap: "1/core", Round: 2, Start: began, Values: values(0), Exit: 139, Error: "the program was ended by SIGSEGV", Tail: "\"cannot\"\n,\"wall_seconds\":"}
+	if latency {
+		x.Metrics, good.Values = metrics("<rate>: (.*)", "p99"), values(0.000001, 1e22)
+	}
+	return x, []Run{good, bad}
+}
+
+// What was recorded once is read, and is recorded again to the byte.
+func TestRecordIsAsItWas(t *testing.T) {
+	for file, latency := range map[string]bool{"testdata/throughput.runs": false, "testdata/latency.runs": true} {
+		x, runs := kept(latency)
+		path := filepath.Join(t.TempDir(), "runs")
+		j, _, err := OpenJournal(path, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range runs {
+			if err := j.Add(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j.Close()
+		text, _ := os.ReadFile(path)
+		if *update {
+			if err := os.WriteFile(file, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want, err := os.ReadFile(file); err != nil || string(text) != string(want) {
+			t.Errorf("%s, %v:\n%s", file, err, text)
+		}
+		j, again, err := OpenJournal(path, x)
+		if err != nil || !reflect.DeepEqual(again, runs) {
+			t.Errorf("%v: %+v, want %+v", err, again, runs)
+		}
+		j.Close()
 	}
 }
 

@@ -5,27 +5,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
+
+	"arenacap/launcher/sweep/ordered"
 )
 
-// heading is the journal's first line: what must be the same for its runs to be of the same experiment. The number
-// of rounds may change. Known limits: of a program that is a script, or that loads others, and of the load, only the
-// command line is compared; of the environment nothing.
+// heading is the journal's first line, by its keys: what must be the same for its runs to be of the same experiment. The
+// number of rounds may change. Known limits: of a program that is a script, or that loads others, and of the load, only
+// the command line is compared; of the environment nothing.
 type heading struct {
-	Arenacap   string   `json:"arenacap"`
-	Seed       uint64   `json:"seed"`
-	Path       string   `json:"path"`
-	Program    string   `json:"program"`
-	Kernel     string   `json:"kernel"`
-	CPUs       string   `json:"cpus"`
-	Args       []string `json:"args"`
-	Caps       []string `json:"caps"`
-	ArenaMax   []int    `json:"arena_max"`
-	Ready      string   `json:"ready"`
-	Load       string   `json:"load"`
-	Throughput Metric   `json:"throughput"`
-	Latency    Metric   `json:"latency"`
+	Arenacap string
+	Seed     uint64
+	Caps     []string
+
+	all map[string]json.RawMessage
 }
 
 // Each journal begins so, and so did those before the program, the kernel and the CPUs were noted.
@@ -53,11 +46,23 @@ func recognize(begin []byte) error {
 	return errNoJournal
 }
 
-func (x *Experiment) heading() heading {
-	h := heading{Arenacap: journalFormat, Seed: x.Seed, Path: x.Path, Args: x.Args, Ready: x.Ready, Load: x.Load,
-		Program: x.Setting.Program, Kernel: x.Setting.Kernel, CPUs: x.Setting.CPUs, Throughput: x.Throughput, Latency: x.Latency}
+func (x *Experiment) heading() ordered.Object {
+	var caps []string
+	var arenaMax []int
 	for _, c := range x.Candidates {
-		h.Caps, h.ArenaMax = append(h.Caps, c.Name), append(h.ArenaMax, c.ArenaMax)
+		caps, arenaMax = append(caps, c.Name), append(arenaMax, c.ArenaMax)
+	}
+	h := ordered.Object{"arenacap", journalFormat, "seed", x.Seed, "path", x.Path, "program", x.Setting.Program, "kernel", x.Setting.Kernel,
+		"cpus", x.Setting.CPUs, "args", x.Args, "caps", caps, "arena_max", arenaMax, "ready", x.Ready, "load", x.Load}
+	for _, m := range Metrics {
+		var how struct {
+			Pattern string
+			Lower   bool
+		}
+		if i := x.Index(m); i >= 0 && x.Metrics[i].Pattern != "" {
+			how.Pattern, how.Lower = x.Metrics[i].Pattern, x.Metrics[i].Lower
+		}
+		h = append(h, m.Name, how)
 	}
 	return h
 }
@@ -117,7 +122,7 @@ func (h *heading) parse(line []byte) error {
 	if err := recognize(line); err != nil {
 		return err
 	}
-	if json.Unmarshal(line, h) != nil || h.Arenacap != journalFormat {
+	if json.Unmarshal(line, h) != nil || json.Unmarshal(line, &h.all) != nil || h.Arenacap != journalFormat {
 		return fmt.Errorf("%s is not what a sweep was started with; name another file", shown(line))
 	}
 	return nil
@@ -156,11 +161,11 @@ func shown(line []byte) string {
 }
 
 // differs names the first thing that is another one, or "".
-func (h heading) differs(now heading) string {
-	was, is := reflect.ValueOf(h), reflect.ValueOf(now)
-	for i := range was.NumField() {
-		if a, b := was.Field(i).Interface(), is.Field(i).Interface(); !reflect.DeepEqual(a, b) {
-			return fmt.Sprintf("%s %s, not %s", was.Type().Field(i).Tag.Get("json"), compact(a), compact(b))
+func (h heading) differs(now ordered.Object) string {
+	for i := 0; i < len(now); i += 2 {
+		key := now[i].(string)
+		if was, is := compact(h.all[key]), compact(now[i+1]); was != is {
+			return fmt.Sprintf("%s %s, not %s", key, was, is)
 		}
 	}
 	return ""

@@ -17,11 +17,10 @@ type Result struct {
 // Outcome is what was measured under one cap. Sizes are medians of what the runs had, in bytes; 0 is not known.
 type Outcome struct {
 	Candidate
-	Runs       int // that count
-	Failed     int // others
-	Killed     int // of those that count: the server outlived the grace time
-	Throughput Interval
-	Latency    Interval
+	Runs     int       // that count
+	Failed   int       // others
+	Killed   int       // of those that count: the server outlived the grace time
+	Measures []Measure // by each metric of the experiment
 
 	CPU                                                              float64 // seconds
 	VirtualPeak, VirtualFinal                                        uint64
@@ -30,64 +29,53 @@ type Outcome struct {
 	ArenaReserved, ArenaResident                                     uint64
 	MinorFaults, MajorFaults, VoluntarySwitches, InvoluntarySwitches float64
 
-	ThroughputP float64 // chance of so large a difference to the best cap without a cause, corrected
-	LatencyP    float64
-	Slower      bool // measurably less throughput than the best
-	Later       bool // measurably more latency than the best
+	VirtualP, ResidentP float64 // as Measure.P, for the peaks against those of what savings are told against
+}
 
-	VirtualP, ResidentP float64 // the same for the peaks, against those of what savings are told against
+// Measure is what one metric says of one cap.
+type Measure struct {
+	Interval
+	P     float64 // chance of so large a difference to the best cap without a cause, corrected
+	Worse bool    // measurably worse than the best
 }
 
 // Fit reports whether the cap costs nothing that can be measured.
-func (o Outcome) Fit() bool { return o.Runs > 0 && !o.Slower && !o.Later }
+func (o Outcome) Fit() bool {
+	return o.Runs > 0 && !slices.ContainsFunc(o.Measures, func(m Measure) bool { return m.Worse })
+}
 
 // Judge turns runs into a result. It is pure.
 func Judge(x Experiment, runs []Run) Result {
 	r := Result{Experiment: x, Runs: runs}
-	var throughput, latency, virtual, resident [][]float64
+	var virtual, resident [][]float64
+	values := make([][][]float64, len(x.Metrics))
 	for _, c := range x.Candidates {
 		good, failed := split(runs, c.Name)
-		r.Outcomes = append(r.Outcomes, summarize(c, good, failed))
-		throughput = append(throughput, each(good, func(g Run) float64 { return g.Throughput }))
-		latency = append(latency, each(good, func(g Run) float64 { return g.Latency }))
+		r.Outcomes = append(r.Outcomes, summarize(x.Metrics, c, good, failed))
+		for i, m := range x.Metrics {
+			values[i] = append(values[i], each(good, m.Of))
+		}
 		virtual = append(virtual, eachKnown(good, func(g Run) uint64 { return g.VirtualPeak }))
 		resident = append(resident, eachKnown(good, func(g Run) uint64 { return g.ResidentPeak }))
 	}
 	for _, run := range runs {
 		r.Rounds = max(r.Rounds, run.Round)
 	}
-	metrics := [][][]float64{throughput}
-	if x.HasLatency() {
-		metrics = append(metrics, latency)
-	}
-	r.compare(comparisons(metrics...))
+	r.compare(comparisons(values...))
 	r.comparePeaks(virtual, resident)
 	r.Advice = advise(&r)
 	return r
 }
 
-// HasLatency reports whether a latency is measured.
-func (x *Experiment) HasLatency() bool { return x.Latency.Pattern != "" }
-
 // compare fills in how each candidate stands against the best one.
 func (r *Result) compare(p [][][]float64) {
-	best := r.best(func(o Outcome) Interval { return o.Throughput }, r.Experiment.Throughput)
-	for i := range r.Outcomes {
-		o := &r.Outcomes[i]
-		if best < 0 || o.Runs == 0 {
-			continue
-		}
-		o.ThroughputP = p[0][i][best]
-		o.Slower = o.ThroughputP < alpha && i != best
-	}
-	if !r.Experiment.HasLatency() {
-		return
-	}
-	best = r.best(func(o Outcome) Interval { return o.Latency }, r.Experiment.Latency)
-	for i := range r.Outcomes {
-		if o := &r.Outcomes[i]; best >= 0 && o.Runs > 0 {
-			o.LatencyP = p[1][i][best]
-			o.Later = o.LatencyP < alpha && i != best
+	for m := range r.Experiment.Metrics {
+		best := r.best(m)
+		for i := range r.Outcomes {
+			if o := &r.Outcomes[i]; best >= 0 && o.Runs > 0 {
+				o.Measures[m].P = p[m][i][best]
+				o.Measures[m].Worse = p[m][i][best] < alpha && i != best
+			}
 		}
 	}
 }
@@ -100,14 +88,14 @@ func (r *Result) comparePeaks(virtual, resident [][]float64) {
 	}
 }
 
-// best is the candidate with the best median, or -1. Of equals it is the first.
-func (r *Result) best(of func(Outcome) Interval, m Metric) int {
+// best is the candidate with the best median of a metric, or -1. Of equals it is the first.
+func (r *Result) best(metric int) int {
 	best := -1
 	for i, o := range r.Outcomes {
 		if o.Runs == 0 || r.spoiled(o) {
 			continue
 		}
-		if best < 0 || m.better(of(o).Median, of(r.Outcomes[best]).Median) {
+		if best < 0 || r.Experiment.Metrics[metric].better(o.Measures[metric].Median, r.Outcomes[best].Measures[metric].Median) {
 			best = i
 		}
 	}
@@ -154,13 +142,14 @@ func eachKnown(runs []Run, of func(Run) uint64) []float64 {
 	return each(known, func(r Run) float64 { return float64(of(r)) })
 }
 
-func summarize(c Candidate, good []Run, failed int) Outcome {
-	o := Outcome{Candidate: c, Runs: len(good), Failed: failed}
+func summarize(metrics []Metric, c Candidate, good []Run, failed int) Outcome {
+	o := Outcome{Candidate: c, Runs: len(good), Failed: failed, Measures: make([]Measure, len(metrics))}
 	if len(good) == 0 {
 		return o
 	}
-	o.Throughput = newInterval(each(good, func(r Run) float64 { return r.Throughput }))
-	o.Latency = newInterval(each(good, func(r Run) float64 { return r.Latency }))
+	for i, m := range metrics {
+		o.Measures[i].Interval = newInterval(each(good, m.Of))
+	}
 	o.CPU = median(good, func(r Run) float64 { return r.CPU })
 	o.VirtualPeak = medianBytes(good, func(r Run) uint64 { return r.VirtualPeak })
 	o.VirtualFinal = medianBytes(good, func(r Run) uint64 { return r.VirtualFinal })
@@ -203,9 +192,9 @@ func (r *Result) Typical(name string) (Run, bool) {
 }
 
 // width is the widest interval of what was measured.
-func (o *Outcome) width(latency bool) float64 {
-	if latency {
-		return max(o.Throughput.Width(), o.Latency.Width())
+func (o *Outcome) width() (widest float64) {
+	for _, m := range o.Measures {
+		widest = max(widest, m.Width())
 	}
-	return o.Throughput.Width()
+	return widest
 }

@@ -33,8 +33,7 @@ func work(t *testing.T) string {
 }
 
 func experiment(path string, args ...string) *Experiment {
-	x := &Experiment{Path: path, Args: append([]string{"work"}, args...), Throughput: Metric{Pattern: `^rate: ([0-9]+)`},
-		Latency: Metric{Pattern: `p99: (\S+)`, Lower: true}, Rounds: 1,
+	x := &Experiment{Path: path, Args: append([]string{"work"}, args...), Metrics: metrics(`^rate: ([0-9]+)`, `p99: (\S+)`), Rounds: 1,
 		Timeout: time.Minute, ReadyTimeout: time.Minute, Grace: time.Minute, Seed: 1}
 	for _, n := range []int{1, 2, 4} {
 		x.Candidates = append(x.Candidates, Candidate{Name: strconv.Itoa(n), ArenaMax: n,
@@ -61,7 +60,7 @@ func TestBatch(t *testing.T) {
 	}
 	for _, r := range runs {
 		n, _ := strconv.Atoi(r.Cap)
-		if r.Error != "" || r.Throughput != 80 || r.Latency != 0.0015 || r.Exit != 0 {
+		if r.Error != "" || r.Values["throughput"] != 80 || r.Values["latency"] != 0.0015 || r.Exit != 0 {
 			t.Errorf("cap %s: %+v", r.Cap, r)
 		}
 		if r.Arenas != n || r.ArenaReserved != uint64(n-1)<<26 || n > 1 && r.ArenaResident < 512<<10 {
@@ -106,7 +105,7 @@ func TestServer(t *testing.T) {
 			x.Ready, x.Load = c.ready, `echo "rate: $ARENACAP_CAP"; echo p99: 2ms; kill -0 $ARENACAP_PID`
 			for _, r := range measure(t, x) {
 				n, _ := strconv.Atoi(r.Cap)
-				if r.Error != "" || r.Throughput != float64(n) || r.Latency != 0.002 || r.Exit != 0 || r.Arenas != n {
+				if r.Error != "" || r.Values["throughput"] != float64(n) || r.Values["latency"] != 0.002 || r.Exit != 0 || r.Arenas != n {
 					t.Errorf("%+v", r)
 				}
 			}
@@ -160,8 +159,8 @@ func TestFailures(t *testing.T) {
 		{"takes too long", func(x *Experiment) {
 			x.Args, x.Timeout, x.Grace = append(x.Args, "-m", "60000"), 100*time.Millisecond, 0
 		}, "the program did not end within 100ms", ""},
-		{"prints no number", func(x *Experiment) { x.Throughput.Pattern = "^tps: (.*)" }, `--metric: nothing in the output matches "^tps: (.*)"`, "rate: 80"},
-		{"prints no latency", func(x *Experiment) { x.Latency.Pattern = "(rate)" }, `--latency: "rate" is no number`, "rate: 80"},
+		{"prints no number", func(x *Experiment) { x.Metrics = metrics("^tps: (.*)") }, `--metric: nothing in the output matches "^tps: (.*)"`, "rate: 80"},
+		{"prints no latency", func(x *Experiment) { x.Metrics = metrics("", "(rate)") }, `--latency: "rate" is no number`, "rate: 80"},
 		{"cannot be started", func(x *Experiment) { x.Path = "/nonexistent" }, "no such file", ""},
 		{"is never ready", func(x *Experiment) {
 			x.Args, x.Load, x.Ready, x.ReadyTimeout = append(x.Args, "-s", socket), "true", "false", 100*time.Millisecond
@@ -211,7 +210,7 @@ func TestFailures(t *testing.T) {
 func TestLeftovers(t *testing.T) {
 	before := children(os.Getpid())
 	x := experiment(work(t), "-d", "-m", "50")
-	x.Latency = Metric{}
+	x.Metrics = x.Metrics[:1]
 	began := time.Now()
 	for _, r := range measure(t, x) {
 		if r.Error != "" {
@@ -227,7 +226,7 @@ func TestLeftovers(t *testing.T) {
 func TestLeftoversOfLeftovers(t *testing.T) {
 	before := children(os.Getpid())
 	x := experiment("/bin/sh", "-c", `{ setsid sh -c 'setsid sleep 1000 >/dev/null & echo rate: 1; wait' 2>/dev/null & } | head -n 1`)
-	x.Args[0], x.Latency, x.Rounds = "sh", Metric{}, 1
+	x.Args[0], x.Metrics, x.Rounds = "sh", x.Metrics[:1], 1
 	for _, r := range measure(t, x) {
 		if r.Error != "" {
 			t.Error(r.Error, r.Tail)
@@ -292,9 +291,9 @@ func TestScriptWithoutInterpreter(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := experiment(script, "3", "b")
-	x.Latency = Metric{}
+	x.Metrics = x.Metrics[:1]
 	for _, r := range measure(t, x) {
-		if r.Error != "" || r.Throughput != 23 {
+		if r.Error != "" || r.Values["throughput"] != 23 {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -352,7 +351,7 @@ func TestInterruptAndResume(t *testing.T) {
 	}
 	for name, change := range map[string]func(x *Experiment){
 		"args": func(x *Experiment) { x.Args = []string{"work"} }, "caps": func(x *Experiment) { x.Candidates = x.Candidates[1:] },
-		"load": func(x *Experiment) { x.Load = "true" }, "latency": func(x *Experiment) { x.Latency = Metric{} },
+		"load": func(x *Experiment) { x.Load = "true" }, "latency": func(x *Experiment) { x.Metrics = x.Metrics[:1] },
 	} {
 		other := again
 		change(&other)
@@ -385,7 +384,7 @@ func TestHopeless(t *testing.T) {
 		t.Errorf("%d runs, %v", len(runs), err)
 	}
 	x = &Experiment{Path: "/bin/sh", Args: []string{"sh", "-c", `test "$MALLOC_ARENA_MAX" != 2`}, Candidates: experiment(path).Candidates,
-		Rounds: 5, Timeout: time.Minute}
+		Metrics: metrics(""), Rounds: 5, Timeout: time.Minute}
 	runs, err = x.Measure(t.Context(), nil, func(Run) error { return nil }, func(Progress) {})
 	good, failed := split(runs, "2")
 	if err != nil || len(good) != 0 || failed != giveUp || len(runs) != 5+5+giveUp {
@@ -399,7 +398,7 @@ func TestUntilNarrow(t *testing.T) {
 	if runs := measure(t, x); len(runs) != 18 {
 		t.Errorf("%d runs", len(runs))
 	}
-	x.Throughput, x.Latency, x.Until = Metric{}, Metric{}, 1e-9 // the wall time never is
+	x.Metrics, x.Until = metrics(""), 1e-9 // the wall time never is
 	x.MaxTime = 150 * time.Millisecond
 	measure(t, x) // ends
 }
@@ -430,7 +429,7 @@ func TestUntilAllGaveUp(t *testing.T) {
 // When the time is over no run is started but those that warm up.
 func TestMaxTime(t *testing.T) {
 	x := experiment("/bin/true")
-	x.Throughput, x.Latency, x.MaxTime, x.Warmup = Metric{}, Metric{}, time.Nanosecond, 1
+	x.Metrics, x.MaxTime, x.Warmup = metrics(""), time.Nanosecond, 1
 	warm := 0
 	runs, err := x.Measure(t.Context(), nil, nil, func(p Progress) {
 		if warm++; p.Round > 0 {

@@ -1,5 +1,7 @@
 package sweep
 
+// What runs are compared by: the list of metrics, how people write one, and how it is found in a program's output.
+
 import (
 	"errors"
 	"fmt"
@@ -9,31 +11,82 @@ import (
 	"time"
 )
 
-// Metric is a number in a program's output. The zero Metric is the wall time in seconds, of which less is better.
-type Metric struct {
-	Pattern string // a regular expression; "" is the wall time
-	Lower   bool   // less is better
+// Metrics are what can be measured, in the order of every output. One more is one more element.
+var Metrics = []Metric{
+	{Name: "throughput", Flag: "metric", Usage: "throughput: `REGEX` for the output of the load or of PROGRAM (default: its wall time)", Timed: true},
+	{Name: "latency", Flag: "latency", Usage: "latency: `REGEX` for the same output", Lower: true},
 }
 
-// LowerIsBetter reports the metric's direction.
-func (m Metric) LowerIsBetter() bool { return m.Lower || m.Pattern == "" }
+// Metric is a number by which caps are compared.
+type Metric struct {
+	Name    string // in sentences and keys
+	Flag    string // that sets the pattern
+	Usage   string // of the flag
+	Lower   bool   // less is better, of what a pattern finds
+	Timed   bool   // without a pattern it is the wall time in seconds, of which less is better; others are not measured then
+	Pattern string // a regular expression
 
-// ParseMetric reads a metric as people write it: a regular expression whose first group, or else its whole match,
-// is the number, with "higher:" or "lower:" before it to say which is better.
-func ParseMetric(s string, lower bool) (Metric, error) {
-	pattern := s
+	reversed bool // the better direction is the other one than in the list
+}
+
+// Parse is the metric with a pattern as people write it: a regular expression whose first group, or else its whole
+// match, is the number, with "higher:" or "lower:" before it to say which is better.
+func (m Metric) Parse(s string) (Metric, error) {
+	pattern, lower := s, m.Lower
 	if rest, ok := strings.CutPrefix(s, "higher:"); ok {
 		pattern, lower = rest, false
 	} else if rest, ok := strings.CutPrefix(s, "lower:"); ok {
 		pattern, lower = rest, true
 	}
 	if pattern == "" {
-		return Metric{}, fmt.Errorf("%q is no regular expression; write for example 'queries: *([0-9.]+)'", s)
+		return m, fmt.Errorf("%q is no regular expression; write for example 'queries: *([0-9.]+)'", s)
 	}
 	if _, err := regexp.Compile("(?m)" + pattern); err != nil {
-		return Metric{}, fmt.Errorf("%q is no regular expression: %w", pattern, err)
+		return m, fmt.Errorf("%q is no regular expression: %w", pattern, err)
 	}
-	return Metric{Pattern: pattern, Lower: lower}, nil
+	m.Pattern, m.Lower, m.reversed = pattern, lower, lower != m.Lower
+	return m, nil
+}
+
+// Measured reports whether a run gives a value.
+func (m Metric) Measured() bool { return m.Timed || m.Pattern != "" }
+
+// Of is the value that a run has.
+func (m Metric) Of(r Run) float64 { return r.Values[m.Name] }
+
+// LowerIsBetter reports the metric's direction.
+func (m Metric) LowerIsBetter() bool { return m.Lower || m.Pattern == "" }
+
+// Better says which direction is.
+func (m Metric) Better() string {
+	if m.LowerIsBetter() {
+		return "less is better"
+	}
+	return "more is better"
+}
+
+// Title is what is measured, for a picture.
+func (m Metric) Title() string {
+	if m.Pattern == "" {
+		return "Wall time in seconds"
+	}
+	return strings.ToUpper(m.Name[:1]) + m.Name[1:]
+}
+
+// Heading is the title of a column, with the direction only where it is not what everybody takes it to be.
+func (m Metric) Heading() string {
+	if m.reversed {
+		return m.Title() + " (" + m.Better() + ")"
+	}
+	return m.Title()
+}
+
+// Word is what is measured, in a sentence.
+func (m Metric) Word() string {
+	if m.Pattern == "" {
+		return "wall time"
+	}
+	return m.Name
 }
 
 var errNoMatch = errors.New("nothing in the output matches")

@@ -18,24 +18,51 @@ func TestLadder(t *testing.T) {
 	}
 }
 
+// metrics are the first ones of the list, with patterns as people write them: "" is the wall time.
+func metrics(patterns ...string) (list []Metric) {
+	for i, pattern := range patterns {
+		m := Metrics[i]
+		if pattern != "" {
+			var err error
+			if m, err = m.Parse(pattern); err != nil {
+				panic(err)
+			}
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// values are those of the first metrics.
+func values(list ...float64) map[string]float64 {
+	m := map[string]float64{}
+	for i, v := range list {
+		m[Metrics[i].Name] = v
+	}
+	return m
+}
+
 func TestParseMetric(t *testing.T) {
-	for s, want := range map[string]Metric{
+	for s, want := range map[string]struct {
+		pattern string
+		lower   bool
+	}{
 		"tps: (.*)":        {"tps: (.*)", false},
 		"lower:tps: (.*)":  {"tps: (.*)", true},
 		"higher:a=(.*)":    {"a=(.*)", false},
 		"name=(.*)":        {"name=(.*)", false},
 		"lowered to ([0])": {"lowered to ([0])", false},
 	} {
-		if got, err := ParseMetric(s, false); err != nil || got != want {
-			t.Errorf("%q: %v, %v", s, got, err)
+		if m, err := Metrics[0].Parse(s); err != nil || m.Pattern != want.pattern || m.LowerIsBetter() != want.lower {
+			t.Errorf("%q: %v, %v", s, m, err)
 		}
 	}
 	for _, bad := range []string{"", "lower:", "(", "a{2,1}"} {
-		if m, err := ParseMetric(bad, true); err == nil {
+		if m, err := Metrics[1].Parse(bad); err == nil {
 			t.Errorf("%q is %v", bad, m)
 		}
 	}
-	if m, _ := ParseMetric("x", true); !m.LowerIsBetter() || !(Metric{}).LowerIsBetter() {
+	if m, _ := Metrics[1].Parse("x"); !m.LowerIsBetter() || !Metrics[0].LowerIsBetter() {
 		t.Error("the directions are wrong")
 	}
 }
@@ -152,7 +179,7 @@ func TestThin(t *testing.T) {
 func FuzzMetric(f *testing.F) {
 	f.Add("rate: (.*)", []byte("rate: 1.5ms\n"))
 	f.Fuzz(func(t *testing.T, pattern string, text []byte) {
-		m, err := ParseMetric(pattern, false)
+		m, err := Metrics[0].Parse(pattern)
 		if err != nil {
 			return
 		}

@@ -181,17 +181,18 @@ func (x *Experiment) load(ctx context.Context, p *process, env []string, r *Run)
 }
 
 // measure finds the metrics of a run.
-func (x *Experiment) measure(out *output, wall time.Duration, r *Run) (err error) {
-	r.Throughput = wall.Seconds()
-	if x.Throughput.Pattern != "" {
-		if r.Throughput, err = out.find(x.Throughput); err != nil {
-			return fmt.Errorf("--metric: %w", err)
+func (x *Experiment) measure(out *output, wall time.Duration, r *Run) error {
+	r.Values = map[string]float64{}
+	for _, m := range x.Metrics {
+		if m.Pattern == "" {
+			r.Values[m.Name] = wall.Seconds()
+			continue
 		}
-	}
-	if x.HasLatency() {
-		if r.Latency, err = out.find(x.Latency); err != nil {
-			return fmt.Errorf("--latency: %w", err)
+		v, err := out.find(m)
+		if err != nil {
+			return fmt.Errorf("--%s: %w", m.Flag, err)
 		}
+		r.Values[m.Name] = v
 	}
 	return nil
 }

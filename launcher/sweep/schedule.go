@@ -27,15 +27,13 @@ func order(seed uint64, round, candidates int) []int {
 func narrow(x Experiment, runs []Run) bool {
 	any := false
 	for _, c := range x.Candidates {
-		good, failed := split(runs, c.Name)
-		if len(good) == 0 {
-			continue
+		good, _ := split(runs, c.Name)
+		for _, m := range x.Metrics {
+			if len(good) > 0 && newInterval(each(good, m.Of)).Width() > x.Until {
+				return false
+			}
 		}
-		o := summarize(c, good, failed)
-		if o.width(x.HasLatency()) > x.Until {
-			return false
-		}
-		any = true
+		any = any || len(good) > 0
 	}
 	return any
 }

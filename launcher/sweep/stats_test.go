@@ -29,9 +29,8 @@ var worlds = []world{
 
 func simulated(caps int, latency bool) Experiment {
 	var x Experiment
-	x.Throughput = Metric{Pattern: "x"}
-	if latency {
-		x.Latency = Metric{Pattern: "y", Lower: true}
+	if x.Metrics = metrics("x", "y"); !latency {
+		x.Metrics = x.Metrics[:1]
 	}
 	for i := range caps {
 		x.Candidates = append(x.Candidates, Candidate{Name: fmt.Sprint(i + 1), ArenaMax: i + 1})
@@ -44,9 +43,9 @@ func simulate(x Experiment, w world, rounds int, r *rand.Rand, slow ...float64) 
 	var runs []Run
 	for round := range rounds {
 		for i, c := range x.Candidates {
-			run := Run{Cap: c.Name, Round: round + 1, Throughput: w.draw(r, round), Latency: w.draw(r, round), VirtualPeak: uint64(c.ArenaMax) << 26}
+			run := Run{Cap: c.Name, Round: round + 1, Values: values(w.draw(r, round), w.draw(r, round)), VirtualPeak: uint64(c.ArenaMax) << 26}
 			if i < len(slow) {
-				run.Throughput *= slow[i]
+				run.Values["throughput"] *= slow[i]
 			}
 			runs = append(runs, run)
 		}
@@ -145,7 +144,7 @@ func TestCapsThatDiffer(t *testing.T) {
 	x, found := simulated(5, true), 0
 	for range experiments {
 		result := Judge(x, simulate(x, worlds[0], 10, r, 0.9)) // cap 1: 10 % less at 2 % noise
-		if result.Outcomes[0].Slower && result.Advice.Cap == "2" {
+		if result.Outcomes[0].Measures[0].Worse && result.Advice.Cap == "2" {
 			found++
 		}
 	}
@@ -201,8 +200,9 @@ func TestRoundsNeeded(t *testing.T) {
 		}
 		for rounds := c.want - 1; rounds <= c.want; rounds++ {
 			r := Judge(x, simulate(x, worlds[0], rounds, rand.New(rand.NewPCG(1, 1)), slow...))
-			if enough := rounds == c.want; enough && !r.Outcomes[0].Slower || !enough && !r.Advice.Noisy {
-				t.Errorf("%d caps, %d rounds: slower %t, noisy %t", c.caps, rounds, r.Outcomes[0].Slower, r.Advice.Noisy)
+			slower := r.Outcomes[0].Measures[0].Worse
+			if enough := rounds == c.want; enough && !slower || !enough && !r.Advice.Noisy {
+				t.Errorf("%d caps, %d rounds: slower %t, noisy %t", c.caps, rounds, slower, r.Advice.Noisy)
 			}
 		}
 	}
@@ -229,8 +229,9 @@ func TestNoisy(t *testing.T) {
 	x = simulated(3, true)
 	runs = simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 0.7)
 	for i := range runs { // the best in throughput answers so late that it is out of the question
-		if runs[i].Latency = 1; runs[i].Cap == "3" {
-			runs[i].Latency, runs[i].Throughput = 2, runs[i].Throughput*1.2
+		v := runs[i].Values
+		if v["latency"] = 1; runs[i].Cap == "3" {
+			v["latency"], v["throughput"] = 2, v["throughput"]*1.2
 		}
 	}
 	if a := Judge(x, runs).Advice; !a.Noisy || !strings.Contains(a.Sentence, " behind the best (3)") || strings.Contains(a.Sentence, "cap of 3 is the safer choice") ||

@@ -14,7 +14,10 @@
 // seen together, and a process that lives shorter than the looks are apart is not seen.
 package sweep
 
+// What is to be measured: the plan of an experiment.
+
 import (
+	"slices"
 	"time"
 )
 
@@ -28,8 +31,7 @@ type Experiment struct {
 	Load  string
 	Ready string // a command for sh(1) that succeeds when the server is ready; "": the server listens on a socket
 
-	Throughput Metric
-	Latency    Metric // not set: none is measured
+	Metrics []Metric // those of the list that are measured
 
 	Warmup  int           // rounds that do not count
 	Rounds  int           // rounds that count; with Until at least so many
@@ -61,42 +63,7 @@ type Candidate struct {
 	Env      []string // whole environment of the program
 }
 
-// Run is one run under one cap. A number of bytes that is not known is 0; where Error is empty the throughput,
-// and the latency if there is one, are known.
-type Run struct {
-	Cap   string    `json:"cap"`
-	Round int       `json:"round"` // from 1
-	Start time.Time `json:"start"`
-
-	Throughput float64 `json:"throughput"`
-	Latency    float64 `json:"latency,omitzero"`
-	Wall       float64 `json:"wall_seconds"`
-	CPU        float64 `json:"cpu_seconds"` // user and system, of children that were waited for too
-
-	VirtualPeak   uint64 `json:"virtual_peak_bytes,omitzero"`
-	VirtualFinal  uint64 `json:"virtual_final_bytes,omitzero"`
-	ResidentPeak  uint64 `json:"resident_peak_bytes,omitzero"`
-	ResidentFinal uint64 `json:"resident_final_bytes,omitzero"`
-
-	Arenas        int    `json:"arenas,omitzero"` // the most that one process had
-	ArenaReserved uint64 `json:"arena_reserved_bytes,omitzero"`
-	ArenaResident uint64 `json:"arena_resident_bytes,omitzero"`
-
-	MinorFaults         int64 `json:"minor_faults"`
-	MajorFaults         int64 `json:"major_faults"`
-	VoluntarySwitches   int64 `json:"voluntary_switches"`
-	InvoluntarySwitches int64 `json:"involuntary_switches"`
-
-	Exit   int    `json:"exit_status"`     // 128+n where signal n ended it
-	Killed bool   `json:"killed,omitzero"` // a server that outlived the grace time
-	Error  string `json:"error,omitzero"`
-	Tail   string `json:"tail,omitzero"` // of the output, where there is an error
-	Memory []Size `json:"memory,omitempty"`
-}
-
-// Size is the memory at one moment of a run.
-type Size struct {
-	Seconds  float64 `json:"seconds"`
-	Virtual  uint64  `json:"virtual_bytes"`
-	Resident uint64  `json:"resident_bytes"`
+// Index is where a metric of the list is among those that are measured, or -1.
+func (x *Experiment) Index(of Metric) int {
+	return slices.IndexFunc(x.Metrics, func(m Metric) bool { return m.Name == of.Name })
 }

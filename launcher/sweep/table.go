@@ -33,16 +33,15 @@ type Failure struct{ Cap, What, Tail string }
 
 // Table is what the advice rests on.
 func (r *Result) Table() Table {
-	x := &r.Experiment
-	t := Table{Heads: []string{"Cap", x.Throughput.heading("Throughput", false)}}
-	if x.HasLatency() {
-		t.Heads = append(t.Heads, x.Latency.heading("Latency", true))
+	t := Table{Heads: []string{"Cap"}}
+	for _, m := range r.Experiment.Metrics {
+		t.Heads = append(t.Heads, m.Heading())
 	}
 	t.Heads = append(t.Heads, "VmSize peak", "Resident peak", "Arenas", "CPU", "Runs")
 	for _, o := range r.Outcomes {
-		cells := []Cell{{Text: o.label()}, {o.interval(o.Throughput), o.Slower}}
-		if x.HasLatency() {
-			cells = append(cells, Cell{o.interval(o.Latency), o.Later})
+		cells := []Cell{{Text: o.label()}}
+		for _, m := range o.Measures {
+			cells = append(cells, Cell{o.interval(m.Interval), m.Worse})
 		}
 		t.Rows = append(t.Rows, Row{o.Name == r.Advice.Cap, append(cells, Cell{Text: sizeText(o.VirtualPeak)}, Cell{Text: sizeText(o.ResidentPeak)},
 			Cell{Text: o.arenasText()}, Cell{Text: o.cpuText()}, o.runsCell())})
@@ -83,26 +82,6 @@ func (r *Result) Failures() (list []Failure) {
 		list = append(list, Failure{o.Name, what, shownText(run.Tail)}) // a journal's text may be anybody's
 	}
 	return list
-}
-
-// Title is the metric's name, which is its own where it is the wall time, and which direction is better, in words.
-func (m Metric) Title(name string) (title, better string) {
-	if m.Pattern == "" {
-		name = "Wall time in seconds"
-	}
-	if m.LowerIsBetter() {
-		return name, "less is better"
-	}
-	return name, "more is better"
-}
-
-// heading tells the direction only where it is not what everybody takes it to be.
-func (m Metric) heading(name string, lower bool) string {
-	title, better := m.Title(name)
-	if m.Pattern != "" && m.Lower != lower {
-		title += " (" + better + ")"
-	}
-	return title
 }
 
 // label is the cap as it was written, with what it is here.

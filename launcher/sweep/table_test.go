@@ -28,16 +28,16 @@ func (t Table) lines() string {
 
 // seen is what three caps might have given: one is slow and answers late, one fails now and then, one always.
 func seen() Result {
-	x := Experiment{Throughput: Metric{Pattern: "x"}, Latency: Metric{Pattern: "y", Lower: true}, Candidates: []Candidate{
+	x := Experiment{Metrics: metrics("x", "y"), Candidates: []Candidate{
 		{Name: "off", Default: true}, {Name: "1", ArenaMax: 1}, {Name: "1/core", ArenaMax: 2}, {Name: "4", ArenaMax: 4}}}
 	var runs []Run
 	for round := range 8 {
 		step := float64(round)
 		runs = append(runs,
-			Run{Cap: "off", Round: round, Throughput: 1000 + step, Latency: 0.01, VirtualPeak: 1 << 30, VirtualFinal: 1 << 29, ResidentPeak: 10 << 20, ResidentFinal: 9 << 20,
+			Run{Cap: "off", Round: round, Values: values(1000+step, 0.01), VirtualPeak: 1 << 30, VirtualFinal: 1 << 29, ResidentPeak: 10 << 20, ResidentFinal: 9 << 20,
 				Arenas: 16, ArenaReserved: 15 << 26, ArenaResident: 5 << 20, CPU: 1.5, MinorFaults: 1999, MajorFaults: 1, VoluntarySwitches: 10, InvoluntarySwitches: 2},
-			Run{Cap: "1", Round: round, Throughput: 500 + step, Latency: 0.02, VirtualPeak: 64 << 20, ResidentPeak: 10 << 20, Arenas: 1, CPU: 1.25},
-			Run{Cap: "1/core", Round: round, Throughput: 1000 + step, Latency: 0.01, CPU: 1.5},
+			Run{Cap: "1", Round: round, Values: values(500+step, 0.02), VirtualPeak: 64 << 20, ResidentPeak: 10 << 20, Arenas: 1, CPU: 1.25},
+			Run{Cap: "1/core", Round: round, Values: values(1000+step, 0.01), CPU: 1.5},
 			Run{Cap: "4", Round: round, Error: "the load ended with status 1", Tail: "no"})
 	}
 	runs[2].Error, runs[2].Tail = "the server was ended by SIGSEGV", "oops"
@@ -75,18 +75,18 @@ func TestFailuresAreTold(t *testing.T) {
 
 func TestHeadings(t *testing.T) {
 	for _, c := range []struct {
-		x    Experiment
-		want string
+		metrics []Metric
+		want    string
 	}{
-		{Experiment{}, "Wall time in seconds|VmSize"},
-		{Experiment{Throughput: Metric{Pattern: "x"}}, "Throughput|VmSize"},
-		{Experiment{Throughput: Metric{Pattern: "x", Lower: true}}, "Throughput (less is better)|VmSize"},
-		{Experiment{Latency: Metric{Pattern: "x"}}, "Wall time in seconds|Latency (more is better)|VmSize"},
-		{Experiment{Latency: Metric{Pattern: "x", Lower: true}}, "Wall time in seconds|Latency|VmSize"},
+		{metrics(""), "Wall time in seconds|VmSize"},
+		{metrics("x"), "Throughput|VmSize"},
+		{metrics("lower:x"), "Throughput (less is better)|VmSize"},
+		{metrics("", "higher:x"), "Wall time in seconds|Latency (more is better)|VmSize"},
+		{metrics("", "lower:x"), "Wall time in seconds|Latency|VmSize"},
 	} {
-		r := Judge(c.x, nil)
+		r := Judge(Experiment{Metrics: c.metrics}, nil)
 		if got := strings.Join(r.Table().Heads, "|"); !strings.HasPrefix(got, "Cap|"+c.want) {
-			t.Errorf("%+v: %s", c.x, got)
+			t.Errorf("%+v: %s", c.metrics, got)
 		}
 	}
 }

@@ -3,9 +3,11 @@ package page
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"flag"
 	"fmt"
 	"html"
 	"image"
@@ -18,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,9 +31,11 @@ import (
 
 // result is a sweep as it might have been: cap 1 is slower, cap 8 fails now and then.
 func result(latency bool) sweep.Result {
-	x := sweep.Experiment{Throughput: sweep.Metric{Pattern: `<b>(.*)</b>`}, Load: "load", Rounds: 10, Seed: 42}
+	x := sweep.Experiment{Metrics: slices.Clone(sweep.Metrics[:1]), Load: "load", Rounds: 10, Seed: 42}
+	x.Metrics[0].Pattern = `<b>(.*)</b>`
 	if latency {
-		x.Latency = sweep.Metric{Pattern: "p99", Lower: true}
+		x.Metrics = append(x.Metrics, sweep.Metrics[1])
+		x.Metrics[1].Pattern = "p99"
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	var runs []sweep.Run
@@ -41,10 +46,10 @@ func result(latency bool) sweep.Result {
 			max = 128
 		}
 		for round := range 10 {
-			run := sweep.Run{Cap: name, Round: round + 1, Start: time.Unix(1700000000, 0), Throughput: 23456 + 200*r.NormFloat64(), Latency: 0.0123 + 0.0001*r.NormFloat64(),
+			run := sweep.Run{Cap: name, Round: round + 1, Start: time.Unix(1700000000, 0), Values: map[string]float64{"throughput": 23456 + 200*r.NormFloat64(), "latency": 0.0123 + 0.0001*r.NormFloat64()},
 				VirtualPeak: uint64(300+64*max) << 20, ResidentPeak: uint64(40+max/4) << 20, Arenas: max, ArenaReserved: uint64(max-1) << 26, CPU: 12}
 			if max == 1 {
-				run.Throughput /= 2
+				run.Values["throughput"] /= 2
 			}
 			if max == 8 && round == 3 {
 				run.Error, run.Tail = "the load ended with status 1", "<script>document.title='hostile'</script>"
@@ -68,6 +73,25 @@ func write(t *testing.T, r sweep.Result) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+var update = flag.Bool("update", false, "write testdata from the pages of now")
+
+// TestGolden compares the page with what it was, to the byte. Of a picture the file has the digest.
+func TestGolden(t *testing.T) {
+	for file, latency := range map[string]bool{"testdata/throughput.html": false, "testdata/latency.html": true} {
+		page := regexp.MustCompile(`(?s)<svg.*?</svg>`).ReplaceAllStringFunc(write(t, result(latency)), func(svg string) string {
+			return fmt.Sprintf("<svg %x>", sha256.Sum256([]byte(svg)))
+		})
+		if *update {
+			if err := os.WriteFile(file, []byte(page), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want, err := os.ReadFile(file); err != nil || page != string(want) {
+			t.Errorf("%s, %v:\n%s", file, err, page)
+		}
+	}
 }
 
 func TestSelfContained(t *testing.T) {
@@ -95,7 +119,7 @@ func TestPlotsAreWellFormed(t *testing.T) {
 			t.Fatalf("%d plots, %v", len(list), err)
 		}
 		for _, p := range list {
-			for _, svg := range []string{p.Wide, p.Narrow} {
+			for _, svg := range []string{string(p.Wide), string(p.Narrow)} {
 				d := xml.NewDecoder(strings.NewReader(svg))
 				for {
 					if _, err := d.Token(); errors.Is(err, io.EOF) {
@@ -112,19 +136,21 @@ func TestPlotsAreWellFormed(t *testing.T) {
 	}
 }
 
+func rate(v float64) map[string]float64 { return map[string]float64{"throughput": v} }
+
 // What is not known has no plot, and never breaks the page.
 func TestLittleIsKnown(t *testing.T) {
-	x := sweep.Experiment{Candidates: []sweep.Candidate{{Name: "1", ArenaMax: 1}, {Name: "2", ArenaMax: 2}}}
+	x := sweep.Experiment{Metrics: sweep.Metrics[:1], Candidates: []sweep.Candidate{{Name: "1", ArenaMax: 1}, {Name: "2", ArenaMax: 2}}}
 	for name, c := range map[string]struct {
 		runs  []sweep.Run
 		plots int
 	}{
 		"nothing":        {nil, 0},
 		"only failures":  {[]sweep.Run{{Cap: "1", Round: 1, Error: "no"}}, 0},
-		"one run":        {[]sweep.Run{{Cap: "1", Round: 1, Throughput: 1}}, 1},
+		"one run":        {[]sweep.Run{{Cap: "1", Round: 1, Values: rate(1)}}, 1},
 		"nothing but 0":  {[]sweep.Run{{Cap: "1", Round: 1}, {Cap: "2", Round: 1}}, 1},
-		"negative":       {[]sweep.Run{{Cap: "1", Round: 1, Throughput: -5}, {Cap: "2", Round: 1, Throughput: -4}}, 1},
-		"very different": {[]sweep.Run{{Cap: "1", Round: 1, Throughput: 1e-9, VirtualPeak: 1}, {Cap: "2", Round: 1, Throughput: 1e15, VirtualPeak: 1 << 60}}, 3},
+		"negative":       {[]sweep.Run{{Cap: "1", Round: 1, Values: rate(-5)}, {Cap: "2", Round: 1, Values: rate(-4)}}, 1},
+		"very different": {[]sweep.Run{{Cap: "1", Round: 1, Values: rate(1e-9), VirtualPeak: 1}, {Cap: "2", Round: 1, Values: rate(1e15), VirtualPeak: 1 << 60}}, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := sweep.Judge(x, c.runs)
@@ -327,7 +353,7 @@ func TestTogether(t *testing.T) {
 	} {
 		var shown []sweep.Outcome
 		for i, name := range []string{"off", "1", "2"} {
-			shown = append(shown, sweep.Outcome{Candidate: sweep.Candidate{Name: name}, VirtualPeak: c.sizes[i], Throughput: sweep.Interval{Median: c.speeds[i]}})
+			shown = append(shown, sweep.Outcome{Candidate: sweep.Candidate{Name: name}, VirtualPeak: c.sizes[i], Measures: []sweep.Measure{{Interval: sweep.Interval{Median: c.speeds[i]}}}})
 		}
 		if got := strings.Join(together(shown, x, y, wide), "|"); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)

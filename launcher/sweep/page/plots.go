@@ -2,6 +2,7 @@ package page
 
 import (
 	"cmp"
+	"html/template"
 	"math"
 	"regexp"
 	"slices"
@@ -16,7 +17,7 @@ import (
 // plot is one picture in two widths, for wide and narrow windows: text that is scaled down cannot be read.
 type plot struct {
 	Title, Note  string
-	Wide, Narrow string // SVG
+	Wide, Narrow template.HTML // SVG
 }
 
 // canvas is the size of a drawing in pixels.
@@ -79,7 +80,7 @@ func capColours(n int) []int {
 }
 
 // draw renders a picture at one size.
-func draw(c canvas, paint func(p *charts.Painter) error) (string, error) {
+func draw(c canvas, paint func(p *charts.Painter) error) (template.HTML, error) {
 	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: c.width, Height: c.height, Theme: theme(markColour)})
 	if err := paint(p); err != nil {
 		return "", err
@@ -88,7 +89,7 @@ func draw(c canvas, paint func(p *charts.Painter) error) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return themed(string(svg)), nil
+	return template.HTML(themed(string(svg))), nil
 }
 
 // themed replaces the placeholders, and the font by the page's.
@@ -186,7 +187,8 @@ func bytesLabel(v float64) string {
 
 // intervals is a picture of a metric by cap: box and dot are the median and its interval, the thin line goes from the
 // least run to the most.
-func intervals(r sweep.Result, title, note string, of func(sweep.Outcome) sweep.Interval, value func(sweep.Run) float64) (plot, bool, error) {
+func intervals(r sweep.Result, metric int) (plot, bool, error) {
+	m := r.Experiment.Metrics[metric]
 	var labels []string
 	var boxes []charts.OHLCData
 	var dots, chosen []float64
@@ -195,8 +197,8 @@ func intervals(r sweep.Result, title, note string, of func(sweep.Outcome) sweep.
 		if o.Runs == 0 {
 			continue
 		}
-		values := goodValues(r, o.Name, value)
-		i := of(o)
+		values := goodValues(r, o.Name, m)
+		i := o.Measures[metric]
 		least, most := slices.Min(values), slices.Max(values)
 		if !i.Known() {
 			i.Low, i.High = least, most
@@ -214,7 +216,7 @@ func intervals(r sweep.Result, title, note string, of func(sweep.Outcome) sweep.
 		return plot{}, false, nil
 	}
 	s := newScale(low, high, 5, false)
-	pl, err := both(title, note, func(p *charts.Painter, c canvas) error {
+	pl, err := both(m.Title()+" by cap", m.Better()+"; dot: median, box: its 95 % interval, line: all runs", func(p *charts.Painter, c canvas) error {
 		x, y := categories(labels, c), []charts.ValueAxisOption{s.axis(plain)}
 		box := charts.NewCandlestickOptionWithData(boxes)
 		box.Padding, box.XAxis, box.YAxis, box.Theme, box.CandleWidth, box.WickWidth = padding, x, y, theme(faintColour), 0.25, 1.5
@@ -230,10 +232,10 @@ func intervals(r sweep.Result, title, note string, of func(sweep.Outcome) sweep.
 	return pl, true, err
 }
 
-func goodValues(r sweep.Result, name string, value func(sweep.Run) float64) (values []float64) {
+func goodValues(r sweep.Result, name string, m sweep.Metric) (values []float64) {
 	for _, run := range r.Runs {
 		if run.Cap == name && run.Error == "" {
-			values = append(values, value(run))
+			values = append(values, m.Of(run))
 		}
 	}
 	return values
@@ -365,22 +367,24 @@ func (s scale) positions(format func(float64) string) charts.CategoryAxisOption 
 		LabelCount: s.steps() + 1}
 }
 
-// tradeOff is a picture of throughput against peak virtual size.
-func tradeOff(r sweep.Result, title, note string) (plot, bool, error) {
+// tradeOff is a picture of the first metric against peak virtual size.
+func tradeOff(r sweep.Result) (plot, bool, error) {
+	m := r.Experiment.Metrics[0]
 	var shown []sweep.Outcome
 	var sizes, speeds []float64 // speeds: of all runs, so that noise does not look like a difference
 	for _, o := range r.Outcomes {
 		if o.Runs > 0 && o.VirtualPeak > 0 {
 			shown = append(shown, o)
 			sizes = append(sizes, float64(o.VirtualPeak))
-			speeds = append(speeds, goodValues(r, o.Name, func(r sweep.Run) float64 { return r.Throughput })...)
+			speeds = append(speeds, goodValues(r, o.Name, m)...)
 		}
 	}
 	if len(shown) == 0 {
 		return plot{}, false, nil
 	}
 	y := newScale(slices.Min(speeds), slices.Max(speeds), 5, false)
-	pl, err := both(title, note, func(p *charts.Painter, c canvas) error {
+	note := m.Title() + " (" + m.Better() + ") against peak virtual size; diamond: the cap that is advised"
+	pl, err := both("The trade-off", note, func(p *charts.Painter, c canvas) error {
 		x, format := sizeScale(sizes, c.labels())
 		o := charts.NewScatterChartOptionWithData(append(spread(shown, x, 0), spread(shown, x, y.pixels(labelRise, c))...))
 		o.XAxis, o.YAxis = x.positions(format), []charts.ValueAxisOption{y.axis(plain)}
@@ -433,7 +437,7 @@ func (a sizeAxis) at(size uint64) float64 {
 func spread(shown []sweep.Outcome, x sizeAxis, above float64) (values [][]float64) {
 	for _, o := range shown {
 		v := slices.Repeat([]float64{charts.GetNullValue()}, points+1)
-		v[int(math.Round(x.at(o.VirtualPeak)*points))] = o.Throughput.Median + above
+		v[int(math.Round(x.at(o.VirtualPeak)*points))] = o.Measures[0].Median + above
 		values = append(values, v)
 	}
 	return values
@@ -488,7 +492,7 @@ func joined(g []sweep.Outcome) string {
 // cover reports whether the labels of two groups of dots would.
 func cover(a, b []sweep.Outcome, x sizeAxis, y scale, c canvas) bool {
 	across := math.Abs(x.at(middle(a).VirtualPeak)-x.at(middle(b).VirtualPeak)) * float64(c.width-frameWidth)
-	up := math.Abs(middle(a).Throughput.Median - middle(b).Throughput.Median)
+	up := math.Abs(middle(a).Measures[0].Median - middle(b).Measures[0].Median)
 	return across < float64(letterWidth*(len(joined(a))+len(joined(b))+1))/2 && up < y.pixels(letterHeight, c)
 }
 
