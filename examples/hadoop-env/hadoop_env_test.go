@@ -20,15 +20,15 @@ import (
 
 func setUp(t *testing.T) (ctx context.Context, dir, arenacap, file string) {
 	t.Helper()
-	ctx, dir = lab.Dir(t, 2*time.Minute)
-	arenacap, err := lab.Arenacap(ctx, dir)
+	dir = lab.Dir(t)
+	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if file, err = lab.Copy("policy.toml", dir); err != nil {
 		t.Fatal(err)
 	}
-	return ctx, dir, arenacap, file
+	return lab.Within(t, 2*time.Minute), dir, arenacap, file
 }
 
 // hadoopLine is the line that Hadoop's hadoop-config.sh has further down, and the words that the test reads.
