@@ -81,7 +81,7 @@ func mallocInfo(t *testing.T, pid int) string {
 func publicDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for d, mode := dir, os.FileMode(0o777); d != os.TempDir() && d != "/"; d, mode = filepath.Dir(d), 0o755 {
+	for d, mode := range map[string]os.FileMode{filepath.Dir(dir): 0o755, dir: 0o777} { // t.TempDir makes two levels
 		if err := os.Chmod(d, mode); err != nil {
 			t.Fatal(err)
 		}
