@@ -55,10 +55,8 @@ func prepareScript(e *testscript.Env, tool tools) error {
 			return err
 		}
 	}
-	for d := filepath.Dir(e.WorkDir); d != filepath.Dir(d) && d != os.TempDir(); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil { // other users run these programs too
-			return err
-		}
+	if err := os.Chmod(filepath.Dir(e.WorkDir), 0o755); err != nil { // other users run these programs too
+		return err
 	}
 	e.Setenv("PATH", bin+":"+e.Getenv("PATH"))
 	e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))

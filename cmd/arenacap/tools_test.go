@@ -87,10 +87,15 @@ func requireTools(t *testing.T) tools {
 	need(t, "gcc")
 	built := builtTools()
 	if built.err != nil {
-		t.Fatal(built.err)
+		why := "the programs to test were not built; another test that failed says why"
+		sayBuildError.Do(func() { why = built.err.Error() })
+		t.Fatal(why)
 	}
 	return built
 }
+
+// sayBuildError keeps a compiler's long error to one test: all of the package need what it did not build.
+var sayBuildError sync.Once
 
 // need skips a test that cannot run without a program. In CI nothing may be skipped.
 func need(t *testing.T, programs ...string) {

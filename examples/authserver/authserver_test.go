@@ -21,18 +21,18 @@ const workers = 128
 func build(t *testing.T) (ctx context.Context, arenacap, server, file string) {
 	t.Helper()
 	lab.Need(t, "go", "gcc", "getconf")
-	ctx, dir := lab.Dir(t, 2*time.Minute)
-	arenacap, err := lab.Arenacap(ctx, dir)
+	dir := lab.Dir(t)
+	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if server, err = lab.CompileAuthServer(ctx, "src/authserver.c", dir); err != nil {
+	if server, err = lab.CompileAuthServer(t.Context(), "src/authserver.c", dir); err != nil {
 		t.Fatal(err)
 	}
 	if file, err = lab.Copy("policy.toml", dir); err != nil {
 		t.Fatal(err)
 	}
-	return ctx, arenacap, server, file
+	return lab.Within(t, 2*time.Minute), arenacap, server, file
 }
 
 func TestEachArenaIs64MiBUntilTheCap(t *testing.T) {

@@ -50,9 +50,10 @@ func TestCgroupV2(t *testing.T) {
 		t.Skip("no kernel to boot: .ci/container names one in ARENACAP_KERNEL")
 	}
 	lab.Need(t, "qemu-system-x86_64", "busybox", "unshare", "ldd", "gzip")
-	ctx, dir := lab.Dir(t, 4*time.Minute)
+	image := initramfs(t, lab.Dir(t))
+	ctx := lab.Within(t, 4*time.Minute)
 	out, err := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-smp", "4", "-m", "512",
-		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel, "-initrd", initramfs(t, dir),
+		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel, "-initrd", image,
 		"-append", "console=ttyS0 quiet panic=-1").CombinedOutput()
 	if err != nil {
 		t.Fatalf("qemu: %v\n%s", err, out)

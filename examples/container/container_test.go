@@ -36,19 +36,19 @@ func build(t *testing.T) (context.Context, *lab.Image) {
 		t.Skip("only root can make a container")
 	}
 	lab.Need(t, "go", "gcc", "tar")
-	ctx, dir := lab.Dir(t, 5*time.Minute)
+	dir := lab.Dir(t)
 	top, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := lab.BuildImage(ctx, "Dockerfile", top, dir, map[string]string{
+	image, err := lab.BuildImage(t.Context(), "Dockerfile", top, dir, map[string]string{
 		"golang:1.26-bookworm": "/",
 		"debian:bookworm-slim": cmp.Or(os.Getenv("ARENACAP_DEBIAN"), "/"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ctx, image
+	return lab.Within(t, 5*time.Minute), image
 }
 
 func TestContainer(t *testing.T) {

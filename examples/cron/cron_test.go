@@ -22,8 +22,8 @@ func start(t *testing.T, report string, pairs ...string) (context.Context, *lab.
 		t.Skip("only root can make a container")
 	}
 	lab.Need(t, "go", "/usr/sbin/cron", "perl")
-	ctx, dir := lab.Dir(t, 2*time.Minute)
-	arenacap, err := lab.Arenacap(ctx, dir)
+	dir := lab.Dir(t)
+	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,6 +35,7 @@ func start(t *testing.T, report string, pairs ...string) (context.Context, *lab.
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx := lab.Within(t, 2*time.Minute)
 	p, err := lab.Container{Image: lab.Host(dir), Command: []string{"/usr/sbin/cron", "-f"},
 		Folders: []string{"/run", "/var/spool/cron", "/etc/cron.d"},
 		Files: map[string]string{

@@ -33,12 +33,12 @@ func TestStartScript(t *testing.T) {
 		t.Skip("only root can make a container")
 	}
 	lab.Need(t, "go", "gcc", "start-stop-daemon", "mkfifo", "pgrep")
-	ctx, dir := lab.Dir(t, 2*time.Minute)
-	arenacap, err := lab.Arenacap(ctx, dir)
+	dir := lab.Dir(t)
+	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := lab.CompileAuthServer(ctx, "../authserver/src/authserver.c", dir)
+	server, err := lab.CompileAuthServer(t.Context(), "../authserver/src/authserver.c", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +54,7 @@ func TestStartScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx := lab.Within(t, 2*time.Minute)
 	p, err := lab.Container{Image: lab.Host(dir), Command: []string{"/bin/sh", "-c", "mkfifo /run/control/fifo\n" + boot},
 		Folders: []string{"/run", "/run/control", "/var/log"},
 		Files: map[string]string{"/usr/bin/arenacap": arenacap, "/usr/local/bin/authserver": server,

@@ -1,34 +1,30 @@
 // Package hadoopenv_test runs the example: start scripts that source arenacap-env.sh, with arenacap, without it and with a
-// policy that has a mistake; and Tomcat from the distribution's package behind its setenv.sh.
+// policy that has a mistake. tomcat_test.go has Tomcat behind its setenv.sh.
 package hadoopenv_test
 
 import (
 	"context"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"arenacap/examples/internal/lab"
-	"arenacap/launcher/arena"
 )
 
 func setUp(t *testing.T) (ctx context.Context, dir, arenacap, file string) {
 	t.Helper()
-	ctx, dir = lab.Dir(t, 2*time.Minute)
-	arenacap, err := lab.Arenacap(ctx, dir)
+	dir = lab.Dir(t)
+	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if file, err = lab.Copy("policy.toml", dir); err != nil {
 		t.Fatal(err)
 	}
-	return ctx, dir, arenacap, file
+	return lab.Within(t, 2*time.Minute), dir, arenacap, file
 }
 
 // hadoopLine is the line that Hadoop's hadoop-config.sh has further down, and the words that the test reads.
@@ -79,6 +75,37 @@ func TestFragment(t *testing.T) {
 	}
 }
 
+// tomcatBase is the example's CATALINA_BASE with the fragment in it.
+func tomcatBase(t *testing.T, dir string) string {
+	t.Helper()
+	base := filepath.Join(dir, "tomcat")
+	if err := os.CopyFS(base, os.DirFS("tomcat")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lab.Copy("arenacap-env.sh", filepath.Join(base, "bin")); err != nil {
+		t.Fatal(err)
+	}
+	return base
+}
+
+func TestSetenv(t *testing.T) {
+	lab.Need(t, "go", "dash", "bash")
+	ctx, dir, arenacap, file := setUp(t)
+	base, without := tomcatBase(t, dir), binWithout(t, dir)
+	for path, want := range map[string]string{
+		filepath.Dir(arenacap) + ":" + without: "max=2 test=1\n",
+		without:                                "max=unset test=unset\n",
+	} {
+		for _, shell := range shells() {
+			cmd := exec.CommandContext(ctx, shell, "testdata/sources-setenv-then-execs.sh")
+			cmd.Env = []string{"PATH=" + path, "HOME=" + dir, "CATALINA_BASE=" + base, "ARENACAP_POLICY=" + file}
+			if out, err := cmd.CombinedOutput(); err != nil || string(out) != want {
+				t.Errorf("%s: %q, %v, want %q", shell, out, err, want)
+			}
+		}
+	}
+}
+
 // binWithout is a folder like /usr/bin but for arenacap, which may be installed there. It is called bin, as Tomcat looks
 // for ../bin/java from where java is.
 func binWithout(t *testing.T, dir string) string {
@@ -111,94 +138,4 @@ func shells() []string {
 		}
 	}
 	return found
-}
-
-func TestTomcat(t *testing.T) {
-	lab.Need(t, "go", "/usr/bin/java")
-	const home = "/usr/share/tomcat10"
-	lab.Need(t, home+"/bin/catalina.sh")
-	ctx, dir, arenacap, file := setUp(t)
-	base := filepath.Join(dir, "tomcat")
-	if err := os.CopyFS(base, os.DirFS("tomcat")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := lab.Copy("arenacap-env.sh", filepath.Join(base, "bin")); err != nil {
-		t.Fatal(err)
-	}
-	without := binWithout(t, dir)
-	for _, c := range []struct {
-		name, path, max, test string
-		most                  int
-	}{
-		{"capped by the policy", filepath.Dir(arenacap) + ":" + without, "2", "1", 2},
-		{"arenacap is not installed", without, "", "", 0},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			cmd := exec.CommandContext(ctx, home+"/bin/catalina.sh", "run")
-			cmd.Dir = dir
-			cmd.Env = []string{"PATH=" + c.path, "HOME=" + dir, "CATALINA_HOME=" + home, "CATALINA_BASE=" + base,
-				"CATALINA_TMPDIR=" + dir, "ARENACAP_POLICY=" + file}
-			checkTomcat(ctx, t, cmd, c.max, c.test, c.most)
-		})
-	}
-}
-
-// checkTomcat starts Tomcat, looks at the JVM's environment and arenas once it has answered, and ends it.
-func checkTomcat(ctx context.Context, t *testing.T, cmd *exec.Cmd, wantMax, wantTest string, most int) {
-	p, err := lab.Start(cmd, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Kill()
-	get(ctx, t, p)
-	env, err := lab.Environ(p.Pid) // catalina.sh execs the JVM: the same PID
-	if err != nil {
-		t.Fatal(err)
-	}
-	if env["MALLOC_ARENA_MAX"] != wantMax || env["MALLOC_ARENA_TEST"] != wantTest {
-		t.Errorf("the JVM has MALLOC_ARENA_MAX=%q MALLOC_ARENA_TEST=%q, want %q and %q", env["MALLOC_ARENA_MAX"], env["MALLOC_ARENA_TEST"], wantMax, wantTest)
-	}
-	census, err := arena.Count(p.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%d arenas", census.Arenas)
-	if most != 0 && census.Arenas > most {
-		t.Errorf("%d arenas, want %d at most", census.Arenas, most)
-	}
-	const terminated = 143 // the JVM catches SIGTERM, shuts down and exits with 128 + 15
-	if status, err := p.Stop(ctx); status != terminated || err != nil {
-		t.Errorf("SIGTERM ended it with %d, %v, want %d", status, err, terminated)
-	}
-	if _, err := p.AwaitText(ctx, "Destroying ProtocolHandler"); err != nil {
-		t.Error(err)
-	}
-}
-
-// get fetches the example's page from the port that Tomcat says it took.
-func get(ctx context.Context, t *testing.T, p *lab.Process) {
-	t.Helper()
-	line, err := p.AwaitText(ctx, "Starting ProtocolHandler")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.AwaitText(ctx, "Server startup in"); err != nil {
-		t.Fatal(err)
-	}
-	port := regexp.MustCompile(`auto-1-(\d+)`).FindStringSubmatch(line)
-	if port == nil {
-		t.Fatalf("no port in %q", line)
-	}
-	req, err := http.NewRequestWithContext(ctx, "GET", "http://127.0.0.1:"+port[1]+"/hello.txt", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if body, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != 200 || string(body) != "hello from a capped JVM\n" {
-		t.Errorf("%s, %q, %v", answer.Status, body, err)
-	}
 }

@@ -18,12 +18,12 @@ import (
 func install(t *testing.T) (ctx context.Context, dir, unit string) {
 	t.Helper()
 	lab.Need(t, "go", "gcc")
-	ctx, dir = lab.Dir(t, time.Minute)
-	arenacap, err := lab.Arenacap(ctx, dir)
+	dir = lab.Dir(t)
+	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := lab.CompileAuthServer(ctx, "../authserver/src/authserver.c", dir)
+	server, err := lab.CompileAuthServer(t.Context(), "../authserver/src/authserver.c", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func install(t *testing.T) (ctx context.Context, dir, unit string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ctx, dir, unit
+	return lab.Within(t, time.Minute), dir, unit
 }
 
 func TestUnitIsValid(t *testing.T) {

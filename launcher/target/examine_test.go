@@ -181,23 +181,16 @@ func TestLibcVersionLikeLdd(t *testing.T) {
 	}
 }
 
-// TestServersOfDebian are programs that people will put arenacap in front of.
-func TestServersOfDebian(t *testing.T) {
-	for program, allocator := range map[string]string{
-		"/usr/bin/redis-server": "jemalloc", "/usr/sbin/mariadbd": "glibc", "/usr/bin/python3": "glibc", "/usr/bin/perl": "glibc",
-		"/usr/bin/java": "glibc", "/usr/sbin/apache2": "glibc", "/usr/bin/memcached": "glibc",
-	} {
-		t.Run(filepath.Base(program), func(t *testing.T) {
-			_, err := os.Stat(program)
-			need(t, err == nil, program)
-			got := Examine(program, nil)
-			if want := answer(allocator == "glibc"); got.Allocator != allocator || got.CanCap != want {
-				t.Errorf("%+v, want %s", got, allocator)
-			}
-			if quick := Quick(program, nil); (quick.CanCap == No) != (got.CanCap == No) {
-				t.Errorf("Quick: %+v, Examine: %v", quick, got.CanCap)
-			}
-		})
+// TestQuickAgreesWithExamine on programs that people will put arenacap in front of, where they are installed.
+func TestQuickAgreesWithExamine(t *testing.T) {
+	for _, program := range []string{"/bin/sh", "/usr/bin/redis-server", "/usr/sbin/mariadbd", "/usr/bin/python3", "/usr/bin/perl", "/usr/bin/java"} {
+		if _, err := os.Stat(program); err != nil {
+			continue
+		}
+		quick, full := Quick(program, nil), Examine(program, nil)
+		if (quick.CanCap == No) != (full.CanCap == No) {
+			t.Errorf("%s: Quick %+v, Examine %+v", program, quick, full)
+		}
 	}
 }
 

@@ -146,19 +146,31 @@ func TestSystemdReadsTheSameCommands(t *testing.T) {
 		write(t, dir, map[string]string{name: text})
 		names = append(names, name)
 	}
+	sameCommands(t, dir, names...)
+}
+
+// sameCommands puts arenacap in front of units in a folder; systemd has to read the same commands behind it as without it.
+func sameCommands(t *testing.T, dir string, names ...string) {
+	t.Helper()
 	_, before := systemdReads(t, dir, names...)
+	commands := map[string][]Command{}
 	for _, name := range names {
+		u, err := finder{dirs: []string{dir}}.load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commands[name] = u.Commands
 		install(t, dir, name)
 	}
-	dropIns, after := systemdReads(t, dir, names...)
+	_, after := systemdReads(t, dir, names...)
 	for _, name := range names {
-		if len(dropIns[name]) != 1 || len(before[name]) == 0 || len(after[name]) != len(before[name]) {
-			t.Errorf("%s: %q with %q, before %q", name, after[name], dropIns[name], before[name])
+		if n := len(commands[name]); len(before[name]) != n || len(after[name]) != n {
+			t.Errorf("%s: %d commands; systemd reads %q, and with the drop-in %q", name, n, before[name], after[name])
 			continue
 		}
-		for i, command := range before[name] {
-			if got, want := after[name][i], inFront+command; got != want {
-				t.Errorf("%s: systemd starts\n%s\nwant\n%s", name, got, want)
+		for i, c := range commands[name] {
+			if !keeps(c, before[name][i], after[name][i]) {
+				t.Errorf("%s: systemd starts\n%s\nand with the drop-in\n%s", name, before[name][i], after[name][i])
 			}
 		}
 	}

@@ -3,8 +3,11 @@ package lab
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -33,6 +36,9 @@ func CompileAuthServer(ctx context.Context, source, dir string) (string, error) 
 // StartAuthServer starts the program behind the prefix (none: bare) and connects to it.
 func StartAuthServer(ctx context.Context, program string, prefix []string, env ...string) (*AuthServer, error) {
 	socket := filepath.Join(filepath.Dir(program), "auth.sock")
+	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // one that was killed leaves it
+		return nil, err
+	}
 	cmd := exec.CommandContext(ctx, program, "-t", "128", "-s", socket)
 	cmd.Env = cleanEnviron(env)
 	p, err := Start(cmd, prefix)

@@ -32,9 +32,8 @@ func Need(t testing.TB, programs ...string) {
 	}
 }
 
-// Dir is a temporary folder that another user may enter and that root accepts policy files from, and a context that
-// ends with the test or after the limit.
-func Dir(t testing.TB, limit time.Duration) (context.Context, string) {
+// Dir is a temporary folder that another user may enter and that root accepts policy files from.
+func Dir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, d := range []string{filepath.Dir(dir), dir} {
@@ -42,9 +41,16 @@ func Dir(t testing.TB, limit time.Duration) (context.Context, string) {
 			t.Fatal(err)
 		}
 	}
+	return dir
+}
+
+// Within is a context that ends with the test or after the limit. A test makes it when its programs are built: with an
+// empty build cache and other compilers beside it, go build alone takes minutes.
+func Within(t testing.TB, limit time.Duration) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
-	return ctx, dir
+	return ctx
 }
 
 // Arenacap builds arenacap into the folder, for every user, and returns its path.

@@ -40,11 +40,11 @@ type SweptCap struct {
 // own arguments.
 func RunSweep(t testing.TB, args ...string) Sweep {
 	t.Helper()
-	ctx, dir := Dir(t, 5*time.Minute)
-	if _, err := Arenacap(ctx, dir); err != nil {
+	dir := Dir(t)
+	if _, err := Arenacap(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	s, err := runSweep(ctx, dir, args)
+	s, err := runSweep(Within(t, 5*time.Minute), dir, args)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, s.Said)
 	}
@@ -93,11 +93,11 @@ func (s Sweep) Of(t testing.TB, cap string) SweptCap {
 // RefusedSweep runs an example's sweep.sh, which has to end with status 1, and returns what it says on stderr.
 func RefusedSweep(t testing.TB, args ...string) string {
 	t.Helper()
-	ctx, dir := Dir(t, time.Minute)
-	if _, err := Arenacap(ctx, dir); err != nil {
+	dir := Dir(t)
+	if _, err := Arenacap(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	s, err := runSweep(ctx, dir, args)
+	s, err := runSweep(Within(t, time.Minute), dir, args)
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Fatalf("%v, expected status 1\n%s", err, s.Said)

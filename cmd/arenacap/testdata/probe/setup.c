@@ -67,6 +67,15 @@ static int written(const char *path, const char *value)
 	return ok ? 0 : -1;
 }
 
+/* Only root may set it at any time: all others together once in a tenth of a second (kernel/sched/autogroup.c). */
+static int autogrouped(const char *nice)
+{
+	int result;
+	while ((result = written("/proc/self/autogroup", nice)) < 0 && errno == EAGAIN)
+		usleep(10000);
+	return result;
+}
+
 /* moved puts a new descriptor where the test wants it. */
 static int moved(int from, int to)
 {
@@ -266,7 +275,7 @@ static int apply(int argc, char **argv)
 	STATE("seccomp", 1, filtered(num(a[0]), EPERM))
 	STATE("lacks", 1, filtered(num(a[0]), ENOSYS))
 	STATE("keyring", 0, syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "arenacap-test") < 0 ? -1 : 0)
-	STATE("autogroup", 1, written("/proc/self/autogroup", a[0]))
+	STATE("autogroup", 1, autogrouped(a[0]))
 	STATE("memory-merge", 0, prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0))
 #undef STATE
 	errno = EINVAL; /* no such state, or an argument is missing */

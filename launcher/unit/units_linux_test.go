@@ -1,0 +1,97 @@
+package unit
+
+// Units in files: those of testdata/units, each with one trait of the units that distributions ship, and those of today's
+// packages where .ci/upstream unpacks them.
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const unitsDir = "testdata/units"
+
+// wanted are the names of the units in testdata/units, instances of templates among them, with what systemd has to read in
+// their drop-ins: NAME.conf.
+func wanted(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(unitsDir + "/*.conf")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d drop-ins in %s: %v", len(files), unitsDir, err)
+	}
+	texts := map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[strings.TrimSuffix(filepath.Base(file), ".conf")+suffix] = string(text)
+	}
+	return texts
+}
+
+func TestUnitsInFiles(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(unitsDir)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range wanted(t) {
+		if got := withoutComments(install(t, dir, name).Text); got != want {
+			t.Errorf("%s: the drop-in is\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}
+
+func withoutComments(text string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
+func TestSystemdReadsTheSameOfFiles(t *testing.T) {
+	need(t, "systemd-analyze")
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(unitsDir)); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for name := range wanted(t) {
+		names = append(names, name)
+	}
+	sameCommands(t, dir, names...)
+}
+
+// TestUnitsOfPackages: each unit with commands in $ARENACAP_UNITS gets a drop-in with which systemd starts the same.
+func TestUnitsOfPackages(t *testing.T) {
+	from := os.Getenv("ARENACAP_UNITS")
+	if from == "" {
+		t.Skip("no units in $ARENACAP_UNITS; .ci/upstream has those of today's packages")
+	}
+	need(t, "systemd-analyze")
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(dir + "/*" + suffix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, file := range files {
+		name := strings.Replace(filepath.Base(file), "@.", "@one.", 1)
+		u, err := finder{dirs: []string{dir}}.load(name)
+		if err != nil {
+			t.Log(err) // no commands, or an alias that leads elsewhere
+		} else if !slices.Contains(names, u.Name) {
+			names = append(names, u.Name)
+		}
+	}
+	t.Logf("%d units of %d files", len(names), len(files))
+	sameCommands(t, dir, names...)
+}
