@@ -18,7 +18,10 @@
 // arena. A static libc is found, but not its version.
 package arena
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Census is the short account of a process's arenas.
 type Census struct {
@@ -51,7 +54,7 @@ type Process struct {
 	Unlinked int     // see Census
 	Parts    []Part  // largest first
 
-	started uint64 // tells a later process with the same PID
+	started time.Duration // since boot; tells a later process with the same PID
 }
 
 // Census is the short account of what was found.

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"arenacap/launcher/proc"
 )
 
 // Inspect gives everything that is known of a live process. The errors are those of Count.
@@ -30,8 +32,8 @@ func (p *process) inspect() (*Process, error) {
 		return nil, err
 	}
 	found := &Process{
-		PID: p.pid, Name: p.stat.name, Threads: p.stat.threads, Bits: int(maps.word()) * 8, Virtual: maps.virtual(),
-		Exact: exact, Unlinked: f.unlinked, started: p.stat.started,
+		PID: p.pid, Name: p.stat.Name, Threads: p.stat.Threads, Bits: int(maps.word()) * 8, Virtual: maps.virtual(),
+		Exact: exact, Unlinked: f.unlinked, started: p.stat.Started,
 	}
 	if found.Arenas, err = arenas(p.mem, f.rings, maps); err != nil {
 		return nil, err
@@ -72,7 +74,7 @@ func (p *process) linkedAllocator(found *Process, maps layout) string {
 	if system > startup || err != nil {
 		return ""
 	}
-	exe, err := openFile(filepath.Join(p.dir, "exe"))
+	exe, err := proc.Here.Open(filepath.Join(p.dir, "exe"))
 	if err != nil {
 		return ""
 	}
@@ -129,7 +131,7 @@ func (p *process) addResident(list []region) error {
 }
 
 func (p *process) addSmaps(list []region, pages *pagemap) error {
-	smaps, err := openFile(filepath.Join(p.dir, "smaps"))
+	smaps, err := proc.Here.Open(filepath.Join(p.dir, "smaps"))
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func checkStackPointers(t *testing.T, pid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stacks, err := findStacks(p.mem, without(maps, heapOwners(list)), maps.word(), p.stat.threads)
+	stacks, err := findStacks(p.mem, without(maps, heapOwners(list)), maps.word(), p.stat.Threads)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -151,34 +151,3 @@ func FuzzParseSmaps(f *testing.F) {
 		})
 	})
 }
-
-func TestParseStat(t *testing.T) {
-	const tail = " S 1 2 2 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 9 0 77 606552064 443 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 94000000000\n"
-	for _, comm := range []string{"cat", "a b", ") S (", "(", "x\ny", "\xff"} {
-		got, ok := parseStat([]byte("12 (" + comm + ")" + tail))
-		if want := (stat{name: comm, threads: 9, started: 77, virtual: 606552064}); !ok || got.name != want.name ||
-			got.threads != want.threads || got.started != want.started || got.virtual != want.virtual || got.ended || got.kernel {
-			t.Errorf("%q: %+v, %v; want %+v", comm, got, ok, want)
-		}
-	}
-	if got, ok := parseStat([]byte("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 3 0 0\n")); !ok || !got.kernel {
-		t.Errorf("kthreadd: %+v, %v", got, ok)
-	}
-	if got, ok := parseStat([]byte("2 (x) Z 0 0 0 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 3 0 0\n")); !ok || !got.ended {
-		t.Errorf("zombie: %+v, %v", got, ok)
-	}
-	for _, bad := range []string{"", "12", "12 (a", "12 a)", ")(", "12 (a) S 1 2 3\n", "12 (a) S 1 2 2 0 -1 x 1 2 3 4 5 6 7 8 20 0 9 0 77 606552064 443\n"} {
-		if got, ok := parseStat([]byte(bad)); ok {
-			t.Errorf("%q was taken: %+v", bad, got)
-		}
-	}
-}
-
-func FuzzParseStat(f *testing.F) {
-	own, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(own)
-	f.Fuzz(func(t *testing.T, text []byte) { parseStat(text) })
-}

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc"
 )
 
 // queries are the mappings of a live process that are asked of the kernel one at a time, with the ioctl
@@ -63,7 +65,7 @@ func newQueries(maps *os.File) *queries {
 // that there is no such process.
 func countByQueries(root string, pid int) (c Census, ok bool) {
 	dir := filepath.Join(root, strconv.Itoa(pid))
-	maps, err := openFile(filepath.Join(dir, "maps"))
+	maps, err := proc.Here.Open(filepath.Join(dir, "maps"))
 	if err != nil {
 		return Census{}, false
 	}

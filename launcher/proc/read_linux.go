@@ -11,9 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Root is the folder above /proc and /sys of a machine: "" is this machine. Paths are as that machine has them, in
-// errors too.
+// Root is the folder above /proc and /sys of a machine. Paths are as that machine has them, in errors too.
 type Root string
+
+// Here is this machine.
+const Here Root = ""
 
 // maxFile bounds what is read of one file. The largest are mountinfo, some 200 bytes a mount, and an environment, at most
 // 6 MiB (execve(2)).

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc"
 )
 
 // procRoot is where the kernel shows its processes.
@@ -68,7 +70,7 @@ func (p *process) openAll() (err error) {
 	if err != nil {
 		return err
 	}
-	p.name, p.born = s.name, s.startedAt()
+	p.name, p.born = s.Name, s.Started
 	if p.statm, err = p.open("statm"); err != nil {
 		return fmt.Errorf("process %d cannot be sampled: %w", p.pid, err)
 	}
@@ -170,15 +172,15 @@ func readError(text []byte, err error) error {
 	return nil
 }
 
-func (p *process) stat() (stat, error) {
+func (p *process) stat() (proc.Stat, error) {
 	text, err := p.read("stat")
 	if errors.Is(err, unix.ESRCH) {
-		return stat{}, fmt.Errorf("process %d has ended: %w", p.pid, err)
+		return proc.Stat{}, fmt.Errorf("process %d has ended: %w", p.pid, err)
 	}
 	if err != nil {
-		return stat{}, fmt.Errorf("process %d cannot be read: %w", p.pid, err)
+		return proc.Stat{}, fmt.Errorf("process %d cannot be read: %w", p.pid, err)
 	}
-	return parseStat(text)
+	return proc.ParseStat(text)
 }
 
 // readable reports whether the pidfd says that the process has ended.
@@ -204,7 +206,7 @@ func (p *process) ended() bool {
 		return p.readable()
 	}
 	s, err := p.stat()
-	return err != nil || (s.state == 'Z' || s.state == 'X') && p.otherThread() == ""
+	return err != nil || s.Ended() && p.otherThread() == ""
 }
 
 // sample reads statm through the held descriptor. The kernel looks the process up at each read, so that

@@ -2,55 +2,8 @@ package watch
 
 import (
 	"bytes"
-	"fmt"
 	"strconv"
-	"strings"
-	"time"
 )
-
-// stat is what /proc/PID/stat says of a process (proc_pid_stat(5)):
-//
-//	pid (comm) state ppid pgrp session … starttime …
-//
-// comm is in parentheses and may hold blanks, parentheses and newlines, so the fields are counted from
-// the last closing parenthesis; starttime is field 22, in clock ticks since boot.
-type stat struct {
-	name  string
-	state byte // 'Z' and 'X' have ended
-	ppid  int
-	start uint64 // clock ticks since boot
-}
-
-// ticksPerSecond is the unit of times in /proc: USER_HZ, 100 on every architecture that Go runs on.
-const ticksPerSecond = 100
-
-func parseStat(text []byte) (stat, error) {
-	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
-	if open < 0 || end < open {
-		return stat{}, fmt.Errorf("stat %q has no name in parentheses", clip(text))
-	}
-	fields := strings.Fields(string(text[end+1:]))
-	const state, ppid, start = 0, 1, 19 // the first field here is the line's third
-	if len(fields) <= start || len(fields[state]) != 1 {
-		return stat{}, fmt.Errorf("stat %q has too few fields", clip(text))
-	}
-	parent, err := strconv.Atoi(fields[ppid])
-	if err != nil || parent < 0 {
-		return stat{}, fmt.Errorf("stat %q: the parent is no PID", clip(text))
-	}
-	ticks, err := strconv.ParseUint(fields[start], 10, 64)
-	if err != nil {
-		return stat{}, fmt.Errorf("stat %q: the start time is no number", clip(text))
-	}
-	return stat{string(text[open+1 : end]), fields[state][0], parent, ticks}, nil
-}
-
-func clip(text []byte) []byte { return text[:min(len(text), 80)] }
-
-// startedAt is a start time on the clock since boot.
-func (s stat) startedAt() time.Duration {
-	return time.Duration(s.start) * (time.Second / ticksPerSecond)
-}
 
 // mapping is a range of addresses.
 type mapping struct{ from, to uint64 }
