@@ -21,6 +21,8 @@ package arena
 import (
 	"slices"
 	"time"
+
+	"arenacap/launcher/proc"
 )
 
 // Census is the short account of a process's arenas.
@@ -158,7 +160,7 @@ func certain(mem reader, maps mappings) (c Census, ok bool) {
 
 // libc reports a glibc that is there to run, not a file that a program happens to read.
 func (l layout) libc() bool {
-	return slices.ContainsFunc(l, func(m mapping) bool { return m.perm&permExec != 0 && m.file() && libcFile(m.name) })
+	return slices.ContainsFunc(l, func(m mapping) bool { return m.Perm&proc.PermExec != 0 && m.File() && libcFile(m.Name) })
 }
 
 func allSettled(rings []*ring) bool {

@@ -48,7 +48,7 @@ func (p *process) inspect() (*Process, error) {
 }
 
 func (p *process) nameLibc(found *Process, maps layout) (err error) {
-	if slices.ContainsFunc(maps, func(m mapping) bool { return muslFile(m.name) }) {
+	if slices.ContainsFunc(maps, func(m mapping) bool { return muslFile(m.Name) }) {
 		found.Libc = "musl"
 	}
 	if len(found.Arenas) > 0 {
@@ -121,7 +121,7 @@ func (p *process) attribute(found *Process, maps layout) error {
 func (p *process) addResident(list []region) error {
 	pages := p.pagemap()
 	defer pages.close()
-	if len(list) == 0 || pages.scan(list[0].start, list[len(list)-1].end, credit(list)) == nil {
+	if len(list) == 0 || pages.scan(list[0].Start, list[len(list)-1].End, credit(list)) == nil {
 		return nil
 	}
 	for i := range list { // what it told before it failed
@@ -136,5 +136,5 @@ func (p *process) addSmaps(list []region, pages *pagemap) error {
 		return err
 	}
 	defer smaps.Close()
-	return parseSmaps(smaps, func(start, end, resident uint64) { spread(list, start, end, resident, pages.present) })
+	return proc.ParseSmaps(smaps, func(s proc.Smap) { spread(list, s.Start, s.End, s.Resident, pages.present) })
 }

@@ -124,7 +124,7 @@ func (p *process) readMaps() (layout, error) {
 	if len(p.text) == 0 { // the address space has ended: by exit, or by the exec of another program
 		return nil, syscall.ESRCH
 	}
-	return parseMaps(make(layout, 0, bytes.Count(p.text, []byte{'\n'})), p.text)
+	return proc.ParseMaps(make(layout, 0, bytes.Count(p.text, []byte{'\n'})), p.text)
 }
 
 // still is ESRCH where the address space has ended, by exit or by the exec of another program: what was read of
