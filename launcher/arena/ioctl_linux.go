@@ -1,3 +1,5 @@
+// ioctl(2) on the files of /proc.
+
 package arena
 
 import (
