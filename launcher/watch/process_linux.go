@@ -3,6 +3,7 @@ package watch
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -154,22 +155,11 @@ func (p *process) read(name string) ([]byte, error) {
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
-	var text []byte
-	buf := make([]byte, 4096)
-	for {
-		n, err := f.Read(buf)
-		text = append(text, buf[:n]...)
-		if n == 0 || err != nil || len(text) > maxText {
-			return text, readError(text, err)
-		}
+	text, err := io.ReadAll(io.LimitReader(f, maxText))
+	if len(text) > 0 {
+		return text, nil // what came before an error
 	}
-}
-
-func readError(text []byte, err error) error {
-	if len(text) == 0 && err != nil {
-		return err
-	}
-	return nil
+	return nil, err
 }
 
 func (p *process) stat() (proc.Stat, error) {
