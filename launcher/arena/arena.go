@@ -18,7 +18,12 @@
 // arena. A static libc is found, but not its version.
 package arena
 
-import "slices"
+import (
+	"slices"
+	"time"
+
+	"arenacap/launcher/proc"
+)
 
 // Census is the short account of a process's arenas.
 type Census struct {
@@ -51,7 +56,7 @@ type Process struct {
 	Unlinked int     // see Census
 	Parts    []Part  // largest first
 
-	started uint64 // tells a later process with the same PID
+	started time.Duration // since boot; tells a later process with the same PID
 }
 
 // Census is the short account of what was found.
@@ -155,7 +160,7 @@ func certain(mem reader, maps mappings) (c Census, ok bool) {
 
 // libc reports a glibc that is there to run, not a file that a program happens to read.
 func (l layout) libc() bool {
-	return slices.ContainsFunc(l, func(m mapping) bool { return m.perm&permExec != 0 && m.file() && libcFile(m.name) })
+	return slices.ContainsFunc(l, func(m mapping) bool { return m.Perm&proc.PermExec != 0 && m.File() && libcFile(m.Name) })
 }
 
 func allSettled(rings []*ring) bool {

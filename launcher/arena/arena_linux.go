@@ -61,7 +61,7 @@ func (p *process) rings(read func() (layout, error)) (f found, maps layout, err 
 // same is ESRCH where the PID has come to be another process's.
 func (p *process) same() error {
 	now, err := p.readStat()
-	if err == nil && now.started != p.stat.started {
+	if err == nil && now.Started != p.stat.Started {
 		err = syscall.ESRCH
 	}
 	return err

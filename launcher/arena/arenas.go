@@ -103,8 +103,8 @@ func (p *Process) addMain(list []region) {
 	main := &p.Arenas[0]
 	for _, r := range list {
 		if r.kind == KindMainHeap {
-			main.Reserved += r.size()
-			main.Committed += r.size()
+			main.Reserved += r.Size()
+			main.Committed += r.Size()
 			main.Resident += r.resident
 		}
 	}

@@ -148,7 +148,7 @@ func BenchmarkResident(b *testing.B) {
 		b.Cleanup(pages.close)
 		b.Run(command+"/pagemap", func(b *testing.B) {
 			for b.Loop() {
-				if err := pages.scan(list[0].start, list[len(list)-1].end, credit(list)); err != nil {
+				if err := pages.scan(list[0].Start, list[len(list)-1].End, credit(list)); err != nil {
 					b.Skip(err)
 				}
 			}

@@ -306,11 +306,11 @@ func (m *member) mainStretch(r *ring, maps layout, word, align uint64) (list []s
 		return nil, 0, 0
 	}
 	i, ok := maps.at(m.top)
-	if !ok || maps[i].name != "[heap]" || m.flags&nonContiguous != 0 || m.topSize > system || m.top+m.topSize < system {
+	if !ok || maps[i].Name != "[heap]" || m.flags&nonContiguous != 0 || m.topSize > system || m.top+m.topSize < system {
 		return nil, 0, system
 	}
 	end := m.top + m.topSize
-	inHeap := func(m mapping) bool { return m.name == "[heap]" }
+	inHeap := func(m mapping) bool { return m.Name == "[heap]" }
 	if !maps.covers(end-system, end, inHeap) {
 		return nil, 0, system
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"sort"
+
+	"arenacap/launcher/proc"
 )
 
 // fake is the memory of a process that was never run, with glibc's structures of any version in it.
@@ -46,7 +48,7 @@ var versions = []version{
 }
 
 const (
-	anonRW   = permRead | permWrite
+	anonRW   = proc.PermRead | proc.PermWrite
 	fakeUsed = 132 << 10 // bytes of a heap in use
 )
 
@@ -86,12 +88,12 @@ func (f *fake) pages(uint64, []pageState) bool { return false }
 
 // mapped adds a mapping; one with data can be read.
 func (f *fake) mapped(start, size uint64, p perm, name string) {
-	m := mapping{start: start, end: start + size, perm: p, name: name}
+	m := mapping{Start: start, End: start + size, Perm: p, Name: name}
 	if name != "" && name[0] == '/' {
-		m.inode = 7
+		m.Inode = 7
 	}
 	f.maps = append(f.maps, m)
-	if p&permRead != 0 {
+	if p&proc.PermRead != 0 {
 		f.segments = append(f.segments, segment{start, make([]byte, size)})
 	}
 }
@@ -115,7 +117,7 @@ func newFake(v version, heapMax uint64, heaps ...int) *fake {
 		}
 		bases = append(bases, own)
 	}
-	f.mapped(libc-0x10000, 0x10000, permRead|permExec, "/lib/libc.so.6")
+	f.mapped(libc-0x10000, 0x10000, proc.PermRead|proc.PermExec, "/lib/libc.so.6")
 	f.mapped(libc, 0x3000, anonRW, "/lib/libc.so.6")
 	f.states = []uint64{libc + 0xc80}
 	for _, own := range bases {
@@ -175,8 +177,8 @@ func (f *fake) arena(addr, next uint64, heaps []uint64) {
 func (f *fake) merge() {
 	var merged layout
 	for _, m := range f.maps {
-		if n := len(merged); n > 0 && merged[n-1].end == m.start && merged[n-1].perm == m.perm && m.anonymous() && merged[n-1].anonymous() {
-			merged[n-1].end = m.end
+		if n := len(merged); n > 0 && merged[n-1].End == m.Start && merged[n-1].Perm == m.Perm && m.Anonymous() && merged[n-1].Anonymous() {
+			merged[n-1].End = m.End
 			continue
 		}
 		merged = append(merged, m)
@@ -187,7 +189,7 @@ func (f *fake) merge() {
 // insert adds a readable mapping in its place.
 func (f *fake) insert(start, size uint64, p perm, name string) []byte {
 	f.mapped(start, size, p, name)
-	slices.SortFunc(f.maps, func(a, b mapping) int { return cmp.Compare(a.start, b.start) })
+	slices.SortFunc(f.maps, func(a, b mapping) int { return cmp.Compare(a.Start, b.Start) })
 	slices.SortFunc(f.segments, func(a, b segment) int { return cmp.Compare(a.addr, b.addr) })
 	for _, s := range f.segments {
 		if s.addr == start {

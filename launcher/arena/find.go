@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"arenacap/launcher/proc"
 )
 
 // finder finds the arenas of one process in its mappings and its memory. It trusts nothing that it reads:
@@ -139,19 +141,19 @@ func (l layout) bases(word uint64) []uint64 {
 	var bases []uint64
 	sizes := heapSizes(word)
 	for i, m := range l {
-		if !m.anonymous() || m.reserved() {
+		if !m.Anonymous() || m.Reserved() {
 			continue
 		}
-		limit := m.end // up to where nothing but reserved memory follows
-		if i+1 < len(l) && l[i+1].start == m.end {
+		limit := m.End // up to where nothing but reserved memory follows
+		if i+1 < len(l) && l[i+1].Start == m.End {
 			limit = l.runEnd(i+1, reservedAnonymous)
 		}
 		for _, size := range sizes {
-			base := (m.end - 1) &^ (size - 1)
+			base := (m.End - 1) &^ (size - 1)
 			if base+size > limit || base == 0 || hasBase(bases, base) {
 				continue
 			}
-			if j, ok := l.at(base); ok && l[j].anonymous() && l[j].writable() {
+			if j, ok := l.at(base); ok && l[j].Anonymous() && l[j].Writable() {
 				bases = append(bases, base)
 			}
 		}
@@ -165,20 +167,20 @@ func (l layout) bases(word uint64) []uint64 {
 func alignedBases(maps mappings, word uint64) (bases []uint64) {
 	size := usualHeap(word)
 	for at := size; ; {
-		m, ok := maps.next(at, permRead|permWrite, false)
+		m, ok := maps.next(at, proc.PermRead|proc.PermWrite, false)
 		if !ok {
 			return bases
 		}
-		if base := (m.end - 1) &^ (size - 1); base >= m.start && m.anonymous() {
+		if base := (m.End - 1) &^ (size - 1); base >= m.Start && m.Anonymous() {
 			bases = append(bases, base)
 		}
-		if at = (m.end + size - 1) &^ (size - 1); at < m.end { // the end of the address space
+		if at = (m.End + size - 1) &^ (size - 1); at < m.End { // the end of the address space
 			return bases
 		}
 	}
 }
 
-func reservedAnonymous(m mapping) bool { return m.anonymous() && m.reserved() }
+func reservedAnonymous(m mapping) bool { return m.Anonymous() && m.Reserved() }
 
 // hasBase looks among the latest only: sizes of one mapping are what gives a base twice.
 func hasBase(bases []uint64, base uint64) bool {
@@ -265,23 +267,23 @@ func (f *finder) reread(addr uint64) (member, bool, error) {
 // its .bss, which follows the file's mapping as memory without a name.
 func (f *finder) data(addr uint64) bool {
 	m, ok := holds(f.maps, addr)
-	if !ok || !m.writable() || m.perm&permShared != 0 {
+	if !ok || !m.Writable() || m.Perm&proc.PermShared != 0 {
 		return false
 	}
-	for m.anonymous() {
-		below, ok := holds(f.maps, m.start-1)
+	for m.Anonymous() {
+		below, ok := holds(f.maps, m.Start-1)
 		if !ok {
 			return false
 		}
 		m = below
 	}
-	return m.file()
+	return m.File()
 }
 
 // holds is the mapping that holds addr.
 func holds(maps mappings, addr uint64) (mapping, bool) {
 	m, ok := maps.next(addr, 0, false)
-	return m, ok && m.start <= addr
+	return m, ok && m.Start <= addr
 }
 
 // ring follows the arenas from the one at start. It is nil where they do not come back to it or where not
@@ -385,11 +387,11 @@ func (p place) hasRoom(maps mappings) bool {
 	reserved := false
 	for at, end := p.base, p.base+p.size; at < end; {
 		m, ok := holds(maps, at)
-		if !ok || !m.anonymous() || reserved && !m.reserved() {
+		if !ok || !m.Anonymous() || reserved && !m.Reserved() {
 			return false
 		}
-		reserved = m.reserved() && m.end > p.base+p.committed
-		at = m.end
+		reserved = m.Reserved() && m.End > p.base+p.committed
+		at = m.End
 	}
 	return true
 }
@@ -410,21 +412,21 @@ func (f *finder) mainArenas() ([]state, error) {
 	left := uint64(scanMax)
 	libc := f.maps.libc()
 	for at := uint64(0); ; {
-		m, ok := f.maps.next(at, permRead|permWrite, true)
+		m, ok := f.maps.next(at, proc.PermRead|proc.PermWrite, true)
 		if !ok {
 			return found, nil
 		}
-		at = m.end
-		if !m.file() || m.perm&permShared != 0 || libc && !libcFile(m.name) {
+		at = m.End
+		if !m.File() || m.Perm&proc.PermShared != 0 || libc && !libcFile(m.Name) {
 			continue
 		}
-		end := m.end
+		end := m.End
 		if !libc {
 			end = dataEnd(f.maps, m)
 		}
-		end = min(end, m.start+left)
-		left -= end - m.start
-		states, readable, err := f.scan(m.start, end)
+		end = min(end, m.Start+left)
+		left -= end - m.Start
+		states, readable, err := f.scan(m.Start, end)
 		if err != nil {
 			return nil, err
 		}
@@ -441,9 +443,9 @@ func (f *finder) mainArenas() ([]state, error) {
 // dataEnd is where the writable data of a file ends, .bss and all.
 func dataEnd(maps mappings, m mapping) uint64 {
 	for {
-		above, ok := holds(maps, m.end)
-		if !ok || !above.writable() || !above.file() && !above.anonymous() {
-			return m.end
+		above, ok := holds(maps, m.End)
+		if !ok || !above.Writable() || !above.File() && !above.Anonymous() {
+			return m.End
 		}
 		m = above
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"testing"
+
+	"arenacap/launcher/proc"
 )
 
 // asked is a fake's mappings as queries have them: what is not asked for is not there.
@@ -80,7 +82,7 @@ func TestFindByShape(t *testing.T) {
 	}{
 		{"main arena only", func() *fake { return newFake(v236, heap) }, Census{Arenas: 1}},
 		{"no libc at all", func() *fake {
-			return &fake{version: v236, maps: layout{{start: 0x7f0000000000, end: 0x7f0000001000, perm: anonRW}}}
+			return &fake{version: v236, maps: layout{{Start: 0x7f0000000000, End: 0x7f0000001000, Perm: anonRW}}}
 		}, Census{}},
 		{"libc that nobody asked for memory", func() *fake {
 			f := newFake(v236, heap)
@@ -104,7 +106,7 @@ func TestFindByShape(t *testing.T) {
 		{"full heap grown together with the next", func() *fake {
 			f := newFake(v236, heap, 2)
 			base := uint64(0x7f0000000000)
-			f.maps[0].end, f.maps[1].start, f.maps[1].perm = base+heap-minPage, base+heap-minPage, anonRW
+			f.maps[0].End, f.maps[1].Start, f.maps[1].Perm = base+heap-minPage, base+heap-minPage, anonRW
 			f.put(base+3*8, heap)
 			f.put(base+2*8, heap)
 			f.put(f.states[1]+f.system, heap+fakeUsed)
@@ -113,8 +115,8 @@ func TestFindByShape(t *testing.T) {
 		}, Census{Arenas: 2, Heaps: 2, Reserved: 2 * heap, Committed: heap + fakeUsed}},
 		{"pages of the heap made read-only by the program", func() *fake {
 			f := newFake(v236, heap, 1)
-			f.maps[0].end = f.maps[0].start + 0x5000
-			f.insert(0x7f0000005000, 0x1000, permRead, "")
+			f.maps[0].End = f.maps[0].Start + 0x5000
+			f.insert(0x7f0000005000, 0x1000, proc.PermRead, "")
 			f.insert(0x7f0000006000, fakeUsed-0x6000, anonRW, "")
 			return f
 		}, Census{Arenas: 2, Heaps: 1, Reserved: heap, Committed: fakeUsed}},
@@ -134,8 +136,8 @@ func TestFindByShape(t *testing.T) {
 		{"libc of another name", func() *fake {
 			f := newFake(v236, heap, 1)
 			for i := range f.maps {
-				if f.maps[i].name != "" {
-					f.maps[i].name = "/opt/libsomething.so"
+				if f.maps[i].Name != "" {
+					f.maps[i].Name = "/opt/libsomething.so"
 				}
 			}
 			return f

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"arenacap/launcher/proc"
 )
 
 // Inspect gives everything that is known of a live process. The errors are those of Count.
@@ -30,8 +32,8 @@ func (p *process) inspect() (*Process, error) {
 		return nil, err
 	}
 	found := &Process{
-		PID: p.pid, Name: p.stat.name, Threads: p.stat.threads, Bits: int(maps.word()) * 8, Virtual: maps.virtual(),
-		Exact: exact, Unlinked: f.unlinked, started: p.stat.started,
+		PID: p.pid, Name: p.stat.Name, Threads: p.stat.Threads, Bits: int(maps.word()) * 8, Virtual: maps.virtual(),
+		Exact: exact, Unlinked: f.unlinked, started: p.stat.Started,
 	}
 	if found.Arenas, err = arenas(p.mem, f.rings, maps); err != nil {
 		return nil, err
@@ -46,7 +48,7 @@ func (p *process) inspect() (*Process, error) {
 }
 
 func (p *process) nameLibc(found *Process, maps layout) (err error) {
-	if slices.ContainsFunc(maps, func(m mapping) bool { return muslFile(m.name) }) {
+	if slices.ContainsFunc(maps, func(m mapping) bool { return muslFile(m.Name) }) {
 		found.Libc = "musl"
 	}
 	if len(found.Arenas) > 0 {
@@ -72,7 +74,7 @@ func (p *process) linkedAllocator(found *Process, maps layout) string {
 	if system > startup || err != nil {
 		return ""
 	}
-	exe, err := openFile(filepath.Join(p.dir, "exe"))
+	exe, err := proc.Here.Open(filepath.Join(p.dir, "exe"))
 	if err != nil {
 		return ""
 	}
@@ -119,7 +121,7 @@ func (p *process) attribute(found *Process, maps layout) error {
 func (p *process) addResident(list []region) error {
 	pages := p.pagemap()
 	defer pages.close()
-	if len(list) == 0 || pages.scan(list[0].start, list[len(list)-1].end, credit(list)) == nil {
+	if len(list) == 0 || pages.scan(list[0].Start, list[len(list)-1].End, credit(list)) == nil {
 		return nil
 	}
 	for i := range list { // what it told before it failed
@@ -129,10 +131,10 @@ func (p *process) addResident(list []region) error {
 }
 
 func (p *process) addSmaps(list []region, pages *pagemap) error {
-	smaps, err := openFile(filepath.Join(p.dir, "smaps"))
+	smaps, err := proc.Here.Open(filepath.Join(p.dir, "smaps"))
 	if err != nil {
 		return err
 	}
 	defer smaps.Close()
-	return parseSmaps(smaps, func(start, end, resident uint64) { spread(list, start, end, resident, pages.present) })
+	return proc.ParseSmaps(smaps, func(s proc.Smap) { spread(list, s.Start, s.End, s.Resident, pages.present) })
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"arenacap/launcher/proc"
 )
 
 func kinds(p *Process) map[string]Part {
@@ -108,13 +110,13 @@ func checkStackPointers(t *testing.T, pid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stacks, err := findStacks(p.mem, without(maps, heapOwners(list)), maps.word(), p.stat.threads)
+	stacks, err := findStacks(p.mem, without(maps, heapOwners(list)), maps.word(), p.stat.Threads)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, sp := range stackPointers(t, files) {
 		i, ok := maps.at(sp)
-		if ok && maps[i].name == "[stack]" {
+		if ok && maps[i].Name == "[stack]" {
 			continue
 		}
 		if !slices.ContainsFunc(stacks, func(s stack) bool { return sp >= s.start+s.guard && sp < s.end }) {
@@ -128,7 +130,7 @@ func TestSinglePagesAreNoStacks(t *testing.T) {
 	var maps layout
 	for i := range uint64(3) {
 		at := 0x7f8000000000 + i*0x100000
-		maps = append(maps, mapping{start: at, end: at + minPage}, mapping{start: at + minPage, end: at + (i+2)*minPage, perm: anonRW})
+		maps = append(maps, mapping{Start: at, End: at + minPage}, mapping{Start: at + minPage, End: at + (i+2)*minPage, Perm: anonRW})
 	}
 	guarded, _ := stackTops(maps)
 	if len(guarded) != 2 || guarded[0].bottom != 0x7f8000101000 {
@@ -181,7 +183,7 @@ func TestStacksWithoutGuardMappings(t *testing.T) {
 	f := &fake{version: v236}
 	f.mapped(base, 0x5000, anonRW, "") // something else, grown together with the lowest stack
 	f.mapped(base+0x5000, n*size, anonRW, "")
-	f.maps = layout{{start: base, end: base + 0x5000 + n*size, perm: anonRW}}
+	f.maps = layout{{Start: base, End: base + 0x5000 + n*size, Perm: anonRW}}
 	f.mapped(base+0x5000+n*size, 0x3000, anonRW, "") // something else, right above the highest in a mapping of its own
 	for i := range uint64(n) {
 		block := base + 0x5000 + i*size
@@ -358,7 +360,7 @@ func TestClassify(t *testing.T) {
 		"1000-2000 r--p 00000000 fe:00 5          /usr/lib/a b.so (deleted)":        KindFile + "|/usr/lib/a b.so (deleted)",
 		"1000-2000 rw-s 00000000 00:10 1524859    anon_inode:[io_uring]":            KindOtherSpecial + "|anon_inode:[io_uring]",
 	} {
-		l, err := parseMaps(nil, []byte(line))
+		l, err := proc.ParseMaps(nil, []byte(line))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -370,7 +372,7 @@ func TestClassify(t *testing.T) {
 
 // TestSpread gives the pages of one mapping to the heap and the other memory that lie in it.
 func TestSpread(t *testing.T) {
-	maps := layout{{start: 0x10000, end: 0x50000, perm: anonRW}, {start: 0x50000, end: 0x90000}}
+	maps := layout{{Start: 0x10000, End: 0x50000, Perm: anonRW}, {Start: 0x50000, End: 0x90000}}
 	heap := &Heap{}
 	list := regions(maps, []owner{{start: 0x20000, end: 0x90000, kind: KindArenas, heap: heap}})
 	present := func(start, end uint64) (uint64, bool) { return (end - start) / 2, start < 0x50000 }

@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"arenacap/launcher/proc"
 )
 
 // nameJava tells the large areas of HotSpot in a process that maps libjvm.so, where that is certain enough.
@@ -17,7 +19,7 @@ import (
 // A run is memory without a file and without a gap, readable or only reserved. What fits nothing stays what
 // it was: metaspace, card tables and the collector's bitmaps look like any other memory.
 func nameJava(list []region) {
-	if !slices.ContainsFunc(list, func(r region) bool { return r.file() && path.Base(r.name) == "libjvm.so" }) {
+	if !slices.ContainsFunc(list, func(r region) bool { return r.File() && path.Base(r.Name) == "libjvm.so" }) {
 		return
 	}
 	const compressed = 32 << 30 // bytes that a 32-bit pointer reaches in units of 8
@@ -29,10 +31,10 @@ func nameJava(list []region) {
 		if len(run) == 0 {
 			continue
 		}
-		switch archived := i > 0 && list[i-1].end == run[0].start && strings.HasSuffix(list[i-1].name, ".jsa"); {
+		switch archived := i > 0 && list[i-1].End == run[0].Start && strings.HasSuffix(list[i-1].Name, ".jsa"); {
 		case archived && extent(run) > extent(classes):
 			classes = run
-		case !archived && extent(run) > extent(heap) && (run[0].start < compressed || extent(run) >= compressed):
+		case !archived && extent(run) > extent(heap) && (run[0].Start < compressed || extent(run) >= compressed):
 			heap = run
 		}
 		i += len(run) - 1
@@ -40,13 +42,13 @@ func nameJava(list []region) {
 	label(classes, KindJavaClasses)
 	if !named && heap != nil {
 		label(heap, KindJavaHeap)
-		nameArchived(list, heap[len(heap)-1].end)
+		nameArchived(list, heap[len(heap)-1].End)
 	}
 }
 
 func nameCode(list []region) {
 	for i, r := range list {
-		if plain(r) && r.writable() && r.perm&permExec != 0 {
+		if plain(r) && r.Writable() && r.Perm&proc.PermExec != 0 {
 			list[i].kind = KindJavaCode
 		}
 	}
@@ -61,7 +63,7 @@ func nameReserves(list []region, kind string) (any bool) {
 			continue
 		}
 		any = true
-		if i+1 < len(list) && list[i+1].start == r.end && list[i+1].kind == KindReserved {
+		if i+1 < len(list) && list[i+1].Start == r.End && list[i+1].kind == KindReserved {
 			list[i+1].kind = kind
 		}
 	}
@@ -72,15 +74,15 @@ func nameReserves(list []region, kind string) (any bool) {
 // the heap's own memory between them.
 func nameArchived(list []region, end uint64) {
 	for i, r := range list {
-		if r.start != end {
+		if r.Start != end {
 			continue
 		}
 		if plain(r) {
 			list[i].kind = KindJavaHeap
-		} else if !strings.HasSuffix(r.name, ".jsa") {
+		} else if !strings.HasSuffix(r.Name, ".jsa") {
 			return
 		}
-		end = r.end
+		end = r.End
 	}
 }
 
@@ -89,7 +91,7 @@ func plain(r region) bool { return r.kind == KindReserved || r.kind == KindOther
 // plainRun is the regions at the start of list that are plain anonymous memory and leave no gap.
 func plainRun(list []region) []region {
 	n := 0
-	for n < len(list) && plain(list[n]) && (n == 0 || list[n].start == list[n-1].end) {
+	for n < len(list) && plain(list[n]) && (n == 0 || list[n].Start == list[n-1].End) {
 		n++
 	}
 	return list[:n]
@@ -100,7 +102,7 @@ func extent(run []region) uint64 {
 	if len(run) == 0 {
 		return 0
 	}
-	return run[len(run)-1].end - run[0].start
+	return run[len(run)-1].End - run[0].Start
 }
 
 func label(run []region, kind string) {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"path"
 	"strings"
+
+	"arenacap/launcher/proc"
 )
 
 // allocators are the libraries that replace malloc, by the start of their file's name.
@@ -31,14 +33,14 @@ func markedAllocator(maps layout, exe string, read func(b []byte, offset uint64)
 	left := uint64(markMax)
 	golang := ""
 	for _, m := range maps {
-		if m.name != exe || m.perm&permRead == 0 {
+		if m.Name != exe || m.Perm&proc.PermRead == 0 {
 			continue
 		}
-		size := min(m.size(), left)
+		size := min(m.Size(), left)
 		left -= size
 		for at := uint64(0); at < size; at += step {
-			b := buf[:min(step+overlap, m.size()-at)]
-			b = b[:read(b, m.offset+at)]
+			b := buf[:min(step+overlap, m.Size()-at)]
+			b = b[:read(b, m.Offset+at)]
 			for _, mark := range marks {
 				if bytes.Contains(b, []byte(mark[0])) {
 					return mark[1]
@@ -56,12 +58,12 @@ func markedAllocator(maps layout, exe string, read func(b []byte, offset uint64)
 func mappedAllocator(maps layout) string {
 	last := ""
 	for _, m := range maps {
-		if !m.file() || m.name == last {
+		if !m.File() || m.Name == last {
 			continue
 		}
-		last = m.name
+		last = m.Name
 		for _, a := range allocators {
-			if strings.HasPrefix(path.Base(m.name), a[0]) {
+			if strings.HasPrefix(path.Base(m.Name), a[0]) {
 				return a[1]
 			}
 		}
@@ -84,14 +86,14 @@ func muslFile(name string) bool {
 func libcVersion(mem reader, maps layout) (string, error) {
 	const libcMax = 4 << 20
 	left := uint64(libcMax)
-	for _, code := range []perm{0, permExec} { // the banner is in the read-only data; old linkers put that beside the code
+	for _, code := range []perm{0, proc.PermExec} { // the banner is in the read-only data; old linkers put that beside the code
 		for _, m := range maps {
-			if !m.file() || !libcFile(m.name) || m.perm != permRead|code {
+			if !m.File() || !libcFile(m.Name) || m.Perm != proc.PermRead|code {
 				continue
 			}
-			end := min(m.end, m.start+left)
-			left -= end - m.start
-			if v, err := findBanner(mem, m.start, end); v != "" || err != nil {
+			end := min(m.End, m.Start+left)
+			left -= end - m.Start
+			if v, err := findBanner(mem, m.Start, end); v != "" || err != nil {
 				return v, err
 			}
 		}

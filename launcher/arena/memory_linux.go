@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc"
 )
 
 // processMemory reads another process by process_vm_readv(2), which needs no stop and takes many addresses in
@@ -35,7 +37,7 @@ func (p *processMemory) read(spans []span) error {
 		n := min(len(spans), maxPieces)
 		done, err := p.readv(spans[:n])
 		if closed(err) {
-			if p.file, err = openFile(p.path); err != nil {
+			if p.file, err = proc.Here.Open(p.path); err != nil {
 				return fmt.Errorf("reading its memory: %w", err)
 			}
 			continue

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+
+	"arenacap/launcher/proc"
 )
 
 // pagemap reads /proc/PID/pagemap, 64 bits for each page of the address space: bit 63 is set for a page in
@@ -29,7 +31,7 @@ func (p *pagemap) close() {
 
 func (p *pagemap) open() error {
 	if p.file == nil && p.err == nil {
-		p.file, p.err = openFile(p.path)
+		p.file, p.err = proc.Here.Open(p.path)
 	}
 	return p.err
 }

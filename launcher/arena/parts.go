@@ -29,26 +29,26 @@ func regions(maps layout, owners []owner) []region {
 	slices.SortFunc(owners, func(a, b owner) int { return cmp.Compare(a.start, b.start) })
 	list := make([]region, 0, len(maps)+len(owners))
 	for _, m := range maps {
-		if m.name == vsyscall {
+		if m.Vsyscall() {
 			continue
 		}
-		for m.start < m.end {
-			for len(owners) > 0 && owners[0].end <= m.start {
+		for m.Start < m.End {
+			for len(owners) > 0 && owners[0].end <= m.Start {
 				owners = owners[1:]
 			}
 			piece := region{mapping: m}
 			switch {
-			case len(owners) == 0 || owners[0].start >= m.end:
+			case len(owners) == 0 || owners[0].start >= m.End:
 				piece.kind, piece.label = classify(m)
-			case owners[0].start > m.start:
-				piece.end = owners[0].start
+			case owners[0].start > m.Start:
+				piece.End = owners[0].start
 				piece.kind, piece.label = classify(m)
 			default:
-				piece.end = min(m.end, owners[0].end)
+				piece.End = min(m.End, owners[0].end)
 				piece.kind, piece.heap = owners[0].kind, owners[0].heap
 			}
 			list = append(list, piece)
-			m.start = piece.end
+			m.Start = piece.End
 		}
 	}
 	return list
@@ -67,10 +67,10 @@ func without(maps layout, owners []owner) layout {
 
 // classify tells what a mapping is by its name and access (proc_pid_maps(5)).
 func classify(m mapping) (kind, name string) {
-	switch n := m.name; {
-	case n == "" && m.inode == 0 && m.reserved():
+	switch n := m.Name; {
+	case n == "" && m.Inode == 0 && m.Reserved():
 		return KindReserved, ""
-	case n == "" && m.inode == 0:
+	case n == "" && m.Inode == 0:
 		return KindOtherAnon, ""
 	case n == "[heap]":
 		return KindMainHeap, ""
@@ -85,7 +85,7 @@ func classify(m mapping) (kind, name string) {
 		return KindShared, inBrackets(n)
 	case strings.HasPrefix(n, "["):
 		return KindKernel, ""
-	case n == hugePages:
+	case m.HugePages():
 		return KindHugePages, ""
 	case strings.HasPrefix(n, "/memfd:java_heap"): // ZGC maps its heap several times from a memfd
 		return KindJavaHeap, ""
@@ -94,7 +94,7 @@ func classify(m mapping) (kind, name string) {
 	case strings.HasPrefix(n, "/"):
 		return KindFile, n
 	}
-	return KindOtherSpecial, m.name
+	return KindOtherSpecial, m.Name
 }
 
 // inBrackets is NAME of "[anon:NAME]".
@@ -106,11 +106,11 @@ func inBrackets(s string) string {
 // credit gives runs of resident pages, in ascending order, to the regions that they lie in.
 func credit(list []region) func(start, end uint64) {
 	return func(start, end uint64) {
-		for len(list) > 0 && list[0].end <= start {
+		for len(list) > 0 && list[0].End <= start {
 			list = list[1:]
 		}
-		for i := 0; i < len(list) && list[i].start < end; i++ {
-			list[i].resident += min(end, list[i].end) - max(start, list[i].start)
+		for i := 0; i < len(list) && list[i].Start < end; i++ {
+			list[i].resident += min(end, list[i].End) - max(start, list[i].Start)
 		}
 	}
 }
@@ -119,18 +119,18 @@ func credit(list []region) func(start, end uint64) {
 // several, present tells how many bytes of each are in memory (pagemap), and what it cannot tell goes to the
 // largest.
 func spread(list []region, start, end, resident uint64, present func(start, end uint64) (uint64, bool)) {
-	i := sort.Search(len(list), func(i int) bool { return list[i].end > start })
-	j := i + sort.Search(len(list)-i, func(k int) bool { return list[i+k].start >= end })
+	i := sort.Search(len(list), func(i int) bool { return list[i].End > start })
+	j := i + sort.Search(len(list)-i, func(k int) bool { return list[i+k].Start >= end })
 	if resident == 0 || i == j {
 		return
 	}
 	largest, left := i, resident
 	for k := i; k < j; k++ {
-		if list[k].size() > list[largest].size() {
+		if list[k].Size() > list[largest].Size() {
 			largest = k
 		}
-		if j-i > 1 && !list[k].reserved() {
-			if n, ok := present(max(start, list[k].start), min(end, list[k].end)); ok {
+		if j-i > 1 && !list[k].Reserved() {
+			if n, ok := present(max(start, list[k].Start), min(end, list[k].End)); ok {
 				n = min(n, left)
 				list[k].resident += n
 				left -= n
@@ -153,7 +153,7 @@ func parts(list []region, counts map[string]int) []Part {
 			index[k] = at
 			sums = append(sums, Part{Kind: r.kind, Name: r.label})
 		}
-		sums[at].Virtual += r.size()
+		sums[at].Virtual += r.Size()
 		sums[at].Resident += list[i].resident
 		sums[at].Count++
 	}

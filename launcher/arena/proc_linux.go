@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"arenacap/launcher/proc"
 )
 
 // process is an open process: what is read of it belongs to one program, as the file of its mappings stays
@@ -19,7 +21,7 @@ type process struct {
 	root string // where proc(5) is mounted
 	pid  int
 	tid  int // the thread that dir is of
-	stat stat
+	stat proc.Stat
 	maps *os.File
 	mem  *processMemory
 	text []byte // buffer for maps
@@ -36,13 +38,13 @@ func open(root string, pid int) (*process, error) {
 	if p.stat, err = p.readStat(); err != nil {
 		return nil, p.explain(err)
 	}
-	if p.stat.kernel {
-		return nil, fmt.Errorf("process %d (%q) is a kernel thread: %w", pid, p.stat.name, ErrNoMemory)
+	if p.stat.Kernel {
+		return nil, fmt.Errorf("process %d (%q) is a kernel thread: %w", pid, p.stat.Name, ErrNoMemory)
 	}
-	if p.stat.ended && !p.followThread() {
-		return nil, fmt.Errorf("process %d (%q) has ended and waits for its parent: %w", pid, p.stat.name, ErrNoMemory)
+	if p.stat.Ended() && !p.followThread() {
+		return nil, fmt.Errorf("process %d (%q) has ended and waits for its parent: %w", pid, p.stat.Name, ErrNoMemory)
 	}
-	if p.maps, err = openFile(filepath.Join(p.dir, "maps")); err != nil {
+	if p.maps, err = proc.Here.Open(filepath.Join(p.dir, "maps")); err != nil {
 		return nil, p.explain(err)
 	}
 	p.mem = &processMemory{pid: p.tid, path: filepath.Join(p.dir, "mem")}
@@ -53,21 +55,15 @@ func open(root string, pid int) (*process, error) {
 // is then a zombie without an address space, and the others have it.
 func (p *process) followThread() bool {
 	tasks := filepath.Join(p.dir, "task")
-	list, err := os.ReadDir(tasks)
-	if err != nil {
-		return false
-	}
-	name := p.stat.name
-	for _, entry := range list {
-		tid, err := strconv.Atoi(entry.Name())
-		if err != nil || tid == p.pid {
-			continue
-		}
+	threads, _ := proc.Here.Numbers(tasks)
+	for _, tid := range threads {
 		thread := *p
-		thread.dir, thread.tid = filepath.Join(tasks, entry.Name()), tid
-		if thread.stat, err = thread.readStat(); err == nil && !thread.stat.ended {
+		thread.dir, thread.tid = filepath.Join(tasks, strconv.Itoa(tid)), tid
+		stat, err := thread.readStat()
+		if err == nil && !stat.Ended() {
+			stat.Name = p.stat.Name
+			thread.stat = stat
 			*p = thread
-			p.stat.name = name
 			return true
 		}
 	}
@@ -87,9 +83,9 @@ func (p *process) explain(err error) error {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ESRCH):
 		return fmt.Errorf("process %d: %w", p.pid, syscall.ESRCH)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("process %d (%q) may not be read; %s: %w", p.pid, p.stat.name, p.remedy(), err)
+		return fmt.Errorf("process %d (%q) may not be read; %s: %w", p.pid, p.stat.Name, p.remedy(), err)
 	}
-	return fmt.Errorf("process %d (%q): %w", p.pid, p.stat.name, err)
+	return fmt.Errorf("process %d (%q): %w", p.pid, p.stat.Name, err)
 }
 
 // remedy is what would help (ptrace(2), "Ptrace access mode checking"): its own user may not read a process that
@@ -128,7 +124,7 @@ func (p *process) readMaps() (layout, error) {
 	if len(p.text) == 0 { // the address space has ended: by exit, or by the exec of another program
 		return nil, syscall.ESRCH
 	}
-	return parseMaps(make(layout, 0, bytes.Count(p.text, []byte{'\n'})), p.text)
+	return proc.ParseMaps(make(layout, 0, bytes.Count(p.text, []byte{'\n'})), p.text)
 }
 
 // still is ESRCH where the address space has ended, by exit or by the exec of another program: what was read of
@@ -161,71 +157,21 @@ func (p *process) settledMaps() (l layout, exact bool, err error) {
 		if err != nil {
 			return nil, false, err
 		}
-		if before.started != after.started {
+		if before.Started != after.Started {
 			return nil, false, syscall.ESRCH
 		}
-		p.stat.threads = after.threads
-		if sum := l.virtual(); sum == before.virtual && sum == after.virtual {
+		p.stat.Threads = after.Threads
+		if sum := l.virtual(); sum == before.Virtual && sum == after.Virtual {
 			return l, true, nil
 		}
 	}
 	return l, false, nil
 }
 
-// stat is what is used of /proc/PID/stat.
-type stat struct {
-	name    string // at most 15 bytes, as ps shows it
-	kernel  bool   // a kernel thread
-	ended   bool   // a zombie
-	threads int
-	started uint64 // clock ticks after boot; with the PID it names a process for good
-	virtual uint64 // VmSize in bytes
-}
-
-func (p *process) readStat() (stat, error) {
-	var buf [2 << 10]byte // a line of 52 numbers and a name
-	text, err := readOnce(filepath.Join(p.dir, "stat"), buf[:])
+func (p *process) readStat() (proc.Stat, error) {
+	text, err := proc.Here.Read(p.dir + "/stat")
 	if err != nil {
-		return stat{}, err
+		return proc.Stat{}, err
 	}
-	s, ok := parseStat(text)
-	if !ok {
-		return stat{}, fmt.Errorf("%s/stat: %q is not as proc_pid_stat(5) has it", p.dir, text)
-	}
-	return s, nil
-}
-
-// parseStat reads one line (proc_pid_stat(5)); the fields are counted from 1:
-//
-//	1 pid, 2 (comm), 3 state, … 9 flags, … 20 num_threads, … 22 starttime, 23 vsize in bytes, …
-//
-// comm may hold blanks, brackets and newlines: the last ")" ends it.
-func parseStat(text []byte) (s stat, ok bool) {
-	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
-	if open < 0 || end < open {
-		return stat{}, false
-	}
-	fields := strings.Fields(string(text[end+1:]))
-	if len(fields) < 21 {
-		return stat{}, false
-	}
-	number := func(i int) (n uint64) {
-		if i-3 < len(fields) && ok {
-			var err error
-			n, err = strconv.ParseUint(fields[i-3], 10, 64)
-			ok = err == nil
-		}
-		return n
-	}
-	ok = true
-	const kthread = 0x00200000 // PF_KTHREAD (include/linux/sched.h)
-	s = stat{
-		name:    string(text[open+1 : end]),
-		kernel:  number(9)&kthread != 0,
-		ended:   fields[0] == "Z" || fields[0] == "X",
-		threads: int(number(20)),
-		started: number(22),
-		virtual: number(23),
-	}
-	return s, ok
+	return proc.ParseStat(text)
 }

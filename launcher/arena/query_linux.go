@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc"
 )
 
 // queries are the mappings of a live process that are asked of the kernel one at a time, with the ioctl
@@ -52,7 +54,7 @@ const (
 
 	queryNext       = 0x10 // the one that covers the address, or the next
 	queryFileBacked = 0x20
-	queryAccess     = uint64(permRead | permWrite | permExec | permShared) // the bits are the same
+	queryAccess     = uint64(proc.PermRead | proc.PermWrite | proc.PermExec | proc.PermShared) // the bits are the same
 )
 
 func newQueries(maps *os.File) *queries {
@@ -63,7 +65,7 @@ func newQueries(maps *os.File) *queries {
 // that there is no such process.
 func countByQueries(root string, pid int) (c Census, ok bool) {
 	dir := filepath.Join(root, strconv.Itoa(pid))
-	maps, err := openFile(filepath.Join(dir, "maps"))
+	maps, err := proc.Here.Open(filepath.Join(dir, "maps"))
 	if err != nil {
 		return Census{}, false
 	}
@@ -97,8 +99,8 @@ func (q *queries) next(addr uint64, has perm, file bool) (mapping, bool) {
 		return mapping{}, false
 	}
 	return mapping{
-		start: arg.start, end: arg.end, perm: perm(arg.access & queryAccess), offset: arg.offset, inode: arg.inode,
-		name: mapsName(q.name[:arg.nameSize]),
+		Start: arg.start, End: arg.end, Perm: perm(arg.access & queryAccess), Offset: arg.offset, Inode: arg.inode,
+		Name: mapsName(q.name[:arg.nameSize]),
 	}, true
 }
 

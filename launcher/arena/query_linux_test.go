@@ -64,7 +64,7 @@ func checkResident(t *testing.T, pid int) {
 	scanned, listed := regions(maps, nil), regions(maps, nil)
 	pages := p.pagemap()
 	defer pages.close()
-	err = pages.scan(scanned[0].start, scanned[len(scanned)-1].end, credit(scanned))
+	err = pages.scan(scanned[0].Start, scanned[len(scanned)-1].End, credit(scanned))
 	if err == unix.ENOTTY {
 		t.Log("this kernel has no PAGEMAP_SCAN (Linux 6.7)")
 		return
@@ -77,7 +77,7 @@ func checkResident(t *testing.T, pid int) {
 	}
 	for i, r := range listed {
 		if scanned[i].resident != r.resident {
-			t.Errorf("%x-%x %s: %d bytes resident by the page tables, %d by smaps", r.start, r.end, r.name, scanned[i].resident, r.resident)
+			t.Errorf("%x-%x %s: %d bytes resident by the page tables, %d by smaps", r.Start, r.End, r.Name, scanned[i].resident, r.resident)
 		}
 	}
 }
@@ -128,7 +128,7 @@ func checkMappings(t *testing.T, pid int) {
 	q := newQueries(live.maps)
 	q.left = 1 << 20
 	var got layout
-	for at := uint64(0); ; at = got[len(got)-1].end {
+	for at := uint64(0); ; at = got[len(got)-1].End {
 		m, ok := q.next(at, 0, false)
 		if !ok {
 			break
@@ -143,7 +143,7 @@ func checkMappings(t *testing.T, pid int) {
 	if err != nil || q.err != nil {
 		t.Fatal(err, q.err)
 	}
-	if n := len(want) - 1; want[n].name == vsyscall {
+	if n := len(want) - 1; want[n].Vsyscall() {
 		want = want[:n]
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -105,7 +105,7 @@ func guesses(found []stack) (list []func([]stackTop) []stackTop) {
 type stackTop struct{ guard, bottom, top, limit uint64 }
 
 // usable is what a stack can consist of.
-func usable(m mapping) bool { return m.anonymous() && m.writable() }
+func usable(m mapping) bool { return m.Anonymous() && m.Writable() }
 
 // stackTops are the ends of the usable mappings: those right above a guard, and of all others the largest.
 func stackTops(maps layout) (guarded, others []stackTop) {
@@ -114,12 +114,12 @@ func stackTops(maps layout) (guarded, others []stackTop) {
 		if !usable(m) {
 			continue
 		}
-		if i == 0 || !usable(maps[i-1]) || maps[i-1].end != m.start {
+		if i == 0 || !usable(maps[i-1]) || maps[i-1].End != m.Start {
 			bottom = i
 		}
-		t := stackTop{guard: maps[bottom].start, bottom: maps[bottom].start, top: m.end, limit: m.end}
-		if i == bottom && i > 0 && maps[i-1].end == m.start && reservedAnonymous(maps[i-1]) {
-			t.guard, t.limit = maps[i-1].start, maps.runEnd(i, usable)
+		t := stackTop{guard: maps[bottom].Start, bottom: maps[bottom].Start, top: m.End, limit: m.End}
+		if i == bottom && i > 0 && maps[i-1].End == m.Start && reservedAnonymous(maps[i-1]) {
+			t.guard, t.limit = maps[i-1].Start, maps.runEnd(i, usable)
 			if t.limit-t.bottom >= minUsable {
 				guarded = append(guarded, t)
 			}
@@ -149,10 +149,10 @@ func below(found []stack, maps layout) (tops []stackTop) {
 		if !ok || !usable(maps[i]) {
 			continue
 		}
-		for i > 0 && usable(maps[i-1]) && maps[i-1].end == maps[i].start {
+		for i > 0 && usable(maps[i-1]) && maps[i-1].End == maps[i].Start {
 			i--
 		}
-		tops = append(tops, stackTop{guard: maps[i].start, bottom: maps[i].start, top: s.start, limit: s.start})
+		tops = append(tops, stackTop{guard: maps[i].Start, bottom: maps[i].Start, top: s.start, limit: s.start})
 	}
 	return tops
 }

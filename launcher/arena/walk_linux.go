@@ -22,7 +22,7 @@ func (p *Process) walk(ctx context.Context, root string, progress func(done, tot
 		return err
 	}
 	defer live.close()
-	if live.stat.started != p.started {
+	if live.stat.Started != p.started {
 		return live.explain(syscall.ESRCH)
 	}
 	found, maps, err := live.rings(live.readMaps)

@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 
 	"arenacap/launcher/arena"
+	"arenacap/launcher/proc"
 	"arenacap/policy"
 )
 
@@ -80,15 +80,10 @@ type answer struct {
 // package for processes would list them too, but it imports net, which with cgo makes a plain build a
 // dynamic program: a millisecond at every launch.
 func processes() (pids []int, err error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
+	if pids, err = proc.Here.Numbers("/proc"); err != nil {
 		return nil, fmt.Errorf("the processes cannot be listed: %w", err)
 	}
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil {
-			pids = append(pids, pid)
-		}
-	}
+	slices.Sort(pids)
 	return pids, nil
 }
 

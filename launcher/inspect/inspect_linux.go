@@ -88,10 +88,12 @@ func ArenasResident(p *arena.Process) (bytes uint64) {
 // readTries bounds how often a process that execs other programs one after the other is read again.
 const readTries = 3
 
-// Name is what the kernel calls a process (proc_pid_comm(5)), also one that may not be read, a zombie or a thread of the
-// kernel; "" where there is none.
+// Name is what the kernel calls a process, also one that may not be read, a zombie or a thread of the kernel; "" where
+// there is none.
 func Name(pid int) string {
-	return string(bytes.TrimSuffix(readFile(pid, "comm").text, []byte("\n")))
+	text, _ := proc.Here.Read(procFile(pid, "stat"))
+	s, _ := proc.ParseStat(text)
+	return s.Name
 }
 
 // read reads the process and what it was started with, both of the same program: auxv has addresses that the
@@ -126,11 +128,11 @@ type file struct {
 // readFile reads a file that tells of the address space. A first thread that has ended (pthread_exit(3) in
 // main) has none any more; then another thread's is read.
 func readFile(pid int, name string) file {
-	text, err := os.ReadFile(procFile(pid, name))
+	text, err := proc.Here.Read(procFile(pid, name))
 	if len(text) == 0 {
 		threads, _ := filepath.Glob(procFile(pid, "task/*/"+name))
 		for _, path := range threads {
-			if other, err := os.ReadFile(path); err == nil && len(other) > 0 {
+			if other, err := proc.Here.Read(path); err == nil && len(other) > 0 {
 				return file{other, nil}
 			}
 		}

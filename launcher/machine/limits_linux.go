@@ -3,6 +3,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 
 	"arenacap/launcher/proc/cgroup"
@@ -59,9 +60,9 @@ func (h host) find(g groups, controller string) (cgroup.Group, error) {
 func (h host) quota(g groups) policy.Quota {
 	group, hidden := h.find(g, "cpu")
 	best, errs := group.CPU(h.Root)
-	bad := reasons(append([]error{hidden}, errs...)...)
+	bad := append([]error{hidden}, errs...)
 	if best.Den == 0 {
-		return policy.Quota{Why: bad}
+		return policy.Quota{Why: reasons(bad...)}
 	}
 	return policy.Quota{CPUs: float64(best.Num) / float64(best.Den), From: best.From + notCounted(bad)}
 }
@@ -72,36 +73,33 @@ const meminfoFrom = "/proc/meminfo: MemTotal"
 func (h host) memory(g groups, lib Host) policy.Amount {
 	group, hidden := h.find(g, "memory")
 	best, errs := group.Memory(h.Root)
-	bad := reasons(append([]error{hidden}, errs...)...)
-	total, why := total(lib)
+	bad := append([]error{hidden}, errs...)
+	total, err := total(lib)
 	switch {
 	case best.Den != 0 && (total == 0 || best.Num < total):
 		return policy.Amount{Bytes: best.Num, From: best.From + notCounted(bad)}
 	case total != 0:
 		return policy.Amount{Bytes: total, From: meminfoFrom + notCounted(bad)}
 	}
-	return policy.Amount{Why: join(why, bad)}
+	return policy.Amount{Why: reasons(append([]error{err}, bad...)...)}
 }
 
-// total is the host's memory in bytes, or 0 and why it is not known.
-func total(lib Host) (uint64, string) {
+// total is the host's memory in bytes.
+func total(lib Host) (uint64, error) {
 	if lib == nil {
-		return 0, not
+		return 0, errors.New(not)
 	}
 	bytes, err := lib.Memory()
-	switch {
-	case err != nil:
-		return 0, err.Error()
-	case bytes == 0:
-		return 0, "gopsutil found no MemTotal in /proc/meminfo"
+	if err == nil && bytes == 0 {
+		err = errors.New("gopsutil found no MemTotal in /proc/meminfo")
 	}
-	return bytes, ""
+	return bytes, err
 }
 
 // notCounted ends the origin of a limit with what could not be read.
-func notCounted(bad string) string {
-	if bad == "" {
-		return ""
+func notCounted(bad []error) string {
+	if why := reasons(bad...); why != "" {
+		return "; not counted: " + why
 	}
-	return "; not counted: " + bad
+	return ""
 }

@@ -76,18 +76,11 @@ func in(path string, err error) error {
 
 // reasons joins what went wrong at one source and then at the next.
 func reasons(errs ...error) string {
-	all := ""
+	var all []string
 	for _, err := range errs {
 		if err != nil {
-			all = join(all, err.Error())
+			all = append(all, err.Error())
 		}
 	}
-	return all
-}
-
-func join(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + "; " + b
+	return strings.Join(all, "; ")
 }

@@ -3,6 +3,7 @@ package proc
 import (
 	"encoding/binary"
 	"os"
+	"strconv"
 	"testing"
 )
 
@@ -36,7 +37,7 @@ func TestAtSecure(t *testing.T) {
 			t.Errorf("%s: got %v", c.name, got)
 		}
 	}
-	if own, err := os.ReadFile("/proc/self/auxv"); err != nil || AtSecure(own, 64) {
+	if own, err := os.ReadFile("/proc/self/auxv"); err != nil || AtSecure(own, strconv.IntSize) {
 		t.Errorf("this test runs in secure mode, or has no auxv: %v", err)
 	}
 }

@@ -11,13 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Root is the folder above /proc and /sys of a machine: "" is this machine. Paths are as that machine has them, in
-// errors too.
+// Root is the folder above /proc and /sys of a machine. Paths are as that machine has them, in errors too.
 type Root string
 
-// maxFile bounds what is read of one file. The largest are mountinfo, some 200 bytes a mount, and an environment, at most
-// 6 MiB (execve(2)).
-const maxFile = 16 << 20
+// Here is this machine.
+const Here Root = ""
+
+// maxFile bounds what is read of one file. The largest are net/tcp, 150 bytes a socket, mountinfo, some 200 bytes a mount,
+// and an environment, at most 6 MiB (execve(2)).
+const maxFile = 64 << 20
 
 // Read gives a whole file with open, read and close alone. os.ReadFile also asks whether the runtime's poller can wait
 // for the file, which doubles the time of a small one, and a launch reads several.

@@ -62,6 +62,6 @@ func ParseStatus(text []byte) (Status, error) {
 // kibibytes reads "12 kB", in status and smaps, and gives bytes.
 func kibibytes(text []byte) (size uint64, ok bool) {
 	digits, isKiB := bytes.CutSuffix(text, []byte(" kB"))
-	n, ok := number(digits, 54)
+	n, ok := number(digits, 50) // so that a few can be added up
 	return n << 10, ok && isKiB
 }

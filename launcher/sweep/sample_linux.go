@@ -11,9 +11,6 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// root is this machine.
-const root proc.Root = ""
-
 const (
 	shortestPause = 20 * time.Millisecond // between two samples
 	lookCost      = 200                   // looks at the arenas may take 1/200 of the time, but for the first few
@@ -154,9 +151,9 @@ func (s *sampler) join(pid int) {
 // children are those of all threads of a process. Kernels without CONFIG_PROC_CHILDREN tell of none.
 func children(pid int) (pids []int) {
 	tasks := fmt.Sprintf("/proc/%d/task", pid)
-	threads, _ := root.Numbers(tasks)
+	threads, _ := proc.Here.Numbers(tasks)
 	for _, tid := range threads {
-		text, _ := root.Read(fmt.Sprintf("%s/%d/children", tasks, tid))
+		text, _ := proc.Here.Read(fmt.Sprintf("%s/%d/children", tasks, tid))
 		pids = append(pids, proc.ParseChildren(text)...)
 	}
 	return pids
@@ -165,7 +162,7 @@ func children(pid int) (pids []int) {
 // listens reports whether a member accepts connections on a socket.
 func listens(pid int) bool {
 	read := func(name string) []byte {
-		text, _ := root.Read(fmt.Sprintf("/proc/%d/net/%s", pid, name))
+		text, _ := proc.Here.Read(fmt.Sprintf("/proc/%d/net/%s", pid, name))
 		return text
 	}
 	open := proc.Listening(append(read("tcp"), read("tcp6")...), read("unix"))
@@ -174,7 +171,7 @@ func listens(pid int) bool {
 	}
 	for _, p := range append([]int{pid}, children(pid)...) {
 		dir := fmt.Sprintf("/proc/%d/fd", p)
-		descriptors, _ := root.Numbers(dir)
+		descriptors, _ := proc.Here.Numbers(dir)
 		for _, fd := range descriptors {
 			link, _ := os.Readlink(fmt.Sprintf("%s/%d", dir, fd))
 			if inode, ok := proc.SocketInode(link); ok && open[inode] {

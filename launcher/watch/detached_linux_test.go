@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc"
 )
 
 // aside is a watch process as the launcher starts it, but for the double fork.
@@ -299,7 +301,7 @@ func TestDetachedCommandsSignals(t *testing.T) {
 	exe, err := os.Executable()
 	must(t, err)
 	a.cmd.Path, a.cmd.Args = "/bin/bash", []string{"bash", "-c", `trap '' HUP INT QUIT PIPE TERM USR1 XFSZ; exec -a "$0" "$1"`, a.cmd.Args[0], exe}
-	need(t, root.Exists(a.cmd.Path), "bash")
+	need(t, proc.Here.Exists(a.cmd.Path), "bash")
 	withBlocked(t, func() { a.start(framed(t, cfg)) })
 	a.execed()
 	wantIn(t, log, "breach: ")
@@ -343,7 +345,7 @@ func TestDetachedOutlivesTheTarget(t *testing.T) {
 			cfg := verbose(c.pid(), oneAndAHalf(t, c))
 			// One that is older than the program does not count. It is also os/exec's first, which forks another to try
 			// pidfds out; that one would be as large as its parent.
-			awaitAge(t, mustFork(t, c, "fork"), 2*time.Second/ticksPerSecond)
+			awaitAge(t, mustFork(t, c, "fork"), 2*proc.Tick)
 			cfg.Budget.Scope, cfg.Budget.WarnAt = "tree", onlyBreach
 			var log *bufio.Reader
 			if to == "file" {

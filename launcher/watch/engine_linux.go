@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/proc"
 	"arenacap/policy"
 )
 
@@ -214,8 +215,8 @@ func (e *engine) addLaunched(p *process) *watched {
 	w := e.add(p)
 	w.state.settleEnds = w.began + e.cfg.Budget.Settle
 	if text, err := os.ReadFile(procRoot + "/self/stat"); err == nil {
-		if own, err := parseStat(text); err == nil {
-			w.herd.since = own.startedAt()
+		if own, err := proc.ParseStat(text); err == nil {
+			w.herd.since = own.Started
 		}
 	}
 	return w

@@ -3,6 +3,7 @@ package watch
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc"
 )
 
 // procRoot is where the kernel shows its processes.
@@ -68,7 +71,7 @@ func (p *process) openAll() (err error) {
 	if err != nil {
 		return err
 	}
-	p.name, p.born = s.name, s.startedAt()
+	p.name, p.born = s.Name, s.Started
 	if p.statm, err = p.open("statm"); err != nil {
 		return fmt.Errorf("process %d cannot be sampled: %w", p.pid, err)
 	}
@@ -152,33 +155,22 @@ func (p *process) read(name string) ([]byte, error) {
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
-	var text []byte
-	buf := make([]byte, 4096)
-	for {
-		n, err := f.Read(buf)
-		text = append(text, buf[:n]...)
-		if n == 0 || err != nil || len(text) > maxText {
-			return text, readError(text, err)
-		}
+	text, err := io.ReadAll(io.LimitReader(f, maxText))
+	if len(text) > 0 {
+		return text, nil // what came before an error
 	}
+	return nil, err
 }
 
-func readError(text []byte, err error) error {
-	if len(text) == 0 && err != nil {
-		return err
-	}
-	return nil
-}
-
-func (p *process) stat() (stat, error) {
+func (p *process) stat() (proc.Stat, error) {
 	text, err := p.read("stat")
 	if errors.Is(err, unix.ESRCH) {
-		return stat{}, fmt.Errorf("process %d has ended: %w", p.pid, err)
+		return proc.Stat{}, fmt.Errorf("process %d has ended: %w", p.pid, err)
 	}
 	if err != nil {
-		return stat{}, fmt.Errorf("process %d cannot be read: %w", p.pid, err)
+		return proc.Stat{}, fmt.Errorf("process %d cannot be read: %w", p.pid, err)
 	}
-	return parseStat(text)
+	return proc.ParseStat(text)
 }
 
 // readable reports whether the pidfd says that the process has ended.
@@ -204,7 +196,7 @@ func (p *process) ended() bool {
 		return p.readable()
 	}
 	s, err := p.stat()
-	return err != nil || (s.state == 'Z' || s.state == 'X') && p.otherThread() == ""
+	return err != nil || s.Ended() && p.otherThread() == ""
 }
 
 // sample reads statm through the held descriptor. The kernel looks the process up at each read, so that

@@ -10,9 +10,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc"
 )
 
 func mustHold(t testing.TB, pid int) *process {
@@ -241,8 +242,8 @@ func TestTheDescriptorSurvivesExec(t *testing.T) {
 		if !ok || after.size == 0 || p.ended() {
 			t.Fatalf("after: %+v, %t", after, ok)
 		}
-		if s, err := p.stat(); err != nil || s.name != "cat" {
-			t.Errorf("the name after exec is %q, %v", s.name, err)
+		if s, err := p.stat(); err != nil || s.Name != "cat" {
+			t.Errorf("the name after exec is %q, %v", s.Name, err)
 		}
 	})
 }
@@ -295,8 +296,7 @@ int main(void) {
 func TestBorn(t *testing.T) {
 	before := sinceBoot()
 	p := mustHold(t, startChild(t).pid())
-	const tick = time.Second / ticksPerSecond
-	if p.born < before-tick || p.born > sinceBoot()+tick {
+	if p.born < before-proc.Tick || p.born > sinceBoot()+proc.Tick {
 		t.Errorf("born at %s, started between %s and now, %s", p.born, before, sinceBoot())
 	}
 }

@@ -1,12 +1,12 @@
 package watch
 
 import (
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/gc"
+	"arenacap/launcher/proc"
 )
 
 // rest gives memory back when nothing happens: a watch sleeps nearly always, and what it holds counts as the
@@ -48,11 +48,14 @@ func (r *rest) end() {
 // those that are used again are mapped again without a read. Most were needed once, at the start. The kernel maps
 // up to 16 pages around each that is touched, so that without this nearly the whole file counts as resident.
 func forgetProgram() {
-	text, err := os.ReadFile(procRoot + "/self/smaps")
+	smaps, err := proc.Here.Open(procRoot + "/self/smaps")
 	if err != nil {
 		return
 	}
-	for _, m := range cleanMappings(text) {
-		_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(m.from), uintptr(m.to-m.from), unix.MADV_DONTNEED)
-	}
+	defer smaps.Close()
+	_ = proc.ParseSmaps(smaps, func(s proc.Smap) { // those that came before an error can be let go of too
+		if s.Clean() {
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(s.Start), uintptr(s.Size()), unix.MADV_DONTNEED)
+		}
+	})
 }

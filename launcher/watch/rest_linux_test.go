@@ -3,53 +3,25 @@ package watch
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"arenacap/launcher/proc"
 )
-
-func TestCleanMappings(t *testing.T) {
-	const head = "00400000-007d2000 r-xp 00000000 fe:00 10283142                           /usr/bin/arenacap\n"
-	const clean = "Size:               3912 kB\nAnonymous:             0 kB\nVmFlags: rd ex mr mw me\n"
-	want := []mapping{{0x400000, 0x7d2000}}
-	for _, test := range []struct {
-		name, smaps string
-		want        []mapping
-	}{
-		{"text of a program", head + clean, want},
-		{"a path with blanks", strings.Replace(head, "/usr/bin/arenacap", "/opt/a b: c (deleted)", 1) + clean, want},
-		{"constants", strings.Replace(head, "r-xp", "r--p", 1) + clean, want},
-		{"relocated, then made read-only", head + strings.Replace(clean, "   0 kB", "  12 kB", 1), nil},
-		{"writable", strings.Replace(head, "r-xp", "rw-p", 1) + clean, nil},
-		{"shared", strings.Replace(head, "r-xp", "r--s", 1) + clean, nil},
-		{"of no file", "7f626e700000-7f626e900000 r--p 00000000 00:00 0 \n" + clean, nil},
-		{"two, the first of which tells nothing", head + "00800000-00900000 rw-p 00000000 fe:00 1 /x\n" + clean, nil},
-		{"garbage", "x-y r-xp 0 0 1 /x\n" + clean + "- -\n-", nil},
-		{"nothing", "", nil},
-	} {
-		if got := cleanMappings([]byte(test.smaps)); !slices.Equal(got, test.want) {
-			t.Errorf("%s: %x, want %x", test.name, got, test.want)
-		}
-	}
-}
-
-func FuzzCleanMappings(f *testing.F) {
-	f.Add([]byte("00400000-007d2000 r-xp 00000000 fe:00 12 /x\nAnonymous: 0 kB\n"))
-	f.Fuzz(func(t *testing.T, smaps []byte) {
-		for _, m := range cleanMappings(smaps) {
-			if m.from >= m.to {
-				t.Errorf("%q: a mapping from %#x to %#x", smaps, m.from, m.to)
-			}
-		}
-	})
-}
 
 // The program goes on after it has let go of its pages, and holds fewer of them.
 func TestForgetProgram(t *testing.T) {
-	text, err := os.ReadFile("/proc/self/smaps")
+	smaps, err := os.Open("/proc/self/smaps")
 	must(t, err)
-	if len(cleanMappings(text)) < 2 {
+	defer smaps.Close()
+	clean := 0
+	must(t, proc.ParseSmaps(smaps, func(s proc.Smap) {
+		if s.Clean() {
+			clean++
+		}
+	}))
+	if clean < 2 {
 		t.Error("neither the text nor the constants of this program's file are found")
 	}
 	before := residentOfFiles(t)

@@ -17,9 +17,6 @@ import (
 	"arenacap/launcher/proc/cgroup"
 )
 
-// root is this machine.
-const root proc.Root = ""
-
 // herd is the processes that count for one target: itself, and with a wider scope others that were found
 // and are kept by pidfd, so that a descendant which forks away and loses its parents still counts.
 //
@@ -116,10 +113,10 @@ func (h *herd) findDescendants() error {
 		} else if !h.has(pid) {
 			s, ok := statOf(pid)
 			switch {
-			case ok && s.startedAt() < h.since: // forked before the target's program began, whoever the parent is
+			case ok && s.Started < h.since: // forked before the target's program began, whoever the parent is
 				older = append(older, pid)
 			case ok:
-				fresh = append(fresh, kin{pid, s.ppid})
+				fresh = append(fresh, kin{pid, s.Parent})
 			}
 		}
 	}
@@ -131,7 +128,7 @@ func (h *herd) findDescendants() error {
 	slices.Sort(h.strangers)
 	return h.adopt(in, func(p *process) bool {
 		s, err := p.stat()
-		return err == nil && slices.Contains(fresh, kin{p.pid, s.ppid})
+		return err == nil && slices.Contains(fresh, kin{p.pid, s.Parent})
 	})
 }
 
@@ -163,27 +160,17 @@ func (h *herd) adopt(pids []int, still func(*process) bool) error {
 
 // listProcesses is the PIDs of the host, sorted.
 func listProcesses() (pids []int, err error) {
-	dir, err := os.Open(procRoot)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil {
-			pids = append(pids, pid)
-		}
-	}
+	pids, err = proc.Here.Numbers(procRoot)
 	slices.Sort(pids)
 	return pids, err
 }
 
-func statOf(pid int) (s stat, ok bool) {
-	text, err := os.ReadFile(filepath.Join(procRoot, strconv.Itoa(pid), "stat"))
+func statOf(pid int) (s proc.Stat, ok bool) {
+	text, err := proc.Here.Read(filepath.Join(procRoot, strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return stat{}, false
+		return proc.Stat{}, false
 	}
-	s, err = parseStat(text)
+	s, err = proc.ParseStat(text)
 	return s, err == nil
 }
 
@@ -256,7 +243,7 @@ func groupOf(p *process) (string, error) {
 	}
 	for _, hierarchy := range groupOrder {
 		m, _ := groups.In(hierarchy)
-		if g := m.Find(root, mounts); g.Own && !g.IsRoot(root) {
+		if g := m.Find(proc.Here, mounts); g.Own && !g.IsRoot(proc.Here) {
 			return g.Folders[0], nil
 		}
 	}
@@ -265,7 +252,7 @@ func groupOf(p *process) (string, error) {
 
 func groupMounts() ([]cgroup.Mount, error) {
 	const path = procRoot + "/self/mountinfo"
-	text, err := root.Read(path)
+	text, err := proc.Here.Read(path)
 	if err != nil {
 		return nil, err
 	}

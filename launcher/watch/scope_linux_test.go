@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/proc"
 	"arenacap/launcher/proc/cgroup"
 )
 
@@ -52,8 +53,8 @@ func TestADaemonIsFollowed(t *testing.T) {
 	c, middle, last, h := family(t)
 	c.ask(t, "tell leave", "ok")
 	c.ask(t, "reap", "ok")
-	if s, ok := statOf(last); !ok || s.ppid == middle {
-		t.Fatalf("the parent is still %d", s.ppid)
+	if s, ok := statOf(last); !ok || s.Parent == middle {
+		t.Fatalf("the parent is still %d", s.Parent)
 	}
 	must(t, h.refresh())
 	if h.has(middle) || !h.has(last) || h.remaining() != 1 {
@@ -244,7 +245,7 @@ func topGroups(t *testing.T, pid int, hierarchies ...string) (tops []cgroup.Grou
 	for _, hierarchy := range hierarchies {
 		m, _ := groups.In(hierarchy)
 		m.Path = "/"
-		if g := m.Find(root, mounts); g.Own {
+		if g := m.Find(proc.Here, mounts); g.Own {
 			tops = append(tops, g)
 		}
 	}
@@ -309,6 +310,6 @@ func moveToRoots(t *testing.T, pid int) {
 	t.Helper()
 	for _, g := range topGroups(t, pid, groupOrder[:]...) {
 		err := os.WriteFile(filepath.Join(g.Folders[0], "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
-		need(t, err == nil && g.IsRoot(root), "the right to move a process into the host's root group")
+		need(t, err == nil && g.IsRoot(proc.Here), "the right to move a process into the host's root group")
 	}
 }

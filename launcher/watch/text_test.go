@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestParseStatm(t *testing.T) {
@@ -51,44 +50,6 @@ func FuzzParseStatm(f *testing.F) {
 			if want := strings.TrimLeft(fields[i], "0"); strings.TrimLeft(fmt.Sprint(got), "0") != want {
 				t.Fatalf("%q: field %d is %d", line, i, got)
 			}
-		}
-	})
-}
-
-func TestParseStat(t *testing.T) {
-	const rest = " S 7 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4321 1000 20"
-	for _, test := range []struct {
-		name, text string
-		want       stat
-		ok         bool
-	}{
-		{"plain", "42 (sleep)" + rest, stat{"sleep", 'S', 7, 4321}, true},
-		{"a name that looks like the end", "42 (a) Z 1 (b))" + rest, stat{"a) Z 1 (b)", 'S', 7, 4321}, true},
-		{"a name with a newline", "42 (a\nb)" + rest, stat{"a\nb", 'S', 7, 4321}, true},
-		{"no name", "42 ()" + rest, stat{"", 'S', 7, 4321}, true},
-		{"no parentheses", "42 sleep" + rest, stat{}, false},
-		{"the wrong way round", ")(" + rest, stat{}, false},
-		{"cut", "42 (sleep) S 7 1", stat{}, false},
-		{"a negative parent", "42 (x)" + strings.Replace(rest, "7", "-7", 1), stat{}, false},
-		{"empty", "", stat{}, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := parseStat([]byte(test.text))
-			if (err == nil) != test.ok || got != test.want {
-				t.Errorf("%q: %+v, %v; want %+v", test.text, got, err, test.want)
-			}
-		})
-	}
-	if s := (stat{start: 4321}); s.startedAt() != 43210*time.Millisecond {
-		t.Errorf("4321 ticks are %s, want 43.21s", s.startedAt())
-	}
-}
-
-func FuzzParseStat(f *testing.F) {
-	f.Add([]byte("42 (a) Z 1 (b)) S 7 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4321 1000 20"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if s, err := parseStat(text); err == nil && (s.ppid < 0 || !strings.Contains(string(text), "("+s.name+")")) {
-			t.Fatalf("%q: %+v", text, s)
 		}
 	})
 }

@@ -1,0 +1,78 @@
+// The mappings of a process, as they are needed to find what is in them.
+
+package arena
+
+import (
+	"slices"
+	"sort"
+
+	"arenacap/launcher/proc"
+)
+
+type (
+	mapping = proc.Mapping
+	perm    = proc.Perm
+)
+
+// layout is the mappings of a process in the order of their addresses, without overlaps.
+type layout []mapping
+
+// virtual is VmSize: the sum of the mappings, in bytes.
+func (l layout) virtual() (sum uint64) {
+	for _, m := range l {
+		if !m.Vsyscall() {
+			sum += m.Size()
+		}
+	}
+	return sum
+}
+
+// at is the index of the mapping that holds addr.
+func (l layout) at(addr uint64) (int, bool) {
+	i := sort.Search(len(l), func(i int) bool { return l[i].End > addr })
+	return i, i < len(l) && l[i].Start <= addr
+}
+
+func (l layout) next(addr uint64, has perm, _ bool) (mapping, bool) {
+	i, _ := l.at(addr)
+	for ; i < len(l); i++ {
+		if l[i].Perm&has == has && !l[i].Vsyscall() {
+			return l[i], true
+		}
+	}
+	return mapping{}, false
+}
+
+// covers reports whether every byte of [start, end) lies in a mapping that fits.
+func (l layout) covers(start, end uint64, fits func(mapping) bool) bool {
+	for i, ok := l.at(start); start < end; i++ {
+		if !ok || i == len(l) || l[i].Start > start || !fits(l[i]) {
+			return false
+		}
+		start = l[i].End
+	}
+	return true
+}
+
+// runEnd is the end of the gapless run of fitting mappings that begins with the one at index i.
+func (l layout) runEnd(i int, fits func(mapping) bool) uint64 {
+	end := l[i].Start
+	for ; i < len(l) && l[i].Start == end && fits(l[i]); i++ {
+		end = l[i].End
+	}
+	return end
+}
+
+// word is the size of a pointer of the process in bytes: no mapping of a 32-bit program reaches over 4 GiB,
+// and the stack of every 64-bit one does.
+func (l layout) word() uint64 {
+	for _, m := range slices.Backward(l) {
+		if !m.Vsyscall() {
+			if m.End <= 1<<32 {
+				return 4
+			}
+			return 8
+		}
+	}
+	return 8
+}

@@ -1,0 +1,84 @@
+// /proc/PID/smaps.
+
+package proc
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// Smap is one mapping of /proc/PID/smaps; it has no Name.
+type Smap struct {
+	Mapping
+	Resident uint64 // bytes, with huge pages, which stand beside Rss and not in it
+
+	copied      uint64 // bytes in pages that are no longer the file's
+	copiedKnown bool
+}
+
+// Clean reports a mapping of which every page is as it stands in its file: private, not writable, and with no page that
+// was copied.
+func (s Smap) Clean() bool {
+	return s.Inode != 0 && s.Perm&(PermRead|PermWrite|PermShared) == PermRead && s.copiedKnown && s.copied == 0
+}
+
+// ParseSmaps reads /proc/PID/smaps and gives its mappings one at a time, as the text of a large process has tens of
+// megabytes. A mapping is a line as in maps, then lines of a name and a size (proc_pid_smaps(5)), of which these count:
+//
+//	7f3c00000000-7f3c00021000 rw-p 00000000 00:00 0
+//	Rss:                  12 kB
+//	Anonymous:             8 kB
+//	Shared_Hugetlb:        0 kB
+//	Private_Hugetlb:    2048 kB
+func ParseSmaps(r io.Reader, each func(Smap)) error {
+	in := bufio.NewReaderSize(r, 64<<10)
+	var s Smap
+	for n := 1; ; n++ {
+		line, err := in.ReadSlice('\n')
+		if len(line) == 0 && err == io.EOF {
+			break
+		}
+		if err != nil && err != io.EOF {
+			return err
+		}
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		if beginsMapping(line) {
+			if s.End != 0 {
+				each(s)
+			}
+			m, _, ok := parseMapping(line)
+			if !ok {
+				return fmt.Errorf("smaps:%d: %q is no mapping", n, line)
+			}
+			s = Smap{Mapping: m}
+		} else if !s.add(line) {
+			return fmt.Errorf("smaps:%d: %q is no amount", n, line)
+		}
+	}
+	if s.End != 0 {
+		each(s)
+	}
+	return nil
+}
+
+// beginsMapping tells an address from a name: names begin with a capital.
+func beginsMapping(line []byte) bool {
+	return len(line) > 0 && (line[0] >= '0' && line[0] <= '9' || line[0] >= 'a' && line[0] <= 'f')
+}
+
+// add takes one line of a name and a size; ok is false where the size is malformed.
+func (s *Smap) add(line []byte) (ok bool) {
+	name, value, _ := bytes.Cut(line, []byte(":"))
+	switch string(name) {
+	case "Rss", "Shared_Hugetlb", "Private_Hugetlb":
+		size, ok := kibibytes(bytes.TrimLeft(value, " "))
+		s.Resident += size
+		return ok
+	case "Anonymous":
+		s.copied, s.copiedKnown = kibibytes(bytes.TrimLeft(value, " "))
+		return s.copiedKnown
+	}
+	return true
+}

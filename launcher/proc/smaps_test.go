@@ -1,0 +1,76 @@
+package proc
+
+import (
+	"bytes"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestParseSmaps(t *testing.T) {
+	const text = `1000-3000 rw-p 00000000 00:00 0
+Size:                  8 kB
+KernelPageSize:        4 kB
+Rss:                   4 kB
+Pss:                   4 kB
+Shared_Hugetlb:        0 kB
+Private_Hugetlb:       0 kB
+VmFlags: rd wr mr mw me ac
+400000-a00000 rw-p 00000000 00:11 908991                     /anon_hugepage (deleted)
+Rss:                   0 kB
+Shared_Hugetlb:     2048 kB
+Private_Hugetlb:    4096 kB
+b00000-c00000 ---p 00000000 00:00 0
+`
+	want := []uint64{0x1000, 0x3000, 4 << 10, 0x400000, 0xa00000, 6 << 20, 0xb00000, 0xc00000, 0}
+	var got []uint64
+	err := ParseSmaps(strings.NewReader(text), func(s Smap) { got = append(got, s.Start, s.End, s.Resident) })
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	for _, bad := range []string{"1000-\n", "1000-2000 rw-p 00000000 00:00 0\nRss: x kB\n", "1000-2000 rw-p 00000000 00:00 0\nRss: 4 MB\n", "1000-2000 r--p 00000000 fe:00 5 /x\nAnonymous: kB\n"} {
+		if err := ParseSmaps(strings.NewReader(bad), func(Smap) {}); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+// Only what is as it stands in its file may be given back: the rest would be lost.
+func TestCleanMapping(t *testing.T) {
+	for text, want := range map[string]bool{
+		"1000-2000 r--p 00000000 fe:00 5 /x\nRss: 4 kB\nAnonymous:      0 kB\n":     true,
+		"1000-2000 r-xp 00000000 fe:00 5 /a b: c (deleted)\nAnonymous: 0 kB\n":      true,
+		"1000-2000 r--p 00000000 fe:00 5 /x\nAnonymous:      4 kB\n":                false, // relocated
+		"1000-2000 r--p 00000000 fe:00 5 /x\nRss: 4 kB\n":                           false, // cut off
+		"1000-2000 r--p 00000000 fe:00 5 /x\nAnonHugePages: 0 kB\nLazyFree: 0 kB\n": false,
+		"1000-2000 rw-p 00000000 fe:00 5 /x\nAnonymous: 0 kB\n":                     false,
+		"1000-2000 r--s 00000000 fe:00 5 /x\nAnonymous: 0 kB\n":                     false,
+		"1000-2000 ---p 00000000 fe:00 5 /x\nAnonymous: 0 kB\n":                     false,
+		"1000-2000 r-xp 00000000 00:00 0 [vdso]\nAnonymous: 0 kB\n":                 false,
+	} {
+		if err := ParseSmaps(strings.NewReader(text), func(s Smap) {
+			if s.Clean() != want {
+				t.Errorf("%q is clean: %t", text, !want)
+			}
+		}); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func FuzzParseSmaps(f *testing.F) {
+	own, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(own[:min(len(own), 4000)])
+	f.Add([]byte("1000-2000 rw-p 00000000 00:00 0\nRss: 99999999999999999999 kB\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		_ = ParseSmaps(bytes.NewReader(text), func(s Smap) {
+			if s.Start >= s.End || s.Clean() && s.Perm&PermWrite != 0 {
+				t.Fatalf("%+v", s)
+			}
+		})
+	})
+}
