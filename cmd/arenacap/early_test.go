@@ -20,7 +20,7 @@ import (
 )
 
 // TestEarly lets Go's runtime tell which packages were initialised before an ordinary launch: of others' only the
-// TOML parser, and what is as quick as go-moremath.
+// TOML parser, and what is as quick as go-moremath; or all, in a build without package early.
 func TestEarly(t *testing.T) {
 	tool := requireTools(t)
 	policy := filepath.Join(t.TempDir(), "policy.toml")
@@ -42,6 +42,12 @@ func TestEarly(t *testing.T) {
 			}
 			if !strings.Contains(stderr.String(), "init github.com/BurntSushi/toml @") {
 				t.Fatalf("%s: no trace of initialisation\n%s", name, stderr.String())
+			}
+			if !early {
+				if !strings.Contains(stderr.String(), "init github.com/urfave/cli/v2 @") {
+					t.Errorf("%s, %s: launched early\n%s", filepath.Base(binary), name, stderr.String())
+				}
+				continue
 			}
 			for line := range strings.Lines(stderr.String()) {
 				if strings.HasPrefix(line, "init github.com/") && !strings.HasPrefix(line, "init github.com/BurntSushi/") &&

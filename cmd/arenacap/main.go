@@ -22,11 +22,12 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 )
 
-// An ordinary launch, and a watch, never come here: see package early. For a launch that does, the main goroutine
-// stays on the process's first thread, from which the exec must come (launcher.Exec).
+// The main goroutine stays on the process's first thread, from which the exec must come (launcher.Exec).
 func init() { runtime.LockOSThread() }
 
+// An ordinary launch, and a watch, come here only in a build without package early.
 func main() {
+	run.BecomeWatch(os.Args)
 	err := newApp().Run(os.Args)
 	say.Report(err)
 	os.Exit(say.Status(err))

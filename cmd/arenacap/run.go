@@ -26,7 +26,7 @@ func runCommand() *cli.Command {
 	}
 }
 
-// runProgram launches what package early left: a line that is unusual, or a plan that needs gopsutil.
+// runProgram launches what package early leaves: a line that is unusual, or a plan that needs gopsutil.
 func runProgram(c *cli.Context) error {
 	l := lineOf(c)
 	if !c.Bool("dry-run") || len(l.Args) == 0 {

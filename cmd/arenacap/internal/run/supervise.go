@@ -54,7 +54,7 @@ func (l Line) supervise(launch launcher.Launch, v say.Voice) error {
 		s.Watch = &config
 	}
 	if launch.Plan.Policy.Launch.OnUnenforceable == "warn" && config.Cap != 0 && len(config.Limits) > 0 {
-		s.Notices = func() []string { return Judge(config, launch.Env) }
+		s.Notices = func() []string { return whyNoCap(config, launch.Env) }
 	}
 	e, err := launcher.Supervise(launch, s)
 	if err != nil {
