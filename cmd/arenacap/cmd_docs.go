@@ -82,28 +82,12 @@ The first that is found is the whole policy.
 \fBenv\fP(1), \fBmallopt\fP(3), \fBmalloc_info\fP(3), \fBproc_pid_maps\fP(5)
 `
 
-// words are the names of the visible commands, and each one's flags as they are typed.
-func words(app *cli.App) (commands []string, flags map[string][]string) {
-	flags = map[string][]string{}
-	for _, c := range app.Commands {
-		if c.Hidden {
-			continue
-		}
-		commands = append(commands, c.Name)
-		for _, f := range c.VisibleFlags() {
-			for _, name := range f.Names() {
-				flags[c.Name] = append(flags[c.Name], dashes(name))
-			}
-		}
-	}
-	return commands, flags
-}
-
 func bashCompletion(app *cli.App) string {
-	commands, flags := words(app)
+	var commands []string
 	var cases strings.Builder
-	for _, c := range commands {
-		fmt.Fprintf(&cases, "    %s) flags=%q ;;\n", c, strings.Join(flags[c], " "))
+	for _, c := range app.VisibleCommands() {
+		commands = append(commands, c.Name)
+		fmt.Fprintf(&cases, "    %s) flags=%q ;;\n", c.Name, strings.Join(flagNames(c), " "))
 	}
 	return fmt.Sprintf(`# bash completion for arenacap
 _arenacap() {
@@ -138,10 +122,7 @@ complete -o filenames -F _arenacap arenacap
 
 func zshCompletion(app *cli.App) string {
 	var list, cases strings.Builder
-	for _, c := range app.Commands {
-		if c.Hidden {
-			continue
-		}
+	for _, c := range app.VisibleCommands() {
 		fmt.Fprintf(&list, "    %s\n", zshQuote(c.Name+":"+c.Usage))
 		fmt.Fprintf(&cases, "  %s) _arguments%s %s ;;\n", c.Name, zshFlags(c), zshOperands(c.Name))
 	}

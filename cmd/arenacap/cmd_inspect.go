@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/arena"
 	"arenacap/launcher/inspect"
@@ -30,22 +28,16 @@ func inspectCommand() *cli.Command {
 		Description: "Reads each process from outside: nothing is stopped, attached or asked of it. The cap is the one that its\n" +
 			"own glibc read when it started; with --policy or --service it is the one that the policy wants.\n\n" +
 			"Exit status: 0 if every cap is kept or there is none, 1 if one is not kept or a process cannot be read.",
-		Flags: slices.Concat(commonFlags(run.Global), []cli.Flag{
-			&cli.BoolFlag{Name: "json", Usage: "print one JSON list, an object a process", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "deep", Usage: "walk the chunks: in use, free, and what malloc_trim would give back", DisableDefaultText: true},
-		}),
+		Flags: []cli.Flag{
+			boolFlag("json", "print one JSON list, an object a process"),
+			boolFlag("deep", "walk the chunks: in use, free, and what malloc_trim would give back"),
+		},
 		Action: inspectPIDs,
 	}
 }
 
 func inspectPIDs(c *cli.Context) error {
-	if err := refuseFlags(c); err != nil {
-		return err
-	}
-	if c.NArg() == 0 {
-		return say.Usage("inspect", "no PID to inspect")
-	}
-	pids, err := parsePIDs("inspect", c.Args().Slice())
+	pids, err := pidOperands(c)
 	if err != nil {
 		return err
 	}
@@ -72,18 +64,17 @@ func inspectPIDs(c *cli.Context) error {
 
 // wantedPolicy is the policy that should be in force, where --policy or --service asks for one.
 func wantedPolicy(c *cli.Context) (*policy.Policy, error) {
-	_, named := globalString(c, "policy")
-	_, service := globalString(c, "service")
+	line := lineOf(c)
+	_, named := line.Text("policy")
+	_, service := line.Text("service")
 	if !named && !service {
 		return nil, nil
 	}
-	p, err := lineOf(c).Policy()
+	p, err := line.Policy()
 	if err != nil {
 		return nil, err
 	}
-	for _, line := range p.Notes {
-		speaker(c).Note("%s", line)
-	}
+	line.Voice().Notes(p.Notes)
 	return &p, nil
 }
 

@@ -30,9 +30,7 @@ func planCommand() *cli.Command {
 		Description: "Prints what run would set on this machine under this policy: each source of cores, the rule that was\n" +
 			"applied, what glibc would have done by itself, and the address space that arenas can take at most.\n" +
 			"With PROGRAM also what it links and whether the cap can work on it.",
-		Flags: slices.Concat(commonFlags(run.Global, run.Caps), []cli.Flag{
-			&cli.BoolFlag{Name: "json", Usage: "print one JSON object", DisableDefaultText: true},
-		}),
+		Flags:  []cli.Flag{boolFlag("json", "print one JSON object")},
 		Action: plan,
 	}
 }
@@ -45,10 +43,7 @@ func plan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	v := speaker(c)
-	for _, line := range made.Policy.Notes {
-		v.Note("%s", line)
-	}
+	speaker(c).Notes(made.Policy.Notes)
 	view := newPlanView(made, origin.Environ())
 	if name := c.Args().First(); c.NArg() > 0 {
 		if err := view.examine(name); err != nil {

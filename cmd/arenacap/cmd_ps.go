@@ -11,7 +11,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
@@ -25,11 +24,11 @@ func psCommand() *cli.Command {
 		UsageText: "arenacap ps [--json] [--all] [--sort reserved|resident|arenas|virtual|saving|pid]",
 		Description: "Every process with arenas beside the main one, by the address space they reserve. SAVING is the address\n" +
 			"space that a cap of one arena a core would spare.",
-		Flags: slices.Concat(commonFlags(run.Global), []cli.Flag{
-			&cli.BoolFlag{Name: "json", Usage: "print one JSON list, an object a process", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "all", Usage: "also processes that have the main arena only", DisableDefaultText: true},
+		Flags: []cli.Flag{
+			boolFlag("json", "print one JSON list, an object a process"),
+			boolFlag("all", "also processes that have the main arena only"),
 			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: reserved, resident, arenas, virtual, saving or pid"},
-		}),
+		},
 		Action: ps,
 	}
 }
@@ -59,8 +58,8 @@ func order(key string) (func(a, b inspect.Row) int, bool) {
 }
 
 func ps(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return say.Usage("ps", "ps takes no operand, and "+quote(c.Args().First())+" is one")
+	if err := refuseOperands(c); err != nil {
+		return err
 	}
 	compare, ok := order(c.String("sort"))
 	if !ok {

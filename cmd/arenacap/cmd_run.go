@@ -21,7 +21,6 @@ func runCommand() *cli.Command {
 			"Exit status: that of PROGRAM; 125 if arenacap itself failed, 126 if PROGRAM was found but cannot be run,\n" +
 			"127 if it was not found. With --supervise: 128+n if signal n ended PROGRAM, 124 if arenacap did, over its\n" +
 			"budget.",
-		Flags:  commonFlags(run.Global, run.Caps, run.Budget, run.Own, run.Supervise),
 		Action: runProgram,
 	}
 }

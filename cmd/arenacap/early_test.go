@@ -107,7 +107,7 @@ func FuzzRead(f *testing.F) {
 		if got.Command != want.Command || !reflect.DeepEqual(got.Args, want.Args) {
 			t.Fatalf("%q:\n read %+v\n cli  %+v", args, got, want)
 		}
-		for _, flag := range run.Flags(run.Global, run.Caps, run.Budget, run.Own, run.Supervise) {
+		for _, flag := range run.Flags("run") {
 			value, given := got.Text(flag.Name)
 			if v, g := want.Text(flag.Name); v != value || g != given {
 				t.Fatalf("%q: --%s is %q, %v; urfave/cli has %q, %v", args, flag.Name, value, given, v, g)

@@ -48,9 +48,7 @@ func (l Line) Launch(lib machine.Host) error {
 // or warns where the cap cannot work.
 func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, error) {
 	env := environ.Apply(origin.Environ(), plan)
-	for _, line := range env.Conflicts {
-		v.Note("%s", line)
-	}
+	v.Notes(env.Conflicts)
 	for _, entry := range env.Set {
 		v.Explain("set %s", entry)
 	}

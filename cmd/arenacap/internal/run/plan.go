@@ -118,12 +118,8 @@ func (l Line) applyBudget(b *policy.Budget) error {
 // Explain says what the operator should hear of a plan: what it overrides, and under --verbose why it is what
 // it is.
 func Explain(v say.Voice, plan policy.Plan) {
-	for _, line := range plan.Policy.Notes {
-		v.Note("%s", line)
-	}
-	for _, line := range plan.Overrides {
-		v.Note("%s", line)
-	}
+	v.Notes(plan.Policy.Notes)
+	v.Notes(plan.Overrides)
 	if !v.Verbose {
 		return
 	}

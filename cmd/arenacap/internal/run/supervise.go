@@ -34,7 +34,7 @@ func (l Line) supervises(plan policy.Plan) (yes bool, why string) {
 // superviseOnly refuses flags that say how to supervise where nothing supervises.
 func (l Line) superviseOnly() error {
 	for _, f := range flags {
-		if f.Group == Supervise && l.has(f.Name) {
+		if f.group == supervise && l.has(f.Name) {
 			return say.Usage(l.Command, "--"+f.Name+" needs --supervise")
 		}
 	}

@@ -40,6 +40,13 @@ func (v Voice) Note(format string, args ...any) {
 	}
 }
 
+// Notes says several lines as Note does.
+func (v Voice) Notes(lines []string) {
+	for _, line := range lines {
+		v.Note("%s", line)
+	}
+}
+
 // Explain says a decision and its reason under --verbose.
 func (v Voice) Explain(format string, args ...any) {
 	if v.Verbose {
