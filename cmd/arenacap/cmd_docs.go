@@ -2,9 +2,10 @@
 
 package main
 
+// The hidden command docs: the man page, and completions.go.
+
 import (
 	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -81,98 +82,3 @@ The first that is found is the whole policy.
 .PP
 \fBenv\fP(1), \fBmallopt\fP(3), \fBmalloc_info\fP(3), \fBproc_pid_maps\fP(5)
 `
-
-func bashCompletion(app *cli.App) string {
-	var commands []string
-	var cases strings.Builder
-	for _, c := range app.VisibleCommands() {
-		commands = append(commands, c.Name)
-		fmt.Fprintf(&cases, "    %s) flags=%q ;;\n", c.Name, strings.Join(flagNames(c), " "))
-	}
-	return fmt.Sprintf(`# bash completion for arenacap
-_arenacap() {
-  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= flags= i
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    case ${COMP_WORDS[i]} in
-    --policy|--service) ((i++)) ;;
-    -*) ;;
-    *) command=${COMP_WORDS[i]}; break ;;
-    esac
-  done
-  case $command in
-%s    *) flags="--policy --service --verbose -q --version --help" ;;
-  esac
-  case $prev in
-  --shell) COMPREPLY=($(compgen -W "sh fish csh systemd docker json" -- "$cur")); return ;;
-  --policy) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-  esac
-  if [[ $cur == -* ]]; then
-    COMPREPLY=($(compgen -W "$flags" -- "$cur"))
-  elif [[ -z $command ]]; then
-    COMPREPLY=($(compgen -W %q -- "$cur"))
-  elif [[ $command == run || $command == plan || $command == sweep ]]; then
-    COMPREPLY=($(compgen -c -f -- "$cur"))
-  else
-    COMPREPLY=($(compgen -f -- "$cur"))
-  fi
-}
-complete -o filenames -F _arenacap arenacap
-`, cases.String(), strings.Join(commands, " "))
-}
-
-func zshCompletion(app *cli.App) string {
-	var list, cases strings.Builder
-	for _, c := range app.VisibleCommands() {
-		fmt.Fprintf(&list, "    %s\n", zshQuote(c.Name+":"+c.Usage))
-		fmt.Fprintf(&cases, "  %s) _arguments%s %s ;;\n", c.Name, zshFlags(c), zshOperands(c.Name))
-	}
-	return fmt.Sprintf(`#compdef arenacap
-# zsh completion for arenacap
-_arenacap() {
-  local -a commands
-  local context state line
-  typeset -A opt_args
-  commands=(
-%s  )
-  _arguments -C '--policy[policy file]:file:_files' '--service[service]:name:' '-q[say nothing but errors]' \
-    '--verbose[explain each decision]' '--version[print the version]' '1:command:->command' '*::arg:->args'
-  case $state in
-  command) _describe command commands ;;
-  args) case $words[1] in
-%s  esac ;;
-  esac
-}
-_arenacap "$@"
-`, list.String(), cases.String())
-}
-
-func zshFlags(c *cli.Command) string {
-	var b strings.Builder
-	for _, f := range c.VisibleFlags() {
-		d, ok := f.(cli.DocGenerationFlag)
-		if !ok {
-			continue
-		}
-		for _, name := range f.Names() {
-			spec := dashes(name) + "[" + strings.NewReplacer("[", "(", "]", ")", ":", ",", "`", "").Replace(d.GetUsage()) + "]"
-			if d.TakesValue() {
-				spec += ":value:_files"
-			}
-			b.WriteString(" " + zshQuote(spec))
-		}
-	}
-	return b.String()
-}
-
-// zshOperands says what stands behind a command's flags.
-func zshOperands(command string) string {
-	switch command {
-	case "run", "plan", "sweep":
-		return "'*::program:_normal'"
-	case "watch", "inspect":
-		return "'*:pid:_pids'"
-	}
-	return "'*:file:_files'"
-}
-
-func zshQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

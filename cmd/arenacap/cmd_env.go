@@ -1,5 +1,7 @@
 package main
 
+// The command env. How each dialect is written stands in env_dialects.go.
+
 import (
 	"github.com/urfave/cli/v2"
 
@@ -16,7 +18,7 @@ func envCommand() *cli.Command {
 		Description: "Prints what run would set and remove, as commands of a shell or as a file. systemd and docker files\n" +
 			"cannot remove a variable: it becomes empty there, which glibc ignores. A budget has no effect here, since\n" +
 			"nothing is launched.",
-		Flags:  []cli.Flag{&cli.StringFlag{Name: "shell", Value: "sh", Usage: "`KIND` is sh (also bash, dash, ksh, zsh), fish, csh, systemd, docker or json"}},
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "shell", Value: "sh", Usage: "`KIND` is " + dialectsHelp}},
 		Action: env,
 	}
 }

@@ -1,5 +1,7 @@
 package main
 
+// The command ps, and its JSON.
+
 import (
 	"cmp"
 	"fmt"
@@ -7,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -107,36 +108,17 @@ func printHost(w io.Writer, host inspect.Host) {
 // leastHostColumns are left out one after the other where a terminal is too narrow.
 var leastHostColumns = []string{"THREADS", "VIRTUAL", "RESIDENT", "SAVING"}
 
-// hostTable lays rows out below their heads in so many columns, of which 0 is any: with less of them, and then with the
-// ends of names.
-func hostTable(rows [][]string, width int) (text string) {
-	for n := range len(leastHostColumns) + 1 {
-		if text = layOutRows(rows, leastHostColumns[:n]); width == 0 || longestLine(text) <= width {
-			return text
-		}
+// hostTable lays rows out in so many columns, of which 0 is any: with less of them, and then with the ends of names.
+func hostTable(rows [][]string, width int) string {
+	text := narrowed(rows, leastHostColumns, width)
+	if width == 0 || longestLine(text) <= width {
+		return text
 	}
 	var b strings.Builder
 	before := strings.Index(text, "NAME") // columns, since what stands left of names is ASCII
 	for line := range strings.Lines(text) {
 		fmt.Fprintf(&b, "%s%s\n", line[:before], clip(strings.TrimSuffix(line[before:], "\n"), max(width-before, 8)))
 	}
-	return b.String()
-}
-
-// layOutRows leaves the columns with these heads out.
-func layOutRows(rows [][]string, dropped []string) string {
-	var b strings.Builder
-	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
-	for _, row := range rows {
-		var cells []string
-		for i, cell := range row {
-			if !slices.Contains(dropped, rows[0][i]) {
-				cells = append(cells, cell)
-			}
-		}
-		fmt.Fprintln(t, strings.Join(cells, "\t"))
-	}
-	_ = t.Flush() // a Builder takes everything
 	return b.String()
 }
 

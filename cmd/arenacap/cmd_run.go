@@ -1,5 +1,7 @@
 package main
 
+// The command run, as far as package run leaves it to urfave/cli.
+
 import (
 	"github.com/urfave/cli/v2"
 

@@ -1,5 +1,7 @@
 package main
 
+// The command unit.
+
 import (
 	"cmp"
 	"errors"

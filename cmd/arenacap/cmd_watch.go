@@ -1,5 +1,7 @@
 package main
 
+// The command watch.
+
 import (
 	"fmt"
 	"os/signal"

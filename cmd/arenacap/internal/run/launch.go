@@ -1,5 +1,7 @@
 package run
 
+// From a plan to the exec of the target.
+
 import (
 	"fmt"
 	"os"

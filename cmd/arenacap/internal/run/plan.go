@@ -1,5 +1,7 @@
 package run
 
+// The plan of a command line, and what is said of it.
+
 import (
 	"errors"
 	"fmt"
@@ -128,7 +130,7 @@ func Explain(v say.Voice, plan policy.Plan) {
 		v.Explain("%s", line)
 	}
 	for _, limit := range plan.Limits {
-		v.Explain("budget: %s %s (%s)", limit.Metric, policy.FormatSize(limit.Bytes), limit.From)
+		v.Explain("budget: %s", limit)
 	}
 }
 

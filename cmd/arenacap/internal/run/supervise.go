@@ -1,5 +1,7 @@
 package run
 
+// A launch that stays as the parent of its target.
+
 import (
 	"errors"
 	"fmt"

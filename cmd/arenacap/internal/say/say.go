@@ -2,6 +2,8 @@
 // the target and to what a command was asked to print.
 package say
 
+// What is said on stderr.
+
 import (
 	"errors"
 	"fmt"
