@@ -14,6 +14,7 @@ import (
 	"arenacap/launcher/arena"
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
+	"arenacap/launcher/sweep/ordered"
 	"arenacap/launcher/watch"
 	"arenacap/policy"
 )
@@ -43,7 +44,7 @@ func inspectPIDs(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	show := inspector{c: c, machine: machine.Find("/", machine.Cores, nil), wanted: wanted, objects: []inspectJSON{}}
+	show := inspector{c: c, machine: machine.Find("/", machine.Cores, nil), wanted: wanted, objects: []ordered.Object{}}
 	for _, pid := range pids {
 		if err := show.one(pid); err != nil {
 			return err
@@ -82,7 +83,7 @@ type inspector struct {
 	machine policy.Machine
 	wanted  *policy.Policy
 	shown   int
-	objects []inspectJSON
+	objects []ordered.Object
 	bad     bool // a cap is not kept, or a process could not be read
 }
 
@@ -98,7 +99,7 @@ func (i *inspector) one(pid int) error {
 	}
 	switch {
 	case i.c.Bool("json"):
-		i.objects = append(i.objects, viewReport(pid, report, err))
+		i.objects = append(i.objects, reportJSON(pid, report, err))
 	case err != nil:
 		say.Voice{}.Line(watch.Err, "%s", err)
 	default:

@@ -15,6 +15,7 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
+	"arenacap/launcher/sweep/ordered"
 	"arenacap/policy"
 )
 
@@ -28,34 +29,27 @@ func psCommand() *cli.Command {
 		Flags: []cli.Flag{
 			boolFlag("json", "print one JSON list, an object a process"),
 			boolFlag("all", "also processes that have the main arena only"),
-			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: reserved, resident, arenas, virtual, saving or pid"},
+			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: " + sortKeys},
 		},
 		Action: ps,
 	}
 }
 
-// order gives what rows are sorted by, largest first; for pid smallest first.
+const sortKeys = "reserved, resident, arenas, virtual, saving or pid"
+
+// order is how rows are sorted by one of sortKeys: largest first, and then, or for pid, the smallest PID.
 func order(key string) (func(a, b inspect.Row) int, bool) {
-	by := func(value func(inspect.Row) uint64) func(a, b inspect.Row) int {
-		return func(a, b inspect.Row) int {
-			return cmp.Or(cmp.Compare(value(b), value(a)), cmp.Compare(a.PID, b.PID))
-		}
-	}
-	switch key {
-	case "reserved":
-		return by(func(r inspect.Row) uint64 { return r.ArenaReserved }), true
-	case "resident":
-		return by(func(r inspect.Row) uint64 { return r.ArenaResident }), true
-	case "arenas":
-		return by(func(r inspect.Row) uint64 { return uint64(r.Arenas) }), true
-	case "virtual":
-		return by(func(r inspect.Row) uint64 { return r.Virtual }), true
-	case "saving":
-		return by(func(r inspect.Row) uint64 { return r.Saving }), true
-	case "pid":
-		return by(func(inspect.Row) uint64 { return 0 }), true
-	}
-	return nil, false
+	value, ok := map[string]func(inspect.Row) uint64{
+		"reserved": func(r inspect.Row) uint64 { return r.ArenaReserved },
+		"resident": func(r inspect.Row) uint64 { return r.ArenaResident },
+		"arenas":   func(r inspect.Row) uint64 { return uint64(r.Arenas) },
+		"virtual":  func(r inspect.Row) uint64 { return r.Virtual },
+		"saving":   func(r inspect.Row) uint64 { return r.Saving },
+		"pid":      func(inspect.Row) uint64 { return 0 },
+	}[key]
+	return func(a, b inspect.Row) int {
+		return cmp.Or(cmp.Compare(value(b), value(a)), cmp.Compare(a.PID, b.PID))
+	}, ok
 }
 
 func ps(c *cli.Context) error {
@@ -64,7 +58,7 @@ func ps(c *cli.Context) error {
 	}
 	compare, ok := order(c.String("sort"))
 	if !ok {
-		return say.Usage("ps", "--sort "+quote(c.String("sort"))+" is not one; write reserved, resident, arenas, virtual, saving or pid")
+		return say.Usage("ps", "--sort "+quote(c.String("sort"))+" is not one; write "+sortKeys)
 	}
 	host, err := inspect.List(c.Context, machine.Find("/", machine.Cores, nil), c.Bool("all"))
 	if err != nil {
@@ -74,7 +68,7 @@ func ps(c *cli.Context) error {
 	out := &sheet{to: c.App.Writer}
 	if !c.Bool("json") {
 		printHost(out, host)
-	} else if err := printJSON(out, viewHost(host)); err != nil {
+	} else if err := printJSON(out, hostJSON(host)); err != nil {
 		return err
 	}
 	if err := out.flush(); err != nil {
@@ -133,27 +127,24 @@ func capWords(c inspect.Cap) string {
 	return fmt.Sprintf("%d %s", c.N, c.Source)
 }
 
-// psJSON is what programs rely on; see the design.
-type psJSON struct {
-	PID           int          `json:"pid"`
-	Name          string       `json:"name"`
-	Threads       int          `json:"threads"`
-	Arenas        int          `json:"arenas"`
-	Cap           *int         `json:"cap"`
-	CapSource     *string      `json:"cap_source"`
-	Kept          inspect.Kept `json:"kept"`
-	ArenaReserved uint64       `json:"arena_reserved_bytes"`
-	ArenaResident uint64       `json:"arena_resident_bytes"`
-	Virtual       uint64       `json:"virtual_bytes"`
-	Resident      uint64       `json:"resident_bytes"`
-	Saving        uint64       `json:"saving_bytes"`
-}
-
-func viewHost(host inspect.Host) []psJSON {
-	list := []psJSON{}
+// hostJSON is what programs rely on; see the design. null is what is not known.
+func hostJSON(host inspect.Host) []ordered.Object {
+	list := []ordered.Object{}
 	for _, r := range host.Rows {
-		list = append(list, psJSON{r.PID, r.Name, r.Threads, r.Arenas, known(r.Cap.N), known(r.Cap.Source), r.Cap.Kept,
-			r.ArenaReserved, r.ArenaResident, r.Virtual, r.Resident, r.Saving})
+		list = append(list, ordered.Object{
+			"pid", r.PID,
+			"name", r.Name,
+			"threads", r.Threads,
+			"arenas", r.Arenas,
+			"cap", known(r.Cap.N),
+			"cap_source", known(r.Cap.Source),
+			"kept", r.Cap.Kept,
+			"arena_reserved_bytes", r.ArenaReserved,
+			"arena_resident_bytes", r.ArenaResident,
+			"virtual_bytes", r.Virtual,
+			"resident_bytes", r.Resident,
+			"saving_bytes", r.Saving,
+		})
 	}
 	return list
 }

@@ -5,90 +5,71 @@ package main
 import (
 	"arenacap/launcher/arena"
 	"arenacap/launcher/inspect"
+	"arenacap/launcher/sweep/ordered"
 )
 
-// inspectJSON is what programs rely on; see the design. null is what is not known.
-type inspectJSON struct {
-	PID            int          `json:"pid"`
-	Name           *string      `json:"name"`
-	Threads        *int         `json:"threads"`
-	Libc           *string      `json:"libc"`
-	LibcVersion    *string      `json:"libc_version"`
-	Allocator      *string      `json:"allocator"`
-	Arenas         *int         `json:"arenas"`
-	Heaps          *int         `json:"heaps"`
-	Cap            *int         `json:"cap"`
-	CapSource      *string      `json:"cap_source"`
-	Kept           inspect.Kept `json:"kept"`
-	Why            *string      `json:"why"`
-	Error          *string      `json:"error"`
-	Virtual        *uint64      `json:"virtual_bytes"`
-	Resident       *uint64      `json:"resident_bytes"`
-	ArenaReserved  *uint64      `json:"arena_reserved_bytes"`
-	ArenaCommitted *uint64      `json:"arena_committed_bytes"`
-	ArenaResident  *uint64      `json:"arena_resident_bytes"`
-	Parts          []partJSON   `json:"parts"`
-	Verdict        *string      `json:"verdict"`
-	Next           *string      `json:"next"`
-	PerArena       []arenaJSON  `json:"per_arena"`
-}
-
-type partJSON struct {
-	Kind     string  `json:"kind"`
-	Name     *string `json:"name"`
-	Count    int     `json:"count"`
-	Virtual  uint64  `json:"virtual_bytes"`
-	Resident uint64  `json:"resident_bytes"`
-}
-
-type arenaJSON struct {
-	Main      bool     `json:"main"`
-	Threads   *int     `json:"threads"`
-	Heaps     int      `json:"heaps"`
-	Reserved  uint64   `json:"reserved_bytes"`
-	Committed uint64   `json:"committed_bytes"`
-	Resident  uint64   `json:"resident_bytes"`
-	System    uint64   `json:"system_bytes"`
-	Top       uint64   `json:"top_bytes"`
-	InUse     *uint64  `json:"in_use_bytes"`
-	Free      *uint64  `json:"free_bytes"`
-	Largest   *uint64  `json:"largest_free_bytes"`
-	Trimmable *uint64  `json:"trimmable_bytes"`
-	Sure      *float64 `json:"sure"`
-	Moved     *bool    `json:"moved"`
-}
-
-func viewReport(pid int, r inspect.Report, err error) inspectJSON {
-	if err != nil {
-		text := err.Error()
-		return inspectJSON{PID: pid, Name: known(inspect.Name(pid)), Error: &text}
+// reportJSON is what programs rely on; see the design. null is what is not known: nearly all of it after an error.
+func reportJSON(pid int, r inspect.Report, err error) ordered.Object {
+	read, reason := err == nil, ""
+	if !read {
+		r = inspect.Report{Process: &arena.Process{Name: inspect.Name(pid)}}
+		reason = err.Error()
 	}
 	p, c := r.Process, r.Process.Census()
-	out := inspectJSON{
-		PID: pid, Name: &p.Name, Threads: &p.Threads, Libc: known(p.Libc), LibcVersion: known(p.LibcVersion),
-		Allocator: known(p.Allocator), Arenas: &c.Arenas, Heaps: &c.Heaps,
-		Cap: known(r.Cap.N), CapSource: known(r.Cap.Source), Kept: r.Cap.Kept, Why: known(r.Cap.Why),
-		Virtual: &p.Virtual, Resident: &p.Resident, ArenaReserved: &c.Reserved, ArenaCommitted: &c.Committed,
-		ArenaResident: new(inspect.ArenasResident(p)), Parts: []partJSON{}, Verdict: &r.Verdict, Next: known(r.Next), PerArena: []arenaJSON{},
-	}
+	parts, arenas := []ordered.Object{}, []ordered.Object{}
 	for _, part := range p.Parts {
-		out.Parts = append(out.Parts, partJSON{part.Kind, known(part.Name), part.Count, part.Virtual, part.Resident})
+		parts = append(parts, ordered.Object{"kind", part.Kind, "name", known(part.Name), "count", part.Count,
+			"virtual_bytes", part.Virtual, "resident_bytes", part.Resident})
 	}
 	for _, a := range p.Arenas {
-		out.PerArena = append(out.PerArena, viewArena(a))
+		arenas = append(arenas, arenaJSON(a))
 	}
-	return out
+	return ordered.Object{
+		"pid", pid,
+		"name", knownIf(read || p.Name != "", p.Name),
+		"threads", knownIf(read, p.Threads),
+		"libc", known(p.Libc),
+		"libc_version", known(p.LibcVersion),
+		"allocator", known(p.Allocator),
+		"arenas", knownIf(read, c.Arenas),
+		"heaps", knownIf(read, c.Heaps),
+		"cap", known(r.Cap.N),
+		"cap_source", known(r.Cap.Source),
+		"kept", r.Cap.Kept,
+		"why", known(r.Cap.Why),
+		"error", known(reason),
+		"virtual_bytes", knownIf(read, p.Virtual),
+		"resident_bytes", knownIf(read, p.Resident),
+		"arena_reserved_bytes", knownIf(read, c.Reserved),
+		"arena_committed_bytes", knownIf(read, c.Committed),
+		"arena_resident_bytes", knownIf(read, inspect.ArenasResident(p)),
+		"parts", knownIf(read, parts),
+		"verdict", knownIf(read, r.Verdict),
+		"next", known(r.Next),
+		"per_arena", knownIf(read, arenas),
+	}
 }
 
-func viewArena(a arena.Arena) arenaJSON {
-	out := arenaJSON{Main: a.Main, Heaps: len(a.Heaps), Reserved: a.Reserved, Committed: a.Committed,
-		Resident: a.Resident, System: a.SystemMem, Top: a.Top}
-	if a.ThreadsKnown {
-		out.Threads = &a.Threads
+func arenaJSON(a arena.Arena) ordered.Object {
+	var c arena.Chunks
+	walked := a.Chunks != nil
+	if walked {
+		c = *a.Chunks
 	}
-	if c := a.Chunks; c != nil {
-		sure := c.Sure()
-		out.InUse, out.Free, out.Largest, out.Trimmable, out.Sure, out.Moved = &c.InUse, &c.Free, &c.Largest, &c.Trimmable, &sure, &c.Moved
+	return ordered.Object{
+		"main", a.Main,
+		"threads", knownIf(a.ThreadsKnown, a.Threads),
+		"heaps", len(a.Heaps),
+		"reserved_bytes", a.Reserved,
+		"committed_bytes", a.Committed,
+		"resident_bytes", a.Resident,
+		"system_bytes", a.SystemMem,
+		"top_bytes", a.Top,
+		"in_use_bytes", knownIf(walked, c.InUse),
+		"free_bytes", knownIf(walked, c.Free),
+		"largest_free_bytes", knownIf(walked, c.Largest),
+		"trimmable_bytes", knownIf(walked, c.Trimmable),
+		"sure", knownIf(walked, c.Sure()),
+		"moved", knownIf(walked, c.Moved),
 	}
-	return out
 }

@@ -5,90 +5,54 @@ package main
 import (
 	"strings"
 
+	"arenacap/launcher/sweep/ordered"
 	"arenacap/launcher/target"
-	"arenacap/policy"
 )
 
-// planJSON is what programs rely on; see the design. null is what is not known.
-type planJSON struct {
-	Mode        policy.Mode     `json:"mode"`
-	ArenaMax    *int            `json:"arena_max"`
-	ArenaTest   *int            `json:"arena_test"`
-	Cores       coresJSON       `json:"cores"`
-	Reasons     []string        `json:"reasons"`
-	Overrides   []string        `json:"overrides"`
-	PolicyFile  *string         `json:"policy_file"`
-	Service     *string         `json:"service"`
-	Section     bool            `json:"section_applied"`
-	Environment environmentJSON `json:"environment"`
-	Default     *int            `json:"default_arenas"`
-	WorstCase   worstCaseJSON   `json:"worst_case_bytes"`
-	Budget      []limitJSON     `json:"budget"`
-	Target      *targetJSON     `json:"target"`
-}
-
-type coresJSON struct {
-	Online   *int     `json:"online"`
-	Affinity *int     `json:"affinity"`
-	Quota    *float64 `json:"quota"`
-	Gopsutil *int     `json:"gopsutil"`
-	Used     *int     `json:"used"`
-}
-
-type environmentJSON struct {
-	Set     map[string]string `json:"set"`
-	Removed []string          `json:"removed"`
-}
-
-type worstCaseJSON struct {
-	Capped   *uint64 `json:"capped"`
-	Uncapped *uint64 `json:"uncapped"`
-}
-
-type limitJSON struct {
-	Metric string `json:"metric"`
-	Bytes  uint64 `json:"limit_bytes"`
-}
-
-type targetJSON struct {
-	Path         string        `json:"path"`
-	Interpreters []string      `json:"interpreters"`
-	Libc         *string       `json:"libc"`
-	LibcVersion  *string       `json:"libc_version"`
-	Allocator    *string       `json:"allocator"`
-	AtSecure     target.Answer `json:"at_secure"`
-	CanCap       target.Answer `json:"can_cap"`
-	Why          []string      `json:"why"`
-	Notes        []string      `json:"notes"`
-	Hints        []string      `json:"hints"`
-}
-
-func (v *planView) json() planJSON {
-	p, g := v.plan, v.glibc()
-	out := planJSON{
-		Mode: p.Mode, ArenaMax: known(p.ArenaMax), ArenaTest: known(p.ArenaTest),
-		Cores: coresJSON{known(p.Machine.Online.N), known(p.Machine.Affinity.N), known(p.Machine.Quota.CPUs),
-			known(p.Machine.Library.N), known(p.Cores)},
-		Reasons: list(p.Reasons), Overrides: list(p.Overrides),
-		PolicyFile: known(p.Policy.File), Service: known(p.Policy.Service), Section: p.Policy.Section,
-		Environment: environmentJSON{assignments(v.env.Set), list(v.env.Removed)},
-		Budget:      []limitJSON{},
-	}
-	if n, ok := g.DefaultArenas(p.Machine.Online.N); ok && p.Machine.Online.N != 0 {
-		out.Default = &n
-	}
+// json is what programs rely on; see the design. null is what is not known.
+func (v *planView) json() ordered.Object {
+	p, m, g := v.plan, v.plan.Machine, v.glibc()
+	limit, limited := g.DefaultArenas(m.Online.N)
 	capped, uncapped := p.WorstCase(g)
-	out.WorstCase = worstCaseJSON{&capped, known(uncapped)}
-	if p.ArenaMax == 0 {
-		out.WorstCase.Capped = known(capped)
-	}
+	budget := []ordered.Object{}
 	for _, l := range p.Limits {
-		out.Budget = append(out.Budget, limitJSON{l.Metric, l.Bytes})
+		budget = append(budget, ordered.Object{"metric", l.Metric, "limit_bytes", l.Bytes})
 	}
-	if t := v.target; t != nil {
-		out.Target = &targetJSON{t.Path, list(t.Interpreters), known(t.Libc), known(t.LibcVersion), known(t.Allocator), t.AtSecure, t.CanCap, list(t.Why), list(t.Notes), list(t.Hints)}
+	return ordered.Object{
+		"mode", p.Mode,
+		"arena_max", known(p.ArenaMax),
+		"arena_test", known(p.ArenaTest),
+		"cores", ordered.Object{"online", known(m.Online.N), "affinity", known(m.Affinity.N), "quota", known(m.Quota.CPUs),
+			"gopsutil", known(m.Library.N), "used", known(p.Cores)},
+		"reasons", list(p.Reasons),
+		"overrides", list(p.Overrides),
+		"policy_file", known(p.Policy.File),
+		"service", known(p.Policy.Service),
+		"section_applied", p.Policy.Section,
+		"environment", ordered.Object{"set", assignments(v.env.Set), "removed", list(v.env.Removed)},
+		"default_arenas", knownIf(limited && m.Online.N != 0, limit),
+		"worst_case_bytes", ordered.Object{"capped", knownIf(p.ArenaMax != 0 || capped != 0, capped), "uncapped", known(uncapped)},
+		"budget", budget,
+		"target", targetJSON(v.target),
 	}
-	return out
+}
+
+func targetJSON(t *target.Target) any {
+	if t == nil {
+		return nil
+	}
+	return ordered.Object{
+		"path", t.Path,
+		"interpreters", list(t.Interpreters),
+		"libc", known(t.Libc),
+		"libc_version", known(t.LibcVersion),
+		"allocator", known(t.Allocator),
+		"at_secure", t.AtSecure,
+		"can_cap", t.CanCap,
+		"why", list(t.Why),
+		"notes", list(t.Notes),
+		"hints", list(t.Hints),
+	}
 }
 
 // assignments are NAME=value entries by name.
