@@ -17,33 +17,44 @@ func (h hinted) Error() string {
 	return h.what + "; " + h.hint
 }
 
-// didYouMean is the hint for a word that is not one of names: the same word in another case, or the
-// nearest by edits where that is near enough to be a slip of the hand. "" is no such word.
-func didYouMean(word string, names []string) string {
-	if near, ok := nearest(word, names); ok {
-		return fmt.Sprintf("did you mean %q?", near)
+// DidYouMean is the hint for a word that is none of names, `did you mean "cap"?`, or "" where none is near enough to be a
+// slip of the hand: the same word in another case, or the nearest with at most one edit in three letters, and one in two.
+func DidYouMean(word string, names []string) string {
+	if len(word) > 64 { // nobody's slip, and its distance costs
+		return ""
 	}
-	return ""
-}
-
-// nearest allows one edit in three letters, and one in two. A long word is nobody's slip and its distance costs.
-func nearest(word string, names []string) (string, bool) {
 	best, least := "", min(max(1, len(word)/3), len(word)-1)+1
-	if len(word) > 64 {
-		return "", false
-	}
 	for _, name := range names {
-		if strings.EqualFold(word, name) {
-			return name, true
-		}
-		if abs(len(word)-len(name)) >= least { // the distance is no less
-			continue
-		}
-		if d := smetrics.WagnerFischer(strings.ToLower(word), strings.ToLower(name), 1, 1, 1); d < least {
+		if d := edits(strings.ToLower(word), strings.ToLower(name), least); d < least {
 			best, least = name, d
 		}
 	}
-	return best, best != ""
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// edits is how many letters were added, left out or taken for others, or 1 where two neighbours were swapped. It is not
+// worked out where it is no less than most.
+func edits(word, name string, most int) int {
+	switch {
+	case abs(len(word)-len(name)) >= most:
+		return most
+	case swapped(word, name):
+		return 1
+	}
+	return smetrics.WagnerFischer(word, name, 1, 1, 1)
+}
+
+// swapped reports whether two words differ in the order of two neighbours alone.
+func swapped(a, b string) bool {
+	for i := 0; i+1 < len(a) && len(a) == len(b); i++ {
+		if a[i] != b[i] {
+			return a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+		}
+	}
+	return false
 }
 
 func abs(n int) int { return max(n, -n) }

@@ -68,8 +68,8 @@ func read(file string, data []byte, service string) (Policy, error) {
 		return l.policy, nil
 	}
 	p := base.policy
-	if near, ok := nearest(service, slices.Sorted(maps.Keys(services))); ok {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s has no section for service %q, its base tables apply; did you mean %q?", printable(file), service, near))
+	if hint := DidYouMean(service, slices.Sorted(maps.Keys(services))); hint != "" {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s has no section for service %q, its base tables apply; %s", printable(file), service, hint))
 	}
 	return p, nil
 }

@@ -30,6 +30,10 @@ type Limit struct {
 	From   string
 }
 
+func (l Limit) String() string {
+	return fmt.Sprintf("%s %s (%s)", l.Metric, FormatSize(l.Bytes), l.From)
+}
+
 // Resolve lays the policy over the machine. It is pure. An error says what the machine did not tell and
 // what to write instead.
 func (p Policy) Resolve(m Machine) (Plan, error) {

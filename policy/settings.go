@@ -311,7 +311,7 @@ func (l *layer) tableHint(name string) string {
 			return fmt.Sprintf("%s belongs in [%s]", name, append(slices.Clip(l.prefix), table))
 		}
 	}
-	if hint := didYouMean(name, known); hint != "" {
+	if hint := DidYouMean(name, known); hint != "" {
 		return hint
 	}
 	return "the tables are " + quoteList(known)
@@ -329,11 +329,11 @@ func (l *layer) wrongTable(name string, path toml.Key, raw any) {
 // keyHint says what an unknown key may have been meant to be.
 func keyHint(table, key string) string {
 	known := keysOf(table)
-	if near, ok := nearest(key, known); ok {
-		if strings.EqualFold(near, key) {
-			return fmt.Sprintf("keys are in lower case: write %q", near)
-		}
-		return fmt.Sprintf("did you mean %q?", near)
+	if lower := strings.ToLower(key); slices.Contains(known, lower) {
+		return fmt.Sprintf("keys are in lower case: write %q", lower)
+	}
+	if hint := DidYouMean(key, known); hint != "" {
+		return hint
 	}
 	for _, other := range tables() {
 		if slices.Contains(keysOf(other), key) {

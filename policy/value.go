@@ -93,7 +93,7 @@ func (v value) word(allowed ...string) string {
 	if !ok || slices.Contains(allowed, s) {
 		return s
 	}
-	if near := didYouMean(s, allowed); near != "" {
+	if near := DidYouMean(s, allowed); near != "" {
 		hint = near
 	}
 	v.wrong(fmt.Sprintf("%s = %q is none of its words", v.name, s), hint)
@@ -246,9 +246,9 @@ func (v value) signal() string {
 	case with == "SIGKILL" || with == "SIGSTOP":
 		hint = `no program can answer to it; to end the target write action = "terminate", with grace = "0s" for at once`
 	case slices.Contains(names, with) || isRealTime(with):
-		hint = fmt.Sprintf("did you mean %q?", with)
+		hint = DidYouMean(with, []string{with})
 	default:
-		if near := didYouMean(with, names); near != "" {
+		if near := DidYouMean(with, names); near != "" {
 			hint = near
 		}
 	}

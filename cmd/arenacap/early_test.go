@@ -20,7 +20,7 @@ import (
 )
 
 // TestEarly lets Go's runtime tell which packages were initialised before an ordinary launch: of others' only the
-// TOML parser, and what is as quick as go-moremath.
+// TOML parser, and what is as quick as go-moremath; or all, in a build without package early.
 func TestEarly(t *testing.T) {
 	tool := requireTools(t)
 	policy := filepath.Join(t.TempDir(), "policy.toml")
@@ -42,6 +42,12 @@ func TestEarly(t *testing.T) {
 			}
 			if !strings.Contains(stderr.String(), "init github.com/BurntSushi/toml @") {
 				t.Fatalf("%s: no trace of initialisation\n%s", name, stderr.String())
+			}
+			if !early {
+				if !strings.Contains(stderr.String(), "init github.com/urfave/cli/v2 @") {
+					t.Errorf("%s, %s: launched early\n%s", filepath.Base(binary), name, stderr.String())
+				}
+				continue
 			}
 			for line := range strings.Lines(stderr.String()) {
 				if strings.HasPrefix(line, "init github.com/") && !strings.HasPrefix(line, "init github.com/BurntSushi/") &&
@@ -101,7 +107,7 @@ func FuzzRead(f *testing.F) {
 		if got.Command != want.Command || !reflect.DeepEqual(got.Args, want.Args) {
 			t.Fatalf("%q:\n read %+v\n cli  %+v", args, got, want)
 		}
-		for _, flag := range run.Flags(run.Global, run.Caps, run.Budget, run.Own, run.Supervise) {
+		for _, flag := range run.Flags("run") {
 			value, given := got.Text(flag.Name)
 			if v, g := want.Text(flag.Name); v != value || g != given {
 				t.Fatalf("%q: --%s is %q, %v; urfave/cli has %q, %v", args, flag.Name, value, given, v, g)

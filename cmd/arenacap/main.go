@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,11 +23,12 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 )
 
-// An ordinary launch, and a watch, never come here: see package early. For a launch that does, the main goroutine
-// stays on the process's first thread, from which the exec must come (launcher.Exec).
+// The main goroutine stays on the process's first thread, from which the exec must come (launcher.Exec).
 func init() { runtime.LockOSThread() }
 
+// An ordinary launch, and a watch, come here only in a build without package early.
 func main() {
+	run.BecomeWatch(os.Args)
 	err := newApp().Run(os.Args)
 	say.Report(err)
 	os.Exit(say.Status(err))
@@ -40,7 +42,7 @@ func newApp() *cli.App {
 		Description: "It sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program by a policy and the cores it finds.\n" +
 			"Programs with another allocator (jemalloc, tcmalloc, musl, Go without cgo, …), set-uid programs and\n" +
 			"programs with file capabilities are not affected; 'arenacap plan PROGRAM' tells.",
-		Flags: commonFlags(run.Global),
+		Flags: commonFlags(""),
 		Commands: []*cli.Command{
 			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(), unitCommand(),
 		},
@@ -53,12 +55,14 @@ func newApp() *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {}, // main alone turns errors into statuses
 		CustomAppHelpTemplate:     appHelp,
 	}
+	for _, c := range app.Commands {
+		c.Flags = slices.Concat(commonFlags(c.Name), c.Flags)
+	}
 	app.Commands = append(app.Commands, docsCommands()...)
 	for _, c := range app.Commands {
 		c.Action = orVersion(c.Action)
-		// None of these is inherited from the app in urfave/cli v2.
-		c.OnUsageError = wrongUse
-		c.HideHelpCommand = true // or "run -- help" would print help
+		c.OnUsageError = wrongUse // like the rest here, urfave/cli v2 does not inherit it from the app
+		c.HideHelpCommand = true  // or "run -- help" would print help
 		c.CustomHelpTemplate = commandHelp
 	}
 	return app
@@ -67,7 +71,7 @@ func newApp() *cli.App {
 // orVersion prints the version instead where --version was given.
 func orVersion(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		if !globalBool(c, "version") {
+		if asked, _ := lineOf(c).Text("version"); asked != "true" {
 			return action(c)
 		}
 		_, err := c.App.Writer.Write([]byte("arenacap " + version() + "\n"))
@@ -81,10 +85,11 @@ func noCommand(c *cli.Context) error {
 	if name == "" {
 		return say.Usage("", "no command; the main one is 'arenacap run PROGRAM'")
 	}
-	if near := nearest(name, c.App.Commands); near != "" {
-		return say.Usage("", "unknown command "+quote(name)+"; did you mean "+quote(near)+"?")
+	var names []string
+	for _, command := range c.App.VisibleCommands() {
+		names = append(names, command.Name)
 	}
-	return say.Usage("", "unknown command "+quote(name))
+	return say.Usage("", unknown("command", name, names))
 }
 
 // version is the module's version, or the commit it was built from.

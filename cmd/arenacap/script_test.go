@@ -35,6 +35,8 @@ func TestScripts(t *testing.T) {
 				return os.Geteuid() == 0, nil
 			case "race":
 				return raceDetector && tool.checked != os.Getenv("ARENACAP_BINARY"), nil
+			case "early":
+				return early, nil
 			}
 			return false, errors.New("unknown condition " + name)
 		},

@@ -44,7 +44,7 @@ func sweepCommand() *cli.Command {
 			"REGEX is a regular expression whose first group is the number, or a time such as 1.5ms; the last match counts.\n" +
 			"\"lower:\" or \"higher:\" before it says which is better; without, more of --metric and less of --latency is.\n\n" +
 			"Exit status: 0 there is an advice, 1 there is none or the sweep was interrupted, 2 wrong use.",
-		Flags: slices.Concat(commonFlags(run.Global), []cli.Flag{
+		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "caps", Usage: "compare these `CAPS`, separated by commas (default: off,1,2,4,… below glibc's own limit)"},
 			&cli.StringFlag{Name: "cores", Usage: "simulate a machine with `N` cores: for per-core caps, and off is glibc's own limit there"},
 			&cli.StringFlag{Name: "load", Usage: "PROGRAM is a server; measure it under `CMD`"},

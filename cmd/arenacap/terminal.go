@@ -1,12 +1,11 @@
 package main
 
+// What the output goes to: a terminal with its colours and width, or anything else.
+
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"os"
-	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -63,74 +62,4 @@ func terminalWidth(w io.Writer) int {
 		return 0
 	}
 	return width
-}
-
-// fold breaks text at blanks into lines of at most width columns, where the first begins at column indent and
-// the others are indented so far. Without a width it stays one line.
-func fold(text string, width, indent int) string {
-	if width < indent+20 {
-		return text
-	}
-	var b strings.Builder
-	column := indent
-	for i, word := range strings.Split(text, " ") {
-		long := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case column+1+long > width:
-			b.WriteString("\n" + strings.Repeat(" ", indent))
-			column = indent
-		default:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += long
-	}
-	return b.String()
-}
-
-// clip cuts the front off what is longer than room columns: the end of a path tells more. No room is any.
-func clip(text string, room int) string {
-	runes := []rune(text)
-	if room <= 0 || len(runes) <= room {
-		return text
-	}
-	return "…" + string(runes[len(runes)-room+1:])
-}
-
-// barWidth is how wide a bar may be beside a table: none without a terminal or on a narrow one.
-func barWidth(w io.Writer) int {
-	switch width := terminalWidth(w); {
-	case width >= 120:
-		return 30
-	case width >= 90:
-		return 15
-	}
-	return 0
-}
-
-// bar is part of all as a bar of so many columns, in eighths.
-func bar(part, all uint64, width int) string {
-	if all == 0 {
-		return strings.Repeat(" ", width)
-	}
-	eighths := int(float64(part) / float64(all) * float64(width) * 8)
-	eighths = min(eighths, width*8)
-	text := strings.Repeat("█", eighths/8)
-	if rest := eighths % 8; rest > 0 {
-		text += string([]rune(" ▏▎▍▌▋▊▉")[rest])
-	}
-	return text + strings.Repeat(" ", width-(eighths+7)/8)
-}
-
-// count is "1 thread", "2 threads", "2 processes".
-func count(n int, word string) string {
-	switch {
-	case n == 1:
-		return "1 " + word
-	case strings.HasSuffix(word, "s"):
-		return fmt.Sprintf("%d %ses", n, word)
-	}
-	return fmt.Sprintf("%d %ss", n, word)
 }

@@ -26,10 +26,23 @@ type tools struct {
 	err                     error
 }
 
-// releaseFlags are those of .ci/release: without the code that only makes documents, and with the entry
-// point of launcher/origin.
-var releaseFlags = []string{"-tags", "urfave_cli_no_docs,urfave_cli_no_suggest", "-trimpath",
-	"-ldflags", "-s -w -E arenacap/launcher/origin.entry"}
+// early says that the programs launch before the libraries are initialised, as they do unless this test was built
+// with -tags arenacap_no_early.
+var early = true
+
+// goBuild is a command that makes arenacap, with more flags and tags.
+func goBuild(tags string, flags ...string) []string {
+	if !early {
+		tags += ",arenacap_no_early"
+	}
+	return slices.Concat([]string{"go", "build", "-o", "OUT", "-tags", tags}, flags, []string{"."})
+}
+
+// goRelease is as .ci/release makes it: without the code that only makes documents, and with the entry point of
+// launcher/origin.
+func goRelease() []string {
+	return goBuild("urfave_cli_no_docs,urfave_cli_no_suggest", "-trimpath", "-ldflags", "-s -w -E arenacap/launcher/origin.entry")
+}
 
 // toolsDir is where they were built. TestMain removes it.
 var toolsDir string
@@ -49,19 +62,18 @@ var builtTools = sync.OnceValue(func() tools {
 		}
 		return path
 	}
-	release := slices.Concat([]string{"go", "build", "-o", "OUT"}, releaseFlags, []string{"."})
 	t.probe = add("probe", nil, "gcc", "-O1", "-Wall", "-o", "OUT", "testdata/probe/probe.c")
 	t.setup = add("setup", nil, "gcc", "-O1", "-Wall", "-o", "OUT", "testdata/probe/setup.c")
-	t.plain = add("arenacap", nil, "go", "build", "-o", "OUT", ".")
-	t.release = add("arenacap-release", []string{"CGO_ENABLED=0"}, release...)
+	t.plain = add("arenacap", nil, goBuild("")...)
+	t.release = add("arenacap-release", []string{"CGO_ENABLED=0"}, goRelease()...)
 	if runtime.GOARCH == "amd64" {
-		t.release386 = add("arenacap-386", []string{"CGO_ENABLED=0", "GOARCH=386"}, release...)
+		t.release386 = add("arenacap-386", []string{"CGO_ENABLED=0", "GOARCH=386"}, goRelease()...)
 	}
 	t.checked = t.plain
 	if given := os.Getenv("ARENACAP_BINARY"); given != "" {
 		t.checked = given
 	} else if raceDetector {
-		t.checked = add("arenacap-race", nil, "go", "build", "-race", "-o", "OUT", ".")
+		t.checked = add("arenacap-race", nil, goBuild("", "-race")...)
 	}
 	return t
 })

@@ -5,70 +5,14 @@
 // initialised (package early). The flags are defined here once; the library's flags are made from them.
 package run
 
+// An ordinary command line: how it is read, and what it says.
+
 import (
 	"slices"
 	"strings"
 
 	"arenacap/cmd/arenacap/internal/say"
 )
-
-// Flag is a flag of run, and of the other commands that share its group.
-type Flag struct {
-	Name  string
-	Usage string // with `NAME` around what stands for the value
-	Text  bool   // takes a value; else it is there or not
-	Group Group
-
-	// elsewhere is set where a flag asks for something else than a launch. Read leaves such a line alone.
-	elsewhere bool
-}
-
-// Group is a set of flags that several commands take.
-type Group uint8
-
-// The groups.
-const (
-	Global    Group = iota // every command; they may stand before the command's name too
-	Caps                   // the commands that make a plan
-	Budget                 // the commands that watch
-	Own                    // run alone
-	Supervise              // run alone: how it is the parent
-)
-
-// flags is in the order of the help. It is laid out by the compiler and costs a start nothing.
-var flags = [...]Flag{
-	{Name: "policy", Text: true, Usage: "read the policy from `FILE` (default: $ARENACAP_POLICY, then the user's and the system's)"},
-	{Name: "service", Text: true, Usage: "lay the section [service.`NAME`] over the policy (default: $ARENACAP_SERVICE)"},
-	{Name: "q", Usage: "say nothing but errors"},
-	{Name: "verbose", Usage: "explain each decision"},
-	{Name: "version", Usage: "print the version and the commit, and exit", elsewhere: true},
-
-	{Name: "arenas", Group: Caps, Text: true, Usage: "the cap: `CAP` is a number, a factor such as 2/core, off or glibc"},
-	{Name: "cores", Group: Caps, Text: true, Usage: "multiply a per-core cap by `N` cores, or by auto, online or affinity"},
-
-	{Name: "budget", Group: Budget, Text: true, Usage: "limit the virtual size to `SIZE` (4GiB, 500M, …); off: no budget at all"},
-
-	{Name: "argv0", Group: Own, Text: true, Usage: "PROGRAM gets `NAME` as its zeroth argument, instead of its own"},
-	{Name: "dry-run", Group: Own, Usage: "print the plan instead", elsewhere: true},
-
-	{Name: "supervise", Group: Supervise, Usage: "stay as the parent: forward signals, reap, pass on the status"},
-	{Name: "kill-group", Group: Supervise, Usage: "give PROGRAM a process group of its own and forward signals to all of it"},
-	{Name: "wait-orphans", Group: Supervise, Usage: "end only when everything that PROGRAM left has ended"},
-	{Name: "parent-death-signal", Group: Supervise, Text: true, Usage: "PROGRAM gets the signal `SIG` (TERM, 15, …) when arenacap dies"},
-	{Name: "reraise", Group: Supervise, Usage: "when a signal ended PROGRAM, end by the same signal instead of status 128+n"},
-	{Name: "summary", Group: Supervise, Usage: "say one line at the end: time, peaks, arenas, breaches"},
-}
-
-// Flags lists the flags of these groups.
-func Flags(groups ...Group) []Flag {
-	var some []Flag
-	for _, f := range flags {
-		if slices.Contains(groups, f.Group) {
-			some = append(some, f)
-		}
-	}
-	return some
-}
 
 // Line is a command line that was read: of run, or of another command that makes a plan.
 type Line struct {
@@ -117,16 +61,16 @@ func Read(args []string) (l Line, ok bool) {
 	if len(args) == 0 {
 		return l, false
 	}
-	rest, ended, ok := l.read(args[1:], Global)
+	rest, ended, ok := l.read(args[1:], global)
 	if !ok || ended || len(rest) == 0 || rest[0] != "run" {
 		return l, false
 	}
-	l.Args, _, ok = l.read(rest[1:], Supervise)
+	l.Args, _, ok = l.read(rest[1:], supervise)
 	return l, ok && len(l.Args) > 0
 }
 
 // read takes the flags in front, of the groups up to last, and gives what follows. ended says that "--" stood there.
-func (l *Line) read(args []string, last Group) (rest []string, ended, ok bool) {
+func (l *Line) read(args []string, last group) (rest []string, ended, ok bool) {
 	for len(args) > 0 {
 		arg := args[0]
 		if len(arg) < 2 || arg[0] != '-' {
@@ -137,7 +81,7 @@ func (l *Line) read(args []string, last Group) (rest []string, ended, ok bool) {
 			return args, true, true
 		}
 		name, value, assigned := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
-		i := slices.IndexFunc(flags[:], func(f Flag) bool { return f.Name == name && f.Group <= last })
+		i := slices.IndexFunc(flags[:], func(f Flag) bool { return f.Name == name && f.group <= last })
 		switch {
 		case i < 0 || flags[i].elsewhere:
 			return nil, false, false

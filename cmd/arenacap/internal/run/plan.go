@@ -1,5 +1,7 @@
 package run
 
+// The plan of a command line, and what is said of it.
+
 import (
 	"errors"
 	"fmt"
@@ -118,12 +120,8 @@ func (l Line) applyBudget(b *policy.Budget) error {
 // Explain says what the operator should hear of a plan: what it overrides, and under --verbose why it is what
 // it is.
 func Explain(v say.Voice, plan policy.Plan) {
-	for _, line := range plan.Policy.Notes {
-		v.Note("%s", line)
-	}
-	for _, line := range plan.Overrides {
-		v.Note("%s", line)
-	}
+	v.Notes(plan.Policy.Notes)
+	v.Notes(plan.Overrides)
 	if !v.Verbose {
 		return
 	}
@@ -132,7 +130,7 @@ func Explain(v say.Voice, plan policy.Plan) {
 		v.Explain("%s", line)
 	}
 	for _, limit := range plan.Limits {
-		v.Explain("budget: %s %s (%s)", limit.Metric, policy.FormatSize(limit.Bytes), limit.From)
+		v.Explain("budget: %s", limit)
 	}
 }
 

@@ -1,5 +1,7 @@
 package run
 
+// A launch that stays as the parent of its target.
+
 import (
 	"errors"
 	"fmt"
@@ -34,7 +36,7 @@ func (l Line) supervises(plan policy.Plan) (yes bool, why string) {
 // superviseOnly refuses flags that say how to supervise where nothing supervises.
 func (l Line) superviseOnly() error {
 	for _, f := range flags {
-		if f.Group == Supervise && l.has(f.Name) {
+		if f.group == supervise && l.has(f.Name) {
 			return say.Usage(l.Command, "--"+f.Name+" needs --supervise")
 		}
 	}
@@ -54,7 +56,7 @@ func (l Line) supervise(launch launcher.Launch, v say.Voice) error {
 		s.Watch = &config
 	}
 	if launch.Plan.Policy.Launch.OnUnenforceable == "warn" && config.Cap != 0 && len(config.Limits) > 0 {
-		s.Notices = func() []string { return Judge(config, launch.Env) }
+		s.Notices = func() []string { return whyNoCap(config, launch.Env) }
 	}
 	e, err := launcher.Supervise(launch, s)
 	if err != nil {

@@ -2,6 +2,8 @@
 // the target and to what a command was asked to print.
 package say
 
+// What is said on stderr.
+
 import (
 	"errors"
 	"fmt"
@@ -37,6 +39,13 @@ func (stderr) Write(p []byte) (n int, err error) {
 func (v Voice) Note(format string, args ...any) {
 	if !v.Quiet {
 		v.Line(watch.Warning, format, args...)
+	}
+}
+
+// Notes says several lines as Note does.
+func (v Voice) Notes(lines []string) {
+	for _, line := range lines {
+		v.Note("%s", line)
 	}
 }
 

@@ -1,9 +1,11 @@
 package main
 
+// The dialects of env: how a shell, or who else reads variables, wants them written.
+
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -11,29 +13,28 @@ import (
 	"arenacap/launcher/environ"
 )
 
-// dialect is one way to write an environment down for others to read.
+// dialect is one way to write an environment down for others to read, a line for each variable.
 type dialect struct {
+	name  string                       // as --shell takes it
 	set   string                       // of a name and a quoted value
 	unset string                       // of a name; where a file cannot unset, an empty value
 	quote func(string) (string, error) // refuses what the reader would not give back byte for byte
 }
 
-// dialectOf finds a dialect, a line for each variable, by the name that --shell takes.
-func dialectOf(shell string) (dialect, bool) {
-	switch shell {
-	case "sh":
-		return dialect{"export %s=%s\n", "unset %s\n", quoteSh}, true
-	case "fish":
-		return dialect{"set -gx %s %s\n", "set -eg %s\n", quoteFish}, true
-	case "csh":
-		return dialect{"setenv %s %s;\n", "unsetenv %s;\n", quoteCsh}, true
-	case "systemd":
-		return dialect{"%s=%s\n", "%s=\n", quoteSystemd}, true
-	case "docker":
-		return dialect{"%s=%s\n", "%s=\n", checkDocker}, true
-	}
-	return dialect{}, false
+var dialects = []dialect{
+	{"sh", "export %s=%s\n", "unset %s\n", quoteSh},
+	{"fish", "set -gx %s %s\n", "set -eg %s\n", quoteFish},
+	{"csh", "setenv %s %s;\n", "unsetenv %s;\n", quoteCsh},
+	{"systemd", "%s=%s\n", "%s=\n", quoteSystemd},
+	{"docker", "%s=%s\n", "%s=\n", checkDocker},
+	{name: "json"}, // renderJSON
 }
+
+// The dialects in words, for the help and for who asks for another one.
+const (
+	dialectsHelp   = "sh (also bash, dash, ksh, zsh), fish, csh, systemd, docker or json"
+	dialectsWanted = "sh (for bash, dash, ksh and zsh too), fish, csh (for tcsh too), systemd, docker or json"
+)
 
 // renderEnv writes the changes in the words of a shell or as a file that it is said to be for. An error
 // means that there is nothing to print: half of the changes would be a different environment.
@@ -41,10 +42,11 @@ func renderEnv(shell string, changes []environ.Change) (string, error) {
 	if shell == "json" {
 		return renderJSON(changes)
 	}
-	d, known := dialectOf(shell)
-	if !known {
-		return "", say.Usage("env", fmt.Sprintf("--shell %q is not one; write sh (for bash, dash, ksh and zsh too), fish, csh (for tcsh too), systemd, docker or json", shell))
+	at := slices.IndexFunc(dialects, func(d dialect) bool { return d.name == shell })
+	if at < 0 {
+		return "", say.Usage("env", fmt.Sprintf("--shell %q is not one; write %s", shell, dialectsWanted))
 	}
+	d := dialects[at]
 	var sets, unsets strings.Builder
 	for _, c := range changes {
 		if c.Unset {
@@ -147,9 +149,6 @@ func renderJSON(changes []environ.Change) (string, error) {
 		}
 	}
 	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	err := encoder.Encode(out)
+	err := printJSON(&text, out)
 	return text.String(), err
 }

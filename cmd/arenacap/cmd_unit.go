@@ -1,5 +1,7 @@
 package main
 
+// The command unit.
+
 import (
 	"cmp"
 	"errors"
@@ -11,7 +13,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
@@ -34,25 +35,19 @@ func unitCommand() *cli.Command {
 			"before; lines that were added to that one, or whose # was taken, are kept.\n\n" +
 			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed or written, and the reason is\n" +
 			"on stderr.",
-		Flags: slices.Concat(unitGlobal(), []cli.Flag{
-			&cli.BoolFlag{Name: "write", Usage: "write the drop-in into its place", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "supervise", Usage: "have arenacap stay as the parent", DisableDefaultText: true},
-			&cli.StringFlag{Name: "path", Usage: "the arenacap that the service starts is `FILE` (default: this one, with --root /usr/bin/arenacap)"},
-			&cli.StringFlag{Name: "root", Usage: "the units, the policy and arenacap are below `DIR`; programs are not looked into then"},
-		}),
+		Flags: []cli.Flag{
+			boolFlag("write", "write the drop-in into its place"),
+			boolFlag("supervise", "have arenacap stay as the parent"),
+			textFlag("path", "the arenacap that the service starts is `FILE` (default: this one, with --root /usr/bin/arenacap)"),
+			textFlag("root", "the units, the policy and arenacap are below `DIR`; programs are not looked into then"),
+		},
 		Action: unitDropIn,
 	}
 }
 
-// unitGlobal are the global flags, with what is taken where they are not given.
-func unitGlobal() []cli.Flag {
-	flags := commonFlags(run.Global)
-	for _, f := range flags {
-		if f, ok := f.(*cli.StringFlag); ok {
-			f.Usage = strings.NewReplacer("$ARENACAP_POLICY", "the unit's $ARENACAP_POLICY", "$ARENACAP_SERVICE", "the unit's name").Replace(f.Usage)
-		}
-	}
-	return flags
+// usageInUnit says of a common flag what is taken where it is not given: not what this shell has.
+func usageInUnit(usage string) string {
+	return strings.NewReplacer("$ARENACAP_POLICY", "the unit's $ARENACAP_POLICY", "$ARENACAP_SERVICE", "the unit's name").Replace(usage)
 }
 
 func unitDropIn(c *cli.Context) error {
@@ -101,9 +96,7 @@ func explainDropIn(v say.Voice, found unit.Found, dropIn unit.DropIn) {
 			v.Explain("command %d: can cap: %s; %s", i+1, p.Target.CanCap, line)
 		}
 	}
-	for _, line := range dropIn.Notes {
-		v.Note("%s", line)
-	}
+	v.Notes(dropIn.Notes)
 	if dropIn.Nothing != "" {
 		v.Note("nothing to do: %s", dropIn.Nothing)
 	}
@@ -179,10 +172,10 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 	const systemPolicy = "/etc/arenacap/policy.toml"
 	lookup := policy.Lookup{Root: u.AsRoot(), Service: u.Service()}
 	outside := func(file string) string { return wish.Root + u.Outside(file) }
-	if name, given := globalString(c, "service"); given {
+	if name, given := lineOf(c).Text("service"); given {
 		lookup.Service = name
 	}
-	if file, given := globalString(c, "policy"); given {
+	if file, given := lineOf(c).Text("policy"); given {
 		if file == "" {
 			return badFlag(c, "policy", errors.New(`"" is no file; leave the flag out for the default places`))
 		}

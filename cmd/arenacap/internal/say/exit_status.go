@@ -1,5 +1,7 @@
 package say
 
+// Errors that carry an exit status, and the one place that turns them into it.
+
 import (
 	"errors"
 

@@ -1,11 +1,12 @@
 package main
 
+// The command check.
+
 import (
 	"fmt"
 
 	"github.com/urfave/cli/v2"
 
-	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/policy"
 )
@@ -17,7 +18,6 @@ func checkCommand() *cli.Command {
 		UsageText: "arenacap check FILE…",
 		Description: "Names every problem of every file with its line, its column and a hint.\n\n" +
 			"Exit status: 0 if all files are valid, 1 if one is not.",
-		Flags:  commonFlags(run.Global),
 		Action: check,
 	}
 }

@@ -1,9 +1,10 @@
 package run
 
+// From a plan to the exec of the target.
+
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher"
@@ -49,9 +50,7 @@ func (l Line) Launch(lib machine.Host) error {
 // or warns where the cap cannot work.
 func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, error) {
 	env := environ.Apply(origin.Environ(), plan)
-	for _, line := range env.Conflicts {
-		v.Note("%s", line)
-	}
+	v.Notes(env.Conflicts)
 	for _, entry := range env.Set {
 		v.Explain("set %s", entry)
 	}
@@ -98,34 +97,4 @@ func judge(plan policy.Plan, path string, env []string, v say.Voice) error {
 		v.Note("the cap cannot work, because %s", t.Why[0])
 	}
 	return nil
-}
-
-// absolute is the path from "/", where a watch process lives.
-func absolute(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
-}
-
-// WatchConfig is what a watch needs to know of a plan.
-func WatchConfig(plan policy.Plan, v say.Voice) watch.Config {
-	file := plan.Policy.File
-	if file != "" {
-		file = absolute(file) // a command reads it from "/"
-	}
-	return watch.Config{
-		Service: plan.Policy.Service, PolicyFile: file, Path: variable("PATH"),
-		Cap: plan.ArenaMax, Budget: plan.Policy.Budget, Limits: plan.Limits, Log: plan.Policy.Log,
-		Journal: say.ToJournal(), Verbose: v.Verbose, Quiet: v.Quiet,
-	}
-}
-
-// Judge is how a watch process finds out, beside the target and at leisure, why the cap cannot work.
-func Judge(config watch.Config, env []string) []string {
-	t := target.Examine(config.Program, env)
-	if t.CanCap != target.No {
-		return nil
-	}
-	return []string{"the cap cannot work, because " + t.Why[0]}
 }

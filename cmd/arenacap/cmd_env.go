@@ -1,12 +1,11 @@
 package main
 
-import (
-	"slices"
+// The command env. How each dialect is written stands in env_dialects.go.
 
+import (
 	"github.com/urfave/cli/v2"
 
 	"arenacap/cmd/arenacap/internal/run"
-	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
 	"arenacap/launcher/origin"
 )
@@ -19,16 +18,14 @@ func envCommand() *cli.Command {
 		Description: "Prints what run would set and remove, as commands of a shell or as a file. systemd and docker files\n" +
 			"cannot remove a variable: it becomes empty there, which glibc ignores. A budget has no effect here, since\n" +
 			"nothing is launched.",
-		Flags: slices.Concat(commonFlags(run.Global, run.Caps), []cli.Flag{
-			&cli.StringFlag{Name: "shell", Value: "sh", Usage: "`KIND` is sh (also bash, dash, ksh, zsh), fish, csh, systemd, docker or json"},
-		}),
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "shell", Value: "sh", Usage: "`KIND` is " + dialectsHelp}},
 		Action: env,
 	}
 }
 
 func env(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return say.Usage("env", "env takes no operand, and "+quote(c.Args().First())+" is one")
+	if err := refuseOperands(c); err != nil {
+		return err
 	}
 	plan, err := makePlan(lineOf(c), onlyNeeded)
 	if err != nil {

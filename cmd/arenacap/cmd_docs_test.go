@@ -23,12 +23,12 @@ func docsOf(t *testing.T, kind string) string {
 
 func TestManPageNamesEveryCommandAndFlag(t *testing.T) {
 	page := docsOf(t, "man")
-	commands, flags := words(setUp(newApp()))
-	for _, command := range commands {
+	for _, c := range setUp(newApp()).VisibleCommands() {
+		command := c.Name
 		if !strings.Contains(page, ".SH "+command+"\n") {
 			t.Errorf("the man page has no section for %q", command)
 		}
-		for _, flag := range flags[command] {
+		for _, flag := range flagNames(c) {
 			if !strings.Contains(page, `\fB`+flag+`\fP`) && !strings.Contains(page, strings.ReplaceAll(flag, "-", `\-`)) && !strings.Contains(page, flag) {
 				t.Errorf("the man page does not name %s of %q", flag, command)
 			}

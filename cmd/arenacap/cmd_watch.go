@@ -1,11 +1,11 @@
 package main
 
+// The command watch.
+
 import (
 	"fmt"
 	"os/signal"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -22,19 +22,12 @@ func watchCommand() *cli.Command {
 		UsageText: "arenacap watch [flags] PID…",
 		Description: "Samples each process under the budget of the policy until it ends, or until INT or TERM ends the watch.\n\n" +
 			"Exit status: 0 if none breached its budget, 1 if one did or could not be watched.",
-		Flags:  commonFlags(run.Global, run.Budget),
 		Action: watchPIDs,
 	}
 }
 
 func watchPIDs(c *cli.Context) error {
-	if err := refuseFlags(c); err != nil {
-		return err
-	}
-	if c.NArg() == 0 {
-		return say.Usage("watch", "no PID to watch")
-	}
-	pids, err := parsePIDs("watch", c.Args().Slice())
+	pids, err := pidOperands(c)
 	if err != nil {
 		return err
 	}
@@ -61,23 +54,4 @@ func watchPIDs(c *cli.Context) error {
 		return say.No
 	}
 	return nil
-}
-
-// parsePIDs reads operands that are process numbers. "$(pidof X)" may be one operand with several, or with none.
-func parsePIDs(command string, args []string) ([]int, error) {
-	var pids []int
-	for _, arg := range args {
-		words := strings.Fields(arg)
-		if len(words) == 0 {
-			return nil, say.Usage(command, "the PID is empty: is the program running?")
-		}
-		for _, word := range words {
-			pid, err := strconv.Atoi(word)
-			if err != nil || pid < 1 {
-				return nil, say.Usage(command, fmt.Sprintf("%q is not a process number; write for example $(pidof mariadbd)", word))
-			}
-			pids = append(pids, pid)
-		}
-	}
-	return pids, nil
 }

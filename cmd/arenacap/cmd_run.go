@@ -1,5 +1,7 @@
 package main
 
+// The command run, as far as package run leaves it to urfave/cli.
+
 import (
 	"github.com/urfave/cli/v2"
 
@@ -21,12 +23,11 @@ func runCommand() *cli.Command {
 			"Exit status: that of PROGRAM; 125 if arenacap itself failed, 126 if PROGRAM was found but cannot be run,\n" +
 			"127 if it was not found. With --supervise: 128+n if signal n ended PROGRAM, 124 if arenacap did, over its\n" +
 			"budget.",
-		Flags:  commonFlags(run.Global, run.Caps, run.Budget, run.Own, run.Supervise),
 		Action: runProgram,
 	}
 }
 
-// runProgram launches what package early left: a line that is unusual, or a plan that needs gopsutil.
+// runProgram launches what package early leaves: a line that is unusual, or a plan that needs gopsutil.
 func runProgram(c *cli.Context) error {
 	l := lineOf(c)
 	if !c.Bool("dry-run") || len(l.Args) == 0 {

@@ -1,5 +1,7 @@
 package main
 
+// A file that takes the place of another one as a whole.
+
 import (
 	"errors"
 	"fmt"

@@ -1,0 +1,132 @@
+package main
+
+// The command inspect.
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/arena"
+	"arenacap/launcher/inspect"
+	"arenacap/launcher/machine"
+	"arenacap/launcher/sweep/ordered"
+	"arenacap/launcher/watch"
+	"arenacap/policy"
+)
+
+func inspectCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "inspect",
+		Usage:     "show where the virtual memory of live processes is, and whether the cap is kept",
+		UsageText: "arenacap inspect [--json] [--deep] PID…",
+		Description: "Reads each process from outside: nothing is stopped, attached or asked of it. The cap is the one that its\n" +
+			"own glibc read when it started; with --policy or --service it is the one that the policy wants.\n\n" +
+			"Exit status: 0 if every cap is kept or there is none, 1 if one is not kept or a process cannot be read.",
+		Flags: []cli.Flag{
+			boolFlag("json", "print one JSON list, an object a process"),
+			boolFlag("deep", "walk the chunks: in use, free, and what malloc_trim would give back"),
+		},
+		Action: inspectPIDs,
+	}
+}
+
+func inspectPIDs(c *cli.Context) error {
+	pids, err := pidOperands(c)
+	if err != nil {
+		return err
+	}
+	wanted, err := wantedPolicy(c)
+	if err != nil {
+		return err
+	}
+	show := inspector{c: c, machine: machine.Find("/", machine.Cores, nil), wanted: wanted, objects: []ordered.Object{}}
+	for _, pid := range pids {
+		if err := show.one(pid); err != nil {
+			return err
+		}
+	}
+	if c.Bool("json") {
+		if err := printJSON(c.App.Writer, show.objects); err != nil {
+			return err
+		}
+	}
+	if show.bad {
+		return say.No
+	}
+	return nil
+}
+
+// wantedPolicy is the policy that should be in force, where --policy or --service asks for one.
+func wantedPolicy(c *cli.Context) (*policy.Policy, error) {
+	line := lineOf(c)
+	_, named := line.Text("policy")
+	_, service := line.Text("service")
+	if !named && !service {
+		return nil, nil
+	}
+	p, err := line.Policy()
+	if err != nil {
+		return nil, err
+	}
+	line.Voice().Notes(p.Notes)
+	return &p, nil
+}
+
+// inspector shows one process after the other.
+type inspector struct {
+	c       *cli.Context
+	machine policy.Machine
+	wanted  *policy.Policy
+	shown   int
+	objects []ordered.Object
+	bad     bool // a cap is not kept, or a process could not be read
+}
+
+// one shows one process. The error is that of the output; what is wrong with the process is said.
+func (i *inspector) one(pid int) error {
+	deep := i.c.Bool("deep")
+	report, err := inspect.Look(pid, i.machine, i.wanted)
+	if err == nil && deep {
+		err = i.walk(report.Process)
+	}
+	if err != nil || report.Cap.Kept == inspect.No {
+		i.bad = true
+	}
+	switch {
+	case i.c.Bool("json"):
+		i.objects = append(i.objects, reportJSON(pid, report, err))
+	case err != nil:
+		say.Voice{}.Line(watch.Err, "%s", err)
+	default:
+		out := &sheet{to: i.c.App.Writer}
+		if i.shown++; i.shown > 1 {
+			fmt.Fprintln(out)
+		}
+		printReport(out, report, deep)
+		return out.flush()
+	}
+	return nil
+}
+
+// walk walks the chunks, with a bar on stderr where it takes longer than a second and a person waits.
+func (i *inspector) walk(p *arena.Process) error {
+	if !term.IsTerminal(int(os.Stderr.Fd())) || speaker(i.c).Quiet {
+		return p.Walk(i.c.Context, nil)
+	}
+	started, drawn := time.Now(), false
+	err := p.Walk(i.c.Context, func(done, total uint64) {
+		if time.Since(started) > time.Second && total > 0 {
+			drawn = true
+			fmt.Fprintf(os.Stderr, "\r%s of %s walked %s ", policy.FormatSize(done), policy.FormatSize(total), bar(done, total, 30))
+		}
+	})
+	if drawn {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+	}
+	return err
+}

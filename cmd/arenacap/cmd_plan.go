@@ -1,0 +1,65 @@
+package main
+
+// The command plan.
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/origin"
+)
+
+func planCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "plan",
+		Usage:     "show what would be set here, and why",
+		UsageText: "arenacap plan [--json] [--arenas CAP] [--cores N] [PROGRAM [ARG…]]",
+		Description: "Prints what run would set on this machine under this policy: each source of cores, the rule that was\n" +
+			"applied, what glibc would have done by itself, and the address space that arenas can take at most.\n" +
+			"With PROGRAM also what it links and whether the cap can work on it.",
+		Flags:  []cli.Flag{boolFlag("json", "print one JSON object")},
+		Action: plan,
+	}
+}
+
+func plan(c *cli.Context) error {
+	if err := refuseOwnFlags(c); err != nil {
+		return err
+	}
+	made, err := makePlan(lineOf(c), everything)
+	if err != nil {
+		return err
+	}
+	speaker(c).Notes(made.Policy.Notes)
+	view := newPlanView(made, origin.Environ())
+	if name := c.Args().First(); c.NArg() > 0 {
+		if err := view.examine(name); err != nil {
+			return err
+		}
+	}
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, view.json())
+	}
+	return view.print(c.App.Writer)
+}
+
+// refuseOwnFlags refuses a flag of plan's own that stands behind PROGRAM without "--" before it: plan runs
+// nothing, so it was most likely meant for plan.
+func refuseOwnFlags(c *cli.Context) error {
+	args := c.Args().Slice()
+	if before := len(os.Args) - len(args) - 1; before >= 0 && os.Args[before] == "--" {
+		return nil
+	}
+	for _, arg := range args[min(1, len(args)):] {
+		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if strings.HasPrefix(arg, "-") && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }) {
+			return say.Usage("plan", fmt.Sprintf("flag %q stands behind PROGRAM; put it first, or \"--\" before PROGRAM", arg))
+		}
+	}
+	return nil
+}

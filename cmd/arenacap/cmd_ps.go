@@ -1,0 +1,150 @@
+package main
+
+// The command ps, and its JSON.
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/inspect"
+	"arenacap/launcher/machine"
+	"arenacap/launcher/sweep/ordered"
+	"arenacap/policy"
+)
+
+func psCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "ps",
+		Usage:     "list the processes of this host that hold arenas",
+		UsageText: "arenacap ps [--json] [--all] [--sort reserved|resident|arenas|virtual|saving|pid]",
+		Description: "Every process with arenas beside the main one, by the address space they reserve. SAVING is the address\n" +
+			"space that a cap of one arena a core would spare.",
+		Flags: []cli.Flag{
+			boolFlag("json", "print one JSON list, an object a process"),
+			boolFlag("all", "also processes that have the main arena only"),
+			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: " + sortKeys},
+		},
+		Action: ps,
+	}
+}
+
+const sortKeys = "reserved, resident, arenas, virtual, saving or pid"
+
+// order is how rows are sorted by one of sortKeys: largest first, and then, or for pid, the smallest PID.
+func order(key string) (func(a, b inspect.Row) int, bool) {
+	value, ok := map[string]func(inspect.Row) uint64{
+		"reserved": func(r inspect.Row) uint64 { return r.ArenaReserved },
+		"resident": func(r inspect.Row) uint64 { return r.ArenaResident },
+		"arenas":   func(r inspect.Row) uint64 { return uint64(r.Arenas) },
+		"virtual":  func(r inspect.Row) uint64 { return r.Virtual },
+		"saving":   func(r inspect.Row) uint64 { return r.Saving },
+		"pid":      func(inspect.Row) uint64 { return 0 },
+	}[key]
+	return func(a, b inspect.Row) int {
+		return cmp.Or(cmp.Compare(value(b), value(a)), cmp.Compare(a.PID, b.PID))
+	}, ok
+}
+
+func ps(c *cli.Context) error {
+	if err := refuseOperands(c); err != nil {
+		return err
+	}
+	compare, ok := order(c.String("sort"))
+	if !ok {
+		return say.Usage("ps", "--sort "+quote(c.String("sort"))+" is not one; write "+sortKeys)
+	}
+	host, err := inspect.List(c.Context, machine.Find("/", machine.Cores, nil), c.Bool("all"))
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(host.Rows, compare)
+	out := &sheet{to: c.App.Writer}
+	if !c.Bool("json") {
+		printHost(out, host)
+	} else if err := printJSON(out, hostJSON(host)); err != nil {
+		return err
+	}
+	if err := out.flush(); err != nil {
+		return err
+	}
+	if n := len(host.Unreadable); n > 0 {
+		speaker(c).Note("%s could not be read; the first: %s", count(n, "process"), host.Unreadable[0])
+	}
+	return nil
+}
+
+func printHost(w io.Writer, host inspect.Host) {
+	if len(host.Rows) == 0 {
+		fmt.Fprintln(w, "no process that can be read has an arena beside its main one")
+		return
+	}
+	rows := [][]string{{"PID", "THREADS", "ARENAS", "CAP", "RESERVED", "RESIDENT", "VIRTUAL", "SAVING", "  NAME"}}
+	var saving uint64
+	for _, r := range host.Rows {
+		saving += r.Saving
+		rows = append(rows, []string{strconv.Itoa(r.PID), strconv.Itoa(r.Threads), strconv.Itoa(r.Arenas), capWords(r.Cap),
+			policy.FormatSize(r.ArenaReserved), policy.FormatSize(r.ArenaResident), policy.FormatSize(r.Virtual),
+			policy.FormatSize(r.Saving), "  " + inspect.Printable(r.Name)})
+	}
+	width := terminalWidth(w)
+	fmt.Fprint(w, hostTable(rows, width))
+	fmt.Fprintln(w, fold(fmt.Sprintf("%s; a cap of %d, one a core, would spare %s of address space", count(len(host.Rows), "process"),
+		host.OneACore, policy.FormatSize(saving)), width, 0))
+}
+
+// leastHostColumns are left out one after the other where a terminal is too narrow.
+var leastHostColumns = []string{"THREADS", "VIRTUAL", "RESIDENT", "SAVING"}
+
+// hostTable lays rows out in so many columns, of which 0 is any: with less of them, and then with the ends of names.
+func hostTable(rows [][]string, width int) string {
+	text := narrowed(rows, leastHostColumns, width)
+	if width == 0 || longestLine(text) <= width {
+		return text
+	}
+	var b strings.Builder
+	before := strings.Index(text, "NAME") // columns, since what stands left of names is ASCII
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(&b, "%s%s\n", line[:before], clip(strings.TrimSuffix(line[before:], "\n"), max(width-before, 8)))
+	}
+	return b.String()
+}
+
+// capWords is a cap in a column: the number, "!" where it is not kept, and where it comes from.
+func capWords(c inspect.Cap) string {
+	switch {
+	case c.N == 0:
+		return "-"
+	case c.Kept == inspect.No:
+		return fmt.Sprintf("%d! %s", c.N, c.Source)
+	}
+	return fmt.Sprintf("%d %s", c.N, c.Source)
+}
+
+// hostJSON is what programs rely on; see the design. null is what is not known.
+func hostJSON(host inspect.Host) []ordered.Object {
+	list := []ordered.Object{}
+	for _, r := range host.Rows {
+		list = append(list, ordered.Object{
+			"pid", r.PID,
+			"name", r.Name,
+			"threads", r.Threads,
+			"arenas", r.Arenas,
+			"cap", known(r.Cap.N),
+			"cap_source", known(r.Cap.Source),
+			"kept", r.Cap.Kept,
+			"arena_reserved_bytes", r.ArenaReserved,
+			"arena_resident_bytes", r.ArenaResident,
+			"virtual_bytes", r.Virtual,
+			"resident_bytes", r.Resident,
+			"saving_bytes", r.Saving,
+		})
+	}
+	return list
+}

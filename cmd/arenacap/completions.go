@@ -1,0 +1,115 @@
+//go:build !urfave_cli_no_docs
+
+package main
+
+// The completions of bash and zsh; those of fish are the library's.
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// programCommands have a program and its arguments behind their flags.
+var programCommands = []string{"run", "plan", "sweep"}
+
+func bashCompletion(app *cli.App) string {
+	var commands []string
+	var cases strings.Builder
+	for _, c := range app.VisibleCommands() {
+		commands = append(commands, c.Name)
+		fmt.Fprintf(&cases, "    %s) flags=%q ;;\n", c.Name, strings.Join(flagNames(c), " "))
+	}
+	var kinds []string
+	for _, d := range dialects {
+		kinds = append(kinds, d.name)
+	}
+	return fmt.Sprintf(`# bash completion for arenacap
+_arenacap() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= flags= i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+    --policy|--service) ((i++)) ;;
+    -*) ;;
+    *) command=${COMP_WORDS[i]}; break ;;
+    esac
+  done
+  case $command in
+%s    *) flags="--policy --service --verbose -q --version --help" ;;
+  esac
+  case $prev in
+  --shell) COMPREPLY=($(compgen -W %q -- "$cur")); return ;;
+  --policy) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+  esac
+  if [[ $cur == -* ]]; then
+    COMPREPLY=($(compgen -W "$flags" -- "$cur"))
+  elif [[ -z $command ]]; then
+    COMPREPLY=($(compgen -W %q -- "$cur"))
+  elif [[ $command == %s ]]; then
+    COMPREPLY=($(compgen -c -f -- "$cur"))
+  else
+    COMPREPLY=($(compgen -f -- "$cur"))
+  fi
+}
+complete -o filenames -F _arenacap arenacap
+`, cases.String(), strings.Join(kinds, " "), strings.Join(commands, " "), strings.Join(programCommands, " || $command == "))
+}
+
+func zshCompletion(app *cli.App) string {
+	var list, cases strings.Builder
+	for _, c := range app.VisibleCommands() {
+		fmt.Fprintf(&list, "    %s\n", zshQuote(c.Name+":"+c.Usage))
+		fmt.Fprintf(&cases, "  %s) _arguments%s %s ;;\n", c.Name, zshFlags(c), zshOperands(c.Name))
+	}
+	return fmt.Sprintf(`#compdef arenacap
+# zsh completion for arenacap
+_arenacap() {
+  local -a commands
+  local context state line
+  typeset -A opt_args
+  commands=(
+%s  )
+  _arguments -C '--policy[policy file]:file:_files' '--service[service]:name:' '-q[say nothing but errors]' \
+    '--verbose[explain each decision]' '--version[print the version]' '1:command:->command' '*::arg:->args'
+  case $state in
+  command) _describe command commands ;;
+  args) case $words[1] in
+%s  esac ;;
+  esac
+}
+_arenacap "$@"
+`, list.String(), cases.String())
+}
+
+func zshFlags(c *cli.Command) string {
+	var b strings.Builder
+	for _, f := range c.VisibleFlags() {
+		d, ok := f.(cli.DocGenerationFlag)
+		if !ok {
+			continue
+		}
+		for _, name := range f.Names() {
+			spec := dashes(name) + "[" + strings.NewReplacer("[", "(", "]", ")", ":", ",", "`", "").Replace(d.GetUsage()) + "]"
+			if d.TakesValue() {
+				spec += ":value:_files"
+			}
+			b.WriteString(" " + zshQuote(spec))
+		}
+	}
+	return b.String()
+}
+
+// zshOperands says what stands behind a command's flags.
+func zshOperands(command string) string {
+	switch {
+	case slices.Contains(programCommands, command):
+		return "'*::program:_normal'"
+	case command == "watch", command == "inspect":
+		return "'*:pid:_pids'"
+	}
+	return "'*:file:_files'"
+}
+
+func zshQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

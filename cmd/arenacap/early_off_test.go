@@ -1,0 +1,5 @@
+//go:build arenacap_no_early
+
+package main
+
+func init() { early = false }

@@ -1,0 +1,216 @@
+package main
+
+// What inspect shows of a process, in a screenful.
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"arenacap/launcher/arena"
+	"arenacap/launcher/inspect"
+	"arenacap/policy"
+)
+
+func printReport(w io.Writer, r inspect.Report, deep bool) {
+	p := r.Process
+	fmt.Fprintf(w, "%s (PID %d): %s, %s\n", inspect.Printable(p.Name), p.PID, count(p.Threads, "thread"), mallocName(p))
+	fmt.Fprintf(w, "%s\n\n", paint(w, bold, fold(r.Verdict, terminalWidth(w), 0)))
+	printParts(w, p)
+	printLabelled(w, "arenas", arenasLine(p))
+	printLabelled(w, "cap", capLine(w, r.Cap))
+	if r.Next != "" {
+		printLabelled(w, "next", r.Next)
+	}
+	if deep && len(p.Arenas) > 0 {
+		fmt.Fprintln(w)
+		printChunks(w, p)
+	}
+}
+
+func printLabelled(w io.Writer, label, text string) {
+	fmt.Fprintf(w, "%-8s%s\n", label, fold(text, terminalWidth(w), 8))
+}
+
+// mallocName is whose malloc the process uses.
+func mallocName(p *arena.Process) string {
+	libc := strings.TrimSpace(cmp.Or(p.Libc, "no C library that is known") + " " + p.LibcVersion)
+	switch {
+	case p.Allocator == "go" && p.Libc == "":
+		return "Go without a C library"
+	case p.Allocator == "" || p.Allocator == p.Libc:
+		return libc
+	}
+	return libc + ", malloc by " + p.Allocator
+}
+
+// shownParts is how many rows of parts fit into a screenful; the rest is summed up in one row.
+const shownParts = 12
+
+// partColumns is what stands left of a part's name at most: three columns of numbers and the gaps.
+const partColumns = 34
+
+func printParts(w io.Writer, p *arena.Process) {
+	width, room := barWidth(w), 0
+	if all := terminalWidth(w); all > 0 {
+		room = all - width - partColumns
+	}
+	rows := [][]string{{"VIRTUAL", "RESIDENT", "COUNT", "  WHAT"}}
+	add := func(part arena.Part) {
+		share := ""
+		if width > 0 {
+			share = bar(part.Virtual, p.Virtual, width) + " "
+		}
+		rows = append(rows, []string{policy.FormatSize(part.Virtual), policy.FormatSize(part.Resident), strconv.Itoa(part.Count),
+			"  " + share + partWords(part, room)})
+	}
+	rest := arena.Part{Kind: "the rest"}
+	for i, part := range p.Parts {
+		if i < shownParts {
+			add(part)
+			continue
+		}
+		rest.Virtual, rest.Resident, rest.Count = rest.Virtual+part.Virtual, rest.Resident+part.Resident, rest.Count+part.Count
+	}
+	if rest.Count > 0 {
+		add(rest)
+	}
+	fmt.Fprintln(w, columns(rows, tabwriter.AlignRight))
+}
+
+// partWords says what a part is, to people who have not met arenas.
+// A name is cut to fit into so many columns, of which 0 is any.
+func partWords(part arena.Part, room int) string {
+	switch part.Kind {
+	case arena.KindArenas:
+		return "arenas (malloc's pools)"
+	case arena.KindMainHeap:
+		return "main heap (the main arena)"
+	case arena.KindReserved:
+		return "reserved without access"
+	}
+	if part.Name == "" {
+		return part.Kind
+	}
+	if room > 0 {
+		room = max(room-len(part.Kind)-1, 8)
+	}
+	return part.Kind + " " + clip(inspect.Printable(part.Name), room)
+}
+
+func arenasLine(p *arena.Process) string {
+	c := p.Census()
+	if c.Arenas == 0 {
+		return "none: no C library with arenas was found"
+	}
+	line := fmt.Sprintf("%d, the main one included", c.Arenas)
+	if c.Heaps > 0 {
+		line += fmt.Sprintf("; %s: %s reserved, %s committed, %s resident", count(c.Heaps, "heap"),
+			policy.FormatSize(c.Reserved), policy.FormatSize(c.Committed), policy.FormatSize(inspect.ArenasResident(p)))
+	}
+	return line
+}
+
+func capLine(w io.Writer, c inspect.Cap) string {
+	switch {
+	case c.N == 0:
+		return c.Why
+	case c.Kept == inspect.Yes:
+		return fmt.Sprintf("%d (%s): %s", c.N, c.Source, paint(w, green, "kept"))
+	case c.Kept == inspect.No:
+		return fmt.Sprintf("%d (%s): %s: %s", c.N, c.Source, paint(w, red, "not kept"), c.Why)
+	}
+	return fmt.Sprintf("%d (%s): %s", c.N, c.Source, c.Why)
+}
+
+// shownArenas is how many arenas --deep has rows for; the rest is one row.
+const shownArenas = 32
+
+// printChunks is a row an arena of what --deep found, and one for all together.
+func printChunks(w io.Writer, p *arena.Process) {
+	rows := [][]string{{"ARENA", "THREADS", "HEAPS", "RESIDENT", "IN USE", "FREE", "TOP", "LARGEST FREE", "TRIMMABLE", "FRAGMENTED", "SURE", ""}}
+	var rest, all chunkRow
+	for i, a := range p.Arenas {
+		if a.Chunks == nil {
+			continue
+		}
+		row := newChunkRow(i, a)
+		all.add(row)
+		if i < shownArenas {
+			rows = append(rows, row.cells())
+		} else {
+			rest.add(row)
+		}
+	}
+	if rest.rows > 0 {
+		rest.name = fmt.Sprintf("%d more", rest.rows)
+		rows = append(rows, rest.cells())
+	}
+	if all.rows > 1 {
+		all.name = "all"
+		rows = append(rows, all.cells())
+	}
+	fmt.Fprint(w, columns(rows, tabwriter.AlignRight))
+	fmt.Fprintln(w, fold("in use includes what glibc keeps in its thread caches; trimmable is what malloc_trim(0) would give back"+all.moved(), terminalWidth(w), 0))
+}
+
+// chunkRow is one row of the table of --deep: an arena, or several.
+type chunkRow struct {
+	name, threads string
+	rows, heaps   int
+	resident      uint64
+	chunks        arena.Chunks
+	runs          uint64 // the largest free run of each arena: one arena cannot use another's
+}
+
+func newChunkRow(i int, a arena.Arena) chunkRow {
+	return chunkRow{arenaName(i, a), threadsOf(a), 1, len(a.Heaps), a.Resident, *a.Chunks, a.Chunks.Largest}
+}
+
+func (r *chunkRow) add(o chunkRow) {
+	r.rows, r.heaps, r.resident = r.rows+1, r.heaps+o.heaps, r.resident+o.resident
+	r.runs += o.runs
+	sum, c := &r.chunks, o.chunks
+	sum.InUse, sum.Free, sum.Top = sum.InUse+c.InUse, sum.Free+c.Free, sum.Top+c.Top
+	sum.Overhead, sum.Unknown, sum.Trimmable = sum.Overhead+c.Overhead, sum.Unknown+c.Unknown, sum.Trimmable+c.Trimmable
+	sum.Largest, sum.Moved = max(sum.Largest, c.Largest), sum.Moved || c.Moved
+}
+
+func (r chunkRow) cells() []string {
+	cells, c := []string{r.name, r.threads, strconv.Itoa(r.heaps)}, r.chunks
+	for _, size := range []uint64{r.resident, c.InUse, c.Free, c.Top, c.Largest, c.Trimmable} {
+		cells = append(cells, policy.FormatSize(size))
+	}
+	return append(cells, fmt.Sprintf("%.0f %%", 100*r.fragmented()), fmt.Sprintf("%.0f %%", 100*c.Sure()), "")
+}
+
+// fragmented is the share of the free memory that lies outside the largest free run of its arena, from 0 to 1.
+func (r chunkRow) fragmented() float64 {
+	c := r.chunks
+	c.Largest = r.runs
+	return c.Fragmentation()
+}
+
+func (r chunkRow) moved() string {
+	if r.chunks.Moved {
+		return "; the process allocated meanwhile, so the figures are of no single moment"
+	}
+	return ""
+}
+
+func arenaName(i int, a arena.Arena) string {
+	if a.Main {
+		return "main"
+	}
+	return fmt.Sprint(i)
+}
+
+func threadsOf(a arena.Arena) string {
+	if !a.ThreadsKnown {
+		return "?"
+	}
+	return fmt.Sprint(a.Threads)
+}

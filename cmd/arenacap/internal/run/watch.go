@@ -1,0 +1,50 @@
+package run
+
+// What a launch and its watch have to agree on.
+
+import (
+	"path/filepath"
+	"strings"
+
+	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/target"
+	"arenacap/launcher/watch"
+	"arenacap/policy"
+)
+
+// BecomeWatch does not return where this process was started as the watch of a target.
+func BecomeWatch(args []string) {
+	if len(args) == 1 && strings.HasPrefix(args[0], watch.ProcessName) {
+		watch.Detached(whyNoCap)
+	}
+}
+
+// absolute is the path from "/", where a watch process lives.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// WatchConfig is what a watch needs to know of a plan.
+func WatchConfig(plan policy.Plan, v say.Voice) watch.Config {
+	file := plan.Policy.File
+	if file != "" {
+		file = absolute(file) // a command reads it from "/"
+	}
+	return watch.Config{
+		Service: plan.Policy.Service, PolicyFile: file, Path: variable("PATH"),
+		Cap: plan.ArenaMax, Budget: plan.Policy.Budget, Limits: plan.Limits, Log: plan.Policy.Log,
+		Journal: say.ToJournal(), Verbose: v.Verbose, Quiet: v.Quiet,
+	}
+}
+
+// whyNoCap is how a watch finds out, beside the target and at leisure, why the cap cannot work.
+func whyNoCap(config watch.Config, env []string) []string {
+	t := target.Examine(config.Program, env)
+	if t.CanCap != target.No {
+		return nil
+	}
+	return []string{"the cap cannot work, because " + t.Why[0]}
+}

@@ -1,0 +1,139 @@
+package main
+
+// A plan as plan and run --dry-run show it, and how all commands make one.
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/launcher/environ"
+	"arenacap/launcher/machine"
+	"arenacap/launcher/machine/gopsutil"
+	"arenacap/launcher/origin"
+	"arenacap/launcher/target"
+	"arenacap/policy"
+)
+
+// What to look up for a plan: all facts, for a person to read, or only those that the plan depends on.
+const (
+	everything = machine.Cores | machine.Memory | machine.Library
+	onlyNeeded = machine.Need(0)
+)
+
+func makePlan(l run.Line, need machine.Need) (policy.Plan, error) {
+	return l.Plan(need, gopsutil.Root("/"))
+}
+
+// planView is a plan with what is shown beside it.
+type planView struct {
+	plan   policy.Plan
+	env    environ.Result
+	target *target.Target
+}
+
+func newPlanView(p policy.Plan, env []string) *planView {
+	return &planView{plan: p, env: environ.Apply(env, p)}
+}
+
+// examine looks at the program that would run.
+func (v *planView) examine(name string) error {
+	path, err := target.Find(name, origin.Environ())
+	if err != nil {
+		return err
+	}
+	t := target.Examine(path, v.env.Env)
+	v.target = &t
+	return nil
+}
+
+// glibc is the version that the target uses, or the zero value.
+func (v *planView) glibc() policy.GlibcVersion {
+	if v.target == nil {
+		return policy.GlibcVersion{}
+	}
+	return glibcOf(*v.target)
+}
+
+func glibcOf(t target.Target) policy.GlibcVersion {
+	major, minor, ok := t.GlibcVersion()
+	if !ok {
+		return policy.GlibcVersion{}
+	}
+	return policy.GlibcVersion{Major: major, Minor: minor, Bits32: t.Bits == 32}
+}
+
+// rows are lines of text behind labels.
+type rows [][]string
+
+// add puts lines below each other behind one label.
+func (r *rows) add(label string, lines ...string) {
+	for _, line := range lines {
+		*r = append(*r, []string{label, line})
+		label = ""
+	}
+}
+
+func (v *planView) print(w io.Writer) error {
+	var r rows
+	p, m := v.plan, v.plan.Machine
+	r.add("policy", run.PolicyName(p.Policy))
+	r.add("cores", "online "+m.Online.String(), "affinity "+m.Affinity.String(), "quota "+m.Quota.String(), "gopsutil "+m.Library.String())
+	r.add("set", v.env.Set...)
+	r.add("removed", v.env.Removed...)
+	if len(v.env.Set)+len(v.env.Removed) == 0 {
+		r.add("set", "nothing: the environment stays as it is")
+	}
+	r.add("why", p.Reasons...)
+	r.add("overrides", p.Overrides...)
+	r.add("by itself", v.byItself())
+	r.add("worst case", v.worstCase())
+	r.add("budget", v.budget()...)
+	if v.target != nil {
+		r.addTarget(*v.target)
+	}
+	_, err := io.WriteString(w, columns(r, 0))
+	return err
+}
+
+// byItself is what glibc would do.
+func (v *planView) byItself() string {
+	g, cpus := v.glibc(), max(1, v.plan.Machine.Online.N)
+	version := "glibc 2.16 to 2.43"
+	if g.Known() {
+		version = "glibc " + g.String()
+	}
+	if n, ok := g.DefaultArenas(cpus); ok {
+		return fmt.Sprintf("%s would allow %d arenas on %d online CPUs", version, n, cpus)
+	}
+	return version + " knows no limit"
+}
+
+func (v *planView) worstCase() string {
+	capped, uncapped := v.plan.WorstCase(v.glibc())
+	if uncapped == 0 {
+		return policy.FormatSize(capped) + " of arenas with the plan, no limit without"
+	}
+	return fmt.Sprintf("%s of address space for arenas with the plan, %s without (one heap an arena)", policy.FormatSize(capped), policy.FormatSize(uncapped))
+}
+
+func (v *planView) budget() (lines []string) {
+	for _, l := range v.plan.Limits {
+		lines = append(lines, l.String())
+	}
+	if lines == nil {
+		return []string{"none: no watch"}
+	}
+	return lines
+}
+
+func (r *rows) addTarget(t target.Target) {
+	libc := cmp.Or(t.LibcRelease, strings.TrimSpace(cmp.Or(t.Libc, "unknown")+" "+t.LibcVersion))
+	r.add("target", strings.Join(append([]string{t.Path}, t.Interpreters...), " → "),
+		fmt.Sprintf("libc: %s; allocator: %s", libc, cmp.Or(t.Allocator, "unknown")))
+	r.add("can cap", t.CanCap.String())
+	r.add("", slices.Concat(t.Why, t.Notes, t.Hints)...)
+}

@@ -1,0 +1,139 @@
+package main
+
+// Mistakes on the command line, in this tool's words.
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/policy"
+)
+
+// wrongUse turns what the flag parser says into an error of the command, or of the app where sub is false.
+func wrongUse(c *cli.Context, err error, sub bool) error {
+	command := ""
+	if sub {
+		command = c.Command.Name
+	}
+	err = say.Usage(command, flagMessage(err.Error(), c.Command))
+	if command == "run" { // status 125, not 2
+		return say.Launch(err)
+	}
+	return err
+}
+
+func flagMessage(text string, command *cli.Command) string {
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		oneLetter := func(flag string) bool { return len(flag) == len("-q") } // which is no slip for another
+		return unknown("flag", dashes(name), slices.DeleteFunc(flagNames(command), oneLetter))
+	}
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
+		return "flag " + quote(dashes(strings.TrimLeft(name, "-"))) + " needs an argument"
+	}
+	if message, ok := badValue(text, command); ok {
+		return message
+	}
+	return strings.TrimSuffix(strings.Replace(text, " for -", " for --", 1), ": parse error")
+}
+
+// unknown says that a word is none of the names, and which it may have been meant to be.
+func unknown(kind, word string, names []string) string {
+	message := "unknown " + kind + " " + quote(word)
+	if hint := policy.DidYouMean(word, names); hint != "" {
+		message += "; " + hint
+	}
+	return message
+}
+
+// badValue reads what package flag says of a value that it cannot read:
+//
+//	invalid value "1e9" for flag -rounds: parse error
+func badValue(text string, command *cli.Command) (message string, ok bool) {
+	rest, ok := strings.CutPrefix(text, "invalid value ")
+	value, err := strconv.QuotedPrefix(rest)
+	if !ok || err != nil {
+		return "", false
+	}
+	name, why, _ := strings.Cut(strings.TrimPrefix(rest[len(value):], " for flag -"), ": ")
+	wanted, example := wantedValue(command, name)
+	switch {
+	case wanted == "":
+		return "", false
+	case why == "value out of range":
+		return fmt.Sprintf("--%s: %s is out of range; write for example --%s %s", name, value, name, example), true
+	}
+	return fmt.Sprintf("--%s: %s is no %s; write for example --%s %s", name, value, wanted, name, example), true
+}
+
+// wantedValue is what kind of value a flag takes, and one that it would.
+func wantedValue(command *cli.Command, name string) (wanted, example string) {
+	for _, f := range command.Flags {
+		if !slices.Contains(f.Names(), name) {
+			continue
+		}
+		switch f := f.(type) {
+		case *cli.DurationFlag:
+			return "duration", "30s"
+		case *cli.IntFlag:
+			return "whole number", strconv.Itoa(f.Value)
+		case *cli.Uint64Flag:
+			return "whole number from 0 on", "1"
+		}
+	}
+	return "", ""
+}
+
+func quote(s string) string { return strconv.Quote(s) }
+
+func badFlag(c *cli.Context, name string, err error) error {
+	return say.Usage(c.Command.Name, "--"+name+": "+err.Error())
+}
+
+// refuseFlags refuses operands that look like flags: the flag parser stops at the first operand, and
+// "inspect 1 --json" must not silently ignore --json.
+func refuseFlags(c *cli.Context) error {
+	for _, arg := range c.Args().Slice() {
+		if strings.HasPrefix(arg, "-") && arg != "-" {
+			return say.Usage(c.Command.Name, "flag "+quote(arg)+" stands behind an operand; put flags first")
+		}
+	}
+	return nil
+}
+
+func refuseOperands(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return say.Usage(c.Command.Name, c.Command.Name+" takes no operand, and "+quote(c.Args().First())+" is one")
+	}
+	return nil
+}
+
+// pidOperands are the operands of a command that takes process numbers. "$(pidof X)" may be one with several, or with
+// none.
+func pidOperands(c *cli.Context) (pids []int, err error) {
+	command := c.Command.Name
+	if err := refuseFlags(c); err != nil {
+		return nil, err
+	}
+	if c.NArg() == 0 {
+		return nil, say.Usage(command, "no PID to "+command)
+	}
+	for _, arg := range c.Args().Slice() {
+		words := strings.Fields(arg)
+		if len(words) == 0 {
+			return nil, say.Usage(command, "the PID is empty: is the program running?")
+		}
+		for _, word := range words {
+			pid, err := strconv.Atoi(word)
+			if err != nil || pid < 1 {
+				return nil, say.Usage(command, fmt.Sprintf("%q is not a process number; write for example $(pidof mariadbd)", word))
+			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
