@@ -23,6 +23,7 @@ import (
 	"arenacap/launcher/machine/gopsutil"
 	"arenacap/launcher/origin"
 	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/verdict"
 	"arenacap/launcher/target"
 	"arenacap/launcher/watch"
 	"arenacap/policy"
@@ -114,7 +115,7 @@ func runSweep(c *cli.Context) error {
 	case len(runs) == 0:
 		return fmt.Errorf("no run was made that counts: --max-time %s was over", s.experiment.MaxTime)
 	}
-	result := sweep.Judge(s.experiment, runs)
+	result := verdict.Judge(s.experiment, runs)
 	told := s.deliver(c, result)
 	tellZeros(v, result)
 	tellFailures(v, result)
@@ -123,7 +124,7 @@ func runSweep(c *cli.Context) error {
 }
 
 // sweepEnding is the answer, after all that there is to tell was told.
-func sweepEnding(err error, r sweep.Result, file string) error {
+func sweepEnding(err error, r verdict.Result, file string) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("interrupted: this is what %s tell%s", count(len(r.Runs), "run"), goesOn(file))
@@ -137,7 +138,7 @@ func sweepEnding(err error, r sweep.Result, file string) error {
 
 // deliver writes the report first: of what is there nothing is lost with a reader of stdout that is gone, or a disk that
 // is full.
-func (s *sweepPlan) deliver(c *cli.Context, r sweep.Result) error {
+func (s *sweepPlan) deliver(c *cli.Context, r verdict.Result) error {
 	// Or the runtime ends this process when it writes to a pipe without a reader (os/signal, "SIGPIPE").
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	err := s.writeReport(r, c.IsSet("seed"))
@@ -471,7 +472,7 @@ func word(arg string) string {
 }
 
 // tellZeros says that a metric may not have found the number that was meant: none that people compare is 0 or less.
-func tellZeros(v say.Voice, r sweep.Result) {
+func tellZeros(v say.Voice, r verdict.Result) {
 	good := slices.DeleteFunc(slices.Clone(r.Runs), func(run sweep.Run) bool { return run.Error != "" })
 	for _, m := range r.Experiment.Metrics {
 		zeros := slices.DeleteFunc(slices.Clone(good), func(run sweep.Run) bool { return m.Of(run) > 0 })
@@ -482,7 +483,7 @@ func tellZeros(v say.Voice, r sweep.Result) {
 }
 
 // tellFailures says what failed, a cap at a time, with the end of the first output.
-func tellFailures(v say.Voice, r sweep.Result) {
+func tellFailures(v say.Voice, r verdict.Result) {
 	for _, f := range r.Failures() {
 		v.Note("cap %s: %s", f.Cap, f.What)
 		for line := range strings.Lines(f.Tail) {
@@ -492,7 +493,7 @@ func tellFailures(v say.Voice, r sweep.Result) {
 }
 
 // tellKilled says once that servers were killed, which made each run so much longer and may leave a server's files unclean.
-func tellKilled(v say.Voice, r sweep.Result) {
+func tellKilled(v say.Voice, r verdict.Result) {
 	for _, o := range r.Outcomes {
 		if o.Killed > 0 {
 			v.Note("cap %s: the server did not end within %s of SIGTERM and was killed; raise --grace", o.Name, r.Experiment.Grace)

@@ -9,6 +9,7 @@ import (
 
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/page"
+	"arenacap/launcher/sweep/verdict"
 	"arenacap/policy"
 )
 
@@ -20,7 +21,7 @@ func (s *sweepPlan) tryReport() error {
 	return ofReport(canReplace(s.html))
 }
 
-func (s *sweepPlan) writeReport(result sweep.Result, seeded bool) error {
+func (s *sweepPlan) writeReport(result verdict.Result, seeded bool) error {
 	if s.html == "" {
 		return nil
 	}

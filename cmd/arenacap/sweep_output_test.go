@@ -17,6 +17,7 @@ import (
 
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/page"
+	"arenacap/launcher/sweep/verdict"
 	"arenacap/launcher/target"
 	"arenacap/policy"
 )
@@ -25,7 +26,7 @@ var update = flag.Bool("update", false, "write testdata/sweep from what is print
 
 // measured is a sweep as it might have been: with a cap of 1 it is slower, with one of 4 it fails now and then, with one
 // of 64 always, and of "1/core" nothing is known but its speed.
-func measured(latency bool) (*sweepPlan, sweep.Result) {
+func measured(latency bool) (*sweepPlan, verdict.Result) {
 	x := sweep.Experiment{Path: "/opt/server", Args: []string{"server", "a b"}, Metrics: slices.Clone(sweep.Metrics[:1]), Rounds: 8, Warmup: 1, Seed: 42}
 	x.Metrics[0].Pattern = `"rate": (.*)`
 	if latency {
@@ -63,7 +64,7 @@ func measured(latency bool) (*sweepPlan, sweep.Result) {
 	}
 	s := &sweepPlan{experiment: x, limit: 16, interrupted: latency,
 		machine: policy.Machine{Online: policy.Count{N: 2}, Memory: policy.Amount{Bytes: 8 << 30}}, target: target.Target{Libc: "glibc", LibcVersion: "2.36", Allocator: "glibc"}}
-	return s, sweep.Judge(x, runs)
+	return s, verdict.Judge(x, runs)
 }
 
 // TestSweepOutput compares every form of a result, to the byte, with what it was when others began to read it.
@@ -122,7 +123,7 @@ func TestOneMoreMetric(t *testing.T) {
 			t.Fatalf("%s, %v", text, err)
 		}
 	}
-	r = sweep.Judge(r.Experiment, r.Runs)
+	r = verdict.Judge(r.Experiment, r.Runs)
 	var out bytes.Buffer
 	s.printTable(&out, r)
 	if err := errors.Join(printJSON(&out, s.json(r, true)), printCSV(&out, r), page.HTML(&out, r, page.About{})); err != nil {

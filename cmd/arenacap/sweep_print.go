@@ -14,9 +14,10 @@ import (
 
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/ordered"
+	"arenacap/launcher/sweep/verdict"
 )
 
-func (s *sweepPlan) print(c *cli.Context, r sweep.Result) error {
+func (s *sweepPlan) print(c *cli.Context, r verdict.Result) error {
 	switch {
 	case c.Bool("json"):
 		return printJSON(c.App.Writer, s.json(r, c.IsSet("seed")))
@@ -29,7 +30,7 @@ func (s *sweepPlan) print(c *cli.Context, r sweep.Result) error {
 }
 
 // printTable prints a line a cap, the advice, and what repeats it.
-func (s *sweepPlan) printTable(w io.Writer, r sweep.Result) {
+func (s *sweepPlan) printTable(w io.Writer, r verdict.Result) {
 	width := terminalWidth(w)
 	fmt.Fprintf(w, "%s\n%s\n", tableText(r.Table(), width), paint(w, bold, fold(r.Advice.Sentence, width, 0)))
 	if r.Advice.TOML != "" {
@@ -40,7 +41,7 @@ func (s *sweepPlan) printTable(w io.Writer, r sweep.Result) {
 }
 
 // tableText lays a table out; where a terminal is too narrow, without the columns that matter least.
-func tableText(t sweep.Table, width int) string {
+func tableText(t verdict.Table, width int) string {
 	text := layOut(t, nil)
 	for n := range leastColumns {
 		if width == 0 || longestLine(text) <= width {
@@ -60,7 +61,7 @@ func longestLine(text string) (longest int) {
 	return longest
 }
 
-func layOut(t sweep.Table, dropped []string) string {
+func layOut(t verdict.Table, dropped []string) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
 	line := func(cell func(column int) string) {
@@ -81,13 +82,13 @@ func layOut(t sweep.Table, dropped []string) string {
 
 // cellText marks the advised row and what is worse; the others of its column leave room for the mark, so that the
 // numbers stand below each other.
-func cellText(t sweep.Table, row sweep.Row, column int) string {
+func cellText(t verdict.Table, row verdict.Row, column int) string {
 	const mark = " worse"
 	text := row.Cells[column].Text
 	switch {
 	case column == 0 && row.Advised:
 		return "→ " + text
-	case column == len(t.Heads)-1 || !slices.ContainsFunc(t.Rows, func(r sweep.Row) bool { return r.Cells[column].Worse }):
+	case column == len(t.Heads)-1 || !slices.ContainsFunc(t.Rows, func(r verdict.Row) bool { return r.Cells[column].Worse }):
 		return text
 	case row.Cells[column].Worse:
 		return text + mark
@@ -104,7 +105,7 @@ func knownIf(known bool, value any) any {
 }
 
 // json is what programs rely on; see the design.
-func (s *sweepPlan) json(r sweep.Result, seeded bool) ordered.Object {
+func (s *sweepPlan) json(r verdict.Result, seeded bool) ordered.Object {
 	x, m, a := &r.Experiment, s.machine, r.Advice
 	out := ordered.Object{
 		"machine", ordered.Object{"online_cpus", known(m.Online.N), "affinity_cpus", known(m.Affinity.N), "quota_cpus", known(m.Quota.CPUs),
@@ -135,32 +136,32 @@ func metricJSON(x *sweep.Experiment, m sweep.Metric) any {
 	return ordered.Object{"pattern", known(x.Metrics[i].Pattern), "better", better}
 }
 
-func capJSON(x *sweep.Experiment, o sweep.Outcome) ordered.Object {
+func capJSON(x *sweep.Experiment, o verdict.Outcome) ordered.Object {
 	out := ordered.Object{"cap", o.Name, "arena_max", known(o.ArenaMax)}
-	measures := func(suffix string, value func(sweep.Measure) any) {
+	measures := func(suffix string, value func(verdict.Measure) any) {
 		for _, m := range sweep.Metrics {
 			out = append(out, m.Name+suffix, nil)
-			if i := x.Index(m); i >= 0 && o.Runs > 0 {
+			if i := x.Index(m); i >= 0 && len(o.Runs) > 0 {
 				out[len(out)-1] = value(o.Measures[i])
 			}
 		}
 	}
-	measures("", func(m sweep.Measure) any {
+	measures("", func(m verdict.Measure) any {
 		return ordered.Object{"median", m.Median, "low", knownIf(m.Known(), m.Low), "high", knownIf(m.Known(), m.High)}
 	})
-	measures("_p", func(m sweep.Measure) any { return m.P })
-	measures("_worse", func(m sweep.Measure) any { return m.Worse })
-	ran, looked := o.Runs > 0, o.Arenas > 0
+	measures("_p", func(m verdict.Measure) any { return m.P })
+	measures("_worse", func(m verdict.Measure) any { return m.Worse })
+	ran, looked := len(o.Runs) > 0, o.Arenas > 0
 	return append(out, "virtual_peak_bytes", known(o.VirtualPeak), "virtual_final_bytes", known(o.VirtualFinal),
 		"resident_peak_bytes", known(o.ResidentPeak), "resident_final_bytes", known(o.ResidentFinal),
 		"arenas", known(o.Arenas), "arena_reserved_bytes", knownIf(looked, o.ArenaReserved), "arena_resident_bytes", knownIf(looked, o.ArenaResident),
 		"cpu_seconds", knownIf(ran, o.CPU), "minor_faults", knownIf(ran, o.MinorFaults), "major_faults", knownIf(ran, o.MajorFaults),
 		"voluntary_switches", knownIf(ran, o.VoluntarySwitches), "involuntary_switches", knownIf(ran, o.InvoluntarySwitches),
-		"runs", o.Runs, "failed", o.Failed, "killed", o.Killed)
+		"runs", len(o.Runs), "failed", o.Failed, "killed", o.Killed)
 }
 
 // printCSV prints each run.
-func printCSV(w io.Writer, r sweep.Result) error {
+func printCSV(w io.Writer, r verdict.Result) error {
 	out := csv.NewWriter(w)
 	write := func(row ordered.Object, first int) {
 		var cells []string

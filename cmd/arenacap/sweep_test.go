@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/verdict"
 )
 
 func TestSweepProgressText(t *testing.T) {
@@ -110,7 +111,7 @@ func at(v any, path string) (text string, ok bool) {
 }
 
 func TestTableText(t *testing.T) {
-	table := sweep.Table{Heads: []string{"Cap", "Throughput", "VmSize peak", "Resident peak", "Arenas", "CPU", "Runs"}, Rows: []sweep.Row{
+	table := verdict.Table{Heads: []string{"Cap", "Throughput", "VmSize peak", "Resident peak", "Arenas", "CPU", "Runs"}, Rows: []verdict.Row{
 		{Cells: cells("off", "10 ±1.0%", "1 GiB", "8 MiB", "16", "1 s", "6")},
 		{Cells: cells("1", "5 ±1.0%", "1 MiB", "8 MiB", "1", "1 s", "6")},
 		{Advised: true, Cells: cells("1/core (2)", "10 ±1.0%", "2 MiB", "8 MiB", "2", "1 s", "5, 1 failed")}}}
@@ -138,9 +139,9 @@ func TestTableText(t *testing.T) {
 	}
 }
 
-func cells(texts ...string) (list []sweep.Cell) {
+func cells(texts ...string) (list []verdict.Cell) {
 	for _, text := range texts {
-		list = append(list, sweep.Cell{Text: text})
+		list = append(list, verdict.Cell{Text: text})
 	}
 	return list
 }

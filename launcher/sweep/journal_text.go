@@ -71,7 +71,7 @@ func (x *Experiment) heading() ordered.Object {
 func (x *Experiment) Missing(runs []Run) (n int) {
 	m := measurement{x: x, runs: runs}
 	for _, c := range x.Candidates {
-		for round := 1; round <= x.Rounds && !m.gaveUp(c.Name); round++ {
+		for round := 1; round <= x.Rounds && !m.gaveUp(c); round++ {
 			if !m.has(c.Name, round) {
 				n++
 			}

@@ -82,15 +82,15 @@ func (m *measurement) more(round int) bool {
 
 // settled reports whether more rounds than were asked for can tell nothing new.
 func (m *measurement) settled() bool {
-	allGaveUp := !slices.ContainsFunc(m.x.Candidates, func(c Candidate) bool { return !m.gaveUp(c.Name) })
-	return m.x.Until == 0 || allGaveUp || narrow(*m.x, m.runs)
+	allGaveUp := !slices.ContainsFunc(m.x.Candidates, func(c Candidate) bool { return !m.gaveUp(c) })
+	return m.x.Until == 0 || allGaveUp || m.x.Narrow(m.runs)
 }
 
 // complete reports whether the runs that were there already are all that was asked for.
 func (m *measurement) complete() bool {
 	for round := 1; round <= m.x.Rounds; round++ {
 		for _, c := range m.x.Candidates {
-			if !m.has(c.Name, round) && !m.gaveUp(c.Name) {
+			if !m.has(c.Name, round) && !m.gaveUp(c) {
 				return false
 			}
 		}
@@ -109,7 +109,7 @@ func (m *measurement) round(ctx context.Context, round int) error {
 		if m.has(c.Name, round) {
 			continue
 		}
-		if m.gaveUp(c.Name) {
+		if m.gaveUp(c) {
 			m.done++
 			continue
 		}
@@ -168,8 +168,8 @@ func (m *measurement) has(cap string, round int) bool {
 }
 
 // gaveUp reports whether a candidate failed so often from its first run on that it is not tried again.
-func (m *measurement) gaveUp(cap string) bool {
-	good, failed := split(m.runs, cap)
+func (m *measurement) gaveUp(c Candidate) bool {
+	good, failed := c.Good(m.runs)
 	return len(good) == 0 && failed >= giveUp
 }
 

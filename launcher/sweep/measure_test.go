@@ -386,7 +386,7 @@ func TestHopeless(t *testing.T) {
 	x = &Experiment{Path: "/bin/sh", Args: []string{"sh", "-c", `test "$MALLOC_ARENA_MAX" != 2`}, Candidates: experiment(path).Candidates,
 		Metrics: metrics(""), Rounds: 5, Timeout: time.Minute}
 	runs, err = x.Measure(t.Context(), nil, func(Run) error { return nil }, func(Progress) {})
-	good, failed := split(runs, "2")
+	good, failed := x.Candidates[1].Good(runs)
 	if err != nil || len(good) != 0 || failed != giveUp || len(runs) != 5+5+giveUp {
 		t.Errorf("%d good, %d failed of %d runs, %v", len(good), failed, len(runs), err)
 	}

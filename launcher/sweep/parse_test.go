@@ -150,10 +150,9 @@ func TestOutputIsShownAsText(t *testing.T) {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
 	}
-	r := seen()
-	r.Runs[2].Error, r.Runs[2].Tail = "it \x1b[1m", "says \x1b[0m\nand ends" // of a journal
-	if f := r.Failures()[0]; !strings.HasSuffix(f.What, `it \x1b[1m`) || f.Tail != "says \\x1b[0m\nand ends" {
-		t.Errorf("%+v", f)
+	r := Run{Error: "it \x1b[1m", Tail: "says \x1b[0m\nand ends"} // of a journal
+	if what, tail := r.Failure(); what != `it \x1b[1m` || tail != "says \\x1b[0m\nand ends" {
+		t.Errorf("%q, %q", what, tail)
 	}
 }
 

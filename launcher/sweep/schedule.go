@@ -3,6 +3,8 @@ package sweep
 import (
 	"math/rand/v2"
 	"strconv"
+
+	"arenacap/launcher/sweep/stats"
 )
 
 // Ladder is a sensible choice of caps where glibc by itself would allow limit arenas: "off" and what lies below the
@@ -23,13 +25,13 @@ func order(seed uint64, round, candidates int) []int {
 	return rand.New(rand.NewPCG(seed, uint64(round))).Perm(candidates)
 }
 
-// narrow reports whether the interval of each candidate that has any runs is as narrow as was asked for.
-func narrow(x Experiment, runs []Run) bool {
+// Narrow reports whether the interval of each candidate that has any runs is as narrow as Until asks for.
+func (x *Experiment) Narrow(runs []Run) bool {
 	any := false
 	for _, c := range x.Candidates {
-		good, _ := split(runs, c.Name)
+		good, _ := c.Good(runs)
 		for _, m := range x.Metrics {
-			if len(good) > 0 && newInterval(each(good, m.Of)).Width() > x.Until {
+			if len(good) > 0 && stats.Of(m.Values(good)).Width() > x.Until {
 				return false
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/verdict"
 )
 
 // About is what a reader needs to repeat the sweep.
@@ -34,13 +35,13 @@ type view struct {
 	When, What     string
 	Sentence, TOML string
 	Noisy          bool
-	Table, Details sweep.Table
+	Table, Details verdict.Table
 	Plots          []plot
-	Failures       []sweep.Failure
+	Failures       []verdict.Failure
 }
 
 // HTML writes the page.
-func HTML(w io.Writer, r sweep.Result, about About) error {
+func HTML(w io.Writer, r verdict.Result, about About) error {
 	t, err := template.New("page").Parse(source)
 	if err != nil {
 		return err
@@ -57,7 +58,7 @@ func HTML(w io.Writer, r sweep.Result, about About) error {
 	return t.Execute(w, v)
 }
 
-func what(r sweep.Result) string {
+func what(r verdict.Result) string {
 	shape := "a batch program"
 	if r.Experiment.Load != "" {
 		shape = "a server under load"
@@ -66,7 +67,7 @@ func what(r sweep.Result) string {
 }
 
 // plots are the pictures that there are data for, two a line: the trade-off fills the line of the metrics, or stands last.
-func plots(r sweep.Result) (list []plot, err error) {
+func plots(r verdict.Result) (list []plot, err error) {
 	add := func(p plot, ok bool, e error) {
 		if err == nil {
 			err = e
@@ -82,8 +83,8 @@ func plots(r sweep.Result) (list []plot, err error) {
 	if len(metrics)%2 == 1 {
 		add(tradeOff(r))
 	}
-	add(bars(r, "Peak virtual size (VmSize) by cap", "median of the runs", func(o sweep.Outcome) uint64 { return o.VirtualPeak }))
-	add(bars(r, "Peak resident memory by cap", "median of the runs", func(o sweep.Outcome) uint64 { return o.ResidentPeak }))
+	add(bars(r, "Peak virtual size (VmSize) by cap", "median of the runs", func(o verdict.Outcome) uint64 { return o.VirtualPeak }))
+	add(bars(r, "Peak resident memory by cap", "median of the runs", func(o verdict.Outcome) uint64 { return o.ResidentPeak }))
 	add(lines(r, "Virtual size over time", "the run with the median peak of each cap", func(s sweep.Size) uint64 { return s.Virtual }))
 	add(lines(r, "Resident memory over time", "the run with the median peak of each cap", func(s sweep.Size) uint64 { return s.Resident }))
 	if len(metrics)%2 == 0 {

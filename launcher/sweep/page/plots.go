@@ -12,6 +12,7 @@ import (
 	"github.com/go-analyze/charts"
 
 	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/verdict"
 )
 
 // plot is one picture in two widths, for wide and narrow windows: text that is scaled down cannot be read.
@@ -187,17 +188,17 @@ func bytesLabel(v float64) string {
 
 // intervals is a picture of a metric by cap: box and dot are the median and its interval, the thin line goes from the
 // least run to the most.
-func intervals(r sweep.Result, metric int) (plot, bool, error) {
+func intervals(r verdict.Result, metric int) (plot, bool, error) {
 	m := r.Experiment.Metrics[metric]
 	var labels []string
 	var boxes []charts.OHLCData
 	var dots, chosen []float64
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, o := range r.Outcomes {
-		if o.Runs == 0 {
+		if len(o.Runs) == 0 {
 			continue
 		}
-		values := goodValues(r, o.Name, m)
+		values := m.Values(o.Runs)
 		i := o.Measures[metric]
 		least, most := slices.Min(values), slices.Max(values)
 		if !i.Known() {
@@ -232,17 +233,8 @@ func intervals(r sweep.Result, metric int) (plot, bool, error) {
 	return pl, true, err
 }
 
-func goodValues(r sweep.Result, name string, m sweep.Metric) (values []float64) {
-	for _, run := range r.Runs {
-		if run.Cap == name && run.Error == "" {
-			values = append(values, m.Of(run))
-		}
-	}
-	return values
-}
-
 // bars is a picture of sizes by cap.
-func bars(r sweep.Result, title, note string, of func(sweep.Outcome) uint64) (plot, bool, error) {
+func bars(r verdict.Result, title, note string, of func(verdict.Outcome) uint64) (plot, bool, error) {
 	var labels []string
 	var others, chosen []float64
 	most := 0.0
@@ -284,7 +276,7 @@ func byteScale(most float64, n int) scale {
 const points = 120
 
 // lines is a picture of a size over time, a line a cap.
-func lines(r sweep.Result, title, note string, of func(sweep.Size) uint64) (plot, bool, error) {
+func lines(r verdict.Result, title, note string, of func(sweep.Size) uint64) (plot, bool, error) {
 	runs := typical(r)
 	longest, most := 0.0, 0.0
 	for _, run := range runs {
@@ -317,7 +309,7 @@ func lines(r sweep.Result, title, note string, of func(sweep.Size) uint64) (plot
 func seconds(v float64) string { return plain(v) + " s" }
 
 // lineColours gives each cap its own colour, and the one that is advised the colour of the mark.
-func lineColours(r sweep.Result, runs []sweep.Run) []int {
+func lineColours(r verdict.Result, runs []sweep.Run) []int {
 	colours := capColours(len(runs))
 	for i, run := range runs {
 		if run.Cap == r.Advice.Cap {
@@ -327,9 +319,9 @@ func lineColours(r sweep.Result, runs []sweep.Run) []int {
 	return colours
 }
 
-func typical(r sweep.Result) (runs []sweep.Run) {
+func typical(r verdict.Result) (runs []sweep.Run) {
 	for _, o := range r.Outcomes {
-		if run, ok := r.Typical(o.Name); ok {
+		if run, ok := o.Typical(); ok {
 			runs = append(runs, run)
 		}
 	}
@@ -368,15 +360,15 @@ func (s scale) positions(format func(float64) string) charts.CategoryAxisOption 
 }
 
 // tradeOff is a picture of the first metric against peak virtual size.
-func tradeOff(r sweep.Result) (plot, bool, error) {
+func tradeOff(r verdict.Result) (plot, bool, error) {
 	m := r.Experiment.Metrics[0]
-	var shown []sweep.Outcome
+	var shown []verdict.Outcome
 	var sizes, speeds []float64 // speeds: of all runs, so that noise does not look like a difference
 	for _, o := range r.Outcomes {
-		if o.Runs > 0 && o.VirtualPeak > 0 {
+		if len(o.Runs) > 0 && o.VirtualPeak > 0 {
 			shown = append(shown, o)
 			sizes = append(sizes, float64(o.VirtualPeak))
-			speeds = append(speeds, goodValues(r, o.Name, m)...)
+			speeds = append(speeds, m.Values(o.Runs)...)
 		}
 	}
 	if len(shown) == 0 {
@@ -434,7 +426,7 @@ func (a sizeAxis) at(size uint64) float64 {
 }
 
 // spread puts each outcome at its place among the positions, or so much above it.
-func spread(shown []sweep.Outcome, x sizeAxis, above float64) (values [][]float64) {
+func spread(shown []verdict.Outcome, x sizeAxis, above float64) (values [][]float64) {
 	for _, o := range shown {
 		v := slices.Repeat([]float64{charts.GetNullValue()}, points+1)
 		v[int(math.Round(x.at(o.VirtualPeak)*points))] = o.Measures[0].Median + above
@@ -455,10 +447,10 @@ func (s scale) pixels(n float64, c canvas) float64 {
 }
 
 // together gives the label above each dot. Those that would cover each other are one, above the dot in their middle.
-func together(shown []sweep.Outcome, x sizeAxis, y scale, c canvas) []string {
-	var groups [][]sweep.Outcome
+func together(shown []verdict.Outcome, x sizeAxis, y scale, c canvas) []string {
+	var groups [][]verdict.Outcome
 	for _, o := range shown {
-		groups = append(groups, []sweep.Outcome{o})
+		groups = append(groups, []verdict.Outcome{o})
 	}
 	for i := 0; i < len(groups); i++ {
 		for j := i + 1; j < len(groups); j++ {
@@ -466,22 +458,22 @@ func together(shown []sweep.Outcome, x sizeAxis, y scale, c canvas) []string {
 				continue
 			}
 			both := slices.Concat(groups[i], groups[j])
-			slices.SortStableFunc(both, func(a, b sweep.Outcome) int { return cmp.Compare(a.VirtualPeak, b.VirtualPeak) })
-			groups = append([][]sweep.Outcome{both}, slices.Delete(slices.Delete(groups, j, j+1), i, i+1)...)
+			slices.SortStableFunc(both, func(a, b verdict.Outcome) int { return cmp.Compare(a.VirtualPeak, b.VirtualPeak) })
+			groups = append([][]verdict.Outcome{both}, slices.Delete(slices.Delete(groups, j, j+1), i, i+1)...)
 			i, j = 0, 0 // it may cover others now
 		}
 	}
 	labels := make([]string, len(shown))
 	for _, g := range groups {
-		i := slices.IndexFunc(shown, func(o sweep.Outcome) bool { return o.Name == middle(g).Name })
+		i := slices.IndexFunc(shown, func(o verdict.Outcome) bool { return o.Name == middle(g).Name })
 		labels[i] = joined(g)
 	}
 	return labels
 }
 
-func middle(g []sweep.Outcome) sweep.Outcome { return g[len(g)/2] }
+func middle(g []verdict.Outcome) verdict.Outcome { return g[len(g)/2] }
 
-func joined(g []sweep.Outcome) string {
+func joined(g []verdict.Outcome) string {
 	var names []string
 	for _, o := range g {
 		names = append(names, o.Name)
@@ -490,14 +482,14 @@ func joined(g []sweep.Outcome) string {
 }
 
 // cover reports whether the labels of two groups of dots would.
-func cover(a, b []sweep.Outcome, x sizeAxis, y scale, c canvas) bool {
+func cover(a, b []verdict.Outcome, x sizeAxis, y scale, c canvas) bool {
 	across := math.Abs(x.at(middle(a).VirtualPeak)-x.at(middle(b).VirtualPeak)) * float64(c.width-frameWidth)
 	up := math.Abs(middle(a).Measures[0].Median - middle(b).Measures[0].Median)
 	return across < float64(letterWidth*(len(joined(a))+len(joined(b))+1))/2 && up < y.pixels(letterHeight, c)
 }
 
 // scatterColours are those of the dots, and none for the points of their labels.
-func scatterColours(r sweep.Result, shown []sweep.Outcome) []int {
+func scatterColours(r verdict.Result, shown []verdict.Outcome) []int {
 	colours := slices.Repeat([]int{noColour}, 2*len(shown))
 	for i, o := range shown {
 		colours[i] = 1
