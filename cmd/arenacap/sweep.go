@@ -94,19 +94,24 @@ func runSweep(c *cli.Context) error {
 	if err := s.tryReport(); err != nil {
 		return err
 	}
-	journal, prior, err := openJournal(c.String("resume"), &s.experiment)
+	record, prior, err := sweep.OpenRecord(c.String("resume"), &s.experiment)
 	if err != nil {
 		return err
 	}
-	defer journal.close()
+	defer record.Close()
 	if seed := s.experiment.Seed; c.IsSet("seed") && seed != c.Uint64("seed") {
 		return badFlag(c, "seed", fmt.Errorf("%s was written with the seed %d; leave the flag out", c.String("resume"), seed))
 	}
 	s.tellPrior(v, prior, c.String("resume"))
-	runs, err := s.measure(c.Context, v, prior, journal.add)
-	var lost journalError
+	var lost error // a run that could not be kept: a full disk
+	runs, err := s.measure(c.Context, v, prior, func(r sweep.Run) error {
+		if lost = record.Add(r); lost != nil {
+			lost = fmt.Errorf("--resume: %w", lost)
+		}
+		return lost
+	})
 	canceled := errors.Is(err, context.Canceled)
-	s.interrupted = canceled || errors.As(err, &lost)
+	s.interrupted = canceled || lost != nil
 	switch {
 	case err != nil && !s.interrupted:
 		return err
@@ -323,7 +328,7 @@ func (s *sweepPlan) defaultCaps(p policy.Policy) []string {
 	if limit == 0 { // a glibc without one
 		limit = 8 * cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1)
 	}
-	caps := sweep.Ladder(limit)
+	caps := ladder(limit)
 	inherited := s.inherited()
 	if inherited == 0 {
 		return caps
@@ -335,6 +340,19 @@ func (s *sweepPlan) defaultCaps(p policy.Policy) []string {
 	})
 	if !found {
 		caps = slices.Insert(caps, 1+at, strconv.Itoa(inherited))
+	}
+	return caps
+}
+
+// ladder is a sensible choice of caps where glibc by itself would allow limit arenas: "off" and what lies below the
+// limit of 1, 2, 4, 8, 16, 64, 256 and so on.
+func ladder(limit int) []string {
+	caps := []string{"off"}
+	for n, factor := 1, 2; n < limit; n *= factor {
+		caps = append(caps, strconv.Itoa(n))
+		if n == 16 {
+			factor = 4
+		}
 	}
 	return caps
 }
@@ -408,38 +426,6 @@ func (s *sweepPlan) measure(ctx context.Context, v say.Voice, prior []sweep.Run,
 	x := s.experiment
 	x.AtOnce = atOnce
 	return x.Measure(ctx, prior, add, show.next)
-}
-
-// sweepJournal is a journal that need not be there.
-type sweepJournal struct{ *sweep.Journal }
-
-func openJournal(path string, x *sweep.Experiment) (sweepJournal, []sweep.Run, error) {
-	if path == "" {
-		return sweepJournal{}, nil, nil
-	}
-	j, prior, err := sweep.OpenJournal(path, x)
-	return sweepJournal{j}, prior, err
-}
-
-// journalError is a run that could not be kept: a full disk.
-type journalError struct{ error }
-
-func (e journalError) Unwrap() error { return e.error }
-
-func (j sweepJournal) add(r sweep.Run) error {
-	if j.Journal == nil {
-		return nil
-	}
-	if err := j.Add(r); err != nil {
-		return journalError{fmt.Errorf("--resume: %w", err)}
-	}
-	return nil
-}
-
-func (j sweepJournal) close() {
-	if j.Journal != nil {
-		_ = j.Close()
-	}
 }
 
 // command is the line that repeats the sweep, for sh.

@@ -39,6 +39,16 @@ func TestSweepProgressText(t *testing.T) {
 	}
 }
 
+func TestLadder(t *testing.T) {
+	for limit, want := range map[int]string{
+		1: "off", 2: "off 1", 8: "off 1 2 4", 9: "off 1 2 4 8", 16: "off 1 2 4 8", 32: "off 1 2 4 8 16", 512: "off 1 2 4 8 16 64 256", 65: "off 1 2 4 8 16 64",
+	} {
+		if got := strings.Join(ladder(limit), " "); got != want {
+			t.Errorf("limit %d: %s, want %s", limit, got, want)
+		}
+	}
+}
+
 func TestWord(t *testing.T) {
 	for arg, want := range map[string]string{"--caps": "--caps", "a=b": "a=b", "": "''", "it's": `'it'\''s'`, "$x": "'$x'", "a b": "'a b'", "é": "'é'", "~": "'~'", "{a,b}": "'{a,b}'"} {
 		if got := word(arg); got != want {

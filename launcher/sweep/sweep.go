@@ -1,7 +1,7 @@
 // Package sweep finds the right cap by experiment: it runs a workload under several caps and judges what each
 // costs and saves.
 //
-// An Experiment is the plan, and Measure the only step that starts processes. Runs are plain values that a Journal keeps
+// An Experiment is the plan, and Measure the only step that starts processes. Runs are plain values that a Record keeps
 // as lines of JSON, so that an interrupted experiment goes on where it stopped. What they mean is for package verdict:
 // medians with their intervals (package stats), comparisons and an advice, which package page makes a report of.
 //
@@ -48,7 +48,7 @@ type Experiment struct {
 	Setting Setting
 }
 
-// Setting is what else a result depends on, in words: runs of two settings are not put together (OpenJournal).
+// Setting is what else a result depends on, in words: runs of two settings are not put together (OpenRecord).
 type Setting struct {
 	Program string // which build of it
 	Kernel  string // its release

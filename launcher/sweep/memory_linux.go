@@ -1,8 +1,9 @@
 package sweep
 
+// The memory of a program while it runs, and of what it starts: sizes often, arenas seldom.
+
 import (
 	"fmt"
-	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -10,9 +11,6 @@ import (
 	"arenacap/launcher/arena"
 	"arenacap/launcher/proc"
 )
-
-// root is this machine.
-const root proc.Root = ""
 
 const (
 	shortestPause = 20 * time.Millisecond // between two samples
@@ -149,40 +147,6 @@ func (s *sampler) join(pid int) {
 	if err == nil {
 		s.members = append(s.members, &member{pid, fd})
 	}
-}
-
-// children are those of all threads of a process. Kernels without CONFIG_PROC_CHILDREN tell of none.
-func children(pid int) (pids []int) {
-	tasks := fmt.Sprintf("/proc/%d/task", pid)
-	threads, _ := root.Numbers(tasks)
-	for _, tid := range threads {
-		text, _ := root.Read(fmt.Sprintf("%s/%d/children", tasks, tid))
-		pids = append(pids, proc.ParseChildren(text)...)
-	}
-	return pids
-}
-
-// listens reports whether a member accepts connections on a socket.
-func listens(pid int) bool {
-	read := func(name string) []byte {
-		text, _ := root.Read(fmt.Sprintf("/proc/%d/net/%s", pid, name))
-		return text
-	}
-	open := proc.Listening(append(read("tcp"), read("tcp6")...), read("unix"))
-	if len(open) == 0 {
-		return false
-	}
-	for _, p := range append([]int{pid}, children(pid)...) {
-		dir := fmt.Sprintf("/proc/%d/fd", p)
-		descriptors, _ := root.Numbers(dir)
-		for _, fd := range descriptors {
-			link, _ := os.Readlink(fmt.Sprintf("%s/%d", dir, fd))
-			if inode, ok := proc.SocketInode(link); ok && open[inode] {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // fill puts what was seen into a run.

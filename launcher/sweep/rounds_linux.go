@@ -1,22 +1,26 @@
 package sweep
 
+// The rounds of an experiment: which run is next, when it is over, and how long that will take.
+
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
+
+	"arenacap/launcher/sweep/stats"
 )
 
 // Progress is what is about to run.
 type Progress struct {
-	Cap      string
-	Round    int // 0 and below are rounds that do not count
-	Done     int // runs of this call and earlier ones
-	Total    int // 0 is not known: until the intervals are narrow
-	Left     time.Duration
-	LeftOK   bool
-	AtMost   bool // Left is a bound, not an estimate
-	Previous *Run // what ended just before; nil at the start
+	Cap    string
+	Round  int // 0 and below are rounds that do not count
+	Done   int // runs of this call and earlier ones
+	Total  int // 0 is not known: until the intervals are narrow
+	Left   time.Duration
+	LeftOK bool
+	AtMost bool // Left is a bound, not an estimate
 }
 
 // giveUp is how many first runs of a candidate must fail before it is not run any more.
@@ -59,7 +63,6 @@ type measurement struct {
 	tell  func(Progress)
 	reap  func()
 	began time.Time
-	last  *Run
 	first []Run         // of each candidate
 	done  int           // runs, and those that were left out
 	took  time.Duration // by the runs of this call, with start and stop
@@ -86,17 +89,21 @@ func (m *measurement) settled() bool {
 	return m.x.Until == 0 || allGaveUp || m.x.Narrow(m.runs)
 }
 
-// complete reports whether the runs that were there already are all that was asked for.
-func (m *measurement) complete() bool {
-	for round := 1; round <= m.x.Rounds; round++ {
-		for _, c := range m.x.Candidates {
-			if !m.has(c.Name, round) && !m.gaveUp(c) {
-				return false
+// Missing is the number of runs that are still to be made where some are there.
+func (x *Experiment) Missing(runs []Run) (n int) {
+	m := measurement{x: x, runs: runs}
+	for _, c := range x.Candidates {
+		for round := 1; round <= x.Rounds && !m.gaveUp(c); round++ {
+			if !m.has(c.Name, round) {
+				n++
 			}
 		}
 	}
-	return m.settled()
+	return n
 }
+
+// complete reports whether the runs that were there already are all that was asked for.
+func (m *measurement) complete() bool { return m.x.Missing(m.runs) == 0 && m.settled() }
 
 func (m *measurement) late() bool { return m.x.MaxTime > 0 && time.Since(m.began) >= m.x.MaxTime }
 
@@ -136,7 +143,6 @@ func (m *measurement) one(ctx context.Context, c Candidate, round int) error {
 	m.took += time.Since(begin)
 	m.timed++
 	m.done++
-	m.last = &r
 	if len(m.first) < len(m.x.Candidates) {
 		m.first = append(m.first, r)
 	}
@@ -147,24 +153,8 @@ func (m *measurement) one(ctx context.Context, c Candidate, round int) error {
 	return m.add(r)
 }
 
-// once makes a single run, which belongs to no round yet.
-func (x *Experiment) once(ctx context.Context, c Candidate) Run {
-	r := Run{Cap: c.Name, Start: time.Now().UTC().Truncate(time.Millisecond)}
-	if x.Load == "" {
-		x.batch(ctx, c, &r)
-	} else {
-		x.server(ctx, c, &r)
-	}
-	return r
-}
-
 func (m *measurement) has(cap string, round int) bool {
-	for _, r := range m.runs {
-		if r.Cap == cap && r.Round == round {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.runs, func(r Run) bool { return r.Cap == cap && r.Round == round })
 }
 
 // gaveUp reports whether a candidate failed so often from its first run on that it is not tried again.
@@ -194,7 +184,7 @@ func (m *measurement) hopeless(round int) error {
 // progress tells what comes next and how long the rest takes by what runs took so far.
 func (m *measurement) progress(cap string, round int) Progress {
 	x := m.x
-	p := Progress{Cap: cap, Round: round, Done: m.done, Previous: m.last}
+	p := Progress{Cap: cap, Round: round, Done: m.done}
 	if x.Until > 0 {
 		p.Left, p.LeftOK, p.AtMost = max(0, x.MaxTime-time.Since(m.began)), x.MaxTime > 0, true
 		return p
@@ -207,4 +197,24 @@ func (m *measurement) progress(cap string, round int) Progress {
 		p.Left = max(0, min(p.Left, x.MaxTime-time.Since(m.began)))
 	}
 	return p
+}
+
+// order is the order of the candidates in one round.
+func order(seed uint64, round, candidates int) []int {
+	return rand.New(rand.NewPCG(seed, uint64(round))).Perm(candidates)
+}
+
+// Narrow reports whether the interval of each candidate that has any runs is as narrow as Until asks for.
+func (x *Experiment) Narrow(runs []Run) bool {
+	any := false
+	for _, c := range x.Candidates {
+		good, _ := c.Good(runs)
+		for _, m := range x.Metrics {
+			if len(good) > 0 && stats.Of(m.Values(good)).Width() > x.Until {
+				return false
+			}
+		}
+		any = any || len(good) > 0
+	}
+	return any
 }

@@ -304,7 +304,7 @@ func TestInterruptAndResume(t *testing.T) {
 	x := experiment(work(t), "-m", "20")
 	x.Rounds = 3
 	file := filepath.Join(t.TempDir(), "runs")
-	j, prior, err := OpenJournal(file, x)
+	j, prior, err := OpenRecord(file, x)
 	if err != nil || len(prior) != 0 {
 		t.Fatal(prior, err)
 	}
@@ -324,7 +324,7 @@ func TestInterruptAndResume(t *testing.T) {
 
 	again := *x
 	again.Seed = 99 // that of the file counts
-	j, prior, err = OpenJournal(file, &again)
+	j, prior, err = OpenRecord(file, &again)
 	if err != nil || len(prior) != 4 || again.Seed != x.Seed {
 		t.Fatal(len(prior), again.Seed, err)
 	}
@@ -339,7 +339,7 @@ func TestInterruptAndResume(t *testing.T) {
 		}
 	}
 	j.Close()
-	j, prior, err = OpenJournal(file, &again)
+	j, prior, err = OpenRecord(file, &again)
 	if err != nil || len(prior) != 9 || again.Missing(prior) != 0 {
 		t.Fatalf("%d runs in the file, %v", len(prior), err)
 	}
@@ -355,7 +355,7 @@ func TestInterruptAndResume(t *testing.T) {
 	} {
 		other := again
 		change(&other)
-		if _, _, err := OpenJournal(file, &other); err == nil || !strings.Contains(err.Error(), "was written by a sweep with "+name) {
+		if _, _, err := OpenRecord(file, &other); err == nil || !strings.Contains(err.Error(), "was written by a sweep with "+name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,5 +1,7 @@
 package sweep
 
+// The text of the file that keeps runs: a line of what is measured, and one for each run (run.go).
+
 import (
 	"bytes"
 	"encoding/json"
@@ -10,7 +12,7 @@ import (
 	"arenacap/launcher/sweep/ordered"
 )
 
-// heading is the journal's first line, by its keys: what must be the same for its runs to be of the same experiment. The
+// heading is a record's first line, by its keys: what must be the same for its runs to be of the same experiment. The
 // number of rounds may change. Known limits: of a program that is a script, or that loads others, and of the load, only
 // the command line is compared; of the environment nothing.
 type heading struct {
@@ -21,16 +23,16 @@ type heading struct {
 	all map[string]json.RawMessage
 }
 
-// Each journal begins so, and so did those before the program, the kernel and the CPUs were noted.
+// Each record begins so, and so did those before the program, the kernel and the CPUs were noted.
 const (
-	journalFormat = "sweep 2"
-	journalBegin  = `{"arenacap":"` + journalFormat + `",`
-	formerBegin   = `{"arenacap":"sweep 1",`
+	recordFormat = "sweep 2"
+	recordBegin  = `{"arenacap":"` + recordFormat + `",`
+	formerBegin  = `{"arenacap":"sweep 1",`
 )
 
-var errNoJournal = errors.New("is no file of arenacap sweep --resume; name another file")
+var errNoRecord = errors.New("is no file of arenacap sweep --resume; name another file")
 
-// recognize tells by its beginning whether a file is a journal. One that is empty is, and one whose first line was cut
+// recognize tells by its beginning whether a file is a record. One that is empty is, and one whose first line was cut
 // short.
 func recognize(begin []byte) error {
 	same := func(want string) bool {
@@ -38,12 +40,12 @@ func recognize(begin []byte) error {
 		return string(begin[:n]) == want[:n]
 	}
 	switch {
-	case same(journalBegin):
+	case same(recordBegin):
 		return nil
 	case same(formerBegin):
 		return errors.New("was written by an earlier arenacap, which did not note of which program; name another file")
 	}
-	return errNoJournal
+	return errNoRecord
 }
 
 func (x *Experiment) heading() ordered.Object {
@@ -52,7 +54,7 @@ func (x *Experiment) heading() ordered.Object {
 	for _, c := range x.Candidates {
 		caps, arenaMax = append(caps, c.Name), append(arenaMax, c.ArenaMax)
 	}
-	h := ordered.Object{"arenacap", journalFormat, "seed", x.Seed, "path", x.Path, "program", x.Setting.Program, "kernel", x.Setting.Kernel,
+	h := ordered.Object{"arenacap", recordFormat, "seed", x.Seed, "path", x.Path, "program", x.Setting.Program, "kernel", x.Setting.Kernel,
 		"cpus", x.Setting.CPUs, "args", x.Args, "caps", caps, "arena_max", arenaMax, "ready", x.Ready, "load", x.Load}
 	for _, m := range Metrics {
 		var how struct {
@@ -67,22 +69,9 @@ func (x *Experiment) heading() ordered.Object {
 	return h
 }
 
-// Missing is the number of runs that are still to be made where some are there.
-func (x *Experiment) Missing(runs []Run) (n int) {
-	m := measurement{x: x, runs: runs}
-	for _, c := range x.Candidates {
-		for round := 1; round <= x.Rounds && !m.gaveUp(c); round++ {
-			if !m.has(c.Name, round) {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// parseJournal reads lines that end in a newline; what follows the last newline must be the beginning of another one.
+// parseRecord reads lines that end in a newline; what follows the last newline must be the beginning of another one.
 // size is how many bytes were understood. Errors begin with the line's number.
-func parseJournal(text []byte) (h heading, runs []Run, size int, err error) {
+func parseRecord(text []byte) (h heading, runs []Run, size int, err error) {
 	seen := map[runKey]bool{}
 	for n := 1; ; n++ {
 		line, _, whole := bytes.Cut(text[size:], []byte("\n"))
@@ -112,7 +101,7 @@ func parseJournal(text []byte) (h heading, runs []Run, size int, err error) {
 func cutShort(text []byte, n int) bool {
 	want := `{"cap":"`
 	if n == 1 {
-		want = journalBegin
+		want = recordBegin
 	}
 	k := min(len(text), len(want))
 	return string(text[:k]) == want[:k]
@@ -122,7 +111,7 @@ func (h *heading) parse(line []byte) error {
 	if err := recognize(line); err != nil {
 		return err
 	}
-	if json.Unmarshal(line, h) != nil || json.Unmarshal(line, &h.all) != nil || h.Arenacap != journalFormat {
+	if json.Unmarshal(line, h) != nil || json.Unmarshal(line, &h.all) != nil || h.Arenacap != recordFormat {
 		return fmt.Errorf("%s is not what a sweep was started with; name another file", shown(line))
 	}
 	return nil
