@@ -1,5 +1,7 @@
 package main
 
+// The files that a sweep reads and writes. They are judged before anything runs: hours may lie between the start and the report.
+
 import (
 	"errors"
 	"fmt"
@@ -18,10 +20,10 @@ import (
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/page"
+	"arenacap/launcher/sweep/verdict"
 	"arenacap/policy"
 )
-
-// The files that a sweep writes are judged before anything runs: hours may lie between the start and the report.
 
 // place is where a name leads, symbolic links followed: to a file, or to a name in a folder that is free.
 type place struct {
@@ -191,4 +193,26 @@ func kernel() string {
 	var name unix.Utsname
 	_ = unix.Uname(&name) // cannot fail but for a bad address
 	return unix.ByteSliceToString(name.Release[:])
+}
+
+// tryReport is the error that writeReport would have by the folder of --html.
+func (s *sweepPlan) tryReport() error {
+	if s.html == "" {
+		return nil
+	}
+	return ofReport(canReplace(s.html))
+}
+
+func (s *sweepPlan) writeReport(result verdict.Result, seeded bool) error {
+	if s.html == "" {
+		return nil
+	}
+	return ofReport(replaceFile(s.html, func(w io.Writer) error { return page.HTML(w, result, s.about(seeded)) }))
+}
+
+func ofReport(err error) error {
+	if err != nil {
+		return fmt.Errorf("--html: %w", err)
+	}
+	return nil
 }

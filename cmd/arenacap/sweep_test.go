@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,9 +42,9 @@ func TestSweepProgressText(t *testing.T) {
 
 func TestLadder(t *testing.T) {
 	for limit, want := range map[int]string{
-		1: "off", 2: "off 1", 8: "off 1 2 4", 9: "off 1 2 4 8", 16: "off 1 2 4 8", 32: "off 1 2 4 8 16", 512: "off 1 2 4 8 16 64 256", 65: "off 1 2 4 8 16 64",
+		1: "[]", 2: "[1]", 8: "[1 2 4]", 9: "[1 2 4 8]", 16: "[1 2 4 8]", 32: "[1 2 4 8 16]", 512: "[1 2 4 8 16 64 256]", 65: "[1 2 4 8 16 64]",
 	} {
-		if got := strings.Join(ladder(limit), " "); got != want {
+		if got := fmt.Sprint(ladder(limit)); got != want {
 			t.Errorf("limit %d: %s, want %s", limit, got, want)
 		}
 	}

@@ -1,7 +1,8 @@
 package main
 
+// The command sweep: its flags, and the way from them to an answer.
+
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,9 +19,6 @@ import (
 
 	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
-	"arenacap/launcher/environ"
-	"arenacap/launcher/machine"
-	"arenacap/launcher/machine/gopsutil"
 	"arenacap/launcher/origin"
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/verdict"
@@ -290,129 +288,6 @@ func randomSeed() uint64 {
 	return rand.Uint64N(1_000_000_000) // crypto/rand would add 32 MiB of .bss to every start
 }
 
-// findCandidates works out the environment of each cap.
-func (s *sweepPlan) findCandidates(c *cli.Context) error {
-	p, err := lineOf(c).Policy()
-	if err != nil {
-		return err
-	}
-	if c.IsSet("cores") {
-		if p.Arenas.Cores, err = run.ParseCores(c.String("cores")); err != nil {
-			return badFlag(c, "cores", err)
-		}
-	}
-	s.machine = machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
-	s.machine.Inherited = environ.Inherited(origin.Environ())
-	s.limit, _ = s.glibc().DefaultArenas(cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1))
-	caps := strings.Split(c.String("caps"), ",")
-	if !c.IsSet("caps") {
-		caps = s.defaultCaps(p)
-	}
-	for _, name := range caps {
-		candidate, err := s.candidate(strings.TrimSpace(name), p)
-		if err != nil {
-			return badFlag(c, "caps", err)
-		}
-		s.add(candidate)
-	}
-	if len(s.experiment.Candidates) < 2 {
-		return badFlag(c, "caps", fmt.Errorf("%q is one cap, and a sweep compares at least two", c.String("caps")))
-	}
-	return nil
-}
-
-// defaultCaps is the ladder. Where a cap was inherited, that is a step of it too, and above it lies glibc's own limit
-// instead of "off".
-func (s *sweepPlan) defaultCaps(p policy.Policy) []string {
-	limit := s.limit
-	if limit == 0 { // a glibc without one
-		limit = 8 * cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1)
-	}
-	caps := ladder(limit)
-	inherited := s.inherited()
-	if inherited == 0 {
-		return caps
-	}
-	caps[0] = "glibc"
-	at, found := slices.BinarySearchFunc(caps[1:], inherited, func(step string, n int) int {
-		i, _ := strconv.Atoi(step)
-		return cmp.Compare(i, n)
-	})
-	if !found {
-		caps = slices.Insert(caps, 1+at, strconv.Itoa(inherited))
-	}
-	return caps
-}
-
-// ladder is a sensible choice of caps where glibc by itself would allow limit arenas: "off" and what lies below the
-// limit of 1, 2, 4, 8, 16, 64, 256 and so on.
-func ladder(limit int) []string {
-	caps := []string{"off"}
-	for n, factor := 1, 2; n < limit; n *= factor {
-		caps = append(caps, strconv.Itoa(n))
-		if n == 16 {
-			factor = 4
-		}
-	}
-	return caps
-}
-
-// inherited is the cap that is in the environment already; 0 is none.
-func (s *sweepPlan) inherited() int {
-	if in := s.machine.Inherited; in.MaxOK {
-		return in.Max
-	}
-	return 0
-}
-
-// glibc is the version that the program uses, or the zero value.
-func (s *sweepPlan) glibc() policy.GlibcVersion {
-	major, minor, ok := s.target.GlibcVersion()
-	if !ok {
-		return policy.GlibcVersion{}
-	}
-	return policy.GlibcVersion{Major: major, Minor: minor, Bits32: s.target.Bits == 32}
-}
-
-// candidate resolves a cap as run --arenas would.
-func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, error) {
-	limit, err := policy.ParseCap(name)
-	if err != nil {
-		return sweep.Candidate{}, err
-	}
-	uncapped := limit.Mode == policy.Glibc || limit.Mode == policy.Off && s.inherited() == 0
-	if uncapped && p.Arenas.Cores.N > 0 {
-		if s.limit == 0 {
-			return sweep.Candidate{}, fmt.Errorf("%q cannot be simulated for --cores: this program's glibc knows no limit", name)
-		}
-		limit = policy.Cap{Mode: policy.Fixed, N: s.limit}
-		s.note("%q is a cap of %d here: what glibc allows by itself on %s", name, s.limit, count(p.Arenas.Cores.N, "core"))
-	}
-	limit.From = policy.FlagArenas
-	p.Arenas.Cap, p.Arenas.Test = limit, 0
-	plan, err := p.Resolve(s.machine)
-	if err != nil {
-		return sweep.Candidate{}, err
-	}
-	candidate := sweep.Candidate{Name: name, ArenaMax: plan.ArenaMax, Default: uncapped, Env: environ.Apply(origin.Environ(), plan).Env}
-	if limit.Mode == policy.Off && !uncapped {
-		candidate.ArenaMax = s.inherited()
-		s.note(`"off" is a cap of %d here: %s is in the environment`, candidate.ArenaMax, s.machine.Inherited.MaxFrom)
-	}
-	return candidate, nil
-}
-
-// add leaves out a cap that is the same as another one here.
-func (s *sweepPlan) add(c sweep.Candidate) {
-	for _, other := range s.experiment.Candidates {
-		if slices.Equal(other.Env, c.Env) {
-			s.note("%q is the same as %q here, and is run once", c.Name, other.Name)
-			return
-		}
-	}
-	s.experiment.Candidates = append(s.experiment.Candidates, c)
-}
-
 func (s *sweepPlan) note(format string, args ...any) {
 	s.notes = append(s.notes, fmt.Sprintf(format, args...))
 }
@@ -426,64 +301,4 @@ func (s *sweepPlan) measure(ctx context.Context, v say.Voice, prior []sweep.Run,
 	x := s.experiment
 	x.AtOnce = atOnce
 	return x.Measure(ctx, prior, add, show.next)
-}
-
-// command is the line that repeats the sweep, for sh.
-func (s *sweepPlan) command(seeded bool) string {
-	operands := len(os.Args) - len(s.experiment.Args)
-	flags := slices.Clone(os.Args[1:operands])
-	if n := len(flags); flags[n-1] == "--" {
-		flags = flags[:n-1]
-	}
-	if !seeded {
-		flags = append(flags, "--seed", strconv.FormatUint(s.experiment.Seed, 10))
-	}
-	words := []string{"arenacap"}
-	for _, arg := range slices.Concat(flags, []string{"--"}, s.experiment.Args) {
-		words = append(words, word(arg))
-	}
-	return strings.Join(words, " ")
-}
-
-// word quotes an argument where a shell would not take it as it is.
-func word(arg string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,%+@", r)
-	}
-	if arg != "" && strings.IndexFunc(arg, func(r rune) bool { return !plain(r) }) < 0 {
-		return arg
-	}
-	quoted, _ := quoteSh(arg)
-	return quoted
-}
-
-// tellZeros says that a metric may not have found the number that was meant: none that people compare is 0 or less.
-func tellZeros(v say.Voice, r verdict.Result) {
-	good := slices.DeleteFunc(slices.Clone(r.Runs), func(run sweep.Run) bool { return run.Error != "" })
-	for _, m := range r.Experiment.Metrics {
-		zeros := slices.DeleteFunc(slices.Clone(good), func(run sweep.Run) bool { return m.Of(run) > 0 })
-		if m.Pattern != "" && len(zeros) > 0 {
-			v.Note("--%s found 0 or less in %d of %s; is %q the number that counts?", m.Flag, len(zeros), count(len(good), "run"), m.Pattern)
-		}
-	}
-}
-
-// tellFailures says what failed, a cap at a time, with the end of the first output.
-func tellFailures(v say.Voice, r verdict.Result) {
-	for _, f := range r.Failures() {
-		v.Note("cap %s: %s", f.Cap, f.What)
-		for line := range strings.Lines(f.Tail) {
-			v.Note("  | %s", strings.TrimRight(line, "\n"))
-		}
-	}
-}
-
-// tellKilled says once that servers were killed, which made each run so much longer and may leave a server's files unclean.
-func tellKilled(v say.Voice, r verdict.Result) {
-	for _, o := range r.Outcomes {
-		if o.Killed > 0 {
-			v.Note("cap %s: the server did not end within %s of SIGTERM and was killed; raise --grace", o.Name, r.Experiment.Grace)
-			return
-		}
-	}
 }

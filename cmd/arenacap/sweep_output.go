@@ -1,9 +1,13 @@
 package main
 
+// What a sweep found, in each form: a table for people, JSON, CSV, and what the HTML page tells besides; and what to look at.
+
 import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,9 +16,12 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/ordered"
+	"arenacap/launcher/sweep/page"
 	"arenacap/launcher/sweep/verdict"
+	"arenacap/policy"
 )
 
 func (s *sweepPlan) print(c *cli.Context, r verdict.Result) error {
@@ -201,4 +208,136 @@ func csvCell(v any) string {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
 	return fmt.Sprint(v)
+}
+
+// about is what a reader of the report needs to repeat the sweep.
+func (s *sweepPlan) about(seeded bool) page.About {
+	x, m := s.experiment, s.machine
+	about := page.About{Program: programName(x.Args), Command: s.command(seeded)}
+	add := func(name, format string, args ...any) {
+		about.Facts = append(about.Facts, page.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
+	}
+	add("program", "%s", x.Path)
+	if x.Load != "" {
+		add("load", "%s", x.Load)
+		ready := x.Ready
+		if ready == "" {
+			ready = "when it listens on a socket"
+		}
+		add("ready", "%s", ready)
+	}
+	for _, m := range x.Metrics {
+		add(m.Name, "%s", metricWords(m))
+	}
+	for _, c := range x.Candidates {
+		add("cap "+c.Name, "%s", candidateWords(c))
+	}
+	add("rounds", "%s", roundsWords(x))
+	add("seed", "%d", x.Seed)
+	add("statistics", "median with its 95 %% interval of order statistics; Mann-Whitney U test, corrected by Holm for all pairs and metrics, at 5 %%; the same for the peaks of memory, each against that of what glibc does by itself, or else of the largest cap")
+	add("CPUs", "online %s; affinity %s; quota %s", m.Online, m.Affinity, m.Quota)
+	add("memory", "%s", policy.FormatSize(m.Memory.Bytes))
+	add("libc", "%s %s", s.target.Libc, s.target.LibcVersion)
+	if s.limit > 0 {
+		add("glibc's own limit", "%d arenas", s.limit)
+	}
+	add("arenacap", "%s", version())
+	return about
+}
+
+// programName is the command line where it is short enough for a heading, else the program's name.
+func programName(args []string) string {
+	words := make([]string, len(args))
+	for i, arg := range args {
+		words[i] = word(arg)
+	}
+	if line := strings.Join(words, " "); len(line) <= 60 {
+		return line
+	}
+	return filepath.Base(args[0])
+}
+
+func metricWords(m sweep.Metric) string {
+	if m.Pattern == "" {
+		return "wall time in seconds, " + m.Better()
+	}
+	return m.Pattern + " in the output, " + m.Better()
+}
+
+func candidateWords(c sweep.Candidate) string {
+	switch {
+	case c.ArenaMax > 0:
+		return "MALLOC_ARENA_MAX=" + strconv.Itoa(c.ArenaMax)
+	case c.Name == string(policy.Off):
+		return "environment as it was inherited, with no cap in it"
+	}
+	return "MALLOC_ARENA_MAX=0, glibc's own limit"
+}
+
+func roundsWords(x sweep.Experiment) string {
+	text := fmt.Sprintf("%d, after %d to warm up", x.Rounds, x.Warmup)
+	if x.Until > 0 {
+		text = fmt.Sprintf("at least %s, until each interval is within %g %%, at most %s", text, 100*x.Until, x.MaxTime)
+	}
+	return text
+}
+
+// command is the line that repeats the sweep, for sh.
+func (s *sweepPlan) command(seeded bool) string {
+	operands := len(os.Args) - len(s.experiment.Args)
+	flags := slices.Clone(os.Args[1:operands])
+	if n := len(flags); flags[n-1] == "--" {
+		flags = flags[:n-1]
+	}
+	if !seeded {
+		flags = append(flags, "--seed", strconv.FormatUint(s.experiment.Seed, 10))
+	}
+	words := []string{"arenacap"}
+	for _, arg := range slices.Concat(flags, []string{"--"}, s.experiment.Args) {
+		words = append(words, word(arg))
+	}
+	return strings.Join(words, " ")
+}
+
+// word quotes an argument where a shell would not take it as it is.
+func word(arg string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,%+@", r)
+	}
+	if arg != "" && strings.IndexFunc(arg, func(r rune) bool { return !plain(r) }) < 0 {
+		return arg
+	}
+	quoted, _ := quoteSh(arg)
+	return quoted
+}
+
+// tellZeros says that a metric may not have found the number that was meant: none that people compare is 0 or less.
+func tellZeros(v say.Voice, r verdict.Result) {
+	good := slices.DeleteFunc(slices.Clone(r.Runs), func(run sweep.Run) bool { return run.Error != "" })
+	for _, m := range r.Experiment.Metrics {
+		zeros := slices.DeleteFunc(slices.Clone(good), func(run sweep.Run) bool { return m.Of(run) > 0 })
+		if m.Pattern != "" && len(zeros) > 0 {
+			v.Note("--%s found 0 or less in %d of %s; is %q the number that counts?", m.Flag, len(zeros), count(len(good), "run"), m.Pattern)
+		}
+	}
+}
+
+// tellFailures says what failed, a cap at a time, with the end of the first output.
+func tellFailures(v say.Voice, r verdict.Result) {
+	for _, f := range r.Failures() {
+		v.Note("cap %s: %s", f.Cap, f.What)
+		for line := range strings.Lines(f.Tail) {
+			v.Note("  | %s", strings.TrimRight(line, "\n"))
+		}
+	}
+}
+
+// tellKilled says once that servers were killed, which made each run so much longer and may leave a server's files unclean.
+func tellKilled(v say.Voice, r verdict.Result) {
+	for _, o := range r.Outcomes {
+		if o.Killed > 0 {
+			v.Note("cap %s: the server did not end within %s of SIGTERM and was killed; raise --grace", o.Name, r.Experiment.Grace)
+			return
+		}
+	}
 }
