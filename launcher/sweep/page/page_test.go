@@ -176,7 +176,10 @@ func TestScale(t *testing.T) {
 		{0, 9.5, true, scale{0, 10, 2}}, {900, 1300, false, scale{800, 1400, 100}}, {0, 0, true, scale{0, 1e-9, 2e-10}}, {5, 5, false, scale{4.9, 5.6, 0.1}},
 		{1, 24, false, scale{0, 30, 5}}, {-1, 24, false, scale{-5, 30, 5}},
 	} {
-		s := newScale(c.low, c.high, 5, c.zero)
+		s := around(c.low, c.high, 5)
+		if c.zero {
+			s = fromZero(c.high, 5)
+		}
 		if s.low > c.low || s.high < c.high || s.step <= 0 || math.Abs(s.low-c.want.low) > c.want.step || c.low >= 0 && s.low < 0 || math.Abs(s.high-c.want.high) > c.want.step {
 			t.Errorf("%g to %g: %+v", c.low, c.high, s)
 		}
