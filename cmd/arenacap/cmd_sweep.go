@@ -92,45 +92,64 @@ func runSweep(c *cli.Context) error {
 	if err := s.tryReport(); err != nil {
 		return err
 	}
-	record, prior, err := sweep.OpenRecord(c.String("resume"), &s.experiment)
-	if err != nil {
+	runs, err := s.measure(c.Context, v)
+	if err != nil && !s.interrupted {
 		return err
-	}
-	defer record.Close()
-	if seed := s.experiment.Seed; c.IsSet("seed") && seed != c.Uint64("seed") {
-		return badFlag(c, "seed", fmt.Errorf("%s was written with the seed %d; leave the flag out", c.String("resume"), seed))
-	}
-	s.tellPrior(v, prior, c.String("resume"))
-	var lost error // a run that could not be kept: a full disk
-	runs, err := s.measure(c.Context, v, prior, func(r sweep.Run) error {
-		if lost = record.Add(r); lost != nil {
-			lost = fmt.Errorf("--resume: %w", lost)
-		}
-		return lost
-	})
-	canceled := errors.Is(err, context.Canceled)
-	s.interrupted = canceled || lost != nil
-	switch {
-	case err != nil && !s.interrupted:
-		return err
-	case len(runs) == 0 && canceled:
-		return errors.New("interrupted before there was a run that counts")
-	case len(runs) == 0:
-		return fmt.Errorf("no run was made that counts: --max-time %s was over", s.experiment.MaxTime)
 	}
 	result := verdict.Judge(s.experiment, runs)
 	told := s.deliver(c, result)
 	tellZeros(v, result)
 	tellFailures(v, result)
 	tellKilled(v, result)
-	return errors.Join(told, sweepEnding(err, result, c.String("resume")))
+	return errors.Join(told, s.ending(err, result))
 }
 
-// sweepEnding is the answer, after all that there is to tell was told.
-func sweepEnding(err error, r verdict.Result, file string) error {
+// measure runs the experiment until it ends, a run cannot be kept, or a signal comes. After a second signal nothing gets its
+// grace time.
+func (s *sweepPlan) measure(ctx context.Context, v say.Voice) ([]sweep.Run, error) {
+	x, seed := &s.experiment, s.experiment.Seed
+	record, prior, err := sweep.OpenRecord(s.resume, x)
+	if err != nil {
+		return nil, err
+	}
+	defer record.Close()
+	if s.seeded && x.Seed != seed {
+		return nil, say.Usage("sweep", fmt.Sprintf("--seed: %s was written with the seed %d; leave the flag out", s.resume, x.Seed))
+	}
+	s.tellPrior(v, prior)
+	show := newSweepProgress(v, *x)
+	defer show.end()
+	ctx, atOnce, release := interruptible(ctx, show.stopping)
+	defer release()
+	x.AtOnce = atOnce
+	var lost error // a run: the disk is full
+	runs, err := x.Measure(ctx, prior, func(r sweep.Run) error {
+		if lost = record.Add(r); lost != nil {
+			lost = fmt.Errorf("--resume: %w", lost)
+		}
+		return lost
+	}, show.next)
+	canceled := errors.Is(err, context.Canceled)
+	switch {
+	case len(runs) > 0:
+		s.interrupted = canceled || lost != nil
+	case canceled:
+		err = errors.New("interrupted before there was a run that counts")
+	case err == nil:
+		err = fmt.Errorf("no run was made that counts: --max-time %s was over", x.MaxTime)
+	}
+	return runs, err
+}
+
+// ending is the answer, after all that there is to tell was told.
+func (s *sweepPlan) ending(err error, r verdict.Result) error {
 	switch {
 	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("interrupted: this is what %s tell%s", count(len(r.Runs), "run"), goesOn(file))
+		goesOn := ""
+		if s.resume != "" {
+			goesOn = fmt.Sprintf("; the same command goes on with those in %q", s.resume)
+		}
+		return fmt.Errorf("interrupted: this is what %s tell%s", count(len(r.Runs), "run"), goesOn)
 	case err != nil:
 		return fmt.Errorf("%w; nothing more was run, and this is what %s tell", err, count(len(r.Runs), "run"))
 	case r.Advice.Cap == "":
@@ -144,18 +163,11 @@ func sweepEnding(err error, r verdict.Result, file string) error {
 func (s *sweepPlan) deliver(c *cli.Context, r verdict.Result) error {
 	// Or the runtime ends this process when it writes to a pipe without a reader (os/signal, "SIGPIPE").
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	err := s.writeReport(r, c.IsSet("seed"))
+	err := s.writeReport(r)
 	if printed := s.print(c, r); printed != nil {
 		err = errors.Join(err, fmt.Errorf("the result cannot be printed (%w); it is: %s", printed, r.Advice.Sentence))
 	}
 	return err
-}
-
-func goesOn(file string) string {
-	if file == "" {
-		return ""
-	}
-	return fmt.Sprintf("; the same command goes on with those in %q", file)
 }
 
 // sweepPlan is everything that a sweep needs, and what a reader of its result should know.
@@ -163,7 +175,9 @@ type sweepPlan struct {
 	experiment sweep.Experiment
 	machine    policy.Machine
 	target     target.Target
+	resume     string // the file that keeps runs; "" is none
 	html       string // where the report is to be; "" is nowhere
+	seeded     bool   // the seed was asked for
 	notes      []string
 	limit      int // glibc's own limit here; 0 is none
 
@@ -177,7 +191,7 @@ func planSweep(c *cli.Context) (*sweepPlan, error) {
 	if c.Bool("json") && c.Bool("csv") {
 		return nil, say.Usage("sweep", "--json and --csv exclude each other")
 	}
-	s := &sweepPlan{experiment: sweep.Experiment{Args: c.Args().Slice()}}
+	s := &sweepPlan{experiment: sweep.Experiment{Args: c.Args().Slice()}, resume: c.String("resume"), seeded: c.IsSet("seed")}
 	if err := s.readFlags(c); err != nil {
 		return nil, err
 	}
@@ -193,7 +207,7 @@ func planSweep(c *cli.Context) (*sweepPlan, error) {
 	if err := s.findCandidates(c); err != nil {
 		return nil, err
 	}
-	if c.String("resume") != "" {
+	if s.resume != "" {
 		s.experiment.Setting = setting(path, s.machine, c.String("cores"))
 	}
 	return s, nil
@@ -205,10 +219,10 @@ func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 	x.Load, x.Ready = c.String("load"), c.String("ready")
 	x.Rounds, x.Warmup, x.MaxTime = c.Int("rounds"), c.Int("warmup"), c.Duration("max-time")
 	x.Timeout, x.ReadyTimeout, x.Grace = c.Duration("timeout"), c.Duration("ready-timeout"), c.Duration("grace")
-	if x.Seed = c.Uint64("seed"); !c.IsSet("seed") {
+	if x.Seed = c.Uint64("seed"); !s.seeded {
 		x.Seed = randomSeed()
 	}
-	if err := refuseEmpty(c, "load", "ready", "caps", "cores", "until", "resume", "html"); err != nil {
+	if err := refuseBad(c); err != nil {
 		return err
 	}
 	if x.Ready != "" && x.Load == "" {
@@ -228,19 +242,20 @@ func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 			x.MaxTime = 30 * time.Minute
 		}
 	}
-	return refuseNegative(c)
+	return nil
 }
 
-func refuseEmpty(c *cli.Context, flags ...string) error {
-	for _, flag := range flags {
+// refuseBad is the error of a flag's value that means nothing whatever the others are.
+func refuseBad(c *cli.Context) error {
+	texts := []string{"load", "ready", "caps", "cores", "until", "resume", "html"}
+	for _, m := range sweep.Metrics {
+		texts = append(texts, m.Flag)
+	}
+	for _, flag := range texts {
 		if c.IsSet(flag) && c.String(flag) == "" {
 			return badFlag(c, flag, errors.New(`it is ""; leave the flag out for its default`))
 		}
 	}
-	return nil
-}
-
-func refuseNegative(c *cli.Context) error {
 	if n := c.Int("rounds"); n < 1 {
 		return badFlag(c, "rounds", fmt.Errorf("%d is no number of rounds; at least 1 is needed, 6 for an answer", n))
 	}
@@ -258,9 +273,6 @@ func refuseNegative(c *cli.Context) error {
 // metrics are those that are measured.
 func metrics(c *cli.Context) (measured []sweep.Metric, err error) {
 	for _, m := range sweep.Metrics {
-		if err := refuseEmpty(c, m.Flag); err != nil {
-			return nil, err
-		}
 		if c.IsSet(m.Flag) {
 			if m, err = m.Parse(c.String(m.Flag)); err != nil {
 				return nil, badFlag(c, m.Flag, err)
@@ -290,15 +302,4 @@ func randomSeed() uint64 {
 
 func (s *sweepPlan) note(format string, args ...any) {
 	s.notes = append(s.notes, fmt.Sprintf(format, args...))
-}
-
-// measure runs the experiment until it ends or a signal comes. After a second signal nothing gets its grace time.
-func (s *sweepPlan) measure(ctx context.Context, v say.Voice, prior []sweep.Run, add func(sweep.Run) error) ([]sweep.Run, error) {
-	show := newSweepProgress(v, s.experiment)
-	defer show.end()
-	ctx, atOnce, release := interruptible(ctx, show.stopping)
-	defer release()
-	x := s.experiment
-	x.AtOnce = atOnce
-	return x.Measure(ctx, prior, add, show.next)
 }

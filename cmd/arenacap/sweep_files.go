@@ -152,7 +152,7 @@ func setting(program string, m policy.Machine, cores string) sweep.Setting {
 }
 
 // tellPrior says what is taken from the file of --resume: its numbers are of another time.
-func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run, file string) {
+func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run) {
 	if len(prior) == 0 {
 		return
 	}
@@ -162,7 +162,7 @@ func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run, file string) {
 	}
 	first := slices.MinFunc(prior, func(a, b sweep.Run) int { return a.Start.Compare(b.Start) })
 	taken := strings.TrimPrefix(are(len(prior)), strconv.Itoa(len(prior)))
-	v.Note("%s of %s%s taken from %q, %s to come", count(len(prior), "run"), first.Start.Local().Format("2006-01-02 15:04"), taken, file, more)
+	v.Note("%s of %s%s taken from %q, %s to come", count(len(prior), "run"), first.Start.Local().Format("2006-01-02 15:04"), taken, s.resume, more)
 }
 
 // are is "1 is", "2 are".
@@ -203,11 +203,11 @@ func (s *sweepPlan) tryReport() error {
 	return ofReport(canReplace(s.html))
 }
 
-func (s *sweepPlan) writeReport(result verdict.Result, seeded bool) error {
+func (s *sweepPlan) writeReport(result verdict.Result) error {
 	if s.html == "" {
 		return nil
 	}
-	return ofReport(replaceFile(s.html, func(w io.Writer) error { return page.HTML(w, result, s.about(seeded)) }))
+	return ofReport(replaceFile(s.html, func(w io.Writer) error { return page.HTML(w, result, s.about()) }))
 }
 
 func ofReport(err error) error {

@@ -27,7 +27,7 @@ import (
 func (s *sweepPlan) print(c *cli.Context, r verdict.Result) error {
 	switch {
 	case c.Bool("json"):
-		return printJSON(c.App.Writer, s.json(r, c.IsSet("seed")))
+		return printJSON(c.App.Writer, s.json(r))
 	case c.Bool("csv"):
 		return printCSV(c.App.Writer, r)
 	}
@@ -112,7 +112,7 @@ func knownIf(known bool, value any) any {
 }
 
 // json is what programs rely on; see the design.
-func (s *sweepPlan) json(r verdict.Result, seeded bool) ordered.Object {
+func (s *sweepPlan) json(r verdict.Result) ordered.Object {
 	x, m, a := &r.Experiment, s.machine, r.Advice
 	out := ordered.Object{
 		"machine", ordered.Object{"online_cpus", known(m.Online.N), "affinity_cpus", known(m.Affinity.N), "quota_cpus", known(m.Quota.CPUs),
@@ -126,7 +126,7 @@ func (s *sweepPlan) json(r verdict.Result, seeded bool) ordered.Object {
 	for _, o := range r.Outcomes {
 		caps = append(caps, capJSON(x, o))
 	}
-	return append(out, "command", s.command(seeded), "caps", caps, "advice",
+	return append(out, "command", s.command(), "caps", caps, "advice",
 		ordered.Object{"cap", known(a.Cap), "sentence", a.Sentence, "toml", known(a.TOML), "noisy", a.Noisy, "safer_cap", known(a.Safer)})
 }
 
@@ -211,9 +211,9 @@ func csvCell(v any) string {
 }
 
 // about is what a reader of the report needs to repeat the sweep.
-func (s *sweepPlan) about(seeded bool) page.About {
+func (s *sweepPlan) about() page.About {
 	x, m := s.experiment, s.machine
-	about := page.About{Program: programName(x.Args), Command: s.command(seeded)}
+	about := page.About{Program: programName(x.Args), Command: s.command()}
 	add := func(name, format string, args ...any) {
 		about.Facts = append(about.Facts, page.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
 	}
@@ -247,11 +247,7 @@ func (s *sweepPlan) about(seeded bool) page.About {
 
 // programName is the command line where it is short enough for a heading, else the program's name.
 func programName(args []string) string {
-	words := make([]string, len(args))
-	for i, arg := range args {
-		words[i] = word(arg)
-	}
-	if line := strings.Join(words, " "); len(line) <= 60 {
+	if line := commandLine(args); len(line) <= 60 {
 		return line
 	}
 	return filepath.Base(args[0])
@@ -283,20 +279,26 @@ func roundsWords(x sweep.Experiment) string {
 }
 
 // command is the line that repeats the sweep, for sh.
-func (s *sweepPlan) command(seeded bool) string {
+func (s *sweepPlan) command() string {
 	operands := len(os.Args) - len(s.experiment.Args)
-	flags := slices.Clone(os.Args[1:operands])
+	flags := os.Args[1:operands]
 	if n := len(flags); flags[n-1] == "--" {
 		flags = flags[:n-1]
 	}
-	if !seeded {
-		flags = append(flags, "--seed", strconv.FormatUint(s.experiment.Seed, 10))
+	var seed []string
+	if !s.seeded {
+		seed = []string{"--seed", strconv.FormatUint(s.experiment.Seed, 10)}
 	}
-	words := []string{"arenacap"}
-	for _, arg := range slices.Concat(flags, []string{"--"}, s.experiment.Args) {
-		words = append(words, word(arg))
+	return commandLine(slices.Concat([]string{"arenacap"}, flags, seed, []string{"--"}, s.experiment.Args))
+}
+
+// commandLine is the arguments as a shell takes them.
+func commandLine(args []string) string {
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		quoted[i] = word(arg)
 	}
-	return strings.Join(words, " ")
+	return strings.Join(quoted, " ")
 }
 
 // word quotes an argument where a shell would not take it as it is.

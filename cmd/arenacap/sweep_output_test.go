@@ -62,7 +62,7 @@ func measured(latency bool) (*sweepPlan, verdict.Result) {
 			runs = append(runs, r)
 		}
 	}
-	s := &sweepPlan{experiment: x, limit: 16, interrupted: latency,
+	s := &sweepPlan{experiment: x, limit: 16, seeded: latency, interrupted: latency,
 		machine: policy.Machine{Online: policy.Count{N: 2}, Memory: policy.Amount{Bytes: 8 << 30}}, target: target.Target{Libc: "glibc", LibcVersion: "2.36", Allocator: "glibc"}}
 	return s, verdict.Judge(x, runs)
 }
@@ -76,14 +76,14 @@ func TestSweepOutput(t *testing.T) {
 		s, r := measured(latency)
 		var table, json, csv bytes.Buffer
 		s.printTable(&table, r)
-		if err := printJSON(&json, s.json(r, latency)); err != nil {
+		if err := printJSON(&json, s.json(r)); err != nil {
 			t.Fatal(err)
 		}
 		if err := printCSV(&csv, r); err != nil {
 			t.Fatal(err)
 		}
 		var facts bytes.Buffer
-		for _, f := range s.about(latency).Facts {
+		for _, f := range s.about().Facts {
 			if f.Name != "arenacap" {
 				fmt.Fprintf(&facts, "%s: %s\n", f.Name, f.Value)
 			}
@@ -126,7 +126,7 @@ func TestOneMoreMetric(t *testing.T) {
 	r = verdict.Judge(r.Experiment, r.Runs)
 	var out bytes.Buffer
 	s.printTable(&out, r)
-	if err := errors.Join(printJSON(&out, s.json(r, true)), printCSV(&out, r), page.HTML(&out, r, page.About{})); err != nil {
+	if err := errors.Join(printJSON(&out, s.json(r)), printCSV(&out, r), page.HTML(&out, r, page.About{})); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{" LATENCY ", " STALLS ", `"stalls_metric": {`, `"stalls": {`, `"stalls_p": `, `"stalls_worse": true`, ",latency,stalls,wall_seconds,",

@@ -20,7 +20,7 @@ import (
 )
 
 // sweepProgress shows on a terminal what is running and the time left; under --verbose it is a line a run.
-// The libraries for progress bars cost every launch more than these lines: mpb 0.17 ms of initialisation.
+// The libraries for progress bars cost every start but a launch more than these lines: mpb 0.17 ms of initialisation.
 type sweepProgress struct {
 	v    say.Voice
 	x    sweep.Experiment
@@ -156,28 +156,22 @@ func interruptible(parent context.Context, tell func(os.Signal)) (ctx context.Co
 		signal.Notify(came, syscall.SIGHUP)
 	}
 	var wg sync.WaitGroup
-	released := make(chan struct{})
 	wg.Go(func() {
-		for n := range 2 {
-			select {
-			case s := <-came:
-				if n == 0 && s != syscall.SIGQUIT {
-					tell(s)
-					cancel()
-					continue
-				}
-				signal.Stop(came)
-				close(hurry)
+		for s := range came {
+			if ctx.Err() == nil && s != syscall.SIGQUIT {
+				tell(s)
 				cancel()
-				return
-			case <-released:
-				return
+				continue
 			}
+			signal.Stop(came)
+			close(hurry)
+			cancel()
+			return
 		}
 	})
 	return ctx, hurry, func() {
 		signal.Stop(came)
-		close(released)
+		close(came)
 		wg.Wait()
 		cancel()
 	}

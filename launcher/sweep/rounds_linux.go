@@ -45,10 +45,11 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 		return m.runs, err
 	}
 	for round := 1 - x.Warmup; m.more(round); round++ {
-		if err := m.round(ctx, round); err != nil {
-			return m.runs, err
+		err := m.round(ctx, round)
+		if err == nil && round == 1-x.Warmup {
+			err = m.hopeless()
 		}
-		if err := m.hopeless(round); err != nil {
+		if err != nil {
 			return m.runs, err
 		}
 	}
@@ -57,30 +58,22 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 
 // measurement is an experiment that is under way.
 type measurement struct {
-	x     *Experiment
-	runs  []Run
-	add   func(Run) error
-	tell  func(Progress)
-	reap  func()
-	began time.Time
-	first []Run         // of each candidate
-	done  int           // runs, and those that were left out
-	took  time.Duration // by the runs of this call, with start and stop
-	timed int           // how many they are
+	x      *Experiment
+	runs   []Run
+	add    func(Run) error
+	tell   func(Progress)
+	reap   func()
+	began  time.Time
+	worked bool          // a run of this call did well
+	failed *Run          // the first of this call that did not
+	done   int           // runs, and those that were left out
+	took   time.Duration // by the runs of this call, with start and stop
+	timed  int           // how many they are
 }
 
 // more reports whether another round is to be begun.
 func (m *measurement) more(round int) bool {
-	x := m.x
-	switch {
-	case round <= 1:
-		return true
-	case m.late():
-		return false
-	case x.Until == 0 || round <= x.Rounds:
-		return round <= x.Rounds
-	}
-	return !m.settled()
+	return round <= 1 || !m.late() && (round <= m.x.Rounds || !m.settled())
 }
 
 // settled reports whether more rounds than were asked for can tell nothing new.
@@ -143,8 +136,10 @@ func (m *measurement) one(ctx context.Context, c Candidate, round int) error {
 	m.took += time.Since(begin)
 	m.timed++
 	m.done++
-	if len(m.first) < len(m.x.Candidates) {
-		m.first = append(m.first, r)
+	if r.Error == "" {
+		m.worked = true
+	} else if m.failed == nil {
+		m.failed = &r
 	}
 	if round < 1 {
 		return nil
@@ -163,22 +158,15 @@ func (m *measurement) gaveUp(c Candidate) bool {
 	return len(good) == 0 && failed >= giveUp
 }
 
-// hopeless is the error when the first run of each candidate failed.
-func (m *measurement) hopeless(round int) error {
-	if round != 1-m.x.Warmup || len(m.first) == 0 {
+// hopeless is the error when no run of this call did well.
+func (m *measurement) hopeless() error {
+	switch {
+	case m.failed == nil || m.worked:
 		return nil
+	case m.failed.Tail == "":
+		return fmt.Errorf("the first run failed under every cap; under %q: %s", m.failed.Cap, m.failed.Error)
 	}
-	for _, r := range m.first {
-		if r.Error == "" {
-			return nil
-		}
-	}
-	r := m.first[0]
-	err := fmt.Errorf("the first run failed under every cap; under %q: %s", r.Cap, r.Error)
-	if r.Tail != "" {
-		err = fmt.Errorf("%w\n%s", err, r.Tail)
-	}
-	return err
+	return fmt.Errorf("the first run failed under every cap; under %q: %s\n%s", m.failed.Cap, m.failed.Error, m.failed.Tail)
 }
 
 // progress tells what comes next and how long the rest takes by what runs took so far.
