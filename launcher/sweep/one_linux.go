@@ -19,17 +19,16 @@ func (x *Experiment) once(ctx context.Context, c Candidate) Run {
 		r.Error = err.Error()
 		return r
 	}
-	s := observe(p.pid, p.started)
+	stop := observe(p.pid, p.started, &r)
 	server, out := x.Load != "", &p.output
 	if server {
 		out, err = x.serve(ctx, p, commandEnv(c, strconv.Itoa(p.pid)), &r)
 	} else {
 		err = p.await(ctx, time.After(x.Timeout), nil)
 	}
-	s.end(server)
+	stop(server)
 	outlived := p.stop(x.Grace, x.AtOnce)
 	r.Killed = server && outlived && x.Grace > 0
-	s.fill(&r)
 	p.fill(&r)
 	switch {
 	case !server:

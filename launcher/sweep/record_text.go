@@ -35,17 +35,19 @@ var errNoRecord = errors.New("is no file of arenacap sweep --resume; name anothe
 // recognize tells by its beginning whether a file is a record. One that is empty is, and one whose first line was cut
 // short.
 func recognize(begin []byte) error {
-	same := func(want string) bool {
-		n := min(len(begin), len(want))
-		return string(begin[:n]) == want[:n]
-	}
 	switch {
-	case same(recordBegin):
+	case mayBegin(begin, recordBegin):
 		return nil
-	case same(formerBegin):
+	case mayBegin(begin, formerBegin):
 		return errors.New("was written by an earlier arenacap, which did not note of which program; name another file")
 	}
 	return errNoRecord
+}
+
+// mayBegin reports whether a text begins so, or would if it had not been cut short.
+func mayBegin(text []byte, with string) bool {
+	n := min(len(text), len(with))
+	return string(text[:n]) == with[:n]
 }
 
 func (x *Experiment) heading() ordered.Object {
@@ -72,11 +74,11 @@ func (x *Experiment) heading() ordered.Object {
 // parseRecord reads lines that end in a newline; what follows the last newline must be the beginning of another one.
 // size is how many bytes were understood. Errors begin with the line's number.
 func parseRecord(text []byte) (h heading, runs []Run, size int, err error) {
-	seen := map[runKey]bool{}
+	begin := recordBegin
 	for n := 1; ; n++ {
 		line, _, whole := bytes.Cut(text[size:], []byte("\n"))
 		switch {
-		case !whole && cutShort(line, n):
+		case !whole && mayBegin(line, begin):
 			return h, runs, size, nil
 		case n == 1:
 			err = h.parse(line)
@@ -84,27 +86,15 @@ func parseRecord(text []byte) (h heading, runs []Run, size int, err error) {
 			err = noRun(line)
 		default:
 			var r Run
-			if r, err = h.parseRun(line); err == nil && seen[r.key()] {
-				err = fmt.Errorf("round %d of cap %q is there a second time; delete one of the two lines, or name another file", r.Round, r.Cap)
-			}
-			seen[r.key()] = true
+			r, err = h.parseRun(line, runs)
 			runs = append(runs, r)
 		}
 		if err != nil {
 			return heading{}, nil, 0, fmt.Errorf("%d: %w", n, err)
 		}
 		size += len(line) + 1
+		begin = `{"cap":"`
 	}
-}
-
-// cutShort reports whether the text may be the beginning of the n-th line.
-func cutShort(text []byte, n int) bool {
-	want := `{"cap":"`
-	if n == 1 {
-		want = recordBegin
-	}
-	k := min(len(text), len(want))
-	return string(text[:k]) == want[:k]
 }
 
 func (h *heading) parse(line []byte) error {
@@ -117,18 +107,12 @@ func (h *heading) parse(line []byte) error {
 	return nil
 }
 
-type runKey struct {
-	cap   string
-	round int
-}
-
-func (r *Run) key() runKey { return runKey{r.Cap, r.Round} }
-
 const remedy = "delete the line, or name another file"
 
 func noRun(line []byte) error { return fmt.Errorf("%s is no run of a sweep; %s", shown(line), remedy) }
 
-func (h *heading) parseRun(line []byte) (r Run, err error) {
+// parseRun reads a run that is none of those before it.
+func (h *heading) parseRun(line []byte, before []Run) (r Run, err error) {
 	switch err := json.Unmarshal(line, &r); {
 	case err != nil:
 		return Run{}, noRun(line)
@@ -136,6 +120,8 @@ func (h *heading) parseRun(line []byte) (r Run, err error) {
 		return Run{}, fmt.Errorf("a run of cap %q, wanted is one of %s; %s", r.Cap, compact(h.Caps), remedy)
 	case r.Round < 1:
 		return Run{}, fmt.Errorf("round %d of cap %q, the first one is 1; %s", r.Round, r.Cap, remedy)
+	case slices.ContainsFunc(before, r.same):
+		return Run{}, fmt.Errorf("round %d of cap %q is there a second time; delete one of the two lines, or name another file", r.Round, r.Cap)
 	}
 	return r, nil
 }

@@ -149,7 +149,7 @@ func (m *measurement) one(ctx context.Context, c Candidate, round int) error {
 }
 
 func (m *measurement) has(cap string, round int) bool {
-	return slices.ContainsFunc(m.runs, func(r Run) bool { return r.Cap == cap && r.Round == round })
+	return slices.ContainsFunc(m.runs, Run{Cap: cap, Round: round}.same)
 }
 
 // gaveUp reports whether a candidate failed so often from its first run on that it is not tried again.

@@ -82,18 +82,19 @@ func TestPeaksAreTheKernels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := observe(p.pid, p.started)
+	var r Run
+	stop := observe(p.pid, p.started, &r)
 	if err := p.await(t.Context(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	s.end(false)
+	stop(false)
 	p.stop(0, nil)
 	found := regexp.MustCompile(`VmPeak:\s+(\d+) kB`).FindSubmatch(p.output.bytes())
 	if found == nil {
 		t.Fatalf("no VmPeak in %q", p.output.bytes())
 	}
-	if kib, _ := strconv.ParseUint(string(found[1]), 10, 64); s.virtualPeak != kib<<10 {
-		t.Errorf("a peak of %d bytes, the program says %d KiB", s.virtualPeak, kib)
+	if kib, _ := strconv.ParseUint(string(found[1]), 10, 64); r.VirtualPeak != kib<<10 {
+		t.Errorf("a peak of %d bytes, the program says %d KiB", r.VirtualPeak, kib)
 	}
 }
 
