@@ -1,5 +1,7 @@
 package main
 
+// The files that a sweep reads and writes. They are judged before anything runs: hours may lie between the start and the report.
+
 import (
 	"errors"
 	"fmt"
@@ -18,10 +20,10 @@ import (
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/page"
+	"arenacap/launcher/sweep/verdict"
 	"arenacap/policy"
 )
-
-// The files that a sweep writes are judged before anything runs: hours may lie between the start and the report.
 
 // place is where a name leads, symbolic links followed: to a file, or to a name in a folder that is free.
 type place struct {
@@ -150,7 +152,7 @@ func setting(program string, m policy.Machine, cores string) sweep.Setting {
 }
 
 // tellPrior says what is taken from the file of --resume: its numbers are of another time.
-func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run, file string) {
+func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run) {
 	if len(prior) == 0 {
 		return
 	}
@@ -160,7 +162,7 @@ func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run, file string) {
 	}
 	first := slices.MinFunc(prior, func(a, b sweep.Run) int { return a.Start.Compare(b.Start) })
 	taken := strings.TrimPrefix(are(len(prior)), strconv.Itoa(len(prior)))
-	v.Note("%s of %s%s taken from %q, %s to come", count(len(prior), "run"), first.Start.Local().Format("2006-01-02 15:04"), taken, file, more)
+	v.Note("%s of %s%s taken from %q, %s to come", count(len(prior), "run"), first.Start.Local().Format("2006-01-02 15:04"), taken, s.resume, more)
 }
 
 // are is "1 is", "2 are".
@@ -191,4 +193,26 @@ func kernel() string {
 	var name unix.Utsname
 	_ = unix.Uname(&name) // cannot fail but for a bad address
 	return unix.ByteSliceToString(name.Release[:])
+}
+
+// tryReport is the error that writeReport would have by the folder of --html.
+func (s *sweepPlan) tryReport() error {
+	if s.html == "" {
+		return nil
+	}
+	return ofReport(canReplace(s.html))
+}
+
+func (s *sweepPlan) writeReport(result verdict.Result) error {
+	if s.html == "" {
+		return nil
+	}
+	return ofReport(replaceFile(s.html, func(w io.Writer) error { return page.HTML(w, result, s.about()) }))
+}
+
+func ofReport(err error) error {
+	if err != nil {
+		return fmt.Errorf("--html: %w", err)
+	}
+	return nil
 }

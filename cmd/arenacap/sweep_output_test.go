@@ -17,6 +17,7 @@ import (
 
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/page"
+	"arenacap/launcher/sweep/verdict"
 	"arenacap/launcher/target"
 	"arenacap/policy"
 )
@@ -25,7 +26,7 @@ var update = flag.Bool("update", false, "write testdata/sweep from what is print
 
 // measured is a sweep as it might have been: with a cap of 1 it is slower, with one of 4 it fails now and then, with one
 // of 64 always, and of "1/core" nothing is known but its speed.
-func measured(latency bool) (*sweepPlan, sweep.Result) {
+func measured(latency bool) (*sweepPlan, verdict.Result) {
 	x := sweep.Experiment{Path: "/opt/server", Args: []string{"server", "a b"}, Metrics: slices.Clone(sweep.Metrics[:1]), Rounds: 8, Warmup: 1, Seed: 42}
 	x.Metrics[0].Pattern = `"rate": (.*)`
 	if latency {
@@ -61,9 +62,9 @@ func measured(latency bool) (*sweepPlan, sweep.Result) {
 			runs = append(runs, r)
 		}
 	}
-	s := &sweepPlan{experiment: x, limit: 16, interrupted: latency,
+	s := &sweepPlan{experiment: x, limit: 16, seeded: latency, interrupted: latency,
 		machine: policy.Machine{Online: policy.Count{N: 2}, Memory: policy.Amount{Bytes: 8 << 30}}, target: target.Target{Libc: "glibc", LibcVersion: "2.36", Allocator: "glibc"}}
-	return s, sweep.Judge(x, runs)
+	return s, verdict.Judge(x, runs)
 }
 
 // TestSweepOutput compares every form of a result, to the byte, with what it was when others began to read it.
@@ -75,14 +76,14 @@ func TestSweepOutput(t *testing.T) {
 		s, r := measured(latency)
 		var table, json, csv bytes.Buffer
 		s.printTable(&table, r)
-		if err := printJSON(&json, s.json(r, latency)); err != nil {
+		if err := printJSON(&json, s.json(r)); err != nil {
 			t.Fatal(err)
 		}
 		if err := printCSV(&csv, r); err != nil {
 			t.Fatal(err)
 		}
 		var facts bytes.Buffer
-		for _, f := range s.about(latency).Facts {
+		for _, f := range s.about().Facts {
 			if f.Name != "arenacap" {
 				fmt.Fprintf(&facts, "%s: %s\n", f.Name, f.Value)
 			}
@@ -122,10 +123,10 @@ func TestOneMoreMetric(t *testing.T) {
 			t.Fatalf("%s, %v", text, err)
 		}
 	}
-	r = sweep.Judge(r.Experiment, r.Runs)
+	r = verdict.Judge(r.Experiment, r.Runs)
 	var out bytes.Buffer
 	s.printTable(&out, r)
-	if err := errors.Join(printJSON(&out, s.json(r, true)), printCSV(&out, r), page.HTML(&out, r, page.About{})); err != nil {
+	if err := errors.Join(printJSON(&out, s.json(r)), printCSV(&out, r), page.HTML(&out, r, page.About{})); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{" LATENCY ", " STALLS ", `"stalls_metric": {`, `"stalls": {`, `"stalls_p": `, `"stalls_worse": true`, ",latency,stalls,wall_seconds,",

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/verdict"
 )
 
 func TestSweepProgressText(t *testing.T) {
@@ -34,6 +36,16 @@ func TestSweepProgressText(t *testing.T) {
 	} {
 		if got := c.p.text(c.now, c.left, c.columns); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestLadder(t *testing.T) {
+	for limit, want := range map[int]string{
+		1: "[]", 2: "[1]", 8: "[1 2 4]", 9: "[1 2 4 8]", 16: "[1 2 4 8]", 32: "[1 2 4 8 16]", 512: "[1 2 4 8 16 64 256]", 65: "[1 2 4 8 16 64]",
+	} {
+		if got := fmt.Sprint(ladder(limit)); got != want {
+			t.Errorf("limit %d: %s, want %s", limit, got, want)
 		}
 	}
 }
@@ -110,7 +122,7 @@ func at(v any, path string) (text string, ok bool) {
 }
 
 func TestTableText(t *testing.T) {
-	table := sweep.Table{Heads: []string{"Cap", "Throughput", "VmSize peak", "Resident peak", "Arenas", "CPU", "Runs"}, Rows: []sweep.Row{
+	table := verdict.Table{Heads: []string{"Cap", "Throughput", "VmSize peak", "Resident peak", "Arenas", "CPU", "Runs"}, Rows: []verdict.Row{
 		{Cells: cells("off", "10 ±1.0%", "1 GiB", "8 MiB", "16", "1 s", "6")},
 		{Cells: cells("1", "5 ±1.0%", "1 MiB", "8 MiB", "1", "1 s", "6")},
 		{Advised: true, Cells: cells("1/core (2)", "10 ±1.0%", "2 MiB", "8 MiB", "2", "1 s", "5, 1 failed")}}}
@@ -138,9 +150,9 @@ func TestTableText(t *testing.T) {
 	}
 }
 
-func cells(texts ...string) (list []sweep.Cell) {
+func cells(texts ...string) (list []verdict.Cell) {
 	for _, text := range texts {
-		list = append(list, sweep.Cell{Text: text})
+		list = append(list, verdict.Cell{Text: text})
 	}
 	return list
 }

@@ -54,6 +54,15 @@ func (m Metric) Measured() bool { return m.Timed || m.Pattern != "" }
 // Of is the value that a run has.
 func (m Metric) Of(r Run) float64 { return r.Values[m.Name] }
 
+// Values are those of some runs.
+func (m Metric) Values(runs []Run) []float64 {
+	values := make([]float64, len(runs))
+	for i, run := range runs {
+		values[i] = m.Of(run)
+	}
+	return values
+}
+
 // LowerIsBetter reports the metric's direction.
 func (m Metric) LowerIsBetter() bool { return m.Lower || m.Pattern == "" }
 

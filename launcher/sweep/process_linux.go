@@ -1,5 +1,7 @@
 package sweep
 
+// A program that was started: its session, its output, its end.
+
 import (
 	"context"
 	"errors"
@@ -7,19 +9,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// drainTime is how long the output of a program that ended is waited for, where a process that escaped still has it
-// open, and leftoverTime what such a process gets between TERM and KILL.
-const (
-	drainTime    = time.Second
-	leftoverTime = 2 * time.Second
-)
+// drainTime is how long the output of a program that ended is waited for, where a process that escaped still has it open.
+const drainTime = time.Second
 
 // shellPath runs a script without "#!" (glibc: posix/execvpe.c, maybe_script_execute; paths.h, _PATH_BSHELL).
 const shellPath = "/bin/sh"
@@ -98,8 +95,10 @@ func shell(line string, env []string) (*process, error) {
 }
 
 var (
-	errTimeout = errors.New("timeout")
-	errHalted  = errors.New("was stopped by SIGSTOP, and nothing continues it")
+	errTimeout      = errors.New("timeout")
+	errHalted       = errors.New("was stopped by SIGSTOP, and nothing continues it")
+	errServerEnded  = errors.New("the server ended")
+	errServerHalted = errors.New("the server " + errHalted.Error())
 )
 
 // await waits for the process's end, at most until the timeout, the end of the server it needs, or of the context. What
@@ -108,10 +107,8 @@ func (p *process) await(ctx context.Context, timeout <-chan time.Time, server *p
 	if server == nil {
 		server = &process{}
 	}
-	select {
-	case <-p.ended:
+	if p.hasEnded() { // whatever else has
 		return nil
-	default:
 	}
 	select {
 	case <-p.ended:
@@ -186,7 +183,6 @@ func (p *process) ending() error {
 // fill puts what the kernel counted into a run.
 func (p *process) fill(r *Run) {
 	usage := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	r.Wall = p.wall.Seconds()
 	r.CPU = (p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()).Seconds()
 	r.MinorFaults, r.MajorFaults = int64(usage.Minflt), int64(usage.Majflt)
 	r.VoluntarySwitches, r.InvoluntarySwitches = int64(usage.Nvcsw), int64(usage.Nivcsw)
@@ -205,52 +201,4 @@ func ownPeak() uint64 {
 	var own syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &own)
 	return uint64(own.Maxrss) << 10
-}
-
-// adopt makes this process the parent of descendants whose own parent ended, until release is called. reap ends and
-// reaps those that a run left behind, not those that were there before.
-func adopt(atOnce <-chan struct{}) (reap, release func()) {
-	spared := children(os.Getpid())
-	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-	reap = func() {
-		late := make(chan struct{})
-		timer := time.AfterFunc(leftoverTime, func() { close(late) })
-		defer timer.Stop()
-		for range generations { // the children of those that end come next
-			left := slices.DeleteFunc(children(os.Getpid()), func(pid int) bool { return slices.Contains(spared, pid) })
-			if len(left) == 0 {
-				return
-			}
-			spared = append(spared, endAll(left, late, atOnce)...)
-		}
-	}
-	return reap, func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }
-}
-
-// generations bounds the hunt for a program that forks itself anew faster than it is killed.
-const generations = 100
-
-// endAll ends and reaps children that nobody else waits for, with KILL when late or atOnce is closed. It gives those that
-// it may not signal: programs of another user.
-func endAll(pids []int, late, atOnce <-chan struct{}) (others []int) {
-	for _, pid := range pids {
-		terminate(pid)
-	}
-	for _, pid := range pids {
-		ended := make(chan struct{})
-		go func() { peek(pid, unix.WEXITED); close(ended) }()
-		select {
-		case <-ended:
-		case <-late:
-		case <-atOnce:
-		}
-		if syscall.Kill(pid, syscall.SIGKILL) == syscall.EPERM {
-			others = append(others, pid)
-			continue
-		}
-		<-ended
-		for _, err := syscall.Wait4(pid, nil, 0, nil); err == syscall.EINTR; _, err = syscall.Wait4(pid, nil, 0, nil) {
-		}
-	}
-	return others
 }

@@ -43,6 +43,12 @@ type Run struct {
 	Memory []Size `json:"memory,omitempty"`
 }
 
+// same reports whether two runs are of the same round and cap.
+func (r Run) same(other Run) bool { return r.Cap == other.Cap && r.Round == other.Round }
+
+// Failure is why a run failed, and the end of its output, as text that steers no terminal: it may come from a file.
+func (r Run) Failure() (what, tail string) { return shownText(r.Error), shownText(r.Tail) }
+
 // Size is the memory at one moment of a run.
 type Size struct {
 	Seconds  float64 `json:"seconds"`

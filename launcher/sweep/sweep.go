@@ -1,9 +1,9 @@
 // Package sweep finds the right cap by experiment: it runs a workload under several caps and judges what each
 // costs and saves.
 //
-// An Experiment is the plan, Measure the only step that starts processes, and Judge turns what was measured into
-// a Result: medians with their intervals, comparisons and an advice. Runs are plain values that a Journal keeps
-// as lines of JSON, so that an interrupted experiment goes on where it stopped.
+// An Experiment is the plan, and Measure the only step that starts processes. Runs are plain values that a Record keeps
+// as lines of JSON, so that an interrupted experiment goes on where it stopped. What they mean is for package verdict:
+// medians with their intervals (package stats), comparisons and an advice, which package page makes a report of.
 //
 // Rounds interleave the caps, each round in a random order of its own that follows from the seed: what drifts
 // (a cache that fills, a machine that heats up) meets all caps alike.
@@ -48,7 +48,7 @@ type Experiment struct {
 	Setting Setting
 }
 
-// Setting is what else a result depends on, in words: runs of two settings are not put together (OpenJournal).
+// Setting is what else a result depends on, in words: runs of two settings are not put together (OpenRecord).
 type Setting struct {
 	Program string // which build of it
 	Kernel  string // its release
@@ -61,6 +61,20 @@ type Candidate struct {
 	ArenaMax int      // arenas; 0 is not capped by us
 	Default  bool     // it is what glibc would do by itself; savings are told against it
 	Env      []string // whole environment of the program
+}
+
+// Good are the runs under this cap that did not fail, and how many did.
+func (c Candidate) Good(runs []Run) (good []Run, failed int) {
+	for _, run := range runs {
+		switch {
+		case run.Cap != c.Name:
+		case run.Error != "":
+			failed++
+		default:
+			good = append(good, run)
+		}
+	}
+	return good, failed
 }
 
 // Index is where a metric of the list is among those that are measured, or -1.

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/verdict"
 )
 
 // About is what a reader needs to repeat the sweep.
@@ -29,65 +29,42 @@ type Fact struct{ Name, Value string }
 //go:embed page.html
 var source string
 
+// view is what the page shows.
 type view struct {
 	About
-	When, What     string
-	Sentence, TOML string
-	Noisy          bool
-	Table, Details sweep.Table
-	Plots          []plot
-	Failures       []sweep.Failure
+	*verdict.Result
+	Plots []plot
 }
 
 // HTML writes the page.
-func HTML(w io.Writer, r sweep.Result, about About) error {
+func HTML(w io.Writer, r verdict.Result, about About) error {
 	t, err := template.New("page").Parse(source)
 	if err != nil {
 		return err
 	}
-	sentence := strings.ReplaceAll(r.Advice.Sentence, " %", "\u00a0%") // no line begins with it
-	v := view{About: about, Sentence: sentence, TOML: r.Advice.TOML, Noisy: r.Advice.Noisy, What: what(r),
-		Table: r.Table(), Details: r.Details(), Failures: r.Failures()}
-	if len(r.Runs) > 0 {
-		v.When = r.Runs[0].Start.UTC().Format(time.DateTime) + " UTC"
-	}
-	if v.Plots, err = plots(r); err != nil {
+	pictures, err := plots(r)
+	if err != nil {
 		return fmt.Errorf("the report's plots: %w", err)
 	}
-	return t.Execute(w, v)
+	return t.Execute(w, view{about, &r, pictures})
 }
 
-func what(r sweep.Result) string {
+// Sentence is the advice; no line begins with a percent sign.
+func (v view) Sentence() string { return strings.ReplaceAll(v.Advice.Sentence, " %", "\u00a0%") }
+
+// When is the time of the first run.
+func (v view) When() string {
+	if len(v.Runs) == 0 {
+		return ""
+	}
+	return v.Runs[0].Start.UTC().Format(time.DateTime) + " UTC"
+}
+
+// What is the shape of the experiment.
+func (v view) What() string {
 	shape := "a batch program"
-	if r.Experiment.Load != "" {
+	if v.Experiment.Load != "" {
 		shape = "a server under load"
 	}
-	return fmt.Sprintf("%s, %d caps, %d rounds, %d runs, seed %d", shape, len(r.Outcomes), r.Rounds, len(r.Runs), r.Experiment.Seed)
-}
-
-// plots are the pictures that there are data for, two a line: the trade-off fills the line of the metrics, or stands last.
-func plots(r sweep.Result) (list []plot, err error) {
-	add := func(p plot, ok bool, e error) {
-		if err == nil {
-			err = e
-		}
-		if ok && e == nil {
-			list = append(list, p)
-		}
-	}
-	metrics := r.Experiment.Metrics
-	for i := range metrics {
-		add(intervals(r, i))
-	}
-	if len(metrics)%2 == 1 {
-		add(tradeOff(r))
-	}
-	add(bars(r, "Peak virtual size (VmSize) by cap", "median of the runs", func(o sweep.Outcome) uint64 { return o.VirtualPeak }))
-	add(bars(r, "Peak resident memory by cap", "median of the runs", func(o sweep.Outcome) uint64 { return o.ResidentPeak }))
-	add(lines(r, "Virtual size over time", "the run with the median peak of each cap", func(s sweep.Size) uint64 { return s.Virtual }))
-	add(lines(r, "Resident memory over time", "the run with the median peak of each cap", func(s sweep.Size) uint64 { return s.Resident }))
-	if len(metrics)%2 == 0 {
-		add(tradeOff(r))
-	}
-	return list, err
+	return fmt.Sprintf("%s, %d caps, %d rounds, %d runs, seed %d", shape, len(v.Outcomes), v.Rounds, len(v.Runs), v.Experiment.Seed)
 }

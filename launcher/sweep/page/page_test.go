@@ -27,10 +27,12 @@ import (
 	"time"
 
 	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/stats"
+	"arenacap/launcher/sweep/verdict"
 )
 
 // result is a sweep as it might have been: cap 1 is slower, cap 8 fails now and then.
-func result(latency bool) sweep.Result {
+func result(latency bool) verdict.Result {
 	x := sweep.Experiment{Metrics: slices.Clone(sweep.Metrics[:1]), Load: "load", Rounds: 10, Seed: 42}
 	x.Metrics[0].Pattern = `<b>(.*)</b>`
 	if latency {
@@ -61,12 +63,12 @@ func result(latency bool) sweep.Result {
 			runs = append(runs, run)
 		}
 	}
-	return sweep.Judge(x, runs)
+	return verdict.Judge(x, runs)
 }
 
 var about = About{Program: `/usr/sbin/x "<i>&`, Command: "arenacap sweep --metric '<b>(.*)</b>' -- x", Facts: []Fact{{"load", "<u>"}}}
 
-func write(t *testing.T, r sweep.Result) string {
+func write(t *testing.T, r verdict.Result) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := HTML(&b, r, about); err != nil {
@@ -153,7 +155,7 @@ func TestLittleIsKnown(t *testing.T) {
 		"very different": {[]sweep.Run{{Cap: "1", Round: 1, Values: rate(1e-9), VirtualPeak: 1}, {Cap: "2", Round: 1, Values: rate(1e15), VirtualPeak: 1 << 60}}, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := sweep.Judge(x, c.runs)
+			r := verdict.Judge(x, c.runs)
 			list, err := plots(r)
 			if err != nil || len(list) != c.plots {
 				t.Errorf("%d plots, want %d; %v", len(list), c.plots, err)
@@ -174,7 +176,10 @@ func TestScale(t *testing.T) {
 		{0, 9.5, true, scale{0, 10, 2}}, {900, 1300, false, scale{800, 1400, 100}}, {0, 0, true, scale{0, 1e-9, 2e-10}}, {5, 5, false, scale{4.9, 5.6, 0.1}},
 		{1, 24, false, scale{0, 30, 5}}, {-1, 24, false, scale{-5, 30, 5}},
 	} {
-		s := newScale(c.low, c.high, 5, c.zero)
+		s := around(c.low, c.high, 5)
+		if c.zero {
+			s = fromZero(c.high, 5)
+		}
 		if s.low > c.low || s.high < c.high || s.step <= 0 || math.Abs(s.low-c.want.low) > c.want.step || c.low >= 0 && s.low < 0 || math.Abs(s.high-c.want.high) > c.want.step {
 			t.Errorf("%g to %g: %+v", c.low, c.high, s)
 		}
@@ -351,9 +356,9 @@ func TestTogether(t *testing.T) {
 		"a chain":              {[]uint64{140, 100, 120}, []float64{50, 50, 50}, "||1, 2, off"},
 		"one between two more": {[]uint64{500, 520, 510}, []float64{50, 50, 80}, "|off, 1|2"},
 	} {
-		var shown []sweep.Outcome
+		var shown []verdict.Outcome
 		for i, name := range []string{"off", "1", "2"} {
-			shown = append(shown, sweep.Outcome{Candidate: sweep.Candidate{Name: name}, VirtualPeak: c.sizes[i], Measures: []sweep.Measure{{Interval: sweep.Interval{Median: c.speeds[i]}}}})
+			shown = append(shown, verdict.Outcome{Candidate: sweep.Candidate{Name: name}, VirtualPeak: c.sizes[i], Measures: []verdict.Measure{{Interval: stats.Interval{Median: c.speeds[i]}}}})
 		}
 		if got := strings.Join(together(shown, x, y, wide), "|"); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)

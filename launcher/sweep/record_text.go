@@ -1,5 +1,7 @@
 package sweep
 
+// The text of the file that keeps runs: a line of what is measured, and one for each run (run.go).
+
 import (
 	"bytes"
 	"encoding/json"
@@ -10,7 +12,7 @@ import (
 	"arenacap/launcher/sweep/ordered"
 )
 
-// heading is the journal's first line, by its keys: what must be the same for its runs to be of the same experiment. The
+// heading is a record's first line, by its keys: what must be the same for its runs to be of the same experiment. The
 // number of rounds may change. Known limits: of a program that is a script, or that loads others, and of the load, only
 // the command line is compared; of the environment nothing.
 type heading struct {
@@ -21,29 +23,31 @@ type heading struct {
 	all map[string]json.RawMessage
 }
 
-// Each journal begins so, and so did those before the program, the kernel and the CPUs were noted.
+// Each record begins so, and so did those before the program, the kernel and the CPUs were noted.
 const (
-	journalFormat = "sweep 2"
-	journalBegin  = `{"arenacap":"` + journalFormat + `",`
-	formerBegin   = `{"arenacap":"sweep 1",`
+	recordFormat = "sweep 2"
+	recordBegin  = `{"arenacap":"` + recordFormat + `",`
+	formerBegin  = `{"arenacap":"sweep 1",`
 )
 
-var errNoJournal = errors.New("is no file of arenacap sweep --resume; name another file")
+var errNoRecord = errors.New("is no file of arenacap sweep --resume; name another file")
 
-// recognize tells by its beginning whether a file is a journal. One that is empty is, and one whose first line was cut
+// recognize tells by its beginning whether a file is a record. One that is empty is, and one whose first line was cut
 // short.
 func recognize(begin []byte) error {
-	same := func(want string) bool {
-		n := min(len(begin), len(want))
-		return string(begin[:n]) == want[:n]
-	}
 	switch {
-	case same(journalBegin):
+	case mayBegin(begin, recordBegin):
 		return nil
-	case same(formerBegin):
+	case mayBegin(begin, formerBegin):
 		return errors.New("was written by an earlier arenacap, which did not note of which program; name another file")
 	}
-	return errNoJournal
+	return errNoRecord
+}
+
+// mayBegin reports whether a text begins so, or would if it had not been cut short.
+func mayBegin(text []byte, with string) bool {
+	n := min(len(text), len(with))
+	return string(text[:n]) == with[:n]
 }
 
 func (x *Experiment) heading() ordered.Object {
@@ -52,7 +56,7 @@ func (x *Experiment) heading() ordered.Object {
 	for _, c := range x.Candidates {
 		caps, arenaMax = append(caps, c.Name), append(arenaMax, c.ArenaMax)
 	}
-	h := ordered.Object{"arenacap", journalFormat, "seed", x.Seed, "path", x.Path, "program", x.Setting.Program, "kernel", x.Setting.Kernel,
+	h := ordered.Object{"arenacap", recordFormat, "seed", x.Seed, "path", x.Path, "program", x.Setting.Program, "kernel", x.Setting.Kernel,
 		"cpus", x.Setting.CPUs, "args", x.Args, "caps", caps, "arena_max", arenaMax, "ready", x.Ready, "load", x.Load}
 	for _, m := range Metrics {
 		var how struct {
@@ -67,27 +71,14 @@ func (x *Experiment) heading() ordered.Object {
 	return h
 }
 
-// Missing is the number of runs that are still to be made where some are there.
-func (x *Experiment) Missing(runs []Run) (n int) {
-	m := measurement{x: x, runs: runs}
-	for _, c := range x.Candidates {
-		for round := 1; round <= x.Rounds && !m.gaveUp(c.Name); round++ {
-			if !m.has(c.Name, round) {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// parseJournal reads lines that end in a newline; what follows the last newline must be the beginning of another one.
+// parseRecord reads lines that end in a newline; what follows the last newline must be the beginning of another one.
 // size is how many bytes were understood. Errors begin with the line's number.
-func parseJournal(text []byte) (h heading, runs []Run, size int, err error) {
-	seen := map[runKey]bool{}
+func parseRecord(text []byte) (h heading, runs []Run, size int, err error) {
+	begin := recordBegin
 	for n := 1; ; n++ {
 		line, _, whole := bytes.Cut(text[size:], []byte("\n"))
 		switch {
-		case !whole && cutShort(line, n):
+		case !whole && mayBegin(line, begin):
 			return h, runs, size, nil
 		case n == 1:
 			err = h.parse(line)
@@ -95,51 +86,33 @@ func parseJournal(text []byte) (h heading, runs []Run, size int, err error) {
 			err = noRun(line)
 		default:
 			var r Run
-			if r, err = h.parseRun(line); err == nil && seen[r.key()] {
-				err = fmt.Errorf("round %d of cap %q is there a second time; delete one of the two lines, or name another file", r.Round, r.Cap)
-			}
-			seen[r.key()] = true
+			r, err = h.parseRun(line, runs)
 			runs = append(runs, r)
 		}
 		if err != nil {
 			return heading{}, nil, 0, fmt.Errorf("%d: %w", n, err)
 		}
 		size += len(line) + 1
+		begin = `{"cap":"`
 	}
-}
-
-// cutShort reports whether the text may be the beginning of the n-th line.
-func cutShort(text []byte, n int) bool {
-	want := `{"cap":"`
-	if n == 1 {
-		want = journalBegin
-	}
-	k := min(len(text), len(want))
-	return string(text[:k]) == want[:k]
 }
 
 func (h *heading) parse(line []byte) error {
 	if err := recognize(line); err != nil {
 		return err
 	}
-	if json.Unmarshal(line, h) != nil || json.Unmarshal(line, &h.all) != nil || h.Arenacap != journalFormat {
+	if json.Unmarshal(line, h) != nil || json.Unmarshal(line, &h.all) != nil || h.Arenacap != recordFormat {
 		return fmt.Errorf("%s is not what a sweep was started with; name another file", shown(line))
 	}
 	return nil
 }
 
-type runKey struct {
-	cap   string
-	round int
-}
-
-func (r *Run) key() runKey { return runKey{r.Cap, r.Round} }
-
 const remedy = "delete the line, or name another file"
 
 func noRun(line []byte) error { return fmt.Errorf("%s is no run of a sweep; %s", shown(line), remedy) }
 
-func (h *heading) parseRun(line []byte) (r Run, err error) {
+// parseRun reads a run that is none of those before it.
+func (h *heading) parseRun(line []byte, before []Run) (r Run, err error) {
 	switch err := json.Unmarshal(line, &r); {
 	case err != nil:
 		return Run{}, noRun(line)
@@ -147,6 +120,8 @@ func (h *heading) parseRun(line []byte) (r Run, err error) {
 		return Run{}, fmt.Errorf("a run of cap %q, wanted is one of %s; %s", r.Cap, compact(h.Caps), remedy)
 	case r.Round < 1:
 		return Run{}, fmt.Errorf("round %d of cap %q, the first one is 1; %s", r.Round, r.Cap, remedy)
+	case slices.ContainsFunc(before, r.same):
+		return Run{}, fmt.Errorf("round %d of cap %q is there a second time; delete one of the two lines, or name another file", r.Round, r.Cap)
 	}
 	return r, nil
 }

@@ -1,4 +1,4 @@
-package sweep
+package verdict
 
 import (
 	"fmt"
@@ -6,7 +6,34 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/stats"
 )
+
+// metrics are the first ones of the list, with patterns as people write them: "" is the wall time.
+func metrics(patterns ...string) (list []sweep.Metric) {
+	for i, pattern := range patterns {
+		m := sweep.Metrics[i]
+		if pattern != "" {
+			var err error
+			if m, err = m.Parse(pattern); err != nil {
+				panic(err)
+			}
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// values are those of the first metrics.
+func values(list ...float64) map[string]float64 {
+	m := map[string]float64{}
+	for i, v := range list {
+		m[sweep.Metrics[i].Name] = v
+	}
+	return m
+}
 
 // world simulates a machine: it draws the throughput or latency of one run.
 type world struct {
@@ -27,23 +54,23 @@ var worlds = []world{
 	{"few distinct values", func(r *rand.Rand, _ int) float64 { return float64(10 + r.IntN(3)) }},
 }
 
-func simulated(caps int, latency bool) Experiment {
-	var x Experiment
+func simulated(caps int, latency bool) sweep.Experiment {
+	var x sweep.Experiment
 	if x.Metrics = metrics("x", "y"); !latency {
 		x.Metrics = x.Metrics[:1]
 	}
 	for i := range caps {
-		x.Candidates = append(x.Candidates, Candidate{Name: fmt.Sprint(i + 1), ArenaMax: i + 1})
+		x.Candidates = append(x.Candidates, sweep.Candidate{Name: fmt.Sprint(i + 1), ArenaMax: i + 1})
 	}
 	return x
 }
 
 // simulate runs an experiment on a world; slow scales the throughput of each candidate.
-func simulate(x Experiment, w world, rounds int, r *rand.Rand, slow ...float64) []Run {
-	var runs []Run
+func simulate(x sweep.Experiment, w world, rounds int, r *rand.Rand, slow ...float64) []sweep.Run {
+	var runs []sweep.Run
 	for round := range rounds {
 		for i, c := range x.Candidates {
-			run := Run{Cap: c.Name, Round: round + 1, Values: values(w.draw(r, round), w.draw(r, round)), VirtualPeak: uint64(c.ArenaMax) << 26}
+			run := sweep.Run{Cap: c.Name, Round: round + 1, Values: values(w.draw(r, round), w.draw(r, round)), VirtualPeak: uint64(c.ArenaMax) << 26}
 			if i < len(slow) {
 				run.Values["throughput"] *= slow[i]
 			}
@@ -55,7 +82,7 @@ func simulate(x Experiment, w world, rounds int, r *rand.Rand, slow ...float64) 
 
 func anyDifference(r Result) bool {
 	for _, o := range r.Outcomes {
-		if !o.Fit() {
+		if !o.fit() {
 			return true
 		}
 	}
@@ -125,7 +152,7 @@ func TestCapsThatAreTheSameUntilNarrow(t *testing.T) {
 	for range experiments {
 		runs := simulate(x, worlds[0], 30, r)
 		n := 4 * x.Rounds
-		for ; n < len(runs) && !narrow(x, runs[:n]); n += 4 {
+		for ; n < len(runs) && !x.Narrow(runs[:n]); n += 4 {
 		}
 		if anyDifference(Judge(x, runs[:n])) {
 			wrong++
@@ -154,43 +181,10 @@ func TestCapsThatDiffer(t *testing.T) {
 	}
 }
 
-// The median's interval covers the true median in at least 95 of 100 samples.
-func TestIntervalCovers(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 3))
-	covered := 0
-	for range 2000 {
-		values := make([]float64, 12)
-		for i := range values {
-			values[i] = math.Exp(r.NormFloat64())
-		}
-		if i := newInterval(values); i.Low <= 1 && 1 <= i.High {
-			covered++
-		}
-	}
-	if covered < 1900-30 { // 3 standard deviations below 95 %
-		t.Errorf("covered in %d of 2000", covered)
-	}
-}
-
-func TestIntervalOfFew(t *testing.T) {
-	for n := 1; n < 6; n++ {
-		values := make([]float64, n)
-		for i := range values {
-			values[i] = float64(i)
-		}
-		if i := newInterval(values); i.Known() || !math.IsInf(i.Width(), 1) && n > 1 {
-			t.Errorf("%d values have the interval %v", n, i)
-		}
-	}
-	if i := newInterval([]float64{3, 1, 2, 5, 4, 6}); !i.Known() || i.Median != 3.5 || i.Low != 1 || i.High != 6 {
-		t.Errorf("six values: %v", i)
-	}
-}
-
 // Fewer rounds than needed never tell caps apart, however much they differ; as many do.
 func TestRoundsNeeded(t *testing.T) {
 	for _, c := range []struct{ caps, want int }{{2, 6}, {5, 6}, {6, 6}, {8, 7}, {12, 7}} {
-		if got := roundsNeeded(c.caps, 1); got != c.want {
+		if got := stats.RoundsNeeded(c.caps, 1); got != c.want {
 			t.Errorf("%d caps need %d rounds, want %d", c.caps, got, c.want)
 		}
 		x := simulated(c.caps, false)

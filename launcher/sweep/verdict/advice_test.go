@@ -1,9 +1,11 @@
-package sweep
+package verdict
 
 import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/sweep"
 )
 
 // situation is a made-up measurement: per candidate its throughput, latency, memory and failures.
@@ -74,22 +76,22 @@ func TestAdvice(t *testing.T) {
 
 var names = []string{"off", "1", "2", "4"}
 
-func (s situation) experiment() Experiment {
-	x := Experiment{Metrics: metrics("x", "y")}
+func (s situation) experiment() sweep.Experiment {
+	x := sweep.Experiment{Metrics: metrics("x", "y")}
 	if s.latency == nil {
 		x.Metrics = x.Metrics[:1]
 	}
 	for i, name := range names {
-		x.Candidates = append(x.Candidates, Candidate{Name: name, ArenaMax: []int{0, 1, 2, 4}[i], Default: i == 0})
+		x.Candidates = append(x.Candidates, sweep.Candidate{Name: name, ArenaMax: []int{0, 1, 2, 4}[i], Default: i == 0})
 	}
 	return x
 }
 
-func (s situation) runs() (runs []Run) {
+func (s situation) runs() (runs []sweep.Run) {
 	r := rand.New(rand.NewPCG(11, 11))
 	for round := range 10 {
 		for i, name := range names {
-			run := Run{Cap: name, Round: round + 1, Values: values(s.throughput[i] * (1 + 0.005*r.NormFloat64())), VirtualPeak: s.virtual[i] << 20, ResidentPeak: s.resident[i] << 20}
+			run := sweep.Run{Cap: name, Round: round + 1, Values: values(s.throughput[i] * (1 + 0.005*r.NormFloat64())), VirtualPeak: s.virtual[i] << 20, ResidentPeak: s.resident[i] << 20}
 			if s.latency != nil {
 				run.Values["latency"] = s.latency[i] * (1 + 0.005*r.NormFloat64())
 			}
@@ -122,12 +124,12 @@ func TestOneArenaSavesNothing(t *testing.T) {
 
 // A cap under test is not how things are now, unless it is what was inherited.
 func TestWhatStays(t *testing.T) {
-	for want, base := range map[string]Candidate{
+	for want, base := range map[string]sweep.Candidate{
 		`no cap saves memory: a cap of 4 is as good as any;`:        {Name: "4", ArenaMax: 4},
 		`no cap saves memory: leave it at a cap of "off" (4 here);`: {Name: "off", ArenaMax: 4},
 		`no cap saves memory: leave it at "glibc";`:                 {Name: "glibc", Default: true},
 	} {
-		x := Experiment{Metrics: metrics("x"), Candidates: []Candidate{{Name: "1", ArenaMax: 1}, base}}
+		x := sweep.Experiment{Metrics: metrics("x"), Candidates: []sweep.Candidate{{Name: "1", ArenaMax: 1}, base}}
 		runs := simulate(x, worlds[0], 10, rand.New(rand.NewPCG(1, 1)))
 		for i := range runs {
 			runs[i].VirtualPeak, runs[i].ResidentPeak = 1<<30, 1<<20
@@ -154,10 +156,10 @@ func TestAdviceTellsOfFailures(t *testing.T) {
 }
 
 func TestWhatIsMeasured(t *testing.T) {
-	for want, list := range map[string][]Metric{
+	for want, list := range map[string][]sweep.Metric{
 		"throughput": metrics("x"), "throughput or latency": metrics("x", "y"), "wall time": metrics(""), "wall time or latency": metrics("", "y"),
 	} {
-		if got := (&Experiment{Metrics: list}).measures(); got != want {
+		if got := either(list, sweep.Metric.Word); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -1,9 +1,11 @@
-package sweep
+package verdict
 
 import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/sweep"
 )
 
 // lines writes a table as text: ! before a cell that is worse, > before a row that is advised.
@@ -28,17 +30,17 @@ func (t Table) lines() string {
 
 // seen is what three caps might have given: one is slow and answers late, one fails now and then, one always.
 func seen() Result {
-	x := Experiment{Metrics: metrics("x", "y"), Candidates: []Candidate{
+	x := sweep.Experiment{Metrics: metrics("x", "y"), Candidates: []sweep.Candidate{
 		{Name: "off", Default: true}, {Name: "1", ArenaMax: 1}, {Name: "1/core", ArenaMax: 2}, {Name: "4", ArenaMax: 4}}}
-	var runs []Run
+	var runs []sweep.Run
 	for round := range 8 {
 		step := float64(round)
 		runs = append(runs,
-			Run{Cap: "off", Round: round, Values: values(1000+step, 0.01), VirtualPeak: 1 << 30, VirtualFinal: 1 << 29, ResidentPeak: 10 << 20, ResidentFinal: 9 << 20,
+			sweep.Run{Cap: "off", Round: round, Values: values(1000+step, 0.01), VirtualPeak: 1 << 30, VirtualFinal: 1 << 29, ResidentPeak: 10 << 20, ResidentFinal: 9 << 20,
 				Arenas: 16, ArenaReserved: 15 << 26, ArenaResident: 5 << 20, CPU: 1.5, MinorFaults: 1999, MajorFaults: 1, VoluntarySwitches: 10, InvoluntarySwitches: 2},
-			Run{Cap: "1", Round: round, Values: values(500+step, 0.02), VirtualPeak: 64 << 20, ResidentPeak: 10 << 20, Arenas: 1, CPU: 1.25},
-			Run{Cap: "1/core", Round: round, Values: values(1000+step, 0.01), CPU: 1.5},
-			Run{Cap: "4", Round: round, Error: "the load ended with status 1", Tail: "no"})
+			sweep.Run{Cap: "1", Round: round, Values: values(500+step, 0.02), VirtualPeak: 64 << 20, ResidentPeak: 10 << 20, Arenas: 1, CPU: 1.25},
+			sweep.Run{Cap: "1/core", Round: round, Values: values(1000+step, 0.01), CPU: 1.5},
+			sweep.Run{Cap: "4", Round: round, Error: "the load ended with status 1", Tail: "no"})
 	}
 	runs[2].Error, runs[2].Tail = "the server was ended by SIGSEGV", "oops"
 	return Judge(x, runs)
@@ -75,7 +77,7 @@ func TestFailuresAreTold(t *testing.T) {
 
 func TestHeadings(t *testing.T) {
 	for _, c := range []struct {
-		metrics []Metric
+		metrics []sweep.Metric
 		want    string
 	}{
 		{metrics(""), "Wall time in seconds|VmSize"},
@@ -84,7 +86,7 @@ func TestHeadings(t *testing.T) {
 		{metrics("", "higher:x"), "Wall time in seconds|Latency (more is better)|VmSize"},
 		{metrics("", "lower:x"), "Wall time in seconds|Latency|VmSize"},
 	} {
-		r := Judge(Experiment{Metrics: c.metrics}, nil)
+		r := Judge(sweep.Experiment{Metrics: c.metrics}, nil)
 		if got := strings.Join(r.Table().Heads, "|"); !strings.HasPrefix(got, "Cap|"+c.want) {
 			t.Errorf("%+v: %s", c.metrics, got)
 		}

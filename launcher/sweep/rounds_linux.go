@@ -1,22 +1,26 @@
 package sweep
 
+// The rounds of an experiment: which run is next, when it is over, and how long that will take.
+
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
+
+	"arenacap/launcher/sweep/stats"
 )
 
 // Progress is what is about to run.
 type Progress struct {
-	Cap      string
-	Round    int // 0 and below are rounds that do not count
-	Done     int // runs of this call and earlier ones
-	Total    int // 0 is not known: until the intervals are narrow
-	Left     time.Duration
-	LeftOK   bool
-	AtMost   bool // Left is a bound, not an estimate
-	Previous *Run // what ended just before; nil at the start
+	Cap    string
+	Round  int // 0 and below are rounds that do not count
+	Done   int // runs of this call and earlier ones
+	Total  int // 0 is not known: until the intervals are narrow
+	Left   time.Duration
+	LeftOK bool
+	AtMost bool // Left is a bound, not an estimate
 }
 
 // giveUp is how many first runs of a candidate must fail before it is not run any more.
@@ -41,10 +45,11 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 		return m.runs, err
 	}
 	for round := 1 - x.Warmup; m.more(round); round++ {
-		if err := m.round(ctx, round); err != nil {
-			return m.runs, err
+		err := m.round(ctx, round)
+		if err == nil && round == 1-x.Warmup {
+			err = m.hopeless()
 		}
-		if err := m.hopeless(round); err != nil {
+		if err != nil {
 			return m.runs, err
 		}
 	}
@@ -53,50 +58,45 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 
 // measurement is an experiment that is under way.
 type measurement struct {
-	x     *Experiment
-	runs  []Run
-	add   func(Run) error
-	tell  func(Progress)
-	reap  func()
-	began time.Time
-	last  *Run
-	first []Run         // of each candidate
-	done  int           // runs, and those that were left out
-	took  time.Duration // by the runs of this call, with start and stop
-	timed int           // how many they are
+	x      *Experiment
+	runs   []Run
+	add    func(Run) error
+	tell   func(Progress)
+	reap   func()
+	began  time.Time
+	worked bool          // a run of this call did well
+	failed *Run          // the first of this call that did not
+	done   int           // runs, and those that were left out
+	took   time.Duration // by the runs of this call, with start and stop
+	timed  int           // how many they are
 }
 
 // more reports whether another round is to be begun.
 func (m *measurement) more(round int) bool {
-	x := m.x
-	switch {
-	case round <= 1:
-		return true
-	case m.late():
-		return false
-	case x.Until == 0 || round <= x.Rounds:
-		return round <= x.Rounds
-	}
-	return !m.settled()
+	return round <= 1 || !m.late() && (round <= m.x.Rounds || !m.settled())
 }
 
 // settled reports whether more rounds than were asked for can tell nothing new.
 func (m *measurement) settled() bool {
-	allGaveUp := !slices.ContainsFunc(m.x.Candidates, func(c Candidate) bool { return !m.gaveUp(c.Name) })
-	return m.x.Until == 0 || allGaveUp || narrow(*m.x, m.runs)
+	allGaveUp := !slices.ContainsFunc(m.x.Candidates, func(c Candidate) bool { return !m.gaveUp(c) })
+	return m.x.Until == 0 || allGaveUp || m.x.Narrow(m.runs)
 }
 
-// complete reports whether the runs that were there already are all that was asked for.
-func (m *measurement) complete() bool {
-	for round := 1; round <= m.x.Rounds; round++ {
-		for _, c := range m.x.Candidates {
-			if !m.has(c.Name, round) && !m.gaveUp(c.Name) {
-				return false
+// Missing is the number of runs that are still to be made where some are there.
+func (x *Experiment) Missing(runs []Run) (n int) {
+	m := measurement{x: x, runs: runs}
+	for _, c := range x.Candidates {
+		for round := 1; round <= x.Rounds && !m.gaveUp(c); round++ {
+			if !m.has(c.Name, round) {
+				n++
 			}
 		}
 	}
-	return m.settled()
+	return n
 }
+
+// complete reports whether the runs that were there already are all that was asked for.
+func (m *measurement) complete() bool { return m.x.Missing(m.runs) == 0 && m.settled() }
 
 func (m *measurement) late() bool { return m.x.MaxTime > 0 && time.Since(m.began) >= m.x.MaxTime }
 
@@ -109,7 +109,7 @@ func (m *measurement) round(ctx context.Context, round int) error {
 		if m.has(c.Name, round) {
 			continue
 		}
-		if m.gaveUp(c.Name) {
+		if m.gaveUp(c) {
 			m.done++
 			continue
 		}
@@ -136,9 +136,10 @@ func (m *measurement) one(ctx context.Context, c Candidate, round int) error {
 	m.took += time.Since(begin)
 	m.timed++
 	m.done++
-	m.last = &r
-	if len(m.first) < len(m.x.Candidates) {
-		m.first = append(m.first, r)
+	if r.Error == "" {
+		m.worked = true
+	} else if m.failed == nil {
+		m.failed = &r
 	}
 	if round < 1 {
 		return nil
@@ -147,54 +148,31 @@ func (m *measurement) one(ctx context.Context, c Candidate, round int) error {
 	return m.add(r)
 }
 
-// once makes a single run, which belongs to no round yet.
-func (x *Experiment) once(ctx context.Context, c Candidate) Run {
-	r := Run{Cap: c.Name, Start: time.Now().UTC().Truncate(time.Millisecond)}
-	if x.Load == "" {
-		x.batch(ctx, c, &r)
-	} else {
-		x.server(ctx, c, &r)
-	}
-	return r
-}
-
 func (m *measurement) has(cap string, round int) bool {
-	for _, r := range m.runs {
-		if r.Cap == cap && r.Round == round {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.runs, Run{Cap: cap, Round: round}.same)
 }
 
 // gaveUp reports whether a candidate failed so often from its first run on that it is not tried again.
-func (m *measurement) gaveUp(cap string) bool {
-	good, failed := split(m.runs, cap)
+func (m *measurement) gaveUp(c Candidate) bool {
+	good, failed := c.Good(m.runs)
 	return len(good) == 0 && failed >= giveUp
 }
 
-// hopeless is the error when the first run of each candidate failed.
-func (m *measurement) hopeless(round int) error {
-	if round != 1-m.x.Warmup || len(m.first) == 0 {
+// hopeless is the error when no run of this call did well.
+func (m *measurement) hopeless() error {
+	switch {
+	case m.failed == nil || m.worked:
 		return nil
+	case m.failed.Tail == "":
+		return fmt.Errorf("the first run failed under every cap; under %q: %s", m.failed.Cap, m.failed.Error)
 	}
-	for _, r := range m.first {
-		if r.Error == "" {
-			return nil
-		}
-	}
-	r := m.first[0]
-	err := fmt.Errorf("the first run failed under every cap; under %q: %s", r.Cap, r.Error)
-	if r.Tail != "" {
-		err = fmt.Errorf("%w\n%s", err, r.Tail)
-	}
-	return err
+	return fmt.Errorf("the first run failed under every cap; under %q: %s\n%s", m.failed.Cap, m.failed.Error, m.failed.Tail)
 }
 
 // progress tells what comes next and how long the rest takes by what runs took so far.
 func (m *measurement) progress(cap string, round int) Progress {
 	x := m.x
-	p := Progress{Cap: cap, Round: round, Done: m.done, Previous: m.last}
+	p := Progress{Cap: cap, Round: round, Done: m.done}
 	if x.Until > 0 {
 		p.Left, p.LeftOK, p.AtMost = max(0, x.MaxTime-time.Since(m.began)), x.MaxTime > 0, true
 		return p
@@ -207,4 +185,24 @@ func (m *measurement) progress(cap string, round int) Progress {
 		p.Left = max(0, min(p.Left, x.MaxTime-time.Since(m.began)))
 	}
 	return p
+}
+
+// order is the order of the candidates in one round.
+func order(seed uint64, round, candidates int) []int {
+	return rand.New(rand.NewPCG(seed, uint64(round))).Perm(candidates)
+}
+
+// Narrow reports whether the interval of each candidate that has any runs is as narrow as Until asks for.
+func (x *Experiment) Narrow(runs []Run) bool {
+	any := false
+	for _, c := range x.Candidates {
+		good, _ := c.Good(runs)
+		for _, m := range x.Metrics {
+			if len(good) > 0 && stats.Of(m.Values(good)).Width() > x.Until {
+				return false
+			}
+		}
+		any = any || len(good) > 0
+	}
+	return any
 }

@@ -82,18 +82,19 @@ func TestPeaksAreTheKernels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := observe(p.pid, p.started)
+	var r Run
+	stop := observe(p.pid, p.started, &r)
 	if err := p.await(t.Context(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	s.end(false)
+	stop(false)
 	p.stop(0, nil)
 	found := regexp.MustCompile(`VmPeak:\s+(\d+) kB`).FindSubmatch(p.output.bytes())
 	if found == nil {
 		t.Fatalf("no VmPeak in %q", p.output.bytes())
 	}
-	if kib, _ := strconv.ParseUint(string(found[1]), 10, 64); s.virtualPeak != kib<<10 {
-		t.Errorf("a peak of %d bytes, the program says %d KiB", s.virtualPeak, kib)
+	if kib, _ := strconv.ParseUint(string(found[1]), 10, 64); r.VirtualPeak != kib<<10 {
+		t.Errorf("a peak of %d bytes, the program says %d KiB", r.VirtualPeak, kib)
 	}
 }
 
@@ -304,7 +305,7 @@ func TestInterruptAndResume(t *testing.T) {
 	x := experiment(work(t), "-m", "20")
 	x.Rounds = 3
 	file := filepath.Join(t.TempDir(), "runs")
-	j, prior, err := OpenJournal(file, x)
+	j, prior, err := OpenRecord(file, x)
 	if err != nil || len(prior) != 0 {
 		t.Fatal(prior, err)
 	}
@@ -324,7 +325,7 @@ func TestInterruptAndResume(t *testing.T) {
 
 	again := *x
 	again.Seed = 99 // that of the file counts
-	j, prior, err = OpenJournal(file, &again)
+	j, prior, err = OpenRecord(file, &again)
 	if err != nil || len(prior) != 4 || again.Seed != x.Seed {
 		t.Fatal(len(prior), again.Seed, err)
 	}
@@ -339,7 +340,7 @@ func TestInterruptAndResume(t *testing.T) {
 		}
 	}
 	j.Close()
-	j, prior, err = OpenJournal(file, &again)
+	j, prior, err = OpenRecord(file, &again)
 	if err != nil || len(prior) != 9 || again.Missing(prior) != 0 {
 		t.Fatalf("%d runs in the file, %v", len(prior), err)
 	}
@@ -355,7 +356,7 @@ func TestInterruptAndResume(t *testing.T) {
 	} {
 		other := again
 		change(&other)
-		if _, _, err := OpenJournal(file, &other); err == nil || !strings.Contains(err.Error(), "was written by a sweep with "+name) {
+		if _, _, err := OpenRecord(file, &other); err == nil || !strings.Contains(err.Error(), "was written by a sweep with "+name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -386,7 +387,7 @@ func TestHopeless(t *testing.T) {
 	x = &Experiment{Path: "/bin/sh", Args: []string{"sh", "-c", `test "$MALLOC_ARENA_MAX" != 2`}, Candidates: experiment(path).Candidates,
 		Metrics: metrics(""), Rounds: 5, Timeout: time.Minute}
 	runs, err = x.Measure(t.Context(), nil, func(Run) error { return nil }, func(Progress) {})
-	good, failed := split(runs, "2")
+	good, failed := x.Candidates[1].Good(runs)
 	if err != nil || len(good) != 0 || failed != giveUp || len(runs) != 5+5+giveUp {
 		t.Errorf("%d good, %d failed of %d runs, %v", len(good), failed, len(runs), err)
 	}

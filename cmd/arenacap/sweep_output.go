@@ -1,9 +1,13 @@
 package main
 
+// What a sweep found, in each form: a table for people, JSON, CSV, and what the HTML page tells besides; and what to look at.
+
 import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,14 +16,18 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/ordered"
+	"arenacap/launcher/sweep/page"
+	"arenacap/launcher/sweep/verdict"
+	"arenacap/policy"
 )
 
-func (s *sweepPlan) print(c *cli.Context, r sweep.Result) error {
+func (s *sweepPlan) print(c *cli.Context, r verdict.Result) error {
 	switch {
 	case c.Bool("json"):
-		return printJSON(c.App.Writer, s.json(r, c.IsSet("seed")))
+		return printJSON(c.App.Writer, s.json(r))
 	case c.Bool("csv"):
 		return printCSV(c.App.Writer, r)
 	}
@@ -29,7 +37,7 @@ func (s *sweepPlan) print(c *cli.Context, r sweep.Result) error {
 }
 
 // printTable prints a line a cap, the advice, and what repeats it.
-func (s *sweepPlan) printTable(w io.Writer, r sweep.Result) {
+func (s *sweepPlan) printTable(w io.Writer, r verdict.Result) {
 	width := terminalWidth(w)
 	fmt.Fprintf(w, "%s\n%s\n", tableText(r.Table(), width), paint(w, bold, fold(r.Advice.Sentence, width, 0)))
 	if r.Advice.TOML != "" {
@@ -40,7 +48,7 @@ func (s *sweepPlan) printTable(w io.Writer, r sweep.Result) {
 }
 
 // tableText lays a table out; where a terminal is too narrow, without the columns that matter least.
-func tableText(t sweep.Table, width int) string {
+func tableText(t verdict.Table, width int) string {
 	text := layOut(t, nil)
 	for n := range leastColumns {
 		if width == 0 || longestLine(text) <= width {
@@ -60,7 +68,7 @@ func longestLine(text string) (longest int) {
 	return longest
 }
 
-func layOut(t sweep.Table, dropped []string) string {
+func layOut(t verdict.Table, dropped []string) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
 	line := func(cell func(column int) string) {
@@ -81,13 +89,13 @@ func layOut(t sweep.Table, dropped []string) string {
 
 // cellText marks the advised row and what is worse; the others of its column leave room for the mark, so that the
 // numbers stand below each other.
-func cellText(t sweep.Table, row sweep.Row, column int) string {
+func cellText(t verdict.Table, row verdict.Row, column int) string {
 	const mark = " worse"
 	text := row.Cells[column].Text
 	switch {
 	case column == 0 && row.Advised:
 		return "→ " + text
-	case column == len(t.Heads)-1 || !slices.ContainsFunc(t.Rows, func(r sweep.Row) bool { return r.Cells[column].Worse }):
+	case column == len(t.Heads)-1 || !slices.ContainsFunc(t.Rows, func(r verdict.Row) bool { return r.Cells[column].Worse }):
 		return text
 	case row.Cells[column].Worse:
 		return text + mark
@@ -104,7 +112,7 @@ func knownIf(known bool, value any) any {
 }
 
 // json is what programs rely on; see the design.
-func (s *sweepPlan) json(r sweep.Result, seeded bool) ordered.Object {
+func (s *sweepPlan) json(r verdict.Result) ordered.Object {
 	x, m, a := &r.Experiment, s.machine, r.Advice
 	out := ordered.Object{
 		"machine", ordered.Object{"online_cpus", known(m.Online.N), "affinity_cpus", known(m.Affinity.N), "quota_cpus", known(m.Quota.CPUs),
@@ -118,7 +126,7 @@ func (s *sweepPlan) json(r sweep.Result, seeded bool) ordered.Object {
 	for _, o := range r.Outcomes {
 		caps = append(caps, capJSON(x, o))
 	}
-	return append(out, "command", s.command(seeded), "caps", caps, "advice",
+	return append(out, "command", s.command(), "caps", caps, "advice",
 		ordered.Object{"cap", known(a.Cap), "sentence", a.Sentence, "toml", known(a.TOML), "noisy", a.Noisy, "safer_cap", known(a.Safer)})
 }
 
@@ -135,32 +143,32 @@ func metricJSON(x *sweep.Experiment, m sweep.Metric) any {
 	return ordered.Object{"pattern", known(x.Metrics[i].Pattern), "better", better}
 }
 
-func capJSON(x *sweep.Experiment, o sweep.Outcome) ordered.Object {
+func capJSON(x *sweep.Experiment, o verdict.Outcome) ordered.Object {
 	out := ordered.Object{"cap", o.Name, "arena_max", known(o.ArenaMax)}
-	measures := func(suffix string, value func(sweep.Measure) any) {
+	measures := func(suffix string, value func(verdict.Measure) any) {
 		for _, m := range sweep.Metrics {
 			out = append(out, m.Name+suffix, nil)
-			if i := x.Index(m); i >= 0 && o.Runs > 0 {
+			if i := x.Index(m); i >= 0 && len(o.Runs) > 0 {
 				out[len(out)-1] = value(o.Measures[i])
 			}
 		}
 	}
-	measures("", func(m sweep.Measure) any {
+	measures("", func(m verdict.Measure) any {
 		return ordered.Object{"median", m.Median, "low", knownIf(m.Known(), m.Low), "high", knownIf(m.Known(), m.High)}
 	})
-	measures("_p", func(m sweep.Measure) any { return m.P })
-	measures("_worse", func(m sweep.Measure) any { return m.Worse })
-	ran, looked := o.Runs > 0, o.Arenas > 0
+	measures("_p", func(m verdict.Measure) any { return m.P })
+	measures("_worse", func(m verdict.Measure) any { return m.Worse })
+	ran, looked := len(o.Runs) > 0, o.Arenas > 0
 	return append(out, "virtual_peak_bytes", known(o.VirtualPeak), "virtual_final_bytes", known(o.VirtualFinal),
 		"resident_peak_bytes", known(o.ResidentPeak), "resident_final_bytes", known(o.ResidentFinal),
 		"arenas", known(o.Arenas), "arena_reserved_bytes", knownIf(looked, o.ArenaReserved), "arena_resident_bytes", knownIf(looked, o.ArenaResident),
 		"cpu_seconds", knownIf(ran, o.CPU), "minor_faults", knownIf(ran, o.MinorFaults), "major_faults", knownIf(ran, o.MajorFaults),
 		"voluntary_switches", knownIf(ran, o.VoluntarySwitches), "involuntary_switches", knownIf(ran, o.InvoluntarySwitches),
-		"runs", o.Runs, "failed", o.Failed, "killed", o.Killed)
+		"runs", len(o.Runs), "failed", o.Failed, "killed", o.Killed)
 }
 
 // printCSV prints each run.
-func printCSV(w io.Writer, r sweep.Result) error {
+func printCSV(w io.Writer, r verdict.Result) error {
 	out := csv.NewWriter(w)
 	write := func(row ordered.Object, first int) {
 		var cells []string
@@ -200,4 +208,138 @@ func csvCell(v any) string {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
 	return fmt.Sprint(v)
+}
+
+// about is what a reader of the report needs to repeat the sweep.
+func (s *sweepPlan) about() page.About {
+	x, m := s.experiment, s.machine
+	about := page.About{Program: programName(x.Args), Command: s.command()}
+	add := func(name, format string, args ...any) {
+		about.Facts = append(about.Facts, page.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
+	}
+	add("program", "%s", x.Path)
+	if x.Load != "" {
+		add("load", "%s", x.Load)
+		ready := x.Ready
+		if ready == "" {
+			ready = "when it listens on a socket"
+		}
+		add("ready", "%s", ready)
+	}
+	for _, m := range x.Metrics {
+		add(m.Name, "%s", metricWords(m))
+	}
+	for _, c := range x.Candidates {
+		add("cap "+c.Name, "%s", candidateWords(c))
+	}
+	add("rounds", "%s", roundsWords(x))
+	add("seed", "%d", x.Seed)
+	add("statistics", "median with its 95 %% interval of order statistics; Mann-Whitney U test, corrected by Holm for all pairs and metrics, at 5 %%; the same for the peaks of memory, each against that of what glibc does by itself, or else of the largest cap")
+	add("CPUs", "online %s; affinity %s; quota %s", m.Online, m.Affinity, m.Quota)
+	add("memory", "%s", policy.FormatSize(m.Memory.Bytes))
+	add("libc", "%s %s", s.target.Libc, s.target.LibcVersion)
+	if s.limit > 0 {
+		add("glibc's own limit", "%d arenas", s.limit)
+	}
+	add("arenacap", "%s", version())
+	return about
+}
+
+// programName is the command line where it is short enough for a heading, else the program's name.
+func programName(args []string) string {
+	if line := commandLine(args); len(line) <= 60 {
+		return line
+	}
+	return filepath.Base(args[0])
+}
+
+func metricWords(m sweep.Metric) string {
+	if m.Pattern == "" {
+		return "wall time in seconds, " + m.Better()
+	}
+	return m.Pattern + " in the output, " + m.Better()
+}
+
+func candidateWords(c sweep.Candidate) string {
+	switch {
+	case c.ArenaMax > 0:
+		return "MALLOC_ARENA_MAX=" + strconv.Itoa(c.ArenaMax)
+	case c.Name == string(policy.Off):
+		return "environment as it was inherited, with no cap in it"
+	}
+	return "MALLOC_ARENA_MAX=0, glibc's own limit"
+}
+
+func roundsWords(x sweep.Experiment) string {
+	text := fmt.Sprintf("%d, after %d to warm up", x.Rounds, x.Warmup)
+	if x.Until > 0 {
+		text = fmt.Sprintf("at least %s, until each interval is within %g %%, at most %s", text, 100*x.Until, x.MaxTime)
+	}
+	return text
+}
+
+// command is the line that repeats the sweep, for sh.
+func (s *sweepPlan) command() string {
+	operands := len(os.Args) - len(s.experiment.Args)
+	flags := os.Args[1:operands]
+	if n := len(flags); flags[n-1] == "--" {
+		flags = flags[:n-1]
+	}
+	var seed []string
+	if !s.seeded {
+		seed = []string{"--seed", strconv.FormatUint(s.experiment.Seed, 10)}
+	}
+	return commandLine(slices.Concat([]string{"arenacap"}, flags, seed, []string{"--"}, s.experiment.Args))
+}
+
+// commandLine is the arguments as a shell takes them.
+func commandLine(args []string) string {
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		quoted[i] = word(arg)
+	}
+	return strings.Join(quoted, " ")
+}
+
+// word quotes an argument where a shell would not take it as it is.
+func word(arg string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,%+@", r)
+	}
+	if arg != "" && strings.IndexFunc(arg, func(r rune) bool { return !plain(r) }) < 0 {
+		return arg
+	}
+	quoted, _ := quoteSh(arg)
+	return quoted
+}
+
+// tellZeros says that a metric may not have found the number that was meant: none that people compare is 0 or less.
+func tellZeros(v say.Voice, r verdict.Result) {
+	good := slices.DeleteFunc(slices.Clone(r.Runs), func(run sweep.Run) bool { return run.Error != "" })
+	for _, m := range r.Experiment.Metrics {
+		zeros := slices.DeleteFunc(slices.Clone(good), func(run sweep.Run) bool { return m.Of(run) > 0 })
+		if m.Pattern != "" && len(zeros) > 0 {
+			v.Note("--%s found 0 or less in %d of %s; is %q the number that counts?", m.Flag, len(zeros), count(len(good), "run"), m.Pattern)
+		}
+	}
+}
+
+// tellFailures says what failed, a cap at a time, with the end of the first output.
+func tellFailures(v say.Voice, r verdict.Result) {
+	for _, f := range r.Failures() {
+		v.Note("cap %s: %s", f.Cap, f.What)
+		for line := range strings.Lines(f.Tail) {
+			v.Note("  | %s", strings.TrimRight(line, "\n"))
+		}
+	}
+}
+
+// tellKilled says once that servers were killed, which made each run so much longer and may leave a server's files unclean.
+func tellKilled(v say.Voice, r verdict.Result) {
+	for _, o := range r.Outcomes {
+		if o.Killed > 0 {
+			v.Note("cap %s: the server did not end within %s of SIGTERM and was killed; raise --grace", o.Name, r.Experiment.Grace)
+			return
+		}
+	}
 }

@@ -1,4 +1,6 @@
-package sweep
+package verdict
+
+// What was measured as tables of words, for a terminal and for the page alike.
 
 import (
 	"fmt"
@@ -6,10 +8,11 @@ import (
 	"slices"
 	"strconv"
 
+	"arenacap/launcher/sweep"
 	"arenacap/policy"
 )
 
-// Table is what was measured, a row a cap, in words: for a terminal and for the report alike.
+// Table has a row a cap.
 type Table struct {
 	Heads []string
 	Rows  []Row
@@ -41,10 +44,11 @@ func (r *Result) Table() Table {
 	for _, o := range r.Outcomes {
 		cells := []Cell{{Text: o.label()}}
 		for _, m := range o.Measures {
-			cells = append(cells, Cell{o.interval(m.Interval), m.Worse})
+			cells = append(cells, Cell{o.whereRan(m.text()), m.Worse})
 		}
-		t.Rows = append(t.Rows, Row{o.Name == r.Advice.Cap, append(cells, Cell{Text: sizeText(o.VirtualPeak)}, Cell{Text: sizeText(o.ResidentPeak)},
-			Cell{Text: o.arenasText()}, Cell{Text: o.cpuText()}, o.runsCell())})
+		cells = append(cells, Cell{Text: sizeText(o.VirtualPeak)}, Cell{Text: sizeText(o.ResidentPeak)},
+			Cell{Text: o.whereLooked(strconv.Itoa(o.Arenas))}, Cell{Text: o.whereRan(significant(o.CPU) + " s")}, o.runsCell())
+		t.Rows = append(t.Rows, Row{o.Name == r.Advice.Cap, cells})
 	}
 	return t
 }
@@ -53,16 +57,13 @@ func (r *Result) Table() Table {
 func (r *Result) Details() Table {
 	t := Table{Heads: []string{"Cap", "VmSize at the end", "Resident at the end", "Arenas reserved", "Arenas resident", "Page faults", "Context switches"}}
 	for _, o := range r.Outcomes {
-		if o.Runs == 0 {
+		if !o.ran() {
 			continue
 		}
-		reserved, resident := "?", "?"
-		if o.Arenas > 0 { // with the main arena alone 0 bytes are known
-			reserved, resident = policy.FormatSize(o.ArenaReserved), policy.FormatSize(o.ArenaResident)
-		}
 		row := Row{Advised: o.Name == r.Advice.Cap}
-		for _, text := range []string{o.label(), sizeText(o.VirtualFinal), sizeText(o.ResidentFinal), reserved, resident,
-			countText(o.MinorFaults + o.MajorFaults), countText(o.VoluntarySwitches + o.InvoluntarySwitches)} {
+		for _, text := range []string{o.label(), sizeText(o.VirtualFinal), sizeText(o.ResidentFinal),
+			o.whereLooked(policy.FormatSize(o.ArenaReserved)), o.whereLooked(policy.FormatSize(o.ArenaResident)),
+			fmt.Sprintf("%.0f", math.Round(o.MinorFaults+o.MajorFaults)), fmt.Sprintf("%.0f", math.Round(o.VoluntarySwitches+o.InvoluntarySwitches))} {
 			row.Cells = append(row.Cells, Cell{Text: text})
 		}
 		t.Rows = append(t.Rows, row)
@@ -73,13 +74,12 @@ func (r *Result) Details() Table {
 // Failures are those of the caps that had any.
 func (r *Result) Failures() (list []Failure) {
 	for _, o := range r.Outcomes {
-		i := slices.IndexFunc(r.Runs, func(run Run) bool { return run.Cap == o.Name && run.Error != "" })
+		i := slices.IndexFunc(r.Runs, func(run sweep.Run) bool { return run.Cap == o.Name && run.Error != "" })
 		if i < 0 {
 			continue
 		}
-		run := r.Runs[i]
-		what := fmt.Sprintf("%d of %d runs failed; round %d: %s", o.Failed, o.Failed+o.Runs, run.Round, shownText(run.Error))
-		list = append(list, Failure{o.Name, what, shownText(run.Tail)}) // a journal's text may be anybody's
+		what, tail := r.Runs[i].Failure()
+		list = append(list, Failure{o.Name, fmt.Sprintf("%d of %d runs failed; round %d: %s", o.Failed, o.Failed+len(o.Runs), r.Runs[i].Round, what), tail})
 	}
 	return list
 }
@@ -92,36 +92,35 @@ func (o *Outcome) label() string {
 	return o.Name
 }
 
-// interval is a median with how far its interval reaches.
-func (o *Outcome) interval(i Interval) string {
-	switch {
-	case o.Runs == 0:
+// whereRan is a text about runs, where there are any that count.
+func (o *Outcome) whereRan(text string) string {
+	if !o.ran() {
 		return "-"
-	case !i.Known():
-		return significant(i.Median)
 	}
-	return fmt.Sprintf("%s ±%.1f%%", significant(i.Median), 100*i.Width())
+	return text
 }
 
-func (o *Outcome) arenasText() string {
+// whereLooked is a text about arenas, where they were looked at: one that has the main arena alone is known to reserve 0 bytes.
+func (o *Outcome) whereLooked(text string) string {
 	if o.Arenas == 0 {
 		return "?"
 	}
-	return strconv.Itoa(o.Arenas)
+	return text
 }
 
-func (o *Outcome) cpuText() string {
-	if o.Runs == 0 {
-		return "-"
+// text is a median with how far its interval reaches.
+func (m *Measure) text() string {
+	if !m.Known() {
+		return significant(m.Median)
 	}
-	return significant(o.CPU) + " s"
+	return fmt.Sprintf("%s ±%.1f%%", significant(m.Median), 100*m.Width())
 }
 
 func (o *Outcome) runsCell() Cell {
 	if o.Failed == 0 {
-		return Cell{Text: strconv.Itoa(o.Runs)}
+		return Cell{Text: strconv.Itoa(len(o.Runs))}
 	}
-	return Cell{fmt.Sprintf("%d, %d failed", o.Runs, o.Failed), true}
+	return Cell{fmt.Sprintf("%d, %d failed", len(o.Runs), o.Failed), true}
 }
 
 func sizeText(bytes uint64) string {
@@ -130,8 +129,6 @@ func sizeText(bytes uint64) string {
 	}
 	return policy.FormatSize(bytes)
 }
-
-func countText(n float64) string { return strconv.FormatFloat(math.Round(n), 'f', 0, 64) }
 
 // significant writes a number with the four digits that matter.
 func significant(v float64) string {

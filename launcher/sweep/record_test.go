@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,28 +13,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const journalHead = `{"arenacap":"sweep 2","seed":1,"caps":["1","2"]}` + "\n"
+const recordHead = `{"arenacap":"sweep 2","seed":1,"caps":["1","2"]}` + "\n"
 
-func TestJournalErrors(t *testing.T) {
+func TestRecordErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"{}\n":                                   "1: is no file of arenacap sweep --resume; name another file",
 		"x\n":                                    "1: is no file of arenacap sweep --resume; name another file",
 		"x":                                      "1: is no file of arenacap sweep --resume; name another file",
 		`{"arenacap":"sweep 1","seed":1}` + "\n": "1: was written by an earlier arenacap, ",
-		`{"arenacap":"sweep 2","seed":-1}` + "\n":                                     `1: "{\"arenacap\":\"sweep 2\",\"seed\":-1}" is not what a sweep was started with; name another file`,
-		journalHead + "x\n":                                                           `2: "x" is no run of a sweep; delete the line, or name another file`,
-		journalHead + "x":                                                             `2: "x" is no run of a sweep; delete the line, or name another file`,
-		journalHead + `{"round":1,"cap":"2"}`:                                         `2: "{\"round\":1,\"cap\":\"2\"}" is no run of a sweep; `,
-		journalHead + "\n":                                                            `2: "" is no run of a sweep; `,
-		journalHead + strings.Repeat("x", 999):                                        `2: "` + strings.Repeat("x", 40) + `"… is no run of a sweep; `,
-		journalHead + "{}\n":                                                          `2: a run of cap "", wanted is one of ["1","2"]; delete the line, or name another file`,
-		journalHead + `{"cap":"2","round":0}` + "\n":                                  `2: round 0 of cap "2", the first one is 1; delete the line, or name another file`,
-		journalHead + `{"cap":"2","round":-3}` + "\n":                                 `2: round -3 of cap "2", the first one is 1; `,
-		journalHead + `{"cap":"2","round":"3"}` + "\n":                                `2: "{\"cap\":\"2\",\"round\":\"3\"}" is no run of a sweep; `,
-		journalHead + strings.Repeat(`{"cap":"2","round":3}`+"\n", 2):                 `3: round 3 of cap "2" is there a second time; delete one of the two lines, or name another file`,
-		journalHead + `{"cap":"2","round":3}` + "\n" + `{"cap":"3","round":1}` + "\n": `3: a run of cap "3", wanted is one of `,
+		`{"arenacap":"sweep 2","seed":-1}` + "\n":                                    `1: "{\"arenacap\":\"sweep 2\",\"seed\":-1}" is not what a sweep was started with; name another file`,
+		recordHead + "x\n":                                                           `2: "x" is no run of a sweep; delete the line, or name another file`,
+		recordHead + "x":                                                             `2: "x" is no run of a sweep; delete the line, or name another file`,
+		recordHead + `{"round":1,"cap":"2"}`:                                         `2: "{\"round\":1,\"cap\":\"2\"}" is no run of a sweep; `,
+		recordHead + "\n":                                                            `2: "" is no run of a sweep; `,
+		recordHead + strings.Repeat("x", 999):                                        `2: "` + strings.Repeat("x", 40) + `"… is no run of a sweep; `,
+		recordHead + "{}\n":                                                          `2: a run of cap "", wanted is one of ["1","2"]; delete the line, or name another file`,
+		recordHead + `{"cap":"2","round":0}` + "\n":                                  `2: round 0 of cap "2", the first one is 1; delete the line, or name another file`,
+		recordHead + `{"cap":"2","round":-3}` + "\n":                                 `2: round -3 of cap "2", the first one is 1; `,
+		recordHead + `{"cap":"2","round":"3"}` + "\n":                                `2: "{\"cap\":\"2\",\"round\":\"3\"}" is no run of a sweep; `,
+		recordHead + strings.Repeat(`{"cap":"2","round":3}`+"\n", 2):                 `3: round 3 of cap "2" is there a second time; delete one of the two lines, or name another file`,
+		recordHead + `{"cap":"2","round":3}` + "\n" + `{"cap":"3","round":1}` + "\n": `3: a run of cap "3", wanted is one of `,
 	} {
-		if _, _, _, err := parseJournal([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, _, _, err := parseRecord([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
@@ -61,7 +62,7 @@ func TestRecordIsAsItWas(t *testing.T) {
 	for file, latency := range map[string]bool{"testdata/throughput.runs": false, "testdata/latency.runs": true} {
 		x, runs := kept(latency)
 		path := filepath.Join(t.TempDir(), "runs")
-		j, _, err := OpenJournal(path, x)
+		j, _, err := OpenRecord(path, x)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +81,7 @@ func TestRecordIsAsItWas(t *testing.T) {
 		if want, err := os.ReadFile(file); err != nil || string(text) != string(want) {
 			t.Errorf("%s, %v:\n%s", file, err, text)
 		}
-		j, again, err := OpenJournal(path, x)
+		j, again, err := OpenRecord(path, x)
 		if err != nil || !reflect.DeepEqual(again, runs) {
 			t.Errorf("%v: %+v, want %+v", err, again, runs)
 		}
@@ -88,11 +89,11 @@ func TestRecordIsAsItWas(t *testing.T) {
 	}
 }
 
-// Wherever a journal is cut off its whole lines are read, and what a crash leaves behind is no other file's text.
-func TestJournalCutShort(t *testing.T) {
-	text := journalHead + `{"cap":"2","round":3}` + "\n" + `{"cap":"1","round":3}` + "\n"
+// Wherever a record is cut off its whole lines are read, and what a crash leaves behind is no other file's text.
+func TestRecordCutShort(t *testing.T) {
+	text := recordHead + `{"cap":"2","round":3}` + "\n" + `{"cap":"1","round":3}` + "\n"
 	for n := range len(text) + 1 {
-		_, runs, size, err := parseJournal([]byte(text[:n]))
+		_, runs, size, err := parseRecord([]byte(text[:n]))
 		if lines := strings.Count(text[:n], "\n"); err != nil || len(runs) != max(0, lines-1) || size != strings.LastIndex(text[:n], "\n")+1 {
 			t.Errorf("%d bytes: %d runs in %d bytes, %v", n, len(runs), size, err)
 		}
@@ -100,14 +101,14 @@ func TestJournalCutShort(t *testing.T) {
 }
 
 // A file of somebody else's stays as it is.
-func TestJournalSparesOthers(t *testing.T) {
+func TestRecordSparesOthers(t *testing.T) {
 	for name, text := range map[string]string{"notes.txt": "no newline at the end", "list.json": "[1, 2]\n", "object.json": `{"arenacap":"yes"}`,
-		"runs": `{"arenacap":"sweep 1","seed":1}` + "\n", "edited": journalHead + "notes"} {
+		"runs": `{"arenacap":"sweep 1","seed":1}` + "\n", "edited": recordHead + "notes"} {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := OpenJournal(path, &Experiment{}); err == nil || !strings.HasPrefix(err.Error(), path+":") || !strings.HasSuffix(err.Error(), "name another file") {
+		if _, _, err := OpenRecord(path, &Experiment{}); err == nil || !strings.HasPrefix(err.Error(), path+":") || !strings.HasSuffix(err.Error(), "name another file") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if after, err := os.ReadFile(path); err != nil || string(after) != text {
@@ -116,28 +117,28 @@ func TestJournalSparesOthers(t *testing.T) {
 	}
 }
 
-func TestJournalIsARegularFile(t *testing.T) {
+func TestRecordIsARegularFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := OpenJournal(path, &Experiment{}); err == nil || err.Error() != path+": is no regular file; name another one" {
+	if _, _, err := OpenRecord(path, &Experiment{}); err == nil || err.Error() != path+": is no regular file; name another one" {
 		t.Error(err)
 	}
 }
 
 // Two sweeps do not write one file at a time, be it in one process.
-func TestJournalIsLocked(t *testing.T) {
+func TestRecordIsLocked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "runs")
-	j, _, err := OpenJournal(path, &Experiment{})
+	j, _, err := OpenRecord(path, &Experiment{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := OpenJournal(path, &Experiment{}); err == nil || err.Error() != path+": another sweep is writing it; wait for its end, or name another file" {
+	if _, _, err := OpenRecord(path, &Experiment{}); err == nil || err.Error() != path+": another sweep is writing it; wait for its end, or name another file" {
 		t.Error(err)
 	}
 	j.Close()
-	again, _, err := OpenJournal(path, &Experiment{})
+	again, _, err := OpenRecord(path, &Experiment{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,10 +146,10 @@ func TestJournalIsLocked(t *testing.T) {
 }
 
 // Runs of another build, kernel or number of CPUs are not put together.
-func TestJournalOfAnotherSetting(t *testing.T) {
+func TestRecordOfAnotherSetting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "runs")
 	x := Experiment{Setting: Setting{Program: "10 bytes, CRC-32 1", Kernel: "6.1", CPUs: "2"}}
-	j, _, err := OpenJournal(path, &x)
+	j, _, err := OpenRecord(path, &x)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func TestJournalOfAnotherSetting(t *testing.T) {
 		`kernel "6.1", not "6.2"`:                                {"10 bytes, CRC-32 1", "6.2", "2"},
 		`cpus "2", not "4"`:                                      {"10 bytes, CRC-32 1", "6.1", "4"},
 	} {
-		if _, _, err := OpenJournal(path, &Experiment{Setting: change}); err == nil || err.Error() != path+": was written by a sweep with "+want+"; name another file" {
+		if _, _, err := OpenRecord(path, &Experiment{Setting: change}); err == nil || err.Error() != path+": was written by a sweep with "+want+"; name another file" {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
@@ -177,27 +178,25 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// What a journal holds is what is read, however it is cut off.
-func FuzzJournal(f *testing.F) {
-	f.Add([]byte(journalHead + `{"cap":"1","round":1}` + "\n" + `{"cap`))
+// What a record holds is what is read, however it is cut off.
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(recordHead + `{"cap":"1","round":1}` + "\n" + `{"cap`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		_, runs, size, err := parseJournal(text)
+		_, runs, size, err := parseRecord(text)
 		if err != nil {
 			return
 		}
-		if recognize(text[:min(len(text), len(journalBegin))]) != nil {
+		if recognize(text[:min(len(text), len(recordBegin))]) != nil {
 			t.Errorf("%q is read, and not recognized", text)
 		}
-		_, again, same, err := parseJournal(text[:size])
+		_, again, same, err := parseRecord(text[:size])
 		if err != nil || same != size || len(again) != len(runs) {
 			t.Errorf("%d runs in %d bytes, then %d in %d: %v", len(runs), size, len(again), same, err)
 		}
-		seen := map[runKey]bool{}
-		for _, r := range runs {
-			if r.Round < 1 || seen[r.key()] {
+		for i, r := range runs {
+			if r.Round < 1 || slices.ContainsFunc(runs[:i], r.same) {
 				t.Errorf("%+v", r)
 			}
-			seen[r.key()] = true
 		}
 	})
 }

@@ -1,8 +1,9 @@
 package sweep
 
+// The memory of a program while it runs, and of what it starts: sizes often, arenas seldom.
+
 import (
 	"fmt"
-	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -19,16 +20,10 @@ const (
 
 // sampler observes the memory of a process, and of those that it starts, while they run.
 type sampler struct {
-	start   time.Time
-	members []*member
-
-	sizes                        []Size
-	virtualPeak, residentPeak    uint64
-	arenas                       int
-	arenaReserved, arenaResident uint64
-	nextLook                     time.Time
-	stop, stopped                chan struct{}
-	finalLook                    bool
+	run      *Run // gets what is seen
+	start    time.Time
+	members  []*member
+	nextLook time.Time
 }
 
 // member is one process. Its status stays open: a process that ended answers ESRCH, never another one's numbers.
@@ -37,23 +32,19 @@ type member struct {
 	status int // descriptor
 }
 
-// observe starts to sample a process.
-func observe(pid int, start time.Time) *sampler {
-	s := &sampler{start: start, nextLook: start.Add(shortestPause), stop: make(chan struct{}), stopped: make(chan struct{})}
+// observe starts to sample a process. stop ends that, with a last look at the arenas where the process still runs.
+func observe(pid int, start time.Time, r *Run) (stop func(lastLook bool)) {
+	s := &sampler{run: r, start: start, nextLook: start.Add(shortestPause)}
 	s.join(pid)
-	go s.run()
-	return s
+	end, ended := make(chan bool), make(chan struct{})
+	go func() { s.untilEnd(end); close(ended) }()
+	return func(lastLook bool) {
+		end <- lastLook
+		<-ended
+	}
 }
 
-// end stops sampling. look asks for a last look at the arenas, where the process still runs.
-func (s *sampler) end(look bool) {
-	s.finalLook = look
-	close(s.stop)
-	<-s.stopped
-}
-
-func (s *sampler) run() {
-	defer close(s.stopped)
+func (s *sampler) untilEnd(end <-chan bool) {
 	pause := time.NewTimer(shortestPause) // a program that has hardly begun would seem small
 	defer pause.Stop()
 	for {
@@ -64,11 +55,12 @@ func (s *sampler) run() {
 				s.look()
 			}
 			pause.Reset(min(max(shortestPause, time.Since(s.start)/200), time.Second))
-		case <-s.stop:
-			if s.finalLook {
+		case lastLook := <-end:
+			if lastLook {
 				s.sample()
 				s.look()
 			}
+			s.run.Memory = thin(s.run.Memory, keptSizes)
 			for _, m := range s.members {
 				_ = syscall.Close(m.status)
 			}
@@ -96,8 +88,10 @@ func (s *sampler) sample() {
 	if alive > 1 {
 		sum.VirtualPeak, sum.ResidentPeak = sum.Virtual, sum.Resident
 	}
-	s.virtualPeak, s.residentPeak = max(s.virtualPeak, sum.VirtualPeak), max(s.residentPeak, sum.ResidentPeak)
-	s.sizes = append(s.sizes, Size{time.Since(s.start).Seconds(), sum.Virtual, sum.Resident})
+	r := s.run
+	r.VirtualPeak, r.VirtualFinal = max(r.VirtualPeak, sum.VirtualPeak), sum.Virtual
+	r.ResidentPeak, r.ResidentFinal = max(r.ResidentPeak, sum.ResidentPeak), sum.Resident
+	r.Memory = append(r.Memory, Size{time.Since(s.start).Seconds(), sum.Virtual, sum.Resident})
 }
 
 func (m *member) read() (s proc.Status, ok bool) {
@@ -124,7 +118,7 @@ func (s *sampler) look() {
 			continue
 		}
 		c := p.Census()
-		s.arenas = max(s.arenas, c.Arenas)
+		s.run.Arenas = max(s.run.Arenas, c.Arenas)
 		reserved += c.Reserved
 		for _, a := range p.Arenas {
 			if !a.Main {
@@ -132,7 +126,7 @@ func (s *sampler) look() {
 			}
 		}
 	}
-	s.arenaReserved, s.arenaResident = max(s.arenaReserved, reserved), max(s.arenaResident, resident)
+	s.run.ArenaReserved, s.run.ArenaResident = max(s.run.ArenaReserved, reserved), max(s.run.ArenaResident, resident)
 	now := time.Now()
 	ran := now.Sub(s.start)
 	s.nextLook = now.Add(max(ran/8, min(ran, lookCost*now.Sub(began)))) // the last one is in the second half of a run
@@ -146,50 +140,6 @@ func (s *sampler) join(pid int) {
 	if err == nil {
 		s.members = append(s.members, &member{pid, fd})
 	}
-}
-
-// children are those of all threads of a process. Kernels without CONFIG_PROC_CHILDREN tell of none.
-func children(pid int) (pids []int) {
-	tasks := fmt.Sprintf("/proc/%d/task", pid)
-	threads, _ := proc.Here.Numbers(tasks)
-	for _, tid := range threads {
-		text, _ := proc.Here.Read(fmt.Sprintf("%s/%d/children", tasks, tid))
-		pids = append(pids, proc.ParseChildren(text)...)
-	}
-	return pids
-}
-
-// listens reports whether a member accepts connections on a socket.
-func listens(pid int) bool {
-	read := func(name string) []byte {
-		text, _ := proc.Here.Read(fmt.Sprintf("/proc/%d/net/%s", pid, name))
-		return text
-	}
-	open := proc.Listening(append(read("tcp"), read("tcp6")...), read("unix"))
-	if len(open) == 0 {
-		return false
-	}
-	for _, p := range append([]int{pid}, children(pid)...) {
-		dir := fmt.Sprintf("/proc/%d/fd", p)
-		descriptors, _ := proc.Here.Numbers(dir)
-		for _, fd := range descriptors {
-			link, _ := os.Readlink(fmt.Sprintf("%s/%d", dir, fd))
-			if inode, ok := proc.SocketInode(link); ok && open[inode] {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// fill puts what was seen into a run.
-func (s *sampler) fill(r *Run) {
-	r.VirtualPeak, r.ResidentPeak = s.virtualPeak, s.residentPeak
-	r.Arenas, r.ArenaReserved, r.ArenaResident = s.arenas, s.arenaReserved, s.arenaResident
-	if n := len(s.sizes); n > 0 {
-		r.VirtualFinal, r.ResidentFinal = s.sizes[n-1].Virtual, s.sizes[n-1].Resident
-	}
-	r.Memory = thin(s.sizes, keptSizes)
 }
 
 // thin keeps at most n samples that are spread evenly over their time, the last one among them.

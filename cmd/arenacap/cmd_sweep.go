@@ -1,0 +1,304 @@
+package main
+
+// The command sweep: its flags, and the way from them to an answer.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/origin"
+	"arenacap/launcher/sweep"
+	"arenacap/launcher/sweep/verdict"
+	"arenacap/launcher/target"
+	"arenacap/launcher/watch"
+	"arenacap/policy"
+)
+
+func sweepCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "sweep",
+		Usage: "run a workload under several caps and choose",
+		UsageText: "arenacap sweep [flags] -- PROGRAM [ARG…]\n" +
+			"   arenacap sweep --load CMD [--ready CMD] [--metric REGEX] [--latency REGEX] [flags] -- SERVER [ARG…]",
+		Description: "Runs PROGRAM under several caps, in rounds of a random order, and says which cap costs nothing and what it\n" +
+			"saves. What counts is PROGRAM's wall time, or the number that --metric finds in its output. It runs in a session\n" +
+			"of its own, without a terminal and with nothing on stdin, and what it leaves running is ended with it.\n" +
+			"With --load, SERVER is started, CMD runs when it is ready, and SERVER is stopped with SIGTERM; what counts is\n" +
+			"in the output of CMD. CMDs are run by sh, with ARENACAP_CAP and ARENACAP_PID in their environment.\n" +
+			"The CMD of --ready runs once before the first start too, with an empty ARENACAP_PID: if it succeeds, somebody\n" +
+			"else's server answers, and nothing is measured. One that always succeeds begins with 'test $ARENACAP_PID &&'.\n\n" +
+			"REGEX is a regular expression whose first group is the number, or a time such as 1.5ms; the last match counts.\n" +
+			"\"lower:\" or \"higher:\" before it says which is better; without, more of --metric and less of --latency is.\n\n" +
+			"Exit status: 0 there is an advice, 1 there is none or the sweep was interrupted, 2 wrong use.",
+		Flags: slices.Concat([]cli.Flag{
+			&cli.StringFlag{Name: "caps", Usage: "compare these `CAPS`, separated by commas (default: off,1,2,4,… below glibc's own limit)"},
+			&cli.StringFlag{Name: "cores", Usage: "simulate a machine with `N` cores: for per-core caps, and off is glibc's own limit there"},
+			&cli.StringFlag{Name: "load", Usage: "PROGRAM is a server; measure it under `CMD`"},
+			&cli.StringFlag{Name: "ready", Usage: "the server is ready when `CMD` succeeds (default: when it listens on a socket)"},
+		}, metricFlags(), []cli.Flag{
+			&cli.IntFlag{Name: "rounds", Value: 10, Usage: "run each cap `N` times"},
+			&cli.IntFlag{Name: "warmup", Value: 1, Usage: "and `N` times before that, which do not count"},
+			&cli.StringFlag{Name: "until", Usage: "go on after the rounds until each interval is within `P%` of its median, at most --max-time"},
+			&cli.DurationFlag{Name: "max-time", Usage: "start no run after `DURATION`", DefaultText: "none; with --until 30m"},
+			&cli.DurationFlag{Name: "timeout", Value: time.Hour, Usage: "a run, or a load, fails after `DURATION`"},
+			&cli.DurationFlag{Name: "ready-timeout", Value: time.Minute, Usage: "a server that is not ready after `DURATION` fails"},
+			&cli.DurationFlag{Name: "grace", Value: 30 * time.Second, Usage: "SIGKILL follows SIGTERM after `DURATION`"},
+			&cli.Uint64Flag{Name: "seed", Usage: "repeat the order of a sweep whose seed was `N`", DefaultText: "random"},
+			&cli.StringFlag{Name: "resume", Usage: "keep each run in `FILE`, and go on with those that are there"},
+			&cli.StringFlag{Name: "html", Usage: "write a report with plots to `FILE`"},
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON object instead of the table", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "csv", Usage: "print each run as a line of CSV instead of the table", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "force", Usage: "go on where a cap cannot work on PROGRAM", DisableDefaultText: true},
+		}),
+		Action: runSweep,
+	}
+}
+
+func metricFlags() (flags []cli.Flag) {
+	for _, m := range sweep.Metrics {
+		flags = append(flags, &cli.StringFlag{Name: m.Flag, Usage: m.Usage})
+	}
+	return flags
+}
+
+func runSweep(c *cli.Context) error {
+	s, err := planSweep(c)
+	if err != nil {
+		return err
+	}
+	v := speaker(c)
+	for _, line := range s.notes {
+		v.Note("%s", line)
+	}
+	if s.target.CanCap == target.No {
+		v.Line(watch.Warning, "a cap does nothing here, because %s", s.target.Why[0])
+		if !c.Bool("force") {
+			return errors.New("nothing was run; --force runs the sweep all the same")
+		}
+	}
+	if err := s.tryReport(); err != nil {
+		return err
+	}
+	runs, err := s.measure(c.Context, v)
+	if err != nil && !s.interrupted {
+		return err
+	}
+	result := verdict.Judge(s.experiment, runs)
+	told := s.deliver(c, result)
+	tellZeros(v, result)
+	tellFailures(v, result)
+	tellKilled(v, result)
+	return errors.Join(told, s.ending(err, result))
+}
+
+// measure runs the experiment until it ends, a run cannot be kept, or a signal comes. After a second signal nothing gets its
+// grace time.
+func (s *sweepPlan) measure(ctx context.Context, v say.Voice) ([]sweep.Run, error) {
+	x, seed := &s.experiment, s.experiment.Seed
+	record, prior, err := sweep.OpenRecord(s.resume, x)
+	if err != nil {
+		return nil, err
+	}
+	defer record.Close()
+	if s.seeded && x.Seed != seed {
+		return nil, say.Usage("sweep", fmt.Sprintf("--seed: %s was written with the seed %d; leave the flag out", s.resume, x.Seed))
+	}
+	s.tellPrior(v, prior)
+	show := newSweepProgress(v, *x)
+	defer show.end()
+	ctx, atOnce, release := interruptible(ctx, show.stopping)
+	defer release()
+	x.AtOnce = atOnce
+	var lost error // a run: the disk is full
+	runs, err := x.Measure(ctx, prior, func(r sweep.Run) error {
+		if lost = record.Add(r); lost != nil {
+			lost = fmt.Errorf("--resume: %w", lost)
+		}
+		return lost
+	}, show.next)
+	canceled := errors.Is(err, context.Canceled)
+	switch {
+	case len(runs) > 0:
+		s.interrupted = canceled || lost != nil
+	case canceled:
+		err = errors.New("interrupted before there was a run that counts")
+	case err == nil:
+		err = fmt.Errorf("no run was made that counts: --max-time %s was over", x.MaxTime)
+	}
+	return runs, err
+}
+
+// ending is the answer, after all that there is to tell was told.
+func (s *sweepPlan) ending(err error, r verdict.Result) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		goesOn := ""
+		if s.resume != "" {
+			goesOn = fmt.Sprintf("; the same command goes on with those in %q", s.resume)
+		}
+		return fmt.Errorf("interrupted: this is what %s tell%s", count(len(r.Runs), "run"), goesOn)
+	case err != nil:
+		return fmt.Errorf("%w; nothing more was run, and this is what %s tell", err, count(len(r.Runs), "run"))
+	case r.Advice.Cap == "":
+		return say.No
+	}
+	return nil
+}
+
+// deliver writes the report first: of what is there nothing is lost with a reader of stdout that is gone, or a disk that
+// is full.
+func (s *sweepPlan) deliver(c *cli.Context, r verdict.Result) error {
+	// Or the runtime ends this process when it writes to a pipe without a reader (os/signal, "SIGPIPE").
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	err := s.writeReport(r)
+	if printed := s.print(c, r); printed != nil {
+		err = errors.Join(err, fmt.Errorf("the result cannot be printed (%w); it is: %s", printed, r.Advice.Sentence))
+	}
+	return err
+}
+
+// sweepPlan is everything that a sweep needs, and what a reader of its result should know.
+type sweepPlan struct {
+	experiment sweep.Experiment
+	machine    policy.Machine
+	target     target.Target
+	resume     string // the file that keeps runs; "" is none
+	html       string // where the report is to be; "" is nowhere
+	seeded     bool   // the seed was asked for
+	notes      []string
+	limit      int // glibc's own limit here; 0 is none
+
+	interrupted bool // by a signal, or because a run could not be kept: the result is of what was measured
+}
+
+func planSweep(c *cli.Context) (*sweepPlan, error) {
+	if c.NArg() == 0 {
+		return nil, say.Usage("sweep", "no PROGRAM to run")
+	}
+	if c.Bool("json") && c.Bool("csv") {
+		return nil, say.Usage("sweep", "--json and --csv exclude each other")
+	}
+	s := &sweepPlan{experiment: sweep.Experiment{Args: c.Args().Slice()}, resume: c.String("resume"), seeded: c.IsSet("seed")}
+	if err := s.readFlags(c); err != nil {
+		return nil, err
+	}
+	path, err := target.Find(c.Args().First(), origin.Environ())
+	if err != nil {
+		return nil, err
+	}
+	s.experiment.Path = path
+	s.target = target.Examine(path, origin.Environ())
+	if s.html, err = planFiles(c, path); err != nil {
+		return nil, err
+	}
+	if err := s.findCandidates(c); err != nil {
+		return nil, err
+	}
+	if s.resume != "" {
+		s.experiment.Setting = setting(path, s.machine, c.String("cores"))
+	}
+	return s, nil
+}
+
+// readFlags reads all flags but those of the caps.
+func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
+	x := &s.experiment
+	x.Load, x.Ready = c.String("load"), c.String("ready")
+	x.Rounds, x.Warmup, x.MaxTime = c.Int("rounds"), c.Int("warmup"), c.Duration("max-time")
+	x.Timeout, x.ReadyTimeout, x.Grace = c.Duration("timeout"), c.Duration("ready-timeout"), c.Duration("grace")
+	if x.Seed = c.Uint64("seed"); !s.seeded {
+		x.Seed = randomSeed()
+	}
+	if err := refuseBad(c); err != nil {
+		return err
+	}
+	if x.Ready != "" && x.Load == "" {
+		return say.Usage("sweep", "--ready is for a server, which needs --load")
+	}
+	if x.Metrics, err = metrics(c); err != nil {
+		return err
+	}
+	if x.Load != "" && x.Metrics[0].Pattern == "" {
+		s.note("the wall time of the load counts, which says nothing where it runs for a set time; --metric finds a number in its output")
+	}
+	if c.IsSet("until") {
+		if x.Until, err = parsePercent(c.String("until")); err != nil {
+			return badFlag(c, "until", err)
+		}
+		if !c.IsSet("max-time") {
+			x.MaxTime = 30 * time.Minute
+		}
+	}
+	return nil
+}
+
+// refuseBad is the error of a flag's value that means nothing whatever the others are.
+func refuseBad(c *cli.Context) error {
+	texts := []string{"load", "ready", "caps", "cores", "until", "resume", "html"}
+	for _, m := range sweep.Metrics {
+		texts = append(texts, m.Flag)
+	}
+	for _, flag := range texts {
+		if c.IsSet(flag) && c.String(flag) == "" {
+			return badFlag(c, flag, errors.New(`it is ""; leave the flag out for its default`))
+		}
+	}
+	if n := c.Int("rounds"); n < 1 {
+		return badFlag(c, "rounds", fmt.Errorf("%d is no number of rounds; at least 1 is needed, 6 for an answer", n))
+	}
+	if n := c.Int("warmup"); n < 0 {
+		return badFlag(c, "warmup", fmt.Errorf("%d is no number of rounds", n))
+	}
+	for _, flag := range []string{"max-time", "timeout", "ready-timeout", "grace"} {
+		if d := c.Duration(flag); d < 0 || d == 0 && c.IsSet(flag) && flag != "grace" {
+			return badFlag(c, flag, fmt.Errorf("%s is not over 0", d))
+		}
+	}
+	return nil
+}
+
+// metrics are those that are measured.
+func metrics(c *cli.Context) (measured []sweep.Metric, err error) {
+	for _, m := range sweep.Metrics {
+		if c.IsSet(m.Flag) {
+			if m, err = m.Parse(c.String(m.Flag)); err != nil {
+				return nil, badFlag(c, m.Flag, err)
+			}
+		}
+		if m.Measured() {
+			measured = append(measured, m)
+		}
+	}
+	return measured, nil
+}
+
+// parsePercent reads "2%" as 0.02.
+func parsePercent(s string) (float64, error) {
+	number, ok := strings.CutSuffix(s, "%")
+	p, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if !ok || err != nil || !(p > 0 && p < 100) {
+		return 0, fmt.Errorf(`%q is no share between 0%% and 100%%; write for example "2%%"`, s)
+	}
+	return p / 100, nil
+}
+
+// randomSeed is one that JSON numbers carry exactly, which end at 2^53 in most readers.
+func randomSeed() uint64 {
+	return rand.Uint64N(1_000_000_000) // crypto/rand would add 32 MiB of .bss to every start
+}
+
+func (s *sweepPlan) note(format string, args ...any) {
+	s.notes = append(s.notes, fmt.Sprintf(format, args...))
+}

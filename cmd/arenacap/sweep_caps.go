@@ -1,0 +1,139 @@
+package main
+
+// The caps that a sweep compares: by default, and what each is on this machine.
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/cmd/arenacap/internal/run"
+	"arenacap/launcher/environ"
+	"arenacap/launcher/machine"
+	"arenacap/launcher/machine/gopsutil"
+	"arenacap/launcher/origin"
+	"arenacap/launcher/sweep"
+	"arenacap/policy"
+)
+
+// findCandidates works out the environment of each cap.
+func (s *sweepPlan) findCandidates(c *cli.Context) error {
+	p, err := lineOf(c).Policy()
+	if err != nil {
+		return err
+	}
+	if c.IsSet("cores") {
+		if p.Arenas.Cores, err = run.ParseCores(c.String("cores")); err != nil {
+			return badFlag(c, "cores", err)
+		}
+	}
+	s.machine = machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
+	s.machine.Inherited = environ.Inherited(origin.Environ())
+	s.limit, _ = s.glibc().DefaultArenas(cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1))
+	caps := strings.Split(c.String("caps"), ",")
+	if !c.IsSet("caps") {
+		caps = s.defaultCaps(p)
+	}
+	for _, name := range caps {
+		candidate, err := s.candidate(strings.TrimSpace(name), p)
+		if err != nil {
+			return badFlag(c, "caps", err)
+		}
+		s.add(candidate)
+	}
+	if len(s.experiment.Candidates) < 2 {
+		return badFlag(c, "caps", fmt.Errorf("%q is one cap, and a sweep compares at least two", c.String("caps")))
+	}
+	return nil
+}
+
+// defaultCaps is "off" and the ladder. Where a cap was inherited, that is a step of it too, and above it lies glibc's own
+// limit instead of "off".
+func (s *sweepPlan) defaultCaps(p policy.Policy) []string {
+	limit := s.limit
+	if limit == 0 { // a glibc without one
+		limit = 8 * cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1)
+	}
+	caps, steps := []string{"off"}, ladder(limit)
+	if n := s.inherited(); n > 0 {
+		caps[0] = "glibc"
+		if at, found := slices.BinarySearch(steps, n); !found {
+			steps = slices.Insert(steps, at, n)
+		}
+	}
+	for _, n := range steps {
+		caps = append(caps, strconv.Itoa(n))
+	}
+	return caps
+}
+
+// ladder is what lies below limit of 1, 2, 4, 8, 16, 64, 256 and so on.
+func ladder(limit int) (steps []int) {
+	for n, factor := 1, 2; n < limit; n *= factor {
+		steps = append(steps, n)
+		if n == 16 {
+			factor = 4
+		}
+	}
+	return steps
+}
+
+// inherited is the cap that is in the environment already; 0 is none.
+func (s *sweepPlan) inherited() int {
+	if in := s.machine.Inherited; in.MaxOK {
+		return in.Max
+	}
+	return 0
+}
+
+// glibc is the version that the program uses, or the zero value.
+func (s *sweepPlan) glibc() policy.GlibcVersion {
+	major, minor, ok := s.target.GlibcVersion()
+	if !ok {
+		return policy.GlibcVersion{}
+	}
+	return policy.GlibcVersion{Major: major, Minor: minor, Bits32: s.target.Bits == 32}
+}
+
+// candidate resolves a cap as run --arenas would.
+func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, error) {
+	limit, err := policy.ParseCap(name)
+	if err != nil {
+		return sweep.Candidate{}, err
+	}
+	uncapped := limit.Mode == policy.Glibc || limit.Mode == policy.Off && s.inherited() == 0
+	if uncapped && p.Arenas.Cores.N > 0 {
+		if s.limit == 0 {
+			return sweep.Candidate{}, fmt.Errorf("%q cannot be simulated for --cores: this program's glibc knows no limit", name)
+		}
+		limit = policy.Cap{Mode: policy.Fixed, N: s.limit}
+		s.note("%q is a cap of %d here: what glibc allows by itself on %s", name, s.limit, count(p.Arenas.Cores.N, "core"))
+	}
+	limit.From = policy.FlagArenas
+	p.Arenas.Cap, p.Arenas.Test = limit, 0
+	plan, err := p.Resolve(s.machine)
+	if err != nil {
+		return sweep.Candidate{}, err
+	}
+	candidate := sweep.Candidate{Name: name, ArenaMax: plan.ArenaMax, Default: uncapped, Env: environ.Apply(origin.Environ(), plan).Env}
+	if limit.Mode == policy.Off && !uncapped {
+		candidate.ArenaMax = s.inherited()
+		s.note(`"off" is a cap of %d here: %s is in the environment`, candidate.ArenaMax, s.machine.Inherited.MaxFrom)
+	}
+	return candidate, nil
+}
+
+// add leaves out a cap that is the same as another one here.
+func (s *sweepPlan) add(c sweep.Candidate) {
+	for _, other := range s.experiment.Candidates {
+		if slices.Equal(other.Env, c.Env) {
+			s.note("%q is the same as %q here, and is run once", c.Name, other.Name)
+			return
+		}
+	}
+	s.experiment.Candidates = append(s.experiment.Candidates, c)
+}

@@ -1,0 +1,77 @@
+package sweep
+
+// What a run leaves behind: descendants whose parents ended.
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc"
+)
+
+// leftoverTime is what a process gets between TERM and KILL.
+const leftoverTime = 2 * time.Second
+
+// adopt makes this process the parent of descendants whose own parent ended, until release is called. reap ends and
+// reaps those that a run left behind, not those that were there before.
+func adopt(atOnce <-chan struct{}) (reap, release func()) {
+	spared := children(os.Getpid())
+	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	reap = func() {
+		late := make(chan struct{})
+		timer := time.AfterFunc(leftoverTime, func() { close(late) })
+		defer timer.Stop()
+		for range generations { // the children of those that end come next
+			left := slices.DeleteFunc(children(os.Getpid()), func(pid int) bool { return slices.Contains(spared, pid) })
+			if len(left) == 0 {
+				return
+			}
+			spared = append(spared, endAll(left, late, atOnce)...)
+		}
+	}
+	return reap, func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }
+}
+
+// generations bounds the hunt for a program that forks itself anew faster than it is killed.
+const generations = 100
+
+// endAll ends and reaps children that nobody else waits for, with KILL when late or atOnce is closed. It gives those that
+// it may not signal: programs of another user.
+func endAll(pids []int, late, atOnce <-chan struct{}) (others []int) {
+	for _, pid := range pids {
+		terminate(pid)
+	}
+	for _, pid := range pids {
+		ended := make(chan struct{})
+		go func() { peek(pid, unix.WEXITED); close(ended) }()
+		select {
+		case <-ended:
+		case <-late:
+		case <-atOnce:
+		}
+		if syscall.Kill(pid, syscall.SIGKILL) == syscall.EPERM {
+			others = append(others, pid)
+			continue
+		}
+		<-ended
+		for _, err := syscall.Wait4(pid, nil, 0, nil); err == syscall.EINTR; _, err = syscall.Wait4(pid, nil, 0, nil) {
+		}
+	}
+	return others
+}
+
+// children are those of all threads of a process. Kernels without CONFIG_PROC_CHILDREN tell of none.
+func children(pid int) (pids []int) {
+	tasks := fmt.Sprintf("/proc/%d/task", pid)
+	threads, _ := proc.Here.Numbers(tasks)
+	for _, tid := range threads {
+		text, _ := proc.Here.Read(fmt.Sprintf("%s/%d/children", tasks, tid))
+		pids = append(pids, proc.ParseChildren(text)...)
+	}
+	return pids
+}

@@ -1,0 +1,147 @@
+package page
+
+// Axes with round numbers. The library rounds in powers of ten only, and for itself: sizes need powers of two, a label must
+// know how high a pixel is, and of numbers below lines and dots it knows nothing at all.
+
+import (
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/go-analyze/charts"
+)
+
+const fontSize = 10 // points; about 13 pixels
+
+// scale is an axis with round numbers.
+type scale struct{ low, high, step float64 }
+
+// around covers the values, with about n steps and some room on both sides, but none below zero where no value is.
+func around(low, high float64, n int) scale {
+	if high <= low {
+		high = low + max(math.Abs(low)*0.1, 1e-9)
+	}
+	room := (high - low) * 0.08
+	if low >= 0 {
+		return rounded(max(0, low-room), high+room, n)
+	}
+	return rounded(low-room, high+room, n)
+}
+
+// fromZero covers what begins there: bars and time.
+func fromZero(high float64, n int) scale { return rounded(0, max(high, 1e-9), n) }
+
+func rounded(low, high float64, n int) scale {
+	raw := (high - low) / float64(n)
+	step := math.Pow(10, math.Floor(math.Log10(raw)))
+	for _, f := range []float64{1, 2, 2.5, 5, 10} {
+		if step*f >= raw {
+			step *= f
+			break
+		}
+	}
+	return scale{math.Floor(low/step) * step, math.Ceil(high/step) * step, step}
+}
+
+// sizesFromZero has steps that are round in powers of two.
+func sizesFromZero(most float64, n int) scale {
+	unit := unitOf(most)
+	return fromZero(most/unit, n).times(unit)
+}
+
+// unitOf is the largest power of 1024 that a size has.
+func unitOf(size float64) float64 {
+	return math.Pow(1024, math.Floor(math.Log(max(size, 1))/math.Log(1024)))
+}
+
+func (s scale) times(unit float64) scale { return scale{s.low * unit, s.high * unit, s.step * unit} }
+
+func (s scale) steps() int { return int(math.Round((s.high - s.low) / s.step)) }
+
+// axis is the vertical axis of a picture.
+func (s scale) axis(format func(float64) string) []charts.ValueAxisOption {
+	return []charts.ValueAxisOption{{Min: charts.Ptr(s.low), Max: charts.Ptr(s.high), LabelCount: s.steps() + 1,
+		ValueFormatter: format, LabelFontStyle: charts.NewFontStyleWithSize(fontSize), RangeValuePaddingScale: charts.Ptr(0.0)}}
+}
+
+// names is an axis of all of them: aslant where they would not fit side by side.
+func names(labels []string, c canvas) charts.CategoryAxisOption {
+	x := charts.CategoryAxisOption{Labels: labels, LabelFontStyle: charts.NewFontStyleWithSize(fontSize), BoundaryGap: charts.Ptr(true), LabelCount: len(labels)}
+	longest := 0
+	for _, l := range labels {
+		longest = max(longest, len(l))
+	}
+	if longest*13/2+4 > (c.width-80)/len(labels) {
+		x.LabelRotation = charts.DegreesToRadians(45)
+	}
+	return x
+}
+
+// points is how many places an axis of names has that stands for numbers. It is divisible by 2 to 6, the number of steps
+// of a scale.
+const points = 120
+
+// numbers is the scale as an axis of names.
+func (s scale) numbers(format func(float64) string) charts.CategoryAxisOption {
+	labels := make([]string, points+1)
+	for i := range labels {
+		labels[i] = format(s.low + (s.high-s.low)*float64(i)/points)
+	}
+	labels[points] = "" // the library moves the last one to the left, into the one before
+	return charts.CategoryAxisOption{Labels: labels, LabelFontStyle: charts.NewFontStyleWithSize(fontSize), BoundaryGap: charts.Ptr(false),
+		LabelCount: s.steps() + 1}
+}
+
+// sizeAxis is a scale of sizes, or of their logarithms to base 2.
+type sizeAxis struct {
+	scale
+	log bool
+}
+
+// sizesAround is for sizes, in powers of two where the largest is more than twice the least.
+func sizesAround(sizes []float64, n int) sizeAxis {
+	least, most := slices.Min(sizes), slices.Max(sizes)
+	if most <= 2*least {
+		unit := unitOf(most)
+		return sizeAxis{around(least/unit, most/unit, n).times(unit), false}
+	}
+	low, high := math.Floor(math.Log2(least)), math.Ceil(math.Log2(most)+0.2) // room for a label on the right
+	step := math.Ceil((high - low) / float64(n+1))
+	return sizeAxis{scale{low, low + step*math.Ceil((high-low)/step), step}, true}
+}
+
+// at is where a size is between 0 and 1.
+func (a sizeAxis) at(size uint64) float64 {
+	v := float64(size)
+	if a.log {
+		v = math.Log2(v)
+	}
+	return (v - a.low) / (a.high - a.low)
+}
+
+// label is the size at a place of the axis.
+func (a sizeAxis) label(v float64) string {
+	if a.log {
+		v = math.Exp2(v)
+	}
+	return sizeLabel(v)
+}
+
+// plain is a number as short as it can be.
+func plain(v float64) string {
+	if math.Abs(v) >= 1e6 {
+		return strconv.FormatFloat(v/1e6, 'f', -1, 64) + "M"
+	}
+	return strconv.FormatFloat(math.Round(v*1e9)/1e9, 'f', -1, 64)
+}
+
+func seconds(v float64) string { return plain(v) + " s" }
+
+// sizeLabel is a size with at most two decimals: the steps are quarters of a unit at least.
+func sizeLabel(v float64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	for len(units) > 1 && v >= 1024 {
+		v, units = v/1024, units[1:]
+	}
+	return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64) + " " + units[0]
+}

@@ -1,0 +1,109 @@
+package sweep
+
+// When a server is ready, and whether it is ours that answers.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"arenacap/launcher/proc"
+)
+
+// readyPause is the time between two questions whether a server is ready.
+const readyPause = 50 * time.Millisecond
+
+// awaitReady waits until the server is ready.
+func (x *Experiment) awaitReady(ctx context.Context, p *process, env []string) error {
+	late, cancel := context.WithTimeout(ctx, x.ReadyTimeout)
+	defer cancel()
+	for {
+		ready, err := x.ready(late, p, env)
+		if !ready && err == nil {
+			err = p.await(late, time.After(readyPause), nil)
+			switch {
+			case err == nil:
+				return errServerEnded
+			case errors.Is(err, errHalted):
+				return errServerHalted
+			case errors.Is(err, errTimeout):
+				continue
+			}
+		}
+		if late.Err() != nil && ctx.Err() == nil {
+			return x.notReady()
+		}
+		return err
+	}
+}
+
+// strangerTime is how long --ready may take to find somebody else's server. A command that waits until there is one, which
+// is fine, delays the first run by so much.
+const strangerTime = 5 * time.Second
+
+// alone is an error where --ready succeeds before a server was started: what another one does would be measured.
+func (x *Experiment) alone(ctx context.Context, timeout time.Duration) error {
+	if x.Ready == "" {
+		return nil
+	}
+	q, err := shell(x.Ready, commandEnv(x.Candidates[0], ""))
+	if err != nil {
+		return err
+	}
+	err = q.await(ctx, time.After(timeout), nil)
+	q.stop(0, x.AtOnce)
+	if err == nil && q.ending() == nil {
+		return fmt.Errorf("--ready: %q succeeds before the server was started: something else answers, or was left behind; stop it, "+
+			"or use another port or socket; a command that always succeeds must begin with 'test $ARENACAP_PID &&'", x.Ready)
+	}
+	return ctx.Err()
+}
+
+func (x *Experiment) notReady() error {
+	if x.Ready == "" {
+		return fmt.Errorf("the server listened on no socket within %s; say with --ready how to ask it", x.ReadyTimeout)
+	}
+	return fmt.Errorf("the server was not ready within %s: %q never succeeded", x.ReadyTimeout, x.Ready)
+}
+
+// ready asks once.
+func (x *Experiment) ready(ctx context.Context, p *process, env []string) (bool, error) {
+	if x.Ready == "" {
+		return listens(p.pid), nil
+	}
+	q, err := shell(x.Ready, env)
+	if err != nil {
+		return false, err
+	}
+	err = q.await(ctx, nil, p)
+	q.stop(0, x.AtOnce)
+	if errors.Is(err, errHalted) {
+		err = fmt.Errorf("--ready: %q %w", x.Ready, err)
+	}
+	return err == nil && q.ending() == nil, err
+}
+
+// listens reports whether a process, or one that it started, accepts connections on a socket.
+func listens(pid int) bool {
+	read := func(name string) []byte {
+		text, _ := proc.Here.Read(fmt.Sprintf("/proc/%d/net/%s", pid, name))
+		return text
+	}
+	open := proc.Listening(append(read("tcp"), read("tcp6")...), read("unix"))
+	if len(open) == 0 {
+		return false
+	}
+	for _, p := range append([]int{pid}, children(pid)...) {
+		dir := fmt.Sprintf("/proc/%d/fd", p)
+		descriptors, _ := proc.Here.Numbers(dir)
+		for _, fd := range descriptors {
+			link, _ := os.Readlink(fmt.Sprintf("%s/%d", dir, fd))
+			if inode, ok := proc.SocketInode(link); ok && open[inode] {
+				return true
+			}
+		}
+	}
+	return false
+}

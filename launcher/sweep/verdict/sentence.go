@@ -1,0 +1,170 @@
+package verdict
+
+// The advice in words: what is advised, what it saves, what failed, and how sure that is.
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"arenacap/launcher/sweep"
+	"arenacap/policy"
+)
+
+func (r *Result) sentence(chosen Outcome, d doubt) string {
+	return r.choice(chosen, d) + r.saving(chosen) + r.failures() + r.limits(chosen, d) + "."
+}
+
+// noAdvice says why there is none.
+func (r *Result) noAdvice() string {
+	if !slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.ran() }) {
+		return "No run succeeded, so there is nothing to advise."
+	}
+	metrics := r.Experiment.Metrics
+	all := "all"
+	if len(metrics) == 2 {
+		all = "both"
+	}
+	return fmt.Sprintf("No cap is best in %s: those with the best %s have measurably %s than others; decide which counts.", all, metrics[0].Name,
+		either(metrics[1:], func(m sweep.Metric) string {
+			if m.LowerIsBetter() {
+				return "more " + m.Word()
+			}
+			return "less " + m.Word()
+		}))
+}
+
+func either(metrics []sweep.Metric, word func(sweep.Metric) string) string {
+	words := make([]string, len(metrics))
+	for i, m := range metrics {
+		words[i] = word(m)
+	}
+	return strings.Join(words, " or ")
+}
+
+// choice says what is advised, and why.
+func (r *Result) choice(chosen Outcome, d doubt) string {
+	what, base := either(r.Experiment.Metrics, sweep.Metric.Word), r.Outcomes[r.base]
+	switch {
+	case r.alike() && base.saved(chosen):
+		return fmt.Sprintf("Nothing differs measurably in %s; %s saves most", what, chosen.words())
+	case r.alike() && base.VirtualPeak == 0:
+		return fmt.Sprintf("Nothing differs measurably in %s, and what a cap saves is not known, because the runs were too short to be looked at: %s",
+			what, chosen.stays())
+	case r.alike() && d.tooFew():
+		return fmt.Sprintf("Nothing differs measurably in %s or in memory: %s", what, chosen.stays())
+	case r.alike():
+		return fmt.Sprintf("Nothing differs measurably in %s, and no cap saves memory: %s", what, chosen.stays())
+	case chosen.ArenaMax == 0:
+		return fmt.Sprintf("Every cap that was tried costs %s or fails: %s", what, chosen.stays())
+	}
+	words := chosen.words()
+	return fmt.Sprintf("%s is the smallest that costs no measurable %s", strings.ToUpper(words[:1])+words[1:], what)
+}
+
+// stays is what to do where nothing speaks for a change. A cap under test is not how things are now, but for "off", which
+// may be one that was inherited, and glibc's own limit on the machine that is simulated.
+func (o Outcome) stays() string {
+	if o.Default || o.Name == string(policy.Off) {
+		return "leave it at " + o.words()
+	}
+	return o.words() + " is as good as any"
+}
+
+func (o Outcome) words() string {
+	if o.ArenaMax == 0 {
+		return strconv.Quote(o.Name)
+	}
+	if n := strconv.Itoa(o.ArenaMax); n != o.Name {
+		return fmt.Sprintf("a cap of %q (%s here)", o.Name, n)
+	}
+	return "a cap of " + o.Name
+}
+
+// saving compares the memory with that of the base.
+func (r *Result) saving(chosen Outcome) string {
+	base := r.Outcomes[r.base]
+	if chosen.Name == base.Name {
+		return ""
+	}
+	if chosen.VirtualPeak == 0 || base.VirtualPeak == 0 {
+		return "; what it saves is not known: the runs were too short to be looked at"
+	}
+	virtual := change(base.VirtualPeak, chosen.VirtualPeak, base.virtualMoved(chosen))
+	resident := change(base.ResidentPeak, chosen.ResidentPeak, base.residentMoved(chosen))
+	and := ", and " + resident
+	if rest, ok := strings.CutPrefix(resident, "saves "); ok && strings.HasPrefix(virtual, "saves ") {
+		and = " and " + rest
+	}
+	return fmt.Sprintf(": at the peak it %s of virtual%s of resident memory against %q", virtual, and, base.Name)
+}
+
+// change is what is saved, in words.
+func change(base, chosen uint64, moved bool) string {
+	text := mebibytes(max(base, chosen) - min(base, chosen))
+	if saved := share(base, chosen); math.Abs(saved) >= worthwhile {
+		text += fmt.Sprintf(" (%.0f %%)", 100*math.Abs(saved))
+	}
+	switch {
+	case !moved:
+		return "saves nothing"
+	case chosen > base:
+		return "takes " + text + " more"
+	}
+	return "saves " + text
+}
+
+// mebibytes is a size without the digits that nobody needs.
+func mebibytes(n uint64) string {
+	if n > 10<<20 {
+		n = n >> 20 << 20
+	}
+	return policy.FormatSize(n)
+}
+
+// failures says which candidates are left out for runs that failed, and how many did where that is no reason.
+func (r *Result) failures() string {
+	text, failed, all := "", 0, 0
+	for _, o := range r.Outcomes {
+		runs := o.Failed + len(o.Runs)
+		failed, all = failed+o.Failed, all+runs
+		if o.spoiled {
+			text += fmt.Sprintf("; %s is left out, because %d of its %d runs failed", o.words(), o.Failed, runs)
+		}
+	}
+	if failed > 0 && text == "" {
+		return fmt.Sprintf("; %d of %d runs failed, some under each cap", failed, all)
+	}
+	return text
+}
+
+// limits says how sure the advice is.
+func (r *Result) limits(chosen Outcome, d doubt) string {
+	switch {
+	case d.tooFew():
+		return fmt.Sprintf("; but so few rounds (%d) cannot tell %d caps apart: at least %d are needed", d.rounds, d.caps, d.needed)
+	case d.width > noisy:
+		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are known to %s only%s; try --until 2%% or a quieter machine",
+			percent(d.width), r.behind(chosen, d))
+	case d.width == 0:
+		return ""
+	}
+	return fmt.Sprintf("; differences under about %s would not have shown", percent(2*d.width))
+}
+
+func (r *Result) behind(chosen Outcome, d doubt) string {
+	if d.loss == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(", and that of %s lies %s behind the best (%s)", chosen.words(), percent(d.loss), r.Outcomes[r.best[0]].Name)
+	if d.safer == nil {
+		return text
+	}
+	return text + ", so that " + d.safer.words() + " is the safer choice"
+}
+
+func percent(share float64) string {
+	return strconv.FormatFloat(math.Ceil(share*1000)/10, 'f', 1, 64) + " %"
+}
