@@ -5,7 +5,6 @@ import (
 	"syscall"
 	_ "unsafe" // for go:linkname
 
-	"arenacap/launcher/gc"
 	"arenacap/launcher/origin"
 )
 
@@ -57,7 +56,7 @@ func (l Launch) exec() error {
 		return err
 	}
 	if i.limit != nil {
-		gc.SetPercent(-1)
+		origin.SetGCPercent(-1)
 	}
 	restoreFiles()
 	beforeExec()

@@ -81,13 +81,6 @@ func setMask(set *uint64) (before uint64) {
 	return before
 }
 
-// afterForkInChild is what the runtime does in a child before its exec: it puts the default action in place
-// of its handlers and, on the first thread, the mask that it found there at its own start. Package runtime
-// has it for package syscall; see the notes there and go.dev/issue/67401.
-//
-//go:linkname afterForkInChild syscall.runtime_AfterForkInChild
-func afterForkInChild()
-
 // Restore closes the descriptors, ignores the signals and, last, sets the mask of this thread, which is the
 // target's after an exec. It makes system calls only, so that it may run between fork and exec.
 //
