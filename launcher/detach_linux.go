@@ -21,14 +21,10 @@ import (
 // of its can reach the target. The second child is then nobody's but init's, or the nearest child
 // sub-reaper's, and becomes the watch by executing this very program.
 //
-// Both share this process's memory: a copy would cost the start of the target a quarter of a millisecond, and what is
-// shared need not be taken apart before the target begins. Their actions for signals, descriptors and folder are
-// copies. They have a stack of their own, make system calls only, and read nothing that changes.
-//
-// This process stands still until the first child has ended (CLONE_VFORK). So that child leaves the target's session and
-// group, which a signal may be sent to as soon as the target runs, and lets go of its descriptors, of which one may
-// hold a lock. The second one is not waited for, since the target must not wait for its exec, which comes after the
-// target's unless the start waits for the watch.
+// This process stands still until the first child has ended. So that child leaves the target's session and group, which a
+// signal may be sent to as soon as the target runs, and lets go of its descriptors, of which one may hold a lock. The second
+// one is not waited for, since the target must not wait for its exec, which comes after the target's unless the start waits
+// for the watch.
 //
 // Descriptors of the watch: 0 and 1 are /dev/null; 2 is the target's stderr, which the watch lets go of once
 // it has opened another log; 3 is the pipe with its configuration, whose other end closes when the target's exec succeeds;
@@ -244,14 +240,14 @@ func forkWatch(pid int, own *ownDescriptors, line func(string) ([]byte, string))
 	if err != nil {
 		return err
 	}
-	child, errno := f.fork()
-	if errno != 0 {
-		return fmt.Errorf("fork: %w", errno)
+	child, err := origin.Fork(0, f)
+	if err != nil {
+		return err
 	}
 	var status unix.WaitStatus
 	for {
 		// __WALL: a child without an exit signal is a "clone" child, wait(2).
-		_, err := unix.Wait4(int(child), &status, unix.WALL, nil)
+		_, err := unix.Wait4(child, &status, unix.WALL, nil)
 		if err == unix.EINTR {
 			continue
 		}
@@ -306,69 +302,26 @@ func newFork(pid int, own *ownDescriptors, line func(string) ([]byte, string)) (
 	return f, err
 }
 
-// Implemented in package runtime for package syscall; see the notes there and go.dev/issue/67401.
-
-//go:linkname beforeFork syscall.runtime_BeforeFork
-func beforeFork()
-
-//go:linkname afterFork syscall.runtime_AfterFork
-func afterFork()
-
-// fork makes the first child, in which it does not return.
-func (f *forkPlan) fork() (child uintptr, errno syscall.Errno) {
-	syscall.ForkLock.Lock()
-	defer syscall.ForkLock.Unlock()
-	child, errno = f.rawFork()
-	afterFork()
-	return child, errno
-}
-
-// forkTwice makes a child by clone(2) with the flags first, in which leave runs and which makes another one with the flags
-// second, in which become runs, both on that stack. The first one ends with status 0 or the errno of its clone. The
-// result is its PID, or the errno of the first clone below 0.
-//
-// leave and become are addresses of functions of f. What assembly calls by name is a wrapper, and that of a build with the
-// race detector calls it, on a stack that this process's first thread uses at the same time.
-func forkTwice(f *forkPlan, stack unsafe.Pointer, first, second, leave, become uintptr) (result int)
-
-// address is where the code of a function begins.
-func address(function func(*forkPlan)) uintptr { return **(**uintptr)(unsafe.Pointer(&function)) }
-
-// watchStack is where the children run: system calls through functions that check no stack, which the linker allows
-// less than 800 bytes. forked keeps what they read, whatever this process does meanwhile.
-var (
-	watchStack [1024]uint64
-	//lint:ignore U1000 the collector reads it
-	forked *forkPlan
-)
-
-// rawFork: from beforeFork on nothing but raw system calls: the runtime makes every check for stack space fail until
-// afterFork.
-//
-//go:noinline
-//go:norace
-//go:nocheckptr
-func (f *forkPlan) rawFork() (child uintptr, errno syscall.Errno) {
-	forked = f
-	stack := unsafe.Pointer(&watchStack[len(watchStack)-8])
-	leave, become := address(leaveTarget), address(becomeWatch)
-	beforeFork()
-	result := forkTwice(f, stack, unix.CLONE_VM|unix.CLONE_VFORK, unix.CLONE_VM|uintptr(unix.SIGCHLD), leave, become)
-	if result == -int(unix.EINVAL) { // qemu's user mode knows only threads and forks
-		result = forkTwice(f, stack, uintptr(unix.SIGCHLD), uintptr(unix.SIGCHLD), leave, become)
-	}
-	if result < 0 {
-		return 0, syscall.Errno(-result)
-	}
-	return uintptr(result), 0
-}
-
-// leaveTarget is the first child: it leaves the target's session, folder and descriptors.
+// Run is the first child: it makes the second one and ends with the errno of that, 0 for none.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func leaveTarget(f *forkPlan) {
+func (f *forkPlan) Run() syscall.Errno {
+	f.leaveTarget()
+	child, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if child != 0 || errno != 0 {
+		return errno
+	}
+	return f.becomeWatch()
+}
+
+// leaveTarget leaves the target's session, folder and descriptors.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func (f *forkPlan) leaveTarget() {
 	syscall.RawSyscall(syscall.SYS_SETSID, 0, 0, 0)
 	syscall.RawSyscall(syscall.SYS_CHDIR, uintptr(unsafe.Pointer(f.dir)), 0, 0)
 	for i := 0; i < watchFDs; i++ {
@@ -387,21 +340,21 @@ func leaveTarget(f *forkPlan) {
 	}
 }
 
-// becomeWatch is the second child; it does not return. Signals stay blocked while it shares its memory: their handlers are
-// this program's, and before Linux 5.16 one that dumps core would end all who share it (fs/coredump.c, zap_threads).
+// becomeWatch is the second child. It returns where there is no watch, and has said so.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func becomeWatch(f *forkPlan) {
+func (f *forkPlan) becomeWatch() syscall.Errno {
 	if !f.awaited {
 		awaitExec()
 	}
-	origin.Uncatch()
-	f.executeWatch()
-	for {
-		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 125, 0, 0)
-	}
+	var none origin.State
+	none.Restore()
+	_, _, errno := syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
+		uintptr(unsafe.Pointer(&f.argv[0])), uintptr(unsafe.Pointer(&f.env[0])))
+	f.tellFailure()
+	return errno
 }
 
 // awaitExec returns when the other end of the configuration's pipe closes: the target's exec has succeeded, or there is
@@ -414,14 +367,12 @@ func awaitExec() {
 	syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&hangUp)), 1, 0, 0, 0, 0)
 }
 
-// executeWatch returns where there is no watch, and has said so.
+// tellFailure says that the watch could not be executed: in the log, or where that cannot be opened on stderr.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func (f *forkPlan) executeWatch() {
-	syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
-		uintptr(unsafe.Pointer(&f.argv[0])), uintptr(unsafe.Pointer(&f.env[0])))
+func (f *forkPlan) tellFailure() {
 	if f.log != nil {
 		fd, _, errno := syscall.RawSyscall6(syscall.SYS_OPENAT, atCWD, uintptr(unsafe.Pointer(f.log)),
 			syscall.O_WRONLY|syscall.O_APPEND|syscall.O_CREAT|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0o640, 0, 0)

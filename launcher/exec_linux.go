@@ -2,10 +2,7 @@ package launcher
 
 import (
 	"fmt"
-	"syscall"
-	_ "unsafe" // for go:linkname
 
-	"arenacap/launcher/gc"
 	"arenacap/launcher/origin"
 )
 
@@ -57,44 +54,10 @@ func (l Launch) exec() error {
 		return err
 	}
 	if i.limit != nil {
-		gc.SetPercent(-1)
+		origin.SetGCPercent(-1)
 	}
-	restoreFiles()
-	beforeExec()
-	errno := i.replace()
-	afterExec()
-	return &StartError{l.Args[0], errno}
+	return &StartError{l.Args[0], origin.Exec(&i)}
 }
-
-// replace gives back what was found at the start and executes the target. To the runtime all of it is one system call:
-// else its monitor sends this thread an URG after 10 ms, to preempt it (runtime/proc.go, retake), and where the target
-// starts with URG blocked it would find that pending.
-//
-//go:nosplit
-//go:norace
-//go:nocheckptr
-func (i *image) replace() syscall.Errno {
-	enterSyscall()
-	origin.Restore()
-	errno := i.execute()
-	i.unlimit() // the end of a system call may need memory
-	exitSyscall()
-	return errno
-}
-
-//go:linkname enterSyscall runtime.entersyscall
-func enterSyscall()
-
-//go:linkname exitSyscall runtime.exitsyscall
-func exitSyscall()
-
-// Implemented in package runtime for package syscall: no thread is started between the two.
-
-//go:linkname beforeExec syscall.runtime_BeforeExec
-func beforeExec()
-
-//go:linkname afterExec syscall.runtime_AfterExec
-func afterExec()
 
 // script is the command line of the shell for a file that the kernel knows no format for.
 func (l Launch) script() []string { return append([]string{shell, l.Path}, l.Args[1:]...) }

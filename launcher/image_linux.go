@@ -64,6 +64,17 @@ func (i *image) unlimit() {
 	}
 }
 
+// Run replaces this process, as package origin has it, and takes the limit back where that failed.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func (i *image) Run() syscall.Errno {
+	errno := i.execute()
+	i.unlimit()
+	return errno
+}
+
 // execute replaces this process under the limit. A file that the kernel knows no format for goes to the shell,
 // as with execvp(3). It returns where both failed.
 //

@@ -1,7 +1,6 @@
 package launcher
 
 import (
-	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -16,8 +15,7 @@ import (
 
 // The target of a supervised launch is forked here and not by os/exec, because it has to start as this process
 // did, not as Go starts children: with the same signals ignored and blocked, with LISTEN_PID that names it, in
-// the terminal's foreground where this process was. Between fork and exec it runs in a copy of a Go process
-// whose other threads are gone: only raw system calls, no allocation, no stack growth (see detach_linux.go).
+// the terminal's foreground where this process was.
 
 // childPlan is everything that the child needs, allocated before the fork.
 type childPlan struct {
@@ -81,59 +79,23 @@ func withoutFDID(env []string, pid int) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return strings.HasPrefix(entry, "LISTEN_PIDFDID=") })
 }
 
-// restoreFiles puts back the limit of descriptors that this process was started with, for the target to inherit.
-// Go's syscall package raised the soft one and keeps to itself what it was; Exec puts it back before it tries,
-// and there is no program without a name.
-func restoreFiles() { _ = syscall.Exec("", []string{""}, nil) }
-
-// fork makes the child, in which it does not return.
-func (c *childPlan) fork() (pid int, err error) {
-	syscall.ForkLock.Lock()
-	defer syscall.ForkLock.Unlock()
-	child, errno := c.rawFork()
-	afterFork()
-	if errno != 0 {
-		return 0, fmt.Errorf("fork: %w", errno)
-	}
-	return int(child), nil
-}
-
-// rawFork runs in both processes. Every signal is blocked from beforeFork on: in the child until it executes the
-// target, in the parent until afterFork.
-//
-//go:noinline
-//go:norace
-//go:nocheckptr
-func (c *childPlan) rawFork() (child uintptr, errno syscall.Errno) {
-	beforeFork()
-	child, _, errno = syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
-	if errno != 0 || child != 0 {
-		return child, errno
-	}
-	c.becomeTarget()
-	for {
-		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 127, 0, 0)
-	}
-}
-
-// becomeTarget gives the child what this process was started with and executes the target. It returns where
-// that failed.
+// Run gives the child what this process was started with and executes the target. It returns where that failed.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func (c *childPlan) becomeTarget() {
-	origin.Default()
+func (c *childPlan) Run() syscall.Errno {
 	c.takePlace()
 	syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(c.open), 0, 0)
 	var word [1]byte
 	n, _, _ := syscall.RawSyscall(syscall.SYS_READ, uintptr(c.gate), uintptr(unsafe.Pointer(&word)), 1)
 	if n != 1 {
-		return // the parent is gone, or gave up
+		return 0 // the parent is gone, or gave up
 	}
 	c.origin.Restore()
 	errno := c.execute()
 	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.report), uintptr(unsafe.Pointer(&errno)), unsafe.Sizeof(errno))
+	return errno
 }
 
 // takePlace is the child's place among processes: its number where the environment says it, its group, its

@@ -134,9 +134,9 @@ func (v *supervisor) fork(child *childPlan) (gate int, err error) {
 	defer unix.Close(r[1])
 	_ = unix.SetNonblock(r[0], true)
 	child.gate, child.open, child.report = g[0], g[1], r[1]
-	restoreFiles()
+	origin.RestoreFiles()
 	v.report = r[0]
-	v.pid, err = child.fork()
+	v.pid, err = origin.Fork(unix.SIGCHLD, child)
 	v.ending.PID, v.ending.relay = v.pid, v.relay
 	return g[1], err
 }

@@ -3,11 +3,10 @@ package launcher
 import (
 	"context"
 	"fmt"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
-	"arenacap/launcher/gc"
+	"arenacap/launcher/origin"
 	"arenacap/launcher/watch"
 )
 
@@ -44,7 +43,7 @@ func (v *supervisor) attach() error {
 
 // start begins to watch; the target has been executed.
 func (b *beside) start(v *supervisor) {
-	beSmall()
+	origin.BeSmall()
 	if b.target == nil {
 		return
 	}
@@ -98,10 +97,4 @@ func (b *beside) stop(v *supervisor) {
 		}
 	default:
 	}
-}
-
-// beSmall keeps a process cheap that is asleep nearly always.
-func beSmall() {
-	runtime.GOMAXPROCS(1)
-	gc.SetPercent(25)
 }

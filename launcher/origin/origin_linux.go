@@ -81,13 +81,6 @@ func setMask(set *uint64) (before uint64) {
 	return before
 }
 
-// afterForkInChild is what the runtime does in a child before its exec: it puts the default action in place
-// of its handlers and, on the first thread, the mask that it found there at its own start. Package runtime
-// has it for package syscall; see the notes there and go.dev/issue/67401.
-//
-//go:linkname afterForkInChild syscall.runtime_AfterForkInChild
-func afterForkInChild()
-
 // Restore closes the descriptors, ignores the signals and, last, sets the mask of this thread, which is the
 // target's after an exec. It makes system calls only, so that it may run between fork and exec.
 //
@@ -108,34 +101,15 @@ func (s *State) Restore() {
 	setMask(&s.Blocked)
 }
 
-// Default gives every signal its default action, for a child between fork and exec: a handler of the parent's
-// must not run there. KILL and STOP have no other; the kernel refuses them.
+// setDefault gives every signal its default action. KILL and STOP have no other; the kernel refuses them.
 //
 //go:nosplit
 //go:norace
-func Default() {
+func setDefault() {
 	act := [actionWords]uintptr{}
 	for n := uintptr(1); n <= signals; n++ {
 		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&act)), 0, signals/8, 0, 0)
 	}
-}
-
-// Uncatch gives every signal that has a handler its default action and blocks none, for a child that shares its
-// parent's memory until its exec.
-//
-//go:nosplit
-//go:norace
-func Uncatch() {
-	for n := uintptr(1); n <= signals; n++ {
-		var act [actionWords]uintptr
-		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, 0, uintptr(unsafe.Pointer(&act)), signals/8, 0, 0)
-		if act[0] > sigIgn {
-			act = [actionWords]uintptr{}
-			syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&act)), 0, signals/8, 0, 0)
-		}
-	}
-	var none uint64
-	setMask(&none)
 }
 
 const (

@@ -8,13 +8,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"arenacap/launcher/gc"
+	"arenacap/launcher/origin"
 	"arenacap/launcher/proc"
 )
 
@@ -43,7 +42,8 @@ func Detached(judge Judge) {
 	for _, fd := range []int{fdConfig, fdTarget, fdReady} {
 		unix.CloseOnExec(fd) // a command gets none of them
 	}
-	beSmall()
+	origin.BeSmall()
+	catchIgnored()
 	_ = os.WriteFile(procRoot+"/self/comm", []byte(ProcessName), 0) // its first 15 bytes, proc_pid_comm(5)
 	defer os.Exit(0)
 	defer reportPanic()
@@ -53,17 +53,6 @@ func Detached(judge Judge) {
 		return // whoever wrote this is no arenacap; there is no target to speak of
 	}
 	stand(cfg, pipe, judge)
-}
-
-// gcPercent makes the heap at most a quarter larger than what is in use; the smallest that it allows is 1 MiB.
-const gcPercent = 25
-
-// beSmall keeps the watch cheap: it is asleep nearly always, and its memory counts as the service's.
-func beSmall() {
-	runtime.GOMAXPROCS(1)
-	gc.SetPercent(gcPercent)
-	gc.SetMemoryLimit(32 << 20)
-	catchIgnored()
 }
 
 // catchIgnored catches SIGPIPE and whatever the target was started with ignored, and drops it: the effect is the

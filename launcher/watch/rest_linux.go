@@ -1,11 +1,11 @@
 package watch
 
 import (
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"arenacap/launcher/gc"
 	"arenacap/launcher/proc"
 )
 
@@ -28,21 +28,15 @@ func (r *rest) due(now time.Duration, quiet bool) (yes bool, until time.Duration
 	return now >= r.after, r.after
 }
 
-// take gives back. Without a percentage the runtime does not collect every two minutes what nobody has used.
+// take gives back. What the collection frees the runtime returns by and by.
 func (r *rest) take(now time.Duration) {
-	gc.SetPercent(-1)
-	gc.FreeOSMemory()
+	runtime.GC()
 	forgetProgram()
 	r.taken, r.after = true, now+restEvery
 }
 
 // end is for whoever does more than to sample.
-func (r *rest) end() {
-	if r.taken {
-		r.taken = false
-		gc.SetPercent(gcPercent)
-	}
-}
+func (r *rest) end() { r.taken = false }
 
 // forgetProgram lets go of the program's pages that are as they stand in its file: they stay in the page cache, and
 // those that are used again are mapped again without a read. Most were needed once, at the start. The kernel maps
