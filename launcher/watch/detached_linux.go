@@ -8,13 +8,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"arenacap/launcher/gc"
 	"arenacap/launcher/proc"
 )
 
@@ -44,6 +42,7 @@ func Detached(judge Judge) {
 		unix.CloseOnExec(fd) // a command gets none of them
 	}
 	beSmall()
+	catchIgnored()
 	_ = os.WriteFile(procRoot+"/self/comm", []byte(ProcessName), 0) // its first 15 bytes, proc_pid_comm(5)
 	defer os.Exit(0)
 	defer reportPanic()
@@ -53,17 +52,6 @@ func Detached(judge Judge) {
 		return // whoever wrote this is no arenacap; there is no target to speak of
 	}
 	stand(cfg, pipe, judge)
-}
-
-// gcPercent makes the heap at most a quarter larger than what is in use; the smallest that it allows is 1 MiB.
-const gcPercent = 25
-
-// beSmall keeps the watch cheap: it is asleep nearly always, and its memory counts as the service's.
-func beSmall() {
-	runtime.GOMAXPROCS(1)
-	gc.SetPercent(gcPercent)
-	gc.SetMemoryLimit(32 << 20)
-	catchIgnored()
 }
 
 // catchIgnored catches SIGPIPE and whatever the target was started with ignored, and drops it: the effect is the
@@ -122,7 +110,7 @@ func stand(cfg Config, pipe io.ReadCloser, judge Judge) {
 	if judge != nil && cfg.Cap != 0 && cfg.OnUnenforceable == "warn" {
 		e.cfg.Notices = append(e.cfg.Notices, judge(cfg, environOf(target))...)
 	}
-	e.detached, e.rest.allowed = true, true
+	e.detached, e.frugal = true, true
 	w := e.addLaunched(target)
 	w.start()
 	w.complain("log", failed)

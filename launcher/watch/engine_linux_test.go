@@ -556,6 +556,36 @@ func TestTheCapIsJudged(t *testing.T) {
 	}
 }
 
+// However far a size is from its limit, it is read at every interval: what was high for one of them is the peak.
+func TestEveryIntervalIsSampled(t *testing.T) {
+	fd, err := unix.MemfdCreate("statm", unix.MFD_CLOEXEC)
+	must(t, err)
+	cfg := testConfig("virtual=9223372036854775807")
+	e, err := newEngine(cfg)
+	must(t, err)
+	defer e.close()
+	e.log, e.probes = &journal{fd: -1}, noProbes
+	now := sinceBoot()
+	e.clock = func() time.Duration { return now }
+	w := e.add(&process{pid: 1 << 22, pidfd: e.epoll, dir: -1, statm: fd}) // any descriptor that says of no end
+	w.peek = 0
+	for i := range 100 {
+		pages := uint64(1000)
+		if i == 57 {
+			pages = 9000
+		}
+		_, err := unix.Pwrite(fd, fmt.Appendf(nil, "%d 100 0 0 0 500 0\n", pages), 0)
+		must(t, err)
+		if now, _ = e.turns(now); now != w.began+time.Duration(i+1)*cfg.Budget.Interval {
+			t.Fatalf("after %d samples the next one is %s after the first", i+1, now-w.began)
+		}
+	}
+	w.herd.target.pidfd = -1 // it is the engine's
+	if w.outcome.PeakVirtual != 9000*pageSize {
+		t.Errorf("the peak is %d bytes", w.outcome.PeakVirtual)
+	}
+}
+
 // A run that ends before the second sample tells the peak that it had, and not its size at the start.
 func TestThePeakOfAShortRun(t *testing.T) {
 	c := startChild(t)
