@@ -472,7 +472,7 @@ func (w *watched) needsCensus(p *process) bool {
 }
 
 func (w *watched) budgetsArenas() bool {
-	return slices.ContainsFunc(w.cfg.Limits, func(l policy.Limit) bool { return l.Metric == "arenas" })
+	return slices.ContainsFunc(w.cfg.Limits, func(l policy.Limit) bool { return metrics[l.Metric].needsArenas })
 }
 
 // sample takes one sample and does what follows from it.
