@@ -41,8 +41,10 @@ func TestLoadContractSample(t *testing.T) {
 		Min: 2, Max: 64, Test: 3, Cores: Cores{Rule: "auto", From: at("7")}, Inherited: "override",
 	}
 	want.Budget = Budget{
-		Virtual: Size{Bytes: 4 * gib, From: at("11")}, Growth: Size{Bytes: 2 * gib, From: at("12")},
-		Data: Size{Bytes: 3 * gib, From: at("13")}, Resident: Size{Bytes: gib, From: at("14")}, Arenas: Size{Bytes: gib, From: at("15")},
+		Limits: Sizes{
+			{Bytes: 4 * gib, From: at("11")}, {Bytes: 2 * gib, From: at("12")}, {Bytes: 3 * gib, From: at("13")},
+			{Bytes: gib, From: at("14")}, {Bytes: gib, From: at("15")},
+		},
 		Scope: "process", WarnAt: 80, Interval: time.Second, Settle: 10 * time.Second, Breach: Window{3, 5},
 		Action: "report", Grace: 30 * time.Second, Timeout: 10 * time.Second,
 		Command: []string{"/usr/local/bin/on-breach", "--pid", "{pid}"},
@@ -54,7 +56,7 @@ func TestLoadContractSample(t *testing.T) {
 	want.Service, want.Section = "datanode", true
 	want.Arenas.Cap = Cap{Mode: Fixed, N: 4, From: at("36")}
 	want.Arenas.Test = 0 // set aside by the section's cap
-	want.Budget.Virtual = Size{Bytes: 14 * gib, From: at("37")}
+	want.Budget.Limits[virtual] = Size{Bytes: 14 * gib, From: at("37")}
 	if got := load(t, file, "datanode"); !reflect.DeepEqual(got, want) {
 		t.Errorf("datanode:\n got %+v\nwant %+v", got, want)
 	}
@@ -70,8 +72,10 @@ func TestLoadEveryKeyAnotherWay(t *testing.T) {
 			Min: 3, Max: 12, Test: 5, Cores: Cores{N: 8, From: at("6")}, Inherited: "keep",
 		},
 		Budget: Budget{
-			Virtual: Size{Bytes: 4 * gib, From: at("10")}, Growth: Size{Bytes: 3 * gib / 2, From: at("11")},
-			Data: Size{Percent: 12.5, From: at("12")}, Resident: Size{Percent: 90, From: at("13")}, Arenas: Size{Bytes: 500e6, From: at("14")},
+			Limits: Sizes{
+				{Bytes: 4 * gib, From: at("10")}, {Bytes: 3 * gib / 2, From: at("11")}, {Percent: 12.5, From: at("12")},
+				{Percent: 90, From: at("13")}, {Bytes: 500e6, From: at("14")},
+			},
 			Scope: "tree", WarnAt: 100, Interval: 10 * time.Millisecond, Settle: 0, Breach: Window{1, 60},
 			Action: "signal", Signal: "SIGRTMIN+3", Grace: 90 * time.Second, Timeout: 2 * time.Second,
 			Command: []string{"/bin/logger", "{pid}"}, Hard: true,
@@ -97,7 +101,7 @@ func TestLoadOtherWords(t *testing.T) {
 		{`arenas.cap = "0.5/core"`, func(p Policy) bool { return p.Arenas.Cap.Micro == 500_000 }},
 		{`arenas.cores = "online"`, func(p Policy) bool { return p.Arenas.Cores.Rule == "online" }},
 		{`arenas.cores = "affinity"`, func(p Policy) bool { return p.Arenas.Cores.Rule == "affinity" }},
-		{`budget.virtual = "off"`, func(p Policy) bool { return p.Budget.Virtual == Size{} }},
+		{`budget.virtual = "off"`, func(p Policy) bool { return p.Budget.Limits[virtual] == Size{} }},
 		{`budget.scope = "cgroup"`, func(p Policy) bool { return p.Budget.Scope == "cgroup" }},
 		{`budget.warn_at = "1%"`, func(p Policy) bool { return p.Budget.WarnAt == 1 }},
 		{`budget.interval = "1h"`, func(p Policy) bool { return p.Budget.Interval == time.Hour }},
@@ -120,11 +124,11 @@ func TestLoadServices(t *testing.T) {
 	for service, want := range map[string]func(*Policy){
 		"dotted": func(p *Policy) {
 			p.Arenas.Cap, p.Arenas.Test = Cap{Mode: Fixed, N: 4, From: file + ":13"}, 0
-			p.Budget.Virtual = Size{Bytes: 14 * gib, From: file + ":14"}
+			p.Budget.Limits[virtual] = Size{Bytes: 14 * gib, From: file + ":14"}
 		},
 		"tables": func(p *Policy) {
 			p.Arenas.Cap, p.Arenas.Test = Cap{Mode: PerCore, Micro: 2_000_000, From: file + ":17"}, 1
-			p.Budget.Resident, p.Budget.Action, p.Budget.Signal = Size{}, "terminate", ""
+			p.Budget.Limits[row("resident")], p.Budget.Action, p.Budget.Signal = Size{}, "terminate", ""
 		},
 		"inline": func(p *Policy) {
 			p.Launch.Mode, p.Log = "exec", Log{Format: "json", To: "/var/log/x.log"}
@@ -224,8 +228,7 @@ func TestFind(t *testing.T) {
 func TestBuiltin(t *testing.T) {
 	p := load(t, "testdata/load/contract.toml", "")
 	p.File, p.Arenas = "", Arenas{Inherited: p.Arenas.Inherited}
-	b := &p.Budget
-	b.Virtual, b.Growth, b.Data, b.Resident, b.Arenas, b.Command = Size{}, Size{}, Size{}, Size{}, Size{}, nil
+	p.Budget.Limits, p.Budget.Command = Sizes{}, nil
 	if !reflect.DeepEqual(p, Builtin()) {
 		t.Errorf("\n got %+v\nwant %+v", Builtin(), p)
 	}

@@ -25,7 +25,7 @@ type Plan struct {
 
 // Limit is one budget in bytes.
 type Limit struct {
-	Metric string // "virtual", "growth", "data", "resident" or "arenas"
+	Metric string // one of Metrics
 	Bytes  uint64
 	From   string
 }
@@ -38,13 +38,13 @@ func (l Limit) String() string {
 // what to write instead.
 func (p Policy) Resolve(m Machine) (Plan, error) {
 	plan := Plan{Policy: p, Machine: m}
-	limits, err := p.Budget.limits(m.Memory)
+	limits, err := p.Budget.Limits.inBytes(m.Memory)
 	if err != nil {
 		return Plan{}, err
 	}
 	plan.Limits = limits
 	if p.Budget.Hard {
-		plan.HardLimit = p.Budget.Virtual.Bytes
+		plan.HardLimit = p.Budget.Limits[virtual].Bytes
 	}
 	why := p.coresUsed(m, &plan.Cores)
 	if err := plan.setCap(p.winner(m.Inherited), why); err != nil {
@@ -78,7 +78,7 @@ func (p Policy) NeedsCores(in Inherited) bool {
 
 // NeedsMemory reports whether a limit is a percentage of the machine's memory.
 func (p Policy) NeedsMemory() bool {
-	return p.Budget.Data.Percent != 0 || p.Budget.Resident.Percent != 0
+	return p.Budget.Limits.relative()
 }
 
 // FlagArenas is the origin of a cap that was given on the command line.
@@ -259,28 +259,6 @@ func unknown(why string) string {
 		return "unknown"
 	}
 	return "unknown (" + why + ")"
-}
-
-// limits turns the sizes into bytes, in the order of the policy file.
-func (b Budget) limits(memory Amount) ([]Limit, error) {
-	var limits []Limit
-	for _, l := range []struct {
-		metric string
-		size   Size
-	}{{"virtual", b.Virtual}, {"growth", b.Growth}, {"data", b.Data}, {"resident", b.Resident}, {"arenas", b.Arenas}} {
-		bytes, from := l.size.Bytes, l.size.From
-		if l.size.Percent != 0 {
-			if memory.Bytes == 0 {
-				return nil, fmt.Errorf("%s = \"%g%%\" (%s) needs the machine's memory, which is %s; write bytes", l.metric, l.size.Percent, l.size.From, unknown(memory.Why))
-			}
-			bytes = share(memory.Bytes, l.size.Percent)
-			from = fmt.Sprintf("%s: %g%% of %s, %s", from, l.size.Percent, FormatSize(memory.Bytes), memory.From)
-		}
-		if bytes != 0 {
-			limits = append(limits, Limit{l.metric, bytes, from})
-		}
-	}
-	return limits, nil
 }
 
 // share is the percentage of so many bytes, exact to the millionth of a per cent. It is never 0, which

@@ -235,10 +235,10 @@ func TestResolveFlagIsClamped(t *testing.T) {
 
 func TestResolveLimits(t *testing.T) {
 	p := file("4")
-	p.Budget.Virtual = Size{Bytes: 4 * gib, From: "policy.toml:9"}
-	p.Budget.Data = Size{Percent: 12.5, From: "policy.toml:10"}
-	p.Budget.Resident = Size{Percent: 100, From: "policy.toml:11"}
-	p.Budget.Arenas = Size{Percent: 0.000001, From: "policy.toml:12"}
+	p.Budget.Limits[virtual] = Size{Bytes: 4 * gib, From: "policy.toml:9"}
+	p.Budget.Limits[row("data")] = Size{Percent: 12.5, From: "policy.toml:10"}
+	p.Budget.Limits[row("resident")] = Size{Percent: 100, From: "policy.toml:11"}
+	p.Budget.Limits[row("arenas")] = Size{Percent: 0.000001, From: "policy.toml:12"}
 	m := cores(4)
 	m.Memory = Amount{Bytes: 1<<63 + 7, From: "memory.max"}
 	plan, err := p.Resolve(m)
@@ -362,7 +362,7 @@ func TestNeeds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := file(c.cap)
-			p.Arenas.Cores.N, p.Budget.Data = c.n, c.data
+			p.Arenas.Cores.N, p.Budget.Limits[row("data")] = c.n, c.data
 			if p.NeedsCores(c.in) != c.cores || p.NeedsMemory() != c.memory {
 				t.Errorf("cores %v, memory %v", p.NeedsCores(c.in), p.NeedsMemory())
 			}

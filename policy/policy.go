@@ -38,11 +38,7 @@ type Arenas struct {
 
 // Budget is the table [budget]: the limits and what happens when one is passed.
 type Budget struct {
-	Virtual  Size // VmSize
-	Growth   Size // VmSize less its value when Settle ended
-	Data     Size // private writable memory, the data column of /proc/PID/statm
-	Resident Size // VmRSS
-	Arenas   Size // address space that arenas reserve
+	Limits Sizes
 
 	Scope    string // "process", "tree" or "cgroup"
 	WarnAt   int    // per cent of a limit
@@ -54,7 +50,7 @@ type Budget struct {
 	Grace    time.Duration
 	Command  []string
 	Timeout  time.Duration // of Command
-	Hard     bool          // also RLIMIT_AS = Virtual on the target
+	Hard     bool          // also RLIMIT_AS on the target, the limit of "virtual"
 }
 
 // Window says when samples become a breach: N of the last Of.

@@ -32,8 +32,7 @@ func keysOf(table string) []string {
 	case "arenas":
 		return []string{"cap", "min", "max", "test", "cores", "inherited"}
 	case "budget":
-		return []string{"virtual", "growth", "data", "resident", "arenas", "scope", "warn_at", "interval", "settle",
-			"breach", "action", "signal", "grace", "command", "timeout", "hard"}
+		return append(Metrics(), "scope", "warn_at", "interval", "settle", "breach", "action", "signal", "grace", "command", "timeout", "hard")
 	case "launch":
 		return []string{"mode", "on_unenforceable", "on_watch_failure"}
 	case "log":
@@ -124,7 +123,7 @@ func (l *layer) set(table, key string, path toml.Key, raw any) {
 	case "arenas":
 		known = v.arenas(&l.policy.Arenas)
 	case "budget":
-		known = v.limits(&l.policy.Budget) || v.reaction(&l.policy.Budget)
+		known = v.limit(&l.policy.Budget.Limits) || v.reaction(&l.policy.Budget)
 	case "launch":
 		known = v.launch(&l.policy.Launch)
 	case "log":
@@ -149,24 +148,6 @@ func (v value) arenas(a *Arenas) bool {
 		a.Cores = v.cores()
 	case "inherited":
 		a.Inherited = v.word("override", "keep")
-	default:
-		return false
-	}
-	return true
-}
-
-func (v value) limits(b *Budget) bool {
-	switch v.name {
-	case "virtual":
-		b.Virtual = v.size(false)
-	case "growth":
-		b.Growth = v.size(false)
-	case "data":
-		b.Data = v.size(true)
-	case "resident":
-		b.Resident = v.size(true)
-	case "arenas":
-		b.Arenas = v.size(false)
 	default:
 		return false
 	}
@@ -250,7 +231,7 @@ func (l *layer) contradictions() {
 	if l.has("budget.timeout") && b.Command == nil {
 		l.clash("timeout is a command's, and there is no command", "add command or take timeout away", "budget.timeout", "budget.command")
 	}
-	if b.Hard && b.Virtual.IsZero() {
+	if b.Hard && b.Limits[virtual].IsZero() {
 		l.clash("hard sets RLIMIT_AS to virtual, and there is no virtual", `add for example virtual = "4GiB" or write hard = false`,
 			"budget.hard", "budget.virtual")
 	}

@@ -161,7 +161,7 @@ func (v value) size(relative bool) Size {
 	}
 	v.parsed(err)
 	if s.Percent != 0 && !relative {
-		v.wrong(fmt.Sprintf("%s = %q: only data and resident may be a share of the machine's memory", v.name, v.raw), `write a size such as "4GiB"`)
+		v.wrong(fmt.Sprintf("%s = %q: only %s may be a share of the machine's memory", v.name, v.raw, relativeMetrics()), `write a size such as "4GiB"`)
 		return Size{}
 	}
 	if !s.IsZero() {

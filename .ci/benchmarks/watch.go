@@ -32,9 +32,9 @@ var (
 	folder   = flag.String("folder", "", "an empty folder to work in")
 	seconds  = flag.Int("seconds", 20, "of each measurement")
 	counts   = flag.String("targets", "1,10,100,1000,10000", "the numbers of targets")
-	times    = flag.Float64("times", 5, "the most processor time, in multiples of statm")
-	resident = flag.Float64("resident", 1.25, "the most resident memory, in multiples of asleep")
-	share    = flag.Float64("share", 5, "the most of a core for the largest number of targets, in per cent")
+	times    = flag.Float64("times", 4, "the most processor time, in multiples of statm")
+	resident = flag.Float64("resident", 0.8, "the most resident memory, in multiples of asleep")
+	share    = flag.Float64("share", 8, "the most of a core for the largest number of targets, in per cent")
 	most     = flag.Float64("most", 50, "the most resident memory for the largest number of targets, in MiB")
 )
 

@@ -37,9 +37,7 @@ const (
 	censusAge = 16
 )
 
-// due reports whether the arenas may have changed since they were counted. It runs in doze, hence nosplit.
-//
-//go:nosplit
+// due reports whether the arenas may have changed since they were counted.
 func (c *census) due(virtual uint64) bool {
 	c.age++
 	moved := max(virtual, c.virtual) - min(virtual, c.virtual)

@@ -111,7 +111,7 @@ func stand(cfg Config, pipe io.ReadCloser, judge Judge) {
 	if judge != nil && cfg.Cap != 0 && cfg.OnUnenforceable == "warn" {
 		e.cfg.Notices = append(e.cfg.Notices, judge(cfg, environOf(target))...)
 	}
-	e.detached, e.rest.allowed = true, true
+	e.detached, e.frugal = true, true
 	w := e.addLaunched(target)
 	w.start()
 	w.complain("log", failed)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/origin"
 	"arenacap/launcher/proc"
 	"arenacap/policy"
 )
@@ -91,7 +93,10 @@ func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) 
 	if err != nil {
 		return nil, err
 	}
-	e.rest.allowed = cfg.Mode == "attach" // a supervisor does more than to watch
+	if cfg.Mode == "attach" { // a supervisor does more than to watch
+		e.frugal = true
+		origin.BeSmall()
+	}
 	return e.run(ctx, targets)
 }
 
@@ -130,8 +135,8 @@ type engine struct {
 	wake     int                  // an eventfd, -1 is none
 	watched  []*watched
 	events   [maxEvents]unix.EpollEvent
-	statm    statmLine
-	rest     rest
+	frugal   bool          // the process does nothing but watch, and samples allocate nothing
+	giveBack time.Duration // when to give memory back; never where nothing but samples was taken since
 }
 
 // maxEvents is how many ends are taken from the kernel at once.
@@ -155,7 +160,7 @@ func newEngine(cfg Config) (*engine, error) {
 		log.close()
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	return &engine{cfg: cfg, log: log, probes: kernelProbes, clock: sinceBoot, began: -1, epoll: epoll, wake: -1}, nil
+	return &engine{cfg: cfg, log: log, probes: kernelProbes, clock: sinceBoot, began: -1, epoll: epoll, wake: -1, giveBack: never}, nil
 }
 
 func (e *engine) close() {
@@ -170,24 +175,21 @@ func (e *engine) close() {
 // watched is one target under the engine's eyes.
 type watched struct {
 	*engine
-	index    int // in engine.watched
-	herd     *herd
-	state    *state
-	base     division // the virtual size when settle ended
-	next     time.Duration
-	due      time.Duration // the next sample
-	peek     time.Duration // when the target's size is read beside the samples; 0 is never
-	calm     calm          // what the last full sample left
-	counting bool          // arenas count, so a move of the size is not calm
-	quiet    bool          // nothing but samples is due
-	called   bool          // the kernel told of an end
-	action   *action
-	waiting  []change
-	killed   bool
-	left     bool // the target itself has ended
-	over     bool // nothing is left to watch
-	mute     map[string]bool
-	outcome  Outcome
+	index   int // in engine.watched
+	herd    *herd
+	state   *state
+	base    division // the virtual size when settle ended
+	next    time.Duration
+	due     time.Duration // the next sample
+	peek    time.Duration // when the target's size is read beside the samples; 0 is never
+	called  bool          // the kernel told of an end
+	action  *action
+	waiting []change
+	killed  bool
+	left    bool // the target itself has ended
+	over    bool // nothing is left to watch
+	mute    map[string]bool
+	outcome Outcome
 }
 
 // add takes in a target. Settle counts from its birth: of a process that somebody else started nothing better
@@ -202,6 +204,7 @@ func (e *engine) add(p *process) *watched {
 	}
 	w.herd = newHerd(p, e.cfg.Budget.Scope, w.own)
 	w.herd.launched = e.cfg.Mode != "attach"
+	e.frugal = e.frugal && e.cfg.Budget.Scope == "process" && p.statm >= 0 && p.pidfd >= 0
 	w.state = newState(e.cfg.Limits, e.cfg.Budget, p.born+e.cfg.Budget.Settle)
 	e.watched = append(e.watched, w)
 	return w
@@ -255,11 +258,15 @@ func (e *engine) loop(ctx context.Context) {
 		e.listen(w.herd.target.pidfd, w.index)
 	}
 	for ctx.Err() == nil || e.killing() {
-		next, busy := e.turns(e.clock())
+		now := e.clock()
+		next, busy := e.turns(now)
 		if !busy {
 			return
 		}
-		e.wait(next)
+		if now >= e.giveBack {
+			e.giveMemoryBack()
+		}
+		e.wait(min(next, e.giveBack))
 	}
 }
 
@@ -268,7 +275,6 @@ func (e *engine) turns(now time.Duration) (next time.Duration, busy bool) {
 	next = never
 	for _, w := range e.watched {
 		if w.called || now >= w.next {
-			e.rest.end()
 			w.turn(now)
 		}
 		next, busy = min(next, w.next), busy || !w.over
@@ -294,16 +300,9 @@ func (e *engine) killing() bool {
 	})
 }
 
-// wait sleeps until a process ends, the command ends, ctx ends, or a turn is due, and takes the samples of those
-// that are quiet.
+// wait sleeps until a process ends, the command ends, ctx ends, or a turn is due.
 func (e *engine) wait(next time.Duration) {
-	now := e.clock()
-	rest, until := e.rest.due(now, e.quiet())
-	if rest {
-		e.rest.take(now)
-		until = never
-	}
-	n := e.doze(next, until)
+	n, _ := unix.EpollWait(e.epoll, e.events[:], milliseconds(next-e.clock())) // -1 where a signal interrupted it
 	for _, event := range e.events[:max(n, 0)] {
 		if event.Fd >= 0 {
 			e.watched[event.Fd].called = true
@@ -313,14 +312,14 @@ func (e *engine) wait(next time.Duration) {
 	}
 }
 
-// quiet reports whether nothing but samples is due.
-func (e *engine) quiet() bool {
-	return !slices.ContainsFunc(e.watched, func(w *watched) bool { return !w.quiet && !w.over })
+// milliseconds is a timeout of epoll_wait(2), rounded up.
+func milliseconds(d time.Duration) int {
+	return int(min((max(d, 0)+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
 }
 
 // turn does what is due for one target and gives the time of its next turn; ok is false when it is over.
 func (w *watched) turn(now time.Duration) (next time.Duration, ok bool) {
-	w.next, w.quiet = never, false
+	w.next = never
 	if w.over {
 		return 0, false
 	}
@@ -331,7 +330,7 @@ func (w *watched) turn(now time.Duration) (next time.Duration, ok bool) {
 	w.proceed(now)
 	if now >= w.due && !w.gone() {
 		w.sample(now)
-		w.due = nextSample(w.due, now, w.calm.wait(w.due, w.cfg.Budget.Interval, w.herd.target.virtual))
+		w.due = nextSample(w.due, now, w.cfg.Budget.Interval)
 	}
 	if w.peek != 0 && now >= w.peek {
 		w.look()
@@ -342,7 +341,6 @@ func (w *watched) turn(now time.Duration) (next time.Duration, ok bool) {
 		return 0, false
 	}
 	w.next = w.nextTurn(now)
-	w.quiet = w.calm.on && !w.left && w.action == nil && w.peek == 0 && w.herd.target.pidfd >= 0
 	return w.next, true
 }
 
@@ -453,6 +451,7 @@ func (w *watched) readOne(r *reading, p *process, now time.Duration) bool {
 // moved.
 func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
 	if p.arenas.due(virtual) {
+		w.used()
 		count, err := w.probes.count(p.pid)
 		if errors.Is(err, errGone) || p.ended() { // it may have been another process's number by then
 			r.arenasKnown = false
@@ -474,13 +473,12 @@ func (w *watched) needsCensus(p *process) bool {
 }
 
 func (w *watched) budgetsArenas() bool {
-	return slices.ContainsFunc(w.cfg.Limits, func(l policy.Limit) bool { return l.Metric == "arenas" })
+	return slices.ContainsFunc(w.cfg.Limits, func(l policy.Limit) bool { return metrics[l.Metric].needsArenas })
 }
 
 // sample takes one sample and does what follows from it.
 func (w *watched) sample(now time.Duration) {
 	w.complain("scope", w.herd.refresh())
-	w.calm = calm{}
 	r, ok := w.read(now)
 	if !ok {
 		w.called = true // it may have ended, though nobody told
@@ -495,10 +493,6 @@ func (w *watched) sample(now time.Duration) {
 	w.judgeCap()
 	for _, c := range changes {
 		w.tell(c, r, now)
-	}
-	if w.cfg.Budget.Scope == "process" && w.herd.target.pidfd >= 0 { // else there are ends and new processes to find at every interval
-		w.calm = w.state.calm(r)
-		w.counting = w.state.settled && w.needsCensus(w.herd.target)
 	}
 }
 
@@ -536,6 +530,7 @@ const maxInspected = 64
 // inspect adds up the parts of the virtual size of the processes that are counted, at most the maxInspected
 // largest. It has none where none can be had: another user's processes, or those that have just ended.
 func (w *watched) inspect() (d division) {
+	w.used()
 	var counted []*process
 	for _, p := range w.herd.all() {
 		if p.virtual != 0 {
@@ -605,6 +600,7 @@ func (w *watched) say(e event) {
 	if !w.cfg.wanted(e.kind) {
 		return
 	}
+	w.used()
 	at := time.Now()
 	w.log.put(w.line(e, at), func(n int) []byte {
 		return w.line(watchFailed(fmt.Sprintf("%d events could not be written here", n)), at)

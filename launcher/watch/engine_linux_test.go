@@ -556,6 +556,71 @@ func TestTheCapIsJudged(t *testing.T) {
 	}
 }
 
+// simulation is an engine with one process whose memory and whose time the test makes.
+type simulation struct {
+	t     *testing.T
+	w     *watched
+	statm int // a file in place of the process's
+	now   time.Duration
+	bytes uint64 // what each kind of memory has
+	lines string // of the log
+}
+
+func simulate(t *testing.T, cfg Config) *simulation {
+	t.Helper()
+	s := &simulation{t: t, now: sinceBoot()}
+	var err error
+	s.statm, err = unix.MemfdCreate("statm", unix.MFD_CLOEXEC)
+	must(t, err)
+	e, err := newEngine(cfg)
+	must(t, err)
+	e.clock = func() time.Duration { return s.now }
+	e.probes = noProbes
+	e.probes.count = func(int) (arena.Census, error) { return arena.Census{Arenas: 1, Reserved: s.bytes}, nil }
+	e.log = &journal{fd: 2, write: func(_ int, line []byte) error {
+		s.lines += string(line)
+		return nil
+	}}
+	s.w = e.add(&process{pid: 1 << 22, pidfd: e.epoll, dir: -1, statm: s.statm}) // any descriptor that says of no end
+	s.w.peek = 0
+	s.w.start()
+	t.Cleanup(func() {
+		s.w.herd.target.pidfd = -1 // it is the engine's
+		e.close()
+	})
+	return s
+}
+
+// sample lets the engine take one sample and goes on to when the next one is due.
+func (s *simulation) sample(bytes uint64) {
+	s.t.Helper()
+	s.bytes = bytes
+	pages := bytes / pageSize
+	line := fmt.Sprintln(pages, pages, pages, pages, pages, pages, pages)
+	must(s.t, unix.Ftruncate(s.statm, 0))
+	_, err := unix.Pwrite(s.statm, []byte(line), 0)
+	must(s.t, err)
+	s.now, _ = s.w.turns(s.now)
+}
+
+// However far a size is from its limit, it is read at every interval: what was high for one of them is the peak.
+func TestEveryIntervalIsSampled(t *testing.T) {
+	s := simulate(t, testConfig("virtual=9223372036854775807"))
+	for i := range 100 {
+		size := uint64(4 * MiB)
+		if i == 57 {
+			size = 36 * MiB
+		}
+		s.sample(size)
+		if want := s.w.began + time.Duration(i+1)*s.w.cfg.Budget.Interval; s.now != want {
+			t.Fatalf("after %d samples the next one is %s after the first", i+1, s.now-s.w.began)
+		}
+	}
+	if s.w.outcome.PeakVirtual != 36*MiB {
+		t.Errorf("the peak is %d bytes", s.w.outcome.PeakVirtual)
+	}
+}
+
 // A run that ends before the second sample tells the peak that it had, and not its size at the start.
 func TestThePeakOfAShortRun(t *testing.T) {
 	c := startChild(t)

@@ -223,6 +223,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"breach":   func(c *Config) { c.Budget.Breach.N = 6 },
 		"warn_at":  func(c *Config) { c.Budget.WarnAt = 101 },
 		"settle":   func(c *Config) { c.Budget.Settle = -1 },
+		"metric":   func(c *Config) { c.Limits = []policy.Limit{{Metric: "swap", Bytes: 1}} },
 	} {
 		c := testConfig("")
 		spoil(&c)

@@ -26,7 +26,7 @@ type process struct {
 	pidfd   int           // -1 is none
 	dir     int           // /proc/PID, only where there is no pidfd, else -1
 	statm   int           // -1 is none: it is opened for each sample
-	path    [32]byte      // of statm where it is opened for each sample, with a NUL at its end
+	line    [7 * 21]byte  // the last line of statm, seven numbers of at most 20 digits
 	name    string        // as the kernel has it, at most 15 bytes
 	born    time.Duration // since boot
 	virtual uint64        // bytes at the last sample that counted; 0 is none
@@ -203,15 +203,33 @@ func (p *process) ended() bool {
 // the descriptor survives an execve(2) of the target, and gives ESRCH once it is reaped, whoever has its
 // number then. ok is false where there is nothing to count.
 func (p *process) sample() (s statm, ok bool) {
-	var line statmLine
-	s, ok = parseStatm(line[:p.readStatm(&line)])
-	if !p.same() {
-		return statm{}, false
+	if p.statm < 0 {
+		return p.sampleOnce()
 	}
+	s, ok = p.readStatm()
 	if ok && s.size == 0 {
 		return p.sampleThread()
 	}
 	return s, ok
+}
+
+// sampleOnce is a sample of a process whose statm is not kept open.
+func (p *process) sampleOnce() (s statm, ok bool) {
+	var err error
+	if p.statm, err = p.open("statm"); err != nil {
+		p.statm = -1
+		return statm{}, false
+	}
+	defer p.openEachTime()
+	return p.sample()
+}
+
+func (p *process) readStatm() (statm, bool) {
+	n, err := unix.Pread(p.statm, p.line[:], 0)
+	if err != nil {
+		return statm{}, false
+	}
+	return parseStatm(p.line[:n])
 }
 
 // sampleThread goes on with another thread of a process whose first one has ended: the memory is theirs in
@@ -225,16 +243,9 @@ func (p *process) sampleThread() (statm, bool) {
 	if err != nil {
 		return statm{}, false
 	}
-	kept := p.statm >= 0
-	if kept {
-		_ = unix.Close(p.statm)
-	}
+	_ = unix.Close(p.statm)
 	p.statm = fd
-	var line statmLine
-	s, ok := parseStatm(line[:p.readStatm(&line)])
-	if !kept {
-		p.openEachTime()
-	}
+	s, ok := p.readStatm()
 	return s, ok && s.size != 0
 }
 
@@ -257,7 +268,6 @@ func (p *process) otherThread() (tid string) {
 
 // openEachTime gives the descriptor of statm back.
 func (p *process) openEachTime() {
-	copy(p.path[:len(p.path)-1], filepath.Join(procRoot, strconv.Itoa(p.pid), "statm"))
 	_ = unix.Close(p.statm)
 	p.statm = -1
 }

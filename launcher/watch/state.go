@@ -6,14 +6,6 @@ import (
 	"arenacap/policy"
 )
 
-// reading is one sample of everything that is counted, in bytes.
-type reading struct {
-	virtual, data, resident uint64
-	arenas                  uint64 // address space that arenas reserve
-	arenasKnown             bool
-	processes               int
-}
-
 // change is a step of one limit's state.
 type change struct {
 	kind      string // eventWarning, eventBreach or eventRecovered
@@ -96,19 +88,8 @@ func (s *state) confirmation(again func() (reading, bool)) func(metric string) (
 
 // value is a metric of a reading; ok is false where it is not known.
 func (s *state) value(metric string, r reading) (v uint64, ok bool) {
-	switch metric {
-	case "virtual":
-		return r.virtual, true
-	case "growth":
-		return max(r.virtual, s.base) - s.base, s.settled
-	case "data":
-		return r.data, true
-	case "resident":
-		return r.resident, true
-	case "arenas":
-		return r.arenas, r.arenasKnown
-	}
-	return 0, false
+	m := metrics[metric]
+	return m.value(r, s.base), m.known(r)
 }
 
 // step moves one limit on. While a breach is on, its warning level says nothing.

@@ -11,10 +11,7 @@ import "math"
 // in a process whose first thread has ended.
 type statm struct{ size, resident, data uint64 }
 
-// parseStatm reads one line without allocating. ok is false where it is malformed. It runs in doze, on a stack that
-// cannot grow, hence nosplit and one function.
-//
-//go:nosplit
+// parseStatm reads one line without allocating. ok is false where it is malformed.
 func parseStatm(line []byte) (s statm, ok bool) {
 	var n uint64
 	field, digits := 0, 0

@@ -56,6 +56,11 @@ func (c Config) check() error {
 	case b.Settle < 0 || b.Grace < 0 || b.Timeout < 0:
 		return fmt.Errorf("settle, grace and timeout cannot be under 0")
 	}
+	for _, l := range c.Limits {
+		if _, known := metrics[l.Metric]; !known {
+			return fmt.Errorf("metric %q cannot be read from a sample", l.Metric)
+		}
+	}
 	return nil
 }
 

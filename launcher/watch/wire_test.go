@@ -19,6 +19,10 @@ func fill(v reflect.Value, n *int64) {
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		fill(v.Index(0), n)
 		fill(v.Index(1), n)
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(v.Index(i), n)
+		}
 	case reflect.String:
 		v.SetString("text\x00\"<é>" + string(rune('a'+*n%26)))
 	case reflect.Bool:
@@ -39,6 +43,9 @@ func full() Config {
 	var c Config
 	fill(reflect.ValueOf(&c).Elem(), new(int64))
 	c.Budget.WarnAt, c.Budget.Breach = 70, testConfig("").Budget.Breach
+	for i := range c.Limits {
+		c.Limits[i].Metric = "virtual"
+	}
 	return c
 }
 

@@ -101,19 +101,9 @@ func (l Line) applyBudget(b *policy.Budget) error {
 	if !given {
 		return nil
 	}
-	if s != "off" {
-		size, err := policy.ParseSize(s)
-		if err == nil && size.Percent != 0 {
-			err = fmt.Errorf(`size %q: a percentage works for the data and resident limits of a policy file only; write bytes, for example "4GiB"`, s)
-		}
-		if err != nil {
-			return l.bad("budget", err)
-		}
-		size.From = "--budget"
-		b.Virtual = size
-		return nil
+	if err := b.Override(s); err != nil {
+		return l.bad("budget", err)
 	}
-	b.Virtual, b.Growth, b.Data, b.Resident, b.Arenas, b.Hard = policy.Size{}, policy.Size{}, policy.Size{}, policy.Size{}, policy.Size{}, false
 	return nil
 }
 
