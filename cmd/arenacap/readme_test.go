@@ -48,10 +48,10 @@ func TestReadme(t *testing.T) {
 }
 
 // runSession runs a command as a person would type it: with arenacap in PATH, in an empty folder, or at the
-// top of the repository where it builds something.
+// top of the repository where it builds something. What goes to /tmp, where another user's may stand, goes to the folder.
 func runSession(t *testing.T, command, root, dir string) string {
 	t.Helper()
-	cmd := exec.Command("bash", "-c", command)
+	cmd := exec.Command("bash", "-c", strings.ReplaceAll(command, "/tmp/", dir+"/"))
 	cmd.Dir = dir
 	if program, _, _ := strings.Cut(command, " "); program == "go" || program == "cc" {
 		cmd.Dir = root
