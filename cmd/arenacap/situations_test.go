@@ -39,17 +39,18 @@ func situations(t *testing.T) []situation {
 	opened := func(fd int, path string, flags int) []string {
 		return []string{"open", strconv.Itoa(fd), path, strconv.Itoa(flags)}
 	}
+	own, other := niceness(t)
 	return []situation{
 		{name: "nothing special"},
 		{name: "a while later", setup: []string{"env", "PROBE_LINGER=100"}, shows: "signals that came later"},
 		{name: "arguments", args: []string{"", "--policy", "--", "-q", "a b", "\xff\xfe", "--help", "\n"}, shows: "argc"},
 
-		{name: "nice", setup: states("nice 7"), shows: "nice"},
+		{name: "nice", setup: []string{"nice", strconv.Itoa(other)}, shows: "nice", root: other < own},
 		{name: "nice below zero", setup: states("nice -7"), shows: "nice", root: true},
 		{name: "batch", setup: states("sched 3 0"), shows: "scheduling"},
 		{name: "idle", setup: states("sched 5 0"), shows: "scheduling"},
 		{name: "round robin", setup: states("sched 2 3"), shows: "scheduling", root: true, mayRefuse: true},
-		{name: "fifo with reset on fork", setup: states("sched 0x40000001 5"), shows: "scheduling", root: true, mayRefuse: true},
+		{name: "fifo with reset on fork", setup: states("nice 0 sched 0x40000001 5"), shows: "scheduling", root: true, mayRefuse: true},
 		{name: "io idle", setup: states("ioprio 0x6000"), shows: "io priority"},
 		{name: "io best effort", setup: states("ioprio 0x4006"), shows: "io priority"},
 		{name: "affinity", setup: states("affinity 1"), shows: "status Cpus_allowed"},

@@ -73,7 +73,6 @@ func TestParsePercent(t *testing.T) {
 func TestSweepJSON(t *testing.T) {
 	cmd := exec.Command(requireTools(t).plain, "sweep", "--caps", "off,2,4", "--rounds", "6", "--warmup", "0", "--seed", "5", "--json",
 		"--metric", "rate (.*)", "--latency", "p99 (.*)", "--", "sh", "-c", "test \"$MALLOC_ARENA_MAX\" != 4 || exit 3; echo rate 10; echo p99 5ms")
-	cmd.Env = plainEnv()
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +168,7 @@ func TestSweepWithoutReader(t *testing.T) {
 	cmd := exec.Command(requireTools(t).plain, "sweep", "--caps", "1,2", "--rounds", "6", "--html", page, "--metric", "rate (.*)", "--",
 		"sh", "-c", "echo rate $MALLOC_ARENA_MAX")
 	var said strings.Builder
-	cmd.Env, cmd.Stdout, cmd.Stderr = plainEnv(), w, &said
+	cmd.Stdout, cmd.Stderr = w, &said
 	var exit *exec.ExitError
 	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Errorf("%v: %s", err, &said)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"arenacap/launcher/testenv"
 )
 
 // tools are the programs that the tests start: arenacap as people build it, as a release is built, and the
@@ -138,10 +137,8 @@ func lacks(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// TestMain keeps what it inherited to itself: between fork and exec package syscall moves descriptors to free places
-// above its own, and what a shell had left open there would be lost to some programs and not to others.
 func TestMain(m *testing.M) {
-	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	testenv.Reset()
 	status := m.Run()
 	if toolsDir != "" {
 		_ = os.RemoveAll(toolsDir)

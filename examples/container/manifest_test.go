@@ -177,9 +177,6 @@ func write(t *testing.T, text string) string {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, 0o644); err != nil { // whatever the umask is
-		t.Fatal(err)
-	}
 	return path
 }
 

@@ -58,9 +58,6 @@ func script(t *testing.T, dir, name, text string) string {
 	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, 0o755); err != nil { // whatever the umask is
-		t.Fatal(err)
-	}
 	return path
 }
 

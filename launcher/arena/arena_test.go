@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 // missing ends a test for which a tool is not installed. In CI everything is, so there it is a failure.
@@ -32,6 +34,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	built.dir, built.bins = dir, map[string]string{}
+	testenv.Reset()
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)

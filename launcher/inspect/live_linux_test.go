@@ -8,7 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
+
+func TestMain(m *testing.M) {
+	testenv.Reset()
+	m.Run()
+}
 
 // lacks ends a test that something is missing for. In CI everything is installed, so there it is a failure.
 func lacks(t testing.TB, why string) {

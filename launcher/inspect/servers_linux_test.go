@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/arena"
 )
@@ -21,13 +25,20 @@ type server struct {
 	cmd  *exec.Cmd
 	out  *bufio.Reader // stdout and stderr
 	said strings.Builder
+	info string // a FIFO, for testdata/info.c
 }
 
-// serve starts a program, with these variables and no other but PATH, and waits until it says ready.
+// serve starts a program, with these variables and no other but PATH, HOME and those of testdata/info.c, and waits until
+// it says ready.
 func serve(t *testing.T, cmd *exec.Cmd, ready string, env ...string) *server {
 	t.Helper()
 	r, w := pipe(t)
-	cmd.Env = append(env, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir())
+	info := filepath.Join(publicDir(t), "info")
+	if err := errors.Join(unix.Mkfifo(info, 0o666), os.Chmod(info, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(env, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "MALLOC_INFO="+info,
+		"LD_PRELOAD="+build(t, "gcc", "testdata/info.c", "-shared", "-fPIC"))
 	cmd.Stdout, cmd.Stderr = w, w
 	if _, err := cmd.StdinPipe(); err != nil { // stays open: some end with their stdin
 		t.Fatal(err)
@@ -36,7 +47,7 @@ func serve(t *testing.T, cmd *exec.Cmd, ready string, env ...string) *server {
 		t.Fatal(err)
 	}
 	w.Close()
-	s := &server{cmd: cmd, out: bufio.NewReader(r)}
+	s := &server{cmd: cmd, out: bufio.NewReader(r), info: info}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -61,21 +72,31 @@ func (s *server) await(t *testing.T, text string) {
 
 func (s *server) pid() int { return s.cmd.Process.Pid }
 
-// mallocInfo has gdb call malloc_info(3) inside a process that stands still. "" is where that cannot be had.
-func mallocInfo(t *testing.T, pid int) string {
+// mallocInfo has the process call malloc_info(3): it answers into a FIFO. gdb could call it too, but Debian 12's cannot
+// call anything on a processor with AMX, whose registers it does not know.
+func (s *server) mallocInfo(t *testing.T) string {
 	t.Helper()
-	need(t, "gdb")
-	file := filepath.Join(publicDir(t), "info")
-	cmd := exec.Command("gdb", "-nx", "-batch", "-p", strconv.Itoa(pid), "-ex", "handle all nostop noprint pass",
-		"-ex", fmt.Sprintf(`set $f = ((void *(*)(const char *, const char *))fopen)("%s", "w")`, file),
-		"-ex", `print ((int (*)(int, void *))malloc_info)(0, $f)`, "-ex", `print ((int (*)(void *))fclose)($f)`)
-	out, err := cmd.CombinedOutput()
-	text, readErr := os.ReadFile(file)
-	if err != nil || readErr != nil || !strings.Contains(string(text), "</malloc>") {
-		t.Fatalf("gdb: %v, %v\n%s", err, readErr, out)
+	fifo, err := os.OpenFile(s.info, os.O_RDWR, 0) // both ends: opening waits for nobody
+	if err != nil {
+		t.Fatal(err)
 	}
-	return string(text)
+	defer fifo.Close()
+	if err := errors.Join(fifo.SetReadDeadline(time.Now().Add(time.Minute)), unix.Tgkill(s.pid(), s.pid(), infoSignal)); err != nil {
+		t.Fatal(err)
+	}
+	var info strings.Builder
+	lines := bufio.NewScanner(fifo)
+	for lines.Scan() {
+		if info.WriteString(lines.Text() + "\n"); lines.Text() == "</malloc>" {
+			return info.String()
+		}
+	}
+	t.Fatalf("malloc_info: %v after %q", lines.Err(), info.String())
+	return ""
 }
+
+// infoSignal is that of testdata/info.c.
+const infoSignal = unix.Signal(60)
 
 // publicDir is a folder in which another user may write.
 func publicDir(t *testing.T) string {
@@ -91,12 +112,12 @@ func publicDir(t *testing.T) string {
 
 // equalsMallocInfo compares the arenas and heaps with what malloc_info says, before and after, as a server may
 // make an arena at any time.
-func equalsMallocInfo(t *testing.T, pid int) Report {
+func equalsMallocInfo(t *testing.T, s *server) Report {
 	t.Helper()
 	for range 3 {
-		before := mustLook(t, pid, nil)
-		arenas, heaps := infoCounts(t, mallocInfo(t, pid))
-		after := mustLook(t, pid, nil)
+		before := mustLook(t, s.pid(), nil)
+		arenas, heaps := infoCounts(t, s.mallocInfo(t))
+		after := mustLook(t, s.pid(), nil)
 		if a, b := before.Process.Census(), after.Process.Census(); a.Arenas != b.Arenas || a.Heaps != b.Heaps {
 			continue
 		}
@@ -161,7 +182,7 @@ func TestServerMariaDB(t *testing.T) {
 					}
 				}
 			}
-			r := equalsMallocInfo(t, s.pid())
+			r := equalsMallocInfo(t, s)
 			t.Logf("%d looks under load; %s; cap: %s", looks, r.Verdict, r.Cap.Why)
 			if env == nil {
 				r.check(t, 0, "", NoAnswer, "no cap is set", r.Next)
@@ -199,7 +220,7 @@ func TestServerJVM(t *testing.T) {
 		t.Run(gc, func(t *testing.T) {
 			cmd := exec.Command("keytool", "-J-XX:+Use"+gc+"GC", "-J-Xmx256m", "-genkeypair", "-keyalg", "RSA", "-alias", "a", "-keystore", filepath.Join(t.TempDir(), "store"))
 			s := serve(t, cmd, "password:", "LC_ALL=C", "MALLOC_ARENA_MAX=4")
-			r := equalsMallocInfo(t, s.pid())
+			r := equalsMallocInfo(t, s)
 			t.Logf("%s", r.Verdict)
 			r.check(t, 4, "environment", Yes, "of 4 allowed", "")
 			heap, classes, code := r.part(arena.KindJavaHeap), r.part(arena.KindJavaClasses), r.part(arena.KindJavaCode)
@@ -249,7 +270,7 @@ sys.stdin.read()
 	for _, env := range [][]string{{"A=1"}, {"MALLOC_ARENA_MAX=2"}} {
 		t.Run(env[0], func(t *testing.T) {
 			s := serve(t, exec.Command("python3", "-c", code), "ready", env...)
-			r := equalsMallocInfo(t, s.pid())
+			r := equalsMallocInfo(t, s)
 			t.Logf("%s", r.Verdict)
 			if stacks := r.part(arena.KindThreadStacks); stacks.Count != 20 || r.Process.Threads != 21 {
 				t.Errorf("%d threads, stacks %+v", r.Process.Threads, stacks)

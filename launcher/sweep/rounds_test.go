@@ -14,7 +14,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"arenacap/launcher/testenv"
 )
+
+func TestMain(m *testing.M) {
+	testenv.Reset()
+	m.Run()
+}
 
 // work compiles testdata/work.c.
 func work(t *testing.T) string {

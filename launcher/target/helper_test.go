@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 // TestMain turns the test program into one of two small tools, so that Find, Quick and Examine can be asked
@@ -23,6 +25,7 @@ func TestMain(m *testing.M) {
 		json.NewEncoder(os.Stdout).Encode([2]Target{Quick(os.Args[1], os.Environ()), Examine(os.Args[1], os.Environ())})
 		syscall.Exit(0)
 	}
+	testenv.Reset()
 	os.Exit(m.Run())
 }
 

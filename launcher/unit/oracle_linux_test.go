@@ -12,8 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"arenacap/launcher/testenv"
 	"arenacap/policy"
 )
+
+func TestMain(m *testing.M) {
+	testenv.Reset()
+	m.Run()
+}
 
 // need skips the test where a program is not installed. In CI, where everything has to be, it fails instead.
 func need(t testing.TB, programs ...string) {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/testenv"
 )
 
 // childVariable makes the test binary a child that obeys commands on its stdin, a line each.
@@ -29,6 +31,7 @@ func TestMain(m *testing.M) {
 		obey(os.Stdin)
 		os.Exit(0)
 	}
+	testenv.Reset()
 	os.Exit(m.Run())
 }
 

@@ -40,7 +40,7 @@ func StartAuthServer(ctx context.Context, program string, prefix []string, env .
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, program, "-t", "128", "-s", socket)
-	cmd.Env = cleanEnviron(env)
+	cmd.Env = append(os.Environ(), env...)
 	p, err := Start(cmd, prefix)
 	if err != nil {
 		return nil, err

@@ -8,14 +8,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"arenacap/launcher/testenv"
 	"arenacap/policy"
 )
+
+// The servers start in the same surroundings for the tests and for the table.
+func init() { testenv.Reset() }
 
 // Need skips the test where one of the programs is not installed. In CI, where everything has to be installed, it
 // fails instead.
@@ -56,10 +59,7 @@ func Within(t testing.TB, limit time.Duration) context.Context {
 // Arenacap builds arenacap into the folder, for every user, and returns its path.
 func Arenacap(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "arenacap")
-	if err := run(exec.CommandContext(ctx, "go", "build", "-o", path, "arenacap/cmd/arenacap")); err != nil {
-		return "", err
-	}
-	return path, os.Chmod(path, 0o755) // whatever the umask is
+	return path, run(exec.CommandContext(ctx, "go", "build", "-o", path, "arenacap/cmd/arenacap"))
 }
 
 // Copy copies a file of an example (its policy) into the folder, for every user to read, with some of its text replaced:
@@ -78,10 +78,7 @@ func Copy(from, dir string, pairs ...string) (string, error) {
 		out = strings.ReplaceAll(out, pairs[i], pairs[i+1])
 	}
 	path := filepath.Join(dir, filepath.Base(from))
-	if err := os.WriteFile(path, []byte(out), 0o644); err != nil {
-		return "", err
-	}
-	return path, os.Chmod(path, 0o644) // whatever the umask is
+	return path, os.WriteFile(path, []byte(out), 0o644)
 }
 
 // UpBeforeSettle starts a server that is up before its `settle` ends, however slow the machine: one that was not is
@@ -155,13 +152,4 @@ func run(cmd *exec.Cmd) error {
 		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
 	}
 	return nil
-}
-
-// cleanEnviron is this process's environment without what steers malloc or arenacap, and more after it.
-func cleanEnviron(more []string) []string {
-	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
-		name, _, _ := strings.Cut(entry, "=")
-		return strings.HasPrefix(name, "MALLOC_") || strings.HasPrefix(name, "ARENACAP_") || name == "GLIBC_TUNABLES"
-	})
-	return append(env, more...)
 }

@@ -69,7 +69,7 @@ func (d *Database) chooseUser() error {
 func (d *Database) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = d.dir
-	cmd.Env = cleanEnviron([]string{"HOME=" + d.dir})
+	cmd.Env = append(os.Environ(), "HOME="+d.dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.user}
 	return cmd
 }

@@ -55,7 +55,7 @@ func RunSweep(t testing.TB, args ...string) Sweep {
 func runSweep(ctx context.Context, dir string, args []string) (s Sweep, err error) {
 	html := filepath.Join(dir, "report.html")
 	cmd := exec.CommandContext(ctx, "sh", append([]string{"sweep.sh"}, append(args, "--json", "--html", html)...)...)
-	cmd.Env = append(cleanEnviron(nil), "PATH="+dir+":"+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
 	cmd.WaitDelay = 10 * time.Second
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
