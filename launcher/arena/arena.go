@@ -22,6 +22,7 @@ import (
 	"slices"
 	"time"
 
+	"arenacap/launcher/allocator"
 	"arenacap/launcher/proc"
 )
 
@@ -160,7 +161,7 @@ func certain(mem reader, maps mappings) (c Census, ok bool) {
 
 // libc reports a glibc that is there to run, not a file that a program happens to read.
 func (l layout) libc() bool {
-	return slices.ContainsFunc(l, func(m mapping) bool { return m.Perm&proc.PermExec != 0 && m.File() && libcFile(m.Name) })
+	return slices.ContainsFunc(l, func(m mapping) bool { return m.Perm&proc.PermExec != 0 && m.File() && allocator.IsGlibc(m.Name) })
 }
 
 func allSettled(rings []*ring) bool {

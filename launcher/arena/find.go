@@ -3,10 +3,9 @@ package arena
 import (
 	"errors"
 	"math/bits"
-	"path"
 	"slices"
-	"strings"
 
+	"arenacap/launcher/allocator"
 	"arenacap/launcher/proc"
 )
 
@@ -396,12 +395,6 @@ func (p place) hasRoom(maps mappings) bool {
 	return true
 }
 
-// libcFile reports whether a mapped file is glibc by its name: libc.so.6, and libc-2.31.so up to glibc 2.33.
-func libcFile(name string) bool {
-	base := path.Base(strings.TrimSuffix(name, " (deleted)"))
-	return strings.HasPrefix(base, "libc.so.6") || strings.HasPrefix(base, "libc-2.") && strings.HasSuffix(base, ".so")
-}
-
 // scanMax bounds the search for main arenas in programs that map no libc by name, in bytes.
 const scanMax = 32 << 20
 
@@ -417,7 +410,7 @@ func (f *finder) mainArenas() ([]state, error) {
 			return found, nil
 		}
 		at = m.End
-		if !m.File() || m.Perm&proc.PermShared != 0 || libc && !libcFile(m.Name) {
+		if !m.File() || m.Perm&proc.PermShared != 0 || libc && !allocator.IsGlibc(m.Name) {
 			continue
 		}
 		end := m.End

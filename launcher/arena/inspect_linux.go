@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"arenacap/launcher/allocator"
 	"arenacap/launcher/proc"
 )
 
@@ -48,7 +49,7 @@ func (p *process) inspect() (*Process, error) {
 }
 
 func (p *process) nameLibc(found *Process, maps layout) (err error) {
-	if slices.ContainsFunc(maps, func(m mapping) bool { return muslFile(m.Name) }) {
+	if slices.ContainsFunc(maps, func(m mapping) bool { return allocator.IsMusl(m.Name) }) {
 		found.Libc = "musl"
 	}
 	if len(found.Arenas) > 0 {

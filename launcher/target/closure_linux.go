@@ -1,6 +1,7 @@
 package target
 
 import (
+	"debug/elf"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -33,7 +34,7 @@ type object struct {
 // LD_AUDIT library changes and what a program opens with dlopen(3) are not seen.
 type linker struct {
 	fs          fsys
-	machine     uint16
+	machine     elf.Machine
 	bits        int
 	interpreter string // PT_INTERP, which is loaded already
 	loader      loaderDirs
@@ -139,7 +140,7 @@ func (l *linker) insert(o *object) {
 func (l *linker) describe(im image, name string, parent *object) *object {
 	o := &object{
 		path: im.path, names: []string{name}, parent: parent, origin: filepath.Dir(im.path),
-		rpath: im.name(im.dyn.rpath), runpath: im.name(im.dyn.runpath), noDefaults: im.dyn.flags1&df1NoDefaultLib != 0,
+		rpath: im.name(im.dyn.rpath), runpath: im.name(im.dyn.runpath), noDefaults: elf.DynFlag1(im.dyn.flags1)&elf.DF_1_NODEFLIB != 0,
 	}
 	if soname := im.name(im.dyn.soname); soname != "" && parent != nil {
 		o.names = append(o.names, soname)
@@ -223,9 +224,9 @@ func (l *linker) expand(path string, o *object) string {
 	}
 	platform := "x86_64"
 	switch l.machine {
-	case em386:
+	case elf.EM_386:
 		platform = "i686"
-	case emAArch64:
+	case elf.EM_AARCH64:
 		platform = "aarch64"
 	}
 	return strings.NewReplacer("${ORIGIN}", o.origin, "$ORIGIN", o.origin, "${LIB}", l.loader.lib, "$LIB", l.loader.lib,

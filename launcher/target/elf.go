@@ -1,7 +1,12 @@
 package target
 
+// An ELF file as the loader reads it: the ELF header, the program headers and what they lead to. debug/elf, whose
+// constants these are, reads the section headers too, and refuses files that the loader takes: with stripped or
+// damaged ones, or with very many.
+
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/binary"
 	"errors"
 )
@@ -10,32 +15,9 @@ import (
 // linkers, the interpreter's name and the notes behind them.
 const headSize = 4096
 
-// What is needed of <elf.h>. (debug/elf costs 30 µs of package initialisation at every start.)
+// Types of notes, by their owner. They are ours to name: debug/elf has none.
 const (
-	em386     = 3
-	emARM     = 40
-	emX8664   = 62
-	emAArch64 = 183
-
-	ptLoad    = 1
-	ptDynamic = 2
-	ptInterp  = 3
-	ptNote    = 4
-
-	dtNeeded  = 1
-	dtHash    = 4
-	dtStrtab  = 5
-	dtSymtab  = 6
-	dtStrsz   = 10
-	dtSoname  = 14
-	dtRpath   = 15
-	dtRunpath = 29
-	dtGNUHash = 0x6ffffef5
-	dtFlags1  = 0x6ffffffb
-
-	df1NoDefaultLib = 0x800
-
-	noteABITag = 1 // of "GNU": written by glibc's crt1.o, so whoever has it was linked with a C library
+	noteABITag = 1 // of "GNU": written by glibc's crt1.o, so a program that has it was linked with a C library
 	noteGoID   = 4 // of "Go"
 )
 
@@ -46,13 +28,13 @@ const maxProgramHeaders = 65536 / 56
 type elfHead struct {
 	bits     int // 32 or 64
 	order    binary.ByteOrder
-	machine  uint16 // e_machine
+	machine  elf.Machine
 	segments []segment
 }
 
 // segment is one program header. Offsets and sizes are in bytes.
 type segment struct {
-	kind          uint32
+	kind          elf.ProgType
 	offset, vaddr uint64
 	size          uint64 // in the file
 }
@@ -87,7 +69,7 @@ func parseHead(b []byte) (elfHead, error) {
 	if len(b) < headerSize {
 		return elfHead{}, errBadELF
 	}
-	h.machine = h.order.Uint16(b[18:])
+	h.machine = elf.Machine(h.order.Uint16(b[18:]))
 	phoff, count := h.word(b[phoffAt:]), int(h.order.Uint16(b[phnumAt:]))
 	if count > 0 && int(h.order.Uint16(b[phnumAt-2:])) != entrySize || count > maxProgramHeaders {
 		return elfHead{}, errBadELF
@@ -109,9 +91,9 @@ func parseHead(b []byte) (elfHead, error) {
 //	32 bits: p_type, p_offset, p_vaddr, p_paddr, p_filesz, … u32
 func (h elfHead) segment(b []byte) segment {
 	if h.bits == 64 {
-		return segment{h.order.Uint32(b), h.word(b[8:]), h.word(b[16:]), h.word(b[32:])}
+		return segment{elf.ProgType(h.order.Uint32(b)), h.word(b[8:]), h.word(b[16:]), h.word(b[32:])}
 	}
-	return segment{h.order.Uint32(b), h.word(b[4:]), h.word(b[8:]), h.word(b[16:])}
+	return segment{elf.ProgType(h.order.Uint32(b)), h.word(b[4:]), h.word(b[8:]), h.word(b[16:])}
 }
 
 // word reads an integer of the file's class.
@@ -123,7 +105,7 @@ func (h elfHead) word(b []byte) uint64 {
 }
 
 // find is the first segment of a kind.
-func (h elfHead) find(kind uint32) (segment, bool) {
+func (h elfHead) find(kind elf.ProgType) (segment, bool) {
 	for _, s := range h.segments {
 		if s.kind == kind {
 			return s, true
@@ -135,7 +117,7 @@ func (h elfHead) find(kind uint32) (segment, bool) {
 // offset is where in the file an address of the loaded program lies.
 func (h elfHead) offset(vaddr uint64) (uint64, bool) {
 	for _, s := range h.segments {
-		if s.kind == ptLoad && vaddr >= s.vaddr && vaddr-s.vaddr < s.size {
+		if s.kind == elf.PT_LOAD && vaddr >= s.vaddr && vaddr-s.vaddr < s.size {
 			return s.offset + (vaddr - s.vaddr), true
 		}
 	}
@@ -158,28 +140,28 @@ func (h elfHead) parseDynamic(b []byte) dynamic {
 	size := h.bits / 8
 	for ; len(b) >= 2*size; b = b[2*size:] {
 		tag, value := h.word(b), h.word(b[size:])
-		switch tag {
-		case 0:
+		switch elf.DynTag(tag) {
+		case elf.DT_NULL:
 			return d
-		case dtNeeded:
+		case elf.DT_NEEDED:
 			d.needed = append(d.needed, value)
-		case dtHash:
+		case elf.DT_HASH:
 			d.hash = value
-		case dtGNUHash:
+		case elf.DT_GNU_HASH:
 			d.gnuHash = value
-		case dtStrtab:
+		case elf.DT_STRTAB:
 			d.strtab = value
-		case dtStrsz:
+		case elf.DT_STRSZ:
 			d.strsz = value
-		case dtSymtab:
+		case elf.DT_SYMTAB:
 			d.symtab = value
-		case dtSoname:
+		case elf.DT_SONAME:
 			d.soname = value
-		case dtRpath:
+		case elf.DT_RPATH:
 			d.rpath = value
-		case dtRunpath:
+		case elf.DT_RUNPATH:
 			d.runpath = value
-		case dtFlags1:
+		case elf.DT_FLAGS_1:
 			d.flags1 = value
 		}
 	}

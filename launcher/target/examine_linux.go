@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"arenacap/launcher/allocator"
 )
 
 // Quick judges a program by its file's head, its dynamic section, its mode and capabilities, and by
@@ -141,7 +143,7 @@ func (fs fsys) glance(t *Target, f *facts, im image, env []string) {
 		return
 	}
 	for _, name := range preloads(env, t.AtSecure == Yes) {
-		if _, ok := allocatorOf(name); ok { // rare, and a name that is not found is ignored by the loader
+		if _, ok := allocator.OfLibrary(name); ok { // rare, and a name that is not found is ignored by the loader
 			fs.examine(t, f, im, env)
 			return
 		}
@@ -151,18 +153,15 @@ func (fs fsys) glance(t *Target, f *facts, im image, env []string) {
 		return
 	}
 	for _, name := range needed {
-		if name == libcName {
+		if name == allocator.Glibc {
 			return
 		}
-		if allocator, ok := allocatorOf(name); ok {
-			t.Allocator, f.replaces = allocator, name
+		if replacement, ok := allocator.OfLibrary(name); ok {
+			t.Allocator, f.replaces = replacement, name
 			return
 		}
 	}
 }
-
-// libcName is the DT_SONAME of glibc's C library on every architecture but Alpha and IA-64.
-const libcName = "libc.so.6"
 
 // examine follows the libraries of a dynamic program, or searches a static one.
 func (fs fsys) examine(t *Target, f *facts, im image, env []string) {
@@ -180,8 +179,9 @@ func (fs fsys) examine(t *Target, f *facts, im image, env []string) {
 // 2.10, and nowhere else; two of the tunables tell whether MALLOC_ARENA_MAX is obeyed (2.27 and later).
 func (t *Target) examineStatic(f *facts, im image, env []string) {
 	texts := []string{`<malloc version="1">`, "glibc.malloc.arena_max", "glibc.malloc.mxfast", "UPX!", "glibc.rtld.enable_secure"}
+	marks := allocator.Marks()
 	for _, m := range marks {
-		texts = append(texts, m.text)
+		texts = append(texts, m.Text)
 	}
 	found, whole := im.scan(texts...)
 	f.staticMalloc = found[0] != nil
@@ -198,9 +198,9 @@ func (t *Target) examineStatic(f *facts, im image, env []string) {
 		switch {
 		case found[len(texts)-len(marks)+i] == nil:
 		case f.staticMalloc:
-			f.hidden = append(f.hidden, m.name)
+			f.hidden = append(f.hidden, m.Name)
 		default:
-			t.Allocator, f.replaces = m.name, im.path
+			t.Allocator, f.replaces = m.Name, im.path
 		}
 	}
 }
@@ -215,10 +215,10 @@ func (fs fsys) examineDynamic(t *Target, f *facts, im image, env []string) {
 		if o.err != nil {
 			f.damaged = append(f.damaged, fmt.Sprintf("the symbols of %q cannot be read: %v", o.path, o.err))
 		}
-		if o.is(libcName) && f.libc == "" {
+		if o.is(allocator.Glibc) && f.libc == "" {
 			f.libc = o.path
 		}
-		if o.usesMallopt && !o.is(libcName) && f.mallopt == "" {
+		if o.usesMallopt && !o.is(allocator.Glibc) && f.mallopt == "" {
 			f.mallopt = o.path
 		}
 	}
@@ -241,15 +241,15 @@ func (fs fsys) judgeMalloc(t *Target, f *facts, l *linker) {
 		return
 	}
 	first := l.objects[i]
-	if first.is(libcName) {
+	if first.is(allocator.Glibc) {
 		t.Allocator = "glibc"
 		f.hidden = fs.marksIn(l.objects[0].path)
 		return
 	}
 	f.replaces, f.preloaded = first.path, slices.ContainsFunc(l.preload, first.is)
 	for _, name := range append(first.names, first.path) {
-		if allocator, ok := allocatorOf(name); ok {
-			t.Allocator = allocator
+		if replacement, ok := allocator.OfLibrary(name); ok {
+			t.Allocator = replacement
 			return
 		}
 	}
@@ -268,13 +268,14 @@ func (fs fsys) marksIn(path string) []string {
 	}
 	defer f.close()
 	var texts, names []string
+	marks := allocator.Marks()
 	for _, m := range marks {
-		texts = append(texts, m.text)
+		texts = append(texts, m.Text)
 	}
 	found, _ := f.scan(texts...)
 	for i, m := range marks {
-		if found[i] != nil && !slices.Contains(names, m.name) {
-			names = append(names, m.name)
+		if found[i] != nil && !slices.Contains(names, m.Name) {
+			names = append(names, m.Name)
 		}
 	}
 	return names
@@ -287,8 +288,8 @@ func (fs fsys) libcVersion(path string) (version, release string) {
 		return "", ""
 	}
 	defer f.close()
-	found, _ := f.scan(bannerStart)
-	return parseBanner(found[0])
+	found, _ := f.scan(allocator.Banner)
+	return allocator.ParseBanner(found[0])
 }
 
 // lockedTunable looks for an arena_max in /etc/tunables.conf that the environment cannot override, in a file

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
 	"runtime"
@@ -132,7 +133,7 @@ func (fs fsys) loaderRefusal(path string, head []byte) error {
 	if err != nil || !native(h.machine) {
 		return nil
 	}
-	s, _ := h.find(ptInterp)
+	s, _ := h.find(elf.PT_INTERP)
 	name, ok := part(head, s.offset, s.size)
 	if !ok || s.size == 0 {
 		return nil
@@ -146,12 +147,12 @@ func (fs fsys) loaderRefusal(path string, head []byte) error {
 
 // native reports whether the kernel loads programs for an ELF machine by itself. Where arenacap's own
 // architecture is not listed every machine counts: then a missing loader is taken for what it seems.
-func native(machine uint16) bool {
+func native(machine elf.Machine) bool {
 	switch runtime.GOARCH {
 	case "amd64", "386":
-		return machine == emX8664 || machine == em386
+		return machine == elf.EM_X86_64 || machine == elf.EM_386
 	case "arm64", "arm":
-		return machine == emAArch64 || machine == emARM
+		return machine == elf.EM_AARCH64 || machine == elf.EM_ARM
 	}
 	return true
 }

@@ -2,6 +2,7 @@ package target
 
 import (
 	"bytes"
+	"debug/elf"
 	"errors"
 	"io"
 )
@@ -54,14 +55,14 @@ func newImage(f file, path string, buf []byte) (image, error) {
 	if err != nil {
 		return im, err
 	}
-	if s, ok := im.head.find(ptInterp); ok {
+	if s, ok := im.head.find(elf.PT_INTERP); ok {
 		name, err := im.read(s.offset, s.size, pathMax)
 		if err != nil {
 			return im, err
 		}
 		im.loader = string(cString(name))
 	}
-	if s, ok := im.head.find(ptDynamic); ok {
+	if s, ok := im.head.find(elf.PT_DYNAMIC); ok {
 		b, err := im.read(s.offset, s.size, maxDynamic)
 		if err != nil {
 			return im, err
@@ -89,7 +90,7 @@ func (im image) read(offset, size, limit uint64) ([]byte, error) {
 // notes reports whether the program was made by Go, and whether a C library's start code is in it.
 func (im image) notes() (golang, libcStart bool) {
 	for _, s := range im.head.segments {
-		if s.kind != ptNote {
+		if s.kind != elf.PT_NOTE {
 			continue
 		}
 		b, err := im.read(s.offset, s.size, maxDynamic)

@@ -93,21 +93,6 @@ func TestEnvLineApply(t *testing.T) {
 	}
 }
 
-func TestParseBanner(t *testing.T) {
-	for _, c := range [][3]string{
-		{"Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.\nCopyright", "2.36", "Debian GLIBC 2.36-9+deb12u14"},
-		{"GNU libc) stable release version 2.17, by Roland McGrath et al.\n", "2.17", "GNU libc"},
-		{"Ubuntu GLIBC 2.35-0ubuntu3.8) stable release version 2.35.\n", "2.35", "Ubuntu GLIBC 2.35-0ubuntu3.8"},
-		{"GNU libc) development release version 2.38.9000.\n", "2.38.9000", "GNU libc"},
-		{"GNU libc) release release version 2.26 (git 3a5ea88f8e), by Roland McGrath et al.\n", "2.26", "GNU libc git 3a5ea88f8e"},
-		{"", "", ""}, {"GNU libc\n", "", ""}, {"stable release version 2.3", "", ""},
-	} {
-		if version, release := parseBanner([]byte(c[0])); version != c[1] || release != c[2] {
-			t.Errorf("parseBanner(%q) = %q, %q", c[0], version, release)
-		}
-	}
-}
-
 func TestEnablesSecure(t *testing.T) {
 	const on = "glibc.rtld.enable_secure=1"
 	for _, c := range []struct {
@@ -318,7 +303,6 @@ func FuzzLoader(f *testing.F) {
 		if l, ok := parseLoader(b); ok && (len(l.dirs) < 2 || l.lib == "") {
 			t.Errorf("%q gives %+v", b, l)
 		}
-		parseBanner(b)
 		parsePreloadFile(b)
 	})
 }

@@ -3,6 +3,8 @@ package target
 import (
 	"fmt"
 	"strings"
+
+	"arenacap/launcher/allocator"
 )
 
 // facts is what the verdict follows from, beside what stands in the Target itself.
@@ -59,7 +61,7 @@ func (t *Target) cannot(f facts) {
 		t.why("%q is static, and glibc's malloc is not in it", program)
 	case f.replaces != "" && t.Allocator != "":
 		t.why("%s, and %s does not read MALLOC_ARENA_MAX", f.replacement(program), t.Allocator)
-		t.hint(allocatorHint(t.Allocator))
+		t.hint(allocator.Instead(t.Allocator))
 	}
 	if f.secure != "" && t.Libc != "musl" && t.Libc != "none" {
 		t.why("%q %s, so the kernel starts it in secure mode (AT_SECURE), in which glibc ignores MALLOC_ARENA_MAX", program, f.secure)
@@ -119,7 +121,7 @@ func (t *Target) doubt(f facts) {
 	}
 	for _, name := range f.hidden {
 		t.why("%q has %s linked into it under names of its own; what it allocates there is not capped", program, name)
-		t.hint(allocatorHint(name))
+		t.hint(allocator.Instead(name))
 	}
 	switch {
 	case t.Static && f.thorough:

@@ -1,0 +1,36 @@
+package allocator
+
+import "testing"
+
+func TestOfLibrary(t *testing.T) {
+	for file, want := range map[string]string{
+		"/usr/lib/x86_64-linux-gnu/libjemalloc.so.2": "jemalloc", "libtcmalloc_minimal.so.4": "tcmalloc", "/opt/libmimalloc-secure.so.2.0": "mimalloc",
+		"libclang_rt.asan-x86_64.so": "asan", "liblsan.so.0": "lsan", "libclang_rt.lsan.so": "lsan", "libtbbmalloc_proxy.so.2": "tbbmalloc",
+		"libtbbmalloc.so.2": "", "jemalloc.so": "", "libc.so.6": "", "/libjemalloc/libother.so": "", "": "",
+	} {
+		if name, ok := OfLibrary(file); name != want || ok != (want != "") {
+			t.Errorf("%q: %q, %t, want %q", file, name, ok, want)
+		}
+	}
+}
+
+// Every row can be found in some way, and no mark is a part of another, which would name two allocators.
+func TestTheTable(t *testing.T) {
+	for _, r := range replacements {
+		if len(r.libraries) == 0 && len(r.marks) == 0 {
+			t.Errorf("%s: nothing recognizes it", r.name)
+		}
+		for _, library := range r.libraries {
+			if name, _ := OfLibrary("lib" + library + ".so.1"); name != r.name {
+				t.Errorf("lib%s.so.1 is taken for %q, not for %q", library, name, r.name)
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, m := range Marks() {
+		if len(m.Text) < 8 || seen[m.Text] {
+			t.Errorf("mark %q of %s is short or stands twice", m.Text, m.Name)
+		}
+		seen[m.Text] = true
+	}
+}

@@ -1,0 +1,55 @@
+package allocator
+
+import (
+	"bytes"
+	"path"
+	"strings"
+)
+
+// Glibc is the DT_SONAME of glibc's C library on every architecture but Alpha and IA-64.
+const Glibc = "libc.so.6"
+
+// IsGlibc reports whether a file is glibc by its name: libc.so.6, and libc-2.31.so up to glibc 2.33.
+func IsGlibc(file string) bool {
+	base := path.Base(strings.TrimSuffix(file, " (deleted)"))
+	return strings.HasPrefix(base, Glibc) || strings.HasPrefix(base, "libc-2.") && strings.HasSuffix(base, ".so")
+}
+
+// IsMusl reports whether a file is musl by its name. musl's loader is its C library, ld-musl-x86_64.so.1, which some
+// distributions make a link to libc.so. The only other libc.so on Linux is Android's.
+func IsMusl(file string) bool {
+	base := path.Base(strings.TrimSuffix(file, " (deleted)"))
+	return strings.HasPrefix(base, "ld-musl-") || strings.HasPrefix(base, "libc.musl-") ||
+		base == "libc.so" && !strings.Contains(file, "/bionic/")
+}
+
+// Banner begins the text that a libc.so.6 prints when it is run, and that ParseBanner reads on from.
+const Banner = "GNU C Library "
+
+// ParseBanner reads what follows Banner (glibc: csu/version.c), one line of these forms:
+//
+//	(RELEASE) stable release version 2.36.
+//	(GNU libc) development release version 2.38.9000, by Roland McGrath et al.
+//	(GNU libc) release release version 2.26 (git 3a5ea88f8e), by Roland McGrath et al.
+//	stable release version 2.12, by Roland McGrath et al.
+//
+// RELEASE is what the builder wrote: "GNU libc" upstream, "Debian GLIBC 2.36-9+deb12u14"; glibc 2.10 and before, and
+// RHEL 6, have none. Both are "" where b is something else.
+func ParseBanner(b []byte) (version, release string) {
+	const longest = 256 // bytes
+	line, _, _ := bytes.Cut(b[:min(len(b), longest)], []byte("\n"))
+	head, tail, ok := strings.Cut(string(line), " release version ")
+	if !ok {
+		return "", ""
+	}
+	if strings.HasPrefix(head, "(") {
+		release = head[1:max(1, strings.LastIndexByte(head, ')'))]
+	}
+	rest := strings.TrimLeft(tail, ".0123456789")
+	version = strings.TrimRight(tail[:len(tail)-len(rest)], ".")
+	if commit, ok := strings.CutPrefix(rest, " ("); ok {
+		commit, _, _ = strings.Cut(commit, ")")
+		release = strings.TrimLeft(release+" "+commit, " ")
+	}
+	return version, release
+}
