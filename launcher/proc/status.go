@@ -59,9 +59,9 @@ func ParseStatus(text []byte) (Status, error) {
 	return s, nil
 }
 
-// kibibytes reads "12 kB", in status and smaps, and gives bytes.
+// kibibytes reads "12 kB", in status and smaps, and gives bytes: at most 1 EiB, so that a few can be added up.
 func kibibytes(text []byte) (size uint64, ok bool) {
-	digits, isKiB := bytes.CutSuffix(text, []byte(" kB"))
-	n, ok := number(digits, 50) // so that a few can be added up
-	return n << 10, ok && isKiB
+	s := scanner{text, true}
+	n := s.number(10, ' ')
+	return n << 10, s.ok && string(s.rest) == "kB" && n < 1<<50
 }
