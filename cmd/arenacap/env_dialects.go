@@ -3,7 +3,6 @@ package main
 // The dialects of env: how a shell, or who else reads variables, wants them written.
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/sweep/ordered"
 )
 
 // dialect is one way to write an environment down for others to read, a line for each variable.
@@ -134,21 +134,18 @@ func checkDocker(value string) (string, error) {
 
 // renderJSON writes {"set": {NAME: VALUE}, "unset": [NAME]}.
 func renderJSON(changes []environ.Change) (string, error) {
-	out := struct {
-		Set   map[string]string `json:"set"`
-		Unset []string          `json:"unset"`
-	}{map[string]string{}, []string{}}
+	set, unset := map[string]string{}, []string{}
 	for _, c := range changes {
 		switch {
 		case c.Unset:
-			out.Unset = append(out.Unset, c.Name)
+			unset = append(unset, c.Name)
 		case !utf8.ValidString(c.Value):
 			return "", cannotSay("json", c, fmt.Errorf("it is not UTF-8"))
 		default:
-			out.Set[c.Name] = c.Value
+			set[c.Name] = c.Value
 		}
 	}
-	var text bytes.Buffer
-	err := printJSON(&text, out)
+	var text strings.Builder
+	err := printJSON(&text, ordered.Object{"set", set, "unset", unset})
 	return text.String(), err
 }
