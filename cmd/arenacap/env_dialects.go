@@ -75,6 +75,17 @@ func quoteSh(value string) (string, error) {
 	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'", nil
 }
 
+// shellWords are arguments as a shell of that family takes them, quoted where they have to be.
+func shellWords(args []string) string {
+	words := make([]string, len(args))
+	for i, arg := range args {
+		if words[i] = arg; arg == "" || !plain(arg, "._:=,/+-%@") {
+			words[i], _ = quoteSh(arg)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // quoteFish: in single quotes only \' and \\ are special (fish, "Quotes").
 func quoteFish(value string) (string, error) {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(value) + "'", nil
@@ -102,16 +113,16 @@ func quoteSystemd(value string) (string, error) {
 	if i := strings.IndexFunc(value, control); i >= 0 {
 		return "", fmt.Errorf("systemd ignores an assignment with the control character %q", value[i])
 	}
-	if plain(value) {
+	if plain(value, "._:=,/+-") {
 		return value, nil
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`).Replace(value) + `"`, nil
 }
 
-// plain reports whether a value needs no quotes anywhere.
-func plain(value string) bool {
+// plain reports whether a value is made of letters, digits and these marks alone.
+func plain(value, marks string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	return strings.Trim(value, letters+"._:=,/+-") == ""
+	return strings.Trim(value, letters+marks) == ""
 }
 
 // dockerLine is the longest line that docker reads of an --env-file (docker/cli: a bufio.Scanner).

@@ -81,6 +81,14 @@ func TestRenderEnvRefusesWhatADialectCannotSay(t *testing.T) {
 	}
 }
 
+func TestShellWords(t *testing.T) {
+	for arg, want := range map[string]string{"--caps": "--caps", "a=b": "a=b", "": "''", "it's": `'it'\''s'`, "$x": "'$x'", "a b": "'a b'", "é": "'é'", "~": "'~'", "{a,b}": "'{a,b}'", "php@8.2": "php@8.2", "2%": "2%"} {
+		if got := shellWords([]string{arg}); got != want {
+			t.Errorf("%q is %s, want %s", arg, got, want)
+		}
+	}
+}
+
 // realShell is a shell and how one runs a script, reads a file of commands and evaluates its text.
 type realShell struct {
 	program, dialect string
