@@ -1,5 +1,7 @@
 package main
 
+// The dialects of env, read back by the real shells.
+
 import (
 	"bufio"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package main
 
+// Files that are replaced as a whole, and where the names of outputs lead.
+
 import (
 	"errors"
 	"io"
