@@ -2,6 +2,8 @@
 
 package main
 
+// The man page and the completions, in the real shells.
+
 import (
 	"os"
 	"os/exec"

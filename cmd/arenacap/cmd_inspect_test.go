@@ -1,5 +1,7 @@
 package main
 
+// inspect and ps on real processes, and how their tables are laid out.
+
 import (
 	"bufio"
 	"bytes"

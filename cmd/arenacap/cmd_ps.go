@@ -65,13 +65,11 @@ func ps(c *cli.Context) error {
 		return err
 	}
 	slices.SortFunc(host.Rows, compare)
-	out := &sheet{to: c.App.Writer}
-	if !c.Bool("json") {
-		printHost(out, host)
-	} else if err := printJSON(out, hostJSON(host)); err != nil {
-		return err
+	show := printHost
+	if c.Bool("json") {
+		show = func(w io.Writer, host inspect.Host) error { return printJSON(w, hostJSON(host)) }
 	}
-	if err := out.flush(); err != nil {
+	if err := show(c.App.Writer, host); err != nil {
 		return err
 	}
 	if n := len(host.Unreadable); n > 0 {
@@ -80,10 +78,10 @@ func ps(c *cli.Context) error {
 	return nil
 }
 
-func printHost(w io.Writer, host inspect.Host) {
+func printHost(w io.Writer, host inspect.Host) error {
 	if len(host.Rows) == 0 {
-		fmt.Fprintln(w, "no process that can be read has an arena beside its main one")
-		return
+		_, err := fmt.Fprintln(w, "no process that can be read has an arena beside its main one")
+		return err
 	}
 	rows := [][]string{{"PID", "THREADS", "ARENAS", "CAP", "RESERVED", "RESIDENT", "VIRTUAL", "SAVING", "  NAME"}}
 	var saving uint64
@@ -94,9 +92,9 @@ func printHost(w io.Writer, host inspect.Host) {
 			policy.FormatSize(r.Saving), "  " + inspect.Printable(r.Name)})
 	}
 	width := terminalWidth(w)
-	fmt.Fprint(w, hostTable(rows, width))
-	fmt.Fprintln(w, fold(fmt.Sprintf("%s; a cap of %d, one a core, would spare %s of address space", count(len(host.Rows), "process"),
-		host.OneACore, policy.FormatSize(saving)), width, 0))
+	_, err := fmt.Fprintln(w, hostTable(rows, width)+fold(fmt.Sprintf("%s; a cap of %d, one a core, would spare %s of address space",
+		count(len(host.Rows), "process"), host.OneACore, policy.FormatSize(saving)), width, 0))
+	return err
 }
 
 // leastHostColumns are left out one after the other where a terminal is too narrow.

@@ -43,24 +43,24 @@ func sweepCommand() *cli.Command {
 			"\"lower:\" or \"higher:\" before it says which is better; without, more of --metric and less of --latency is.\n\n" +
 			"Exit status: 0 there is an advice, 1 there is none or the sweep was interrupted, 2 wrong use.",
 		Flags: slices.Concat([]cli.Flag{
-			&cli.StringFlag{Name: "caps", Usage: "compare these `CAPS`, separated by commas (default: off,1,2,4,… below glibc's own limit)"},
-			&cli.StringFlag{Name: "cores", Usage: "simulate a machine with `N` cores: for per-core caps, and off is glibc's own limit there"},
-			&cli.StringFlag{Name: "load", Usage: "PROGRAM is a server; measure it under `CMD`"},
-			&cli.StringFlag{Name: "ready", Usage: "the server is ready when `CMD` succeeds (default: when it listens on a socket)"},
+			textFlag("caps", "compare these `CAPS`, separated by commas (default: off,1,2,4,… below glibc's own limit)"),
+			textFlag("cores", "simulate a machine with `N` cores: for per-core caps, and off is glibc's own limit there"),
+			textFlag("load", "PROGRAM is a server; measure it under `CMD`"),
+			textFlag("ready", "the server is ready when `CMD` succeeds (default: when it listens on a socket)"),
 		}, metricFlags(), []cli.Flag{
 			&cli.IntFlag{Name: "rounds", Value: 10, Usage: "run each cap `N` times"},
 			&cli.IntFlag{Name: "warmup", Value: 1, Usage: "and `N` times before that, which do not count"},
-			&cli.StringFlag{Name: "until", Usage: "go on after the rounds until each interval is within `P%` of its median, at most --max-time"},
+			textFlag("until", "go on after the rounds until each interval is within `P%` of its median, at most --max-time"),
 			&cli.DurationFlag{Name: "max-time", Usage: "start no run after `DURATION`", DefaultText: "none; with --until 30m"},
 			&cli.DurationFlag{Name: "timeout", Value: time.Hour, Usage: "a run, or a load, fails after `DURATION`"},
 			&cli.DurationFlag{Name: "ready-timeout", Value: time.Minute, Usage: "a server that is not ready after `DURATION` fails"},
 			&cli.DurationFlag{Name: "grace", Value: 30 * time.Second, Usage: "SIGKILL follows SIGTERM after `DURATION`"},
 			&cli.Uint64Flag{Name: "seed", Usage: "repeat the order of a sweep whose seed was `N`", DefaultText: "random"},
-			&cli.StringFlag{Name: "resume", Usage: "keep each run in `FILE`, and go on with those that are there"},
-			&cli.StringFlag{Name: "html", Usage: "write a report with plots to `FILE`"},
-			&cli.BoolFlag{Name: "json", Usage: "print one JSON object instead of the table", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "csv", Usage: "print each run as a line of CSV instead of the table", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "force", Usage: "go on where a cap cannot work on PROGRAM", DisableDefaultText: true},
+			textFlag("resume", "keep each run in `FILE`, and go on with those that are there"),
+			textFlag("html", "write a report with plots to `FILE`"),
+			boolFlag("json", "print one JSON object instead of the table"),
+			boolFlag("csv", "print each run as a line of CSV instead of the table"),
+			boolFlag("force", "go on where a cap cannot work on PROGRAM"),
 		}),
 		Action: runSweep,
 	}
@@ -68,7 +68,7 @@ func sweepCommand() *cli.Command {
 
 func metricFlags() (flags []cli.Flag) {
 	for _, m := range sweep.Metrics {
-		flags = append(flags, &cli.StringFlag{Name: m.Flag, Usage: m.Usage})
+		flags = append(flags, textFlag(m.Flag, m.Usage))
 	}
 	return flags
 }

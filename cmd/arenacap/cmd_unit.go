@@ -225,14 +225,3 @@ func lastEntry(env []string, name string) (string, bool) {
 	}
 	return "", false
 }
-
-// shellWords are arguments as a shell takes them.
-func shellWords(args []string) string {
-	words := make([]string, len(args))
-	for i, arg := range args {
-		if words[i] = arg; !plain(arg) || arg == "" {
-			words[i], _ = quoteSh(arg)
-		}
-	}
-	return strings.Join(words, " ")
-}

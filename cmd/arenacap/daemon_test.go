@@ -1,5 +1,7 @@
 package main
 
+// A daemon, followed by its control group after its first process has ended.
+
 import (
 	"errors"
 	"fmt"
@@ -60,7 +62,7 @@ func TestDaemonInControlGroup(t *testing.T) {
 	for _, mode := range []string{"exec", "supervise"} {
 		for _, action := range []string{"report", "terminate"} {
 			t.Run(mode+"/"+action, func(t *testing.T) {
-				args, log := underWeather(t, inGroup+"action = \""+action+"\"\n[launch]\nmode = \""+mode+"\"\n")
+				args, log := policyWithLog(t, inGroup+"action = \""+action+"\"\n[launch]\nmode = \""+mode+"\"\n")
 				if mode == "supervise" {
 					args = append(args, "--wait-orphans")
 				}

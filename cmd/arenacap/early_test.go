@@ -1,5 +1,7 @@
 package main
 
+// What package early launches is what urfave/cli would launch, and comes before the libraries.
+
 import (
 	"bytes"
 	"errors"

@@ -3,7 +3,6 @@ package main
 // The dialects of env: how a shell, or who else reads variables, wants them written.
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/sweep/ordered"
 )
 
 // dialect is one way to write an environment down for others to read, a line for each variable.
@@ -75,6 +75,17 @@ func quoteSh(value string) (string, error) {
 	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'", nil
 }
 
+// shellWords are arguments as a shell of that family takes them, quoted where they have to be.
+func shellWords(args []string) string {
+	words := make([]string, len(args))
+	for i, arg := range args {
+		if words[i] = arg; arg == "" || !plain(arg, "._:=,/+-%@") {
+			words[i], _ = quoteSh(arg)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // quoteFish: in single quotes only \' and \\ are special (fish, "Quotes").
 func quoteFish(value string) (string, error) {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(value) + "'", nil
@@ -102,16 +113,16 @@ func quoteSystemd(value string) (string, error) {
 	if i := strings.IndexFunc(value, control); i >= 0 {
 		return "", fmt.Errorf("systemd ignores an assignment with the control character %q", value[i])
 	}
-	if plain(value) {
+	if plain(value, "._:=,/+-") {
 		return value, nil
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`).Replace(value) + `"`, nil
 }
 
-// plain reports whether a value needs no quotes anywhere.
-func plain(value string) bool {
+// plain reports whether a value is made of letters, digits and these marks alone.
+func plain(value, marks string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	return strings.Trim(value, letters+"._:=,/+-") == ""
+	return strings.Trim(value, letters+marks) == ""
 }
 
 // dockerLine is the longest line that docker reads of an --env-file (docker/cli: a bufio.Scanner).
@@ -134,21 +145,18 @@ func checkDocker(value string) (string, error) {
 
 // renderJSON writes {"set": {NAME: VALUE}, "unset": [NAME]}.
 func renderJSON(changes []environ.Change) (string, error) {
-	out := struct {
-		Set   map[string]string `json:"set"`
-		Unset []string          `json:"unset"`
-	}{map[string]string{}, []string{}}
+	set, unset := map[string]string{}, []string{}
 	for _, c := range changes {
 		switch {
 		case c.Unset:
-			out.Unset = append(out.Unset, c.Name)
+			unset = append(unset, c.Name)
 		case !utf8.ValidString(c.Value):
 			return "", cannotSay("json", c, fmt.Errorf("it is not UTF-8"))
 		default:
-			out.Set[c.Name] = c.Value
+			set[c.Name] = c.Value
 		}
 	}
-	var text bytes.Buffer
-	err := printJSON(&text, out)
+	var text strings.Builder
+	err := printJSON(&text, ordered.Object{"set", set, "unset", unset})
 	return text.String(), err
 }

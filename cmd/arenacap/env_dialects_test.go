@@ -1,9 +1,10 @@
 package main
 
+// The dialects of env, read back by the real shells.
+
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -77,9 +78,16 @@ func TestRenderEnvRefusesWhatADialectCannotSay(t *testing.T) {
 			t.Errorf("%s: %s", c.shell, message)
 		}
 	}
-	var usage *say.UsageError
-	if _, err := renderEnv("powershell", nil); !errors.As(err, &usage) {
+	if _, err := renderEnv("powershell", nil); say.Status(err) != 2 {
 		t.Errorf("an unknown shell gave %v", err)
+	}
+}
+
+func TestShellWords(t *testing.T) {
+	for arg, want := range map[string]string{"--caps": "--caps", "a=b": "a=b", "": "''", "it's": `'it'\''s'`, "$x": "'$x'", "a b": "'a b'", "é": "'é'", "~": "'~'", "{a,b}": "'{a,b}'", "php@8.2": "php@8.2", "2%": "2%"} {
+		if got := shellWords([]string{arg}); got != want {
+			t.Errorf("%q is %s, want %s", arg, got, want)
+		}
 	}
 }
 

@@ -1,5 +1,7 @@
 package main
 
+// The exit statuses of run, beside those of env(1).
+
 import (
 	"bytes"
 	"errors"

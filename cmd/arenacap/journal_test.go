@@ -1,5 +1,7 @@
 package main
 
+// Lines for systemd's journal carry their priority.
+
 import (
 	"fmt"
 	"io"

@@ -16,6 +16,14 @@ func known[T comparable](v T) *T {
 	return &v
 }
 
+// knownIf is a value where it is known, else JSON's null and an empty cell of CSV.
+func knownIf(known bool, value any) any {
+	if !known {
+		return nil
+	}
+	return value
+}
+
 // list is never null in JSON.
 func list(s []string) []string {
 	if s == nil {

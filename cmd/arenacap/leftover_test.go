@@ -1,5 +1,7 @@
 package main
 
+// Nothing of a launch is left, after thousands of them.
+
 import (
 	"bufio"
 	"cmp"

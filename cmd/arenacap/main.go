@@ -92,25 +92,17 @@ func noCommand(c *cli.Context) error {
 	return say.Usage("", unknown("command", name, names))
 }
 
-// version is the module's version, or the commit it was built from.
+// version is the module's, with "+dirty" where files were changed, and the commit unless it is a part of that.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
 	v := info.Main.Version
-	if v == "" {
-		v = "(devel)"
-	}
-	settings := map[string]string{}
 	for _, s := range info.Settings {
-		settings[s.Key] = s.Value
+		if commit := s.Value[:min(12, len(s.Value))]; s.Key == "vcs.revision" && !strings.Contains(v, commit) {
+			v += " " + commit
+		}
 	}
-	if rev := settings["vcs.revision"]; rev != "" && !strings.Contains(v, rev[:min(12, len(rev))]) {
-		v += " " + rev[:min(12, len(rev))]
-	}
-	if settings["vcs.modified"] == "true" && !strings.HasSuffix(v, "dirty") {
-		v += " (modified)"
-	}
-	return v + " " + info.GoVersion + " " + settings["GOOS"] + "/" + settings["GOARCH"]
+	return strings.Join([]string{v, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}, " ")
 }

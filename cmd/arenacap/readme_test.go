@@ -1,5 +1,7 @@
 package main
 
+// What the README shows is what the program prints.
+
 import (
 	"os"
 	"os/exec"

@@ -1,5 +1,7 @@
 package main
 
+// The release, and what a plain build has in common with it.
+
 import (
 	"bytes"
 	"debug/elf"

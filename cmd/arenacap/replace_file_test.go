@@ -1,5 +1,7 @@
 package main
 
+// Files that are replaced as a whole, and where the names of outputs lead.
+
 import (
 	"errors"
 	"io"
@@ -9,9 +11,6 @@ import (
 	"syscall"
 	"testing"
 )
-
-// drafts are both ways to write beside a file: where the file system knows files without a name, and where not.
-var drafts = map[string]func(path string) (*draft, error){"without a name": openDraft, "with a name": openNamedDraft}
 
 func contents(t *testing.T, folder string) map[string]string {
 	t.Helper()
@@ -33,59 +32,49 @@ func TestReplace(t *testing.T) {
 		return errors.Join(err, &fs.PathError{Op: "write", Path: "page", Err: syscall.ENOSPC})
 	}
 	whole := func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err }
-	for way, open := range drafts {
-		for _, c := range []struct {
-			name   string
-			before func(path string) error
-			write  func(io.Writer) error
-			want   error
-			after  string
-			mode   fs.FileMode
-		}{
-			{"nothing was there", func(string) error { return nil }, whole, nil, "new", 0o640},
-			{"an older one", func(path string) error { return os.WriteFile(path, []byte("old, and longer"), 0o600) }, whole, nil, "new", 0o600},
-			{"the disk is full", func(path string) error { return os.WriteFile(path, []byte("old"), 0o600) }, full, syscall.ENOSPC, "old", 0o600},
-		} {
-			t.Run(way+"/"+c.name, func(t *testing.T) {
-				defer syscall.Umask(syscall.Umask(0o027))
-				folder := t.TempDir() + "/"
-				path := folder + "report.html"
-				if err := c.before(path); err != nil {
-					t.Fatal(err)
-				}
-				d, err := open(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := d.fill(path, c.write); !errors.Is(err, c.want) {
-					t.Errorf("%v, want %v", err, c.want)
-				}
-				if files := contents(t, folder); len(files) != 1 || files["report.html"] != c.after {
-					t.Errorf("the folder holds %q", files)
-				}
-				if info, err := os.Stat(path); err != nil || info.Mode().Perm() != c.mode {
-					t.Errorf("mode %v, %v", info.Mode(), err)
-				}
-			})
-		}
-		t.Run(way+"/a folder came in between", func(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		before func(path string) error
+		write  func(io.Writer) error
+		want   error
+		after  string
+		mode   fs.FileMode
+	}{
+		{"nothing was there", func(string) error { return nil }, whole, nil, "new", 0o640},
+		{"an older one", func(path string) error { return os.WriteFile(path, []byte("old, and longer"), 0o600) }, whole, nil, "new", 0o600},
+		{"the disk is full", func(path string) error { return os.WriteFile(path, []byte("old"), 0o600) }, full, syscall.ENOSPC, "old", 0o600},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			defer syscall.Umask(syscall.Umask(0o027))
 			folder := t.TempDir() + "/"
 			path := folder + "report.html"
-			if err := os.MkdirAll(path+"/x", 0o755); err != nil {
+			if err := c.before(path); err != nil {
 				t.Fatal(err)
 			}
-			d, err := open(path)
-			if err != nil {
-				t.Fatal(err)
+			if err := replaceFile(path, c.write); !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
 			}
-			if err := d.fill(path, whole); err == nil {
-				t.Error("a folder was replaced")
-			}
-			if files := contents(t, folder); len(files) != 1 {
+			if files := contents(t, folder); len(files) != 1 || files["report.html"] != c.after {
 				t.Errorf("the folder holds %q", files)
+			}
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != c.mode {
+				t.Errorf("mode %v, %v", info.Mode(), err)
 			}
 		})
 	}
+	t.Run("a folder came in between", func(t *testing.T) {
+		folder := t.TempDir() + "/"
+		path := folder + "report.html"
+		if err := os.MkdirAll(path+"/x", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := replaceFile(path, whole); err == nil {
+			t.Error("a folder was replaced")
+		}
+		if files := contents(t, folder); len(files) != 1 {
+			t.Errorf("the folder holds %q", files)
+		}
+	})
 }
 
 func TestReplaceIsTried(t *testing.T) {

@@ -1,5 +1,7 @@
 package main
 
+// The scripts of testdata/script, and their commands.
+
 import (
 	"errors"
 	"os"

@@ -1,5 +1,7 @@
 package main
 
+// Situations that the tests of transparency start a program in.
+
 import (
 	"os"
 	"path/filepath"

@@ -1,5 +1,7 @@
 package main
 
+// --supervise as the first process, as a sub-reaper and below systemd.
+
 import (
 	"bufio"
 	"fmt"

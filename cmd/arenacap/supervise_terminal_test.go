@@ -1,5 +1,7 @@
 package main
 
+// --supervise on a terminal: job control.
+
 import (
 	"fmt"
 	"os"

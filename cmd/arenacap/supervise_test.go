@@ -1,5 +1,7 @@
 package main
 
+// --supervise: statuses, signals, process groups.
+
 import (
 	"bufio"
 	"fmt"

@@ -1,5 +1,7 @@
 package main
 
+// --supervise changes nothing in the target but its parent.
+
 import (
 	"path/filepath"
 	"slices"

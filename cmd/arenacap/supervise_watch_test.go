@@ -1,5 +1,7 @@
 package main
 
+// --supervise with a budget.
+
 import (
 	"encoding/json"
 	"os"

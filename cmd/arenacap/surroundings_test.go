@@ -1,5 +1,8 @@
 package main
 
+// A watched program where something is missing or forbidden. Two things hold in all surroundings: the program runs as if
+// nothing were in front of it, and the watch works or says why not.
+
 import (
 	"encoding/json"
 	"fmt"
@@ -16,11 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The tests of this file start a watched program where something is missing or forbidden. Two things must hold
-// in every weather: the program runs as if nothing were in front of it, and the watch works or says why not.
-
-// weather is one such place.
-type weather struct {
+// surroundings is one such place.
+type surroundings struct {
 	name   string
 	setup  []string // states of setup.c
 	within []string // a command line in front, for namespaces
@@ -31,13 +31,13 @@ type weather struct {
 // call is a system call's number on this machine, for setup.c.
 func call(n int) string { return strconv.Itoa(n) }
 
-func weathers() []weather {
+func allSurroundings() []surroundings {
 	deny := func(state string, n int) []string { return []string{"no-new-privs", state, call(n)} }
 	mount := func(script string) []string {
 		return []string{"/usr/bin/unshare", "-m", "/bin/sh", "-c", script + ` && exec "$@"`, "sh"}
 	}
-	return []weather{
-		{name: "fair"},
+	return []surroundings{
+		{name: "ordinary"},
 		{name: "no environment", setup: states("no-env")},
 		{name: "stdin closed", setup: states("close 0")},
 		{name: "stdout closed", setup: states("close 1")},
@@ -63,11 +63,11 @@ func weathers() []weather {
 	}
 }
 
-// underWeather is a policy that is told in JSON, the arguments that use it, and its log.
-func underWeather(t *testing.T, text string) (args []string, log string) {
+// policyWithLog is a policy that is told in JSON, the arguments that use it, and its log.
+func policyWithLog(t *testing.T, text string) (args []string, log string) {
 	t.Helper()
-	// Not in /tmp, which is read-only in some weather, and open to others, who are arenacap in other weather.
-	dir, err := os.MkdirTemp("/var/tmp", "arenacap-weather-")
+	// Not in /tmp, which is read-only in some surroundings, and open to others, who are arenacap in others.
+	dir, err := os.MkdirTemp("/var/tmp", "arenacap-surroundings-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,14 +116,14 @@ func events(t *testing.T, log, last string) (all []map[string]any) {
 // watched has one sample at once and many more.
 const watched = "[arenas]\ncap = 2\n[budget]\nvirtual = \"1TiB\"\nsettle = \"0s\"\ninterval = \"10ms\"\n"
 
-// TestWeather runs a program in every weather, in both modes and all builds, and has it watched.
-func TestWeather(t *testing.T) {
+// TestSurroundings runs a program in all surroundings, in both modes and all builds, and has it watched.
+func TestSurroundings(t *testing.T) {
 	tool := requireTools(t)
 	need(t, "/usr/bin/unshare", "pgrep")
 	for _, b := range builds(tool) {
 		for _, mode := range []string{"exec", "supervise"} {
 			t.Run(b.name+"/"+mode, func(t *testing.T) {
-				for _, w := range weathers() {
+				for _, w := range allSurroundings() {
 					t.Run(w.name, func(t *testing.T) {
 						t.Parallel()
 						if w.root {
@@ -137,12 +137,12 @@ func TestWeather(t *testing.T) {
 	}
 }
 
-func (w weather) check(t *testing.T, arenacap, mode string) {
+func (w surroundings) check(t *testing.T, arenacap, mode string) {
 	t.Helper()
 	if strings.HasSuffix(arenacap, "386") && w.numbersAreOfThisMachine() {
 		t.Skip("a 386 program's system calls have other numbers")
 	}
-	args, log := underWeather(t, watched+"[launch]\nmode = \""+mode+"\"\n")
+	args, log := policyWithLog(t, watched+"[launch]\nmode = \""+mode+"\"\n")
 	// It lives until the watch has seen it, or half a minute.
 	target := []string{"--", "/bin/sh", "-c", `[ "$MALLOC_ARENA_MAX" = 2 ] || exit 9
 		for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6 7 8 9 10; do
@@ -189,7 +189,7 @@ func (w weather) check(t *testing.T, arenacap, mode string) {
 	}
 }
 
-func (w weather) numbersAreOfThisMachine() bool {
+func (w surroundings) numbersAreOfThisMachine() bool {
 	return slices.Contains(w.setup, "lacks") || slices.Contains(w.setup, "seccomp")
 }
 
@@ -200,7 +200,7 @@ func TestQuietWatch(t *testing.T) {
 		for _, mode := range []string{"exec", "supervise"} {
 			t.Run(b.name+"/"+mode, func(t *testing.T) {
 				t.Parallel()
-				args, log := underWeather(t, watched+"[launch]\nmode = \""+mode+"\"\n")
+				args, log := policyWithLog(t, watched+"[launch]\nmode = \""+mode+"\"\n")
 				o, said := start(t, "/", []string{"PATH=/usr/bin:/bin"}, nil, slices.Concat([]string{b.path}, args, []string{"--", "/bin/sh", "-c", "sleep 1.5; exit 42"}))
 				if o.status != 42 || said != "" {
 					t.Errorf("%+v, %q", o, said)
@@ -219,7 +219,7 @@ func TestHiddenProcesses(t *testing.T) {
 	need(t, "setpriv", "unshare", "pgrep")
 	tool := requireTools(t)
 	for _, mode := range []string{"exec", "supervise"} {
-		args, log := underWeather(t, watched+"[launch]\nmode = \""+mode+"\"\n")
+		args, log := policyWithLog(t, watched+"[launch]\nmode = \""+mode+"\"\n")
 		script := `mount -o remount,hidepid=2 /proc || exit 99; setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; s=$?; until ! pgrep -f '[a]renacap: watch' >/dev/null; do :; done; exit $s`
 		line := slices.Concat([]string{"/bin/sh", "-c", script, "sh", tool.checked}, args, []string{"--", "/bin/sh", "-c", `until grep -q cap-verified "$0"; do sleep 0.01; done; exit 42`, log})
 		cmd := inNamespace(t, line...)
@@ -247,7 +247,7 @@ func TestExecWhereTheWatchWouldBeAChild(t *testing.T) {
 			if refuse {
 				policy += "on_watch_failure = \"refuse\"\n"
 			}
-			args, log := underWeather(t, policy)
+			args, log := policyWithLog(t, policy)
 			line := slices.Concat([]string{tool.checked}, args, []string{"--", "/bin/sh", "-c", "cat /proc/$$/task/$$/children; exit 42"})
 			var stderr strings.Builder
 			cmd := exec.Command(tool.setup, append([]string{"subreaper", "--"}, line...)...)
@@ -324,7 +324,7 @@ const daemonize = `setsid sh -c '(echo $$ >"$0.parent"; exec sleep 1000) >/dev/n
 // output waits for the watch.
 func TestDaemon(t *testing.T) {
 	tool := requireTools(t)
-	args, log := underWeather(t, strings.Replace(watched, "[budget]\n", "[budget]\nscope = \"tree\"\n", 1))
+	args, log := policyWithLog(t, strings.Replace(watched, "[budget]\n", "[budget]\nscope = \"tree\"\n", 1))
 	mark := filepath.Join(t.TempDir(), "service")
 	line := slices.Concat(args, []string{"--", "/bin/sh", "-c", daemonize, "sh", mark})
 	cmd := exec.Command(tool.checked, line...)

@@ -33,7 +33,7 @@ func (s *sweepPlan) findCandidates(c *cli.Context) error {
 	}
 	s.machine = machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
 	s.machine.Inherited = environ.Inherited(origin.Environ())
-	s.limit, _ = s.glibc().DefaultArenas(cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1))
+	s.limit, _ = glibcOf(s.target).DefaultArenas(cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1))
 	caps := strings.Split(c.String("caps"), ",")
 	if !c.IsSet("caps") {
 		caps = s.defaultCaps(p)
@@ -88,15 +88,6 @@ func (s *sweepPlan) inherited() int {
 		return in.Max
 	}
 	return 0
-}
-
-// glibc is the version that the program uses, or the zero value.
-func (s *sweepPlan) glibc() policy.GlibcVersion {
-	major, minor, ok := s.target.GlibcVersion()
-	if !ok {
-		return policy.GlibcVersion{}
-	}
-	return policy.GlibcVersion{Major: major, Minor: minor, Bits32: s.target.Bits == 32}
 }
 
 // candidate resolves a cap as run --arenas would.

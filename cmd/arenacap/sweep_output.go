@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
-	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -47,44 +45,25 @@ func (s *sweepPlan) printTable(w io.Writer, r verdict.Result) {
 		r.Experiment.Seed, count(r.Rounds, "round")), width, 0))
 }
 
-// tableText lays a table out; where a terminal is too narrow, without the columns that matter least.
+// leastColumns are left out one after the other where a terminal is too narrow.
+var leastColumns = []string{"CPU", "ARENAS", "RESIDENT PEAK"}
+
 func tableText(t verdict.Table, width int) string {
-	text := layOut(t, nil)
-	for n := range leastColumns {
-		if width == 0 || longestLine(text) <= width {
-			break
-		}
-		text = layOut(t, leastColumns[:n+1])
+	rows := [][]string{nil}
+	for _, head := range t.Heads {
+		rows[0] = append(rows[0], strings.ToUpper(head))
 	}
-	return text
-}
-
-var leastColumns = []string{"CPU", "Arenas", "Resident peak"}
-
-func longestLine(text string) (longest int) {
-	for line := range strings.Lines(text) {
-		longest = max(longest, utf8.RuneCountInString(strings.TrimRight(line, "\n")))
-	}
-	return longest
-}
-
-func layOut(t verdict.Table, dropped []string) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
-	line := func(cell func(column int) string) {
-		for i, head := range t.Heads {
-			if !slices.Contains(dropped, head) {
-				fmt.Fprint(w, cell(i)+"\t")
-			}
-		}
-		fmt.Fprintln(w)
-	}
-	line(func(i int) string { return strings.ToUpper(t.Heads[i]) })
 	for _, row := range t.Rows {
-		line(func(i int) string { return cellText(t, row, i) })
+		var cells []string
+		for i := range t.Heads {
+			cells = append(cells, cellText(t, row, i))
+		}
+		rows = append(rows, cells)
 	}
-	_ = w.Flush() // a Builder takes everything
-	return b.String()
+	for i := range rows {
+		rows[i] = append(rows[i], "") // so that all are columns, see narrowed
+	}
+	return narrowed(rows, leastColumns, width)
 }
 
 // cellText marks the advised row and what is worse; the others of its column leave room for the mark, so that the
@@ -101,14 +80,6 @@ func cellText(t verdict.Table, row verdict.Row, column int) string {
 		return text + mark
 	}
 	return text + strings.Repeat(" ", len(mark))
-}
-
-// knownIf is a value where it is known, else JSON's null and an empty cell of CSV.
-func knownIf(known bool, value any) any {
-	if !known {
-		return nil
-	}
-	return value
 }
 
 // json is what programs rely on; see the design.
@@ -247,7 +218,7 @@ func (s *sweepPlan) about() page.About {
 
 // programName is the command line where it is short enough for a heading, else the program's name.
 func programName(args []string) string {
-	if line := commandLine(args); len(line) <= 60 {
+	if line := shellWords(args); len(line) <= 60 {
 		return line
 	}
 	return filepath.Base(args[0])
@@ -289,28 +260,7 @@ func (s *sweepPlan) command() string {
 	if !s.seeded {
 		seed = []string{"--seed", strconv.FormatUint(s.experiment.Seed, 10)}
 	}
-	return commandLine(slices.Concat([]string{"arenacap"}, flags, seed, []string{"--"}, s.experiment.Args))
-}
-
-// commandLine is the arguments as a shell takes them.
-func commandLine(args []string) string {
-	quoted := make([]string, len(args))
-	for i, arg := range args {
-		quoted[i] = word(arg)
-	}
-	return strings.Join(quoted, " ")
-}
-
-// word quotes an argument where a shell would not take it as it is.
-func word(arg string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,%+@", r)
-	}
-	if arg != "" && strings.IndexFunc(arg, func(r rune) bool { return !plain(r) }) < 0 {
-		return arg
-	}
-	quoted, _ := quoteSh(arg)
-	return quoted
+	return shellWords(slices.Concat([]string{"arenacap"}, flags, seed, []string{"--"}, s.experiment.Args))
 }
 
 // tellZeros says that a metric may not have found the number that was meant: none that people compare is 0 or less.

@@ -50,14 +50,6 @@ func TestLadder(t *testing.T) {
 	}
 }
 
-func TestWord(t *testing.T) {
-	for arg, want := range map[string]string{"--caps": "--caps", "a=b": "a=b", "": "''", "it's": `'it'\''s'`, "$x": "'$x'", "a b": "'a b'", "é": "'é'", "~": "'~'", "{a,b}": "'{a,b}'"} {
-		if got := word(arg); got != want {
-			t.Errorf("%q is %s, want %s", arg, got, want)
-		}
-	}
-}
-
 func TestParsePercent(t *testing.T) {
 	if p, err := parsePercent("2.5%"); err != nil || p != 0.025 {
 		t.Error(p, err)

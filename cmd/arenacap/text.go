@@ -34,6 +34,13 @@ func narrowed(rows [][]string, least []string, width int) (text string) {
 	return text
 }
 
+func longestLine(text string) (longest int) {
+	for line := range strings.Lines(text) {
+		longest = max(longest, utf8.RuneCountInString(strings.TrimRight(line, "\n")))
+	}
+	return longest
+}
+
 // without leaves out the columns with these heads.
 func without(rows [][]string, heads []string) (kept [][]string) {
 	for _, row := range rows {

@@ -1,5 +1,7 @@
 package main
 
+// The programs that the tests start, and what tests need of the machine.
+
 import (
 	"fmt"
 	"os"

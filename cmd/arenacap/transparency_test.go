@@ -1,5 +1,7 @@
 package main
 
+// run changes nothing in the target but its environment.
+
 import (
 	"fmt"
 	"maps"

@@ -80,7 +80,7 @@ func Report(err error) {
 		return
 	}
 	Voice{}.Line(watch.Err, "%s", err)
-	var usage *UsageError
+	var usage *usageError
 	if errors.As(err, &usage) {
 		_, _ = io.WriteString(stderr{}, prefix(watch.Err)+usage.tryHelp()+"\n")
 	}
