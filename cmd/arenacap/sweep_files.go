@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -156,21 +154,20 @@ func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run) {
 	if len(prior) == 0 {
 		return
 	}
-	more := are(s.experiment.Missing(prior))
+	missing, more := s.experiment.Missing(prior), ""
 	if s.experiment.Until > 0 {
-		more = "at least " + more
+		more = "at least "
 	}
 	first := slices.MinFunc(prior, func(a, b sweep.Run) int { return a.Start.Compare(b.Start) })
-	taken := strings.TrimPrefix(are(len(prior)), strconv.Itoa(len(prior)))
-	v.Note("%s of %s%s taken from %q, %s to come", count(len(prior), "run"), first.Start.Local().Format("2006-01-02 15:04"), taken, s.resume, more)
+	v.Note("%s of %s %s taken from %q, %s%d %s to come", count(len(prior), "run"), first.Start.Local().Format("2006-01-02 15:04"), are(len(prior)), s.resume,
+		more, missing, are(missing))
 }
 
-// are is "1 is", "2 are".
 func are(n int) string {
 	if n == 1 {
-		return "1 is"
+		return "is"
 	}
-	return strconv.Itoa(n) + " are"
+	return "are"
 }
 
 // buildOf tells one build of a program from another by what is in it: a date would be another one after a build that
@@ -196,22 +193,19 @@ func kernel() string {
 }
 
 // tryReport is the error that writeReport would have by the folder of --html.
-func (s *sweepPlan) tryReport() error {
-	if s.html == "" {
-		return nil
-	}
-	return ofReport(canReplace(s.html))
-}
+func (s *sweepPlan) tryReport() error { return s.report(canReplace) }
 
 func (s *sweepPlan) writeReport(result verdict.Result) error {
+	return s.report(func(path string) error {
+		return replaceFile(path, func(w io.Writer) error { return page.HTML(w, result, s.about()) })
+	})
+}
+
+func (s *sweepPlan) report(do func(path string) error) error {
 	if s.html == "" {
 		return nil
 	}
-	return ofReport(replaceFile(s.html, func(w io.Writer) error { return page.HTML(w, result, s.about()) }))
-}
-
-func ofReport(err error) error {
-	if err != nil {
+	if err := do(s.html); err != nil {
 		return fmt.Errorf("--html: %w", err)
 	}
 	return nil

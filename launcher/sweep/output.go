@@ -1,5 +1,7 @@
 package sweep
 
+// What a program prints: the end of it is kept, searched for metrics, and shown with an error.
+
 import (
 	"bytes"
 	"errors"

@@ -48,17 +48,15 @@ func (x *Experiment) alone(ctx context.Context, timeout time.Duration) error {
 	if x.Ready == "" {
 		return nil
 	}
-	q, err := shell(x.Ready, commandEnv(x.Candidates[0], ""))
-	if err != nil {
-		return err
-	}
-	err = q.await(ctx, time.After(timeout), nil)
-	q.stop(0, x.AtOnce)
-	if err == nil && q.ending() == nil {
+	succeeded, err := x.ask(ctx, commandEnv(x.Candidates[0], ""), time.After(timeout), nil)
+	switch {
+	case succeeded:
 		return fmt.Errorf("--ready: %q succeeds before the server was started: something else answers, or was left behind; stop it, "+
 			"or use another port or socket; a command that always succeeds must begin with 'test $ARENACAP_PID &&'", x.Ready)
+	case errors.Is(err, errTimeout), errors.Is(err, errHalted):
+		return nil
 	}
-	return ctx.Err()
+	return err
 }
 
 func (x *Experiment) notReady() error {
@@ -68,20 +66,26 @@ func (x *Experiment) notReady() error {
 	return fmt.Errorf("the server was not ready within %s: %q never succeeded", x.ReadyTimeout, x.Ready)
 }
 
-// ready asks once.
+// ready asks once whether a server is.
 func (x *Experiment) ready(ctx context.Context, p *process, env []string) (bool, error) {
 	if x.Ready == "" {
 		return listens(p.pid), nil
 	}
+	succeeded, err := x.ask(ctx, env, nil, p)
+	if errors.Is(err, errHalted) {
+		err = fmt.Errorf("--ready: %q %w", x.Ready, err)
+	}
+	return succeeded, err
+}
+
+// ask runs the command of --ready, while the server does.
+func (x *Experiment) ask(ctx context.Context, env []string, timeout <-chan time.Time, server *process) (succeeded bool, err error) {
 	q, err := shell(x.Ready, env)
 	if err != nil {
 		return false, err
 	}
-	err = q.await(ctx, nil, p)
+	err = q.await(ctx, timeout, server)
 	q.stop(0, x.AtOnce)
-	if errors.Is(err, errHalted) {
-		err = fmt.Errorf("--ready: %q %w", x.Ready, err)
-	}
 	return err == nil && q.ending() == nil, err
 }
 

@@ -1,7 +1,7 @@
 package page
 
-// Axes with round numbers. The library rounds in powers of ten only, and for itself: sizes need powers of two, a label must
-// know how high a pixel is, and of numbers below lines and dots it knows nothing at all.
+// Axes with round numbers. Those of the library are round in powers of ten, and sizes need powers of two; below lines and
+// dots it has names only, no numbers; and it does not tell where a value lies, which the labels of the trade-off need.
 
 import (
 	"math"

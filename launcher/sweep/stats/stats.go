@@ -47,7 +47,7 @@ func sample(values []float64) *benchmath.Sample {
 }
 
 // Pairs are the chances, corrected for their number, that two candidates differ as much as they do while being the same:
-// p[m][i][j] by the metric m. values[m][i] are those of the candidate i; one that has none differs from nobody.
+// p[m][i][j] by the metric m. values[m][i] are those of the candidate i; one that has none is compared with no other.
 //
 // The candidate that looks best is chosen by the same values that it is then compared with, so the comparisons
 // against it alone would be too few to correct for: all pairs are.

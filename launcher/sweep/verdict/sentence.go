@@ -116,7 +116,7 @@ func change(base, chosen uint64, moved bool) string {
 	return "saves " + text
 }
 
-// mebibytes is a size without the digits that nobody needs.
+// mebibytes is a size; from 10 MiB on in whole ones.
 func mebibytes(n uint64) string {
 	if n > 10<<20 {
 		n = n >> 20 << 20
