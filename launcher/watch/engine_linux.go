@@ -15,8 +15,8 @@ import (
 	"arenacap/launcher/origin"
 )
 
-// Run watches targets until all have ended or ctx is done, and says what it saw of each, in their order.
-// It holds its thread meanwhile. The error is one of the start: the log file or a signal's name.
+// Run watches targets until all have ended or ctx is done, and returns the outcome of each, in their order.
+// It locks its goroutine to its thread meanwhile. The error is one of the start: the log file or a signal's name.
 func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -46,7 +46,7 @@ func (e *engine) run(ctx context.Context, targets []*Target) (outcomes []Outcome
 	}
 	e.loop(ctx)
 	for _, w := range e.watched {
-		if !w.left && w.herd.target.ended() { // ctx ended because the target had
+		if !w.ended && w.scope.target.ended() { // ctx ended because the target had
 			w.leave(e.clock())
 		}
 		outcomes = append(outcomes, w.outcome)
@@ -54,16 +54,16 @@ func (e *engine) run(ctx context.Context, targets []*Target) (outcomes []Outcome
 	return outcomes, nil
 }
 
-// engine waits and samples.
+// engine is one watch, of one target or of many.
 type engine struct {
 	cfg      Config
-	log      *journal
+	log      *eventLog
 	probes   probes
 	clock    func() time.Duration // since boot
-	began    time.Duration        // where the grid of all samples stands, so that one wake-up serves many targets
-	detached bool                 // stderr is the target's and is let go of when that ends
-	epoll    int                  // tells the ends of targets and commands, and wake
-	wake     int                  // an eventfd, -1 is none
+	began    time.Duration        // the first sample of all, so that one wake-up serves many targets
+	detached bool                 // stderr is the target's and is closed when that ends
+	epoll    int                  // has the pidfds of targets and commands, and wake
+	wake     int                  // an eventfd that is written to when ctx ends, -1 is none
 	watched  []*watched
 	events   [maxEvents]unix.EpollEvent
 	frugal   bool          // the process does nothing but watch, and samples allocate nothing
@@ -96,8 +96,8 @@ func newEngine(cfg Config) (*engine, error) {
 
 func (e *engine) close() {
 	for _, w := range e.watched {
-		w.abandonCommand()
-		w.herd.release()
+		w.killCommand()
+		w.scope.release()
 	}
 	_ = unix.Close(e.epoll)
 	e.log.close()
@@ -127,7 +127,7 @@ func (e *engine) wakeOn(ctx context.Context) (stop func(), err error) {
 func (e *engine) loop(ctx context.Context) {
 	e.listen(e.wake, -1)
 	for _, w := range e.watched {
-		e.listen(w.herd.target.pidfd, w.index)
+		e.listen(w.scope.target.pidfd, w.index)
 	}
 	for ctx.Err() == nil || e.killing() {
 		now := e.clock()
@@ -142,14 +142,14 @@ func (e *engine) loop(ctx context.Context) {
 	}
 }
 
-// turns gives everybody a turn for whom it is time, and says when it is next.
+// turns gives each target its turn that is due, and returns when the next one is; busy is false where none is left.
 func (e *engine) turns(now time.Duration) (next time.Duration, busy bool) {
 	next = never
 	for _, w := range e.watched {
-		if w.called || now >= w.next {
+		if w.notified || now >= w.next {
 			w.turn(now)
 		}
-		next, busy = min(next, w.next), busy || !w.over
+		next, busy = min(next, w.next), busy || !w.finished
 	}
 	return next, busy
 }
@@ -163,12 +163,11 @@ func (e *engine) listen(fd, index int) {
 	}
 }
 
-// killing reports whether a target's end came by the action "terminate" and others of its scope have not had
-// their SIGKILL yet. That is brought to its end in any case, also where whoever ends the watch heard of the
-// target's end first.
+// killing reports whether a target was ended by the action "terminate" and others of its scope have not had
+// their SIGKILL yet. They get it even where ctx ends because the target has ended.
 func (e *engine) killing() bool {
 	return slices.ContainsFunc(e.watched, func(w *watched) bool {
-		return !w.over && w.action != nil && w.action.kill != 0 && (w.left || w.herd.target.ended())
+		return !w.finished && w.action != nil && w.action.kill != 0 && (w.ended || w.scope.target.ended())
 	})
 }
 
@@ -177,7 +176,7 @@ func (e *engine) wait(next time.Duration) {
 	n, _ := unix.EpollWait(e.epoll, e.events[:], milliseconds(next-e.clock())) // -1 where a signal interrupted it
 	for _, event := range e.events[:max(n, 0)] {
 		if event.Fd >= 0 {
-			e.watched[event.Fd].called = true
+			e.watched[event.Fd].notified = true
 			continue
 		}
 		_, _ = unix.Read(e.wake, make([]byte, 8)) // or it would wake every wait that is still to come

@@ -15,13 +15,13 @@ import (
 
 // sample takes one sample and does what follows from it.
 func (w *watched) sample(now time.Duration) {
-	w.complain("scope", w.herd.refresh())
+	w.reportOnce("scope", w.scope.refresh())
 	r, ok := w.read(now)
 	if !ok {
-		w.called = true // it may have ended, though nobody told
+		w.notified = true // it may have ended
 		return
 	}
-	w.outcome.note(r)
+	w.outcome.addPeaks(r)
 	settled := w.state.settled
 	changes := w.state.observe(now, r, func() (reading, bool) { return w.read(w.clock()) })
 	if w.state.settled && !settled {
@@ -29,17 +29,17 @@ func (w *watched) sample(now time.Duration) {
 	}
 	w.judgeCap()
 	for _, c := range changes {
-		w.tell(c, r, now)
+		w.react(c, r, now)
 	}
 }
 
 // read samples every process that counts. ok is false where none could be read.
 func (w *watched) read(now time.Duration) (r reading, ok bool) {
 	r.arenasKnown = true
-	if !w.left {
-		ok = w.readOne(&r, w.herd.target, now)
+	if !w.ended {
+		ok = w.readOne(&r, w.scope.target, now)
 	}
-	for _, p := range w.herd.others {
+	for _, p := range w.scope.others {
 		if counts(p.born, now, w.cfg.Budget.Interval) {
 			ok = w.readOne(&r, p, now) || ok
 		}
@@ -80,48 +80,48 @@ func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
 		}
 		p.arenas.take(virtual, count, err)
 		if err != nil && (w.budgetsArenas() || w.cfg.Verbose) {
-			w.complain("arenas", fmt.Errorf("the arenas of process %d cannot be counted: %w", p.pid, err))
+			w.reportOnce("arenas", fmt.Errorf("the arenas of process %d cannot be counted: %w", p.pid, err))
 		}
 	}
 	r.arenas += p.arenas.reserved
 	r.arenasKnown = r.arenasKnown && p.arenas.known
 }
 
-// needsCensus reports whether anyone asks for the arenas of this process: the budget for any, the cap for
-// the target.
+// needsCensus reports whether the arenas of this process are needed: for a limit those of any, for the cap the
+// target's.
 func (w *watched) needsCensus(p *process) bool {
-	return w.cfg.Cap != 0 && p == w.herd.target || w.budgetsArenas()
+	return w.cfg.Cap != 0 && p == w.scope.target || w.budgetsArenas()
 }
 
 func (w *watched) budgetsArenas() bool {
 	return slices.ContainsFunc(w.cfg.Limits, func(l policy.Limit) bool { return metrics[l.Metric].needsArenas })
 }
 
-// look keeps the peaks of the target alone.
-func (w *watched) look() {
-	if s, ok := w.herd.target.sample(); ok && !w.left {
-		w.outcome.note(reading{virtual: s.size * pageSize, resident: s.resident * pageSize, processes: 1})
+// samplePeak samples the target between two samples, for its peaks alone.
+func (w *watched) samplePeak() {
+	if s, ok := w.scope.target.sample(); ok && !w.ended {
+		w.outcome.addPeaks(reading{virtual: s.size * pageSize, resident: s.resident * pageSize, processes: 1})
 	}
 }
 
-// note keeps the peaks.
-func (o *Outcome) note(r reading) {
+// addPeaks keeps what is larger than before.
+func (o *Outcome) addPeaks(r reading) {
 	o.PeakVirtual = max(o.PeakVirtual, r.virtual)
 	o.PeakResident = max(o.PeakResident, r.resident)
 	o.Processes = max(o.Processes, r.processes)
 }
 
-// tell says a change and, for a breach, begins the action.
-func (w *watched) tell(c change, r reading, now time.Duration) {
+// react reports a change and, for a breach, begins the action.
+func (w *watched) react(c change, r reading, now time.Duration) {
 	switch c.kind {
 	case eventRecovered:
-		w.say(recovered(c))
+		w.report(recovered(c))
 	case eventWarning:
-		w.say(passed(c, r.processes, attribute(w.base, w.inspect())))
+		w.report(exceeded(c, r.processes, attribute(w.base, w.inspect())))
 	case eventBreach:
 		w.outcome.Breaches++
-		w.say(passed(c, r.processes, attribute(w.base, w.inspect())))
-		w.begin(c, now)
+		w.report(exceeded(c, r.processes, attribute(w.base, w.inspect())))
+		w.beginAction(c, now)
 	}
 }
 
@@ -130,10 +130,10 @@ const maxInspected = 64
 
 // inspect adds up the parts of the virtual size of the processes that are counted, at most the maxInspected
 // largest. It has none where none can be had: another user's processes, or those that have just ended.
-func (w *watched) inspect() (d division) {
+func (w *watched) inspect() (b breakdown) {
 	w.used()
 	var counted []*process
-	for _, p := range w.herd.all() {
+	for _, p := range w.scope.all() {
 		if p.virtual != 0 {
 			counted = append(counted, p)
 		}
@@ -144,20 +144,20 @@ func (w *watched) inspect() (d division) {
 		if err != nil || p.ended() { // it may have been another process's number by then
 			continue
 		}
-		d.processes++
+		b.processes++
 		for _, part := range parts {
-			d.parts = addPart(d.parts, part)
+			b.parts = addPart(b.parts, part)
 		}
 	}
-	return d
+	return b
 }
 
 // judgeCap compares the target's arenas with the plan: once after settle, and again whenever there are
 // more than ever before. That the cap is not kept is told once. Where it is known not to work, being under
 // it by chance verifies nothing, and neither does a count that may be too low.
 func (w *watched) judgeCap() {
-	c := w.herd.target.arenas
-	if !c.known || w.left || c.arenas <= w.outcome.Arenas {
+	c := w.scope.target.arenas
+	if !c.known || w.ended || c.arenas <= w.outcome.Arenas {
 		return
 	}
 	w.outcome.Arenas = c.arenas
@@ -172,6 +172,6 @@ func (w *watched) judgeCap() {
 	broken := w.outcome.CapKnown && !w.outcome.CapKept
 	w.outcome.CapKnown, w.outcome.CapKept = true, kept
 	if kept && len(w.cfg.Notices) == 0 || !kept && !broken {
-		w.say(capJudged(c.arenas, w.cfg.Cap))
+		w.report(capJudged(c.arenas, w.cfg.Cap))
 	}
 }
