@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
 )
 
@@ -52,21 +53,21 @@ type event struct {
 }
 
 // priority is how urgent an event is to the journal.
-func (e event) priority() Priority {
+func (e event) priority() journal.Priority {
 	switch e.kind {
 	case eventBreach, eventWatchFailed:
-		return Err
+		return journal.Err
 	case eventWarning, eventCapNotKept:
-		return Warning
+		return journal.Warning
 	case eventAction:
 		if body, ok := e.body.(actionBody); ok && body.Failed {
-			return Err
+			return journal.Err
 		}
-		return Notice
+		return journal.Notice
 	case eventRecovered:
-		return Notice
+		return journal.Notice
 	}
-	return Info
+	return journal.Info
 }
 
 type startedBody struct {

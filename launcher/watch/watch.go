@@ -39,7 +39,7 @@ type Config struct {
 	Budget  policy.Budget
 	Limits  []policy.Limit
 	Log     policy.Log
-	Journal bool // stderr is systemd's journal (see StderrIsJournal): lines of text begin with their priority there
+	Journal bool // stderr is systemd's journal (package journal): lines of text begin with their priority there
 	Verbose bool
 	Quiet   bool // in text only: breach, action, watch-failed and the end of a breach, nothing below
 }
