@@ -15,7 +15,7 @@ import (
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/sweep/ordered"
-	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
 )
 
@@ -101,7 +101,7 @@ func (i *inspector) one(pid int) error {
 	case i.c.Bool("json"):
 		i.objects = append(i.objects, reportJSON(pid, report, err))
 	case err != nil:
-		say.Voice{}.Line(watch.Err, "%s", err)
+		say.Voice{}.Line(journal.Err, "%s", err)
 	default:
 		out := &sheet{to: i.c.App.Writer}
 		if i.shown++; i.shown > 1 {

@@ -1,5 +1,7 @@
 package watch
 
+// What is done at a breach.
+
 import (
 	"fmt"
 	"syscall"
@@ -8,19 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// action is what follows one breach: the command, then a second look, then the act itself. It never waits:
-// the engine's loop moves it on, and samples meanwhile.
+// action is what follows one breach: the command, then a second reading, then the signals. It never waits:
+// the engine's loop continues it, and samples meanwhile.
 type action struct {
 	change  change
 	command *command
 	kill    time.Duration // when SIGKILL follows; 0 is not yet
 }
 
-// begin starts the action of a breach, or keeps it for when the one under way is done.
-func (w *watched) begin(c change, now time.Duration) {
+// beginAction starts the action of a breach, or queues it behind the one under way.
+func (w *watched) beginAction(c change, now time.Duration) {
 	if w.action != nil {
 		if w.action.kill == 0 {
-			w.waiting = append(w.waiting, c)
+			w.queue = append(w.queue, c)
 		}
 		return
 	}
@@ -29,9 +31,9 @@ func (w *watched) begin(c change, now time.Duration) {
 		w.act(now)
 		return
 	}
-	cmd, err := startCommand(w.cfg, placeholders(c, w.who()), w.log, now)
+	cmd, err := startCommand(w.cfg, placeholders(c, w.subject()), w.log, now)
 	if err != nil {
-		w.say(acted(c, "command", "", 0, fmt.Sprintf("command %s did not start: %v", w.cfg.Budget.Command[0], err), true))
+		w.report(acted(c, "command", "", 0, fmt.Sprintf("command %s did not start: %v", w.cfg.Budget.Command[0], err), true))
 		w.act(now)
 		return
 	}
@@ -39,8 +41,8 @@ func (w *watched) begin(c change, now time.Duration) {
 	w.listen(cmd.pidfd, w.index)
 }
 
-// proceed moves the action on as far as it can go now.
-func (w *watched) proceed(now time.Duration) {
+// advanceAction continues the action as far as it can go now.
+func (w *watched) advanceAction(now time.Duration) {
 	a := w.action
 	if a == nil {
 		return
@@ -60,13 +62,12 @@ func (w *watched) awaitCommand(now time.Duration) {
 	}
 	words, failed := a.command.end(w.cfg.Budget.Timeout)
 	a.command = nil
-	w.say(acted(a.change, "command", "", 0, fmt.Sprintf("command %s %s", w.cfg.Budget.Command[0], words), failed))
+	w.report(acted(a.change, "command", "", 0, fmt.Sprintf("command %s %s", w.cfg.Budget.Command[0], words), failed))
 	w.act(now)
 }
 
-// abandonCommand ends a command that is still running when the watch is told to end: nobody would see to
-// its timeout.
-func (w *watched) abandonCommand() {
+// killCommand ends a command that is still running when the watch ends, as its timeout would be lost.
+func (w *watched) killCommand() {
 	if w.action != nil && w.action.command != nil {
 		c := w.action.command
 		c.expire(c.deadline)
@@ -74,7 +75,7 @@ func (w *watched) abandonCommand() {
 	}
 }
 
-// act ends an action: it reads again and then does what the policy says, to no one but the processes that are held.
+// act reads again and then does what the policy says, to the processes that are held and no other.
 func (w *watched) act(now time.Duration) {
 	b, c := w.cfg.Budget, w.action.change
 	r, _ := w.read(now)
@@ -87,22 +88,22 @@ func (w *watched) act(now time.Duration) {
 	case !acts, w.gone():
 	case !over:
 		c.value = v
-		w.say(notNeeded(c, b.Action))
+		w.report(notNeeded(c, b.Action))
 	case b.Action == "signal":
 		w.sendSignal(c)
 	case w.sendTerm(c, now):
 		return // SIGKILL follows
 	}
-	w.done(now)
+	w.endAction(now)
 }
 
-// done ends the action and begins the next one.
-func (w *watched) done(now time.Duration) {
+// endAction begins the next one.
+func (w *watched) endAction(now time.Duration) {
 	w.action = nil
-	if len(w.waiting) > 0 {
-		next := w.waiting[0]
-		w.waiting = w.waiting[1:]
-		w.begin(next, now)
+	if len(w.queue) > 0 {
+		next := w.queue[0]
+		w.queue = w.queue[1:]
+		w.beginAction(next, now)
 	}
 }
 
@@ -111,42 +112,42 @@ func (w *watched) sendSignal(c change) {
 	name := w.cfg.Budget.Signal
 	sig, err := parseSignal(name)
 	if err == nil {
-		err = w.herd.target.signal(sig)
+		err = w.scope.target.signal(sig)
 	}
 	if err != nil {
-		w.say(acted(c, "signal", name, 0, fmt.Sprintf("%s could not be sent: %v", name, err), true))
+		w.report(acted(c, "signal", name, 0, fmt.Sprintf("%s could not be sent: %v", name, err), true))
 		return
 	}
-	w.say(acted(c, "signal", name, 1, name+" sent", false))
+	w.report(acted(c, "signal", name, 1, name+" sent", false))
 }
 
 // sendTerm is the first half of "terminate", to every process that is counted, the young ones too.
 func (w *watched) sendTerm(c change, now time.Duration) bool {
-	_ = w.herd.refresh() // a failure was told when the sample was taken
+	_ = w.scope.refresh() // a failure was reported when the sample was taken
 	sent, err := w.sendAll(syscall.SIGTERM)
 	if sent == 0 {
-		w.say(acted(c, "terminate", "SIGTERM", 0, fmt.Sprintf("SIGTERM could not be sent: %v", err), true))
+		w.report(acted(c, "terminate", "SIGTERM", 0, fmt.Sprintf("SIGTERM could not be sent: %v", err), true))
 		return false
 	}
 	w.outcome.Terminated = true
 	w.action.kill = now + max(w.cfg.Budget.Grace, 1)
-	w.say(acted(c, "terminate", "SIGTERM", sent, fmt.Sprintf("SIGTERM sent%s; SIGKILL follows after %s", toMany(sent), w.cfg.Budget.Grace), false))
+	w.report(acted(c, "terminate", "SIGTERM", sent, fmt.Sprintf("SIGTERM sent%s; SIGKILL follows after %s", toMany(sent), w.cfg.Budget.Grace), false))
 	return true
 }
 
-// sendKill is the second half. It comes again with each interval while anyone is left: a process may fork
-// between the listing and the signal, and one in the kernel's hands dies late.
+// sendKill is the second half. It comes again with each interval while a process is left: one may fork
+// between the listing and the signal, and one in an uninterruptible sleep dies late.
 func (w *watched) sendKill(now time.Duration) {
 	a := w.action
-	_ = w.herd.refresh()
+	_ = w.scope.refresh()
 	sent, err := w.sendAll(syscall.SIGKILL)
-	if sent > 0 && !w.killed {
-		w.killed = true
-		w.say(acted(a.change, "terminate", "SIGKILL", sent, "SIGKILL sent"+toMany(sent), false))
+	if sent > 0 && !w.killReported {
+		w.killReported = true
+		w.report(acted(a.change, "terminate", "SIGKILL", sent, "SIGKILL sent"+toMany(sent), false))
 	}
 	if sent == 0 && err != nil {
-		w.say(acted(a.change, "terminate", "SIGKILL", 0, fmt.Sprintf("SIGKILL could not be sent: %v", err), true))
-		w.done(now)
+		w.report(acted(a.change, "terminate", "SIGKILL", 0, fmt.Sprintf("SIGKILL could not be sent: %v", err), true))
+		w.endAction(now)
 		return
 	}
 	a.kill = now + w.cfg.Budget.Interval
@@ -159,10 +160,10 @@ func toMany(n int) string {
 	return fmt.Sprintf(" to %d processes", n)
 }
 
-// sendAll signals every process of the herd and counts those that got it. Who has ended meanwhile is no
+// sendAll signals every process of the scope and counts those that got it. One that has ended meanwhile is no
 // failure.
 func (w *watched) sendAll(sig syscall.Signal) (sent int, failed error) {
-	for _, p := range w.herd.all() {
+	for _, p := range w.scope.all() {
 		switch err := p.signal(sig); err {
 		case nil:
 			sent++

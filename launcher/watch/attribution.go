@@ -1,5 +1,7 @@
 package watch
 
+// Where the virtual size of the processes is, and what grew.
+
 import (
 	"cmp"
 	"fmt"
@@ -16,8 +18,8 @@ type part struct {
 	Virtual uint64 `json:"virtual_bytes"`
 }
 
-// division is the virtual size of some processes together, by kind.
-type division struct {
+// breakdown is the virtual size of some processes together, by kind.
+type breakdown struct {
 	parts     []part
 	processes int // 0 is not known
 }
@@ -34,7 +36,7 @@ type attribution struct {
 const maxParts = 8
 
 // attribute compares the parts now with those when settle ended.
-func attribute(base, now division) *attribution {
+func attribute(base, now breakdown) *attribution {
 	if now.processes == 0 {
 		return nil
 	}

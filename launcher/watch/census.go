@@ -1,12 +1,14 @@
 package watch
 
+// When the arenas of a process are counted.
+
 import (
 	"errors"
 
 	"arenacap/launcher/arena"
 )
 
-// errGone is the answer for a process that is about to end: its memory is gone before its end is told.
+// errGone is the answer for a process that is about to end: its memory is gone before its pidfd is readable.
 var errGone = errors.New("the process has no memory any more")
 
 // probes look into a process for what a sample does not show. They cost a read of its whole maps, so the

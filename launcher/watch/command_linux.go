@@ -1,5 +1,7 @@
 package watch
 
+// The operator's command of a breach: its environment, its start and its end.
+
 import (
 	"cmp"
 	"errors"
@@ -22,7 +24,7 @@ type command struct {
 	cmd      *exec.Cmd
 	pidfd    int // -1 is none: its end is then looked for at every wake-up
 	deadline time.Duration
-	late     bool // it was ended after its timeout
+	timedOut bool // it was ended after its timeout
 }
 
 // commands are those of this process's children that the watch starts and reaps.
@@ -33,8 +35,8 @@ type children struct {
 	pids map[int]bool
 }
 
-// Children tells whoever reaps all children of this process which of them it must leave to the watch. It calls
-// nothing and returns false while one is being started.
+// Children calls reap, which may reap all children of this process but those that own names: they are the watch's
+// commands. While one of these is being started it calls nothing and returns false.
 func Children(reap func(own func(pid int) bool)) bool {
 	if !commands.mu.TryLock() {
 		return false
@@ -66,9 +68,9 @@ func (c *children) wait(cmd *exec.Cmd) error {
 }
 
 // placeholders are what a command's arguments and its environment can say, by name.
-func placeholders(c change, who speaker) map[string]string {
+func placeholders(c change, of subject) map[string]string {
 	return map[string]string{
-		"pid": strconv.Itoa(who.pid), "service": who.service, "event": c.kind, "metric": c.metric,
+		"pid": strconv.Itoa(of.pid), "service": of.service, "event": c.kind, "metric": c.metric,
 		"value": strconv.FormatUint(c.value, 10), "limit": strconv.FormatUint(c.limit, 10),
 	}
 }
@@ -108,7 +110,7 @@ func environment(cfg Config, values map[string]string) []string {
 }
 
 // startCommand starts it in a session and group of its own, with /dev/null or the text log for its words.
-func startCommand(cfg Config, values map[string]string, log *journal, now time.Duration) (*command, error) {
+func startCommand(cfg Config, values map[string]string, log *eventLog, now time.Duration) (*command, error) {
 	args := expand(cfg.Budget.Command, values)
 	path, err := lookPath(args[0], cmp.Or(cfg.Path, defaultPath))
 	if err != nil {
@@ -156,8 +158,8 @@ func (c *command) finished() bool {
 // expire kills the command and what it started, once its time is up. It is not reaped yet, so the group is
 // certainly its own.
 func (c *command) expire(now time.Duration) {
-	if now >= c.deadline && !c.late {
-		c.late = true
+	if now >= c.deadline && !c.timedOut {
+		c.timedOut = true
 		_ = unix.Kill(-c.cmd.Process.Pid, unix.SIGKILL)
 	}
 }
@@ -170,7 +172,7 @@ func (c *command) end(timeout time.Duration) (words string, failed bool) {
 	err := commands.wait(c.cmd)
 	var status *exec.ExitError
 	switch {
-	case c.late:
+	case c.timedOut:
 		return fmt.Sprintf("was killed after its timeout of %s", timeout), true
 	case err == nil:
 		return "ended with status 0", false

@@ -1,5 +1,7 @@
 package watch
 
+// The separate process of a watch, beside the target of a launch.
+
 import (
 	"context"
 	"encoding/binary"
@@ -9,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,8 +21,8 @@ import (
 // The descriptors of a separate watch process, beside /dev/null as 0 and 1 and the target's stderr as 2.
 const (
 	// fdConfig is the read end of a pipe. It carries the length of the configuration as four bytes,
-	// big-endian, and the configuration. What follows tells how the target's start went: the end of the
-	// pipe says that the exec succeeded (the other end is close-on-exec), any byte that it failed.
+	// big-endian, and the configuration. What follows says how the target's start went: the end of the
+	// pipe that the exec succeeded (the other end is close-on-exec), any byte that it failed.
 	fdConfig = 3
 	// fdTarget is a pidfd of the target or, where the kernel gives none, a descriptor of its folder in
 	// /proc, opened while the target could not have ended.
@@ -31,14 +32,11 @@ const (
 	fdReady = 5
 )
 
-// Judge gives the reasons why a cap cannot work on a program, a line each.
-type Judge = func(cfg Config, env []string) []string
-
 // Detached is the body of the separate watch process that stands beside a target. It ends the process when
-// there is nothing left to watch. judge, which may be nil, finds out why the cap cannot work on the target,
-// from the environment that it was started with (nil where that may not be read); it is asked once the
+// there is nothing left to watch. judge, which may be nil, gives the reasons why the cap cannot work on the target,
+// a line each, from the environment that it was started with (nil where that may not be read); it is called once the
 // target runs, and only with OnUnenforceable "warn" and a cap.
-func Detached(judge Judge) {
+func Detached(judge func(cfg Config, env []string) []string) {
 	for _, fd := range []int{fdConfig, fdTarget, fdReady} {
 		unix.CloseOnExec(fd) // a command gets none of them
 	}
@@ -50,16 +48,16 @@ func Detached(judge Judge) {
 	pipe := os.NewFile(fdConfig, "configuration")
 	cfg, err := readConfig(pipe)
 	if err != nil {
-		return // whoever wrote this is no arenacap; there is no target to speak of
+		return // it was not written by this program; no target is known
 	}
-	stand(cfg, pipe, judge)
+	runDetached(cfg, pipe, judge)
 }
 
-// catchIgnored catches SIGPIPE and whatever the target was started with ignored, and drops it: the effect is the
-// same here, but a signal that is ignored stays so in the command, while one that is caught is back at its default
+// catchIgnored catches SIGPIPE and the signals that the target was started with ignored, and drops them: the effect is
+// the same here, but a signal that is ignored stays so in the command, while one that is caught is back at its default
 // after the exec (signal(7)).
 func catchIgnored() {
-	dropped := make(chan os.Signal, 1) // nobody reads it; sends to a full channel are dropped, see signal.Notify
+	dropped := make(chan os.Signal, 1) // it is not read; sends to a full channel are dropped, see signal.Notify
 	signal.Notify(dropped, syscall.SIGPIPE)
 	for n := syscall.Signal(1); n <= lastRealTime; n++ {
 		if signal.Ignored(n) {
@@ -68,7 +66,7 @@ func catchIgnored() {
 	}
 }
 
-// reportPanic tells a mistake of our own in one line instead of a page of stacks on the target's stderr.
+// reportPanic prints a bug of the watch in one line instead of a page of stacks on the target's stderr.
 func reportPanic() {
 	if r := recover(); r != nil {
 		fmt.Fprintf(os.Stderr, "arenacap: watch-failed: internal error: %s; the target goes on without a watch\n", oneLine(fmt.Sprint(r)))
@@ -92,11 +90,11 @@ func readConfig(pipe io.Reader) (Config, error) {
 	return decodeConfig(data)
 }
 
-// stand gets ready, waits for the target's start, and watches.
-func stand(cfg Config, pipe io.ReadCloser, judge Judge) {
+// runDetached gets ready, waits for the target's start, and watches.
+func runDetached(cfg Config, pipe io.ReadCloser, judge func(Config, []string) []string) {
 	e, target, failed := prepare(&cfg)
 	if fileType(fdReady) == unix.S_IFIFO {
-		answer(failed)
+		answerStart(failed)
 		if failed != nil {
 			return
 		}
@@ -114,15 +112,15 @@ func stand(cfg Config, pipe io.ReadCloser, judge Judge) {
 	e.detached, e.frugal = true, true
 	w := e.addLaunched(target)
 	w.start()
-	w.complain("log", failed)
+	w.reportOnce("log", failed)
 	e.loop(context.Background())
 	e.close()
 }
 
-// prepare opens what the watch needs. A log file that cannot be opened is told, and stderr is used instead;
+// prepare opens what the watch needs. A log file that cannot be opened is reported on stderr, which takes its place;
 // without the target there is no watch.
 func prepare(cfg *Config) (*engine, *process, error) {
-	target, err := inherit(cfg.PID)
+	target, err := inheritTarget(cfg.PID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,9 +149,9 @@ func fileType(fd int) uint32 {
 	return st.Mode & unix.S_IFMT
 }
 
-// inherit holds the target by the descriptor that was handed over. One that has ended already is held
-// too: its end is to be told.
-func inherit(pid int) (*process, error) {
+// inheritTarget holds the target by the descriptor that was handed over. One that has ended already is held
+// too: its end is to be reported.
+func inheritTarget(pid int) (*process, error) {
 	if err := ownProc(); err != nil {
 		return nil, err
 	}
@@ -169,13 +167,13 @@ func inherit(pid int) (*process, error) {
 	return p, nil
 }
 
-// answer tells a start that waits whether the watch can work.
-func answer(failed error) {
+// answerStart tells a start that waits whether the watch can work.
+func answerStart(failed error) {
 	word := "ready\n"
 	if failed != nil {
 		word = oneLine(failed.Error()) + "\n"
 	}
-	_, _ = unix.Write(fdReady, []byte(word)) // who waited may be gone
+	_, _ = unix.Write(fdReady, []byte(word)) // the process that waited may have ended
 	_ = unix.Close(fdReady)
 }
 
@@ -202,27 +200,4 @@ func environOf(p *process) (env []string) {
 		_, _ = unix.Poll(fds, 1)
 	}
 	return []string{}
-}
-
-// FailedLine is the event watch-failed as the log has it, and the log's file ("" is stderr), for a process that can
-// only make system calls any more.
-func FailedLine(cfg Config, pid int, reason string) (line []byte, file string) {
-	j := &journal{fd: -1}
-	if cfg.Log.To != "stderr" {
-		j.path = cfg.Log.To
-	}
-	w := &watched{engine: &engine{cfg: cfg, log: j}, herd: newHerd(&process{pid: pid}, "process", nil)}
-	return w.line(watchFailed(reason), time.Now()), j.path
-}
-
-// Failed writes the event watch-failed for a target that is not watched: into the log, or on stderr where
-// the log cannot be opened. It never blocks.
-func Failed(cfg Config, pid int, reason string) {
-	j, err := openLog(cfg.Log.To)
-	if err != nil {
-		j = openStderr(2)
-	}
-	defer j.close()
-	w := &watched{engine: &engine{cfg: cfg, log: j}, herd: newHerd(&process{pid: pid}, "process", nil)}
-	w.say(watchFailed(reason))
 }

@@ -92,7 +92,7 @@ func watchIt(t *testing.T, cfg Config, adjust func(*engine), pids ...int) *sessi
 		return []part{{"arenas", 3, 128 << 20}}, nil
 	}
 	if e.log.path == "" {
-		e.log = &journal{fd: 2, write: s.hear}
+		e.log = &eventLog{fd: 2, write: s.hear}
 	}
 	if adjust != nil {
 		adjust(e)
@@ -175,8 +175,8 @@ func TestSettleOfALaunch(t *testing.T) {
 	if w := e.add(p); w.state.settleEnds != p.born+cfg.Budget.Settle {
 		t.Errorf("attached: settle ends %s after the birth", w.state.settleEnds-p.born)
 	}
-	if w := e.addLaunched(p); w.state.settleEnds != w.began+cfg.Budget.Settle || w.herd.since <= p.born {
-		t.Errorf("launched: settle ends %s after the start, and children count that are %s younger", w.state.settleEnds-w.began, w.herd.since-p.born)
+	if w := e.addLaunched(p); w.state.settleEnds != w.began+cfg.Budget.Settle || w.scope.since <= p.born {
+		t.Errorf("launched: settle ends %s after the start, and children count that are %s younger", w.state.settleEnds-w.began, w.scope.since-p.born)
 	}
 }
 
@@ -577,7 +577,7 @@ func simulate(t *testing.T, cfg Config) *simulation {
 	e.clock = func() time.Duration { return s.now }
 	e.probes = noProbes
 	e.probes.count = func(int) (arena.Census, error) { return arena.Census{Arenas: 1, Reserved: s.bytes}, nil }
-	e.log = &journal{fd: 2, write: func(_ int, line []byte) error {
+	e.log = &eventLog{fd: 2, write: func(_ int, line []byte) error {
 		s.lines += string(line)
 		return nil
 	}}
@@ -585,7 +585,7 @@ func simulate(t *testing.T, cfg Config) *simulation {
 	s.w.peek = 0
 	s.w.start()
 	t.Cleanup(func() {
-		s.w.herd.target.pidfd = -1 // it is the engine's
+		s.w.scope.target.pidfd = -1 // it is the engine's
 		e.close()
 	})
 	return s

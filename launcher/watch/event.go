@@ -1,5 +1,7 @@
 package watch
 
+// The events: their words and their JSON.
+
 import (
 	"encoding/json"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
 )
 
@@ -50,21 +53,21 @@ type event struct {
 }
 
 // priority is how urgent an event is to the journal.
-func (e event) priority() Priority {
+func (e event) priority() journal.Priority {
 	switch e.kind {
 	case eventBreach, eventWatchFailed:
-		return Err
+		return journal.Err
 	case eventWarning, eventCapNotKept:
-		return Warning
+		return journal.Warning
 	case eventAction:
 		if body, ok := e.body.(actionBody); ok && body.Failed {
-			return Err
+			return journal.Err
 		}
-		return Notice
+		return journal.Notice
 	case eventRecovered:
-		return Notice
+		return journal.Notice
 	}
-	return Info
+	return journal.Info
 }
 
 type startedBody struct {
@@ -128,7 +131,7 @@ type causeBody struct {
 }
 
 // passed is a warning or a breach, with the attribution where one could be had (nil: not known).
-func passed(c change, processes int, why *attribution) event {
+func exceeded(c change, processes int, why *attribution) event {
 	where := fmt.Sprintf("%s %s over %s", c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
 	if c.kind == eventWarning {
 		where = fmt.Sprintf("%s %s, %d%% of %s", c.metric, policy.FormatSize(c.value), share(c.value, c.limit), policy.FormatSize(c.limit))
@@ -241,8 +244,8 @@ func (c Config) wanted(kind string) bool {
 	return true
 }
 
-// speaker is whom an event is about.
-type speaker struct {
+// subject is whom an event is about.
+type subject struct {
 	service, name string // name is the process's, for people where no service is named
 	pid           int
 }
@@ -274,26 +277,26 @@ func clipWords(s string, most int) string {
 }
 
 // line is one event as it is written: text of one line, or one JSON object.
-func (e event) line(format string, at time.Time, who speaker) []byte {
-	who.service, who.name = clipWords(who.service, maxService), clipWords(who.name, maxService)
+func (e event) line(format string, at time.Time, of subject) []byte {
+	of.service, of.name = clipWords(of.service, maxService), clipWords(of.name, maxService)
 	if format == "json" {
-		return e.json(at, who)
+		return e.json(at, of)
 	}
-	label := who.service
+	label := of.service
 	if label == "" {
-		label = who.name
+		label = of.name
 	}
-	return fmt.Appendf(nil, "arenacap: %s[%d]: %s: %s\n", oneLine(label), who.pid, e.kind, oneLine(clipWords(e.text, maxWords)))
+	return fmt.Appendf(nil, "arenacap: %s[%d]: %s: %s\n", oneLine(label), of.pid, e.kind, oneLine(clipWords(e.text, maxWords)))
 }
 
 // timestamp is RFC 3339 in UTC, with milliseconds.
 func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // json joins the head's members and the body's. Both are structs, so both begin with { and end with }.
-func (e event) json(at time.Time, who speaker) []byte {
-	h := head{Time: timestamp(at), PID: who.pid, Event: e.kind}
-	if who.service != "" {
-		h.Service = &who.service
+func (e event) json(at time.Time, of subject) []byte {
+	h := head{Time: timestamp(at), PID: of.pid, Event: e.kind}
+	if of.service != "" {
+		h.Service = &of.service
 	}
 	first, err1 := marshal(h)
 	second, err2 := marshal(e.body)

@@ -19,7 +19,7 @@ var (
 		of(part{"arenas", 32, 2048 * MiB}, part{"thread stacks", 128, 1 * GiB}, part{"file", 4, 8 * MiB}, part{"kernel", 3, 0}))
 )
 
-func of(parts ...part) division { return division{parts, 1} }
+func of(parts ...part) breakdown { return breakdown{parts, 1} }
 
 // TestEvents is every event as people and programs meet it. These lines are other people's scripts.
 func TestEvents(t *testing.T) {
@@ -40,16 +40,16 @@ func TestEvents(t *testing.T) {
 		{"started without a budget or a cap", started(Config{Mode: "attach", Budget: policy.Builtin().Budget}),
 			`started: no budget`,
 			`"mode":"attach","scope":"process","interval_seconds":1,"settle_seconds":10,"breach":"3/5","action":"report","cap":null,"limits":[]`},
-		{"warning", passed(change{eventWarning, "virtual", 3543348019, 4 * GiB, 3, 5}, 1, grown),
+		{"warning", exceeded(change{eventWarning, "virtual", 3543348019, 4 * GiB, 3, 5}, 1, grown),
 			`warning: virtual 3.3 GiB, 82% of 4 GiB (3 of 5 samples); +960 MiB since settle: 15 arenas; in all 2 GiB 32 arenas, 1 GiB 128 thread stacks, 8 MiB files`,
 			`"metric":"virtual","value_bytes":3543348019,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":1,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648},{"kind":"thread stacks","count":128,"virtual_bytes":1073741824},{"kind":"file","count":4,"virtual_bytes":8388608}],"grew":[{"kind":"arenas","count":15,"virtual_bytes":1006632960}],"processes":1}`},
-		{"breach", passed(breach, 1, attribute(division{}, of(part{"arenas", 32, 2 * GiB}))),
+		{"breach", exceeded(breach, 1, attribute(breakdown{}, of(part{"arenas", 32, 2 * GiB}))),
 			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples); in all 2 GiB 32 arenas`,
 			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":1,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648}],"grew":null,"processes":1}`},
-		{"breach of a tree, of which not all may be looked into", passed(breach, 7, attribute(division{}, division{[]part{{"arenas", 32, 2 * GiB}}, 6})),
+		{"breach of a tree, of which not all may be looked into", exceeded(breach, 7, attribute(breakdown{}, breakdown{[]part{{"arenas", 32, 2 * GiB}}, 6})),
 			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples) in 7 processes; of 6 of them; in all 2 GiB 32 arenas`,
 			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":7,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648}],"grew":null,"processes":6}`},
-		{"breach of a tree, with nothing known", passed(breach, 7, nil),
+		{"breach of a tree, with nothing known", exceeded(breach, 7, nil),
 			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples) in 7 processes`,
 			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":7,"attribution":null`},
 		{"recovered", recovered(change{eventRecovered, "virtual", 1 * GiB, 4 * GiB, 3, 5}),
@@ -75,7 +75,7 @@ func TestEvents(t *testing.T) {
 			`"processes_remaining":3,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			who := speaker{"authserver", "AuthServer", 1234}
+			who := subject{"authserver", "AuthServer", 1234}
 			if got, want := string(test.e.line("text", someTime, who)), "arenacap: authserver[1234]: "+test.text+"\n"; got != want {
 				t.Errorf("text\n got %s\nwant %s", got, want)
 			}
@@ -92,17 +92,17 @@ func TestEvents(t *testing.T) {
 func TestHostileNames(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		who  speaker
+		who  subject
 		text string
 		json string
 	}{
-		{"no service: the process's name", speaker{"", "mariadbd", 7}, "arenacap: mariadbd[7]: ", `"service":null`},
-		{"a newline", speaker{"", "a\narenacap: b", 7}, "arenacap: a?arenacap: b[7]: ", `"service":null`},
-		{"a terminal's escape", speaker{"", "\x1b[31m\x07", 7}, "arenacap: ?[31m?[7]: ", `"service":null`},
-		{"invalid UTF-8", speaker{"caf\xe9", "", 7}, "arenacap: caf?[7]: ", `"service":"caf\ufffd"`},
-		{"right-to-left", speaker{"a\u202eb", "", 7}, "arenacap: a?b[7]: ", `"service":"a` + "\u202e" + `b"`},
-		{"fine letters stay", speaker{"größe", "", 7}, "arenacap: größe[7]: ", `"service":"größe"`},
-		{"no name at all", speaker{"", "", 7}, "arenacap: [7]: ", `"service":null`},
+		{"no service: the process's name", subject{"", "mariadbd", 7}, "arenacap: mariadbd[7]: ", `"service":null`},
+		{"a newline", subject{"", "a\narenacap: b", 7}, "arenacap: a?arenacap: b[7]: ", `"service":null`},
+		{"a terminal's escape", subject{"", "\x1b[31m\x07", 7}, "arenacap: ?[31m?[7]: ", `"service":null`},
+		{"invalid UTF-8", subject{"caf\xe9", "", 7}, "arenacap: caf?[7]: ", `"service":"caf\ufffd"`},
+		{"right-to-left", subject{"a\u202eb", "", 7}, "arenacap: a?b[7]: ", `"service":"a` + "\u202e" + `b"`},
+		{"fine letters stay", subject{"größe", "", 7}, "arenacap: größe[7]: ", `"service":"größe"`},
+		{"no name at all", subject{"", "", 7}, "arenacap: [7]: ", `"service":null`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := watchFailed("x\ny")
@@ -132,9 +132,9 @@ func FuzzLinesFit(f *testing.F) {
 		cfg := Config{Budget: policy.Builtin().Budget, Limits: []policy.Limit{{Metric: "virtual", Bytes: 1 << 63}, {Metric: "growth", Bytes: 1 << 63}}}
 		cfg.Budget.Command = []string{words}
 		for _, e := range []event{watchFailed(words), capCannotWork(words), acted(worst, "terminate", "SIGRTMIN+15", 1<<30, words, true), started(cfg),
-			passed(worst, 1<<30, attribute(of(), of(parts...)))} {
+			exceeded(worst, 1<<30, attribute(of(), of(parts...)))} {
 			for _, format := range []string{"json", "text"} {
-				line := e.line(format, someTime, speaker{service, words, 1 << 30})
+				line := e.line(format, someTime, subject{service, words, 1 << 30})
 				if stamped := len(timestamp(someTime)) + 1 + len(line); stamped > maxLine || strings.Count(string(line), "\n") != 1 || line[len(line)-1] != '\n' {
 					t.Fatalf("%d bytes: %s", stamped, line)
 				}
@@ -164,8 +164,8 @@ func TestWanted(t *testing.T) {
 	}
 }
 
-// known is a division that was seen, unless it is nil.
-func known(parts []part) (d division) {
+// known is a breakdown that was seen, unless it is nil.
+func known(parts []part) (d breakdown) {
 	if parts != nil {
 		d = of(parts...)
 	}
@@ -250,7 +250,7 @@ func FuzzDecodeConfig(f *testing.F) {
 		for i := range 10 {
 			s.observe(c.Budget.Settle+time.Duration(i), r, func() (reading, bool) { return r, true })
 		}
-		if !json.Valid(started(c).line("json", someTime, speaker{})) {
+		if !json.Valid(started(c).line("json", someTime, subject{})) {
 			t.Fatal("started is no JSON")
 		}
 	})
@@ -265,8 +265,8 @@ func TestPriorities(t *testing.T) {
 	}{
 		{started(Config{}), "<6>"}, {capJudged(1, 4), "<6>"}, {exited(Outcome{}, 0), "<6>"},
 		{acted(limits, "signal", "SIGUSR1", 1, "SIGUSR1 sent", false), "<5>"}, {recovered(limits), "<5>"},
-		{passed(change{eventWarning, "virtual", 1, 2, 3, 5}, 1, nil), "<4>"}, {capJudged(9, 4), "<4>"}, {capCannotWork("x"), "<4>"},
-		{passed(limits, 1, nil), "<3>"}, {watchFailed("x"), "<3>"}, {acted(limits, "command", "", 0, "x", true), "<3>"},
+		{exceeded(change{eventWarning, "virtual", 1, 2, 3, 5}, 1, nil), "<4>"}, {capJudged(9, 4), "<4>"}, {capCannotWork("x"), "<4>"},
+		{exceeded(limits, 1, nil), "<3>"}, {watchFailed("x"), "<3>"}, {acted(limits, "command", "", 0, "x", true), "<3>"},
 	} {
 		if got := test.e.priority().Prefix(); got != test.want {
 			t.Errorf("%s: %s, want %s", test.e.kind, got, test.want)

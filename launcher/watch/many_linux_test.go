@@ -80,15 +80,15 @@ func TestAnEndThatIsNotTold(t *testing.T) {
 	must(t, err)
 	defer e.close()
 	exited := 0
-	e.log = &journal{fd: 2, write: func(int, []byte) error { exited++; return nil }}
+	e.log = &eventLog{fd: 2, write: func(int, []byte) error { exited++; return nil }}
 	w := e.add(mustHold(t, c.pid())) // and epoll does not know it
 	w.turn(w.due)
 	must(t, unix.Kill(c.pid(), unix.SIGKILL))
-	awaitEnd(t, w.herd.target)
+	awaitEnd(t, w.scope.target)
 	for range 3 {
 		w.turn(w.due)
 	}
-	if !w.over || exited != 1 {
-		t.Errorf("over is %t, and %d ends were told", w.over, exited)
+	if !w.finished || exited != 1 {
+		t.Errorf("over is %t, and %d ends were told", w.finished, exited)
 	}
 }

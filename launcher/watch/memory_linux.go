@@ -1,5 +1,7 @@
 package watch
 
+// What keeps the process of a watch small: it is asleep nearly always, and its memory counts as the service's.
+
 import (
 	"runtime"
 	"time"
@@ -10,13 +12,11 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// What keeps the process of a watch small: it is asleep nearly always, and its memory counts as the service's.
-
 // giveBackAfter is how long memory is kept that an event took. It bounds what giving back costs, a garbage collection
 // and the pages that come back, about a millisecond.
 const giveBackAfter = 10 * time.Second
 
-// used notes that more was done than to sample.
+// used is called where more is done than to sample.
 func (e *engine) used() {
 	if e.frugal && e.giveBack == never {
 		origin.SetGCPercent(origin.GCPercent)

@@ -1,5 +1,7 @@
 package watch
 
+// How package arena looks into a process for the watch.
+
 import (
 	"errors"
 

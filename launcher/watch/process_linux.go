@@ -1,5 +1,7 @@
 package watch
 
+// One process that is held by its pidfd, and sampled.
+
 import (
 	"errors"
 	"fmt"
@@ -36,7 +38,7 @@ type process struct {
 }
 
 // ownProc refuses a /proc that shows another PID namespace than this process's (unshare -pf without --mount-proc):
-// a PID leads to somebody else's folder there. /proc/self is this process as that /proc numbers it (proc(5)).
+// a PID leads to another process's folder there. /proc/self is this process as that /proc numbers it (proc(5)).
 func ownProc() error {
 	self, err := os.Readlink(procRoot + "/self")
 	if err != nil {
@@ -200,8 +202,8 @@ func (p *process) ended() bool {
 }
 
 // sample reads statm through the held descriptor. The kernel looks the process up at each read, so that
-// the descriptor survives an execve(2) of the target, and gives ESRCH once it is reaped, whoever has its
-// number then. ok is false where there is nothing to count.
+// the descriptor survives an execve(2) of the target, and gives ESRCH once it is reaped, even where its
+// number was used again. ok is false where there is nothing to count.
 func (p *process) sample() (s statm, ok bool) {
 	if p.statm < 0 {
 		return p.sampleOnce()
@@ -232,8 +234,7 @@ func (p *process) readStatm() (statm, bool) {
 	return parseStatm(p.line[:n])
 }
 
-// sampleThread goes on with another thread of a process whose first one has ended: the memory is theirs in
-// common, but the kernel no longer shows it under the first.
+// sampleThread goes on with another thread of a process whose first one has ended: they share the memory, but the kernel no longer shows it under the first.
 func (p *process) sampleThread() (statm, bool) {
 	tid := p.otherThread()
 	if tid == "" {
@@ -266,13 +267,13 @@ func (p *process) otherThread() (tid string) {
 	return tid
 }
 
-// openEachTime gives the descriptor of statm back.
+// openEachTime closes the descriptor of statm.
 func (p *process) openEachTime() {
 	_ = unix.Close(p.statm)
 	p.statm = -1
 }
 
-// signal sends to this process or to nobody. pidfd_send_signal(2) takes a descriptor of /proc/PID too.
+// signal sends to this process, or fails. pidfd_send_signal(2) takes a descriptor of /proc/PID too.
 func (p *process) signal(sig syscall.Signal) error {
 	fd := p.pidfd
 	if fd < 0 {

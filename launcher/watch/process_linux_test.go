@@ -305,7 +305,7 @@ func TestBorn(t *testing.T) {
 func turns(t testing.TB) *watched {
 	t.Helper()
 	cfg := testConfig("virtual=9223372036854775807 growth=9223372036854775807")
-	e := &engine{cfg: cfg, log: &journal{fd: -1}, clock: sinceBoot, probes: noProbes, wake: -1}
+	e := &engine{cfg: cfg, log: &eventLog{fd: -1}, clock: sinceBoot, probes: noProbes, wake: -1}
 	w := e.add(mustHold(t, startChild(t).pid()))
 	w.turn(sinceBoot())
 	return w
@@ -329,7 +329,7 @@ func BenchmarkSample(b *testing.B) {
 }
 
 func BenchmarkFindDescendants(b *testing.B) {
-	h := newHerd(mustHold(b, startChild(b).pid()), "tree", func(int) bool { return false })
+	h := newScope(mustHold(b, startChild(b).pid()), "tree", func(int) bool { return false })
 	for b.Loop() {
 		if err := h.refresh(); err != nil {
 			b.Fatal(err)

@@ -1,11 +1,11 @@
 package watch
 
+// When samples are due.
+
 import (
 	"math"
 	"time"
 )
-
-// When samples are due.
 
 // never is a time that does not come, with room to add to it.
 const never time.Duration = math.MaxInt64 / 2

@@ -1,5 +1,7 @@
 package watch
 
+// Which processes count for one target.
+
 import (
 	"errors"
 	"fmt"
@@ -17,79 +19,79 @@ import (
 	"arenacap/launcher/proc/cgroup"
 )
 
-// herd is the processes that count for one target: itself, and with a wider scope others that were found
+// scope is the processes that count for one target: itself, and with a wider scope others that were found
 // and are kept by pidfd, so that a descendant which forks away and loses its parents still counts.
 //
 // Known limits: a process whose parent ended before any listing saw the two is not found by scope "tree", as
-// the kernel tells nobody who its grandparent was; scope "cgroup" finds it. A stranger's PID that goes to a
+// the kernel shows no grandparent; scope "cgroup" finds it. A PID that passes from an unrelated process to a
 // descendant between two listings hides that one. What a command starts counts in its control group.
-type herd struct {
-	scope  string
-	target *process
-	since  time.Duration // since boot: who was born earlier is not the target's
-	others map[int]*process
-	not    func(pid int) bool // processes of the watch itself, which never count
+type scope struct {
+	kind     string // "process", "tree" or "cgroup"
+	target   *process
+	since    time.Duration // since boot: what was born earlier is not the target's
+	others   map[int]*process
+	excluded func(pid int) bool // processes of the watch itself, which never count
 
 	launched bool // the target began in this process's control group
 
-	strangers, spare []int // scope "tree": who is known to be no descendant, sorted; the listing before
+	unrelated, previous []int // scope "tree": processes that are no descendants, sorted, now and at the listing before
 }
 
-func newHerd(target *process, scope string, not func(pid int) bool) *herd {
-	return &herd{scope: scope, target: target, since: target.born, others: map[int]*process{}, not: not}
+func newScope(target *process, kind string, excluded func(pid int) bool) *scope {
+	return &scope{kind: kind, target: target, since: target.born, others: map[int]*process{}, excluded: excluded}
 }
 
-// refresh drops who has ended and finds who is new.
-func (h *herd) refresh() error {
-	for pid, p := range h.others {
+// refresh drops the processes that have ended and finds new ones.
+func (s *scope) refresh() error {
+	for pid, p := range s.others {
 		if p.ended() {
-			h.drop(pid)
+			s.drop(pid)
 		}
 	}
-	switch h.scope {
+	switch s.kind {
 	case "tree":
-		return h.findDescendants()
+		return s.findDescendants()
 	case "cgroup":
-		return h.findGroup()
+		return s.findGroup()
 	}
 	return nil
 }
 
-func (h *herd) drop(pid int) {
-	h.others[pid].release()
-	delete(h.others, pid)
+func (s *scope) drop(pid int) {
+	s.others[pid].release()
+	delete(s.others, pid)
 }
 
-func (h *herd) has(pid int) bool {
-	_, ok := h.others[pid]
-	return ok || pid == h.target.pid && !h.target.ended()
+func (s *scope) has(pid int) bool {
+	_, ok := s.others[pid]
+	return ok || pid == s.target.pid && !s.target.ended()
 }
 
-// all is every process of the herd that lives, the target first.
-func (h *herd) all() (ps []*process) {
-	if !h.target.ended() {
-		ps = append(ps, h.target)
+// all is every process of the scope that lives, the target first.
+func (s *scope) all() (ps []*process) {
+	if !s.target.ended() {
+		ps = append(ps, s.target)
 	}
-	for _, pid := range slices.Sorted(maps.Keys(h.others)) {
-		if p := h.others[pid]; !p.ended() {
+	for _, pid := range slices.Sorted(maps.Keys(s.others)) {
+		if p := s.others[pid]; !p.ended() {
 			ps = append(ps, p)
 		}
 	}
 	return ps
 }
 
-func (h *herd) release() {
-	h.target.release()
-	for pid := range h.others {
-		h.drop(pid)
+func (s *scope) release() {
+	s.target.release()
+	for pid := range s.others {
+		s.drop(pid)
 	}
 }
 
-// remaining counts what is left of the target when it has ended itself: who is not older than its
-// program. In a control group those who were there before, a shell say, keep no watch alive.
-func (h *herd) remaining() (n int) {
-	for _, p := range h.others {
-		if p.born >= h.since && !p.ended() {
+// remaining counts what is left of the target when it has ended itself: processes that are not older than its
+// program. In a control group those that were there before, a shell say, keep no watch alive.
+func (s *scope) remaining() (n int) {
+	for _, p := range s.others {
+		if p.born >= s.since && !p.ended() {
 			n++
 		}
 	}
@@ -101,54 +103,54 @@ func (h *herd) remaining() (n int) {
 func counts(born, now, interval time.Duration) bool { return now-born >= interval }
 
 // findDescendants looks at those processes of the host that were not there the last time.
-func (h *herd) findDescendants() error {
+func (s *scope) findDescendants() error {
 	listing, err := listProcesses()
 	if err != nil {
 		return err
 	}
-	known, fresh, older := h.spare[:0], []kin(nil), []int(nil)
+	unrelated, fresh := s.previous[:0], []edge(nil)
 	for _, pid := range listing {
-		if _, found := slices.BinarySearch(h.strangers, pid); found {
-			known = append(known, pid)
-		} else if !h.has(pid) {
-			s, ok := statOf(pid)
-			switch {
-			case ok && s.Started < h.since: // forked before the target's program began, whoever the parent is
-				older = append(older, pid)
-			case ok:
-				fresh = append(fresh, kin{pid, s.Parent})
-			}
+		if s.isUnrelated(pid) {
+			unrelated = append(unrelated, pid)
+			continue
+		}
+		if s.has(pid) {
+			continue
+		}
+		switch stat, ok := statOf(pid); {
+		case ok && stat.Started < s.since: // forked before the target's program began, whatever the parent is
+			unrelated = append(unrelated, pid)
+		case ok:
+			fresh = append(fresh, edge{pid, stat.Parent})
 		}
 	}
-	known = append(known, older...)
-	slices.Sort(known)
-	h.strangers, h.spare = known, h.strangers
-	in, out := sortKin(fresh, h.has, h.stranger)
-	h.strangers = append(h.strangers, out...)
-	slices.Sort(h.strangers)
-	return h.adopt(in, func(p *process) bool {
-		s, err := p.stat()
-		return err == nil && slices.Contains(fresh, kin{p.pid, s.Parent})
+	s.unrelated, s.previous = unrelated, s.unrelated
+	in, out := classify(fresh, s.has, s.isUnrelated)
+	s.unrelated = append(s.unrelated, out...)
+	slices.Sort(s.unrelated)
+	return s.holdAll(in, func(p *process) bool {
+		stat, err := p.stat()
+		return err == nil && slices.Contains(fresh, edge{p.pid, stat.Parent})
 	})
 }
 
-func (h *herd) stranger(pid int) bool {
-	_, found := slices.BinarySearch(h.strangers, pid)
+func (s *scope) isUnrelated(pid int) bool {
+	_, found := slices.BinarySearch(s.unrelated, pid)
 	return found
 }
 
-// adopt holds processes that were found, each only if it still is what was found once it is held: its PID
+// holdAll holds processes that were found, each only if it still is what was found once it is held: its PID
 // may have gone to another in between.
-func (h *herd) adopt(pids []int, still func(*process) bool) error {
+func (s *scope) holdAll(pids []int, still func(*process) bool) error {
 	var failed error
 	for _, pid := range pids {
-		if h.not(pid) || h.has(pid) {
+		if s.excluded(pid) || s.has(pid) {
 			continue
 		}
 		p, err := hold(pid, -1)
 		switch {
 		case err == nil && still(p):
-			h.others[pid] = p
+			s.others[pid] = p
 		case err == nil:
 			p.release()
 		case !errors.Is(err, unix.ESRCH) && !errors.Is(err, fs.ErrNotExist):
@@ -165,49 +167,49 @@ func listProcesses() (pids []int, err error) {
 	return pids, err
 }
 
-func statOf(pid int) (s proc.Stat, ok bool) {
+func statOf(pid int) (stat proc.Stat, ok bool) {
 	text, err := proc.Here.Read(filepath.Join(procRoot, strconv.Itoa(pid), "stat"))
 	if err != nil {
 		return proc.Stat{}, false
 	}
-	s, err = proc.ParseStat(text)
-	return s, err == nil
+	stat, err = proc.ParseStat(text)
+	return stat, err == nil
 }
 
-// findGroup takes in whoever is in the target's control group or in a group below it, and lets go who
-// left.
-func (h *herd) findGroup() error {
-	if h.target.group == "" || !h.target.ended() {
-		folder, err := groupOf(h.target)
-		if err != nil && h.target.group == "" && h.launched && h.target.ended() {
+// findGroup holds the processes in the target's control group and in the groups below it, and drops those that
+// left them.
+func (s *scope) findGroup() error {
+	if s.target.group == "" || !s.target.ended() {
+		folder, err := groupOf(s.target)
+		if err != nil && s.target.group == "" && s.launched && s.target.ended() {
 			// The first process of a daemon may be gone before its group could be read. It was forked in this one.
 			folder, err = groupOf(&process{pid: os.Getpid(), pidfd: -1, dir: -1})
 		}
-		if err != nil && h.target.group == "" {
+		if err != nil && s.target.group == "" {
 			return err
 		}
 		if err == nil {
-			h.target.group = folder
+			s.target.group = folder
 		}
 	}
-	pids, err := cgroup.Processes(h.target.group)
+	pids, err := cgroup.Processes(s.target.group)
 	if err != nil {
 		return err
 	}
-	for pid := range h.others {
+	for pid := range s.others {
 		if !slices.Contains(pids, pid) {
-			h.drop(pid)
+			s.drop(pid)
 		}
 	}
-	return h.adopt(pids, func(p *process) bool { return inGroup(p, h.target.group) })
+	return s.holdAll(pids, func(p *process) bool { return inGroup(p, s.target.group) })
 }
 
-// lookForHeirs looks again where nobody is left: whoever was held may have forked since. Three times, as one
-// who becomes a daemon forks twice (daemon(7)) and may end between the listing and the look at it. With scope
-// "tree" there is nothing to find any more: an orphan's parent tells nothing.
-func (h *herd) lookForHeirs() (err error) {
-	for i := 0; i < 3 && h.scope == "cgroup" && h.remaining() == 0; i++ {
-		err = h.refresh()
+// relist looks again where no process is left: those that were held may have forked since. Three times, as a process
+// that becomes a daemon forks twice (daemon(7)) and may end between the listing and the look at it. With scope
+// "tree" there is nothing to find any more: an orphan's parent is not its ancestor.
+func (s *scope) relist() (err error) {
+	for i := 0; i < 3 && s.kind == "cgroup" && s.remaining() == 0; i++ {
+		err = s.refresh()
 	}
 	return err
 }

@@ -20,10 +20,10 @@ import (
 func nobody(int) bool { return false }
 
 // family is a target, a child of it and a child of that, and the herd that follows them.
-func family(t *testing.T) (c *child, middle, last int, h *herd) {
+func family(t *testing.T) (c *child, middle, last int, h *scope) {
 	t.Helper()
 	c = startChild(t)
-	h = newHerd(mustHold(t, c.pid()), "tree", nobody)
+	h = newScope(mustHold(t, c.pid()), "tree", nobody)
 	t.Cleanup(h.release)
 	middle = mustFork(t, c, "fork").pid
 	last = mustFork(t, c, "tell fork").pid
@@ -172,7 +172,7 @@ func TestTheYoungDoNotCount(t *testing.T) {
 	c, _, _, h := family(t)
 	cfg := testConfig("")
 	cfg.Budget.Interval = time.Hour
-	w := &watched{engine: &engine{cfg: cfg, clock: sinceBoot, probes: noProbes}, herd: h, state: newState(nil, cfg.Budget, 0)}
+	w := &watched{engine: &engine{cfg: cfg, clock: sinceBoot, probes: noProbes}, scope: h, state: newState(nil, cfg.Budget, 0)}
 	now := sinceBoot()
 	if r, ok := w.read(now); !ok || r.processes != 1 {
 		t.Errorf("%d processes count at once, want the target alone", r.processes)
@@ -195,7 +195,7 @@ func TestAControlGroupIsFollowed(t *testing.T) {
 		join(t, below, sub.pid())
 	}
 	outside := startChild(t)
-	h := newHerd(mustHold(t, c.pid()), "cgroup", nobody)
+	h := newScope(mustHold(t, c.pid()), "cgroup", nobody)
 	t.Cleanup(h.release)
 	must(t, h.refresh())
 	if h.target.group != group || !h.has(c.pid()) || !h.has(inside.pid()) || !h.has(sub.pid()) || h.has(outside.pid()) {
@@ -207,7 +207,7 @@ func TestAControlGroupIsFollowed(t *testing.T) {
 	if !h.has(outside.pid()) || h.has(inside.pid()) {
 		t.Errorf("who came is in: %t; who left is in: %t", h.has(outside.pid()), h.has(inside.pid()))
 	}
-	h.not = func(pid int) bool { return pid == inside.pid() }
+	h.excluded = func(pid int) bool { return pid == inside.pid() }
 	join(t, group, inside.pid())
 	must(t, h.refresh())
 	if h.has(inside.pid()) {

@@ -1,5 +1,7 @@
 package watch
 
+// The names of signals.
+
 import (
 	"fmt"
 	"strconv"

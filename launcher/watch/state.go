@@ -1,5 +1,7 @@
 package watch
 
+// The state of a budget: what samples make a warning, a breach, or its end. It is pure.
+
 import (
 	"time"
 

@@ -65,24 +65,24 @@ func TestParseSignal(t *testing.T) {
 	}
 }
 
-func TestSortKin(t *testing.T) {
+func TestClassify(t *testing.T) {
 	is := func(pids ...int) func(int) bool { return func(pid int) bool { return slices.Contains(pids, pid) } }
 	for _, test := range []struct {
 		name    string
-		fresh   []kin
+		fresh   []edge
 		in, out []int
 	}{
-		{"a child", []kin{{101, 100}}, []int{101}, nil},
-		{"a grandchild that is listed first, as PIDs wrap", []kin{{5, 101}, {101, 100}}, []int{5, 101}, nil},
-		{"someone else's child", []kin{{50, 1}, {51, 50}}, nil, []int{50, 51}},
-		{"the first process has no parent", []kin{{9, 0}}, nil, []int{9}},
-		{"a parent that was not listed yet decides nothing", []kin{{300, 299}}, nil, nil},
-		{"its child neither", []kin{{300, 299}, {301, 300}}, nil, nil},
-		{"a ring, as PIDs were reused in the middle of a listing", []kin{{7, 8}, {8, 7}}, nil, nil},
+		{"a child", []edge{{101, 100}}, []int{101}, nil},
+		{"a grandchild that is listed first, as PIDs wrap", []edge{{5, 101}, {101, 100}}, []int{5, 101}, nil},
+		{"someone else's child", []edge{{50, 1}, {51, 50}}, nil, []int{50, 51}},
+		{"the first process has no parent", []edge{{9, 0}}, nil, []int{9}},
+		{"a parent that was not listed yet decides nothing", []edge{{300, 299}}, nil, nil},
+		{"its child neither", []edge{{300, 299}, {301, 300}}, nil, nil},
+		{"a ring, as PIDs were reused in the middle of a listing", []edge{{7, 8}, {8, 7}}, nil, nil},
 		{"nothing", nil, nil, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			in, out := sortKin(test.fresh, is(100), is(1))
+			in, out := classify(test.fresh, is(100), is(1))
 			if !reflect.DeepEqual(in, test.in) || !reflect.DeepEqual(out, test.out) {
 				t.Errorf("in %v, out %v; want %v, %v", in, out, test.in, test.out)
 			}
@@ -91,7 +91,7 @@ func TestSortKin(t *testing.T) {
 }
 
 func TestExpand(t *testing.T) {
-	values := placeholders(change{kind: eventBreach, metric: "virtual", value: 4509715660, limit: 4294967296}, speaker{service: "{pid}", pid: 42})
+	values := placeholders(change{kind: eventBreach, metric: "virtual", value: 4509715660, limit: 4294967296}, subject{service: "{pid}", pid: 42})
 	got := expand([]string{"x", "{pid}", "--of={service}:{event}", "{metric}={value}/{limit}", "{unknown} {}"}, values)
 	want := []string{"x", "42", "--of={pid}:breach", "virtual=4509715660/4294967296", "{unknown} {}"}
 	if !slices.Equal(got, want) {

@@ -1,13 +1,13 @@
 // Package watch samples running processes against a memory budget and says, and does, what the policy
 // asks for when a limit is passed.
 //
-// Found, planned, done: statm.go, proctext.go and census.go turn the kernel's texts into numbers; state.go is
-// the budget's state machine, which is pure and never sees a process; the files ending in _linux.go hold
-// descriptors, wait and act. The engine is one loop on one thread: a single epoll_pwait(2) waits for the ends of
-// processes, the end of a command and the next sample. No other goroutine is needed.
+// Found, planned, done: process_linux.go, scope_linux.go and census.go find the processes and read them; metric.go and
+// state.go decide, without a process; sample_linux.go, action_linux.go and report_linux.go act. The loop that gives each
+// target its turn (engine_linux.go) has one thread: a single epoll_wait(2) waits for the ends of processes, the end of a
+// command and the next sample. No other goroutine is needed.
 //
-// A process is held by a pidfd and is never looked up by its number again: what has ended is never taken
-// for the target, whoever has its PID by then.
+// A process is held by a pidfd and is never looked up by its number again: another process that has got its PID since is
+// never taken for it.
 package watch
 
 import (
@@ -39,7 +39,7 @@ type Config struct {
 	Budget  policy.Budget
 	Limits  []policy.Limit
 	Log     policy.Log
-	Journal bool // stderr is systemd's journal (see StderrIsJournal): lines of text begin with their priority there
+	Journal bool // stderr is systemd's journal (package journal): lines of text begin with their priority there
 	Verbose bool
 	Quiet   bool // in text only: breach, action, watch-failed and the end of a breach, nothing below
 }

@@ -19,7 +19,7 @@ func TestAYearOfSamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := 0
-	e.log = &journal{fd: 2, write: func(int, []byte) error { said++; return nil }}
+	e.log = &eventLog{fd: 2, write: func(int, []byte) error { said++; return nil }}
 	e.probes = noProbes
 	now := sinceBoot()
 	e.clock = func() time.Duration { return now }

@@ -14,6 +14,7 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher"
 	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
 )
 
@@ -63,7 +64,7 @@ func (l Line) supervise(launch launcher.Launch, v say.Voice) error {
 		return l.notStarted(err)
 	}
 	if l.on("summary") {
-		v.Line(watch.Info, "%s", summary(config, e))
+		v.Line(journal.Info, "%s", summary(config, e))
 	}
 	if l.on("reraise") {
 		e.Reraise()

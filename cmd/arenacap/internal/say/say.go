@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/journal"
 )
 
 // Voice says as much as it was asked to, "arenacap: " in front.
@@ -38,7 +38,7 @@ func (stderr) Write(p []byte) (n int, err error) {
 // Note says what the operator should know unless -q was given.
 func (v Voice) Note(format string, args ...any) {
 	if !v.Quiet {
-		v.Line(watch.Warning, format, args...)
+		v.Line(journal.Warning, format, args...)
 	}
 }
 
@@ -52,19 +52,19 @@ func (v Voice) Notes(lines []string) {
 // Explain says a decision and its reason under --verbose.
 func (v Voice) Explain(format string, args ...any) {
 	if v.Verbose {
-		v.Line(watch.Info, format, args...)
+		v.Line(journal.Info, format, args...)
 	}
 }
 
 // Line says something in any case. A message of several lines, a list of problems, keeps its shape.
-func (Voice) Line(p watch.Priority, format string, args ...any) {
+func (Voice) Line(p journal.Priority, format string, args ...any) {
 	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
 	begin := prefix(p) + "arenacap: "
 	_, _ = io.WriteString(stderr{}, begin+strings.ReplaceAll(text, "\n", "\n"+begin)+"\n")
 }
 
 // prefix is empty but for the journal.
-func prefix(p watch.Priority) string {
+func prefix(p journal.Priority) string {
 	if !ToJournal() {
 		return ""
 	}
@@ -72,16 +72,16 @@ func prefix(p watch.Priority) string {
 }
 
 // ToJournal reports whether the journal gets what is said.
-func ToJournal() bool { return watch.StderrIsJournal(os.Getenv("JOURNAL_STREAM")) }
+func ToJournal() bool { return journal.HasStderr(os.Getenv("JOURNAL_STREAM")) }
 
 // Report says an error. An error without text only carries a status: it was told already.
 func Report(err error) {
 	if err == nil || err.Error() == "" {
 		return
 	}
-	Voice{}.Line(watch.Err, "%s", err)
+	Voice{}.Line(journal.Err, "%s", err)
 	var usage *usageError
 	if errors.As(err, &usage) {
-		_, _ = io.WriteString(stderr{}, prefix(watch.Err)+usage.tryHelp()+"\n")
+		_, _ = io.WriteString(stderr{}, prefix(journal.Err)+usage.tryHelp()+"\n")
 	}
 }

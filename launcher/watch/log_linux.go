@@ -1,5 +1,7 @@
 package watch
 
+// Where events are written: stderr or a file.
+
 import (
 	"errors"
 	"fmt"
@@ -7,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// journal is where events are written. No write waits and no failure matters: what cannot be written is
-// counted and the count is told when writing works again.
+// eventLog is where events are written. No write waits and no failure matters: what cannot be written is
+// counted and the count is reported when writing works again.
 //
 // The log on stderr shares its open file description with the target, so its flags are not ours to change.
 // A socket is sent to with MSG_DONTWAIT. A pipe or a terminal is opened again through /proc/self/fd, which
 // gives a description of our own with O_NONBLOCK. Where that is forbidden (a pipe made by another user) the
 // shared one is written to only when poll(2) says there is room: at least a page, which a line of at most
 // maxLine fits, so that only another writer in between could make it wait.
-type journal struct {
+type eventLog struct {
 	path  string // "" is stderr
 	fd    int    // -1 is closed
 	write func(fd int, line []byte) error
@@ -30,52 +32,52 @@ type journal struct {
 const maxLine = 4095
 
 // openLog opens a log file for appending, or takes stderr where path is "" or "stderr".
-func openLog(path string) (*journal, error) {
+func openLog(path string) (*eventLog, error) {
 	if path == "" || path == "stderr" {
 		return openStderr(2), nil
 	}
-	j := &journal{path: path, fd: -1, write: writeAll}
-	if err := j.reopen(); err != nil {
+	l := &eventLog{path: path, fd: -1, write: writeAll}
+	if err := l.reopen(); err != nil {
 		return nil, err
 	}
 	// Nothing is written, but what takes no line at all, /dev/full, says so here. A disk that is full or becomes
 	// so does not: what is lost then is told when there is room again.
-	if err := writeAll(j.fd, nil); err != nil {
-		j.close()
+	if err := writeAll(l.fd, nil); err != nil {
+		l.close()
 		return nil, fmt.Errorf("log file %q cannot be written: %w", path, err)
 	}
-	return j, nil
+	return l, nil
 }
 
 // CheckLog says whether the log can be opened, for a start that is refused where it cannot.
 func CheckLog(cfg Config) error {
-	j, err := openLog(cfg.Log.To)
+	l, err := openLog(cfg.Log.To)
 	if err == nil {
-		j.close()
+		l.close()
 	}
 	return err
 }
 
 // openStderr prepares a descriptor that is shared with the target.
-func openStderr(fd int) *journal {
-	j := &journal{fd: fd, write: writeAll}
+func openStderr(fd int) *eventLog {
+	l := &eventLog{fd: fd, write: writeAll}
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil {
-		j.fd = -1
-		return j
+		l.fd = -1
+		return l
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFSOCK:
-		j.write = send
+		l.write = send
 	case unix.S_IFIFO, unix.S_IFCHR:
 		own, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 		if err != nil {
-			j.write = writeIfRoom
-			return j
+			l.write = writeIfRoom
+			return l
 		}
-		j.fd = own
+		l.fd = own
 	}
-	return j
+	return l
 }
 
 func writeAll(fd int, line []byte) error {
@@ -125,76 +127,76 @@ func openFile(path string) (int, error) {
 	return fd, err
 }
 
-func (j *journal) reopen() error {
-	fd, err := openFile(j.path)
+func (l *eventLog) reopen() error {
+	fd, err := openFile(l.path)
 	if err != nil {
-		return fmt.Errorf("log file %q cannot be opened: %w", j.path, err)
+		return fmt.Errorf("log file %q cannot be opened: %w", l.path, err)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		_ = unix.Close(fd)
-		return fmt.Errorf("log file %q: %w", j.path, err)
+		return fmt.Errorf("log file %q: %w", l.path, err)
 	}
-	if j.fd >= 0 {
-		_ = unix.Close(j.fd)
+	if l.fd >= 0 {
+		_ = unix.Close(l.fd)
 	}
-	j.torn = j.torn && st.Dev == j.dev && st.Ino == j.ino
-	j.fd, j.dev, j.ino = fd, st.Dev, st.Ino
+	l.torn = l.torn && st.Dev == l.dev && st.Ino == l.ino
+	l.fd, l.dev, l.ino = fd, st.Dev, st.Ino
 	return nil
 }
 
 // followRotation opens the log file again when its name no longer leads to it. Where that fails the old
 // one is written to, and the next event tries again.
-func (j *journal) followRotation() {
+func (l *eventLog) followRotation() {
 	var st unix.Stat_t
-	if j.path == "" || unix.Stat(j.path, &st) == nil && st.Dev == j.dev && st.Ino == j.ino {
+	if l.path == "" || unix.Stat(l.path, &st) == nil && st.Dev == l.dev && st.Ino == l.ino {
 		return
 	}
-	_ = j.reopen()
+	_ = l.reopen()
 }
 
 // put writes one line. lost makes the line that tells how many were lost before it.
-func (j *journal) put(line []byte, lost func(n int) []byte) {
-	if j.fd < 0 {
+func (l *eventLog) put(line []byte, lost func(n int) []byte) {
+	if l.fd < 0 {
 		return
 	}
-	j.followRotation()
-	if j.lost > 0 && j.putWhole(lost(j.lost)) {
-		j.lost = 0
+	l.followRotation()
+	if l.lost > 0 && l.putWhole(lost(l.lost)) {
+		l.lost = 0
 	}
-	if !j.putWhole(line) {
-		j.lost++
+	if !l.putWhole(line) {
+		l.lost++
 	}
 }
 
 // putWhole writes one line. After one that was torn it begins with a newline, so that only the torn one is no
 // line; others may append to the file as well, so nothing is cut off it.
-func (j *journal) putWhole(line []byte) bool {
-	if j.torn {
+func (l *eventLog) putWhole(line []byte) bool {
+	if l.torn {
 		line = append([]byte{'\n'}, line...)
 	}
-	err := j.write(j.fd, line)
+	err := l.write(l.fd, line)
 	switch err {
 	case nil:
-		j.torn = false
+		l.torn = false
 	case errTorn:
-		j.torn = true
+		l.torn = true
 	}
 	return err == nil
 }
 
-// close closes what is the journal's own, never the stderr that it was given.
-func (j *journal) close() {
-	if j.fd > 2 {
-		_ = unix.Close(j.fd)
+// close closes what is the log's own, never the stderr that it was given.
+func (l *eventLog) close() {
+	if l.fd > 2 {
+		_ = unix.Close(l.fd)
 	}
-	j.fd = -1
+	l.fd = -1
 }
 
 // closeStderr lets go of the target's stderr, so that nobody who waits for its end waits for the watch.
-func (j *journal) closeStderr() {
-	if j.path == "" {
-		j.close()
+func (l *eventLog) closeStderr() {
+	if l.path == "" {
+		l.close()
 	}
 	null, err := unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err == nil {

@@ -1,13 +1,15 @@
 package watch
 
-// kin is a process and its parent, as one listing of /proc showed them.
-type kin struct{ pid, parent int }
+// Which processes of a listing of /proc descend from the target.
 
-// sortKin divides processes that were not known before: those whose line of parents reaches a member, and
+// edge is a process and its parent, as one listing of /proc showed them.
+type edge struct{ pid, parent int }
+
+// classify divides processes that were not known before: those whose line of parents reaches a member, and
 // those of which it is certain that it does not, because it reaches an outsider. Of the rest the parent was
 // not in the listing yet; they are looked at again the next time. Listings go up by PID, so parents mostly
 // come first, but PIDs wrap: hence the rounds.
-func sortKin(fresh []kin, member, outsider func(pid int) bool) (in, out []int) {
+func classify(fresh []edge, member, outsider func(pid int) bool) (in, out []int) {
 	side := map[int]bool{}
 	for {
 		before := len(side)

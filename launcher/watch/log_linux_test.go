@@ -102,7 +102,7 @@ func TestLogsThatCannotBeOpened(t *testing.T) {
 }
 
 func TestAFullDisk(t *testing.T) {
-	j := &journal{path: "/dev/full", fd: -1, write: writeAll}
+	j := &eventLog{path: "/dev/full", fd: -1, write: writeAll}
 	must(t, j.reopen())
 	defer j.close()
 	j.put([]byte("one\n"), lostLine)
@@ -152,7 +152,7 @@ func TestAFullStderr(t *testing.T) {
 				j := openStderr(ours)
 				if j.fd != ours && !reopen {
 					j.close()
-					j = &journal{fd: ours, write: writeIfRoom} // as where /proc/self/fd may not be opened
+					j = &eventLog{fd: ours, write: writeIfRoom} // as where /proc/self/fd may not be opened
 				}
 				fillAndDrain(t, j, theirs)
 				if flags, err := unix.FcntlInt(uintptr(ours), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK != 0 {
@@ -177,7 +177,7 @@ func socketPair(t *testing.T, kind int) (ours, theirs int) {
 	return p[1], p[0]
 }
 
-func fillAndDrain(t *testing.T, j *journal, theirs int) {
+func fillAndDrain(t *testing.T, j *eventLog, theirs int) {
 	t.Helper()
 	line := append(bytes.Repeat([]byte("x"), 1000), '\n')
 	for j.lost < 3 { // ends when the kernel's buffer is full

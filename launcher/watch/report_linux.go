@@ -1,0 +1,79 @@
+package watch
+
+// Events of a target on their way into the log.
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// reportOnce reports the first error of its kind; the watch goes on with what works.
+func (w *watched) reportOnce(what string, err error) {
+	if err == nil || w.reported[what] {
+		return
+	}
+	if w.reported == nil {
+		w.reported = map[string]bool{}
+	}
+	w.reported[what] = true
+	w.report(watchFailed(err.Error()))
+}
+
+// subject is the target as events name it.
+func (w *watched) subject() subject {
+	name := w.scope.target.name
+	if w.cfg.Program != "" {
+		name = filepath.Base(w.cfg.Program)
+	}
+	return subject{w.cfg.Service, name, w.scope.target.pid}
+}
+
+// report writes an event, if it is wanted.
+func (w *watched) report(e event) {
+	if !w.cfg.wanted(e.kind) {
+		return
+	}
+	w.used()
+	at := time.Now()
+	w.log.put(w.line(e, at), func(n int) []byte {
+		return w.line(watchFailed(fmt.Sprintf("%d events could not be written here", n)), at)
+	})
+}
+
+// line is an event as this log has it. A file has no journal that would add the time, and none that would read
+// the priority.
+func (w *watched) line(e event, at time.Time) []byte {
+	line := e.line(w.cfg.Log.Format, at, w.subject())
+	switch {
+	case w.cfg.Log.Format == "json":
+	case w.log.path != "":
+		line = append([]byte(timestamp(at)+" "), line...)
+	case w.cfg.Journal:
+		line = append([]byte(e.priority().Prefix()), line...)
+	}
+	return line
+}
+
+// FailedLine is the event watch-failed as the log has it, and the log's file ("" is stderr), for a process that can
+// only make system calls any more.
+func FailedLine(cfg Config, pid int, reason string) (line []byte, file string) {
+	j := &eventLog{fd: -1}
+	if cfg.Log.To != "stderr" {
+		j.path = cfg.Log.To
+	}
+	w := &watched{engine: &engine{cfg: cfg, log: j}, scope: newScope(&process{pid: pid}, "process", nil)}
+	return w.line(watchFailed(reason), time.Now()), j.path
+}
+
+// Failed writes the event watch-failed for a target that is not watched: into the log, or on stderr where
+// the log cannot be opened. It never blocks.
+func Failed(cfg Config, pid int, reason string) {
+	j, err := openLog(cfg.Log.To)
+	if err != nil {
+		j = openStderr(2)
+	}
+	defer j.close()
+	w := &watched{engine: &engine{cfg: cfg, log: j}, scope: newScope(&process{pid: pid}, "process", nil)}
+	w.report(watchFailed(reason))
+}
