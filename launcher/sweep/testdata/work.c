@@ -62,11 +62,12 @@ int main(int argc, char **argv) {
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
 	sigprocmask(SIG_BLOCK, &term, 0);
-	pthread_barrier_init(&together, 0, threads);
+	pthread_barrier_init(&together, 0, threads + 1);
 	pthread_barrier_init(&over, 0, threads + 1);
 	pthread_t id[threads];
 	for (int i = 0; i < threads; i++)
 		pthread_create(&id[i], 0, worker, 0);
+	pthread_barrier_wait(&together); // before anybody sees the socket
 	if (path) {
 		struct sockaddr_un at = {.sun_family = AF_UNIX};
 		strncpy(at.sun_path, path, sizeof at.sun_path - 1);
