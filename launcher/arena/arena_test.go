@@ -56,10 +56,20 @@ func compile(t testing.TB, source string, flags ...string) string {
 	}
 	args := append([]string{"-O1", "-pthread", "-o", bin, source}, flags...)
 	if out, err := exec.Command("gcc", append(args, "-ldl")...).CombinedOutput(); err != nil {
-		missing(t, "gcc "+strings.Join(flags, " ")+" does not build: "+string(out))
+		missing(t, "gcc "+strings.Join(flags, " ")+" does not build: "+firstError(out))
 	}
 	built.bins[key] = bin
 	return bin
+}
+
+// firstError is the first error of a compiler's output, from which the others follow.
+func firstError(out []byte) string {
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "error: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return string(out)
 }
 
 // program is a running test program: a command a line goes in, its answer comes back when it is done.

@@ -51,9 +51,19 @@ func build(t testing.TB, compiler, source string, flags ...string) string {
 	bin := filepath.Join(dir, strings.TrimSuffix(filepath.Base(source), ".c"))
 	args := append([]string{"-O1", "-pthread", "-o", bin, source}, flags...)
 	if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
-		lacks(t, compiler+" "+strings.Join(flags, " ")+" does not build: "+string(out))
+		lacks(t, compiler+" "+strings.Join(flags, " ")+" does not build: "+firstError(out))
 	}
 	return bin
+}
+
+// firstError is the first error of a compiler's output, from which the others follow.
+func firstError(out []byte) string {
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "error: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return string(out)
 }
 
 // program is a running test program: it says "ok" when it is ready, and behind the answer to each command.
