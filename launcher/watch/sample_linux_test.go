@@ -36,7 +36,7 @@ func TestReservationsAreNoData(t *testing.T) {
 	c := startChild(t)
 	p := mustHold(t, c.pid())
 	base, _ := p.sample()
-	cfg := testConfig(fmt.Sprintf("data=%d resident=%d", base.data*pageSize+64*MiB, base.resident*pageSize+64*MiB))
+	cfg := testConfig(fmt.Sprintf("data=%d resident=%d", base.Data.Bytes()+64*MiB, base.Resident.Bytes()+64*MiB))
 	cfg.Budget.WarnAt = 100
 	s := watchIt(t, cfg, nil, c.pid())
 	s.ready()

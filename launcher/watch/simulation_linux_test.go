@@ -4,6 +4,7 @@ package watch
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ func simulate(t *testing.T, cfg Config) *simulation {
 func (s *simulation) sample(bytes uint64) {
 	s.t.Helper()
 	s.bytes = bytes
-	pages := bytes / pageSize
+	pages := bytes / uint64(os.Getpagesize())
 	line := fmt.Sprintln(pages, pages, pages, pages, pages, pages, pages)
 	must(s.t, unix.Ftruncate(s.statm, 0))
 	_, err := unix.Pwrite(s.statm, []byte(line), 0)
