@@ -105,8 +105,8 @@ func (p *process) openDir() (err error) {
 	return err
 }
 
-// changeHandle takes the folder instead of a pidfd that cannot tell the end, since a seccomp filter forbids ppoll(2). The
-// folder is that of the same process where that one can be sent to afterwards.
+// changeHandle takes the folder instead of a pidfd that cannot be polled, since a seccomp filter forbids ppoll(2). The
+// folder is that of the same process where the pidfd can be sent to afterwards.
 func (p *process) changeHandle() error {
 	if p.pidfd < 0 {
 		return nil
@@ -204,50 +204,50 @@ func (p *process) ended() bool {
 // sample reads statm through the held descriptor. The kernel looks the process up at each read, so that
 // the descriptor survives an execve(2) of the target, and gives ESRCH once it is reaped, even where its
 // number was used again. ok is false where there is nothing to count.
-func (p *process) sample() (s statm, ok bool) {
+func (p *process) sample() (s proc.Statm, ok bool) {
 	if p.statm < 0 {
 		return p.sampleOnce()
 	}
 	s, ok = p.readStatm()
-	if ok && s.size == 0 {
+	if ok && s.Size == 0 {
 		return p.sampleThread()
 	}
 	return s, ok
 }
 
 // sampleOnce is a sample of a process whose statm is not kept open.
-func (p *process) sampleOnce() (s statm, ok bool) {
+func (p *process) sampleOnce() (s proc.Statm, ok bool) {
 	var err error
 	if p.statm, err = p.open("statm"); err != nil {
 		p.statm = -1
-		return statm{}, false
+		return proc.Statm{}, false
 	}
 	defer p.openEachTime()
 	return p.sample()
 }
 
-func (p *process) readStatm() (statm, bool) {
+func (p *process) readStatm() (proc.Statm, bool) {
 	n, err := unix.Pread(p.statm, p.line[:], 0)
 	if err != nil {
-		return statm{}, false
+		return proc.Statm{}, false
 	}
-	return parseStatm(p.line[:n])
+	return proc.ParseStatm(p.line[:n])
 }
 
 // sampleThread goes on with another thread of a process whose first one has ended: they share the memory, but the kernel no longer shows it under the first.
-func (p *process) sampleThread() (statm, bool) {
+func (p *process) sampleThread() (proc.Statm, bool) {
 	tid := p.otherThread()
 	if tid == "" {
-		return statm{}, false
+		return proc.Statm{}, false
 	}
 	fd, err := p.open("task/" + tid + "/statm")
 	if err != nil {
-		return statm{}, false
+		return proc.Statm{}, false
 	}
 	_ = unix.Close(p.statm)
 	p.statm = fd
 	s, ok := p.readStatm()
-	return s, ok && s.size != 0
+	return s, ok && s.Size != 0
 }
 
 // otherThread is the last of the process's threads but its first, "" where there is none.

@@ -65,8 +65,8 @@ func TestSampleIsWhatStatusSays(t *testing.T) {
 			for tries := 0; ; tries++ {
 				s, ok := p.sample()
 				status := statusOf(t, c.pid())
-				if ok && s.size*4 == status["VmSize"] && s.data*4 == status["VmData"]+status["VmStk"] && s.resident != 0 {
-					if delta := int64(s.size-before.size) * 4096; command == "map 104857600" && delta < 100<<20 {
+				if ok && s.Size.Bytes() == status["VmSize"]<<10 && s.Data.Bytes() == (status["VmData"]+status["VmStk"])<<10 && s.Resident != 0 {
+					if delta := int64((s.Size - before.Size).Bytes()); command == "map 104857600" && delta < 100<<20 {
 						t.Errorf("mapping 100 MiB moved VmSize by %d bytes", delta)
 					}
 					break
@@ -233,13 +233,13 @@ func TestTheDescriptorSurvivesExec(t *testing.T) {
 		t.Cleanup(func() { c.kill(t) })
 		p := holder(t, c.pid())
 		before, ok := p.sample()
-		if !ok || before.size == 0 {
+		if !ok || before.Size == 0 {
 			t.Fatalf("before: %+v, %t", before, ok)
 		}
 		c.ask(t, "first", "first")
 		c.ask(t, "second", "second") // cat's
 		after, ok := p.sample()
-		if !ok || after.size == 0 || p.ended() {
+		if !ok || after.Size == 0 || p.ended() {
 			t.Fatalf("after: %+v, %t", after, ok)
 		}
 		if s, err := p.stat(); err != nil || s.Name != "cat" {
@@ -280,7 +280,7 @@ int main(void) {
 		c.ask(t, "x", "here") // joined: the first thread has ended
 		p := holder(t, c.pid())
 		for range 2 {
-			if s, ok := p.sample(); !ok || s.size == 0 || p.ended() {
+			if s, ok := p.sample(); !ok || s.Size == 0 || p.ended() {
 				t.Errorf("sample %+v, %t; ended %t", s, ok, p.ended())
 			}
 		}

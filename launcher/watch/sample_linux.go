@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -47,21 +46,19 @@ func (w *watched) read(now time.Duration) (r reading, ok bool) {
 	return r, ok
 }
 
-var pageSize = uint64(os.Getpagesize())
-
 // readOne adds one process.
 func (w *watched) readOne(r *reading, p *process, now time.Duration) bool {
 	s, ok := p.sample()
 	if !ok {
 		return false
 	}
-	p.virtual = s.size * pageSize
+	p.virtual = s.Size.Bytes()
 	r.processes++
-	r.virtual += s.size * pageSize
-	r.data += s.data * pageSize
-	r.resident += s.resident * pageSize
+	r.virtual += s.Size.Bytes()
+	r.data += s.Data.Bytes()
+	r.resident += s.Resident.Bytes()
 	if now >= w.state.settleEnds && w.needsCensus(p) {
-		w.countArenas(r, p, s.size*pageSize)
+		w.countArenas(r, p, s.Size.Bytes())
 	} else {
 		r.arenasKnown = false
 	}
@@ -100,7 +97,7 @@ func (w *watched) budgetsArenas() bool {
 // samplePeak samples the target between two samples, for its peaks alone.
 func (w *watched) samplePeak() {
 	if s, ok := w.scope.target.sample(); ok && !w.ended {
-		w.outcome.addPeaks(reading{virtual: s.size * pageSize, resident: s.resident * pageSize, processes: 1})
+		w.outcome.addPeaks(reading{virtual: s.Size.Bytes(), resident: s.Resident.Bytes(), processes: 1})
 	}
 }
 
@@ -153,7 +150,7 @@ func (w *watched) inspect() (b breakdown) {
 }
 
 // judgeCap compares the target's arenas with the plan: once after settle, and again whenever there are
-// more than ever before. That the cap is not kept is told once. Where it is known not to work, being under
+// more than ever before. That the cap is not kept is reported once. Where it is known not to work, being under
 // it by chance verifies nothing, and neither does a count that may be too low.
 func (w *watched) judgeCap() {
 	c := w.scope.target.arenas

@@ -19,7 +19,7 @@ import (
 
 func nobody(int) bool { return false }
 
-// family is a target, a child of it and a child of that, and the herd that follows them.
+// family is a target, a child of it and a child of that, and the scope that follows them.
 func family(t *testing.T) (c *child, middle, last int, h *scope) {
 	t.Helper()
 	c = startChild(t)
@@ -91,7 +91,7 @@ func oneAndAHalf(t *testing.T, c *child) string {
 	if !ok {
 		t.Fatal("no sample")
 	}
-	return fmt.Sprintf("virtual=%d", s.size*pageSize*3/2)
+	return fmt.Sprintf("virtual=%d", s.Size.Bytes()*3/2)
 }
 
 // onlyBreach as warn_at keeps the warning away of a child that is sampled while it still grows to its size.
@@ -178,7 +178,7 @@ func TestTheYoungDoNotCount(t *testing.T) {
 		t.Errorf("%d processes count at once, want the target alone", r.processes)
 	}
 	alone, _ := h.target.sample()
-	if r, ok := w.read(now + time.Hour); !ok || r.processes != 3 || r.virtual <= alone.size*pageSize {
+	if r, ok := w.read(now + time.Hour); !ok || r.processes != 3 || r.virtual <= alone.Size.Bytes() {
 		t.Errorf("%d processes count later: %+v", r.processes, r)
 	}
 	c.ask(t, "unmap", "ok")
