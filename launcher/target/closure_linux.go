@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/environ"
 )
 
 // maxObjects bounds the libraries of one program.
@@ -52,7 +54,7 @@ func (fs fsys) newLinker(program image, env []string, secure bool) *linker {
 	if b, err := fs.readFile(l.loader.cache); err == nil {
 		l.cache, _ = parseLDCache(b) // the loader, too, goes on without a cache that it cannot read
 	}
-	if path, _ := lookup(env, "LD_LIBRARY_PATH"); path != "" && !secure {
+	if path, _ := environ.Lookup(env, "LD_LIBRARY_PATH"); path != "" && !secure {
 		l.libraryPath = splitAny(path, ":;")
 	}
 	l.preload = preloads(env, secure)
@@ -64,7 +66,7 @@ func (fs fsys) newLinker(program image, env []string, secure bool) *linker {
 
 // preloads splits LD_PRELOAD. In secure mode the loader takes no names with a slash from it.
 func preloads(env []string, secure bool) []string {
-	value, _ := lookup(env, "LD_PRELOAD")
+	value, _ := environ.Lookup(env, "LD_PRELOAD")
 	names := strings.FieldsFunc(value, func(r rune) bool { return r == ':' || r == ' ' })
 	return slices.DeleteFunc(names, func(name string) bool { return secure && strings.Contains(name, "/") })
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"arenacap/launcher/environ"
 )
 
 // Quick judges a program by its file's head, its dynamic section, its mode and capabilities, and by
@@ -56,7 +58,7 @@ func (fs fsys) program(t *Target, f *facts, env []string, buf []byte) (image, []
 		}
 		line, ok := parseShebang(im.first)
 		if !ok {
-			t.Interpreters = append(t.Interpreters[:fallback], "/bin/sh")
+			t.Interpreters = append(t.Interpreters[:fallback], Shell)
 			continue
 		}
 		t.Interpreters = append(t.Interpreters, line.interpreter)
@@ -94,7 +96,7 @@ func (fs fsys) nativeImage(path string, buf []byte) (image, error) {
 
 // throughEnv appends the program that "#!/usr/bin/env ARGUMENT" starts, and gives its environment.
 func (fs fsys) throughEnv(t *Target, f *facts, argument string, env []string) ([]string, error) {
-	get := func(name string) string { value, _ := lookup(env, name); return value }
+	get := func(name string) string { value, _ := environ.Lookup(env, name); return value }
 	line, ok := parseEnvLine(argument, get)
 	if !ok {
 		return env, fmt.Errorf("the #! line of %q names env, but no program for it", t.Path)

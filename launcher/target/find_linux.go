@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/environ"
 )
 
 // Limits of execvp(3) and of the kernel behind it.
@@ -24,7 +26,7 @@ const (
 //
 // The error is the one that execvp ends with, in errors.Is: ENOENT is env(1)'s status 127, every other one
 // its 126. What only the kernel can know (ETXTBSY, a file that is no program, an argument list that is too
-// long) is left to the real exec; a file that it refuses with ENOEXEC is a script for /bin/sh.
+// long) is left to the real exec; a file that it refuses with ENOEXEC is a Script.
 //
 // Known difference: where PATH has 4096 bytes or more, glibc skips an entry of such a length and then, by
 // an oversight (posix/execvpe.c, the continue), looks in the current directory. Find only skips it.
@@ -41,7 +43,7 @@ func (fs fsys) find(name string, env []string) (string, error) {
 	case len(name) > nameMax:
 		return "", fmt.Errorf("the program's name has %d bytes, at most %d are allowed: %w", len(name), nameMax, syscall.ENAMETOOLONG)
 	}
-	path, ok := lookup(env, "PATH")
+	path, ok := environ.Lookup(env, "PATH")
 	if !ok {
 		path = defaultPath
 	}
@@ -213,12 +215,11 @@ func refused(program, file string, err error) error {
 	return interpreterError{fmt.Errorf("%q needs the interpreter %q, which"+what, program, file, err)}
 }
 
-// lookup is getenv(3): the first entry with that name.
-func lookup(env []string, name string) (value string, ok bool) {
-	for _, entry := range env {
-		if len(entry) > len(name) && entry[len(name)] == '=' && entry[:len(name)] == name {
-			return entry[len(name)+1:], true
-		}
-	}
-	return "", false
+// Shell runs a file that the kernel knows no format for, a script without "#!" (glibc: posix/execvpe.c,
+// maybe_script_execute; paths.h, _PATH_BSHELL).
+const Shell = "/bin/sh"
+
+// Script is the command line of the shell for such a file, where args are the program's own.
+func Script(path string, args []string) []string {
+	return append([]string{Shell, path}, args[1:]...)
 }
