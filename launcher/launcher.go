@@ -31,6 +31,14 @@ type Launch struct {
 	WatchFailed func(reason string)
 }
 
+// needsWatch reports whether the target may not start without its watch.
+func (l Launch) needsWatch() bool { return l.Plan.Policy.Launch.OnWatchFailure == "refuse" }
+
+// noWatch is the error of a launch that needs its watch.
+func noWatch(why error) error {
+	return fmt.Errorf(`the watch cannot start: %w; on_watch_failure = "refuse" forbids a start without it`, why)
+}
+
 // StartError says why the target did not start. Name is "" where Err names the program itself.
 type StartError struct {
 	Name string

@@ -1,6 +1,12 @@
+// The target of a supervised launch, from its fork to its exec.
+//
+// It is forked here and not by os/exec, because it has to start as this process did, not as Go starts children: with the
+// same signals ignored and blocked, with LISTEN_PID that names it, in the terminal's foreground where this process was.
+
 package launcher
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -13,13 +19,48 @@ import (
 	"arenacap/launcher/origin"
 )
 
-// The target of a supervised launch is forked here and not by os/exec, because it has to start as this process
-// did, not as Go starts children: with the same signals ignored and blocked, with LISTEN_PID that names it, in
-// the terminal's foreground where this process was.
+// child is the target as this process sees it.
+type child struct {
+	pid    int
+	gate   int // a byte lets it go on to its exec, and the end of the pipe makes it end
+	report int // ends when it was executed, and carries the errno where it could not be; -1 once that is known
+}
+
+// goOn lets the child go on to its exec. Where it was killed already, report ends.
+func (c *child) goOn() {
+	_, _ = unix.Write(c.gate, []byte{1})
+	_ = unix.Close(c.gate)
+}
+
+// cancel makes the child end, and waits for that.
+func (c *child) cancel() {
+	_ = unix.Close(c.gate)
+	c.await()
+}
+
+// await waits for the end of a child that did not become the target.
+func (c *child) await() {
+	_ = uninterrupted(func() error { _, err := unix.Wait4(c.pid, nil, 0, nil); return err })
+}
+
+// executed reports, once, how the exec went; errno is 0 where it succeeded.
+func (c *child) executed() (errno syscall.Errno, known bool) {
+	n, err := unix.Read(c.report, unsafe.Slice((*byte)(unsafe.Pointer(&errno)), unsafe.Sizeof(errno)))
+	if err == unix.EAGAIN || err == unix.EINTR {
+		return 0, false
+	}
+	_ = unix.Close(c.report)
+	c.report = -1
+	if n <= 0 {
+		return 0, true
+	}
+	c.await()
+	return errno, true
+}
 
 // childPlan is everything that the child needs, allocated before the fork.
 type childPlan struct {
-	image
+	program
 	digits      [][]byte // where env says the child's own PID
 	origin      origin.State
 	group       bool // a process group of its own
@@ -27,13 +68,12 @@ type childPlan struct {
 	parent      int
 	parentDeath unix.Signal // 0 is none
 
-	// It waits for a byte from gate before it goes on, and writes why it could not into report. open is the other
-	// end of gate, which it closes, so that it sees the parent's end.
+	// The child's ends of the pipes, and the parent's end of gate, which the child closes, so that it sees the parent's end.
 	gate, open, report int
 }
 
-func newChild(l Launch, s Supervision, found origin.State) (*childPlan, error) {
-	c := &childPlan{origin: found, group: s.KillGroup, terminal: -1, parent: os.Getpid(), parentDeath: s.ParentDeath}
+func newChild(l Launch, s Supervision, t terminal, found origin.State) (*childPlan, error) {
+	c := &childPlan{origin: found, group: s.KillGroup || t.own(), terminal: t.fd, parent: os.Getpid(), parentDeath: s.ParentDeath}
 	if c.parentDeath == 0 {
 		var n int32
 		_ = unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&n)), 0, 0, 0)
@@ -41,7 +81,7 @@ func newChild(l Launch, s Supervision, found origin.State) (*childPlan, error) {
 	}
 	env := withoutFDID(l.Env, c.parent)
 	var err error
-	if c.image, err = newImage(l, env); err != nil {
+	if c.program, err = newProgram(l, env); err != nil {
 		return nil, err
 	}
 	for i, entry := range env {
@@ -79,6 +119,24 @@ func withoutFDID(env []string, pid int) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return strings.HasPrefix(entry, "LISTEN_PIDFDID=") })
 }
 
+// fork makes the child, which waits at the gate.
+func (c *childPlan) fork() (child, error) {
+	var gate, report [2]int
+	if err := unix.Pipe2(gate[:], unix.O_CLOEXEC); err != nil {
+		return child{}, fmt.Errorf("no pipe to the target: %w", err)
+	}
+	defer unix.Close(gate[0])
+	if err := unix.Pipe2(report[:], unix.O_CLOEXEC); err != nil {
+		return child{}, fmt.Errorf("no pipe from the target: %w", err)
+	}
+	defer unix.Close(report[1])
+	_ = unix.SetNonblock(report[0], true)
+	c.gate, c.open, c.report = gate[0], gate[1], report[1]
+	origin.RestoreFiles()
+	pid, err := origin.Fork(unix.SIGCHLD, c)
+	return child{pid: pid, gate: gate[1], report: report[0]}, err
+}
+
 // Run gives the child what this process was started with and executes the target. It returns where that failed.
 //
 //go:nosplit
@@ -93,7 +151,7 @@ func (c *childPlan) Run() syscall.Errno {
 		return 0 // the parent is gone, or gave up
 	}
 	c.origin.Restore()
-	errno := c.execute()
+	errno := c.program.Run()
 	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.report), uintptr(unsafe.Pointer(&errno)), unsafe.Sizeof(errno))
 	return errno
 }

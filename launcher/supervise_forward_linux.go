@@ -1,6 +1,10 @@
+// Which signals a supervisor passes on to its target, and which stops of the target it follows.
+
 package launcher
 
 import (
+	"os"
+
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/relay"
@@ -11,6 +15,17 @@ type place struct {
 	pid       int  // this process's
 	sameGroup bool // the target is in this process's group
 	leader    bool // this process leads its session
+}
+
+// placeBeside is the place beside a target that lives, or beside none, 0.
+func placeBeside(target int) place {
+	group, err := unix.Getpgid(target)
+	session, sessionErr := unix.Getsid(0)
+	return place{
+		pid:       os.Getpid(),
+		sameGroup: target != 0 && err == nil && group == unix.Getpgrp(),
+		leader:    sessionErr == nil && session == os.Getpid(),
+	}
 }
 
 // forwards decides whether a signal is meant for the target. What a process sends is, the rest only where

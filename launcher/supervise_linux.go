@@ -1,12 +1,11 @@
+// The supervised launch: this process stays as the parent of the target. Here is the loop; what it decides by and acts on
+// is in the files beside it, whose parts know nothing of it.
+
 package launcher
 
 import (
-	"fmt"
 	"os"
-	"strconv"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -58,11 +57,16 @@ func Supervise(l Launch, s Supervision) (Ending, error) {
 	if err != nil {
 		return Ending{}, err
 	}
-	v := &supervisor{launch: l, Supervision: s, relay: r, terminal: openTerminal()}
+	v := &supervisor{launch: l, Supervision: s, relay: r, terminal: openTerminal(), manager: findManager(l.Env)}
 	if err := v.start(); err != nil {
 		return Ending{}, err
 	}
-	return v.run()
+	for {
+		if over, err := v.turn(); over || err != nil {
+			return v.ending, err
+		}
+		v.wait()
+	}
 }
 
 // supervisor is this process in front of its target. Everything happens on one thread, but for the watch.
@@ -71,44 +75,39 @@ type supervisor struct {
 	launch   Launch
 	relay    *relay.Relay
 	terminal terminal
+	manager  manager
+	child    child
+	reaper   reaper
 	beside   beside
 
-	pid    int // the target's
-	report int // where a start that failed is told; -1 once that is known
 	began  time.Time
-	ended  bool
-	alone  bool // no child is left
-	again  bool // a child of the watch hides others: look again soon
 	ending Ending
 }
 
 // start forks the target, prepares what stands beside it, and lets it go on to its exec.
 func (v *supervisor) start() error {
-	child, err := newChild(v.launch, v.Supervision, v.found())
+	plan, err := newChild(v.launch, v.Supervision, v.terminal, v.found())
 	if err != nil {
 		return err
-	}
-	if v.terminal.fd >= 0 {
-		child.group, child.terminal = true, v.terminal.fd
 	}
 	if v.WaitOrphans {
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // else what the target leaves goes elsewhere
 	}
-	gate, err := v.fork(child)
-	if err != nil {
+	if v.child, err = plan.fork(); err != nil {
 		return err
 	}
+	v.reaper.target = v.child.pid
+	v.ending.PID, v.ending.relay = v.child.pid, v.relay
 	letGo()
-	if err := v.attach(); err != nil {
-		_ = unix.Close(gate) // by which the child ends
-		v.giveUp()
+	if v.beside, err = attach(v.Watch, v.child.pid, v.launch.needsWatch()); err != nil {
+		v.child.cancel()
+		v.terminal.takeBack(v.child.pid)
 		return err
 	}
-	defer unix.Close(gate)
-	tellMain(v.launch.Env, v.pid)
+	v.manager.tellMain(v.child.pid)
 	v.passOn() // what was pending at the start is pending in the target
 	v.began = time.Now()
-	_, _ = unix.Write(gate, []byte{1}) // where it was killed already, report ends
+	v.child.goOn()
 	return nil
 }
 
@@ -121,75 +120,16 @@ func (v *supervisor) found() origin.State {
 	return origin.State{Ignored: ignored, Blocked: blocked}
 }
 
-// fork starts the child, which waits for a byte through gate.
-func (v *supervisor) fork(child *childPlan) (gate int, err error) {
-	var g, r [2]int
-	if err := unix.Pipe2(g[:], unix.O_CLOEXEC); err != nil {
-		return 0, fmt.Errorf("no pipe to the target: %w", err)
-	}
-	defer unix.Close(g[0])
-	if err := unix.Pipe2(r[:], unix.O_CLOEXEC); err != nil {
-		return 0, fmt.Errorf("no pipe from the target: %w", err)
-	}
-	defer unix.Close(r[1])
-	_ = unix.SetNonblock(r[0], true)
-	child.gate, child.open, child.report = g[0], g[1], r[1]
-	origin.RestoreFiles()
-	v.report = r[0]
-	v.pid, err = origin.Fork(unix.SIGCHLD, child)
-	v.ending.PID, v.ending.relay = v.pid, v.relay
-	return g[1], err
-}
-
-// letGo gives up the target's descriptors, so that nobody who waits for the end of a pipe waits for this
-// process, and its folder, so that it can be unmounted. stderr stays: the log or the summary may go there. What
-// was inherited is what an exec leaves open, and everything of ours is close-on-exec.
-func letGo() {
-	_ = unix.Chdir("/")
-	if null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
-		_ = unix.Dup3(null, 0, 0)
-		_ = unix.Dup3(null, 1, 0)
-		_ = unix.Close(null)
-	}
-	for _, fd := range openDescriptors() {
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); fd > 2 && err == nil && flags&unix.FD_CLOEXEC == 0 {
-			_ = unix.Close(fd)
+// turn does what is due, and reports whether nothing is left to wait for. The error says that the target did not start.
+func (v *supervisor) turn() (over bool, err error) {
+	if v.child.report >= 0 {
+		if err := v.awaitExec(); err != nil {
+			return false, err
 		}
 	}
-}
-
-// openDescriptors are those of this process, or all numbers that it may use where there is no /proc.
-func openDescriptors() (fds []int) {
-	names, err := os.ReadDir("/proc/self/fd")
-	for _, name := range names {
-		if fd, err := strconv.Atoi(name.Name()); err == nil {
-			fds = append(fds, fd)
-		}
-	}
-	if err != nil {
-		for fd := range 1 << 12 {
-			fds = append(fds, fd)
-		}
-	}
-	return fds
-}
-
-// run passes on what comes until there is nothing left to wait for.
-func (v *supervisor) run() (Ending, error) {
-	for {
-		if v.report >= 0 {
-			if err := v.awaitExec(); err != nil {
-				return Ending{}, err
-			}
-		}
-		v.passOn()
-		v.reap() // after it: a SIGCHLD that was taken may have told of this
-		if v.over() {
-			v.tellFailure()
-			return v.ending, nil
-		}
-		v.wait()
-	}
+	v.passOn()
+	v.reap() // after it: a SIGCHLD that was taken may have told of this
+	return v.over(), nil
 }
 
 // lookAgain is when to look for children that one of the watch's hides, and for all where poll(2) is forbidden.
@@ -197,10 +137,10 @@ const lookAgain = 20 // milliseconds
 
 // wait sleeps until a signal has come, the start has failed or succeeded, or the watch has ended.
 func (v *supervisor) wait() {
-	fds := []unix.PollFd{{Fd: int32(v.relay.FD()), Events: unix.POLLIN}, {Fd: int32(v.report), Events: unix.POLLIN},
+	fds := []unix.PollFd{{Fd: int32(v.relay.FD()), Events: unix.POLLIN}, {Fd: int32(v.child.report), Events: unix.POLLIN},
 		{Fd: int32(v.beside.done), Events: unix.POLLIN}} // below 0 is none, poll(2)
 	timeout := -1
-	if v.again {
+	if v.reaper.again {
 		timeout = lookAgain
 	}
 	if _, err := unix.Poll(fds, timeout); err != nil && err != unix.EINTR { // that is a signal in the pipe, else a seccomp filter forbids it
@@ -208,42 +148,45 @@ func (v *supervisor) wait() {
 	}
 }
 
-// awaitExec looks whether the target was executed. report closes when it was, and carries the errno when not.
+// awaitExec looks whether the target was executed.
 func (v *supervisor) awaitExec() error {
-	var text [unsafe.Sizeof(syscall.Errno(0))]byte
-	n, err := unix.Read(v.report, text[:])
-	if err == unix.EAGAIN || err == unix.EINTR {
-		return nil
+	errno, known := v.child.executed()
+	if errno != 0 {
+		v.terminal.takeBack(v.child.pid)
+		v.manager.tellMain(os.Getpid())
+		return &StartError{v.launch.Args[0], errno}
 	}
-	_ = unix.Close(v.report)
-	v.report = -1
-	if n == 0 {
-		v.beside.start(v)
+	if known {
+		origin.BeSmall()
+		v.beside.start(v.Notices)
 		v.relay.Settle()
-		return nil
 	}
-	v.giveUp()
-	tellMain(v.launch.Env, os.Getpid())
-	return &StartError{v.launch.Args[0], *(*syscall.Errno)(unsafe.Pointer(&text))}
+	return nil
 }
 
-// giveUp waits for a child that ends before it became the target.
-func (v *supervisor) giveUp() {
-	for {
-		if _, err := unix.Wait4(v.pid, nil, 0, nil); err != unix.EINTR {
-			break
-		}
-	}
-	v.terminal.pass(v.pid, v.terminal.group)
-}
-
-// over reports whether nothing is left to wait for.
+// over reports whether the target has ended and nothing is left to wait for.
 func (v *supervisor) over() bool {
-	if !v.ended || v.WaitOrphans && !v.alone {
+	if !v.reaper.ended || v.WaitOrphans && !v.reaper.alone {
 		return false
 	}
-	v.beside.stop(v)
-	return v.beside.done < 0
+	outcome, over := v.beside.stop()
+	if outcome != nil {
+		v.ending.Watched, v.ending.Terminated = outcome, outcome.Terminated
+	}
+	if over {
+		v.tellFailure()
+	}
+	return over
+}
+
+// tellFailure makes this process the main one again before it ends with a status of its own: the service manager gets
+// none of a main process that is not its child. With NotifyAccess=main the manager does not listen to this process any
+// more and says so, so it is told only where the status is one to act on.
+func (v *supervisor) tellFailure() {
+	if v.ending.Terminated || v.ending.Status != 0 {
+		v.manager.tellMain(os.Getpid())
+		v.manager.await()
+	}
 }
 
 // passOn takes the signals that have come.
@@ -255,19 +198,20 @@ func (v *supervisor) passOn() {
 }
 
 func (v *supervisor) receive(s relay.Signal) {
-	if s.Number == unix.SIGCONT && !v.ended {
-		v.terminal.pass(v.terminal.group, v.pid)
+	if s.Number == unix.SIGCONT && !v.reaper.ended {
+		v.terminal.give(v.child.pid)
 	}
-	at := place{pid: os.Getpid(), sameGroup: v.sameGroup(), leader: isLeader()}
-	if !at.forwards(s) {
-		return
+	target := v.child.pid
+	if v.reaper.ended { // and reaped: its number may be another's
+		target = 0
 	}
 	switch {
-	case v.ended: // and reaped: its number may be another's
+	case !placeBeside(target).forwards(s):
+	case target == 0:
 		v.passToOrphans(s)
-	case (v.KillGroup || v.terminal.fd >= 0 && s.Number == unix.SIGCONT) && s.Send(-v.pid) == nil:
+	case (v.KillGroup || v.terminal.own() && s.Number == unix.SIGCONT) && s.Send(-target) == nil:
 	default:
-		_ = s.Send(v.pid)
+		_ = s.Send(target)
 	}
 }
 
@@ -280,12 +224,32 @@ func (v *supervisor) passToOrphans(s relay.Signal) {
 	}
 }
 
-func (v *supervisor) sameGroup() bool {
-	group, err := unix.Getpgid(v.pid)
-	return !v.ended && err == nil && group == unix.Getpgrp()
+// reap takes what the children did, once the start is judged.
+func (v *supervisor) reap() {
+	if v.child.report >= 0 {
+		return
+	}
+	for status, usage, ok := v.reaper.next(); ok; status, usage, ok = v.reaper.next() {
+		if status.Stopped() {
+			v.stopped(status.StopSignal())
+			continue
+		}
+		v.ending.Status, v.ending.Elapsed = status, time.Since(v.began)
+		v.ending.MaxRSS = uint64(usage.Maxrss) * 1024 // in KiB, getrusage(2)
+		v.terminal.takeBack(v.child.pid)
+	}
+	v.reaper.reapOthers()
 }
 
-func isLeader() bool {
-	session, err := unix.Getsid(0)
-	return err == nil && session == os.Getpid()
+// stopped follows a stop of the target, so that the shell in front sees it, and gives the terminal back as long.
+func (v *supervisor) stopped(by unix.Signal) {
+	own := v.terminal.own()
+	switch {
+	case !mirrors(by, own):
+	case hasShell():
+		v.terminal.takeBack(v.child.pid)
+		_ = v.relay.Raise(by) // until CONT, which is passed on like any other signal
+	case own && by != unix.SIGSTOP:
+		_ = unix.Kill(-v.child.pid, unix.SIGCONT) // without us the kernel would not have stopped it
+	}
 }

@@ -1,88 +1,61 @@
+// The children of a supervisor that have ended.
+
 package launcher
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
-	"strconv"
-	"strings"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/proc"
 	"arenacap/launcher/watch"
 )
 
-// reap waits for every child that has ended: the target, and as PID 1 or child sub-reaper whatever lost its
-// parent. One signal stands for any number of them.
-func (v *supervisor) reap() {
-	if v.report >= 0 {
-		return // the start is not judged yet
-	}
-	for !v.ended {
-		var status unix.WaitStatus
-		var usage unix.Rusage
-		pid, err := unix.Wait4(v.pid, &status, unix.WNOHANG|unix.WUNTRACED, &usage)
-		if err == unix.EINTR {
-			continue
-		}
-		switch {
-		case pid != v.pid:
-			v.reapOthers()
-			return
-		case status.Stopped():
-			v.stopped(status.StopSignal())
-		default:
-			v.end(status, usage)
-		}
-	}
-	v.reapOthers()
+// reaper waits for the target, and as PID 1 or child sub-reaper for whatever lost its parent. One signal stands for any
+// number of them.
+type reaper struct {
+	target int
+	ended  bool // the target has
+	alone  bool // no child is left
+	again  bool // a child of the watch hides others: look again soon
 }
 
-// end is the end of the target.
-func (v *supervisor) end(status unix.WaitStatus, usage unix.Rusage) {
-	v.ended = true
-	v.ending.Status, v.ending.Elapsed = status, time.Since(v.began)
-	v.ending.MaxRSS = uint64(usage.Maxrss) * 1024 // in KiB, getrusage(2)
-	v.terminal.pass(v.pid, v.terminal.group)
-}
-
-// stopped follows a stop of the target, so that the shell in front sees it, and gives the terminal back as long.
-func (v *supervisor) stopped(by unix.Signal) {
-	own := v.terminal.fd >= 0
-	if !mirrors(by, own) {
-		return
+// next is what the target did: it has stopped or ended. ok is false where it did nothing.
+func (r *reaper) next() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
+	if r.ended {
+		return 0, usage, false
 	}
-	if hasShell() {
-		v.terminal.pass(v.pid, v.terminal.group)
-		_ = v.relay.Raise(by) // until CONT, which is passed on like any other signal
-		return
-	}
-	if own && by != unix.SIGSTOP {
-		_ = unix.Kill(-v.pid, unix.SIGCONT) // without us the kernel would not have stopped it
-	}
+	var pid int
+	_ = uninterrupted(func() (err error) {
+		pid, err = unix.Wait4(r.target, &status, unix.WNOHANG|unix.WUNTRACED, &usage)
+		return err
+	})
+	ok = pid == r.target
+	r.ended = ok && !status.Stopped()
+	return status, usage, ok
 }
 
 // reapOthers leaves a command of the watch to the watch. While one has ended and is not reaped the kernel may
 // show no other.
-func (v *supervisor) reapOthers() {
-	v.again = false
-	if !watch.Children(v.reapBut) {
-		v.again = true
+func (r *reaper) reapOthers() {
+	r.again = false
+	if !watch.Children(r.reapBut) {
+		r.again = true
 	}
 }
 
-func (v *supervisor) reapBut(own func(pid int) bool) {
+func (r *reaper) reapBut(own func(pid int) bool) {
 	for {
 		pid, err := endedChild()
 		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil || pid == 0 || pid == v.pid && !v.ended:
-			v.alone = err == unix.ECHILD
+		case err != nil || pid == 0 || pid == r.target && !r.ended:
+			r.alone = err == unix.ECHILD
 			return
 		case own(pid):
-			v.again = true
+			r.again = true
 			return
 		}
 		_, _ = unix.Wait4(pid, nil, unix.WNOHANG|unix.WALL, nil)
@@ -93,18 +66,14 @@ func (v *supervisor) reapBut(own func(pid int) bool) {
 func endedChild() (pid int, err error) {
 	var info [128]byte // siginfo_t: si_signo, si_errno, si_code, then aligned as a pointer is si_pid (sigaction(2))
 	const place = 8 + int(unsafe.Sizeof(uintptr(0)))
-	err = unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
+	err = uninterrupted(func() error {
+		return unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
+	})
 	return int(int32(binary.NativeEndian.Uint32(info[place:]))), err
 }
 
 // children are this process's, none where the kernel does not list them (CONFIG_PROC_CHILDREN).
-func children() (pids []int) {
-	pid := strconv.Itoa(os.Getpid())
-	text, _ := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
-	for _, word := range strings.Fields(string(text)) {
-		if pid, err := strconv.Atoi(word); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
+func children() []int {
+	text, _ := proc.Root("").Read(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
+	return proc.ParseChildren(text)
 }

@@ -1,3 +1,5 @@
+// The terminal in front of a supervised target.
+
 package launcher
 
 import (
@@ -34,11 +36,17 @@ func openTerminal() terminal {
 	return terminal{fd, pid}
 }
 
+// own reports whether the target has a group of its own for the terminal's sake.
+func (t terminal) own() bool { return t.fd >= 0 }
+
+func (t terminal) give(target int)     { t.pass(t.group, target) }
+func (t terminal) takeBack(target int) { t.pass(target, t.group) }
+
 // pass moves the foreground from one group to another, but only where the first has it: it may be the shell's
 // again meanwhile. The kernel stops a background process that asks with TTOU unless it blocks that
 // (tcsetpgrp(3)).
 func (t terminal) pass(from, to int) {
-	if t.fd < 0 {
+	if !t.own() {
 		return
 	}
 	relay.Blocked(unix.SIGTTOU, func() {

@@ -1,3 +1,5 @@
+// The watch of a supervised target: a goroutine with a thread of its own in this process.
+
 package launcher
 
 import (
@@ -6,85 +8,86 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"arenacap/launcher/origin"
 	"arenacap/launcher/watch"
 )
 
-// beside is the watch of a supervised target: a goroutine with a thread of its own in this process.
+// beside is that watch, or none.
 type beside struct {
-	target *watch.Target
+	cfg    watch.Config
+	target *watch.Target // nil is no watch
 	cancel context.CancelFunc
 	done   int // readable when the watch has ended; -1 is none
 	result chan []watch.Outcome
 }
 
-// attach holds the child before it goes on to its exec, when it can neither have ended nor have become
-// unreadable.
-func (v *supervisor) attach() error {
-	v.beside.done = -1
-	if v.Watch == nil {
-		return nil
+// attach holds the target before it goes on to its exec, when it can neither have ended nor have become unreadable.
+// Where the start needs its watch, the error says why there is none.
+func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
+	b.done = -1
+	if cfg == nil {
+		return b, nil
 	}
-	refuse := v.launch.Plan.Policy.Launch.OnWatchFailure == "refuse"
-	target, err := watch.Attach(v.pid)
-	if err == nil && refuse {
-		err = watch.CheckLog(*v.Watch) // else stderr takes its place later
+	b.cfg = *cfg
+	b.cfg.PID = pid
+	target, err := watch.Attach(pid)
+	if err == nil && needed {
+		err = watch.CheckLog(b.cfg) // else stderr takes its place later
 	}
-	if err == nil {
-		v.beside.target = target
-		return nil
+	switch {
+	case err == nil:
+		b.target = target
+	case needed:
+		return b, noWatch(err)
+	default:
+		b.failed(err.Error())
 	}
-	if refuse {
-		return fmt.Errorf(`the watch cannot start: %w; on_watch_failure = "refuse" forbids a start without it`, err)
-	}
-	watch.Failed(*v.Watch, v.pid, err.Error())
-	return nil
+	return b, nil
 }
 
+func (b *beside) failed(why string) { watch.Failed(b.cfg, b.cfg.PID, why) }
+
 // start begins to watch; the target has been executed.
-func (b *beside) start(v *supervisor) {
-	origin.BeSmall()
+func (b *beside) start(notices func() []string) {
 	if b.target == nil {
 		return
 	}
 	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
-		watch.Failed(*v.Watch, v.pid, err.Error())
+		b.failed(err.Error())
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel, b.done, b.result = cancel, done, make(chan []watch.Outcome, 1)
 	go func() {
-		b.result <- v.watch(ctx)
+		b.result <- b.run(ctx, notices)
 		_, _ = unix.Write(done, []byte{1, 1, 1, 1, 1, 1, 1, 1}) // any number but 0
 	}()
 }
 
-// watch runs until the target has ended, or ctx. A log that cannot be opened is told, and stderr is used.
-func (v *supervisor) watch(ctx context.Context) (outcomes []watch.Outcome) {
-	cfg := *v.Watch
+// run watches until the target has ended, or ctx. A log that cannot be opened is told, and stderr is used.
+func (b *beside) run(ctx context.Context, notices func() []string) (outcomes []watch.Outcome) {
 	defer func() {
 		if r := recover(); r != nil { // the target must not lose its parent by a mistake in the watch
-			watch.Failed(cfg, v.pid, fmt.Sprintf("internal error: %v; the target goes on without a watch", r))
+			b.failed(fmt.Sprintf("internal error: %v; the target goes on without a watch", r))
 		}
 	}()
-	cfg.PID = v.pid
-	if v.Notices != nil {
-		cfg.Notices = v.Notices()
+	cfg, targets := b.cfg, []*watch.Target{b.target}
+	if notices != nil {
+		cfg.Notices = notices()
 	}
-	outcomes, err := watch.Run(ctx, cfg, []*watch.Target{v.beside.target})
+	outcomes, err := watch.Run(ctx, cfg, targets)
 	if err != nil {
-		watch.Failed(cfg, v.pid, err.Error())
+		b.failed(err.Error())
 		cfg.Log.To = "stderr"
-		outcomes, _ = watch.Run(ctx, cfg, []*watch.Target{v.beside.target})
+		outcomes, _ = watch.Run(ctx, cfg, targets)
 	}
 	return outcomes
 }
 
-// stop ends the watch and, once it has ended, keeps what it saw.
-func (b *beside) stop(v *supervisor) {
+// stop tells the watch to end. over is true once it has; then outcome is what it saw, nil for nothing.
+func (b *beside) stop() (outcome *watch.Outcome, over bool) {
 	if b.done < 0 {
-		return
+		return nil, true
 	}
 	b.cancel()
 	select {
@@ -92,9 +95,10 @@ func (b *beside) stop(v *supervisor) {
 		_ = unix.Close(b.done)
 		b.done = -1
 		if len(outcomes) == 1 {
-			v.ending.Watched = &outcomes[0]
-			v.ending.Terminated = outcomes[0].Terminated
+			outcome = &outcomes[0]
 		}
+		return outcome, true
 	default:
+		return nil, false
 	}
 }

@@ -59,7 +59,7 @@ func Exec(b Bare) syscall.Errno {
 //go:nocheckptr
 func exec(b Bare) syscall.Errno {
 	enterSyscall()
-	Restore()
+	restore()
 	errno := b.Run()
 	exitSyscall()
 	return errno

@@ -9,6 +9,9 @@
 // own in entry_linux_*.s that ends in the runtime's. The linker takes it with
 // -ldflags '-E arenacap/launcher/origin.entry'; "go build" alone cannot choose an entry point. A plain build
 // gives back what the runtime remembers, which is the mask.
+//
+// With it stands here what else goes past Go's runtime: runtime_linux.go has what is taken from it by name, bare_linux.go
+// the fork and the exec.
 package origin
 
 import (
@@ -59,12 +62,12 @@ func Recall() {
 // recalled says that mask is known in a build that saw nothing.
 var recalled bool
 
-// Restore gives back what was found at the start, or what Recall could find of it. Only the exec of the
+// restore gives back what was found at the start, or what Recall could find of it. Only the exec of the
 // target, or the end of this process, may follow: the runtime does not know of these changes.
 //
 //go:nosplit
 //go:norace
-func Restore() {
+func restore() {
 	if s, ok := Found(); ok {
 		s.Restore()
 	} else if recalled {

@@ -1,9 +1,8 @@
-// What is taken from Go's runtime by name, because no exported function gives it. Nothing else in this program uses
-// go:linkname.
+// What is taken from Go's runtime by name, because no exported function gives it. This is the only file with linknames.
 //
 // Of the first five the runtime says: "Do not remove or change the type signature. See go.dev/issue/67401." The other four
-// it has for one package of the standard library, which declares them by the same name and type: without the name the
-// linker refuses to build, and of a change of what they do the tests tell that each comment names.
+// have no such promise: they are there for one package of the standard library, which declares them by the same name and
+// type. Without the name the linker refuses to build; a change of what they do changes that package's functions too.
 
 package origin
 
@@ -33,7 +32,7 @@ func enterSyscall()
 //go:linkname exitSyscall runtime.exitsyscall
 func exitSyscall()
 
-// beforeExec keeps the runtime from starting a thread until afterExec (TestThousandLaunches of cmd/arenacap).
+// beforeExec keeps the runtime from starting a thread until afterExec, as syscall.Exec does.
 //
 //go:linkname beforeExec syscall.runtime_BeforeExec
 func beforeExec()
@@ -41,7 +40,8 @@ func beforeExec()
 //go:linkname afterExec syscall.runtime_AfterExec
 func afterExec()
 
-// environment is what execve(2) gave (TestNothingElseChanges of cmd/arenacap).
+// environment is what execve(2) gave, from which package syscall makes os.Environ (TestNothingElseChanges of
+// cmd/arenacap).
 //
 //go:linkname environment syscall.runtime_envs
 func environment() []string
