@@ -21,8 +21,8 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// aside is a watch process as the launcher starts it, but for the double fork.
-type aside struct {
+// detached is a watch process as the launcher starts it, but for the double fork.
+type detached struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	config *os.File // its other end is the watch's descriptor 3
@@ -31,41 +31,41 @@ type aside struct {
 	theirs []*os.File
 }
 
-// startAside starts a watch of a target that is held by handle. message is what stands in the pipe.
-func startAside(t *testing.T, pid int, handle *os.File, message []byte, wait bool) *aside {
+// startDetached starts a watch of a target that is held by handle. message is what stands in the pipe.
+func startDetached(t *testing.T, pid int, handle *os.File, message []byte, wait bool) *detached {
 	t.Helper()
-	a := prepareAside(t, pid, handle, wait)
-	a.start(message)
-	return a
+	d := prepareDetached(t, pid, handle, wait)
+	d.start(message)
+	return d
 }
 
-func prepareAside(t *testing.T, pid int, handle *os.File, wait bool) *aside {
+func prepareDetached(t *testing.T, pid int, handle *os.File, wait bool) *detached {
 	t.Helper()
 	r, w := pipe(t)
 	errR, errW := pipe(t)
-	a := &aside{t: t, config: w, stderr: bufio.NewReader(errR), theirs: []*os.File{r, errW}}
-	a.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{fmt.Sprintf("%s%d", ProcessName, pid)}, Env: []string{"GORACE=atexit_sleep_ms=0"}, Dir: "/",
+	d := &detached{t: t, config: w, stderr: bufio.NewReader(errR), theirs: []*os.File{r, errW}}
+	d.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{fmt.Sprintf("%s%d", ProcessName, pid)}, Env: []string{"GORACE=atexit_sleep_ms=0"}, Dir: "/",
 		Stderr: errW, ExtraFiles: []*os.File{r, handle}, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
 	if wait {
 		ready, readyW := pipe(t)
-		a.ready, a.theirs = ready, append(a.theirs, readyW)
-		a.cmd.ExtraFiles = append(a.cmd.ExtraFiles, readyW)
+		d.ready, d.theirs = ready, append(d.theirs, readyW)
+		d.cmd.ExtraFiles = append(d.cmd.ExtraFiles, readyW)
 	}
-	return a
+	return d
 }
 
-func (a *aside) start(message []byte) {
-	a.t.Helper()
-	must(a.t, a.cmd.Start())
-	a.t.Cleanup(func() {
-		_ = a.cmd.Process.Kill()
-		_ = a.cmd.Wait()
+func (d *detached) start(message []byte) {
+	d.t.Helper()
+	must(d.t, d.cmd.Start())
+	d.t.Cleanup(func() {
+		_ = d.cmd.Process.Kill()
+		_ = d.cmd.Wait()
 	})
-	for _, f := range a.theirs {
+	for _, f := range d.theirs {
 		_ = f.Close()
 	}
-	_, err := a.config.Write(message)
-	must(a.t, err)
+	_, err := d.config.Write(message)
+	must(d.t, err)
 }
 
 func pipe(t *testing.T) (r, w *os.File) {
@@ -96,35 +96,35 @@ func pidfdOf(t *testing.T, pid int) *os.File {
 }
 
 // execed is what the kernel does to the pipe when the target's exec succeeds.
-func (a *aside) execed() { must(a.t, a.config.Close()) }
+func (d *detached) execed() { must(d.t, d.config.Close()) }
 
-func (a *aside) line() string {
-	a.t.Helper()
-	line, err := a.stderr.ReadString('\n')
+func (d *detached) line() string {
+	d.t.Helper()
+	line, err := d.stderr.ReadString('\n')
 	if err != nil {
-		a.t.Fatalf("stderr ended after %q: %v", line, err)
+		d.t.Fatalf("stderr ended after %q: %v", line, err)
 	}
 	return line
 }
 
-func (a *aside) wantLine(parts ...string) {
-	a.t.Helper()
-	line := a.line()
+func (d *detached) wantLine(parts ...string) {
+	d.t.Helper()
+	line := d.line()
 	for _, part := range parts {
 		if !strings.Contains(line, part) {
-			a.t.Errorf("stderr has %q, without %q", line, part)
+			d.t.Errorf("stderr has %q, without %q", line, part)
 		}
 	}
 }
 
 // ends waits for the end of the watch, which must have no more to say and status 0.
-func (a *aside) ends() {
-	a.t.Helper()
-	if rest, _ := io.ReadAll(a.stderr); len(rest) > 0 {
-		a.t.Errorf("stderr has more: %q", rest)
+func (d *detached) ends() {
+	d.t.Helper()
+	if rest, _ := io.ReadAll(d.stderr); len(rest) > 0 {
+		d.t.Errorf("stderr has more: %q", rest)
 	}
-	if err := a.cmd.Wait(); err != nil {
-		a.t.Errorf("the watch ended with %v", err)
+	if err := d.cmd.Wait(); err != nil {
+		d.t.Errorf("the watch ended with %v", err)
 	}
 }
 
@@ -139,19 +139,19 @@ func TestDetached(t *testing.T) {
 	cfg := verbose(c.pid(), "growth=1073741824")
 	cfg.Cap, cfg.OnUnenforceable = 1000, "warn" // more arenas than the child has threads: this build of it may have glibc's
 	cfg.Budget.Settle = 0
-	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
-	a.execed()
+	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
+	d.execed()
 	name := fmt.Sprintf("arenacap: authserver[%d]: ", c.pid())
-	a.wantLine(name + "started: budget growth 1 GiB of the process")
-	a.wantLine(name + "cap-not-kept: judged /opt/auth/AuthServer with 3 variables, first " + childVariable + "=1")
-	checkAside(t, a.cmd.Process.Pid)
+	d.wantLine(name + "started: budget growth 1 GiB of the process")
+	d.wantLine(name + "cap-not-kept: judged /opt/auth/AuthServer with 3 variables, first " + childVariable + "=1")
+	checkDetached(t, d.cmd.Process.Pid)
 	_ = c.in.Close()
-	a.wantLine(name + "exited: ")
-	a.ends()
+	d.wantLine(name + "exited: ")
+	d.ends()
 }
 
-// checkAside proves what can be seen of the watch from outside.
-func checkAside(t *testing.T, pid int) {
+// checkDetached proves what can be seen of the watch from outside.
+func checkDetached(t *testing.T, pid int) {
 	t.Helper()
 	proc := fmt.Sprintf("/proc/%d/", pid)
 	if comm := readFile(t, proc+"comm"); comm != "arenacap: watch\n" {
@@ -174,10 +174,10 @@ func checkAside(t *testing.T, pid int) {
 // A start that failed is none: nothing was there to be watched, and nothing is said.
 func TestDetachedStartThatFailed(t *testing.T) {
 	c := startChild(t)
-	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, verbose(c.pid(), "virtual=1")), false)
-	_, err := a.config.Write([]byte("x"))
+	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, verbose(c.pid(), "virtual=1")), false)
+	_, err := d.config.Write([]byte("x"))
 	must(t, err)
-	a.ends()
+	d.ends()
 }
 
 func TestDetachedGarbage(t *testing.T) {
@@ -191,24 +191,24 @@ func TestDetachedGarbage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := startChild(t)
-			a := startAside(t, c.pid(), pidfdOf(t, c.pid()), []byte(message), false)
-			a.execed()
-			a.ends()
+			d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), []byte(message), false)
+			d.execed()
+			d.ends()
 		})
 	}
 }
 
 func TestDetachedSaysWhenItIsReady(t *testing.T) {
 	c := startChild(t)
-	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, verbose(c.pid(), "growth=1073741824")), true)
-	if word, err := io.ReadAll(a.ready); err != nil || string(word) != "ready\n" {
+	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, verbose(c.pid(), "growth=1073741824")), true)
+	if word, err := io.ReadAll(d.ready); err != nil || string(word) != "ready\n" {
 		t.Fatalf("the watch says %q, %v", word, err)
 	}
-	a.execed()
-	a.wantLine("started: ")
+	d.execed()
+	d.wantLine("started: ")
 	_ = c.in.Close()
-	a.wantLine("exited: ")
-	a.ends()
+	d.wantLine("exited: ")
+	d.ends()
 }
 
 // badLogs are logs that take no line, and what is said of them.
@@ -226,12 +226,12 @@ func TestDetachedSaysWhyItCannot(t *testing.T) {
 			c := startChild(t)
 			cfg := verbose(c.pid(), "virtual=1")
 			cfg.Log.To = log
-			a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), true)
-			word, _ := io.ReadAll(a.ready)
+			d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), true)
+			word, _ := io.ReadAll(d.ready)
 			if !strings.HasPrefix(string(word), fmt.Sprintf("log file %q cannot be ", log)) || !strings.Contains(string(word), why) || strings.Count(string(word), "\n") != 1 {
 				t.Errorf("the watch says %q", word)
 			}
-			a.ends()
+			d.ends()
 		})
 	}
 }
@@ -243,35 +243,35 @@ func TestDetachedGoesOnWithoutItsLog(t *testing.T) {
 			c := startChild(t)
 			cfg := verbose(c.pid(), "virtual=1")
 			cfg.Log.To, cfg.Budget.Action, cfg.Budget.Grace = log, "terminate", time.Hour
-			a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
-			a.execed()
-			a.wantLine("started: ")
-			a.wantLine("watch-failed: ", log, why)
-			a.wantLine("breach: ")
-			a.wantLine("SIGTERM sent")
-			a.wantLine("exited: ")
-			a.ends()
+			d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
+			d.execed()
+			d.wantLine("started: ")
+			d.wantLine("watch-failed: ", log, why)
+			d.wantLine("breach: ")
+			d.wantLine("SIGTERM sent")
+			d.wantLine("exited: ")
+			d.ends()
 		})
 	}
 }
 
 func TestDetachedWithoutATarget(t *testing.T) {
-	a := startAside(t, 1234567, nil, framed(t, verbose(1234567, "virtual=1")), false)
-	a.execed()
-	a.wantLine("arenacap: authserver[1234567]: watch-failed: no pidfd was handed over")
-	a.ends()
+	d := startDetached(t, 1234567, nil, framed(t, verbose(1234567, "virtual=1")), false)
+	d.execed()
+	d.wantLine("arenacap: authserver[1234567]: watch-failed: no pidfd was handed over")
+	d.ends()
 }
 
 // The same for a watch process: it says so, and touches nobody.
 func TestDetachedWithTheProcOfAnotherNamespace(t *testing.T) {
 	need(t, os.Getuid() == 0, "root, for a PID namespace")
 	c := startChild(t)
-	a := prepareAside(t, 1, pidfdOf(t, c.pid()), false)
-	a.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
-	a.start(framed(t, verbose(1, "virtual=1")))
-	a.execed()
-	a.wantLine("arenacap: authserver[1]: watch-failed: /proc shows another PID namespace, in which this process is ")
-	a.ends()
+	d := prepareDetached(t, 1, pidfdOf(t, c.pid()), false)
+	d.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
+	d.start(framed(t, verbose(1, "virtual=1")))
+	d.execed()
+	d.wantLine("arenacap: authserver[1]: watch-failed: /proc shows another PID namespace, in which this process is ")
+	d.ends()
 }
 
 // Where the kernel has no pidfds the launcher hands over the target's folder.
@@ -280,12 +280,12 @@ func TestDetachedWithAFolder(t *testing.T) {
 	folder, err := os.Open(fmt.Sprintf("/proc/%d", c.pid()))
 	must(t, err)
 	defer folder.Close()
-	a := startAside(t, c.pid(), folder, framed(t, verbose(c.pid(), "growth=1073741824")), false)
-	a.execed()
-	a.wantLine("started: ")
+	d := startDetached(t, c.pid(), folder, framed(t, verbose(c.pid(), "growth=1073741824")), false)
+	d.execed()
+	d.wantLine("started: ")
 	c.kill(t)
-	a.wantLine("exited: ")
-	a.ends()
+	d.wantLine("exited: ")
+	d.ends()
 }
 
 // A command starts with every signal at its default and none blocked, whatever the target was started with. The
@@ -296,14 +296,14 @@ func TestDetachedCommandsSignals(t *testing.T) {
 	cfg.Verbose, cfg.Budget.Command, cfg.Budget.Timeout = false, []string{"/bin/grep", "^Sig[BI]", "/proc/self/status"}, time.Hour
 	var log *bufio.Reader
 	cfg.Log.To, log = fifo(t)
-	a := prepareAside(t, c.pid(), pidfdOf(t, c.pid()), false)
+	d := prepareDetached(t, c.pid(), pidfdOf(t, c.pid()), false)
 	// A shell ignores signals for it: what a Go program has ignored stays so after signal.Reset, for all tests that follow.
 	exe, err := os.Executable()
 	must(t, err)
-	a.cmd.Path, a.cmd.Args = "/bin/bash", []string{"bash", "-c", `trap '' HUP INT QUIT PIPE TERM USR1 XFSZ; exec -a "$0" "$1"`, a.cmd.Args[0], exe}
-	need(t, proc.Here.Exists(a.cmd.Path), "bash")
-	withBlocked(t, func() { a.start(framed(t, cfg)) })
-	a.execed()
+	d.cmd.Path, d.cmd.Args = "/bin/bash", []string{"bash", "-c", `trap '' HUP INT QUIT PIPE TERM USR1 XFSZ; exec -a "$0" "$1"`, d.cmd.Args[0], exe}
+	need(t, proc.Here.Exists(d.cmd.Path), "bash")
+	withBlocked(t, func() { d.start(framed(t, cfg)) })
+	d.execed()
 	wantIn(t, log, "breach: ")
 	for _, want := range []string{"SigBlk:\t0000000000000000\n", "SigIgn:\t0000000000000000\n"} {
 		if got := nextLine(t, log); got != want {
@@ -329,11 +329,11 @@ func TestDetachedTooLate(t *testing.T) {
 	c := startChild(t)
 	handle := pidfdOf(t, c.pid())
 	c.kill(t)
-	a := startAside(t, c.pid(), handle, framed(t, verbose(c.pid(), "virtual=1")), false)
-	a.execed()
-	a.wantLine("started: ")
-	a.wantLine("exited: ")
-	a.ends()
+	d := startDetached(t, c.pid(), handle, framed(t, verbose(c.pid(), "virtual=1")), false)
+	d.execed()
+	d.wantLine("started: ")
+	d.wantLine("exited: ")
+	d.ends()
 }
 
 // A watch that outlives the launched process lets go of its stderr, and speaks on in its log file. One
@@ -351,12 +351,12 @@ func TestDetachedOutlivesTheTarget(t *testing.T) {
 			if to == "file" {
 				cfg.Log.To, log = fifo(t)
 			}
-			a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), true)
-			_, _ = io.ReadAll(a.ready)
-			a.execed()
+			d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), true)
+			_, _ = io.ReadAll(d.ready)
+			d.execed()
 			if to == "stderr" {
-				log = a.stderr
-			} else if rest, err := io.ReadAll(a.stderr); len(rest) > 0 || err != nil { // it ends while the watch lives
+				log = d.stderr
+			} else if rest, err := io.ReadAll(d.stderr); len(rest) > 0 || err != nil { // it ends while the watch lives
 				t.Errorf("stderr has %q, %v", rest, err)
 			}
 			wantIn(t, log, "started: ")
@@ -368,7 +368,7 @@ func TestDetachedOutlivesTheTarget(t *testing.T) {
 			if to == "file" {
 				must(t, middle.signal(syscall.SIGKILL))
 			}
-			a.ends()
+			d.ends()
 		})
 	}
 }
@@ -381,12 +381,12 @@ func TestDetachedInAnOldProcess(t *testing.T) {
 	cfg := testConfig(oneAndAHalf(t, c))
 	cfg.PID, cfg.Budget.Scope, cfg.Budget.Settle, cfg.Budget.WarnAt = c.pid(), "tree", 200*time.Millisecond, onlyBreach
 	awaitAge(t, older, cfg.Budget.Settle)
-	a := startAside(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
+	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
 	began := time.Now() // settle begins after it, and before the line that says so
-	a.execed()
-	a.wantLine(`"event":"started"`)
+	d.execed()
+	d.wantLine(`"event":"started"`)
 	mustFork(t, c, "fork")
-	breach := a.line()
+	breach := d.line()
 	if after := timeOf(t, breach).Sub(began); after < cfg.Budget.Settle-time.Millisecond { // a clock of milliseconds
 		t.Errorf("settle ended %s after the start, want %s", after, cfg.Budget.Settle)
 	}

@@ -19,7 +19,7 @@ import (
 
 func nobody(int) bool { return false }
 
-// family is a target, a child of it and a child of that, and the herd that follows them.
+// family is a target, a child of it and a child of that, and the scope that follows them.
 func family(t *testing.T) (c *child, middle, last int, h *scope) {
 	t.Helper()
 	c = startChild(t)

@@ -7,17 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"arenacap/launcher/arena"
 	"arenacap/policy"
 )
 
 // limitsOf reads "virtual=1000 growth=200".
-func limitsOf(t *testing.T, text string) (limits []policy.Limit) {
-	t.Helper()
+func limitsOf(text string) (limits []policy.Limit) {
 	for field := range strings.FieldsSeq(text) {
 		var l policy.Limit
 		if _, err := fmt.Sscanf(strings.Replace(field, "=", " ", 1), "%s %d", &l.Metric, &l.Bytes); err != nil {
-			t.Fatalf("%q: %v", field, err)
+			panic(err)
 		}
 		limits = append(limits, l)
 	}
@@ -74,7 +72,7 @@ func TestState(t *testing.T) {
 			if _, err := fmt.Sscanf(test.window, "%d/%d", &b.Breach.N, &b.Breach.Of); err != nil {
 				t.Fatal(err)
 			}
-			limits := limitsOf(t, test.limits)
+			limits := limitsOf(test.limits)
 			s := newState(limits, b, time.Duration(test.settle)*time.Second)
 			var said []string
 			for second, sample := range strings.Fields(test.samples) {
@@ -122,7 +120,7 @@ func describe(second int, c change, several bool) string {
 
 // Every metric is its own column of the reading, and arenas that were not counted are not zero.
 func TestStateMetrics(t *testing.T) {
-	all := limitsOf(t, "virtual=10 growth=10 data=10 resident=10 arenas=10")
+	all := limitsOf("virtual=10 growth=10 data=10 resident=10 arenas=10")
 	b := policy.Budget{WarnAt: 100, Breach: policy.Window{N: 1, Of: 1}}
 	for _, test := range []struct {
 		name string
@@ -152,7 +150,7 @@ func TestStateMetrics(t *testing.T) {
 
 // However many limits ask, the second reading is taken once.
 func TestStateReadsAgainOnce(t *testing.T) {
-	s := newState(limitsOf(t, "virtual=10 data=10 resident=10"), policy.Budget{WarnAt: 80, Breach: policy.Window{N: 1, Of: 1}}, 0)
+	s := newState(limitsOf("virtual=10 data=10 resident=10"), policy.Budget{WarnAt: 80, Breach: policy.Window{N: 1, Of: 1}}, 0)
 	r, asked := reading{virtual: 11, data: 11, resident: 11}, 0
 	changes := s.observe(0, r, func() (reading, bool) { asked++; return r, true })
 	if len(changes) != 3 || asked != 1 {
@@ -169,71 +167,6 @@ func TestPercentOf(t *testing.T) {
 		if got := percentOf(test.bytes, test.n); got != test.want {
 			t.Errorf("percentOf(%d, %d) = %d, want %d", test.bytes, test.n, got, test.want)
 		}
-	}
-}
-
-func TestNextSample(t *testing.T) {
-	for _, test := range []struct {
-		name           string
-		due, now, want time.Duration
-	}{
-		{"on time", 10, 10, 20},
-		{"late by less than an interval stays on the grid", 10, 19, 20},
-		{"a whole interval late", 10, 20, 30},
-		{"hours late, as after a suspend", 10, 7205, 7215},
-	} {
-		if got := nextSample(test.due, test.now, 10); got != test.want {
-			t.Errorf("%s: %d, want %d", test.name, got, test.want)
-		}
-	}
-}
-
-func TestNextPeek(t *testing.T) {
-	var got []time.Duration
-	for at := nextPeek(7, 7, time.Second); at != 0; at = nextPeek(7, at, time.Second) {
-		got = append(got, (at-7)/time.Millisecond)
-	}
-	if want := []time.Duration{10, 20, 40, 80, 160, 320, 640}; !slices.Equal(got, want) {
-		t.Errorf("after %v ms, want %v", got, want)
-	}
-	if at := nextPeek(7, 7+640*time.Millisecond, 10*time.Millisecond); at != 0 {
-		t.Errorf("with a short interval at %d after a second, want none", at)
-	}
-}
-
-func TestCensusDue(t *testing.T) {
-	const MiB = 1 << 20
-	for _, test := range []struct {
-		name  string
-		sizes []uint64 // after a first census at 100 MiB
-		want  []bool
-	}{
-		{"the same size", []uint64{100 * MiB, 100 * MiB}, []bool{false, false}},
-		{"a heap more", []uint64{164 * MiB, 164 * MiB}, []bool{true, false}},
-		{"a heap less", []uint64{36 * MiB}, []bool{true}},
-		{"less than the smallest heap", []uint64{101*MiB - 1}, []bool{false}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			var c census
-			if !c.due(100 * MiB) {
-				t.Fatal("no census before the first")
-			}
-			c.take(100*MiB, arena.Census{Arenas: 1}, nil)
-			for i, size := range test.sizes {
-				if got := c.due(size); got != test.want[i] {
-					t.Errorf("sample %d: due is %t, want %t", i, got, test.want[i])
-				} else if got {
-					c.take(size, arena.Census{Arenas: 1}, nil)
-				}
-			}
-		})
-	}
-	c := census{virtual: 100 * MiB, taken: true}
-	samples := 1
-	for ; !c.due(100*MiB + 4096); samples++ {
-	}
-	if samples != censusAge {
-		t.Errorf("a small move was counted after %d samples, want %d", samples, censusAge)
 	}
 }
 

@@ -1,0 +1,254 @@
+package watch
+
+// The actions of a breach.
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/policy"
+)
+
+func TestTheSignalOfABreach(t *testing.T) {
+	for _, name := range []string{"SIGUSR1", "SIGRTMIN+3"} {
+		t.Run(name, func(t *testing.T) {
+			c := startChild(t)
+			c.ask(t, "catch "+name, "ready")
+			cfg := testConfig("virtual=1")
+			cfg.Budget.Action, cfg.Budget.Signal = "signal", name
+			s := watchIt(t, cfg, nil, c.pid())
+			s.ready()
+			s.want("breach virtual")
+			s.want("action virtual signal " + name)
+			want, _ := parseSignal(name)
+			if got := c.answer(); got != fmt.Sprint(int(want)) {
+				t.Errorf("signal %s came, want %d", got, want)
+			}
+			s.silent() // once a breach, not once a sample
+		})
+	}
+}
+
+func TestTerminate(t *testing.T) {
+	for _, test := range []struct {
+		name, prepare string
+		grace         time.Duration
+		want          []string
+		by            syscall.Signal
+	}{
+		{"who obeys ends by SIGTERM", "", time.Hour, []string{"action virtual terminate SIGTERM", "exited"}, syscall.SIGTERM},
+		{"who does not ends by SIGKILL", "ignore SIGTERM", 20 * time.Millisecond,
+			[]string{"action virtual terminate SIGTERM", "action virtual terminate SIGKILL", "exited"}, syscall.SIGKILL},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := startChild(t)
+			if test.prepare != "" {
+				c.ask(t, test.prepare, "ok")
+			}
+			cfg := testConfig("virtual=1")
+			cfg.Budget.Action, cfg.Budget.Grace = "terminate", test.grace
+			s := watchIt(t, cfg, nil, c.pid())
+			s.ready()
+			s.want("breach virtual")
+			for _, want := range test.want {
+				s.want(want)
+			}
+			if out := s.wait()[0]; !out.Terminated || out.Breaches != 1 {
+				t.Errorf("%+v", out)
+			}
+			_ = c.cmd.Wait()
+			if status := c.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != test.by {
+				t.Errorf("it ended by %v, want %v", status.Signal(), test.by)
+			}
+		})
+	}
+}
+
+// The reading that decides on the action is not the one that made the breach.
+func TestAnActionThatIsNotNeededAnyMore(t *testing.T) {
+	c := startChild(t)
+	fifo := t.TempDir() + "/fifo"
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := testConfig("growth=1073741824")
+	cfg.Budget.Action = "terminate"
+	cfg.Budget.Command = []string{"/bin/cat", fifo} // it ends when the test says so
+	cfg.Budget.Timeout = time.Hour
+	s := watchIt(t, cfg, nil, c.pid())
+	s.ready()
+	c.ask(t, "map 2147483648", "ok")
+	s.want("breach growth")
+	c.ask(t, "unmap", "ok")
+	release(t, fifo)
+	for { // the fall is told before or after, as the samples come
+		e := s.next()
+		if e.Event == eventAction && e.Action == "terminate" {
+			if e.Signal != "" || !strings.Contains(e.Message, "not needed") {
+				t.Errorf("%+v", e)
+			}
+			break
+		}
+	}
+	c.ask(t, "ignore SIGHUP", "ok") // it lives
+}
+
+// An action that was not needed once does not switch the next one off, where the value stays close under the limit.
+func TestAnActionThatIsNeededTheSecondTime(t *testing.T) {
+	c := startChild(t)
+	fifo := t.TempDir() + "/fifo"
+	must(t, unix.Mkfifo(fifo, 0o600))
+	cfg := testConfig("growth=4294967296")
+	cfg.Budget.Action, cfg.Budget.Command, cfg.Budget.Timeout = "terminate", []string{"/bin/cat", fifo}, time.Hour
+	s := watchIt(t, cfg, nil, c.pid())
+	s.ready()
+	c.ask(t, "map 4187593113", "ok") // 97.5 %
+	s.want("warning growth")
+	c.ask(t, "map 4294967296", "ok")
+	s.want("breach growth")
+	c.ask(t, "unmap", "ok")
+	release(t, fifo)
+	s.want("action growth command")
+	if e := s.want("action growth terminate"); !strings.Contains(e.Message, "is not over 4 GiB any more") {
+		t.Errorf("%+v", e)
+	}
+	c.ask(t, "map 4294967296", "ok")
+	for s.next().Event != eventBreach { // a second warning may come before it
+	}
+	release(t, fifo)
+	s.want("action growth command")
+	s.want("action growth terminate SIGTERM")
+}
+
+// release lets a reader of the FIFO end; opening waits until there is one.
+func release(t *testing.T, fifo string) {
+	t.Helper()
+	f, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
+}
+
+func TestTheCommandsEnvironment(t *testing.T) {
+	t.Setenv("SECRET", "of the one who types watch")
+	c := startChild(t)
+	log := t.TempDir() + "/log"
+	cfg := testConfig("virtual=1")
+	cfg.Log = policy.Log{Format: "text", To: log}
+	cfg.Path, cfg.PolicyFile = "/nowhere:/usr/bin:/bin", "/etc/arenacap/policy.toml"
+	cfg.Budget.Command = []string{"env"}
+	cfg.Budget.Action, cfg.Budget.Signal = "signal", "SIGUSR1"
+	c.ask(t, "catch SIGUSR1", "ready")
+	s := watchIt(t, cfg, nil, c.pid())
+	if got := c.answer(); got != "10" { // the command's words are in the log before the signal is sent
+		t.Fatalf("signal %s", got)
+	}
+	s.end()
+	s.wait()
+	var got []string
+	var value string
+	for line := range strings.Lines(readFile(t, log)) {
+		if name, v, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.Contains(name, " ") {
+			if name == "ARENACAP_VALUE" {
+				value = v
+				continue
+			}
+			got = append(got, name+"="+v)
+		}
+	}
+	want := []string{"PATH=/nowhere:/usr/bin:/bin", fmt.Sprintf("ARENACAP_PID=%d", c.pid()), "ARENACAP_EVENT=breach", "ARENACAP_METRIC=virtual",
+		"ARENACAP_LIMIT=1", "ARENACAP_SERVICE=authserver", "ARENACAP_POLICY=/etc/arenacap/policy.toml"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") || len(value) < 7 {
+		t.Errorf("the command got\n%s\nvalue %s\nwant\n%s", strings.Join(got, "\n"), value, strings.Join(want, "\n"))
+	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Whatever becomes of the command, the action follows.
+func TestACommandThatFailsStopsNothing(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		command []string
+		says    string
+	}{
+		{"is missing", []string{"/nowhere/on-breach"}, "did not start"},
+		{"is not in PATH", []string{"on-breach"}, "not in PATH"},
+		{"is a folder", []string{"/etc"}, "did not start"},
+		{"ends with a status", []string{"/bin/false"}, "status 1"},
+		{"ends by a signal", []string{"/bin/sh", "-c", "kill -9 $$"}, "killed"},
+		{"hangs, and a child of its with it", []string{"/bin/sh", "-c", "sleep 1000 & wait"}, "timeout of 30ms"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := startChild(t)
+			c.ask(t, "catch SIGUSR1", "ready")
+			cfg := testConfig("virtual=1")
+			cfg.Path = "/usr/bin:/bin"
+			cfg.Budget.Command, cfg.Budget.Timeout = test.command, 30*time.Millisecond
+			if !strings.Contains(test.says, "timeout") {
+				cfg.Budget.Timeout = time.Hour
+			}
+			cfg.Budget.Action, cfg.Budget.Signal = "signal", "SIGUSR1"
+			s := watchIt(t, cfg, nil, c.pid())
+			s.ready()
+			s.want("breach virtual")
+			if e := s.want("action virtual command failed"); !strings.Contains(e.Message, test.says) {
+				t.Errorf("message %q has no %q", e.Message, test.says)
+			}
+			s.want("action virtual signal SIGUSR1")
+			c.answer()
+		})
+	}
+}
+
+// A command that makes the service end, a restart say, is not cut off by that end.
+func TestTheTargetEndsDuringTheCommand(t *testing.T) {
+	c := startChild(t)
+	fifo := t.TempDir() + "/fifo"
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := testConfig("virtual=1")
+	cfg.Budget.Command, cfg.Budget.Timeout, cfg.Budget.Action = []string{"/bin/cat", fifo}, time.Hour, "terminate"
+	s := watchIt(t, cfg, nil, c.pid())
+	s.ready()
+	s.want("breach virtual")
+	_ = c.in.Close()
+	s.want("exited")
+	release(t, fifo)
+	s.want("action virtual command")
+	s.wait()
+}
+
+// A watch that is told to end takes a command with it that is still running: nobody else knows its timeout.
+func TestTheEndOfTheWatchEndsTheCommand(t *testing.T) {
+	c := startChild(t)
+	path, words := fifo(t)
+	cfg := testConfig("virtual=1")
+	cfg.Budget.Command = []string{"/bin/sh", "-c", "echo $$ > " + path + "; exec sleep 1000"}
+	cfg.Budget.Timeout = time.Hour
+	s := watchIt(t, cfg, nil, c.pid())
+	line, err := words.ReadString('\n')
+	must(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	must(t, err)
+	p := mustHold(t, pid)
+	s.end()
+	s.wait()
+	awaitEnd(t, p)
+}

@@ -1,0 +1,170 @@
+package watch
+
+// What follows from samples.
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/launcher/arena"
+)
+
+func TestABreachComesAndGoes(t *testing.T) {
+	c := startChild(t)
+	s := watchIt(t, testConfig("growth=1073741824"), nil, c.pid())
+	s.ready()
+	c.ask(t, "map 2147483648", "ok")
+	e := s.want("breach growth")
+	if e.Value < 2048*MiB || e.Value > 3072*MiB || e.Limit != 1024*MiB || e.PID != c.pid() || e.Attribution == nil {
+		t.Errorf("%+v", e)
+	}
+	c.ask(t, "unmap", "ok")
+	s.want("recovered growth")
+	_ = c.in.Close()
+	s.want("exited")
+	out := s.wait()[0]
+	if out.Breaches != 1 || out.Terminated || out.PID != c.pid() || out.PeakVirtual < 2048*MiB || out.PeakResident == 0 || out.Elapsed <= 0 {
+		t.Errorf("%+v", out)
+	}
+}
+
+// Data and resident memory are budgets of their own: a reservation counts for neither.
+func TestReservationsAreNoData(t *testing.T) {
+	c := startChild(t)
+	p := mustHold(t, c.pid())
+	base, _ := p.sample()
+	cfg := testConfig(fmt.Sprintf("data=%d resident=%d", base.data*pageSize+64*MiB, base.resident*pageSize+64*MiB))
+	cfg.Budget.WarnAt = 100
+	s := watchIt(t, cfg, nil, c.pid())
+	s.ready()
+	c.ask(t, "map 1073741824", "ok")
+	s.silent()
+	c.ask(t, "touch 104857600", "ok")
+	for got := map[string]bool{}; !got["breach data"] || !got["breach resident"]; { // resident climbs and may warn before
+		got[s.next().String()] = true
+	}
+}
+
+// The arenas are counted when the size moved, and the cap is judged once and again when there are more.
+func TestTheCapIsJudged(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		counts   []int
+		unlinked int
+		notices  []string
+		want     []string
+	}{
+		{"kept", []int{3, 3}, 0, nil, []string{"cap-verified"}},
+		{"kept, and again with more arenas", []int{3, 4}, 0, nil, []string{"cap-verified", "cap-verified"}},
+		{"not kept, which is told once", []int{5, 6}, 0, nil, []string{"cap-not-kept"}},
+		{"kept and later not", []int{2, 5}, 0, nil, []string{"cap-verified", "cap-not-kept"}},
+		{"known not to work: being under it verifies nothing", []int{1, 2}, 0, []string{"jemalloc is linked"}, []string{"cap-not-kept"}},
+		{"kept as far as is known, but there may be more", []int{3, 4}, 1, nil, nil},
+		{"not kept, however many more there are", []int{3, 5}, 1, nil, []string{"cap-not-kept"}},
+		{"no glibc, no arenas", []int{0, 0}, 0, nil, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := startChild(t)
+			cfg := testConfig("virtual=9223372036854775807")
+			cfg.Cap, cfg.Notices = 4, test.notices
+			judged := make(chan struct{}, 1000) // the engine looks at its clock again once a count has been judged
+			counted := false
+			s := watchIt(t, cfg, func(e *engine) {
+				e.probes.count = func(int) (arena.Census, error) {
+					n := test.counts[0]
+					test.counts = test.counts[min(1, len(test.counts)-1):]
+					counted = true
+					return arena.Census{Arenas: n, Reserved: 64 * MiB, Unlinked: test.unlinked}, nil
+				}
+				e.clock = func() time.Duration {
+					if counted {
+						counted = false
+						judged <- struct{}{}
+					}
+					return sinceBoot()
+				}
+			}, c.pid())
+			s.want("started")
+			s.closed(s.settled, "the first sample")
+			s.closed(judged, "the first count")
+			c.ask(t, "map 104857600", "ok")
+			s.closed(judged, "a count after the size had moved")
+			_ = c.in.Close()
+			for _, want := range test.want {
+				s.want(want)
+			}
+			s.want("exited")
+		})
+	}
+}
+
+// However far a size is from its limit, it is read at every interval: what was high for one of them is the peak.
+func TestEveryIntervalIsSampled(t *testing.T) {
+	s := simulate(t, testConfig("virtual=9223372036854775807"))
+	for i := range 100 {
+		size := uint64(4 * MiB)
+		if i == 57 {
+			size = 36 * MiB
+		}
+		s.sample(size)
+		if want := s.w.began + time.Duration(i+1)*s.w.cfg.Budget.Interval; s.now != want {
+			t.Fatalf("after %d samples the next one is %s after the first", i+1, s.now-s.w.began)
+		}
+	}
+	if s.w.outcome.PeakVirtual != 36*MiB {
+		t.Errorf("the peak is %d bytes", s.w.outcome.PeakVirtual)
+	}
+}
+
+// A run that ends before the second sample tells the peak that it had, and not its size at the start.
+func TestThePeakOfAShortRun(t *testing.T) {
+	c := startChild(t)
+	cfg := testConfig("virtual=9223372036854775807")
+	cfg.Budget.Interval = time.Hour
+	turns := make(chan struct{}, 1000) // with such an interval only the readings after the start are turns
+	s := watchIt(t, cfg, func(e *engine) {
+		e.clock = func() time.Duration {
+			turns <- struct{}{}
+			return sinceBoot()
+		}
+	}, c.pid())
+	s.ready()
+	c.ask(t, "map 68719476736", "ok")
+	for range len(turns) + 4 { // two a turn, and the one under way may have read before
+		s.closed(turns, "a turn")
+	}
+	_ = c.in.Close()
+	s.want("exited")
+	if out := s.wait()[0]; out.PeakVirtual < 64<<30 || out.PeakResident == 0 {
+		t.Errorf("%+v", out)
+	}
+}
+
+func TestTheBudgetOfArenas(t *testing.T) {
+	c := startChild(t)
+	s := watchIt(t, testConfig("arenas=134217728"), func(e *engine) {
+		e.probes.count = func(int) (arena.Census, error) { return arena.Census{Arenas: 4, Reserved: 192 * MiB}, nil }
+	}, c.pid())
+	s.ready()
+	if e := s.want("breach arenas"); e.Value != 192*MiB {
+		t.Errorf("%+v", e)
+	}
+}
+
+// What cannot be counted is said once, and is no breach.
+func TestArenasThatCannotBeCounted(t *testing.T) {
+	c := startChild(t)
+	s := watchIt(t, testConfig("arenas=1"), func(e *engine) {
+		e.probes.count = func(int) (arena.Census, error) { return arena.Census{}, os.ErrPermission }
+	}, c.pid())
+	s.want("started")
+	s.closed(s.settled, "the first sample")
+	if e := s.want("watch-failed"); !strings.Contains(e.Message, "permission denied") {
+		t.Errorf("%+v", e)
+	}
+	c.ask(t, "map 104857600", "ok")
+	s.silent()
+}

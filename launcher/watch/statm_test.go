@@ -1,0 +1,53 @@
+package watch
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestParseStatm(t *testing.T) {
+	for _, test := range []struct {
+		name, line string
+		want       statm
+		ok         bool
+	}{
+		{"a process", "1098 392 350 5 0 133 0\n", statm{1098, 392, 133}, true},
+		{"a zombie", "0 0 0 0 0 0 0\n", statm{}, true},
+		{"no end of line", "1 2 3 4 5 6 7", statm{1, 2, 6}, true},
+		{"the largest number", "18446744073709551615 1 1 1 1 1 1\n", statm{1<<64 - 1, 1, 1}, true},
+		{"too large a number", "18446744073709551616 1 1 1 1 1 1\n", statm{}, false},
+		{"empty", "", statm{}, false},
+		{"too few", "1 2 3 4 5 6\n", statm{}, false},
+		{"negative", "-1 2 3 4 5 6 7\n", statm{}, false},
+		{"a word", "1 2 kB 4 5 6 7\n", statm{}, false},
+		{"cut in a number's middle is seen as too few", "1098 39", statm{}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, ok := parseStatm([]byte(test.line))
+			if ok != test.ok || ok && got != test.want {
+				t.Errorf("%q: %+v, %t; want %+v, %t", test.line, got, ok, test.want, test.ok)
+			}
+		})
+	}
+}
+
+func FuzzParseStatm(f *testing.F) {
+	f.Add([]byte("1098 392 350 5 0 133 0\n"))
+	f.Add([]byte("18446744073709551616 1 1 1 1 1 1"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		s, ok := parseStatm(line)
+		if !ok {
+			return
+		}
+		fields := strings.FieldsFunc(string(line), func(r rune) bool { return r == ' ' || r == '\n' })
+		if len(fields) < 7 {
+			t.Fatalf("%q has not seven fields", line)
+		}
+		for i, got := range map[int]uint64{0: s.size, 1: s.resident, 5: s.data} {
+			if want := strings.TrimLeft(fields[i], "0"); strings.TrimLeft(fmt.Sprint(got), "0") != want {
+				t.Fatalf("%q: field %d is %d", line, i, got)
+			}
+		}
+	})
+}
