@@ -50,7 +50,7 @@ func AttachAll(pids []int) (targets []*Target, failed []error) {
 	return targets, failed
 }
 
-// spareDescriptors are for all that is no target's: the log, a command, looks into processes.
+// spareDescriptors are for everything else: the log, a command, looks into processes.
 const spareDescriptors = 64
 
 // makeRoom raises RLIMIT_NOFILE for so many targets and gives how many descriptors they may have. The limit is not

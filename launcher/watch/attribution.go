@@ -32,7 +32,7 @@ type attribution struct {
 	Processes int    `json:"processes"`
 }
 
-// maxParts bounds a line: what is smaller than the eighth part helps nobody.
+// maxParts bounds a line.
 const maxParts = 8
 
 // attribute compares the parts now with those when settle ended.

@@ -154,7 +154,7 @@ func (e *engine) turns(now time.Duration) (next time.Duration, busy bool) {
 	return next, busy
 }
 
-// listen has the engine told when a descriptor becomes readable. Without one, -1, the end is looked for at every turn.
+// listen wakes the engine when a descriptor becomes readable. Without one, -1, the end is looked for at every turn.
 // Where the kernel refuses one (ENOSPC, see max_user_watches in epoll(7)) the end is found by the samples: a target's when
 // one fails, a command's at the next.
 func (e *engine) listen(fd, index int) {

@@ -215,7 +215,7 @@ type exitedBody struct {
 	Breaches     int     `json:"breaches"`
 }
 
-// exited tells the end of the target; with a wider scope, how many of its processes are still watched.
+// exited is the end of the target; with a wider scope it has how many of its processes are still watched.
 func exited(o Outcome, remaining int) event {
 	body := exitedBody{Remaining: remaining, Elapsed: o.Elapsed.Round(time.Millisecond).Seconds(), Breaches: o.Breaches}
 	text := fmt.Sprintf("watched for %s", o.Elapsed.Round(time.Millisecond))
@@ -244,7 +244,7 @@ func (c Config) wanted(kind string) bool {
 	return true
 }
 
-// subject is whom an event is about.
+// subject is the target that an event is about.
 type subject struct {
 	service, name string // name is the process's, for people where no service is named
 	pid           int

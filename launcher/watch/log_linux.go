@@ -41,7 +41,7 @@ func openLog(path string) (*eventLog, error) {
 		return nil, err
 	}
 	// Nothing is written, but what takes no line at all, /dev/full, says so here. A disk that is full or becomes
-	// so does not: what is lost then is told when there is room again.
+	// so does not: what is lost then is reported when there is room again.
 	if err := writeAll(l.fd, nil); err != nil {
 		l.close()
 		return nil, fmt.Errorf("log file %q cannot be written: %w", path, err)
@@ -111,7 +111,7 @@ func writeIfRoom(fd int, line []byte) error {
 // logMode is the mode of a log file that the watch creates, whatever the target's umask is.
 const logMode = 0o640
 
-// openFile opens a log file for appending. O_NONBLOCK is for a FIFO that nobody reads; a regular file ignores it.
+// openFile opens a log file for appending. O_NONBLOCK is for a FIFO without a reader; a regular file ignores it.
 func openFile(path string) (int, error) {
 	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
 	fd, err := unix.Open(path, flags, 0)
@@ -155,7 +155,7 @@ func (l *eventLog) followRotation() {
 	_ = l.reopen()
 }
 
-// put writes one line. lost makes the line that tells how many were lost before it.
+// put writes one line. lost makes the line that says how many were lost before it.
 func (l *eventLog) put(line []byte, lost func(n int) []byte) {
 	if l.fd < 0 {
 		return
@@ -193,7 +193,7 @@ func (l *eventLog) close() {
 	l.fd = -1
 }
 
-// closeStderr lets go of the target's stderr, so that nobody who waits for its end waits for the watch.
+// closeStderr closes the target's stderr, so that a reader that waits for its end does not wait for the watch.
 func (l *eventLog) closeStderr() {
 	if l.path == "" {
 		l.close()

@@ -105,8 +105,8 @@ func (p *process) openDir() (err error) {
 	return err
 }
 
-// changeHandle takes the folder instead of a pidfd that cannot tell the end, since a seccomp filter forbids ppoll(2). The
-// folder is that of the same process where that one can be sent to afterwards.
+// changeHandle takes the folder instead of a pidfd that cannot be polled, since a seccomp filter forbids ppoll(2). The
+// folder is that of the same process where the pidfd can be sent to afterwards.
 func (p *process) changeHandle() error {
 	if p.pidfd < 0 {
 		return nil

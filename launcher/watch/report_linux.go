@@ -58,22 +58,25 @@ func (w *watched) line(e event, at time.Time) []byte {
 // FailedLine is the event watch-failed as the log has it, and the log's file ("" is stderr), for a process that can
 // only make system calls any more.
 func FailedLine(cfg Config, pid int, reason string) (line []byte, file string) {
-	j := &eventLog{fd: -1}
+	l := &eventLog{fd: -1}
 	if cfg.Log.To != "stderr" {
-		j.path = cfg.Log.To
+		l.path = cfg.Log.To
 	}
-	w := &watched{engine: &engine{cfg: cfg, log: j}, scope: newScope(&process{pid: pid}, "process", nil)}
-	return w.line(watchFailed(reason), time.Now()), j.path
+	return unwatched(cfg, pid, l).line(watchFailed(reason), time.Now()), l.path
 }
 
 // Failed writes the event watch-failed for a target that is not watched: into the log, or on stderr where
 // the log cannot be opened. It never blocks.
 func Failed(cfg Config, pid int, reason string) {
-	j, err := openLog(cfg.Log.To)
+	l, err := openLog(cfg.Log.To)
 	if err != nil {
-		j = openStderr(2)
+		l = openStderr(2)
 	}
-	defer j.close()
-	w := &watched{engine: &engine{cfg: cfg, log: j}, scope: newScope(&process{pid: pid}, "process", nil)}
-	w.report(watchFailed(reason))
+	defer l.close()
+	unwatched(cfg, pid, l).report(watchFailed(reason))
+}
+
+// unwatched is a target that only a log is needed for.
+func unwatched(cfg Config, pid int, l *eventLog) *watched {
+	return &watched{engine: &engine{cfg: cfg, log: l}, scope: newScope(&process{pid: pid}, "process", nil)}
 }

@@ -153,7 +153,7 @@ func (w *watched) inspect() (b breakdown) {
 }
 
 // judgeCap compares the target's arenas with the plan: once after settle, and again whenever there are
-// more than ever before. That the cap is not kept is told once. Where it is known not to work, being under
+// more than ever before. That the cap is not kept is reported once. Where it is known not to work, being under
 // it by chance verifies nothing, and neither does a count that may be too low.
 func (w *watched) judgeCap() {
 	c := w.scope.target.arenas

@@ -22,9 +22,9 @@ func nextSample(due, now, interval time.Duration) time.Duration {
 // firstPeek is when the target's size is read for the first time after the first sample, which comes at its start.
 const firstPeek = 10 * time.Millisecond
 
-// nextPeek is when to read the target's size once more soon after its start, so that the end of a short run tells a
+// nextPeek is when to read the target's size once more soon after its start, so that the end of a short run has a
 // peak and not the size at its start: after 10 ms, 20, 40 and so on, until samples follow. These readings
-// decide nothing, and a peak between two of any readings is not seen. 0 is no more.
+// decide nothing, and a peak between two of any readings is not seen. 0 means no more.
 func nextPeek(began, now, interval time.Duration) time.Duration {
 	after := max(2*(now-began), firstPeek)
 	if after >= interval {

@@ -18,7 +18,7 @@ import (
 )
 
 // ProcessName is what the name of a separate watch process begins with; the target's PID follows. No word
-// of the target's command line is in it, so that nobody's pkill for the target meets the watch.
+// of the target's command line is in it, so that a pkill for the target does not meet the watch.
 const ProcessName = "arenacap: watch "
 
 // Config is everything a watch needs. It crosses a pipe, because the watch process has an empty environment and keeps
@@ -29,9 +29,9 @@ type Config struct {
 	Program    string   // path of the target; its last part names it where no service does
 	PolicyFile string   // ARENACAP_POLICY of a command; "" is none
 	Path       string   // PATH of a command
-	Mode       string   // "exec", "supervise" or "attach": told by the event started
+	Mode       string   // "exec", "supervise" or "attach"; it is in the event started
 	Cap        int      // the arenas that were planned; 0 plans none and verifies none
-	Notices    []string // why the cap cannot work, a line each, told once after started
+	Notices    []string // why the cap cannot work, a line each, reported once after started
 
 	// OnUnenforceable is [launch] on_unenforceable: whether a watch process should find the Notices itself.
 	OnUnenforceable string
