@@ -38,7 +38,7 @@ var (
 	most     = flag.Float64("most", 50, "the most resident memory for the largest number of targets, in MiB")
 )
 
-// warmUp is for the start, settle, and the memory that is given back at most ten seconds later.
+// warmUp is for the start, settle, and the memory that is given back at most eleven seconds later.
 const warmUp = 15 * time.Second
 
 // What is started ends with the thread that started it (PR_SET_PDEATHSIG), which must be one that stays.

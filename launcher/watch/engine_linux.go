@@ -56,18 +56,19 @@ func (e *engine) run(ctx context.Context, targets []*Target) (outcomes []Outcome
 
 // engine is one watch, of one target or of many.
 type engine struct {
-	cfg      Config
-	log      *eventLog
-	probes   probes
-	clock    func() time.Duration // since boot
-	began    time.Duration        // the first sample of all, so that one wake-up serves many targets
-	detached bool                 // stderr is the target's and is closed when that ends
-	epoll    int                  // has the pidfds of targets and commands, and wake
-	wake     int                  // an eventfd that is written to when ctx ends, -1 is none
-	watched  []*watched
-	events   [maxEvents]unix.EpollEvent
-	frugal   bool          // the process does nothing but watch, and samples allocate nothing
-	giveBack time.Duration // when to give memory back; never where nothing but samples was taken since
+	cfg       Config
+	log       *eventLog
+	probes    probes
+	clock     func() time.Duration // since boot
+	began     time.Duration        // the first sample of all, so that one wake-up serves many targets
+	detached  bool                 // stderr is the target's and is closed when that ends
+	epoll     int                  // has the pidfds of targets and commands, and wake
+	wake      int                  // an eventfd that is written to when ctx ends, -1 is none
+	watched   []*watched
+	events    [maxEvents]unix.EpollEvent
+	frugal    bool          // the process does nothing but watch, and samples allocate nothing
+	giveBack  time.Duration // when to give memory back; never where nothing but samples was taken since
+	collected bool          // the first step of it was taken
 }
 
 // maxEvents is how many ends are taken from the kernel at once.

@@ -13,7 +13,7 @@ import (
 )
 
 // The program goes on after it has let go of its pages, and holds fewer of them.
-func TestForgetProgram(t *testing.T) {
+func TestForget(t *testing.T) {
 	smaps, err := os.Open("/proc/self/smaps")
 	must(t, err)
 	defer smaps.Close()
@@ -27,7 +27,7 @@ func TestForgetProgram(t *testing.T) {
 		t.Error("neither the text nor the constants of this program's file are found")
 	}
 	before := residentOfFiles(t)
-	forgetProgram()
+	forget(cleanMappings())
 	if after := residentOfFiles(t); after >= before {
 		t.Errorf("%d kB of files are resident, of %d before", after, before)
 	}
@@ -48,31 +48,37 @@ func residentOfFiles(t *testing.T) (kB uint64) {
 	return kB
 }
 
-// Memory is given back once after whatever took it, with the collector off from then until more is done, and not where the
-// process does more than to watch.
+// Memory is given back once after whatever took it, in two steps, with the collector off from then until more is done, and
+// not where the process does more than to watch.
 func TestWhenMemoryIsGivenBack(t *testing.T) {
 	const others = 77
 	defer debug.SetGCPercent(debug.SetGCPercent(others))
 	now := time.Hour
 	e := &engine{clock: func() time.Duration { return now }, giveBack: never}
-	wants := func(what string, at time.Duration, percent int) {
-		t.Helper()
-		got := debug.SetGCPercent(percent)
-		if e.giveBack != at || got != percent {
-			t.Errorf("%s: memory is given back at %s, and the collector has %d %%", what, e.giveBack, got)
+	for _, step := range []struct {
+		name    string
+		at      time.Duration // since the hour
+		do      func()
+		want    time.Duration // since the hour
+		percent int
+	}{
+		{"a supervisor", 0, e.used, never - time.Hour, others},
+		{"an event", 0, func() { e.frugal = true; e.used() }, giveBackAfter, origin.GCPercent},
+		{"another one", giveBackAfter / 2, e.used, giveBackAfter, origin.GCPercent},
+		{"the first step", giveBackAfter, e.giveMemoryBack, giveBackAfter + time.Second, origin.GCPercent},
+		{"the second step", giveBackAfter + time.Second, e.giveMemoryBack, never - time.Hour, -1},
+		{"an event again", time.Minute, e.used, time.Minute + giveBackAfter, origin.GCPercent},
+		{"the first step again", 2 * time.Minute, e.giveMemoryBack, 2*time.Minute + time.Second, origin.GCPercent},
+		{"an event between the steps", 2 * time.Minute, e.used, 2*time.Minute + giveBackAfter, origin.GCPercent},
+	} {
+		now = time.Hour + step.at
+		step.do()
+		percent := debug.SetGCPercent(others)
+		debug.SetGCPercent(percent)
+		if e.giveBack != time.Hour+step.want || percent != step.percent {
+			t.Errorf("%s: memory is given back after %s, and the collector has %d %%", step.name, e.giveBack-time.Hour, percent)
 		}
 	}
-	e.used()
-	wants("a supervisor", never, others)
-	e.frugal = true
-	e.used()
-	now += giveBackAfter / 2
-	e.used()
-	wants("two events", time.Hour+giveBackAfter, origin.GCPercent)
-	e.giveMemoryBack()
-	wants("quiet", never, -1)
-	e.used()
-	wants("an event again", now+giveBackAfter, origin.GCPercent)
 }
 
 // The collector is off only where samples allocate nothing.
