@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 // docsOf is what "arenacap docs KIND" prints, from a build that has it.
@@ -51,7 +53,7 @@ func completion(t *testing.T, shell string) string {
 // ask gives the words that a shell prints. Its home is empty.
 func ask(t *testing.T, shell string, args ...string) []string {
 	t.Helper()
-	need(t, shell)
+	testenv.Need(t, shell)
 	home := t.TempDir()
 	cmd := exec.Command(shell, args...)
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home)

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/testenv"
 )
 
 // daemonC is a service of the old kind, daemon(7): two forks with a session of its own between them, and its first
@@ -187,7 +189,7 @@ func inGroupNow(group string) string {
 // makeGroup makes a control group in the hierarchy that counts: version 2, else one of version 1.
 func makeGroup(t *testing.T) string {
 	t.Helper()
-	needRoot(t)
+	testenv.NeedRoot(t)
 	var failed error
 	for _, root := range []string{"unified", ".", "memory", "systemd", "pids"} {
 		root = filepath.Join("/sys/fs/cgroup", root)
@@ -203,7 +205,7 @@ func makeGroup(t *testing.T) string {
 		t.Cleanup(func() { removeGroup(t, group) })
 		return group
 	}
-	lacks(t, "no control group can be made here: %v", failed)
+	testenv.Lack(t, "no control group can be made here: %v", failed)
 	return ""
 }
 

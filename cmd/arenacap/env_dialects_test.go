@@ -18,6 +18,7 @@ import (
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/testenv"
 )
 
 func tunablesTo(value string) []environ.Change {
@@ -142,7 +143,7 @@ func TestRealShellsReadBackEachByte(t *testing.T) {
 		for _, locale := range []string{"C", "C.UTF-8"} {
 			for how, read := range map[string]string{"source": shell.source, "eval": shell.eval} {
 				t.Run(fmt.Sprintf("%s/%s/%s/%s", shell.program, strings.Join(shell.start, " "), locale, how), func(t *testing.T) {
-					need(t, shell.program)
+					testenv.Need(t, shell.program)
 					t.Parallel()
 					var script strings.Builder
 					var want []string
@@ -189,7 +190,7 @@ func TestEnvInRealShells(t *testing.T) {
 	} {
 		for _, shell := range realShells() {
 			t.Run(fmt.Sprintf("%s/%s/%s", c.arenas, shell.program, strings.Join(shell.start, " ")), func(t *testing.T) {
-				need(t, shell.program)
+				testenv.Need(t, shell.program)
 				dir := t.TempDir()
 				line := strings.Replace(shell.eval, "cat %s", program+" -q env --arenas "+c.arenas+" --shell "+shell.dialect, 1)
 				script := line + "\nenv -0 > " + dir + "/first\n" + line + "\nenv -0 > " + dir + "/second\n"
@@ -246,7 +247,7 @@ func writeFile(t *testing.T, name, text string) string {
 
 // TestShReadsTheSystemdFileToo holds the double quotes of EnvironmentFile= against a real shell's.
 func TestShReadsTheSystemdFileToo(t *testing.T) {
-	need(t, "dash")
+	testenv.Need(t, "dash")
 	dir := t.TempDir()
 	sh := realShell{program: "dash", start: []string{"-eua"}}
 	for _, value := range hostileValues() {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 // outcome is how a command ended.
@@ -93,7 +95,7 @@ func tree(t *testing.T) string {
 
 // TestStatusesAreThoseOfEnv runs the same program from the same state behind env(1) and behind arenacap.
 func TestStatusesAreThoseOfEnv(t *testing.T) {
-	need(t, "/usr/bin/env")
+	testenv.Need(t, "/usr/bin/env")
 	tool := requireTools(t)
 	dir := tree(t)
 	busy, err := os.OpenFile(filepath.Join(dir, "busy/prog"), os.O_WRONLY, 0)
@@ -173,7 +175,7 @@ func TestStatusesAreThoseOfEnv(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.root {
-				needRoot(t)
+				testenv.NeedRoot(t)
 			}
 			var env []string
 			if c.path != "-" {
@@ -260,15 +262,15 @@ func TestArgumentListTooLong(t *testing.T) {
 
 // TestNoExecMount runs a program from a file system that forbids it.
 func TestNoExecMount(t *testing.T) {
-	needRoot(t)
-	need(t, "unshare", "mount")
+	testenv.NeedRoot(t)
+	testenv.Need(t, "unshare", "mount")
 	tool := requireTools(t)
 	dir := tree(t)
 	const mount = `mount -t tmpfs -o noexec none good && cp /bin/true good/prog && PATH=$PWD/good:$PATH && export PATH && exec "$@"`
 	run := func(line ...string) outcome {
 		o, said := start(t, dir, os.Environ(), nil, append([]string{"/usr/bin/unshare", "-m", "/bin/sh", "-c", mount, "sh"}, line...))
 		if strings.Contains(said, "mount:") || strings.Contains(said, "unshare:") {
-			lacks(t, "no mount namespace here: %s", said)
+			testenv.Lack(t, "no mount namespace here: %s", said)
 		}
 		return o
 	}
@@ -343,7 +345,7 @@ func TestWhereGoCannotStart(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.root {
-				needRoot(t)
+				testenv.NeedRoot(t)
 			}
 			try := func(line ...string) int {
 				o, _ := start(t, dir, []string{"PATH=/usr/bin:/bin"}, states(c.setup), append(line, "true"))

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/testenv"
 )
 
 // The tests of this file need a process that all orphans come to, and no other tests in it: this binary, started
@@ -61,10 +63,10 @@ func TestNothingIsLeft(t *testing.T) { inLab(t, "launches") }
 
 // TestReusedPID gives the target's PID to another process in the very moment before the watch acts on it.
 func TestReusedPID(t *testing.T) {
-	needRoot(t)
-	need(t, "unshare")
+	testenv.NeedRoot(t)
+	testenv.Need(t, "unshare")
 	if err := exec.Command("unshare", "-pf", "--mount-proc", "true").Run(); err != nil {
-		lacks(t, "no PID namespace here: %v", err)
+		testenv.Lack(t, "no PID namespace here: %v", err)
 	}
 	inLab(t, "reuse", "unshare", "-pf", "--mount-proc", "--kill-child")
 }

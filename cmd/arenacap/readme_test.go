@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 // session is one command of a README and what it shows of its output.
@@ -39,7 +41,7 @@ func TestReadme(t *testing.T) {
 				return // this very run
 			}
 			if strings.Contains(s.command, "pgrep") {
-				need(t, "pgrep")
+				testenv.Need(t, "pgrep")
 			}
 			out := runSession(t, s.command, root, dir)
 			if !sessionPattern(s.want).MatchString(out) {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 // TestRelease makes the release in two folders: the same bytes, static, without symbols.
@@ -18,10 +20,10 @@ func TestRelease(t *testing.T) {
 	if testing.Short() {
 		t.Skip("two builds")
 	}
-	need(t, "git")
+	testenv.Need(t, "git")
 	files, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {
-		lacks(t, "this is no checkout: %v", err)
+		testenv.Lack(t, "this is no checkout: %v", err)
 	}
 	var made [2]map[string][]byte
 	for i := range made {

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/testenv"
 )
 
 // TestSystemdVariables: what names the process to the target names the target, and only that is changed.
@@ -68,7 +70,7 @@ func TestSystemdVariables(t *testing.T) {
 // TestNotify: the service manager hears who the main process is before that one speaks, so that its READY=1,
 // which must come from the main process, counts.
 func TestNotify(t *testing.T) {
-	need(t, "python3") // systemd-notify sends in its parent's name
+	testenv.Need(t, "python3") // systemd-notify sends in its parent's name
 	tool := requireTools(t)
 	const ready = `import os, socket
 socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))`
@@ -144,10 +146,10 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["
 // inNamespace starts a command line as PID 1 of a PID namespace of its own.
 func inNamespace(t *testing.T, line ...string) *exec.Cmd {
 	t.Helper()
-	needRoot(t)
-	need(t, "unshare")
+	testenv.NeedRoot(t)
+	testenv.Need(t, "unshare")
 	if err := exec.Command("unshare", "-pf", "--mount-proc", "true").Run(); err != nil {
-		lacks(t, "no PID namespace here: %v", err)
+		testenv.Lack(t, "no PID namespace here: %v", err)
 	}
 	cmd := exec.Command("unshare", append([]string{"-pf", "--mount-proc", "--kill-child"}, line...)...)
 	cmd.Stderr = os.Stderr

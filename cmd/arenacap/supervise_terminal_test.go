@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/testenv"
 )
 
 // terminalSession is an interactive shell on a pseudo-terminal, with a person in front of it.
@@ -122,7 +124,7 @@ func (s *terminalSession) foreground() {
 
 // TestJobControl uses arenacap in an interactive bash as people do.
 func TestJobControl(t *testing.T) {
-	need(t, "bash")
+	testenv.Need(t, "bash")
 	tool := requireTools(t)
 	for _, b := range builds(tool) {
 		for mode, prefix := range map[string]string{

@@ -19,6 +19,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/testenv"
 )
 
 // buildC compiles a program of testdata/probe once for all tests.
@@ -56,7 +58,7 @@ func ended(t *testing.T, setup []string, line ...string) syscall.WaitStatus {
 // TestSupervisedStatuses: the same status as behind tini and dumb-init, and with --reraise the same end as
 // behind timeout.
 func TestSupervisedStatuses(t *testing.T) {
-	need(t, "tini", "dumb-init", "timeout")
+	testenv.Need(t, "tini", "dumb-init", "timeout")
 	tool := requireTools(t)
 	plain := t.TempDir() + "/plain"
 	if err := os.WriteFile(plain, nil, 0o644); err != nil {
@@ -235,7 +237,7 @@ func TestSupervisedSignals(t *testing.T) {
 
 // TestSignalsAreThoseOfTini sends what tini and dumb-init pass on to all three and compares what arrived.
 func TestSignalsAreThoseOfTini(t *testing.T) {
-	need(t, "tini", "dumb-init")
+	testenv.Need(t, "tini", "dumb-init")
 	tool := requireTools(t)
 	// tini leaves alone what a mistake of its own would raise; dumb-init knows no real-time signals.
 	var forTini, forInit []unix.Signal

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/testenv"
 )
 
 // childOfOurs is what the target of a supervised launch sees otherwise because it is a child of arenacap's and
@@ -56,7 +58,7 @@ func TestSupervisedTransparency(t *testing.T) {
 				t.Run(s.name, func(t *testing.T) {
 					t.Parallel()
 					if s.root {
-						needRoot(t)
+						testenv.NeedRoot(t)
 					}
 					s.compare(t, plain, wraps)
 				})

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/testenv"
 )
 
 // surroundings is one such place.
@@ -119,7 +121,7 @@ const watched = "[arenas]\ncap = 2\n[budget]\nvirtual = \"1TiB\"\nsettle = \"0s\
 // TestSurroundings runs a program in all surroundings, in both modes and all builds, and has it watched.
 func TestSurroundings(t *testing.T) {
 	tool := requireTools(t)
-	need(t, "/usr/bin/unshare", "pgrep")
+	testenv.Need(t, "/usr/bin/unshare", "pgrep")
 	for _, b := range builds(tool) {
 		for _, mode := range []string{"exec", "supervise"} {
 			t.Run(b.name+"/"+mode, func(t *testing.T) {
@@ -127,7 +129,7 @@ func TestSurroundings(t *testing.T) {
 					t.Run(w.name, func(t *testing.T) {
 						t.Parallel()
 						if w.root {
-							needRoot(t)
+							testenv.NeedRoot(t)
 						}
 						w.check(t, b.path, mode)
 					})
@@ -155,7 +157,7 @@ func (w surroundings) check(t *testing.T, arenacap, mode string) {
 	cmd.Stderr = &stderr
 	_ = cmd.Run()
 	if got := cmd.ProcessState.ExitCode(); got == 1 && len(w.within) > 0 && stderr.Len() > 0 {
-		lacks(t, "%s", stderr.String())
+		testenv.Lack(t, "%s", stderr.String())
 	}
 	status := 42
 	if w.fails != "" && mode == "supervise" {
@@ -215,8 +217,8 @@ func TestQuietWatch(t *testing.T) {
 
 // TestHiddenProcesses: with hidepid=2 a user's watch sees its own target.
 func TestHiddenProcesses(t *testing.T) {
-	needRoot(t)
-	need(t, "setpriv", "unshare", "pgrep")
+	testenv.NeedRoot(t)
+	testenv.Need(t, "setpriv", "unshare", "pgrep")
 	tool := requireTools(t)
 	for _, mode := range []string{"exec", "supervise"} {
 		args, log := policyWithLog(t, watched+"[launch]\nmode = \""+mode+"\"\n")
@@ -226,7 +228,7 @@ func TestHiddenProcesses(t *testing.T) {
 		cmd.Env = []string{"PATH=/usr/bin:/bin"}
 		_ = cmd.Run()
 		if got := cmd.ProcessState.ExitCode(); got == 99 {
-			lacks(t, "no hidepid here")
+			testenv.Lack(t, "no hidepid here")
 		} else if got != 42 {
 			t.Errorf("%s: %v", mode, cmd.ProcessState)
 		}
@@ -276,7 +278,7 @@ func TestExecWhereTheWatchWouldBeAChild(t *testing.T) {
 // TestNoMoreProcesses: at the limit of processes (ulimit -u) there is no watch, and the target starts all the
 // same. Go itself needs four threads before main.
 func TestNoMoreProcesses(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	tool := requireTools(t)
 	const user = "65531" // who has no other process
 	for limit := 4; limit < 32; limit++ {

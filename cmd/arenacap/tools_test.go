@@ -97,7 +97,7 @@ func compile(out string, env []string, args ...string) error {
 
 func requireTools(t *testing.T) tools {
 	t.Helper()
-	need(t, "gcc")
+	testenv.Need(t, "gcc")
 	built := builtTools()
 	if built.err != nil {
 		why := "the programs to test were not built; another test that failed says why"
@@ -110,34 +110,8 @@ func requireTools(t *testing.T) tools {
 // sayBuildError keeps a compiler's long error to one test: all of the package need what it did not build.
 var sayBuildError sync.Once
 
-// need skips a test that cannot run without a program. In CI nothing may be skipped.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, name := range programs {
-		if _, err := exec.LookPath(name); err != nil {
-			lacks(t, "%s is not installed", name)
-		}
-	}
-}
-
-// needRoot skips a test that only root can set up.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		lacks(t, "this needs root")
-	}
-}
-
 // patience bounds what is awaited; only a failing test meets it.
 const patience = 2 * time.Minute
-
-func lacks(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf(format+", and CI=true allows no skip", args...)
-	}
-	t.Skipf(format, args...)
-}
 
 func TestMain(m *testing.M) {
 	testenv.Reset()

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/testenv"
 )
 
 // facts is what one run of the probe says of itself: one value a key, and the environment in its order.
@@ -186,9 +188,9 @@ func TestProbeSeesWrappers(t *testing.T) {
 	} {
 		t.Run(filepath.Base(c.wrapper[0]), func(t *testing.T) {
 			t.Parallel()
-			need(t, c.wrapper[0])
+			testenv.Need(t, c.wrapper[0])
 			if c.wrapper[0] == "/usr/bin/nice" && other < own {
-				needRoot(t)
+				testenv.NeedRoot(t)
 			}
 			file := filepath.Join(openDir(t), "facts")
 			bare, err := launch{}.run(t, file)
@@ -264,7 +266,7 @@ func TestNothingElseChanges(t *testing.T) {
 				t.Run(s.name, func(t *testing.T) {
 					t.Parallel()
 					if s.root {
-						needRoot(t)
+						testenv.NeedRoot(t)
 					}
 					s.compare(t, plain, wraps)
 				})
@@ -387,7 +389,7 @@ func openTerminal(t *testing.T) (*os.File, string) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		lacks(t, "no pseudo-terminals: %v", err)
+		testenv.Lack(t, "no pseudo-terminals: %v", err)
 	}
 	fd := int(master.Fd())
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
@@ -467,7 +469,7 @@ func TestSignals(t *testing.T) {
 // pending where it starts with URG blocked. strace keeps it in there, and stops nothing else (--seccomp-bpf).
 func TestSlowExec(t *testing.T) {
 	tool := requireTools(t)
-	need(t, "strace")
+	testenv.Need(t, "strace")
 	for _, b := range builds(tool) {
 		for _, w := range wrappers(t, b.path) {
 			line := slices.Concat([]string{"-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=execve", "-e", "inject=execve:delay_enter=60000",
@@ -484,7 +486,7 @@ func TestSlowExec(t *testing.T) {
 // of its descriptors, of which one may hold a lock. strace keeps that process from both for a while.
 func TestSlowWatch(t *testing.T) {
 	tool := requireTools(t)
-	need(t, "strace", "setsid", "flock", "pgrep")
+	testenv.Need(t, "strace", "setsid", "flock", "pgrep")
 	dir := t.TempDir()
 	policy := writeFile(t, filepath.Join(dir, "policy.toml"), "[budget]\nvirtual = \"1TiB\"\n")
 	script := writeFile(t, filepath.Join(dir, "target.sh"), "exec 9>&-\nflock -n lock echo the lock is free\npgrep -g 0 -f 'run --policy' || echo alone in the group\n")

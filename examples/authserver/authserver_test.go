@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 	"arenacap/policy"
 )
 
@@ -20,7 +21,7 @@ const workers = 128
 // build gives the two programs and the example's policy.
 func build(t *testing.T) (ctx context.Context, arenacap, server, file string) {
 	t.Helper()
-	lab.Need(t, "go", "gcc", "getconf")
+	testenv.Need(t, "go", "gcc", "getconf")
 	dir := lab.Dir(t)
 	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 // initScript is the first process of a machine of its own with 4 CPUs and cgroup v2: a node, a pod and its container,
@@ -49,7 +50,7 @@ func TestCgroupV2(t *testing.T) {
 	if kernel == "" {
 		t.Skip("no kernel to boot: .ci/container names one in ARENACAP_KERNEL")
 	}
-	lab.Need(t, "qemu-system-x86_64", "busybox", "unshare", "ldd", "gzip")
+	testenv.Need(t, "qemu-system-x86_64", "busybox", "unshare", "ldd", "gzip")
 	image := initramfs(t, lab.Dir(t))
 	ctx := lab.Within(t, 4*time.Minute)
 	out, err := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-smp", "4", "-m", "512",

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 const (
@@ -35,7 +36,7 @@ func build(t *testing.T) (context.Context, *lab.Image) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a container")
 	}
-	lab.Need(t, "go", "gcc", "tar")
+	testenv.Need(t, "go", "gcc", "tar")
 	dir := lab.Dir(t)
 	top, err := filepath.Abs("../..")
 	if err != nil {
@@ -121,7 +122,7 @@ func serverOf(t *testing.T, p *lab.Process) int {
 // thePod: under all that the manifest takes away the server runs, has the cap of the container's cores and keeps it;
 // what looks at it from inside works too; and it is stopped as a kubelet stops it.
 func thePod(ctx context.Context, t *testing.T, image *lab.Image) {
-	lab.Need(t, "nsenter")
+	testenv.Need(t, "nsenter")
 	c := pod(ctx, t, image)
 	a := serve(ctx, t, c)
 	pid := serverOf(t, a.Process)
@@ -397,7 +398,7 @@ func refusals(ctx context.Context, t *testing.T, image *lab.Image) {
 
 // musl: in an image like Alpine's, with musl and without glibc, arenacap runs, and says that nothing can be capped.
 func musl(ctx context.Context, t *testing.T, image *lab.Image) {
-	lab.Need(t, "musl-gcc")
+	testenv.Need(t, "musl-gcc")
 	dir := t.TempDir()
 	arenacapFile, err := image.Extract(arenacap, dir)
 	if err != nil {

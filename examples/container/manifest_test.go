@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 // object is one document of the manifest. A field that is not written as in the Kubernetes API (v1, apps/v1) is not
@@ -77,7 +78,7 @@ type securityContext struct {
 // manifest reads the two documents: the policy's ConfigMap and the Deployment.
 func manifest(ctx context.Context, t *testing.T) (config, deployment object) {
 	t.Helper()
-	lab.Need(t, "/usr/bin/python3")
+	testenv.Need(t, "/usr/bin/python3")
 	const read = "import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)"
 	cmd := exec.CommandContext(ctx, "/usr/bin/python3", "-c", read)
 	text, err := os.ReadFile("deployment.yaml")
@@ -89,7 +90,7 @@ func manifest(ctx context.Context, t *testing.T) (config, deployment object) {
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if strings.Contains(errs.String(), "No module named 'yaml'") {
-		lab.Need(t, "python3-yaml")
+		testenv.Lack(t, "python3-yaml is not installed")
 	}
 	if err != nil {
 		t.Fatalf("deployment.yaml: %v\n%s", err, errs.String())

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 // sendmail stands for the mail server that cron gives a job's output to: it shows the mail on cron's stderr, which is the container's.
@@ -21,7 +22,7 @@ func start(t *testing.T, report string, pairs ...string) (context.Context, *lab.
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a container")
 	}
-	lab.Need(t, "go", "/usr/sbin/cron", "perl")
+	testenv.Need(t, "go", "/usr/sbin/cron", "perl")
 	dir := lab.Dir(t)
 	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 // boot starts the daemon by its script and stops it at once, then starts it again, tells its PID, and shows its log. Then it obeys one line: stop.
@@ -32,7 +33,7 @@ func TestStartScript(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a container")
 	}
-	lab.Need(t, "go", "gcc", "start-stop-daemon", "mkfifo", "pgrep")
+	testenv.Need(t, "go", "gcc", "start-stop-daemon", "mkfifo", "pgrep")
 	dir := lab.Dir(t)
 	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {

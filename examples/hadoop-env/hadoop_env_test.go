@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 func setUp(t *testing.T) (ctx context.Context, dir, arenacap, file string) {
@@ -35,7 +36,7 @@ echo "left: ${arenacap_env-nothing}"
 `
 
 func TestFragment(t *testing.T) {
-	lab.Need(t, "go", "dash", "bash")
+	testenv.Need(t, "go", "dash", "bash")
 	ctx, dir, arenacap, file := setUp(t)
 	broken := filepath.Join(dir, "broken.toml")
 	if err := os.WriteFile(broken, []byte("[arenas]\ncap = 0\n"), 0o644); err != nil {
@@ -89,7 +90,7 @@ func tomcatBase(t *testing.T, dir string) string {
 }
 
 func TestSetenv(t *testing.T) {
-	lab.Need(t, "go", "dash", "bash")
+	testenv.Need(t, "go", "dash", "bash")
 	ctx, dir, arenacap, file := setUp(t)
 	base, without := tomcatBase(t, dir), binWithout(t, dir)
 	for path, want := range map[string]string{

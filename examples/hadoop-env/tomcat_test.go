@@ -15,12 +15,13 @@ import (
 
 	"arenacap/examples/internal/lab"
 	"arenacap/launcher/arena"
+	"arenacap/launcher/testenv"
 )
 
 func TestTomcat(t *testing.T) {
-	lab.Need(t, "go", "/usr/bin/java")
+	testenv.Need(t, "go", "/usr/bin/java")
 	const home = "/usr/share/tomcat10"
-	lab.Need(t, home+"/bin/catalina.sh")
+	testenv.Need(t, home+"/bin/catalina.sh")
 	ctx, dir, arenacap, file := setUp(t)
 	base := tomcatBase(t, dir)
 	without := binWithout(t, dir)

@@ -12,6 +12,7 @@ import (
 
 	"arenacap/examples/internal/lab"
 	"arenacap/launcher/arena"
+	"arenacap/launcher/testenv"
 )
 
 // connections is what sysbench opens; each is a thread of the server.
@@ -19,7 +20,7 @@ const connections = 64
 
 func setUp(t *testing.T) (ctx context.Context, db *lab.Database, arenacap, file string) {
 	t.Helper()
-	lab.Need(t, "go", "mariadbd", "mariadb", "mariadb-install-db", "sysbench", "getconf")
+	testenv.Need(t, "go", "mariadbd", "mariadb", "mariadb-install-db", "sysbench", "getconf")
 	dir := lab.Dir(t)
 	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {

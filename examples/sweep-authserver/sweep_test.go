@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 func TestSweep(t *testing.T) {
-	lab.Need(t, "go", "cc", "seq")
+	testenv.Need(t, "go", "cc", "seq")
 	t.Setenv("CHURN", "2000")
 	s := lab.RunSweep(t, "--rounds", "2", "--warmup", "0", "--caps", "off,1,4")
 	own, one, four := s.Of(t, "off"), s.Of(t, "1"), s.Of(t, "4")

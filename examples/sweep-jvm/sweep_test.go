@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 func TestSweep(t *testing.T) {
-	lab.Need(t, "go", "java", "javac")
+	testenv.Need(t, "go", "java", "javac")
 	t.Setenv("ROUNDS", "40")
 	s := lab.RunSweep(t, "--rounds", "2", "--warmup", "0", "--caps", "off,1")
 	own, one := s.Of(t, "off"), s.Of(t, "1")

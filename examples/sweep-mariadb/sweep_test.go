@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 func TestSweep(t *testing.T) {
-	lab.Need(t, "go", "mariadbd", "mariadb", "mariadb-admin", "mariadb-install-db", "sysbench")
+	testenv.Need(t, "go", "mariadbd", "mariadb", "mariadb-admin", "mariadb-install-db", "sysbench")
 	t.Setenv("LOAD_SECONDS", "2")
 	for _, mix := range []string{"oltp_read_only", "oltp_read_write"} {
 		t.Run(mix, func(t *testing.T) {

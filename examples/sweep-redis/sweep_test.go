@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 // needJemalloc skips where this Redis has another malloc, and is no control.
 func needJemalloc(t *testing.T) {
 	t.Helper()
-	lab.Need(t, "go", "redis-server", "redis-benchmark")
+	testenv.Need(t, "go", "redis-server", "redis-benchmark")
 	out, err := exec.Command("redis-server", "--version").Output()
 	if err != nil || !strings.Contains(string(out), "malloc=jemalloc") {
 		t.Skipf("this Redis is not built with jemalloc: %s%v", out, err)

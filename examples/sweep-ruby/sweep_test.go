@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 func TestSweep(t *testing.T) {
-	lab.Need(t, "go", "ruby")
+	testenv.Need(t, "go", "ruby")
 	t.Setenv("ROUNDS", "30")
 	s := lab.RunSweep(t, "--rounds", "3", "--warmup", "0", "--caps", "off,2")
 	own, two := s.Of(t, "off"), s.Of(t, "2")

@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
 )
 
 // install makes the programs and copies the unit and the policy into one folder, the unit's paths replaced by those.
 func install(t *testing.T) (ctx context.Context, dir, unit string) {
 	t.Helper()
-	lab.Need(t, "go", "gcc")
+	testenv.Need(t, "go", "gcc")
 	dir = lab.Dir(t)
 	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {
@@ -39,7 +40,7 @@ func install(t *testing.T) (ctx context.Context, dir, unit string) {
 }
 
 func TestUnitIsValid(t *testing.T) {
-	lab.Need(t, "systemd-analyze")
+	testenv.Need(t, "systemd-analyze")
 	ctx, _, unit := install(t)
 	// The status is 0 for an unknown key too; what is wrong is printed.
 	out, err := exec.CommandContext(ctx, "systemd-analyze", "verify", "--man=no", unit).CombinedOutput()

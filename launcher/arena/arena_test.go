@@ -13,15 +13,6 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// missing ends a test for which a tool is not installed. In CI everything is, so there it is a failure.
-func missing(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why + ", and CI=true allows no skip")
-	}
-	t.Skip(why)
-}
-
 // built are the programs that compile has built, by their flags.
 var built struct {
 	dir  string
@@ -43,9 +34,7 @@ func TestMain(m *testing.M) {
 // compile builds a program of testdata with gcc, once for each set of flags.
 func compile(t testing.TB, source string, flags ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath("gcc"); err != nil {
-		missing(t, "gcc is not installed")
-	}
+	testenv.Need(t, "gcc")
 	key := source + strings.Join(flags, "")
 	if bin, ok := built.bins[key]; ok {
 		return bin
@@ -56,7 +45,7 @@ func compile(t testing.TB, source string, flags ...string) string {
 	}
 	args := append([]string{"-O1", "-pthread", "-o", bin, source}, flags...)
 	if out, err := exec.Command("gcc", append(args, "-ldl")...).CombinedOutput(); err != nil {
-		missing(t, "gcc "+strings.Join(flags, " ")+" does not build: "+firstError(out))
+		testenv.Lack(t, "gcc %s does not build: %s", strings.Join(flags, " "), firstError(out))
 	}
 	built.bins[key] = bin
 	return bin

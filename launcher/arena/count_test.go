@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 // heapsInside counts the arenas and the heaps of malloc_info(3): an element <heap> for each arena, and since 2.27
@@ -145,9 +147,10 @@ func checkSums(t *testing.T, pid int, got *Process) {
 }
 
 func TestCountSeesNamespaces(t *testing.T) {
+	testenv.Need(t, "gcc")
 	libc, err := exec.Command("gcc", "-print-file-name=libc.so.6").Output()
 	if err != nil {
-		missing(t, "gcc is not installed")
+		t.Fatal(err)
 	}
 	p := start(t, []string{"MALLOC_ARENA_MAX=2"}, compile(t, "testdata/probe.c"))
 	p.do("threads 2 10")

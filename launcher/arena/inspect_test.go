@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"arenacap/launcher/proc"
+	"arenacap/launcher/testenv"
 )
 
 func kinds(p *Process) map[string]Part {
@@ -276,9 +277,10 @@ func inspected(t *testing.T, env []string, argv ...string) *Process {
 func TestNames(t *testing.T) {
 	bin := compile(t, "testdata/probe.c")
 	t.Run("glibc", func(t *testing.T) {
+		testenv.Need(t, "getconf")
 		out, err := exec.Command("getconf", "GNU_LIBC_VERSION").Output()
 		if err != nil {
-			missing(t, "getconf is not installed")
+			t.Fatal(err)
 		}
 		got := inspected(t, nil, bin)
 		if want := strings.TrimSpace(strings.TrimPrefix(string(out), "glibc ")); got.Libc != "glibc" || got.LibcVersion != want || got.Allocator != "glibc" {
@@ -286,9 +288,7 @@ func TestNames(t *testing.T) {
 		}
 	})
 	t.Run("musl", func(t *testing.T) {
-		if _, err := exec.LookPath("musl-gcc"); err != nil {
-			missing(t, "musl-gcc is not installed")
-		}
+		testenv.Need(t, "musl-gcc")
 		dir := t.TempDir()
 		source := filepath.Join(dir, "m.c")
 		program := "#include <stdio.h>\n#include <stdlib.h>\nint main(void) { void *p = malloc(100); puts(\"ok\"); fflush(stdout); getchar(); return p == 0; }\n"
@@ -305,7 +305,7 @@ func TestNames(t *testing.T) {
 	t.Run("jemalloc", func(t *testing.T) {
 		const lib = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
 		if _, err := os.Stat(lib); err != nil {
-			missing(t, "libjemalloc2 is not installed")
+			testenv.Lack(t, "%v", err)
 		}
 		if got := inspected(t, []string{"LD_PRELOAD=" + lib}, bin); got.Libc != "glibc" || got.Allocator != "jemalloc" {
 			t.Errorf("%s %s", got.Libc, got.Allocator)
@@ -416,17 +416,14 @@ const sleeper = `public class Sleeper { public static void main(String[] a) thro
 	up.await(); System.out.println("ok"); System.in.read(); System.exit(0); } }`
 
 func TestJava(t *testing.T) {
-	java, err := exec.LookPath("java")
-	if err != nil {
-		missing(t, "java is not installed")
-	}
+	testenv.Need(t, "java")
 	source := filepath.Join(t.TempDir(), "Sleeper.java")
 	if err := os.WriteFile(source, []byte(sleeper), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, gc := range []string{"UseSerialGC", "UseG1GC", "UseZGC"} {
 		t.Run(gc, func(t *testing.T) {
-			p := start(t, []string{"MALLOC_ARENA_MAX=5"}, java, "-XX:+"+gc, "-Xmx512m", "-XX:ReservedCodeCacheSize=64m", source)
+			p := start(t, []string{"MALLOC_ARENA_MAX=5"}, "java", "-XX:+"+gc, "-Xmx512m", "-XX:ReservedCodeCacheSize=64m", source)
 			got, err := Inspect(p.pid())
 			if err != nil {
 				t.Fatal(err)

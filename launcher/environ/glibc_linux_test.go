@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"arenacap/launcher/testenv"
 	"arenacap/policy"
 )
 
@@ -90,15 +91,9 @@ type probed struct {
 
 func buildProbe(t *testing.T) probe {
 	t.Helper()
-	gcc, err := exec.LookPath("gcc")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("gcc is needed to ask the real glibc, and CI=true allows no skip")
-		}
-		t.Skip("gcc is needed to ask the real glibc")
-	}
+	testenv.Need(t, "gcc")
 	path := filepath.Join(t.TempDir(), "arenas")
-	if out, err := exec.Command(gcc, "-O1", "-pthread", "-o", path, "testdata/arenas.c").CombinedOutput(); err != nil {
+	if out, err := exec.Command("gcc", "-O1", "-pthread", "-o", path, "testdata/arenas.c").CombinedOutput(); err != nil {
 		t.Fatalf("gcc: %v\n%s", err, out)
 	}
 	return probe(path)

@@ -17,31 +17,13 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// lacks ends a test that something is missing for. In CI everything is installed, so there it is a failure.
-func lacks(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why + ", and CI=true allows no skip")
-	}
-	t.Skip(why)
-}
-
-func need(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, name := range programs {
-		if _, err := exec.LookPath(name); err != nil {
-			lacks(t, name+" is not installed")
-		}
-	}
-}
-
 // probeSource is a program with as many threads, arenas and heaps as its commands ask for.
 const probeSource = "../arena/testdata/probe.c"
 
 // build compiles a C program into a folder that every user may enter.
 func build(t testing.TB, compiler, source string, flags ...string) string {
 	t.Helper()
-	need(t, compiler)
+	testenv.Need(t, compiler)
 	dir := t.TempDir()
 	for _, d := range []string{filepath.Dir(dir), dir} { // t.TempDir makes two levels
 		if err := os.Chmod(d, 0o755); err != nil {
@@ -51,7 +33,7 @@ func build(t testing.TB, compiler, source string, flags ...string) string {
 	bin := filepath.Join(dir, strings.TrimSuffix(filepath.Base(source), ".c"))
 	args := append([]string{"-O1", "-pthread", "-o", bin, source}, flags...)
 	if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
-		lacks(t, compiler+" "+strings.Join(flags, " ")+" does not build: "+firstError(out))
+		testenv.Lack(t, "%s %s does not build: %s", compiler, strings.Join(flags, " "), firstError(out))
 	}
 	return bin
 }

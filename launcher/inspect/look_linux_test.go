@@ -15,6 +15,7 @@ import (
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/machine"
+	"arenacap/launcher/testenv"
 	"arenacap/policy"
 )
 
@@ -134,12 +135,12 @@ func TestLookWithPolicy(t *testing.T) {
 // TestLookAtSecureMode gives a program a file capability and starts it as another user than root.
 func TestLookAtSecureMode(t *testing.T) {
 	if os.Geteuid() != 0 {
-		lacks(t, "only root gives file capabilities")
+		testenv.Lack(t, "only root gives file capabilities")
 	}
-	need(t, "setcap", "setpriv")
+	testenv.Need(t, "setcap", "setpriv")
 	probe := build(t, "gcc", probeSource)
 	if out, err := exec.Command("setcap", "cap_net_raw+ep", probe).CombinedOutput(); err != nil {
-		lacks(t, "setcap: "+string(out))
+		testenv.Lack(t, "setcap: %s", out)
 	}
 	setpriv, err := exec.LookPath("setpriv")
 	if err != nil {
@@ -173,7 +174,7 @@ int main(void) { volatile char *p = malloc(100); p[0] = 1; puts("ok"); fflush(st
 	t.Run("jemalloc", func(t *testing.T) {
 		const jemalloc = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
 		if _, err := os.Stat(jemalloc); err != nil {
-			lacks(t, err.Error())
+			testenv.Lack(t, "%v", err)
 		}
 		p := start(t, append(cap4, "LD_PRELOAD="+jemalloc), build(t, "gcc", probeSource))
 		p.do("threads 9 100")
@@ -246,7 +247,7 @@ func TestLookAtTwoLibcs(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=2"}, build(t, "gcc", probeSource, "-ldl"))
 	p.do("threads 5 1")
 	if said := p.do("namespace libc.so.6"); said != "" {
-		lacks(t, "dlmopen: "+said)
+		testenv.Lack(t, "dlmopen: %s", said)
 	}
 	r := mustLook(t, p.process.Pid, nil)
 	r.check(t, 2, "environment", NoAnswer, "2 copies of the C library", "")
@@ -332,7 +333,7 @@ func BenchmarkList(b *testing.B) {
 
 // TestReadAcrossExec: while a process execs one program after the other, what is read is all of one of them.
 func TestReadAcrossExec(t *testing.T) {
-	need(t, "sh")
+	testenv.Need(t, "sh")
 	probe := build(t, "gcc", probeSource)
 	script := fmt.Sprintf("echo ok; read x; MALLOC_ARENA_MAX=3 exec %s", probe)
 	p := start(t, []string{"PATH=/usr/bin:/bin", "MALLOC_ARENA_MAX=7"}, "/bin/sh", "-c", script)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/arena"
+	"arenacap/launcher/testenv"
 )
 
 // server is a running program that is no test program.
@@ -140,7 +141,7 @@ func (r Report) part(kind string) (part arena.Part) {
 }
 
 func TestServerMariaDB(t *testing.T) {
-	need(t, "mariadbd", "mariadb-install-db", "mariadb-slap")
+	testenv.Need(t, "mariadbd", "mariadb-install-db", "mariadb-slap")
 	dir := publicDir(t)
 	var credential *syscall.Credential
 	if os.Geteuid() == 0 { // mariadbd refuses to run as root
@@ -200,7 +201,7 @@ func mysqlUser(t *testing.T) *syscall.Credential {
 	t.Helper()
 	u, err := user.Lookup("mysql")
 	if err != nil {
-		lacks(t, err.Error())
+		testenv.Lack(t, "%v", err)
 	}
 	uid, err := strconv.Atoi(u.Uid)
 	if err != nil {
@@ -215,7 +216,7 @@ func mysqlUser(t *testing.T) *syscall.Credential {
 
 // TestServerJVM uses keytool, which comes with every JRE: it waits for a password.
 func TestServerJVM(t *testing.T) {
-	need(t, "keytool")
+	testenv.Need(t, "keytool")
 	for _, gc := range []string{"G1", "Serial", "Z"} {
 		t.Run(gc, func(t *testing.T) {
 			cmd := exec.Command("keytool", "-J-XX:+Use"+gc+"GC", "-J-Xmx256m", "-genkeypair", "-keyalg", "RSA", "-alias", "a", "-keystore", filepath.Join(t.TempDir(), "store"))
@@ -234,7 +235,7 @@ func TestServerJVM(t *testing.T) {
 
 // TestServerRedis: it says with which malloc it was built, and puts a title over its environment.
 func TestServerRedis(t *testing.T) {
-	need(t, "redis-server")
+	testenv.Need(t, "redis-server")
 	version, err := exec.Command("redis-server", "--version").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +254,7 @@ func TestServerRedis(t *testing.T) {
 }
 
 func TestServerPython(t *testing.T) {
-	need(t, "python3")
+	testenv.Need(t, "python3")
 	const code = `
 import sys, threading, zlib
 arrived, end = threading.Barrier(21), threading.Event()

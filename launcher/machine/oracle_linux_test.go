@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"arenacap/launcher/machine/gopsutil"
+	"arenacap/launcher/testenv"
 	"arenacap/policy"
 
 	"golang.org/x/sys/unix"
@@ -38,19 +39,6 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// tool skips a test whose tool is not installed, but not in CI.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	switch {
-	case err != nil && os.Getenv("CI") == "true":
-		t.Fatalf("%s is not installed, and CI=true allows no skip", name)
-	case err != nil:
-		t.Skipf("%s is not installed", name)
-	}
-	return path
-}
-
 // childEnviron is an environment in which nproc and Go count for themselves, and in which a child under the
 // race detector does not linger for a second.
 func childEnviron() []string {
@@ -71,7 +59,8 @@ func output(t *testing.T, cmd *exec.Cmd) []byte {
 
 func count(t *testing.T, name string, args ...string) int {
 	t.Helper()
-	n, err := strconv.Atoi(strings.TrimSpace(string(output(t, exec.Command(tool(t, name), args...)))))
+	testenv.Need(t, name)
+	n, err := strconv.Atoi(strings.TrimSpace(string(output(t, exec.Command(name, args...)))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,9 +103,10 @@ func TestAffinityUnderTaskset(t *testing.T) {
 			allowed = append(allowed, strconv.Itoa(cpu))
 		}
 	}
+	testenv.Need(t, "taskset")
 	for _, cpus := range [][]string{allowed[:1], allowed[len(allowed)-1:], allowed} {
 		list := strings.Join(cpus, ",")
-		m := decode(t, output(t, exec.Command(tool(t, "taskset"), "-c", list, os.Args[0]))).Machine
+		m := decode(t, output(t, exec.Command("taskset", "-c", list, os.Args[0]))).Machine
 		if m.Affinity.N != len(cpus) || m.Affinity.From != "sched_getaffinity" {
 			t.Errorf("taskset -c %s: affinity %+v", list, m.Affinity)
 		}
@@ -356,7 +346,7 @@ func TestRealNoQuota(t *testing.T) {
 // In a cgroup namespace with its own mount the group is "/", and the parent is out of sight; the mounts from
 // outside have a root above the namespace ("/../..").
 func TestRealCgroupNamespace(t *testing.T) {
-	tool(t, "unshare")
+	testenv.Need(t, "unshare")
 	parent, leaf, version := controlGroup(t, "cpu")
 	setQuota(t, parent, version, 200000)
 	setQuota(t, leaf, version, 150000)

@@ -26,12 +26,7 @@ func TestMain(m *testing.M) {
 // work compiles testdata/work.c.
 func work(t *testing.T) string {
 	t.Helper()
-	if _, err := exec.LookPath("gcc"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("gcc is not installed, and CI=true allows no skip")
-		}
-		t.Skip("gcc is not installed")
-	}
+	testenv.Need(t, "gcc")
 	path := filepath.Join(t.TempDir(), "work")
 	if out, err := exec.Command("gcc", "-O1", "-Wall", "-pthread", "-o", path, "testdata/work.c").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

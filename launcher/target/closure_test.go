@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 // closureOf is the libraries that the linker finds, in order, without the program and its loader.
@@ -77,7 +79,7 @@ func sameClosure(t *testing.T, program string, env ...string) {
 
 // TestLibrariesLikeLdd compares with the loader itself on programs and libraries of this machine.
 func TestLibrariesLikeLdd(t *testing.T) {
-	needTool(t, "ldd")
+	testenv.Need(t, "ldd")
 	programs := []string{"/usr/bin/redis-server", "/usr/sbin/mariadbd", "/usr/bin/python3", "/usr/lib/jvm/java-17-openjdk-amd64/bin/java"}
 	all, _ := filepath.Glob("/usr/bin/*")
 	for i := 0; i < len(all); i += 1 + len(all)/60 { // about sixty of them: ldd takes some milliseconds each
@@ -108,7 +110,7 @@ func TestLibrariesLikeLdd(t *testing.T) {
 
 // TestSearchOrderLikeLdd builds the situations of man 8 ld.so.
 func TestSearchOrderLikeLdd(t *testing.T) {
-	needTool(t, "ldd")
+	testenv.Need(t, "ldd")
 	dir := publicDir(t)
 	tree(t, dir, [][3]string{
 		{"leaf.c", "644", "int leaf(void) { return 1; }\n"}, {"mid.c", "644", "int leaf(void);\nint mid(void) { return leaf(); }\n"},
@@ -176,7 +178,7 @@ func TestCacheLikeLdconfig(t *testing.T) {
 	if err != nil {
 		ldconfig = "/sbin/ldconfig"
 	}
-	needTool(t, ldconfig)
+	testenv.Need(t, ldconfig)
 	b, err := os.ReadFile("/etc/ld.so.cache")
 	must(t, err)
 	cache, err := parseLDCache(b)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 // judged asks Quick and Examine in a process of their own.
@@ -86,8 +88,9 @@ func TestVerdictIsWhatHappens(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.needs != "" {
-				_, err := os.Stat(c.needs)
-				need(t, err == nil, c.needs)
+				if _, err := os.Stat(c.needs); err != nil {
+					testenv.Lack(t, "%v", err)
+				}
 			}
 			program := filepath.Join(dir, strings.ReplaceAll(c.name, " ", "-"))
 			source := []string{"-o", program, "testdata/arenas.c", "-pthread"}
@@ -142,7 +145,7 @@ func TestKinds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if strings.Contains(c.command, "musl-gcc") {
-				needTool(t, "musl-gcc")
+				testenv.Need(t, "musl-gcc")
 			}
 			out := filepath.Join(dir, strings.NewReplacer(" ", "-", ",", "").Replace(c.name))
 			cmd := exec.Command("/bin/sh", "-c", strings.ReplaceAll(c.command, "OUT", out))
@@ -167,7 +170,7 @@ func TestKinds(t *testing.T) {
 // TestLibcVersionLikeLdd reads the version from the file and compares with what glibc's own tool prints:
 // "ldd (Debian GLIBC 2.36-9+deb12u14) 2.36".
 func TestLibcVersionLikeLdd(t *testing.T) {
-	needTool(t, "ldd")
+	testenv.Need(t, "ldd")
 	line, _, _ := strings.Cut(run(t, exec.Command("ldd", "--version")), "\n")
 	got := Examine("/proc/self/exe", nil)
 	if got.Libc == "none" {

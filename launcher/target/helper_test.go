@@ -116,29 +116,6 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// need skips where the machine lacks something, but fails in CI, which installs it all.
-func need(t testing.TB, ok bool, what string) {
-	t.Helper()
-	switch {
-	case ok:
-	case os.Getenv("CI") == "true":
-		t.Fatalf("needs %s, and CI=true allows no skip", what)
-	default:
-		t.Skipf("needs %s", what)
-	}
-}
-
-func needTool(t testing.TB, tool string) {
-	t.Helper()
-	_, err := exec.LookPath(tool)
-	need(t, err == nil, tool)
-}
-
-func needRoot(t testing.TB) {
-	t.Helper()
-	need(t, os.Getuid() == 0, "root")
-}
-
 // run gives a command's standard output.
 func run(t testing.TB, cmd *exec.Cmd) string {
 	t.Helper()
@@ -154,6 +131,6 @@ func run(t testing.TB, cmd *exec.Cmd) string {
 // build runs a compiler.
 func build(t testing.TB, command string, args ...string) {
 	t.Helper()
-	needTool(t, command)
+	testenv.Need(t, command)
 	run(t, exec.Command(command, args...))
 }

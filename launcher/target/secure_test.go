@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 // copyFile copies a program.
@@ -28,9 +30,9 @@ func copyFile(t *testing.T, from, to string) {
 // by another user, with and without no_new_privs, and compares with AtSecure; and where it is not secure,
 // whether the cap works.
 func TestSecureLikeTheKernel(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	for _, tool := range []string{"setcap", "setpriv"} {
-		needTool(t, tool)
+		testenv.Need(t, tool)
 	}
 	dir := publicDir(t)
 	build(t, "gcc", "-o", dir+"/probe", "testdata/arenas.c", "-pthread")
@@ -105,7 +107,7 @@ func compareSecure(t *testing.T, dir, path string, start func(args ...string) *e
 
 // TestSecureOnNosuid does the same on a file system that is mounted so.
 func TestSecureOnNosuid(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	dir := publicDir(t)
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_NOSUID, "mode=755"); err != nil {
 		t.Skipf("no mount: %v", err)
@@ -123,8 +125,8 @@ func TestSecureOnNosuid(t *testing.T) {
 
 // TestFileCapabilitiesAreNotedForRoot: the verdict holds for root alone.
 func TestFileCapabilitiesAreNotedForRoot(t *testing.T) {
-	needRoot(t)
-	needTool(t, "setcap")
+	testenv.NeedRoot(t)
+	testenv.Need(t, "setcap")
 	dir := publicDir(t)
 	copyFile(t, "/bin/true", dir+"/true")
 	run(t, exec.Command("setcap", "cap_net_raw+ep", dir+"/true"))

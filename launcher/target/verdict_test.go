@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 // TestConclude is about versions and settings that this machine does not have.
@@ -121,7 +123,7 @@ func TestAnotherRoot(t *testing.T) {
 func fakeCache(t *testing.T, root string) {
 	t.Helper()
 	ldconfig := "/sbin/ldconfig"
-	needTool(t, ldconfig)
+	testenv.Need(t, ldconfig)
 	run(t, exec.Command(ldconfig, "-r", root, "-X"))
 	if _, err := os.Stat(filepath.Join(root, "etc/tunables.conf")); err != nil {
 		return

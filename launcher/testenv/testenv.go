@@ -1,5 +1,5 @@
-// Package testenv gives the programs that tests start the same surroundings on every machine. Only tests, and the
-// benchmarks that share their servers, import it.
+// Package testenv gives the programs that tests start the same surroundings on every machine, and ends the tests for which
+// a machine lacks something. Only tests, and the benchmarks that share their servers, import it.
 package testenv
 
 import (

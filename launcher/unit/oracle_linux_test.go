@@ -21,20 +21,6 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// need skips the test where a program is not installed. In CI, where everything has to be, it fails instead.
-func need(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err == nil {
-			continue
-		}
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed, and CI=true allows no skip", program)
-		}
-		t.Skipf("%s is not installed", program)
-	}
-}
-
 // write puts files below a folder: the name of one that ends in "->" is a link, and its text where it leads to.
 func write(t testing.TB, dir string, files map[string]string) {
 	t.Helper()
@@ -144,7 +130,7 @@ var situations = map[string]string{
 
 // systemd starts the same arguments behind arenacap's as without it.
 func TestSystemdReadsTheSameCommands(t *testing.T) {
-	need(t, "systemd-analyze")
+	testenv.Need(t, "systemd-analyze")
 	dir := t.TempDir()
 	var names []string
 	for situation, text := range situations {
@@ -184,7 +170,7 @@ func sameCommands(t *testing.T, dir string, names ...string) {
 
 // The zeroth argument behind "@" is handed on with --argv0, and the program keeps its own.
 func TestSystemdReadsTheZerothArgument(t *testing.T) {
-	need(t, "systemd-analyze")
+	testenv.Need(t, "systemd-analyze")
 	dir := t.TempDir()
 	const name = "named.service"
 	write(t, dir, map[string]string{name: "[Service]\nExecStart=-@/bin/sh \"-b sh\" 'c d' $e"})
@@ -201,7 +187,7 @@ func TestSystemdReadsTheZerothArgument(t *testing.T) {
 
 // Commands made of random pieces: what systemd refuses is refused here, all else is kept.
 func TestSystemdReadsRandomCommands(t *testing.T) {
-	need(t, "systemd-analyze")
+	testenv.Need(t, "systemd-analyze")
 	pieces := strings.Fields(`a b; ; \; " ' "" '' "c '" \x41 \101 \u00e9 \s \n \q \\ \" $X ${X} $$ %% %n - @ : ! / . ; é ~ # = [ ] \x00 \777 \U0001F600 \ud800`)
 	random := rand.New(rand.NewPCG(1, 0))
 	dir := t.TempDir()
@@ -262,7 +248,7 @@ func keeps(c Command, before, after string) bool {
 
 // Drop-ins apply in systemd's order, whatever folder they are in, and those that count are the ones that systemd takes.
 func TestSystemdReadsTheSameDropIns(t *testing.T) {
-	need(t, "systemd-analyze")
+	testenv.Need(t, "systemd-analyze")
 	dir := t.TempDir()
 	const set = "[Service]\nEnvironment=A=1\n"
 	write(t, dir, map[string]string{

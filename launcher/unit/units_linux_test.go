@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/testenv"
 )
 
 const unitsDir = "testdata/units"
@@ -55,7 +57,7 @@ func withoutComments(text string) string {
 }
 
 func TestSystemdReadsTheSameOfFiles(t *testing.T) {
-	need(t, "systemd-analyze")
+	testenv.Need(t, "systemd-analyze")
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(unitsDir)); err != nil {
 		t.Fatal(err)
@@ -73,7 +75,7 @@ func TestUnitsOfPackages(t *testing.T) {
 	if from == "" {
 		t.Skip("no units in $ARENACAP_UNITS; .ci/upstream has those of today's packages")
 	}
-	need(t, "systemd-analyze")
+	testenv.Need(t, "systemd-analyze")
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 		t.Fatal(err)

@@ -208,17 +208,5 @@ func (c *child) kill(t testing.TB) syscall.WaitStatus {
 	return c.cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
-// need skips where the machine lacks something that CI has.
-func need(t testing.TB, ok bool, what string) {
-	t.Helper()
-	switch {
-	case ok:
-	case os.Getenv("CI") == "true":
-		t.Fatalf("needs %s, and CI=true allows no skip", what)
-	default:
-		t.Skipf("needs %s", what)
-	}
-}
-
 // patience bounds what is awaited; only a failing test meets it.
 const patience = 30 * time.Second

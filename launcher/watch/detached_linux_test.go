@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/proc"
+	"arenacap/launcher/testenv"
 )
 
 // detached is a watch process as the launcher starts it, but for the double fork.
@@ -264,7 +265,7 @@ func TestDetachedWithoutATarget(t *testing.T) {
 
 // The same for a watch process: it says so, and touches nobody.
 func TestDetachedWithTheProcOfAnotherNamespace(t *testing.T) {
-	need(t, os.Getuid() == 0, "root, for a PID namespace")
+	testenv.NeedRoot(t) // for a PID namespace
 	c := startChild(t)
 	d := prepareDetached(t, 1, pidfdOf(t, c.pid()), false)
 	d.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
@@ -301,7 +302,7 @@ func TestDetachedCommandsSignals(t *testing.T) {
 	exe, err := os.Executable()
 	must(t, err)
 	d.cmd.Path, d.cmd.Args = "/bin/bash", []string{"bash", "-c", `trap '' HUP INT QUIT PIPE TERM USR1 XFSZ; exec -a "$0" "$1"`, d.cmd.Args[0], exe}
-	need(t, proc.Here.Exists(d.cmd.Path), "bash")
+	testenv.Need(t, d.cmd.Path)
 	withBlocked(t, func() { d.start(framed(t, cfg)) })
 	d.execed()
 	wantIn(t, log, "breach: ")

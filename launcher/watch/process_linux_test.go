@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/proc"
+	"arenacap/launcher/testenv"
 )
 
 func mustHold(t testing.TB, pid int) *process {
@@ -143,7 +144,7 @@ func TestAttachFindsNoMemory(t *testing.T) {
 
 // In a PID namespace of its own, with the /proc of the host, a process that is its own PID 1 would sample the host's.
 func TestTheProcOfAnotherNamespace(t *testing.T) {
-	need(t, os.Getuid() == 0, "root, for a PID namespace")
+	testenv.NeedRoot(t) // for a PID namespace
 	c := newChild()
 	c.ask(t, fmt.Sprintf("attach %d", c.pid()), "<nil>")
 	c.kill(t)
@@ -210,7 +211,9 @@ func reuse(t *testing.T, pid int) *child {
 	t.Helper()
 	for range 1000 {
 		err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(pid-1)), 0)
-		need(t, err == nil, "the right to write /proc/sys/kernel/ns_last_pid")
+		if err != nil {
+			testenv.Lack(t, "%v", err)
+		}
 		c := newChild()
 		t.Cleanup(func() {
 			_ = c.cmd.Process.Kill()
@@ -250,8 +253,7 @@ func TestTheDescriptorSurvivesExec(t *testing.T) {
 
 // A process goes on after its first thread has ended; the kernel then shows zeros under its number.
 func TestTheFirstThreadHasEnded(t *testing.T) {
-	gcc, err := exec.LookPath("gcc")
-	need(t, err == nil, "gcc")
+	testenv.Need(t, "gcc")
 	source := `
 #include <pthread.h>
 #include <stdio.h>
@@ -268,7 +270,7 @@ int main(void) {
 	pthread_exit(0);
 }`
 	program := filepath.Join(t.TempDir(), "headless")
-	build := exec.Command(gcc, "-pthread", "-x", "c", "-", "-o", program)
+	build := exec.Command("gcc", "-pthread", "-x", "c", "-", "-o", program)
 	build.Stdin = strings.NewReader(source)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("gcc: %v\n%s", err, out)

@@ -15,6 +15,7 @@ import (
 
 	"arenacap/launcher/proc"
 	"arenacap/launcher/proc/cgroup"
+	"arenacap/launcher/testenv"
 )
 
 func nobody(int) bool { return false }
@@ -229,7 +230,7 @@ func makeGroup(t *testing.T) string {
 			return folder
 		}
 	}
-	need(t, false, "a cgroup hierarchy that may be written to")
+	testenv.Lack(t, "no cgroup hierarchy here may be written to")
 	return ""
 }
 
@@ -310,6 +311,8 @@ func moveToRoots(t *testing.T, pid int) {
 	t.Helper()
 	for _, g := range topGroups(t, pid, groupOrder[:]...) {
 		err := os.WriteFile(filepath.Join(g.Folders[0], "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
-		need(t, err == nil && g.IsRoot(proc.Here), "the right to move a process into the host's root group")
+		if err != nil || !g.IsRoot(proc.Here) {
+			testenv.Lack(t, "the host's root group is out of reach: %s, %v", g.Folders[0], err)
+		}
 	}
 }

@@ -20,21 +20,6 @@ import (
 // The servers start in the same surroundings for the tests and for the table.
 func init() { testenv.Reset() }
 
-// Need skips the test where one of the programs is not installed. In CI, where everything has to be installed, it
-// fails instead.
-func Need(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err == nil {
-			continue
-		}
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed, and CI=true allows no skip", program)
-		}
-		t.Skipf("%s is not installed", program)
-	}
-}
-
 // Dir is a temporary folder that another user may enter and that root accepts policy files from.
 func Dir(t testing.TB) string {
 	t.Helper()

@@ -29,6 +29,7 @@ import (
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/stats"
 	"arenacap/launcher/sweep/verdict"
+	"arenacap/launcher/testenv"
 )
 
 // result is a sweep as it might have been: cap 1 is slower, cap 8 fails now and then.
@@ -227,13 +228,7 @@ type seen struct {
 // TestInBrowser opens the page in a real browser, light and dark, narrow and wide. With ARENACAP_SCREENSHOTS=FOLDER the
 // screenshots stay there, to be looked at.
 func TestInBrowser(t *testing.T) {
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("chromium is not installed, and CI=true allows no skip")
-		}
-		t.Skip("chromium is not installed")
-	}
+	testenv.Need(t, "chromium")
 	page := write(t, result(true))
 	dir := t.TempDir()
 	plain, probed := filepath.Join(dir, "page.html"), filepath.Join(dir, "probed.html")
@@ -253,7 +248,7 @@ func TestInBrowser(t *testing.T) {
 		{"narrow-light", 500, false, color.RGBA{0xf6, 0xf7, 0xf9, 255}}, {"narrow-dark", 500, true, color.RGBA{0x12, 0x16, 0x1c, 255}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := browser{path, t.TempDir(), c.width, c.dark}
+			b := browser{t.TempDir(), c.width, c.dark}
 			got := b.probe(t, probed)
 			if got.Plots != 7 || len(got.Overlaps) > 0 || got.Smallest < 9 || got.Wide > 0 || got.Overflow > 0 || got.Loaded > 0 || strings.Contains(got.Title, "hostile") {
 				t.Errorf("%+v", got)
@@ -264,9 +259,9 @@ func TestInBrowser(t *testing.T) {
 }
 
 type browser struct {
-	path, profile string
-	width         int
-	dark          bool
+	profile string
+	width   int
+	dark    bool
 }
 
 func (b browser) run(t *testing.T, args ...string) []byte {
@@ -280,7 +275,7 @@ func (b browser) run(t *testing.T, args ...string) []byte {
 	} else {
 		flags = append(flags, "--blink-settings=preferredColorScheme=1")
 	}
-	cmd := exec.CommandContext(ctx, b.path, append(flags, args...)...)
+	cmd := exec.CommandContext(ctx, "chromium", append(flags, args...)...)
 	cmd.WaitDelay = 10 * time.Second // what it started may hold its output open
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
