@@ -36,8 +36,8 @@ type planView struct {
 	target *target.Target
 }
 
-func newPlanView(p policy.Plan, env []string) *planView {
-	return &planView{plan: p, env: environ.Apply(env, p)}
+func newPlanView(p policy.Plan) *planView {
+	return &planView{plan: p, env: environ.Apply(origin.Environ(), p)}
 }
 
 // examine looks at the program that would run.
