@@ -29,7 +29,8 @@ func docsCommands() []*cli.Command {
 }
 
 func docs(c *cli.Context) error {
-	app := setUp(newApp())
+	app := newApp()
+	app.Setup() // the flags that the library adds, as in a run of the app
 	var text string
 	var err error
 	switch kind := c.Args().First(); kind {
@@ -49,12 +50,6 @@ func docs(c *cli.Context) error {
 		_, err = c.App.Writer.Write([]byte(text))
 	}
 	return err
-}
-
-// setUp gives every command the flags that the library adds, as a run of the app would.
-func setUp(app *cli.App) *cli.App {
-	app.Setup()
-	return app
 }
 
 // manSections is what the library's man page lacks.

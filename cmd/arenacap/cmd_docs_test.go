@@ -27,7 +27,9 @@ func docsOf(t *testing.T, kind string) string {
 
 func TestManPageNamesEveryCommandAndFlag(t *testing.T) {
 	page := docsOf(t, "man")
-	for _, c := range setUp(newApp()).VisibleCommands() {
+	app := newApp()
+	app.Setup()
+	for _, c := range app.VisibleCommands() {
 		command := c.Name
 		if !strings.Contains(page, ".SH "+command+"\n") {
 			t.Errorf("the man page has no section for %q", command)

@@ -27,7 +27,7 @@ func env(c *cli.Context) error {
 	if err := refuseOperands(c); err != nil {
 		return err
 	}
-	plan, err := makePlan(lineOf(c), onlyNeeded)
+	plan, err := makePlan(lineOf(c), 0)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -103,12 +104,12 @@ func (i *inspector) one(pid int) error {
 	case err != nil:
 		say.Voice{}.Line(journal.Err, "%s", err)
 	default:
-		out := &sheet{to: i.c.App.Writer}
+		text := reportText(i.c.App.Writer, report, deep)
 		if i.shown++; i.shown > 1 {
-			fmt.Fprintln(out)
+			text = "\n" + text
 		}
-		printReport(out, report, deep)
-		return out.flush()
+		_, err := io.WriteString(i.c.App.Writer, text)
+		return err
 	}
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"arenacap/cmd/arenacap/internal/say"
-	"arenacap/launcher/origin"
 )
 
 func planCommand() *cli.Command {
@@ -36,7 +35,7 @@ func plan(c *cli.Context) error {
 		return err
 	}
 	speaker(c).Notes(made.Policy.Notes)
-	view := newPlanView(made, origin.Environ())
+	view := newPlanView(made)
 	if name := c.Args().First(); c.NArg() > 0 {
 		if err := view.examine(name); err != nil {
 			return err

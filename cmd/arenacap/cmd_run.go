@@ -9,7 +9,6 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher"
 	"arenacap/launcher/machine/gopsutil"
-	"arenacap/launcher/origin"
 )
 
 func runCommand() *cli.Command {
@@ -42,7 +41,7 @@ func dryRun(c *cli.Context, l run.Line) error {
 	if err != nil {
 		return say.Launch(err)
 	}
-	view := newPlanView(plan, origin.Environ())
+	view := newPlanView(plan)
 	if err := view.examine(l.Args[0]); err != nil {
 		return &launcher.StartError{Err: err}
 	}

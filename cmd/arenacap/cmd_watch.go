@@ -31,7 +31,7 @@ func watchPIDs(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, err := makePlan(lineOf(c), onlyNeeded)
+	plan, err := makePlan(lineOf(c), 0)
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ complete -o filenames -F _arenacap arenacap
 func zshCompletion(app *cli.App) string {
 	var list, cases strings.Builder
 	for _, c := range app.VisibleCommands() {
-		fmt.Fprintf(&list, "    %s\n", zshQuote(c.Name+":"+c.Usage))
+		fmt.Fprintf(&list, "    %s\n", inQuotes(c.Name+":"+c.Usage))
 		fmt.Fprintf(&cases, "  %s) _arguments%s %s ;;\n", c.Name, zshFlags(c), zshOperands(c.Name))
 	}
 	return fmt.Sprintf(`#compdef arenacap
@@ -95,7 +95,7 @@ func zshFlags(c *cli.Command) string {
 			if d.TakesValue() {
 				spec += ":value:_files"
 			}
-			b.WriteString(" " + zshQuote(spec))
+			b.WriteString(" " + inQuotes(spec))
 		}
 	}
 	return b.String()
@@ -111,5 +111,3 @@ func zshOperands(command string) string {
 	}
 	return "'*:file:_files'"
 }
-
-func zshQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -71,16 +71,16 @@ func cannotSay(shell string, c environ.Change, why error) error {
 // their end. One text has to serve dash, bash, ksh and zsh and carry any byte, which is why the quoting of
 // a shell library is not used: mvdan.cc/sh writes for one shell, with $'…' for bash, which dash does not
 // know, and refuses bytes that are not printable for POSIX.
-func quoteSh(value string) (string, error) {
-	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'", nil
-}
+func quoteSh(value string) (string, error) { return inQuotes(value), nil }
+
+func inQuotes(value string) string { return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'" }
 
 // shellWords are arguments as a shell of that family takes them, quoted where they have to be.
 func shellWords(args []string) string {
 	words := make([]string, len(args))
 	for i, arg := range args {
 		if words[i] = arg; arg == "" || !plain(arg, "._:=,/+-%@") {
-			words[i], _ = quoteSh(arg)
+			words[i] = inQuotes(arg)
 		}
 	}
 	return strings.Join(words, " ")

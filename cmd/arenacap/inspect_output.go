@@ -16,24 +16,22 @@ import (
 	"arenacap/policy"
 )
 
-func printReport(w io.Writer, r inspect.Report, deep bool) {
-	p := r.Process
-	fmt.Fprintf(w, "%s (PID %d): %s, %s\n", inspect.Printable(p.Name), p.PID, count(p.Threads, "thread"), mallocName(p))
-	fmt.Fprintf(w, "%s\n\n", paint(w, bold, fold(r.Verdict, terminalWidth(w), 0)))
-	printParts(w, p)
-	printLabelled(w, "arenas", arenasLine(p))
-	printLabelled(w, "cap", capLine(w, r.Cap))
+// reportText is for a terminal, or whatever to is.
+func reportText(to io.Writer, r inspect.Report, deep bool) string {
+	p, width := r.Process, terminalWidth(to)
+	var b strings.Builder
+	labelled := func(label, text string) { fmt.Fprintf(&b, "%-8s%s\n", label, fold(text, width, 8)) }
+	fmt.Fprintf(&b, "%s (PID %d): %s, %s\n", inspect.Printable(p.Name), p.PID, count(p.Threads, "thread"), mallocName(p))
+	fmt.Fprintf(&b, "%s\n\n%s\n", paint(to, bold, fold(r.Verdict, width, 0)), partsTable(p, width))
+	labelled("arenas", arenasLine(p))
+	labelled("cap", capLine(to, r.Cap))
 	if r.Next != "" {
-		printLabelled(w, "next", r.Next)
+		labelled("next", r.Next)
 	}
 	if deep && len(p.Arenas) > 0 {
-		fmt.Fprintln(w)
-		printChunks(w, p)
+		fmt.Fprintf(&b, "\n%s", chunksTable(p, width))
 	}
-}
-
-func printLabelled(w io.Writer, label, text string) {
-	fmt.Fprintf(w, "%-8s%s\n", label, fold(text, terminalWidth(w), 8))
+	return b.String()
 }
 
 // mallocName is whose malloc the process uses.
@@ -54,16 +52,16 @@ const shownParts = 12
 // partColumns is what stands left of a part's name at most: three columns of numbers and the gaps.
 const partColumns = 34
 
-func printParts(w io.Writer, p *arena.Process) {
-	width, room := barWidth(w), 0
-	if all := terminalWidth(w); all > 0 {
-		room = all - width - partColumns
+func partsTable(p *arena.Process, width int) string {
+	bars, room := barWidth(width), 0
+	if width > 0 {
+		room = width - bars - partColumns
 	}
 	rows := [][]string{{"VIRTUAL", "RESIDENT", "COUNT", "  WHAT"}}
 	add := func(part arena.Part) {
 		share := ""
-		if width > 0 {
-			share = bar(part.Virtual, p.Virtual, width) + " "
+		if bars > 0 {
+			share = bar(part.Virtual, p.Virtual, bars) + " "
 		}
 		rows = append(rows, []string{policy.FormatSize(part.Virtual), policy.FormatSize(part.Resident), strconv.Itoa(part.Count),
 			"  " + share + partWords(part, room)})
@@ -79,7 +77,7 @@ func printParts(w io.Writer, p *arena.Process) {
 	if rest.Count > 0 {
 		add(rest)
 	}
-	fmt.Fprintln(w, columns(rows, tabwriter.AlignRight))
+	return columns(rows, tabwriter.AlignRight)
 }
 
 // partWords says what a part is, to people who have not met arenas.
@@ -115,14 +113,14 @@ func arenasLine(p *arena.Process) string {
 	return line
 }
 
-func capLine(w io.Writer, c inspect.Cap) string {
+func capLine(to io.Writer, c inspect.Cap) string {
 	switch {
 	case c.N == 0:
 		return c.Why
 	case c.Kept == inspect.Yes:
-		return fmt.Sprintf("%d (%s): %s", c.N, c.Source, paint(w, green, "kept"))
+		return fmt.Sprintf("%d (%s): %s", c.N, c.Source, paint(to, green, "kept"))
 	case c.Kept == inspect.No:
-		return fmt.Sprintf("%d (%s): %s: %s", c.N, c.Source, paint(w, red, "not kept"), c.Why)
+		return fmt.Sprintf("%d (%s): %s: %s", c.N, c.Source, paint(to, red, "not kept"), c.Why)
 	}
 	return fmt.Sprintf("%d (%s): %s", c.N, c.Source, c.Why)
 }
@@ -130,8 +128,8 @@ func capLine(w io.Writer, c inspect.Cap) string {
 // shownArenas is how many arenas --deep has rows for; the rest is one row.
 const shownArenas = 32
 
-// printChunks is a row an arena of what --deep found, and one for all together.
-func printChunks(w io.Writer, p *arena.Process) {
+// chunksTable is a row an arena of what --deep found, and one for all together.
+func chunksTable(p *arena.Process, width int) string {
 	rows := [][]string{{"ARENA", "THREADS", "HEAPS", "RESIDENT", "IN USE", "FREE", "TOP", "LARGEST FREE", "TRIMMABLE", "FRAGMENTED", "SURE", ""}}
 	var rest, all chunkRow
 	for i, a := range p.Arenas {
@@ -154,8 +152,8 @@ func printChunks(w io.Writer, p *arena.Process) {
 		all.name = "all"
 		rows = append(rows, all.cells())
 	}
-	fmt.Fprint(w, columns(rows, tabwriter.AlignRight))
-	fmt.Fprintln(w, fold("in use includes what glibc keeps in its thread caches; trimmable is what malloc_trim(0) would give back"+all.moved(), terminalWidth(w), 0))
+	note := "in use includes what glibc keeps in its thread caches; trimmable is what malloc_trim(0) would give back" + all.moved()
+	return columns(rows, tabwriter.AlignRight) + fold(note, width, 0) + "\n"
 }
 
 // chunkRow is one row of the table of --deep: an arena, or several.

@@ -19,12 +19,10 @@ import (
 	"arenacap/policy"
 )
 
-// What to look up for a plan: all facts, for a person to read, or only those that the plan depends on.
-const (
-	everything = machine.Cores | machine.Memory | machine.Library
-	onlyNeeded = machine.Need(0)
-)
+// everything is what a person reads of a machine, also what a plan does not depend on.
+const everything = machine.Cores | machine.Memory | machine.Library
 
+// makePlan looks up what the plan depends on, and need beyond that.
 func makePlan(l run.Line, need machine.Need) (policy.Plan, error) {
 	return l.Plan(need, gopsutil.Root("/"))
 }
@@ -36,8 +34,8 @@ type planView struct {
 	target *target.Target
 }
 
-func newPlanView(p policy.Plan, env []string) *planView {
-	return &planView{plan: p, env: environ.Apply(env, p)}
+func newPlanView(p policy.Plan) *planView {
+	return &planView{plan: p, env: environ.Apply(origin.Environ(), p)}
 }
 
 // examine looks at the program that would run.

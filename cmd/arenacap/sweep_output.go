@@ -29,20 +29,19 @@ func (s *sweepPlan) print(c *cli.Context, r verdict.Result) error {
 	case c.Bool("csv"):
 		return printCSV(c.App.Writer, r)
 	}
-	out := &sheet{to: c.App.Writer}
-	s.printTable(out, r)
-	return out.flush()
+	_, err := io.WriteString(c.App.Writer, resultText(c.App.Writer, r))
+	return err
 }
 
-// printTable prints a line a cap, the advice, and what repeats it.
-func (s *sweepPlan) printTable(w io.Writer, r verdict.Result) {
-	width := terminalWidth(w)
-	fmt.Fprintf(w, "%s\n%s\n", tableText(r.Table(), width), paint(w, bold, fold(r.Advice.Sentence, width, 0)))
+// resultText is a line a cap, the advice, and what repeats it; for a terminal, or whatever to is.
+func resultText(to io.Writer, r verdict.Result) string {
+	width := terminalWidth(to)
+	text := tableText(r.Table(), width) + "\n" + paint(to, bold, fold(r.Advice.Sentence, width, 0)) + "\n"
 	if r.Advice.TOML != "" {
-		fmt.Fprintf(w, "\n%s", r.Advice.TOML)
+		text += "\n" + r.Advice.TOML
 	}
-	fmt.Fprintf(w, "\n%s\n", fold(fmt.Sprintf("seed %d, %s; medians with intervals of 95 %%; worse: by a rank test, 5 %% for all pairs together",
-		r.Experiment.Seed, count(r.Rounds, "round")), width, 0))
+	return text + "\n" + fold(fmt.Sprintf("seed %d, %s; medians with intervals of 95 %%; worse: by a rank test, 5 %% for all pairs together",
+		r.Experiment.Seed, count(r.Rounds, "round")), width, 0) + "\n"
 }
 
 // leastColumns are left out one after the other where a terminal is too narrow.

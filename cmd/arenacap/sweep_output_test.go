@@ -74,8 +74,7 @@ func TestSweepOutput(t *testing.T) {
 	os.Args = []string{"arenacap", "sweep", "--json", "server", "a b"}
 	for name, latency := range map[string]bool{"throughput": false, "latency": true} {
 		s, r := measured(latency)
-		var table, json, csv bytes.Buffer
-		s.printTable(&table, r)
+		var json, csv bytes.Buffer
 		if err := printJSON(&json, s.json(r)); err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +87,7 @@ func TestSweepOutput(t *testing.T) {
 				fmt.Fprintf(&facts, "%s: %s\n", f.Name, f.Value)
 			}
 		}
-		for kind, text := range map[string][]byte{"txt": table.Bytes(), "json": json.Bytes(), "csv": csv.Bytes(), "facts": facts.Bytes()} {
+		for kind, text := range map[string][]byte{"txt": []byte(resultText(nil, r)), "json": json.Bytes(), "csv": csv.Bytes(), "facts": facts.Bytes()} {
 			file := filepath.Join("testdata/sweep", name+"."+kind)
 			if *update {
 				if err := os.WriteFile(file, text, 0o644); err != nil {
@@ -124,9 +123,8 @@ func TestOneMoreMetric(t *testing.T) {
 		}
 	}
 	r = verdict.Judge(r.Experiment, r.Runs)
-	var out bytes.Buffer
-	s.printTable(&out, r)
-	if err := errors.Join(printJSON(&out, s.json(r)), printCSV(&out, r), page.HTML(&out, r, page.About{})); err != nil {
+	out := bytes.NewBufferString(resultText(nil, r))
+	if err := errors.Join(printJSON(out, s.json(r)), printCSV(out, r), page.HTML(out, r, page.About{})); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{" LATENCY ", " STALLS ", `"stalls_metric": {`, `"stalls": {`, `"stalls_p": `, `"stalls_worse": true`, ",latency,stalls,wall_seconds,",

@@ -3,7 +3,6 @@ package main
 // What the output goes to: a terminal with its colours and width, or anything else.
 
 import (
-	"bytes"
 	"io"
 	"os"
 
@@ -30,25 +29,9 @@ func isTerminal(w io.Writer) bool {
 	return ok
 }
 
-// terminal is the terminal that w is, or that a sheet goes to.
-func terminal(w io.Writer) (*os.File, bool) {
-	if p, ok := w.(*sheet); ok {
-		w = p.to
-	}
-	f, ok := w.(*os.File)
+func terminal(w io.Writer) (f *os.File, ok bool) {
+	f, ok = w.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
-}
-
-// sheet is what is written in one piece: a table comes in a hundred small ones, each a call of the kernel.
-type sheet struct {
-	bytes.Buffer
-	to io.Writer
-}
-
-// flush writes it. The error is that of the writer: a full disk, a reader that is gone.
-func (s *sheet) flush() error {
-	_, err := s.WriteTo(s.to)
-	return err
 }
 
 // terminalWidth is the number of columns, 0 where w is no terminal or does not tell.

@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -89,9 +88,9 @@ func clip(text string, room int) string {
 	return "…" + string(runes[len(runes)-room+1:])
 }
 
-// barWidth is how wide a bar may be beside a table: none without a terminal or on a narrow one.
-func barWidth(w io.Writer) int {
-	switch width := terminalWidth(w); {
+// barWidth is how wide a bar may be beside a table: none without a terminal, whose width is 0, or on a narrow one.
+func barWidth(width int) int {
+	switch {
 	case width >= 120:
 		return 30
 	case width >= 90:
