@@ -10,7 +10,7 @@ import (
 
 // openDescriptors are those of this process, or all numbers that it may use where there is no /proc.
 func openDescriptors() []int {
-	fds, err := proc.Root("").Numbers("/proc/self/fd")
+	fds, err := proc.Here.Numbers("/proc/self/fd")
 	if err != nil {
 		for fd := range 1 << 12 {
 			fds = append(fds, fd)

@@ -74,6 +74,6 @@ func endedChild() (pid int, err error) {
 
 // children are this process's, none where the kernel does not list them (CONFIG_PROC_CHILDREN).
 func children() []int {
-	text, _ := proc.Root("").Read(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
+	text, _ := proc.Here.Read(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
 	return proc.ParseChildren(text)
 }
