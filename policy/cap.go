@@ -21,6 +21,11 @@ const (
 // need 4 TiB of address space for their first heaps.
 const MaxCap = 65535
 
+// ArenaHeap is the address space that an arena other than the main one takes at least: one heap of
+// HEAP_MAX_SIZE, 64 MiB where long has 64 bits (glibc: malloc/arena.c). An arena whose threads hold more
+// takes several heaps. 32-bit programs have heaps of 1 MiB.
+const ArenaHeap = 64 << 20
+
 // Cap is the largest number of arenas, the main arena included, as the operator wrote it.
 type Cap struct {
 	Mode  Mode
@@ -62,12 +67,8 @@ func (c Cap) String() string {
 	case Fixed:
 		return strconv.Itoa(c.N)
 	case PerCore:
-		whole, frac := strconv.FormatInt(c.Micro/1_000_000, 10), ""
-		if micro := c.Micro % 1_000_000; micro != 0 {
-			digits := strconv.FormatInt(1_000_000+micro, 10)[1:] // with its zeros in front
-			frac = "." + strings.TrimRight(digits, "0")
-		}
-		return whole + frac + "/core" // without fmt, see Plan.reason
+		factor := fmt.Sprintf("%d.%06d", c.Micro/1_000_000, c.Micro%1_000_000)
+		return strings.TrimRight(strings.TrimRight(factor, "0"), ".") + "/core"
 	}
 	return string(c.Mode)
 }

@@ -11,9 +11,9 @@ func ExamplePolicy_Resolve() {
 	p.Arenas.Cap = policy.Cap{Mode: policy.PerCore, Micro: 500_000, From: "policy.toml:2"}
 
 	plan, err := p.Resolve(policy.Machine{
-		Online:   policy.Count{N: 16, From: "/sys/devices/system/cpu/online"},
-		Affinity: policy.Count{N: 16, From: "sched_getaffinity"},
-		Quota:    policy.Quota{CPUs: 5.5, From: "/sys/fs/cgroup/cpu.max"},
+		Online:   policy.Reading[int]{N: 16, From: "/sys/devices/system/cpu/online"},
+		Affinity: policy.Reading[int]{N: 16, From: "sched_getaffinity"},
+		Quota:    policy.Reading[float64]{N: 5.5, From: "/sys/fs/cgroup/cpu.max"},
 	})
 	if err != nil {
 		fmt.Println(err)

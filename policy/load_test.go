@@ -233,7 +233,7 @@ func TestBuiltin(t *testing.T) {
 		t.Errorf("\n got %+v\nwant %+v", Builtin(), p)
 	}
 	for cores, want := range map[int]int{1: 2, 2: 2, 3: 3, 64: 64} { // "1/core", min = 2, no max
-		if plan, err := Builtin().Resolve(Machine{Affinity: Count{N: cores}}); err != nil || plan.ArenaMax != want {
+		if plan, err := Builtin().Resolve(Machine{Affinity: Reading[int]{N: cores}}); err != nil || plan.ArenaMax != want {
 			t.Errorf("%d cores: %d, %v", cores, plan.ArenaMax, err)
 		}
 	}

@@ -178,7 +178,7 @@ func FuzzCheck(f *testing.F) {
 func resolveAnywhere(t *testing.T, p Policy) {
 	t.Helper()
 	for _, cores := range []int{1, 2, 64, 8192} {
-		m := Machine{Online: Count{N: cores, From: "test"}, Memory: Amount{Bytes: 1 << 34, From: "test"}}
+		m := Machine{Online: Reading[int]{N: cores, From: "test"}, Memory: Reading[uint64]{N: 1 << 34, From: "test"}}
 		plan, err := p.Resolve(m)
 		if err != nil {
 			t.Fatalf("%+v: %v", p, err)

@@ -76,18 +76,18 @@ func (v value) limit(limits *Sizes) (known bool) {
 }
 
 // inBytes is the limits of a machine with so much memory.
-func (s Sizes) inBytes(memory Amount) (limits []Limit, err error) {
+func (s Sizes) inBytes(memory Reading[uint64]) (limits []Limit, err error) {
 	for i, size := range s {
 		if size.IsZero() {
 			continue
 		}
 		l := Limit{metrics[i].name, size.Bytes, size.From}
 		if size.Percent != 0 {
-			if memory.Bytes == 0 {
+			if memory.N == 0 {
 				return nil, fmt.Errorf("%s = \"%g%%\" (%s) needs the machine's memory, which is %s; write bytes", l.Metric, size.Percent, size.From, unknown(memory.Why))
 			}
-			l.Bytes = share(memory.Bytes, size.Percent)
-			l.From = fmt.Sprintf("%s: %g%% of %s, %s", size.From, size.Percent, FormatSize(memory.Bytes), memory.From)
+			l.Bytes = share(memory.N, size.Percent)
+			l.From = fmt.Sprintf("%s: %g%% of %s, %s", size.From, size.Percent, FormatSize(memory.N), memory.From)
 		}
 		limits = append(limits, l)
 	}

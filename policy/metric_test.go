@@ -102,7 +102,7 @@ func problemsOf(t *testing.T, text string) Problems {
 func limitsOf(t *testing.T, p Policy, memory uint64) []Limit {
 	t.Helper()
 	m := cores(4)
-	m.Memory = Amount{Bytes: memory, From: "memory.max"}
+	m.Memory = Reading[uint64]{N: memory, From: "memory.max"}
 	plan, err := p.Resolve(m)
 	if err != nil {
 		t.Fatal(err)

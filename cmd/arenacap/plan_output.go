@@ -50,19 +50,19 @@ func (v *planView) examine(name string) error {
 }
 
 // glibc is the version that the target uses, or the zero value.
-func (v *planView) glibc() policy.GlibcVersion {
+func (v *planView) glibc() environ.GlibcVersion {
 	if v.target == nil {
-		return policy.GlibcVersion{}
+		return environ.GlibcVersion{}
 	}
 	return glibcOf(*v.target)
 }
 
-func glibcOf(t target.Target) policy.GlibcVersion {
+func glibcOf(t target.Target) environ.GlibcVersion {
 	major, minor, ok := t.GlibcVersion()
 	if !ok {
-		return policy.GlibcVersion{}
+		return environ.GlibcVersion{}
 	}
-	return policy.GlibcVersion{Major: major, Minor: minor, Bits32: t.Bits == 32}
+	return environ.GlibcVersion{Major: major, Minor: minor, Bits32: t.Bits == 32}
 }
 
 // rows are lines of text behind labels.
@@ -80,7 +80,7 @@ func (v *planView) print(w io.Writer) error {
 	var r rows
 	p, m := v.plan, v.plan.Machine
 	r.add("policy", run.PolicyName(p.Policy))
-	r.add("cores", "online "+m.Online.String(), "affinity "+m.Affinity.String(), "quota "+m.Quota.String(), "gopsutil "+m.Library.String())
+	r.add("cores", append(m.CPUs(), "gopsutil "+m.Library.String())...)
 	r.add("set", v.env.Set...)
 	r.add("removed", v.env.Removed...)
 	if len(v.env.Set)+len(v.env.Removed) == 0 {
@@ -112,7 +112,7 @@ func (v *planView) byItself() string {
 }
 
 func (v *planView) worstCase() string {
-	capped, uncapped := v.plan.WorstCase(v.glibc())
+	capped, uncapped := v.glibc().WorstCase(v.plan)
 	if uncapped == 0 {
 		return policy.FormatSize(capped) + " of arenas with the plan, no limit without"
 	}
@@ -141,7 +141,7 @@ func (r *rows) addTarget(t target.Target) {
 func (v *planView) json() ordered.Object {
 	p, m, g := v.plan, v.plan.Machine, v.glibc()
 	limit, limited := g.DefaultArenas(m.Online.N)
-	capped, uncapped := p.WorstCase(g)
+	capped, uncapped := g.WorstCase(p)
 	budget := []ordered.Object{}
 	for _, l := range p.Limits {
 		budget = append(budget, ordered.Object{"metric", l.Metric, "limit_bytes", l.Bytes})
@@ -150,7 +150,7 @@ func (v *planView) json() ordered.Object {
 		"mode", p.Mode,
 		"arena_max", known(p.ArenaMax),
 		"arena_test", known(p.ArenaTest),
-		"cores", ordered.Object{"online", known(m.Online.N), "affinity", known(m.Affinity.N), "quota", known(m.Quota.CPUs),
+		"cores", ordered.Object{"online", known(m.Online.N), "affinity", known(m.Affinity.N), "quota", known(m.Quota.N),
 			"gopsutil", known(m.Library.N), "used", known(p.Cores)},
 		"reasons", list(p.Reasons),
 		"overrides", list(p.Overrides),

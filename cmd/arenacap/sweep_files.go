@@ -142,7 +142,7 @@ func filesInUse(program string) (list []inUse) {
 
 // setting is what runs of an earlier sweep must have in common with those of this one, for --resume.
 func setting(program string, m policy.Machine, cores string) sweep.Setting {
-	cpus := fmt.Sprintf("online %d, affinity %d, quota %g", m.Online.N, m.Affinity.N, m.Quota.CPUs)
+	cpus := fmt.Sprintf("online %d, affinity %d, quota %g", m.Online.N, m.Affinity.N, m.Quota.N)
 	if cores != "" {
 		cpus += ", --cores " + cores
 	}

@@ -85,8 +85,8 @@ func cellText(t verdict.Table, row verdict.Row, column int) string {
 func (s *sweepPlan) json(r verdict.Result) ordered.Object {
 	x, m, a := &r.Experiment, s.machine, r.Advice
 	out := ordered.Object{
-		"machine", ordered.Object{"online_cpus", known(m.Online.N), "affinity_cpus", known(m.Affinity.N), "quota_cpus", known(m.Quota.CPUs),
-			"memory_bytes", known(m.Memory.Bytes), "libc_version", known(s.target.LibcVersion), "allocator", known(s.target.Allocator), "default_arenas", known(s.limit)},
+		"machine", ordered.Object{"online_cpus", known(m.Online.N), "affinity_cpus", known(m.Affinity.N), "quota_cpus", known(m.Quota.N),
+			"memory_bytes", known(m.Memory.N), "libc_version", known(s.target.LibcVersion), "allocator", known(s.target.Allocator), "default_arenas", known(s.limit)},
 		"program", x.Args, "path", x.Path, "load", known(x.Load), "ready", known(x.Ready), "seed", x.Seed, "rounds", r.Rounds, "rounds_wanted", x.Rounds,
 		"interrupted", s.interrupted, "warmup_rounds", x.Warmup, "until", known(x.Until)}
 	for _, m := range sweep.Metrics {
@@ -205,8 +205,8 @@ func (s *sweepPlan) about() page.About {
 	add("rounds", "%s", roundsWords(x))
 	add("seed", "%d", x.Seed)
 	add("statistics", "median with its 95 %% interval of order statistics; Mann-Whitney U test, corrected by Holm for all pairs and metrics, at 5 %%; the same for the peaks of memory, each against that of what glibc does by itself, or else of the largest cap")
-	add("CPUs", "online %s; affinity %s; quota %s", m.Online, m.Affinity, m.Quota)
-	add("memory", "%s", policy.FormatSize(m.Memory.Bytes))
+	add("CPUs", "%s", strings.Join(m.CPUs(), "; "))
+	add("memory", "%s", policy.FormatSize(m.Memory.N))
 	add("libc", "%s %s", s.target.Libc, s.target.LibcVersion)
 	if s.limit > 0 {
 		add("glibc's own limit", "%d arenas", s.limit)

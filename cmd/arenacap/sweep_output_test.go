@@ -63,7 +63,7 @@ func measured(latency bool) (*sweepPlan, verdict.Result) {
 		}
 	}
 	s := &sweepPlan{experiment: x, limit: 16, seeded: latency, interrupted: latency,
-		machine: policy.Machine{Online: policy.Count{N: 2}, Memory: policy.Amount{Bytes: 8 << 30}}, target: target.Target{Libc: "glibc", LibcVersion: "2.36", Allocator: "glibc"}}
+		machine: policy.Machine{Online: policy.Reading[int]{N: 2}, Memory: policy.Reading[uint64]{N: 8 << 30}}, target: target.Target{Libc: "glibc", LibcVersion: "2.36", Allocator: "glibc"}}
 	return s, verdict.Judge(x, runs)
 }
 

@@ -3,8 +3,6 @@ package environ
 import (
 	"math"
 	"strings"
-
-	"arenacap/policy"
 )
 
 // Setting is what a glibc takes out of an environment by itself.
@@ -31,7 +29,7 @@ func (v Value) Unlimited() bool { return v.OK && v.N > 1<<21 }
 // Versions are as released by the distributions: upstream 2.25.0 took MALLOC_ARENA_MAX for MALLOC_ARENA_TEST
 // and 2.26.0 took no value at all, which their branches have fixed since 2017 (BZ 21338; cebcb9f864) under
 // the same version number.
-func Effective(env []string, v policy.GlibcVersion) Setting {
+func Effective(env []string, v GlibcVersion) Setting {
 	if !v.Known() {
 		v.Major, v.Minor = 2, 36
 	}
@@ -54,7 +52,7 @@ func Effective(env []string, v policy.GlibcVersion) Setting {
 
 // glibc is the state of __tunables_init, and of ptmalloc_init before 2.26.
 type glibc struct {
-	v         policy.GlibcVersion
+	v         GlibcVersion
 	max, test number
 	secure    bool
 }
@@ -77,7 +75,7 @@ func (n number) value(secure bool) Value {
 
 // setVariable reads one copy of a variable. The last valid copy counts before 2.26 (mallopt is called for
 // each), the first valid one up to 2.39, and from 2.40 on the last one, valid or not.
-func (n *number) setVariable(value string, v policy.GlibcVersion) {
+func (n *number) setVariable(value string, v GlibcVersion) {
 	parsed, _ := parseNumber(value, v)
 	switch {
 	case v.Before(26) && parsed == 0:
@@ -87,7 +85,7 @@ func (n *number) setVariable(value string, v policy.GlibcVersion) {
 }
 
 // setTunable reads one item. A value that is refused leaves an earlier one standing.
-func (n *number) setTunable(value string, v policy.GlibcVersion) {
+func (n *number) setTunable(value string, v GlibcVersion) {
 	parsed, ok := parseNumber(value, v)
 	if parsed != 0 {
 		n.tunable = parsed
@@ -124,7 +122,7 @@ type tunable struct{ name, value string }
 
 // tunableItems are the items that glibc sees in a value of GLIBC_TUNABLES, whether it knows them or not:
 // none before 2.26, and none from 2.39 on where the value is malformed.
-func tunableItems(value string, v policy.GlibcVersion) []tunable {
+func tunableItems(value string, v GlibcVersion) []tunable {
 	if value == "" || v.Before(26) {
 		return nil
 	}
@@ -164,7 +162,7 @@ func lastValue(items []tunable, name string) string {
 
 // parseNumber reads a value of SIZE_T with a minimum of 1: n is 0 where glibc refuses it, and ok is false
 // where that is for its form and not its range.
-func parseNumber(s string, v policy.GlibcVersion) (n uint64, ok bool) {
+func parseNumber(s string, v GlibcVersion) (n uint64, ok bool) {
 	if v.Before(26) {
 		if i := atoi(s, v.Bits32); i > 0 {
 			return uint64(i), true

@@ -99,7 +99,7 @@ func FuzzTunables(f *testing.F) {
 }
 
 // foreignItems are the items, other than about arenas, that glibc reads from the copies one after another.
-func foreignItems(values []string, v policy.GlibcVersion) []tunable {
+func foreignItems(values []string, v GlibcVersion) []tunable {
 	var items []tunable
 	for _, value := range values {
 		for _, it := range tunableItems(value, v) {

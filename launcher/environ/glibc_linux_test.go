@@ -83,7 +83,7 @@ func predict(s Setting, on probed) int {
 type probe string
 
 type probed struct {
-	version policy.GlibcVersion
+	version GlibcVersion
 	cpus    int
 	arenas  int
 	environ []string

@@ -40,7 +40,7 @@ type facts struct {
 	libcs     int // main arenas: each copy of a C library has a limit of its own
 	libc      string
 	allocator string
-	version   policy.GlibcVersion
+	version   environ.GlibcVersion
 	ownLimit  int // the arenas that this glibc allows by itself here; 0 is not known
 
 	began  beginning

@@ -11,14 +11,14 @@ import (
 )
 
 var (
-	glibc212 = policy.GlibcVersion{Major: 2, Minor: 12}
-	glibc215 = policy.GlibcVersion{Major: 2, Minor: 15}
-	glibc236 = policy.GlibcVersion{Major: 2, Minor: 36}
-	glibc241 = policy.GlibcVersion{Major: 2, Minor: 41}
+	glibc212 = environ.GlibcVersion{Major: 2, Minor: 12}
+	glibc215 = environ.GlibcVersion{Major: 2, Minor: 15}
+	glibc236 = environ.GlibcVersion{Major: 2, Minor: 36}
+	glibc241 = environ.GlibcVersion{Major: 2, Minor: 41}
 )
 
 // base is a process of one glibc with so many arenas, started with these variables.
-func base(v policy.GlibcVersion, arenas int, env ...string) facts {
+func base(v environ.GlibcVersion, arenas int, env ...string) facts {
 	return facts{
 		arenas: arenas, libcs: 1, libc: "glibc", allocator: "glibc", version: v,
 		began: beginning{environ: env, environKnown: true, setting: environ.Effective(env, v)},
@@ -45,7 +45,7 @@ func musl(f *facts)       { f.libc, f.allocator, f.libcs, f.arenas = "musl", "mu
 func noLibc(f *facts)     { f.libc, f.allocator, f.libcs, f.arenas = "", "", 0, 0 }
 func goOnly(f *facts)     { f.libc, f.allocator, f.libcs, f.arenas = "", "go", 0, 0 }
 func policyOff(f *facts)  { f.wanted = &policy.Plan{Mode: policy.Off} }
-func unknownAll(f *facts) { f.version = policy.GlibcVersion{} }
+func unknownAll(f *facts) { f.version = environ.GlibcVersion{} }
 
 func wants(n int) func(*facts) {
 	return func(f *facts) { f.wanted = &policy.Plan{Mode: policy.Fixed, ArenaMax: n} }
@@ -128,7 +128,7 @@ func TestJudge(t *testing.T) {
 // within the cap, the cap was read by a glibc that obeys it, and its malloc is the one in use.
 func TestNeverWronglyKept(t *testing.T) {
 	changes := []func(*facts){jemalloc, secure, noEnviron, overwrote, twoLibcs, unlinked, musl, noLibc, policyOff, wants(2), wants(8)}
-	for _, v := range []policy.GlibcVersion{{}, glibc212, glibc215, glibc236, glibc241} {
+	for _, v := range []environ.GlibcVersion{{}, glibc212, glibc215, glibc236, glibc241} {
 		for _, env := range [][]string{nil, {"MALLOC_ARENA_MAX=3"}, {"MALLOC_ARENA_MAX=-1"}, {"GLIBC_TUNABLES=glibc.malloc.arena_max=5", "MALLOC_ARENA_MAX=2"}} {
 			for _, arenas := range []int{0, 1, 2, 3, 5, 6, 8, 9} {
 				for mask := range 1 << len(changes) {
@@ -165,7 +165,7 @@ func TestNewFactsCountsLibcs(t *testing.T) {
 	p := &arena.Process{Libc: "glibc", LibcVersion: "2.41", Bits: 32, Allocator: "glibc", Unlinked: 1,
 		Arenas: []arena.Arena{{Main: true}, {Main: true}, {}}}
 	f := newFacts(p, beginning{})
-	if f.arenas != 3 || f.libcs != 2 || f.unlinked != 1 || f.version != (policy.GlibcVersion{Major: 2, Minor: 41, Bits32: true}) {
+	if f.arenas != 3 || f.libcs != 2 || f.unlinked != 1 || f.version != (environ.GlibcVersion{Major: 2, Minor: 41, Bits32: true}) {
 		t.Errorf("got %+v", f)
 	}
 }

@@ -22,7 +22,7 @@ import (
 // here is this machine with so many CPUs, so that tests say the same everywhere.
 func here() policy.Machine {
 	m := machine.Find("/", machine.Cores, nil)
-	m.Affinity, m.Quota = policy.Count{N: 2, From: "test"}, policy.Quota{}
+	m.Affinity, m.Quota = policy.Reading[int]{N: 2, From: "test"}, policy.Reading[float64]{}
 	return m
 }
 

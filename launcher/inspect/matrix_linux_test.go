@@ -12,7 +12,6 @@ import (
 
 	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
-	"arenacap/policy"
 )
 
 // TestMatrix starts a probe under each glibc that was unpacked into the folders of $ARENACAP_GLIBCS, 64 and
@@ -139,7 +138,7 @@ func (m *matrix) glibc(t *testing.T, dir string, a abi, probe string) {
 }
 
 // check compares one process with malloc_info inside it and with the prediction.
-func (m *matrix) check(t *testing.T, cell string, p *program, v policy.GlibcVersion, env []string, l load) {
+func (m *matrix) check(t *testing.T, cell string, p *program, v environ.GlibcVersion, env []string, l load) {
 	t.Helper()
 	m.cells++
 	arenas, heaps := infoCounts(t, p.do("info"))
@@ -175,7 +174,7 @@ func (m *matrix) check(t *testing.T, cell string, p *program, v policy.GlibcVers
 
 // predict is how many arenas so many threads make (malloc/arena.c, arena_get2): one each beside the main one, up to
 // the cap. Without a cap up to what DefaultArenas says, whose test is 8, or 2 with 32 bits, where none is set.
-func predict(s environ.Setting, v policy.GlibcVersion, online, threads int) int {
+func predict(s environ.Setting, v environ.GlibcVersion, online, threads int) int {
 	limit, _ := v.DefaultArenas(online)
 	switch {
 	case s.Max.OK:
@@ -244,7 +243,7 @@ func infoCounts(t *testing.T, info string) (arenas, heaps int) {
 }
 
 // readVersion reads the version of the package, "2.36-9+deb12u14".
-func readVersion(t *testing.T, dir string, bits int) policy.GlibcVersion {
+func readVersion(t *testing.T, dir string, bits int) environ.GlibcVersion {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "VERSION"))
 	if err != nil {

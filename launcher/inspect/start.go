@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"arenacap/policy"
+	"arenacap/launcher/environ"
 )
 
 // overwritten reports whether a program has put its title over its environment, as setproctitle(3) of BSD
@@ -24,12 +24,12 @@ func overwritten(env []string) bool {
 }
 
 // glibcVersion reads "2.36"; what is none gives the version that is not known.
-func glibcVersion(s string, bits int) policy.GlibcVersion {
+func glibcVersion(s string, bits int) environ.GlibcVersion {
 	first, second, _ := strings.Cut(s, ".")
 	major, err1 := strconv.Atoi(first)
 	minor, err2 := strconv.Atoi(second)
 	if err1 != nil || err2 != nil {
-		return policy.GlibcVersion{Bits32: bits == 32}
+		return environ.GlibcVersion{Bits32: bits == 32}
 	}
-	return policy.GlibcVersion{Major: major, Minor: minor, Bits32: bits == 32}
+	return environ.GlibcVersion{Major: major, Minor: minor, Bits32: bits == 32}
 }

@@ -5,7 +5,6 @@ import (
 
 	"arenacap/launcher/environ"
 	"arenacap/launcher/proc"
-	"arenacap/policy"
 )
 
 func TestOverwritten(t *testing.T) {
@@ -32,7 +31,7 @@ func TestOverwritten(t *testing.T) {
 }
 
 func TestGlibcVersion(t *testing.T) {
-	for s, want := range map[string]policy.GlibcVersion{
+	for s, want := range map[string]environ.GlibcVersion{
 		"2.36": {Major: 2, Minor: 36}, "2.4": {Major: 2, Minor: 4}, "3.0": {Major: 3}, "": {}, "2": {}, "2.x": {}, "2.36.1": {},
 	} {
 		if got := glibcVersion(s, 64); got != want {

@@ -24,49 +24,49 @@ const (
 
 // online counts the CPUs as most glibc versions do for their own limit: sysfs, else /proc/stat
 // (get_nprocs, sysdeps/unix/sysv/linux/getsysstats.c). The list is nil where only their number is known.
-func (h host) online() (policy.Count, proc.CPUList) {
+func (h host) online() (policy.Reading[int], proc.CPUList) {
 	text, err := h.Read(onlineFile)
 	if err == nil {
 		var list proc.CPUList
 		if list, err = proc.ParseCPUList(string(text)); err == nil {
-			return policy.Count{N: list.Count(), From: from(onlineFile, string(text))}, list
+			return policy.Reading[int]{N: list.Count(), From: from(onlineFile, string(text))}, list
 		}
 		err = in(onlineFile, err)
 	}
 	text, err2 := h.Read(statFile)
 	if err2 != nil {
-		return policy.Count{Why: reasons(err, err2)}, nil
+		return policy.Reading[int]{Why: reasons(err, err2)}, nil
 	}
 	n, err2 := proc.OnlineCPUs(text)
 	if err2 != nil {
-		return policy.Count{Why: reasons(err, in(statFile, err2))}, nil
+		return policy.Reading[int]{Why: reasons(err, in(statFile, err2))}, nil
 	}
-	return policy.Count{N: n, From: statFile + ": cpuN lines"}, nil
+	return policy.Reading[int]{N: n, From: statFile + ": cpuN lines"}, nil
 }
 
 // affinity counts the CPUs that the target may run on. The system call can be asked about this machine only,
 // and a seccomp filter may forbid it; then the status file tells the same. The call leaves out CPUs that
 // are offline and the file does not, so the file is laid over the online ones.
-func (h host) affinity(online proc.CPUList) policy.Count {
+func (h host) affinity(online proc.CPUList) policy.Reading[int] {
 	var err error
 	if h.Root == "" {
 		var n int
 		if n, err = affinity(); err == nil {
-			return policy.Count{N: n, From: "sched_getaffinity"}
+			return policy.Reading[int]{N: n, From: "sched_getaffinity"}
 		}
 	}
 	allowed, text, err2 := h.allowed()
 	if err2 != nil {
-		return policy.Count{Why: reasons(in("sched_getaffinity", err), err2)}
+		return policy.Reading[int]{Why: reasons(in("sched_getaffinity", err), err2)}
 	}
 	n := allowed.Count()
 	if online != nil {
 		n = allowed.Common(online)
 	}
 	if n == 0 {
-		return policy.Count{Why: fmt.Sprintf("%s allows the CPUs %s and none of them is online", statusFile, text)}
+		return policy.Reading[int]{Why: fmt.Sprintf("%s allows the CPUs %s and none of them is online", statusFile, text)}
 	}
-	return policy.Count{N: n, From: from(statusFile, "Cpus_allowed_list "+text)}
+	return policy.Reading[int]{N: n, From: from(statusFile, "Cpus_allowed_list "+text)}
 }
 
 // allowed is the list of the status file, and its text.
@@ -119,15 +119,15 @@ func countMask(get func(mask []byte) (int, error)) (int, error) {
 	return 0, unix.EINVAL
 }
 
-func library(lib Host) policy.Count {
+func library(lib Host) policy.Reading[int] {
 	n, err := lib.CPUs()
 	switch {
 	case err != nil:
-		return policy.Count{Why: "gopsutil: " + err.Error()}
+		return policy.Reading[int]{Why: "gopsutil: " + err.Error()}
 	case n == 0:
-		return policy.Count{Why: "gopsutil counted no CPU"}
+		return policy.Reading[int]{Why: "gopsutil counted no CPU"}
 	}
-	return policy.Count{N: n, From: "gopsutil"}
+	return policy.Reading[int]{N: n, From: "gopsutil"}
 }
 
 // from names a file and what stood in it.

@@ -57,31 +57,31 @@ func (h host) find(g groups, controller string) (cgroup.Group, error) {
 }
 
 // quota is the tightest CPU bandwidth. CPUs are exact for every whole number: one division of two integers.
-func (h host) quota(g groups) policy.Quota {
+func (h host) quota(g groups) policy.Reading[float64] {
 	group, hidden := h.find(g, "cpu")
 	best, errs := group.CPU(h.Root)
 	bad := append([]error{hidden}, errs...)
 	if best.Den == 0 {
-		return policy.Quota{Why: reasons(bad...)}
+		return policy.Reading[float64]{Why: reasons(bad...)}
 	}
-	return policy.Quota{CPUs: float64(best.Num) / float64(best.Den), From: best.From + notCounted(bad)}
+	return policy.Reading[float64]{N: float64(best.Num) / float64(best.Den), From: best.From + notCounted(bad)}
 }
 
 const meminfoFrom = "/proc/meminfo: MemTotal"
 
 // memory is the tightest memory limit, or the host's memory where that is less.
-func (h host) memory(g groups, lib Host) policy.Amount {
+func (h host) memory(g groups, lib Host) policy.Reading[uint64] {
 	group, hidden := h.find(g, "memory")
 	best, errs := group.Memory(h.Root)
 	bad := append([]error{hidden}, errs...)
 	total, err := total(lib)
 	switch {
 	case best.Den != 0 && (total == 0 || best.Num < total):
-		return policy.Amount{Bytes: best.Num, From: best.From + notCounted(bad)}
+		return policy.Reading[uint64]{N: best.Num, From: best.From + notCounted(bad)}
 	case total != 0:
-		return policy.Amount{Bytes: total, From: meminfoFrom + notCounted(bad)}
+		return policy.Reading[uint64]{N: total, From: meminfoFrom + notCounted(bad)}
 	}
-	return policy.Amount{Why: reasons(append([]error{err}, bad...)...)}
+	return policy.Reading[uint64]{Why: reasons(append([]error{err}, bad...)...)}
 }
 
 // total is the host's memory in bytes.

@@ -41,11 +41,11 @@ type host struct{ proc.Root }
 func Find(root string, need Need, lib Host) policy.Machine {
 	h := host{proc.Root(strings.TrimRight(root, "/"))}
 	m := policy.Machine{
-		Online:   policy.Count{Why: not},
-		Affinity: policy.Count{Why: not},
-		Library:  policy.Count{Why: not},
-		Quota:    policy.Quota{Why: not},
-		Memory:   policy.Amount{Why: not},
+		Online:   policy.Reading[int]{Why: not},
+		Affinity: policy.Reading[int]{Why: not},
+		Library:  policy.Reading[int]{Why: not},
+		Quota:    policy.Reading[float64]{Why: not},
+		Memory:   policy.Reading[uint64]{Why: not},
 	}
 	var groups groups
 	if need&(Cores|Memory) != 0 {

@@ -56,7 +56,7 @@ func TestQuota(t *testing.T) {
 		{machine: "no-proc", why: "open /proc/self/cgroup: no such file or directory"},
 	} {
 		t.Run(c.machine, func(t *testing.T) {
-			want := policy.Quota{CPUs: c.cpus, From: c.from, Why: c.why}
+			want := policy.Reading[float64]{N: c.cpus, From: c.from, Why: c.why}
 			if got := find(t, c.machine, Cores).Quota; got != want {
 				t.Errorf("quota\n got %+v\nwant %+v", got, want)
 			}
@@ -94,7 +94,7 @@ func TestMemory(t *testing.T) {
 		{"v2-namespaced", 768 << 20, cgroupDir + "memory.max: 805306368"}, // and no /proc/meminfo
 	} {
 		t.Run(c.machine, func(t *testing.T) {
-			want := policy.Amount{Bytes: c.bytes, From: c.from}
+			want := policy.Reading[uint64]{N: c.bytes, From: c.from}
 			if got := find(t, c.machine, Memory).Memory; got != want {
 				t.Errorf("memory\n got %+v\nwant %+v", got, want)
 			}
@@ -104,7 +104,7 @@ func TestMemory(t *testing.T) {
 
 func TestMemoryUnknown(t *testing.T) {
 	got := find(t, "no-proc", Memory).Memory
-	if got.Bytes != 0 || !strings.Contains(got.Why, "no MemTotal in /proc/meminfo") || !strings.Contains(got.Why, "/proc/self/cgroup: no such file") {
+	if got.N != 0 || !strings.Contains(got.Why, "no MemTotal in /proc/meminfo") || !strings.Contains(got.Why, "/proc/self/cgroup: no such file") {
 		t.Errorf("memory of a machine without /proc: %+v", got)
 	}
 }
@@ -114,45 +114,45 @@ func TestCPUs(t *testing.T) {
 	list := func(s, file string) string { return fmt.Sprintf(`%s: %q is no list of CPUs such as "0-3,8"`, file, s) }
 	for _, c := range []struct {
 		machine                   string
-		online, affinity, library policy.Count
+		online, affinity, library policy.Reading[int]
 	}{
 		{"cpus-pinned",
-			policy.Count{N: 8, From: onlineFile + ": 0-7"},
-			policy.Count{N: 3, From: statusFile + ": Cpus_allowed_list 2-3,6"},
-			policy.Count{N: 4, From: "gopsutil"}},
+			policy.Reading[int]{N: 8, From: onlineFile + ": 0-7"},
+			policy.Reading[int]{N: 3, From: statusFile + ": Cpus_allowed_list 2-3,6"},
+			policy.Reading[int]{N: 4, From: "gopsutil"}},
 		{"cpus-offline",
-			policy.Count{N: 3, From: onlineFile + ": 0-1,4"},
-			policy.Count{N: 3, From: statusFile + ": Cpus_allowed_list 0-127"},
-			policy.Count{Why: "gopsutil: open ROOT/proc/stat" + gone}},
+			policy.Reading[int]{N: 3, From: onlineFile + ": 0-1,4"},
+			policy.Reading[int]{N: 3, From: statusFile + ": Cpus_allowed_list 0-127"},
+			policy.Reading[int]{Why: "gopsutil: open ROOT/proc/stat" + gone}},
 		{"cpus-one",
-			policy.Count{N: 1, From: onlineFile + ": 0"},
-			policy.Count{N: 1, From: statusFile + ": Cpus_allowed_list 0"},
-			policy.Count{Why: "gopsutil: open ROOT/proc/stat" + gone}},
+			policy.Reading[int]{N: 1, From: onlineFile + ": 0"},
+			policy.Reading[int]{N: 1, From: statusFile + ": Cpus_allowed_list 0"},
+			policy.Reading[int]{Why: "gopsutil: open ROOT/proc/stat" + gone}},
 		{"cpus-allowed-none-online",
-			policy.Count{N: 2, From: onlineFile + ": 0-1"},
-			policy.Count{Why: statusFile + " allows the CPUs 2-3 and none of them is online"},
-			policy.Count{Why: "gopsutil: open ROOT/proc/stat" + gone}},
+			policy.Reading[int]{N: 2, From: onlineFile + ": 0-1"},
+			policy.Reading[int]{Why: statusFile + " allows the CPUs 2-3 and none of them is online"},
+			policy.Reading[int]{Why: "gopsutil: open ROOT/proc/stat" + gone}},
 		{"cpus-no-sysfs",
-			policy.Count{N: 2, From: statFile + ": cpuN lines"},
-			policy.Count{N: 2, From: statusFile + ": Cpus_allowed_list 0,2"},
-			policy.Count{N: 2, From: "gopsutil"}},
+			policy.Reading[int]{N: 2, From: statFile + ": cpuN lines"},
+			policy.Reading[int]{N: 2, From: statusFile + ": Cpus_allowed_list 0,2"},
+			policy.Reading[int]{N: 2, From: "gopsutil"}},
 		{"cpus-malformed-online",
-			policy.Count{N: 2, From: statFile + ": cpuN lines"},
-			policy.Count{Why: statusFile + ": it has no line Cpus_allowed_list"},
-			policy.Count{N: 2, From: "gopsutil"}},
+			policy.Reading[int]{N: 2, From: statFile + ": cpuN lines"},
+			policy.Reading[int]{Why: statusFile + ": it has no line Cpus_allowed_list"},
+			policy.Reading[int]{N: 2, From: "gopsutil"}},
 		{"cpus-malformed",
-			policy.Count{Why: list("3-1\n", onlineFile) + "; " + statFile + ": it has no cpuN line"},
-			policy.Count{Why: list("x", statusFile)},
-			policy.Count{Why: "gopsutil counted no CPU"}},
+			policy.Reading[int]{Why: list("3-1\n", onlineFile) + "; " + statFile + ": it has no cpuN line"},
+			policy.Reading[int]{Why: list("x", statusFile)},
+			policy.Reading[int]{Why: "gopsutil counted no CPU"}},
 		{"no-proc",
-			policy.Count{Why: "open " + onlineFile + gone + "; open " + statFile + gone},
-			policy.Count{Why: "open " + statusFile + gone},
-			policy.Count{Why: "gopsutil: open ROOT/proc/stat" + gone}},
+			policy.Reading[int]{Why: "open " + onlineFile + gone + "; open " + statFile + gone},
+			policy.Reading[int]{Why: "open " + statusFile + gone},
+			policy.Reading[int]{Why: "gopsutil: open ROOT/proc/stat" + gone}},
 	} {
 		t.Run(c.machine, func(t *testing.T) {
 			m := find(t, c.machine, Cores|Library)
 			m.Library.Why = strings.Replace(m.Library.Why, filepath.Join("testdata", c.machine), "ROOT", 1)
-			for i, pair := range [][2]policy.Count{{m.Online, c.online}, {m.Affinity, c.affinity}, {m.Library, c.library}} {
+			for i, pair := range [][2]policy.Reading[int]{{m.Online, c.online}, {m.Affinity, c.affinity}, {m.Library, c.library}} {
 				if pair[0] != pair[1] {
 					t.Errorf("%s\n got %+v\nwant %+v", []string{"online", "affinity", "library"}[i], pair[0], pair[1])
 				}
@@ -162,7 +162,7 @@ func TestCPUs(t *testing.T) {
 }
 
 func TestOnlyWhatIsNeeded(t *testing.T) {
-	none := policy.Count{Why: "not looked up"}
+	none := policy.Reading[int]{Why: "not looked up"}
 	m := find(t, "cpus-pinned", 0)
 	if m.Online != none || m.Affinity != none || m.Library != none || m.Quota.Why != none.Why || m.Memory.Why != none.Why {
 		t.Errorf("nothing was needed: %+v", m)
@@ -170,7 +170,7 @@ func TestOnlyWhatIsNeeded(t *testing.T) {
 	if m := find(t, "cpus-pinned", Cores); m.Online.N == 0 || m.Library != none || m.Memory.Why != none.Why {
 		t.Errorf("cores were needed: %+v", m)
 	}
-	if m := find(t, "v2-max", Memory); m.Memory.Bytes == 0 || m.Online != none || m.Quota.Why != none.Why {
+	if m := find(t, "v2-max", Memory); m.Memory.N == 0 || m.Online != none || m.Quota.Why != none.Why {
 		t.Errorf("memory was needed: %+v", m)
 	}
 }
@@ -190,7 +190,7 @@ func TestThousandsOfMounts(t *testing.T) {
 	if err := os.WriteFile(file, append([]byte(strings.Repeat(layer, 5000)), last...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if q := Find(root, Cores, nil).Quota; q.CPUs != 1.5 {
+	if q := Find(root, Cores, nil).Quota; q.N != 1.5 {
 		t.Errorf("quota %+v", q)
 	}
 }

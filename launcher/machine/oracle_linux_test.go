@@ -84,7 +84,7 @@ func TestOnlineIsWhatGetconfCounts(t *testing.T) {
 
 func TestAffinityIsWhatNprocCounts(t *testing.T) {
 	m := Find("/", Cores, nil)
-	if m.Quota.CPUs != 0 {
+	if m.Quota.N != 0 {
 		t.Skip("from coreutils 9.8 nproc counts the CPU quota too, and this machine has one")
 	}
 	if want := count(t, "nproc"); m.Affinity.N != want {
@@ -209,7 +209,7 @@ func TestMemoryOfThisMachine(t *testing.T) {
 	if err := unix.Sysinfo(&info); err != nil {
 		t.Fatal(err)
 	}
-	if got, most := Find("/", Memory, gopsutil.Root("/")).Memory, uint64(info.Totalram)*uint64(info.Unit); got.Bytes == 0 || got.Bytes > most {
+	if got, most := Find("/", Memory, gopsutil.Root("/")).Memory, uint64(info.Totalram)*uint64(info.Unit); got.N == 0 || got.N > most {
 		t.Errorf("memory %+v, sysinfo(2) %d", got, most)
 	}
 }
@@ -323,12 +323,12 @@ func TestRealQuota(t *testing.T) {
 			if tightest == 0 || c.leaf != 0 && c.leaf < tightest {
 				tightest = c.leaf
 			}
-			want := policy.Quota{CPUs: float64(tightest) / 100000, From: froms[tightest]}
+			want := policy.Reading[float64]{N: float64(tightest) / 100000, From: froms[tightest]}
 			if said.Machine.Quota != want {
 				t.Errorf("quota\n got %+v\nwant %+v", said.Machine.Quota, want)
 			}
 			// Go rounds up too, but to 2 at least (internal/runtime/cgroup, runtime.adjustCgroupGOMAXPROCS).
-			procs := min(said.Machine.Affinity.N, max(2, int(math.Ceil(said.Machine.Quota.CPUs))))
+			procs := min(said.Machine.Affinity.N, max(2, int(math.Ceil(said.Machine.Quota.N))))
 			if said.Machine.Affinity.N > 1 && said.GoMaxProcs != procs {
 				t.Errorf("quota %+v: Go takes %d, by its own rule this would be %d", said.Machine.Quota, said.GoMaxProcs, procs)
 			}
@@ -360,7 +360,7 @@ func TestRealCgroupNamespace(t *testing.T) {
 	}
 	inner := mount + ` && exec "$0"`
 	said := inGroup(t, leaf, `exec unshare --cgroup --mount /bin/sh -c "$2" "$0" "$1"`, point, inner)
-	if q := said.Machine.Quota; q.CPUs != 1.5 || !strings.HasPrefix(q.From, point+"/cpu.") || q.Why != "" {
+	if q := said.Machine.Quota; q.N != 1.5 || !strings.HasPrefix(q.From, point+"/cpu.") || q.Why != "" {
 		t.Errorf("quota in a cgroup namespace: %+v", q)
 	}
 	said = inGroup(t, leaf, `exec unshare --cgroup "$0"`)
@@ -377,12 +377,12 @@ func TestRealMemoryLimit(t *testing.T) {
 	}
 	const bytes = 256 << 20
 	put(t, parent, file, strconv.Itoa(bytes))
-	want := policy.Amount{Bytes: bytes, From: fmt.Sprintf("%s/%s: %d", parent, file, bytes)}
+	want := policy.Reading[uint64]{N: bytes, From: fmt.Sprintf("%s/%s: %d", parent, file, bytes)}
 	if got := inGroup(t, leaf, `exec "$0"`).Machine.Memory; got != want {
 		t.Errorf("parent's limit\n got %+v\nwant %+v", got, want)
 	}
 	put(t, leaf, file, strconv.Itoa(bytes/2))
-	want = policy.Amount{Bytes: bytes / 2, From: fmt.Sprintf("%s/%s: %d", leaf, file, bytes/2)}
+	want = policy.Reading[uint64]{N: bytes / 2, From: fmt.Sprintf("%s/%s: %d", leaf, file, bytes/2)}
 	if got := inGroup(t, leaf, `exec "$0"`).Machine.Memory; got != want {
 		t.Errorf("leaf's limit\n got %+v\nwant %+v", got, want)
 	}

@@ -75,7 +75,7 @@ func systemdReads(t testing.TB, search string, names ...string) (dropIns, comman
 
 // anyPlan is a plan with a cap and no budget.
 func anyPlan() policy.Plan {
-	p, err := policy.Builtin().Resolve(policy.Machine{Online: policy.Count{N: 2}})
+	p, err := policy.Builtin().Resolve(policy.Machine{Online: policy.Reading[int]{N: 2}})
 	if err != nil {
 		panic(err)
 	}

@@ -54,7 +54,7 @@ func planOf(t *testing.T, text string) policy.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := p.Resolve(policy.Machine{Online: policy.Count{N: 2}})
+	plan, err := p.Resolve(policy.Machine{Online: policy.Reading[int]{N: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"arenacap/launcher/environ"
 	"arenacap/launcher/testenv"
-	"arenacap/policy"
 )
 
 // The servers start in the same surroundings for the tests and for the table.
@@ -101,7 +101,7 @@ func GlibcLimit(ctx context.Context, threads int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %w", err)
 	}
-	var g policy.GlibcVersion
+	var g environ.GlibcVersion
 	if _, err := fmt.Sscanf(string(out), "glibc %d.%d", &g.Major, &g.Minor); err != nil {
 		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %q: %w", out, err)
 	}

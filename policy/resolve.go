@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"strconv"
+	"strings"
 )
 
 // Plan is what will be set and why: the result of a policy and a machine. It is a plain value.
@@ -46,7 +46,8 @@ func (p Policy) Resolve(m Machine) (Plan, error) {
 	if p.Budget.Hard {
 		plan.HardLimit = p.Budget.Limits[virtual].Bytes
 	}
-	why := p.coresUsed(m, &plan.Cores)
+	cores, why := p.coresUsed(m)
+	plan.Cores = cores
 	if err := plan.setCap(p.winner(m.Inherited), why); err != nil {
 		return Plan{}, err
 	}
@@ -87,21 +88,21 @@ const FlagArenas = "--arenas"
 // setCap fills in the mode, the two values and their reasons.
 func (plan *Plan) setCap(c Cap, cores string) error {
 	plan.Mode = c.Mode
-	said := "cap = " + strconv.Quote(c.String()) + " (" + c.From + ")"
+	said := fmt.Sprintf("cap = %q (%s)", c, c.From)
 	switch c.Mode {
 	case Off:
-		plan.reason(said + ": MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES stay as they were inherited")
+		plan.reason("%s: MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES stay as they were inherited", said)
 		return nil
 	case Glibc:
-		plan.reason(said + ": MALLOC_ARENA_MAX is 0, which glibc reads as its own limit and which a start script's ${MALLOC_ARENA_MAX:-4} leaves alone")
+		plan.reason("%s: MALLOC_ARENA_MAX is 0, which glibc reads as its own limit and which a start script's ${MALLOC_ARENA_MAX:-4} leaves alone", said)
 	case Fixed:
 		plan.ArenaMax = c.N
-		plan.reason(said + ": MALLOC_ARENA_MAX is " + strconv.Itoa(c.N))
+		plan.reason("%s: MALLOC_ARENA_MAX is %d", said, c.N)
 	case PerCore:
 		if plan.Cores == 0 {
 			return fmt.Errorf(`%s needs a number of cores, and none was found (%s); write a number, cap = 4, or cores = 8`, said, cores)
 		}
-		plan.reason("cores: " + cores)
+		plan.reason("cores: %s", cores)
 		plan.ArenaMax = plan.clamp(c, said)
 	}
 	plan.setTest(c)
@@ -111,11 +112,11 @@ func (plan *Plan) setCap(c Cap, cores string) error {
 
 // clamp is the per-core cap between min and max.
 func (plan *Plan) clamp(c Cap, said string) int {
-	n := c.of(plan.Cores)
-	sum := said + " on " + strconv.Itoa(plan.Cores) + " cores is " + strconv.Itoa(n)
+	n, plural := c.of(plan.Cores), "s"
 	if plan.Cores == 1 {
-		sum = said + " on 1 core is " + strconv.Itoa(n)
+		plural = ""
 	}
+	sum := fmt.Sprintf("%s on %d core%s is %d", said, plan.Cores, plural, n)
 	least, most := plan.Policy.Arenas.Min, plan.Policy.Arenas.Max
 	if least == 0 {
 		least = 2
@@ -125,13 +126,16 @@ func (plan *Plan) clamp(c Cap, said string) int {
 	}
 	switch {
 	case n < least:
-		sum, n = sum+", raised to min = "+strconv.Itoa(least), least
+		n = least
+		sum += fmt.Sprintf(", raised to min = %d", n)
 	case most != 0 && n > most:
-		sum, n = sum+", lowered to max = "+strconv.Itoa(most), most
+		n = most
+		sum += fmt.Sprintf(", lowered to max = %d", n)
 	case n > MaxCap:
-		sum, n = sum+", lowered to "+strconv.Itoa(MaxCap)+", the largest cap there is", MaxCap
+		n = MaxCap
+		sum += fmt.Sprintf(", lowered to %d, the largest cap there is", n)
 	}
-	plan.reason(sum + ": MALLOC_ARENA_MAX is " + strconv.Itoa(n))
+	plan.reason("%s: MALLOC_ARENA_MAX is %d", sum, n)
 	return n
 }
 
@@ -155,14 +159,14 @@ func (plan *Plan) setTest(c Cap) {
 	switch {
 	case asInherited && (!fromFile || arenas.Inherited == "keep"):
 		plan.ArenaTest = in.Test
-		plan.reason("MALLOC_ARENA_TEST is " + strconv.Itoa(in.Test) + ", as inherited")
+		plan.reason("MALLOC_ARENA_TEST is %d, as inherited", in.Test)
 	case fromFile && arenas.Test > most:
-		plan.reason("test = " + strconv.Itoa(arenas.Test) + ", lowered to max(1, cap - 1) so that the cap is exact: MALLOC_ARENA_TEST is " + strconv.Itoa(most))
+		plan.reason("test = %d, lowered to max(1, cap - 1) so that the cap is exact: MALLOC_ARENA_TEST is %d", arenas.Test, most)
 	case fromFile:
 		plan.ArenaTest = arenas.Test
-		plan.reason("test = " + strconv.Itoa(arenas.Test) + ": MALLOC_ARENA_TEST is " + strconv.Itoa(arenas.Test))
+		plan.reason("test = %d: MALLOC_ARENA_TEST is %d", arenas.Test, arenas.Test)
 	default:
-		plan.reason("MALLOC_ARENA_TEST is " + strconv.Itoa(most) + ", max(1, cap - 1): the cap is exact on every glibc since 2.10, RHEL 6's too")
+		plan.reason("MALLOC_ARENA_TEST is %d, max(1, cap - 1): the cap is exact on every glibc since 2.10, RHEL 6's too", most)
 	}
 	if plan.ArenaMax == 1 {
 		plan.reason("before glibc 2.16 a cap of 1 gives 2 arenas, the least there is")
@@ -174,91 +178,53 @@ func (c Cap) inherited(in Inherited) bool { return in.MaxOK && c.From == in.MaxF
 
 // noteOverrides says what differs from a valid inherited value and from an invalid one.
 func (plan *Plan) noteOverrides(c Cap) {
-	in := plan.Machine.Inherited
-	if in.MaxOK && in.Max != plan.ArenaMax {
-		plan.Overrides = append(plan.Overrides, fmt.Sprintf("%s asked for %s; %s from %s overrides it",
-			in.MaxFrom, quoteMax(in.Max), quoteMax(plan.ArenaMax), c.From))
+	note := func(format string, args ...any) {
+		plan.Overrides = append(plan.Overrides, fmt.Sprintf(format, args...))
 	}
-	if in.TestOK && in.Test != 0 && in.Test != plan.ArenaTest && !(in.MaxOK && in.Max != plan.ArenaMax) {
-		to := "removed"
-		if plan.ArenaTest != 0 {
-			to = "replaced by " + strconv.Itoa(plan.ArenaTest)
-		}
-		plan.Overrides = append(plan.Overrides, fmt.Sprintf("the inherited MALLOC_ARENA_TEST of %d is %s", in.Test, to))
+	in := plan.Machine.Inherited
+	switch {
+	case in.MaxOK && in.Max != plan.ArenaMax:
+		note("%s asked for %s; %s from %s overrides it", in.MaxFrom, capWords(in.Max), capWords(plan.ArenaMax), c.From)
+	case !in.TestOK || in.Test == 0 || in.Test == plan.ArenaTest:
+	case plan.ArenaTest == 0:
+		note("the inherited MALLOC_ARENA_TEST of %d is removed", in.Test)
+	default:
+		note("the inherited MALLOC_ARENA_TEST of %d is replaced by %d", in.Test, plan.ArenaTest)
 	}
 	for _, bad := range in.Invalid {
-		plan.Overrides = append(plan.Overrides, fmt.Sprintf("inherited %q is no number from 0 to %d and does not count", bad, MaxCap))
+		note("inherited %q is no number from 0 to %d and does not count", bad, MaxCap)
 	}
 }
 
-func quoteMax(n int) string {
+func capWords(n int) string {
 	if n == 0 {
 		return "glibc's own limit (0)"
 	}
-	return "a cap of " + strconv.Itoa(n)
+	return fmt.Sprintf("a cap of %d", n)
 }
 
 // coresUsed applies the rule of [arenas] cores and gives its reason.
-func (p Policy) coresUsed(m Machine, used *int) string {
-	rule := p.Arenas.Cores
+func (p Policy) coresUsed(m Machine) (n int, why string) {
+	rule, sources := p.Arenas.Cores, m.CPUs()
 	switch {
 	case rule.N != 0:
-		*used = rule.N
-		return strconv.Itoa(rule.N) + ", as written (" + rule.From + ")"
+		return rule.N, fmt.Sprintf("%d, as written (%s)", rule.N, rule.From)
 	case rule.Rule == "online":
-		*used = m.Online.N
-		return "online " + m.Online.String()
+		return m.Online.N, sources[0]
 	case rule.Rule == "affinity":
-		*used = m.Affinity.N
-		return "affinity " + m.Affinity.String()
+		return m.Affinity.N, sources[1]
 	}
-	*used = m.Online.N
-	if a := m.Affinity.N; a != 0 && (*used == 0 || a < *used) {
-		*used = a
+	// What is left of a core still runs a thread, so a quota is rounded up.
+	for _, cores := range []int{m.Online.N, m.Affinity.N, int(math.Ceil(m.Quota.N))} {
+		if cores != 0 && (n == 0 || cores < n) {
+			n = cores
+		}
 	}
-	if q := m.Quota.cores(); q != 0 && (*used == 0 || q < *used) {
-		*used = q
+	why = strings.Join(sources, "; ")
+	if n != 0 {
+		why = fmt.Sprintf("%d, the least of %s", n, why)
 	}
-	sources := "online " + m.Online.String() + "; affinity " + m.Affinity.String() + "; quota " + m.Quota.String()
-	if *used == 0 {
-		return sources
-	}
-	return strconv.Itoa(*used) + ", the least of " + sources
-}
-
-// cores is the quota rounded up: what is left of a core still runs a thread.
-func (q Quota) cores() int {
-	n := int(q.CPUs)
-	if float64(n) < q.CPUs {
-		n++
-	}
-	return n
-}
-
-// String gives the number and where it was read, or why it is not known.
-func (c Count) String() string {
-	if c.N == 0 {
-		return unknown(c.Why)
-	}
-	return strconv.Itoa(c.N) + " (" + c.From + ")"
-}
-
-// String gives the quota and where it was read, "none", or why it is not known.
-func (q Quota) String() string {
-	switch {
-	case q.CPUs != 0:
-		return strconv.FormatFloat(q.CPUs, 'g', 6, 64) + " (" + q.From + ")"
-	case q.Why != "":
-		return unknown(q.Why)
-	}
-	return "none"
-}
-
-func unknown(why string) string {
-	if why == "" {
-		return "unknown"
-	}
-	return "unknown (" + why + ")"
+	return n, why
 }
 
 // share is the percentage of so many bytes, exact to the millionth of a per cent. It is never 0, which
@@ -269,30 +235,6 @@ func share(bytes uint64, percent float64) uint64 {
 	return max(1, quo)
 }
 
-// WorstCase is the address space that arenas other than the main one reserve with one heap each, under the
-// plan and under glibc's own limit, for the glibc that the target uses. Zero means there is no limit, or
-// none that is known; a cap of 1 is zero bytes too. Off leaves an inherited cap in force.
-func (plan Plan) WorstCase(g GlibcVersion) (capped, uncapped uint64) {
-	free, limited := 0, false
-	if plan.Machine.Online.N != 0 {
-		free, limited = g.DefaultArenas(plan.Machine.Online.N)
-	}
-	if limited {
-		uncapped = uint64(free-1) * g.HeapBytes()
-	}
-	arenas := plan.ArenaMax
-	if in := plan.Machine.Inherited; plan.Mode == Off && in.MaxOK {
-		arenas = in.Max
-	}
-	switch {
-	case arenas == 0 || g.Before(10): // no cap, or a glibc that knows none
-		return uncapped, uncapped
-	case arenas == 1 && g.Before(16): // see setTest
-		arenas = 2
-	}
-	return uint64(arenas-1) * g.HeapBytes(), uncapped
+func (plan *Plan) reason(format string, args ...any) {
+	plan.Reasons = append(plan.Reasons, fmt.Sprintf(format, args...))
 }
-
-// reason adds a line that was put together without package fmt: every launch makes some, and the first use
-// of fmt costs a start more than all the rest of the plan.
-func (plan *Plan) reason(line string) { plan.Reasons = append(plan.Reasons, line) }

@@ -1,11 +1,12 @@
-package policy
+package environ
 
-import "fmt"
+import (
+	"fmt"
 
-// ArenaHeap is the address space that an arena other than the main one takes at least: one heap of
-// HEAP_MAX_SIZE, 64 MiB where long has 64 bits (glibc: malloc/arena.c). An arena whose threads hold more
-// takes several heaps. 32-bit programs have heaps of 1 MiB.
-const ArenaHeap = 64 << 20
+	"arenacap/policy"
+)
+
+// What glibc does by itself, by its version: the limit of its arenas and the address space that they take.
 
 // GlibcVersion is the glibc that a program will use. The zero value is a glibc that is not known.
 type GlibcVersion struct {
@@ -46,8 +47,32 @@ func (g GlibcVersion) HeapBytes() uint64 {
 	if g.Bits32 {
 		return 1 << 20
 	}
-	return ArenaHeap
+	return policy.ArenaHeap
 }
 
 // String is the version as glibc says it.
 func (g GlibcVersion) String() string { return fmt.Sprintf("%d.%d", g.Major, g.Minor) }
+
+// WorstCase is the address space that arenas other than the main one reserve with one heap each, under the
+// plan and under glibc's own limit, for the glibc that the target uses. Zero means there is no limit, or
+// none that is known; a cap of 1 is zero bytes too. Off leaves an inherited cap in force.
+func (g GlibcVersion) WorstCase(plan policy.Plan) (capped, uncapped uint64) {
+	free, limited := 0, false
+	if plan.Machine.Online.N != 0 {
+		free, limited = g.DefaultArenas(plan.Machine.Online.N)
+	}
+	if limited {
+		uncapped = uint64(free-1) * g.HeapBytes()
+	}
+	arenas := plan.ArenaMax
+	if in := plan.Machine.Inherited; plan.Mode == policy.Off && in.MaxOK {
+		arenas = in.Max
+	}
+	switch {
+	case arenas == 0 || g.Before(10): // no cap, or a glibc that knows none
+		return uncapped, uncapped
+	case arenas == 1 && g.Before(16): // it creates a second one before it looks at the cap
+		arenas = 2
+	}
+	return uint64(arenas-1) * g.HeapBytes(), uncapped
+}

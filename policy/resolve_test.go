@@ -9,7 +9,7 @@ import (
 
 // cores is a machine that has so many, by every source.
 func cores(n int) Machine {
-	c := Count{N: n, From: "test"}
+	c := Reading[int]{N: n, From: "test"}
 	return Machine{Online: c, Affinity: c}
 }
 
@@ -83,9 +83,9 @@ func TestResolveReasons(t *testing.T) {
 	p := file("1/core")
 	p.Arenas.Max, p.Arenas.Test = 3, 9
 	m := Machine{
-		Online:   Count{N: 8, From: "/sys/devices/system/cpu/online"},
-		Affinity: Count{Why: "sched_getaffinity: denied"},
-		Quota:    Quota{CPUs: 3.5, From: "/sys/fs/cgroup/a/cpu.max"},
+		Online:   Reading[int]{N: 8, From: "/sys/devices/system/cpu/online"},
+		Affinity: Reading[int]{Why: "sched_getaffinity: denied"},
+		Quota:    Reading[float64]{N: 3.5, From: "/sys/fs/cgroup/a/cpu.max"},
 	}
 	plan, err := p.Resolve(m)
 	if err != nil {
@@ -105,25 +105,25 @@ func TestResolveReasons(t *testing.T) {
 }
 
 func TestResolveCores(t *testing.T) {
-	count := func(n int) Count { return Count{N: n, From: "test"} }
+	count := func(n int) Reading[int] { return Reading[int]{N: n, From: "test"} }
 	for _, c := range []struct {
 		name  string
 		cores Cores
 		m     Machine
 		want  int // 0 is an error
 	}{
-		{"auto: online is least", Cores{}, Machine{Online: count(4), Affinity: count(8), Quota: Quota{CPUs: 6}}, 4},
-		{"auto: affinity is least", Cores{Rule: "auto"}, Machine{Online: count(8), Affinity: count(3), Quota: Quota{CPUs: 6}}, 3},
-		{"auto: the quota is least and rounded up", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Quota{CPUs: 2.01}}, 3},
-		{"auto: a whole quota stays", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Quota{CPUs: 2}}, 2},
-		{"auto: less than a core is one", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Quota{CPUs: 0.25}}, 1},
+		{"auto: online is least", Cores{}, Machine{Online: count(4), Affinity: count(8), Quota: Reading[float64]{N: 6}}, 4},
+		{"auto: affinity is least", Cores{Rule: "auto"}, Machine{Online: count(8), Affinity: count(3), Quota: Reading[float64]{N: 6}}, 3},
+		{"auto: the quota is least and rounded up", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Reading[float64]{N: 2.01}}, 3},
+		{"auto: a whole quota stays", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Reading[float64]{N: 2}}, 2},
+		{"auto: less than a core is one", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Reading[float64]{N: 0.25}}, 1},
 		{"auto: no quota", Cores{}, Machine{Online: count(8), Affinity: count(8)}, 8},
 		{"auto: online unknown", Cores{}, Machine{Affinity: count(5)}, 5},
-		{"auto: the quota alone", Cores{}, Machine{Quota: Quota{CPUs: 5}}, 5},
-		{"auto: nothing known", Cores{}, Machine{Online: Count{Why: "no /sys"}}, 0},
-		{"online", Cores{Rule: "online"}, Machine{Online: count(8), Affinity: count(3), Quota: Quota{CPUs: 2}}, 8},
-		{"online unknown", Cores{Rule: "online"}, Machine{Online: Count{Why: "no /sys"}, Affinity: count(3)}, 0},
-		{"affinity", Cores{Rule: "affinity"}, Machine{Online: count(8), Affinity: count(3), Quota: Quota{CPUs: 2}}, 3},
+		{"auto: the quota alone", Cores{}, Machine{Quota: Reading[float64]{N: 5}}, 5},
+		{"auto: nothing known", Cores{}, Machine{Online: Reading[int]{Why: "no /sys"}}, 0},
+		{"online", Cores{Rule: "online"}, Machine{Online: count(8), Affinity: count(3), Quota: Reading[float64]{N: 2}}, 8},
+		{"online unknown", Cores{Rule: "online"}, Machine{Online: Reading[int]{Why: "no /sys"}, Affinity: count(3)}, 0},
+		{"affinity", Cores{Rule: "affinity"}, Machine{Online: count(8), Affinity: count(3), Quota: Reading[float64]{N: 2}}, 3},
 		{"affinity unknown", Cores{Rule: "affinity"}, Machine{Online: count(8)}, 0},
 		{"written", Cores{N: 16, From: "--cores"}, Machine{Online: count(8), Affinity: count(3)}, 16},
 		{"written, nothing known", Cores{N: 16, From: "--cores"}, Machine{}, 16},
@@ -216,7 +216,7 @@ func TestResolveInherited(t *testing.T) {
 }
 
 func TestResolveWithoutCores(t *testing.T) {
-	_, err := Builtin().Resolve(Machine{Online: Count{Why: "no /sys"}})
+	_, err := Builtin().Resolve(Machine{Online: Reading[int]{Why: "no /sys"}})
 	want := `cap = "1/core" (built-in policy) needs a number of cores, and none was found (online unknown (no /sys); affinity unknown; quota none); write a number, cap = 4, or cores = 8`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -240,7 +240,7 @@ func TestResolveLimits(t *testing.T) {
 	p.Budget.Limits[row("resident")] = Size{Percent: 100, From: "policy.toml:11"}
 	p.Budget.Limits[row("arenas")] = Size{Percent: 0.000001, From: "policy.toml:12"}
 	m := cores(4)
-	m.Memory = Amount{Bytes: 1<<63 + 7, From: "memory.max"}
+	m.Memory = Reading[uint64]{N: 1<<63 + 7, From: "memory.max"}
 	plan, err := p.Resolve(m)
 	want := []Limit{
 		{"virtual", 4 * gib, "policy.toml:9"},
@@ -253,12 +253,12 @@ func TestResolveLimits(t *testing.T) {
 	}
 
 	p.Budget.Hard = true
-	m.Memory.Bytes = 1000 // 0.00001 bytes is not "no limit"
+	m.Memory.N = 1000 // 0.00001 bytes is not "no limit"
 	if plan, err = p.Resolve(m); err != nil || plan.HardLimit != 4*gib || plan.Limits[3].Bytes != 1 {
 		t.Errorf("%+v, %v", plan, err)
 	}
 
-	m.Memory = Amount{Why: "no /proc/meminfo"}
+	m.Memory = Reading[uint64]{Why: "no /proc/meminfo"}
 	_, err = p.Resolve(m)
 	if err == nil || err.Error() != `data = "12.5%" (policy.toml:10) needs the machine's memory, which is unknown (no /proc/meminfo); write bytes` {
 		t.Error(err)
@@ -266,78 +266,6 @@ func TestResolveLimits(t *testing.T) {
 
 	if plan, err = file("off").Resolve(Machine{}); err != nil || plan.Limits != nil {
 		t.Errorf("no budget: %+v, %v", plan.Limits, err)
-	}
-}
-
-func TestWorstCase(t *testing.T) {
-	const heap = ArenaHeap
-	v := func(minor int) GlibcVersion { return GlibcVersion{Major: 2, Minor: minor} }
-	for _, c := range []struct {
-		name             string
-		cap              string
-		online           int
-		inherited        Inherited
-		glibc            GlibcVersion
-		capped, uncapped uint64
-	}{
-		{"4 on 8", "4", 8, Inherited{}, v(36), 3 * heap, 63 * heap},
-		{"an unknown glibc is as most are", "4", 8, Inherited{}, GlibcVersion{}, 3 * heap, 63 * heap},
-		{"one core has 9", "4", 1, Inherited{}, v(43), 3 * heap, 8 * heap},
-		{"2.44 allows a core one each", "4", 16, Inherited{}, v(44), 3 * heap, 15 * heap},
-		{"2.44 on few cores has 8", "4", 2, Inherited{}, v(44), 3 * heap, 7 * heap},
-		{"1 is the main arena alone", "1", 8, Inherited{}, v(36), 0, 63 * heap},
-		{"1 is 2 before 2.16", "1", 8, Inherited{}, v(12), heap, 63 * heap},
-		{"before 2.10 nothing caps", "4", 8, Inherited{}, v(5), 0, 0},
-		{"32 bits", "4", 8, Inherited{}, GlibcVersion{2, 36, true}, 3 << 20, 15 << 20},
-		{"glibc's own", "glibc", 8, Inherited{}, v(36), 63 * heap, 63 * heap},
-		{"off", "off", 8, Inherited{}, v(36), 63 * heap, 63 * heap},
-		{"off leaves what was inherited", "off", 8, Inherited{Max: 3, MaxOK: true}, v(36), 2 * heap, 63 * heap},
-		{"cores unknown", "4", 0, Inherited{}, v(36), 3 * heap, 0},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			m := cores(c.online)
-			m.Inherited = c.inherited
-			plan, err := file(c.cap).Resolve(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if capped, uncapped := plan.WorstCase(c.glibc); capped != c.capped || uncapped != c.uncapped {
-				t.Errorf("%s, %s; want %s, %s", FormatSize(capped), FormatSize(uncapped), FormatSize(c.capped), FormatSize(c.uncapped))
-			}
-		})
-	}
-}
-
-// The table of the number of arenas that glibc 2.10 to 2.44 was seen to allow.
-func TestDefaultArenas(t *testing.T) {
-	for _, c := range []struct {
-		glibc GlibcVersion
-		cpus  int
-		want  int
-		ok    bool
-	}{
-		{GlibcVersion{Major: 2, Minor: 9}, 4, 0, false},
-		{GlibcVersion{Major: 2, Minor: 10}, 4, 32, true},
-		{GlibcVersion{Major: 2, Minor: 12}, 4, 32, true},
-		{GlibcVersion{Major: 2, Minor: 43}, 1, 9, true},
-		{GlibcVersion{Major: 2, Minor: 43}, 2, 16, true},
-		{GlibcVersion{Major: 2, Minor: 44}, 1, 8, true},
-		{GlibcVersion{Major: 2, Minor: 44}, 2, 8, true},
-		{GlibcVersion{Major: 2, Minor: 44}, 16, 16, true},
-		{GlibcVersion{Major: 2, Minor: 36, Bits32: true}, 1, 3, true},
-		{GlibcVersion{Major: 2, Minor: 36, Bits32: true}, 4, 8, true},
-		{GlibcVersion{Major: 2, Minor: 44, Bits32: true}, 1, 2, true},
-		{GlibcVersion{}, 4, 32, true},
-	} {
-		if n, ok := c.glibc.DefaultArenas(c.cpus); n != c.want || ok != c.ok {
-			t.Errorf("%+v on %d: %d, %v; want %d, %v", c.glibc, c.cpus, n, ok, c.want, c.ok)
-		}
-	}
-}
-
-func TestGlibcVersionString(t *testing.T) {
-	if got := (GlibcVersion{Major: 2, Minor: 36}).String(); got != "2.36" {
-		t.Error(got)
 	}
 }
 
@@ -367,7 +295,7 @@ func TestNeeds(t *testing.T) {
 				t.Errorf("cores %v, memory %v", p.NeedsCores(c.in), p.NeedsMemory())
 			}
 			full := cores(4)
-			full.Inherited, full.Memory = c.in, Amount{Bytes: gib}
+			full.Inherited, full.Memory = c.in, Reading[uint64]{N: gib}
 			asked := Machine{Inherited: c.in}
 			if c.cores {
 				asked.Online, asked.Affinity = full.Online, full.Affinity
