@@ -1,11 +1,11 @@
 package unit
 
+// The file system that a unit's processes see (systemd.exec(5), "PATHS" and "SANDBOXING"), as far as its settings tell.
+
 import (
 	"path"
 	"strings"
 )
-
-// The file system that a unit's processes see (systemd.exec(5), "PATHS" and "SANDBOXING"), as far as its settings tell.
 
 // hider is a setting that hides what lies below some paths.
 type hider struct {

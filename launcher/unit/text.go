@@ -1,15 +1,11 @@
 package unit
 
+// The text of the drop-in.
+
 import (
 	"fmt"
 	"strings"
 )
-
-// ownBegin is how a drop-in begins that arenacap made.
-const ownBegin = "# arenacap in front of "
-
-// ownKeys are the settings that a drop-in has from arenacap.
-var ownKeys = [...]string{"ExecStart", "ExecPaths", "SyslogIdentifier"}
 
 // text is the drop-in's. There is no time in it: the same unit gives the same text, so that diff(1) tells when it has
 // to be made again.

@@ -1,5 +1,7 @@
 package unit
 
+// The drop-in's file: written, and those that it replaces removed. Nothing else in this package changes a file.
+
 import (
 	"errors"
 	"fmt"

@@ -1,5 +1,7 @@
 package unit
 
+// The text of a unit's file: sections, and the settings in them (systemd.syntax(7)).
+
 import (
 	"fmt"
 	"strings"

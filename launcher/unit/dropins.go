@@ -1,0 +1,84 @@
+package unit
+
+// The drop-ins of a unit, in the order in which they apply, and the name of the one that arenacap makes.
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// dropIns lists the files of a unit's drop-ins in the order in which they apply: by their names; of several with one
+// name the first folder's counts, also where it is a link to /dev/null or nowhere (v252: src/shared/dropin.c,
+// unit_file_find_dropin_paths).
+func (f finder) dropIns(name, alias string) ([]string, error) {
+	byName := map[string]string{}
+	for _, dir := range f.dropInDirs(name, alias) {
+		entries, err := os.ReadDir(f.at(dir))
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, closedTo(f.at(dir))
+		}
+		for _, e := range entries {
+			base := e.Name()
+			if _, taken := byName[base]; !taken && strings.HasSuffix(base, ".conf") && base[0] != '.' {
+				byName[base] = path.Join(dir, base)
+			}
+		}
+	}
+	var files []string
+	for _, base := range slices.Sorted(maps.Keys(byName)) {
+		file, err := f.follow(byName[base])
+		if err != nil || file == "/dev/null" {
+			continue
+		}
+		if info, err := os.Stat(f.at(file)); err == nil && info.Mode().IsRegular() {
+			files = append(files, byName[base])
+		}
+	}
+	return files, nil
+}
+
+// dropInDirs lists the folders of drop-ins, the most important first: for the unit's name, for its aliases, for all
+// services.
+func (f finder) dropInDirs(name, alias string) []string {
+	var dirs []string
+	for _, n := range append([]string{name, alias}, f.aliases(name)...) {
+		for _, dir := range f.dirs {
+			for _, general := range generalNames(n) {
+				dirs = append(dirs, path.Join(dir, general+".d"))
+			}
+		}
+	}
+	for _, dir := range f.dirs {
+		dirs = append(dirs, path.Join(dir, "service.d"))
+	}
+	return dirs
+}
+
+// ownBegin is how a drop-in begins that arenacap made.
+const ownBegin = "# arenacap in front of "
+
+const ownFile = "arenacap.conf"
+
+// ownKeys are the settings that a drop-in has from arenacap.
+var ownKeys = [...]string{"ExecStart", "ExecPaths", "SyslogIdentifier"}
+
+// ownName is a name that systemd reads after all of these, and the last of them, if that is why it is not the usual one:
+// drop-ins apply in the order of their names' bytes, whatever their folder, and the last one to empty ExecStart= wins.
+func ownName(with []string) (name, behind string) {
+	if len(with) == 0 || slices.Max(with) < ownFile {
+		return ownFile, ""
+	}
+	behind = slices.Max(with)
+	if name = "zz-" + ownFile; behind < name {
+		return name, behind
+	}
+	return strings.TrimSuffix(behind, ".conf") + "_" + ownFile, behind // "_" comes behind "."
+}
+
+// isOwn reports whether arenacap made a drop-in.
+func isOwn(text string) bool { return strings.HasPrefix(text, ownBegin) }

@@ -1,0 +1,89 @@
+package unit
+
+// Judgement of the commands and their programs: what cannot be kept, and where a cap has no effect.
+
+import (
+	"slices"
+	"strings"
+
+	"arenacap/launcher/target"
+	"arenacap/policy"
+)
+
+// judgeOwn is about the file that the service is to start. In a root of its own judgeFolders looks for it.
+func (p *planner) judgeOwn() {
+	if own := p.f.Own; own.Wrong != "" && !p.u.rooted() {
+		p.refuse("%q %s, so nothing could be started; install arenacap there, or name another one with --path", p.w.Root+own.Path, own.Wrong)
+	}
+}
+
+// judgeCommands finds what cannot be kept of a command.
+func (p *planner) judgeCommands() {
+	for _, c := range p.u.Commands {
+		switch {
+		case c.viaShell() && c.program.value == "":
+			p.refuse(`ExecStart=%s starts the user's shell (%s); write the shell's path, and ask again`, c.text, c.from.place())
+		case c.argv0 != nil && !c.literal() && splits(c.argv0.value):
+			p.refuse(`the name behind "@" is %s (%s), which systemd makes several words of; write ${%s}, and ask again`,
+				c.argv0.raw, c.from.place(), c.argv0.value[1:])
+		case !c.boxed() && p.u.last("User") != "":
+			p.note(`"+" at ExecStart=%s: it runs as root and outside of the unit's sandbox, and so do arenacap and its watch`, c.program.raw)
+		}
+	}
+}
+
+// splits reports whether systemd makes none, one or several words of a word: "$NAME", not "${NAME}" or "$$".
+func splits(value string) bool {
+	return len(value) > 1 && value[0] == '$' && value[1] != '{' && value[1] != '$'
+}
+
+// judgePrograms says where a cap has no effect. With no command left that it works on, and no budget, the drop-in is
+// for nothing.
+func (p *planner) judgePrograms() {
+	if p.w.Plan.Mode == policy.Off && !p.watched() {
+		p.refuse(`the policy says cap = "off" and has no budget, so arenacap would do nothing here`)
+	}
+	if p.w.Plan.ArenaMax == 0 {
+		return
+	}
+	var why []string
+	works := len(p.f.Programs) == 0
+	for i, found := range p.f.Programs {
+		c := p.u.Commands[i]
+		no := cannot(found)
+		switch {
+		case c.inFront():
+			continue
+		case found.Missing:
+			p.note("there is no %s on this machine, so whether the cap can work on it is not known; 'arenacap plan %s' says so on the one that has it", c.program.raw, c.program.raw)
+		case no != "":
+			why = append(why, no)
+			continue
+		}
+		works = true
+		for _, n := range slices.Concat(found.Target.Notes, found.Script.Notes) {
+			p.note("%s", n)
+		}
+	}
+	forbidden := len(why) > 0 && p.w.Plan.Policy.Launch.OnUnenforceable == "refuse"
+	for _, no := range why {
+		switch {
+		case forbidden:
+			p.refuse(`%s; on_unenforceable = "refuse" would forbid the start`, no)
+		case !works && !p.watched():
+			p.refuse("%s; there is no budget either, so arenacap would do nothing here", no)
+		default:
+			p.note("%s", no)
+		}
+	}
+}
+
+// cannot is why the cap has no effect on what a command starts, or "".
+func cannot(found Program) string {
+	for _, t := range []target.Target{found.Target, found.Script} {
+		if t.CanCap == target.No {
+			return strings.Join(append([]string{"the cap cannot work, because " + t.Why[0]}, t.Hints...), "; ")
+		}
+	}
+	return ""
+}
