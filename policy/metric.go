@@ -1,13 +1,13 @@
 package policy
 
+// The metrics that a budget can limit. To add one, add a row here and, in package watch (metric.go there), how its value
+// is read.
+
 import (
 	"fmt"
 	"slices"
 	"strings"
 )
-
-// The metrics that a budget can limit. To add one, add a row here and, in package watch (metric.go there), how its value
-// is read.
 
 // metric is a key of [budget] that is a limit, and the name of that limit in plans and events.
 type metric struct {
@@ -17,14 +17,14 @@ type metric struct {
 
 // metrics has them in the order of the policy file.
 var metrics = [...]metric{
-	virtual:                            {name: "virtual"}, // VmSize
+	{name: "virtual"},                  // VmSize
 	{name: "growth"},                   // VmSize less its value when settle ended
 	{name: "data", relative: true},     // private writable memory, the data column of /proc/PID/statm
 	{name: "resident", relative: true}, // VmRSS
 	{name: "arenas"},                   // address space that arenas reserve
 }
 
-// virtual is the row that `hard` and --budget are about.
+// virtual is the row of that name, which `hard` and --budget are about.
 const virtual = 0
 
 // Sizes is the limit of each metric, in the order of the table.

@@ -13,29 +13,29 @@ func classify(fresh []edge, member, outsider func(pid int) bool) (in, out []int)
 	side := map[int]bool{}
 	for {
 		before := len(side)
-		for _, k := range fresh {
-			if _, done := side[k.pid]; done {
+		for _, e := range fresh {
+			if _, done := side[e.pid]; done {
 				continue
 			}
-			known, done := side[k.parent]
+			known, done := side[e.parent]
 			switch {
 			case done:
-				side[k.pid] = known
-			case member(k.parent):
-				side[k.pid] = true
-			case k.parent == 0 || outsider(k.parent):
-				side[k.pid] = false
+				side[e.pid] = known
+			case member(e.parent):
+				side[e.pid] = true
+			case e.parent == 0 || outsider(e.parent):
+				side[e.pid] = false
 			}
 		}
 		if len(side) == before {
 			break
 		}
 	}
-	for _, k := range fresh {
-		if isIn, done := side[k.pid]; isIn {
-			in = append(in, k.pid)
+	for _, e := range fresh {
+		if isIn, done := side[e.pid]; isIn {
+			in = append(in, e.pid)
 		} else if done {
-			out = append(out, k.pid)
+			out = append(out, e.pid)
 		}
 	}
 	return in, out
