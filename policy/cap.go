@@ -6,15 +6,14 @@ import (
 	"strings"
 )
 
-// Mode is how a cap is said.
-type Mode string
+// The cap and the rule of its cores, as the operator writes them.
 
-// The modes. The zero Mode is a cap that nobody set.
+// The modes of a cap.
 const (
-	Fixed   Mode = "fixed"
-	PerCore Mode = "per-core"
-	Off     Mode = "off"   // leave the environment as it was inherited
-	Glibc   Mode = "glibc" // glibc's own limit, whatever a start script further down would set
+	Fixed   = "fixed"
+	PerCore = "per-core"
+	Off     = "off"   // leave the environment as it was inherited
+	Glibc   = "glibc" // glibc's own limit, whatever a start script further down would set
 )
 
 // MaxCap is the largest cap, and the largest inherited value that counts: more arenas than this would
@@ -28,15 +27,15 @@ const ArenaHeap = 64 << 20
 
 // Cap is the largest number of arenas, the main arena included, as the operator wrote it.
 type Cap struct {
-	Mode  Mode
+	Mode  string // Fixed, PerCore, Off or Glibc; "" is a cap that nobody set
 	N     int    // Fixed: the cap itself
 	Micro int64  // PerCore: arenas for a million cores, so that "0.1/core" is exact
 	From  string // where it was said: "policy.toml:3", "--arenas", "$MALLOC_ARENA_MAX", "built-in policy"
 }
 
-// ParseCap reads a cap as it stands in a policy file or behind --arenas: "4", "2/core", "0.5/core",
+// parseCap reads a cap as it stands in a policy file or behind --arenas: "4", "2/core", "0.5/core",
 // "off" or "glibc". A per-core factor has at most six decimals.
-func ParseCap(s string) (Cap, error) {
+func parseCap(s string) (Cap, error) {
 	switch s {
 	case "off":
 		return Cap{Mode: Off}, nil
@@ -70,7 +69,7 @@ func (c Cap) String() string {
 		factor := fmt.Sprintf("%d.%06d", c.Micro/1_000_000, c.Micro%1_000_000)
 		return strings.TrimRight(strings.TrimRight(factor, "0"), ".") + "/core"
 	}
-	return string(c.Mode)
+	return c.Mode
 }
 
 // of is the number of arenas that a per-core cap gives on so many cores, rounded up.
@@ -110,9 +109,11 @@ func digits(s string) (int64, bool) {
 	return n, s != ""
 }
 
-// Cores is the rule for the cores that a per-core cap multiplies: the name of a source, or a number.
-type Cores struct {
-	Rule string // "auto", "online", "affinity"; "" is auto
+// coreRule is the rule for the cores that a per-core cap multiplies: the name of a source, or a number.
+type coreRule struct {
+	Rule string // one of coreSources; "" is auto
 	N    int    // a number that was written down wins over every source
 	From string // where it was said
 }
+
+var coreSources = []string{"auto", "online", "affinity"}

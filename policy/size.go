@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// Size is an amount of memory as the operator wrote it: bytes, or a percentage of the memory that the
-// machine gives. The zero Size is a limit that is not set.
-type Size struct {
+// Sizes: bytes and shares of the machine's memory as people write them, and bytes as they are shown.
+
+// size is a limit as the operator wrote it: bytes, or a percentage of the memory that the machine gives. The zero size is
+// a limit that is not set.
+type size struct {
 	Bytes   uint64
 	Percent float64 // over 0 where the size is relative; Bytes is 0 then
 	From    string  // where it was said: "policy.toml:9", "--budget"
 }
 
-// IsZero reports whether no size was set.
-func (s Size) IsZero() bool { return s.Bytes == 0 && s.Percent == 0 }
+func (s size) isZero() bool { return s.Bytes == 0 && s.Percent == 0 }
 
 // maxSize is the largest size in bytes: what fits a signed 64-bit offset, far over any address space.
 const maxSize = 1<<63 - 1
@@ -30,24 +31,31 @@ var sizeUnits = []struct {
 	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40}, {"B", 1}, {"", 1},
 }
 
-// ParseSize reads "4GiB", "1.5G", "500MB", "4096" or "80%". It is exact: a fraction of a byte and a size
-// over 8 EiB are errors.
-func ParseSize(text string) (Size, error) {
-	s := strings.TrimSpace(text)
-	if p, ok := strings.CutSuffix(s, "%"); ok {
-		micro, ok := parseMicro(p)
-		if !ok || micro == 0 || micro > 100_000_000 {
-			return Size{}, hinted{fmt.Sprintf("%q is out of range", text), "a percentage is over 0% and at most 100%"}
-		}
-		return Size{Percent: float64(micro) / 1e6}, nil
+// parseLimit reads a size or "80%".
+func parseLimit(text string) (size, error) {
+	number, ok := strings.CutSuffix(strings.TrimSpace(text), "%")
+	if !ok {
+		bytes, err := ParseSize(text)
+		return size{Bytes: bytes}, err
 	}
+	micro, ok := parseMicro(number)
+	if !ok || micro == 0 || micro > 100_000_000 {
+		return size{}, hinted{fmt.Sprintf("%q is out of range", text), "a percentage is over 0% and at most 100%"}
+	}
+	return size{Percent: float64(micro) / 1e6}, nil
+}
+
+// ParseSize reads "4GiB", "1.5G", "500MB" or "4096" as bytes. It is exact: a fraction of a byte and a size over 8 EiB are
+// errors.
+func ParseSize(text string) (uint64, error) {
+	s := strings.TrimSpace(text)
 	for _, u := range sizeUnits {
 		if number, ok := strings.CutSuffix(s, u.suffix); ok {
 			bytes, why := scale(strings.TrimRight(number, " "), u.bytes)
 			if why.what != "" {
-				return Size{}, hinted{fmt.Sprintf("%q %s", text, why.what), why.hint}
+				return 0, hinted{fmt.Sprintf("%q %s", text, why.what), why.hint}
 			}
-			return Size{Bytes: bytes}, nil
+			return bytes, nil
 		}
 	}
 	panic("unreachable: the empty suffix matches")
