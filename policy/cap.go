@@ -18,7 +18,7 @@ const (
 
 // MaxCap is the largest cap, and the largest inherited value that counts: more arenas than this would
 // need 4 TiB of address space for their first heaps.
-const MaxCap = 65535
+const MaxCap = 1<<16 - 1
 
 // ArenaHeap is the address space that an arena other than the main one takes at least: one heap of
 // HEAP_MAX_SIZE, 64 MiB where long has 64 bits (glibc: malloc/arena.c). An arena whose threads hold more
@@ -83,30 +83,16 @@ func parseMicro(s string) (int64, bool) {
 	if whole == "" || dot && frac == "" || len(whole) > 5 || len(frac) > 6 {
 		return 0, false
 	}
-	return digits(whole + frac + strings.Repeat("0", 6-len(frac)))
+	micro, err := strconv.ParseUint(whole+frac+strings.Repeat("0", 6-len(frac)), 10, 63)
+	return int64(micro), err == nil
 }
 
 // decimal reads what arenacap accepts as a number of arenas wherever it finds one: plain decimal digits,
 // 0 to MaxCap, no sign and no blank. glibc itself reads more ("-1", "010", "4x"), and not the same in
 // every version, which is why nothing else counts (glibc 2.39: elf/dl-misc.c, _dl_strtoul).
 func decimal(s string) (int, bool) {
-	if len(s) > 5 || len(s) > 1 && s[0] == '0' {
-		return 0, false
-	}
-	n, ok := digits(s)
-	return int(n), ok && n <= MaxCap
-}
-
-// digits reads at most eleven decimal digits, which cannot overflow.
-func digits(s string) (int64, bool) {
-	n := int64(0)
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(s[i]-'0')
-	}
-	return n, s != ""
+	n, err := strconv.ParseUint(s, 10, 16)
+	return int(n), err == nil && (s == "0" || s[0] != '0')
 }
 
 // coreRule is the rule for the cores that a per-core cap multiplies: the name of a source, or a number.

@@ -2,7 +2,7 @@ package policy
 
 import (
 	"fmt"
-	"math/bits"
+	"math/big"
 	"strings"
 )
 
@@ -18,13 +18,10 @@ type size struct {
 
 func (s size) isZero() bool { return s.Bytes == 0 && s.Percent == 0 }
 
-// maxSize is the largest size in bytes: what fits a signed 64-bit offset, far over any address space.
-const maxSize = 1<<63 - 1
-
 // sizeUnits are the units in the order they are tried; the one-letter forms mean the binary ones.
 var sizeUnits = []struct {
 	suffix string
-	bytes  uint64
+	bytes  int64
 }{
 	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
 	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
@@ -62,54 +59,23 @@ func ParseSize(text string) (uint64, error) {
 }
 
 // scale is number × unit, exactly, or what is wrong with it.
-func scale(number string, unit uint64) (uint64, hinted) {
+func scale(number string, unit int64) (uint64, hinted) {
 	whole, frac, dot := strings.Cut(number, ".")
 	if whole == "" || dot && frac == "" || strings.Trim(whole+frac, "0123456789") != "" {
 		return 0, hinted{"is no size", `write bytes or a number with KiB, MiB, GiB or TiB, for example "4GiB"`}
 	}
-	n, ok := mulAdd(whole, unit)
-	frac = strings.TrimRight(frac, "0")
-	if frac != "" && ok {
-		part, exact := fraction(frac, unit)
-		if !exact {
-			return 0, hinted{"is not a whole number of bytes", "take a smaller unit or fewer decimals"}
-		}
-		n += part // part < unit ≤ 1 TiB and n ≤ maxSize, so this cannot wrap
-	}
-	if !ok || n > maxSize {
+	n, _ := new(big.Int).SetString(whole+frac, 10)
+	power := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(len(frac))), nil)
+	n, rest := n.Mul(n, big.NewInt(unit)).QuoRem(n, power, new(big.Int))
+	switch {
+	case !n.IsInt64():
 		return 0, hinted{"is too large", "the largest size is 8 EiB less one byte, 9223372036854775807"}
-	}
-	if n == 0 {
+	case rest.Sign() != 0:
+		return 0, hinted{"is not a whole number of bytes", "take a smaller unit or fewer decimals"}
+	case n.Sign() == 0:
 		return 0, hinted{"is no limit at all", `write "off" for no limit`}
 	}
-	return n, hinted{}
-}
-
-// mulAdd is the decimal digits times unit; ok is false over maxSize.
-func mulAdd(digits string, unit uint64) (n uint64, ok bool) {
-	for _, d := range []byte(digits) {
-		hi, lo := bits.Mul64(n, 10)
-		if hi != 0 || lo > maxSize { // checked before the digit is added, which could wrap
-			return 0, false
-		}
-		n = lo + uint64(d-'0')
-	}
-	hi, lo := bits.Mul64(n, unit)
-	return lo, hi == 0 && lo <= maxSize
-}
-
-// fraction is 0.digits × unit where that is a whole number.
-func fraction(digits string, unit uint64) (uint64, bool) {
-	if len(digits) > 18 { // ten to the 18th fits 64 bits; no unit has so many divisors
-		return 0, false
-	}
-	num, den := uint64(0), uint64(1)
-	for _, d := range []byte(digits) {
-		num, den = num*10+uint64(d-'0'), den*10
-	}
-	hi, lo := bits.Mul64(num, unit)
-	quo, rem := bits.Div64(hi, lo, den)
-	return quo, rem == 0
+	return n.Uint64(), hinted{}
 }
 
 // FormatSize gives bytes for people, in the largest binary unit that leaves at least one: "4.4 GiB",

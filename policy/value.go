@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -100,17 +101,24 @@ func (v value) word(allowed ...string) string {
 	return ""
 }
 
-func (v value) cap() Cap {
-	var text string
+// number is an integer or a string, as text.
+func (v value) number() (text string, ok bool) {
 	switch raw := v.raw.(type) {
 	case int64:
-		text = strconv.FormatInt(raw, 10)
+		return strconv.FormatInt(raw, 10), true
 	case string:
-		text = raw
-	case float64:
+		return raw, true
+	}
+	return "", false
+}
+
+func (v value) cap() Cap {
+	if raw, ok := v.raw.(float64); ok {
 		v.wrong(fmt.Sprintf("cap = %v is no whole number", raw), `a cap per core is a string: cap = "1.5/core"`)
 		return Cap{}
-	default:
+	}
+	text, ok := v.number()
+	if !ok {
 		v.wrongType("a number or a string", `write for example cap = 4 or cap = "1/core"`)
 		return Cap{}
 	}
@@ -145,17 +153,11 @@ func (v value) cores() coreRule {
 
 // limit reads a size. "off" is no limit, also where one lies beneath.
 func (v value) limit(relative bool) size {
-	var text string
-	switch raw := v.raw.(type) {
-	case int64:
-		text = strconv.FormatInt(raw, 10)
-	case string:
-		if raw == "off" {
-			return size{}
-		}
-		text = raw
-	default:
+	text, ok := v.number()
+	if !ok {
 		v.wrongType("a size", `write a size such as "4GiB", bytes as an integer, or "off"`)
+	}
+	if !ok || text == "off" {
 		return size{}
 	}
 	s, err := parseLimit(text)
@@ -189,12 +191,7 @@ func (v value) duration(least, most time.Duration) time.Duration {
 
 // short is a duration of one unit as people write it: "24h", not "24h0m0s".
 func short(d time.Duration) string {
-	s := strings.TrimSuffix(d.String(), "0s")
-	s = strings.TrimSuffix(s, "0m")
-	if s == "" {
-		return "0s"
-	}
-	return s
+	return cmp.Or(strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m"), "0s")
 }
 
 func (v value) percent() int {
