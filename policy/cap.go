@@ -6,20 +6,19 @@ import (
 	"strings"
 )
 
-// Mode is how a cap is said.
-type Mode string
+// The cap and the rule of its cores, as the operator writes them.
 
-// The modes. The zero Mode is a cap that nobody set.
+// The modes of a cap.
 const (
-	Fixed   Mode = "fixed"
-	PerCore Mode = "per-core"
-	Off     Mode = "off"   // leave the environment as it was inherited
-	Glibc   Mode = "glibc" // glibc's own limit, whatever a start script further down would set
+	Fixed   = "fixed"
+	PerCore = "per-core"
+	Off     = "off"   // leave the environment as it was inherited
+	Glibc   = "glibc" // glibc's own limit, whatever a start script further down would set
 )
 
 // MaxCap is the largest cap, and the largest inherited value that counts: more arenas than this would
 // need 4 TiB of address space for their first heaps.
-const MaxCap = 65535
+const MaxCap = 1<<16 - 1
 
 // ArenaHeap is the address space that an arena other than the main one takes at least: one heap of
 // HEAP_MAX_SIZE, 64 MiB where long has 64 bits (glibc: malloc/arena.c). An arena whose threads hold more
@@ -28,15 +27,15 @@ const ArenaHeap = 64 << 20
 
 // Cap is the largest number of arenas, the main arena included, as the operator wrote it.
 type Cap struct {
-	Mode  Mode
+	Mode  string // Fixed, PerCore, Off or Glibc; "" is a cap that nobody set
 	N     int    // Fixed: the cap itself
 	Micro int64  // PerCore: arenas for a million cores, so that "0.1/core" is exact
 	From  string // where it was said: "policy.toml:3", "--arenas", "$MALLOC_ARENA_MAX", "built-in policy"
 }
 
-// ParseCap reads a cap as it stands in a policy file or behind --arenas: "4", "2/core", "0.5/core",
+// parseCap reads a cap as it stands in a policy file or behind --arenas: "4", "2/core", "0.5/core",
 // "off" or "glibc". A per-core factor has at most six decimals.
-func ParseCap(s string) (Cap, error) {
+func parseCap(s string) (Cap, error) {
 	switch s {
 	case "off":
 		return Cap{Mode: Off}, nil
@@ -70,7 +69,7 @@ func (c Cap) String() string {
 		factor := fmt.Sprintf("%d.%06d", c.Micro/1_000_000, c.Micro%1_000_000)
 		return strings.TrimRight(strings.TrimRight(factor, "0"), ".") + "/core"
 	}
-	return string(c.Mode)
+	return c.Mode
 }
 
 // of is the number of arenas that a per-core cap gives on so many cores, rounded up.
@@ -84,35 +83,23 @@ func parseMicro(s string) (int64, bool) {
 	if whole == "" || dot && frac == "" || len(whole) > 5 || len(frac) > 6 {
 		return 0, false
 	}
-	return digits(whole + frac + strings.Repeat("0", 6-len(frac)))
+	micro, err := strconv.ParseUint(whole+frac+strings.Repeat("0", 6-len(frac)), 10, 63)
+	return int64(micro), err == nil
 }
 
 // decimal reads what arenacap accepts as a number of arenas wherever it finds one: plain decimal digits,
 // 0 to MaxCap, no sign and no blank. glibc itself reads more ("-1", "010", "4x"), and not the same in
 // every version, which is why nothing else counts (glibc 2.39: elf/dl-misc.c, _dl_strtoul).
 func decimal(s string) (int, bool) {
-	if len(s) > 5 || len(s) > 1 && s[0] == '0' {
-		return 0, false
-	}
-	n, ok := digits(s)
-	return int(n), ok && n <= MaxCap
+	n, err := strconv.ParseUint(s, 10, 16)
+	return int(n), err == nil && (s == "0" || s[0] != '0')
 }
 
-// digits reads at most eleven decimal digits, which cannot overflow.
-func digits(s string) (int64, bool) {
-	n := int64(0)
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(s[i]-'0')
-	}
-	return n, s != ""
-}
-
-// Cores is the rule for the cores that a per-core cap multiplies: the name of a source, or a number.
-type Cores struct {
-	Rule string // "auto", "online", "affinity"; "" is auto
+// coreRule is the rule for the cores that a per-core cap multiplies: the name of a source, or a number.
+type coreRule struct {
+	Rule string // one of coreSources; "" is auto
 	N    int    // a number that was written down wins over every source
 	From string // where it was said
 }
+
+var coreSources = []string{"auto", "online", "affinity"}

@@ -21,7 +21,7 @@ func TestParseCap(t *testing.T) {
 		"off":             {Mode: Off},
 		"glibc":           {Mode: Glibc},
 	} {
-		got, err := ParseCap(text)
+		got, err := parseCap(text)
 		if err != nil || got != want {
 			t.Errorf("%q: %+v, %v; want %+v", text, got, err, want)
 		}
@@ -59,7 +59,7 @@ func TestParseCapRefuses(t *testing.T) {
 		"100000/core":       "is no number",
 		"1e3/core":          "is no number",
 	} {
-		got, err := ParseCap(text)
+		got, err := parseCap(text)
 		if err == nil || !strings.Contains(err.Error(), want) || got != (Cap{}) {
 			t.Errorf("%q: %+v, %v; want %s", text, got, err, want)
 		}
@@ -72,14 +72,14 @@ func FuzzParseCap(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := ParseCap(text)
+		c, err := parseCap(text)
 		if err != nil {
 			if c != (Cap{}) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("%q: %+v, %v", text, c, err)
 			}
 			return
 		}
-		again, err := ParseCap(c.String())
+		again, err := parseCap(c.String())
 		if err != nil || again != c {
 			t.Fatalf("%q: %+v is written %q and read as %+v, %v", text, c, c, again, err)
 		}

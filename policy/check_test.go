@@ -38,9 +38,9 @@ func TestCheckFiles(t *testing.T) {
 	}
 }
 
-func render(problems Problems) string {
+func render(found []error) string {
 	var b strings.Builder
-	for _, p := range problems {
+	for _, p := range found {
 		b.WriteString(p.Error() + "\n")
 	}
 	return b.String()

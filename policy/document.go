@@ -18,7 +18,7 @@ type document struct {
 	lines    []int // the offset at which each line begins
 	tree     map[string]any
 	at       map[string]span
-	problems Problems
+	problems problems
 }
 
 // parse reads a file's bytes. Where they are no TOML, the one problem is where reading stopped.
@@ -45,11 +45,11 @@ func parse(file string, data []byte) *document {
 // isText says what kind of file it is before a parser stumbles over it.
 func (d *document) isText() bool {
 	if strings.HasPrefix(d.text, "\xff\xfe") || strings.HasPrefix(d.text, "\xfe\xff") {
-		d.problems = Problems{{File: d.file, Message: "is UTF-16 text", Hint: "save it as UTF-8"}}
+		d.problems = problems{{File: d.file, Message: "is UTF-16 text", Hint: "save it as UTF-8"}}
 		return false
 	}
 	if i := strings.IndexByte(d.text, 0); i >= 0 {
-		d.problems = Problems{{File: d.file, Message: fmt.Sprintf("is no text: byte %d is NUL", i), Hint: "a policy is TOML in UTF-8"}}
+		d.problems = problems{{File: d.file, Message: fmt.Sprintf("is no text: byte %d is NUL", i), Hint: "a policy is TOML in UTF-8"}}
 		return false
 	}
 	for i, r := range d.text {
@@ -108,7 +108,7 @@ func (d *document) firstPlace(what string) string {
 func (d *document) problem(offset int, what hinted) {
 	line := d.lineOf(offset)
 	column := min(max(offset, 0), len(d.text)) - d.lines[line-1] + 1
-	d.problems = append(d.problems, Problem{d.file, line, column, d.line(line), what.what, what.hint})
+	d.problems = append(d.problems, problem{d.file, line, column, d.line(line), what.what, what.hint})
 }
 
 // lineOf is the line, from 1, in which an offset lies. The parser may point before or behind the text.
@@ -131,5 +131,5 @@ func (d *document) line(n int) string {
 
 // origin is "path:line" of a key, for a plan's reasons.
 func (d *document) origin(path string) string {
-	return d.file + ":" + strconv.Itoa(d.lineOf(d.at[path].key)) // without fmt, see Plan.reason
+	return fmt.Sprintf("%s:%d", d.file, d.lineOf(d.at[path].key))
 }

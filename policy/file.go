@@ -37,7 +37,7 @@ func presence(path string) found {
 // readFile gives the bytes of a regular file of at most maxFile bytes. What kind of file it is is asked
 // before the open, because opening a device can act on it, and again on the descriptor, because the name
 // may have changed hands; the open does not block on a FIFO.
-func readFile(path string, trusted bool) ([]byte, *Problem) {
+func readFile(path string, trusted bool) ([]byte, *problem) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, cannotRead(path, err)
@@ -65,7 +65,7 @@ func readFile(path string, trusted bool) ([]byte, *Problem) {
 }
 
 // slurp reads to the end: the size that stat gives need not be the one that is read.
-func slurp(path string, f io.Reader) ([]byte, *Problem) {
+func slurp(path string, f io.Reader) ([]byte, *problem) {
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, cannotRead(path, err)
@@ -77,7 +77,7 @@ func slurp(path string, f io.Reader) ([]byte, *Problem) {
 }
 
 // unfit says why something is no policy by what stat(2) says of it.
-func unfit(path string, info fs.FileInfo) *Problem {
+func unfit(path string, info fs.FileInfo) *problem {
 	kind := ""
 	switch mode := info.Mode(); {
 	case mode.IsRegular() && info.Size() > maxFile:
@@ -85,7 +85,7 @@ func unfit(path string, info fs.FileInfo) *Problem {
 	case mode.IsRegular():
 		return nil
 	case mode.IsDir():
-		return &Problem{File: path, Message: "is a folder", Hint: fmt.Sprintf("name the file in it, such as %s", shellWord(filepath.Join(path, "policy.toml")))}
+		return &problem{File: path, Message: "is a folder", Hint: fmt.Sprintf("name the file in it, such as %s", shellWord(filepath.Join(path, "policy.toml")))}
 	case mode&fs.ModeNamedPipe != 0:
 		kind = "a pipe"
 	case mode&fs.ModeSocket != 0:
@@ -95,21 +95,21 @@ func unfit(path string, info fs.FileInfo) *Problem {
 	default:
 		kind = "no regular file"
 	}
-	return &Problem{File: path, Message: "is " + kind, Hint: "a policy is a regular file"}
+	return &problem{File: path, Message: "is " + kind, Hint: "a policy is a regular file"}
 }
 
-func tooLarge(path, size string) *Problem {
-	return &Problem{File: path, Message: fmt.Sprintf("is too large for a policy (%s)", size), Hint: "the most is 1 MiB"}
+func tooLarge(path, size string) *problem {
+	return &problem{File: path, Message: fmt.Sprintf("is too large for a policy (%s)", size), Hint: "the most is 1 MiB"}
 }
 
 // cannotRead words the error of a system call.
-func cannotRead(path string, err error) *Problem {
+func cannotRead(path string, err error) *problem {
 	if target, linkErr := os.Readlink(path); linkErr == nil && errors.Is(err, fs.ErrNotExist) {
-		return &Problem{File: path, Message: fmt.Sprintf("is a link to %q, which is not there", target)}
+		return &problem{File: path, Message: fmt.Sprintf("is a link to %q, which is not there", target)}
 	}
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
 		err = pathErr.Err // the path is said already
 	}
-	return &Problem{File: path, Message: "cannot be read: " + err.Error()}
+	return &problem{File: path, Message: "cannot be read: " + err.Error()}
 }

@@ -64,12 +64,12 @@ func TestUnfitFiles(t *testing.T) {
 		}
 	}
 	write(t, "largest", strings.Repeat("#", maxFile))
-	if problems := Check("largest"); problems != nil {
-		t.Error(problems)
+	if found := check("largest"); found != nil {
+		t.Error(found)
 	}
 	// A file of /proc says it has no bytes and has some.
-	if problems := Check("/proc/self/status"); len(problems) != 1 || problems[0].Line != 1 {
-		t.Error(problems)
+	if found := check("/proc/self/status"); len(found) != 1 || found[0].Line != 1 {
+		t.Error(found)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestNoPermission(t *testing.T) {
 		}
 	}
 	asNobody(t, func() {
-		if got, want := Check(secret).Error(), secret+": cannot be read: permission denied"; got != want {
+		if got, want := check(secret).Error(), secret+": cannot be read: permission denied"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		p, err := Load(Lookup{Getenv: environment(map[string]string{"HOME": dir + "/home"})})

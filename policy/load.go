@@ -24,7 +24,7 @@ type Lookup struct {
 
 // Load finds and reads the policy: the file that --policy names, $ARENACAP_POLICY,
 // $XDG_CONFIG_HOME/arenacap/policy.toml (~/.config), /etc/arenacap/policy.toml, or Builtin. The first
-// that is there is the whole policy. An error is of type Problems.
+// that is there is the whole policy. An error names the first problem of the file in one line.
 func Load(l Lookup) (Policy, error) {
 	data, file, notes, err := l.find(systemFile)
 	if err != nil {
@@ -43,10 +43,17 @@ func Load(l Lookup) (Policy, error) {
 
 // Check gives every problem of a policy file, in the order of its lines, the ones of all its services
 // included. Whose file it is does not matter here.
-func Check(path string) Problems {
-	data, err := readFile(path, false)
-	if err != nil {
-		return Problems{*err}
+func Check(path string) (all []error) {
+	for _, p := range check(path) {
+		all = append(all, p)
+	}
+	return all
+}
+
+func check(path string) problems {
+	data, bad := readFile(path, false)
+	if bad != nil {
+		return problems{*bad}
 	}
 	d := parse(path, data)
 	d.settings()
@@ -82,12 +89,12 @@ func (l Lookup) find(system string) (data []byte, file string, notes []string, e
 		named, by = l.env("ARENACAP_POLICY"), "$ARENACAP_POLICY"
 	}
 	if named != "" {
-		data, problem := readFile(named, l.Root)
-		if problem != nil {
+		data, bad := readFile(named, l.Root)
+		if bad != nil {
 			if presence(named) == absent {
-				problem.Hint = by + " names it"
+				bad.Hint = by + " names it"
 			}
-			return nil, "", nil, Problems{*problem}
+			return nil, "", nil, problems{*bad}
 		}
 		return data, named, nil, nil
 	}
@@ -103,9 +110,9 @@ func (l Lookup) find(system string) (data []byte, file string, notes []string, e
 				continue
 			}
 		}
-		data, problem := readFile(place, l.Root)
-		if problem != nil {
-			return nil, "", nil, Problems{*problem}
+		data, bad := readFile(place, l.Root)
+		if bad != nil {
+			return nil, "", nil, problems{*bad}
 		}
 		return data, place, notes, nil
 	}

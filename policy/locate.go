@@ -6,6 +6,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
+// Where each key and value of a TOML text stands.
+
 // maxDepth bounds how deep tables and arrays may be nested. A policy needs three levels; the TOML parser
 // would recurse as deep as the file says.
 const maxDepth = 32
@@ -41,9 +43,7 @@ func locate(text string) locator {
 // tableHeader reads "[a.b]" or "[[a.b]]".
 func (l *locator) tableHeader() {
 	start := l.i
-	for l.peek() == '[' {
-		l.i++
-	}
+	l.skip("[")
 	l.header, _ = l.key(nil)
 	l.note(0, l.header, span{start, start})
 }
@@ -56,7 +56,7 @@ func (l *locator) keyValue(table toml.Key, depth int) {
 		return
 	}
 	l.i++
-	l.skipSpace()
+	l.skip(" \t")
 	l.note(len(table), key, span{start, l.i})
 	l.value(key, depth)
 }
@@ -68,19 +68,18 @@ func (l *locator) note(from int, key toml.Key, at span) {
 		return
 	}
 	for n := from + 1; n <= len(key); n++ {
-		if path := key[:n].String(); !l.has(path) {
+		path := key[:n].String()
+		if _, known := l.at[path]; !known {
 			l.at[path] = at
 		}
 	}
 }
 
-func (l *locator) has(path string) bool { _, ok := l.at[path]; return ok }
-
 // key reads a dotted key and puts it behind the table's.
 func (l *locator) key(table toml.Key) (toml.Key, bool) {
 	key := append(make(toml.Key, 0, len(table)+2), table...)
 	for {
-		l.skipSpace()
+		l.skip(" \t")
 		part, ok := l.keyPart()
 		if !ok {
 			return key, false
@@ -88,7 +87,7 @@ func (l *locator) key(table toml.Key) (toml.Key, bool) {
 		if len(key) <= maxDepth { // one level more is enough to be refused
 			key = append(key, part)
 		}
-		l.skipSpace()
+		l.skip(" \t")
 		if l.peek() != '.' {
 			return key, true
 		}
@@ -99,7 +98,7 @@ func (l *locator) key(table toml.Key) (toml.Key, bool) {
 func (l *locator) keyPart() (string, bool) {
 	start := l.i
 	if c := l.peek(); c == '"' || c == '\'' {
-		l.quoted(c)
+		l.quoted(string(c))
 		return unquote(l.text[start:l.i])
 	}
 	for l.i < len(l.text) && isBare(l.text[l.i]) {
@@ -169,15 +168,10 @@ func (l *locator) list(end byte, item func()) {
 func (l *locator) str(quote byte) {
 	triple := strings.Repeat(string(quote), 3)
 	if !strings.HasPrefix(l.text[l.i:], triple) {
-		l.quoted(quote)
+		l.quoted(triple[:1])
 		return
 	}
-	for l.i += 3; l.i < len(l.text) && !strings.HasPrefix(l.text[l.i:], triple); l.i++ {
-		if quote == '"' && l.text[l.i] == '\\' {
-			l.i++
-		}
-	}
-	l.i = min(l.i+3, len(l.text))
+	l.quoted(triple)
 	for range 2 { // up to two quotes may stand before the three that end the string
 		if l.peek() == quote {
 			l.i++
@@ -185,17 +179,17 @@ func (l *locator) str(quote byte) {
 	}
 }
 
-// quoted reads over a string on one line.
-func (l *locator) quoted(quote byte) {
-	for l.i++; l.i < len(l.text) && l.text[l.i] != quote && l.text[l.i] != '\n'; l.i++ {
-		if quote == '"' && l.text[l.i] == '\\' {
+// quoted reads over a string and its delimiters: three quotes, or one, which has to be closed on the same line.
+func (l *locator) quoted(delim string) {
+	for l.i += len(delim); l.i < len(l.text) && !strings.HasPrefix(l.text[l.i:], delim); l.i++ {
+		switch c := l.peek(); {
+		case c == '\n' && len(delim) == 1:
+			return
+		case c == '\\' && delim[0] == '"':
 			l.i++
 		}
 	}
-	l.i = min(l.i, len(l.text))
-	if l.peek() == quote {
-		l.i++
-	}
+	l.i = min(l.i+len(delim), len(l.text))
 }
 
 // peek is the byte ahead, 0 at the end.
@@ -206,23 +200,14 @@ func (l *locator) peek() byte {
 	return 0
 }
 
-func (l *locator) skipSpace() {
-	for c := l.peek(); c == ' ' || c == '\t'; c = l.peek() {
-		l.i++
-	}
+func (l *locator) skip(bytes string) {
+	l.i = len(l.text) - len(strings.TrimLeft(l.text[l.i:], bytes))
 }
 
 // skipBlank goes over blanks, line ends and comments.
 func (l *locator) skipBlank() {
-	for l.i < len(l.text) {
-		switch l.text[l.i] {
-		case ' ', '\t', '\r', '\n':
-			l.i++
-		case '#':
-			l.skipLine()
-		default:
-			return
-		}
+	for l.skip(" \t\r\n"); l.peek() == '#'; l.skip(" \t\r\n") {
+		l.skipLine()
 	}
 }
 

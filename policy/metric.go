@@ -5,7 +5,8 @@ package policy
 
 import (
 	"fmt"
-	"slices"
+	"math"
+	"math/bits"
 	"strings"
 )
 
@@ -27,9 +28,6 @@ var metrics = [...]metric{
 // virtual is the row of that name, which `hard` and --budget are about.
 const virtual = 0
 
-// Sizes is the limit of each metric, in the order of the table.
-type Sizes [len(metrics)]Size
-
 // Metrics is the names of all metrics, in the order of the policy file.
 func Metrics() []string { return metricNames(func(metric) bool { return true }) }
 
@@ -47,38 +45,18 @@ func relativeMetrics() string {
 	return strings.Join(metricNames(func(m metric) bool { return m.relative }), " and ")
 }
 
-// Override lays the flag --budget over the limits: a size of the virtual memory, or "off" for none of any metric.
-func (b *Budget) Override(text string) error {
-	if text == "off" {
-		b.Limits, b.Hard = Sizes{}, false
-		return nil
+// limitKeys is the keys of [budget] that are limits.
+func limitKeys() (keys []key) {
+	for i, m := range metrics {
+		keys = append(keys, key{m.name, func(v value, p *Policy) { p.Budget.Limits[i] = v.limit(m.relative) }})
 	}
-	size, err := ParseSize(text)
-	if err == nil && size.Percent != 0 {
-		err = fmt.Errorf("size %q: a percentage works for the %s limits of a policy file only; write bytes, for example \"4GiB\"", text, relativeMetrics())
-	}
-	if err != nil {
-		return err
-	}
-	size.From = "--budget"
-	b.Limits[virtual] = size
-	return nil
+	return keys
 }
 
-// limit reads a limit; known is false where the key is none.
-func (v value) limit(limits *Sizes) (known bool) {
-	i := slices.IndexFunc(metrics[:], func(m metric) bool { return m.name == v.name })
-	if i < 0 {
-		return false
-	}
-	limits[i] = v.size(metrics[i].relative)
-	return true
-}
-
-// inBytes is the limits of a machine with so much memory.
-func (s Sizes) inBytes(memory Reading[uint64]) (limits []Limit, err error) {
-	for i, size := range s {
-		if size.IsZero() {
+// limits is the limits that are set, in bytes, on a machine with so much memory.
+func (b Budget) limits(memory Reading[uint64]) (limits []Limit, err error) {
+	for i, size := range b.Limits {
+		if size.isZero() {
 			continue
 		}
 		l := Limit{metrics[i].name, size.Bytes, size.From}
@@ -94,7 +72,10 @@ func (s Sizes) inBytes(memory Reading[uint64]) (limits []Limit, err error) {
 	return limits, nil
 }
 
-// relative reports whether a limit is a percentage.
-func (s Sizes) relative() bool {
-	return slices.ContainsFunc(s[:], func(size Size) bool { return size.Percent != 0 })
+// share is the percentage of so many bytes, exact to the millionth of a per cent. It is never 0, which
+// would be no limit.
+func share(bytes uint64, percent float64) uint64 {
+	hi, lo := bits.Mul64(bytes, uint64(math.Round(percent*1e6)))
+	quo, _ := bits.Div64(hi, lo, 100_000_000) // percent is at most 100, so the result fits
+	return max(1, quo)
 }

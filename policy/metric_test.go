@@ -23,7 +23,7 @@ func TestEveryMetric(t *testing.T) {
 				if got := limitsOf(t, p, 0); !slices.Equal(got, want) {
 					t.Errorf("service %q: %+v, want %+v", service, got, want)
 				}
-				if err := p.Budget.Override("off"); err != nil || limitsOf(t, p, 0) != nil {
+				if err := p.Override("budget", "off"); err != nil || limitsOf(t, p, 0) != nil {
 					t.Errorf("with --budget off: %v, %+v", err, p.Budget.Limits)
 				}
 			}
@@ -58,25 +58,9 @@ func TestEveryPercentage(t *testing.T) {
 			}
 		})
 	}
-	var b Budget
-	if err := b.Override("25%"); err == nil || !strings.Contains(err.Error(), "for the data and resident limits") {
+	var p Policy
+	if err := p.Override("budget", "25%"); err == nil || !strings.Contains(err.Error(), "for the data and resident limits") {
 		t.Error(err)
-	}
-}
-
-// --budget is the virtual size, and takes no other limit away.
-func TestOverride(t *testing.T) {
-	b := mustRead(t, "budget.virtual = 1\nbudget.growth = 2\nbudget.hard = true", "").Budget
-	want := b.Limits
-	want[virtual] = Size{Bytes: 4 * gib, From: "--budget"}
-	if err := b.Override("4GiB"); err != nil || b.Limits != want || !b.Hard {
-		t.Errorf("%v, %+v", err, b)
-	}
-	if err := b.Override("4 gigabytes"); err == nil || b.Limits != want {
-		t.Errorf("%v, %+v", err, b)
-	}
-	if err := b.Override("off"); err != nil || b.Limits != (Sizes{}) || b.Hard {
-		t.Errorf("%v, %+v", err, b)
 	}
 }
 
@@ -89,14 +73,14 @@ func mustRead(t *testing.T, text, service string) Policy {
 	return p
 }
 
-func problemsOf(t *testing.T, text string) Problems {
+func problemsOf(t *testing.T, text string) problems {
 	t.Helper()
 	_, err := read("p.toml", []byte(text), "")
-	problems, ok := err.(Problems)
+	found, ok := err.(problems)
 	if !ok {
 		t.Fatalf("%s: %v", text, err)
 	}
-	return problems
+	return found
 }
 
 func limitsOf(t *testing.T, p Policy, memory uint64) []Limit {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,8 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-// Problem is one thing that is wrong with a policy file.
-type Problem struct {
+// What is wrong with a policy file or a value, and how it is shown: in one line that a terminal can take.
+
+// hinted is an error of a value: what is wrong, and what to type instead. Both are one line.
+type hinted struct{ what, hint string }
+
+func (h hinted) Error() string {
+	if h.hint == "" {
+		return h.what
+	}
+	return h.what + "; " + h.hint
+}
+
+// problem is one thing that is wrong with a policy file.
+type problem struct {
 	File    string
 	Line    int    // from 1; 0 where the file as a whole is meant: it is missing, a folder, not root's
 	Column  int    // from 1, in bytes, as compilers count
@@ -21,7 +34,7 @@ type Problem struct {
 // Error gives the problem in one line that can go to a terminal, whatever stands in the file:
 //
 //	policy.toml:7:1: unknown key "virtul" in [budget]; did you mean "virtual"? | virtul = "4GiB"
-func (p Problem) Error() string {
+func (p problem) Error() string {
 	var b strings.Builder
 	b.WriteString(printable(p.File))
 	if p.Line != 0 {
@@ -37,11 +50,11 @@ func (p Problem) Error() string {
 	return b.String()
 }
 
-// Problems is every problem of one file, in the order of its lines. It is the error that Load gives.
-type Problems []Problem
+// problems is every problem of one file, in the order of its lines. It is the error that Load gives.
+type problems []problem
 
 // Error gives the first problem, in one line, and says how to see the rest.
-func (ps Problems) Error() string {
+func (ps problems) Error() string {
 	if len(ps) == 0 {
 		return "no problem"
 	}
@@ -52,15 +65,9 @@ func (ps Problems) Error() string {
 	return first
 }
 
-func (ps Problems) sort() {
-	slices.SortStableFunc(ps, func(a, b Problem) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		if a.Column != b.Column {
-			return a.Column - b.Column
-		}
-		return strings.Compare(a.Message, b.Message)
+func (ps problems) sort() {
+	slices.SortStableFunc(ps, func(a, b problem) int {
+		return cmp.Or(a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Message, b.Message))
 	})
 }
 

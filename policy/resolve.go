@@ -3,16 +3,16 @@ package policy
 import (
 	"fmt"
 	"math"
-	"math/bits"
+	"slices"
 	"strings"
 )
 
 // Plan is what will be set and why: the result of a policy and a machine. It is a plain value.
 type Plan struct {
-	Mode      Mode
-	ArenaMax  int // the cap; 0 for Off and Glibc
-	ArenaTest int // 0: MALLOC_ARENA_TEST is not set (Off, Glibc)
-	Cores     int // what a per-core cap was multiplied by; 0 where no rule needed it and none is known
+	Mode      string // Fixed, PerCore, Off or Glibc
+	ArenaMax  int    // the cap; 0 for Off and Glibc
+	ArenaTest int    // 0: MALLOC_ARENA_TEST is not set (Off, Glibc)
+	Cores     int    // what a per-core cap was multiplied by; 0 where no rule needed it and none is known
 	Limits    []Limit
 	HardLimit uint64 // RLIMIT_AS of the target in bytes; 0 is none
 
@@ -38,7 +38,7 @@ func (l Limit) String() string {
 // what to write instead.
 func (p Policy) Resolve(m Machine) (Plan, error) {
 	plan := Plan{Policy: p, Machine: m}
-	limits, err := p.Budget.Limits.inBytes(m.Memory)
+	limits, err := p.Budget.limits(m.Memory)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -58,7 +58,7 @@ func (p Policy) Resolve(m Machine) (Plan, error) {
 // built-in policy. With inherited = "keep" the inherited value comes before the file, not before a flag.
 func (p Policy) winner(in Inherited) Cap {
 	said := p.Arenas.Cap
-	keep := p.Arenas.Inherited == "keep" && said.From != FlagArenas
+	keep := p.Arenas.Inherited == "keep" && said.From != flagArenas
 	if in.MaxOK && (said.Mode == "" || keep) {
 		if in.Max == 0 {
 			return Cap{Mode: Glibc, From: in.MaxFrom}
@@ -79,11 +79,8 @@ func (p Policy) NeedsCores(in Inherited) bool {
 
 // NeedsMemory reports whether a limit is a percentage of the machine's memory.
 func (p Policy) NeedsMemory() bool {
-	return p.Budget.Limits.relative()
+	return slices.ContainsFunc(p.Budget.Limits[:], func(s size) bool { return s.Percent != 0 })
 }
-
-// FlagArenas is the origin of a cap that was given on the command line.
-const FlagArenas = "--arenas"
 
 // setCap fills in the mode, the two values and their reasons.
 func (plan *Plan) setCap(c Cap, cores string) error {
@@ -153,7 +150,7 @@ func (plan *Plan) setTest(c Cap) {
 	}
 	most := max(1, plan.ArenaMax-1)
 	in, arenas := plan.Machine.Inherited, plan.Policy.Arenas
-	fromFile := arenas.Test != 0 && c.From != FlagArenas
+	fromFile := arenas.Test != 0 && c.From != flagArenas
 	asInherited := c.inherited(in) && in.TestOK && in.Test >= 1 && in.Test <= most
 	plan.ArenaTest = most
 	switch {
@@ -225,14 +222,6 @@ func (p Policy) coresUsed(m Machine) (n int, why string) {
 		why = fmt.Sprintf("%d, the least of %s", n, why)
 	}
 	return n, why
-}
-
-// share is the percentage of so many bytes, exact to the millionth of a per cent. It is never 0, which
-// would be no limit.
-func share(bytes uint64, percent float64) uint64 {
-	hi, lo := bits.Mul64(bytes, uint64(math.Round(percent*1e6)))
-	quo, _ := bits.Div64(hi, lo, 100_000_000) // percent is at most 100, so the result fits
-	return max(1, quo)
 }
 
 func (plan *Plan) reason(format string, args ...any) {

@@ -19,7 +19,7 @@ func file(cap string) Policy {
 	if cap == "" {
 		return p
 	}
-	c, err := ParseCap(cap)
+	c, err := parseCap(cap)
 	if err != nil {
 		panic(err)
 	}
@@ -108,25 +108,25 @@ func TestResolveCores(t *testing.T) {
 	count := func(n int) Reading[int] { return Reading[int]{N: n, From: "test"} }
 	for _, c := range []struct {
 		name  string
-		cores Cores
+		cores coreRule
 		m     Machine
 		want  int // 0 is an error
 	}{
-		{"auto: online is least", Cores{}, Machine{Online: count(4), Affinity: count(8), Quota: Reading[float64]{N: 6}}, 4},
-		{"auto: affinity is least", Cores{Rule: "auto"}, Machine{Online: count(8), Affinity: count(3), Quota: Reading[float64]{N: 6}}, 3},
-		{"auto: the quota is least and rounded up", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Reading[float64]{N: 2.01}}, 3},
-		{"auto: a whole quota stays", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Reading[float64]{N: 2}}, 2},
-		{"auto: less than a core is one", Cores{}, Machine{Online: count(8), Affinity: count(8), Quota: Reading[float64]{N: 0.25}}, 1},
-		{"auto: no quota", Cores{}, Machine{Online: count(8), Affinity: count(8)}, 8},
-		{"auto: online unknown", Cores{}, Machine{Affinity: count(5)}, 5},
-		{"auto: the quota alone", Cores{}, Machine{Quota: Reading[float64]{N: 5}}, 5},
-		{"auto: nothing known", Cores{}, Machine{Online: Reading[int]{Why: "no /sys"}}, 0},
-		{"online", Cores{Rule: "online"}, Machine{Online: count(8), Affinity: count(3), Quota: Reading[float64]{N: 2}}, 8},
-		{"online unknown", Cores{Rule: "online"}, Machine{Online: Reading[int]{Why: "no /sys"}, Affinity: count(3)}, 0},
-		{"affinity", Cores{Rule: "affinity"}, Machine{Online: count(8), Affinity: count(3), Quota: Reading[float64]{N: 2}}, 3},
-		{"affinity unknown", Cores{Rule: "affinity"}, Machine{Online: count(8)}, 0},
-		{"written", Cores{N: 16, From: "--cores"}, Machine{Online: count(8), Affinity: count(3)}, 16},
-		{"written, nothing known", Cores{N: 16, From: "--cores"}, Machine{}, 16},
+		{"auto: online is least", coreRule{}, Machine{Online: count(4), Affinity: count(8), Quota: Reading[float64]{N: 6}}, 4},
+		{"auto: affinity is least", coreRule{Rule: "auto"}, Machine{Online: count(8), Affinity: count(3), Quota: Reading[float64]{N: 6}}, 3},
+		{"auto: the quota is least and rounded up", coreRule{}, Machine{Online: count(8), Affinity: count(8), Quota: Reading[float64]{N: 2.01}}, 3},
+		{"auto: a whole quota stays", coreRule{}, Machine{Online: count(8), Affinity: count(8), Quota: Reading[float64]{N: 2}}, 2},
+		{"auto: less than a core is one", coreRule{}, Machine{Online: count(8), Affinity: count(8), Quota: Reading[float64]{N: 0.25}}, 1},
+		{"auto: no quota", coreRule{}, Machine{Online: count(8), Affinity: count(8)}, 8},
+		{"auto: online unknown", coreRule{}, Machine{Affinity: count(5)}, 5},
+		{"auto: the quota alone", coreRule{}, Machine{Quota: Reading[float64]{N: 5}}, 5},
+		{"auto: nothing known", coreRule{}, Machine{Online: Reading[int]{Why: "no /sys"}}, 0},
+		{"online", coreRule{Rule: "online"}, Machine{Online: count(8), Affinity: count(3), Quota: Reading[float64]{N: 2}}, 8},
+		{"online unknown", coreRule{Rule: "online"}, Machine{Online: Reading[int]{Why: "no /sys"}, Affinity: count(3)}, 0},
+		{"affinity", coreRule{Rule: "affinity"}, Machine{Online: count(8), Affinity: count(3), Quota: Reading[float64]{N: 2}}, 3},
+		{"affinity unknown", coreRule{Rule: "affinity"}, Machine{Online: count(8)}, 0},
+		{"written", coreRule{N: 16, From: "--cores"}, Machine{Online: count(8), Affinity: count(3)}, 16},
+		{"written, nothing known", coreRule{N: 16, From: "--cores"}, Machine{}, 16},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := file("1/core")
@@ -155,7 +155,7 @@ func TestResolveInherited(t *testing.T) {
 		keep      bool
 		inherited Inherited
 
-		mode      Mode
+		mode      string
 		max       int
 		arenaTest int
 		overrides []string
@@ -197,7 +197,7 @@ func TestResolveInherited(t *testing.T) {
 			p := file(c.cap)
 			p.Arenas.Test = c.test
 			if c.flag {
-				p.Arenas.Cap.From = FlagArenas
+				p.Arenas.Cap.From = flagArenas
 			}
 			if c.keep {
 				p.Arenas.Inherited = "keep"
@@ -226,7 +226,7 @@ func TestResolveWithoutCores(t *testing.T) {
 // The flag's cap is clamped by the file's min and max, and its cores are the file's.
 func TestResolveFlagIsClamped(t *testing.T) {
 	p := file("2/core")
-	p.Arenas.Cap.From = FlagArenas
+	p.Arenas.Cap.From = flagArenas
 	p.Arenas.Max = 5
 	if plan, err := p.Resolve(cores(4)); err != nil || plan.ArenaMax != 5 {
 		t.Errorf("%d, %v", plan.ArenaMax, err)
@@ -235,10 +235,10 @@ func TestResolveFlagIsClamped(t *testing.T) {
 
 func TestResolveLimits(t *testing.T) {
 	p := file("4")
-	p.Budget.Limits[virtual] = Size{Bytes: 4 * gib, From: "policy.toml:9"}
-	p.Budget.Limits[row("data")] = Size{Percent: 12.5, From: "policy.toml:10"}
-	p.Budget.Limits[row("resident")] = Size{Percent: 100, From: "policy.toml:11"}
-	p.Budget.Limits[row("arenas")] = Size{Percent: 0.000001, From: "policy.toml:12"}
+	p.Budget.Limits[virtual] = size{Bytes: 4 * gib, From: "policy.toml:9"}
+	p.Budget.Limits[row("data")] = size{Percent: 12.5, From: "policy.toml:10"}
+	p.Budget.Limits[row("resident")] = size{Percent: 100, From: "policy.toml:11"}
+	p.Budget.Limits[row("arenas")] = size{Percent: 0.000001, From: "policy.toml:12"}
 	m := cores(4)
 	m.Memory = Reading[uint64]{N: 1<<63 + 7, From: "memory.max"}
 	plan, err := p.Resolve(m)
@@ -276,17 +276,17 @@ func TestNeeds(t *testing.T) {
 		name          string
 		cap           string
 		n             int // of [arenas] cores
-		data          Size
+		data          size
 		in            Inherited
 		cores, memory bool
 	}{
-		{"built-in", "", 0, Size{}, Inherited{}, true, false},
-		{"inherited", "", 0, Size{}, inherited, false, false},
-		{"per core", "2/core", 0, Size{}, inherited, true, false},
-		{"per core, written", "2/core", 8, Size{}, Inherited{}, false, false},
-		{"fixed", "4", 0, Size{Bytes: 1}, Inherited{}, false, false},
-		{"off", "off", 0, Size{Percent: 50, From: "x"}, Inherited{}, false, true},
-		{"glibc", "glibc", 0, Size{}, Inherited{}, false, false},
+		{"built-in", "", 0, size{}, Inherited{}, true, false},
+		{"inherited", "", 0, size{}, inherited, false, false},
+		{"per core", "2/core", 0, size{}, inherited, true, false},
+		{"per core, written", "2/core", 8, size{}, Inherited{}, false, false},
+		{"fixed", "4", 0, size{Bytes: 1}, Inherited{}, false, false},
+		{"off", "off", 0, size{Percent: 50, From: "x"}, Inherited{}, false, true},
+		{"glibc", "glibc", 0, size{}, Inherited{}, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := file(c.cap)

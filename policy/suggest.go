@@ -7,15 +7,7 @@ import (
 	"github.com/xrash/smetrics"
 )
 
-// hinted is an error of a value: what is wrong, and what to type instead. Both are one line.
-type hinted struct{ what, hint string }
-
-func (h hinted) Error() string {
-	if h.hint == "" {
-		return h.what
-	}
-	return h.what + "; " + h.hint
-}
+// Words that a typing mistake may have been meant to be.
 
 // DidYouMean is the hint for a word that is none of names, `did you mean "cap"?`, or "" where none is near enough to be a
 // slip of the hand: the same word in another case, or the nearest with at most one edit in three letters, and one in two.

@@ -13,4 +13,4 @@ func openFile(path string) (*os.File, error) { return os.Open(path) }
 func isNotDir(error) bool { return false }
 
 // distrust knows owners on Unix only, and only there does anything launch.
-func distrust(string, fs.FileInfo) *Problem { return nil }
+func distrust(string, fs.FileInfo) *problem { return nil }

@@ -38,7 +38,7 @@ func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
 // distrust says why a policy must not steer what root launches: the file, a folder above it, a link on
 // the way or a folder above that link's target belongs to another user or can be written by one. opened
 // is the stat of the descriptor that is read, so the file that is judged is the one that counts.
-func distrust(path string, opened fs.FileInfo) *Problem {
+func distrust(path string, opened fs.FileInfo) *problem {
 	full, err := filepath.Abs(path)
 	if err != nil {
 		return cannotRead(path, err)
@@ -52,7 +52,7 @@ func distrust(path string, opened fs.FileInfo) *Problem {
 		return p
 	}
 	if !os.SameFile(last, opened) {
-		return &Problem{File: path, Message: "was replaced while it was read", Hint: "start again"}
+		return &problem{File: path, Message: "was replaced while it was read", Hint: "start again"}
 	}
 	return untrusted(path, w.at, opened)
 }
@@ -67,7 +67,7 @@ type walk struct {
 
 // step goes on to the next name and gives the stat(2) of where the walk is then, which is that of at where the name
 // leads nowhere new.
-func (w *walk) step(at fs.FileInfo) (fs.FileInfo, *Problem) {
+func (w *walk) step(at fs.FileInfo) (fs.FileInfo, *problem) {
 	name := w.todo[0]
 	w.todo = w.todo[1:]
 	switch name {
@@ -94,7 +94,7 @@ func (w *walk) step(at fs.FileInfo) (fs.FileInfo, *Problem) {
 	return w.judge(w.at)
 }
 
-func (w *walk) judge(step string) (fs.FileInfo, *Problem) {
+func (w *walk) judge(step string) (fs.FileInfo, *problem) {
 	info, err := os.Lstat(step)
 	if err != nil {
 		return nil, cannotRead(w.path, err)
@@ -104,7 +104,7 @@ func (w *walk) judge(step string) (fs.FileInfo, *Problem) {
 
 // untrusted judges one step of the way. The mode of a link means nothing, and who may write to a sticky
 // folder cannot replace what is root's in it.
-func untrusted(path, step string, info fs.FileInfo) *Problem {
+func untrusted(path, step string, info fs.FileInfo) *problem {
 	mode := info.Mode()
 	what := func() string {
 		if step == path {
@@ -128,6 +128,6 @@ func untrusted(path, step string, info fs.FileInfo) *Problem {
 	return nil
 }
 
-func refused(path, why, command string) *Problem {
-	return &Problem{File: path, Message: "is refused when root launches: " + why, Hint: "type " + command}
+func refused(path, why, command string) *problem {
+	return &problem{File: path, Message: "is refused when root launches: " + why, Hint: "type " + command}
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -100,21 +101,28 @@ func (v value) word(allowed ...string) string {
 	return ""
 }
 
-func (v value) cap() Cap {
-	var c Cap
-	var err error
+// number is an integer or a string, as text.
+func (v value) number() (text string, ok bool) {
 	switch raw := v.raw.(type) {
 	case int64:
-		c, err = ParseCap(strconv.FormatInt(raw, 10))
+		return strconv.FormatInt(raw, 10), true
 	case string:
-		c, err = ParseCap(raw)
-	case float64:
+		return raw, true
+	}
+	return "", false
+}
+
+func (v value) cap() Cap {
+	if raw, ok := v.raw.(float64); ok {
 		v.wrong(fmt.Sprintf("cap = %v is no whole number", raw), `a cap per core is a string: cap = "1.5/core"`)
 		return Cap{}
-	default:
+	}
+	text, ok := v.number()
+	if !ok {
 		v.wrongType("a number or a string", `write for example cap = 4 or cap = "1/core"`)
 		return Cap{}
 	}
+	c, err := parseCap(text)
 	v.parsed(err)
 	c.From = v.l.doc.origin(v.path)
 	return c
@@ -127,44 +135,38 @@ func (v value) parsed(err error) {
 	}
 }
 
-func (v value) cores() Cores {
+func (v value) cores() coreRule {
 	from := v.l.doc.origin(v.path)
 	if _, ok := v.raw.(int64); ok {
-		return Cores{N: v.integer(1, MaxCap), From: from}
+		return coreRule{N: v.integer(1, MaxCap), From: from}
 	}
 	s, ok := v.text("a source or a number", `write "auto", "online", "affinity" or a number such as 8`)
 	if !ok {
-		return Cores{}
+		return coreRule{}
 	}
 	if n, digits := decimal(s); digits && n > 0 {
 		v.wrong(fmt.Sprintf("cores = %q is no source of cores", s), fmt.Sprintf("a number stands without quotes: cores = %d", n))
-		return Cores{}
+		return coreRule{}
 	}
-	return Cores{Rule: v.word("auto", "online", "affinity"), From: from}
+	return coreRule{Rule: v.word(coreSources...), From: from}
 }
 
-// size reads a limit. "off" is no limit, also where one lies beneath.
-func (v value) size(relative bool) Size {
-	var s Size
-	var err error
-	switch raw := v.raw.(type) {
-	case int64:
-		s, err = ParseSize(strconv.FormatInt(raw, 10))
-	case string:
-		if raw == "off" {
-			return Size{}
-		}
-		s, err = ParseSize(raw)
-	default:
+// limit reads a size. "off" is no limit, also where one lies beneath.
+func (v value) limit(relative bool) size {
+	text, ok := v.number()
+	if !ok {
 		v.wrongType("a size", `write a size such as "4GiB", bytes as an integer, or "off"`)
-		return Size{}
 	}
+	if !ok || text == "off" {
+		return size{}
+	}
+	s, err := parseLimit(text)
 	v.parsed(err)
 	if s.Percent != 0 && !relative {
 		v.wrong(fmt.Sprintf("%s = %q: only %s may be a share of the machine's memory", v.name, v.raw, relativeMetrics()), `write a size such as "4GiB"`)
-		return Size{}
+		return size{}
 	}
-	if !s.IsZero() {
+	if !s.isZero() {
 		s.From = v.l.doc.origin(v.path)
 	}
 	return s
@@ -189,12 +191,7 @@ func (v value) duration(least, most time.Duration) time.Duration {
 
 // short is a duration of one unit as people write it: "24h", not "24h0m0s".
 func short(d time.Duration) string {
-	s := strings.TrimSuffix(d.String(), "0s")
-	s = strings.TrimSuffix(s, "0m")
-	if s == "" {
-		return "0s"
-	}
-	return s
+	return cmp.Or(strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m"), "0s")
 }
 
 func (v value) percent() int {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/machine/gopsutil"
@@ -27,7 +26,7 @@ func (s *sweepPlan) findCandidates(c *cli.Context) error {
 		return err
 	}
 	if c.IsSet("cores") {
-		if p.Arenas.Cores, err = run.ParseCores(c.String("cores")); err != nil {
+		if err := p.Override("cores", c.String("cores")); err != nil {
 			return badFlag(c, "cores", err)
 		}
 	}
@@ -92,20 +91,18 @@ func (s *sweepPlan) inherited() int {
 
 // candidate resolves a cap as run --arenas would.
 func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, error) {
-	limit, err := policy.ParseCap(name)
-	if err != nil {
+	if err := p.Override("arenas", name); err != nil {
 		return sweep.Candidate{}, err
 	}
+	limit := &p.Arenas.Cap
 	uncapped := limit.Mode == policy.Glibc || limit.Mode == policy.Off && s.inherited() == 0
 	if uncapped && p.Arenas.Cores.N > 0 {
 		if s.limit == 0 {
 			return sweep.Candidate{}, fmt.Errorf("%q cannot be simulated for --cores: this program's glibc knows no limit", name)
 		}
-		limit = policy.Cap{Mode: policy.Fixed, N: s.limit}
+		limit.Mode, limit.N = policy.Fixed, s.limit
 		s.note("%q is a cap of %d here: what glibc allows by itself on %s", name, s.limit, count(p.Arenas.Cores.N, "core"))
 	}
-	limit.From = policy.FlagArenas
-	p.Arenas.Cap, p.Arenas.Test = limit, 0
 	plan, err := p.Resolve(s.machine)
 	if err != nil {
 		return sweep.Candidate{}, err

@@ -234,7 +234,7 @@ func candidateWords(c sweep.Candidate) string {
 	switch {
 	case c.ArenaMax > 0:
 		return "MALLOC_ARENA_MAX=" + strconv.Itoa(c.ArenaMax)
-	case c.Name == string(policy.Off):
+	case c.Name == policy.Off:
 		return "environment as it was inherited, with no cap in it"
 	}
 	return "MALLOC_ARENA_MAX=0, glibc's own limit"

@@ -47,6 +47,6 @@ func limit(s string) (n uint64, ok bool) {
 	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
 		return n, true
 	}
-	size, err := policy.ParseSize(s)
-	return size.Bytes, err == nil
+	n, err := policy.ParseSize(s)
+	return n, err == nil
 }

@@ -4,9 +4,7 @@ package run
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"strconv"
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
@@ -63,46 +61,14 @@ func variable(name string) string {
 	return value
 }
 
-// apply lays --arenas, --cores and --budget over a policy. A flag that sets the cap also sets aside the file's
-// test; min and max still clamp a per-core cap.
+// apply lays --arenas, --cores and --budget over a policy.
 func (l Line) apply(p *policy.Policy) error {
-	if s, given := l.Text("arenas"); given {
-		limit, err := policy.ParseCap(s)
-		if err != nil {
-			return l.bad("arenas", err)
+	for _, flag := range []string{"arenas", "cores", "budget"} {
+		if s, given := l.Text(flag); given {
+			if err := p.Override(flag, s); err != nil {
+				return l.bad(flag, err)
+			}
 		}
-		limit.From = policy.FlagArenas
-		p.Arenas.Cap, p.Arenas.Test = limit, 0
-	}
-	if s, given := l.Text("cores"); given {
-		cores, err := ParseCores(s)
-		if err != nil {
-			return l.bad("cores", err)
-		}
-		p.Arenas.Cores = cores
-	}
-	return l.applyBudget(&p.Budget)
-}
-
-// ParseCores reads --cores.
-func ParseCores(s string) (policy.Cores, error) {
-	if s == "auto" || s == "online" || s == "affinity" {
-		return policy.Cores{Rule: s, From: "--cores"}, nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > policy.MaxCap || s[0] == '+' {
-		return policy.Cores{}, fmt.Errorf(`%q is not a number from 1 to %d, "auto", "online" or "affinity"`, s, policy.MaxCap)
-	}
-	return policy.Cores{N: n, From: "--cores"}, nil
-}
-
-func (l Line) applyBudget(b *policy.Budget) error {
-	s, given := l.Text("budget")
-	if !given {
-		return nil
-	}
-	if err := b.Override(s); err != nil {
-		return l.bad("budget", err)
 	}
 	return nil
 }
