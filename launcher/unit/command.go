@@ -175,17 +175,12 @@ func (c Command) asArgument() string {
 	if c.literal() || !strings.Contains(c.program.value, "$") {
 		return c.program.raw
 	}
-	var b strings.Builder
-	for quote, i := byte(0), 0; i < len(c.program.raw); {
-		p := cutPiece(c.program.raw[i:], quote)
-		written := c.program.raw[i : i+p.size]
-		b.WriteString(written)
-		if p.value == "$" {
-			b.WriteString(written)
+	return rewrite(c.program.raw, func(value, written string) string {
+		if value == "$" {
+			return written + written
 		}
-		quote, i = p.quote, i+p.size
-	}
-	return b.String()
+		return written
+	})
 }
 
 // inFront reports whether arenacap stands in front of the program already.
