@@ -120,32 +120,33 @@ func (c Command) named() bool { return strings.Contains(c.prefix, "@") && !c.via
 
 func (c Command) viaShell() bool { return strings.Contains(c.prefix, "|") }
 
+// name is the program without the doubling of "%"; of a specifier only systemd knows the value.
+func (c Command) name() (name string, ok bool) {
+	name = strings.ReplaceAll(c.program.value, "%%", "")
+	return strings.ReplaceAll(c.program.value, "%%", "%"), !strings.Contains(name, "%")
+}
+
 // literal reports whether systemd replaces no variables.
 func (c Command) literal() bool { return strings.Contains(c.prefix, ":") }
 
 // prefixOf is the run of special characters in front of a program: each once, and only one of "+", "!" and "!!".
 func prefixOf(s string) string {
-	n := 0
-	for ; n < len(s); n++ {
-		privileges := strings.Trim(s[:n], "-@:|")
-		switch seen := strings.IndexByte(s[:n], s[n]) >= 0; s[n] {
-		case '-', '@', ':', '|':
-			if seen {
-				return s[:n]
-			}
-		case '+':
-			if strings.ContainsAny(privileges, "+!") {
-				return s[:n]
-			}
-		case '!':
-			if strings.Contains(privileges, "+") || strings.Count(s[:n], "!") == 2 {
-				return s[:n]
-			}
-		default:
+	for n := range len(s) {
+		if !isPrefix(s[:n+1]) {
 			return s[:n]
 		}
 	}
-	return s[:n]
+	return s
+}
+
+func isPrefix(s string) bool {
+	for _, c := range "-@:|+" {
+		if strings.Count(s, string(c)) > 1 {
+			return false
+		}
+	}
+	marks := strings.Count(s, "!")
+	return strings.Trim(s, "-@:|+!") == "" && marks <= 2 && (marks == 0 || !strings.Contains(s, "+"))
 }
 
 // behind is the command with another one in front of it: its program and its flags become the first words, the

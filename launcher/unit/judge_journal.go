@@ -40,9 +40,9 @@ func (p *planner) judgeJournal() {
 
 // identifier is the name of a program; "" is one that only systemd knows.
 func (c Command) identifier() string {
-	name := strings.ReplaceAll(path.Base(c.program.value), "%%", "\x00")
-	if strings.Contains(name, "%") || strings.Trim(name, blanks) != name {
-		return ""
+	c.program.value = path.Base(c.program.value)
+	if name, ok := c.name(); ok && strings.Trim(name, blanks) == name {
+		return name
 	}
-	return strings.ReplaceAll(name, "\x00", "%")
+	return ""
 }

@@ -3,11 +3,11 @@ package unit
 // What decides beside the unit itself: the programs and the files on this machine.
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -115,11 +115,10 @@ func (u Unit) lookLog(as identity, file string) File {
 }
 
 func (u Unit) lookProgram(c Command, env []string) Program {
-	name := strings.ReplaceAll(c.program.value, "%%", "\x00")
-	if strings.Contains(name, "%") || name == "" || c.inFront() || u.rooted() && c.boxed() {
-		return Program{} // a specifier, whose value only systemd knows, or a program of another root
+	name, ok := c.name()
+	if !ok || name == "" || c.inFront() || u.rooted() && c.boxed() {
+		return Program{}
 	}
-	name = strings.ReplaceAll(name, "\x00", "%")
 	search := systemdPath
 	if dirs := u.words("ExecSearchPath"); len(dirs) > 0 {
 		search = strings.Join(dirs, ":")
@@ -146,13 +145,11 @@ func (u Unit) lookSettings() []FileNames {
 		if err != nil {
 			continue
 		}
-		found := FileNames{File: file}
+		lines, found := strings.Split(string(text), "\n"), FileNames{File: file}
 		for _, name := range []string{"LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_ARENA_TEST", "ARENACAP_POLICY", "ARENACAP_SERVICE"} {
-			for line := range bytes.Lines(text) {
-				if bytes.HasPrefix(bytes.TrimLeft(line, blanks), []byte(name+"=")) {
-					found.Names = append(found.Names, name)
-					break
-				}
+			sets := func(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, blanks), name+"=") }
+			if slices.ContainsFunc(lines, sets) {
+				found.Names = append(found.Names, name)
 			}
 		}
 		if len(found.Names) > 0 {
