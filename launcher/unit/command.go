@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Command is one command of an ExecStart= line, as it was written.
-type Command struct {
+// command is one command of an ExecStart= line, as it was written.
+type command struct {
 	prefix  string // the characters in front of the program that mean something, "@" included
 	program word   // without them
 	argv0   *word  // behind "@": what the program gets as its zeroth argument
@@ -27,7 +27,7 @@ type Command struct {
 //
 // Only a ";" that is a whole word, without quotes, ends a command; "\;" is an argument. At a mistake systemd refuses the
 // unit; with "-", or within the first word, it only ignores the rest of the line, and the remark says so.
-func parseCommands(s setting) (all []Command, remark string, err error) {
+func parseCommands(s setting) (all []command, remark string, err error) {
 	for rest := s.value; rest != ""; {
 		c, after, err := parseCommand(rest)
 		if err != nil {
@@ -47,12 +47,12 @@ func parseCommands(s setting) (all []Command, remark string, err error) {
 
 // parseCommand reads up to the end or behind a ";". There is no command before a second ";", and none with an error
 // in the first word.
-func parseCommand(s string) (c *Command, rest string, err error) {
+func parseCommand(s string) (c *command, rest string, err error) {
 	first, rest, err := cutWord(s)
 	if err != nil || first.value == ";" || first.raw == "" {
 		return nil, rest, err
 	}
-	c = &Command{prefix: prefixOf(first.value)}
+	c = &command{prefix: prefixOf(first.value)}
 	c.program = word{dropFirst(first.raw, len(c.prefix)), first.value[len(c.prefix):]}
 	begin := strings.Index(s, first.raw)
 	start, end := 0, begin+len(first.raw) // of the arguments, in the text
@@ -92,7 +92,7 @@ func cutArgument(s string) (w word, rest string, err error) {
 }
 
 // check refuses what systemd refuses.
-func (c Command) check() error {
+func (c command) check() error {
 	name := c.program.value
 	unsafe := func(r rune) bool { return r < ' ' || strings.ContainsRune("\"'\\\x7f", r) }
 	switch {
@@ -113,21 +113,21 @@ func (c Command) check() error {
 }
 
 // boxed reports whether the unit's sandbox is around a command.
-func (c Command) boxed() bool { return !strings.Contains(c.prefix, "+") }
+func (c command) boxed() bool { return !strings.Contains(c.prefix, "+") }
 
 // named reports whether the second word is argv[0]. Beside "|", "@" asks for a login shell instead (systemd 258).
-func (c Command) named() bool { return strings.Contains(c.prefix, "@") && !c.viaShell() }
+func (c command) named() bool { return strings.Contains(c.prefix, "@") && !c.viaShell() }
 
-func (c Command) viaShell() bool { return strings.Contains(c.prefix, "|") }
+func (c command) viaShell() bool { return strings.Contains(c.prefix, "|") }
 
 // name is the program without the doubling of "%"; of a specifier only systemd knows the value.
-func (c Command) name() (name string, ok bool) {
+func (c command) name() (name string, ok bool) {
 	name = strings.ReplaceAll(c.program.value, "%%", "")
 	return strings.ReplaceAll(c.program.value, "%%", "%"), !strings.Contains(name, "%")
 }
 
 // literal reports whether systemd replaces no variables.
-func (c Command) literal() bool { return strings.Contains(c.prefix, ":") }
+func (c command) literal() bool { return strings.Contains(c.prefix, ":") }
 
 // prefixOf is the run of special characters in front of a program: each once, and only one of "+", "!" and "!!".
 func prefixOf(s string) string {
@@ -151,7 +151,7 @@ func isPrefix(s string) bool {
 
 // behind is the command with another one in front of it: its program and its flags become the first words, the
 // program that stood there is an argument. In that place systemd replaces variables, so a "$" is doubled.
-func (c Command) behind(own string, flags []string) string {
+func (c command) behind(own string, flags []string) string {
 	prefix := c.prefix
 	words := make([]string, 0, len(flags)+5)
 	for _, f := range flags {
@@ -169,7 +169,7 @@ func (c Command) behind(own string, flags []string) string {
 }
 
 // asArgument is the program's word in that place, where ";" would end the command.
-func (c Command) asArgument() string {
+func (c command) asArgument() string {
 	if c.program.raw == ";" || c.program.raw == `\;` {
 		return `"` + c.program.raw + `"`
 	}
@@ -185,7 +185,7 @@ func (c Command) asArgument() string {
 }
 
 // inFront reports whether arenacap stands in front of the program already.
-func (c Command) inFront() bool {
+func (c command) inFront() bool {
 	if strings.HasPrefix(path.Base(c.program.value), "arenacap") && len(c.args) > 0 {
 		return true
 	}
@@ -199,7 +199,7 @@ func (c Command) inFront() bool {
 
 // executed is the program at the end of a shell's script: "sh -c 'exec /usr/sbin/server …'". "" is none that is plain
 // to see.
-func (c Command) executed() string {
+func (c command) executed() string {
 	if len(c.args) < 2 || !strings.HasPrefix(c.args[0].value, "-") || !strings.HasSuffix(c.args[0].value, "c") {
 		return ""
 	}

@@ -39,7 +39,7 @@ func (p *planner) judgeJournal() {
 }
 
 // identifier is the name of a program; "" is one that only systemd knows.
-func (c Command) identifier() string {
+func (c command) identifier() string {
 	c.program.value = path.Base(c.program.value)
 	if name, ok := c.name(); ok && strings.Trim(name, blanks) == name {
 		return name

@@ -7,6 +7,31 @@ import (
 	"path"
 )
 
+// requiredFile is a file that arenacap needs, and what is said where the service cannot have it.
+type requiredFile struct {
+	neededFile
+	say            func(format string, args ...any)
+	closed, remedy string // of one that is not open to the service's user
+	unseen         string // of one that the sandbox does not show, behind its path
+}
+
+func (p *planner) requiredFiles() []requiredFile {
+	own := " from the service; install arenacap as /usr/bin/arenacap, or name another one with --path"
+	if p.f.Own.Absent {
+		own = " in it; put one there, the release build needs no library"
+	}
+	log, command := p.f.Log, p.f.Command
+	if below(log.Path, p.u.writable()) > 0 {
+		log.Closed = ""
+	}
+	return []requiredFile{
+		{p.f.Own.neededFile, p.refuse, "arenacap cannot be started", "; install it as /usr/bin/arenacap, or name another one with --path", own},
+		{p.f.Policy, p.refuse, "arenacap cannot read its policy", "; chmod o+r the file, o+x the folders", ", the policy file; put it where the service sees it (/etc/arenacap/policy.toml)"},
+		{log, p.note, fmt.Sprintf("arenacap cannot write [log] to = %q", log.Path), "", ""}, // judgeLog says more
+		{command, p.note, fmt.Sprintf("the budget's command %s cannot be started", command.Path), "", ", the budget's command: at a breach it will not be found"},
+	}
+}
+
 // judgeUser is about files that the service's user has to reach.
 func (p *planner) judgeUser() {
 	if p.u.AsRoot() || p.u.Home != "" {
@@ -16,17 +41,10 @@ func (p *planner) judgeUser() {
 	if p.u.yes("DynamicUser") {
 		who = "DynamicUser=yes"
 	}
-	if at := p.f.Own.Closed; at != "" {
-		p.refuse("with %s arenacap cannot be started, since %q is not open to that user; install it as /usr/bin/arenacap, or name another one with --path", who, at)
-	}
-	if at := p.f.Policy.Closed; at != "" {
-		p.refuse("with %s arenacap cannot read its policy, since %q is not open to that user; chmod o+r the file, o+x the folders", who, at)
-	}
-	if at := p.f.Log.Closed; at != "" && below(p.f.Log.Path, p.u.writable()) == 0 {
-		p.note(`with %s arenacap cannot write [log] to = %q, since %q is not open to that user`, who, p.f.Log.Path, at)
-	}
-	if at := p.f.Command.Closed; at != "" {
-		p.note("with %s the budget's command %s cannot be started, since %q is not open to that user", who, p.f.Command.Path, at)
+	for _, n := range p.requiredFiles() {
+		if n.Closed != "" {
+			n.say("with %s %s, since %q is not open to that user%s", who, n.closed, n.Closed, n.remedy)
+		}
 	}
 }
 
@@ -36,23 +54,17 @@ func (p *planner) judgeFolders() {
 		p.note("RootImage=%s: %s has to be in that image, and the policy file, if there is one", image, p.f.Own.Path)
 		return
 	}
-	if by := p.unseen(p.f.Own.File); by != "" && p.f.Own.Absent {
-		p.refuse("%s %s in it; put one there, the release build needs no library", by, p.f.Own.Path)
-	} else if by != "" {
-		p.refuse("%s %s from the service; install arenacap as /usr/bin/arenacap, or name another one with --path", by, p.f.Own.Path)
-	}
-	if by := p.unseen(p.f.Policy); by != "" {
-		p.refuse("%s %s, the policy file; put it where the service sees it (/etc/arenacap/policy.toml)", by, p.f.Policy.Path)
-	}
-	if by := p.unseen(p.f.Command); by != "" {
-		p.note("%s %s, the budget's command: at a breach it will not be found", by, p.f.Command.Path)
+	for _, n := range p.requiredFiles() {
+		if by := p.unseen(n.neededFile); by != "" && n.unseen != "" {
+			n.say("%s %s%s", by, n.Path, n.unseen)
+		}
 	}
 	p.judgeLog()
 	p.judgeExecPaths()
 }
 
 // unseen is what keeps the unit from seeing a file, as the beginning of a sentence; "" is nothing.
-func (p *planner) unseen(f File) string {
+func (p *planner) unseen(f neededFile) string {
 	if f.Path == "" {
 		return ""
 	}

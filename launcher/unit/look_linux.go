@@ -16,16 +16,16 @@ import (
 
 // Found is what decides beside the unit itself.
 type Found struct {
-	Programs []Program   // one for each of the unit's commands
-	Own      Own         // arenacap's own file
-	Policy   File        // the policy file
-	Log      File        // the file that events go to
-	Command  File        // the budget's command
-	Settings []FileNames // of the unit's files for its environment that are there
+	Programs []Program  // one for each of the unit's commands
+	Own      ownProgram // arenacap's own file
+	Policy   neededFile // the policy file
+	Log      neededFile // the file that events go to
+	Command  neededFile // the budget's command
+	Settings []envFile  // of the unit's files for its environment that are there
 }
 
-// File is one that arenacap needs in the service. Its path is the one that the service sees; "" is none.
-type File struct {
+// neededFile is one that arenacap needs in the service. Its path is the one that the service sees; "" is none.
+type neededFile struct {
 	Path   string
 	Absent bool   // it is not there, RootDirectory= and what is bound into it included
 	Closed string // the part of the path at which the service's user gets no further; "" is none
@@ -38,15 +38,15 @@ type Program struct {
 	Script  target.Target // what a shell's script executes at its end; zero where that is not plain to see
 }
 
-// Own is arenacap's own file.
-type Own struct {
-	File
+// ownProgram is arenacap's own file.
+type ownProgram struct {
+	neededFile
 	Bits  int    // 32 or 64; 0 is not known
 	Wrong string // why it cannot be executed; "" is nothing
 }
 
-// FileNames are the names in a file of EnvironmentFile= that matter to a cap.
-type FileNames struct {
+// envFile are the names in a file of EnvironmentFile= that matter to a cap.
+type envFile struct {
 	File  string
 	Names []string
 }
@@ -61,11 +61,11 @@ const systemdPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 func Look(u Unit, w Wish, own string, env []string) Found {
 	if w.Root != "" {
 		at := w.Root + u.Outside(own)
-		return Found{Own: Own{File{Path: own}, target.Quick(at, nil).Bits, wrong(at)}}
+		return Found{Own: ownProgram{neededFile{Path: own}, target.Quick(at, nil).Bits, wrong(at)}}
 	}
 	as := u.identity()
 	found := Found{
-		Own:      Own{u.lookFile(as, own, mayExecute), target.Quick(u.Outside(own), nil).Bits, wrong(u.Outside(own))},
+		Own:      ownProgram{u.lookFile(as, own, mayExecute), target.Quick(u.Outside(own), nil).Bits, wrong(u.Outside(own))},
 		Policy:   u.lookFile(as, w.PolicyFile, mayRead),
 		Settings: u.lookSettings(),
 	}
@@ -96,17 +96,17 @@ func wrong(file string) string {
 	return ""
 }
 
-func (u Unit) lookFile(as identity, file string, may fs.FileMode) File {
+func (u Unit) lookFile(as identity, file string, may fs.FileMode) neededFile {
 	if file == "" {
-		return File{}
+		return neededFile{}
 	}
 	at := u.Outside(file)
 	_, err := os.Stat(at)
-	return File{Path: file, Absent: errors.Is(err, fs.ErrNotExist), Closed: as.closed(at, may)}
+	return neededFile{Path: file, Absent: errors.Is(err, fs.ErrNotExist), Closed: as.closed(at, may)}
 }
 
 // lookLog: a log file that is not there yet is made, so its folder counts.
-func (u Unit) lookLog(as identity, file string) File {
+func (u Unit) lookLog(as identity, file string) neededFile {
 	f := u.lookFile(as, file, mayWrite)
 	if dir := u.lookFile(as, path.Dir(file), mayWrite|mayExecute); f.Absent {
 		f.Absent, f.Closed = dir.Absent, dir.Closed
@@ -114,7 +114,7 @@ func (u Unit) lookLog(as identity, file string) File {
 	return f
 }
 
-func (u Unit) lookProgram(c Command, env []string) Program {
+func (u Unit) lookProgram(c command, env []string) Program {
 	name, ok := c.name()
 	if !ok || name == "" || c.inFront() || u.rooted() && c.boxed() {
 		return Program{}
@@ -137,15 +137,15 @@ func (u Unit) lookProgram(c Command, env []string) Program {
 }
 
 // lookSettings reads the unit's EnvironmentFile=s. Only which names they set matters here.
-func (u Unit) lookSettings() []FileNames {
-	var all []FileNames
+func (u Unit) lookSettings() []envFile {
+	var all []envFile
 	for _, s := range u.list("EnvironmentFile") {
 		file := strings.TrimPrefix(s.value, "-")
 		text, err := os.ReadFile(file)
 		if err != nil {
 			continue
 		}
-		lines, found := strings.Split(string(text), "\n"), FileNames{File: file}
+		lines, found := strings.Split(string(text), "\n"), envFile{File: file}
 		for _, name := range []string{"LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_ARENA_TEST", "ARENACAP_POLICY", "ARENACAP_SERVICE"} {
 			sets := func(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, blanks), name+"=") }
 			if slices.ContainsFunc(lines, sets) {

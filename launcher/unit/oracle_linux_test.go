@@ -145,7 +145,7 @@ func TestSystemdReadsTheSameCommands(t *testing.T) {
 func sameCommands(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	_, before := systemdReads(t, dir, names...)
-	commands := map[string][]Command{}
+	commands := map[string][]command{}
 	for _, name := range names {
 		u, err := finder{dirs: []string{dir}}.load(name)
 		if err != nil {
@@ -236,7 +236,7 @@ func TestSystemdReadsRandomCommands(t *testing.T) {
 
 // keeps reports whether systemd starts with the drop-in what it started before. Of a command with "@" it shows the zeroth
 // argument in the program's place; arenacap is given both.
-func keeps(c Command, before, after string) bool {
+func keeps(c command, before, after string) bool {
 	if c.argv0 == nil {
 		return after == inFront+before
 	}

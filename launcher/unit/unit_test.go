@@ -264,7 +264,7 @@ func TestUsersUnit(t *testing.T) {
 		if err != nil || u.Home != "/home/me" || u.AsRoot() || u.last("Nice") == "2" || !strings.HasPrefix(u.Next(), "systemctl --user daemon-reload && systemctl --user restart ") {
 			t.Errorf("%s: %+v, %v", operand, u, err)
 		}
-		d, err := Plan(u, Wish{Root: root, Plan: planOf(t, "")}, Found{Own: Own{File: File{Path: ownPath, Closed: "/"}}, Policy: File{Path: "/home/me/p", Closed: "/home/me"}})
+		d, err := Plan(u, Wish{Root: root, Plan: planOf(t, "")}, Found{Own: ownProgram{neededFile: neededFile{Path: ownPath, Closed: "/"}}, Policy: neededFile{Path: "/home/me/p", Closed: "/home/me"}})
 		if err != nil || d.Place != root+place {
 			t.Errorf("%s: %q, %v", operand, d.Place, err)
 		}
@@ -377,7 +377,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func (c Command) values() []string {
+func (c command) values() []string {
 	all := []string{c.program.value}
 	for _, a := range c.args {
 		all = append(all, a.value)
@@ -386,7 +386,7 @@ func (c Command) values() []string {
 }
 
 // expected are a command's values where they are arguments.
-func (c Command) expected() []string {
+func (c command) expected() []string {
 	all := c.values()
 	if !c.literal() {
 		all[0] = strings.ReplaceAll(all[0], "$", "$$")
