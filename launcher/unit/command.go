@@ -94,13 +94,12 @@ func cutArgument(s string) (w word, rest string, err error) {
 // check refuses what systemd refuses.
 func (c command) check() error {
 	name := c.program.value
-	unsafe := func(r rune) bool { return r < ' ' || strings.ContainsRune("\"'\\\x7f", r) }
 	switch {
 	case name == "" && c.viaShell():
 		return nil
 	case name == "":
 		return errors.New("no program is named")
-	case strings.ContainsFunc(name, unsafe):
+	case strings.ContainsFunc(name, special):
 		return fmt.Errorf("the program's name %q has special characters", name)
 	case strings.HasSuffix(name, "/"):
 		return fmt.Errorf("%q is a directory, not a program", name)

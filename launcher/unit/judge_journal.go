@@ -25,7 +25,7 @@ func (p *planner) judgeJournal() {
 		return
 	}
 	var names []string
-	for _, c := range p.u.Commands {
+	for _, c := range p.u.commands {
 		if !c.inFront() {
 			names = append(names, c.identifier())
 		}

@@ -33,7 +33,7 @@ func (p *planner) judgeLimits() {
 	for _, need := range needs {
 		value := p.u.last(need.key)
 		n, ok := limit(value)
-		if !ok || n >= need.least || need.key == said || need.bits != 0 && need.bits != p.f.Own.Bits {
+		if !ok || n >= need.least || need.key == said || need.bits != 0 && need.bits != p.f.own.Bits {
 			continue
 		}
 		said = need.key
@@ -44,8 +44,8 @@ func (p *planner) judgeLimits() {
 		}
 	}
 	native := slices.Contains(p.u.words("SystemCallArchitectures"), "native")
-	if native && p.f.Own.Bits == 32 && slices.ContainsFunc(p.f.Programs, func(f Program) bool { return f.Target.Bits == 64 }) {
-		p.refuse("SystemCallArchitectures=native does not let %s, a 32-bit program, run; take the 64-bit one", p.f.Own.Path)
+	if native && p.f.own.Bits == 32 && slices.ContainsFunc(p.f.Programs, func(f Program) bool { return f.Target.Bits == 64 }) {
+		p.refuse("SystemCallArchitectures=native does not let %s, a 32-bit program, run; take the 64-bit one", p.f.own.Path)
 	}
 }
 

@@ -17,16 +17,16 @@ type requiredFile struct {
 
 func (p *planner) requiredFiles() []requiredFile {
 	own := " from the service; install arenacap as /usr/bin/arenacap, or name another one with --path"
-	if p.f.Own.Absent {
+	if p.f.own.Absent {
 		own = " in it; put one there, the release build needs no library"
 	}
-	log, command := p.f.Log, p.f.Command
+	log, command := p.f.log, p.f.command
 	if below(log.Path, p.u.writable()) > 0 {
 		log.Closed = ""
 	}
 	return []requiredFile{
-		{p.f.Own.neededFile, p.refuse, "arenacap cannot be started", "; install it as /usr/bin/arenacap, or name another one with --path", own},
-		{p.f.Policy, p.refuse, "arenacap cannot read its policy", "; chmod o+r the file, o+x the folders", ", the policy file; put it where the service sees it (/etc/arenacap/policy.toml)"},
+		{p.f.own.neededFile, p.refuse, "arenacap cannot be started", "; install it as /usr/bin/arenacap, or name another one with --path", own},
+		{p.f.policy, p.refuse, "arenacap cannot read its policy", "; chmod o+r the file, o+x the folders", ", the policy file; put it where the service sees it (/etc/arenacap/policy.toml)"},
 		{log, p.note, fmt.Sprintf("arenacap cannot write [log] to = %q", log.Path), "", ""}, // judgeLog says more
 		{command, p.note, fmt.Sprintf("the budget's command %s cannot be started", command.Path), "", ", the budget's command: at a breach it will not be found"},
 	}
@@ -51,7 +51,7 @@ func (p *planner) judgeUser() {
 // judgeFolders is about arenacap's files in the file system that the unit sees.
 func (p *planner) judgeFolders() {
 	if image := p.u.last("RootImage"); image != "" {
-		p.note("RootImage=%s: %s has to be in that image, and the policy file, if there is one", image, p.f.Own.Path)
+		p.note("RootImage=%s: %s has to be in that image, and the policy file, if there is one", image, p.f.own.Path)
 		return
 	}
 	for _, n := range p.requiredFiles() {
@@ -79,11 +79,11 @@ func (p *planner) unseen(f neededFile) string {
 
 // judgeLog is about the file that the events go to.
 func (p *planner) judgeLog() {
-	file := p.f.Log.Path
+	file := p.f.log.Path
 	if file == "" || !p.watched() {
 		return
 	}
-	if by := p.unseen(p.f.Log); by != "" {
+	if by := p.unseen(p.f.log); by != "" {
 		p.note("%s %s, the place of [log] to", by, file)
 	} else if by := p.u.readOnlyBy(file); by != "" {
 		p.note("%s lets the service not write [log] to = %q; take the # from the ReadWritePaths= below, or name a file in its LogsDirectory=", by, file)
@@ -94,9 +94,9 @@ func (p *planner) judgeLog() {
 // judgeExecPaths lets the unit execute arenacap where it may not execute everything. Of NoExecPaths= and ExecPaths= the
 // longer path counts.
 func (p *planner) judgeExecPaths() {
-	files := []string{p.f.Own.Path}
-	if p.f.Command.Path != "" {
-		files = append(files, p.f.Command.Path)
+	files := []string{p.f.own.Path}
+	if p.f.command.Path != "" {
+		files = append(files, p.f.command.Path)
 	}
 	for _, file := range files {
 		if not := below(file, p.u.words("NoExecPaths")); not > 0 && not > below(file, p.u.words("ExecPaths")) {

@@ -17,11 +17,11 @@ import (
 // Found is what decides beside the unit itself.
 type Found struct {
 	Programs []Program  // one for each of the unit's commands
-	Own      ownProgram // arenacap's own file
-	Policy   neededFile // the policy file
-	Log      neededFile // the file that events go to
-	Command  neededFile // the budget's command
-	Settings []envFile  // of the unit's files for its environment that are there
+	own      ownProgram // arenacap's own file
+	policy   neededFile // the policy file
+	log      neededFile // the file that events go to
+	command  neededFile // the budget's command
+	settings []envFile  // of the unit's files for its environment that are there
 }
 
 // neededFile is one that arenacap needs in the service. Its path is the one that the service sees; "" is none.
@@ -61,21 +61,21 @@ const systemdPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 func Look(u Unit, w Wish, own string, env []string) Found {
 	if w.Root != "" {
 		at := w.Root + u.Outside(own)
-		return Found{Own: ownProgram{neededFile{Path: own}, target.Quick(at, nil).Bits, wrong(at)}}
+		return Found{own: ownProgram{neededFile{Path: own}, target.Quick(at, nil).Bits, wrong(at)}}
 	}
 	as := u.identity()
 	found := Found{
-		Own:      ownProgram{u.lookFile(as, own, mayExecute), target.Quick(u.Outside(own), nil).Bits, wrong(u.Outside(own))},
-		Policy:   u.lookFile(as, w.PolicyFile, mayRead),
-		Settings: u.lookSettings(),
+		own:      ownProgram{u.lookFile(as, own, mayExecute), target.Quick(u.Outside(own), nil).Bits, wrong(u.Outside(own))},
+		policy:   u.lookFile(as, w.PolicyFile, mayRead),
+		settings: u.lookSettings(),
 	}
 	if to := w.Plan.Policy.Log.To; path.IsAbs(to) && len(w.Plan.Limits) > 0 {
-		found.Log = u.lookLog(as, to)
+		found.log = u.lookLog(as, to)
 	}
 	if command := w.Plan.Policy.Budget.Command; len(command) > 0 && len(w.Plan.Limits) > 0 {
-		found.Command = u.lookFile(as, command[0], mayExecute)
+		found.command = u.lookFile(as, command[0], mayExecute)
 	}
-	for _, c := range u.Commands {
+	for _, c := range u.commands {
 		found.Programs = append(found.Programs, u.lookProgram(c, env))
 	}
 	return found

@@ -22,7 +22,7 @@ import (
 type Unit struct {
 	Name     string   // of the unit: an alias is resolved
 	Files    []string // what was read: the unit's own file, then its drop-ins in systemd's order
-	Commands []command
+	commands []command
 	Own      string   // the name for the drop-in's file: one that stands behind all others with an ExecStart=
 	Remarks  []string // what systemd ignores in these files, a line each
 	Home     string   // of the user whose manager loads it; "" is a unit of the system's
@@ -113,7 +113,7 @@ func (u Unit) AsRoot() bool {
 	if (user == "" || user == "root" || user == "0") && !u.yes("DynamicUser") {
 		return true
 	}
-	return slices.ContainsFunc(u.Commands, func(c command) bool { return !c.boxed() || strings.Count(c.prefix, "!") == 1 })
+	return slices.ContainsFunc(u.commands, func(c command) bool { return !c.boxed() || strings.Count(c.prefix, "!") == 1 })
 }
 
 // place is "FILE:LINE" of a setting.
