@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Command is one command of an ExecStart= line, as it was written.
-type Command struct {
+// command is one command of an ExecStart= line, as it was written.
+type command struct {
 	prefix  string // the characters in front of the program that mean something, "@" included
 	program word   // without them
 	argv0   *word  // behind "@": what the program gets as its zeroth argument
@@ -27,7 +27,7 @@ type Command struct {
 //
 // Only a ";" that is a whole word, without quotes, ends a command; "\;" is an argument. At a mistake systemd refuses the
 // unit; with "-", or within the first word, it only ignores the rest of the line, and the remark says so.
-func parseCommands(s setting) (all []Command, remark string, err error) {
+func parseCommands(s setting) (all []command, remark string, err error) {
 	for rest := s.value; rest != ""; {
 		c, after, err := parseCommand(rest)
 		if err != nil {
@@ -47,12 +47,12 @@ func parseCommands(s setting) (all []Command, remark string, err error) {
 
 // parseCommand reads up to the end or behind a ";". There is no command before a second ";", and none with an error
 // in the first word.
-func parseCommand(s string) (c *Command, rest string, err error) {
+func parseCommand(s string) (c *command, rest string, err error) {
 	first, rest, err := cutWord(s)
 	if err != nil || first.value == ";" || first.raw == "" {
 		return nil, rest, err
 	}
-	c = &Command{prefix: prefixOf(first.value)}
+	c = &command{prefix: prefixOf(first.value)}
 	c.program = word{dropFirst(first.raw, len(c.prefix)), first.value[len(c.prefix):]}
 	begin := strings.Index(s, first.raw)
 	start, end := 0, begin+len(first.raw) // of the arguments, in the text
@@ -92,15 +92,14 @@ func cutArgument(s string) (w word, rest string, err error) {
 }
 
 // check refuses what systemd refuses.
-func (c Command) check() error {
+func (c command) check() error {
 	name := c.program.value
-	unsafe := func(r rune) bool { return r < ' ' || strings.ContainsRune("\"'\\\x7f", r) }
 	switch {
 	case name == "" && c.viaShell():
 		return nil
 	case name == "":
 		return errors.New("no program is named")
-	case strings.ContainsFunc(name, unsafe):
+	case strings.ContainsFunc(name, special):
 		return fmt.Errorf("the program's name %q has special characters", name)
 	case strings.HasSuffix(name, "/"):
 		return fmt.Errorf("%q is a directory, not a program", name)
@@ -113,44 +112,45 @@ func (c Command) check() error {
 }
 
 // boxed reports whether the unit's sandbox is around a command.
-func (c Command) boxed() bool { return !strings.Contains(c.prefix, "+") }
+func (c command) boxed() bool { return !strings.Contains(c.prefix, "+") }
 
 // named reports whether the second word is argv[0]. Beside "|", "@" asks for a login shell instead (systemd 258).
-func (c Command) named() bool { return strings.Contains(c.prefix, "@") && !c.viaShell() }
+func (c command) named() bool { return strings.Contains(c.prefix, "@") && !c.viaShell() }
 
-func (c Command) viaShell() bool { return strings.Contains(c.prefix, "|") }
+func (c command) viaShell() bool { return strings.Contains(c.prefix, "|") }
+
+// name is the program without the doubling of "%"; of a specifier only systemd knows the value.
+func (c command) name() (name string, ok bool) {
+	name = strings.ReplaceAll(c.program.value, "%%", "")
+	return strings.ReplaceAll(c.program.value, "%%", "%"), !strings.Contains(name, "%")
+}
 
 // literal reports whether systemd replaces no variables.
-func (c Command) literal() bool { return strings.Contains(c.prefix, ":") }
+func (c command) literal() bool { return strings.Contains(c.prefix, ":") }
 
 // prefixOf is the run of special characters in front of a program: each once, and only one of "+", "!" and "!!".
 func prefixOf(s string) string {
-	n := 0
-	for ; n < len(s); n++ {
-		privileges := strings.Trim(s[:n], "-@:|")
-		switch seen := strings.IndexByte(s[:n], s[n]) >= 0; s[n] {
-		case '-', '@', ':', '|':
-			if seen {
-				return s[:n]
-			}
-		case '+':
-			if strings.ContainsAny(privileges, "+!") {
-				return s[:n]
-			}
-		case '!':
-			if strings.Contains(privileges, "+") || strings.Count(s[:n], "!") == 2 {
-				return s[:n]
-			}
-		default:
+	for n := range len(s) {
+		if !isPrefix(s[:n+1]) {
 			return s[:n]
 		}
 	}
-	return s[:n]
+	return s
+}
+
+func isPrefix(s string) bool {
+	for _, c := range "-@:|+" {
+		if strings.Count(s, string(c)) > 1 {
+			return false
+		}
+	}
+	marks := strings.Count(s, "!")
+	return strings.Trim(s, "-@:|+!") == "" && marks <= 2 && (marks == 0 || !strings.Contains(s, "+"))
 }
 
 // behind is the command with another one in front of it: its program and its flags become the first words, the
 // program that stood there is an argument. In that place systemd replaces variables, so a "$" is doubled.
-func (c Command) behind(own string, flags []string) string {
+func (c command) behind(own string, flags []string) string {
 	prefix := c.prefix
 	words := make([]string, 0, len(flags)+5)
 	for _, f := range flags {
@@ -168,28 +168,23 @@ func (c Command) behind(own string, flags []string) string {
 }
 
 // asArgument is the program's word in that place, where ";" would end the command.
-func (c Command) asArgument() string {
+func (c command) asArgument() string {
 	if c.program.raw == ";" || c.program.raw == `\;` {
 		return `"` + c.program.raw + `"`
 	}
 	if c.literal() || !strings.Contains(c.program.value, "$") {
 		return c.program.raw
 	}
-	var b strings.Builder
-	for quote, i := byte(0), 0; i < len(c.program.raw); {
-		p := cutPiece(c.program.raw[i:], quote)
-		written := c.program.raw[i : i+p.size]
-		b.WriteString(written)
-		if p.value == "$" {
-			b.WriteString(written)
+	return rewrite(c.program.raw, func(value, written string) string {
+		if value == "$" {
+			return written + written
 		}
-		quote, i = p.quote, i+p.size
-	}
-	return b.String()
+		return written
+	})
 }
 
 // inFront reports whether arenacap stands in front of the program already.
-func (c Command) inFront() bool {
+func (c command) inFront() bool {
 	if strings.HasPrefix(path.Base(c.program.value), "arenacap") && len(c.args) > 0 {
 		return true
 	}
@@ -203,7 +198,7 @@ func (c Command) inFront() bool {
 
 // executed is the program at the end of a shell's script: "sh -c 'exec /usr/sbin/server …'". "" is none that is plain
 // to see.
-func (c Command) executed() string {
+func (c command) executed() string {
 	if len(c.args) < 2 || !strings.HasPrefix(c.args[0].value, "-") || !strings.HasSuffix(c.args[0].value, "c") {
 		return ""
 	}

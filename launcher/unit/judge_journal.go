@@ -25,7 +25,7 @@ func (p *planner) judgeJournal() {
 		return
 	}
 	var names []string
-	for _, c := range p.u.Commands {
+	for _, c := range p.u.commands {
 		if !c.inFront() {
 			names = append(names, c.identifier())
 		}
@@ -39,10 +39,10 @@ func (p *planner) judgeJournal() {
 }
 
 // identifier is the name of a program; "" is one that only systemd knows.
-func (c Command) identifier() string {
-	name := strings.ReplaceAll(path.Base(c.program.value), "%%", "\x00")
-	if strings.Contains(name, "%") || strings.Trim(name, blanks) != name {
-		return ""
+func (c command) identifier() string {
+	c.program.value = path.Base(c.program.value)
+	if name, ok := c.name(); ok && strings.Trim(name, blanks) == name {
+		return name
 	}
-	return strings.ReplaceAll(name, "\x00", "%")
+	return ""
 }

@@ -10,31 +10,42 @@ import (
 	"arenacap/policy"
 )
 
-// Address space that Go needs to start.
-const (
-	least64 = 768 << 20
-	least32 = 16 << 20
-	least   = 64 << 20 // of writable private memory
-	tasks   = 16       // threads of arenacap and its watch at their most, with some room
-)
+// needs are the limits under which arenacap has to have room, and what is said of one that is too low. Of several for one
+// setting the first that is too low counts.
+var needs = [...]struct {
+	key   string
+	least uint64
+	bits  int // of the arenacap that needs it; 0 is any
+	fatal bool
+	text  string
+}{
+	{"LimitAS", 768 << 20, 64, true, " is less address space than Go needs to start, 768M; name arenacap-386 with --path, which needs 16M"},
+	{"LimitAS", 16 << 20, 0, true, " is less address space than arenacap needs to start, 16M"},
+	{"LimitDATA", 64 << 20, 0, false, ": arenacap's own memory counts there too before the program starts, and in the watch; it may need 64M"},
+	{"TasksMax", 16, 0, false, needThreads},
+	{"LimitNPROC", 16, 0, false, needThreads},
+}
+
+const needThreads = ": arenacap's threads count there too, before the program starts and in the watch; it may need 16"
 
 func (p *planner) judgeLimits() {
-	if n, ok := limit(p.u.last("LimitAS")); ok && n < least64 && p.f.Own.Bits == 64 {
-		p.refuse("LimitAS=%s is less address space than Go needs to start, 768M; name arenacap-386 with --path, which needs 16M", p.u.last("LimitAS"))
-	} else if ok && n < least32 {
-		p.refuse("LimitAS=%s is less address space than arenacap needs to start, 16M", p.u.last("LimitAS"))
-	}
-	if n, ok := limit(p.u.last("LimitDATA")); ok && n < least {
-		p.note("LimitDATA=%s: arenacap's own memory counts there too before the program starts, and in the watch; it may need 64M", p.u.last("LimitDATA"))
-	}
-	for _, key := range []string{"TasksMax", "LimitNPROC"} {
-		if n, ok := limit(p.u.last(key)); ok && n < tasks {
-			p.note("%s=%s: arenacap's threads count there too, before the program starts and in the watch; it may need %d", key, p.u.last(key), tasks)
+	said := ""
+	for _, need := range needs {
+		value := p.u.last(need.key)
+		n, ok := limit(value)
+		if !ok || n >= need.least || need.key == said || need.bits != 0 && need.bits != p.f.own.Bits {
+			continue
+		}
+		said = need.key
+		if need.fatal {
+			p.refuse("%s=%s%s", need.key, value, need.text)
+		} else {
+			p.note("%s=%s%s", need.key, value, need.text)
 		}
 	}
 	native := slices.Contains(p.u.words("SystemCallArchitectures"), "native")
-	if native && p.f.Own.Bits == 32 && slices.ContainsFunc(p.f.Programs, func(f Program) bool { return f.Target.Bits == 64 }) {
-		p.refuse("SystemCallArchitectures=native does not let %s, a 32-bit program, run; take the 64-bit one", p.f.Own.Path)
+	if native && p.f.own.Bits == 32 && slices.ContainsFunc(p.f.Programs, func(f Program) bool { return f.Target.Bits == 64 }) {
+		p.refuse("SystemCallArchitectures=native does not let %s, a 32-bit program, run; take the 64-bit one", p.f.own.Path)
 	}
 }
 

@@ -12,14 +12,14 @@ import (
 
 // judgeOwn is about the file that the service is to start. In a root of its own judgeFolders looks for it.
 func (p *planner) judgeOwn() {
-	if own := p.f.Own; own.Wrong != "" && !p.u.rooted() {
+	if own := p.f.own; own.Wrong != "" && !p.u.rooted() {
 		p.refuse("%q %s, so nothing could be started; install arenacap there, or name another one with --path", p.w.Root+own.Path, own.Wrong)
 	}
 }
 
 // judgeCommands finds what cannot be kept of a command.
 func (p *planner) judgeCommands() {
-	for _, c := range p.u.Commands {
+	for _, c := range p.u.commands {
 		switch {
 		case c.viaShell() && c.program.value == "":
 			p.refuse(`ExecStart=%s starts the user's shell (%s); write the shell's path, and ask again`, c.text, c.from.place())
@@ -49,7 +49,7 @@ func (p *planner) judgePrograms() {
 	var why []string
 	works := len(p.f.Programs) == 0
 	for i, found := range p.f.Programs {
-		c := p.u.Commands[i]
+		c := p.u.commands[i]
 		no := cannot(found)
 		switch {
 		case c.inFront():

@@ -7,6 +7,31 @@ import (
 	"path"
 )
 
+// requiredFile is a file that arenacap needs, and what is said where the service cannot have it.
+type requiredFile struct {
+	neededFile
+	say            func(format string, args ...any)
+	closed, remedy string // of one that is not open to the service's user
+	unseen         string // of one that the sandbox does not show, behind its path
+}
+
+func (p *planner) requiredFiles() []requiredFile {
+	own := " from the service; install arenacap as /usr/bin/arenacap, or name another one with --path"
+	if p.f.own.Absent {
+		own = " in it; put one there, the release build needs no library"
+	}
+	log, command := p.f.log, p.f.command
+	if below(log.Path, p.u.writable()) > 0 {
+		log.Closed = ""
+	}
+	return []requiredFile{
+		{p.f.own.neededFile, p.refuse, "arenacap cannot be started", "; install it as /usr/bin/arenacap, or name another one with --path", own},
+		{p.f.policy, p.refuse, "arenacap cannot read its policy", "; chmod o+r the file, o+x the folders", ", the policy file; put it where the service sees it (/etc/arenacap/policy.toml)"},
+		{log, p.note, fmt.Sprintf("arenacap cannot write [log] to = %q", log.Path), "", ""}, // judgeLog says more
+		{command, p.note, fmt.Sprintf("the budget's command %s cannot be started", command.Path), "", ", the budget's command: at a breach it will not be found"},
+	}
+}
+
 // judgeUser is about files that the service's user has to reach.
 func (p *planner) judgeUser() {
 	if p.u.AsRoot() || p.u.Home != "" {
@@ -16,43 +41,30 @@ func (p *planner) judgeUser() {
 	if p.u.yes("DynamicUser") {
 		who = "DynamicUser=yes"
 	}
-	if at := p.f.Own.Closed; at != "" {
-		p.refuse("with %s arenacap cannot be started, since %q is not open to that user; install it as /usr/bin/arenacap, or name another one with --path", who, at)
-	}
-	if at := p.f.Policy.Closed; at != "" {
-		p.refuse("with %s arenacap cannot read its policy, since %q is not open to that user; chmod o+r the file, o+x the folders", who, at)
-	}
-	if at := p.f.Log.Closed; at != "" && below(p.f.Log.Path, p.u.writable()) == 0 {
-		p.note(`with %s arenacap cannot write [log] to = %q, since %q is not open to that user`, who, p.f.Log.Path, at)
-	}
-	if at := p.f.Command.Closed; at != "" {
-		p.note("with %s the budget's command %s cannot be started, since %q is not open to that user", who, p.f.Command.Path, at)
+	for _, n := range p.requiredFiles() {
+		if n.Closed != "" {
+			n.say("with %s %s, since %q is not open to that user%s", who, n.closed, n.Closed, n.remedy)
+		}
 	}
 }
 
 // judgeFolders is about arenacap's files in the file system that the unit sees.
 func (p *planner) judgeFolders() {
 	if image := p.u.last("RootImage"); image != "" {
-		p.note("RootImage=%s: %s has to be in that image, and the policy file, if there is one", image, p.f.Own.Path)
+		p.note("RootImage=%s: %s has to be in that image, and the policy file, if there is one", image, p.f.own.Path)
 		return
 	}
-	if by := p.unseen(p.f.Own.File); by != "" && p.f.Own.Absent {
-		p.refuse("%s %s in it; put one there, the release build needs no library", by, p.f.Own.Path)
-	} else if by != "" {
-		p.refuse("%s %s from the service; install arenacap as /usr/bin/arenacap, or name another one with --path", by, p.f.Own.Path)
-	}
-	if by := p.unseen(p.f.Policy); by != "" {
-		p.refuse("%s %s, the policy file; put it where the service sees it (/etc/arenacap/policy.toml)", by, p.f.Policy.Path)
-	}
-	if by := p.unseen(p.f.Command); by != "" {
-		p.note("%s %s, the budget's command: at a breach it will not be found", by, p.f.Command.Path)
+	for _, n := range p.requiredFiles() {
+		if by := p.unseen(n.neededFile); by != "" && n.unseen != "" {
+			n.say("%s %s%s", by, n.Path, n.unseen)
+		}
 	}
 	p.judgeLog()
 	p.judgeExecPaths()
 }
 
 // unseen is what keeps the unit from seeing a file, as the beginning of a sentence; "" is nothing.
-func (p *planner) unseen(f File) string {
+func (p *planner) unseen(f neededFile) string {
 	if f.Path == "" {
 		return ""
 	}
@@ -67,11 +79,11 @@ func (p *planner) unseen(f File) string {
 
 // judgeLog is about the file that the events go to.
 func (p *planner) judgeLog() {
-	file := p.f.Log.Path
+	file := p.f.log.Path
 	if file == "" || !p.watched() {
 		return
 	}
-	if by := p.unseen(p.f.Log); by != "" {
+	if by := p.unseen(p.f.log); by != "" {
 		p.note("%s %s, the place of [log] to", by, file)
 	} else if by := p.u.readOnlyBy(file); by != "" {
 		p.note("%s lets the service not write [log] to = %q; take the # from the ReadWritePaths= below, or name a file in its LogsDirectory=", by, file)
@@ -82,9 +94,9 @@ func (p *planner) judgeLog() {
 // judgeExecPaths lets the unit execute arenacap where it may not execute everything. Of NoExecPaths= and ExecPaths= the
 // longer path counts.
 func (p *planner) judgeExecPaths() {
-	files := []string{p.f.Own.Path}
-	if p.f.Command.Path != "" {
-		files = append(files, p.f.Command.Path)
+	files := []string{p.f.own.Path}
+	if p.f.command.Path != "" {
+		files = append(files, p.f.command.Path)
 	}
 	for _, file := range files {
 		if not := below(file, p.u.words("NoExecPaths")); not > 0 && not > below(file, p.u.words("ExecPaths")) {

@@ -70,10 +70,8 @@ func (f finder) text(p string) (string, error) {
 	}
 	info, err := os.Stat(f.at(file))
 	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return "", closedTo(f.at(p))
 	case err != nil:
-		return "", err
+		return "", closedTo(f.at(p), err)
 	case info.IsDir():
 		return "", fmt.Errorf("%q is a directory, not a unit's file", f.at(p))
 	case !info.Mode().IsRegular():
@@ -82,14 +80,15 @@ func (f finder) text(p string) (string, error) {
 		return "", fmt.Errorf("%q has over %d bytes, which no unit's file has", f.at(p), fileMax)
 	}
 	text, err := os.ReadFile(f.at(file))
-	if errors.Is(err, fs.ErrPermission) {
-		err = closedTo(f.at(p))
-	}
-	return string(text), err
+	return string(text), closedTo(f.at(p), err)
 }
 
-func closedTo(file string) error {
-	return fmt.Errorf("%q cannot be read (permission denied); ask again as root", file)
+// closedTo is an error of a file, with the way out where permission is denied.
+func closedTo(file string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%q cannot be read (permission denied); ask again as root", file)
+	}
+	return err
 }
 
 // read reads a unit's file and its drop-ins, those for the alias included that led to it.
@@ -165,9 +164,9 @@ func (u *Unit) parse() error {
 		if remark != "" {
 			u.Remarks = append(u.Remarks, remark)
 		}
-		u.Commands = append(u.Commands, commands...)
+		u.commands = append(u.commands, commands...)
 	}
-	if len(u.Commands) == 0 {
+	if len(u.commands) == 0 {
 		return fmt.Errorf("%s has no ExecStart= (%s), so it starts nothing", u.Name, strings.Join(u.Files, ", "))
 	}
 	return nil
@@ -175,16 +174,12 @@ func (u *Unit) parse() error {
 
 // perConnection reports whether a template's instances are one connection each (systemd.socket(5), Accept=).
 func (f finder) perConnection(name string) bool {
-	prefix, _, ok := strings.Cut(name, "@")
-	if !ok {
-		return false
+	if prefix, _, ok := strings.Cut(name, "@"); ok {
+		if _, file, ok := f.chain(prefix + ".socket"); ok {
+			text, _ := f.text(file)
+			settings, _ := parse(file, text)
+			return Unit{settings: settings}.yes("Accept")
+		}
 	}
-	_, file, ok := f.chain(prefix + ".socket")
-	if !ok {
-		return false
-	}
-	text, _ := f.text(file)
-	settings, _ := parse(file, text)
-	socket := Unit{settings: settings}
-	return socket.yes("Accept")
+	return false
 }

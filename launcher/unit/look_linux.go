@@ -3,11 +3,11 @@ package unit
 // What decides beside the unit itself: the programs and the files on this machine.
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -16,16 +16,16 @@ import (
 
 // Found is what decides beside the unit itself.
 type Found struct {
-	Programs []Program   // one for each of the unit's commands
-	Own      Own         // arenacap's own file
-	Policy   File        // the policy file
-	Log      File        // the file that events go to
-	Command  File        // the budget's command
-	Settings []FileNames // of the unit's files for its environment that are there
+	Programs []Program  // one for each of the unit's commands
+	own      ownProgram // arenacap's own file
+	policy   neededFile // the policy file
+	log      neededFile // the file that events go to
+	command  neededFile // the budget's command
+	settings []envFile  // of the unit's files for its environment that are there
 }
 
-// File is one that arenacap needs in the service. Its path is the one that the service sees; "" is none.
-type File struct {
+// neededFile is one that arenacap needs in the service. Its path is the one that the service sees; "" is none.
+type neededFile struct {
 	Path   string
 	Absent bool   // it is not there, RootDirectory= and what is bound into it included
 	Closed string // the part of the path at which the service's user gets no further; "" is none
@@ -38,15 +38,15 @@ type Program struct {
 	Script  target.Target // what a shell's script executes at its end; zero where that is not plain to see
 }
 
-// Own is arenacap's own file.
-type Own struct {
-	File
+// ownProgram is arenacap's own file.
+type ownProgram struct {
+	neededFile
 	Bits  int    // 32 or 64; 0 is not known
 	Wrong string // why it cannot be executed; "" is nothing
 }
 
-// FileNames are the names in a file of EnvironmentFile= that matter to a cap.
-type FileNames struct {
+// envFile are the names in a file of EnvironmentFile= that matter to a cap.
+type envFile struct {
 	File  string
 	Names []string
 }
@@ -61,21 +61,21 @@ const systemdPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 func Look(u Unit, w Wish, own string, env []string) Found {
 	if w.Root != "" {
 		at := w.Root + u.Outside(own)
-		return Found{Own: Own{File{Path: own}, target.Quick(at, nil).Bits, wrong(at)}}
+		return Found{own: ownProgram{neededFile{Path: own}, target.Quick(at, nil).Bits, wrong(at)}}
 	}
 	as := u.identity()
 	found := Found{
-		Own:      Own{u.lookFile(as, own, mayExecute), target.Quick(u.Outside(own), nil).Bits, wrong(u.Outside(own))},
-		Policy:   u.lookFile(as, w.PolicyFile, mayRead),
-		Settings: u.lookSettings(),
+		own:      ownProgram{u.lookFile(as, own, mayExecute), target.Quick(u.Outside(own), nil).Bits, wrong(u.Outside(own))},
+		policy:   u.lookFile(as, w.PolicyFile, mayRead),
+		settings: u.lookSettings(),
 	}
 	if to := w.Plan.Policy.Log.To; path.IsAbs(to) && len(w.Plan.Limits) > 0 {
-		found.Log = u.lookLog(as, to)
+		found.log = u.lookLog(as, to)
 	}
 	if command := w.Plan.Policy.Budget.Command; len(command) > 0 && len(w.Plan.Limits) > 0 {
-		found.Command = u.lookFile(as, command[0], mayExecute)
+		found.command = u.lookFile(as, command[0], mayExecute)
 	}
-	for _, c := range u.Commands {
+	for _, c := range u.commands {
 		found.Programs = append(found.Programs, u.lookProgram(c, env))
 	}
 	return found
@@ -96,17 +96,17 @@ func wrong(file string) string {
 	return ""
 }
 
-func (u Unit) lookFile(as identity, file string, may fs.FileMode) File {
+func (u Unit) lookFile(as identity, file string, may fs.FileMode) neededFile {
 	if file == "" {
-		return File{}
+		return neededFile{}
 	}
 	at := u.Outside(file)
 	_, err := os.Stat(at)
-	return File{Path: file, Absent: errors.Is(err, fs.ErrNotExist), Closed: as.closed(at, may)}
+	return neededFile{Path: file, Absent: errors.Is(err, fs.ErrNotExist), Closed: as.closed(at, may)}
 }
 
 // lookLog: a log file that is not there yet is made, so its folder counts.
-func (u Unit) lookLog(as identity, file string) File {
+func (u Unit) lookLog(as identity, file string) neededFile {
 	f := u.lookFile(as, file, mayWrite)
 	if dir := u.lookFile(as, path.Dir(file), mayWrite|mayExecute); f.Absent {
 		f.Absent, f.Closed = dir.Absent, dir.Closed
@@ -114,12 +114,11 @@ func (u Unit) lookLog(as identity, file string) File {
 	return f
 }
 
-func (u Unit) lookProgram(c Command, env []string) Program {
-	name := strings.ReplaceAll(c.program.value, "%%", "\x00")
-	if strings.Contains(name, "%") || name == "" || c.inFront() || u.rooted() && c.boxed() {
-		return Program{} // a specifier, whose value only systemd knows, or a program of another root
+func (u Unit) lookProgram(c command, env []string) Program {
+	name, ok := c.name()
+	if !ok || name == "" || c.inFront() || u.rooted() && c.boxed() {
+		return Program{}
 	}
-	name = strings.ReplaceAll(name, "\x00", "%")
 	search := systemdPath
 	if dirs := u.words("ExecSearchPath"); len(dirs) > 0 {
 		search = strings.Join(dirs, ":")
@@ -138,21 +137,19 @@ func (u Unit) lookProgram(c Command, env []string) Program {
 }
 
 // lookSettings reads the unit's EnvironmentFile=s. Only which names they set matters here.
-func (u Unit) lookSettings() []FileNames {
-	var all []FileNames
+func (u Unit) lookSettings() []envFile {
+	var all []envFile
 	for _, s := range u.list("EnvironmentFile") {
 		file := strings.TrimPrefix(s.value, "-")
 		text, err := os.ReadFile(file)
 		if err != nil {
 			continue
 		}
-		found := FileNames{File: file}
+		lines, found := strings.Split(string(text), "\n"), envFile{File: file}
 		for _, name := range []string{"LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_ARENA_TEST", "ARENACAP_POLICY", "ARENACAP_SERVICE"} {
-			for line := range bytes.Lines(text) {
-				if bytes.HasPrefix(bytes.TrimLeft(line, blanks), []byte(name+"=")) {
-					found.Names = append(found.Names, name)
-					break
-				}
+			sets := func(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, blanks), name+"=") }
+			if slices.ContainsFunc(lines, sets) {
+				found.Names = append(found.Names, name)
 			}
 		}
 		if len(found.Names) > 0 {

@@ -91,7 +91,7 @@ func install(t testing.TB, dir, name string) DropIn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Plan(u, Wish{Flags: []string{"--service", "x"}, Plan: anyPlan()}, Found{Own: ownAt(ownPath, 64)})
+	d, err := Plan(u, Wish{Flags: []string{"--service", "x"}, Plan: anyPlan()}, Found{own: ownAt(ownPath, 64)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,13 +145,13 @@ func TestSystemdReadsTheSameCommands(t *testing.T) {
 func sameCommands(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	_, before := systemdReads(t, dir, names...)
-	commands := map[string][]Command{}
+	commands := map[string][]command{}
 	for _, name := range names {
 		u, err := finder{dirs: []string{dir}}.load(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		commands[name] = u.Commands
+		commands[name] = u.commands
 		install(t, dir, name)
 	}
 	_, after := systemdReads(t, dir, names...)
@@ -210,8 +210,8 @@ func TestSystemdReadsRandomCommands(t *testing.T) {
 	for _, name := range names {
 		u, err := finder{dirs: []string{dir}}.load(name)
 		switch text, _ := os.ReadFile(filepath.Join(dir, name)); {
-		case len(before[name]) != len(u.Commands) || (err == nil) != (len(u.Commands) > 0):
-			t.Errorf("%ssystemd reads %q, here %d commands, %v", text, before[name], len(u.Commands), err)
+		case len(before[name]) != len(u.commands) || (err == nil) != (len(u.commands) > 0):
+			t.Errorf("%ssystemd reads %q, here %d commands, %v", text, before[name], len(u.commands), err)
 		case err == nil:
 			install(t, dir, name)
 			kept++
@@ -220,8 +220,8 @@ func TestSystemdReadsRandomCommands(t *testing.T) {
 	_, after := systemdReads(t, dir, names...)
 	for _, name := range names {
 		u, _ := finder{dirs: []string{dir}}.load(name)
-		for i, c := range u.Commands {
-			same := len(after[name]) == len(u.Commands) && keeps(c, before[name][i], after[name][i])
+		for i, c := range u.commands {
+			same := len(after[name]) == len(u.commands) && keeps(c, before[name][i], after[name][i])
 			if dollar := strings.Contains(c.program.value, "$"); !same && !dollar { // its "$" is doubled
 				text, _ := os.ReadFile(filepath.Join(dir, name))
 				t.Errorf("%sbefore %q\nafter %q", text, before[name], after[name])
@@ -236,7 +236,7 @@ func TestSystemdReadsRandomCommands(t *testing.T) {
 
 // keeps reports whether systemd starts with the drop-in what it started before. Of a command with "@" it shows the zeroth
 // argument in the program's place; arenacap is given both.
-func keeps(c Command, before, after string) bool {
+func keeps(c command, before, after string) bool {
 	if c.argv0 == nil {
 		return after == inFront+before
 	}
@@ -324,7 +324,7 @@ func TestSystemdReadsTheSameDropIns(t *testing.T) {
 
 func commandTexts(u Unit) string {
 	var all []string
-	for _, c := range u.Commands {
+	for _, c := range u.commands {
 		all = append(all, c.text)
 	}
 	return strings.Join(all, "\n")

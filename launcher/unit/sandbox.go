@@ -7,6 +7,13 @@ import (
 	"strings"
 )
 
+// Paths that one setting stands for.
+var (
+	homes     = []string{"/home", "/root", "/run/user"} // ProtectHome=
+	temporary = []string{"/tmp", "/var/tmp"}            // PrivateTmp=
+	programs  = []string{"/usr", "/boot", "/efi"}       // ProtectSystem=
+)
+
 // hider is a setting that hides what lies below some paths.
 type hider struct {
 	setting string
@@ -21,10 +28,10 @@ func (u Unit) hiders() []hider {
 		{"TemporaryFileSystem", u.words("TemporaryFileSystem"), false},
 	}
 	if u.set("ProtectHome") && home != "read-only" {
-		all = append(all, hider{"ProtectHome=" + home, []string{"/home", "/root", "/run/user"}, home != "tmpfs"})
+		all = append(all, hider{"ProtectHome=" + home, homes, home != "tmpfs"})
 	}
 	if setting := u.privateTmp(); setting != "" {
-		all = append(all, hider{setting, []string{"/tmp", "/var/tmp"}, false})
+		all = append(all, hider{setting, temporary, false})
 	}
 	return all
 }
@@ -67,16 +74,21 @@ func (u Unit) readOnlyBy(file string) string {
 		}
 	case protect == "full" && below(file, []string{"/etc"}) > readOnly:
 		readOnly, by = len("/etc"), "ProtectSystem=full"
-	case u.set("ProtectSystem") && below(file, []string{"/usr", "/boot", "/efi"}) > readOnly:
+	case u.set("ProtectSystem") && below(file, programs) > readOnly:
 		readOnly, by = len("/efi"), "ProtectSystem="+protect
 	}
-	if home := u.last("ProtectHome"); (home == "read-only" || u.yes("DynamicUser")) && below(file, []string{"/home", "/root", "/run/user"}) > readOnly {
+	if home := u.last("ProtectHome"); (home == "read-only" || u.yes("DynamicUser")) && below(file, homes) > readOnly {
 		readOnly, by = len("/home"), "ProtectHome=read-only"
 	}
 	if readOnly == 0 || below(file, u.writable()) > readOnly {
 		return ""
 	}
 	return by
+}
+
+// serviceFolders are where the settings for folders of a service's own put them (systemd.exec(5), RuntimeDirectory=).
+var serviceFolders = map[string]string{
+	"LogsDirectory": "/var/log/", "StateDirectory": "/var/lib/", "CacheDirectory": "/var/cache/", "RuntimeDirectory": "/run/",
 }
 
 // writable are the paths that the unit may write whatever is read-only above them.
@@ -86,9 +98,9 @@ func (u Unit) writable() []string {
 		all = append(all, b.to)
 	}
 	if u.privateTmp() != "" {
-		all = append(all, "/tmp", "/var/tmp")
+		all = append(all, temporary...)
 	}
-	for key, dir := range map[string]string{"LogsDirectory": "/var/log/", "StateDirectory": "/var/lib/", "CacheDirectory": "/var/cache/", "RuntimeDirectory": "/run/"} {
+	for key, dir := range serviceFolders {
 		for _, name := range u.words(key) {
 			name, _, _ = strings.Cut(name, ":")
 			all = append(all, dir+name)

@@ -115,9 +115,11 @@ func goesOn(line string) bool {
 
 func sectionName(line string) (string, error) {
 	name, ok := strings.CutSuffix(line[1:], "]")
-	unsafe := func(r rune) bool { return r < ' ' || strings.ContainsRune("\"'\\\x7f", r) }
-	if !ok || strings.ContainsFunc(name, unsafe) {
+	if !ok || strings.ContainsFunc(name, special) {
 		return "", fmt.Errorf("%q is no section; systemd reads the file no further", line)
 	}
 	return name, nil
 }
+
+// special reports whether systemd refuses a character in the name of a section or of a program.
+func special(r rune) bool { return r < ' ' || strings.ContainsRune("\"'\\\x7f", r) }

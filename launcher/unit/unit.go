@@ -14,6 +14,7 @@ package unit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -21,7 +22,7 @@ import (
 type Unit struct {
 	Name     string   // of the unit: an alias is resolved
 	Files    []string // what was read: the unit's own file, then its drop-ins in systemd's order
-	Commands []Command
+	commands []command
 	Own      string   // the name for the drop-in's file: one that stands behind all others with an ExecStart=
 	Remarks  []string // what systemd ignores in these files, a line each
 	Home     string   // of the user whose manager loads it; "" is a unit of the system's
@@ -44,13 +45,12 @@ func (u Unit) Service() string {
 
 // last is the value of a setting that counts once; "" is not set.
 func (u Unit) last(key string) string {
-	value := ""
-	for _, s := range u.settings {
+	for _, s := range slices.Backward(u.settings) {
 		if s.key == key {
-			value = s.value
+			return s.value
 		}
 	}
-	return value
+	return ""
 }
 
 // list is what counts of a setting that may stand several times: all since the last empty one, which takes the
@@ -86,20 +86,12 @@ func (u Unit) words(key string) []string {
 
 // yes reads a boolean (systemd.syntax(7)).
 func (u Unit) yes(key string) bool {
-	switch strings.ToLower(u.last(key)) {
-	case "1", "yes", "y", "true", "t", "on":
-		return true
-	}
-	return false
+	return slices.Contains([]string{"1", "yes", "y", "true", "t", "on"}, strings.ToLower(u.last(key)))
 }
 
 // set reports whether a setting that is more than a boolean is in force.
 func (u Unit) set(key string) bool {
-	switch strings.ToLower(u.last(key)) {
-	case "", "0", "no", "n", "false", "f", "off":
-		return false
-	}
-	return true
+	return !slices.Contains([]string{"", "0", "no", "n", "false", "f", "off"}, strings.ToLower(u.last(key)))
 }
 
 // Environment is what the unit's Environment= sets. Specifiers in it stay as they are.
@@ -121,12 +113,7 @@ func (u Unit) AsRoot() bool {
 	if (user == "" || user == "root" || user == "0") && !u.yes("DynamicUser") {
 		return true
 	}
-	for _, c := range u.Commands {
-		if strings.Contains(c.prefix, "+") || strings.Count(c.prefix, "!") == 1 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(u.commands, func(c command) bool { return !c.boxed() || strings.Count(c.prefix, "!") == 1 })
 }
 
 // place is "FILE:LINE" of a setting.

@@ -137,11 +137,11 @@ func TestRootAndFile(t *testing.T) {
 		t.Errorf("%+v, %v", u, err)
 	}
 	u, err = Load(dir, "/home/mine.service")
-	if err != nil || u.last("User") != "a" || u.last("Group") != "b" || u.Commands[0].program.value != "/bin/mine" {
+	if err != nil || u.last("User") != "a" || u.last("Group") != "b" || u.commands[0].program.value != "/bin/mine" {
 		t.Errorf("%+v, %v", u, err)
 	}
 	t.Setenv("SYSTEMD_UNIT_PATH", filepath.Join(dir, "home")+":")
-	if u, err = Load("", "mine"); err != nil || u.Commands[0].program.value != "/bin/mine" {
+	if u, err = Load("", "mine"); err != nil || u.commands[0].program.value != "/bin/mine" {
 		t.Errorf("%+v, %v", u, err)
 	}
 }
@@ -154,8 +154,8 @@ func TestOwnName(t *testing.T) {
 	load := func(want, behind, program string) Unit {
 		t.Helper()
 		u, err := finder{dirs: []string{dir}}.load("a")
-		if err != nil || u.Own != want || u.behind != behind || u.Commands[0].program.value != program {
-			t.Errorf("%q behind %q, %+v, %v; want %q behind %q for %q", u.Own, u.behind, u.Commands, err, want, behind, program)
+		if err != nil || u.Own != want || u.behind != behind || u.commands[0].program.value != program {
+			t.Errorf("%q behind %q, %+v, %v; want %q behind %q for %q", u.Own, u.behind, u.commands, err, want, behind, program)
 		}
 		return u
 	}
@@ -230,8 +230,8 @@ func TestLookHere(t *testing.T) {
 	}
 	u := unitOf(t, "Type=oneshot\nEnvironmentFile=-"+dir+"/env\nEnvironmentFile=/nowhere\nExecStart=sh -c 'exec /bin/cat'\nExecStart=/no/such/program\nExecStart=/bin/%i")
 	f := Look(u, Wish{}, filepath.Join(dir, "closed/arenacap"), os.Environ())
-	if len(f.Settings) != 1 || !slices.Equal(f.Settings[0].Names, []string{"LD_PRELOAD"}) {
-		t.Errorf("%+v", f.Settings)
+	if len(f.settings) != 1 || !slices.Equal(f.settings[0].Names, []string{"LD_PRELOAD"}) {
+		t.Errorf("%+v", f.settings)
 	}
 	if !strings.HasSuffix(f.Programs[0].Target.Path, "bin/sh") || f.Programs[0].Script.Path != "/bin/cat" || f.Programs[0].Missing {
 		t.Errorf("%+v", f.Programs[0])
@@ -239,8 +239,8 @@ func TestLookHere(t *testing.T) {
 	if !f.Programs[1].Missing || f.Programs[2].Missing || f.Programs[2].Target.Path != "" {
 		t.Errorf("%+v", f.Programs[1:])
 	}
-	if f.Own.Closed == "" {
-		t.Errorf("%+v", f.Own)
+	if f.own.Closed == "" {
+		t.Errorf("%+v", f.own)
 	}
 }
 
@@ -264,7 +264,7 @@ func TestUsersUnit(t *testing.T) {
 		if err != nil || u.Home != "/home/me" || u.AsRoot() || u.last("Nice") == "2" || !strings.HasPrefix(u.Next(), "systemctl --user daemon-reload && systemctl --user restart ") {
 			t.Errorf("%s: %+v, %v", operand, u, err)
 		}
-		d, err := Plan(u, Wish{Root: root, Plan: planOf(t, "")}, Found{Own: Own{File: File{Path: ownPath, Closed: "/"}}, Policy: File{Path: "/home/me/p", Closed: "/home/me"}})
+		d, err := Plan(u, Wish{Root: root, Plan: planOf(t, "")}, Found{own: ownProgram{neededFile: neededFile{Path: ownPath, Closed: "/"}}, policy: neededFile{Path: "/home/me/p", Closed: "/home/me"}})
 		if err != nil || d.Place != root+place {
 			t.Errorf("%s: %q, %v", operand, d.Place, err)
 		}
@@ -290,7 +290,7 @@ func TestLookBelowARoot(t *testing.T) {
 		}
 	}
 	f := Look(u, Wish{PolicyFile: "/etc/arenacap/none.toml"}, "/usr/bin/arenacap", nil)
-	if !f.Own.Absent || !f.Policy.Absent || f.Programs[0].Missing || f.Programs[0].Target.Path != "" {
+	if !f.own.Absent || !f.policy.Absent || f.Programs[0].Missing || f.Programs[0].Target.Path != "" {
 		t.Errorf("%+v", f)
 	}
 }
@@ -357,7 +357,7 @@ func FuzzParse(f *testing.F) {
 		if u.add("f", text) != nil || u.parse() != nil {
 			return
 		}
-		for _, c := range u.Commands {
+		for _, c := range u.commands {
 			if c.viaShell() && c.program.value == "" {
 				continue
 			}
@@ -377,7 +377,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func (c Command) values() []string {
+func (c command) values() []string {
 	all := []string{c.program.value}
 	for _, a := range c.args {
 		all = append(all, a.value)
@@ -386,7 +386,7 @@ func (c Command) values() []string {
 }
 
 // expected are a command's values where they are arguments.
-func (c Command) expected() []string {
+func (c command) expected() []string {
 	all := c.values()
 	if !c.literal() {
 		all[0] = strings.ReplaceAll(all[0], "$", "$$")

@@ -67,53 +67,39 @@ func cutPiece(s string, quote byte) piece {
 
 // unescape reads an escape (v252: src/basic/escape.c, cunescape_one). One that is unknown stands for itself.
 func unescape(s string) (value string, size int) {
-	if len(s) == 1 {
-		return s, 1
+	if strings.HasPrefix(s, `\s`) {
+		return " ", 2
 	}
-	if i := strings.IndexByte(`abfnrtv\"'s`, s[1]); i >= 0 {
-		return "\a\b\f\n\r\t\v\\\"' "[i : i+1], 2
+	c, coded, rest, err := strconv.UnquoteChar(s, s[min(1, len(s)-1)]) // the other escapes are Go's, of both quotes
+	switch {
+	case err != nil || c == 0:
+		return s[:min(2, len(s))], min(2, len(s))
+	case coded:
+		return string(c), len(s) - len(rest)
 	}
-	number := func(from, digits, base int) (n uint64, ok bool) {
-		if len(s) < from+digits {
-			return 0, false
-		}
-		n, err := strconv.ParseUint(s[from:from+digits], base, 32)
-		return n, err == nil && n != 0
+	return string([]byte{byte(c)}), len(s) - len(rest)
+}
+
+// rewrite writes each piece of a word anew.
+func rewrite(raw string, anew func(value, written string) string) string {
+	var b strings.Builder
+	for quote, i := byte(0), 0; i < len(raw); {
+		p := cutPiece(raw[i:], quote)
+		b.WriteString(anew(p.value, raw[i:i+p.size]))
+		quote, i = p.quote, i+p.size
 	}
-	switch c := s[1]; {
-	case c == 'x':
-		if n, ok := number(2, 2, 16); ok {
-			return string([]byte{byte(n)}), 4
-		}
-	case c == 'u':
-		if n, ok := number(2, 4, 16); ok {
-			return string(rune(n)), 6
-		}
-	case c == 'U':
-		if n, ok := number(2, 8, 16); ok && utf8.ValidRune(rune(n)) {
-			return string(rune(n)), 10
-		}
-	case c >= '0' && c <= '7':
-		if n, ok := number(1, 3, 8); ok && n <= 255 {
-			return string([]byte{byte(n)}), 4
-		}
-	}
-	return s[:2], 2
+	return b.String()
 }
 
 // dropFirst takes the first n characters of a word's value out of what is written. Quotes stay.
 func dropFirst(raw string, n int) string {
-	var kept strings.Builder
-	for quote, i := byte(0), 0; i < len(raw); {
-		p := cutPiece(raw[i:], quote)
-		if p.value == "" || n == 0 {
-			kept.WriteString(raw[i : i+p.size])
-		} else {
-			n--
+	return rewrite(raw, func(value, written string) string {
+		if value == "" || n == 0 {
+			return written
 		}
-		quote, i = p.quote, i+p.size
-	}
-	return kept.String()
+		n--
+		return ""
+	})
 }
 
 // quote writes a word so that systemd reads it back byte for byte.

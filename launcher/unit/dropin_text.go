@@ -28,12 +28,12 @@ func (p *planner) text(place string) string {
 	}
 	p.keep(line, "Service")
 	line("ExecStart=")
-	for _, c := range p.u.Commands {
+	for _, c := range p.u.commands {
 		if c.inFront() {
 			line("ExecStart=%s", closed(c.text))
 			continue
 		}
-		line("ExecStart=%s", c.behind(p.f.Own.Path, p.w.Flags))
+		line("ExecStart=%s", c.behind(p.f.own.Path, p.w.Flags))
 	}
 	p.keep(line, "")
 	return b.String()

@@ -36,13 +36,15 @@ func (s situation) plan(t *testing.T) (DropIn, error) {
 	if !strings.Contains(s.unit, "ExecStart=") {
 		s.unit += "\nExecStart=/bin/x"
 	}
-	if s.found.Own.Path == "" {
-		s.found.Own = ownAt(ownPath, 64)
+	if s.found.own.Path == "" {
+		s.found.own = ownAt(ownPath, 64)
 	}
 	return Plan(unitOf(t, s.unit), Wish{Flags: []string{"--service", "s"}, Supervise: s.supervise, Plan: planOf(t, s.policy)}, s.found)
 }
 
-func ownAt(path string, bits int) Own { return Own{File: File{Path: path}, Bits: bits} }
+func ownAt(path string, bits int) ownProgram {
+	return ownProgram{neededFile: neededFile{Path: path}, Bits: bits}
+}
 
 func planOf(t *testing.T, text string) policy.Plan {
 	t.Helper()
@@ -69,7 +71,7 @@ var (
 const budget = "[budget]\nvirtual = \"4GiB\"\n"
 
 func TestWhatCannotBeDone(t *testing.T) {
-	at := func(path string) Found { return Found{Own: ownAt(path, 64)} }
+	at := func(path string) Found { return Found{own: ownAt(path, 64)} }
 	for name, c := range map[string]struct {
 		situation
 		want string
@@ -85,25 +87,25 @@ func TestWhatCannotBeDone(t *testing.T) {
 		"inaccessible":                    {situation{unit: "InaccessiblePaths=-/srv /opt"}, ""},
 		"inaccessible, arenacap in there": {situation{unit: "InaccessiblePaths=-/srv /opt", found: at("/opt/bin/arenacap")}, "InaccessiblePaths hides"},
 		"a tmpfs over it":                 {situation{unit: "TemporaryFileSystem=/usr:ro"}, "TemporaryFileSystem hides"},
-		"a root without it":               {situation{unit: "RootDirectory=/srv/root", found: Found{Own: Own{File: File{Path: ownPath, Absent: true}}}}, "RootDirectory=/srv/root has no /usr/bin/arenacap"},
-		"a root with it":                  {situation{unit: "RootDirectory=/srv/root", found: Found{Own: ownAt(ownPath, 64)}}, ""},
-		"another user":                    {situation{unit: "User=x", found: Found{Own: Own{File: File{Path: "/root/arenacap", Closed: "/root"}}}}, `with User=x arenacap cannot be started, since "/root" is not open`},
-		"a dynamic user":                  {situation{unit: "DynamicUser=yes", found: Found{Own: Own{File: File{Path: "/root/arenacap", Closed: "/root"}}}}, "with DynamicUser=yes arenacap cannot be started"},
-		"root may":                        {situation{unit: "User=root", found: Found{Own: Own{File: File{Path: "/root/arenacap", Closed: "/root"}}}}, ""},
-		"a policy for root only":          {situation{unit: "User=x", found: Found{Policy: File{Path: "/etc/x/p", Closed: "/etc/x"}}}, `cannot read its policy, since "/etc/x"`},
+		"a root without it":               {situation{unit: "RootDirectory=/srv/root", found: Found{own: ownProgram{neededFile: neededFile{Path: ownPath, Absent: true}}}}, "RootDirectory=/srv/root has no /usr/bin/arenacap"},
+		"a root with it":                  {situation{unit: "RootDirectory=/srv/root", found: Found{own: ownAt(ownPath, 64)}}, ""},
+		"another user":                    {situation{unit: "User=x", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, `with User=x arenacap cannot be started, since "/root" is not open`},
+		"a dynamic user":                  {situation{unit: "DynamicUser=yes", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, "with DynamicUser=yes arenacap cannot be started"},
+		"root may":                        {situation{unit: "User=root", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, ""},
+		"a policy for root only":          {situation{unit: "User=x", found: Found{policy: neededFile{Path: "/etc/x/p", Closed: "/etc/x"}}}, `cannot read its policy, since "/etc/x"`},
 		"little address space":            {situation{unit: "LimitAS=512M"}, "LimitAS=512M is less address space than Go needs to start, 768M"},
 		"a soft limit":                    {situation{unit: "LimitAS=512M:infinity"}, "LimitAS=512M:infinity"},
-		"enough for 32 bits":              {situation{unit: "LimitAS=512M", found: Found{Own: ownAt(ownPath, 32)}}, ""},
-		"too little for 32 bits":          {situation{unit: "LimitAS=8M", found: Found{Own: ownAt(ownPath, 32)}}, "16M"},
+		"enough for 32 bits":              {situation{unit: "LimitAS=512M", found: Found{own: ownAt(ownPath, 32)}}, ""},
+		"too little for 32 bits":          {situation{unit: "LimitAS=8M", found: Found{own: ownAt(ownPath, 32)}}, "16M"},
 		"no limit":                        {situation{unit: "LimitAS=infinity"}, ""},
-		"32 bits are forbidden":           {situation{unit: "SystemCallArchitectures=native", found: Found{Own: ownAt(ownPath, 32), Programs: []Program{{Target: glibc}}}}, "SystemCallArchitectures=native"},
-		"it is not there":                 {situation{found: Found{Own: Own{File: File{Path: ownPath}, Wrong: "does not exist"}}}, `"/usr/bin/arenacap" does not exist, so nothing could be started`},
-		"a policy in a hidden home":       {situation{unit: "ProtectHome=yes", found: Found{Policy: File{Path: "/root/p.toml"}}}, "ProtectHome=yes hides /root/p.toml, the policy file"},
-		"a policy in a home to be read":   {situation{unit: "ProtectHome=read-only", found: Found{Policy: File{Path: "/root/p.toml"}}}, ""},
-		"a policy in another tmp":         {situation{unit: "PrivateTmp=yes", found: Found{Policy: File{Path: "/tmp/p.toml"}}}, "PrivateTmp=yes hides /tmp/p.toml"},
-		"a dynamic user has its own tmp":  {situation{unit: "DynamicUser=yes", found: Found{Policy: File{Path: "/tmp/p.toml"}}}, "DynamicUser=yes hides /tmp/p.toml"},
-		"a policy that is not in a root":  {situation{unit: "RootDirectory=/srv/c", found: Found{Policy: File{Path: "/etc/p.toml", Absent: true}}}, "RootDirectory=/srv/c has no /etc/p.toml, the policy file"},
-		"a tmpfs, and what is bound":      {situation{unit: "TemporaryFileSystem=/\nBindReadOnlyPaths=/usr /etc/arenacap:/etc/arenacap", found: Found{Policy: File{Path: "/etc/arenacap/policy.toml"}}}, ""},
+		"32 bits are forbidden":           {situation{unit: "SystemCallArchitectures=native", found: Found{own: ownAt(ownPath, 32), Programs: []Program{{Target: glibc}}}}, "SystemCallArchitectures=native"},
+		"it is not there":                 {situation{found: Found{own: ownProgram{neededFile: neededFile{Path: ownPath}, Wrong: "does not exist"}}}, `"/usr/bin/arenacap" does not exist, so nothing could be started`},
+		"a policy in a hidden home":       {situation{unit: "ProtectHome=yes", found: Found{policy: neededFile{Path: "/root/p.toml"}}}, "ProtectHome=yes hides /root/p.toml, the policy file"},
+		"a policy in a home to be read":   {situation{unit: "ProtectHome=read-only", found: Found{policy: neededFile{Path: "/root/p.toml"}}}, ""},
+		"a policy in another tmp":         {situation{unit: "PrivateTmp=yes", found: Found{policy: neededFile{Path: "/tmp/p.toml"}}}, "PrivateTmp=yes hides /tmp/p.toml"},
+		"a dynamic user has its own tmp":  {situation{unit: "DynamicUser=yes", found: Found{policy: neededFile{Path: "/tmp/p.toml"}}}, "DynamicUser=yes hides /tmp/p.toml"},
+		"a policy that is not in a root":  {situation{unit: "RootDirectory=/srv/c", found: Found{policy: neededFile{Path: "/etc/p.toml", Absent: true}}}, "RootDirectory=/srv/c has no /etc/p.toml, the policy file"},
+		"a tmpfs, and what is bound":      {situation{unit: "TemporaryFileSystem=/\nBindReadOnlyPaths=/usr /etc/arenacap:/etc/arenacap", found: Found{policy: neededFile{Path: "/etc/arenacap/policy.toml"}}}, ""},
 		"a tmpfs, and others bound":       {situation{unit: "TemporaryFileSystem=/\nBindReadOnlyPaths=/lib"}, "TemporaryFileSystem hides /usr/bin/arenacap"},
 		"inaccessible, whatever is bound": {situation{unit: "InaccessiblePaths=/usr\nBindReadOnlyPaths=/usr/bin"}, "InaccessiblePaths hides"},
 		"outside of the sandbox":          {situation{unit: "User=x\nPrivateTmp=yes\nExecStart=+/bin/x", found: at("/tmp/arenacap")}, ""},
@@ -146,7 +148,7 @@ func TestNotes(t *testing.T) {
 		"outside of the sandbox":          {situation{unit: "User=x\nExecStart=+/bin/x"}, `"+" at ExecStart=/bin/x`, ""},
 		"may not execute all":             {situation{unit: "NoExecPaths=/\nExecPaths=/bin/x /usr/lib"}, "NoExecPaths=", "ExecPaths=" + ownPath},
 		"may execute it":                  {situation{unit: "NoExecPaths=/\nExecPaths=-/usr/bin"}, "", ""},
-		"a command at a breach":           {situation{unit: "NoExecPaths=/\nExecPaths=/usr/bin", policy: budget, found: Found{Command: File{Path: "/opt/on-breach"}}}, "/opt/on-breach", "ExecPaths=/opt/on-breach"},
+		"a command at a breach":           {situation{unit: "NoExecPaths=/\nExecPaths=/usr/bin", policy: budget, found: Found{command: neededFile{Path: "/opt/on-breach"}}}, "/opt/on-breach", "ExecPaths=/opt/on-breach"},
 		"all calls of a service":          {situation{unit: "SystemCallFilter=@system-service\nSystemCallFilter=~ @privileged @resources"}, "", ""},
 		"a list of calls":                 {situation{unit: "SystemCallFilter=@basic-io @file-system @io-event read:EPERM"}, "SystemCallFilter=", "#SystemCallFilter=pipe2 process_vm_readv sendmsg setsockopt socket @process @signal timer_create timer_delete timer_settime ioctl madvise setpgid setsid"},
 		"calls that are denied":           {situation{unit: "SystemCallFilter=~@clock @ipc:EPERM"}, "SystemCallFilter=", "#SystemCallFilter=pipe2 process_vm_readv"},
@@ -154,7 +156,7 @@ func TestNotes(t *testing.T) {
 		"calls that do not matter":        {situation{unit: "SystemCallFilter=~@clock @debug"}, "", ""},
 		"few threads":                     {situation{unit: "TasksMax=4"}, "TasksMax=4", ""},
 		"a share of all threads":          {situation{unit: "TasksMax=99%"}, "", ""},
-		"a file that sets LD_PRELOAD":     {situation{found: Found{Settings: []FileNames{{"/etc/default/x", []string{"LD_PRELOAD"}}}}}, "/etc/default/x sets LD_PRELOAD", ""},
+		"a file that sets LD_PRELOAD":     {situation{found: Found{settings: []envFile{{"/etc/default/x", []string{"LD_PRELOAD"}}}}}, "/etc/default/x sets LD_PRELOAD", ""},
 		"a PATH of its own":               {situation{unit: "Environment=A=1 PATH=/opt/bin\nExecStart=x"}, "x is looked for in the PATH", ""},
 		"a PATH, and a path":              {situation{unit: "Environment=A=1 PATH=/opt/bin"}, "", ""},
 		"terminate":                       {situation{policy: budget + "action = \"terminate\""}, "which Restart=no takes for a stop", "#Restart=always"},
@@ -174,14 +176,14 @@ func TestNotes(t *testing.T) {
 		"one call that is denied":         {situation{unit: "SystemCallFilter=~clone3 clone"}, "SystemCallFilter=", "#SystemCallFilter=clone"},
 		"two calls of groups":             {situation{unit: "SystemCallFilter=~pidfd_open process_vm_readv"}, "SystemCallFilter=", "#SystemCallFilter=process_vm_readv pidfd_open"},
 		"calls that are denied elsewhere": {situation{unit: "SystemCallFilter=@system-service\nSystemCallFilter=~mount"}, "", ""},
-		"a log that is hidden":            {situation{unit: "ProtectHome=yes", policy: budget, found: Found{Log: File{Path: "/root/log"}}}, "ProtectHome=yes hides /root/log, the place of [log] to", ""},
-		"a log that is read-only":         {situation{unit: "ProtectSystem=strict", policy: budget, found: Found{Log: File{Path: "/var/log/a/log"}}}, `ProtectSystem=strict lets the service not write [log] to = "/var/log/a/log"`, "#ReadWritePaths=/var/log/a"},
-		"a log in its own folder":         {situation{unit: "ProtectSystem=strict\nLogsDirectory=a\nUser=x", policy: budget, found: Found{Log: File{Path: "/var/log/a/log", Closed: "/var/log/a"}}}, "", ""},
-		"a log in a writable folder":      {situation{unit: "ProtectSystem=strict\nReadWritePaths=/var", policy: budget, found: Found{Log: File{Path: "/var/log/a/log"}}}, "", ""},
-		"a log in a read-only path":       {situation{unit: "ReadWritePaths=/var\nReadOnlyPaths=/var/log", policy: budget, found: Found{Log: File{Path: "/var/log/a/log"}}}, "ReadOnlyPaths lets the service not write", "#ReadWritePaths=/var/log/a"},
-		"a log of another user's":         {situation{unit: "User=x", policy: budget, found: Found{Log: File{Path: "/var/log/log", Closed: "/var/log"}}}, `with User=x arenacap cannot write [log] to = "/var/log/log"`, ""},
-		"a command that is hidden":        {situation{unit: "ProtectHome=yes", policy: budget, found: Found{Command: File{Path: "/root/cry"}}}, "ProtectHome=yes hides /root/cry, the budget's command", ""},
-		"a command of another user's":     {situation{unit: "User=x", policy: budget, found: Found{Command: File{Path: "/root/cry", Closed: "/root"}}}, "the budget's command /root/cry cannot be started", ""},
+		"a log that is hidden":            {situation{unit: "ProtectHome=yes", policy: budget, found: Found{log: neededFile{Path: "/root/log"}}}, "ProtectHome=yes hides /root/log, the place of [log] to", ""},
+		"a log that is read-only":         {situation{unit: "ProtectSystem=strict", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, `ProtectSystem=strict lets the service not write [log] to = "/var/log/a/log"`, "#ReadWritePaths=/var/log/a"},
+		"a log in its own folder":         {situation{unit: "ProtectSystem=strict\nLogsDirectory=a\nUser=x", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log", Closed: "/var/log/a"}}}, "", ""},
+		"a log in a writable folder":      {situation{unit: "ProtectSystem=strict\nReadWritePaths=/var", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "", ""},
+		"a log in a read-only path":       {situation{unit: "ReadWritePaths=/var\nReadOnlyPaths=/var/log", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "ReadOnlyPaths lets the service not write", "#ReadWritePaths=/var/log/a"},
+		"a log of another user's":         {situation{unit: "User=x", policy: budget, found: Found{log: neededFile{Path: "/var/log/log", Closed: "/var/log"}}}, `with User=x arenacap cannot write [log] to = "/var/log/log"`, ""},
+		"a command that is hidden":        {situation{unit: "ProtectHome=yes", policy: budget, found: Found{command: neededFile{Path: "/root/cry"}}}, "ProtectHome=yes hides /root/cry, the budget's command", ""},
+		"a command of another user's":     {situation{unit: "User=x", policy: budget, found: Found{command: neededFile{Path: "/root/cry", Closed: "/root"}}}, "the budget's command /root/cry cannot be started", ""},
 		"stderr is thrown away":           {situation{unit: "StandardError=null", policy: budget}, "stderr is null, so breaches are not in the journal", ""},
 		"stderr is stdout's file":         {situation{unit: "StandardOutput=append:/var/log/x\nStandardError=inherit", policy: budget}, "stderr is append:/var/log/x", ""},
 		"stderr is the journal":           {situation{unit: "StandardOutput=null\nStandardError=journal", policy: budget}, "", ""},
@@ -231,7 +233,7 @@ func TestText(t *testing.T) {
 	u := unitOf(t, "Restart=on-failure\nNoExecPaths=/\nExecStart=!!@/bin/sh \"-a b\" -c 'echo $0 %% %i ${X} \\\n ; a comment\n  x'\nExecStart=:/opt/a$b/x \\; $X ; -\"/opt/$c d\"\nExecStart=-/usr/bin/arenacap run -- y ;\nType=oneshot")
 	u.Name, u.Files, u.Own = "foo@.service", []string{"/lib/systemd/system/foo@.service", "/etc/systemd/system/foo@.service.d/a.conf"}, "zz-arenacap.conf"
 	w := Wish{Command: "arenacap unit foo@", Flags: []string{"--policy", "/etc/a b/100%.toml", "--service", "$x"}, Plan: planOf(t, "")}
-	d, err := Plan(u, w, Found{Own: ownAt("/opt/my tools/arenacap", 64)})
+	d, err := Plan(u, w, Found{own: ownAt("/opt/my tools/arenacap", 64)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +261,7 @@ func TestOneConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := Plan(u, Wish{Plan: planOf(t, budget+"action = \"terminate\"")}, Found{Own: ownAt(ownPath, 64)})
+		d, err := Plan(u, Wish{Plan: planOf(t, budget+"action = \"terminate\"")}, Found{own: ownAt(ownPath, 64)})
 		if err != nil || strings.Contains(d.Text, "#Restart=always") != want {
 			t.Errorf("%s: %v\n%s", name, err, d.Text)
 		}
@@ -281,7 +283,7 @@ func TestKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Plan(u, Wish{Root: root, Plan: planOf(t, budget+"action = \"terminate\"\nscope = \"cgroup\"")}, Found{Own: ownAt(ownPath, 64)})
+	d, err := Plan(u, Wish{Root: root, Plan: planOf(t, budget+"action = \"terminate\"\nscope = \"cgroup\"")}, Found{own: ownAt(ownPath, 64)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +311,7 @@ func TestKeptOfATemplate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Plan(u, Wish{Root: root, Plan: planOf(t, "")}, Found{Own: ownAt(ownPath, 64)})
+	d, err := Plan(u, Wish{Root: root, Plan: planOf(t, "")}, Found{own: ownAt(ownPath, 64)})
 	if err != nil || d.Place != filepath.Join(root, systemEtc, "a@i.service.d", ownFile) || len(d.Older)+len(d.Notes) > 0 || !strings.Contains(d.Text, "\nNice=1\n") {
 		t.Errorf("%+v, %v", d, err)
 	}
@@ -318,7 +320,7 @@ func TestKeptOfATemplate(t *testing.T) {
 func TestNoNameIsLeft(t *testing.T) {
 	u := unitOf(t, "ExecStart=/bin/x")
 	u.Own, u.behind = ownName([]string{strings.Repeat("~", 250) + ".conf"})
-	if _, err := Plan(u, Wish{Plan: planOf(t, "")}, Found{Own: ownAt(ownPath, 64)}); err == nil || !strings.HasSuffix(err.Error(), "rename that one") {
+	if _, err := Plan(u, Wish{Plan: planOf(t, "")}, Found{own: ownAt(ownPath, 64)}); err == nil || !strings.HasSuffix(err.Error(), "rename that one") {
 		t.Error(err)
 	}
 }

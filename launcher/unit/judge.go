@@ -36,8 +36,8 @@ type DropIn struct {
 // service from starting, or have no effect at all. It is pure.
 func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	p := planner{u: u, w: w, f: f, notes: slices.Clone(u.Remarks)}
-	if !slices.ContainsFunc(u.Commands, func(c Command) bool { return !c.inFront() }) {
-		nothing := fmt.Sprintf("arenacap stands in front of %s already (%s)", u.Name, u.Commands[0].from.place())
+	if !slices.ContainsFunc(u.commands, func(c command) bool { return !c.inFront() }) {
+		nothing := fmt.Sprintf("arenacap stands in front of %s already (%s)", u.Name, u.commands[0].from.place())
 		for _, file := range u.older {
 			nothing += fmt.Sprintf("; remove %s, which arenacap made before", file)
 		}
@@ -47,7 +47,7 @@ func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	p.judgeCommands()
 	p.judgePrograms()
 	p.judgeType()
-	if slices.ContainsFunc(u.Commands, Command.boxed) {
+	if slices.ContainsFunc(u.commands, command.boxed) {
 		p.judgeUser()
 		p.judgeFolders()
 		p.judgeCalls()

@@ -34,6 +34,9 @@ func userDirs(home string) []string {
 	return []string{home + "/.config/systemd/user", home + "/.local/share/systemd/user"}
 }
 
+// userSearch is the search path of a user's manager.
+func userSearch(home string) []string { return append(userDirs(home), userPath[:]...) }
+
 // searchPath is the system's, or what $SYSTEMD_UNIT_PATH says; with an empty last entry the system's follows.
 func searchPath(root string) []string {
 	env := os.Getenv("SYSTEMD_UNIT_PATH")
@@ -60,7 +63,7 @@ func (f finder) ofUser(operand string) finder {
 			f.home, f.etc = home, userDirs(home)[0]
 		}
 	}
-	f.dirs = append(userDirs(f.home), userPath[:]...)
+	f.dirs = userSearch(f.home)
 	return f
 }
 

@@ -20,7 +20,7 @@ func (f finder) dropIns(name, alias string) ([]string, error) {
 	for _, dir := range f.dropInDirs(name, alias) {
 		entries, err := os.ReadDir(f.at(dir))
 		if errors.Is(err, fs.ErrPermission) {
-			return nil, closedTo(f.at(dir))
+			return nil, closedTo(f.at(dir), err)
 		}
 		for _, e := range entries {
 			base := e.Name()

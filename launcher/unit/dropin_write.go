@@ -5,7 +5,6 @@ package unit
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -38,8 +37,8 @@ func replaceable(file string) error {
 		return nil
 	}
 	if err == nil && info.Mode().IsRegular() {
-		var begin string
-		if begin, err = beginOf(file); err == nil && (begin == "" || isOwn(begin)) {
+		var text []byte
+		if text, err = os.ReadFile(file); err == nil && (len(text) == 0 || isOwn(string(text))) {
 			return nil
 		}
 	}
@@ -47,20 +46,6 @@ func replaceable(file string) error {
 		return err
 	}
 	return fmt.Errorf("%q is not from arenacap (it does not begin with %q); rename it, or put what 'arenacap unit' prints into it", file, ownBegin)
-}
-
-func beginOf(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	begin := make([]byte, len(ownBegin))
-	n, err := io.ReadFull(f, begin)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		err = nil
-	}
-	return string(begin[:n]), err
 }
 
 // replace makes the folders and the file. The umask does not count: every user may read a unit's files.

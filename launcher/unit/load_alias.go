@@ -46,7 +46,7 @@ func (f finder) link(p string) (to string, err error) {
 
 // fragment finds a unit's own file and, where the name is an alias, the unit's name.
 func (f finder) fragment(name string) (unit, file string, err error) {
-	for _, candidate := range names(name) {
+	for _, candidate := range []string{name, template(name)} { // for an instance its own file first
 		if unit, file, ok := f.chain(candidate); ok {
 			unit = ofTemplate(unit, name)
 			switch real, err := f.follow(file); {
@@ -59,14 +59,6 @@ func (f finder) fragment(name string) (unit, file string, err error) {
 		}
 	}
 	return "", "", f.notFound(name)
-}
-
-// names are the ones under which a unit's file is looked for: an instance's own, then its template's.
-func names(name string) []string {
-	if t := template(name); t != name {
-		return []string{name, t}
-	}
-	return []string{name}
 }
 
 // chain follows a name. A link to somewhere within the search path is another name, which is looked up in its turn; the

@@ -31,7 +31,7 @@ func (f finder) notFound(name string) error {
 		return fmt.Errorf("%s was not found, but there is the template %s@%s; write %q, or %q for one instance", name, short, suffix, short+"@", short+"@INSTANCE")
 	}
 	if home, err := os.UserHomeDir(); err == nil && f.home == "" {
-		for _, dir := range append(userDirs(home), userPath[:]...) {
+		for _, dir := range userSearch(home) {
 			if _, err := os.Lstat(f.at(path.Join(dir, name))); err == nil {
 				return fmt.Errorf("%s is no unit of the system's, but one of users' managers; write %q", name, path.Join(dir, name))
 			}
