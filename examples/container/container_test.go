@@ -1,12 +1,8 @@
-// Package container_test makes the example's image from its Dockerfile, without docker and without a registry, and runs
-// it as docker run and as the pod of its manifest would: as PID 1 of namespaces of its own, with the user, the
-// capabilities, the mounts and the control groups that stand there.
-//
-// What stands for debian:bookworm-slim is the folder in $ARENACAP_DEBIAN, else this machine's own root.
+// Package container_test builds the example's image from its Dockerfile by podman, without a registry, and runs it by
+// podman with runc: as docker run would, and as the pod of its manifest.
 package container_test
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,37 +23,35 @@ import (
 )
 
 const (
+	image    = "authserver"
 	arenacap = "/usr/local/bin/arenacap"
 	socket   = "/run/authserver/auth.sock"
 )
 
-// build makes the image. The build stage's golang image is this machine: it has Go and gcc.
-func build(t *testing.T) (context.Context, *lab.Image) {
+// build makes the image. The golang image lacks Go and the modules: they are this machine's, as there is no network.
+func build(t *testing.T) (context.Context, *lab.Podman) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can make a container")
+	podman := lab.NewPodman(t, lab.Debian, lab.Golang)
+	testenv.Need(t, "go", "catatonit")
+	out, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT", "GOMODCACHE", "GOCACHE").Output()
+	dirs := strings.Fields(string(out))
+	if err != nil || len(dirs) != 3 {
+		t.Fatalf("go env: %v, %q", err, out)
 	}
-	testenv.Need(t, "go", "gcc", "tar")
-	dir := lab.Dir(t)
-	top, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
+	log, status, err := podman.Do(t.Context(), "build", "--pull=never", "--layers=false", "--network", "none",
+		"--volume", dirs[0]+":/usr/local/go:ro", "--volume", dirs[1]+":/go/pkg/mod:ro", "--volume", dirs[2]+":/root/.cache/go-build",
+		"--tag", image, "--file", "Dockerfile", "../..")
+	if err != nil || status != 0 {
+		t.Fatalf("podman build: status %d, %v\n%s", status, err, log)
 	}
-	image, err := lab.BuildImage(t.Context(), "Dockerfile", top, dir, map[string]string{
-		"golang:1.26-bookworm": "/",
-		"debian:bookworm-slim": cmp.Or(os.Getenv("ARENACAP_DEBIAN"), "/"),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return lab.Within(t, 5*time.Minute), image
+	return lab.Within(t, 5*time.Minute), podman
 }
 
 func TestContainer(t *testing.T) {
-	ctx, image := build(t)
+	ctx, podman := build(t)
 	for _, c := range []struct {
 		name string
-		test func(context.Context, *testing.T, *lab.Image)
+		test func(context.Context, *testing.T, *lab.Podman)
 	}{
 		{"docker run", dockerRun},
 		{"the pod of the manifest", thePod},
@@ -69,14 +64,24 @@ func TestContainer(t *testing.T) {
 		{"the policy", refusals},
 		{"musl", musl},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(ctx, t, image) })
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(ctx, t, podman)
+		})
 	}
 }
 
-// dockerRun is the image as it is: docker run -d authserver, and docker stop.
-func dockerRun(ctx context.Context, t *testing.T, image *lab.Image) {
-	a := serve(ctx, t, lab.Container{Image: image})
-	if status, err := a.Stop(ctx); status != 0 || err != nil {
+// runVolume is the folder that the server writes to, with the owner that it has in the image. docker's --tmpfs takes a uid
+// for that, podman's does not.
+const runVolume = "--volume=/run/authserver"
+
+// dockerRun is the image as the README runs it, and docker stop.
+func dockerRun(ctx context.Context, t *testing.T, podman *lab.Podman) {
+	a := serve(ctx, t, podman, "auth", "--read-only", runVolume, "--cpus=1.5", "--memory=512m")
+	if out, status, err := podman.Do(ctx, "stop", "auth"); status != 0 || err != nil {
+		t.Errorf("podman stop: %d, %v, %s", status, err, out)
+	}
+	if status, err := a.Wait(ctx); status != 0 || err != nil {
 		t.Errorf("SIGTERM ended it with %d, %v", status, err)
 	}
 	if _, err := a.AwaitEvent(ctx, "exited", ""); err != nil {
@@ -84,20 +89,28 @@ func dockerRun(ctx context.Context, t *testing.T, image *lab.Image) {
 	}
 }
 
-// serve starts a container of the server and connects to it.
-func serve(ctx context.Context, t *testing.T, c lab.Container) *lab.AuthServer {
+// serve starts a container of the server with these flags and connects to it.
+func serve(ctx context.Context, t *testing.T, podman *lab.Podman, name string, flags ...string) *lab.AuthServer {
 	t.Helper()
-	p := start(ctx, t, c)
-	a, err := lab.ConnectAuthServer(ctx, p, fmt.Sprintf("/proc/%d/root%s", p.Pid, socket))
+	return connect(ctx, t, podman, name, start(ctx, t, podman, name, append(flags, image)...))
+}
+
+// connect connects to the server of a container, the output of which is the process's.
+func connect(ctx context.Context, t *testing.T, podman *lab.Podman, name string, output *lab.Process) *lab.AuthServer {
+	t.Helper()
+	if _, err := output.AwaitText(ctx, " threads, ready"); err != nil {
+		t.Fatal(err)
+	}
+	a, err := lab.ConnectAuthServer(ctx, output, fmt.Sprintf("/proc/%d/root%s", pidOf(ctx, t, podman, name), socket))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-func start(ctx context.Context, t *testing.T, c lab.Container) *lab.Process {
+func start(ctx context.Context, t *testing.T, podman *lab.Podman, name string, args ...string) *lab.Process {
 	t.Helper()
-	p, err := c.Start(ctx)
+	p, err := podman.Start(ctx, name, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,30 +118,47 @@ func start(ctx context.Context, t *testing.T, c lab.Container) *lab.Process {
 	return p
 }
 
-// serverOf is the PID of the server, as it is seen from outside: the only child of the container's PID 1.
-func serverOf(t *testing.T, p *lab.Process) int {
+// pidOf is the PID of the container's PID 1, as it is seen from outside.
+func pidOf(ctx context.Context, t *testing.T, podman *lab.Podman, name string) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", p.Pid))
+	pid, err := podman.Pid(ctx, name)
 	if err != nil {
 		t.Fatal(err)
-	}
-	var pid int
-	if _, err := fmt.Sscan(string(text), &pid); err != nil {
-		t.Fatalf("children of PID 1: %q: %v", text, err)
 	}
 	return pid
 }
 
+// serverOf is the PID of the server, as it is seen from outside: the only child of the container's PID 1.
+func serverOf(t *testing.T, pid int) int {
+	t.Helper()
+	text := fileOf(t, pid, fmt.Sprintf("task/%d/children", pid))
+	var child int
+	if _, err := fmt.Sscan(text, &child); err != nil {
+		t.Fatalf("children of PID 1: %q: %v", text, err)
+	}
+	return child
+}
+
+func fileOf(t *testing.T, pid int, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// podContainer is the name that podman gives to the container of the manifest.
+const podContainer = "authserver-pod-0-authserver"
+
 // thePod: under all that the manifest takes away the server runs, has the cap of the container's cores and keeps it;
-// what looks at it from inside works too; and it is stopped as a kubelet stops it.
-func thePod(ctx context.Context, t *testing.T, image *lab.Image) {
-	testenv.Need(t, "nsenter")
-	c := pod(ctx, t, image)
-	a := serve(ctx, t, c)
-	pid := serverOf(t, a.Process)
+// what looks at it from inside works too; and SIGTERM ends it.
+func thePod(ctx context.Context, t *testing.T, podman *lab.Podman) {
+	a := connect(ctx, t, podman, podContainer, play(ctx, t, podman))
+	pid := serverOf(t, pidOf(ctx, t, podman, podContainer))
 	status := fileOf(t, pid, "status")
 	for _, want := range []string{"Uid:\t65532\t65532\t65532\t65532\n", "CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n",
-		"NoNewPrivs:\t1\n"} {
+		"NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
 		if !strings.Contains(status, want) {
 			t.Errorf("the server's status has no %q:\n%s", want, status)
 		}
@@ -145,47 +175,71 @@ func thePod(ctx context.Context, t *testing.T, image *lab.Image) {
 			t.Fatal(err)
 		}
 	}
-	probe(ctx, t, a.Process)
-	kubectlExec(ctx, t, a.Process, pid)
-	if status, err := a.Stop(ctx); status != 0 || err != nil {
-		t.Errorf("SIGTERM ended it with %d, %v", status, err)
+	probe(ctx, t, podman)
+	kubectlExec(ctx, t, podman, pid)
+	if out, status, err := podman.Do(ctx, "stop", podContainer); status != 0 || err != nil {
+		t.Errorf("podman stop: %d, %v, %s", status, err, out)
+	}
+	if out, status, err := podman.Do(ctx, "wait", podContainer); out != "0" || status != 0 || err != nil {
+		t.Errorf("SIGTERM ended it with %s, %d, %v", out, status, err)
 	}
 	if e, err := a.AwaitEvent(ctx, "exited", ""); err != nil || e.Service != "authserver" {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
 
-func fileOf(t *testing.T, pid int, name string) string {
+// play starts the pod of the manifest, and returns a process that prints its log. Two things podman 4.3 does otherwise
+// than a kubelet: it does not know subPath, so the folder of the ConfigMap is mounted in place of its one file ("the
+// policy" has the file), and where it makes the ConfigMap's volume, only root may enter that.
+func play(ctx context.Context, t *testing.T, podman *lab.Podman) *lab.Process {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+	file, err := lab.Copy("deployment.yaml", lab.Dir(t), "mountPath: /etc/arenacap/policy.toml", "mountPath: /etc/arenacap")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	for _, args := range [][]string{{"volume", "create", "authserver-policy"}, {"kube", "play", "--network", "none", file}} {
+		if out, status, err := podman.Do(ctx, args...); status != 0 || err != nil {
+			t.Fatalf("podman %s: %d, %v\n%s", strings.Join(args, " "), status, err, out)
+		}
+	}
+	p, err := lab.Start(podman.Command(ctx, "logs", "--follow", podContainer), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	return p
 }
 
-// enter runs a command in a container, with its user and its capabilities, as kubectl exec does.
-func enter(ctx context.Context, p *lab.Process, line ...string) ([]byte, error) {
-	args := []string{"--target", strconv.Itoa(p.Pid), "--all", "--root", "--wd", "--setgid", "65532", "--setuid", "65532", "--"}
-	return exec.CommandContext(ctx, "nsenter", append(args, line...)...).CombinedOutput()
-}
-
-// probe is the manifest's readiness probe, and what cannot be written in the container.
-func probe(ctx context.Context, t *testing.T, p *lab.Process) {
+// probe is the manifest's readiness probe, the limits that the pod sees, and what even root cannot write in it.
+func probe(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	t.Helper()
 	_, deployment := manifest(ctx, t)
-	if out, err := enter(ctx, p, deployment.Spec.Template.Spec.Containers[0].ReadinessProbe.Exec.Command...); err != nil {
-		t.Errorf("the readiness probe: %v\n%s", err, out)
+	command := deployment.Spec.Template.Spec.Containers[0].ReadinessProbe.Exec.Command
+	if out, status, err := podman.Do(ctx, slices.Concat([]string{"exec", podContainer}, command)...); status != 0 || err != nil {
+		t.Errorf("the readiness probe: %d, %v\n%s", status, err, out)
 	}
-	for _, path := range []string{"/file", "/etc/arenacap/policy.toml", "/proc/sys/kernel/hostname", "/sys/fs/cgroup/cpu/cgroup.procs"} {
-		if out, err := enter(ctx, p, "/bin/sh", "-c", "echo 1 >>"+path); err == nil {
-			t.Errorf("%s can be written in the container: %s", path, out)
+	var found plan
+	out, status, err := podman.Do(ctx, "exec", podContainer, arenacap, "plan", "--json")
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &found)); err != nil || status != 0 {
+		t.Fatalf("plan in the pod: %d, %v\n%s", status, err, out)
+	}
+	if q := found.Cores.Quota; q == nil || *q != 1.5 || len(found.Budget) != 2 || found.Budget[0].Limit != 512<<20*4/5 {
+		t.Errorf("1.5 CPUs and 80%% of 512 MiB: %s", out)
+	}
+	group := "/sys/fs/cgroup/cpu/cgroup.procs"
+	if _, err := os.Stat("/sys/fs/cgroup/cpu"); err != nil { // cgroup v2
+		group = "/sys/fs/cgroup/cgroup.procs"
+	}
+	for _, path := range []string{"/file", "/etc/arenacap/policy.toml", "/proc/sys/kernel/hostname", group} {
+		out, status, err := podman.Do(ctx, "exec", "--user", "0:0", podContainer, "/bin/sh", "-c", "echo 1 >>"+path)
+		if status == 0 || err != nil || !strings.Contains(out, "Read-only file system") {
+			t.Errorf("%s can be written in the container: %d, %v, %s", path, status, err, out)
 		}
 	}
 }
 
 // kubectlExec is kubectl exec POD -- arenacap inspect --json PID.
-func kubectlExec(ctx context.Context, t *testing.T, p *lab.Process, pid int) {
+func kubectlExec(ctx context.Context, t *testing.T, podman *lab.Podman, pid int) {
 	t.Helper()
 	if scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil && string(scope) != "0\n" {
 		t.Logf("kernel.yama.ptrace_scope is %s: only root may look into a process here", scope)
@@ -195,13 +249,13 @@ func kubectlExec(ctx context.Context, t *testing.T, p *lab.Process, pid int) {
 	_, ns, _ := strings.Cut(fileOf(t, pid, "status"), "NSpid:")
 	ns, _, _ = strings.Cut(ns, "\n")
 	pids := strings.Fields(ns)
-	out, err := enter(ctx, p, arenacap, "inspect", "--json", pids[len(pids)-1])
+	out, status, err := podman.Do(ctx, "exec", podContainer, arenacap, "inspect", "--json", pids[len(pids)-1])
 	var found []struct {
 		Arenas, Cap int
 		Kept        *bool
 	}
-	if err != nil || json.Unmarshal(out, &found) != nil || len(found) != 1 {
-		t.Fatalf("inspect in the container: %v\n%s", err, out)
+	if err != nil || status != 0 || json.Unmarshal([]byte(out), &found) != nil || len(found) != 1 {
+		t.Fatalf("inspect in the container: %d, %v\n%s", status, err, out)
 	}
 	if got := found[0]; got.Arenas != got.Cap || got.Kept == nil || !*got.Kept {
 		t.Errorf("after 64 logins on 64 threads: %s", out)
@@ -209,7 +263,7 @@ func kubectlExec(ctx context.Context, t *testing.T, p *lab.Process, pid int) {
 }
 
 // statuses are what docker run ends with, and kubectl describe pod shows as "Exit Code".
-func statuses(ctx context.Context, t *testing.T, image *lab.Image) {
+func statuses(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -223,12 +277,17 @@ func statuses(ctx context.Context, t *testing.T, image *lab.Image) {
 		{"may not be run", []string{"/etc/arenacap/policy.toml"}, 126, "permission denied"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out, status, err := lab.Container{Image: image, Args: c.args}.Run(ctx)
+			out, status, err := run(ctx, podman, nil, c.args...)
 			if err != nil || status != c.status || !strings.Contains(out, c.says) {
 				t.Errorf("status %d, %v, %q; want %d", status, err, out, c.status)
 			}
 		})
 	}
+}
+
+// run runs a container of the image to its end.
+func run(ctx context.Context, podman *lab.Podman, flags []string, args ...string) (output string, status int, err error) {
+	return podman.Do(ctx, slices.Concat([]string{"run", "--rm"}, flags, []string{image}, args)...)
 }
 
 // leaveOrphans is a server that leaves fifty processes behind, which end at once. As soon as there is no zombie it says
@@ -241,63 +300,101 @@ echo no zombies
 sleep 1000 & wait`
 
 // orphans: PID 1 reaps them, with a budget and without one, and its end is the end of what is left.
-func orphans(ctx context.Context, t *testing.T, image *lab.Image) {
-	for name, command := range map[string][]string{
-		"the image's entry point": nil,
-		"without a budget":        {arenacap, "run", "--supervise", "--budget", "off", "--"},
-		"auto with a budget":      {arenacap, "run", "--budget", "1TiB", "--"},
+func orphans(ctx context.Context, t *testing.T, podman *lab.Podman) {
+	for i, c := range []struct {
+		name string
+		args []string
+	}{
+		{"the image's entry point", []string{image}},
+		{"without a budget", []string{"--entrypoint", arenacap, image, "run", "--supervise", "--budget", "off", "--"}},
+		{"auto with a budget", []string{"--entrypoint", arenacap, image, "run", "--budget", "1TiB", "--"}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := start(ctx, t, lab.Container{Image: image, Command: command, Args: []string{"/bin/sh", "-c", leaveOrphans}})
+		t.Run(c.name, func(t *testing.T) {
+			name := fmt.Sprintf("orphans%d", i)
+			p := start(ctx, t, podman, name, append(c.args, "/bin/sh", "-c", leaveOrphans)...)
 			if _, err := p.AwaitText(ctx, "no zombies"); err != nil {
 				t.Fatal(err)
 			}
-			if status, err := p.Stop(ctx); status != 7 || err != nil {
+			left := processes(ctx, t, podman, name)
+			if err := podman.Signal(ctx, name, "TERM"); err != nil {
+				t.Fatal(err)
+			}
+			if status, err := p.Wait(ctx); status != 7 || err != nil {
 				t.Errorf("SIGTERM ended it with %d, %v", status, err)
 			}
-			if err := p.AwaitEnd(ctx); err != nil {
-				t.Errorf("what the server left lives on: %v", err)
-			}
+			wantEnded(t, left)
 		})
 	}
 }
 
+// processes are those of a container, PID 1, a server and what the server started: handles that stand for no other
+// process of the same PID later.
+func processes(ctx context.Context, t *testing.T, podman *lab.Podman, name string) []*os.Process {
+	t.Helper()
+	out, _, err := podman.Do(ctx, "top", name, "hpid")
+	pids := strings.Fields(out)
+	if err != nil || len(pids) < 4 || pids[0] != "HPID" {
+		t.Fatalf("podman top: %v, %q", err, out)
+	}
+	var list []*os.Process
+	for _, text := range pids[1:] {
+		pid, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("podman top: %q", out)
+		}
+		process, err := os.FindProcess(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, process)
+	}
+	return list
+}
+
+// wantEnded: the kernel ends what is left in a PID namespace before its PID 1 is gone.
+func wantEnded(t *testing.T, list []*os.Process) {
+	t.Helper()
+	for _, process := range list {
+		if err := process.Signal(syscall.Signal(0)); !errors.Is(err, os.ErrProcessDone) {
+			t.Errorf("process %d of the container lives on: %v", process.Pid, err)
+		}
+	}
+}
+
 // deafServer: SIGTERM reaches a server that does not end by it; after the pod's grace comes SIGKILL, and nothing is left.
-func deafServer(ctx context.Context, t *testing.T, image *lab.Image) {
+func deafServer(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	const deaf = `trap 'echo not yet' TERM; echo the trap is set; while :; do sleep 1000 & wait; done`
-	p := start(ctx, t, lab.Container{Image: image, Args: []string{"/bin/sh", "-c", deaf}})
+	p := start(ctx, t, podman, "deaf", image, "/bin/sh", "-c", deaf)
 	if _, err := p.AwaitText(ctx, "the trap is set"); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Signal(syscall.SIGTERM); err != nil {
+	if err := podman.Signal(ctx, "deaf", "TERM"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.AwaitText(ctx, "not yet"); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Signal(syscall.SIGKILL); err != nil {
+	left := processes(ctx, t, podman, "deaf")
+	if err := podman.Signal(ctx, "deaf", "KILL"); err != nil {
 		t.Fatal(err)
 	}
-	if status, err := p.Wait(ctx); status != -int(syscall.SIGKILL) || err != nil {
+	if status, err := p.Wait(ctx); status != 128+int(syscall.SIGKILL) || err != nil {
 		t.Errorf("%d, %v", status, err)
 	}
-	if err := p.AwaitEnd(ctx); err != nil {
-		t.Error(err)
-	}
+	wantEnded(t, left)
 }
 
 // cores: the cap follows the CPU limit, whether the container sees its group as the root of all (cgroup namespaces) or
 // where it stands on the host. A fraction counts as a whole core, and never more than the machine has.
-func cores(ctx context.Context, t *testing.T, image *lab.Image) {
+func cores(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		limit string
+		quota float64
 		used  int
-	}{{"250m", 1}, {"1", 1}, {"1500m", 2}, {"64", 64}} {
-		for _, host := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/host groups %v", c.limit, host), func(t *testing.T) {
-				group := cpuLimit(t, c.limit)
-				out, status, err := lab.Container{Image: image, Groups: []lab.Group{group}, HostGroups: host,
-					Command: []string{arenacap, "plan", "--json"}}.Run(ctx)
+	}{{"0.25", 0.25, 1}, {"1", 1, 1}, {"1.5", 1.5, 2}, {"64", 64, 64}} {
+		for _, groups := range []string{"private", "host"} {
+			t.Run(c.limit+" "+groups, func(t *testing.T) {
+				out, status, err := run(ctx, podman, []string{"--cpus", c.limit, "--cgroupns", groups, "--entrypoint", arenacap}, "plan", "--json")
 				var plan struct {
 					Cores struct {
 						Quota float64
@@ -309,34 +406,37 @@ func cores(ctx context.Context, t *testing.T, image *lab.Image) {
 					t.Fatalf("status %d, %v\n%s", status, err, out)
 				}
 				used := min(c.used, runtime.NumCPU())
-				if quota := float64(scan(t, c.limit, cpuUnits)) / 1000; plan.Cores.Quota != quota || plan.Cores.Used != used || plan.ArenaMax != 2*used {
-					t.Errorf("%+v, want quota %g, %d used, a cap of %d", plan, quota, used, 2*used)
+				if plan.Cores.Quota != c.quota || plan.Cores.Used != used || plan.ArenaMax != 2*used {
+					t.Errorf("%+v, want quota %g, %d used, a cap of %d", plan, c.quota, used, 2*used)
 				}
 			})
 		}
 	}
 }
 
-// quick is the image's policy with another clock and with more behind a table's heading.
-func quick(t *testing.T, pairs ...string) map[string]string {
+// policyFlag mounts a policy over the image's.
+func policyFlag(file string) string { return "--volume=" + file + ":/etc/arenacap/policy.toml:ro" }
+
+// quick mounts the image's policy with another clock and with more behind a table's heading.
+func quick(t *testing.T, pairs ...string) string {
 	t.Helper()
 	pairs = append(pairs, "[budget]\n", "[budget]\ninterval = \"10ms\"\nsettle = \"0s\"\n")
 	file, err := lab.Copy("policy.toml", t.TempDir(), pairs...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]string{"/etc/arenacap/policy.toml": file}
+	return policyFlag(file)
 }
 
 // breach: over its budget the server is ended and the container's status is 124; with "report" it goes on and is told.
-func breach(ctx context.Context, t *testing.T, image *lab.Image) {
+func breach(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		action string
 		status int
 	}{{"terminate", 124}, {"report", 0}} {
 		t.Run(c.action, func(t *testing.T) {
-			files := quick(t, `"1GiB"`, `"150MiB"`, `"2/core"`, `8`, `"terminate"`, `"`+c.action+`"`)
-			a := serve(ctx, t, lab.Container{Image: image, ReadOnly: true, Folders: []string{"/run/authserver"}, Files: files})
+			policy := quick(t, `"1GiB"`, `"150MiB"`, `"2/core"`, `8`, `"terminate"`, `"`+c.action+`"`)
+			a := serve(ctx, t, podman, c.action, "--read-only", runVolume, policy)
 			for range 3 { // 192 MiB beside the main arena
 				if err := a.Login(); err != nil {
 					t.Fatal(err)
@@ -345,11 +445,12 @@ func breach(ctx context.Context, t *testing.T, image *lab.Image) {
 			if e, err := a.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Limit != 150<<20 || e.Value != 192<<20 {
 				t.Errorf("%+v, %v", e, err)
 			}
-			end := a.Wait
 			if c.action == "report" {
-				end = a.Stop
+				if err := podman.Signal(ctx, c.action, "TERM"); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if status, err := end(ctx); status != c.status || err != nil {
+			if status, err := a.Wait(ctx); status != c.status || err != nil {
 				t.Errorf("status %d, %v, want %d", status, err, c.status)
 			}
 		})
@@ -357,10 +458,9 @@ func breach(ctx context.Context, t *testing.T, image *lab.Image) {
 }
 
 // memoryPercent: a percentage is of the container's memory limit and not of the node's memory.
-func memoryPercent(ctx context.Context, t *testing.T, image *lab.Image) {
+func memoryPercent(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	const grow = `$held = "x" x (60 << 20); sleep 1000` // 60 MiB, and as much again for a moment
-	p := start(ctx, t, lab.Container{Image: image, Args: []string{"/usr/bin/perl", "-e", grow}, Files: quick(t, `"80%"`, `"20%"`),
-		Groups: []lab.Group{memoryLimit(t, "256Mi")}})
+	p := start(ctx, t, podman, "memory", "--memory=256m", quick(t, `"80%"`, `"20%"`), image, "/usr/bin/perl", "-e", grow)
 	const limit = 256 << 20 / 5
 	if e, err := p.AwaitEvent(ctx, "breach", "resident"); err != nil || e.Limit != limit || e.Value <= limit {
 		t.Errorf("%+v, %v, want a limit of %d", e, err, limit)
@@ -371,24 +471,26 @@ func memoryPercent(ctx context.Context, t *testing.T, image *lab.Image) {
 }
 
 // refusals: a policy that is not obeyed is told on one line, and the server is not started.
-func refusals(ctx context.Context, t *testing.T, image *lab.Image) {
-	mistake := map[string]string{"/etc/arenacap/policy.toml": write(t, "[arenas]\ncaps = 2\n")}
-	mounted := map[string]string{"/etc/arenacap/policy.toml": write(t, "[arenas]\ncap = 2\n")}
+func refusals(ctx context.Context, t *testing.T, podman *lab.Podman) {
+	mistake := policyFlag(write(t, "[arenas]\ncaps = 2\n"))
+	mounted := write(t, "[arenas]\ncap = 2\n")
+	file, folder := policyFlag(mounted), "--volume="+filepath.Dir(mounted)+":/etc/arenacap:ro"
+	if err := os.Chmod(filepath.Dir(mounted), 0o777); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
-		name, user string
-		folders    []string
-		files      map[string]string
-		status     int
-		says       string
+		name   string
+		flags  []string
+		status int
+		says   string
 	}{
-		{"a mistake", "", nil, mistake, 125, `policy.toml:2:1: unknown key "caps" in [arenas]; did you mean "cap"?`},
-		{"one file of a ConfigMap, root", "0:0", nil, mounted, 0, "2"},
-		{"the folder of a ConfigMap, root", "0:0", []string{"/etc/arenacap"}, mounted, 125, `"/etc/arenacap" can be written by group or others`},
-		{"the folder of a ConfigMap, another user", "", []string{"/etc/arenacap"}, mounted, 0, "2"},
+		{"a mistake", []string{mistake}, 125, `policy.toml:2:1: unknown key "caps" in [arenas]; did you mean "cap"?`},
+		{"one file of a ConfigMap, root", []string{file, "--user=0:0"}, 0, "2"},
+		{"the folder of a ConfigMap, root", []string{folder, "--user=0:0"}, 125, `"/etc/arenacap" can be written by group or others`},
+		{"the folder of a ConfigMap, another user", []string{folder}, 0, "2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out, status, err := lab.Container{Image: image, User: c.user, Folders: c.folders, Files: c.files,
-				Args: []string{"/bin/sh", "-c", "echo $MALLOC_ARENA_MAX"}}.Run(ctx)
+			out, status, err := run(ctx, podman, c.flags, "/bin/sh", "-c", "echo $MALLOC_ARENA_MAX")
 			if err != nil || status != c.status || !strings.Contains(out, c.says) || strings.Contains(out, "\n") {
 				t.Errorf("status %d, %v, %q; want %d and %q", status, err, out, c.status, c.says)
 			}
@@ -397,18 +499,13 @@ func refusals(ctx context.Context, t *testing.T, image *lab.Image) {
 }
 
 // musl: in an image like Alpine's, with musl and without glibc, arenacap runs, and says that nothing can be capped.
-func musl(ctx context.Context, t *testing.T, image *lab.Image) {
+func musl(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	testenv.Need(t, "musl-gcc")
 	dir := t.TempDir()
-	arenacapFile, err := image.Extract(arenacap, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	source := filepath.Join(dir, "server.c")
 	if err := os.WriteFile(source, []byte("#include <stdio.h>\nint main(void) { return puts(\"up\") < 0; }\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{arenacap: arenacapFile, "/server": filepath.Join(dir, "server"), "/static": filepath.Join(dir, "static")}
 	for name, flag := range map[string]string{"server": "-dynamic", "static": "-static"} {
 		if out, err := exec.CommandContext(ctx, "musl-gcc", flag, "-o", filepath.Join(dir, name), source).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -418,27 +515,38 @@ func musl(ctx context.Context, t *testing.T, image *lab.Image) {
 	if err != nil || len(loaders) != 1 {
 		t.Fatal(loaders, err)
 	}
-	files[loaders[0]] = loaders[0]
-	alpine, err := lab.Scratch(dir, files)
+	loader, err := os.ReadFile(loaders[0])
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "loader"), loader, 0o755)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	refuse := map[string]string{"/etc/arenacap/policy.toml": write(t, "[launch]\non_unenforceable = \"refuse\"\n")}
-	supervised := []string{arenacap, "run", "--supervise", "--", "/server"}
+	dockerfile := "FROM scratch\nCOPY --from=" + image + " " + arenacap + " " + arenacap + "\nCOPY loader " + loaders[0] +
+		"\nCOPY server static /\nUSER 65532:65532\n"
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, status, err := podman.Do(ctx, "build", "--pull=never", "--layers=false", "--tag", "musl", dir); err != nil || status != 0 {
+		t.Fatalf("podman build: status %d, %v\n%s", status, err, out)
+	}
+	refuse := policyFlag(write(t, "[launch]\non_unenforceable = \"refuse\"\n"))
+	supervised := []string{"musl", arenacap, "run", "--supervise", "--", "/server"}
 	for _, c := range []struct {
-		name    string
-		command []string
-		files   map[string]string
-		status  int
-		says    string
+		name   string
+		args   []string
+		status int
+		says   string
 	}{
-		{"told", supervised, nil, 0, "arenacap: the cap cannot work, because \"/server\" uses musl, which has no arenas\nup"},
-		{"refused", supervised, refuse, 125, `uses musl, which has no arenas; on_unenforceable = "refuse" forbids the start`},
+		{"told", supervised, 0, "arenacap: the cap cannot work, because \"/server\" uses musl, which has no arenas\nup"},
+		{"refused", append([]string{refuse}, supervised...), 125, `uses musl, which has no arenas; on_unenforceable = "refuse" forbids the start`},
 		// A launch reads a few headers and no more, and a static program has none that tell.
-		{"plan of a static program", []string{arenacap, "plan", "/static"}, nil, 0, `"/static" is static, and glibc's malloc is not in it`},
+		{"plan of a static program", []string{"musl", arenacap, "plan", "/static"}, 0, `"/static" is static, and glibc's malloc is not in it`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out, status, err := lab.Container{Image: alpine, User: "65532:65532", Files: c.files, Command: c.command}.Run(ctx)
+			// A terminal keeps the order of what comes on stdout and on stderr.
+			out, status, err := podman.Do(ctx, append([]string{"run", "--rm", "--tty"}, c.args...)...)
+			out = strings.ReplaceAll(out, "\r\n", "\n")
 			if err != nil || status != c.status || !strings.Contains(out, c.says) {
 				t.Errorf("status %d, %v, %q; want %d and %q", status, err, out, c.status, c.says)
 			}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"arenacap/examples/internal/lab"
 	"arenacap/launcher/testenv"
 )
 
@@ -58,11 +57,13 @@ type podSpec struct {
 			ReadOnly                 bool
 		} `json:"volumeMounts"`
 	}
-	Volumes []struct {
-		Name      string
-		ConfigMap *struct{ Name string }   `json:"configMap"`
-		EmptyDir  *struct{ Medium string } `json:"emptyDir"`
-	}
+	Volumes []volume
+}
+
+type volume struct {
+	Name      string
+	ConfigMap *struct{ Name string }   `json:"configMap"`
+	EmptyDir  *struct{ Medium string } `json:"emptyDir"`
 }
 
 type securityContext struct {
@@ -107,74 +108,10 @@ func manifest(ctx context.Context, t *testing.T) (config, deployment object) {
 	return objects[0], objects[1]
 }
 
-// pod is the container that a kubelet would start for the manifest.
-func pod(ctx context.Context, t *testing.T, image *lab.Image) lab.Container {
-	t.Helper()
-	config, deployment := manifest(ctx, t)
-	spec := deployment.Spec.Template.Spec
-	if len(spec.Containers) != 1 {
-		t.Fatalf("%d containers", len(spec.Containers))
-	}
-	in := spec.Containers[0]
-	c := lab.Container{
-		Image: image, Command: in.Command, Args: in.Args,
-		User:            fmt.Sprintf("%d:%d", spec.Security.RunAsUser, spec.Security.RunAsGroup),
-		ReadOnly:        in.Security.ReadOnlyRootFilesystem,
-		NoNewPrivileges: in.Security.AllowPrivilegeEscalation != nil && !*in.Security.AllowPrivilegeEscalation,
-		DropAll:         slices.Equal(in.Security.Capabilities.Drop, []string{"ALL"}),
-		Files:           map[string]string{},
-		Groups:          []lab.Group{cpuLimit(t, in.Resources.Limits["cpu"]), memoryLimit(t, in.Resources.Limits["memory"])},
-	}
-	for _, mount := range in.VolumeMounts {
-		for _, volume := range spec.Volumes {
-			switch {
-			case volume.Name != mount.Name:
-			case volume.EmptyDir != nil:
-				c.Folders = append(c.Folders, mount.MountPath)
-			case volume.ConfigMap != nil && volume.ConfigMap.Name == config.Metadata.Name && config.Data[mount.SubPath] != "":
-				c.Files[mount.MountPath] = write(t, config.Data[mount.SubPath])
-			default:
-				t.Fatalf("no such volume: %+v for %+v", volume, mount)
-			}
-		}
-	}
-	if len(c.Folders)+len(c.Files) != len(in.VolumeMounts) {
-		t.Fatalf("a mount without its volume: %+v", in.VolumeMounts)
-	}
-	return c
-}
-
-// cpuUnits are thousandths of a CPU.
-var cpuUnits = map[string]int{"m": 1, "": 1000}
-
-// cpuLimit is a group with the quota that the kubelet makes of "1500m" or "2": a period of 100 ms.
-func cpuLimit(t *testing.T, quantity string) lab.Group {
-	t.Helper()
-	thousandths := scan(t, quantity, cpuUnits)
-	return lab.NewGroup(t, "cpu", "cpu.cfs_period_us=100000", fmt.Sprintf("cpu.cfs_quota_us=%d", thousandths*100))
-}
-
-func memoryLimit(t *testing.T, quantity string) lab.Group {
-	t.Helper()
-	bytes := scan(t, quantity, map[string]int{"Mi": 1 << 20, "Gi": 1 << 30})
-	return lab.NewGroup(t, "memory", fmt.Sprintf("memory.limit_in_bytes=%d", bytes))
-}
-
-// scan reads a quantity in whole numbers, the unit of which has to be known.
-func scan(t *testing.T, quantity string, units map[string]int) int {
-	t.Helper()
-	var n int
-	var unit string
-	if got, _ := fmt.Sscanf(quantity, "%d%s", &n, &unit); got < 1 || units[unit] == 0 {
-		t.Fatalf("quantity %q", quantity)
-	}
-	return n * units[unit]
-}
-
-// write is a file of a ConfigMap: everybody may read it.
+// write is a policy in a folder of its own: everybody may read it.
 func write(t *testing.T, text string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
+	path := filepath.Join(t.TempDir(), "policy.toml")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -197,6 +134,7 @@ func TestManifest(t *testing.T) {
 		t.Error("no selector")
 	}
 	in := spec.Template.Spec.Containers[0]
+	wantVolumes(t, config, spec.Template.Spec)
 	for _, word := range []string{in.Name, in.Image, in.Resources.Requests["cpu"], in.Resources.Requests["memory"]} {
 		if word == "" {
 			t.Errorf("the container lacks a name, an image or a request: %+v", in)
@@ -212,6 +150,19 @@ func TestManifest(t *testing.T) {
 	}
 	if grace := fmt.Sprintf("%d", spec.Template.Spec.Grace); grace != "30" || !strings.Contains(string(policy), `grace    = "20s"`) {
 		t.Errorf("the policy's grace has to be shorter than the pod's %s s", grace)
+	}
+}
+
+// wantVolumes: each mount has its volume, and of a ConfigMap it names a key. podman knows no subPath to find that out.
+func wantVolumes(t *testing.T, config object, pod podSpec) {
+	t.Helper()
+	for _, mount := range pod.Containers[0].VolumeMounts {
+		if !slices.ContainsFunc(pod.Volumes, func(v volume) bool {
+			return v.Name == mount.Name && (v.EmptyDir != nil ||
+				v.ConfigMap != nil && v.ConfigMap.Name == config.Metadata.Name && config.Data[mount.SubPath] != "")
+		}) {
+			t.Errorf("a mount without its volume: %+v of %+v", mount, pod.Volumes)
+		}
 	}
 }
 

@@ -30,10 +30,8 @@ read word </run/control/fifo
 kill $!`
 
 func TestStartScript(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can make a container")
-	}
-	testenv.Need(t, "go", "gcc", "start-stop-daemon", "mkfifo", "pgrep")
+	podman := lab.NewPodman(t, lab.Debian)
+	testenv.Need(t, "go", "gcc")
 	dir := lab.Dir(t)
 	arenacap, err := lab.Arenacap(t.Context(), dir)
 	if err != nil {
@@ -56,10 +54,10 @@ func TestStartScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := lab.Within(t, 2*time.Minute)
-	p, err := lab.Container{Image: lab.Host(dir), Command: []string{"/bin/sh", "-c", "mkfifo /run/control/fifo\n" + boot},
-		Folders: []string{"/run", "/run/control", "/var/log"},
-		Files: map[string]string{"/usr/bin/arenacap": arenacap, "/usr/local/bin/authserver": server,
-			"/etc/init.d/authserver": script, "/etc/arenacap/policy.toml": policy}}.Start(ctx)
+	p, err := podman.Start(ctx, "daemon", "--tmpfs=/run/control",
+		"--volume="+arenacap+":/usr/bin/arenacap:ro", "--volume="+server+":/usr/local/bin/authserver:ro",
+		"--volume="+script+":/etc/init.d/authserver:ro", "--volume="+policy+":/etc/arenacap/policy.toml:ro",
+		lab.Debian, "/bin/sh", "-c", "mkfifo /run/control/fifo\n"+boot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,12 +81,16 @@ func TestStartScript(t *testing.T) {
 	if e, err := p.AwaitEvent(ctx, "started", ""); err != nil || e.Pid != pid {
 		t.Errorf("%+v, %v; the PID file has %d", e, err, pid)
 	}
-	login(ctx, t, fmt.Sprintf("/proc/%d/root/run/authserver.sock", p.Pid))
+	first, err := podman.Pid(ctx, "daemon")
+	if err != nil {
+		t.Fatal(err)
+	}
+	login(ctx, t, fmt.Sprintf("/proc/%d/root/run/authserver.sock", first))
 	if e, err := p.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Pid != pid || e.Value != 128<<20 {
 		t.Errorf("%+v, %v", e, err)
 	}
 	// Nobody but this shell reads the FIFO, and it opens it in the end: so this returns.
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/root/run/control/fifo", p.Pid), []byte("stop\n"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/root/run/control/fifo", first), []byte("stop\n"), 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"stopped: 0", "status: 3"} { // 3: not running (LSB)

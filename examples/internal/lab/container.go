@@ -1,227 +1,244 @@
 package lab
 
 import (
+	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/testenv"
 )
 
-// Image is what a Dockerfile makes on top of another image: a container's files, and how it starts.
-type Image struct {
-	Stage
-	base  string // a folder; "" is the empty image, "scratch"
-	layer string // a tar of what the stage added; "" is nothing
-	dir   string // where containers get a folder to work in
+// Containers of Debian's podman with runc: what configures it, the base images, and how a test starts a container.
+
+// containersConf makes podman independent of this machine's systemd and of the locks that its other users share in
+// /dev/shm. runc starts containers on hybrid control groups, which crun refuses, and the limits are low enough for a
+// machine that is a container itself (containers.conf(5)).
+const containersConf = `[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+log_driver = "k8s-file"
+netns = "none"
+
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+runtime = "runc"
+`
+
+// Images that the containers are made of. No registry gives them: they are imported from roots of debootstrap.
+const (
+	Debian = "debian:bookworm-slim"
+	Golang = "golang:1.26-bookworm" // without Go itself: a build mounts this machine's
+)
+
+// base is a root that .ci/systemd makes, and what the image of the registry has in its configuration.
+type base struct {
+	folder, command string
+	changes         []string // instructions of a Dockerfile
 }
 
-// BuildImage does what a Dockerfile says, without a registry: bases has a folder for each image that it names after FROM,
-// and "/" there is this machine. Each stage has its files on an overlay in memory, and its RUN lines run in it as root.
-// The last stage is the image; its layer is left in dir.
-func BuildImage(ctx context.Context, dockerfile, contextDir, dir string, bases map[string]string) (*Image, error) {
-	text, err := os.ReadFile(dockerfile)
-	if err != nil {
-		return nil, err
-	}
-	stages, err := ParseDockerfile(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dockerfile, err)
-	}
-	var image *Image
-	layers := map[string]string{}
-	for i, stage := range stages {
-		base, ok := bases[stage.From]
-		if !ok {
-			return nil, fmt.Errorf("%s: no folder stands for the image %q", dockerfile, stage.From)
-		}
-		image = &Image{stage, base, filepath.Join(dir, fmt.Sprintf("layer%d.tar", i)), dir}
-		cmd, err := contained(ctx, dir, inside{Base: base, Steps: stage.Steps, Context: contextDir, Layers: layers, Out: image.layer})
-		if err != nil {
-			return nil, err
-		}
-		if err := run(cmd); err != nil {
-			return nil, fmt.Errorf("stage %s: %w", stage.Name, err)
-		}
-		layers[stage.Name] = image.layer
-	}
-	return image, nil
+var bases = map[string]base{
+	Debian: {"base", ".ci/systemd root", nil},
+	Golang: {"minbase+gcc+libc6-dev", ".ci/systemd root -m gcc libc6-dev", []string{"ENV GOPATH=/go", "ENV GOTOOLCHAIN=local",
+		"ENV PATH=/go/bin:/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}},
 }
 
-// Scratch is an image of a few files, each given by its place in the image and its path here.
-func Scratch(dir string, files map[string]string) (*Image, error) {
-	root := filepath.Join(dir, "scratch")
-	for place, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		place = filepath.Join(root, place)
-		if err := os.MkdirAll(filepath.Dir(place), 0o755); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(place, data, 0o755); err != nil {
-			return nil, err
-		}
-	}
-	image := &Image{layer: root + ".tar", dir: dir}
-	return image, run(exec.Command("tar", "-C", root, "-cf", image.layer, "."))
+// Podman is podman with a store of a test's own, beside which it reads the base images.
+type Podman struct {
+	dir  string // of its store and its state
+	conf string
+	args []string // before the subcommand
 }
 
-// Extract copies a file that the last stage added out of the image, and returns its path in dir.
-func (i *Image) Extract(place, dir string) (string, error) {
-	return filepath.Join(dir, place), run(exec.Command("tar", "-C", dir, "-xpf", i.layer, "."+place))
-}
-
-// Host is this machine's own files as an image; what a container writes to them stays its own. dir is for its work.
-func Host(dir string) *Image { return &Image{base: "/", dir: dir} }
-
-// Container is a command in a container of an image, in the words of a pod's manifest.
-type Container struct {
-	Image   *Image
-	Command []string // in place of the image's ENTRYPOINT and CMD
-	Args    []string // in place of the image's CMD
-	Env     []string
-	User    string // "UID:GID"; the image's by default
-
-	ReadOnly        bool // readOnlyRootFilesystem: true
-	NoNewPrivileges bool // allowPrivilegeEscalation: false
-	DropAll         bool // capabilities: drop: [ALL]
-
-	Folders    []string          // an emptyDir each
-	Files      map[string]string // a file of this machine at a place in the container, read-only
-	Groups     []Group           // the control groups that it is in
-	HostGroups bool              // it sees where they stand on the host (docker's --cgroupns=host)
-}
-
-// Start starts the container. The process is its PID 1: its signals and its end are the container's.
-func (c Container) Start(ctx context.Context) (*Process, error) {
-	line := slices.Concat(c.Command, c.Args)
-	if c.Command == nil {
-		line = slices.Concat(c.Image.Entrypoint, c.Args)
-		if c.Args == nil {
-			line = slices.Concat(c.Image.Entrypoint, c.Image.Cmd)
-		}
-	}
-	cmd, err := contained(ctx, c.Image.dir, inside{Base: c.Image.base, Layer: c.Image.layer, Line: line, Container: c})
-	if err != nil {
-		return nil, err
-	}
-	return Start(cmd, nil)
-}
-
-// Run runs the container to its end, and gives what it printed and how it ended as docker run tells it: its status, or
-// 128+n for signal n.
-func (c Container) Run(ctx context.Context) (output string, status int, err error) {
-	p, err := c.Start(ctx)
-	if err != nil {
-		return "", 0, err
-	}
-	status, err = p.Wait(ctx)
-	if status < 0 {
-		status = 128 - status
-	}
-	p.Kill()
-	_ = p.AwaitEnd(ctx)
-	return strings.Join(p.Lines(), "\n"), status, err
-}
-
-// Group is a control group of a test's own.
-type Group struct {
-	Controller string // of cgroup v1: "cpu", "memory"
-	Folder     string
-}
-
-// NewGroup makes a group below this process's own in a v1 hierarchy, writes the values to its files in the order given
-// ("FILE=VALUE"), and takes it away when the test ends. A machine where there is no such hierarchy skips the test.
-func NewGroup(t testing.TB, controller string, values ...string) Group {
+// NewPodman gives a test a podman with those base images, and removes its containers when the test ends. The test is
+// skipped where it cannot be had.
+func NewPodman(t testing.TB, images ...string) *Podman {
 	t.Helper()
-	own, err := ownGroup(controller)
-	if err != nil {
-		t.Skipf("cgroup v1 has no controller %q on this machine: %v", controller, err)
-	}
-	folder, err := os.MkdirTemp(filepath.Join("/sys/fs/cgroup", controller, own), "arenacap-test-")
-	if err != nil {
-		t.Skipf("no control group can be made: %v", err)
-	}
-	t.Cleanup(func() {
-		// The kernel takes a moment to let go of a group whose last process has been waited for (EBUSY).
-		for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
-			if err := syscall.Rmdir(folder); err != syscall.EBUSY || time.Now().After(deadline) {
-				if err != nil {
-					t.Errorf("%s: %v", folder, err)
-				}
-				return
-			}
-		}
-	})
-	if err := os.Chmod(folder, 0o755); err != nil {
+	testenv.NeedRoot(t)
+	testenv.Need(t, "podman", "runc", "tar")
+	dir := Dir(t)
+	conf := filepath.Join(dir, "containers.conf")
+	if err := os.WriteFile(conf, []byte(containersConf), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, value := range values {
-		file, value, _ := strings.Cut(value, "=")
-		if err := os.WriteFile(filepath.Join(folder, file), []byte(value), 0); err != nil {
+	roots := cmp.Or(os.Getenv("ARENACAP_ROOT"), "/var/tmp/arenacap-roots")
+	cache := filepath.Join(roots, "images")
+	imports := &Podman{cache, conf, storeArgs(cache)}
+	for _, image := range images {
+		if _, err := os.Stat(filepath.Join(roots, bases[image].folder)); err != nil {
+			testenv.Lack(t, "no root of debootstrap for the image %s: make it with %s", image, bases[image].command)
+		}
+		if err := imports.importBase(t.Context(), roots, image); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return Group{controller, folder}
+	p := &Podman{dir, conf, append(storeArgs(dir), "--storage-opt", "additionalimagestore="+filepath.Join(cache, "store"))}
+	t.Cleanup(func() {
+		if err := p.removeAll(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
 }
 
-// ownGroup is the path of this process's group. A line of /proc/self/cgroup is "ID:CONTROLLER[,CONTROLLER…]:PATH"
-// (cgroups(7)).
-func ownGroup(controller string) (string, error) {
-	text, err := os.ReadFile("/proc/self/cgroup")
+// storeArgs are podman's flags for a store in a folder. They stay with it: podman keeps its paths in the store's database.
+func storeArgs(dir string) []string {
+	return []string{"--root", filepath.Join(dir, "store"), "--runroot", filepath.Join(dir, "run"), "--tmpdir", filepath.Join(dir, "tmp"),
+		"--storage-driver", "overlay", "--storage-opt", "overlay.skip_mount_home=true"}
+}
+
+// importBase imports a base image unless the store has it. Of several tests that want it at a time one does.
+func (p *Podman) importBase(ctx context.Context, roots, image string) error {
+	lock, err := os.Create(filepath.Join(roots, "images.lock"))
 	if err != nil {
-		return "", err
+		return err
 	}
-	for line := range strings.Lines(string(text)) {
-		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
-		if len(f) == 3 && f[1] == controller {
-			return f[2], nil
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("%s: %w", lock.Name(), err)
+	}
+	name := "docker.io/library/" + image
+	out, status, err := p.Do(ctx, "image", "exists", name)
+	if err != nil || status == 0 {
+		return err
+	}
+	if status != 1 {
+		return fmt.Errorf("podman image exists %s: status %d: %s", name, status, out)
+	}
+	args := []string{"import", "--quiet"}
+	for _, change := range bases[image].changes {
+		args = append(args, "--change", change)
+	}
+	tar := exec.CommandContext(ctx, "tar", "-C", filepath.Join(roots, bases[image].folder), "-c", ".")
+	files, err := tar.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := tar.Start(); err != nil {
+		return err
+	}
+	load := p.Command(ctx, append(args, "-", name)...)
+	load.Stdin = files
+	err = run(load)
+	files.Close() // so that tar ends where podman did not read all
+	return errors.Join(err, tar.Wait())
+}
+
+// Command is a podman command that has not been started.
+func (p *Podman) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "podman", slices.Concat(p.args, args)...)
+	cmd.Env = append(os.Environ(), "CONTAINERS_CONF="+p.conf)
+	return cmd
+}
+
+// Do runs a podman command to its end, and returns what it and its container printed, and its status: of podman run it
+// is the container's, 128+n for signal n.
+func (p *Podman) Do(ctx context.Context, args ...string) (output string, status int, err error) {
+	out, err := p.Command(ctx, args...).CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		return strings.TrimSpace(string(out)), exit.ExitCode(), nil
+	}
+	return strings.TrimSpace(string(out)), 0, err
+}
+
+// Start starts podman run for a new container. The process is podman in the foreground: what it prints and its status are
+// the container's. Signals go by Signal, as podman forwards its own only from a moment after the start.
+func (p *Podman) Start(ctx context.Context, name string, args ...string) (*Process, error) {
+	return Start(p.Command(ctx, slices.Concat([]string{"run", "--log-driver", "none", "--name", name}, args)...), nil)
+}
+
+// Signal sends a signal ("TERM") to a container's first process.
+func (p *Podman) Signal(ctx context.Context, name, signal string) error {
+	return run(p.Command(ctx, "kill", "--signal", signal, name))
+}
+
+// Pid is the PID of a running container's first process on this machine.
+func (p *Podman) Pid(ctx context.Context, name string) (int, error) {
+	out, _, err := p.Do(ctx, "container", "inspect", "--format", "{{.State.Pid}}", name)
+	if err != nil {
+		return 0, err
+	}
+	pid, err := strconv.Atoi(out)
+	if err != nil || pid == 0 {
+		return 0, fmt.Errorf("no running container %q: %s", name, out)
+	}
+	return pid, nil
+}
+
+// removeAll removes the pods and the containers, whatever their state, and waits until nothing writes to the store.
+func (p *Podman) removeAll() error {
+	ctx := context.Background()
+	pods, _, err := p.Do(ctx, "pod", "ps", "--quiet", "--no-trunc")
+	if pods != "" {
+		err = errors.Join(err, run(p.Command(ctx, "pod", "rm", "--all", "--force", "--time", "0")))
+	}
+	err = errors.Join(err, run(p.Command(ctx, "rm", "--all", "--force", "--time", "0")), p.awaitMonitors())
+	for _, pod := range strings.Fields(pods) {
+		err = errors.Join(err, removeGroups(pod))
+	}
+	return err
+}
+
+// awaitMonitors waits for the processes that podman leaves behind: each container has a conmon, which becomes a podman
+// that cleans up when the container has ended.
+func (p *Podman) awaitMonitors() error {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		line, e := os.ReadFile(file)
+		if e != nil || !bytes.Contains(line, []byte("\x00"+p.dir+"/")) {
+			continue
+		}
+		pid, e := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if e == nil {
+			e = awaitEnd(pid)
+		}
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// awaitEnd waits for the end of a process that need not be a child: then its descriptor can be read (pidfd_open(2)).
+func awaitEnd(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err == unix.ESRCH {
+		return nil
+	}
+	if err != nil {
+		return os.NewSyscallError("pidfd_open", err)
+	}
+	defer unix.Close(fd)
+	const minute = 60_000 // ms
+	ready := 0
+	for err = unix.EINTR; err == unix.EINTR; {
+		ready, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, minute)
+	}
+	if err == nil && ready == 0 {
+		return fmt.Errorf("process %d of podman still runs", pid)
+	}
+	return os.NewSyscallError("poll", err)
+}
+
+// removeGroups removes the control groups of a pod that podman 4.3 leaves in the hierarchies without a controller.
+func removeGroups(pod string) error {
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/libpod_parent/" + pod)
+	for _, group := range groups {
+		if e := syscall.Rmdir(group); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, fmt.Errorf("%s: %w", group, e))
 		}
 	}
-	return "", fmt.Errorf("/proc/self/cgroup: %q", text)
-}
-
-// insideEnv holds what the test binary shall do in place of testing: it is then the first process of a container.
-const insideEnv = "ARENACAP_LAB_INSIDE"
-
-// inside is that task: a container's command line, or the steps that make an image.
-type inside struct {
-	Base, Layer string
-	Work        string // an empty folder, for mounts that nobody else sees
-
-	Line      []string
-	Container Container
-
-	Steps   []Step
-	Context string            // COPY copies from here
-	Layers  map[string]string // or from a stage before
-	Out     string            // the layer
-}
-
-// contained is this test binary in namespaces of its own with that task, with a folder in dir to work in. It ends with
-// this process.
-func contained(ctx context.Context, dir string, task inside) (cmd *exec.Cmd, err error) {
-	if task.Work, err = os.MkdirTemp(dir, "work"); err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(task)
-	if err != nil {
-		return nil, err
-	}
-	cmd = exec.CommandContext(ctx, "/proc/self/exe")
-	cmd.Env = append(os.Environ(), insideEnv+"="+string(text))
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWNET,
-		Pdeathsig:  syscall.SIGKILL,
-	}
-	return cmd, nil
+	return err
 }
