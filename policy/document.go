@@ -11,6 +11,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
+// The text of a policy file: what makes it no TOML, and the line and column of each problem.
+
 // document is the text of one policy file as the TOML parser and the locator see it.
 type document struct {
 	file     string

@@ -28,7 +28,7 @@ type place struct {
 	bad  bool   // its value was a problem already
 }
 
-// settings reads the whole document: the base and, laid over it, every service. problems go to the document.
+// settings reads the whole document: the base and, laid over it, every service. Problems go to the document.
 func (d *document) settings() (base layer, services map[string]layer) {
 	base = layer{doc: d, policy: Builtin(), said: make(map[string]place)}
 	base.policy.File = d.file

@@ -7,6 +7,8 @@ import (
 	"slices"
 )
 
+// Which policy file counts, and the policy that it gives for a service.
+
 // systemFile is the policy of the whole machine.
 const systemFile = "/etc/arenacap/policy.toml"
 

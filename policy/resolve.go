@@ -7,6 +7,8 @@ import (
 	"strings"
 )
 
+// From what the operator wants and what was found to what will be set, and why.
+
 // Plan is what will be set and why: the result of a policy and a machine. It is a plain value.
 type Plan struct {
 	Mode      string // Fixed, PerCore, Off or Glibc

@@ -14,6 +14,8 @@ import (
 	"syscall"
 )
 
+// Whose policy file root may follow, and how it is opened.
+
 // openFile opens a file for reading. It neither blocks on a FIFO nor takes a terminal as the controlling one. os.OpenFile
 // would set up the runtime's poller for the file, which no regular file can use.
 func openFile(path string) (*os.File, error) {

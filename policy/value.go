@@ -9,6 +9,8 @@ import (
 	"time"
 )
 
+// How each kind of value is read: a method a kind, which reports what is wrong with the value and what to type instead.
+
 // value is one value of the file on its way into the policy. Its methods give the zero value and report a
 // problem where it is not what its key wants.
 type value struct {
