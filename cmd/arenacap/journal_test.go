@@ -61,6 +61,7 @@ func beginnings(text string) (all []string) {
 // TestPrioritiesForTheJournal: where stderr is the journal, and only there, each line of text begins with its
 // priority (sd-daemon(3)).
 func TestPrioritiesForTheJournal(t *testing.T) {
+	requireTools(t)
 	log := filepath.Join(t.TempDir(), "log")
 	policy := func(more string) []string {
 		file := filepath.Join(t.TempDir(), "policy.toml")
