@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -55,7 +56,8 @@ func parseCommand(s string) (c *command, rest string, err error) {
 	c = &command{prefix: prefixOf(first.value)}
 	c.program = word{dropFirst(first.raw, len(c.prefix)), first.value[len(c.prefix):]}
 	begin := strings.Index(s, first.raw)
-	start, end := 0, begin+len(first.raw) // of the arguments, in the text
+	end := begin + len(first.raw)
+	start := end // of the arguments, in the text
 	for rest != "" {
 		if after, ok := cutToken(rest, ";"); ok {
 			rest = after
@@ -69,7 +71,7 @@ func parseCommand(s string) (c *command, rest string, err error) {
 		rest = after
 		end = at + len(w.raw)
 		if c.named() && c.argv0 == nil {
-			c.argv0 = &w
+			c.argv0, start = &w, end
 			continue
 		}
 		if len(c.args) == 0 {
@@ -77,10 +79,7 @@ func parseCommand(s string) (c *command, rest string, err error) {
 		}
 		c.args = append(c.args, w)
 	}
-	if len(c.args) > 0 {
-		c.tail = s[start:end]
-	}
-	c.text = s[begin:end]
+	c.tail, c.text = s[start:end], s[begin:end]
 	return c, rest, c.check()
 }
 
@@ -185,15 +184,10 @@ func (c command) asArgument() string {
 
 // inFront reports whether arenacap stands in front of the program already.
 func (c command) inFront() bool {
-	if strings.HasPrefix(path.Base(c.program.value), "arenacap") && len(c.args) > 0 {
-		return true
-	}
-	for _, a := range c.args {
-		if strings.Contains(a.value, "arenacap run ") { // sh -c 'exec arenacap run …'
-			return true
-		}
-	}
-	return false
+	return len(c.args) > 0 && strings.HasPrefix(path.Base(c.program.value), "arenacap") ||
+		slices.ContainsFunc(c.args, func(a word) bool {
+			return strings.Contains(a.value, "arenacap run ") // sh -c 'exec arenacap run …'
+		})
 }
 
 // executed is the program at the end of a shell's script: "sh -c 'exec /usr/sbin/server …'". "" is none that is plain

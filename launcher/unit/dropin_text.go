@@ -1,11 +1,36 @@
 package unit
 
-// The text of the drop-in.
+// The drop-in that arenacap makes: its name, how it is known again, and its text.
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
+
+// ownBegin is how a drop-in begins that arenacap made.
+const ownBegin = "# arenacap in front of "
+
+const ownFile = "arenacap.conf"
+
+// ownKeys are the settings that a drop-in has from arenacap.
+var ownKeys = [...]string{"ExecStart", "ExecPaths", "SyslogIdentifier"}
+
+// ownName is a name that systemd reads after all of these, and the last of them, if that is why it is not the usual one:
+// drop-ins apply in the order of their names' bytes, whatever their folder, and the last one to empty ExecStart= wins.
+func ownName(with []string) (name, behind string) {
+	if len(with) == 0 || slices.Max(with) < ownFile {
+		return ownFile, ""
+	}
+	behind = slices.Max(with)
+	if name = "zz-" + ownFile; behind < name {
+		return name, behind
+	}
+	return strings.TrimSuffix(behind, ".conf") + "_" + ownFile, behind // "_" comes behind "."
+}
+
+// isOwn reports whether arenacap made a drop-in.
+func isOwn(text string) bool { return strings.HasPrefix(text, ownBegin) }
 
 // text is the drop-in's. There is no time in it: the same unit gives the same text, so that diff(1) tells when it has
 // to be made again.
