@@ -35,7 +35,7 @@ type DropIn struct {
 // Plan says what the drop-in holds. An error says, a line for each reason, why none would work: what would keep the
 // service from starting, or have no effect at all. It is pure.
 func Plan(u Unit, w Wish, f Found) (DropIn, error) {
-	p := planner{u: u, w: w, f: f, notes: slices.Clone(u.Remarks)}
+	p := planner{u: u, w: w, f: f, notes: slices.Clone(u.remarks)}
 	if !slices.ContainsFunc(u.commands, func(c command) bool { return !c.inFront() }) {
 		nothing := fmt.Sprintf("arenacap stands in front of %s already (%s)", u.Name, u.commands[0].from.place())
 		for _, file := range u.older {
@@ -66,16 +66,16 @@ func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 const nameMax = 255
 
 func (p *planner) dropIn() (DropIn, error) {
-	if len(p.u.Own) > nameMax {
+	if len(p.u.own) > nameMax {
 		return DropIn{}, fmt.Errorf("%s: the drop-in would have to stand behind %q, and there is no such name; rename that one", p.u.Name, p.u.behind)
 	}
-	d := DropIn{Place: path.Join(p.w.Root+p.u.etc, p.u.Name+".d", p.u.Own), Behind: p.u.behind}
+	d := DropIn{Place: path.Join(p.w.Root+p.u.etc, p.u.Name+".d", p.u.own), Behind: p.u.behind}
 	for _, file := range p.u.older {
 		switch {
 		case file == d.Place:
 		case path.Dir(file) == path.Dir(d.Place):
 			d.Older = append(d.Older, file)
-		case path.Base(file) > p.u.Own:
+		case path.Base(file) > p.u.own:
 			p.note("%s is a drop-in that arenacap made before, in another folder, and is read after this one; remove it", file)
 		}
 	}

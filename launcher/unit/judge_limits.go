@@ -37,11 +37,11 @@ func (p *planner) judgeLimits() {
 			continue
 		}
 		said = need.key
+		say := p.note
 		if need.fatal {
-			p.refuse("%s=%s%s", need.key, value, need.text)
-		} else {
-			p.note("%s=%s%s", need.key, value, need.text)
+			say = p.refuse
 		}
+		say("%s=%s%s", need.key, value, need.text)
 	}
 	native := slices.Contains(p.u.words("SystemCallArchitectures"), "native")
 	if native && p.f.own.Bits == 32 && slices.ContainsFunc(p.f.Programs, func(f Program) bool { return f.Target.Bits == 64 }) {

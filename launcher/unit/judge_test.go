@@ -13,7 +13,7 @@ import (
 // unitOf is a service with these lines in [Service].
 func unitOf(t *testing.T, lines string) Unit {
 	t.Helper()
-	u := Unit{Name: "s.service", Own: ownFile, etc: systemEtc}
+	u := Unit{Name: "s.service", own: ownFile, etc: systemEtc}
 	if err := u.add("s.service", "[Service]\n"+lines); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func beside(text string) string {
 // The whole text, as people see it.
 func TestText(t *testing.T) {
 	u := unitOf(t, "Restart=on-failure\nNoExecPaths=/\nExecStart=!!@/bin/sh \"-a b\" -c 'echo $0 %% %i ${X} \\\n ; a comment\n  x'\nExecStart=:/opt/a$b/x \\; $X ; -\"/opt/$c d\"\nExecStart=-/usr/bin/arenacap run -- y ;\nType=oneshot")
-	u.Name, u.Files, u.Own = "foo@.service", []string{"/lib/systemd/system/foo@.service", "/etc/systemd/system/foo@.service.d/a.conf"}, "zz-arenacap.conf"
+	u.Name, u.Files, u.own = "foo@.service", []string{"/lib/systemd/system/foo@.service", "/etc/systemd/system/foo@.service.d/a.conf"}, "zz-arenacap.conf"
 	w := Wish{Command: "arenacap unit foo@", Flags: []string{"--policy", "/etc/a b/100%.toml", "--service", "$x"}, Plan: planOf(t, "")}
 	d, err := Plan(u, w, Found{own: ownAt("/opt/my tools/arenacap", 64)})
 	if err != nil {
@@ -319,7 +319,7 @@ func TestKeptOfATemplate(t *testing.T) {
 
 func TestNoNameIsLeft(t *testing.T) {
 	u := unitOf(t, "ExecStart=/bin/x")
-	u.Own, u.behind = ownName([]string{strings.Repeat("~", 250) + ".conf"})
+	u.own, u.behind = ownName([]string{strings.Repeat("~", 250) + ".conf"})
 	if _, err := Plan(u, Wish{Plan: planOf(t, "")}, Found{own: ownAt(ownPath, 64)}); err == nil || !strings.HasSuffix(err.Error(), "rename that one") {
 		t.Error(err)
 	}

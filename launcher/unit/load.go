@@ -120,13 +120,13 @@ func (f finder) read(name, alias, file string) (Unit, error) {
 		}
 		before := len(u.settings)
 		if err := u.add(f.at(d), text); err != nil {
-			u.Remarks = append(u.Remarks, err.Error())
+			u.remarks = append(u.remarks, err.Error())
 		}
 		if slices.ContainsFunc(u.settings[before:], func(s setting) bool { return s.key == "ExecStart" }) {
 			with = append(with, path.Base(d))
 		}
 	}
-	u.Own, u.behind = ownName(with)
+	u.own, u.behind = ownName(with)
 	u.perConnection = f.perConnection(name)
 	return u, u.parse()
 }
@@ -162,7 +162,7 @@ func (u *Unit) parse() error {
 			return err
 		}
 		if remark != "" {
-			u.Remarks = append(u.Remarks, remark)
+			u.remarks = append(u.remarks, remark)
 		}
 		u.commands = append(u.commands, commands...)
 	}

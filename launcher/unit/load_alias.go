@@ -105,10 +105,7 @@ func (f finder) entry(name string) (file, alias string, ok bool) {
 func (f finder) aliases(name string) []string {
 	var all []string
 	for _, dir := range f.dirs {
-		entries, err := os.ReadDir(f.at(dir))
-		if err != nil {
-			continue
-		}
+		entries, _ := os.ReadDir(f.at(dir)) // of a folder that is not there, none
 		for _, e := range entries {
 			if e.Type()&fs.ModeSymlink == 0 || !strings.HasSuffix(e.Name(), suffix) {
 				continue

@@ -95,7 +95,7 @@ func install(t testing.TB, dir, name string) DropIn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, dir, map[string]string{u.Name + ".d/" + u.Own: d.Text})
+	write(t, dir, map[string]string{u.Name + ".d/" + u.own: d.Text})
 	return d
 }
 

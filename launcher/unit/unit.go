@@ -20,15 +20,15 @@ import (
 
 // Unit is a service as systemd would load it.
 type Unit struct {
-	Name     string   // of the unit: an alias is resolved
-	Files    []string // what was read: the unit's own file, then its drop-ins in systemd's order
-	commands []command
-	Own      string   // the name for the drop-in's file: one that stands behind all others with an ExecStart=
-	Remarks  []string // what systemd ignores in these files, a line each
-	Home     string   // of the user whose manager loads it; "" is a unit of the system's
+	Name  string   // of the unit: an alias is resolved
+	Files []string // what was read: the unit's own file, then its drop-ins in systemd's order
+	Home  string   // of the user whose manager loads it; "" is a unit of the system's
 
+	commands      []command
+	own           string    // the name for the drop-in's file: one that stands behind all others with an ExecStart=
+	remarks       []string  // what systemd ignores in these files, a line each
 	settings      []setting // of [Service], in the order in which they apply
-	behind        string    // the drop-in for which Own is not the usual name
+	behind        string    // the drop-in for which own is not the usual name
 	older         []string  // drop-ins that arenacap made before
 	kept          []setting // what others wrote into these
 	etc           string    // the folder of the administrator's units
@@ -38,8 +38,7 @@ type Unit struct {
 // Service is the name for a policy's section: the unit's, without what stands behind "@", for one section serves all
 // instances of a template.
 func (u Unit) Service() string {
-	name := strings.TrimSuffix(u.Name, suffix)
-	prefix, _, _ := strings.Cut(name, "@")
+	prefix, _, _ := strings.Cut(strings.TrimSuffix(u.Name, suffix), "@")
 	return prefix
 }
 

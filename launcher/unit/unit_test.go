@@ -154,8 +154,8 @@ func TestOwnName(t *testing.T) {
 	load := func(want, behind, program string) Unit {
 		t.Helper()
 		u, err := finder{dirs: []string{dir}}.load("a")
-		if err != nil || u.Own != want || u.behind != behind || u.commands[0].program.value != program {
-			t.Errorf("%q behind %q, %+v, %v; want %q behind %q for %q", u.Own, u.behind, u.commands, err, want, behind, program)
+		if err != nil || u.own != want || u.behind != behind || u.commands[0].program.value != program {
+			t.Errorf("%q behind %q, %+v, %v; want %q behind %q for %q", u.own, u.behind, u.commands, err, want, behind, program)
 		}
 		return u
 	}
