@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -72,12 +73,21 @@ func unescape(s string) (value string, size int) {
 	}
 	c, coded, rest, err := strconv.UnquoteChar(s, s[min(1, len(s)-1)]) // the other escapes are Go's, of both quotes
 	switch {
+	case err != nil && len(s) >= 6 && surrogate(s[:6]):
+		return string(utf8.RuneError), 6
 	case err != nil || c == 0:
 		return s[:min(2, len(s))], min(2, len(s))
 	case coded:
 		return string(c), len(s) - len(rest)
 	}
 	return string([]byte{byte(c)}), len(s) - len(rest)
+}
+
+// surrogate reports whether an escape is half of a UTF-16 pair, which systemd takes and Go does not.
+func surrogate(escape string) bool {
+	digits, ok := strings.CutPrefix(escape, `\u`)
+	n, err := strconv.ParseUint(digits, 16, 16)
+	return ok && err == nil && utf16.IsSurrogate(rune(n))
 }
 
 // rewrite writes each piece of a word anew.
