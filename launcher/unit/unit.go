@@ -2,7 +2,8 @@
 //
 // Load reads a service as systemd does: its file, with its drop-ins laid over it. Look gathers what else decides:
 // the programs, arenacap's own file, the policy's. Plan is pure: it says what a drop-in has to hold, or why none would
-// work. DropIn.Write alone changes anything. The drop-in keeps each command byte for byte, so that quoting, $VARIABLES and %specifiers mean what they meant before.
+// work. DropIn.Write alone changes anything. The drop-in keeps each command byte for byte, so that quoting, $VARIABLES
+// and %specifiers mean what they meant before.
 //
 // The parser is our own. The one of github.com/coreos/go-systemd (unit.Deserialize, v22.7) loses what follows a
 // comment within a continued line, refuses lines over 2048 bytes and stops at a line that systemd ignores.
