@@ -36,8 +36,8 @@ type doubleFork struct {
 	log       *byte // the file that it goes to; nil is none, and where it cannot be opened it goes to failedFD
 }
 
-func newDoubleFork(pid int, h *handover, line func(string) ([]byte, string)) (*doubleFork, error) {
-	argv, err := syscall.SlicePtrFromStrings([]string{watch.ProcessName + strconv.Itoa(pid)})
+func newDoubleFork(h *handover, cfg watch.Config) (*doubleFork, error) {
+	argv, err := syscall.SlicePtrFromStrings([]string{watch.ProcessName + strconv.Itoa(cfg.PID)})
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func newDoubleFork(pid int, h *handover, line func(string) ([]byte, string)) (*d
 	if f.awaited { // the start says it in its own words
 		f.failed, f.failedFD = []byte(reason), watchReadyFD
 	} else {
-		text, file := line(reason + "; the target goes on without a watch")
+		text, file := watch.FailedLine(cfg, cfg.PID, reason+"; the target goes on without a watch")
 		f.failed, f.failedFD = text, 2
 		if file != "" {
 			f.log, err = syscall.BytePtrFromString(file)

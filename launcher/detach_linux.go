@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/watch"
 )
 
 // detached is the launching side of a watch that was started.
@@ -23,20 +25,20 @@ func (d *detached) abandon() {
 	}
 }
 
-// detach forks the watch and hands it its configuration. With wait it returns only when the watch says that it can do its
-// work.
-func detach(config []byte, wait bool, line func(string) ([]byte, string)) (*detached, error) {
+// detach forks the watch of this process and hands it its configuration. With wait it returns only when the watch says that
+// it can do its work.
+func detach(cfg watch.Config, wait bool) (*detached, error) {
 	if err := CanDetach(); err != nil {
 		return nil, fmt.Errorf("%w; use --supervise", err)
 	}
 	var h handover
 	defer h.close()
-	w, err := h.configPipe(config)
+	w, err := h.configPipe(cfg.Encode())
 	if err != nil {
 		return nil, err
 	}
 	d := &detached{w}
-	if err := h.start(wait, line); err != nil {
+	if err := h.start(cfg, wait); err != nil {
 		d.abandon()
 		return nil, err
 	}
@@ -44,12 +46,11 @@ func detach(config []byte, wait bool, line func(string) ([]byte, string)) (*deta
 }
 
 // start forks the watch and, with wait, hears from it.
-func (h *handover) start(wait bool, line func(string) ([]byte, string)) error {
-	pid := os.Getpid()
-	if err := h.open(pid, wait); err != nil {
+func (h *handover) start(cfg watch.Config, wait bool) error {
+	if err := h.open(cfg.PID, wait); err != nil {
 		return err
 	}
-	f, err := newDoubleFork(pid, h, line)
+	f, err := newDoubleFork(h, cfg)
 	if err != nil {
 		return err
 	}

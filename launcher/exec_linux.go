@@ -2,7 +2,12 @@
 
 package launcher
 
-import "arenacap/launcher/origin"
+import (
+	"os"
+
+	"arenacap/launcher/origin"
+	"arenacap/launcher/watch"
+)
 
 // Exec starts the watch, where the launch has one, and replaces this process by the target. It returns
 // only when that failed: a *StartError for the target itself, any other error for arenacap's own part.
@@ -13,12 +18,12 @@ import "arenacap/launcher/origin"
 // from an init function, which the runtime runs on that thread.
 func Exec(l Launch) error {
 	origin.Recall()
-	watch, err := l.startWatch()
+	beside, err := l.startWatch()
 	if err != nil {
 		return err
 	}
 	err = l.exec()
-	watch.abandon()
+	beside.abandon()
 	return err
 }
 
@@ -28,14 +33,16 @@ func (l Launch) startWatch() (*detached, error) {
 	if l.Watch == nil {
 		return nil, nil
 	}
-	d, err := detach(l.Watch, l.needsWatch(), l.WatchLine)
+	cfg := *l.Watch
+	cfg.Mode, cfg.PID = "exec", os.Getpid()
+	d, err := detach(cfg, l.needsWatch())
 	switch {
 	case err == nil:
 		return d, nil
 	case l.needsWatch():
 		return nil, noWatch(err)
 	}
-	l.WatchFailed(err.Error())
+	watch.Failed(cfg, cfg.PID, err.Error())
 	return nil, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"arenacap/launcher/watch"
 	"arenacap/policy"
 )
 
@@ -22,13 +23,8 @@ type Launch struct {
 	Args []string // the target's arguments; Args[0] is the name as it was typed
 	Env  []string // the target's whole environment
 
-	// Watch is what the watch process needs, ready to be written to it; nil starts none.
-	Watch []byte
-	// WatchLine is the event watch-failed and the log file that it belongs to, "" for stderr. It is asked for before
-	// the watch is forked, for a watch that cannot be executed then.
-	WatchLine func(reason string) (line []byte, file string)
-	// WatchFailed is told why there is no watch. It must not block.
-	WatchFailed func(reason string)
+	// Watch is what the watch needs to know, but for its mode and the target's PID; nil starts none.
+	Watch *watch.Config
 }
 
 // needsWatch reports whether the target may not start without its watch.

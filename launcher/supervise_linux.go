@@ -20,7 +20,6 @@ type Supervision struct {
 	WaitOrphans bool        // end only when everything that the target left has ended
 	ParentDeath unix.Signal // what the target gets when this process dies; 0 is what this process would get
 
-	Watch   *watch.Config   // nil is no watch
 	Notices func() []string // why the cap cannot work, asked while the target runs already; may be nil
 }
 
@@ -99,7 +98,7 @@ func (v *supervisor) start() error {
 	v.reaper.target = v.child.pid
 	v.ending.PID, v.ending.relay = v.child.pid, v.relay
 	letGo()
-	if v.beside, err = attach(v.Watch, v.child.pid, v.launch.needsWatch()); err != nil {
+	if v.beside, err = attach(v.launch.Watch, v.child.pid, v.launch.needsWatch()); err != nil {
 		v.child.cancel()
 		v.terminal.takeBack(v.child.pid)
 		return err

@@ -28,7 +28,7 @@ func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
 		return b, nil
 	}
 	b.cfg = *cfg
-	b.cfg.PID = pid
+	b.cfg.Mode, b.cfg.PID = "supervise", pid
 	target, err := watch.Attach(pid)
 	if err == nil && needed {
 		err = watch.CheckLog(b.cfg) // else stderr takes its place later

@@ -4,7 +4,6 @@ package run
 
 import (
 	"fmt"
-	"os"
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher"
@@ -12,7 +11,6 @@ import (
 	"arenacap/launcher/machine"
 	"arenacap/launcher/origin"
 	"arenacap/launcher/target"
-	"arenacap/launcher/watch"
 	"arenacap/policy"
 )
 
@@ -66,15 +64,9 @@ func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, err
 		return l, say.Launch(err)
 	}
 	v.Explain("target: %s", path)
-	if len(plan.Limits) == 0 {
-		return l, nil
+	if len(plan.Limits) > 0 {
+		l.Watch = launchWatch(l, v)
 	}
-	config := WatchConfig(plan, v)
-	config.PID, config.Program, config.Mode = os.Getpid(), absolute(path), "exec"
-	config.OnUnenforceable = plan.Policy.Launch.OnUnenforceable
-	l.Watch = config.Encode()
-	l.WatchLine = func(reason string) ([]byte, string) { return watch.FailedLine(config, os.Getpid(), reason) }
-	l.WatchFailed = func(reason string) { watch.Failed(config, os.Getpid(), reason) }
 	return l, nil
 }
 

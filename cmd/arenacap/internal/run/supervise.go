@@ -51,20 +51,18 @@ func (l Line) supervise(launch launcher.Launch, v say.Voice) error {
 	if s.ParentDeath, err = l.parentDeath(); err != nil {
 		return say.Launch(err)
 	}
-	config := WatchConfig(launch.Plan, v)
-	config.Program, config.Mode = launch.Path, "supervise"
-	if len(config.Limits) > 0 || l.on("summary") {
-		s.Watch = &config
+	if config := launch.Watch; config != nil && config.OnUnenforceable == "warn" && config.Cap != 0 {
+		s.Notices = func() []string { return whyNoCap(*config, launch.Env) }
 	}
-	if launch.Plan.Policy.Launch.OnUnenforceable == "warn" && config.Cap != 0 && len(config.Limits) > 0 {
-		s.Notices = func() []string { return whyNoCap(config, launch.Env) }
+	if launch.Watch == nil && l.on("summary") {
+		launch.Watch = launchWatch(launch, v)
 	}
 	e, err := launcher.Supervise(launch, s)
 	if err != nil {
 		return l.notStarted(err)
 	}
 	if l.on("summary") {
-		v.Line(journal.Info, "%s", summary(config, e))
+		v.Line(journal.Info, "%s", summary(*launch.Watch, e))
 	}
 	if l.on("reraise") {
 		e.Reraise()

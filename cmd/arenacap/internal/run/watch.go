@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher"
 	"arenacap/launcher/target"
 	"arenacap/launcher/watch"
 	"arenacap/policy"
@@ -38,6 +39,13 @@ func WatchConfig(plan policy.Plan, v say.Voice) watch.Config {
 		Cap: plan.ArenaMax, Budget: plan.Policy.Budget, Limits: plan.Limits, Log: plan.Policy.Log,
 		Journal: say.ToJournal(), Verbose: v.Verbose, Quiet: v.Quiet,
 	}
+}
+
+// launchWatch is what the watch of a launch needs to know.
+func launchWatch(l launcher.Launch, v say.Voice) *watch.Config {
+	config := WatchConfig(l.Plan, v)
+	config.Program, config.OnUnenforceable = absolute(l.Path), l.Plan.Policy.Launch.OnUnenforceable
+	return &config
 }
 
 // whyNoCap is how a watch finds out, beside the target and at leisure, why the cap cannot work.
