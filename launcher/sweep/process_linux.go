@@ -13,13 +13,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/target"
 )
 
 // drainTime is how long the output of a program that ended is waited for, where a process that escaped still has it open.
 const drainTime = time.Second
-
-// shellPath runs a script without "#!" (glibc: posix/execvpe.c, maybe_script_execute; paths.h, _PATH_BSHELL).
-const shellPath = "/bin/sh"
 
 // process is a program with a session of its own, and so with a process group, whose output is kept.
 type process struct {
@@ -45,7 +44,7 @@ func start(path string, args, env []string) (*process, error) {
 	p := &process{halted: make(chan struct{}), ended: make(chan struct{}), copied: make(chan struct{}), pipe: r}
 	err = p.launch(path, args, env, w)
 	if errors.Is(err, syscall.ENOEXEC) {
-		err = p.launch(shellPath, append([]string{shellPath, path}, args[1:]...), env, w)
+		err = p.launch(target.Shell, target.Script(path, args), env, w)
 	}
 	w.Close()
 	if err != nil {
@@ -91,7 +90,7 @@ func peek(pid, states int) int32 {
 
 // shell starts a command line.
 func shell(line string, env []string) (*process, error) {
-	return start(shellPath, []string{"sh", "-c", line}, env)
+	return start(target.Shell, []string{"sh", "-c", line}, env)
 }
 
 var (
