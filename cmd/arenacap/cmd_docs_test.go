@@ -87,6 +87,7 @@ func TestCompletionsInTheRealShells(t *testing.T) {
 	t.Run("bash", func(t *testing.T) {
 		file := completion(t, "bash")
 		expectOffered(t, askBash(t, file, `arenacap ''`), "run", "check", "inspect", "unit")
+		expectOffered(t, askBash(t, file, `arenacap help ''`), "run", "unit")
 		expectOffered(t, askBash(t, file, `arenacap run --b`), "--budget")
 		expectOffered(t, askBash(t, file, `arenacap --policy x plan --j`), "--json")
 		expectOffered(t, askBash(t, file, `arenacap env --shell `+"''"), "fish", "zsh", "tcsh", "slurm")

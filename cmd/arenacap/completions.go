@@ -41,7 +41,7 @@ _arenacap() {
   esac
   if [[ $cur == -* ]]; then
     COMPREPLY=($(compgen -W "$flags" -- "$cur"))
-  elif [[ -z $command ]]; then
+  elif [[ -z $command || $command == help ]]; then
     COMPREPLY=($(compgen -W %q -- "$cur"))
   elif [[ $command == %s ]]; then
     COMPREPLY=($(compgen -c -f -- "$cur"))
@@ -72,6 +72,7 @@ _arenacap() {
   case $state in
   command) _describe command commands ;;
   args) case $words[1] in
+  help) _describe command commands ;;
 %s  esac ;;
   esac
 }

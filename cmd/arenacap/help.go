@@ -15,7 +15,7 @@ Commands:{{range .VisibleCommands}}
 Flags, before or after the command:{{range .VisibleFlags}}
    {{.}}{{end}}
 
-'arenacap COMMAND --help' tells more of a command.
+'arenacap help COMMAND' shows the help of a command.
 `
 
 const commandHelp = `arenacap {{.Name}}: {{.Usage}}
