@@ -83,7 +83,7 @@ func runSweep(c *cli.Context) error {
 		v.Note("%s", line)
 	}
 	if s.target.CanCap == target.No {
-		v.Line(journal.Warning, "a cap does nothing here, because %s", s.target.Why[0])
+		v.Line(journal.Warning, "a cap does nothing here, because %s", s.target.WhyNot())
 		if !c.Bool("force") {
 			return errors.New("nothing was run; --force runs the sweep all the same")
 		}
