@@ -39,9 +39,11 @@ func newApp() *cli.App {
 		Name:      "arenacap",
 		Usage:     "start a server under a cap on glibc's malloc arenas, and watch its virtual size",
 		UsageText: "arenacap [--policy FILE] [--service NAME] COMMAND …\n   arenacap run [--policy FILE] [--service NAME] [--] PROGRAM [ARG…]",
-		Description: "It sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program by a policy and the cores it finds.\n" +
-			"Programs with another allocator (jemalloc, tcmalloc, musl, Go without cgo, …), set-uid programs and\n" +
-			"programs with file capabilities are not affected; 'arenacap plan PROGRAM' tells.",
+		Description: "It sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program by a policy and\n" +
+			"the cores it finds.\n\n" +
+			"Programs with another allocator (jemalloc, tcmalloc, musl, Go without cgo, …),\n" +
+			"set-uid programs and programs with file capabilities are not affected;\n" +
+			"'arenacap plan PROGRAM' tells.",
 		Flags: append(commonFlags(""), cli.HelpFlag), // the library adds it only where no command is called help
 		Commands: []*cli.Command{
 			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(), unitCommand(),
