@@ -39,6 +39,7 @@ func docs(c *cli.Context) error {
 		text += manSections
 	case "fish":
 		text, err = app.ToFishCompletion()
+		text += fishDialects()
 	case "bash":
 		text = bashCompletion(app)
 	case "zsh":

@@ -87,9 +87,10 @@ func TestCompletionsInTheRealShells(t *testing.T) {
 	t.Run("bash", func(t *testing.T) {
 		file := completion(t, "bash")
 		expectOffered(t, askBash(t, file, `arenacap ''`), "run", "check", "inspect", "unit")
+		expectOffered(t, askBash(t, file, `arenacap help ''`), "run", "unit")
 		expectOffered(t, askBash(t, file, `arenacap run --b`), "--budget")
 		expectOffered(t, askBash(t, file, `arenacap --policy x plan --j`), "--json")
-		expectOffered(t, askBash(t, file, `arenacap env --shell f`), "fish")
+		expectOffered(t, askBash(t, file, `arenacap env --shell `+"''"), "fish", "zsh", "tcsh", "slurm")
 		expectOffered(t, askBash(t, file, `arenacap run base64`), "base64")
 	})
 	t.Run("fish", func(t *testing.T) {
@@ -97,6 +98,7 @@ func TestCompletionsInTheRealShells(t *testing.T) {
 		ask(t, "fish", "--no-execute", file)
 		expectOffered(t, ask(t, "fish", "-c", "source "+file+"; complete -C 'arenacap '"), "run", "check")
 		expectOffered(t, ask(t, "fish", "-c", "source "+file+"; complete -C 'arenacap run --bud'"), "--budget")
+		expectOffered(t, ask(t, "fish", "-c", "source "+file+"; complete -C 'arenacap env --shell '"), "sh", "tcsh", "slurm")
 	})
 	t.Run("zsh", func(t *testing.T) {
 		ask(t, "zsh", "-n", completion(t, "zsh"))

@@ -15,10 +15,11 @@ func envCommand() *cli.Command {
 		Name:      "env",
 		Usage:     "print the variables for sourcing",
 		UsageText: "eval \"$(arenacap env)\"\n   arenacap env --shell fish | source",
-		Description: "Prints what run would set and remove, as commands of a shell or as a file. systemd and docker files\n" +
-			"cannot remove a variable: it becomes empty there, which glibc ignores. A budget has no effect here, since\n" +
-			"nothing is launched.",
-		Flags:  []cli.Flag{&cli.StringFlag{Name: "shell", Value: "sh", Usage: "`KIND` is " + dialectsHelp}},
+		Description: "Prints what run would set and remove, as commands of a shell, as a file, or as\n" +
+			"what a TaskProlog of Slurm prints. systemd and docker files cannot remove a\n" +
+			"variable: it becomes empty there, which glibc ignores. A budget has no effect\n" +
+			"here, since nothing is launched.",
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "shell", Value: "sh", Usage: "`DIALECT` is " + dialectsInWords()}},
 		Action: env,
 	}
 }

@@ -25,9 +25,11 @@ func inspectCommand() *cli.Command {
 		Name:      "inspect",
 		Usage:     "show where the virtual memory of live processes is, and whether the cap is kept",
 		UsageText: "arenacap inspect [--json] [--deep] PID…",
-		Description: "Reads each process from outside: nothing is stopped, attached or asked of it. The cap is the one that its\n" +
-			"own glibc read when it started; with --policy or --service it is the one that the policy wants.\n\n" +
-			"Exit status: 0 if every cap is kept or there is none, 1 if one is not kept or a process cannot be read.",
+		Description: "Reads each process from outside: nothing is stopped, attached or asked of it.\n" +
+			"The cap is the one that its own glibc read when it started; with --policy or\n" +
+			"--service it is the one that the policy wants.\n\n" +
+			"Exit status: 0 if every cap is kept or there is none, 1 if one is not kept or a\n" +
+			"process cannot be read.",
 		Flags: []cli.Flag{
 			boolFlag("json", "print one JSON list, an object a process"),
 			boolFlag("deep", "walk the chunks: in use, free, and what malloc_trim would give back"),

@@ -18,9 +18,10 @@ func planCommand() *cli.Command {
 		Name:      "plan",
 		Usage:     "show what would be set here, and why",
 		UsageText: "arenacap plan [--json] [--arenas CAP] [--cores N] [PROGRAM [ARG…]]",
-		Description: "Prints what run would set on this machine under this policy: each source of cores, the rule that was\n" +
-			"applied, what glibc would have done by itself, and the address space that arenas can take at most.\n" +
-			"With PROGRAM also what it links and whether the cap can work on it.",
+		Description: "Prints what run would set on this machine under this policy: each source of\n" +
+			"cores, the rule that was applied, what glibc would have done by itself, and the\n" +
+			"address space that arenas can take at most. With PROGRAM also what it links and\n" +
+			"whether the cap can work on it.",
 		Flags:  []cli.Flag{boolFlag("json", "print one JSON object")},
 		Action: plan,
 	}

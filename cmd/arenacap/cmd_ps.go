@@ -24,8 +24,9 @@ func psCommand() *cli.Command {
 		Name:      "ps",
 		Usage:     "list the processes of this host that hold arenas",
 		UsageText: "arenacap ps [--json] [--all] [--sort reserved|resident|arenas|virtual|saving|pid]",
-		Description: "Every process with arenas beside the main one, by the address space they reserve. SAVING is the address\n" +
-			"space that a cap of one arena a core would spare.",
+		Description: "Every process with arenas beside the main one, by the address space they\n" +
+			"reserve. SAVING is the address space that a cap of one arena a core would\n" +
+			"spare.",
 		Flags: []cli.Flag{
 			boolFlag("json", "print one JSON list, an object a process"),
 			boolFlag("all", "also processes that have the main arena only"),

@@ -16,12 +16,12 @@ func runCommand() *cli.Command {
 		Name:      "run",
 		Usage:     "run a program under the policy: the main job",
 		UsageText: "arenacap run [flags] [--] PROGRAM [ARG…]",
-		Description: "Sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST by the policy and executes PROGRAM in arenacap's place: same\n" +
-			"PID, parent, descriptors, limits. With a budget, a separate process watches it. Everything behind PROGRAM\n" +
-			"is passed on untouched.\n\n" +
-			"Exit status: that of PROGRAM; 125 if arenacap itself failed, 126 if PROGRAM was found but cannot be run,\n" +
-			"127 if it was not found. With --supervise: 128+n if signal n ended PROGRAM, 124 if arenacap did, over its\n" +
-			"budget.",
+		Description: "Sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST by the policy and executes PROGRAM\n" +
+			"in arenacap's place: same PID, parent, descriptors, limits. With a budget, a\n" +
+			"separate process watches it. Everything behind PROGRAM is passed on untouched.\n\n" +
+			"Exit status: that of PROGRAM; 125 if arenacap itself failed, 126 if PROGRAM was\n" +
+			"found but cannot be run, 127 if it was not found. With --supervise: 128+n if\n" +
+			"signal n ended PROGRAM, 124 if arenacap did, over its budget.",
 		Action: runProgram,
 	}
 }

@@ -31,17 +31,24 @@ func sweepCommand() *cli.Command {
 		Name:  "sweep",
 		Usage: "run a workload under several caps and choose",
 		UsageText: "arenacap sweep [flags] -- PROGRAM [ARG…]\n" +
-			"   arenacap sweep --load CMD [--ready CMD] [--metric REGEX] [--latency REGEX] [flags] -- SERVER [ARG…]",
-		Description: "Runs PROGRAM under several caps, in rounds of a random order, and says which cap costs nothing and what it\n" +
-			"saves. What counts is PROGRAM's wall time, or the number that --metric finds in its output. It runs in a session\n" +
-			"of its own, without a terminal and with nothing on stdin, and what it leaves running is ended with it.\n" +
-			"With --load, SERVER is started, CMD runs when it is ready, and SERVER is stopped with SIGTERM; what counts is\n" +
-			"in the output of CMD. CMDs are run by sh, with ARENACAP_CAP and ARENACAP_PID in their environment.\n" +
-			"The CMD of --ready runs once before the first start too, with an empty ARENACAP_PID: if it succeeds, somebody\n" +
-			"else's server answers, and nothing is measured. One that always succeeds begins with 'test $ARENACAP_PID &&'.\n\n" +
-			"REGEX is a regular expression whose first group is the number, or a time such as 1.5ms; the last match counts.\n" +
-			"\"lower:\" or \"higher:\" before it says which is better; without, more of --metric and less of --latency is.\n\n" +
-			"Exit status: 0 there is an advice, 1 there is none or the sweep was interrupted, 2 wrong use.",
+			"   arenacap sweep --load CMD [--ready CMD] [--metric REGEX]\n" +
+			"      [--latency REGEX] [flags] -- SERVER [ARG…]",
+		Description: "Runs PROGRAM under several caps, in rounds of a random order, and says which\n" +
+			"cap costs nothing and what it saves. What counts is PROGRAM's wall time, or the\n" +
+			"number that --metric finds in its output. It runs in a session of its own,\n" +
+			"without a terminal and with nothing on stdin, and what it leaves running is\n" +
+			"ended with it.\n\n" +
+			"With --load, SERVER is started, CMD runs when it is ready, and SERVER is\n" +
+			"stopped with SIGTERM; what counts is in the output of CMD. CMDs are run by sh,\n" +
+			"with ARENACAP_CAP and ARENACAP_PID in their environment.\n\n" +
+			"The CMD of --ready runs once before the first start too, with an empty\n" +
+			"ARENACAP_PID: if it succeeds, somebody else's server answers, and nothing is\n" +
+			"measured. One that always succeeds begins with 'test $ARENACAP_PID &&'.\n\n" +
+			"REGEX is a regular expression whose first group is the number, or a time such\n" +
+			"as 1.5ms; the last match counts. \"lower:\" or \"higher:\" before it says which is\n" +
+			"better; without, more of --metric and less of --latency is.\n\n" +
+			"Exit status: 0 there is an advice, 1 there is none or the sweep was\n" +
+			"interrupted, 2 wrong use.",
 		Flags: slices.Concat([]cli.Flag{
 			textFlag("caps", "compare these `CAPS`, separated by commas (default: off,1,2,4,… below glibc's own limit)"),
 			textFlag("cores", "simulate a machine with `N` cores: for per-core caps, and off is glibc's own limit there"),
@@ -83,7 +90,7 @@ func runSweep(c *cli.Context) error {
 		v.Note("%s", line)
 	}
 	if s.target.CanCap == target.No {
-		v.Line(journal.Warning, "a cap does nothing here, because %s", s.target.Why[0])
+		v.Line(journal.Warning, "a cap does nothing here, because %s", s.target.WhyNot())
 		if !c.Bool("force") {
 			return errors.New("nothing was run; --force runs the sweep all the same")
 		}

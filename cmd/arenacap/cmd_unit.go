@@ -27,14 +27,17 @@ func unitCommand() *cli.Command {
 		Name:      "unit",
 		Usage:     "print or write a drop-in that puts arenacap in front of a systemd service",
 		UsageText: "arenacap unit [--write] [--policy FILE] [--service NAME] [--supervise] NAME|FILE",
-		Description: "NAME is looked for where systemd does, FILE is a path with a slash; drop-ins count as systemd has them\n" +
-			"count. Each command of ExecStart= keeps its prefixes, quoting, variables and specifiers byte for byte. Only\n" +
-			"--policy, --service and --supervise as given here stand in the drop-in; this shell's $ARENACAP_POLICY and\n" +
-			"$ARENACAP_SERVICE do not count. What an operator should know stands in comments and on stderr.\n\n" +
-			"--write puts it into its place, /etc/systemd/system/NAME.service.d/, instead of one that arenacap made\n" +
-			"before; lines that were added to that one, or whose # was taken, are kept.\n\n" +
-			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed or written, and the reason is\n" +
-			"on stderr.",
+		Description: "NAME is looked for where systemd does, FILE is a path with a slash; drop-ins\n" +
+			"count as systemd has them count. Each command of ExecStart= keeps its prefixes,\n" +
+			"quoting, variables and specifiers byte for byte. Only --policy, --service and\n" +
+			"--supervise as given here stand in the drop-in; this shell's $ARENACAP_POLICY\n" +
+			"and $ARENACAP_SERVICE do not count. What an operator should know stands in\n" +
+			"comments and on stderr.\n\n" +
+			"--write puts it into its place, /etc/systemd/system/NAME.service.d/, instead of\n" +
+			"one that arenacap made before; lines that were added to that one, or whose #\n" +
+			"was taken, are kept.\n\n" +
+			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed or\n" +
+			"written, and the reason is on stderr.",
 		Flags: []cli.Flag{
 			boolFlag("write", "write the drop-in into its place"),
 			boolFlag("supervise", "have arenacap stay as the parent"),

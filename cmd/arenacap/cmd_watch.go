@@ -20,8 +20,10 @@ func watchCommand() *cli.Command {
 		Name:      "watch",
 		Usage:     "watch the budget of programs that already run",
 		UsageText: "arenacap watch [flags] PID…",
-		Description: "Samples each process under the budget of the policy until it ends, or until INT or TERM ends the watch.\n\n" +
-			"Exit status: 0 if none breached its budget, 1 if one did or could not be watched.",
+		Description: "Samples each process under the budget of the policy until it ends, or until INT\n" +
+			"or TERM ends the watch.\n\n" +
+			"Exit status: 0 if none breached its budget, 1 if one did or could not be\n" +
+			"watched.",
 		Action: watchPIDs,
 	}
 }

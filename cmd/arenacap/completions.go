@@ -2,7 +2,7 @@
 
 package main
 
-// The completions of bash and zsh; those of fish are the library's.
+// The completions of bash and zsh, and what the library's for fish lack.
 
 import (
 	"fmt"
@@ -21,10 +21,6 @@ func bashCompletion(app *cli.App) string {
 	for _, c := range app.VisibleCommands() {
 		commands = append(commands, c.Name)
 		fmt.Fprintf(&cases, "    %s) flags=%q ;;\n", c.Name, strings.Join(flagNames(c), " "))
-	}
-	var kinds []string
-	for _, d := range dialects {
-		kinds = append(kinds, d.name)
 	}
 	return fmt.Sprintf(`# bash completion for arenacap
 _arenacap() {
@@ -45,7 +41,7 @@ _arenacap() {
   esac
   if [[ $cur == -* ]]; then
     COMPREPLY=($(compgen -W "$flags" -- "$cur"))
-  elif [[ -z $command ]]; then
+  elif [[ -z $command || $command == help ]]; then
     COMPREPLY=($(compgen -W %q -- "$cur"))
   elif [[ $command == %s ]]; then
     COMPREPLY=($(compgen -c -f -- "$cur"))
@@ -54,7 +50,7 @@ _arenacap() {
   fi
 }
 complete -o filenames -F _arenacap arenacap
-`, cases.String(), strings.Join(kinds, " "), strings.Join(commands, " "), strings.Join(programCommands, " || $command == "))
+`, cases.String(), strings.Join(dialectNames(), " "), strings.Join(commands, " "), strings.Join(programCommands, " || $command == "))
 }
 
 func zshCompletion(app *cli.App) string {
@@ -76,6 +72,7 @@ _arenacap() {
   case $state in
   command) _describe command commands ;;
   args) case $words[1] in
+  help) _describe command commands ;;
 %s  esac ;;
   esac
 }
@@ -92,7 +89,10 @@ func zshFlags(c *cli.Command) string {
 		}
 		for _, name := range f.Names() {
 			spec := dashes(name) + "[" + strings.NewReplacer("[", "(", "]", ")", ":", ",", "`", "").Replace(d.GetUsage()) + "]"
-			if d.TakesValue() {
+			switch {
+			case name == "shell":
+				spec += ":dialect:(" + strings.Join(dialectNames(), " ") + ")"
+			case d.TakesValue():
 				spec += ":value:_files"
 			}
 			b.WriteString(" " + inQuotes(spec))
@@ -110,4 +110,9 @@ func zshOperands(command string) string {
 		return "'*:pid:_pids'"
 	}
 	return "'*:file:_files'"
+}
+
+// fishDialects has fish offer what --shell takes. The library's completions offer files there.
+func fishDialects() string {
+	return "complete -c arenacap -n '__fish_seen_subcommand_from env' -x -l shell -a '" + strings.Join(dialectNames(), " ") + "'\n"
 }

@@ -90,7 +90,8 @@ func FuzzRead(f *testing.F) {
 		"run --dry-run true", "run --version true", "--version run true", "run --help", "run -h true", "run help", "run - true",
 		"run --- true", "run ---q true", "run --=x true", "run -=x true", "run --unknown true", "run true --policy f",
 		"run --generate-bash-completion", "env", "ru true", "-q run true", "--q --q run --q true", "--arenas 2 run true",
-		"run --service run run run", "run --kill-group=0 true", "run --policy=a=b true", "help run", "run --budget off -- --help",
+		"run --service run run run", "run --kill-group=0 true", "run --policy=a=b true", "help run", "help", "version", "version run",
+		"help help", "--policy f help run", "run -- help", "run version", "run --budget off -- --help",
 	} {
 		f.Add(strings.ReplaceAll(words, " ", "\n"))
 	}

@@ -16,25 +16,41 @@ import (
 // dialect is one way to write an environment down for others to read, a line for each variable.
 type dialect struct {
 	name  string                       // as --shell takes it
+	also  []string                     // other names, of shells that read the same
 	set   string                       // of a name and a quoted value
 	unset string                       // of a name; where a file cannot unset, an empty value
 	quote func(string) (string, error) // refuses what the reader would not give back byte for byte
 }
 
 var dialects = []dialect{
-	{"sh", "export %s=%s\n", "unset %s\n", quoteSh},
-	{"fish", "set -gx %s %s\n", "set -eg %s\n", quoteFish},
-	{"csh", "setenv %s %s;\n", "unsetenv %s;\n", quoteCsh},
-	{"systemd", "%s=%s\n", "%s=\n", quoteSystemd},
-	{"docker", "%s=%s\n", "%s=\n", checkDocker},
+	{"sh", []string{"bash", "dash", "ksh", "zsh"}, "export %s=%s\n", "unset %s\n", quoteSh},
+	{"fish", nil, "set -gx %s %s\n", "set -eg %s\n", quoteFish},
+	{"csh", []string{"tcsh"}, "setenv %s %s;\n", "unsetenv %s;\n", quoteCsh},
+	{"systemd", nil, "%s=%s\n", "%s=\n", quoteSystemd},
+	{"docker", nil, "%s=%s\n", "%s=\n", checkDocker},
+	{"slurm", nil, "export %s=%s\n", "unset %s\n", checkSlurm},
 	{name: "json"}, // renderJSON
 }
 
-// The dialects in words, for the help and for who asks for another one.
-const (
-	dialectsHelp   = "sh (also bash, dash, ksh, zsh), fish, csh, systemd, docker or json"
-	dialectsWanted = "sh (for bash, dash, ksh and zsh too), fish, csh (for tcsh too), systemd, docker or json"
-)
+// dialectNames are all that --shell takes.
+func dialectNames() (names []string) {
+	for _, d := range dialects {
+		names = append(append(names, d.name), d.also...)
+	}
+	return names
+}
+
+// dialectsInWords is the list for the help and for a mistake.
+func dialectsInWords() string {
+	words := make([]string, len(dialects))
+	for i, d := range dialects {
+		if words[i] = d.name; d.also != nil {
+			words[i] += " (or " + strings.Join(d.also, ", ") + ")"
+		}
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
 
 // renderEnv writes the changes in the words of a shell or as a file that it is said to be for. An error
 // means that there is nothing to print: half of the changes would be a different environment.
@@ -42,9 +58,9 @@ func renderEnv(shell string, changes []environ.Change) (string, error) {
 	if shell == "json" {
 		return renderJSON(changes)
 	}
-	at := slices.IndexFunc(dialects, func(d dialect) bool { return d.name == shell })
+	at := slices.IndexFunc(dialects, func(d dialect) bool { return d.name == shell || slices.Contains(d.also, shell) })
 	if at < 0 {
-		return "", say.Usage("env", fmt.Sprintf("--shell %q is not one; write %s", shell, dialectsWanted))
+		return "", say.Usage("env", fmt.Sprintf("--shell: unknown dialect %q; write %s", shell, dialectsInWords()))
 	}
 	d := dialects[at]
 	var sets, unsets strings.Builder
@@ -125,13 +141,15 @@ func plain(value, marks string) bool {
 	return strings.Trim(value, letters+marks) == ""
 }
 
+// longestName is the longest variable that env sets, with what stands behind it.
+const longestName = len("MALLOC_ARENA_TEST=")
+
 // dockerLine is the longest line that docker reads of an --env-file (docker/cli: a bufio.Scanner).
 const dockerLine = 64<<10 - 1
 
 // checkDocker passes a value as it is, for docker --env-file knows no quotes: what stands behind the "="
 // up to the end of the line is the value.
 func checkDocker(value string) (string, error) {
-	const longestName = len("MALLOC_ARENA_TEST=")
 	switch {
 	case strings.Contains(value, "\n"), strings.HasSuffix(value, "\r"):
 		return "", fmt.Errorf("an --env-file has no quotes, so no value with a line break")
@@ -139,6 +157,22 @@ func checkDocker(value string) (string, error) {
 		return "", fmt.Errorf("it is not UTF-8, and docker refuses such a file")
 	case len(value) > dockerLine-longestName:
 		return "", fmt.Errorf("docker reads no line over %d bytes", dockerLine)
+	}
+	return value, nil
+}
+
+// slurmLine is the longest line that Slurm reads of a TaskProlog's output in one piece, in bytes (its
+// src/slurmd/slurmstepd/task.c: fgets into a buffer of 4096, of which it leaves one out).
+const slurmLine = 4096 - 2
+
+// checkSlurm passes a value as it is: of "export NAME=value" in a TaskProlog's output, Slurm takes what stands
+// behind the first "=" up to the end of the line (slurm.conf(5), TaskProlog).
+func checkSlurm(value string) (string, error) {
+	switch {
+	case strings.Contains(value, "\n"):
+		return "", fmt.Errorf("a line of a TaskProlog has no quotes, so no value with a line break")
+	case len(value) > slurmLine-len("export ")-longestName:
+		return "", fmt.Errorf("slurm reads no line over %d bytes", slurmLine)
 	}
 	return value, nil
 }

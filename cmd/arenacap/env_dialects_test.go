@@ -37,6 +37,7 @@ func TestRenderEnv(t *testing.T) {
 		"csh":     "unsetenv MALLOC_ARENA_TEST;\nsetenv MALLOC_ARENA_MAX '4';\nsetenv GLIBC_TUNABLES 'a.b=it'\\''s $HOME'\\\\'';\n",
 		"systemd": "MALLOC_ARENA_TEST=\nMALLOC_ARENA_MAX=4\nGLIBC_TUNABLES=\"a.b=it's \\$HOME\\\\\"\n",
 		"docker":  "MALLOC_ARENA_TEST=\nMALLOC_ARENA_MAX=4\nGLIBC_TUNABLES=a.b=it's $HOME\\\n",
+		"slurm":   "unset MALLOC_ARENA_TEST\nexport MALLOC_ARENA_MAX=4\nexport GLIBC_TUNABLES=a.b=it's $HOME\\\n",
 		"json":    "{\n  \"set\": {\n    \"GLIBC_TUNABLES\": \"a.b=it's $HOME\\\\\",\n    \"MALLOC_ARENA_MAX\": \"4\"\n  },\n  \"unset\": [\n    \"MALLOC_ARENA_TEST\"\n  ]\n}\n",
 	} {
 		if got, err := renderEnv(shell, changes); err != nil || got != want {
@@ -45,8 +46,22 @@ func TestRenderEnv(t *testing.T) {
 	}
 }
 
+// TestShellsByTheirOwnNames asks for each shell by the name of its program.
+func TestShellsByTheirOwnNames(t *testing.T) {
+	changes := append(tunablesTo("it's"), environ.Change{Name: "MALLOC_ARENA_TEST", Unset: true})
+	for shell, same := range map[string]string{"bash": "sh", "dash": "sh", "ksh": "sh", "zsh": "sh", "tcsh": "csh"} {
+		want, err := renderEnv(same, changes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := renderEnv(shell, changes); err != nil || got != want {
+			t.Errorf("%s: %q, %v; %s has %q", shell, got, err, same, want)
+		}
+	}
+}
+
 func TestRenderEnvWithNothingToChange(t *testing.T) {
-	for _, shell := range []string{"sh", "fish", "csh", "systemd", "docker"} {
+	for _, shell := range []string{"sh", "fish", "csh", "systemd", "docker", "slurm"} {
 		if got, err := renderEnv(shell, nil); got != "" || err != nil {
 			t.Errorf("%s: %q, %v", shell, got, err)
 		}
@@ -66,6 +81,8 @@ func TestRenderEnvRefusesWhatADialectCannotSay(t *testing.T) {
 		{"docker", "a\r", "line break"},
 		{"docker", "\xff", "not UTF-8"},
 		{"docker", strings.Repeat("x", 64<<10), "65535 bytes"},
+		{"slurm", "a\nb", "line break"},
+		{"slurm", strings.Repeat("x", 4<<10), "4094 bytes"},
 		{"json", "a\xc3", "not UTF-8"},
 	} {
 		changes := append([]environ.Change{{Name: "MALLOC_ARENA_MAX", Value: "4"}}, tunablesTo(c.value)...)
@@ -79,8 +96,14 @@ func TestRenderEnvRefusesWhatADialectCannotSay(t *testing.T) {
 			t.Errorf("%s: %s", c.shell, message)
 		}
 	}
-	if _, err := renderEnv("powershell", nil); say.Status(err) != 2 {
+	_, err := renderEnv("powershell", nil)
+	if say.Status(err) != 2 {
 		t.Errorf("an unknown shell gave %v", err)
+	}
+	for _, name := range []string{"powershell", "sh", "dash", "tcsh", "slurm", "json"} {
+		if !strings.Contains(fmt.Sprint(err), name) {
+			t.Errorf("%v: does not name %s", err, name)
+		}
 	}
 }
 
@@ -102,13 +125,13 @@ type realShell struct {
 func realShells() []realShell {
 	const source, eval = `. %s`, `eval "$(cat %s)"`
 	return []realShell{
-		{"dash", "sh", []string{"-eu"}, source, eval},
-		{"bash", "sh", []string{"--norc", "-eu"}, source, eval},
+		{"dash", "dash", []string{"-eu"}, source, eval},
+		{"bash", "bash", []string{"--norc", "-eu"}, source, eval},
 		{"bash", "sh", []string{"--norc", "--posix", "-eu", "-o", "history", "-o", "histexpand"}, source, eval},
-		{"zsh", "sh", []string{"-f", "-eu", "-o", "rcquotes"}, source, eval},
-		{"ksh", "sh", []string{"-eu"}, source, eval},
+		{"zsh", "zsh", []string{"-f", "-eu", "-o", "rcquotes"}, source, eval},
+		{"ksh", "ksh", []string{"-eu"}, source, eval},
 		{"fish", "fish", []string{"--no-config"}, `source %s`, `cat %s | source`},
-		{"tcsh", "csh", []string{"-f"}, `source %s`, "eval \"`cat %s`\""},
+		{"tcsh", "tcsh", []string{"-f"}, `source %s`, "eval \"`cat %s`\""},
 		{"tcsh", "csh", []string{"-f", "-e"}, "set backslash_quote\nsource %s", "set backslash_quote\neval \"`cat %s`\""},
 	}
 }
@@ -263,12 +286,12 @@ func TestShReadsTheSystemdFileToo(t *testing.T) {
 }
 
 // FuzzRenderEnv reads the files back: those of systemd with a reader of the rules that readSystemd gives, those
-// of docker with the scanner that docker uses, and JSON with encoding/json.
+// of docker with the scanner that docker uses, those of Slurm as slurmstepd does, and JSON with encoding/json.
 func FuzzRenderEnv(f *testing.F) {
 	for _, value := range hostileValues() {
 		f.Add(value)
 	}
-	readers := map[string]func(*testing.T, string) string{"systemd": readSystemd, "docker": readDocker, "json": readJSON}
+	readers := map[string]func(*testing.T, string) string{"systemd": readSystemd, "docker": readDocker, "slurm": readSlurm, "json": readJSON}
 	f.Fuzz(func(t *testing.T, value string) {
 		if strings.ContainsRune(value, 0) {
 			t.Skip("no value in an environment has a NUL")
@@ -332,6 +355,27 @@ func readDocker(t *testing.T, text string) string {
 		t.Errorf("not a line for each variable: %q, %v", text, lines.Err())
 	}
 	return value
+}
+
+// readSlurm reads what _proc_stdout of Slurm's src/slurmd/slurmstepd/task.c does of a TaskProlog's output, in pieces as
+// fgets gives them for a buffer of 4095 bytes: up to 4094 bytes, or up to a line break.
+func readSlurm(t *testing.T, text string) string {
+	env := map[string]string{}
+	for text != "" {
+		piece := text[:min(len(text), 4094)]
+		if end := strings.IndexByte(piece, '\n'); end >= 0 {
+			piece = piece[:end+1]
+		}
+		text = text[len(piece):]
+		if rest, ok := strings.CutPrefix(piece, "export "); ok {
+			name, value, _ := strings.Cut(strings.TrimLeft(rest, " \t"), "=")
+			env[name] = strings.TrimSuffix(value, "\n")
+		}
+	}
+	if len(env) != 2 || env["MALLOC_ARENA_MAX"] != "4" {
+		t.Errorf("%d variables: %.100q", len(env), env)
+	}
+	return env["GLIBC_TUNABLES"]
 }
 
 func readJSON(t *testing.T, text string) string {

@@ -1,6 +1,13 @@
 package main
 
-// The help texts: what it does, how it is written, the flags. Templates of urfave/cli.
+// The help texts: what it does, how it is written, the flags. Templates of urfave/cli, and their printer.
+
+import (
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
 
 const appHelp = `arenacap: {{.Usage}}
 
@@ -15,7 +22,7 @@ Commands:{{range .VisibleCommands}}
 Flags, before or after the command:{{range .VisibleFlags}}
    {{.}}{{end}}
 
-'arenacap COMMAND --help' tells more of a command.
+'arenacap help COMMAND' shows the help of a command.
 `
 
 const commandHelp = `arenacap {{.Name}}: {{.Usage}}
@@ -28,3 +35,32 @@ Usage:
 Flags:{{range .VisibleFlags}}
    {{.}}{{end}}{{end}}
 `
+
+// helpWidth is for a terminal of 80 columns; some wrap a line that fills the last one.
+const helpWidth = 79
+
+func init() { cli.HelpPrinter = printHelp }
+
+// printHelp folds the long lines of what the library's own printer writes.
+func printHelp(w io.Writer, template string, data any) {
+	var printed, folded strings.Builder
+	cli.HelpPrinterCustom(&printed, template, data, nil)
+	for line := range strings.Lines(printed.String()) {
+		folded.WriteString(foldHelp(strings.TrimSuffix(line, "\n")) + "\n")
+	}
+	_, _ = io.WriteString(w, folded.String())
+}
+
+// foldHelp folds what stands behind the name of a flag or a command below itself, and a usage a little to the right.
+func foldHelp(line string) string {
+	item, listed := strings.CutPrefix(line, "   ")
+	if !listed {
+		return fold(line, helpWidth, 0)
+	}
+	if _, text, described := strings.Cut(item, "  "); described {
+		text = strings.TrimLeft(text, " ")
+		indent := len(line) - len(text)
+		return line[:indent] + fold(text, helpWidth, indent)
+	}
+	return "   " + fold(item, helpWidth, len("      "))
+}

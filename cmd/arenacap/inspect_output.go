@@ -128,6 +128,9 @@ func capLine(to io.Writer, c inspect.Cap) string {
 // shownArenas is how many arenas --deep has rows for; the rest is one row.
 const shownArenas = 32
 
+// leastChunkColumns are left out one after the other where a terminal is too narrow; --json has all.
+var leastChunkColumns = []string{"LARGEST FREE", "SURE", "FRAGMENTED", "HEAPS", "THREADS"}
+
 // chunksTable is a row an arena of what --deep found, and one for all together.
 func chunksTable(p *arena.Process, width int) string {
 	rows := [][]string{{"ARENA", "THREADS", "HEAPS", "RESIDENT", "IN USE", "FREE", "TOP", "LARGEST FREE", "TRIMMABLE", "FRAGMENTED", "SURE", ""}}
@@ -153,7 +156,7 @@ func chunksTable(p *arena.Process, width int) string {
 		rows = append(rows, all.cells())
 	}
 	note := "in use includes what glibc keeps in its thread caches; trimmable is what malloc_trim(0) would give back" + all.moved()
-	return columns(rows, tabwriter.AlignRight) + fold(note, width, 0) + "\n"
+	return narrowed(rows, leastChunkColumns, width) + fold(note, width, 0) + "\n"
 }
 
 // chunkRow is one row of the table of --deep: an arena, or several.

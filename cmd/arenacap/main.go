@@ -39,10 +39,12 @@ func newApp() *cli.App {
 		Name:      "arenacap",
 		Usage:     "start a server under a cap on glibc's malloc arenas, and watch its virtual size",
 		UsageText: "arenacap [--policy FILE] [--service NAME] COMMAND …\n   arenacap run [--policy FILE] [--service NAME] [--] PROGRAM [ARG…]",
-		Description: "It sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program by a policy and the cores it finds.\n" +
-			"Programs with another allocator (jemalloc, tcmalloc, musl, Go without cgo, …), set-uid programs and\n" +
-			"programs with file capabilities are not affected; 'arenacap plan PROGRAM' tells.",
-		Flags: commonFlags(""),
+		Description: "It sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program by a policy and\n" +
+			"the cores it finds.\n\n" +
+			"Programs with another allocator (jemalloc, tcmalloc, musl, Go without cgo, …),\n" +
+			"set-uid programs and programs with file capabilities are not affected;\n" +
+			"'arenacap plan PROGRAM' tells.",
+		Flags: append(commonFlags(""), cli.HelpFlag), // the library adds it only where no command is called help
 		Commands: []*cli.Command{
 			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(), unitCommand(),
 		},
@@ -58,7 +60,7 @@ func newApp() *cli.App {
 	for _, c := range app.Commands {
 		c.Flags = slices.Concat(commonFlags(c.Name), c.Flags)
 	}
-	app.Commands = append(app.Commands, docsCommands()...)
+	app.Commands = slices.Concat(app.Commands, helpCommands(), docsCommands())
 	for _, c := range app.Commands {
 		c.Action = orVersion(c.Action)
 		c.OnUsageError = wrongUse // like the rest here, urfave/cli v2 does not inherit it from the app
@@ -74,9 +76,13 @@ func orVersion(action cli.ActionFunc) cli.ActionFunc {
 		if asked, _ := lineOf(c).Text("version"); asked != "true" {
 			return action(c)
 		}
-		_, err := c.App.Writer.Write([]byte("arenacap " + version() + "\n"))
-		return err
+		return printVersion(c)
 	}
+}
+
+func printVersion(c *cli.Context) error {
+	_, err := c.App.Writer.Write([]byte("arenacap " + version() + "\n"))
+	return err
 }
 
 // noCommand runs where no command was named.
@@ -85,6 +91,10 @@ func noCommand(c *cli.Context) error {
 	if name == "" {
 		return say.Usage("", "no command; the main one is 'arenacap run PROGRAM'")
 	}
+	return unknownCommand(c, name)
+}
+
+func unknownCommand(c *cli.Context, name string) error {
 	var names []string
 	for _, command := range c.App.VisibleCommands() {
 		names = append(names, command.Name)

@@ -80,7 +80,7 @@ func (v *planView) print(w io.Writer) error {
 	var r rows
 	p, m := v.plan, v.plan.Machine
 	r.add("policy", run.PolicyName(p.Policy))
-	r.add("cores", append(m.CPUs(), "gopsutil "+m.Library.String())...)
+	r.add("cores", append(m.CPUs(), "for comparison "+comparison(m.Library))...)
 	r.add("set", v.env.Set...)
 	r.add("removed", v.env.Removed...)
 	if len(v.env.Set)+len(v.env.Removed) == 0 {
@@ -94,8 +94,30 @@ func (v *planView) print(w io.Writer) error {
 	if v.target != nil {
 		r.addTarget(*v.target)
 	}
-	_, err := io.WriteString(w, columns(r, 0))
+	_, err := io.WriteString(w, r.text(terminalWidth(w)))
 	return err
+}
+
+// text is the lines behind their labels, folded to so many columns, of which 0 is any. What was folded goes on a little to
+// the right, since the lines themselves begin below each other.
+func (r rows) text(width int) string {
+	indent := 0
+	for _, row := range r {
+		indent = max(indent, len(row[0])+2)
+	}
+	var b strings.Builder
+	for _, row := range r {
+		fmt.Fprintf(&b, "%-*s%s\n", indent, row[0], fold(row[1], width, indent+2))
+	}
+	return b.String()
+}
+
+// comparison is the cores that no plan depends on.
+func comparison(library policy.Reading[int]) string {
+	if library.N == 0 {
+		return library.String()
+	}
+	return fmt.Sprintf("%d (as the library gopsutil counts; the plan does not use it)", library.N)
 }
 
 // byItself is what glibc would do.

@@ -6,6 +6,7 @@ package allocator
 
 import (
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -14,22 +15,23 @@ var replacements = [...]struct {
 	name      string
 	libraries []string // how its shared library is called, behind "lib"; versions and variants follow
 	marks     []string // texts that only its own code holds, for one that is linked into a program
-	instead   string   // what bounds its memory, since a cap does not; "" is nothing known
+	instead   string   // what bounds its memory, since a cap does not, up to the number of arenas; "" is nothing known
+	arenas    bool     // that number follows
 }{
-	{"jemalloc", []string{"jemalloc"}, []string{"<jemalloc>: "}, "for jemalloc, set MALLOC_CONF=narenas:4"},
-	{"mimalloc", []string{"mimalloc"}, []string{"mimalloc: error: "}, ""},
+	{"jemalloc", []string{"jemalloc"}, []string{"<jemalloc>: "}, "for jemalloc, set MALLOC_CONF=narenas:", true},
+	{"mimalloc", []string{"mimalloc"}, []string{"mimalloc: error: "}, "", false},
 	{"tcmalloc", []string{"tcmalloc"}, []string{"TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES", "tcmalloc/tcmalloc.cc"},
-		"for tcmalloc, set TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES"},
-	{"scudo", []string{"scudo", "clang_rt.scudo"}, []string{"Scudo ERROR: "}, ""},
-	{"snmalloc", []string{"snmalloc"}, nil, ""},
-	{"hoard", []string{"hoard"}, nil, ""},
-	{"rpmalloc", []string{"rpmalloc"}, nil, ""},
-	{"hardened_malloc", []string{"hardened_malloc"}, nil, ""},
-	{"tbbmalloc", []string{"tbbmalloc_proxy"}, nil, ""},
-	{"umem", []string{"umem"}, nil, ""},
-	{"asan", []string{"asan", "clang_rt.asan"}, nil, ""},
-	{"tsan", []string{"tsan", "clang_rt.tsan"}, nil, ""},
-	{"lsan", []string{"lsan", "clang_rt.lsan"}, nil, ""},
+		"for tcmalloc, set TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES", false},
+	{"scudo", []string{"scudo", "clang_rt.scudo"}, []string{"Scudo ERROR: "}, "", false},
+	{"snmalloc", []string{"snmalloc"}, nil, "", false},
+	{"hoard", []string{"hoard"}, nil, "", false},
+	{"rpmalloc", []string{"rpmalloc"}, nil, "", false},
+	{"hardened_malloc", []string{"hardened_malloc"}, nil, "", false},
+	{"tbbmalloc", []string{"tbbmalloc_proxy"}, nil, "", false},
+	{"umem", []string{"umem"}, nil, "", false},
+	{"asan", []string{"asan", "clang_rt.asan"}, nil, "", false},
+	{"tsan", []string{"tsan", "clang_rt.tsan"}, nil, "", false},
+	{"lsan", []string{"lsan", "clang_rt.lsan"}, nil, "", false},
 }
 
 // OfLibrary names the allocator that a shared library is, by its file's name.
@@ -48,11 +50,17 @@ func OfLibrary(file string) (name string, ok bool) {
 	return "", false
 }
 
-// Instead says what to set instead of a cap, as a sentence; "" where nothing is known.
-func Instead(name string) string {
+// Instead says what to set instead of a cap, of which 0 is not known, as a sentence; "" where nothing is known.
+func Instead(name string, cap int) string {
 	for i := range replacements {
-		if replacements[i].name == name {
-			return replacements[i].instead
+		switch r := &replacements[i]; {
+		case r.name != name:
+		case !r.arenas:
+			return r.instead
+		case cap == 0:
+			return r.instead + "N, where N is the largest number of arenas"
+		default:
+			return r.instead + strconv.Itoa(cap)
 		}
 	}
 	return ""

@@ -14,6 +14,25 @@ func TestOfLibrary(t *testing.T) {
 	}
 }
 
+func TestInstead(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cap  int
+		want string
+	}{
+		{"jemalloc", 2, "for jemalloc, set MALLOC_CONF=narenas:2"},
+		{"jemalloc", 64, "for jemalloc, set MALLOC_CONF=narenas:64"},
+		{"jemalloc", 0, "for jemalloc, set MALLOC_CONF=narenas:N, where N is the largest number of arenas"},
+		{"tcmalloc", 2, "for tcmalloc, set TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES"},
+		{"mimalloc", 2, ""},
+		{"glibc", 2, ""},
+	} {
+		if got := Instead(c.name, c.cap); got != c.want {
+			t.Errorf("%s, %d: %q, want %q", c.name, c.cap, got, c.want)
+		}
+	}
+}
+
 // Every row can be found in some way, and no mark is a part of another, which would name two allocators.
 func TestTheTable(t *testing.T) {
 	for _, r := range replacements {

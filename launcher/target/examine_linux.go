@@ -24,7 +24,7 @@ func Examine(path string, env []string) Target { return fsys{}.judge(path, env, 
 
 func (fs fsys) judge(path string, env []string, thorough bool) Target {
 	t := Target{Path: path}
-	f := facts{thorough: thorough}
+	f := facts{thorough: thorough, cap: environ.Inherited(env).Max}
 	var buf [headSize]byte
 	im, env, err := fs.program(&t, &f, env, buf[:])
 	fs.judgeSecurity(&t, &f)

@@ -70,6 +70,11 @@ func (t Target) Program() string {
 	return t.Path
 }
 
+// WhyNot is why the cap cannot work and what to do instead, on one line. CanCap is No.
+func (t Target) WhyNot() string {
+	return strings.Join(append([]string{t.Why[0]}, t.Hints...), "; ")
+}
+
 // GlibcVersion is LibcVersion as numbers; ok is false where it is not a glibc or not known.
 func (t Target) GlibcVersion() (major, minor int, ok bool) {
 	first, rest, dot := strings.Cut(t.LibcVersion, ".")

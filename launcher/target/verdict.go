@@ -10,6 +10,7 @@ import (
 // facts is what the verdict follows from, beside what stands in the Target itself.
 type facts struct {
 	thorough bool // Examine: what was looked for and is not here is not there
+	cap      int  // that its environment asks for; 0 is none
 
 	unread    string   // why the program could not be read, a sentence
 	envDrops  string   // a #! line with env(1) that takes the cap away, a sentence
@@ -61,7 +62,7 @@ func (t *Target) cannot(f facts) {
 		t.why("%q is static, and glibc's malloc is not in it", program)
 	case f.replaces != "" && t.Allocator != "":
 		t.why("%s, and %s does not read MALLOC_ARENA_MAX", f.replacement(program), t.Allocator)
-		t.hint(allocator.Instead(t.Allocator))
+		t.hint(allocator.Instead(t.Allocator, f.cap))
 	}
 	if f.secure != "" && t.Libc != "musl" && t.Libc != "none" {
 		t.why("%q %s, so the kernel starts it in secure mode (AT_SECURE), in which glibc ignores MALLOC_ARENA_MAX", program, f.secure)
@@ -121,7 +122,7 @@ func (t *Target) doubt(f facts) {
 	}
 	for _, name := range f.hidden {
 		t.why("%q has %s linked into it under names of its own; what it allocates there is not capped", program, name)
-		t.hint(allocator.Instead(name))
+		t.hint(allocator.Instead(name, f.cap))
 	}
 	switch {
 	case t.Static && f.thorough:

@@ -138,11 +138,11 @@ func fakeCache(t *testing.T, root string) {
 // TestNotesAndHints reads as an operator would.
 func TestNotesAndHints(t *testing.T) {
 	t1 := Target{Path: "/srv/x.py", Interpreters: []string{"/usr/bin/env", "/usr/bin/python3"}, Libc: "glibc", LibcVersion: "2.36", Allocator: "jemalloc"}
-	t1.conclude(facts{thorough: true, replaces: "/lib/libjemalloc.so.2", preloaded: true})
+	t1.conclude(facts{thorough: true, cap: 3, replaces: "/lib/libjemalloc.so.2", preloaded: true})
 	want := Target{
 		Why:   []string{`libjemalloc.so.2 is preloaded into "/usr/bin/python3", and jemalloc does not read MALLOC_ARENA_MAX`},
 		Notes: []string{`"/srv/x.py" is a script: /usr/bin/python3 is judged, and what the script starts inherits the cap`},
-		Hints: []string{"for jemalloc, set MALLOC_CONF=narenas:4"},
+		Hints: []string{"for jemalloc, set MALLOC_CONF=narenas:3"},
 	}
 	if !slices.Equal(t1.Why, want.Why) || !slices.Equal(t1.Notes, want.Notes) || !slices.Equal(t1.Hints, want.Hints) {
 		t.Errorf("got  %q %q %q\nwant %q %q %q", t1.Why, t1.Notes, t1.Hints, want.Why, want.Notes, want.Hints)

@@ -5,7 +5,6 @@ package unit
 
 import (
 	"slices"
-	"strings"
 
 	"arenacap/launcher/target"
 	"arenacap/policy"
@@ -83,7 +82,7 @@ func (p *planner) judgePrograms() {
 func cannot(found Program) string {
 	for _, t := range []target.Target{found.Target, found.Script} {
 		if t.CanCap == target.No {
-			return strings.Join(append([]string{"the cap cannot work, because " + t.Why[0]}, t.Hints...), "; ")
+			return "the cap cannot work, because " + t.WhyNot()
 		}
 	}
 	return ""

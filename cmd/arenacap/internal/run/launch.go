@@ -84,9 +84,9 @@ func judge(plan policy.Plan, path string, env []string, v say.Voice) error {
 	switch t := look(path, env); {
 	case t.CanCap != target.No:
 	case rule == "refuse":
-		return fmt.Errorf(`the cap cannot work, because %s; on_unenforceable = "refuse" forbids the start`, t.Why[0])
+		return fmt.Errorf(`the cap cannot work, because %s; on_unenforceable = "refuse" forbids the start`, t.WhyNot())
 	default:
-		v.Note("the cap cannot work, because %s", t.Why[0])
+		v.Note("the cap cannot work, because %s", t.WhyNot())
 	}
 	return nil
 }

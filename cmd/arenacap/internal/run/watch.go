@@ -54,5 +54,5 @@ func whyNoCap(config watch.Config, env []string) []string {
 	if t.CanCap != target.No {
 		return nil
 	}
-	return []string{"the cap cannot work, because " + t.Why[0]}
+	return []string{"the cap cannot work, because " + t.WhyNot()}
 }
