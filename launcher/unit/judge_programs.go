@@ -5,6 +5,7 @@ package unit
 
 import (
 	"slices"
+	"strings"
 
 	"arenacap/launcher/target"
 	"arenacap/policy"
