@@ -8,7 +8,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/inspect"
@@ -77,7 +76,7 @@ func partsTable(p *arena.Process, width int) string {
 	if rest.Count > 0 {
 		add(rest)
 	}
-	return columns(rows, tabwriter.AlignRight)
+	return columns(rows)
 }
 
 // partWords says what a part is, to people who have not met arenas.

@@ -10,11 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// columns lays rows out in columns, two blanks apart, aligned to the left or with tabwriter.AlignRight to the right. The
-// last cell of a row is in no column: it begins where they end.
-func columns(rows [][]string, align uint) string {
+// columns lays rows out in columns, two blanks apart, aligned to the right. The last cell of a row is in no column: it
+// begins where they end.
+func columns(rows [][]string) string {
 	var b strings.Builder
-	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', align)
+	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
 	for _, row := range rows {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
@@ -26,7 +26,7 @@ func columns(rows [][]string, align uint) string {
 // least are left out, one after the other, while it is too wide.
 func narrowed(rows [][]string, least []string, width int) (text string) {
 	for n := range len(least) + 1 {
-		if text = columns(without(rows, least[:n]), tabwriter.AlignRight); width == 0 || longestLine(text) <= width {
+		if text = columns(without(rows, least[:n])); width == 0 || longestLine(text) <= width {
 			break
 		}
 	}
