@@ -99,12 +99,3 @@ func awaitReady(ready int) error {
 		return errors.New(word)
 	}
 }
-
-// uninterrupted makes a system call again where a signal interrupted it.
-func uninterrupted(call func() error) error {
-	for {
-		if err := call(); err != unix.EINTR {
-			return err
-		}
-	}
-}

@@ -58,6 +58,23 @@ func (c *child) executed() (errno syscall.Errno, known bool) {
 	return errno, true
 }
 
+// letGo gives up the target's descriptors, so that nobody who waits for the end of a pipe waits for this
+// process, and its folder, so that it can be unmounted. stderr stays: the log or the summary may go there. What
+// was inherited is what an exec leaves open, and everything of ours is close-on-exec.
+func letGo() {
+	_ = unix.Chdir("/")
+	if null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
+		_ = unix.Dup3(null, 0, 0)
+		_ = unix.Dup3(null, 1, 0)
+		_ = unix.Close(null)
+	}
+	for _, fd := range openDescriptors() {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); fd > 2 && err == nil && flags&unix.FD_CLOEXEC == 0 {
+			_ = unix.Close(fd)
+		}
+	}
+}
+
 // childPlan is everything that the child needs, allocated before the fork.
 type childPlan struct {
 	program

@@ -215,6 +215,27 @@ func TestQuietWatch(t *testing.T) {
 	}
 }
 
+// TestIgnoredByTheWatch: what a launch was started with ignored, as nohup(1) does it, does not end its watch.
+func TestIgnoredByTheWatch(t *testing.T) {
+	tool := requireTools(t)
+	for _, b := range builds(tool) {
+		args, log := policyWithLog(t, watched)
+		line := slices.Concat(states("ignore 1 ignore 2 --"), []string{b.path}, args, []string{"--", "/bin/sleep", "1000"})
+		cmd := exec.Command(tool.setup, line...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		events(t, log, "cap-verified")
+		if watch := watchOf(cmd.Process.Pid); watch != 0 {
+			_ = unix.Kill(watch, syscall.SIGHUP)
+			_ = unix.Kill(watch, syscall.SIGINT)
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		events(t, log, "exited") // told by a watch that lives
+	}
+}
+
 // TestHiddenProcesses: with hidepid=2 a user's watch sees its own target.
 func TestHiddenProcesses(t *testing.T) {
 	testenv.NeedRoot(t)

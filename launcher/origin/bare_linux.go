@@ -11,8 +11,8 @@ import (
 // nothing and check no pointer (go:nosplit, go:norace, go:nocheckptr); what they need was allocated before.
 type Bare interface{ Run() syscall.Errno }
 
-// Fork makes a child by a copy of this process, in which b runs on the only thread. Every signal has its default action
-// there, since a handler of the parent's must not run, and is blocked until b sets another mask. The child ends with what b
+// Fork makes a child by a copy of this process, in which b runs on the only thread. No signal has a handler
+// there, since one of the parent's must not run, and all are blocked until b sets another mask. The child ends with what b
 // returns as its status, and its end is told by exitSignal, 0 for none.
 func Fork(exitSignal syscall.Signal, b Bare) (pid int, err error) {
 	syscall.ForkLock.Lock()
@@ -37,7 +37,7 @@ func fork(exitSignal syscall.Signal, b Bare) (child uintptr, errno syscall.Errno
 	if child != 0 || errno != 0 {
 		return child, errno
 	}
-	setDefault()
+	dropHandlers()
 	status := b.Run()
 	for {
 		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, uintptr(status), 0, 0)

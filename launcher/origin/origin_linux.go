@@ -104,14 +104,18 @@ func (s *State) Restore() {
 	setMask(&s.Blocked)
 }
 
-// setDefault gives every signal its default action. KILL and STOP have no other; the kernel refuses them.
+// dropHandlers gives every signal that has a handler its default action, as an exec does.
 //
 //go:nosplit
 //go:norace
-func setDefault() {
-	act := [actionWords]uintptr{}
+func dropHandlers() {
 	for n := uintptr(1); n <= signals; n++ {
-		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&act)), 0, signals/8, 0, 0)
+		var act [actionWords]uintptr
+		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, 0, uintptr(unsafe.Pointer(&act)), signals/8, 0, 0)
+		if act[0] > sigIgn {
+			act = [actionWords]uintptr{}
+			syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&act)), 0, signals/8, 0, 0)
+		}
 	}
 }
 
