@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -45,19 +46,53 @@ func parseCap(s string) (Cap, error) {
 		return Cap{}, hinted{`"0" is no cap`, `write "off" to touch nothing or "glibc" for glibc's own limit`}
 	}
 	if factor, ok := strings.CutSuffix(s, "/core"); ok {
-		micro, ok := parseMicro(factor)
-		if !ok || micro == 0 || micro > MaxCap*1_000_000 {
-			return Cap{}, hinted{fmt.Sprintf("%q is no cap: %q is no number over 0 with at most six decimals", s, factor),
-				`write for example "1/core" or "0.5/core"`}
+		micro, why := parseMicro(factor)
+		switch {
+		case why == tooLargeNumber || micro > MaxCap*1_000_000:
+			return Cap{}, hinted{fmt.Sprintf("%q is too large", s), fmt.Sprintf(`the largest factor is %d`, MaxCap)}
+		case why != "" || micro == 0:
+			return Cap{}, hinted{fmt.Sprintf("%q is no cap: %q %s", s, factor, cmp.Or(why, "is no number over 0")), factorHint(factor)}
 		}
 		return Cap{Mode: PerCore, Micro: micro}, nil
 	}
 	n, ok := decimal(s)
 	if !ok || n == 0 {
-		return Cap{}, hinted{fmt.Sprintf("%q is no cap", s),
-			fmt.Sprintf(`write a number from 1 to %d, a factor such as "2/core", "off" or "glibc"`, MaxCap)}
+		return Cap{}, noCap(s)
 	}
 	return Cap{Mode: Fixed, N: n}, nil
+}
+
+// noCap says what is wrong with a text that is neither a number of arenas nor a factor.
+func noCap(s string) hinted {
+	digits := strings.TrimLeft(strings.TrimPrefix(strings.TrimSpace(s), "+"), "0")
+	factor, unit, perCore := strings.Cut(s, "/")
+	n, isCap := decimal(digits)
+	what := fmt.Sprintf("%q is no cap", s)
+	switch {
+	case digits != "" && strings.Trim(digits, "0123456789") == "" && !isCap:
+		return hinted{fmt.Sprintf("%q is too large", s), fmt.Sprintf("the largest cap is %d", MaxCap)}
+	case isCap && n > 0:
+		return hinted{what, fmt.Sprintf("write %d", n)}
+	case strings.EqualFold(s, "off") || strings.EqualFold(s, "glibc"):
+		return hinted{what, fmt.Sprintf("write %q, in lower case", strings.ToLower(s))}
+	case perCore && strings.HasPrefix(strings.ToLower(strings.TrimSpace(unit)), "c"): // "2/cpu", "2 / Core"
+		return hinted{what, factorHint(factor)}
+	}
+	return hinted{what, fmt.Sprintf(`write a number from 1 to %d, a factor such as "2/core", "off" or "glibc"`, MaxCap)}
+}
+
+// factorHint is the factor that a text before "/core" was most likely meant to be.
+func factorHint(factor string) string {
+	meant := meantNumber(factor)
+	if micro, why := parseMicro(meant); why == "" && micro > 0 && micro <= MaxCap*1_000_000 {
+		return fmt.Sprintf("write %q", meant+"/core")
+	}
+	return `write for example "1/core" or "0.5/core"`
+}
+
+// meantNumber is a number without blanks, and with a point for a comma.
+func meantNumber(s string) string {
+	return strings.Replace(strings.Join(strings.Fields(s), ""), ",", ".", 1)
 }
 
 // String gives the cap in the words of the policy file.
@@ -77,14 +112,29 @@ func (c Cap) of(cores int) int {
 	return int((c.Micro*int64(cores) + 999_999) / 1_000_000)
 }
 
-// parseMicro reads an unsigned decimal with at most six decimals as millionths.
-func parseMicro(s string) (int64, bool) {
+// tooLargeNumber is what parseMicro says of a number with more than five digits in front of its point.
+const tooLargeNumber = "is too large"
+
+// parseMicro reads an unsigned decimal with at most six decimals as millionths, or says what is wrong with it.
+func parseMicro(s string) (micro int64, why string) {
 	whole, frac, dot := strings.Cut(s, ".")
-	if whole == "" || dot && frac == "" || len(whole) > 5 || len(frac) > 6 {
-		return 0, false
+	switch {
+	case strings.ContainsAny(s, " \t"):
+		return 0, "has a blank in it"
+	case strings.Contains(s, ","):
+		return 0, `has a comma, and decimals stand behind a "."`
+	case whole == "" || dot && frac == "" || strings.Trim(whole+frac, "0123456789") != "":
+		return 0, "is no number over 0"
+	case len(frac) > 6:
+		return 0, "has more than six decimals"
+	case len(whole) > 5:
+		return 0, tooLargeNumber
 	}
-	micro, err := strconv.ParseUint(whole+frac+strings.Repeat("0", 6-len(frac)), 10, 63)
-	return int64(micro), err == nil
+	micro, err := strconv.ParseInt(whole+frac+strings.Repeat("0", 6-len(frac)), 10, 64)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return micro, ""
 }
 
 // decimal reads what arenacap accepts as a number of arenas wherever it finds one: plain decimal digits,

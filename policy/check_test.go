@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -20,7 +21,11 @@ func TestCheckFiles(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(file, ".toml"), func(t *testing.T) {
-			got := render(Check(file))
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := render(checkText(file, data))
 			golden := strings.TrimSuffix(file, ".toml") + ".want"
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
@@ -38,10 +43,108 @@ func TestCheckFiles(t *testing.T) {
 	}
 }
 
-func render(found []error) string {
+func render(found problems) string {
 	var b strings.Builder
 	for _, p := range found {
 		b.WriteString(p.Error() + "\n")
 	}
 	return b.String()
+}
+
+// What check says beyond what a launch refuses: each is a finding, and each is read all the same.
+func TestCheckSaysWhatWouldFailLater(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir+"/text", "")
+	write(t, dir+"/log", "")
+	write(t, dir+"/run", "#!/bin/sh\n")
+	for _, do := range []error{os.Chmod(dir+"/run", 0o755), os.Symlink(dir+"/none/log", dir+"/leads-nowhere"), os.Symlink("later.log", dir+"/leads-to-later")} {
+		if do != nil {
+			t.Fatal(do)
+		}
+	}
+	for text, want := range map[string]string{
+		`budget.virtual = 4096`:                         `1:18: virtual = 4096 has no unit and means 4 KiB; write the unit: virtual = "4096MiB" or "4096GiB"`,
+		`budget.resident = "512"`:                       `1:19: resident = 512 has no unit and means 512 B; write the unit: resident = "512MiB" or "512GiB"`,
+		`service.a.budget.arenas = 1048575`:             `1:27: arenas = 1048575 has no unit and means 1 MiB; write the unit: arenas = "1048575MiB" or "1048575GiB"`,
+		`budget.virtual = 1048576`:                      ``,
+		`budget.virtual = "4KiB"`:                       ``,
+		`budget.virtual = "off"`:                        ``,
+		`budget.command = ["DIR/none"]`:                 `1:18: command "DIR/none" does not exist; write the path of a program that is installed here`,
+		`budget.command = ["DIR/text"]`:                 `1:18: command "DIR/text" is not executable; type chmod +x DIR/text`,
+		`budget.command = ["DIR"]`:                      `1:18: command "DIR" is not a file; write the path of a program`,
+		`budget.command = ["DIR/text/run"]`:             `1:18: command "DIR/text/run": not a directory; write the path of a program`,
+		`budget.command = ["DIR/run"]`:                  ``,
+		`budget.command = ["/opt/{service}/on-breach"]`: ``,
+		`budget.command = ["DIR/run", "{pid}", "{}", "{a,b}", "{value}/{limit}:{service}{event}{metric}"]`: ``,
+		`budget.command = ["DIR/run", "--pid={pdi}"]`:                                                      `1:18: command has the unknown placeholder {pdi}; did you mean "{pid}"?`,
+		`budget.command = ["DIR/run", "{pid} {PID}"]`:                                                      `1:18: command has the unknown placeholder {PID}; did you mean "{pid}"?`,
+		`budget.command = ["DIR/run", "${HOSTNAME}"]`:                                                      `1:18: command has the unknown placeholder {HOSTNAME}; there are {pid}, {service}, {event}, {metric}, {value}, {limit}`,
+		`log.to = "DIR/none/arenacap.log"`:                                                                 `1:10: to = "DIR/none/arenacap.log": there is no folder "DIR/none"; type mkdir -p DIR/none`,
+		`log.to = "DIR/leads-nowhere"`:                                                                     `1:10: to = "DIR/none/log": there is no folder "DIR/none"; type mkdir -p DIR/none`,
+		`log.to = "DIR"`:                                                                                   `1:10: to = "DIR" is a folder; name a file in it, such as DIR/arenacap.log`,
+		`log.to = "DIR/text/log"`:                                                                          `1:10: to = "DIR/text/log" cannot be opened by uid UID: not a directory; name a file that the user who launches may write`,
+		`log.to = "DIR/log"`:                                                                               ``,
+		`log.to = "DIR/new"`:                                                                               ``,
+		`log.to = "DIR/leads-to-later"`:                                                                    ``,
+		`log.to = "/dev/null"`:                                                                             ``,
+		"log.to = \"DIR\"\nservice.a.log.format = \"json\"\n":                                              `1:10: to = "DIR" is a folder; name a file in it, such as DIR/arenacap.log`,
+		"budget.virtual = \"x\"\nbudget.command = [\"DIR/none\"]\n": `1:18: virtual: "x" is no size; write bytes or a number with KiB, MiB, GiB or TiB (K, M, G, T for short), for example "4GiB"` + "\n" +
+			`2:18: command "DIR/none" does not exist; write the path of a program that is installed here`,
+	} {
+		text = strings.ReplaceAll(text, "DIR", dir)
+		var got []string
+		for _, p := range checkText("p.toml", []byte(text)) {
+			line, _, _ := strings.Cut(strings.TrimPrefix(p.Error(), "p.toml:"), " | ")
+			got = append(got, line)
+		}
+		want = strings.NewReplacer("DIR", dir, "UID", strconv.Itoa(os.Geteuid())).Replace(want)
+		if strings.Join(got, "\n") != want {
+			t.Errorf("%s\ngot  %s\nwant %s", text, strings.Join(got, "\n"), want)
+		}
+		if _, err := read("p.toml", []byte(text), ""); err != nil && !strings.Contains(text, `"x"`) {
+			t.Errorf("a launch refuses %s: %v", text, err)
+		}
+	}
+	if _, err := os.Lstat(dir + "/new"); err == nil {
+		t.Error("check made the log file")
+	}
+}
+
+// What belongs to who checks is as good as root's; what others may write is a finding for anybody.
+func TestCheckSaysWhoMayWrite(t *testing.T) {
+	path := write(t, ownFolder(t)+"/p.toml", "arenas.cap = 4\n")
+	if found := check(path); found != nil {
+		t.Error(found)
+	}
+	for mode, want := range map[os.FileMode]string{
+		0o646: path + ": is refused when root launches: it can be written by group or others (mode 0646); type chmod go-w " + path,
+		0o664: path + ": is refused when root launches: it can be written by group or others (mode 0664); type chmod go-w " + path,
+	} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := render(check(path)); got != want+"\n" {
+			t.Errorf("got %swant %s", got, want)
+		}
+	}
+	needsRoot(t)
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(path, 12345, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := render(check(path)), path+": is refused when root launches: it belongs to uid 12345; type chown root "+path+"\n"; got != want {
+		t.Errorf("got %swant %s", got, want)
+	}
+}
+
+// ownFolder is a folder that nobody else may write to, whatever the umask is.
+func ownFolder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -75,35 +74,6 @@ func (d *document) decode() {
 		return
 	}
 	d.tree, _ = tree.(map[string]any)
-}
-
-// syntax words a parser's error. Most often the quotes around a value are missing.
-func (d *document) syntax(e toml.ParseError) hinted {
-	what := strings.TrimSuffix(e.Message, ".")
-	if strings.HasSuffix(what, "has already been defined") {
-		return hinted{strings.ToLower(what[:1]) + what[1:], d.firstPlace(what)}
-	}
-	name, value, found := strings.Cut(d.line(d.lineOf(e.Position.Start)), "=")
-	value, _, _ = strings.Cut(value, "#")
-	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-	_, notNumber := strconv.ParseFloat(value, 64)
-	if !found || value == "" || notNumber == nil || strings.ContainsAny(value, "\"'[]{}\\") {
-		return hinted{what: what}
-	}
-	if name == "hard" || strings.HasSuffix(name, ".hard") {
-		return hinted{what, name + " is true or false, in lower case and without quotes"}
-	}
-	return hinted{what, fmt.Sprintf("text stands in quotes: %s = %q", name, value)}
-}
-
-// firstPlace says where a key that is defined twice stands first.
-func (d *document) firstPlace(what string) string {
-	_, path, _ := strings.Cut(what, "'")
-	path = path[:max(0, strings.LastIndexByte(path, '\''))]
-	if at, ok := d.at[path]; ok {
-		return fmt.Sprintf("it stands in line %d too: keep one of them", d.lineOf(at.key))
-	}
-	return "keep one of them"
 }
 
 // problem keeps what is wrong at an offset.

@@ -57,7 +57,7 @@ func readFile(path string, trusted bool) ([]byte, *problem) {
 		return nil, p
 	}
 	if trusted {
-		if p := distrust(path, info); p != nil {
+		if p := distrust(path, info, 0); p != nil {
 			return nil, p
 		}
 	}
@@ -107,9 +107,5 @@ func cannotRead(path string, err error) *problem {
 	if target, linkErr := os.Readlink(path); linkErr == nil && errors.Is(err, fs.ErrNotExist) {
 		return &problem{File: path, Message: fmt.Sprintf("is a link to %q, which is not there", target)}
 	}
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		err = pathErr.Err // the path is said already
-	}
-	return &problem{File: path, Message: "cannot be read: " + err.Error()}
+	return &problem{File: path, Message: "cannot be read: " + cause(err).Error()}
 }

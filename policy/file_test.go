@@ -25,7 +25,7 @@ func needsRoot(t *testing.T) {
 }
 
 func TestUnfitFiles(t *testing.T) {
-	t.Chdir(t.TempDir())
+	t.Chdir(ownFolder(t))
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -59,7 +59,7 @@ func TestUnfitFiles(t *testing.T) {
 		"":                ": cannot be read: no such file or directory",
 		"nul\x00":         "nul\ufffd: cannot be read: invalid argument",
 	} {
-		if got := render(Check(path)); got != want+"\n" {
+		if got := render(check(path)); got != want+"\n" {
 			t.Errorf("%q:\n got %swant %s", path, got, want)
 		}
 	}
@@ -235,7 +235,7 @@ func TestTrustOfAnotherFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := distrust(b, info); p == nil || p.Message != "was replaced while it was read" {
+	if p := distrust(b, info, 0); p == nil || p.Message != "was replaced while it was read" {
 		t.Error(p)
 	}
 }

@@ -24,6 +24,7 @@ type layer struct {
 // place is where a setting was written.
 type place struct {
 	path string // key into document.at
+	raw  any    // the value, as the TOML parser gives it
 	own  bool   // in this layer, not in the one beneath
 	bad  bool   // its value was a problem already
 }
@@ -100,7 +101,7 @@ func (l *layer) read(tree map[string]any) {
 
 func (l *layer) set(table, name string, path toml.Key, raw any) {
 	v := value{l: l, name: name, setting: table + "." + name, path: path.String(), raw: raw}
-	l.said[v.setting] = place{path: v.path, own: true}
+	l.said[v.setting] = place{path: v.path, raw: raw, own: true}
 	keys := keysOf(table)
 	i := slices.IndexFunc(keys, func(k key) bool { return k.name == name })
 	if i < 0 {

@@ -43,25 +43,6 @@ func Load(l Lookup) (Policy, error) {
 	return p, nil
 }
 
-// Check gives every problem of a policy file, in the order of its lines, the ones of all its services
-// included. Whose file it is does not matter here.
-func Check(path string) (all []error) {
-	for _, p := range check(path) {
-		all = append(all, p)
-	}
-	return all
-}
-
-func check(path string) problems {
-	data, bad := readFile(path, false)
-	if bad != nil {
-		return problems{*bad}
-	}
-	d := parse(path, data)
-	d.settings()
-	return d.problems
-}
-
 // read is the policy that a file's bytes give for a service.
 func read(file string, data []byte, service string) (Policy, error) {
 	d := parse(file, data)

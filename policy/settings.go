@@ -82,6 +82,9 @@ func keyNames(table string) (names []string) {
 }
 
 func (l *layer) unknownTable(name string, path toml.Key, raw any) {
+	if l.prefix != nil && l.nameInParts(path, raw) {
+		return
+	}
 	what := fmt.Sprintf("unknown key %q outside a table", name)
 	if l.prefix != nil {
 		what = fmt.Sprintf("unknown key %q in [%s]", name, l.prefix)
@@ -91,6 +94,32 @@ func (l *layer) unknownTable(name string, path toml.Key, raw any) {
 		what = fmt.Sprintf("unknown table %q", name)
 	}
 	l.problem(path.String(), hinted{what, l.tableHint(name)})
+}
+
+// nameInParts reports a service's name that was written without quotes, so that its dots made tables of it.
+func (l *layer) nameInParts(path toml.Key, raw any) (found bool) {
+	tree, isTable := raw.(map[string]any)
+	last := path[len(path)-1]
+	if !isTable || isLikeTable(last) {
+		return false
+	}
+	ends := len(tree) == 0
+	for key, raw := range tree {
+		_, deeper := raw.(map[string]any)
+		ends = ends || !deeper || isLikeTable(key)
+		found = l.nameInParts(append(slices.Clip(path), key), raw) || found
+	}
+	if !ends {
+		return found
+	}
+	l.problem(path.String(), hinted{fmt.Sprintf("unknown table %q in [%s], because a dot separates tables", last, path[:len(path)-1]),
+		fmt.Sprintf("a name with a dot needs quotes: [%s]", toml.Key{"service", strings.Join(path[1:], ".")})})
+	return true
+}
+
+// isLikeTable reports whether a name is a table of the policy or a slip for one.
+func isLikeTable(name string) bool {
+	return slices.Contains(tableNames(), name) || DidYouMean(name, tableNames()) != ""
 }
 
 func (l *layer) tableHint(name string) string {

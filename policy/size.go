@@ -1,9 +1,11 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
 	"strings"
+	"unicode"
 )
 
 // Sizes: bytes and shares of the machine's memory as people write them, and bytes as they are shown.
@@ -18,7 +20,8 @@ type size struct {
 
 func (s size) isZero() bool { return s.Bytes == 0 && s.Percent == 0 }
 
-// sizeUnits are the units in the order they are tried; the one-letter forms mean the binary ones.
+// sizeUnits are the units in the order they are tried; the one-letter forms mean the binary ones. Either case is fine, as in
+// most servers' files: m is MiB, because no size has thousandths of a byte.
 var sizeUnits = []struct {
 	suffix string
 	bytes  int64
@@ -35,24 +38,67 @@ func parseLimit(text string) (size, error) {
 		bytes, err := ParseSize(text)
 		return size{Bytes: bytes}, err
 	}
-	micro, ok := parseMicro(number)
-	if !ok || micro == 0 || micro > 100_000_000 {
+	micro, why := parseMicro(number)
+	if why != "" && why != tooLargeNumber && !strings.HasPrefix(number, "-") {
+		return size{}, hinted{fmt.Sprintf("%q is no percentage: %q %s", text, number, why), percentHint(number)}
+	}
+	if why != "" || micro == 0 || micro > 100_000_000 {
 		return size{}, hinted{fmt.Sprintf("%q is out of range", text), "a percentage is over 0% and at most 100%"}
 	}
 	return size{Percent: float64(micro) / 1e6}, nil
 }
 
+// percentHint is the percentage that a text before a "%" was most likely meant to be.
+func percentHint(number string) string {
+	meant := meantNumber(number)
+	if micro, why := parseMicro(meant); why == "" && micro > 0 && micro <= 100_000_000 {
+		return fmt.Sprintf("write %q", meant+"%")
+	}
+	return `write for example "50%", with at most six decimals`
+}
+
 // ParseSize reads "4GiB", "1.5G", "500MB" or "4096" as bytes. It is exact: a fraction of a byte and a size over 8 EiB are
 // errors.
 func ParseSize(text string) (uint64, error) {
+	bytes, why := parseBytes(text)
+	if why.what == "" {
+		return bytes, nil
+	}
+	return 0, hinted{fmt.Sprintf("%q %s", text, why.what), cmp.Or(sizeHint(text), why.hint)}
+}
+
+// sizeHint is the size that a text which is none was most likely meant to be; "" is not known.
+func sizeHint(text string) string {
+	s := strings.TrimSpace(text)
+	switch strings.ToLower(s) {
+	case "off", "none", "no", "unlimited", "infinity", "max", "-1":
+		return `write "off" for no limit`
+	}
+	number := strings.TrimRightFunc(s, unicode.IsLetter)
+	unit := strings.ToLower(s[len(number):])
+	switch {
+	case strings.HasSuffix(unit, "i"): // as in Kubernetes
+		unit += "b"
+	case strings.HasSuffix(unit, "bytes"):
+		unit = "B"
+	}
+	if whole, frac, comma := strings.Cut(number, ","); comma && len(strings.TrimSpace(frac)) != 3 { // three may be thousands
+		number = whole + "." + frac
+	}
+	meant := strings.ReplaceAll(number, "_", "") + strings.Replace(strings.ToUpper(unit), "IB", "iB", 1)
+	if _, why := parseBytes(meant); why.what != "" {
+		return ""
+	}
+	return fmt.Sprintf("write %q", meant)
+}
+
+// parseBytes is ParseSize with what is wrong apart from the text.
+func parseBytes(text string) (uint64, hinted) {
 	s := strings.TrimSpace(text)
 	for _, u := range sizeUnits {
-		if number, ok := strings.CutSuffix(s, u.suffix); ok {
-			bytes, why := scale(strings.TrimRight(number, " "), u.bytes)
-			if why.what != "" {
-				return 0, hinted{fmt.Sprintf("%q %s", text, why.what), why.hint}
-			}
-			return bytes, nil
+		at := len(s) - len(u.suffix)
+		if at >= 0 && strings.EqualFold(s[at:], u.suffix) {
+			return scale(strings.TrimRight(s[:at], " "), u.bytes)
 		}
 	}
 	panic("unreachable: the empty suffix matches")
@@ -62,7 +108,7 @@ func ParseSize(text string) (uint64, error) {
 func scale(number string, unit int64) (uint64, hinted) {
 	whole, frac, dot := strings.Cut(number, ".")
 	if whole == "" || dot && frac == "" || strings.Trim(whole+frac, "0123456789") != "" {
-		return 0, hinted{"is no size", `write bytes or a number with KiB, MiB, GiB or TiB, for example "4GiB"`}
+		return 0, hinted{"is no size", `write bytes or a number with KiB, MiB, GiB or TiB (K, M, G, T for short), for example "4GiB"`}
 	}
 	n, _ := new(big.Int).SetString(whole+frac, 10)
 	power := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(len(frac))), nil)

@@ -23,6 +23,15 @@ func TestParseSize(t *testing.T) {
 		"4 GiB":               {Bytes: 4 << 30},
 		" 4GiB ":              {Bytes: 4 << 30},
 		"4GB":                 {Bytes: 4e9},
+		"4g":                  {Bytes: 4 << 30},
+		"4gib":                {Bytes: 4 << 30},
+		"4gb":                 {Bytes: 4e9},
+		"512m":                {Bytes: 512 << 20},
+		"512mb":               {Bytes: 512e6},
+		"64k":                 {Bytes: 64 << 10},
+		"64kB":                {Bytes: 64e3},
+		"2t":                  {Bytes: 2 << 40},
+		"4096b":               {Bytes: 4096},
 		"5T":                  {Bytes: 5 << 40},
 		"5TiB":                {Bytes: 5 << 40},
 		"5TB":                 {Bytes: 5e12},
@@ -54,11 +63,22 @@ func TestParseSizeRefuses(t *testing.T) {
 		"-1":                         "is no size",
 		"+1":                         "is no size",
 		"GiB":                        "is no size",
-		"1,5GiB":                     "is no size",
+		"1,5GiB":                     `is no size; write "1.5GiB"`,
 		"1.GiB":                      "is no size",
 		".5GiB":                      "is no size",
 		"1.2.3":                      "is no size",
-		"4gib":                       "is no size",
+		"4Gi":                        `is no size; write "4GiB"`,
+		"512mi":                      `is no size; write "512MiB"`,
+		"4 bytes":                    `is no size; write "4 B"`,
+		"4_000":                      `is no size; write "4000"`,
+		"4,5GiB":                     `is no size; write "4.5GiB"`,
+		"4,500MB":                    "is no size; write bytes or a number with",
+		"unlimited":                  `is no size; write "off" for no limit`,
+		"4Gb/s":                      "is no size; write bytes or a number with",
+		"50 %":                       `"50 %" is no percentage: "50 " has a blank in it; write "50%"`,
+		"50,5%":                      `is no percentage: "50,5" has a comma, and decimals stand behind a "."; write "50.5%"`,
+		"half%":                      `is no percentage: "half" is no number over 0; write for example "50%"`,
+		"99999999999%":               "is out of range",
 		"4EiB":                       "is no size",
 		"1e3":                        "is no size",
 		"0x10":                       "is no size",
@@ -82,8 +102,8 @@ func TestParseSizeRefuses(t *testing.T) {
 		"101%":                       "is out of range",
 		"100.000001%":                "is out of range",
 		"-5%":                        "is out of range",
-		"%":                          "is out of range",
-		"0.0000001%":                 "is out of range",
+		"%":                          "is no percentage",
+		"0.0000001%":                 "has more than six decimals",
 	} {
 		got, err := parseLimit(text)
 		if err == nil || !strings.Contains(err.Error(), want) || got != (size{}) {
@@ -105,7 +125,7 @@ func TestFormatSize(t *testing.T) {
 
 // FuzzParseSize compares with rational numbers: what is accepted is exact.
 func FuzzParseSize(f *testing.F) {
-	for _, s := range []string{"4GiB", "1.5G", "0.3KiB", "9999999TiB", "18446744073709551619", "80%", "off", "-1"} {
+	for _, s := range []string{"4GiB", "1.5G", "0.3KiB", "9999999TiB", "18446744073709551619", "80%", "off", "-1", "4gib", "4\u212aB"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -117,8 +137,8 @@ func FuzzParseSize(f *testing.F) {
 			return
 		}
 		s := strings.TrimSpace(text)
-		number := strings.TrimRight(s, "KMGTiB ")
-		unit := strings.TrimSpace(s[len(number):])
+		number := strings.TrimRight(s, "KMGTIBkmgtib ")
+		unit := strings.ToUpper(strings.TrimSpace(s[len(number):]))
 		value, ok := new(big.Rat).SetString(number)
 		if !ok {
 			t.Fatalf("%q is no number to math/big", text)
@@ -130,7 +150,7 @@ func FuzzParseSize(f *testing.F) {
 	})
 }
 
-// unitBytes is the units once more, by their rule: a letter is a power, "iB" or nothing is 1024, "B" is 1000.
+// unitBytes is the units once more, by their rule: a letter is a power, "IB" or nothing is 1024, "B" is 1000.
 func unitBytes(unit string) int64 {
 	if unit == "" || unit == "B" {
 		return 1

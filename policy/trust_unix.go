@@ -37,15 +37,22 @@ const maxLinks = 40
 
 func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
 
+// mayWrite asks the kernel without opening anything: access(2), W_OK, which knows read-only file systems too.
+func mayWrite(path string) error {
+	const canWrite = 2
+	return syscall.Access(path, canWrite)
+}
+
 // distrust says why a policy must not steer what root launches: the file, a folder above it, a link on
 // the way or a folder above that link's target belongs to another user or can be written by one. opened
-// is the stat of the descriptor that is read, so the file that is judged is the one that counts.
-func distrust(path string, opened fs.FileInfo) *problem {
+// is the stat of the descriptor that is read, so the file that is judged is the one that counts. What belongs to user is
+// as good as root's: 0 for a launch, and in a check the one that checks.
+func distrust(path string, opened fs.FileInfo, user int) *problem {
 	full, err := filepath.Abs(path)
 	if err != nil {
 		return cannotRead(path, err)
 	}
-	w := walk{path: path, at: "/"}
+	w := walk{path: path, user: user, at: "/"}
 	last, p := w.judge("/")
 	for w.todo = strings.Split(full, "/"); len(w.todo) > 0 && p == nil; {
 		last, p = w.step(last)
@@ -56,12 +63,13 @@ func distrust(path string, opened fs.FileInfo) *problem {
 	if !os.SameFile(last, opened) {
 		return &problem{File: path, Message: "was replaced while it was read", Hint: "start again"}
 	}
-	return untrusted(path, w.at, opened)
+	return w.untrusted(w.at, opened)
 }
 
 // walk follows a path as the kernel does, one name at a time, and judges all it meets.
 type walk struct {
 	path  string   // as it was named
+	user  int      // who may own what is met, beside root
 	at    string   // where the walk is; no link is left in it
 	todo  []string // the names ahead
 	links int
@@ -101,12 +109,13 @@ func (w *walk) judge(step string) (fs.FileInfo, *problem) {
 	if err != nil {
 		return nil, cannotRead(w.path, err)
 	}
-	return info, untrusted(w.path, step, info)
+	return info, w.untrusted(step, info)
 }
 
 // untrusted judges one step of the way. The mode of a link means nothing, and who may write to a sticky
 // folder cannot replace what is root's in it.
-func untrusted(path, step string, info fs.FileInfo) *problem {
+func (w *walk) untrusted(step string, info fs.FileInfo) *problem {
+	path := w.path
 	mode := info.Mode()
 	what := func() string {
 		if step == path {
@@ -115,12 +124,13 @@ func untrusted(path, step string, info fs.FileInfo) *problem {
 		return strconv.Quote(step)
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
+	stranger := ok && stat.Uid != 0 && int(stat.Uid) != w.user
 	switch {
 	case !ok:
 		return nil
-	case stat.Uid != 0 && mode&fs.ModeSymlink != 0:
+	case stranger && mode&fs.ModeSymlink != 0:
 		return refused(path, fmt.Sprintf("the link %q belongs to uid %d", step, stat.Uid), "chown -h root "+shellWord(step))
-	case stat.Uid != 0:
+	case stranger:
 		return refused(path, fmt.Sprintf("%s belongs to uid %d", what(), stat.Uid), "chown root "+shellWord(step))
 	case mode&fs.ModeSymlink != 0 || mode.IsDir() && mode&fs.ModeSticky != 0:
 		return nil

@@ -198,16 +198,23 @@ func short(d time.Duration) string {
 
 func (v value) percent() int {
 	hint := `write whole per cent from "1%" to "100%"`
+	if n, isInt := v.raw.(int64); isInt && n >= 1 && n <= 100 {
+		hint = fmt.Sprintf(`write %s = "%d%%"`, v.name, n)
+	}
 	s, ok := v.text("a percentage in quotes", hint)
 	if !ok {
 		return 0
 	}
 	number, hasSign := strings.CutSuffix(s, "%")
 	n, ok := decimal(number)
-	if !ok || !hasSign || n < 1 || n > 100 {
-		v.wrong(fmt.Sprintf("%s = %q is no percentage", v.name, s), hint)
+	if ok && hasSign && n >= 1 && n <= 100 {
+		return n
 	}
-	return n
+	if meant, whole := decimal(meantNumber(number)); whole && meant >= 1 && meant <= 100 { // "80 %", "80"
+		hint = fmt.Sprintf(`write "%d%%"`, meant)
+	}
+	v.wrong(fmt.Sprintf("%s = %q is no percentage", v.name, s), hint)
+	return 0
 }
 
 // maxWindow bounds the samples that the watch keeps.

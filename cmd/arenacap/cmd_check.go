@@ -3,10 +3,13 @@ package main
 // The command check.
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/policy"
 )
@@ -15,8 +18,10 @@ func checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "check",
 		Usage:     "validate policy files",
-		UsageText: "arenacap check FILE…",
-		Description: "Names every problem of every file with its line, its column and a hint.\n\n" +
+		UsageText: "arenacap check [--service NAME] FILE…",
+		Description: "Names every problem of every file with its line, its column and a hint: also who may write the file, a\n" +
+			"command that is missing, a log that cannot be opened, and a plan that cannot be made on this machine (with\n" +
+			"--service the plan of that section). Nothing is run, and no file is made.\n\n" +
 			"Exit status: 0 if all files are valid, 1 if one is not.",
 		Action: check,
 	}
@@ -31,7 +36,7 @@ func check(c *cli.Context) error {
 	}
 	v, bad := speaker(c), false
 	for _, file := range c.Args().Slice() {
-		problems := policy.Check(file)
+		problems := append(policy.Check(file), planProblems(lineOf(c), file)...)
 		for _, p := range problems {
 			fmt.Fprintln(c.App.Writer, p)
 		}
@@ -45,4 +50,25 @@ func check(c *cli.Context) error {
 		return say.No
 	}
 	return nil
+}
+
+// planProblems says why the policy of a file gives no plan here, or not that of the service that was asked for. Where the
+// file cannot be read, policy.Check has said so.
+func planProblems(l run.Line, file string) (problems []error) {
+	l.Give("policy", file)
+	p, err := l.Policy()
+	if err != nil {
+		return nil
+	}
+	if p.Service != "" && !p.Section {
+		why := []string{fmt.Sprintf("%s has no section for service %q, its base tables apply", file, p.Service)}
+		if len(p.Notes) > 0 { // a near miss of a name that is there
+			why = p.Notes
+		}
+		problems = append(problems, errors.New(strings.Join(why, "; ")))
+	}
+	if _, err := makePlan(l, 0); err != nil {
+		problems = append(problems, fmt.Errorf("%s: %w", file, err))
+	}
+	return problems
 }

@@ -1,0 +1,245 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// What is said of a text that is not TOML: the mistakes that people make, by the line where the parser stopped.
+
+// badLine is the line where the parser stopped.
+type badLine struct {
+	text        string // without the comment
+	name, value string // what stands on both sides of the first "="; name is the whole line where there is none
+	assigns     bool   // it has a "="
+	parser      string // what the parser says of it
+}
+
+// slips are tried in turn. Each gives the empty hinted where the line does not have its mistake.
+var slips = []func(badLine) hinted{numberTooLarge, nameNeedsQuotes, otherComment, otherQuotes, notClosed, colonForEquals, noEquals, wordOfHard, valueNeedsQuotes}
+
+// syntax words a parser's error.
+func (d *document) syntax(e toml.ParseError) hinted {
+	what := strings.TrimSuffix(e.Message, ".")
+	if strings.HasSuffix(what, "has already been defined") {
+		return hinted{strings.ToLower(what[:1]) + what[1:], d.firstPlace(what)}
+	}
+	if language := otherLanguage(d.text); language != "" {
+		return hinted{fmt.Sprintf("the file looks like %s, and a policy is TOML", language), "write [arenas], and on the next line cap = 4"}
+	}
+	line := badLine{parser: what}
+	line.text, _, _ = strings.Cut(d.line(d.lineOf(e.Position.Start)), "#")
+	line.name, line.value, line.assigns = strings.Cut(line.text, "=")
+	line.name, line.value = strings.TrimSpace(line.name), strings.TrimSpace(line.value)
+	for _, slip := range slips {
+		if h := slip(line); h.what != "" {
+			return h
+		}
+	}
+	return hinted{what: line.parser}
+}
+
+// firstPlace says where a key that is defined twice stands first.
+func (d *document) firstPlace(what string) string {
+	_, path, _ := strings.Cut(what, "'")
+	path = path[:max(0, strings.LastIndexByte(path, '\''))]
+	if at, ok := d.at[path]; ok {
+		return fmt.Sprintf("it stands in line %d too: keep one of them", d.lineOf(at.key))
+	}
+	return "keep one of them"
+}
+
+// otherLanguage tells a file of another language by its first line that is not empty and not a comment.
+func otherLanguage(text string) string {
+	if strings.HasPrefix(text, "#!") {
+		return "a script"
+	}
+	for len(text) > 0 {
+		line, rest, _ := strings.Cut(text, "\n")
+		line = strings.TrimSpace(line)
+		key, value, colon := strings.Cut(line, ":")
+		switch {
+		case line == "" || line[0] == '#':
+			text = rest
+			continue
+		case line[0] == '{', line[0] == '[' && strings.HasPrefix(strings.TrimSpace(text[strings.IndexByte(text, '[')+1:]), "{"):
+			return "JSON"
+		case line[0] == '<':
+			return "XML"
+		case line == "---", strings.HasPrefix(line, "- "), strings.HasPrefix(line, "%YAML"):
+			return "YAML"
+		case colon && !strings.ContainsAny(key, "=[]") && (value == "" || value[0] == ' '):
+			return "YAML"
+		}
+		return ""
+	}
+	return ""
+}
+
+// numberTooLarge is an integer or a float that TOML cannot hold.
+func numberTooLarge(l badLine) hinted {
+	number, _, found := strings.Cut(l.parser, " is out of range for ")
+	if !found {
+		return hinted{}
+	}
+	key := l.name[strings.LastIndexByte(l.name, '.')+1:]
+	var err error
+	switch {
+	case key == "cap":
+		_, err = parseCap(number)
+	case slices.Contains(Metrics(), key):
+		_, err = parseLimit(number)
+	}
+	if h, ok := err.(hinted); ok {
+		return hinted{key + ": " + h.what, h.hint}
+	}
+	return hinted{fmt.Sprintf("%s is too large for a number in TOML", number), fmt.Sprintf("numbers in a policy are at most %d", MaxCap)}
+}
+
+// nameNeedsQuotes is a service's name with characters that a bare key does not have: a header, or a key with dots.
+func nameNeedsQuotes(l badLine) hinted {
+	path, header := l.name, strings.HasPrefix(l.text, "[") && strings.HasSuffix(strings.TrimSpace(l.text), "]")
+	if header {
+		path = strings.Trim(strings.TrimSpace(l.text), "[]")
+	}
+	name, ok := strings.CutPrefix(path, "service.")
+	if !ok || !header && !l.assigns || strings.ContainsAny(name, "\"'[]{}") {
+		return hinted{}
+	}
+	name, tail := cutTable(name)
+	if strings.IndexFunc(name, func(r rune) bool { return r >= 0x80 || r != '.' && !isBare(byte(r)) }) < 0 {
+		return hinted{}
+	}
+	quoted := toml.Key{"service", name}.String() + tail
+	if header {
+		quoted = "[" + quoted + "]"
+	}
+	return hinted{fmt.Sprintf("the name %q has characters other than letters, digits, - and _", name), "such a name needs quotes: " + quoted}
+}
+
+// cutTable cuts the path of a key below a service in front of the policy's table: "a.b.budget.virtual" is "a.b" and
+// ".budget.virtual".
+func cutTable(path string) (name, tail string) {
+	for i := range path {
+		table, _, _ := strings.Cut(path[i+1:], ".")
+		if path[i] == '.' && slices.Contains(tableNames(), table) {
+			return path[:i], path[i:]
+		}
+	}
+	return path, ""
+}
+
+// otherComment is a comment as other languages write it.
+func otherComment(l badLine) hinted {
+	const what = `a comment begins with "#"`
+	switch before, after, slashes := strings.Cut(l.text, "//"); {
+	case strings.HasPrefix(l.text, ";"):
+		return hinted{what + `, not with ";"`, "write #" + l.text[1:]}
+	case slashes && (before == "" || strings.HasSuffix(before, " ")):
+		return hinted{what + `, not with "//"`, "write " + before + "#" + after}
+	case l.assigns && strings.HasSuffix(l.value, ";"):
+		return hinted{`a line does not end with ";"`, fmt.Sprintf("write %s = %s", l.name, asValue(strings.TrimSuffix(l.value, ";")))}
+	}
+	return hinted{}
+}
+
+// otherQuotes is the quotation marks that word processors make.
+func otherQuotes(l badLine) hinted {
+	const marks = "“”„‟‘’‚«»"
+	if !l.assigns || !strings.ContainsAny(l.value, marks) {
+		return hinted{}
+	}
+	return hinted{"these quotation marks are not those of TOML", fmt.Sprintf("write %s = %q", l.name, strings.Trim(l.value, marks))}
+}
+
+// notClosed is a bracket or a quotation mark that has no partner.
+func notClosed(l badLine) hinted {
+	text := strings.TrimSpace(l.text)
+	table := strings.Trim(text, "[] ")
+	switch opens, closes := strings.HasPrefix(text, "["), strings.HasSuffix(text, "]"); {
+	case !l.assigns && opens != closes && isPath(table):
+		return hinted{"a table's name stands between [ and ]", fmt.Sprintf("write [%s]", table)}
+	case l.assigns && l.parser == "strings cannot contain newlines":
+		value := strings.Trim(l.value, "\"'")
+		return hinted{"the quotation marks do not end with the line as they began", fmt.Sprintf("write %s = %q", l.name, value)}
+	}
+	return hinted{}
+}
+
+// colonForEquals is "key: value" or "key := value".
+func colonForEquals(l badLine) hinted {
+	name, value, colon := strings.Cut(l.text, ":")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	if !colon || !isPath(name) || l.assigns && !strings.HasPrefix(value, "=") {
+		return hinted{}
+	}
+	value = strings.TrimSpace(strings.TrimPrefix(value, "="))
+	if value == "" {
+		return hinted{fmt.Sprintf("%q is YAML, and a policy is TOML", name+":"), fmt.Sprintf("a table is written [%s]", name)}
+	}
+	return hinted{`":" stands where TOML has "="`, fmt.Sprintf("write %s = %s", name, asValue(value))}
+}
+
+// noEquals is a key and a value with nothing in between.
+func noEquals(l badLine) hinted {
+	words := strings.Fields(strings.TrimPrefix(l.text, "export "))
+	switch {
+	case l.assigns && strings.HasPrefix(l.text, "export "):
+		return hinted{"this is a line of a shell script", "a policy is TOML: write [arenas], and on the next line cap = 4"}
+	case l.assigns || len(words) == 0 || !isPath(words[0]):
+		return hinted{}
+	case len(words) == 1:
+		return hinted{fmt.Sprintf(`%q has no "=" and no value`, words[0]), fmt.Sprintf("write %s = and its value, or [%s] for a table", words[0], words[0])}
+	}
+	return hinted{fmt.Sprintf(`there is no "=" behind %q`, words[0]), fmt.Sprintf("write %s = %s", words[0], asValue(strings.Join(words[1:], " ")))}
+}
+
+func wordOfHard(l badLine) hinted {
+	if !l.valueIsText() || l.name != "hard" && !strings.HasSuffix(l.name, ".hard") {
+		return hinted{}
+	}
+	return hinted{fmt.Sprintf("%s = %s is neither true nor false", l.name, l.value), l.name + " is true or false, in lower case and without quotes"}
+}
+
+func valueNeedsQuotes(l badLine) hinted {
+	switch key := l.name[strings.LastIndexByte(l.name, '.')+1:]; {
+	case !l.assigns:
+		return hinted{}
+	case l.value == "":
+		return hinted{fmt.Sprintf("%s has no value", l.name), "write one, or take the line away"}
+	case strings.HasPrefix(l.value, "="):
+		return hinted{`"=" stands twice`, fmt.Sprintf("write %s = %s", l.name, asValue(strings.TrimLeft(l.value, "= ")))}
+	case key == "command" && strings.HasPrefix(l.value, "["):
+		return hinted{l.parser, `arguments stand in quotes, with commas between them: command = ["/usr/local/bin/on-breach", "{pid}"]`}
+	case !l.valueIsText():
+		return hinted{}
+	}
+	if whole := strings.TrimLeft(l.value, "0"); whole != "" && strings.Trim(l.value, "0123456789") == "" {
+		return hinted{fmt.Sprintf("%s has a zero in front", l.value), fmt.Sprintf("write %s = %s", l.name, whole)}
+	}
+	return hinted{fmt.Sprintf("%s is text without quotes", l.value), fmt.Sprintf("write %s = %q", l.name, l.value)}
+}
+
+// valueIsText reports whether the value would be one if it stood in quotes. A quote that is there already, or a list, is
+// another mistake.
+func (l badLine) valueIsText() bool {
+	return l.assigns && l.value != "" && !strings.ContainsAny(l.value, "\"'[]{}\\")
+}
+
+// isPath reports whether a word is a key as TOML writes it without quotes.
+func isPath(word string) bool {
+	return word != "" && strings.IndexFunc(word, func(r rune) bool { return r >= 0x80 || r != '.' && !isBare(byte(r)) }) < 0
+}
+
+// asValue is a value as TOML writes it: in quotes unless it is one without them.
+func asValue(text string) string {
+	text = strings.TrimRight(strings.TrimSpace(text), ",;")
+	if _, err := toml.Decode("v = "+text, new(map[string]any)); err == nil {
+		return text
+	}
+	return strconv.Quote(text)
+}
