@@ -107,20 +107,21 @@ func missingProgram(path string) hinted {
 	return hinted{}
 }
 
-// placeholders are what the watch replaces in the words of a command.
-var placeholders = []string{"pid", "service", "event", "metric", "value", "limit"}
+// Placeholders names what a watch replaces in the words of a command: "pid" stands for {pid}.
+func Placeholders() []string { return []string{"pid", "service", "event", "metric", "value", "limit"} }
 
 // unknownPlaceholder looks for letters in braces that the watch would pass on as they are.
 func unknownPlaceholder(command []string) hinted {
+	known := Placeholders()
 	for _, word := range command {
 		for _, part := range strings.Split(word, "{")[1:] {
 			name, _, closed := strings.Cut(part, "}")
 			isName := name != "" && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz_-") == ""
-			if !closed || !isName || slices.Contains(placeholders, name) {
+			if !closed || !isName || slices.Contains(known, name) {
 				continue
 			}
-			hint := "there are {" + strings.Join(placeholders, "}, {") + "}"
-			if near := DidYouMean(name, placeholders); near != "" {
+			hint := "there are {" + strings.Join(known, "}, {") + "}"
+			if near := DidYouMean(name, known); near != "" {
 				hint = strings.NewReplacer(` "`, ` "{`, `"?`, `}"?`).Replace(near)
 			}
 			return hinted{fmt.Sprintf("command has the unknown placeholder {%s}", name), hint}

@@ -19,9 +19,10 @@ func checkCommand() *cli.Command {
 		Name:      "check",
 		Usage:     "validate policy files",
 		UsageText: "arenacap check [--service NAME] FILE…",
-		Description: "Names every problem of every file with its line, its column and a hint: also who may write the file, a\n" +
-			"command that is missing, a log that cannot be opened, and a plan that cannot be made on this machine (with\n" +
-			"--service the plan of that section). Nothing is run, and no file is made.\n\n" +
+		Description: "Names every problem of every file with its line, its column and a hint: also\n" +
+			"who may write the file, a command that is missing, a log that cannot be opened,\n" +
+			"and a plan that cannot be made on this machine (with --service the plan of that\n" +
+			"section). Nothing is run, and no file is made.\n\n" +
 			"Exit status: 0 if all files are valid, 1 if one is not.",
 		Action: check,
 	}

@@ -67,7 +67,7 @@ func (c *children) wait(cmd *exec.Cmd) error {
 	return cmd.Wait()
 }
 
-// placeholders are what a command's arguments and its environment can say, by name.
+// placeholders are what a command's arguments and its environment can say, by the names of policy.Placeholders.
 func placeholders(c change, of subject) map[string]string {
 	return map[string]string{
 		"pid": strconv.Itoa(of.pid), "service": of.service, "event": c.kind, "metric": c.metric,

@@ -3,6 +3,8 @@ package watch
 import (
 	"slices"
 	"testing"
+
+	"arenacap/policy"
 )
 
 func TestExpand(t *testing.T) {
@@ -11,5 +13,18 @@ func TestExpand(t *testing.T) {
 	want := []string{"x", "42", "--of={pid}:breach", "virtual=4509715660/4294967296", "{unknown} {}"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
+// What check accepts in a command is what a watch replaces there.
+func TestPlaceholdersOfThePolicy(t *testing.T) {
+	var names []string
+	for name := range placeholders(change{}, subject{}) {
+		names = append(names, name)
+	}
+	want := policy.Placeholders()
+	slices.Sort(want)
+	if slices.Sort(names); !slices.Equal(names, want) {
+		t.Errorf("a watch replaces %q, and the policy knows %q", names, want)
 	}
 }
