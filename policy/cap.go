@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -75,6 +76,8 @@ func noCap(s string) hinted {
 		return hinted{what, fmt.Sprintf("write %d", n)}
 	case strings.EqualFold(s, "off") || strings.EqualFold(s, "glibc"):
 		return hinted{what, fmt.Sprintf("write %q, in lower case", strings.ToLower(s))}
+	case slices.Contains([]string{"none", "no", "unlimited", "infinity", "default"}, strings.ToLower(s)):
+		return hinted{what, `write "glibc" for glibc's own limit or "off" to touch nothing`}
 	case perCore && strings.HasPrefix(strings.ToLower(strings.TrimSpace(unit)), "c"): // "2/cpu", "2 / Core"
 		return hinted{what, factorHint(factor)}
 	}

@@ -93,6 +93,8 @@ func missingProgram(path string) hinted {
 		return hinted{}
 	}
 	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist) && strings.Contains(path, " "):
+		return hinted{fmt.Sprintf("command %q does not exist", path), `each argument is a string of its own: "` + strings.Join(strings.Fields(path), `", "`) + `"`}
 	case errors.Is(err, fs.ErrNotExist):
 		return hinted{fmt.Sprintf("command %q does not exist", path), hint + " that is installed here"}
 	case errors.Is(err, fs.ErrPermission):

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,7 +94,20 @@ func (l *layer) unknownTable(name string, path toml.Key, raw any) {
 	case map[string]any, []map[string]any:
 		what = fmt.Sprintf("unknown table %q", name)
 	}
-	l.problem(path.String(), hinted{what, l.tableHint(name)})
+	l.problem(path.String(), hinted{what, cmp.Or(l.serviceHint(name, raw), l.tableHint(name))})
+}
+
+// serviceHint is for a section whose header lacks "service" or the service's name.
+func (l *layer) serviceHint(name string, raw any) string {
+	tree, isTable := raw.(map[string]any)
+	inside := func(table string) bool { _, there := tree[table]; return there }
+	switch {
+	case l.prefix == nil && isTable && slices.ContainsFunc(tableNames(), inside):
+		return fmt.Sprintf("a service's section is [%s]", toml.Key{"service", name})
+	case l.prefix != nil && slices.Contains(keyNames(l.prefix[1]), name):
+		return fmt.Sprintf("the service's name is missing: [service.NAME.%s]", l.prefix[1])
+	}
+	return ""
 }
 
 // nameInParts reports a service's name that was written without quotes, so that its dots made tables of it.
@@ -132,7 +146,7 @@ func (l *layer) tableHint(name string) string {
 			return fmt.Sprintf("%s belongs in [%s]", name, append(slices.Clip(l.prefix), table))
 		}
 	}
-	if hint := DidYouMean(name, known); hint != "" {
+	if hint := cmp.Or(DidYouMean(name, known), otherNames[strings.ToLower(name)]); hint != "" {
 		return hint
 	}
 	return "the tables are " + quoteList(known)
@@ -147,13 +161,22 @@ func (l *layer) wrongTable(name string, path toml.Key, raw any) {
 	l.problem(path.String(), hinted{fmt.Sprintf("%s is %s; it wants a table", name, typeName(raw)), hint})
 }
 
+// otherNames are names of settings elsewhere, in lower case, and what they are here.
+var otherNames = map[string]string{
+	"malloc_arena_max": "write cap in [arenas]", "arena_max": "write cap in [arenas]", "arenas_max": "write cap in [arenas]",
+	"malloc_arena_test": "write test in [arenas]", "arena_test": "write test in [arenas]",
+	"vsize": "write virtual in [budget]", "vmsize": "write virtual in [budget]", "virt": "write virtual in [budget]", "vsz": "write virtual in [budget]",
+	"rss": "write resident in [budget]", "vmrss": "write resident in [budget]",
+	"memory": "write resident, or virtual, in [budget]", "limit": "write virtual, or another limit, in [budget]",
+}
+
 // keyHint says what an unknown key may have been meant to be.
 func keyHint(table, key string) string {
 	known := keyNames(table)
 	if lower := strings.ToLower(key); slices.Contains(known, lower) {
 		return fmt.Sprintf("keys are in lower case: write %q", lower)
 	}
-	if hint := DidYouMean(key, known); hint != "" {
+	if hint := cmp.Or(DidYouMean(key, known), otherNames[strings.ToLower(key)]); hint != "" {
 		return hint
 	}
 	for _, other := range tableNames() {

@@ -20,7 +20,7 @@ type badLine struct {
 }
 
 // slips are tried in turn. Each gives the empty hinted where the line does not have its mistake.
-var slips = []func(badLine) hinted{numberTooLarge, nameNeedsQuotes, otherComment, otherQuotes, notClosed, colonForEquals, noEquals, wordOfHard, valueNeedsQuotes}
+var slips = []func(badLine) hinted{numberTooLarge, nameNeedsQuotes, otherComment, otherQuotes, severalOnALine, notClosed, colonForEquals, noEquals, wordOfHard, valueNeedsQuotes}
 
 // syntax words a parser's error.
 func (d *document) syntax(e toml.ParseError) hinted {
@@ -156,6 +156,21 @@ func otherQuotes(l badLine) hinted {
 	return hinted{"these quotation marks are not those of TOML", fmt.Sprintf("write %s = %q", l.name, strings.Trim(l.value, marks))}
 }
 
+// severalOnALine is a header with a key behind it, or two keys.
+func severalOnALine(l badLine) hinted {
+	header, behind, isHeader := strings.Cut(l.text, "]")
+	value, next, two := strings.Cut(l.value, "=")
+	at := strings.LastIndexAny(strings.TrimSpace(value), " ,")
+	switch {
+	case isHeader && strings.HasPrefix(header, "[") && isPath(strings.TrimSpace(header[1:])) && l.assigns:
+		return hinted{"a table's name stands on a line of its own", fmt.Sprintf("write %s], and on the next line %s", header, strings.TrimSpace(behind))}
+	case two && at > 0 && isPath(strings.TrimSpace(value[at+1:])) && !strings.ContainsAny(value, "{["):
+		return hinted{"each key stands on a line of its own", fmt.Sprintf("write %s = %s, and on the next line %s = %s",
+			l.name, asValue(value[:at]), strings.TrimSpace(value[at+1:]), asValue(next))}
+	}
+	return hinted{}
+}
+
 // notClosed is a bracket or a quotation mark that has no partner.
 func notClosed(l badLine) hinted {
 	text := strings.TrimSpace(l.text)
@@ -163,9 +178,12 @@ func notClosed(l badLine) hinted {
 	switch opens, closes := strings.HasPrefix(text, "["), strings.HasSuffix(text, "]"); {
 	case !l.assigns && opens != closes && isPath(table):
 		return hinted{"a table's name stands between [ and ]", fmt.Sprintf("write [%s]", table)}
-	case l.assigns && l.parser == "strings cannot contain newlines":
+	case l.assigns && isPath(l.name) && l.parser == "strings cannot contain newlines":
 		value := strings.Trim(l.value, "\"'")
 		return hinted{"the quotation marks do not end with the line as they began", fmt.Sprintf("write %s = %q", l.name, value)}
+	case l.assigns && !isPath(l.name) && isPath(strings.Trim(l.name, "\"'")): // "cap = 4, or "cap = 4"
+		name, value := strings.Trim(l.name, "\"'"), strings.TrimRight(l.value, "\"'")
+		return hinted{"the quotation marks of the key do not end in front of =", fmt.Sprintf("write %s = %s", name, asValue(value))}
 	}
 	return hinted{}
 }
@@ -209,6 +227,8 @@ func valueNeedsQuotes(l badLine) hinted {
 	switch key := l.name[strings.LastIndexByte(l.name, '.')+1:]; {
 	case !l.assigns:
 		return hinted{}
+	case l.name == "":
+		return hinted{`there is no key before "="`, "write for example cap = 4"}
 	case l.value == "":
 		return hinted{fmt.Sprintf("%s has no value", l.name), "write one, or take the line away"}
 	case strings.HasPrefix(l.value, "="):
@@ -218,7 +238,7 @@ func valueNeedsQuotes(l badLine) hinted {
 	case !l.valueIsText():
 		return hinted{}
 	}
-	if whole := strings.TrimLeft(l.value, "0"); whole != "" && strings.Trim(l.value, "0123456789") == "" {
+	if whole := strings.TrimLeft(l.value, "0"); whole != "" && whole != l.value && strings.Trim(l.value, "0123456789") == "" {
 		return hinted{fmt.Sprintf("%s has a zero in front", l.value), fmt.Sprintf("write %s = %s", l.name, whole)}
 	}
 	return hinted{fmt.Sprintf("%s is text without quotes", l.value), fmt.Sprintf("write %s = %q", l.name, l.value)}

@@ -48,6 +48,13 @@ func TestSyntax(t *testing.T) {
 		"[arenas]\nmin = 99999999999999999999":            `2:7: 99999999999999999999 is too large for a number in TOML; numbers in a policy are at most 65535 | min = 99999999999999999999`,
 		"[budget]\ncommand = [/bin/logger, {pid}]":        `2:12: expected value but found '/' instead; arguments stand in quotes, with commas between them: command = ["/usr/local/bin/on-breach", "{pid}"] | command = [/bin/logger, {pid}]`,
 		"[budget]\ncommand = [\"/bin/logger\" \"{pid}\"]": `2:26: expected a comma (',') or array terminator (']'), but got '"'; arguments stand in quotes, with commas between them: command = ["/usr/local/bin/on-breach", "{pid}"] | command = ["/bin/logger" "{pid}"]`,
+		"[arenas] cap = 4":                                `1:9: a table's name stands on a line of its own; write [arenas], and on the next line cap = 4 | [arenas] cap = 4`,
+		"[arenas]\ncap = 4 max = 8":                       `2:8: each key stands on a line of its own; write cap = 4, and on the next line max = 8 | cap = 4 max = 8`,
+		"[arenas]\ncap = 4, max = 8":                      `2:8: each key stands on a line of its own; write cap = 4, and on the next line max = 8 | cap = 4, max = 8`,
+		"[arenas]\ncap = 4cores = 8":                      `2:8: 4cores = 8 is text without quotes; write cap = "4cores = 8" | cap = 4cores = 8`,
+		"= 4":                                             `1:1: there is no key before "="; write for example cap = 4 | = 4`,
+		"\"cap = 4":                                       `1:9: the quotation marks of the key do not end in front of =; write cap = 4 | "cap = 4`,
+		"\"cap = 1/core\"":                                `1:15: the quotation marks of the key do not end in front of =; write cap = "1/core" | "cap = 1/core"`,
 	} {
 		_, err := read("p.toml", []byte(text+"\n"), "")
 		if err == nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // How each kind of value is read: a method a kind, which reports what is wrong with the value and what to type instead.
@@ -177,6 +178,9 @@ func (v value) limit(relative bool) size {
 // duration reads what time.ParseDuration does.
 func (v value) duration(least, most time.Duration) time.Duration {
 	hint := fmt.Sprintf("write a duration with its unit, from %s to %s, such as \"500ms\", \"30s\" or \"1m30s\"", short(least), short(most))
+	if n, isInt := v.raw.(int64); isInt {
+		hint = durationHint(fmt.Sprint(n), hint)
+	}
 	s, ok := v.text("a duration in quotes", hint)
 	if !ok {
 		return 0
@@ -184,11 +188,36 @@ func (v value) duration(least, most time.Duration) time.Duration {
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		v.wrong(fmt.Sprintf("%s = %q is no duration", v.name, s), hint)
+		v.wrong(fmt.Sprintf("%s = %q is no duration", v.name, s), durationHint(s, hint))
 	case d < least || d > most:
 		v.wrong(fmt.Sprintf("%s = %q is out of range", v.name, s), fmt.Sprintf("it is from %s to %s", short(least), short(most)))
 	}
 	return d
+}
+
+// durationHint is the duration that a text of one number was most likely meant to be; without a unit it is seconds.
+func durationHint(s, unknown string) string {
+	s = strings.ToLower(strings.Join(strings.Fields(s), ""))
+	number := strings.TrimRightFunc(s, unicode.IsLetter)
+	unit := s[len(number):]
+	switch {
+	case unit == "" || strings.HasPrefix("seconds", unit):
+		unit = "s"
+	case strings.HasPrefix("minutes", unit):
+		unit = "m"
+	case strings.HasPrefix("hours", unit) || unit == "hrs":
+		unit = "h"
+	case strings.HasPrefix("milliseconds", unit) || unit == "msec":
+		unit = "ms"
+	}
+	n, err := strconv.Atoi(number)
+	if strings.HasPrefix("days", unit) && err == nil {
+		number, unit = strconv.Itoa(24*n), "h"
+	}
+	if _, err := time.ParseDuration(number + unit); err != nil || strings.HasPrefix(number, "-") {
+		return unknown
+	}
+	return fmt.Sprintf("write %q", number+unit)
 }
 
 // short is a duration of one unit as people write it: "24h", not "24h0m0s".
@@ -200,6 +229,9 @@ func (v value) percent() int {
 	hint := `write whole per cent from "1%" to "100%"`
 	if n, isInt := v.raw.(int64); isInt && n >= 1 && n <= 100 {
 		hint = fmt.Sprintf(`write %s = "%d%%"`, v.name, n)
+	}
+	if f, isFloat := v.raw.(float64); isFloat && f >= 0.01 && f <= 1 {
+		hint = fmt.Sprintf(`write %s = "%.0f%%"`, v.name, 100*f)
 	}
 	s, ok := v.text("a percentage in quotes", hint)
 	if !ok {
@@ -229,6 +261,9 @@ func (v value) window() Window {
 	left, right, _ := strings.Cut(s, "/")
 	n, okN := decimal(left)
 	of, okOf := decimal(right)
+	if meant := strings.Join(strings.Fields(strings.Replace(s, " of ", "/", 1)), ""); meant != s && strings.Count(meant, "/") == 1 {
+		hint = fmt.Sprintf("write %q", meant)
+	}
 	if !okN || !okOf || n < 1 || n > of || of > maxWindow {
 		v.wrong(fmt.Sprintf("%s = %q is no rule for a breach", v.name, s), hint)
 	}
@@ -276,6 +311,9 @@ func isRealTime(s string) bool {
 // command reads a program and its arguments, which are passed to execve(2) as they are.
 func (v value) command() []string {
 	hint := `write a list such as ["/usr/local/bin/on-breach", "--pid", "{pid}"]`
+	if line, isText := v.raw.(string); isText && len(strings.Fields(line)) > 0 {
+		hint = fmt.Sprintf(`write a list: command = ["%s"]`, strings.Join(strings.Fields(line), `", "`))
+	}
 	raw, ok := v.raw.([]any)
 	if !ok {
 		v.wrongType("a list of strings", hint)
