@@ -25,7 +25,7 @@ func needsRoot(t *testing.T) {
 }
 
 func TestUnfitFiles(t *testing.T) {
-	t.Chdir(ownFolder(t))
+	t.Chdir(t.TempDir())
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -237,5 +237,34 @@ func TestTrustOfAnotherFile(t *testing.T) {
 	}
 	if p := distrust(b, info, 0); p == nil || p.Message != "was replaced while it was read" {
 		t.Error(p)
+	}
+}
+
+// What belongs to who checks is as good as root's; what others may write is a finding for anybody.
+func TestCheckSaysWhoMayWrite(t *testing.T) {
+	path := write(t, t.TempDir()+"/p.toml", "arenas.cap = 4\n")
+	if found := check(path); found != nil {
+		t.Error(found)
+	}
+	for mode, want := range map[os.FileMode]string{
+		0o646: path + ": is refused when root launches: it can be written by group or others (mode 0646); type chmod go-w " + path,
+		0o664: path + ": is refused when root launches: it can be written by group or others (mode 0664); type chmod go-w " + path,
+	} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := render(check(path)); got != want+"\n" {
+			t.Errorf("got %swant %s", got, want)
+		}
+	}
+	needsRoot(t)
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(path, 12345, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := render(check(path)), path+": is refused when root launches: it belongs to uid 12345; type chown root "+path+"\n"; got != want {
+		t.Errorf("got %swant %s", got, want)
 	}
 }
