@@ -209,7 +209,7 @@ func rows() []row {
 	}
 	for _, n := range []string{"1000", "2000", "5000"} {
 		r := row{n + " processes, every 50th with arenas", idle(nil, []string{*forest, n, "50", "8"}),
-			[]tool{{"arenacap ps", words(*arenacap + " ps"), 1, 0}, {"ps aux", words("ps aux"), 1, 0.45}}, n != "2000", 0}
+			[]tool{{"arenacap ps", words(*arenacap + " ps"), 1, 0}, {"ps aux", words("ps aux"), 1, 0.25}}, n != "2000", 0}
 		list = append(list, r)
 	}
 	return append(list, heapRows()...)
