@@ -46,7 +46,7 @@ func newDoubleFork(h *handover, cfg watch.Config) (*doubleFork, error) {
 	f.dir, _ = syscall.BytePtrFromString("/")
 	const reason = "/proc/self/exe cannot be executed"
 	if f.awaited { // the start says it in its own words
-		f.failed, f.failedFD = []byte(reason), watchReadyFD
+		f.failed, f.failedFD = []byte(reason), watch.ReadyFD
 	} else {
 		text, file := watch.FailedLine(cfg, cfg.PID, reason+"; the target goes on without a watch")
 		f.failed, f.failedFD = text, 2
@@ -141,7 +141,7 @@ func (f *doubleFork) becomeWatch() syscall.Errno {
 //go:nosplit
 //go:norace
 func awaitExec() {
-	hangUp := unix.PollFd{Fd: watchConfigFD} // POLLHUP needs no asking for, and the configuration is not what is waited for
+	hangUp := unix.PollFd{Fd: watch.ConfigFD} // POLLHUP needs no asking for, and the configuration is not what is waited for
 	syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&hangUp)), 1, 0, 0, 0, 0)
 }
 

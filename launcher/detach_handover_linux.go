@@ -9,17 +9,15 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/watch"
 )
 
-// Descriptors of the watch: 0 and 1 are /dev/null; 2 is the target's stderr, which the watch lets go of once
-// it has opened another log; 3 is the pipe with its configuration, whose other end closes when the target's exec succeeds;
-// 4 is a pidfd of the target, or its folder in /proc; 5 is where it says that it is ready: a pipe where the start
-// waits for that, else /dev/null, so that Go's runtime and the watch open nothing of their own at that place.
+// The watch finds /dev/null at 0 and 1, the target's stderr at 2, which it lets go of once it has opened another log, and
+// behind that what package watch names. At watch.ReadyFD it finds /dev/null too where the start does not wait for it, so
+// that Go's runtime and the watch open nothing of their own at that place.
 const (
-	watchConfigFD = 3
-	watchPidFD    = 4
-	watchReadyFD  = 5
-	watchFDs      = 6
+	watchFDs = watch.ReadyFD + 1
 	// ownFDs is the least number of a descriptor of ours before it is moved to its place in the watch:
 	// above every place, and low enough for a process that may have only 16 of them.
 	ownFDs = watchFDs
@@ -52,7 +50,7 @@ func (h *handover) configPipe(config []byte) (w int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("no pipe for its configuration: %w", err)
 	}
-	h.give(watchConfigFD, r)
+	h.give(watch.ConfigFD, r)
 	message := append(binary.BigEndian.AppendUint32(nil, uint32(len(config))), config...)
 	if len(message) > 4096 { // one page is there in any case, pipe(7)
 		_, _ = unix.FcntlInt(uintptr(w), unix.F_SETPIPE_SZ, len(message)+1)
@@ -75,12 +73,12 @@ func (h *handover) open(pid int, wait bool) error {
 		return fmt.Errorf("/dev/null: %w", err)
 	}
 	h.give(0, null)
-	h.place[1], h.place[2], h.place[watchReadyFD] = null, 2, null
+	h.place[1], h.place[2], h.place[watch.ReadyFD] = null, 2, null
 	target, err := openTarget(pid)
 	if err != nil {
 		return err
 	}
-	h.give(watchPidFD, target)
+	h.give(watch.TargetFD, target)
 	if !wait {
 		return nil
 	}
@@ -88,7 +86,7 @@ func (h *handover) open(pid int, wait bool) error {
 	if err != nil {
 		return fmt.Errorf("no pipe to hear from it: %w", err)
 	}
-	h.give(watchReadyFD, w)
+	h.give(watch.ReadyFD, w)
 	h.ready = r
 	return nil
 }

@@ -20,16 +20,16 @@ import (
 
 // The descriptors of a separate watch process, beside /dev/null as 0 and 1 and the target's stderr as 2.
 const (
-	// fdConfig is the read end of a pipe. It carries the length of the configuration as four bytes,
+	// ConfigFD is the read end of a pipe. It carries the length of the configuration as four bytes,
 	// big-endian, and the configuration. What follows says how the target's start went: the end of the
 	// pipe that the exec succeeded (the other end is close-on-exec), any byte that it failed.
-	fdConfig = 3
-	// fdTarget is a pidfd of the target or, where the kernel gives none, a descriptor of its folder in
+	ConfigFD = 3
+	// TargetFD is a pidfd of the target or, where the kernel gives none, a descriptor of its folder in
 	// /proc, opened while the target could not have ended.
-	fdTarget = 4
-	// fdReady is the write end of a pipe, and only there where the start waits for the watch. The watch
+	TargetFD = 4
+	// ReadyFD is the write end of a pipe, and only there where the start waits for the watch. The watch
 	// writes "ready\n" when it holds the target and its log, or else the reason in one line, and ends.
-	fdReady = 5
+	ReadyFD = 5
 )
 
 // Detached is the body of the separate watch process that stands beside a target. It ends the process when
@@ -37,7 +37,7 @@ const (
 // a line each, from the environment that it was started with (nil where that may not be read); it is called once the
 // target runs, and only with OnUnenforceable "warn" and a cap.
 func Detached(judge func(cfg Config, env []string) []string) {
-	for _, fd := range []int{fdConfig, fdTarget, fdReady} {
+	for _, fd := range []int{ConfigFD, TargetFD, ReadyFD} {
 		unix.CloseOnExec(fd) // a command gets none of them
 	}
 	origin.BeSmall()
@@ -45,7 +45,7 @@ func Detached(judge func(cfg Config, env []string) []string) {
 	_ = os.WriteFile(procRoot+"/self/comm", []byte(ProcessName), 0) // its first 15 bytes, proc_pid_comm(5)
 	defer os.Exit(0)
 	defer reportPanic()
-	pipe := os.NewFile(fdConfig, "configuration")
+	pipe := os.NewFile(ConfigFD, "configuration")
 	cfg, err := readConfig(pipe)
 	if err != nil {
 		return // it was not written by this program; no target is known
@@ -93,7 +93,7 @@ func readConfig(pipe io.Reader) (Config, error) {
 // runDetached gets ready, waits for the target's start, and watches.
 func runDetached(cfg Config, pipe io.ReadCloser, judge func(Config, []string) []string) {
 	e, target, failed := prepare(&cfg)
-	if fileType(fdReady) == unix.S_IFIFO {
+	if fileType(ReadyFD) == unix.S_IFIFO {
 		answerStart(failed)
 		if failed != nil {
 			return
@@ -155,10 +155,10 @@ func inheritTarget(pid int) (*process, error) {
 	if err := ownProc(); err != nil {
 		return nil, err
 	}
-	p := &process{pid: pid, pidfd: fdTarget, dir: -1, statm: -1, born: sinceBoot()}
-	if fileType(fdTarget) == unix.S_IFDIR {
-		p.pidfd, p.dir = -1, fdTarget
-	} else if unix.PidfdSendSignal(fdTarget, 0, nil, 0) == unix.EBADF {
+	p := &process{pid: pid, pidfd: TargetFD, dir: -1, statm: -1, born: sinceBoot()}
+	if fileType(TargetFD) == unix.S_IFDIR {
+		p.pidfd, p.dir = -1, TargetFD
+	} else if unix.PidfdSendSignal(TargetFD, 0, nil, 0) == unix.EBADF {
 		return nil, errors.New("no pidfd was handed over")
 	}
 	if err := p.openAll(); err != nil && !p.ended() {
@@ -173,8 +173,8 @@ func answerStart(failed error) {
 	if failed != nil {
 		word = oneLine(failed.Error()) + "\n"
 	}
-	_, _ = unix.Write(fdReady, []byte(word)) // the process that waited may have ended
-	_ = unix.Close(fdReady)
+	_, _ = unix.Write(ReadyFD, []byte(word)) // the process that waited may have ended
+	_ = unix.Close(ReadyFD)
 }
 
 // execSucceeded waits for the end of the start.
