@@ -14,6 +14,8 @@ import (
 type command struct {
 	prefix  string // the characters in front of the program that mean something, "@" included
 	program word   // without them
+	name    string // the program's, with the specifiers replaced
+	known   bool   // they are; of some only systemd knows the value
 	argv0   *word  // behind "@": what the program gets as its zeroth argument
 	args    []word
 	tail    string // the text of args
@@ -28,9 +30,9 @@ type command struct {
 //
 // Only a ";" that is a whole word, without quotes, ends a command; "\;" is an argument. At a mistake systemd refuses the
 // unit; with "-", or within the first word, it only ignores the rest of the line, and the remark says so.
-func parseCommands(s setting) (all []command, remark string, err error) {
+func (u Unit) parseCommands(s setting) (all []command, remark string, err error) {
 	for rest := s.value; rest != ""; {
-		c, after, err := parseCommand(rest)
+		c, after, err := u.parseCommand(rest)
 		if err != nil {
 			err = fmt.Errorf("%s: ExecStart=%.200s: %w", s.place(), s.value, err)
 			if c == nil || strings.Contains(c.prefix, "-") {
@@ -48,13 +50,16 @@ func parseCommands(s setting) (all []command, remark string, err error) {
 
 // parseCommand reads up to the end or behind a ";". There is no command before a second ";", and none with an error
 // in the first word.
-func parseCommand(s string) (c *command, rest string, err error) {
+func (u Unit) parseCommand(s string) (c *command, rest string, err error) {
 	first, rest, err := cutWord(s)
 	if err != nil || first.value == ";" || first.raw == "" {
 		return nil, rest, err
 	}
 	c = &command{prefix: prefixOf(first.value)}
 	c.program = word{dropFirst(first.raw, len(c.prefix)), first.value[len(c.prefix):]}
+	if c.name, c.known, err = u.expand(c.program.value); err != nil {
+		return c, "", err
+	}
 	begin := strings.Index(s, first.raw)
 	end := begin + len(first.raw)
 	start := end // of the arguments, in the text
@@ -64,6 +69,9 @@ func parseCommand(s string) (c *command, rest string, err error) {
 			break
 		}
 		w, after, err := cutArgument(rest)
+		if err == nil {
+			_, _, err = u.expand(w.value)
+		}
 		if err != nil {
 			return c, "", err
 		}
@@ -92,7 +100,7 @@ func cutArgument(s string) (w word, rest string, err error) {
 
 // check refuses what systemd refuses.
 func (c command) check() error {
-	name := c.program.value
+	name := c.name
 	switch {
 	case name == "" && c.viaShell():
 		return nil
@@ -117,12 +125,6 @@ func (c command) boxed() bool { return !strings.Contains(c.prefix, "+") }
 func (c command) named() bool { return strings.Contains(c.prefix, "@") && !c.viaShell() }
 
 func (c command) viaShell() bool { return strings.Contains(c.prefix, "|") }
-
-// name is the program without the doubling of "%"; of a specifier only systemd knows the value.
-func (c command) name() (name string, ok bool) {
-	name = strings.ReplaceAll(c.program.value, "%%", "")
-	return strings.ReplaceAll(c.program.value, "%%", "%"), !strings.Contains(name, "%")
-}
 
 // literal reports whether systemd replaces no variables.
 func (c command) literal() bool { return strings.Contains(c.prefix, ":") }

@@ -40,8 +40,7 @@ func (p *planner) judgeJournal() {
 
 // identifier is the name of a program; "" is one that only systemd knows.
 func (c command) identifier() string {
-	c.program.value = path.Base(c.program.value)
-	if name, ok := c.name(); ok && strings.Trim(name, blanks) == name {
+	if name := path.Base(c.name); (c.known || !strings.Contains(name, "%")) && strings.Trim(name, blanks) == name {
 		return name
 	}
 	return ""

@@ -22,7 +22,7 @@ func (p *planner) judgeOwn() {
 func (p *planner) judgeCommands() {
 	for _, c := range p.u.commands {
 		switch {
-		case c.viaShell() && c.program.value == "":
+		case c.viaShell() && c.name == "":
 			p.refuse(`ExecStart=%s starts the user's shell (%s); write the shell's path, and ask again`, c.text, c.from.place())
 		case c.argv0 != nil && !c.literal() && splits(c.argv0.value):
 			p.refuse(`the name behind "@" is %s (%s), which systemd makes several words of; write ${%s}, and ask again`,
@@ -97,7 +97,7 @@ func (p *planner) judgeEnvironment() {
 	}
 	hasPath := slices.ContainsFunc(p.u.Environment(), func(entry string) bool { return strings.HasPrefix(entry, "PATH=") })
 	for _, c := range p.u.commands {
-		if hasPath && c.program.value != "" && !strings.Contains(c.program.value, "/") {
+		if hasPath && c.name != "" && !strings.Contains(c.name, "/") {
 			p.note("%s is looked for in the PATH that Environment= sets, and was looked for in systemd's own folders before; write its path where these differ", c.program.raw)
 		}
 	}

@@ -157,7 +157,7 @@ func (u *Unit) keep(file, text string) {
 
 func (u *Unit) parse() error {
 	for _, s := range u.list("ExecStart") {
-		commands, remark, err := parseCommands(s)
+		commands, remark, err := u.parseCommands(s)
 		if err != nil {
 			return err
 		}

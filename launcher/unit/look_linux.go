@@ -115,15 +115,14 @@ func (u Unit) lookLog(as identity, file string) neededFile {
 }
 
 func (u Unit) lookProgram(c command, env []string) Program {
-	name, ok := c.name()
-	if !ok || name == "" || c.inFront() || u.rooted() && c.boxed() {
+	if !c.known || c.name == "" || c.inFront() || u.rooted() && c.boxed() {
 		return Program{}
 	}
 	search := systemdPath
 	if dirs := u.words("ExecSearchPath"); len(dirs) > 0 {
 		search = strings.Join(dirs, ":")
 	}
-	found, err := target.Find(name, []string{"PATH=" + search})
+	found, err := target.Find(c.name, []string{"PATH=" + search})
 	if err != nil {
 		return Program{Missing: errors.Is(err, syscall.ENOENT)}
 	}
@@ -140,7 +139,7 @@ func (u Unit) lookProgram(c command, env []string) Program {
 func (u Unit) lookSettings() []envFile {
 	var all []envFile
 	for _, s := range u.list("EnvironmentFile") {
-		file := strings.TrimPrefix(s.value, "-")
+		file := u.expanded(strings.TrimPrefix(s.value, "-"))
 		text, err := os.ReadFile(file)
 		if err != nil {
 			continue

@@ -113,6 +113,7 @@ var situations = map[string]string{
 	"escape prefix": `[Service]` + "\n" + `ExecStart=\x2d/bin/ec\x68o a`,
 	"variables":     "[Service]\nExecStart=/bin/echo $HOME ${HOME} $$ $${X} a$b",
 	"specifiers":    "[Service]\nExecStart=/bin/%p %n %% %%n %t/x %i-",
+	"paths":         "[Service]\nType=oneshot\nExecStart=-%h/bin/a\nExecStart=/bin/true\nExecStart=%S/app/run %E ; %t/x ; %C/y %L ; \"%T/z\" ; %V/w ; %Y/y ; :%%x\nExecStart=-/bin/%i ; /bin/lost\nExecStart=-%H/x\nExecStart=-%q%\nExecStart=-%f/x ; %p ; -x%!y ; -/bin/a/%I b%! %; %j\nExecStart=-x%Zy\nExecStart=-/bin/a %Z ; /bin/lost",
 	"several":       "[Service]\nType=oneshot\nExecStart=/bin/a ; /bin/b x ;; -/bin/c ;y \\; \";\" ; \nExecStart=/bin/d",
 	"reset":         "[Service]\nExecStart=/bin/a\nExecStart=\nExecStart=/bin/b\n[Unit]\nExecStart=/bin/c\n[Service]\nType=oneshot\nExecStart=/bin/d",
 	"crlf":          "[Service]\r\nExecStart=/bin/a b \\\r\n c\r\n",
@@ -188,7 +189,7 @@ func TestSystemdReadsTheZerothArgument(t *testing.T) {
 // Commands made of random pieces: what systemd refuses is refused here, all else is kept.
 func TestSystemdReadsRandomCommands(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
-	pieces := strings.Fields(`a b; ; \; " ' "" '' "c '" \x41 \101 \u00e9 \s \n \q \\ \" $X ${X} $$ %% %n - @ : ! / . ; é ~ # = [ ] \x00 \777 \U0001F600 \ud800`)
+	pieces := strings.Fields(`a b; ; \; " ' "" '' "c '" \x41 \101 \u00e9 \s \n \q \\ \" $X ${X} $$ %% %n %Z % - @ : ! / . ; é ~ # = [ ] \x00 \777 \U0001F600 \ud800`)
 	random := rand.New(rand.NewPCG(1, 0))
 	dir := t.TempDir()
 	var names []string
@@ -202,7 +203,8 @@ func TestSystemdReadsRandomCommands(t *testing.T) {
 			}
 		}
 		prefix := []string{"", "", "-", "!", ":-"}[random.IntN(5)]
-		write(t, dir, map[string]string{name: "[Service]\nType=oneshot\nExecStart=" + prefix + "/bin/x " + b.String() + "\nExecStart=/bin/true\n"})
+		program := []string{"/bin/x", "/bin/x", "%h/x", "%f", "%i", "%t/", "x%%", "%Z", "%p", "%H/x", "a%", "%!"}[random.IntN(12)]
+		write(t, dir, map[string]string{name: "[Service]\nType=oneshot\nExecStart=" + prefix + program + " " + b.String() + "\nExecStart=/bin/true\n"})
 		names = append(names, name)
 	}
 	_, before := systemdReads(t, dir, names...)

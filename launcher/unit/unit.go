@@ -43,11 +43,11 @@ func (u Unit) Service() string {
 	return prefix
 }
 
-// last is the value of a setting that counts once; "" is not set.
+// last is the value of a setting that counts once; "" is not set. Specifiers are replaced, as in words.
 func (u Unit) last(key string) string {
 	for _, s := range slices.Backward(u.settings) {
 		if s.key == key {
-			return s.value
+			return u.expanded(s.value)
 		}
 	}
 	return ""
@@ -69,7 +69,7 @@ func (u Unit) list(key string) []setting {
 	return all
 }
 
-// words are those of all values of a list. What cannot be split is left out, as systemd does.
+// words are those of all values of a list. What cannot be split or expanded is left out, as systemd does.
 func (u Unit) words(key string) []string {
 	var all []string
 	for _, s := range u.list(key) {
@@ -78,7 +78,10 @@ func (u Unit) words(key string) []string {
 			if err != nil || w.raw == "" {
 				break
 			}
-			all, rest = append(all, w.value), after
+			if value, _, err := u.expand(w.value); err == nil {
+				all = append(all, value)
+			}
+			rest = after
 		}
 	}
 	return all
@@ -94,14 +97,8 @@ func (u Unit) set(key string) bool {
 	return !slices.Contains([]string{"", "0", "no", "n", "false", "f", "off"}, strings.ToLower(u.last(key)))
 }
 
-// Environment is what the unit's Environment= sets. Specifiers in it stay as they are.
-func (u Unit) Environment() []string {
-	var env []string
-	for _, entry := range u.words("Environment") {
-		env = append(env, strings.ReplaceAll(entry, "%%", "%"))
-	}
-	return env
-}
+// Environment is what the unit's Environment= sets.
+func (u Unit) Environment() []string { return u.words("Environment") }
 
 // AsRoot reports whether a command of the unit runs as root: then so does arenacap, which asks more of its policy
 // file's owner. "+" and "!" take User= away from one command.

@@ -195,6 +195,31 @@ func TestQuoteIsReadBack(t *testing.T) {
 	}
 }
 
+func TestSpecifiers(t *testing.T) {
+	for _, c := range []struct {
+		unit, home, text, want string
+		known                  bool
+	}{
+		{"a-b@c-d\\x2de.service", "", "%p %i %I %f %n %N %j %J %P", "a-b c-d\\x2de c/d-e /c/d-e a-b@c-d\\x2de.service a-b@c-d\\x2de b b a/b", true},
+		{"a-b.service", "", "%i%I%f %% 5% %! %", "/a/b % 5% %! %", true},
+		{"s.service", "", "%h %t %S %E %u %U", "/root /run /var/lib /etc root 0", true},
+		{"s.service", "/home/x", "%h", "/home/x", true},
+		{"s.service", "/home/x", "%t/y", "/%t/y", false},
+		{"t@.service", "", "%i %n", "%i t@%i.service", false},
+		{"s.service", "", "%H", "%H", false},
+		{"s.service", "", "%Z", "", false},
+	} {
+		got, known, err := Unit{Name: c.unit, Home: c.home}.expand(c.text)
+		if got != c.want || known != c.known || (err != nil) != (c.want == "") {
+			t.Errorf("%s: %q is %q, %t, %v; want %q, %t", c.unit, c.text, got, known, err, c.want, c.known)
+		}
+	}
+	u := unitOf(t, "ExecStart=-%h/bin/backup.sh\nExecStart=/bin/true\nExecStart=%S/x ; %t/y\nInaccessiblePaths=%E/x %Z")
+	if len(u.commands) != 4 || len(u.remarks) > 0 || u.hiddenBy("/etc/x/y") == "" {
+		t.Errorf("%+v", u)
+	}
+}
+
 func TestProgramOfAScript(t *testing.T) {
 	for line, want := range map[string]string{
 		`/bin/sh -c "a; exec /bin/b $X"`:            "/bin/b",
@@ -209,7 +234,7 @@ func TestProgramOfAScript(t *testing.T) {
 		`/bin/sh -c 'exec /opt/a/b --flag >>/x'`:    "/opt/a/b",
 		`/usr/bin/env -c 'prefix exec /bin/b ; x y`: "error",
 	} {
-		c, _, err := parseCommand(line)
+		c, _, err := Unit{}.parseCommand(line)
 		if err != nil {
 			if want != "error" {
 				t.Errorf("%s: %v", line, err)
@@ -228,7 +253,7 @@ func TestLookHere(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "closed"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	u := unitOf(t, "Type=oneshot\nEnvironmentFile=-"+dir+"/env\nEnvironmentFile=/nowhere\nExecStart=sh -c 'exec /bin/cat'\nExecStart=/no/such/program\nExecStart=/bin/%i")
+	u := unitOf(t, "Type=oneshot\nEnvironmentFile=-"+dir+"/env\nEnvironmentFile=/nowhere\nExecStart=sh -c 'exec /bin/cat'\nExecStart=/no/such/program\nExecStart=/bin/%H")
 	f := Look(u, Wish{}, filepath.Join(dir, "closed/arenacap"), os.Environ())
 	if len(f.settings) != 1 || !slices.Equal(f.settings[0].Names, []string{"LD_PRELOAD"}) {
 		t.Errorf("%+v", f.settings)
@@ -366,7 +391,7 @@ func FuzzParse(f *testing.F) {
 			if err != nil || len(settings) != 2 {
 				t.Fatalf("%q: %v, %v", line, settings, err)
 			}
-			again, remark, err := parseCommands(settings[0])
+			again, remark, err := u.parseCommands(settings[0])
 			if err != nil || remark != "" || len(again) != 1 {
 				t.Fatalf("%q: %v, %q, %v", line, again, remark, err)
 			}
