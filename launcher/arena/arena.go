@@ -15,7 +15,8 @@
 // Known limits. A main arena whose brk heap could not grow has mappings that nothing tells from others: they are
 // "other anonymous", and a walk calls them unknown. So are the stacks of threads that have no guard, and those
 // that a program allocated itself. Free chunks in fastbins and thread caches count as in use, as they do for the
-// arena. A static libc is found, but not its version.
+// arena. A static libc is found, but not its version. A process that maps files of a file system in user space
+// (FUSE) decides itself how long a read of them takes.
 package arena
 
 import (
@@ -36,6 +37,7 @@ type Census struct {
 	// Unlinked is how many structures look like arenas and are none of malloc's: 0 but for copies of memory, or
 	// where something overwrote malloc's structures. Then there may be more arenas, at most so many.
 	Unlinked int
+	Unread   bool // there are more of them than an honest process has, and not all were read: Unlinked is the least
 }
 
 // Process is a live process as it was found.
@@ -55,6 +57,7 @@ type Process struct {
 
 	Arenas   []Arena // the main arena first; several main arenas after dlmopen(3)
 	Unlinked int     // see Census
+	Unread   bool    // see Census
 	Parts    []Part  // largest first
 
 	started time.Duration // since boot; tells a later process with the same PID
@@ -62,7 +65,7 @@ type Process struct {
 
 // Census is the short account of what was found.
 func (p *Process) Census() Census {
-	c := Census{Arenas: len(p.Arenas), Unlinked: p.Unlinked}
+	c := Census{Arenas: len(p.Arenas), Unlinked: p.Unlinked, Unread: p.Unread}
 	for _, a := range p.Arenas {
 		if !a.Main {
 			c.Heaps += len(a.Heaps)
@@ -131,9 +134,9 @@ const (
 )
 
 // census counts what was found. A libc that nothing has asked for memory yet shows no arena and has one.
-func census(rings []*ring, unlinked int, maps mappings) Census {
-	c := Census{Unlinked: unlinked}
-	for _, r := range rings {
+func (f found) census(maps mappings) Census {
+	c := Census{Unlinked: f.unlinked, Unread: f.cut}
+	for _, r := range f.rings {
 		c.Arenas += len(r.members)
 		for i := range r.members {
 			for _, h := range r.members[i].heaps {
@@ -152,11 +155,11 @@ func census(rings []*ring, unlinked int, maps mappings) Census {
 // certain is the census where nothing speaks against it: all that looks like an arena is in a ring, and every heap
 // adds up. ok is false where more has to be known of the mappings.
 func certain(mem reader, maps mappings) (c Census, ok bool) {
-	rings, unlinked, err := find(mem, maps)
-	if err != nil || unlinked != 0 || len(rings) == 0 || !allSettled(rings) {
+	f, err := find(mem, maps)
+	if err != nil || f.unlinked != 0 || f.cut || len(f.rings) == 0 || !allSettled(f.rings) {
 		return Census{}, false
 	}
-	return census(rings, 0, maps), true
+	return f.census(maps), true
 }
 
 // libc reports a glibc that is there to run, not a file that a program happens to read.

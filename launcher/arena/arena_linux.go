@@ -28,13 +28,7 @@ func count(root string, pid int) (Census, error) {
 	if err != nil {
 		return Census{}, p.explain(err)
 	}
-	return census(found.rings, found.unlinked, maps), nil
-}
-
-// found is what find found.
-type found struct {
-	rings    []*ring
-	unlinked int
+	return found.census(maps), nil
 }
 
 // rings finds the arenas in mappings that read gives, and again in newer ones where heaps came or went in
@@ -44,11 +38,11 @@ func (p *process) rings(read func() (layout, error)) (f found, maps layout, err 
 		if maps, err = read(); err != nil {
 			return found{}, nil, err
 		}
-		f.rings, f.unlinked, err = find(p.mem, maps)
+		f, err = find(p.mem, maps)
 		if err != nil && !errors.Is(err, errBroken) && !errors.Is(err, errUnreadable) {
 			return found{}, nil, err
 		}
-		if err == nil && allSettled(f.rings) {
+		if err == nil && (f.cut || allSettled(f.rings)) {
 			break
 		}
 	}

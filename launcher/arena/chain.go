@@ -112,8 +112,9 @@ func (m *member) circles(h heap) bool {
 	return h.prev == h.base || n > 0 && m.heaps[n/2].base == h.base
 }
 
-// headers reads the heap headers that the members have come to, those that can be read.
+// headers reads the heap headers that the members have come to, those that can be read and may be.
 func (f *finder) headers(open []*member, at map[*member]uint64) (map[*member]heap, error) {
+	open = open[:f.take(len(open))]
 	headers := make(map[*member]heap, len(open))
 	buf := make([]byte, min(batch, len(open))*headerMax)
 	for part := range slices.Chunk(open, batch) {

@@ -19,6 +19,7 @@ type finder struct {
 	states map[uint64]member
 	roots  map[uint64]state // what was found in a libc's data
 	fitted map[place]bool   // what fits has found out
+	left   int              // how many more headers and states may be read
 }
 
 // mappings are a process's mappings, as they are needed to find arenas: all as they were at one time (layout), or
@@ -33,6 +34,8 @@ type mappings interface {
 	libc() bool
 	// word is the size of a pointer of the process in bytes.
 	word() uint64
+	// mostHeaders is how many headers and states may be read: no honest process needs more.
+	mostHeaders() int
 }
 
 // ring is the arenas of one copy of glibc; a program that calls dlmopen(3) has several.
@@ -62,62 +65,90 @@ var errBroken = errors.New("its memory holds arenas that do not lead back to a m
 // a guess.
 var errUnreadable = errors.New("the data of its libc cannot be read")
 
-// find gives the rings of the process, and how many structures look like arenas and hang in no ring. Arenas
-// that hang together are found from whichever is found first: the main arena in the data of a libc, or one in
-// a heap.
-func find(mem reader, maps mappings) (rings []*ring, unlinked int, err error) {
+// found is what find found.
+type found struct {
+	rings    []*ring
+	unlinked int  // structures that look like arenas and hang in no ring
+	cut      bool // there were more than are read
+}
+
+// find gives the rings of the process. Arenas that hang together are found from whichever is found first: the
+// main arena in the data of a libc, or one in a heap.
+func find(mem reader, maps mappings) (found, error) {
 	f := newFinder(mem, maps)
 	if err := f.readCandidates(maps.bases(f.word)); err != nil {
-		return nil, 0, err
+		return found{}, err
 	}
 	starts, err := f.mainArenas()
 	if err != nil {
-		return nil, 0, err
+		return found{}, err
 	}
 	for _, m := range f.states {
-		starts = append(starts, m.state)
+		starts = append(starts, m.addr)
+	}
+	all := found{}
+	if all.rings, err = f.rings(starts); err != nil {
+		return found{}, err
 	}
 	known := map[uint64]bool{} // by where the bins are: the bins of one state may pass for those of others too
-	for _, s := range starts {
-		if known[s.addr+s.bins] {
-			continue
-		}
-		r, err := f.ring(s.addr)
-		if err != nil {
-			return nil, 0, err
-		}
-		if r == nil {
-			continue
+	for _, r := range all.rings {
+		if err := f.chain(r); err != nil {
+			return found{}, err
 		}
 		for i := range r.members {
 			known[r.members[i].addr+r.members[i].bins] = true
 		}
-		if err := f.chain(r); err != nil {
-			return nil, 0, err
-		}
-		rings = append(rings, r)
 	}
 	for _, m := range f.states {
 		if !known[m.addr+m.bins] {
-			unlinked++
+			all.unlinked++
 		}
 	}
-	if len(rings) == 0 && unlinked > 0 {
-		return nil, 0, errBroken
+	if len(all.rings) == 0 && all.unlinked > 0 {
+		return found{}, errBroken
 	}
-	return rings, unlinked, nil
+	if f.left < 0 {
+		all.cut, all.unlinked = true, max(all.unlinked, 1)
+	}
+	return all, nil
 }
 
 func newFinder(mem reader, maps mappings) *finder {
-	return &finder{mem: mem, maps: maps, word: maps.word(), states: map[uint64]member{}, roots: map[uint64]state{}, fitted: map[place]bool{}}
+	return &finder{mem: mem, maps: maps, word: maps.word(), states: map[uint64]member{}, roots: map[uint64]state{},
+		fitted: map[place]bool{}, left: maps.mostHeaders()}
 }
+
+// take is how many of n headers may be read. Memory may hold any number of them, each leading to the next.
+func (f *finder) take(n int) int {
+	allowed := max(min(n, f.left), 0)
+	if f.left -= n; f.left < 0 {
+		f.left = -1
+	}
+	return allowed
+}
+
+// mostHeaders allows each place where a heap can begin to be read some times, as arenas are that change
+// meanwhile. It is at most about a second of reading.
+func (l layout) mostHeaders() int {
+	const each, least, most = 8, 4096, 1 << 19
+	places := uint64(0)
+	for _, m := range l {
+		if m.Anonymous() && m.Writable() {
+			places += 1 + m.Size()/leastHeap
+		}
+	}
+	return int(min(least+each*min(places, most), most))
+}
+
+// leastHeap is the smallest of heapSizes: 4 × 64 KiB.
+const leastHeap = 1 << 18
 
 // heapSizes are the sizes that a heap can have: 64 MiB (1 MiB in 32-bit programs), and under
 // glibc.malloc.hugetlb from 2.35 to 2.41 four huge pages of any size that an architecture has.
 func heapSizes(word uint64) []uint64 {
 	sizes := []uint64{usualHeap(word)}
-	for bit := 18; bit <= 32; bit++ { // 4 × 64 KiB to 4 × 1 GiB
-		if s := uint64(1) << bit; s != sizes[0] && (word == 8 || bit < 30) {
+	for s := uint64(leastHeap); s <= 1<<32; s <<= 1 { // to 4 × 1 GiB
+		if s != sizes[0] && (word == 8 || s < 1<<30) {
 			sizes = append(sizes, s)
 		}
 	}
@@ -196,6 +227,7 @@ const batch = 256
 
 // readCandidates reads the start of each candidate and keeps those that are a first heap with an arena.
 func (f *finder) readCandidates(bases []uint64) error {
+	bases = bases[:f.take(len(bases))]
 	buf := make([]byte, min(batch, len(bases))*arenaMax)
 	for len(bases) > 0 {
 		n := min(batch, len(bases))
@@ -241,6 +273,9 @@ func (f *finder) member(addr uint64) (member, bool, error) {
 }
 
 func (f *finder) reread(addr uint64) (member, bool, error) {
+	if f.take(1) == 0 {
+		return member{}, false, nil
+	}
 	var buf [arenaMax]byte
 	base := firstHeap(addr, f.word)
 	start := base
@@ -269,15 +304,20 @@ func (f *finder) data(addr uint64) bool {
 	if !ok || !m.Writable() || m.Perm&proc.PermShared != 0 {
 		return false
 	}
-	for m.Anonymous() {
-		below, ok := holds(f.maps, m.Start-1)
-		if !ok {
+	for range mostBss {
+		if !m.Anonymous() {
+			break
+		}
+		if m, ok = holds(f.maps, m.Start-1); !ok {
 			return false
 		}
-		m = below
 	}
 	return m.File()
 }
+
+// mostBss is as many mappings as a .bss is taken to be in. It is one, until the program changes the access or the
+// advice of parts of it.
+const mostBss = 16
 
 // holds is the mapping that holds addr.
 func holds(maps mappings, addr uint64) (mapping, bool) {
@@ -285,39 +325,56 @@ func holds(maps mappings, addr uint64) (mapping, bool) {
 	return m, ok && m.Start <= addr
 }
 
-// ring follows the arenas from the one at start. It is nil where they do not come back to it or where not
-// exactly one is a main arena.
+// rings follows each start from arena to arena, no arena twice, and gives the rings that it comes to.
 //
 // A running process does not disturb this: malloc puts a new arena right behind the main arena and writes its
 // link first (_int_new_arena), so all other links are final.
-func (f *finder) ring(start uint64) (*ring, error) {
-	r := &ring{}
-	seen, mains := map[uint64]bool{}, 0
-	for addr := start; addr != start || len(r.members) == 0; {
-		if seen[addr] || len(r.members) == maxArenas {
-			return nil, nil
+func (f *finder) rings(starts []uint64) (rings []*ring, err error) {
+	from := map[uint64]int{} // the start that an arena was first come to from
+	for i, addr := range starts {
+		var path []member
+		for {
+			if first, seen := from[addr]; seen {
+				if at := slices.IndexFunc(path, func(m member) bool { return m.addr == addr }); first == i && at >= 0 {
+					if r := f.ring(path[at:]); r != nil {
+						rings = append(rings, r)
+					}
+				}
+				break
+			}
+			from[addr] = i
+			m, ok, err := f.member(addr)
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				break
+			}
+			path, addr = append(path, m), m.next
 		}
-		seen[addr] = true
-		m, ok, err := f.member(addr)
-		if err != nil || !ok {
-			return nil, err
-		}
-		if m.main() {
+	}
+	return rings, nil
+}
+
+// ring is that of arenas that lead back to the first; nil where not exactly one is a main arena, or where they are
+// not of one layout, as those of one libc are.
+func (f *finder) ring(members []member) *ring {
+	mains := 0
+	for i := range members {
+		if members[i].main() {
 			mains++
 		}
-		if len(r.members) > 0 && m.bins != r.members[0].bins { // one libc, one layout
-			return nil, nil
+		if members[i].bins != members[0].bins {
+			return nil
 		}
-		r.members = append(r.members, m)
-		addr = m.next
 	}
 	if mains != 1 {
-		return nil, nil
+		return nil
 	}
-	i := slices.IndexFunc(r.members, func(m member) bool { return m.main() })
-	r.members = slices.Concat(r.members[i:], r.members[:i]) // the main arena first, then as they are linked
+	i := slices.IndexFunc(members, func(m member) bool { return m.main() })
+	r := &ring{members: slices.Concat(members[i:], members[:i])} // the main arena first, then as they are linked
 	r.heapMax = f.heapMax(r)
-	return r, nil
+	return r
 }
 
 // heapMax is the size of a ring's heaps: the usual one unless the mappings contradict. Where they do,
@@ -400,23 +457,22 @@ const scanMax = 32 << 20
 
 // mainArenas are what may be a malloc_state in a libc's data. A program that maps no libc may
 // have a static one: then all data of files is searched, .bss included.
-func (f *finder) mainArenas() ([]state, error) {
-	var found []state
+func (f *finder) mainArenas() (found []uint64, err error) {
 	left := uint64(scanMax)
 	libc := f.maps.libc()
 	for at := uint64(0); ; {
 		m, ok := f.maps.next(at, proc.PermRead|proc.PermWrite, true)
-		if !ok {
+		if !ok || left == 0 {
 			return found, nil
 		}
-		at = m.End
-		if !m.File() || m.Perm&proc.PermShared != 0 || libc && !allocator.IsGlibc(m.Name) {
+		if at = m.End; !m.File() || m.Perm&proc.PermShared != 0 || libc && !allocator.IsGlibc(m.Name) {
 			continue
 		}
 		end := m.End
 		if !libc {
 			end = dataEnd(f.maps, m)
 		}
+		at = max(m.End, end)
 		end = min(end, m.Start+left)
 		left -= end - m.Start
 		states, readable, err := f.scan(m.Start, end)
@@ -426,10 +482,10 @@ func (f *finder) mainArenas() ([]state, error) {
 		if libc && !readable {
 			return nil, errUnreadable
 		}
-		for _, s := range states {
+		for _, s := range states[:f.take(len(states))] {
 			f.roots[s.addr] = s
+			found = append(found, s.addr)
 		}
-		found = append(found, states...)
 	}
 }
 

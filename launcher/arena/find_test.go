@@ -26,11 +26,11 @@ func (f *fake) all(t *testing.T) (Census, []Arena, error) {
 
 func (f *fake) whole(t *testing.T) (Census, []Arena, error) {
 	t.Helper()
-	rings, unlinked, err := find(f, f.maps)
+	found, err := find(f, f.maps)
 	if err != nil {
 		return Census{}, nil, err
 	}
-	list, err := arenas(f, rings, f.maps)
+	list, err := arenas(f, found.rings, f.maps)
 	if err != nil {
 		return Census{}, nil, err
 	}
@@ -40,13 +40,13 @@ func (f *fake) whole(t *testing.T) (Census, []Arena, error) {
 		walker: &walker{ctx: context.Background(), mem: f, presence: f, word: f.maps.word(), page: minPage},
 		chunks: map[uint64]*Chunks{},
 	}
-	if err := d.all(rings, nil); err != nil {
+	if err := d.all(found.rings, nil); err != nil {
 		return Census{}, nil, err
 	}
 	if _, err := findStacks(f, without(f.maps, heapOwners(list)), f.maps.word(), 10); err != nil {
 		return Census{}, nil, err
 	}
-	return census(rings, unlinked, f.maps), list, nil
+	return found.census(f.maps), list, nil
 }
 
 func TestFindInEveryLayout(t *testing.T) {

@@ -34,7 +34,7 @@ func (p *process) inspect() (*Process, error) {
 	}
 	found := &Process{
 		PID: p.pid, Name: p.stat.Name, Threads: p.stat.Threads, Bits: int(maps.word()) * 8, Virtual: maps.virtual(),
-		Exact: exact, Unlinked: f.unlinked, started: p.stat.Started,
+		Exact: exact, Unlinked: f.unlinked, Unread: f.cut, started: p.stat.Started,
 	}
 	if found.Arenas, err = arenas(p.mem, f.rings, maps); err != nil {
 		return nil, err

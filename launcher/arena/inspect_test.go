@@ -133,7 +133,7 @@ func TestSinglePagesAreNoStacks(t *testing.T) {
 		at := 0x7f8000000000 + i*0x100000
 		maps = append(maps, mapping{Start: at, End: at + minPage}, mapping{Start: at + minPage, End: at + (i+2)*minPage, Perm: anonRW})
 	}
-	guarded, _ := stackTops(maps)
+	guarded, _ := stackTops(maps, runBottoms(maps))
 	if len(guarded) != 2 || guarded[0].bottom != 0x7f8000101000 {
 		t.Errorf("%x", guarded)
 	}
@@ -259,7 +259,7 @@ func TestReadThroughMem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := census(f.rings, f.unlinked, maps); got != want {
+	if got := f.census(maps); got != want {
 		t.Errorf("%+v through mem, %+v by process_vm_readv", got, want)
 	}
 }

@@ -9,8 +9,6 @@ const (
 	headerMax = 48                   // sizeof(heap_info), the largest: LP64 since 2.35
 	stateMax  = 2200                 // sizeof(malloc_state), the largest: LP64 2.27 to 2.42
 	arenaMax  = headerMax + stateMax // both, at the start of an arena's first heap
-
-	maxArenas = 1 << 20 // longer rings are taken for damage
 )
 
 // heap is a heap_info: words ar_ptr, prev, size, mprotect_size and, since 2.35, pagesize, at an address that is

@@ -111,6 +111,9 @@ func mapsName(b []byte) string {
 
 func (q *queries) bases(word uint64) []uint64 { return alignedBases(q, word) }
 
+// mostHeaders: a process with more is left to the text.
+func (q *queries) mostHeaders() int { return 16 * mostQueries }
+
 // libc: a process that maps none by name is left to the text.
 func (q *queries) libc() bool { return true }
 

@@ -32,7 +32,7 @@ func byText(t testing.TB, p *process) Census {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return census(f.rings, f.unlinked, maps)
+	return f.census(maps)
 }
 
 // checkQueries takes the census of a quiet process in the two ways. sure says that queries must do.

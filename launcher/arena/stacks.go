@@ -30,7 +30,8 @@ type stack struct{ start, end, guard uint64 }
 // findStacks finds the stacks of threads in mappings that are nothing else already. threads is how many
 // threads there are.
 func findStacks(mem reader, maps layout, word uint64, threads int) ([]stack, error) {
-	guarded, others := stackTops(maps)
+	bottoms := runBottoms(maps)
+	guarded, others := stackTops(maps, bottoms)
 	found, missed, err := peek(mem, guarded, word)
 	if err != nil {
 		return nil, err
@@ -43,21 +44,25 @@ func findStacks(mem reader, maps layout, word uint64, threads int) ([]stack, err
 		}
 		found = append(found, more...)
 	}
-	next := below(found, maps)
+	next := below(found, maps, bottoms)
 	if len(found) < threads-1 {
 		next = append(next, others...)
 	}
-	for len(next) > 0 {
+	for most := threads + mostCached; len(next) > 0 && len(found) < most; {
 		more, _, err := peek(mem, next, word)
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, more...)
-		next = below(more, maps)
+		next = below(more, maps, bottoms)
 	}
 	slices.SortFunc(found, func(a, b stack) int { return cmp.Compare(a.start, b.start) })
 	return disjoint(found), nil
 }
+
+// mostCached bounds the stacks beside those of the threads: 40 MiB that are kept for the next one, of 16 KiB each
+// (nptl/allocatestack.c, stack_cache_maxsize), and more where a tunable says so.
+const mostCached = 4096
 
 // disjoint drops stacks that overlap one before; what two searches found stands twice.
 func disjoint(sorted []stack) (kept []stack) {
@@ -107,18 +112,26 @@ type stackTop struct{ guard, bottom, top, limit uint64 }
 // usable is what a stack can consist of.
 func usable(m mapping) bool { return m.Anonymous() && m.Writable() }
 
+// runBottoms is for each usable mapping where the run without a gap begins that it is in.
+func runBottoms(maps layout) []uint64 {
+	bottoms := make([]uint64, len(maps))
+	for i, m := range maps {
+		bottoms[i] = m.Start
+		if i > 0 && usable(m) && usable(maps[i-1]) && maps[i-1].End == m.Start {
+			bottoms[i] = bottoms[i-1]
+		}
+	}
+	return bottoms
+}
+
 // stackTops are the ends of the usable mappings: those right above a guard, and of all others the largest.
-func stackTops(maps layout) (guarded, others []stackTop) {
-	var bottom int // the first of the mappings that follow each other without a gap
+func stackTops(maps layout, bottoms []uint64) (guarded, others []stackTop) {
 	for i, m := range maps {
 		if !usable(m) {
 			continue
 		}
-		if i == 0 || !usable(maps[i-1]) || maps[i-1].End != m.Start {
-			bottom = i
-		}
-		t := stackTop{guard: maps[bottom].Start, bottom: maps[bottom].Start, top: m.End, limit: m.End}
-		if i == bottom && i > 0 && maps[i-1].End == m.Start && reservedAnonymous(maps[i-1]) {
+		t := stackTop{guard: bottoms[i], bottom: bottoms[i], top: m.End, limit: m.End}
+		if bottoms[i] == m.Start && i > 0 && maps[i-1].End == m.Start && reservedAnonymous(maps[i-1]) {
 			t.guard, t.limit = maps[i-1].Start, maps.runEnd(i, usable)
 			if t.limit-t.bottom >= minUsable {
 				guarded = append(guarded, t)
@@ -140,7 +153,7 @@ const minUsable = 2 * minPage
 const minStack = 16 << 10
 
 // below are the tops right under stacks whose guard is no mapping: these lie one upon the other.
-func below(found []stack, maps layout) (tops []stackTop) {
+func below(found []stack, maps layout, bottoms []uint64) (tops []stackTop) {
 	for _, s := range found {
 		if i, ok := maps.at(s.start); !ok || !usable(maps[i]) {
 			continue
@@ -149,10 +162,7 @@ func below(found []stack, maps layout) (tops []stackTop) {
 		if !ok || !usable(maps[i]) {
 			continue
 		}
-		for i > 0 && usable(maps[i-1]) && maps[i-1].End == maps[i].Start {
-			i--
-		}
-		tops = append(tops, stackTop{guard: maps[i].Start, bottom: maps[i].Start, top: s.start, limit: s.start})
+		tops = append(tops, stackTop{guard: bottoms[i], bottom: bottoms[i], top: s.start, limit: s.start})
 	}
 	return tops
 }

@@ -36,8 +36,9 @@ func (k Kept) MarshalJSON() ([]byte, error) {
 // facts is what the answer follows from.
 type facts struct {
 	arenas    int
-	unlinked  int // structures that may be arenas: where something overwrote malloc's (arena.Census)
-	libcs     int // main arenas: each copy of a C library has a limit of its own
+	unlinked  int  // structures that may be arenas: where something overwrote malloc's (arena.Census)
+	unread    bool // and there are more of them
+	libcs     int  // main arenas: each copy of a C library has a limit of its own
 	libc      string
 	allocator string
 	version   environ.GlibcVersion
@@ -59,7 +60,7 @@ type beginning struct {
 
 func newFacts(p *arena.Process, began beginning) facts {
 	f := facts{
-		arenas: len(p.Arenas), unlinked: p.Unlinked, libc: p.Libc, allocator: p.Allocator,
+		arenas: len(p.Arenas), unlinked: p.Unlinked, unread: p.Unread, libc: p.Libc, allocator: p.Allocator,
 		version: glibcVersion(p.LibcVersion, p.Bits), began: began,
 	}
 	for _, a := range p.Arenas {
@@ -86,6 +87,8 @@ func (f facts) judge() Cap {
 		c.Why = fmt.Sprintf("%d copies of the C library are loaded, and each has a cap of its own", f.libcs)
 	case obstacle != "":
 		c.Why = "a cap cannot apply: " + obstacle
+	case f.unread:
+		c.Why = fmt.Sprintf("%s for certain; its memory holds so many more structures like arenas that not all were read", plural(f.arenas, "arena"))
 	case f.arenas+f.unlinked > c.N:
 		c.Why = fmt.Sprintf("%s for certain, and up to %d more that malloc's own list does not lead to", plural(f.arenas, "arena"), f.unlinked)
 	default:

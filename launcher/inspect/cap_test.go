@@ -39,6 +39,7 @@ func overwrote(f *facts) {
 }
 func twoLibcs(f *facts)   { f.libcs = 2 }
 func unlinked(f *facts)   { f.unlinked = 3 }
+func unread(f *facts)     { f.unlinked, f.unread = 1, true }
 func limit16(f *facts)    { f.ownLimit = 16 }
 func bits32(f *facts)     { f.version.Bits32 = true }
 func musl(f *facts)       { f.libc, f.allocator, f.libcs, f.arenas = "musl", "musl", 0, 0 }
@@ -94,6 +95,8 @@ func TestJudge(t *testing.T) {
 		{"two libcs, together within one's", base(glibc236, 4, four).with(twoLibcs), 4, "environment", Yes, ""},
 		{"damaged structures may hide more", base(glibc236, 2, four).with(unlinked), 4, "environment", NoAnswer, "up to 3 more"},
 		{"damaged structures, and still room", base(glibc236, 1, four).with(unlinked), 4, "environment", Yes, ""},
+		{"more structures than are read", base(glibc236, 1, four).with(unread), 4, "environment", NoAnswer, "1 arena for certain; its memory"},
+		{"more structures than are read, and over without them", base(glibc236, 5, four).with(unread), 4, "environment", No, ""},
 		{"damaged structures, and over without them", base(glibc236, 5, four).with(unlinked), 4, "environment", No, ""},
 
 		{"2.12 without TEST has 9", base(glibc212, 9, four), 4, "environment", No, "allows MALLOC_ARENA_TEST + 1 = 9 arenas"},

@@ -13,6 +13,7 @@
      info            malloc_info
      trim            malloc_trim(0)
      forge           make maps that look like heaps and are none
+     headers N       N headers of arenas that lead to one another, and to malloc's own in no way
      namespace PATH  dlmopen PATH in a namespace of its own, and allocate there from three threads
      maps N          N mappings that do not grow together
      touch           write into all of these that may be written                                         */
@@ -199,6 +200,28 @@ static void forge(void)
 	((char **)second)[1] = real;
 }
 
+/* As glibc 2.36 has them, two in each mapping, so that 65,000 fit the 65,530 mappings that are allowed. */
+static void headers(int n)
+{
+	enum { QUARTER = 256 << 10, MIB = 1 << 20, BINS = 112, NEXT = 2160 };
+	char *all = mmap(NULL, (size_t)(n / 2 + 2) * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *base = (char *)(((uintptr_t)all + MIB - 1) & ~(uintptr_t)(MIB - 1));
+	munmap(all, (size_t)(n / 2 + 2) * MIB);
+	for (int i = 0; i < n; i++) {
+		char *p = base + (size_t)(i / 2) * MIB + i % 2 * QUARTER;
+		if (i % 2 == 0 && mmap(p, 2 * QUARTER, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+			printf("no room for header %d\n", i);
+		char *arena = p + 48, *next = base + (size_t)((i + 1) / 2) * MIB + (i + 1) % 2 * QUARTER + 48;
+		uintptr_t header[] = { (uintptr_t)arena, 0, 4096, 4096, 4096 };
+		memcpy(p, header, sizeof header);
+		((int *)arena)[1] = 2;
+		for (int bin = 0; bin < 254; bin++)
+			((char **)(arena + BINS))[bin] = arena + BINS + bin / 2 * 16 - 16;
+		*(char **)(arena + NEXT) = next;
+	}
+}
+
 static void *namespace(void *handle)
 {
 	void *(*alloc)(size_t) = (void *(*)(size_t))dlsym(handle, "malloc");
@@ -281,6 +304,8 @@ static void *serve(void *joining)
 			touch();
 		else if (!strcmp(line, "forge\n"))
 			forge();
+		else if (sscanf(line, "headers %d", &n) == 1)
+			headers(n);
 		else if (!strcmp(line, "nomain\n")) {
 			pthread_t next;
 			first = pthread_self();
