@@ -17,12 +17,17 @@ func planCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "plan",
 		Usage:     "show what would be set here, and why",
-		UsageText: "arenacap plan [--json] [--arenas CAP] [--cores N] [PROGRAM [ARG…]]",
+		UsageText: "arenacap plan [--json] [--arenas CAP] [--cores N] [--glibc VERSION] [--32] [PROGRAM [ARG…]]",
 		Description: "Prints what run would set on this machine under this policy: each source of\n" +
 			"cores, the rule that was applied, what glibc would have done by itself, and the\n" +
 			"address space that arenas can take at most. With PROGRAM also what it links and\n" +
-			"whether the cap can work on it.",
-		Flags:  []cli.Flag{boolFlag("json", "print one JSON object")},
+			"whether the cap can work on it. --glibc, --cores and --32 say what another glibc,\n" +
+			"machine or 32-bit program would do.",
+		Flags: []cli.Flag{
+			boolFlag("json", "print one JSON object"),
+			textFlag("glibc", "show the limits of glibc `VERSION` (2.36; 2.26.0 is a release without later patches)"),
+			boolFlag("32", "show the limits of a 32-bit program"),
+		},
 		Action: plan,
 	}
 }
@@ -41,6 +46,13 @@ func plan(c *cli.Context) error {
 		if err := view.examine(name); err != nil {
 			return err
 		}
+	}
+	var version *string
+	if c.IsSet("glibc") {
+		version = new(c.String("glibc"))
+	}
+	if err := view.suppose(version, c.Bool("32")); err != nil {
+		return badFlag(c, "glibc", err)
 	}
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, view.json())

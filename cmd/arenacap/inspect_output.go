@@ -24,6 +24,9 @@ func reportText(to io.Writer, r inspect.Report, deep bool) string {
 	fmt.Fprintf(&b, "%s\n\n%s\n", paint(to, bold, fold(r.Verdict, width, 0)), partsTable(p, width))
 	labelled("arenas", arenasLine(p))
 	labelled("cap", capLine(to, r.Cap))
+	if r.Upgrade != "" {
+		labelled("upgrade", r.Upgrade)
+	}
 	if r.Next != "" {
 		labelled("next", r.Next)
 	}
@@ -253,6 +256,7 @@ func reportJSON(pid int, r inspect.Report, err error) ordered.Object {
 		"arena_resident_bytes", knownIf(read, inspect.ArenasResident(p)),
 		"parts", knownIf(read, parts),
 		"verdict", knownIf(read, r.Verdict),
+		"upgrade", known(r.Upgrade),
 		"next", known(r.Next),
 		"per_arena", knownIf(read, arenas),
 	}

@@ -29,13 +29,16 @@ func makePlan(l run.Line, need machine.Need) (policy.Plan, error) {
 
 // planView is a plan with what is shown beside it.
 type planView struct {
-	plan   policy.Plan
-	env    environ.Result
-	target *target.Target
+	plan     policy.Plan
+	env      environ.Result
+	target   *target.Target
+	glibc    environ.GlibcVersion // the target's, or the one that was asked for; the zero value is not known
+	supposed policy.Plan          // plan on the machine that was asked for
+	asked    bool                 // for another glibc, or for 32 bits
 }
 
 func newPlanView(p policy.Plan) *planView {
-	return &planView{plan: p, env: environ.Apply(origin.Environ(), p)}
+	return &planView{plan: p, env: environ.Apply(origin.Environ(), p), supposed: p}
 }
 
 // examine looks at the program that would run.
@@ -45,24 +48,22 @@ func (v *planView) examine(name string) error {
 		return err
 	}
 	t := target.Examine(path, v.env.Env)
-	v.target = &t
+	v.target, v.glibc = &t, t.Glibc()
 	return nil
 }
 
-// glibc is the version that the target uses, or the zero value.
-func (v *planView) glibc() environ.GlibcVersion {
-	if v.target == nil {
-		return environ.GlibcVersion{}
+// suppose asks for what another glibc would do, nil for the one that is here, a 32-bit one, or one on another machine.
+func (v *planView) suppose(version *string, bits32 bool) (err error) {
+	if cores := v.plan.Policy.Arenas.Cores; cores.From == "--cores" && cores.N != 0 {
+		v.supposed.Machine.Online = policy.Reading[int]{N: cores.N, From: cores.From}
 	}
-	return glibcOf(*v.target)
-}
-
-func glibcOf(t target.Target) environ.GlibcVersion {
-	major, minor, ok := t.GlibcVersion()
-	if !ok {
-		return environ.GlibcVersion{}
+	v.asked = bits32 || version != nil
+	bits32 = bits32 || v.glibc.Bits32
+	if version != nil {
+		v.glibc, err = environ.ParseGlibc(*version)
 	}
-	return environ.GlibcVersion{Major: major, Minor: minor, Bits32: t.Bits == 32}
+	v.glibc.Bits32 = bits32
+	return err
 }
 
 // rows are lines of text behind labels.
@@ -89,6 +90,9 @@ func (v *planView) print(w io.Writer) error {
 	r.add("why", p.Reasons...)
 	r.add("overrides", p.Overrides...)
 	r.add("by itself", v.byItself())
+	if v.asked {
+		r.add("with plan", v.withPlan()...)
+	}
 	r.add("worst case", v.worstCase())
 	r.add("budget", v.budget()...)
 	if v.target != nil {
@@ -122,19 +126,48 @@ func comparison(library policy.Reading[int]) string {
 
 // byItself is what glibc would do.
 func (v *planView) byItself() string {
-	g, cpus := v.glibc(), max(1, v.plan.Machine.Online.N)
-	version := "glibc 2.16 to 2.43"
-	if g.Known() {
-		version = "glibc " + g.String()
+	online := v.supposed.Machine.Online
+	cpus, said := max(1, online.N), ""
+	if online.From == "--cores" {
+		said = " (--cores)"
 	}
-	if n, ok := g.DefaultArenas(cpus); ok {
-		return fmt.Sprintf("%s would allow %d arenas on %d online CPUs", version, n, cpus)
+	if n, ok := v.glibc.DefaultArenas(cpus); ok {
+		return fmt.Sprintf("%s would allow %d arenas on %d online CPUs%s", v.glibcName(), n, cpus, said)
 	}
-	return version + " knows no limit"
+	return v.glibcName() + " knows no limit"
+}
+
+func (v *planView) glibcName() string {
+	name := "glibc 2.16 to 2.43"
+	if v.glibc.Known() {
+		name = "glibc " + v.glibc.String()
+	}
+	if v.asked && v.glibc.Bits32 {
+		name = "32-bit " + name
+	}
+	return name
+}
+
+// withPlan is what a glibc that was asked for would make of the plan.
+func (v *planView) withPlan() []string {
+	lines := []string{"no limit"}
+	if n, ok := v.glibc.PlannedArenas(v.supposed); ok {
+		lines[0] = count(n, "arena")
+	}
+	if _, why := v.glibc.Ignores(); why != "" {
+		lines = append(lines, v.glibcName()+" "+why)
+	}
+	if v.glibc.Racy() {
+		lines = append(lines, v.glibcName()+" can go over the cap where threads start at the same moment, and some builds of it have no limit (--enable-experimental-malloc); RHEL 6's does neither")
+	}
+	return lines
 }
 
 func (v *planView) worstCase() string {
-	capped, uncapped := v.glibc().WorstCase(v.plan)
+	capped, uncapped := v.glibc.WorstCase(v.supposed)
+	if _, limited := v.glibc.PlannedArenas(v.supposed); !limited {
+		return "no limit for arenas is known, with the plan or without"
+	}
 	if uncapped == 0 {
 		return policy.FormatSize(capped) + " of arenas with the plan, no limit without"
 	}
@@ -161,9 +194,10 @@ func (r *rows) addTarget(t target.Target) {
 
 // json is what programs rely on; see the design. null is what is not known.
 func (v *planView) json() ordered.Object {
-	p, m, g := v.plan, v.plan.Machine, v.glibc()
-	limit, limited := g.DefaultArenas(m.Online.N)
-	capped, uncapped := g.WorstCase(p)
+	p, m, online := v.plan, v.plan.Machine, v.supposed.Machine.Online.N
+	limit, limited := v.glibc.DefaultArenas(online)
+	planned, _ := v.glibc.PlannedArenas(v.supposed)
+	capped, uncapped := v.glibc.WorstCase(v.supposed)
 	budget := []ordered.Object{}
 	for _, l := range p.Limits {
 		budget = append(budget, ordered.Object{"metric", l.Metric, "limit_bytes", l.Bytes})
@@ -180,11 +214,22 @@ func (v *planView) json() ordered.Object {
 		"service", known(p.Policy.Service),
 		"section_applied", p.Policy.Section,
 		"environment", ordered.Object{"set", assignments(v.env.Set), "removed", list(v.env.Removed)},
-		"default_arenas", knownIf(limited && m.Online.N != 0, limit),
+		"glibc", v.glibcJSON(),
+		"default_arenas", knownIf(limited && online != 0, limit),
+		"planned_arenas", known(planned),
 		"worst_case_bytes", ordered.Object{"capped", knownIf(p.ArenaMax != 0 || capped != 0, capped), "uncapped", known(uncapped)},
 		"budget", budget,
 		"target", targetJSON(v.target),
 	}
+}
+
+// glibcJSON is the glibc that the limits are of. obeys is null where it depends on the patches of its build.
+func (v *planView) glibcJSON() any {
+	if !v.glibc.Known() {
+		return nil
+	}
+	ignored, why := v.glibc.Ignores()
+	return ordered.Object{"version", v.glibc.String(), "obeys", knownIf(ignored || why == "", !ignored), "why", known(why)}
 }
 
 func targetJSON(t *target.Target) any {

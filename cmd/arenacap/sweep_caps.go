@@ -32,7 +32,7 @@ func (s *sweepPlan) findCandidates(c *cli.Context) error {
 	}
 	s.machine = machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
 	s.machine.Inherited = environ.Inherited(origin.Environ())
-	s.limit, _ = glibcOf(s.target).DefaultArenas(cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1))
+	s.limit, _ = s.target.Glibc().DefaultArenas(cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1))
 	caps := strings.Split(c.String("caps"), ",")
 	if !c.IsSet("caps") {
 		caps = s.defaultCaps(p)

@@ -61,22 +61,8 @@ func TestRejoinUndoesWhatTheRealLoaderCuts(t *testing.T) {
 
 // predict is the number of arenas that probeThreads threads come to; glibc: malloc/arena.c, arena_get2.
 func predict(s Setting, on probed) int {
-	limit := uint64(probeThreads + 1)
-	switch {
-	case s.Max.OK:
-		limit = min(limit, s.Max.N)
-	default:
-		free, ok := on.version.DefaultArenas(on.cpus)
-		if s.Test.OK && !on.version.Before(44) {
-			free = max(on.cpus, int(min(s.Test.N, 1<<20)))
-		} else if s.Test.OK {
-			free = max(8*on.cpus, int(min(s.Test.N, 1<<20))+1)
-		}
-		if ok {
-			limit = min(limit, uint64(free))
-		}
-	}
-	return int(limit)
+	limit, _ := on.version.Arenas(int(min(s.Max.N, 1<<20)), int(min(s.Test.N, 1<<20)), on.cpus)
+	return min(limit, probeThreads+1)
 }
 
 // probe is the path of the C program in testdata.

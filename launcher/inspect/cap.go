@@ -61,7 +61,7 @@ type beginning struct {
 func newFacts(p *arena.Process, began beginning) facts {
 	f := facts{
 		arenas: len(p.Arenas), unlinked: p.Unlinked, unread: p.Unread, libc: p.Libc, allocator: p.Allocator,
-		version: glibcVersion(p.LibcVersion, p.Bits), began: began,
+		version: environ.Glibc(p.LibcVersion, p.Bits), began: began,
 	}
 	for _, a := range p.Arenas {
 		if a.Main {
@@ -153,6 +153,18 @@ func (f facts) limit() string {
 	return fmt.Sprintf("; glibc stops by itself at %d here", f.ownLimit)
 }
 
+// upgrade says what the newest glibc would change: nothing where another limit than glibc's own counts, or where it would
+// allow the arenas that are there.
+func (f facts) upgrade(cpus int) string {
+	newest := environ.NewestGlibc(f.version.Bits32)
+	limit, copies := f.allowed(newest, 0, cpus), max(1, f.libcs)
+	capped := f.began.setting.Max.OK && !f.began.secure
+	if f.obstacle() != "" || !f.version.Known() || !f.began.environKnown || capped || f.arenas <= limit*copies || f.arenas > f.ownLimit*copies {
+		return ""
+	}
+	return fmt.Sprintf("glibc %s would allow %s by itself here, not %d", newest, plural(limit, "arena"), f.ownLimit)
+}
+
 // source is where a value stands, as people call it.
 func source(v environ.Value) string {
 	if v.From == "tunables" {
@@ -210,10 +222,10 @@ func (f facts) exceeds(c *Cap) {
 		c.advice = "a program with file capabilities obeys when it gets them as ambient ones instead (systemd: AmbientCapabilities=)"
 	case f.notInForce(*c):
 		c.Why, c.advice = f.started(), restart
-	case f.version.Before(16) && f.arenas <= f.floor(*c):
-		c.Why = fmt.Sprintf("glibc %s allows MALLOC_ARENA_TEST + 1 = %d arenas before it looks at the cap", f.version, f.floor(*c))
+	case f.arenas <= f.allowed(f.version, c.N, 0):
+		c.Why = fmt.Sprintf("glibc %s allows MALLOC_ARENA_TEST + 1 = %d arenas before it looks at the cap", f.version, f.allowed(f.version, c.N, 0))
 		c.advice = "put 'arenacap run --' in front of its command: it sets MALLOC_ARENA_TEST too"
-	case f.version.Before(15):
+	case f.version.Racy():
 		c.Why = fmt.Sprintf("glibc %s goes over the cap where threads start at the same moment; 2.15 and later do not", f.version)
 	case f.libcs > 1:
 		c.Why = fmt.Sprintf("%d copies of the C library are loaded, and each has a cap of its own", f.libcs)
@@ -223,17 +235,10 @@ func (f facts) exceeds(c *Cap) {
 	}
 }
 
-// floor is how many arenas glibc 2.10 to 2.15 make whatever the cap: arena_test + 1 (malloc/arena.c,
-// reused_arena), 8 where it is not set, 2 with 32 bits.
-func (f facts) floor(c Cap) int {
-	test := 8
-	if f.version.Bits32 {
-		test = 2
-	}
-	if own := f.began.setting.Test; own.OK {
-		test = int(min(own.N, policy.MaxCap))
-	}
-	return max(c.N, test+1)
+// allowed is how many arenas a glibc makes under a cap, 0 for none, with the MALLOC_ARENA_TEST that the process has.
+func (f facts) allowed(v environ.GlibcVersion, cap, cpus int) int {
+	n, _ := v.Arenas(cap, int(min(f.began.setting.Test.N, policy.MaxCap)), cpus)
+	return n
 }
 
 func plural(n int, word string) string {

@@ -25,6 +25,34 @@ func base(v environ.GlibcVersion, arenas int, env ...string) facts {
 	}
 }
 
+// TestUpgrade: glibc 2.44's own limit is one arena a CPU, and at least 8.
+func TestUpgrade(t *testing.T) {
+	on := func(own int) func(*facts) { return func(f *facts) { f.ownLimit = own } }
+	for _, c := range []struct {
+		name  string
+		facts facts
+		cpus  int
+		want  string
+	}{
+		{"16 on two CPUs", base(glibc236, 16).with(on(16)), 2, "glibc 2.44 would allow 8 arenas by itself here, not 16"},
+		{"128 on sixteen", base(glibc236, 128).with(on(128)), 16, "glibc 2.44 would allow 16 arenas by itself here, not 128"},
+		{"32 bits", base(glibc236, 4).with(on(4)).with(bits32), 1, "glibc 2.44 would allow 2 arenas by itself here, not 4"},
+		{"no more than it would allow", base(glibc236, 8).with(on(16)), 2, ""},
+		{"the program set a limit itself", base(glibc236, 17).with(on(16)), 2, ""},
+		{"a cap holds", base(glibc236, 12, "MALLOC_ARENA_MAX=12").with(on(16)), 2, ""},
+		{"a cap that secure mode ignores", base(glibc236, 16, "MALLOC_ARENA_MAX=12").with(on(16)).with(secure), 2, "glibc 2.44 would allow 8 arenas by itself here, not 16"},
+		{"MALLOC_ARENA_TEST is its floor", base(glibc236, 16, "MALLOC_ARENA_TEST=12").with(on(16)), 2, "glibc 2.44 would allow 12 arenas by itself here, not 16"},
+		{"it is the newest", base(environ.NewestGlibc(false), 8).with(on(8)), 2, ""},
+		{"the environment is not known", base(glibc236, 16).with(on(16)).with(noEnviron), 2, ""},
+		{"the CPUs are not known", base(glibc236, 16), 0, ""},
+		{"another malloc", base(glibc236, 16).with(on(16)).with(jemalloc), 2, ""},
+	} {
+		if got := c.facts.upgrade(c.cpus); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 // with changes facts, for a table.
 func (f facts) with(change func(*facts)) facts {
 	change(&f)

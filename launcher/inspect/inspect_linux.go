@@ -27,6 +27,7 @@ type Report struct {
 	Process *arena.Process
 	Cap     Cap
 	Verdict string // where the virtual size is, in one sentence
+	Upgrade string // what the newest glibc would change; "" is nothing
 	Next    string // what to type or to do next; "" is nothing
 }
 
@@ -40,7 +41,9 @@ func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 		return Report{}, err
 	}
 	f := newFacts(p, began)
-	f.ownLimit, _ = f.version.DefaultArenas(m.Online.N)
+	if m.Online.N != 0 {
+		f.ownLimit = f.allowed(f.version, 0, m.Online.N)
+	}
 	if wanted != nil {
 		plan, err := resolve(*wanted, m, began.environ)
 		if err != nil {
@@ -48,7 +51,7 @@ func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 		}
 		f.wanted = &plan
 	}
-	r := Report{Process: p, Cap: f.judge(), Verdict: verdict(p)}
+	r := Report{Process: p, Cap: f.judge(), Verdict: verdict(p), Upgrade: f.upgrade(m.Online.N)}
 	if r.Cap.Kept == No && !f.notInForce(r.Cap) {
 		r.Cap.ask(pid, began)
 	}
@@ -152,7 +155,7 @@ func begin(p *arena.Process, env, auxv file) beginning {
 		return began
 	}
 	began.environ, began.environKnown = list, true
-	began.setting = environ.Effective(list, glibcVersion(p.LibcVersion, p.Bits))
+	began.setting = environ.Effective(list, environ.Glibc(p.LibcVersion, p.Bits))
 	return began
 }
 

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/arena"
+	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/testenv"
 	"arenacap/policy"
@@ -241,6 +242,26 @@ func TestLookWithoutFirstThread(t *testing.T) {
 	mustLook(t, p.process.Pid, nil).check(t, 3, "environment", Yes, "3 arenas of 3", "")
 	p = start(t, nil, program)
 	mustLook(t, p.process.Pid, nil).check(t, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", "arenacap run")
+}
+
+// TestLookBeforeAnUpgrade: glibc before 2.44 lets so many threads have more arenas than 2.44 would.
+func TestLookBeforeAnUpgrade(t *testing.T) {
+	p := start(t, nil, build(t, "gcc", probeSource))
+	p.do("threads 600 1")
+	r := mustLook(t, p.process.Pid, nil)
+	limit := max(8, here().Online.N)
+	want := ""
+	if v := environ.Glibc(r.Process.LibcVersion, 64); v.Before(44) && len(r.Process.Arenas) > limit {
+		want = fmt.Sprintf("glibc 2.44 would allow %d arenas by itself here, not %d", limit, len(r.Process.Arenas))
+	}
+	if r.Upgrade != want {
+		t.Errorf("%q, want %q", r.Upgrade, want)
+	}
+	p = start(t, []string{"MALLOC_ARENA_MAX=12"}, build(t, "gcc", probeSource))
+	p.do("threads 20 1")
+	if r := mustLook(t, p.process.Pid, nil); r.Upgrade != "" {
+		t.Errorf("under a cap: %q", r.Upgrade)
+	}
 }
 
 func TestLookAtTwoLibcs(t *testing.T) {

@@ -173,21 +173,9 @@ func (m *matrix) check(t *testing.T, cell string, p *program, v environ.GlibcVer
 }
 
 // predict is how many arenas so many threads make (malloc/arena.c, arena_get2): one each beside the main one, up to
-// the cap. Without a cap up to what DefaultArenas says, whose test is 8, or 2 with 32 bits, where none is set.
+// what its glibc allows.
 func predict(s environ.Setting, v environ.GlibcVersion, online, threads int) int {
-	limit, _ := v.DefaultArenas(online)
-	switch {
-	case s.Max.OK:
-		limit = int(min(s.Max.N, 1<<20))
-	case s.Test.OK && v.Before(44):
-		cores := 8 * online
-		if v.Bits32 {
-			cores = 2 * online
-		}
-		limit = max(cores, int(s.Test.N)+1)
-	case s.Test.OK:
-		limit = max(online, int(s.Test.N))
-	}
+	limit, _ := v.Arenas(int(min(s.Max.N, 1<<20)), int(min(s.Test.N, 1<<20)), online)
 	return min(limit, threads+1)
 }
 
@@ -250,7 +238,7 @@ func readVersion(t *testing.T, dir string, bits int) environ.GlibcVersion {
 		t.Fatal(err)
 	}
 	upstream, _, _ := strings.Cut(strings.TrimSpace(string(text)), "-")
-	v := glibcVersion(upstream, bits)
+	v := environ.Glibc(upstream, bits)
 	if !v.Known() {
 		t.Fatalf("%q is no version", text)
 	}

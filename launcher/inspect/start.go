@@ -1,11 +1,6 @@
 package inspect
 
-import (
-	"strconv"
-	"strings"
-
-	"arenacap/launcher/environ"
-)
+import "strings"
 
 // overwritten reports whether a program has put its title over its environment, as setproctitle(3) of BSD
 // and what copies it do (PostgreSQL, nginx, Redis, sshd): then NULs or the end of a title stand there. An
@@ -21,15 +16,4 @@ func overwritten(env []string) bool {
 		tunables = strings.HasPrefix(entry, "GLIBC_TUNABLES=")
 	}
 	return false
-}
-
-// glibcVersion reads "2.36"; what is none gives the version that is not known.
-func glibcVersion(s string, bits int) environ.GlibcVersion {
-	first, second, _ := strings.Cut(s, ".")
-	major, err1 := strconv.Atoi(first)
-	minor, err2 := strconv.Atoi(second)
-	if err1 != nil || err2 != nil {
-		return environ.GlibcVersion{Bits32: bits == 32}
-	}
-	return environ.GlibcVersion{Major: major, Minor: minor, Bits32: bits == 32}
 }

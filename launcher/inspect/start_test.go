@@ -30,19 +30,6 @@ func TestOverwritten(t *testing.T) {
 	}
 }
 
-func TestGlibcVersion(t *testing.T) {
-	for s, want := range map[string]environ.GlibcVersion{
-		"2.36": {Major: 2, Minor: 36}, "2.4": {Major: 2, Minor: 4}, "3.0": {Major: 3}, "": {}, "2": {}, "2.x": {}, "2.36.1": {},
-	} {
-		if got := glibcVersion(s, 64); got != want {
-			t.Errorf("%q: got %+v, want %+v", s, got, want)
-		}
-		if got := glibcVersion(s, 32); !got.Bits32 {
-			t.Errorf("%q: %+v is not 32-bit", s, got)
-		}
-	}
-}
-
 // FuzzBeginning reads whatever stands in environ: memory that the process may have written over.
 func FuzzBeginning(f *testing.F) {
 	f.Add([]byte("A=1\x00MALLOC_ARENA_MAX=4\x00"), 4)

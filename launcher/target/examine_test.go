@@ -179,8 +179,8 @@ func TestLibcVersionLikeLdd(t *testing.T) {
 	if want := fmt.Sprintf("ldd (%s) %s", got.LibcRelease, got.LibcVersion); want != line {
 		t.Errorf("version %q, ldd says %q", want, line)
 	}
-	if major, minor, ok := got.GlibcVersion(); !ok || fmt.Sprintf("%d.%d", major, minor) != got.LibcVersion {
-		t.Errorf("GlibcVersion = %d, %d, %v for %q", major, minor, ok, got.LibcVersion)
+	if v := got.Glibc(); v.String() != got.LibcVersion {
+		t.Errorf("Glibc = %s for %q", v, got.LibcVersion)
 	}
 }
 

@@ -10,9 +10,11 @@
 package target
 
 import (
+	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
+
+	"arenacap/launcher/environ"
 )
 
 // Answer is yes, no or not known; the zero value is not known.
@@ -75,22 +77,21 @@ func (t Target) WhyNot() string {
 	return strings.Join(append([]string{t.Why[0]}, t.Hints...), "; ")
 }
 
-// GlibcVersion is LibcVersion as numbers; ok is false where it is not a glibc or not known.
-func (t Target) GlibcVersion() (major, minor int, ok bool) {
-	first, rest, dot := strings.Cut(t.LibcVersion, ".")
-	second, _, _ := strings.Cut(rest, ".")
-	major, err1 := strconv.Atoi(first)
-	minor, err2 := strconv.Atoi(second)
-	return major, minor, t.Libc == "glibc" && dot && err1 == nil && err2 == nil
+// Glibc is LibcVersion; it is not known where the libc is another one. What names no distribution is upstream's release
+// as it came.
+func (t Target) Glibc() environ.GlibcVersion {
+	if t.Libc != "glibc" {
+		return environ.GlibcVersion{}
+	}
+	v := environ.Glibc(t.LibcVersion, t.Bits)
+	if v.Known() && t.LibcRelease == "GNU libc" {
+		v.Point = cmp.Or(v.Point, "0")
+	}
+	return v
 }
 
-// glibc reports whether the version is known and is from 2.low to 2.high.
-func (t Target) glibc(low, high int) bool {
-	major, minor, ok := t.GlibcVersion()
-	return ok && major == 2 && minor >= low && minor <= high
-}
-
-const newest = 1 << 30 // a minor version over all others
+// since reports whether the version is known and at least 2.minor.
+func (t Target) since(minor int) bool { return t.Glibc().Known() && !t.Glibc().Before(minor) }
 
 func (t *Target) why(format string, args ...any) { t.Why = append(t.Why, fmt.Sprintf(format, args...)) }
 func (t *Target) note(format string, args ...any) {

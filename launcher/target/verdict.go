@@ -85,27 +85,19 @@ func (f facts) replacement(program string) string {
 	return fmt.Sprintf("%q links %s", program, base)
 }
 
-// cannotByVersion is what depends on glibc's version (malloc/arena.c of 2.10; BZ#21338 for 2.25; the limits
-// in elf/dl-tunables.list for 2.26; elf/dl-tunables.c of 2.40 and 2.44). A static program's version is not
-// known, but whether it has the tunable is.
+// cannotByVersion is what depends on glibc's version (elf/dl-tunables.c of 2.40 and 2.44). A static program's version
+// is not known, but whether it has the tunable is.
 func (t *Target) cannotByVersion(f facts) {
-	switch {
-	case t.glibc(0, 9):
-		t.why("glibc %s (%q) has no limit on arenas; the first with one is 2.10", t.LibcVersion, f.libc)
-	case t.plainRelease("2.25"), t.plainRelease("2.26"):
-		t.why("glibc %s (%q) does not obey MALLOC_ARENA_MAX (a bug; 2.27 and later patches of %s mend it)", t.LibcVersion, f.libc, t.LibcVersion)
-	case f.enable && (t.Static || t.glibc(40, newest)):
+	switch ignored, why := t.Glibc().Ignores(); {
+	case ignored:
+		t.why("glibc %s (%q) %s", t.LibcVersion, f.libc, why)
+	case f.enable && (t.Static || t.since(40)):
 		t.why("GLIBC_TUNABLES has glibc.rtld.enable_secure=1, with which %q ignores MALLOC_ARENA_MAX (glibc 2.40 and later)", t.Program())
 		t.hint("take glibc.rtld.enable_secure out of GLIBC_TUNABLES")
-	case f.locked != "" && t.glibc(44, newest):
+	case f.locked != "" && t.since(44):
 		t.why("%s", f.locked)
 		t.hint("set the cap in /etc/tunables.conf and run ldconfig")
 	}
-}
-
-// plainRelease reports whether the libc is that upstream release as it came, with no mark of a distribution.
-func (t *Target) plainRelease(version string) bool {
-	return t.Libc == "glibc" && t.LibcVersion == version && t.LibcRelease == "GNU libc"
 }
 
 // doubt lists why it is not known whether a cap works.
@@ -124,11 +116,11 @@ func (t *Target) doubt(f facts) {
 		t.why("%q has %s linked into it under names of its own; what it allocates there is not capped", program, name)
 		t.hint(allocator.Instead(name, f.cap))
 	}
-	switch {
+	switch _, unpatched := t.Glibc().Ignores(); {
 	case t.Static && f.thorough:
 		t.doubtStatic(f)
-	case t.glibc(25, 26):
-		t.why("glibc %s (%q) does not obey MALLOC_ARENA_MAX unless it was patched", t.LibcVersion, f.libc)
+	case unpatched != "":
+		t.why("glibc %s (%q) %s", t.LibcVersion, f.libc, unpatched)
 	case f.thorough && t.Libc == "glibc" && t.LibcVersion == "":
 		t.why("the version of the C library of %q was not found", program)
 	case f.thorough && t.Libc == "":
@@ -165,7 +157,7 @@ func (t *Target) addNotes(f facts) {
 	if f.rootCaps {
 		t.note("%q has file capabilities: started by another user than root it runs in secure mode, where a cap cannot work", t.Program())
 	}
-	if t.glibc(10, 14) && t.CanCap == Yes {
+	if t.Glibc().Racy() && t.CanCap == Yes {
 		t.note("glibc %s may have been built without a limit on arenas (--enable-experimental-malloc)", t.LibcVersion)
 	}
 	if t.CanCap == No {

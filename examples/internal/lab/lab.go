@@ -101,9 +101,9 @@ func GlibcLimit(ctx context.Context, threads int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %w", err)
 	}
-	var g environ.GlibcVersion
-	if _, err := fmt.Sscanf(string(out), "glibc %d.%d", &g.Major, &g.Minor); err != nil {
-		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %q: %w", out, err)
+	g := environ.Glibc(strings.TrimPrefix(strings.TrimSpace(string(out)), "glibc "), 64)
+	if !g.Known() {
+		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %q", out)
 	}
 	if out, err = exec.CommandContext(ctx, "getconf", "_NPROCESSORS_ONLN").Output(); err != nil {
 		return 0, fmt.Errorf("getconf _NPROCESSORS_ONLN: %w", err)
