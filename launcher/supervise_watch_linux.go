@@ -64,22 +64,20 @@ func (b *beside) start(notices func() []string) {
 	}()
 }
 
-// run watches until the target has ended, or ctx. A log that cannot be opened is told, and stderr is used.
+// run watches until the target has ended, or ctx.
 func (b *beside) run(ctx context.Context, notices func() []string) (outcomes []watch.Outcome) {
 	defer func() {
 		if r := recover(); r != nil { // the target must not lose its parent by a mistake in the watch
 			b.failed(fmt.Sprintf("internal error: %v; the target goes on without a watch", r))
 		}
 	}()
-	cfg, targets := b.cfg, []*watch.Target{b.target}
+	cfg := b.cfg
 	if notices != nil {
 		cfg.Notices = notices()
 	}
-	outcomes, err := watch.Run(ctx, cfg, targets)
+	outcomes, err := watch.Run(ctx, cfg, []*watch.Target{b.target})
 	if err != nil {
 		b.failed(err.Error())
-		cfg.Log.To = "stderr"
-		outcomes, _ = watch.Run(ctx, cfg, targets)
 	}
 	return outcomes
 }

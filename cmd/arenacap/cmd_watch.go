@@ -4,9 +4,7 @@ package main
 
 import (
 	"fmt"
-	"os/signal"
 	"slices"
-	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -20,8 +18,8 @@ func watchCommand() *cli.Command {
 		Name:      "watch",
 		Usage:     "watch the budget of programs that already run",
 		UsageText: "arenacap watch [flags] PID…",
-		Description: "Samples each process under the budget of the policy until it ends, or until INT\n" +
-			"or TERM ends the watch.\n\n" +
+		Description: "Samples each process under the budget of the policy until it ends, or until INT,\n" +
+			"TERM or QUIT ends the watch.\n\n" +
 			"Exit status: 0 if none breached its budget, 1 if one did or could not be\n" +
 			"watched.",
 		Action: watchPIDs,
@@ -46,9 +44,7 @@ func watchPIDs(c *cli.Context) error {
 	for _, err := range failed {
 		say.Report(err)
 	}
-	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	outcomes, err := watch.Run(ctx, config, targets)
+	outcomes, err := watch.Run(c.Context, config, targets)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"arenacap/launcher/arena"
 	"arenacap/policy"
 )
 
@@ -86,6 +87,50 @@ func (a *attribution) words(counted int) string {
 		fmt.Fprintf(&b, "; in all %s", list(a.Parts, true))
 	}
 	return b.String()
+}
+
+// advice is what to do about the largest part that grew or, where none did, the largest. planned is the cap of the plan, 0
+// is none.
+func (a *attribution) advice(metric string, planned int) string {
+	switch kind := a.first(); {
+	case metric == "arenas", kind == arena.KindArenas && metric != "resident":
+		return "; " + arenasAdvice(planned)
+	case metric == "data", metric == "resident":
+		return "; 'arenacap inspect --deep' shows how much of the heaps is in use"
+	case adviceOf[kind] != "":
+		return "; " + adviceOf[kind]
+	}
+	return ""
+}
+
+// first is the kind that the advice is about, "" where nothing is known.
+func (a *attribution) first() string {
+	switch {
+	case a == nil:
+	case len(a.Grew) > 0:
+		return a.Grew[0].Kind
+	case len(a.Parts) > 0:
+		return a.Parts[0].Kind
+	}
+	return ""
+}
+
+func arenasAdvice(planned int) string {
+	if planned == 0 {
+		return "a cap on the arenas ([arenas] cap) bounds them"
+	}
+	return fmt.Sprintf("a cap on the arenas under %d ([arenas] cap) bounds them further", planned)
+}
+
+// adviceOf is for the metrics virtual and growth.
+var adviceOf = map[string]string{
+	arena.KindThreadStacks: "fewer threads or a smaller 'ulimit -s' reserve less",
+	arena.KindMainHeap:     "'arenacap inspect --deep' shows how much of the heap is in use",
+	arena.KindFile:         "a budget of data leaves mapped files out",
+	arena.KindReserved:     "a budget of data or resident leaves out what is only reserved",
+	arena.KindJavaHeap:     "java's -Xmx bounds it",
+	arena.KindJavaCode:     "java's -XX:ReservedCodeCacheSize bounds it",
+	arena.KindJavaClasses:  "java's -XX:CompressedClassSpaceSize bounds it",
 }
 
 // addPart adds to the part of the same kind.

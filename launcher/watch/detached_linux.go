@@ -42,6 +42,7 @@ func Detached(judge func(cfg Config, env []string) []string) {
 	}
 	origin.BeSmall()
 	catchIgnored()
+	ctx, _ := untilSignal(context.Background())
 	_ = os.WriteFile(procRoot+"/self/comm", []byte(ProcessName), 0) // its first 15 bytes, proc_pid_comm(5)
 	defer os.Exit(0)
 	defer reportPanic()
@@ -50,7 +51,7 @@ func Detached(judge func(cfg Config, env []string) []string) {
 	if err != nil {
 		return // it was not written by this program; no target is known
 	}
-	runDetached(cfg, pipe, judge)
+	runDetached(ctx, cfg, pipe, judge)
 }
 
 // catchIgnored catches SIGPIPE and the signals that the target was started with ignored, and drops them: the effect is
@@ -91,9 +92,13 @@ func readConfig(pipe io.Reader) (Config, error) {
 }
 
 // runDetached gets ready, waits for the target's start, and watches.
-func runDetached(cfg Config, pipe io.ReadCloser, judge func(Config, []string) []string) {
-	e, target, failed := prepare(&cfg)
+func runDetached(ctx context.Context, cfg Config, pipe io.ReadCloser, judge func(Config, []string) []string) {
+	e, target, err := prepare(cfg)
 	if fileType(ReadyFD) == unix.S_IFIFO {
+		failed := err
+		if err == nil {
+			failed = e.noLog
+		}
 		answerStart(failed)
 		if failed != nil {
 			return
@@ -102,35 +107,30 @@ func runDetached(cfg Config, pipe io.ReadCloser, judge func(Config, []string) []
 	if !execSucceeded(pipe) {
 		return
 	}
-	if target == nil {
-		Failed(cfg, cfg.PID, failed.Error())
+	if err != nil {
+		Failed(cfg, cfg.PID, err.Error())
 		return
 	}
+	defer e.close()
 	if judge != nil && cfg.Cap != 0 && cfg.OnUnenforceable == "warn" {
 		e.cfg.Notices = append(e.cfg.Notices, judge(cfg, environOf(target))...)
 	}
 	e.detached, e.frugal = true, true
-	w := e.addLaunched(target)
-	w.start()
-	w.reportOnce("log", failed)
-	e.loop(context.Background())
-	e.close()
+	e.addLaunched(target)
+	if _, err := e.watch(ctx); err != nil {
+		Failed(cfg, cfg.PID, err.Error())
+	}
 }
 
-// prepare opens what the watch needs. A log file that cannot be opened is reported on stderr, which takes its place;
-// without the target there is no watch.
-func prepare(cfg *Config) (*engine, *process, error) {
+// prepare opens what the watch needs.
+func prepare(cfg Config) (*engine, *process, error) {
 	target, err := inheritTarget(cfg.PID)
 	if err != nil {
 		return nil, nil, err
 	}
-	e, failed := newEngine(*cfg)
-	if failed != nil {
-		cfg.Log.To = "stderr"
-		if e, err = newEngine(*cfg); err != nil {
-			return nil, nil, err
-		}
-		return e, target, failed
+	e, err := newEngine(cfg)
+	if err != nil {
+		return nil, nil, err
 	}
 	if e.log.path != "" {
 		e.log.closeStderr()

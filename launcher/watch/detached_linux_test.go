@@ -172,6 +172,59 @@ func checkDetached(t *testing.T, pid int) {
 	}
 }
 
+// HUP does nothing to a watch; TERM, INT and QUIT end it with an event, also where its starter ignored them.
+func TestDetachedSignals(t *testing.T) {
+	testenv.Need(t, "/bin/bash")
+	exe, err := os.Executable()
+	must(t, err)
+	for _, sig := range []syscall.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT} {
+		t.Run(unix.SignalName(sig), func(t *testing.T) {
+			t.Parallel()
+			c := startChild(t)
+			cfg := verbose(c.pid(), "growth=1073741824")
+			cfg.Verbose = false
+			d := prepareDetached(t, c.pid(), pidfdOf(t, c.pid()), true)
+			d.cmd.Path, d.cmd.Args = "/bin/bash", []string{"bash", "-c", `trap '' INT QUIT; exec -a "$0" "$1"`, d.cmd.Args[0], exe}
+			d.start(framed(t, cfg))
+			if word, err := io.ReadAll(d.ready); err != nil || string(word) != "ready\n" {
+				t.Fatalf("the watch says %q, %v", word, err)
+			}
+			d.execed()
+			must(t, d.cmd.Process.Signal(unix.SIGHUP))
+			must(t, d.cmd.Process.Signal(sig))
+			d.wantLine("watch-ended: " + unix.SignalName(sig) + " has ended the watch, and what it watched goes on; watched for ")
+			d.ends()
+		})
+	}
+}
+
+// At the stop of a systemd unit the watch and its target get a TERM each: the target's end is told.
+func TestDetachedAtTheStopOfAUnit(t *testing.T) {
+	c := startChild(t)
+	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, verbose(c.pid(), "growth=1073741824")), false)
+	d.execed()
+	d.wantLine("started: ")
+	must(t, d.cmd.Process.Signal(unix.SIGTERM))
+	_ = c.in.Close()
+	d.wantLine("exited: ")
+	d.ends()
+}
+
+// A watch that was stopped says for how long it did not look.
+func TestDetachedStopped(t *testing.T) {
+	c := startChild(t)
+	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, verbose(c.pid(), "growth=1073741824")), false)
+	d.execed()
+	d.wantLine("started: ")
+	must(t, d.cmd.Process.Signal(unix.SIGSTOP))
+	time.Sleep(2 * leastGap) // the length of the gap, not a wait for anything
+	must(t, d.cmd.Process.Signal(unix.SIGCONT))
+	d.wantLine("gap: no sample for ", ", with one due every 2ms: ")
+	_ = c.in.Close()
+	d.wantLine("exited: ")
+	d.ends()
+}
+
 // A start that failed is none: nothing was there to be watched, and nothing is said.
 func TestDetachedStartThatFailed(t *testing.T) {
 	c := startChild(t)
@@ -247,7 +300,7 @@ func TestDetachedGoesOnWithoutItsLog(t *testing.T) {
 			d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
 			d.execed()
 			d.wantLine("started: ")
-			d.wantLine("watch-failed: ", log, why)
+			d.wantLine("log-failed: ", log, why)
 			d.wantLine("breach: ")
 			d.wantLine("SIGTERM sent")
 			d.wantLine("exited: ")

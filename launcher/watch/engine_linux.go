@@ -15,8 +15,9 @@ import (
 	"arenacap/launcher/origin"
 )
 
-// Run watches targets until all have ended or ctx is done, and returns the outcome of each, in their order.
-// It locks its goroutine to its thread meanwhile. The error is one of the start: the log file or a signal's name.
+// Run watches targets until all have ended or ctx is done, and returns the outcome of each, in their order. With the
+// mode "attach" TERM, INT and QUIT end it too, HUP does nothing, and a log that cannot be opened is an error.
+// It locks its goroutine to its thread meanwhile. The error is one of the start.
 func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -24,18 +25,29 @@ func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) 
 	if err != nil {
 		return nil, err
 	}
+	defer e.close()
 	if cfg.Mode == "attach" { // a supervisor does more than to watch
+		if e.noLog != nil {
+			return nil, e.noLog
+		}
+		var stop func()
+		ctx, stop = untilSignal(ctx)
+		defer stop()
 		e.frugal = true
 		origin.BeSmall()
 	}
 	return e.run(ctx, targets)
 }
 
-func (e *engine) run(ctx context.Context, targets []*Target) (outcomes []Outcome, err error) {
-	defer e.close()
+func (e *engine) run(ctx context.Context, targets []*Target) ([]Outcome, error) {
 	for _, t := range targets {
 		e.add(t.process)
 	}
+	return e.watch(ctx)
+}
+
+// watch is the whole of a watch whose targets were added.
+func (e *engine) watch(ctx context.Context) (outcomes []Outcome, err error) {
 	stop, err := e.wakeOn(ctx)
 	if err != nil {
 		return nil, err
@@ -49,6 +61,9 @@ func (e *engine) run(ctx context.Context, targets []*Target) (outcomes []Outcome
 		if !w.ended && w.scope.target.ended() { // ctx ended because the target had
 			w.leave(e.clock())
 		}
+		if signaled(ctx) && !w.gone() {
+			w.abandon(context.Cause(ctx))
+		}
 		outcomes = append(outcomes, w.outcome)
 	}
 	return outcomes, nil
@@ -58,6 +73,7 @@ func (e *engine) run(ctx context.Context, targets []*Target) (outcomes []Outcome
 type engine struct {
 	cfg       Config
 	log       *eventLog
+	noLog     error // why stderr takes the log's place
 	probes    probes
 	clock     func() time.Duration // since boot
 	began     time.Duration        // the first sample of all, so that one wake-up serves many targets
@@ -69,6 +85,7 @@ type engine struct {
 	frugal    bool          // the process does nothing but watch, and samples allocate nothing
 	giveBack  time.Duration // when to give memory back; never where nothing but samples was taken since
 	collected bool          // the first step of it was taken
+	ends      time.Duration // when the watch ends after ctx; never before that
 }
 
 // maxEvents is how many ends are taken from the kernel at once.
@@ -83,16 +100,16 @@ func newEngine(cfg Config) (*engine, error) {
 			return nil, err
 		}
 	}
-	log, err := openLog(cfg.Log.To)
-	if err != nil {
-		return nil, err
+	log, noLog := openLog(cfg.Log.To)
+	if noLog != nil {
+		log = openStderr(2)
 	}
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		log.close()
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	return &engine{cfg: cfg, log: log, probes: kernelProbes, clock: sinceBoot, began: -1, epoll: epoll, wake: -1, giveBack: never}, nil
+	return &engine{cfg: cfg, log: log, noLog: noLog, probes: kernelProbes, clock: sinceBoot, began: -1, epoll: epoll, wake: -1, giveBack: never, ends: never}, nil
 }
 
 func (e *engine) close() {
@@ -130,7 +147,7 @@ func (e *engine) loop(ctx context.Context) {
 	for _, w := range e.watched {
 		e.listen(w.scope.target.pidfd, w.index)
 	}
-	for ctx.Err() == nil || e.killing() {
+	for !e.over(ctx) {
 		now := e.clock()
 		next, busy := e.turns(now)
 		if !busy {
@@ -139,8 +156,26 @@ func (e *engine) loop(ctx context.Context) {
 		if now >= e.giveBack {
 			e.giveMemoryBack()
 		}
-		e.wait(min(next, e.giveBack))
+		e.wait(min(next, e.giveBack, e.ends))
 	}
+}
+
+// lastLook is how long a watch beside its target goes on after a signal: at the stop of a systemd unit both get the
+// TERM, and what is reported then is the end of the target.
+const lastLook = time.Second
+
+// over reports whether the watch is to end although processes are left.
+func (e *engine) over(ctx context.Context) bool {
+	if ctx.Err() == nil || e.killing() {
+		return false
+	}
+	if e.ends == never {
+		e.ends = e.clock()
+		if e.detached {
+			e.ends += lastLook
+		}
+	}
+	return e.clock() >= e.ends
 }
 
 // turns gives each target its turn that is due, and returns when the next one is; busy is false where none is left.

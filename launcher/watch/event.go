@@ -3,8 +3,10 @@ package watch
 // The events: their words and their JSON.
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -23,6 +25,9 @@ const (
 	eventBreach      = "breach"
 	eventAction      = "action"
 	eventRecovered   = "recovered"
+	eventGap         = "gap"
+	eventLogFailed   = "log-failed"
+	eventWatchEnded  = "watch-ended"
 	eventWatchFailed = "watch-failed"
 	eventExited      = "exited"
 )
@@ -33,6 +38,7 @@ type head struct {
 	Service *string `json:"service"`
 	PID     int     `json:"pid"`
 	Event   string  `json:"event"`
+	Message string  `json:"message"` // the text for people
 }
 
 // about is what the events of one limit have.
@@ -44,8 +50,8 @@ type about struct {
 
 func (c change) about() about { return about{c.metric, c.value, c.limit} }
 
-// event is one thing that happened: the words for people and the members of the JSON object that follow
-// the head's.
+// event is one thing that happened: the words for people, which end with what to do where there is something to do,
+// and the members of the JSON object that follow the head's (nil is none).
 type event struct {
 	kind string
 	text string
@@ -55,16 +61,16 @@ type event struct {
 // priority is how urgent an event is to the journal.
 func (e event) priority() journal.Priority {
 	switch e.kind {
-	case eventBreach, eventWatchFailed:
+	case eventBreach, eventWatchFailed, eventLogFailed:
 		return journal.Err
-	case eventWarning, eventCapNotKept:
+	case eventWarning, eventCapNotKept, eventGap:
 		return journal.Warning
 	case eventAction:
 		if body, ok := e.body.(actionBody); ok && body.Failed {
 			return journal.Err
 		}
 		return journal.Notice
-	case eventRecovered:
+	case eventRecovered, eventWatchEnded:
 		return journal.Notice
 	}
 	return journal.Info
@@ -130,8 +136,8 @@ type causeBody struct {
 	Attribution *attribution `json:"attribution"`
 }
 
-// passed is a warning or a breach, with the attribution where one could be had (nil: not known).
-func exceeded(c change, processes int, why *attribution) event {
+// exceeded is a warning or a breach, with the attribution where one could be had (nil: not known).
+func exceeded(c change, processes, planned int, why *attribution) event {
 	where := fmt.Sprintf("%s %s over %s", c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
 	if c.kind == eventWarning {
 		where = fmt.Sprintf("%s %s, %d%% of %s", c.metric, policy.FormatSize(c.value), share(c.value, c.limit), policy.FormatSize(c.limit))
@@ -140,15 +146,24 @@ func exceeded(c change, processes int, why *attribution) event {
 	if processes > 1 {
 		text += fmt.Sprintf(" in %d processes", processes)
 	}
-	return event{c.kind, text + why.words(processes), causeBody{c.about(), c.votes, c.of, processes, why}}
+	return event{c.kind, text + why.words(processes) + why.advice(c.metric, planned), causeBody{c.about(), c.votes, c.of, processes, why}}
 }
 
 // share is value in per cent of limit, rounded down.
 func share(value, limit uint64) int { return int(float64(value) / float64(limit) * 100) }
 
+type recoveredBody struct {
+	about
+	Ended string `json:"ended"` // "warning" or "breach"
+}
+
+// recovered is the end of a breach, and of the warning with it, or of a warning alone.
 func recovered(c change) event {
 	text := fmt.Sprintf("%s %s, under %d%% of %s again", c.metric, policy.FormatSize(c.value), recoverPercent, policy.FormatSize(c.limit))
-	return event{eventRecovered, text, c.about()}
+	if c.ended == eventWarning {
+		text = fmt.Sprintf("%s %s, %d%% of %s; the warning is over", c.metric, policy.FormatSize(c.value), share(c.value, c.limit), policy.FormatSize(c.limit))
+	}
+	return event{eventRecovered, text, recoveredBody{c.about(), c.ended}}
 }
 
 type actionBody struct {
@@ -157,13 +172,11 @@ type actionBody struct {
 	Signal    *string `json:"signal"`
 	Processes *int    `json:"processes"` // how many got the signal
 	Failed    bool    `json:"failed"`
-	Message   string  `json:"message"`
 }
 
 // acted is one step of an action, taken or not.
 func acted(c change, action, signal string, processes int, message string, failed bool) event {
-	message = clipWords(message, maxWords)
-	body := actionBody{about: c.about(), Action: action, Failed: failed, Message: message}
+	body := actionBody{about: c.about(), Action: action, Failed: failed}
 	if signal != "" {
 		body.Signal, body.Processes = &signal, &processes
 	}
@@ -177,9 +190,8 @@ func notNeeded(c change, action string) event {
 }
 
 type capBody struct {
-	Arenas  *int   `json:"arenas"`
-	Cap     *int   `json:"cap"`
-	Message string `json:"message"`
+	Arenas *int `json:"arenas"`
+	Cap    *int `json:"cap"`
 }
 
 // capJudged says whether there are at most as many arenas as were planned.
@@ -189,25 +201,39 @@ func capJudged(arenas, limit int) event {
 		kind, words = eventCapNotKept, "%s, at most %d were planned"
 	}
 	text := fmt.Sprintf(words, kindWords(part{Kind: "arenas", Count: arenas}), limit)
-	return event{kind, text, capBody{&arenas, &limit, text}}
+	return event{kind, text, capBody{&arenas, &limit}}
 }
 
 // capCannotWork is a reason that was known without a look into the process.
-func capCannotWork(why string) event {
-	why = clipWords(why, maxWords)
-	return event{eventCapNotKept, why, capBody{nil, nil, why}}
+func capCannotWork(why string) event { return event{eventCapNotKept, why, capBody{}} }
+
+func watchFailed(message string) event { return event{kind: eventWatchFailed, text: message} }
+
+type gapBody struct {
+	Gap float64 `json:"gap_seconds"`
 }
 
-type messageBody struct {
-	Message string `json:"message"`
+// gap says that no sample was taken for so long.
+func gap(length, interval time.Duration) event {
+	length = length.Round(time.Millisecond)
+	text := fmt.Sprintf("no sample for %s, with one due every %s: the watch was stopped, or the machine was asleep or too busy", length, interval)
+	return event{eventGap, text, gapBody{length.Seconds()}}
 }
 
-func watchFailed(message string) event {
-	message = clipWords(message, maxWords)
-	return event{eventWatchFailed, message, messageBody{message}}
+type logFailedBody struct {
+	Lost int `json:"lines_lost"`
 }
 
-type exitedBody struct {
+// logFailed says that lines are missing here, or with none that the log cannot be opened.
+func logFailed(message string, lost int) event {
+	return event{eventLogFailed, message, logFailedBody{lost}}
+}
+
+func linesLost(n int) event {
+	return logFailed(fmt.Sprintf("lines that could not be written here: %d", n), n)
+}
+
+type seenBody struct {
 	Remaining    int     `json:"processes_remaining"`
 	Elapsed      float64 `json:"elapsed_seconds"`
 	PeakVirtual  *uint64 `json:"peak_virtual_bytes"`
@@ -217,29 +243,47 @@ type exitedBody struct {
 
 // exited is the end of the target; with a wider scope it has how many of its processes are still watched.
 func exited(o Outcome, remaining int) event {
-	body := exitedBody{Remaining: remaining, Elapsed: o.Elapsed.Round(time.Millisecond).Seconds(), Breaches: o.Breaches}
-	text := fmt.Sprintf("watched for %s", o.Elapsed.Round(time.Millisecond))
-	if o.PeakVirtual != 0 {
-		body.PeakVirtual, body.PeakResident = &o.PeakVirtual, &o.PeakResident
-		text += fmt.Sprintf("; peak virtual %s, resident %s", policy.FormatSize(o.PeakVirtual), policy.FormatSize(o.PeakResident))
-	}
+	text, body := seen(o, remaining)
 	if remaining > 0 {
 		text += fmt.Sprintf("; %d of its processes go on and are watched", remaining)
 	}
 	return event{eventExited, text, body}
 }
 
+// watchEnded is the end of the watch before that of what it watched.
+func watchEnded(o Outcome, remaining int, why string) event {
+	text, body := seen(o, remaining)
+	return event{eventWatchEnded, why + ", and what it watched goes on; " + text, body}
+}
+
+// seen is what a watch has to tell at its end.
+func seen(o Outcome, remaining int) (string, seenBody) {
+	body := seenBody{Remaining: remaining, Elapsed: o.Elapsed.Round(time.Millisecond).Seconds(), Breaches: o.Breaches}
+	text := fmt.Sprintf("watched for %s", o.Elapsed.Round(time.Millisecond))
+	if o.PeakVirtual != 0 {
+		body.PeakVirtual, body.PeakResident = &o.PeakVirtual, &o.PeakResident
+		text += fmt.Sprintf("; peak virtual %s, resident %s", policy.FormatSize(o.PeakVirtual), policy.FormatSize(o.PeakResident))
+	}
+	if o.Breaches > 0 {
+		text += "; breaches: " + strconv.Itoa(o.Breaches)
+	}
+	return text, body
+}
+
 // wanted reports whether an event is written. JSON is for programs and has everything. Text says nothing
-// when all is well, and with -q only that a breach began, what was done, and that it ended.
-func (c Config) wanted(kind string) bool {
+// when all is well, and with -q only that a breach began, what was done, that it ended, and where the watch failed.
+func (c Config) wanted(e event) bool {
 	if c.Log.Format == "json" {
 		return true
 	}
-	switch kind {
+	switch e.kind {
 	case eventStarted, eventCapVerified, eventExited:
 		return c.Verbose && !c.Quiet
-	case eventWarning, eventCapNotKept:
+	case eventWarning, eventCapNotKept, eventGap:
 		return !c.Quiet
+	case eventRecovered:
+		body, _ := e.body.(recoveredBody)
+		return !c.Quiet || body.Ended == eventBreach
 	}
 	return true
 }
@@ -279,6 +323,7 @@ func clipWords(s string, most int) string {
 // line is one event as it is written: text of one line, or one JSON object.
 func (e event) line(format string, at time.Time, of subject) []byte {
 	of.service, of.name = clipWords(of.service, maxService), clipWords(of.name, maxService)
+	e.text = clipWords(e.text, maxWords)
 	if format == "json" {
 		return e.json(at, of)
 	}
@@ -286,7 +331,7 @@ func (e event) line(format string, at time.Time, of subject) []byte {
 	if label == "" {
 		label = of.name
 	}
-	return fmt.Appendf(nil, "arenacap: %s[%d]: %s: %s\n", oneLine(label), of.pid, e.kind, oneLine(clipWords(e.text, maxWords)))
+	return fmt.Appendf(nil, "arenacap: %s[%d]: %s: %s\n", oneLine(label), of.pid, e.kind, oneLine(e.text))
 }
 
 // timestamp is RFC 3339 in UTC, with milliseconds.
@@ -294,16 +339,20 @@ func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:0
 
 // json joins the head's members and the body's. Both are structs, so both begin with { and end with }.
 func (e event) json(at time.Time, of subject) []byte {
-	h := head{Time: timestamp(at), PID: of.pid, Event: e.kind}
+	h := head{Time: timestamp(at), PID: of.pid, Event: e.kind, Message: e.text}
 	if of.service != "" {
 		h.Service = &of.service
 	}
-	first, err1 := marshal(h)
-	second, err2 := marshal(e.body)
-	if err1 != nil || err2 != nil {
+	line, err1 := marshal(h)
+	if e.body != nil {
+		members, err2 := marshal(e.body)
+		err1 = cmp.Or(err1, err2)
+		line = append(append(line[:len(line)-1], ','), members[1:]...)
+	}
+	if err1 != nil {
 		panic("an event's members are plain values") // no floats beyond numbers, no cycles
 	}
-	return append(append(append(first[:len(first)-1], ','), second[1:]...), '\n')
+	return append(line, '\n')
 }
 
 // marshal is json.Marshal without the escapes for HTML.

@@ -2,7 +2,9 @@ package watch
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +25,8 @@ func of(parts ...part) breakdown { return breakdown{parts, 1} }
 
 // TestEvents is every event as people and programs meet it. These lines are other people's scripts.
 func TestEvents(t *testing.T) {
-	breach := change{eventBreach, "virtual", 4509715661, 4 * GiB, 3, 5}
+	breach := change{kind: eventBreach, metric: "virtual", value: 4509715661, limit: 4 * GiB, votes: 3, of: 5}
+	warning := change{kind: eventWarning, metric: "virtual", value: 3543348019, limit: 4 * GiB, votes: 3, of: 5}
 	budget := policy.Builtin().Budget
 	budget.Action, budget.Command = "terminate", []string{"/usr/local/bin/on-breach", "{pid}"}
 	cfg := Config{Mode: "exec", Cap: 4, Budget: budget, Limits: []policy.Limit{{Metric: "virtual", Bytes: 4 * GiB}, {Metric: "growth", Bytes: 512 * MiB}}}
@@ -40,38 +43,47 @@ func TestEvents(t *testing.T) {
 		{"started without a budget or a cap", started(Config{Mode: "attach", Budget: policy.Builtin().Budget}),
 			`started: no budget`,
 			`"mode":"attach","scope":"process","interval_seconds":1,"settle_seconds":10,"breach":"3/5","action":"report","cap":null,"limits":[]`},
-		{"warning", exceeded(change{eventWarning, "virtual", 3543348019, 4 * GiB, 3, 5}, 1, grown),
-			`warning: virtual 3.3 GiB, 82% of 4 GiB (3 of 5 samples); +960 MiB since settle: 15 arenas; in all 2 GiB 32 arenas, 1 GiB 128 thread stacks, 8 MiB files`,
+		{"warning", exceeded(warning, 1, 4, grown),
+			`warning: virtual 3.3 GiB, 82% of 4 GiB (3 of 5 samples); +960 MiB since settle: 15 arenas; in all 2 GiB 32 arenas, 1 GiB 128 thread stacks, 8 MiB files; a cap on the arenas under 4 ([arenas] cap) bounds them further`,
 			`"metric":"virtual","value_bytes":3543348019,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":1,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648},{"kind":"thread stacks","count":128,"virtual_bytes":1073741824},{"kind":"file","count":4,"virtual_bytes":8388608}],"grew":[{"kind":"arenas","count":15,"virtual_bytes":1006632960}],"processes":1}`},
-		{"breach", exceeded(breach, 1, attribute(breakdown{}, of(part{"arenas", 32, 2 * GiB}))),
-			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples); in all 2 GiB 32 arenas`,
+		{"breach", exceeded(breach, 1, 0, attribute(breakdown{}, of(part{"arenas", 32, 2 * GiB}))),
+			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples); in all 2 GiB 32 arenas; a cap on the arenas ([arenas] cap) bounds them`,
 			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":1,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648}],"grew":null,"processes":1}`},
-		{"breach of a tree, of which not all may be looked into", exceeded(breach, 7, attribute(breakdown{}, breakdown{[]part{{"arenas", 32, 2 * GiB}}, 6})),
-			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples) in 7 processes; of 6 of them; in all 2 GiB 32 arenas`,
+		{"breach of a tree, of which not all may be looked into", exceeded(breach, 7, 0, attribute(breakdown{}, breakdown{[]part{{"arenas", 32, 2 * GiB}}, 6})),
+			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples) in 7 processes; of 6 of them; in all 2 GiB 32 arenas; a cap on the arenas ([arenas] cap) bounds them`,
 			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":7,"attribution":{"parts":[{"kind":"arenas","count":32,"virtual_bytes":2147483648}],"grew":null,"processes":6}`},
-		{"breach of a tree, with nothing known", exceeded(breach, 7, nil),
+		{"breach of a tree, with nothing known", exceeded(breach, 7, 0, nil),
 			`breach: virtual 4.2 GiB over 4 GiB (3 of 5 samples) in 7 processes`,
 			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":7,"attribution":null`},
-		{"recovered", recovered(change{eventRecovered, "virtual", 1 * GiB, 4 * GiB, 3, 5}),
+		{"recovered", recovered(change{metric: "virtual", value: 1 * GiB, limit: 4 * GiB, ended: eventBreach}),
 			`recovered: virtual 1 GiB, under 95% of 4 GiB again`,
-			`"metric":"virtual","value_bytes":1073741824,"limit_bytes":4294967296`},
+			`"metric":"virtual","value_bytes":1073741824,"limit_bytes":4294967296,"ended":"breach"`},
+		{"recovered from a warning", recovered(change{metric: "virtual", value: 3 * GiB, limit: 4 * GiB, ended: eventWarning}),
+			`recovered: virtual 3 GiB, 75% of 4 GiB; the warning is over`,
+			`"metric":"virtual","value_bytes":3221225472,"limit_bytes":4294967296,"ended":"warning"`},
 		{"action", acted(breach, "signal", "SIGUSR1", 1, "SIGUSR1 sent", false),
 			`action: SIGUSR1 sent`,
-			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"action":"signal","signal":"SIGUSR1","processes":1,"failed":false,"message":"SIGUSR1 sent"`},
+			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"action":"signal","signal":"SIGUSR1","processes":1,"failed":false`},
 		{"action of a command", acted(breach, "command", "", 0, "command x ended with status 1", true),
 			`action: command x ended with status 1`,
-			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"action":"command","signal":null,"processes":null,"failed":true,"message":"command x ended with status 1"`},
-		{"action that was not needed", notNeeded(change{eventBreach, "virtual", 96 * MiB, 100 * MiB, 3, 5}, "terminate"),
+			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"action":"command","signal":null,"processes":null,"failed":true`},
+		{"action that was not needed", notNeeded(change{metric: "virtual", value: 96 * MiB, limit: 100 * MiB}, "terminate"),
 			`action: terminate was not needed: virtual 96 MiB is not over 100 MiB any more`,
-			`"metric":"virtual","value_bytes":100663296,"limit_bytes":104857600,"action":"terminate","signal":null,"processes":null,"failed":false,"message":"terminate was not needed: virtual 96 MiB is not over 100 MiB any more"`},
-		{"cap-verified", capJudged(1, 4), `cap-verified: 1 arena, at most 4 as planned`, `"arenas":1,"cap":4,"message":"1 arena, at most 4 as planned"`},
-		{"cap-not-kept", capJudged(9, 4), `cap-not-kept: 9 arenas, at most 4 were planned`, `"arenas":9,"cap":4,"message":"9 arenas, at most 4 were planned"`},
-		{"cap-not-kept, as was known", capCannotWork("jemalloc is linked"), `cap-not-kept: jemalloc is linked`, `"arenas":null,"cap":null,"message":"jemalloc is linked"`},
-		{"watch-failed", watchFailed(`log file "/x" cannot be opened: permission denied`), `watch-failed: log file "/x" cannot be opened: permission denied`, `"message":"log file \"/x\" cannot be opened: permission denied"`},
-		{"exited", exited(outcome, 0), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB`,
+			`"metric":"virtual","value_bytes":100663296,"limit_bytes":104857600,"action":"terminate","signal":null,"processes":null,"failed":false`},
+		{"cap-verified", capJudged(1, 4), `cap-verified: 1 arena, at most 4 as planned`, `"arenas":1,"cap":4`},
+		{"cap-not-kept", capJudged(9, 4), `cap-not-kept: 9 arenas, at most 4 were planned`, `"arenas":9,"cap":4`},
+		{"cap-not-kept, as was known", capCannotWork("jemalloc is linked"), `cap-not-kept: jemalloc is linked`, `"arenas":null,"cap":null`},
+		{"watch-failed", watchFailed(`log file "/x" cannot be opened: permission denied`), `watch-failed: log file "/x" cannot be opened: permission denied`, ``},
+		{"gap", gap(90*time.Second+time.Microsecond, time.Second),
+			`gap: no sample for 1m30s, with one due every 1s: the watch was stopped, or the machine was asleep or too busy`, `"gap_seconds":90`},
+		{"log-failed", linesLost(3), `log-failed: lines that could not be written here: 3`, `"lines_lost":3`},
+		{"watch-ended", watchEnded(outcome, 2, "SIGTERM has ended the watch"),
+			`watch-ended: SIGTERM has ended the watch, and what it watched goes on; watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1`,
+			`"processes_remaining":2,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
+		{"exited", exited(outcome, 0), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1`,
 			`"processes_remaining":0,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
 		{"exited before a sample", exited(Outcome{}, 0), `exited: watched for 0s`, `"processes_remaining":0,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
-		{"exited, and its children go on", exited(outcome, 3), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; 3 of its processes go on and are watched`,
+		{"exited, and its children go on", exited(outcome, 3), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1; 3 of its processes go on and are watched`,
 			`"processes_remaining":3,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -79,8 +91,12 @@ func TestEvents(t *testing.T) {
 			if got, want := string(test.e.line("text", someTime, who)), "arenacap: authserver[1234]: "+test.text+"\n"; got != want {
 				t.Errorf("text\n got %s\nwant %s", got, want)
 			}
-			kind, _, _ := strings.Cut(test.text, ":")
-			want := `{"time":"2026-11-23T05:07:08.009Z","service":"authserver","pid":1234,"event":"` + kind + `",` + test.json + "}\n"
+			kind, words, _ := strings.Cut(test.text, ": ")
+			want := fmt.Sprintf(`{"time":"2026-11-23T05:07:08.009Z","service":"authserver","pid":1234,"event":%q,"message":%q`, kind, words)
+			if test.json != "" {
+				want += "," + test.json
+			}
+			want += "}\n"
 			if got := string(test.e.line("json", someTime, who)); got != want {
 				t.Errorf("json\n got %s\nwant %s", got, want)
 			}
@@ -127,12 +143,12 @@ func FuzzLinesFit(f *testing.F) {
 	for i := range 2 * maxParts {
 		parts = append(parts, part{strings.Repeat("k", i+10), 1 << 30, 1 << 62})
 	}
-	worst := change{eventBreach, "resident", 1<<64 - 1, 1 << 63, 65536, 65536}
+	worst := change{kind: eventBreach, metric: "resident", value: 1<<64 - 1, limit: 1 << 63, votes: 65536, of: 65536}
 	f.Fuzz(func(t *testing.T, service, words string) {
 		cfg := Config{Budget: policy.Builtin().Budget, Limits: []policy.Limit{{Metric: "virtual", Bytes: 1 << 63}, {Metric: "growth", Bytes: 1 << 63}}}
 		cfg.Budget.Command = []string{words}
 		for _, e := range []event{watchFailed(words), capCannotWork(words), acted(worst, "terminate", "SIGRTMIN+15", 1<<30, words, true), started(cfg),
-			exceeded(worst, 1<<30, attribute(of(), of(parts...)))} {
+			exceeded(worst, 1<<30, 0, attribute(of(), of(parts...)))} {
 			for _, format := range []string{"json", "text"} {
 				line := e.line(format, someTime, subject{service, words, 1 << 30})
 				if stamped := len(timestamp(someTime)) + 1 + len(line); stamped > maxLine || strings.Count(string(line), "\n") != 1 || line[len(line)-1] != '\n' {
@@ -148,20 +164,32 @@ func FuzzLinesFit(f *testing.F) {
 
 // Which events are written at which loudness; JSON has all.
 func TestWanted(t *testing.T) {
-	for kind, want := range map[string]string{ // plain, verbose, quiet
-		eventStarted: "nyn", eventCapVerified: "nyn", eventExited: "nyn",
-		eventWarning: "yyn", eventCapNotKept: "yyn",
-		eventBreach: "yyy", eventAction: "yyy", eventRecovered: "yyy", eventWatchFailed: "yyy",
-	} {
+	row := func(want string, kinds ...string) (rows []wantedRow) { // plain, verbose, quiet
+		for _, kind := range kinds {
+			rows = append(rows, wantedRow{event{kind: kind}, want})
+		}
+		return rows
+	}
+	for _, test := range slices.Concat(
+		row("nyn", eventStarted, eventCapVerified, eventExited),
+		row("yyn", eventWarning, eventCapNotKept, eventGap),
+		row("yyy", eventBreach, eventAction, eventWatchFailed, eventLogFailed, eventWatchEnded),
+		[]wantedRow{{recovered(change{limit: 1, ended: eventWarning}), "yyn"}, {recovered(change{limit: 1, ended: eventBreach}), "yyy"}},
+	) {
 		for i, c := range []Config{{}, {Verbose: true}, {Quiet: true}} {
-			if got := c.wanted(kind); got != (want[i] == 'y') {
-				t.Errorf("%s, verbose %t, quiet %t: %t", kind, c.Verbose, c.Quiet, got)
+			if got := c.wanted(test.e); got != (test.want[i] == 'y') {
+				t.Errorf("%s %+v, verbose %t, quiet %t: %t", test.e.kind, test.e.body, c.Verbose, c.Quiet, got)
 			}
-			if c.Log.Format = "json"; !c.wanted(kind) {
-				t.Errorf("%s is not in JSON", kind)
+			if c.Log.Format = "json"; !c.wanted(test.e) {
+				t.Errorf("%s is not in JSON", test.e.kind)
 			}
 		}
 	}
+}
+
+type wantedRow struct {
+	e    event
+	want string
 }
 
 // known is a breakdown that was seen, unless it is nil.
@@ -193,6 +221,31 @@ func TestAttribute(t *testing.T) {
 				t.Errorf("got %q\nwant %q", got, test.want)
 			}
 		})
+	}
+}
+
+// What to do about what grew is said of the metric that was passed.
+func TestAdvice(t *testing.T) {
+	stacks, heap := of(part{"thread stacks", 9, 72 * MiB}, part{"arenas", 1, MiB}), of(part{"arenas", 9, 576 * MiB})
+	for _, test := range []struct {
+		metric  string
+		planned int
+		why     *attribution
+		want    string
+	}{
+		{"virtual", 0, attribute(breakdown{}, heap), "; a cap on the arenas ([arenas] cap) bounds them"},
+		{"growth", 4, attribute(breakdown{}, heap), "; a cap on the arenas under 4 ([arenas] cap) bounds them further"},
+		{"virtual", 0, attribute(breakdown{}, stacks), "; fewer threads or a smaller 'ulimit -s' reserve less"},
+		{"virtual", 4, attribute(of(part{"arenas", 9, 575 * MiB}, part{"java heap", 1, GiB}), of(part{"arenas", 9, 576 * MiB}, part{"java heap", 1, 2 * GiB})), "; java's -Xmx bounds it"},
+		{"arenas", 0, nil, "; a cap on the arenas ([arenas] cap) bounds them"},
+		{"data", 0, attribute(breakdown{}, heap), "; a cap on the arenas ([arenas] cap) bounds them"},
+		{"resident", 0, attribute(breakdown{}, heap), "; 'arenacap inspect --deep' shows how much of the heaps is in use"},
+		{"virtual", 0, attribute(breakdown{}, of(part{"kernel", 1, MiB})), ""},
+		{"virtual", 0, nil, ""},
+	} {
+		if got := test.why.advice(test.metric, test.planned); got != test.want {
+			t.Errorf("%s, %d planned: %q, want %q", test.metric, test.planned, got, test.want)
+		}
 	}
 }
 
@@ -258,15 +311,15 @@ func FuzzDecodeConfig(f *testing.F) {
 
 // How urgent each event is to the journal.
 func TestPriorities(t *testing.T) {
-	limits := change{eventBreach, "virtual", 2, 1, 3, 5}
+	limits := change{kind: eventBreach, metric: "virtual", value: 2, limit: 1, votes: 3, of: 5}
 	for _, test := range []struct {
 		e    event
 		want string
 	}{
 		{started(Config{}), "<6>"}, {capJudged(1, 4), "<6>"}, {exited(Outcome{}, 0), "<6>"},
 		{acted(limits, "signal", "SIGUSR1", 1, "SIGUSR1 sent", false), "<5>"}, {recovered(limits), "<5>"},
-		{exceeded(change{eventWarning, "virtual", 1, 2, 3, 5}, 1, nil), "<4>"}, {capJudged(9, 4), "<4>"}, {capCannotWork("x"), "<4>"},
-		{exceeded(limits, 1, nil), "<3>"}, {watchFailed("x"), "<3>"}, {acted(limits, "command", "", 0, "x", true), "<3>"},
+		{exceeded(change{kind: eventWarning, metric: "virtual", value: 1, limit: 2}, 1, 0, nil), "<4>"}, {gap(1, 1), "<4>"}, {capJudged(9, 4), "<4>"}, {capCannotWork("x"), "<4>"},
+		{exceeded(limits, 1, 0, nil), "<3>"}, {linesLost(1), "<3>"}, {watchEnded(Outcome{}, 1, "x"), "<5>"}, {watchFailed("x"), "<3>"}, {acted(limits, "command", "", 0, "x", true), "<3>"},
 	} {
 		if got := test.e.priority().Prefix(); got != test.want {
 			t.Errorf("%s: %s, want %s", test.e.kind, got, test.want)

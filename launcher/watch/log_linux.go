@@ -155,7 +155,7 @@ func (l *eventLog) followRotation() {
 	_ = l.reopen()
 }
 
-// put writes one line. lost makes the line that says how many were lost before it.
+// put writes one line, or nil for none. lost makes the line that says how many were lost before it.
 func (l *eventLog) put(line []byte, lost func(n int) []byte) {
 	if l.fd < 0 {
 		return
@@ -164,7 +164,7 @@ func (l *eventLog) put(line []byte, lost func(n int) []byte) {
 	if l.lost > 0 && l.putWhole(lost(l.lost)) {
 		l.lost = 0
 	}
-	if !l.putWhole(line) {
+	if line != nil && !l.putWhole(line) {
 		l.lost++
 	}
 }

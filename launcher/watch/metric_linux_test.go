@@ -14,7 +14,7 @@ func TestEveryMetric(t *testing.T) {
 	for _, name := range policy.Metrics() {
 		for format, words := range map[string]string{
 			"text": `started: budget %[1]s 1 GiB.*\n.*warning: %[1]s 90[04] MiB.*\n.*breach: %[1]s 2 GiB over.*\n.*recovered: %[1]s [04] (MiB|B)`,
-			"json": `"started".*"metric":"%[1]s".*\n.*"warning","metric":"%[1]s".*\n.*"breach","metric":"%[1]s".*\n.*"recovered","metric":"%[1]s"`,
+			"json": `"started".*"metric":"%[1]s".*\n.*"warning",.*"metric":"%[1]s".*\n.*"breach",.*"metric":"%[1]s".*\n.*"recovered",.*"metric":"%[1]s"`,
 		} {
 			t.Run(name+" "+format, func(t *testing.T) {
 				cfg := testConfig("")

@@ -3,7 +3,6 @@ package watch
 // Events of a target on their way into the log.
 
 import (
-	"fmt"
 	"path/filepath"
 	"time"
 )
@@ -31,14 +30,22 @@ func (w *watched) subject() subject {
 
 // report writes an event, if it is wanted.
 func (w *watched) report(e event) {
-	if !w.cfg.wanted(e.kind) {
+	if !w.cfg.wanted(e) {
 		return
 	}
 	w.used()
-	at := time.Now()
-	w.log.put(w.line(e, at), func(n int) []byte {
-		return w.line(watchFailed(fmt.Sprintf("%d events could not be written here", n)), at)
-	})
+	w.log.put(w.line(e, time.Now()), w.lostLine)
+}
+
+// lostLine is the line for those that could not be written.
+func (w *watched) lostLine(n int) []byte { return w.line(linesLost(n), time.Now()) }
+
+// retryLog says how many lines were lost as soon as there is room again.
+func (w *watched) retryLog() {
+	if w.log.lost > 0 {
+		w.used()
+		w.log.put(nil, w.lostLine)
+	}
 }
 
 // line is an event as this log has it. A file has no journal that would add the time, and none that would read

@@ -14,6 +14,8 @@ import (
 
 // sample takes one sample and does what follows from it.
 func (w *watched) sample(now time.Duration) {
+	w.reportGap(now)
+	w.retryLog()
 	w.reportOnce("scope", w.scope.refresh())
 	r, ok := w.read(now)
 	if !ok {
@@ -108,16 +110,27 @@ func (o *Outcome) addPeaks(r reading) {
 	o.Processes = max(o.Processes, r.processes)
 }
 
+// leastGap bounds what is reported where the interval is short: a busy machine lets a process wait for tens of milliseconds.
+const leastGap = 100 * time.Millisecond
+
+// reportGap says that the watch did not look for over three intervals.
+func (w *watched) reportGap(now time.Duration) {
+	if length := now - w.looked; w.looked != 0 && length > max(3*w.cfg.Budget.Interval, leastGap) {
+		w.report(gap(length, w.cfg.Budget.Interval))
+	}
+	w.looked = now
+}
+
 // react reports a change and, for a breach, begins the action.
 func (w *watched) react(c change, r reading, now time.Duration) {
 	switch c.kind {
 	case eventRecovered:
 		w.report(recovered(c))
 	case eventWarning:
-		w.report(exceeded(c, r.processes, attribute(w.base, w.inspect())))
+		w.report(exceeded(c, r.processes, w.cfg.Cap, attribute(w.base, w.inspect())))
 	case eventBreach:
 		w.outcome.Breaches++
-		w.report(exceeded(c, r.processes, attribute(w.base, w.inspect())))
+		w.report(exceeded(c, r.processes, w.cfg.Cap, attribute(w.base, w.inspect())))
 		w.beginAction(c, now)
 	}
 }

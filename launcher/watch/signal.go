@@ -1,15 +1,43 @@
 package watch
 
-// The names of signals.
+// The names of signals, and those that end a watch.
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+// untilSignal is done when TERM, INT or QUIT has come; its cause says which. HUP is caught and dropped.
+func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	ends, dropped := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(ends, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	signal.Notify(dropped, syscall.SIGHUP)
+	go func() {
+		select {
+		case got := <-ends:
+			cancel(fmt.Errorf("%s has ended the watch", unix.SignalName(got.(syscall.Signal))))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(ends)
+		signal.Stop(dropped)
+		cancel(nil)
+	}
+}
+
+// signaled reports whether ctx is done by untilSignal.
+func signaled(ctx context.Context) bool {
+	return ctx.Err() != nil && context.Cause(ctx) != ctx.Err()
+}
 
 // The real-time signals as programs see them: the kernel's begin at 32, of which glibc keeps two
 // (signal(7)).

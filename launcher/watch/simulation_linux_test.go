@@ -5,6 +5,7 @@ package watch
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,4 +59,64 @@ func (s *simulation) sample(bytes uint64) {
 	_, err := unix.Pwrite(s.statm, []byte(line), 0)
 	must(s.t, err)
 	s.now, _ = s.w.turns(s.now)
+}
+
+// said is what was logged since it was last asked for.
+func (s *simulation) said() (lines string) {
+	lines, s.lines = s.lines, ""
+	return lines
+}
+
+// A watch that did not look says so when it looks again, once, and not where it was late by less than three intervals.
+func TestGap(t *testing.T) {
+	for _, test := range []struct {
+		interval, pause time.Duration
+		want            string
+	}{
+		{time.Second, 1999 * time.Millisecond, ""},
+		{time.Second, 2001 * time.Millisecond, "gap: no sample for 3.001s, with one due every 1s: "},
+		{time.Second, 8 * time.Hour, "gap: no sample for 8h0m1s, with one due every 1s: "},
+		{10 * time.Millisecond, 80 * time.Millisecond, ""},
+		{10 * time.Millisecond, 100 * time.Millisecond, "gap: no sample for 110ms, with one due every 10ms: "},
+	} {
+		t.Run(fmt.Sprintf("%s after %s", test.interval, test.pause), func(t *testing.T) {
+			cfg := testConfig("virtual=1073741824")
+			cfg.Budget.Interval, cfg.Log.Format = test.interval, "text"
+			s := simulate(t, cfg)
+			s.sample(MiB)
+			s.sample(MiB)
+			s.now += test.pause
+			s.sample(MiB)
+			s.sample(MiB)
+			if got := s.said(); !strings.Contains(got, test.want) || strings.Count(got, "\n") != min(len(test.want), 1) {
+				t.Errorf("it says %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// Lines that a full disk took are told as log-failed with the next sample for which there is room, whether anything
+// else happens or not.
+func TestLogFailed(t *testing.T) {
+	cfg := testConfig("virtual=1073741824")
+	cfg.Log.Format = "text"
+	s := simulate(t, cfg)
+	full := true
+	s.w.log.write = func(_ int, line []byte) error {
+		if full {
+			return unix.ENOSPC
+		}
+		s.lines += string(line)
+		return nil
+	}
+	for range 5 {
+		s.sample(2 << 30) // a breach
+	}
+	full = false
+	for range 3 {
+		s.sample(2 << 30)
+	}
+	if got, want := s.said(), "arenacap: authserver[4194304]: log-failed: lines that could not be written here: 1\n"; got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
 }

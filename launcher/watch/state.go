@@ -14,7 +14,8 @@ type change struct {
 	metric    string
 	value     uint64
 	limit     uint64
-	votes, of int // how many of how many samples made the change
+	votes, of int    // how many of how many samples made the change
+	ended     string // what eventRecovered ends: eventWarning or eventBreach
 }
 
 // recoverPercent of a limit is what a value must be under for a breach to end.
@@ -94,26 +95,37 @@ func (s *state) value(metric string, r reading) (v uint64, ok bool) {
 	return m.value(r, s.base), m.known(r)
 }
 
-// step moves one limit on. While a breach is on, its warning level says nothing.
+// step moves one limit on. While a breach is on, its warning level says nothing, and the end of a breach ends the warning
+// too: a value that stays over the warning level is a new one.
 func (m *meter) step(changes []change, v uint64, confirm func(string) (uint64, bool)) []change {
-	warned := m.warning.observe(v) && m.warning.flip()
+	turned := m.warning.observe(v)
+	if turned {
+		m.warning.flip()
+	}
 	if m.breach.observe(v) {
-		c := change{kind: eventRecovered, metric: m.limit.Metric, value: v, limit: m.limit.Bytes, votes: m.breach.votes(), of: m.breach.taken()}
+		c := change{kind: eventRecovered, metric: m.limit.Metric, value: v, limit: m.limit.Bytes, votes: m.breach.votes(), of: m.breach.taken(), ended: eventBreach}
 		if m.breach.on {
 			m.breach.flip()
+			if m.warning.on {
+				m.warning.flip()
+			}
 			return append(changes, c)
 		}
 		if second, ok := confirm(m.limit.Metric); ok && second > m.limit.Bytes {
-			c.kind, c.value = eventBreach, second
+			c.kind, c.value, c.ended = eventBreach, second, ""
 			m.breach.flip()
 			return append(changes, c)
 		}
 		m.breach.withdraw()
 	}
-	if warned && !m.breach.on {
-		changes = append(changes, change{kind: eventWarning, metric: m.limit.Metric, value: v, limit: m.limit.Bytes, votes: m.warning.n, of: m.warning.of})
+	if !turned || m.breach.on {
+		return changes
 	}
-	return changes
+	c := change{kind: eventWarning, metric: m.limit.Metric, value: v, limit: m.limit.Bytes, votes: m.warning.n, of: m.warning.of}
+	if !m.warning.on {
+		c.kind, c.ended = eventRecovered, eventWarning
+	}
+	return append(changes, c)
 }
 
 // lapse ends the breach of a metric whose action was not needed: the next n of m samples over the limit are a
@@ -174,11 +186,8 @@ func (t *trigger) votes() (n int) {
 // taken is how many samples the votes are of.
 func (t *trigger) taken() int { return len(t.ring) }
 
-// flip changes the state and returns the new one.
-func (t *trigger) flip() bool {
-	t.on, t.ring, t.next = !t.on, t.ring[:0], 0
-	return t.on
-}
+// flip changes the state.
+func (t *trigger) flip() { t.on, t.ring, t.next = !t.on, t.ring[:0], 0 }
 
 // withdraw takes the last vote back.
 func (t *trigger) withdraw() {

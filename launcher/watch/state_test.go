@@ -50,14 +50,16 @@ func TestState(t *testing.T) {
 		{"recovery takes n of m too", "virtual=1000", "3/5", 0, "2000 2000 2000 1 2000 1 2000 1", "2:breach=2000 7:recovered"},
 		{"flapping about the limit speaks once", "virtual=1000", "1/1", 0, "1001 999 1001 999 1001 960 1001", "0:breach=1001"},
 		{"a second breach is a new one", "virtual=1000", "1/1", 0, "1001 1 1001 1", "0:breach=1001 1:recovered 2:breach=1001 3:recovered"},
-		{"recovering to over the warning level does not warn again", "virtual=1000", "1/1", 0, "1001 940 930 850", "0:breach=1001 1:recovered"},
+		{"the end of a breach over the warning level is followed by a warning", "virtual=1000", "1/1", 0, "1001 940 930 700", "0:breach=1001 1:recovered 2:warning 3:recovered<warning"},
 		{"a warning is told once a rise", "virtual=1000", "1/1", 0, "850 790 850 770 850", "0:warning"},
-		{"and again after a fall under 95 per cent of its level", "virtual=1000", "1/1", 0, "850 759 850", "0:warning 2:warning"},
+		{"and again after a fall under 95 per cent of its level", "virtual=1000", "1/1", 0, "850 759 850", "0:warning 1:recovered<warning 2:warning"},
+		{"a warning ends when n of m samples are under it", "virtual=1000", "2/3", 0, "850 850 700 850 700 1", "1:warning 4:recovered<warning"},
+		{"a breach after a warning, and its end, which ends both", "virtual=1000", "1/1", 0, "850 1001 1 1", "0:warning 1:breach=1001 2:recovered"},
 		{"nothing counts before settle ends", "virtual=1000", "2/2", 3, "2000 2000 2000 1 2000 2000", "5:breach=2000"},
 		{"a sample at the end of settle counts", "virtual=1000", "1/1", 2, "2000 2000 2000", "2:breach=2000"},
-		{"a single sample is read again and withdrawn", "virtual=1000", "1/1", 0, "2000!900 1 1", "0:warning"},
+		{"a single sample is read again and withdrawn", "virtual=1000", "1/1", 0, "2000!900 1 1", "0:warning 1:recovered<warning"},
 		{"the second reading is the one that is told", "virtual=1000", "1/1", 0, "2000!1500", "0:breach=1500"},
-		{"no second reading, no breach", "virtual=1000", "1/1", 0, "2000!- 1", "0:warning"},
+		{"no second reading, no breach", "virtual=1000", "1/1", 0, "2000!- 1", "0:warning 1:recovered<warning"},
 		{"a withdrawn vote leaves the others", "virtual=1000", "3/5", 0, "2000 2000 2000!1 2000", "2:warning 3:breach=2000"},
 		{"a withdrawn vote in a ring that has wrapped", "virtual=1000", "2/3", 0, "1 1 1 1 2000 2000!1 2000", "5:warning 6:breach=2000"},
 		{"growth counts from the end of settle", "growth=200", "1/1", 2, "100 9000 5000 5200 5201", "3:warning 4:breach=201"},
@@ -109,6 +111,9 @@ func virtual(t *testing.T, text string) (r reading) {
 
 func describe(second int, c change, several bool) string {
 	s := fmt.Sprintf("%d:%s", second, c.kind)
+	if c.ended == eventWarning {
+		s += "<warning"
+	}
 	if several {
 		s += "(" + c.metric + ")"
 	}
@@ -139,7 +144,9 @@ func TestStateMetrics(t *testing.T) {
 			s.observe(0, reading{virtual: 10}, nil)
 			var got []string
 			for _, c := range s.observe(1, test.r, func() (reading, bool) { return test.r, true }) {
-				got = append(got, c.metric)
+				if c.kind == eventBreach {
+					got = append(got, c.metric)
+				}
 			}
 			if !slices.Equal(got, test.want) {
 				t.Errorf("breached %v, want %v", got, test.want)
@@ -179,7 +186,7 @@ func FuzzState(f *testing.F) {
 			t.Skip()
 		}
 		s := newState([]policy.Limit{{Metric: "virtual", Bytes: 200}}, policy.Budget{WarnAt: 80, Breach: policy.Window{N: n, Of: of}}, 0)
-		on, since := false, 0
+		on, warned, since := false, false, 0
 		for i, sample := range samples {
 			v := reading{virtual: uint64(sample)}
 			since++
@@ -189,10 +196,15 @@ func FuzzState(f *testing.F) {
 					t.Fatalf("sample %d: a warning during a breach", i)
 				case c.kind == eventBreach && (on || c.value <= 200 || since < n):
 					t.Fatalf("sample %d: a breach at %d after %d samples, already on: %t", i, c.value, since, on)
-				case c.kind == eventRecovered && (!on || c.value >= 190 || since < n):
+				case c.kind == eventWarning && (warned || c.value < 160):
+					t.Fatalf("sample %d: a warning at %d, already on: %t", i, c.value, warned)
+				case c.ended == eventBreach && (!on || c.value >= 190 || since < n):
 					t.Fatalf("sample %d: recovered at %d after %d samples, on: %t", i, c.value, since, on)
+				case c.ended == eventWarning && (on || !warned || c.value >= 152):
+					t.Fatalf("sample %d: recovered from a warning at %d, on: %t, breach: %t", i, c.value, warned, on)
 				}
-				if c.kind != eventWarning {
+				warned = c.kind == eventWarning
+				if c.kind == eventBreach || c.ended == eventBreach {
 					on, since = c.kind == eventBreach, 0
 				}
 			}

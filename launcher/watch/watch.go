@@ -75,5 +75,5 @@ type Outcome struct {
 	Arenas       int    // the most that were counted; 0 is not known
 	CapKept      bool   // counts only with CapKnown
 	CapKnown     bool
-	Elapsed      time.Duration // from the start of the watch to the end of the target
+	Elapsed      time.Duration // from the start of the watch to the end of the target, or of the watch
 }

@@ -20,6 +20,7 @@ type watched struct {
 	base         breakdown // the virtual size when settle ended
 	next         time.Duration
 	due          time.Duration // the next sample
+	looked       time.Duration // the last one; 0 is none
 	peek         time.Duration // when the target's size is read beside the samples; 0 is never
 	notified     bool          // the target or the command may have ended
 	action       *action
@@ -72,6 +73,9 @@ func (w *watched) own(pid int) bool {
 // start reports what is watched.
 func (w *watched) start() {
 	w.report(started(w.cfg))
+	if w.noLog != nil {
+		w.report(logFailed(w.noLog.Error()+"; stderr takes its place", 0))
+	}
 	for _, why := range w.cfg.Notices {
 		w.report(capCannotWork(why))
 	}
@@ -152,6 +156,16 @@ func (w *watched) leave(now time.Duration) {
 	if w.detached && !w.cfg.Journal { // the end of the journal's is not waited for
 		w.log.closeStderr()
 	}
+}
+
+// abandon is the end of the watch while processes are left.
+func (w *watched) abandon(why error) {
+	w.outcome.Elapsed = w.clock() - w.began
+	text := why.Error()
+	if w.action != nil && w.action.kill != 0 {
+		text += " and no SIGKILL follows"
+	}
+	w.report(watchEnded(w.outcome, len(w.scope.all()), text))
 }
 
 // finish is the end of all that was watched.
