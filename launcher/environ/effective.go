@@ -13,9 +13,18 @@ type Setting struct {
 
 // Value is arena_max or arena_test as glibc holds it. OK is false where glibc has its default.
 type Value struct {
-	N    uint64
-	OK   bool
-	From string // "environment" or "tunables"
+	N      uint64
+	OK     bool
+	From   string // "environment" or "tunables"
+	System bool   // the tunable is the system's
+	Locked bool   // the environment cannot change it
+}
+
+// SystemTunable is a line of /etc/tunables.conf, as ldconfig of glibc 2.44 and later has it in the loader's cache.
+type SystemTunable struct {
+	Name   string
+	N      uint64 // 0 where it is no number
+	Locked bool   // the environment does not override it
 }
 
 // Unlimited reports whether the value is larger than the number of 64 MiB heaps that 47 bits of address
@@ -23,13 +32,13 @@ type Value struct {
 func (v Value) Unlimited() bool { return v.OK && v.N > 1<<21 }
 
 // Effective models how a glibc of that version, started without AT_SECURE, reads its arena settings. A
-// version that is not known counts as one of 2.26 to 2.38. It knows the environment only: not
-// /etc/tunables.conf (2.44 and later), and not mallopt(3).
+// version that is not known counts as one of 2.26 to 2.38. system are the lines of /etc/tunables.conf that are for
+// the program, in their order. It does not know mallopt(3).
 //
 // Versions are as released by the distributions: upstream 2.25.0 took MALLOC_ARENA_MAX for MALLOC_ARENA_TEST
 // and 2.26.0 took no value at all, which their branches have fixed since 2017 (BZ 21338; cebcb9f864) under
 // the same version number.
-func Effective(env []string, v GlibcVersion) Setting {
+func Effective(env []string, v GlibcVersion, system ...SystemTunable) Setting {
 	if !v.Known() {
 		v.Major, v.Minor = 2, 36
 	}
@@ -37,6 +46,9 @@ func Effective(env []string, v GlibcVersion) Setting {
 		return Setting{}
 	}
 	g := glibc{v: v}
+	for _, s := range system {
+		g.setSystem(s)
+	}
 	for _, entry := range env {
 		switch name, value := arenaVariable(entry); name {
 		case maxName:
@@ -60,17 +72,41 @@ type glibc struct {
 // number is one setting; 0 is not set, since the least valid value is 1 (elf/dl-tunables.list, minval).
 type number struct {
 	tunable, variable uint64
-	blocked           bool // 2.44: a well-formed tunable that is out of range keeps the variable out
+	system            uint64 // of /etc/tunables.conf
+	locked            bool   // by it
+	blocked           bool   // 2.44: a well-formed tunable that is out of range keeps the variable out
 }
 
 func (n number) value(secure bool) Value {
 	switch {
+	case n.locked:
 	case n.tunable != 0:
-		return Value{n.tunable, true, "tunables"}
+		return Value{N: n.tunable, OK: true, From: "tunables"}
 	case n.variable != 0 && !n.blocked && !secure:
-		return Value{n.variable, true, "environment"}
+		return Value{N: n.variable, OK: true, From: "environment"}
 	}
-	return Value{}
+	if n.system == 0 {
+		return Value{Locked: n.locked}
+	}
+	return Value{N: n.system, OK: true, From: "tunables", System: true, Locked: n.locked}
+}
+
+// setSystem reads a line of /etc/tunables.conf: it is locked or not as the last one says, whatever its value
+// (2.44: elf/dl-tunables.c, __tunables_init).
+func (g *glibc) setSystem(s SystemTunable) {
+	n := &g.max
+	switch {
+	case g.v.Before(44) || s.Name != maxTunable && s.Name != testTunable:
+		return
+	case s.Name == testTunable:
+		n = &g.test
+	}
+	if g.v.Bits32 {
+		s.N = uint64(uint32(s.N))
+	}
+	if n.locked = s.Locked; s.N != 0 {
+		n.system = s.N
+	}
 }
 
 // setVariable reads one copy of a variable. The last valid copy counts before 2.26 (mallopt is called for

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 
 	"arenacap/launcher/arena"
@@ -78,6 +79,7 @@ func (f facts) judge() Cap {
 	case c.N == 0 && obstacle != "":
 		c.Why = "no cap can apply: " + obstacle
 	case c.N == 0:
+		c.advice = f.otherWay()
 	case f.libc != "glibc":
 		c.Why = "a cap cannot apply: " + obstacle
 	case f.arenas > c.N*max(1, f.libcs):
@@ -125,7 +127,7 @@ func (f facts) cap() Cap {
 	case !own.OK:
 		return Cap{Why: "no cap is set: " + f.noCap()}
 	case own.Unlimited():
-		return Cap{Why: fmt.Sprintf("no cap is set: the value of its %s is so large that it is no limit", source(own))}
+		return Cap{Why: fmt.Sprintf("no cap is set: the value of %s is so large that it is no limit", source(own))}
 	}
 	return Cap{N: int(own.N), Source: own.From}
 }
@@ -134,6 +136,8 @@ func (f facts) cap() Cap {
 func (f facts) noCap() string {
 	asked := environ.Inherited(f.began.environ)
 	switch {
+	case f.began.setting.Max.Locked:
+		return "/etc/tunables.conf locks glibc.malloc.arena_max with a value that its glibc does not take"
 	case f.began.setting.Secure:
 		return "glibc.rtld.enable_secure=1 makes its glibc ignore MALLOC_ARENA_MAX"
 	case asked.MaxOK && asked.Max == 0:
@@ -167,7 +171,10 @@ func (f facts) upgrade(cpus int) string {
 
 // source is where a value stands, as people call it.
 func source(v environ.Value) string {
-	if v.From == "tunables" {
+	switch {
+	case v.System:
+		return "/etc/tunables.conf"
+	case v.From == "tunables":
 		return "GLIBC_TUNABLES"
 	}
 	return "MALLOC_ARENA_MAX"
@@ -178,19 +185,30 @@ func source(v environ.Value) string {
 func (f facts) within(c *Cap) {
 	own := f.began.setting.Max
 	switch {
-	case f.began.secure:
+	case f.began.secure && !own.System:
 		c.Why = "not exceeded so far, but nothing keeps it: " + secureMode
 	case !f.began.environKnown:
 		c.Why = "not exceeded so far; whether it is in force is not known: its environment " + f.began.unknown
 	case f.notInForce(*c):
 		c.Why = "not exceeded so far, but not in force: " + f.started()
-		c.advice = restart
+		c.advice = cmp.Or(f.otherWay(), restart)
 	case own.OK && uint64(f.arenas) > own.N: // the policy allows more than the process was started with
 		c.Why = fmt.Sprintf("not exceeded so far, but nothing keeps it: %s are more than the %d of its %s",
 			plural(f.arenas, "arena"), own.N, source(own))
 	default:
 		c.Kept, c.Why = Yes, fmt.Sprintf("%s of %d allowed", plural(f.arenas, "arena"), c.N)
 	}
+}
+
+// otherWay is how a cap is set where the environment cannot do it; "" where it can.
+func (f facts) otherWay() string {
+	switch {
+	case f.began.setting.Max.Locked:
+		return "set glibc.malloc.arena_max in /etc/tunables.conf and run ldconfig: the environment cannot override what stands there"
+	case f.began.secure:
+		return "a program with file capabilities obeys when it gets them as ambient ones instead (systemd: AmbientCapabilities=)"
+	}
+	return ""
 }
 
 // notInForce reports whether a policy wants a cap that the process was not started with.
@@ -217,11 +235,10 @@ const (
 // would help.
 func (f facts) exceeds(c *Cap) {
 	switch {
-	case f.began.secure:
-		c.Why = secureMode
-		c.advice = "a program with file capabilities obeys when it gets them as ambient ones instead (systemd: AmbientCapabilities=)"
+	case f.began.secure && !f.began.setting.Max.System:
+		c.Why, c.advice = secureMode, f.otherWay()
 	case f.notInForce(*c):
-		c.Why, c.advice = f.started(), restart
+		c.Why, c.advice = f.started(), cmp.Or(f.otherWay(), restart)
 	case f.arenas <= f.allowed(f.version, c.N, 0):
 		c.Why = fmt.Sprintf("glibc %s allows MALLOC_ARENA_TEST + 1 = %d arenas before it looks at the cap", f.version, f.allowed(f.version, c.N, 0))
 		c.advice = "put 'arenacap run --' in front of its command: it sets MALLOC_ARENA_TEST too"

@@ -65,16 +65,20 @@ func noEnviron(f *facts) { f.began = beginning{unknown: "cannot be read"} }
 func overwrote(f *facts) {
 	f.began = beginning{unknown: "was overwritten by the program (setproctitle)"}
 }
-func twoLibcs(f *facts)   { f.libcs = 2 }
-func unlinked(f *facts)   { f.unlinked = 3 }
-func unread(f *facts)     { f.unlinked, f.unread = 1, true }
-func limit16(f *facts)    { f.ownLimit = 16 }
-func bits32(f *facts)     { f.version.Bits32 = true }
-func musl(f *facts)       { f.libc, f.allocator, f.libcs, f.arenas = "musl", "musl", 0, 0 }
-func noLibc(f *facts)     { f.libc, f.allocator, f.libcs, f.arenas = "", "", 0, 0 }
-func goOnly(f *facts)     { f.libc, f.allocator, f.libcs, f.arenas = "", "go", 0, 0 }
-func policyOff(f *facts)  { f.wanted = &policy.Plan{Mode: policy.Off} }
-func unknownAll(f *facts) { f.version = environ.GlibcVersion{} }
+func twoLibcs(f *facts) { f.libcs = 2 }
+func unlinked(f *facts) { f.unlinked = 3 }
+func unread(f *facts)   { f.unlinked, f.unread = 1, true }
+func systemSet(f *facts) {
+	f.began.setting.Max = environ.Value{N: 4, OK: true, From: "tunables", System: true}
+}
+func systemLocked(f *facts) { f.began.setting.Max = environ.Value{Locked: true} }
+func limit16(f *facts)      { f.ownLimit = 16 }
+func bits32(f *facts)       { f.version.Bits32 = true }
+func musl(f *facts)         { f.libc, f.allocator, f.libcs, f.arenas = "musl", "musl", 0, 0 }
+func noLibc(f *facts)       { f.libc, f.allocator, f.libcs, f.arenas = "", "", 0, 0 }
+func goOnly(f *facts)       { f.libc, f.allocator, f.libcs, f.arenas = "", "go", 0, 0 }
+func policyOff(f *facts)    { f.wanted = &policy.Plan{Mode: policy.Off} }
+func unknownAll(f *facts)   { f.version = environ.GlibcVersion{} }
 
 func wants(n int) func(*facts) {
 	return func(f *facts) { f.wanted = &policy.Plan{Mode: policy.Fixed, ArenaMax: n} }
@@ -112,6 +116,9 @@ func TestJudge(t *testing.T) {
 
 		{"secure and over", base(glibc236, 16, four).with(secure), 4, "environment", No, "AT_SECURE"},
 		{"secure and under, by chance", base(glibc236, 3, four).with(secure), 4, "environment", NoAnswer, "nothing keeps it"},
+		{"the system's tunables", base(glibc241, 4).with(systemSet), 4, "tunables", Yes, "4 arenas of 4 allowed"},
+		{"the system's tunables in secure mode", base(glibc241, 4).with(systemSet).with(secure), 4, "tunables", Yes, "4 arenas of 4 allowed"},
+		{"the system's tunables are locked at nonsense", base(glibc241, 9).with(systemLocked), 0, "", NoAnswer, "/etc/tunables.conf locks"},
 		{"another allocator", base(glibc236, 1, four).with(jemalloc), 4, "environment", NoAnswer, "its malloc is jemalloc"},
 		{"another allocator, no cap", base(glibc236, 1).with(jemalloc), 0, "", NoAnswer, "no cap can apply: its malloc is jemalloc"},
 		{"musl", base(glibc236, 0, four).with(musl), 4, "environment", NoAnswer, "musl has no arenas"},

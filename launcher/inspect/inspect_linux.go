@@ -155,7 +155,11 @@ func begin(p *arena.Process, env, auxv file) beginning {
 		return began
 	}
 	began.environ, began.environKnown = list, true
-	began.setting = environ.Effective(list, environ.Glibc(p.LibcVersion, p.Bits))
+	system := target.SystemTunables(p.PID, began.secure)
+	if began.secure && len(system) > 0 { // its glibc reads nothing else
+		list = nil
+	}
+	began.setting = environ.Effective(list, environ.Glibc(p.LibcVersion, p.Bits), system...)
 	return began
 }
 

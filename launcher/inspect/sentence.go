@@ -75,11 +75,13 @@ func next(p *arena.Process, c Cap, oneACore int) string {
 		return c.advice
 	case p.Allocator != "glibc":
 		return ""
-	case census.Arenas > oneACore && large(p, arena.Part{Kind: arena.KindArenas, Virtual: census.Reserved}):
-		return fmt.Sprintf("put 'arenacap run --' in front of its start command: with %d arenas, one a core here, it would reserve %s less; 'arenacap sweep' finds the cap that costs no speed",
-			oneACore, policy.FormatSize(saving(census, oneACore)))
+	case census.Arenas <= oneACore || !large(p, arena.Part{Kind: arena.KindArenas, Virtual: census.Reserved}):
+		return ""
+	case c.advice != "":
+		return c.advice
 	}
-	return ""
+	return fmt.Sprintf("put 'arenacap run --' in front of its start command: with %d arenas, one a core here, it would reserve %s less; 'arenacap sweep' finds the cap that costs no speed",
+		oneACore, policy.FormatSize(saving(census, oneACore)))
 }
 
 // saving is the address space that a cap would spare: the share of the arenas over it. Arenas differ in size,

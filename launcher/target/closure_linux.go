@@ -86,9 +86,7 @@ func (fs fsys) loaderDirs(interpreter string) loaderDirs {
 // looks for symbols (glibc: elf/dl-deps.c).
 func (l *linker) load(program image) {
 	root := l.describe(program, "", nil)
-	if real, err := filepath.EvalSymlinks(l.fs.path(program.path)); err == nil {
-		root.origin = filepath.Dir(strings.TrimPrefix(real, l.fs.root)) // as /proc/self/exe has it
-	}
+	root.origin = filepath.Dir(l.fs.unlinked(program.path))
 	l.objects = []*object{root}
 	for _, name := range l.preload {
 		l.add(name, root) // one that is not found is said by the loader and ignored

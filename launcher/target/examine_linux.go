@@ -1,7 +1,6 @@
 package target
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -232,7 +231,7 @@ func (fs fsys) examineDynamic(t *Target, f *facts, im image, env []string) {
 	t.Libc = "glibc"
 	t.LibcVersion, t.LibcRelease = fs.libcVersion(f.libc)
 	fs.judgeMalloc(t, f, l)
-	f.locked = fs.lockedTunable(im.path)
+	f.locked = locked(fs.systemTunables(fs.unlinked(im.path), l.loader.cache, false))
 }
 
 // judgeMalloc takes the first definition of malloc in the order of look-up.
@@ -293,47 +292,11 @@ func (fs fsys) libcVersion(path string) (version, release string) {
 	return allocator.ParseBanner(found[0])
 }
 
-// lockedTunable looks for an arena_max in /etc/tunables.conf that the environment cannot override, in a file
-// that ldconfig has taken into the loader's cache: only there it counts. A program's filter is compared with
-// /proc/self/exe, so with the path that has no links in it.
-func (fs fsys) lockedTunable(program string) string {
-	const name = "glibc.malloc.arena_max"
-	if real, err := filepath.EvalSymlinks(fs.path(program)); err == nil {
-		program = strings.TrimPrefix(real, fs.root)
+// unlinked is a path without links in it, as /proc/self/exe has it.
+func (fs fsys) unlinked(path string) string {
+	real, err := filepath.EvalSymlinks(fs.path(path))
+	if err != nil {
+		return path
 	}
-	file, line, ok := fs.lock("/etc/tunables.conf", program, name, 0)
-	if !ok {
-		return ""
-	}
-	cache, err := fs.readFile("/etc/ld.so.cache")
-	if err != nil || !bytes.Contains(cache, []byte(name+"\x00")) {
-		return ""
-	}
-	return fmt.Sprintf("%s:%d has %q, which the environment cannot override", file, line.number, line.text)
-}
-
-// lock looks for a line that locks a tunable for a program, in a configuration file and in those it includes.
-func (fs fsys) lock(path, program, name string, depth int) (file string, line confLine, ok bool) {
-	b, err := fs.readFile(path)
-	if err != nil || depth > 8 {
-		return "", confLine{}, false
-	}
-	tunables, includes := parseTunablesConf(string(b))
-	for _, l := range tunables {
-		if l.name == name && l.locked && !l.secureOnly && l.covers(program) {
-			return path, l, true
-		}
-	}
-	for _, pattern := range includes {
-		if !strings.HasPrefix(pattern, "/") {
-			pattern = filepath.Dir(path) + "/" + pattern
-		}
-		paths, _ := filepath.Glob(fs.path(pattern))
-		for _, p := range paths {
-			if file, line, ok = fs.lock(strings.TrimPrefix(p, fs.root), program, name, depth+1); ok {
-				return file, line, true
-			}
-		}
-	}
-	return "", confLine{}, false
+	return strings.TrimPrefix(real, fs.root)
 }

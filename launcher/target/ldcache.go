@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"strings"
+
+	"arenacap/launcher/environ"
 )
 
 // ldCache is /etc/ld.so.cache: which file a library's name stands for. The zero value has no entries.
@@ -67,6 +69,81 @@ func (c ldCache) lookup(name string) []string {
 		}
 	}
 	return paths
+}
+
+// What marks the tunables in the cache (glibc 2.44: sysdeps/generic/dl-cache.h, elf/tunconf.h).
+const (
+	extensionMagic   = 0xeaa42174
+	extensionSection = 16 // bytes
+	tunablesTag      = 2
+	tunablesMark     = 0x7c3ba94f
+	tunablesVersion  = 0x01000000
+	tunablesHeader   = 16
+	tunablesEntry    = 32
+
+	tunableParsed     = 1 << 0
+	tunableLocked     = 1 << 2 // of the two bits 0xc
+	tunableNotSecure  = 1 << 4
+	tunableOnlySecure = 1 << 5
+	tunableFilter     = 0xff00
+	tunableOfProgram  = 0x100
+)
+
+// tunables are the lines of /etc/tunables.conf that hold for the program at a path, as ldconfig has compiled them
+// (man 5 tunables.conf). Integers are u32 unless said otherwise, offsets count from the start of the cache:
+//
+//	at the offset of the extensions: magic, number of sections; then the sections: tag, flags, offset, bytes
+//	section of tag 2: mark, version, number of entries, unused; then the entries:
+//	flags, number of the tunable, offsets of the name, of the value and of the filter, unused, value u64
+//
+// A filter is a path or a base name. ldconfig has read the value as a decimal, and where it could not, the loader
+// does not either.
+func (c ldCache) tunables(program string, secure bool) (list []environ.SystemTunable) {
+	b := c.section(tunablesTag)
+	if len(b) < tunablesHeader || c.order.Uint32(b) != tunablesMark || c.order.Uint32(b[4:]) != tunablesVersion {
+		return nil
+	}
+	entries, _ := part(b, tunablesHeader, uint64(c.order.Uint32(b[8:]))*tunablesEntry)
+	for e := entries; len(e) >= tunablesEntry; e = e[tunablesEntry:] {
+		flags := c.order.Uint32(e)
+		if secure && flags&tunableNotSecure != 0 || !secure && flags&tunableOnlySecure != 0 {
+			continue
+		}
+		if filter := flags & tunableFilter; filter != 0 && (filter != tunableOfProgram || !isProgram(program, c.text(c.order.Uint32(e[16:])))) {
+			continue
+		}
+		s := environ.SystemTunable{Name: c.text(c.order.Uint32(e[8:])), Locked: flags&tunableLocked != 0}
+		if flags&tunableParsed != 0 {
+			s.N = c.order.Uint64(e[24:])
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// isProgram reports whether a filter names the program at a path.
+func isProgram(path, filter string) bool {
+	if strings.HasPrefix(filter, "/") {
+		return path == filter
+	}
+	return path[strings.LastIndexByte(path, '/')+1:] == filter
+}
+
+// section is what the first section of a tag holds.
+func (c ldCache) section(tag uint32) []byte {
+	b, ok := part(c.file, uint64(c.order.Uint32(c.file[32:])), 8)
+	if !ok || c.order.Uint32(b) != extensionMagic {
+		return nil
+	}
+	at, count := uint64(c.order.Uint32(c.file[32:]))+8, uint64(c.order.Uint32(b[4:]))
+	sections, _ := part(c.file, at, count*extensionSection)
+	for s := sections; len(s) >= extensionSection; s = s[extensionSection:] {
+		if c.order.Uint32(s) == tag {
+			data, _ := part(c.file, uint64(c.order.Uint32(s[8:])), uint64(c.order.Uint32(s[12:])))
+			return data
+		}
+	}
+	return nil
 }
 
 // is compares a text of the cache without making a string of it.

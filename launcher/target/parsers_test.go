@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/environ"
 )
 
 func TestParseShebang(t *testing.T) {
@@ -117,41 +119,36 @@ func TestEnablesSecure(t *testing.T) {
 	}
 }
 
-func TestParseTunablesConf(t *testing.T) {
-	lines, includes := parseTunablesConf(strings.Join([]string{
-		"# comment",                         // 1
-		"glibc.malloc.arena_max=4",          // 2
-		" -glibc.malloc.arena_max = 5 # x",  // 3
-		"nonoverridable anysecure a.b=1",    // 4
-		"-+a.b=1",                           // 5
-		"-@a.b=1",                           // 6
-		"onlysecure nonsecure -a.b=1",       // 7
-		"[proc:/usr/bin/x]", "-a.b=2", "[]", // 8 to 10
-		"[proc:y", "[proc:y]", "*-a.b=3", // 11 to 13
-		"include conf.d/*.conf /etc/more", "a.b=4", // 14, 15
-		"nothing", "=1", "a.b=", "", // 16 to 19
-	}, "\n"))
-	want := []confLine{
-		{2, "glibc.malloc.arena_max=4", "glibc.malloc.arena_max", "4", false, false, ""},
-		{3, "-glibc.malloc.arena_max = 5", "glibc.malloc.arena_max", "5", true, false, ""},
-		{4, "nonoverridable anysecure a.b=1", "a.b", "1", true, false, ""},
-		{5, "-+a.b=1", "a.b", "1", false, false, ""},
-		{6, "-@a.b=1", "a.b", "1", true, true, ""},
-		{7, "onlysecure nonsecure -a.b=1", "a.b", "1", true, false, ""},
-		{9, "-a.b=2", "a.b", "2", true, false, "/usr/bin/x"},
-		{13, "*-a.b=3", "a.b", "3", true, false, "y"},
-		{15, "a.b=4", "a.b", "4", false, false, ""},
-	}
-	if !slices.Equal(lines, want) {
-		t.Errorf("got  %+v\nwant %+v", lines, want)
-	}
-	if !slices.Equal(includes, []string{"conf.d/*.conf", "/etc/more"}) {
-		t.Errorf("includes %q", includes)
-	}
-	for proc, covered := range map[string]bool{"": true, "/usr/bin/x": true, "x": true, "/bin/x": false, "y": false} {
-		if got := (confLine{proc: proc}).covers("/usr/bin/x"); got != covered {
-			t.Errorf("[proc:%s] covers /usr/bin/x: %v", proc, got)
+// TestSystemTunables has a cache that ldconfig of glibc 2.44 made of testdata/tunables.conf, and what the loader of
+// 2.44 says of it (ld.so --list-tunables) for programs of these names.
+func TestSystemTunables(t *testing.T) {
+	v := environ.GlibcVersion{Major: 2, Minor: 44}
+	for _, c := range []struct {
+		program   string
+		env       []string
+		max, test uint64
+	}{
+		{"/usr/bin/z", nil, 10, 2},
+		{"/usr/bin/x", nil, 1<<64 - 1, 2},
+		{"/usr/bin/y", nil, 10, 2},
+		{"/usr/bin/z", []string{"MALLOC_ARENA_MAX=3"}, 3, 2},
+		{"/usr/bin/x", []string{"MALLOC_ARENA_MAX=3"}, 1<<64 - 1, 2},
+		{"/opt/y", []string{"MALLOC_ARENA_MAX=3"}, 10, 2},
+		{"/opt/x", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=6:glibc.malloc.arena_test=9"}, 6, 2},
+		{"/opt/y", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=6:glibc.malloc.arena_test=9"}, 10, 2},
+	} {
+		got := environ.Effective(c.env, v, fsys{}.systemTunables(c.program, "testdata/tunables.cache", false)...)
+		if got.Max.N != c.max || got.Test.N != c.test || !got.Test.Locked {
+			t.Errorf("%s %q: %+v, want %d and %d", c.program, c.env, got, c.max, c.test)
 		}
+	}
+	// In secure mode what is onlysecure or anysecure counts.
+	secure := environ.Effective(nil, v, fsys{}.systemTunables("/usr/bin/z", "testdata/tunables.cache", true)...)
+	if want := (environ.Value{N: 7, OK: true, From: "tunables", System: true, Locked: true}); secure.Max != want || secure.Test != (environ.Value{Locked: true}) {
+		t.Errorf("in secure mode: %+v", secure)
+	}
+	if got := environ.Effective(nil, environ.GlibcVersion{Major: 2, Minor: 43}, environ.SystemTunable{Name: "glibc.malloc.arena_max", N: 4}); got != (environ.Setting{}) {
+		t.Errorf("glibc 2.43 does not know the file: %+v", got)
 	}
 }
 
@@ -308,14 +305,8 @@ func FuzzLoader(f *testing.F) {
 }
 
 func FuzzTunables(f *testing.F) {
-	f.Add("-glibc.malloc.arena_max=4\n[proc:x]\ninclude a b\nonlysecure +a.b = 1")
+	f.Add("glibc.rtld.enable_secure=1:a=b")
 	f.Fuzz(func(t *testing.T, s string) {
-		lines, _ := parseTunablesConf(s)
-		for _, l := range lines {
-			if l.name == "" || l.value == "" || l.number < 1 || strings.Contains(l.text, "\n") {
-				t.Errorf("%q gives %+v", s, l)
-			}
-		}
 		enablesSecure([]string{"GLIBC_TUNABLES=" + s})
 	})
 }

@@ -1,8 +1,12 @@
 package target
 
 import (
+	"fmt"
+	"os"
 	"strconv"
 	"strings"
+
+	"arenacap/launcher/environ"
 )
 
 // enablesSecure reports whether GLIBC_TUNABLES holds glibc.rtld.enable_secure=1, which glibc 2.40 and later
@@ -38,104 +42,60 @@ func lastTunable(tunables, name string) (n int64, ok bool) {
 	return n, ok
 }
 
-// confLine is one tunable of /etc/tunables.conf.
-type confLine struct {
-	number     int // of the line, from 1
-	text       string
-	name       string
-	value      string
-	locked     bool   // the environment does not override it
-	secureOnly bool   // for AT_SECURE programs alone
-	proc       string // the program it is for, a path or a base name; "" is every program
-}
-
-// parseTunablesConf reads /etc/tunables.conf (man 5 tunables.conf; glibc since 2.44: elf/tunconf.c). A line:
-//
-//	[MODIFIER…] NAME = VALUE, or a filter, or "include PATTERN", or "# comment"
-//
-// A modifier is a word with a blank behind it or its sign: overridable +, nonoverridable -, onlysecure @,
-// nonsecure $ (the default), anysecure *. A filter [proc:PROGRAM] holds to the end of the file or the next
-// filter; [] ends it. What glibc's ldconfig calls a syntax error is skipped here as it is there.
-func parseTunablesConf(text string) (tunables []confLine, includes []string) {
-	proc, number := "", 0
-	for line := range strings.Lines(text) {
-		number++
-		line, _, _ = strings.Cut(line, "#")
-		line = strings.TrimSpace(line)
-		if patterns, ok := strings.CutPrefix(line, "include"); ok && patterns != strings.TrimLeft(patterns, " \t") {
-			includes = append(includes, strings.Fields(patterns)...)
-			proc = "" // a filter ends where another file begins
-			continue
-		}
-		l := confLine{number: number, text: line, proc: proc}
-		rest := l.modifiers(line)
-		if strings.HasPrefix(rest, "[") {
-			proc = procFilter(rest, proc)
-			continue
-		}
-		name, value, ok := strings.Cut(rest, "=")
-		l.name, l.value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if ok && l.name != "" && l.value != "" {
-			tunables = append(tunables, l)
+// SystemTunables are those of /etc/tunables.conf that the loader of a running process takes for it. A program
+// without a loader has none.
+func SystemTunables(pid int, secure bool) []environ.SystemTunable {
+	dir := "/proc/" + strconv.Itoa(pid)
+	program, err := os.Readlink(dir + "/exe")
+	if err != nil {
+		return nil
+	}
+	var buf [headSize]byte
+	im, err := fsys{}.nativeImage(dir+"/exe", buf[:])
+	if err != nil {
+		return nil
+	}
+	defer im.close()
+	if root, err := os.Readlink(dir + "/root"); err == nil && root != "/" { // chroot(2)
+		program = strings.TrimPrefix(program, root)
+	}
+	fs := fsys{dir + "/root"}
+	built := fs.loaderDirs(im.loader)
+	if im.loader == "" { // a static program, which has no soname, or a loader that was started by its own name
+		b, _ := fsys{}.readFile(dir + "/exe")
+		if built, _ = parseLoader(b); built.cache == "" || im.dyn.soname == 0 {
+			return nil
 		}
 	}
-	return tunables, includes
+	return fs.systemTunables(program, built.cache, secure)
 }
 
-// modifiers takes the modifiers off a line.
-func (l *confLine) modifiers(line string) string {
-	for line != "" {
-		word, rest, _ := strings.Cut(line, " ")
-		sign := line[0]
+// systemTunables are those that ldconfig has compiled into the loader's cache, for the program at a path.
+func (fs fsys) systemTunables(program, cache string, secure bool) []environ.SystemTunable {
+	b, err := fs.readFile(cache)
+	if err != nil {
+		return nil
+	}
+	c, err := parseLDCache(b)
+	if err != nil {
+		return nil
+	}
+	return c.tunables(program, secure)
+}
+
+// locked words a lock on arena_max; "" is none. The last line that is for the program counts.
+func locked(system []environ.SystemTunable) (sentence string) {
+	const name = "glibc.malloc.arena_max"
+	for _, s := range system {
 		switch {
-		case word == "overridable" || word == "nonoverridable" || word == "onlysecure" || word == "nonsecure" || word == "anysecure":
-			l.modify(word)
-			line = rest
-		case sign == '+' || sign == '-' || sign == '@' || sign == '$' || sign == '*':
-			l.modify(string(sign))
-			line = line[1:]
-		case sign == ' ' || sign == '\t':
-			line = line[1:]
+		case s.Name != name:
+		case !s.Locked:
+			sentence = ""
+		case s.N == 0:
+			sentence = "/etc/tunables.conf locks " + name + " with a value that glibc does not take, and the environment cannot override it"
 		default:
-			return line
+			sentence = fmt.Sprintf("/etc/tunables.conf sets %s to %d, which the environment cannot override", name, s.N)
 		}
 	}
-	return line
-}
-
-func (l *confLine) modify(word string) {
-	switch word {
-	case "overridable", "+":
-		l.locked = false
-	case "nonoverridable", "-":
-		l.locked = true
-	default:
-		l.secureOnly = word == "onlysecure" || word == "@"
-	}
-}
-
-// procFilter is the filter after a line in brackets; one that is not understood changes nothing.
-func procFilter(line, before string) string {
-	inside, _, closed := strings.Cut(line[1:], "]")
-	proc, isProc := strings.CutPrefix(inside, "proc:")
-	switch {
-	case !closed:
-		return before
-	case inside == "":
-		return ""
-	case isProc:
-		return proc
-	}
-	return before
-}
-
-// covers reports whether the line is for the program at a path.
-func (l confLine) covers(program string) bool {
-	switch {
-	case l.proc == "":
-		return true
-	case strings.HasPrefix(l.proc, "/"):
-		return l.proc == program
-	}
-	return l.proc == program[strings.LastIndexByte(program, '/')+1:]
+	return sentence
 }

@@ -1,10 +1,12 @@
 package target
 
 import (
+	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,7 +25,7 @@ func TestConclude(t *testing.T) {
 		return f
 	}
 	secure := with(func(f *facts) { f.enable = true })
-	locked := with(func(f *facts) { f.locked = `/etc/tunables.conf:1 has "-glibc.malloc.arena_max=4"` })
+	locked := with(func(f *facts) { f.locked = "/etc/tunables.conf sets it" })
 	for _, c := range []struct {
 		name   string
 		target Target
@@ -45,7 +47,7 @@ func TestConclude(t *testing.T) {
 		{"enable_secure since 2.40", glibc("2.40", ""), secure, No, "enable_secure=1", ""},
 		{"a development version", glibc("2.43.9000", ""), secure, No, "enable_secure=1", ""},
 		{"tunables.conf before 2.44", glibc("2.43", ""), locked, Yes, "(glibc 2.43)", ""},
-		{"tunables.conf since 2.44", glibc("2.44", ""), locked, No, "/etc/tunables.conf:1 has", ""},
+		{"tunables.conf since 2.44", glibc("2.44", ""), locked, No, "/etc/tunables.conf sets it", ""},
 		{"version not found", glibc("", ""), libc, Unknown, "the version of the C library", ""},
 		{"another C library", Target{Path: "/srv/x"}, facts{thorough: true}, Unknown, "was not recognized", ""},
 		{"Quick", glibc("", ""), facts{}, Unknown, "", ""},
@@ -86,15 +88,14 @@ func TestAnotherRoot(t *testing.T) {
 		why       string
 	}{
 		{"a newer glibc", "GNU libc) stable release version 2.44.", nil, nil, Yes, "(glibc 2.44)"},
-		{"tunables.conf locked", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "-glibc.malloc.arena_max=4\n"}}, nil, No,
-			`/etc/tunables.conf:1 has "-glibc.malloc.arena_max=4", which the environment cannot override`},
-		{"tunables.conf locked in an included file", "GNU libc) stable release version 2.44.", [][3]string{
-			{"etc/tunables.conf", "644", "include tunables.d/*\n"}, {"etc/tunables.d/10", "644", "\nnonoverridable glibc.malloc.arena_max=4\n"}}, nil, No, "/etc/tunables.d/10:2 has"},
-		{"tunables.conf for this program", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "[proc:prog]\n-glibc.malloc.arena_max=4\n"}}, nil, No, "/etc/tunables.conf:2 has"},
-		{"tunables.conf for another program", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "[proc:/bin/other]\n-glibc.malloc.arena_max=4\n"}}, nil, Yes, "(glibc 2.44)"},
-		{"tunables.conf that may be overridden", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "glibc.malloc.arena_max=4\n"}}, nil, Yes, "(glibc 2.44)"},
-		{"tunables.conf that loops", "GNU libc) stable release version 2.44.", [][3]string{{"etc/tunables.conf", "644", "include tunables.conf\n"}}, nil, Yes, "(glibc 2.44)"},
-		{"tunables.conf with an old glibc", "GNU libc) stable release version 2.43.", [][3]string{{"etc/tunables.conf", "644", "-glibc.malloc.arena_max=4\n"}}, nil, Yes, "(glibc 2.43)"},
+		{"tunables.conf locked", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "-4"}}, nil, No,
+			"/etc/tunables.conf sets glibc.malloc.arena_max to 4, which the environment cannot override"},
+		{"tunables.conf locked, then not", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "-4 3"}}, nil, Yes, "(glibc 2.44)"},
+		{"tunables.conf locked with nonsense", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "-0"}}, nil, No, "with a value that glibc does not take"},
+		{"tunables.conf for this program", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "-4[prog"}}, nil, No, "/etc/tunables.conf sets"},
+		{"tunables.conf for another program", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "-4[/bin/other"}}, nil, Yes, "(glibc 2.44)"},
+		{"tunables.conf that may be overridden", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "4"}}, nil, Yes, "(glibc 2.44)"},
+		{"tunables.conf with an old glibc", "GNU libc) stable release version 2.43.", [][3]string{{"tunables", "644", "-4"}}, nil, Yes, "(glibc 2.43)"},
 		{"enable_secure", "GNU libc) stable release version 2.41.", nil, []string{"GLIBC_TUNABLES=glibc.rtld.enable_secure=1"}, No, "enable_secure=1"},
 		{"an allocator in ld.so.preload", "GNU libc) stable release version 2.36.", [][3]string{{"etc/ld.so.preload", "644", "# ours\n/lib/libjemalloc.so.2\n"}}, nil, No, "libjemalloc.so.2 is preloaded into"},
 		{"ld.so.preload of a missing library", "GNU libc) stable release version 2.36.", [][3]string{{"etc/ld.so.preload", "644", "/lib/libgone.so"}}, nil, Yes, "(glibc 2.36)"},
@@ -118,21 +119,50 @@ func TestAnotherRoot(t *testing.T) {
 	}
 }
 
-// fakeCache has ldconfig make the cache, and adds the text that a newer ldconfig would put there for the
-// tunables, where there is a tunables.conf.
+// fakeCache has ldconfig make the cache, and adds the section that a newer ldconfig would, for the lines of arena_max
+// that the file "tunables" has: [-]VALUE[[PROGRAM].
 func fakeCache(t *testing.T, root string) {
 	t.Helper()
 	ldconfig := "/sbin/ldconfig"
 	testenv.Need(t, ldconfig)
 	run(t, exec.Command(ldconfig, "-r", root, "-X"))
-	if _, err := os.Stat(filepath.Join(root, "etc/tunables.conf")); err != nil {
+	lines, err := os.ReadFile(filepath.Join(root, "tunables"))
+	if err != nil {
 		return
 	}
-	f, err := os.OpenFile(filepath.Join(root, "etc/ld.so.cache"), os.O_APPEND|os.O_WRONLY, 0)
+	path := filepath.Join(root, "etc/ld.so.cache")
+	b, err := os.ReadFile(path)
 	must(t, err)
-	_, err = f.WriteString("\x00glibc.malloc.arena_max\x004\x00")
-	must(t, err)
-	must(t, f.Close())
+	order := binary.NativeEndian
+	text := func(s string) uint32 {
+		b = append(append(b, s...), 0)
+		return uint32(len(b) - len(s) - 1)
+	}
+	name, entries := text("glibc.malloc.arena_max"), []byte{}
+	for _, line := range strings.Fields(string(lines)) {
+		value, program, filtered := strings.Cut(line, "[")
+		flags := uint32(tunableParsed | tunableNotSecure)
+		value, locked := strings.CutPrefix(value, "-")
+		if locked {
+			flags |= tunableLocked
+		}
+		if filtered {
+			flags |= tunableOfProgram
+		}
+		for _, field := range []uint32{flags, 0, name, text(value), text(program), 0} {
+			entries = order.AppendUint32(entries, field)
+		}
+		n, err := strconv.ParseUint(value, 10, 64)
+		must(t, err)
+		entries = order.AppendUint64(entries, n)
+	}
+	at := uint32(len(b))
+	for _, field := range []uint32{extensionMagic, 1, tunablesTag, 0, at + 24, uint32(tunablesHeader + len(entries)),
+		tunablesMark, tunablesVersion, uint32(len(entries) / tunablesEntry), 0} {
+		b = order.AppendUint32(b, field)
+	}
+	order.PutUint32(b[32:], at)
+	must(t, os.WriteFile(path, append(b, entries...), 0o644))
 }
 
 // TestNotesAndHints reads as an operator would.
