@@ -1,11 +1,8 @@
-// Command sweeps prints what arenacap sweep --json told of several workloads as one Markdown table, the one of the
-// README: a row a file, named after it.
 package main
 
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +10,8 @@ import (
 
 	"arenacap/policy"
 )
+
+// This file has the table of sweeps: what arenacap sweep --json printed of several workloads, a row a file, named after it.
 
 // result is the part of sweep --json that the table shows.
 type result struct {
@@ -42,32 +41,27 @@ type interval struct {
 	High   *float64
 }
 
-func main() {
-	if err := run(os.Stdout, os.Args[1:]); err != nil {
-		fmt.Fprintf(os.Stderr, "sweeps: %v\n", err)
-		os.Exit(1)
-	}
-}
-
-func run(w io.Writer, files []string) error {
+func sweepsTable(_ *built, files []string) bool {
 	var results []result
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
+		check(err)
 		r := result{Name: strings.TrimSuffix(filepath.Base(file), ".json")}
 		if err := json.Unmarshal(text, &r); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			check(fmt.Errorf("%s: %w", file, err))
 		}
 		results = append(results, r)
 	}
-	write(w, results)
-	return nil
+	lines := rows(results)
+	head(lines[0]...)
+	for _, cells := range lines[1:] {
+		row(cells...)
+	}
+	return true
 }
 
-// write prints the table. The columns are the caps in the order in which they are met.
-func write(w io.Writer, results []result) {
+// rows are the cells of the table, its head first. The columns are the caps in the order in which they are met.
+func rows(results []result) (lines [][]string) {
 	var caps []string
 	for _, r := range results {
 		for _, o := range r.Caps {
@@ -76,16 +70,16 @@ func write(w io.Writer, results []result) {
 			}
 		}
 	}
-	fmt.Fprintf(w, "| workload | %s | virtual peak | resident peak | rounds |\n", strings.Join(caps, " | "))
-	fmt.Fprintf(w, "|---|%s--:|--:|--:|\n", strings.Repeat("--:|", len(caps)))
+	lines = append(lines, slices.Concat([]string{"workload"}, caps, []string{"virtual peak", "resident peak", "rounds"}))
 	for _, r := range results {
 		cells := []string{r.Name}
 		for _, cap := range caps {
 			cells = append(cells, r.speed(cap))
 		}
-		cells = append(cells, r.memory(func(o outcome) *uint64 { return o.Virtual }), r.memory(func(o outcome) *uint64 { return o.Resident }), fmt.Sprint(r.Rounds))
-		fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
+		lines = append(lines, append(cells, r.memory(func(o outcome) *uint64 { return o.Virtual }),
+			r.memory(func(o outcome) *uint64 { return o.Resident }), fmt.Sprint(r.Rounds)))
 	}
+	return lines
 }
 
 func (r result) of(cap string) (outcome, bool) {

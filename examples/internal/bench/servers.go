@@ -1,11 +1,8 @@
-// Command table measures the example servers without arenacap and under several caps, and prints the table of the
-// README as Markdown. Every round runs all caps one after the other, each round beginning with another one, and a ratio
-// is taken within its round, so that a machine that is busy for a while does not favour one cap.
 package main
 
 import (
+	"cmp"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +16,10 @@ import (
 	"arenacap/examples/internal/lab"
 	"arenacap/launcher/arena"
 )
+
+// This file has the table of the example servers without arenacap and under several caps. Every round runs all caps one
+// after the other, each round beginning with another one, and a ratio is taken within its round, so that a machine that
+// is busy for a while does not favour one cap.
 
 // caps as they are given to --arenas; "" is without arenacap and comes first, as the ratios refer to it.
 var caps = []string{"", "glibc", "1/core", "4", "2", "1"}
@@ -37,51 +38,23 @@ type server struct {
 	run  func(ctx context.Context, prefix []string) (sample, error)
 }
 
-func main() {
-	rounds := flag.Int("rounds", 5, "rounds; the table shows medians")
-	seconds := flag.Int("seconds", 2, "seconds of load in each run of MariaDB")
-	flag.Parse()
+func serversTable(b *built, _ []string) bool {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := table(ctx, *rounds, *seconds); err != nil {
-		fmt.Fprintf(os.Stderr, "table: %v\n", err)
-		os.Exit(1)
-	}
-}
-
-func table(ctx context.Context, rounds, seconds int) error {
-	dir, err := os.MkdirTemp("", "arenacap-table-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // MariaDB runs as another user
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	arenacap, err := lab.Arenacap(ctx, dir)
-	if err != nil {
-		return err
-	}
-	servers, err := prepare(ctx, dir, seconds)
-	if err != nil {
-		return err
-	}
+	rounds := cmp.Or(*runs, 5)
+	servers, err := prepare(ctx, b.folder("servers"), cmp.Or(*seconds, 2))
+	check(err)
 	describe(ctx, rounds)
-	fmt.Println("| server | cap | arenas | virtual | resident | throughput, × without (least–most) |")
-	fmt.Println("|---|---|--:|--:|--:|--:|")
+	head("server", "cap", "arenas", "virtual", "resident", "throughput, × without (least–most)")
 	for _, s := range servers {
-		if err := s.measure(ctx, arenacap, rounds); err != nil {
-			return err
-		}
+		check(s.measure(ctx, b.plain(), rounds))
 	}
 	for _, s := range servers {
-		if s.note != "" {
-			fmt.Println("\n" + s.note)
-		}
+		fmt.Println(s.note)
 	}
-	return nil
+	return true
 }
 
 // prepare compiles the one server and, where MariaDB is installed, makes a database for the other.
@@ -94,7 +67,7 @@ func prepare(ctx context.Context, dir string, seconds int) ([]server, error) {
 		return runAuthServer(ctx, program, prefix)
 	}}
 	if _, err := exec.LookPath("mariadbd"); err != nil {
-		fmt.Fprintln(os.Stderr, "table: mariadbd is not installed: its rows are left out")
+		fmt.Fprintln(os.Stderr, "bench: mariadbd is not installed: its rows are left out")
 		return []server{auth}, nil
 	}
 	db, err := lab.NewDatabase(ctx, dir)
@@ -179,12 +152,12 @@ func (s server) measure(ctx context.Context, arenacap string, rounds int) error 
 		}
 	}
 	for i, c := range caps {
-		fmt.Println(row(s.name, c, samples[i], samples[0]))
+		s.row(c, samples[i], samples[0])
 	}
 	return nil
 }
 
-func row(name, c string, runs, without []sample) string {
+func (s server) row(c string, runs, without []sample) {
 	var arenas, virtual, resident, ratio []float64
 	for round, r := range runs {
 		arenas = append(arenas, float64(r.arenas))
@@ -192,19 +165,14 @@ func row(name, c string, runs, without []sample) string {
 		resident = append(resident, float64(r.resident)/(1<<20))
 		ratio = append(ratio, r.rate/without[round].rate)
 	}
+	name := s.name
 	if c == "" {
 		c = "without arenacap"
 	} else {
 		name, c = "", "`"+c+"`"
 	}
-	return fmt.Sprintf("| %s | %s | %.0f | %.0f MiB | %.1f MiB | %.2f (%.2f–%.2f) |", name, c, median(arenas), median(virtual),
-		median(resident), median(ratio), slices.Min(ratio), slices.Max(ratio))
-}
-
-func median(values []float64) float64 {
-	slices.Sort(values)
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
+	row(name, c, fmt.Sprintf("%.0f", median(arenas)), fmt.Sprintf("%.0f MiB", median(virtual)), fmt.Sprintf("%.1f MiB", median(resident)),
+		fmt.Sprintf("%.2f (%.2f–%.2f)", median(ratio), slices.Min(ratio), slices.Max(ratio)))
 }
 
 // describe says what the figures below were measured on.

@@ -1,11 +1,12 @@
-// Linked runs its arguments and does nothing else, but has the libraries of arenacap in it: what they cost a
-// launch before its first line runs. .ci/bench adds a file that imports the rest of what arenacap imports.
+// Command linked executes its arguments and does nothing else, but links the libraries of arenacap: what they cost a
+// launch before its first line runs. Without arguments it sleeps: what a process holds that links them and does nothing.
 package main
 
 import (
 	"context"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/BurntSushi/toml"
 	"github.com/go-analyze/charts"
@@ -20,7 +21,10 @@ import (
 
 func main() {
 	if len(os.Args) == 0 {
-		use() // never; but the linker leaves out what nothing calls
+		use() // never, but the linker leaves out what is not called
+	}
+	for len(os.Args) == 1 {
+		time.Sleep(time.Hour)
 	}
 	_ = syscall.Exec(os.Args[1], os.Args[1:], syscall.Environ())
 	os.Exit(126)

@@ -1,4 +1,4 @@
-// Exec runs its arguments and does nothing else: what Go itself costs a launch.
+// Command exec executes its arguments and does nothing else: what Go itself costs a launch.
 package main
 
 import (

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// This file has the tables of looks into live processes: arenacap inspect and ps beside pmap -X, gdb calling malloc_info
+// or writing a core, and ps aux.
+
+// look is a row: a process, and the tools that look at it, arenacap's first.
+type look struct {
+	name  string
+	start func() *program
+	tools []tool
+	quick bool // it is checked too
+}
+
+// tool is a way to look. In its command line PID is replaced, and a tab is a blank within a word.
+type tool struct {
+	name, line string
+	least      float64 // of processor time, in multiples of arenacap's: about half of what was seen; 0 is not held
+}
+
+func pmap(least float64) tool { return tool{"pmap -X", "pmap -X PID", least} }
+
+func writeCore(least float64) tool {
+	return tool{"gdb writing a core", "gdb -nx -batch -p PID -ex generate-core-file\t/dev/null", least}
+}
+
+func mallocInfo(least float64) tool {
+	return tool{"gdb calling malloc_info", "gdb -nx -batch -p PID -ex handle\tall\tnostop\tnoprint\tpass" +
+		" -ex set\t$f=((void*(*)(const\tchar*,const\tchar*))fopen)(\"/dev/null\",\"w\")" +
+		" -ex print\t((int(*)(int,void*))malloc_info)(0,$f)", least}
+}
+
+const (
+	// mostMemory is how many times as much memory a walk over all chunks may take as a look at the arenas: it was seen to
+	// take 1.5 times as much, 3.5 MiB more, however large the heap.
+	mostMemory = 2
+	// patience is how long a row may take before it makes do with the runs that it has.
+	patience = 20 * time.Second
+)
+
+func inspectTables(b *built, args []string) bool {
+	if len(args) > 1 && args[0] == "peak" { // see peak
+		printPeak(args[1:])
+		return true
+	}
+	fmt.Print("medians in random order; in brackets the multiple of arenacap's time, and of its processor time\n\n")
+	head("process", "arenacap", "beside it")
+	var bounds []bound
+	for _, l := range looks(b) {
+		if l.quick || !*checks {
+			bounds = append(bounds, l.compare()...)
+		}
+	}
+	fmt.Println()
+	return hold(bounds...)
+}
+
+func looks(b *built) []look {
+	server, arenas := b.c("examples/authserver/src/authserver.c"), b.c("launcher/arena/testdata/probe.c")
+	mappings, forest := b.c("launcher/inspect/testdata/mappings.c"), b.c("launcher/inspect/testdata/forest.c")
+	inspect, ps := tool{"inspect", b.release() + " inspect PID", 0}, tool{"ps", b.release() + " ps", 0}
+	return append([]look{
+		{"64 threads", ready(server, nil, []string{"-t", "64"}, slices.Repeat([]string{"login alice"}, 256)...),
+			[]tool{inspect, pmap(0.5), mallocInfo(12)}, true},
+		{"1,024 arenas", ready(arenas, []string{"MALLOC_ARENA_MAX=1024"}, nil, "", "threads 1024 1"),
+			[]tool{inspect, pmap(1), mallocInfo(6)}, true},
+		{"65,000 mappings", ready(mappings, nil, []string{"65000"}, ""), []tool{inspect, pmap(3)}, true},
+		{"1,000 processes, every 50th with arenas", ready(forest, nil, []string{"1000", "50", "8"}, ""),
+			[]tool{ps, {"ps aux", "ps aux", 0.2}}, true},
+		{"5,000 processes, every 50th with arenas", ready(forest, nil, []string{"5000", "50", "8"}, ""),
+			[]tool{ps, {"ps aux", "ps aux", 0}}, false},
+	}, heaps(b, arenas, inspect)...)
+}
+
+// heaps are of four arenas with chunks of 32 bytes, which a walk takes longest for, and of 60 KiB. The largest is left
+// out where the machine has not half as much memory again.
+func heaps(b *built, arenas string, inspect tool) (list []look) {
+	for _, h := range []struct {
+		name         string
+		gib          float64
+		pieces, size int // in each of four threads, in KiB; 0 is the smallest
+	}{
+		{"0.5 GiB of 32-byte chunks", 0.5, 1 << 22, 0},
+		{"2 GiB of 32-byte chunks", 2, 1 << 24, 0},
+		{"2 GiB of 60 KiB chunks", 2, 1 << 29 / (60 << 10), 60},
+		{"8 GiB of 32-byte chunks", 8, 1 << 26, 0},
+	} {
+		if available() < 1.5*h.gib {
+			fmt.Printf("%s: left out, there are %.1f GiB of memory\n", h.name, available())
+			continue
+		}
+		fill := append([]string{""}, slices.Repeat([]string{fmt.Sprintf("hold %d %d", h.pieces, h.size)}, 4)...)
+		deep := tool{"inspect --deep", b.release() + " inspect --deep PID", 0}
+		list = append(list, look{h.name, ready(arenas, []string{"MALLOC_ARENA_MAX=5"}, nil, fill...), []tool{deep, writeCore(0.4), inspect}, h.gib < 1})
+	}
+	return list
+}
+
+// ready begins a program that has done what some lines ask for. An empty one waits for its first answer.
+func ready(path string, env, args []string, lines ...string) func() *program {
+	return func() *program {
+		p := begin(path, env, args...)
+		for _, line := range lines {
+			p.ask(line)
+		}
+		return p
+	}
+}
+
+// available is the memory that may be had without swapping, in GiB: a line "MemAvailable:   23632 kB" of
+// proc_meminfo(5).
+func available() (gib float64) {
+	text, err := os.ReadFile("/proc/meminfo")
+	check(err)
+	return float64(field(string(text), "MemAvailable:")) / (1 << 20)
+}
+
+// compare prints a row. The bounds are of arenacap's part, which may not be too large.
+func (l look) compare() (bounds []bound) {
+	p := l.start()
+	defer p.end()
+	list := l.able()
+	var tools []*timed
+	for _, t := range list {
+		tools = append(tools, t.command(p))
+	}
+	takeTurns(tools, cmp.Or(*runs, 15), patience)
+	ours := tools[0]
+	var others []string
+	for i, t := range tools[1:] {
+		cpu := times(median(t.cpu), median(ours.cpu))
+		others = append(others, fmt.Sprintf("%s %s (× %.2f, × %.2f)", t.name, ms(median(t.took)), times(median(t.took), median(ours.took)), cpu))
+		if least := list[i+1].least; least > 0 {
+			bounds = append(bounds, bound{l.name + ": processor time beside " + t.name, 1 / cpu, 1 / least})
+		}
+	}
+	row(l.name, ours.name+" "+ms(median(ours.took)), strings.Join(others, ", "))
+	if ours.name == "inspect --deep" {
+		deep, plain := peak(ours.argv), peak(tools[2].argv)
+		bounds = append(bounds, bound{fmt.Sprintf("%s: memory of the walk, %.1f MiB, beside that of inspect", l.name, deep), deep / plain, mostMemory})
+	}
+	return bounds
+}
+
+func (t tool) command(p *program) *timed {
+	line := strings.ReplaceAll(t.line, "PID", strconv.Itoa(p.cmd.Process.Pid))
+	c := words(t.name, strings.ReplaceAll(line, "\t", "\x00"))
+	for i := range c.argv {
+		c.argv[i] = strings.ReplaceAll(c.argv[i], "\x00", " ")
+	}
+	return c
+}
+
+// able leaves gdb's call out where it fails, which is tried on another process: it ends some then. gdb 13 cannot call into
+// a process where the processor has more state than it knows ("Couldn't write extended state status"), as with the tiles
+// of AMX.
+func (l look) able() []tool {
+	return slices.DeleteFunc(slices.Clone(l.tools), func(t tool) bool {
+		if t.name != mallocInfo(0).name {
+			return false
+		}
+		p := l.start()
+		defer p.end()
+		argv := t.command(p).argv
+		return exec.Command(argv[0], argv[1:]...).Run() != nil
+	})
+}
+
+// peak is the most memory that a command has resident, in MiB. It is started by a program that has less itself: what
+// the starter had at its most counts for what it starts (exec_mmap in fs/exec.c).
+func peak(argv []string) (mib float64) {
+	out, err := exec.Command("/proc/self/exe", append([]string{"inspect", "peak"}, argv...)...).Output()
+	check(err)
+	_, err = fmt.Sscan(string(out), &mib)
+	check(err)
+	return mib
+}
+
+// printPeak is the program that peak starts.
+func printPeak(argv []string) {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	check(cmd.Run())
+	fmt.Println(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / (1 << 10)) // it is in KiB
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// This file has the table of launches: what "run … -- true" adds to a bare true, beside env(1), a Go program that only
+// execs, and one that also links the libraries of arenacap.
+
+// plans are the policies that a launch is timed with.
+var plans = []struct{ name, policy string }{
+	{"built-in policy", ""},
+	{"fixed cap", "[arenas]\ncap = 4\n"},
+	{"per-core cap", "[arenas]\ncap = \"1/core\"\n"},
+	{"with a budget", "[arenas]\ncap = \"1/core\"\n[budget]\nvirtual = \"4GiB\"\n"},
+}
+
+// launchBounds are the most that a launch may add, in multiples of what another adds. With a budget it is how much later
+// the target starts: its watch starts after it.
+var launchBounds = []struct {
+	name, of string
+	most     float64
+}{
+	{"release, per-core cap", "release, linked", 1.25},
+	{"release, per-core cap", "release, exec", 1.85},
+	{"release, with a budget", "release, linked", 1.6},
+	{"release, with a budget", "release, exec", 2.4},
+	{"plain build, per-core cap", "plain build, linked", 1.25},
+	{"plain build, with a budget", "plain build, linked", 1.6},
+}
+
+// launches are all commands by name. The first is bare.
+type launches struct {
+	commands []*timed
+	named    map[string]*timed
+}
+
+func (l *launches) add(name, line string) {
+	c := words(name, line)
+	c.all = true
+	l.commands, l.named[name] = append(l.commands, c), c
+}
+
+func launchTable(b *built, _ []string) bool {
+	l := &launches{named: map[string]*timed{}}
+	l.add("bare", "/bin/true")
+	l.add("env", "env A=1 /bin/true")
+	for _, stripped := range []bool{true, false} {
+		l.addBuild(b, stripped)
+	}
+	takeTurns(l.commands, cmp.Or(*runs, 400), time.Hour)
+	fmt.Printf("a bare true takes %s; medians of %d runs in random order\n\n", ms(median(l.commands[0].took)), len(l.commands[0].took))
+	head("", "adds", "processor time", "× `env A=1 true`", "× a Go program that only execs", "× that program with the same libraries")
+	for _, c := range l.commands[1:] {
+		build, _, _ := strings.Cut(c.name, ",")
+		wall, cpu := l.added(c)
+		row(c.name, ms(wall), ms(cpu), l.multiple(c, "env"), l.multiple(c, build+", exec"), l.multiple(c, build+", linked"))
+	}
+	fmt.Println()
+	return l.judge()
+}
+
+// addBuild adds all that there is of one build, a release or a plain one.
+func (l *launches) addBuild(b *built, stripped bool) {
+	build, arenacap := "release", b.release
+	if !stripped {
+		build, arenacap = "plain build", b.plain
+	}
+	for _, other := range []string{"exec", "linked"} {
+		program := b.goBuild(build[:5]+other, "./examples/internal/bench/"+other, stripped)
+		l.add(build+", "+other, b.fresh(program)+" /bin/true")
+	}
+	program := b.fresh(arenacap())
+	for _, plan := range plans {
+		line := program + " run -- /bin/true"
+		if plan.policy != "" {
+			line = program + " run --policy " + b.write(strings.Fields(plan.name)[0]+".toml", plan.policy) + " -- /bin/true"
+		}
+		l.add(build+", "+plan.name, line)
+	}
+}
+
+// added is what a command adds to the bare one.
+func (l *launches) added(c *timed) (wall, cpu time.Duration) {
+	bare := l.commands[0]
+	return median(c.took) - median(bare.took), median(c.cpu) - median(bare.cpu)
+}
+
+func (l *launches) multiple(c *timed, of string) string {
+	other := l.named[of]
+	if other == nil {
+		return ""
+	}
+	wall, _ := l.added(c)
+	base, _ := l.added(other)
+	return fmt.Sprintf("%.2f", times(wall, base))
+}
+
+// judge holds the lesser of the multiples in time and in processor time against the bound: other work on the machine
+// delays a launch, but seldom makes it compute more.
+func (l *launches) judge() bool {
+	var list []bound
+	for _, b := range launchBounds {
+		wall, cpu := l.added(l.named[b.name])
+		base, baseCPU := l.added(l.named[b.of])
+		list = append(list, bound{b.name + " beside " + b.of, min(times(wall, base), times(cpu, baseCPU)), b.most})
+	}
+	return hold(list...)
+}

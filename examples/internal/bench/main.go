@@ -1,0 +1,122 @@
+// Command bench makes the tables of the README, as Markdown: what a launch, a watch and a look inside cost beside the
+// tools of the field, and what a cap does to the example servers. What is compared takes turns within one run, since
+// other work on the machine meets all alike then: the multiples are what to read.
+//
+//	bench [-check [-room X]] [-runs N] [-seconds N] launch|watch|inspect|servers
+//	bench sweeps FILE.json…
+//
+// With -check the bounds of launch, watch and inspect are held, each times or by -room, and what takes long is left out:
+// status 1 where one does not hold three times in a row. The current folder is the top of the repository. This file has
+// the flags, the bounds and what all tables share.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+var (
+	checks  = flag.Bool("check", false, "fail where a bound does not hold, and leave out what takes long")
+	room    = flag.Float64("room", 1, "with -check, how many times a bound may be missed by: a busy machine needs 2")
+	runs    = flag.Int("runs", 0, "how often each command runs; 0 is as often as its table needs")
+	seconds = flag.Int("seconds", 0, "of each measurement of a watch and of each load of MariaDB; 0 is as many as its table needs")
+)
+
+// tables are by name. One that reports false has missed a bound.
+var tables = map[string]func(b *built, args []string) bool{
+	"launch":  launchTable,
+	"watch":   watchTables,
+	"inspect": inspectTables,
+	"servers": serversTable,
+	"sweeps":  sweepsTable,
+}
+
+// What is started ends with the thread that started it (PR_SET_PDEATHSIG), which must be one that stays.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	flag.Parse()
+	table := tables[flag.Arg(0)]
+	if table == nil {
+		fmt.Fprintln(os.Stderr, "usage: bench [flags] launch|watch|inspect|servers, or bench sweeps FILE.json…")
+		flag.PrintDefaults()
+		os.Exit(2)
+	}
+	os.Exit(status(table))
+}
+
+// failure is an error that ends the measurement. What was started and built is taken away on the way out.
+type failure struct{ error }
+
+func check(err error) {
+	if err != nil {
+		panic(failure{err})
+	}
+}
+
+func status(table func(*built, []string) bool) (status int) {
+	b := &built{}
+	defer func() {
+		err := recover()
+		if f, ok := err.(failure); ok {
+			fmt.Fprintln(os.Stderr, "bench:", f.error)
+			status = 2
+		} else if err != nil {
+			panic(err)
+		}
+		check(errors.Join(b.remove()))
+	}()
+	for range 3 {
+		if table(b, flag.Args()[1:]) || !*checks {
+			return 0
+		}
+	}
+	return 1
+}
+
+// bound is how many times as much one thing takes as another, and the most that it may be.
+type bound struct {
+	what        string
+	times, most float64
+}
+
+// hold prints bounds and reports whether all hold.
+func hold(bounds ...bound) bool {
+	fine := true
+	for _, b := range bounds {
+		word := "fine"
+		if b.times > b.most*(*room) {
+			word, fine = "TOO MUCH", false
+		}
+		fmt.Printf("%s: %s: %.2f, at most %.2f", word, b.what, b.times, b.most)
+		if *room != 1 {
+			fmt.Printf(" (× %.2g for other work on the machine)", *room)
+		}
+		fmt.Println()
+	}
+	fmt.Println()
+	return fine
+}
+
+// head prints the first lines of a table: the first column holds names, the others numbers.
+func head(columns ...string) {
+	row(columns...)
+	fmt.Println("|---|" + strings.Repeat("--:|", len(columns)-1))
+}
+
+func row(cells ...string) { fmt.Println("| " + strings.Join(cells, " | ") + " |") }
+
+// number is one that makes a median.
+type number interface {
+	~int | ~int64 | ~uint64 | ~float64
+}
+
+func median[T number](values []T) T {
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
