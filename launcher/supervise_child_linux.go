@@ -91,6 +91,9 @@ type childPlan struct {
 
 func newChild(l Launch, s Supervision, t terminal, found origin.State) (*childPlan, error) {
 	c := &childPlan{origin: found, group: s.KillGroup || t.own(), terminal: t.fd, parent: os.Getpid(), parentDeath: s.ParentDeath}
+	if !t.foreground {
+		c.terminal = -1
+	}
 	if c.parentDeath == 0 {
 		var n int32
 		_ = unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&n)), 0, 0, 0)

@@ -4,9 +4,11 @@ package launcher
 
 import (
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/proc"
 	"arenacap/launcher/relay"
 )
 
@@ -51,8 +53,28 @@ func (p place) forwards(s relay.Signal) bool {
 }
 
 // mirrors decides whether a stop of the target stops this process as well, so that the shell in front of them
-// sees it. In the shell's own group only the terminal's stops count: whoever stops the target from outside
-// continues the target, not us.
-func mirrors(stop unix.Signal, ownGroup bool) bool {
-	return ownGroup || stop == unix.SIGTSTP || stop == unix.SIGTTIN || stop == unix.SIGTTOU
+// sees it. Every stop does where the shell waits for them in the foreground: a program that catches TSTP stops itself by
+// STOP. Elsewhere only the terminal's stops do: who stops the target from outside continues the target, not this process.
+func mirrors(stop unix.Signal, foreground bool) bool {
+	return foreground || stop == unix.SIGTSTP || stop == unix.SIGTTIN || stop == unix.SIGTTOU
+}
+
+// sendToGroup reports whether it could. A value of sigqueue(3) can be sent to one process only, so each member that there
+// is gets its own; a process that one of them forks meanwhile may be left out.
+func sendToGroup(s relay.Signal, group int) (sent bool) {
+	if s.Queued() {
+		for _, pid := range members(group) {
+			sent = s.Send(pid) == nil || sent
+		}
+	}
+	return sent || s.Send(-group) == nil
+}
+
+// members are the processes of a group, none where there is no /proc.
+func members(group int) []int {
+	pids, _ := proc.Here.Numbers("/proc")
+	return slices.DeleteFunc(pids, func(pid int) bool {
+		g, err := unix.Getpgid(pid)
+		return err != nil || g != group
+	})
 }

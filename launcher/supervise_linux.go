@@ -56,7 +56,7 @@ func Supervise(l Launch, s Supervision) (Ending, error) {
 	if err != nil {
 		return Ending{}, err
 	}
-	v := &supervisor{launch: l, Supervision: s, relay: r, terminal: openTerminal(), manager: findManager(l.Env)}
+	v := &supervisor{launch: l, Supervision: s, relay: r, terminal: openTerminal(s.KillGroup), manager: findManager(l.Env)}
 	if err := v.start(); err != nil {
 		return Ending{}, err
 	}
@@ -79,6 +79,8 @@ type supervisor struct {
 	reaper   reaper
 	beside   beside
 
+	woken bool // the next CONT is passed on already
+
 	began  time.Time
 	ending Ending
 }
@@ -95,7 +97,7 @@ func (v *supervisor) start() error {
 	if v.child, err = plan.fork(); err != nil {
 		return err
 	}
-	v.reaper.target = v.child.pid
+	v.reaper.target, v.reaper.group = v.child.pid, v.KillGroup
 	v.ending.PID, v.ending.relay = v.child.pid, v.relay
 	letGo()
 	if v.beside, err = attach(v.launch.Watch, v.child.pid, v.launch.needsWatch()); err != nil {
@@ -197,6 +199,10 @@ func (v *supervisor) passOn() {
 }
 
 func (v *supervisor) receive(s relay.Signal) {
+	if s.Number == unix.SIGCONT && v.woken {
+		v.woken = false
+		return
+	}
 	if s.Number == unix.SIGCONT && !v.reaper.ended {
 		v.terminal.give(v.child.pid)
 	}
@@ -208,7 +214,7 @@ func (v *supervisor) receive(s relay.Signal) {
 	case !placeBeside(target).forwards(s):
 	case target == 0:
 		v.passToOrphans(s)
-	case (v.KillGroup || v.terminal.own() && s.Number == unix.SIGCONT) && s.Send(-target) == nil:
+	case (v.KillGroup || v.terminal.own() && s.Number == unix.SIGCONT) && sendToGroup(s, target):
 	default:
 		_ = s.Send(target)
 	}
@@ -228,11 +234,10 @@ func (v *supervisor) reap() {
 	if v.child.report >= 0 {
 		return
 	}
-	for status, usage, ok := v.reaper.next(); ok; status, usage, ok = v.reaper.next() {
-		if status.Stopped() {
-			v.stopped(status.StopSignal())
-			continue
-		}
+	for by := v.reaper.stop(); by != 0; by = v.reaper.stop() {
+		v.stopped(by)
+	}
+	if status, usage, ok := v.reaper.end(); ok {
 		v.ending.Status, v.ending.Elapsed = status, time.Since(v.began)
 		v.ending.MaxRSS = uint64(usage.Maxrss) * 1024 // in KiB, getrusage(2)
 		v.terminal.takeBack(v.child.pid)
@@ -244,11 +249,23 @@ func (v *supervisor) reap() {
 func (v *supervisor) stopped(by unix.Signal) {
 	own := v.terminal.own()
 	switch {
-	case !mirrors(by, own):
+	case !mirrors(by, own || inForeground()):
+	case (by == unix.SIGTTIN || by == unix.SIGTTOU) && v.terminal.give(v.child.pid):
+		_ = unix.Kill(-v.child.pid, unix.SIGCONT) // the shell gave the terminal to this group, and it runs already
 	case hasShell():
 		v.terminal.takeBack(v.child.pid)
-		_ = v.relay.Raise(by) // until CONT, which is passed on like any other signal
+		_ = v.relay.Raise(by) // until CONT
+		v.wake()
 	case own && by != unix.SIGSTOP:
 		_ = unix.Kill(-v.child.pid, unix.SIGCONT) // without us the kernel would not have stopped it
 	}
+}
+
+// wake passes on the CONT that ended a stop of this process before it is read from the relay. A target in the same group
+// got it too, and one that comes late would undo its next stop.
+func (v *supervisor) wake() {
+	if !placeBeside(v.child.pid).sameGroup || !v.reaper.continued() {
+		v.receive(relay.Signal{Number: unix.SIGCONT})
+	}
+	v.woken = true
 }

@@ -18,24 +18,41 @@ import (
 // number of them.
 type reaper struct {
 	target int
+	group  bool // what is left of the target's group gets TERM when the target ends
 	ended  bool // the target has
 	alone  bool // no child is left
 	again  bool // a child of the watch hides others: look again soon
 }
 
-// next is what the target did: it has stopped or ended. ok is false where it did nothing.
-func (r *reaper) next() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
+// stop is the signal that has stopped the target, 0 where none has.
+func (r *reaper) stop() unix.Signal {
+	if pid, by, _ := waitid(unix.P_PID, r.target, unix.WSTOPPED); pid != 0 && !r.ended {
+		return unix.Signal(by)
+	}
+	return 0
+}
+
+// continued reports whether the target, which has stopped, went on since.
+func (r *reaper) continued() bool {
+	pid, _, _ := waitid(unix.P_PID, r.target, unix.WCONTINUED)
+	again, _, _ := waitid(unix.P_PID, r.target, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT)
+	return pid != 0 || again != 0
+}
+
+// end is how the target ended; ok is true once. Until it is reaped its number is the group's.
+func (r *reaper) end() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
 	if r.ended {
 		return 0, usage, false
 	}
-	var pid int
-	_ = uninterrupted(func() (err error) {
-		pid, err = unix.Wait4(r.target, &status, unix.WNOHANG|unix.WUNTRACED, &usage)
-		return err
-	})
-	ok = pid == r.target
-	r.ended = ok && !status.Stopped()
-	return status, usage, ok
+	if pid, _, _ := waitid(unix.P_PID, r.target, unix.WEXITED|unix.WNOWAIT); pid == 0 {
+		return 0, usage, false
+	}
+	if r.group {
+		_ = unix.Kill(-r.target, unix.SIGTERM)
+	}
+	_ = uninterrupted(func() error { _, err := unix.Wait4(r.target, &status, 0, &usage); return err })
+	r.ended = true
+	return status, usage, true
 }
 
 // reapOthers leaves a command of the watch to the watch. While one has ended and is not reaped the kernel may
@@ -49,7 +66,7 @@ func (r *reaper) reapOthers() {
 
 func (r *reaper) reapBut(own func(pid int) bool) {
 	for {
-		pid, err := endedChild()
+		pid, _, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOWAIT|unix.WALL)
 		switch {
 		case err != nil || pid == 0 || pid == r.target && !r.ended:
 			r.alone = err == unix.ECHILD
@@ -62,14 +79,16 @@ func (r *reaper) reapBut(own func(pid int) bool) {
 	}
 }
 
-// endedChild is a child that can be reaped, 0 where none can; the error is ECHILD where there is no child.
-func endedChild() (pid int, err error) {
-	var info [128]byte // siginfo_t: si_signo, si_errno, si_code, then aligned as a pointer is si_pid (sigaction(2))
+// waitid is waitid(2) that does not wait: the child and its status or signal, pid 0 where none did what options ask for. The
+// error is ECHILD where there is no such child.
+func waitid(idType, id, options int) (pid, status int, err error) {
+	var info [128]byte // siginfo_t: si_signo, si_errno, si_code, then aligned as a pointer si_pid, si_uid, si_status (sigaction(2))
 	const place = 8 + int(unsafe.Sizeof(uintptr(0)))
 	err = uninterrupted(func() error {
-		return unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
+		return unix.Waitid(idType, id, (*unix.Siginfo)(unsafe.Pointer(&info)), options|unix.WNOHANG, nil)
 	})
-	return int(int32(binary.NativeEndian.Uint32(info[place:]))), err
+	word := func(offset int) int { return int(int32(binary.NativeEndian.Uint32(info[place+offset:]))) }
+	return word(0), word(8), err
 }
 
 // children are this process's, none where the kernel does not list them (CONFIG_PROC_CHILDREN).

@@ -133,6 +133,7 @@ func TestJobControl(t *testing.T) {
 		} {
 			useShell(t, b.name+"/"+mode, prefix)
 		}
+		useGroups(t, b.name+"/group", strings.Join(supervised(b.path, "--kill-group"), " ")+" ")
 		t.Run(b.name+"/nobody would continue it", func(t *testing.T) {
 			t.Parallel()
 			// The session's leader, as in a container: bare, the kernel would ignore the key.
@@ -148,18 +149,49 @@ func TestJobControl(t *testing.T) {
 	}
 }
 
+// interactive is a shell on a terminal of its own.
+func interactive(t *testing.T) *terminalSession {
+	t.Helper()
+	s := startTerminal(t, "/bin/bash", "--norc", "--noprofile", "-i")
+	s.expect("$ ")
+	return s
+}
+
+// useGroups does with a target that has a process group of its own what people do with jobs.
+func useGroups(t *testing.T, name, prefix string) {
+	// The shell does not continue what runs already, it gives it the terminal only: field 8 of stat, tpgid.
+	const given = "until read l </proc/$$/stat; set -- $l; [ $8 = $PPID ]; do :; done; "
+	t.Run(name+"/stopped in the background", func(t *testing.T) {
+		t.Parallel()
+		s := interactive(t)
+		s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
+		s.expect("Stopped")
+		s.expect("done'") // of the same message: the shell says it again with fg
+		useForeground(s)
+	})
+	t.Run(name+"/running in the background", func(t *testing.T) {
+		t.Parallel()
+		s := interactive(t)
+		s.run(prefix+strings.Replace(reader, "while", given+"while", 1)+" &", "up\r\n")
+		useForeground(s)
+	})
+}
+
+func useForeground(s *terminalSession) {
+	s.foreground()
+	s.stop()
+	s.foreground()
+	s.key(keyInterrupt)
+	s.run("echo status=$?", "status=130\r\n")
+}
+
 // useShell does with a prefix of a command line what people do with jobs.
 func useShell(t *testing.T, name, prefix string) {
-	shell := func(t *testing.T) *terminalSession {
-		s := startTerminal(t, "/bin/bash", "--norc", "--noprofile", "-i")
-		s.expect("$ ")
-		return s
-	}
 	t.Run(name, func(t *testing.T) {
 		t.Run("keys", func(t *testing.T) {
 			t.Parallel()
 			for key, status := range map[string]int{keyInterrupt: 130, keyQuit: 131} {
-				s := shell(t)
+				s := interactive(t)
 				s.run(prefix+"sh -c 'echo u''p; exec cat'", "up\r\n")
 				s.key(key)
 				s.run("echo status=$?", fmt.Sprintf("status=%d\r\n", status))
@@ -167,14 +199,14 @@ func useShell(t *testing.T, name, prefix string) {
 		})
 		t.Run("end of input", func(t *testing.T) {
 			t.Parallel()
-			s := shell(t)
+			s := interactive(t)
 			s.run(prefix+"sh -c 'echo u''p; exec cat'", "up\r\n")
 			s.key(keyEnd)
 			s.run("echo status=$?", "status=0\r\n")
 		})
 		t.Run("stop and go on", func(t *testing.T) {
 			t.Parallel()
-			s := shell(t)
+			s := interactive(t)
 			s.run(prefix+reader, "up\r\n")
 			for range 3 {
 				s.stop()
@@ -186,7 +218,7 @@ func useShell(t *testing.T, name, prefix string) {
 		})
 		t.Run("into the background", func(t *testing.T) {
 			t.Parallel()
-			s := shell(t)
+			s := interactive(t)
 			s.run(prefix+"sh -c 'echo u''p; exec sleep 60'", "up\r\n")
 			s.stop()
 			s.run("bg; echo back''ground", "background\r\n")
@@ -195,38 +227,67 @@ func useShell(t *testing.T, name, prefix string) {
 		})
 		t.Run("background and terminal", func(t *testing.T) {
 			t.Parallel()
-			s := shell(t)
+			s := interactive(t)
 			s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
 			s.expect("Stopped")
 			s.expect("done'") // of the same message: the shell says it again with fg
-			s.foreground()
-			s.key(keyInterrupt)
-			s.run("echo status=$?", "status=130\r\n")
+			useForeground(s)
 		})
 		t.Run("before a pipe", func(t *testing.T) {
 			t.Parallel()
-			s := shell(t)
+			s := interactive(t)
 			s.run(prefix+reader+" | cat", "up\r\n")
 			s.stop()
 			s.foreground()
 			s.key(keyInterrupt)
 			s.run("echo status=${PIPESTATUS[0]}", "status=130\r\n")
 		})
+		for how, line := range map[string]string{
+			"TSTP":      "echo words | " + prefix + "sh -c 'echo rea''dy; while read x; do echo got $x; done </dev/tty'",
+			"STOP":      "echo words | " + prefix + buildC(t, "suspender"),
+			"STOP, two": "echo words | " + prefix + prefix + buildC(t, "suspender"),
+			"TSTP, two": "echo words | " + prefix + prefix + "sh -c 'echo rea''dy; while read x; do echo got $x; done </dev/tty'",
+		} {
+			t.Run("behind a pipe, stops by "+how, func(t *testing.T) {
+				t.Parallel()
+				s := interactive(t)
+				s.run(line, "ready\r\n")
+				for range 2 {
+					s.stop()
+					s.write("fg\n")
+					s.expect("fg\r\n")
+					s.expect("\r\n") // the shell has told what it continues
+					s.run("words", "got words\r\n")
+				}
+				s.key(keyInterrupt)
+				s.run("echo status=$?", "status=130\r\n")
+			})
+		}
+		t.Run("stops itself behind a pipe", func(t *testing.T) {
+			t.Parallel()
+			s := interactive(t)
+			s.run("echo words | "+prefix+"sh -c 'echo rea''dy; kill -STOP $$; echo ba''ck'", "ready\r\n")
+			s.expect("Stopped")
+			s.expect("\r\n$ ")
+			s.run("fg", "back\r\n")
+			s.expect("$ ")
+			s.run("echo status=$?", "status=0\r\n")
+		})
 		t.Run("before a pager", func(t *testing.T) {
 			t.Parallel()
-			s := shell(t)
+			s := interactive(t)
 			s.run(prefix+"echo words | sh -c 'cat; read x </dev/tty; echo got $x'", "words\r\n")
 			s.run("key", "got key\r\n")
 		})
 		t.Run("behind a pipe", func(t *testing.T) {
 			t.Parallel()
-			s := shell(t)
+			s := interactive(t)
 			s.run("echo words | "+prefix+"sh -c 'cat; read x </dev/tty; echo got $x'", "words\r\n")
 			s.run("key", "got key\r\n")
 		})
 		t.Run("in a script", func(t *testing.T) {
 			t.Parallel()
-			s := shell(t)
+			s := interactive(t)
 			s.run(`sh -c '`+prefix+`sh -c "echo u"p"; exec cat"; echo status=$?; read x; echo got $x'`, "up\r\n")
 			s.write(keyEnd)
 			s.expect("status=0\r\n")
@@ -234,7 +295,7 @@ func useShell(t *testing.T, name, prefix string) {
 		})
 		t.Run("a shell inside", func(t *testing.T) {
 			t.Parallel()
-			s := shell(t)
+			s := interactive(t)
 			s.run(prefix+"bash --norc --noprofile -i", "$ ")
 			s.run(reader, "up\r\n")
 			s.stop()

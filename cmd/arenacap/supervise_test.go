@@ -412,6 +412,74 @@ func TestKillGroup(t *testing.T) {
 	}
 }
 
+// TestGroupGetsValues: each process of the group gets the value that the signal came with.
+func TestGroupGetsValues(t *testing.T) {
+	c := startCatcher(t, nil, slices.Concat(supervised(requireTools(t).checked, "--kill-group"),
+		[]string{"/bin/sh", "-c", `"$0" 9 & exec "$0" 9`}), never)
+	if second := c.line(t); second != "ready" {
+		t.Fatal(second)
+	}
+	for value := range 3 {
+		queue(t, c.cmd.Process.Pid, 40, value)
+		for range 2 {
+			if got, want := c.line(t), fmt.Sprintf("40 -1 %d", value); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+	}
+	c.send(t, unix.SIGUSR1) // kill(2) has none
+	if got := c.line(t); got != "10 0 0" {
+		t.Error(got)
+	}
+}
+
+// TestGroupEndsWithTarget: what the target leaves in its group gets TERM, as behind dumb-init, and is waited for where
+// orphans are.
+func TestGroupEndsWithTarget(t *testing.T) {
+	testenv.Need(t, "dumb-init")
+	tool := requireTools(t)
+	for _, c := range []struct {
+		name    string
+		wrapper []string
+		ends    bool // the orphan, by TERM
+		before  bool // the wrapper does
+	}{
+		{"group", supervised(tool.checked, "--kill-group"), true, false},
+		{"group and orphans", supervised(tool.checked, "--kill-group", "--wait-orphans"), true, true},
+		{"dumb-init", []string{"/usr/bin/dumb-init", "--"}, true, false},
+		{"neither", supervised(tool.checked), false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command(c.wrapper[0], append(c.wrapper[1:], "/bin/sh", "-c", `"$0" & read x; exit 3`, buildC(t, "orphan"))...)
+			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			orphan, said := startOrphan(t, cmd)
+			in.Close()
+			if state, err := cmd.Process.Wait(); err != nil || state.ExitCode() != 3 {
+				t.Errorf("%v, %v", state, err)
+			}
+			if c.before && unix.Kill(orphan, 0) != unix.ESRCH {
+				t.Error("the orphan was not waited for")
+			}
+			if !c.ends {
+				if err := unix.Kill(orphan, unix.SIGKILL); err != nil {
+					t.Error(err)
+				}
+			}
+			last := ""
+			for said.Scan() {
+				last = said.Text()
+			}
+			if (last == "TERM") != c.ends {
+				t.Errorf("the orphan said %q last", last)
+			}
+		})
+	}
+}
+
 // TestSupervisorLetsGo: who waits for the end of what the target has closed does not wait for arenacap, and
 // arenacap keeps no folder busy.
 func TestSupervisorLetsGo(t *testing.T) {

@@ -206,9 +206,12 @@ func (s *Signal) parse() {
 	}
 }
 
-// Send sends the signal on to a process, with the value it came with where sigqueue(3) sent it.
+// Queued reports whether sigqueue(3) sent it, with a value.
+func (s Signal) Queued() bool { return s.Code == siQueue }
+
+// Send sends the signal on to a process, with that value, or to a group, -pid, without it.
 func (s Signal) Send(pid int) error {
-	if s.Code == siQueue && pid > 0 {
+	if s.Queued() && pid > 0 {
 		info := s.info
 		_, _, errno := unix.Syscall(unix.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(s.Number), uintptr(unsafe.Pointer(&info)))
 		if errno == 0 {

@@ -43,7 +43,7 @@ var flags = [...]Flag{
 	{Name: "dry-run", group: own, Usage: "print the plan instead", elsewhere: true},
 
 	{Name: "supervise", group: supervise, Usage: "stay as the parent: forward signals, reap, pass on the status"},
-	{Name: "kill-group", group: supervise, Usage: "give PROGRAM a process group of its own and forward signals to all of it"},
+	{Name: "kill-group", group: supervise, Usage: "give PROGRAM a process group of its own: signals go to all of it, and what PROGRAM leaves there gets TERM"},
 	{Name: "wait-orphans", group: supervise, Usage: "end only when everything that PROGRAM left has ended"},
 	{Name: "parent-death-signal", group: supervise, Text: true, Usage: "PROGRAM gets the signal `SIG` (TERM, 15, …) when arenacap dies"},
 	{Name: "reraise", group: supervise, Usage: "when a signal ended PROGRAM, end by the same signal instead of status 128+n"},
