@@ -38,7 +38,11 @@ func reportText(to io.Writer, r inspect.Report, deep bool) string {
 
 // mallocName is whose malloc the process uses.
 func mallocName(p *arena.Process) string {
-	libc := strings.TrimSpace(cmp.Or(p.Libc, "no C library that is known") + " " + p.LibcVersion)
+	version := p.LibcVersion
+	if version == "" && p.LibcAtLeast != "" {
+		version = p.LibcAtLeast + " or later"
+	}
+	libc := strings.TrimSpace(cmp.Or(p.Libc, "no C library that is known") + " " + version)
 	switch {
 	case p.Allocator == "go" && p.Libc == "":
 		return "Go without a C library"

@@ -15,8 +15,8 @@
 // Known limits. A main arena whose brk heap could not grow has mappings that nothing tells from others: they are
 // "other anonymous", and a walk calls them unknown. So are the stacks of threads that have no guard, and those
 // that a program allocated itself. Free chunks in fastbins and thread caches count as in use, as they do for the
-// arena. A static libc is found, but not its version. A process that maps files of a file system in user space
-// (FUSE) decides itself how long a read of them takes.
+// arena. Of a static libc only the earliest release that it can be may be known. A process that maps files of a file
+// system in user space (FUSE) decides itself how long a read of them takes.
 package arena
 
 import (
@@ -53,6 +53,7 @@ type Process struct {
 
 	Libc        string // "glibc", "musl"; "" is neither found
 	LibcVersion string // "2.36"; "" is not known
+	LibcAtLeast string // the earliest release that it can be
 	Allocator   string // "glibc", "musl", "go", "jemalloc", "tcmalloc", …; "" is not known
 
 	Arenas   []Arena // the main arena first; several main arenas after dlmopen(3)

@@ -294,25 +294,26 @@ func (f *finder) reread(addr uint64) (member, bool, error) {
 		b = b[min(addr-base, uint64(len(b))):] // a main arena may happen to lie so
 	}
 	s, ok := parseState(addr, b[:min(len(b), stateMax)], f.word)
-	return member{state: s}, ok && f.data(addr), nil
+	_, data := dataOf(f.maps, addr)
+	return member{state: s}, ok && data, nil
 }
 
-// data reports whether addr lies where a main arena can: in the writable data of a program or a library, or in
-// its .bss, which follows the file's mapping as memory without a name.
-func (f *finder) data(addr uint64) bool {
-	m, ok := holds(f.maps, addr)
+// dataOf is the file in whose writable data addr lies, as a main arena does: in the file's mapping, or in its .bss,
+// which follows as memory without a name.
+func dataOf(maps mappings, addr uint64) (mapping, bool) {
+	m, ok := holds(maps, addr)
 	if !ok || !m.Writable() || m.Perm&proc.PermShared != 0 {
-		return false
+		return mapping{}, false
 	}
 	for range mostBss {
 		if !m.Anonymous() {
 			break
 		}
-		if m, ok = holds(f.maps, m.Start-1); !ok {
-			return false
+		if m, ok = holds(maps, m.Start-1); !ok {
+			return mapping{}, false
 		}
 	}
-	return m.File()
+	return m, m.File()
 }
 
 // mostBss is as many mappings as a .bss is taken to be in. It is one, until the program changes the access or the

@@ -39,7 +39,7 @@ func (p *process) inspect() (*Process, error) {
 	if found.Arenas, err = arenas(p.mem, f.rings, maps); err != nil {
 		return nil, err
 	}
-	if err := p.nameLibc(found, maps); err != nil {
+	if err := p.nameLibc(found, maps, f.rings); err != nil {
 		return nil, err
 	}
 	if err := p.attribute(found, maps); err != nil {
@@ -48,13 +48,14 @@ func (p *process) inspect() (*Process, error) {
 	return found, p.still()
 }
 
-func (p *process) nameLibc(found *Process, maps layout) (err error) {
+func (p *process) nameLibc(found *Process, maps layout, rings []*ring) (err error) {
 	if slices.ContainsFunc(maps, func(m mapping) bool { return allocator.IsMusl(m.Name) }) {
 		found.Libc = "musl"
 	}
 	if len(found.Arenas) > 0 {
 		found.Libc = "glibc"
-		if found.LibcVersion, err = libcVersion(p.mem, maps); err != nil {
+		found.LibcVersion, found.LibcAtLeast, err = libcVersion(p.mem, maps, rings)
+		if err != nil {
 			return err
 		}
 	}

@@ -9,29 +9,52 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// libcVersion reads glibc's version from the banner in the memory of the mapped file, which is right also where
-// the file was replaced by an upgrade since. At most libcMax bytes are read.
+// libcFile is the file whose malloc serves the process: the one that the main arena lies in, whatever its name, or
+// where none is in use yet the one with a glibc's name.
+func libcFile(maps layout, rings []*ring) string {
+	for _, r := range rings {
+		if m, ok := dataOf(maps, r.members[0].addr); ok {
+			return m.Name
+		}
+	}
+	for _, m := range maps {
+		if m.File() && allocator.IsGlibc(m.Name) {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+// libcVersion reads a glibc's version in the memory of the file that it is in, which is right also where the file was
+// replaced by an upgrade since: from its banner, or where it is linked into a program from what allocator.StaticGlibc
+// knows. least is the earliest release that it can be. At most libcMax bytes are read.
 //
 //	GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.
-func libcVersion(mem reader, maps layout) (string, error) {
-	const libcMax = 4 << 20
+func libcVersion(mem reader, maps layout, rings []*ring) (version, least string, err error) {
+	const libcMax = 32 << 20
+	var linked allocator.StaticGlibc
+	if len(rings) > 0 {
+		linked.AtLeast(rings[0].members[0].since())
+	}
+	file := libcFile(maps, rings)
 	left := uint64(libcMax)
-	for _, code := range []perm{0, proc.PermExec} { // the banner is in the read-only data; old linkers put that beside the code
+	for _, code := range []perm{0, proc.PermExec} { // constants are read-only; old linkers put them beside the code
 		for _, m := range maps {
-			if !m.File() || !allocator.IsGlibc(m.Name) || m.Perm != proc.PermRead|code {
+			if m.Name != file || m.Perm != proc.PermRead|code {
 				continue
 			}
 			end := min(m.End, m.Start+left)
 			left -= end - m.Start
-			if v, err := findBanner(mem, m.Start, end); v != "" || err != nil {
-				return v, err
+			if version, err := findBanner(mem, m.Start, end, &linked); version != "" || err != nil {
+				return version, version, err
 			}
 		}
 	}
-	return "", nil
+	version, least = linked.Version()
+	return version, least, nil
 }
 
-func findBanner(mem reader, start, end uint64) (string, error) {
+func findBanner(mem reader, start, end uint64, linked *allocator.StaticGlibc) (string, error) {
 	const step, overlap = 128 << 10, 512
 	buf := make([]byte, min(step+overlap, end-start))
 	for ; start < end; start += step {
@@ -39,9 +62,11 @@ func findBanner(mem reader, start, end uint64) (string, error) {
 		if err := mem.read(spans[:]); err != nil {
 			return "", err
 		}
-		if v := bannerVersion(spans[0].buf[:spans[0].n]); v != "" {
+		b := spans[0].buf[:spans[0].n]
+		if v := bannerVersion(b); v != "" {
 			return v, nil
 		}
+		linked.Add(b)
 	}
 	return "", nil
 }

@@ -137,6 +137,17 @@ func stateWith(addr uint64, b []byte, bins, size uint64) (state, bool) {
 	return s, true
 }
 
+// since is the minor version of glibc that brought the layout, 0 where it tells nothing.
+func (s state) since() int {
+	switch s.bins {
+	case 24, 16: // 64 and 32 bits
+		return 43
+	case 112, 64:
+		return 26
+	}
+	return 0
+}
+
 // tailForms are the places that system_mem can have in tail: at once, behind next_free, or behind next_free and
 // attached_threads. Only the old place of bins leaves a choice.
 func (s state) tailForms(size uint64) []int {

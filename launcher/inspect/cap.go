@@ -62,7 +62,7 @@ type beginning struct {
 func newFacts(p *arena.Process, began beginning) facts {
 	f := facts{
 		arenas: len(p.Arenas), unlinked: p.Unlinked, unread: p.Unread, libc: p.Libc, allocator: p.Allocator,
-		version: environ.Glibc(p.LibcVersion, p.Bits), began: began,
+		version: environ.Glibc(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits), began: began,
 	}
 	for _, a := range p.Arenas {
 		if a.Main {
@@ -254,7 +254,11 @@ func (f facts) exceeds(c *Cap) {
 
 // allowed is how many arenas a glibc makes under a cap, 0 for none, with the MALLOC_ARENA_TEST that the process has.
 func (f facts) allowed(v environ.GlibcVersion, cap, cpus int) int {
-	n, _ := v.Arenas(cap, int(min(f.began.setting.Test.N, policy.MaxCap)), cpus)
+	test := f.began.setting.Test
+	if f.began.secure && !test.System {
+		test.N = 0
+	}
+	n, _ := v.Arenas(cap, int(min(test.N, policy.MaxCap)), cpus)
 	return n
 }
 

@@ -72,13 +72,16 @@ func systemSet(f *facts) {
 	f.began.setting.Max = environ.Value{N: 4, OK: true, From: "tunables", System: true}
 }
 func systemLocked(f *facts) { f.began.setting.Max = environ.Value{Locked: true} }
-func limit16(f *facts)      { f.ownLimit = 16 }
-func bits32(f *facts)       { f.version.Bits32 = true }
-func musl(f *facts)         { f.libc, f.allocator, f.libcs, f.arenas = "musl", "musl", 0, 0 }
-func noLibc(f *facts)       { f.libc, f.allocator, f.libcs, f.arenas = "", "", 0, 0 }
-func goOnly(f *facts)       { f.libc, f.allocator, f.libcs, f.arenas = "", "go", 0, 0 }
-func policyOff(f *facts)    { f.wanted = &policy.Plan{Mode: policy.Off} }
-func unknownAll(f *facts)   { f.version = environ.GlibcVersion{} }
+func limitOn(cpus int) func(*facts) {
+	return func(f *facts) { f.ownLimit = f.allowed(f.version, 0, cpus) }
+}
+func limit16(f *facts)    { f.ownLimit = 16 }
+func bits32(f *facts)     { f.version.Bits32 = true }
+func musl(f *facts)       { f.libc, f.allocator, f.libcs, f.arenas = "musl", "musl", 0, 0 }
+func noLibc(f *facts)     { f.libc, f.allocator, f.libcs, f.arenas = "", "", 0, 0 }
+func goOnly(f *facts)     { f.libc, f.allocator, f.libcs, f.arenas = "", "go", 0, 0 }
+func policyOff(f *facts)  { f.wanted = &policy.Plan{Mode: policy.Off} }
+func unknownAll(f *facts) { f.version = environ.GlibcVersion{} }
 
 func wants(n int) func(*facts) {
 	return func(f *facts) { f.wanted = &policy.Plan{Mode: policy.Fixed, ArenaMax: n} }
@@ -119,6 +122,9 @@ func TestJudge(t *testing.T) {
 		{"the system's tunables", base(glibc241, 4).with(systemSet), 4, "tunables", Yes, "4 arenas of 4 allowed"},
 		{"the system's tunables in secure mode", base(glibc241, 4).with(systemSet).with(secure), 4, "tunables", Yes, "4 arenas of 4 allowed"},
 		{"the system's tunables are locked at nonsense", base(glibc241, 9).with(systemLocked), 0, "", NoAnswer, "/etc/tunables.conf locks"},
+		{"secure mode reads no MALLOC_ARENA_TEST", base(glibc236, 16, "MALLOC_ARENA_TEST=40").with(secure).with(limitOn(2)), 0, "", NoAnswer, "glibc stops by itself at 16 here"},
+		{"MALLOC_ARENA_TEST=20 before 2.44", base(glibc236, 21, "MALLOC_ARENA_TEST=20").with(limitOn(2)), 0, "", NoAnswer, "glibc stops by itself at 21 here"},
+		{"MALLOC_ARENA_TEST=3 since 2.44", base(environ.GlibcVersion{Major: 2, Minor: 44}, 3, "MALLOC_ARENA_TEST=3").with(limitOn(2)), 0, "", NoAnswer, "glibc stops by itself at 3 here"},
 		{"another allocator", base(glibc236, 1, four).with(jemalloc), 4, "environment", NoAnswer, "its malloc is jemalloc"},
 		{"another allocator, no cap", base(glibc236, 1).with(jemalloc), 0, "", NoAnswer, "no cap can apply: its malloc is jemalloc"},
 		{"musl", base(glibc236, 0, four).with(musl), 4, "environment", NoAnswer, "musl has no arenas"},

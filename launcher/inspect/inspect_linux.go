@@ -159,7 +159,7 @@ func begin(p *arena.Process, env, auxv file) beginning {
 	if began.secure && len(system) > 0 { // its glibc reads nothing else
 		list = nil
 	}
-	began.setting = environ.Effective(list, environ.Glibc(p.LibcVersion, p.Bits), system...)
+	began.setting = environ.Effective(list, environ.Glibc(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits), system...)
 	return began
 }
 

@@ -244,6 +244,72 @@ func TestLookWithoutFirstThread(t *testing.T) {
 	mustLook(t, p.process.Pid, nil).check(t, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", "arenacap run")
 }
 
+// TestLookAtVersions: a glibc has the same version whatever its file is called, and linked into a program.
+func TestLookAtVersions(t *testing.T) {
+	versionOf := func(env []string, argv ...string) string {
+		p := start(t, env, argv...)
+		p.do("threads 2 1")
+		return mustLook(t, p.process.Pid, nil).Process.LibcVersion
+	}
+	probe := build(t, "gcc", probeSource)
+	want := versionOf(nil, probe)
+	if want == "" {
+		t.Fatal("the version of this machine's glibc is not known")
+	}
+	t.Run("static", func(t *testing.T) {
+		if got := versionOf(nil, build(t, "gcc", probeSource, "-static")); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+	t.Run("static and stripped", func(t *testing.T) {
+		if got := versionOf(nil, build(t, "gcc", probeSource, "-static-pie", "-s")); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+	t.Run("as in its build folder", func(t *testing.T) {
+		testenv.Need(t, "gcc")
+		libc, err := exec.Command("gcc", "-print-file-name=libc.so.6").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(strings.TrimSpace(string(libc)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "libc.so"), text, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("libc.so", filepath.Join(dir, "libc.so.6")); err != nil {
+			t.Fatal(err)
+		}
+		if got := versionOf([]string{"LD_LIBRARY_PATH=" + dir}, probe); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+// TestLookAtItsOwnLimit: what glibc stops at by itself follows MALLOC_ARENA_TEST, and is what it stops at.
+func TestLookAtItsOwnLimit(t *testing.T) {
+	probe := build(t, "gcc", probeSource)
+	test := 8*here().Online.N + 4
+	for _, c := range []struct {
+		env     []string
+		threads int
+	}{
+		{[]string{fmt.Sprint("MALLOC_ARENA_TEST=", test)}, test + 4},
+		{[]string{fmt.Sprint("GLIBC_TUNABLES=glibc.malloc.arena_test=", test)}, test + 4},
+		{[]string{"MALLOC_ARENA_TEST=3"}, 8*here().Online.N + 4},
+	} {
+		p := start(t, c.env, probe)
+		p.do(fmt.Sprintf("threads %d 1", c.threads))
+		r := mustLook(t, p.process.Pid, nil)
+		if want := fmt.Sprintf("glibc stops by itself at %d here", len(r.Process.Arenas)); len(r.Process.Arenas) > c.threads || !strings.Contains(r.Cap.Why, want) {
+			t.Errorf("%q: %d arenas, %q", c.env, len(r.Process.Arenas), r.Cap.Why)
+		}
+	}
+}
+
 // TestLookBeforeAnUpgrade: glibc before 2.44 lets so many threads have more arenas than 2.44 would.
 func TestLookBeforeAnUpgrade(t *testing.T) {
 	p := start(t, nil, build(t, "gcc", probeSource))

@@ -193,6 +193,10 @@ func (t *Target) examineStatic(f *facts, im image, env []string) {
 	}
 	if f.staticMalloc {
 		t.Allocator = "glibc"
+		var libc allocator.StaticGlibc
+		im.chunks(allocator.Overlap, func(chunk []byte, _ bool) { libc.Add(chunk) })
+		t.LibcVersion, _ = libc.Version()
+		f.libc = im.path
 	}
 	for i, m := range marks {
 		switch {

@@ -220,24 +220,32 @@ func (im image) gnuSymbolCount(at uint64) (uint64, bool) {
 func (f file) scan(texts ...string) (found [][]byte, whole bool) {
 	const overlap = 512
 	found = make([][]byte, len(texts))
-	buf := make([]byte, 256<<10)
-	kept := 0 // bytes of the chunk before, at the start of buf
-	for at := int64(0); at < maxScan; {
-		n, err := f.ReadAt(buf[kept:], at)
-		chunk := buf[:kept+n]
+	whole = f.chunks(overlap, func(chunk []byte, last bool) {
 		for i, text := range texts {
 			j := bytes.Index(chunk, []byte(text))
-			if j < 0 || found[i] != nil || j+len(text)+256 > len(chunk) && err == nil {
+			if j < 0 || found[i] != nil || j+len(text)+256 > len(chunk) && !last {
 				continue // one too near the end comes again, whole, in the next chunk
 			}
 			rest := chunk[j+len(text):]
 			found[i] = bytes.Clone(rest[:min(256, len(rest))])
 		}
-		if err != nil {
-			return found, err == io.EOF
+	})
+	return found, whole
+}
+
+// chunks reads the file; each chunk begins with the end of the one before. whole is false where the file is longer than
+// is read, or cannot be read.
+func (f file) chunks(overlap int, visit func(chunk []byte, last bool)) (whole bool) {
+	buf := make([]byte, 256<<10)
+	kept := 0 // bytes of the chunk before, at the start of buf
+	for at := int64(0); at < maxScan; {
+		n, err := f.ReadAt(buf[kept:], at)
+		chunk := buf[:kept+n]
+		if visit(chunk, err != nil); err != nil {
+			return err == io.EOF
 		}
 		kept = copy(buf, chunk[max(0, len(chunk)-overlap):])
 		at += int64(n)
 	}
-	return found, false
+	return false
 }

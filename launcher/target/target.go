@@ -50,7 +50,7 @@ type Target struct {
 	Interpreters []string // of #! lines, in the order in which they are started; what env(1) finds is one more
 	Bits         int      // 32 or 64; 0 is not known
 	Libc         string   // "glibc", "musl", "none" (needs no C library)
-	LibcVersion  string   // "2.36"; known to Examine only
+	LibcVersion  string   // "2.36"; known to Examine only, and of a static program where it has threads
 	LibcRelease  string   // as the libc names itself: "Debian GLIBC 2.36-9+deb12u14"
 	Allocator    string   // whose malloc is called: "glibc", "jemalloc", …, "musl", "go"
 	Static       bool     // no dynamic loader is involved

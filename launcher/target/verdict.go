@@ -86,7 +86,7 @@ func (f facts) replacement(program string) string {
 }
 
 // cannotByVersion is what depends on glibc's version (elf/dl-tunables.c of 2.40 and 2.44). A static program's version
-// is not known, but whether it has the tunable is.
+// may not be known, but whether it has the tunable is.
 func (t *Target) cannotByVersion(f facts) {
 	switch ignored, why := t.Glibc().Ignores(); {
 	case ignored:
