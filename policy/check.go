@@ -52,6 +52,9 @@ func (l *layer) later() {
 			l.withoutUnit(at, m.name, l.policy.Budget.Limits[i].Bytes)
 		}
 	}
+	if at, ok := l.wrote("arenas.max_reserved"); ok {
+		l.noArena(at, l.policy.Arenas.MaxReserved.Bytes)
+	}
 	if at, ok := l.wrote("budget.command"); ok {
 		l.problemIn(at, missingProgram(l.policy.Budget.Command[0]))
 		l.problemIn(at, unknownPlaceholder(l.policy.Budget.Command))
@@ -84,6 +87,16 @@ func (l *layer) withoutUnit(at place, name string, bytes uint64) {
 	}
 	l.problemIn(at, hinted{fmt.Sprintf("%s = %s has no unit and means %s", name, number, FormatSize(bytes)),
 		fmt.Sprintf(`write the unit: %s = "%sMiB" or "%sGiB"`, name, number, number)})
+}
+
+// leastHeap is the least address space that an arena of any program reserves: 1 MiB, in 32-bit programs.
+const leastHeap = 1 << 20
+
+func (l *layer) noArena(at place, bytes uint64) {
+	if bytes != 0 && bytes < leastHeap {
+		l.problemIn(at, hinted{fmt.Sprintf("max_reserved = %v has room for no arena but the main one, since each reserves 64 MiB, or 1 MiB in a 32-bit program", at.raw),
+			"write for example max_reserved = \"1GiB\", or cap = 1 for the main arena alone"})
+	}
 }
 
 // missingProgram says why a file cannot be executed. What may not be looked at is taken to be fine.

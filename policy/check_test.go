@@ -63,12 +63,17 @@ func TestCheckSaysWhatWouldFailLater(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`budget.virtual = 4096`:                         `1:18: virtual = 4096 has no unit and means 4 KiB; write the unit: virtual = "4096MiB" or "4096GiB"`,
-		`budget.resident = "512"`:                       `1:19: resident = 512 has no unit and means 512 B; write the unit: resident = "512MiB" or "512GiB"`,
-		`service.a.budget.arenas = 1048575`:             `1:27: arenas = 1048575 has no unit and means 1 MiB; write the unit: arenas = "1048575MiB" or "1048575GiB"`,
-		`budget.virtual = 1048576`:                      ``,
-		`budget.virtual = "4KiB"`:                       ``,
-		`budget.virtual = "off"`:                        ``,
+		`budget.virtual = 4096`:             `1:18: virtual = 4096 has no unit and means 4 KiB; write the unit: virtual = "4096MiB" or "4096GiB"`,
+		`budget.resident = "512"`:           `1:19: resident = 512 has no unit and means 512 B; write the unit: resident = "512MiB" or "512GiB"`,
+		`service.a.budget.arenas = 1048575`: `1:27: arenas = 1048575 has no unit and means 1 MiB; write the unit: arenas = "1048575MiB" or "1048575GiB"`,
+		`budget.virtual = 1048576`:          ``,
+		`budget.virtual = "4KiB"`:           ``,
+		`budget.virtual = "off"`:            ``,
+		`arenas.max_reserved = "1KiB"`: `1:23: max_reserved = 1KiB has room for no arena but the main one, since each reserves 64 MiB, or 1 MiB in a 32-bit program; ` +
+			`write for example max_reserved = "1GiB", or cap = 1 for the main arena alone`,
+		`arenas.max_reserved = "1MiB"`:                  ``,
+		`arenas.max_reserved = "1%"`:                    ``,
+		`arenas.max_reserved = "off"`:                   ``,
 		`budget.command = ["DIR/none"]`:                 `1:18: command "DIR/none" does not exist; write the path of a program that is installed here`,
 		`budget.command = ["DIR/text"]`:                 `1:18: command "DIR/text" is not executable; type chmod +x DIR/text`,
 		`budget.command = ["DIR"]`:                      `1:18: command "DIR" is not a file; write the path of a program`,

@@ -11,7 +11,10 @@ type Machine struct {
 	Library   Reading[int]     // what gopsutil counts; shown for comparison, never used
 	Quota     Reading[float64] // CPUs that the tightest control group gives; 0 without Why is no limit
 	Memory    Reading[uint64]  // bytes that the machine gives: the tightest cgroup limit, else the host's memory
+	Address   Reading[uint64]  // bytes of address space that a program may have, the soft limit RLIMIT_AS; 0 without Why is no limit
 	Inherited Inherited
+
+	Heap uint64 // bytes that an arena of the program reserves; 0 is ArenaHeap
 }
 
 // Reading is a number and where it was read. N is 0 where it is not known.

@@ -38,11 +38,12 @@ func TestLoadContractSample(t *testing.T) {
 	want.File = file
 	want.Arenas.Cap = Cap{Mode: PerCore, Micro: 1_000_000, From: at("2")}
 	want.Arenas.Min, want.Arenas.Max, want.Arenas.Test = 2, 64, 3
-	want.Arenas.Cores, want.Arenas.Inherited = coreRule{Rule: "auto", From: at("7")}, "override"
+	want.Arenas.MaxReserved = size{Bytes: gib, From: at("6")}
+	want.Arenas.Cores, want.Arenas.Inherited = coreRule{Rule: "auto", From: at("8")}, "override"
 	want.Budget = Budget{
 		Limits: [len(metrics)]size{
-			{Bytes: 4 * gib, From: at("11")}, {Bytes: 2 * gib, From: at("12")}, {Bytes: 3 * gib, From: at("13")},
-			{Bytes: gib, From: at("14")}, {Bytes: gib, From: at("15")},
+			{Bytes: 4 * gib, From: at("12")}, {Bytes: 2 * gib, From: at("13")}, {Bytes: 3 * gib, From: at("14")},
+			{Bytes: gib, From: at("15")}, {Bytes: gib, From: at("16")},
 		},
 		Scope: "process", WarnAt: 80, Interval: time.Second, Settle: 10 * time.Second, Breach: Window{3, 5},
 		Action: "report", Grace: 30 * time.Second, Timeout: 10 * time.Second,
@@ -53,9 +54,9 @@ func TestLoadContractSample(t *testing.T) {
 	}
 
 	want.Service, want.Section = "datanode", true
-	want.Arenas.Cap = Cap{Mode: Fixed, N: 4, From: at("36")}
+	want.Arenas.Cap = Cap{Mode: Fixed, N: 4, From: at("37")}
 	want.Arenas.Test = 0 // set aside by the section's cap
-	want.Budget.Limits[virtual] = size{Bytes: 14 * gib, From: at("37")}
+	want.Budget.Limits[virtual] = size{Bytes: 14 * gib, From: at("38")}
 	if got := load(t, file, "datanode"); !reflect.DeepEqual(got, want) {
 		t.Errorf("datanode:\n got %+v\nwant %+v", got, want)
 	}
@@ -68,8 +69,8 @@ func TestLoadEveryKeyAnotherWay(t *testing.T) {
 		File: file,
 		Budget: Budget{
 			Limits: [len(metrics)]size{
-				{Bytes: 4 * gib, From: at("10")}, {Bytes: 3 * gib / 2, From: at("11")}, {Percent: 12.5, From: at("12")},
-				{Percent: 90, From: at("13")}, {Bytes: 500e6, From: at("14")},
+				{Bytes: 4 * gib, From: at("11")}, {Bytes: 3 * gib / 2, From: at("12")}, {Percent: 12.5, From: at("13")},
+				{Percent: 90, From: at("14")}, {Bytes: 500e6, From: at("15")},
 			},
 			Scope: "tree", WarnAt: 100, Interval: 10 * time.Millisecond, Settle: 0, Breach: Window{1, 60},
 			Action: "signal", Signal: "SIGRTMIN+3", Grace: 90 * time.Second, Timeout: 2 * time.Second,
@@ -79,7 +80,8 @@ func TestLoadEveryKeyAnotherWay(t *testing.T) {
 	}
 	want.Arenas.Cap = Cap{Mode: Fixed, N: 6, From: at("2")}
 	want.Arenas.Min, want.Arenas.Max, want.Arenas.Test = 3, 12, 5
-	want.Arenas.Cores, want.Arenas.Inherited = coreRule{N: 8, From: at("6")}, "keep"
+	want.Arenas.MaxReserved = size{Percent: 12.5, From: at("5")}
+	want.Arenas.Cores, want.Arenas.Inherited = coreRule{N: 8, From: at("7")}, "keep"
 	want.Launch.Mode, want.Launch.OnUnenforceable, want.Launch.OnWatchFailure = "supervise", "refuse", "refuse"
 	if got := load(t, file, ""); !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)

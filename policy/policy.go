@@ -16,12 +16,13 @@ import "time"
 // the flags of the command line laid over both.
 type Policy struct {
 	Arenas struct {
-		Cap       Cap
-		Min       int      // least cap that a per-core rule may give; 0 is unset, which means 2
-		Max       int      // largest cap that a per-core rule may give; 0 is unset, which means none
-		Test      int      // MALLOC_ARENA_TEST; 0 derives it from the cap
-		Cores     coreRule // which source of cores a per-core rule multiplies
-		Inherited string   // "override" or "keep": which wins, this file or a valid inherited value
+		Cap         Cap
+		Min         int      // least cap that a per-core rule may give; 0 is unset, which means 2
+		Max         int      // largest cap that a per-core rule may give; 0 is unset, which means none
+		MaxReserved size     // the most that arenas under a per-core rule may reserve; a percentage is of RLIMIT_AS
+		Test        int      // MALLOC_ARENA_TEST; 0 derives it from the cap
+		Cores       coreRule // which source of cores a per-core rule multiplies
+		Inherited   string   // "override" or "keep": which wins, this file or a valid inherited value
 	}
 	Budget Budget
 	Launch struct {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -73,6 +74,18 @@ func (p Policy) winner(in Inherited) Cap {
 	return said
 }
 
+// AddressLimit is the limit on the address space of the target, RLIMIT_AS: that of [budget] hard, else the one that is
+// there.
+func (plan Plan) AddressLimit() Reading[uint64] {
+	if plan.HardLimit != 0 {
+		return Reading[uint64]{N: plan.HardLimit, From: "RLIMIT_AS, set by hard = true"}
+	}
+	return plan.Machine.Address
+}
+
+// NeedsProgram reports whether the plan depends on the program: an arena of a 32-bit one reserves less.
+func (p Policy) NeedsProgram() bool { return !p.Arenas.MaxReserved.isZero() }
+
 // NeedsCores reports whether the plan will depend on the number of cores, so that a launch under a fixed
 // cap need not look for them.
 func (p Policy) NeedsCores(in Inherited) bool {
@@ -134,8 +147,30 @@ func (plan *Plan) clamp(c Cap, said string) int {
 		n = MaxCap
 		sum += fmt.Sprintf(", lowered to %d, the largest cap there is", n)
 	}
+	if reserved, why := plan.mostReserved(); reserved != 0 && n > reserved {
+		n = reserved
+		sum += fmt.Sprintf(", lowered to %d by %s", n, why)
+	}
 	plan.reason("%s: MALLOC_ARENA_MAX is %d", sum, n)
 	return n
+}
+
+// mostReserved is the cap that max_reserved allows: the main arena, which reserves nothing, and as many others as reserve
+// no more with one heap each. 0 is none.
+func (plan *Plan) mostReserved() (cap int, why string) {
+	size, heap := plan.Policy.Arenas.MaxReserved, cmp.Or(plan.Machine.Heap, ArenaHeap)
+	bytes, of := size.Bytes, ""
+	switch limit := plan.AddressLimit(); {
+	case size.isZero():
+		return 0, ""
+	case size.Percent != 0 && limit.N == 0:
+		plan.reason("max_reserved = \"%g%%\" (%s): there is no address-space limit (RLIMIT_AS), so it clamps nothing", size.Percent, size.From)
+		return 0, ""
+	case size.Percent != 0:
+		bytes = share(limit.N, size.Percent)
+		of = fmt.Sprintf(", %g%% of %s (%s)", size.Percent, FormatSize(limit.N), limit.From)
+	}
+	return 1 + int(min(bytes/heap, MaxCap-1)), fmt.Sprintf("max_reserved = %s (%s%s), %s an arena", FormatSize(bytes), size.From, of, FormatSize(heap))
 }
 
 // setTest fills in MALLOC_ARENA_TEST: what the file says, else what was inherited together with the cap,

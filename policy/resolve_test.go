@@ -79,6 +79,55 @@ func TestResolveCap(t *testing.T) {
 	}
 }
 
+// TestResolveMaxReserved: the main arena, and one more for each heap that is not over the limit.
+func TestResolveMaxReserved(t *testing.T) {
+	for _, c := range []struct {
+		cap, reserved   string
+		limit, heap     uint64
+		hard            string
+		min, max, cores int
+		want            int
+		why             string
+	}{
+		{cap: "1/core", reserved: "1GiB", cores: 64, want: 17, why: "lowered to 17 by max_reserved = 1 GiB (policy.toml:4), 64 MiB an arena"},
+		{cap: "1/core", reserved: "1GiB", cores: 8, want: 8, why: "is 8: MALLOC_ARENA_MAX is 8"},
+		{cap: "1/core", reserved: "1073741823", cores: 64, want: 16},
+		{cap: "1/core", reserved: "64MiB", cores: 64, want: 2},
+		{cap: "1/core", reserved: "63MiB", cores: 64, want: 1},
+		{cap: "1/core", reserved: "1KiB", cores: 64, want: 1},
+		{cap: "1/core", reserved: "1GiB", heap: 1 << 20, cores: 2000, want: 1025, why: "1 MiB an arena"},
+		{cap: "1/core", reserved: "128MiB", min: 8, cores: 64, want: 3}, // it wins over min
+		{cap: "1/core", reserved: "128MiB", min: 8, cores: 2, want: 3},
+		{cap: "1/core", reserved: "1GiB", max: 4, cores: 64, want: 4},
+		{cap: "1/core", reserved: "1GiB", max: 64, cores: 64, want: 17},
+		{cap: "65535/core", reserved: "8388607TiB", cores: 64, want: MaxCap},
+		{cap: "20", reserved: "128MiB", cores: 64, want: 20}, // as with max, a fixed cap is what it says
+		{cap: "1/core", reserved: "25%", limit: 4 << 30, cores: 64, want: 17, why: "max_reserved = 1 GiB (policy.toml:4, 25% of 4 GiB (RLIMIT_AS))"},
+		{cap: "1/core", reserved: "25%", cores: 64, want: 64, why: "there is no address-space limit (RLIMIT_AS), so it clamps nothing"},
+		{cap: "1/core", reserved: "25%", hard: "4GiB", limit: 1 << 40, cores: 64, want: 17, why: "25% of 4 GiB (RLIMIT_AS, set by hard = true)"},
+		{cap: "1/core", reserved: "0.000001%", limit: 1, cores: 64, want: 1},
+		{cap: "glibc", reserved: "1KiB", cores: 64, want: 0},
+	} {
+		p := file(c.cap)
+		p.Arenas.Min, p.Arenas.Max = c.min, c.max
+		var err error
+		if p.Arenas.MaxReserved, err = parseLimit(c.reserved); err != nil {
+			t.Fatal(err)
+		}
+		p.Arenas.MaxReserved.From = "policy.toml:4"
+		if c.hard != "" {
+			p.Budget.Limits[virtual], _ = parseLimit(c.hard)
+			p.Budget.Hard = true
+		}
+		m := cores(c.cores)
+		m.Address, m.Heap = Reading[uint64]{N: c.limit, From: "RLIMIT_AS"}, c.heap
+		plan, err := p.Resolve(m)
+		if err != nil || plan.ArenaMax != c.want || c.want != 0 && plan.ArenaTest != max(1, c.want-1) || !strings.Contains(strings.Join(plan.Reasons, "\n"), c.why) {
+			t.Errorf("%+v: %v, %d, %d, %q", c, err, plan.ArenaMax, plan.ArenaTest, plan.Reasons)
+		}
+	}
+}
+
 func TestResolveReasons(t *testing.T) {
 	p := file("1/core")
 	p.Arenas.Max, p.Arenas.Test = 3, 9

@@ -30,6 +30,7 @@ var tables = []table{
 		{"cap", func(v value, p *Policy) { p.Arenas.Cap = v.cap() }},
 		{"min", func(v value, p *Policy) { p.Arenas.Min = v.integer(1, MaxCap) }},
 		{"max", func(v value, p *Policy) { p.Arenas.Max = v.integer(1, MaxCap) }},
+		{"max_reserved", func(v value, p *Policy) { p.Arenas.MaxReserved = v.limit(true) }},
 		{"test", func(v value, p *Policy) { p.Arenas.Test = v.integer(1, MaxCap) }},
 		{"cores", func(v value, p *Policy) { p.Arenas.Cores = v.cores() }},
 		{"inherited", func(v value, p *Policy) { p.Arenas.Inherited = v.word("override", "keep") }},

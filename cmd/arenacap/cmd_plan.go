@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/environ"
 )
 
 func planCommand() *cli.Command {
@@ -39,6 +40,12 @@ func plan(c *cli.Context) error {
 	made, err := makePlan(lineOf(c), everything)
 	if err != nil {
 		return err
+	}
+	if c.Bool("32") {
+		made.Machine.Heap = environ.GlibcVersion{Bits32: true}.HeapBytes()
+		if made, err = made.Policy.Resolve(made.Machine); err != nil {
+			return err
+		}
 	}
 	speaker(c).Notes(made.Policy.Notes)
 	view := newPlanView(made)

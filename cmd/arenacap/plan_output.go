@@ -94,6 +94,7 @@ func (v *planView) print(w io.Writer) error {
 		r.add("with plan", v.withPlan()...)
 	}
 	r.add("worst case", v.worstCase())
+	r.add("limit", v.limit()...)
 	r.add("budget", v.budget()...)
 	if v.target != nil {
 		r.addTarget(*v.target)
@@ -174,6 +175,18 @@ func (v *planView) worstCase() string {
 	return fmt.Sprintf("%s of address space for arenas with the plan, %s without (one heap an arena)", policy.FormatSize(capped), policy.FormatSize(uncapped))
 }
 
+// limit is the limit on address space, and whether the arenas fit into it.
+func (v *planView) limit() []string {
+	room := v.room()
+	lines := []string{room.String()}
+	if warning := room.Warning(); warning != "" {
+		lines = append(lines, warning)
+	}
+	return lines
+}
+
+func (v *planView) room() run.Room { return run.NewRoom(v.supposed, v.target, v.glibc) }
+
 func (v *planView) budget() (lines []string) {
 	for _, l := range v.plan.Limits {
 		lines = append(lines, l.String())
@@ -218,6 +231,7 @@ func (v *planView) json() ordered.Object {
 		"default_arenas", knownIf(limited && online != 0, limit),
 		"planned_arenas", known(planned),
 		"worst_case_bytes", ordered.Object{"capped", knownIf(p.ArenaMax != 0 || capped != 0, capped), "uncapped", known(uncapped)},
+		"address_space", v.addressJSON(),
 		"budget", budget,
 		"target", targetJSON(v.target),
 	}
@@ -230,6 +244,15 @@ func (v *planView) glibcJSON() any {
 	}
 	ignored, why := v.glibc.Ignores()
 	return ordered.Object{"version", v.glibc.String(), "obeys", knownIf(ignored || why == "", !ignored), "why", known(why)}
+}
+
+// addressJSON is null where the address space has no limit.
+func (v *planView) addressJSON() any {
+	room := v.room()
+	if room.Limit.N == 0 {
+		return nil
+	}
+	return ordered.Object{"limit_bytes", room.Limit.N, "left_bytes", knownIf(room.Mapped != 0, room.Left()), "fits", room.Fits()}
 }
 
 func targetJSON(t *target.Target) any {

@@ -17,6 +17,7 @@ import (
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/machine"
 	"arenacap/launcher/proc"
 	"arenacap/launcher/target"
 	"arenacap/policy"
@@ -45,6 +46,7 @@ func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 		f.ownLimit = f.allowed(f.version, 0, m.Online.N)
 	}
 	if wanted != nil {
+		m.Address, m.Heap = machine.Address(pid), f.version.HeapBytes()
 		plan, err := resolve(*wanted, m, began.environ)
 		if err != nil {
 			return Report{}, err

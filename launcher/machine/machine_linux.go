@@ -46,6 +46,10 @@ func Find(root string, need Need, lib Host) policy.Machine {
 		Library:  policy.Reading[int]{Why: not},
 		Quota:    policy.Reading[float64]{Why: not},
 		Memory:   policy.Reading[uint64]{Why: not},
+		Address:  policy.Reading[uint64]{Why: not},
+	}
+	if h.Root == "" { // no file of a fake root has it
+		m.Address = Address(0)
 	}
 	var groups groups
 	if need&(Cores|Memory) != 0 {

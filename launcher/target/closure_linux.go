@@ -25,6 +25,7 @@ type object struct {
 	needed         []string
 	parent         *object // whose need it was; the program for preloaded libraries
 	device, inode  uint64
+	span           uint64 // of address space
 
 	definesMalloc, usesMallopt bool
 	err                        error // why needs or symbols are not known
@@ -100,6 +101,22 @@ func (l *linker) load(program image) {
 	}
 }
 
+// mapped is the address space that all objects and the loader take.
+func (l *linker) mapped() (bytes uint64) {
+	for _, o := range l.objects {
+		bytes += o.span
+	}
+	if slices.ContainsFunc(l.objects, func(o *object) bool { return o.path == l.interpreter }) {
+		return bytes
+	}
+	loader, err := l.fs.openImage(l.interpreter)
+	if err != nil {
+		return bytes
+	}
+	defer loader.close()
+	return bytes + loader.head.span()
+}
+
 // add maps one more library, unless it is there already. It reports whether the library exists.
 func (l *linker) add(name string, parent *object) bool {
 	if i := slices.IndexFunc(l.objects, func(o *object) bool { return slices.Contains(o.names, name) }); i >= 0 {
@@ -139,7 +156,7 @@ func (l *linker) insert(o *object) {
 // describe takes what is needed of an open file.
 func (l *linker) describe(im image, name string, parent *object) *object {
 	o := &object{
-		path: im.path, names: []string{name}, parent: parent, origin: filepath.Dir(im.path),
+		path: im.path, names: []string{name}, parent: parent, origin: filepath.Dir(im.path), span: im.head.span(),
 		rpath: im.name(im.dyn.rpath), runpath: im.name(im.dyn.runpath), noDefaults: elf.DynFlag1(im.dyn.flags1)&elf.DF_1_NODEFLIB != 0,
 	}
 	if soname := im.name(im.dyn.soname); soname != "" && parent != nil {

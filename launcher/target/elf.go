@@ -9,6 +9,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"errors"
+	"math"
 )
 
 // headSize is how much of a program one read takes: the ELF header, the program headers and, with the usual
@@ -37,6 +38,7 @@ type segment struct {
 	kind          elf.ProgType
 	offset, vaddr uint64
 	size          uint64 // in the file
+	memory        uint64 // in the process
 }
 
 var (
@@ -87,13 +89,13 @@ func parseHead(b []byte) (elfHead, error) {
 
 // segment reads one program header:
 //
-//	64 bits: p_type u32, p_flags u32, p_offset, p_vaddr, p_paddr, p_filesz, … u64
-//	32 bits: p_type, p_offset, p_vaddr, p_paddr, p_filesz, … u32
+//	64 bits: p_type u32, p_flags u32, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, … u64
+//	32 bits: p_type, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, … u32
 func (h elfHead) segment(b []byte) segment {
 	if h.bits == 64 {
-		return segment{elf.ProgType(h.order.Uint32(b)), h.word(b[8:]), h.word(b[16:]), h.word(b[32:])}
+		return segment{elf.ProgType(h.order.Uint32(b)), h.word(b[8:]), h.word(b[16:]), h.word(b[32:]), h.word(b[40:])}
 	}
-	return segment{elf.ProgType(h.order.Uint32(b)), h.word(b[4:]), h.word(b[8:]), h.word(b[16:])}
+	return segment{elf.ProgType(h.order.Uint32(b)), h.word(b[4:]), h.word(b[8:]), h.word(b[16:]), h.word(b[20:])}
 }
 
 // word reads an integer of the file's class.
@@ -112,6 +114,21 @@ func (h elfHead) find(kind elf.ProgType) (segment, bool) {
 		}
 	}
 	return segment{}, false
+}
+
+// span is the address space from the first to the last loaded byte, gaps included, in whole pages of 4 KiB.
+func (h elfHead) span() uint64 {
+	const page = 4096
+	low, high := uint64(math.MaxUint64), uint64(0)
+	for _, s := range h.segments {
+		if s.kind == elf.PT_LOAD {
+			low, high = min(low, s.vaddr&^(page-1)), max(high, s.vaddr+s.memory)
+		}
+	}
+	if high < low {
+		return 0
+	}
+	return (high - low + page - 1) &^ (page - 1)
 }
 
 // offset is where in the file an address of the loaded program lies.

@@ -36,6 +36,7 @@ func (fs fsys) judge(path string, env []string, thorough bool) Target {
 	t.Bits = im.head.bits
 	t.judgeKind(im)
 	if thorough {
+		t.Mapped = im.head.span()
 		fs.examine(&t, &f, im, env)
 	} else {
 		fs.glance(&t, &f, im, env)
@@ -213,6 +214,7 @@ func (t *Target) examineStatic(f *facts, im image, env []string) {
 func (fs fsys) examineDynamic(t *Target, f *facts, im image, env []string) {
 	l := fs.newLinker(im, env, t.AtSecure == Yes)
 	l.load(im)
+	t.Mapped = l.mapped()
 	f.missing = l.missing
 	f.enable = enablesSecure(env)
 	for _, o := range l.objects {

@@ -159,7 +159,7 @@ func TestKinds(t *testing.T) {
 				t.Errorf("why %q, want %q in it", got.Why, c.why)
 			}
 			c.want.Path, c.want.AtSecure = out, No
-			got.Why, got.Hints, got.Notes, got.LibcVersion, got.LibcRelease = nil, nil, nil, "", ""
+			got.Why, got.Hints, got.Notes, got.LibcVersion, got.LibcRelease, got.Mapped = nil, nil, nil, "", "", 0
 			if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", c.want) {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
@@ -181,6 +181,36 @@ func TestLibcVersionLikeLdd(t *testing.T) {
 	}
 	if v := got.Glibc(); v.String() != got.LibcVersion {
 		t.Errorf("Glibc = %s for %q", v, got.LibcVersion)
+	}
+}
+
+// TestMappedLikeTheKernel: a program that does nothing yet has what is mapped of files, and its stack, heap and buffers.
+func TestMappedLikeTheKernel(t *testing.T) {
+	path, err := Find("cat", os.Environ())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cat := exec.Command(path)
+	cat.Env = []string{"LC_ALL=C"}
+	in, _ := cat.StdinPipe()
+	out, _ := cat.StdoutPipe()
+	if err := cat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { in.Close(); cat.Wait() }()
+	in.Write([]byte("x"))
+	if _, err := out.Read(make([]byte, 1)); err != nil { // it is past its loader
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", cat.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pages uint64
+	fmt.Sscan(string(text), &pages)
+	virtual := pages * uint64(os.Getpagesize())
+	if got := Examine(path, cat.Env).Mapped; got == 0 || got > virtual || virtual-got > 2<<20 {
+		t.Errorf("%d bytes mapped of a virtual size of %d", got, virtual)
 	}
 }
 

@@ -49,6 +49,7 @@ type Target struct {
 	Path         string   // what is handed to the exec
 	Interpreters []string // of #! lines, in the order in which they are started; what env(1) finds is one more
 	Bits         int      // 32 or 64; 0 is not known
+	Mapped       uint64   // bytes of address space that the program and its libraries take at least; known to Examine only
 	Libc         string   // "glibc", "musl", "none" (needs no C library)
 	LibcVersion  string   // "2.36"; known to Examine only, and of a static program where it has threads
 	LibcRelease  string   // as the libc names itself: "Debian GLIBC 2.36-9+deb12u14"

@@ -64,6 +64,7 @@ func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, err
 		return l, say.Launch(err)
 	}
 	v.Explain("target: %s", path)
+	explainRoom(v, plan, path, env.Env)
 	if len(plan.Limits) > 0 {
 		l.Watch = launchWatch(l, v)
 	}

@@ -10,6 +10,7 @@ import (
 	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/origin"
+	"arenacap/launcher/target"
 	"arenacap/policy"
 )
 
@@ -39,7 +40,20 @@ func (l Line) Plan(need machine.Need, lib machine.Host) (policy.Plan, error) {
 	}
 	found := machine.Find("/", need, lib)
 	found.Inherited = inherited
+	if p.NeedsProgram() && len(l.Args) > 0 {
+		found.Heap = heapOf(l.Args[0])
+	}
 	return p.Resolve(found)
+}
+
+// heapOf is what an arena of a program reserves, 0 where the program is not found.
+func heapOf(program string) uint64 {
+	path, err := target.Find(program, origin.Environ())
+	if err != nil {
+		return 0
+	}
+	t := target.Quick(path, origin.Environ())
+	return environ.GlibcVersion{Bits32: t.Bits == 32}.HeapBytes()
 }
 
 // Policy reads the policy that counts for this line, without the flags that go over it.

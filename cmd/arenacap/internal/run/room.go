@@ -1,0 +1,105 @@
+package run
+
+// What the limit on a target's address space leaves for its arenas.
+
+import (
+	"fmt"
+
+	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/environ"
+	"arenacap/launcher/machine"
+	"arenacap/launcher/target"
+	"arenacap/policy"
+)
+
+// Room is the address space of a target, in bytes.
+type Room struct {
+	Limit   policy.Reading[uint64] // RLIMIT_AS; 0 without Why is none
+	Mapped  uint64                 // by the program and its libraries, at least; 0 is not known
+	program string                 // "" is not known
+	arenas  uint64                 // in the worst case, one heap an arena
+	endless bool                   // there is no limit to the arenas
+	cap     uint64                 // what half of the room has space for; 0 is that no cap helps
+}
+
+// NewRoom is the room under a plan for a program, nil for any, on a glibc.
+func NewRoom(plan policy.Plan, t *target.Target, g environ.GlibcVersion) Room {
+	r := Room{Limit: plan.AddressLimit()}
+	if t != nil {
+		r.program, r.Mapped = t.Program(), t.Mapped
+		if t.Libc == "none" || t.Allocator != "" && t.Allocator != "glibc" { // no arenas
+			return r
+		}
+	}
+	capped, uncapped := g.WorstCase(plan)
+	_, limited := g.PlannedArenas(plan)
+	ignored, _ := g.Ignores()
+	r.arenas, r.endless = capped, !limited
+	if ignored || t != nil && t.CanCap == target.No {
+		r.arenas = uncapped
+		return r
+	}
+	r.cap = 1 + r.Left()/2/g.HeapBytes()
+	return r
+}
+
+// Left is what the limit leaves for arenas and thread stacks.
+func (r Room) Left() uint64 { return r.Limit.N - min(r.Mapped, r.Limit.N) }
+
+// Fits reports whether the worst case fits. Thread stacks come out of the same room, but how many there will be is not known.
+func (r Room) Fits() bool {
+	return r.Limit.N == 0 || r.Mapped <= r.Limit.N && !r.endless && r.arenas <= r.Left()
+}
+
+// String says the limit and what it leaves.
+func (r Room) String() string {
+	switch {
+	case r.Limit.N == 0 && r.Limit.Why != "":
+		return "the limit on address space is " + r.Limit.String()
+	case r.Limit.N == 0:
+		return "no limit on address space (RLIMIT_AS)"
+	}
+	line := fmt.Sprintf("%s of address space (%s)", policy.FormatSize(r.Limit.N), r.Limit.From)
+	if r.Mapped != 0 {
+		line += fmt.Sprintf("; %q maps %s of it, and %s are left for arenas and thread stacks", r.program, policy.FormatSize(r.Mapped), policy.FormatSize(r.Left()))
+	}
+	return line
+}
+
+// Warning says that the worst case does not fit, and what would; "" where it does.
+func (r Room) Warning() string {
+	switch {
+	case r.Fits():
+		return ""
+	case r.Mapped > r.Limit.N:
+		return fmt.Sprintf("%q cannot start: it and its libraries map %s, and %s of address space are allowed (%s); raise the limit",
+			r.program, policy.FormatSize(r.Mapped), policy.FormatSize(r.Limit.N), r.Limit.From)
+	}
+	arenas := "arenas without a limit"
+	if !r.endless {
+		arenas = "up to " + policy.FormatSize(r.arenas) + " of arenas"
+	}
+	line := fmt.Sprintf("%s do not fit into the %s of address space that are left (%s), so threads may not start", arenas, policy.FormatSize(r.Left()), r.Limit.From)
+	if r.cap != 0 {
+		line += fmt.Sprintf("; write max_reserved = \"50%%\" in [arenas], or give --arenas %d", r.cap)
+	}
+	return line
+}
+
+// explainRoom says on stderr where the worst case does not fit into the limit on address space, and with --verbose what it
+// leaves. Only under such a limit is the program examined.
+func explainRoom(v say.Voice, plan policy.Plan, path string, env []string) {
+	if plan.AddressLimit().N == 0 {
+		v.Explain("%s", NewRoom(plan, nil, environ.GlibcVersion{}))
+		return
+	}
+	if plan.Machine.Online.N == 0 { // a fixed cap did not need them, glibc's own limit does
+		plan.Machine.Online = machine.Find("/", machine.Cores, nil).Online
+	}
+	t := target.Examine(path, env)
+	room := NewRoom(plan, &t, t.Glibc())
+	v.Explain("%s", room)
+	if warning := room.Warning(); warning != "" {
+		v.Note("%s", warning)
+	}
+}

@@ -1,0 +1,99 @@
+package environ
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"arenacap/launcher/testenv"
+	"arenacap/policy"
+)
+
+const stackMiB = 8
+
+// TestLimits runs real programs under limits of their address space, with glibc's own number of arenas, with caps, and with
+// the cap that max_reserved finds. Where the arenas of the worst case and the thread stacks fit into what the program leaves,
+// every thread starts and is given memory. Under 400,000 KiB glibc's own number leaves threads without a stack, and a
+// cap of 2 does not.
+func TestLimits(t *testing.T) {
+	testenv.Need(t, "gcc")
+	path := filepath.Join(t.TempDir(), "threads")
+	if out, err := exec.Command("gcc", "-O1", "-pthread", "-o", path, "testdata/threads.c").CombinedOutput(); err != nil {
+		t.Fatalf("gcc: %v\n%s", err, out)
+	}
+	here := buildProbe(t).run(t, nil)
+	online := policy.Reading[int]{N: here.cpus, From: "test"}
+	fit, tight := 0, 0
+	for _, kib := range []uint64{200_000, 400_000, 700_000, 1_000_000, 2_000_000, 4_000_000} {
+		m := policy.Machine{Online: online, Affinity: online, Address: policy.Reading[uint64]{N: kib << 10, From: "RLIMIT_AS"}}
+		for _, cap := range []string{"glibc", "1", "2", "4", "12", "64/core, 25%", "64/core, 50%"} {
+			plan := limited(t, cap, m)
+			for _, threads := range []int{4, 12, 33, 64} {
+				cell := fmt.Sprintf("%d KiB, cap %s, %d threads", kib, cap, threads)
+				l := runLimited(t, path, threads, kib, Apply([]string{}, plan).Env)
+				arenas, _ := here.version.PlannedArenas(plan)
+				room := uint64(l.mapped) + uint64(threads)*(stackMiB<<20+4096) + uint64(min(arenas-1, threads))*here.version.HeapBytes()
+				whole := l.started == threads && l.given == threads
+				switch {
+				case l.arenas > arenas:
+					t.Errorf("%s: %d arenas of %d", cell, l.arenas, arenas)
+				case room <= kib<<10 && !whole:
+					t.Errorf("%s: it fits, but %d threads started and %d were given memory", cell, l.started, l.given)
+				case room <= kib<<10:
+					fit++
+				case !whole:
+					tight++
+				}
+				if kib == 400_000 && threads == 33 && (cap == "glibc" && whole || cap == "2" && !whole) {
+					t.Errorf("%s: %d threads started", cell, l.started)
+				}
+			}
+		}
+	}
+	if fit < 20 || tight < 20 {
+		t.Errorf("%d cells fit and %d do not: the matrix has too few of one kind", fit, tight)
+	}
+}
+
+// limited is the plan for a cap, or for a per-core cap and a share of the limit.
+func limited(t *testing.T, cap string, m policy.Machine) policy.Plan {
+	t.Helper()
+	p := policy.Builtin()
+	var share string
+	if n, _ := fmt.Sscanf(cap, "64/core, %s", &share); n == 1 {
+		file := filepath.Join(t.TempDir(), "policy.toml")
+		err := os.WriteFile(file, fmt.Appendf(nil, "[arenas]\ncap = \"64/core\"\nmax_reserved = %q\n", share), 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err = policy.Load(policy.Lookup{Named: file}); err != nil {
+			t.Fatal(err)
+		}
+	} else if err := p.Override("arenas", cap); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := p.Resolve(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+type limitedRun struct{ mapped, started, given, arenas int }
+
+func runLimited(t *testing.T, path string, threads int, kib uint64, env []string) (l limitedRun) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", `ulimit -v "$1"; exec "$0" "$2" "$3"`, path, strconv.FormatUint(kib, 10), strconv.Itoa(threads), strconv.Itoa(stackMiB))
+	cmd.Env = env
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v", cmd, err)
+	}
+	if _, err := fmt.Sscan(string(out), &l.mapped, &l.started, &l.given, &l.arenas); err != nil {
+		t.Fatalf("it said %q: %v", out, err)
+	}
+	return l
+}
