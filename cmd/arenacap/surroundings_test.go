@@ -318,7 +318,8 @@ func TestNoMoreProcesses(t *testing.T) {
 	t.Error("there is never a watch")
 }
 
-// TestLimitOfAddressSpace: under ulimit -v the build for 386 starts where the 64-bit one does not.
+// TestLimitOfAddressSpace: under ulimit -v the build for 386 starts where the 64-bit one does not. No arena but the main one
+// would fit there, and run would say so.
 func TestLimitOfAddressSpace(t *testing.T) {
 	tool := requireTools(t)
 	for _, c := range []struct {
@@ -330,7 +331,7 @@ func TestLimitOfAddressSpace(t *testing.T) {
 		}
 		for _, flags := range [][]string{nil, {"--supervise"}, {"--budget", "1TiB"}} {
 			limit := strconv.Itoa(c.kib * 1024)
-			line := slices.Concat([]string{c.path, "run"}, flags, []string{"--", "/bin/sh", "-c", "ulimit -v"})
+			line := slices.Concat([]string{c.path, "run", "--arenas", "1"}, flags, []string{"--", "/bin/sh", "-c", "ulimit -v"})
 			o, said := start(t, t.TempDir(), os.Environ(), states("rlimit 9 "+limit+" "+limit), line)
 			if o.stdout != fmt.Sprintln(c.kib) || said != "" {
 				t.Errorf("%s %v under %d KiB: %+v, %q", filepath.Base(c.path), flags, c.kib, o, said)
