@@ -38,8 +38,7 @@ func docs(c *cli.Context) error {
 		text, err = app.ToManWithSection(1)
 		text += manSections
 	case "fish":
-		text, err = app.ToFishCompletion()
-		text += fishDialects()
+		text = fishCompletion(app)
 	case "bash":
 		text = bashCompletion(app)
 	case "zsh":

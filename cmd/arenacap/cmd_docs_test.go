@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -42,65 +43,142 @@ func TestManPageNamesEveryCommandAndFlag(t *testing.T) {
 	}
 }
 
-// completion is a file with the completions for a shell.
-func completion(t *testing.T, shell string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "arenacap."+shell)
-	if err := os.WriteFile(file, []byte(docsOf(t, shell)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return file
+// askers have a shell print, for each line on its stdin, "== " and the line and then what it would complete there, one a
+// line. Their folder has the completions, and what the lines name.
+var askers = map[string][]string{
+	"bash": {"bash", "--norc", "-c", `source /usr/share/bash-completion/bash_completion; source ./arenacap.bash
+		while IFS= read -r line; do
+			echo "== $line"
+			COMP_LINE=$line COMP_POINT=${#line} COMP_TYPE=9 COMP_KEY=9
+			read -ra COMP_WORDS <<<"${line//=/ = }"
+			[[ $line == *' ' ]] && COMP_WORDS+=("")
+			COMP_CWORD=$((${#COMP_WORDS[@]}-1))
+			_arenacap; printf '%s\n' "${COMPREPLY[@]}"
+		done`},
+	"fish": {"fish", "-c", `source ./arenacap.fish
+		while read line; echo "== $line"; complete -C $line; end`},
+	// zsh completes only at a terminal. What its widgets add is written to a file.
+	"zsh": {"zsh", "-f", "-c", `zmodload zsh/zpty; zpty z zsh -f -i
+		zpty -w z "source ./inner.zsh"; zpty -r -m z got "*READY*"
+		while IFS= read -r line; do
+			print -r -- "== $line" >>offered
+			zpty -w -n z "$line"$'\t'; zpty -r -m z got "*END*"
+			zpty -w -n z $'\C-u'
+		done
+		zpty -d z; cat offered`},
 }
 
-// ask gives the words that a shell prints. Its home is empty.
-func ask(t *testing.T, shell string, args ...string) []string {
+const innerZsh = `PROMPT= fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D; bindkey '^I' complete-word
+	zstyle ':completion:*' insert-tab false
+	compadd() {
+		if [[ ${@[1,(i)(-|--)]} != *-(O|A|D)\ * ]]; then
+			local -a hits; builtin compadd -O hits "$@"; print -rl -- $hits >>offered
+		fi
+		builtin compadd "$@"
+	}
+	ends() { print END; comppostfuncs=(ends) }; comppostfuncs=(ends)
+	print READY
+`
+
+// offered is what a shell would complete at the end of each line. Its home is empty.
+func offered(t *testing.T, shell string, lines []string) map[string][]string {
 	t.Helper()
-	testenv.Need(t, shell)
-	home := t.TempDir()
-	cmd := exec.Command(shell, args...)
-	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home)
-	out, err := cmd.CombinedOutput()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"arenacap.bash": docsOf(t, "bash"), "arenacap.fish": docsOf(t, "fish"), "_arenacap": docsOf(t, "zsh"), "inner.zsh": innerZsh,
+		"policy.toml": "[service.auth]\n[service.\"php8.2-fpm\".budget]\n"} {
+		writeFile(t, filepath.Join(dir, name), text)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(askers[shell][0], askers[shell][1:]...)
+	cmd.Dir, cmd.Env, cmd.Stdin = dir, append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir), strings.NewReader(strings.Join(lines, "\n")+"\n")
+	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", shell, err, out)
 	}
-	return strings.Fields(string(out))
-}
-
-func expectOffered(t *testing.T, got []string, want ...string) {
-	t.Helper()
-	for _, w := range want {
-		if !slices.Contains(got, w) {
-			t.Errorf("%q is not offered, only %q", w, got)
+	all, line := map[string][]string{}, ""
+	for text := range strings.Lines(string(out)) {
+		word, _, _ := strings.Cut(strings.TrimSuffix(text, "\n"), "\t") // fish adds a description
+		if next, ok := strings.CutPrefix(word, "== "); ok {
+			line = next
+		} else {
+			all[line] = append(all[line], word)
 		}
 	}
-}
-
-// askBash gives what bash offers behind the words of an array.
-func askBash(t *testing.T, file, words string) []string {
-	t.Helper()
-	script := `source "$1"; COMP_WORDS=(` + words + `); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _arenacap; printf '%s\n' "${COMPREPLY[@]}"`
-	return ask(t, "bash", "-c", script, "bash", file)
+	return all
 }
 
 // TestCompletionsInTheRealShells asks each shell what it would complete.
 func TestCompletionsInTheRealShells(t *testing.T) {
-	t.Run("bash", func(t *testing.T) {
-		file := completion(t, "bash")
-		expectOffered(t, askBash(t, file, `arenacap ''`), "run", "check", "inspect", "unit")
-		expectOffered(t, askBash(t, file, `arenacap help ''`), "run", "unit")
-		expectOffered(t, askBash(t, file, `arenacap run --b`), "--budget")
-		expectOffered(t, askBash(t, file, `arenacap --policy x plan --j`), "--json")
-		expectOffered(t, askBash(t, file, `arenacap env --shell `+"''"), "fish", "zsh", "tcsh", "slurm")
-		expectOffered(t, askBash(t, file, `arenacap run base64`), "base64")
-	})
-	t.Run("fish", func(t *testing.T) {
-		file := completion(t, "fish")
-		ask(t, "fish", "--no-execute", file)
-		expectOffered(t, ask(t, "fish", "-c", "source "+file+"; complete -C 'arenacap '"), "run", "check")
-		expectOffered(t, ask(t, "fish", "-c", "source "+file+"; complete -C 'arenacap run --bud'"), "--budget")
-		expectOffered(t, ask(t, "fish", "-c", "source "+file+"; complete -C 'arenacap env --shell '"), "sh", "tcsh", "slurm")
-	})
-	t.Run("zsh", func(t *testing.T) {
-		ask(t, "zsh", "-n", completion(t, "zsh"))
-	})
+	const number = "a number"
+	table := []struct {
+		line      string
+		want, not string
+	}{
+		{"arenacap ", "run check inspect unit help version", "policy.toml docs"},
+		{"arenacap help ", "run unit", "policy.toml"},
+		{"arenacap run --b", "--budget", ""},
+		{"arenacap run --hel", "--help", ""},
+		{"arenacap --policy policy.toml plan --j", "--json", ""},
+		{"arenacap --policy poli", "policy.toml", "run"},
+		{"arenacap --policy=poli", "policy.toml", "run"},
+		{"arenacap env --shell ", "bash fish zsh tcsh slurm", "policy.toml"},
+		{"arenacap env p", "", "policy.toml plan"},
+		{"arenacap run base6", "base64", ""},
+		{"arenacap run -- base6", "base64", ""},
+		{"arenacap run -q -- base6", "base64", ""},
+		{"arenacap run --budget 4G base6", "base64", ""},
+		{"arenacap run ls --recu", "--recursive", ""},
+		{"arenacap run --supervise -- ls --recu", "--recursive", ""},
+		{"arenacap run ls --b", "--block-size", "--budget"},
+		{"arenacap run -- ls --b", "--block-size", "--budget"},
+		{"arenacap sweep -- ls poli", "policy.toml", ""},
+		{"arenacap run --policy policy.toml --service ", "auth php8.2-fpm", "run base64 policy.toml"},
+		{"arenacap --policy policy.toml run --service ", "auth php8.2-fpm", "run base64 policy.toml"},
+		{"arenacap run --arenas ", "1/core glibc", "policy.toml"},
+		{"arenacap run --argv0 p", "", "policy.toml"},
+		{"arenacap check poli", "policy.toml", ""},
+		{"arenacap inspect ", number, "policy.toml"},
+		{"arenacap watch --budget 4G ", number, "policy.toml"},
+		{"arenacap unit systemd-jour", "systemd-journald.service", ""},
+		{"arenacap unit --root fold", "folder", ""},
+	}
+	var lines []string
+	for _, test := range table {
+		lines = append(lines, test.line)
+	}
+	for shell := range askers {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			testenv.Need(t, shell)
+			for _, file := range []string{"/lib/systemd/system/systemd-journald.service", "/usr/share/bash-completion/bash_completion"} {
+				if _, err := os.Stat(file); err != nil {
+					testenv.Lack(t, "there is no %s", file)
+				}
+			}
+			all := offered(t, shell, lines)
+			for _, test := range table {
+				got := all[test.line]
+				has := func(word string) bool {
+					return slices.ContainsFunc(got, func(g string) bool { // zsh adds "=", fish has what stands before it
+						return strings.TrimPrefix(strings.TrimRight(g, "=/"), "--policy=") == word
+					})
+				}
+				if _, isNumber := strconv.Atoi(strings.Join(got[:min(len(got), 1)], "")); test.want == number && isNumber == nil {
+					test.want = ""
+				}
+				for word := range strings.FieldsSeq(test.want) {
+					if !has(word) {
+						t.Errorf("%q: %q is not offered, only %.300q", test.line, word, got)
+					}
+				}
+				for word := range strings.FieldsSeq(test.not) {
+					if has(word) {
+						t.Errorf("%q: %q is offered", test.line, word)
+					}
+				}
+			}
+		})
+	}
 }

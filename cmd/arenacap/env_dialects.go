@@ -102,9 +102,11 @@ func shellWords(args []string) string {
 	return strings.Join(words, " ")
 }
 
-// quoteFish: in single quotes only \' and \\ are special (fish, "Quotes").
-func quoteFish(value string) (string, error) {
-	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(value) + "'", nil
+func quoteFish(value string) (string, error) { return inFishQuotes(value), nil }
+
+// inFishQuotes: in single quotes only \' and \\ are special (fish, "Quotes").
+func inFishQuotes(value string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(value) + "'"
 }
 
 // quoteCsh puts what is special even in single quotes behind a backslash outside of them: the quote, "!"
