@@ -488,3 +488,15 @@ func TestBar(t *testing.T) {
 		}
 	}
 }
+
+// TestChunksTable: the largest free run is a part of what is free, and where nothing was walked there is no table.
+func TestChunksTable(t *testing.T) {
+	const mib = 1 << 20
+	p := &arena.Process{Arenas: []arena.Arena{{Main: true, Chunks: &arena.Chunks{InUse: 3 * mib, Free: mib, Top: 5 * mib, Largest: 5 * mib}}}}
+	if got := strings.Fields(strings.Split(chunksTable(p, 0), "\n")[1]); strings.Join(got[5:], " ") != "3 MiB 6 MiB 5 MiB 5 MiB 0 B 17 % 100 %" {
+		t.Errorf("%q", got)
+	}
+	if got := chunksTable(&arena.Process{Arenas: []arena.Arena{{Main: true}}}, 0); got != "no arena has been used yet\n" {
+		t.Errorf("%q", got)
+	}
+}

@@ -161,7 +161,12 @@ func chunksTable(p *arena.Process, width int) string {
 		all.name = "all"
 		rows = append(rows, all.cells())
 	}
-	note := "in use includes what glibc keeps in its thread caches; trimmable is what malloc_trim(0) would give back" + all.moved()
+	if all.rows == 0 {
+		return "no arena has been used yet\n"
+	}
+	note := "in use includes what glibc keeps in its thread caches; free includes top, the end that is not used yet; largest free is " +
+		"one run; trimmable is what malloc_trim(0) would give back; fragmented is the share of free outside the largest run; sure is " +
+		"the share of the arena that was walked" + all.moved()
 	return narrowed(rows, leastChunkColumns, width) + fold(note, width, 0) + "\n"
 }
 
@@ -189,7 +194,7 @@ func (r *chunkRow) add(o chunkRow) {
 
 func (r chunkRow) cells() []string {
 	cells, c := []string{r.name, r.threads, strconv.Itoa(r.heaps)}, r.chunks
-	for _, size := range []uint64{r.resident, c.InUse, c.Free, c.Top, c.Largest, c.Trimmable} {
+	for _, size := range []uint64{r.resident, c.InUse, c.Free + c.Top, c.Top, c.Largest, c.Trimmable} {
 		cells = append(cells, policy.FormatSize(size))
 	}
 	return append(cells, fmt.Sprintf("%.0f %%", 100*r.fragmented()), fmt.Sprintf("%.0f %%", 100*c.Sure()), "")

@@ -9,6 +9,7 @@ import (
 type Setting struct {
 	Max, Test Value
 	Secure    bool // glibc.rtld.enable_secure=1 (2.40 and later): the variables do not count
+	Malformed bool // a GLIBC_TUNABLES that has one of the two is void as a whole (2.39 and later)
 }
 
 // Value is arena_max or arena_test as glibc holds it. OK is false where glibc has its default.
@@ -18,6 +19,11 @@ type Value struct {
 	From   string // "environment" or "tunables"
 	System bool   // the tunable is the system's
 	Locked bool   // the environment cannot change it
+
+	// Where OK is false: the entry that glibc did not take, as NAME=value, and whether it is one of several, of which
+	// glibc takes the last, or a tunable that kept the variable out (2.44).
+	Refused        string
+	Last, KeepsOut bool
 }
 
 // SystemTunable is a line of /etc/tunables.conf, as ldconfig of glibc 2.44 and later has it in the loader's cache.
@@ -52,14 +58,14 @@ func Effective(env []string, v GlibcVersion, system ...SystemTunable) Setting {
 	for _, entry := range env {
 		switch name, value := arenaVariable(entry); name {
 		case maxName:
-			g.max.setVariable(value, v)
+			g.max.setVariable(name, value, v)
 		case testName:
-			g.test.setVariable(value, v)
+			g.test.setVariable(name, value, v)
 		case tunablesName:
 			g.setTunables(value)
 		}
 	}
-	return Setting{g.max.value(g.secure), g.test.value(g.secure), g.secure}
+	return Setting{g.max.value(g.secure), g.test.value(g.secure), g.secure, g.malformed}
 }
 
 // glibc is the state of __tunables_init, and of ptmalloc_init before 2.26.
@@ -67,6 +73,7 @@ type glibc struct {
 	v         GlibcVersion
 	max, test number
 	secure    bool
+	malformed bool
 }
 
 // number is one setting; 0 is not set, since the least valid value is 1 (elf/dl-tunables.list, minval).
@@ -75,6 +82,9 @@ type number struct {
 	system            uint64 // of /etc/tunables.conf
 	locked            bool   // by it
 	blocked           bool   // 2.44: a well-formed tunable that is out of range keeps the variable out
+
+	variables, tunables int    // how many there are
+	refused, refusedVar string // the last of each that came to nothing
 }
 
 func (n number) value(secure bool) Value {
@@ -86,9 +96,18 @@ func (n number) value(secure bool) Value {
 		return Value{N: n.variable, OK: true, From: "environment"}
 	}
 	if n.system == 0 {
-		return Value{Locked: n.locked}
+		return n.unset()
 	}
 	return Value{N: n.system, OK: true, From: "tunables", System: true, Locked: n.locked}
+}
+
+// unset says what was asked for in vain.
+func (n number) unset() Value {
+	v := Value{Locked: n.locked, Refused: n.refusedVar, Last: n.variables > 1}
+	if n.blocked || v.Refused == "" {
+		v.Refused, v.Last, v.KeepsOut = n.refused, n.tunables > 1, n.blocked && n.variables > 0
+	}
+	return v
 }
 
 // setSystem reads a line of /etc/tunables.conf: it is locked or not as the last one says, whatever its value
@@ -111,8 +130,12 @@ func (g *glibc) setSystem(s SystemTunable) {
 
 // setVariable reads one copy of a variable. The last valid copy counts before 2.26 (mallopt is called for
 // each), the first valid one up to 2.39, and from 2.40 on the last one, valid or not.
-func (n *number) setVariable(value string, v GlibcVersion) {
+func (n *number) setVariable(name, value string, v GlibcVersion) {
 	parsed, _ := parseNumber(value, v)
+	n.variables++
+	if parsed == 0 {
+		n.refusedVar = name + "=" + value
+	}
 	switch {
 	case v.Before(26) && parsed == 0:
 	case v.Before(26), !v.Before(40), n.variable == 0:
@@ -120,11 +143,17 @@ func (n *number) setVariable(value string, v GlibcVersion) {
 	}
 }
 
-// setTunable reads one item. A value that is refused leaves an earlier one standing.
-func (n *number) setTunable(value string, v GlibcVersion) {
-	parsed, ok := parseNumber(value, v)
+// setTunable reads one item, unless a later one of the same value takes its place. A value that is refused leaves an
+// earlier one standing.
+func (n *number) setTunable(it tunable, v GlibcVersion, superseded bool) {
+	if n.tunables++; superseded {
+		return
+	}
+	parsed, ok := parseNumber(it.value, v)
 	if parsed != 0 {
 		n.tunable = parsed
+	} else {
+		n.refused = it.name + "=" + it.value
 	}
 	if ok && !v.Before(44) {
 		n.blocked = true
@@ -134,6 +163,7 @@ func (n *number) setTunable(value string, v GlibcVersion) {
 // setTunables reads one copy of GLIBC_TUNABLES.
 func (g *glibc) setTunables(value string) {
 	items := tunableItems(value, g.v)
+	g.malformed = g.malformed || items == nil && !g.v.Before(26) && setsArenas(value)
 	if !g.v.Before(40) {
 		if n, _ := parseNumber(lastValue(items, "glibc.rtld.enable_secure"), g.v); n == 1 {
 			g.secure = true
@@ -141,14 +171,12 @@ func (g *glibc) setTunables(value string) {
 		}
 	}
 	for i, it := range items {
-		if !g.v.Before(40) && lastIndex(items, it.name) != i { // BZ 31686: one value for each tunable
-			continue
-		}
+		superseded := !g.v.Before(40) && lastIndex(items, it.name) != i // BZ 31686: one value for each tunable
 		switch it.name {
 		case maxTunable:
-			g.max.setTunable(it.value, g.v)
+			g.max.setTunable(it, g.v, superseded)
 		case testTunable:
-			g.test.setTunable(it.value, g.v)
+			g.test.setTunable(it, g.v, superseded)
 		}
 	}
 }

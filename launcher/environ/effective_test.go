@@ -53,7 +53,7 @@ func TestEffectiveReadsNumbersAsEachGlibcDoes(t *testing.T) {
 	} {
 		for minor, want := range map[int]uint64{10: c.v24, 24: c.v24, 27: c.v38, 38: c.v38, 39: c.v39, 40: c.v40, 43: c.v40, 44: c.v44} {
 			got := Effective([]string{"MALLOC_ARENA_MAX=" + c.value, "MALLOC_ARENA_TEST=" + c.value}, glibc2(minor))
-			if got.Max.N != want || got.Max.OK != (want != none) || got.Max != got.Test {
+			if got.Max.N != want || got.Max.OK != (want != none) || got.Max.N != got.Test.N || got.Max.OK != got.Test.OK {
 				t.Errorf("glibc 2.%d, %q: got %+v, want %d", minor, c.value, got, want)
 			}
 			if got.Max.Unlimited() != (want > 1<<21) {
@@ -186,4 +186,30 @@ func hostile() [][]string {
 		{g + "glibc.malloc.arena_test=20"}, {g + "glibc.malloc.arena_test=20", m + "3"}, {g + "glibc.malloc.arena_test=1:" + name + "2", "MALLOC_ARENA_TEST=9"},
 		{g + "glibc.malloc.arena_max", g + name, g + name + "3:x", g + ":", m + "2"}, {m + "-1", g + name + "2="},
 	}...)
+}
+
+// TestWhyNothingIsSet: what was asked for in vain, and why.
+func TestWhyNothingIsSet(t *testing.T) {
+	const m, g, name = "MALLOC_ARENA_MAX=", "GLIBC_TUNABLES=", "glibc.malloc.arena_max="
+	for _, c := range []struct {
+		minor int
+		env   []string
+		want  Value
+	}{
+		{36, nil, Value{}},
+		{36, []string{"MALLOC_ARENA_TEST=x"}, Value{}},
+		{36, []string{m + "abc"}, Value{Refused: m + "abc"}},
+		{36, []string{m + "abc", m + "0"}, Value{Refused: m + "0", Last: true}},
+		{41, []string{m + "3", m + "abc"}, Value{Refused: m + "abc", Last: true}},
+		{41, []string{g + name + "3:" + name}, Value{Refused: name, Last: true}},
+		{44, []string{g + name + "0", m + "5"}, Value{Refused: name + "0", KeepsOut: true}},
+		{44, []string{g + name + "x", m + "0"}, Value{Refused: m + "0"}},
+	} {
+		if got := Effective(c.env, glibc2(c.minor)); got.Max != c.want || got.Malformed {
+			t.Errorf("glibc 2.%d, %q: %+v, want %+v", c.minor, c.env, got, c.want)
+		}
+	}
+	if got := Effective([]string{g + name + "3:"}, glibc2(39)); !got.Malformed || got.Max != (Value{}) {
+		t.Errorf("malformed: %+v", got)
+	}
 }

@@ -3,6 +3,7 @@ package inspect
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/environ"
@@ -134,25 +135,47 @@ func (f facts) cap() Cap {
 
 // noCap says why its glibc takes no cap from the environment.
 func (f facts) noCap() string {
-	asked := environ.Inherited(f.began.environ)
+	own := f.began.setting.Max
 	switch {
-	case f.began.setting.Max.Locked:
+	case own.Locked:
 		return "/etc/tunables.conf locks glibc.malloc.arena_max with a value that its glibc does not take"
 	case f.began.setting.Secure:
 		return "glibc.rtld.enable_secure=1 makes its glibc ignore MALLOC_ARENA_MAX"
-	case asked.MaxOK && asked.Max == 0:
-		return asked.MaxFrom + " is 0, which stands for glibc's own limit"
-	case asked.MaxOK:
-		return fmt.Sprintf("%s asks for %d, in a form that its glibc does not take", asked.MaxFrom, asked.Max)
-	case len(asked.Invalid) > 0:
-		return fmt.Sprintf("its glibc does not take %q", asked.Invalid[0])
+	case own.Refused != "":
+		return refusal(own) + f.limit()
+	case f.began.setting.Malformed:
+		return "its glibc ignores all of its GLIBC_TUNABLES, which are malformed" + f.limit()
+	case f.version.Before(26) && environ.Inherited(f.began.environ).MaxFrom == "$GLIBC_TUNABLES":
+		return fmt.Sprintf("glibc %s does not know GLIBC_TUNABLES", f.version) + f.limit()
 	}
 	return "neither MALLOC_ARENA_MAX nor GLIBC_TUNABLES in its environment sets one" + f.limit()
 }
 
+// refusal says why its glibc does not take what was asked for.
+func refusal(v environ.Value) (why string) {
+	switch name, value, _ := strings.Cut(v.Refused, "="); value {
+	case "0":
+		why = name + " is 0, which stands for glibc's own limit"
+	case "":
+		why = name + " is empty, which sets nothing"
+	default:
+		why = fmt.Sprintf("its glibc does not take %q", v.Refused)
+	}
+	if v.Last {
+		why += ", and takes no other of several"
+	}
+	if v.KeepsOut {
+		why += "; from 2.44 on such a tunable keeps MALLOC_ARENA_MAX out"
+	}
+	return why
+}
+
 func (f facts) limit() string {
-	if f.ownLimit == 0 {
+	switch {
+	case f.ownLimit == 0:
 		return ""
+	case f.began.setting.Test.Unlimited() && !f.began.secure:
+		return "; its MALLOC_ARENA_TEST is so large that glibc has no limit"
 	}
 	return fmt.Sprintf("; glibc stops by itself at %d here", f.ownLimit)
 }

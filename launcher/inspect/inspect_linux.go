@@ -152,7 +152,7 @@ func begin(p *arena.Process, env, auxv file) beginning {
 		return began
 	}
 	list := environ.Rejoin(proc.ParseEnviron(env.text))
-	if overwritten(list) {
+	if overwritten(list, title(p.PID)) {
 		began.unknown = "was overwritten by the program (setproctitle)"
 		return began
 	}
@@ -163,6 +163,19 @@ func begin(p *arena.Process, env, auxv file) beginning {
 	}
 	began.setting = environ.Effective(list, environ.Glibc(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits), system...)
 	return began
+}
+
+// title is whether a program's title goes on where its environment stood: then cmdline is the title, and not as long as
+// the arguments that execve filled (fs/proc/base.c, get_mm_cmdline). It is not known of a first thread that has ended.
+func title(pid int) target.Answer {
+	stat, err := proc.ParseStat(readFile(pid, "stat").text)
+	if err != nil || stat.Args == 0 {
+		return target.Unknown
+	}
+	if stat.Args == uint64(len(readFile(pid, "cmdline").text)) {
+		return target.No
+	}
+	return target.Yes
 }
 
 // ask has the program itself examined for a reason why a cap has no effect on it.
