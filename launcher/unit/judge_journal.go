@@ -11,16 +11,7 @@ import (
 // judgeJournal is about where arenacap's words go, and under which name. systemd names a service's lines after the
 // program that it starts (systemd.exec(5), SyslogIdentifier=), which would be arenacap.
 func (p *planner) judgeJournal() {
-	to := p.u.last("StandardError")
-	if to == "" || to == "inherit" {
-		to = p.u.last("StandardOutput")
-	}
-	switch kind, _, _ := strings.Cut(to, ":"); kind {
-	case "null", "file", "append", "truncate", "socket", "fd":
-		if p.watched() && p.w.Plan.Policy.Log.To == "stderr" {
-			p.note("stderr is %s, so breaches are not in the journal; write [log] to with a file's path in the policy", to)
-		}
-	}
+	p.judgeStderr()
 	if p.u.last("SyslogIdentifier") != "" {
 		return
 	}
@@ -36,6 +27,39 @@ func (p *planner) judgeJournal() {
 	}
 	p.line("# The name of the service's lines in the journal; without it that would be \"arenacap\" now.")
 	p.line("SyslogIdentifier=%s", strings.ReplaceAll(names[0], "%", "%%"))
+}
+
+// judgeStderr: where stderr is a connection, the peer reads what is written there.
+func (p *planner) judgeStderr() {
+	to := p.u.stderr()
+	speaks := p.watched() && p.w.Plan.Policy.Log.To == "stderr"
+	switch kind, _, _ := strings.Cut(to, ":"); kind {
+	case "socket", "fd":
+		if speaks {
+			p.refuse("stderr is the connection (%s), so a breach would be written to the client; write StandardError=journal in the unit, or [log] to with a file's path in the policy", to)
+			return
+		}
+		p.w.Flags = append(slices.Clone(p.w.Flags), "-q")
+		p.note("stderr is the connection (%s), so with -q arenacap writes no warnings to the client; write StandardError=journal in the unit to see them", to)
+	case "null", "file", "append", "truncate", "tty", "tty-force", "tty-fail":
+		if speaks {
+			p.note("stderr is %s, so breaches are not in the journal; write [log] to with a file's path in the policy", to)
+		}
+	}
+}
+
+// stderr is where the service's standard error goes, "" where no setting says. Of stdin only a connection or a terminal is
+// inherited (systemd.exec(5); v252: src/core/service.c, service_fix_stdio).
+func (u Unit) stderr() string {
+	for _, key := range []string{"StandardError", "StandardOutput", "StandardInput"} {
+		to := u.last(key)
+		kind, _, _ := strings.Cut(to, ":")
+		if to == "" || kind == "inherit" || key == "StandardInput" && (kind == "null" || kind == "data" || kind == "file") {
+			continue
+		}
+		return to
+	}
+	return ""
 }
 
 // identifier is the name of a program; "" is one that only systemd knows.
