@@ -6,8 +6,12 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/launcher/environ"
@@ -16,6 +20,7 @@ import (
 	"arenacap/launcher/origin"
 	"arenacap/launcher/sweep/ordered"
 	"arenacap/launcher/target"
+	"arenacap/launcher/unit"
 	"arenacap/policy"
 )
 
@@ -96,6 +101,7 @@ func (v *planView) print(w io.Writer) error {
 	r.add("worst case", v.worstCase())
 	r.add("limit", v.limit()...)
 	r.add("budget", v.budget()...)
+	r.add("limits", v.lowLimits()...)
 	if v.target != nil {
 		r.addTarget(*v.target)
 	}
@@ -193,6 +199,24 @@ func (v *planView) budget() (lines []string) {
 	}
 	if lines == nil {
 		return []string{"none: no watch"}
+	}
+	return lines
+}
+
+// lowLimits are the limits in force here that leave arenacap itself too little.
+func (v *planView) lowLimits() (lines []string) {
+	stays := len(v.plan.Limits) > 0 || v.plan.Policy.Launch.Mode == "supervise"
+	for _, n := range unit.Needs {
+		var limit unix.Rlimit
+		if n.Rlimit < 0 || n.Bits != 0 && n.Bits != strconv.IntSize || n.NotRoot && os.Geteuid() == 0 || unix.Getrlimit(n.Rlimit, &limit) != nil {
+			continue
+		}
+		if n.Hard {
+			limit.Cur = limit.Max
+		}
+		if text, _ := n.Judge(limit.Cur, stays); text != "" {
+			lines = append(lines, fmt.Sprintf("RLIMIT_%s is %s: %s", strings.TrimPrefix(n.Setting, "Limit"), n.Format(limit.Cur), text))
+		}
 	}
 	return lines
 }

@@ -3,61 +3,89 @@ package unit
 // Judgement of seccomp: SystemCallFilter= and the system calls that arenacap makes.
 
 import (
-	"slices"
 	"strings"
 )
-
-// calls are the system calls that arenacap makes, beside those of @default, by their groups (systemd-analyze
-// syscall-filter): what strace shows of its start, of --supervise and of the watch. All are in @system-service, and
-// none is in @privileged or @resources. A group of which arenacap needs little is not asked for as a whole.
-var calls = [...]struct {
-	group, names string
-	whole        bool
-}{
-	{"@basic-io", "close close_range dup3 lseek pread64 read write", true},
-	{"@file-system", "access chdir faccessat faccessat2 fchmod fcntl fstat getdents64 getxattr newfstatat openat readlinkat", true},
-	{"@io-event", "epoll_create1 epoll_ctl epoll_pwait eventfd2 ppoll", true},
-	{"@ipc", "pipe2 process_vm_readv", false},
-	{"@network-io", "sendmsg setsockopt socket", false}, // to the watch, to NOTIFY_SOCKET
-	{"@process", "clone kill pidfd_open pidfd_send_signal prctl tgkill wait4 waitid", true},
-	{"@signal", "rt_sigaction rt_sigprocmask sigaltstack", true},
-	{"@timer", "timer_create timer_delete timer_settime", false},
-	{"", "ioctl madvise setpgid setsid", false},
-}
 
 // judgeCalls is about SystemCallFilter=: an allow-list, or with "~" a list of what is denied; a later line adds to the
 // first.
 func (p *planner) judgeCalls() {
-	lines := p.u.list("SystemCallFilter")
-	if len(lines) == 0 {
-		return
-	}
-	var lacking []string
-	for _, c := range calls {
-		names := strings.Fields(c.names)
-		denied := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return allowed(lines, name, c.group) })
-		if len(denied) == len(names) && c.whole {
-			denied = []string{c.group}
+	if lacking := p.lackingCalls(); len(lacking) > 0 {
+		does := "start"
+		if p.watched() {
+			does = "start and watch"
 		}
-		lacking = append(lacking, denied...)
-	}
-	if len(lacking) > 0 {
-		p.note("SystemCallFilter= does not plainly allow all calls that arenacap makes; where the start ends with SIGSYS, take the # from the line below")
-		p.line("#SystemCallFilter=%s", strings.Join(lacking, " "))
+		p.refuse("SystemCallFilter= denies calls that arenacap makes to %s; add SystemCallFilter=%s to the unit, and ask again", does, strings.Join(lacking, " "))
 	}
 }
 
-// allowed reports whether a call of a group may be made: the first line says what holds for calls that none names.
-func allowed(lines []setting, call, group string) bool {
-	ok := strings.HasPrefix(lines[0].value, "~")
+// lackingCalls are the calls that the filter would have to allow: names, or a group of which it allows none.
+func (p *planner) lackingCalls() (lacking []string) {
+	var made, denied []string // of one group
+	for i, c := range calls {
+		if c.group == "@network-io" && !p.journals() {
+			c.watch = fine
+		}
+		if c.group == "@network-io" && p.notifying() == "" {
+			c.supervise = fine
+		}
+		harm := p.harm(c.launch, c.watch, c.supervise)
+		for _, name := range strings.Fields(c.names) {
+			if harm != fine {
+				made = append(made, name)
+			}
+			if action := p.u.denial(name, c.group); action != fine && harm >= action {
+				denied = append(denied, name)
+			}
+		}
+		if i+1 < len(calls) && calls[i+1].group == c.group {
+			continue
+		}
+		if len(denied) > 1 && len(denied) == len(made) && strings.Contains(wholeGroups, c.group) && c.group != "" {
+			denied = []string{c.group}
+		}
+		lacking = append(lacking, denied...)
+		made, denied = nil, nil
+	}
+	return lacking
+}
+
+// harm is what a denied call means for what the service will have.
+func (p *planner) harm(launch, watch, supervise denial) denial {
+	harm := launch
+	if p.watched() {
+		harm = max(harm, watch)
+	}
+	if p.supervised() {
+		harm = max(harm, supervise)
+	}
+	return harm
+}
+
+// denial is what the filter does to a call of a group: killed, fails with an error, or fine. The first line says what holds
+// for calls that none names; ":ERRNO" behind a name counts before SystemCallErrorNumber=.
+func (u Unit) denial(call, group string) denial {
+	lines := u.list("SystemCallFilter")
+	if len(lines) == 0 {
+		return fine
+	}
+	allowed, number := strings.HasPrefix(lines[0].value, "~"), ""
 	for _, line := range lines {
 		list, denied := strings.CutPrefix(line.value, "~")
 		for _, name := range strings.Fields(list) {
-			switch name, _, _ = strings.Cut(name, ":"); name {
+			switch name, own, _ := strings.Cut(name, ":"); name {
 			case call, group, "@system-service", "@known":
-				ok = !denied
+				allowed, number = !denied, own
 			}
 		}
 	}
-	return ok
+	if number == "" {
+		number = u.last("SystemCallErrorNumber")
+	}
+	switch {
+	case allowed:
+		return fine
+	case number == "" || number == "kill":
+		return killed
+	}
+	return fails
 }

@@ -48,6 +48,12 @@ func (p *planner) judgeStderr() {
 	}
 }
 
+// journals reports whether the watch writes to the journal, which is a socket.
+func (p *planner) journals() bool {
+	kind := p.u.stderr()
+	return p.w.Plan.Policy.Log.To == "stderr" && (kind == "" || strings.HasPrefix(kind, "journal") || strings.HasPrefix(kind, "kmsg"))
+}
+
 // stderr is where the service's standard error goes, "" where no setting says. Of stdin only a connection or a terminal is
 // inherited (systemd.exec(5); v252: src/core/service.c, service_fix_stdio).
 func (u Unit) stderr() string {

@@ -94,10 +94,10 @@ func TestWhatCannotBeDone(t *testing.T) {
 		"a dynamic user":                  {situation{unit: "DynamicUser=yes", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, "with DynamicUser=yes arenacap cannot be started"},
 		"root may":                        {situation{unit: "User=root", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, ""},
 		"a policy for root only":          {situation{unit: "User=x", found: Found{policy: neededFile{Path: "/etc/x/p", Closed: "/etc/x"}}}, `cannot read its policy, since "/etc/x"`},
-		"little address space":            {situation{unit: "LimitAS=512M"}, "LimitAS=512M is less address space than Go needs to start, 768M"},
+		"little address space":            {situation{unit: "LimitAS=512M"}, "LimitAS=512M: arenacap needs 690 MiB of address space to start; name arenacap-386"},
 		"a soft limit":                    {situation{unit: "LimitAS=512M:infinity"}, "LimitAS=512M:infinity"},
 		"enough for 32 bits":              {situation{unit: "LimitAS=512M", found: Found{own: ownAt(ownPath, 32)}}, ""},
-		"too little for 32 bits":          {situation{unit: "LimitAS=8M", found: Found{own: ownAt(ownPath, 32)}}, "16M"},
+		"too little for 32 bits":          {situation{unit: "LimitAS=8M", found: Found{own: ownAt(ownPath, 32)}}, "needs 17 MiB of address space"},
 		"no limit":                        {situation{unit: "LimitAS=infinity"}, ""},
 		"32 bits are forbidden":           {situation{unit: "SystemCallArchitectures=native", found: Found{own: ownAt(ownPath, 32), Programs: []Program{{Target: glibc}}}}, "SystemCallArchitectures=native"},
 		"it is not there":                 {situation{found: Found{own: ownProgram{neededFile: neededFile{Path: ownPath}, Wrong: "does not exist"}}}, `"/usr/bin/arenacap" does not exist, so nothing could be started`},
@@ -130,80 +130,69 @@ func TestNotes(t *testing.T) {
 		situation
 		note, line string // "" is that there is none
 	}{
-		"plain":                           {situation{}, "", ""},
-		"no cap works, a budget":          {situation{policy: budget, found: Found{Programs: []Program{{Target: jemalloc}}}}, "x links jemalloc", ""},
-		"what is known of a program":      {situation{found: Found{Programs: []Program{{Target: target.Target{CanCap: target.Yes, Notes: []string{"x calls mallopt"}}}}}}, "x calls mallopt", ""},
-		"a cap for one of two":            {situation{unit: "Type=oneshot\nExecStart=/bin/x ; /bin/y", found: Found{Programs: []Program{{Target: jemalloc}, {Target: glibc}}}}, "x links jemalloc", ""},
-		"a program that is not here":      {situation{found: Found{Programs: []Program{{Missing: true}}}}, "there is no /bin/x on this machine, so whether the cap can work on it is not known; 'arenacap plan /bin/x' says", ""},
-		"a cap of glibc's own":            {situation{policy: "[arenas]\ncap = \"glibc\"", found: Found{Programs: []Program{{Target: jemalloc}}}}, "", ""},
-		"forking, no budget":              {situation{unit: "Type=forking"}, "", ""},
-		"forking, a budget":               {situation{unit: "Type=forking\nPIDFile=/run/x", policy: budget}, `scope = "cgroup"`, ""},
-		"forking, supervised":             {situation{unit: "Type=forking\nPIDFile=/run/x", supervise: true, policy: budget}, "leave supervising out", ""},
-		"forking, supervised, no budget":  {situation{unit: "Type=forking", policy: "[launch]\nmode = \"supervise\""}, "", ""},
-		"forking, no PIDFile":             {situation{unit: "Type=forking", policy: budget + "scope = \"cgroup\""}, "write PIDFile=", ""},
-		"notify":                          {situation{unit: "Type=notify\nKillMode=mixed", policy: budget}, "", ""},
-		"notify, supervised":              {situation{unit: "Type=notify", supervise: true, policy: budget}, "its status is lost", ""},
-		"notify, supervised, mixed":       {situation{unit: "Type=notify-reload\nKillMode=mixed", supervise: true, policy: budget}, "SIGKILL right behind SIGTERM", ""},
-		"notify, supervised, terminate":   {situation{unit: "Type=notify\nRestart=on-failure", supervise: true, policy: budget + "action = \"terminate\""}, "which Restart=on-failure takes for a stop", "#Restart=always"},
-		"forking, no guess":               {situation{unit: "Type=forking\nGuessMainPID=no", policy: budget + "scope = \"cgroup\""}, "", ""},
-		"outside of the sandbox":          {situation{unit: "User=x\nExecStart=+/bin/x"}, `"+" at ExecStart=/bin/x`, ""},
-		"may not execute all":             {situation{unit: "NoExecPaths=/\nExecPaths=/bin/x /usr/lib"}, "NoExecPaths=", "ExecPaths=" + ownPath},
-		"may execute it":                  {situation{unit: "NoExecPaths=/\nExecPaths=-/usr/bin"}, "", ""},
-		"a command at a breach":           {situation{unit: "NoExecPaths=/\nExecPaths=/usr/bin", policy: budget, found: Found{command: neededFile{Path: "/opt/on-breach"}}}, "/opt/on-breach", "ExecPaths=/opt/on-breach"},
-		"all calls of a service":          {situation{unit: "SystemCallFilter=@system-service\nSystemCallFilter=~ @privileged @resources"}, "", ""},
-		"a list of calls":                 {situation{unit: "SystemCallFilter=@basic-io @file-system @io-event read:EPERM"}, "SystemCallFilter=", "#SystemCallFilter=pipe2 process_vm_readv sendmsg setsockopt socket @process @signal timer_create timer_delete timer_settime ioctl madvise setpgid setsid"},
-		"calls that are denied":           {situation{unit: "SystemCallFilter=~@clock @ipc:EPERM"}, "SystemCallFilter=", "#SystemCallFilter=pipe2 process_vm_readv"},
-		"calls that are denied again":     {situation{unit: "SystemCallFilter=@system-service\nSystemCallFilter=~@process"}, "SystemCallFilter=", "#SystemCallFilter=@process"},
-		"calls that do not matter":        {situation{unit: "SystemCallFilter=~@clock @debug"}, "", ""},
-		"few threads":                     {situation{unit: "TasksMax=4"}, "TasksMax=4", ""},
-		"a share of all threads":          {situation{unit: "TasksMax=99%"}, "", ""},
-		"a file that sets LD_PRELOAD":     {situation{found: Found{settings: []envFile{{"/etc/default/x", []string{"LD_PRELOAD"}}}}}, "/etc/default/x sets LD_PRELOAD", ""},
-		"a PATH of its own":               {situation{unit: "Environment=A=1 PATH=/opt/bin\nExecStart=x"}, "x is looked for in the PATH", ""},
-		"a PATH, and a path":              {situation{unit: "Environment=A=1 PATH=/opt/bin"}, "", ""},
-		"terminate":                       {situation{policy: budget + "action = \"terminate\""}, "which Restart=no takes for a stop", "#Restart=always"},
-		"terminate, on-failure":           {situation{unit: "Restart=on-failure", policy: budget + "action = \"terminate\""}, "which Restart=on-failure takes", "#RestartPreventExitStatus=125 126 127"},
-		"terminate, always":               {situation{unit: "Restart=always", policy: budget + "action = \"terminate\""}, "", "#RestartPreventExitStatus=125 126 127"},
-		"terminate, supervised":           {situation{unit: "Restart=on-failure\nRestartPreventExitStatus=1", supervise: true, policy: budget + "action = \"terminate\""}, "", ""},
-		"terminate, supervised, no":       {situation{supervise: true, policy: budget + "action = \"terminate\""}, "Restart=no", "#Restart=on-failure"},
-		"terminate, oneshot":              {situation{unit: "Type=oneshot", policy: budget + "action = \"terminate\""}, "ask with --supervise", ""},
-		"terminate, oneshot, supervised":  {situation{unit: "Type=oneshot", supervise: true, policy: budget + "action = \"terminate\""}, "Restart=no", "#Restart=on-failure"},
-		"what systemd ignores":            {situation{unit: "Type=oneshot\nExecStart=/bin/x\nExecStart=-/bin/y 'a"}, "systemd ignores that command", ""},
-		"an image":                        {situation{unit: "RootImage=/srv/image"}, "has to be in that image", ""},
-		"simple, NotifyAccess=main":       {situation{unit: "NotifyAccess=main\nRestart=on-failure", supervise: true, policy: budget + "action = \"terminate\""}, "NotifyAccess=main: a supervising arenacap makes the program the main process", "#Restart=always"},
-		"simple, NotifyAccess=none":       {situation{unit: "NotifyAccess=none", supervise: true}, "", ""},
-		"simple, WatchdogSec":             {situation{unit: "WatchdogSec=30s\nNotifyAccess=none", supervise: true}, "WatchdogSec=30s: a supervising", ""},
-		"simple, no WatchdogSec":          {situation{unit: "WatchdogSec=0", supervise: true}, "", ""},
-		"simple, a store of descriptors":  {situation{unit: "FileDescriptorStoreMax=3", supervise: true}, "FileDescriptorStoreMax=3: a supervising", ""},
-		"one call that is denied":         {situation{unit: "SystemCallFilter=~clone3 clone"}, "SystemCallFilter=", "#SystemCallFilter=clone"},
-		"two calls of groups":             {situation{unit: "SystemCallFilter=~pidfd_open process_vm_readv"}, "SystemCallFilter=", "#SystemCallFilter=process_vm_readv pidfd_open"},
-		"calls that are denied elsewhere": {situation{unit: "SystemCallFilter=@system-service\nSystemCallFilter=~mount"}, "", ""},
-		"a log that is hidden":            {situation{unit: "ProtectHome=yes", policy: budget, found: Found{log: neededFile{Path: "/root/log"}}}, "ProtectHome=yes hides /root/log, the place of [log] to", ""},
-		"a log that is read-only":         {situation{unit: "ProtectSystem=strict", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, `ProtectSystem=strict lets the service not write [log] to = "/var/log/a/log"`, "#ReadWritePaths=/var/log/a"},
-		"a log in its own folder":         {situation{unit: "ProtectSystem=strict\nLogsDirectory=a\nUser=x", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log", Closed: "/var/log/a"}}}, "", ""},
-		"a log in a writable folder":      {situation{unit: "ProtectSystem=strict\nReadWritePaths=/var", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "", ""},
-		"a log in a read-only path":       {situation{unit: "ReadWritePaths=/var\nReadOnlyPaths=/var/log", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "ReadOnlyPaths lets the service not write", "#ReadWritePaths=/var/log/a"},
-		"a log of another user's":         {situation{unit: "User=x", policy: budget, found: Found{log: neededFile{Path: "/var/log/log", Closed: "/var/log"}}}, `with User=x arenacap cannot write [log] to = "/var/log/log"`, ""},
-		"a command that is hidden":        {situation{unit: "ProtectHome=yes", policy: budget, found: Found{command: neededFile{Path: "/root/cry"}}}, "ProtectHome=yes hides /root/cry, the budget's command", ""},
-		"a command of another user's":     {situation{unit: "User=x", policy: budget, found: Found{command: neededFile{Path: "/root/cry", Closed: "/root"}}}, "the budget's command /root/cry cannot be started", ""},
-		"stderr is thrown away":           {situation{unit: "StandardError=null", policy: budget}, "stderr is null, so breaches are not in the journal", ""},
-		"stderr is stdout's file":         {situation{unit: "StandardOutput=append:/var/log/x\nStandardError=inherit", policy: budget}, "stderr is append:/var/log/x", ""},
-		"a connection":                    {situation{unit: "StandardInput=socket\nUser=x"}, "stderr is the connection (socket), so with -q arenacap writes no warnings to the client", "ExecStart=/usr/bin/arenacap run --service s -q -- /bin/x"},
-		"a connection, a log":             {situation{unit: "StandardOutput=fd:c\nStandardError=inherit", policy: budget + "[log]\nto = \"/var/log/x\""}, "with -q", "ExecStart=/usr/bin/arenacap run --service s -q -- /bin/x"},
-		"a connection, output elsewhere":  {situation{unit: "StandardInput=socket\nStandardOutput=journal", policy: budget}, "", ""},
-		"a connection, errors elsewhere":  {situation{unit: "StandardInput=socket\nStandardError=journal", policy: budget}, "", ""},
-		"data":                            {situation{unit: "StandardInput=data\nStandardOutput=inherit", policy: budget}, "", ""},
-		"a terminal":                      {situation{unit: "StandardInput=tty-force", policy: budget}, "stderr is tty-force, so breaches are not in the journal", ""},
-		"stderr is the journal":           {situation{unit: "StandardOutput=null\nStandardError=journal", policy: budget}, "", ""},
-		"stderr is nobody's, no budget":   {situation{unit: "StandardError=null"}, "", ""},
-		"little memory":                   {situation{unit: "LimitDATA=16M"}, "LimitDATA=16M", ""},
-		"enough memory":                   {situation{unit: "LimitDATA=64M"}, "", ""},
-		"several programs":                {situation{unit: "Type=oneshot\nExecStart=/bin/x ; /bin/y"}, "will have the identifier arenacap", ""},
-		"a program that is not known":     {situation{unit: "ExecStart=/bin/%H"}, "will have the identifier arenacap", ""},
-		"a name of its own":               {situation{unit: "SyslogIdentifier=y\nExecStart=/bin/%H"}, "", ""},
-		"the same program twice":          {situation{unit: "Type=oneshot\nExecStart=-/bin/x%%y 1 ; @/sbin/x%%y z"}, "", "SyslogIdentifier=x%%y"},
-		"a program of some folder":        {situation{unit: "ExecStart=/opt/%i/x"}, "", "SyslogIdentifier=x"},
-		"a setting that was taken away":   {situation{unit: "SystemCallFilter=@basic-io\nSystemCallFilter="}, "", ""},
-		"limits that are larger than we":  {situation{unit: "LimitAS=4G\nTasksMax=100\nLimitNPROC=500"}, "", ""},
+		"plain":                          {situation{}, "", ""},
+		"no cap works, a budget":         {situation{policy: budget, found: Found{Programs: []Program{{Target: jemalloc}}}}, "x links jemalloc", ""},
+		"what is known of a program":     {situation{found: Found{Programs: []Program{{Target: target.Target{CanCap: target.Yes, Notes: []string{"x calls mallopt"}}}}}}, "x calls mallopt", ""},
+		"a cap for one of two":           {situation{unit: "Type=oneshot\nExecStart=/bin/x ; /bin/y", found: Found{Programs: []Program{{Target: jemalloc}, {Target: glibc}}}}, "x links jemalloc", ""},
+		"a program that is not here":     {situation{found: Found{Programs: []Program{{Missing: true}}}}, "there is no /bin/x on this machine, so whether the cap can work on it is not known; 'arenacap plan /bin/x' says", ""},
+		"a cap of glibc's own":           {situation{policy: "[arenas]\ncap = \"glibc\"", found: Found{Programs: []Program{{Target: jemalloc}}}}, "", ""},
+		"forking, no budget":             {situation{unit: "Type=forking"}, "", ""},
+		"forking, a budget":              {situation{unit: "Type=forking\nPIDFile=/run/x", policy: budget}, `scope = "cgroup"`, ""},
+		"forking, supervised":            {situation{unit: "Type=forking\nPIDFile=/run/x", supervise: true, policy: budget}, "leave supervising out", ""},
+		"forking, supervised, no budget": {situation{unit: "Type=forking", policy: "[launch]\nmode = \"supervise\""}, "", ""},
+		"forking, no PIDFile":            {situation{unit: "Type=forking", policy: budget + "scope = \"cgroup\""}, "write PIDFile=", ""},
+		"notify":                         {situation{unit: "Type=notify\nKillMode=mixed", policy: budget}, "", ""},
+		"notify, supervised":             {situation{unit: "Type=notify", supervise: true, policy: budget}, "its status is lost", ""},
+		"notify, supervised, mixed":      {situation{unit: "Type=notify-reload\nKillMode=mixed", supervise: true, policy: budget}, "SIGKILL right behind SIGTERM", ""},
+		"notify, supervised, terminate":  {situation{unit: "Type=notify\nRestart=on-failure", supervise: true, policy: budget + "action = \"terminate\""}, "which Restart=on-failure takes for a stop", "#Restart=always"},
+		"forking, no guess":              {situation{unit: "Type=forking\nGuessMainPID=no", policy: budget + "scope = \"cgroup\""}, "", ""},
+		"outside of the sandbox":         {situation{unit: "User=x\nExecStart=+/bin/x"}, `"+" at ExecStart=/bin/x`, ""},
+		"may not execute all":            {situation{unit: "NoExecPaths=/\nExecPaths=/bin/x /usr/lib"}, "NoExecPaths=", "ExecPaths=" + ownPath},
+		"may execute it":                 {situation{unit: "NoExecPaths=/\nExecPaths=-/usr/bin"}, "", ""},
+		"a command at a breach":          {situation{unit: "NoExecPaths=/\nExecPaths=/usr/bin", policy: budget, found: Found{command: neededFile{Path: "/opt/on-breach"}}}, "/opt/on-breach", "ExecPaths=/opt/on-breach"},
+		"a share of all threads":         {situation{unit: "TasksMax=99%"}, "", ""},
+		"a file that sets LD_PRELOAD":    {situation{found: Found{settings: []envFile{{"/etc/default/x", []string{"LD_PRELOAD"}}}}}, "/etc/default/x sets LD_PRELOAD", ""},
+		"a PATH of its own":              {situation{unit: "Environment=A=1 PATH=/opt/bin\nExecStart=x"}, "x is looked for in the PATH", ""},
+		"a PATH, and a path":             {situation{unit: "Environment=A=1 PATH=/opt/bin"}, "", ""},
+		"terminate":                      {situation{policy: budget + "action = \"terminate\""}, "which Restart=no takes for a stop", "#Restart=always"},
+		"terminate, on-failure":          {situation{unit: "Restart=on-failure", policy: budget + "action = \"terminate\""}, "which Restart=on-failure takes", "#RestartPreventExitStatus=125 126 127"},
+		"terminate, always":              {situation{unit: "Restart=always", policy: budget + "action = \"terminate\""}, "", "#RestartPreventExitStatus=125 126 127"},
+		"terminate, supervised":          {situation{unit: "Restart=on-failure\nRestartPreventExitStatus=1", supervise: true, policy: budget + "action = \"terminate\""}, "", ""},
+		"terminate, supervised, no":      {situation{supervise: true, policy: budget + "action = \"terminate\""}, "Restart=no", "#Restart=on-failure"},
+		"terminate, oneshot":             {situation{unit: "Type=oneshot", policy: budget + "action = \"terminate\""}, "ask with --supervise", ""},
+		"terminate, oneshot, supervised": {situation{unit: "Type=oneshot", supervise: true, policy: budget + "action = \"terminate\""}, "Restart=no", "#Restart=on-failure"},
+		"what systemd ignores":           {situation{unit: "Type=oneshot\nExecStart=/bin/x\nExecStart=-/bin/y 'a"}, "systemd ignores that command", ""},
+		"an image":                       {situation{unit: "RootImage=/srv/image"}, "has to be in that image", ""},
+		"simple, NotifyAccess=main":      {situation{unit: "NotifyAccess=main\nRestart=on-failure", supervise: true, policy: budget + "action = \"terminate\""}, "NotifyAccess=main: a supervising arenacap makes the program the main process", "#Restart=always"},
+		"simple, NotifyAccess=none":      {situation{unit: "NotifyAccess=none", supervise: true}, "", ""},
+		"simple, WatchdogSec":            {situation{unit: "WatchdogSec=30s\nNotifyAccess=none", supervise: true}, "WatchdogSec=30s: a supervising", ""},
+		"simple, no WatchdogSec":         {situation{unit: "WatchdogSec=0", supervise: true}, "", ""},
+		"simple, a store of descriptors": {situation{unit: "FileDescriptorStoreMax=3", supervise: true}, "FileDescriptorStoreMax=3: a supervising", ""},
+		"a log that is hidden":           {situation{unit: "ProtectHome=yes", policy: budget, found: Found{log: neededFile{Path: "/root/log"}}}, "ProtectHome=yes hides /root/log, the place of [log] to", ""},
+		"a log that is read-only":        {situation{unit: "ProtectSystem=strict", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, `ProtectSystem=strict lets the service not write [log] to = "/var/log/a/log"`, "#ReadWritePaths=/var/log/a"},
+		"a log in its own folder":        {situation{unit: "ProtectSystem=strict\nLogsDirectory=a\nUser=x", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log", Closed: "/var/log/a"}}}, "", ""},
+		"a log in a writable folder":     {situation{unit: "ProtectSystem=strict\nReadWritePaths=/var", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "", ""},
+		"a log in a read-only path":      {situation{unit: "ReadWritePaths=/var\nReadOnlyPaths=/var/log", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "ReadOnlyPaths lets the service not write", "#ReadWritePaths=/var/log/a"},
+		"a log of another user's":        {situation{unit: "User=x", policy: budget, found: Found{log: neededFile{Path: "/var/log/log", Closed: "/var/log"}}}, `with User=x arenacap cannot write [log] to = "/var/log/log"`, ""},
+		"a command that is hidden":       {situation{unit: "ProtectHome=yes", policy: budget, found: Found{command: neededFile{Path: "/root/cry"}}}, "ProtectHome=yes hides /root/cry, the budget's command", ""},
+		"a command of another user's":    {situation{unit: "User=x", policy: budget, found: Found{command: neededFile{Path: "/root/cry", Closed: "/root"}}}, "the budget's command /root/cry cannot be started", ""},
+		"stderr is thrown away":          {situation{unit: "StandardError=null", policy: budget}, "stderr is null, so breaches are not in the journal", ""},
+		"stderr is stdout's file":        {situation{unit: "StandardOutput=append:/var/log/x\nStandardError=inherit", policy: budget}, "stderr is append:/var/log/x", ""},
+		"a connection":                   {situation{unit: "StandardInput=socket\nUser=x"}, "stderr is the connection (socket), so with -q arenacap writes no warnings to the client", "ExecStart=/usr/bin/arenacap run --service s -q -- /bin/x"},
+		"a connection, a log":            {situation{unit: "StandardOutput=fd:c\nStandardError=inherit", policy: budget + "[log]\nto = \"/var/log/x\""}, "with -q", "ExecStart=/usr/bin/arenacap run --service s -q -- /bin/x"},
+		"a connection, output elsewhere": {situation{unit: "StandardInput=socket\nStandardOutput=journal", policy: budget}, "", ""},
+		"a connection, errors elsewhere": {situation{unit: "StandardInput=socket\nStandardError=journal", policy: budget}, "", ""},
+		"data":                           {situation{unit: "StandardInput=data\nStandardOutput=inherit", policy: budget}, "", ""},
+		"a terminal":                     {situation{unit: "StandardInput=tty-force", policy: budget}, "stderr is tty-force, so breaches are not in the journal", ""},
+		"stderr is the journal":          {situation{unit: "StandardOutput=null\nStandardError=journal", policy: budget}, "", ""},
+		"stderr is nobody's, no budget":  {situation{unit: "StandardError=null"}, "", ""},
+		"several programs":               {situation{unit: "Type=oneshot\nExecStart=/bin/x ; /bin/y"}, "will have the identifier arenacap", ""},
+		"a program that is not known":    {situation{unit: "ExecStart=/bin/%H"}, "will have the identifier arenacap", ""},
+		"a name of its own":              {situation{unit: "SyslogIdentifier=y\nExecStart=/bin/%H"}, "", ""},
+		"the same program twice":         {situation{unit: "Type=oneshot\nExecStart=-/bin/x%%y 1 ; @/sbin/x%%y z"}, "", "SyslogIdentifier=x%%y"},
+		"a program of some folder":       {situation{unit: "ExecStart=/opt/%i/x"}, "", "SyslogIdentifier=x"},
+		"a setting that was taken away":  {situation{unit: "SystemCallFilter=@basic-io\nSystemCallFilter="}, "", ""},
+		"limits that are larger than we": {situation{unit: "LimitAS=4G\nTasksMax=100\nLimitNPROC=500"}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := c.plan(t)
@@ -233,6 +222,74 @@ func beside(text string) string {
 		}
 	}
 	return ""
+}
+
+// Limits, and the system calls that a filter denies: what is known not to start is refused, what may not is said.
+func TestNeeds(t *testing.T) {
+	const allow, list = "SystemCallFilter=@basic-io @file-system @io-event ", "SystemCallFilter="
+	for name, c := range map[string]struct {
+		situation
+		refusal, note string
+	}{
+		"two tasks":                  {situation{unit: "TasksMax=2"}, "TasksMax=2: arenacap needs 4 tasks to start", ""},
+		"four tasks, supervised":     {situation{unit: "TasksMax=4", supervise: true}, "TasksMax=4: arenacap needs 5", ""},
+		"few tasks":                  {situation{unit: "TasksMax=5"}, "", "TasksMax=5: arenacap takes tasks too, before the program starts and in the watch; 8 are enough"},
+		"few tasks, a budget":        {situation{unit: "TasksMax=16", policy: budget}, "", "24 are enough"},
+		"enough tasks":               {situation{unit: "TasksMax=24", policy: budget}, "", ""},
+		"a share of all tasks":       {situation{unit: "TasksMax=1%"}, "", ""},
+		"one task of a user's":       {situation{unit: "User=x\nLimitNPROC=1"}, "LimitNPROC=1: arenacap needs 4", ""},
+		"one task of a dynamic user": {situation{unit: "DynamicUser=yes\nLimitNPROC=1"}, "LimitNPROC=1", ""},
+		"root is not bound":          {situation{unit: "LimitNPROC=1"}, "", ""},
+		"little memory":              {situation{unit: "LimitDATA=16M"}, "LimitDATA=16M: arenacap needs 38 MiB of memory", ""},
+		"little memory, 32 bits":     {situation{unit: "LimitDATA=16M", found: Found{own: ownAt(ownPath, 32)}}, "", ""},
+		"maybe too little memory":    {situation{unit: "LimitDATA=40M"}, "", "LimitDATA=40M: arenacap takes memory too, before the program starts and in the watch; 64 MiB are enough"},
+		"maybe too little space":     {situation{unit: "LimitAS=700M"}, "", "768 MiB are enough"},
+		"few descriptors":            {situation{unit: "LimitNOFILE=4"}, "LimitNOFILE=4: arenacap needs 5 file descriptors", ""},
+		"few descriptors at first":   {situation{unit: "LimitNOFILE=4:1024"}, "", ""},
+		"a list of calls":            {situation{unit: allow + "read:EPERM"}, "add SystemCallFilter=@process @signal madvise to the unit", ""},
+		"a list of calls, a budget":  {situation{unit: allow, policy: budget}, "to start and watch; add SystemCallFilter=pipe2 process_vm_readv sendmsg @process @signal madvise ioctl setsid to", ""},
+		"a list of calls, notified":  {situation{unit: allow + "@process @signal @ipc madvise ioctl setsid\nType=notify", supervise: true}, "SystemCallFilter=sendmsg setsockopt socket to", ""},
+		"a list of calls, a log":     {situation{unit: allow + "@process @signal @ipc madvise ioctl setsid\nStandardError=append:/x", policy: budget}, "", "stderr is append:/x"},
+		"all calls of a service":     {situation{unit: list + "@system-service\nSystemCallFilter=~ @privileged @resources", policy: budget}, "", ""},
+		"denied, with an error":      {situation{unit: list + "~@ipc:EPERM @clock", policy: budget}, "SystemCallFilter=pipe2 to", ""},
+		"an error that is harmless":  {situation{unit: list + "~ptrace process_vm_readv prctl\nSystemCallErrorNumber=EPERM", policy: budget}, "", ""},
+		"killed all the same":        {situation{unit: list + "~prctl:kill\nSystemCallErrorNumber=EPERM"}, "SystemCallFilter=prctl to", ""},
+		"an error that is not":       {situation{unit: list + "@system-service\nSystemCallFilter=~@process\nSystemCallErrorNumber=EPERM"}, "SystemCallFilter=clone to", ""},
+		"denied again":               {situation{unit: list + "@system-service\nSystemCallFilter=~@process"}, "SystemCallFilter=@process to", ""},
+		"denied, and allowed":        {situation{unit: list + "~@process\nSystemCallFilter=@process"}, "", ""},
+		"the watch's, no budget":     {situation{unit: list + "~@ipc @clock"}, "", ""},
+		"one call":                   {situation{unit: list + "~clone3 clone"}, "SystemCallFilter=clone to", ""},
+		"two calls of groups":        {situation{unit: list + "~pidfd_open process_vm_readv", policy: budget}, "SystemCallFilter=process_vm_readv pidfd_open to", ""},
+		"calls that do not matter":   {situation{unit: list + "~@clock @debug mount", policy: budget}, "", ""},
+		"outside of the sandbox":     {situation{unit: list + "read\nExecStart=+/bin/x"}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := c.plan(t)
+			if (err == nil) != (c.refusal == "") || err != nil && !strings.Contains(err.Error(), c.refusal) {
+				t.Errorf("%v, want %q", err, c.refusal)
+			}
+			if notes := strings.Join(d.Notes, "\n"); c.note == "" && notes != "" || !strings.Contains(notes, c.note) {
+				t.Errorf("notes %q, want %q", notes, c.note)
+			}
+		})
+	}
+}
+
+// The README has the amounts that are enough.
+func TestReadmeHasTheNeeds(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sentence, _ := strings.Cut(string(text), "\n- `arenacap` itself needs ")
+	sentence, _, _ = strings.Cut(sentence, "\n")
+	for _, n := range Needs {
+		for _, amount := range []uint64{n.launch.enough, n.stay.enough} {
+			if !strings.Contains(sentence, n.Format(amount)) {
+				t.Errorf("%s: no %s in %q", n.Setting, n.Format(amount), sentence)
+			}
+		}
+	}
 }
 
 // The whole text, as people see it.

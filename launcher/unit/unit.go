@@ -106,11 +106,13 @@ func (u Unit) AsRoot() bool {
 	if u.Home != "" { // a user's manager changes no user
 		return u.Home == "/root"
 	}
+	return u.onlyRoot() || slices.ContainsFunc(u.commands, func(c command) bool { return !c.boxed() || strings.Count(c.prefix, "!") == 1 })
+}
+
+// onlyRoot reports whether all commands run as root.
+func (u Unit) onlyRoot() bool {
 	user := u.last("User")
-	if (user == "" || user == "root" || user == "0") && !u.yes("DynamicUser") {
-		return true
-	}
-	return slices.ContainsFunc(u.commands, func(c command) bool { return !c.boxed() || strings.Count(c.prefix, "!") == 1 })
+	return u.Home == "" && (user == "" || user == "root" || user == "0") && !u.yes("DynamicUser")
 }
 
 // place is "FILE:LINE" of a setting.

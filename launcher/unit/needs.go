@@ -1,0 +1,111 @@
+package unit
+
+// What a launch, a watch and --supervise need of a system: limits and system calls. Measured with prlimit(1), TasksMax= and
+// a seccomp filter for one call at a time: the release of Go 1.26, x86-64, GOMAXPROCS 2 and 16.
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/policy"
+)
+
+// Need is how much of something limited arenacap takes: below never it did not start once, from enough on it always did.
+// stay is with a watch or under --supervise.
+type Need struct {
+	Setting      string // systemd's
+	Rlimit       int    // getrlimit(2)'s; -1 is none
+	Bits         int    // of the arenacap that takes memory so; 0 is any, and the numbers count things
+	Hard         bool   // the hard limit counts: Go raises the soft one
+	NotRoot      bool   // root is not bound
+	what         string
+	launch, stay bounds
+}
+
+type bounds struct{ never, enough uint64 }
+
+const mib = 1 << 20
+
+// Needs is all that is limited.
+var Needs = [...]Need{
+	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 64, what: "of address space", launch: bounds{690 * mib, 768 * mib}, stay: bounds{690 * mib, 768 * mib}},
+	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 32, what: "of address space", launch: bounds{17 * mib, 24 * mib}, stay: bounds{17 * mib, 24 * mib}},
+	{Setting: "LimitDATA", Rlimit: unix.RLIMIT_DATA, Bits: 64, what: "of memory", launch: bounds{38 * mib, 64 * mib}, stay: bounds{38 * mib, 64 * mib}},
+	{Setting: "LimitDATA", Rlimit: unix.RLIMIT_DATA, Bits: 32, what: "of memory", launch: bounds{5 * mib, 16 * mib}, stay: bounds{5 * mib, 16 * mib}},
+	{Setting: "LimitNOFILE", Rlimit: unix.RLIMIT_NOFILE, Hard: true, what: "file descriptors", launch: bounds{5, 16}, stay: bounds{9, 16}},
+	{Setting: "LimitNPROC", Rlimit: unix.RLIMIT_NPROC, NotRoot: true, what: "tasks", launch: bounds{4, 8}, stay: bounds{5, 24}},
+	{Setting: "TasksMax", Rlimit: -1, what: "tasks", launch: bounds{4, 8}, stay: bounds{5, 24}},
+}
+
+// Judge says what a limit means for arenacap: "" is nothing. fatal is that it does not start.
+func (n Need) Judge(limit uint64, stays bool) (text string, fatal bool) {
+	b := n.bounds(stays)
+	switch {
+	case limit < b.never:
+		return fmt.Sprintf("arenacap needs %s %s to start", n.Format(b.never), n.what), true
+	case limit < b.enough:
+		return fmt.Sprintf("arenacap takes %s too, before the program starts and in the watch; %s are enough for it", strings.TrimPrefix(n.what, "of "), n.Format(b.enough)), false
+	}
+	return "", false
+}
+
+func (n Need) bounds(stays bool) bounds {
+	if stays {
+		return n.stay
+	}
+	return n.launch
+}
+
+// Format writes an amount as people read it.
+func (n Need) Format(amount uint64) string {
+	if n.Bits == 0 {
+		return strconv.FormatUint(amount, 10)
+	}
+	return policy.FormatSize(amount)
+}
+
+// denial is what a call that is denied means.
+type denial int
+
+const (
+	fine   denial = iota // the call is not made, or its failure does not matter
+	killed               // it matters if the filter kills, and an error does not
+	fails                // it matters either way
+)
+
+// calls are the system calls, beside those of @default, by their groups (systemd-analyze syscall-filter). All are in
+// @system-service, and none in @privileged or @resources. Those of @network-io are made where the watch writes to the journal,
+// and under --supervise where there is a NOTIFY_SOCKET.
+var calls = [...]struct {
+	group                    string
+	launch, watch, supervise denial
+	names                    string
+}{
+	{"@basic-io", fails, fails, fails, "close pread64 read write"},
+	{"@basic-io", fine, killed, fine, "close_range lseek"},
+	{"@basic-io", fine, fails, killed, "dup3"},
+	{"@file-system", killed, killed, killed, "access faccessat2 getxattr"},
+	{"@file-system", fails, fails, fails, "fcntl fstat newfstatat openat"},
+	{"@file-system", fine, killed, killed, "chdir"},
+	{"@file-system", fine, fails, fine, "readlinkat"},
+	{"@file-system", fine, fine, killed, "getdents64"},
+	{"@io-event", fine, fails, fine, "epoll_create1 epoll_ctl epoll_pwait eventfd2"},
+	{"@io-event", fine, killed, fine, "ppoll"},
+	{"@ipc", fine, fails, fails, "pipe2"},
+	{"@ipc", fine, killed, fine, "process_vm_readv"},
+	{"@network-io", fine, fails, killed, "sendmsg"},
+	{"@network-io", fine, fine, killed, "setsockopt socket"},
+	{"@process", fails, fails, fails, "clone"},
+	{"@process", killed, killed, killed, "prctl tgkill"},
+	{"@process", fine, killed, killed, "kill pidfd_open"},
+	{"@process", fine, fails, fails, "pidfd_send_signal wait4 waitid"},
+	{"@signal", fails, fails, fails, "rt_sigaction rt_sigprocmask sigaltstack"},
+	{"", killed, killed, killed, "madvise"},
+	{"", fine, killed, killed, "ioctl setsid"},
+}
+
+// wholeGroups are those of which arenacap makes most calls; of others it needs too little to ask for all of them.
+const wholeGroups = "@basic-io @file-system @io-event @process @signal"
