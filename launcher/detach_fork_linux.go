@@ -128,7 +128,7 @@ func (f *doubleFork) becomeWatch() syscall.Errno {
 		awaitExec()
 	}
 	var none origin.State
-	none.Restore()
+	none.Restore(true)
 	_, _, errno := syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
 		uintptr(unsafe.Pointer(&f.argv[0])), uintptr(unsafe.Pointer(&f.env[0])))
 	f.tellFailure()

@@ -170,7 +170,7 @@ func (c *childPlan) Run() syscall.Errno {
 	if n != 1 {
 		return 0 // the parent is gone, or gave up
 	}
-	c.origin.Restore()
+	c.origin.Restore(true)
 	errno := c.program.Run()
 	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.report), uintptr(unsafe.Pointer(&errno)), unsafe.Sizeof(errno))
 	return errno

@@ -28,6 +28,8 @@ func TestForwards(t *testing.T) {
 		{"the power fails", together, from(unix.SIGPWR, kernel), true},
 		{"PIPE that somebody sends", together, user(unix.SIGPIPE, other), true},
 		{"PIPE by its own write", together, user(unix.SIGPIPE, own), false},
+		{"URG that somebody sends", together, user(unix.SIGURG, other), true},
+		{"URG of a socket of its starter's", together, from(unix.SIGURG, kernel), true},
 		{"CHLD that somebody sends", together, user(unix.SIGCHLD, other), true},
 		{"CHLD of a child", together, relay.Signal{Number: unix.SIGCHLD, Code: 1, PID: other}, false},
 		{"its own processor time", apart, from(unix.SIGXCPU, kernel), false},

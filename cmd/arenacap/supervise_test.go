@@ -195,8 +195,8 @@ func (c *catcher) send(t *testing.T, signals ...unix.Signal) {
 	}
 }
 
-// others are the signals that a wrapper can pass on one at a time: not those that cannot be caught, that a C
-// library keeps, or that Go's runtime sends itself, nor the terminal's stops, which dumb-init follows itself.
+// others are the signals that a wrapper can pass on one at a time and in order: not those that cannot be caught, that a C
+// library keeps, or that every thread of Go's takes, nor the terminal's stops, which dumb-init follows itself.
 func others() (all []unix.Signal) {
 	for n := unix.Signal(1); n <= 64; n++ {
 		switch n {
@@ -223,7 +223,7 @@ func TestSupervisedSignals(t *testing.T) {
 				t.Parallel()
 				for _, flags := range [][]string{nil, {"--kill-group"}} {
 					c := startCatcher(t, setup, supervised(b.path, flags...), never)
-					for _, n := range append(others(), unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU) {
+					for _, n := range append(others(), unix.SIGURG, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU) {
 						c.send(t, n)
 						if got, want := c.line(t), fmt.Sprintf("%d 0 0", n); got != want {
 							t.Fatalf("%v: sent %d, got %q", flags, n, got)

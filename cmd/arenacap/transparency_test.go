@@ -465,6 +465,61 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// ended and unblocked by a plain build: the signals that Go's runtime unblocks at its start (runtime/signal_unix.go,
+// blockableSig), but for CHLD and URG, which it ignores.
+var endedIfPending = slices.Concat(between(1, 8), []int{11, 15, 16, 27}, between(31, 34))
+
+// TestPendingSignals starts the target with signals blocked and pending. env(1) leaves them so, and so does a release.
+func TestPendingSignals(t *testing.T) {
+	tool := requireTools(t)
+	var blocked uint64
+	var block, raise []string
+	for _, n := range append(endedIfPending, 10, 12, 13, 14, 17, 18, 23, 28, 35, 64) {
+		block, raise = append(block, "block", strconv.Itoa(n)), append(raise, "raise", strconv.Itoa(n))
+		blocked |= 1 << (n - 1)
+	}
+	raise = append(raise, states("raise-thread 12 raise-thread 15")...)
+	const thread = 1<<(12-1) | 1<<(15-1)
+	for _, b := range builds(tool) {
+		for _, w := range [][]string{{b.path, "run", "--arenas", "off", "--"}, supervised(b.path)} {
+			t.Run(fmt.Sprint(b.name, w[4:]), func(t *testing.T) {
+				t.Parallel()
+				if b.losses.blocked != nil {
+					for _, n := range endedIfPending {
+						if sig, shd, ok := pendingIn(t, []string{"block", strconv.Itoa(n), "raise", strconv.Itoa(n)}, w); ok {
+							t.Errorf("%d does not end the launch any more: %x, %x", n, sig, shd)
+						}
+					}
+					return
+				}
+				sig, shd, ok := pendingIn(t, append(block, raise...), w)
+				if supervises := w[len(w)-2] == "--supervise"; !ok || sig|shd != blocked || supervises && (sig != thread || shd != blocked) {
+					t.Errorf("pending: %x for the thread, %x for the process; want %x and %x", sig, shd, thread, blocked)
+				}
+				c := startCatcher(t, states("block 15 queue 15 9 block 40 queue 40 7 queue 40 8"), w, 40)
+				for _, want := range []string{"15 -1 9", "40 -1 7"} {
+					if got := c.line(t); got != want {
+						t.Errorf("it came as %q, want %q", got, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// pendingIn is what is pending behind a wrapper, for the thread and for the process; ok is false where nothing started.
+func pendingIn(t *testing.T, setup, wrapper []string) (sig, shd uint64, ok bool) {
+	t.Helper()
+	out, err := exec.Command(requireTools(t).setup, slices.Concat(setup, []string{"--"}, wrapper, []string{"/bin/grep", "Pnd", "/proc/self/status"})...).Output()
+	if len(out) == 0 && err != nil {
+		return 0, 0, false
+	}
+	if n, err := fmt.Sscanf(string(out), "SigPnd:\t%x\nShdPnd:\t%x\n", &sig, &shd); n != 2 {
+		t.Fatalf("%q, %v", out, err)
+	}
+	return sig, shd, true
+}
+
 // TestSlowExec: a thread that is long in its exec is not preempted by Go's runtime, whose URG the target would find
 // pending where it starts with URG blocked. strace keeps it in there, and stops nothing else (--seccomp-bpf).
 func TestSlowExec(t *testing.T) {

@@ -10,6 +10,27 @@ TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	LEAL	·mask(SB), DX
 	MOVL	$8, SI
 	INT	$0x80
+	// rt_sigtimedwait(&mask, &pending[n], &noTime, 8) until it finds none, where something is blocked
+	XORL	DI, DI
+	LEAL	·pending(SB), BP
+	MOVL	·mask+0(SB), AX
+	ORL	·mask+4(SB), AX
+	JEQ	taken
+take:
+	MOVL	$177, AX
+	LEAL	·mask(SB), BX
+	MOVL	BP, CX
+	LEAL	·noTime(SB), DX
+	MOVL	$8, SI
+	INT	$0x80
+	CMPL	AX, $0
+	JLE	taken
+	ADDL	$128, BP
+	INCL	DI
+	CMPL	DI, $64
+	JLT	take
+taken:
+	MOVL	DI, ·taken(SB)
 	// rt_sigaction(n, NULL, &action, 8) for n from 1 to 64
 	MOVL	$1, DI
 next:

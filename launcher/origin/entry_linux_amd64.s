@@ -11,6 +11,26 @@ TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	LEAQ	·mask(SB), DX
 	MOVQ	$8, R10
 	SYSCALL
+	// rt_sigtimedwait(&mask, &pending[n], &noTime, 8) until it finds none, where something is blocked
+	XORQ	R12, R12
+	LEAQ	·pending(SB), R13
+	CMPQ	·mask(SB), $0
+	JEQ	taken
+take:
+	MOVQ	$128, AX
+	LEAQ	·mask(SB), DI
+	MOVQ	R13, SI
+	LEAQ	·noTime(SB), DX
+	MOVQ	$8, R10
+	SYSCALL
+	CMPQ	AX, $0
+	JLE	taken
+	ADDQ	$128, R13
+	INCQ	R12
+	CMPQ	R12, $64
+	JLT	take
+taken:
+	MOVQ	R12, ·taken(SB)
 	// rt_sigaction(n, NULL, &action, 8) for n from 1 to 64
 	MOVQ	$1, R12
 	MOVQ	$1, R13 // the bit of signal n

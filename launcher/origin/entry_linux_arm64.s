@@ -10,6 +10,26 @@ TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVD	$·mask(SB), R2
 	MOVD	$8, R3
 	SVC
+	// rt_sigtimedwait(&mask, &pending[n], &noTime, 8) until it finds none, where something is blocked
+	MOVD	$0, R9
+	MOVD	$·pending(SB), R10
+	MOVD	·mask(SB), R11
+	CBZ	R11, taken
+take:
+	MOVD	$137, R8
+	MOVD	$·mask(SB), R0
+	MOVD	R10, R1
+	MOVD	$·noTime(SB), R2
+	MOVD	$8, R3
+	SVC
+	CMP	$0, R0
+	BLE	taken
+	ADD	$128, R10, R10
+	ADD	$1, R9, R9
+	CMP	$64, R9
+	BLT	take
+taken:
+	MOVD	R9, ·taken(SB)
 	// rt_sigaction(n, NULL, &action, 8) for n from 1 to 64
 	MOVD	$1, R9
 	MOVD	$1, R10

@@ -25,12 +25,27 @@ TEXT ·handleRaised(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVL	8(CX), AX
 	CMPL	AX, $0
 	JLE	sent
+	JMP	·toRuntime(SB)
+sent:
+	JMP	·handle(SB)
+
+TEXT ·handlePreempt(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVL	8(SP), CX
+	MOVL	8(CX), AX
+	CMPL	AX, $-6
+	JNE	sent
+	MOVL	12(CX), AX
+	CMPL	AX, ·first(SB)
+	JNE	sent
+	JMP	·toRuntime(SB)
+sent:
+	JMP	·handle(SB)
+
+TEXT ·toRuntime(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVL	4(SP), CX
 	LEAL	·runtime(SB), AX
 	MOVL	(AX)(CX*4), AX
 	JMP	AX
-sent:
-	JMP	·handle(SB)
 
 TEXT ·restore(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVL	$173, AX
@@ -44,6 +59,11 @@ TEXT ·handlerAddress(SB),NOSPLIT,$0-4
 
 TEXT ·raisedHandlerAddress(SB),NOSPLIT,$0-4
 	LEAL	·handleRaised(SB), AX
+	MOVL	AX, ret+0(FP)
+	RET
+
+TEXT ·preemptHandlerAddress(SB),NOSPLIT,$0-4
+	LEAL	·handlePreempt(SB), AX
 	MOVL	AX, ret+0(FP)
 	RET
 

@@ -25,11 +25,26 @@ TEXT ·handleRaised(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVL	8(SI), AX
 	CMPL	AX, $0
 	JLE	sent
+	JMP	·toRuntime(SB)
+sent:
+	JMP	·handle(SB)
+
+// handlePreempt passes what this process sends to its own threads (si_code SI_TKILL, si_pid) on to Go's runtime.
+TEXT ·handlePreempt(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVL	8(SI), AX
+	CMPL	AX, $-6
+	JNE	sent
+	MOVL	16(SI), AX
+	CMPL	AX, ·first(SB)
+	JNE	sent
+	JMP	·toRuntime(SB)
+sent:
+	JMP	·handle(SB)
+
+TEXT ·toRuntime(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	LEAQ	·runtime(SB), AX
 	MOVQ	(AX)(DI*8), AX
 	JMP	AX
-sent:
-	JMP	·handle(SB)
 
 // restore is what a handler returns to: rt_sigreturn().
 TEXT ·restore(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
@@ -44,6 +59,11 @@ TEXT ·handlerAddress(SB),NOSPLIT,$0-8
 
 TEXT ·raisedHandlerAddress(SB),NOSPLIT,$0-8
 	MOVQ	$·handleRaised(SB), AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·preemptHandlerAddress(SB),NOSPLIT,$0-8
+	MOVQ	$·handlePreempt(SB), AX
 	MOVQ	AX, ret+0(FP)
 	RET
 

@@ -23,11 +23,26 @@ TEXT ·handleRaised(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVW	8(R1), R9
 	CMPW	$0, R9
 	BLE	sent
+	B	·toRuntime(SB)
+sent:
+	B	·handle(SB)
+
+TEXT ·handlePreempt(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVW	8(R1), R9
+	CMNW	$6, R9
+	BNE	sent
+	MOVW	16(R1), R9
+	MOVW	·first(SB), R10
+	CMPW	R9, R10
+	BNE	sent
+	B	·toRuntime(SB)
+sent:
+	B	·handle(SB)
+
+TEXT ·toRuntime(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVD	$·runtime(SB), R9
 	MOVD	(R9)(R0<<3), R9
 	JMP	(R9)
-sent:
-	B	·handle(SB)
 
 TEXT ·restore(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVD	$139, R8
@@ -41,6 +56,11 @@ TEXT ·handlerAddress(SB),NOSPLIT,$0-8
 
 TEXT ·raisedHandlerAddress(SB),NOSPLIT,$0-8
 	MOVD	$·handleRaised(SB), R0
+	MOVD	R0, ret+0(FP)
+	RET
+
+TEXT ·preemptHandlerAddress(SB),NOSPLIT,$0-8
+	MOVD	$·handlePreempt(SB), R0
 	MOVD	R0, ret+0(FP)
 	RET
 

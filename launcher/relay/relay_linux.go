@@ -4,7 +4,8 @@
 // comes twice, cannot tell the terminal's own INT, which the whole foreground group gets anyway, from one
 // that somebody sent to this process, and a program that asks it for everything dies on 32 and 34. So the
 // handler is ours: a few instructions that write the kernel's siginfo_t into a pipe (handler_linux_*.s).
-// Signals that the processor raises in this program itself go on to Go's runtime.
+// Signals that the processor raises in this program itself, and those by which Go's runtime preempts its own threads,
+// go on to the runtime.
 package relay
 
 import (
@@ -34,15 +35,8 @@ const FromKernel = 0x80
 // infoSize is the size of siginfo_t on every Linux (sigaction(2)).
 const infoSize = 128
 
-// Not caught: KILL and STOP cannot be, 32 and 33 belong to the C library of the target, URG is what Go's
-// runtime preempts its own threads with.
-func caught(n unix.Signal) bool {
-	switch n {
-	case unix.SIGKILL, unix.SIGSTOP, 32, 33, unix.SIGURG:
-		return false
-	}
-	return true
-}
+// Not caught: KILL and STOP cannot be, 32 and 33 belong to the C library of the target.
+func caught(n unix.Signal) bool { return n != unix.SIGKILL && n != unix.SIGSTOP && n != 32 && n != 33 }
 
 // raised reports whether the processor or the kernel raises the signal for something that this program
 // itself did; then it has to reach Go's runtime.
@@ -54,6 +48,9 @@ func raised(n unix.Signal) bool {
 	return false
 }
 
+// preempts is what Go's runtime sends to its own threads. No thread may block it.
+const preempts = unix.SIGURG
+
 // lastSignal is SIGRTMAX of the kernel (signal(7)).
 const lastSignal = 64
 
@@ -64,12 +61,13 @@ var (
 	//lint:ignore U1000 what every other thread blocks
 	others  uint64
 	first   int32                   // the process's first thread
-	runtime [lastSignal + 1]uintptr // what handled a raised signal before, by number
+	runtime [lastSignal + 1]uintptr // what handled a signal before that the runtime needs, by number
 )
 
 // In handler_linux_*.s: the addresses of what the kernel calls.
 func handlerAddress() uintptr
 func raisedHandlerAddress() uintptr
+func preemptHandlerAddress() uintptr
 func restorerAddress() uintptr
 
 // Relay reads the signals of this process. They arrive in the kernel's order only where one thread takes
@@ -97,7 +95,7 @@ func Open() (*Relay, error) {
 		if err != nil || !caught(n) {
 			continue // the kernel has no action for KILL and STOP to ask for
 		}
-		if raised(n) {
+		if raised(n) || n == preempts {
 			runtime[n] = before
 		} else {
 			others |= 1 << (n - 1)
@@ -265,6 +263,8 @@ func handler(n unix.Signal) *kernelAction {
 	}
 	if raised(n) {
 		act.handler = raisedHandlerAddress()
+	} else if n == preempts {
+		act.handler = preemptHandlerAddress()
 	}
 	return act
 }

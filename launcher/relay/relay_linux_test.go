@@ -26,6 +26,14 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	println("ready")
+	if os.Getenv("RELAY_CHILD") == "busy" {
+		go func() {
+			for n := 0; ; n++ { // calls nothing
+			}
+		}()
+		goruntime.GC() // ends only when that goroutine was preempted
+		println("preempted")
+	}
 	for {
 		s := next(r)
 		println(int(s.Number), s.Code, s.PID)
@@ -55,10 +63,10 @@ type child struct {
 	out *bufio.Scanner
 }
 
-func startChild(t *testing.T) child {
+func startChild(t *testing.T, mode string) child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "RELAY_CHILD=1")
+	cmd.Env = append(os.Environ(), "RELAY_CHILD="+mode)
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +105,7 @@ func (c child) rest(t *testing.T) (lines []string) {
 }
 
 func TestEverySignalArrivesWithItsSender(t *testing.T) {
-	c := startChild(t)
+	c := startChild(t, "idle")
 	for n := unix.Signal(1); n < lastSignal; n++ {
 		if !caught(n) {
 			continue
@@ -112,8 +120,25 @@ func TestEverySignalArrivesWithItsSender(t *testing.T) {
 	c.rest(t)
 }
 
+// TestPreemptionIsTheRuntimes: URG from this process itself reaches Go's runtime and nobody else.
+func TestPreemptionIsTheRuntimes(t *testing.T) {
+	c := startChild(t, "busy")
+	if got := c.next(); got != "preempted" {
+		t.Fatalf("child said %q", got)
+	}
+	if err := unix.Kill(c.pid, unix.SIGURG); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.next(), sprint(int(unix.SIGURG), 0, os.Getpid()); got != want {
+		t.Errorf("URG arrived as %q, want %q", got, want)
+	}
+	if got, want := c.rest(t), sprint(lastSignal, 0, os.Getpid()); !slices.Equal(got, []string{want}) {
+		t.Errorf("%q arrived too", got)
+	}
+}
+
 func TestQueuedRealTimeSignalsAllArrive(t *testing.T) {
-	c := startChild(t)
+	c := startChild(t, "idle")
 	var want []string
 	for i := range 200 {
 		n := 40 + i%20
@@ -131,7 +156,7 @@ func TestQueuedRealTimeSignalsAllArrive(t *testing.T) {
 }
 
 func TestQueuedValueIsSentOn(t *testing.T) {
-	c := startChild(t)
+	c := startChild(t, "idle")
 	s := Signal{Number: 40, Code: siQueue}
 	binary.NativeEndian.PutUint32(s.info[0:], 40)
 	binary.NativeEndian.PutUint32(s.info[8:], ^uint32(0)) // SI_QUEUE

@@ -116,6 +116,12 @@ static int masked(int how, int sig)
 	return syscall(SYS_rt_sigprocmask, how, &set, NULL, 8);
 }
 
+/* queued is sigqueue(3) to itself. */
+static int queued(char **a)
+{
+	return sigqueue(getpid(), num(a[0]), (union sigval){.sival_int = num(a[1])});
+}
+
 static int timed(char **a)
 {
 	struct itimerval t = {{num(a[1]), 0}, {num(a[1]), 0}};
@@ -256,6 +262,7 @@ static int apply(int argc, char **argv)
 	STATE("block", 1, masked(SIG_BLOCK, num(a[0])))
 	STATE("raise", 1, kill(getpid(), num(a[0])))
 	STATE("raise-thread", 1, syscall(SYS_tgkill, getpid(), getpid(), num(a[0])))
+	STATE("queue", 2, queued(a))
 	STATE("itimer", 2, timed(a))
 	STATE("open", 3, moved(open(a[1], num(a[2]), 0600), num(a[0])))
 	STATE("dup", 2, dup2(num(a[0]), num(a[1])) < 0 ? -1 : 0)
