@@ -5,6 +5,7 @@ package launcher
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -73,7 +74,7 @@ func (b *beside) run(ctx context.Context, notices func() []string) (outcomes []w
 	}()
 	cfg := b.cfg
 	if notices != nil {
-		cfg.Notices = notices()
+		cfg.Notices = append(slices.Clone(cfg.Notices), notices()...)
 	}
 	outcomes, err := watch.Run(ctx, cfg, []*watch.Target{b.target})
 	if err != nil {

@@ -33,7 +33,10 @@ func Load(l Lookup) (Policy, error) {
 		return Policy{}, err
 	}
 	p := Builtin()
-	if file != "" {
+	switch {
+	case file == "" && l.Service != "":
+		notes = append(notes, fmt.Sprintf("there is no policy file for service %q, so the built-in policy applies, which has no budget; write %s, or name a file by --policy", l.Service, systemFile))
+	case file != "":
 		if p, err = read(file, data, l.Service); err != nil {
 			return Policy{}, err
 		}

@@ -247,7 +247,7 @@ func TestLoadBuiltin(t *testing.T) {
 	}
 	p, err := Load(Lookup{Service: "x", Root: true})
 	want := Builtin()
-	want.Service = "x"
+	want.Service, want.Notes = "x", []string{`there is no policy file for service "x", so the built-in policy applies, which has no budget; write /etc/arenacap/policy.toml, or name a file by --policy`}
 	if err != nil || !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, %v", p, err)
 	}

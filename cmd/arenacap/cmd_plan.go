@@ -21,8 +21,9 @@ func planCommand() *cli.Command {
 		UsageText: "arenacap plan [--json] [--arenas CAP] [--cores N] [--glibc VERSION] [--32] [PROGRAM [ARG…]]",
 		Description: "Prints what run would set on this machine under this policy: each source of\n" +
 			"cores, the rule that was applied, what glibc would have done by itself, and the\n" +
-			"address space that arenas can take at most. With PROGRAM also what it links and\n" +
-			"whether the cap can work on it. --glibc, --cores and --32 say what another glibc,\n" +
+			"address space that arenas can take at most. With PROGRAM also the carriers in\n" +
+			"front of the server (env, sudo, sh -c, …), what the server links, and whether the\n" +
+			"cap can reach it and work on it. --glibc, --cores and --32 say what another glibc,\n" +
 			"machine or 32-bit program would do.",
 		Flags: []cli.Flag{
 			boolFlag("json", "print one JSON object"),
@@ -49,8 +50,8 @@ func plan(c *cli.Context) error {
 	}
 	speaker(c).Notes(made.Policy.Notes)
 	view := newPlanView(made)
-	if name := c.Args().First(); c.NArg() > 0 {
-		if err := view.examine(name); err != nil {
+	if c.NArg() > 0 {
+		if err := view.examine(c.Args().Slice()); err != nil {
 			return err
 		}
 	}

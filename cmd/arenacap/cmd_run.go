@@ -42,7 +42,7 @@ func dryRun(c *cli.Context, l run.Line) error {
 		return say.Launch(err)
 	}
 	view := newPlanView(plan)
-	if err := view.examine(l.Args[0]); err != nil {
+	if err := view.examine(l.Args); err != nil {
 		return &launcher.StartError{Err: err}
 	}
 	return view.print(c.App.Writer)

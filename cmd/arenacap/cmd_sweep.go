@@ -89,9 +89,9 @@ func runSweep(c *cli.Context) error {
 	for _, line := range s.notes {
 		v.Note("%s", line)
 	}
-	if s.target.CanCap == target.No {
-		v.Line(journal.Warning, "a cap does nothing here, because %s", s.target.WhyNot())
-		if !c.Bool("force") {
+	if problem := s.target.Problem(); problem != "" {
+		v.Line(journal.Warning, "%s", problem)
+		if s.target.CanCap == target.No && !c.Bool("force") {
 			return errors.New("nothing was run; --force runs the sweep all the same")
 		}
 	}
@@ -206,7 +206,7 @@ func planSweep(c *cli.Context) (*sweepPlan, error) {
 		return nil, err
 	}
 	s.experiment.Path = path
-	s.target = target.Examine(path, origin.Environ())
+	s.target = target.Examine(path, c.Args().Slice(), origin.Environ())
 	if s.html, err = planFiles(c, path); err != nil {
 		return nil, err
 	}

@@ -47,12 +47,12 @@ func newPlanView(p policy.Plan) *planView {
 }
 
 // examine looks at the program that would run.
-func (v *planView) examine(name string) error {
-	path, err := target.Find(name, origin.Environ())
+func (v *planView) examine(args []string) error {
+	path, err := target.Find(args[0], origin.Environ())
 	if err != nil {
 		return err
 	}
-	t := target.Examine(path, v.env.Env)
+	t := target.Examine(path, args, v.env.Env)
 	v.target, v.glibc = &t, t.Glibc()
 	return nil
 }
@@ -221,9 +221,23 @@ func (v *planView) lowLimits() (lines []string) {
 	return lines
 }
 
+// chained is the carriers with what becomes of the environment, and the server behind them.
+func chained(t target.Target) string {
+	var b strings.Builder
+	for _, link := range t.Chain {
+		words := map[string]string{"changed": " (changes the cap)", "cleared": " (clears the environment)",
+			"elsewhere": " (has another process start it)", "unknown": " (whether the environment stays is not known)"}
+		b.WriteString(link.Name + words[link.Environment] + " → ")
+	}
+	if t.User != "" {
+		b.WriteString(t.User + "'s ")
+	}
+	return b.String() + cmp.Or(t.Server, "unknown")
+}
+
 func (r *rows) addTarget(t target.Target) {
 	libc := cmp.Or(t.LibcRelease, strings.TrimSpace(cmp.Or(t.Libc, "unknown")+" "+t.LibcVersion))
-	r.add("target", strings.Join(append([]string{t.Path}, t.Interpreters...), " → "),
+	r.add("target", strings.Join(append([]string{chained(t)}, t.Interpreters...), " → "),
 		fmt.Sprintf("libc: %s; allocator: %s", libc, cmp.Or(t.Allocator, "unknown")))
 	r.add("can cap", t.CanCap.String())
 	r.add("", slices.Concat(t.Why, t.Notes, t.Hints)...)
@@ -285,6 +299,8 @@ func targetJSON(t *target.Target) any {
 	}
 	return ordered.Object{
 		"path", t.Path,
+		"chain", append([]target.Link{}, t.Chain...),
+		"server", known(t.Server),
 		"interpreters", list(t.Interpreters),
 		"libc", known(t.Libc),
 		"libc_version", known(t.LibcVersion),

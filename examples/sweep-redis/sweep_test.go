@@ -23,7 +23,7 @@ func needJemalloc(t *testing.T) {
 func TestSweepSaysSoBefore(t *testing.T) {
 	needJemalloc(t)
 	said := lab.RefusedSweep(t)
-	if !strings.Contains(said, "a cap does nothing here, because") || !strings.Contains(said, "jemalloc") || !strings.Contains(said, "nothing was run") {
+	if !strings.Contains(said, "the cap cannot work, because") || !strings.Contains(said, "jemalloc") || !strings.Contains(said, "nothing was run") {
 		t.Errorf("it says %q", said)
 	}
 }
@@ -36,7 +36,7 @@ func TestSweepForced(t *testing.T) {
 	if own.Arenas != 1 || one.Arenas != 1 || own.Throughput.Median <= 0 || one.Throughput.Median <= 0 {
 		t.Errorf("%+v and %+v", own, one)
 	}
-	if s.Advice.Cap != "off" || !strings.Contains(s.Said, "a cap does nothing here") {
+	if s.Advice.Cap != "off" || !strings.Contains(s.Said, "the cap cannot work") {
 		t.Errorf("it advises %q and says %q", s.Advice.Cap, s.Said)
 	}
 }

@@ -184,7 +184,7 @@ func (c *Cap) ask(pid int, began beginning) {
 	if name, err := os.Readlink(path); err == nil && sameFile(name, path) {
 		path = name
 	}
-	t := target.Examine(path, began.environ)
+	t := target.Examine(path, nil, began.environ)
 	if t.CanCap != target.No || len(t.Why) == 0 {
 		return
 	}

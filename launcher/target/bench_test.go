@@ -15,7 +15,7 @@ func BenchmarkQuick(b *testing.B) {
 		b.Run(path, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Quick(path, env)
+				Quick(path, nil, env)
 			}
 		})
 	}
@@ -35,6 +35,6 @@ func BenchmarkExamine(b *testing.B) {
 	env := os.Environ()
 	b.ReportAllocs()
 	for b.Loop() {
-		Examine("/bin/sh", env)
+		Examine("/bin/sh", nil, env)
 	}
 }

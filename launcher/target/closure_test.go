@@ -103,7 +103,7 @@ func TestLibrariesLikeLdd(t *testing.T) {
 	if compared < 10 {
 		t.Errorf("only %d programs compared", compared)
 	}
-	if Examine("/bin/sh", nil).Libc == "glibc" {
+	if Examine("/bin/sh", nil, nil).Libc == "glibc" {
 		sameClosure(t, "/bin/sh", "LD_PRELOAD=libm.so.6")
 	}
 }
@@ -164,7 +164,7 @@ func TestMissingLibraryIsNoYes(t *testing.T) {
 	tree(t, dir, [][3]string{{"leaf.c", "644", "int leaf(void) { return 1; }\n"}, {"main.c", "644", "int leaf(void);\nint main(void) { return leaf(); }\n"}})
 	build(t, "gcc", "-shared", "-fPIC", "-Wl,-soname,libgone.so", "-o", dir+"/libgone.so", dir+"/leaf.c")
 	build(t, "gcc", "-o", dir+"/main", dir+"/main.c", dir+"/libgone.so")
-	got := Examine(dir+"/main", nil)
+	got := Examine(dir+"/main", nil, nil)
 	if want := `"` + dir + `/main" needs "libgone.so", and that was not found`; got.CanCap != Unknown || !slices.Contains(got.Why, want) {
 		t.Errorf("%v %q, want unknown and %q", got.CanCap, got.Why, want)
 	}

@@ -12,20 +12,24 @@ import (
 )
 
 // Quick judges a program by its file's head, its dynamic section, its mode and capabilities, and by
-// LD_PRELOAD: about eight system calls. env is the environment it will get. It says No or Unknown: a Yes
+// LD_PRELOAD: about eight system calls. args is its command line, which begins with its own name and matters for carriers;
+// env is the environment it will get. It says No or Unknown: a Yes
 // needs Examine, because a library further down may bring another allocator. A library directly needed is
 // told by its name alone.
-func Quick(path string, env []string) Target { return fsys{}.judge(path, env, false) }
+func Quick(path string, args, env []string) Target { return fsys{}.judge(path, args, env, false) }
 
 // Examine judges a program by all the libraries that the loader would take for it, the version of its C
 // library, and the system's own settings. It reads some megabytes.
-func Examine(path string, env []string) Target { return fsys{}.judge(path, env, true) }
+func Examine(path string, args, env []string) Target { return fsys{}.judge(path, args, env, true) }
 
-func (fs fsys) judge(path string, env []string, thorough bool) Target {
+func (fs fsys) judge(path string, args, env []string, thorough bool) Target {
 	t := Target{Path: path}
 	f := facts{thorough: thorough, cap: environ.Inherited(env).Max}
+	c := fs.follow(path, args, env)
 	var buf [headSize]byte
-	im, env, err := fs.program(&t, &f, env, buf[:])
+	im, env, err := fs.server(&t, c, buf[:])
+	t.Chain, t.Server, t.User, t.Arrives = c.links, c.path, c.user, c.arrives()
+	c.tell(&f)
 	fs.judgeSecurity(&t, &f)
 	if err != nil {
 		f.unread = err.Error()
@@ -45,14 +49,36 @@ func (fs fsys) judge(path string, env []string, thorough bool) Target {
 	return t
 }
 
-// maxChain bounds the interpreters that are followed, env(1)'s included.
+// server opens the program at the end of a chain, which goes on through shell scripts. It returns the environment that
+// the program gets. The error is a sentence.
+func (fs fsys) server(t *Target, c *chain, buf []byte) (image, []string, error) {
+	for {
+		if c.unseen != "" {
+			return image{}, c.env, errors.New(c.unseen)
+		}
+		im, env, err := fs.program(t, c, buf)
+		if !c.followsScript(t.Interpreters) {
+			return im, env, err
+		}
+		if err == nil {
+			im.close()
+		}
+		if t.Interpreters = nil; c.scripts > maxChain {
+			c.unknown(fmt.Sprintf("more than %d scripts execute each other", maxChain))
+		}
+	}
+}
+
+// maxChain bounds the interpreters that are followed, env(1)'s included, and the scripts that execute each other.
 const maxChain = 16
 
 // program follows #! lines to the ELF file that will run. It returns that file, open, and the environment
 // it gets. A file that is neither is a script for /bin/sh, as execvp(3) has it. The error is a sentence.
-func (fs fsys) program(t *Target, f *facts, env []string, buf []byte) (image, []string, error) {
+func (fs fsys) program(t *Target, c *chain, buf []byte) (image, []string, error) {
 	fallback := 0 // interpreters before the last exec by execvp: /bin/sh takes the place of those after
-	for path := t.Path; len(t.Interpreters) < maxChain; path = t.Program() {
+	t.Server = c.path
+	env := c.env
+	for path := t.Server; len(t.Interpreters) < maxChain; path = t.Program() {
 		im, err := fs.nativeImage(path, buf)
 		if !errors.Is(err, errNoELF) {
 			return im, env, err
@@ -64,13 +90,13 @@ func (fs fsys) program(t *Target, f *facts, env []string, buf []byte) (image, []
 		}
 		t.Interpreters = append(t.Interpreters, line.interpreter)
 		if filepath.Base(line.interpreter) == "env" {
-			if env, err = fs.throughEnv(t, f, line.argument, env); err != nil {
+			if env, err = fs.throughEnv(t, c, line.argument); err != nil {
 				return image{}, env, err
 			}
 			fallback = len(t.Interpreters)
 		}
 	}
-	return image{}, env, fmt.Errorf("%q has more than %d interpreters", t.Path, maxChain)
+	return image{}, env, fmt.Errorf("%q has more than %d interpreters", t.Server, maxChain)
 }
 
 // nativeImage opens a program that this kernel can load. The image has the head even of a file that is
@@ -95,20 +121,22 @@ func (fs fsys) nativeImage(path string, buf []byte) (image, error) {
 	return im, err
 }
 
-// throughEnv appends the program that "#!/usr/bin/env ARGUMENT" starts, and gives its environment.
-func (fs fsys) throughEnv(t *Target, f *facts, argument string, env []string) ([]string, error) {
-	get := func(name string) string { value, _ := environ.Lookup(env, name); return value }
-	line, ok := parseEnvLine(argument, get)
-	if !ok {
-		return env, fmt.Errorf("the #! line of %q names env, but no program for it", t.Path)
+// throughEnv appends the program that "#!/usr/bin/env ARGUMENT" starts, and gives its environment. The kernel hands all of
+// ARGUMENT over as one word, so only -S makes several of it; the script's path follows.
+func (fs fsys) throughEnv(t *Target, c *chain, argument string) ([]string, error) {
+	get := func(name string) string { value, _ := environ.Lookup(c.env, name); return value }
+	r := carrierAt("env").read("env", []string{argument}, get)
+	if r.problem != "" || argument == "" {
+		return c.env, fmt.Errorf("the #! line of %q names env, but no program for it", t.Server)
 	}
-	if line.takesCap() {
-		f.envDrops = fmt.Sprintf("the #! line of %q has env change MALLOC_ARENA_MAX on the way", t.Path)
+	env := r.environment(c.env)
+	if !sameCap(c.env, env) {
+		c.lose(fmt.Sprintf("the #! line of %q has env change MALLOC_ARENA_MAX on the way", t.Server), "")
 	}
-	env = line.apply(env)
-	found, err := fs.find(line.program, env)
+	c.env = env
+	found, err := fs.find(r.command[0], env)
 	if err != nil {
-		return env, fmt.Errorf("what env is to start for %q: %w", t.Path, err)
+		return env, fmt.Errorf("what env is to start for %q: %w", t.Server, err)
 	}
 	t.Interpreters = append(t.Interpreters, found)
 	return env, nil

@@ -151,14 +151,14 @@ func TestKinds(t *testing.T) {
 			cmd := exec.Command("/bin/sh", "-c", strings.ReplaceAll(c.command, "OUT", out))
 			cmd.Dir = dir
 			run(t, cmd)
-			got, quick := Examine(out, nil), Quick(out, nil)
+			got, quick := Examine(out, nil, nil), Quick(out, nil, nil)
 			if quick.CanCap != c.quick {
 				t.Errorf("Quick: %+v, want %v", quick, c.quick)
 			}
 			if len(got.Why) == 0 || !strings.Contains(got.Why[0], c.why) {
 				t.Errorf("why %q, want %q in it", got.Why, c.why)
 			}
-			c.want.Path, c.want.AtSecure = out, No
+			c.want.Path, c.want.Server, c.want.Arrives, c.want.AtSecure = out, out, Yes, No
 			got.Why, got.Hints, got.Notes, got.LibcVersion, got.LibcRelease, got.Mapped = nil, nil, nil, "", "", 0
 			if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", c.want) {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
@@ -172,9 +172,9 @@ func TestKinds(t *testing.T) {
 func TestLibcVersionLikeLdd(t *testing.T) {
 	testenv.Need(t, "ldd")
 	line, _, _ := strings.Cut(run(t, exec.Command("ldd", "--version")), "\n")
-	got := Examine("/proc/self/exe", nil)
+	got := Examine("/proc/self/exe", nil, nil)
 	if got.Libc == "none" {
-		got = Examine("/bin/sh", nil)
+		got = Examine("/bin/sh", nil, nil)
 	}
 	if want := fmt.Sprintf("ldd (%s) %s", got.LibcRelease, got.LibcVersion); want != line {
 		t.Errorf("version %q, ldd says %q", want, line)
@@ -209,7 +209,7 @@ func TestMappedLikeTheKernel(t *testing.T) {
 	var pages uint64
 	fmt.Sscan(string(text), &pages)
 	virtual := pages * uint64(os.Getpagesize())
-	if got := Examine(path, cat.Env).Mapped; got == 0 || got > virtual || virtual-got > 2<<20 {
+	if got := Examine(path, nil, cat.Env).Mapped; got == 0 || got > virtual || virtual-got > 2<<20 {
 		t.Errorf("%d bytes mapped of a virtual size of %d", got, virtual)
 	}
 }
@@ -220,7 +220,7 @@ func TestQuickAgreesWithExamine(t *testing.T) {
 		if _, err := os.Stat(program); err != nil {
 			continue
 		}
-		quick, full := Quick(program, nil), Examine(program, nil)
+		quick, full := Quick(program, nil, nil), Examine(program, nil, nil)
 		if (quick.CanCap == No) != (full.CanCap == No) {
 			t.Errorf("%s: Quick %+v, Examine %+v", program, quick, full)
 		}
@@ -259,7 +259,7 @@ func TestScriptsLikeTheKernel(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := dir + "/" + name
-			got := Examine(path, env)
+			got := Examine(path, nil, env)
 			if !slices.Equal(got.Interpreters, chain) || got.CanCap != Yes || got.Path != path {
 				t.Errorf("interpreters %q, can cap %v %q, want %q", got.Interpreters, got.CanCap, got.Why, chain)
 			}
@@ -269,13 +269,13 @@ func TestScriptsLikeTheKernel(t *testing.T) {
 			if judged, err := filepath.EvalSymlinks(got.Program()); err != nil || judged != ran {
 				t.Errorf("judged %q (%v), but %q ran", judged, err, ran)
 			}
-			if quick := Quick(path, env); !slices.Equal(quick.Interpreters, chain) {
+			if quick := Quick(path, nil, env); !slices.Equal(quick.Interpreters, chain) {
 				t.Errorf("Quick: %+v", quick)
 			}
 		})
 	}
-	for name, chain := range map[string][]string{"bin/plain": {"/bin/sh"}, "env-plain": {"/usr/bin/env", dir + "/bin/plain", "/bin/sh"}} {
-		if got := Examine(dir+"/"+name, env); !slices.Equal(got.Interpreters, chain) || got.CanCap != Yes {
+	for name, chain := range map[string][]string{"bin/plain": nil, "env-plain": {"/usr/bin/env", dir + "/bin/plain", "/bin/sh"}} {
+		if got := Examine(dir+"/"+name, nil, env); !slices.Equal(got.Interpreters, chain) || got.CanCap != Yes {
 			t.Errorf("%s: interpreters %q %v, want %q", name, got.Interpreters, got.Why, chain)
 		}
 	}
@@ -300,14 +300,14 @@ func TestScriptsThatCannotBeJudged(t *testing.T) {
 		"env-missing": `"no-such" was not found in PATH`, "env-option": "no program for it", "folder": "is a directory",
 		"fifo": "cannot be read", "cut": "program headers are cut off", "foreign": "another processor (ELF machine 243)", "nowhere": "no such file",
 	} {
-		for _, got := range []Target{Quick(dir+"/"+name, env), Examine(dir+"/"+name, env)} {
+		for _, got := range []Target{Quick(dir+"/"+name, nil, env), Examine(dir+"/"+name, nil, env)} {
 			if got.CanCap != Unknown || len(got.Why) != 1 || !strings.Contains(got.Why[0], want) {
 				t.Errorf("%s: %v %q, want unknown and %q", name, got.CanCap, got.Why, want)
 			}
 		}
 	}
 	for _, name := range []string{"env-clear", "env-set", "env-drop"} {
-		for _, got := range []Target{Quick(dir+"/"+name, env), Examine(dir+"/"+name, env)} {
+		for _, got := range []Target{Quick(dir+"/"+name, nil, env), Examine(dir+"/"+name, nil, env)} {
 			if got.CanCap != No || !strings.Contains(got.Why[0], "has env change MALLOC_ARENA_MAX") {
 				t.Errorf("%s: %v %q", name, got.CanCap, got.Why)
 			}
@@ -322,7 +322,7 @@ func TestAllocatorUnderNamesOfItsOwn(t *testing.T) {
 	tree(t, dir, [][3]string{{"main.c", "644", "#include <stdlib.h>\nconst char *volatile text = \"<jemalloc>: x\";\nint main(int n, char **v) { free(malloc(n)); }\n"}})
 	for _, args := range [][]string{nil, {"-static"}} {
 		build(t, "gcc", append([]string{"-o", dir + "/main", dir + "/main.c"}, args...)...)
-		got := Examine(dir+"/main", nil)
+		got := Examine(dir+"/main", nil, nil)
 		if got.CanCap != Unknown || got.Allocator != "glibc" || !strings.Contains(got.Why[0], "has jemalloc linked into it under names of its own") {
 			t.Errorf("%q: %+v", args, got)
 		}

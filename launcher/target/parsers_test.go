@@ -58,40 +58,30 @@ func TestSplitLikeEnv(t *testing.T) {
 	}
 }
 
-func TestParseEnvLine(t *testing.T) {
+// TestEnvLine reads the argument of "#!/usr/bin/env ARGUMENT", which the kernel hands over as one word.
+func TestEnvLine(t *testing.T) {
 	for _, c := range []struct {
 		argument string
-		want     envLine
-		ok       bool
+		program  string
+		env      string // of A=0
 	}{
-		{"python3", envLine{program: "python3"}, true},
-		{"python3 -u", envLine{program: "python3 -u"}, true}, // one argument: a program of that name
-		{"-S python3 -u", envLine{program: "python3"}, true},
-		{"-Spython3 -u", envLine{program: "python3"}, true},
-		{"-vS A=1 B= sh", envLine{program: "sh", set: []string{"A=1", "B="}}, true},
-		{"-iS sh", envLine{program: "sh", clear: true}, true},
-		{"-S -i - sh", envLine{program: "sh", clear: true}, true},
-		{"-S -u A -uB --unset=C -- sh", envLine{program: "sh", unset: []string{"A", "B", "C"}}, true},
-		{"-S -C /tmp --chdir=/tmp sh", envLine{program: "sh"}, true},
-		{"--split-string=-S sh x", envLine{program: "sh"}, true},
-		{"--ignore-environment", envLine{clear: true}, false},
-		{"", envLine{}, false}, {"-S", envLine{}, false}, {"A=1", envLine{set: []string{"A=1"}}, false}, {"-S -u", envLine{unset: []string{""}}, false},
+		{"python3", "python3", "A=0"},
+		{"python3 -u", "python3 -u", "A=0"}, // one argument: a program of that name
+		{"-S python3 -u", "python3", "A=0"},
+		{"-Spython3 -u", "python3", "A=0"},
+		{"-vS A=1 B= sh", "sh", "A=1 B="},
+		{"-iS sh", "sh", ""},
+		{"-S -i - sh", "sh", ""},
+		{"-S -u A -uB --unset=C -- sh", "sh", ""},
+		{"-S -C /tmp --chdir=/tmp sh", "sh", "A=0"},
+		{"--split-string=-S sh x", "sh", "A=0"},
+		{"--ignore-environment", "", ""}, {"-S", "", "A=0"}, {"A=1", "", "A=1"}, {"-S -u", "", "A=0"},
 	} {
-		got, ok := parseEnvLine(c.argument, func(string) string { return "" })
-		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", c.want) || ok != c.ok {
-			t.Errorf("parseEnvLine(%q) = %+v, %v, want %+v", c.argument, got, ok, c.want)
+		got := carrierAt("env").read("env", []string{c.argument}, func(string) string { return "" })
+		program := strings.Join(got.command[:min(1, len(got.command))], "")
+		if env := strings.Join(got.environment([]string{"A=0"}), " "); program != c.program || env != c.env || (got.problem != "") != (c.program == "") {
+			t.Errorf("env %q = %q, environment %q, want %q %q", c.argument, program, env, c.program, c.env)
 		}
-	}
-}
-
-func TestEnvLineApply(t *testing.T) {
-	line := envLine{unset: []string{"U"}, set: []string{"A=2"}}
-	if got, want := line.apply([]string{"A=1", "B=1", "U=1", "bare"}), []string{"B=1", "bare", "A=2"}; !slices.Equal(got, want) {
-		t.Errorf("apply = %q, want %q", got, want)
-	}
-	line.clear = true
-	if got, want := line.apply([]string{"A=1", "B=1"}), []string{"A=2"}; !slices.Equal(got, want) {
-		t.Errorf("apply after -i = %q, want %q", got, want)
 	}
 }
 
@@ -252,7 +242,7 @@ func FuzzImage(f *testing.F) {
 		}
 		im.name(im.dyn.soname)
 		im.mallocSymbols()
-		fsys{}.judge(path, nil, true)
+		fsys{}.judge(path, nil, nil, true)
 	})
 }
 
@@ -280,7 +270,7 @@ func FuzzShebang(f *testing.F) {
 		if ok && (line.interpreter == "" || strings.ContainsAny(line.interpreter, " \t\n\x00") || strings.ContainsAny(line.argument, "\n\x00")) {
 			t.Errorf("%q gives %+v", b, line)
 		}
-		parseEnvLine(line.argument, func(name string) string { return name })
+		carrierAt("env").read("env", []string{line.argument}, func(name string) string { return name })
 	})
 }
 

@@ -130,7 +130,7 @@ func TestFileCapabilitiesAreNotedForRoot(t *testing.T) {
 	dir := publicDir(t)
 	copyFile(t, "/bin/true", dir+"/true")
 	run(t, exec.Command("setcap", "cap_net_raw+ep", dir+"/true"))
-	got := Examine(dir+"/true", nil)
+	got := Examine(dir+"/true", nil, nil)
 	if got.CanCap != Yes || got.AtSecure != No || len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "started by another user than root it runs in secure mode") {
 		t.Errorf("%+v", got)
 	}

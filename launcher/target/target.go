@@ -4,9 +4,12 @@
 // Examine follows all libraries as the dynamic loader would, for a person who asks. Nothing is ever run.
 // What was found stands in a Target; the verdict follows from it in verdict.go.
 //
-// Known limits: libraries that the program opens while it runs (dlopen), environment variables that it or a
-// start script changes before an exec of its own, transitions of security modules, and handlers of
-// binfmt_misc are not seen. A shell script is judged by its shell: what it starts inherits the cap.
+// What is judged is the server: the program behind the carriers (env, sudo, sh -c; carriers.go has the table) and the
+// scripts in front of it. A shell script is followed where it executes one program that is plain to see, else its shell is
+// judged, and what the script does to the cap's variables.
+//
+// Known limits: libraries that the program opens while it runs (dlopen), environment variables that it changes before
+// an exec of its own, transitions of security modules, and handlers of binfmt_misc are not seen.
 package target
 
 import (
@@ -47,6 +50,10 @@ func answer(yes bool) Answer {
 // Target is what was found about a program. Text that is not known is "".
 type Target struct {
 	Path         string   // what is handed to the exec
+	Chain        []Link   // the carriers from Path to the server
+	Server       string   // the program at their end, Path itself where there are none; "" is not known
+	User         string   // whom a carrier runs it as; "" is not said
+	Arrives      Answer   // whether the environment of the launch reaches it, so far as its cap goes
 	Interpreters []string // of #! lines, in the order in which they are started; what env(1) finds is one more
 	Bits         int      // 32 or 64; 0 is not known
 	Mapped       uint64   // bytes of address space that the program and its libraries take at least; known to Examine only
@@ -65,17 +72,29 @@ type Target struct {
 	Hints  []string // what to set or to do instead
 }
 
-// Program is the file that the verdict is about: the last interpreter, or Path itself.
+// Program is the file that the verdict is about: the last interpreter, or the server itself.
 func (t Target) Program() string {
 	if n := len(t.Interpreters); n > 0 {
 		return t.Interpreters[n-1]
 	}
-	return t.Path
+	return t.Server
 }
 
-// WhyNot is why the cap cannot work and what to do instead, on one line. CanCap is No.
-func (t Target) WhyNot() string {
-	return strings.Join(append([]string{t.Why[0]}, t.Hints...), "; ")
+// Problem is what to say before a launch, on one line: that the cap cannot arrive or work and what to do instead, or that
+// nobody can know whether it arrives. "" is nothing.
+func (t Target) Problem() string {
+	why := ""
+	switch {
+	case t.CanCap == No && t.Arrives == No:
+		why = "the cap cannot arrive, because "
+	case t.CanCap == No:
+		why = "the cap cannot work, because "
+	case t.Arrives == Unknown && len(t.Why) > 0: // not a program that was not looked at
+		why = "whether the cap arrives is not known: "
+	default:
+		return ""
+	}
+	return why + strings.Join(append([]string{t.Why[0]}, t.Hints...), "; ")
 }
 
 // Glibc is LibcVersion; it is not known where the libc is another one. What names no distribution is upstream's release

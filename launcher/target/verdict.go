@@ -2,6 +2,7 @@ package target
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"arenacap/launcher/allocator"
@@ -13,7 +14,10 @@ type facts struct {
 	cap      int  // that its environment asks for; 0 is none
 
 	unread    string   // why the program could not be read, a sentence
-	envDrops  string   // a #! line with env(1) that takes the cap away, a sentence
+	lost      string   // why the cap does not arrive, a sentence
+	doubt     string   // why it is not known whether it arrives, a sentence
+	instead   string   // what to write for one of these
+	sourced   []string // files that a script reads in and that were not followed
 	secure    string   // "is set-uid", …; "" is not secure
 	rootCaps  bool     // has file capabilities, which do not count because root starts it
 	replaces  string   // the file whose malloc comes before glibc's
@@ -47,8 +51,9 @@ func (t *Target) conclude(f facts) {
 // cannot lists why a cap can have no effect.
 func (t *Target) cannot(f facts) {
 	program := t.Program()
-	if f.envDrops != "" {
-		t.why("%s", f.envDrops)
+	if f.lost != "" {
+		t.why("%s", f.lost)
+		t.hint(f.instead)
 	}
 	switch {
 	case t.Go && !t.Cgo:
@@ -103,6 +108,10 @@ func (t *Target) cannotByVersion(f facts) {
 // doubt lists why it is not known whether a cap works.
 func (t *Target) doubt(f facts) {
 	program := t.Program()
+	if f.doubt != "" {
+		t.why("%s", f.doubt)
+		t.hint(f.instead)
+	}
 	if f.unread != "" {
 		t.why("%s", f.unread)
 		return
@@ -163,7 +172,22 @@ func (t *Target) addNotes(f facts) {
 	if t.CanCap == No {
 		t.Notes = append(t.Notes, f.missing...)
 	}
-	if n := len(t.Interpreters); n > 0 {
-		t.note("%q is a script: %s is judged, and what the script starts inherits the cap", t.Path, t.Program())
+	if i := slices.IndexFunc(t.Chain, func(l Link) bool { return l.Stays }); i >= 0 {
+		t.note("%s stays in front of the server: a budget with scope = \"process\" measures it alone, \"tree\" the server too", t.Chain[i].Name)
 	}
+	if len(t.Interpreters) > 0 {
+		t.noteScript(f)
+	}
+}
+
+// noteScript says what is certain of the programs that a script starts.
+func (t *Target) noteScript(f facts) {
+	inherit := "what the script starts inherits the cap"
+	switch {
+	case t.Arrives != Yes:
+		inherit = "what the script starts inherits what it sets"
+	case len(f.sourced) > 0:
+		inherit += fmt.Sprintf(", unless %s, which it reads in and which was not followed here, sets another", f.sourced[0])
+	}
+	t.note("%q is a script: %s is judged, and %s", t.Server, t.Program(), inherit)
 }

@@ -16,7 +16,7 @@ import (
 // TestConclude is about versions and settings that this machine does not have.
 func TestConclude(t *testing.T) {
 	glibc := func(version, release string) Target {
-		return Target{Path: "/srv/x", Bits: 64, Libc: "glibc", LibcVersion: version, LibcRelease: release, Allocator: "glibc", AtSecure: No}
+		return Target{Arrives: Yes, Server: "/srv/x", Bits: 64, Libc: "glibc", LibcVersion: version, LibcRelease: release, Allocator: "glibc", AtSecure: No}
 	}
 	libc := facts{thorough: true, libc: "/lib/libc.so.6"}
 	with := func(change func(*facts)) facts {
@@ -49,10 +49,10 @@ func TestConclude(t *testing.T) {
 		{"tunables.conf before 2.44", glibc("2.43", ""), locked, Yes, "(glibc 2.43)", ""},
 		{"tunables.conf since 2.44", glibc("2.44", ""), locked, No, "/etc/tunables.conf sets it", ""},
 		{"version not found", glibc("", ""), libc, Unknown, "the version of the C library", ""},
-		{"another C library", Target{Path: "/srv/x"}, facts{thorough: true}, Unknown, "was not recognized", ""},
+		{"another C library", Target{Arrives: Yes, Server: "/srv/x"}, facts{thorough: true}, Unknown, "was not recognized", ""},
 		{"Quick", glibc("", ""), facts{}, Unknown, "", ""},
-		{"a static program, packed", Target{Path: "/srv/x", Static: true}, facts{thorough: true}, Unknown, "cannot be seen", ""},
-		{"a static program of an old glibc", Target{Path: "/srv/x", Static: true, Libc: "glibc"}, with(func(f *facts) { f.staticMalloc = true }), Unknown, "may not obey", ""},
+		{"a static program, packed", Target{Arrives: Yes, Server: "/srv/x", Static: true}, facts{thorough: true}, Unknown, "cannot be seen", ""},
+		{"a static program of an old glibc", Target{Arrives: Yes, Server: "/srv/x", Static: true, Libc: "glibc"}, with(func(f *facts) { f.staticMalloc = true }), Unknown, "may not obey", ""},
 		{"an allocator with names of its own", glibc("2.36", ""), with(func(f *facts) { f.hidden = []string{"jemalloc"} }), Unknown, "jemalloc linked into it under names of its own", ""},
 		{"an allocator linked statically", func() Target { t := glibc("2.36", ""); t.Allocator = "tcmalloc"; return t }(), with(func(f *facts) { f.replaces = "/srv/x" }), No, "another malloc linked into it, and tcmalloc does not read", ""},
 		{"mallopt", glibc("2.36", ""), with(func(f *facts) { f.mallopt = "/lib/liby.so" }), Yes, "uses the malloc", `"/lib/liby.so" calls mallopt`},
@@ -111,7 +111,7 @@ func TestAnotherRoot(t *testing.T) {
 			build(t, "gcc", "-w", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libc.so.6", "-o", root+"/opt/lib/libc.so.6", root+"/libc.c")
 			build(t, "gcc", "-w", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libjemalloc.so.2", "-o", root+"/lib/libjemalloc.so.2", root+"/libc.c")
 			fakeCache(t, root)
-			got := fsys{root}.judge("/prog", c.env, true)
+			got := fsys{root}.judge("/prog", nil, c.env, true)
 			if got.CanCap != c.want || !strings.Contains(strings.Join(got.Why, "\n"), c.why) {
 				t.Errorf("%v %q, want %v %q", got.CanCap, got.Why, c.want, c.why)
 			}
@@ -167,7 +167,7 @@ func fakeCache(t *testing.T, root string) {
 
 // TestNotesAndHints reads as an operator would.
 func TestNotesAndHints(t *testing.T) {
-	t1 := Target{Path: "/srv/x.py", Interpreters: []string{"/usr/bin/env", "/usr/bin/python3"}, Libc: "glibc", LibcVersion: "2.36", Allocator: "jemalloc"}
+	t1 := Target{Arrives: Yes, Server: "/srv/x.py", Interpreters: []string{"/usr/bin/env", "/usr/bin/python3"}, Libc: "glibc", LibcVersion: "2.36", Allocator: "jemalloc"}
 	t1.conclude(facts{thorough: true, cap: 3, replaces: "/lib/libjemalloc.so.2", preloaded: true})
 	want := Target{
 		Why:   []string{`libjemalloc.so.2 is preloaded into "/usr/bin/python3", and jemalloc does not read MALLOC_ARENA_MAX`},

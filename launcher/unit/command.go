@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"arenacap/launcher/target"
 )
 
 // command is one command of an ExecStart= line, as it was written.
@@ -192,20 +194,38 @@ func (c command) inFront() bool {
 		})
 }
 
-// executed is the program at the end of a shell's script: "sh -c 'exec /usr/sbin/server …'". "" is none that is plain
-// to see.
-func (c command) executed() string {
-	if len(c.args) < 2 || !strings.HasPrefix(c.args[0].value, "-") || !strings.HasSuffix(c.args[0].value, "c") {
-		return ""
+// argv is the command line that systemd gives the program, with what only it knows left open.
+func (u Unit) argv(c command) []string {
+	words := []string{c.name}
+	for _, a := range c.args {
+		value, known, _ := u.expand(a.value)
+		if !known {
+			value = a.value
+		}
+		words = append(words, given(value, !known))
 	}
-	script := c.args[1].value
-	at := strings.LastIndex(script, "exec ")
-	if at < 0 {
-		return ""
+	return words
+}
+
+// given leaves open what systemd replaces in an argument: "${NAME}", a whole word "$NAME" and, where they were not replaced
+// before, specifiers.
+func given(value string, specifiers bool) string {
+	if splits(value) {
+		return target.Opaque
 	}
-	fields := strings.Fields(script[at+len("exec "):])
-	if len(fields) == 0 || !path.IsAbs(fields[0]) || strings.ContainsAny(fields[0], "$`\"'\\;&|%*?") {
-		return ""
+	var b strings.Builder
+	for value != "" {
+		size, text := 1, value[:1]
+		switch {
+		case strings.HasPrefix(value, "$$"), specifiers && strings.HasPrefix(value, "%%"):
+			size = 2
+		case specifiers && value[0] == '%' && len(value) > 1:
+			size, text = 2, target.Opaque
+		case strings.HasPrefix(value, "${"):
+			size, text = max(2, strings.IndexByte(value, '}')+1), target.Opaque
+		}
+		b.WriteString(text)
+		value = value[size:]
 	}
-	return fields[0]
+	return b.String()
 }

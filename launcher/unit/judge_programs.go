@@ -51,7 +51,10 @@ func (p *planner) judgePrograms() {
 	works := len(p.f.Programs) == 0
 	for i, found := range p.f.Programs {
 		c := p.u.commands[i]
-		no := cannot(found)
+		no := ""
+		if found.Target.CanCap == target.No {
+			no = found.Target.Problem()
+		}
 		switch {
 		case c.inFront():
 			continue
@@ -62,9 +65,10 @@ func (p *planner) judgePrograms() {
 			continue
 		}
 		works = true
-		for _, n := range slices.Concat(found.Target.Notes, found.Script.Notes) {
-			p.note("%s", n)
+		if doubt := found.Target.Problem(); doubt != "" {
+			p.note("%s", doubt)
 		}
+		p.notes = append(p.notes, found.Target.Notes...)
 	}
 	forbidden := len(why) > 0 && p.w.Plan.Policy.Launch.OnUnenforceable == "refuse"
 	for _, no := range why {
@@ -77,16 +81,6 @@ func (p *planner) judgePrograms() {
 			p.note("%s", no)
 		}
 	}
-}
-
-// cannot is why the cap has no effect on what a command starts, or "".
-func cannot(found Program) string {
-	for _, t := range []target.Target{found.Target, found.Script} {
-		if t.CanCap == target.No {
-			return "the cap cannot work, because " + t.WhyNot()
-		}
-	}
-	return ""
 }
 
 // judgeEnvironment is about variables that the unit itself sets.

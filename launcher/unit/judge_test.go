@@ -64,8 +64,9 @@ func planOf(t *testing.T, text string) policy.Plan {
 }
 
 var (
-	jemalloc = target.Target{CanCap: target.No, Why: []string{"x links jemalloc"}, Hints: []string{"for jemalloc, set narenas"}}
-	glibc    = target.Target{CanCap: target.Yes, Why: []string{"x uses glibc"}, Bits: 64}
+	jemalloc = target.Target{Arrives: target.Yes, CanCap: target.No, Why: []string{"x links jemalloc"}, Hints: []string{"for jemalloc, set narenas"}}
+	lost     = target.Target{Arrives: target.No, CanCap: target.No, Why: []string{"sudo clears the environment"}, Hints: []string{"put arenacap behind it"}}
+	glibc    = target.Target{Arrives: target.Yes, CanCap: target.Yes, Why: []string{"x uses glibc"}, Bits: 64}
 )
 
 const budget = "[budget]\nvirtual = \"4GiB\"\n"
@@ -77,7 +78,7 @@ func TestWhatCannotBeDone(t *testing.T) {
 		want string
 	}{
 		"no cap works, no budget":         {situation{found: Found{Programs: []Program{{Target: jemalloc}}}}, "the cap cannot work, because x links jemalloc; for jemalloc, set narenas; there is no budget either"},
-		"the shell's program":             {situation{found: Found{Programs: []Program{{Target: glibc, Script: jemalloc}}}}, "x links jemalloc"},
+		"a carrier that loses it":         {situation{found: Found{Programs: []Program{{Target: lost}}}}, "the cap cannot arrive, because sudo clears the environment; put arenacap behind it; there is no budget either"},
 		"a start that is forbidden":       {situation{policy: budget + "[launch]\non_unenforceable = \"refuse\"", found: Found{Programs: []Program{{Target: jemalloc}}}}, "would forbid the start"},
 		"nothing to do by the policy":     {situation{policy: "[arenas]\ncap = \"off\""}, "arenacap would do nothing"},
 		"argv0 of several words":          {situation{unit: "ExecStart=@/bin/x $NAME a"}, "write ${NAME}"},
@@ -132,7 +133,7 @@ func TestNotes(t *testing.T) {
 	}{
 		"plain":                          {situation{}, "", ""},
 		"no cap works, a budget":         {situation{policy: budget, found: Found{Programs: []Program{{Target: jemalloc}}}}, "x links jemalloc", ""},
-		"what is known of a program":     {situation{found: Found{Programs: []Program{{Target: target.Target{CanCap: target.Yes, Notes: []string{"x calls mallopt"}}}}}}, "x calls mallopt", ""},
+		"what is known of a program":     {situation{found: Found{Programs: []Program{{Target: target.Target{Arrives: target.Yes, CanCap: target.Yes, Notes: []string{"x calls mallopt"}}}}}}, "x calls mallopt", ""},
 		"a cap for one of two":           {situation{unit: "Type=oneshot\nExecStart=/bin/x ; /bin/y", found: Found{Programs: []Program{{Target: jemalloc}, {Target: glibc}}}}, "x links jemalloc", ""},
 		"a program that is not here":     {situation{found: Found{Programs: []Program{{Missing: true}}}}, "there is no /bin/x on this machine, so whether the cap can work on it is not known; 'arenacap plan /bin/x' says", ""},
 		"a cap of glibc's own":           {situation{policy: "[arenas]\ncap = \"glibc\"", found: Found{Programs: []Program{{Target: jemalloc}}}}, "", ""},

@@ -35,7 +35,6 @@ type neededFile struct {
 type Program struct {
 	Missing bool          // it was not found here
 	Target  target.Target // zero where it was not looked at
-	Script  target.Target // what a shell's script executes at its end; zero where that is not plain to see
 }
 
 // ownProgram is arenacap's own file.
@@ -61,11 +60,11 @@ const systemdPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 func Look(u Unit, w Wish, own string, env []string) Found {
 	if w.Root != "" {
 		at := w.Root + u.Outside(own)
-		return Found{own: ownProgram{neededFile{Path: own}, target.Quick(at, nil).Bits, wrong(at)}}
+		return Found{own: ownProgram{neededFile{Path: own}, target.Quick(at, nil, nil).Bits, wrong(at)}}
 	}
 	as := u.identity()
 	found := Found{
-		own:      ownProgram{u.lookFile(as, own, mayExecute), target.Quick(u.Outside(own), nil).Bits, wrong(u.Outside(own))},
+		own:      ownProgram{u.lookFile(as, own, mayExecute), target.Quick(u.Outside(own), nil, nil).Bits, wrong(u.Outside(own))},
 		policy:   u.lookFile(as, w.PolicyFile, mayRead),
 		settings: u.lookSettings(),
 	}
@@ -126,13 +125,7 @@ func (u Unit) lookProgram(c command, env []string) Program {
 	if err != nil {
 		return Program{Missing: errors.Is(err, syscall.ENOENT)}
 	}
-	p := Program{Target: target.Examine(found, env)}
-	if script := c.executed(); script != "" {
-		if found, err := target.Find(script, nil); err == nil {
-			p.Script = target.Examine(found, env)
-		}
-	}
-	return p
+	return Program{Target: target.Examine(found, u.argv(c), env)}
 }
 
 // lookSettings reads the unit's EnvironmentFile=s. Only which names they set matters here.

@@ -27,6 +27,7 @@ type Config struct {
 	PID        int      // the target of Detached; Run has its targets as an argument
 	Service    string   // "" is none
 	Program    string   // path of the target; its last part names it where no service does
+	Server     string   // path of the program that the target's carriers start, or Program; "" is not known
 	PolicyFile string   // ARENACAP_POLICY of a command; "" is none
 	Path       string   // PATH of a command
 	Mode       string   // "exec", "supervise" or "attach"; it is in the event started

@@ -16,13 +16,13 @@ const maxConfig = 2 << 20
 // is UTF-8; where a limit was said (policy.Limit.From) begins with a path too, but a watch has no use for it.
 type wire struct {
 	Config
-	Service, Program, PolicyFile, Path []byte
-	Notices                            [][]byte
+	Service, Program, Server, PolicyFile, Path []byte
+	Notices                                    [][]byte
 }
 
 // Encode is what Detached expects, without the length in front of it.
 func (c Config) Encode() []byte {
-	w := wire{Config: c, Service: []byte(c.Service), Program: []byte(c.Program), PolicyFile: []byte(c.PolicyFile), Path: []byte(c.Path)}
+	w := wire{Config: c, Service: []byte(c.Service), Program: []byte(c.Program), Server: []byte(c.Server), PolicyFile: []byte(c.PolicyFile), Path: []byte(c.Path)}
 	for _, line := range c.Notices {
 		w.Notices = append(w.Notices, []byte(line))
 	}
@@ -43,7 +43,7 @@ func decodeConfig(data []byte) (Config, error) {
 		return Config{}, fmt.Errorf("the watch's configuration is not valid: %w", err)
 	}
 	c := w.Config
-	c.Service, c.Program, c.PolicyFile, c.Path = string(w.Service), string(w.Program), string(w.PolicyFile), string(w.Path)
+	c.Service, c.Program, c.Server, c.PolicyFile, c.Path = string(w.Service), string(w.Program), string(w.Server), string(w.PolicyFile), string(w.Path)
 	for _, line := range w.Notices {
 		c.Notices = append(c.Notices, string(line))
 	}

@@ -60,34 +60,44 @@ func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, err
 		return launcher.Launch{}, &launcher.StartError{Err: err}
 	}
 	l := launcher.Launch{Plan: plan, Path: path, Args: args, Env: env.Env}
-	if err := judge(plan, path, env.Env, v); err != nil {
-		return l, say.Launch(err)
-	}
-	v.Explain("target: %s", path)
-	explainRoom(v, plan, path, env.Env)
 	if len(plan.Limits) > 0 {
 		l.Watch = launchWatch(l, v)
 	}
+	if err := judge(l, v); err != nil {
+		return l, say.Launch(err)
+	}
+	v.Explain("target: %s", path)
+	explainRoom(v, l)
 	return l, nil
 }
 
-// judge says before the start that the cap cannot work on this program: as far as a few header reads tell, or
-// thoroughly where the policy refuses such a start. Where there is a watch, it warns at leisure instead.
-func judge(plan policy.Plan, path string, env []string, v say.Voice) error {
-	rule := plan.Policy.Launch.OnUnenforceable
-	if plan.ArenaMax == 0 || rule == "ignore" || rule == "warn" && len(plan.Limits) > 0 {
+// judge says before the start that the cap cannot arrive at or work on this program: as far as a few header reads tell, or
+// thoroughly where the policy refuses such a start. Where there is a watch, it warns at leisure instead, but for the
+// carriers, whose folders and files it cannot see from where it lives.
+func judge(l launcher.Launch, v say.Voice) error {
+	rule := l.Plan.Policy.Launch.OnUnenforceable
+	if l.Plan.ArenaMax == 0 || rule == "ignore" || rule == "warn" && l.Watch != nil && !target.IsCarrier(l.Path) {
 		return nil
 	}
 	look := target.Quick
 	if rule == "refuse" {
 		look = target.Examine
 	}
-	switch t := look(path, env); {
-	case t.CanCap != target.No:
-	case rule == "refuse":
-		return fmt.Errorf(`the cap cannot work, because %s; on_unenforceable = "refuse" forbids the start`, t.WhyNot())
+	t := look(l.Path, l.Args, l.Env)
+	switch problem := t.Problem(); {
+	case problem == "":
+	case rule == "refuse" && t.CanCap == target.No:
+		return fmt.Errorf(`%s; on_unenforceable = "refuse" forbids the start`, problem)
+	case l.Watch != nil:
+		l.Watch.Notices = append(l.Watch.Notices, problem)
 	default:
-		v.Note("the cap cannot work, because %s", t.WhyNot())
+		v.Note("%s", problem)
+	}
+	if l.Watch != nil && len(t.Chain) > 0 {
+		l.Watch.Server = t.Server
+		if t.Server != "" {
+			l.Watch.Server = absolute(t.Server)
+		}
 	}
 	return nil
 }

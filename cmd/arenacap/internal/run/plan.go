@@ -52,7 +52,7 @@ func heapOf(program string) uint64 {
 	if err != nil {
 		return 0
 	}
-	t := target.Quick(path, origin.Environ())
+	t := target.Quick(path, nil, origin.Environ())
 	return environ.GlibcVersion{Bits32: t.Bits == 32}.HeapBytes()
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher"
 	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/target"
@@ -88,7 +89,8 @@ func (r Room) Warning() string {
 
 // explainRoom says on stderr where the worst case does not fit into the limit on address space, and with --verbose what it
 // leaves. Only under such a limit is the program examined.
-func explainRoom(v say.Voice, plan policy.Plan, path string, env []string) {
+func explainRoom(v say.Voice, l launcher.Launch) {
+	plan := l.Plan
 	if plan.AddressLimit().N == 0 {
 		v.Explain("%s", NewRoom(plan, nil, environ.GlibcVersion{}))
 		return
@@ -96,7 +98,7 @@ func explainRoom(v say.Voice, plan policy.Plan, path string, env []string) {
 	if plan.Machine.Online.N == 0 { // a fixed cap did not need them, glibc's own limit does
 		plan.Machine.Online = machine.Find("/", machine.Cores, nil).Online
 	}
-	t := target.Examine(path, env)
+	t := target.Examine(l.Path, l.Args, l.Env)
 	room := NewRoom(plan, &t, t.Glibc())
 	v.Explain("%s", room)
 	if warning := room.Warning(); warning != "" {

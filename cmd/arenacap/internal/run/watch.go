@@ -45,14 +45,18 @@ func WatchConfig(plan policy.Plan, v say.Voice) watch.Config {
 func launchWatch(l launcher.Launch, v say.Voice) *watch.Config {
 	config := WatchConfig(l.Plan, v)
 	config.Program, config.OnUnenforceable = absolute(l.Path), l.Plan.Policy.Launch.OnUnenforceable
+	config.Server = config.Program
 	return &config
 }
 
-// whyNoCap is how a watch finds out, beside the target and at leisure, why the cap cannot work.
+// whyNoCap is how a watch finds out, beside the target and at leisure, why the cap cannot arrive or work. What there is
+// to say of carriers was said by the launch.
 func whyNoCap(config watch.Config, env []string) []string {
-	t := target.Examine(config.Program, env)
-	if t.CanCap != target.No {
+	if config.Server == "" || len(config.Notices) > 0 {
 		return nil
 	}
-	return []string{"the cap cannot work, because " + t.WhyNot()}
+	if problem := target.Examine(config.Server, nil, env).Problem(); problem != "" {
+		return []string{problem}
+	}
+	return nil
 }

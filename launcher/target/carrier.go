@@ -1,0 +1,312 @@
+package target
+
+// How the arguments of a carrier are read: by its row of the table, as getopt_long(3) reads them.
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Opaque stands in a word of a command line for what only a shell or a service manager knows.
+const Opaque = "\x00"
+
+// reading is what the arguments of a carrier say.
+type reading struct {
+	command []string // the next command line; nil is none
+	script  bool     // command[0] is a script for this carrier, a shell
+	text    string   // shell text that takes the command's place, where isText
+	isText  bool
+	args    []string // "$@" of the text
+	user    string   // whom the program runs as; "" is not said
+	stays   bool
+	root    bool   // the program has another root directory
+	problem string // why there is no command, a sentence
+
+	env       fate
+	keep      []string // variables that stay where the others go
+	unset     []string
+	set       []string // NAME=VALUE
+	variables string   // a folder of variables (envdir(8))
+}
+
+// carrierAt is the row for the program at a path, nil where there is none.
+func carrierAt(path string) *carrier {
+	name := filepath.Base(path)
+	for i := range carriers {
+		for known := range strings.SplitSeq(carriers[i].names, " ") {
+			if known == name {
+				return &carriers[i]
+			}
+		}
+	}
+	return nil
+}
+
+// IsCarrier reports whether the program at a path is known to start another one.
+func IsCarrier(path string) bool { return carrierAt(path) != nil }
+
+func (c *carrier) has(t trait) bool { return c.is&t != 0 }
+
+// flag finds an entry "NAME[,NAME…][=][=][?][>EFFECT]" of a row. A name of one letter has one dash. Each "=" is a value,
+// behind the name or in the next argument; "?" is one behind the name or none; the name "#" is any number.
+func (c *carrier) flag(name string) (values int, optional bool, effect string, ok bool) {
+	for entry := range strings.FieldsSeq(c.flags) {
+		names, effect, _ := strings.Cut(entry, ">")
+		bare := strings.TrimRight(names, "=?")
+		for known := range strings.SplitSeq(bare, ",") {
+			if known == name {
+				return strings.Count(names[len(bare):], "="), strings.HasSuffix(names, "?"), effect, true
+			}
+		}
+	}
+	return 0, false, "", false
+}
+
+// argReader goes through the arguments of one carrier.
+type argReader struct {
+	*carrier
+	name     string
+	rest     []string
+	operands []string // before a flag
+	program  string   // named by a flag
+	hasText  bool     // the first operand is a text
+	direct   bool     // the operands are a command where they would be none
+	getenv   func(string) string
+	reading
+}
+
+// read reads the arguments behind a carrier's name. getenv is for "env -S".
+func (c *carrier) read(name string, args []string, getenv func(string) string) reading {
+	a := argReader{carrier: c, name: name, rest: args, getenv: getenv}
+	a.reading.env, a.reading.stays, a.root = c.env, c.has(stays), c.has(otherway)
+	if a.problem = a.takeAll(); a.problem == "" && !a.isText && len(a.command) == 0 {
+		a.problem = a.noCommand()
+	}
+	if len(a.command) > 0 && strings.Contains(a.command[0], Opaque) {
+		a.problem = fmt.Sprintf("which program %s starts is not plain to see", name)
+	}
+	if a.problem != "" {
+		a.command, a.isText = nil, false
+	}
+	if strings.Contains(a.user, Opaque) {
+		a.user = ""
+	}
+	return a.reading
+}
+
+func (a *argReader) takeAll() (problem string) {
+	if a.after != "" {
+		a.takeBehindWord()
+		return ""
+	}
+	if problem = a.takeFlags(); problem != "" {
+		return problem
+	}
+	if a.sub != "" {
+		if len(a.rest) == 0 || !slices.Contains(strings.Fields(a.sub), a.rest[0]) {
+			return a.noCommand()
+		}
+		a.rest = a.rest[1:]
+		if problem = a.takeFlags(); problem != "" {
+			return problem
+		}
+	}
+	return a.takeCommand()
+}
+
+func (a *argReader) noCommand() string { return a.name + " has no command behind it" }
+
+// takeBehindWord looks for the word in front of the command; find(1) ends it with ";".
+func (a *argReader) takeBehindWord() {
+	words := strings.Fields(a.after)
+	if i := slices.IndexFunc(a.rest, func(w string) bool { return slices.Contains(words, w) }); i >= 0 {
+		a.command = a.rest[i+1:]
+	}
+	if end := slices.Index(a.command, ";"); end >= 0 {
+		a.command = a.command[:end]
+	}
+}
+
+func (a *argReader) takeFlags() (problem string) {
+	_, _, _, dash := a.flag("-")
+	for len(a.rest) > 0 && problem == "" {
+		word := a.rest[0]
+		switch {
+		case word == "--":
+			a.rest = a.rest[1:]
+			return ""
+		case word == "-" && dash:
+			a.rest = a.rest[1:]
+			problem = a.apply("-", nil)
+		case len(word) > 1 && word[0] == '-':
+			a.rest = a.rest[1:]
+			problem = a.takeFlag(word)
+		case a.has(permutes):
+			a.operands, a.rest = append(a.operands, word), a.rest[1:]
+		default:
+			return ""
+		}
+	}
+	return problem
+}
+
+func (a *argReader) takeFlag(word string) (problem string) {
+	if _, _, _, numbers := a.flag("#"); numbers && strings.Trim(word, "-0123456789") == "" {
+		return ""
+	}
+	long, isLong := strings.CutPrefix(word, "--")
+	if !isLong {
+		return a.takeLetters(word[1:])
+	}
+	name, value, assigned := strings.Cut(long, "=")
+	values, optional, _, known := a.flag(name)
+	switch {
+	case !known && a.has(anyLong):
+		return ""
+	case !known || len(name) < 2 || assigned && values == 0 && !optional:
+		return a.unknown("--" + name)
+	case assigned:
+		return a.apply(name, []string{value})
+	}
+	return a.takeValues(name, values)
+}
+
+func (a *argReader) unknown(flag string) string {
+	return fmt.Sprintf("what %s's flag %q means for its command is not known here", a.name, flag)
+}
+
+// takeLetters reads a word of short flags, of which the last may have its value in the same word.
+func (a *argReader) takeLetters(letters string) (problem string) {
+	for i := 0; i < len(letters) && problem == ""; i++ {
+		name, behind := letters[i:i+1], letters[i+1:]
+		values, optional, _, known := a.flag(name)
+		switch {
+		case !known:
+			return a.unknown("-" + name)
+		case behind != "" && (optional || values > 0):
+			return a.apply(name, []string{behind})
+		}
+		problem = a.takeValues(name, values)
+	}
+	return problem
+}
+
+func (a *argReader) takeValues(name string, n int) string {
+	if len(a.rest) < n {
+		return a.noCommand()
+	}
+	values := a.rest[:n]
+	a.rest = a.rest[n:]
+	return a.apply(name, values)
+}
+
+// apply does what a flag of the row stands for.
+func (a *argReader) apply(name string, values []string) (problem string) {
+	value := strings.Join(values, "=")
+	_, _, effect, _ := a.flag(name)
+	switch effect {
+	case "stop":
+		return a.noCommand()
+	case "clear":
+		a.reading.env = cleared
+	case "keep":
+		a.reading.env = kept
+	case "list":
+		a.keep = append(a.keep, strings.Split(value, ",")...)
+		if value == "" {
+			a.reading.env = kept
+		}
+	case "set":
+		a.set = append(a.set, value)
+	case "unset":
+		a.unset = append(a.unset, value)
+	case "pass", "assign":
+		a.assign(value, effect == "pass")
+	case "split":
+		a.rest = append(splitWords(value, a.getenv), a.rest...)
+	case "stays":
+		a.reading.stays = true
+	case "root":
+		a.root = true
+	case "shell":
+		a.hasText = true
+	case "text":
+		a.text, a.isText = value, true
+	case "program":
+		a.program = value
+	case "user":
+		a.user = value
+	case "operands":
+		a.user, a.direct = value, true
+	case "envdir":
+		a.variables = value
+	}
+	return ""
+}
+
+// assign reads NAME=VALUE; a NAME alone is one that stays, or one that is removed.
+func (a *argReader) assign(word string, stays bool) {
+	switch {
+	case strings.Contains(word, "="):
+		a.set = append(a.set, word)
+	case stays:
+		a.keep = append(a.keep, word)
+	default:
+		a.unset = append(a.unset, word)
+	}
+}
+
+// takeCommand reads what stands behind the flags.
+func (a *argReader) takeCommand() (problem string) {
+	a.rest = append(a.operands, a.rest...)
+	if len(a.rest) < a.words {
+		return a.noCommand()
+	}
+	first := append(a.rest, "")[0]
+	switch {
+	case a.has(config):
+		return fmt.Sprintf("%s starts what %s say; arenacap belongs in front of the commands there", a.name, a.who)
+	case a.has(userWord) && !a.direct:
+		a.user = first
+	case a.has(envdir):
+		a.variables = first
+	}
+	a.rest = a.rest[a.words:]
+	for a.has(assigns) && len(a.rest) > 0 && strings.Contains(a.rest[0], "=") {
+		a.set, a.rest = append(a.set, a.rest[0]), a.rest[1:]
+	}
+	a.takeOperands()
+	return ""
+}
+
+func (a *argReader) takeOperands() {
+	switch {
+	case a.program != "":
+		a.command = append([]string{a.program}, a.rest...)
+	case a.has(permutes) && !a.direct, len(a.rest) == 0: // a user's shell; its text was a flag's value
+	case a.has(folder):
+		a.command = []string{a.rest[0] + "/run"}
+	case a.has(joins):
+		a.text, a.isText = strings.Join(a.rest, " "), true
+	case a.has(stringC) && a.rest[0] == "-c" && len(a.rest) > 1, a.hasText:
+		at := slices.Index(a.rest[:1], "-c") + 1
+		a.text, a.isText, a.args = a.rest[at], true, a.rest[min(at+2, len(a.rest)):]
+	default:
+		a.command, a.script = a.rest, a.has(shell)
+	}
+}
+
+// environment is what the program gets of an environment.
+func (r reading) environment(env []string) []string {
+	var out []string
+	for _, entry := range env {
+		name, _, _ := strings.Cut(entry, "=")
+		gone := r.env != kept && !slices.Contains(r.keep, name) || slices.Contains(r.unset, name)
+		if !gone && !slices.ContainsFunc(r.set, func(s string) bool { return strings.HasPrefix(s, name+"=") }) {
+			out = append(out, entry)
+		}
+	}
+	return append(out, r.set...)
+}

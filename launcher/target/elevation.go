@@ -1,0 +1,122 @@
+package target
+
+// What the configuration of sudo and doas says about a variable.
+
+import (
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// sudoKeeps reads whether sudo hands a variable on where its command line does not say so (sudoers(5)). Settings for some
+// users, hosts or commands alone leave it unknown, and so does a file that may not be read.
+func (fs fsys) sudoKeeps(variable string) Answer {
+	s := sudoers{fs: fs, variable: variable}
+	s.read("/etc/sudoers", 0)
+	switch {
+	case s.unread || s.some:
+		return Unknown
+	}
+	return answer(s.keeps || s.open)
+}
+
+type sudoers struct {
+	fs       fsys
+	variable string
+	keeps    bool // by env_keep
+	open     bool // by !env_reset
+	some     bool // for some only
+	unread   bool
+}
+
+// read takes the lines "Defaults[@:!>LIST] SETTING[, SETTING…]" and those that include other files.
+func (s *sudoers) read(file string, depth int) {
+	text, err := s.fs.readFile(file)
+	if err != nil || depth > 8 {
+		s.unread = true
+		return
+	}
+	for line := range strings.Lines(strings.ReplaceAll(string(text), "\\\n", " ")) {
+		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		rest = strings.TrimSpace(rest)
+		switch {
+		case strings.HasPrefix(word, "Defaults"):
+			s.defaults(rest, word != "Defaults")
+		case word == "@include" || word == "#include":
+			s.read(within(file, rest), depth+1)
+		case word == "@includedir" || word == "#includedir":
+			for _, included := range s.fs.sudoFolder(within(file, rest)) {
+				s.read(included, depth+1)
+			}
+		}
+	}
+}
+
+func within(file, name string) string {
+	if name = strings.Trim(name, `"`); path.IsAbs(name) {
+		return name
+	}
+	return path.Join(path.Dir(file), name)
+}
+
+// sudoFolder lists what sudo includes of a folder: no name with a "." in it, and none that ends in "~".
+func (fs fsys) sudoFolder(dir string) []string {
+	names, _ := filepath.Glob(fs.path(dir) + "/*")
+	names = slices.DeleteFunc(names, func(n string) bool {
+		return strings.Contains(path.Base(n), ".") || strings.HasSuffix(n, "~")
+	})
+	for i := range names {
+		names[i] = strings.TrimPrefix(names[i], fs.root)
+	}
+	return names
+}
+
+func (s *sudoers) defaults(settings string, some bool) {
+	quoted := false
+	for _, setting := range strings.FieldsFunc(settings, func(r rune) bool {
+		quoted = quoted != (r == '"')
+		return r == ',' && !quoted
+	}) {
+		name, value, _ := strings.Cut(strings.TrimSpace(setting), "=")
+		name = strings.TrimSpace(name)
+		listed := slices.ContainsFunc(strings.Fields(strings.Trim(strings.TrimSpace(value), `"`)), func(pattern string) bool {
+			pattern, _, _ = strings.Cut(pattern, "=")
+			ok, _ := path.Match(pattern, s.variable)
+			return ok
+		})
+		switch operation := name[max(0, len(name)-1):]; {
+		case strings.TrimRight(name, "+- ") == "env_keep" && (listed || operation == "p"):
+			s.some = s.some || some
+			s.keeps = listed && operation != "-"
+		case name == "env_reset" || name == "!env_reset":
+			s.some = s.some || some
+			s.open = name[0] == '!'
+		}
+	}
+}
+
+// doasKeeps reads whether doas hands a variable on (doas.conf(5)): where its rules do not agree it is not known.
+func (fs fsys) doasKeeps(variable string) Answer {
+	text, err := fs.readFile("/etc/doas.conf")
+	if err != nil {
+		return Unknown
+	}
+	var answers []Answer
+	for line := range strings.Lines(strings.ReplaceAll(string(text), "\\\n", " ")) {
+		line, _, _ = strings.Cut(line, "#")
+		words := strings.Fields(strings.NewReplacer("{", " { ", "}", " } ").Replace(line))
+		if len(words) == 0 || words[0] != "permit" {
+			continue
+		}
+		keeps := slices.Contains(words, "keepenv") || slices.Contains(words, variable) || slices.Contains(words, variable+"=$"+variable)
+		if slices.Contains(words, "-"+variable) {
+			keeps = false
+		}
+		answers = append(answers, answer(keeps))
+	}
+	if answers = slices.Compact(answers); len(answers) == 1 {
+		return answers[0]
+	}
+	return Unknown
+}

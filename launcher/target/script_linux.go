@@ -1,0 +1,210 @@
+package target
+
+// Shell scripts, as files and as texts on a command line: what they do to the cap, and what they start.
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// intoScript reads the file of a shell script and goes on where it executes one plain program in its own place. Where
+// it does not, the script stays the program that is looked at.
+func (c *chain) intoScript() bool {
+	text, err := c.fs.readFile(c.path)
+	if err != nil {
+		return false
+	}
+	c.scripts++
+	before := *c
+	file, stays := c.path, c.args
+	commands := scanShell(string(text))
+	c.judgeScript(commands, file, 0)
+	next := successor(commands, false)
+	link := Link{Name: filepath.Base(file), Environment: "kept"}
+	switch {
+	case c.lost != before.lost:
+		link.Environment = "changed"
+	case c.doubt != before.doubt:
+		link.Environment = "unknown"
+	}
+	if next == nil || !c.start(*next, file, stays[min(1, len(stays)):]) {
+		c.path, c.args, c.unseen, c.settled = file, stays, "", true
+		return false
+	}
+	c.links = append(c.links, link)
+	return true
+}
+
+// intoText reads the text behind a shell's -c, and goes on where it starts one program.
+func (c *chain) intoText(text string, args []string) bool {
+	commands := scanShell(text)
+	c.judgeScript(commands, "", 0)
+	next := successor(commands, true)
+	if next == nil || !c.start(*next, "", args) {
+		c.unknown(fmt.Sprintf("which program %q starts is not plain to see", shown([]string{text})))
+		return false
+	}
+	last := commands[len(commands)-1]
+	c.links[len(c.links)-1].Stays = next.line != last.line || len(next.words) != len(last.words)
+	return true
+}
+
+// start takes a command of a script for the next one.
+func (c *chain) start(next shellCommand, file string, args []string) bool {
+	set, words := next.parts()
+	c.line = nil
+	for _, w := range words {
+		if w.raw == `"$@"` || w.raw == "$@" {
+			c.line = append(c.line, args...)
+			continue
+		}
+		c.line = append(c.line, w.text)
+	}
+	c.args = c.line
+	for _, entry := range set {
+		c.change(next, file, "sets "+entry, reading{set: []string{entry}})
+	}
+	return len(c.args) > 0 && !strings.Contains(c.args[0], Opaque) && c.find()
+}
+
+// parts are the assignments in front of a command, and the words behind them without exec(1) and command(1).
+func (s shellCommand) parts() (set []string, words []shellWord) {
+	words = s.words
+	for len(words) > 0 && words[0].assigns() {
+		if !strings.Contains(words[0].text, Opaque) {
+			set = append(set, words[0].text)
+		}
+		words = words[1:]
+	}
+	for len(words) > 1 && (words[0].raw == "exec" || words[0].raw == "command") {
+		words = words[1:]
+	}
+	return set, words
+}
+
+func (w shellWord) assigns() bool {
+	name, _, ok := strings.Cut(w.raw, "=")
+	return ok && name != "" && strings.Trim(name, nameBytes) == ""
+}
+
+// builtins do not start programs. The words of a shell's grammar are not commands at all.
+const builtins = " : . source cd export unset set umask ulimit trap wait true false echo printf test [ [[ read shift local return exit eval readonly declare typeset alias hash getopts kill let pushd popd shopt exec "
+
+// successor is the one command that the script becomes: the only exec, and in a text also the only program.
+func successor(commands []shellCommand, text bool) (next *shellCommand) {
+	execs, programs := 0, 0
+	var program *shellCommand
+	for i := range commands {
+		_, words := commands[i].parts()
+		switch {
+		case len(words) == 0 || words[0].raw == "exec":
+		case commands[i].executes():
+			if execs++; text || commands[i].always {
+				next = &commands[i]
+			}
+		case !strings.Contains(builtins, " "+words[0].raw+" "):
+			programs++
+			program = &commands[i]
+		}
+	}
+	switch {
+	case execs == 1:
+		return next
+	case execs == 0 && programs == 1 && text:
+		return program
+	}
+	return nil
+}
+
+// executes reports whether a command is an exec of a program.
+func (s shellCommand) executes() bool {
+	at := slices.IndexFunc(s.words, func(w shellWord) bool { return !w.assigns() })
+	return at >= 0 && at+1 < len(s.words) && s.words[at].raw == "exec"
+}
+
+// maxSourced bounds how deep files are followed that scripts read in.
+const maxSourced = 8
+
+// judgeScript looks for what the commands of a script do to the cap, up to the program that it becomes.
+func (c *chain) judgeScript(commands []shellCommand, file string, depth int) {
+	for _, command := range commands {
+		set, words := command.parts()
+		switch {
+		case command.executes() && command.always:
+			return
+		case len(words) == 0:
+			c.judgeSettings(command, file, command.words)
+		case words[0].raw == "export" || words[0].raw == "readonly" || words[0].raw == "declare" || words[0].raw == "typeset":
+			c.judgeSettings(command, file, words[1:])
+		case words[0].raw == "unset":
+			c.judgeUnset(command, file, words[1:])
+		case (words[0].raw == "." || words[0].raw == "source") && len(words) > 1 && len(set) == 0:
+			c.source(words[1], file, depth)
+		}
+	}
+}
+
+// judgeSettings is about words such as NAME=VALUE.
+func (c *chain) judgeSettings(command shellCommand, file string, words []shellWord) {
+	for _, w := range words {
+		name, value, _ := strings.Cut(w.raw, "=")
+		if !w.assigns() || name != maxVariable && name != "GLIBC_TUNABLES" {
+			continue
+		}
+		if !strings.Contains(w.text, Opaque) {
+			c.change(command, file, "sets "+w.text, reading{set: []string{w.text}})
+		} else if name == maxVariable && !strings.Contains(value, maxVariable) || strings.Contains(value, "arena_max") {
+			c.change(command, file, "sets "+w.raw, reading{unset: []string{name}})
+		}
+	}
+}
+
+func (c *chain) judgeUnset(command shellCommand, file string, words []shellWord) {
+	for _, w := range words {
+		if w.text == maxVariable {
+			c.change(command, file, "unsets "+w.text, reading{unset: []string{w.text}})
+		}
+	}
+}
+
+// change records what a command does to the cap: for certain, or perhaps.
+func (c *chain) change(command shellCommand, file, what string, r reading) {
+	env := r.environment(c.env)
+	if sameCap(c.env, env) {
+		c.env = env
+		return
+	}
+	place := "the text behind " + c.linkName()
+	if file != "" {
+		place = fmt.Sprintf("%s:%d", file, command.line)
+	}
+	c.env = env
+	instead := "write MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4} there, with your number, and the cap counts"
+	if command.always {
+		c.lose(place+" "+what, instead)
+		return
+	}
+	c.doubt, c.instead = place+" "+what+" in some cases", instead
+}
+
+func (c *chain) linkName() string {
+	return append(c.links, Link{Name: "the shell"})[max(0, len(c.links)-1)].Name
+}
+
+// source follows a file that a script reads in: one that is named plainly, or beside the script.
+func (c *chain) source(word shellWord, file string, depth int) {
+	path := word.text
+	for _, own := range []string{`$(dirname "$0")/`, `"$(dirname "$0")"/`, `"$(dirname "$0")/`, "$(dirname $0)/", `"${0%/*}"/`, "${0%/*}/", `"${0%/*}/`} {
+		if rest, ok := strings.CutPrefix(word.raw, own); ok && file != "" {
+			path = filepath.Dir(file) + "/" + strings.TrimSuffix(rest, `"`)
+		}
+	}
+	text, err := c.fs.readFile(path)
+	if strings.Contains(path, Opaque) || err != nil || depth == maxSourced || !strings.Contains(path, "/") {
+		c.unfollowed = append(c.unfollowed, word.raw)
+		return
+	}
+	c.judgeScript(scanShell(string(text)), path, depth+1)
+}

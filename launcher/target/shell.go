@@ -1,0 +1,237 @@
+package target
+
+// As much of the shell's grammar as it takes to see which programs a script starts and which variables it sets (POSIX,
+// "Shell Command Language"). What a script computes stays Opaque.
+
+import "strings"
+
+// shellCommand is a simple command: its words without quotes, redirections left out.
+type shellCommand struct {
+	line   int
+	words  []shellWord
+	always bool // it stands in no condition, loop, function or list
+}
+
+// shellWord is a word, with Opaque for each expansion in it.
+type shellWord struct {
+	text string
+	raw  string
+}
+
+// shellScanner cuts a text into commands.
+type shellScanner struct {
+	text     string
+	at, line int
+	depth    int
+	parens   int
+	joined   bool // by && or || to the command before, or by a pipe
+	current  shellCommand
+	all      []shellCommand
+	heredocs []string
+}
+
+// maxShell bounds what is read of a script, in bytes.
+const maxShell = 256 << 10
+
+func scanShell(text string) []shellCommand {
+	s := &shellScanner{text: text[:min(len(text), maxShell)], line: 1}
+	s.current.line = 1
+	for s.at < len(s.text) {
+		s.next()
+	}
+	s.end("")
+	return s.all
+}
+
+// end closes a command before an operator.
+func (s *shellScanner) end(operator string) {
+	for s.opens() {
+	}
+	if len(s.current.words) > 0 {
+		s.current.always = s.depth == 0 && !s.joined && operator != "|"
+		s.all = append(s.all, s.current)
+	}
+	s.joined = operator == "|" || operator == "&&" || operator == "||"
+	s.current = shellCommand{line: s.line}
+}
+
+// opens takes a reserved word off the command's front, if there is one.
+func (s *shellScanner) opens() bool {
+	if len(s.current.words) == 0 {
+		return false
+	}
+	switch s.current.words[0].raw {
+	case "if", "while", "until", "for", "select", "case", "{", "function":
+		s.depth++
+	case "fi", "done", "esac", "}":
+		s.depth = max(0, s.depth-1)
+	case "then", "do", "else", "elif", "!", "time":
+	default:
+		return false
+	}
+	word := s.current.words[0].raw
+	s.current.words = s.current.words[1:]
+	if word == "for" || word == "case" || word == "select" || word == "function" {
+		s.current.words = nil
+	}
+	return true
+}
+
+// next takes one token.
+func (s *shellScanner) next() {
+	switch c := s.text[s.at]; {
+	case c == '\n':
+		s.at++
+		s.end("")
+		s.line++
+		s.current.line = s.line
+		s.skipHeredocs()
+	case c == ' ' || c == '\t' || c == '\r':
+		s.at++
+	case c == '#':
+		for s.at < len(s.text) && s.text[s.at] != '\n' {
+			s.at++
+		}
+	case strings.HasPrefix(s.text[s.at:], "\\\n"):
+		s.at += 2
+		s.line++
+	case c == '<' || c == '>':
+		s.redirection()
+	case strings.IndexByte(";&|()", c) >= 0:
+		s.operator(c)
+	default:
+		s.take()
+	}
+}
+
+// operator ends a command. A name before "(" is a function's, words before a ")" that nothing opened are a case's pattern.
+func (s *shellScanner) operator(c byte) {
+	n := 1
+	if strings.HasPrefix(s.text[s.at+1:], string(c)) && c != '(' && c != ')' {
+		n = 2
+	}
+	operator := s.text[s.at : s.at+n]
+	s.at += n
+	if c == '(' || c == ')' && s.parens == 0 {
+		for s.opens() {
+		}
+		s.current.words = nil
+	}
+	s.end(operator)
+	switch {
+	case c == '(':
+		s.depth++
+		s.parens++
+	case c == ')' && s.parens > 0:
+		s.depth = max(0, s.depth-1)
+		s.parens--
+	}
+}
+
+// redirection skips it, with the file behind it; a here-document is skipped at the end of its line.
+func (s *shellScanner) redirection() {
+	heredoc := strings.HasPrefix(s.text[s.at:], "<<") && !strings.HasPrefix(s.text[s.at:], "<<<")
+	for s.at < len(s.text) && strings.IndexByte("<>&|-", s.text[s.at]) >= 0 {
+		s.at++
+	}
+	for s.at < len(s.text) && (s.text[s.at] == ' ' || s.text[s.at] == '\t') {
+		s.at++
+	}
+	if word := s.word(); heredoc {
+		s.heredocs = append(s.heredocs, word.text)
+	}
+}
+
+func (s *shellScanner) skipHeredocs() {
+	for _, end := range s.heredocs {
+		for s.at < len(s.text) {
+			line, _, _ := strings.Cut(s.text[s.at:], "\n")
+			s.at = min(s.at+len(line)+1, len(s.text))
+			s.line++
+			if strings.TrimLeft(line, "\t") == end {
+				break
+			}
+		}
+	}
+	s.heredocs = nil
+	s.current.line = s.line
+}
+
+func (s *shellScanner) take() {
+	word := s.word()
+	behind := s.text[s.at:]
+	if strings.Trim(word.raw, "0123456789") == "" && behind != "" && (behind[0] == '<' || behind[0] == '>') {
+		return // the number of a descriptor
+	}
+	s.current.words = append(s.current.words, word)
+}
+
+// word takes a word up to a blank or an operator.
+func (s *shellScanner) word() shellWord {
+	start := s.at
+	var b strings.Builder
+	quote := byte(0)
+	for ; s.at < len(s.text); s.at++ {
+		switch c := s.text[s.at]; {
+		case c == quote && c != 0:
+			quote = 0
+		case quote == '\'':
+			b.WriteByte(c)
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote = c
+		case quote == 0 && strings.IndexByte(" \t\r\n;&|()<>", c) >= 0:
+			s.line += strings.Count(s.text[start:s.at], "\n")
+			return shellWord{b.String(), s.text[start:s.at]}
+		case c == '\\' && s.at+1 < len(s.text):
+			s.at++
+			b.WriteByte(s.text[s.at])
+		case c == '$' || c == '`':
+			s.skipExpansion(c)
+			b.WriteString(Opaque)
+		case quote == 0 && (c == '*' || c == '?'):
+			b.WriteString(Opaque)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	s.at = min(s.at, len(s.text))
+	s.line += strings.Count(s.text[start:s.at], "\n")
+	return shellWord{b.String(), s.text[start:s.at]}
+}
+
+// skipExpansion goes to the last byte of $NAME, ${…}, $(…) or `…`.
+func (s *shellScanner) skipExpansion(c byte) {
+	rest := s.text[s.at+1:]
+	switch {
+	case c == '`':
+		s.at += closing(rest, "", "`")
+	case strings.HasPrefix(rest, "{"):
+		s.at += closing(rest, "{", "}")
+	case strings.HasPrefix(rest, "("):
+		s.at += closing(rest, "(", ")")
+	case rest != "" && isNameByte(rest[0]):
+		s.at += len(rest) - len(strings.TrimLeft(rest, nameBytes))
+	case rest != "" && strings.IndexByte("@*#?-$!", rest[0]) >= 0:
+		s.at++
+	}
+}
+
+const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789"
+
+func isNameByte(c byte) bool { return strings.IndexByte(nameBytes, c) >= 0 }
+
+// closing is how many bytes it takes to the end of a bracket, with those inside it.
+func closing(s, open, end string) int {
+	depth := 0
+	for i := range len(s) {
+		switch s[i : i+1] {
+		case open:
+			depth++
+		case end:
+			if depth--; depth <= 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(s)
+}
