@@ -210,7 +210,8 @@ addEventListener('load', () => {
     }
   }
   const wide = [...document.querySelectorAll('main > *')].filter(e => e.scrollWidth > e.clientWidth + 1 && !e.classList.contains('table')).length
-  document.body.setAttribute('data-probe', JSON.stringify({plots: svgs.length, overlaps, smallest, wide,
+  const hidden = [...document.querySelectorAll('td')].filter(e => !shown(e) || e.getBoundingClientRect().right > innerWidth || e.scrollWidth > e.clientWidth + 1).length
+  top.document.body.setAttribute('data-probe', JSON.stringify({plots: svgs.length, hidden, inner: innerWidth, overlaps, smallest, wide,
     overflow: document.documentElement.scrollWidth - innerWidth, loaded: performance.getEntriesByType('resource').length, title: document.title}))
 })
 </script>`
@@ -220,6 +221,8 @@ type seen struct {
 	Overlaps []string
 	Smallest float64
 	Wide     int
+	Hidden   int // cells of tables
+	Inner    int // the width that the page has
 	Overflow float64
 	Loaded   int
 	Title    string
@@ -231,29 +234,33 @@ func TestInBrowser(t *testing.T) {
 	testenv.Need(t, "chromium")
 	page := write(t, result(true))
 	dir := t.TempDir()
-	plain, probed := filepath.Join(dir, "page.html"), filepath.Join(dir, "probed.html")
+	small := func(page string) string { // the browser's own window is 500 px wide at least
+		return fmt.Sprintf(`<!doctype html><body style="margin: 0"><iframe style="border: 0" width="400" height="9000" srcdoc="%s"></iframe>`, html.EscapeString(page))
+	}
 	csp := regexp.MustCompile(`<meta http-equiv="Content-Security-Policy"[^>]*>`)
-	for file, text := range map[string]string{plain: page, probed: csp.ReplaceAllString(page, probe)} {
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+	probed := csp.ReplaceAllString(page, probe)
+	for name, text := range map[string]string{"wide": page, "wide-probed": probed, "narrow": small(page), "narrow-probed": small(probed)} {
+		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, c := range []struct {
-		name       string
+		file       string
 		width      int
 		dark       bool
 		background color.RGBA
 	}{
-		{"wide-light", 1280, false, color.RGBA{0xf6, 0xf7, 0xf9, 255}}, {"wide-dark", 1280, true, color.RGBA{0x12, 0x16, 0x1c, 255}},
-		{"narrow-light", 500, false, color.RGBA{0xf6, 0xf7, 0xf9, 255}}, {"narrow-dark", 500, true, color.RGBA{0x12, 0x16, 0x1c, 255}},
+		{"wide", 1010, false, color.RGBA{0xf6, 0xf7, 0xf9, 255}}, {"wide", 1280, true, color.RGBA{0x12, 0x16, 0x1c, 255}},
+		{"narrow", 400, false, color.RGBA{0xf6, 0xf7, 0xf9, 255}}, {"narrow", 400, true, color.RGBA{0x12, 0x16, 0x1c, 255}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			b := browser{t.TempDir(), c.width, c.dark}
-			got := b.probe(t, probed)
-			if got.Plots != 7 || len(got.Overlaps) > 0 || got.Smallest < 9 || got.Wide > 0 || got.Overflow > 0 || got.Loaded > 0 || strings.Contains(got.Title, "hostile") {
+		name := c.file + map[bool]string{false: "-light", true: "-dark"}[c.dark]
+		t.Run(name, func(t *testing.T) {
+			b := browser{t.TempDir(), max(c.width, 500), c.dark}
+			got := b.probe(t, filepath.Join(dir, c.file+"-probed.html"))
+			if got.Plots != 7 || len(got.Overlaps) > 0 || got.Smallest < 9 || got.Wide > 0 || got.Hidden > 0 || got.Inner != c.width || got.Overflow > 0 || got.Loaded > 0 || strings.Contains(got.Title, "hostile") {
 				t.Errorf("%+v", got)
 			}
-			b.screenshot(t, plain, c.name, c.background)
+			b.screenshot(t, filepath.Join(dir, c.file+".html"), name, c.background)
 		})
 	}
 }
