@@ -11,6 +11,7 @@ import (
 
 	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/inspect"
 	"arenacap/policy"
 )
 
@@ -62,14 +63,14 @@ func planProblems(l run.Line, file string) (problems []error) {
 		return nil
 	}
 	if p.Service != "" && !p.Section {
-		why := []string{fmt.Sprintf("%s has no section for service %q, its base tables apply", file, p.Service)}
+		why := []string{fmt.Sprintf("%s has no section for service %q, its base tables apply", inspect.Printable(file), p.Service)}
 		if len(p.Notes) > 0 { // a near miss of a name that is there
 			why = p.Notes
 		}
 		problems = append(problems, errors.New(strings.Join(why, "; ")))
 	}
 	if _, err := makePlan(l, 0); err != nil {
-		problems = append(problems, fmt.Errorf("%s: %w", file, err))
+		problems = append(problems, fmt.Errorf("%s: %w", inspect.Printable(file), err))
 	}
 	return problems
 }

@@ -18,7 +18,7 @@ func planCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "plan",
 		Usage:     "show what would be set here, and why",
-		UsageText: "arenacap plan [--json] [--arenas CAP] [--cores N] [--glibc VERSION] [--32] [PROGRAM [ARG…]]",
+		UsageText: "arenacap plan [--json] [--arenas CAP] [--cores N] [--budget SIZE] [--glibc VERSION] [--32] [PROGRAM [ARG…]]",
 		Description: "Prints what run would set on this machine under this policy: each source of\n" +
 			"cores, the rule that was applied, what glibc would have done by itself, and the\n" +
 			"address space that arenas can take at most. With PROGRAM also the carriers in\n" +

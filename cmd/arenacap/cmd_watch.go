@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -19,7 +20,8 @@ func watchCommand() *cli.Command {
 		Usage:     "watch the budget of programs that already run",
 		UsageText: "arenacap watch [flags] PID…",
 		Description: "Samples each process under the budget of the policy until it ends, or until INT,\n" +
-			"TERM or QUIT ends the watch.\n\n" +
+			"TERM or QUIT ends the watch. On a terminal it says what it watches and, at the\n" +
+			"end, what it saw.\n\n" +
 			"Exit status: 0 if none breached its budget, 1 if one did or could not be\n" +
 			"watched.",
 		Action: watchPIDs,
@@ -40,6 +42,12 @@ func watchPIDs(c *cli.Context) error {
 	}
 	config := run.WatchConfig(plan, speaker(c))
 	config.Mode, config.Cap = "attach", 0
+	if isTerminal(os.Stderr) { // somebody waits: what is watched, and at the end what was seen
+		config.Verbose = true
+		if config.Log.To != "stderr" {
+			speaker(c).Note("the events go to %s", config.Log.To)
+		}
+	}
 	targets, failed := watch.AttachAll(pids)
 	for _, err := range failed {
 		say.Report(err)

@@ -9,6 +9,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -99,7 +100,17 @@ func unknownCommand(c *cli.Context, name string) error {
 	for _, command := range c.App.VisibleCommands() {
 		names = append(names, command.Name)
 	}
+	if meant := synonyms[name]; meant != "" {
+		return say.Usage("", fmt.Sprintf("unknown command %q; did you mean %q?", name, meant))
+	}
 	return say.Usage("", unknown("command", name, names))
+}
+
+// synonyms are what other tools call the commands.
+var synonyms = map[string]string{
+	"validate": "check", "lint": "check", "verify": "check", "test": "check", "status": "ps", "list": "ps", "ls": "ps", "top": "ps",
+	"exec": "run", "start": "run", "launch": "run", "show": "inspect", "info": "inspect", "attach": "watch", "monitor": "watch",
+	"explain": "plan", "install": "unit", "systemd": "unit", "bench": "sweep", "benchmark": "sweep", "export": "env",
 }
 
 // version is the module's, with "+dirty" where files were changed, and the commit unless it is a part of that.

@@ -65,8 +65,10 @@ func groupsOf(command string) []group {
 	switch command {
 	case "run":
 		return []group{global, caps, budget, own, supervise}
-	case "env", "plan":
+	case "env":
 		return []group{global, caps}
+	case "plan":
+		return []group{global, caps, budget}
 	case "watch":
 		return []group{global, budget}
 	}

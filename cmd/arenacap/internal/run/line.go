@@ -8,6 +8,7 @@ package run
 // An ordinary command line: how it is read, and what it says.
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -45,10 +46,15 @@ func (l Line) on(name string) bool { value, _ := l.Text(name); return value == "
 // Voice is as loud as the line asks for.
 func (l Line) Voice() say.Voice { return say.Voice{Quiet: l.on("q"), Verbose: l.on("verbose")} }
 
-// bad is a mistake in a flag's value.
+// bad is a mistake in a flag's value, or what stands where the value should.
 func (l Line) bad(name string, err error) error {
+	if value, _ := l.Text(name); len(value) > 1 && value[0] == '-' && (value[1] < '0' || value[1] > '9') {
+		err = fmt.Errorf("the value is missing, and %q stands in its place; write for example --%s %s", value, name, exampleOf[name])
+	}
 	return say.Usage(l.Command, "--"+name+": "+err.Error())
 }
+
+var exampleOf = map[string]string{"policy": "policy.toml", "service": "datanode", "arenas": "4", "cores": "8", "budget": "4GiB", "parent-death-signal": "TERM"}
 
 // Read reads "arenacap [FLAG…] run [FLAG…] [--] PROGRAM [ARG…]", all of it as os.Args has it. ok is false for every
 // line that is unusual: another command, help, a mistake. Those are the library's, so that each is answered

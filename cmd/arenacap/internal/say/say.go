@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"arenacap/launcher/watch/journal"
 )
@@ -56,11 +58,19 @@ func (v Voice) Explain(format string, args ...any) {
 	}
 }
 
-// Line says something in any case. A message of several lines, a list of problems, keeps its shape.
+// Line says something in any case. A message of several lines, a list of problems, keeps its shape. It may name files and
+// processes, so what could steer a terminal is taken out.
 func (Voice) Line(p journal.Priority, format string, args ...any) {
-	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
+	text := strings.TrimRight(strings.Map(printable, fmt.Sprintf(format, args...)), "\n")
 	begin := prefix(p) + "arenacap: "
 	_, _ = io.WriteString(stderr{}, begin+strings.ReplaceAll(text, "\n", "\n"+begin)+"\n")
+}
+
+func printable(r rune) rune {
+	if r == '\n' || unicode.IsPrint(r) {
+		return r
+	}
+	return utf8.RuneError
 }
 
 // prefix is empty but for the journal.

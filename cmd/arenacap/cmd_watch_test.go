@@ -1,0 +1,26 @@
+package main
+
+// The command watch, at a terminal.
+
+import (
+	"os"
+	"strconv"
+	"testing"
+)
+
+// At a terminal a watch says what it watches and, at Ctrl-C, what it saw; a log that is elsewhere is named.
+func TestWatchAtATerminal(t *testing.T) {
+	pid := strconv.Itoa(os.Getpid())
+	t.Run("stderr", func(t *testing.T) {
+		s := startTerminal(t, requireTools(t).plain, "watch", "--budget", "1TiB", pid)
+		s.expect("[" + pid + "]: started: budget virtual 1 TiB of the process; ")
+		s.write("\x03")
+		s.expect("watch-ended: SIGINT has ended the watch, and what it watched goes on; watched for ")
+		s.expect("; peak virtual ")
+	})
+	t.Run("a log file", func(t *testing.T) {
+		dir := t.TempDir()
+		policy := writeFile(t, dir+"/policy.toml", "budget.virtual = \"1TiB\"\nlog.to = \""+dir+"/log\"\n")
+		startTerminal(t, requireTools(t).plain, "watch", "--policy", policy, pid).expect("the events go to " + dir + "/log")
+	})
+}
