@@ -46,6 +46,8 @@ func mallocName(p *arena.Process) string {
 	switch {
 	case p.Allocator == "go" && p.Libc == "":
 		return "Go without a C library"
+	case p.Allocator == "" && p.MallocIn != "":
+		return libc + ", malloc in " + inspect.Printable(p.MallocIn)
 	case p.Allocator == "" || p.Allocator == p.Libc:
 		return libc
 	}

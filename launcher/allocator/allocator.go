@@ -29,8 +29,8 @@ var replacements = [...]struct {
 	{"hardened_malloc", []string{"hardened_malloc"}, nil, "", false},
 	{"tbbmalloc", []string{"tbbmalloc_proxy"}, nil, "", false},
 	{"umem", []string{"umem"}, nil, "", false},
-	{"asan", []string{"asan", "clang_rt.asan"}, nil, "", false},
-	{"tsan", []string{"tsan", "clang_rt.tsan"}, nil, "", false},
+	{"asan", []string{"asan", "clang_rt.asan"}, []string{"AddressSanitizer Init done"}, "", false},
+	{"tsan", []string{"tsan", "clang_rt.tsan"}, []string{"Running under ThreadSanitizer v"}, "", false},
 	{"lsan", []string{"lsan", "clang_rt.lsan"}, nil, "", false},
 }
 

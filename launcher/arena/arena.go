@@ -54,7 +54,8 @@ type Process struct {
 	Libc        string // "glibc", "musl"; "" is neither found
 	LibcVersion string // "2.36"; "" is not known
 	LibcAtLeast string // the earliest release that it can be
-	Allocator   string // "glibc", "musl", "go", "jemalloc", "tcmalloc", …; "" is not known
+	Allocator   string // whose malloc is called: "glibc", "musl", "go", "jemalloc", "tcmalloc", …; "" is not known
+	MallocIn    string // the file that it is in, where that is not the libc and its name says nothing
 
 	Arenas   []Arena // the main arena first; several main arenas after dlmopen(3)
 	Unlinked int     // see Census

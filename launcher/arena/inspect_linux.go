@@ -59,36 +59,68 @@ func (p *process) nameLibc(found *Process, maps layout, rings []*ring) (err erro
 			return err
 		}
 	}
-	found.Allocator = cmp.Or(mappedAllocator(maps), p.linkedAllocator(found, maps), found.Libc)
-	return nil
+	return p.nameMalloc(found, maps, libcFile(maps, rings))
+}
+
+// nameMalloc finds out whose malloc is called. Without a glibc that calls it, the files that are mapped have to tell.
+func (p *process) nameMalloc(found *Process, maps layout, libc string) error {
+	exe, _ := os.Readlink(filepath.Join(p.dir, "exe"))
+	switch {
+	case underValgrind(maps):
+		found.Allocator = "valgrind"
+		return nil
+	case found.Libc != "glibc":
+		found.Allocator = cmp.Or(mappedAllocator(maps), p.linkedAllocator(found, maps, exe), found.Libc)
+		return nil
+	case libc == exe: // a static program
+		found.Allocator = cmp.Or(p.linkedAllocator(found, maps, exe), found.Libc)
+		return nil
+	}
+	called, err := calledMalloc(p.mem, maps, libc)
+	switch name, known := allocator.OfLibrary(called); {
+	case err != nil || called == "":
+	case called == libc:
+		found.Allocator = cmp.Or(p.linkedAllocator(found, maps, exe), found.Libc)
+	case known:
+		found.Allocator = name
+	case called == exe:
+		found.Allocator, found.MallocIn = p.marked(maps, exe), exe
+	default:
+		found.MallocIn = called
+	}
+	return err
 }
 
 // linkedAllocator is the allocator that is linked into the program, read from its file: through /proc/PID/exe,
 // and so the one that runs also where it was replaced since. "" is none, or a file that may not be read. Where
 // glibc's arenas hold more than what a program takes before its own allocator is up, there is none to look for.
-func (p *process) linkedAllocator(found *Process, maps layout) string {
+func (p *process) linkedAllocator(found *Process, maps layout, exe string) string {
 	const startup = 1 << 20 // bytes
 	var system uint64
 	for _, a := range found.Arenas {
 		system += a.SystemMem
 	}
-	name, err := os.Readlink(filepath.Join(p.dir, "exe"))
-	if system > startup || err != nil {
+	if system > startup {
 		return ""
 	}
-	exe, err := proc.Here.Open(filepath.Join(p.dir, "exe"))
-	if err != nil {
-		return ""
-	}
-	defer exe.Close()
-	linked := markedAllocator(maps, name, func(b []byte, offset uint64) int {
-		n, _ := exe.ReadAt(b, int64(offset))
-		return n
-	})
+	linked := p.marked(maps, exe)
 	if linked == "go" && found.Libc != "" { // its C parts use the libc's malloc
 		return ""
 	}
 	return linked
+}
+
+// marked is the allocator whose marks are in the program's file.
+func (p *process) marked(maps layout, exe string) string {
+	file, err := proc.Here.Open(filepath.Join(p.dir, "exe"))
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	return markedAllocator(maps, exe, func(b []byte, offset uint64) int {
+		n, _ := file.ReadAt(b, int64(offset))
+		return n
+	})
 }
 
 // attribute divides the virtual size among the parts and the resident size with it.

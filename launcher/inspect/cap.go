@@ -43,6 +43,7 @@ type facts struct {
 	libcs     int  // main arenas: each copy of a C library has a limit of its own
 	libc      string
 	allocator string
+	mallocIn  string // see arena.Process
 	version   environ.GlibcVersion
 	ownLimit  int // the arenas that this glibc allows by itself here; 0 is not known
 
@@ -62,7 +63,7 @@ type beginning struct {
 
 func newFacts(p *arena.Process, began beginning) facts {
 	f := facts{
-		arenas: len(p.Arenas), unlinked: p.Unlinked, unread: p.Unread, libc: p.Libc, allocator: p.Allocator,
+		arenas: len(p.Arenas), unlinked: p.Unlinked, unread: p.Unread, libc: p.Libc, allocator: p.Allocator, mallocIn: p.MallocIn,
 		version: environ.Glibc(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits), began: began,
 	}
 	for _, a := range p.Arenas {
@@ -212,6 +213,8 @@ func (f facts) within(c *Cap) {
 		c.Why = "not exceeded so far, but nothing keeps it: " + secureMode
 	case !f.began.environKnown:
 		c.Why = "not exceeded so far; whether it is in force is not known: its environment " + f.began.unknown
+	case f.allocator == "" && f.mallocIn != "" && f.arenas <= f.libcs: // one that passes on to glibc's has its arenas
+		c.Why = fmt.Sprintf("not exceeded so far, but its malloc is that of %s, and whether that reads MALLOC_ARENA_MAX is not known", Printable(f.mallocIn))
 	case f.notInForce(*c):
 		c.Why = "not exceeded so far, but not in force: " + f.started()
 		c.advice = cmp.Or(f.otherWay(), restart)

@@ -1,0 +1,83 @@
+package inspect
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"arenacap/launcher/testenv"
+)
+
+// TestWhoseMalloc: the malloc that is called is told from those that are only mapped, and is found wherever it is.
+func TestWhoseMalloc(t *testing.T) {
+	const threads, own = "testdata/threads.c", "testdata/own.c"
+	const kept, other = "4 arenas of 4 allowed", "which does not read MALLOC_ARENA_MAX"
+	library := func(pattern string) string {
+		found, _ := filepath.Glob("/usr/lib/x86_64-linux-gnu/" + pattern)
+		if len(found) == 0 {
+			testenv.Lack(t, "there is no %s", pattern)
+		}
+		return found[0]
+	}
+	shared := func(t *testing.T, flags ...string) string {
+		return build(t, "gcc", own, append([]string{"-shared", "-fPIC"}, flags...)...)
+	}
+	preload := func(file string) []string { return []string{"LD_PRELOAD=" + file} }
+	for _, c := range []struct {
+		name      string
+		start     func(t *testing.T) (argv, env []string)
+		allocator string
+		why       string
+	}{
+		{"glibc's", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads)}, nil }, "glibc", kept},
+		{"glibc's, 32 bits", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads, "-m32")}, nil }, "glibc", kept},
+		{"a library that is opened later", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "gcc", threads), library("libmimalloc.so.*")}, nil
+		}, "glibc", kept},
+		{"a library that comes behind libc", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "gcc", threads, "-Wl,--no-as-needed", "-lc", library("libtcmalloc_minimal.so.4"))}, nil
+		}, "glibc", kept},
+		{"preloaded", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "gcc", threads)}, preload(library("libmimalloc.so.*"))
+		}, "mimalloc", other},
+		{"linked before libc", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "gcc", threads, "-Wl,--no-as-needed", library("libjemalloc.so.2"))}, nil
+		}, "jemalloc", other},
+		{"AddressSanitizer in a library", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "gcc", threads, "-fsanitize=address")}, nil
+		}, "asan", other},
+		{"AddressSanitizer in the program", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "gcc", threads, "-fsanitize=address", "-static-libasan")}, nil
+		}, "asan", other},
+		{"ThreadSanitizer in the program", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "gcc", threads, "-fsanitize=thread", "-static-libtsan")}, nil
+		}, "tsan", other},
+		{"one of its own in the program", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads, own)}, nil },
+			"", "its malloc is that of "},
+		{"one of its own, 32 bits", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads, own, "-m32")}, nil },
+			"", "its malloc is that of "},
+		{"an unknown one, preloaded", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "gcc", threads)}, preload(shared(t))
+		}, "", "its malloc is that of "},
+		{"one that passes on to glibc's", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "gcc", threads)}, preload(shared(t, "-DPASS"))
+		}, "", kept},
+		{"valgrind's", func(t *testing.T) ([]string, []string) {
+			testenv.Need(t, "valgrind")
+			return []string{"/usr/bin/valgrind", "-q", build(t, "gcc", threads)}, nil
+		}, "valgrind", other},
+		{"glibc's under valgrind", func(t *testing.T) ([]string, []string) {
+			testenv.Need(t, "valgrind")
+			return []string{"/usr/bin/valgrind", "-q", "--tool=none", build(t, "gcc", threads)}, nil
+		}, "glibc", kept},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			argv, env := c.start(t)
+			r := mustLook(t, start(t, append([]string{"MALLOC_ARENA_MAX=4", "PATH=/usr/bin:/bin"}, env...), argv...).process.Pid, nil)
+			if r.Process.Allocator != c.allocator || !strings.Contains(r.Cap.Why, c.why) || (r.Cap.Kept == Yes) != (c.why == kept) {
+				t.Errorf("malloc by %q in %q; %+v", r.Process.Allocator, r.Process.MallocIn, r.Cap)
+			}
+		})
+	}
+}

@@ -1,0 +1,36 @@
+/* Opens the libraries of its arguments, has eight threads allocate, and says "ok": threads [LIBRARY…]. */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static pthread_barrier_t all;
+
+static void *hold(void *unused)
+{
+	char *volatile p = malloc(1000);
+	(void)unused;
+	if (!p)
+		exit(1);
+	pthread_barrier_wait(&all);
+	pthread_barrier_wait(&all);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t t;
+	for (int i = 1; i < argc; i++)
+		if (!dlopen(argv[i], RTLD_NOW | RTLD_GLOBAL)) {
+			printf("%s\nok\n", dlerror());
+			return 1;
+		}
+	pthread_barrier_init(&all, NULL, 9);
+	for (int i = 0; i < 8; i++)
+		if (pthread_create(&t, NULL, hold, NULL) != 0)
+			return 1;
+	pthread_barrier_wait(&all);
+	puts("ok");
+	fflush(stdout);
+	return getchar() == EOF;
+}
