@@ -50,6 +50,7 @@ func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	if slices.ContainsFunc(u.commands, command.boxed) {
 		p.judgeUser()
 		p.judgeFolders()
+		p.judgeProc()
 		p.judgeCalls()
 	}
 	p.judgeLimits()

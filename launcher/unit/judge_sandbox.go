@@ -3,6 +3,7 @@ package unit
 // Judgement of the files that arenacap needs: does the service's user reach them, does the sandbox show them.
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 )
@@ -12,23 +13,19 @@ type requiredFile struct {
 	neededFile
 	say            func(format string, args ...any)
 	closed, remedy string // of one that is not open to the service's user
-	unseen         string // of one that the sandbox does not show, behind its path
+	what           string // behind the path of one that the sandbox does not show; "" is that judgeLog says it
 }
 
 func (p *planner) requiredFiles() []requiredFile {
-	own := " from the service; install arenacap as /usr/bin/arenacap, or name another one with --path"
-	if p.f.own.Absent {
-		own = " in it; put one there, the release build needs no library"
-	}
 	log, command := p.f.log, p.f.command
 	if below(log.Path, p.u.writable()) > 0 {
 		log.Closed = ""
 	}
 	return []requiredFile{
-		{p.f.own.neededFile, p.refuse, "arenacap cannot be started", "; install it as /usr/bin/arenacap, or name another one with --path", own},
-		{p.f.policy, p.refuse, "arenacap cannot read its policy", "; chmod o+r the file, o+x the folders", ", the policy file; put it where the service sees it (/etc/arenacap/policy.toml)"},
-		{log, p.note, fmt.Sprintf("arenacap cannot write [log] to = %q", log.Path), "", ""}, // judgeLog says more
-		{command, p.note, fmt.Sprintf("the budget's command %s cannot be started", command.Path), "", ", the budget's command: at a breach it will not be found"},
+		{p.f.own.neededFile, p.refuse, "arenacap cannot be started", "; install it as /usr/bin/arenacap, or name another one with --path", " (arenacap)"},
+		{p.f.policy, p.refuse, "arenacap cannot read its policy", "; chmod o+r the file, o+x the folders", " (the policy file)"},
+		{log, p.note, fmt.Sprintf("arenacap cannot write [log] to = %q", log.Path), "", ""},
+		{command, p.note, fmt.Sprintf("the budget's command %s cannot be started", command.Path), "", " (the budget's command)"},
 	}
 }
 
@@ -55,27 +52,55 @@ func (p *planner) judgeFolders() {
 		return
 	}
 	for _, n := range p.requiredFiles() {
-		if by := p.unseen(n.neededFile); by != "" && n.unseen != "" {
-			n.say("%s %s%s", by, n.Path, n.unseen)
+		if by, remedy := p.unseen(n.neededFile, "BindReadOnlyPaths", n.Path); by != "" && n.what != "" {
+			n.say("%s %s%s%s", by, n.Path, n.what, remedy)
 		}
 	}
 	p.judgeLog()
 	p.judgeExecPaths()
 }
 
-// unseen is what keeps the unit from seeing a file, as the beginning of a sentence; "" is nothing.
-func (p *planner) unseen(f neededFile) string {
-	if f.Path == "" {
-		return ""
+// unseen is what keeps the unit from seeing a file, as the beginning of a sentence, and its end: what helps. "" is nothing.
+func (p *planner) unseen(f neededFile, bind, path string) (by, remedy string) {
+	hider := p.u.hiddenBy(f.Path)
+	remedy = fmt.Sprintf("; add %s=%s to the unit", bind, quote(path, false))
+	switch root := p.u.last("RootDirectory"); {
+	case f.Path == "":
+		return "", ""
+	case hider.hard:
+		return hider.setting + " hides", "; put it into a folder that the service sees"
+	case hider.setting != "":
+		return hider.setting + " hides", remedy
+	case root != "" && f.Absent:
+		return fmt.Sprintf("RootDirectory=%s has no", root), remedy
 	}
-	if by := p.u.hiddenBy(f.Path); by != "" {
-		return by + " hides"
-	}
-	if dir := p.u.last("RootDirectory"); dir != "" && f.Absent {
-		return fmt.Sprintf("RootDirectory=%s has no", dir)
-	}
-	return ""
+	return "", ""
 }
+
+// judgeProc is about what a watch needs: /proc, where it looks at the program and where a budget in percent is taken of the
+// memory, unless the control group has a limit; and /dev/null.
+func (p *planner) judgeProc() {
+	if !p.watched() {
+		return
+	}
+	proc, meminfo := p.u.hiddenBy("/proc/self"), p.u.hiddenBy("/proc/meminfo").setting
+	if p.u.last("ProcSubset") == "pid" {
+		meminfo = "ProcSubset=pid"
+	}
+	limited := (p.u.memoryLimit("MemoryMax") || p.u.memoryLimit("MemoryLimit")) && proc.setting == "" && p.u.hiddenBy("/sys/fs/cgroup").setting == ""
+	if meminfo != "" && !limited && p.w.Plan.Policy.NeedsMemory() {
+		p.refuse("%s hides /proc/meminfo, of which the budget in percent is a share; write bytes in the policy, or show /proc and write MemoryMax= in the unit", meminfo)
+	}
+	null := p.u.hiddenBy("/dev/null")
+	switch {
+	case proc.setting != "" && proc.hard || null.setting != "" && null.hard:
+		p.note("%s hides /proc or /dev/null, so arenacap cannot watch the program", cmp.Or(proc.setting, null.setting))
+	case proc.setting != "" || null.setting != "":
+		p.note("%s hides /proc or /dev/null, so arenacap cannot watch the program; MountAPIVFS=yes shows them", cmp.Or(proc.setting, null.setting))
+	}
+}
+
+func (u Unit) memoryLimit(key string) bool { return u.last(key) != "" && u.last(key) != "infinity" }
 
 // judgeLog is about the file that the events go to.
 func (p *planner) judgeLog() {
@@ -83,8 +108,8 @@ func (p *planner) judgeLog() {
 	if file == "" || !p.watched() {
 		return
 	}
-	if by := p.unseen(p.f.log); by != "" {
-		p.note("%s %s, the place of [log] to", by, file)
+	if by, remedy := p.unseen(p.f.log, "BindPaths", path.Dir(file)); by != "" {
+		p.note("%s %s, the place of [log] to%s", by, file, remedy)
 	} else if by := p.u.readOnlyBy(file); by != "" {
 		p.note("%s lets the service not write [log] to = %q; take the # from the ReadWritePaths= below, or name a file in its LogsDirectory=", by, file)
 		p.line("#ReadWritePaths=%s", quote(path.Dir(file), false))

@@ -56,7 +56,7 @@ func planOf(t *testing.T, text string) policy.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := p.Resolve(policy.Machine{Online: policy.Reading[int]{N: 2}})
+	plan, err := p.Resolve(policy.Machine{Online: policy.Reading[int]{N: 2}, Memory: policy.Reading[uint64]{N: 1 << 30}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,10 @@ var (
 	glibc    = target.Target{Arrives: target.Yes, CanCap: target.Yes, Why: []string{"x uses glibc"}, Bits: 64}
 )
 
-const budget = "[budget]\nvirtual = \"4GiB\"\n"
+const (
+	budget       = "[budget]\nvirtual = \"4GiB\"\n"
+	halfOfMemory = "[budget]\nresident = \"50%\"\n"
+)
 
 func TestWhatCannotBeDone(t *testing.T) {
 	at := func(path string) Found { return Found{own: ownAt(path, 64)} }
@@ -86,11 +89,14 @@ func TestWhatCannotBeDone(t *testing.T) {
 		"home is hidden":                  {situation{unit: "ProtectHome=tmpfs", found: at("/home/a/arenacap")}, "ProtectHome=tmpfs hides /home/a/arenacap"},
 		"tmp is private":                  {situation{unit: "PrivateTmp=disconnected", found: at("/var/tmp/arenacap")}, "PrivateTmp=disconnected hides"},
 		"inaccessible":                    {situation{unit: "InaccessiblePaths=-/srv /opt"}, ""},
-		"inaccessible, arenacap in there": {situation{unit: "InaccessiblePaths=-/srv /opt", found: at("/opt/bin/arenacap")}, "InaccessiblePaths hides"},
-		"a tmpfs over it":                 {situation{unit: "TemporaryFileSystem=/usr:ro"}, "TemporaryFileSystem hides"},
-		"a root without it":               {situation{unit: "RootDirectory=/srv/root", found: Found{own: ownProgram{neededFile: neededFile{Path: ownPath, Absent: true}}}}, "RootDirectory=/srv/root has no /usr/bin/arenacap"},
+		"inaccessible, arenacap in there": {situation{unit: "InaccessiblePaths=-/srv /opt", found: at("/opt/bin/arenacap")}, "InaccessiblePaths= hides"},
+		"a tmpfs over it":                 {situation{unit: "TemporaryFileSystem=/usr:ro"}, "TemporaryFileSystem= hides /usr/bin/arenacap (arenacap); add BindReadOnlyPaths=/usr/bin/arenacap to the unit"},
+		"a root without it":               {situation{unit: "RootDirectory=/srv/root", found: Found{own: ownProgram{neededFile: neededFile{Path: ownPath, Absent: true}}}}, "RootDirectory=/srv/root has no /usr/bin/arenacap (arenacap); add BindReadOnlyPaths=/usr/bin/arenacap"},
 		"a root with it":                  {situation{unit: "RootDirectory=/srv/root", found: Found{own: ownAt(ownPath, 64)}}, ""},
 		"a budget at a connection":        {situation{unit: "StandardInput=socket", policy: budget}, "stderr is the connection (socket), so a breach would be written to the client; write StandardError=journal"},
+		"half of a memory that is hidden": {situation{unit: "ProcSubset=pid\nMemoryMax=infinity", policy: halfOfMemory}, "ProcSubset=pid hides /proc/meminfo, of which the budget in percent is a share; write bytes in the policy"},
+		"half of a group that is hidden":  {situation{unit: "ProcSubset=pid\nMemoryMax=1G\nInaccessiblePaths=/sys", policy: halfOfMemory}, "ProcSubset=pid hides /proc/meminfo"},
+		"half of no memory":               {situation{unit: "InaccessiblePaths=/proc\nMemoryMax=1G", policy: halfOfMemory}, "InaccessiblePaths= hides /proc/meminfo"},
 		"another user":                    {situation{unit: "User=x", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, `with User=x arenacap cannot be started, since "/root" is not open`},
 		"a dynamic user":                  {situation{unit: "DynamicUser=yes", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, "with DynamicUser=yes arenacap cannot be started"},
 		"root may":                        {situation{unit: "User=root", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, ""},
@@ -102,14 +108,14 @@ func TestWhatCannotBeDone(t *testing.T) {
 		"no limit":                        {situation{unit: "LimitAS=infinity"}, ""},
 		"32 bits are forbidden":           {situation{unit: "SystemCallArchitectures=native", found: Found{own: ownAt(ownPath, 32), Programs: []Program{{Target: glibc}}}}, "SystemCallArchitectures=native"},
 		"it is not there":                 {situation{found: Found{own: ownProgram{neededFile: neededFile{Path: ownPath}, Wrong: "does not exist"}}}, `"/usr/bin/arenacap" does not exist, so nothing could be started`},
-		"a policy in a hidden home":       {situation{unit: "ProtectHome=yes", found: Found{policy: neededFile{Path: "/root/p.toml"}}}, "ProtectHome=yes hides /root/p.toml, the policy file"},
+		"a policy in a hidden home":       {situation{unit: "ProtectHome=yes", found: Found{policy: neededFile{Path: "/root/p.toml"}}}, "ProtectHome=yes hides /root/p.toml (the policy file); put it into a folder that the service sees"},
 		"a policy in a home to be read":   {situation{unit: "ProtectHome=read-only", found: Found{policy: neededFile{Path: "/root/p.toml"}}}, ""},
 		"a policy in another tmp":         {situation{unit: "PrivateTmp=yes", found: Found{policy: neededFile{Path: "/tmp/p.toml"}}}, "PrivateTmp=yes hides /tmp/p.toml"},
 		"a dynamic user has its own tmp":  {situation{unit: "DynamicUser=yes", found: Found{policy: neededFile{Path: "/tmp/p.toml"}}}, "DynamicUser=yes hides /tmp/p.toml"},
-		"a policy that is not in a root":  {situation{unit: "RootDirectory=/srv/c", found: Found{policy: neededFile{Path: "/etc/p.toml", Absent: true}}}, "RootDirectory=/srv/c has no /etc/p.toml, the policy file"},
+		"a policy that is not in a root":  {situation{unit: "RootDirectory=/srv/c", found: Found{policy: neededFile{Path: "/etc/p.toml", Absent: true}}}, "RootDirectory=/srv/c has no /etc/p.toml (the policy file); add BindReadOnlyPaths=/etc/p.toml"},
 		"a tmpfs, and what is bound":      {situation{unit: "TemporaryFileSystem=/\nBindReadOnlyPaths=/usr /etc/arenacap:/etc/arenacap", found: Found{policy: neededFile{Path: "/etc/arenacap/policy.toml"}}}, ""},
-		"a tmpfs, and others bound":       {situation{unit: "TemporaryFileSystem=/\nBindReadOnlyPaths=/lib"}, "TemporaryFileSystem hides /usr/bin/arenacap"},
-		"inaccessible, whatever is bound": {situation{unit: "InaccessiblePaths=/usr\nBindReadOnlyPaths=/usr/bin"}, "InaccessiblePaths hides"},
+		"a tmpfs, and others bound":       {situation{unit: "TemporaryFileSystem=/\nBindReadOnlyPaths=/lib"}, "TemporaryFileSystem= hides /usr/bin/arenacap"},
+		"inaccessible, whatever is bound": {situation{unit: "InaccessiblePaths=/usr\nBindReadOnlyPaths=/usr/bin"}, "InaccessiblePaths= hides"},
 		"outside of the sandbox":          {situation{unit: "User=x\nPrivateTmp=yes\nExecStart=+/bin/x", found: at("/tmp/arenacap")}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,10 +179,18 @@ func TestNotes(t *testing.T) {
 		"a log that is read-only":        {situation{unit: "ProtectSystem=strict", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, `ProtectSystem=strict lets the service not write [log] to = "/var/log/a/log"`, "#ReadWritePaths=/var/log/a"},
 		"a log in its own folder":        {situation{unit: "ProtectSystem=strict\nLogsDirectory=a\nUser=x", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log", Closed: "/var/log/a"}}}, "", ""},
 		"a log in a writable folder":     {situation{unit: "ProtectSystem=strict\nReadWritePaths=/var", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "", ""},
-		"a log in a read-only path":      {situation{unit: "ReadWritePaths=/var\nReadOnlyPaths=/var/log", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "ReadOnlyPaths lets the service not write", "#ReadWritePaths=/var/log/a"},
+		"a log in a read-only path":      {situation{unit: "ReadWritePaths=/var\nReadOnlyPaths=/var/log", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "ReadOnlyPaths= lets the service not write", "#ReadWritePaths=/var/log/a"},
 		"a log of another user's":        {situation{unit: "User=x", policy: budget, found: Found{log: neededFile{Path: "/var/log/log", Closed: "/var/log"}}}, `with User=x arenacap cannot write [log] to = "/var/log/log"`, ""},
-		"a command that is hidden":       {situation{unit: "ProtectHome=yes", policy: budget, found: Found{command: neededFile{Path: "/root/cry"}}}, "ProtectHome=yes hides /root/cry, the budget's command", ""},
+		"a command that is hidden":       {situation{unit: "ProtectHome=yes", policy: budget, found: Found{command: neededFile{Path: "/root/cry"}}}, "ProtectHome=yes hides /root/cry (the budget's command)", ""},
 		"a command of another user's":    {situation{unit: "User=x", policy: budget, found: Found{command: neededFile{Path: "/root/cry", Closed: "/root"}}}, "the budget's command /root/cry cannot be started", ""},
+		"a tmpfs over a log":             {situation{unit: "TemporaryFileSystem=/var", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "TemporaryFileSystem= hides /var/log/a/log, the place of [log] to; add BindPaths=/var/log/a to the unit", ""},
+		"no /proc":                       {situation{unit: "TemporaryFileSystem=/:ro\nBindReadOnlyPaths=/usr", policy: budget}, "TemporaryFileSystem= hides /proc or /dev/null, so arenacap cannot watch the program; MountAPIVFS=yes shows them", ""},
+		"no /dev/null":                   {situation{unit: "TemporaryFileSystem=/:ro\nBindReadOnlyPaths=/usr /proc", policy: budget}, "MountAPIVFS=yes shows them", ""},
+		"devices of its own":             {situation{unit: "TemporaryFileSystem=/:ro\nBindReadOnlyPaths=/usr /proc\nPrivateDevices=yes", policy: budget}, "", ""},
+		"no /proc, for good":             {situation{unit: "InaccessiblePaths=/proc\nMountAPIVFS=yes", policy: budget}, "so arenacap cannot watch the program", ""},
+		"no /proc, no budget":            {situation{unit: "InaccessiblePaths=/proc"}, "", ""},
+		"a /proc of its own":             {situation{unit: "TemporaryFileSystem=/:ro\nBindReadOnlyPaths=/usr\nMountAPIVFS=yes", policy: budget}, "", ""},
+		"half of a group's memory":       {situation{unit: "ProcSubset=pid\nMemoryMax=1G", policy: halfOfMemory}, "", ""},
 		"stderr is thrown away":          {situation{unit: "StandardError=null", policy: budget}, "stderr is null, so breaches are not in the journal", ""},
 		"stderr is stdout's file":        {situation{unit: "StandardOutput=append:/var/log/x\nStandardError=inherit", policy: budget}, "stderr is append:/var/log/x", ""},
 		"a connection":                   {situation{unit: "StandardInput=socket\nUser=x"}, "stderr is the connection (socket), so with -q arenacap writes no warnings to the client", "ExecStart=/usr/bin/arenacap run --service s -q -- /bin/x"},

@@ -12,26 +12,27 @@ var (
 	homes     = []string{"/home", "/root", "/run/user"} // ProtectHome=
 	temporary = []string{"/tmp", "/var/tmp"}            // PrivateTmp=
 	programs  = []string{"/usr", "/boot", "/efi"}       // ProtectSystem=
+	apis      = []string{"/proc", "/sys", "/dev"}       // MountAPIVFS=
 )
 
-// hider is a setting that hides what lies below some paths.
-type hider struct {
+// barrier is a setting that hides what lies below some paths, or makes it read-only.
+type barrier struct {
 	setting string
 	paths   []string
 	hard    bool // what is bound to a place below is hidden too
 }
 
-func (u Unit) hiders() []hider {
+func (u Unit) hiders() []barrier {
 	home := u.last("ProtectHome")
-	all := []hider{
-		{"InaccessiblePaths", u.words("InaccessiblePaths"), true},
-		{"TemporaryFileSystem", u.words("TemporaryFileSystem"), false},
+	all := []barrier{
+		{"InaccessiblePaths=", u.words("InaccessiblePaths"), true},
+		{"TemporaryFileSystem=", u.words("TemporaryFileSystem"), false},
 	}
 	if u.set("ProtectHome") && home != "read-only" {
-		all = append(all, hider{"ProtectHome=" + home, homes, home != "tmpfs"})
+		all = append(all, barrier{"ProtectHome=" + home, homes, home != "tmpfs"})
 	}
 	if setting := u.privateTmp(); setting != "" {
-		all = append(all, hider{setting, temporary, false})
+		all = append(all, barrier{setting, temporary, false})
 	}
 	return all
 }
@@ -47,40 +48,49 @@ func (u Unit) privateTmp() string {
 	return ""
 }
 
-// hiddenBy is the setting that hides a file from the unit, or "".
-func (u Unit) hiddenBy(file string) string {
+// hiddenBy is what hides a file from the unit; without a setting nothing does. MountAPIVFS= mounts /proc, /sys and /dev anew.
+func (u Unit) hiddenBy(file string) barrier {
 	bound := 0
 	for _, b := range u.binds("BindPaths", "BindReadOnlyPaths") {
 		bound = max(bound, below(file, []string{b.to}))
 	}
+	if u.yes("MountAPIVFS") || u.rooted() {
+		bound = max(bound, below(file, apis))
+	}
+	if u.yes("PrivateDevices") {
+		bound = max(bound, below(file, []string{"/dev"}))
+	}
 	for _, h := range u.hiders() {
 		if n := below(file, h.paths); n > 0 && (h.hard || bound < n) {
-			return h.setting
+			return h
 		}
 	}
-	return ""
+	return barrier{}
 }
 
 // readOnlyBy is the setting for which the unit cannot write a file, or "".
 func (u Unit) readOnlyBy(file string) string {
-	readOnly, by := below(file, u.words("ReadOnlyPaths")), "ReadOnlyPaths"
+	all := []barrier{{setting: "ReadOnlyPaths=", paths: u.words("ReadOnlyPaths")}}
 	switch protect := strings.ToLower(u.last("ProtectSystem")); {
-	case protect == "strict", u.yes("DynamicUser"):
-		if readOnly == 0 {
-			readOnly, by = len("/"), "ProtectSystem=strict"
-		}
-		if protect != "strict" {
-			by = "DynamicUser=yes"
-		}
-	case protect == "full" && below(file, []string{"/etc"}) > readOnly:
-		readOnly, by = len("/etc"), "ProtectSystem=full"
-	case u.set("ProtectSystem") && below(file, programs) > readOnly:
-		readOnly, by = len("/efi"), "ProtectSystem="+protect
+	case protect == "strict":
+		all = append(all, barrier{setting: "ProtectSystem=strict", paths: []string{"/"}})
+	case u.yes("DynamicUser"):
+		all = append(all, barrier{setting: "DynamicUser=yes", paths: []string{"/"}})
+	case protect == "full":
+		all = append(all, barrier{setting: "ProtectSystem=full", paths: append([]string{"/etc"}, programs...)})
+	case u.set("ProtectSystem"):
+		all = append(all, barrier{setting: "ProtectSystem=" + protect, paths: programs})
 	}
-	if home := u.last("ProtectHome"); (home == "read-only" || u.yes("DynamicUser")) && below(file, homes) > readOnly {
-		readOnly, by = len("/home"), "ProtectHome=read-only"
+	if u.last("ProtectHome") == "read-only" || u.yes("DynamicUser") {
+		all = append(all, barrier{setting: "ProtectHome=read-only", paths: homes})
 	}
-	if readOnly == 0 || below(file, u.writable()) > readOnly {
+	longest, by := 0, ""
+	for _, b := range all {
+		if n := below(file, b.paths); n > longest {
+			longest, by = n, b.setting
+		}
+	}
+	if below(file, u.writable()) > longest {
 		return ""
 	}
 	return by

@@ -217,7 +217,7 @@ func TestSpecifiers(t *testing.T) {
 		}
 	}
 	u := unitOf(t, "ExecStart=-%h/bin/backup.sh\nExecStart=/bin/true\nExecStart=%S/x ; %t/y\nInaccessiblePaths=%E/x %Z")
-	if len(u.commands) != 4 || len(u.remarks) > 0 || u.hiddenBy("/etc/x/y") == "" {
+	if len(u.commands) != 4 || len(u.remarks) > 0 || u.hiddenBy("/etc/x/y").setting == "" {
 		t.Errorf("%+v", u)
 	}
 }
