@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,8 +15,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// tools are the programs that the tests start: arenacap as people build it, as a release is built, and the
-// one to check for all else: that of $ARENACAP_BINARY, else one with the race detector where this test has
+// tools are the programs that the tests start: arenacap as people build it (less debugging information), as a release is
+// built, and the one to check for all else: that of $ARENACAP_BINARY, else one with the race detector where this test has
 // it, else the plain one. And the two helpers in C.
 type tools struct {
 	dir                     string // where they are
@@ -31,18 +30,17 @@ type tools struct {
 // with -tags arenacap_no_early.
 var early = true
 
-// goBuild is a command that makes arenacap, with more flags and tags.
-func goBuild(tags string, flags ...string) []string {
+// buildTags are for all programs, releaseFlags for those that are as .ci/release makes them: without the code that only
+// makes documents, and with the entry point of launcher/origin.
+func buildTags(tags string) string {
 	if !early {
 		tags += ",arenacap_no_early"
 	}
-	return slices.Concat([]string{"go", "build", "-o", "OUT", "-tags", tags}, flags, []string{"."})
+	return "-tags=" + tags
 }
 
-// goRelease is as .ci/release makes it: without the code that only makes documents, and with the entry point of
-// launcher/origin.
-func goRelease() []string {
-	return goBuild("urfave_cli_no_docs,urfave_cli_no_suggest", "-trimpath", "-ldflags", "-s -w -E arenacap/launcher/origin.entry")
+func releaseFlags() []string {
+	return []string{buildTags("urfave_cli_no_docs,urfave_cli_no_suggest"), "-trimpath", "-ldflags=-s -w -E arenacap/launcher/origin.entry"}
 }
 
 // toolsDir is where they were built. TestMain removes it.
@@ -56,25 +54,30 @@ var builtTools = sync.OnceValue(func() tools {
 	}
 	toolsDir = dir
 	t := tools{dir: dir, err: err}
-	add := func(name string, env []string, args ...string) string {
+	add := func(name string, make func(path string) error) string {
 		path := filepath.Join(dir, name)
 		if t.err == nil {
-			t.err = compile(path, env, args...)
+			t.err = make(path)
 		}
 		return path
 	}
-	t.probe = add("probe", nil, "gcc", "-O1", "-Wall", "-o", "OUT", "testdata/probe/probe.c")
-	t.setup = add("setup", nil, "gcc", "-O1", "-Wall", "-o", "OUT", "testdata/probe/setup.c")
-	t.plain = add("arenacap", nil, goBuild("")...)
-	t.release = add("arenacap-release", []string{"CGO_ENABLED=0"}, goRelease()...)
+	c := func(path string) error {
+		return compile(path, nil, "gcc", "-O1", "-Wall", "-o", "OUT", "testdata/probe/"+filepath.Base(path)+".c")
+	}
+	arenacap := func(env []string, flags ...string) func(string) error {
+		return func(path string) error { return testenv.Arenacap(path, env, flags...) }
+	}
+	t.probe, t.setup = add("probe", c), add("setup", c)
+	t.plain = add("arenacap", arenacap(nil, buildTags("")))
+	t.release = add("arenacap-release", arenacap([]string{"CGO_ENABLED=0"}, releaseFlags()...))
 	if runtime.GOARCH == "amd64" {
-		t.release386 = add("arenacap-386", []string{"CGO_ENABLED=0", "GOARCH=386"}, goRelease()...)
+		t.release386 = add("arenacap-386", arenacap([]string{"CGO_ENABLED=0", "GOARCH=386"}, releaseFlags()...))
 	}
 	t.checked = t.plain
 	if given := os.Getenv("ARENACAP_BINARY"); given != "" {
 		t.checked = given
 	} else if raceDetector {
-		t.checked = add("arenacap-race", nil, goBuild("", "-race")...)
+		t.checked = add("arenacap-race", arenacap(nil, buildTags(""), "-race"))
 	}
 	return t
 })

@@ -23,7 +23,7 @@ func build(t *testing.T) (ctx context.Context, arenacap, server, file string) {
 	t.Helper()
 	testenv.Need(t, "go", "gcc", "getconf")
 	dir := lab.Dir(t)
-	arenacap, err := lab.Arenacap(t.Context(), dir)
+	arenacap, err := lab.Arenacap(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,10 +143,8 @@ func initramfs(t *testing.T, dir string) string {
 			}
 		}
 	}
-	build := exec.Command("go", "build", "-o", filepath.Join(root, "bin", "arenacap"), "arenacap/cmd/arenacap")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := testenv.Arenacap(filepath.Join(root, "bin", "arenacap"), []string{"CGO_ENABLED=0", "GOARCH=amd64"}); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(root, "init"), []byte(initScript), 0o755); err != nil {
 		t.Fatal(err)

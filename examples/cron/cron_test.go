@@ -23,7 +23,7 @@ func start(t *testing.T, report string, pairs ...string) (context.Context, *lab.
 	podman := lab.NewPodman(t, lab.Debian)
 	testenv.Need(t, "go", "/usr/sbin/cron")
 	dir := lab.Dir(t)
-	arenacap, err := lab.Arenacap(t.Context(), dir)
+	arenacap, err := lab.Arenacap(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestStartScript(t *testing.T) {
 	podman := lab.NewPodman(t, lab.Debian)
 	testenv.Need(t, "go", "gcc")
 	dir := lab.Dir(t)
-	arenacap, err := lab.Arenacap(t.Context(), dir)
+	arenacap, err := lab.Arenacap(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 func setUp(t *testing.T) (ctx context.Context, dir, arenacap, file string) {
 	t.Helper()
 	dir = lab.Dir(t)
-	arenacap, err := lab.Arenacap(t.Context(), dir)
+	arenacap, err := lab.Arenacap(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

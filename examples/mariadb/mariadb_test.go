@@ -22,7 +22,7 @@ func setUp(t *testing.T) (ctx context.Context, db *lab.Database, arenacap, file 
 	t.Helper()
 	testenv.Need(t, "go", "mariadbd", "mariadb", "mariadb-install-db", "sysbench", "getconf")
 	dir := lab.Dir(t)
-	arenacap, err := lab.Arenacap(t.Context(), dir)
+	arenacap, err := lab.Arenacap(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

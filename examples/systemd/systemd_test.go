@@ -20,7 +20,7 @@ func install(t *testing.T) (ctx context.Context, dir, unit string) {
 	t.Helper()
 	testenv.Need(t, "go", "gcc")
 	dir = lab.Dir(t)
-	arenacap, err := lab.Arenacap(t.Context(), dir)
+	arenacap, err := lab.Arenacap(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
+	"arenacap/launcher/testenv"
 )
 
 // TestMatrix starts a probe under each glibc that was unpacked into the folders of $ARENACAP_GLIBCS, 64 and
@@ -56,8 +57,8 @@ type abi struct {
 func buildTool(t *testing.T) string {
 	t.Helper()
 	tool := filepath.Join(t.TempDir(), "arenacap")
-	if out, err := exec.Command("go", "build", "-o", tool, "arenacap/cmd/arenacap").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := testenv.Arenacap(tool, nil); err != nil {
+		t.Fatal(err)
 	}
 	return tool
 }

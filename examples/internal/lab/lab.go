@@ -42,9 +42,9 @@ func Within(t testing.TB, limit time.Duration) context.Context {
 }
 
 // Arenacap builds arenacap into the folder, for every user, and returns its path.
-func Arenacap(ctx context.Context, dir string) (string, error) {
+func Arenacap(dir string) (string, error) {
 	path := filepath.Join(dir, "arenacap")
-	return path, run(exec.CommandContext(ctx, "go", "build", "-o", path, "arenacap/cmd/arenacap"))
+	return path, testenv.Arenacap(path, nil)
 }
 
 // Copy copies a file of an example (its policy) into the folder, for every user to read, with some of its text replaced:

@@ -41,7 +41,7 @@ type SweptCap struct {
 func RunSweep(t testing.TB, args ...string) Sweep {
 	t.Helper()
 	dir := Dir(t)
-	if _, err := Arenacap(t.Context(), dir); err != nil {
+	if _, err := Arenacap(dir); err != nil {
 		t.Fatal(err)
 	}
 	s, err := runSweep(Within(t, 5*time.Minute), dir, args)
@@ -94,7 +94,7 @@ func (s Sweep) Of(t testing.TB, cap string) SweptCap {
 func RefusedSweep(t testing.TB, args ...string) string {
 	t.Helper()
 	dir := Dir(t)
-	if _, err := Arenacap(t.Context(), dir); err != nil {
+	if _, err := Arenacap(dir); err != nil {
 		t.Fatal(err)
 	}
 	s, err := runSweep(Within(t, time.Minute), dir, args)
