@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -58,7 +57,7 @@ func inLab(t *testing.T, role string, wrapper ...string) {
 }
 
 // TestNothingIsLeft launches again and again, in every way there is, and looks what remains: no process, no
-// zombie, no descriptor, no file; and nobody got a signal who should not have. $ARENACAP_LAUNCHES says how often.
+// zombie, no descriptor, no file; and nobody got a signal who should not have.
 func TestNothingIsLeft(t *testing.T) { inLab(t, "launches") }
 
 // TestReusedPID gives the target's PID to another process in the very moment before the watch acts on it.
@@ -118,7 +117,10 @@ func (l *lab) launches() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	count, _ := strconv.Atoi(cmp.Or(os.Getenv("ARENACAP_LAUNCHES"), "200"))
+	count := 100
+	if testenv.Full() {
+		count = 10000
+	}
 	canary, said, err := l.startCanary()
 	if err != nil {
 		return err

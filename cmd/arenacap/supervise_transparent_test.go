@@ -48,7 +48,7 @@ func TestSupervisedTransparency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range builds(tool) {
+	for _, b := range sample(tool) {
 		t.Run(b.name, func(t *testing.T) {
 			wraps := superviseWrappers(t, b.path)
 			for _, s := range append(situations(t), closedDescriptors(b.losses)...) {

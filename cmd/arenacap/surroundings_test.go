@@ -122,7 +122,7 @@ const watched = "[arenas]\ncap = 2\n[budget]\nvirtual = \"1TiB\"\nsettle = \"0s\
 func TestSurroundings(t *testing.T) {
 	tool := requireTools(t)
 	testenv.Need(t, "/usr/bin/unshare", "pgrep")
-	for _, b := range builds(tool) {
+	for _, b := range sample(tool) {
 		for _, mode := range []string{"exec", "supervise"} {
 			t.Run(b.name+"/"+mode, func(t *testing.T) {
 				for _, w := range allSurroundings() {
@@ -195,7 +195,7 @@ func (w surroundings) numbersAreOfThisMachine() bool {
 	return slices.Contains(w.setup, "lacks") || slices.Contains(w.setup, "seccomp")
 }
 
-// TestQuietWatch: a watch goes on when samples begin to be left out, which is within a second (launcher/watch/pace.go).
+// TestQuietWatch: a watch outlives its first quiet second, of 32 bits too.
 func TestQuietWatch(t *testing.T) {
 	tool := requireTools(t)
 	for _, b := range builds(tool) {

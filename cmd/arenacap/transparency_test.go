@@ -259,7 +259,7 @@ func TestNothingElseChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range builds(tool) {
+	for _, b := range sample(tool) {
 		t.Run(b.name, func(t *testing.T) {
 			wraps := wrappers(t, b.path)
 			for _, s := range append(situations(t), closedDescriptors(b.losses)...) {
@@ -436,6 +436,14 @@ func builds(tool tools) []build {
 	return all
 }
 
+// sample is the build that services run under, and all of them in a full run: for tests of many cases each.
+func sample(tool tools) []build {
+	if testenv.Full() {
+		return builds(tool)
+	}
+	return builds(tool)[1:2]
+}
+
 func between(first, last int) []int {
 	var all []int
 	for n := first; n <= last; n++ {
@@ -578,9 +586,9 @@ func checkLost(t *testing.T, w wrapper, setup []string, change string, want []in
 // loses the parent-death signal and the timer slack in one of six launches or so.
 func TestThousandLaunches(t *testing.T) {
 	tool := requireTools(t)
-	launches := 1000
-	if testing.Short() {
-		launches = 100
+	launches := 100
+	if testenv.Full() {
+		launches = 1000
 	}
 	const workers = 2
 	wraps := wrappers(t, tool.plain)

@@ -33,3 +33,7 @@ func Lack(t testing.TB, format string, args ...any) {
 	}
 	t.Skipf(format, args...)
 }
+
+// Full says that this run takes as long as .ci/full: $ARENACAP_FULL is "1". Without it, matrices over builds, thousands of
+// launches and long soaks are samples.
+func Full() bool { return os.Getenv("ARENACAP_FULL") == "1" }
