@@ -11,7 +11,7 @@ import (
 func TestSweep(t *testing.T) {
 	testenv.Need(t, "go", "java", "javac")
 	t.Setenv("ROUNDS", "40")
-	s := lab.RunSweep(t, "--rounds", "2", "--warmup", "0", "--caps", "off,1")
+	s := lab.RunSweep(t, "--rounds", "1", "--warmup", "0", "--caps", "off,1")
 	own, one := s.Of(t, "off"), s.Of(t, "1")
 	if one.Arenas != 1 || own.Arenas <= 1 {
 		t.Errorf("%d and %d arenas", one.Arenas, own.Arenas)

@@ -115,7 +115,7 @@ const leastGap = 100 * time.Millisecond
 
 // reportGap says that the watch did not look for over three intervals.
 func (w *watched) reportGap(now time.Duration) {
-	if length := now - w.looked; w.looked != 0 && length > max(3*w.cfg.Budget.Interval, leastGap) {
+	if length := now - w.looked; length > max(3*w.cfg.Budget.Interval, leastGap) {
 		w.report(gap(length, w.cfg.Budget.Interval))
 	}
 	w.looked = now

@@ -20,7 +20,7 @@ type watched struct {
 	base         breakdown // the virtual size when settle ended
 	next         time.Duration
 	due          time.Duration // the next sample
-	looked       time.Duration // the last one; 0 is none
+	looked       time.Duration // the last one, or the start
 	peek         time.Duration // when the target's size is read beside the samples; 0 is never
 	notified     bool          // the target or the command may have ended
 	action       *action
@@ -38,7 +38,7 @@ func (e *engine) add(p *process) *watched {
 	if e.began < 0 {
 		e.began = e.clock()
 	}
-	w := &watched{engine: e, index: len(e.watched), due: e.began, outcome: Outcome{PID: p.pid}}
+	w := &watched{engine: e, index: len(e.watched), due: e.began, looked: e.clock(), outcome: Outcome{PID: p.pid}}
 	if e.cfg.Mode != "attach" { // there the start was long ago
 		w.peek = nextPeek(e.began, e.began, e.cfg.Budget.Interval)
 	}
