@@ -88,6 +88,7 @@ type Arena struct {
 	Reserved  uint64 // bytes of address space: heaps × their largest size; for the main arena the brk heap
 	Committed uint64 // bytes that have been made readable and writable
 	Resident  uint64 // bytes in memory
+	Huge      uint64 // bytes of them in huge pages
 	SystemMem uint64 // bytes that the arena itself counts as obtained: system in malloc_info(3)
 	Top       uint64 // bytes of the top chunk, which is free and not part of any bin
 
@@ -105,6 +106,7 @@ type Heap struct {
 	Committed uint64
 	Size      uint64 // bytes that the arena uses
 	Resident  uint64
+	Huge      uint64
 }
 
 // Part is a share of the virtual size.
@@ -114,6 +116,7 @@ type Part struct {
 	Count    int    // arenas, stacks, or else mappings
 	Virtual  uint64 // bytes
 	Resident uint64 // bytes
+	Huge     uint64 // bytes of them in huge pages
 }
 
 // Kinds of parts.

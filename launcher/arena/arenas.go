@@ -95,6 +95,7 @@ func (p *Process) addMain(list []region) {
 	for i := range p.Arenas {
 		for _, h := range p.Arenas[i].Heaps {
 			p.Arenas[i].Resident += h.Resident
+			p.Arenas[i].Huge += h.Huge
 		}
 	}
 	if len(p.Arenas) == 0 || p.Arenas[0].SystemMem == 0 {
@@ -106,6 +107,7 @@ func (p *Process) addMain(list []region) {
 			main.Reserved += r.Size()
 			main.Committed += r.Size()
 			main.Resident += r.resident
+			main.Huge += r.huge
 		}
 	}
 }

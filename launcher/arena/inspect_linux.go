@@ -143,6 +143,7 @@ func (p *process) attribute(found *Process, maps layout) error {
 		found.Resident += r.resident
 		if r.heap != nil {
 			r.heap.Resident += r.resident
+			r.heap.Huge += r.huge
 		}
 	}
 	found.Parts = parts(list, counts)
@@ -159,7 +160,7 @@ func (p *process) addResident(list []region) error {
 		return nil
 	}
 	for i := range list { // what it told before it failed
-		list[i].resident = 0
+		list[i].resident, list[i].huge = 0, 0
 	}
 	return p.addSmaps(list, pages)
 }
@@ -170,5 +171,5 @@ func (p *process) addSmaps(list []region, pages *pagemap) error {
 		return err
 	}
 	defer smaps.Close()
-	return proc.ParseSmaps(smaps, func(s proc.Smap) { spread(list, s.Start, s.End, s.Resident, pages.present) })
+	return proc.ParseSmaps(smaps, func(s proc.Smap) { spread(list, s, pages.present) })
 }

@@ -376,18 +376,22 @@ func TestSpread(t *testing.T) {
 	heap := &Heap{}
 	list := regions(maps, []owner{{start: 0x20000, end: 0x90000, kind: KindArenas, heap: heap}})
 	present := func(start, end uint64) (uint64, bool) { return (end - start) / 2, start < 0x50000 }
-	spread(list, 0x10000, 0x50000, 0x20000, present)
-	spread(list, 0x50000, 0x90000, 0, present)
-	if len(list) != 3 || list[0].resident != 0x8000 || list[1].resident != 0x18000 || list[1].heap != heap || list[2].resident != 0 {
+	smap := func(start, end, resident, huge uint64) proc.Smap {
+		return proc.Smap{Mapping: mapping{Start: start, End: end}, Resident: resident, Huge: huge}
+	}
+	spread(list, smap(0x10000, 0x50000, 0x20000, 0x1a000), present)
+	spread(list, smap(0x50000, 0x90000, 0, 0), present)
+	if len(list) != 3 || list[0].resident != 0x8000 || list[1].resident != 0x18000 || list[1].heap != heap || list[2].resident != 0 ||
+		list[0].huge != 0x2000 || list[1].huge != 0x18000 {
 		t.Errorf("%+v", list)
 	}
 	var unknown []region
 	for _, r := range list {
-		r.resident = 0
+		r.resident, r.huge = 0, 0
 		unknown = append(unknown, r)
 	}
-	spread(unknown, 0x10000, 0x50000, 0x20000, func(_, _ uint64) (uint64, bool) { return 0, false })
-	if unknown[1].resident != 0x20000 { // all to the larger, as nothing tells
+	spread(unknown, smap(0x10000, 0x50000, 0x20000, 0x40000), func(_, _ uint64) (uint64, bool) { return 0, false })
+	if unknown[1].resident != 0x20000 || unknown[1].huge != 0x20000 { // all to the larger, as nothing tells
 		t.Errorf("%+v", unknown)
 	}
 }

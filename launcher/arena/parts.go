@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"arenacap/launcher/proc"
 )
 
 // region is a stretch of the process's address space that belongs to one part: a mapping, or a piece of one
@@ -14,7 +16,8 @@ type region struct {
 	kind     string
 	label    string // the part's name
 	resident uint64
-	heap     *Heap // the heap that it is a piece of
+	huge     uint64 // bytes of resident in huge pages
+	heap     *Heap  // the heap that it is a piece of
 }
 
 // owner is a stretch that was told from its contents.
@@ -104,33 +107,37 @@ func inBrackets(s string) string {
 }
 
 // credit gives runs of resident pages, in ascending order, to the regions that they lie in.
-func credit(list []region) func(start, end uint64) {
-	return func(start, end uint64) {
+func credit(list []region) func(start, end uint64, huge bool) {
+	return func(start, end uint64, huge bool) {
 		for len(list) > 0 && list[0].End <= start {
 			list = list[1:]
 		}
 		for i := 0; i < len(list) && list[i].Start < end; i++ {
-			list[i].resident += min(end, list[i].End) - max(start, list[i].Start)
+			bytes := min(end, list[i].End) - max(start, list[i].Start)
+			list[i].resident += bytes
+			if huge {
+				list[i].huge += bytes
+			}
 		}
 	}
 }
 
 // spread gives the resident bytes of one mapping of smaps to the regions that lie in it. Where there are
 // several, present tells how many bytes of each are in memory (pagemap), and what it cannot tell goes to the
-// largest.
-func spread(list []region, start, end, resident uint64, present func(start, end uint64) (uint64, bool)) {
-	i := sort.Search(len(list), func(i int) bool { return list[i].End > start })
-	j := i + sort.Search(len(list)-i, func(k int) bool { return list[i+k].Start >= end })
-	if resident == 0 || i == j {
+// largest. Which of them has the huge pages is not told at all: those with the most in memory get them first.
+func spread(list []region, s proc.Smap, present func(start, end uint64) (uint64, bool)) {
+	i := sort.Search(len(list), func(i int) bool { return list[i].End > s.Start })
+	j := i + sort.Search(len(list)-i, func(k int) bool { return list[i+k].Start >= s.End })
+	if s.Resident == 0 || i == j {
 		return
 	}
-	largest, left := i, resident
+	largest, left := i, s.Resident
 	for k := i; k < j; k++ {
 		if list[k].Size() > list[largest].Size() {
 			largest = k
 		}
 		if j-i > 1 && !list[k].Reserved() {
-			if n, ok := present(max(start, list[k].Start), min(end, list[k].End)); ok {
+			if n, ok := present(max(s.Start, list[k].Start), min(s.End, list[k].End)); ok {
 				n = min(n, left)
 				list[k].resident += n
 				left -= n
@@ -138,6 +145,20 @@ func spread(list []region, start, end, resident uint64, present func(start, end 
 		}
 	}
 	list[largest].resident += left
+	for huge := s.Huge; huge > 0; {
+		most := i
+		for k := i; k < j; k++ {
+			if list[k].resident-list[k].huge > list[most].resident-list[most].huge {
+				most = k
+			}
+		}
+		n := min(huge, list[most].resident-list[most].huge)
+		if n == 0 {
+			return
+		}
+		list[most].huge += n
+		huge -= n
+	}
 }
 
 // parts adds up the regions.
@@ -155,6 +176,7 @@ func parts(list []region, counts map[string]int) []Part {
 		}
 		sums[at].Virtual += r.Size()
 		sums[at].Resident += list[i].resident
+		sums[at].Huge += list[i].huge
 		sums[at].Count++
 	}
 	for i := range sums {

@@ -76,8 +76,9 @@ func checkResident(t *testing.T, pid int) {
 		t.Fatal(err)
 	}
 	for i, r := range listed {
-		if scanned[i].resident != r.resident {
-			t.Errorf("%x-%x %s: %d bytes resident by the page tables, %d by smaps", r.Start, r.End, r.Name, scanned[i].resident, r.resident)
+		if scanned[i].resident != r.resident || scanned[i].huge != r.huge {
+			t.Errorf("%x-%x %s: %d bytes resident and %d in huge pages by the page tables, %d and %d by smaps",
+				r.Start, r.End, r.Name, scanned[i].resident, scanned[i].huge, r.resident, r.huge)
 		}
 	}
 }

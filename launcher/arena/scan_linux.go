@@ -26,6 +26,7 @@ const (
 
 	pageIsPresent = 1 << 3
 	pageIsZero    = 1 << 5 // the zero page, which smaps does not count either
+	pageIsHuge    = 1 << 6 // mapped by an entry of its page's middle directory, or MAP_HUGETLB
 )
 
 // errNoProgress is for a kernel that tells the same pages again and again.
@@ -34,7 +35,7 @@ var errNoProgress = errors.New("the page tables cannot be walked")
 // scan gives the runs of pages from start to end that are in memory, in ascending order. It takes a fifth to a tenth
 // of the time of smaps, which also finds out what else is known of each page. The error is that of a kernel
 // that has no such call, or of a 32-bit arenacap that asks for addresses it cannot have itself.
-func (p *pagemap) scan(start, end uint64, each func(start, end uint64)) error {
+func (p *pagemap) scan(start, end uint64, each func(start, end uint64, huge bool)) error {
 	if err := p.open(); err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (p *pagemap) scan(start, end uint64, each func(start, end uint64)) error {
 		arg := scanArg{
 			size: uint64(unsafe.Sizeof(scanArg{})), start: start, end: end,
 			vec: uint64(uintptr(unsafe.Pointer(&runs[0]))), vecLen: uint64(len(runs)),
-			inverted: pageIsZero, mask: pageIsPresent | pageIsZero, returned: pageIsPresent,
+			inverted: pageIsZero, mask: pageIsPresent | pageIsZero, returned: pageIsPresent | pageIsHuge,
 		}
 		n, err := ioctl(p.file, ioctlPagemapScan, unsafe.Pointer(&arg))
 		runtime.KeepAlive(runs)
@@ -52,7 +53,7 @@ func (p *pagemap) scan(start, end uint64, each func(start, end uint64)) error {
 		}
 		for _, r := range runs[:n] {
 			if r.start = max(r.start, last); r.start < r.end {
-				each(r.start, r.end)
+				each(r.start, r.end, r.categories&pageIsHuge != 0)
 				last = r.end
 			}
 		}

@@ -12,7 +12,8 @@ import (
 // Smap is one mapping of /proc/PID/smaps; it has no Name.
 type Smap struct {
 	Mapping
-	Resident uint64 // bytes, with huge pages, which stand beside Rss and not in it
+	Resident uint64 // bytes, with those of MAP_HUGETLB, which stand beside Rss and not in it
+	Huge     uint64 // bytes of them in huge pages of any kind
 
 	copied      uint64 // bytes in pages that are no longer the file's
 	copiedKnown bool
@@ -30,6 +31,9 @@ func (s Smap) Clean() bool {
 //	7f3c00000000-7f3c00021000 rw-p 00000000 00:00 0
 //	Rss:                  12 kB
 //	Anonymous:             8 kB
+//	AnonHugePages:         0 kB
+//	ShmemPmdMapped:        0 kB
+//	FilePmdMapped:         0 kB
 //	Shared_Hugetlb:        0 kB
 //	Private_Hugetlb:    2048 kB
 func ParseSmaps(r io.Reader, each func(Smap)) error {
@@ -71,14 +75,19 @@ func beginsMapping(line []byte) bool {
 // add takes one line of a name and a size; ok is false where the size is malformed.
 func (s *Smap) add(line []byte) (ok bool) {
 	name, value, _ := bytes.Cut(line, []byte(":"))
+	size, isSize := kibibytes(bytes.TrimLeft(value, " "))
 	switch string(name) {
-	case "Rss", "Shared_Hugetlb", "Private_Hugetlb":
-		size, ok := kibibytes(bytes.TrimLeft(value, " "))
+	case "Rss":
 		s.Resident += size
-		return ok
+	case "Shared_Hugetlb", "Private_Hugetlb":
+		s.Resident += size
+		s.Huge += size
+	case "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped":
+		s.Huge += size
 	case "Anonymous":
-		s.copied, s.copiedKnown = kibibytes(bytes.TrimLeft(value, " "))
-		return s.copiedKnown
+		s.copied, s.copiedKnown = size, isSize
+	default:
+		return true
 	}
-	return true
+	return isSize
 }

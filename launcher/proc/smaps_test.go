@@ -14,6 +14,7 @@ Size:                  8 kB
 KernelPageSize:        4 kB
 Rss:                   4 kB
 Pss:                   4 kB
+AnonHugePages:         0 kB
 Shared_Hugetlb:        0 kB
 Private_Hugetlb:       0 kB
 VmFlags: rd wr mr mw me ac
@@ -22,14 +23,19 @@ Rss:                   0 kB
 Shared_Hugetlb:     2048 kB
 Private_Hugetlb:    4096 kB
 b00000-c00000 ---p 00000000 00:00 0
+c00000-1400000 rw-p 00000000 00:00 0
+Rss:                8192 kB
+AnonHugePages:      2048 kB
+ShmemPmdMapped:     1024 kB
+FilePmdMapped:      4096 kB
 `
-	want := []uint64{0x1000, 0x3000, 4 << 10, 0x400000, 0xa00000, 6 << 20, 0xb00000, 0xc00000, 0}
+	want := []uint64{0x1000, 0x3000, 4 << 10, 0, 0x400000, 0xa00000, 6 << 20, 6 << 20, 0xb00000, 0xc00000, 0, 0, 0xc00000, 0x1400000, 8 << 20, 7 << 20}
 	var got []uint64
-	err := ParseSmaps(strings.NewReader(text), func(s Smap) { got = append(got, s.Start, s.End, s.Resident) })
+	err := ParseSmaps(strings.NewReader(text), func(s Smap) { got = append(got, s.Start, s.End, s.Resident, s.Huge) })
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, %v; want %v", got, err, want)
 	}
-	for _, bad := range []string{"1000-\n", "1000-2000 rw-p 00000000 00:00 0\nRss: x kB\n", "1000-2000 rw-p 00000000 00:00 0\nRss: 4 MB\n", "1000-2000 r--p 00000000 fe:00 5 /x\nAnonymous: kB\n"} {
+	for _, bad := range []string{"1000-\n", "1000-2000 rw-p 00000000 00:00 0\nRss: x kB\n", "1000-2000 rw-p 00000000 00:00 0\nRss: 4 MB\n", "1000-2000 rw-p 00000000 00:00 0\nAnonHugePages: kB\n", "1000-2000 r--p 00000000 fe:00 5 /x\nAnonymous: kB\n"} {
 		if err := ParseSmaps(strings.NewReader(bad), func(Smap) {}); err == nil {
 			t.Errorf("%q was taken", bad)
 		}

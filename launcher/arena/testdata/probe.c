@@ -3,6 +3,7 @@
 
      threads N KIB   start N threads that allocate KIB kilobytes in pieces of 60,000 bytes and hold them
      hold N KIB      the same, in pieces of KIB kilobytes: N pieces in one more thread
+     huge N KIB      the same, and asks the kernel for huge pages in them before it writes
      end             let all threads finish, and wait for them
      free            let the threads free what they hold, keeping every third piece
      churn N         start N threads that allocate and free at random until "end"
@@ -34,7 +35,7 @@ static int running, arrived, ending, freeing;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
-struct work { long pieces, size, churn, surge; int freed; };
+struct work { long pieces, size, churn, surge, huge; int freed; };
 
 static void arrive(void)
 {
@@ -90,8 +91,13 @@ static void *worker(void *arg)
 	struct work *w = arg;
 	char **held = calloc(w->pieces + 1, sizeof *held);
 	for (long i = 0; i < w->pieces; i++)
-		if ((held[i] = malloc(w->size)))
+		if ((held[i] = malloc(w->size))) {
+			if (w->huge) {
+				uintptr_t page = sysconf(_SC_PAGESIZE), from = ((uintptr_t)held[i] + page - 1) & -page;
+				madvise((void *)from, w->size - page, MADV_HUGEPAGE);
+			}
 			memset(held[i], 1, w->size);
+		}
 	arrive();
 	if (w->surge)
 		surge();
@@ -274,6 +280,8 @@ static void *serve(void *joining)
 			spawn(n, (struct work){ .pieces = kib * 1024 / 60000 + 1, .size = 60000 }, NULL);
 		else if (sscanf(line, "hold %d %ld", &n, &kib) == 2)
 			spawn(1, (struct work){ .pieces = n, .size = kib * 1024 }, NULL);
+		else if (sscanf(line, "huge %d %ld", &n, &kib) == 2)
+			spawn(1, (struct work){ .pieces = n, .size = kib * 1024, .huge = 1 }, NULL);
 		else if (sscanf(line, "maps %d", &n) == 1)
 			map(n);
 		else if (sscanf(line, "churn %d", &n) == 1)
