@@ -69,8 +69,8 @@ func TestLoadEveryKeyAnotherWay(t *testing.T) {
 		File: file,
 		Budget: Budget{
 			Limits: [len(metrics)]size{
-				{Bytes: 4 * gib, From: at("11")}, {Bytes: 3 * gib / 2, From: at("12")}, {Percent: 12.5, From: at("13")},
-				{Percent: 90, From: at("14")}, {Bytes: 500e6, From: at("15")},
+				{Bytes: 4 * gib, From: at("12")}, {Bytes: 3 * gib / 2, From: at("13")}, {Percent: 12.5, From: at("14")},
+				{Percent: 90, From: at("15")}, {Bytes: 500e6, From: at("16")},
 			},
 			Scope: "tree", WarnAt: 100, Interval: 10 * time.Millisecond, Settle: 0, Breach: Window{1, 60},
 			Action: "signal", Signal: "SIGRTMIN+3", Grace: 90 * time.Second, Timeout: 2 * time.Second,
@@ -81,7 +81,7 @@ func TestLoadEveryKeyAnotherWay(t *testing.T) {
 	want.Arenas.Cap = Cap{Mode: Fixed, N: 6, From: at("2")}
 	want.Arenas.Min, want.Arenas.Max, want.Arenas.Test = 3, 12, 5
 	want.Arenas.MaxReserved = size{Percent: 12.5, From: at("5")}
-	want.Arenas.Cores, want.Arenas.Inherited = coreRule{N: 8, From: at("7")}, "keep"
+	want.Arenas.Cores, want.Arenas.Inherited, want.Arenas.HugePages = coreRule{N: 8, From: at("7")}, "keep", "off"
 	want.Launch.Mode, want.Launch.OnUnenforceable, want.Launch.OnWatchFailure = "supervise", "refuse", "refuse"
 	if got := load(t, file, ""); !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
@@ -228,9 +228,9 @@ func TestFind(t *testing.T) {
 func TestBuiltin(t *testing.T) {
 	p := load(t, "testdata/load/contract.toml", "")
 	p.File, p.Budget.Limits, p.Budget.Command = "", Budget{}.Limits, nil
-	inherited := p.Arenas.Inherited
+	inherited, huge := p.Arenas.Inherited, p.Arenas.HugePages
 	p.Arenas = Policy{}.Arenas
-	p.Arenas.Inherited = inherited
+	p.Arenas.Inherited, p.Arenas.HugePages = inherited, huge
 	if !reflect.DeepEqual(p, Builtin()) {
 		t.Errorf("\n got %+v\nwant %+v", Builtin(), p)
 	}

@@ -23,6 +23,7 @@ type Policy struct {
 		Test        int      // MALLOC_ARENA_TEST; 0 derives it from the cap
 		Cores       coreRule // which source of cores a per-core rule multiplies
 		Inherited   string   // "override" or "keep": which wins, this file or a valid inherited value
+		HugePages   string   // "keep" or "off": what malloc asks for, or none
 	}
 	Budget Budget
 	Launch struct {
@@ -67,7 +68,7 @@ type Log struct {
 // Builtin is the policy that applies where no file is found: one arena a core, at least two, no budget.
 // Its cap carries no origin, so a valid inherited value wins over it (see Resolve).
 func Builtin() (p Policy) {
-	p.Arenas.Inherited = "override"
+	p.Arenas.Inherited, p.Arenas.HugePages = "override", "keep"
 	p.Budget = Budget{
 		Scope: "process", WarnAt: 80, Interval: time.Second, Settle: 10 * time.Second,
 		Breach: Window{3, 5}, Action: "report", Grace: 30 * time.Second, Timeout: 10 * time.Second,

@@ -34,6 +34,7 @@ var tables = []table{
 		{"test", func(v value, p *Policy) { p.Arenas.Test = v.integer(1, MaxCap) }},
 		{"cores", func(v value, p *Policy) { p.Arenas.Cores = v.cores() }},
 		{"inherited", func(v value, p *Policy) { p.Arenas.Inherited = v.word("override", "keep") }},
+		{"huge_pages", func(v value, p *Policy) { p.Arenas.HugePages = v.word("keep", "off") }},
 	}},
 	{"budget", append(limitKeys(), []key{
 		{"scope", func(v value, p *Policy) { p.Budget.Scope = v.word("process", "tree", "cgroup") }},

@@ -84,13 +84,17 @@ func printHost(w io.Writer, host inspect.Host) error {
 		_, err := fmt.Fprintln(w, "no process that can be read has an arena beside its main one")
 		return err
 	}
-	rows := [][]string{{"PID", "THREADS", "ARENAS", "CAP", "RESERVED", "RESIDENT", "VIRTUAL", "SAVING", "  NAME"}}
-	var saving uint64
+	rows := [][]string{{"PID", "THREADS", "ARENAS", "CAP", "RESERVED", "RESIDENT", "HUGE", "VIRTUAL", "SAVING", "  NAME"}}
+	var saving, huge uint64
 	for _, r := range host.Rows {
 		saving += r.Saving
+		huge += r.Huge
 		rows = append(rows, []string{strconv.Itoa(r.PID), strconv.Itoa(r.Threads), strconv.Itoa(r.Arenas), capWords(r.Cap),
-			policy.FormatSize(r.ArenaReserved), policy.FormatSize(r.ArenaResident), policy.FormatSize(r.Virtual),
+			policy.FormatSize(r.ArenaReserved), policy.FormatSize(r.ArenaResident), policy.FormatSize(r.Huge), policy.FormatSize(r.Virtual),
 			policy.FormatSize(r.Saving), "  " + inspect.Printable(r.Name)})
+	}
+	if huge == 0 {
+		rows = without(rows, []string{"HUGE"})
 	}
 	width := terminalWidth(w)
 	_, err := fmt.Fprintln(w, hostTable(rows, width)+fold(fmt.Sprintf("%s; a cap of %d, one a core, would spare %s of address space",
@@ -99,7 +103,7 @@ func printHost(w io.Writer, host inspect.Host) error {
 }
 
 // leastHostColumns are left out one after the other where a terminal is too narrow.
-var leastHostColumns = []string{"THREADS", "VIRTUAL", "RESIDENT", "SAVING"}
+var leastHostColumns = []string{"HUGE", "THREADS", "VIRTUAL", "RESIDENT", "SAVING"}
 
 // hostTable lays rows out in so many columns, of which 0 is any: with less of them, and then with the ends of names.
 func hostTable(rows [][]string, width int) string {
@@ -142,6 +146,7 @@ func hostJSON(host inspect.Host) []ordered.Object {
 			"arena_resident_bytes", r.ArenaResident,
 			"virtual_bytes", r.Virtual,
 			"resident_bytes", r.Resident,
+			"huge_bytes", r.Huge,
 			"saving_bytes", r.Saving,
 		})
 	}

@@ -81,6 +81,7 @@ func partsTable(p *arena.Process, width int) string {
 			continue
 		}
 		rest.Virtual, rest.Resident, rest.Count = rest.Virtual+part.Virtual, rest.Resident+part.Resident, rest.Count+part.Count
+		rest.Huge += part.Huge
 	}
 	if rest.Count > 0 {
 		add(rest)
@@ -91,6 +92,14 @@ func partsTable(p *arena.Process, width int) string {
 // partWords says what a part is, to people who have not met arenas.
 // A name is cut to fit into so many columns, of which 0 is any.
 func partWords(part arena.Part, room int) string {
+	if part.Huge > 0 {
+		huge := fmt.Sprintf(" (%s in huge pages)", policy.FormatSize(part.Huge))
+		part.Huge = 0
+		if room > 0 {
+			room = max(room-len(huge), 8)
+		}
+		return partWords(part, room) + huge
+	}
 	switch part.Kind {
 	case arena.KindArenas:
 		return "arenas (malloc's pools)"
@@ -241,7 +250,7 @@ func reportJSON(pid int, r inspect.Report, err error) ordered.Object {
 	parts, arenas := []ordered.Object{}, []ordered.Object{}
 	for _, part := range p.Parts {
 		parts = append(parts, ordered.Object{"kind", part.Kind, "name", known(part.Name), "count", part.Count,
-			"virtual_bytes", part.Virtual, "resident_bytes", part.Resident})
+			"virtual_bytes", part.Virtual, "resident_bytes", part.Resident, "huge_bytes", part.Huge})
 	}
 	for _, a := range p.Arenas {
 		arenas = append(arenas, arenaJSON(a))
@@ -286,6 +295,7 @@ func arenaJSON(a arena.Arena) ordered.Object {
 		"reserved_bytes", a.Reserved,
 		"committed_bytes", a.Committed,
 		"resident_bytes", a.Resident,
+		"huge_bytes", a.Huge,
 		"system_bytes", a.SystemMem,
 		"top_bytes", a.Top,
 		"in_use_bytes", knownIf(walked, c.InUse),

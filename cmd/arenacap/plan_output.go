@@ -100,6 +100,7 @@ func (v *planView) print(w io.Writer) error {
 	}
 	r.add("worst case", v.worstCase())
 	r.add("limit", v.limit()...)
+	r.add("huge pages", v.hugePages()...)
 	r.add("budget", v.budget()...)
 	r.add("limits", v.lowLimits()...)
 	if v.target != nil {
@@ -191,6 +192,43 @@ func (v *planView) limit() []string {
 	return lines
 }
 
+// hugePages says whether huge_pages = "off" helps, and where arenas get huge pages that it would help.
+func (v *planView) hugePages() []string {
+	why, mapped := environ.HugePages(origin.Environ(), v.glibc)
+	mode := machine.HugePageMode("/")
+	if mapped {
+		mode = "" // has no say
+	}
+	line := hugePagesLine(v.plan.Policy.Arenas.HugePages == "off", mode, why, v.glibc.Known())
+	if line == "" {
+		return nil
+	}
+	return []string{line}
+}
+
+// hugePagesLine is "" where there is nothing to say. why is who asks for huge pages, as far as the glibc is known.
+func hugePagesLine(off bool, mode, why string, known bool) string {
+	switch {
+	case mode == "always" && off:
+		return `huge_pages = "off" does not help, because the kernel's mode is "always": ` + machine.HugePagesHelp
+	case mode == "always":
+		return `arenas get them, because the kernel's mode is "always": ` + machine.HugePagesHelp
+	case mode == "never" && off:
+		return `huge_pages = "off" changes nothing, because the kernel's mode is "never"`
+	case mode == "never":
+		return ""
+	case off && why != "":
+		return `huge_pages = "off" helps: ` + why
+	case off && known:
+		return `huge_pages = "off" changes nothing: this glibc asks for none`
+	case off:
+		return `huge_pages = "off" helps where glibc asks for them: from 2.43 on aarch64, and where GLIBC_TUNABLES has glibc.malloc.hugetlb=1`
+	case why != "":
+		return why + `; huge_pages = "off" in [arenas] ends that`
+	}
+	return ""
+}
+
 func (v *planView) room() run.Room { return run.NewRoom(v.supposed, v.target, v.glibc) }
 
 func (v *planView) budget() (lines []string) {
@@ -270,6 +308,7 @@ func (v *planView) json() ordered.Object {
 		"planned_arenas", known(planned),
 		"worst_case_bytes", ordered.Object{"capped", knownIf(p.ArenaMax != 0 || capped != 0, capped), "uncapped", known(uncapped)},
 		"address_space", v.addressJSON(),
+		"huge_pages", list(v.hugePages()),
 		"budget", budget,
 		"target", targetJSON(v.target),
 	}

@@ -78,6 +78,17 @@ func (p *Process) Census() Census {
 	return c
 }
 
+// Huge is how many bytes of the arenas, thread stacks and main heap are in huge pages.
+func (p *Process) Huge() (bytes uint64) {
+	for _, part := range p.Parts {
+		switch part.Kind {
+		case KindArenas, KindThreadStacks, KindMainHeap:
+			bytes += part.Huge
+		}
+	}
+	return bytes
+}
+
 // Arena is one arena. The main arena has no heaps: it lives in the brk heap, and where that cannot grow in
 // single mappings that nothing tells from others.
 type Arena struct {

@@ -24,29 +24,39 @@ type Result struct {
 }
 
 // Apply gives the environment of the target under the plan. MALLOC_ARENA_MAX and MALLOC_ARENA_TEST stand
-// in it once, in the place of their first copy, else at the end. Under mode "off" Env is env itself,
-// else a fresh list; env is never written to.
+// in it once, in the place of their first copy, else at the end, and so does GLIBC_TUNABLES. Where the plan touches nothing,
+// Env is env itself, else a fresh list; env is never written to.
 func Apply(env []string, plan policy.Plan) Result {
-	switch plan.Mode {
-	case policy.Fixed, policy.PerCore, policy.Glibc:
-	default:
+	change := changeOf(plan)
+	if change == (tunableChange{}) {
 		return Result{Env: env}
 	}
 	in := find(env)
-	r := Result{Env: make([]string, 0, len(env)+2), Set: make([]string, 0, 3)}
-	max := maxName + "=" + strconv.Itoa(plan.ArenaMax) // 0 under mode "glibc"
-	r.Set = append(r.Set, max)
-	test := ""
-	if plan.ArenaTest != 0 {
-		test = testName + "=" + strconv.Itoa(plan.ArenaTest)
-		r.Set = append(r.Set, test)
-	} else {
-		r.remove(testName, len(in.test) != 0)
+	r := Result{Env: make([]string, 0, len(env)+3), Set: make([]string, 0, 3)}
+	own := map[string]string{} // the entry of each variable that is written, "" for none
+	if change.arenas {
+		own[maxName] = maxName + "=" + strconv.Itoa(plan.ArenaMax) // 0 under mode "glibc"
+		r.Set = append(r.Set, own[maxName])
+		own[testName] = ""
+		if plan.ArenaTest != 0 {
+			own[testName] = testName + "=" + strconv.Itoa(plan.ArenaTest)
+			r.Set = append(r.Set, own[testName])
+		} else {
+			r.remove(testName, len(in.test) != 0)
+		}
+		r.Conflicts = in.conflicts()
 	}
-	tunables := r.settleTunables(in.tunables)
-	r.fill(env, max, test, tunables)
-	r.Conflicts = in.conflicts()
+	own[tunablesName] = r.settleTunables(in.tunables, change)
+	r.fill(env, own)
 	return r
+}
+
+// changeOf is what a plan does to GLIBC_TUNABLES.
+func changeOf(plan policy.Plan) tunableChange {
+	return tunableChange{
+		arenas: plan.Mode == policy.Fixed || plan.Mode == policy.PerCore || plan.Mode == policy.Glibc,
+		huge:   plan.Policy.Arenas.HugePages == "off",
+	}
 }
 
 // found is what the environment holds about arenas: the value of every copy.
@@ -100,16 +110,18 @@ func (in found) tunedApart() (tuned, n int, differ bool) {
 	return a.Max, b.Max, a.MaxOK && b.MaxOK && a.Max != b.Max
 }
 
-// settleTunables gives the one entry for GLIBC_TUNABLES, "" for none. A single copy without anything about
-// arenas stays byte for byte, malformed or empty.
-func (r *Result) settleTunables(values []string) string {
-	if len(values) == 0 {
+// settleTunables gives the one entry for GLIBC_TUNABLES, "" for none. A single copy in which there is nothing to change
+// stays byte for byte, malformed or empty.
+func (r *Result) settleTunables(values []string, change tunableChange) string {
+	switch {
+	case len(values) == 0 && !change.huge:
 		return ""
-	}
-	if len(values) == 1 && !setsArenas(values[0]) {
+	case len(values) == 0:
+		values = []string{""}
+	case len(values) == 1 && change.none(values[0]):
 		return tunablesName + "=" + values[0]
 	}
-	joined, dropped := joinTunables(values)
+	joined, dropped := change.join(values)
 	for _, item := range dropped {
 		r.Removed = append(r.Removed, shown(item)+" in "+tunablesName)
 	}
@@ -145,32 +157,26 @@ func (r *Result) remove(name string, there bool) {
 	}
 }
 
-// fill writes Env: each arena variable in the place of its first copy, every other entry as it was.
-func (r *Result) fill(env []string, max, test, tunables string) {
+// fill writes Env: each variable of our own in the place of its first copy, every other entry as it was.
+func (r *Result) fill(env []string, own map[string]string) {
 	for _, entry := range env {
-		var place *string
-		switch name, _ := arenaVariable(entry); name {
-		case maxName:
-			place = &max
-		case testName:
-			place = &test
-		case tunablesName:
-			place = &tunables
-		default:
+		name, _ := arenaVariable(entry)
+		if _, ours := own[name]; ours {
+			r.put(own, name)
+		} else {
 			r.Env = append(r.Env, entry)
-			continue
 		}
-		r.put(place)
 	}
-	r.put(&max)
-	r.put(&test)
+	r.put(own, maxName)
+	r.put(own, testName)
+	r.put(own, tunablesName)
 }
 
 // put appends an entry that was not put yet.
-func (r *Result) put(entry *string) {
-	if *entry != "" {
-		r.Env = append(r.Env, *entry)
-		*entry = ""
+func (r *Result) put(own map[string]string, name string) {
+	if own[name] != "" {
+		r.Env = append(r.Env, own[name])
+		own[name] = ""
 	}
 }
 

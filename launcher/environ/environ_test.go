@@ -168,6 +168,83 @@ func TestTunablesLoseTheirArenaItemsAndNothingElse(t *testing.T) {
 	}
 }
 
+// TestHugePagesOff: glibc.malloc.hugetlb=0 stands in GLIBC_TUNABLES, and everything else stays byte for byte.
+func TestHugePagesOff(t *testing.T) {
+	var p policy.Policy
+	p.Arenas.HugePages = "off"
+	off := policy.Plan{Mode: policy.Off, Policy: p}
+	long := "foo=" + strings.Repeat("x", 100<<10)
+	for value, want := range map[string]string{
+		"":                                                  "glibc.malloc.hugetlb=0",
+		"glibc.malloc.tcache_count=2":                       "glibc.malloc.tcache_count=2:glibc.malloc.hugetlb=0",
+		"glibc.malloc.arena_max=3":                          "glibc.malloc.arena_max=3:glibc.malloc.hugetlb=0", // the cap is not this plan's
+		"glibc.malloc.hugetlb=0":                            "glibc.malloc.hugetlb=0",
+		"a.b=1:glibc.malloc.hugetlb=0:c.d=\xff":             "a.b=1:glibc.malloc.hugetlb=0:c.d=\xff",
+		"a.b=1:glibc.malloc.hugetlb=1:c.d=2":                "a.b=1:glibc.malloc.hugetlb=0:c.d=2",
+		"glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=2":     "glibc.malloc.hugetlb=0",
+		"glibc.malloc.hugetlb=0:a=1:glibc.malloc.hugetlb=0": "glibc.malloc.hugetlb=0:a=1",
+		"glibc.malloc.hugetlb=:x=1":                         "glibc.malloc.hugetlb=0:x=1",
+		"glibc.malloc.hugetlb":                              "glibc.malloc.hugetlb:glibc.malloc.hugetlb=0", // sets nothing, and voids nothing in front
+		"a=1:":                                              "a=1:glibc.malloc.hugetlb=0",
+		"::a=1::":                                           "::a=1:glibc.malloc.hugetlb=0",
+		"junk":                                              "junk:glibc.malloc.hugetlb=0",
+		"glibc.malloc.hugetlb=0:junk":                       "glibc.malloc.hugetlb=0", // the end would void it
+		"a=1:x=y=z":                                         "a=1:glibc.malloc.hugetlb=0",
+		"glibc.malloc.hugetlbx=1: glibc.malloc.hugetlb=1:glibc.malloc.hugetlb =1": "glibc.malloc.hugetlbx=1: glibc.malloc.hugetlb=1:glibc.malloc.hugetlb =1:glibc.malloc.hugetlb=0",
+		long: long + ":glibc.malloc.hugetlb=0",
+	} {
+		env := []string{"A=1", "GLIBC_TUNABLES=" + value, "MALLOC_ARENA_MAX=x", "B=\xff"}
+		got := Apply(env, off).Env
+		if !reflect.DeepEqual(got, []string{"A=1", "GLIBC_TUNABLES=" + want, "MALLOC_ARENA_MAX=x", "B=\xff"}) {
+			t.Errorf("%.200q\n got %.300q\nwant %.300q", value, got, want)
+		}
+		if again := Apply(got, off); !reflect.DeepEqual(again.Env, got) || len(again.Set)+len(again.Removed) != 0 {
+			t.Errorf("%.200q: done twice it is %.300q, set %.200q, removed %.200q", value, again.Env, again.Set, again.Removed)
+		}
+	}
+	capped := capOf4
+	capped.Policy = p
+	got := Apply([]string{"A=1", "GLIBC_TUNABLES=glibc.malloc.arena_max=3:glibc.malloc.hugetlb=1", "GLIBC_TUNABLES=b=2"}, capped)
+	if want := []string{"A=1", "GLIBC_TUNABLES=glibc.malloc.hugetlb=0:b=2", "MALLOC_ARENA_MAX=4", "MALLOC_ARENA_TEST=3"}; !reflect.DeepEqual(got.Env, want) {
+		t.Errorf("%q, want %q", got.Env, want)
+	}
+	if want := []string{"glibc.malloc.arena_max=3 in GLIBC_TUNABLES", "glibc.malloc.hugetlb=1 in GLIBC_TUNABLES"}; !reflect.DeepEqual(got.Removed, want) {
+		t.Errorf("removed %q", got.Removed)
+	}
+	if got := Apply([]string{"A=1"}, off); !reflect.DeepEqual(got.Env, []string{"A=1", "GLIBC_TUNABLES=glibc.malloc.hugetlb=0"}) || !reflect.DeepEqual(got.Set, []string{"GLIBC_TUNABLES=glibc.malloc.hugetlb=0"}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestHugePages: who asks for huge pages.
+func TestHugePages(t *testing.T) {
+	for _, c := range []struct {
+		env   string
+		minor int
+		arch  string
+		want  string
+	}{
+		{"A=1", 44, "amd64", ""},
+		{"A=1", 42, "arm64", ""},
+		{"A=1", 43, "arm64", "glibc 2.43 asks for them by itself on aarch64"},
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=0", 43, "arm64", ""},
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1", 44, "amd64", "GLIBC_TUNABLES has glibc.malloc.hugetlb=1"},
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=2", 36, "amd64", "GLIBC_TUNABLES has glibc.malloc.hugetlb=2"},
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=0", 36, "amd64", ""},
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1", 34, "amd64", ""},       // it does not know the tunable
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 39, "amd64", ""}, // void
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 43, "arm64", "glibc 2.43 asks for them by itself on aarch64"},
+		{"XGLIBC_TUNABLES=glibc.malloc.hugetlb=1", 44, "amd64", ""},
+	} {
+		if got, mapped := hugePages([]string{c.env}, glibc2(c.minor), c.arch); got != c.want || mapped != strings.HasSuffix(got, "=2") {
+			t.Errorf("%s, glibc 2.%d on %s: %q, want %q", c.env, c.minor, c.arch, got, c.want)
+		}
+	}
+	if got, _ := hugePages(nil, GlibcVersion{}, "arm64"); got != "" {
+		t.Errorf("a glibc that is not known: %q", got)
+	}
+}
+
 func TestConflictsAreOneLineEach(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -73,12 +73,16 @@ func FuzzTunables(f *testing.F) {
 	f.Add("a.b=1:junk:glibc.malloc.arena_max=3", "x=y=z")
 	f.Add("::glibc.malloc.arena_test=1::", ":")
 	f.Add("a=1", "b=1:glibc.malloc.arena_max")
+	f.Add("glibc.malloc.hugetlb=1:a=b=c", "glibc.malloc.hugetlb=2:glibc.malloc.hugetlb=0")
+	f.Add("glibc.malloc.hugetlb=0:junk", ":a=1:")
 	f.Fuzz(func(t *testing.T, one, two string) {
 		if strings.ContainsRune(one+two, 0) {
 			t.Skip("no value in an environment has a NUL")
 		}
+		checkHugeOff(t, []string{one}, tunableChange{huge: true})
+		checkHugeOff(t, []string{one, two}, tunableChange{arenas: true, huge: true})
 		for _, values := range [][]string{{one}, {two}, {one, two}} {
-			joined, _ := joinTunables(values)
+			joined, _ := tunableChange{arenas: true}.join(values)
 			if strings.HasSuffix(joined, ":") && slices.ContainsFunc(values, setsArenas) {
 				t.Errorf("%q became %q", values, joined)
 			}
@@ -96,6 +100,35 @@ func FuzzTunables(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkHugeOff: whatever stood there, glibc reads hugetlb=0 from it, once, and up to 2.38 all else as before.
+func checkHugeOff(t *testing.T, values []string, change tunableChange) {
+	t.Helper()
+	var r Result
+	value := strings.TrimPrefix(r.settleTunables(values, change), tunablesName+"=")
+	for _, minor := range []int{38, 39, 44} {
+		var huge []string
+		got := slices.DeleteFunc(tunableItems(value, glibc2(minor)), func(it tunable) bool {
+			if it.name == hugeTunable {
+				huge = append(huge, it.value)
+			}
+			return it.name == hugeTunable
+		})
+		if !slices.Equal(huge, []string{"0"}) {
+			t.Errorf("glibc 2.%d reads hugetlb %q from %q, made of %q", minor, huge, value, values)
+		}
+		var before []tunable // with the items that void the whole from 2.39 on left aside
+		for _, v := range values {
+			before = append(before, tunableItems(v, glibc2(38))...)
+		}
+		want := slices.DeleteFunc(before, func(it tunable) bool {
+			return it.name == hugeTunable || strings.Contains(it.value, "=") || change.about(it.name+"="+it.value)
+		})
+		if !slices.Equal(got, want) {
+			t.Errorf("glibc 2.%d reads %q from %q, not %q", minor, got, value, want)
+		}
+	}
 }
 
 // foreignItems are the items, other than about arenas, that glibc reads from the copies one after another.

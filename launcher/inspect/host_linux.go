@@ -34,6 +34,7 @@ type Row struct {
 
 	ArenaReserved uint64 // of the arenas beside the main one
 	ArenaResident uint64
+	Huge          uint64 // of arenas, thread stacks and main heap, in huge pages
 	Saving        uint64 // of address space, that a cap of one arena a core would spare
 }
 
@@ -101,7 +102,7 @@ func look(pid, oneACore int, all bool) answer {
 	return answer{ok: true, row: Row{
 		PID: p.PID, Name: p.Name, Threads: p.Threads, Arenas: census.Arenas, Cap: newFacts(p, began).judge(),
 		Virtual: p.Virtual, Resident: p.Resident, ArenaReserved: census.Reserved, ArenaResident: ArenasResident(p),
-		Saving: saving(census, oneACore),
+		Huge: p.Huge(), Saving: saving(census, oneACore),
 	}}
 }
 

@@ -60,6 +60,9 @@ func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	if f.wanted == nil || r.Cap.N != 0 { // a policy without a cap is meant
 		r.Next = next(p, r.Cap, oneACore(m))
 	}
+	if r.Next == "" && hugeMatters(p) {
+		r.Next = hugeAdvice(began.environ, f.version, machine.HugePageMode("/"))
+	}
 	return r, nil
 }
 
@@ -78,16 +81,6 @@ func oneACore(m policy.Machine) int {
 		return 2
 	}
 	return plan.ArenaMax
-}
-
-// ArenasResident is how much of the arenas other than the main one is in memory, in bytes.
-func ArenasResident(p *arena.Process) (bytes uint64) {
-	for _, a := range p.Arenas {
-		if !a.Main {
-			bytes += a.Resident
-		}
-	}
-	return bytes
 }
 
 // readTries bounds how often a process that execs other programs one after the other is read again.

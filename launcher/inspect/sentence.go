@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"arenacap/launcher/arena"
+	"arenacap/launcher/environ"
+	"arenacap/launcher/machine"
 	"arenacap/policy"
 )
 
@@ -18,8 +20,56 @@ func verdict(p *arena.Process) string {
 			parts = append(parts, policy.FormatSize(part.Virtual)+" "+are(part))
 		}
 	}
-	return fmt.Sprintf("%s virtual: %s; %s are resident",
+	said := fmt.Sprintf("%s virtual: %s; %s are resident",
 		policy.FormatSize(p.Virtual), strings.Join(parts, ", "), policy.FormatSize(p.Resident))
+	if huge := hugeInArenas(p); hugeMatters(p) {
+		said += fmt.Sprintf("; %s of the %s resident in arenas are huge pages, and at most %s of the arenas are in use",
+			policy.FormatSize(huge), policy.FormatSize(ArenasResident(p)), policy.FormatSize(used(p)))
+	}
+	return said
+}
+
+// hugeMatters reports whether huge pages are what makes the arenas large in memory: they are most of it, and most of them
+// are not in use.
+func hugeMatters(p *arena.Process) bool {
+	huge := hugeInArenas(p)
+	return huge > 0 && huge >= ArenasResident(p)/2 && used(p) <= huge/2
+}
+
+// sumArenas adds up a figure of the arenas other than the main one.
+func sumArenas(p *arena.Process, figure func(arena.Arena) uint64) (sum uint64) {
+	for _, a := range p.Arenas {
+		if !a.Main {
+			sum += figure(a)
+		}
+	}
+	return sum
+}
+
+// ArenasResident is how much of the arenas other than the main one is in memory, in bytes.
+func ArenasResident(p *arena.Process) uint64 {
+	return sumArenas(p, func(a arena.Arena) uint64 { return a.Resident })
+}
+
+func hugeInArenas(p *arena.Process) uint64 {
+	return sumArenas(p, func(a arena.Arena) uint64 { return a.Huge })
+}
+
+// used is the most that can be in use of those arenas: all but their top chunks, which are free.
+func used(p *arena.Process) uint64 {
+	return sumArenas(p, func(a arena.Arena) uint64 { return a.SystemMem - min(a.Top, a.SystemMem) })
+}
+
+// hugeAdvice says what would help where hugeMatters; mode is the kernel's. Where the program asks for them itself, nothing
+// from outside does.
+func hugeAdvice(env []string, v environ.GlibcVersion, mode string) string {
+	switch why, mapped := environ.HugePages(env, v); {
+	case mode == "always" && !mapped:
+		return "the kernel gives every program huge pages: " + machine.HugePagesHelp
+	case why != "":
+		return "write huge_pages = \"off\" in [arenas] of its policy and start it with 'arenacap run': " + why
+	}
+	return ""
 }
 
 // large reports whether a part is at least a tenth of the whole. Reservations without access, of which some

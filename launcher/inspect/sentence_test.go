@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"arenacap/launcher/arena"
+	"arenacap/launcher/environ"
 )
 
 const (
@@ -56,6 +57,7 @@ func TestVerdict(t *testing.T) {
 		{"a hostile file", func(p *arena.Process) {
 			p.Parts = []arena.Part{{Kind: "file", Name: "/tmp/\x1b[31mred\n", Virtual: gib}}
 		}, `1 GiB are mapped from "/tmp/\x1b[31mred\n";`},
+		{"huge pages that are not in use", hugeArenas(38, 44, 2), "3 MiB are resident; 38 MiB of the 44 MiB resident in arenas are huge pages, and at most 2 MiB of the arenas are in use"},
 		{"named memory", func(p *arena.Process) {
 			p.Parts = []arena.Part{{Kind: "named memory", Name: "dalvik", Virtual: gib}, {Kind: "shared memory", Virtual: gib}}
 		}, "1 GiB are named memory dalvik, 1 GiB are shared memory;"},
@@ -68,6 +70,53 @@ func TestVerdict(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// hugeArenas is so many MiB in huge pages, of those resident, of which so many may be in use.
+func hugeArenas(huge, resident, used uint64) func(*arena.Process) {
+	return func(p *arena.Process) {
+		a := &p.Arenas[1]
+		a.Huge, a.Resident, a.SystemMem, a.Top = huge*mib, resident*mib, resident*mib, (resident-used)*mib
+	}
+}
+
+func TestHugePagesMatter(t *testing.T) {
+	for _, c := range []struct {
+		name                 string
+		huge, resident, used uint64
+		want                 bool
+	}{
+		{"none", 0, 44, 2, false},
+		{"most of it, for little", 38, 44, 2, true},
+		{"most of it, in use", 38, 44, 40, false},
+		{"a small part of it", 2, 44, 1, false},
+		{"one page", 2, 2, 0, true},
+	} {
+		p := example()
+		hugeArenas(c.huge, c.resident, c.used)(p)
+		if got := hugeMatters(p); got != c.want || got != strings.Contains(verdict(p), "huge pages") {
+			t.Errorf("%s: %t, %s", c.name, got, verdict(p))
+		}
+	}
+}
+
+func TestHugeAdvice(t *testing.T) {
+	asks := func(value string) []string { return []string{"GLIBC_TUNABLES=glibc.malloc.hugetlb=" + value} }
+	newest := environ.NewestGlibc(false)
+	for _, c := range []struct {
+		env        []string
+		mode, want string
+	}{
+		{asks("1"), "madvise", `write huge_pages = "off" in [arenas] of its policy and start it with 'arenacap run': GLIBC_TUNABLES has glibc.malloc.hugetlb=1`},
+		{asks("2"), "always", `write huge_pages = "off"`},
+		{asks("1"), "always", "the kernel gives every program huge pages: prctl(PR_SET_THP_DISABLE)"},
+		{asks("0"), "madvise", ""},
+		{asks("0"), "always", "the kernel gives every program huge pages"},
+	} {
+		if got := hugeAdvice(c.env, newest, c.mode); !strings.HasPrefix(got, c.want) || (c.want == "") != (got == "") {
+			t.Errorf("%q, %s: %q, want %q", c.env, c.mode, got, c.want)
+		}
 	}
 }
 
