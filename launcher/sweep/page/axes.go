@@ -95,7 +95,8 @@ func (s scale) numbers(format func(float64) string) charts.CategoryAxisOption {
 // sizeAxis is a scale of sizes, or of their logarithms to base 2.
 type sizeAxis struct {
 	scale
-	log bool
+	log  bool
+	base float64 // what is not shown of each size
 }
 
 // sizesAround is for sizes, in powers of two where the largest is more than twice the least.
@@ -103,16 +104,21 @@ func sizesAround(sizes []float64, n int) sizeAxis {
 	least, most := slices.Min(sizes), slices.Max(sizes)
 	if most <= 2*least {
 		unit := unitOf(most)
-		return sizeAxis{around(least/unit, most/unit, n).times(unit), false}
+		return sizeAxis{scale: around(least/unit, most/unit, n).times(unit)}
 	}
 	low, high := math.Floor(math.Log2(least)), math.Ceil(math.Log2(most)+0.2) // room for a label on the right
 	step := math.Ceil((high - low) / float64(n+1))
-	return sizeAxis{scale{low, low + step*math.Ceil((high-low)/step), step}, true}
+	return sizeAxis{scale{low, low + step*math.Ceil((high-low)/step), step}, true, 0}
+}
+
+// sizesOver is for sizes that have a common part.
+func sizesOver(common uint64, most float64, n int) sizeAxis {
+	return sizeAxis{scale: sizesFromZero(most-float64(common), n), base: float64(common)}
 }
 
 // at is where a size is between 0 and 1.
 func (a sizeAxis) at(size uint64) float64 {
-	v := float64(size)
+	v := float64(size) - a.base
 	if a.log {
 		v = math.Log2(v)
 	}

@@ -139,6 +139,24 @@ func TestPlotsAreWellFormed(t *testing.T) {
 	}
 }
 
+// TestPlotsShowWhatDiffers: of sizes that share 8 TiB the pictures show the rest.
+func TestPlotsShowWhatDiffers(t *testing.T) {
+	r := result(false)
+	for i := range r.Runs {
+		r.Runs[i].VirtualPeak += 8 << 40
+	}
+	list, err := plots(verdict.Judge(r.Experiment, r.Runs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, title := range []string{"Peak virtual size (VmSize) by cap", "The trade-off"} {
+		i := slices.IndexFunc(list, func(p plot) bool { return p.Title == title })
+		if p := list[i]; !strings.Contains(p.Note, " over the 8 TiB that all have") || strings.Contains(string(p.Wide), "TiB") || !strings.Contains(string(p.Wide), ">4 GiB<") {
+			t.Errorf("%s: %s", p.Title, p.Note)
+		}
+	}
+}
+
 func rate(v float64) map[string]float64 { return map[string]float64{"throughput": v} }
 
 // What is not known has no plot, and never breaks the page.

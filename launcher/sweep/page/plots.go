@@ -11,6 +11,7 @@ import (
 
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/verdict"
+	"arenacap/policy"
 )
 
 // plot is one picture in two widths, for wide and narrow windows: text that is scaled down cannot be read.
@@ -46,7 +47,7 @@ func plots(r verdict.Result) (list []plot, err error) {
 	if len(metrics)%2 == 1 {
 		add(tradeOff(r))
 	}
-	add(bars(r, "Peak virtual size (VmSize) by cap", func(o verdict.Outcome) uint64 { return o.VirtualPeak }))
+	add(bars(r, "Peak virtual size (VmSize) by cap", virtualPeak))
 	add(bars(r, "Peak resident memory by cap", func(o verdict.Outcome) uint64 { return o.ResidentPeak }))
 	add(lines(r, "Virtual size over time", func(s sweep.Size) uint64 { return s.Virtual }))
 	add(lines(r, "Resident memory over time", func(s sweep.Size) uint64 { return s.Resident }))
@@ -130,12 +131,23 @@ func intervals(r verdict.Result, metric int) (plot, error) {
 	})
 }
 
+func virtualPeak(o verdict.Outcome) uint64 { return o.VirtualPeak }
+
+// over says that a picture shows what is over a common part.
+func over(common uint64) string {
+	if common == 0 {
+		return ""
+	}
+	return " over the " + policy.FormatSize(common) + " that all have"
+}
+
 // bars is a picture of sizes by cap.
 func bars(r verdict.Result, title string, of func(verdict.Outcome) uint64) (plot, error) {
 	var sizes byCap
-	most := 0.0
+	most, common := 0.0, verdict.Common(r.Outcomes, of)
 	for _, o := range r.Outcomes {
-		if size := float64(of(o)); size > 0 {
+		if of(o) > 0 {
+			size := float64(of(o) - common)
 			sizes.add(&r, o, size, 0)
 			most = max(most, size)
 		}
@@ -143,7 +155,7 @@ func bars(r verdict.Result, title string, of func(verdict.Outcome) uint64) (plot
 	if most == 0 {
 		return plot{}, nil
 	}
-	return draw(title, "median of the runs", func(p *charts.Painter, c canvas) error {
+	return draw(title, "median of the runs"+over(common), func(p *charts.Painter, c canvas) error {
 		o := charts.NewBarChartOptionWithData(sizes.series())
 		o.CategoryAxis, o.ValueAxis, o.Theme = names(sizes.labels, c), sizesFromZero(most, 5).axis(sizeLabel), theme(seriesColour(0), markColour)
 		o.Padding, o.StackSeries, o.BarSize, o.Legend.Show = padding, charts.Ptr(true), 0.5, charts.Ptr(false)

@@ -34,9 +34,13 @@ func tradeOff(r verdict.Result) (plot, error) {
 	}
 	colours = append(colours, slices.Repeat([]charts.Color{noColour}, len(shown))...) // for the points of the labels
 	y := around(slices.Min(values), slices.Max(values), 5)
-	note := m.Title() + " (" + m.Better() + ") against peak virtual size; diamond: the cap that is advised"
+	common := verdict.Common(shown, virtualPeak)
+	note := m.Title() + " (" + m.Better() + ") against peak virtual size" + over(common) + "; diamond: the cap that is advised"
 	return draw("The trade-off", note, func(p *charts.Painter, c canvas) error {
 		x := sizesAround(sizes, c.labels())
+		if common > 0 {
+			x = sizesOver(common, slices.Max(sizes), c.labels())
+		}
 		o := charts.NewScatterChartOptionWithData(append(spread(shown, x, 0), spread(shown, x, y.pixels(labelRise, c))...))
 		o.XAxis, o.YAxis, o.Theme, o.Padding = x.numbers(x.label), y.axis(plain), theme(colours...), padding
 		o.Symbol, o.Legend.Show = charts.Symbol{Shape: charts.SymbolDot, Size: 5}, charts.Ptr(false)

@@ -30,6 +30,8 @@ const (
 	certain = 0.05
 	// noisy is how far from its median an interval may reach before a verdict is called uncertain.
 	noisy = 0.05
+	// unusable is how far it may reach before there is no verdict: half of what is measured could be lost unseen.
+	unusable = 0.5
 )
 
 // advise chooses the smallest cap that costs nothing measurable; where no cap differs from another, the one that
@@ -47,6 +49,9 @@ func advise(r *Result) Advice {
 		}
 	}
 	d := r.doubt(chosen)
+	if !d.tooFew() && d.width > unusable {
+		return Advice{Sentence: r.tooNoisy(d), Noisy: true}
+	}
 	a := Advice{Cap: chosen.Name, Sentence: r.sentence(chosen, d), Noisy: d.tooFew() || d.width > noisy}
 	if d.safer != nil {
 		a.Safer = d.safer.Name
@@ -129,7 +134,7 @@ func (r *Result) doubt(chosen Outcome) doubt {
 	}
 	d.needed = stats.RoundsNeeded(d.caps, len(r.Experiment.Metrics))
 	if loss := r.loss(chosen); !d.tooFew() && d.width > noisy && loss > worthwhile {
-		d.loss, d.safer = loss, r.safer(loss)
+		d.loss, d.safer = loss, r.safer(chosen, loss)
 	}
 	return d
 }
@@ -143,11 +148,13 @@ func (r *Result) loss(o Outcome) float64 {
 	return math.Abs(o.Measures[0].Median/best - 1)
 }
 
-// safer is the smallest cap that is near the best one, where the chosen one is not. There may be none: the best one may not be
-// fit, for another metric.
-func (r *Result) safer(loss float64) *Outcome {
-	near := slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool { return !o.fit() || o.spoiled || r.loss(o) > noisy })
-	if loss <= noisy || len(near) == 0 {
+// safer is the smallest cap over the chosen one that is near the best one, where the chosen one is not. There may be none: the
+// best one may be smaller, or not fit, for another metric; and nothing is safer than what glibc does by itself.
+func (r *Result) safer(chosen Outcome, loss float64) *Outcome {
+	near := slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool {
+		return !o.fit() || o.spoiled || r.loss(o) > noisy || smaller(o, chosen) <= 0
+	})
+	if loss <= noisy || len(near) == 0 || chosen.asItIs() {
 		return nil
 	}
 	o := slices.MinFunc(near, smaller)

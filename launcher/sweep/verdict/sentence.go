@@ -44,6 +44,12 @@ func either(metrics []sweep.Metric, word func(sweep.Metric) string) string {
 	return strings.Join(words, " or ")
 }
 
+// tooNoisy says that there is no advice, and how to come to one.
+func (r *Result) tooNoisy(d doubt) string {
+	return fmt.Sprintf("No advice: the machine was too noisy to tell the caps apart, and the medians are known to %s only%s; try --until 10%% or a quieter machine.",
+		percent(d.width), r.failures())
+}
+
 // choice says what is advised, and why.
 func (r *Result) choice(chosen Outcome, d doubt) string {
 	what, base := either(r.Experiment.Metrics, sweep.Metric.Word), r.Outcomes[r.base]
@@ -67,11 +73,13 @@ func (r *Result) choice(chosen Outcome, d doubt) string {
 // stays is what to do where nothing speaks for a change. A cap under test is not how things are now, but for "off", which
 // may be one that was inherited, and glibc's own limit on the machine that is simulated.
 func (o Outcome) stays() string {
-	if o.Default || o.Name == string(policy.Off) {
+	if o.asItIs() {
 		return "leave it at " + o.words()
 	}
 	return o.words() + " is as good as any"
 }
+
+func (o Outcome) asItIs() bool { return o.Default || o.Name == string(policy.Off) }
 
 func (o Outcome) words() string {
 	if o.ArenaMax == 0 {
@@ -155,7 +163,7 @@ func (r *Result) limits(chosen Outcome, d doubt) string {
 }
 
 func (r *Result) behind(chosen Outcome, d doubt) string {
-	if d.loss == 0 {
+	if d.loss == 0 || chosen.asItIs() {
 		return ""
 	}
 	text := fmt.Sprintf(", and that of %s lies %s behind the best (%s)", chosen.words(), percent(d.loss), r.Outcomes[r.best[0]].Name)

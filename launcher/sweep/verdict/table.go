@@ -41,12 +41,13 @@ func (r *Result) Table() Table {
 		t.Heads = append(t.Heads, m.Heading())
 	}
 	t.Heads = append(t.Heads, "VmSize peak", "Resident peak", "Arenas", "CPU", "Runs")
-	for _, o := range r.Outcomes {
+	virtual, resident := sizeTexts(r.Outcomes, Outcome.virtual), sizeTexts(r.Outcomes, func(o Outcome) uint64 { return o.ResidentPeak })
+	for i, o := range r.Outcomes {
 		cells := []Cell{{Text: o.label()}}
 		for _, m := range o.Measures {
 			cells = append(cells, Cell{o.whereRan(m.text()), m.Worse})
 		}
-		cells = append(cells, Cell{Text: sizeText(o.VirtualPeak)}, Cell{Text: sizeText(o.ResidentPeak)},
+		cells = append(cells, Cell{Text: virtual[i]}, Cell{Text: resident[i]},
 			Cell{Text: o.whereLooked(strconv.Itoa(o.Arenas))}, Cell{Text: o.whereRan(significant(o.CPU) + " s")}, o.runsCell())
 		t.Rows = append(t.Rows, Row{o.Name == r.Advice.Cap, cells})
 	}
@@ -56,12 +57,13 @@ func (r *Result) Table() Table {
 // Details is what was measured besides: medians.
 func (r *Result) Details() Table {
 	t := Table{Heads: []string{"Cap", "VmSize at the end", "Resident at the end", "Arenas reserved", "Arenas resident", "Page faults", "Context switches"}}
-	for _, o := range r.Outcomes {
+	final := sizeTexts(r.Outcomes, func(o Outcome) uint64 { return o.VirtualFinal })
+	for i, o := range r.Outcomes {
 		if !o.ran() {
 			continue
 		}
 		row := Row{Advised: o.Name == r.Advice.Cap}
-		for _, text := range []string{o.label(), sizeText(o.VirtualFinal), sizeText(o.ResidentFinal),
+		for _, text := range []string{o.label(), final[i], sizeText(o.ResidentFinal),
 			o.whereLooked(policy.FormatSize(o.ArenaReserved)), o.whereLooked(policy.FormatSize(o.ArenaResident)),
 			fmt.Sprintf("%.0f", math.Round(o.MinorFaults+o.MajorFaults)), fmt.Sprintf("%.0f", math.Round(o.VoluntarySwitches+o.InvoluntarySwitches))} {
 			row.Cells = append(row.Cells, Cell{Text: text})
@@ -121,6 +123,33 @@ func (o *Outcome) runsCell() Cell {
 		return Cell{Text: strconv.Itoa(len(o.Runs))}
 	}
 	return Cell{fmt.Sprintf("%d, %d failed", len(o.Runs), o.Failed), true}
+}
+
+// sizeTexts are sizes by cap, as what is over the least where that is a common part.
+func sizeTexts(outcomes []Outcome, of func(Outcome) uint64) []string {
+	common := Common(outcomes, of)
+	texts := make([]string, len(outcomes))
+	for i, o := range outcomes {
+		if texts[i] = sizeText(of(o)); common > 0 && matters(of(o), common) {
+			texts[i] = sizeText(common) + " +" + mebibytes(of(o)-common)
+		}
+	}
+	return texts
+}
+
+// Common is the least of the sizes that are known where the program reserves so much under every cap that what differs would
+// not show beside it: a tenth of a TiB is more than arenas take. Else it is 0.
+func Common(outcomes []Outcome, of func(Outcome) uint64) uint64 {
+	var known []uint64
+	for _, o := range outcomes {
+		if size := of(o); size != 0 {
+			known = append(known, size)
+		}
+	}
+	if len(known) == 0 || slices.Min(known) < 1<<40 || !matters(slices.Max(known), slices.Min(known)) {
+		return 0
+	}
+	return slices.Min(known)
 }
 
 func sizeText(bytes uint64) string {

@@ -100,3 +100,26 @@ func TestSignificant(t *testing.T) {
 		}
 	}
 }
+
+// TestSizesThatShareMuch: of what a server reserves under every cap only the rest tells caps apart.
+func TestSizesThatShareMuch(t *testing.T) {
+	const tera = 1 << 40
+	for _, c := range []struct {
+		sizes []uint64
+		want  string
+	}{
+		{[]uint64{8*tera + 1024<<20, 8*tera + 64<<20, 8*tera + 128<<20, 8*tera + 64<<20 + 4096}, "8 TiB +960 MiB|8 TiB|8 TiB +64 MiB|8 TiB"},
+		{[]uint64{8*tera + 200<<30, 8 * tera, 0, 8*tera + 64<<20}, "8 TiB +200 GiB|8 TiB|?|8 TiB +64 MiB"},
+		{[]uint64{8 * tera, 8 * tera, 8 * tera, 8*tera + 1<<20}, "8 TiB|8 TiB|8 TiB|8 TiB"},
+		{[]uint64{17 << 30, 17<<30 + 64<<20, 18 << 30, 0}, "17 GiB|17.1 GiB|18 GiB|?"},
+		{[]uint64{0, 0, 0, 0}, "?|?|?|?"},
+	} {
+		var outcomes []Outcome
+		for _, size := range c.sizes {
+			outcomes = append(outcomes, Outcome{VirtualPeak: size})
+		}
+		if got := strings.Join(sizeTexts(outcomes, Outcome.virtual), "|"); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
+	}
+}

@@ -106,6 +106,8 @@ func summarize(metrics []sweep.Metric, c sweep.Candidate, runs []sweep.Run) Outc
 	return o
 }
 
+func (o Outcome) virtual() uint64 { return o.VirtualPeak }
+
 func virtualPeak(r sweep.Run) uint64  { return r.VirtualPeak }
 func residentPeak(r sweep.Run) uint64 { return r.ResidentPeak }
 

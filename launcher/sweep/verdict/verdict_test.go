@@ -233,3 +233,67 @@ func TestNoisy(t *testing.T) {
 		t.Errorf("none is safer: %s", a.Sentence)
 	}
 }
+
+// TestSafer: where noise makes another cap look better than the advised one, a safer choice is a larger cap, and there is none
+// where everything is to stay as it is.
+func TestSafer(t *testing.T) {
+	x := situation{}.experiment()
+	w := world{draw: func(r *rand.Rand, _ int) float64 { return 1000 * math.Exp(0.3*r.NormFloat64()) }}
+	for _, memory := range []struct {
+		saved bool
+		cap   string
+	}{{false, "off"}, {true, "1"}} {
+		named := 0
+		for seed := range uint64(100) {
+			runs := simulate(x, w, 10, rand.New(rand.NewPCG(3, seed)), 1, 0.9)
+			for i := range runs {
+				if runs[i].VirtualPeak = 1 << 30; memory.saved && runs[i].Cap == "1" {
+					runs[i].VirtualPeak = 1 << 29
+				}
+			}
+			a := Judge(x, runs).Advice
+			if a.Cap != memory.cap { // measured worse, or too noisy
+				continue
+			}
+			if a.Safer != "" {
+				named++
+			}
+			if behind := strings.Contains(a.Sentence, " behind the best "); a.Safer == a.Cap || !memory.saved && (behind || a.Safer != "") {
+				t.Errorf("cap %q, safer %q: %s", a.Cap, a.Safer, a.Sentence)
+			}
+		}
+		if (named > 0) != memory.saved {
+			t.Errorf("cap %s: a safer choice was named %d times", memory.cap, named)
+		}
+	}
+	// A smaller cap that looks better is not safer.
+	x = simulated(3, false)
+	runs := simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 1, 0.8, 0.8)
+	for i := range runs {
+		runs[i].VirtualPeak = 1 << 31
+		if runs[i].Cap == "2" {
+			runs[i].VirtualPeak = 1 << 29
+		}
+	}
+	if a := Judge(x, runs).Advice; a.Cap != "2" || a.Safer != "" || !strings.Contains(a.Sentence, "of a cap of 2 lies ") || !strings.Contains(a.Sentence, " behind the best (1); ") {
+		t.Errorf("cap %q, safer %q: %s", a.Cap, a.Safer, a.Sentence)
+	}
+}
+
+// TestUnusable: where half of what is measured could be lost unseen there is no advice.
+func TestUnusable(t *testing.T) {
+	x := situation{}.experiment()
+	for name, saved := range map[string]bool{"a cap saves memory": true, "none does": false} {
+		runs := simulate(x, world{draw: func(r *rand.Rand, _ int) float64 { return math.Exp(1.5 * r.NormFloat64()) }}, 10, rand.New(rand.NewPCG(1, 1)))
+		for i := range runs {
+			if runs[i].VirtualPeak = 1 << 30; saved && runs[i].Cap == "1" {
+				runs[i].VirtualPeak = 1 << 29
+			}
+		}
+		a := Judge(x, runs).Advice
+		if a.Cap != "" || a.TOML != "" || a.Safer != "" || !a.Noisy || !strings.HasPrefix(a.Sentence, "No advice: the machine was too noisy to tell the caps apart, and the medians are known to ") ||
+			!strings.HasSuffix(a.Sentence, " % only; try --until 10% or a quieter machine.") {
+			t.Errorf("%s: cap %q, %s", name, a.Cap, a.Sentence)
+		}
+	}
+}
