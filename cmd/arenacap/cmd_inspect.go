@@ -15,7 +15,7 @@ import (
 	"arenacap/launcher/arena"
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
-	"arenacap/launcher/sweep/ordered"
+	"arenacap/launcher/ordered"
 	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
 )

@@ -15,7 +15,7 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
-	"arenacap/launcher/sweep/ordered"
+	"arenacap/launcher/ordered"
 	"arenacap/policy"
 )
 

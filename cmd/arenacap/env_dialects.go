@@ -10,7 +10,7 @@ import (
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
-	"arenacap/launcher/sweep/ordered"
+	"arenacap/launcher/ordered"
 )
 
 // dialect is one way to write an environment down for others to read, a line for each variable.

@@ -11,7 +11,7 @@ import (
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/inspect"
-	"arenacap/launcher/sweep/ordered"
+	"arenacap/launcher/ordered"
 	"arenacap/policy"
 )
 

@@ -15,8 +15,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/ordered"
 	"arenacap/launcher/sweep"
-	"arenacap/launcher/sweep/ordered"
 	"arenacap/launcher/sweep/page"
 	"arenacap/launcher/sweep/verdict"
 	"arenacap/policy"

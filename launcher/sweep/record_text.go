@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"slices"
 
-	"arenacap/launcher/sweep/ordered"
+	"arenacap/launcher/ordered"
 )
 
 // heading is a record's first line, by its keys: what must be the same for its runs to be of the same experiment. The

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"arenacap/launcher/sweep/ordered"
+	"arenacap/launcher/ordered"
 )
 
 // Run is one run under one cap. A number of bytes that is not known is 0; where Error is empty the values of all

@@ -1,5 +1,5 @@
-// Package ordered is JSON whose keys have an order and are not all known when the program is written: each metric of a
-// sweep has keys of its own between those of the rest.
+// Package ordered is JSON whose keys have an order, as every command prints it, and are not all known when the program is
+// written: each metric of a sweep has keys of its own between those of the rest.
 package ordered
 
 import (
