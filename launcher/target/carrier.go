@@ -81,7 +81,7 @@ type argReader struct {
 func (c *carrier) read(name string, args []string, getenv func(string) string) reading {
 	a := argReader{carrier: c, name: name, rest: args, getenv: getenv}
 	a.reading.env, a.reading.stays, a.root = c.env, c.has(stays), c.has(otherway)
-	if a.problem = a.takeAll(); a.problem == "" && !a.isText && len(a.command) == 0 {
+	if a.problem = a.takeAll(); a.problem == "" && !a.isText && len(a.command) == 0 && !a.has(ofImage) {
 		a.problem = a.noCommand()
 	}
 	if len(a.command) > 0 && strings.Contains(a.command[0], Opaque) {

@@ -43,6 +43,7 @@ const (
 	stringC                    // "-c TEXT" may stand in the place of the command
 	envdir                     // the first argument is a folder of variables
 	config                     // the programs stand in a configuration
+	ofImage                    // the first argument is an image, which has a command of its own
 )
 
 // Flags that many rows have.
@@ -108,7 +109,7 @@ var carriers = [...]carrier{
 		" userns= userns2= disable-userns assert-userns-disabled pidns= uid= gid= hostname= chdir= lock-file= sync-fd= bind== bind-try== dev-bind== dev-bind-try== ro-bind== ro-bind-try== remount-ro= exec-label= file-label=" +
 		" proc= dev= tmpfs= mqueue= dir= file== bind-data== ro-bind-data== symlink== seccomp= add-seccomp-fd= block-fd= userns-block-fd= info-fd= json-status-fd= new-session die-with-parent as-pid-1 cap-add= cap-drop= perms= size= chmod==", is: stays},
 	{names: "firejail", flags: "env=>set rmenv=>unset chroot=>root join=>stop list>stop c", is: stays | anyLong},
-	{names: "docker podman nerdctl", flags: container, sub: "run exec", words: 1, env: elsewhere, who: "the container engine", is: otherway},
+	{names: "docker podman nerdctl", flags: container, sub: "run exec", words: 1, env: elsewhere, who: "the container engine", is: otherway | ofImage},
 	{names: "systemd-run", flags: "scope>keep E,setenv=>pass p,property= u,unit= d,same-dir working-directory= slice= slice-inherit r,remain-after-exit no-block wait P,pipe t,pty S,shell>stop q,quiet G,collect" +
 		" uid=>user gid= nice= description= service-type= user system M,machine=>root H,host=>root send-sighup no-ask-password on-active= on-boot= on-calendar= timer-property= expand-environment?", env: elsewhere, who: "the service manager"},
 	{names: "start-stop-daemon", flags: "S,start K,stop>stop T,status>stop n,name= s,signal= x,exec=>program a,startas=>program p,pidfile= u,user= g,group= c,chuid=>user r,chroot=>root d,chdir= N,nicelevel= P,procsched= I,iosched=" +

@@ -186,7 +186,11 @@ func (c *chain) pass(row *carrier, name string, r reading) {
 		c.lose(name+" changes "+maxVariable+" on the way", c.behind(r))
 	case r.env == elsewhere:
 		link.Environment = "elsewhere"
-		c.lose(fmt.Sprintf("behind %s it is %s that starts the program, and the environment does not reach it", name, row.who), c.behind(r))
+		instead := c.behind(r)
+		if row.has(ofImage) {
+			instead = `write "-e ` + maxVariable + `" behind "run", which hands the cap over, or ` + instead
+		}
+		c.lose(fmt.Sprintf("behind %s it is %s that starts the program, and the environment does not reach it", name, row.who), instead)
 	default:
 		link.Environment = "cleared"
 		c.lose(name+" clears the environment", c.behind(r))
