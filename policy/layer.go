@@ -61,6 +61,9 @@ func (base layer) overlay(name string, raw any) layer {
 		l.wrongTable("service."+name, l.prefix, raw)
 		return l
 	}
+	if name == "" {
+		l.problem(l.prefix.String(), hinted{"a section has no service's name", "write [service.NAME]"})
+	}
 	if _, said := lookup(tree, "arenas", "cap"); said {
 		l.policy.Arenas.Test = 0
 		delete(l.said, "arenas.test")

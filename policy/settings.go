@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -85,6 +86,10 @@ func keyNames(table string) (names []string) {
 }
 
 func (l *layer) unknownTable(name string, path toml.Key, raw any) {
+	if l.prefix != nil && name == "service" && serviceWithin(raw) {
+		l.problem(path.String(), hinted{fmt.Sprintf("a service stands in [%s]", l.prefix), "write a section of its own: [service.NAME]"})
+		return
+	}
 	if l.prefix != nil && l.nameInParts(path, raw) {
 		return
 	}
@@ -97,6 +102,12 @@ func (l *layer) unknownTable(name string, path toml.Key, raw any) {
 		what = fmt.Sprintf("unknown table %q", name)
 	}
 	l.problem(path.String(), hinted{what, cmp.Or(l.serviceHint(name, raw), l.tableHint(name))})
+}
+
+// serviceWithin reports whether "service" in a section has services in it, and is not the end of a unit's name.
+func serviceWithin(raw any) bool {
+	tree, _ := raw.(map[string]any)
+	return len(tree) > 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(tree)), isLikeTable)
 }
 
 // serviceHint is for a section whose header lacks "service" or the service's name.
@@ -167,7 +178,7 @@ func (l *layer) wrongTable(name string, path toml.Key, raw any) {
 var otherNames = map[string]string{
 	"malloc_arena_max": "write cap in [arenas]", "arena_max": "write cap in [arenas]", "arenas_max": "write cap in [arenas]",
 	"malloc_arena_test": "write test in [arenas]", "arena_test": "write test in [arenas]",
-	"vsize": "write virtual in [budget]", "vmsize": "write virtual in [budget]", "virt": "write virtual in [budget]", "vsz": "write virtual in [budget]",
+	"vsize": "write virtual in [budget]", "vmem": "write virtual in [budget]", "vmsize": "write virtual in [budget]", "virt": "write virtual in [budget]", "vsz": "write virtual in [budget]",
 	"rss": "write resident in [budget]", "vmrss": "write resident in [budget]",
 	"memory": "write resident, or virtual, in [budget]", "limit": "write virtual, or another limit, in [budget]",
 }

@@ -150,10 +150,14 @@ func otherComment(l badLine) hinted {
 // otherQuotes is the quotation marks that word processors make.
 func otherQuotes(l badLine) hinted {
 	const marks = "“”„‟‘’‚«»"
-	if !l.assigns || !strings.ContainsAny(l.value, marks) {
+	if !l.assigns || !strings.ContainsAny(l.name+l.value, marks) {
 		return hinted{}
 	}
-	return hinted{"these quotation marks are not those of TOML", fmt.Sprintf("write %s = %q", l.name, strings.Trim(l.value, marks))}
+	value := asValue(l.value)
+	if strings.ContainsAny(l.value, marks) {
+		value = strconv.Quote(strings.Trim(l.value, marks))
+	}
+	return hinted{"these quotation marks are not those of TOML", fmt.Sprintf("write %s = %s", strings.Trim(l.name, marks), value)}
 }
 
 // severalOnALine is a header with a key behind it, or two keys.

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,7 +118,11 @@ func (v value) number() (text string, ok bool) {
 
 func (v value) cap() Cap {
 	if raw, ok := v.raw.(float64); ok {
-		v.wrong(fmt.Sprintf("cap = %v is no whole number", raw), `a cap per core is a string: cap = "1.5/core"`)
+		hint := fmt.Sprintf(`a cap per core is a string: cap = "%v/core"`, raw)
+		if raw == math.Trunc(raw) {
+			hint = fmt.Sprintf("write cap = %v", raw)
+		}
+		v.wrong("cap is a number with a point", hint)
 		return Cap{}
 	}
 	text, ok := v.number()

@@ -37,6 +37,9 @@ func watchPIDs(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if size, _ := lineOf(c).Text("budget"); size == "off" {
+		return say.Usage("watch", "--budget off leaves nothing to watch for; write --budget 4GiB")
+	}
 	if len(plan.Limits) == 0 {
 		return fmt.Errorf("no budget to watch for: %s has none; write --budget 4GiB, or name a service with --service", run.PolicyName(plan.Policy))
 	}

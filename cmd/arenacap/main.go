@@ -74,10 +74,13 @@ func newApp() *cli.App {
 // orVersion prints the version instead where --version was given.
 func orVersion(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		if asked, _ := lineOf(c).Text("version"); asked != "true" {
-			return action(c)
+		if asked, _ := lineOf(c).Text("version"); asked == "true" {
+			return printVersion(c)
 		}
-		return printVersion(c)
+		if err := refuseDashes(c); err != nil {
+			return err
+		}
+		return action(c)
 	}
 }
 

@@ -27,10 +27,25 @@ func wrongUse(c *cli.Context, err error, sub bool) error {
 	return err
 }
 
+// flagSynonyms are what other tools call the flags.
+var flagSynonyms = map[string]string{
+	"quiet": "-q", "silent": "-q", "v": "--verbose", "debug": "--verbose", "V": "--version",
+	"cap": "--arenas", "max": "--arenas", "limit": "--budget", "memory": "--budget", "config": "--policy", "c": "--policy",
+}
+
 func flagMessage(text string, command *cli.Command) string {
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		flag := dashes(name)
+		if meant := flagSynonyms[name]; slices.Contains(flagNames(command), meant) {
+			return fmt.Sprintf("unknown flag %q; did you mean %q?", flag, meant)
+		}
+		for _, c := range command.Subcommands { // of the app
+			if slices.Contains(flagNames(c), flag) {
+				return fmt.Sprintf("flag %q stands before the command; put it behind, as in 'arenacap %s %s'", flag, c.Name, flag)
+			}
+		}
 		oneLetter := func(flag string) bool { return len(flag) == len("-q") } // which is no slip for another
-		return unknown("flag", dashes(name), slices.DeleteFunc(flagNames(command), oneLetter))
+		return unknown("flag", flag, slices.DeleteFunc(flagNames(command), oneLetter))
 	}
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
 		return "flag " + quote(dashes(strings.TrimLeft(name, "-"))) + " needs an argument"
@@ -86,6 +101,16 @@ func wantedValue(command *cli.Command, name string) (wanted, example string) {
 		}
 	}
 	return "", ""
+}
+
+// refuseDashes refuses a flag that took the "--" behind it for its value.
+func refuseDashes(c *cli.Context) error {
+	for _, name := range c.FlagNames() {
+		if c.String(name) == "--" && name != "argv0" {
+			return wrongUse(c, fmt.Errorf("flag needs an argument: -%s", name), true)
+		}
+	}
+	return nil
 }
 
 func quote(s string) string { return strconv.Quote(s) }

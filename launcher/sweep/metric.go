@@ -41,8 +41,8 @@ func (m Metric) Parse(s string) (Metric, error) {
 	if pattern == "" {
 		return m, fmt.Errorf("%q is no regular expression; write for example 'queries: *([0-9.]+)'", s)
 	}
-	if _, err := regexp.Compile("(?m)" + pattern); err != nil {
-		return m, fmt.Errorf("%q is no regular expression: %w", pattern, err)
+	if _, err := regexp.Compile(pattern); err != nil {
+		return m, fmt.Errorf("%q is no regular expression: %s", pattern, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	m.Pattern, m.Lower, m.reversed = pattern, lower, lower != m.Lower
 	return m, nil

@@ -81,6 +81,9 @@ func (fs fsys) search(name, path string) (string, error) {
 	case lost != nil && errors.Is(last, syscall.ENOENT): // the same status, but a better reason
 		return "", lost
 	case last == nil || errors.Is(last, syscall.ENOENT):
+		if variable, _, ok := strings.Cut(name, "="); ok && variable != "" {
+			return "", fmt.Errorf("%q is no program; a variable stands behind env: env %s PROGRAM: %w", name, name, syscall.ENOENT)
+		}
 		return "", fmt.Errorf("%q was not found in PATH (%s): %w", name, shortList(path), syscall.ENOENT)
 	}
 	return "", last

@@ -49,12 +49,12 @@ func (l Line) Voice() say.Voice { return say.Voice{Quiet: l.on("q"), Verbose: l.
 // bad is a mistake in a flag's value, or what stands where the value should.
 func (l Line) bad(name string, err error) error {
 	if value, _ := l.Text(name); len(value) > 1 && value[0] == '-' && (value[1] < '0' || value[1] > '9') {
-		err = fmt.Errorf("the value is missing, and %q stands in its place; write for example --%s %s", value, name, exampleOf[name])
+		return say.Usage(l.Command, fmt.Sprintf("flag \"--%s\" needs an argument, and %q stands in its place; write for example --%s %s", name, value, name, exampleOf[name]))
 	}
 	return say.Usage(l.Command, "--"+name+": "+err.Error())
 }
 
-var exampleOf = map[string]string{"policy": "policy.toml", "service": "datanode", "arenas": "4", "cores": "8", "budget": "4GiB", "parent-death-signal": "TERM"}
+var exampleOf = map[string]string{"arenas": "4", "cores": "8", "budget": "4GiB", "parent-death-signal": "TERM"}
 
 // Read reads "arenacap [FLAG…] run [FLAG…] [--] PROGRAM [ARG…]", all of it as os.Args has it. ok is false for every
 // line that is unusual: another command, help, a mistake. Those are the library's, so that each is answered
@@ -99,6 +99,9 @@ func (l *Line) read(args []string, last group) (rest []string, ended, ok bool) {
 			return nil, false, false
 		case !assigned:
 			value, args = args[0], args[1:]
+		}
+		if value == "--" && name != "argv0" { // the flag's value is missing
+			return nil, false, false
 		}
 		l.Give(name, value)
 	}

@@ -63,11 +63,6 @@ func (l Line) Policy() (policy.Policy, error) {
 		return policy.Policy{}, l.bad("policy", errors.New(`"" is no file; leave the flag out for the default places`))
 	}
 	service, given := l.Text("service")
-	for _, name := range []string{"policy", "service"} {
-		if value, _ := l.Text(name); value == "--" {
-			return policy.Policy{}, l.bad(name, nil)
-		}
-	}
 	if !given {
 		service = variable("ARENACAP_SERVICE")
 	}
