@@ -226,7 +226,10 @@ func (r chunkRow) moved() string {
 }
 
 func arenaName(i int, a arena.Arena) string {
-	if a.Main {
+	switch {
+	case a.Main && a.Libc > 0: // of a library that dlmopen(3) loaded
+		return fmt.Sprintf("main %d", a.Libc+1)
+	case a.Main:
 		return "main"
 	}
 	return fmt.Sprint(i)

@@ -94,6 +94,7 @@ func (p *Process) Huge() (bytes uint64) {
 type Arena struct {
 	Addr  uint64 // of its malloc_state; 0 for a main arena that nothing has used yet
 	Main  bool
+	Libc  int    // the copy of the C library that it belongs to: 0 the program's own, others of dlmopen(3)
 	Heaps []Heap // the first one first
 
 	Reserved  uint64 // bytes of address space: heaps × their largest size; for the main arena the brk heap

@@ -6,12 +6,14 @@ import "slices"
 func arenas(mem reader, rings []*ring, maps layout) ([]Arena, error) {
 	var list []Arena
 	size := maps.word()
-	for _, r := range rings {
+	for libc, r := range rings {
 		if err := readTops(mem, r.members, size); err != nil {
 			return nil, err
 		}
 		for i := range r.members {
-			list = append(list, r.members[i].show(r))
+			a := r.members[i].show(r)
+			a.Libc = libc
+			list = append(list, a)
 		}
 	}
 	if len(list) == 0 && maps.libc() {

@@ -169,6 +169,9 @@ func TestCountSeesNamespaces(t *testing.T) {
 	if !found.Arenas[0].Main || !found.Arenas[1].Main || found.Arenas[2].Main {
 		t.Errorf("want two main arenas first: %+v", found.Arenas)
 	}
+	if own, other := found.Arenas[0], found.Arenas[1]; own.Libc != 0 || own.Reserved == 0 || other.Libc != 1 || other.Reserved != 0 {
+		t.Errorf("the brk heap is the program's own libc's: %+v, %+v", own, other)
+	}
 }
 
 func TestCountWhileTheProgramRuns(t *testing.T) {

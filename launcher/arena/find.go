@@ -1,6 +1,7 @@
 package arena
 
 import (
+	"cmp"
 	"errors"
 	"math/bits"
 	"slices"
@@ -90,6 +91,7 @@ func find(mem reader, maps mappings) (found, error) {
 	if all.rings, err = f.rings(starts); err != nil {
 		return found{}, err
 	}
+	f.sort(all.rings)
 	known := map[uint64]bool{} // by where the bins are: the bins of one state may pass for those of others too
 	for _, r := range all.rings {
 		if err := f.chain(r); err != nil {
@@ -116,6 +118,23 @@ func find(mem reader, maps mappings) (found, error) {
 func newFinder(mem reader, maps mappings) *finder {
 	return &finder{mem: mem, maps: maps, word: maps.word(), states: map[uint64]member{}, roots: map[uint64]state{},
 		fitted: map[place]bool{}, left: maps.mostHeaders()}
+}
+
+// sort puts the ring of the program's own libc first: its main arena has the brk heap. Where none has, it is the libc
+// that lies highest, as it was loaded first. The others are of dlmopen(3).
+func (f *finder) sort(rings []*ring) {
+	if len(rings) < 2 {
+		return
+	}
+	inBrk := func(r *ring) int {
+		if m, ok := holds(f.maps, r.members[0].top); ok && m.Name == "[heap]" {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(rings, func(a, b *ring) int {
+		return cmp.Or(cmp.Compare(inBrk(a), inBrk(b)), cmp.Compare(b.members[0].addr, a.members[0].addr))
+	})
 }
 
 // take is how many of n headers may be read. Memory may hold any number of them, each leading to the next.

@@ -102,7 +102,7 @@ func look(pid, oneACore int, all bool) answer {
 	return answer{ok: true, row: Row{
 		PID: p.PID, Name: p.Name, Threads: p.Threads, Arenas: census.Arenas, Cap: newFacts(p, began).judge(),
 		Virtual: p.Virtual, Resident: p.Resident, ArenaReserved: census.Reserved, ArenaResident: ArenasResident(p),
-		Huge: p.Huge(), Saving: saving(census, oneACore),
+		Huge: p.Huge(), Saving: saving(p, oneACore),
 	}}
 }
 

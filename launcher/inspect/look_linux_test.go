@@ -341,6 +341,13 @@ func TestLookAtTwoLibcs(t *testing.T) {
 	}
 	r := mustLook(t, p.process.Pid, nil)
 	r.check(t, 2, "environment", NoAnswer, "2 copies of the C library", "")
+
+	p = start(t, nil, build(t, "gcc", probeSource, "-ldl"))
+	p.do("threads 12 1", "namespace libc.so.6")
+	r = mustLook(t, p.process.Pid, nil) // with a cap of 2 each libc keeps 2 of its 9 or more, and of its 4
+	over := r.Process.Census().Arenas - 2*2
+	want := fmt.Sprintf("with 2 arenas, one a core here, in each of its 2 C libraries, it would reserve %s less", policy.FormatSize(uint64(over)*64*mib))
+	r.check(t, 0, "", NoAnswer, "neither", want)
 }
 
 func TestLookFails(t *testing.T) {

@@ -119,27 +119,42 @@ func Printable(s string) string {
 // next is what to type next: where a cap is not kept what would help, and where there is none what one would
 // spare. oneACore is the cap that is suggested.
 func next(p *arena.Process, c Cap, oneACore int) string {
-	census := p.Census()
+	spared := saving(p, oneACore)
 	switch {
 	case c.N != 0:
 		return c.advice
-	case p.Allocator != "glibc":
-		return ""
-	case census.Arenas <= oneACore || !large(p, arena.Part{Kind: arena.KindArenas, Virtual: census.Reserved}):
+	case p.Allocator != "glibc" || spared == 0 || !large(p, arena.Part{Kind: arena.KindArenas, Virtual: p.Census().Reserved}):
 		return ""
 	case c.advice != "":
 		return c.advice
 	}
-	return fmt.Sprintf("put 'arenacap run --' in front of its start command: with %d arenas, one a core here, it would reserve %s less; 'arenacap sweep' finds the cap that costs no speed",
-		oneACore, policy.FormatSize(saving(census, oneACore)))
+	each := "one a core here"
+	if n := len(perLibc(p)); n > 1 {
+		each += fmt.Sprintf(", in each of its %d C libraries", n)
+	}
+	return fmt.Sprintf("put 'arenacap run --' in front of its start command: with %d arenas, %s, it would reserve %s less; 'arenacap sweep' finds the cap that costs no speed",
+		oneACore, each, policy.FormatSize(spared))
 }
 
-// saving is the address space that a cap would spare: the share of the arenas over it. Arenas differ in size,
-// and which ones would not be there cannot be told, so they count alike.
-func saving(c arena.Census, cap int) uint64 {
-	others, over := c.Arenas-1, c.Arenas-cap
-	if others < 1 || over < 1 {
+// perLibc is how many arenas each copy of the C library has.
+func perLibc(p *arena.Process) map[int]int {
+	n := map[int]int{}
+	for _, a := range p.Arenas {
+		n[a.Libc]++
+	}
+	return n
+}
+
+// saving is the address space that a cap would spare: the share of the arenas over it, which each copy of the C library
+// has of its own. Arenas differ in size, and which ones would not be there cannot be told, so they count alike.
+func saving(p *arena.Process, cap int) uint64 {
+	over, others := 0, 0
+	for _, n := range perLibc(p) {
+		over += min(max(0, n-cap), n-1)
+		others += n - 1
+	}
+	if over == 0 {
 		return 0
 	}
-	return c.Reserved / uint64(others) * uint64(min(over, others))
+	return p.Census().Reserved / uint64(others) * uint64(over)
 }

@@ -154,21 +154,33 @@ func TestNext(t *testing.T) {
 func TestSaving(t *testing.T) {
 	cases := []struct {
 		name   string
-		arenas int
+		arenas []int // of each libc
 		cap    int
 		want   uint64
 	}{
-		{"15 beside main, 2 allowed", 16, 2, 14 * 64 * mib},
-		{"main alone allowed", 16, 1, 15 * 64 * mib},
-		{"as many as allowed", 16, 16, 0},
-		{"more allowed", 4, 16, 0},
-		{"main only", 1, 2, 0},
-		{"none", 0, 2, 0},
+		{"15 beside main, 2 allowed", []int{16}, 2, 14 * 64 * mib},
+		{"main alone allowed", []int{16}, 1, 15 * 64 * mib},
+		{"as many as allowed", []int{16}, 16, 0},
+		{"more allowed", []int{4}, 16, 0},
+		{"main only", []int{1}, 2, 0},
+		{"none", []int{0}, 2, 0},
+		{"two libcs with 16 each, 2 allowed", []int{16, 16}, 2, 28 * 64 * mib},
+		{"a second libc within the cap", []int{16, 1}, 2, 14 * 64 * mib},
+		{"no libc over the cap, but both together", []int{2, 2}, 2, 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			census := arena.Census{Arenas: c.arenas, Reserved: uint64(max(0, c.arenas-1)) * 64 * mib}
-			if got := saving(census, c.cap); got != c.want {
+			p := &arena.Process{}
+			for i, n := range c.arenas {
+				for j := range n {
+					a := arena.Arena{Libc: i, Main: j == 0}
+					if j > 0 {
+						a.Reserved = 64 * mib
+					}
+					p.Arenas = append(p.Arenas, a)
+				}
+			}
+			if got := saving(p, c.cap); got != c.want {
 				t.Errorf("got %d, want %d", got, c.want)
 			}
 		})
