@@ -49,6 +49,7 @@ func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	p.judgeType()
 	if slices.ContainsFunc(u.commands, command.boxed) {
 		p.judgeUser()
+		p.judgeModules()
 		p.judgeFolders()
 		p.judgeProc()
 		p.judgeCalls()

@@ -89,10 +89,26 @@ func (p *planner) judgeEnvironment() {
 	for _, f := range p.f.settings {
 		p.note("%s sets %s, which was not taken into account here", f.File, strings.Join(f.Names, ", "))
 	}
+	if passed := p.u.passed(); len(passed) > 0 {
+		p.note("PassEnvironment= hands %s of the service manager on, which was not taken into account here", strings.Join(passed, ", "))
+	}
+	p.judgeInherited()
 	hasPath := slices.ContainsFunc(p.u.Environment(), func(entry string) bool { return strings.HasPrefix(entry, "PATH=") })
 	for _, c := range p.u.commands {
 		if hasPath && c.name != "" && !strings.Contains(c.name, "/") {
 			p.note("%s is looked for in the PATH that Environment= sets, and was looked for in systemd's own folders before; write its path where these differ", c.program.raw)
 		}
+	}
+}
+
+// judgeInherited is about a cap that the unit sets itself, and that the policy lets stand.
+func (p *planner) judgeInherited() {
+	arenas, in := p.w.Plan.Policy.Arenas, p.w.Plan.Machine.Inherited
+	switch {
+	case !in.MaxOK:
+	case arenas.Inherited == "keep":
+		p.note(`the unit's own cap of %d (%s) stays: the policy says inherited = "keep"`, in.Max, in.MaxFrom)
+	case arenas.Cap.Mode == "":
+		p.note("the unit's own cap of %d (%s) stays: no policy file says another one", in.Max, in.MaxFrom)
 	}
 }

@@ -45,6 +45,15 @@ func (p *planner) judgeUser() {
 	}
 }
 
+// judgeModules is about the rules of a security module, which hold for arenacap too.
+func (p *planner) judgeModules() {
+	for _, key := range []string{"AppArmorProfile", "SELinuxContext", "SmackProcessLabel"} {
+		if value := p.u.last(key); value != "" {
+			p.note("%s=%s was not looked at; it has to let arenacap start, read its policy and execute the program", key, value)
+		}
+	}
+}
+
 // judgeFolders is about arenacap's files in the file system that the unit sees.
 func (p *planner) judgeFolders() {
 	if image := p.u.last("RootImage"); image != "" {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"arenacap/launcher/environ"
 	"arenacap/launcher/target"
 	"arenacap/policy"
 )
@@ -39,14 +40,15 @@ func (s situation) plan(t *testing.T) (DropIn, error) {
 	if s.found.own.Path == "" {
 		s.found.own = ownAt(ownPath, 64)
 	}
-	return Plan(unitOf(t, s.unit), Wish{Flags: []string{"--service", "s"}, Supervise: s.supervise, Plan: planOf(t, s.policy)}, s.found)
+	u := unitOf(t, s.unit)
+	return Plan(u, Wish{Flags: []string{"--service", "s"}, Supervise: s.supervise, Plan: planOf(t, s.policy, u.Environment()...)}, s.found)
 }
 
 func ownAt(path string, bits int) ownProgram {
 	return ownProgram{neededFile: neededFile{Path: path}, Bits: bits}
 }
 
-func planOf(t *testing.T, text string) policy.Plan {
+func planOf(t *testing.T, text string, env ...string) policy.Plan {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "policy.toml")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -56,7 +58,7 @@ func planOf(t *testing.T, text string) policy.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := p.Resolve(policy.Machine{Online: policy.Reading[int]{N: 2}, Memory: policy.Reading[uint64]{N: 1 << 30}})
+	plan, err := p.Resolve(policy.Machine{Online: policy.Reading[int]{N: 2}, Memory: policy.Reading[uint64]{N: 1 << 30}, Inherited: environ.Inherited(env)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +161,13 @@ func TestNotes(t *testing.T) {
 		"a command at a breach":          {situation{unit: "NoExecPaths=/\nExecPaths=/usr/bin", policy: budget, found: Found{command: neededFile{Path: "/opt/on-breach"}}}, "/opt/on-breach", "ExecPaths=/opt/on-breach"},
 		"a share of all threads":         {situation{unit: "TasksMax=99%"}, "", ""},
 		"a file that sets LD_PRELOAD":    {situation{found: Found{settings: []envFile{{"/etc/default/x", []string{"LD_PRELOAD"}}}}}, "/etc/default/x sets LD_PRELOAD", ""},
+		"a variable of the manager's":    {situation{unit: "PassEnvironment=A LD_PRELOAD MALLOC_ARENA_MAX\nUnsetEnvironment=MALLOC_ARENA_MAX"}, "PassEnvironment= hands LD_PRELOAD of the service manager on, which", ""},
+		"variables that do not matter":   {situation{unit: "PassEnvironment=A LD_PRELOAD\nUnsetEnvironment=LD_PRELOAD"}, "", ""},
+		"a security module":              {situation{unit: "AppArmorProfile=-x"}, "AppArmorProfile=-x was not looked at; it has to let arenacap start", ""},
+		"a security module, outside":     {situation{unit: "SELinuxContext=x\nExecStart=+/bin/x"}, "", ""},
+		"a cap of its own":               {situation{unit: "Environment=MALLOC_ARENA_MAX=1"}, "the unit's own cap of 1 ($MALLOC_ARENA_MAX) stays: no policy file says another one", ""},
+		"a cap of its own, kept":         {situation{unit: "Environment=MALLOC_ARENA_MAX=1", policy: "[arenas]\ncap = 2\ninherited = \"keep\""}, "stays: the policy says inherited", ""},
+		"a cap of its own, unset":        {situation{unit: "Environment=MALLOC_ARENA_MAX=1\nUnsetEnvironment=MALLOC_ARENA_MAX"}, "", ""},
 		"a PATH of its own":              {situation{unit: "Environment=A=1 PATH=/opt/bin\nExecStart=x"}, "x is looked for in the PATH", ""},
 		"a PATH, and a path":             {situation{unit: "Environment=A=1 PATH=/opt/bin"}, "", ""},
 		"terminate":                      {situation{policy: budget + "action = \"terminate\""}, "which Restart=no takes for a stop", "#Restart=always"},

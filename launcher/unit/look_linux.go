@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -42,12 +41,6 @@ type ownProgram struct {
 	neededFile
 	Bits  int    // 32 or 64; 0 is not known
 	Wrong string // why it cannot be executed; "" is nothing
-}
-
-// envFile are the names in a file of EnvironmentFile= that matter to a cap.
-type envFile struct {
-	File  string
-	Names []string
 }
 
 // systemdPath is where systemd looks for a program without a slash (v252: DEFAULT_PATH), and the PATH it gives to a
@@ -126,27 +119,4 @@ func (u Unit) lookProgram(c command, env []string) Program {
 		return Program{Missing: errors.Is(err, syscall.ENOENT)}
 	}
 	return Program{Target: target.Examine(found, u.argv(c), env)}
-}
-
-// lookSettings reads the unit's EnvironmentFile=s. Only which names they set matters here.
-func (u Unit) lookSettings() []envFile {
-	var all []envFile
-	for _, s := range u.list("EnvironmentFile") {
-		file := u.expanded(strings.TrimPrefix(s.value, "-"))
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		lines, found := strings.Split(string(text), "\n"), envFile{File: file}
-		for _, name := range []string{"LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_ARENA_TEST", "ARENACAP_POLICY", "ARENACAP_SERVICE"} {
-			sets := func(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, blanks), name+"=") }
-			if slices.ContainsFunc(lines, sets) {
-				found.Names = append(found.Names, name)
-			}
-		}
-		if len(found.Names) > 0 {
-			all = append(all, found)
-		}
-	}
-	return all
 }

@@ -97,9 +97,6 @@ func (u Unit) set(key string) bool {
 	return !slices.Contains([]string{"", "0", "no", "n", "false", "f", "off"}, strings.ToLower(u.last(key)))
 }
 
-// Environment is what the unit's Environment= sets.
-func (u Unit) Environment() []string { return u.words("Environment") }
-
 // AsRoot reports whether a command of the unit runs as root: then so does arenacap, which asks more of its policy
 // file's owner. "+" and "!" take User= away from one command.
 func (u Unit) AsRoot() bool {

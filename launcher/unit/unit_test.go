@@ -239,13 +239,13 @@ func TestArgumentsAsGiven(t *testing.T) {
 
 func TestLookHere(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, map[string]string{"env": "# LD_PRELOAD=no\n LD_PRELOAD=x\nA=1\n", "closed/arenacap": ""})
+	write(t, dir, map[string]string{"a.env": "# LD_PRELOAD=no\n LD_PRELOAD=x\nA=1\n", "b.env": "MALLOC_ARENA_MAX=1\nGLIBC_TUNABLES=x", "closed/arenacap": ""})
 	if err := os.Chmod(filepath.Join(dir, "closed"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	u := unitOf(t, "Type=oneshot\nEnvironmentFile=-"+dir+"/env\nEnvironmentFile=/nowhere\nExecStart=sh -c 'exec /bin/cat'\nExecStart=/no/such/program\nExecStart=/bin/%H")
+	u := unitOf(t, "Type=oneshot\nEnvironmentFile=-"+dir+"/*.env\nUnsetEnvironment=GLIBC_TUNABLES\nEnvironmentFile=/nowhere\nExecStart=sh -c 'exec /bin/cat'\nExecStart=/no/such/program\nExecStart=/bin/%H")
 	f := Look(u, Wish{}, filepath.Join(dir, "closed/arenacap"), os.Environ())
-	if len(f.settings) != 1 || !slices.Equal(f.settings[0].Names, []string{"LD_PRELOAD"}) {
+	if len(f.settings) != 2 || !slices.Equal(f.settings[0].Names, []string{"LD_PRELOAD"}) || !slices.Equal(f.settings[1].Names, []string{"MALLOC_ARENA_MAX"}) {
 		t.Errorf("%+v", f.settings)
 	}
 	if !strings.HasSuffix(f.Programs[0].Target.Path, "bin/sh") || f.Programs[0].Target.Server != "/bin/cat" || f.Programs[0].Missing {
