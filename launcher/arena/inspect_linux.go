@@ -135,7 +135,11 @@ func (p *process) attribute(found *Process, maps layout) error {
 		owners = append(owners, owner{start: s.start, end: s.end, kind: KindThreadStacks})
 	}
 	list := regions(maps, owners)
-	nameJava(list)
+	classSpace, ok := hotspotFlag(p.mem, maps, "CompressedClassSpaceSize")
+	if !ok {
+		classSpace = 1 << 30 // by default
+	}
+	list = nameJava(list, classSpace)
 	if err := p.addResident(list); err != nil {
 		return err
 	}

@@ -419,15 +419,63 @@ const sleeper = `public class Sleeper { public static void main(String[] a) thro
 		try { Thread.sleep(1 << 30); } catch (InterruptedException e) { } }).start();
 	up.await(); System.out.println("ok"); System.in.read(); System.exit(0); } }`
 
+// TestClassSpace: what else is reserved behind the class space is not it, whether the kernel has made one mapping of them
+// or a gap of the archive stands before.
+func TestClassSpace(t *testing.T) {
+	const base, gib = uint64(0x7f0000000000), uint64(1) << 30
+	made := func(sizes ...uint64) (l layout) {
+		at := base
+		for i, size := range sizes {
+			m := mapping{Start: at, End: at + size, Perm: proc.PermRead | proc.PermWrite}
+			switch {
+			case i == 0:
+				m.Name, m.Inode = "/jvm/classes.jsa", 1
+			case i%2 == 1:
+				m.Perm = 0
+			}
+			if size > 0 {
+				l = append(l, m)
+			}
+			at += size
+		}
+		return append(l, mapping{Start: at + gib, End: at + gib + 1<<20, Name: "/jvm/libjvm.so", Inode: 2})
+	}
+	for _, c := range []struct {
+		name     string
+		maps     layout
+		classes  uint64
+		reserved uint64
+	}{
+		{"alone", made(12<<20, 4<<20, 1<<20, gib-1<<20), gib, 4 << 20},
+		{"8 GiB behind in one mapping", made(12<<20, 4<<20, 1<<20, 9*gib-1<<20), gib, 8*gib + 4<<20},
+		{"committed in two places", made(12<<20, 4<<20, 1<<20, 1<<20, 1<<20, 9*gib-3<<20), gib, 8*gib + 4<<20},
+		{"no gap behind the archive", made(12<<20, 0, 1<<20, 9*gib-1<<20), gib, 8 * gib},
+		{"less than its flag says", made(12<<20, 4<<20, 1<<20, 100<<20), 101 << 20, 4 << 20},
+	} {
+		sums := map[string]uint64{}
+		for _, p := range parts(nameJava(regions(c.maps, nil), gib), nil) {
+			sums[p.Kind] += p.Virtual
+		}
+		if sums[KindJavaClasses] != c.classes || sums[KindReserved] != c.reserved {
+			t.Errorf("%s: %d bytes of class space, want %d; %d reserved, want %d", c.name, sums[KindJavaClasses], c.classes, sums[KindReserved], c.reserved)
+		}
+	}
+}
+
 func TestJava(t *testing.T) {
-	testenv.Need(t, "java")
-	source := filepath.Join(t.TempDir(), "Sleeper.java")
+	testenv.Need(t, "java", "javac")
+	dir := t.TempDir()
+	source := filepath.Join(dir, "Sleeper.java")
 	if err := os.WriteFile(source, []byte(sleeper), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, gc := range []string{"UseSerialGC", "UseG1GC", "UseZGC"} {
+	if out, err := exec.Command("javac", source).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, gc := range []string{"UseSerialGC", "UseG1GC", "UseZGC", "UseParallelGC", "UseShenandoahGC", "UseEpsilonGC"} {
 		t.Run(gc, func(t *testing.T) {
-			p := start(t, []string{"MALLOC_ARENA_MAX=5"}, "java", "-XX:+"+gc, "-Xmx512m", "-XX:ReservedCodeCacheSize=64m", source)
+			p := start(t, []string{"MALLOC_ARENA_MAX=5"}, "java", "-XX:+UnlockExperimentalVMOptions", "-XX:+"+gc, "-Xmx512m",
+				"-XX:ReservedCodeCacheSize=64m", "-XX:CompressedClassSpaceSize=192m", "-cp", dir, "Sleeper")
 			got, err := Inspect(p.pid())
 			if err != nil {
 				t.Fatal(err)
@@ -439,7 +487,10 @@ func TestJava(t *testing.T) {
 			if code := sums[KindJavaCode].Virtual; code != 64<<20 {
 				t.Errorf("code cache of %d bytes, want 64 MiB", code)
 			}
-			// G1 and Serial reserve what -Xmx says, less what is mapped from the archive; ZGC 16 times as much, three times
+			if classes := sums[KindJavaClasses].Virtual; classes != 192<<20 {
+				t.Errorf("class space of %d bytes, want 192 MiB", classes)
+			}
+			// They reserve what -Xmx says, less what is mapped from the archive; ZGC 16 times as much, three times
 			if heap := sums[KindJavaHeap].Virtual; gc != "UseZGC" && (heap > 512<<20 || heap < 500<<20) || gc == "UseZGC" && heap != 3*16*512<<20 {
 				t.Errorf("heap of %d bytes", heap)
 			}

@@ -14,13 +14,14 @@ import (
 //   - code cache: memory that is writable and executable, with the reservation right behind it;
 //   - heap: the largest run that starts under 32 GiB, where it goes for compressed pointers, or else the
 //     largest one of 32 GiB and more. ZGC's is a memfd, told by that name;
-//   - class space: the largest run right behind the class-data archive (*.jsa), where the JVM puts it.
+//   - class space: in the largest run right behind the class-data archive (*.jsa), where the JVM puts it: from the first
+//     writable memory on, as many bytes as its flag says. What else the JVM has reserved may follow without a gap.
 //
 // A run is memory without a file and without a gap, readable or only reserved. What fits nothing stays what
 // it was: metaspace, card tables and the collector's bitmaps look like any other memory.
-func nameJava(list []region) {
+func nameJava(list []region, classSpace uint64) []region {
 	if !slices.ContainsFunc(list, func(r region) bool { return r.File() && path.Base(r.Name) == "libjvm.so" }) {
-		return
+		return list
 	}
 	const compressed = 32 << 30 // bytes that a 32-bit pointer reaches in units of 8
 	nameCode(list)
@@ -39,11 +40,34 @@ func nameJava(list []region) {
 		}
 		i += len(run) - 1
 	}
-	label(classes, KindJavaClasses)
 	if !named && heap != nil {
 		label(heap, KindJavaHeap)
 		nameArchived(list, heap[len(heap)-1].End)
 	}
+	return nameClasses(list, classes, classSpace)
+}
+
+// nameClasses labels what of the run is class space, and cuts off what follows.
+func nameClasses(list, run []region, size uint64) []region {
+	first := slices.IndexFunc(run, func(r region) bool { return r.Writable() })
+	if first < 0 {
+		return list
+	}
+	end := run[first].Start + size
+	for i := range list {
+		switch r := &list[i]; {
+		case r.Start < run[first].Start || !plain(*r):
+		case r.End > end:
+			rest := *r
+			r.End, rest.Start, r.kind = end, end, KindJavaClasses
+			return slices.Insert(list, i+1, rest)
+		default:
+			if r.kind = KindJavaClasses; r.End == end || r.End == run[len(run)-1].End {
+				return list
+			}
+		}
+	}
+	return list
 }
 
 func nameCode(list []region) {

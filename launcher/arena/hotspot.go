@@ -1,0 +1,102 @@
+package arena
+
+// Flags of a HotSpot JVM, found as its serviceability agent finds them: libjvm.so exports tables of its structures
+// (src/hotspot/share/runtime/vmStructs.hpp), which lead to JVMFlag::flags. Since JDK 11, and in 64-bit JVMs.
+
+import (
+	"bytes"
+	"path"
+	"slices"
+)
+
+// Sizes and offsets in bytes.
+const (
+	vmStruct        = 48 // typeName, fieldName, typeString, isStatic (int), offset, address
+	vmStructField   = 8
+	vmStructOffset  = 32
+	vmStructAddress = 40
+	vmType          = 40 // typeName, superclassName, three ints, size
+	vmTypeSize      = 32
+	mostName        = 48
+)
+
+// hotspotFlag is the value of one of the flags, which is 8 bytes wide; ok is false where it cannot be found.
+func hotspotFlag(mem reader, maps layout, name string) (value uint64, ok bool) {
+	i := slices.IndexFunc(maps, func(m mapping) bool { return m.Offset == 0 && path.Base(m.Name) == "libjvm.so" })
+	if i < 0 || maps.word() != 8 {
+		return 0, false
+	}
+	l := openLibrary(mem, maps[i].Start, 8)
+	fields, size := l.jvmFlag()
+	flags, count := l.at(word(fields["flags"], vmStructAddress, 8), 8), l.at(word(fields["numFlags"], vmStructAddress, 8), 8)
+	if l.err != nil || size == 0 || count == 0 || count*size > mostTable {
+		return 0, false
+	}
+	all := l.bytes(flags, count*size)
+	names := l.texts(all, size, word(fields["_name"], vmStructOffset, 8))
+	for i, n := range names {
+		if at := uint64(i)*size + word(fields["_addr"], vmStructOffset, 8); n == name && at+8 <= uint64(len(all)) {
+			value = l.at(word(all, at, 8), 8)
+			return value, l.err == nil
+		}
+	}
+	return 0, false
+}
+
+// jvmFlag is the entries of the fields of JVMFlag, by their names, and its size. A field that is not there is zeros.
+func (l *library) jvmFlag() (fields map[string][]byte, size uint64) {
+	const name = "JVMFlag"
+	none := make([]byte, vmStruct)
+	fields = map[string][]byte{"flags": none, "numFlags": none, "_name": none, "_addr": none}
+	table := l.table("gHotSpotVMStructs", vmStruct)
+	types, own := l.texts(table, vmStruct, 0), l.texts(table, vmStruct, vmStructField)
+	for i, t := range types {
+		if _, wanted := fields[own[i]]; t == name && wanted {
+			fields[own[i]] = table[i*vmStruct:]
+		}
+	}
+	table = l.table("gHotSpotVMTypes", vmType)
+	if i := slices.Index(l.texts(table, vmType, 0), name); i >= 0 {
+		size = word(table, uint64(i)*vmType+vmTypeSize, 8)
+	}
+	return fields, size
+}
+
+// table is one of the tables: entries of that size, up to one of zeros.
+func (l *library) table(name string, entry uint64) (table []byte) {
+	const step = 64 // entries
+	_, pointer, ok := l.symbol(name)
+	if !ok {
+		return nil
+	}
+	for at := l.at(pointer, 8); l.err == nil && len(table) < mostTable; at += step * entry {
+		for part := range slices.Chunk(l.bytes(at, step*entry), int(entry)) {
+			if word(part, 0, 8) == 0 {
+				return table
+			}
+			table = append(table, part...)
+		}
+	}
+	return nil
+}
+
+// texts are those that a pointer at this offset in each entry leads to.
+func (l *library) texts(table []byte, entry, offset uint64) []string {
+	list := make([]string, uint64(len(table))/entry)
+	buf := make([]byte, len(list)*mostName)
+	spans := make([]span, len(list))
+	for i := range list {
+		if offset+8 <= entry {
+			spans[i] = span{addr: word(table, uint64(i)*entry+offset, 8), buf: buf[i*mostName : (i+1)*mostName]}
+		}
+	}
+	if l.err == nil {
+		l.err = l.mem.read(spans)
+	}
+	for i, s := range spans {
+		if text, _, ok := bytes.Cut(s.buf[:s.n], []byte{0}); ok {
+			list[i] = string(text)
+		}
+	}
+	return list
+}
