@@ -106,6 +106,7 @@ func (v *planView) print(w io.Writer) error {
 	if v.target != nil {
 		r.addTarget(*v.target)
 	}
+	r.add("tunables", slices.Concat(v.systemWide())...)
 	_, err := io.WriteString(w, r.text(terminalWidth(w)))
 	return err
 }
@@ -287,6 +288,7 @@ func (v *planView) json() ordered.Object {
 	limit, limited := v.glibc.DefaultArenas(online)
 	planned, _ := v.glibc.PlannedArenas(v.supposed)
 	capped, uncapped := v.glibc.WorstCase(v.supposed)
+	conf, _ := v.systemWide()
 	budget := []ordered.Object{}
 	for _, l := range p.Limits {
 		budget = append(budget, ordered.Object{"metric", l.Metric, "limit_bytes", l.Bytes})
@@ -309,6 +311,7 @@ func (v *planView) json() ordered.Object {
 		"worst_case_bytes", ordered.Object{"capped", knownIf(p.ArenaMax != 0 || capped != 0, capped), "uncapped", known(uncapped)},
 		"address_space", v.addressJSON(),
 		"huge_pages", list(v.hugePages()),
+		"tunables_conf", knownIf(conf != nil, conf),
 		"budget", budget,
 		"target", targetJSON(v.target),
 	}
