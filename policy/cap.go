@@ -8,35 +8,34 @@ import (
 	"strings"
 )
 
-// The cap and the rule of its cores, as the operator writes them.
+// Parsing of caps and core rules.
 
 // The modes of a cap.
 const (
 	Fixed   = "fixed"
 	PerCore = "per-core"
-	Off     = "off"   // leave the environment as it was inherited
-	Glibc   = "glibc" // glibc's own limit, whatever a start script further down would set
+	Off     = "off"   // leave the inherited environment unchanged
+	Glibc   = "glibc" // glibc's own limit, even if a later start script has a default cap
 )
 
-// MaxCap is the largest cap, and the largest inherited value that counts: more arenas than this would
-// need 4 TiB of address space for their first heaps.
+// MaxCap is the largest valid cap, also for inherited values: its arenas reserve 4 TiB of address space for
+// their first heaps alone.
 const MaxCap = 1<<16 - 1
 
-// ArenaHeap is the address space that an arena other than the main one takes at least: one heap of
-// HEAP_MAX_SIZE, 64 MiB where long has 64 bits (glibc: malloc/arena.c). An arena whose threads hold more
-// takes several heaps. 32-bit programs have heaps of 1 MiB.
+// ArenaHeap is the address space that an arena reserves at least, in bytes: one heap of HEAP_MAX_SIZE, 64 MiB
+// in 64-bit programs (glibc: malloc/arena.c) and 1 MiB in 32-bit programs. An arena takes more heaps as it
+// fills. The main arena reserves none.
 const ArenaHeap = 64 << 20
 
-// Cap is the largest number of arenas, the main arena included, as the operator wrote it.
+// Cap is the maximum number of arenas, including the main arena, as the operator wrote it.
 type Cap struct {
-	Mode  string // Fixed, PerCore, Off or Glibc; "" is a cap that nobody set
-	N     int    // Fixed: the cap itself
-	Micro int64  // PerCore: arenas for a million cores, so that "0.1/core" is exact
-	From  string // where it was said: "policy.toml:3", "--arenas", "$MALLOC_ARENA_MAX", "built-in policy"
+	Mode  string // Fixed, PerCore, Off or Glibc; "" is unset
+	N     int    // Fixed: the cap
+	Micro int64  // PerCore: millionths of an arena per core, so that "0.1/core" is exact
+	From  string // its source: "policy.toml:3", "--arenas", "$MALLOC_ARENA_MAX", "built-in policy"
 }
 
-// parseCap reads a cap as it stands in a policy file or behind --arenas: "4", "2/core", "0.5/core",
-// "off" or "glibc". A per-core factor has at most six decimals.
+// parseCap parses "4", "2/core", "0.5/core", "off" or "glibc". A factor has at most six decimals.
 func parseCap(s string) (Cap, error) {
 	switch s {
 	case "off":
@@ -44,7 +43,7 @@ func parseCap(s string) (Cap, error) {
 	case "glibc":
 		return Cap{Mode: Glibc}, nil
 	case "0":
-		return Cap{}, hinted{`"0" is no cap`, `write "off" to touch nothing or "glibc" for glibc's own limit`}
+		return Cap{}, hinted{`invalid cap "0"`, `write a number from 1, a factor such as "2/core", "off" to change nothing, or "glibc" for glibc's own limit`}
 	}
 	if factor, ok := strings.CutSuffix(s, "/core"); ok {
 		micro, why := parseMicro(factor)
@@ -52,23 +51,23 @@ func parseCap(s string) (Cap, error) {
 		case why == tooLargeNumber || micro > MaxCap*1_000_000:
 			return Cap{}, hinted{fmt.Sprintf("%q is too large", s), fmt.Sprintf(`the largest factor is %d`, MaxCap)}
 		case why != "" || micro == 0:
-			return Cap{}, hinted{fmt.Sprintf("%q is no cap: %q %s", s, factor, cmp.Or(why, "is no number over 0")), factorHint(factor)}
+			return Cap{}, hinted{fmt.Sprintf("invalid cap %q: %q %s", s, factor, cmp.Or(why, "is not a number above 0")), factorHint(factor)}
 		}
 		return Cap{Mode: PerCore, Micro: micro}, nil
 	}
 	n, ok := decimal(s)
 	if !ok || n == 0 {
-		return Cap{}, noCap(s)
+		return Cap{}, invalidCap(s)
 	}
 	return Cap{Mode: Fixed, N: n}, nil
 }
 
-// noCap says what is wrong with a text that is neither a number of arenas nor a factor.
-func noCap(s string) hinted {
+// invalidCap describes a text that is neither a number of arenas nor a factor.
+func invalidCap(s string) hinted {
 	digits := strings.TrimLeft(strings.TrimPrefix(strings.TrimSpace(s), "+"), "0")
 	factor, unit, perCore := strings.Cut(s, "/")
 	n, isCap := decimal(digits)
-	what := fmt.Sprintf("%q is no cap", s)
+	what := fmt.Sprintf("invalid cap %q", s)
 	switch {
 	case digits != "" && strings.Trim(digits, "0123456789") == "" && !isCap:
 		return hinted{fmt.Sprintf("%q is too large", s), fmt.Sprintf("the largest cap is %d", MaxCap)}
@@ -77,14 +76,14 @@ func noCap(s string) hinted {
 	case strings.EqualFold(s, "off") || strings.EqualFold(s, "glibc"):
 		return hinted{what, fmt.Sprintf("write %q, in lower case", strings.ToLower(s))}
 	case slices.Contains([]string{"none", "no", "unlimited", "infinity", "default"}, strings.ToLower(s)):
-		return hinted{what, `write "glibc" for glibc's own limit or "off" to touch nothing`}
+		return hinted{what, `write "glibc" for glibc's own limit or "off" to change nothing`}
 	case perCore && strings.HasPrefix(strings.ToLower(strings.TrimSpace(unit)), "c"): // "2/cpu", "2 / Core"
 		return hinted{what, factorHint(factor)}
 	}
 	return hinted{what, fmt.Sprintf(`write a number from 1 to %d, a factor such as "2/core", "off" or "glibc"`, MaxCap)}
 }
 
-// factorHint is the factor that a text before "/core" was most likely meant to be.
+// factorHint suggests a correction for the text before "/core".
 func factorHint(factor string) string {
 	meant := meantNumber(factor)
 	if micro, why := parseMicro(meant); why == "" && micro > 0 && micro <= MaxCap*1_000_000 {
@@ -93,12 +92,12 @@ func factorHint(factor string) string {
 	return `write for example "1/core" or "0.5/core"`
 }
 
-// meantNumber is a number without blanks, and with a point for a comma.
+// meantNumber removes spaces and replaces a decimal comma by a point.
 func meantNumber(s string) string {
 	return strings.Replace(strings.Join(strings.Fields(s), ""), ",", ".", 1)
 }
 
-// String gives the cap in the words of the policy file.
+// String formats the cap as in the policy file.
 func (c Cap) String() string {
 	switch c.Mode {
 	case Fixed:
@@ -110,24 +109,24 @@ func (c Cap) String() string {
 	return c.Mode
 }
 
-// of is the number of arenas that a per-core cap gives on so many cores, rounded up.
+// of returns the number of arenas of a per-core cap, rounded up.
 func (c Cap) of(cores int) int {
 	return int((c.Micro*int64(cores) + 999_999) / 1_000_000)
 }
 
-// tooLargeNumber is what parseMicro says of a number with more than five digits in front of its point.
+// tooLargeNumber is parseMicro's answer to a number with more than five integer digits.
 const tooLargeNumber = "is too large"
 
-// parseMicro reads an unsigned decimal with at most six decimals as millionths, or says what is wrong with it.
+// parseMicro parses an unsigned number with at most six decimals into millionths; why describes an invalid one.
 func parseMicro(s string) (micro int64, why string) {
 	whole, frac, dot := strings.Cut(s, ".")
 	switch {
 	case strings.ContainsAny(s, " \t"):
-		return 0, "has a blank in it"
+		return 0, "contains a space"
 	case strings.Contains(s, ","):
-		return 0, `has a comma, and decimals stand behind a "."`
+		return 0, `contains a comma instead of a decimal point`
 	case whole == "" || dot && frac == "" || strings.Trim(whole+frac, "0123456789") != "":
-		return 0, "is no number over 0"
+		return 0, "is not a number above 0"
 	case len(frac) > 6:
 		return 0, "has more than six decimals"
 	case len(whole) > 5:
@@ -140,19 +139,18 @@ func parseMicro(s string) (micro int64, why string) {
 	return micro, ""
 }
 
-// decimal reads what arenacap accepts as a number of arenas wherever it finds one: plain decimal digits,
-// 0 to MaxCap, no sign and no blank. glibc itself reads more ("-1", "010", "4x"), and not the same in
-// every version, which is why nothing else counts (glibc 2.39: elf/dl-misc.c, _dl_strtoul).
+// decimal parses a number of arenas: decimal digits, 0 to MaxCap, no sign, no space, no leading zero. glibc
+// accepts more ("-1", "010", "4x"), but its versions differ (glibc 2.39: elf/dl-misc.c, _dl_strtoul).
 func decimal(s string) (int, bool) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return int(n), err == nil && (s == "0" || s[0] != '0')
 }
 
-// coreRule is the rule for the cores that a per-core cap multiplies: the name of a source, or a number.
+// coreRule selects the number of cores that a per-core cap multiplies.
 type coreRule struct {
 	Rule string // one of coreSources; "" is auto
-	N    int    // a number that was written down wins over every source
-	From string // where it was said
+	N    int    // a fixed number, which wins over Rule; 0 is unset
+	From string // its source: "policy.toml:4", "--cores"
 }
 
 var coreSources = []string{"auto", "online", "affinity"}

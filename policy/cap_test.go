@@ -33,32 +33,32 @@ func TestParseCap(t *testing.T) {
 
 func TestParseCapRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                "is no cap",
-		"0":                               `"off" to touch nothing`,
-		"00":                              "is no cap",
-		"-1":                              "is no cap",
+		"":                                "invalid cap",
+		"0":                               `"off" to change nothing`,
+		"00":                              "invalid cap",
+		"-1":                              "invalid cap",
 		"+4":                              `write 4`,
 		" 4":                              `write 4`,
 		"04":                              `write 4`,
-		"4.0":                             "is no cap",
+		"4.0":                             "invalid cap",
 		"65536":                           `is too large; the largest cap is 65535`,
 		"99999999999999999":               `is too large; the largest cap is 65535`,
-		"four":                            "is no cap",
+		"four":                            "invalid cap",
 		"OFF":                             `write "off", in lower case`,
 		"1/cores":                         `write "1/core"`,
-		"1 /core":                         `"1 " has a blank in it; write "1/core"`,
-		"/core":                           `"" is no number`,
-		"0/core":                          `"0" is no number over 0`,
-		"0.0/core":                        `"0.0" is no number over 0`,
-		"-1/core":                         `"-1" is no number`,
-		".5/core":                         `".5" is no number`,
-		"1./core":                         `"1." is no number`,
-		"1.2.3/core":                      `"1.2.3" is no number`,
+		"1 /core":                         `"1 " contains a space; write "1/core"`,
+		"/core":                           `"" is not a number above 0`,
+		"0/core":                          `"0" is not a number above 0`,
+		"0.0/core":                        `"0.0" is not a number above 0`,
+		"-1/core":                         `"-1" is not a number above 0`,
+		".5/core":                         `".5" is not a number above 0`,
+		"1./core":                         `"1." is not a number above 0`,
+		"1.2.3/core":                      `"1.2.3" is not a number above 0`,
 		"0.0000001/core":                  "has more than six decimals",
 		"65535.000001/core":               "is too large; the largest factor is 65535",
 		"100000/core":                     "is too large; the largest factor is 65535",
-		"1e3/core":                        "is no number",
-		"0,5/core":                        `has a comma, and decimals stand behind a "."; write "0.5/core"`,
+		"1e3/core":                        "is not a number above 0",
+		"0,5/core":                        `contains a comma instead of a decimal point; write "0.5/core"`,
 		"0.5/cpu":                         `write "0.5/core"`,
 		"2 / Cores":                       `write "2/core"`,
 		"99999999999999999999999999/core": "is too large; the largest factor is 65535",
@@ -70,7 +70,7 @@ func TestParseCapRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParseCap: what is accepted, written and read again is the same cap.
+// FuzzParseCap: formatting and parsing an accepted cap gives the same cap.
 func FuzzParseCap(f *testing.F) {
 	for _, s := range []string{"1", "65535", "0", "1/core", "0.5/core", "1.000001/core", "off", "glibc", "٤", "-1/core"} {
 		f.Add(s)

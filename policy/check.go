@@ -10,10 +10,11 @@ import (
 	"strings"
 )
 
-// Check: every problem of a file, also those that a launch does not look for because they fail later or on another machine.
+// Check, which also finds problems that a launch does not look for.
 
-// Check gives every problem of a policy file, in the order of its lines, the ones of all its services included. Beyond what
-// Load refuses it says who may write the file, what could not run or be opened at a breach, and what is hardly meant.
+// Check lists all problems of a policy file, including those of all its services, in the order of its lines. Besides the
+// errors of Load it reports files that others may write, commands and logs that would fail at a breach, and values that
+// are valid but probably a mistake.
 func Check(path string) (all []error) {
 	for _, p := range check(path) {
 		all = append(all, p)
@@ -45,7 +46,7 @@ func checkText(path string, data []byte) problems {
 	return d.problems
 }
 
-// later reports what the layer itself wrote, and reading it accepts, but would fail after the start.
+// later reports settings of this layer that Load accepts but that would fail after the start.
 func (l *layer) later() {
 	for i, m := range metrics {
 		if at, ok := l.wrote("budget." + m.name); ok {
@@ -64,20 +65,21 @@ func (l *layer) later() {
 	}
 }
 
-// wrote gives the place of a setting that this layer has a good value of.
+// wrote returns the place of a setting if this layer sets it to a valid value.
 func (l *layer) wrote(setting string) (at place, ok bool) {
 	at, ok = l.said[setting]
 	return at, ok && at.own && !at.bad
 }
 
-// problemIn reports at a value; the empty hinted is no problem.
+// problemIn reports a problem at the position of a value; an empty hinted reports nothing.
 func (l *layer) problemIn(at place, what hinted) {
 	if what.what != "" {
 		l.doc.problem(l.doc.at[at.path].value, what)
 	}
 }
 
-// leastSize is what a size without a unit is at least where bytes are meant: no process with a C library is smaller.
+// leastSize is the smallest plausible limit in bytes: every process with a C library is larger. A smaller number without
+// a unit is probably missing its unit.
 const leastSize = 1 << 20
 
 func (l *layer) withoutUnit(at place, name string, bytes uint64) {
@@ -85,29 +87,29 @@ func (l *layer) withoutUnit(at place, name string, bytes uint64) {
 	if bytes == 0 || bytes >= leastSize || strings.Trim(number, "0123456789.") != "" {
 		return
 	}
-	l.problemIn(at, hinted{fmt.Sprintf("%s = %s has no unit and means %s", name, number, FormatSize(bytes)),
+	l.problemIn(at, hinted{fmt.Sprintf("%s = %s has no unit, so it means %s", name, number, FormatSize(bytes)),
 		fmt.Sprintf(`write the unit: %s = "%sMiB" or "%sGiB"`, name, number, number)})
 }
 
-// leastHeap is the least address space that an arena of any program reserves: 1 MiB, in 32-bit programs.
+// leastHeap is the smallest heap of an arena in any program: 1 MiB, in 32-bit programs.
 const leastHeap = 1 << 20
 
 func (l *layer) noArena(at place, bytes uint64) {
 	if bytes != 0 && bytes < leastHeap {
-		l.problemIn(at, hinted{fmt.Sprintf("max_reserved = %v has room for no arena but the main one, since each reserves 64 MiB, or 1 MiB in a 32-bit program", at.raw),
+		l.problemIn(at, hinted{fmt.Sprintf("max_reserved = %v leaves room for the main arena only: each other arena reserves 64 MiB, or 1 MiB in a 32-bit program", at.raw),
 			"write for example max_reserved = \"1GiB\", or cap = 1 for the main arena alone"})
 	}
 }
 
-// missingProgram says why a file cannot be executed. What may not be looked at is taken to be fine.
+// missingProgram describes why a file cannot be executed. A file that this user may not stat is accepted.
 func missingProgram(path string) hinted {
 	const hint = "write the path of a program"
-	if strings.Contains(path, "{") { // its name is known at a breach
+	if strings.Contains(path, "{") { // a placeholder, whose value is known only at a breach
 		return hinted{}
 	}
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist) && strings.Contains(path, " "):
-		return hinted{fmt.Sprintf("command %q does not exist", path), `each argument is a string of its own: "` + strings.Join(strings.Fields(path), `", "`) + `"`}
+		return hinted{fmt.Sprintf("command %q does not exist", path), `write each argument as its own string: "` + strings.Join(strings.Fields(path), `", "`) + `"`}
 	case errors.Is(err, fs.ErrNotExist):
 		return hinted{fmt.Sprintf("command %q does not exist", path), hint + " that is installed here"}
 	case errors.Is(err, fs.ErrPermission):
@@ -122,10 +124,10 @@ func missingProgram(path string) hinted {
 	return hinted{}
 }
 
-// Placeholders names what a watch replaces in the words of a command: "pid" stands for {pid}.
+// Placeholders lists the placeholders that a watch replaces in a command: "pid" stands for {pid}.
 func Placeholders() []string { return []string{"pid", "service", "event", "metric", "value", "limit"} }
 
-// unknownPlaceholder looks for letters in braces that the watch would pass on as they are.
+// unknownPlaceholder finds a placeholder that the watch would not replace.
 func unknownPlaceholder(command []string) hinted {
 	known := Placeholders()
 	for _, word := range command {
@@ -135,7 +137,7 @@ func unknownPlaceholder(command []string) hinted {
 			if !closed || !isName || slices.Contains(known, name) {
 				continue
 			}
-			hint := "there are {" + strings.Join(known, "}, {") + "}"
+			hint := "the placeholders are {" + strings.Join(known, "}, {") + "}"
 			if near := DidYouMean(name, known); near != "" {
 				hint = strings.NewReplacer(` "`, ` "{`, `"?`, `}"?`).Replace(near)
 			}
@@ -145,7 +147,7 @@ func unknownPlaceholder(command []string) hinted {
 	return hinted{}
 }
 
-// unusableLog says why a log file could not be opened for appending, or made, by the user that checks.
+// unusableLog describes why the checking user cannot append to a log file, or create it.
 func unusableLog(path string) hinted {
 	info, err := os.Stat(path)
 	switch {
@@ -159,14 +161,14 @@ func unusableLog(path string) hinted {
 		err = mayWrite(path)
 	}
 	if err != nil {
-		return hinted{fmt.Sprintf("to = %q cannot be opened by uid %d: %v", path, os.Geteuid(), cause(err)), "name a file that the user who launches may write"}
+		return hinted{fmt.Sprintf("to = %q cannot be opened by uid %d: %v", path, os.Geteuid(), cause(err)), "name a file that the launching user may write"}
 	}
 	return hinted{}
 }
 
-// unusableFolder says why a log file that is not there could not be made.
+// unusableFolder describes why a missing log file cannot be created.
 func unusableFolder(path string) hinted {
-	if target, err := os.Readlink(path); err == nil { // the file is made where the link leads
+	if target, err := os.Readlink(path); err == nil { // a dangling link: open(2) creates its target
 		if !filepath.IsAbs(target) {
 			target = filepath.Join(filepath.Dir(path), target)
 		}
@@ -175,18 +177,18 @@ func unusableFolder(path string) hinted {
 	folder := filepath.Dir(path)
 	_, err := os.Stat(folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return hinted{fmt.Sprintf("to = %q: there is no folder %q", path, folder), "type mkdir -p " + shellWord(folder)}
+		return hinted{fmt.Sprintf("to = %q: the folder %q does not exist", path, folder), "type mkdir -p " + shellWord(folder)}
 	}
 	if err == nil {
 		err = mayWrite(folder)
 	}
 	if err != nil {
-		return hinted{fmt.Sprintf("to = %q cannot be made by uid %d: %v", path, os.Geteuid(), cause(err)), "name a folder that the user who launches may write"}
+		return hinted{fmt.Sprintf("to = %q cannot be created by uid %d: %v", path, os.Geteuid(), cause(err)), "name a folder that the launching user may write"}
 	}
 	return hinted{}
 }
 
-// cause is an error without the path, which the message has already.
+// cause strips the path from an error, because the message already names it.
 func cause(err error) error {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {

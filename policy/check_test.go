@@ -9,10 +9,9 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the .want files from what is found now")
+var update = flag.Bool("update", false, "rewrite the .want files")
 
-// TestCheckFiles holds every message an operator may see beside the file that brings it about:
-// testdata/check/NAME.toml and NAME.want, one line a problem.
+// TestCheckFiles compares the problems of each testdata/check/NAME.toml with NAME.want, one line per problem.
 func TestCheckFiles(t *testing.T) {
 	t.Chdir("testdata/check")
 	files, _ := filepath.Glob("*.toml")
@@ -51,7 +50,7 @@ func render(found problems) string {
 	return b.String()
 }
 
-// What check says beyond what a launch refuses: each is a finding, and each is read all the same.
+// Check reports problems that Load accepts.
 func TestCheckSaysWhatWouldFailLater(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/text", "")
@@ -63,13 +62,13 @@ func TestCheckSaysWhatWouldFailLater(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`budget.virtual = 4096`:             `1:18: virtual = 4096 has no unit and means 4 KiB; write the unit: virtual = "4096MiB" or "4096GiB"`,
-		`budget.resident = "512"`:           `1:19: resident = 512 has no unit and means 512 B; write the unit: resident = "512MiB" or "512GiB"`,
-		`service.a.budget.arenas = 1048575`: `1:27: arenas = 1048575 has no unit and means 1 MiB; write the unit: arenas = "1048575MiB" or "1048575GiB"`,
+		`budget.virtual = 4096`:             `1:18: virtual = 4096 has no unit, so it means 4 KiB; write the unit: virtual = "4096MiB" or "4096GiB"`,
+		`budget.resident = "512"`:           `1:19: resident = 512 has no unit, so it means 512 B; write the unit: resident = "512MiB" or "512GiB"`,
+		`service.a.budget.arenas = 1048575`: `1:27: arenas = 1048575 has no unit, so it means 1 MiB; write the unit: arenas = "1048575MiB" or "1048575GiB"`,
 		`budget.virtual = 1048576`:          ``,
 		`budget.virtual = "4KiB"`:           ``,
 		`budget.virtual = "off"`:            ``,
-		`arenas.max_reserved = "1KiB"`: `1:23: max_reserved = 1KiB has room for no arena but the main one, since each reserves 64 MiB, or 1 MiB in a 32-bit program; ` +
+		`arenas.max_reserved = "1KiB"`: `1:23: max_reserved = 1KiB leaves room for the main arena only: each other arena reserves 64 MiB, or 1 MiB in a 32-bit program; ` +
 			`write for example max_reserved = "1GiB", or cap = 1 for the main arena alone`,
 		`arenas.max_reserved = "1MiB"`:                  ``,
 		`arenas.max_reserved = "1%"`:                    ``,
@@ -83,17 +82,17 @@ func TestCheckSaysWhatWouldFailLater(t *testing.T) {
 		`budget.command = ["DIR/run", "{pid}", "{}", "{a,b}", "{value}/{limit}:{service}{event}{metric}"]`: ``,
 		`budget.command = ["DIR/run", "--pid={pdi}"]`:                                                      `1:18: command has the unknown placeholder {pdi}; did you mean "{pid}"?`,
 		`budget.command = ["DIR/run", "{pid} {PID}"]`:                                                      `1:18: command has the unknown placeholder {PID}; did you mean "{pid}"?`,
-		`budget.command = ["DIR/run", "${HOSTNAME}"]`:                                                      `1:18: command has the unknown placeholder {HOSTNAME}; there are {pid}, {service}, {event}, {metric}, {value}, {limit}`,
-		`log.to = "DIR/none/arenacap.log"`:                                                                 `1:10: to = "DIR/none/arenacap.log": there is no folder "DIR/none"; type mkdir -p DIR/none`,
-		`log.to = "DIR/leads-nowhere"`:                                                                     `1:10: to = "DIR/none/log": there is no folder "DIR/none"; type mkdir -p DIR/none`,
+		`budget.command = ["DIR/run", "${HOSTNAME}"]`:                                                      `1:18: command has the unknown placeholder {HOSTNAME}; the placeholders are {pid}, {service}, {event}, {metric}, {value}, {limit}`,
+		`log.to = "DIR/none/arenacap.log"`:                                                                 `1:10: to = "DIR/none/arenacap.log": the folder "DIR/none" does not exist; type mkdir -p DIR/none`,
+		`log.to = "DIR/leads-nowhere"`:                                                                     `1:10: to = "DIR/none/log": the folder "DIR/none" does not exist; type mkdir -p DIR/none`,
 		`log.to = "DIR"`:                                                                                   `1:10: to = "DIR" is a folder; name a file in it, such as DIR/arenacap.log`,
-		`log.to = "DIR/text/log"`:                                                                          `1:10: to = "DIR/text/log" cannot be opened by uid UID: not a directory; name a file that the user who launches may write`,
+		`log.to = "DIR/text/log"`:                                                                          `1:10: to = "DIR/text/log" cannot be opened by uid UID: not a directory; name a file that the launching user may write`,
 		`log.to = "DIR/log"`:                                                                               ``,
 		`log.to = "DIR/new"`:                                                                               ``,
 		`log.to = "DIR/leads-to-later"`:                                                                    ``,
 		`log.to = "/dev/null"`:                                                                             ``,
 		"log.to = \"DIR\"\nservice.a.log.format = \"json\"\n":                                              `1:10: to = "DIR" is a folder; name a file in it, such as DIR/arenacap.log`,
-		"budget.virtual = \"x\"\nbudget.command = [\"DIR/none\"]\n": `1:18: virtual: "x" is no size; write bytes or a number with KiB, MiB, GiB or TiB (K, M, G, T for short), for example "4GiB"` + "\n" +
+		"budget.virtual = \"x\"\nbudget.command = [\"DIR/none\"]\n": `1:18: virtual: "x" is not a size; write bytes or a number with KiB, MiB, GiB or TiB (K, M, G, T for short), for example "4GiB"` + "\n" +
 			`2:18: command "DIR/none" does not exist; write the path of a program that is installed here`,
 	} {
 		text = strings.ReplaceAll(text, "DIR", dir)

@@ -10,19 +10,19 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// The text of a policy file: what makes it no TOML, and the line and column of each problem.
+// The text of a policy file: decoding, and the line and column of each problem.
 
-// document is the text of one policy file as the TOML parser and the locator see it.
+// document is one policy file with the results of the TOML parser and the locator.
 type document struct {
 	file     string
 	text     string
-	lines    []int // the offset at which each line begins
+	lines    []int // the offset of each line
 	tree     map[string]any
 	at       map[string]span
 	problems problems
 }
 
-// parse reads a file's bytes. Where they are no TOML, the one problem is where reading stopped.
+// parse decodes a file. If it is not TOML, the document has one problem, at the place where parsing stopped.
 func parse(file string, data []byte) *document {
 	d := &document{file: file, text: strings.TrimPrefix(string(data), "\ufeff"), lines: []int{0}}
 	for i := range len(d.text) {
@@ -43,14 +43,14 @@ func parse(file string, data []byte) *document {
 	return d
 }
 
-// isText says what kind of file it is before a parser stumbles over it.
+// isText refuses binary files and encodings other than UTF-8, for which the parser's messages do not help.
 func (d *document) isText() bool {
 	if strings.HasPrefix(d.text, "\xff\xfe") || strings.HasPrefix(d.text, "\xfe\xff") {
 		d.problems = problems{{File: d.file, Message: "is UTF-16 text", Hint: "save it as UTF-8"}}
 		return false
 	}
 	if i := strings.IndexByte(d.text, 0); i >= 0 {
-		d.problems = problems{{File: d.file, Message: fmt.Sprintf("is no text: byte %d is NUL", i), Hint: "a policy is TOML in UTF-8"}}
+		d.problems = problems{{File: d.file, Message: fmt.Sprintf("is not text: byte %d is NUL", i), Hint: "a policy is TOML in UTF-8"}}
 		return false
 	}
 	for i, r := range d.text {
@@ -76,14 +76,14 @@ func (d *document) decode() {
 	d.tree, _ = tree.(map[string]any)
 }
 
-// problem keeps what is wrong at an offset.
+// problem adds a problem at an offset.
 func (d *document) problem(offset int, what hinted) {
 	line := d.lineOf(offset)
 	column := min(max(offset, 0), len(d.text)) - d.lines[line-1] + 1
 	d.problems = append(d.problems, problem{d.file, line, column, d.line(line), what.what, what.hint})
 }
 
-// lineOf is the line, from 1, in which an offset lies. The parser may point before or behind the text.
+// lineOf returns the line number, from 1, of an offset. The parser may report an offset outside the text.
 func (d *document) lineOf(offset int) int {
 	i, exact := slices.BinarySearch(d.lines, min(max(offset, 0), len(d.text)))
 	if exact {
@@ -92,7 +92,7 @@ func (d *document) lineOf(offset int) int {
 	return i
 }
 
-// line is the text of a line without the blanks around it.
+// line returns a line, trimmed.
 func (d *document) line(n int) string {
 	end := len(d.text)
 	if n < len(d.lines) {
@@ -101,7 +101,7 @@ func (d *document) line(n int) string {
 	return strings.TrimSpace(d.text[d.lines[n-1]:end])
 }
 
-// origin is "path:line" of a key, for a plan's reasons.
+// origin formats a key's position as "path:line", for a plan's reasons.
 func (d *document) origin(path string) string {
 	return fmt.Sprintf("%s:%d", d.file, d.lineOf(d.at[path].key))
 }

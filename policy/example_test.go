@@ -29,5 +29,5 @@ func ExamplePolicy_Resolve() {
 	// MALLOC_ARENA_TEST 2
 	// - cores: 6, the least of online 16 (/sys/devices/system/cpu/online); affinity 16 (sched_getaffinity); quota 5.5 (/sys/fs/cgroup/cpu.max)
 	// - cap = "0.5/core" (policy.toml:2) on 6 cores is 3: MALLOC_ARENA_MAX is 3
-	// - MALLOC_ARENA_TEST is 2, max(1, cap - 1): the cap is exact on every glibc since 2.10, RHEL 6's too
+	// - MALLOC_ARENA_TEST is 2: max(1, cap - 1)
 }

@@ -2,29 +2,29 @@ package policy
 
 import "fmt"
 
-// What a plan depends on besides the policy: what was found on the machine and in the environment.
+// Facts of the machine and the environment, the inputs of a plan besides the policy.
 
-// Machine is what was found before anything was decided. The zero Reading was not looked up.
+// Machine holds the facts. A zero Reading was not looked up.
 type Machine struct {
-	Online    Reading[int]     // online CPUs: what most glibc versions count for their own limit
+	Online    Reading[int]     // online CPUs, from which most glibc versions derive their own limit
 	Affinity  Reading[int]     // CPUs that this process may run on, sched_getaffinity(2)
-	Library   Reading[int]     // what gopsutil counts; shown for comparison, never used
-	Quota     Reading[float64] // CPUs that the tightest control group gives; 0 without Why is no limit
-	Memory    Reading[uint64]  // bytes that the machine gives: the tightest cgroup limit, else the host's memory
-	Address   Reading[uint64]  // bytes of address space that a program may have, the soft limit RLIMIT_AS; 0 without Why is no limit
+	Library   Reading[int]     // CPUs that gopsutil counts; shown for comparison only
+	Quota     Reading[float64] // the smallest CPU quota of the control groups, in CPUs; 0 without Why is no limit
+	Memory    Reading[uint64]  // bytes: the smallest cgroup memory limit, else the host's memory
+	Address   Reading[uint64]  // bytes: the soft limit RLIMIT_AS; 0 without Why is no limit
 	Inherited Inherited
 
-	Heap uint64 // bytes that an arena of the program reserves; 0 is ArenaHeap
+	Heap uint64 // bytes that one arena of the program reserves; 0 means ArenaHeap
 }
 
-// Reading is a number and where it was read. N is 0 where it is not known.
+// Reading is a number and its source. N is 0 if the number is unknown.
 type Reading[T int | uint64 | float64] struct {
 	N    T
 	From string
-	Why  string // why it is not known
+	Why  string // why it is unknown
 }
 
-// String gives the number and where it was read, or why it is not known.
+// String formats the number and its source, or why it is unknown.
 func (r Reading[T]) String() string {
 	if r.N == 0 {
 		return unknown(r.Why)
@@ -39,7 +39,7 @@ func unknown(why string) string {
 	return "unknown (" + why + ")"
 }
 
-// CPUs says what each source of cores gives: online, affinity and quota, in this order.
+// CPUs formats the sources of cores: online, affinity, quota, in this order.
 func (m Machine) CPUs() []string {
 	quota := m.Quota.String()
 	switch {
@@ -51,13 +51,13 @@ func (m Machine) CPUs() []string {
 	return []string{"online " + m.Online.String(), "affinity " + m.Affinity.String(), "quota " + quota}
 }
 
-// Inherited is the arena settings that the environment already carries, in the one reading that all glibc
-// versions share (decimal, 0 to MaxCap). Max is 0 for "glibc's own limit"; it counts only with MaxOK.
+// Inherited holds the arena settings of the inherited environment. Only values that all glibc versions read
+// alike are valid: decimal, 0 to MaxCap. Max counts only if MaxOK; 0 is glibc's own limit.
 type Inherited struct {
 	Max     int
 	MaxOK   bool
 	MaxFrom string // "$MALLOC_ARENA_MAX" or "$GLIBC_TUNABLES"
 	Test    int
 	TestOK  bool
-	Invalid []string // NAME=value of settings that are there and are not valid
+	Invalid []string // NAME=value of the invalid settings
 }

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// All file access of the package is here and in trust_unix.go.
+// File access. The rest of it is in check.go and trust_unix.go.
 
 // maxFile is the largest policy file in bytes.
 const maxFile = 1 << 20
@@ -18,11 +18,11 @@ type found int
 
 const (
 	absent  found = iota
-	present       // something is there, if only a link to nothing
-	hidden        // a folder above may not be searched
+	present       // including a dangling link
+	hidden        // unknown: a folder above denies the search
 )
 
-// presence looks without following a last link, so that a link to nothing is found and refused.
+// presence does not follow a final link, so that a dangling link is present and then refused.
 func presence(path string) found {
 	_, err := os.Lstat(path)
 	switch {
@@ -34,9 +34,9 @@ func presence(path string) found {
 	return present
 }
 
-// readFile gives the bytes of a regular file of at most maxFile bytes. What kind of file it is is asked
-// before the open, because opening a device can act on it, and again on the descriptor, because the name
-// may have changed hands; the open does not block on a FIFO.
+// readFile reads a regular file of at most maxFile bytes. It checks the file type before the open, because opening
+// a device can have side effects, and again on the descriptor, because the file may have been replaced meanwhile.
+// With trusted, the file and its folders must be root's.
 func readFile(path string, trusted bool) ([]byte, *problem) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -64,7 +64,7 @@ func readFile(path string, trusted bool) ([]byte, *problem) {
 	return slurp(path, f)
 }
 
-// slurp reads to the end: the size that stat gives need not be the one that is read.
+// slurp reads to the end and ignores the size of stat, which may differ.
 func slurp(path string, f io.Reader) ([]byte, *problem) {
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
@@ -76,7 +76,7 @@ func slurp(path string, f io.Reader) ([]byte, *problem) {
 	return data, nil
 }
 
-// unfit says why something is no policy by what stat(2) says of it.
+// unfit describes why a file cannot be a policy, judged by stat(2).
 func unfit(path string, info fs.FileInfo) *problem {
 	kind := ""
 	switch mode := info.Mode(); {
@@ -93,19 +93,19 @@ func unfit(path string, info fs.FileInfo) *problem {
 	case mode&fs.ModeDevice != 0:
 		kind = "a device"
 	default:
-		kind = "no regular file"
+		kind = "not a regular file"
 	}
-	return &problem{File: path, Message: "is " + kind, Hint: "a policy is a regular file"}
+	return &problem{File: path, Message: "is " + kind, Hint: "name a regular file"}
 }
 
 func tooLarge(path, size string) *problem {
-	return &problem{File: path, Message: fmt.Sprintf("is too large for a policy (%s)", size), Hint: "the most is 1 MiB"}
+	return &problem{File: path, Message: fmt.Sprintf("is too large for a policy (%s)", size), Hint: "the maximum is 1 MiB"}
 }
 
-// cannotRead words the error of a system call.
+// cannotRead turns the error of a system call into a problem.
 func cannotRead(path string, err error) *problem {
 	if target, linkErr := os.Readlink(path); linkErr == nil && errors.Is(err, fs.ErrNotExist) {
-		return &problem{File: path, Message: fmt.Sprintf("is a link to %q, which is not there", target)}
+		return &problem{File: path, Message: fmt.Sprintf("is a link to %q, which does not exist", target)}
 	}
 	return &problem{File: path, Message: "cannot be read: " + cause(err).Error()}
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// needsRoot skips a test that must give files away; in CI that is a failure.
+// needsRoot skips a test that needs chown; in CI the test fails instead.
 func needsRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() == 0 {
@@ -46,15 +46,15 @@ func TestUnfitFiles(t *testing.T) {
 	for path, want := range map[string]string{
 		"folder":          "folder: is a folder; name the file in it, such as folder/policy.toml",
 		"folder/none":     "folder/none: cannot be read: no such file or directory",
-		"pipe":            "pipe: is a pipe; a policy is a regular file",
-		"link-to-a-pipe":  "link-to-a-pipe: is a pipe; a policy is a regular file",
-		"socket":          "socket: is a socket; a policy is a regular file",
-		"/dev/null":       "/dev/null: is a device; a policy is a regular file",
-		"/dev/zero":       "/dev/zero: is a device; a policy is a regular file",
-		"link-to-nothing": `link-to-nothing: is a link to "nowhere", which is not there`,
+		"pipe":            "pipe: is a pipe; name a regular file",
+		"link-to-a-pipe":  "link-to-a-pipe: is a pipe; name a regular file",
+		"socket":          "socket: is a socket; name a regular file",
+		"/dev/null":       "/dev/null: is a device; name a regular file",
+		"/dev/zero":       "/dev/zero: is a device; name a regular file",
+		"link-to-nothing": `link-to-nothing: is a link to "nowhere", which does not exist`,
 		"circle":          "circle: cannot be read: too many levels of symbolic links",
-		"sparse":          "sparse: is too large for a policy (1 GiB); the most is 1 MiB",
-		"just-too-large":  "just-too-large: is too large for a policy (1 MiB); the most is 1 MiB",
+		"sparse":          "sparse: is too large for a policy (1 GiB); the maximum is 1 MiB",
+		"just-too-large":  "just-too-large: is too large for a policy (1 MiB); the maximum is 1 MiB",
 		"\x1b[31m":        "\ufffd[31m: cannot be read: no such file or directory",
 		"":                ": cannot be read: no such file or directory",
 		"nul\x00":         "nul\ufffd: cannot be read: invalid argument",
@@ -67,7 +67,7 @@ func TestUnfitFiles(t *testing.T) {
 	if found := check("largest"); found != nil {
 		t.Error(found)
 	}
-	// A file of /proc says it has no bytes and has some.
+	// stat(2) gives size 0 for a file of /proc that has content.
 	if found := check("/proc/self/status"); len(found) != 1 || found[0].Line != 1 {
 		t.Error(found)
 	}
@@ -83,12 +83,12 @@ func TestFindLinkToNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, _, err := Lookup{Getenv: environment(map[string]string{"HOME": home})}.find("/none")
-	if err == nil || !strings.HasSuffix(err.Error(), `is a link to "nowhere", which is not there`) {
+	if err == nil || !strings.HasSuffix(err.Error(), `is a link to "nowhere", which does not exist`) {
 		t.Error(err)
 	}
 }
 
-// asNobody runs f on a thread that has given up root's rights over files. The thread is not used again.
+// asNobody runs f on a thread without root's access to files. The thread is not reused.
 func asNobody(t *testing.T, f func()) {
 	t.Helper()
 	needsRoot(t)
@@ -122,7 +122,7 @@ func TestNoPermission(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		p, err := Load(Lookup{Getenv: environment(map[string]string{"HOME": dir + "/home"})})
-		if err != nil || len(p.Notes) != 1 || p.Notes[0] != place+" cannot be looked for (permission denied) and counts as absent" {
+		if err != nil || len(p.Notes) != 1 || p.Notes[0] != place+" cannot be searched for (permission denied), so it counts as absent" {
 			t.Errorf("a home of somebody else's: %v, notes %q", err, p.Notes)
 		}
 		if _, _, _, err := (Lookup{}).find(place); err == nil {
@@ -131,7 +131,7 @@ func TestNoPermission(t *testing.T) {
 	})
 }
 
-// open lets everybody through to a folder of t.TempDir, which makes two levels.
+// open makes a folder of t.TempDir, two levels deep, accessible to all users.
 func open(t *testing.T, dir string) {
 	t.Helper()
 	for _, d := range []string{filepath.Dir(dir), dir} {
@@ -146,9 +146,9 @@ func TestTrust(t *testing.T) {
 	const stranger = 12345
 	for _, c := range []struct {
 		name string
-		path string // the policy under the folder of the test
+		path string // the policy, relative to the test's folder
 		do   func(dir string) error
-		want string // "" is trusted; DIR is the folder of the test
+		want string // "" is trusted; DIR stands for the test's folder
 	}{
 		{"all is root's", "a/policy.toml", func(string) error { return nil }, ""},
 		{"a stranger's file", "a/policy.toml", func(d string) error { return os.Chown(d+"/a/policy.toml", stranger, 0) },
@@ -226,7 +226,7 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// What was opened must be what was judged.
+// The opened file must be the file that was checked.
 func TestTrustOfAnotherFile(t *testing.T) {
 	needsRoot(t)
 	dir := t.TempDir()
@@ -240,7 +240,7 @@ func TestTrustOfAnotherFile(t *testing.T) {
 	}
 }
 
-// What belongs to who checks is as good as root's; what others may write is a finding for anybody.
+// A check trusts files of the checking user, and reports files that others may write.
 func TestCheckSaysWhoMayWrite(t *testing.T) {
 	path := write(t, t.TempDir()+"/p.toml", "arenas.cap = 4\n")
 	if found := check(path); found != nil {

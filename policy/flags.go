@@ -6,13 +6,13 @@ import (
 	"strconv"
 )
 
-// The flags of the command line that go over a policy.
+// Command-line flags that override a policy.
 
-// flagArenas is the origin of a cap that was given on the command line.
+// flagArenas is the origin of a cap from the command line.
 const flagArenas = "--arenas"
 
-// Override lays the flag "arenas", "cores" or "budget" over the policy. A cap also sets aside the file's test; min and max
-// still clamp it where it is per core.
+// Override applies the flag "arenas", "cores" or "budget". "arenas" also drops the file's test; the file's min and max
+// still apply to a per-core cap.
 func (p *Policy) Override(flag, text string) (err error) {
 	switch flag {
 	case "arenas":
@@ -29,7 +29,7 @@ func (p *Policy) Override(flag, text string) (err error) {
 	case "budget":
 		err = p.Budget.override(text)
 	default:
-		err = fmt.Errorf("no flag --%s goes over a policy", flag)
+		err = fmt.Errorf("flag --%s does not override a policy", flag)
 	}
 	return err
 }
@@ -40,7 +40,7 @@ func parseCores(text string) (coreRule, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if _, fraction := strconv.ParseFloat(text, 64); err != nil && fraction == nil {
-		return coreRule{}, fmt.Errorf("%q is not a whole number; write for example 3, or auto, which rounds the CPU quota that is in force up", text)
+		return coreRule{}, fmt.Errorf("%q is not a whole number; write for example 3, or auto, which rounds the CPU quota up", text)
 	}
 	if err != nil || n < 1 || n > MaxCap || text[0] == '+' {
 		return coreRule{}, fmt.Errorf(`%q is not a number from 1 to %d, "auto", "online" or "affinity"`, text, MaxCap)
@@ -48,7 +48,7 @@ func parseCores(text string) (coreRule, error) {
 	return coreRule{N: n, From: "--cores"}, nil
 }
 
-// override takes a size of the virtual memory, or "off" for no limit of any metric.
+// override sets the limit of virtual memory, or with "off" removes all limits.
 func (b *Budget) override(text string) error {
 	if text == "off" {
 		b.Limits, b.Hard = Budget{}.Limits, false
@@ -56,7 +56,7 @@ func (b *Budget) override(text string) error {
 	}
 	limit, err := parseLimit(text)
 	if err == nil && limit.Percent != 0 {
-		err = fmt.Errorf("size %q: a percentage works for the %s limits of a policy file only; write bytes, for example \"4GiB\"", text, relativeMetrics())
+		err = fmt.Errorf("%q is a percentage, which works only for the %s limits of a policy file; write a size, for example 4GiB", text, relativeMetrics())
 	}
 	if err != nil {
 		return err

@@ -2,7 +2,7 @@ package policy
 
 import "testing"
 
-// --budget is the virtual size, and takes no other limit away.
+// --budget sets the limit of virtual and keeps the other limits.
 func TestOverrideBudget(t *testing.T) {
 	p := mustRead(t, "budget.virtual = 1\nbudget.growth = 2\nbudget.hard = true", "")
 	want := p.Budget.Limits
@@ -18,7 +18,7 @@ func TestOverrideBudget(t *testing.T) {
 	}
 }
 
-// --arenas sets the file's test aside, --cores nothing; a value that is none changes nothing.
+// --arenas drops the file's test, --cores does not; an invalid value changes nothing.
 func TestOverrideArenas(t *testing.T) {
 	p := mustRead(t, "arenas.cap = 9\narenas.test = 2\narenas.cores = 8", "")
 	if err := p.Override("cores", "affinity"); err != nil || p.Arenas.Cores != (coreRule{Rule: "affinity", From: "--cores"}) || p.Arenas.Test != 2 {

@@ -9,27 +9,27 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// How the tables of a file lie over each other: the base over the built-in policy, each service over the base, and what
-// makes no sense together in one of them.
+// The layers of a policy file: the built-in policy, the base tables, the section of a service. Each overrides the one
+// before it. Contradictions between settings are found here too.
 
-// layer is a policy while it is read from a document: the base tables over the built-in policy, or the
-// section of one service over a copy of the base.
+// layer is a policy under construction: the base tables over the built-in policy, or the section of one service over a
+// copy of the base.
 type layer struct {
 	doc    *document
 	policy Policy
-	prefix toml.Key         // where the tables stand: none, or service.NAME
-	said   map[string]place // what was written, by setting ("budget.hard")
+	prefix toml.Key         // the path of the tables: empty, or service.NAME
+	said   map[string]place // the settings that were written, by name ("budget.hard")
 }
 
 // place is where a setting was written.
 type place struct {
 	path string // key into document.at
-	raw  any    // the value, as the TOML parser gives it
-	own  bool   // in this layer, not in the one beneath
-	bad  bool   // its value was a problem already
+	raw  any    // the value, from the TOML parser
+	own  bool   // in this layer, not in the base
+	bad  bool   // a problem with its value was reported
 }
 
-// settings reads the whole document: the base and, laid over it, every service. Problems go to the document.
+// settings reads the base and every service. It adds problems to the document.
 func (d *document) settings() (base layer, services map[string]layer) {
 	base = layer{doc: d, policy: Builtin(), said: make(map[string]place)}
 	base.policy.File = d.file
@@ -47,10 +47,9 @@ func (d *document) settings() (base layer, services map[string]layer) {
 	return base, services
 }
 
-// overlay lays a service's section over the base. Two settings beneath are set aside, because they belong
-// to the one that the section replaces: the base's test where the section has a cap (as --arenas does),
-// and the base's signal where the section has another action. Everything else that does not fit together
-// is a contradiction.
+// overlay applies a service's section to a copy of the base. It drops two settings of the base that belong to a
+// setting that the section replaces: test if the section sets cap (as --arenas does), and signal if the section sets an
+// action other than "signal". Any other conflict is a contradiction.
 func (base layer) overlay(name string, raw any) layer {
 	l := layer{doc: base.doc, policy: base.policy, prefix: toml.Key{"service", name}, said: make(map[string]place)}
 	for setting, p := range base.said {
@@ -62,7 +61,7 @@ func (base layer) overlay(name string, raw any) layer {
 		return l
 	}
 	if name == "" {
-		l.problem(l.prefix.String(), hinted{"a section has no service's name", "write [service.NAME]"})
+		l.problem(l.prefix.String(), hinted{"a section has no service name", "write [service.NAME]"})
 	}
 	if _, said := lookup(tree, "arenas", "cap"); said {
 		l.policy.Arenas.Test = 0
@@ -83,7 +82,7 @@ func lookup(tree map[string]any, table, key string) (value any, ok bool) {
 	return value, ok
 }
 
-// read takes over the four tables of a layer.
+// read reads the tables of a layer.
 func (l *layer) read(tree map[string]any) {
 	for name, raw := range tree {
 		path := append(slices.Clip(l.prefix), name)
@@ -114,36 +113,36 @@ func (l *layer) set(table, name string, path toml.Key, raw any) {
 	keys[i].read(v, &l.policy)
 }
 
-// contradictions reports settings that are fine one by one and make no sense together.
+// contradictions reports settings that are valid one by one but not together.
 func (l *layer) contradictions() {
 	a, b := l.policy.Arenas, l.policy.Budget
 	if a.Min != 0 && a.Max != 0 && a.Min > a.Max {
-		l.clash(fmt.Sprintf("min = %d is over max = %d", a.Min, a.Max), "lower min or raise max", "arenas.min", "arenas.max")
+		l.clash(fmt.Sprintf("min = %d is greater than max = %d", a.Min, a.Max), "lower min or raise max", "arenas.min", "arenas.max")
 	}
 	if most := max(1, a.Cap.N-1); a.Cap.Mode == Fixed && a.Test > most {
-		l.clash(fmt.Sprintf("test = %d is over %d, max(1, cap - 1) for cap = %d", a.Test, most, a.Cap.N),
-			"leave test out: it follows from the cap", "arenas.test", "arenas.cap")
+		l.clash(fmt.Sprintf("test = %d is greater than %d, which is max(1, cap - 1) for cap = %d", a.Test, most, a.Cap.N),
+			"remove test: its default follows from the cap", "arenas.test", "arenas.cap")
 	}
 	if b.Signal != "" && b.Action != "signal" {
-		l.clash(fmt.Sprintf("signal = %q does nothing with action = %q", b.Signal, b.Action),
-			`write action = "signal" or take signal away`, "budget.signal", "budget.action")
+		l.clash(fmt.Sprintf("signal = %q has no effect with action = %q", b.Signal, b.Action),
+			`write action = "signal" or remove signal`, "budget.signal", "budget.action")
 	}
 	if b.Signal == "" && b.Action == "signal" {
 		l.clash(`action = "signal" needs a signal`, `add for example signal = "SIGUSR1"`, "budget.action", "budget.signal")
 	}
 	if l.has("budget.timeout") && b.Command == nil {
-		l.clash("timeout is a command's, and there is no command", "add command or take timeout away", "budget.timeout", "budget.command")
+		l.clash("timeout is for command, which is not set", "add command or remove timeout", "budget.timeout", "budget.command")
 	}
 	if b.Hard && b.Limits[virtual].isZero() {
-		l.clash("hard sets RLIMIT_AS to virtual, and there is no virtual", `add for example virtual = "4GiB" or write hard = false`,
+		l.clash("hard sets RLIMIT_AS to virtual, which is not set", `add for example virtual = "4GiB" or write hard = false`,
 			"budget.hard", "budget.virtual")
 	}
 }
 
 func (l *layer) has(setting string) bool { _, ok := l.said[setting]; return ok }
 
-// clash reports a contradiction where the layer itself wrote one of the settings, and where the others
-// stand. What the layer beneath wrote has been reported there, and a bad value is a problem already.
+// clash reports a contradiction at the first of the settings that this layer wrote, with the lines of the others. It
+// reports nothing if only the base wrote them, because the base has reported it, or if one of the values is invalid.
 func (l *layer) clash(what, hint string, settings ...string) {
 	var at place
 	var others []string
@@ -156,7 +155,7 @@ func (l *layer) clash(what, hint string, settings ...string) {
 			at = p
 		case said:
 			_, key, _ := strings.Cut(s, ".")
-			others = append(others, fmt.Sprintf("%s in line %d", key, l.doc.lineOf(l.doc.at[p.path].key)))
+			others = append(others, fmt.Sprintf("%s on line %d", key, l.doc.lineOf(l.doc.at[p.path].key)))
 		}
 	}
 	if at.path == "" {
@@ -168,7 +167,7 @@ func (l *layer) clash(what, hint string, settings ...string) {
 	l.problem(at.path, hinted{what, hint})
 }
 
-// problem reports at a key.
+// problem adds a problem at the position of a key.
 func (l *layer) problem(path string, what hinted) {
 	l.doc.problem(l.doc.at[path].key, what)
 }

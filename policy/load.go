@@ -7,26 +7,26 @@ import (
 	"slices"
 )
 
-// Which policy file counts, and the policy that it gives for a service.
+// Finding the policy file, and reading it for a service.
 
-// systemFile is the policy of the whole machine.
+// systemFile is the system-wide policy.
 const systemFile = "/etc/arenacap/policy.toml"
 
-// Lookup says where to look for the policy file and whose section of it to take.
+// Lookup selects the policy file and the service's section.
 type Lookup struct {
 	Named   string // --policy; "" is not given
 	Service string // --service; "" is none
 
-	// Root is whether root launches. Then the user's folder is skipped, and the file and every folder
-	// above it must be root's and writable by nobody else.
+	// Root means that root launches. Then the user's folder is skipped, and only root may own or write the file
+	// and every folder above it.
 	Root bool
 
 	Getenv func(string) (string, bool) // os.LookupEnv; nil is an empty environment
 }
 
-// Load finds and reads the policy: the file that --policy names, $ARENACAP_POLICY,
-// $XDG_CONFIG_HOME/arenacap/policy.toml (~/.config), /etc/arenacap/policy.toml, or Builtin. The first
-// that is there is the whole policy. An error names the first problem of the file in one line.
+// Load reads the first policy that exists of: the file of --policy, $ARENACAP_POLICY,
+// $XDG_CONFIG_HOME/arenacap/policy.toml (~/.config by default), /etc/arenacap/policy.toml, Builtin. Files are
+// not merged. An error is the first problem of the file, in one line.
 func Load(l Lookup) (Policy, error) {
 	data, file, notes, err := l.find(systemFile)
 	if err != nil {
@@ -35,7 +35,7 @@ func Load(l Lookup) (Policy, error) {
 	p := Builtin()
 	switch {
 	case file == "" && l.Service != "":
-		notes = append(notes, fmt.Sprintf("there is no policy file for service %q, so the built-in policy applies, which has no budget; write %s, or name a file by --policy", l.Service, systemFile))
+		notes = append(notes, fmt.Sprintf("no policy file was found for service %q, so the built-in policy applies, without a budget; write %s, or name a file with --policy", l.Service, systemFile))
 	case file != "":
 		if p, err = read(file, data, l.Service); err != nil {
 			return Policy{}, err
@@ -46,7 +46,7 @@ func Load(l Lookup) (Policy, error) {
 	return p, nil
 }
 
-// read is the policy that a file's bytes give for a service.
+// read parses a policy file for a service.
 func read(file string, data []byte, service string) (Policy, error) {
 	d := parse(file, data)
 	base, services := d.settings()
@@ -62,13 +62,13 @@ func read(file string, data []byte, service string) (Policy, error) {
 	}
 	p := base.policy
 	if hint := DidYouMean(service, slices.Sorted(maps.Keys(services))); hint != "" {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s has no section for service %q, its base tables apply; %s", printable(file), service, hint))
+		p.Notes = append(p.Notes, fmt.Sprintf("%s has no section for service %q, so its base tables apply; %s", printable(file), service, hint))
 	}
 	return p, nil
 }
 
-// find gives the bytes of the first policy file that is there and its path; "" is none. A file that was
-// named must be there.
+// find reads the first policy file that exists; file is "" if there is none. A file named by flag or variable must
+// exist.
 func (l Lookup) find(system string) (data []byte, file string, notes []string, err error) {
 	named, by := l.Named, "--policy"
 	if named == "" {
@@ -78,7 +78,7 @@ func (l Lookup) find(system string) (data []byte, file string, notes []string, e
 		data, bad := readFile(named, l.Root)
 		if bad != nil {
 			if presence(named) == absent {
-				bad.Hint = by + " names it"
+				bad.Hint = by + " must name an existing file"
 			}
 			return nil, "", nil, problems{*bad}
 		}
@@ -89,10 +89,10 @@ func (l Lookup) find(system string) (data []byte, file string, notes []string, e
 		case absent:
 			continue
 		case hidden:
-			// A service manager that changes the user and keeps $HOME leads to a folder of somebody
-			// else's. What is there was not meant for this user, and must not keep the server down.
+			// A service manager may change the user and keep $HOME, so that $HOME is another user's folder.
+			// A policy there is not for this user, so it must not prevent the start.
 			if place != system {
-				notes = append(notes, fmt.Sprintf("%s cannot be looked for (permission denied) and counts as absent", printable(place)))
+				notes = append(notes, fmt.Sprintf("%s cannot be searched for (permission denied), so it counts as absent", printable(place)))
 				continue
 			}
 		}
@@ -105,8 +105,8 @@ func (l Lookup) find(system string) (data []byte, file string, notes []string, e
 	return nil, "", notes, nil
 }
 
-// places are the default places. A relative $XDG_CONFIG_HOME or $HOME would make the current directory
-// count; the XDG specification has it ignored.
+// places lists the default paths. A relative $XDG_CONFIG_HOME is ignored, as the XDG specification says, and so
+// is a relative $HOME: the policy must not depend on the current directory.
 func (l Lookup) places(system string) []string {
 	if l.Root {
 		return []string{system}
@@ -121,7 +121,7 @@ func (l Lookup) places(system string) []string {
 	return []string{filepath.Join(folder, "arenacap", "policy.toml"), system}
 }
 
-// env is a variable; an empty one is as an unset one.
+// env returns a variable's value; "" if it is unset.
 func (l Lookup) env(name string) string {
 	if l.Getenv == nil {
 		return ""

@@ -12,7 +12,7 @@ import (
 
 const gib = 1 << 30
 
-// environment is a Getenv over a map.
+// environment returns a Getenv that reads a map.
 func environment(vars map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) {
 		s, ok := vars[name]
@@ -55,7 +55,7 @@ func TestLoadContractSample(t *testing.T) {
 
 	want.Service, want.Section = "datanode", true
 	want.Arenas.Cap = Cap{Mode: Fixed, N: 4, From: at("37")}
-	want.Arenas.Test = 0 // set aside by the section's cap
+	want.Arenas.Test = 0 // dropped because the section sets cap
 	want.Budget.Limits[virtual] = size{Bytes: 14 * gib, From: at("38")}
 	if got := load(t, file, "datanode"); !reflect.DeepEqual(got, want) {
 		t.Errorf("datanode:\n got %+v\nwant %+v", got, want)
@@ -88,7 +88,7 @@ func TestLoadEveryKeyAnotherWay(t *testing.T) {
 	}
 }
 
-// The words that neither of the two files above has.
+// The words that the two files above do not use.
 func TestLoadOtherWords(t *testing.T) {
 	for _, c := range []struct {
 		text string
@@ -134,7 +134,7 @@ func TestLoadServices(t *testing.T) {
 			p.Launch.Mode, p.Log = "exec", Log{Format: "json", To: "/var/log/x.log"}
 		},
 		"a.b":     func(p *Policy) { p.Arenas.Cores = coreRule{Rule: "affinity", From: file + ":29"} },
-		"SIGNALS": func(p *Policy) {}, // the action that the base has keeps the base's signal
+		"SIGNALS": func(p *Policy) {}, // the same action as the base keeps the base's signal
 		"empty":   func(p *Policy) {},
 	} {
 		expected := base
@@ -149,7 +149,7 @@ func TestLoadServices(t *testing.T) {
 func TestLoadServiceWithoutSection(t *testing.T) {
 	const file = "testdata/load/services.toml"
 	for service, note := range map[string]string{
-		"doted":   `no section for service "doted", its base tables apply; did you mean "dotted"?`,
+		"doted":   `no section for service "doted", so its base tables apply; did you mean "dotted"?`,
 		"Dotted":  `did you mean "dotted"?`,
 		"signals": `did you mean "SIGNALS"?`,
 		"gateway": "",
@@ -224,7 +224,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// The built-in policy is the contract's sample without what has no default.
+// The built-in policy equals the sample without the keys that have no default.
 func TestBuiltin(t *testing.T) {
 	p := load(t, "testdata/load/contract.toml", "")
 	p.File, p.Budget.Limits, p.Budget.Command = "", Budget{}.Limits, nil
@@ -247,7 +247,7 @@ func TestLoadBuiltin(t *testing.T) {
 	}
 	p, err := Load(Lookup{Service: "x", Root: true})
 	want := Builtin()
-	want.Service, want.Notes = "x", []string{`there is no policy file for service "x", so the built-in policy applies, which has no budget; write /etc/arenacap/policy.toml, or name a file by --policy`}
+	want.Service, want.Notes = "x", []string{`no policy file was found for service "x", so the built-in policy applies, without a budget; write /etc/arenacap/policy.toml, or name a file with --policy`}
 	if err != nil || !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -260,15 +260,15 @@ func TestLoadErrors(t *testing.T) {
 		lookup Lookup
 		want   string
 	}{
-		{"named by the flag and missing", Lookup{Named: dir + "/none.toml"}, dir + "/none.toml: cannot be read: no such file or directory; --policy names it"},
+		{"named by the flag and missing", Lookup{Named: dir + "/none.toml"}, dir + "/none.toml: cannot be read: no such file or directory; --policy must name an existing file"},
 		{"named by the variable and missing", Lookup{Getenv: environment(map[string]string{"ARENACAP_POLICY": dir + "/none.toml"})},
-			dir + "/none.toml: cannot be read: no such file or directory; $ARENACAP_POLICY names it"},
+			dir + "/none.toml: cannot be read: no such file or directory; $ARENACAP_POLICY must name an existing file"},
 		{"one problem", Lookup{Named: write(t, dir+"/one.toml", "arenas.mix = 2\n")},
 			dir + `/one.toml:1:1: unknown key "mix" in [arenas]; did you mean "min"? | arenas.mix = 2`},
 		{"several problems", Lookup{Named: write(t, dir+"/a b.toml", "arenas.mix = 2\narenas.cap = 0\nlog.to = 1\n")},
 			dir + `/a b.toml:1:1: unknown key "mix" in [arenas]; did you mean "min"? | arenas.mix = 2 (and 2 more: arenacap check '` + dir + `/a b.toml')`},
 		{"a problem of another service", Lookup{Service: "a", Named: write(t, dir+"/b.toml", "service.a.arenas.cap = 2\nservice.b.arenas.cap = 0\n")},
-			dir + `/b.toml:2:24: cap: "0" is no cap; write "off" to touch nothing or "glibc" for glibc's own limit | service.b.arenas.cap = 0`},
+			dir + `/b.toml:2:24: cap: invalid cap "0"; write a number from 1, a factor such as "2/core", "off" to change nothing, or "glibc" for glibc's own limit | service.b.arenas.cap = 0`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, err := Load(c.lookup)
@@ -282,7 +282,7 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// Load and Check find the same in a text. Who may write the file, which Check says too, depends on the clone.
+// Load and Check find the same problems in a text. Owner and mode, which Check reports too, depend on the clone.
 func TestLoadGivesEveryProblem(t *testing.T) {
 	const file = "testdata/check/wrong-types.toml"
 	text, err := os.ReadFile(file)

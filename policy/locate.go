@@ -6,25 +6,25 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Where each key and value of a TOML text stands.
+// Positions of keys and values in a TOML text.
 
-// maxDepth bounds how deep tables and arrays may be nested. A policy needs three levels; the TOML parser
-// would recurse as deep as the file says.
+// maxDepth bounds the nesting of tables and arrays, because the TOML parser recurses without a bound. A policy
+// needs three levels.
 const maxDepth = 32
 
-// span is where a key and its value begin, as byte offsets. A table's value is its key.
+// span holds the byte offsets at which a key and its value begin. A table's value offset is its key's.
 type span struct{ key, value int }
 
-// locator finds where each key of a TOML text stands, which the parser does not tell. It reads any text:
-// up to the first syntax error it sees what the parser sees, beyond that its finds mean nothing.
-// The syntax is https://toml.io/en/v1.1.0: [table] and [[table]] headers, dotted and quoted keys, inline
-// tables and arrays over several lines, four kinds of strings, comments.
+// locator finds the position of each key, which the TOML parser does not report. It accepts any text; after a
+// syntax error its positions are meaningless.
+// The syntax is https://toml.io/en/v1.1.0: [table] and [[table]] headers, dotted and quoted keys, multi-line
+// inline tables and arrays, four kinds of strings, comments.
 type locator struct {
 	text   string
 	i      int
 	header toml.Key        // the table whose header was read last
-	at     map[string]span // by toml.Key.String, each prefix of a key too; the first place counts
-	deep   int             // where the nesting passed maxDepth; -1 is nowhere
+	at     map[string]span // by toml.Key.String, for each key and each prefix of it; the first position counts
+	deep   int             // offset at which the nesting exceeds maxDepth, or -1
 }
 
 func locate(text string) locator {
@@ -40,7 +40,7 @@ func locate(text string) locator {
 	return l
 }
 
-// tableHeader reads "[a.b]" or "[[a.b]]".
+// tableHeader parses "[a.b]" or "[[a.b]]".
 func (l *locator) tableHeader() {
 	start := l.i
 	l.skip("[")
@@ -48,7 +48,7 @@ func (l *locator) tableHeader() {
 	l.note(0, l.header, span{start, start})
 }
 
-// keyValue reads "a.b = value" under a table. Without "=" it is no TOML, and the caller goes on behind it.
+// keyValue parses "a.b = value" in a table. If "=" is missing, the text is not TOML and the caller continues after it.
 func (l *locator) keyValue(table toml.Key, depth int) {
 	start := l.i
 	key, ok := l.key(table)
@@ -61,7 +61,7 @@ func (l *locator) keyValue(table toml.Key, depth int) {
 	l.value(key, depth)
 }
 
-// note keeps where a key stands, and the tables that its dots imply.
+// note records the position of a key and of the tables that its dots imply.
 func (l *locator) note(from int, key toml.Key, at span) {
 	if len(key) > maxDepth {
 		l.deep = at.key
@@ -75,7 +75,7 @@ func (l *locator) note(from int, key toml.Key, at span) {
 	}
 }
 
-// key reads a dotted key and puts it behind the table's.
+// key parses a dotted key and appends it to the table's key.
 func (l *locator) key(table toml.Key) (toml.Key, bool) {
 	key := append(make(toml.Key, 0, len(table)+2), table...)
 	for {
@@ -84,7 +84,7 @@ func (l *locator) key(table toml.Key) (toml.Key, bool) {
 		if !ok {
 			return key, false
 		}
-		if len(key) <= maxDepth { // one level more is enough to be refused
+		if len(key) <= maxDepth { // note refuses one level more; longer keys need not be kept
 			key = append(key, part)
 		}
 		l.skip(" \t")
@@ -125,7 +125,7 @@ func unquote(raw string) (string, bool) {
 	return "", false
 }
 
-// value reads over a value and notes the keys of inline tables in it.
+// value skips a value and records the keys of inline tables in it.
 func (l *locator) value(key toml.Key, depth int) {
 	switch c := l.peek(); {
 	case depth > maxDepth:
@@ -136,12 +136,12 @@ func (l *locator) value(key toml.Key, depth int) {
 		l.list(']', func() { l.value(key, depth+1) })
 	case c == '{':
 		l.list('}', func() { l.keyValue(key, depth+1) })
-	default: // a number, a date (which may have a blank in it), true, false
+	default: // a number, a date (which may contain a space), true, false
 		l.until(",]}#\r\n")
 	}
 }
 
-// list reads the items between brackets, over line ends and comments.
+// list parses the items between brackets, across lines and comments.
 func (l *locator) list(end byte, item func()) {
 	l.i++
 	for l.deep < 0 {
@@ -157,14 +157,14 @@ func (l *locator) list(end byte, item func()) {
 		default:
 			before := l.i
 			item()
-			if l.i == before { // no TOML: go on behind the byte that nobody wants
+			if l.i == before { // a syntax error: skip one byte so that the loop ends
 				l.i++
 			}
 		}
 	}
 }
 
-// str reads over a string of either kind of quote, on one line or on several.
+// str skips a string in single or double quotes, on one line or on several.
 func (l *locator) str(quote byte) {
 	triple := strings.Repeat(string(quote), 3)
 	if !strings.HasPrefix(l.text[l.i:], triple) {
@@ -172,14 +172,14 @@ func (l *locator) str(quote byte) {
 		return
 	}
 	l.quoted(triple)
-	for range 2 { // up to two quotes may stand before the three that end the string
+	for range 2 { // a multi-line string may end in up to two quotes before its delimiter
 		if l.peek() == quote {
 			l.i++
 		}
 	}
 }
 
-// quoted reads over a string and its delimiters: three quotes, or one, which has to be closed on the same line.
+// quoted skips a string and its delimiters: three quotes, or one quote, which ends on the same line.
 func (l *locator) quoted(delim string) {
 	for l.i += len(delim); l.i < len(l.text) && !strings.HasPrefix(l.text[l.i:], delim); l.i++ {
 		switch c := l.peek(); {
@@ -192,7 +192,7 @@ func (l *locator) quoted(delim string) {
 	l.i = min(l.i+len(delim), len(l.text))
 }
 
-// peek is the byte ahead, 0 at the end.
+// peek returns the next byte, or 0 at the end.
 func (l *locator) peek() byte {
 	if l.i < len(l.text) {
 		return l.text[l.i]
@@ -204,7 +204,7 @@ func (l *locator) skip(bytes string) {
 	l.i = len(l.text) - len(strings.TrimLeft(l.text[l.i:], bytes))
 }
 
-// skipBlank goes over blanks, line ends and comments.
+// skipBlank skips white space, line ends and comments.
 func (l *locator) skipBlank() {
 	for l.skip(" \t\r\n"); l.peek() == '#'; l.skip(" \t\r\n") {
 		l.skipLine()

@@ -11,7 +11,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// tricky is one text with what makes keys hard to find; each key's value is the line it stands in.
+// tricky holds the hard cases of finding keys. The value of each key is its line number.
 const tricky = `a = 1
 b.c = 2 # x = 99
 [t] # [u]
@@ -70,8 +70,8 @@ func TestLocateValues(t *testing.T) {
 	}
 }
 
-// FuzzLocate: whatever the TOML parser accepts, each of its keys is found, and at a place where it could
-// stand; whatever it does not accept ends all the same.
+// FuzzLocate: in any text that the TOML parser accepts, each key is found at a plausible position. In any other text
+// the locator ends.
 func FuzzLocate(f *testing.F) {
 	f.Add(tricky)
 	for _, text := range corpus(f) {
@@ -107,13 +107,13 @@ func FuzzLocate(f *testing.F) {
 	})
 }
 
-// refuser fails to read any value: the parser's error then tells where the value stands.
+// refuser fails to unmarshal every value; the parser's error then has the position of the value.
 type refuser struct{}
 
 func (refuser) UnmarshalTOML(any) error { return errors.New("refused") }
 
-// parserPlaces is where the parser itself saw the values, tables left out: the offset of the value, or of
-// the key in an inline table.
+// parserPlaces are the offsets that the parser reports: of a value, or in an inline table of its key. Tables are left
+// out.
 func parserPlaces(t *testing.T, text string) map[string]int {
 	var top map[string]toml.Primitive
 	meta, err := toml.Decode(text, &top)
@@ -140,7 +140,7 @@ func parserPlaces(t *testing.T, text string) map[string]int {
 	return places
 }
 
-// The oracle of FuzzLocate sees what it should.
+// parserPlaces, the oracle of FuzzLocate, finds the positions.
 func TestParserPlaces(t *testing.T) {
 	places := parserPlaces(t, tricky)
 	if len(places) != 13 {
@@ -148,7 +148,7 @@ func TestParserPlaces(t *testing.T) {
 	}
 }
 
-// FuzzCheck: no bytes make it panic, hang or give a problem that cannot be shown in one line.
+// FuzzCheck: no input causes a panic, a hang or a problem that does not fit into one printable line.
 func FuzzCheck(f *testing.F) {
 	for _, text := range corpus(f) {
 		f.Add(text)
@@ -174,7 +174,7 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// resolveAnywhere holds what is true of every plan that a valid policy gives.
+// resolveAnywhere checks the invariants of every plan of a valid policy.
 func resolveAnywhere(t *testing.T, p Policy) {
 	t.Helper()
 	for _, cores := range []int{1, 2, 64, 8192} {
@@ -190,7 +190,7 @@ func resolveAnywhere(t *testing.T, p Policy) {
 	}
 }
 
-// corpus is the files of testdata.
+// corpus returns the files of testdata.
 func corpus(t testing.TB) [][]byte {
 	files, err := filepath.Glob("testdata/*/*.toml")
 	if err != nil || len(files) == 0 {

@@ -1,7 +1,6 @@
 package policy
 
-// The metrics that a budget can limit. To add one, add a row here and, in package watch (metric.go there), how its value
-// is read.
+// The metrics that a budget can limit. To add one, add a row here, and its reading to metric.go of package watch.
 
 import (
 	"fmt"
@@ -10,25 +9,25 @@ import (
 	"strings"
 )
 
-// metric is a key of [budget] that is a limit, and the name of that limit in plans and events.
+// metric is a key of [budget] that sets a limit. Plans and events use the same name.
 type metric struct {
 	name     string
-	relative bool // it may be a percentage of the machine's memory
+	relative bool // may be a percentage of the machine's memory
 }
 
-// metrics has them in the order of the policy file.
+// metrics is in the order of the manual.
 var metrics = [...]metric{
 	{name: "virtual"},                  // VmSize
-	{name: "growth"},                   // VmSize less its value when settle ended
+	{name: "growth"},                   // VmSize minus its value at the end of settle
 	{name: "data", relative: true},     // private writable memory, the data column of /proc/PID/statm
 	{name: "resident", relative: true}, // VmRSS
-	{name: "arenas"},                   // address space that arenas reserve
+	{name: "arenas"},                   // address space that the arenas reserve
 }
 
-// virtual is the row of that name, which `hard` and --budget are about.
+// virtual is the index of the metric that `hard` and --budget use.
 const virtual = 0
 
-// Metrics is the names of all metrics, in the order of the policy file.
+// Metrics lists the names of all metrics, in the order of the manual.
 func Metrics() []string { return metricNames(func(metric) bool { return true }) }
 
 func metricNames(wanted func(metric) bool) (names []string) {
@@ -40,12 +39,12 @@ func metricNames(wanted func(metric) bool) (names []string) {
 	return names
 }
 
-// relativeMetrics is those that may be a percentage, for a message: "data and resident".
+// relativeMetrics lists the metrics that may be a percentage, for a message: "data and resident".
 func relativeMetrics() string {
 	return strings.Join(metricNames(func(m metric) bool { return m.relative }), " and ")
 }
 
-// limitKeys is the keys of [budget] that are limits.
+// limitKeys are the keys of [budget] that set limits.
 func limitKeys() (keys []key) {
 	for i, m := range metrics {
 		keys = append(keys, key{m.name, func(v value, p *Policy) { p.Budget.Limits[i] = v.limit(m.relative) }})
@@ -53,7 +52,7 @@ func limitKeys() (keys []key) {
 	return keys
 }
 
-// limits is the limits that are set, in bytes, on a machine with so much memory.
+// limits returns the limits that are set, in bytes.
 func (b Budget) limits(memory Reading[uint64]) (limits []Limit, err error) {
 	for i, size := range b.Limits {
 		if size.isZero() {
@@ -72,10 +71,10 @@ func (b Budget) limits(memory Reading[uint64]) (limits []Limit, err error) {
 	return limits, nil
 }
 
-// share is the percentage of so many bytes, exact to the millionth of a per cent. It is never 0, which
-// would be no limit.
+// share computes a percentage of bytes, exact to a millionth of a percent. The result is at least 1, because 0 means no
+// limit.
 func share(bytes uint64, percent float64) uint64 {
 	hi, lo := bits.Mul64(bytes, uint64(math.Round(percent*1e6)))
-	quo, _ := bits.Div64(hi, lo, 100_000_000) // percent is at most 100, so the result fits
+	quo, _ := bits.Div64(hi, lo, 100_000_000) // cannot overflow: percent is at most 100
 	return max(1, quo)
 }

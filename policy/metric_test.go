@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// row is where a metric stands in the table.
+// row is the index of a metric in the table.
 func row(name string) int { return slices.Index(Metrics(), name) }
 
-// Each metric of the table is a key of [budget] that becomes a limit, alone and in a service, that "off" takes away there
-// and on the command line, and that is named where a key is not known.
+// Each metric of the table is a key of [budget]: it sets a limit in the base and in a service, "off" removes the limit in a
+// service and on the command line, and the message for an unknown key lists it.
 func TestEveryMetric(t *testing.T) {
 	for _, name := range Metrics() {
 		t.Run(name, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestEveryMetric(t *testing.T) {
 	}
 }
 
-// A percentage is of the machine's memory, and only where the table says so; the messages name the same metrics.
+// Only relative metrics accept a percentage of the machine's memory; the messages name the same metrics.
 func TestEveryPercentage(t *testing.T) {
 	for _, m := range metrics {
 		t.Run(m.name, func(t *testing.T) {

@@ -1,29 +1,27 @@
-// Package policy holds what the operator wants and what follows from it.
+// Package policy reads the operator's policy and computes a plan from it.
 //
-// Load finds and reads the policy file (TOML), Check gives every problem of one; Policy.Resolve lays the
-// policy over what was found on the machine and gives a Plan. A Plan is a plain value: it can be printed
-// and compared, and nothing here touches a process. The package builds on every system.
+// Load finds and reads the policy file (TOML). Check lists all problems of a file. Policy.Resolve combines
+// the policy with the facts of the machine into a Plan. A Plan is a plain value that can be printed and
+// compared. Nothing here touches a process. The package builds on every system.
 //
-// Reading is strict: a key that is not known, a value that is not one, settings that do not go together
-// are problems, each with its line, its column and what to type instead. The TOML parser reads the values;
-// where a key stands in the file, which the parser does not tell, is found by a locator of our own
-// (locate.go), held to the parser by a fuzz test.
+// Reading is strict: an unknown key, an invalid value and settings that contradict each other are problems,
+// each with its line, its column and what to type instead. The TOML parser reads the values. It does not
+// report the positions of keys, so locate.go finds those; a fuzz test compares the two.
 package policy
 
 import "time"
 
-// Policy is what the operator wants: one policy file with the section of one service laid over it, and
-// the flags of the command line laid over both.
+// Policy is one policy file, overridden by the section of one service and then by command-line flags.
 type Policy struct {
 	Arenas struct {
 		Cap         Cap
-		Min         int      // least cap that a per-core rule may give; 0 is unset, which means 2
-		Max         int      // largest cap that a per-core rule may give; 0 is unset, which means none
-		MaxReserved size     // the most that arenas under a per-core rule may reserve; a percentage is of RLIMIT_AS
+		Min         int      // lower bound of a per-core cap; 0 is unset, which means 2
+		Max         int      // upper bound of a per-core cap; 0 is no bound
+		MaxReserved size     // address space that arenas may reserve under a per-core cap; a percentage is of RLIMIT_AS
 		Test        int      // MALLOC_ARENA_TEST; 0 derives it from the cap
-		Cores       coreRule // which source of cores a per-core rule multiplies
-		Inherited   string   // "override" or "keep": which wins, this file or a valid inherited value
-		HugePages   string   // "keep" or "off": what malloc asks for, or none
+		Cores       coreRule // the number of cores that a per-core cap multiplies
+		Inherited   string   // "override": this file wins over a valid inherited value; "keep": the inherited value wins
+		HugePages   string   // "keep": glibc.malloc.hugetlb as inherited; "off": no huge pages
 	}
 	Budget Budget
 	Launch struct {
@@ -33,40 +31,40 @@ type Policy struct {
 	}
 	Log Log
 
-	File    string   // path of the file that was read; "" is the built-in policy
-	Service string   // the service that was asked for; "" is none
-	Section bool     // whether the file has a section for Service
-	Notes   []string // what the operator should hear once, a line each (a near miss of a section's name)
+	File    string   // path of the policy file; "" is the built-in policy
+	Service string   // the requested service; "" is none
+	Section bool     // the file has a section for Service
+	Notes   []string // warnings for the operator, one line each
 }
 
-// Budget is the table [budget]: the limits and what happens when one is passed.
+// Budget is the table [budget]: the limits, and the action when one is exceeded.
 type Budget struct {
 	Limits [len(metrics)]size // in the order of Metrics
 
 	Scope    string // "process", "tree" or "cgroup"
-	WarnAt   int    // per cent of a limit
+	WarnAt   int    // percentage of a limit
 	Interval time.Duration
 	Settle   time.Duration
 	Breach   Window
 	Action   string // "report", "signal" or "terminate"
-	Signal   string // name with SIG, only with Action "signal"
+	Signal   string // name, with SIG in front; only with Action "signal"
 	Grace    time.Duration
 	Command  []string
 	Timeout  time.Duration // of Command
-	Hard     bool          // also RLIMIT_AS on the target, the limit of "virtual"
+	Hard     bool          // also set RLIMIT_AS of the target to the limit of "virtual"
 }
 
-// Window says when samples become a breach: N of the last Of.
+// Window is the breach rule: N of the last Of samples exceed the limit.
 type Window struct{ N, Of int }
 
-// Log is the table [log]: where events go and how they look.
+// Log is the table [log]: the format and the destination of events.
 type Log struct {
 	Format string // "text" or "json"
 	To     string // "stderr" or an absolute path
 }
 
-// Builtin is the policy that applies where no file is found: one arena a core, at least two, no budget.
-// Its cap carries no origin, so a valid inherited value wins over it (see Resolve).
+// Builtin is the policy without a policy file: one arena per core, at least two, no budget.
+// Its cap is unset, so a valid inherited value wins (see Policy.winner).
 func Builtin() (p Policy) {
 	p.Arenas.Inherited, p.Arenas.HugePages = "override", "keep"
 	p.Budget = Budget{

@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// What is wrong with a policy file or a value, and how it is shown: in one line that a terminal can take.
+// Problems of policy files and values, formatted as one line that is safe for a terminal.
 
-// hinted is an error of a value: what is wrong, and what to type instead. Both are one line.
+// hinted is an error in a value: what is wrong, and what to type instead. Both are one line.
 type hinted struct{ what, hint string }
 
 func (h hinted) Error() string {
@@ -21,17 +21,17 @@ func (h hinted) Error() string {
 	return h.what + "; " + h.hint
 }
 
-// problem is one thing that is wrong with a policy file.
+// problem is one error in a policy file.
 type problem struct {
 	File    string
-	Line    int    // from 1; 0 where the file as a whole is meant: it is missing, a folder, not root's
-	Column  int    // from 1, in bytes, as compilers count
-	Text    string // the line, without the blanks around it
+	Line    int    // from 1; 0 means the whole file: it is missing, a folder, not owned by root
+	Column  int    // from 1, in bytes
+	Text    string // the line, trimmed
 	Message string
-	Hint    string // what to type instead; "" where the message says it all
+	Hint    string // what to type instead; may be ""
 }
 
-// Error gives the problem in one line that can go to a terminal, whatever stands in the file:
+// Error formats the problem as one line without control characters:
 //
 //	policy.toml:7:1: unknown key "virtul" in [budget]; did you mean "virtual"? | virtul = "4GiB"
 func (p problem) Error() string {
@@ -50,10 +50,10 @@ func (p problem) Error() string {
 	return b.String()
 }
 
-// problems is every problem of one file, in the order of its lines. It is the error that Load gives.
+// problems are all problems of one file, in the order of its lines.
 type problems []problem
 
-// Error gives the first problem, in one line, and says how to see the rest.
+// Error formats the first problem in one line, and the command that lists the others.
 func (ps problems) Error() string {
 	if len(ps) == 0 {
 		return "no problem"
@@ -71,7 +71,7 @@ func (ps problems) sort() {
 	})
 }
 
-// printable takes out what could steer a terminal. A policy is text that others may have written.
+// printable replaces control characters, which could steer the terminal: the policy may be someone else's.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -84,7 +84,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// clip shortens what the file may have made as long as it likes.
+// clip shortens text of the file to a number of characters.
 func clip(s string, most int) string {
 	if utf8.RuneCountInString(s) <= most {
 		return s
@@ -92,7 +92,7 @@ func clip(s string, most int) string {
 	return string([]rune(s)[:most]) + "…"
 }
 
-// shellWord gives a path as it can be typed at a shell.
+// shellWord quotes a path for a shell where needed.
 func shellWord(path string) string {
 	plain := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+@:,", r)

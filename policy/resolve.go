@@ -8,25 +8,25 @@ import (
 	"strings"
 )
 
-// From what the operator wants and what was found to what will be set, and why.
+// Policy + Machine = Plan.
 
-// Plan is what will be set and why: the result of a policy and a machine. It is a plain value.
+// Plan holds the values to set, and the reasons for them.
 type Plan struct {
 	Mode      string // Fixed, PerCore, Off or Glibc
 	ArenaMax  int    // the cap; 0 for Off and Glibc
 	ArenaTest int    // 0: MALLOC_ARENA_TEST is not set (Off, Glibc)
-	Cores     int    // what a per-core cap was multiplied by; 0 where no rule needed it and none is known
+	Cores     int    // the number of cores that a per-core cap multiplies; 0 if unknown
 	Limits    []Limit
 	HardLimit uint64 // RLIMIT_AS of the target in bytes; 0 is none
 
-	Reasons   []string // one fact a line: a value and why it has that value
-	Overrides []string // what the plan overrides of what was inherited, a line each, for stderr
+	Reasons   []string // one line each: a value and why it has that value
+	Overrides []string // warnings for stderr, one line each: inherited settings that are overridden or ignored
 
 	Policy  Policy
 	Machine Machine
 }
 
-// Limit is one budget in bytes.
+// Limit is the limit of one metric.
 type Limit struct {
 	Metric string // one of Metrics
 	Bytes  uint64
@@ -37,8 +37,8 @@ func (l Limit) String() string {
 	return fmt.Sprintf("%s %s (%s)", l.Metric, FormatSize(l.Bytes), l.From)
 }
 
-// Resolve lays the policy over the machine. It is pure. An error says what the machine did not tell and
-// what to write instead.
+// Resolve computes the plan. It is a pure function. It fails if the policy needs a fact that is unknown; the error says
+// which, and what to write instead.
 func (p Policy) Resolve(m Machine) (Plan, error) {
 	plan := Plan{Policy: p, Machine: m}
 	limits, err := p.Budget.limits(m.Memory)
@@ -57,8 +57,8 @@ func (p Policy) Resolve(m Machine) (Plan, error) {
 	return plan, nil
 }
 
-// winner is the cap that counts: what a flag or the file says, then a valid inherited value, then the
-// built-in policy. With inherited = "keep" the inherited value comes before the file, not before a flag.
+// winner selects the cap. Precedence: flag, file, valid inherited value, built-in policy. With inherited = "keep" the
+// inherited value precedes the file.
 func (p Policy) winner(in Inherited) Cap {
 	said := p.Arenas.Cap
 	keep := p.Arenas.Inherited == "keep" && said.From != flagArenas
@@ -74,8 +74,7 @@ func (p Policy) winner(in Inherited) Cap {
 	return said
 }
 
-// AddressLimit is the limit on the address space of the target, RLIMIT_AS: that of [budget] hard, else the one that is
-// there.
+// AddressLimit is RLIMIT_AS of the target: the limit of [budget] hard, else the inherited one.
 func (plan Plan) AddressLimit() Reading[uint64] {
 	if plan.HardLimit != 0 {
 		return Reading[uint64]{N: plan.HardLimit, From: "RLIMIT_AS, set by hard = true"}
@@ -83,11 +82,10 @@ func (plan Plan) AddressLimit() Reading[uint64] {
 	return plan.Machine.Address
 }
 
-// NeedsProgram reports whether the plan depends on the program: an arena of a 32-bit one reserves less.
+// NeedsProgram reports whether the plan depends on Machine.Heap, which is smaller for a 32-bit program.
 func (p Policy) NeedsProgram() bool { return !p.Arenas.MaxReserved.isZero() }
 
-// NeedsCores reports whether the plan will depend on the number of cores, so that a launch under a fixed
-// cap need not look for them.
+// NeedsCores reports whether the plan depends on the number of cores, so that other launches can skip looking them up.
 func (p Policy) NeedsCores(in Inherited) bool {
 	return p.winner(in).Mode == PerCore && p.Arenas.Cores.N == 0
 }
@@ -97,22 +95,22 @@ func (p Policy) NeedsMemory() bool {
 	return slices.ContainsFunc(p.Budget.Limits[:], func(s size) bool { return s.Percent != 0 })
 }
 
-// setCap fills in the mode, the two values and their reasons.
+// setCap fills in the mode, MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and their reasons.
 func (plan *Plan) setCap(c Cap, cores string) error {
 	plan.Mode = c.Mode
 	said := fmt.Sprintf("cap = %q (%s)", c, c.From)
 	switch c.Mode {
 	case Off:
-		plan.reason("%s: MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES stay as they were inherited", said)
+		plan.reason("%s: MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES stay as inherited", said)
 		return nil
 	case Glibc:
-		plan.reason("%s: MALLOC_ARENA_MAX is 0, which glibc reads as its own limit and which a start script's ${MALLOC_ARENA_MAX:-4} leaves alone", said)
+		plan.reason("%s: MALLOC_ARENA_MAX is 0, which selects glibc's own limit and which a start script's ${MALLOC_ARENA_MAX:-4} does not replace", said)
 	case Fixed:
 		plan.ArenaMax = c.N
 		plan.reason("%s: MALLOC_ARENA_MAX is %d", said, c.N)
 	case PerCore:
 		if plan.Cores == 0 {
-			return fmt.Errorf(`%s needs a number of cores, and none was found (%s); write a number, cap = 4, or cores = 8`, said, cores)
+			return fmt.Errorf(`%s needs the number of cores, which was not found (%s); write a fixed cap, such as cap = 4, or cores = 8`, said, cores)
 		}
 		plan.reason("cores: %s", cores)
 		plan.ArenaMax = plan.clamp(c, said)
@@ -122,7 +120,7 @@ func (plan *Plan) setCap(c Cap, cores string) error {
 	return nil
 }
 
-// clamp is the per-core cap between min and max.
+// clamp returns the per-core cap, limited by min, max, MaxCap and max_reserved.
 func (plan *Plan) clamp(c Cap, said string) int {
 	n, plural := c.of(plan.Cores), "s"
 	if plan.Cores == 1 {
@@ -132,7 +130,7 @@ func (plan *Plan) clamp(c Cap, said string) int {
 	least, most := plan.Policy.Arenas.Min, plan.Policy.Arenas.Max
 	if least == 0 {
 		least = 2
-		if most == 1 { // max = 1 alone is no contradiction: the default of min gives way
+		if most == 1 { // max = 1 wins over the default of min
 			least = 1
 		}
 	}
@@ -145,7 +143,7 @@ func (plan *Plan) clamp(c Cap, said string) int {
 		sum += fmt.Sprintf(", lowered to max = %d", n)
 	case n > MaxCap:
 		n = MaxCap
-		sum += fmt.Sprintf(", lowered to %d, the largest cap there is", n)
+		sum += fmt.Sprintf(", lowered to %d, the largest valid cap", n)
 	}
 	if reserved, why := plan.mostReserved(); reserved != 0 && n > reserved {
 		n = reserved
@@ -155,8 +153,8 @@ func (plan *Plan) clamp(c Cap, said string) int {
 	return n
 }
 
-// mostReserved is the cap that max_reserved allows: the main arena, which reserves nothing, and as many others as reserve
-// no more with one heap each. 0 is none.
+// mostReserved is the cap that max_reserved allows: the main arena, which reserves nothing, plus one arena for each heap
+// that fits. 0 means no restriction.
 func (plan *Plan) mostReserved() (cap int, why string) {
 	size, heap := plan.Policy.Arenas.MaxReserved, cmp.Or(plan.Machine.Heap, ArenaHeap)
 	bytes, of := size.Bytes, ""
@@ -164,25 +162,25 @@ func (plan *Plan) mostReserved() (cap int, why string) {
 	case size.isZero():
 		return 0, ""
 	case size.Percent != 0 && limit.N == 0:
-		plan.reason("max_reserved = \"%g%%\" (%s): there is no address-space limit (RLIMIT_AS), so it clamps nothing", size.Percent, size.From)
+		plan.reason("max_reserved = \"%g%%\" (%s): there is no limit on address space (RLIMIT_AS), so it has no effect", size.Percent, size.From)
 		return 0, ""
 	case size.Percent != 0:
 		bytes = share(limit.N, size.Percent)
 		of = fmt.Sprintf(", %g%% of %s (%s)", size.Percent, FormatSize(limit.N), limit.From)
 	}
-	return 1 + int(min(bytes/heap, MaxCap-1)), fmt.Sprintf("max_reserved = %s (%s%s), %s an arena", FormatSize(bytes), size.From, of, FormatSize(heap))
+	return 1 + int(min(bytes/heap, MaxCap-1)), fmt.Sprintf("max_reserved = %s (%s%s), %s per arena", FormatSize(bytes), size.From, of, FormatSize(heap))
 }
 
-// setTest fills in MALLOC_ARENA_TEST: what the file says, else what was inherited together with the cap,
-// else max(1, cap - 1). inherited = "keep" turns the first two round for an inherited cap.
+// setTest fills in MALLOC_ARENA_TEST: the file's value, else the value that was inherited together with the cap,
+// else max(1, cap - 1). With inherited = "keep" an inherited value precedes the file's if the cap is inherited.
 //
-// glibc 2.10 to 2.15, and RHEL 6 with it, create an arena while there are at most arena_test of them before
-// they look at the cap, so the cap is exact only where arena_test < cap (malloc/arena.c, reused_arena, glibc
-// 2.12). Later versions ignore it where the cap is set, and 2.44 takes it as the floor of the limit should a
-// program further down drop the cap.
+// glibc 2.10 to 2.15 (RHEL 6 has 2.12) create arenas until there are more than arena_test, and only then check
+// the cap, so the cap is exact only if arena_test < cap (malloc/arena.c, reused_arena, glibc 2.12). Later versions
+// ignore arena_test while the cap is set. 2.44 uses it as the minimum of its own limit if a child process
+// has lost the cap.
 func (plan *Plan) setTest(c Cap) {
 	if plan.Mode == Glibc {
-		plan.reason("MALLOC_ARENA_TEST is removed, so that glibc's own limit is undisturbed")
+		plan.reason("MALLOC_ARENA_TEST is removed, so that glibc's own limit applies")
 		return
 	}
 	most := max(1, plan.ArenaMax-1)
@@ -200,17 +198,17 @@ func (plan *Plan) setTest(c Cap) {
 		plan.ArenaTest = arenas.Test
 		plan.reason("test = %d: MALLOC_ARENA_TEST is %d", arenas.Test, arenas.Test)
 	default:
-		plan.reason("MALLOC_ARENA_TEST is %d, max(1, cap - 1): the cap is exact on every glibc since 2.10, RHEL 6's too", most)
+		plan.reason("MALLOC_ARENA_TEST is %d: max(1, cap - 1)", most)
 	}
 	if plan.ArenaMax == 1 {
-		plan.reason("before glibc 2.16 a cap of 1 gives 2 arenas, the least there is")
+		plan.reason("before glibc 2.16 a cap of 1 gives 2 arenas, the minimum there")
 	}
 }
 
-// inherited reports whether the cap is the one that the environment already had.
+// inherited reports whether the cap comes from the environment.
 func (c Cap) inherited(in Inherited) bool { return in.MaxOK && c.From == in.MaxFrom }
 
-// noteOverrides says what differs from a valid inherited value and from an invalid one.
+// noteOverrides records which inherited values the plan overrides, and which it ignores as invalid.
 func (plan *Plan) noteOverrides(c Cap) {
 	note := func(format string, args ...any) {
 		plan.Overrides = append(plan.Overrides, fmt.Sprintf(format, args...))
@@ -226,7 +224,7 @@ func (plan *Plan) noteOverrides(c Cap) {
 		note("the inherited MALLOC_ARENA_TEST of %d is replaced by %d", in.Test, plan.ArenaTest)
 	}
 	for _, bad := range in.Invalid {
-		note("inherited %q is no number from 0 to %d and does not count", bad, MaxCap)
+		note("inherited %q is not a number from 0 to %d, so it is ignored", bad, MaxCap)
 	}
 }
 
@@ -237,7 +235,7 @@ func capWords(n int) string {
 	return fmt.Sprintf("a cap of %d", n)
 }
 
-// coresUsed applies the rule of [arenas] cores and gives its reason.
+// coresUsed applies [arenas] cores. why is the reason.
 func (p Policy) coresUsed(m Machine) (n int, why string) {
 	rule, sources := p.Arenas.Cores, m.CPUs()
 	switch {
@@ -248,7 +246,7 @@ func (p Policy) coresUsed(m Machine) (n int, why string) {
 	case rule.Rule == "affinity":
 		return m.Affinity.N, sources[1]
 	}
-	// What is left of a core still runs a thread, so a quota is rounded up.
+	// A quota is rounded up: a fraction of a core still runs a thread.
 	for _, cores := range []int{m.Online.N, m.Affinity.N, int(math.Ceil(m.Quota.N))} {
 		if cores != 0 && (n == 0 || cores < n) {
 			n = cores

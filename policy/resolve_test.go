@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// cores is a machine that has so many, by every source.
+// cores is a machine on which all sources count n cores.
 func cores(n int) Machine {
 	c := Reading[int]{N: n, From: "test"}
 	return Machine{Online: c, Affinity: c}
 }
 
-// file is a policy with a cap as a file would set it.
+// file is a policy whose cap comes from a file.
 func file(cap string) Policy {
 	p := Builtin()
 	if cap == "" {
@@ -39,19 +39,19 @@ func TestResolveCap(t *testing.T) {
 		{cap: "1", cores: 8, wantMax: 1, wantTest: 1},
 		{cap: "2", cores: 8, wantMax: 2, wantTest: 1},
 		{cap: "4", cores: 8, wantMax: 4, wantTest: 3},
-		{cap: "4", cores: 0, wantMax: 4, wantTest: 3}, // no rule needs cores
+		{cap: "4", cores: 0, wantMax: 4, wantTest: 3}, // a fixed cap does not need cores
 		{cap: "65535", cores: 8, wantMax: 65535, wantTest: 65534},
-		{cap: "4", cores: 8, min: 6, max: 8, wantMax: 4, wantTest: 3}, // min and max are for a per-core cap
+		{cap: "4", cores: 8, min: 6, max: 8, wantMax: 4, wantTest: 3}, // min and max apply to a per-core cap only
 		{cap: "4", cores: 8, test: 2, wantMax: 4, wantTest: 2},
 
 		{cap: "1/core", cores: 4, wantMax: 4, wantTest: 3},
 		{cap: "1/core", cores: 1, wantMax: 2, wantTest: 1}, // min is 2 by default
 		{cap: "1/core", cores: 1, min: 1, wantMax: 1, wantTest: 1},
-		{cap: "1/core", cores: 1, max: 1, wantMax: 1, wantTest: 1}, // the default of min gives way
+		{cap: "1/core", cores: 1, max: 1, wantMax: 1, wantTest: 1}, // max = 1 wins over the default of min
 		{cap: "1/core", cores: 128, max: 64, wantMax: 64, wantTest: 63},
 		{cap: "1/core", cores: 4, min: 6, wantMax: 6, wantTest: 5},
 		{cap: "1/core", cores: 4, min: 4, max: 4, wantMax: 4, wantTest: 3},
-		{cap: "1/core", cores: 2, test: 3, wantMax: 2, wantTest: 1}, // lowered, or the cap were not exact
+		{cap: "1/core", cores: 2, test: 3, wantMax: 2, wantTest: 1}, // lowered so that the cap is exact
 		{cap: "1/core", cores: 8, test: 3, wantMax: 8, wantTest: 3},
 
 		{cap: "0.5/core", cores: 8, wantMax: 4, wantTest: 3},
@@ -79,7 +79,7 @@ func TestResolveCap(t *testing.T) {
 	}
 }
 
-// TestResolveMaxReserved: the main arena, and one more for each heap that is not over the limit.
+// TestResolveMaxReserved: the cap is the main arena plus one arena for each heap within the limit.
 func TestResolveMaxReserved(t *testing.T) {
 	for _, c := range []struct {
 		cap, reserved   string
@@ -89,21 +89,21 @@ func TestResolveMaxReserved(t *testing.T) {
 		want            int
 		why             string
 	}{
-		{cap: "1/core", reserved: "1GiB", cores: 64, want: 17, why: "lowered to 17 by max_reserved = 1 GiB (policy.toml:4), 64 MiB an arena"},
+		{cap: "1/core", reserved: "1GiB", cores: 64, want: 17, why: "lowered to 17 by max_reserved = 1 GiB (policy.toml:4), 64 MiB per arena"},
 		{cap: "1/core", reserved: "1GiB", cores: 8, want: 8, why: "is 8: MALLOC_ARENA_MAX is 8"},
 		{cap: "1/core", reserved: "1073741823", cores: 64, want: 16},
 		{cap: "1/core", reserved: "64MiB", cores: 64, want: 2},
 		{cap: "1/core", reserved: "63MiB", cores: 64, want: 1},
 		{cap: "1/core", reserved: "1KiB", cores: 64, want: 1},
-		{cap: "1/core", reserved: "1GiB", heap: 1 << 20, cores: 2000, want: 1025, why: "1 MiB an arena"},
-		{cap: "1/core", reserved: "128MiB", min: 8, cores: 64, want: 3}, // it wins over min
+		{cap: "1/core", reserved: "1GiB", heap: 1 << 20, cores: 2000, want: 1025, why: "1 MiB per arena"},
+		{cap: "1/core", reserved: "128MiB", min: 8, cores: 64, want: 3}, // max_reserved wins over min
 		{cap: "1/core", reserved: "128MiB", min: 8, cores: 2, want: 3},
 		{cap: "1/core", reserved: "1GiB", max: 4, cores: 64, want: 4},
 		{cap: "1/core", reserved: "1GiB", max: 64, cores: 64, want: 17},
 		{cap: "65535/core", reserved: "8388607TiB", cores: 64, want: MaxCap},
-		{cap: "20", reserved: "128MiB", cores: 64, want: 20}, // as with max, a fixed cap is what it says
+		{cap: "20", reserved: "128MiB", cores: 64, want: 20}, // no effect on a fixed cap
 		{cap: "1/core", reserved: "25%", limit: 4 << 30, cores: 64, want: 17, why: "max_reserved = 1 GiB (policy.toml:4, 25% of 4 GiB (RLIMIT_AS))"},
-		{cap: "1/core", reserved: "25%", cores: 64, want: 64, why: "there is no address-space limit (RLIMIT_AS), so it clamps nothing"},
+		{cap: "1/core", reserved: "25%", cores: 64, want: 64, why: "there is no limit on address space (RLIMIT_AS), so it has no effect"},
 		{cap: "1/core", reserved: "25%", hard: "4GiB", limit: 1 << 40, cores: 64, want: 17, why: "25% of 4 GiB (RLIMIT_AS, set by hard = true)"},
 		{cap: "1/core", reserved: "0.000001%", limit: 1, cores: 64, want: 1},
 		{cap: "glibc", reserved: "1KiB", cores: 64, want: 0},
@@ -182,7 +182,7 @@ func TestResolveCores(t *testing.T) {
 			p.Arenas.Min, p.Arenas.Cores = 1, c.cores
 			plan, err := p.Resolve(c.m)
 			if c.want == 0 {
-				if err == nil || !strings.Contains(err.Error(), "needs a number of cores") || !reflect.DeepEqual(plan, Plan{}) {
+				if err == nil || !strings.Contains(err.Error(), "needs the number of cores") || !reflect.DeepEqual(plan, Plan{}) {
 					t.Errorf("%+v, %v", plan, err)
 				}
 				return
@@ -198,8 +198,8 @@ func TestResolveInherited(t *testing.T) {
 	const variable, tunables = "$MALLOC_ARENA_MAX", "$GLIBC_TUNABLES"
 	for _, c := range []struct {
 		name      string
-		cap       string // of the file; "" is a file without arenas.cap
-		flag      bool   // the cap is --arenas's instead
+		cap       string // of the file; "" is unset
+		flag      bool   // the cap comes from --arenas instead
 		test      int    // of the file
 		keep      bool
 		inherited Inherited
@@ -213,7 +213,7 @@ func TestResolveInherited(t *testing.T) {
 		{name: "nothing said: inherited", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Fixed, max: 6, arenaTest: 5},
 		{name: "nothing said: inherited 0", inherited: Inherited{Max: 0, MaxOK: true, MaxFrom: tunables}, mode: Glibc},
 		{name: "nothing said: inherited invalid", inherited: Inherited{Invalid: []string{"MALLOC_ARENA_MAX=four\n"}},
-			mode: PerCore, max: 4, arenaTest: 3, overrides: []string{`inherited "MALLOC_ARENA_MAX=four\n" is no number from 0 to 65535 and does not count`}},
+			mode: PerCore, max: 4, arenaTest: 3, overrides: []string{`inherited "MALLOC_ARENA_MAX=four\n" is not a number from 0 to 65535, so it is ignored`}},
 		{name: "the file wins", cap: "2", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Fixed, max: 2, arenaTest: 1,
 			overrides: []string{"$MALLOC_ARENA_MAX asked for a cap of 6; a cap of 2 from policy.toml:2 overrides it"}},
 		{name: "the file says the same", cap: "6", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Fixed, max: 6, arenaTest: 5},
@@ -266,13 +266,13 @@ func TestResolveInherited(t *testing.T) {
 
 func TestResolveWithoutCores(t *testing.T) {
 	_, err := Builtin().Resolve(Machine{Online: Reading[int]{Why: "no /sys"}})
-	want := `cap = "1/core" (built-in policy) needs a number of cores, and none was found (online unknown (no /sys); affinity unknown; quota none); write a number, cap = 4, or cores = 8`
+	want := `cap = "1/core" (built-in policy) needs the number of cores, which was not found (online unknown (no /sys); affinity unknown; quota none); write a fixed cap, such as cap = 4, or cores = 8`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 
-// The flag's cap is clamped by the file's min and max, and its cores are the file's.
+// The cap of --arenas obeys the file's min, max and cores.
 func TestResolveFlagIsClamped(t *testing.T) {
 	p := file("2/core")
 	p.Arenas.Cap.From = flagArenas
@@ -294,7 +294,7 @@ func TestResolveLimits(t *testing.T) {
 	want := []Limit{
 		{"virtual", 4 * gib, "policy.toml:9"},
 		{"data", 1 << 60, "policy.toml:10: 12.5% of 8 EiB, memory.max"},
-		{"resident", 1<<63 + 7, "policy.toml:11: 100% of 8 EiB, memory.max"}, // exact, and no float is
+		{"resident", 1<<63 + 7, "policy.toml:11: 100% of 8 EiB, memory.max"}, // exact; a float64 would not be
 		{"arenas", 92233720368, "policy.toml:12: 1e-06% of 8 EiB, memory.max"},
 	}
 	if err != nil || !slices.Equal(plan.Limits, want) || plan.HardLimit != 0 {
@@ -302,7 +302,7 @@ func TestResolveLimits(t *testing.T) {
 	}
 
 	p.Budget.Hard = true
-	m.Memory.N = 1000 // 0.00001 bytes is not "no limit"
+	m.Memory.N = 1000 // the share rounds to 0 bytes, but 0 would mean no limit
 	if plan, err = p.Resolve(m); err != nil || plan.HardLimit != 4*gib || plan.Limits[3].Bytes != 1 {
 		t.Errorf("%+v, %v", plan, err)
 	}
@@ -318,7 +318,7 @@ func TestResolveLimits(t *testing.T) {
 	}
 }
 
-// What a launch may leave unasked changes nothing in the plan.
+// Facts that NeedsCores and the like report as not needed do not change the plan.
 func TestNeeds(t *testing.T) {
 	inherited := Inherited{Max: 3, MaxOK: true, MaxFrom: "$MALLOC_ARENA_MAX"}
 	for _, c := range []struct {

@@ -11,10 +11,10 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// The keys of the policy file, and what is said of a key or a table that is none. To add a key, add a row here; a limit of
-// [budget] is a row in metric.go. How a value is read is in value.go.
+// The keys of the policy file, and the messages for unknown keys and tables. To add a key, add a row here; a limit of
+// [budget] is a row in metric.go. value.go parses the values.
 
-// key is one setting: how its value is read, what it may be, and where it goes.
+// key is one setting. read parses its value and stores it in the policy.
 type key struct {
 	name string
 	read func(v value, p *Policy)
@@ -25,7 +25,7 @@ type table struct {
 	keys []key
 }
 
-// tables has them in the order of the manual.
+// tables is in the order of the manual.
 var tables = []table{
 	{"arenas", []key{
 		{"cap", func(v value, p *Policy) { p.Arenas.Cap = v.cap() }},
@@ -68,7 +68,7 @@ func tableNames() (names []string) {
 	return names
 }
 
-// keysOf is the keys of a table: none where there is no such table.
+// keysOf returns the keys of a table, or nil if the table is unknown.
 func keysOf(name string) []key {
 	for _, t := range tables {
 		if t.name == name {
@@ -87,7 +87,7 @@ func keyNames(table string) (names []string) {
 
 func (l *layer) unknownTable(name string, path toml.Key, raw any) {
 	if l.prefix != nil && name == "service" && serviceWithin(raw) {
-		l.problem(path.String(), hinted{fmt.Sprintf("a service stands in [%s]", l.prefix), "write a section of its own: [service.NAME]"})
+		l.problem(path.String(), hinted{fmt.Sprintf("a service section is nested in [%s]", l.prefix), "write it outside, as [service.NAME]"})
 		return
 	}
 	if l.prefix != nil && l.nameInParts(path, raw) {
@@ -104,13 +104,13 @@ func (l *layer) unknownTable(name string, path toml.Key, raw any) {
 	l.problem(path.String(), hinted{what, cmp.Or(l.serviceHint(name, raw), l.tableHint(name))})
 }
 
-// serviceWithin reports whether "service" in a section has services in it, and is not the end of a unit's name.
+// serviceWithin reports whether "service" inside a section holds services. Else it is the last part of a unit's name.
 func serviceWithin(raw any) bool {
 	tree, _ := raw.(map[string]any)
 	return len(tree) > 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(tree)), isLikeTable)
 }
 
-// serviceHint is for a section whose header lacks "service" or the service's name.
+// serviceHint is the hint for a section header without "service" or without the service's name.
 func (l *layer) serviceHint(name string, raw any) string {
 	tree, isTable := raw.(map[string]any)
 	inside := func(table string) bool { _, there := tree[table]; return there }
@@ -123,7 +123,7 @@ func (l *layer) serviceHint(name string, raw any) string {
 	return ""
 }
 
-// nameInParts reports a service's name that was written without quotes, so that its dots made tables of it.
+// nameInParts reports an unquoted service name with dots, which TOML reads as nested tables.
 func (l *layer) nameInParts(path toml.Key, raw any) (found bool) {
 	tree, isTable := raw.(map[string]any)
 	last := path[len(path)-1]
@@ -144,7 +144,7 @@ func (l *layer) nameInParts(path toml.Key, raw any) (found bool) {
 	return true
 }
 
-// isLikeTable reports whether a name is a table of the policy or a slip for one.
+// isLikeTable reports whether a name is a table of the policy, perhaps misspelt.
 func isLikeTable(name string) bool {
 	return slices.Contains(tableNames(), name) || DidYouMean(name, tableNames()) != ""
 }
@@ -165,16 +165,16 @@ func (l *layer) tableHint(name string) string {
 	return "the tables are " + quoteList(known)
 }
 
-// wrongTable reports a value or a list of tables where a table is wanted.
+// wrongTable reports a value or a list of tables in the place of a table.
 func (l *layer) wrongTable(name string, path toml.Key, raw any) {
-	hint := fmt.Sprintf("write [%s] and its keys beneath", path)
+	hint := fmt.Sprintf("write [%s] and its keys below it", path)
 	if name == "service" {
-		hint = "write [service.NAME] and its tables beneath"
+		hint = "write [service.NAME] and its tables below it"
 	}
-	l.problem(path.String(), hinted{fmt.Sprintf("%s is %s; it wants a table", name, typeName(raw)), hint})
+	l.problem(path.String(), hinted{fmt.Sprintf("%s is %s, not a table", name, typeName(raw)), hint})
 }
 
-// otherNames are names of settings elsewhere, in lower case, and what they are here.
+// otherNames maps names of other tools, in lower case, to the key here.
 var otherNames = map[string]string{
 	"malloc_arena_max": "write cap in [arenas]", "arena_max": "write cap in [arenas]", "arenas_max": "write cap in [arenas]",
 	"malloc_arena_test": "write test in [arenas]", "arena_test": "write test in [arenas]",
@@ -183,7 +183,7 @@ var otherNames = map[string]string{
 	"memory": "write resident, or virtual, in [budget]", "limit": "write virtual, or another limit, in [budget]",
 }
 
-// keyHint says what an unknown key may have been meant to be.
+// keyHint suggests a correction for an unknown key.
 func keyHint(table, key string) string {
 	known := keyNames(table)
 	if lower := strings.ToLower(key); slices.Contains(known, lower) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Each key of the table is read, is what a slip of the hand is answered with, is told from the same word in another case
-// and in another table, and stands in the manual.
+// Each key of the table is parsed, is suggested for a misspelling, for the wrong case and in the wrong table, and is in
+// the manual.
 func TestEveryKey(t *testing.T) {
 	manual, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -18,7 +18,7 @@ func TestEveryKey(t *testing.T) {
 	for _, table := range tables {
 		for _, key := range keyNames(table.name) {
 			t.Run(table.name+"."+key, func(t *testing.T) {
-				found := problemsOf(t, table.name+"."+key+" = 1979-05-27") // a date is no key's value
+				found := problemsOf(t, table.name+"."+key+" = 1979-05-27") // no key accepts a date
 				if len(found) != 1 || strings.Contains(found[0].Message, "unknown") {
 					t.Errorf("it is not read: %v", found)
 				}

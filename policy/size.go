@@ -8,20 +8,19 @@ import (
 	"unicode"
 )
 
-// Sizes: bytes and shares of the machine's memory as people write them, and bytes as they are shown.
+// Parsing and formatting of sizes.
 
-// size is a limit as the operator wrote it: bytes, or a percentage of the memory that the machine gives. The zero size is
-// a limit that is not set.
+// size is a limit as the operator wrote it: bytes, or a percentage of Machine.Memory (of RLIMIT_AS for max_reserved).
+// The zero size is unset.
 type size struct {
 	Bytes   uint64
-	Percent float64 // over 0 where the size is relative; Bytes is 0 then
-	From    string  // where it was said: "policy.toml:9", "--budget"
+	Percent float64 // above 0 for a relative size, whose Bytes is 0
+	From    string  // its source: "policy.toml:9", "--budget"
 }
 
 func (s size) isZero() bool { return s.Bytes == 0 && s.Percent == 0 }
 
-// sizeUnits are the units in the order they are tried; the one-letter forms mean the binary ones. Either case is fine, as in
-// most servers' files: m is MiB, because no size has thousandths of a byte.
+// sizeUnits are the units in the order of matching, in either case. One letter means the binary unit.
 var sizeUnits = []struct {
 	suffix string
 	bytes  int64
@@ -31,7 +30,7 @@ var sizeUnits = []struct {
 	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40}, {"B", 1}, {"", 1},
 }
 
-// parseLimit reads a size or "80%".
+// parseLimit parses a size or a percentage such as "80%".
 func parseLimit(text string) (size, error) {
 	number, ok := strings.CutSuffix(strings.TrimSpace(text), "%")
 	if !ok {
@@ -40,15 +39,15 @@ func parseLimit(text string) (size, error) {
 	}
 	micro, why := parseMicro(number)
 	if why != "" && why != tooLargeNumber && !strings.HasPrefix(number, "-") {
-		return size{}, hinted{fmt.Sprintf("%q is no percentage: %q %s", text, number, why), percentHint(number)}
+		return size{}, hinted{fmt.Sprintf("%q is not a percentage: %q %s", text, number, why), percentHint(number)}
 	}
 	if why != "" || micro == 0 || micro > 100_000_000 {
-		return size{}, hinted{fmt.Sprintf("%q is out of range", text), "a percentage is over 0% and at most 100%"}
+		return size{}, hinted{fmt.Sprintf("%q is out of range", text), "write a percentage above 0% and up to 100%"}
 	}
 	return size{Percent: float64(micro) / 1e6}, nil
 }
 
-// percentHint is the percentage that a text before a "%" was most likely meant to be.
+// percentHint suggests a correction for the text before "%".
 func percentHint(number string) string {
 	meant := meantNumber(number)
 	if micro, why := parseMicro(meant); why == "" && micro > 0 && micro <= 100_000_000 {
@@ -57,8 +56,8 @@ func percentHint(number string) string {
 	return `write for example "50%", with at most six decimals`
 }
 
-// ParseSize reads "4GiB", "1.5G", "500MB" or "4096" as bytes. It is exact: a fraction of a byte and a size over 8 EiB are
-// errors.
+// ParseSize parses "4GiB", "1.5G", "500MB" or "4096" into bytes. The result is exact: a fraction of a byte and a size of
+// 8 EiB or more are errors.
 func ParseSize(text string) (uint64, error) {
 	bytes, why := parseBytes(text)
 	if why.what == "" {
@@ -67,7 +66,7 @@ func ParseSize(text string) (uint64, error) {
 	return 0, hinted{fmt.Sprintf("%q %s", text, why.what), cmp.Or(sizeHint(text), why.hint)}
 }
 
-// sizeHint is the size that a text which is none was most likely meant to be; "" is not known.
+// sizeHint suggests a correction for an invalid size; "" if it has none.
 func sizeHint(text string) string {
 	s := strings.TrimSpace(text)
 	switch strings.ToLower(s) {
@@ -92,7 +91,7 @@ func sizeHint(text string) string {
 	return fmt.Sprintf("write %q", meant)
 }
 
-// parseBytes is ParseSize with what is wrong apart from the text.
+// parseBytes is ParseSize, with an error that does not name the text.
 func parseBytes(text string) (uint64, hinted) {
 	s := strings.TrimSpace(text)
 	for _, u := range sizeUnits {
@@ -104,11 +103,11 @@ func parseBytes(text string) (uint64, hinted) {
 	panic("unreachable: the empty suffix matches")
 }
 
-// scale is number × unit, exactly, or what is wrong with it.
+// scale computes number × unit exactly.
 func scale(number string, unit int64) (uint64, hinted) {
 	whole, frac, dot := strings.Cut(number, ".")
 	if whole == "" || dot && frac == "" || strings.Trim(whole+frac, "0123456789") != "" {
-		return 0, hinted{"is no size", `write bytes or a number with KiB, MiB, GiB or TiB (K, M, G, T for short), for example "4GiB"`}
+		return 0, hinted{"is not a size", `write bytes or a number with KiB, MiB, GiB or TiB (K, M, G, T for short), for example "4GiB"`}
 	}
 	n, _ := new(big.Int).SetString(whole+frac, 10)
 	power := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(len(frac))), nil)
@@ -117,15 +116,14 @@ func scale(number string, unit int64) (uint64, hinted) {
 	case !n.IsInt64():
 		return 0, hinted{"is too large", "the largest size is 8 EiB less one byte, 9223372036854775807"}
 	case rest.Sign() != 0:
-		return 0, hinted{"is not a whole number of bytes", "take a smaller unit or fewer decimals"}
+		return 0, hinted{"is not a whole number of bytes", "use a smaller unit or fewer decimals"}
 	case n.Sign() == 0:
-		return 0, hinted{"is no limit at all", `write "off" for no limit`}
+		return 0, hinted{"is not a limit", `write "off" for no limit`}
 	}
 	return n.Uint64(), hinted{}
 }
 
-// FormatSize gives bytes for people, in the largest binary unit that leaves at least one: "4.4 GiB",
-// "64 MiB", "512 B".
+// FormatSize formats bytes in the largest binary unit in which the number is at least 1: "4.4 GiB", "64 MiB", "512 B".
 func FormatSize(bytes uint64) string {
 	const units = "KMGTPE"
 	if bytes < 1<<10 {

@@ -57,42 +57,42 @@ func TestParseSize(t *testing.T) {
 
 func TestParseSizeRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                           "is no size",
-		" ":                          "is no size",
-		"off":                        "is no size",
-		"-1":                         "is no size",
-		"+1":                         "is no size",
-		"GiB":                        "is no size",
-		"1,5GiB":                     `is no size; write "1.5GiB"`,
-		"1.GiB":                      "is no size",
-		".5GiB":                      "is no size",
-		"1.2.3":                      "is no size",
-		"4Gi":                        `is no size; write "4GiB"`,
-		"512mi":                      `is no size; write "512MiB"`,
-		"4 bytes":                    `is no size; write "4 B"`,
-		"4_000":                      `is no size; write "4000"`,
-		"4,5GiB":                     `is no size; write "4.5GiB"`,
-		"4,500MB":                    "is no size; write bytes or a number with",
-		"unlimited":                  `is no size; write "off" for no limit`,
-		"4Gb/s":                      "is no size; write bytes or a number with",
-		"50 %":                       `"50 %" is no percentage: "50 " has a blank in it; write "50%"`,
-		"50,5%":                      `is no percentage: "50,5" has a comma, and decimals stand behind a "."; write "50.5%"`,
-		"half%":                      `is no percentage: "half" is no number over 0; write for example "50%"`,
+		"":                           "is not a size",
+		" ":                          "is not a size",
+		"off":                        "is not a size",
+		"-1":                         "is not a size",
+		"+1":                         "is not a size",
+		"GiB":                        "is not a size",
+		"1,5GiB":                     `is not a size; write "1.5GiB"`,
+		"1.GiB":                      "is not a size",
+		".5GiB":                      "is not a size",
+		"1.2.3":                      "is not a size",
+		"4Gi":                        `is not a size; write "4GiB"`,
+		"512mi":                      `is not a size; write "512MiB"`,
+		"4 bytes":                    `is not a size; write "4 B"`,
+		"4_000":                      `is not a size; write "4000"`,
+		"4,5GiB":                     `is not a size; write "4.5GiB"`,
+		"4,500MB":                    "is not a size; write bytes or a number with",
+		"unlimited":                  `is not a size; write "off" for no limit`,
+		"4Gb/s":                      "is not a size; write bytes or a number with",
+		"50 %":                       `"50 %" is not a percentage: "50 " contains a space; write "50%"`,
+		"50,5%":                      `is not a percentage: "50,5" contains a comma instead of a decimal point; write "50.5%"`,
+		"half%":                      `is not a percentage: "half" is not a number above 0; write for example "50%"`,
 		"99999999999%":               "is out of range",
-		"4EiB":                       "is no size",
-		"1e3":                        "is no size",
-		"0x10":                       "is no size",
-		"٤GiB":                       "is no size",
-		"4G iB":                      "is no size",
-		"0":                          "is no limit at all",
-		"0.0GiB":                     "is no limit at all",
+		"4EiB":                       "is not a size",
+		"1e3":                        "is not a size",
+		"0x10":                       "is not a size",
+		"٤GiB":                       "is not a size",
+		"4G iB":                      "is not a size",
+		"0":                          "is not a limit",
+		"0.0GiB":                     "is not a limit",
 		"1.5":                        "is not a whole number of bytes",
 		"0.3KiB":                     "is not a whole number of bytes",
 		"0.0000000000000000001TiB":   "is not a whole number of bytes",
 		"9223372036854775808":        "is too large",
 		"18446744073709551615":       "is too large",
 		"18446744073709551616":       "is too large",
-		"18446744073709551619":       "is too large", // wraps to 3 if a digit is added before the check
+		"18446744073709551619":       "is too large", // overflows to 3 if the check comes too late
 		"8388608TiB":                 "is too large",
 		"9999999TiB":                 "is too large",
 		"9223372.036854775808TB":     "is too large", // one byte over
@@ -102,7 +102,7 @@ func TestParseSizeRefuses(t *testing.T) {
 		"101%":                       "is out of range",
 		"100.000001%":                "is out of range",
 		"-5%":                        "is out of range",
-		"%":                          "is no percentage",
+		"%":                          "is not a percentage",
 		"0.0000001%":                 "has more than six decimals",
 	} {
 		got, err := parseLimit(text)
@@ -123,7 +123,7 @@ func TestFormatSize(t *testing.T) {
 	}
 }
 
-// FuzzParseSize compares with rational numbers: what is accepted is exact.
+// FuzzParseSize compares with math/big rationals: accepted sizes are exact.
 func FuzzParseSize(f *testing.F) {
 	for _, s := range []string{"4GiB", "1.5G", "0.3KiB", "9999999TiB", "18446744073709551619", "80%", "off", "-1", "4gib", "4\u212aB"} {
 		f.Add(s)
@@ -150,7 +150,7 @@ func FuzzParseSize(f *testing.F) {
 	})
 }
 
-// unitBytes is the units once more, by their rule: a letter is a power, "IB" or nothing is 1024, "B" is 1000.
+// unitBytes computes the units by rule: the letter is the power, of 1024 with "iB" or nothing after it, of 1000 with "B".
 func unitBytes(unit string) int64 {
 	if unit == "" || unit == "B" {
 		return 1

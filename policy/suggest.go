@@ -7,12 +7,12 @@ import (
 	"github.com/xrash/smetrics"
 )
 
-// Words that a typing mistake may have been meant to be.
+// Suggestions for misspelt words.
 
-// DidYouMean is the hint for a word that is none of names, `did you mean "cap"?`, or "" where none is near enough to be a
-// slip of the hand: the same word in another case, or the nearest with at most one edit in three letters, and one in two.
+// DidYouMean returns `did you mean "cap"?` with the name nearest to word, or "" if none is near enough. Near enough means
+// at most len(word)/3 edits (at least one, but fewer than len(word)), without regard to case.
 func DidYouMean(word string, names []string) string {
-	if len(word) > 64 { // nobody's slip, and its distance costs
+	if len(word) > 64 { // longer than any name, and the distance is costly to compute
 		return ""
 	}
 	best, least := "", min(max(1, len(word)/3), len(word)-1)+1
@@ -27,8 +27,8 @@ func DidYouMean(word string, names []string) string {
 	return fmt.Sprintf("did you mean %q?", best)
 }
 
-// edits is how many letters were added, left out or taken for others, or 1 where two neighbours were swapped. It is not
-// worked out where it is no less than most.
+// edits is the Levenshtein distance, or 1 for two swapped neighbours. If the lengths alone differ by most or more, it
+// returns most.
 func edits(word, name string, most int) int {
 	switch {
 	case abs(len(word)-len(name)) >= most:
@@ -39,7 +39,7 @@ func edits(word, name string, most int) int {
 	return smetrics.WagnerFischer(word, name, 1, 1, 1)
 }
 
-// swapped reports whether two words differ in the order of two neighbours alone.
+// swapped reports whether two words differ only in the order of two neighbouring letters.
 func swapped(a, b string) bool {
 	for i := 0; i+1 < len(a) && len(a) == len(b); i++ {
 		if a[i] != b[i] {
@@ -51,7 +51,7 @@ func swapped(a, b string) bool {
 
 func abs(n int) int { return max(n, -n) }
 
-// quoteList is the words for a hint: "a", "b" or "c".
+// quoteList formats words for a hint: "a", "b" or "c".
 func quoteList(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {

@@ -9,27 +9,27 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// What is said of a text that is not TOML: the mistakes that people make, by the line where the parser stopped.
+// Messages for TOML syntax errors: common mistakes, recognized in the line where the parser stopped.
 
 // badLine is the line where the parser stopped.
 type badLine struct {
 	text        string // without the comment
-	name, value string // what stands on both sides of the first "="; name is the whole line where there is none
+	name, value string // the text before and after the first "="; without "=" name is the whole line
 	assigns     bool   // it has a "="
-	parser      string // what the parser says of it
+	parser      string // the parser's message
 }
 
-// slips are tried in turn. Each gives the empty hinted where the line does not have its mistake.
+// slips are the known mistakes, tried in turn. Each returns an empty hinted if the line does not have its mistake.
 var slips = []func(badLine) hinted{numberTooLarge, nameNeedsQuotes, otherComment, otherQuotes, severalOnALine, notClosed, colonForEquals, noEquals, wordOfHard, valueNeedsQuotes}
 
-// syntax words a parser's error.
+// syntax replaces the parser's message by a more helpful one where it can.
 func (d *document) syntax(e toml.ParseError) hinted {
 	what := strings.TrimSuffix(e.Message, ".")
 	if strings.HasSuffix(what, "has already been defined") {
 		return hinted{strings.ToLower(what[:1]) + what[1:], d.firstPlace(what)}
 	}
 	if language := otherLanguage(d.text); language != "" {
-		return hinted{fmt.Sprintf("the file looks like %s, and a policy is TOML", language), "write [arenas], and on the next line cap = 4"}
+		return hinted{fmt.Sprintf("the file looks like %s, but a policy is TOML", language), "write [arenas], and on the next line cap = 4"}
 	}
 	line := badLine{parser: what}
 	line.text, _, _ = strings.Cut(d.line(d.lineOf(e.Position.Start)), "#")
@@ -43,17 +43,17 @@ func (d *document) syntax(e toml.ParseError) hinted {
 	return hinted{what: line.parser}
 }
 
-// firstPlace says where a key that is defined twice stands first.
+// firstPlace is the hint with the line of the first definition of a key that is defined twice.
 func (d *document) firstPlace(what string) string {
 	_, path, _ := strings.Cut(what, "'")
 	path = path[:max(0, strings.LastIndexByte(path, '\''))]
 	if at, ok := d.at[path]; ok {
-		return fmt.Sprintf("it stands in line %d too: keep one of them", d.lineOf(at.key))
+		return fmt.Sprintf("it is already on line %d: keep one of them", d.lineOf(at.key))
 	}
 	return "keep one of them"
 }
 
-// otherLanguage tells a file of another language by its first line that is not empty and not a comment.
+// otherLanguage recognizes a file of another language by its first line that is neither empty nor a comment.
 func otherLanguage(text string) string {
 	if strings.HasPrefix(text, "#!") {
 		return "a script"
@@ -80,7 +80,7 @@ func otherLanguage(text string) string {
 	return ""
 }
 
-// numberTooLarge is an integer or a float that TOML cannot hold.
+// numberTooLarge: an integer or a float outside TOML's range.
 func numberTooLarge(l badLine) hinted {
 	number, _, found := strings.Cut(l.parser, " is out of range for ")
 	if !found {
@@ -100,7 +100,7 @@ func numberTooLarge(l badLine) hinted {
 	return hinted{fmt.Sprintf("%s is too large for a number in TOML", number), fmt.Sprintf("numbers in a policy are at most %d", MaxCap)}
 }
 
-// nameNeedsQuotes is a service's name with characters that a bare key does not have: a header, or a key with dots.
+// nameNeedsQuotes: an unquoted service name with characters that a bare key cannot have, in a header or a dotted key.
 func nameNeedsQuotes(l badLine) hinted {
 	path, header := l.name, strings.HasPrefix(l.text, "[") && strings.HasSuffix(strings.TrimSpace(l.text), "]")
 	if header {
@@ -121,7 +121,7 @@ func nameNeedsQuotes(l badLine) hinted {
 	return hinted{fmt.Sprintf("the name %q has characters other than letters, digits, - and _", name), "such a name needs quotes: " + quoted}
 }
 
-// cutTable cuts the path of a key below a service in front of the policy's table: "a.b.budget.virtual" is "a.b" and
+// cutTable splits a key's path before the first table of the policy: "a.b.budget.virtual" into "a.b" and
 // ".budget.virtual".
 func cutTable(path string) (name, tail string) {
 	for i := range path {
@@ -133,7 +133,7 @@ func cutTable(path string) (name, tail string) {
 	return path, ""
 }
 
-// otherComment is a comment as other languages write it.
+// otherComment: a comment, or the end of a line, in the syntax of another language.
 func otherComment(l badLine) hinted {
 	const what = `a comment begins with "#"`
 	switch before, after, slashes := strings.Cut(l.text, "//"); {
@@ -147,7 +147,7 @@ func otherComment(l badLine) hinted {
 	return hinted{}
 }
 
-// otherQuotes is the quotation marks that word processors make.
+// otherQuotes: typographic quotation marks.
 func otherQuotes(l badLine) hinted {
 	const marks = "“”„‟‘’‚«»"
 	if !l.assigns || !strings.ContainsAny(l.name+l.value, marks) {
@@ -157,42 +157,42 @@ func otherQuotes(l badLine) hinted {
 	if strings.ContainsAny(l.value, marks) {
 		value = strconv.Quote(strings.Trim(l.value, marks))
 	}
-	return hinted{"these quotation marks are not those of TOML", fmt.Sprintf("write %s = %s", strings.Trim(l.name, marks), value)}
+	return hinted{"typographic quotation marks are not TOML", fmt.Sprintf("write %s = %s", strings.Trim(l.name, marks), value)}
 }
 
-// severalOnALine is a header with a key behind it, or two keys.
+// severalOnALine: a header and a key on one line, or two keys.
 func severalOnALine(l badLine) hinted {
 	header, behind, isHeader := strings.Cut(l.text, "]")
 	value, next, two := strings.Cut(l.value, "=")
 	at := strings.LastIndexAny(strings.TrimSpace(value), " ,")
 	switch {
 	case isHeader && strings.HasPrefix(header, "[") && isPath(strings.TrimSpace(header[1:])) && l.assigns:
-		return hinted{"a table's name stands on a line of its own", fmt.Sprintf("write %s], and on the next line %s", header, strings.TrimSpace(behind))}
+		return hinted{"a table header needs its own line", fmt.Sprintf("write %s], and on the next line %s", header, strings.TrimSpace(behind))}
 	case two && at > 0 && isPath(strings.TrimSpace(value[at+1:])) && !strings.ContainsAny(value, "{["):
-		return hinted{"each key stands on a line of its own", fmt.Sprintf("write %s = %s, and on the next line %s = %s",
+		return hinted{"each key needs its own line", fmt.Sprintf("write %s = %s, and on the next line %s = %s",
 			l.name, asValue(value[:at]), strings.TrimSpace(value[at+1:]), asValue(next))}
 	}
 	return hinted{}
 }
 
-// notClosed is a bracket or a quotation mark that has no partner.
+// notClosed: an unmatched bracket or quotation mark.
 func notClosed(l badLine) hinted {
 	text := strings.TrimSpace(l.text)
 	table := strings.Trim(text, "[] ")
 	switch opens, closes := strings.HasPrefix(text, "["), strings.HasSuffix(text, "]"); {
 	case !l.assigns && opens != closes && isPath(table):
-		return hinted{"a table's name stands between [ and ]", fmt.Sprintf("write [%s]", table)}
+		return hinted{"a table header needs both [ and ]", fmt.Sprintf("write [%s]", table)}
 	case l.assigns && isPath(l.name) && l.parser == "strings cannot contain newlines":
 		value := strings.Trim(l.value, "\"'")
-		return hinted{"the quotation marks do not end with the line as they began", fmt.Sprintf("write %s = %q", l.name, value)}
+		return hinted{"the string is not closed on its line", fmt.Sprintf("write %s = %q", l.name, value)}
 	case l.assigns && !isPath(l.name) && isPath(strings.Trim(l.name, "\"'")): // "cap = 4, or "cap = 4"
 		name, value := strings.Trim(l.name, "\"'"), strings.TrimRight(l.value, "\"'")
-		return hinted{"the quotation marks of the key do not end in front of =", fmt.Sprintf("write %s = %s", name, asValue(value))}
+		return hinted{"the quotation mark of the key is not closed before =", fmt.Sprintf("write %s = %s", name, asValue(value))}
 	}
 	return hinted{}
 }
 
-// colonForEquals is "key: value" or "key := value".
+// colonForEquals: "key: value" or "key := value".
 func colonForEquals(l badLine) hinted {
 	name, value, colon := strings.Cut(l.text, ":")
 	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
@@ -201,12 +201,12 @@ func colonForEquals(l badLine) hinted {
 	}
 	value = strings.TrimSpace(strings.TrimPrefix(value, "="))
 	if value == "" {
-		return hinted{fmt.Sprintf("%q is YAML, and a policy is TOML", name+":"), fmt.Sprintf("a table is written [%s]", name)}
+		return hinted{fmt.Sprintf("%q is YAML, but a policy is TOML", name+":"), fmt.Sprintf("write the table as [%s]", name)}
 	}
-	return hinted{`":" stands where TOML has "="`, fmt.Sprintf("write %s = %s", name, asValue(value))}
+	return hinted{`":" is used instead of "="`, fmt.Sprintf("write %s = %s", name, asValue(value))}
 }
 
-// noEquals is a key and a value with nothing in between.
+// noEquals: a key and a value without "=".
 func noEquals(l badLine) hinted {
 	words := strings.Fields(strings.TrimPrefix(l.text, "export "))
 	switch {
@@ -217,14 +217,14 @@ func noEquals(l badLine) hinted {
 	case len(words) == 1:
 		return hinted{fmt.Sprintf(`%q has no "=" and no value`, words[0]), fmt.Sprintf("write %s = and its value, or [%s] for a table", words[0], words[0])}
 	}
-	return hinted{fmt.Sprintf(`there is no "=" behind %q`, words[0]), fmt.Sprintf("write %s = %s", words[0], asValue(strings.Join(words[1:], " ")))}
+	return hinted{fmt.Sprintf(`there is no "=" after %q`, words[0]), fmt.Sprintf("write %s = %s", words[0], asValue(strings.Join(words[1:], " ")))}
 }
 
 func wordOfHard(l badLine) hinted {
 	if !l.valueIsText() || l.name != "hard" && !strings.HasSuffix(l.name, ".hard") {
 		return hinted{}
 	}
-	return hinted{fmt.Sprintf("%s = %s is neither true nor false", l.name, l.value), l.name + " is true or false, in lower case and without quotes"}
+	return hinted{fmt.Sprintf("%s = %s is neither true nor false", l.name, l.value), "write true or false, in lower case and without quotes"}
 }
 
 func valueNeedsQuotes(l badLine) hinted {
@@ -234,32 +234,31 @@ func valueNeedsQuotes(l badLine) hinted {
 	case l.name == "":
 		return hinted{`there is no key before "="`, "write for example cap = 4"}
 	case l.value == "":
-		return hinted{fmt.Sprintf("%s has no value", l.name), "write one, or take the line away"}
+		return hinted{fmt.Sprintf("%s has no value", l.name), "write one, or remove the line"}
 	case strings.HasPrefix(l.value, "="):
-		return hinted{`"=" stands twice`, fmt.Sprintf("write %s = %s", l.name, asValue(strings.TrimLeft(l.value, "= ")))}
+		return hinted{`"=" is written twice`, fmt.Sprintf("write %s = %s", l.name, asValue(strings.TrimLeft(l.value, "= ")))}
 	case key == "command" && strings.HasPrefix(l.value, "["):
-		return hinted{l.parser, `arguments stand in quotes, with commas between them: command = ["/usr/local/bin/on-breach", "{pid}"]`}
+		return hinted{l.parser, `put each argument in quotes, with commas between them: command = ["/usr/local/bin/on-breach", "{pid}"]`}
 	case !l.valueIsText():
 		return hinted{}
 	}
 	if whole := strings.TrimLeft(l.value, "0"); whole != "" && whole != l.value && strings.Trim(l.value, "0123456789") == "" {
-		return hinted{fmt.Sprintf("%s has a zero in front", l.value), fmt.Sprintf("write %s = %s", l.name, whole)}
+		return hinted{fmt.Sprintf("%s has a leading zero", l.value), fmt.Sprintf("write %s = %s", l.name, whole)}
 	}
 	return hinted{fmt.Sprintf("%s is text without quotes", l.value), fmt.Sprintf("write %s = %q", l.name, l.value)}
 }
 
-// valueIsText reports whether the value would be one if it stood in quotes. A quote that is there already, or a list, is
-// another mistake.
+// valueIsText reports whether quotes would make the value a string. A value with quotes or brackets has another mistake.
 func (l badLine) valueIsText() bool {
 	return l.assigns && l.value != "" && !strings.ContainsAny(l.value, "\"'[]{}\\")
 }
 
-// isPath reports whether a word is a key as TOML writes it without quotes.
+// isPath reports whether a word is a bare or dotted key.
 func isPath(word string) bool {
 	return word != "" && strings.IndexFunc(word, func(r rune) bool { return r >= 0x80 || r != '.' && !isBare(byte(r)) }) < 0
 }
 
-// asValue is a value as TOML writes it: in quotes unless it is one without them.
+// asValue formats a text as a TOML value: unchanged if it is one, else in quotes.
 func asValue(text string) string {
 	text = strings.TrimRight(strings.TrimSpace(text), ",;")
 	if _, err := toml.Decode("v = "+text, new(map[string]any)); err == nil {

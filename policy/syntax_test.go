@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// Each mistake that makes a text no policy: what is said of the first one, place and hint included.
+// The message for each syntax error, with position and hint.
 func TestSyntax(t *testing.T) {
-	const isTOML = ", and a policy is TOML; write [arenas], and on the next line cap = 4 | "
+	const isTOML = ", but a policy is TOML; write [arenas], and on the next line cap = 4 | "
 	const chars = " has characters other than letters, digits, - and _; such a name needs quotes: "
 	const dot = ", because a dot separates tables; a name with a dot needs quotes: "
 	for text, want := range map[string]string{
@@ -31,34 +31,34 @@ func TestSyntax(t *testing.T) {
 		"<policy/>":                                       `1:1: the file looks like XML` + isTOML + `<policy/>`,
 		"#!/bin/sh\nexec true":                            `2:6: the file looks like a script` + isTOML + `exec true`,
 		"export MALLOC_ARENA_MAX=4":                       `1:8: this is a line of a shell script; a policy is TOML: write [arenas], and on the next line cap = 4 | export MALLOC_ARENA_MAX=4`,
-		"[arenas]\ncap: 4":                                `2:4: ":" stands where TOML has "="; write cap = 4 | cap: 4`,
-		"[arenas]\ncap := 1/core":                         `2:5: ":" stands where TOML has "="; write cap = "1/core" | cap := 1/core`,
-		"[arenas]\ncap == 4":                              `2:6: "=" stands twice; write cap = 4 | cap == 4`,
-		"[arenas]\ncap 4":                                 `2:5: there is no "=" behind "cap"; write cap = 4 | cap 4`,
+		"[arenas]\ncap: 4":                                `2:4: ":" is used instead of "="; write cap = 4 | cap: 4`,
+		"[arenas]\ncap := 1/core":                         `2:5: ":" is used instead of "="; write cap = "1/core" | cap := 1/core`,
+		"[arenas]\ncap == 4":                              `2:6: "=" is written twice; write cap = 4 | cap == 4`,
+		"[arenas]\ncap 4":                                 `2:5: there is no "=" after "cap"; write cap = 4 | cap 4`,
 		"[arenas]\ncap":                                   `2:4: "cap" has no "=" and no value; write cap = and its value, or [cap] for a table | cap`,
 		"[arenas]\ncap = 4;":                              `2:8: a line does not end with ";"; write cap = 4 | cap = 4;`,
 		"; mine\ncap = 4":                                 `1:1: a comment begins with "#", not with ";"; write # mine | ; mine`,
 		"[arenas]\ncap = 4 // four":                       `2:8: a comment begins with "#", not with "//"; write cap = 4 # four | cap = 4 // four`,
-		"[arenas]\ncap = “1/core”":                        `2:7: these quotation marks are not those of TOML; write cap = "1/core" | cap = “1/core”`,
-		"[arenas]\ncap = '1/core\"":                       `2:15: the quotation marks do not end with the line as they began; write cap = "1/core" | cap = '1/core"`,
-		"arenas]\ncap = 4":                                `1:7: a table's name stands between [ and ]; write [arenas] | arenas]`,
-		"[arenas]\n“cap” = 4":                             `2:1: these quotation marks are not those of TOML; write cap = 4 | “cap” = 4`,
-		"[arenas]\ncap = 4.0":                             `2:7: cap is a number with a point; write cap = 4 | cap = 4.0`,
-		"[service.a]\nservice.b.arenas.cap = 4":           `2:1: a service stands in [service.a]; write a section of its own: [service.NAME] | service.b.arenas.cap = 4`,
-		"[service.\"\"]\narenas.cap = 4":                  `1:1: a section has no service's name; write [service.NAME] | [service.""]`,
-		"[arenas]\ncap = 04":                              `2:7: 04 has a zero in front; write cap = 4 | cap = 04`,
+		"[arenas]\ncap = “1/core”":                        `2:7: typographic quotation marks are not TOML; write cap = "1/core" | cap = “1/core”`,
+		"[arenas]\ncap = '1/core\"":                       `2:15: the string is not closed on its line; write cap = "1/core" | cap = '1/core"`,
+		"arenas]\ncap = 4":                                `1:7: a table header needs both [ and ]; write [arenas] | arenas]`,
+		"[arenas]\n“cap” = 4":                             `2:1: typographic quotation marks are not TOML; write cap = 4 | “cap” = 4`,
+		"[arenas]\ncap = 4.0":                             `2:7: cap is a float; write cap = 4 | cap = 4.0`,
+		"[service.a]\nservice.b.arenas.cap = 4":           `2:1: a service section is nested in [service.a]; write it outside, as [service.NAME] | service.b.arenas.cap = 4`,
+		"[service.\"\"]\narenas.cap = 4":                  `1:1: a section has no service name; write [service.NAME] | [service.""]`,
+		"[arenas]\ncap = 04":                              `2:7: 04 has a leading zero; write cap = 4 | cap = 04`,
 		"[arenas]\ncap = 99999999999999999999":            `2:7: cap: "99999999999999999999" is too large; the largest cap is 65535 | cap = 99999999999999999999`,
 		"service.a.arenas.cap = 99999999999999999999":     `1:24: cap: "99999999999999999999" is too large; the largest cap is 65535 | service.a.arenas.cap = 99999999999999999999`,
 		"[arenas]\nmin = 99999999999999999999":            `2:7: 99999999999999999999 is too large for a number in TOML; numbers in a policy are at most 65535 | min = 99999999999999999999`,
-		"[budget]\ncommand = [/bin/logger, {pid}]":        `2:12: expected value but found '/' instead; arguments stand in quotes, with commas between them: command = ["/usr/local/bin/on-breach", "{pid}"] | command = [/bin/logger, {pid}]`,
-		"[budget]\ncommand = [\"/bin/logger\" \"{pid}\"]": `2:26: expected a comma (',') or array terminator (']'), but got '"'; arguments stand in quotes, with commas between them: command = ["/usr/local/bin/on-breach", "{pid}"] | command = ["/bin/logger" "{pid}"]`,
-		"[arenas] cap = 4":                                `1:9: a table's name stands on a line of its own; write [arenas], and on the next line cap = 4 | [arenas] cap = 4`,
-		"[arenas]\ncap = 4 max = 8":                       `2:8: each key stands on a line of its own; write cap = 4, and on the next line max = 8 | cap = 4 max = 8`,
-		"[arenas]\ncap = 4, max = 8":                      `2:8: each key stands on a line of its own; write cap = 4, and on the next line max = 8 | cap = 4, max = 8`,
+		"[budget]\ncommand = [/bin/logger, {pid}]":        `2:12: expected value but found '/' instead; put each argument in quotes, with commas between them: command = ["/usr/local/bin/on-breach", "{pid}"] | command = [/bin/logger, {pid}]`,
+		"[budget]\ncommand = [\"/bin/logger\" \"{pid}\"]": `2:26: expected a comma (',') or array terminator (']'), but got '"'; put each argument in quotes, with commas between them: command = ["/usr/local/bin/on-breach", "{pid}"] | command = ["/bin/logger" "{pid}"]`,
+		"[arenas] cap = 4":                                `1:9: a table header needs its own line; write [arenas], and on the next line cap = 4 | [arenas] cap = 4`,
+		"[arenas]\ncap = 4 max = 8":                       `2:8: each key needs its own line; write cap = 4, and on the next line max = 8 | cap = 4 max = 8`,
+		"[arenas]\ncap = 4, max = 8":                      `2:8: each key needs its own line; write cap = 4, and on the next line max = 8 | cap = 4, max = 8`,
 		"[arenas]\ncap = 4cores = 8":                      `2:8: 4cores = 8 is text without quotes; write cap = "4cores = 8" | cap = 4cores = 8`,
 		"= 4":                                             `1:1: there is no key before "="; write for example cap = 4 | = 4`,
-		"\"cap = 4":                                       `1:9: the quotation marks of the key do not end in front of =; write cap = 4 | "cap = 4`,
-		"\"cap = 1/core\"":                                `1:15: the quotation marks of the key do not end in front of =; write cap = "1/core" | "cap = 1/core"`,
+		"\"cap = 4":                                       `1:9: the quotation mark of the key is not closed before =; write cap = 4 | "cap = 4`,
+		"\"cap = 1/core\"":                                `1:15: the quotation mark of the key is not closed before =; write cap = "1/core" | "cap = 1/core"`,
 	} {
 		_, err := read("p.toml", []byte(text+"\n"), "")
 		if err == nil {

@@ -14,10 +14,10 @@ import (
 	"syscall"
 )
 
-// Whose policy file root may follow, and how it is opened.
+// Opening a policy file, and deciding whether root may trust it.
 
-// openFile opens a file for reading. It neither blocks on a FIFO nor takes a terminal as the controlling one. os.OpenFile
-// would set up the runtime's poller for the file, which no regular file can use.
+// openFile opens a file for reading. It neither blocks on a FIFO nor acquires a controlling terminal. It avoids os.OpenFile,
+// which would set up the runtime's poller; a regular file cannot use that.
 func openFile(path string) (*os.File, error) {
 	for {
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
@@ -27,26 +27,26 @@ func openFile(path string) (*os.File, error) {
 		if err != nil {
 			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 		}
-		_ = syscall.SetNonblock(fd, false) // or os.NewFile would do the same
+		_ = syscall.SetNonblock(fd, false) // else os.NewFile would set up the poller
 		return os.NewFile(uintptr(fd), path), nil
 	}
 }
 
-// maxLinks is how many symbolic links a path may go through, as in the kernel (path_resolution(7)).
+// maxLinks is the maximum number of symbolic links in a path, as in the kernel (path_resolution(7)).
 const maxLinks = 40
 
 func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
 
-// mayWrite asks the kernel without opening anything: access(2), W_OK, which knows read-only file systems too.
+// mayWrite uses access(2) with W_OK, which opens nothing and also detects read-only file systems.
 func mayWrite(path string) error {
 	const canWrite = 2
 	return syscall.Access(path, canWrite)
 }
 
-// distrust says why a policy must not steer what root launches: the file, a folder above it, a link on
-// the way or a folder above that link's target belongs to another user or can be written by one. opened
-// is the stat of the descriptor that is read, so the file that is judged is the one that counts. What belongs to user is
-// as good as root's: 0 for a launch, and in a check the one that checks.
+// distrust describes why root must not follow a policy: the file, a folder above it, a link on its path or a folder
+// above that link's target is owned or writable by another user. opened is the stat of the open descriptor, so that the
+// file that was checked is the file that is read. Files of user are trusted like root's: 0 for a launch, the checking
+// user for a check.
 func distrust(path string, opened fs.FileInfo, user int) *problem {
 	full, err := filepath.Abs(path)
 	if err != nil {
@@ -66,17 +66,16 @@ func distrust(path string, opened fs.FileInfo, user int) *problem {
 	return w.untrusted(w.at, opened)
 }
 
-// walk follows a path as the kernel does, one name at a time, and judges all it meets.
+// walk resolves a path as the kernel does, one name at a time, and checks the owner and mode of each step.
 type walk struct {
-	path  string   // as it was named
-	user  int      // who may own what is met, beside root
-	at    string   // where the walk is; no link is left in it
-	todo  []string // the names ahead
+	path  string   // as the user wrote it
+	user  int      // the trusted owner besides root
+	at    string   // the current position, without links
+	todo  []string // the names still to resolve
 	links int
 }
 
-// step goes on to the next name and gives the stat(2) of where the walk is then, which is that of at where the name
-// leads nowhere new.
+// step resolves the next name. at is the stat(2) of the current position; the result is that of the new one.
 func (w *walk) step(at fs.FileInfo) (fs.FileInfo, *problem) {
 	name := w.todo[0]
 	w.todo = w.todo[1:]
@@ -112,8 +111,8 @@ func (w *walk) judge(step string) (fs.FileInfo, *problem) {
 	return info, w.untrusted(step, info)
 }
 
-// untrusted judges one step of the way. The mode of a link means nothing, and who may write to a sticky
-// folder cannot replace what is root's in it.
+// untrusted checks one step. The mode of a link has no meaning, and in a sticky folder other users cannot
+// replace root's files.
 func (w *walk) untrusted(step string, info fs.FileInfo) *problem {
 	path := w.path
 	mode := info.Mode()

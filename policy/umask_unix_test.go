@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestMain gives the files of the tests the modes that they are written with, whatever the umask of their starter was.
+// TestMain clears the inherited umask, so that test files get the modes that the tests ask for.
 func TestMain(m *testing.M) {
 	syscall.Umask(0o022)
 	os.Exit(m.Run())

@@ -11,19 +11,19 @@ import (
 	"unicode"
 )
 
-// How each kind of value is read: a method a kind, which reports what is wrong with the value and what to type instead.
+// Parsing of values, one method for each kind.
 
-// value is one value of the file on its way into the policy. Its methods give the zero value and report a
-// problem where it is not what its key wants.
+// value is one value of the file. Its methods parse it; for an invalid value they report a problem and return
+// the zero value, or one that is not used.
 type value struct {
 	l       *layer
 	name    string // "virtual"
 	setting string // "budget.virtual"
 	path    string // "service.x.budget.virtual"
-	raw     any    // as the TOML parser gives it
+	raw     any    // from the TOML parser
 }
 
-// wrong reports a problem at the value.
+// wrong reports a problem at the position of the value.
 func (v value) wrong(what, hint string) {
 	p := v.l.said[v.setting]
 	p.bad = true
@@ -31,9 +31,9 @@ func (v value) wrong(what, hint string) {
 	v.l.doc.problem(v.l.doc.at[v.path].value, hinted{what, hint})
 }
 
-// wrongType reports a value of a kind that its key does not take.
+// wrongType reports a value of the wrong TOML type.
 func (v value) wrongType(want, hint string) {
-	v.wrong(fmt.Sprintf("%s is %s; it wants %s", v.name, typeName(v.raw), want), hint)
+	v.wrong(fmt.Sprintf("%s is %s, not %s", v.name, typeName(v.raw), want), hint)
 }
 
 func typeName(raw any) string {
@@ -43,7 +43,7 @@ func typeName(raw any) string {
 	case int64:
 		return "an integer"
 	case float64:
-		return "a number with a point"
+		return "a float"
 	case bool:
 		return "a boolean"
 	case time.Time:
@@ -62,7 +62,7 @@ func (v value) integer(least, most int) int {
 	if !ok {
 		if s, isString := v.raw.(string); isString {
 			if n, err := strconv.Atoi(s); err == nil && n >= least && n <= most {
-				hint = fmt.Sprintf("without quotes: %s = %d", v.name, n)
+				hint = fmt.Sprintf("write %s = %d, without quotes", v.name, n)
 			}
 		}
 		v.wrongType("an integer", hint)
@@ -83,7 +83,7 @@ func (v value) boolean() bool {
 	return b
 }
 
-// text is a string, or a problem.
+// text accepts a string.
 func (v value) text(want, hint string) (string, bool) {
 	s, ok := v.raw.(string)
 	if !ok {
@@ -101,11 +101,11 @@ func (v value) word(allowed ...string) string {
 	if near := DidYouMean(s, allowed); near != "" {
 		hint = near
 	}
-	v.wrong(fmt.Sprintf("%s = %q is none of its words", v.name, s), hint)
+	v.wrong(fmt.Sprintf("%s = %q is not a valid value", v.name, s), hint)
 	return ""
 }
 
-// number is an integer or a string, as text.
+// number accepts an integer or a string, and returns it as text.
 func (v value) number() (text string, ok bool) {
 	switch raw := v.raw.(type) {
 	case int64:
@@ -118,11 +118,11 @@ func (v value) number() (text string, ok bool) {
 
 func (v value) cap() Cap {
 	if raw, ok := v.raw.(float64); ok {
-		hint := fmt.Sprintf(`a cap per core is a string: cap = "%v/core"`, raw)
+		hint := fmt.Sprintf(`write a factor in quotes: cap = "%v/core"`, raw)
 		if raw == math.Trunc(raw) {
 			hint = fmt.Sprintf("write cap = %v", raw)
 		}
-		v.wrong("cap is a number with a point", hint)
+		v.wrong("cap is a float", hint)
 		return Cap{}
 	}
 	text, ok := v.number()
@@ -136,7 +136,7 @@ func (v value) cap() Cap {
 	return c
 }
 
-// parsed reports the error of a parser in this package.
+// parsed reports the error of one of this package's parsers, if any.
 func (v value) parsed(err error) {
 	if h, ok := err.(hinted); ok {
 		v.wrong(v.name+": "+h.what, h.hint)
@@ -148,18 +148,18 @@ func (v value) cores() coreRule {
 	if _, ok := v.raw.(int64); ok {
 		return coreRule{N: v.integer(1, MaxCap), From: from}
 	}
-	s, ok := v.text("a source or a number", `write "auto", "online", "affinity" or a number such as 8`)
+	s, ok := v.text("a word or an integer", `write "auto", "online", "affinity" or a number such as 8`)
 	if !ok {
 		return coreRule{}
 	}
 	if n, digits := decimal(s); digits && n > 0 {
-		v.wrong(fmt.Sprintf("cores = %q is no source of cores", s), fmt.Sprintf("a number stands without quotes: cores = %d", n))
+		v.wrong(fmt.Sprintf("cores = %q is a number in quotes", s), fmt.Sprintf("write cores = %d, without quotes", n))
 		return coreRule{}
 	}
 	return coreRule{Rule: v.word(coreSources...), From: from}
 }
 
-// limit reads a size. "off" is no limit, also where one lies beneath.
+// limit parses a size. "off" is the zero size, which also removes the limit of the layer below.
 func (v value) limit(relative bool) size {
 	text, ok := v.number()
 	if !ok {
@@ -171,7 +171,7 @@ func (v value) limit(relative bool) size {
 	s, err := parseLimit(text)
 	v.parsed(err)
 	if s.Percent != 0 && !relative {
-		v.wrong(fmt.Sprintf("%s = %q: only %s may be a share of the machine's memory", v.name, v.raw, relativeMetrics()), `write a size such as "4GiB"`)
+		v.wrong(fmt.Sprintf("%s = %q: only %s may be a percentage of the machine's memory", v.name, v.raw, relativeMetrics()), `write a size such as "4GiB"`)
 		return size{}
 	}
 	if !s.isZero() {
@@ -180,7 +180,7 @@ func (v value) limit(relative bool) size {
 	return s
 }
 
-// duration reads what time.ParseDuration does.
+// duration parses the syntax of time.ParseDuration.
 func (v value) duration(least, most time.Duration) time.Duration {
 	hint := fmt.Sprintf("write a duration with its unit, from %s to %s, such as \"500ms\", \"30s\" or \"1m30s\"", short(least), short(most))
 	if n, isInt := v.raw.(int64); isInt {
@@ -193,14 +193,14 @@ func (v value) duration(least, most time.Duration) time.Duration {
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		v.wrong(fmt.Sprintf("%s = %q is no duration", v.name, s), durationHint(s, hint))
+		v.wrong(fmt.Sprintf("%s = %q is not a duration", v.name, s), durationHint(s, hint))
 	case d < least || d > most:
-		v.wrong(fmt.Sprintf("%s = %q is out of range", v.name, s), fmt.Sprintf("it is from %s to %s", short(least), short(most)))
+		v.wrong(fmt.Sprintf("%s = %q is out of range", v.name, s), fmt.Sprintf("write a duration from %s to %s", short(least), short(most)))
 	}
 	return d
 }
 
-// durationHint is the duration that a text of one number was most likely meant to be; without a unit it is seconds.
+// durationHint suggests a correction for a single number, in seconds if it has no unit.
 func durationHint(s, unknown string) string {
 	s = strings.ToLower(strings.Join(strings.Fields(s), ""))
 	number := strings.TrimRightFunc(s, unicode.IsLetter)
@@ -225,13 +225,13 @@ func durationHint(s, unknown string) string {
 	return fmt.Sprintf("write %q", number+unit)
 }
 
-// short is a duration of one unit as people write it: "24h", not "24h0m0s".
+// short formats a duration of one unit: "24h", not "24h0m0s".
 func short(d time.Duration) string {
 	return cmp.Or(strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m"), "0s")
 }
 
 func (v value) percent() int {
-	hint := `write whole per cent from "1%" to "100%"`
+	hint := `write a whole percentage from "1%" to "100%"`
 	if n, isInt := v.raw.(int64); isInt && n >= 1 && n <= 100 {
 		hint = fmt.Sprintf(`write %s = "%d%%"`, v.name, n)
 	}
@@ -250,11 +250,11 @@ func (v value) percent() int {
 	if meant, whole := decimal(meantNumber(number)); whole && meant >= 1 && meant <= 100 { // "80 %", "80"
 		hint = fmt.Sprintf(`write "%d%%"`, meant)
 	}
-	v.wrong(fmt.Sprintf("%s = %q is no percentage", v.name, s), hint)
+	v.wrong(fmt.Sprintf("%s = %q is not a percentage", v.name, s), hint)
 	return 0
 }
 
-// maxWindow bounds the samples that the watch keeps.
+// maxWindow bounds the number of samples that the watch keeps.
 const maxWindow = 60
 
 func (v value) window() Window {
@@ -270,18 +270,18 @@ func (v value) window() Window {
 		hint = fmt.Sprintf("write %q", meant)
 	}
 	if !okN || !okOf || n < 1 || n > of || of > maxWindow {
-		v.wrong(fmt.Sprintf("%s = %q is no rule for a breach", v.name, s), hint)
+		v.wrong(fmt.Sprintf("%s = %q is not a breach rule", v.name, s), hint)
 	}
 	return Window{n, of}
 }
 
-// signalNames is the signals a target can be told by, signal(7). SIGKILL and SIGSTOP are not among them:
-// no program can answer to them, and ending the target is what action "terminate" is for.
+// signalNames are the signals that an action may send, signal(7). SIGKILL and SIGSTOP are left out, because a
+// program cannot handle them; action "terminate" ends the target.
 const signalNames = "SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGUSR1 SIGSEGV SIGUSR2 SIGPIPE SIGALRM SIGTERM " +
 	"SIGSTKFLT SIGCHLD SIGCONT SIGTSTP SIGTTIN SIGTTOU SIGURG SIGXCPU SIGXFSZ SIGVTALRM SIGPROF SIGWINCH SIGIO SIGPWR SIGSYS"
 
 func (v value) signal() string {
-	s, ok := v.text("a signal's name", `write a name such as "SIGUSR1"`)
+	s, ok := v.text("a signal name in quotes", `write a name such as "SIGUSR1"`)
 	names := strings.Fields(signalNames)
 	if !ok || slices.Contains(names, s) || isRealTime(s) {
 		return s
@@ -290,7 +290,7 @@ func (v value) signal() string {
 	with := "SIG" + strings.TrimPrefix(strings.ToUpper(s), "SIG")
 	switch {
 	case with == "SIGKILL" || with == "SIGSTOP":
-		hint = `no program can answer to it; to end the target write action = "terminate", with grace = "0s" for at once`
+		hint = `no program can handle it; to end the target write action = "terminate", and grace = "0s" to end it at once`
 	case slices.Contains(names, with) || isRealTime(with):
 		hint = DidYouMean(with, []string{with})
 	default:
@@ -298,11 +298,11 @@ func (v value) signal() string {
 			hint = near
 		}
 	}
-	v.wrong(fmt.Sprintf("signal = %q is no signal to send", s), hint)
+	v.wrong(fmt.Sprintf("signal = %q is not a valid signal", s), hint)
 	return ""
 }
 
-// isRealTime accepts SIGRTMIN and SIGRTMIN+1 to SIGRTMIN+30: glibc leaves 34 to 64 to programs.
+// isRealTime accepts SIGRTMIN and SIGRTMIN+1 to SIGRTMIN+30, signals 34 to 64; glibc reserves 32 and 33.
 func isRealTime(s string) bool {
 	offset, ok := strings.CutPrefix(s, "SIGRTMIN")
 	if !ok || offset == "" {
@@ -313,7 +313,7 @@ func isRealTime(s string) bool {
 	return plus && ok && n >= 1 && n <= 30
 }
 
-// command reads a program and its arguments, which are passed to execve(2) as they are.
+// command parses a program and its arguments, which go to execve(2) without a shell.
 func (v value) command() []string {
 	hint := `write a list such as ["/usr/local/bin/on-breach", "--pid", "{pid}"]`
 	if line, isText := v.raw.(string); isText && len(strings.Fields(line)) > 0 {
@@ -328,7 +328,7 @@ func (v value) command() []string {
 	for _, r := range raw {
 		word, ok := r.(string)
 		if !ok {
-			v.wrong(fmt.Sprintf("command has %s in it; it wants strings", typeName(r)), "put every argument in quotes")
+			v.wrong(fmt.Sprintf("command contains %s, not only strings", typeName(r)), "put every argument in quotes")
 			return nil
 		}
 		words = append(words, word)
@@ -337,9 +337,9 @@ func (v value) command() []string {
 	case len(words) == 0:
 		v.wrong("command is empty", hint)
 	case !strings.HasPrefix(words[0], "/"):
-		v.wrong(fmt.Sprintf("command %q is no absolute path", words[0]), "it runs in the folder / and no shell looks it up: write its path from /")
+		v.wrong(fmt.Sprintf("command %q is not an absolute path", words[0]), "write the full path: the command runs without a shell, in the folder /")
 	case strings.Contains(strings.Join(words, ""), "\x00"):
-		v.wrong("command has a NUL byte in it", "no argument of a program can hold one")
+		v.wrong("command contains a NUL byte", "remove it: an argument of a program cannot contain one")
 	}
 	return words
 }
@@ -351,7 +351,7 @@ func (v value) logTo() string {
 		return s
 	}
 	if !strings.HasPrefix(s, "/") || strings.Contains(s, "\x00") {
-		v.wrong(fmt.Sprintf("to = %q is no absolute path", s), hint)
+		v.wrong(fmt.Sprintf("to = %q is not an absolute path", s), hint)
 	}
 	return s
 }

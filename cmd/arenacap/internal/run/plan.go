@@ -90,8 +90,7 @@ func (l Line) apply(p *policy.Policy) error {
 	return nil
 }
 
-// Explain says what the operator should hear of a plan: what it overrides, and under --verbose why it is what
-// it is.
+// Explain prints the warnings of a plan and, under --verbose, the reasons for it.
 func Explain(v say.Voice, plan policy.Plan) {
 	v.Notes(plan.Policy.Notes)
 	v.Notes(plan.Overrides)
@@ -101,6 +100,9 @@ func Explain(v say.Voice, plan policy.Plan) {
 	v.Explain("policy: %s", PolicyName(plan.Policy))
 	for _, line := range plan.Reasons {
 		v.Explain("%s", line)
+	}
+	if plan.ArenaMax > 1 {
+		v.Explain("the cap is exact on every glibc since 2.10")
 	}
 	for _, limit := range plan.Limits {
 		v.Explain("budget: %s", limit)
