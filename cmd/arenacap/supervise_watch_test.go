@@ -41,7 +41,9 @@ func superviseUnder(t *testing.T, policy, script string, flags ...string) (statu
 
 func kinds(events []map[string]any) (all []string) {
 	for _, e := range events {
-		all = append(all, e["event"].(string))
+		if e["event"] != "gap" { // a busy machine makes them
+			all = append(all, e["event"].(string))
+		}
 	}
 	return all
 }

@@ -146,7 +146,7 @@ func (w surroundings) check(t *testing.T, arenacap, mode string) {
 	}
 	args, log := policyWithLog(t, watched+"[launch]\nmode = \""+mode+"\"\n")
 	// It lives until the watch has seen it, or half a minute.
-	target := []string{"--", "/bin/sh", "-c", `[ "$MALLOC_ARENA_MAX" = 2 ] || exit 9
+	target := []string{"--", requireTools(t).server, "-c", `[ "$MALLOC_ARENA_MAX" = 2 ] || exit 9
 		for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6 7 8 9 10; do
 			! /bin/grep -q -e cap-verified -e watch-failed "$0" || exit 42; /bin/sleep 0.$i
 		done; done; exit 8`, log}
@@ -244,7 +244,7 @@ func TestHiddenProcesses(t *testing.T) {
 	for _, mode := range []string{"exec", "supervise"} {
 		args, log := policyWithLog(t, watched+"[launch]\nmode = \""+mode+"\"\n")
 		script := `mount -o remount,hidepid=2 /proc || exit 99; setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; s=$?; until ! pgrep -f '[a]renacap: watch' >/dev/null; do :; done; exit $s`
-		line := slices.Concat([]string{"/bin/sh", "-c", script, "sh", tool.checked}, args, []string{"--", "/bin/sh", "-c", `until grep -q cap-verified "$0"; do sleep 0.01; done; exit 42`, log})
+		line := slices.Concat([]string{"/bin/sh", "-c", script, "sh", tool.checked}, args, []string{"--", tool.server, "-c", `until grep -q cap-verified "$0"; do sleep 0.01; done; exit 42`, log})
 		cmd := inNamespace(t, line...)
 		cmd.Env = []string{"PATH=/usr/bin:/bin"}
 		_ = cmd.Run()

@@ -23,6 +23,7 @@ type tools struct {
 	plain, release, checked string
 	release386              string // "" where the machine is no amd64
 	probe, setup            string
+	server                  string // a shell under a name that is no carrier's
 	err                     error
 }
 
@@ -68,6 +69,7 @@ var builtTools = sync.OnceValue(func() tools {
 		return func(path string) error { return testenv.Arenacap(path, env, flags...) }
 	}
 	t.probe, t.setup = add("probe", c), add("setup", c)
+	t.server = add("server", func(path string) error { return compile(path, nil, "cp", "/bin/sh", "OUT") })
 	t.plain = add("arenacap", arenacap(nil, buildTags("")))
 	t.release = add("arenacap-release", arenacap([]string{"CGO_ENABLED=0"}, releaseFlags()...))
 	if runtime.GOARCH == "amd64" {

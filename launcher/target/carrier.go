@@ -18,11 +18,12 @@ type reading struct {
 	script  bool     // command[0] is a script for this carrier, a shell
 	text    string   // shell text that takes the command's place, where isText
 	isText  bool
-	args    []string // "$@" of the text
+	args    []string // "$0" of the text, and "$@"
 	user    string   // whom the program runs as; "" is not said
 	stays   bool
 	root    bool   // the program has another root directory
 	problem string // why there is no command, a sentence
+	sure    bool   // the flags were understood all the same, and what they say of the environment holds
 
 	env       fate
 	keep      []string // variables that stay where the others go
@@ -85,7 +86,7 @@ func (c *carrier) read(name string, args []string, getenv func(string) string) r
 		a.problem = a.noCommand()
 	}
 	if len(a.command) > 0 && strings.Contains(a.command[0], Opaque) {
-		a.problem = fmt.Sprintf("which program %s starts is not plain to see", name)
+		a.problem, a.sure = fmt.Sprintf("which program %s starts is not plain to see", name), true
 	}
 	if a.problem != "" {
 		a.command, a.isText = nil, false
@@ -292,7 +293,7 @@ func (a *argReader) takeOperands() {
 		a.text, a.isText = strings.Join(a.rest, " "), true
 	case a.has(stringC) && a.rest[0] == "-c" && len(a.rest) > 1, a.hasText:
 		at := slices.Index(a.rest[:1], "-c") + 1
-		a.text, a.isText, a.args = a.rest[at], true, a.rest[min(at+2, len(a.rest)):]
+		a.text, a.isText, a.args = a.rest[at], true, a.rest[at+1:]
 	default:
 		a.command, a.script = a.rest, a.has(shell)
 	}

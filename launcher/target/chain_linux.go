@@ -99,7 +99,7 @@ func (c *chain) step() bool {
 	switch {
 	case r.problem != "":
 		c.unknown(r.problem)
-		if r.env != kept && c.lost == "" {
+		if r.env != kept && !r.sure {
 			c.doubt = r.problem
 			c.links[at].Environment = "unknown"
 		}
@@ -174,12 +174,12 @@ func (c *chain) pass(row *carrier, name string, r reading) {
 	c.env = c.fs.withVariables(r.environment(before), r.variables)
 	switch {
 	case sameCap(before, c.env):
-	case said == Unknown && (r.env == bySudoers || r.env == byDoas) && r.problem == "":
+	case said == Unknown && (r.env == bySudoers || r.env == byDoas) && (r.problem == "" || r.sure):
 		link.Environment = "unknown"
 		c.doubt = fmt.Sprintf("what %s leaves of the environment stands in its configuration, which cannot be read here or is not the same for all", name)
 		c.instead = c.behind(r)
 		c.env = before
-	case r.problem != "":
+	case r.problem != "" && !r.sure:
 		return
 	case len(r.set)+len(r.unset) > 0 && r.env == kept || r.variables != "":
 		link.Environment = "changed"

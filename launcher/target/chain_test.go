@@ -115,6 +115,7 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 		{"sh -c srv", "", Yes, ""}, {"sh -c 'env -i srv; :'", "", No, "env clears the environment"}, {"sh -c 'MALLOC_ARENA_MAX=9 exec srv'", "", No, ""},
 		{"sh -c 'export MALLOC_ARENA_MAX=9; exec srv'", "", No, "the text behind sh sets MALLOC_ARENA_MAX=9"},
 		{"sh -c 'export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-9}; srv'", "", Yes, ""},
+		{"sh -c 'env -i \"$0\"; :' srv", "", No, "env clears the environment"}, {"sh -c 'env -i $X'", "", No, "env clears"}, {"sh -c 'exec \"$@\"' x env -i srv", "", No, "env clears"},
 		{"sh -c 'test -n x && unset MALLOC_ARENA_MAX; srv'", "", Unknown, "in some cases"},
 		{"tini -- gosu nobody srv", "", Yes, ""}, {"arenacap run -- srv", "", Yes, ""},
 	} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -29,7 +30,7 @@ func (c *chain) intoScript() bool {
 	case c.doubt != before.doubt:
 		link.Environment = "unknown"
 	}
-	if next == nil || !c.start(*next, file, stays[min(1, len(stays)):]) {
+	if next == nil || !c.start(*next, file, stays) {
 		c.path, c.args, c.unseen, c.settled = file, stays, "", true
 		return false
 	}
@@ -56,11 +57,7 @@ func (c *chain) start(next shellCommand, file string, args []string) bool {
 	set, words := next.parts()
 	c.line = nil
 	for _, w := range words {
-		if w.raw == `"$@"` || w.raw == "$@" {
-			c.line = append(c.line, args...)
-			continue
-		}
-		c.line = append(c.line, w.text)
+		c.line = append(c.line, w.expand(args)...)
 	}
 	c.args = c.line
 	for _, entry := range set {
@@ -82,6 +79,20 @@ func (s shellCommand) parts() (set []string, words []shellWord) {
 		words = words[1:]
 	}
 	return set, words
+}
+
+// expand gives the words that a word stands for, as far as a script's arguments tell; the first is "$0".
+func (w shellWord) expand(args []string) []string {
+	name := strings.TrimPrefix(strings.Trim(w.raw, `"`), "$")
+	n, err := strconv.Atoi(name)
+	switch {
+	case w.text != Opaque:
+	case name == "@" || name == "{@}":
+		return args[min(1, len(args)):]
+	case err == nil && n >= 0 && n < len(args):
+		return args[n : n+1]
+	}
+	return []string{w.text}
 }
 
 func (w shellWord) assigns() bool {

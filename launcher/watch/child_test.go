@@ -114,7 +114,7 @@ type child struct {
 
 func newChild() *child {
 	c := &child{cmd: exec.Command("/proc/self/exe")}
-	c.cmd.Env = []string{childVariable + "=1", "GOMAXPROCS=1", "GORACE=atexit_sleep_ms=0"}
+	c.cmd.Env = []string{childVariable + "=1", "GOMAXPROCS=1", "GORACE=atexit_sleep_ms=0", "MALLOC_ARENA_MAX=4"}
 	c.cmd.Stderr = os.Stderr
 	return c.start()
 }

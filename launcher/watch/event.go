@@ -24,6 +24,7 @@ const (
 	eventWarning     = "warning"
 	eventBreach      = "breach"
 	eventAction      = "action"
+	eventElsewhere   = "elsewhere"
 	eventRecovered   = "recovered"
 	eventGap         = "gap"
 	eventLogFailed   = "log-failed"
@@ -63,7 +64,7 @@ func (e event) priority() journal.Priority {
 	switch e.kind {
 	case eventBreach, eventWatchFailed, eventLogFailed:
 		return journal.Err
-	case eventWarning, eventCapNotKept, eventGap:
+	case eventWarning, eventCapNotKept, eventElsewhere, eventGap:
 		return journal.Warning
 	case eventAction:
 		if body, ok := e.body.(actionBody); ok && body.Failed {
@@ -189,9 +190,16 @@ func notNeeded(c change, action string) event {
 	return acted(c, action, "", 0, text, false)
 }
 
+// other is another process than the one that is measured. It is left out where it is the same.
+type other struct {
+	PID  int    `json:"other_pid,omitempty"`
+	Name string `json:"other_name,omitempty"`
+}
+
 type capBody struct {
 	Arenas *int `json:"arenas"`
 	Cap    *int `json:"cap"`
+	other
 }
 
 // capJudged says whether there are at most as many arenas as were planned.
@@ -201,7 +209,33 @@ func capJudged(arenas, limit int) event {
 		kind, words = eventCapNotKept, "%s, at most %d were planned"
 	}
 	text := fmt.Sprintf(words, kindWords(part{Kind: "arenas", Count: arenas}), limit)
-	return event{kind, text, capBody{&arenas, &limit}}
+	return event{kind, text, capBody{Arenas: &arenas, Cap: &limit}}
+}
+
+// capSetOtherwise is about a server whose environment has another cap than the plan's.
+func capSetOtherwise(set, limit int) event {
+	text := fmt.Sprintf("its environment asks for %d arenas, at most %d were planned; a program in front of it sets that", set, limit)
+	return event{eventCapNotKept, text, capBody{Cap: &limit}}
+}
+
+// of is a judgement of the cap that is about a descendant of the target.
+func (e event) of(pid int, name string) event {
+	body := e.body.(capBody)
+	body.other = other{pid, name}
+	return event{e.kind, fmt.Sprintf("%s[%d]: %s", name, pid, e.text), body}
+}
+
+// holdsMore says that a descendant is larger than the target, in bytes of address space.
+func holdsMore(pid int, name string, size, own uint64) event {
+	text := fmt.Sprintf("%s[%d], a descendant, has %s of address space and this process %s; the budget measures this process alone: write scope = \"tree\" in [budget]",
+		name, pid, policy.FormatSize(size), policy.FormatSize(own))
+	return event{eventElsewhere, text, other{pid, name}}
+}
+
+// leftBehind says that the target has ended and a descendant of it goes on, and what to write so that it is watched.
+func leftBehind(pid int, name, write string) event {
+	text := fmt.Sprintf("the program has ended and left %s[%d] behind, which nothing watches; write %s", name, pid, write)
+	return event{eventElsewhere, text, other{pid, name}}
 }
 
 // capCannotWork is a reason that was known without a look into the process.
@@ -242,9 +276,9 @@ type seenBody struct {
 }
 
 // exited is the end of the target; with a wider scope it has how many of its processes are still watched.
-func exited(o Outcome, remaining int) event {
+func exited(o Outcome, remaining int, watched bool) event {
 	text, body := seen(o, remaining)
-	if remaining > 0 {
+	if remaining > 0 && watched {
 		text += fmt.Sprintf("; %d of its processes go on and are watched", remaining)
 	}
 	return event{eventExited, text, body}
@@ -279,7 +313,7 @@ func (c Config) wanted(e event) bool {
 	switch e.kind {
 	case eventStarted, eventCapVerified, eventExited:
 		return c.Verbose && !c.Quiet
-	case eventWarning, eventCapNotKept, eventGap:
+	case eventWarning, eventCapNotKept, eventElsewhere, eventGap:
 		return !c.Quiet
 	case eventRecovered:
 		body, _ := e.body.(recoveredBody)

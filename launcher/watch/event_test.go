@@ -80,10 +80,14 @@ func TestEvents(t *testing.T) {
 		{"watch-ended", watchEnded(outcome, 2, "SIGTERM has ended the watch"),
 			`watch-ended: SIGTERM has ended the watch, and what it watched goes on; watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1`,
 			`"processes_remaining":2,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
-		{"exited", exited(outcome, 0), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1`,
+		{"exited", exited(outcome, 0, true), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1`,
 			`"processes_remaining":0,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
-		{"exited before a sample", exited(Outcome{}, 0), `exited: watched for 0s`, `"processes_remaining":0,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
-		{"exited, and its children go on", exited(outcome, 3), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1; 3 of its processes go on and are watched`,
+		{"exited before a sample", exited(Outcome{}, 0, true), `exited: watched for 0s`, `"processes_remaining":0,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
+		{"exited, and its children go on alone", exited(Outcome{}, 3, false), `exited: watched for 0s`, `"processes_remaining":3,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
+		{"elsewhere", holdsMore(9, "srv", 2<<30, 8<<20), `elsewhere: srv[9], a descendant, has 2 GiB of address space and this process 8 MiB; the budget measures this process alone: write scope = "tree" in [budget]`, `"other_pid":9,"other_name":"srv"`},
+		{"a cap that another program set", capSetOtherwise(4, 2), `cap-not-kept: its environment asks for 4 arenas, at most 2 were planned; a program in front of it sets that`, `"arenas":null,"cap":2`},
+		{"the cap of a descendant", capJudged(1, 4).of(9, "srv"), `cap-verified: srv[9]: 1 arena, at most 4 as planned`, `"arenas":1,"cap":4,"other_pid":9,"other_name":"srv"`},
+		{"exited, and its children go on", exited(outcome, 3, true), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1; 3 of its processes go on and are watched`,
 			`"processes_remaining":3,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -316,7 +320,7 @@ func TestPriorities(t *testing.T) {
 		e    event
 		want string
 	}{
-		{started(Config{}), "<6>"}, {capJudged(1, 4), "<6>"}, {exited(Outcome{}, 0), "<6>"},
+		{started(Config{}), "<6>"}, {capJudged(1, 4), "<6>"}, {exited(Outcome{}, 0, true), "<6>"},
 		{acted(limits, "signal", "SIGUSR1", 1, "SIGUSR1 sent", false), "<5>"}, {recovered(limits), "<5>"},
 		{exceeded(change{kind: eventWarning, metric: "virtual", value: 1, limit: 2}, 1, 0, nil), "<4>"}, {gap(1, 1), "<4>"}, {capJudged(9, 4), "<4>"}, {capCannotWork("x"), "<4>"},
 		{exceeded(limits, 1, 0, nil), "<3>"}, {linesLost(1), "<3>"}, {watchEnded(Outcome{}, 1, "x"), "<5>"}, {watchFailed("x"), "<3>"}, {acted(limits, "command", "", 0, "x", true), "<3>"},

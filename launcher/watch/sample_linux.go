@@ -28,7 +28,8 @@ func (w *watched) sample(now time.Duration) {
 	if w.state.settled && !settled {
 		w.base = w.inspect()
 	}
-	w.judgeCap()
+	w.lookAround(now)
+	w.judgeCap(now)
 	for _, c := range changes {
 		w.react(c, r, now)
 	}
@@ -162,12 +163,19 @@ func (w *watched) inspect() (b breakdown) {
 	return b
 }
 
-// judgeCap compares the target's arenas with the plan: once after settle, and again whenever there are
+// judgeCap compares the server's arenas with the plan: once after settle, and again whenever there are
 // more than ever before. That the cap is not kept is reported once. Where it is known not to work, being under
-// it by chance verifies nothing, and neither does a count that may be too low.
-func (w *watched) judgeCap() {
-	c := w.scope.target.arenas
-	if !c.known || w.ended || c.arenas <= w.outcome.Arenas {
+// it by chance verifies nothing, and neither does a count that may be too low, or an environment without the cap.
+func (w *watched) judgeCap(now time.Duration) {
+	p := w.server()
+	if p == nil {
+		return
+	}
+	if p != w.scope.target {
+		w.countServer(p, now)
+	}
+	c := p.arenas
+	if !c.known || c.arenas <= w.outcome.Arenas {
 		return
 	}
 	w.outcome.Arenas = c.arenas
@@ -175,13 +183,17 @@ func (w *watched) judgeCap() {
 		return
 	}
 	kept := c.arenas <= w.cfg.Cap
-	if kept && c.more > 0 {
+	set, otherwise, missing := w.setOtherwise(p)
+	if kept && !otherwise && (c.more > 0 || missing) {
 		w.outcome.CapKnown = w.outcome.CapKnown && !w.outcome.CapKept
 		return
 	}
 	broken := w.outcome.CapKnown && !w.outcome.CapKept
-	w.outcome.CapKnown, w.outcome.CapKept = true, kept
-	if kept && len(w.cfg.Notices) == 0 || !kept && !broken {
-		w.report(capJudged(c.arenas, w.cfg.Cap))
+	w.outcome.CapKnown, w.outcome.CapKept = true, kept && !otherwise
+	switch {
+	case kept && otherwise && !broken:
+		w.report(w.about(p, capSetOtherwise(set, w.cfg.Cap)))
+	case kept && !otherwise && len(w.cfg.Notices) == 0 || !kept && !broken:
+		w.report(w.about(p, capJudged(c.arenas, w.cfg.Cap)))
 	}
 }

@@ -19,15 +19,26 @@ func nextSample(due, now, interval time.Duration) time.Duration {
 	return now + interval
 }
 
-// firstPeek is when the target's size is read for the first time after the first sample, which comes at its start.
-const firstPeek = 10 * time.Millisecond
+// firstPeek is when the target is looked at for the first time after the first sample, and closePeek how often then for
+// as long as closeLook: the descendants of a launcher that ends quickly are found if their parents lived for closePeek.
+const (
+	firstPeek = 10 * time.Millisecond
+	closePeek = 20 * time.Millisecond
+	closeLook = 500 * time.Millisecond
+)
 
-// nextPeek is when to read the target's size once more soon after its start, so that the end of a short run has a
-// peak and not the size at its start: after 10 ms, 20, 40 and so on, until samples follow. These readings
-// decide nothing, and a peak between two of any readings is not seen. 0 means no more.
+// nextPeek is when to look once more soon after the start, for the target's peak and its children: the end of a short run
+// has a peak then and not the size at its start. Closely at first, then each time after as long again, until samples
+// follow. These readings decide nothing, and a peak between two of any is not seen. 0 means no more.
 func nextPeek(began, now, interval time.Duration) time.Duration {
-	after := max(2*(now-began), firstPeek)
-	if after >= interval {
+	after := now - began + closePeek
+	switch {
+	case now == began:
+		after = firstPeek
+	case now-began >= closeLook:
+		after = 2 * (now - began)
+	}
+	if after >= max(interval, closeLook) {
 		return 0
 	}
 	return began + after

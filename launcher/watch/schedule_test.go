@@ -27,10 +27,17 @@ func TestNextPeek(t *testing.T) {
 	for at := nextPeek(7, 7, time.Second); at != 0; at = nextPeek(7, at, time.Second) {
 		got = append(got, (at-7)/time.Millisecond)
 	}
-	if want := []time.Duration{10, 20, 40, 80, 160, 320, 640}; !slices.Equal(got, want) {
+	var want []time.Duration
+	for at := firstPeek; at < closeLook+closePeek; at += closePeek {
+		want = append(want, at/time.Millisecond)
+	}
+	if !slices.Equal(got, want) || len(want) != 26 {
 		t.Errorf("after %v ms, want %v", got, want)
 	}
-	if at := nextPeek(7, 7+640*time.Millisecond, 10*time.Millisecond); at != 0 {
-		t.Errorf("with a short interval at %d after a second, want none", at)
+	if at := nextPeek(7, 7+510*time.Millisecond, time.Minute); at != 7+1020*time.Millisecond {
+		t.Errorf("with a long interval at %v", at-7)
+	}
+	if at := nextPeek(7, 7+490*time.Millisecond, 10*time.Millisecond); at != 0 {
+		t.Errorf("with a short interval at %d after half a second, want none", at)
 	}
 }

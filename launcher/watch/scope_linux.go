@@ -22,14 +22,16 @@ import (
 // scope is the processes that count for one target: itself, and with a wider scope others that were found
 // and are kept by pidfd, so that a descendant which forks away and loses its parents still counts.
 //
-// Known limits: a process whose parent ended before any listing saw the two is not found by scope "tree", as
-// the kernel shows no grandparent; scope "cgroup" finds it. A PID that passes from an unrelated process to a
+// Known limits: a process whose parent ended before any look saw the two is not found by scope "tree", as the kernel
+// shows no grandparent; scope "cgroup" finds it. In the first half second a parent is seen that lives for 20 ms, later
+// one that lives for an interval. A PID that passes from an unrelated process to a
 // descendant between two listings hides that one. What a command starts counts in its control group.
 type scope struct {
 	kind     string // "process", "tree" or "cgroup"
 	target   *process
 	since    time.Duration // since boot: what was born earlier is not the target's
 	others   map[int]*process
+	kin      map[int]*process   // descendants that do not count (kin_linux.go)
 	excluded func(pid int) bool // processes of the watch itself, which never count
 
 	launched bool // the target began in this process's control group
@@ -38,7 +40,7 @@ type scope struct {
 }
 
 func newScope(target *process, kind string, excluded func(pid int) bool) *scope {
-	return &scope{kind: kind, target: target, since: target.born, others: map[int]*process{}, excluded: excluded}
+	return &scope{kind: kind, target: target, since: target.born, others: map[int]*process{}, kin: map[int]*process{}, excluded: excluded}
 }
 
 // refresh drops the processes that have ended and finds new ones.
@@ -82,6 +84,7 @@ func (s *scope) all() (ps []*process) {
 
 func (s *scope) release() {
 	s.target.release()
+	s.closeKin()
 	for pid := range s.others {
 		s.drop(pid)
 	}
@@ -128,10 +131,11 @@ func (s *scope) findDescendants() error {
 	in, out := classify(fresh, s.has, s.isUnrelated)
 	s.unrelated = append(s.unrelated, out...)
 	slices.Sort(s.unrelated)
-	return s.holdAll(in, func(p *process) bool {
+	_, err = s.hold(in, s.others, func(p *process) bool {
 		stat, err := p.stat()
 		return err == nil && slices.Contains(fresh, edge{p.pid, stat.Parent})
 	})
+	return err
 }
 
 func (s *scope) isUnrelated(pid int) bool {
@@ -139,25 +143,25 @@ func (s *scope) isUnrelated(pid int) bool {
 	return found
 }
 
-// holdAll holds processes that were found, each only if it still is what was found once it is held: its PID
+// hold holds processes that were found, each only if it still is what was found once it is held: its PID
 // may have gone to another in between.
-func (s *scope) holdAll(pids []int, still func(*process) bool) error {
-	var failed error
+func (s *scope) hold(pids []int, into map[int]*process, still func(*process) bool) (found []*process, failed error) {
 	for _, pid := range pids {
-		if s.excluded(pid) || s.has(pid) {
+		if s.excluded(pid) || into[pid] != nil || pid == s.target.pid {
 			continue
 		}
 		p, err := hold(pid, -1)
 		switch {
 		case err == nil && still(p):
-			s.others[pid] = p
+			into[pid] = p
+			found = append(found, p)
 		case err == nil:
 			p.release()
 		case !errors.Is(err, unix.ESRCH) && !errors.Is(err, fs.ErrNotExist):
 			failed = fmt.Errorf("process %d is left out: %w", pid, err)
 		}
 	}
-	return failed
+	return found, failed
 }
 
 // listProcesses is the PIDs of the host, sorted.
@@ -201,7 +205,8 @@ func (s *scope) findGroup() error {
 			s.drop(pid)
 		}
 	}
-	return s.holdAll(pids, func(p *process) bool { return inGroup(p, s.target.group) })
+	_, err = s.hold(pids, s.others, func(p *process) bool { return inGroup(p, s.target.group) })
+	return err
 }
 
 // relist looks again where no process is left: those that were held may have forked since. Three times, as a process

@@ -26,6 +26,10 @@ type watched struct {
 	action       *action
 	queue        []change        // breaches whose action follows
 	killReported bool            // that SIGKILL was sent
+	around       time.Duration   // when descendants are looked at next
+	carrier      bool            // the target only starts other programs
+	descendant   *process        // the largest that is no carrier, nil is none
+	told         bool            // that a descendant holds more than the target
 	ended        bool            // the target itself has ended
 	finished     bool            // nothing is left to watch
 	reported     map[string]bool // see reportOnce
@@ -98,6 +102,7 @@ func (w *watched) turn(now time.Duration) {
 	}
 	if w.peek != 0 && now >= w.peek {
 		w.samplePeak()
+		w.reportOnce("kin", w.scope.findChildren())
 		w.peek = nextPeek(w.began, now, w.cfg.Budget.Interval)
 	}
 	if w.gone() && (w.action == nil || w.action.command == nil) {
@@ -138,12 +143,17 @@ func (w *watched) gone() bool {
 	if !w.ended {
 		return false
 	}
-	silent := w.detached && w.log.path == "" && !w.cfg.Journal && w.cfg.Budget.Action == "report" && len(w.cfg.Budget.Command) == 0
-	if silent || w.finished {
+	if w.silent() || w.finished {
 		return true
 	}
 	w.reportOnce("scope", w.scope.relist())
 	return w.scope.remaining() == 0
+}
+
+// silent reports whether a watch has nothing to report to and nothing to do once its target has ended, whose stderr it
+// closes then.
+func (w *watched) silent() bool {
+	return w.detached && w.log.path == "" && !w.cfg.Journal && w.cfg.Budget.Action == "report" && len(w.cfg.Budget.Command) == 0
 }
 
 // leave is the end of the target itself.
@@ -152,7 +162,8 @@ func (w *watched) leave(now time.Duration) {
 	_ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, w.scope.target.pidfd, nil) // it stays readable
 	w.outcome.Elapsed = now - w.began
 	w.reportOnce("scope", w.scope.relist())
-	w.report(exited(w.outcome, w.scope.remaining()))
+	w.tellLeft(now)
+	w.report(exited(w.outcome, w.scope.remaining(), !w.silent()))
 	if w.detached && !w.cfg.Journal { // the end of the journal's is not waited for
 		w.log.closeStderr()
 	}
