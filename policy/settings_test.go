@@ -11,7 +11,7 @@ import (
 // Each key of the table is parsed, is suggested for a misspelling, for the wrong case and in the wrong table, and is in
 // the manual.
 func TestEveryKey(t *testing.T) {
-	manual, err := os.ReadFile("../README.md")
+	manual, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,20 +19,23 @@ type session struct {
 	want    []string
 }
 
-// TestReadme runs every command of the README's console blocks and compares what it prints, both streams in
-// one, with what stands there. "…" is any text; a line of it alone, any lines.
+// TestReadme runs every command of the console blocks in the README and in those beside the code, and compares what it
+// prints, both streams in one, with what stands there. "…" is any text; a line of it alone, any lines.
 func TestReadme(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
+	var sessions []session
+	for _, file := range []string{"README.md", "cmd/arenacap/README.md", "policy/README.md", "launcher/README.md", "examples/README.md"} {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sessions = append(sessions, parseSessions(string(text))...)
 	}
-	sessions := parseSessions(string(text))
-	if len(sessions) < 4 {
-		t.Fatalf("the README has %d commands; the parser finds no more, or somebody took them out", len(sessions))
+	if len(sessions) < 6 {
+		t.Fatalf("the READMEs have %d commands; the parser finds no more, or they were taken out", len(sessions))
 	}
 	dir := t.TempDir()
 	for _, s := range sessions {

@@ -328,7 +328,7 @@ func TestBootedKillMode(t *testing.T) {
 		t.Run(c.kill+","+c.kind, func(t *testing.T) {
 			inBothModes(t, func(t *testing.T, arenacap string, supervised bool) {
 				if supervised && c.kind == "notify" && c.kill != "control-group" {
-					return // README.md, Known limits: systemd does not wait for a main process that is not its child
+					return // launcher/README.md: systemd does not wait for a main process that is not its child
 				}
 				u := newUnit(t, watched, service("KillMode="+c.kill, "Type="+c.kind, "ExecStart="+arenacap+" SERVER"+c.args)).start()
 				u.capped()

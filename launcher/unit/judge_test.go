@@ -299,9 +299,9 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-// The README has the amounts that are enough.
+// The manual has the amounts that are enough.
 func TestReadmeHasTheNeeds(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
