@@ -44,6 +44,7 @@ func TestSyntax(t *testing.T) {
 		"arenas]\ncap = 4":                                `1:7: a table header needs both [ and ]; write [arenas] | arenas]`,
 		"[arenas]\n“cap” = 4":                             `2:1: typographic quotation marks are not TOML; write cap = 4 | “cap” = 4`,
 		"[arenas]\ncap = 4.0":                             `2:7: cap is a float; write cap = 4 | cap = 4.0`,
+		"[arenas]\ncap = nan":                             `2:7: cap is a float; write for example cap = 4 or cap = "1.5/core" | cap = nan`,
 		"[service.a]\nservice.b.arenas.cap = 4":           `2:1: a service section is nested in [service.a]; write it outside, as [service.NAME] | service.b.arenas.cap = 4`,
 		"[service.\"\"]\narenas.cap = 4":                  `1:1: a section has no service name; write [service.NAME] | [service.""]`,
 		"[arenas]\ncap = 04":                              `2:7: 04 has a leading zero; write cap = 4 | cap = 04`,

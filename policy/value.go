@@ -116,13 +116,20 @@ func (v value) number() (text string, ok bool) {
 	return "", false
 }
 
+// capForFloat is the hint for a cap that was written as a float.
+func capForFloat(n float64) string {
+	switch {
+	case n < 1 || n > MaxCap || n != n: // the last is nan
+		return `write for example cap = 4 or cap = "1.5/core"`
+	case n == math.Trunc(n):
+		return fmt.Sprintf("write cap = %v", n)
+	}
+	return fmt.Sprintf(`write a factor in quotes: cap = "%v/core"`, n)
+}
+
 func (v value) cap() Cap {
 	if raw, ok := v.raw.(float64); ok {
-		hint := fmt.Sprintf(`write a factor in quotes: cap = "%v/core"`, raw)
-		if raw == math.Trunc(raw) {
-			hint = fmt.Sprintf("write cap = %v", raw)
-		}
-		v.wrong("cap is a float", hint)
+		v.wrong("cap is a float", capForFloat(raw))
 		return Cap{}
 	}
 	text, ok := v.number()
