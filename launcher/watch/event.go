@@ -206,7 +206,7 @@ type capBody struct {
 func capJudged(arenas, limit int) event {
 	kind, words := eventCapVerified, "%s, at most %d as planned"
 	if arenas > limit {
-		kind, words = eventCapNotKept, "%s, at most %d were planned"
+		kind, words = eventCapNotKept, "%s, at most %d were planned; 'arenacap inspect' says why"
 	}
 	text := fmt.Sprintf(words, kindWords(part{Kind: "arenas", Count: arenas}), limit)
 	return event{kind, text, capBody{Arenas: &arenas, Cap: &limit}}

@@ -71,7 +71,7 @@ func TestEvents(t *testing.T) {
 			`action: terminate was not needed: virtual 96 MiB is not over 100 MiB any more`,
 			`"metric":"virtual","value_bytes":100663296,"limit_bytes":104857600,"action":"terminate","signal":null,"processes":null,"failed":false`},
 		{"cap-verified", capJudged(1, 4), `cap-verified: 1 arena, at most 4 as planned`, `"arenas":1,"cap":4`},
-		{"cap-not-kept", capJudged(9, 4), `cap-not-kept: 9 arenas, at most 4 were planned`, `"arenas":9,"cap":4`},
+		{"cap-not-kept", capJudged(9, 4), `cap-not-kept: 9 arenas, at most 4 were planned; 'arenacap inspect' says why`, `"arenas":9,"cap":4`},
 		{"cap-not-kept, as was known", capCannotWork("jemalloc is linked"), `cap-not-kept: jemalloc is linked`, `"arenas":null,"cap":null`},
 		{"watch-failed", watchFailed(`log file "/x" cannot be opened: permission denied`), `watch-failed: log file "/x" cannot be opened: permission denied`, ``},
 		{"gap", gap(90*time.Second+time.Microsecond, time.Second),
