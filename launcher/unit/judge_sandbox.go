@@ -72,7 +72,7 @@ func (p *planner) judgeFolders() {
 // unseen is what keeps the unit from seeing a file, as the beginning of a sentence, and its end: what helps. "" is nothing.
 func (p *planner) unseen(f neededFile, bind, path string) (by, remedy string) {
 	hider := p.u.hiddenBy(f.Path)
-	remedy = fmt.Sprintf("; add %s=%s to the unit", bind, quote(path, false))
+	remedy = fmt.Sprintf("; add %s=%s to the unit, or put it into a folder that the service sees", bind, quote(path, false))
 	switch root := p.u.last("RootDirectory"); {
 	case f.Path == "":
 		return "", ""
