@@ -222,7 +222,7 @@ func TestDetachedStopped(t *testing.T) {
 	d.wantLine("started: ")
 	d.gaps = true
 	must(t, d.cmd.Process.Signal(unix.SIGSTOP))
-	time.Sleep(2 * leastGap) // the length of the gap, not a wait for anything
+	time.Sleep(leastGap + 100*time.Millisecond) // the length of the gap, not a wait for anything
 	must(t, d.cmd.Process.Signal(unix.SIGCONT))
 	d.wantLine("gap: no sample for ", ", with one due every 2ms: ")
 	_ = c.in.Close()

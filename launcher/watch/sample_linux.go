@@ -111,8 +111,8 @@ func (o *Outcome) addPeaks(r reading) {
 	o.Processes = max(o.Processes, r.processes)
 }
 
-// leastGap bounds what is reported where the interval is short: a busy machine lets a process wait for tens of milliseconds.
-const leastGap = 100 * time.Millisecond
+// leastGap bounds what is reported where the interval is short: on a busy machine a process waits for a tenth of a second.
+const leastGap = 500 * time.Millisecond
 
 // reportGap says that the watch did not look for over three intervals.
 func (w *watched) reportGap(now time.Duration) {

@@ -76,8 +76,8 @@ func TestGap(t *testing.T) {
 		{time.Second, 1999 * time.Millisecond, ""},
 		{time.Second, 2001 * time.Millisecond, "gap: no sample for 3.001s, with one due every 1s: "},
 		{time.Second, 8 * time.Hour, "gap: no sample for 8h0m1s, with one due every 1s: "},
-		{10 * time.Millisecond, 80 * time.Millisecond, ""},
-		{10 * time.Millisecond, 100 * time.Millisecond, "gap: no sample for 110ms, with one due every 10ms: "},
+		{10 * time.Millisecond, 480 * time.Millisecond, ""},
+		{10 * time.Millisecond, 500 * time.Millisecond, "gap: no sample for 510ms, with one due every 10ms: "},
 	} {
 		t.Run(fmt.Sprintf("%s after %s", test.interval, test.pause), func(t *testing.T) {
 			cfg := testConfig("virtual=1073741824")
