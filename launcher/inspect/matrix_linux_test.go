@@ -136,6 +136,28 @@ func (m *matrix) glibc(t *testing.T, dir string, a abi, probe string) {
 			p.end()
 		}
 	}
+	if libc := filepath.Join(dir, "usr", a.libs, "libc.a"); a.bits == 64 && usable(libc) {
+		m.static(t, dir, filepath.Dir(libc), probe, version)
+	}
+}
+
+// static links the probe with this glibc: what settings it takes follows from a version that is nowhere said as such.
+func (m *matrix) static(t *testing.T, dir, libs, probe string, version environ.GlibcVersion) {
+	bin := filepath.Join(t.TempDir(), "static")
+	args := []string{"--sysroot=" + dir, "-static", "-o", bin, probe + ".o", "-B", libs + "/", "-L", libs, "-lpthread", "-ldl"}
+	if version.Before(35) {
+		args = append(args, "-Wl,--defsym=_dl_find_object=0") // which a newer gcc's unwinder wants
+	}
+	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
+		t.Fatalf("gcc %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	l := load{40, 1}
+	for _, env := range append(environments()[:4], []string{"MALLOC_ARENA_TEST=3"}, []string{"MALLOC_ARENA_MAX=3", "MALLOC_ARENA_MAX=5"}) {
+		p := start(t, env, bin)
+		p.do(fmt.Sprintf("threads %d %d", l.threads, l.kib))
+		m.check(t, fmt.Sprintf("static glibc %s, %q", version, env), p, version, env, l)
+		p.end()
+	}
 }
 
 // check compares one process with malloc_info inside it and with the prediction.
