@@ -150,11 +150,16 @@ func begin(p *arena.Process, env, auxv file) beginning {
 		return began
 	}
 	began.environ, began.environKnown = list, true
+	version := environ.Glibc(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits)
+	if !version.Known() || version.Before(44) { // reads no /etc/tunables.conf
+		began.setting = environ.Effective(list, version)
+		return began
+	}
 	system := target.SystemTunables(p.PID, began.secure)
 	if began.secure && len(system) > 0 { // its glibc reads nothing else
 		list = nil
 	}
-	began.setting = environ.Effective(list, environ.Glibc(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits), system...)
+	began.setting = environ.Effective(list, version, system...)
 	return began
 }
 

@@ -293,3 +293,35 @@ func TestLookAtManyMappings(t *testing.T) {
 		t.Errorf("%d mappings", n)
 	}
 }
+
+// TestServerPerl: each of its threads has an interpreter of its own.
+func TestServerPerl(t *testing.T) {
+	testenv.Need(t, "perl")
+	const code = `
+use threads; use Thread::Queue;
+my ($arrived, $end) = (Thread::Queue->new, Thread::Queue->new);
+threads->create(sub { my @held = map { "x" x 1000 } 1 .. 1000; $arrived->enqueue(1); $end->dequeue })->detach for 1 .. 12;
+$arrived->dequeue for 1 .. 12;
+$| = 1; print "ready\n"; <STDIN>;
+`
+	if err := exec.Command("perl", "-Mthreads", "-e", "1").Run(); err != nil {
+		testenv.Lack(t, "this perl has no threads")
+	}
+	r := equalsMallocInfo(t, serve(t, exec.Command("perl", "-e", code), "ready", "MALLOC_ARENA_MAX=4"))
+	r.check(t, 4, "environment", Yes, "4 arenas of 4", "")
+	if stacks := r.part(arena.KindThreadStacks); stacks.Count != 12 || r.Process.Threads != 13 {
+		t.Errorf("%d threads, stacks %+v", r.Process.Threads, stacks)
+	}
+}
+
+// TestServerErlang: its schedulers take memory of malloc's and of their own, and reserve a gigabyte for literals.
+func TestServerErlang(t *testing.T) {
+	testenv.Need(t, "erl")
+	code := `io:format("ready~n"), receive after infinity -> ok end.`
+	r := equalsMallocInfo(t, serve(t, exec.Command("erl", "+S", "4:4", "-noshell", "-eval", code), "ready", "MALLOC_ARENA_MAX=3"))
+	t.Logf("%s", r.Verdict)
+	r.check(t, 3, "environment", Yes, "of 3 allowed", "")
+	if stacks := r.part(arena.KindThreadStacks); stacks.Count < r.Process.Threads-1 || r.part(arena.KindReserved).Virtual < 1000*mib {
+		t.Errorf("%d threads, stacks %+v, reserved %+v", r.Process.Threads, stacks, r.part(arena.KindReserved))
+	}
+}
