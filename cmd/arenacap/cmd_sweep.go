@@ -67,7 +67,7 @@ func sweepCommand() *cli.Command {
 			textFlag("html", "write a report with plots to `FILE`"),
 			boolFlag("json", "print one JSON object instead of the table"),
 			boolFlag("csv", "print each run as a line of CSV instead of the table"),
-			boolFlag("force", "go on where a cap cannot work on PROGRAM"),
+			boolFlag("force", "go on where a cap cannot reach PROGRAM or work on it, and mark its row"),
 		}),
 		Action: runSweep,
 	}
@@ -104,6 +104,7 @@ func runSweep(c *cli.Context) error {
 	}
 	result := verdict.Judge(s.experiment, runs)
 	told := s.deliver(c, result)
+	v.Notes(result.NotCompared())
 	tellZeros(v, result)
 	tellFailures(v, result)
 	tellKilled(v, result)
@@ -137,6 +138,8 @@ func (s *sweepPlan) measure(ctx context.Context, v say.Voice) ([]sweep.Run, erro
 	}, show.next)
 	canceled := errors.Is(err, context.Canceled)
 	switch {
+	case errors.Is(err, sweep.ErrNotKept):
+		err = fmt.Errorf("%w; --force goes on and marks such rows", err)
 	case len(runs) > 0:
 		s.interrupted = canceled || lost != nil
 	case canceled:
@@ -223,6 +226,8 @@ func planSweep(c *cli.Context) (*sweepPlan, error) {
 func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 	x := &s.experiment
 	x.Load, x.Ready = c.String("load"), c.String("ready")
+	x.Force = c.Bool("force")
+	x.Force = c.Bool("force")
 	x.Rounds, x.Warmup, x.MaxTime = c.Int("rounds"), c.Int("warmup"), c.Duration("max-time")
 	x.Timeout, x.ReadyTimeout, x.Grace = c.Duration("timeout"), c.Duration("ready-timeout"), c.Duration("grace")
 	if x.Seed = c.Uint64("seed"); !s.seeded {

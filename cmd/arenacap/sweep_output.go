@@ -134,7 +134,7 @@ func capJSON(x *sweep.Experiment, o verdict.Outcome) ordered.Object {
 		"arenas", known(o.Arenas), "arena_reserved_bytes", knownIf(looked, o.ArenaReserved), "arena_resident_bytes", knownIf(looked, o.ArenaResident),
 		"cpu_seconds", knownIf(ran, o.CPU), "minor_faults", knownIf(ran, o.MinorFaults), "major_faults", knownIf(ran, o.MajorFaults),
 		"voluntary_switches", knownIf(ran, o.VoluntarySwitches), "involuntary_switches", knownIf(ran, o.InvoluntarySwitches),
-		"runs", len(o.Runs), "failed", o.Failed, "killed", o.Killed)
+		"kept", knownIf(o.ArenaMax != 0 && looked, o.Kept()), "runs", len(o.Runs), "failed", o.Failed, "killed", o.Killed)
 }
 
 // printCSV prints each run.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"arenacap/launcher/arena"
+	"arenacap/launcher/environ"
 	"arenacap/launcher/proc"
 )
 
@@ -21,6 +22,7 @@ const (
 // sampler observes the memory of a process, and of those that it starts, while they run.
 type sampler struct {
 	run      *Run // gets what is seen
+	cap      int  // arenas; 0 is none
 	start    time.Time
 	members  []*member
 	nextLook time.Time
@@ -33,8 +35,8 @@ type member struct {
 }
 
 // observe starts to sample a process. stop ends that, with a last look at the arenas where the process still runs.
-func observe(pid int, start time.Time, r *Run) (stop func(lastLook bool)) {
-	s := &sampler{run: r, start: start, nextLook: start.Add(shortestPause)}
+func observe(pid int, start time.Time, limit int, r *Run) (stop func(lastLook bool)) {
+	s := &sampler{run: r, cap: limit, start: start, nextLook: start.Add(shortestPause)}
 	s.join(pid)
 	end, ended := make(chan bool), make(chan struct{})
 	go func() { s.untilEnd(end); close(ended) }()
@@ -118,6 +120,7 @@ func (s *sampler) look() {
 			continue
 		}
 		c := p.Census()
+		s.judgeCap(m.pid, c.Arenas)
 		s.run.Arenas = max(s.run.Arenas, c.Arenas)
 		reserved += c.Reserved
 		for _, a := range p.Arenas {
@@ -130,6 +133,24 @@ func (s *sampler) look() {
 	now := time.Now()
 	ran := now.Sub(s.start)
 	s.nextLook = now.Add(max(ran/8, min(ran, lookCost*now.Sub(began)))) // the last one is in the second half of a run
+}
+
+// judgeCap looks whether the cap counts in a process that has more than its main arena.
+func (s *sampler) judgeCap(pid, arenas int) {
+	if s.cap == 0 || arenas < 2 || arenas < s.run.Arenas {
+		return
+	}
+	text, err := proc.Here.Read(fmt.Sprintf("/proc/%d/environ", pid))
+	in := environ.Inherited(environ.Rejoin(proc.ParseEnviron(text)))
+	switch {
+	case err == nil && in.MaxOK && in.Max != s.cap:
+		s.run.NotKept = fmt.Sprintf("%d arenas; the program was given a cap of %d on its way", arenas, in.Max)
+	case arenas <= s.cap:
+	case err == nil && !in.MaxOK:
+		s.run.NotKept = fmt.Sprintf("%d arenas; the variable did not reach the program", arenas)
+	default:
+		s.run.NotKept = fmt.Sprintf("%d arenas; the program does not keep the cap (it may set its own by mallopt)", arenas)
+	}
 }
 
 func (s *sampler) join(pid int) {

@@ -19,7 +19,7 @@ func (x *Experiment) once(ctx context.Context, c Candidate) Run {
 		r.Error = err.Error()
 		return r
 	}
-	stop := observe(p.pid, p.started, &r)
+	stop := observe(p.pid, p.started, c.ArenaMax, &r)
 	server, out := x.Load != "", &p.output
 	if server {
 		out, err = x.serve(ctx, p, commandEnv(c, strconv.Itoa(p.pid)), &r)

@@ -4,6 +4,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -23,13 +24,16 @@ type Progress struct {
 	AtMost bool // Left is a bound, not an estimate
 }
 
+// ErrNotKept ends a measurement in which a cap did not count.
+var ErrNotKept = errors.New("the sweep would compare what is the same")
+
 // giveUp is how many first runs of a candidate must fail before it is not run any more.
 const giveUp = 3
 
 // Measure runs the experiment and gives its runs, those that it was given included. Each run is handed to add as soon as
 // it ended, and tell hears of each one before it starts. When the context ends, the run that is under way is stopped and
-// dropped, and the error is the context's. Other errors: of add, when Ready succeeds before a server was started, and when
-// the first run of every candidate failed.
+// dropped, and the error is the context's. Other errors: of add, when Ready succeeds before a server was started, when
+// the first run of every candidate failed, and without Force when a cap did not count.
 //
 // It must be called from one thread that lives as long as the process: programs are killed when the thread that
 // started them ends (PR_SET_PDEATHSIG).
@@ -136,6 +140,9 @@ func (m *measurement) one(ctx context.Context, c Candidate, round int) error {
 	m.took += time.Since(begin)
 	m.timed++
 	m.done++
+	if r.NotKept != "" && !m.x.Force {
+		return fmt.Errorf("cap %s: %s, so %w", c.Name, r.NotKept, ErrNotKept)
+	}
 	if r.Error == "" {
 		m.worked = true
 	} else if m.failed == nil {

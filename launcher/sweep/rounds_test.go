@@ -85,7 +85,7 @@ func TestPeaksAreTheKernels(t *testing.T) {
 		t.Fatal(err)
 	}
 	var r Run
-	stop := observe(p.pid, p.started, &r)
+	stop := observe(p.pid, p.started, 0, &r)
 	if err := p.await(t.Context(), nil, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,8 @@ type Run struct {
 	ResidentPeak  uint64 `json:"resident_peak_bytes,omitzero"`
 	ResidentFinal uint64 `json:"resident_final_bytes,omitzero"`
 
-	Arenas        int    `json:"arenas,omitzero"` // the most that one process had
+	Arenas        int    `json:"arenas,omitzero"`   // the most that one process had
+	NotKept       string `json:"not_kept,omitzero"` // why the cap did not count, "" where it did or that is not known
 	ArenaReserved uint64 `json:"arena_reserved_bytes,omitzero"`
 	ArenaResident uint64 `json:"arena_resident_bytes,omitzero"`
 

@@ -42,6 +42,7 @@ type Experiment struct {
 	ReadyTimeout time.Duration
 	Grace        time.Duration // between TERM and KILL
 	Seed         uint64
+	Force        bool // go on where a cap did not arrive or is not kept
 
 	AtOnce <-chan struct{} // closed: what runs is killed without its grace time; nil never is
 

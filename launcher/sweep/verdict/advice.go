@@ -37,6 +37,9 @@ const (
 // advise chooses the smallest cap that costs nothing measurable; where no cap differs from another, the one that
 // saves most.
 func advise(r *Result) Advice {
+	if missed := r.missed(); missed != "" {
+		return Advice{Sentence: missed}
+	}
 	fit := slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool { return !o.fit() || o.spoiled })
 	if len(fit) == 0 {
 		return Advice{Sentence: r.noAdvice()}
@@ -79,7 +82,7 @@ func smaller(a, b Outcome) int { return cmp.Compare(a.size(), b.size()) }
 
 // alike reports whether no candidate is worse than another.
 func (r *Result) alike() bool {
-	return !slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.ran() && !o.fit() || o.spoiled })
+	return !slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.counts() && !o.fit() || o.spoiled })
 }
 
 // saved reports whether a candidate measurably needs less than the base.
@@ -125,7 +128,7 @@ func (d doubt) tooFew() bool { return d.rounds < d.needed }
 func (r *Result) doubt(chosen Outcome) doubt {
 	d := doubt{rounds: math.MaxInt}
 	for _, o := range r.Outcomes {
-		if o.ran() {
+		if o.counts() {
 			d.caps, d.rounds = d.caps+1, min(d.rounds, len(o.Runs))
 		}
 		if o.fit() {

@@ -36,6 +36,24 @@ func (r *Result) noAdvice() string {
 		}))
 }
 
+// missed says that there is nothing to compare, because caps did not count; "" where two that did are left.
+func (r *Result) missed() string {
+	var why []string
+	counted := 0
+	for _, o := range r.Outcomes {
+		if o.counts() {
+			counted++
+		}
+		if o.missed() {
+			why = append(why, fmt.Sprintf("cap %s: %s", o.Name, o.aside))
+		}
+	}
+	if counted > 1 || len(why) == 0 {
+		return ""
+	}
+	return "No advice: the caps did not count, so there is nothing to compare; " + strings.Join(why, "; ") + "."
+}
+
 func either(metrics []sweep.Metric, word func(sweep.Metric) string) string {
 	words := make([]string, len(metrics))
 	for i, m := range metrics {

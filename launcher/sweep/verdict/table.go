@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"arenacap/launcher/sweep"
 	"arenacap/policy"
@@ -48,7 +49,7 @@ func (r *Result) Table() Table {
 			cells = append(cells, Cell{o.whereRan(m.text()), m.Worse})
 		}
 		cells = append(cells, Cell{Text: virtual[i]}, Cell{Text: resident[i]},
-			Cell{Text: o.whereLooked(strconv.Itoa(o.Arenas))}, Cell{Text: o.whereRan(significant(o.CPU) + " s")}, o.runsCell())
+			Cell{Text: o.arenasText()}, Cell{Text: o.whereRan(significant(o.CPU) + " s")}, o.runsCell())
 		t.Rows = append(t.Rows, Row{o.Name == r.Advice.Cap, cells})
 	}
 	return t
@@ -108,6 +109,28 @@ func (o *Outcome) whereLooked(text string) string {
 		return "?"
 	}
 	return text
+}
+
+// arenasText marks a row that is not compared.
+func (o *Outcome) arenasText() string {
+	text := o.whereLooked(strconv.Itoa(o.Arenas))
+	switch {
+	case o.missed():
+		return text + " (not kept)"
+	case o.aside != "":
+		return text + " (" + strings.TrimPrefix(o.aside, "in truth ") + ")"
+	}
+	return text
+}
+
+// NotCompared are the candidates that are left out of all comparisons, with the reason.
+func (r *Result) NotCompared() (lines []string) {
+	for _, o := range r.Outcomes {
+		if o.aside != "" {
+			lines = append(lines, fmt.Sprintf("cap %s is not compared: %s", o.Name, o.aside))
+		}
+	}
+	return lines
 }
 
 // text is a median with how far its interval reaches.

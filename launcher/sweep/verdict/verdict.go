@@ -7,6 +7,7 @@ package verdict
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/stats"
@@ -40,6 +41,7 @@ type Outcome struct {
 	MinorFaults, MajorFaults, VoluntarySwitches, InvoluntarySwitches float64
 
 	virtualP, residentP float64 // as Measure.P, for the peaks against those of the base
+	aside               string  // why it is not compared: its cap did not count, or another's that did not is the same
 	spoiled             bool    // some of its runs failed, and another cap had none that did: it is not to be advised
 }
 
@@ -64,6 +66,7 @@ func Judge(x sweep.Experiment, runs []sweep.Run) Result {
 			r.Outcomes[i].spoiled = r.Outcomes[i].Failed > 0
 		}
 	}
+	r.setAside()
 	r.compare()
 	r.comparePeaks()
 	r.Advice = advise(&r)
@@ -72,9 +75,46 @@ func Judge(x sweep.Experiment, runs []sweep.Run) Result {
 
 func (o *Outcome) ran() bool { return len(o.Runs) > 0 }
 
+// Kept reports whether the cap counted, as far as anybody could look.
+func (o *Outcome) Kept() bool { return !o.missed() }
+
+// counts reports whether the candidate is compared with others.
+func (o *Outcome) counts() bool { return o.ran() && o.aside == "" }
+
+// compared are the runs that others are compared with.
+func (o *Outcome) compared() []sweep.Run {
+	if !o.counts() {
+		return nil
+	}
+	return o.Runs
+}
+
+// setAside takes out the candidates whose cap did not count, and those that ran with as many arenas as such a one: in truth
+// that is the same cap. What glibc does by itself stays, to be compared with others.
+func (r *Result) setAside() {
+	for i := range r.Outcomes {
+		o := &r.Outcomes[i]
+		if at := slices.IndexFunc(o.Runs, func(run sweep.Run) bool { return run.NotKept != "" }); at >= 0 {
+			o.aside = o.Runs[at].NotKept
+		}
+	}
+	for i := range r.Outcomes {
+		o := &r.Outcomes[i]
+		same := slices.IndexFunc(r.Outcomes, func(other Outcome) bool { return other.missed() && other.Arenas == o.Arenas })
+		if o.aside == "" && !o.asItIs() && o.Arenas > 1 && same >= 0 {
+			o.aside = sameAs + r.Outcomes[same].Name
+		}
+	}
+}
+
+const sameAs = "in truth the same as cap "
+
+// missed reports whether the cap of a candidate did not count.
+func (o *Outcome) missed() bool { return o.aside != "" && !strings.HasPrefix(o.aside, sameAs) }
+
 // fit reports whether the cap costs nothing that can be measured.
 func (o *Outcome) fit() bool {
-	return o.ran() && !slices.ContainsFunc(o.Measures, func(m Measure) bool { return m.Worse })
+	return o.counts() && !slices.ContainsFunc(o.Measures, func(m Measure) bool { return m.Worse })
 }
 
 func summarize(metrics []sweep.Metric, c sweep.Candidate, runs []sweep.Run) Outcome {
@@ -129,7 +169,7 @@ func (o *Outcome) medianSize(of func(sweep.Run) uint64) uint64 {
 
 // sizes are those that are known.
 func (o *Outcome) sizes(of func(sweep.Run) uint64) (known []float64) {
-	for _, run := range o.Runs {
+	for _, run := range o.compared() {
 		if size := of(run); size != 0 {
 			known = append(known, float64(size))
 		}
@@ -160,14 +200,14 @@ func (r *Result) compare() {
 	values := make([][][]float64, len(r.Experiment.Metrics))
 	for i, m := range r.Experiment.Metrics {
 		for _, o := range r.Outcomes {
-			values[i] = append(values[i], m.Values(o.Runs))
+			values[i] = append(values[i], m.Values(o.compared()))
 		}
 		r.best = append(r.best, r.bestBy(i))
 	}
 	p := stats.Pairs(values...)
 	for m, best := range r.best {
 		for i, o := range r.Outcomes {
-			if best >= 0 && o.ran() {
+			if best >= 0 && o.counts() {
 				o.Measures[m].P = p[m][i][best]
 				o.Measures[m].Worse = p[m][i][best] < stats.Alpha && i != best
 			}
@@ -183,7 +223,7 @@ func (r *Result) bestBy(metric int) int {
 		if !r.Experiment.Metrics[metric].LowerIsBetter() {
 			cost = -cost
 		}
-		if o.ran() && !o.spoiled && (best < 0 || cost < least) {
+		if o.counts() && !o.spoiled && (best < 0 || cost < least) {
 			best, least = i, cost
 		}
 	}
@@ -196,7 +236,7 @@ func (r *Result) comparePeaks() {
 	r.base = -1
 	var virtual, resident [][]float64
 	for i, o := range r.Outcomes {
-		if o.ran() && (r.base < 0 || nearerToGlibc(o, r.Outcomes[r.base])) {
+		if o.counts() && (r.base < 0 || nearerToGlibc(o, r.Outcomes[r.base])) {
 			r.base = i
 		}
 		virtual, resident = append(virtual, o.sizes(virtualPeak)), append(resident, o.sizes(residentPeak))
