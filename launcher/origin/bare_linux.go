@@ -1,4 +1,4 @@
-// Code that runs where Go's runtime cannot be used: in a child between fork and exec, and at the exec itself.
+// Fork and exec. Code between them runs without Go's runtime.
 
 package origin
 
@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// Bare is such code. Run and all that it calls make raw system calls only, and check no stack, tell the race detector
-// nothing and check no pointer (go:nosplit, go:norace, go:nocheckptr); what they need was allocated before.
+// Bare is code that runs without Go's runtime. Run and the functions it calls make only raw system calls, allocate
+// nothing, and are marked go:nosplit, go:norace and go:nocheckptr.
 type Bare interface{ Run() syscall.Errno }
 
-// Fork makes a child by a copy of this process, in which b runs on the only thread. No signal has a handler
-// there, since one of the parent's must not run, and all are blocked until b sets another mask. The child ends with what b
-// returns as its status, and its end is told by exitSignal, 0 for none.
+// Fork forks this process and runs b in the child, on its only thread. The child starts with default actions in place of
+// the parent's handlers and with all signals blocked. It exits with the result of b as its status. The kernel sends
+// exitSignal to the parent when the child ends; 0 sends none.
 func Fork(exitSignal syscall.Signal, b Bare) (pid int, err error) {
 	syscall.ForkLock.Lock()
 	defer syscall.ForkLock.Unlock()
@@ -31,7 +31,7 @@ func Fork(exitSignal syscall.Signal, b Bare) (pid int, err error) {
 func fork(exitSignal syscall.Signal, b Bare) (child uintptr, errno syscall.Errno) {
 	beforeFork()
 	child, _, errno = syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(exitSignal), 0, 0, 0, 0, 0)
-	if errno == syscall.EINVAL { // qemu's user mode knows no other
+	if errno == syscall.EINVAL { // qemu's user mode supports only SIGCHLD
 		child, _, errno = syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
 	}
 	if child != 0 || errno != 0 {
@@ -44,9 +44,9 @@ func fork(exitSignal syscall.Signal, b Bare) (child uintptr, errno syscall.Errno
 	}
 }
 
-// Exec gives back what was found at the start and runs b, which executes the target. It returns where that failed.
-// To the runtime this is one system call: else its monitor sends this thread an URG after 10 ms, to preempt it
-// (runtime/proc.go, retake), and where the target starts with URG blocked it would find that pending.
+// Exec restores the state of the start and runs b, which executes the target. It returns only if that fails. The whole
+// call is one system call to the runtime. Otherwise its monitor would send SIGURG to this thread after 10 ms
+// (runtime/proc.go, retake), which would be pending in a target that starts with URG blocked.
 func Exec(b Bare) syscall.Errno {
 	RestoreFiles()
 	beforeExec()
@@ -65,6 +65,6 @@ func exec(b Bare) syscall.Errno {
 	return errno
 }
 
-// RestoreFiles puts back the limit of descriptors that this process was started with. Go's syscall package raised the soft
-// one and keeps to itself what it was; Exec puts it back before it tries, and there is no program without a name.
+// RestoreFiles restores the soft RLIMIT_NOFILE, which Go's syscall package raised at the start. Only syscall.Exec restores
+// it, before execve(2), which fails here because the path is empty.
 func RestoreFiles() { _ = syscall.Exec("", []string{""}, nil) }

@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// entry is where the kernel starts a release build; see entry_linux_amd64.s. The i386 convention: number
-// in AX, arguments in BX, CX, DX, SI. Sets of signals are two words, the low one first.
+// entry: see entry_linux_amd64.s. System calls on i386: number in AX, arguments in BX, CX, DX, SI. A signal set
+// is two words, the low one first.
 TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	// rt_sigprocmask(SIG_BLOCK, NULL, &mask, 8)
 	MOVL	$175, AX

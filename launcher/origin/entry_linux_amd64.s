@@ -1,8 +1,8 @@
 #include "textflag.h"
 
-// entry is where the kernel starts a release build: nothing of Go is set up yet, and only the stack of
-// execve(2) and the system calls are there. The x86-64 convention: number in AX, arguments in DI, SI, DX,
-// R10; CX and R11 are lost. The stack pointer is the runtime's to read and must come through unchanged.
+// entry is the entry point of a release build. Go's runtime is not set up yet; only the stack of execve(2) and
+// system calls are available. System calls on x86-64: number in AX, arguments in DI, SI, DX, R10; CX and R11
+// are clobbered. The stack pointer must not change, because the runtime reads the arguments from it.
 TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	// rt_sigprocmask(SIG_BLOCK, NULL, &mask, 8)
 	MOVQ	$14, AX
@@ -11,7 +11,7 @@ TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	LEAQ	·mask(SB), DX
 	MOVQ	$8, R10
 	SYSCALL
-	// rt_sigtimedwait(&mask, &pending[n], &noTime, 8) until it finds none, where something is blocked
+	// rt_sigtimedwait(&mask, &pending[n], &noTime, 8) until none is pending; skipped if no signal is blocked
 	XORQ	R12, R12
 	LEAQ	·pending(SB), R13
 	CMPQ	·mask(SB), $0
@@ -34,7 +34,7 @@ taken:
 	// rt_sigaction(n, NULL, &action, 8) for n from 1 to 64
 	MOVQ	$1, R12
 	MOVQ	$1, R13 // the bit of signal n
-	XORQ	R14, R14 // the ignored ones
+	XORQ	R14, R14 // set of ignored signals
 next:
 	MOVQ	$13, AX
 	MOVQ	R12, DI

@@ -1,7 +1,6 @@
 #include "textflag.h"
 
-// entry is where the kernel starts a release build; see entry_linux_amd64.s. The arm64 convention: number
-// in R8, arguments in R0 to R3, result in R0.
+// entry: see entry_linux_amd64.s. System calls on arm64: number in R8, arguments in R0 to R3, result in R0.
 TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	// rt_sigprocmask(SIG_BLOCK, NULL, &mask, 8)
 	MOVD	$135, R8

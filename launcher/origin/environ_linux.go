@@ -2,6 +2,6 @@
 
 package origin
 
-// Environ is the environment as execve(2) gave it. os.Environ is not: it drops the entries that are empty or have no name,
-// and all but the first of those with the same name (syscall: copyenv).
+// Environ is the environment of execve(2), unchanged. os.Environ drops entries that are empty or have no name, and
+// duplicates (syscall: copyenv).
 func Environ() []string { return environment() }

@@ -1,18 +1,19 @@
-// What a process of ours takes from the machine while its target runs.
+// Keeping a process of arenacap small while its target runs.
 
 package origin
 
 import "runtime"
 
-// GCPercent makes the heap at most a quarter larger than what is in use; the smallest that it allows is 1 MiB.
+// GCPercent, as in debug.SetGCPercent, lets the heap grow by a quarter between collections. The heap limit is then at
+// least 1 MiB instead of 4 MiB.
 const GCPercent = 25
 
-// BeSmall keeps a process cheap that is asleep nearly always: it computes on one processor at a time, which spares the
-// wake-ups of threads that look for work, and its heap is small.
+// BeSmall reduces the cost of a process that sleeps most of the time. GOMAXPROCS 1 avoids waking idle threads to look for
+// work.
 func BeSmall() {
 	runtime.GOMAXPROCS(1)
 	SetGCPercent(GCPercent)
 }
 
-// SetGCPercent sets how much the heap may grow before a collection, below 0 for never.
+// SetGCPercent is debug.SetGCPercent: below 0 turns the collector off.
 func SetGCPercent(percent int32) { setGCPercent(percent) }

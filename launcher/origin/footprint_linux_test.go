@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestSetGCPercent sets with this package and asks runtime/debug, which answers what was set before.
+// TestSetGCPercent sets the value here and reads it by runtime/debug, which returns the previous value.
 func TestSetGCPercent(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	SetGCPercent(17)

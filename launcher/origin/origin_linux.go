@@ -1,16 +1,15 @@
-// Package origin knows what this process was given at its start and gives it back before the target is
-// executed: the signals that were ignored, blocked and pending, and which of the first three descriptors were closed.
+// Package origin saves the state that this process inherited and restores it before the target is executed: ignored,
+// blocked and pending signals, and which of descriptors 0 to 2 were closed.
 //
-// Go's runtime changes all of them before the first line of Go runs. It installs handlers, and after an exec
-// a signal with a handler has its default action again (HUP and INT stay ignored: runtime/signal_unix.go,
-// initsig); it takes many signals out of the blocked mask, and those that are pending end the process or are lost; and it opens /dev/null where 0, 1 or 2 is closed
-// (runtime/fds_unix.go, checkfds). So the state is read before the runtime starts, by an entry point of our
-// own in entry_linux_*.s that ends in the runtime's. The linker takes it with
-// -ldflags '-E arenacap/launcher/origin.entry'; "go build" alone cannot choose an entry point. A plain build
-// gives back what the runtime remembers, which is the mask.
+// Go's runtime changes this state before any Go code runs. It installs handlers, and execve(2) resets a signal
+// with a handler to its default action (HUP and INT stay ignored: runtime/signal_unix.go, initsig). It unblocks many
+// signals, so that pending ones end the process or are lost. It opens /dev/null if descriptor 0, 1 or 2 is closed
+// (runtime/fds_unix.go, checkfds). Therefore our own entry point, in entry_linux_*.s, saves the state and then
+// jumps to the runtime's entry point. It needs the linker flag -ldflags '-E arenacap/launcher/origin.entry'. A plain
+// "go build" cannot select it; such a build restores only the mask, which the runtime remembers.
 //
-// With it stands here what else goes past Go's runtime: runtime_linux.go has what is taken from it by name, bare_linux.go
-// the fork and the exec.
+// The package also holds the other code that bypasses the runtime: runtime_linux.go links to its internal functions,
+// bare_linux.go forks and executes.
 package origin
 
 import (
@@ -18,45 +17,44 @@ import (
 	"unsafe"
 )
 
-// Filled in by entry, before the runtime runs. They hold no pointers.
+// Filled in by entry, before the runtime runs.
 var (
 	known   uint64 // 1 once entry has run
 	mask    uint64 // blocked signals, bit n-1 for signal n
 	ignored uint64 // ignored signals, likewise
 	closed  uint64 // bit n for descriptor n, 0 to 2
 
-	//lint:ignore U1000 what rt_sigaction(2) writes to in entry: the kernel's struct sigaction, handler first
+	//lint:ignore U1000 entry's buffer for rt_sigaction(2): the kernel's struct sigaction, handler first
 	action [20]uint64
 
-	// The first 64 signals that were pending, taken before the runtime meets them. The kernel gives the lowest number first,
-	// and the runtime leaves the highest ones blocked.
+	// The first 64 pending signals, which entry takes from the kernel before the runtime can. The kernel gives the lowest
+	// numbers first; any that are left have high numbers, which the runtime leaves blocked.
 	pending [64]siginfo
-	taken   uint64 // how many
+	taken   uint64 // number of entries in pending
 
-	//lint:ignore U1000 the timespec that entry waits for
+	//lint:ignore U1000 entry's timeout for rt_sigtimedwait(2): 0
 	noTime [2]uint64
 )
 
-// siginfo is the kernel's siginfo_t: signal, errno, code (sigaction(2)).
+// siginfo is the kernel's siginfo_t, which begins with signal, errno and code (sigaction(2)).
 type siginfo [32]int32
 
-// State is what this process was given at its start. A set of signals has bit n-1 for signal n.
+// State is the state that this process inherited. A set of signals has bit n-1 for signal n.
 type State struct {
 	Ignored, Blocked uint64
 	Closed           uint64 // bit n for descriptor n, 0 to 2
-	Pending          uint64 // how many of those that entry took are to be pending again
+	Pending          uint64 // number of saved pending signals to raise again
 }
 
-// Found is the state at the start. ok is false in a build that was not linked with the entry point above.
+// Found is the inherited state. ok is false in a build without our entry point.
 //
 //go:nosplit
 //go:norace
 func Found() (s State, ok bool) { return State{ignored, mask, closed, taken}, known != 0 }
 
-// Recall gets the mask out of the runtime's memory where the build did not see it, before a fork of our own
-// makes the runtime forget it (runtime/proc.go, syscall_runtime_BeforeFork). It costs the runtime its signal
-// handlers, but for the one that lets a write to a broken pipe fail, so it belongs to a launch that is about to
-// exec.
+// Recall gets the inherited mask from the runtime's memory in a plain build. It must precede our first fork, which makes
+// the runtime overwrite the mask (runtime/proc.go, syscall_runtime_BeforeFork). It removes the runtime's signal
+// handlers, except that of PIPE, which makes a write to a broken pipe fail. So call it only shortly before an exec.
 func Recall() {
 	if known != 0 {
 		return
@@ -70,11 +68,11 @@ func Recall() {
 	setMask(&now)
 }
 
-// recalled says that mask is known in a build that saw nothing.
+// recalled means that Recall has filled in mask.
 var recalled bool
 
-// restore gives back what was found at the start, or what Recall could find of it. Only the exec of the
-// target, or the end of this process, may follow: the runtime does not know of these changes.
+// restore restores the inherited state, or only the mask after Recall. Only an exec or exit may follow, because
+// the runtime does not know of these changes.
 //
 //go:nosplit
 //go:norace
@@ -86,7 +84,7 @@ func restore() {
 	}
 }
 
-// setMask sets the mask of this thread, unless set is nil, and gives the one before.
+// setMask sets the mask of this thread, unless set is nil, and returns the previous one.
 //
 //go:nosplit
 //go:norace
@@ -95,8 +93,9 @@ func setMask(set *uint64) (before uint64) {
 	return before
 }
 
-// Restore closes the descriptors, ignores the signals, sets the mask of this thread, which is the target's after an
-// exec, and, last, makes signals pending. alone says that there is no other thread, as between fork and exec. It makes system calls only, so that it may run between fork and exec.
+// Restore closes the descriptors, ignores the signals, sets the mask of this thread, which an exec passes on, and finally
+// raises the pending signals. alone means that the process has no other thread, as between fork and exec. It makes only
+// raw system calls, so it may run there.
 //
 //go:nosplit
 //go:norace
@@ -118,8 +117,8 @@ func (s *State) Restore(alone bool) {
 	}
 }
 
-// raise sends the signal with all that was said of it, to the thread where it was sent to that or where another thread,
-// which does not block it, would take it.
+// raise makes the signal pending again, with its siginfo. It sends it to this thread if the original was sent to the
+// thread, or if another thread does not block the signal and would receive it; otherwise to the process.
 //
 //go:nosplit
 //go:norace
@@ -133,7 +132,7 @@ func (s *siginfo) raise(alone bool) {
 	syscall.RawSyscall6(syscall.SYS_RT_SIGQUEUEINFO, pid, signal, info, 0, 0, 0)
 }
 
-// dropHandlers gives every signal that has a handler its default action, as an exec does.
+// dropHandlers resets signals with a handler to their default action, as execve(2) does.
 //
 //go:nosplit
 //go:norace
@@ -153,13 +152,13 @@ const (
 	signals = 64
 	// sigIgn is SIG_IGN, in the first word of the kernel's struct sigaction; SIG_DFL is 0.
 	sigIgn = 1
-	// actionWords are more than the largest struct sigaction of any architecture has.
+	// actionWords is enough for struct sigaction on every architecture.
 	actionWords = 8
 	// sigSetMask is SIG_SETMASK of rt_sigprocmask(2).
 	sigSetMask = 2
-	// siTKill is SI_TKILL, the code of what tgkill(2) sent.
+	// siTKill is SI_TKILL, the code of a signal from tgkill(2).
 	siTKill = -6
-	// unblocked are the signals that no thread of Go's blocks: 1 to 8, 11, 15 to 17, 23, 27, 31 to 34
+	// unblocked are the signals that no thread of Go's runtime blocks: 1 to 8, 11, 15 to 17, 23, 27, 31 to 34
 	// (runtime/signal_unix.go, blockableSig; TestPending of cmd/arenacap).
 	unblocked uint64 = 0xff | 1<<10 | 7<<14 | 1<<22 | 1<<26 | 15<<30
 )

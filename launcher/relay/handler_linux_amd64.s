@@ -1,10 +1,10 @@
 #include "textflag.h"
 
 // The kernel calls a handler with the signal in DI, siginfo_t in SI and the context in DX, on the alternate
-// stack, and restores every register behind it (sigreturn(2)). All signals are blocked meanwhile.
+// stack. sigreturn(2) restores all registers afterwards. All signals are blocked while the handler runs.
 
-// handle writes siginfo_t into the pipe, write(pipe, info, 128), and makes a thread other than the first one
-// block all signals when it returns: uc_sigmask, at 296 in the context, is put back by sigreturn.
+// handle writes siginfo_t to the pipe, write(pipe, info, 128). In threads other than the first it also blocks all
+// signals from its return on: sigreturn sets the mask to uc_sigmask, at offset 296 of the context.
 TEXT ·handle(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVQ	DX, R12
 	MOVL	·pipe(SB), DI
@@ -20,7 +20,7 @@ TEXT ·handle(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 done:
 	RET
 
-// handleRaised passes what the processor raised (si_code over 0) on to Go's runtime.
+// handleRaised passes faults (si_code above 0) on to Go's runtime.
 TEXT ·handleRaised(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVL	8(SI), AX
 	CMPL	AX, $0
@@ -29,7 +29,7 @@ TEXT ·handleRaised(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 sent:
 	JMP	·handle(SB)
 
-// handlePreempt passes what this process sends to its own threads (si_code SI_TKILL, si_pid) on to Go's runtime.
+// handlePreempt passes signals from this process to its own threads (si_code SI_TKILL, si_pid) on to Go's runtime.
 TEXT ·handlePreempt(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVL	8(SI), AX
 	CMPL	AX, $-6
@@ -46,7 +46,7 @@ TEXT ·toRuntime(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVQ	(AX)(DI*8), AX
 	JMP	AX
 
-// restore is what a handler returns to: rt_sigreturn().
+// restore is the return address of a handler: rt_sigreturn().
 TEXT ·restore(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVQ	$15, AX
 	SYSCALL

@@ -1,11 +1,10 @@
-// Package relay catches signals with what the kernel says of each: its number, its sender and its value.
+// Package relay catches signals with their siginfo_t: number, sender and value.
 //
-// os/signal is no base for a process that stands in front of another one. It drops a real-time signal that
-// comes twice, cannot tell the terminal's own INT, which the whole foreground group gets anyway, from one
-// that somebody sent to this process, and a program that asks it for everything dies on 32 and 34. So the
-// handler is ours: a few instructions that write the kernel's siginfo_t into a pipe (handler_linux_*.s).
-// Signals that the processor raises in this program itself, and those by which Go's runtime preempts its own threads,
-// go on to the runtime.
+// os/signal does not suffice for a supervisor. It drops a repeated real-time signal. It does not distinguish an INT
+// of the terminal, which the whole foreground group receives anyway, from one that a process sent. And a program that
+// requests all signals dies on 32 and 34. So this package installs its own handler, a few instructions that write
+// siginfo_t to a pipe (handler_linux_*.s). Faults of this program itself, and the signals by which Go's runtime
+// preempts its threads, are passed on to the runtime.
 package relay
 
 import (
@@ -20,26 +19,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Signal is one signal as it came.
+// Signal is one received signal.
 type Signal struct {
 	Number unix.Signal
-	Code   int32 // si_code: FromKernel, or 0 and below for one that a process sent
-	PID    int32 // of the sender, 0 where the kernel sent it
+	Code   int32 // si_code: FromKernel, or 0 and below if a process sent it
+	PID    int32 // of the sender; 0 is the kernel
 	UID    uint32
 	info   [infoSize]byte
 }
 
-// FromKernel is SI_KERNEL, the si_code of what a terminal's keys send to its foreground group.
+// FromKernel is SI_KERNEL, the si_code of the signals that a terminal's keys send to its foreground group.
 const FromKernel = 0x80
 
 // infoSize is the size of siginfo_t on every Linux (sigaction(2)).
 const infoSize = 128
 
-// Not caught: KILL and STOP cannot be, 32 and 33 belong to the C library of the target.
+// caught excludes KILL and STOP, which cannot be caught, and 32 and 33, which the target's C library uses.
 func caught(n unix.Signal) bool { return n != unix.SIGKILL && n != unix.SIGSTOP && n != 32 && n != 33 }
 
-// raised reports whether the processor or the kernel raises the signal for something that this program
-// itself did; then it has to reach Go's runtime.
+// raised reports whether the signal can be a fault of this program; then it must reach Go's runtime.
 func raised(n unix.Signal) bool {
 	switch n {
 	case unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS:
@@ -48,52 +46,52 @@ func raised(n unix.Signal) bool {
 	return false
 }
 
-// preempts is what Go's runtime sends to its own threads. No thread may block it.
+// preempts is the signal by which Go's runtime preempts its threads. No thread may block it.
 const preempts = unix.SIGURG
 
 // lastSignal is SIGRTMAX of the kernel (signal(7)).
 const lastSignal = 64
 
-// The handler reads these.
+// Variables that the handler reads.
 var (
-	//lint:ignore U1000 where it writes
+	//lint:ignore U1000 the descriptor it writes to
 	pipe int32
-	//lint:ignore U1000 what every other thread blocks
+	//lint:ignore U1000 the signals that all threads but the first block
 	others  uint64
-	first   int32                   // the process's first thread
-	runtime [lastSignal + 1]uintptr // what handled a signal before that the runtime needs, by number
+	first   int32                   // TID of the first thread, equal to the PID
+	runtime [lastSignal + 1]uintptr // the runtime's handlers of the signals that are passed on to it, by number
 )
 
-// In handler_linux_*.s: the addresses of what the kernel calls.
+// The addresses of the handlers in handler_linux_*.s.
 func handlerAddress() uintptr
 func raisedHandlerAddress() uintptr
 func preemptHandlerAddress() uintptr
 func restorerAddress() uintptr
 
-// Relay reads the signals of this process. They arrive in the kernel's order only where one thread takes
-// them all, so every other thread blocks them, a new one from the first signal that it meets.
+// Relay reads the signals of this process. They keep the kernel's order only if one thread receives them all, so all
+// other threads block them. A new thread starts to do so when it receives its first signal.
 type Relay struct {
 	fd      int
 	ignored uint64
 	blocked uint64
 }
 
-// Open catches every signal from here on, those too that were ignored or blocked. It must be called on the
-// first thread. There is no way back, and only one Relay in a process.
+// Open starts to catch all signals, including those that were ignored or blocked. Call it once, on the first thread. It
+// cannot be undone.
 func Open() (*Relay, error) {
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, fmt.Errorf("no pipe for signals: %w", err)
 	}
-	// The handler must never wait: 64 KiB hold 512 signals that nobody has read yet, and a larger pipe, where
-	// the system allows it, 8192.
+	// The handler must never block, so the pipe must hold all unread signals: 512 in the default 64 KiB, 8192 in 1 MiB,
+	// which the system may refuse.
 	_, _ = unix.FcntlInt(uintptr(p[1]), unix.F_SETPIPE_SZ, 1<<20)
 	pipe, first = int32(p[1]), int32(unix.Getpid())
 	r := &Relay{fd: p[0]}
 	for n := unix.Signal(1); n <= lastSignal; n++ {
 		before, err := r.inspect(n)
 		if err != nil || !caught(n) {
-			continue // the kernel has no action for KILL and STOP to ask for
+			continue // rt_sigaction(2) fails for KILL and STOP
 		}
 		if raised(n) || n == preempts {
 			runtime[n] = before
@@ -110,12 +108,12 @@ func Open() (*Relay, error) {
 	return r, err
 }
 
-// Before gives the signals that were ignored and those that were blocked on the first thread, bit n-1 for
-// signal n. After Go's runtime has started this is less than what the process was given.
+// Before returns the signals that were ignored, and those that the first thread blocked, before Open; bit n-1 is
+// signal n. The process may have inherited more: Go's runtime has changed both at its start.
 func (r *Relay) Before() (ignored, blocked uint64) { return r.ignored, r.blocked }
 
-// Settle makes the handler run once in each other thread that there is, which blocks all signals there. A
-// thread that Go starts later does so at the first signal that it takes, which may overtake others.
+// Settle runs the handler once in each other existing thread, which makes it block all signals. A thread that starts
+// later begins to block with its first signal, which may arrive out of order.
 func (r *Relay) Settle() {
 	tasks, _ := os.ReadDir("/proc/self/task")
 	for _, task := range tasks {
@@ -125,22 +123,22 @@ func (r *Relay) Settle() {
 	}
 }
 
-// ownSignal is what Settle sends; Take does not tell of it. Where RLIMIT_SIGPENDING is used up the kernel sends a
-// signal without saying whose it is (Linux: kernel/signal.c, __send_signal_locked), and then it is told after
-// all: so it is one that costs whoever hears of it a look at its children and no more.
+// ownSignal is the signal of Settle, which Take drops. When RLIMIT_SIGPENDING is exhausted the kernel omits the sender
+// (Linux: kernel/signal.c, __send_signal_locked), so that Take returns it after all. A spurious SIGCHLD costs only one
+// extra wait4(2).
 const ownSignal = unix.SIGCHLD
 
-// FD is readable when a signal has come.
+// FD is readable while a signal is waiting.
 func (r *Relay) FD() int { return r.fd }
 
-// Take is the next signal that has come; ok is false where none has. It never waits.
+// Take returns the next waiting signal; ok is false if there is none. It never blocks.
 func (r *Relay) Take() (s Signal, ok bool) {
 	for {
 		n, err := unix.Read(r.fd, s.info[:])
 		if err == unix.EINTR {
 			continue
 		}
-		if err != nil || n != infoSize { // the handler writes whole ones: a pipe splits nothing under PIPE_BUF
+		if err != nil || n != infoSize { // never a part: a pipe write of less than PIPE_BUF is atomic
 			return Signal{}, false
 		}
 		s.parse()
@@ -150,8 +148,8 @@ func (r *Relay) Take() (s Signal, ok bool) {
 	}
 }
 
-// Raise does to this process what the signal does by default. It returns where that was nothing, or where it
-// was a stop and the process has been continued; then the signal is caught again.
+// Raise applies the default action of the signal to this process. It returns if the action is to do nothing, or after
+// a stop when the process is continued. Then the signal is caught again.
 func (r *Relay) Raise(n unix.Signal) error {
 	if !caught(n) {
 		return unix.Kill(int(first), n)
@@ -165,13 +163,13 @@ func (r *Relay) Raise(n unix.Signal) error {
 	return setAction(n, handler(n), nil)
 }
 
-// Blocked runs do while this thread blocks a signal.
+// Blocked runs do with a signal blocked in this thread.
 func Blocked(n unix.Signal, do func()) { masked(unix.SIG_BLOCK, 1<<(n-1), do) }
 
-// Unblocked runs do while this thread blocks nothing, for what do starts to begin like that.
+// Unblocked runs do with no signal blocked in this thread, for a child that inherits this mask.
 func Unblocked(do func()) { masked(unix.SIG_SETMASK, 0, do) }
 
-// masked keeps do on one thread: a mask is the thread's, and Go moves a goroutine to another one at any system call.
+// masked locks the thread while do runs, because the mask belongs to the thread and Go may move a goroutine to another.
 func masked(how int, set uint64, do func()) {
 	goruntime.LockOSThread()
 	defer goruntime.UnlockOSThread()
@@ -190,12 +188,11 @@ func setMask(how int, set uint64) (before uint64, err error) {
 	return before, nil
 }
 
-// senderOffset is where si_pid stands: behind three ints, aligned as a pointer is.
+// senderOffset is the offset of si_pid: after three ints, aligned like a pointer.
 const senderOffset = 8 + int(unsafe.Sizeof(uintptr(0)))
 
-// parse reads siginfo_t. Its head is si_signo, si_errno, si_code (int each; MIPS has the last two the other
-// way round), then si_pid and si_uid of a signal that a process sent
-// (Linux: include/uapi/asm-generic/siginfo.h).
+// parse parses siginfo_t. It begins with the ints si_signo, si_errno, si_code (MIPS swaps the last two). If a process sent
+// the signal, si_pid and si_uid follow (Linux: include/uapi/asm-generic/siginfo.h).
 func (s *Signal) parse() {
 	word := func(offset int) uint32 { return binary.NativeEndian.Uint32(s.info[offset:]) }
 	s.Number, s.Code = unix.Signal(word(0)), int32(word(8))
@@ -204,10 +201,10 @@ func (s *Signal) parse() {
 	}
 }
 
-// Queued reports whether sigqueue(3) sent it, with a value.
+// Queued reports whether sigqueue(3) sent the signal, with a value.
 func (s Signal) Queued() bool { return s.Code == siQueue }
 
-// Send sends the signal on to a process, with that value, or to a group, -pid, without it.
+// Send forwards the signal to a process, with its value, or to a process group, -pid, without it.
 func (s Signal) Send(pid int) error {
 	if s.Queued() && pid > 0 {
 		info := s.info
@@ -225,7 +222,7 @@ const (
 	siTKill = -6
 )
 
-// kernelAction is struct sigaction of rt_sigaction(2), which is not the C library's.
+// kernelAction is the kernel's struct sigaction, which differs from the C library's.
 type kernelAction struct {
 	handler  uintptr
 	flags    uintptr
@@ -241,7 +238,7 @@ const (
 	saRestart  = 0x10000000
 )
 
-// inspect notes whether a signal is ignored and gives what handles it.
+// inspect records whether a signal is ignored and returns its handler.
 func (r *Relay) inspect(n unix.Signal) (handler uintptr, err error) {
 	var act kernelAction
 	err = setAction(n, nil, &act)

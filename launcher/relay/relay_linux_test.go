@@ -15,8 +15,8 @@ import (
 
 func init() { goruntime.LockOSThread() }
 
-// TestMain: as a child this binary catches everything, says so, and tells what came until signal 64,
-// which the kernel delivers last of those that wait.
+// TestMain: as a child this binary catches all signals and prints each until signal 64, which the kernel delivers last
+// of the pending ones.
 func TestMain(m *testing.M) {
 	if os.Getenv("RELAY_CHILD") == "" {
 		os.Exit(m.Run())
@@ -28,10 +28,10 @@ func TestMain(m *testing.M) {
 	println("ready")
 	if os.Getenv("RELAY_CHILD") == "busy" {
 		go func() {
-			for n := 0; ; n++ { // calls nothing
+			for n := 0; ; n++ { // without a call, at which the runtime could switch goroutines
 			}
 		}()
-		goruntime.GC() // ends only when that goroutine was preempted
+		goruntime.GC() // returns only if that goroutine is preempted
 		println("preempted")
 	}
 	for {
@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// next waits for a signal. It ends the child when nobody hears it any more, whose parent has failed: KILL alone would end
-// it, and each word into the broken pipe would be a PIPE to tell of.
+// next waits for a signal. It ends the child when its parent has failed and closed the pipe: a child that catches all
+// signals would otherwise end only by KILL, and each write to the broken pipe would raise another PIPE.
 func next(r *Relay) Signal {
 	fds := []unix.PollFd{{Fd: int32(r.FD()), Events: unix.POLLIN}, {Fd: 2}}
 	for {
@@ -57,7 +57,7 @@ func next(r *Relay) Signal {
 	}
 }
 
-// child is a process that catches everything; out has what it says.
+// child is a process that catches all signals; out reads its output.
 type child struct {
 	pid int
 	out *bufio.Scanner
@@ -86,7 +86,7 @@ func startChild(t *testing.T, mode string) child {
 	return c
 }
 
-// next is the next line that the child says; "" at the end.
+// next returns the child's next line; "" at the end.
 func (c child) next() string {
 	c.out.Scan()
 	return c.out.Text()
@@ -120,7 +120,7 @@ func TestEverySignalArrivesWithItsSender(t *testing.T) {
 	c.rest(t)
 }
 
-// TestPreemptionIsTheRuntimes: URG from this process itself reaches Go's runtime and nobody else.
+// TestPreemptionIsTheRuntimes: an URG that this process sends to itself goes to Go's runtime only.
 func TestPreemptionIsTheRuntimes(t *testing.T) {
 	c := startChild(t, "busy")
 	if got := c.next(); got != "preempted" {
@@ -148,7 +148,7 @@ func TestQueuedRealTimeSignalsAllArrive(t *testing.T) {
 		want = append(want, sprint(n, 0, os.Getpid()))
 	}
 	got := c.rest(t)
-	slices.Sort(got) // the kernel delivers the lowest number first of those that wait
+	slices.Sort(got) // the kernel delivers pending signals in the order of their numbers
 	slices.Sort(want)
 	if want = append(want, sprint(lastSignal, 0, os.Getpid())); !slices.Equal(got, want) {
 		t.Errorf("%d of %d arrived:\n%q", len(got), len(want), got)
