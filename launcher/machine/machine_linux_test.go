@@ -40,7 +40,7 @@ func TestQuota(t *testing.T) {
 		{machine: "v1-nested-parent-tighter", cpus: 1.5, from: cgroupDir + "cpu,cpuacct/a/cpu.cfs_quota_us: 150000, cpu.cfs_period_us: 100000"},
 		{machine: "v1-namespaced", cpus: 0.5, from: cgroupDir + "cpu,cpuacct/cpu.cfs_quota_us: 50000, cpu.cfs_period_us: 100000"},
 		{machine: "v1-leaf-only", cpus: 3, from: cgroupDir + "cpu,cpuacct/cpu.cfs_quota_us: 300000, cpu.cfs_period_us: 100000"},
-		{machine: "v1-zero-period", why: cgroupDir + `cpu/a/cpu.cfs_quota_us: quota "100000" in a period of "0" is no number of microseconds above 0, nor is the quota -1`},
+		{machine: "v1-zero-period", why: cgroupDir + `cpu/a/cpu.cfs_quota_us: quota "100000" or period "0" is not a number of microseconds above 0, and the quota is not -1`},
 		{machine: "v1-no-period", why: "open " + cgroupDir + "cpu/a/cpu.cfs_period_us: no such file or directory"},
 		{machine: "hybrid", cpus: 2.75, from: cgroupDir + "cpu/a/cpu.cfs_quota_us: 275000, cpu.cfs_period_us: 100000"},
 		{machine: "hybrid-memory-in-v2"},
@@ -49,7 +49,7 @@ func TestQuota(t *testing.T) {
 		{machine: "malformed-below-a-good-limit", cpus: 1.5, from: cgroupDir + "a/cpu.max: 150000 100000; not counted: " +
 			cgroupDir + `a/b/cpu.max: "100000" is not "QUOTA PERIOD" or "max PERIOD" in microseconds`},
 		{machine: "malformed-cgroup-line", why: `/proc/self/cgroup: line "0:/a\n" is not "ID:CONTROLLERS:/PATH"`},
-		{machine: "malformed-mountinfo", why: `/proc/self/mountinfo: line "30 23 0:26 /" has no root and mount point`},
+		{machine: "malformed-mountinfo", why: `/proc/self/mountinfo: line "30 23 0:26 /" contains no root and mount point`},
 		{machine: "no-cgroup"},
 		{machine: "cgroup-not-mounted", why: `no mount shows the cpu group "/a" of cgroup v2`},
 		{machine: "no-mountinfo", why: "open /proc/self/mountinfo: no such file or directory"},
@@ -84,7 +84,7 @@ func TestMemory(t *testing.T) {
 		{"v1-leaf-only", 384 << 20, cgroupDir + "memory/memory.stat: hierarchical_memory_limit 402653184"},
 		{"v1-parent-does-not-reach-down", 2 << 30, cgroupDir + "memory/a/b/memory.stat: hierarchical_memory_limit 2147483648"},
 		{"v1-malformed-kernel-sum", 1 << 30, cgroupDir + "memory/a/memory.limit_in_bytes: 1073741824; not counted: " +
-			cgroupDir + `memory/a/memory.stat: "?" is no number of bytes above 0`},
+			cgroupDir + `memory/a/memory.stat: "?" is not a number of bytes above 0`},
 		{"hybrid", 3 << 30, cgroupDir + "memory/a/memory.limit_in_bytes: 3221225472"},
 		{"hybrid-memory-in-v2", 3 << 30, cgroupDir + "unified/unit/memory.max: 3221225472"},
 		{"malformed-cpu-max", host, hostFrom + "; not counted: " + cgroupDir + `a/memory.max: "lots" is not "max" or a number of bytes above 0`},
@@ -111,7 +111,7 @@ func TestMemoryUnknown(t *testing.T) {
 
 func TestCPUs(t *testing.T) {
 	const gone = ": no such file or directory"
-	list := func(s, file string) string { return fmt.Sprintf(`%s: %q is no list of CPUs such as "0-3,8"`, file, s) }
+	list := func(s, file string) string { return fmt.Sprintf(`%s: %q is not a CPU list such as "0-3,8"`, file, s) }
 	for _, c := range []struct {
 		machine                   string
 		online, affinity, library policy.Reading[int]
@@ -138,10 +138,10 @@ func TestCPUs(t *testing.T) {
 			policy.Reading[int]{N: 2, From: "gopsutil"}},
 		{"cpus-malformed-online",
 			policy.Reading[int]{N: 2, From: statFile + ": cpuN lines"},
-			policy.Reading[int]{Why: statusFile + ": it has no line Cpus_allowed_list"},
+			policy.Reading[int]{Why: statusFile + ": it contains no Cpus_allowed_list line"},
 			policy.Reading[int]{N: 2, From: "gopsutil"}},
 		{"cpus-malformed",
-			policy.Reading[int]{Why: list("3-1\n", onlineFile) + "; " + statFile + ": it has no cpuN line"},
+			policy.Reading[int]{Why: list("3-1\n", onlineFile) + "; " + statFile + ": it contains no cpuN line"},
 			policy.Reading[int]{Why: list("x", statusFile)},
 			policy.Reading[int]{Why: "gopsutil counted no CPU"}},
 		{"no-proc",

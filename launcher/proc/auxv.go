@@ -4,8 +4,8 @@ package proc
 
 import "encoding/binary"
 
-// AtSecure reads AT_SECURE out of /proc/PID/auxv: pairs of a type and a value, each a word of the process's
-// own size, 32 or 64 bits, ended by type 0 (getauxval(3), proc_pid_auxv(5)).
+// AtSecure reports AT_SECURE of /proc/PID/auxv. The file consists of pairs of a type and a value, in words of the process's
+// size, 32 or 64 bits, and ends with type 0 (getauxval(3), proc_pid_auxv(5)).
 func AtSecure(auxv []byte, bits int) bool {
 	const atSecure = 23
 	size := 8

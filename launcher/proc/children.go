@@ -4,8 +4,8 @@ package proc
 
 import "bytes"
 
-// ParseChildren reads the PIDs of a thread's children, with a blank behind each (proc_tid_children(5)). A 0 is a process
-// outside this PID namespace and is left out.
+// ParseChildren parses the PIDs of a thread's children, each followed by a space (proc_tid_children(5)). A 0, a process
+// outside this PID namespace, is skipped.
 func ParseChildren(text []byte) (pids []int) {
 	for field := range bytes.FieldsSeq(text) {
 		if pid, ok := number(field, 31); ok && pid > 0 {

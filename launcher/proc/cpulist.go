@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// CPUList is a set of CPUs: ranges in rising order.
+// CPUList is a set of CPUs: ranges in ascending order.
 type CPUList []cpuRange
 
-// cpuRange is the CPUs from first to last, both included.
+// cpuRange is the CPUs from first to last, inclusive.
 type cpuRange struct{ first, last int }
 
-// maxCPU is far above any kernel's NR_CPUS (8192 on x86-64); it keeps a sum of ranges from overflowing.
+// maxCPU is far above any kernel's NR_CPUS (8192 on x86-64), and small enough that Count cannot overflow.
 const maxCPU = 1 << 20
 
-// ParseCPUList reads the kernel's list of CPUs, ranges and single numbers in rising order (cpuset(7), "List format"):
+// ParseCPUList parses ranges and single numbers in ascending order (cpuset(7), "List format"):
 //
 //	0-3,8,10-11
 //
-// It is the format of /sys/devices/system/cpu/online and of Cpus_allowed_list in /proc/PID/status. An empty list is an
-// error: some CPU is reading it.
+// This is the format of /sys/devices/system/cpu/online and of Cpus_allowed_list in /proc/PID/status. An empty list is an
+// error, because at least the CPU that runs this is online and allowed.
 func ParseCPUList(text string) (CPUList, error) {
 	list := make(CPUList, 0, 4)
 	next := 0
@@ -34,7 +34,7 @@ func ParseCPUList(text string) (CPUList, error) {
 		first, err1 := strconv.ParseUint(low, 10, 32)
 		last, err2 := strconv.ParseUint(high, 10, 32)
 		if err1 != nil || err2 != nil || int(first) < next || last < first || last > maxCPU {
-			return nil, fmt.Errorf(`%.60q is no list of CPUs such as "0-3,8"`, text)
+			return nil, fmt.Errorf(`%.60q is not a CPU list such as "0-3,8"`, text)
 		}
 		list = append(list, cpuRange{int(first), int(last)})
 		next = int(last) + 1
@@ -51,7 +51,7 @@ func (l CPUList) Count() int {
 	return n
 }
 
-// Common is the number of CPUs that are in both lists.
+// Common is the number of CPUs in both lists.
 func (l CPUList) Common(with CPUList) int {
 	n := 0
 	for _, x := range l {

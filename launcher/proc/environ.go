@@ -4,9 +4,9 @@ package proc
 
 import "strings"
 
-// ParseEnviron reads the strings of an environment, each ended by a NUL (proc_pid_environ(5)). It is the memory that
-// execve filled, so it shows what the program was started with, but for what ld.so up to 2.38 (see environ.Rejoin) or the
-// program itself writes into it; then the last NUL may be missing.
+// ParseEnviron parses the NUL-terminated strings of an environment (proc_pid_environ(5)). The file shows the memory that
+// execve(2) filled: the environment at the start, unless ld.so up to 2.38 (see environ.Rejoin) or the program has
+// written to that memory. Then the last NUL may be missing.
 func ParseEnviron(text []byte) []string {
 	if len(text) == 0 {
 		return nil

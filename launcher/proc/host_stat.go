@@ -7,8 +7,8 @@ import (
 	"errors"
 )
 
-// OnlineCPUs counts the online CPUs in /proc/stat (proc_stat(5)): after the line of sums stands one line a CPU, in clock
-// ticks:
+// OnlineCPUs counts the online CPUs in /proc/stat (proc_stat(5)). After the line of sums there is one line per CPU, in
+// clock ticks:
 //
 //	cpu  10132153 290696 3084719 46828483 16683 0 25195 0 175628 0
 //	cpu0 1393280 32966 572056 13343292 6130 0 17875 0 23933 0
@@ -22,7 +22,7 @@ func OnlineCPUs(stat []byte) (int, error) {
 		}
 	}
 	if n == 0 {
-		return 0, errors.New("it has no cpuN line")
+		return 0, errors.New("it contains no cpuN line")
 	}
 	return n, nil
 }

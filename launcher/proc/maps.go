@@ -19,19 +19,19 @@ const (
 	PermShared
 )
 
-// Mapping is one line of /proc/PID/maps: a stretch of address space with one owner and one access.
+// Mapping is one line of /proc/PID/maps.
 type Mapping struct {
 	Start, End uint64 // bytes; End is exclusive
 	Perm       Perm
 	Offset     uint64 // in the file, bytes
 	Inode      uint64
-	Name       string // a path, "[heap]", "[anon:NAME]"; "" is memory without a name
+	Name       string // a path, "[heap]", "[anon:NAME]"; "" is unnamed memory
 }
 
 func (m Mapping) Size() uint64 { return m.End - m.Start }
 
-// Anonymous reports private memory without a file. A name that a program gave by prctl(PR_SET_VMA_ANON_NAME)
-// leaves it anonymous, and so do private huge pages, which the kernel backs with a file of its own.
+// Anonymous reports private memory without a file. It includes memory with a name from prctl(PR_SET_VMA_ANON_NAME), and
+// private huge pages, for which the kernel uses an internal file.
 func (m Mapping) Anonymous() bool {
 	return m.Perm&PermShared == 0 && (m.Name == "" && m.Inode == 0 || strings.HasPrefix(m.Name, "[anon:") || m.HugePages())
 }
@@ -39,30 +39,30 @@ func (m Mapping) Anonymous() bool {
 // HugePages reports memory that was mapped with MAP_HUGETLB | MAP_ANONYMOUS (Linux: mm/hugetlb.c).
 func (m Mapping) HugePages() bool { return m.Name == "/anon_hugepage (deleted)" }
 
-// Writable reports memory that can be read and written. Its exec bit is ignored, since a program with the personality
-// READ_IMPLIES_EXEC has it everywhere.
+// Writable reports memory that can be read and written. The exec bit is ignored, because with the personality
+// READ_IMPLIES_EXEC all readable memory has it.
 func (m Mapping) Writable() bool { return m.Perm&(PermRead|PermWrite) == PermRead|PermWrite }
 
-// Reserved reports memory without access.
+// Reserved reports inaccessible memory (PROT_NONE).
 func (m Mapping) Reserved() bool { return m.Perm&(PermRead|PermWrite|PermExec) == 0 }
 
-// File reports a mapping that has a path, be it deleted or in no file system.
+// File reports a mapping with a path, even if the file is deleted or in no file system.
 func (m Mapping) File() bool { return strings.HasPrefix(m.Name, "/") && !m.HugePages() }
 
-// Vsyscall reports the one line of maps that is no part of the process: a page of the kernel that every process
-// sees at the same place, not counted in VmSize (Linux: arch/x86/entry/vsyscall).
+// Vsyscall reports the vsyscall page: a kernel page at the same address in every process, which VmSize does not include
+// (Linux: arch/x86/entry/vsyscall).
 func (m Mapping) Vsyscall() bool { return m.Name == "[vsyscall]" }
 
-// ParseMaps reads the text of /proc/PID/maps, appending to l. Each line (proc_pid_maps(5)):
+// ParseMaps parses /proc/PID/maps and appends to l. Each line is (proc_pid_maps(5)):
 //
 //	7f3c00000000-7f3c00021000 rw-p 00000000 fe:01 123456      /usr/lib/libc.so.6
 //
-// start and end (hexadecimal, exclusive end), access (r, w, x or -, then p private or s shared), offset in the
-// file, device, inode (decimal), blanks, then the name up to the end of the line. The name may hold blanks,
-// every byte but a newline, which the kernel writes as \012, and " (deleted)" at its end.
+// start and end (hexadecimal, end exclusive), access (r, w, x or -, then p private or s shared), offset in the
+// file, device, inode (decimal), spaces, then the name up to the end of the line. The name may contain any byte
+// except a newline, which the kernel writes as \012, and may end in " (deleted)".
 //
-// The kernel hands out a page of text at a time. A mapping that grew in between shows up again as one that
-// overlaps the last: it is cut, and the caller finds out by comparing the sum with VmSize.
+// One read(2) returns at most a page of text. A mapping that grew between two reads appears again and overlaps the
+// previous one. The overlap is cut off; the caller can detect the change by comparing the sum with VmSize.
 func ParseMaps(l []Mapping, text []byte) ([]Mapping, error) {
 	var lastName string
 	for n := 1; len(text) > 0; n++ {
@@ -74,9 +74,9 @@ func ParseMaps(l []Mapping, text []byte) ([]Mapping, error) {
 		}
 		m, name, ok := parseMapping(line)
 		if !ok {
-			return l, fmt.Errorf("maps:%d: %q is no mapping", n, line)
+			return l, fmt.Errorf("maps:%d: %q is not a mapping", n, line)
 		}
-		if string(name) != lastName { // the lines of one file follow each other: one string for them all
+		if string(name) != lastName { // consecutive lines of one file share one string
 			lastName = string(name)
 		}
 		m.Name = lastName
@@ -90,7 +90,7 @@ func ParseMaps(l []Mapping, text []byte) ([]Mapping, error) {
 	return l, nil
 }
 
-// parseMapping reads one line without its newline. The name still lies in the line's memory.
+// parseMapping parses one line without its newline. name is a part of line, not a copy.
 func parseMapping(line []byte) (m Mapping, name []byte, ok bool) {
 	s := scanner{line, true}
 	m.Start = s.number(16, '-')
@@ -103,14 +103,14 @@ func parseMapping(line []byte) (m Mapping, name []byte, ok bool) {
 	return m, bytes.TrimLeft(s.rest, " "), s.ok && m.Start < m.End
 }
 
-// scanner takes fields off the front of a line; ok stays false after the first that does not fit.
+// scanner consumes the fields of a line; ok stays false after the first malformed field.
 type scanner struct {
 	rest []byte
 	ok   bool
 }
 
-// number takes digits and the byte that ends them. The end of the line ends them too: old kernels write no
-// blank behind the inode of a mapping without a name.
+// number consumes digits and the byte end. A decimal number may also end at the end of the line, because old kernels write
+// no space after the inode of an unnamed mapping.
 func (s *scanner) number(base uint64, end byte) (n uint64) {
 	for i, c := range s.rest {
 		digit := uint64(c - '0')

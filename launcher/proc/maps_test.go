@@ -67,7 +67,7 @@ func TestParseMapsIsCheap(t *testing.T) {
 	}
 }
 
-// FuzzParseMaps holds the parser against fmt's: what is accepted means the same.
+// FuzzParseMaps compares the parser with fmt.Sscanf.
 func FuzzParseMaps(f *testing.F) {
 	own, err := os.ReadFile("/proc/self/maps")
 	if err != nil {

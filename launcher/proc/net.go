@@ -1,4 +1,4 @@
-// /proc/PID/net/tcp, tcp6 and unix, and what the links of /proc/PID/fd say of sockets.
+// /proc/PID/net/tcp, tcp6 and unix, and the socket links of /proc/PID/fd.
 
 package proc
 
@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// Listening gives the inodes of the sockets that accept connections.
+// Listening returns the inodes of listening sockets.
 //
-// /proc/PID/net/tcp and tcp6 (proc_pid_net(5)), 0A is TCP_LISTEN, the tenth column the inode:
+// /proc/PID/net/tcp and tcp6 (proc_pid_net(5)); 0A is TCP_LISTEN, column 10 is the inode:
 //
 //	sl  local_address rem_address   st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
 //	 0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0   0       23817 …
 //
-// /proc/PID/net/unix, 00010000 is __SO_ACCEPTCON:
+// /proc/PID/net/unix; 00010000 is __SO_ACCEPTCON:
 //
 //	Num       RefCount Protocol Flags    Type St Inode Path
 //	ffff8880: 00000002 00000000 00010000 0001 01 23818 /run/x.sock
@@ -33,7 +33,7 @@ func Listening(tcp, unix []byte) map[string]bool {
 	return inodes
 }
 
-// SocketInode reads what a link in /proc/PID/fd points to (proc_pid_fd(5)): "socket:[23817]".
+// SocketInode parses the target of a link in /proc/PID/fd (proc_pid_fd(5)): "socket:[23817]".
 func SocketInode(link string) (inode string, ok bool) {
 	rest, ok1 := strings.CutPrefix(link, "socket:[")
 	inode, ok2 := strings.CutSuffix(rest, "]")

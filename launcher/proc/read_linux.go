@@ -1,4 +1,4 @@
-// Reading files of /proc and /sys. What they say is for the parsers.
+// Reading files of /proc and /sys.
 
 package proc
 
@@ -11,25 +11,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Root is the folder above /proc and /sys of a machine. Paths are as that machine has them, in errors too.
+// Root is the folder that contains a machine's /proc and /sys. Paths in arguments and errors are without it.
 type Root string
 
 // Here is this machine.
 const Here Root = ""
 
-// maxFile bounds what is read of one file. The largest are net/tcp, 150 bytes a socket, mountinfo, some 200 bytes a mount,
-// and an environment, at most 6 MiB (execve(2)).
+// maxFile is the maximum size of a file in bytes. The largest files are net/tcp, 150 bytes per socket, mountinfo, about
+// 200 bytes per mount, and an environment, at most 6 MiB (execve(2)).
 const maxFile = 64 << 20
 
-// Read gives a whole file with open, read and close alone. os.ReadFile also asks whether the runtime's poller can wait
-// for the file, which doubles the time of a small one, and a launch reads several.
+// Read reads a whole file. It makes fewer system calls than os.ReadFile, which also tries to add the file to the runtime's
+// poller; that doubles the time for a small file.
 func (r Root) Read(path string) ([]byte, error) {
 	fd, err := r.open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	text := make([]byte, 0, 4096) // a page is the most that the kernel gives at a time of most files
+	text := make([]byte, 0, 4096) // for most files one read returns at most a page
 	for {
 		if len(text) == cap(text) {
 			text = append(text, make([]byte, len(text))...)[:len(text)]
@@ -47,7 +47,7 @@ func (r Root) Read(path string) ([]byte, error) {
 	}
 }
 
-// Open opens a file, without asking the runtime's poller as os.Open does.
+// Open opens a file, without the runtime's poller that os.Open would use.
 func (r Root) Open(path string) (*os.File, error) {
 	fd, err := r.open(path)
 	if err != nil {
@@ -64,7 +64,7 @@ func (r Root) open(path string) (int, error) {
 	return fd, nil
 }
 
-// retry repeats a call that a signal interrupted: a file of lxcfs, which is FUSE, can be.
+// retry repeats a system call after EINTR, which files of lxcfs, a FUSE file system, can return.
 func retry(call func() (int, error)) (int, error) {
 	for {
 		n, err := call()
@@ -74,13 +74,13 @@ func retry(call func() (int, error)) (int, error) {
 	}
 }
 
-// Exists reports whether there is such a file or folder.
+// Exists reports whether a file or folder exists.
 func (r Root) Exists(path string) bool {
 	return unix.Access(string(r)+path, unix.F_OK) == nil
 }
 
-// Numbers gives the names in a folder that are numbers, in no order: the PIDs of /proc, the TIDs of /proc/PID/task, the
-// descriptors of /proc/PID/fd.
+// Numbers returns the numeric names in a folder, unsorted: the PIDs of /proc, the TIDs of /proc/PID/task, the descriptors
+// of /proc/PID/fd.
 func (r Root) Numbers(folder string) (numbers []int, err error) {
 	f, err := r.Open(folder)
 	if err != nil {

@@ -9,24 +9,23 @@ import (
 	"io"
 )
 
-// Smap is one mapping of /proc/PID/smaps; it has no Name.
+// Smap is one mapping of /proc/PID/smaps. Its Name is not filled in.
 type Smap struct {
 	Mapping
-	Resident uint64 // bytes, with those of MAP_HUGETLB, which stand beside Rss and not in it
-	Huge     uint64 // bytes of them in huge pages of any kind
+	Resident uint64 // bytes, including MAP_HUGETLB pages, which Rss does not include
+	Huge     uint64 // the part of Resident in huge pages of any kind, in bytes
 
-	copied      uint64 // bytes in pages that are no longer the file's
+	copied      uint64 // bytes in private copies of the file's pages
 	copiedKnown bool
 }
 
-// Clean reports a mapping of which every page is as it stands in its file: private, not writable, and with no page that
-// was copied.
+// Clean reports a mapping whose pages all equal its file: private, not writable, without copied pages.
 func (s Smap) Clean() bool {
 	return s.Inode != 0 && s.Perm&(PermRead|PermWrite|PermShared) == PermRead && s.copiedKnown && s.copied == 0
 }
 
-// ParseSmaps reads /proc/PID/smaps and gives its mappings one at a time, as the text of a large process has tens of
-// megabytes. A mapping is a line as in maps, then lines of a name and a size (proc_pid_smaps(5)), of which these count:
+// ParseSmaps parses /proc/PID/smaps as a stream, because the file of a large process has tens of megabytes. A mapping is a
+// line as in maps, followed by lines with a name and a size (proc_pid_smaps(5)), of which these are used:
 //
 //	7f3c00000000-7f3c00021000 rw-p 00000000 00:00 0
 //	Rss:                  12 kB
@@ -54,11 +53,11 @@ func ParseSmaps(r io.Reader, each func(Smap)) error {
 			}
 			m, _, ok := parseMapping(line)
 			if !ok {
-				return fmt.Errorf("smaps:%d: %q is no mapping", n, line)
+				return fmt.Errorf("smaps:%d: %q is not a mapping", n, line)
 			}
 			s = Smap{Mapping: m}
 		} else if !s.add(line) {
-			return fmt.Errorf("smaps:%d: %q is no amount", n, line)
+			return fmt.Errorf("smaps:%d: %q is not a size", n, line)
 		}
 	}
 	if s.End != 0 {
@@ -67,12 +66,12 @@ func ParseSmaps(r io.Reader, each func(Smap)) error {
 	return nil
 }
 
-// beginsMapping tells an address from a name: names begin with a capital.
+// beginsMapping reports whether a line begins with an address. Names begin with a capital letter.
 func beginsMapping(line []byte) bool {
 	return len(line) > 0 && (line[0] >= '0' && line[0] <= '9' || line[0] >= 'a' && line[0] <= 'f')
 }
 
-// add takes one line of a name and a size; ok is false where the size is malformed.
+// add adds a line with a name and a size; ok is false if the size is malformed.
 func (s *Smap) add(line []byte) (ok bool) {
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	size, isSize := kibibytes(bytes.TrimLeft(value, " "))

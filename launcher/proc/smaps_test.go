@@ -42,7 +42,7 @@ FilePmdMapped:      4096 kB
 	}
 }
 
-// Only what is as it stands in its file may be given back: the rest would be lost.
+// Clean must be false for any mapping that differs from its file, because its pages could not be read again.
 func TestCleanMapping(t *testing.T) {
 	for text, want := range map[string]bool{
 		"1000-2000 r--p 00000000 fe:00 5 /x\nRss: 4 kB\nAnonymous:      0 kB\n":     true,

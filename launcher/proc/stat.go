@@ -9,34 +9,34 @@ import (
 	"time"
 )
 
-// Stat is what is used of /proc/PID/stat and /proc/PID/task/TID/stat.
+// Stat holds the fields of /proc/PID/stat and /proc/PID/task/TID/stat that are used here.
 type Stat struct {
-	Name    string // of any bytes; at most 15, more in a thread of the kernel
+	Name    string // any bytes; at most 15, more for a kernel thread
 	State   byte   // 'R', 'S', 'D', 'Z' …
-	Parent  int    // PID; 0 is none in this PID namespace
-	Kernel  bool   // a thread of the kernel
+	Parent  int    // PID; 0 is a parent outside this PID namespace, or none
+	Kernel  bool   // kernel thread
 	Threads int
-	Started time.Duration // since boot; with the PID it names a process for good
+	Started time.Duration // since boot; PID and Started identify a process even if the PID is reused
 	Virtual uint64        // VmSize in bytes
-	Args    uint64        // bytes that execve(2) filled with arguments; 0 is not known
+	Args    uint64        // size of the arguments of execve(2) in bytes; 0 is unknown
 }
 
-// Ended reports a zombie ('Z') or one that is being reaped ('X', from Linux 2.6.33 to 3.13 also 'x').
+// Ended reports a zombie ('Z') or a process that is being reaped ('X'; 'x' too from Linux 2.6.33 to 3.13).
 func (s Stat) Ended() bool { return s.State == 'Z' || s.State == 'X' || s.State == 'x' }
 
 // Tick is the unit of times in /proc: USER_HZ is 100 on every architecture that Go runs on.
 const Tick = time.Second / 100
 
-// ParseStat reads one line (proc_pid_stat(5)); the fields are counted from 1:
+// ParseStat parses the file's one line (proc_pid_stat(5)); fields are numbered from 1:
 //
 //	1 pid, 2 (comm), 3 state, 4 ppid, … 9 flags, … 20 num_threads, … 22 starttime in ticks since boot, 23 vsize in bytes, …
-//	48 and 49 (Linux 3.5) the start and the end of the arguments, 0 where they may not be known
+//	48 and 49 (Linux 3.5) the start and the end of the arguments, 0 without permission
 //
-// comm is in parentheses and may hold blanks, parentheses and newlines: the last ")" ends it.
+// comm is in parentheses and may contain spaces, parentheses and newlines; the last ")" ends it.
 func ParseStat(text []byte) (Stat, error) {
 	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
 	if open < 0 || end < open {
-		return Stat{}, fmt.Errorf("stat %.80q has no name in parentheses", text)
+		return Stat{}, fmt.Errorf("stat %.80q contains no name in parentheses", text)
 	}
 	fields := bytes.Fields(text[end+1:])
 	const first, last = 3, 23

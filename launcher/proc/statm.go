@@ -15,19 +15,19 @@ var pageSize = uint64(os.Getpagesize())
 // Bytes is the amount in bytes.
 func (p Pages) Bytes() uint64 { return uint64(p) * pageSize }
 
-// Statm is what is used of /proc/PID/statm.
+// Statm holds the fields of /proc/PID/statm that are used here.
 type Statm struct {
 	Size     Pages // VmSize
 	Resident Pages // VmRSS
-	Data     Pages // private writable memory, stacks included
+	Data     Pages // private writable memory, including stacks
 }
 
-// ParseStatm reads one line (proc_pid_statm(5)) without allocating; ok is false where it is malformed:
+// ParseStatm parses the file's one line (proc_pid_statm(5)) without allocating; ok is false if it is malformed:
 //
 //	size resident shared text lib data dt
 //
-// data is mm->data_vm + mm->stack_vm (Linux: fs/proc/task_mmu.c, task_statm); lib and dt are always 0. All are 0 in a
-// zombie and in a process whose first thread has ended.
+// data is mm->data_vm + mm->stack_vm (Linux: fs/proc/task_mmu.c, task_statm); lib and dt are always 0. All fields are 0
+// for a zombie and for a process whose first thread has ended.
 func ParseStatm(line []byte) (s Statm, ok bool) {
 	var n uint64
 	field, digits := 0, 0

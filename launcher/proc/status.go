@@ -7,17 +7,16 @@ import (
 	"fmt"
 )
 
-// Status is what is used of /proc/PID/status.
+// Status holds the fields of /proc/PID/status that are used here.
 type Status struct {
-	// HasMemory is false for a zombie, a process that is about to end and a thread of the kernel: they have no lines
-	// about memory.
+	// HasMemory is false for a zombie, an exiting process and a kernel thread, whose file has no memory lines.
 	HasMemory                                    bool
 	VirtualPeak, Virtual, ResidentPeak, Resident uint64 // bytes
 
-	AllowedCPUs string // as ParseCPUList reads it; "" where there is no such line
+	AllowedCPUs string // for ParseCPUList; "" if the line is missing
 }
 
-// ParseStatus reads these lines of /proc/PID/status (proc_pid_status(5)), a kB being 1,024 bytes:
+// ParseStatus parses these lines of /proc/PID/status (proc_pid_status(5)); a kB is 1,024 bytes:
 //
 //	VmPeak:	    2868 kB
 //	VmSize:	    2868 kB
@@ -46,7 +45,7 @@ func ParseStatus(text []byte) (Status, error) {
 		if size != nil {
 			n, ok := kibibytes(value)
 			if !ok {
-				return Status{}, fmt.Errorf(`%.60q is no size such as "VmSize: 2868 kB"`, line)
+				return Status{}, fmt.Errorf(`%.60q is not a size such as "VmSize: 2868 kB"`, line)
 			}
 			*size = n
 			sizes++
@@ -59,7 +58,7 @@ func ParseStatus(text []byte) (Status, error) {
 	return s, nil
 }
 
-// kibibytes reads "12 kB", in status and smaps, and gives bytes: at most 1 EiB, so that a few can be added up.
+// kibibytes parses "12 kB" into bytes. It refuses 1 EiB and more, so that sums of a few sizes do not overflow.
 func kibibytes(text []byte) (size uint64, ok bool) {
 	s := scanner{text, true}
 	n := s.number(10, ' ')

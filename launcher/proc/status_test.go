@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The kernel's own file of this process is what the parser was written for.
+// The parser reads the real file of this process.
 func TestParseStatus(t *testing.T) {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {

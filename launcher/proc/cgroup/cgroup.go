@@ -1,9 +1,10 @@
-// Package cgroup knows the texts of control groups: in which groups a process is (cgroup.go), where they can be seen
-// (mountinfo.go, group.go), which processes a group has (procs.go), and its limits (limit.go), which are other files in
-// version 1 (v1.go) than in version 2 (v2.go). Parsers are pure; what reads files takes the root of the machine.
+// Package cgroup reads control groups: the groups of a process (cgroup.go), their folders (mountinfo.go, group.go), the
+// processes of a group (procs.go) and its limits (limit.go), whose files differ between version 1 (v1.go) and version 2
+// (v2.go). Parsers are pure functions; functions that read files take the root of the machine.
 //
-// Known limits: a group above the namespace or above every mount is out of sight, and so is its CPU quota (the kernel
-// tells a sum for memory only, and only in version 1). memory.high is not a limit but a brake, and does not count.
+// Known limitations: a group above the cgroup namespace or above every mount is not visible, nor is its CPU quota. For
+// memory, version 1 has a file with the limit of all groups above. memory.high only throttles, so it does not count as a
+// limit.
 package cgroup
 
 import (
@@ -15,13 +16,13 @@ import (
 type Membership struct {
 	Version     int    // of control groups, 1 or 2
 	Controllers string // of a hierarchy of version 1, with commas between: "cpu,cpuacct", "name=systemd"
-	Path        string // of the group, as the reader's cgroup namespace has it
+	Path        string // of the group, relative to the reader's cgroup namespace
 }
 
 // Memberships are the groups of one process, one in each hierarchy.
 type Memberships []Membership
 
-// ParseMemberships reads /proc/PID/cgroup, one line a hierarchy (cgroups(7)):
+// ParseMemberships parses /proc/PID/cgroup, one line per hierarchy (cgroups(7)):
 //
 //	hierarchy-ID:controller-list:cgroup-path
 //	4:memory:/a        of version 1
@@ -29,9 +30,9 @@ type Memberships []Membership
 //	1:name=systemd:/a  of version 1, with a name and no controller
 //	0::/a              the hierarchy of version 2
 //
-// The path is not escaped, as a group's name cannot hold a newline; seen from within a cgroup namespace it may begin with
-// "/..". In version 2 " (deleted)" ends the path of a zombie whose group was removed (cgroup-v2.rst, "Processes"). It is
-// left there: a live group may have such a name, and another group may have the old name by now.
+// The path is not escaped, because a group's name cannot contain a newline. In a cgroup namespace it may begin with "/..".
+// In version 2 the path of a zombie whose group was removed ends in " (deleted)" (cgroup-v2.rst, "Processes"). The suffix
+// is kept: an existing group may have such a name, and a new group may have the name without it.
 func ParseMemberships(text []byte) (Memberships, error) {
 	var list Memberships
 	for line := range strings.Lines(string(text)) {
@@ -49,8 +50,8 @@ func ParseMemberships(text []byte) (Memberships, error) {
 	return list, nil
 }
 
-// In gives the membership in the hierarchy of version 1 that has a controller, or a name as "name=systemd"; "" stands for
-// the hierarchy of version 2.
+// In returns the membership in the version 1 hierarchy with a controller, or with a name such as "name=systemd". ""
+// selects the version 2 hierarchy.
 func (ms Memberships) In(controller string) (Membership, bool) {
 	for _, m := range ms {
 		if m.Version == 2 && controller == "" || m.Version == 1 && hasWord(m.Controllers, controller) {
@@ -60,8 +61,8 @@ func (ms Memberships) In(controller string) (Membership, bool) {
 	return Membership{}, false
 }
 
-// Limiting gives the membership whose limits hold for a controller. A controller is in one hierarchy only, so that
-// version 2 has those that no hierarchy of version 1 names.
+// Limiting returns the membership whose limits apply for a controller. A controller is in one hierarchy only: in version
+// 2 unless a hierarchy of version 1 has it.
 func (ms Memberships) Limiting(controller string) (Membership, bool) {
 	if m, ok := ms.In(controller); ok {
 		return m, true
@@ -69,7 +70,7 @@ func (ms Memberships) Limiting(controller string) (Membership, bool) {
 	return ms.In("")
 }
 
-// hasWord reports whether a comma-separated list has the word.
+// hasWord reports whether a comma-separated list contains a word.
 func hasWord(list, word string) bool {
 	for w := range strings.SplitSeq(list, ",") {
 		if w == word {

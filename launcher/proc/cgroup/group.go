@@ -1,4 +1,4 @@
-// In which folder the control group of a process is.
+// Finding the folder of a control group.
 
 package cgroup
 
@@ -9,17 +9,17 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// Group is where a control group and those above it can be seen.
+// Group holds the folders of a control group and of the groups above it.
 type Group struct {
-	Folders []string // the nearest first, the mount point last; none where no mount shows any
-	Own     bool     // the first is the folder of the group itself
-	Missing bool     // and is not there: the group was removed, or lies under a later mount
+	Folders []string // from the group itself up to the mount point; empty if no mount shows any of them
+	Own     bool     // the first folder is that of the group itself
+	Missing bool     // that folder does not exist: the group was removed, or a later mount hides it
 	version version
 }
 
-// Find looks through the mounts for the group. A mount may be hidden by a later one, or show another tree than mountinfo
-// says (bind mounts of lxcfs and the like), so the folder of the group itself has to be there; of several the one with the
-// most groups above counts, and of two alike the later, which lies on top.
+// Find searches the mounts for the group. A mount may be hidden by a later one, or show another tree than mountinfo
+// says (bind mounts, lxcfs), so mounts with an existing folder of the group come first. Of several such mounts the one
+// that shows the most groups above wins; of equal ones the last, which is on top.
 func (m Membership) Find(root proc.Root, mounts []Mount) (best Group) {
 	for _, at := range mounts {
 		g, ok := m.at(at)
@@ -36,10 +36,10 @@ func (m Membership) Find(root proc.Root, mounts []Mount) (best Group) {
 
 func (g Group) there() bool { return g.Own && !g.Missing }
 
-// at walks from the group up to what stands at the mount point. Group and root are both seen from the reader's cgroup
-// namespace, so each is some steps up ("..") and then some names down (cgroup_namespaces(7)). ok is false where the mount
-// shows no group above this one. Where it shows a group so far above the namespace that the names in between are hidden,
-// that group is all there is to see.
+// at lists the folders from the group up to the mount point. The paths of the group and of the mount's root are relative
+// to the reader's cgroup namespace: some steps up ("..") and then some names (cgroup_namespaces(7)). ok is false if the
+// mount shows neither the group nor a group above it. If the mount's root is further above the namespace than the group,
+// the names in between are unknown, and the mount point is the only folder.
 func (m Membership) at(mount Mount) (g Group, ok bool) {
 	groupUp, groupNames, ok1 := splitPath(m.Path)
 	rootUp, rootNames, ok2 := splitPath(mount.Root)
@@ -59,13 +59,13 @@ func (m Membership) at(mount Mount) (g Group, ok bool) {
 	return Group{Folders: append(g.Folders, mount.Point), Own: true, version: versionOf(m)}, true
 }
 
-// shownBy reports whether a mount is of the same hierarchy. Both name all its controllers.
+// shownBy reports whether a mount shows the same hierarchy. Both list all of its controllers, so comparing one suffices.
 func (m Membership) shownBy(mount Mount) bool {
 	first, _, _ := strings.Cut(m.Controllers, ",")
 	return m.Version == mount.Version && (m.Version == 2 || hasWord(mount.Options, first))
 }
 
-// splitPath cuts a group's path into the number of steps above the namespace and the names below.
+// splitPath splits a group's path into the number of leading ".." and the names after them.
 func splitPath(path string) (up int, names []string, ok bool) {
 	if path == "/" {
 		return 0, nil, true
@@ -82,13 +82,13 @@ func splitPath(path string) (up int, names []string, ok bool) {
 	return up, names, ok && !slices.ContainsFunc(names, bad)
 }
 
-// version is what differs between the two versions of control groups.
+// version abstracts over the two versions of control groups. A folder has no trailing slash.
 type version interface {
-	// cpu and memory read the limits of one group, whose folder has no slash at its end.
+	// cpu and memory read the limits of one group.
 	cpu(root proc.Root, folder string) (Limit, error)
 	memory(root proc.Root, folder string) (Limit, error)
-	// memorySum is what the kernel itself takes for the tightest memory limit of a group and all groups above it; ok is
-	// false where it does not tell.
+	// memorySum is the kernel's own result for the smallest memory limit of a group and all groups above it; ok is false
+	// if the kernel does not report it.
 	memorySum(root proc.Root, folder string) (l Limit, ok bool, err error)
 	// isRoot reports whether the folder is the root of its hierarchy.
 	isRoot(root proc.Root, folder string) bool
@@ -101,8 +101,8 @@ func versionOf(m Membership) version {
 	return v2{}
 }
 
-// IsRoot reports whether the group is the root of its hierarchy, which is the whole host. In a cgroup namespace the group
-// at the mount point is a container's own and no root.
+// IsRoot reports whether the group is the root of its hierarchy, which covers the whole host. In a cgroup namespace the
+// group at the mount point is the container's, not the root.
 func (g Group) IsRoot(root proc.Root) bool {
 	return g.Own && g.version.isRoot(root, strings.TrimSuffix(g.Folders[0], "/"))
 }

@@ -22,7 +22,7 @@ func TestAt(t *testing.T) {
 		{"/x", "/m", "/", ""},
 		{"/../..", "/m", "/../../p/q", "/m/p/q /m/p /m own"},
 		{"/../../p", "/m", "/../../p/q", "/m/q /m own"},
-		{"/../..", "/m", "/../p", "/m"}, // what is between is out of sight
+		{"/../..", "/m", "/../p", "/m"}, // the names in between are hidden
 		{"/..", "/m", "/", "/m"},
 		{"/../p", "/m", "/", ""},
 		{"/", "/m", "/../p", ""},
@@ -63,7 +63,7 @@ func TestShownBy(t *testing.T) {
 	}
 }
 
-// The fake files are named after the systems that they were taken from.
+// The fake file trees are named after the systems that they were copied from.
 func TestFind(t *testing.T) {
 	for _, test := range []struct {
 		system string
@@ -109,7 +109,7 @@ func parsed(t *testing.T, dir string) (Memberships, []Mount) {
 	return groups, mounts
 }
 
-// Of several mounts one counts in which the folder is there, then the one that shows most, then the last.
+// Of several mounts, one with an existing folder wins, then the one that shows most groups, then the last.
 func TestFindAmongMounts(t *testing.T) {
 	root := proc.Root(t.TempDir())
 	for _, dir := range []string{"/all/a/b", "/again/a/b", "/part/b"} {
@@ -139,7 +139,7 @@ func TestFindAmongMounts(t *testing.T) {
 	}
 }
 
-// A group may have a name that looks like that of a removed one, whose own folder is not there.
+// A group may have a name that ends in " (deleted)" like that of a removed group.
 func TestDeleted(t *testing.T) {
 	root := proc.Root(t.TempDir())
 	if err := os.MkdirAll(string(root)+"/m/a (deleted)", 0o700); err != nil {
@@ -175,7 +175,7 @@ func TestIsRoot(t *testing.T) {
 	}
 }
 
-// Whatever the two files say, nothing outside of a mount point is read.
+// For any content of the two files, all folders are below a mount point.
 func FuzzFind(f *testing.F) {
 	f.Add([]byte("0::/a/b\n"), []byte("30 23 0:26 / /sys/fs/cgroup rw shared:1 - cgroup2 cgroup2 rw\n"))
 	f.Add([]byte("2:cpu,cpuacct:/a\n0::/\n"), []byte("30 23 0:26 /a /mnt\\040x rw - cgroup cgroup rw,cpu,cpuacct\n"))

@@ -1,4 +1,4 @@
-// The limits of a group and of those above it, whatever the version.
+// The limits of a group and of the groups above it, for both versions.
 
 package cgroup
 
@@ -13,14 +13,13 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// Limit is Num for every Den: microseconds of CPU time in a period of microseconds, or bytes and 1. The zero limit is
-// none.
+// Limit is the fraction Num/Den: CPU time per period, both in microseconds, or bytes per 1. The zero Limit is no limit.
 type Limit struct {
 	Num, Den uint64
-	From     string // the file, and what stood in it
+	From     string // the file and its content
 }
 
-// tighter compares two limits as exact fractions.
+// tighter reports whether l is the smaller limit. It compares exact fractions.
 func (l Limit) tighter(than Limit) bool {
 	if l.Den == 0 || than.Den == 0 {
 		return l.Den != 0
@@ -30,15 +29,15 @@ func (l Limit) tighter(than Limit) bool {
 	return h1 < h2 || h1 == h2 && l1 < l2
 }
 
-// CPU is the tightest CPU quota from the group itself up to the last one in sight. A file that cannot be read or is
-// malformed hides no good limit at another level; it is among the errors.
+// CPU is the smallest CPU quota of the group and the visible groups above it. A file that cannot be read or is malformed
+// adds an error and does not hide the limits of other levels.
 func (g Group) CPU(root proc.Root) (Limit, []error) {
 	return g.tightest(root, version.cpu)
 }
 
-// Memory is the tightest memory limit, as CPU has it. Where the kernel tells its own sum that one decides: it knows the
-// groups that no mount shows, and before Linux 5.11 those whose limit does not reach down (memory.use_hierarchy = 0).
-// Where both agree the group that sets the limit is the better name for it.
+// Memory is the smallest memory limit, found like CPU. If the kernel reports the resulting limit itself (memorySum), that
+// one wins: it includes groups that no mount shows, and before Linux 5.11 it leaves out those whose limit does not apply to
+// children (memory.use_hierarchy = 0). If both agree, From names the group that sets the limit.
 func (g Group) Memory(root proc.Root) (Limit, []error) {
 	best, errs := g.tightest(root, version.memory)
 	if !g.there() {
@@ -67,8 +66,8 @@ func (g Group) tightest(root proc.Root, read func(v version, root proc.Root, fol
 	return best, errs
 }
 
-// readLimit reads a limit that is one file. A missing file is no limit: the group at the top of version 2 has none, nor
-// has one whose controller is off.
+// readLimit reads a limit from one file. A missing file means no limit: the root of version 2 has no such file, and
+// neither has a group whose controller is off.
 func readLimit(root proc.Root, path string, parse func(string) (Limit, error)) (Limit, error) {
 	text, err := readLine(root, path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -90,7 +89,7 @@ func readLine(root proc.Root, path string) (string, error) {
 	return strings.TrimSuffix(string(text), "\n"), err
 }
 
-// number reads a decimal as the kernel prints it: digits only.
+// number parses a decimal, digits only.
 func number(s string) (uint64, bool) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	return n, err == nil

@@ -67,7 +67,7 @@ func TestParseLimits(t *testing.T) {
 	}
 }
 
-// A limit in a file that is a folder is neither there nor missing.
+// A folder in the place of a limit file is an error, not a missing limit.
 func TestUnreadableIsNotUnlimited(t *testing.T) {
 	root := proc.Root(t.TempDir())
 	if err := os.MkdirAll(string(root)+"/a/cpu.max", 0o700); err != nil {

@@ -1,4 +1,4 @@
-// /proc/PID/mountinfo, as far as control groups go.
+// The control group mounts in /proc/PID/mountinfo.
 
 package cgroup
 
@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// Mount is a place where a hierarchy of control groups can be seen.
+// Mount is a mount of a control group hierarchy.
 type Mount struct {
 	Version int    // of control groups, 1 or 2
-	Options string // of the hierarchy, its controllers among them in version 1: "rw,cpu,cpuacct"
-	Root    string // the group at the mount point, as the reader's cgroup namespace has it
+	Options string // of the hierarchy; in version 1 they include its controllers: "rw,cpu,cpuacct"
+	Root    string // path of the group at the mount point, relative to the reader's cgroup namespace
 	Point   string
 }
 
@@ -23,9 +23,9 @@ type Mount struct {
 //	(1)(2)(3)   (4)   (5)      (6)      (7)   (8) (9)   (10)         (11)
 //
 // (4) root of the mount within its file system, (5) mount point, (7) any number of optional fields, (8) their end,
-// (9) type: "cgroup2", or "cgroup" with the controllers of its hierarchy among the options in (11). One blank separates
-// two fields, and the source (10) may be empty. Blanks, tabs, newlines and backslashes within a field are octal:
-// "\040"; but before Linux 4.3 those of a release_agent in (11) are as they are (kernel/cgroup.c).
+// (9) type: "cgroup2", or "cgroup" with the controllers of its hierarchy among the options in (11). One space separates
+// fields, and the source (10) may be empty. Spaces, tabs, newlines and backslashes in a field are octal escapes such as
+// "\040", except in a release_agent in (11) before Linux 4.3 (kernel/cgroup.c).
 func ParseMountinfo(text []byte) ([]Mount, error) {
 	var mounts []Mount
 	for line := range bytes.Lines(text) {
@@ -44,14 +44,14 @@ func ParseMountinfo(text []byte) ([]Mount, error) {
 		_, options, _ := bytes.Cut(tail, []byte(" "))
 		m := Mount{Version: version, Options: string(options)}
 		if m.Root, m.Point, ok = rootAndPoint(string(head)); !ok {
-			return nil, fmt.Errorf("line %.120q has no root and mount point", head)
+			return nil, fmt.Errorf("line %.120q contains no root and mount point", head)
 		}
 		mounts = append(mounts, m)
 	}
 	return mounts, nil
 }
 
-// rootAndPoint reads fields (4) and (5) of a line that was cut off at (8).
+// rootAndPoint parses fields (4) and (5) of the part of a line before (8).
 func rootAndPoint(head string) (root, point string, ok bool) {
 	rest := head
 	for range 3 {
@@ -64,7 +64,7 @@ func rootAndPoint(head string) (root, point string, ok bool) {
 	return root, point, ok1 && ok2 && strings.HasPrefix(root, "/") && strings.HasPrefix(point, "/")
 }
 
-// unescape turns octal escapes, a backslash and three digits, into bytes.
+// unescape replaces octal escapes, a backslash and three digits, by bytes.
 func unescape(s string) (string, bool) {
 	if !strings.Contains(s, `\`) {
 		return s, true

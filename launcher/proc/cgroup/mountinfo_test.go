@@ -51,7 +51,7 @@ func FuzzUnescape(f *testing.F) {
 	f.Add(`/a\040b`)
 	f.Add("/tab\tand\\")
 	f.Fuzz(func(t *testing.T, s string) {
-		unescape(s) // as it comes
+		unescape(s) // must not panic
 		var escaped strings.Builder
 		for _, b := range []byte(s) {
 			if strings.IndexByte(" \t\n\\", b) >= 0 {

@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// Processes gives the PIDs of the group of a folder and of those below it.
+// Processes returns the PIDs of the group of a folder and of all groups below it.
 func Processes(folder string) (pids []int, err error) {
 	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
@@ -30,8 +30,8 @@ func Processes(folder string) (pids []int, err error) {
 	return pids, err
 }
 
-// ignoreGone drops the error of a group that was removed meanwhile (ENODEV from an open file of it), and
-// of a threaded group, whose processes are listed in the group above it (EOPNOTSUPP, cgroups(7)).
+// ignoreGone ignores the error of a group that was removed meanwhile (ENODEV if its file is open), and
+// of a threaded group, whose processes are listed in a group above it (EOPNOTSUPP, cgroups(7)).
 func ignoreGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EOPNOTSUPP) {
 		return nil
@@ -39,14 +39,14 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// parseProcs reads cgroup.procs: one PID a line, in no order, perhaps twice. A 0 is a process outside
-// this PID namespace (cgroups(7)); it cannot be held and is left out.
+// parseProcs parses cgroup.procs: one PID per line, unsorted, possibly repeated. A 0, a process outside
+// this PID namespace (cgroups(7)), is skipped, because it cannot be addressed.
 func parseProcs(text []byte) (pids []int, err error) {
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSuffix(line, "\n")
 		pid, err := strconv.ParseUint(line, 10, 31)
 		if err != nil {
-			return nil, fmt.Errorf("cgroup.procs: %q is no PID", line)
+			return nil, fmt.Errorf("cgroup.procs: %q is not a PID", line)
 		}
 		if pid != 0 {
 			pids = append(pids, int(pid))

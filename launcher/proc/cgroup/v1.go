@@ -1,4 +1,4 @@
-// The files of a group of version 1: its marks and limits.
+// The files of a version 1 group.
 
 package cgroup
 
@@ -13,12 +13,12 @@ import (
 
 type v1 struct{}
 
-// isRoot: the root alone has cgroup.sane_behavior (Linux: kernel/cgroup/cgroup-v1.c, CFTYPE_ONLY_ON_ROOT).
+// isRoot: only the root has cgroup.sane_behavior (Linux: kernel/cgroup/cgroup-v1.c, CFTYPE_ONLY_ON_ROOT).
 func (v1) isRoot(root proc.Root, folder string) bool {
 	return root.Exists(folder + "/cgroup.sane_behavior")
 }
 
-// cpu reads the period only where there is a quota.
+// cpu reads the period only if there is a quota.
 func (v1) cpu(root proc.Root, folder string) (Limit, error) {
 	quotaFile := folder + "/cpu.cfs_quota_us"
 	quota, err := readLine(root, quotaFile)
@@ -40,10 +40,10 @@ func (v1) cpu(root proc.Root, folder string) (Limit, error) {
 	return l, nil
 }
 
-// unlimitedCFS is what cpu.cfs_quota_us holds where there is no limit.
+// unlimitedCFS in cpu.cfs_quota_us means no limit.
 const unlimitedCFS = "-1"
 
-// parseCFS reads cpu.cfs_quota_us and cpu.cfs_period_us, a number of microseconds each (sched-bwc.rst).
+// parseCFS parses cpu.cfs_quota_us and cpu.cfs_period_us, in microseconds (sched-bwc.rst).
 func parseCFS(quota, period string) (Limit, error) {
 	if quota == unlimitedCFS {
 		return Limit{}, nil
@@ -51,7 +51,7 @@ func parseCFS(quota, period string) (Limit, error) {
 	num, ok1 := number(quota)
 	den, ok2 := number(period)
 	if !ok1 || !ok2 || num == 0 || den == 0 {
-		return Limit{}, fmt.Errorf("quota %.30q in a period of %.30q is no number of microseconds above 0, nor is the quota -1", quota, period)
+		return Limit{}, fmt.Errorf("quota %.30q or period %.30q is not a number of microseconds above 0, and the quota is not -1", quota, period)
 	}
 	return Limit{Num: num, Den: den}, nil
 }
@@ -60,11 +60,10 @@ func (v1) memory(root proc.Root, folder string) (Limit, error) {
 	return readLimit(root, folder+"/memory.limit_in_bytes", parseMemoryLimit)
 }
 
-// unlimitedMemory is the least value that means "no limit": the largest int64, rounded down to a page, which the kernel
-// builds with pages of up to 64 KiB.
+// unlimitedMemory is the smallest value that means no limit: the largest int64, rounded down to a page of at most 64 KiB.
 const unlimitedMemory = 1<<63 - 1<<16
 
-// parseMemoryLimit reads memory.limit_in_bytes (cgroup-v1/memory.rst):
+// parseMemoryLimit parses memory.limit_in_bytes (cgroup-v1/memory.rst):
 //
 //	1073741824
 //	9223372036854771712    no limit, with pages of 4 KiB
@@ -72,7 +71,7 @@ func parseMemoryLimit(s string) (Limit, error) {
 	n, ok := number(s)
 	switch {
 	case !ok || n == 0:
-		return Limit{}, fmt.Errorf("%.60q is no number of bytes above 0", s)
+		return Limit{}, fmt.Errorf("%.60q is not a number of bytes above 0", s)
 	case n >= unlimitedMemory:
 		return Limit{}, nil
 	}
@@ -83,7 +82,7 @@ func (v1) memorySum(root proc.Root, folder string) (l Limit, ok bool, err error)
 	path := folder + "/memory.stat"
 	text, err := root.Read(path)
 	if err != nil {
-		return Limit{}, false, nil // a sum that is not there takes nothing from what the folders tell
+		return Limit{}, false, nil // optional: the limits of the folders still count
 	}
 	if l, ok, err = parseMemoryStat(string(text)); err != nil {
 		return Limit{}, false, fmt.Errorf("%s: %w", path, err)
@@ -94,7 +93,7 @@ func (v1) memorySum(root proc.Root, folder string) (l Limit, ok bool, err error)
 
 const hierarchicalLimit = "hierarchical_memory_limit "
 
-// parseMemoryStat finds the kernel's sum in memory.stat (cgroup-v1/memory.rst); ok is false where there is no such line:
+// parseMemoryStat finds hierarchical_memory_limit in memory.stat (cgroup-v1/memory.rst); ok is false without such a line:
 //
 //	hierarchical_memory_limit 1073741824
 func parseMemoryStat(s string) (l Limit, ok bool, err error) {

@@ -1,4 +1,4 @@
-// The files of a group of version 2: its marks and limits.
+// The files of a version 2 group.
 
 package cgroup
 
@@ -11,7 +11,7 @@ import (
 
 type v2 struct{}
 
-// isRoot: the root alone has no cgroup.type (cgroups(7); Linux: kernel/cgroup/cgroup.c, CFTYPE_NOT_ON_ROOT).
+// isRoot: only the root has no cgroup.type (cgroups(7); Linux: kernel/cgroup/cgroup.c, CFTYPE_NOT_ON_ROOT).
 func (v2) isRoot(root proc.Root, folder string) bool {
 	return root.Exists(folder+"/cgroup.controllers") && !root.Exists(folder+"/cgroup.type")
 }
@@ -20,7 +20,7 @@ func (v2) cpu(root proc.Root, folder string) (Limit, error) {
 	return readLimit(root, folder+"/cpu.max", parseCPUMax)
 }
 
-// parseCPUMax reads cpu.max, microseconds of CPU time in each period, and the period (cgroup-v2.rst, "CPU Interface
+// parseCPUMax parses cpu.max: the CPU time per period and the period, in microseconds (cgroup-v2.rst, "CPU Interface
 // Files"):
 //
 //	150000 100000
@@ -42,7 +42,7 @@ func (v2) memory(root proc.Root, folder string) (Limit, error) {
 	return readLimit(root, folder+"/memory.max", parseMemoryMax)
 }
 
-// parseMemoryMax reads memory.max in bytes (cgroup-v2.rst, "Memory Interface Files"):
+// parseMemoryMax parses memory.max, in bytes (cgroup-v2.rst, "Memory Interface Files"):
 //
 //	1073741824
 //	max            no limit
