@@ -1,7 +1,8 @@
-// Package allocator is the one table of malloc replacements: how each is recognized in a file's name, in the constants of
-// a program, and what to set where a cap on glibc's arenas does nothing. A new allocator is a row of the table.
+// Package allocator recognizes malloc implementations. This file is the table of malloc replacements: how to recognize
+// each by a file's name or a program's constants, and what to set instead of a cap on glibc's arenas. To add an allocator,
+// add a row.
 //
-// Its second file, libc.go, recognizes the C libraries, whose own malloc is the rule.
+// libc.go and static.go recognize C libraries, shared and linked statically.
 package allocator
 
 import (
@@ -10,13 +11,13 @@ import (
 	"strings"
 )
 
-// replacements are in the order in which they are looked for.
+// replacements are in the order of matching.
 var replacements = [...]struct {
 	name      string
-	libraries []string // how its shared library is called, behind "lib"; versions and variants follow
-	marks     []string // texts that only its own code holds, for one that is linked into a program
-	instead   string   // what bounds its memory, since a cap does not, up to the number of arenas; "" is nothing known
-	arenas    bool     // that number follows
+	libraries []string // names of its shared library without "lib"; a version or variant may follow
+	marks     []string // strings that only its own code contains, to recognize it in a static program
+	instead   string   // the setting that limits its memory; "" is unknown
+	arenas    bool     // the number of arenas must be appended to instead
 }{
 	{"jemalloc", []string{"jemalloc"}, []string{"<jemalloc>: "}, "for jemalloc, set MALLOC_CONF=narenas:", true},
 	{"mimalloc", []string{"mimalloc"}, []string{"mimalloc: error: "}, "", false},
@@ -34,7 +35,7 @@ var replacements = [...]struct {
 	{"lsan", []string{"lsan", "clang_rt.lsan"}, nil, "", false},
 }
 
-// OfLibrary names the allocator that a shared library is, by its file's name.
+// OfLibrary recognizes the allocator by the file name of a shared library.
 func OfLibrary(file string) (name string, ok bool) {
 	base, ok := strings.CutPrefix(path.Base(file), "lib")
 	if !ok {
@@ -50,7 +51,7 @@ func OfLibrary(file string) (name string, ok bool) {
 	return "", false
 }
 
-// Instead says what to set instead of a cap, of which 0 is not known, as a sentence; "" where nothing is known.
+// Instead is advice what to set instead of the cap; cap 0 is unknown. "" means that there is no advice.
 func Instead(name string, cap int) string {
 	for i := range replacements {
 		switch r := &replacements[i]; {
@@ -66,7 +67,7 @@ func Instead(name string, cap int) string {
 	return ""
 }
 
-// Mark is a text that only the code of an allocator holds.
+// Mark is a string that only the code of one allocator contains.
 type Mark struct{ Text, Name string }
 
 // Marks lists the marks of all allocators.

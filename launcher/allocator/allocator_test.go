@@ -33,7 +33,7 @@ func TestInstead(t *testing.T) {
 	}
 }
 
-// Every row can be found in some way, and no mark is a part of another, which would name two allocators.
+// Every row has a library or a mark, and no mark contains another, which would match two allocators.
 func TestTheTable(t *testing.T) {
 	for _, r := range replacements {
 		if len(r.libraries) == 0 && len(r.marks) == 0 {

@@ -9,32 +9,32 @@ import (
 // Glibc is the DT_SONAME of glibc's C library on every architecture but Alpha and IA-64.
 const Glibc = "libc.so.6"
 
-// IsGlibc reports whether a file is glibc by its name: libc.so.6, and libc-2.31.so up to glibc 2.33.
+// IsGlibc recognizes glibc by its file name: libc.so.6, or libc-2.31.so up to glibc 2.33.
 func IsGlibc(file string) bool {
 	base := path.Base(strings.TrimSuffix(file, " (deleted)"))
 	return strings.HasPrefix(base, Glibc) || strings.HasPrefix(base, "libc-2.") && strings.HasSuffix(base, ".so")
 }
 
-// IsMusl reports whether a file is musl by its name. musl's loader is its C library, ld-musl-x86_64.so.1, which some
-// distributions make a link to libc.so. The only other libc.so on Linux is Android's.
+// IsMusl recognizes musl by its file name. musl's loader, ld-musl-x86_64.so.1, is also its C library; in some
+// distributions it is a link to libc.so. The only other libc.so on Linux is Android's.
 func IsMusl(file string) bool {
 	base := path.Base(strings.TrimSuffix(file, " (deleted)"))
 	return strings.HasPrefix(base, "ld-musl-") || strings.HasPrefix(base, "libc.musl-") ||
 		base == "libc.so" && !strings.Contains(file, "/bionic/")
 }
 
-// Banner begins the text that a libc.so.6 prints when it is run, and that ParseBanner reads on from.
+// Banner begins the text that libc.so.6 prints when it is executed.
 const Banner = "GNU C Library "
 
-// ParseBanner reads what follows Banner (glibc: csu/version.c), one line of these forms:
+// ParseBanner parses the text after Banner (glibc: csu/version.c), one line of these forms:
 //
 //	(RELEASE) stable release version 2.36.
 //	(GNU libc) development release version 2.38.9000, by Roland McGrath et al.
 //	(GNU libc) release release version 2.26 (git 3a5ea88f8e), by Roland McGrath et al.
 //	stable release version 2.12, by Roland McGrath et al.
 //
-// RELEASE is what the builder wrote: "GNU libc" upstream, "Debian GLIBC 2.36-9+deb12u14"; glibc 2.10 and before, and
-// RHEL 6, have none. Both are "" where b is something else.
+// RELEASE is the builder's text: "GNU libc" upstream, "Debian GLIBC 2.36-9+deb12u14"; glibc up to 2.10 and RHEL 6 have
+// none. Both results are "" if b is anything else.
 func ParseBanner(b []byte) (version, release string) {
 	const longest = 256 // bytes
 	line, _, _ := bytes.Cut(b[:min(len(b), longest)], []byte("\n"))

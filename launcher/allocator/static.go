@@ -5,15 +5,15 @@ import (
 	"strconv"
 )
 
-// StaticGlibc finds out which glibc is linked into a program, from what stands in the program's constants. The zero
-// value has seen nothing.
+// StaticGlibc determines the version of a statically linked glibc from the program's constants. The zero value is ready
+// for use.
 type StaticGlibc struct {
-	said  map[string]bool // versions that may be its own
-	least int             // it is 2.least at the least
+	said  map[string]bool // version strings that were found
+	least int             // the version is at least 2.least
 }
 
-// tunableSince are tunables by the release that brought them (elf/dl-tunables.list), where one changed how settings
-// are read. A static program has the names of all of its glibc's.
+// tunableSince are tunables and the glibc release that introduced them (elf/dl-tunables.list), for the releases that
+// changed how settings are read. A static program contains the names of all tunables of its glibc.
 var tunableSince = [...]struct {
 	name  string
 	minor int
@@ -21,11 +21,11 @@ var tunableSince = [...]struct {
 	{"glibc.malloc.arena_max", 26}, {"glibc.mem.decorate_maps", 39}, {"glibc.rtld.enable_secure", 40}, {"glibc.elf.thp", 44},
 }
 
-// Overlap is how many bytes the pieces given to Add have in common.
+// Overlap is the number of bytes by which consecutive pieces for Add must overlap.
 const Overlap = 64
 
-// Add looks at a piece of the constants. In each program with threads stands nptl_version, from which libthread_db
-// tells the release: "2.36", a text of its own (nptl/pthread_create.c).
+// Add scans a piece of the constants. Every program with threads contains nptl_version, a separate string such as "2.36",
+// which libthread_db reads (nptl/pthread_create.c).
 func (g *StaticGlibc) Add(b []byte) {
 	for _, t := range tunableSince {
 		if bytes.Contains(b, []byte(t.name)) {
@@ -48,11 +48,10 @@ func (g *StaticGlibc) Add(b []byte) {
 	}
 }
 
-// AtLeast adds that it is 2.minor or later.
+// AtLeast adds the fact that the version is 2.minor or later.
 func (g *StaticGlibc) AtLeast(minor int) { g.least = max(g.least, minor) }
 
-// Version is the release, where there is one text that can be it, or "". least is the earliest release that it can
-// be, or "".
+// Version is the version, or "" unless exactly one string matches. least is the earliest possible version, or "".
 func (g *StaticGlibc) Version() (version, least string) {
 	n := 0
 	for v := range g.said {
@@ -70,7 +69,7 @@ func (g *StaticGlibc) Version() (version, least string) {
 	return version, version
 }
 
-// next is the release that brought the first of the tunables that are not there; 0 is none.
+// next is the release that introduced the first tunable that the program lacks; 0 is none.
 func (g *StaticGlibc) next() int {
 	for _, t := range tunableSince {
 		if t.minor > g.least {

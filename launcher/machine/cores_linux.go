@@ -1,4 +1,4 @@
-// The cores that this machine has and that a program may run on.
+// Online CPUs and CPU affinity.
 
 package machine
 
@@ -22,8 +22,8 @@ const (
 	statusFile = "/proc/self/status"
 )
 
-// online counts the CPUs as most glibc versions do for their own limit: sysfs, else /proc/stat
-// (get_nprocs, sysdeps/unix/sysv/linux/getsysstats.c). The list is nil where only their number is known.
+// online counts the online CPUs like most glibc versions: from sysfs, else from /proc/stat (get_nprocs,
+// sysdeps/unix/sysv/linux/getsysstats.c). The list is nil if only the number is known.
 func (h host) online() (policy.Reading[int], proc.CPUList) {
 	text, err := h.Read(onlineFile)
 	if err == nil {
@@ -44,9 +44,9 @@ func (h host) online() (policy.Reading[int], proc.CPUList) {
 	return policy.Reading[int]{N: n, From: statFile + ": cpuN lines"}, nil
 }
 
-// affinity counts the CPUs that the target may run on. The system call can be asked about this machine only,
-// and a seccomp filter may forbid it; then the status file tells the same. The call leaves out CPUs that
-// are offline and the file does not, so the file is laid over the online ones.
+// affinity counts the CPUs that the target may run on. The system call works for this machine only, and a seccomp
+// filter may forbid it; the fallback is the status file. The system call leaves out offline CPUs. The file
+// includes them, so only those that are also online count.
 func (h host) affinity(online proc.CPUList) policy.Reading[int] {
 	var err error
 	if h.Root == "" {
@@ -64,12 +64,12 @@ func (h host) affinity(online proc.CPUList) policy.Reading[int] {
 		n = allowed.Common(online)
 	}
 	if n == 0 {
-		return policy.Reading[int]{Why: fmt.Sprintf("%s allows the CPUs %s and none of them is online", statusFile, text)}
+		return policy.Reading[int]{Why: fmt.Sprintf("%s allows CPUs %s, none of which is online", statusFile, text)}
 	}
 	return policy.Reading[int]{N: n, From: from(statusFile, "Cpus_allowed_list "+text)}
 }
 
-// allowed is the list of the status file, and its text.
+// allowed returns the CPU list of the status file, parsed and as text.
 func (h host) allowed() (proc.CPUList, string, error) {
 	text, err := h.Read(statusFile)
 	if err != nil {
@@ -77,7 +77,7 @@ func (h host) allowed() (proc.CPUList, string, error) {
 	}
 	status, err := proc.ParseStatus(text)
 	if err == nil && status.AllowedCPUs == "" {
-		err = errors.New("it has no line Cpus_allowed_list")
+		err = errors.New("it contains no Cpus_allowed_list line")
 	}
 	if err != nil {
 		return nil, "", in(statusFile, err)
@@ -86,8 +86,7 @@ func (h host) allowed() (proc.CPUList, string, error) {
 	return list, status.AllowedCPUs, in(statusFile, err)
 }
 
-// affinity counts the CPUs that sched_getaffinity(2) gives for the first thread, the one that execs, and
-// not for the thread that runs this goroutine.
+// affinity counts the CPUs of sched_getaffinity(2) for the first thread, which will exec, not for the calling thread.
 func affinity() (int, error) {
 	return countMask(func(mask []byte) (int, error) {
 		n, _, errno := unix.RawSyscall(unix.SYS_SCHED_GETAFFINITY, uintptr(os.Getpid()), uintptr(len(mask)), uintptr(unsafe.Pointer(&mask[0])))
@@ -98,11 +97,11 @@ func affinity() (int, error) {
 	})
 }
 
-// maxMask bounds a mask in bytes: a million CPUs, far above any kernel's NR_CPUS (8192 on x86-64).
+// maxMask is the maximum size of a mask in bytes: a million CPUs, far above any kernel's NR_CPUS (8192 on x86-64).
 const maxMask = 128 << 10
 
-// countMask counts the bits of a CPU mask. The kernel answers EINVAL to a mask that is smaller than its
-// own, which depends on its build (NR_CPUS) and its machine, so the mask grows from glibc's cpu_set_t, 1024 CPUs.
+// countMask counts the bits of a CPU mask. The kernel returns EINVAL if the buffer is smaller than its own mask, whose size
+// depends on NR_CPUS and the machine. So the buffer starts at the size of glibc's cpu_set_t, 1024 CPUs, and grows.
 func countMask(get func(mask []byte) (int, error)) (int, error) {
 	for size := 128; size <= maxMask; size *= 4 {
 		mask := make([]byte, size)
@@ -130,5 +129,5 @@ func library(lib Host) policy.Reading[int] {
 	return policy.Reading[int]{N: n, From: "gopsutil"}
 }
 
-// from names a file and what stood in it.
+// from formats a file and its content as the source of a fact.
 func from(path, text string) string { return path + ": " + strings.TrimSuffix(text, "\n") }

@@ -1,4 +1,4 @@
-// The CPU quota and the memory that the control groups of this machine leave to a program.
+// The CPU quota and the memory limit of the control groups.
 
 package machine
 
@@ -10,8 +10,7 @@ import (
 	"arenacap/policy"
 )
 
-// groups says which control groups a process is in and where they can be seen. They are the first thread's (the leader
-// of the process), and that one execs.
+// groups holds the control groups of the first thread, which will exec, and the mounts of control groups.
 type groups struct {
 	of     cgroup.Memberships
 	mounts []cgroup.Mount
@@ -39,8 +38,8 @@ func (h host) groups() (g groups) {
 	return g
 }
 
-// find gives the group whose limits hold for a controller: none where no hierarchy has it. The error says what is out of
-// sight.
+// find returns the group whose limits apply for a controller; the zero Group if no hierarchy has the controller. The
+// error names a group that no mount shows.
 func (h host) find(g groups, controller string) (cgroup.Group, error) {
 	if g.err != nil {
 		return cgroup.Group{}, g.err
@@ -56,7 +55,7 @@ func (h host) find(g groups, controller string) (cgroup.Group, error) {
 	return group, nil
 }
 
-// quota is the tightest CPU bandwidth. CPUs are exact for every whole number: one division of two integers.
+// quota is the smallest CPU quota, in CPUs. It is one division of integers, so whole numbers are exact.
 func (h host) quota(g groups) policy.Reading[float64] {
 	group, hidden := h.find(g, "cpu")
 	best, errs := group.CPU(h.Root)
@@ -69,7 +68,7 @@ func (h host) quota(g groups) policy.Reading[float64] {
 
 const meminfoFrom = "/proc/meminfo: MemTotal"
 
-// memory is the tightest memory limit, or the host's memory where that is less.
+// memory is the smallest memory limit, or the host's memory if that is less.
 func (h host) memory(g groups, lib Host) policy.Reading[uint64] {
 	group, hidden := h.find(g, "memory")
 	best, errs := group.Memory(h.Root)
@@ -96,7 +95,7 @@ func total(lib Host) (uint64, error) {
 	return bytes, err
 }
 
-// notCounted ends the origin of a limit with what could not be read.
+// notCounted formats what could not be read, to append to the source of a limit.
 func notCounted(bad []error) string {
 	if why := reasons(bad...); why != "" {
 		return "; not counted: " + why

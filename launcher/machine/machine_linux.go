@@ -1,8 +1,8 @@
-// Package machine finds what this machine gives: cores from each source, and memory. It finds and never
-// decides: what counts is the policy's rule. Nothing here is an error; a fact that could not be found says
-// why. The root of /proc and /sys is an argument, so that a test can be any machine.
+// Package machine looks up the cores, by each source, and the memory of this machine. It does not decide which
+// source counts; the policy does. No lookup fails: an unknown fact carries the reason. The root of /proc and
+// /sys is an argument, so that tests can describe any machine.
 //
-// Known limits: see package cgroup.
+// Known limitations: see package cgroup.
 package machine
 
 import (
@@ -13,18 +13,18 @@ import (
 	"arenacap/policy"
 )
 
-// Need says which facts a caller needs. A launch under a fixed cap needs none.
+// Need is a set of facts to look up. A launch under a fixed cap needs none.
 type Need uint8
 
-// The facts. Each costs a few small reads.
+// The facts. Each costs a few small file reads.
 const (
 	Cores   Need = 1 << iota // online CPUs, affinity and CPU quota
-	Memory                   // the tightest memory limit, or the host's memory
-	Library                  // the library's count of CPUs, for comparison
+	Memory                   // the smallest memory limit, or the host's memory
+	Library                  // the library's number of CPUs, for comparison
 )
 
-// Host is what a library counts: package gopsutil below. It is an argument, because a program that links that
-// library pays a quarter of a millisecond at each start for its initialisation, and a launch needs only Cores.
+// Host are the facts that a library provides: package gopsutil below. It is an argument because initialising that
+// library takes 0.25 ms at each start, and a launch that needs only Cores can do without.
 type Host interface {
 	CPUs() (int, error)
 	Memory() (bytes uint64, err error)
@@ -32,12 +32,12 @@ type Host interface {
 
 const not = "not looked up"
 
-// host is the machine whose files are read.
+// host reads the files of a machine.
 type host struct{ proc.Root }
 
-// Find looks up what is needed on the machine whose /proc and /sys are below root: "/" for this one.
-// What was not needed says so in its Why, as does what only lib could tell where lib is nil. Inherited is left
-// zero: that is the environment's to tell.
+// Find looks up facts on the machine whose /proc and /sys are below root, "/" for this machine. Why of a fact says if it was
+// not looked up, because it was not needed or because it needs lib and lib is nil. Inherited stays zero, because it comes
+// from the environment.
 func Find(root string, need Need, lib Host) policy.Machine {
 	h := host{proc.Root(strings.TrimRight(root, "/"))}
 	m := policy.Machine{
@@ -48,7 +48,7 @@ func Find(root string, need Need, lib Host) policy.Machine {
 		Memory:   policy.Reading[uint64]{Why: not},
 		Address:  policy.Reading[uint64]{Why: not},
 	}
-	if h.Root == "" { // no file of a fake root has it
+	if h.Root == "" { // a system call, which a fake root cannot replace
 		m.Address = Address(0)
 	}
 	var groups groups
@@ -70,7 +70,7 @@ func Find(root string, need Need, lib Host) policy.Machine {
 	return m
 }
 
-// in says in which file an error was found.
+// in adds the file to an error.
 func in(path string, err error) error {
 	if err == nil {
 		return nil
@@ -78,7 +78,7 @@ func in(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// reasons joins what went wrong at one source and then at the next.
+// reasons joins the errors of several sources.
 func reasons(errs ...error) string {
 	var all []string
 	for _, err := range errs {

@@ -11,7 +11,7 @@ import (
 	"arenacap/policy"
 )
 
-// Each folder of testdata is the root of a machine in the situation that its name says.
+// Each folder of testdata is the root of a fake machine, named after its situation.
 const cgroupDir = "/sys/fs/cgroup/"
 
 func TestQuota(t *testing.T) {
@@ -91,7 +91,7 @@ func TestMemory(t *testing.T) {
 		{"malformed-below-a-good-limit", 1 << 30, cgroupDir + "a/memory.max: 1073741824; not counted: " +
 			cgroupDir + `a/b/memory.max: "-1" is not "max" or a number of bytes above 0`},
 		{"no-cgroup", host, hostFrom},
-		{"v2-namespaced", 768 << 20, cgroupDir + "memory.max: 805306368"}, // and no /proc/meminfo
+		{"v2-namespaced", 768 << 20, cgroupDir + "memory.max: 805306368"}, // without /proc/meminfo
 	} {
 		t.Run(c.machine, func(t *testing.T) {
 			want := policy.Reading[uint64]{N: c.bytes, From: c.from}
@@ -175,7 +175,7 @@ func TestOnlyWhatIsNeeded(t *testing.T) {
 	}
 }
 
-// A host that runs many containers has a mountinfo of hundreds of kilobytes.
+// On a host with many containers, mountinfo has hundreds of kilobytes.
 func TestThousandsOfMounts(t *testing.T) {
 	root := t.TempDir()
 	if err := os.CopyFS(root, os.DirFS("testdata/v2-nested-parent-tighter")); err != nil {

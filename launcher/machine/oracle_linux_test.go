@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// childEnv makes the test binary print what it finds instead of testing.
+// childEnv makes the test binary print its findings instead of running tests.
 const childEnv = "ARENACAP_MACHINE_CHILD"
 
 type childSays struct {
@@ -39,13 +39,13 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// childEnviron is an environment in which nproc and Go count for themselves, and in which a child under the
-// race detector does not linger for a second.
+// childEnviron is an environment without the variables that override nproc and Go, and without the race detector's delay
+// of 1 s at exit.
 func childEnviron() []string {
 	return []string{"PATH=" + os.Getenv("PATH"), childEnv + "=1", "GORACE=atexit_sleep_ms=0"}
 }
 
-// output runs a command and gives what it prints.
+// output runs a command and returns its output.
 func output(t *testing.T, cmd *exec.Cmd) []byte {
 	t.Helper()
 	var out, stderr bytes.Buffer
@@ -116,18 +116,18 @@ func TestAffinityUnderTaskset(t *testing.T) {
 	}
 }
 
-// The thread that execs counts, which is the first; not the one that happens to ask.
+// The affinity of the first thread counts, because it execs; not that of the calling thread.
 func TestAffinityIsOfTheFirstThread(t *testing.T) {
 	want, err := affinity()
 	if err != nil || want < 2 {
 		t.Skipf("needs two CPUs: %d, %v", want, err)
 	}
-	const threads = 2 // one of them is not the first
+	const threads = 2 // at least one of them is not the first thread
 	pinned, got := make(chan error), make(chan int)
 	for range threads {
 		go func() {
 			runtime.LockOSThread()
-			if unix.Gettid() != os.Getpid() { // and never unlocked: the thread ends with its goroutine
+			if unix.Gettid() != os.Getpid() { // the goroutine stays locked, so that the thread ends with it
 				pinned <- pinToFirstCPU()
 			} else {
 				defer runtime.UnlockOSThread()
@@ -137,7 +137,7 @@ func TestAffinityIsOfTheFirstThread(t *testing.T) {
 			got <- n
 		}()
 	}
-	for range threads { // both threads are held until both are pinned
+	for range threads { // hold both threads until both are pinned
 		if err := <-pinned; err != nil {
 			t.Error(err)
 		}
@@ -163,7 +163,7 @@ func pinToFirstCPU() error {
 	return unix.SchedSetaffinity(0, &one)
 }
 
-// A root that is not "/" is read without the system call; this one is the same machine.
+// A root other than "/" is read without the system call. /proc/self/root is this machine under another name.
 func TestStatusAgreesWithSchedGetaffinity(t *testing.T) {
 	file, call := Find("/proc/self/root", Cores, nil).Affinity, Find("/", Cores, nil).Affinity
 	if file.N != call.N || file.N == 0 || file.From == call.From {
@@ -194,7 +194,7 @@ func TestMaskGrowsForKernelsWithMoreCPUs(t *testing.T) {
 	}
 }
 
-// gopsutil follows HOST_PROC and HOST_SYS; a variable that was meant for another program must not move us.
+// gopsutil honours HOST_PROC and HOST_SYS; arenacap must ignore them, because they are meant for other programs.
 func TestEnvironmentMovesNothing(t *testing.T) {
 	want := Find("/", Memory|Library, gopsutil.Root("/"))
 	t.Setenv("HOST_PROC", "/nowhere")
@@ -214,7 +214,7 @@ func TestMemoryOfThisMachine(t *testing.T) {
 	}
 }
 
-// controlGroup makes two nested groups, below the one this process is in, in the real hierarchy of a controller.
+// controlGroup creates two nested groups below the group of this process, in the real hierarchy of a controller.
 func controlGroup(t *testing.T, controller string) (parent, leaf string, version int) {
 	t.Helper()
 	var h host
@@ -257,7 +257,7 @@ func put(t *testing.T, folder, file, text string) {
 	}
 }
 
-// inGroup runs a shell command in a control group: the shell waits until it has been moved there.
+// inGroup runs a shell command in a control group. The shell waits until it has been moved there.
 func inGroup(t *testing.T, group, script string, args ...string) childSays {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", append([]string{"-c", "read moved && " + script, os.Args[0]}, args...)...)
@@ -282,7 +282,7 @@ func inGroup(t *testing.T, group, script string, args ...string) childSays {
 	return decode(t, out.Bytes())
 }
 
-// setQuota sets a group's quota in a period of 100 ms; 0 is no limit. It returns what Find names as the origin.
+// setQuota sets a group's quota for a period of 100 ms; 0 is no limit. It returns the expected From.
 func setQuota(t *testing.T, group string, version, quota int) string {
 	t.Helper()
 	if version == 2 {
@@ -314,7 +314,7 @@ func TestRealQuota(t *testing.T) {
 		{"same in both", 120000, 120000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			setQuota(t, leaf, version, 0) // in v1 a group's quota may not be above its parent's, at any time
+			setQuota(t, leaf, version, 0) // in v1 a group's quota may never exceed its parent's
 			froms := map[int]string{}
 			froms[c.parent] = setQuota(t, parent, version, c.parent)
 			froms[c.leaf] = setQuota(t, leaf, version, c.leaf)
@@ -327,7 +327,7 @@ func TestRealQuota(t *testing.T) {
 			if said.Machine.Quota != want {
 				t.Errorf("quota\n got %+v\nwant %+v", said.Machine.Quota, want)
 			}
-			// Go rounds up too, but to 2 at least (internal/runtime/cgroup, runtime.adjustCgroupGOMAXPROCS).
+			// Go rounds up too, but to at least 2 (internal/runtime/cgroup, runtime.adjustCgroupGOMAXPROCS).
 			procs := min(said.Machine.Affinity.N, max(2, int(math.Ceil(said.Machine.Quota.N))))
 			if said.Machine.Affinity.N > 1 && said.GoMaxProcs != procs {
 				t.Errorf("quota %+v: Go takes %d, by its own rule this would be %d", said.Machine.Quota, said.GoMaxProcs, procs)
@@ -343,8 +343,8 @@ func TestRealNoQuota(t *testing.T) {
 	}
 }
 
-// In a cgroup namespace with its own mount the group is "/", and the parent is out of sight; the mounts from
-// outside have a root above the namespace ("/../..").
+// In a cgroup namespace with its own mount the group is "/" and its parent is not visible. Mounts from outside have a
+// root above the namespace ("/../..").
 func TestRealCgroupNamespace(t *testing.T) {
 	testenv.Need(t, "unshare")
 	parent, leaf, version := controlGroup(t, "cpu")

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Arenacap builds the program into the file, with more of go build's flags and variables. go run links each kind once and
-// keeps it in the build cache for the other packages of the run (go help run); it leaves out debugging information.
+// Arenacap builds arenacap into file, with extra flags of go build and variables. It uses go run, which caches the linked
+// program for the other test packages (go help run); go build does not. go run omits debugging information.
 func Arenacap(file string, env []string, flags ...string) error {
 	cmd := exec.Command("go", slices.Concat([]string{"run", "-exec", "cp"}, flags, []string{"arenacap/cmd/arenacap", file})...)
 	cmd.Env = append(os.Environ(), env...)

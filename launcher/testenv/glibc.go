@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// NewerGlibc finds a glibc 2.minor or later that was unpacked below a folder of $ARENACAP_GLIBCS or of the user's cache, where
-// .ci/matrix puts them: its loader, and the folder of its libraries. Without one the test is skipped, on every machine, since
-// no package of this one's brings it.
+// NewerGlibc finds a glibc 2.minor or later in a folder of $ARENACAP_GLIBCS, by default the folder in the user's cache
+// that .ci/matrix fills. It returns the loader and the folder of the libraries. If there is none the test is skipped,
+// even in CI, because no package of the distribution provides it.
 func NewerGlibc(t testing.TB, minor int) (loader, libraries string) {
 	t.Helper()
 	root := os.Getenv("ARENACAP_GLIBCS")

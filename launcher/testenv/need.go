@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Need ends a test that cannot run without these programs.
+// Need ends the test if one of the programs is not installed.
 func Need(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, name := range programs {
@@ -16,7 +16,7 @@ func Need(t testing.TB, programs ...string) {
 	}
 }
 
-// NeedRoot ends a test that only root can set up.
+// NeedRoot ends the test unless it runs as root.
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -24,8 +24,8 @@ func NeedRoot(t testing.TB) {
 	}
 }
 
-// Lack ends a test for which this machine lacks something: with a skip, and where $CI is "true", which promises that
-// everything is there, with a failure.
+// Lack ends a test for which this machine lacks something. It skips the test, or fails it if $CI is "true", because CI
+// must have everything.
 func Lack(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -34,6 +34,6 @@ func Lack(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// Full says that this run takes as long as .ci/full: $ARENACAP_FULL is "1". Without it, matrices over builds, thousands of
-// launches and long soaks are samples.
+// Full reports whether to run the long tests in full, as .ci/full does: $ARENACAP_FULL is "1". Otherwise test matrices,
+// mass launches and soak tests run only a sample.
 func Full() bool { return os.Getenv("ARENACAP_FULL") == "1" }

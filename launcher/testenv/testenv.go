@@ -1,5 +1,5 @@
-// Package testenv gives the programs that tests start the same surroundings on every machine, and ends the tests for which
-// a machine lacks something. Only tests, and the benchmarks that share their servers, import it.
+// Package testenv gives tests the same environment on every machine, and ends the tests for which a machine lacks
+// something. Only tests and benchmarks import it.
 package testenv
 
 import (
@@ -11,16 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reset takes from this process what its starter may have given it and every program started from here would inherit:
-// ignored signals (nohup, "&" in a script), a closed umask, open descriptors, and what steers malloc or arenacap. A
-// priority stays: an ordinary user cannot raise it again.
+// Reset clears inherited state that programs started from here would inherit in turn: ignored signals (nohup, "&" in a
+// script), umask, open descriptors, and variables of malloc and arenacap. The nice value stays, because an ordinary user
+// cannot lower it.
 func Reset() {
 	defaultSignals()
 	unix.Umask(0o022)
-	// Between fork and exec package syscall moves descriptors to free places above its own, so that an inherited one
-	// would be lost to some programs and not to others.
+	// Between fork and exec package syscall moves descriptors to higher numbers and may overwrite inherited ones there, so
+	// that some programs would inherit them and others would not.
 	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
-	// Some tests start their own program as another user, and the linker made it under the umask there was.
+	// Some tests start the test binary as another user, but the linker created it under the inherited umask.
 	if own, err := os.Executable(); err == nil {
 		_ = os.Chmod(own, 0o755)
 	}
@@ -31,8 +31,8 @@ func Reset() {
 	}
 }
 
-// defaultSignals gives children the default action of the signals that Go leaves ignored where they were (os/signal,
-// "Default behavior"). Nobody reads the channel, so this process goes on ignoring them.
+// defaultSignals resets ignored HUP and INT to the default action in children. Go keeps these two ignored if they were
+// inherited so (os/signal, "Default behavior"). This process itself still ignores them, because nothing reads the channel.
 func defaultSignals() {
 	for _, sig := range []os.Signal{unix.SIGHUP, unix.SIGINT} {
 		if signal.Ignored(sig) {
