@@ -1,7 +1,7 @@
 package page
 
-// Axes with round numbers. Those of the library are round in powers of ten, and sizes need powers of two; below lines and
-// dots it has names only, no numbers; and it does not tell where a value lies, which the labels of the trade-off need.
+// Axes with round numbers. The library's axes do not suffice: sizes need steps in powers of two, not of ten; the x axis of
+// line and scatter plots has categories, not numbers; and the labels of the trade-off need the position of a value.
 
 import (
 	"math"
@@ -16,7 +16,7 @@ const fontSize = 10 // points; about 13 pixels
 // scale is an axis with round numbers.
 type scale struct{ low, high, step float64 }
 
-// around covers the values, with about n steps and some room on both sides, but none below zero where no value is.
+// around covers low to high in about n steps, with a margin on both sides. It does not go below zero unless low does.
 func around(low, high float64, n int) scale {
 	if high <= low {
 		high = low + max(math.Abs(low)*0.1, 1e-9)
@@ -28,7 +28,7 @@ func around(low, high float64, n int) scale {
 	return rounded(low-room, high+room, n)
 }
 
-// fromZero covers what begins there: bars and time.
+// fromZero covers 0 to high, for bars and time.
 func fromZero(high float64, n int) scale { return rounded(0, max(high, 1e-9), n) }
 
 func rounded(low, high float64, n int) scale {
@@ -43,13 +43,13 @@ func rounded(low, high float64, n int) scale {
 	return scale{math.Floor(low/step) * step, math.Ceil(high/step) * step, step}
 }
 
-// sizesFromZero has steps that are round in powers of two.
+// sizesFromZero is fromZero with steps that are round in binary units.
 func sizesFromZero(most float64, n int) scale {
 	unit := unitOf(most)
 	return fromZero(most/unit, n).times(unit)
 }
 
-// unitOf is the largest power of 1024 that a size has.
+// unitOf is the largest power of 1024 that is at most the size.
 func unitOf(size float64) float64 {
 	return math.Pow(1024, math.Floor(math.Log(max(size, 1))/math.Log(1024)))
 }
@@ -58,13 +58,13 @@ func (s scale) times(unit float64) scale { return scale{s.low * unit, s.high * u
 
 func (s scale) steps() int { return int(math.Round((s.high - s.low) / s.step)) }
 
-// axis is the vertical axis of a picture.
+// axis is the vertical axis of a plot.
 func (s scale) axis(format func(float64) string) []charts.ValueAxisOption {
 	return []charts.ValueAxisOption{{Min: charts.Ptr(s.low), Max: charts.Ptr(s.high), LabelCount: s.steps() + 1,
 		ValueFormatter: format, LabelFontStyle: charts.NewFontStyleWithSize(fontSize), RangeValuePaddingScale: charts.Ptr(0.0)}}
 }
 
-// names is an axis of all of them: aslant where they would not fit side by side.
+// names is a category axis that shows all labels, rotated if they do not fit side by side.
 func names(labels []string, c canvas) charts.CategoryAxisOption {
 	x := charts.CategoryAxisOption{Labels: labels, LabelFontStyle: charts.NewFontStyleWithSize(fontSize), BoundaryGap: charts.Ptr(true), LabelCount: len(labels)}
 	longest := 0
@@ -77,17 +77,17 @@ func names(labels []string, c canvas) charts.CategoryAxisOption {
 	return x
 }
 
-// points is how many places an axis of names has that stands for numbers. It is divisible by 2 to 6, the number of steps
-// of a scale.
+// points is the number of categories of an axis that represents numbers. It is divisible by 2 to 6, the number of steps of
+// a scale.
 const points = 120
 
-// numbers is the scale as an axis of names.
+// numbers is the scale as a category axis.
 func (s scale) numbers(format func(float64) string) charts.CategoryAxisOption {
 	labels := make([]string, points+1)
 	for i := range labels {
 		labels[i] = format(s.low + (s.high-s.low)*float64(i)/points)
 	}
-	labels[points] = "" // the library moves the last one to the left, into the one before
+	labels[points] = "" // the library would move the last label to the left, into the previous one
 	return charts.CategoryAxisOption{Labels: labels, LabelFontStyle: charts.NewFontStyleWithSize(fontSize), BoundaryGap: charts.Ptr(false),
 		LabelCount: s.steps() + 1}
 }
@@ -96,10 +96,10 @@ func (s scale) numbers(format func(float64) string) charts.CategoryAxisOption {
 type sizeAxis struct {
 	scale
 	log  bool
-	base float64 // what is not shown of each size
+	base float64 // subtracted from each size
 }
 
-// sizesAround is for sizes, in powers of two where the largest is more than twice the least.
+// sizesAround is an axis for sizes, logarithmic if the largest is more than twice the smallest.
 func sizesAround(sizes []float64, n int) sizeAxis {
 	least, most := slices.Min(sizes), slices.Max(sizes)
 	if most <= 2*least {
@@ -111,12 +111,12 @@ func sizesAround(sizes []float64, n int) sizeAxis {
 	return sizeAxis{scale{low, low + step*math.Ceil((high-low)/step), step}, true, 0}
 }
 
-// sizesOver is for sizes that have a common part.
+// sizesOver is an axis for sizes minus their common part.
 func sizesOver(common uint64, most float64, n int) sizeAxis {
 	return sizeAxis{scale: sizesFromZero(most-float64(common), n), base: float64(common)}
 }
 
-// at is where a size is between 0 and 1.
+// at is the position of a size on the axis, from 0 to 1.
 func (a sizeAxis) at(size uint64) float64 {
 	v := float64(size) - a.base
 	if a.log {
@@ -125,7 +125,7 @@ func (a sizeAxis) at(size uint64) float64 {
 	return (v - a.low) / (a.high - a.low)
 }
 
-// label is the size at a place of the axis.
+// label formats the size at a value of the axis.
 func (a sizeAxis) label(v float64) string {
 	if a.log {
 		v = math.Exp2(v)
@@ -133,7 +133,7 @@ func (a sizeAxis) label(v float64) string {
 	return sizeLabel(v)
 }
 
-// plain is a number as short as it can be.
+// plain formats a number as short as possible.
 func plain(v float64) string {
 	if math.Abs(v) >= 1e6 {
 		return strconv.FormatFloat(v/1e6, 'f', -1, 64) + "M"
@@ -143,7 +143,7 @@ func plain(v float64) string {
 
 func seconds(v float64) string { return plain(v) + " s" }
 
-// sizeLabel is a size with at most two decimals: the steps are quarters of a unit at least.
+// sizeLabel formats a size with at most two decimals, which suffice because steps are at least a quarter of a unit.
 func sizeLabel(v float64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
 	for len(units) > 1 && v >= 1024 {

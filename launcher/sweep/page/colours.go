@@ -1,9 +1,9 @@
 package page
 
-// The colours of the pictures, which follow the reader's choice of light or dark.
+// The colours of the plots, which follow the reader's light or dark scheme.
 //
-// The library draws with colours, the page wants variables: each colour of a theme is a placeholder, rgb(n,0,n), that
-// becomes var(--cn), which the page's style defines.
+// The library accepts only fixed colours, but the page uses CSS variables. So each colour of a theme is a placeholder,
+// rgb(n,0,n), which themed replaces by var(--cn). page.html defines these variables.
 
 import (
 	"regexp"
@@ -17,29 +17,29 @@ var (
 	gridColour  = placeholder(201)
 	textColour  = placeholder(202)
 	faintColour = placeholder(203)
-	markColour  = placeholder(204) // of the cap that is advised
-	// noColour becomes none. The library takes a colour that is clear altogether for one that was not set.
+	markColour  = placeholder(204) // of the advised cap
+	// noColour is replaced by none. A fully transparent colour would not work: the library treats it as unset.
 	noColour = charts.ColorRGB(0, 1, 0)
 )
 
 func placeholder(n int) charts.Color { return charts.ColorRGB(uint8(n), 0, uint8(n)) }
 
-// seriesColour is that of the i-th cap. There are eight before they repeat.
+// seriesColour is the colour of the i-th cap. Colours repeat after eight.
 func seriesColour(i int) charts.Color { return placeholder(1 + i%8) }
 
-// theme has the colours of the axes and of the series.
+// theme sets the colours of the axes and of the series.
 func theme(series ...charts.Color) charts.ColorPalette {
 	return charts.MakeTheme(charts.ThemeOption{AxisStrokeColor: axisColour, AxisSplitLineColor: gridColour, TextColor: textColour,
 		BackgroundColor: charts.ColorRGB(0, 0, 0).WithAlpha(0), SeriesColors: series,
 		SeriesUpDownColors: [][2]charts.Color{{faintColour, faintColour}}, CandleWickColor: axisColour})
 }
 
-// overlay is a theme for what is drawn over another picture: its own axes, at the same places, cannot be seen.
+// overlay is a theme for a plot drawn over another one: its axes, in the same position, are invisible.
 func overlay(series ...charts.Color) charts.ColorPalette {
 	return theme(series...).WithXAxisColor(noColour).WithYAxisColor(noColour).WithAxisSplitLineColor(noColour).WithTextColor(noColour)
 }
 
-// themed replaces the placeholders, and the font by the page's.
+// themed replaces the placeholder colours, and the font by the page's.
 func themed(svg string) string {
 	svg = regexp.MustCompile(`rgba?\((\d+),0,(\d+)(,[0-9.]+)?\)`).ReplaceAllString(svg, "var(--c$1)")
 	return strings.NewReplacer("rgb(0,1,0)", "none", "font-family:'Roboto Medium',sans-serif", "font-family:inherit").Replace(svg)

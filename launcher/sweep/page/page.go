@@ -1,8 +1,8 @@
-// Package page writes what a sweep found as one HTML page that loads nothing: its plots are SVG by
-// go-analyze/charts, its colours follow the reader's choice of light or dark.
+// Package page writes the report of a sweep as one self-contained HTML page. Its plots are SVG by go-analyze/charts; its
+// colours follow the reader's light or dark scheme.
 //
-// What the library initialises costs 0.17 ms of every start but a launch, which is over by then (package early); half
-// of it is go-humanize, which it cannot be linked without. html/template is 0.02 ms of the same kind.
+// Initialising the library costs 0.17 ms at every start except a launch, which precedes it (package early). Half of that
+// is go-humanize, on which the library depends. html/template costs 0.02 ms.
 package page
 
 import (
@@ -16,10 +16,10 @@ import (
 	"arenacap/launcher/sweep/verdict"
 )
 
-// About is what a reader needs to repeat the sweep.
+// About is the information that a reader needs to repeat the sweep.
 type About struct {
 	Program string // for the heading
-	Command string // the line that repeats it
+	Command string // the command line that repeats the sweep
 	Facts   []Fact
 }
 
@@ -29,7 +29,7 @@ type Fact struct{ Name, Value string }
 //go:embed page.html
 var source string
 
-// view is what the page shows.
+// view is the data of the page's template.
 type view struct {
 	About
 	*verdict.Result
@@ -49,7 +49,7 @@ func HTML(w io.Writer, r verdict.Result, about About) error {
 	return t.Execute(w, view{about, &r, pictures})
 }
 
-// Sentence is the advice; no line begins with a percent sign.
+// Sentence is the advice, with non-breaking spaces before percent signs.
 func (v view) Sentence() string { return strings.ReplaceAll(v.Advice.Sentence, " %", "\u00a0%") }
 
 // When is the time of the first run.
@@ -60,7 +60,7 @@ func (v view) When() string {
 	return v.Runs[0].Start.UTC().Format(time.DateTime) + " UTC"
 }
 
-// What is the shape of the experiment.
+// What summarizes the experiment.
 func (v view) What() string {
 	shape := "a batch program"
 	if v.Experiment.Load != "" {

@@ -32,7 +32,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// result is a sweep as it might have been: cap 1 is slower, cap 8 fails now and then.
+// result is a made-up sweep: cap 1 is slower, cap 8 fails sometimes.
 func result(latency bool) verdict.Result {
 	x := sweep.Experiment{Metrics: slices.Clone(sweep.Metrics[:1]), Load: "load", Rounds: 10, Seed: 42}
 	x.Metrics[0].Pattern = `<b>(.*)</b>`
@@ -80,7 +80,7 @@ func write(t *testing.T, r verdict.Result) string {
 
 var update = flag.Bool("update", false, "write testdata from the pages of now")
 
-// TestGolden compares the page with what it was, to the byte. Of a picture the file has the digest.
+// TestGolden compares the page with a golden file, byte by byte. The file has the digest of each plot.
 func TestGolden(t *testing.T) {
 	for file, latency := range map[string]bool{"testdata/throughput.html": false, "testdata/latency.html": true} {
 		page := regexp.MustCompile(`(?s)<svg.*?</svg>`).ReplaceAllStringFunc(write(t, result(latency)), func(svg string) string {
@@ -99,7 +99,7 @@ func TestGolden(t *testing.T) {
 
 func TestSelfContained(t *testing.T) {
 	page := write(t, result(true))
-	names := regexp.MustCompile(`xmlns(:xlink)?="[^"]*"`) // names of languages, not addresses
+	names := regexp.MustCompile(`xmlns(:xlink)?="[^"]*"`) // XML namespaces, which are not loaded
 	for _, reference := range regexp.MustCompile(`(?i)\b(src|href)\s*=|url\(|@import|https?:`).FindAllString(names.ReplaceAllString(page, ""), -1) {
 		t.Errorf("a reference: %q", reference)
 	}
@@ -139,7 +139,7 @@ func TestPlotsAreWellFormed(t *testing.T) {
 	}
 }
 
-// TestPlotsShowWhatDiffers: of sizes that share 8 TiB the pictures show the rest.
+// TestPlotsShowWhatDiffers: if all sizes have 8 TiB in common, the plots show only the rest.
 func TestPlotsShowWhatDiffers(t *testing.T) {
 	r := result(false)
 	for i := range r.Runs {
@@ -159,7 +159,7 @@ func TestPlotsShowWhatDiffers(t *testing.T) {
 
 func rate(v float64) map[string]float64 { return map[string]float64{"throughput": v} }
 
-// What is not known has no plot, and never breaks the page.
+// Missing data leaves out a plot and never breaks the page.
 func TestLittleIsKnown(t *testing.T) {
 	x := sweep.Experiment{Metrics: sweep.Metrics[:1], Candidates: []sweep.Candidate{{Name: "1", ArenaMax: 1}, {Name: "2", ArenaMax: 2}}}
 	for name, c := range map[string]struct {
@@ -205,8 +205,7 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// probe looks at the page from inside a browser: what overlaps, what is cut off, what is too small to read, and
-// whether anything was loaded.
+// probe inspects the page in a browser: overlapping, cut off or too small text, and loaded resources.
 const probe = `<script>
 addEventListener('load', () => {
   const shown = e => e.getClientRects().length > 0
@@ -239,20 +238,20 @@ type seen struct {
 	Overlaps []string
 	Smallest float64
 	Wide     int
-	Hidden   int // cells of tables
-	Inner    int // the width that the page has
+	Hidden   int // number of invisible table cells
+	Inner    int // width of the window in pixels
 	Overflow float64
 	Loaded   int
 	Title    string
 }
 
-// TestInBrowser opens the page in a real browser, light and dark, narrow and wide. With ARENACAP_SCREENSHOTS=FOLDER the
-// screenshots stay there, to be looked at.
+// TestInBrowser opens the page in a real browser, light and dark, narrow and wide. ARENACAP_SCREENSHOTS=FOLDER keeps the
+// screenshots in that folder.
 func TestInBrowser(t *testing.T) {
 	testenv.Need(t, "chromium")
 	page := write(t, result(true))
 	dir := t.TempDir()
-	small := func(page string) string { // the browser's own window is 500 px wide at least
+	small := func(page string) string { // a frame, because the browser's window is at least 500 px wide
 		return fmt.Sprintf(`<!doctype html><body style="margin: 0"><iframe style="border: 0" width="400" height="9000" srcdoc="%s"></iframe>`, html.EscapeString(page))
 	}
 	csp := regexp.MustCompile(`<meta http-equiv="Content-Security-Policy"[^>]*>`)
@@ -301,7 +300,7 @@ func (b browser) run(t *testing.T, args ...string) []byte {
 		flags = append(flags, "--blink-settings=preferredColorScheme=1")
 	}
 	cmd := exec.CommandContext(ctx, "chromium", append(flags, args...)...)
-	cmd.WaitDelay = 10 * time.Second // what it started may hold its output open
+	cmd.WaitDelay = 10 * time.Second // its child processes may keep the output open
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	out, err := cmd.Output()
@@ -324,7 +323,7 @@ func (b browser) probe(t *testing.T, file string) (s seen) {
 	return s
 }
 
-// screenshot checks that the page has the background of its scheme, and the colour of the mark.
+// screenshot checks for the background colour of the scheme and for the colour of the advised cap.
 func (b browser) screenshot(t *testing.T, file, name string, background color.RGBA) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "shot.png")
@@ -361,7 +360,7 @@ func count(img image.Image, want color.RGBA) (n int) {
 	return n
 }
 
-// Labels stand above their dots; those that would cover each other are one.
+// Labels are above their dots; labels that would overlap are merged.
 func TestTogether(t *testing.T) {
 	x, y := sizeAxis{scale: scale{0, 1000, 100}}, scale{0, 100, 10}
 	for name, c := range map[string]struct {

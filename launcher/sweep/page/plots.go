@@ -1,6 +1,6 @@
 package page
 
-// The pictures of a report. Each is drawn in two widths, and none is where there are no data for it.
+// The plots of a report. A plot without data is left out.
 
 import (
 	"html/template"
@@ -14,7 +14,7 @@ import (
 	"arenacap/policy"
 )
 
-// plot is one picture in two widths, for wide and narrow windows: text that is scaled down cannot be read.
+// plot is one plot in two widths, for wide and narrow windows, because scaling would make its text unreadable.
 type plot struct {
 	Title, Note  string
 	Wide, Narrow template.HTML // SVG
@@ -25,12 +25,13 @@ type canvas struct{ width, height int }
 
 var wide, narrow = canvas{600, 330}, canvas{350, 290}
 
-// labels is how many numbers fit below a picture.
+// labels is the number of labels that fit below a plot.
 func (c canvas) labels() int { return c.width / 110 }
 
 var padding = charts.NewBox(6, 12, 14, 4)
 
-// plots are the pictures that there are data for, two a line: the trade-off fills the line of the metrics, or stands last.
+// plots draws all plots that have data, in the order of the page, which shows two per row. The trade-off comes after an odd
+// number of metrics, to fill their last row, else last.
 func plots(r verdict.Result) (list []plot, err error) {
 	add := func(p plot, e error) {
 		if err == nil {
@@ -57,7 +58,7 @@ func plots(r verdict.Result) (list []plot, err error) {
 	return list, err
 }
 
-// draw draws a picture in both widths.
+// draw draws a plot in both widths.
 func draw(title, note string, paint func(p *charts.Painter, c canvas) error) (plot, error) {
 	pl := plot{Title: title, Note: note}
 	for _, to := range []struct {
@@ -77,13 +78,13 @@ func draw(title, note string, paint func(p *charts.Painter, c canvas) error) (pl
 	return pl, nil
 }
 
-// byCap are values by cap. Those of the cap that is advised are a series of their own, for its colour.
+// byCap holds values by cap. The advised cap has its own series, for its colour.
 type byCap struct {
 	labels          []string
 	others, advised []float64
 }
 
-// add adds a value; none is what stands at its place in the other series.
+// add adds a value; none is the placeholder for it in the other series.
 func (b *byCap) add(r *verdict.Result, o verdict.Outcome, value, none float64) {
 	b.labels = append(b.labels, o.Name)
 	if o.Name == r.Advice.Cap {
@@ -94,8 +95,7 @@ func (b *byCap) add(r *verdict.Result, o verdict.Outcome, value, none float64) {
 
 func (b *byCap) series() [][]float64 { return [][]float64{b.others, b.advised} }
 
-// intervals is a picture of a metric by cap: box and dot are the median and its interval, the thin line goes from the
-// least run to the most.
+// intervals plots a metric by cap: the dot is the median, the box its interval, the thin line the range of all runs.
 func intervals(r verdict.Result, metric int) (plot, error) {
 	m := r.Experiment.Metrics[metric]
 	var medians byCap
@@ -133,7 +133,7 @@ func intervals(r verdict.Result, metric int) (plot, error) {
 
 func virtualPeak(o verdict.Outcome) uint64 { return o.VirtualPeak }
 
-// over says that a picture shows what is over a common part.
+// over is the note of a plot that subtracts a part common to all sizes.
 func over(common uint64) string {
 	if common == 0 {
 		return ""
@@ -141,7 +141,7 @@ func over(common uint64) string {
 	return " over the " + policy.FormatSize(common) + " that all have"
 }
 
-// bars is a picture of sizes by cap.
+// bars plots sizes by cap.
 func bars(r verdict.Result, title string, of func(verdict.Outcome) uint64) (plot, error) {
 	var sizes byCap
 	most, common := 0.0, verdict.Common(r.Outcomes, of)
@@ -163,7 +163,7 @@ func bars(r verdict.Result, title string, of func(verdict.Outcome) uint64) (plot
 	})
 }
 
-// lines is a picture of a size over time, a line a cap.
+// lines plots a size over time, one line per cap.
 func lines(r verdict.Result, title string, of func(sweep.Size) uint64) (plot, error) {
 	var runs []sweep.Run
 	var labels []string
@@ -200,7 +200,7 @@ func lines(r verdict.Result, title string, of func(sweep.Size) uint64) (plot, er
 	})
 }
 
-// resample gives the sizes at equal distances; before the first and behind the last one there is none.
+// resample returns the sizes at equal intervals, null before the first and after the last sample.
 func resample(sizes []sweep.Size, longest float64, of func(sweep.Size) uint64) []float64 {
 	values := make([]float64, points+1)
 	next := 0

@@ -1,6 +1,7 @@
 package page
 
-// The picture of what a cap costs against what it saves: dots with labels, which the library would draw over each other.
+// The plot of the first metric against peak virtual size. It places the labels of the dots itself, because the library would
+// draw them over each other.
 
 import (
 	"cmp"
@@ -13,11 +14,11 @@ import (
 	"arenacap/launcher/sweep/verdict"
 )
 
-// tradeOff is a picture of the first metric against peak virtual size.
+// tradeOff plots the first metric against peak virtual size.
 func tradeOff(r verdict.Result) (plot, error) {
 	m := r.Experiment.Metrics[0]
 	var shown []verdict.Outcome
-	var sizes, values []float64 // values: of all runs, so that noise does not look like a difference
+	var sizes, values []float64 // values of all runs, so that the axis shows how large the noise is
 	var colours []charts.Color
 	for _, o := range r.Outcomes {
 		if len(o.Runs) == 0 || o.VirtualPeak == 0 {
@@ -32,7 +33,7 @@ func tradeOff(r verdict.Result) (plot, error) {
 	if len(shown) == 0 {
 		return plot{}, nil
 	}
-	colours = append(colours, slices.Repeat([]charts.Color{noColour}, len(shown))...) // for the points of the labels
+	colours = append(colours, slices.Repeat([]charts.Color{noColour}, len(shown))...) // for the invisible points that carry the labels
 	y := around(slices.Min(values), slices.Max(values), 5)
 	common := verdict.Common(shown, virtualPeak)
 	note := m.Title() + " (" + m.Better() + ") against peak virtual size" + over(common) + "; diamond: the cap that is advised"
@@ -49,14 +50,14 @@ func tradeOff(r verdict.Result) (plot, error) {
 				o.SeriesList[i].Symbol = charts.Symbol{Shape: charts.SymbolDiamond, Size: 8}
 			}
 			o.SeriesList[len(shown)+i].Label = charts.SeriesLabel{Show: charts.Ptr(label != ""), FontStyle: charts.NewFontStyleWithSize(fontSize),
-				Distance:       -letterWidth * len(label) / 2, // to the right, which is where the library puts it
+				Distance:       -letterWidth * len(label) / 2, // the library puts the label to the right of the point; this centres it
 				LabelFormatter: func(int, string, float64) (string, *charts.LabelStyle) { return label, nil }}
 		}
 		return p.ScatterChart(o)
 	})
 }
 
-// spread puts each outcome at its place among the points, or so much above it.
+// spread makes a series for each outcome: one point, at its position or above it by the given distance.
 func spread(shown []verdict.Outcome, x sizeAxis, above float64) (values [][]float64) {
 	for _, o := range shown {
 		v := slices.Repeat([]float64{charts.GetNullValue()}, points+1)
@@ -66,18 +67,18 @@ func spread(shown []verdict.Outcome, x sizeAxis, above float64) (values [][]floa
 	return values
 }
 
-// labelRise is how far a label stands above its dot, in pixels: it belongs to a point of its own that cannot be seen.
+// labelRise is the distance of a label above its dot, in pixels. The label belongs to an invisible point of its own.
 const labelRise = 15
 
-// What the frame of a plot takes beside and below it, and what a letter takes, about, in pixels.
+// The approximate size of a plot's frame, beside and below it, and of a letter, in pixels.
 const frameWidth, frameHeight, letterWidth, letterHeight = 80, 60, 7, 16
 
-// pixels is how much a distance on the canvas is on a vertical scale.
+// pixels converts a distance in pixels to the units of a vertical scale.
 func (s scale) pixels(n float64, c canvas) float64 {
 	return n * (s.high - s.low) / float64(c.height-frameHeight)
 }
 
-// group is dots that have one label together, above the dot in their middle.
+// group is a group of dots that share one label, above the middle dot.
 type group []verdict.Outcome
 
 func (g group) middle() verdict.Outcome { return g[len(g)/2] }
@@ -90,14 +91,14 @@ func (g group) label() string {
 	return strings.Join(names, ", ")
 }
 
-// covers reports whether the labels of two groups would cover each other.
+// covers reports whether the labels of two groups would overlap.
 func (g group) covers(other group, x sizeAxis, y scale, c canvas) bool {
 	across := math.Abs(x.at(g.middle().VirtualPeak)-x.at(other.middle().VirtualPeak)) * float64(c.width-frameWidth)
 	up := math.Abs(g.middle().Measures[0].Median - other.middle().Measures[0].Median)
 	return across < float64(letterWidth*(len(g.label())+len(other.label())+1))/2 && up < y.pixels(letterHeight, c)
 }
 
-// together gives the label above each dot. Those that would cover each other are one.
+// together returns the label of each dot. It merges labels that would overlap.
 func together(shown []verdict.Outcome, x sizeAxis, y scale, c canvas) []string {
 	var groups []group
 	for _, o := range shown {
@@ -111,7 +112,7 @@ func together(shown []verdict.Outcome, x sizeAxis, y scale, c canvas) []string {
 			both := slices.Concat(groups[i], groups[j])
 			slices.SortStableFunc(both, func(a, b verdict.Outcome) int { return cmp.Compare(a.VirtualPeak, b.VirtualPeak) })
 			groups = append([]group{both}, slices.Delete(slices.Delete(groups, j, j+1), i, i+1)...)
-			i, j = 0, 0 // it may cover others now
+			i, j = 0, 0 // the merged label may overlap others
 		}
 	}
 	labels := make([]string, len(shown))

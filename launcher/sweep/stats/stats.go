@@ -1,5 +1,5 @@
-// Package stats is the statistics of a sweep: medians with their intervals, and rank tests that are corrected for their
-// number. It assumes nothing of how the values are distributed.
+// Package stats computes the statistics of a sweep: medians with confidence intervals, and rank tests corrected for
+// multiple comparisons. It makes no assumption about the distribution.
 package stats
 
 import (
@@ -11,26 +11,26 @@ import (
 )
 
 const (
-	// Alpha bounds the chance that an experiment calls any two candidates different that are in truth the same.
+	// Alpha is the family-wise error rate: the probability that an experiment finds any difference between equal candidates.
 	Alpha = 0.05
-	// confidence is that of the intervals.
+	// confidence is the confidence level of the intervals.
 	confidence = 0.95
 )
 
-// Interval is a median and the interval that holds the true one with 95 % confidence. Fewer than six values have
-// no such interval: Low and High are infinite.
+// Interval is a median and its 95 % confidence interval. With fewer than six values there is no such interval, and Low
+// and High are infinite.
 type Interval struct{ Median, Low, High float64 }
 
-// Of is the interval of some values.
+// Of computes the median and its interval.
 func Of(values []float64) Interval {
 	s := benchmath.AssumeNothing.Summary(sample(values), confidence)
 	return Interval{s.Center, s.Lo, s.Hi}
 }
 
-// Known reports whether there were enough values for the interval.
+// Known reports whether there were enough values for an interval.
 func (i Interval) Known() bool { return !math.IsInf(i.High-i.Low, 0) && !math.IsNaN(i.High-i.Low) }
 
-// Width is how far the interval reaches from the median, as a share of it; infinite where it is not known.
+// Width is the larger distance from the median to an end of the interval, divided by the median; infinite if unknown.
 func (i Interval) Width() float64 {
 	reach := max(i.High-i.Median, i.Median-i.Low)
 	switch {
@@ -46,27 +46,27 @@ func sample(values []float64) *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
 }
 
-// Pairs are the chances, corrected for their number, that two candidates differ as much as they do while being the same:
-// p[m][i][j] by the metric m. values[m][i] are those of the candidate i; one that has none is compared with no other.
+// Pairs computes the corrected p-values of the comparisons of all pairs of candidates: p[m][i][j] for metric m. values[m][i]
+// are the values of candidate i; a candidate without values is not compared.
 //
-// The candidate that looks best is chosen by the same values that it is then compared with, so the comparisons
-// against it alone would be too few to correct for: all pairs are.
+// The candidate that looks best is selected by the same values, so correcting only for the comparisons with that one would
+// be too weak. The correction is for all pairs.
 func Pairs(values ...[][]float64) (p [][][]float64) {
 	return compare(values, func(i, j int) bool { return j < i })
 }
 
-// Against is as Pairs, for the comparisons with one candidate that is not chosen by its values.
+// Against is like Pairs, for the comparisons with one candidate that was not selected by its values.
 func Against(base int, values ...[][]float64) (p [][][]float64) {
 	return compare(values, func(i, j int) bool { return j == base && i != base })
 }
 
-// comparison is that of two candidates by one metric.
+// comparison compares two candidates by one metric.
 type comparison struct {
 	metric, i, j int
 	p            float64
 }
 
-// compare makes the comparisons that are wanted.
+// compare computes the p-values of the wanted pairs.
 func compare(values [][][]float64, wanted func(i, j int) bool) [][][]float64 {
 	var all []comparison
 	p := make([][][]float64, len(values))
@@ -88,8 +88,8 @@ func compare(values [][][]float64, wanted func(i, j int) bool) [][][]float64 {
 	return p
 }
 
-// correct corrects the chances for their number. Holm's correction bounds the chance of any wrong verdict whatever
-// depends on what (Holm 1979, Scand. J. Statist. 6:65).
+// correct applies Holm's correction, which bounds the family-wise error rate even if the comparisons depend on each other
+// (Holm 1979, Scand. J. Statist. 6:65).
 func correct(all []comparison) {
 	slices.SortFunc(all, func(a, b comparison) int { return cmp.Compare(a.p, b.p) })
 	least := 0.0
@@ -99,8 +99,8 @@ func correct(all []comparison) {
 	}
 }
 
-// RoundsNeeded is the fewest rounds after which so many candidates and metrics can be told apart at all: the
-// rank test's least chance, 2/C(2n, n), must stay under Alpha when it is corrected, and an interval needs six.
+// RoundsNeeded is the smallest number of rounds with which a difference can be significant: the smallest p-value of the
+// rank test, 2/C(2n, n), must be at most Alpha after the correction. An interval needs at least six rounds.
 func RoundsNeeded(candidates, metrics int) int {
 	pairs := float64(metrics * candidates * (candidates - 1) / 2)
 	for n, least := 1, 1.0; ; n++ { // C(2n, n) = C(2n-2, n-1) · (4n-2)/n
