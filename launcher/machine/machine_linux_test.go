@@ -130,7 +130,7 @@ func TestCPUs(t *testing.T) {
 			policy.Reading[int]{Why: "gopsutil: open ROOT/proc/stat" + gone}},
 		{"cpus-allowed-none-online",
 			policy.Reading[int]{N: 2, From: onlineFile + ": 0-1"},
-			policy.Reading[int]{Why: statusFile + " allows the CPUs 2-3 and none of them is online"},
+			policy.Reading[int]{Why: statusFile + " allows CPUs 2-3, none of which is online"},
 			policy.Reading[int]{Why: "gopsutil: open ROOT/proc/stat" + gone}},
 		{"cpus-no-sysfs",
 			policy.Reading[int]{N: 2, From: statFile + ": cpuN lines"},
