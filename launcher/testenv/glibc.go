@@ -9,16 +9,31 @@ import (
 	"testing"
 )
 
-// NewerGlibc finds a glibc 2.minor or later in a folder of $ARENACAP_GLIBCS, by default the folder in the user's cache
-// that .ci/matrix fills. It returns the loader and the folder of the libraries. If there is none the test is skipped,
-// even in CI, because no package of the distribution provides it.
-func NewerGlibc(t testing.TB, minor int) (loader, libraries string) {
-	t.Helper()
+// glibcs is the folder of $ARENACAP_GLIBCS, by default the one in the user's cache that .ci/matrix fills: a folder for each
+// unpacked glibc.
+func glibcs() string {
 	root := os.Getenv("ARENACAP_GLIBCS")
 	if cache, err := os.UserCacheDir(); root == "" && err == nil {
 		root = filepath.Join(cache, "arenacap/glibcs")
 	}
-	found, _ := filepath.Glob(filepath.Join(root, "*/usr/lib/*-linux-gnu*/ld-linux-*.so.*"))
+	return root
+}
+
+// ARM64Loader finds the loader of a glibc for aarch64. If there is none the test is skipped, as in NewerGlibc.
+func ARM64Loader(t testing.TB) string {
+	t.Helper()
+	found, _ := filepath.Glob(filepath.Join(glibcs(), "*/arm64/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"))
+	if found == nil {
+		t.Skipf("no glibc for aarch64 below %q; set ARENACAP_GLIBCS, or run .ci/matrix", glibcs())
+	}
+	return found[0]
+}
+
+// NewerGlibc finds a glibc 2.minor or later. It returns the loader and the folder of the libraries. If there is none the test
+// is skipped, even in CI, because no package of the distribution provides it.
+func NewerGlibc(t testing.TB, minor int) (loader, libraries string) {
+	t.Helper()
+	found, _ := filepath.Glob(filepath.Join(glibcs(), "*/usr/lib/*-linux-gnu*/ld-linux-*.so.*"))
 	release := regexp.MustCompile(`release version 2\.(\d+)`)
 	for _, loader := range found {
 		out, err := exec.Command(loader, "--version").Output()
@@ -28,6 +43,6 @@ func NewerGlibc(t testing.TB, minor int) (loader, libraries string) {
 			}
 		}
 	}
-	t.Skipf("no glibc 2.%d or later below %q; set ARENACAP_GLIBCS, or run .ci/matrix", minor, root)
+	t.Skipf("no glibc 2.%d or later below %q; set ARENACAP_GLIBCS, or run .ci/matrix", minor, glibcs())
 	return "", ""
 }

@@ -92,7 +92,9 @@ func (r Room) Warning() string {
 func explainRoom(v say.Voice, l launcher.Launch) {
 	plan := l.Plan
 	if plan.AddressLimit().N == 0 {
-		v.Explain("%s", NewRoom(plan, nil, environ.GlibcVersion{}))
+		if v.Verbose {
+			v.Explain("%s", NewRoom(plan, nil, environ.GlibcVersion{}))
+		}
 		return
 	}
 	if plan.Machine.Online.N == 0 { // a fixed cap did not need them, glibc's own limit does
