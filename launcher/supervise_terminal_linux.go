@@ -76,9 +76,10 @@ func inForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// hasShell reports whether somebody would continue this process if it stopped: the first of its ancestors in another group,
-// of the same session, as a shell with job control is. Without one the kernel ignores the terminal's stop signals
-// too (an orphaned process group, credentials(7) and POSIX 11.1.4), and nobody would wake us.
+// hasShell reports whether somebody would continue this process if it stopped: its parent, of the same session
+// and another group, as a shell with job control is, or that of a supervisor in front of this one. Without one the kernel
+// ignores the terminal's stop signals too (an orphaned process group, credentials(7) and POSIX 11.1.4), and nobody would
+// wake us. A parent in the same group, such as the shell of a script, does not look for stops.
 func hasShell() bool {
 	own, _ := unix.Getsid(0)
 	for pid := os.Getppid(); pid != 0; pid = parent(pid) { // 0 is of another PID namespace
@@ -87,8 +88,18 @@ func hasShell() bool {
 		if err != nil || session != own || group != unix.Getpgrp() {
 			return err == nil && session == own
 		}
+		if !isArenacap(pid) {
+			return false
+		}
 	}
 	return false
+}
+
+// isArenacap reports whether a process runs this program.
+func isArenacap(pid int) bool {
+	own, err1 := os.Stat("/proc/self/exe")
+	its, err2 := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+	return err1 == nil && err2 == nil && os.SameFile(own, its)
 }
 
 // parent of a process, 0 where it is not known.

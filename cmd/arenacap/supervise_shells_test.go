@@ -9,9 +9,11 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -88,6 +90,65 @@ func TestStopsAreFollowed(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestStopFromOutside: who stops the target from outside and continues it finds it supervised, in a script whose shell waits in
+// the foreground and in the background.
+func TestStopFromOutside(t *testing.T) {
+	tool := requireTools(t)
+	target := strings.Join(supervised(tool.checked), " ") + ` sh -c "trap : USR1; echo up=\$\$,\$PPID,; until read x <fifo; do :; done; exit 4"`
+	for name, line := range map[string]string{
+		"in a script":       "sh -c '" + target + "; echo sta''tus=$?,'",
+		"in the background": "set +m; (echo x | " + target + "; echo sta''tus=$?,) &",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := unix.Mkfifo(dir+"/fifo", 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := interactive(t)
+			s.write("cd " + dir + "; " + line + "\n")
+			s.expect("up=")
+			pid, supervisor := s.number(), s.number()
+			_ = unix.Kill(pid, unix.SIGSTOP)
+			awaitState(t, []string{strconv.Itoa(pid)}, true)
+			_ = unix.Kill(supervisor, unix.SIGUSR1) // behind the stop
+			awaitPending(t, pid, unix.SIGUSR1)
+			_ = unix.Kill(pid, unix.SIGCONT)
+			if err := os.WriteFile(dir+"/fifo", []byte("x\n"), 0); err != nil {
+				t.Error(err)
+			}
+			s.expect("status=4,")
+		})
+	}
+}
+
+// number takes the next number from the screen, and the comma behind it.
+func (s *terminalSession) number() (n int) {
+	s.t.Helper()
+	from := s.taken
+	s.expect(",")
+	if _, err := fmt.Sscanf(s.seen.String()[from:s.taken], "%d,", &n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// awaitPending returns when a signal is pending.
+func awaitPending(t *testing.T, pid int, n unix.Signal) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); runtime.Gosched() {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, pending, _ := strings.Cut(string(text), "ShdPnd:\t")
+		if set, _ := strconv.ParseUint(pending[:16], 16, 64); set>>(n-1)&1 != 0 {
+			return
+		}
+	}
+	t.Fatalf("signal %d did not come", n)
 }
 
 // change is the next that a command does: it stops, goes on or ends.
