@@ -78,6 +78,16 @@ func keysOf(name string) []key {
 	return nil
 }
 
+// TableOf is the table that has a key, "" where none has.
+func TableOf(key string) string {
+	for _, t := range tables {
+		if slices.Contains(keyNames(t.name), key) {
+			return t.name
+		}
+	}
+	return ""
+}
+
 func keyNames(table string) (names []string) {
 	for _, k := range keysOf(table) {
 		names = append(names, k.name)

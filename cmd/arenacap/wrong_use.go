@@ -44,6 +44,9 @@ func flagMessage(text string, command *cli.Command) string {
 				return fmt.Sprintf("flag %q stands before the command; put it behind, as in 'arenacap %s %s'", flag, c.Name, flag)
 			}
 		}
+		if key := strings.ReplaceAll(name, "-", "_"); policy.TableOf(key) != "" {
+			return fmt.Sprintf("unknown flag %q; a policy file has it: %s in [%s]", flag, key, policy.TableOf(key))
+		}
 		oneLetter := func(flag string) bool { return len(flag) == len("-q") } // which is no slip for another
 		return unknown("flag", flag, slices.DeleteFunc(flagNames(command), oneLetter))
 	}

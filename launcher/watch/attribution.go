@@ -116,8 +116,11 @@ func (a *attribution) first() string {
 }
 
 func arenasAdvice(planned int) string {
-	if planned == 0 {
+	switch planned {
+	case 0:
 		return "a cap on the arenas ([arenas] cap) bounds them"
+	case 1:
+		return "'arenacap inspect' says why the cap of 1 is not kept"
 	}
 	return fmt.Sprintf("a cap on the arenas under %d ([arenas] cap) bounds them further", planned)
 }

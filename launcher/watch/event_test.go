@@ -242,6 +242,7 @@ func TestAdvice(t *testing.T) {
 		{"virtual", 0, attribute(breakdown{}, stacks), "; fewer threads or a smaller 'ulimit -s' reserve less"},
 		{"virtual", 4, attribute(of(part{"arenas", 9, 575 * MiB}, part{"java heap", 1, GiB}), of(part{"arenas", 9, 576 * MiB}, part{"java heap", 1, 2 * GiB})), "; java's -Xmx bounds it"},
 		{"arenas", 0, nil, "; a cap on the arenas ([arenas] cap) bounds them"},
+		{"arenas", 1, nil, "; 'arenacap inspect' says why the cap of 1 is not kept"},
 		{"data", 0, attribute(breakdown{}, heap), "; a cap on the arenas ([arenas] cap) bounds them"},
 		{"resident", 0, attribute(breakdown{}, heap), "; 'arenacap inspect --deep' shows how much of the heaps is in use"},
 		{"virtual", 0, attribute(breakdown{}, of(part{"kernel", 1, MiB})), ""},
