@@ -29,7 +29,7 @@ type library struct {
 // bytes reads n bytes at addr; after an error zeros.
 func (l *library) bytes(addr, n uint64) []byte {
 	b := make([]byte, n)
-	if l.err != nil {
+	if l.err != nil || n == 0 {
 		return b
 	}
 	spans := [1]span{{addr: addr, buf: b}}

@@ -29,18 +29,17 @@ func hotspotFlag(mem reader, maps layout, name string) (value uint64, ok bool) {
 	l := openLibrary(mem, maps[i].Start, 8)
 	fields, size := l.jvmFlag()
 	flags, count := l.at(word(fields["flags"], vmStructAddress, 8), 8), l.at(word(fields["numFlags"], vmStructAddress, 8), 8)
-	if l.err != nil || size == 0 || count == 0 || count*size > mostTable {
+	nameAt, addrAt := word(fields["_name"], vmStructOffset, 8), word(fields["_addr"], vmStructOffset, 8)
+	if l.err != nil || size < 16 || size > 256 || max(nameAt, addrAt) > size-8 || count > mostTable/256 {
 		return 0, false
 	}
 	all := l.bytes(flags, count*size)
-	names := l.texts(all, size, word(fields["_name"], vmStructOffset, 8))
-	for i, n := range names {
-		if at := uint64(i)*size + word(fields["_addr"], vmStructOffset, 8); n == name && at+8 <= uint64(len(all)) {
-			value = l.at(word(all, at, 8), 8)
-			return value, l.err == nil
-		}
+	flag := slices.Index(l.texts(all, size, nameAt), name)
+	if flag < 0 {
+		return 0, false
 	}
-	return 0, false
+	value = l.at(word(all, uint64(flag)*size+addrAt, 8), 8)
+	return value, l.err == nil
 }
 
 // jvmFlag is the entries of the fields of JVMFlag, by their names, and its size. A field that is not there is zeros.
@@ -86,9 +85,7 @@ func (l *library) texts(table []byte, entry, offset uint64) []string {
 	buf := make([]byte, len(list)*mostName)
 	spans := make([]span, len(list))
 	for i := range list {
-		if offset+8 <= entry {
-			spans[i] = span{addr: word(table, uint64(i)*entry+offset, 8), buf: buf[i*mostName : (i+1)*mostName]}
-		}
+		spans[i] = span{addr: word(table, uint64(i)*entry+offset, 8), buf: buf[i*mostName : (i+1)*mostName]}
 	}
 	if l.err == nil {
 		l.err = l.mem.read(spans)
