@@ -136,18 +136,18 @@ const (
 	KindMainHeap     = "main heap"     // the brk heap
 	KindArenas       = "arenas"        // the heaps of all arenas but the main ones
 	KindThreadStacks = "thread stacks" // with their guards; stacks that are kept for the next thread included
-	KindStack        = "stack"         // of the main thread
+	kindStack        = "stack"         // of the main thread
 	KindFile         = "file"
-	KindShared       = "shared memory" // memfd, System V, /dev/shm, shared and anonymous
-	KindNamed        = "named memory"  // anonymous, named with prctl(PR_SET_VMA_ANON_NAME)
-	KindHugePages    = "huge pages"    // MAP_HUGETLB
+	kindShared       = "shared memory" // memfd, System V, /dev/shm, shared and anonymous
+	kindNamed        = "named memory"  // anonymous, named with prctl(PR_SET_VMA_ANON_NAME)
+	kindHugePages    = "huge pages"    // MAP_HUGETLB
 	KindReserved     = "reserved"      // anonymous and without access
 	KindJavaHeap     = "java heap"
 	KindJavaCode     = "java code cache"
 	KindJavaClasses  = "java class space"
-	KindKernel       = "kernel" // vdso, vvar and the like
+	kindKernel       = "kernel" // vdso, vvar and the like
 	KindOtherAnon    = "other anonymous"
-	KindOtherSpecial = "other"
+	kindOtherSpecial = "other"
 )
 
 // census counts what was found. A libc that nothing has asked for memory yet shows no arena and has one.

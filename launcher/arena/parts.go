@@ -78,26 +78,26 @@ func classify(m mapping) (kind, name string) {
 	case n == "[heap]":
 		return KindMainHeap, ""
 	case n == "[stack]":
-		return KindStack, ""
+		return kindStack, ""
 	case strings.HasPrefix(n, "[stack:"), // Linux 3.4 to 4.4
 		strings.HasPrefix(n, "[anon: glibc: pthread stack"), n == "[anon: glibc: unused stack]": // glibc.mem.decorate_maps
 		return KindThreadStacks, ""
 	case strings.HasPrefix(n, "[anon:"):
-		return KindNamed, inBrackets(n)
+		return kindNamed, inBrackets(n)
 	case strings.HasPrefix(n, "[anon_shmem:"):
-		return KindShared, inBrackets(n)
+		return kindShared, inBrackets(n)
 	case strings.HasPrefix(n, "["):
-		return KindKernel, ""
+		return kindKernel, ""
 	case m.HugePages():
-		return KindHugePages, ""
+		return kindHugePages, ""
 	case strings.HasPrefix(n, "/memfd:java_heap"): // ZGC maps its heap several times from a memfd
 		return KindJavaHeap, ""
 	case strings.HasPrefix(n, "/memfd:"), strings.HasPrefix(n, "/SYSV"), strings.HasPrefix(n, "/dev/shm/"), strings.HasPrefix(n, "/dev/zero"):
-		return KindShared, n
+		return kindShared, n
 	case strings.HasPrefix(n, "/"):
 		return KindFile, n
 	}
-	return KindOtherSpecial, m.Name
+	return kindOtherSpecial, m.Name
 }
 
 // inBrackets is NAME of "[anon:NAME]".
