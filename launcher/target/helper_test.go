@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	case "find-and-exec":
 		findAndExec(os.Args[1])
 	case "judge" + os.Args[0]:
-		json.NewEncoder(os.Stdout).Encode([2]Target{Quick(os.Args[1], nil, os.Environ()), Examine(os.Args[1], nil, os.Environ())})
+		json.NewEncoder(os.Stdout).Encode([2]Target{Quick(os.Args[1], os.Args[2:], os.Environ()), Examine(os.Args[1], os.Args[2:], os.Environ())})
 		syscall.Exit(0)
 	}
 	testenv.Reset()

@@ -1,6 +1,6 @@
 // Prints how many arenas glibc's malloc has after 12 threads have each allocated: malloc_info(3) writes one
 // <heap nr="N"> for each. It keeps the allocations, so no arena is used twice. The first word of the output
-// is AT_SECURE, the last the file that runs.
+// is AT_SECURE, the third the file that runs, the last MALLOC_ARENA_MAX.
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <pthread.h>
@@ -41,7 +41,8 @@ int main(void) {
   char self[4096] = "";
   if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
     return 1;
-  printf("%lu %d %s\n", getauxval(AT_SECURE), arenas, self);
+  const char *cap = getenv("MALLOC_ARENA_MAX");
+  printf("%lu %d %s %s\n", getauxval(AT_SECURE), arenas, self, cap == NULL ? "unset" : cap);
   pthread_barrier_wait(&counted);
   return 0;
 }

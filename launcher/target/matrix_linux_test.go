@@ -1,0 +1,123 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/launcher/testenv"
+)
+
+// cells are command lines for the carriers that Debian has and that run here; PROBE is the server. Those behind "root:"
+// need root. What they do to the environment is found out by running them.
+var cells = []string{
+	"env PROBE", "env -i PROBE", "env -u MALLOC_ARENA_MAX PROBE", "env MALLOC_ARENA_MAX=5 PROBE", "env -i MALLOC_ARENA_MAX=2 PROBE", "env -S 'A=1 PROBE'", "env -iS PROBE", "env - A=b PROBE",
+	"env GLIBC_TUNABLES=glibc.malloc.arena_max=5 PROBE", "env --ignore-environment A=1 PROBE", "env --unset=A -C / PROBE",
+	"nice PROBE", "nice -n 1 PROBE", "nice -2 PROBE", "nice --adjustment=1 PROBE", "ionice -c 3 PROBE", "ionice -c2 -n 7 PROBE", "chrt -o 0 PROBE", "chrt --batch 0 PROBE",
+	"taskset -c 0 PROBE", "taskset 1 PROBE", "numactl -a --localalloc PROBE", "timeout 60 PROBE", "timeout -k 5 -s INT 60s PROBE", "stdbuf -oL PROBE", "stdbuf -o L -eL PROBE",
+	"setsid -w PROBE", "nohup PROBE", "prlimit --nofile=200 PROBE", "prlimit -n=200 --core=0 PROBE", "choom -n 100 PROBE", "setarch x86_64 -R PROBE", "setarch -R PROBE", "linux64 PROBE",
+	"setpriv --no-new-privs PROBE", "setpriv --nnp --inh-caps=-all -- PROBE", "busybox PROBEENV", "busybox env -i PROBE", "busybox sh -c PROBE",
+	"chpst -n 1 PROBE", "chpst -e VARS PROBE", "chpst -e EMPTY PROBE", "envdir VARS PROBE", "envdir EMPTY PROBE", "softlimit -o 200 PROBE",
+	"s6-envdir VARS PROBE", "s6-softlimit -o 200 PROBE", "s6-setsid PROBE",
+	"tini -s -- PROBE", "tini -s PROBE", "tini -s -g -e 143 -- PROBE", "dumb-init PROBE", "dumb-init -c -r 15:3 -- PROBE", "dumb-init --single-child PROBE",
+	"sh -c PROBE", "sh -c 'exec PROBE'", "sh -c 'PROBE; :'", "sh -ec 'PROBE'", "sh -c 'env -i PROBE; :'", "sh -c 'MALLOC_ARENA_MAX=5 PROBE'", "sh -c 'export MALLOC_ARENA_MAX=5; PROBE'", "sh -c 'unset MALLOC_ARENA_MAX; exec PROBE'",
+	"sh -c 'MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-5} PROBE'", "sh -c '\"$@\"' x PROBE", "sh -c 'exec \"$0\"' PROBE", "bash -c PROBE", "bash --norc -c PROBE", "bash -c 'exec env -u MALLOC_ARENA_MAX PROBE'", "dash -c PROBE", "ksh -c PROBE", "zsh -c PROBE",
+	"sh SCRIPT", "sh -e SETS", "SCRIPT", "SETS", "bash SETS", "xargs -a LIST PROBE", "xargs -a LIST env -i PROBE", "find LIST -exec PROBE ;", "find LIST -maxdepth 0 -exec env -i PROBE ;",
+	"strace -f -o /dev/null PROBE", "strace -o /dev/null -E MALLOC_ARENA_MAX=5 PROBE", "strace -o /dev/null -E MALLOC_ARENA_MAX PROBE", "strace -qq -e trace=none --signal=none PROBE", "ltrace -o /dev/null -e none PROBE",
+	"time -o /dev/null PROBE", "time -f %M -o /dev/null PROBE", "script -qc PROBE /dev/null", "flock LOCK PROBE", "flock -n LOCK -c PROBE", "flock -n LOCK -c 'env -i PROBE'",
+	"start-stop-daemon --start --quiet --pidfile LOCK.one --exec PROBE", "start-stop-daemon -S -q --startas PROBE --pidfile LOCK.pid -- -x", "gdb -q -batch -ex run --args PROBE",
+	"root: setpriv --reset-env --reuid 65534 PROBE", "root: setpriv --reuid 65534 --clear-groups PROBE", "root: unshare -m PROBE", "root: unshare --mount --fork PROBE", "root: unshare -mf env -i PROBE", "root: chroot / PROBE", "root: chroot --userspec=65534:65534 / PROBE",
+	"root: gosu nobody PROBE", "root: setuidgid nobody PROBE", "root: chpst -u nobody PROBE", "root: s6-setuidgid nobody PROBE", "root: s6-applyuidgid -u 65534 -g 65534 PROBE", "root: s6-envuidgid nobody PROBE",
+	"root: su root -c PROBE", "root: su - root -c PROBE", "root: su -l -c PROBE", "root: su -c PROBE", "root: su -p -c PROBE root", "root: su -w MALLOC_ARENA_MAX - root -c PROBE", "root: su --login root --command PROBE", "root: su nobody -s /bin/sh -c PROBE",
+	"root: runuser -u nobody -- PROBE", "root: runuser -u nobody PROBE", "root: runuser -l root -c PROBE", "root: runuser root -c PROBE", "root: runuser - root -c PROBE",
+	"root: sudo PROBE", "root: sudo -u nobody PROBE", "root: sudo -E PROBE", "root: sudo --preserve-env=MALLOC_ARENA_MAX PROBE", "root: sudo --preserve-env=A PROBE", "root: sudo MALLOC_ARENA_MAX=2 PROBE", "root: sudo MALLOC_ARENA_MAX=5 PROBE", "root: sudo -i PROBE", "root: sudo -s PROBE", "root: sudo -H -n -u nobody -- PROBE",
+	"root: bwrap --dev-bind / / PROBE", "root: bwrap --dev-bind / / --clearenv PROBE", "root: bwrap --dev-bind / / --setenv MALLOC_ARENA_MAX 5 PROBE", "root: bwrap --dev-bind / / --unsetenv MALLOC_ARENA_MAX PROBE",
+	"root: firejail --quiet --noprofile PROBE", "root: firejail --quiet --noprofile --env=MALLOC_ARENA_MAX=5 PROBE", "root: firejail --quiet --noprofile --rmenv=MALLOC_ARENA_MAX PROBE",
+	// Two and three deep.
+	"nice env -i PROBE", "env -i nice PROBE", "timeout 60 nice stdbuf -oL PROBE", "nohup setsid -w env -u MALLOC_ARENA_MAX PROBE", "tini -s -- sh -c 'exec nice PROBE'", "sh -c 'nice env - timeout 60 PROBE'", "env -i env MALLOC_ARENA_MAX=2 nice PROBE",
+	"xargs -a LIST nice -n 1 env -i PROBE", "dumb-init sh -c 'exec timeout 60 env MALLOC_ARENA_MAX=5 PROBE'", "find LIST -exec sh -c PROBE ;", "bash -c 'exec sh -c \"exec nice PROBE\"'", "chpst -n 1 envdir VARS nice PROBE", "nice SETS", "timeout 60 sh -c 'exec SCRIPT'",
+	"root: sudo nice sh -c PROBE", "root: sudo -E nice timeout 60 PROBE", "root: nice su - root -c 'env MALLOC_ARENA_MAX=2 PROBE'", "root: tini -s -- gosu nobody nice PROBE", "root: unshare -m sudo -E env -i PROBE", "root: runuser -u nobody -- env -i MALLOC_ARENA_MAX=2 nice PROBE",
+}
+
+// seen is the probe's line, wherever a carrier put it.
+var seen = regexp.MustCompile(`(?m)[01] (\d+) /\S+ (\w+)\r?$`)
+
+// TestMatrixOfCarriers runs each command line with a cap of 2, and compares what arrives in the server's environment and
+// how many arenas it makes with what is said of it.
+func TestMatrixOfCarriers(t *testing.T) {
+	dir := publicDir(t)
+	probe := dir + "/probe"
+	build(t, "gcc", "-o", probe, "testdata/arenas.c", "-pthread")
+	must(t, os.Chmod(probe, 0o755))
+	tree(t, dir, [][3]string{
+		{"vars/MALLOC_ARENA_MAX", "644", "5\n"}, {"empty/A", "644", "1\n"}, {"list", "644", "one\n"}, {"lock", "666", ""},
+		{"starts", "755", "#!/bin/sh\n: start\nexec " + probe + " \"$@\"\n"}, {"sets", "755", "#!/bin/sh\nexport MALLOC_ARENA_MAX=5\nexec " + probe + "\n"},
+	})
+	place := strings.NewReplacer("PROBEENV", "env "+probe, "PROBE", probe, "VARS", dir+"/vars", "EMPTY", dir+"/empty", "SCRIPT", dir+"/starts", "SETS", dir+"/sets", "LIST", dir+"/list", "LOCK", dir+"/lock")
+	for _, cell := range cells {
+		t.Run(strings.ReplaceAll(cell, "/", "∕"), func(t *testing.T) {
+			t.Parallel()
+			line, root := strings.CutPrefix(cell, "root: ")
+			if root {
+				testenv.NeedRoot(t)
+			}
+			testenv.Need(t, strings.Fields(place.Replace(line))[0])
+			compareCell(t, words(place.Replace(line)))
+		})
+	}
+}
+
+func compareCell(t *testing.T, args []string) {
+	t.Helper()
+	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "MALLOC_ARENA_MAX=2"}
+	path, err := Find(args[0], env)
+	must(t, err)
+	judged := Examine(path, args, env)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args[1:]...)
+	cmd.Env, cmd.Dir = env, "/"
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Run()
+	m := seen.FindStringSubmatch(out.String())
+	if m == nil {
+		if slices.Contains([]string{"bwrap", "firejail", "unshare"}, args[0]) { // where namespaces are not allowed
+			t.Skipf("%q does not run here: %v: %.300s", args, err, out.String())
+		}
+		testenv.Lack(t, "%q does not run here: %v: %.300s", args, err, out.String())
+	}
+	capped := m[1] == "2"
+	if kept := m[2] == "2" && capped; judged.Arrives == Unknown || (judged.Arrives == Yes) != kept {
+		t.Errorf("arrives: %v (%q), and MALLOC_ARENA_MAX is %s with %s arenas", judged.Arrives, judged.Why, m[2], m[1])
+	}
+	if judged.CanCap == Yes && !capped || judged.CanCap == No && capped {
+		t.Errorf("can cap: %v (%q), and there are %s arenas", judged.CanCap, judged.Why, m[1])
+	}
+	if otherRoot := args[0] == "chroot"; judged.CanCap == Unknown && !otherRoot {
+		t.Errorf("can cap: unknown (%q)", judged.Why)
+	}
+}
+
+// TestSudoersOfThisMachine: an ordinary user may not read them, and nothing is refused for that.
+func TestSudoersOfThisMachine(t *testing.T) {
+	testenv.NeedRoot(t)
+	testenv.Need(t, "sudo")
+	if _, err := os.Stat("/etc/sudoers"); err != nil {
+		testenv.Lack(t, "%v", err)
+	}
+	cmd := asUser(nobody, self("", "/usr/bin/sudo", "sudo", "/bin/true"))
+	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	quick, thorough := judged(t, cmd)
+	for _, got := range []Target{quick, thorough} {
+		if got.Arrives != Unknown || got.CanCap != Unknown || !strings.Contains(got.Problem(), "whether the cap arrives is not known: what sudo leaves of the environment") {
+			t.Errorf("arrives %v, can cap %v: %s", got.Arrives, got.CanCap, got.Problem())
+		}
+	}
+}
