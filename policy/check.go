@@ -119,7 +119,7 @@ func missingProgram(path string) hinted {
 	case !info.Mode().IsRegular():
 		return hinted{fmt.Sprintf("command %q is not a file", path), hint}
 	case info.Mode().Perm()&0o111 == 0:
-		return hinted{fmt.Sprintf("command %q is not executable", path), "type chmod +x " + shellWord(path)}
+		return hinted{fmt.Sprintf("command %q is not executable", path), "type chmod +x " + ShellWord(path)}
 	}
 	return hinted{}
 }
@@ -154,7 +154,7 @@ func unusableLog(path string) hinted {
 	case errors.Is(err, fs.ErrNotExist):
 		return unusableFolder(path)
 	case err == nil && info.IsDir():
-		return hinted{fmt.Sprintf("to = %q is a folder", path), "name a file in it, such as " + shellWord(filepath.Join(path, "arenacap.log"))}
+		return hinted{fmt.Sprintf("to = %q is a folder", path), "name a file in it, such as " + ShellWord(filepath.Join(path, "arenacap.log"))}
 	case err == nil && info.Mode()&fs.ModeSocket != 0:
 		return hinted{fmt.Sprintf("to = %q is a socket", path), "name a file"}
 	case err == nil:
@@ -177,7 +177,7 @@ func unusableFolder(path string) hinted {
 	folder := filepath.Dir(path)
 	_, err := os.Stat(folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return hinted{fmt.Sprintf("to = %q: the folder %q does not exist", path, folder), "type mkdir -p " + shellWord(folder)}
+		return hinted{fmt.Sprintf("to = %q: the folder %q does not exist", path, folder), "type mkdir -p " + ShellWord(folder)}
 	}
 	if err == nil {
 		err = mayWrite(folder)

@@ -62,7 +62,7 @@ func read(file string, data []byte, service string) (Policy, error) {
 	}
 	p := base.policy
 	if hint := DidYouMean(service, slices.Sorted(maps.Keys(services))); hint != "" {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s has no section for service %q, so its base tables apply; %s", printable(file), service, hint))
+		p.Notes = append(p.Notes, fmt.Sprintf("%s has no section for service %q, so its base tables apply; %s", Printable(file), service, hint))
 	}
 	return p, nil
 }
@@ -92,7 +92,7 @@ func (l Lookup) find(system string) (data []byte, file string, notes []string, e
 			// A service manager may change the user and keep $HOME, so that $HOME is another user's folder.
 			// A policy there is not for this user, so it must not prevent the start.
 			if place != system {
-				notes = append(notes, fmt.Sprintf("%s cannot be searched for (permission denied), so it counts as absent", printable(place)))
+				notes = append(notes, fmt.Sprintf("%s cannot be searched for (permission denied), so it counts as absent", Printable(place)))
 				continue
 			}
 		}

@@ -36,16 +36,16 @@ type problem struct {
 //	policy.toml:7:1: unknown key "virtul" in [budget]; did you mean "virtual"? | virtul = "4GiB"
 func (p problem) Error() string {
 	var b strings.Builder
-	b.WriteString(printable(p.File))
+	b.WriteString(Printable(p.File))
 	if p.Line != 0 {
 		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
 	}
-	b.WriteString(": " + clip(printable(p.Message), 300))
+	b.WriteString(": " + clip(Printable(p.Message), 300))
 	if p.Hint != "" {
-		b.WriteString("; " + printable(p.Hint))
+		b.WriteString("; " + Printable(p.Hint))
 	}
 	if p.Text != "" {
-		b.WriteString(" | " + clip(printable(p.Text), 100))
+		b.WriteString(" | " + clip(Printable(p.Text), 100))
 	}
 	return b.String()
 }
@@ -60,7 +60,7 @@ func (ps problems) Error() string {
 	}
 	first := ps[0].Error()
 	if rest := len(ps) - 1; rest > 0 {
-		return fmt.Sprintf("%s (and %d more: arenacap check %s)", first, rest, shellWord(ps[0].File))
+		return fmt.Sprintf("%s (and %d more: arenacap check %s)", first, rest, ShellWord(ps[0].File))
 	}
 	return first
 }
@@ -71,8 +71,8 @@ func (ps problems) sort() {
 	})
 }
 
-// printable replaces control characters, which could steer the terminal: the policy may be someone else's.
-func printable(s string) string {
+// Printable replaces control characters, which could steer the terminal: a file may be someone else's.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t':
@@ -92,13 +92,13 @@ func clip(s string, most int) string {
 	return string([]rune(s)[:most]) + "…"
 }
 
-// shellWord quotes a path for a shell where needed.
-func shellWord(path string) string {
+// ShellWord quotes a word for a shell of the POSIX family where needed.
+func ShellWord(s string) string {
 	plain := func(r rune) bool {
-		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+@:,", r)
+		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("/._-+@:,=%", r)
 	}
-	if path != "" && strings.IndexFunc(path, func(r rune) bool { return !plain(r) }) < 0 {
-		return path
+	if s != "" && s[0] != '=' && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 { // zsh replaces "=NAME"
+		return s
 	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -128,13 +128,13 @@ func (w *walk) untrusted(step string, info fs.FileInfo) *problem {
 	case !ok:
 		return nil
 	case stranger && mode&fs.ModeSymlink != 0:
-		return refused(path, fmt.Sprintf("the link %q belongs to uid %d", step, stat.Uid), "chown -h root "+shellWord(step))
+		return refused(path, fmt.Sprintf("the link %q belongs to uid %d", step, stat.Uid), "chown -h root "+ShellWord(step))
 	case stranger:
-		return refused(path, fmt.Sprintf("%s belongs to uid %d", what(), stat.Uid), "chown root "+shellWord(step))
+		return refused(path, fmt.Sprintf("%s belongs to uid %d", what(), stat.Uid), "chown root "+ShellWord(step))
 	case mode&fs.ModeSymlink != 0 || mode.IsDir() && mode&fs.ModeSticky != 0:
 		return nil
 	case mode.Perm()&0o022 != 0:
-		return refused(path, fmt.Sprintf("%s can be written by group or others (mode %04o)", what(), mode.Perm()), "chmod go-w "+shellWord(step))
+		return refused(path, fmt.Sprintf("%s can be written by group or others (mode %04o)", what(), mode.Perm()), "chmod go-w "+ShellWord(step))
 	}
 	return nil
 }

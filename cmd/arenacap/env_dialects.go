@@ -11,6 +11,7 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
 	"arenacap/launcher/ordered"
+	"arenacap/policy"
 )
 
 // dialect is one way to write an environment down for others to read, a line for each variable.
@@ -95,9 +96,7 @@ func inQuotes(value string) string { return "'" + strings.ReplaceAll(value, "'",
 func shellWords(args []string) string {
 	words := make([]string, len(args))
 	for i, arg := range args {
-		if words[i] = arg; arg == "" || !plain(arg, "._:=,/+-%@") {
-			words[i] = inQuotes(arg)
-		}
+		words[i] = policy.ShellWord(arg)
 	}
 	return strings.Join(words, " ")
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"arenacap/policy"
 )
 
 // ownBegin is how a drop-in begins that arenacap made.
@@ -38,14 +40,14 @@ func (p *planner) text(place string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line(ownBegin+"%s. Made by:", p.u.Name)
-	line("#   %s", printable(p.w.Command))
+	line("#   %s", policy.Printable(p.w.Command))
 	line("# from:")
 	for _, f := range p.u.Files {
-		line("#   %s", printable(f))
+		line("#   %s", policy.Printable(f))
 	}
 	p.steps(line, place)
 	for _, n := range p.notes {
-		line("# Note: %s", printable(n))
+		line("# Note: %s", policy.Printable(n))
 	}
 	line("[Service]")
 	for _, l := range p.lines {
@@ -96,23 +98,5 @@ func (u Unit) Next() string {
 	if u.Home != "" {
 		systemctl += " --user"
 	}
-	return systemctl + " daemon-reload && " + systemctl + " restart " + shellWord(units)
-}
-
-// printable keeps a comment in its line.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
-// shellWord quotes what a shell would not take as it is.
-func shellWord(s string) string {
-	if strings.ContainsAny(s, `\*`) { // nothing else that is special stands in a unit's name
-		return "'" + s + "'"
-	}
-	return s
+	return systemctl + " daemon-reload && " + systemctl + " restart " + policy.ShellWord(units)
 }
