@@ -172,46 +172,54 @@ func rootFolder(dir string) (string, error) {
 // unitPolicy makes the plan that arenacap will make in the service: with the flags that stand in the drop-in and the
 // unit's own environment, not with those of this shell.
 func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
-	const systemPolicy = "/etc/arenacap/policy.toml"
-	lookup := policy.Lookup{Root: u.AsRoot(), Service: u.Service()}
-	outside := func(file string) string { return wish.Root + u.Outside(file) }
-	if name, given := lineOf(c).Text("service"); given {
-		lookup.Service = name
-	}
-	if file, given := lineOf(c).Text("policy"); given {
-		if file == "" {
-			return badFlag(c, "policy", errors.New(`"" is no file; leave the flag out for the default places`))
-		}
-		if abs, err := filepath.Abs(file); err == nil {
-			file = abs
-		}
-		wish.Flags = append(wish.Flags, "--policy", file)
-		wish.PolicyFile, lookup.Named = file, outside(file)
-	} else if at := outside(systemPolicy); at != systemPolicy && exists(at) {
-		wish.PolicyFile, lookup.Named = systemPolicy, at
+	lookup, err := unitLookup(c, u, wish)
+	if err != nil {
+		return err
 	}
 	wish.Flags = append(wish.Flags, "--service", lookup.Service)
 	if wish.Supervise {
 		wish.Flags = append(wish.Flags, "--supervise")
 	}
-	env := u.Environment()
-	if u.Home != "" {
-		env = slices.Concat([]string{"HOME=" + u.Home}, env)
-	}
-	lookup.Getenv = func(name string) (string, bool) { return lastEntry(env, name) }
 	p := policy.Builtin()
-	if outside(systemPolicy) == systemPolicy || lookup.Named != "" {
-		var err error
+	if lookup.Named != "" || wish.Root+u.Outside(systemPolicy) == systemPolicy {
 		if p, err = policy.Load(lookup); err != nil {
 			return err
 		}
 	}
 	wish.PolicyFile = cmp.Or(wish.PolicyFile, p.File)
 	found := machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
-	found.Inherited = environ.Inherited(env)
-	plan, err := p.Resolve(found)
-	wish.Plan = plan
+	found.Inherited = environ.Inherited(u.Environment())
+	wish.Plan, err = p.Resolve(found)
 	return err
+}
+
+const systemPolicy = "/etc/arenacap/policy.toml"
+
+// unitLookup is how the service will look for its policy. A file that it sees elsewhere than it lies is named.
+func unitLookup(c *cli.Context, u unit.Unit, wish *unit.Wish) (policy.Lookup, error) {
+	env := u.Environment()
+	if u.Home != "" {
+		env = slices.Concat([]string{"HOME=" + u.Home}, env)
+	}
+	lookup := policy.Lookup{Root: u.AsRoot(), Service: u.Service(), Getenv: func(name string) (string, bool) { return lastEntry(env, name) }}
+	if name, given := lineOf(c).Text("service"); given {
+		lookup.Service = name
+	}
+	file, given := lineOf(c).Text("policy")
+	at := wish.Root + u.Outside(systemPolicy)
+	switch {
+	case given && file == "":
+		return lookup, badFlag(c, "policy", errors.New(`"" is no file; leave the flag out for the default places`))
+	case given:
+		if abs, err := filepath.Abs(file); err == nil {
+			file = abs
+		}
+		wish.Flags = append(wish.Flags, "--policy", file)
+		wish.PolicyFile, lookup.Named = file, wish.Root+u.Outside(file)
+	case at != systemPolicy && exists(at):
+		wish.PolicyFile, lookup.Named = systemPolicy, at
+	}
+	return lookup, nil
 }
 
 func exists(file string) bool {
