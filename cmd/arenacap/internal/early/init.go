@@ -2,8 +2,6 @@
 
 package early
 
-// All that the package does.
-
 import (
 	"errors"
 	"os"
@@ -12,8 +10,8 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 )
 
-// init runs on the process's first thread, from which the exec of the target must come (launcher.Exec). It returns
-// where there is something for package main to do.
+// init runs on the process's first thread, which must do the exec of the target (launcher.Exec). It returns if package
+// main must handle the command line.
 func init() {
 	run.BecomeWatch(os.Args)
 	line, ok := run.Read(os.Args)

@@ -1,17 +1,17 @@
 package run
 
-// The flags that several commands take, and all of run.
+// The flags of run, including those that other commands share.
 
 import "slices"
 
-// Flag is a flag of run, and of the other commands that share its group.
+// Flag is a flag of run, and of the other commands that take its group.
 type Flag struct {
 	Name  string
-	Usage string // with `NAME` around what stands for the value
-	Text  bool   // takes a value; else it is there or not
+	Usage string // with backquotes around the name of the value
+	Text  bool   // takes a value; else it is boolean
 
 	group group
-	// elsewhere is set where a flag asks for something else than a launch. Read leaves such a line alone.
+	// elsewhere marks a flag that requests something other than a launch. Read rejects such a command line.
 	elsewhere bool
 }
 
@@ -19,18 +19,18 @@ type Flag struct {
 type group uint8
 
 const (
-	global    group = iota // every command; they may stand before the command's name too
+	global    group = iota // every command, also before the command's name
 	caps                   // the commands that make a plan
 	budget                 // the commands that watch
-	own                    // run alone
-	supervise              // run alone: how it is the parent
+	own                    // run only
+	supervise              // run only, with --supervise
 )
 
-// flags is in the order of the help. It is laid out by the compiler and costs a start nothing.
+// flags is in the order of the help. The compiler lays it out, so it needs no initialisation.
 var flags = [...]Flag{
 	{Name: "policy", Text: true, Usage: "read the policy from `FILE` (default: $ARENACAP_POLICY, then the user's and the system's)"},
-	{Name: "service", Text: true, Usage: "lay the section [service.`NAME`] over the policy (default: $ARENACAP_SERVICE)"},
-	{Name: "q", Usage: "say nothing but errors"},
+	{Name: "service", Text: true, Usage: "apply the section [service.`NAME`] of the policy (default: $ARENACAP_SERVICE)"},
+	{Name: "q", Usage: "print errors only"},
 	{Name: "verbose", Usage: "explain each decision"},
 	{Name: "version", Usage: "print the version and the commit, and exit", elsewhere: true},
 
@@ -39,18 +39,18 @@ var flags = [...]Flag{
 
 	{Name: "budget", group: budget, Text: true, Usage: "limit the virtual size to `SIZE` (4GiB, 500M, …); off: no budget at all"},
 
-	{Name: "argv0", group: own, Text: true, Usage: "PROGRAM gets `NAME` as its zeroth argument, instead of its own"},
-	{Name: "dry-run", group: own, Usage: "print the plan instead", elsewhere: true},
+	{Name: "argv0", group: own, Text: true, Usage: "pass `NAME` as PROGRAM's argument zero, instead of its own name"},
+	{Name: "dry-run", group: own, Usage: "print the plan and run nothing", elsewhere: true},
 
 	{Name: "supervise", group: supervise, Usage: "stay as the parent: forward signals, reap, pass on the status"},
-	{Name: "kill-group", group: supervise, Usage: "give PROGRAM a process group of its own: signals go to all of it, and what PROGRAM leaves there gets TERM"},
-	{Name: "wait-orphans", group: supervise, Usage: "end only when everything that PROGRAM left has ended"},
+	{Name: "kill-group", group: supervise, Usage: "run PROGRAM in its own process group: signals go to the whole group, and processes that PROGRAM leaves there get TERM"},
+	{Name: "wait-orphans", group: supervise, Usage: "end only when all processes that PROGRAM left behind have ended"},
 	{Name: "parent-death-signal", group: supervise, Text: true, Usage: "PROGRAM gets the signal `SIG` (TERM, 15, …) when arenacap dies"},
 	{Name: "reraise", group: supervise, Usage: "when a signal ended PROGRAM, end by the same signal instead of status 128+n"},
-	{Name: "summary", group: supervise, Usage: "say one line at the end: time, peaks, arenas, breaches"},
+	{Name: "summary", group: supervise, Usage: "print one line at the end: time, peaks, arenas, breaches"},
 }
 
-// Flags lists the flags of these that a command takes, or with "" those that may stand before its name.
+// Flags lists the flags that a command takes, or with "" those that may precede its name.
 func Flags(command string) []Flag {
 	var some []Flag
 	for _, f := range flags {

@@ -1,6 +1,6 @@
 package run
 
-// From a plan to the exec of the target.
+// From the plan to the exec of the target.
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ import (
 	"arenacap/policy"
 )
 
-// Launch runs the program. It returns where that failed, where the target was supervised and has ended, and, as
-// ErrNoLibrary and before anything was said or done, where lib is nil and needed.
+// Launch runs the program. It returns if that fails, or when a supervised target has ended. It returns ErrNoLibrary,
+// before anything is printed or done, if lib is nil and needed.
 func (l Line) Launch(lib machine.Host) error {
 	if len(l.Args) == 0 {
 		return say.Launch(say.Usage(l.Command, "no PROGRAM to run"))
@@ -44,8 +44,8 @@ func (l Line) Launch(lib machine.Host) error {
 	return l.notStarted(launcher.Exec(launch))
 }
 
-// prepare finds the program, works out its environment and what its watch needs to know, and refuses
-// or warns where the cap cannot work.
+// prepare finds the program, computes its environment and the configuration of its watch, and refuses or warns if the
+// cap cannot work.
 func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, error) {
 	env := environ.Apply(origin.Environ(), plan)
 	v.Notes(env.Conflicts)
@@ -71,9 +71,10 @@ func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, err
 	return l, nil
 }
 
-// judge says before the start that the cap cannot arrive at or work on this program: as far as a few header reads tell, or
-// thoroughly where the policy refuses such a start. Where there is a watch, it warns at leisure instead, but for the
-// carriers, whose folders and files it cannot see from where it lives.
+// judge reports before the start that the cap cannot reach this program or has no effect on it. It reads only a few
+// headers, or examines the program thoroughly if the policy refuses such a start. If there is a watch, the watch warns
+// later instead, except for carriers (programs that start the server), whose relative paths the watch, which runs in
+// "/", cannot resolve.
 func judge(l launcher.Launch, v say.Voice) error {
 	rule := l.Plan.Policy.Launch.OnUnenforceable
 	if l.Plan.ArenaMax == 0 || rule == "ignore" || rule == "warn" && l.Watch != nil && !target.IsCarrier(l.Path) {

@@ -1,11 +1,10 @@
-// Package run is the command run, the main job: what its command line says, the plan that follows, and the
-// launch.
+// Package run is the command run: its command line, its plan and the launch.
 //
-// It knows nothing of the library that reads command lines, so that a launch can happen before that library is
-// initialised (package early). The flags are defined here once; the library's flags are made from them.
+// It does not use the command-line library, so that it can launch before that library is initialised (package early). The
+// flags are defined here; the library's flags are made from them.
 package run
 
-// An ordinary command line: how it is read, and what it says.
+// Reading an ordinary command line.
 
 import (
 	"fmt"
@@ -15,21 +14,20 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 )
 
-// Line is a command line that was read: of run, or of another command that makes a plan.
+// Line is a parsed command line, of run or of another command that makes a plan.
 type Line struct {
 	Command string
 	Args    []string // the program and its arguments
 	given   []setting
 }
 
-// setting is one flag as it was given. The value of a flag that takes none is "true", or "false" where that was
-// written out.
+// setting is one given flag. The value of a boolean flag is "true", or "false" if the user wrote that.
 type setting struct{ name, value string }
 
-// Give adds a flag. The last one of a name counts.
+// Give adds a flag. If a name is given twice, the last value counts.
 func (l *Line) Give(name, value string) { l.given = append(l.given, setting{name, value}) }
 
-// Text is the value of a flag, and whether it was given.
+// Text returns the value of a flag, and whether it was given.
 func (l Line) Text(name string) (value string, given bool) {
 	for _, s := range slices.Backward(l.given) {
 		if s.name == name {
@@ -43,10 +41,10 @@ func (l Line) has(name string) bool { _, given := l.Text(name); return given }
 
 func (l Line) on(name string) bool { value, _ := l.Text(name); return value == "true" }
 
-// Voice is as loud as the line asks for.
+// Voice is the verbosity that -q and --verbose select.
 func (l Line) Voice() say.Voice { return say.Voice{Quiet: l.on("q"), Verbose: l.on("verbose")} }
 
-// bad is a mistake in a flag's value, or what stands where the value should.
+// bad is the error for an invalid value of a flag, or for a missing value with another flag in its place.
 func (l Line) bad(name string, err error) error {
 	if value, _ := l.Text(name); len(value) > 1 && value[0] == '-' && (value[1] < '0' || value[1] > '9') {
 		return say.Usage(l.Command, fmt.Sprintf("flag \"--%s\" needs an argument, and %q stands in its place; write for example --%s %s", name, value, name, exampleOf[name]))
@@ -56,11 +54,11 @@ func (l Line) bad(name string, err error) error {
 
 var exampleOf = map[string]string{"arenas": "4", "cores": "8", "budget": "4GiB", "parent-death-signal": "TERM"}
 
-// Read reads "arenacap [FLAG…] run [FLAG…] [--] PROGRAM [ARG…]", all of it as os.Args has it. ok is false for every
-// line that is unusual: another command, help, a mistake. Those are the library's, so that each is answered
-// in one place. Where ok is true the library reads the same (FuzzRead in package main).
+// Read parses "arenacap [FLAG…] run [FLAG…] [--] PROGRAM [ARG…]", given as in os.Args. ok is false for any other line:
+// another command, help, a mistake. The library handles those, so that each has one implementation. If ok is true, the
+// library parses the line in the same way (FuzzRead in package main).
 //
-// A flag has one dash or two, and its value behind "=" or as the next argument, whatever that looks like (package
+// A flag has one or two dashes. Its value follows "=" or is the next argument, even if that begins with a dash (package
 // flag, "Command line flag syntax").
 func Read(args []string) (l Line, ok bool) {
 	l.Command = "run"
@@ -75,7 +73,7 @@ func Read(args []string) (l Line, ok bool) {
 	return l, ok && len(l.Args) > 0
 }
 
-// read takes the flags in front, of the groups up to last, and gives what follows. ended says that "--" stood there.
+// read consumes the leading flags, of the groups up to last, and returns the rest. ended means that "--" ended the flags.
 func (l *Line) read(args []string, last group) (rest []string, ended, ok bool) {
 	for len(args) > 0 {
 		arg := args[0]
@@ -91,7 +89,7 @@ func (l *Line) read(args []string, last group) (rest []string, ended, ok bool) {
 		switch {
 		case i < 0 || flags[i].elsewhere:
 			return nil, false, false
-		case !flags[i].Text && assigned: // a boolean may be written in many ways
+		case !flags[i].Text && assigned: // booleans have many spellings, which the library knows
 			return nil, false, false
 		case !flags[i].Text:
 			value = "true"

@@ -1,6 +1,6 @@
 package run
 
-// The plan of a command line, and what is said of it.
+// The plan of a command line, and its explanation.
 
 import (
 	"errors"
@@ -14,12 +14,11 @@ import (
 	"arenacap/policy"
 )
 
-// ErrNoLibrary says that the plan depends on what only a library counts, and that none was given.
-var ErrNoLibrary = errors.New("a limit is a share of the host's memory, which nobody counted")
+// ErrNoLibrary means that the plan needs a fact from the library, but lib is nil.
+var ErrNoLibrary = errors.New("a limit is a percentage of the host's memory, which was not read")
 
-// Plan gathers what a plan depends on and resolves it: the policy and the flags over it, the machine with what
-// lib counts, and what the environment already asks for. need is what is to be looked up beyond that. It changes
-// nothing.
+// Plan resolves the plan from the policy, the flags, the machine and the inherited environment. need adds facts to look
+// up. It has no side effects.
 func (l Line) Plan(need machine.Need, lib machine.Host) (policy.Plan, error) {
 	p, err := l.Policy()
 	if err != nil {
@@ -46,7 +45,7 @@ func (l Line) Plan(need machine.Need, lib machine.Host) (policy.Plan, error) {
 	return p.Resolve(found)
 }
 
-// heapOf is what an arena of a program reserves, 0 where the program is not found.
+// heapOf is the heap size of the program's arenas in bytes, 0 if the program is not found.
 func heapOf(program string) uint64 {
 	path, err := target.Find(program, origin.Environ())
 	if err != nil {
@@ -56,11 +55,11 @@ func heapOf(program string) uint64 {
 	return environ.GlibcVersion{Bits32: t.Bits == 32}.HeapBytes()
 }
 
-// Policy reads the policy that counts for this line, without the flags that go over it.
+// Policy reads the policy for this line, without the flags that override it.
 func (l Line) Policy() (policy.Policy, error) {
 	named, given := l.Text("policy")
-	if given && named == "" { // "$FILE" that is not set, most likely
-		return policy.Policy{}, l.bad("policy", errors.New(`"" is no file; leave the flag out for the default places`))
+	if given && named == "" { // most likely an unset variable, --policy "$FILE"
+		return policy.Policy{}, l.bad("policy", errors.New(`the file name is empty; leave the flag out for the default files`))
 	}
 	service, given := l.Text("service")
 	if !given {
@@ -69,16 +68,16 @@ func (l Line) Policy() (policy.Policy, error) {
 	return policy.Load(policy.Lookup{Named: named, Service: service, Getenv: lookup, Root: os.Geteuid() == 0})
 }
 
-// lookup is os.LookupEnv without the table of all variables that its first use makes, 15 µs.
+// lookup is like os.LookupEnv, which builds a table of all variables at its first use, in 15 µs.
 func lookup(name string) (value string, ok bool) { return environ.Lookup(origin.Environ(), name) }
 
-// variable is an environment variable; an unset one is as an empty one.
+// variable returns an environment variable, "" if it is unset.
 func variable(name string) string {
 	value, _ := lookup(name)
 	return value
 }
 
-// apply lays --arenas, --cores and --budget over a policy.
+// apply applies --arenas, --cores and --budget to a policy.
 func (l Line) apply(p *policy.Policy) error {
 	for _, flag := range []string{"arenas", "cores", "budget"} {
 		if s, given := l.Text(flag); given {
@@ -109,7 +108,7 @@ func Explain(v say.Voice, plan policy.Plan) {
 	}
 }
 
-// PolicyName says which policy counts, and which section of it.
+// PolicyName describes the policy and its section, for the explanation.
 func PolicyName(p policy.Policy) string {
 	name := "built-in (no policy file was found)"
 	if p.File != "" {

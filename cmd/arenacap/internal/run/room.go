@@ -1,6 +1,6 @@
 package run
 
-// What the limit on a target's address space leaves for its arenas.
+// How much of the address-space limit is left for arenas.
 
 import (
 	"fmt"
@@ -13,17 +13,17 @@ import (
 	"arenacap/policy"
 )
 
-// Room is the address space of a target, in bytes.
+// Room is the budget of address space of a target, in bytes.
 type Room struct {
-	Limit   policy.Reading[uint64] // RLIMIT_AS; 0 without Why is none
-	Mapped  uint64                 // by the program and its libraries, at least; 0 is not known
-	program string                 // "" is not known
-	arenas  uint64                 // in the worst case, one heap an arena
-	endless bool                   // there is no limit to the arenas
-	cap     uint64                 // what half of the room has space for; 0 is that no cap helps
+	Limit   policy.Reading[uint64] // RLIMIT_AS; 0 without Why is no limit
+	Mapped  uint64                 // by the program and its libraries, at least; 0 is unknown
+	program string                 // "" is unknown
+	arenas  uint64                 // worst case, with one heap per arena
+	endless bool                   // the number of arenas is unlimited
+	cap     uint64                 // number of arenas that fit into half of the room; 0 means that no cap helps
 }
 
-// NewRoom is the room under a plan for a program, nil for any, on a glibc.
+// NewRoom computes the room for a plan, a program (nil for any) and a glibc.
 func NewRoom(plan policy.Plan, t *target.Target, g environ.GlibcVersion) Room {
 	r := Room{Limit: plan.AddressLimit()}
 	if t != nil {
@@ -44,15 +44,15 @@ func NewRoom(plan policy.Plan, t *target.Target, g environ.GlibcVersion) Room {
 	return r
 }
 
-// Left is what the limit leaves for arenas and thread stacks.
+// Left is the space that is left for arenas and thread stacks.
 func (r Room) Left() uint64 { return r.Limit.N - min(r.Mapped, r.Limit.N) }
 
-// Fits reports whether the worst case fits. Thread stacks come out of the same room, but how many there will be is not known.
+// Fits reports whether the worst case fits. It ignores thread stacks, because their number is unknown.
 func (r Room) Fits() bool {
 	return r.Limit.N == 0 || r.Mapped <= r.Limit.N && !r.endless && r.arenas <= r.Left()
 }
 
-// String says the limit and what it leaves.
+// String describes the limit and the space that is left.
 func (r Room) String() string {
 	switch {
 	case r.Limit.N == 0 && r.Limit.Why != "":
@@ -67,7 +67,7 @@ func (r Room) String() string {
 	return line
 }
 
-// Warning says that the worst case does not fit, and what would; "" where it does.
+// Warning says that the worst case does not fit, and how to change that; "" if it fits.
 func (r Room) Warning() string {
 	switch {
 	case r.Fits():
@@ -87,8 +87,8 @@ func (r Room) Warning() string {
 	return line
 }
 
-// explainRoom says on stderr where the worst case does not fit into the limit on address space, and with --verbose what it
-// leaves. Only under such a limit is the program examined.
+// explainRoom warns if the worst case does not fit into the address-space limit, and with --verbose explains the limit. It
+// examines the program only if there is such a limit.
 func explainRoom(v say.Voice, l launcher.Launch) {
 	plan := l.Plan
 	if plan.AddressLimit().N == 0 {
@@ -97,7 +97,7 @@ func explainRoom(v say.Voice, l launcher.Launch) {
 		}
 		return
 	}
-	if plan.Machine.Online.N == 0 { // a fixed cap did not need them, glibc's own limit does
+	if plan.Machine.Online.N == 0 { // not looked up for a fixed cap, but glibc's own limit depends on it
 		plan.Machine.Online = machine.Find("/", machine.Cores, nil).Online
 	}
 	t := target.Examine(l.Path, l.Args, l.Env)

@@ -1,6 +1,6 @@
 package run
 
-// A launch that stays as the parent of its target.
+// Launching with arenacap as the parent of the target.
 
 import (
 	"errors"
@@ -18,8 +18,8 @@ import (
 	"arenacap/policy"
 )
 
-// supervises decides the mode, and says why. auto executes in place, but supervises where the watch would
-// otherwise be the target's child.
+// supervises decides the mode and gives the reason. Mode auto execs, unless the watch cannot detach and would become the
+// target's child.
 func (l Line) supervises(plan policy.Plan) (yes bool, why string) {
 	switch mode := plan.Policy.Launch.Mode; {
 	case l.on("supervise"):
@@ -34,7 +34,7 @@ func (l Line) supervises(plan policy.Plan) (yes bool, why string) {
 	return false, ""
 }
 
-// superviseOnly refuses flags that say how to supervise where nothing supervises.
+// superviseOnly refuses flags that need --supervise.
 func (l Line) superviseOnly() error {
 	for _, f := range flags {
 		if f.group == supervise && l.has(f.Name) {
@@ -44,7 +44,7 @@ func (l Line) superviseOnly() error {
 	return nil
 }
 
-// supervise starts the target as a child and ends as it does.
+// supervise starts the target as a child and returns its status.
 func (l Line) supervise(launch launcher.Launch, v say.Voice) error {
 	s := launcher.Supervision{KillGroup: l.on("kill-group"), WaitOrphans: l.on("wait-orphans")}
 	var err error
@@ -70,7 +70,7 @@ func (l Line) supervise(launch launcher.Launch, v say.Voice) error {
 	return say.Ended(endStatus(e))
 }
 
-// notStarted is the error of a launch whose target never ran. It names the program as it was typed, not by --argv0.
+// notStarted is the error of a launch whose target never ran. It names the program as typed, not as in --argv0.
 func (l Line) notStarted(err error) error {
 	var start *launcher.StartError
 	if errors.As(err, &start) {
@@ -82,10 +82,10 @@ func (l Line) notStarted(err error) error {
 	return say.Launch(err)
 }
 
-// statusTerminated is what a target gives that was ended over its budget, as with timeout(1).
+// statusTerminated is the status after arenacap ended the target because of its budget, as in timeout(1).
 const statusTerminated = 124
 
-// endStatus is the target's own, or as shells have it where a signal ended the target.
+// endStatus is the target's status, or 128+n if signal n ended it, as in shells.
 func endStatus(e launcher.Ending) int {
 	switch {
 	case e.Terminated:
@@ -107,10 +107,10 @@ func (l Line) parentDeath() (unix.Signal, error) {
 	if n := unix.SignalNum("SIG" + strings.TrimPrefix(s, "SIG")); n != 0 {
 		return n, nil
 	}
-	return 0, l.bad("parent-death-signal", fmt.Errorf("%q is no signal; write for example TERM, SIGTERM or 15", s))
+	return 0, l.bad("parent-death-signal", fmt.Errorf("%q is not a signal; write for example TERM, SIGTERM or 15", s))
 }
 
-// summary is the line of --summary. What is not known is left out.
+// summary is the line of --summary, without unknown values.
 func summary(config watch.Config, e launcher.Ending) string {
 	parts := []string{e.Elapsed.Round(time.Millisecond).String()}
 	var o watch.Outcome

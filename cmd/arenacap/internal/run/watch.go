@@ -1,6 +1,6 @@
 package run
 
-// What a launch and its watch have to agree on.
+// The configuration of a launch's watch.
 
 import (
 	"path/filepath"
@@ -13,14 +13,14 @@ import (
 	"arenacap/policy"
 )
 
-// BecomeWatch does not return where this process was started as the watch of a target.
+// BecomeWatch runs the watch, and does not return, if this process was started as one.
 func BecomeWatch(args []string) {
 	if len(args) == 1 && strings.HasPrefix(args[0], watch.ProcessName) {
 		watch.Detached(whyNoCap)
 	}
 }
 
-// absolute is the path from "/", where a watch process lives.
+// absolute makes a path absolute, because a watch process changes to "/".
 func absolute(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
@@ -28,11 +28,11 @@ func absolute(path string) string {
 	return path
 }
 
-// WatchConfig is what a watch needs to know of a plan.
+// WatchConfig is the configuration of a watch for a plan.
 func WatchConfig(plan policy.Plan, v say.Voice) watch.Config {
 	file := plan.Policy.File
 	if file != "" {
-		file = absolute(file) // a command reads it from "/"
+		file = absolute(file) // the budget's command runs in "/"
 	}
 	return watch.Config{
 		Service: plan.Policy.Service, PolicyFile: file, Path: variable("PATH"),
@@ -41,7 +41,7 @@ func WatchConfig(plan policy.Plan, v say.Voice) watch.Config {
 	}
 }
 
-// launchWatch is what the watch of a launch needs to know.
+// launchWatch is the configuration of a launch's watch.
 func launchWatch(l launcher.Launch, v say.Voice) *watch.Config {
 	config := WatchConfig(l.Plan, v)
 	config.Program, config.OnUnenforceable = absolute(l.Path), l.Plan.Policy.Launch.OnUnenforceable
@@ -49,8 +49,8 @@ func launchWatch(l launcher.Launch, v say.Voice) *watch.Config {
 	return &config
 }
 
-// whyNoCap is how a watch finds out, beside the target and at leisure, why the cap cannot arrive or work. What there is
-// to say of carriers was said by the launch.
+// whyNoCap examines the target in the watch, after the start, and returns why the cap cannot reach it or has no effect.
+// The launch has already reported problems with carriers.
 func whyNoCap(config watch.Config, env []string) []string {
 	if config.Server == "" || len(config.Notices) > 0 {
 		return nil

@@ -1,6 +1,6 @@
 package say
 
-// Errors that carry an exit status, and the one place that turns them into it.
+// Errors that carry an exit status, and Status, which extracts it.
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 	"arenacap/launcher"
 )
 
-// Exit statuses. Those of run are the ones of env(1), timeout(1) and the shells; commands that launch
-// nothing say 0 for fine, 1 for "the answer is no" and 2 for wrong use.
+// Exit statuses. run uses those of env(1), timeout(1) and shells. Other commands use 0 for success, 1 for a negative
+// answer and 2 for wrong usage.
 const (
 	statusOK    = 0
 	statusNo    = 1
@@ -23,12 +23,12 @@ type usageError struct {
 	message string
 }
 
-// Usage is a mistake in the use of a command; "" is the tool itself.
+// Usage is a mistake on the command line of a command; "" is the tool itself.
 func Usage(command, message string) error { return &usageError{command, message} }
 
 func (e *usageError) Error() string { return e.message }
 
-// tryHelp is the line that follows a mistake on the command line.
+// tryHelp is the line after the message.
 func (e *usageError) tryHelp() string {
 	if e.command == "" {
 		return "Try 'arenacap --help'."
@@ -36,7 +36,7 @@ func (e *usageError) tryHelp() string {
 	return "Try 'arenacap " + e.command + " --help'."
 }
 
-// statusError is an error whose status was decided, whatever it is.
+// statusError is an error with a fixed status.
 type statusError struct {
 	error
 	status int
@@ -44,16 +44,16 @@ type statusError struct {
 
 func (e statusError) Unwrap() error { return e.error }
 
-// Launch marks an error of a command that launches: whatever it was, the target did not run.
+// Launch gives an error the status 125: the target did not run.
 func Launch(err error) error { return statusError{err, statusOwn} }
 
-// Ended is a target that ran: its status, and nothing to say.
+// Ended carries the status of a target that ran; it has no message.
 func Ended(status int) error { return statusError{errors.New(""), status} }
 
-// No is the answer no: a status, and nothing more to say.
+// No is the status of a negative answer; it has no message.
 var No = Ended(statusNo)
 
-// Status is the one place where errors become exit statuses.
+// Status is the exit status for an error.
 func Status(err error) int {
 	var start *launcher.StartError
 	var decided statusError

@@ -1,8 +1,8 @@
-// Package say is how the tool speaks: on stderr, one line each, and by its exit status. stdout belongs to
-// the target and to what a command was asked to print.
+// Package say prints arenacap's messages on stderr, one line each, and maps errors to exit statuses. stdout is for the
+// target and for the output of commands.
 package say
 
-// What is said on stderr.
+// Messages on stderr.
 
 import (
 	"errors"
@@ -17,13 +17,13 @@ import (
 	"arenacap/launcher/watch/journal"
 )
 
-// Voice says as much as it was asked to, "arenacap: " in front.
+// Voice prints messages with the prefix "arenacap: ", according to -q and --verbose.
 type Voice struct {
 	Quiet, Verbose bool
 }
 
-// stderr writes without package os, which ends the process where the reader of a standard stream is gone: a
-// word that nobody hears is no reason not to start the target.
+// stderr writes without package os, which would end the process by SIGPIPE if the reader is gone. A lost message must
+// not prevent the start of the target.
 type stderr struct{}
 
 func (stderr) Write(p []byte) (n int, err error) {
@@ -37,29 +37,29 @@ func (stderr) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// Note says what the operator should know unless -q was given.
+// Note prints a warning unless -q is given.
 func (v Voice) Note(format string, args ...any) {
 	if !v.Quiet {
 		v.Line(journal.Warning, format, args...)
 	}
 }
 
-// Notes says several lines as Note does.
+// Notes prints several warnings.
 func (v Voice) Notes(lines []string) {
 	for _, line := range lines {
 		v.Note("%s", line)
 	}
 }
 
-// Explain says a decision and its reason under --verbose.
+// Explain prints a decision and its reason under --verbose.
 func (v Voice) Explain(format string, args ...any) {
 	if v.Verbose {
 		v.Line(journal.Info, format, args...)
 	}
 }
 
-// Line says something in any case. A message of several lines, a list of problems, keeps its shape. It may name files and
-// processes, so what could steer a terminal is taken out.
+// Line prints a message even with -q. Each line of the message gets the prefix. Control characters are replaced, because
+// the names of files and processes may contain some.
 func (Voice) Line(p journal.Priority, format string, args ...any) {
 	text := strings.TrimRight(strings.Map(printable, fmt.Sprintf(format, args...)), "\n")
 	begin := prefix(p) + "arenacap: "
@@ -73,7 +73,7 @@ func printable(r rune) rune {
 	return utf8.RuneError
 }
 
-// prefix is empty but for the journal.
+// prefix is the priority, only for the journal.
 func prefix(p journal.Priority) string {
 	if !ToJournal() {
 		return ""
@@ -81,10 +81,10 @@ func prefix(p journal.Priority) string {
 	return p.Prefix()
 }
 
-// ToJournal reports whether the journal gets what is said.
+// ToJournal reports whether stderr is the journal.
 func ToJournal() bool { return journal.HasStderr(os.Getenv("JOURNAL_STREAM")) }
 
-// Report says an error. An error without text only carries a status: it was told already.
+// Report prints an error. An error without text only carries a status.
 func Report(err error) {
 	if err == nil || err.Error() == "" {
 		return
