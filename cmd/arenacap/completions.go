@@ -28,12 +28,12 @@ var operandOf = map[string]string{
 	"check": takesFile, "unit": takesUnit, "help": takesCommand, "copy-to": takesFolder, "": takesCommand,
 }
 
-func valueOf(flag string) string {
+// valueOf is what a flag takes, by what its usage has between backquotes or else by its name.
+func valueOf(flag, usage string) string {
+	if parts := strings.Split(usage, "`"); len(parts) == 3 && (parts[1] == takesFile || parts[1] == takesFolder) {
+		return parts[1]
+	}
 	switch flag {
-	case "policy", "resume", "html", "path", "state":
-		return takesFile
-	case "root":
-		return takesFolder
 	case "service":
 		return takesService
 	case "shell":
@@ -45,7 +45,7 @@ func valueOf(flag string) string {
 	case "budget":
 		return "off"
 	case "sort":
-		return "reserved resident arenas virtual saving pid"
+		return strings.NewReplacer(",", "", " or", "").Replace(sortKeys)
 	}
 	return ""
 }
@@ -78,7 +78,7 @@ func completedFlags(flags []cli.Flag) (all []completed) {
 		if !ok {
 			continue
 		}
-		c := completed{usage: strings.ReplaceAll(d.GetUsage(), "`", ""), value: d.TakesValue(), takes: valueOf(f.Names()[0])}
+		c := completed{usage: strings.ReplaceAll(d.GetUsage(), "`", ""), value: d.TakesValue(), takes: valueOf(f.Names()[0], d.GetUsage())}
 		for _, name := range f.Names() {
 			c.names = append(c.names, dashes(name))
 		}
