@@ -54,6 +54,9 @@ func (p Policy) Resolve(m Machine) (Plan, error) {
 	if err := plan.setCap(p.winner(m.Inherited), why); err != nil {
 		return Plan{}, err
 	}
+	if p.Arenas.HugePages == "off" {
+		plan.reason(`huge_pages = "off": GLIBC_TUNABLES has glibc.malloc.hugetlb=0, in place of another value`)
+	}
 	return plan, nil
 }
 
@@ -101,7 +104,7 @@ func (plan *Plan) setCap(c Cap, cores string) error {
 	said := fmt.Sprintf("cap = %q (%s)", c, c.From)
 	switch c.Mode {
 	case Off:
-		plan.reason("%s: MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES stay as inherited", said)
+		plan.reason("%s: MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and the arena items of GLIBC_TUNABLES stay as inherited", said)
 		return nil
 	case Glibc:
 		plan.reason("%s: MALLOC_ARENA_MAX is 0, which selects glibc's own limit and which a start script's ${MALLOC_ARENA_MAX:-4} does not replace", said)
