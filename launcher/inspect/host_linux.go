@@ -54,7 +54,7 @@ func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 	for range min(runtime.GOMAXPROCS(0), mostReaders, len(pids)) {
 		readers.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(pids)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				found[i] = look(pids[i], h.OneACore, all)
+				found[i] = look(pids[i], m.Online.N, h.OneACore, all)
 			}
 		})
 	}
@@ -89,7 +89,7 @@ func processes() (pids []int, err error) {
 }
 
 // look looks at one process: the census first, which is cheap, and the rest where there is something to tell.
-func look(pid, oneACore int, all bool) answer {
+func look(pid, online, oneACore int, all bool) answer {
 	census, err := arena.Count(pid)
 	if err != nil || census.Arenas == 0 || census.Arenas == 1 && !all {
 		return answer{err: err}
@@ -99,10 +99,15 @@ func look(pid, oneACore int, all bool) answer {
 		return answer{err: err}
 	}
 	census = p.Census()
+	f := newFacts(p, began)
+	if online != 0 {
+		f.ownLimit = f.allowed(f.version, 0, online)
+	}
+	limit := f.judge()
 	return answer{ok: true, row: Row{
-		PID: p.PID, Name: p.Name, Threads: p.Threads, Arenas: census.Arenas, Cap: newFacts(p, began).judge(),
+		PID: p.PID, Name: p.Name, Threads: p.Threads, Arenas: census.Arenas, Cap: limit,
 		Virtual: p.Virtual, Resident: p.Resident, ArenaReserved: census.Reserved, ArenaResident: ArenasResident(p),
-		Huge: p.Huge(), Saving: saving(p, oneACore),
+		Huge: p.Huge(), Saving: f.spares(p, limit, oneACore),
 	}}
 }
 

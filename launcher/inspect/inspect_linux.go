@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -56,6 +57,9 @@ func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	r := Report{Process: p, Cap: f.judge(), Verdict: verdict(p), Upgrade: f.upgrade(m.Online.N)}
 	if r.Cap.Kept == No && !f.notInForce(r.Cap) {
 		r.Cap.ask(pid, began)
+	}
+	if r.Cap.N == 0 && saving(p, oneACore(m)) > 0 {
+		r.Cap.advice = cmp.Or(f.ownLimitSet(p), carrierAbove(pid), r.Cap.advice)
 	}
 	if f.wanted == nil || r.Cap.N != 0 { // a policy without a cap is meant
 		r.Next = next(p, r.Cap, oneACore(m))
@@ -178,11 +182,7 @@ func title(pid int) target.Answer {
 
 // ask has the program itself examined for a reason why a cap has no effect on it.
 func (c *Cap) ask(pid int, began beginning) {
-	path := procFile(pid, "exe")
-	if name, err := os.Readlink(path); err == nil && sameFile(name, path) {
-		path = name
-	}
-	t := target.Examine(path, nil, began.environ)
+	t := examine(pid, began)
 	if t.CanCap != target.No || len(t.Why) == 0 {
 		return
 	}
@@ -191,6 +191,63 @@ func (c *Cap) ask(pid int, began beginning) {
 		c.advice = t.Hints[0]
 	}
 	c.advice = cmp.Or(c.advice, "'arenacap plan PROGRAM' tells what a cap can do on a program")
+}
+
+// examine looks at the program that a process runs.
+func examine(pid int, began beginning) target.Target {
+	path := procFile(pid, "exe")
+	if name, err := os.Readlink(path); err == nil && sameFile(name, path) {
+		path = name
+	}
+	return target.Examine(path, nil, began.environ)
+}
+
+// ownLimitSet is what to do where the program most likely sets a limit of its own, which comes before any cap: it calls
+// mallopt, and its threads share fewer arenas than glibc would make for them. "" is anything else.
+func (f facts) ownLimitSet(p *arena.Process) string {
+	if f.libcs > 1 || f.arenas >= p.Threads || f.arenas >= f.ownLimit {
+		return ""
+	}
+	caller := examine(p.PID, f.began).Mallopt
+	if caller == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s calls mallopt, and %d threads share %d arenas: most likely it sets a limit of its own, which comes before any cap; look for M_ARENA_MAX in its source or settings",
+		Printable(filepath.Base(caller)), p.Threads, f.arenas)
+}
+
+// maxAbove bounds how far above a process carriers are looked for.
+const maxAbove = 4
+
+// carrierAbove is what to do where a parent of the process is a carrier that takes a cap away (sudo, su): in front of it
+// arenacap would not help. "" is none.
+func carrierAbove(pid int) string {
+	for range maxAbove {
+		text, _ := proc.Here.Read(procFile(pid, "stat"))
+		s, err := proc.ParseStat(text)
+		if pid = s.Parent; err != nil || pid < 2 {
+			return ""
+		}
+		line, _ := proc.Here.Read(procFile(pid, "cmdline"))
+		args := proc.ParseEnviron(line) // NULs end the words too
+		if len(args) == 0 || !target.IsCarrier(args[0]) {
+			continue
+		}
+		if t := target.Quick(args[0], args, nil); t.Arrives == target.No {
+			return t.Problem()
+		}
+	}
+	return ""
+}
+
+// spares is the address space that a cap of one arena a core would spare; nothing where a cap would not count.
+func (f facts) spares(p *arena.Process, c Cap, oneACore int) uint64 {
+	spared := saving(p, oneACore)
+	overruled := c.Kept == No && f.libcs == 1 && f.arenas > f.allowed(f.version, c.N, 0)
+	if spared == 0 || overruled || f.otherWay() != "" || c.N == 0 && f.ownLimitSet(p) != "" {
+		return 0
+	}
+	return spared
 }
 
 func sameFile(a, b string) bool {

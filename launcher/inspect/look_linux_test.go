@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -91,6 +92,41 @@ func TestLookAtCaps(t *testing.T) {
 				t.Errorf("%d arenas with %d heaps; malloc_info says %d with %d", r.Process.Census().Arenas, r.Process.Census().Heaps, arenas, heaps)
 			}
 		})
+	}
+}
+
+// TestOwnLimit: a program that limits its arenas itself would not obey a cap, so none is advised and no saving is counted.
+func TestOwnLimit(t *testing.T) {
+	probe := build(t, "gcc", probeSource)
+	m := policy.Machine{Online: policy.Reading[int]{N: 2}, Affinity: policy.Reading[int]{N: 2}}
+	for limit, want := range map[string]string{"mallopt 4": "calls mallopt, and 10 threads share 4 arenas: most likely it sets a limit of its own", "threads 1 1": "put 'arenacap run --' in front"} {
+		p := start(t, nil, probe)
+		p.do(limit, "threads 9 1")
+		r, err := Look(p.process.Pid, m, nil)
+		if err != nil || !strings.Contains(r.Next, want) {
+			t.Errorf("%s: %q, %v, want %q", limit, r.Next, err, want)
+		}
+		host, err := List(t.Context(), m, false)
+		i := slices.IndexFunc(host.Rows, func(r Row) bool { return r.PID == p.process.Pid })
+		if err != nil || i < 0 || (host.Rows[i].Saving == 0) != (limit == "mallopt 4") {
+			t.Errorf("%s: %v, row %d of %+v", limit, err, i, host.Rows)
+		}
+	}
+}
+
+// TestCarrierAbove: in front of a carrier that takes the cap away arenacap would not help.
+func TestCarrierAbove(t *testing.T) {
+	probe := build(t, "gcc", probeSource)
+	p := start(t, nil, "/bin/sh", "-c", "env -i \"$0\"; :", probe)
+	p.do("threads 9 1")
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.process.Pid, p.process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	r, err := Look(server, policy.Machine{Online: policy.Reading[int]{N: 2}, Affinity: policy.Reading[int]{N: 2}}, nil)
+	if err != nil || !strings.Contains(r.Next, "the cap cannot arrive, because env clears the environment; put arenacap behind it: env -i arenacap run … -- ") {
+		t.Errorf("%q, %v", r.Next, err)
 	}
 }
 

@@ -253,7 +253,7 @@ func (fs fsys) examineDynamic(t *Target, f *facts, im image, env []string) {
 			f.libc = o.path
 		}
 		if o.usesMallopt && !o.is(allocator.Glibc) && f.mallopt == "" {
-			f.mallopt = o.path
+			f.mallopt, t.Mallopt = o.path, o.path
 		}
 	}
 	if f.libc == "" {

@@ -64,6 +64,7 @@ type Target struct {
 	Static       bool     // no dynamic loader is involved
 	Go           bool     // built by Go's linker
 	Cgo          bool     // Go with C code and a C library in it
+	Mallopt      string   // the file of the program or its libraries that calls mallopt(3); "" is none, known to Examine only
 	AtSecure     Answer   // the kernel will set AT_SECURE (man 3 getauxval), if this process starts it
 
 	CanCap Answer   // Quick says No or Unknown, never Yes
