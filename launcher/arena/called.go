@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"path"
+	"slices"
 
 	"arenacap/launcher/proc"
 )
@@ -48,9 +49,9 @@ const mostTable = 4 << 20
 // openLibrary reads the program headers and the dynamic section of the library that begins at base.
 func openLibrary(mem reader, base, size uint64) *library {
 	l := &library{mem: mem, word: size, bias: base, dynamic: map[elf.DynTag]uint64{}}
-	phoff, count, entry, vaddr, filesz := uint64(32), uint64(56), uint64(56), uint64(16), uint64(32)
+	phoff, count, entry, offset, vaddr, filesz := uint64(32), uint64(56), uint64(56), uint64(8), uint64(16), uint64(32)
 	if size == 4 {
-		phoff, count, entry, vaddr, filesz = 28, 44, 32, 8, 16
+		phoff, count, entry, offset, vaddr, filesz = 28, 44, 32, 4, 8, 16
 	}
 	head := l.bytes(base, 64)
 	if string(head[:4]) != elf.ELFMAG {
@@ -58,9 +59,12 @@ func openLibrary(mem reader, base, size uint64) *library {
 		return l
 	}
 	headers := l.bytes(base+word(head, phoff, size), entry*uint64(binary.NativeEndian.Uint16(head[count:])))
-	for ; len(headers) > 0; headers = headers[entry:] {
-		if elf.ProgType(word(headers, 0, 4)) == elf.PT_DYNAMIC {
-			l.readDynamic(base+word(headers, vaddr, size), min(word(headers, filesz, size), mostTable))
+	for ; len(headers) > 0; headers = headers[entry:] { // what is loaded stands before what is dynamic
+		switch kind := elf.ProgType(word(headers, 0, 4)); {
+		case kind == elf.PT_LOAD && word(headers, offset, size) == 0:
+			l.bias = base - word(headers, vaddr, size)
+		case kind == elf.PT_DYNAMIC:
+			l.readDynamic(l.bias+word(headers, vaddr, size), min(word(headers, filesz, size), mostTable))
 		}
 	}
 	return l
@@ -87,13 +91,20 @@ func (l *library) address(tag elf.DynTag) uint64 {
 	return v
 }
 
-// symbol finds a name that the library defines, by its GNU hash table: its number and its address.
+// symbol is a name in the table of a library. A program that takes the address of a function has a symbol of it that
+// is not defined and has the address of a stub: then the function has this address everywhere.
+type symbol struct {
+	number, addr uint64
+	defined      bool
+}
+
+// symbol finds a name by the library's GNU hash table.
 // The table, all u32 but the filter: nbuckets, symoffset, filter words, filter shift; the filter; nbuckets first
 // symbols; for each symbol from symoffset on its hash, with bit 0 set at a chain's end.
-func (l *library) symbol(name string) (number, addr uint64, ok bool) {
+func (l *library) symbol(name string) (s symbol, ok bool) {
 	table, symbols, names := l.address(elf.DT_GNU_HASH), l.address(elf.DT_SYMTAB), l.address(elf.DT_STRTAB)
 	if table == 0 || symbols == 0 || names == 0 {
-		return 0, 0, false
+		return s, false
 	}
 	hash := uint32(5381)
 	for _, c := range []byte(name) {
@@ -102,31 +113,32 @@ func (l *library) symbol(name string) (number, addr uint64, ok bool) {
 	head := l.bytes(table, 16)
 	buckets, first, filter := word(head, 0, 4), word(head, 4, 4), word(head, 8, 4)
 	if buckets == 0 {
-		return 0, 0, false
+		return s, false
 	}
 	at := table + 16 + filter*l.word
-	number = l.at(at+4*(uint64(hash)%buckets), 4)
-	entry, value := uint64(24), uint64(8)
+	s.number = l.at(at+4*(uint64(hash)%buckets), 4)
+	entry, value, section := uint64(24), uint64(8), 6
 	if l.word == 4 {
-		entry, value = 16, 4
+		entry, value, section = 16, 4, 14
 	}
 	for range 1024 { // longer than a chain is
-		if number < first || l.err != nil {
-			return 0, 0, false
+		if s.number < first || l.err != nil {
+			break
 		}
-		h := uint32(l.at(at+4*buckets+4*(number-first), 4))
+		h := uint32(l.at(at+4*buckets+4*(s.number-first), 4))
 		if h|1 == hash|1 {
-			symbol := l.bytes(symbols+number*entry, entry)
-			if string(l.bytes(names+word(symbol, 0, 4), uint64(len(name))+1)) == name+"\x00" {
-				return number, l.bias + word(symbol, value, l.word), true
+			b := l.bytes(symbols+s.number*entry, entry)
+			if string(l.bytes(names+word(b, 0, 4), uint64(len(name))+1)) == name+"\x00" {
+				s.addr, s.defined = l.bias+word(b, value, l.word), binary.NativeEndian.Uint16(b[section:]) != 0
+				return s, true
 			}
 		}
 		if h&1 != 0 {
-			return 0, 0, false
+			break
 		}
-		number++
+		s.number++
 	}
-	return 0, 0, false
+	return s, false
 }
 
 // pointer is what the loader has set the library's own pointer to a symbol to; 0 is none. It is data in the libc of
@@ -160,25 +172,30 @@ func (l *library) pointerIn(table, size, entry, number uint64) uint64 {
 // calledMalloc is the file whose malloc the libc in that file calls; "" where that cannot be told. The error is the
 // reader's.
 func calledMalloc(mem reader, maps layout, libc string) (string, error) {
-	for _, m := range maps {
-		if m.Name != libc || m.Offset != 0 || m.Perm&proc.PermRead == 0 {
-			continue
+	file := libc
+	for range 3 { // the libc, a program's stub, and what that leads to
+		i := slices.IndexFunc(maps, func(m mapping) bool { return m.Name == file && m.Offset == 0 && m.Perm&proc.PermRead != 0 })
+		if i < 0 {
+			break
 		}
-		l := openLibrary(mem, m.Start, maps.word())
-		number, own, ok := l.symbol("malloc")
-		if !ok {
-			return "", nil
+		l := openLibrary(mem, maps[i].Start, maps.word())
+		s, ok := l.symbol("malloc")
+		if file != libc && (!ok || s.defined) { // a program need not say which of its functions it is
+			return file, nil
 		}
-		target := l.pointer(number)
-		switch i, held := maps.at(target); {
-		case l.err != nil || target == 0 || !held:
+		target := l.pointer(s.number)
+		at, held := maps.at(target)
+		switch {
+		case l.err != nil && !errors.Is(l.err, errNoELF):
+			return "", l.err
+		case l.err != nil || !ok || !held || !maps[at].File():
 			return "", nil
-		case target == own:
+		case maps[at].Name == libc && (target == s.addr || file != libc):
 			return libc, nil
-		case maps[i].Name != libc && maps[i].File():
-			return maps[i].Name, nil
+		case maps[at].Name == file: // not set yet: it leads to what will set it
+			return "", nil
 		}
-		return "", nil
+		file = maps[at].Name
 	}
 	return "", nil
 }

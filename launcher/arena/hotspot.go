@@ -64,11 +64,11 @@ func (l *library) jvmFlag() (fields map[string][]byte, size uint64) {
 // table is one of the tables: entries of that size, up to one of zeros.
 func (l *library) table(name string, entry uint64) (table []byte) {
 	const step = 64 // entries
-	_, pointer, ok := l.symbol(name)
+	s, ok := l.symbol(name)
 	if !ok {
 		return nil
 	}
-	for at := l.at(pointer, 8); l.err == nil && len(table) < mostTable; at += step * entry {
+	for at := l.at(s.addr, 8); l.err == nil && len(table) < mostTable; at += step * entry {
 		for part := range slices.Chunk(l.bytes(at, step*entry), int(entry)) {
 			if word(part, 0, 8) == 0 {
 				return table

@@ -69,8 +69,8 @@ func (p *process) nameMalloc(found *Process, maps layout, libc string) error {
 	case underValgrind(maps):
 		found.Allocator = "valgrind"
 		return nil
-	case found.Libc != "glibc":
-		found.Allocator = cmp.Or(mappedAllocator(maps), p.linkedAllocator(found, maps, exe), found.Libc)
+	case found.Libc == "":
+		found.Allocator = cmp.Or(mappedAllocator(maps), p.linkedAllocator(found, maps, exe))
 		return nil
 	case libc == exe: // a static program
 		found.Allocator = cmp.Or(p.linkedAllocator(found, maps, exe), found.Libc)

@@ -10,16 +10,18 @@ import (
 )
 
 // libcFile is the file whose malloc serves the process: the one that the main arena lies in, whatever its name, or
-// where none is in use yet the one with a glibc's name.
+// where none is in use yet the one with a libc's name.
 func libcFile(maps layout, rings []*ring) string {
 	for _, r := range rings {
 		if m, ok := dataOf(maps, r.members[0].addr); ok {
 			return m.Name
 		}
 	}
-	for _, m := range maps {
-		if m.File() && allocator.IsGlibc(m.Name) {
-			return m.Name
+	for _, is := range []func(string) bool{allocator.IsGlibc, allocator.IsMusl} {
+		for _, m := range maps {
+			if m.File() && is(m.Name) {
+				return m.Name
+			}
 		}
 	}
 	return ""

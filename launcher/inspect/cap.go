@@ -173,6 +173,8 @@ func refusal(v environ.Value) (why string) {
 
 func (f facts) limit() string {
 	switch {
+	case f.foreign():
+		return "; its malloc is that of " + Printable(f.mallocIn)
 	case f.ownLimit == 0:
 		return ""
 	case f.began.setting.Test.Unlimited() && !f.began.secure:
@@ -213,7 +215,7 @@ func (f facts) within(c *Cap) {
 		c.Why = "not exceeded so far, but nothing keeps it: " + secureMode
 	case !f.began.environKnown:
 		c.Why = "not exceeded so far; whether it is in force is not known: its environment " + f.began.unknown
-	case f.allocator == "" && f.mallocIn != "" && f.arenas <= f.libcs: // one that passes on to glibc's has its arenas
+	case f.foreign():
 		c.Why = fmt.Sprintf("not exceeded so far, but its malloc is that of %s, and whether that reads MALLOC_ARENA_MAX is not known", Printable(f.mallocIn))
 	case f.notInForce(*c):
 		c.Why = "not exceeded so far, but not in force: " + f.started()
@@ -236,6 +238,9 @@ func (f facts) otherWay() string {
 	}
 	return ""
 }
+
+// foreign reports a malloc that is not glibc's and has no known name. One that passes on to glibc's has arenas of it.
+func (f facts) foreign() bool { return f.allocator == "" && f.mallocIn != "" && f.arenas <= f.libcs }
 
 // notInForce reports whether a policy wants a cap that the process was not started with.
 func (f facts) notInForce(c Cap) bool {

@@ -72,6 +72,7 @@ func systemSet(f *facts) {
 	f.began.setting.Max = environ.Value{N: 4, OK: true, From: "tunables", System: true}
 }
 func systemLocked(f *facts) { f.began.setting.Max = environ.Value{Locked: true} }
+func ownMalloc(f *facts)    { f.allocator, f.mallocIn = "", "/opt/server" }
 func limitOn(cpus int) func(*facts) {
 	return func(f *facts) { f.ownLimit = f.allowed(f.version, 0, cpus) }
 }
@@ -131,6 +132,9 @@ func TestJudge(t *testing.T) {
 		{"a duplicate of 0", base(glibc241, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max=3:glibc.malloc.arena_max=0"), 0, "", NoAnswer, "glibc.malloc.arena_max is 0, which stands for glibc's own limit, and takes no other"},
 		{"a malformed whole", base(glibc241, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max=3:"), 0, "", NoAnswer, "ignores all of its GLIBC_TUNABLES"},
 		{"tunables before there were any", base(glibc215, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max=3"), 0, "", NoAnswer, "glibc 2.15 does not know GLIBC_TUNABLES"},
+		{"a malloc of its own", base(glibc236, 1, four).with(ownMalloc), 4, "environment", NoAnswer, "its malloc is that of /opt/server, and whether that reads"},
+		{"a malloc of its own, and no cap", base(glibc236, 1).with(ownMalloc).with(limit16), 0, "", NoAnswer, "sets one; its malloc is that of /opt/server"},
+		{"a malloc that passes on", base(glibc236, 4, four).with(ownMalloc), 4, "environment", Yes, "4 arenas of 4 allowed"},
 		{"another allocator", base(glibc236, 1, four).with(jemalloc), 4, "environment", NoAnswer, "its malloc is jemalloc"},
 		{"another allocator, no cap", base(glibc236, 1).with(jemalloc), 0, "", NoAnswer, "no cap can apply: its malloc is jemalloc"},
 		{"musl", base(glibc236, 0, four).with(musl), 4, "environment", NoAnswer, "musl has no arenas"},

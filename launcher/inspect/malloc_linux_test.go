@@ -62,6 +62,16 @@ func TestWhoseMalloc(t *testing.T) {
 		{"one that passes on to glibc's", func(t *testing.T) ([]string, []string) {
 			return []string{build(t, "gcc", threads)}, preload(shared(t, "-DPASS"))
 		}, "", kept},
+		{"a program that takes its address", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "gcc", threads, "-no-pie", "-fno-pie", "-Wl,-z,lazy", "-DADDRESS")}, nil
+		}, "glibc", kept},
+		{"a program that takes the address of a preloaded one", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "gcc", threads, "-no-pie", "-fno-pie", "-DADDRESS")}, preload(library("libjemalloc.so.2"))
+		}, "jemalloc", other},
+		{"musl's", func(t *testing.T) ([]string, []string) { return []string{build(t, "musl-gcc", threads)}, nil }, "musl", "musl has no arenas"},
+		{"musl's, and a library that is opened later", func(t *testing.T) ([]string, []string) {
+			return []string{build(t, "musl-gcc", threads), build(t, "musl-gcc", "testdata/libmimalloc.c", "-shared", "-fPIC")}, nil
+		}, "musl", "musl has no arenas"},
 		{"valgrind's", func(t *testing.T) ([]string, []string) {
 			testenv.Need(t, "valgrind")
 			return []string{"/usr/bin/valgrind", "-q", build(t, "gcc", threads)}, nil

@@ -8,7 +8,12 @@ static pthread_barrier_t all;
 
 static void *hold(void *unused)
 {
+#ifdef ADDRESS
+	void *(*volatile get)(size_t) = malloc;
+	char *volatile p = get(1000);
+#else
 	char *volatile p = malloc(1000);
+#endif
 	(void)unused;
 	if (!p)
 		exit(1);

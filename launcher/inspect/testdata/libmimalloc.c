@@ -1,0 +1,2 @@
+/* By its name an allocator, and none. */
+int nothing;
