@@ -236,6 +236,24 @@ func TestIgnoredByTheWatch(t *testing.T) {
 	}
 }
 
+// TestCommandWithoutWaitid: a watch that may not ask for the end of the policy's command does not wait for it.
+func TestCommandWithoutWaitid(t *testing.T) {
+	tool := requireTools(t)
+	breach := strings.Replace(watched, "1TiB", "4KiB", 1) + "breach = \"1/1\"\ncommand = [\"/bin/true\"]\n"
+	for _, without := range []string{"", " lacks " + call(unix.SYS_PIDFD_OPEN)} {
+		args, log := policyWithLog(t, breach)
+		cmd := exec.Command(tool.setup, slices.Concat(states("no-new-privs seccomp "+call(unix.SYS_WAITID)+without+" --"), []string{tool.release}, args, []string{"--", "/bin/sleep", "1000"})...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		events(t, log, "action")
+		events(t, log, "action")
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		events(t, log, "exited")
+	}
+}
+
 // TestHiddenProcesses: with hidepid=2 a user's watch sees its own target.
 func TestHiddenProcesses(t *testing.T) {
 	testenv.NeedRoot(t)

@@ -148,11 +148,18 @@ func lookPath(name, path string) (string, error) {
 	return "", fmt.Errorf("%q is not in PATH %q", name, path)
 }
 
-// finished reports whether the command has ended, without reaping it.
+// finished reports whether the command has ended, without reaping it. Where a seccomp filter refuses waitid(2), it cannot
+// be known without a pidfd, and the command counts as ended: the watch does not wait for it.
 func (c *command) finished() bool {
 	var info unix.Siginfo
-	err := unix.Waitid(unix.P_PID, c.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-	return err == unix.ECHILD || err == nil && info.Signo != 0
+	switch err := unix.Waitid(unix.P_PID, c.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err {
+	case nil:
+		return info.Signo != 0
+	case unix.EINTR:
+		return false
+	}
+	n, err := poll(c.pidfd)
+	return c.pidfd < 0 || err != nil || n > 0
 }
 
 // expire kills the command and what it started, once its time is up. It is not reaped yet, so the group is
