@@ -1,7 +1,6 @@
 #!/bin/sh
-# sweep.sh [FLAGS of arenacap sweep]: the 128-thread server, with sessions opened and closed by all threads at once.
-# CHURN is how many times (default 8000). DIR is the folder to work in, which then stays: --resume takes up only what
-# ran before from the same place.
+# sweep.sh [FLAGS of arenacap sweep]: the 128-thread server; all threads open and close sessions at once, CHURN times
+# (default 8000). DIR is the working folder, which is then kept: --resume needs the same paths.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 churn=${CHURN:-8000}

@@ -3,8 +3,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.zip.Deflater;
 
 /**
- * Compresses in many threads: java Compress THREADS ROUNDS. A Deflater's memory is zlib's, from malloc: each thread takes
- * an arena, and none of it is in the Java heap.
+ * Compresses in many threads: java Compress THREADS ROUNDS. A Deflater's memory is not in the Java heap: zlib allocates it
+ * by malloc, so each thread uses an arena.
  */
 public class Compress {
   public static void main(String[] args) throws InterruptedException {

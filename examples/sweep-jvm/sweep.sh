@@ -1,5 +1,5 @@
 #!/bin/sh
-# sweep.sh [FLAGS of arenacap sweep]: a JVM that compresses in 32 threads. ROUNDS is the work of each (default 200).
+# sweep.sh [FLAGS of arenacap sweep]: a JVM that compresses in 32 threads. ROUNDS is the work per thread (default 200).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 if [ -n "${DIR-}" ]; then

@@ -1,7 +1,7 @@
 #!/bin/sh
-# sweep.sh MIX [FLAGS of arenacap sweep]: MariaDB on a data folder of its own under sysbench, 64 connections. MIX is
-# oltp_read_only or oltp_read_write. LOAD_SECONDS is the length of each run's load (default 20). DIR is the folder to
-# work in, which then stays: --resume takes up only what ran with the same arguments, and its name is among them.
+# sweep.sh MIX [FLAGS of arenacap sweep]: MariaDB on a new data folder under sysbench, 64 connections. MIX is
+# oltp_read_only or oltp_read_write. LOAD_SECONDS is the duration of each run's load (default 20). DIR is the working
+# folder, which is then kept: --resume needs the same arguments, which contain its name.
 set -eu
 mix=$1
 shift
@@ -15,7 +15,7 @@ fi
 chmod 755 "$dir"
 user=$(id -un)
 [ "$user" != root ] || user=mysql # the server refuses to run as root
-# The buffer pool's largest size is set because its default reserves 8 TiB of address space, next to which nothing shows.
+# The maximum size of the buffer pool is set, because its default reserves 8 TiB of address space, which would hide the arenas.
 set_up="--no-defaults --user=$user --datadir=$dir/data --socket=$dir/sock --pid-file=$dir/pid --skip-networking
   --innodb-buffer-pool-size=128M --loose-innodb-buffer-pool-size-max=128M --innodb-flush-log-at-trx-commit=2 --max-connections=200"
 ready="mariadb-admin --no-defaults --user=root --socket=$dir/sock ping"

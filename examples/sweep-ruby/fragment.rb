@@ -1,7 +1,7 @@
 # A threaded program whose memory fragments: fragment.rb THREADS ROUNDS
 #
-# Each thread makes strings of very different sizes and keeps a few of each round for long: what a web worker does with
-# pages, rows and caches. The garbage collector frees the others one by one, all over the arenas of all threads.
+# Each thread creates strings of very different sizes and keeps a few of each round for long, as a web worker does with
+# pages, rows and caches. The garbage collector frees the others one by one, scattered over all arenas.
 threads, rounds = ARGV.map { |a| Integer(a) }
 started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
 workers = Array.new(threads) do |n|
