@@ -1,5 +1,5 @@
-// Package authserver_test runs the example: how VmSize of a threaded server follows its arenas, with and without a
-// cap, and how a budget tells in time.
+// Package authserver_test runs the example: VmSize of a threaded server depends on its arenas, with and without a cap,
+// and a budget reports growth early.
 package authserver_test
 
 import (
@@ -18,7 +18,7 @@ import (
 
 const workers = 128
 
-// build gives the two programs and the example's policy.
+// build builds the two programs and copies the example's policy.
 func build(t *testing.T) (ctx context.Context, arenacap, server, file string) {
 	t.Helper()
 	testenv.Need(t, "go", "gcc", "getconf")
@@ -62,8 +62,7 @@ func TestEachArenaIs64MiBUntilTheCap(t *testing.T) {
 	}
 }
 
-// checkGrowth logs users in one by one, and compares what the kernel says of VmSize with what malloc_info says of the
-// arenas, after each.
+// checkGrowth logs in users one by one, and after each compares the kernel's VmSize with the arenas of malloc_info.
 func checkGrowth(ctx context.Context, t *testing.T, server string, prefix []string, want int) {
 	a, err := lab.StartAuthServer(ctx, server, prefix)
 	if err != nil {
@@ -101,7 +100,7 @@ func checkGrowth(ctx context.Context, t *testing.T, server string, prefix []stri
 	}
 }
 
-// observe gives the arenas as the server counts them and VmSize as the kernel does.
+// observe returns the server's number of arenas and the kernel's VmSize.
 func observe(t *testing.T, a *lab.AuthServer) (arenas int, virtual uint64) {
 	t.Helper()
 	r, err := a.Report()
@@ -115,7 +114,7 @@ func observe(t *testing.T, a *lab.AuthServer) (arenas int, virtual uint64) {
 	return r.Arenas, virtual
 }
 
-// planned is what arenacap says it will set for the policy's base tables.
+// planned is the cap that arenacap plans for the policy's base tables.
 func planned(t *testing.T, arenacap, file string) int {
 	t.Helper()
 	out, err := exec.Command(arenacap, "plan", "--json", "--policy", file).Output()
@@ -131,14 +130,14 @@ func planned(t *testing.T, arenacap, file string) int {
 	return min(plan.ArenaMax, workers+1)
 }
 
-// quick replaces the watch's clock of the policy, and adds a limit on `virtual` that is passed from the start: its breach is
-// the event that tells a test that `settle` is over.
+// quick shortens the watch's times in the policy, and adds a limit on `virtual` that is always exceeded: its breach
+// signals the end of `settle`.
 var quick = []string{
 	`interval = "1s"`, `interval = "20ms"`,
 	`budget.arenas `, "budget.virtual = \"16MiB\"\nbudget.arenas ",
 }
 
-// settled is the server under the policy's service, with all its threads there before `settle` ends.
+// settled starts the server under the policy's service and ensures that all its threads exist before `settle` ends.
 func settled(t *testing.T, flags ...string) (context.Context, *lab.AuthServer) {
 	t.Helper()
 	ctx, arenacap, server, file := build(t)
@@ -157,14 +156,14 @@ func settled(t *testing.T, flags ...string) (context.Context, *lab.AuthServer) {
 	return ctx, a
 }
 
-// The policy without its cap: the budgets tell of the growth when it passes them, long before it is over.
+// The policy without its cap: the budgets report the growth long before it ends.
 func TestBudgetTellsInTime(t *testing.T) {
 	t.Parallel()
 	ctx, a := settled(t, "--arenas", "glibc")
 	if _, err := a.AwaitEvent(ctx, "breach", "virtual"); err != nil {
 		t.Fatal(err)
 	}
-	const logins = 5 // the fifth arena beside the main one passes 256 MiB; glibc allows 8 at least
+	const logins = 5 // the fifth arena besides the main one exceeds 256 MiB; glibc allows at least 8
 	for range logins {
 		if err := a.Login(); err != nil {
 			t.Fatal(err)
@@ -188,7 +187,7 @@ func TestBudgetTellsInTime(t *testing.T) {
 	}
 }
 
-// The policy with its cap: the same limits are never near.
+// The policy with its cap: usage stays well below the same limits.
 func TestCapKeepsTheBudget(t *testing.T) {
 	t.Parallel()
 	ctx, a := settled(t)

@@ -1,5 +1,4 @@
-// Package cron_test runs the example's crontab under this machine's cron, in a container of Debian in which nothing else
-// runs.
+// Package cron_test runs the example's crontab under Debian's cron, in a container.
 package cron_test
 
 import (
@@ -14,10 +13,10 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// sendmail stands for the mail server that cron gives a job's output to: it shows the mail on cron's stderr, which is the container's.
+// sendmail replaces the mail server: it prints cron's mail to cron's stderr, which is the container's.
 const sendmail = "#!/bin/sh\n{ sed 's/^/mail: /'; echo mail ends; } >&2\n"
 
-// start starts cron with the example's crontab, but that the job runs now, as soon as cron is up.
+// start starts cron with the example's crontab, changed so that the job runs when cron starts.
 func start(t *testing.T, report string, pairs ...string) (context.Context, *lab.Process) {
 	t.Helper()
 	podman := lab.NewPodman(t, lab.Debian)
@@ -65,7 +64,7 @@ func script(t *testing.T, dir, name, text string) string {
 	return path
 }
 
-// TestCapAndSilence: the job has the cap, cron's environment and no mail of arenacap's own.
+// TestCapAndSilence: the job has the cap and cron's environment, and arenacap causes no mail.
 func TestCapAndSilence(t *testing.T) {
 	ctx, p := start(t, "#!/bin/sh\necho \"cap $MALLOC_ARENA_MAX, $LOGNAME, $(id -un)\"\n")
 	for _, want := range []string{"mail: cap 4, nobody, nobody", "mail ends"} {
@@ -80,7 +79,7 @@ func TestCapAndSilence(t *testing.T) {
 	}
 }
 
-// TestBreachIsMailed: over its budget the job is ended, and what arenacap says of it is in cron's mail.
+// TestBreachIsMailed: a breach terminates the job, and arenacap's messages are in cron's mail.
 func TestBreachIsMailed(t *testing.T) {
 	const grow = "#!/usr/bin/perl\n$held = 'x' x (60 << 20); sleep 1000;\n"
 	ctx, p := start(t, grow, `"2GiB"`, `"40MiB"`, "budget.settle", "budget.interval = \"10ms\"\nbudget.settle")

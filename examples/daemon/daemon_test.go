@@ -1,4 +1,4 @@
-// Package daemon_test runs the example's start script in a container in which nothing else is.
+// Package daemon_test runs the example's start script in a container.
 package daemon_test
 
 import (
@@ -17,7 +17,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// boot starts the daemon by its script and stops it at once, then starts it again, tells its PID, and shows its log. Then it obeys one line: stop.
+// boot starts the daemon by its script and stops it at once, starts it again, prints its PID and its log, and waits for
+// the line stop.
 const boot = `/etc/init.d/authserver start && /etc/init.d/authserver stop; echo "at once: $?"
 while pgrep -f '^arenacap: watch' >/var/log/pids; do :; done
 echo 4000000 >/run/authserver.pid # of nobody
@@ -48,7 +49,7 @@ func TestStartScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Two arenas beside the main one pass 100 MiB; the example's own limit is never passed under its cap.
+	// Two arenas besides the main one exceed 100 MiB; the example's own limit is never exceeded under its cap.
 	policy, err := lab.Copy("policy.toml", dir, `"256MiB"`, `"100MiB"`, `interval = "1s"`, "interval = \"10ms\"\nbudget.settle = \"0s\"")
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +90,7 @@ func TestStartScript(t *testing.T) {
 	if e, err := p.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Pid != pid || e.Value != 128<<20 {
 		t.Errorf("%+v, %v", e, err)
 	}
-	// Nobody but this shell reads the FIFO, and it opens it in the end: so this returns.
+	// This returns when the shell, the only reader of the FIFO, opens it.
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/root/run/control/fifo", first), []byte("stop\n"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,8 @@ func TestStartScript(t *testing.T) {
 	}
 }
 
-// login has two of the server's threads allocate. A daemon says nowhere that it listens: it does once it answers.
+// login makes two of the server's threads allocate. It retries until the daemon, which does not print that it is ready,
+// answers.
 func login(ctx context.Context, t *testing.T, socket string) {
 	t.Helper()
 	var conn net.Conn

@@ -1,5 +1,5 @@
-// Package hadoopenv_test runs the example: start scripts that source arenacap-env.sh, with arenacap, without it and with a
-// policy that has a mistake. tomcat_test.go has Tomcat behind its setenv.sh.
+// Package hadoopenv_test runs the example: start scripts that source arenacap-env.sh, with arenacap, without it and with an
+// invalid policy. tomcat_test.go tests Tomcat with its setenv.sh.
 package hadoopenv_test
 
 import (
@@ -28,7 +28,7 @@ func setUp(t *testing.T) (ctx context.Context, dir, arenacap, file string) {
 	return lab.Within(t, 2*time.Minute), dir, arenacap, file
 }
 
-// hadoopLine is the line that Hadoop's hadoop-config.sh has further down, and the words that the test reads.
+// hadoopLine is a later line of Hadoop's hadoop-config.sh, followed by the output for the test.
 const hadoopLine = `
 export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4}
 sh -c 'echo "max=$MALLOC_ARENA_MAX test=${MALLOC_ARENA_TEST-unset}"'
@@ -76,7 +76,7 @@ func TestFragment(t *testing.T) {
 	}
 }
 
-// tomcatBase is the example's CATALINA_BASE with the fragment in it.
+// tomcatBase is the example's CATALINA_BASE, including the fragment.
 func tomcatBase(t *testing.T, dir string) string {
 	t.Helper()
 	base := filepath.Join(dir, "tomcat")
@@ -107,8 +107,8 @@ func TestSetenv(t *testing.T) {
 	}
 }
 
-// binWithout is a folder like /usr/bin but for arenacap, which may be installed there. It is called bin, as Tomcat looks
-// for ../bin/java from where java is.
+// binWithout is a copy of /usr/bin, by links, without arenacap, which may be installed there. It is called bin because
+// Tomcat searches for ../bin/java from java's folder.
 func binWithout(t *testing.T, dir string) string {
 	t.Helper()
 	bin := filepath.Join(dir, "without", "bin")
@@ -130,7 +130,7 @@ func binWithout(t *testing.T, dir string) string {
 	return bin
 }
 
-// shells is dash and bash, and what else of sh's family is installed.
+// shells returns dash, bash and the other installed shells that are compatible with sh.
 func shells() []string {
 	var found []string
 	for _, shell := range []string{"dash", "bash", "ksh", "zsh"} {

@@ -2,7 +2,7 @@
 
 package hadoopenv_test
 
-// Tomcat as the distribution's package of today starts it; .ci/upstream runs this.
+// Tomcat from the distribution's current package; .ci/upstream runs this.
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func TestTomcat(t *testing.T) {
 	}
 }
 
-// checkTomcat starts Tomcat, looks at the JVM's environment and arenas once it has answered, and ends it.
+// checkTomcat starts Tomcat, checks the JVM's environment and arenas after one request, and stops it.
 func checkTomcat(ctx context.Context, t *testing.T, cmd *exec.Cmd, wantMax, wantTest string, most int) {
 	p, err := lab.Start(cmd, nil)
 	if err != nil {
@@ -74,7 +74,7 @@ func checkTomcat(ctx context.Context, t *testing.T, cmd *exec.Cmd, wantMax, want
 	}
 }
 
-// get fetches the example's page from the port that Tomcat says it took.
+// get fetches the example's page from the port in Tomcat's log.
 func get(ctx context.Context, t *testing.T, p *lab.Process) {
 	t.Helper()
 	line, err := p.AwaitText(ctx, "Starting ProtocolHandler")

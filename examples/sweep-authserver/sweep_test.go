@@ -1,4 +1,4 @@
-// Package authserver_test runs the example shortened.
+// Package authserver_test runs a shortened example.
 package authserver_test
 
 import (
@@ -16,7 +16,7 @@ func TestSweep(t *testing.T) {
 	if one.Arenas != 1 || four.Arenas != 4 || own.Arenas <= 4 {
 		t.Errorf("%d, %d and %d arenas", one.Arenas, four.Arenas, own.Arenas)
 	}
-	// Each arena beside the main one is 64 MiB; what threads start and end meanwhile moves the peak by less than one.
+	// Each arena besides the main one is 64 MiB; threads that start and end change the peak by less than one arena.
 	if got, want := int64(own.Virtual)-int64(one.Virtual), int64(own.Arenas-1)<<26; got < want-1<<26 || got > want+1<<26 {
 		t.Errorf("a cap of 1 saves %d MiB with %d arenas", got>>20, own.Arenas)
 	}

@@ -1,4 +1,4 @@
-// Package jvm_test runs the example shortened.
+// Package jvm_test runs a shortened example.
 package jvm_test
 
 import (

@@ -1,4 +1,4 @@
-// Package mariadb_test runs the example shortened, in a full run in both mixes.
+// Package mariadb_test runs a shortened example; a full run tests both mixes.
 package mariadb_test
 
 import (

@@ -1,4 +1,4 @@
-// Package redis_test runs the example shortened: the negative control.
+// Package redis_test runs a shortened example, the negative control.
 package redis_test
 
 import (
@@ -10,7 +10,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// needJemalloc skips where this Redis has another malloc, and is no control.
+// needJemalloc skips the test if this Redis does not use jemalloc.
 func needJemalloc(t *testing.T) {
 	t.Helper()
 	testenv.Need(t, "go", "redis-server", "redis-benchmark")

@@ -1,4 +1,4 @@
-// Package ruby_test runs the example shortened.
+// Package ruby_test runs a shortened example.
 package ruby_test
 
 import (

@@ -14,11 +14,11 @@ import (
 	"testing"
 )
 
-// These run inside a container that .ci/systemd booted: systemd is PID 1, /usr/bin/arenacap is the release, and
-// /opt/lab has the server of src/ and the other builds.
+// These tests run in a container that .ci/systemd has booted: systemd is PID 1, /usr/bin/arenacap is the release, and
+// /opt/lab contains the server of src/ and the other builds.
 
-// watched is a policy with a budget that nothing here reaches, so that there is a watch; --verbose has it say that
-// it looked into the server.
+// watched is a policy with a budget that is never exceeded, so that there is a watch; with --verbose the watch logs that
+// it inspected the server.
 const watched = `
 [arenas]
 cap = 3
@@ -28,10 +28,10 @@ settle   = "0s"
 interval = "20ms"
 `
 
-// modes are the two ways to stand in front of a server.
+// modes are the two modes of launching a server.
 var modes = []struct{ name, flags string }{{"exec", ""}, {"supervise", " --supervise"}}
 
-// inBothModes runs a check in exec and in supervise mode. It gets the start of a command line.
+// inBothModes runs a check in exec and in supervise mode. The check gets the beginning of a command line.
 func inBothModes(t *testing.T, check func(t *testing.T, arenacap string, supervised bool)) {
 	for _, mode := range modes {
 		t.Run(mode.name, func(t *testing.T) {
@@ -40,12 +40,12 @@ func inBothModes(t *testing.T, check func(t *testing.T, arenacap string, supervi
 	}
 }
 
-// service is a [Service] section; a server that does not end in time is a failure within the test's.
+// service is a [Service] section. Its stop timeout is shorter than the test's limit.
 func service(lines ...string) string {
 	return "[Service]\nTimeoutStopSec=30\nLimitCORE=0\n" + strings.Join(lines, "\n") + "\n"
 }
 
-// capped checks that the server runs under the cap, and that the watch has looked and says so.
+// capped checks that the server runs under the cap, and that the watch has verified and logged that.
 func (u *unit) capped() {
 	u.t.Helper()
 	u.await("cap-verified: ")
@@ -57,7 +57,7 @@ func (u *unit) capped() {
 	}
 }
 
-// wantMain checks who the main process is: the server, but with supervise arenacap, where nobody said otherwise.
+// wantMain checks the main process: the server, or with supervise arenacap, unless MAINPID= has changed that.
 func (u *unit) wantMain(server bool) {
 	u.t.Helper()
 	main, pid := u.mainPID(), u.serverPID()
@@ -66,7 +66,7 @@ func (u *unit) wantMain(server bool) {
 	}
 }
 
-// ends stops a unit and checks that nothing was in the way and nothing is left.
+// ends stops a unit and checks that it stopped cleanly and left no process.
 func (u *unit) ends() {
 	u.t.Helper()
 	server := u.serverPID()
@@ -112,7 +112,7 @@ func TestBootedType(t *testing.T) {
 			u.ends()
 		})
 	})
-	t.Run("exec, a server that daemonizes", func(t *testing.T) { // arenacap stays as long as what was left
+	t.Run("exec, a server that daemonizes", func(t *testing.T) { // arenacap runs as long as the daemon that was left behind
 		u := newUnit(t, watched+"scope = \"cgroup\"\n",
 			service("Type=exec", "ExecStart=/usr/bin/arenacap run --supervise --wait-orphans --policy POLICY -- SERVER daemonize=/run/NAME.pid")).start()
 		u.wantMain(false)
@@ -149,8 +149,8 @@ func TestBootedRestart(t *testing.T) {
 	})
 }
 
-// TestBootedStopBySignal: SIGTERM ends a server that does not handle it. systemd calls that a clean end; the 143 that
-// arenacap gives under --supervise it does not, unless it is told.
+// TestBootedStopBySignal: SIGTERM ends a server that does not handle it. systemd considers that a clean exit, but not the
+// status 143 of arenacap under --supervise, unless the unit says so.
 func TestBootedStopBySignal(t *testing.T) {
 	for _, c := range []struct{ name, flags, more, result string }{
 		{"exec", "", "", "success"},
@@ -208,7 +208,7 @@ func TestBootedWatchdog(t *testing.T) {
 		inBothModes(t, func(t *testing.T, arenacap string, supervised bool) {
 			u := newUnit(t, watched, service("Type=notify", "WatchdogSec=90", "ExecStart="+arenacap+" SERVER notify pet")).start()
 			before := u.show("WatchdogTimestampMonotonic")
-			u.ask("report") // the server pets after each answer too
+			u.ask("report") // the server also pets the watchdog after each answer
 			for u.show("WatchdogTimestampMonotonic") == before {
 			}
 			u.ends()
@@ -251,7 +251,7 @@ func TestBootedSandbox(t *testing.T) {
 	}
 }
 
-// sandboxed checks, from outside, that the server is where the unit wants it.
+// sandboxed checks, from outside, that the unit's sandbox applies to the server.
 func (u *unit) sandboxed(lines []string) {
 	u.t.Helper()
 	pid := u.serverPID()
@@ -328,7 +328,7 @@ func TestBootedKillMode(t *testing.T) {
 		t.Run(c.kill+","+c.kind, func(t *testing.T) {
 			inBothModes(t, func(t *testing.T, arenacap string, supervised bool) {
 				if supervised && c.kind == "notify" && c.kill != "control-group" {
-					return // launcher/README.md: systemd does not wait for a main process that is not its child
+					return // systemd does not wait for a main process that is not its child (README.md, "Stopping")
 				}
 				u := newUnit(t, watched, service("KillMode="+c.kill, "Type="+c.kind, "ExecStart="+arenacap+" SERVER"+c.args)).start()
 				u.capped()
@@ -388,7 +388,7 @@ func TestBootedJournal(t *testing.T) {
 		for event, priority := range map[string]string{"started": "6", "warning": "4", "breach": "3", "exited": "6"} {
 			i := slices.IndexFunc(u.journal(), func(e entry) bool { return strings.Contains(e.Message, event+": ") })
 			if i < 0 {
-				if event != "warning" { // the size may pass both limits between two samples
+				if event != "warning" { // both limits may be exceeded between two samples
 					t.Errorf("no %s", event)
 				}
 				continue
@@ -421,8 +421,8 @@ func TestBootedJournal(t *testing.T) {
 	})
 }
 
-// TestBootedBreach is the table of the README: what a breach with action = "terminate" does to the unit. RestartSec= is
-// long, so that what systemd decided can be seen.
+// TestBootedBreach tests the README's table of the effects of a breach with action = "terminate" on the unit. RestartSec=
+// is long, so that systemd's decision can be observed.
 func TestBootedBreach(t *testing.T) {
 	const terminate = "action = \"terminate\"\n"
 	for _, c := range []struct {
@@ -456,7 +456,7 @@ func TestBootedBreach(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			lines := append(slices.Clone(c.unit), "RestartSec=90", "ExecStart=/usr/bin/arenacap run --policy POLICY"+c.flags+" -- SERVER "+c.args)
 			u := newUnit(t, breaching(c.policy), service(lines...))
-			u.systemctl("start", "--no-block", u.name) // Type=oneshot has started when it has ended
+			u.systemctl("start", "--no-block", u.name) // a Type=oneshot unit is started only when its command has ended
 			u.ask("grow 20")
 			u.awaitThe("end", func(e entry) bool {
 				return strings.Contains(e.Message, "Deactivated successfully") || strings.Contains(e.Message, "Failed with result")
@@ -480,7 +480,7 @@ func TestBootedBreach(t *testing.T) {
 			}
 		})
 	})
-	t.Run("supervise, notify, all, a failure", func(t *testing.T) { // its status comes through arenacap
+	t.Run("supervise, notify, all, a failure", func(t *testing.T) { // arenacap reports its status
 		u := newUnit(t, watched, service("Type=notify", "NotifyAccess=all", "Restart=on-failure", "RestartSec=90",
 			"ExecStart=/usr/bin/arenacap run --supervise --policy POLICY -- SERVER notify")).start()
 		u.ask("exit 3")
@@ -513,7 +513,7 @@ func TestBootedEnvironmentFile(t *testing.T) {
 	u.ends()
 }
 
-// TestBootedExample starts the unit of this folder as it stands, with the policy beside it.
+// TestBootedExample starts the unit of this folder, unchanged, with the policy of this folder.
 func TestBootedExample(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()

@@ -19,10 +19,10 @@ import (
 	"time"
 )
 
-// limit is what one check may take. Everything that it waits for is certain to come, so only a failure reaches it.
+// limit is the time limit of one check. A check reaches it only if it fails.
 const limit = 2 * time.Minute
 
-// unit is a service of a test's own, started by the systemd that this runs under.
+// unit is a test's service, started by the systemd of this machine.
 type unit struct {
 	t       *testing.T
 	ctx     context.Context
@@ -30,8 +30,8 @@ type unit struct {
 	control string // the server's socket
 }
 
-// newUnit writes the unit, and its socket unit where there is one, and takes it away when the test ends. In text, NAME
-// is the unit's name, POLICY its policy file, SERVER the server with its control socket.
+// newUnit writes the unit, and its socket unit if it has one, and removes it when the test ends. In text, NAME stands for
+// the unit's name, POLICY for its policy file, SERVER for the server and its control socket.
 func newUnit(t *testing.T, policy, text string) *unit {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -58,7 +58,7 @@ func newUnit(t *testing.T, policy, text string) *unit {
 			t.Logf("%s\n%s", text, u.told())
 		}
 		for _, command := range [][]string{{"kill", "--signal=KILL"}, {"stop"}, {"reset-failed"}} {
-			_ = exec.Command("systemctl", append(command, stem+".socket", u.name)...).Run() // most are gone already
+			_ = exec.Command("systemctl", append(command, stem+".socket", u.name)...).Run() // ignore errors: most have ended
 		}
 	})
 	return u
@@ -71,14 +71,14 @@ func (u *unit) write(file, text string) {
 			u.t.Fatal(err)
 		}
 	}
-	_ = os.Chmod("/run/lab", 0o1777) // servers of every user make their sockets there
+	_ = os.Chmod("/run/lab", 0o1777) // servers of all users create sockets there
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		u.t.Fatal(err)
 	}
 	u.t.Cleanup(func() { os.Remove(file) })
 }
 
-// systemctl fails the test where the command does not succeed.
+// systemctl runs systemctl and fails the test if it fails.
 func (u *unit) systemctl(args ...string) string {
 	u.t.Helper()
 	out, err := exec.CommandContext(u.ctx, "systemctl", args...).CombinedOutput()
@@ -118,14 +118,14 @@ func (u *unit) mainPID() int {
 	return pid
 }
 
-// ask sends the server one line, once it is ready, which a start does not wait for with every Type=.
+// ask sends the server one line after it is ready; with some Type= the start does not wait for that.
 func (u *unit) ask(line string) string {
 	u.t.Helper()
 	u.await("server: ready")
 	return u.send(line)
 }
 
-// send sends a line to whoever listens on the control socket.
+// send sends a line to the control socket, which may belong to the server or to systemd.
 func (u *unit) send(line string) string {
 	u.t.Helper()
 	conn, err := new(net.Dialer).DialContext(u.ctx, "unix", u.control)
@@ -145,7 +145,7 @@ func (u *unit) send(line string) string {
 	return string(answer)
 }
 
-// value is one line of an answer of KEY=VALUE lines; it is "" where there is none.
+// value returns the value of a key in an answer of KEY=VALUE lines, or "".
 func value(answer, key string) string {
 	for line := range strings.Lines(answer) {
 		if value, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), key+"="); ok {
@@ -155,7 +155,7 @@ func value(answer, key string) string {
 	return ""
 }
 
-// serverPID is what the server takes for its own.
+// serverPID is the PID that the server reports.
 func (u *unit) serverPID() int {
 	u.t.Helper()
 	pid, err := strconv.Atoi(value(u.ask("report"), "pid"))
@@ -165,7 +165,7 @@ func (u *unit) serverPID() int {
 	return pid
 }
 
-// entry is what the journal keeps of a line (systemd.journal-fields(7)).
+// entry is a journal entry (systemd.journal-fields(7)).
 type entry struct {
 	Message    string `json:"MESSAGE"`
 	Priority   string `json:"PRIORITY"`
@@ -174,13 +174,13 @@ type entry struct {
 	Identifier string `json:"SYSLOG_IDENTIFIER"`
 }
 
-// await follows the unit's journal from its beginning until a line contains the text, and gives that line.
+// await follows the unit's journal from its beginning until a line contains the text, and returns that line.
 func (u *unit) await(text string) entry {
 	u.t.Helper()
 	return u.awaitThe(text, func(e entry) bool { return strings.Contains(e.Message, text) })
 }
 
-// awaitThe has journalctl begin anew now and then: one of systemd 252 may sleep over what is written while it starts.
+// awaitThe restarts journalctl at intervals, because that of systemd 252 may miss lines that are written while it starts.
 func (u *unit) awaitThe(what string, match func(entry) bool) entry {
 	u.t.Helper()
 	for u.ctx.Err() == nil {
@@ -192,7 +192,7 @@ func (u *unit) awaitThe(what string, match func(entry) bool) entry {
 	return entry{}
 }
 
-// follow reads the unit's journal from its beginning, and what comes within a time.
+// follow reads the unit's journal from its beginning, for a limited time.
 func (u *unit) follow(within time.Duration, match func(entry) bool) (entry, bool) {
 	u.t.Helper()
 	ctx, cancel := context.WithTimeout(u.ctx, within)
@@ -208,14 +208,14 @@ func (u *unit) follow(within time.Duration, match func(entry) bool) (entry, bool
 	defer func() { cancel(); _ = cmd.Wait() }()
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		var e entry
-		if json.Unmarshal(lines.Bytes(), &e) == nil && match(e) { // a message that is no text is an array
+		if json.Unmarshal(lines.Bytes(), &e) == nil && match(e) { // a binary message is an array
 			return e, true
 		}
 	}
 	return entry{}, false
 }
 
-// journal is all that was told of the unit until now.
+// journal returns all lines of the unit so far.
 func (u *unit) journal() (all []entry) {
 	u.t.Helper()
 	if err := exec.CommandContext(u.ctx, "journalctl", "--sync").Run(); err != nil {
@@ -242,7 +242,7 @@ func (u *unit) told() string {
 	return b.String()
 }
 
-// processes are the command lines of what is in the unit's control group.
+// processes returns the command lines of the processes in the unit's control group.
 func (u *unit) processes() (all []string) {
 	u.t.Helper()
 	group := u.show("ControlGroup")
@@ -251,7 +251,7 @@ func (u *unit) processes() (all []string) {
 		text, err = os.ReadFile("/sys/fs/cgroup" + group + "/cgroup.procs")
 	}
 	if os.IsNotExist(err) || group == "" {
-		return nil // the group goes with its last process
+		return nil // systemd removes the group after its last process
 	}
 	if err != nil {
 		u.t.Fatal(err)
@@ -266,8 +266,8 @@ func (u *unit) processes() (all []string) {
 	return all
 }
 
-// leavesNothing returns when the unit's last process has ended. With KillMode=process the watch is still there when
-// systemd calls the unit stopped, and sees the end of the server then.
+// leavesNothing waits until the unit's last process has ended. With KillMode=process the watch still runs when systemd
+// considers the unit stopped, and then sees the end of the server.
 func (u *unit) leavesNothing() {
 	u.t.Helper()
 	for left := u.processes(); len(left) > 0; left = u.processes() {
@@ -277,9 +277,9 @@ func (u *unit) leavesNothing() {
 	}
 }
 
-// stopped checks that the unit's end was its own and nobody had to wait for it. server is the server's PID. (systemd
-// tells of a SIGKILL also for threads of a process that is ending, which it finds in cgroup.threads, and, as "n/a", for
-// a main process that has ended and was not its child.)
+// stopped checks that the unit stopped without SIGKILL and without delay. server is the server's PID. (systemd also
+// reports a SIGKILL for threads of an ending process, which it finds in cgroup.threads, and, as "n/a", for an ended main
+// process that was not its child.)
 func (u *unit) stopped(server int) {
 	u.t.Helper()
 	u.want("Result", "success")
@@ -290,7 +290,7 @@ func (u *unit) stopped(server int) {
 	}
 }
 
-// status reads one line of /proc/PID/status, proc(5).
+// status returns one field of /proc/PID/status, proc(5).
 func status(t *testing.T, pid int, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

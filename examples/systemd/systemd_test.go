@@ -1,4 +1,4 @@
-// Package systemd_test checks the example's unit: systemd's own verdict on the file, and its command line run for real.
+// Package systemd_test checks the example's unit with systemd-analyze verify, and runs its command line.
 package systemd_test
 
 import (
@@ -15,7 +15,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// install makes the programs and copies the unit and the policy into one folder, the unit's paths replaced by those.
+// install builds the programs and copies the unit and the policy into one folder, and adapts the unit's paths.
 func install(t *testing.T) (ctx context.Context, dir, unit string) {
 	t.Helper()
 	testenv.Need(t, "go", "gcc")
@@ -42,14 +42,14 @@ func install(t *testing.T) (ctx context.Context, dir, unit string) {
 func TestUnitIsValid(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
 	ctx, _, unit := install(t)
-	// The status is 0 for an unknown key too; what is wrong is printed.
+	// An unknown key is only printed; the status is 0.
 	out, err := exec.CommandContext(ctx, "systemd-analyze", "verify", "--man=no", unit).CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
-// execStart is the unit's command line. It has no quotes and no specifier but %t, the folder for run-time files.
+// execStart is the unit's command line. It contains no quotes, and only the specifier %t, the folder of run-time files.
 func execStart(t *testing.T, unit, runtime string) []string {
 	t.Helper()
 	text, err := os.ReadFile(unit)
@@ -77,7 +77,7 @@ func TestCommandLineRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := execStart(t, unit, dir)
-	line[len(line)-1] = filepath.Join(dir, "authserver.d", "auth.sock") // %t/authserver is taken by the program here
+	line[len(line)-1] = filepath.Join(dir, "authserver.d", "auth.sock") // here %t/authserver is the program
 	p, err := lab.Start(exec.CommandContext(ctx, line[0], line[1:]...), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestCommandLineRuns(t *testing.T) {
 	}
 }
 
-// The statuses after which the unit does not start again.
+// The statuses after which systemd does not restart the unit.
 func TestStatusesThatPreventARestart(t *testing.T) {
 	ctx, dir, unit := install(t)
 	text, err := os.ReadFile(unit)

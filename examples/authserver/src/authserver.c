@@ -1,22 +1,22 @@
 /*
  * authserver: many threads, little memory, and a large virtual size.
  *
- * Each login is handed to the next of THREADS workers in turn. The worker allocates one session of 1 KiB, keeps it,
- * and the client is answered after that. A worker's first malloc gives it an arena of its own (64 MiB of address
- * space) until glibc's limit or MALLOC_ARENA_MAX is reached, so logins that need 1 KiB each grow VmSize by 64 MiB.
+ * Each login goes to the next of THREADS workers in turn. The worker allocates one session of 1 KiB and keeps it; then
+ * the client gets its answer. A worker's first malloc creates an arena (64 MiB of address space) until glibc's limit or
+ * MALLOC_ARENA_MAX is reached, so each login needs 1 KiB but grows VmSize by 64 MiB.
  *
  *   cc -O2 -pthread -o authserver authserver.c
- *   authserver [-t THREADS] [-s SOCKET]     without -s it talks on stdin and stdout, and ends with stdin
+ *   authserver [-t THREADS] [-s SOCKET]     without -s it uses stdin and stdout, and ends with stdin
  *
- * One command a line, one answer a line:
+ * One command per line, one answer per line:
  *
  *   login NAME   ok worker 17
- *   churn N      ok 409600 sessions in 0.215 s: every worker at once, N times, opens 32 sessions and closes them
+ *   churn N      ok 409600 sessions in 0.215 s: all workers at once open and close 32 sessions, N times
  *   report       glibc 2.36 threads 128 sessions 3 arenas 4 virtual_kib 1271844 resident_kib 2412
  *   quit         closes the connection
  *
- * The main thread does all input and output, from static buffers: it allocates nothing, and no thread but the
- * workers takes an arena. SIGTERM and SIGINT end it with status 0.
+ * The main thread does all input and output, with static buffers: it allocates nothing, so that only the workers
+ * create arenas. SIGTERM and SIGINT end the server with status 0.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -65,7 +65,7 @@ static sem_t done; /* posted once for each job of a worker */
 static long logins;
 static struct client clients[MAX_CLIENTS];
 static int nclients;
-static char xml[4 << 20]; /* malloc_info's text: about 1 KiB an arena */
+static char xml[4 << 20]; /* output of malloc_info: about 1 KiB per arena */
 static volatile sig_atomic_t stop;
 
 static struct session *open_session(const char *user, struct session *next) {
@@ -86,7 +86,7 @@ static void close_sessions(struct session *s) {
     }
 }
 
-/* More sessions at a time than the 7 of a size that a thread's tcache holds, so that the arena itself is at work. */
+/* More sessions than the 7 chunks per size of a thread's tcache, so that the arena itself is used. */
 static void churn(long rounds) {
     for (long i = 0; i < rounds; i++) {
         struct session *batch = NULL;
@@ -171,7 +171,7 @@ static void do_churn(struct client *c, long rounds) {
     answer(c, text, snprintf(text, sizeof text, "ok %ld sessions in %.6f s\n", threads * rounds * BATCH, seconds));
 }
 
-/* malloc_info(3) writes one <heap nr="..."> an arena, the main arena included. */
+/* malloc_info(3) writes one <heap nr="..."> per arena, including the main arena. */
 static int count_arenas(void) {
     FILE *f = fmemopen(xml, sizeof xml - 1, "w");
     if (f == NULL || malloc_info(0, f) != 0 || fclose(f) != 0)
@@ -202,7 +202,7 @@ static void do_report(struct client *c) {
                     gnu_get_libc_version(), threads, logins, count_arenas(), virtual_kib, resident_kib));
 }
 
-/* command obeys one line; false ends the connection. */
+/* command executes one line; false ends the connection. */
 static int command(struct client *c, const char *line) {
     static const char usage[] = "error: want login NAME, churn N, report or quit\n";
     char name[64];
@@ -220,7 +220,7 @@ static int command(struct client *c, const char *line) {
     return 1;
 }
 
-/* take reads what a client sent and obeys each whole line; false ends the connection. */
+/* take reads from a client and executes each complete line; false ends the connection. */
 static int take(struct client *c) {
     ssize_t n = read(c->in, c->line + c->length, LINE - 1 - c->length);
     if (n <= 0)
@@ -256,7 +256,7 @@ static void welcome(int listener) {
         clients[nclients++] = (struct client){.in = fd, .out = fd};
 }
 
-/* serve_clients answers who has something to say until it is told to stop, or there is nobody left to come. */
+/* serve_clients serves clients until it is told to stop, or until no client is left and none can connect. */
 static void serve_clients(int listener, const sigset_t *unblocked) {
     while (!stop && (listener >= 0 || nclients > 0)) {
         struct pollfd fds[MAX_CLIENTS + 1];
@@ -265,7 +265,7 @@ static void serve_clients(int listener, const sigset_t *unblocked) {
             fds[i] = (struct pollfd){.fd = clients[i].in, .events = POLLIN};
         fds[n] = (struct pollfd){.fd = n < MAX_CLIENTS ? listener : -1, .events = POLLIN};
         if (ppoll(fds, n + 1, NULL, unblocked) < 0)
-            continue; /* a signal: look at stop */
+            continue; /* a signal: check stop */
         for (int i = n - 1; i >= 0; i--)
             if (fds[i].revents != 0 && !take(&clients[i])) {
                 close(clients[i].in);
@@ -281,7 +281,7 @@ static void on_signal(int sig) {
     stop = 1;
 }
 
-/* TERM and INT stay blocked but while the main thread waits, so that no worker takes them. */
+/* TERM and INT are unblocked only while the main thread waits, so that no worker receives them. */
 static void handle_signals(sigset_t *unblocked) {
     struct sigaction a = {.sa_handler = on_signal};
     sigset_t set;
@@ -311,7 +311,7 @@ int main(int argc, char **argv) {
         errx(2, "usage: authserver [-t THREADS] [-s SOCKET], 1 to %d threads", MAX_THREADS);
     handle_signals(&unblocked);
     start_workers();
-    count_arenas(); /* what the main heap needs for a report is there from the start */
+    count_arenas(); /* grow the main heap for a report now, so that later reports do not change VmSize */
     if (path != NULL)
         listener = listen_on(path);
     else

@@ -1,18 +1,19 @@
-/* server: the smallest server that does everything systemd can ask of one, to see that it still can behind arenacap.
+/* server: a small server that uses all features of systemd for services, to test that they work behind arenacap.
  *
  *   server CONTROL [notify] [pet] [hang] [daemonize=PIDFILE] [ignore-term] [default-term]
  *
- * It listens on the Unix socket CONTROL, or on the sockets that systemd handed over (sd_listen_fds(3)), and says
- * "server: ready" on stderr. notify: READY=1, RELOADING=1 and STOPPING=1 (sd_notify(3)). pet: WATCHDOG=1 twice as often as
- * $WATCHDOG_USEC asks. hang: once it is ready it does nothing any more. daemonize: it forks, and the parent ends once the child is ready and its number is in PIDFILE.
- * SIGHUP reloads. SIGTERM ends it with status 0; default-term leaves that to the kernel, ignore-term ignores it.
+ * It listens on the Unix socket CONTROL, or on the sockets passed by systemd (sd_listen_fds(3)), and prints
+ * "server: ready" on stderr. notify: sends READY=1, RELOADING=1 and STOPPING=1 (sd_notify(3)). pet: sends WATCHDOG=1 twice
+ * per $WATCHDOG_USEC. hang: does nothing after it is ready. daemonize: forks, and the parent exits when the child is
+ * ready and its PID is in PIDFILE. SIGHUP reloads. SIGTERM ends it with status 0; default-term keeps the default action,
+ * ignore-term ignores it.
  *
- * A connection carries one line and gets the answer until its end:
- *   report       KEY=VALUE lines: pid, arenas (malloc_info(3)), listen (how many sockets were handed over), reloads
+ * A connection sends one line and then receives the answer:
+ *   report       KEY=VALUE lines: pid, arenas (malloc_info(3)), listen (number of passed sockets), reloads
  *   environ      its environment
- *   grow N       N more threads with 1 KiB each, until arenacap's cap an arena each
- *   spawn        a child that does nothing until it is signalled; its number
- *   exit N       it answers, and ends with that status
+ *   grow N       starts N threads that allocate 1 KiB each, each in its own arena up to the cap
+ *   spawn        starts a child that waits for a signal; prints its PID
+ *   exit N       answers, and exits with that status
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,7 +43,7 @@ static _Noreturn void fail(const char *what) {
 	exit(1);
 }
 
-/* tell sends a message to the service manager; nobody listens where NOTIFY_SOCKET is not set. */
+/* tell sends a message to the service manager, unless NOTIFY_SOCKET is unset. */
 static void tell(const char *message) {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -58,7 +59,7 @@ static void tell(const char *message) {
 	close(fd);
 }
 
-/* take_sockets takes those that are meant for this process. */
+/* take_sockets accepts the passed sockets if LISTEN_PID is this process. */
 static void take_sockets(void) {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
 	if (!pid || !count || atoi(pid) != getpid())
@@ -129,7 +130,7 @@ static void grow(int threads) {
 	pthread_barrier_wait(&grown);
 }
 
-/* arenas is what malloc itself says. */
+/* arenas counts the arenas with malloc_info. */
 static int arenas(void) {
 	char *text = NULL;
 	size_t size = 0;
