@@ -61,7 +61,7 @@ func runSweep(ctx context.Context, dir string, args []string) (s Sweep, err erro
 	cmd.Stdout, cmd.Stderr = &out, &said
 	err = cmd.Run()
 	s.Said = said.String()
-	if err != nil {
+	if err != nil && (cmd.ProcessState.ExitCode() != 1 || out.Len() == 0) { // 1 with a result: it gives no advice
 		return s, err
 	}
 	if err := json.Unmarshal(out.Bytes(), &s); err != nil {

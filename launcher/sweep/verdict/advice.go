@@ -52,10 +52,10 @@ func advise(r *Result) Advice {
 		}
 	}
 	d := r.doubt(chosen)
-	if !d.tooFew() && d.width > unusable {
-		return Advice{Sentence: r.tooNoisy(d), Noisy: true}
+	if d.tooFew() || d.width > unusable {
+		return Advice{Sentence: r.undecided(d), Noisy: true}
 	}
-	a := Advice{Cap: chosen.Name, Sentence: r.sentence(chosen, d), Noisy: d.tooFew() || d.width > noisy}
+	a := Advice{Cap: chosen.Name, Sentence: r.sentence(chosen, d), Noisy: d.width > noisy}
 	if d.safer != nil {
 		a.Safer = d.safer.Name
 	}
@@ -129,14 +129,17 @@ func (r *Result) doubt(chosen Outcome) doubt {
 	d := doubt{rounds: math.MaxInt}
 	for _, o := range r.Outcomes {
 		if o.counts() {
-			d.caps, d.rounds = d.caps+1, min(d.rounds, len(o.Runs))
+			d.caps++
 		}
-		if o.fit() {
+		if o.counts() && !o.spoiled {
+			d.rounds = min(d.rounds, len(o.Runs))
+		}
+		if o.fit() && !o.spoiled {
 			d.width = max(d.width, o.width())
 		}
 	}
 	d.needed = stats.RoundsNeeded(d.caps, len(r.Experiment.Metrics))
-	if loss := r.loss(chosen); !d.tooFew() && d.width > noisy && loss > worthwhile {
+	if loss := r.loss(chosen); d.width > noisy && loss > worthwhile {
 		d.loss, d.safer = loss, r.safer(chosen, loss)
 	}
 	return d

@@ -14,7 +14,7 @@ import (
 )
 
 func (r *Result) sentence(chosen Outcome, d doubt) string {
-	return r.choice(chosen, d) + r.saving(chosen) + r.failures() + r.limits(chosen, d) + "."
+	return r.choice(chosen) + r.saving(chosen) + r.failures() + r.limits(chosen, d) + "."
 }
 
 // noAdvice says why there is none.
@@ -62,14 +62,18 @@ func either(metrics []sweep.Metric, word func(sweep.Metric) string) string {
 	return strings.Join(words, " or ")
 }
 
-// tooNoisy says that there is no advice, and how to come to one.
-func (r *Result) tooNoisy(d doubt) string {
-	return fmt.Sprintf("No advice: the machine was too noisy to tell the caps apart, and the medians are known to %s only%s; try --until 10%% or a quieter machine.",
-		percent(d.width), r.failures())
+// undecided says that there is no advice, and how to come to one.
+func (r *Result) undecided(d doubt) string {
+	why := fmt.Sprintf("the machine was too noisy to tell the caps apart, and the medians are known to %s only", percent(d.width))
+	do := "try --until 10% or a quieter machine"
+	if d.tooFew() {
+		why, do = fmt.Sprintf("so few rounds (%d) cannot tell %d caps apart", d.rounds, d.caps), fmt.Sprintf("at least %d are needed", d.needed)
+	}
+	return "No advice: " + why + r.failures() + "; " + do + "."
 }
 
 // choice says what is advised, and why.
-func (r *Result) choice(chosen Outcome, d doubt) string {
+func (r *Result) choice(chosen Outcome) string {
 	what, base := either(r.Experiment.Metrics, sweep.Metric.Word), r.Outcomes[r.base]
 	switch {
 	case r.alike() && base.saved(chosen):
@@ -77,8 +81,6 @@ func (r *Result) choice(chosen Outcome, d doubt) string {
 	case r.alike() && base.VirtualPeak == 0:
 		return fmt.Sprintf("Nothing differs measurably in %s, and what a cap saves is not known, because the runs were too short to be looked at: %s",
 			what, chosen.stays())
-	case r.alike() && d.tooFew():
-		return fmt.Sprintf("Nothing differs measurably in %s or in memory: %s", what, chosen.stays())
 	case r.alike():
 		return fmt.Sprintf("Nothing differs measurably in %s, and no cap saves memory: %s", what, chosen.stays())
 	case chosen.ArenaMax == 0:
@@ -169,8 +171,6 @@ func (r *Result) failures() string {
 // limits says how sure the advice is.
 func (r *Result) limits(chosen Outcome, d doubt) string {
 	switch {
-	case d.tooFew():
-		return fmt.Sprintf("; but so few rounds (%d) cannot tell %d caps apart: at least %d are needed", d.rounds, d.caps, d.needed)
 	case d.width > noisy:
 		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are known to %s only%s; try --until 2%% or a quieter machine",
 			percent(d.width), r.behind(chosen, d))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -295,5 +296,18 @@ func TestUnusable(t *testing.T) {
 			!strings.HasSuffix(a.Sentence, " % only; try --until 10% or a quieter machine.") {
 			t.Errorf("%s: cap %q, %s", name, a.Cap, a.Sentence)
 		}
+	}
+}
+
+// TestTooFew: what cannot be told apart gives no advice. A cap that is left out for its failures does not count.
+func TestTooFew(t *testing.T) {
+	s := situation{throughput: []float64{1000, 1000, 1000, 1000}, virtual: []uint64{1024, 64, 128, 256}, resident: []uint64{100, 100, 100, 100}}
+	runs := slices.DeleteFunc(s.runs(), func(r sweep.Run) bool { return r.Round > 3 })
+	if a := Judge(s.experiment(), runs).Advice; a.Cap != "" || a.TOML != "" || !a.Noisy || a.Sentence != "No advice: so few rounds (3) cannot tell 4 caps apart; at least 6 are needed." {
+		t.Errorf("cap %q, %q: %s", a.Cap, a.TOML, a.Sentence)
+	}
+	s.failed = []int{0, 8, 0, 0}
+	if a := Judge(s.experiment(), s.runs()).Advice; a.Cap != "2" || !strings.Contains(a.Sentence, "a cap of 1 is left out, because 8 of its 10 runs failed") {
+		t.Errorf("cap %q: %s", a.Cap, a.Sentence)
 	}
 }
