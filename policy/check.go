@@ -127,10 +127,13 @@ func missingProgram(path string) hinted {
 // Placeholders lists the placeholders that a watch replaces in a command: "pid" stands for {pid}.
 func Placeholders() []string { return []string{"pid", "service", "event", "metric", "value", "limit"} }
 
-// unknownPlaceholder finds a placeholder that the watch would not replace.
+// unknownPlaceholder finds a placeholder that the watch would not replace, or a variable.
 func unknownPlaceholder(command []string) hinted {
 	known := Placeholders()
 	for _, word := range command {
+		if name := strings.Trim(word, "${}"); strings.HasPrefix(word, "$") && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == "" {
+			return hinted{fmt.Sprintf("no shell expands %q in command", word), "the placeholders are {" + strings.Join(known, "}, {") + "}"}
+		}
 		for _, part := range strings.Split(word, "{")[1:] {
 			name, _, closed := strings.Cut(part, "}")
 			isName := name != "" && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz_-") == ""
