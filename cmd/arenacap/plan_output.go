@@ -197,8 +197,8 @@ func (v *planView) limit() []string {
 func (v *planView) hugePages() []string {
 	why, mapped := environ.HugePages(origin.Environ(), v.glibc)
 	mode := machine.HugePageMode("/")
-	if mapped {
-		mode = "" // has no say
+	if mapped { // by MAP_HUGETLB, which the mode does not concern
+		mode = ""
 	}
 	line := hugePagesLine(v.plan.Policy.Arenas.HugePages == "off", mode, why, v.glibc.Known())
 	if line == "" {

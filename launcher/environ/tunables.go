@@ -81,17 +81,20 @@ func (c tunableChange) join(values []string) (joined string, dropped []string) {
 			}
 		}
 	}
-	last := lastItem(values[len(values)-1])
-	ownEnd := !strict && last != "" && !c.about(last) // byte for byte, even where it is malformed
-	addsEnd := c.huge && !off                         // behind it an item without "=" voids nothing
-	for n := len(kept); n > 0 && !ownEnd && (kept[n-1] == "" || !addsEnd && !strings.Contains(kept[n-1], "=")); n-- {
+	if c.huge && !off { // in front of it an item without "=" voids nothing
+		for len(kept) > 0 && kept[len(kept)-1] == "" {
+			kept = kept[:len(kept)-1]
+		}
+		return strings.Join(append(kept, hugeOff), ":"), dropped
+	}
+	if last := lastItem(values[len(values)-1]); !strict && last != "" && !c.about(last) { // as it is, even where it is malformed
+		return strings.Join(kept, ":"), dropped
+	}
+	for n := len(kept); n > 0 && !strings.Contains(kept[n-1], "="); n-- {
 		if kept[n-1] != "" {
 			dropped = append(dropped, kept[n-1])
 		}
 		kept = kept[:n-1]
-	}
-	if addsEnd {
-		kept = append(kept, hugeOff)
 	}
 	return strings.Join(kept, ":"), dropped
 }
