@@ -83,6 +83,7 @@ func unitDropIn(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	v.Notes(wish.Plan.Policy.Notes)
 	explainDropIn(v, found, dropIn)
 	switch {
 	case dropIn.Nothing != "":
