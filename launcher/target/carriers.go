@@ -42,6 +42,7 @@ const (
 	otherway                   // the root directory of the program is another one
 	stringC                    // "-c TEXT" may stand in the place of the command
 	envdir                     // the first argument is a folder of variables
+	caps                       // it sets a cap itself, whatever it was given
 	config                     // the programs stand in a configuration
 	ofImage                    // the first argument is an image, which has a command of its own
 )
@@ -129,5 +130,5 @@ var carriers = [...]carrier{
 	{names: "script", flags: "c,command=>text a,append e,return f,flush force E,echo= I,log-in= O,log-out= B,log-io= T,log-timing= m,logging-format= o,output-limit= q,quiet t,timing?", is: stays | permutes},
 	{names: "flock", flags: "s,shared x,e,exclusive n,nb,nonblock w,wait,timeout= E,conflict-exit-code= o,close F,no-fork verbose u,unlock>stop", words: 1, is: stays | stringC},
 	{names: "ssh", flags: "1 2 4 6 A a C f G g K k M N>stop n q s T t V>stop v X x Y y B= b= c= D= E= e= F= I= i= J= L= l=>user m= O= o= p= Q=>stop R= S= W=>stop", words: 1, env: elsewhere, who: "the other machine", is: joins | otherway},
-	{names: "arenacap", flags: "policy= service= q verbose arenas= cores= budget= argv0= supervise>stays kill-group wait-orphans parent-death-signal= reraise summary dry-run>stop", sub: "run"},
+	{names: "arenacap", flags: "policy= service= q verbose arenas= cores= budget= argv0= supervise>stays kill-group wait-orphans parent-death-signal= reraise summary dry-run>stop", sub: "run", is: caps},
 }

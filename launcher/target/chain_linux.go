@@ -160,6 +160,9 @@ func (c *chain) find() bool {
 
 // pass takes the environment through a carrier.
 func (c *chain) pass(row *carrier, name string, r reading) {
+	if row.has(caps) {
+		c.env, c.lost, c.doubt = c.begin, "", ""
+	}
 	before, link := c.env, &c.links[len(c.links)-1]
 	var said Answer
 	switch {

@@ -117,7 +117,7 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 		{"sh -c 'export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-9}; srv'", "", Yes, ""},
 		{"sh -c 'env -i \"$0\"; :' srv", "", No, "env clears the environment"}, {"sh -c 'env -i $X'", "", No, "env clears"}, {"sh -c 'exec \"$@\"' x env -i srv", "", No, "env clears"},
 		{"sh -c 'test -n x && unset MALLOC_ARENA_MAX; srv'", "", Unknown, "in some cases"},
-		{"tini -- gosu nobody srv", "", Yes, ""}, {"arenacap run -- srv", "", Yes, ""},
+		{"tini -- gosu nobody srv", "", Yes, ""}, {"sudo -u nobody arenacap run -- srv", "", Yes, ""}, {"arenacap run -- env -i srv", "", No, "env clears"}, {"sudo --what arenacap run -- srv", "", Unknown, ""}, {"arenacap run -- srv", "", Yes, ""},
 	} {
 		tree(t, root, [][3]string{{"etc/sudoers", "644", c.sudoers}})
 		args := words(c.line)
