@@ -10,7 +10,8 @@
 //
 // Known limits: a specifier whose value has a "$" in it, in the name of a program (none of systemd's own has one);
 // units that exist only in a running manager's memory (systemd-run); the units of user managers, but by their file's
-// path; access control lists. The SyslogIdentifier= of a drop-in counts for ExecStartPre= and its like too.
+// path; access control lists. The SyslogIdentifier= of a drop-in counts for ExecStartPre= and its like too. A path in a setting
+// counts with the specifiers whose values are known here; of a SystemCallFilter= the names of x86-64 are judged.
 package unit
 
 import (
