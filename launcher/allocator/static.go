@@ -1,5 +1,7 @@
 package allocator
 
+// The release of a glibc that is linked into a program.
+
 import (
 	"bytes"
 	"strconv"

@@ -72,7 +72,7 @@ func (p *process) nameMalloc(found *Process, maps layout, libc string) error {
 	case found.Libc == "":
 		found.Allocator = cmp.Or(mappedAllocator(maps), p.linkedAllocator(found, maps, exe))
 		return nil
-	case libc == exe: // a static program
+	case libc == exe && libc != "": // a static program
 		found.Allocator = cmp.Or(p.linkedAllocator(found, maps, exe), found.Libc)
 		return nil
 	}

@@ -42,7 +42,7 @@ func libcVersion(mem reader, maps layout, rings []*ring) (version, least string,
 	left := uint64(libcMax)
 	for _, code := range []perm{0, proc.PermExec} { // constants are read-only; old linkers put them beside the code
 		for _, m := range maps {
-			if m.Name != file || m.Perm != proc.PermRead|code {
+			if !m.File() || m.Name != file || m.Perm != proc.PermRead|code {
 				continue
 			}
 			end := min(m.End, m.Start+left)
