@@ -14,9 +14,9 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// initScript is the first process of a machine of its own with 4 CPUs and cgroup v2: a node, a pod and its container,
-// as a kubelet nests them. Each line that begins with "case" is a name and what arenacap plan --json says there. The second
-// kind of case sees its own group as the root of all, as containers do by default.
+// initScript is PID 1 of a virtual machine with 4 CPUs and cgroup v2. It nests the groups of a node, a pod and a container
+// like a kubelet. Each output line "case" has a name and the output of arenacap plan --json there. The "private" cases run
+// in a cgroup namespace, as containers do by default.
 const initScript = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -44,7 +44,7 @@ echo "case memory $(arenacap plan --json --policy /policy.toml | tr -d '\n')"
 poweroff -f
 `
 
-// TestCgroupV2: the limits of cgroup v2, read from a kernel of its own where this machine's has its CPU controller in v1.
+// TestCgroupV2 tests the limits of cgroup v2, on a separate kernel, because this machine may have the CPU controller in v1.
 func TestCgroupV2(t *testing.T) {
 	kernel := os.Getenv("ARENACAP_KERNEL")
 	if kernel == "" {
@@ -76,7 +76,7 @@ func TestCgroupV2(t *testing.T) {
 		"container":         {1.5, 2},
 		"container-private": {1.5, 2},
 		"pod":               {0.5, 1},
-		"pod-private":       {1.5, 2}, // what stands above the container's own root is out of sight
+		"pod-private":       {1.5, 2}, // groups above the namespace's root are not visible
 		"wide":              {10, 4},
 		"memory":            {10, 4},
 	} {
@@ -97,7 +97,7 @@ func TestCgroupV2(t *testing.T) {
 	}
 }
 
-// plan is what arenacap plan --json says, as far as it is looked at here.
+// plan holds the fields of arenacap plan --json that are tested here.
 type plan struct {
 	Cores struct {
 		Online, Used int
@@ -108,7 +108,7 @@ type plan struct {
 	}
 }
 
-// initramfs is the file system of that machine: busybox, unshare, their libraries, and a static arenacap.
+// initramfs is the virtual machine's file system: busybox, unshare, their libraries, and a static arenacap.
 func initramfs(t *testing.T, dir string) string {
 	t.Helper()
 	root := filepath.Join(dir, "root")
@@ -136,7 +136,7 @@ func initramfs(t *testing.T, dir string) string {
 			t.Fatal(err)
 		}
 		install(path, "bin/"+name)
-		libraries, _ := exec.Command("ldd", path).Output() // a static one has none, which is a status
+		libraries, _ := exec.Command("ldd", path).Output() // fails for a static program, which has none
 		for _, word := range strings.Fields(string(libraries)) {
 			if strings.HasPrefix(word, "/") {
 				install(word, word)
@@ -152,7 +152,7 @@ func initramfs(t *testing.T, dir string) string {
 	return archive(t, root, filepath.Join(dir, "initramfs"))
 }
 
-// archive packs a folder as the kernel unpacks it (initramfs-buffer-format).
+// archive packs a folder in the format of an initramfs (initramfs-buffer-format).
 func archive(t *testing.T, root, path string) string {
 	t.Helper()
 	out, err := os.Create(path)

@@ -1,5 +1,5 @@
-// Package container_test builds the example's image from its Dockerfile by podman, without a registry, and runs it by
-// podman with runc: as docker run would, and as the pod of its manifest.
+// Package container_test builds the example's image from its Dockerfile with podman, without a registry, and runs it with
+// podman and runc, like docker run, and as the pod of its manifest.
 package container_test
 
 import (
@@ -28,7 +28,7 @@ const (
 	socket   = "/run/authserver/auth.sock"
 )
 
-// build makes the image. The golang image lacks Go and the modules: they are this machine's, as there is no network.
+// build builds the image. Without a network, the golang image contains neither Go nor modules; it mounts this machine's.
 func build(t *testing.T) (context.Context, *lab.Podman) {
 	t.Helper()
 	podman := lab.NewPodman(t, lab.Debian, lab.Golang)
@@ -71,11 +71,11 @@ func TestContainer(t *testing.T) {
 	}
 }
 
-// runVolume is the folder that the server writes to, with the owner that it has in the image. docker's --tmpfs takes a uid
-// for that, podman's does not.
+// runVolume is the server's writable folder, with the owner that it has in the image. It replaces --tmpfs, which accepts
+// uid= in docker but not in podman.
 const runVolume = "--volume=/run/authserver"
 
-// dockerRun is the image as the README runs it, and docker stop.
+// dockerRun runs and stops the image as in the README.
 func dockerRun(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	a := serve(ctx, t, podman, "auth", "--read-only", runVolume, "--cpus=1.5", "--memory=512m")
 	if out, status, err := podman.Do(ctx, "stop", "auth"); status != 0 || err != nil {
@@ -89,13 +89,13 @@ func dockerRun(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// serve starts a container of the server with these flags and connects to it.
+// serve starts the server's container with these flags and connects to it.
 func serve(ctx context.Context, t *testing.T, podman *lab.Podman, name string, flags ...string) *lab.AuthServer {
 	t.Helper()
 	return connect(ctx, t, podman, name, start(ctx, t, podman, name, append(flags, image)...))
 }
 
-// connect connects to the server of a container, the output of which is the process's.
+// connect connects to the server in a container. The output of the process is the container's.
 func connect(ctx context.Context, t *testing.T, podman *lab.Podman, name string, output *lab.Process) *lab.AuthServer {
 	t.Helper()
 	if _, err := output.AwaitText(ctx, " threads, ready"); err != nil {
@@ -118,7 +118,7 @@ func start(ctx context.Context, t *testing.T, podman *lab.Podman, name string, a
 	return p
 }
 
-// pidOf is the PID of the container's PID 1, as it is seen from outside.
+// pidOf is the PID, outside, of the container's PID 1.
 func pidOf(ctx context.Context, t *testing.T, podman *lab.Podman, name string) int {
 	t.Helper()
 	pid, err := podman.Pid(ctx, name)
@@ -128,7 +128,7 @@ func pidOf(ctx context.Context, t *testing.T, podman *lab.Podman, name string) i
 	return pid
 }
 
-// serverOf is the PID of the server, as it is seen from outside: the only child of the container's PID 1.
+// serverOf is the PID, outside, of the server: the only child of the container's PID 1.
 func serverOf(t *testing.T, pid int) int {
 	t.Helper()
 	text := fileOf(t, pid, fmt.Sprintf("task/%d/children", pid))
@@ -148,11 +148,11 @@ func fileOf(t *testing.T, pid int, name string) string {
 	return string(text)
 }
 
-// podContainer is the name that podman gives to the container of the manifest.
+// podContainer is podman's name for the manifest's container.
 const podContainer = "authserver-pod-0-authserver"
 
-// thePod: under all that the manifest takes away the server runs, has the cap of the container's cores and keeps it;
-// what looks at it from inside works too; and SIGTERM ends it.
+// thePod: with all restrictions of the manifest the server runs and keeps the cap of the container's cores, inspect works
+// inside, and SIGTERM ends it.
 func thePod(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	a := connect(ctx, t, podman, podContainer, play(ctx, t, podman))
 	pid := serverOf(t, pidOf(ctx, t, podman, podContainer))
@@ -188,9 +188,9 @@ func thePod(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// play starts the pod of the manifest, and returns a process that prints its log. Two things podman 4.3 does otherwise
-// than a kubelet: it does not know subPath, so the folder of the ConfigMap is mounted in place of its one file ("the
-// policy" has the file), and where it makes the ConfigMap's volume, only root may enter that.
+// play starts the pod of the manifest, and returns a process that prints its log. podman 4.3 differs from a kubelet in two
+// points: it does not support subPath, so the ConfigMap's folder is mounted instead of the single file (test "the policy"
+// mounts the file), and only root may enter the volume that it creates for a ConfigMap.
 func play(ctx context.Context, t *testing.T, podman *lab.Podman) *lab.Process {
 	t.Helper()
 	file, err := lab.Copy("deployment.yaml", lab.Dir(t), "mountPath: /etc/arenacap/policy.toml", "mountPath: /etc/arenacap")
@@ -210,7 +210,7 @@ func play(ctx context.Context, t *testing.T, podman *lab.Podman) *lab.Process {
 	return p
 }
 
-// probe is the manifest's readiness probe, the limits that the pod sees, and what even root cannot write in it.
+// probe runs the manifest's readiness probe, and checks the limits in the pod and that its root file system is read-only.
 func probe(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	t.Helper()
 	_, deployment := manifest(ctx, t)
@@ -238,14 +238,14 @@ func probe(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// kubectlExec is kubectl exec POD -- arenacap inspect --json PID.
+// kubectlExec does what kubectl exec POD -- arenacap inspect --json PID does.
 func kubectlExec(ctx context.Context, t *testing.T, podman *lab.Podman, pid int) {
 	t.Helper()
 	if scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil && string(scope) != "0\n" {
 		t.Logf("kernel.yama.ptrace_scope is %s: only root may look into a process here", scope)
 		return
 	}
-	// NSpid: the PID in each namespace from the outermost on (proc(5)).
+	// NSpid: the PID in each namespace, the outermost first (proc(5)).
 	_, ns, _ := strings.Cut(fileOf(t, pid, "status"), "NSpid:")
 	ns, _, _ = strings.Cut(ns, "\n")
 	pids := strings.Fields(ns)
@@ -262,7 +262,7 @@ func kubectlExec(ctx context.Context, t *testing.T, podman *lab.Podman, pid int)
 	}
 }
 
-// statuses are what docker run ends with, and kubectl describe pod shows as "Exit Code".
+// statuses checks the exit statuses of docker run, which kubectl describe pod shows as "Exit Code".
 func statuses(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		name   string
@@ -290,8 +290,8 @@ func run(ctx context.Context, podman *lab.Podman, flags []string, args ...string
 	return podman.Do(ctx, slices.Concat([]string{"run", "--rm"}, flags, []string{image}, args)...)
 }
 
-// leaveOrphans is a server that leaves fifty processes behind, which end at once. As soon as there is no zombie it says
-// so, and SIGTERM ends it with status 7; one that it leaves then ends with the container.
+// leaveOrphans is a server that leaves fifty orphans, which end at once. It prints a line when no zombie is left. SIGTERM
+// ends it with status 7; it leaves one more orphan, which ends with the container.
 const leaveOrphans = `trap 'exit 7' TERM
 for i in 1 2 3 4 5 6 7 8 9 10; do (for j in 1 2 3 4 5; do /bin/true & done); done
 while cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') Z '; do :; done
@@ -299,7 +299,7 @@ while cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') Z '; do :; done
 echo no zombies
 sleep 1000 & wait`
 
-// orphans: PID 1 reaps them, with a budget and without one, and its end is the end of what is left.
+// orphans: PID 1 reaps them, with and without a budget, and remaining processes end with PID 1.
 func orphans(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for i, c := range []struct {
 		name string
@@ -327,8 +327,8 @@ func orphans(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// processes are those of a container, PID 1, a server and what the server started: handles that stand for no other
-// process of the same PID later.
+// processes returns pidfds of a container's processes: PID 1, the server and its children. A pidfd never refers to a later
+// process with the same PID.
 func processes(ctx context.Context, t *testing.T, podman *lab.Podman, name string) []*os.Process {
 	t.Helper()
 	out, _, err := podman.Do(ctx, "top", name, "hpid")
@@ -351,7 +351,7 @@ func processes(ctx context.Context, t *testing.T, podman *lab.Podman, name strin
 	return list
 }
 
-// wantEnded: the kernel ends what is left in a PID namespace before its PID 1 is gone.
+// wantEnded checks that all have ended: the kernel kills the processes of a PID namespace before its PID 1 is gone.
 func wantEnded(t *testing.T, list []*os.Process) {
 	t.Helper()
 	for _, process := range list {
@@ -361,7 +361,7 @@ func wantEnded(t *testing.T, list []*os.Process) {
 	}
 }
 
-// deafServer: SIGTERM reaches a server that does not end by it; after the pod's grace comes SIGKILL, and nothing is left.
+// deafServer: a server ignores SIGTERM; SIGKILL follows after the pod's grace, and no process is left.
 func deafServer(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	const deaf = `trap 'echo not yet' TERM; echo the trap is set; while :; do sleep 1000 & wait; done`
 	p := start(ctx, t, podman, "deaf", image, "/bin/sh", "-c", deaf)
@@ -384,8 +384,8 @@ func deafServer(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	wantEnded(t, left)
 }
 
-// cores: the cap follows the CPU limit, whether the container sees its group as the root of all (cgroup namespaces) or
-// where it stands on the host. A fraction counts as a whole core, and never more than the machine has.
+// cores: the cap follows the CPU limit, with and without a cgroup namespace. A fraction counts as a whole core, and at
+// most the machine's cores count.
 func cores(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		limit string
@@ -417,7 +417,7 @@ func cores(ctx context.Context, t *testing.T, podman *lab.Podman) {
 // policyFlag mounts a policy over the image's.
 func policyFlag(file string) string { return "--volume=" + file + ":/etc/arenacap/policy.toml:ro" }
 
-// quick mounts the image's policy with another clock and with more behind a table's heading.
+// quick mounts the image's policy with shorter times and with more lines in a table.
 func quick(t *testing.T, pairs ...string) string {
 	t.Helper()
 	pairs = append(pairs, "[budget]\n", "[budget]\ninterval = \"10ms\"\nsettle = \"0s\"\n")
@@ -428,7 +428,8 @@ func quick(t *testing.T, pairs ...string) string {
 	return policyFlag(file)
 }
 
-// breach: over its budget the server is ended and the container's status is 124; with "report" it goes on and is told.
+// breach: with "terminate" the server is ended and the container's status is 124; with "report" it continues and the breach
+// is logged.
 func breach(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		action string
@@ -437,7 +438,7 @@ func breach(ctx context.Context, t *testing.T, podman *lab.Podman) {
 		t.Run(c.action, func(t *testing.T) {
 			policy := quick(t, `"1GiB"`, `"150MiB"`, `"2/core"`, `8`, `"terminate"`, `"`+c.action+`"`)
 			a := serve(ctx, t, podman, c.action, "--read-only", runVolume, policy)
-			for range 3 { // 192 MiB beside the main arena
+			for range 3 { // 192 MiB besides the main arena
 				if err := a.Login(); err != nil {
 					t.Fatal(err)
 				}
@@ -457,9 +458,9 @@ func breach(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// memoryPercent: a percentage is of the container's memory limit and not of the node's memory.
+// memoryPercent: a percentage is of the container's memory limit, not of the node's memory.
 func memoryPercent(ctx context.Context, t *testing.T, podman *lab.Podman) {
-	const grow = `$held = "x" x (60 << 20); sleep 1000` // 60 MiB, and as much again for a moment
+	const grow = `$held = "x" x (60 << 20); sleep 1000` // 60 MiB, and briefly twice as much
 	p := start(ctx, t, podman, "memory", "--memory=256m", quick(t, `"80%"`, `"20%"`), image, "/usr/bin/perl", "-e", grow)
 	const limit = 256 << 20 / 5
 	if e, err := p.AwaitEvent(ctx, "breach", "resident"); err != nil || e.Limit != limit || e.Value <= limit {
@@ -470,7 +471,7 @@ func memoryPercent(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// refusals: a policy that is not obeyed is told on one line, and the server is not started.
+// refusals: an invalid or untrusted policy is reported on one line, and the server is not started.
 func refusals(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	mistake := policyFlag(write(t, "[arenas]\ncaps = 2\n"))
 	mounted := write(t, "[arenas]\ncap = 2\n")
@@ -498,7 +499,7 @@ func refusals(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// musl: in an image like Alpine's, with musl and without glibc, arenacap runs, and says that nothing can be capped.
+// musl: in an image with musl and without glibc, like Alpine, arenacap runs, and says that nothing can be capped.
 func musl(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	testenv.Need(t, "musl-gcc")
 	dir := t.TempDir()
@@ -540,11 +541,11 @@ func musl(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}{
 		{"told", supervised, 0, "arenacap: the cap cannot work, because \"/server\" uses musl, which has no arenas\nup"},
 		{"refused", append([]string{refuse}, supervised...), 125, `uses musl, which has no arenas; on_unenforceable = "refuse" forbids the start`},
-		// A launch reads a few headers and no more, and a static program has none that tell.
+		// A launch reads only a few headers, and those of a static program do not name the libc.
 		{"plan of a static program", []string{"musl", arenacap, "plan", "/static"}, 0, `"/static" is static, and glibc's malloc is not in it`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			// A terminal keeps the order of what comes on stdout and on stderr.
+			// A terminal keeps the order of stdout and stderr.
 			out, status, err := podman.Do(ctx, append([]string{"run", "--rm", "--tty"}, c.args...)...)
 			out = strings.ReplaceAll(out, "\r\n", "\n")
 			if err != nil || status != c.status || !strings.Contains(out, c.says) {

@@ -15,8 +15,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// object is one document of the manifest. A field that is not written as in the Kubernetes API (v1, apps/v1) is not
-// known here either, and an error.
+// object is one document of the manifest. Fields are spelt as in the Kubernetes API (v1, apps/v1); any other field is an
+// error.
 type object struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string
@@ -108,7 +108,7 @@ func manifest(ctx context.Context, t *testing.T) (config, deployment object) {
 	return objects[0], objects[1]
 }
 
-// write is a policy in a folder of its own: everybody may read it.
+// write writes a policy that all users may read, in a new folder.
 func write(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "policy.toml")
@@ -118,7 +118,7 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-// TestManifest: what a cluster would refuse, or find no pod for.
+// TestManifest finds mistakes that a cluster would refuse, or that would select no pod.
 func TestManifest(t *testing.T) {
 	config, deployment := manifest(t.Context(), t)
 	if config.APIVersion != "v1" || deployment.APIVersion != "apps/v1" {
@@ -153,7 +153,8 @@ func TestManifest(t *testing.T) {
 	}
 }
 
-// wantVolumes: each mount has its volume, and of a ConfigMap it names a key. podman knows no subPath to find that out.
+// wantVolumes checks that each mount has its volume, and that subPath is a key of the ConfigMap. podman does not support
+// subPath, so it would not detect that.
 func wantVolumes(t *testing.T, config object, pod podSpec) {
 	t.Helper()
 	for _, mount := range pod.Containers[0].VolumeMounts {

@@ -20,7 +20,7 @@ import (
 )
 
 // This runs in the container that .ci/mariadb-life boots with .ci/systemd: systemd is PID 1, mariadb.service is Debian's and
-// was started at boot, /usr/bin/arenacap is the release, and /opt/lab/debs has MariaDB's packages once more.
+// was started at boot, /usr/bin/arenacap is the release, and /opt/lab/debs contains MariaDB's packages, to install them again.
 
 const (
 	serverSocket = "/run/mysqld/mysqld.sock"
@@ -28,17 +28,16 @@ const (
 	dropIns      = "/etc/systemd/system/mariadb.service.d"
 )
 
-// life is a service and what has been written to its tables.
+// life is the service and the rows that were written to its tables.
 type life struct {
 	t       *testing.T
 	ctx     context.Context
 	db      *lab.MariaDB
 	journal *bufio.Scanner
-	rows    map[string]int // written, by step
+	rows    map[string]int // number of rows written, by step
 }
 
-// TestBootedLife takes MariaDB through what happens to a service in its years: after each step all that was ever
-// acknowledged is still there.
+// TestBootedLife takes MariaDB through the life cycle of a service. After each step all acknowledged rows must exist.
 func TestBootedLife(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
@@ -98,7 +97,7 @@ func (l *life) await(what string, match func(line string) bool) {
 	l.t.Fatalf("%s is not in the journal (%v); there is\n%s", what, l.ctx.Err(), strings.Join(seen, "\n"))
 }
 
-// awaitEvent waits for an event about a process: 0 is any other than the one in not.
+// awaitEvent waits for an event of a process; 0 means any process except not.
 func (l *life) awaitEvent(name, metric string, pid, not int) {
 	l.t.Helper()
 	l.await(fmt.Sprintf("the event %s %s of %d", name, metric, pid), func(line string) bool {
@@ -108,7 +107,7 @@ func (l *life) awaitEvent(name, metric string, pid, not int) {
 	})
 }
 
-// run runs a command that has to succeed.
+// run runs a command that must succeed.
 func (l *life) run(name string, args ...string) string {
 	l.t.Helper()
 	out, err := exec.CommandContext(l.ctx, name, args...).CombinedOutput()
@@ -150,10 +149,10 @@ func (l *life) mainPID() int {
 	return pid
 }
 
-// good is what a row of the ledger has to be: it can be checked without another copy.
+// good is the condition for a valid row of the ledger. It needs no second copy of the row.
 const good = "sha2(concat(step, ':', n), 512)"
 
-// prepare makes the tables: a ledger that each step writes to, and sysbench's.
+// prepare creates the tables: a ledger that each step writes to, and sysbench's.
 func (l *life) prepare() {
 	l.file("/etc/mysql/mariadb.conf.d/99-life.cnf", "[mysqld]\nmax_allowed_packet = 128M\n")
 	l.systemctl("restart", "mariadb")
@@ -170,7 +169,7 @@ func (l *life) write(step string, rows int) {
 	l.rows[step] = rows
 }
 
-// verify checks every row that was ever written, and that InnoDB finds nothing wrong with its pages.
+// verify checks all rows that were ever written, and runs InnoDB's check of its pages.
 func (l *life) verify(step string) {
 	l.t.Helper()
 	for name, want := range l.rows {
@@ -184,7 +183,7 @@ func (l *life) verify(step string) {
 	}
 }
 
-// load is sysbench with 64 connections.
+// load runs sysbench with 64 connections.
 func (l *life) load() {
 	l.t.Helper()
 	rate, err := l.db.Sysbench(l.ctx, 2)
@@ -203,7 +202,7 @@ func (l *life) shipped() {
 	}
 }
 
-// inspected is what arenacap inspect --json says of a process.
+// inspected is the output of arenacap inspect --json for a process.
 type inspected struct {
 	Arenas int
 	Cap    *int
@@ -221,7 +220,7 @@ func (l *life) inspect() inspected {
 	return found[0]
 }
 
-// capped checks that the running server has all the arenas that its cap allows, and no more.
+// capped checks that the running server has exactly as many arenas as its cap allows.
 func (l *life) capped() {
 	l.t.Helper()
 	found := l.inspect()
@@ -230,7 +229,7 @@ func (l *life) capped() {
 	}
 }
 
-// budgets is the example's policy with another clock and action.
+// budgets is the example's policy with other times and another action.
 func (l *life) budgets(action string) {
 	l.t.Helper()
 	text, err := os.ReadFile("/opt/lab/policy.toml")
@@ -241,17 +240,17 @@ func (l *life) budgets(action string) {
 		"[service.mariadb]\n", "[service.mariadb]\nbudget.action = \""+action+"\"\nbudget.grace = \"1m\"\n").Replace(string(text)))
 }
 
-// underDropIn puts arenacap in front with the drop-in that it prints itself.
+// underDropIn installs the drop-in that arenacap prints.
 func (l *life) underDropIn() {
 	l.budgets("report")
 	l.file(filepath.Join(dropIns, "arenacap.conf"), l.run("arenacap", "-q", "unit", "mariadb")+"\n")
-	// The unit's own Restart=on-abnormal takes an end by SIGTERM for a clean one.
+	// For the unit's own Restart=on-abnormal an exit after SIGTERM is clean.
 	l.file(filepath.Join(dropIns, "restart.conf"), "[Service]\nRestart=always\nRestartSec=100ms\n")
 	l.systemctl("daemon-reload")
 	l.restart()
 }
 
-// restart returns once the server has said READY=1: Debian's unit has Type=notify.
+// restart returns when the server has sent READY=1, because Debian's unit has Type=notify.
 func (l *life) restart() {
 	l.t.Helper()
 	l.systemctl("restart", "mariadb")
@@ -263,7 +262,7 @@ func (l *life) loaded() {
 	l.capped()
 }
 
-// reported: a connection that holds 640 MiB is told, and told again when it has gone; the server stays.
+// reported: a connection that holds 640 MiB causes a breach, its end causes recovered, and the server continues.
 func (l *life) reported() {
 	pid := l.mainPID()
 	release, err := l.db.Hold(l.ctx, 10)
@@ -280,8 +279,7 @@ func (l *life) reported() {
 	}
 }
 
-// arenacapUpgraded: the watch of the old binary goes on, as a service does whose binary was replaced; the next start takes
-// the new one.
+// arenacapUpgraded: after an upgrade of arenacap the watch continues with the old binary; the next start uses the new one.
 func (l *life) arenacapUpgraded() {
 	l.run("install", "/usr/bin/arenacap", "/usr/bin/arenacap.new")
 	l.run("mv", "/usr/bin/arenacap.new", "/usr/bin/arenacap")
@@ -291,8 +289,7 @@ func (l *life) arenacapUpgraded() {
 	l.capped()
 }
 
-// terminated: over its budget the server is ended while somebody writes, and systemd starts it again. What was
-// acknowledged is there.
+// terminated: a breach terminates the server while a client writes, and systemd restarts it. All acknowledged rows exist.
 func (l *life) terminated() {
 	l.budgets("terminate")
 	l.restart()
@@ -305,8 +302,8 @@ func (l *life) terminated() {
 		l.t.Logf("ended before the last of it was held: %v", err)
 	}
 	l.awaitEvent("breach", "", pid, 0)
-	l.awaitEvent("started", "", 0, pid) // with KillMode=control-group the first watch may end without a last word
-	l.systemctl("start", "mariadb")     // joins the start that is under way
+	l.awaitEvent("started", "", 0, pid) // with KillMode=control-group the first watch may end without a final event
+	l.systemctl("start", "mariadb")     // waits for the start that is in progress
 	if got := l.systemctl("show", "-P", "NRestarts", "mariadb"); got != "1" {
 		l.t.Errorf("NRestarts=%s", got)
 	}
@@ -322,8 +319,8 @@ func (l *life) terminated() {
 	l.restart()
 }
 
-// writer writes one row after the other until its connection ends, and tells how many were acknowledged. It returns
-// once the first one was.
+// writer writes one row after the other until its connection ends, and then reports the number of acknowledged rows. It
+// returns when the first row is acknowledged.
 func (l *life) writer(step string) <-chan int {
 	l.t.Helper()
 	cmd := exec.CommandContext(l.ctx, "mariadb", "--batch", "--unbuffered", "--skip-column-names", "--skip-reconnect", "life")
@@ -359,8 +356,8 @@ func (l *life) writer(step string) <-chan int {
 	return acknowledged
 }
 
-// binaryReplaced: dpkg puts another mariadbd in its place; the one that runs goes on, is seen and is capped. The
-// package's scripts do not restart the server.
+// binaryReplaced: dpkg replaces mariadbd; the running one continues under its cap, and inspect can read it. The package's
+// scripts do not restart the server.
 func (l *life) binaryReplaced() {
 	pid := l.mainPID()
 	l.run("dpkg", "-i", l.deb("mariadb-server-core"))
@@ -386,8 +383,7 @@ func (l *life) deb(name string) string {
 	return found[0]
 }
 
-// packageInstalled: the package's own scripts stop the server and start it again, under the drop-in, which is no file of
-// the package.
+// packageInstalled: the package's scripts restart the server with the drop-in, which does not belong to the package.
 func (l *life) packageInstalled() {
 	pid := l.mainPID()
 	l.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "-i", l.deb("mariadb-server"))
@@ -399,7 +395,7 @@ func (l *life) packageInstalled() {
 	l.capped()
 }
 
-// withoutArenacap: the last shutdown was clean, no process was left, and the server needs no recovery.
+// withoutArenacap: the last shutdown was clean and left no process, and the server needs no recovery.
 func (l *life) withoutArenacap() {
 	l.systemctl("stop", "mariadb")
 	if got := l.systemctl("show", "-P", "Result", "mariadb"); got != "success" {
@@ -424,7 +420,7 @@ func (l *life) withoutArenacap() {
 	}
 }
 
-// processes are the names of what is still in the unit's control group.
+// processes returns the names of the processes in the unit's control group.
 func (l *life) processes() (names []string) {
 	stats, err := filepath.Glob("/proc/[0-9]*/cgroup")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package mariadb_test runs the example: MariaDB from the distribution's package on a fresh data folder, under
-// sysbench, capped and not.
+// Package mariadb_test runs the example: MariaDB from the distribution's package on a new data folder, under sysbench,
+// with and without a cap.
 package mariadb_test
 
 import (
@@ -15,7 +15,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// connections is what sysbench opens; each is a thread of the server.
+// connections is the number of sysbench's connections; each is a thread of the server.
 const connections = 64
 
 func setUp(t *testing.T) (ctx context.Context, db *lab.Database, arenacap, file string) {
@@ -77,7 +77,7 @@ func TestArenasUnderLoad(t *testing.T) {
 	}
 }
 
-// start also checks that the run before this one ended cleanly: otherwise InnoDB would say that it recovers.
+// start also checks that the previous run ended cleanly: otherwise InnoDB would log a recovery.
 func start(ctx context.Context, t *testing.T, db *lab.Database, prefix []string) *lab.MariaDB {
 	t.Helper()
 	m, err := db.Start(ctx, prefix)
@@ -109,8 +109,8 @@ func count(t *testing.T, m *lab.MariaDB) int {
 	return census.Arenas
 }
 
-// The policy as it is but for its clock, and with a limit on `virtual` beside its own. That one is passed at the first
-// sample after `settle` with nobody connected, which is why the policy has none, and tells the test that `settle` is over.
+// The policy with shorter times and an additional limit on `virtual`. That limit is exceeded at the first sample after
+// `settle` without any connection, which is why the policy has none; its breach signals the end of `settle`.
 func TestBudgets(t *testing.T) {
 	ctx, db, arenacap, file := setUp(t)
 	m, err := lab.UpBeforeSettle(2*time.Second, func(settle string) (*lab.MariaDB, error) {

@@ -20,7 +20,7 @@ type AuthServer struct {
 	answer *bufio.Scanner
 }
 
-// Report is what the server says about itself, the arenas counted by malloc_info(3) inside it.
+// Report is the server's report. It counts arenas with malloc_info(3).
 type Report struct {
 	Glibc                   string
 	Threads, Logins, Arenas int
@@ -33,10 +33,10 @@ func CompileAuthServer(ctx context.Context, source, dir string) (string, error) 
 	return path, run(exec.CommandContext(ctx, "gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", path, source))
 }
 
-// StartAuthServer starts the program behind the prefix (none: bare) and connects to it.
+// StartAuthServer starts the program after the prefix, which may be empty, and connects to it.
 func StartAuthServer(ctx context.Context, program string, prefix []string, env ...string) (*AuthServer, error) {
 	socket := filepath.Join(filepath.Dir(program), "auth.sock")
-	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // one that was killed leaves it
+	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a killed server
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, program, "-t", "128", "-s", socket)
@@ -52,7 +52,7 @@ func StartAuthServer(ctx context.Context, program string, prefix []string, env .
 	return a, err
 }
 
-// ConnectAuthServer connects to a server that was started otherwise, once it says that it is ready.
+// ConnectAuthServer connects to a server that was started elsewhere, after it prints that it is ready.
 func ConnectAuthServer(ctx context.Context, p *Process, socket string) (*AuthServer, error) {
 	a := &AuthServer{Process: p}
 	return a, a.connect(ctx, socket)
@@ -84,13 +84,13 @@ func (a *AuthServer) ask(format string, args ...any) (string, error) {
 	return "", fmt.Errorf("%q: %s", line, a.answer.Text())
 }
 
-// Login has the next worker open one session of 1 KiB.
+// Login makes the next worker open one session of 1 KiB.
 func (a *AuthServer) Login() error {
 	_, err := a.ask("login alice")
 	return err
 }
 
-// Churn has every worker open and close sessions at the same time, and returns how many a second.
+// Churn makes all workers open and close sessions at the same time, and returns the number per second.
 func (a *AuthServer) Churn(rounds int) (perSecond float64, err error) {
 	text, err := a.ask("churn %d", rounds)
 	if err != nil {

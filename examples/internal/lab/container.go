@@ -21,11 +21,11 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// Containers of Debian's podman with runc: what configures it, the base images, and how a test starts a container.
+// Containers with Debian's podman and runc: configuration, base images, starting containers.
 
-// containersConf makes podman independent of this machine's systemd and of the locks that its other users share in
-// /dev/shm. runc starts containers on hybrid control groups, which crun refuses, and the limits are low enough for a
-// machine that is a container itself (containers.conf(5)).
+// containersConf makes podman independent of this machine's systemd and of the locks in /dev/shm that other users share.
+// runc supports hybrid control groups, crun does not. The limits are low enough for a machine that is itself a container
+// (containers.conf(5)).
 const containersConf = `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 log_driver = "k8s-file"
@@ -38,13 +38,13 @@ lock_type = "file"
 runtime = "runc"
 `
 
-// Images that the containers are made of. No registry gives them: they are imported from roots of debootstrap.
+// Base images. They do not come from a registry but from debootstrap roots.
 const (
 	Debian = "debian:bookworm-slim"
-	Golang = "golang:1.26-bookworm" // without Go itself: a build mounts this machine's
+	Golang = "golang:1.26-bookworm" // without Go; a build mounts this machine's
 )
 
-// base is a root that .ci/systemd makes, and what the image of the registry has in its configuration.
+// base is a root from .ci/systemd, with the configuration of the registry's image.
 type base struct {
 	folder, command string
 	changes         []string // instructions of a Dockerfile
@@ -56,15 +56,15 @@ var bases = map[string]base{
 		"ENV PATH=/go/bin:/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}},
 }
 
-// Podman is podman with a store of a test's own, beside which it reads the base images.
+// Podman is podman with a test's own store. It reads the base images from an additional store.
 type Podman struct {
-	dir  string // of its store and its state
+	dir  string // folder of its store and its state
 	conf string
 	args []string // before the subcommand
 }
 
-// NewPodman gives a test a podman with those base images, and removes its containers when the test ends. The test is
-// skipped where it cannot be had.
+// NewPodman sets up podman with these base images, and removes its containers when the test ends. It skips the test if
+// that is not possible.
 func NewPodman(t testing.TB, images ...string) *Podman {
 	t.Helper()
 	testenv.NeedRoot(t)
@@ -94,13 +94,14 @@ func NewPodman(t testing.TB, images ...string) *Podman {
 	return p
 }
 
-// storeArgs are podman's flags for a store in a folder. They stay with it: podman keeps its paths in the store's database.
+// storeArgs are podman's flags for a store in a folder. They must not change, because the store's database contains the
+// paths.
 func storeArgs(dir string) []string {
 	return []string{"--root", filepath.Join(dir, "store"), "--runroot", filepath.Join(dir, "run"), "--tmpdir", filepath.Join(dir, "tmp"),
 		"--storage-driver", "overlay", "--storage-opt", "overlay.skip_mount_home=true"}
 }
 
-// importBase imports a base image unless the store has it. Of several tests that want it at a time one does.
+// importBase imports a base image unless the store has it. A lock ensures that only one test imports it.
 func (p *Podman) importBase(ctx context.Context, roots, image string) error {
 	lock, err := os.Create(filepath.Join(roots, "images.lock"))
 	if err != nil {
@@ -133,19 +134,19 @@ func (p *Podman) importBase(ctx context.Context, roots, image string) error {
 	load := p.Command(ctx, append(args, "-", name)...)
 	load.Stdin = files
 	err = run(load)
-	files.Close() // so that tar ends where podman did not read all
+	files.Close() // so that tar ends even if podman did not read everything
 	return errors.Join(err, tar.Wait())
 }
 
-// Command is a podman command that has not been started.
+// Command returns a podman command that is not started.
 func (p *Podman) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "podman", slices.Concat(p.args, args)...)
 	cmd.Env = append(os.Environ(), "CONTAINERS_CONF="+p.conf)
 	return cmd
 }
 
-// Do runs a podman command to its end, and returns what it and its container printed, and its status: of podman run it
-// is the container's, 128+n for signal n.
+// Do runs a podman command to its end, and returns its output, including the container's, and its status. The status of
+// podman run is the container's, 128+n for signal n.
 func (p *Podman) Do(ctx context.Context, args ...string) (output string, status int, err error) {
 	out, err := p.Command(ctx, args...).CombinedOutput()
 	var exit *exec.ExitError
@@ -155,8 +156,8 @@ func (p *Podman) Do(ctx context.Context, args ...string) (output string, status 
 	return strings.TrimSpace(string(out)), 0, err
 }
 
-// Start starts podman run for a new container. The process is podman in the foreground: what it prints and its status are
-// the container's. Signals go by Signal, as podman forwards its own only from a moment after the start.
+// Start starts podman run for a new container. The process is podman in the foreground; its output and status are the
+// container's. Use Signal to send signals, because podman begins to forward its own only some time after the start.
 func (p *Podman) Start(ctx context.Context, name string, args ...string) (*Process, error) {
 	return Start(p.Command(ctx, slices.Concat([]string{"run", "--log-driver", "none", "--name", name}, args)...), nil)
 }
@@ -179,7 +180,7 @@ func (p *Podman) Pid(ctx context.Context, name string) (int, error) {
 	return pid, nil
 }
 
-// removeAll removes the pods and the containers, whatever their state, and waits until nothing writes to the store.
+// removeAll removes all pods and containers, running or not, and waits until no process writes to the store.
 func (p *Podman) removeAll() error {
 	ctx := context.Background()
 	pods, _, err := p.Do(ctx, "pod", "ps", "--quiet", "--no-trunc")
@@ -193,8 +194,8 @@ func (p *Podman) removeAll() error {
 	return err
 }
 
-// awaitMonitors waits for the processes that podman leaves behind: each container has a conmon, which becomes a podman
-// that cleans up when the container has ended.
+// awaitMonitors waits for background processes of podman: each container has a conmon, which execs podman to clean up when
+// the container has ended.
 func (p *Podman) awaitMonitors() error {
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range files {
@@ -211,7 +212,7 @@ func (p *Podman) awaitMonitors() error {
 	return err
 }
 
-// awaitEnd waits for the end of a process that need not be a child: then its descriptor can be read (pidfd_open(2)).
+// awaitEnd waits for the end of any process: its pidfd is then readable (pidfd_open(2)).
 func awaitEnd(pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err == unix.ESRCH {
@@ -232,7 +233,7 @@ func awaitEnd(pid int) error {
 	return os.NewSyscallError("poll", err)
 }
 
-// removeGroups removes the control groups of a pod that podman 4.3 leaves in the hierarchies without a controller.
+// removeGroups removes a pod's control groups, which podman 4.3 leaves behind in hierarchies without a controller.
 func removeGroups(pod string) error {
 	groups, err := filepath.Glob("/sys/fs/cgroup/*/libpod_parent/" + pod)
 	for _, group := range groups {

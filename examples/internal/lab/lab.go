@@ -1,5 +1,5 @@
-// Package lab starts the servers of the examples, loads them and reads their memory. The examples' tests and the
-// table of the README share it, so that both see the same servers under the same load.
+// Package lab starts the servers of the examples, loads them and reads their memory, for the examples' tests and for the
+// README's tables.
 package lab
 
 import (
@@ -17,10 +17,10 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// The servers start in the same surroundings for the tests and for the table.
+// The servers inherit the same environment in the tests and in the benchmarks.
 func init() { testenv.Reset() }
 
-// Dir is a temporary folder that another user may enter and that root accepts policy files from.
+// Dir is a temporary folder that other users may enter and in which root accepts policy files.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -32,8 +32,8 @@ func Dir(t testing.TB) string {
 	return dir
 }
 
-// Within is a context that ends with the test or after the limit. A test makes it when its programs are built: with an
-// empty build cache and other compilers beside it, go build alone takes minutes.
+// Within is a context that ends with the test or after the limit. Call it after building programs, because with an empty
+// build cache and other builds at the same time, go build alone may take minutes.
 func Within(t testing.TB, limit time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -47,9 +47,8 @@ func Arenacap(dir string) (string, error) {
 	return path, testenv.Arenacap(path, nil)
 }
 
-// Copy copies a file of an example (its policy) into the folder, for every user to read, with some of its text replaced:
-// each pair is the old text and the new one. A text that is not in the file is an error, as the copy would not test what
-// it seems to.
+// Copy copies a file of an example into the folder, readable for all users, and replaces texts: pairs alternates old and
+// new texts. It fails if an old text is not in the file, because the test would then test something else.
 func Copy(from, dir string, pairs ...string) (string, error) {
 	text, err := os.ReadFile(from)
 	if err != nil {
@@ -66,8 +65,8 @@ func Copy(from, dir string, pairs ...string) (string, error) {
 	return path, os.WriteFile(path, []byte(out), 0o644)
 }
 
-// UpBeforeSettle starts a server that is up before its `settle` ends, however slow the machine: one that was not is
-// stopped and started once more with twice the time.
+// UpBeforeSettle starts a server that must be up before its `settle` ends. If it was too slow, it is stopped and started
+// again with twice the time.
 func UpBeforeSettle[S any](settle time.Duration, start func(settle string) (S, error), stop func(S)) (S, error) {
 	for ; ; settle *= 2 {
 		began := time.Now()
@@ -93,10 +92,10 @@ func Memory(pid int) (virtual, resident uint64, err error) {
 	return virtual * page, resident * page, nil
 }
 
-// GlibcLimit is the number of arenas that glibc gives to so many threads beside the main one on this machine when
-// nothing is set.
+// GlibcLimit is the number of arenas that glibc uses without a cap on this machine, for a number of threads besides the
+// main one.
 func GlibcLimit(ctx context.Context, threads int) (int, error) {
-	// "glibc 2.36" and "2". The CPUs are counted by the same glibc that counts them for its limit.
+	// "glibc 2.36" and "2". getconf counts the CPUs with the glibc whose limit is computed.
 	out, err := exec.CommandContext(ctx, "getconf", "GNU_LIBC_VERSION").Output()
 	if err != nil {
 		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %w", err)
@@ -119,7 +118,7 @@ func GlibcLimit(ctx context.Context, threads int) (int, error) {
 	return min(n, threads+1), nil
 }
 
-// Environ is the environment that a process was started with, the last of several values of a name.
+// Environ is the environment that a process was started with; of duplicate names the last counts.
 func Environ(pid int) (map[string]string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	vars := map[string]string{}
@@ -131,7 +130,7 @@ func Environ(pid int) (map[string]string, error) {
 	return vars, err
 }
 
-// run runs a command to its end; an error carries what it printed.
+// run runs a command to its end; an error contains its output.
 func run(cmd *exec.Cmd) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)

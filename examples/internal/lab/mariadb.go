@@ -27,8 +27,8 @@ type MariaDB struct {
 	socket string
 }
 
-// NewDatabase makes the data folder and fills it. Where root runs this the server becomes the user mysql, as it
-// refuses to run as root.
+// NewDatabase creates and fills the data folder. If root runs this, the server runs as user mysql, because it refuses to
+// run as root.
 func NewDatabase(ctx context.Context, dir string) (*Database, error) {
 	d := &Database{dir: filepath.Join(dir, "mariadb")}
 	if err := os.Mkdir(d.dir, 0o755); err != nil {
@@ -65,7 +65,8 @@ func (d *Database) chooseUser() error {
 	return os.Chown(d.dir, uid, gid)
 }
 
-// command runs as the database's user, in and with its folder as the home, so that no file of the caller's counts.
+// command runs as the database's user, with the data folder as current and home folder, so that no configuration of the
+// caller applies.
 func (d *Database) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = d.dir
@@ -94,8 +95,8 @@ func (d *Database) fill(ctx context.Context) error {
 	return err
 }
 
-// Start starts mariadbd behind the prefix (none: bare), with a small buffer pool and no network, and waits until it
-// takes connections. More options may follow.
+// Start starts mariadbd after the prefix, which may be empty, with a small buffer pool and no network, and waits until it
+// accepts connections. More options may follow.
 func (d *Database) Start(ctx context.Context, prefix []string, options ...string) (*MariaDB, error) {
 	args := append([]string{"--no-defaults", "--datadir=" + d.dir + "/data", "--socket=" + d.dir + "/sock",
 		"--pid-file=" + d.dir + "/pid", "--skip-networking", "--innodb-buffer-pool-size=32M", "--max-allowed-packet=128M"}, options...)
@@ -110,13 +111,13 @@ func (d *Database) Start(ctx context.Context, prefix []string, options ...string
 	return &MariaDB{Process: p, socket: d.dir + "/sock"}, nil
 }
 
-// Version is what mariadbd says about itself, "10.11.19", without the distribution's suffix.
+// Version is mariadbd's version without the distribution's suffix, "10.11.19".
 func (d *Database) Version(ctx context.Context) string {
 	out, _ := d.command(ctx, "mariadbd", "--no-defaults", "--version").Output()
 	return string(regexp.MustCompile(`\d+\.\d+\.\d+`).Find(out))
 }
 
-// ConnectMariaDB is a server that somebody else started: there is no Process.
+// ConnectMariaDB is a server that was started elsewhere; its Process is nil.
 func ConnectMariaDB(socket string) *MariaDB { return &MariaDB{socket: socket} }
 
 // Prepare fills sysbench's tables.
@@ -132,7 +133,7 @@ func (m *MariaDB) sysbench(ctx context.Context, args ...string) *exec.Cmd {
 		"--mysql-user=sysbench", "--mysql-db=sbtest", "--tables=2", "--table-size=10000"}, args...)...)
 }
 
-// Sysbench loads the server from 64 connections for so many seconds and returns the queries a second.
+// Sysbench loads the server from 64 connections for a number of seconds and returns the queries per second.
 func (m *MariaDB) Sysbench(ctx context.Context, seconds int) (float64, error) {
 	out, err := m.sysbench(ctx, "--threads=64", "--time="+strconv.Itoa(seconds), "run").CombinedOutput()
 	if err != nil {
@@ -146,7 +147,7 @@ func (m *MariaDB) Sysbench(ctx context.Context, seconds int) (float64, error) {
 	return strconv.ParseFloat(string(found[1]), 64)
 }
 
-// Hold opens a connection that keeps so many strings of 64 MiB in the server until release is called.
+// Hold opens a connection that holds strings of 64 MiB each in the server until release is called.
 func (m *MariaDB) Hold(ctx context.Context, strings int) (release func() error, err error) {
 	cmd := m.client(ctx, "--batch", "--unbuffered", "--skip-column-names", "--max-allowed-packet=128M")
 	in, err := cmd.StdinPipe()

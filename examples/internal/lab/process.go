@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-// Process is a running server and the lines that it, and arenacap with it, printed on stdout and stderr.
+// Process is a running server and the lines that it and arenacap printed on stdout and stderr.
 type Process struct {
 	Pid int
 
@@ -22,7 +22,7 @@ type Process struct {
 	ended  chan struct{} // closed when the process was waited for
 	mu     sync.Mutex
 	lines  []string
-	closed bool          // nobody holds the writing end any more
+	closed bool          // all writing ends are closed
 	change chan struct{} // closed and replaced with each new line
 }
 
@@ -46,7 +46,7 @@ func Start(cmd *exec.Cmd, prefix []string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The file itself, not a copying goroutine: the watch keeps it open for a moment longer than the server.
+	// Pass the file itself, so that Wait does not wait for the watch, which keeps it open longer than the server.
 	cmd.Stdout, cmd.Stderr = w, w
 	err = cmd.Start()
 	w.Close()
@@ -78,15 +78,14 @@ func (p *Process) note(change func()) {
 	p.change = make(chan struct{})
 }
 
-// Lines is what was printed so far.
+// Lines returns the lines printed so far.
 func (p *Process) Lines() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.lines)
 }
 
-// Await returns the first line that matches, the ones that were printed before included. It is an error when the
-// output ends, or the context, before there is one.
+// Await returns the first matching line, including earlier ones. It fails if the output or the context ends first.
 func (p *Process) Await(ctx context.Context, what string, match func(line string) bool) (string, error) {
 	for seen := 0; ; {
 		p.mu.Lock()
@@ -107,7 +106,7 @@ func (p *Process) Await(ctx context.Context, what string, match func(line string
 	}
 }
 
-// AwaitText is Await for a text that the line contains.
+// AwaitText awaits a line that contains a text.
 func (p *Process) AwaitText(ctx context.Context, text string) (string, error) {
 	return p.Await(ctx, text, func(line string) bool { return strings.Contains(line, text) })
 }
@@ -140,7 +139,7 @@ func parseEvent(line string) (e Event, ok bool) {
 	return e, json.Unmarshal([]byte(line), &e) == nil
 }
 
-// Signal sends a signal. A process that has ended takes any.
+// Signal sends a signal. It succeeds if the process has ended.
 func (p *Process) Signal(sig syscall.Signal) error {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -169,7 +168,7 @@ func (p *Process) Wait(ctx context.Context) (int, error) {
 	return p.cmd.ProcessState.ExitCode(), nil
 }
 
-// AwaitEnd waits for the end of the output: until nobody holds it open any more.
+// AwaitEnd waits until all writing ends of the output are closed.
 func (p *Process) AwaitEnd(ctx context.Context) error {
 	for {
 		p.mu.Lock()
@@ -186,7 +185,7 @@ func (p *Process) AwaitEnd(ctx context.Context) error {
 	}
 }
 
-// Kill ends the process at once, for the paths that gave up on it.
+// Kill ends the process at once, for error paths.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.ended

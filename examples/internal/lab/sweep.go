@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Sweep is what arenacap sweep --json tells, as far as the examples' tests look at it.
+// Sweep holds the fields of arenacap sweep --json that the examples' tests use.
 type Sweep struct {
 	Caps   []SweptCap
 	Advice struct {
@@ -21,10 +21,10 @@ type Sweep struct {
 		Noisy               bool
 	}
 
-	Said string // on stderr
+	Said string // stderr
 }
 
-// SweptCap is what was measured under one cap.
+// SweptCap is the measurement of one cap.
 type SweptCap struct {
 	Cap        string
 	Throughput struct{ Median float64 }
@@ -36,8 +36,8 @@ type SweptCap struct {
 	Failed     int
 }
 
-// RunSweep runs an example's sweep.sh with a freshly built arenacap first in PATH. Flags of sweep follow the script's
-// own arguments.
+// RunSweep runs an example's sweep.sh with a newly built arenacap first in PATH. Flags of sweep follow the script's
+// arguments.
 func RunSweep(t testing.TB, args ...string) Sweep {
 	t.Helper()
 	dir := Dir(t)
@@ -78,7 +78,7 @@ func runSweep(ctx context.Context, dir string, args []string) (s Sweep, err erro
 	return s, nil
 }
 
-// Of is what was measured under a cap.
+// Of is the measurement of a cap.
 func (s Sweep) Of(t testing.TB, cap string) SweptCap {
 	t.Helper()
 	for _, c := range s.Caps {
@@ -90,7 +90,7 @@ func (s Sweep) Of(t testing.TB, cap string) SweptCap {
 	return SweptCap{}
 }
 
-// RefusedSweep runs an example's sweep.sh, which has to end with status 1, and returns what it says on stderr.
+// RefusedSweep runs an example's sweep.sh, which must end with status 1, and returns its stderr.
 func RefusedSweep(t testing.TB, args ...string) string {
 	t.Helper()
 	dir := Dir(t)
