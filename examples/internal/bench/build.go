@@ -7,13 +7,12 @@ import (
 	"path/filepath"
 )
 
-// This file builds the programs that are measured: arenacap as .ci/release does and as go build does, and what it is
-// compared with.
+// Building the measured programs: arenacap like .ci/release and like go build, and the programs to compare with.
 
 // built is a folder of programs.
 type built struct{ dir string }
 
-// folder is a new folder within it, which other users may enter.
+// folder creates a folder in it that other users may enter.
 func (b *built) folder(name string) string {
 	if b.dir == "" {
 		dir, err := os.MkdirTemp("", "arenacap-bench-")
@@ -28,7 +27,7 @@ func (b *built) folder(name string) string {
 
 func (b *built) remove() error { return os.RemoveAll(b.dir) }
 
-// release builds what .ci/release builds, once.
+// release builds the release, once.
 func (b *built) release() string {
 	dir := b.folder("release")
 	if _, err := os.Stat(dir + "/arenacap"); err != nil {
@@ -37,10 +36,10 @@ func (b *built) release() string {
 	return dir + "/arenacap"
 }
 
-// plain builds arenacap as go build does.
+// plain builds arenacap like go build.
 func (b *built) plain() string { return b.goBuild("arenacap", "./cmd/arenacap", false) }
 
-// goBuild builds a program of this folder as a release is built, or as go build does.
+// goBuild builds a program of this folder, like a release or like go build.
 func (b *built) goBuild(name, pkg string, stripped bool) string {
 	path := filepath.Join(b.folder("go"), name)
 	args := []string{"build", "-o", path}
@@ -51,7 +50,7 @@ func (b *built) goBuild(name, pkg string, stripped bool) string {
 	return path
 }
 
-// c compiles a program in C. At -O2 gcc leaves out allocations that are not used.
+// c compiles a C program, without -O2, at which gcc removes unused allocations.
 func (b *built) c(source string) string {
 	name := filepath.Base(source)
 	path := filepath.Join(b.folder("c"), name[:len(name)-len(".c")])
@@ -59,9 +58,9 @@ func (b *built) c(source string) string {
 	return path
 }
 
-// fresh copies a program anew. A program starts faster the larger the pieces are that the page cache holds it in: the
-// linker writes through a mapping, in single pages, up to 0.7 ms slower, and cp lets the kernel copy, in pieces that
-// depend on those of the source, 0.4 ms more or less. So all are written alike, 64 KiB at a time.
+// fresh makes a new copy of a program. A program starts faster if the page cache holds it in larger pieces. The linker
+// writes through a mapping, in single pages, which makes a start up to 0.7 ms slower; cp lets the kernel copy in pieces
+// that depend on the source, a difference of 0.4 ms. So all programs are written in the same way, 64 KiB at a time.
 func (b *built) fresh(path string) string {
 	in, err := os.Open(path)
 	check(err)
@@ -84,7 +83,7 @@ func (b *built) fresh(path string) string {
 	return copied
 }
 
-// command runs one that says nothing where all is well.
+// command runs a command that prints nothing on success.
 func command(env []string, name string, args ...string) {
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), env...)
@@ -93,7 +92,7 @@ func command(env []string, name string, args ...string) {
 	}
 }
 
-// write makes a file that root accepts as a policy.
+// write creates a file that root accepts as a policy.
 func (b *built) write(name, text string) string {
 	path := filepath.Join(b.folder("files"), name)
 	check(os.WriteFile(path, []byte(text), 0o600))

@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// This file has the tables of looks into live processes: arenacap inspect and ps beside pmap -X, gdb calling malloc_info
-// or writing a core, and ps aux.
+// The tables of inspecting live processes: arenacap inspect and ps compared with pmap -X, gdb that calls malloc_info or
+// writes a core, and ps aux.
 
-// look is a row: a process, and the tools that look at it, arenacap's first.
+// look is a row: a process, and the tools that inspect it, arenacap's first.
 type look struct {
 	name  string
 	start func() *program
 	tools []tool
-	quick bool // it is checked too
+	quick bool // also measured with -check
 }
 
-// tool is a way to look. In its command line PID is replaced, and a tab is a blank within a word.
+// tool is one way to inspect a process. In its command line PID is replaced, and a tab stands for a space within a word.
 type tool struct {
 	name, line string
-	least      float64 // of processor time, in multiples of arenacap's: about half of what was seen; 0 is not held
+	least      float64 // lower bound of CPU time, as a multiple of arenacap's: about half of the measured value; 0 is no bound
 }
 
 func pmap(least float64) tool { return tool{"pmap -X", "pmap -X PID", least} }
@@ -42,10 +42,10 @@ func mallocInfo(least float64) tool {
 }
 
 const (
-	// mostMemory is how many times as much memory a walk over all chunks may take as a look at the arenas: it was seen to
-	// take 1.5 times as much, 3.5 MiB more, however large the heap.
+	// mostMemory is the upper bound of the memory of a walk over all chunks, as a multiple of that of inspecting the arenas.
+	// Measured were 1.5 times as much, 3.5 MiB more, for heaps of any size.
 	mostMemory = 2
-	// patience is how long a row may take before it makes do with the runs that it has.
+	// patience limits the time for the runs of a row; the runs until then count.
 	patience = 20 * time.Second
 )
 
@@ -83,13 +83,13 @@ func looks(b *built) []look {
 	}, heaps(b, arenas, inspect)...)
 }
 
-// heaps are of four arenas with chunks of 32 bytes, which a walk takes longest for, and of 60 KiB. The largest is left
-// out where the machine has not half as much memory again.
+// heaps have four arenas with chunks of 32 bytes, for which a walk takes longest, or of 60 KiB. The largest heap is left
+// out unless 1.5 times its size is available.
 func heaps(b *built, arenas string, inspect tool) (list []look) {
 	for _, h := range []struct {
 		name         string
 		gib          float64
-		pieces, size int // in each of four threads, in KiB; 0 is the smallest
+		pieces, size int // number and size, in KiB, in each of four threads; size 0 is the smallest chunk
 	}{
 		{"0.5 GiB of 32-byte chunks", 0.5, 1 << 22, 0},
 		{"2 GiB of 32-byte chunks", 2, 1 << 24, 0},
@@ -107,7 +107,7 @@ func heaps(b *built, arenas string, inspect tool) (list []look) {
 	return list
 }
 
-// ready begins a program that has done what some lines ask for. An empty one waits for its first answer.
+// ready starts a program and sends it lines, one answer each. An empty line only waits for the first answer.
 func ready(path string, env, args []string, lines ...string) func() *program {
 	return func() *program {
 		p := begin(path, env, args...)
@@ -118,7 +118,7 @@ func ready(path string, env, args []string, lines ...string) func() *program {
 	}
 }
 
-// available is the memory that may be had without swapping, in GiB: a line "MemAvailable:   23632 kB" of
+// available is the memory available without swapping, in GiB, from the line "MemAvailable:   23632 kB" of
 // proc_meminfo(5).
 func available() (gib float64) {
 	text, err := os.ReadFile("/proc/meminfo")
@@ -126,7 +126,7 @@ func available() (gib float64) {
 	return float64(field(string(text), "MemAvailable:")) / (1 << 20)
 }
 
-// compare prints a row. The bounds are of arenacap's part, which may not be too large.
+// compare prints a row and returns its bounds, which limit arenacap's cost.
 func (l look) compare() (bounds []bound) {
 	p := l.start()
 	defer p.end()
@@ -162,9 +162,9 @@ func (t tool) command(p *program) *timed {
 	return c
 }
 
-// able leaves gdb's call out where it fails, which is tried on another process: it ends some then. gdb 13 cannot call into
-// a process where the processor has more state than it knows ("Couldn't write extended state status"), as with the tiles
-// of AMX.
+// able leaves out gdb's call if it fails. It is tried on another process, because a failure may end that. gdb 13 cannot
+// call functions on processors with state that it does not know ("Couldn't write extended state status"), such as AMX
+// tiles.
 func (l look) able() []tool {
 	return slices.DeleteFunc(slices.Clone(l.tools), func(t tool) bool {
 		if t.name != mallocInfo(0).name {
@@ -177,8 +177,8 @@ func (l look) able() []tool {
 	})
 }
 
-// peak is the most memory that a command has resident, in MiB. It is started by a program that has less itself: what
-// the starter had at its most counts for what it starts (exec_mmap in fs/exec.c).
+// peak is the peak resident memory of a command, in MiB. A small program starts the command, because a child's peak
+// includes its parent's memory until the exec (exec_mmap in fs/exec.c).
 func peak(argv []string) (mib float64) {
 	out, err := exec.Command("/proc/self/exe", append([]string{"inspect", "peak"}, argv...)...).Output()
 	check(err)
@@ -191,5 +191,5 @@ func peak(argv []string) (mib float64) {
 func printPeak(argv []string) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	check(cmd.Run())
-	fmt.Println(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / (1 << 10)) // it is in KiB
+	fmt.Println(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / (1 << 10)) // KiB to MiB
 }

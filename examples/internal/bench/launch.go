@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// This file has the table of launches: what "run … -- true" adds to a bare true, beside env(1), a Go program that only
+// The table of launches: the time that "run … -- true" adds to a bare true, compared with env(1), a Go program that only
 // execs, and one that also links the libraries of arenacap.
 
-// plans are the policies that a launch is timed with.
+// plans are the policies of the measured launches.
 var plans = []struct{ name, policy string }{
 	{"built-in policy", ""},
 	{"fixed cap", "[arenas]\ncap = 4\n"},
@@ -18,8 +18,8 @@ var plans = []struct{ name, policy string }{
 	{"with a budget", "[arenas]\ncap = \"1/core\"\n[budget]\nvirtual = \"4GiB\"\n"},
 }
 
-// launchBounds are the most that a launch may add, in multiples of what another adds. With a budget it is how much later
-// the target starts: its watch starts after it.
+// launchBounds are upper bounds of the added time, as multiples of another command's. With a budget the added time is the
+// delay of the target's start, because the watch starts after it.
 var launchBounds = []struct {
 	name, of string
 	most     float64
@@ -32,7 +32,7 @@ var launchBounds = []struct {
 	{"plain build, with a budget", "plain build, linked", 1.6},
 }
 
-// launches are all commands by name. The first is bare.
+// launches are all commands, with names. The first is the bare one.
 type launches struct {
 	commands []*timed
 	named    map[string]*timed
@@ -63,7 +63,7 @@ func launchTable(b *built, _ []string) bool {
 	return l.judge()
 }
 
-// addBuild adds all that there is of one build, a release or a plain one.
+// addBuild adds all commands of one build, release or plain.
 func (l *launches) addBuild(b *built, stripped bool) {
 	build, arenacap := "release", b.release
 	if !stripped {
@@ -83,7 +83,7 @@ func (l *launches) addBuild(b *built, stripped bool) {
 	}
 }
 
-// added is what a command adds to the bare one.
+// added is the time that a command adds to the bare one.
 func (l *launches) added(c *timed) (wall, cpu time.Duration) {
 	bare := l.commands[0]
 	return median(c.took) - median(bare.took), median(c.cpu) - median(bare.cpu)
@@ -99,8 +99,8 @@ func (l *launches) multiple(c *timed, of string) string {
 	return fmt.Sprintf("%.2f", times(wall, base))
 }
 
-// judge holds the lesser of the multiples in time and in processor time against the bound: other work on the machine
-// delays a launch, but seldom makes it compute more.
+// judge compares the smaller of the multiples in elapsed time and in CPU time with the bound, because other work on the
+// machine delays a launch but hardly increases its CPU time.
 func (l *launches) judge() bool {
 	var list []bound
 	for _, b := range launchBounds {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A launch is compared with a program that links what arenacap links: no library more, none less.
+// Command linked links exactly the libraries that arenacap links.
 func TestLinkedHasArenacapsLibraries(t *testing.T) {
 	list := func(pkg string) string {
 		out, err := exec.Command("go", "list", "-deps", "-f", "{{if and (not .Standard) .Module (not .Module.Main)}}{{.ImportPath}}{{end}}", pkg).CombinedOutput()

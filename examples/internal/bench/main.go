@@ -1,13 +1,13 @@
-// Command bench makes the tables of the README, as Markdown: what a launch, a watch and a look inside cost beside the
-// tools of the field, and what a cap does to the example servers. What is compared takes turns within one run, since
-// other work on the machine meets all alike then: the multiples are what to read.
+// Command bench prints the tables of the README as Markdown: the cost of a launch, a watch and an inspection compared with
+// other tools, and the effect of a cap on the example servers. Compared programs take turns within one run, so that other
+// work on the machine affects all alike. So the ratios are more reliable than the times.
 //
 //	bench [-check [-room X]] [-runs N] [-seconds N] launch|watch|inspect|servers
 //	bench sweeps FILE.json…
 //
-// With -check the bounds of launch, watch and inspect are held, each times or by -room, and what takes long is left out:
-// status 1 where one does not hold three times in a row. The current folder is the top of the repository. This file has
-// the flags, the bounds and what all tables share.
+// With -check it tests the bounds of launch, watch and inspect, each multiplied by -room, and leaves out long measurements.
+// The status is 1 if a bound fails three times in a row. The current folder must be the top of the repository. This file
+// contains the flags, the bounds and the code that all tables share.
 package main
 
 import (
@@ -27,7 +27,7 @@ var (
 	seconds = flag.Int("seconds", 0, "of each measurement of a watch and of each load of MariaDB; 0 is as many as its table needs")
 )
 
-// tables are by name. One that reports false has missed a bound.
+// tables prints the tables, by name. It returns false if a bound failed.
 var tables = map[string]func(b *built, args []string) bool{
 	"launch":  launchTable,
 	"watch":   watchTables,
@@ -36,7 +36,7 @@ var tables = map[string]func(b *built, args []string) bool{
 	"sweeps":  sweepsTable,
 }
 
-// What is started ends with the thread that started it (PR_SET_PDEATHSIG), which must be one that stays.
+// Children end with the thread that started them (PR_SET_PDEATHSIG), so lock this goroutine to its thread.
 func init() { runtime.LockOSThread() }
 
 func main() {
@@ -50,7 +50,7 @@ func main() {
 	os.Exit(status(table))
 }
 
-// failure is an error that ends the measurement. What was started and built is taken away on the way out.
+// failure is an error that ends the measurement, as a panic, so that deferred functions clean up.
 type failure struct{ error }
 
 func check(err error) {
@@ -79,13 +79,13 @@ func status(table func(*built, []string) bool) (status int) {
 	return 1
 }
 
-// bound is how many times as much one thing takes as another, and the most that it may be.
+// bound is a measured ratio and its upper bound.
 type bound struct {
 	what        string
 	times, most float64
 }
 
-// hold prints bounds and reports whether all hold.
+// hold prints the bounds and reports whether all hold.
 func hold(bounds ...bound) bool {
 	fine := true
 	for _, b := range bounds {
@@ -111,7 +111,7 @@ func head(columns ...string) {
 
 func row(cells ...string) { fmt.Println("| " + strings.Join(cells, " | ") + " |") }
 
-// number is one that makes a median.
+// number is a type with medians.
 type number interface {
 	~int | ~int64 | ~uint64 | ~float64
 }

@@ -17,24 +17,24 @@ import (
 	"arenacap/launcher/arena"
 )
 
-// This file has the table of the example servers without arenacap and under several caps. Every round runs all caps one
-// after the other, each round beginning with another one, and a ratio is taken within its round, so that a machine that
-// is busy for a while does not favour one cap.
+// The table of the example servers without arenacap and under several caps. Each round runs all caps one after the other,
+// beginning with a different one. Ratios are computed within a round, so that temporary load on the machine does not favour
+// one cap.
 
-// caps as they are given to --arenas; "" is without arenacap and comes first, as the ratios refer to it.
+// caps are values of --arenas. "" is without arenacap; it comes first because the ratios refer to it.
 var caps = []string{"", "glibc", "1/core", "4", "2", "1"}
 
 // sample is one run of one server under one cap.
 type sample struct {
 	arenas            int
 	virtual, resident uint64  // bytes, after the load
-	rate              float64 // a second
+	rate              float64 // per second
 }
 
-// server is a row group of the table: how one run goes.
+// server is a group of rows, and how to run it once.
 type server struct {
 	name string
-	note string // what has to be known of its rows, below the table
+	note string // printed below the table
 	run  func(ctx context.Context, prefix []string) (sample, error)
 }
 
@@ -57,7 +57,7 @@ func serversTable(b *built, _ []string) bool {
 	return true
 }
 
-// prepare compiles the one server and, where MariaDB is installed, makes a database for the other.
+// prepare compiles authserver and, if MariaDB is installed, creates a database.
 func prepare(ctx context.Context, dir string, seconds int) ([]server, error) {
 	program, err := lab.CompileAuthServer(ctx, filepath.Join("examples", "authserver", "src", "authserver.c"), dir)
 	if err != nil {
@@ -111,8 +111,8 @@ func runAuthServer(ctx context.Context, program string, prefix []string) (s samp
 }
 
 func runMariaDB(ctx context.Context, db *lab.Database, seconds int, prefix []string) (s sample, err error) {
-	// Without the reservation of 8 TiB for a larger buffer pool, which would hide everything else in VmSize. "loose": a
-	// version that does not know the option has no such reservation.
+	// Without the reservation of 8 TiB for a larger buffer pool, which would hide everything else in VmSize. "loose" ignores
+	// the option in versions without it, which have no such reservation.
 	m, err := db.Start(ctx, prefix, "--loose-innodb-buffer-pool-size-max=32M")
 	if err != nil {
 		return s, err
@@ -133,7 +133,7 @@ func runMariaDB(ctx context.Context, db *lab.Database, seconds int, prefix []str
 	return s, err
 }
 
-// measure runs all caps in every round and prints one row a cap.
+// measure runs all caps in every round and prints one row per cap.
 func (s server) measure(ctx context.Context, arenacap string, rounds int) error {
 	samples := make([][]sample, len(caps))
 	for round := range rounds {
@@ -175,7 +175,7 @@ func (s server) row(c string, runs, without []sample) {
 		fmt.Sprintf("%.2f (%.2f–%.2f)", median(ratio), slices.Min(ratio), slices.Max(ratio)))
 }
 
-// describe says what the figures below were measured on.
+// describe prints the machine and versions of the measurement.
 func describe(ctx context.Context, rounds int) {
 	say := func(name string, args ...string) string {
 		out, err := exec.CommandContext(ctx, name, args...).Output()

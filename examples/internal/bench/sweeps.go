@@ -11,7 +11,7 @@ import (
 	"arenacap/policy"
 )
 
-// This file has the table of sweeps: what arenacap sweep --json printed of several workloads, a row a file, named after it.
+// The table of sweeps: one row for each file with the output of arenacap sweep --json, named after the file.
 
 // result is the part of sweep --json that the table shows.
 type result struct {
@@ -60,7 +60,7 @@ func sweepsTable(_ *built, files []string) bool {
 	return true
 }
 
-// rows are the cells of the table, its head first. The columns are the caps in the order in which they are met.
+// rows are the cells of the table, its head first. Columns are the caps in the order of their first occurrence.
 func rows(results []result) (lines [][]string) {
 	var caps []string
 	for _, r := range results {
@@ -90,8 +90,8 @@ func (r result) of(cap string) (outcome, bool) {
 	return r.Caps[i], true
 }
 
-// speed is the work in the time under a cap as a share of that without, with how far its interval reaches: bold where
-// the cap is advised, struck out where it is measurably worse.
+// speed is the throughput under a cap in percent of that without, with its interval; bold if the cap is advised, struck out
+// if it is measurably worse.
 func (r result) speed(cap string) string {
 	base, ok := r.of("off")
 	o, known := r.of(cap)
@@ -115,7 +115,7 @@ func (r result) speed(cap string) string {
 	return text
 }
 
-// memory is that without a cap and that with the one that is advised.
+// memory is the memory without a cap and with the advised cap.
 func (r result) memory(of func(outcome) *uint64) string {
 	base, _ := r.of("off")
 	chosen, _ := r.of(r.Advice.Cap)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// swept are two results as sweep --json prints them: one in seconds, where cap 1 is worse; one where a cap does
-// nothing, some of it not known, with a cap more.
+// swept are two results of sweep --json: one in seconds, where cap 1 is worse; one where a cap has no effect, with unknown
+// values and one more cap.
 var swept = []string{
 	`{"name": "a", "rounds": 20, "throughput_metric": {"pattern": null, "better": "lower"}, "advice": {"cap": "2"}, "caps": [
 		{"cap": "off", "throughput": {"median": 2.0, "low": 1.9, "high": 2.2}, "virtual_peak_bytes": 2147483648, "resident_peak_bytes": 10485760},

@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// This file times commands from their start to their end, in turns of a random order.
+// Timing of commands, from start to end, in rounds of random order.
 
-// timed is a command and what its runs took.
+// timed is a command and the times of its runs.
 type timed struct {
 	name  string
 	argv  []string
-	every int             // it runs in every so many turns
-	took  []time.Duration // from its start to its end
-	cpu   []time.Duration // of all its threads, and of the program that it executes
-	all   bool            // what it leaves behind, a watch, has to end too before the next one starts
+	every int             // runs only in every n-th turn
+	took  []time.Duration // from start to end
+	cpu   []time.Duration // of all threads, including the program that it executes
+	all   bool            // wait for the end of its watch too before the next command
 }
 
-// words is a command of words without blanks, the first of them a path or a name in PATH.
+// words makes a command of space-separated words; the first is a path or a name in PATH.
 func words(name, line string) *timed {
 	argv := strings.Fields(line)
 	path, err := exec.LookPath(argv[0])
@@ -34,10 +34,10 @@ func words(name, line string) *timed {
 	return &timed{name: name, argv: argv, every: 1}
 }
 
-// takeTurns runs all commands so many times after a tenth of that to warm up, or until the time is over.
+// takeTurns runs all commands the given number of times, after a tenth of that to warm up, or until the time is over.
 func takeTurns(commands []*timed, turns int, patience time.Duration) {
-	// The watch of a launch is nobody's child: it comes to us, and is waited for before the next launch, so that it does
-	// not run beside it.
+	// The watch of a launch is an orphan. As its subreaper we can wait for it before the next launch, so that the two do not
+	// run at the same time.
 	check(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	defer func() { check(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)) }()
 	began, warm := time.Now(), turns/10
@@ -56,7 +56,7 @@ func takeTurns(commands []*timed, turns int, patience time.Duration) {
 	}
 }
 
-// run starts the command, without what os/exec does besides.
+// run starts the command without the overhead of os/exec.
 func (c *timed) run() (took, cpu time.Duration) {
 	attr := &syscall.ProcAttr{Env: []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent"}, Files: []uintptr{null.Fd(), null.Fd(), null.Fd()}}
 	start := time.Now()
@@ -71,23 +71,23 @@ func (c *timed) run() (took, cpu time.Duration) {
 		out, err := exec.Command(c.argv[0], c.argv[1:]...).CombinedOutput()
 		check(fmt.Errorf("%v ended with status %#x; once more: %v\n%s", c.argv, status, err, out))
 	}
-	for c.all && err == nil { // until there is no child any more
+	for c.all && err == nil { // until no child is left
 		_, err = syscall.Wait4(-1, nil, 0, nil)
 	}
 	return took, time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// null is for what programs say.
+// null takes the output of programs.
 var null = func() *os.File {
 	file, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	check(err)
 	return file
 }()
 
-// times is how many times as much one number is as another.
+// times is the ratio of two numbers.
 func times[T number](a, b T) float64 { return float64(a) / float64(max(b, 1)) }
 
-// ms has three digits where there are as many before the point or fewer.
+// ms formats milliseconds with three significant digits, or more before the point.
 func ms(d time.Duration) string {
 	v := d.Seconds() * 1000
 	return strconv.FormatFloat(v, 'f', max(0, 2-len(strconv.Itoa(int(v)))+1), 64) + " ms"

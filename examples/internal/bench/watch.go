@@ -15,38 +15,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// This file has the tables of watches: what they cost while nothing happens, in processor time by the kernel's account of
-// each thread, and in memory.
+// The tables of watches: their cost while nothing happens, in CPU time, from the kernel's statistics of each thread, and in
+// memory.
 
-// The most that a quiet watch may cost.
+// Upper bounds of the cost of an idle watch.
 const (
-	watchTimes    = 4.0  // processor time, in multiples of what the C program takes
-	watchResident = 0.8  // resident memory, in multiples of the program that links the same libraries and sleeps
+	watchTimes    = 4.0  // CPU time, as a multiple of the C program's
+	watchResident = 0.8  // resident memory, as a multiple of that of command linked
 	watchShare    = 0.08 // of a core, for 10,000 targets
 	watchMemory   = 50.0 // MiB resident, for 10,000 targets
 )
 
-// warmUp is for the start, settle, and the memory that is given back at most eleven seconds later.
+// warmUp covers the start, settle, and the return of memory to the kernel, which takes at most eleven seconds.
 const warmUp = 15 * time.Second
 
-// beside is what is measured at once, in the table's order.
+// beside are the programs that are measured at the same time, in the table's order.
 type beside struct {
 	name string
 	pid  int
 }
 
 func watchTables(b *built, _ []string) bool {
-	check(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) // the watch of a launch is nobody's child: it comes to us
+	check(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) // become the parent of the watch of a launch, which is an orphan
 	policy := b.write("watch.toml", "[budget]\nvirtual = \"4GiB\"\nsettle = \"1s\"\n")
 	ok, slow := sideBySide(b, policy)
 	return manyTargets(b, policy, slow) && ok
 }
 
-// quiet is what the C program takes where nothing else runs, in µs/s.
+// quiet is the CPU time of the C program on an idle machine, in µs/s.
 const quiet = 50
 
-// sideBySide watches one process with everything at once. slow is how many times as long as on a quiet machine the C
-// program took: so much more may the rest take, which is measured without it.
+// sideBySide watches one process with all programs at the same time. slow is the C program's CPU time relative to an idle
+// machine. The bounds of the measurements without the C program are multiplied by it.
 func sideBySide(b *built, policy string) (ok bool, slow float64) {
 	targets, end := start(b, 1)
 	defer end()
@@ -72,7 +72,7 @@ func sideBySide(b *built, policy string) (ok bool, slow float64) {
 		bound{"a watch's memory beside the sleeping program's", times(costs[1].rss, costs[2].rss), watchResident}), max(1, costs[0].micros/quiet)
 }
 
-// manyTargets watches more and more processes with one watch. The bounds are for 10,000, and a check has as many.
+// manyTargets watches increasing numbers of processes with one watch. The bounds are for 10,000 processes.
 func manyTargets(b *built, policy string, slow float64) bool {
 	counts := []int{1, 10, 100, 1000, 10000}
 	if *checks {
@@ -98,15 +98,15 @@ func watchMany(b *built, policy string, n int) cost {
 	return measure(watch)[0]
 }
 
-// cost is what one process takes.
+// cost is the cost of one process.
 type cost struct {
-	micros       float64 // of processor time a second
+	micros       float64 // CPU time in µs per second
 	rss, threads int     // kB
 }
 
 func (c cost) mib() float64 { return float64(c.rss) / 1024 }
 
-// measure takes the median of some seconds: where the machine itself is stopped for some milliseconds, that is not counted.
+// measure returns the median over some seconds, which ignores a short pause of the whole machine.
 func measure(list []beside) []cost {
 	spentIn := make([][]uint64, len(list))
 	for range cmp.Or(*seconds, 20) {
@@ -127,7 +127,7 @@ func measure(list []beside) []cost {
 	return costs
 }
 
-// spent adds up schedstat of all threads, in nanoseconds: "1234567 8900 12", the first number is the time on a processor
+// spent is the sum of the CPU times of all threads, in nanoseconds: the first number of schedstat, "1234567 8900 12"
 // (Linux: Documentation/scheduler/sched-stats.rst).
 func spent(pid int) (sum uint64) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
@@ -152,7 +152,7 @@ func read(pid int, name string) string {
 	return string(text)
 }
 
-// field is a number after its name.
+// field returns the number after a name.
 func field(text, name string) (n int) {
 	_, rest, _ := strings.Cut(text, name)
 	_, err := fmt.Sscan(rest, &n)
@@ -160,7 +160,7 @@ func field(text, name string) (n int) {
 	return n
 }
 
-// start begins n processes that wait, to be watched.
+// start starts n idle processes to watch.
 func start(b *built, n int) (pids []string, end func()) {
 	forest := begin(b.c("launcher/inspect/testdata/forest.c"), nil, strconv.Itoa(n))
 	forest.ask("")
@@ -171,13 +171,13 @@ func start(b *built, n int) (pids []string, end func()) {
 	}
 	return pids, func() {
 		forest.end()
-		for range n { // they end by the signal and come to us
+		for range n { // reap them: the signal ends them and we are their subreaper
 			_, _ = syscall.Wait4(-1, nil, 0, nil)
 		}
 	}
 }
 
-// spawn starts a program that ends with us.
+// spawn starts a program that ends with this process.
 func spawn(path string, args ...string) int {
 	attr := &syscall.ProcAttr{Env: []string{"PATH=/usr/bin:/bin"}, Files: []uintptr{null.Fd(), null.Fd(), 2}, Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}}
 	pid, err := syscall.ForkExec(path, append([]string{path}, args...), attr)
@@ -185,7 +185,7 @@ func spawn(path string, args ...string) int {
 	return pid
 }
 
-// watchOf finds the watch that stands beside a target.
+// watchOf finds the watch of a target.
 func watchOf(target int) int {
 	name := fmt.Sprintf("arenacap: watch %d", target)
 	for range 500 {
@@ -213,7 +213,7 @@ func stop(list ...beside) {
 	}
 }
 
-// monitrc has monit look once a second at one process and its memory.
+// monitrc makes monit check one process and its memory once a second.
 func monitrc(b *built, pid string) string {
 	dir := b.folder("monit")
 	check(os.WriteFile(dir+"/pid", []byte(pid+"\n"), 0o600))
@@ -223,7 +223,7 @@ func monitrc(b *built, pid string) string {
 	return dir + "/monitrc"
 }
 
-// program is one that waits for lines on its stdin and answers them, and ends with us.
+// program is a running program that answers lines on its stdin and ends with this process.
 type program struct {
 	cmd *exec.Cmd
 	in  *os.File
@@ -244,7 +244,7 @@ func begin(path string, env []string, args ...string) *program {
 	return p
 }
 
-// ask writes a line, where there is one, and reads until a line that begins with ok.
+// ask writes a line, unless it is empty, and reads until a line that begins with ok.
 func (p *program) ask(line string) {
 	if line != "" {
 		_, err := p.in.WriteString(line + "\n")

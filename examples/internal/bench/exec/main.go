@@ -1,4 +1,4 @@
-// Command exec executes its arguments and does nothing else: what Go itself costs a launch.
+// Command exec only executes its arguments. It measures the cost of Go itself for a launch.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command linked executes its arguments and does nothing else, but links the libraries of arenacap: what they cost a
-// launch before its first line runs. Without arguments it sleeps: what a process holds that links them and does nothing.
+// Command linked only executes its arguments, but links the libraries of arenacap. It measures the cost of their
+// initialisation for a launch. Without arguments it sleeps, to measure their memory.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 
 func main() {
 	if len(os.Args) == 0 {
-		use() // never, but the linker leaves out what is not called
+		use() // never runs, but keeps the linker from removing the libraries
 	}
 	for len(os.Args) == 1 {
 		time.Sleep(time.Hour)
@@ -30,7 +30,7 @@ func main() {
 	os.Exit(126)
 }
 
-// use calls what arenacap calls of each library.
+// use calls the functions of each library that arenacap calls.
 func use() {
 	var v map[string]any
 	_, err := toml.Decode("", &v)
