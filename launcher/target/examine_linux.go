@@ -12,10 +12,9 @@ import (
 )
 
 // Quick judges a program by its file's head, its dynamic section, its mode and capabilities, and by
-// LD_PRELOAD: about eight system calls. args is its command line, which begins with its own name and matters for carriers;
-// env is the environment it will get. It says No or Unknown: a Yes
-// needs Examine, because a library further down may bring another allocator. A library directly needed is
-// told by its name alone.
+// LD_PRELOAD: about eight system calls. args is its command line, which begins with its own name and matters for
+// carriers; env is the environment it will get. It says No or Unknown: a Yes needs Examine, because a library further
+// down may bring another allocator. A library directly needed is told by its name alone.
 func Quick(path string, args, env []string) Target { return fsys{}.judge(path, args, env, false) }
 
 // Examine judges a program by all the libraries that the loader would take for it, the version of its C

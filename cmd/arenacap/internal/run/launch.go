@@ -89,7 +89,7 @@ func judge(l launcher.Launch, v say.Voice) error {
 	case problem == "":
 	case rule == "refuse" && t.CanCap == target.No:
 		return fmt.Errorf(`%s; on_unenforceable = "refuse" forbids the start`, problem)
-	case l.Watch != nil:
+	case l.Watch != nil && t.CanCap == target.No:
 		l.Watch.Notices = append(l.Watch.Notices, problem)
 	default:
 		v.Note("%s", problem)

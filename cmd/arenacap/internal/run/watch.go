@@ -55,8 +55,9 @@ func whyNoCap(config watch.Config, env []string) []string {
 	if config.Server == "" || len(config.Notices) > 0 {
 		return nil
 	}
-	if problem := target.Examine(config.Server, nil, env).Problem(); problem != "" {
-		return []string{problem}
+	t := target.Examine(config.Server, nil, env)
+	if t.CanCap != target.No {
+		return nil
 	}
-	return nil
+	return []string{t.Problem()}
 }
