@@ -311,3 +311,48 @@ func TestTooFew(t *testing.T) {
 		t.Errorf("cap %q: %s", a.Cap, a.Sentence)
 	}
 }
+
+// TestCapsThatDidNotCount: rows that ran under the same cap in truth are not compared, however far they lie apart.
+func TestCapsThatDidNotCount(t *testing.T) {
+	const missed = "4 arenas; the program does not keep the cap"
+	for name, c := range map[string]struct {
+		arenas  []int  // by the caps off, 1, 4 and 8
+		missed  string // which of them were not kept
+		aside   string
+		advises bool
+	}{
+		"all kept":                 {[]int{16, 1, 4, 8}, "", "", true},
+		"the program has its own":  {[]int{4, 4, 4, 4}, "1", "1 4 8", false},
+		"nothing arrived":          {[]int{16, 16, 16, 16}, "1 4 8", "1 4 8", false},
+		"one is not kept":          {[]int{16, 3, 4, 8}, "1", "1", true},
+		"one arena says nothing":   {[]int{1, 1, 1, 1}, "", "", true},
+		"nobody could look at any": {[]int{0, 0, 0, 0}, "", "", true},
+	} {
+		x := sweep.Experiment{Metrics: metrics("x")}
+		var runs []sweep.Run
+		for i, cap := range []int{0, 1, 4, 8} {
+			candidate := sweep.Candidate{Name: strings.Replace(fmt.Sprint(cap), "0", "off", 1), ArenaMax: cap, Default: cap == 0}
+			x.Candidates = append(x.Candidates, candidate)
+			for round := 1; round <= 12; round++ {
+				r := sweep.Run{Cap: candidate.Name, Round: round, Values: values(float64(1000*(i+1) + round)), Arenas: c.arenas[i]}
+				if slices.Contains(strings.Fields(c.missed), candidate.Name) {
+					r.NotKept = missed
+				}
+				runs = append(runs, r)
+			}
+		}
+		got := Judge(x, runs)
+		var aside []string
+		for _, o := range got.Outcomes {
+			if o.aside != "" {
+				aside = append(aside, o.Name)
+			}
+			if o.aside != "" && slices.ContainsFunc(o.Measures, func(m Measure) bool { return m.Worse }) {
+				t.Errorf("%s: cap %s is called worse", name, o.Name)
+			}
+		}
+		if strings.Join(aside, " ") != c.aside || (got.Advice.Cap != "") != c.advises || len(got.NotCompared()) != len(aside) {
+			t.Errorf("%s: left out %q, advice %q %q; want %q", name, aside, got.Advice.Cap, got.Advice.Sentence, c.aside)
+		}
+	}
+}
