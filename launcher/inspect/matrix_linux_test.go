@@ -173,8 +173,8 @@ func (m *matrix) check(t *testing.T, cell string, p *program, v environ.GlibcVer
 	if got.Arenas != arenas || got.Heaps != heaps {
 		t.Errorf("%s: inspect counts %d arenas with %d heaps, malloc_info %d with %d", cell, got.Arenas, got.Heaps, arenas, heaps)
 	}
-	if got.LibcVersion != v.String() {
-		t.Errorf("%s: inspect says version %q", cell, got.LibcVersion)
+	if got.LibcVersion != v.String() || got.Allocator != "glibc" {
+		t.Errorf("%s: inspect says version %q, malloc by %q", cell, got.LibcVersion, got.Allocator)
 	}
 	capped := setting.Max.OK && !setting.Max.Unlimited()
 	switch {
@@ -207,6 +207,7 @@ func predict(s environ.Setting, v environ.GlibcVersion, online, threads int) int
 // seen is what is compared of an object of "inspect --json".
 type seen struct {
 	LibcVersion string `json:"libc_version"`
+	Allocator   string
 	Arenas      int
 	Heaps       int
 	Cap         *int
