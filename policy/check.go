@@ -127,7 +127,7 @@ func missingProgram(path string) hinted {
 // Placeholders lists the placeholders that a watch replaces in a command: "pid" stands for {pid}.
 func Placeholders() []string { return []string{"pid", "service", "event", "metric", "value", "limit"} }
 
-// unknownPlaceholder finds a placeholder that the watch would not replace, or a variable.
+// unknownPlaceholder finds a placeholder that the watch would not replace, or a shell variable.
 func unknownPlaceholder(command []string) hinted {
 	known := Placeholders()
 	for _, word := range command {

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// File access. The rest of it is in check.go and trust_unix.go.
+// Reading the policy file. check.go and trust_unix.go access files too.
 
 // maxFile is the largest policy file in bytes.
 const maxFile = 1 << 20

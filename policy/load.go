@@ -121,7 +121,7 @@ func (l Lookup) places(system string) []string {
 	return []string{filepath.Join(folder, "arenacap", "policy.toml"), system}
 }
 
-// env returns a variable's value; "" if it is unset.
+// env returns the value of a variable, or "" if it is unset.
 func (l Lookup) env(name string) string {
 	if l.Getenv == nil {
 		return ""

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Policy + Machine = Plan.
+// Computing the plan from a policy and a machine.
 
 // Plan holds the values to set, and the reasons for them.
 type Plan struct {
@@ -55,7 +55,7 @@ func (p Policy) Resolve(m Machine) (Plan, error) {
 		return Plan{}, err
 	}
 	if p.Arenas.HugePages == "off" {
-		plan.reason(`huge_pages = "off": GLIBC_TUNABLES has glibc.malloc.hugetlb=0, in place of another value`)
+		plan.reason(`huge_pages = "off": GLIBC_TUNABLES contains glibc.malloc.hugetlb=0, which replaces any other value`)
 	}
 	return plan, nil
 }

@@ -78,7 +78,7 @@ func keysOf(name string) []key {
 	return nil
 }
 
-// TableOf is the table that has a key, "" where none has.
+// TableOf returns the name of the table that contains a key, or "".
 func TableOf(key string) string {
 	for _, t := range tables {
 		if slices.Contains(keyNames(t.name), key) {

@@ -21,7 +21,7 @@ import (
 // the line stop.
 const boot = `/etc/init.d/authserver start && /etc/init.d/authserver stop; echo "at once: $?"
 while pgrep -f '^arenacap: watch' >/var/log/pids; do :; done
-echo 4000000 >/run/authserver.pid # of nobody
+echo 4000000 >/run/authserver.pid # no such process
 : >/var/log/authserver.log
 /etc/init.d/authserver start && echo "the PID file: $(cat /run/authserver.pid)"
 /etc/init.d/authserver status; echo "running: $?"

@@ -1,4 +1,4 @@
-// What the kernel does about transparent huge pages.
+// The kernel's mode of transparent huge pages.
 
 package machine
 
@@ -8,13 +8,13 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// HugePageFile has the kernel's mode in brackets: "always [madvise] never" (Documentation/admin-guide/mm/transhuge.rst).
+// HugePageFile shows the mode in brackets: "always [madvise] never" (Documentation/admin-guide/mm/transhuge.rst).
 const HugePageFile = "/sys/kernel/mm/transparent_hugepage/enabled"
 
-// HugePagesHelp is what takes huge pages away where the kernel's mode is "always". arenacap does neither.
+// HugePagesHelp says how to disable huge pages if the mode is "always". arenacap does neither itself.
 const HugePagesHelp = `prctl(PR_SET_THP_DISABLE) in the program or what starts it, or "madvise" in ` + HugePageFile + ", would change that; glibc.malloc.hugetlb=0 cannot"
 
-// HugePageMode is "always", "madvise" or "never" of the machine whose /sys is below root; "" is not known.
+// HugePageMode is the mode, "always", "madvise" or "never", of the machine whose /sys is below root; "" is unknown.
 func HugePageMode(root string) string {
 	text, err := proc.Root(strings.TrimRight(root, "/")).Read(HugePageFile)
 	if err != nil {
