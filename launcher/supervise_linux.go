@@ -5,6 +5,7 @@ package launcher
 
 import (
 	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +13,7 @@ import (
 	"arenacap/launcher/origin"
 	"arenacap/launcher/relay"
 	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/manager"
 )
 
 // Supervision is what a supervised launch does beside starting the target.
@@ -56,7 +58,7 @@ func Supervise(l Launch, s Supervision) (Ending, error) {
 	if err != nil {
 		return Ending{}, err
 	}
-	v := &supervisor{launch: l, Supervision: s, relay: r, terminal: openTerminal(s.KillGroup), manager: findManager(l.Env)}
+	v := &supervisor{launch: l, Supervision: s, relay: r, terminal: openTerminal(s.KillGroup), manager: manager.Find(l.Env)}
 	if err := v.start(); err != nil {
 		return Ending{}, err
 	}
@@ -74,7 +76,7 @@ type supervisor struct {
 	launch   Launch
 	relay    *relay.Relay
 	terminal terminal
-	manager  manager
+	manager  manager.Socket
 	child    child
 	reaper   reaper
 	beside   beside
@@ -105,7 +107,7 @@ func (v *supervisor) start() error {
 		v.terminal.takeBack(v.child.pid)
 		return err
 	}
-	v.manager.tellMain(v.child.pid)
+	v.tellMain(v.child.pid)
 	v.passOn() // what was pending at the start is pending in the target
 	v.began = time.Now()
 	v.child.goOn()
@@ -154,7 +156,7 @@ func (v *supervisor) awaitExec() error {
 	errno, known := v.child.executed()
 	if errno != 0 {
 		v.terminal.takeBack(v.child.pid)
-		v.manager.tellMain(os.Getpid())
+		v.tellMain(os.Getpid())
 		return &StartError{v.launch.Args[0], errno}
 	}
 	if known {
@@ -180,13 +182,17 @@ func (v *supervisor) over() bool {
 	return over
 }
 
+// tellMain names the main process (MAINPID=): with NotifyAccess=main the manager takes READY=1 from that process only. It
+// is sent before the target is executed, so that it arrives first.
+func (v *supervisor) tellMain(pid int) { v.manager.Tell("MAINPID=" + strconv.Itoa(pid)) }
+
 // tellFailure makes this process the main one again before it ends with a status of its own: the service manager gets
 // none of a main process that is not its child. With NotifyAccess=main the manager does not listen to this process any
 // more and says so, so it is told only where the status is one to act on.
 func (v *supervisor) tellFailure() {
 	if v.ending.Terminated || v.ending.Status != 0 {
-		v.manager.tellMain(os.Getpid())
-		v.manager.await()
+		v.tellMain(os.Getpid())
+		v.manager.Await()
 	}
 }
 

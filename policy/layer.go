@@ -137,6 +137,35 @@ func (l *layer) contradictions() {
 		l.clash("hard sets RLIMIT_AS to virtual, which is not set", `add for example virtual = "4GiB" or write hard = false`,
 			"budget.hard", "budget.virtual")
 	}
+	l.matchContradictions()
+}
+
+// matchContradictions: anybody can take a name or run a copy of a program, so what acts on either needs to know whose.
+func (l *layer) matchContradictions() {
+	m, b := l.policy.Match, l.policy.Budget
+	if at, ok := l.matched(); ok && l.prefix == nil {
+		l.problem(at.path, hinted{"match applies to one service", "write it under [service.NAME.match]"})
+	}
+	does := b.Action
+	if b.Command != nil {
+		does = "command"
+	}
+	for _, by := range []struct{ key, value string }{{"exe", m.Exe}, {"name", m.Name}} {
+		if by.value != "" && m.User == "" && does != "report" && l.prefix != nil {
+			l.clash(fmt.Sprintf("any user can run a process with %s = %q, and %s would act on it", by.key, by.value, does),
+				`add for example match.user = "hdfs"`, "match."+by.key, "budget.action", "budget.command", "match.user")
+		}
+	}
+}
+
+// matched is the first key of [match] that was written with a good value.
+func (l *layer) matched() (at place, ok bool) {
+	for _, key := range keyNames("match") {
+		if at, ok = l.wrote("match." + key); ok {
+			return at, true
+		}
+	}
+	return place{}, false
 }
 
 func (l *layer) has(setting string) bool { _, ok := l.said[setting]; return ok }

@@ -67,6 +67,27 @@ func read(file string, data []byte, service string) (Policy, error) {
 	return p, nil
 }
 
+// Services is the policy of each service of the file that counts, in the order of the file: none where there is no file or
+// no section.
+func Services(l Lookup) (all []Policy, err error) {
+	data, file, _, err := l.find(systemFile)
+	if err != nil || file == "" {
+		return nil, err
+	}
+	d := parse(file, data)
+	_, services := d.settings()
+	if len(d.problems) != 0 {
+		return nil, d.problems
+	}
+	at := func(name string) int { return d.at[services[name].prefix.String()].key }
+	for _, name := range slices.SortedFunc(maps.Keys(services), func(a, b string) int { return at(a) - at(b) }) {
+		p := services[name].policy
+		p.Service, p.Section = name, true
+		all = append(all, p)
+	}
+	return all, nil
+}
+
 // find reads the first policy file that exists; file is "" if there is none. A file named by flag or variable must
 // exist.
 func (l Lookup) find(system string) (data []byte, file string, notes []string, err error) {

@@ -9,7 +9,11 @@
 // report the positions of keys, so locate.go finds those; a fuzz test compares the two.
 package policy
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Policy is one policy file, overridden by the section of one service and then by command-line flags.
 type Policy struct {
@@ -29,7 +33,8 @@ type Policy struct {
 		OnUnenforceable string // "warn", "refuse" or "ignore"
 		OnWatchFailure  string // "start" or "refuse"
 	}
-	Log Log
+	Log   Log
+	Match Match // of a service's section only
 
 	File    string   // path of the policy file; "" is the built-in policy
 	Service string   // the requested service; "" is none
@@ -61,6 +66,26 @@ type Window struct{ N, Of int }
 type Log struct {
 	Format string // "text" or "json"
 	To     string // "stderr" or an absolute path
+}
+
+// Match is which processes are a service that runs already; all that is given must fit, "" is not given. Without Unit, Exe
+// and Name it is the unit of the service's own name.
+type Match struct {
+	Unit string // the outermost .service of the control group's path
+	Exe  string // the path of the program
+	Name string // as ps -o comm shows it
+	User string // name or number, real and effective
+}
+
+// String is what was given, as a plan shows it.
+func (m Match) String() string {
+	var words []string
+	for _, part := range [][2]string{{"unit", m.Unit}, {"exe", m.Exe}, {"name", m.Name}, {"user", m.User}} {
+		if part[1] != "" {
+			words = append(words, fmt.Sprintf("%s %q", part[0], part[1]))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // Builtin is the policy without a policy file: one arena per core, at least two, no budget.

@@ -57,6 +57,9 @@ func (p Policy) Resolve(m Machine) (Plan, error) {
 	if p.Arenas.HugePages == "off" {
 		plan.reason(`huge_pages = "off": GLIBC_TUNABLES contains glibc.malloc.hugetlb=0, which replaces any other value`)
 	}
+	if p.Match != (Match{}) {
+		plan.reason("watch --services takes for this service: %s", p.Match)
+	}
 	return plan, nil
 }
 

@@ -59,6 +59,14 @@ var tables = []table{
 		{"format", func(v value, p *Policy) { p.Log.Format = v.word("text", "json") }},
 		{"to", func(v value, p *Policy) { p.Log.To = v.logTo() }},
 	}},
+	{"match", []key{
+		{"unit", func(v value, p *Policy) { p.Match.Unit = v.unit() }},
+		{"exe", func(v value, p *Policy) { p.Match.Exe = v.exe() }},
+		{"name", func(v value, p *Policy) { p.Match.Name = v.processName() }},
+		{"user", func(v value, p *Policy) {
+			p.Match.User = v.filled("a user's name or number in quotes", `write for example "hdfs"`)
+		}},
+	}},
 }
 
 func tableNames() (names []string) {

@@ -362,3 +362,41 @@ func (v value) logTo() string {
 	}
 	return s
 }
+
+// filled is a string that is not empty.
+func (v value) filled(want, hint string) string {
+	s, ok := v.text(want, hint)
+	if ok && (s == "" || strings.Contains(s, "\x00")) {
+		v.wrong(fmt.Sprintf("%s = %q is empty or has a NUL byte", v.name, s), hint)
+	}
+	return s
+}
+
+func (v value) unit() string {
+	const hint = `write the name of a service's unit such as "mariadb.service", or "postgresql@.service" for all of a template`
+	s := v.filled("the name of a unit in quotes", hint)
+	if strings.Contains(s, "/") {
+		v.wrong(fmt.Sprintf("invalid unit %q", s), hint)
+	}
+	return s
+}
+
+func (v value) exe() string {
+	const hint = `write the path of the program such as "/usr/sbin/mariadbd", as ls -l /proc/PID/exe shows it`
+	s := v.filled("a path in quotes", hint)
+	if s != "" && !strings.HasPrefix(s, "/") {
+		v.wrong(fmt.Sprintf("exe = %q is not an absolute path", s), hint)
+	}
+	return s
+}
+
+// maxName is the longest name of a process in bytes: TASK_COMM_LEN less the NUL (proc_pid_comm(5)).
+const maxName = 15
+
+func (v value) processName() string {
+	s := v.filled("a name in quotes", `write the name as "ps -o comm" shows it`)
+	if len(s) > maxName {
+		v.wrong(fmt.Sprintf("name = %q is longer than the %d bytes that the kernel keeps", s, maxName), fmt.Sprintf("write %q", strings.ToValidUTF8(s[:maxName], "")))
+	}
+	return s
+}

@@ -47,7 +47,7 @@ func inspectPIDs(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	show := inspector{c: c, machine: machine.Find("/", machine.Cores, nil), wanted: wanted, objects: []ordered.Object{}}
+	show := inspector{c: c, watchers: findWatchers(), machine: machine.Find("/", machine.Cores, nil), wanted: wanted, objects: []ordered.Object{}}
 	for _, pid := range pids {
 		if err := show.one(pid); err != nil {
 			return err
@@ -85,6 +85,7 @@ type inspector struct {
 	c       *cli.Context
 	machine policy.Machine
 	wanted  *policy.Policy
+	watchers
 	shown   int
 	objects []ordered.Object
 	bad     bool // a cap is not kept, or a process could not be read
@@ -102,11 +103,11 @@ func (i *inspector) one(pid int) error {
 	}
 	switch {
 	case i.c.Bool("json"):
-		i.objects = append(i.objects, reportJSON(pid, report, err))
+		i.objects = append(i.objects, append(reportJSON(pid, report, err), "watched_by", known(i.of(pid))))
 	case err != nil:
 		say.Voice{}.Line(journal.Err, "%s", err)
 	default:
-		text := reportText(i.c.App.Writer, report, deep)
+		text := reportText(i.c.App.Writer, report, i.words(pid), deep)
 		if i.shown++; i.shown > 1 {
 			text = "\n" + text
 		}

@@ -26,7 +26,7 @@ func psCommand() *cli.Command {
 		UsageText: "arenacap ps [--json] [--all] [--sort reserved|resident|arenas|virtual|saving|pid]",
 		Description: "Every process with arenas beside the main one, by the address space they\n" +
 			"reserve. SAVING is the address space that a cap of one arena a core would\n" +
-			"spare.",
+			"spare. WATCH is the PID of the watch that samples the process.",
 		Flags: []cli.Flag{
 			boolFlag("json", "print one JSON list, an object a process"),
 			boolFlag("all", "also processes that have the main arena only"),
@@ -66,9 +66,10 @@ func ps(c *cli.Context) error {
 		return err
 	}
 	slices.SortFunc(host.Rows, compare)
-	show := printHost
+	watched := findWatchers()
+	show := func(w io.Writer, host inspect.Host) error { return printHost(w, host, watched) }
 	if c.Bool("json") {
-		show = func(w io.Writer, host inspect.Host) error { return printJSON(w, hostJSON(host)) }
+		show = func(w io.Writer, host inspect.Host) error { return printJSON(w, hostJSON(host, watched)) }
 	}
 	if err := show(c.App.Writer, host); err != nil {
 		return err
@@ -79,22 +80,31 @@ func ps(c *cli.Context) error {
 	return nil
 }
 
-func printHost(w io.Writer, host inspect.Host) error {
+func printHost(w io.Writer, host inspect.Host, watched watchers) error {
 	if len(host.Rows) == 0 {
 		_, err := fmt.Fprintln(w, "no process that can be read has an arena beside its main one")
 		return err
 	}
-	rows := [][]string{{"PID", "THREADS", "ARENAS", "CAP", "RESERVED", "RESIDENT", "HUGE", "VIRTUAL", "SAVING", "  NAME"}}
+	rows := [][]string{{"PID", "THREADS", "ARENAS", "CAP", "RESERVED", "RESIDENT", "HUGE", "VIRTUAL", "SAVING", "WATCH", "  NAME"}}
 	var saving, huge uint64
+	watches := 0
 	for _, r := range host.Rows {
 		saving += r.Saving
 		huge += r.Huge
+		watch := "-"
+		if by := watched.of(r.PID); by != 0 {
+			watch = strconv.Itoa(by)
+			watches++
+		}
 		rows = append(rows, []string{strconv.Itoa(r.PID), strconv.Itoa(r.Threads), strconv.Itoa(r.Arenas), capWords(r.Cap),
 			policy.FormatSize(r.ArenaReserved), policy.FormatSize(r.ArenaResident), policy.FormatSize(r.Huge), policy.FormatSize(r.Virtual),
-			policy.FormatSize(r.Saving), "  " + inspect.Printable(r.Name)})
+			policy.FormatSize(r.Saving), watch, "  " + inspect.Printable(r.Name)})
 	}
 	if huge == 0 {
 		rows = without(rows, []string{"HUGE"})
+	}
+	if watches == 0 {
+		rows = without(rows, []string{"WATCH"})
 	}
 	width := terminalWidth(w)
 	_, err := fmt.Fprintln(w, hostTable(rows, width)+fold(fmt.Sprintf("%s; a cap of %d, one a core, would spare %s of address space",
@@ -103,7 +113,7 @@ func printHost(w io.Writer, host inspect.Host) error {
 }
 
 // leastHostColumns are left out one after the other where a terminal is too narrow.
-var leastHostColumns = []string{"HUGE", "THREADS", "VIRTUAL", "RESIDENT", "SAVING"}
+var leastHostColumns = []string{"HUGE", "WATCH", "THREADS", "VIRTUAL", "RESIDENT", "SAVING"}
 
 // hostTable lays rows out in so many columns, of which 0 is any: with less of them, and then with the ends of names.
 func hostTable(rows [][]string, width int) string {
@@ -131,7 +141,7 @@ func capWords(c inspect.Cap) string {
 }
 
 // hostJSON is what programs rely on; see the design. null is what is not known.
-func hostJSON(host inspect.Host) []ordered.Object {
+func hostJSON(host inspect.Host, watched watchers) []ordered.Object {
 	list := []ordered.Object{}
 	for _, r := range host.Rows {
 		list = append(list, ordered.Object{
@@ -148,6 +158,7 @@ func hostJSON(host inspect.Host) []ordered.Object {
 			"resident_bytes", r.Resident,
 			"huge_bytes", r.Huge,
 			"saving_bytes", r.Saving,
+			"watched_by", known(watched.of(r.PID)),
 		})
 	}
 	return list

@@ -3,6 +3,7 @@ package main
 // The command watch.
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/machine/gopsutil"
 	"arenacap/launcher/watch"
 )
 
@@ -18,14 +20,59 @@ func watchCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "watch",
 		Usage:     "watch the budget of programs that already run",
-		UsageText: "arenacap watch [flags] PID…",
+		UsageText: "arenacap watch [flags] PID…\n   arenacap watch [flags] --services [--state FILE]",
 		Description: "Samples each process under the budget of the policy until it ends, or until INT,\n" +
 			"TERM or QUIT ends the watch. On a terminal it says what it watches and, at the\n" +
 			"end, what it saw.\n\n" +
+			"With --services it finds the processes of each service of the policy that has a\n" +
+			"budget ([service.NAME.match]), also those that start later, and goes on until INT,\n" +
+			"TERM or QUIT; HUP reads the policy again.\n\n" +
 			"Exit status: 0 if none breached its budget, 1 if one did or could not be\n" +
-			"watched.",
-		Action: watchPIDs,
+			"watched. With --services: 0.",
+		Flags: []cli.Flag{
+			boolFlag("services", "watch every service of the policy that has a budget"),
+			textFlag("state", "keep counters and what goes on in `FILE` (default: "+watch.StateFile+")"),
+		},
+		Action: func(c *cli.Context) error {
+			if c.Bool("services") {
+				return watchServices(c)
+			}
+			return watchPIDs(c)
+		},
 	}
+}
+
+// watchServices is the one watch of a host.
+func watchServices(c *cli.Context) error {
+	if err := refuseOperands(c); err != nil {
+		return err
+	}
+	line := lineOf(c)
+	if _, given := line.Text("service"); given {
+		return say.Usage("watch", "--services is about all services; leave --service out")
+	}
+	load := func() ([]watch.Service, error) { return hostServices(line) }
+	services, err := load()
+	if err != nil {
+		return err
+	}
+	return watch.RunServices(c.Context, watch.Host{
+		Services: services, Reload: load, State: cmp.Or(c.String("state"), watch.StateFile), Say: line.Voice().Note, Lookup: run.Variable,
+	})
+}
+
+// hostServices is what the watch of a host is told of each service.
+func hostServices(line run.Line) (services []watch.Service, err error) {
+	plans, err := line.Services(gopsutil.Root("/"))
+	if err != nil {
+		return nil, err
+	}
+	for _, plan := range plans {
+		config := run.WatchConfig(plan, line.Voice())
+		config.Mode, config.Cap = "attach", 0
+		services = append(services, watch.Service{Policy: plan.Policy, Config: config})
+	}
+	return services, nil
 }
 
 func watchPIDs(c *cli.Context) error {

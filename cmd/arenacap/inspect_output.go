@@ -15,8 +15,8 @@ import (
 	"arenacap/policy"
 )
 
-// reportText is for a terminal, or whatever to is.
-func reportText(to io.Writer, r inspect.Report, deep bool) string {
+// reportText is for a terminal, or whatever to is. watched is who watches the process.
+func reportText(to io.Writer, r inspect.Report, watched string, deep bool) string {
 	p, width := r.Process, terminalWidth(to)
 	var b strings.Builder
 	labelled := func(label, text string) { fmt.Fprintf(&b, "%-8s%s\n", label, fold(text, width, 8)) }
@@ -24,6 +24,9 @@ func reportText(to io.Writer, r inspect.Report, deep bool) string {
 	fmt.Fprintf(&b, "%s\n\n%s\n", paint(to, bold, fold(r.Verdict, width, 0)), partsTable(p, width))
 	labelled("arenas", arenasLine(p))
 	labelled("cap", capLine(to, r.Cap))
+	if watched != "" {
+		labelled("watched", watched)
+	}
 	if r.Upgrade != "" {
 		labelled("upgrade", r.Upgrade)
 	}

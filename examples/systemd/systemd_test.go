@@ -49,6 +49,22 @@ func TestUnitIsValid(t *testing.T) {
 	}
 }
 
+// The watch of the host runs as its unit says, and as systemd before 253 reads it.
+func TestWatchUnitIsValid(t *testing.T) {
+	testenv.Need(t, "systemd-analyze")
+	_, dir, _ := install(t)
+	unit, err := lab.Copy("arenacap-watch.service", dir, "/usr/bin/arenacap", dir+"/arenacap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", unit).CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		if !strings.Contains(line, "Failed to parse service type, ignoring: notify-reload") {
+			t.Errorf("%v: %s", err, line)
+		}
+	}
+}
+
 // execStart is the unit's command line. It contains no quotes, and only the specifier %t, the folder of run-time files.
 func execStart(t *testing.T, unit, runtime string) []string {
 	t.Helper()

@@ -64,3 +64,39 @@ func kibibytes(text []byte) (size uint64, ok bool) {
 	n := s.number(10, ' ')
 	return n << 10, s.ok && string(s.rest) == "kB" && n < 1<<50
 }
+
+// ParseThreadGroup reads this line of /proc/PID/status, the PID of the process that a thread is of:
+//
+//	Tgid:	6411
+func ParseThreadGroup(text []byte) (pid int, ok bool) {
+	for line := range bytes.Lines(text) {
+		if value, found := bytes.CutPrefix(line, []byte("Tgid:")); found {
+			n, ok := number(bytes.TrimSpace(value), 31)
+			return int(n), ok
+		}
+	}
+	return 0, false
+}
+
+// Users are the real and the effective user of a process, as the reader's user namespace numbers them.
+type Users struct{ Real, Effective uint32 }
+
+// ParseUsers reads this line of /proc/PID/status, which has the saved user and that of the file system too:
+//
+//	Uid:	1000	1000	1000	1000
+func ParseUsers(text []byte) (u Users, ok bool) {
+	for line := range bytes.Lines(text) {
+		value, found := bytes.CutPrefix(line, []byte("Uid:"))
+		if !found {
+			continue
+		}
+		fields := bytes.Fields(value)
+		if len(fields) != 4 {
+			return Users{}, false
+		}
+		real, ok1 := number(fields[0], 32)
+		effective, ok2 := number(fields[1], 32)
+		return Users{uint32(real), uint32(effective)}, ok1 && ok2
+	}
+	return Users{}, false
+}

@@ -40,6 +40,36 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
+func TestParseUsers(t *testing.T) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Skip(err)
+	}
+	if u, ok := ParseUsers(text); !ok || u != (Users{uint32(os.Getuid()), uint32(os.Geteuid())}) {
+		t.Errorf("%+v, %t", u, ok)
+	}
+	for text, want := range map[string]bool{"Uid:\t1\t2\t3\t4\n": true, "Gid:\t1\t2\t3\t4\n": false, "Uid:\t1\t2\t3\n": false, "Uid:\t1\t-2\t3\t4\n": false} {
+		if u, ok := ParseUsers([]byte(text)); ok != want || ok && u != (Users{1, 2}) {
+			t.Errorf("%q: %+v, %t", text, u, ok)
+		}
+	}
+}
+
+func TestParseThreadGroup(t *testing.T) {
+	text, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		t.Skip(err)
+	}
+	if pid, ok := ParseThreadGroup(text); !ok || pid != os.Getpid() {
+		t.Errorf("%d, %t", pid, ok)
+	}
+	for _, text := range []string{"", "Pid:\t7\n", "Tgid:\t-7\n"} {
+		if pid, ok := ParseThreadGroup([]byte(text)); ok {
+			t.Errorf("%q: %d", text, pid)
+		}
+	}
+}
+
 func FuzzStatus(f *testing.F) {
 	f.Add([]byte("VmPeak:\t 2868 kB\nVmSize:\t 2868 kB\nVmHWM:\t 1536 kB\nVmRSS:\t 1536 kB\n"))
 	f.Add([]byte("Name:\tx\nCpus_allowed_list:\t0-3\n"))

@@ -14,8 +14,10 @@ import (
 // the engine's loop continues it, and samples meanwhile.
 type action struct {
 	change  change
+	waits   time.Duration // until when a watch of the target's own is left to act; 0 is not at all
 	command *command
-	kill    time.Duration // when SIGKILL follows; 0 is not yet
+	kill    time.Duration    // when SIGKILL follows; 0 is not yet
+	termed  map[int]*process // that got the SIGTERM, and their descendants that were seen since
 }
 
 // beginAction starts the action of a breach, or queues it behind the one under way.
@@ -27,11 +29,44 @@ func (w *watched) beginAction(c change, now time.Duration) {
 		return
 	}
 	w.action = &action{change: c}
+	if watch := w.member.ownWatch(w); watch != 0 && w.cfg.acts() {
+		w.action.waits = now + w.cfg.Budget.Grace
+		w.report(acted(c, w.cfg.Budget.Action, "", 0, fmt.Sprintf("left to the watch of its own (PID %d); it follows if %s is still over after %s", watch, c.metric, w.cfg.Budget.Grace), false))
+		return
+	}
+	w.startAction(now)
+}
+
+// acts reports whether a breach is more than reported.
+func (c Config) acts() bool { return c.Budget.Action != "report" || len(c.Budget.Command) > 0 }
+
+// afterGrace goes on with an action that was left to the target's own watch, where that has not helped.
+func (w *watched) afterGrace(now time.Duration) {
+	c := w.action.change
+	r, _ := w.read(now)
+	if v, over := w.state.over(c, r); !over {
+		w.state.lapse(c.metric)
+		c.value = v
+		w.report(notNeeded(c, w.cfg.Budget.Action))
+		w.endAction(now)
+		return
+	}
+	w.action.waits = 0
+	w.startAction(now)
+}
+
+// startAction runs the command where there is one.
+func (w *watched) startAction(now time.Duration) {
+	c := w.action.change
+	if !w.member.fits(w) {
+		w.endAction(now)
+		return
+	}
 	if len(w.cfg.Budget.Command) == 0 {
 		w.act(now)
 		return
 	}
-	cmd, err := startCommand(w.cfg, placeholders(c, w.subject()), w.log, now)
+	cmd, err := startCommand(*w.cfg, placeholders(c, w.subject()), w.log, now)
 	if err != nil {
 		w.report(acted(c, "command", "", 0, fmt.Sprintf("command %s did not start: %v", w.cfg.Budget.Command[0], err), true))
 		w.act(now)
@@ -47,7 +82,11 @@ func (w *watched) advanceAction(now time.Duration) {
 	if a == nil {
 		return
 	}
-	if a.command != nil {
+	if a.waits != 0 {
+		if now >= a.waits && !w.gone() {
+			w.afterGrace(now)
+		}
+	} else if a.command != nil {
 		w.awaitCommand(now)
 	} else if a.kill != 0 && now >= a.kill {
 		w.sendKill(now)
@@ -85,7 +124,7 @@ func (w *watched) act(now time.Duration) {
 		w.state.lapse(c.metric)
 	}
 	switch {
-	case !acts, w.gone():
+	case !acts, w.gone(), !w.member.fits(w):
 	case !over:
 		c.value = v
 		w.report(notNeeded(c, b.Action))
@@ -100,6 +139,7 @@ func (w *watched) act(now time.Duration) {
 // endAction begins the next one.
 func (w *watched) endAction(now time.Duration) {
 	w.action = nil
+	w.member.changed()
 	if len(w.queue) > 0 {
 		next := w.queue[0]
 		w.queue = w.queue[1:]
@@ -124,7 +164,8 @@ func (w *watched) sendSignal(c change) {
 // sendTerm is the first half of "terminate", to every process that is counted, the young ones too.
 func (w *watched) sendTerm(c change, now time.Duration) bool {
 	_ = w.scope.refresh() // a failure was reported when the sample was taken
-	sent, err := w.sendAll(syscall.SIGTERM)
+	w.action.termed = map[int]*process{}
+	sent, err := w.sendAll(syscall.SIGTERM, func(*process) bool { return true })
 	if sent == 0 {
 		w.report(acted(c, "terminate", "SIGTERM", 0, fmt.Sprintf("SIGTERM could not be sent: %v", err), true))
 		return false
@@ -140,13 +181,15 @@ func (w *watched) sendTerm(c change, now time.Duration) bool {
 func (w *watched) sendKill(now time.Duration) {
 	a := w.action
 	_ = w.scope.refresh()
-	sent, err := w.sendAll(syscall.SIGKILL)
+	sent, err := w.sendAll(syscall.SIGKILL, a.owes)
 	if sent > 0 && !w.killReported {
 		w.killReported = true
 		w.report(acted(a.change, "terminate", "SIGKILL", sent, "SIGKILL sent"+toMany(sent), false))
 	}
 	if sent == 0 && err != nil {
 		w.report(acted(a.change, "terminate", "SIGKILL", 0, fmt.Sprintf("SIGKILL could not be sent: %v", err), true))
+	}
+	if sent == 0 { // nobody is left of those that got the SIGTERM
 		w.endAction(now)
 		return
 	}
@@ -160,13 +203,23 @@ func toMany(n int) string {
 	return fmt.Sprintf(" to %d processes", n)
 }
 
-// sendAll signals every process of the scope and counts those that got it. One that has ended meanwhile is no
-// failure.
-func (w *watched) sendAll(sig syscall.Signal) (sent int, failed error) {
+// owes reports whether a process gets the SIGKILL: it got the SIGTERM, or its parent did. Others in the control group may
+// be of a new start of the service.
+func (a *action) owes(p *process) bool {
+	return a.termed[p.pid] == p || a.termed[p.parent] != nil
+}
+
+// sendAll signals the processes of the scope that to selects, and counts those that got it. One that has ended meanwhile is
+// no failure.
+func (w *watched) sendAll(sig syscall.Signal, to func(*process) bool) (sent int, failed error) {
 	for _, p := range w.scope.all() {
+		if !to(p) {
+			continue
+		}
 		switch err := p.signal(sig); err {
 		case nil:
 			sent++
+			w.action.termed[p.pid] = p
 		case unix.ESRCH:
 		default:
 			failed = err

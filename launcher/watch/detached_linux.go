@@ -42,7 +42,7 @@ func Detached(judge func(cfg Config, env []string) []string) {
 	}
 	origin.BeSmall()
 	catchIgnored()
-	ctx, _ := untilSignal(context.Background())
+	ctx, _ := untilSignal(context.Background(), nil)
 	_ = os.WriteFile(procRoot+"/self/comm", []byte(ProcessName), 0) // its first 15 bytes, proc_pid_comm(5)
 	defer os.Exit(0)
 	defer reportPanic()

@@ -31,7 +31,7 @@ func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) 
 			return nil, e.noLog
 		}
 		var stop func()
-		ctx, stop = untilSignal(ctx)
+		ctx, stop = untilSignal(ctx, nil)
 		defer stop()
 		e.frugal = true
 		origin.BeSmall()
@@ -80,7 +80,9 @@ type engine struct {
 	detached  bool                 // stderr is the target's and is closed when that ends
 	epoll     int                  // has the pidfds of targets and commands, and wake
 	wake      int                  // an eventfd that is written to when ctx ends, -1 is none
+	hangup    int                  // one that is written to when HUP comes, -1 is none
 	watched   []*watched
+	free      []int // places in watched that can be taken again
 	events    [maxEvents]unix.EpollEvent
 	frugal    bool          // the process does nothing but watch, and samples allocate nothing
 	giveBack  time.Duration // when to give memory back; never where nothing but samples was taken since
@@ -95,11 +97,6 @@ func newEngine(cfg Config) (*engine, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	if cfg.Budget.Action == "signal" {
-		if _, err := parseSignal(cfg.Budget.Signal); err != nil {
-			return nil, err
-		}
-	}
 	log, noLog := openLog(cfg.Log.To)
 	if noLog != nil {
 		log = openStderr(2)
@@ -109,7 +106,7 @@ func newEngine(cfg Config) (*engine, error) {
 		log.close()
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	return &engine{cfg: cfg, log: log, noLog: noLog, probes: kernelProbes, clock: sinceBoot, began: -1, epoll: epoll, wake: -1, giveBack: never, ends: never}, nil
+	return &engine{cfg: cfg, log: log, noLog: noLog, probes: kernelProbes, clock: sinceBoot, began: -1, epoll: epoll, wake: -1, hangup: -1, giveBack: never, ends: never}, nil
 }
 
 func (e *engine) close() {
@@ -215,7 +212,9 @@ func (e *engine) wait(next time.Duration) {
 			e.watched[event.Fd].notified = true
 			continue
 		}
-		_, _ = unix.Read(e.wake, make([]byte, 8)) // or it would wake every wait that is still to come
+		for _, fd := range []int{e.wake, e.hangup} {
+			_, _ = unix.Read(fd, make([]byte, 8)) // or it would wake every wait that is still to come
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ const (
 type head struct {
 	Time    string  `json:"time"` // RFC 3339 in UTC, with milliseconds
 	Service *string `json:"service"`
-	PID     int     `json:"pid"`
+	PID     *int    `json:"pid"` // null where no process of a service runs
 	Event   string  `json:"event"`
 	Message string  `json:"message"` // the text for people
 }
@@ -365,6 +365,9 @@ func (e event) line(format string, at time.Time, of subject) []byte {
 	if label == "" {
 		label = of.name
 	}
+	if of.pid == 0 {
+		return fmt.Appendf(nil, "arenacap: %s: %s: %s\n", oneLine(label), e.kind, oneLine(e.text))
+	}
 	return fmt.Appendf(nil, "arenacap: %s[%d]: %s: %s\n", oneLine(label), of.pid, e.kind, oneLine(e.text))
 }
 
@@ -373,7 +376,10 @@ func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:0
 
 // json joins the head's members and the body's. Both are structs, so both begin with { and end with }.
 func (e event) json(at time.Time, of subject) []byte {
-	h := head{Time: timestamp(at), PID: of.pid, Event: e.kind, Message: e.text}
+	h := head{Time: timestamp(at), Event: e.kind, Message: e.text}
+	if of.pid != 0 {
+		h.PID = &of.pid
+	}
 	if of.service != "" {
 		h.Service = &of.service
 	}

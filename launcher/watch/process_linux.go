@@ -29,6 +29,7 @@ type process struct {
 	dir     int           // /proc/PID, only where there is no pidfd, else -1
 	statm   int           // -1 is none: it is opened for each sample
 	line    [7 * 21]byte  // the last line of statm, seven numbers of at most 20 digits
+	parent  int           // when it was first held
 	name    string        // as the kernel has it, at most 15 bytes
 	born    time.Duration // since boot
 	virtual uint64        // bytes at the last sample that counted; 0 is none
@@ -73,7 +74,7 @@ func (p *process) openAll() (err error) {
 	if err != nil {
 		return err
 	}
-	p.name, p.born = s.Name, s.Started
+	p.name, p.parent, p.born = s.Name, s.Parent, s.Started
 	if p.statm, err = p.open("statm"); err != nil {
 		return fmt.Errorf("process %d cannot be sampled: %w", p.pid, err)
 	}

@@ -85,5 +85,5 @@ func Failed(cfg Config, pid int, reason string) {
 
 // unwatched is a target that only a log is needed for.
 func unwatched(cfg Config, pid int, l *eventLog) *watched {
-	return &watched{engine: &engine{cfg: cfg, log: l}, scope: newScope(&process{pid: pid}, "process", nil)}
+	return &watched{engine: &engine{}, cfg: &cfg, log: l, scope: newScope(&process{pid: pid}, "process", nil)}
 }

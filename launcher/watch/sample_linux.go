@@ -27,6 +27,7 @@ func (w *watched) sample(now time.Duration) {
 	changes := w.state.observe(now, r, func() (reading, bool) { return w.read(w.clock()) })
 	if w.state.settled && !settled {
 		w.base = w.inspect()
+		w.member.changed()
 	}
 	w.lookAround(now)
 	w.judgeCap(now)
@@ -124,13 +125,16 @@ func (w *watched) reportGap(now time.Duration) {
 
 // react reports a change and, for a breach, begins the action.
 func (w *watched) react(c change, r reading, now time.Duration) {
+	w.member.changed()
 	switch c.kind {
 	case eventRecovered:
 		w.report(recovered(c))
 	case eventWarning:
+		w.member.count(c, w.cfg.Service)
 		w.report(exceeded(c, r.processes, w.cfg.Cap, attribute(w.base, w.inspect())))
 	case eventBreach:
 		w.outcome.Breaches++
+		w.member.count(c, w.cfg.Service)
 		w.report(exceeded(c, r.processes, w.cfg.Cap, attribute(w.base, w.inspect())))
 		w.beginAction(c, now)
 	}

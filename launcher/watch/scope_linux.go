@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,9 @@ type scope struct {
 
 	launched bool // the target began in this process's control group
 
+	unit     string // the systemd unit whose group it is, whichever group below it the target is in; "" is the target's group
+	perStart bool   // when all that it held have ended it takes in no other: those are of a new start
+
 	unrelated, previous []int // scope "tree": processes that are no descendants, sorted, now and at the listing before
 }
 
@@ -49,6 +53,9 @@ func (s *scope) refresh() error {
 		if p.ended() {
 			s.drop(pid)
 		}
+	}
+	if s.perStart && len(s.others) == 0 && s.target.ended() {
+		return nil
 	}
 	switch s.kind {
 	case "tree":
@@ -147,7 +154,7 @@ func (s *scope) isUnrelated(pid int) bool {
 // may have gone to another in between.
 func (s *scope) hold(pids []int, into map[int]*process, still func(*process) bool) (found []*process, failed error) {
 	for _, pid := range pids {
-		if s.excluded(pid) || into[pid] != nil || pid == s.target.pid {
+		if into[pid] != nil || pid == s.target.pid || s.excluded(pid) {
 			continue
 		}
 		p, err := hold(pid, -1)
@@ -184,10 +191,10 @@ func statOf(pid int) (stat proc.Stat, ok bool) {
 // left them.
 func (s *scope) findGroup() error {
 	if s.target.group == "" || !s.target.ended() {
-		folder, err := groupOf(s.target)
+		folder, err := groupOf(s.target, s.unit)
 		if err != nil && s.target.group == "" && s.launched && s.target.ended() {
 			// The first process of a daemon may be gone before its group could be read. It was forked in this one.
-			folder, err = groupOf(&process{pid: os.Getpid(), pidfd: -1, dir: -1})
+			folder, err = groupOf(&process{pid: os.Getpid(), pidfd: -1, dir: -1}, "")
 		}
 		if err != nil && s.target.group == "" {
 			return err
@@ -205,7 +212,7 @@ func (s *scope) findGroup() error {
 			s.drop(pid)
 		}
 	}
-	_, err = s.hold(pids, s.others, func(p *process) bool { return inGroup(p, s.target.group) })
+	_, err = s.hold(pids, s.others, func(p *process) bool { return inGroup(p, s.target.group, s.unit) })
 	return err
 }
 
@@ -213,15 +220,15 @@ func (s *scope) findGroup() error {
 // that becomes a daemon forks twice (daemon(7)) and may end between the listing and the look at it. With scope
 // "tree" there is nothing to find any more: an orphan's parent is not its ancestor.
 func (s *scope) relist() (err error) {
-	for i := 0; i < 3 && s.kind == "cgroup" && s.remaining() == 0; i++ {
+	for i := 0; i < 3 && s.kind == "cgroup" && !s.perStart && s.remaining() == 0; i++ {
 		err = s.refresh()
 	}
 	return err
 }
 
 // inGroup reports whether a process is in the group or in one below it.
-func inGroup(p *process, folder string) bool {
-	own, err := groupOf(p)
+func inGroup(p *process, folder, unit string) bool {
+	own, err := groupOf(p, unit)
 	if err != nil {
 		return false
 	}
@@ -234,8 +241,9 @@ func inGroup(p *process, folder string) bool {
 var groupOrder = [...]string{"", "memory", "name=systemd", "pids"}
 
 // groupOf is the folder of a process's control group. The root group is the whole host, which is nobody's
-// service: it is an error. In a cgroup namespace the root is a container's own and fine.
-func groupOf(p *process) (string, error) {
+// service: it is an error. In a cgroup namespace the root is a container's own and fine. With a unit it is the unit's group,
+// which a hierarchy of version 1 without this unit does not have.
+func groupOf(p *process, unit string) (string, error) {
 	text, err := p.read("cgroup")
 	if err != nil {
 		return "", err
@@ -250,8 +258,17 @@ func groupOf(p *process) (string, error) {
 	}
 	for _, hierarchy := range groupOrder {
 		m, _ := groups.In(hierarchy)
-		if g := m.Find(proc.Here, mounts); g.Own && !g.IsRoot(proc.Here) {
+		g := m.Find(proc.Here, mounts)
+		if !g.Own || g.IsRoot(proc.Here) {
+			continue
+		}
+		if unit == "" {
 			return g.Folders[0], nil
+		}
+		for _, folder := range slices.Backward(g.Folders) { // the outermost first
+			if strings.TrimPrefix(filepath.Base(folder), "_") == unit {
+				return folder, nil
+			}
 		}
 	}
 	return "", fmt.Errorf("process %d is in no control group but the root, which is the whole host", p.pid)

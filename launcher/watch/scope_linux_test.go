@@ -173,7 +173,7 @@ func TestTheYoungDoNotCount(t *testing.T) {
 	c, _, _, h := family(t)
 	cfg := testConfig("")
 	cfg.Budget.Interval = time.Hour
-	w := &watched{engine: &engine{cfg: cfg, clock: sinceBoot, probes: noProbes}, scope: h, state: newState(nil, cfg.Budget, 0)}
+	w := &watched{engine: &engine{clock: sinceBoot, probes: noProbes}, cfg: &cfg, scope: h, state: newState(nil, cfg.Budget, 0)}
 	now := sinceBoot()
 	if r, ok := w.read(now); !ok || r.processes != 1 {
 		t.Errorf("%d processes count at once, want the target alone", r.processes)
@@ -282,11 +282,11 @@ func TestTheRootGroupIsRefused(t *testing.T) {
 	c := startChild(t)
 	p := mustHold(t, c.pid())
 	join(t, group, c.pid())
-	if folder, err := groupOf(p); err != nil {
+	if folder, err := groupOf(p, ""); err != nil {
 		t.Errorf("%s, %v", folder, err)
 	}
 	moveToRoots(t, c.pid())
-	if folder, err := groupOf(p); err == nil {
+	if folder, err := groupOf(p, ""); err == nil {
 		t.Errorf("the root %s is taken for a group", folder)
 	}
 }

@@ -14,23 +14,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// untilSignal is done when TERM, INT or QUIT has come; its cause says which. HUP is caught and dropped.
-func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
+// untilSignal is done when TERM, INT or QUIT has come; its cause says which. HUP is caught and calls hangup, nil is nothing.
+// After stop hangup is not called any more.
+func untilSignal(parent context.Context, hangup func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	ends, dropped := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	ends, hangups, done := make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(ends, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	signal.Notify(dropped, syscall.SIGHUP)
+	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
-		select {
-		case got := <-ends:
-			cancel(fmt.Errorf("%s has ended the watch", unix.SignalName(got.(syscall.Signal))))
-		case <-ctx.Done():
+		defer close(done)
+		for ctx.Err() == nil {
+			select {
+			case got := <-ends:
+				cancel(fmt.Errorf("%s has ended the watch", unix.SignalName(got.(syscall.Signal))))
+			case <-hangups:
+				if hangup != nil {
+					hangup()
+				}
+			case <-ctx.Done():
+			}
 		}
 	}()
 	return ctx, func() {
 		signal.Stop(ends)
-		signal.Stop(dropped)
+		signal.Stop(hangups)
 		cancel(nil)
+		<-done
 	}
 }
 

@@ -3,6 +3,7 @@ package watch
 // The state of a budget: what samples make a warning, a breach, or its end. It is pure.
 
 import (
+	"slices"
 	"time"
 
 	"arenacap/policy"
@@ -71,6 +72,36 @@ func (s *state) observe(now time.Duration, r reading, again func() (reading, boo
 		}
 	}
 	return changes
+}
+
+// running is the metrics whose warning and whose breach is on.
+func (s *state) running() running {
+	r := running{Warnings: []string{}, Breaches: []string{}} // never null in JSON
+	for _, m := range s.meters {
+		if m.warning.on {
+			r.Warnings = append(r.Warnings, m.limit.Metric)
+		}
+		if m.breach.on {
+			r.Breaches = append(r.Breaches, m.limit.Metric)
+		}
+	}
+	return r
+}
+
+// running is what goes on with a target.
+type running struct {
+	Warnings []string `json:"warnings"`
+	Breaches []string `json:"breaches"`
+}
+
+// resume goes on where another state was left.
+func (s *state) resume(settled bool, base uint64, r running) {
+	s.settled, s.base = settled, base
+	for i := range s.meters {
+		m := &s.meters[i]
+		m.warning.on = slices.Contains(r.Warnings, m.limit.Metric)
+		m.breach.on = slices.Contains(r.Breaches, m.limit.Metric)
+	}
 }
 
 // confirmation reads again at most once, however many limits ask.

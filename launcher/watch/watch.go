@@ -62,6 +62,10 @@ func (c Config) check() error {
 			return fmt.Errorf("metric %q cannot be read from a sample", l.Metric)
 		}
 	}
+	if c.Budget.Action == "signal" {
+		_, err := parseSignal(c.Budget.Signal)
+		return err
+	}
 	return nil
 }
 

@@ -14,7 +14,10 @@ import (
 // watched is the state of one target.
 type watched struct {
 	*engine
-	index        int // in engine.watched
+	cfg          *Config   // the engine's, or that of the target's service
+	log          *eventLog // likewise
+	member       *member   // in the watch of a host, else nil
+	index        int       // in engine.watched
 	scope        *scope
 	state        *state
 	base         breakdown // the virtual size when settle ended
@@ -42,14 +45,28 @@ func (e *engine) add(p *process) *watched {
 	if e.began < 0 {
 		e.began = e.clock()
 	}
-	w := &watched{engine: e, index: len(e.watched), due: e.began, looked: e.clock(), outcome: Outcome{PID: p.pid}}
+	w := e.put(p, &e.cfg, e.log)
+	w.due = e.began
 	if e.cfg.Mode != "attach" { // there the start was long ago
 		w.peek = nextPeek(e.began, e.began, e.cfg.Budget.Interval)
 	}
-	w.scope = newScope(p, e.cfg.Budget.Scope, w.own)
 	w.scope.launched = e.cfg.Mode != "attach"
 	e.frugal = e.frugal && e.cfg.Budget.Scope == "process" && p.statm >= 0 && p.pidfd >= 0
-	w.state = newState(e.cfg.Limits, e.cfg.Budget, p.born+e.cfg.Budget.Settle)
+	return w
+}
+
+// put takes in a target with a configuration and a log of its own, in the place of one that is finished where there is one.
+func (e *engine) put(p *process, cfg *Config, log *eventLog) *watched {
+	now := e.clock()
+	w := &watched{engine: e, cfg: cfg, log: log, due: now, looked: now, outcome: Outcome{PID: p.pid}}
+	w.scope = newScope(p, cfg.Budget.Scope, w.own)
+	w.state = newState(cfg.Limits, cfg.Budget, p.born+cfg.Budget.Settle)
+	if last := len(e.free) - 1; last >= 0 {
+		w.index, e.free = e.free[last], e.free[:last]
+		e.watched[w.index] = w
+		return w
+	}
+	w.index = len(e.watched)
 	e.watched = append(e.watched, w)
 	return w
 }
@@ -69,15 +86,15 @@ func (e *engine) addLaunched(p *process) *watched {
 	return w
 }
 
-// own reports whether a process is the watch itself or its command, which may be in the target's control group.
+// own reports whether a process is a watch or its command, which may be in the target's control group.
 func (w *watched) own(pid int) bool {
-	return pid == os.Getpid() || w.action != nil && w.action.command != nil && pid == w.action.command.cmd.Process.Pid
+	return pid == os.Getpid() || w.member.isOurs(pid) || w.action != nil && w.action.command != nil && pid == w.action.command.cmd.Process.Pid
 }
 
 // start reports what is watched.
 func (w *watched) start() {
-	w.report(started(w.cfg))
-	if w.noLog != nil {
+	w.report(started(*w.cfg))
+	if w.noLog != nil && w.member == nil {
 		w.report(logFailed(w.noLog.Error()+"; stderr takes its place", 0))
 	}
 	for _, why := range w.cfg.Notices {
@@ -96,6 +113,7 @@ func (w *watched) turn(now time.Duration) {
 	}
 	w.notified = false
 	w.advanceAction(now)
+	w.member.resumeAction(w, now)
 	if now >= w.due && !w.gone() {
 		w.sample(now)
 		w.due = nextSample(w.due, now, w.cfg.Budget.Interval)
@@ -124,8 +142,10 @@ func (w *watched) nextTurn(now time.Duration) time.Duration {
 		next = now + w.cfg.Budget.Interval
 	}
 	if a := w.action; a != nil {
-		if a.kill != 0 {
-			next = min(next, a.kill)
+		for _, at := range []time.Duration{a.waits, a.kill} {
+			if at != 0 {
+				next = min(next, at)
+			}
 		}
 		if a.command != nil && !a.command.timedOut {
 			next = min(next, a.command.deadline)

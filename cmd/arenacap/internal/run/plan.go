@@ -4,6 +4,7 @@ package run
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"arenacap/cmd/arenacap/internal/say"
@@ -55,25 +56,59 @@ func heapOf(program string) uint64 {
 	return environ.GlibcVersion{Bits32: t.Bits == 32}.HeapBytes()
 }
 
+// Services is the plan of each service of the policy, in its order.
+func (l Line) Services(lib machine.Host) (plans []policy.Plan, err error) {
+	where, err := l.lookup()
+	if err != nil {
+		return nil, err
+	}
+	where.Service = ""
+	policies, err := policy.Services(where)
+	if err != nil {
+		return nil, err
+	}
+	found := machine.Find("/", machine.Cores|machine.Memory, lib)
+	for _, p := range policies {
+		if err := l.apply(&p); err != nil {
+			return nil, err
+		}
+		plan, err := p.Resolve(found)
+		if err != nil {
+			return nil, fmt.Errorf("service %q: %w", p.Service, err)
+		}
+		plans = append(plans, plan)
+	}
+	return plans, nil
+}
+
 // Policy reads the policy for this line, without the flags that override it.
 func (l Line) Policy() (policy.Policy, error) {
+	where, err := l.lookup()
+	if err != nil {
+		return policy.Policy{}, err
+	}
+	return policy.Load(where)
+}
+
+// lookup says where the policy of this line is.
+func (l Line) lookup() (policy.Lookup, error) {
 	named, given := l.Text("policy")
 	if given && named == "" { // most likely an unset variable, --policy "$FILE"
-		return policy.Policy{}, l.bad("policy", errors.New(`the file name is empty; leave the flag out for the default files`))
+		return policy.Lookup{}, l.bad("policy", errors.New(`the file name is empty; leave the flag out for the default files`))
 	}
 	service, given := l.Text("service")
 	if !given {
 		service = variable("ARENACAP_SERVICE")
 	}
-	return policy.Load(policy.Lookup{Named: named, Service: service, Getenv: lookup, Root: os.Geteuid() == 0})
+	return policy.Lookup{Named: named, Service: service, Getenv: Variable, Root: os.Geteuid() == 0}, nil
 }
 
-// lookup is like os.LookupEnv, which builds a table of all variables at its first use, in 15 µs.
-func lookup(name string) (value string, ok bool) { return environ.Lookup(origin.Environ(), name) }
+// Variable is like os.LookupEnv, which builds a table of all variables at its first use, in 15 µs.
+func Variable(name string) (value string, ok bool) { return environ.Lookup(origin.Environ(), name) }
 
 // variable returns an environment variable, "" if it is unset.
 func variable(name string) string {
-	value, _ := lookup(name)
+	value, _ := Variable(name)
 	return value
 }
 

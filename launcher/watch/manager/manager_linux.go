@@ -1,6 +1,5 @@
-// What a supervisor tells the service manager that started it (sd_notify(3)).
-
-package launcher
+// Package manager is what a process tells the service manager that started it (sd_notify(3)).
+package manager
 
 import (
 	"os"
@@ -12,31 +11,30 @@ import (
 	"arenacap/launcher/environ"
 )
 
-// manager is the socket where the service manager listens: a path or, with "@" in front, an abstract name; "" is none.
-type manager string
+// Socket is where the service manager listens: a path or, with "@" in front, an abstract name; "" is none.
+type Socket string
 
-// findManager is the manager to which this is the main process. Where SYSTEMD_EXEC_PID says that it started another
+// Find is the manager to which this is the main process. Where SYSTEMD_EXEC_PID says that it started another
 // process, there is none. vsock addresses are for the first process of a virtual machine and are left alone.
-func findManager(env []string) manager {
+func Find(env []string) Socket {
 	if started, ok := environ.Lookup(env, "SYSTEMD_EXEC_PID"); ok && started != strconv.Itoa(os.Getpid()) {
 		return ""
 	}
 	if to, _ := environ.Lookup(env, "NOTIFY_SOCKET"); strings.HasPrefix(to, "/") || strings.HasPrefix(to, "@") {
-		return manager(to)
+		return Socket(to)
 	}
 	return ""
 }
 
-// tellMain names the main process (MAINPID=): with NotifyAccess=main the manager takes READY=1 from that process only. It
-// is sent before the target is executed, so that it arrives first.
-func (m manager) tellMain(pid int) { m.notify("MAINPID="+strconv.Itoa(pid), nil) }
+// Tell sends one message, such as "READY=1".
+func (m Socket) Tell(message string) { m.notify(message, nil) }
 
-// managerTimeout bounds how long the end waits for the service manager.
-const managerTimeout = 1000 // milliseconds
+// timeout bounds how long the end waits for the service manager.
+const timeout = 1000 // milliseconds
 
-// await returns when the manager has taken everything that was sent before (sd_notify_barrier(3)): it takes no main process
+// Await returns when the manager has taken everything that was sent before (sd_notify_barrier(3)): it takes no main process
 // that has ended. It closes the descriptor that comes with the message, and who has the other end of the pipe sees that.
-func (m manager) await() {
+func (m Socket) Await() {
 	var p [2]int
 	if m == "" || unix.Pipe2(p[:], unix.O_CLOEXEC) != nil {
 		return
@@ -45,10 +43,14 @@ func (m manager) await() {
 	m.notify("BARRIER=1", unix.UnixRights(p[1]))
 	_ = unix.Close(p[1])
 	fds := []unix.PollFd{{Fd: int32(p[0])}} // POLLHUP comes unasked
-	_ = uninterrupted(func() error { _, err := unix.Poll(fds, managerTimeout); return err })
+	for {
+		if _, err := unix.Poll(fds, timeout); err != unix.EINTR {
+			return
+		}
+	}
 }
 
-func (m manager) notify(message string, rights []byte) {
+func (m Socket) notify(message string, rights []byte) {
 	if m == "" {
 		return
 	}

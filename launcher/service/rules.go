@@ -1,0 +1,150 @@
+// Package service says which processes of a host belong to which service of a policy ([service.NAME.match]).
+//
+// rules.go decides, from what is known of one process; process.go reads that, and only what the rules ask for; finder.go
+// looks at a whole host again and again, at the cost of what is new; watches.go finds the watches of launches. The root of
+// /proc is an argument.
+package service
+
+// Which service a process belongs to.
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"arenacap/launcher/proc"
+	"arenacap/policy"
+)
+
+// Rules are those of all services, in the order of the policy: a process that fits two belongs to the first.
+type Rules struct {
+	rules                 []rule
+	byUnit, byExe, byName map[string][]int // the rules that ask for it; one that asks for several is in one of them
+}
+
+// rule is what a process of one service has; "" and nil are not asked for.
+type rule struct {
+	unit, exe, name string
+	user            *uint32
+}
+
+// NewRules takes the match of each policy. An error says which user is not known.
+func NewRules(root proc.Root, services []policy.Policy) (*Rules, error) {
+	rs := &Rules{byUnit: map[string][]int{}, byExe: map[string][]int{}, byName: map[string][]int{}}
+	for i, p := range services {
+		r, err := newRule(root, p)
+		if err != nil {
+			return nil, fmt.Errorf("service %q: %w", p.Service, err)
+		}
+		rs.rules = append(rs.rules, r)
+		switch {
+		case r.unit != "":
+			rs.byUnit[r.unit] = append(rs.byUnit[r.unit], i)
+		case r.exe != "":
+			rs.byExe[r.exe] = append(rs.byExe[r.exe], i)
+		default:
+			rs.byName[r.name] = append(rs.byName[r.name], i)
+		}
+	}
+	return rs, nil
+}
+
+func newRule(root proc.Root, p policy.Policy) (r rule, err error) {
+	m := p.Match
+	r = rule{unit: m.Unit, exe: m.Exe, name: m.Name}
+	if r.unit == "" && r.exe == "" && r.name == "" {
+		r.unit = p.Service
+	}
+	if r.unit != "" && !strings.HasSuffix(r.unit, unitSuffix) {
+		r.unit += unitSuffix
+	}
+	if m.User != "" {
+		r.user, err = userID(root, m.User)
+	}
+	return r, err
+}
+
+// userID is the number of a user of /etc/passwd (passwd(5)), or the number itself.
+func userID(root proc.Root, user string) (*uint32, error) {
+	if n, err := strconv.ParseUint(user, 10, 32); err == nil {
+		return new(uint32(n)), nil
+	}
+	text, err := root.Read("/etc/passwd")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for line := range bytes.Lines(text) {
+		fields := strings.Split(string(line), ":") // name:password:UID:GID:…
+		if len(fields) < 4 || fields[0] != user {
+			continue
+		}
+		if n, err := strconv.ParseUint(fields[2], 10, 32); err == nil {
+			return new(uint32(n)), nil
+		}
+	}
+	return nil, fmt.Errorf("user %q is not in /etc/passwd; write the user's number", user)
+}
+
+// belongs gives the service of a process, and the next one that it fits too; -1 is none.
+func (rs *Rules) belongs(p *process) (first, also int) {
+	var fit []int
+	consider := func(candidates []int) {
+		for _, i := range candidates {
+			if rs.fits(i, p) {
+				fit = append(fit, i)
+			}
+		}
+	}
+	if len(rs.byUnit) > 0 {
+		unit := p.unit()
+		consider(rs.byUnit[unit])
+		if template := templateOf(unit); template != "" {
+			consider(rs.byUnit[template])
+		}
+	}
+	consider(rs.byName[p.Name])
+	if len(rs.byExe) > 0 {
+		consider(rs.byExe[p.exe()])
+	}
+	slices.Sort(fit)
+	fit = append(fit, -1, -1)
+	return fit[0], fit[1]
+}
+
+func (rs *Rules) fits(i int, p *process) bool {
+	r := rs.rules[i]
+	unit := r.unit == "" || r.unit == p.unit() || r.unit == templateOf(p.unit())
+	return unit && (r.name == "" || r.name == p.Name) && (r.exe == "" || r.exe == p.exe()) && (r.user == nil || p.isOf(*r.user))
+}
+
+const unitSuffix = ".service"
+
+// unitOf is the system's unit of a control group's path: the first group that is not a slice (systemd.slice(5)), where that
+// is a service. What lies below it is the service's own: a user manager's units (user@1000.service) and a container's are
+// beneath it, or beneath a scope. systemd writes "_" before a name that the kernel could take for one of its files
+// ("_cpu.service"; src/basic/cgroup-util.c, cg_escape).
+func unitOf(path string) string {
+	for name := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		name = strings.TrimPrefix(name, "_")
+		if strings.HasSuffix(name, unitSuffix) && name != unitSuffix {
+			return name
+		}
+		if !strings.HasSuffix(name, ".slice") {
+			return ""
+		}
+	}
+	return ""
+}
+
+// templateOf is "a@.service" of "a@b.service", "" of a unit without an instance.
+func templateOf(unit string) string {
+	prefix, instance, ok := strings.Cut(strings.TrimSuffix(unit, unitSuffix), "@")
+	if !ok || instance == "" {
+		return ""
+	}
+	return prefix + "@" + unitSuffix
+}

@@ -1,0 +1,507 @@
+package watch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/policy"
+)
+
+// hostSession is a watch of a host whose events and words come to the test.
+type hostSession struct {
+	*session
+	h        *host
+	services []Service // what HUP gives
+	reload   error
+	mu       sync.Mutex
+	said     []string
+}
+
+// byName is a service of the processes with a name, which are the test's own children.
+func byName(service, name, limits string) Service {
+	s := Service{Config: testConfig(limits)}
+	s.Config.Service, s.Config.Mode = service, "attach"
+	s.Policy.Service, s.Policy.Match = service, policy.Match{Name: name}
+	return s
+}
+
+// watchHost runs the watch of a host in a folder, as one that is started by systemd does.
+func watchHost(t *testing.T, dir string, adjust func(*host), services ...Service) *hostSession {
+	t.Helper()
+	s := &hostSession{services: services, session: &session{t: t, events: make(chan told, 1000), done: make(chan struct{})}}
+	h, err := newHost(Host{State: dir + "/watch.json", Say: s.say, Lookup: os.LookupEnv,
+		Reload: func() ([]Service, error) { return s.services, s.reload }})
+	must(t, err)
+	h.probes, h.program, h.cfg.Budget.Interval = noProbes, "", 2*time.Millisecond
+	h.logs["stderr"] = &eventLog{fd: 2, write: s.hear}
+	if adjust != nil {
+		adjust(h)
+	}
+	must(t, h.arrange(services))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	s.h, s.e, s.end = h, h.engine, func() { cancel(errors.New("SIGTERM has ended the watch")) }
+	go func() {
+		defer close(s.done)
+		defer h.close()
+		if err := h.run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() {
+		s.end()
+		s.wait()
+	})
+	return s
+}
+
+func (s *hostSession) say(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said = append(s.said, fmt.Sprintf(format, args...))
+}
+
+func (s *hostSession) words() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.said, "\n")
+}
+
+// stop ends the watch and gives the file that it left.
+func (s *hostSession) stop() (r record) {
+	s.t.Helper()
+	s.end()
+	s.wait()
+	r, err := readRecord(s.h.state.path)
+	must(s.t, err)
+	return r
+}
+
+// of waits for an event of a process.
+func (s *hostSession) of(pid int, text string) told {
+	s.t.Helper()
+	e := s.want(text)
+	if e.PID != pid {
+		s.t.Fatalf("%s is of process %d, want %d", e, e.PID, pid)
+	}
+	return e
+}
+
+// rename gives a child a name of its own, by which a service is found.
+func (c *child) rename(t *testing.T, name string) *child {
+	t.Helper()
+	c.ask(t, "name "+name, "ok")
+	return c
+}
+
+// uniqueName is a process name that only this test's children have.
+func uniqueName(t *testing.T) string {
+	t.Helper()
+	sum := uint32(2166136261)
+	for _, c := range []byte(t.Name()) {
+		sum = (sum ^ uint32(c)) * 16777619
+	}
+	return fmt.Sprintf("a%05d-%08x", os.Getpid()%100000, sum)
+}
+
+func namedChild(t *testing.T) (c *child, name string) {
+	t.Helper()
+	name = uniqueName(t)
+	return startChild(t).rename(t, name), name
+}
+
+const far = "virtual=9223372036854775807"
+
+// A process that is there, one that starts later, its end, and its successor.
+func TestTheServiceIsFollowed(t *testing.T) {
+	c, name := namedChild(t)
+	s := watchHost(t, t.TempDir(), nil, byName("server", name, far))
+	s.of(c.pid(), "started")
+	later := startChild(t).rename(t, name)
+	s.of(later.pid(), "started")
+	_ = c.in.Close()
+	s.of(c.pid(), "exited")
+	again := startChild(t).rename(t, name)
+	s.of(again.pid(), "started")
+	again.rename(t, "other")
+	if e := s.of(again.pid(), "watch-ended"); !strings.HasPrefix(e.Message, "the process does not belong to the service any more, ") {
+		t.Error(e.Message)
+	}
+	s.end()
+	if e := s.of(later.pid(), "watch-ended"); !strings.HasPrefix(e.Message, "SIGTERM has ended the watch, ") || e.Remaining != 1 {
+		t.Errorf("%+v", e)
+	}
+	s.wait()
+	if n := len(s.h.watched); n > 3 {
+		t.Errorf("%d places for at most 2 targets at a time", n)
+	}
+}
+
+// Settle counts from the start of the process, not from when it was found.
+func TestHostSettle(t *testing.T) {
+	c, name := namedChild(t)
+	service := byName("server", name, "virtual=1")
+	service.Config.Budget.Settle = time.Hour
+	s := watchHost(t, t.TempDir(), nil, service)
+	s.of(c.pid(), "started")
+	s.stop()
+	for _, w := range s.h.watched {
+		if stat, ok := statOf(c.pid()); !ok || w.state.settleEnds != stat.Started+time.Hour {
+			t.Errorf("settle ends %s after the start", w.state.settleEnds-stat.Started)
+		}
+	}
+}
+
+// Each service has a last event, with or without a process; what has no budget is not watched.
+func TestEachServiceEnds(t *testing.T) {
+	c, name := namedChild(t)
+	s := watchHost(t, t.TempDir(), nil, byName("server", name, far), byName("absent", "no such name", far), byName("free", "sh", ""))
+	s.of(c.pid(), "started")
+	s.end()
+	s.of(c.pid(), "watch-ended")
+	if e := s.of(0, "watch-ended"); e.Remaining != 0 {
+		t.Errorf("%+v", e)
+	}
+	s.wait()
+	if len(s.events) > 0 {
+		t.Errorf("another event: %v", <-s.events)
+	}
+}
+
+// The first in the policy has a process that fits two, and that is said once.
+func TestTwoServicesFit(t *testing.T) {
+	c, name := namedChild(t)
+	second := byName("second", name, far)
+	second.Policy.Match.Exe = mustLink(t, c.pid())
+	first := byName("first", name, far)
+	s := watchHost(t, t.TempDir(), nil, first, second)
+	s.of(c.pid(), "started")
+	d := startChild(t).rename(t, name)
+	s.of(d.pid(), "started")
+	r := s.stop()
+	if len(r.Services["first"].Targets) != 2 || len(r.Services["second"].Targets) != 0 {
+		t.Errorf("%+v", r.Services)
+	}
+	if got := s.words(); strings.Count(got, "\n") != 0 || !strings.Contains(got, `is of service "first" and fits "second" too; `) {
+		t.Errorf("it says %q", got)
+	}
+}
+
+func mustLink(t *testing.T, pid int) string {
+	t.Helper()
+	path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	must(t, err)
+	return path
+}
+
+// With scope "tree" the processes of a service that descend from another are counted with it.
+func TestHostTree(t *testing.T) {
+	c, name := namedChild(t)
+	inner := mustFork(t, c, "fork")
+	c.ask(t, "tell name "+name, "ok")
+	service := byName("server", name, far)
+	service.Config.Budget.Scope = "tree"
+	s := watchHost(t, t.TempDir(), nil, service)
+	s.of(c.pid(), "started")
+	awaitRecord(t, s, sampled)
+	c.ask(t, "leave", "ok") // the inner one goes on, and is counted
+	if e := s.of(c.pid(), "exited"); e.Remaining != 1 {
+		t.Errorf("%d processes remain, want 1", e.Remaining)
+	}
+	s.silent()
+	must(t, inner.signal(unix.SIGKILL))
+	awaitRecord(t, s, func(r record) bool { return len(r.Services["server"].Targets) == 0 })
+}
+
+// HUP: what stays keeps its state, what changed goes on under the new limits, and a policy with a mistake changes nothing.
+func TestHostReload(t *testing.T) {
+	c, name := namedChild(t)
+	c.ask(t, "map 2199023255552", "ok")
+	s := watchHost(t, t.TempDir(), nil, byName("server", name, "virtual=1099511627776"))
+	s.of(c.pid(), "started")
+	s.of(c.pid(), "breach virtual")
+
+	s.reload = errors.New("policy.toml:1:1: no policy")
+	s.h.hear()
+	s.silent()
+	if got, want := s.words(), "the policy is not taken over, and the old one stays: policy.toml:1:1: no policy"; got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+	s.reload = nil
+	s.services = []Service{byName("new", "no such name", far), byName("server", name, "virtual=1099511627776")}
+	s.h.hear()
+	s.silent() // the breach is the same
+	s.services = []Service{byName("server", name, "virtual=1099511627776 resident=1099511627776")}
+	s.h.hear()
+	s.of(c.pid(), "started")
+	s.silent()
+	c.ask(t, "unmap", "ok")
+	s.of(c.pid(), "recovered virtual")
+	s.services = []Service{byName("server", name, ""), byName("new", "no such name", far)}
+	s.h.hear()
+	s.of(c.pid(), "watch-ended")
+	r := s.stop()
+	if got := r.Services["server"].Breaches["virtual"]; got != 1 {
+		t.Errorf("%d breaches, want 1", got)
+	}
+}
+
+// The next watch goes on with the counters, the base of growth and the breach that is on; a file of another boot or process
+// gives only its counters.
+func TestStateIsKept(t *testing.T) {
+	dir := t.TempDir()
+	c, name := namedChild(t)
+	service := byName("server", name, "virtual=1099511627776 growth=1073741824")
+	s := watchHost(t, dir, nil, service)
+	s.of(c.pid(), "started")
+	awaitRecord(t, s, sampled)
+	c.ask(t, "map 2199023255552", "ok")
+	s.of(c.pid(), "breach virtual")
+	s.of(c.pid(), "breach growth")
+	before := s.stop()
+
+	s = watchHost(t, dir, nil, service)
+	s.of(c.pid(), "started")
+	s.silent() // no second breach
+	c.ask(t, "unmap", "ok")
+	s.of(c.pid(), "recovered virtual")
+	s.of(c.pid(), "recovered growth")
+	after := s.stop()
+	a, b := before.Services["server"], after.Services["server"]
+	if a.Breaches["virtual"] != 1 || b.Breaches["virtual"] != 1 || *a.Targets[0].GrowthBase != *b.Targets[0].GrowthBase {
+		t.Errorf("%+v, then %+v", a, b)
+	}
+}
+
+// sampled reports whether the one target has had its first sample.
+func sampled(r record) bool {
+	of := r.Services["server"].Targets
+	return len(of) == 1 && of[0].GrowthBase != nil
+}
+
+func awaitRecord(t *testing.T, s *hostSession, want func(record) bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if r, err := readRecord(s.h.state.path); err == nil && want(r) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("the state file never said so")
+		}
+	}
+}
+
+func TestStateFile(t *testing.T) {
+	t.Run("a second watch", func(t *testing.T) {
+		path := t.TempDir() + "/new/watch.json"
+		first, err := openState(path, nil)
+		must(t, err)
+		if _, err := openState(path, nil); err == nil || !strings.HasPrefix(err.Error(), "another watch writes state file ") {
+			t.Errorf("%v", err)
+		}
+		must(t, first.write())
+		info, err := os.Stat(path)
+		if must(t, err); info.Mode().Perm() != 0o644 {
+			t.Errorf("its mode is %v", info.Mode())
+		}
+		first.close()
+		second, err := openState(path, nil)
+		must(t, err)
+		second.close()
+	})
+	for name, text := range map[string]string{"empty": "", "cut off": `{"version":1,"serv`, "another version": `{"version":2}`, "a null service": `{"version":1,"services":{"a":null}}`} {
+		t.Run(name, func(t *testing.T) {
+			path := t.TempDir() + "/watch.json"
+			must(t, os.WriteFile(path, []byte(text), 0o644))
+			said := ""
+			s, err := openState(path, func(format string, args ...any) { said = fmt.Sprintf(format, args...) })
+			must(t, err)
+			defer s.close()
+			kept, err := os.ReadFile(path + ".damaged")
+			if err != nil || string(kept) != text || !strings.Contains(said, "is set aside as") {
+				t.Errorf("%v, %q is kept, it says %q", err, kept, said)
+			}
+		})
+	}
+}
+
+// A process that a watch of its own acts upon is left to that one for `grace`.
+func TestLeftToItsOwnWatch(t *testing.T) {
+	c, name := namedChild(t)
+	c.ask(t, "map 2199023255552", "ok")
+	service := byName("server", name, "virtual=1099511627776")
+	service.Config.Budget.Action, service.Config.Budget.Grace = "terminate", 50*time.Millisecond
+	own := startNamedAsWatch(t, c.pid())
+	s := watchHost(t, t.TempDir(), nil, service)
+	s.of(c.pid(), "started")
+	s.of(c.pid(), "breach virtual")
+	began := time.Now()
+	e := s.of(c.pid(), "action virtual terminate")
+	if want := fmt.Sprintf("left to the watch of its own (PID %d); it follows if virtual is still over after 50ms", own); e.Message != want {
+		t.Errorf("%q, want %q", e.Message, want)
+	}
+	s.of(c.pid(), "action virtual terminate SIGTERM")
+	if waited := time.Since(began); waited < 40*time.Millisecond {
+		t.Errorf("it acted after %s", waited)
+	}
+}
+
+// startNamedAsWatch is a process with the name of a watch of another one.
+func startNamedAsWatch(t *testing.T, of int) (pid int) {
+	t.Helper()
+	c := &child{cmd: exec.Command("/proc/self/exe")}
+	c.cmd.Args, c.cmd.Env = []string{ProcessName + strconv.Itoa(of)}, []string{childVariable + "=1"}
+	c.start()
+	t.Cleanup(func() {
+		_ = c.in.Close()
+		_ = c.cmd.Wait()
+	})
+	return c.rename(t, strings.TrimSpace(ProcessName)).pid()
+}
+
+// After `grace` SIGKILL goes to those that got the SIGTERM and to their children, not to a new start in the same group.
+func TestWhoOwesSIGKILL(t *testing.T) {
+	old, child, fresh := &process{pid: 10, parent: 1}, &process{pid: 11, parent: 10}, &process{pid: 12, parent: 1}
+	a := &action{termed: map[int]*process{10: old}}
+	for p, want := range map[*process]bool{old: true, child: true, fresh: false, {pid: 10, parent: 1}: false} {
+		if a.owes(p) != want {
+			t.Errorf("process %d with parent %d owes SIGKILL: %t", p.pid, p.parent, !want)
+		}
+	}
+}
+
+// systemd hears that the watch is ready, that it reads the policy again and is ready again, its watchdog, and the end.
+func TestServiceManager(t *testing.T) {
+	_, name := namedChild(t)
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	must(t, err)
+	defer socket.Close()
+	env := map[string]string{"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "20000", "WATCHDOG_PID": strconv.Itoa(os.Getpid())}
+	s := watchHost(t, t.TempDir(), func(h *host) {
+		h.Lookup = func(name string) (string, bool) { value, ok := env[name]; return value, ok }
+		h.findManager()
+	}, byName("server", name, far))
+	hear := func(want string) string {
+		t.Helper()
+		must(t, socket.SetReadDeadline(time.Now().Add(patience)))
+		for buffer := make([]byte, 4096); ; {
+			n, err := socket.Read(buffer)
+			must(t, err)
+			if got := string(buffer[:n]); strings.HasPrefix(got, want) {
+				return got
+			} else if got != "WATCHDOG=1" {
+				t.Fatalf("it tells %q, want %q", got, want)
+			}
+		}
+	}
+	hear("READY=1")
+	hear("WATCHDOG=1")
+	hear("WATCHDOG=1")
+	s.h.hear()
+	usec, err := strconv.ParseInt(strings.TrimPrefix(hear("RELOADING=1\nMONOTONIC_USEC="), "RELOADING=1\nMONOTONIC_USEC="), 10, 64)
+	if now := monotonic().Microseconds(); err != nil || usec > now || usec < now-int64(patience/time.Microsecond) {
+		t.Errorf("%d, %v, and it is %d", usec, err, now)
+	}
+	hear("READY=1")
+	s.end()
+	hear("STOPPING=1")
+}
+
+// Who watches a process is read from the state file of a watch that runs.
+func TestWatchedByHost(t *testing.T) {
+	c, name := namedChild(t)
+	s := watchHost(t, t.TempDir(), nil, byName("server", name, far))
+	s.of(c.pid(), "started")
+	awaitRecord(t, s, func(r record) bool { return len(r.Services["server"].Targets) == 1 })
+	stat, _ := statOf(c.pid())
+	if by, targets := WatchedByHost(s.h.state.path); by != os.Getpid() || targets[c.pid()] != int64(stat.Started) {
+		t.Errorf("%d watches %v", by, targets)
+	}
+	r := s.stop()
+	r.Started++
+	text, err := json.Marshal(r)
+	must(t, err)
+	must(t, os.WriteFile(s.h.state.path, text, 0o644))
+	if by, targets := WatchedByHost(s.h.state.path); by != 0 || len(targets) != 0 {
+		t.Errorf("a watch that does not run is %d, of %v", by, targets)
+	}
+}
+
+// A policy with nothing to watch, or whose log cannot be opened, is refused before anything is watched.
+func TestHostRefuses(t *testing.T) {
+	nowhere := byName("server", "x", far)
+	nowhere.Config.Log.To = t.TempDir() + "/no/folder/log"
+	for want, services := range map[string][]Service{
+		"no service of the policy has a budget": {byName("free", "x", "")},
+		`service "server": log file`:            {nowhere},
+	} {
+		h, err := newHost(Host{State: t.TempDir() + "/watch.json", Lookup: os.LookupEnv})
+		must(t, err)
+		if err := h.arrange(services); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+		h.close()
+	}
+}
+
+// With scope "cgroup" the processes of a group are one target. Those that a new start puts there get a settle of their own,
+// and not the SIGKILL that those before were to get.
+func TestANewStartInTheGroup(t *testing.T) {
+	group := makeGroup(t)
+	name := uniqueName(t)
+	join := func(c *child) *child { join(t, group, c.pid()); return c.rename(t, name) }
+	first, worker := join(startChild(t)), join(startChild(t))
+	service := byName("server", name, "virtual=1099511627776")
+	service.Config.Budget.Scope, service.Config.Budget.Action, service.Config.Budget.Grace = "cgroup", "terminate", time.Hour
+	s := watchHost(t, t.TempDir(), nil, service)
+	s.of(first.pid(), "started")
+	awaitRecord(t, s, sampled) // the worker is counted with it
+	first.ask(t, "map 2199023255552", "ok")
+	s.of(first.pid(), "breach virtual")
+	if e := s.of(first.pid(), "action virtual terminate SIGTERM"); e.Processes != 2 {
+		t.Errorf("%d processes got the SIGTERM, want 2", e.Processes)
+	}
+	first.kill(t)
+	worker.kill(t)
+	s.of(first.pid(), "exited")
+	again := join(startChild(t))
+	s.of(again.pid(), "started")
+	s.silent()
+	again.ask(t, "ignore SIGPIPE", "ok")
+}
+
+// An action that the end of the watch interrupted is taken up by the next one.
+func TestAnActionIsTakenUp(t *testing.T) {
+	dir := t.TempDir()
+	c, name := namedChild(t)
+	c.ask(t, "ignore SIGTERM", "ok")
+	c.ask(t, "map 2199023255552", "ok")
+	service := byName("server", name, "virtual=1099511627776")
+	service.Config.Budget.Action, service.Config.Budget.Grace = "terminate", time.Hour
+	s := watchHost(t, dir, nil, service)
+	s.of(c.pid(), "started")
+	s.of(c.pid(), "breach virtual")
+	s.of(c.pid(), "action virtual terminate SIGTERM")
+	if r := s.stop(); fmt.Sprint(r.Services["server"].Targets[0].Acting) != "[virtual]" {
+		t.Errorf("%+v", r.Services["server"].Targets)
+	}
+	service.Config.Budget.Grace = time.Millisecond
+	s = watchHost(t, dir, nil, service)
+	s.of(c.pid(), "started")
+	s.of(c.pid(), "action virtual terminate SIGTERM")
+	s.of(c.pid(), "action virtual terminate SIGKILL")
+	s.of(c.pid(), "exited")
+}

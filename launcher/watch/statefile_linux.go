@@ -1,0 +1,290 @@
+package watch
+
+// The state file of the watch of a host: its counters, and what goes on with each target, for the exporter and for the
+// watch that follows this one.
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/proc"
+)
+
+// StateFile is the default place of the state file.
+const StateFile = "/run/arenacap/watch.json"
+
+// stateVersion changes when a reader of the old format would misread the new one.
+const stateVersion = 1
+
+// record is the content of the file.
+type record struct {
+	Version  int                       `json:"version"`
+	PID      int                       `json:"pid"`        // of the watch
+	Started  int64                     `json:"started_ns"` // of it, in nanoseconds since boot
+	Boot     string                    `json:"boot_id"`
+	Services map[string]*serviceRecord `json:"services"`
+}
+
+type serviceRecord struct {
+	Warnings map[string]uint64 `json:"warnings"` // how many there were, by metric
+	Breaches map[string]uint64 `json:"breaches"`
+	Targets  []targetRecord    `json:"targets"`
+}
+
+// targetRecord is a process, the first of a tree, or one of a control group.
+type targetRecord struct {
+	PID        int      `json:"pid"`
+	Started    int64    `json:"started_ns"`        // nanoseconds since boot
+	GrowthBase *uint64  `json:"growth_base_bytes"` // what growth counts from; null before settle ended
+	Running    running  `json:"running"`
+	Acting     []string `json:"acting"` // metrics of whose breach the action is not over
+}
+
+// stateFile is the file of a watch that runs.
+type stateFile struct {
+	path     string
+	lock     int // flock(2) on a file of its own, because the state file itself is replaced
+	record   record
+	former   map[targetKey]targetRecord // of the watch before this one
+	breached map[string]int             // by service, since the start of this watch
+	changed  bool
+	failed   bool // the last write
+	say      func(format string, args ...any)
+}
+
+// targetKey names a process of a service for good.
+type targetKey struct {
+	service string
+	pid     int
+	started int64
+}
+
+// openState takes the file over. One that is damaged is set aside, and one that another watch writes is refused.
+func openState(path string, say func(format string, args ...any)) (*stateFile, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("the folder of the state file: %w; name another file by --state", err)
+	}
+	lock, err := unix.Open(path+".lock", unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state file %q cannot be locked: %w; name another by --state", path, err)
+	}
+	s := &stateFile{path: path, lock: lock, former: map[targetKey]targetRecord{}, breached: map[string]int{}, changed: true, say: say}
+	if err := unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		s.close()
+		return nil, fmt.Errorf("another watch writes state file %q; stop it, or name another file by --state", path)
+	}
+	s.read()
+	return s, s.sign()
+}
+
+// read takes over what the watch before left.
+func (s *stateFile) read() {
+	old, err := readRecord(s.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		aside := s.path + ".damaged"
+		s.say("state file %q is set aside as %q, and the counters begin at 0: %v", s.path, aside, withRename(err, os.Rename(s.path, aside)))
+	}
+	if old.Services == nil {
+		old.Services = map[string]*serviceRecord{}
+	}
+	boot := bootID()
+	for name, of := range old.Services {
+		for _, t := range of.Targets {
+			if old.Boot == boot {
+				s.former[targetKey{name, t.PID, t.Started}] = t
+			}
+		}
+		of.Targets = nil
+	}
+	s.record = record{Version: stateVersion, Boot: boot, Services: old.Services}
+}
+
+func withRename(err, rename error) error {
+	if rename != nil {
+		return fmt.Errorf("%w (%w)", err, rename)
+	}
+	return err
+}
+
+// readRecord reads a file and refuses what this program did not write.
+func readRecord(path string) (r record, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return record{}, err
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return record{}, err
+	}
+	if r.Version != stateVersion {
+		return record{}, fmt.Errorf("its version is %d, and %d is wanted", r.Version, stateVersion)
+	}
+	for name, s := range r.Services {
+		if s == nil {
+			return record{}, fmt.Errorf("service %q is null", name)
+		}
+	}
+	return r, nil
+}
+
+func bootID() string {
+	text, _ := proc.Here.Read(procRoot + "/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(text))
+}
+
+// sign writes down whose file it is.
+func (s *stateFile) sign() error {
+	stat, ok := statOf(os.Getpid())
+	if !ok {
+		s.close()
+		return errors.New("/proc/self/stat cannot be read")
+	}
+	s.record.PID, s.record.Started = os.Getpid(), int64(stat.Started)
+	return nil
+}
+
+func (s *stateFile) close() { _ = unix.Close(s.lock) }
+
+// of is the record of a service.
+func (s *stateFile) of(service string) *serviceRecord {
+	r := s.record.Services[service]
+	if r == nil {
+		r = &serviceRecord{Targets: []targetRecord{}}
+		s.record.Services[service] = r
+	}
+	if r.Warnings == nil {
+		r.Warnings = map[string]uint64{}
+	}
+	if r.Breaches == nil {
+		r.Breaches = map[string]uint64{}
+	}
+	return r
+}
+
+func (s *stateFile) count(service string, c change) {
+	switch c.kind {
+	case eventWarning:
+		s.of(service).Warnings[c.metric]++
+	case eventBreach:
+		s.of(service).Breaches[c.metric]++
+		s.breached[service]++
+	}
+}
+
+// write replaces the file as a whole. It is not flushed to a disk: after a crash of the machine the file counts for nothing.
+func (s *stateFile) write() error {
+	text, err := json.Marshal(s.record)
+	if err != nil {
+		return err
+	}
+	draft := s.path + ".new" // this process alone writes it, as it has the lock
+	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(text, '\n'))
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(draft, s.path)
+	}
+	return err
+}
+
+// save writes the state where it has changed. A failure is said once, until it works again.
+func (h *host) save() {
+	s := h.state
+	if !s.changed {
+		return
+	}
+	for _, of := range s.record.Services {
+		of.Targets = []targetRecord{}
+	}
+	for i := range h.Services {
+		if len(h.Services[i].Config.Limits) > 0 {
+			s.of(h.Services[i].Config.Service)
+		}
+	}
+	for _, pid := range slices.Sorted(maps.Keys(h.targets)) {
+		w := h.targets[pid]
+		of := s.of(w.cfg.Service)
+		of.Targets = append(of.Targets, w.record())
+	}
+	err := s.write()
+	if err != nil && !s.failed {
+		h.Say("state file %q cannot be written: %v", s.path, err)
+	}
+	s.failed = err != nil
+	s.changed = s.failed // and is tried again at the next turn
+}
+
+func (w *watched) record() targetRecord {
+	t := targetRecord{PID: w.outcome.PID, Started: int64(w.member.found.Started), Running: w.state.running(), Acting: append([]string{}, w.member.acted...)}
+	if w.state.settled {
+		t.GrowthBase = &w.state.base
+	}
+	for _, c := range w.queue {
+		t.Acting = append(t.Acting, c.metric)
+	}
+	if w.action != nil {
+		t.Acting = append(t.Acting, w.action.change.metric)
+	}
+	return t
+}
+
+// restore goes on where the watch before this one ended.
+func (h *host) restore(w *watched) {
+	key := targetKey{w.cfg.Service, w.outcome.PID, int64(w.member.found.Started)}
+	was, found := h.state.former[key]
+	if !found {
+		return
+	}
+	delete(h.state.former, key)
+	if was.GrowthBase != nil {
+		w.state.resume(true, *was.GrowthBase, was.Running)
+	}
+	w.member.acted = was.Acting
+}
+
+// resumeAction begins an action again that the end of the watch before interrupted. It reads the size again first, as each does.
+func (m *member) resumeAction(w *watched, now time.Duration) {
+	if m == nil || len(m.acted) == 0 || w.gone() {
+		return
+	}
+	metrics := m.acted
+	m.acted = nil
+	for _, meter := range w.state.meters {
+		for _, metric := range metrics {
+			if meter.limit.Metric == metric && meter.breach.on {
+				w.beginAction(change{kind: eventBreach, metric: metric, limit: meter.limit.Bytes}, now)
+			}
+		}
+	}
+}
+
+// WatchedByHost gives the processes that the watch of a host watches by its state file, each with its start in nanoseconds
+// since boot, and the PID of that watch; 0 is none that runs.
+func WatchedByHost(path string) (watch int, targets map[int]int64) {
+	r, err := readRecord(path)
+	if err != nil {
+		return 0, nil
+	}
+	if stat, ok := statOf(r.PID); !ok || int64(stat.Started) != r.Started || r.Boot != bootID() {
+		return 0, nil
+	}
+	targets = map[int]int64{}
+	for _, s := range r.Services {
+		for _, t := range s.Targets {
+			targets[t.PID] = t.Started
+		}
+	}
+	return r.PID, targets
+}
