@@ -203,11 +203,12 @@ func (h *host) lookAround(now time.Duration) {
 	for pid, w := range h.targets {
 		switch m, found := h.memberOf(pid); {
 		case w.ended || w.finished || found && m.Started != w.member.found.Started:
-		case w.scope.target.ended():
+		case found && m.Service == w.member.found.Service:
+		case w.scope.target.ending():
 			w.notified = true
 		case !found:
 			h.drop(w, "the process does not belong to the service any more")
-		case m.Service != w.member.found.Service:
+		default:
 			h.drop(w, fmt.Sprintf("the process belongs to service %q now", h.Services[m.Service].Config.Service))
 		}
 	}

@@ -505,3 +505,37 @@ func TestAnActionIsTakenUp(t *testing.T) {
 	s.of(c.pid(), "action virtual terminate SIGKILL")
 	s.of(c.pid(), "exited")
 }
+
+// A service that is started again and again leaves no descriptor and no place behind.
+func TestRestartsLeaveNothing(t *testing.T) {
+	sleep, err := exec.LookPath("sleep")
+	must(t, err)
+	program, err := os.ReadFile(sleep)
+	must(t, err)
+	path := t.TempDir() + "/server"
+	must(t, os.WriteFile(path, program, 0o755))
+	service := byName("server", "", far)
+	service.Policy.Match = policy.Match{Exe: path}
+	s := watchHost(t, t.TempDir(), nil, service)
+	descriptors := 0
+	for i := range 100 {
+		cmd := exec.Command(path, "1000")
+		must(t, cmd.Start())
+		s.of(cmd.Process.Pid, "started")
+		must(t, cmd.Process.Kill())
+		_ = cmd.Wait()
+		s.of(cmd.Process.Pid, "exited")
+		names, err := os.ReadDir("/proc/self/fd")
+		must(t, err)
+		if i == 50 {
+			descriptors = len(names)
+		} else if i > 50 && len(names) > descriptors+8 { // other tests and the watch itself open some for a moment
+			t.Fatalf("%d descriptors after %d restarts, %d after 50", len(names), i, descriptors)
+		}
+	}
+	s.end()
+	s.wait()
+	if places, kept := len(s.h.watched), len(s.h.targets); places > 2 || kept > 1 {
+		t.Errorf("%d places and %d targets are left", places, kept)
+	}
+}

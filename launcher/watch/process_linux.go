@@ -202,6 +202,13 @@ func (p *process) ended() bool {
 	return err != nil || s.Ended() && p.otherThread() == ""
 }
 
+// ending reports whether the process has ended or is about to: its memory goes first, then its program and control group
+// cannot be read any more.
+func (p *process) ending() bool {
+	_, ok := p.sample()
+	return !ok || p.ended()
+}
+
 // sample reads statm through the held descriptor. The kernel looks the process up at each read, so that
 // the descriptor survives an execve(2) of the target, and gives ESRCH once it is reaped, even where its
 // number was used again. ok is false where there is nothing to count.
