@@ -1,4 +1,4 @@
-// The two forks that make a watch of a process of its own, and what its children do until its exec.
+// The two forks that start the watch as a separate process, and what the children do before the exec.
 
 package launcher
 
@@ -15,25 +15,25 @@ import (
 	"arenacap/launcher/watch"
 )
 
-// doubleFork is everything that the children need, allocated before the forks.
+// doubleFork holds everything that the children need, allocated before the forks.
 //
-// The watch is no child of the target. The first child forks and ends at once; it has no exit signal (clone(2) with signal
-// 0), so not even a pending SIGCHLD of its can reach the target. The second child is then nobody's but init's, or the
-// nearest child sub-reaper's, and becomes the watch by executing this very program.
+// The watch must not be a child of the target. So the first child forks and exits at once; it has no exit signal (clone(2)
+// with signal 0), so the target never sees a SIGCHLD for it. The second child is adopted by init or by the nearest child
+// sub-reaper, and becomes the watch by executing this program again.
 //
-// This process stands still until the first child has ended. So that child leaves the target's session and group, which a
-// signal may be sent to as soon as the target runs, and lets go of its descriptors, of which one may hold a lock. The second
-// one is not waited for, since the target must not wait for its exec, which comes after the target's unless the start waits
-// for the watch.
+// This process waits for the first child only. That child therefore does what must be done before the target runs: it
+// leaves the target's session and group, so that it gets none of their signals, and closes the target's descriptors, since
+// one of them may hold a lock. This process does not wait for the exec of the second child: that would delay the target.
+// Unless the start waits for the watch, the watch executes after the target.
 type doubleFork struct {
 	path, dir *byte
 	argv, env []*byte
 	place     [watchFDs]int
-	open      []int  // the descriptors to close where there is no close_range(2), before Linux 5.9
+	open      []int  // descriptors to close if close_range(2) is missing (before Linux 5.9)
 	awaited   bool   // the start waits for this watch
-	failed    []byte // what to say where the exec of the watch fails
+	failed    []byte // message to write if the exec of the watch fails
 	failedFD  uintptr
-	log       *byte // the file that it goes to; nil is none, and where it cannot be opened it goes to failedFD
+	log       *byte // file for that message; nil or a file that cannot be opened: failedFD gets it
 }
 
 func newDoubleFork(h *handover, cfg watch.Config) (*doubleFork, error) {
@@ -45,7 +45,7 @@ func newDoubleFork(h *handover, cfg watch.Config) (*doubleFork, error) {
 	f.path, _ = syscall.BytePtrFromString("/proc/self/exe")
 	f.dir, _ = syscall.BytePtrFromString("/")
 	const reason = "/proc/self/exe cannot be executed"
-	if f.awaited { // the start says it in its own words
+	if f.awaited { // the start reads the reason and reports it itself
 		f.failed, f.failedFD = []byte(reason), watch.ReadyFD
 	} else {
 		text, file := watch.FailedLine(cfg, cfg.PID, reason+"; the target goes on without a watch")
@@ -83,7 +83,7 @@ func (f *doubleFork) fork() error {
 	return nil
 }
 
-// Run is the first child: it makes the second one and ends with the errno of that, 0 for none.
+// Run is the code of the first child: it forks the second one. The result, its exit status, is the errno of that fork.
 //
 //go:nosplit
 //go:norace
@@ -97,7 +97,7 @@ func (f *doubleFork) Run() syscall.Errno {
 	return f.becomeWatch()
 }
 
-// leaveTarget leaves the target's session, folder and descriptors.
+// leaveTarget leaves the target's session and working directory and closes its descriptors.
 //
 //go:nosplit
 //go:norace
@@ -118,7 +118,7 @@ func (f *doubleFork) leaveTarget() {
 	}
 }
 
-// becomeWatch is the second child. It returns where there is no watch, and has said so.
+// becomeWatch is the code of the second child. It returns only if the exec failed, after it has reported that.
 //
 //go:nosplit
 //go:norace
@@ -135,17 +135,17 @@ func (f *doubleFork) becomeWatch() syscall.Errno {
 	return errno
 }
 
-// awaitExec returns when the other end of the configuration's pipe closes: the target's exec has succeeded, or there is
-// none. To start beside it, on the other half of the same core, delayed the target by a third of a millisecond.
+// awaitExec returns when the other end of the configuration pipe closes: the target's exec has succeeded or failed.
+// Without this wait the watch, on the sibling hyper-thread, delayed the target by 0.3 ms.
 //
 //go:nosplit
 //go:norace
 func awaitExec() {
-	hangUp := unix.PollFd{Fd: watch.ConfigFD} // POLLHUP needs no asking for, and the configuration is not what is waited for
+	hangUp := unix.PollFd{Fd: watch.ConfigFD} // poll(2) always reports POLLHUP; POLLIN would return at once
 	syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&hangUp)), 1, 0, 0, 0, 0)
 }
 
-// tellFailure says that the watch could not be executed: in the log, or where that cannot be opened on stderr.
+// tellFailure reports that the watch could not be executed: in the log, or on failedFD if the log cannot be opened.
 //
 //go:nosplit
 //go:norace
@@ -161,5 +161,5 @@ func (f *doubleFork) tellFailure() {
 	syscall.RawSyscall(syscall.SYS_WRITE, f.failedFD, uintptr(unsafe.Pointer(&f.failed[0])), uintptr(len(f.failed)))
 }
 
-// atCWD is AT_FDCWD as a system call takes it.
+// atCWD is AT_FDCWD as a raw system call argument.
 const atCWD = ^uintptr(-unix.AT_FDCWD - 1)

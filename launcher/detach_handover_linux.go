@@ -1,4 +1,4 @@
-// The descriptors that a watch in a process of its own is given.
+// The descriptors that a detached watch inherits.
 
 package launcher
 
@@ -13,21 +13,22 @@ import (
 	"arenacap/launcher/watch"
 )
 
-// The watch finds /dev/null at 0 and 1, the target's stderr at 2, which it lets go of once it has opened another log, and
-// behind that what package watch names. At watch.ReadyFD it finds /dev/null too where the start does not wait for it, so
-// that Go's runtime and the watch open nothing of their own at that place.
+// The watch gets /dev/null as 0 and 1 and the target's stderr as 2, which it closes once it has opened another log. The
+// other descriptors are those that package watch names. If the start does not wait for the watch, watch.ReadyFD is
+// /dev/null as well, so that neither Go's runtime nor the watch opens a file under that number.
 const (
 	watchFDs = watch.ReadyFD + 1
-	// ownFDs is the least number of a descriptor of ours before it is moved to its place in the watch:
-	// above every place, and low enough for a process that may have only 16 of them.
+	// ownFDs is the lowest number that this process uses for a descriptor before dup3 moves it to its number in the
+	// watch: above all of those, and low enough for an RLIMIT_NOFILE of 16.
 	ownFDs = watchFDs
 )
 
-// handover is the descriptor of ours for each place of the watch's. All are close-on-exec: none reaches the target.
+// handover maps each descriptor number of the watch to a descriptor of this process. All are close-on-exec, so the target
+// inherits none.
 type handover struct {
 	place [watchFDs]int
-	given []int // those that only the watch needs
-	ready int   // where its word is read; 0 is nowhere: nobody waits for it
+	given []int // descriptors that only the watch needs
+	ready int   // read end of the pipe for the watch's answer; 0 if the start does not wait for it
 }
 
 func (h *handover) give(place, fd int) {
@@ -35,7 +36,7 @@ func (h *handover) give(place, fd int) {
 	h.given = append(h.given, fd)
 }
 
-// close closes this process's copies; the watch has its own.
+// close closes this process's copies; the watch keeps its own.
 func (h *handover) close() {
 	for _, fd := range h.given {
 		_ = unix.Close(fd)
@@ -43,8 +44,8 @@ func (h *handover) close() {
 	h.given = nil
 }
 
-// configPipe makes the pipe that carries the configuration, its length as four bytes, big-endian, and the JSON text, and
-// gives its other end. It is written before anything is forked, so it must fit into the pipe: no watch is waited for.
+// configPipe makes the pipe that carries the configuration and returns the write end. The message is the length (four
+// bytes, big-endian) and the JSON text. It is written before the forks, when nothing reads yet, so it must fit into the pipe.
 func (h *handover) configPipe(config []byte) (w int, err error) {
 	r, w, err := highPipe()
 	if err != nil {
@@ -52,7 +53,7 @@ func (h *handover) configPipe(config []byte) (w int, err error) {
 	}
 	h.give(watch.ConfigFD, r)
 	message := append(binary.BigEndian.AppendUint32(nil, uint32(len(config))), config...)
-	if len(message) > 4096 { // one page is there in any case, pipe(7)
+	if len(message) > 4096 { // every pipe holds one page, pipe(7)
 		_, _ = unix.FcntlInt(uintptr(w), unix.F_SETPIPE_SZ, len(message)+1)
 	}
 	n, err := unix.Write(w, message)
@@ -61,12 +62,12 @@ func (h *handover) configPipe(config []byte) (w int, err error) {
 	}
 	if err != nil {
 		_ = unix.Close(w)
-		return 0, fmt.Errorf("its configuration of %d bytes cannot be handed over: %w", len(config), err)
+		return 0, fmt.Errorf("cannot pass it a configuration of %d bytes: %w", len(config), err)
 	}
 	return w, nil
 }
 
-// open gets the other descriptors.
+// open opens the other descriptors.
 func (h *handover) open(pid int, wait bool) error {
 	null, err := moveUp(unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0))
 	if err != nil {
@@ -84,15 +85,15 @@ func (h *handover) open(pid int, wait bool) error {
 	}
 	r, w, err := highPipe()
 	if err != nil {
-		return fmt.Errorf("no pipe to hear from it: %w", err)
+		return fmt.Errorf("no pipe for its answer: %w", err)
 	}
 	h.give(watch.ReadyFD, w)
 	h.ready = r
 	return nil
 }
 
-// openTarget holds the process that is to become the target: a pidfd, or its folder in /proc where the
-// kernel (before 5.3) or a seccomp filter has none.
+// openTarget opens the process that will become the target: as a pidfd, or as its directory in /proc if the kernel (before
+// 5.3) or a seccomp filter does not allow that.
 func openTarget(pid int) (int, error) {
 	fd, err := moveUp(unix.PidfdOpen(pid, 0))
 	if err == nil || err == errFewDescriptors {
@@ -105,8 +106,7 @@ func openTarget(pid int) (int, error) {
 	return folder, nil
 }
 
-// highPipe is a close-on-exec pipe whose ends are above the places of the watch's descriptors. The write
-// end never blocks.
+// highPipe makes a close-on-exec pipe with both descriptors at ownFDs or above and a non-blocking write end.
 func highPipe() (r, w int, err error) {
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
@@ -129,7 +129,7 @@ func moveUp(fd int, err error) (int, error) {
 	}
 	up, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, ownFDs)
 	_ = unix.Close(fd)
-	if err == unix.EINVAL || err == unix.EMFILE { // EINVAL: so low is RLIMIT_NOFILE itself, fcntl(2)
+	if err == unix.EINVAL || err == unix.EMFILE { // EINVAL: RLIMIT_NOFILE is not above ownFDs, fcntl(2)
 		err = errFewDescriptors
 	}
 	return up, err

@@ -1,4 +1,4 @@
-// The watch of a launch in place: a process of its own beside the target, from here to the target's exec.
+// The detached watch: a separate process for a target that replaces arenacap by exec.
 
 package launcher
 
@@ -14,10 +14,10 @@ import (
 	"arenacap/launcher/watch"
 )
 
-// detached is the launching side of a watch that was started.
+// detached is the launcher's end of a started watch.
 type detached struct{ config int }
 
-// abandon tells the watch that the target did not start. It ends without a word.
+// abandon tells the watch that the target did not start; the watch then exits without a message.
 func (d *detached) abandon() {
 	if d != nil {
 		_, _ = unix.Write(d.config, []byte{'x'})
@@ -25,8 +25,7 @@ func (d *detached) abandon() {
 	}
 }
 
-// detach forks the watch of this process and hands it its configuration. With wait it returns only when the watch says that
-// it can do its work.
+// detach forks the watch and passes it the configuration. With wait it returns only when the watch reports that it works.
 func detach(cfg watch.Config, wait bool) (*detached, error) {
 	if err := CanDetach(); err != nil {
 		return nil, fmt.Errorf("%w; use --supervise", err)
@@ -45,7 +44,7 @@ func detach(cfg watch.Config, wait bool) (*detached, error) {
 	return d, nil
 }
 
-// start forks the watch and, with wait, hears from it.
+// start forks the watch and, with wait, reads its answer.
 func (h *handover) start(cfg watch.Config, wait bool) error {
 	if err := h.open(cfg.PID, wait); err != nil {
 		return err
@@ -57,13 +56,12 @@ func (h *handover) start(cfg watch.Config, wait bool) error {
 	if err := f.fork(); err != nil || !wait {
 		return err
 	}
-	h.close() // so that the watch's end of the pipe is the last one
+	h.close() // so that the read below sees the end of the pipe if the watch dies
 	return awaitReady(h.ready)
 }
 
-// CanDetach says where the kernel would make the watch a child of the target: orphans go to the nearest
-// living child sub-reaper or to PID 1 of the namespace (Linux: kernel/exit.c, find_new_reaper), and that
-// process is about to become the target.
+// CanDetach returns an error if the kernel would make the watch a child of the target: an orphan goes to the nearest living
+// child sub-reaper or to PID 1 of the namespace (Linux: kernel/exit.c, find_new_reaper), which must not be this process.
 func CanDetach() error {
 	if os.Getpid() == 1 {
 		return errors.New("arenacap is PID 1 here, and the watch would be the target's child")
@@ -79,7 +77,7 @@ func CanDetach() error {
 // readyTimeout bounds how long a start waits for its watch under on_watch_failure = "refuse".
 const readyTimeout = 10_000 // milliseconds
 
-// awaitReady waits for the watch's word: "ready", or the reason why it cannot work.
+// awaitReady waits for the watch's answer: "ready", or the reason why it cannot work.
 func awaitReady(ready int) error {
 	defer unix.Close(ready)
 	fds := []unix.PollFd{{Fd: int32(ready), Events: unix.POLLIN}}

@@ -1,4 +1,4 @@
-// The launch in place: this process becomes the target.
+// The launch by exec: this process becomes the target.
 
 package launcher
 
@@ -9,13 +9,12 @@ import (
 	"arenacap/launcher/watch"
 )
 
-// Exec starts the watch, where the launch has one, and replaces this process by the target. It returns
-// only when that failed: a *StartError for the target itself, any other error for arenacap's own part.
+// Exec starts the watch, if the launch has one, and replaces this process by the target. It returns only on failure: with
+// a *StartError if the target cannot start, with any other error if arenacap itself failed.
 //
-// It must be called from the process's first thread: the kernel makes the calling thread the only one,
-// and the parent-death signal and the timer slack of any other thread are not the ones that the starter
-// set (Linux: fs/exec.c, de_thread; kernel/sys.c, PR_SET_PDEATHSIG). Package main launches
-// from an init function, which the runtime runs on that thread.
+// It must be called from the process's first thread: the thread that calls execve survives, and only the first one has the
+// parent-death signal and the timer slack that the caller of arenacap set (Linux: fs/exec.c, de_thread; kernel/sys.c,
+// PR_SET_PDEATHSIG). Package main launches from an init function, which the runtime runs on that thread.
 func Exec(l Launch) error {
 	origin.Recall()
 	beside, err := l.startWatch()
@@ -27,8 +26,8 @@ func Exec(l Launch) error {
 	return err
 }
 
-// startWatch starts the watch, or says why there is none. Only on_watch_failure = "refuse" makes that an
-// error, and only then does the start wait for the watch.
+// startWatch starts the watch, or reports why it cannot. Only with on_watch_failure = "refuse" does it wait for the watch
+// and return an error.
 func (l Launch) startWatch() (*detached, error) {
 	if l.Watch == nil {
 		return nil, nil
@@ -48,9 +47,8 @@ func (l Launch) startWatch() (*detached, error) {
 
 // exec replaces this process.
 //
-// Go has mapped more than most limits on address space allow, and any mapping that the runtime wanted under one
-// would end this process: so it collects no garbage any more, starts no thread, and nothing is allocated between the
-// limit and the exec.
+// Go maps more address space than most limits allow, and dies if it needs another mapping under such a limit. So the
+// collector is off, no thread starts, and nothing is allocated between setrlimit and execve.
 func (l Launch) exec() error {
 	p, err := newProgram(l, l.Env)
 	if err != nil {

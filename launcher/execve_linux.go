@@ -1,4 +1,4 @@
-// The target as execve(2) takes it.
+// The target's arguments in the form that execve(2) takes.
 
 package launcher
 
@@ -12,17 +12,16 @@ import (
 	"arenacap/launcher/target"
 )
 
-// program is put together before it is needed: what runs between a fork and the exec, or under a limit on its own
-// address space, must not allocate.
+// program is prepared in advance: code between fork and exec, or under a limit on address space, must not allocate.
 type program struct {
 	argv   []*byte
-	script []*byte // what the shell gets, should the kernel know no format: the shell's path, the program's, its arguments
+	script []*byte // arguments of the shell if execve gives ENOEXEC: the shell's path, the program's path, its arguments
 	env    []*byte
-	limit  *addressSpace // nil is none
+	limit  *addressSpace // nil without a limit
 	before addressSpace
 }
 
-// addressSpace is RLIMIT_AS as prlimit64(2) takes it, with 64 bits on every architecture.
+// addressSpace is struct rlimit64 of prlimit64(2) for RLIMIT_AS: 64 bits on every architecture.
 type addressSpace struct{ cur, most uint64 }
 
 func newProgram(l Launch, env []string) (p program, err error) {
@@ -38,23 +37,23 @@ func newProgram(l Launch, env []string) (p program, err error) {
 	return p, p.setHardLimit(l.Plan.HardLimit)
 }
 
-// setHardLimit is what [budget] hard = true puts on the target. Like softlimit -a it sets the soft limit only,
-// at most the hard one.
+// setHardLimit prepares the limit of [budget] hard = true. Like softlimit -a it sets only the soft limit, at most to the
+// hard one.
 func (p *program) setHardLimit(bytes uint64) error {
 	if bytes == 0 {
 		return nil
 	}
 	var now unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &now); err != nil {
-		return fmt.Errorf("hard = true needs RLIMIT_AS, and it cannot be read: %w", err)
+		return fmt.Errorf("hard = true: cannot read RLIMIT_AS: %w", err)
 	}
 	p.before = addressSpace{now.Cur, now.Max}
 	p.limit = &addressSpace{min(bytes, now.Max), now.Max}
 	return nil
 }
 
-// Run replaces this process under the limit. It returns where that failed, and takes the limit back, so that there is
-// memory to say why.
+// Run sets the limit and executes the target. If that fails it restores the limit, so that there is memory to report the
+// error, and returns.
 //
 //go:nosplit
 //go:norace
@@ -70,7 +69,7 @@ func (p *program) Run() syscall.Errno {
 	return errno
 }
 
-// execute gives a file that the kernel knows no format for to the shell, as execvp(3) does.
+// execute runs a file of unknown format (ENOEXEC) with the shell, as execvp(3) does.
 //
 //go:nosplit
 //go:norace

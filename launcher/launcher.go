@@ -1,9 +1,9 @@
 // Package launcher turns a plan and a command line into a running, watched server.
 //
-// Everything before it only found facts and decided: package policy has what the operator wants and what
-// follows from it, machine and target what is there, environ what the target's environment will be.
-// Exec and Supervise are the step that touches processes. Exec starts the watch where there is a budget and then
-// replaces this process by the target; Supervise starts the target as a child and stays as its parent.
+// The other packages collect facts and decide: policy plans what the operator wants, machine and target describe the host
+// and the program, environ builds the target's environment. Exec and Supervise then act on processes. Exec starts the
+// watch if there is a budget and replaces this process by the target; Supervise starts the target as a child and stays its
+// parent.
 package launcher
 
 import (
@@ -16,18 +16,18 @@ import (
 	"arenacap/policy"
 )
 
-// Launch is a target that is ready to run: nothing is left to decide.
+// Launch is a target that is ready to run, with all decisions made.
 type Launch struct {
 	Plan policy.Plan
-	Path string   // what is executed: the result of target.Find
+	Path string   // of the program to execute, from target.Find
 	Args []string // the target's arguments; Args[0] is the name as it was typed
 	Env  []string // the target's whole environment
 
-	// Watch is what the watch needs to know, but for its mode and the target's PID; nil starts none.
+	// Watch is the configuration of the watch without its mode and the target's PID; nil starts no watch.
 	Watch *watch.Config
 }
 
-// needsWatch reports whether the target may not start without its watch.
+// needsWatch reports whether the target must not start without its watch.
 func (l Launch) needsWatch() bool { return l.Plan.Policy.Launch.OnWatchFailure == "refuse" }
 
 // noWatch is the error of a launch that needs its watch.
@@ -35,7 +35,7 @@ func noWatch(why error) error {
 	return fmt.Errorf(`the watch cannot start: %w; on_watch_failure = "refuse" forbids a start without it`, why)
 }
 
-// StartError says why the target did not start. Name is "" where Err names the program itself.
+// StartError says why the target did not start. Name is "" if Err already names the program.
 type StartError struct {
 	Name string
 	Err  error
@@ -53,8 +53,7 @@ func (e *StartError) Error() string {
 
 func (e *StartError) Unwrap() error { return e.Err }
 
-// Status is the exit status that env(1) and the shells give: 127 where nothing was found, 126 where what
-// was found cannot be run.
+// Status is the exit status that env(1) and shells use: 127 for a program that was not found, 126 for one that cannot run.
 func (e *StartError) Status() int {
 	if errors.Is(e.Err, fs.ErrNotExist) {
 		return 127

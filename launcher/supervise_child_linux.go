@@ -1,7 +1,7 @@
 // The target of a supervised launch, from its fork to its exec.
 //
-// It is forked here and not by os/exec, because it has to start as this process did, not as Go starts children: with the
-// same signals ignored and blocked, with LISTEN_PID that names it, in the terminal's foreground where this process was.
+// os/exec does not suffice: the target needs the signal dispositions and mask that this process was started with, its own
+// PID in LISTEN_PID, and the terminal's foreground if this process had it.
 
 package launcher
 
@@ -19,31 +19,31 @@ import (
 	"arenacap/launcher/origin"
 )
 
-// child is the target as this process sees it.
+// child is the target as seen by this process.
 type child struct {
 	pid    int
-	gate   int // a byte lets it go on to its exec, and the end of the pipe makes it end
-	report int // ends when it was executed, and carries the errno where it could not be; -1 once that is known
+	gate   int // pipe to the child: a byte lets it execute, end of file makes it exit
+	report int // pipe from the child: the errno of a failed exec, or end of file; -1 once it is read
 }
 
-// goOn lets the child go on to its exec. Where it was killed already, report ends.
+// goOn lets the child execute. If it has been killed, report is at end of file.
 func (c *child) goOn() {
 	_, _ = unix.Write(c.gate, []byte{1})
 	_ = unix.Close(c.gate)
 }
 
-// cancel makes the child end, and waits for that.
+// cancel makes the child exit and reaps it.
 func (c *child) cancel() {
 	_ = unix.Close(c.gate)
 	c.await()
 }
 
-// await waits for the end of a child that did not become the target.
+// await reaps a child that did not become the target.
 func (c *child) await() {
 	_ = uninterrupted(func() error { _, err := unix.Wait4(c.pid, nil, 0, nil); return err })
 }
 
-// executed reports, once, how the exec went; errno is 0 where it succeeded.
+// executed reports the result of the exec, once; errno is 0 for success.
 func (c *child) executed() (errno syscall.Errno, known bool) {
 	n, err := unix.Read(c.report, unsafe.Slice((*byte)(unsafe.Pointer(&errno)), unsafe.Sizeof(errno)))
 	if err == unix.EAGAIN || err == unix.EINTR {
@@ -58,9 +58,9 @@ func (c *child) executed() (errno syscall.Errno, known bool) {
 	return errno, true
 }
 
-// letGo gives up the target's descriptors, so that nobody who waits for the end of a pipe waits for this
-// process, and its folder, so that it can be unmounted. stderr stays: the log or the summary may go there. What
-// was inherited is what an exec leaves open, and everything of ours is close-on-exec.
+// letGo closes the inherited descriptors, since another process may wait for the end of a pipe among them, and leaves the
+// working directory, so that it can be unmounted. stderr stays open for the log and the summary. Inherited descriptors are
+// those without close-on-exec; arenacap opens all of its own with it.
 func letGo() {
 	_ = unix.Chdir("/")
 	if null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
@@ -75,17 +75,18 @@ func letGo() {
 	}
 }
 
-// childPlan is everything that the child needs, allocated before the fork.
+// childPlan holds everything that the child needs, allocated before the fork.
 type childPlan struct {
 	program
-	digits      [][]byte // where env says the child's own PID
+	digits      [][]byte // places in env for the child's PID
 	origin      origin.State
-	group       bool // a process group of its own
-	terminal    int  // the terminal whose foreground it takes; -1 is none
+	group       bool // the child gets its own process group
+	terminal    int  // terminal whose foreground the child takes; -1 for none
 	parent      int
-	parentDeath unix.Signal // 0 is none
+	parentDeath unix.Signal // 0 for none
 
-	// The child's ends of the pipes, and the parent's end of gate, which the child closes, so that it sees the parent's end.
+	// gate and report are the child's ends of the pipes. open is the parent's end of gate: the child closes its copy, so
+	// that it reads end of file if the parent dies.
 	gate, open, report int
 }
 
@@ -114,12 +115,12 @@ func newChild(l Launch, s Supervision, t terminal, found origin.State) (*childPl
 	return c, nil
 }
 
-// maxDigits of a PID: the kernel's largest has seven (proc(5), /proc/sys/kernel/pid_max).
+// maxDigits bounds the digits of a PID: the kernel's largest has seven (proc(5), /proc/sys/kernel/pid_max).
 const maxDigits = 10
 
-// namesPID finds what names this process to the target and is to name the target itself: LISTEN_PID
-// (sd_listen_fds(3)), WATCHDOG_PID (sd_watchdog_enabled(3)) and SYSTEMD_EXEC_PID (systemd.exec(5)). One that
-// names another process is not ours to change. name ends in "=".
+// namesPID reports a variable that holds this process's PID and must hold the target's: LISTEN_PID (sd_listen_fds(3)),
+// WATCHDOG_PID (sd_watchdog_enabled(3)) or SYSTEMD_EXEC_PID (systemd.exec(5)). A variable with the PID of another process
+// stays as it is. name ends in "=".
 func namesPID(entry string, pid int) (name string, ok bool) {
 	value := strconv.Itoa(pid)
 	for _, name := range []string{"LISTEN_PID=", "WATCHDOG_PID=", "SYSTEMD_EXEC_PID="} {
@@ -130,8 +131,8 @@ func namesPID(entry string, pid int) (name string, ok bool) {
 	return "", false
 }
 
-// withoutFDID leaves out LISTEN_PIDFDID where LISTEN_PID will name another process: it names this one by its
-// pidfd's inode, and nobody has to set it (systemd 258, sd_listen_fds(3)).
+// withoutFDID removes LISTEN_PIDFDID if LISTEN_PID will change: it is the pidfd inode of this process, not of the target,
+// and is optional (systemd 258, sd_listen_fds(3)).
 func withoutFDID(env []string, pid int) []string {
 	if !slices.Contains(env, "LISTEN_PID="+strconv.Itoa(pid)) {
 		return env
@@ -139,7 +140,7 @@ func withoutFDID(env []string, pid int) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return strings.HasPrefix(entry, "LISTEN_PIDFDID=") })
 }
 
-// fork makes the child, which waits at the gate.
+// fork starts the child, which waits for a byte from gate.
 func (c *childPlan) fork() (child, error) {
 	var gate, report [2]int
 	if err := unix.Pipe2(gate[:], unix.O_CLOEXEC); err != nil {
@@ -157,7 +158,7 @@ func (c *childPlan) fork() (child, error) {
 	return child{pid: pid, gate: gate[1], report: report[0]}, err
 }
 
-// Run gives the child what this process was started with and executes the target. It returns where that failed.
+// Run restores in the child the state that this process was started with and executes the target. It returns on failure.
 //
 //go:nosplit
 //go:norace
@@ -168,7 +169,7 @@ func (c *childPlan) Run() syscall.Errno {
 	var word [1]byte
 	n, _, _ := syscall.RawSyscall(syscall.SYS_READ, uintptr(c.gate), uintptr(unsafe.Pointer(&word)), 1)
 	if n != 1 {
-		return 0 // the parent is gone, or gave up
+		return 0 // the parent has died or cancelled
 	}
 	c.origin.Restore(true)
 	errno := c.program.Run()
@@ -176,8 +177,8 @@ func (c *childPlan) Run() syscall.Errno {
 	return errno
 }
 
-// takePlace is the child's place among processes: its number where the environment says it, its group, its
-// terminal, and what happens to it when the parent ends.
+// takePlace sets the child's PID in its environment, its process group, the terminal's foreground and its parent-death
+// signal.
 //
 //go:nosplit
 //go:norace
@@ -199,7 +200,7 @@ func (c *childPlan) takePlace() {
 	}
 	syscall.RawSyscall6(syscall.SYS_PRCTL, syscall.PR_SET_PDEATHSIG, uintptr(c.parentDeath), 0, 0, 0, 0)
 	parent, _, _ := syscall.RawSyscall(syscall.SYS_GETPPID, 0, 0, 0)
-	if int(parent) != c.parent { // it ended before the kernel could know
+	if int(parent) != c.parent { // it died before prctl, so the kernel sends no signal
 		syscall.RawSyscall(syscall.SYS_KILL, pid, uintptr(c.parentDeath), 0)
 	}
 }

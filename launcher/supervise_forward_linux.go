@@ -12,14 +12,14 @@ import (
 	"arenacap/launcher/relay"
 )
 
-// place is where this process stands when a signal comes.
+// place is the relation of this process to its target, group and session when a signal arrives.
 type place struct {
 	pid       int  // this process's
 	sameGroup bool // the target is in this process's group
 	leader    bool // this process leads its session
 }
 
-// placeBeside is the place beside a target that lives, or beside none, 0.
+// placeBeside is the current place; target is 0 after the target has ended.
 func placeBeside(target int) place {
 	group, err := unix.Getpgid(target)
 	session, sessionErr := unix.Getsid(0)
@@ -30,37 +30,37 @@ func placeBeside(target int) place {
 	}
 }
 
-// forwards decides whether a signal is meant for the target. What a process sends is, the rest only where
-// the kernel did not send it to this process for its own doings and not to the target as well.
+// forwards decides whether to pass a signal on to the target: signals that a process sent, and signals of the kernel except
+// those about this process itself and those that the kernel sends to the target as well.
 func (p place) forwards(s relay.Signal) bool {
 	switch {
 	case s.Number == unix.SIGCHLD && s.PID == 0:
-		return false // nobody's word: what it said was lost, see relay.ownSignal
+		return false // not sent by a process: its siginfo was lost, see relay.ownSignal
 	case s.Code <= 0:
-		return s.Number != unix.SIGPIPE || int(s.PID) != p.pid // by a write of its own
+		return s.Number != unix.SIGPIPE || int(s.PID) != p.pid // PIPE: not if a write of this process caused it
 	case s.Number == unix.SIGCHLD, s.Number == unix.SIGXCPU, s.Number == unix.SIGXFSZ:
 		return false
 	}
 	switch s.Number {
 	case unix.SIGTTIN, unix.SIGTTOU:
-		return false // this process read or wrote; the target is told of its own
+		return false // this process used the terminal; the target gets its own signals
 	case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGWINCH, unix.SIGCONT:
 		return !p.sameGroup
 	case unix.SIGHUP:
-		return !p.sameGroup || p.leader // a terminal that hangs up tells the leader of its session by itself
+		return !p.sameGroup || p.leader // on hangup the kernel signals the session leader separately
 	}
 	return true
 }
 
-// mirrors decides whether a stop of the target stops this process as well, so that the shell in front of them
-// sees it. Every stop does where the shell waits for them in the foreground: a program that catches TSTP stops itself by
-// STOP. Elsewhere only the terminal's stops do: who stops the target from outside continues the target, not this process.
+// mirrors decides whether a stop of the target stops this process too, so that the shell sees the job stop. In the
+// foreground every stop does, since a program that catches TSTP stops itself with STOP. Elsewhere only the terminal's stop
+// signals do: a process that sends STOP to the target will send CONT to the target, not to this process.
 func mirrors(stop unix.Signal, foreground bool) bool {
 	return foreground || stop == unix.SIGTSTP || stop == unix.SIGTTIN || stop == unix.SIGTTOU
 }
 
-// sendToGroup reports whether it could. A value of sigqueue(3) can be sent to one process only, so each member that there
-// is gets its own; a process that one of them forks meanwhile may be left out.
+// sendToGroup reports whether at least one process got the signal. A value of sigqueue(3) can be sent to one process only,
+// so each member gets its own; a process forked meanwhile may miss it.
 func sendToGroup(s relay.Signal, group int) (sent bool) {
 	if s.Queued() {
 		for _, pid := range members(group) {
@@ -70,7 +70,7 @@ func sendToGroup(s relay.Signal, group int) (sent bool) {
 	return sent || s.Send(-group) == nil
 }
 
-// members are the processes of a group, none where there is no /proc.
+// members lists the processes of a group; it is empty without /proc.
 func members(group int) []int {
 	pids, _ := proc.Here.Numbers("/proc")
 	return slices.DeleteFunc(pids, func(pid int) bool {

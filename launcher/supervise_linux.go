@@ -1,5 +1,5 @@
-// The supervised launch: this process stays as the parent of the target. Here is the loop; what it decides by and acts on
-// is in the files beside it, whose parts know nothing of it.
+// The supervised launch: this process stays the parent of the target. This file has the main loop; the other supervise_*
+// files have the parts that it uses, and these do not depend on it.
 
 package launcher
 
@@ -16,13 +16,13 @@ import (
 	"arenacap/launcher/watch/manager"
 )
 
-// Supervision is what a supervised launch does beside starting the target.
+// Supervision holds the options of a supervised launch.
 type Supervision struct {
-	KillGroup   bool        // the target gets a process group of its own, and signals go to all of it
-	WaitOrphans bool        // end only when everything that the target left has ended
-	ParentDeath unix.Signal // what the target gets when this process dies; 0 is what this process would get
+	KillGroup   bool        // run the target in its own process group and send signals to the whole group
+	WaitOrphans bool        // exit only after all processes that the target left have ended
+	ParentDeath unix.Signal // the target's parent-death signal; 0 takes this process's own
 
-	Notices func() []string // why the cap cannot work, asked while the target runs already; may be nil
+	Notices func() []string // gives the reasons why the cap cannot work; called after the target's start; may be nil
 }
 
 // Ending is how the target of a supervised launch ended.
@@ -31,28 +31,28 @@ type Ending struct {
 	Status     unix.WaitStatus
 	Terminated bool // by the budget's action
 	Elapsed    time.Duration
-	MaxRSS     uint64         // bytes, as the kernel kept it: of the target or the largest process it waited for
-	Watched    *watch.Outcome // nil is no watch
+	MaxRSS     uint64         // bytes, from getrusage(2): of the target or the largest child that it reaped
+	Watched    *watch.Outcome // nil without a watch
 
 	relay *relay.Relay
 }
 
-// Reraise ends this process by the signal that ended the target. It returns where that is not possible: the
-// target ended by itself, or this is PID 1, which no signal of its own ends.
+// Reraise kills this process with the signal that killed the target. It returns if no signal did, if the budget's action
+// ended the target, or if this is PID 1, which cannot kill itself.
 func (e Ending) Reraise() {
 	if e.Terminated || !e.Status.Signaled() {
 		return
 	}
-	// The target's core is enough. A limit of 0 does not stop a core that goes to a program (core(5)), but a
-	// process that may not be dumped writes none.
+	// No second core beside the target's. RLIMIT_CORE 0 does not stop a core that is piped to a program (core(5));
+	// PR_SET_DUMPABLE does.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	_ = e.relay.Raise(e.Status.Signal())
 }
 
-// Supervise starts the target as a child, passes on the signals that come, reaps what ends, and returns when
-// the target has ended. An error says that it did not start: a *StartError for the target itself, any other
-// for arenacap's own part. It must be called from the process's first thread, and once only.
+// Supervise starts the target as a child, passes on signals, reaps children, and returns when the target has ended. An
+// error means that the target did not start: a *StartError if the target cannot, any other if arenacap itself failed. It
+// must be called from the process's first thread, and only once.
 func Supervise(l Launch, s Supervision) (Ending, error) {
 	r, err := relay.Open()
 	if err != nil {
@@ -70,7 +70,7 @@ func Supervise(l Launch, s Supervision) (Ending, error) {
 	}
 }
 
-// supervisor is this process in front of its target. Everything happens on one thread, but for the watch.
+// supervisor is the state of the main loop. All of it runs on one thread; only the watch has its own.
 type supervisor struct {
 	Supervision
 	launch   Launch
@@ -81,20 +81,20 @@ type supervisor struct {
 	reaper   reaper
 	beside   beside
 
-	woken bool // the next CONT is passed on already
+	woken bool // the next CONT from the relay has been passed on already
 
 	began  time.Time
 	ending Ending
 }
 
-// start forks the target, prepares what stands beside it, and lets it go on to its exec.
+// start forks the target, attaches the watch, and lets the target execute.
 func (v *supervisor) start() error {
 	plan, err := newChild(v.launch, v.Supervision, v.terminal, v.found())
 	if err != nil {
 		return err
 	}
 	if v.WaitOrphans {
-		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // else what the target leaves goes elsewhere
+		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // to become the parent of the target's orphans
 	}
 	if v.child, err = plan.fork(); err != nil {
 		return err
@@ -108,13 +108,14 @@ func (v *supervisor) start() error {
 		return err
 	}
 	v.tellMain(v.child.pid)
-	v.passOn() // what was pending at the start is pending in the target
+	v.passOn() // signals pending at the start become pending in the target
 	v.began = time.Now()
 	v.child.goOn()
 	return nil
 }
 
-// found is what the target gets back. A plain build knows what Go's runtime left of it.
+// found is the signal state that the target gets: the one that this process was started with, or in a plain build, which
+// does not record it, what Go's runtime left of it.
 func (v *supervisor) found() origin.State {
 	if s, ok := origin.Found(); ok {
 		return s
@@ -123,7 +124,7 @@ func (v *supervisor) found() origin.State {
 	return origin.State{Ignored: ignored, Blocked: blocked}
 }
 
-// turn does what is due, and reports whether nothing is left to wait for. The error says that the target did not start.
+// turn handles all pending events and reports whether the launch is over. An error means that the target did not start.
 func (v *supervisor) turn() (over bool, err error) {
 	if v.child.report >= 0 {
 		if err := v.awaitExec(); err != nil {
@@ -131,27 +132,27 @@ func (v *supervisor) turn() (over bool, err error) {
 		}
 	}
 	v.passOn()
-	v.reap() // after it: a SIGCHLD that was taken may have told of this
+	v.reap() // after passOn, which may have consumed the SIGCHLD
 	return v.over(), nil
 }
 
-// lookAgain is when to look for children that one of the watch's hides, and for all where poll(2) is forbidden.
+// lookAgain is the interval of polling while a command of the watch may hide other children, or if poll(2) is forbidden.
 const lookAgain = 20 // milliseconds
 
-// wait sleeps until a signal has come, the start has failed or succeeded, or the watch has ended.
+// wait sleeps until a signal arrives, the exec has succeeded or failed, or the watch has ended.
 func (v *supervisor) wait() {
 	fds := []unix.PollFd{{Fd: int32(v.relay.FD()), Events: unix.POLLIN}, {Fd: int32(v.child.report), Events: unix.POLLIN},
-		{Fd: int32(v.beside.done), Events: unix.POLLIN}} // below 0 is none, poll(2)
+		{Fd: int32(v.beside.done), Events: unix.POLLIN}} // poll(2) ignores negative descriptors
 	timeout := -1
 	if v.reaper.again {
 		timeout = lookAgain
 	}
-	if _, err := unix.Poll(fds, timeout); err != nil && err != unix.EINTR { // that is a signal in the pipe, else a seccomp filter forbids it
+	if _, err := unix.Poll(fds, timeout); err != nil && err != unix.EINTR { // a seccomp filter forbids it
 		_ = unix.Nanosleep(&unix.Timespec{Nsec: lookAgain * 1e6}, nil)
 	}
 }
 
-// awaitExec looks whether the target was executed.
+// awaitExec checks whether the target has been executed, and then starts the watch.
 func (v *supervisor) awaitExec() error {
 	errno, known := v.child.executed()
 	if errno != 0 {
@@ -167,7 +168,7 @@ func (v *supervisor) awaitExec() error {
 	return nil
 }
 
-// over reports whether the target has ended and nothing is left to wait for.
+// over reports whether the target, its orphans if they are awaited, and the watch have ended.
 func (v *supervisor) over() bool {
 	if !v.reaper.ended || v.WaitOrphans && !v.reaper.alone {
 		return false
@@ -182,13 +183,13 @@ func (v *supervisor) over() bool {
 	return over
 }
 
-// tellMain names the main process (MAINPID=): with NotifyAccess=main the manager takes READY=1 from that process only. It
-// is sent before the target is executed, so that it arrives first.
+// tellMain sends MAINPID= to the service manager: with NotifyAccess=main it accepts READY=1 from that process only. It is
+// sent before the target is executed, so that it arrives first.
 func (v *supervisor) tellMain(pid int) { v.manager.Tell("MAINPID=" + strconv.Itoa(pid)) }
 
-// tellFailure makes this process the main one again before it ends with a status of its own: the service manager gets
-// none of a main process that is not its child. With NotifyAccess=main the manager does not listen to this process any
-// more and says so, so it is told only where the status is one to act on.
+// tellFailure makes this process the main one again before it exits: the service manager gets no exit status of a main
+// process that is not its child. With NotifyAccess=main the manager rejects this message and logs that, so it is sent only
+// for a failure.
 func (v *supervisor) tellFailure() {
 	if v.ending.Terminated || v.ending.Status != 0 {
 		v.tellMain(os.Getpid())
@@ -196,10 +197,10 @@ func (v *supervisor) tellFailure() {
 	}
 }
 
-// passOn takes the signals that have come.
+// passOn handles the signals that have arrived.
 func (v *supervisor) passOn() {
 	for s, ok := v.relay.Take(); ok; s, ok = v.relay.Take() {
-		v.reap() // what comes after the target's end is for those that it left
+		v.reap() // a signal after the target's end goes to its orphans
 		v.receive(s)
 	}
 }
@@ -213,7 +214,7 @@ func (v *supervisor) receive(s relay.Signal) {
 		v.terminal.give(v.child.pid)
 	}
 	target := v.child.pid
-	if v.reaper.ended { // and reaped: its number may be another's
+	if v.reaper.ended { // and reaped: its PID may be reused
 		target = 0
 	}
 	switch {
@@ -228,14 +229,14 @@ func (v *supervisor) receive(s relay.Signal) {
 
 func (v *supervisor) passToOrphans(s relay.Signal) {
 	if !v.WaitOrphans {
-		return // this process is about to end too
+		return // this process is about to exit
 	}
 	for _, pid := range children() {
 		_ = s.Send(pid)
 	}
 }
 
-// reap takes what the children did, once the start is judged.
+// reap handles stopped and ended children. Before the exec is known to have succeeded or failed it does nothing.
 func (v *supervisor) reap() {
 	if v.child.report >= 0 {
 		return
@@ -251,24 +252,25 @@ func (v *supervisor) reap() {
 	v.reaper.reapOthers()
 }
 
-// stopped follows a stop of the target, so that the shell in front sees it, and gives the terminal back as long.
+// stopped follows a stop of the target: it stops this process too, so that the shell sees the job stop, and returns the
+// terminal until it is continued.
 func (v *supervisor) stopped(by unix.Signal) {
 	own := v.terminal.own()
 	switch {
 	case !mirrors(by, own || inForeground()):
 	case (by == unix.SIGTTIN || by == unix.SIGTTOU) && v.terminal.give(v.child.pid):
-		_ = unix.Kill(-v.child.pid, unix.SIGCONT) // the shell gave the terminal to this group, and it runs already
+		_ = unix.Kill(-v.child.pid, unix.SIGCONT) // the shell has put this group in the foreground
 	case hasShell():
 		v.terminal.takeBack(v.child.pid)
-		_ = v.relay.Raise(by) // until CONT
+		_ = v.relay.Raise(by) // returns after CONT
 		v.wake()
 	case own && by != unix.SIGSTOP:
-		_ = unix.Kill(-v.child.pid, unix.SIGCONT) // without us the kernel would not have stopped it
+		_ = unix.Kill(-v.child.pid, unix.SIGCONT) // without arenacap its group would be orphaned, and the kernel would not stop it
 	}
 }
 
-// wake passes on the CONT that ended a stop of this process before it is read from the relay. A target in the same group
-// got it too, and one that comes late would undo its next stop.
+// wake passes on the CONT that ended a stop of this process, before the relay delivers it. A target in the same group has
+// already got it; a second, late CONT would undo the target's next stop.
 func (v *supervisor) wake() {
 	if !placeBeside(v.child.pid).sameGroup || !v.reaper.continued() {
 		v.receive(relay.Signal{Number: unix.SIGCONT})

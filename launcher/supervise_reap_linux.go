@@ -1,4 +1,4 @@
-// The children of a supervisor that have ended.
+// Waiting for the children of a supervisor.
 
 package launcher
 
@@ -14,17 +14,16 @@ import (
 	"arenacap/launcher/watch"
 )
 
-// reaper waits for the target, and as PID 1 or child sub-reaper for whatever lost its parent. One signal stands for any
-// number of them.
+// reaper waits for the target and, as PID 1 or child sub-reaper, for orphans. One SIGCHLD may stand for several children.
 type reaper struct {
 	target int
-	group  bool // what is left of the target's group gets TERM when the target ends
-	ended  bool // the target has
-	alone  bool // no child is left
-	again  bool // a child of the watch hides others: look again soon
+	group  bool // send TERM to the rest of the target's group when the target ends
+	ended  bool // the target has ended and is reaped
+	alone  bool // no children are left
+	again  bool // an ended command of the watch may hide other children: look again soon
 }
 
-// stop is the signal that has stopped the target, 0 where none has.
+// stop is the signal that has stopped the target, or 0.
 func (r *reaper) stop() unix.Signal {
 	if pid, by, _ := waitid(unix.P_PID, r.target, unix.WSTOPPED); pid != 0 && !r.ended {
 		return unix.Signal(by)
@@ -32,14 +31,14 @@ func (r *reaper) stop() unix.Signal {
 	return 0
 }
 
-// continued reports whether the target, which has stopped, went on since.
+// continued reports whether the stopped target has been continued since.
 func (r *reaper) continued() bool {
 	pid, _, _ := waitid(unix.P_PID, r.target, unix.WCONTINUED)
 	again, _, _ := waitid(unix.P_PID, r.target, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT)
 	return pid != 0 || again != 0
 }
 
-// end is how the target ended; ok is true once. Until it is reaped its number is the group's.
+// end reaps the target; ok is true once. The group gets TERM before that, while the target's PID cannot be reused.
 func (r *reaper) end() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
 	if r.ended {
 		return 0, usage, false
@@ -55,8 +54,8 @@ func (r *reaper) end() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
 	return status, usage, true
 }
 
-// reapOthers leaves a command of the watch to the watch. While one has ended and is not reaped the kernel may
-// show no other.
+// reapOthers reaps all other children but the commands of the watch, which reaps them itself. An ended command that is not
+// reaped yet may hide other children from waitid.
 func (r *reaper) reapOthers() {
 	r.again = false
 	if !watch.Children(r.reapBut) {
@@ -79,8 +78,8 @@ func (r *reaper) reapBut(own func(pid int) bool) {
 	}
 }
 
-// waitid is waitid(2) that does not wait: the child and its status or signal, pid 0 where none did what options ask for. The
-// error is ECHILD where there is no such child.
+// waitid is waitid(2) with WNOHANG: it returns the child and its exit status or signal, or pid 0 if no child changed state
+// as options ask. The error is ECHILD without a matching child.
 func waitid(idType, id, options int) (pid, status int, err error) {
 	var info [128]byte // siginfo_t: si_signo, si_errno, si_code, then aligned as a pointer si_pid, si_uid, si_status (sigaction(2))
 	const place = 8 + int(unsafe.Sizeof(uintptr(0)))
@@ -91,7 +90,7 @@ func waitid(idType, id, options int) (pid, status int, err error) {
 	return word(0), word(8), err
 }
 
-// children are this process's, none where the kernel does not list them (CONFIG_PROC_CHILDREN).
+// children lists this process's children; it is empty on a kernel without CONFIG_PROC_CHILDREN.
 func children() []int {
 	text, _ := proc.Here.Read(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
 	return proc.ParseChildren(text)

@@ -1,4 +1,4 @@
-// The terminal in front of a supervised target.
+// The controlling terminal of a supervised target.
 
 package launcher
 
@@ -12,18 +12,18 @@ import (
 	"arenacap/launcher/relay"
 )
 
-// terminal is the controlling terminal of a job whose leader is this process: then the target gets a group of its own,
-// and the foreground whenever this group would have it, as a shell gives it to a job, so that its keys reach the target
-// alone. Everywhere else (behind a pipe, in the background, in a script) the target stays in this process's group,
-// and the terminal's signals reach it without our help.
+// terminal is the controlling terminal of a foreground job that this process leads. The target then gets its own process
+// group and the terminal's foreground, as from a shell, so that the terminal's signals reach the target only. In all other
+// cases (in a pipeline, in the background, in a script) the target stays in this process's group and gets the terminal's
+// signals directly.
 type terminal struct {
-	fd         int  // -1 is none
+	fd         int  // -1 for none
 	group      int  // this process's
 	foreground bool // it had the foreground at the start
 }
 
-// openTerminal is the terminal that stdin and stdout are, where this process leads its foreground group. In the
-// background it is needed by a target that has a group of its own anyway.
+// openTerminal opens the terminal if stdin and stdout are one and this process leads its foreground group. With background
+// it opens the terminal in the background too, for a target that has its own group anyway.
 func openTerminal(background bool) terminal {
 	pid := os.Getpid()
 	t := terminal{-1, pid, true}
@@ -33,7 +33,7 @@ func openTerminal(background bool) terminal {
 			return t
 		}
 	}
-	// A descriptor of our own: 0 and 1 are let go of.
+	// A separate descriptor, because letGo closes 0 and 1.
 	if fd, err := openControlling(); err == nil {
 		t.fd = fd
 	}
@@ -44,15 +44,14 @@ func openControlling() (fd int, err error) {
 	return unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 }
 
-// own reports whether the target has a group of its own for the terminal's sake.
+// own reports whether the target has its own group because of the terminal.
 func (t terminal) own() bool { return t.fd >= 0 }
 
 func (t terminal) give(target int) bool     { return t.pass(t.group, target) }
 func (t terminal) takeBack(target int) bool { return t.pass(target, t.group) }
 
-// pass moves the foreground from one group to another, but only where the first has it: it may be the shell's
-// again meanwhile. The kernel stops a background process that asks with TTOU unless it blocks that
-// (tcsetpgrp(3)).
+// pass moves the foreground from one group to another if the first one has it: the shell may have taken it back. TTOU is
+// blocked, since the kernel otherwise stops a background process that changes the foreground (tcsetpgrp(3)).
 func (t terminal) pass(from, to int) (moved bool) {
 	if !t.own() {
 		return false
@@ -65,7 +64,7 @@ func (t terminal) pass(from, to int) (moved bool) {
 	return moved
 }
 
-// inForeground reports whether a shell waits for this process's group.
+// inForeground reports whether this process's group is in the terminal's foreground.
 func inForeground() bool {
 	fd, err := openControlling()
 	if err != nil {
@@ -76,13 +75,13 @@ func inForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// hasShell reports whether somebody would continue this process if it stopped: its parent, of the same session
-// and another group, as a shell with job control is, or that of a supervisor in front of this one. Without one the kernel
-// ignores the terminal's stop signals too (an orphaned process group, credentials(7) and POSIX 11.1.4), and nobody would
-// wake us. A parent in the same group, such as the shell of a script, does not look for stops.
+// hasShell reports whether a shell with job control would continue this process after a stop: a parent in the same session
+// and another process group, directly or above another arenacap. Without such a parent the process group is orphaned; the
+// kernel then ignores the terminal's stop signals (credentials(7), POSIX 11.1.4), and a process that stopped itself would
+// stay stopped. A parent in the same group, such as the shell of a script, does not handle stops.
 func hasShell() bool {
 	own, _ := unix.Getsid(0)
-	for pid := os.Getppid(); pid != 0; pid = parent(pid) { // 0 is of another PID namespace
+	for pid := os.Getppid(); pid != 0; pid = parent(pid) { // 0: the parent is in another PID namespace
 		session, err := unix.Getsid(pid)
 		group, _ := unix.Getpgid(pid)
 		if err != nil || session != own || group != unix.Getpgrp() {
@@ -102,7 +101,7 @@ func isArenacap(pid int) bool {
 	return err1 == nil && err2 == nil && os.SameFile(own, its)
 }
 
-// parent of a process, 0 where it is not known.
+// parent is the PID of a process's parent, or 0 if it is unknown.
 func parent(pid int) int {
 	text, _ := proc.Here.Read(fmt.Sprintf("/proc/%d/stat", pid))
 	stat, _ := proc.ParseStat(text)

@@ -1,4 +1,4 @@
-// The watch of a supervised target: a goroutine with a thread of its own in this process.
+// The watch of a supervised target: a goroutine in this process.
 
 package launcher
 
@@ -12,17 +12,17 @@ import (
 	"arenacap/launcher/watch"
 )
 
-// beside is that watch, or none.
+// beside is the watch of a supervised target; its target is nil without a watch.
 type beside struct {
 	cfg    watch.Config
-	target *watch.Target // nil is no watch
+	target *watch.Target
 	cancel context.CancelFunc
-	done   int // readable when the watch has ended; -1 is none
+	done   int // eventfd, readable when the watch has ended; -1 for none
 	result chan []watch.Outcome
 }
 
-// attach holds the target before it goes on to its exec, when it can neither have ended nor have become unreadable.
-// Where the start needs its watch, the error says why there is none.
+// attach opens the target before its exec, while it is sure to be alive and readable. It returns an error only if the watch
+// is needed.
 func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
 	b.done = -1
 	if cfg == nil {
@@ -32,7 +32,7 @@ func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
 	b.cfg.Mode, b.cfg.PID = "supervise", pid
 	target, err := watch.Attach(pid)
 	if err == nil && needed {
-		err = watch.CheckLog(b.cfg) // else stderr takes its place later
+		err = watch.CheckLog(b.cfg) // a watch that is not needed falls back to stderr
 	}
 	switch {
 	case err == nil:
@@ -47,7 +47,7 @@ func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
 
 func (b *beside) failed(why string) { watch.Failed(b.cfg, b.cfg.PID, why) }
 
-// start begins to watch; the target has been executed.
+// start begins to watch, after the target's exec.
 func (b *beside) start(notices func() []string) {
 	if b.target == nil {
 		return
@@ -61,14 +61,14 @@ func (b *beside) start(notices func() []string) {
 	b.cancel, b.done, b.result = cancel, done, make(chan []watch.Outcome, 1)
 	go func() {
 		b.result <- b.run(ctx, notices)
-		_, _ = unix.Write(done, []byte{1, 1, 1, 1, 1, 1, 1, 1}) // any number but 0
+		_, _ = unix.Write(done, []byte{1, 1, 1, 1, 1, 1, 1, 1}) // any number above 0 makes the eventfd readable
 	}()
 }
 
-// run watches until the target has ended, or ctx.
+// run watches until the target has ended or ctx is cancelled.
 func (b *beside) run(ctx context.Context, notices func() []string) (outcomes []watch.Outcome) {
 	defer func() {
-		if r := recover(); r != nil { // the target must not lose its parent by a mistake in the watch
+		if r := recover(); r != nil { // a bug in the watch must not end the target's parent
 			b.failed(fmt.Sprintf("internal error: %v; the target goes on without a watch", r))
 		}
 	}()
@@ -83,7 +83,7 @@ func (b *beside) run(ctx context.Context, notices func() []string) (outcomes []w
 	return outcomes
 }
 
-// stop tells the watch to end. over is true once it has; then outcome is what it saw, nil for nothing.
+// stop asks the watch to end. over is true once it has ended; outcome is then its result, or nil.
 func (b *beside) stop() (outcome *watch.Outcome, over bool) {
 	if b.done < 0 {
 		return nil, true

@@ -1,4 +1,4 @@
-// What no single part of a launch owns: calls to the system that several make in the same way.
+// Helpers for system calls that several files of this package use.
 
 package launcher
 
@@ -8,7 +8,7 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// uninterrupted makes a system call again where a signal interrupted it.
+// uninterrupted repeats a system call that a signal interrupted (EINTR).
 func uninterrupted(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {
@@ -17,7 +17,7 @@ func uninterrupted(call func() error) error {
 	}
 }
 
-// openDescriptors are those of this process, or all numbers that it may use where there is no /proc.
+// openDescriptors lists the open descriptors of this process, or without /proc all numbers below 4,096.
 func openDescriptors() []int {
 	fds, err := proc.Here.Numbers("/proc/self/fd")
 	if err != nil {
