@@ -9,23 +9,23 @@ import (
 	"arenacap/policy"
 )
 
-// Result is the environment of the target and what became of the inherited one. The lines are for people;
-// a value that would spoil a line is quoted.
+// Result is the environment of the target and the changes to the inherited one. Removed and Conflicts are lines for people:
+// a value with control or non-ASCII characters is quoted.
 type Result struct {
 	Env     []string
-	Set     []string // NAME=value: the arena variables, and GLIBC_TUNABLES where it was changed
+	Set     []string // NAME=value: the arena variables, and GLIBC_TUNABLES if it was changed
 	Removed []string // "MALLOC_ARENA_TEST", "glibc.malloc.arena_max=3 in GLIBC_TUNABLES"
 
-	// Conflicts are the contradictions of the inherited environment within itself, a line each. That the
-	// plan differs from what was inherited is in policy.Plan.Overrides.
+	// Conflicts are the contradictions within the inherited environment, one line each. policy.Plan.Overrides has the
+	// differences between the plan and the inherited environment.
 	Conflicts []string
 
-	unset []string // variables that the target must not have, whether they were there or not
+	unset []string // variables that the target must not have, inherited or not
 }
 
-// Apply gives the environment of the target under the plan. MALLOC_ARENA_MAX and MALLOC_ARENA_TEST stand
-// in it once, in the place of their first copy, else at the end, and so does GLIBC_TUNABLES. Where the plan touches nothing,
-// Env is env itself, else a fresh list; env is never written to.
+// Apply returns the environment of the target under the plan. MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES occur
+// at most once: at the position of the first copy, or at the end if there was none. If the plan changes nothing, Env is env
+// itself, else a new slice. Apply never writes to env.
 func Apply(env []string, plan policy.Plan) Result {
 	change := changeOf(plan)
 	if change == (tunableChange{}) {
@@ -33,7 +33,7 @@ func Apply(env []string, plan policy.Plan) Result {
 	}
 	in := find(env)
 	r := Result{Env: make([]string, 0, len(env)+3), Set: make([]string, 0, 3)}
-	own := map[string]string{} // the entry of each variable that is written, "" for none
+	own := map[string]string{} // new entry by variable; "" removes the variable
 	if change.arenas {
 		own[maxName] = maxName + "=" + strconv.Itoa(plan.ArenaMax) // 0 under mode "glibc"
 		r.Set = append(r.Set, own[maxName])
@@ -51,7 +51,7 @@ func Apply(env []string, plan policy.Plan) Result {
 	return r
 }
 
-// changeOf is what a plan does to GLIBC_TUNABLES.
+// changeOf returns the changes that a plan makes to GLIBC_TUNABLES.
 func changeOf(plan policy.Plan) tunableChange {
 	return tunableChange{
 		arenas: plan.Mode == policy.Fixed || plan.Mode == policy.PerCore || plan.Mode == policy.Glibc,
@@ -59,7 +59,7 @@ func changeOf(plan policy.Plan) tunableChange {
 	}
 }
 
-// found is what the environment holds about arenas: the value of every copy.
+// found holds the values of the arena variables, one for each copy.
 type found struct{ max, test, tunables []string }
 
 func find(env []string) found {
@@ -77,7 +77,7 @@ func find(env []string) found {
 	return in
 }
 
-// conflicts are what a reader of the environment could not have told without knowing the glibc.
+// conflicts describes settings whose effect depends on the glibc version or on glibc's precedence rules.
 func (in found) conflicts() []string {
 	var lines []string
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
@@ -86,21 +86,20 @@ func (in found) conflicts() []string {
 		values []string
 	}{{maxName, in.max}, {testName, in.test}} {
 		if slices.ContainsFunc(v.values, func(value string) bool { return value != v.values[0] }) {
-			say("%s stands %d times, first as %q and last as %q; glibc versions differ in which one counts, and one is left",
+			say("%s is set %d times, first to %q and last to %q; glibc versions differ in which one they use, so one is kept",
 				v.name, len(v.values), v.values[0], v.values[len(v.values)-1])
 		}
 	}
 	if n := len(in.tunables); n > 1 {
-		say("%s stands %d times; glibc reads all of them, and they are joined into one", tunablesName, n)
+		say("%s is set %d times; glibc reads all copies, so they are joined into one", tunablesName, n)
 	}
 	if tuned, n, differ := in.tunedApart(); differ {
-		say("%s asks for %s=%d and %s for %d; glibc takes the former", tunablesName, maxTunable, tuned, maxName, n)
+		say("%s sets %s=%d, but %s is %d; glibc uses the tunable", tunablesName, maxTunable, tuned, maxName, n)
 	}
 	return lines
 }
 
-// tunedApart gives the two caps that are asked for where the tunable and the variable have valid values that
-// are not the same.
+// tunedApart returns the caps of the tunable and of the variable; differ is true if both are valid and unequal.
 func (in found) tunedApart() (tuned, n int, differ bool) {
 	if len(in.tunables) == 0 || len(in.max) == 0 {
 		return 0, 0, false
@@ -110,8 +109,8 @@ func (in found) tunedApart() (tuned, n int, differ bool) {
 	return a.Max, b.Max, a.MaxOK && b.MaxOK && a.Max != b.Max
 }
 
-// settleTunables gives the one entry for GLIBC_TUNABLES, "" for none. A single copy in which there is nothing to change
-// stays byte for byte, malformed or empty.
+// settleTunables returns the new entry for GLIBC_TUNABLES, "" for none. A single copy that needs no change is kept byte for
+// byte, even if it is malformed or empty.
 func (r *Result) settleTunables(values []string, change tunableChange) string {
 	switch {
 	case len(values) == 0 && !change.huge:
@@ -134,8 +133,7 @@ func (r *Result) settleTunables(values []string, change tunableChange) string {
 	return entry
 }
 
-// shown is an item on one line: quoted where anything but printable ASCII is in it, and cut where it is
-// long.
+// shown formats an item for one line: quoted if it has bytes other than printable ASCII, and cut after 200 bytes.
 func shown(s string) string {
 	const most = 200
 	if len(s) > most {
@@ -149,7 +147,7 @@ func shown(s string) string {
 	return s
 }
 
-// remove notes a variable that the target must not have.
+// remove records a variable that the target must not have.
 func (r *Result) remove(name string, there bool) {
 	r.unset = append(r.unset, name)
 	if there {
@@ -157,7 +155,7 @@ func (r *Result) remove(name string, there bool) {
 	}
 }
 
-// fill writes Env: each variable of our own in the place of its first copy, every other entry as it was.
+// fill writes Env: each variable of own at the position of its first copy, all other entries unchanged.
 func (r *Result) fill(env []string, own map[string]string) {
 	for _, entry := range env {
 		name, _ := arenaVariable(entry)
@@ -172,7 +170,7 @@ func (r *Result) fill(env []string, own map[string]string) {
 	r.put(own, tunablesName)
 }
 
-// put appends an entry that was not put yet.
+// put appends the entry of a variable, once.
 func (r *Result) put(own map[string]string, name string) {
 	if own[name] != "" {
 		r.Env = append(r.Env, own[name])
@@ -180,15 +178,15 @@ func (r *Result) put(own map[string]string, name string) {
 	}
 }
 
-// Change is one step for a shell or a program that makes the target's environment itself.
+// Change is one step for a shell or a program that builds the target's environment itself.
 type Change struct {
 	Name, Value string
-	Unset       bool // the variable has to go; where it cannot, an empty value does the same in every glibc
+	Unset       bool // remove the variable; an empty value has the same effect in every glibc
 }
 
-// Changes are the steps that make the target's environment out of env, sets first: what Apply sets, and
-// what the target must not have. Such a removal is listed even where the variable is not there now, since
-// the steps may be taken in another place.
+// Changes returns the steps that turn env into the target's environment: first what Apply sets, then the variables to
+// remove. A removal is listed even if env does not have the variable, because the steps may be applied to another
+// environment.
 func Changes(env []string, plan policy.Plan) []Change {
 	r := Apply(env, plan)
 	var changes []Change

@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// BenchmarkApply is what each launch pays: 60 variables, none about arenas.
+// BenchmarkApply measures the cost of a launch with 60 variables, none of them an arena variable.
 func BenchmarkApply(b *testing.B) { benchmarkApply(b, nil) }
 
-// BenchmarkApplyTunables is the same with something to do in GLIBC_TUNABLES.
+// BenchmarkApplyTunables also has a GLIBC_TUNABLES to change.
 func BenchmarkApplyTunables(b *testing.B) {
 	benchmarkApply(b, []string{"MALLOC_ARENA_MAX=2", "GLIBC_TUNABLES=glibc.malloc.tcache_count=0:glibc.malloc.arena_max=3"})
 }

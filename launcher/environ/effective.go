@@ -5,45 +5,45 @@ import (
 	"strings"
 )
 
-// Setting is what a glibc takes out of an environment by itself.
+// Setting is the arena settings that a glibc reads from an environment.
 type Setting struct {
 	Max, Test Value
-	Secure    bool // glibc.rtld.enable_secure=1 (2.40 and later): the variables do not count
-	Malformed bool // a GLIBC_TUNABLES that has one of the two is void as a whole (2.39 and later)
+	Secure    bool // glibc.rtld.enable_secure=1 is set (2.40 and later): glibc ignores the MALLOC_ variables
+	Malformed bool // a GLIBC_TUNABLES with arena_max or arena_test is malformed: glibc 2.39 and later ignore all of it
 }
 
-// Value is arena_max or arena_test as glibc holds it. OK is false where glibc has its default.
+// Value is glibc's value of arena_max or arena_test. OK is false if glibc uses its default.
 type Value struct {
 	N      uint64
 	OK     bool
 	From   string // "environment" or "tunables"
-	System bool   // the tunable is the system's
-	Locked bool   // the environment cannot change it
+	System bool   // set by /etc/tunables.conf
+	Locked bool   // the environment cannot override it
 
-	// Where OK is false: the entry that glibc did not take, as NAME=value, and whether it is one of several, of which
-	// glibc takes the last, or a tunable that kept the variable out (2.44).
-	Refused        string
-	Last, KeepsOut bool
+	// If OK is false: the entry that glibc rejected, as NAME=value.
+	Refused  string
+	Last     bool // the variable or tunable is set several times, and glibc uses the last
+	KeepsOut bool // the entry is a tunable that makes glibc 2.44 ignore the variable
 }
 
-// SystemTunable is a line of /etc/tunables.conf, as ldconfig of glibc 2.44 and later has it in the loader's cache.
+// SystemTunable is a line of /etc/tunables.conf, as ldconfig of glibc 2.44 and later writes it to the loader's cache.
 type SystemTunable struct {
 	Name   string
-	N      uint64 // 0 where it is no number
-	Locked bool   // the environment does not override it
+	N      uint64 // 0 if the value is not a number
+	Locked bool   // the environment cannot override it
 }
 
-// Unlimited reports whether the value is larger than the number of 64 MiB heaps that 47 bits of address
-// space hold. "-1" is such a value since glibc 2.26.
+// Unlimited reports whether the value exceeds the number of 64 MiB heaps in a 47-bit address space. glibc 2.26 and later
+// read "-1" as such a value.
 func (v Value) Unlimited() bool { return v.OK && v.N > 1<<21 }
 
-// Effective models how a glibc of that version, started without AT_SECURE, reads its arena settings. A
-// version that is not known counts as one of 2.26 to 2.38. system are the lines of /etc/tunables.conf that are for
-// the program, in their order. It does not know mallopt(3).
+// Effective models how a glibc of version v, started without AT_SECURE, reads its arena settings. An unknown version is
+// treated as 2.26 to 2.38. system has the lines of /etc/tunables.conf that apply to the program, in file order. Calls of
+// mallopt(3) are not modelled.
 //
-// Versions are as released by the distributions: upstream 2.25.0 took MALLOC_ARENA_MAX for MALLOC_ARENA_TEST
-// and 2.26.0 took no value at all, which their branches have fixed since 2017 (BZ 21338; cebcb9f864) under
-// the same version number.
+// The model follows the versions that distributions ship. Upstream 2.25.0 used MALLOC_ARENA_MAX as MALLOC_ARENA_TEST, and
+// 2.26.0 rejected every value. The release branches have fixed both since 2017 under the same version number (BZ 21338;
+// cebcb9f864).
 func Effective(env []string, v GlibcVersion, system ...SystemTunable) Setting {
 	if !v.Known() {
 		v.Major, v.Minor = 2, 36
@@ -68,7 +68,7 @@ func Effective(env []string, v GlibcVersion, system ...SystemTunable) Setting {
 	return Setting{g.max.value(g.secure), g.test.value(g.secure), g.secure, g.malformed}
 }
 
-// glibc is the state of __tunables_init, and of ptmalloc_init before 2.26.
+// glibc is the state of __tunables_init (before 2.26: of ptmalloc_init).
 type glibc struct {
 	v         GlibcVersion
 	max, test number
@@ -76,15 +76,15 @@ type glibc struct {
 	malformed bool
 }
 
-// number is one setting; 0 is not set, since the least valid value is 1 (elf/dl-tunables.list, minval).
+// number is one setting. 0 means not set: the smallest valid value is 1 (elf/dl-tunables.list, minval).
 type number struct {
 	tunable, variable uint64
-	system            uint64 // of /etc/tunables.conf
-	locked            bool   // by it
-	blocked           bool   // 2.44: a well-formed tunable that is out of range keeps the variable out
+	system            uint64 // from /etc/tunables.conf
+	locked            bool   // /etc/tunables.conf locks it
+	blocked           bool   // 2.44: a well-formed tunable that is out of range makes glibc ignore the variable
 
-	variables, tunables int    // how many there are
-	refused, refusedVar string // the last of each that came to nothing
+	variables, tunables int    // number of copies
+	refused, refusedVar string // the last rejected tunable and variable
 }
 
 func (n number) value(secure bool) Value {
@@ -101,7 +101,7 @@ func (n number) value(secure bool) Value {
 	return Value{N: n.system, OK: true, From: "tunables", System: true, Locked: n.locked}
 }
 
-// unset says what was asked for in vain.
+// unset returns a Value without a number, and the entry that glibc rejected.
 func (n number) unset() Value {
 	v := Value{Locked: n.locked, Refused: n.refusedVar, Last: n.variables > 1}
 	if n.blocked || v.Refused == "" {
@@ -110,8 +110,8 @@ func (n number) unset() Value {
 	return v
 }
 
-// setSystem reads a line of /etc/tunables.conf: it is locked or not as the last one says, whatever its value
-// (2.44: elf/dl-tunables.c, __tunables_init).
+// setSystem reads a line of /etc/tunables.conf. The last line for a tunable decides whether it is locked, even if the value
+// is invalid (2.44: elf/dl-tunables.c, __tunables_init).
 func (g *glibc) setSystem(s SystemTunable) {
 	n := &g.max
 	switch {
@@ -128,8 +128,8 @@ func (g *glibc) setSystem(s SystemTunable) {
 	}
 }
 
-// setVariable reads one copy of a variable. The last valid copy counts before 2.26 (mallopt is called for
-// each), the first valid one up to 2.39, and from 2.40 on the last one, valid or not.
+// setVariable reads one copy of a variable. glibc before 2.26 uses the last valid copy (it calls mallopt for each), 2.26 to
+// 2.39 the first valid copy, 2.40 and later the last copy, valid or not.
 func (n *number) setVariable(name, value string, v GlibcVersion) {
 	parsed, _ := parseNumber(value, v)
 	n.variables++
@@ -143,8 +143,8 @@ func (n *number) setVariable(name, value string, v GlibcVersion) {
 	}
 }
 
-// setTunable reads one item, unless a later one of the same value takes its place. A value that is refused leaves an
-// earlier one standing.
+// setTunable reads one item, unless a later item in the same GLIBC_TUNABLES supersedes it. A rejected value does not change
+// an earlier one.
 func (n *number) setTunable(it tunable, v GlibcVersion, superseded bool) {
 	if n.tunables++; superseded {
 		return
@@ -171,7 +171,7 @@ func (g *glibc) setTunables(value string) {
 		}
 	}
 	for i, it := range items {
-		superseded := !g.v.Before(40) && lastIndex(items, it.name) != i // BZ 31686: one value for each tunable
+		superseded := !g.v.Before(40) && lastIndex(items, it.name) != i // BZ 31686: only the last item of a tunable counts
 		switch it.name {
 		case maxTunable:
 			g.max.setTunable(it, g.v, superseded)
@@ -184,8 +184,8 @@ func (g *glibc) setTunables(value string) {
 // tunable is one item of GLIBC_TUNABLES.
 type tunable struct{ name, value string }
 
-// tunableItems are the items that glibc sees in a value of GLIBC_TUNABLES, whether it knows them or not:
-// none before 2.26, and none from 2.39 on where the value is malformed.
+// tunableItems returns the items that glibc parses from a value of GLIBC_TUNABLES, unknown names included: none before
+// 2.26, and none in 2.39 and later if the value is malformed.
 func tunableItems(value string, v GlibcVersion) []tunable {
 	if value == "" || v.Before(26) {
 		return nil
@@ -224,8 +224,8 @@ func lastValue(items []tunable, name string) string {
 	return ""
 }
 
-// parseNumber reads a value of SIZE_T with a minimum of 1: n is 0 where glibc refuses it, and ok is false
-// where that is for its form and not its range.
+// parseNumber reads a SIZE_T value with a minimum of 1. n is 0 if glibc rejects the value; ok is false if it rejects the
+// syntax and not the range.
 func parseNumber(s string, v GlibcVersion) (n uint64, ok bool) {
 	if v.Before(26) {
 		if i := atoi(s, v.Bits32); i > 0 {
@@ -246,8 +246,9 @@ func parseNumber(s string, v GlibcVersion) (n uint64, ok bool) {
 	return n, true
 }
 
-// strtoul is _dl_strtoul (elf/dl-misc.c): blanks and tabs, a sign, then 0x… is hexadecimal, 0… octal, else
-// decimal. A minus negates modulo 2^64; over 2^64-1 it saturates and stops at the digit that was too much.
+// strtoul is _dl_strtoul (elf/dl-misc.c): it skips spaces and tabs, takes a sign, then reads 0x… as hexadecimal, 0… as
+// octal, else decimal. A minus negates modulo 2^64. A number above 2^64-1 saturates and ends before the digit that
+// overflows.
 func strtoul(s string) (n uint64, rest string) {
 	s = strings.TrimLeft(s, " \t")
 	negative := strings.HasPrefix(s, "-")
@@ -291,7 +292,7 @@ func digitOf(c byte) uint64 {
 	return math.MaxUint64
 }
 
-// atoi is glibc's: strtol in base ten, which saturates at the ends of long, cut to an int.
+// atoi is glibc's atoi(3): strtol in base 10, which saturates at the limits of long, truncated to int.
 func atoi(s string, bits32 bool) int32 {
 	s = strings.TrimLeft(s, " \t\n\v\f\r")
 	negative := strings.HasPrefix(s, "-")

@@ -9,18 +9,18 @@ import (
 	"testing"
 )
 
-// families are the versions at which the reading changes, and their neighbours.
+// families has the versions that changed how glibc reads the settings, and versions next to them.
 var families = []int{10, 12, 17, 24, 25, 26, 27, 34, 36, 38, 39, 40, 43, 44}
 
 func glibc2(minor int) GlibcVersion { return GlibcVersion{Major: 2, Minor: minor} }
 
 const (
-	none = 0 // glibc has its default
+	none = 0 // glibc uses its default
 	huge = math.MaxUint64
 )
 
-// The values were taken from the real code of each version: from a running libc for 2.36, 2.39 and 2.44, from
-// elf/dl-tunables.c compiled into a harness for the others from 2.27 on, by reading before.
+// Source of the values: a running libc for 2.36, 2.39 and 2.44; elf/dl-tunables.c compiled into a harness for the other
+// versions from 2.27 on; the source text for older versions.
 func TestEffectiveReadsNumbersAsEachGlibcDoes(t *testing.T) {
 	for _, c := range []struct {
 		value                   string
@@ -63,7 +63,7 @@ func TestEffectiveReadsNumbersAsEachGlibcDoes(t *testing.T) {
 	}
 }
 
-// On 32 bits long is an int before 2.26, size_t ends at 2^32-1 up to 2.38, and 2.39 casts to it.
+// On 32 bits: before 2.26 long has 32 bits; up to 2.38 a value above 2^32-1 is out of range; 2.39 casts it to size_t.
 func TestEffectiveOn32Bits(t *testing.T) {
 	for _, c := range []struct {
 		value         string
@@ -168,7 +168,7 @@ func TestRejoin(t *testing.T) {
 	}
 }
 
-// hostile are the environments of the tables above and some more, for tests that need many.
+// hostile has the environments of the tables above and more, for tests that need many.
 func hostile() [][]string {
 	var all [][]string
 	for _, value := range strings.Split("4|0||-1|4abc|4 |3.7|abc| 4|\t4|+4|\n4|010|0x5|08|4294967298|18446744073709551616|2", "|") {
@@ -188,7 +188,7 @@ func hostile() [][]string {
 	}...)
 }
 
-// TestWhyNothingIsSet: what was asked for in vain, and why.
+// TestWhyNothingIsSet checks which rejected entry a Value reports, and why.
 func TestWhyNothingIsSet(t *testing.T) {
 	const m, g, name = "MALLOC_ARENA_MAX=", "GLIBC_TUNABLES=", "glibc.malloc.arena_max="
 	for _, c := range []struct {

@@ -1,12 +1,12 @@
 // Package environ turns an environment and a plan into the environment of the target.
 //
-// It is pure: environments are lists of NAME=value as execve(2) takes them, and nothing here reads or
-// changes the environment of the process. Every entry that is not about arenas stays byte for byte and in
-// its place: duplicates, entries without "=", empty names and invalid UTF-8 included.
+// The functions are pure: they take environments as lists of NAME=value, as execve(2) does, and neither read nor change the
+// environment of this process. An entry of any other variable keeps its bytes and its order, including duplicates, entries
+// without "=", empty names and invalid UTF-8.
 //
-// Three variables are about arenas: MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and, since glibc 2.26,
-// GLIBC_TUNABLES, whose glibc.malloc.arena_max and glibc.malloc.arena_test beat the other two. An entry
-// without "=" sets nothing in any glibc and is left alone.
+// Three variables set arenas: MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and, since glibc 2.26, GLIBC_TUNABLES, whose
+// glibc.malloc.arena_max and glibc.malloc.arena_test take precedence over the first two. No glibc reads an entry without
+// "=", so such an entry is not changed.
 package environ
 
 import (
@@ -21,20 +21,18 @@ const (
 	testName     = "MALLOC_ARENA_TEST"
 	tunablesName = "GLIBC_TUNABLES"
 
-	// As they stand in GLIBC_TUNABLES; glibc compares names exactly, blanks included (elf/dl-tunables.h,
-	// tunable_is_name).
+	// Names in GLIBC_TUNABLES. glibc compares them exactly, blanks included (elf/dl-tunables.h, tunable_is_name).
 	maxTunable  = "glibc.malloc.arena_max"
 	testTunable = "glibc.malloc.arena_test"
 )
 
-// Inherited reads what the environment already asks for. A value is valid as a decimal from 0 to
-// policy.MaxCap; others are listed in Invalid, but for an empty one, which every glibc takes as not set
-// and which stands for a removal where a variable cannot be unset.
+// Inherited reads the arena settings of an environment. A valid value is a decimal from 0 to policy.MaxCap; other values
+// are listed in Invalid. An empty value is not: every glibc treats it as not set, and it replaces a removal where a variable
+// cannot be unset.
 //
-// A tunable comes before the variable of the same meaning. Where one stands several times, the last valid
-// one counts for a tunable, and the first valid one for a variable: glibc 2.26 to 2.39 and getenv(3) read
-// it so (2.10 to 2.25 take the last valid one, 2.40 and later the last). A tunable counts also in a
-// GLIBC_TUNABLES that glibc 2.39 would find malformed and ignore: what was asked for is plain to see.
+// A tunable takes precedence over its variable. Of several copies, the last valid tunable and the first valid variable
+// count, as in glibc 2.26 to 2.39 and getenv(3) (2.10 to 2.25 use the last valid variable, 2.40 and later the last). A
+// tunable counts even in a GLIBC_TUNABLES that glibc 2.39 ignores as malformed, because it shows what was intended.
 func Inherited(env []string) policy.Inherited {
 	var in policy.Inherited
 	var max, test, tunedMax, tunedTest wish
@@ -69,13 +67,13 @@ func Inherited(env []string) policy.Inherited {
 	return in
 }
 
-// wish is a valid value that was found.
+// wish is a valid value; ok is false if there is none.
 type wish struct {
 	n  int
 	ok bool
 }
 
-// read takes a valid value if it counts, and adds one that is not valid to the list.
+// read stores a valid value if counts is true, and appends an invalid one to the list.
 func (w *wish) read(invalid []string, name, value string, counts bool) []string {
 	n, ok := decimal(value)
 	switch {
@@ -87,8 +85,8 @@ func (w *wish) read(invalid []string, name, value string, counts bool) []string 
 	return invalid
 }
 
-// decimal reads plain decimal digits, 0 to policy.MaxCap: the one form that means the same in every glibc
-// ("010" is ten before 2.26 and eight from then on).
+// decimal reads decimal digits without a leading zero, 0 to policy.MaxCap. Only this form means the same in every glibc:
+// "010" is ten before 2.26, eight from 2.26 on.
 func decimal(s string) (int, bool) {
 	if len(s) > 1 && s[0] == '0' {
 		return 0, false
@@ -97,8 +95,7 @@ func decimal(s string) (int, bool) {
 	return int(n), err == nil && n <= policy.MaxCap
 }
 
-// arenaVariable splits an entry of one of the three variables that are about arenas; name is "" for every
-// other entry.
+// arenaVariable splits an entry of one of the three arena variables; name is "" for all other entries.
 func arenaVariable(entry string) (name, value string) {
 	if entry == "" || entry[0] != 'M' && entry[0] != 'G' {
 		return "", ""

@@ -147,11 +147,11 @@ func TestTunablesLoseTheirArenaItemsAndNothingElse(t *testing.T) {
 		{":" + max + "=3:a.b=1:", ":a.b=1"},
 		{"a.b=1::c.d=2:" + test + "=1", "a.b=1::c.d=2"},
 		{"junk:a.b=1:" + max + "=3", "junk:a.b=1"},
-		{"a.b=1:junk:" + max + "=3", "a.b=1"}, // "junk" at the end would void the whole from 2.39 on
+		{"a.b=1:junk:" + max + "=3", "a.b=1"}, // 2.39 and later ignore a list that ends in "junk"
 		{"a.b=1:" + max + "=3:junk", "a.b=1:junk"},
 		{"a.b=1=2:" + max + "=3=4", "a.b=1=2"},
 		{"a.b=" + max + ":" + max + "=3", "a.b=" + max},
-		{max + ":a.b=1:" + test + "=1", max + ":a.b=1"}, // without "=" it is no setting
+		{max + ":a.b=1:" + test + "=1", max + ":a.b=1"}, // without "=" it sets nothing
 		{" " + max + "=3:" + max + "=4:a=\xff\n", " " + max + "=3:a=\xff\n"},
 		{"a.b=1," + max + "=3:" + max + "=4", "a.b=1," + max + "=3"},
 	} {
@@ -168,7 +168,7 @@ func TestTunablesLoseTheirArenaItemsAndNothingElse(t *testing.T) {
 	}
 }
 
-// TestHugePagesOff: glibc.malloc.hugetlb=0 stands in GLIBC_TUNABLES, and everything else stays byte for byte.
+// TestHugePagesOff: GLIBC_TUNABLES gets glibc.malloc.hugetlb=0, and all other bytes are kept.
 func TestHugePagesOff(t *testing.T) {
 	var p policy.Policy
 	p.Arenas.HugePages = "off"
@@ -177,18 +177,18 @@ func TestHugePagesOff(t *testing.T) {
 	for value, want := range map[string]string{
 		"":                                                  "glibc.malloc.hugetlb=0",
 		"glibc.malloc.tcache_count=2":                       "glibc.malloc.tcache_count=2:glibc.malloc.hugetlb=0",
-		"glibc.malloc.arena_max=3":                          "glibc.malloc.arena_max=3:glibc.malloc.hugetlb=0", // the cap is not this plan's
+		"glibc.malloc.arena_max=3":                          "glibc.malloc.arena_max=3:glibc.malloc.hugetlb=0", // this plan sets no cap
 		"glibc.malloc.hugetlb=0":                            "glibc.malloc.hugetlb=0",
 		"a.b=1:glibc.malloc.hugetlb=0:c.d=\xff":             "a.b=1:glibc.malloc.hugetlb=0:c.d=\xff",
 		"a.b=1:glibc.malloc.hugetlb=1:c.d=2":                "a.b=1:glibc.malloc.hugetlb=0:c.d=2",
 		"glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=2":     "glibc.malloc.hugetlb=0",
 		"glibc.malloc.hugetlb=0:a=1:glibc.malloc.hugetlb=0": "glibc.malloc.hugetlb=0:a=1",
 		"glibc.malloc.hugetlb=:x=1":                         "glibc.malloc.hugetlb=0:x=1",
-		"glibc.malloc.hugetlb":                              "glibc.malloc.hugetlb:glibc.malloc.hugetlb=0", // sets nothing, and voids nothing in front
+		"glibc.malloc.hugetlb":                              "glibc.malloc.hugetlb:glibc.malloc.hugetlb=0", // sets nothing, and is harmless before the last item
 		"a=1:":                                              "a=1:glibc.malloc.hugetlb=0",
 		"::a=1::":                                           "::a=1:glibc.malloc.hugetlb=0",
 		"junk":                                              "junk:glibc.malloc.hugetlb=0",
-		"glibc.malloc.hugetlb=0:junk":                       "glibc.malloc.hugetlb=0", // the end would void it
+		"glibc.malloc.hugetlb=0:junk":                       "glibc.malloc.hugetlb=0", // 2.39 and later would ignore the list
 		"a=1:x=y=z":                                         "a=1:glibc.malloc.hugetlb=0",
 		"glibc.malloc.hugetlbx=1: glibc.malloc.hugetlb=1:glibc.malloc.hugetlb =1": "glibc.malloc.hugetlbx=1: glibc.malloc.hugetlb=1:glibc.malloc.hugetlb =1:glibc.malloc.hugetlb=0",
 		long: long + ":glibc.malloc.hugetlb=0",
@@ -216,7 +216,7 @@ func TestHugePagesOff(t *testing.T) {
 	}
 }
 
-// TestHugePages: who asks for huge pages.
+// TestHugePages checks which settings and versions ask for huge pages.
 func TestHugePages(t *testing.T) {
 	for _, c := range []struct {
 		env   string
@@ -226,14 +226,14 @@ func TestHugePages(t *testing.T) {
 	}{
 		{"A=1", 44, "amd64", ""},
 		{"A=1", 42, "arm64", ""},
-		{"A=1", 43, "arm64", "glibc 2.43 asks for them by itself on aarch64"},
+		{"A=1", 43, "arm64", "glibc 2.43 asks for them by default on aarch64"},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=0", 43, "arm64", ""},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1", 44, "amd64", "GLIBC_TUNABLES has glibc.malloc.hugetlb=1"},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=2", 36, "amd64", "GLIBC_TUNABLES has glibc.malloc.hugetlb=2"},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=0", 36, "amd64", ""},
-		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1", 34, "amd64", ""},       // it does not know the tunable
-		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 39, "amd64", ""}, // void
-		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 43, "arm64", "glibc 2.43 asks for them by itself on aarch64"},
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1", 34, "amd64", ""},       // 2.34 does not have the tunable
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 39, "amd64", ""}, // malformed
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 43, "arm64", "glibc 2.43 asks for them by default on aarch64"},
 		{"XGLIBC_TUNABLES=glibc.malloc.hugetlb=1", 44, "amd64", ""},
 	} {
 		if got, mapped := hugePages([]string{c.env}, glibc2(c.minor), c.arch); got != c.want || mapped != strings.HasSuffix(got, "=2") {
@@ -254,11 +254,11 @@ func TestConflictsAreOneLineEach(t *testing.T) {
 		{"none", []string{"MALLOC_ARENA_MAX=3", "MALLOC_ARENA_TEST=1", "GLIBC_TUNABLES=a=1"}, nil},
 		{"copies that agree", []string{"MALLOC_ARENA_MAX=3", "MALLOC_ARENA_MAX=3"}, nil},
 		{"copies that differ", []string{"MALLOC_ARENA_MAX=3", "MALLOC_ARENA_MAX=x", "MALLOC_ARENA_MAX=5\n"},
-			[]string{`MALLOC_ARENA_MAX stands 3 times, first as "3" and last as "5\n"; glibc versions differ in which one counts, and one is left`}},
+			[]string{`MALLOC_ARENA_MAX is set 3 times, first to "3" and last to "5\n"; glibc versions differ in which one they use, so one is kept`}},
 		{"copies of tunables", []string{"GLIBC_TUNABLES=a=1", "GLIBC_TUNABLES=b=1"},
-			[]string{"GLIBC_TUNABLES stands 2 times; glibc reads all of them, and they are joined into one"}},
+			[]string{"GLIBC_TUNABLES is set 2 times; glibc reads all copies, so they are joined into one"}},
 		{"a tunable and a variable that differ", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=3", "MALLOC_ARENA_MAX=5"},
-			[]string{"GLIBC_TUNABLES asks for glibc.malloc.arena_max=3 and MALLOC_ARENA_MAX for 5; glibc takes the former"}},
+			[]string{"GLIBC_TUNABLES sets glibc.malloc.arena_max=3, but MALLOC_ARENA_MAX is 5; glibc uses the tunable"}},
 		{"a tunable and a variable that agree", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=5", "MALLOC_ARENA_MAX=5"}, nil},
 		{"a tunable and a variable, one invalid", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=5x", "MALLOC_ARENA_MAX=3"}, nil},
 	} {

@@ -9,7 +9,7 @@ import (
 	"arenacap/policy"
 )
 
-// FuzzApply takes an environment as execve does, entries between NULs.
+// FuzzApply takes an environment as one string, with NUL between the entries.
 func FuzzApply(f *testing.F) {
 	for _, env := range hostile() {
 		f.Add(strings.Join(env, "\x00"), uint16(4))
@@ -44,7 +44,7 @@ func FuzzApply(f *testing.F) {
 			v := glibc2(minor)
 			now := Effective(got.Env, v)
 			if now.Secure {
-				continue // no cap works then; that is not for the environment to mend
+				continue // no cap works then, and Apply does not change this item
 			}
 			if now.Max.N != uint64(max) || now.Test.N != uint64(plan.ArenaTest) {
 				t.Errorf("glibc 2.%d reads %+v from %q", minor, now, got.Env)
@@ -67,7 +67,7 @@ func valuesOf(env []string, name string) []string {
 	return values
 }
 
-// FuzzTunables cleans one value, then a pair of copies, and compares what glibc makes of the other items.
+// FuzzTunables joins one value, then two copies, and checks that glibc reads the other items as before.
 func FuzzTunables(f *testing.F) {
 	f.Add("a.b=1:glibc.malloc.arena_max=3:c.d=2", "glibc.malloc.arena_max=3:junk")
 	f.Add("a.b=1:junk:glibc.malloc.arena_max=3", "x=y=z")
@@ -102,7 +102,7 @@ func FuzzTunables(f *testing.F) {
 	})
 }
 
-// checkHugeOff: whatever stood there, glibc reads hugetlb=0 from it, once, and up to 2.38 all else as before.
+// checkHugeOff checks that glibc reads hugetlb=0 once, and that glibc up to 2.38 reads all other items as before.
 func checkHugeOff(t *testing.T, values []string, change tunableChange) {
 	t.Helper()
 	var r Result
@@ -118,7 +118,7 @@ func checkHugeOff(t *testing.T, values []string, change tunableChange) {
 		if !slices.Equal(huge, []string{"0"}) {
 			t.Errorf("glibc 2.%d reads hugetlb %q from %q, made of %q", minor, huge, value, values)
 		}
-		var before []tunable // with the items that void the whole from 2.39 on left aside
+		var before []tunable // without the items that make 2.39 and later ignore the list
 		for _, v := range values {
 			before = append(before, tunableItems(v, glibc2(38))...)
 		}
@@ -131,7 +131,7 @@ func checkHugeOff(t *testing.T, values []string, change tunableChange) {
 	}
 }
 
-// foreignItems are the items, other than about arenas, that glibc reads from the copies one after another.
+// foreignItems returns the items that glibc reads from the copies in order, without the arena items.
 func foreignItems(values []string, v GlibcVersion) []tunable {
 	var items []tunable
 	for _, value := range values {
@@ -144,7 +144,7 @@ func foreignItems(values []string, v GlibcVersion) []tunable {
 	return items
 }
 
-// sameButVoid compares, leaving aside items with two "=" where several copies were joined.
+// sameButVoid compares two lists; if copies were joined, it skips items with two "=".
 func sameButVoid(got, want []tunable, several bool) bool {
 	if several {
 		want = slices.DeleteFunc(slices.Clone(want), func(it tunable) bool { return strings.Contains(it.value, "=") })
@@ -152,7 +152,7 @@ func sameButVoid(got, want []tunable, several bool) bool {
 	return slices.Equal(got, want)
 }
 
-// FuzzEffective looks for crashes, and holds plain decimals against every version.
+// FuzzEffective looks for crashes, and checks that every version reads plain decimals alike.
 func FuzzEffective(f *testing.F) {
 	for _, env := range hostile() {
 		f.Add(strings.Join(env, "\x00"))

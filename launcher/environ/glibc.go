@@ -9,27 +9,26 @@ import (
 	"arenacap/policy"
 )
 
-// What glibc does about arenas, by its version: how many it allows, with and without the variables, and the
-// address space that they take. To add a release that changes it, add a row to eras.
+// Arena limits by glibc version: the number of arenas with and without the variables, and their address space. For a
+// release that changes the rule, add a row to eras.
 
-// GlibcVersion is the glibc that a program will use. The zero value is a glibc that is not known; it counts as
-// 2.16 to 2.43, the rule of most releases in use.
+// GlibcVersion is the version of a program's glibc. The zero value is an unknown version, treated as 2.16 to 2.43, the rule
+// of most releases in use.
 type GlibcVersion struct {
 	Major, Minor int
-	Point        string // "0" is 2.Minor as upstream released it; "" is not known, as in the name of most builds
+	Point        string // "0": 2.Minor as upstream released it; "": unknown, because most builds do not name it
 	Bits32       bool
 }
 
-// newest is the minor version up to which eras was compared with glibc's source.
+// newest is the last minor version whose source was compared with eras.
 const newest = 44
 
-// NewestGlibc is the newest release that is known here.
+// NewestGlibc is the newest glibc release that arenacap knows.
 func NewestGlibc(bits32 bool) GlibcVersion {
 	return GlibcVersion{Major: 2, Minor: newest, Bits32: bits32}
 }
 
-// Glibc reads the version that a glibc gives itself, "2.36" or "2.36.9000"; what is none gives the version that is
-// not known.
+// Glibc parses the version that a glibc reports, "2.36" or "2.36.9000". Other text gives the unknown version.
 func Glibc(s string, bits int) GlibcVersion {
 	first, rest, _ := strings.Cut(s, ".")
 	second, point, _ := strings.Cut(rest, ".")
@@ -41,16 +40,15 @@ func Glibc(s string, bits int) GlibcVersion {
 	return GlibcVersion{Major: major, Minor: minor, Point: point, Bits32: bits == 32}
 }
 
-// ParseGlibc reads a version that a person typed: "2.36", or "2.26.0" for a release without the patches that
-// followed.
+// ParseGlibc parses a version from a command line: "2.36", or "2.26.0" for a release without later patches.
 func ParseGlibc(s string) (GlibcVersion, error) {
 	g := Glibc(s, 64)
 	_, err := strconv.ParseUint(cmp.Or(g.Point, "0"), 10, 16)
 	switch {
 	case g.String() != s || err != nil:
-		return g, fmt.Errorf(`%q is not a version of glibc; write for example "2.36", or "2.26.0" for a release without later patches`, s)
+		return g, fmt.Errorf(`%q is not a version of glibc; write "2.36", or "2.26.0" for a release without later patches`, s)
 	case g.Major != 2 || g.Minor < 0 || g.Minor > newest:
-		return g, fmt.Errorf("%q is not known; write a version from 2.0 to 2.%d", s, newest)
+		return g, fmt.Errorf("%q is an unknown version of glibc; write a version from 2.0 to 2.%d", s, newest)
 	}
 	return g, nil
 }
@@ -63,26 +61,26 @@ func (g GlibcVersion) Before(minor int) bool {
 	return g.Known() && (g.Major < 2 || g.Major == 2 && g.Minor < minor)
 }
 
-// String is the version as glibc says it.
+// String is the version as glibc reports it.
 func (g GlibcVersion) String() string {
 	return strings.TrimSuffix(fmt.Sprintf("%d.%d.%s", g.Major, g.Minor, g.Point), ".")
 }
 
-// era is a run of releases that count arenas alike.
+// era is a range of releases with the same arena limit.
 type era struct {
-	from             int  // 2.from is the first of them; each lasts until the next
-	perCPU, perCPU32 int  // the limit without a cap, in arenas a CPU, and with 32 bits; 0 is no limit
-	beyond           int  // that limit is at least arena_test and so many more
-	testFirst        bool // arena_test + 1 arenas are made before the cap is looked at
-	racy             bool // threads that start at the same moment go over the cap
+	from             int  // the first release is 2.from; the last is the one before the next era
+	perCPU, perCPU32 int  // limit without a cap, in arenas per CPU, on 64 and 32 bits; 0: no limit
+	beyond           int  // the limit without a cap is at least arena_test + beyond
+	testFirst        bool // glibc creates arena_test + 1 arenas before it checks the cap
+	racy             bool // threads that start at the same time can exceed the cap
 }
 
-// eras are from malloc/arena.c (reused_arena, arena_get2) and malloc/malloc.c (NARENAS_FROM_NCORES).
+// Source: malloc/arena.c (reused_arena, arena_get2) and malloc/malloc.c (NARENAS_FROM_NCORES).
 var eras = [...]era{
 	{from: 0},
 	{from: 10, perCPU: 8, perCPU32: 2, beyond: 1, testFirst: true, racy: true}, // RHEL 6's 2.12 is not racy
 	{from: 15, perCPU: 8, perCPU32: 2, beyond: 1, testFirst: true},
-	{from: 16, perCPU: 8, perCPU32: 2, beyond: 1}, // BZ 11261; on the branch of 2.15 too
+	{from: 16, perCPU: 8, perCPU32: 2, beyond: 1}, // BZ 11261; the 2.15 branch has it too
 	{from: 44, perCPU: 1, perCPU32: 1},            // 93e6135904
 }
 
@@ -105,7 +103,7 @@ func (g GlibcVersion) era() era {
 	}
 }
 
-// defaultTest is arena_test where it is not set.
+// defaultTest is glibc's default of arena_test.
 func (g GlibcVersion) defaultTest() int {
 	if g.Bits32 {
 		return 2
@@ -113,14 +111,14 @@ func (g GlibcVersion) defaultTest() int {
 	return 8
 }
 
-// Arenas is how many arenas this glibc makes at most with these values of MALLOC_ARENA_MAX and MALLOC_ARENA_TEST, 0 for one
-// that is not set, on so many CPUs. ok is false where there is no limit.
+// Arenas returns the most arenas that this glibc creates on cpus CPUs with these values of MALLOC_ARENA_MAX and
+// MALLOC_ARENA_TEST (0: not set). ok is false if there is no limit.
 func (g GlibcVersion) Arenas(arenaMax, arenaTest, cpus int) (n int, ok bool) {
 	e := g.era()
 	switch ignored, _ := g.Ignores(); {
 	case e.perCPU == 0:
 		return 0, false
-	case ignored && g.Minor == 25: // it takes the one for the other, in the order of the environment
+	case ignored && g.Minor == 25: // 2.25.0 uses either variable as arena_test; the larger value is the worst case
 		arenaMax, arenaTest = 0, max(arenaMax, arenaTest)
 	case ignored:
 		arenaMax, arenaTest = 0, 0
@@ -135,25 +133,25 @@ func (g GlibcVersion) Arenas(arenaMax, arenaTest, cpus int) (n int, ok bool) {
 	return max(e.perCPU*cpus, arenaTest+e.beyond), true
 }
 
-// DefaultArenas is Arenas with neither variable set.
+// DefaultArenas is Arenas without the variables.
 func (g GlibcVersion) DefaultArenas(cpus int) (n int, ok bool) { return g.Arenas(0, 0, cpus) }
 
-// Racy reports whether threads that start at the same moment can go over the cap.
+// Racy reports whether threads that start at the same time can exceed the cap.
 func (g GlibcVersion) Racy() bool { return g.era().racy }
 
-// Ignores reports whether this glibc does not obey MALLOC_ARENA_MAX, and why, as what follows its name. Where it depends on
-// the patches of a build, ignored is false and there is a reason.
+// Ignores reports whether this glibc ignores MALLOC_ARENA_MAX. why is the rest of a sentence that begins with "glibc
+// VERSION". If that depends on the patches of the build, ignored is false and why is set.
 //
-// 2.25.0 takes MALLOC_ARENA_MAX for MALLOC_ARENA_TEST (BZ 21338), 2.26.0 takes no value of either (cebcb9f864).
+// 2.25.0 uses MALLOC_ARENA_MAX as MALLOC_ARENA_TEST (BZ 21338); 2.26.0 rejects every value of both (cebcb9f864).
 func (g GlibcVersion) Ignores() (ignored bool, why string) {
 	switch {
 	case g.Before(10):
-		return true, "has no limit on arenas; the first with one is 2.10"
+		return true, "has no limit on arenas; glibc has one since 2.10"
 	case g.Major != 2 || g.Minor != 25 && g.Minor != 26:
 	case g.Point == "0":
-		return true, fmt.Sprintf("does not obey MALLOC_ARENA_MAX (a bug; 2.27 and later patches of 2.%d mend it)", g.Minor)
+		return true, fmt.Sprintf("ignores MALLOC_ARENA_MAX (a bug, fixed in 2.27 and in later patches of 2.%d)", g.Minor)
 	case g.Point == "":
-		return false, "does not obey MALLOC_ARENA_MAX unless it was patched"
+		return false, "ignores MALLOC_ARENA_MAX unless it was patched"
 	}
 	return false, ""
 }
@@ -166,7 +164,7 @@ func (g GlibcVersion) HeapBytes() uint64 {
 	return policy.ArenaHeap
 }
 
-// PlannedArenas is how many arenas this glibc makes at most under the plan. Off leaves what was inherited in force.
+// PlannedArenas returns the most arenas that this glibc creates under the plan. In mode Off the inherited values apply.
 func (g GlibcVersion) PlannedArenas(plan policy.Plan) (n int, ok bool) {
 	arenaMax, arenaTest := plan.ArenaMax, plan.ArenaTest
 	if in := plan.Machine.Inherited; plan.Mode == policy.Off {
@@ -178,9 +176,8 @@ func (g GlibcVersion) PlannedArenas(plan policy.Plan) (n int, ok bool) {
 	return n, ok
 }
 
-// WorstCase is the address space that arenas other than the main one reserve with one heap each, under the
-// plan and under glibc's own limit, for the glibc that the target uses. Zero means there is no limit, or
-// none that is known; a cap of 1 is zero bytes too.
+// WorstCase returns the bytes of address space that the arenas other than the main one reserve with one heap each: under
+// the plan, and under glibc's own limit. 0 means that there is no known limit, or that the cap is 1.
 func (g GlibcVersion) WorstCase(plan policy.Plan) (capped, uncapped uint64) {
 	bytes := func(arenas int, ok bool) uint64 {
 		if !ok {

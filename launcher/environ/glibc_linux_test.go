@@ -15,11 +15,11 @@ import (
 	"arenacap/policy"
 )
 
-// probeThreads is over the default limit of a machine with up to 8 CPUs; with more, both sides of a
-// comparison stop there.
+// probeThreads exceeds the default limit of a machine with up to 8 CPUs. With more CPUs it limits the arenas of both sides
+// of a comparison.
 const probeThreads = 70
 
-// TestEffectiveIsWhatTheRealGlibcDoes compares the model with the glibc of this machine, whichever it is.
+// TestEffectiveIsWhatTheRealGlibcDoes compares the model with this machine's glibc.
 func TestEffectiveIsWhatTheRealGlibcDoes(t *testing.T) {
 	probe := buildProbe(t)
 	for _, env := range hostile() {
@@ -42,7 +42,7 @@ func TestEffectiveIsWhatTheRealGlibcDoes(t *testing.T) {
 	}
 }
 
-// TestRejoinUndoesWhatTheRealLoaderCuts holds the environment of /proc against the one that was given.
+// TestRejoinUndoesWhatTheRealLoaderCuts compares the environment in /proc with the one passed to execve.
 func TestRejoinUndoesWhatTheRealLoaderCuts(t *testing.T) {
 	probe := buildProbe(t)
 	for _, tunables := range []string{
@@ -59,7 +59,7 @@ func TestRejoinUndoesWhatTheRealLoaderCuts(t *testing.T) {
 	}
 }
 
-// predict is the number of arenas that probeThreads threads come to; glibc: malloc/arena.c, arena_get2.
+// predict returns the number of arenas of probeThreads threads (glibc: malloc/arena.c, arena_get2).
 func predict(s Setting, on probed) int {
 	limit, _ := on.version.Arenas(int(min(s.Max.N, 1<<20)), int(min(s.Test.N, 1<<20)), on.cpus)
 	return min(limit, probeThreads+1)
@@ -85,7 +85,7 @@ func buildProbe(t *testing.T) probe {
 	return probe(path)
 }
 
-// run starts the probe with exactly this environment; os/exec would drop duplicates.
+// run starts the probe with exactly this environment. os/exec would remove duplicates.
 func (p probe) run(t *testing.T, env []string) probed {
 	t.Helper()
 	r, w, err := os.Pipe()

@@ -48,8 +48,8 @@ func TestWorstCase(t *testing.T) {
 	}
 }
 
-// TestArenas has the rows that were seen: the functions of each release run with 64 threads, and real releases.
-// 0 is a variable that is not set, and -1 no limit.
+// TestArenas: the rows were measured with 64 threads, with the functions of each release and with real releases.
+// 0: the variable is not set; -1: no limit.
 func TestArenas(t *testing.T) {
 	type set struct{ max, test, want int }
 	early := []set{{1, 0, 9}, {4, 0, 9}, {9, 0, 9}, {12, 0, 12}, {1, 1, 2}, {2, 1, 2}, {3, 1, 3}, {4, 1, 4}, {4, 3, 4}, {4, 4, 5}, {4, 6, 7}, {0, 1, 32}, {0, 40, 41}}
@@ -99,7 +99,7 @@ func TestArenas(t *testing.T) {
 	}
 }
 
-// TestIgnores: which releases do not obey, which may not, and which go over the cap in a race.
+// TestIgnores checks which releases ignore the cap, which may ignore it, and which can exceed it in a race.
 func TestIgnores(t *testing.T) {
 	for s, want := range map[string]string{
 		"2.9": "ignored", "2.10": "obeys racy", "2.12": "obeys racy", "2.14": "obeys racy", "2.15": "obeys", "2.25.0": "ignored", "2.25": "unknown", "2.25.1": "obeys",
@@ -139,7 +139,7 @@ func TestParseGlibc(t *testing.T) {
 	}
 }
 
-// TestGlibc reads what a libc says of itself.
+// TestGlibc parses versions as a libc reports them.
 func TestGlibc(t *testing.T) {
 	for s, want := range map[string]GlibcVersion{
 		"2.36": {Major: 2, Minor: 36}, "2.36.9000": {Major: 2, Minor: 36, Point: "9000"}, "3.0": {Major: 3}, "": {}, "2": {}, "2.x": {},

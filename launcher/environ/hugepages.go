@@ -5,15 +5,15 @@ import (
 	"runtime"
 )
 
-// Huge pages in arenas: who asks for them.
+// Whether malloc asks for huge pages.
 
-// hugeTunable is what malloc does about huge pages: 0 nothing, 1 transparent ones, by madvise, 2 and more MAP_HUGETLB
-// (glibc since 2.35: manual/tunables.texi). There is no variable for it.
+// hugeTunable sets the huge pages of malloc: 0 none, 1 transparent huge pages through madvise, 2 and more MAP_HUGETLB
+// (since glibc 2.35: manual/tunables.texi). No other variable sets them.
 const hugeTunable = "glibc.malloc.hugetlb"
 
-// HugePages says why a glibc of that version asks the kernel for huge pages in an environment, on this processor; "" is that
-// it does not. From 2.43 on it does so by itself on aarch64 (NEWS 2.43). mapped is for MAP_HUGETLB, on which the kernel's mode
-// of transparent huge pages has no effect.
+// HugePages returns the reason why malloc of this glibc version asks the kernel for huge pages in an environment, on this
+// processor; "" if it does not. glibc 2.43 and later ask by default on aarch64 (NEWS 2.43). mapped means MAP_HUGETLB, which
+// does not depend on the kernel's mode of transparent huge pages.
 func HugePages(env []string, v GlibcVersion) (why string, mapped bool) {
 	return hugePages(env, v, runtime.GOARCH)
 }
@@ -34,7 +34,7 @@ func hugePages(env []string, v GlibcVersion, arch string) (why string, mapped bo
 	case asked && value != 0:
 		return fmt.Sprintf("%s has %s=%d", tunablesName, hugeTunable, value), value > 1
 	case !asked && v.Known() && !v.Before(43) && arch == "arm64":
-		return fmt.Sprintf("glibc %s asks for them by itself on aarch64", v), false
+		return fmt.Sprintf("glibc %s asks for them by default on aarch64", v), false
 	}
 	return "", false
 }

@@ -9,8 +9,8 @@ import (
 	"arenacap/policy"
 )
 
-// TestHugePagesOffOnARM64 asks the loader of a glibc for aarch64 for its tunables: from 2.43 on it asks for huge pages by
-// itself, and huge_pages = "off" ends that and leaves the others as they are.
+// TestHugePagesOffOnARM64 lists the tunables of an aarch64 loader. glibc 2.43 and later ask for huge pages by default there;
+// huge_pages = "off" turns that off and keeps the other tunables.
 func TestHugePagesOffOnARM64(t *testing.T) {
 	testenv.Need(t, "qemu-aarch64-static")
 	loader := testenv.ARM64Loader(t)
@@ -22,7 +22,7 @@ func TestHugePagesOffOnARM64(t *testing.T) {
 	}{
 		{"A=1", "0x1", "0x0"},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.tcache_count=2", "0x1", "0x2"},
-		{"GLIBC_TUNABLES=glibc.malloc.tcache_count=2:", "0x1", "0x0"}, // void by its end
+		{"GLIBC_TUNABLES=glibc.malloc.tcache_count=2:", "0x1", "0x0"}, // the colon at the end makes it malformed
 	} {
 		if huge, set := tunablesOnARM64(t, loader, []string{c.env}); huge != c.huge || set != c.set {
 			t.Errorf("%s: hugetlb is %s and tcache_count %s", c.env, huge, set)

@@ -14,10 +14,9 @@ import (
 
 const stackMiB = 8
 
-// TestLimits runs real programs under limits of their address space, with glibc's own number of arenas, with caps, and with
-// the cap that max_reserved finds. Where the arenas of the worst case and the thread stacks fit into what the program leaves,
-// every thread starts and is given memory. Under 400,000 KiB glibc's own number leaves threads without a stack, and a
-// cap of 2 does not.
+// TestLimits runs real programs under address-space limits: without a cap, with caps, and with the cap that max_reserved
+// computes. If the worst case of the arenas and the thread stacks fit into the address space that the program leaves free,
+// every thread starts and can allocate. Under 400,000 KiB threads get no stack without a cap; with a cap of 2 all get one.
 func TestLimits(t *testing.T) {
 	testenv.Need(t, "gcc")
 	path := filepath.Join(t.TempDir(), "threads")
@@ -58,7 +57,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// limited is the plan for a cap, or for a per-core cap and a share of the limit.
+// limited returns the plan for a cap, or for a per-core cap and a share of the limit.
 func limited(t *testing.T, cap string, m policy.Machine) policy.Plan {
 	t.Helper()
 	p := policy.Builtin()

@@ -1,8 +1,8 @@
-// Reading one variable of an environment.
+// Lookup of a variable in an environment.
 
 package environ
 
-// Lookup is getenv(3): the first entry of that name.
+// Lookup returns the first entry of a name, as getenv(3) does.
 func Lookup(env []string, name string) (value string, ok bool) {
 	for _, entry := range env {
 		if len(entry) > len(name) && entry[len(name)] == '=' && entry[:len(name)] == name {

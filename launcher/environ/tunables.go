@@ -5,20 +5,19 @@ import (
 	"strings"
 )
 
-// The value of GLIBC_TUNABLES is NAME=VALUE items between colons (glibc: elf/dl-tunables.c,
-// parse_tunables_string). glibc up to 2.38 takes what it can read. From 2.39 on, an item with two "=" or a
-// last item without any voids the whole value, other items without "=" are skipped, and a value is read
-// whole or not at all.
+// Changes to GLIBC_TUNABLES. The value is a list of NAME=VALUE items separated by colons (glibc: elf/dl-tunables.c,
+// parse_tunables_string). glibc up to 2.38 uses all items that it can read. 2.39 and later ignore the whole list if an item
+// has two "=" or the last item has none; they skip other items without "=", and reject a number with trailing characters.
 
-// tunableChange is what becomes of GLIBC_TUNABLES.
+// tunableChange says which changes to make.
 type tunableChange struct {
-	arenas bool // the items about arenas are taken out
-	huge   bool // glibc.malloc.hugetlb becomes 0
+	arenas bool // remove the arena items
+	huge   bool // set glibc.malloc.hugetlb to 0
 }
 
 const hugeOff = hugeTunable + "=0"
 
-// none reports whether a value stays as it is.
+// none reports whether a value needs no change.
 func (c tunableChange) none(value string) bool {
 	off := false
 	for item := range strings.SplitSeq(value, ":") {
@@ -35,31 +34,29 @@ func (c tunableChange) none(value string) bool {
 	return !c.huge || off && strings.Contains(lastItem(value), "=")
 }
 
-// about reports whether an item is taken out: it sets one of the tunables of arenas.
+// about reports whether an item is an arena item to remove.
 func (c tunableChange) about(item string) bool {
 	name, _, ok := strings.Cut(item, "=")
 	return c.arenas && ok && (name == maxTunable || name == testTunable)
 }
 
-// setsArenas reports whether an item sets one of the tunables of arenas.
+// setsArenas reports whether a value has an arena item.
 func setsArenas(value string) bool { return !tunableChange{arenas: true}.none(value) }
 
 func lastItem(value string) string { return value[strings.LastIndexByte(value, ':')+1:] }
 
-// join takes the arena items out of the values of GLIBC_TUNABLES, valid or not, sets huge pages, and joins what is
-// left into one value; "" is nothing left. Items keep their bytes and their order: in glibc too each copy
-// of the variable is read, and a later item wins. glibc.malloc.hugetlb=0 stands where the first of its items stood, else at
-// the end.
+// join removes the arena items from the values of GLIBC_TUNABLES, valid or not, sets huge pages, and joins the other items
+// into one value, which may be "". Items keep their bytes and their order, because glibc reads the copies in order and a
+// later item wins. glibc.malloc.hugetlb=0 replaces the first item of that name; without one it is appended.
 //
-// What is left out besides, so that a good item does not go void from glibc 2.39 on:
-//   - the colons at the end, and items without "=" that came to stand there because others were taken out;
-//     no glibc reads such items;
-//   - with several copies, of which a malformed one is void by itself, and where huge pages are set, the items that
-//     would void the whole: those with two "=" and a last one without any. The rest of a malformed copy stays: up to 2.38
-//     it counts, and leaving it out would lose settings there.
+// join also drops items that would make glibc 2.39 and later ignore the joined value:
+//   - trailing colons, and items without "=" that a removal left at the end; no glibc reads such items;
+//   - with several copies, or if huge pages are set: each item with two "=", and a last item without "=". Unjoined, such an
+//     item makes glibc ignore its own copy only. The other items of a malformed copy are kept, because glibc up to 2.38
+//     uses them.
 //
-// A known limit: where two copies set the same tunable and the later value is one that glibc refuses, then
-// from 2.40 on the earlier value no longer counts. Which values it refuses differs by tunable.
+// Known limit: if two copies set the same tunable and glibc rejects the later value, glibc 2.40 and later also lose the
+// earlier value. Which values glibc rejects differs by tunable.
 func (c tunableChange) join(values []string) (joined string, dropped []string) {
 	var kept []string
 	strict, off := len(values) > 1 || c.huge, false
@@ -81,13 +78,13 @@ func (c tunableChange) join(values []string) (joined string, dropped []string) {
 			}
 		}
 	}
-	if c.huge && !off { // in front of it an item without "=" voids nothing
+	if c.huge && !off { // with hugeOff as the last item, an item without "=" before it does no harm
 		for len(kept) > 0 && kept[len(kept)-1] == "" {
 			kept = kept[:len(kept)-1]
 		}
 		return strings.Join(append(kept, hugeOff), ":"), dropped
 	}
-	if last := lastItem(values[len(values)-1]); !strict && last != "" && !c.about(last) { // as it is, even where it is malformed
+	if last := lastItem(values[len(values)-1]); !strict && last != "" && !c.about(last) { // the end is unchanged, malformed or not
 		return strings.Join(kept, ":"), dropped
 	}
 	for n := len(kept); n > 0 && !strings.Contains(kept[n-1], "="); n-- {
@@ -99,14 +96,12 @@ func (c tunableChange) join(values []string) (joined string, dropped []string) {
 	return strings.Join(kept, ":"), dropped
 }
 
-// Rejoin undoes what ld.so of glibc 2.26 to 2.38 does to the environment that /proc/PID/environ shows: it
-// overwrites the colon after each tunable that it knows with a NUL (elf/dl-tunables.c, parse_tunables), so
-// that the items behind it look like entries of their own. An entry that starts with "glibc." right behind
-// GLIBC_TUNABLES or another such entry is taken as one. The program's own environment, and so what its
-// children inherit, is whole. Where nothing is to be joined, the list that was given comes back.
+// Rejoin restores a GLIBC_TUNABLES that was read from /proc/PID/environ. ld.so of glibc 2.26 to 2.38 overwrites the colon
+// after each tunable that it knows with a NUL (elf/dl-tunables.c, parse_tunables), so that the next item looks like a
+// separate entry. Rejoin appends entries that start with "glibc." and directly follow GLIBC_TUNABLES. The program's own
+// environment, which its children inherit, is not affected. If there is nothing to join, Rejoin returns its argument.
 //
-// A known limit: an item of another namespace than "glibc." behind a cut stays an entry of its own. No
-// such tunable exists.
+// Known limit: an item that does not start with "glibc." is not joined. glibc has no such tunable.
 func Rejoin(environ []string) []string {
 	isPiece := func(i int) bool { return i < len(environ) && strings.HasPrefix(environ[i], "glibc.") }
 	var whole []string
