@@ -1,6 +1,6 @@
 package unit
 
-// The commands of ExecStart=: how they are written, and the same with arenacap in front.
+// The commands of ExecStart=: parsing, and rewriting with arenacap in front.
 
 import (
 	"errors"
@@ -12,16 +12,16 @@ import (
 	"arenacap/launcher/target"
 )
 
-// command is one command of an ExecStart= line, as it was written.
+// command is one command of an ExecStart= line.
 type command struct {
-	prefix  string // the characters in front of the program that mean something, "@" included
-	program word   // without them
-	name    string // the program's, with the specifiers replaced
-	known   bool   // they are; of some only systemd knows the value
-	argv0   *word  // behind "@": what the program gets as its zeroth argument
+	prefix  string // the special characters before the program, "@" included
+	program word   // without the prefix
+	name    string // the program's name with specifiers replaced
+	known   bool   // all its specifiers were replaced; the values of some are known only to systemd
+	argv0   *word  // the program's argv[0], if the prefix has "@"
 	args    []word
-	tail    string // the text of args
-	text    string // all of it
+	tail    string // source text of args
+	text    string // source text of the command
 	from    setting
 }
 
@@ -30,15 +30,16 @@ type command struct {
 //
 //	[-@:+!|]PROGRAM [ARGV0] [ARG…] [; COMMAND…]
 //
-// Only a ";" that is a whole word, without quotes, ends a command; "\;" is an argument. At a mistake systemd refuses the
-// unit; with "-", or within the first word, it only ignores the rest of the line, and the remark says so.
+// Only an unquoted ";" that is a whole word ends a command; "\;" is an argument. At a syntax error systemd rejects the
+// unit. If the command has the prefix "-", or the error is within the first word, systemd ignores only the rest of the
+// line, and remark says so.
 func (u Unit) parseCommands(s setting) (all []command, remark string, err error) {
 	for rest := s.value; rest != ""; {
 		c, after, err := u.parseCommand(rest)
 		if err != nil {
 			err = fmt.Errorf("%s: ExecStart=%.200s: %w", s.place(), s.value, err)
 			if c == nil || strings.Contains(c.prefix, "-") {
-				return all, err.Error() + "; systemd ignores that command and what follows it in the line", nil
+				return all, err.Error() + "; systemd ignores that command and the rest of the line", nil
 			}
 			return nil, "", err
 		}
@@ -50,8 +51,8 @@ func (u Unit) parseCommands(s setting) (all []command, remark string, err error)
 	return all, "", nil
 }
 
-// parseCommand reads up to the end or behind a ";". There is no command before a second ";", and none with an error
-// in the first word.
+// parseCommand reads one command and the ";" after it. c is nil if there is no command between two ";", or if the first
+// word has a syntax error.
 func (u Unit) parseCommand(s string) (c *command, rest string, err error) {
 	first, rest, err := cutWord(s)
 	if err != nil || first.value == ";" || first.raw == "" {
@@ -64,7 +65,7 @@ func (u Unit) parseCommand(s string) (c *command, rest string, err error) {
 	}
 	begin := strings.Index(s, first.raw)
 	end := begin + len(first.raw)
-	start := end // of the arguments, in the text
+	start := end // offset of the arguments in s
 	for rest != "" {
 		if after, ok := cutToken(rest, ";"); ok {
 			rest = after
@@ -100,38 +101,38 @@ func cutArgument(s string) (w word, rest string, err error) {
 	return cutWord(s)
 }
 
-// check refuses what systemd refuses.
+// check rejects the commands that systemd rejects.
 func (c command) check() error {
 	name := c.name
 	switch {
 	case name == "" && c.viaShell():
 		return nil
 	case name == "":
-		return errors.New("no program is named")
+		return errors.New("the command has no program")
 	case strings.ContainsFunc(name, special):
-		return fmt.Errorf("the program's name %q has special characters", name)
+		return fmt.Errorf("the program's name %q contains control characters, quotes or backslashes", name)
 	case strings.HasSuffix(name, "/"):
 		return fmt.Errorf("%q is a directory, not a program", name)
 	case name[0] != '/' && (strings.Contains(name, "/") || name == "." || name == ".."):
-		return fmt.Errorf("%q is neither a name nor an absolute path", name)
+		return fmt.Errorf("%q is neither a name nor an absolute path; write an absolute path", name)
 	case c.named() && c.argv0 == nil:
-		return errors.New(`"@" takes a second word, and there is none`)
+		return errors.New(`the prefix "@" needs a second word, which becomes argv[0]`)
 	}
 	return nil
 }
 
-// boxed reports whether the unit's sandbox is around a command.
+// boxed reports whether a command runs in the unit's sandbox.
 func (c command) boxed() bool { return !strings.Contains(c.prefix, "+") }
 
-// named reports whether the second word is argv[0]. Beside "|", "@" asks for a login shell instead (systemd 258).
+// named reports whether the second word is argv[0]. With the prefix "|", "@" means a login shell instead (systemd 258).
 func (c command) named() bool { return strings.Contains(c.prefix, "@") && !c.viaShell() }
 
 func (c command) viaShell() bool { return strings.Contains(c.prefix, "|") }
 
-// literal reports whether systemd replaces no variables.
+// literal reports whether systemd leaves variables unchanged.
 func (c command) literal() bool { return strings.Contains(c.prefix, ":") }
 
-// prefixOf is the run of special characters in front of a program: each once, and only one of "+", "!" and "!!".
+// prefixOf returns the special characters before a program: each at most once, and only one of "+", "!" and "!!".
 func prefixOf(s string) string {
 	for n := range len(s) {
 		if !isPrefix(s[:n+1]) {
@@ -151,8 +152,8 @@ func isPrefix(s string) bool {
 	return strings.Trim(s, "-@:|+!") == "" && marks <= 2 && (marks == 0 || !strings.Contains(s, "+"))
 }
 
-// behind is the command with another one in front of it: its program and its flags become the first words, the
-// program that stood there is an argument. In that place systemd replaces variables, so a "$" is doubled.
+// behind returns the command with arenacap (own) and its flags in front. The program becomes an argument. systemd replaces
+// variables in arguments, so a "$" in the program's name is doubled.
 func (c command) behind(own string, flags []string) string {
 	prefix := c.prefix
 	words := make([]string, 0, len(flags)+5)
@@ -170,7 +171,7 @@ func (c command) behind(own string, flags []string) string {
 	return closed(prefix + quote(own, false) + " run " + strings.Join(words, " "))
 }
 
-// asArgument is the program's word in that place, where ";" would end the command.
+// asArgument returns the program's word as an argument. There a bare ";" would end the command, so it is quoted.
 func (c command) asArgument() string {
 	if c.program.raw == ";" || c.program.raw == `\;` {
 		return `"` + c.program.raw + `"`
@@ -186,7 +187,7 @@ func (c command) asArgument() string {
 	})
 }
 
-// inFront reports whether arenacap stands in front of the program already.
+// inFront reports whether the command starts its program through arenacap already.
 func (c command) inFront() bool {
 	return len(c.args) > 0 && strings.HasPrefix(path.Base(c.program.value), "arenacap") ||
 		slices.ContainsFunc(c.args, func(a word) bool {
@@ -194,7 +195,7 @@ func (c command) inFront() bool {
 		})
 }
 
-// argv is the command line that systemd gives the program, with what only it knows left open.
+// argv is the command line that systemd gives the program. target.Opaque stands for values that only systemd knows.
 func (u Unit) argv(c command) []string {
 	words := []string{c.name}
 	for _, a := range c.args {
@@ -207,8 +208,8 @@ func (u Unit) argv(c command) []string {
 	return words
 }
 
-// given leaves open what systemd replaces in an argument: "${NAME}", a whole word "$NAME" and, where they were not replaced
-// before, specifiers.
+// given puts target.Opaque for what systemd replaces in an argument: "${NAME}", a whole word "$NAME" and, if specifiers is
+// set, specifiers.
 func given(value string, specifiers bool) string {
 	if splits(value) {
 		return target.Opaque

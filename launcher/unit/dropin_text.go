@@ -1,6 +1,6 @@
 package unit
 
-// The drop-in that arenacap makes: its name, how it is known again, and its text.
+// The drop-in that arenacap makes: its name, its text, and how it is recognized.
 
 import (
 	"fmt"
@@ -10,16 +10,17 @@ import (
 	"arenacap/policy"
 )
 
-// ownBegin is how a drop-in begins that arenacap made.
+// ownBegin is the beginning of each drop-in that arenacap makes, and identifies it.
 const ownBegin = "# arenacap in front of "
 
 const ownFile = "arenacap.conf"
 
-// ownKeys are the settings that a drop-in has from arenacap.
+// ownKeys are the settings that arenacap writes into a drop-in.
 var ownKeys = [...]string{"ExecStart", "ExecPaths", "SyslogIdentifier"}
 
-// ownName is a name that systemd reads after all of these, and the last of them, if that is why it is not the usual one:
-// drop-ins apply in the order of their names' bytes, whatever their folder, and the last one to empty ExecStart= wins.
+// ownName returns a file name that sorts after all of these, because drop-ins apply in the byte order of their names,
+// independent of their directories, and the last one that clears ExecStart= wins. behind is the last of these names if it
+// is the reason for an unusual name.
 func ownName(with []string) (name, behind string) {
 	if len(with) == 0 || slices.Max(with) < ownFile {
 		return ownFile, ""
@@ -28,14 +29,14 @@ func ownName(with []string) (name, behind string) {
 	if name = "zz-" + ownFile; behind < name {
 		return name, behind
 	}
-	return strings.TrimSuffix(behind, ".conf") + "_" + ownFile, behind // "_" comes behind "."
+	return strings.TrimSuffix(behind, ".conf") + "_" + ownFile, behind // "_" sorts after "."
 }
 
 // isOwn reports whether arenacap made a drop-in.
 func isOwn(text string) bool { return strings.HasPrefix(text, ownBegin) }
 
-// text is the drop-in's. There is no time in it: the same unit gives the same text, so that diff(1) tells when it has
-// to be made again.
+// text is the text of the drop-in. It contains no time: the same unit gives the same text, so diff(1) shows whether the
+// drop-in must be made again.
 func (p *planner) text(place string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -66,8 +67,8 @@ func (p *planner) text(place string) string {
 	return b.String()
 }
 
-// keep writes again what others wrote into the drop-in that was there: the lines of a section, or, for "", of all others
-// but [Service].
+// keep copies the settings that a person added to the earlier drop-in: those of one section, or for "" those of all
+// sections except [Service].
 func (p *planner) keep(line func(string, ...any), section string) {
 	in := "Service"
 	for _, s := range p.u.kept {
@@ -81,17 +82,17 @@ func (p *planner) keep(line func(string, ...any), section string) {
 	}
 }
 
-// steps say where the drop-in goes and what to type.
+// steps writes the comments that say where the drop-in goes and what to type.
 func (p *planner) steps(line func(string, ...any), place string) {
 	line("# It goes into %s", place)
 	if p.w.Root == "" {
-		line("# (unit --write puts it there); then:")
+		line("# ('arenacap unit --write' puts it there); then:")
 		line("#   %s", p.u.Next())
 	}
-	line("# From then on systemd starts what stands here: make it again when an upgrade changes ExecStart=.")
+	line("# It replaces the unit's ExecStart=: make it again when an upgrade changes ExecStart= there.")
 }
 
-// Next is what to type when a drop-in of the unit was written.
+// Next is the command to type after a drop-in of the unit was written.
 func (u Unit) Next() string {
 	units := strings.Replace(u.Name, "@"+suffix, "@*"+suffix, 1)
 	systemctl := "systemctl"

@@ -1,6 +1,6 @@
 package unit
 
-// The drop-in's file: written, and those that it replaces removed. Nothing else in this package changes a file.
+// Writing of the drop-in's file and removal of those that it replaces. No other code in this package changes files.
 
 import (
 	"errors"
@@ -10,9 +10,8 @@ import (
 	"path"
 )
 
-// Write puts the drop-in into its place, and takes away those of arenacap's own that it replaces. Whoever reads the
-// folder meanwhile finds the old file or the new one, whole. A file that is not arenacap's stays as it is, and that is
-// an error.
+// Write writes the drop-in and removes the drop-ins of arenacap that it replaces. The file is replaced atomically. It is an
+// error if the place has a file that arenacap did not make; that file is not changed.
 func (d DropIn) Write() error {
 	if err := replaceable(d.Place); err != nil {
 		return err
@@ -24,13 +23,13 @@ func (d DropIn) Write() error {
 		}
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w; ask again as root", err)
+		return fmt.Errorf("%w; run this again as root", err)
 	}
 	return err
 }
 
-// replaceable reports whether a file may be written: it is not there, or arenacap made it. An empty one is what a shell
-// leaves behind where "arenacap unit NAME >FILE" had nothing to print.
+// replaceable returns an error unless the file does not exist, was made by arenacap or is empty. A shell leaves an empty
+// file behind when "arenacap unit NAME >FILE" has nothing to print.
 func replaceable(file string) error {
 	info, err := os.Lstat(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -45,16 +44,16 @@ func replaceable(file string) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%q is not from arenacap (it does not begin with %q); rename it, or put what 'arenacap unit' prints into it", file, ownBegin)
+	return fmt.Errorf("%q was not made by arenacap (it does not begin with %q); rename it, or add the output of 'arenacap unit' to it", file, ownBegin)
 }
 
-// replace makes the folders and the file. The umask does not count: every user may read a unit's files.
+// replace makes the directories and the file, readable for every user whatever the umask is, as unit files are.
 func (d DropIn) replace() error {
 	dir := path.Dir(d.Place)
 	if err := makeFolder(dir); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".arenacap-*") // systemd reads no name that begins with a dot
+	f, err := os.CreateTemp(dir, ".arenacap-*") // systemd ignores names that begin with a dot
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func TestWrite(t *testing.T) {
-	defer syscall.Umask(syscall.Umask(0o077)) // every user may read a unit's files all the same
+	defer syscall.Umask(syscall.Umask(0o077)) // the drop-in must be readable for all users nevertheless
 	root := t.TempDir()
 	d := DropIn{Place: filepath.Join(root, systemEtc, "a.service.d", "zz-arenacap.conf"), Text: ownBegin + "a.service\n"}
 	for _, text := range []string{d.Text, ownBegin + "again\n"} {
@@ -38,16 +38,16 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// What is there and not from arenacap stays. An empty file is what a shell's ">" leaves.
+// A file that arenacap did not make is not overwritten, unless it is empty as after a shell's ">".
 func TestWriteOver(t *testing.T) {
 	const theirs = "[Service]\nNice=1\n"
 	for name, c := range map[string]struct {
 		there map[string]string
 		want  string
 	}{
-		"theirs":    {map[string]string{"d/f.conf": theirs}, "is not from arenacap"},
-		"a link":    {map[string]string{"d/f.conf->": "/dev/null"}, "is not from arenacap"},
-		"a folder":  {map[string]string{"d/f.conf/x": ""}, "is not from arenacap"},
+		"theirs":    {map[string]string{"d/f.conf": theirs}, "was not made by arenacap"},
+		"a link":    {map[string]string{"d/f.conf->": "/dev/null"}, "was not made by arenacap"},
+		"a folder":  {map[string]string{"d/f.conf/x": ""}, "was not made by arenacap"},
 		"no folder": {map[string]string{"d": ""}, "not a directory"},
 		"empty":     {map[string]string{"d/f.conf": ""}, ""},
 		"nothing":   {nil, ""},

@@ -1,6 +1,6 @@
 package unit
 
-// The variables that a service gets, as far as they matter to a cap.
+// The environment variables of a service that matter for a cap.
 
 import (
 	"os"
@@ -9,38 +9,39 @@ import (
 	"strings"
 )
 
-// capNames are the variables that matter to a cap.
+// capNames are the variables that affect a cap.
 var capNames = [...]string{"LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_ARENA_TEST", "ARENACAP_POLICY", "ARENACAP_SERVICE"}
 
-// Environment is what the unit's Environment= sets and UnsetEnvironment= leaves.
+// Environment returns the variables of the unit's Environment= without those that UnsetEnvironment= removes.
 func (u Unit) Environment() []string {
 	return slices.DeleteFunc(u.words("Environment"), u.unsets)
 }
 
-// unsets reports whether UnsetEnvironment= takes an assignment away: by its name, or where all of it is the same.
+// unsets reports whether UnsetEnvironment= removes an assignment. An entry is a name, or a name with a value that must be
+// equal too.
 func (u Unit) unsets(entry string) bool {
 	name, _, _ := strings.Cut(entry, "=")
 	return slices.ContainsFunc(u.words("UnsetEnvironment"), func(w string) bool { return w == name || w == entry })
 }
 
-// passed are the variables that matter and have the value of the service manager.
+// passed returns the names in capNames that PassEnvironment= passes on from the service manager.
 func (u Unit) passed() []string {
 	return slices.DeleteFunc(u.words("PassEnvironment"), func(name string) bool {
 		return !slices.Contains(capNames[:], name) || u.unsets(name)
 	})
 }
 
-// envFile are the names in a file of EnvironmentFile= that matter to a cap.
+// envFile is a file of EnvironmentFile= and the names in capNames that it sets.
 type envFile struct {
 	File  string
 	Names []string
 }
 
-// lookSettings reads the unit's EnvironmentFile=s, which may be patterns. Only which names they set matters here.
+// lookSettings reads the files of the unit's EnvironmentFile= lines, which may be glob patterns.
 func (u Unit) lookSettings() []envFile {
 	var all []envFile
 	for _, s := range u.list("EnvironmentFile") {
-		files, _ := filepath.Glob(u.expanded(strings.TrimPrefix(s.value, "-"))) // systemd ignores a pattern that is wrong
+		files, _ := filepath.Glob(u.expanded(strings.TrimPrefix(s.value, "-"))) // systemd ignores a malformed pattern
 		for _, file := range files {
 			if names := u.namesIn(file); len(names) > 0 {
 				all = append(all, envFile{file, names})

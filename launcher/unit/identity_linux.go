@@ -1,6 +1,6 @@
 package unit
 
-// The user and the groups of a service, and what the modes of files let them do.
+// The user and the groups of a service, and whether file modes permit them access.
 
 import (
 	"io/fs"
@@ -20,9 +20,9 @@ const (
 	mayRead
 )
 
-// identity is who a service's processes are. Of a dynamic user only its groups are known.
+// identity is the user and the groups of a service's processes. The uid of a dynamic user is not known.
 type identity struct {
-	uid  int64 // -1 is not known
+	uid  int64 // -1 if not known
 	gids []string
 }
 
@@ -42,9 +42,9 @@ func (u Unit) identity() identity {
 	return as
 }
 
-// ask is what a command prints about a user or a group, "" where there is none of that name; it knows what nsswitch.conf(5)
-// says, LDAP for one. Go's os/user knows it only through cgo, which makes a plain build dynamic, and every launch by it a
-// third slower.
+// ask returns the output of a command about a user or a group, or "" if the name does not exist. The commands use
+// nsswitch.conf(5), so they find users in LDAP. Go's os/user does that only with cgo, which links arenacap dynamically
+// and makes each launch a third slower.
 func ask(command string, args ...string) string {
 	if args[len(args)-1] == "" {
 		return ""
@@ -53,7 +53,7 @@ func ask(command string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// may reports whether a file's mode lets in; an ACL is not looked at.
+// may reports whether a file's mode permits an access. ACLs are ignored.
 func (as identity) may(info fs.FileInfo, want fs.FileMode) bool {
 	mode := info.Mode()
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -67,7 +67,8 @@ func (as identity) may(info fs.FileInfo, want fs.FileMode) bool {
 	return mode&want == want
 }
 
-// closed is the part of a path at which one gets no further; want is what one needs of the file itself.
+// closed returns the first part of a path that the identity has no access to, or "" for none. want is the access needed
+// to the file itself; the directories above it need mayExecute.
 func (as identity) closed(file string, want fs.FileMode) string {
 	part := ""
 	for p := file; ; p, want = path.Dir(p), mayExecute {

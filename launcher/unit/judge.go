@@ -1,7 +1,6 @@
 package unit
 
-// From a unit and what was found to its drop-in: what is asked for, the answer, and the order of the judgements
-// (judge_*.go).
+// From a unit and the result of Look to the drop-in: request, answer, and the order of the checks in judge_*.go.
 
 import (
 	"errors"
@@ -12,34 +11,34 @@ import (
 	"arenacap/policy"
 )
 
-// Wish is what is to stand in front, and how it was asked for.
+// Wish is the request for a drop-in.
 type Wish struct {
-	Root       string      // "" is the real one
-	Command    string      // the command line that asks, for the comment
-	Flags      []string    // run's
-	Supervise  bool        // arenacap stays as the parent: by a flag
-	Plan       policy.Plan // what arenacap will do by the policy that counts for the unit
-	PolicyFile string      // the path of that policy's file, as the service sees it; "" is none
+	Root       string      // "" for the real root
+	Command    string      // the command line of this request, for the comment in the drop-in
+	Flags      []string    // of arenacap run
+	Supervise  bool        // --supervise is among the flags: arenacap stays as the parent
+	Plan       policy.Plan // what arenacap will do under the unit's policy
+	PolicyFile string      // path of the policy file as the service sees it; "" for none
 }
 
 // DropIn is the answer.
 type DropIn struct {
-	Place   string   // where the file goes
-	Text    string   // "" where there is nothing to do
-	Notes   []string // what an operator should know, a line each; they stand in the text too
+	Place   string   // path of the file
+	Text    string   // "" if there is nothing to do
+	Notes   []string // notes for the operator, one line each; the text contains them too
 	Nothing string   // why there is nothing to do
-	Behind  string   // the other drop-in for which the name is not the usual one; "" is none
-	Older   []string // drop-ins of arenacap's own in the same folder that this one replaces
+	Behind  string   // the other drop-in because of which the name is not the usual one; "" for none
+	Older   []string // drop-ins of arenacap in the same directory that this one replaces
 }
 
-// Plan says what the drop-in holds. An error says, a line for each reason, why none would work: what would keep the
-// service from starting, or have no effect at all. It is pure.
+// Plan makes the drop-in. It is pure. The error has one line for each reason why no drop-in would work: the service would
+// not start, or arenacap would have no effect.
 func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	p := planner{u: u, w: w, f: f, notes: slices.Clone(u.remarks)}
 	if !slices.ContainsFunc(u.commands, func(c command) bool { return !c.inFront() }) {
-		nothing := fmt.Sprintf("arenacap stands in front of %s already (%s)", u.Name, u.commands[0].from.place())
+		nothing := fmt.Sprintf("%s starts through arenacap already (%s)", u.Name, u.commands[0].from.place())
 		for _, file := range u.older {
-			nothing += fmt.Sprintf("; remove %s, which arenacap made before", file)
+			nothing += fmt.Sprintf("; remove %s, which arenacap made earlier", file)
 		}
 		return DropIn{Nothing: nothing}, nil
 	}
@@ -64,12 +63,12 @@ func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	return p.dropIn()
 }
 
-// nameMax is the longest name of a file.
+// nameMax is the maximum length of a file name in bytes.
 const nameMax = 255
 
 func (p *planner) dropIn() (DropIn, error) {
 	if len(p.u.own) > nameMax {
-		return DropIn{}, fmt.Errorf("%s: the drop-in would have to stand behind %q, and there is no such name; rename that one", p.u.Name, p.u.behind)
+		return DropIn{}, fmt.Errorf("%s: the drop-in must sort after %q, which takes a name over %d bytes; rename that file", p.u.Name, p.u.behind, nameMax)
 	}
 	d := DropIn{Place: path.Join(p.w.Root+p.u.etc, p.u.Name+".d", p.u.own), Behind: p.u.behind}
 	for _, file := range p.u.older {
@@ -78,21 +77,21 @@ func (p *planner) dropIn() (DropIn, error) {
 		case path.Dir(file) == path.Dir(d.Place):
 			d.Older = append(d.Older, file)
 		case path.Base(file) > p.u.own:
-			p.note("%s is a drop-in that arenacap made before, in another folder, and is read after this one; remove it", file)
+			p.note("arenacap made the drop-in %s earlier, and systemd reads it after this one; remove it", file)
 		}
 	}
 	d.Text, d.Notes = p.text(d.Place), p.notes
 	return d, nil
 }
 
-// planner gathers what there is to say.
+// planner collects the refusals, the notes and the lines of a drop-in.
 type planner struct {
 	u        Unit
 	w        Wish
 	f        Found
 	refusals []error
 	notes    []string
-	lines    []string // of the drop-in, beside ExecStart=
+	lines    []string // of the drop-in, except ExecStart=
 }
 
 func (p *planner) refuse(format string, args ...any) {

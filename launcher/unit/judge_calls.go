@@ -1,26 +1,27 @@
 package unit
 
-// Judgement of seccomp: SystemCallFilter= and the system calls that arenacap makes.
+// Check of seccomp: SystemCallFilter= against the system calls that arenacap makes.
 
 import (
 	"strings"
 )
 
-// judgeCalls is about SystemCallFilter=: an allow-list, or with "~" a list of what is denied; a later line adds to the
-// first.
+// judgeCalls checks SystemCallFilter=. Its first line makes it an allow-list, or with "~" a deny-list; later lines add to
+// it.
 func (p *planner) judgeCalls() {
 	if lacking := p.lackingCalls(); len(lacking) > 0 {
 		does := "start"
 		if p.watched() {
 			does = "start and watch"
 		}
-		p.refuse("SystemCallFilter= denies calls that arenacap makes to %s; add SystemCallFilter=%s to the unit, and ask again", does, strings.Join(lacking, " "))
+		p.refuse("SystemCallFilter= denies calls that arenacap needs to %s; add SystemCallFilter=%s to the unit, and run this again", does, strings.Join(lacking, " "))
 	}
 }
 
-// lackingCalls are the calls that the filter would have to allow: names, or a group of which it allows none.
+// lackingCalls returns the calls that the filter must allow in addition, as names, or as a group if it denies the whole
+// group.
 func (p *planner) lackingCalls() (lacking []string) {
-	var made, denied []string // of one group
+	var made, denied []string // calls of one group
 	for i, c := range calls {
 		if c.group == "@network-io" && !p.journals() {
 			c.watch = fine
@@ -49,7 +50,7 @@ func (p *planner) lackingCalls() (lacking []string) {
 	return lacking
 }
 
-// harm is what a denied call means for what the service will have.
+// harm is the effect of a denied call on this service, with its watch and supervisor.
 func (p *planner) harm(launch, watch, supervise denial) denial {
 	harm := launch
 	if p.watched() {
@@ -61,8 +62,8 @@ func (p *planner) harm(launch, watch, supervise denial) denial {
 	return harm
 }
 
-// denial is what the filter does to a call of a group: killed, fails with an error, or fine. The first line says what holds
-// for calls that none names; ":ERRNO" behind a name counts before SystemCallErrorNumber=.
+// denial is the filter's action for a call of a group. The first line decides for the calls that no line names. An ":ERRNO"
+// after a name overrides SystemCallErrorNumber=.
 func (u Unit) denial(call, group string) denial {
 	lines := u.list("SystemCallFilter")
 	if len(lines) == 0 {

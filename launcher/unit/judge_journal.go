@@ -1,6 +1,6 @@
 package unit
 
-// Judgement of the journal: where arenacap's words go, and under which name the service's lines stand there.
+// Check of the output: where arenacap's messages go, and the identifier of the service's lines in the journal.
 
 import (
 	"path"
@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// judgeJournal is about where arenacap's words go, and under which name. systemd names a service's lines after the
-// program that it starts (systemd.exec(5), SyslogIdentifier=), which would be arenacap.
+// judgeJournal keeps the service's identifier in the journal. By default that is the name of the program that systemd
+// starts (systemd.exec(5), SyslogIdentifier=), which would be arenacap.
 func (p *planner) judgeJournal() {
 	p.judgeStderr()
 	if p.u.last("SyslogIdentifier") != "" {
@@ -22,40 +22,40 @@ func (p *planner) judgeJournal() {
 		}
 	}
 	if slices.Sort(names); names[0] == "" || names[0] != names[len(names)-1] {
-		p.note("the service's lines in the journal will have the identifier arenacap, and not that of each program; where something asks for it (journalctl -t, rsyslog, fail2ban), write SyslogIdentifier=")
+		p.note("the service's lines in the journal will have the identifier arenacap, not the program's name; if you filter by it (journalctl -t, rsyslog, fail2ban), write SyslogIdentifier=")
 		return
 	}
-	p.line("# The name of the service's lines in the journal; without it that would be \"arenacap\" now.")
+	p.line("# The identifier of the service's lines in the journal; by default it would be \"arenacap\".")
 	p.line("SyslogIdentifier=%s", strings.ReplaceAll(names[0], "%", "%%"))
 }
 
-// judgeStderr: where stderr is a connection, the peer reads what is written there.
+// judgeStderr keeps arenacap's messages away from the client of a connection, and notes where breaches will not be seen.
 func (p *planner) judgeStderr() {
 	to := p.u.stderr()
 	speaks := p.watched() && p.w.Plan.Policy.Log.To == "stderr"
 	switch kind, _, _ := strings.Cut(to, ":"); kind {
 	case "socket", "fd":
 		if speaks {
-			p.refuse("stderr is the connection (%s), so a breach would be written to the client; write StandardError=journal in the unit, or [log] to with a file's path in the policy", to)
+			p.refuse("stderr is the connection (%s), so a breach would be written to the client; write StandardError=journal in the unit, or a file's path as [log] to in the policy", to)
 			return
 		}
 		p.w.Flags = append(slices.Clone(p.w.Flags), "-q")
 		p.note("stderr is the connection (%s), so with -q arenacap writes no warnings to the client; write StandardError=journal in the unit to see them", to)
 	case "null", "file", "append", "truncate", "tty", "tty-force", "tty-fail":
 		if speaks {
-			p.note("stderr is %s, so breaches are not in the journal; write [log] to with a file's path in the policy", to)
+			p.note("stderr is %s, so breaches are not in the journal; write a file's path as [log] to in the policy", to)
 		}
 	}
 }
 
-// journals reports whether the watch writes to the journal, which is a socket.
+// journals reports whether the watch writes to the journal. The journal is a socket, so that needs sendmsg(2).
 func (p *planner) journals() bool {
 	kind := p.u.stderr()
 	return p.w.Plan.Policy.Log.To == "stderr" && (kind == "" || strings.HasPrefix(kind, "journal") || strings.HasPrefix(kind, "kmsg"))
 }
 
-// stderr is where the service's standard error goes, "" where no setting says. Of stdin only a connection or a terminal is
-// inherited (systemd.exec(5); v252: src/core/service.c, service_fix_stdio).
+// stderr is where the service's standard error goes; "" if no setting decides it. It inherits stdin only if that is a
+// connection or a terminal (systemd.exec(5); v252: src/core/service.c, service_fix_stdio).
 func (u Unit) stderr() string {
 	for _, key := range []string{"StandardError", "StandardOutput", "StandardInput"} {
 		to := u.last(key)
@@ -68,7 +68,7 @@ func (u Unit) stderr() string {
 	return ""
 }
 
-// identifier is the name of a program; "" is one that only systemd knows.
+// identifier is the name of a program without its directory; "" if only systemd knows it.
 func (c command) identifier() string {
 	if name := path.Base(c.name); (c.known || !strings.Contains(name, "%")) && strings.Trim(name, blanks) == name {
 		return name

@@ -1,6 +1,6 @@
 package unit
 
-// Judgement of resource limits (LimitAS=, LimitDATA=, TasksMax=, LimitNPROC=) and of the processor's mode.
+// Check of resource limits (Needs) and of SystemCallArchitectures=.
 
 import (
 	"slices"
@@ -28,12 +28,12 @@ func (p *planner) judgeLimits() {
 	}
 	native := slices.Contains(p.u.words("SystemCallArchitectures"), "native")
 	if native && p.f.own.Bits == 32 && slices.ContainsFunc(p.f.Programs, func(f Program) bool { return f.Target.Bits == 64 }) {
-		p.refuse("SystemCallArchitectures=native does not let %s, a 32-bit program, run; take the 64-bit one", p.f.own.Path)
+		p.refuse("SystemCallArchitectures=native forbids %s, which is a 32-bit program; name the 64-bit arenacap with --path", p.f.own.Path)
 	}
 }
 
-// limit reads a resource limit, of "SOFT:HARD" the soft one or the hard one. ok is false where there is none, or none that is a
-// number.
+// limit reads a resource limit: of "SOFT:HARD" the hard one if hard is set, else the soft one. ok is false if there is no
+// limit, or if it is not a number.
 func limit(s string, hard bool) (n uint64, ok bool) {
 	soft, highest, both := strings.Cut(s, ":")
 	if s = soft; both && hard {

@@ -1,7 +1,7 @@
 package unit
 
-// Judgement of the commands, their programs and the variables that the unit sets: what cannot be kept, and where a cap has
-// no effect.
+// Check of the commands, their programs and the unit's variables: commands that cannot be rewritten, and caps without
+// effect.
 
 import (
 	"slices"
@@ -11,35 +11,36 @@ import (
 	"arenacap/policy"
 )
 
-// judgeOwn is about the file that the service is to start. In a root of its own judgeFolders looks for it.
+// judgeOwn checks arenacap's executable. If the unit has a root of its own, judgeFolders does that.
 func (p *planner) judgeOwn() {
 	if own := p.f.own; own.Wrong != "" && !p.u.rooted() {
-		p.refuse("%q %s, so nothing could be started; install arenacap there, or name another one with --path", p.w.Root+own.Path, own.Wrong)
+		p.refuse("%q %s, so the service could not start; install arenacap there, or name another path with --path", p.w.Root+own.Path, own.Wrong)
 	}
 }
 
-// judgeCommands finds what cannot be kept of a command.
+// judgeCommands refuses commands that keep their meaning only without arenacap.
 func (p *planner) judgeCommands() {
 	for _, c := range p.u.commands {
 		switch {
 		case c.viaShell() && c.name == "":
-			p.refuse(`ExecStart=%s starts the user's shell (%s); write the shell's path, and ask again`, c.text, c.from.place())
+			p.refuse(`ExecStart=%s starts the user's shell (%s); write the shell's path, and run this again`, c.text, c.from.place())
 		case c.argv0 != nil && !c.literal() && splits(c.argv0.value):
-			p.refuse(`the name behind "@" is %s (%s), which systemd makes several words of; write ${%s}, and ask again`,
+			p.refuse(`argv[0] after "@" is %s (%s), which systemd may split into several words; write ${%s}, and run this again`,
 				c.argv0.raw, c.from.place(), c.argv0.value[1:])
 		case !c.boxed() && p.u.last("User") != "":
-			p.note(`"+" at ExecStart=%s: it runs as root and outside of the unit's sandbox, and so do arenacap and its watch`, c.program.raw)
+			p.note(`"+" at ExecStart=%s: the command runs as root and outside of the unit's sandbox, and so do arenacap and its watch`, c.program.raw)
 		}
 	}
 }
 
-// splits reports whether systemd makes none, one or several words of a word: "$NAME", not "${NAME}" or "$$".
+// splits reports whether systemd replaces a word by any number of words: it does so for "$NAME", but not for "${NAME}" or
+// "$$".
 func splits(value string) bool {
 	return len(value) > 1 && value[0] == '$' && value[1] != '{' && value[1] != '$'
 }
 
-// judgePrograms says where a cap has no effect. With no command left that it works on, and no budget, the drop-in is
-// for nothing.
+// judgePrograms notes the programs on which a cap has no effect. It refuses if there is neither a program on which the cap
+// works nor a budget.
 func (p *planner) judgePrograms() {
 	if p.w.Plan.Mode == policy.Off && !p.watched() {
 		p.refuse(`the policy says cap = "off" and has no budget, so arenacap would do nothing here`)
@@ -59,7 +60,7 @@ func (p *planner) judgePrograms() {
 		case c.inFront():
 			continue
 		case found.Missing:
-			p.note("there is no %s on this machine, so whether the cap can work on it is not known; 'arenacap plan %s' says so on the one that has it", c.program.raw, c.program.raw)
+			p.note("%s is not on this machine, so it is not known whether the cap works on it; run 'arenacap plan %s' on the machine that has it", c.program.raw, c.program.raw)
 		case no != "":
 			why = append(why, no)
 			continue
@@ -83,25 +84,25 @@ func (p *planner) judgePrograms() {
 	}
 }
 
-// judgeEnvironment is about variables that the unit itself sets.
+// judgeEnvironment notes the variables that the unit sets and that matter for the cap.
 func (p *planner) judgeEnvironment() {
 	p.notes = append(p.notes, p.w.Plan.Overrides...)
 	for _, f := range p.f.settings {
-		p.note("%s sets %s, which was not taken into account here", f.File, strings.Join(f.Names, ", "))
+		p.note("%s sets %s, which 'arenacap unit' did not take into account", f.File, strings.Join(f.Names, ", "))
 	}
 	if passed := p.u.passed(); len(passed) > 0 {
-		p.note("PassEnvironment= hands %s of the service manager on, which was not taken into account here", strings.Join(passed, ", "))
+		p.note("PassEnvironment= passes on the service manager's %s, which 'arenacap unit' did not take into account", strings.Join(passed, ", "))
 	}
 	p.judgeInherited()
 	hasPath := slices.ContainsFunc(p.u.Environment(), func(entry string) bool { return strings.HasPrefix(entry, "PATH=") })
 	for _, c := range p.u.commands {
 		if hasPath && c.name != "" && !strings.Contains(c.name, "/") {
-			p.note("%s is looked for in the PATH that Environment= sets, and was looked for in systemd's own folders before; write its path where these differ", c.program.raw)
+			p.note("arenacap looks for %s in the PATH that Environment= sets, but systemd looked in its own directories; if these differ, write the program's path", c.program.raw)
 		}
 	}
 }
 
-// judgeInherited is about a cap that the unit sets itself, and that the policy lets stand.
+// judgeInherited notes a cap that the unit sets itself and that the policy does not override.
 func (p *planner) judgeInherited() {
 	arenas, in := p.w.Plan.Policy.Arenas, p.w.Plan.Machine.Inherited
 	switch {
@@ -109,6 +110,6 @@ func (p *planner) judgeInherited() {
 	case arenas.Inherited == "keep":
 		p.note(`the unit's own cap of %d (%s) stays: the policy says inherited = "keep"`, in.Max, in.MaxFrom)
 	case arenas.Cap.Mode == "":
-		p.note("the unit's own cap of %d (%s) stays: no policy file says another one", in.Max, in.MaxFrom)
+		p.note("the unit's own cap of %d (%s) stays: no policy file sets another one", in.Max, in.MaxFrom)
 	}
 }

@@ -1,22 +1,22 @@
 package unit
 
-// Judgement of Restart=: does the service start again after a breach.
+// Check of Restart=: whether the service starts again after a breach.
 
 import "cmp"
 
-// judgeRestart says which Restart= starts the service again after a breach. systemd calls an end by SIGTERM clean
-// (systemd.service(5), Restart=); a supervising arenacap ends with 124.
+// judgeRestart proposes a Restart= that starts the service again after a breach. For systemd a termination by SIGTERM is
+// clean (systemd.service(5), Restart=); a supervising arenacap exits with 124, which is a failure.
 func (p *planner) judgeRestart() {
 	restart := p.u.last("Restart")
 	if p.watched() && !p.u.perConnection && p.w.Plan.Policy.Budget.Action == "terminate" {
-		told := p.supervised() && p.notifying() == "" // the status 124
+		told := p.supervised() && p.notifying() == "" // systemd sees the exit status 124
 		ok := restart == "always" || restart == "on-success" && !told || restart == "on-failure" && told
 		switch {
 		case ok:
 		case p.u.last("Type") == "oneshot" && !told:
-			p.note("Type=oneshot: terminated over its budget, a program that ends in order at SIGTERM is not started again, whatever Restart= says; where it shall be, ask with --supervise and write Restart=on-failure")
+			p.note("Type=oneshot: no Restart= starts a program again that exits cleanly after the SIGTERM of a breach; if it has to start again, use --supervise and write Restart=on-failure")
 		default:
-			p.note(`with action = "terminate" the server ends by SIGTERM, which Restart=%s takes for a stop; where it shall start again, take the # from the Restart= below`, cmp.Or(restart, "no"))
+			p.note(`action = "terminate" ends the server with SIGTERM, and Restart=%s does not start it again; if it has to start again, uncomment the Restart= below`, cmp.Or(restart, "no"))
 			if restart = "always"; told {
 				restart = "on-failure"
 			}
@@ -24,7 +24,7 @@ func (p *planner) judgeRestart() {
 		}
 	}
 	if (restart == "always" || restart == "on-failure") && p.u.last("RestartPreventExitStatus") == "" {
-		p.line("# 125: arenacap cannot obey; 126, 127: no such program. Another start would not help:")
+		p.line("# 125: arenacap cannot obey its policy; 126, 127: it cannot execute or find the program. A restart would not help:")
 		p.line("#RestartPreventExitStatus=125 126 127")
 	}
 }

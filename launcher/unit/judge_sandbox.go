@@ -1,6 +1,6 @@
 package unit
 
-// Judgement of the files that arenacap needs: does the service's user reach them, does the sandbox show them.
+// Check of the files that arenacap needs: whether the service's user has access, and whether the sandbox shows them.
 
 import (
 	"cmp"
@@ -8,12 +8,12 @@ import (
 	"path"
 )
 
-// requiredFile is a file that arenacap needs, and what is said where the service cannot have it.
+// requiredFile is a file that arenacap needs, with the texts for a service that has no access to it.
 type requiredFile struct {
 	neededFile
 	say            func(format string, args ...any)
-	closed, remedy string // of one that is not open to the service's user
-	what           string // behind the path of one that the sandbox does not show; "" is that judgeLog says it
+	closed, remedy string // the consequence and the remedy if the service's user has no access
+	what           string // what the file is, if the sandbox hides it; "" for the log, which judgeLog checks
 }
 
 func (p *planner) requiredFiles() []requiredFile {
@@ -29,7 +29,7 @@ func (p *planner) requiredFiles() []requiredFile {
 	}
 }
 
-// judgeUser is about files that the service's user has to reach.
+// judgeUser checks that the service's user has access to the files.
 func (p *planner) judgeUser() {
 	if p.u.AsRoot() || p.u.Home != "" {
 		return
@@ -40,24 +40,24 @@ func (p *planner) judgeUser() {
 	}
 	for _, n := range p.requiredFiles() {
 		if n.Closed != "" {
-			n.say("with %s %s, since %q is not open to that user%s", who, n.closed, n.Closed, n.remedy)
+			n.say("with %s %s, because that user has no access to %q%s", who, n.closed, n.Closed, n.remedy)
 		}
 	}
 }
 
-// judgeModules is about the rules of a security module, which hold for arenacap too.
+// judgeModules notes the profiles of security modules, which apply to arenacap too.
 func (p *planner) judgeModules() {
 	for _, key := range []string{"AppArmorProfile", "SELinuxContext", "SmackProcessLabel"} {
 		if value := p.u.last(key); value != "" {
-			p.note("%s=%s was not looked at; it has to let arenacap start, read its policy and execute the program", key, value)
+			p.note("%s=%s was not checked; it must allow arenacap to start, to read its policy and to execute the program", key, value)
 		}
 	}
 }
 
-// judgeFolders is about arenacap's files in the file system that the unit sees.
+// judgeFolders checks that the unit's file system has the files that arenacap needs.
 func (p *planner) judgeFolders() {
 	if image := p.u.last("RootImage"); image != "" {
-		p.note("RootImage=%s: %s has to be in that image, and the policy file, if there is one", image, p.f.own.Path)
+		p.note("RootImage=%s: that image must contain %s, and the policy file if there is one", image, p.f.own.Path)
 		return
 	}
 	for _, n := range p.requiredFiles() {
@@ -69,7 +69,8 @@ func (p *planner) judgeFolders() {
 	p.judgeExecPaths()
 }
 
-// unseen is what keeps the unit from seeing a file, as the beginning of a sentence, and its end: what helps. "" is nothing.
+// unseen returns the setting that hides a file from the unit, as the beginning of a sentence, and the remedy, as its end.
+// by is "" if the unit sees the file.
 func (p *planner) unseen(f neededFile, bind, path string) (by, remedy string) {
 	hider := p.u.hiddenBy(f.Path)
 	remedy = fmt.Sprintf("; add %s=%s to the unit, or put it into a folder that the service sees", bind, quote(path, false))
@@ -86,8 +87,8 @@ func (p *planner) unseen(f neededFile, bind, path string) (by, remedy string) {
 	return "", ""
 }
 
-// judgeProc is about what a watch needs: /proc, where it looks at the program and where a budget in percent is taken of the
-// memory, unless the control group has a limit; and /dev/null.
+// judgeProc checks that the watch can use /dev/null and /proc. It reads the program's size there, and for a budget in
+// percent the machine's memory, unless the control group has a limit.
 func (p *planner) judgeProc() {
 	if !p.watched() {
 		return
@@ -98,7 +99,7 @@ func (p *planner) judgeProc() {
 	}
 	limited := (p.u.memoryLimit("MemoryMax") || p.u.memoryLimit("MemoryLimit")) && proc.setting == "" && p.u.hiddenBy("/sys/fs/cgroup").setting == ""
 	if meminfo != "" && !limited && p.w.Plan.Policy.NeedsMemory() {
-		p.refuse("%s hides /proc/meminfo, of which the budget in percent is a share; write bytes in the policy, or show /proc and write MemoryMax= in the unit", meminfo)
+		p.refuse("%s hides /proc/meminfo, which a budget in percent needs; write bytes in the policy, or show /proc and write MemoryMax= in the unit", meminfo)
 	}
 	null := p.u.hiddenBy("/dev/null")
 	switch {
@@ -111,22 +112,22 @@ func (p *planner) judgeProc() {
 
 func (u Unit) memoryLimit(key string) bool { return u.last(key) != "" && u.last(key) != "infinity" }
 
-// judgeLog is about the file that the events go to.
+// judgeLog checks that the service can write the log file.
 func (p *planner) judgeLog() {
 	file := p.f.log.Path
 	if file == "" || !p.watched() {
 		return
 	}
 	if by, remedy := p.unseen(p.f.log, "BindPaths", path.Dir(file)); by != "" {
-		p.note("%s %s, the place of [log] to%s", by, file, remedy)
+		p.note("%s %s, the log file of [log] to%s", by, file, remedy)
 	} else if by := p.u.readOnlyBy(file); by != "" {
-		p.note("%s lets the service not write [log] to = %q; take the # from the ReadWritePaths= below, or name a file in its LogsDirectory=", by, file)
+		p.note("%s keeps the service from writing [log] to = %q; uncomment the ReadWritePaths= below, or name a file in its LogsDirectory=", by, file)
 		p.line("#ReadWritePaths=%s", quote(path.Dir(file), false))
 	}
 }
 
-// judgeExecPaths lets the unit execute arenacap where it may not execute everything. Of NoExecPaths= and ExecPaths= the
-// longer path counts.
+// judgeExecPaths adds an ExecPaths= where NoExecPaths= forbids arenacap or the budget's command. Of the two settings
+// the longer path wins.
 func (p *planner) judgeExecPaths() {
 	files := []string{p.f.own.Path}
 	if p.f.command.Path != "" {
@@ -134,7 +135,7 @@ func (p *planner) judgeExecPaths() {
 	}
 	for _, file := range files {
 		if not := below(file, p.u.words("NoExecPaths")); not > 0 && not > below(file, p.u.words("ExecPaths")) {
-			p.note("NoExecPaths= keeps the service from executing %s; the ExecPaths= below lets it", file)
+			p.note("NoExecPaths= keeps the service from executing %s; the ExecPaths= below allows it", file)
 			p.line("ExecPaths=%s", quote(file, false))
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"arenacap/policy"
 )
 
-// unitOf is a service with these lines in [Service].
+// unitOf returns a service with these lines in [Service].
 func unitOf(t *testing.T, lines string) Unit {
 	t.Helper()
 	u := Unit{Name: "s.service", own: ownFile, etc: systemEtc}
@@ -24,10 +24,10 @@ func unitOf(t *testing.T, lines string) Unit {
 	return u
 }
 
-// situation is what a plan is made of; the zero value is a plain one.
+// situation is the input of a plan; the zero value is a plain service with the built-in policy.
 type situation struct {
-	unit      string // lines of [Service]; "ExecStart=/bin/x" is added where there is none
-	policy    string // lines of a policy file; "" is the built-in one
+	unit      string // lines of [Service]; "ExecStart=/bin/x" is added if there is none
+	policy    string // lines of a policy file; "" for the built-in policy
 	supervise bool
 	found     Found
 }
@@ -96,20 +96,20 @@ func TestWhatCannotBeDone(t *testing.T) {
 		"a root without it":               {situation{unit: "RootDirectory=/srv/root", found: Found{own: ownProgram{neededFile: neededFile{Path: ownPath, Absent: true}}}}, "RootDirectory=/srv/root has no /usr/bin/arenacap (arenacap); add BindReadOnlyPaths=/usr/bin/arenacap"},
 		"a root with it":                  {situation{unit: "RootDirectory=/srv/root", found: Found{own: ownAt(ownPath, 64)}}, ""},
 		"a budget at a connection":        {situation{unit: "StandardInput=socket", policy: budget}, "stderr is the connection (socket), so a breach would be written to the client; write StandardError=journal"},
-		"half of a memory that is hidden": {situation{unit: "ProcSubset=pid\nMemoryMax=infinity", policy: halfOfMemory}, "ProcSubset=pid hides /proc/meminfo, of which the budget in percent is a share; write bytes in the policy"},
+		"half of a memory that is hidden": {situation{unit: "ProcSubset=pid\nMemoryMax=infinity", policy: halfOfMemory}, "ProcSubset=pid hides /proc/meminfo, which a budget in percent needs; write bytes in the policy"},
 		"half of a group that is hidden":  {situation{unit: "ProcSubset=pid\nMemoryMax=1G\nInaccessiblePaths=/sys", policy: halfOfMemory}, "ProcSubset=pid hides /proc/meminfo"},
 		"half of no memory":               {situation{unit: "InaccessiblePaths=/proc\nMemoryMax=1G", policy: halfOfMemory}, "InaccessiblePaths= hides /proc/meminfo"},
-		"another user":                    {situation{unit: "User=x", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, `with User=x arenacap cannot be started, since "/root" is not open`},
+		"another user":                    {situation{unit: "User=x", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, `with User=x arenacap cannot be started, because that user has no access to "/root"`},
 		"a dynamic user":                  {situation{unit: "DynamicUser=yes", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, "with DynamicUser=yes arenacap cannot be started"},
 		"root may":                        {situation{unit: "User=root", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, ""},
-		"a policy for root only":          {situation{unit: "User=x", found: Found{policy: neededFile{Path: "/etc/x/p", Closed: "/etc/x"}}}, `cannot read its policy, since "/etc/x"`},
+		"a policy for root only":          {situation{unit: "User=x", found: Found{policy: neededFile{Path: "/etc/x/p", Closed: "/etc/x"}}}, `cannot read its policy, because that user has no access to "/etc/x"`},
 		"little address space":            {situation{unit: "LimitAS=512M"}, "LimitAS=512M: arenacap needs 690 MiB of address space to start; name arenacap-386"},
 		"a soft limit":                    {situation{unit: "LimitAS=512M:infinity"}, "LimitAS=512M:infinity"},
 		"enough for 32 bits":              {situation{unit: "LimitAS=512M", found: Found{own: ownAt(ownPath, 32)}}, ""},
 		"too little for 32 bits":          {situation{unit: "LimitAS=8M", found: Found{own: ownAt(ownPath, 32)}}, "needs 17 MiB of address space"},
 		"no limit":                        {situation{unit: "LimitAS=infinity"}, ""},
 		"32 bits are forbidden":           {situation{unit: "SystemCallArchitectures=native", found: Found{own: ownAt(ownPath, 32), Programs: []Program{{Target: glibc}}}}, "SystemCallArchitectures=native"},
-		"it is not there":                 {situation{found: Found{own: ownProgram{neededFile: neededFile{Path: ownPath}, Wrong: "does not exist"}}}, `"/usr/bin/arenacap" does not exist, so nothing could be started`},
+		"it is not there":                 {situation{found: Found{own: ownProgram{neededFile: neededFile{Path: ownPath}, Wrong: "does not exist"}}}, `"/usr/bin/arenacap" does not exist, so the service could not start`},
 		"a policy in a hidden home":       {situation{unit: "ProtectHome=yes", found: Found{policy: neededFile{Path: "/root/p.toml"}}}, "ProtectHome=yes hides /root/p.toml (the policy file); put it into a folder that the service sees"},
 		"a policy in a home to be read":   {situation{unit: "ProtectHome=read-only", found: Found{policy: neededFile{Path: "/root/p.toml"}}}, ""},
 		"a policy in another tmp":         {situation{unit: "PrivateTmp=yes", found: Found{policy: neededFile{Path: "/tmp/p.toml"}}}, "PrivateTmp=yes hides /tmp/p.toml"},
@@ -137,23 +137,23 @@ func TestWhatCannotBeDone(t *testing.T) {
 func TestNotes(t *testing.T) {
 	for name, c := range map[string]struct {
 		situation
-		note, line string // "" is that there is none
+		note, line string // "" for none
 	}{
 		"plain":                          {situation{}, "", ""},
 		"no cap works, a budget":         {situation{policy: budget, found: Found{Programs: []Program{{Target: jemalloc}}}}, "x links jemalloc", ""},
 		"what is known of a program":     {situation{found: Found{Programs: []Program{{Target: target.Target{Arrives: target.Yes, CanCap: target.Yes, Notes: []string{"x calls mallopt"}}}}}}, "x calls mallopt", ""},
 		"a cap for one of two":           {situation{unit: "Type=oneshot\nExecStart=/bin/x ; /bin/y", found: Found{Programs: []Program{{Target: jemalloc}, {Target: glibc}}}}, "x links jemalloc", ""},
-		"a program that is not here":     {situation{found: Found{Programs: []Program{{Missing: true}}}}, "there is no /bin/x on this machine, so whether the cap can work on it is not known; 'arenacap plan /bin/x' says", ""},
+		"a program that is not here":     {situation{found: Found{Programs: []Program{{Missing: true}}}}, "/bin/x is not on this machine, so it is not known whether the cap works on it; run 'arenacap plan /bin/x' on", ""},
 		"a cap of glibc's own":           {situation{policy: "[arenas]\ncap = \"glibc\"", found: Found{Programs: []Program{{Target: jemalloc}}}}, "", ""},
 		"forking, no budget":             {situation{unit: "Type=forking"}, "", ""},
 		"forking, a budget":              {situation{unit: "Type=forking\nPIDFile=/run/x", policy: budget}, `scope = "cgroup"`, ""},
-		"forking, supervised":            {situation{unit: "Type=forking\nPIDFile=/run/x", supervise: true, policy: budget}, "leave supervising out", ""},
+		"forking, supervised":            {situation{unit: "Type=forking\nPIDFile=/run/x", supervise: true, policy: budget}, "do not supervise", ""},
 		"forking, supervised, no budget": {situation{unit: "Type=forking", policy: "[launch]\nmode = \"supervise\""}, "", ""},
 		"forking, no PIDFile":            {situation{unit: "Type=forking", policy: budget + "scope = \"cgroup\""}, "write PIDFile=", ""},
 		"notify":                         {situation{unit: "Type=notify\nKillMode=mixed", policy: budget}, "", ""},
 		"notify, supervised":             {situation{unit: "Type=notify", supervise: true, policy: budget}, "its status is lost", ""},
-		"notify, supervised, mixed":      {situation{unit: "Type=notify-reload\nKillMode=mixed", supervise: true, policy: budget}, "SIGKILL right behind SIGTERM", ""},
-		"notify, supervised, terminate":  {situation{unit: "Type=notify\nRestart=on-failure", supervise: true, policy: budget + "action = \"terminate\""}, "which Restart=on-failure takes for a stop", "#Restart=always"},
+		"notify, supervised, mixed":      {situation{unit: "Type=notify-reload\nKillMode=mixed", supervise: true, policy: budget}, "SIGKILL right after SIGTERM", ""},
+		"notify, supervised, terminate":  {situation{unit: "Type=notify\nRestart=on-failure", supervise: true, policy: budget + "action = \"terminate\""}, "Restart=on-failure does not start it again", "#Restart=always"},
 		"forking, no guess":              {situation{unit: "Type=forking\nGuessMainPID=no", policy: budget + "scope = \"cgroup\""}, "", ""},
 		"outside of the sandbox":         {situation{unit: "User=x\nExecStart=+/bin/x"}, `"+" at ExecStart=/bin/x`, ""},
 		"may not execute all":            {situation{unit: "NoExecPaths=/\nExecPaths=/bin/x /usr/lib"}, "NoExecPaths=", "ExecPaths=" + ownPath},
@@ -161,38 +161,38 @@ func TestNotes(t *testing.T) {
 		"a command at a breach":          {situation{unit: "NoExecPaths=/\nExecPaths=/usr/bin", policy: budget, found: Found{command: neededFile{Path: "/opt/on-breach"}}}, "/opt/on-breach", "ExecPaths=/opt/on-breach"},
 		"a share of all threads":         {situation{unit: "TasksMax=99%"}, "", ""},
 		"a file that sets LD_PRELOAD":    {situation{found: Found{settings: []envFile{{"/etc/default/x", []string{"LD_PRELOAD"}}}}}, "/etc/default/x sets LD_PRELOAD", ""},
-		"a variable of the manager's":    {situation{unit: "PassEnvironment=A LD_PRELOAD MALLOC_ARENA_MAX\nUnsetEnvironment=MALLOC_ARENA_MAX"}, "PassEnvironment= hands LD_PRELOAD of the service manager on, which", ""},
+		"a variable of the manager's":    {situation{unit: "PassEnvironment=A LD_PRELOAD MALLOC_ARENA_MAX\nUnsetEnvironment=MALLOC_ARENA_MAX"}, "PassEnvironment= passes on the service manager's LD_PRELOAD, which", ""},
 		"variables that do not matter":   {situation{unit: "PassEnvironment=A LD_PRELOAD\nUnsetEnvironment=LD_PRELOAD"}, "", ""},
-		"a security module":              {situation{unit: "AppArmorProfile=-x"}, "AppArmorProfile=-x was not looked at; it has to let arenacap start", ""},
+		"a security module":              {situation{unit: "AppArmorProfile=-x"}, "AppArmorProfile=-x was not checked; it must allow arenacap to start", ""},
 		"a security module, outside":     {situation{unit: "SELinuxContext=x\nExecStart=+/bin/x"}, "", ""},
-		"a cap of its own":               {situation{unit: "Environment=MALLOC_ARENA_MAX=1"}, "the unit's own cap of 1 ($MALLOC_ARENA_MAX) stays: no policy file says another one", ""},
+		"a cap of its own":               {situation{unit: "Environment=MALLOC_ARENA_MAX=1"}, "the unit's own cap of 1 ($MALLOC_ARENA_MAX) stays: no policy file sets another one", ""},
 		"a cap of its own, kept":         {situation{unit: "Environment=MALLOC_ARENA_MAX=1", policy: "[arenas]\ncap = 2\ninherited = \"keep\""}, "stays: the policy says inherited", ""},
 		"a cap of its own, unset":        {situation{unit: "Environment=MALLOC_ARENA_MAX=1\nUnsetEnvironment=MALLOC_ARENA_MAX"}, "", ""},
-		"a PATH of its own":              {situation{unit: "Environment=A=1 PATH=/opt/bin\nExecStart=x"}, "x is looked for in the PATH", ""},
+		"a PATH of its own":              {situation{unit: "Environment=A=1 PATH=/opt/bin\nExecStart=x"}, "looks for x in the PATH", ""},
 		"a PATH, and a path":             {situation{unit: "Environment=A=1 PATH=/opt/bin"}, "", ""},
-		"terminate":                      {situation{policy: budget + "action = \"terminate\""}, "which Restart=no takes for a stop", "#Restart=always"},
-		"terminate, on-failure":          {situation{unit: "Restart=on-failure", policy: budget + "action = \"terminate\""}, "which Restart=on-failure takes", "#RestartPreventExitStatus=125 126 127"},
+		"terminate":                      {situation{policy: budget + "action = \"terminate\""}, "Restart=no does not start it again", "#Restart=always"},
+		"terminate, on-failure":          {situation{unit: "Restart=on-failure", policy: budget + "action = \"terminate\""}, "Restart=on-failure does not start it again", "#RestartPreventExitStatus=125 126 127"},
 		"terminate, always":              {situation{unit: "Restart=always", policy: budget + "action = \"terminate\""}, "", "#RestartPreventExitStatus=125 126 127"},
 		"terminate, supervised":          {situation{unit: "Restart=on-failure\nRestartPreventExitStatus=1", supervise: true, policy: budget + "action = \"terminate\""}, "", ""},
 		"terminate, supervised, no":      {situation{supervise: true, policy: budget + "action = \"terminate\""}, "Restart=no", "#Restart=on-failure"},
-		"terminate, oneshot":             {situation{unit: "Type=oneshot", policy: budget + "action = \"terminate\""}, "ask with --supervise", ""},
+		"terminate, oneshot":             {situation{unit: "Type=oneshot", policy: budget + "action = \"terminate\""}, "use --supervise", ""},
 		"terminate, oneshot, supervised": {situation{unit: "Type=oneshot", supervise: true, policy: budget + "action = \"terminate\""}, "Restart=no", "#Restart=on-failure"},
 		"what systemd ignores":           {situation{unit: "Type=oneshot\nExecStart=/bin/x\nExecStart=-/bin/y 'a"}, "systemd ignores that command", ""},
-		"an image":                       {situation{unit: "RootImage=/srv/image"}, "has to be in that image", ""},
+		"an image":                       {situation{unit: "RootImage=/srv/image"}, "that image must contain", ""},
 		"simple, NotifyAccess=main":      {situation{unit: "NotifyAccess=main\nRestart=on-failure", supervise: true, policy: budget + "action = \"terminate\""}, "NotifyAccess=main: a supervising arenacap makes the program the main process", "#Restart=always"},
 		"simple, NotifyAccess=none":      {situation{unit: "NotifyAccess=none", supervise: true}, "", ""},
 		"simple, WatchdogSec":            {situation{unit: "WatchdogSec=30s\nNotifyAccess=none", supervise: true}, "WatchdogSec=30s: a supervising", ""},
 		"simple, no WatchdogSec":         {situation{unit: "WatchdogSec=0", supervise: true}, "", ""},
 		"simple, a store of descriptors": {situation{unit: "FileDescriptorStoreMax=3", supervise: true}, "FileDescriptorStoreMax=3: a supervising", ""},
-		"a log that is hidden":           {situation{unit: "ProtectHome=yes", policy: budget, found: Found{log: neededFile{Path: "/root/log"}}}, "ProtectHome=yes hides /root/log, the place of [log] to", ""},
-		"a log that is read-only":        {situation{unit: "ProtectSystem=strict", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, `ProtectSystem=strict lets the service not write [log] to = "/var/log/a/log"`, "#ReadWritePaths=/var/log/a"},
+		"a log that is hidden":           {situation{unit: "ProtectHome=yes", policy: budget, found: Found{log: neededFile{Path: "/root/log"}}}, "ProtectHome=yes hides /root/log, the log file of [log] to", ""},
+		"a log that is read-only":        {situation{unit: "ProtectSystem=strict", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, `ProtectSystem=strict keeps the service from writing [log] to = "/var/log/a/log"`, "#ReadWritePaths=/var/log/a"},
 		"a log in its own folder":        {situation{unit: "ProtectSystem=strict\nLogsDirectory=a\nUser=x", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log", Closed: "/var/log/a"}}}, "", ""},
 		"a log in a writable folder":     {situation{unit: "ProtectSystem=strict\nReadWritePaths=/var", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "", ""},
-		"a log in a read-only path":      {situation{unit: "ReadWritePaths=/var\nReadOnlyPaths=/var/log", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "ReadOnlyPaths= lets the service not write", "#ReadWritePaths=/var/log/a"},
+		"a log in a read-only path":      {situation{unit: "ReadWritePaths=/var\nReadOnlyPaths=/var/log", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "ReadOnlyPaths= keeps the service from writing", "#ReadWritePaths=/var/log/a"},
 		"a log of another user's":        {situation{unit: "User=x", policy: budget, found: Found{log: neededFile{Path: "/var/log/log", Closed: "/var/log"}}}, `with User=x arenacap cannot write [log] to = "/var/log/log"`, ""},
 		"a command that is hidden":       {situation{unit: "ProtectHome=yes", policy: budget, found: Found{command: neededFile{Path: "/root/cry"}}}, "ProtectHome=yes hides /root/cry (the budget's command)", ""},
 		"a command of another user's":    {situation{unit: "User=x", policy: budget, found: Found{command: neededFile{Path: "/root/cry", Closed: "/root"}}}, "the budget's command /root/cry cannot be started", ""},
-		"a tmpfs over a log":             {situation{unit: "TemporaryFileSystem=/var", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "TemporaryFileSystem= hides /var/log/a/log, the place of [log] to; add BindPaths=/var/log/a to the unit", ""},
+		"a tmpfs over a log":             {situation{unit: "TemporaryFileSystem=/var", policy: budget, found: Found{log: neededFile{Path: "/var/log/a/log"}}}, "TemporaryFileSystem= hides /var/log/a/log, the log file of [log] to; add BindPaths=/var/log/a to the unit", ""},
 		"no /proc":                       {situation{unit: "TemporaryFileSystem=/:ro\nBindReadOnlyPaths=/usr", policy: budget}, "TemporaryFileSystem= hides /proc or /dev/null, so arenacap cannot watch the program; MountAPIVFS=yes shows them", ""},
 		"no /dev/null":                   {situation{unit: "TemporaryFileSystem=/:ro\nBindReadOnlyPaths=/usr /proc", policy: budget}, "MountAPIVFS=yes shows them", ""},
 		"devices of its own":             {situation{unit: "TemporaryFileSystem=/:ro\nBindReadOnlyPaths=/usr /proc\nPrivateDevices=yes", policy: budget}, "", ""},
@@ -237,18 +237,18 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// beside is the first line of the section that is not ExecStart=.
+// beside returns the first line of the section that a plain drop-in does not have.
 func beside(text string) string {
 	_, section, _ := strings.Cut(text, "[Service]\n")
 	for line := range strings.Lines(section) {
-		if !strings.HasPrefix(line, "ExecStart=") && line != "SyslogIdentifier=x\n" && !strings.HasPrefix(line, "# The name of") {
+		if !strings.HasPrefix(line, "ExecStart=") && line != "SyslogIdentifier=x\n" && !strings.HasPrefix(line, "# The identifier of") {
 			return line
 		}
 	}
 	return ""
 }
 
-// Limits, and the system calls that a filter denies: what is known not to start is refused, what may not is said.
+// Limits and denied system calls: a plan refuses if arenacap cannot start, and has a note if it may not start.
 func TestNeeds(t *testing.T) {
 	const allow, list = "SystemCallFilter=@basic-io @file-system @io-event ", "SystemCallFilter="
 	for name, c := range map[string]struct {
@@ -257,7 +257,7 @@ func TestNeeds(t *testing.T) {
 	}{
 		"two tasks":                  {situation{unit: "TasksMax=2"}, "TasksMax=2: arenacap needs 4 tasks to start", ""},
 		"four tasks, supervised":     {situation{unit: "TasksMax=4", supervise: true}, "TasksMax=4: arenacap needs 5", ""},
-		"few tasks":                  {situation{unit: "TasksMax=5"}, "", "TasksMax=5: arenacap takes tasks too, before the program starts and in the watch; 8 are enough"},
+		"few tasks":                  {situation{unit: "TasksMax=5"}, "", "TasksMax=5: arenacap itself needs tasks, before the program starts and in the watch; 8 are enough"},
 		"few tasks, a budget":        {situation{unit: "TasksMax=16", policy: budget}, "", "24 are enough"},
 		"enough tasks":               {situation{unit: "TasksMax=24", policy: budget}, "", ""},
 		"a share of all tasks":       {situation{unit: "TasksMax=1%"}, "", ""},
@@ -266,7 +266,7 @@ func TestNeeds(t *testing.T) {
 		"root is not bound":          {situation{unit: "LimitNPROC=1"}, "", ""},
 		"little memory":              {situation{unit: "LimitDATA=16M"}, "LimitDATA=16M: arenacap needs 38 MiB of memory", ""},
 		"little memory, 32 bits":     {situation{unit: "LimitDATA=16M", found: Found{own: ownAt(ownPath, 32)}}, "", ""},
-		"maybe too little memory":    {situation{unit: "LimitDATA=40M"}, "", "LimitDATA=40M: arenacap takes memory too, before the program starts and in the watch; 64 MiB are enough"},
+		"maybe too little memory":    {situation{unit: "LimitDATA=40M"}, "", "LimitDATA=40M: arenacap itself needs memory, before the program starts and in the watch; 64 MiB are enough"},
 		"maybe too little space":     {situation{unit: "LimitAS=700M"}, "", "768 MiB are enough"},
 		"few descriptors":            {situation{unit: "LimitNOFILE=4"}, "LimitNOFILE=4: arenacap needs 5 file descriptors", ""},
 		"few descriptors at first":   {situation{unit: "LimitNOFILE=4:1024"}, "", ""},
@@ -299,7 +299,7 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-// The manual has the amounts that are enough.
+// The manual lists the amounts that are enough.
 func TestReadmeHasTheNeeds(t *testing.T) {
 	text, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -316,7 +316,7 @@ func TestReadmeHasTheNeeds(t *testing.T) {
 	}
 }
 
-// The whole text, as people see it.
+// The whole text of a drop-in.
 func TestText(t *testing.T) {
 	u := unitOf(t, "Restart=on-failure\nNoExecPaths=/\nExecStart=!!@/bin/sh \"-a b\" -c 'echo $0 %% %i ${X} \\\n ; a comment\n  x'\nExecStart=:/opt/a$b/x \\; $X ; -\"/opt/$c d\"\nExecStart=-/usr/bin/arenacap run -- y ;\nType=oneshot")
 	u.Name, u.Files, u.own = "foo@.service", []string{"/lib/systemd/system/foo@.service", "/etc/systemd/system/foo@.service.d/a.conf"}, "zz-arenacap.conf"
@@ -337,7 +337,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// A connection that was terminated is over; its service is not started again.
+// A service instance for one connection is not restarted after its termination.
 func TestOneConnection(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{
@@ -356,7 +356,7 @@ func TestOneConnection(t *testing.T) {
 	}
 }
 
-// What an operator wrote into the drop-in counts, and is written again; the older one under another name goes.
+// What an operator wrote into the drop-in applies and is written again; the older drop-in under another name is removed.
 func TestKept(t *testing.T) {
 	const own = ownBegin + "a.service. Made by:\n[Service]\nExecStart=\nExecStart=/bin/old\n"
 	root := t.TempDir()
@@ -364,7 +364,7 @@ func TestKept(t *testing.T) {
 		"etc/systemd/system/a.service":                 "[Service]\nType=forking\nExecStart=/bin/x",
 		"etc/systemd/system/a.service.d/override.conf": "[Service]\nExecStart=\nExecStart=/bin/y",
 		"etc/systemd/system/a.service.d/arenacap.conf": own + "Restart=always\n# RestartPreventExitStatus=1\nPIDFile=/run/a\\\n b \\\\\n[Unit]\nAfter=b\nSyslogIdentifier=old\n",
-		"run/systemd/system/a.service.d/arenacap.conf": own, // the one in /etc counts
+		"run/systemd/system/a.service.d/arenacap.conf": own, // hidden by the one in /etc
 		"run/systemd/system/a.service.d/zzz.conf":      own,
 	})
 	u, err := Load(root, "a")
@@ -383,12 +383,12 @@ func TestKept(t *testing.T) {
 	if d.Place != filepath.Join(dir, "zz-arenacap.conf") || len(d.Older) != 1 || d.Older[0] != filepath.Join(dir, "arenacap.conf") {
 		t.Errorf("%q instead of %q", d.Place, d.Older)
 	}
-	if notes := strings.Join(d.Notes, "\n"); !strings.Contains(notes, "zzz.conf is a drop-in that arenacap made before") || strings.Contains(notes, "PIDFile") {
+	if notes := strings.Join(d.Notes, "\n"); !strings.Contains(notes, "zzz.conf earlier, and systemd reads it after this one") || strings.Contains(notes, "PIDFile") {
 		t.Errorf("%s", notes)
 	}
 }
 
-// A drop-in for the template stays beside the one for an instance, which counts.
+// A drop-in for the template stays in place beside the one for an instance, which overrides it.
 func TestKeptOfATemplate(t *testing.T) {
 	root := t.TempDir()
 	write(t, root, map[string]string{
@@ -408,7 +408,7 @@ func TestKeptOfATemplate(t *testing.T) {
 func TestNoNameIsLeft(t *testing.T) {
 	u := unitOf(t, "ExecStart=/bin/x")
 	u.own, u.behind = ownName([]string{strings.Repeat("~", 250) + ".conf"})
-	if _, err := Plan(u, Wish{Plan: planOf(t, "")}, Found{own: ownAt(ownPath, 64)}); err == nil || !strings.HasSuffix(err.Error(), "rename that one") {
+	if _, err := Plan(u, Wish{Plan: planOf(t, "")}, Found{own: ownAt(ownPath, 64)}); err == nil || !strings.HasSuffix(err.Error(), "rename that file") {
 		t.Error(err)
 	}
 }

@@ -1,12 +1,12 @@
 package unit
 
-// Judgement of how systemd follows the service's processes (systemd.service(5), Type=, PIDFile=, NotifyAccess=).
+// Check of how systemd tracks the service's processes (systemd.service(5), Type=, PIDFile=, NotifyAccess=).
 
 import (
 	"strings"
 )
 
-// judgeType is about how systemd follows the service's processes (systemd.service(5), Type=, PIDFile=).
+// judgeType notes what does not work with the service's Type=.
 func (p *planner) judgeType() {
 	switch why := p.notifying(); {
 	case p.u.last("Type") == "forking":
@@ -18,9 +18,9 @@ func (p *planner) judgeType() {
 	}
 }
 
-// notifying is the setting for which the service has a NOTIFY_SOCKET, and arenacap, if it supervises, says there that
-// the program is the main process; "" is none. Type=notify, WatchdogSec= and FileDescriptorStoreMax= imply
-// NotifyAccess=main, also where "none" is written (v252: src/core/service.c, service_add_extras).
+// notifying returns the setting that gives the service a NOTIFY_SOCKET, or "". Through that socket a supervising arenacap
+// declares the program the main process. Type=notify, WatchdogSec= and FileDescriptorStoreMax= imply NotifyAccess=main,
+// even if the unit says "none" (v252: src/core/service.c, service_add_extras).
 func (p *planner) notifying() string {
 	if t := p.u.last("Type"); t == "notify" || t == "notify-reload" {
 		return "Type=" + t
@@ -36,21 +36,22 @@ func (p *planner) notifying() string {
 	return ""
 }
 
-// judgeNotify: MAINPID= makes a child of arenacap the main process, whose end systemd can neither wait for nor ask of.
+// judgeNotify notes the cost of MAINPID=: the main process is then a child of arenacap, so systemd cannot wait for it and
+// does not get its exit status.
 func (p *planner) judgeNotify(why string) {
-	p.note("%s: a supervising arenacap makes the program the main process, which is no child of systemd's then: its status is lost unless NotifyAccess=all is written, and nothing but Restart=always starts it again; leave supervising out", why)
+	p.note("%s: a supervising arenacap makes the program the main process, which is not systemd's child: its status is lost unless the unit has NotifyAccess=all, and only Restart=always starts it again; do not supervise", why)
 	if kill := p.u.last("KillMode"); kill == "mixed" || kill == "process" {
-		p.note("%s: with KillMode=%s systemd sends SIGKILL right behind SIGTERM where the main process is no child of its own; leave supervising out, or write KillMode=control-group", why, kill)
+		p.note("%s: with KillMode=%s systemd sends SIGKILL right after SIGTERM if the main process is not its child; do not supervise, or write KillMode=control-group", why, kill)
 	}
 }
 
 func (p *planner) judgeForking() {
 	if p.supervised() {
-		p.note(`Type=forking: the process that is started ends once the service runs, and a supervising arenacap with it; leave supervising out, and write scope = "cgroup" in the policy's [budget]`)
+		p.note(`Type=forking: the started process exits once the service runs, and a supervising arenacap exits with it; do not supervise, and write scope = "cgroup" in the policy's [budget]`)
 	} else if p.w.Plan.Policy.Budget.Scope == "process" {
-		p.note(`Type=forking: the process that is started ends once the service runs, and with it its watch; write scope = "cgroup" in the policy's [budget]`)
+		p.note(`Type=forking: the started process exits once the service runs, and its watch exits with it; write scope = "cgroup" in the policy's [budget]`)
 	}
 	if guess := p.u.last("GuessMainPID"); p.u.last("PIDFile") == "" && (guess == "" || p.u.yes("GuessMainPID")) {
-		p.note("Type=forking without PIDFile=: systemd takes the only process that is left for the main one, but the watch is left too, so it will know none; write PIDFile= with the file that the program writes")
+		p.note("Type=forking without PIDFile=: systemd takes the only remaining process as the main one, but the watch remains too, so it finds none; write PIDFile= with the file that the program writes")
 	}
 }

@@ -1,6 +1,6 @@
 package unit
 
-// Reading one service: its file, with its drop-ins laid over it.
+// Reading of one service: its file and its drop-ins.
 
 import (
 	"cmp"
@@ -17,18 +17,18 @@ const suffix = ".service"
 
 // finder looks for units below a root.
 type finder struct {
-	root string // "" is the real one
-	dirs []string
-	etc  string // the administrator's folder, for drop-ins; "" is systemEtc
-	home string // of the user whose manager it is about; "" is the system's
+	root string   // "" for the real root
+	dirs []string // the search path
+	etc  string   // the administrator's directory, for drop-ins; "" for systemEtc
+	home string   // home directory of the user whose manager it is; "" for the system manager
 }
 
-// Load reads a service as the system's systemd would. operand is a unit's name, with or without ".service", or, with a
-// slash in it, a file, whose folder then comes first in the search path as with systemd-analyze(1) verify. All other
-// files are looked for below root; "" is the real one, where $SYSTEMD_UNIT_PATH counts too. A drop-in that arenacap
-// made before is left out, so that it can be made again; what was added to it counts.
+// Load reads a service as the system manager does. operand is a unit's name, with or without ".service", or, if it
+// contains a slash, a file. The directory of that file comes first in the search path, as in systemd-analyze(1) verify.
+// All other files are searched below root; "" is the real root, for which $SYSTEMD_UNIT_PATH is used too. Load skips what
+// arenacap wrote into an earlier drop-in, so that it can be made again, but keeps the settings added to it.
 //
-// An error says why there is nothing that arenacap could stand in front of.
+// It is an error if the service has no command to put arenacap in front of.
 func Load(root, operand string) (Unit, error) {
 	return finder{root: strings.TrimSuffix(root, "/"), dirs: searchPath(root)}.load(operand)
 }
@@ -56,10 +56,10 @@ func (f finder) load(operand string) (Unit, error) {
 	return f.read(name, alias, file)
 }
 
-// fileMax is more than any unit's file has; systemd bounds a line only.
+// fileMax bounds the size of a unit file in bytes. systemd limits only the length of a line.
 const fileMax = 1 << 20
 
-// text reads a unit's file or a drop-in.
+// text reads a unit file or a drop-in; it is empty for a link to /dev/null.
 func (f finder) text(p string) (string, error) {
 	file, err := f.follow(p)
 	if err != nil {
@@ -73,25 +73,25 @@ func (f finder) text(p string) (string, error) {
 	case err != nil:
 		return "", closedTo(f.at(p), err)
 	case info.IsDir():
-		return "", fmt.Errorf("%q is a directory, not a unit's file", f.at(p))
+		return "", fmt.Errorf("%q is a directory, not a unit file", f.at(p))
 	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%q is no regular file", f.at(p))
+		return "", fmt.Errorf("%q is not a regular file", f.at(p))
 	case info.Size() > fileMax:
-		return "", fmt.Errorf("%q has over %d bytes, which no unit's file has", f.at(p), fileMax)
+		return "", fmt.Errorf("%q has over %d bytes, too many for a unit file", f.at(p), fileMax)
 	}
 	text, err := os.ReadFile(f.at(file))
 	return string(text), closedTo(f.at(p), err)
 }
 
-// closedTo is an error of a file, with the way out where permission is denied.
+// closedTo adds the remedy to an error of a file if permission is denied.
 func closedTo(file string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%q cannot be read (permission denied); ask again as root", file)
+		return fmt.Errorf("%q cannot be read (permission denied); run this again as root", file)
 	}
 	return err
 }
 
-// read reads a unit's file and its drop-ins, those for the alias included that led to it.
+// read reads a unit's file and its drop-ins, including those of the alias by which it was named.
 func (f finder) read(name, alias, file string) (Unit, error) {
 	u := Unit{Name: name, Home: f.home, etc: cmp.Or(f.etc, systemEtc)}
 	text, err := f.text(file)
@@ -131,7 +131,7 @@ func (f finder) read(name, alias, file string) (Unit, error) {
 	return u, u.parse()
 }
 
-// add lays a file over what was read before.
+// add appends the settings of a file, which override those read before.
 func (u *Unit) add(file, text string) error {
 	u.Files = append(u.Files, file)
 	settings, err := parse(file, text)
@@ -139,8 +139,8 @@ func (u *Unit) add(file, text string) error {
 	return err
 }
 
-// keep takes from a drop-in that arenacap made before what arenacap does not write into it: what an operator added, or
-// took the "#" from.
+// keep reads an earlier drop-in of arenacap and keeps the settings that arenacap did not write: those that an operator
+// added or uncommented.
 func (u *Unit) keep(file, text string) {
 	u.older = append(u.older, file)
 	settings, _ := parse(file, text)
@@ -167,12 +167,12 @@ func (u *Unit) parse() error {
 		u.commands = append(u.commands, commands...)
 	}
 	if len(u.commands) == 0 {
-		return fmt.Errorf("%s has no ExecStart= (%s), so it starts nothing", u.Name, strings.Join(u.Files, ", "))
+		return fmt.Errorf("%s has no ExecStart= (%s), so it starts no program", u.Name, strings.Join(u.Files, ", "))
 	}
 	return nil
 }
 
-// perConnection reports whether a template's instances are one connection each (systemd.socket(5), Accept=).
+// perConnection reports whether each instance of a template serves one connection (systemd.socket(5), Accept=).
 func (f finder) perConnection(name string) bool {
 	if prefix, _, ok := strings.Cut(name, "@"); ok {
 		if _, file, ok := f.chain(prefix + ".socket"); ok {

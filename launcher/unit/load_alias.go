@@ -1,7 +1,7 @@
 package unit
 
-// From a name to a unit's file, through symbolic links: aliases, links to elsewhere, links to /dev/null; and what is said
-// where a unit is masked or was not found.
+// From a name to a unit file through symbolic links: aliases, links out of the search path, links to /dev/null. Also the
+// errors for units that are masked or not found.
 
 import (
 	"errors"
@@ -14,24 +14,24 @@ import (
 	"syscall"
 )
 
-// linksMax bounds a chain of links, or of aliases.
+// linksMax bounds a chain of links or of aliases, which may be a loop.
 const linksMax = 32
 
-// follow is where a chain of links ends, or the path itself. It stays below the root.
+// follow returns the end of a chain of links, or the path itself if it is not a link. It stays below the root.
 func (f finder) follow(p string) (string, error) {
 	for range linksMax {
 		to, err := f.link(p)
 		if err != nil || to == "" {
 			return p, err
 		}
-		if p = to; p == "/dev/null" { // the manager's, not the root's
+		if p = to; p == "/dev/null" { // also below another root
 			return p, nil
 		}
 	}
-	return "", fmt.Errorf("%q has too many links", p)
+	return "", fmt.Errorf("%q is a chain of over %d links", p, linksMax)
 }
 
-// link is where a link leads to; "" is no link.
+// link returns the target of a link, or "" for another file.
 func (f finder) link(p string) (to string, err error) {
 	switch to, err = os.Readlink(f.at(p)); {
 	case errors.Is(err, syscall.EINVAL):
@@ -44,9 +44,9 @@ func (f finder) link(p string) (to string, err error) {
 	return path.Clean(to), nil
 }
 
-// fragment finds a unit's own file and, where the name is an alias, the unit's name.
+// fragment finds a unit's file without its drop-ins, and resolves an alias to the unit's name.
 func (f finder) fragment(name string) (unit, file string, err error) {
-	for _, candidate := range []string{name, template(name)} { // for an instance its own file first
+	for _, candidate := range []string{name, template(name)} { // an instance's own file comes before the template's
 		if unit, file, ok := f.chain(candidate); ok {
 			unit = ofTemplate(unit, name)
 			switch real, err := f.follow(file); {
@@ -61,9 +61,9 @@ func (f finder) fragment(name string) (unit, file string, err error) {
 	return "", "", f.notFound(name)
 }
 
-// chain follows a name. A link to somewhere within the search path is another name, which is looked up in its turn; the
-// file that it leads to need not be the one that counts. Any other link is the unit's file, and the name stays (v252:
-// src/basic/unit-file.c, unit_file_resolve_symlink and unit_ids_map_get).
+// chain resolves a name to a unit and its file. A link into the search path is an alias: only the target's name matters,
+// and it is looked up again, so another file may be found. Any other link is the unit's file, and the name does not change
+// (v252: src/basic/unit-file.c, unit_file_resolve_symlink and unit_ids_map_get).
 func (f finder) chain(name string) (unit, file string, ok bool) {
 	for range linksMax {
 		p, alias, ok := f.entry(name)
@@ -81,7 +81,7 @@ func (f finder) chain(name string) (unit, file string, ok bool) {
 	return "", "", false
 }
 
-// entry finds a name in the first folder that has it: a file, or an alias.
+// entry finds a name in the first directory of the search path that has it: a file, or an alias.
 func (f finder) entry(name string) (file, alias string, ok bool) {
 	for _, dir := range f.dirs {
 		p := path.Join(dir, name)
@@ -94,18 +94,18 @@ func (f finder) entry(name string) (file, alias string, ok bool) {
 		case err != nil:
 		case to == "" || to == "/dev/null" || base == name || !f.searched(path.Dir(to)):
 			return p, "", true
-		case strings.HasSuffix(base, path.Ext(name)): // systemd takes no other for an alias
+		case strings.HasSuffix(base, path.Ext(name)): // systemd accepts only an alias of the same type
 			return "", base, true
 		}
 	}
 	return "", "", false
 }
 
-// aliases are the links in the search path that lead to a unit, or to its template, under another name.
+// aliases returns the other names of a unit or of its template: links in the search path.
 func (f finder) aliases(name string) []string {
 	var all []string
 	for _, dir := range f.dirs {
-		entries, _ := os.ReadDir(f.at(dir)) // of a folder that is not there, none
+		entries, _ := os.ReadDir(f.at(dir)) // a directory that does not exist has no entries
 		for _, e := range entries {
 			if e.Type()&fs.ModeSymlink == 0 || !strings.HasSuffix(e.Name(), suffix) {
 				continue
@@ -129,14 +129,15 @@ func (f finder) masked(name, file string) error {
 	}
 	switch {
 	case strings.HasPrefix(file, systemEtc+"/"):
-		unmask = fmt.Sprintf("; '%s unmask %s' first", systemctl, name)
+		unmask = fmt.Sprintf("; run '%s unmask %s' first", systemctl, name)
 	case strings.HasPrefix(file, "/run/systemd/system/"):
-		unmask = fmt.Sprintf("; '%s unmask --runtime %s' first", systemctl, name)
+		unmask = fmt.Sprintf("; run '%s unmask --runtime %s' first", systemctl, name)
 	}
 	return fmt.Errorf("%s is masked (%s): systemd never starts it%s", name, f.at(file), unmask)
 }
 
-// notFound says what there is instead: a template, or an init script, of which systemd makes a unit when it starts.
+// notFound is the error for a unit that does not exist. It names what exists instead: a template, a user unit, or an init
+// script, for which systemd generates a unit when it boots.
 func (f finder) notFound(name string) error {
 	short := strings.TrimSuffix(name, suffix)
 	script := "/etc/init.d/" + short
@@ -146,14 +147,14 @@ func (f finder) notFound(name string) error {
 	if home, err := os.UserHomeDir(); err == nil && f.home == "" {
 		for _, dir := range userSearch(home) {
 			if _, err := os.Lstat(f.at(path.Join(dir, name))); err == nil {
-				return fmt.Errorf("%s is no unit of the system's, but one of users' managers; write %q", name, path.Join(dir, name))
+				return fmt.Errorf("%s is a user unit, not a system unit; write %q", name, path.Join(dir, name))
 			}
 		}
 	}
 	if _, err := os.Stat(f.at(script)); err == nil {
-		return fmt.Errorf("%s has no unit file, only the init script %s, of which systemd makes a unit while it runs: ask again there, or put 'eval \"$(arenacap env --service %s)\"' into the script or a file that it sources (/etc/default/%s)",
+		return fmt.Errorf("%s has no unit file, only the init script %s, for which a running systemd generates a unit: run this again there, or put 'eval \"$(arenacap env --service %s)\"' into the script or a file that it sources (/etc/default/%s)",
 			name, f.at(script), short, short)
 	}
-	return fmt.Errorf("%s was not found in %d folders from %s to %s; 'systemctl list-unit-files' lists what is there, and a path with a slash is taken as a file",
+	return fmt.Errorf("%s was not found in %d directories from %s to %s; 'systemctl list-unit-files' lists the units; to name a file, write a path with a slash",
 		name, len(f.dirs), f.at(f.dirs[0]), f.at(f.dirs[len(f.dirs)-1]))
 }

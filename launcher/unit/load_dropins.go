@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// dropIns lists the files of a unit's drop-ins in the order in which they apply: by their names; of several with one
-// name the first folder's counts, also where it is a link to /dev/null or nowhere (v252: src/shared/dropin.c,
-// unit_file_find_dropin_paths).
+// dropIns lists the drop-ins of a unit in the order in which they apply: by file name. Of several files with the same
+// name the one in the first directory hides the others, even if it is a link to /dev/null or a broken link (v252:
+// src/shared/dropin.c, unit_file_find_dropin_paths).
 func (f finder) dropIns(name, alias string) ([]string, error) {
 	byName := map[string]string{}
 	for _, dir := range f.dropInDirs(name, alias) {
@@ -42,8 +42,7 @@ func (f finder) dropIns(name, alias string) ([]string, error) {
 	return files, nil
 }
 
-// dropInDirs lists the folders of drop-ins, the most important first: for the unit's name, for its aliases, for all
-// services.
+// dropInDirs lists the directories of drop-ins, highest priority first: for the unit's name, its aliases, all services.
 func (f finder) dropInDirs(name, alias string) []string {
 	var dirs []string
 	for _, n := range append([]string{name, alias}, f.aliases(name)...) {

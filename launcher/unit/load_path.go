@@ -1,6 +1,6 @@
 package unit
 
-// The folders in which systemd looks for units: the system's, a user's, and that of a file that was named
+// The search path for units: the system manager's, a user manager's, and the directory of a file given as operand
 // (systemd.unit(5), "UNIT FILE LOAD PATH").
 
 import (
@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// systemPath is where the system's manager looks for units (systemd.unit(5), "UNIT FILE LOAD PATH").
+// systemPath is the search path of the system manager.
 var systemPath = [...]string{
 	"/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/generator.early",
 	"/etc/systemd/system", "/etc/systemd/system.attached", "/run/systemd/system", "/run/systemd/system.attached",
@@ -20,24 +20,25 @@ var systemPath = [...]string{
 	"/run/systemd/generator.late",
 }
 
-// systemEtc is the administrator's folder.
+// systemEtc is the administrator's directory for system units.
 const systemEtc = "/etc/systemd/system"
 
-// userPath is where a user's manager looks for units, behind the user's own folders.
+// userPath is the part of a user manager's search path after the user's own directories.
 var userPath = [...]string{
 	"/etc/systemd/user", "/run/systemd/user", "/usr/local/lib/systemd/user", "/usr/local/share/systemd/user", "/usr/lib/systemd/user",
 	"/usr/share/systemd/user",
 }
 
-// userDirs are a user's own folders for units, the one that is written to first.
+// userDirs returns a user's own unit directories. Drop-ins are written to the first.
 func userDirs(home string) []string {
 	return []string{home + "/.config/systemd/user", home + "/.local/share/systemd/user"}
 }
 
-// userSearch is the search path of a user's manager.
+// userSearch is the search path of a user manager.
 func userSearch(home string) []string { return append(userDirs(home), userPath[:]...) }
 
-// searchPath is the system's, or what $SYSTEMD_UNIT_PATH says; with an empty last entry the system's follows.
+// searchPath is the system manager's search path. $SYSTEMD_UNIT_PATH replaces it, or precedes it if its last entry is
+// empty.
 func searchPath(root string) []string {
 	env := os.Getenv("SYSTEMD_UNIT_PATH")
 	if env == "" || strings.Trim(root, "/") != "" {
@@ -50,7 +51,7 @@ func searchPath(root string) []string {
 	return dirs
 }
 
-// ofUser takes the search path of a user's manager for a file that lies in such a folder.
+// ofUser changes to the search path of a user manager if the file is in a directory for user units.
 func (f finder) ofUser(operand string) finder {
 	dir, err := filepath.Abs(path.Dir(operand))
 	if err != nil || !strings.HasSuffix(dir, "/systemd/user") {
@@ -67,7 +68,8 @@ func (f finder) ofUser(operand string) finder {
 	return f
 }
 
-// beside looks into a file's folder first. A link in a folder of the search path is looked for as its name is.
+// beside puts the file's directory first in the search path, except for a link in a directory that is already there: it is
+// resolved like a name.
 func (f finder) beside(operand string) finder {
 	dir := path.Dir(operand)
 	if _, err := os.Readlink(f.at(operand)); err != nil || !f.searched(dir) {
@@ -76,7 +78,7 @@ func (f finder) beside(operand string) finder {
 	return f
 }
 
-// searched reports whether a folder is in the search path.
+// searched reports whether a directory is in the search path.
 func (f finder) searched(dir string) bool {
 	info, err := os.Stat(f.at(dir))
 	return slices.ContainsFunc(f.dirs, func(d string) bool {
@@ -88,7 +90,7 @@ func (f finder) searched(dir string) bool {
 	})
 }
 
-// at is where a path of the system lies.
+// at is the path of a file below the root.
 func (f finder) at(p string) string {
 	if path.IsAbs(p) {
 		return f.root + p

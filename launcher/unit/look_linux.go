@@ -1,6 +1,6 @@
 package unit
 
-// What decides beside the unit itself: the programs and the files on this machine.
+// Examination of the programs and files on this machine that matter for the drop-in.
 
 import (
 	"errors"
@@ -13,43 +13,43 @@ import (
 	"arenacap/launcher/target"
 )
 
-// Found is what decides beside the unit itself.
+// Found is the result of Look.
 type Found struct {
 	Programs []Program  // one for each of the unit's commands
-	own      ownProgram // arenacap's own file
+	own      ownProgram // arenacap's executable
 	policy   neededFile // the policy file
-	log      neededFile // the file that events go to
+	log      neededFile // the file that events are written to
 	command  neededFile // the budget's command
-	settings []envFile  // of the unit's files for its environment that are there
+	settings []envFile  // the existing files of EnvironmentFile=
 }
 
-// neededFile is one that arenacap needs in the service. Its path is the one that the service sees; "" is none.
+// neededFile is a file that arenacap needs in the service.
 type neededFile struct {
-	Path   string
-	Absent bool   // it is not there, RootDirectory= and what is bound into it included
-	Closed string // the part of the path at which the service's user gets no further; "" is none
+	Path   string // as the service sees it; "" if arenacap needs no such file
+	Absent bool   // it does not exist, with RootDirectory= and bind mounts taken into account
+	Closed string // the part of the path that the service's user has no access to; "" for none
 }
 
-// Program is what a command starts.
+// Program is the program of a command.
 type Program struct {
-	Missing bool          // it was not found here
-	Target  target.Target // zero where it was not looked at
+	Missing bool          // it was not found on this machine
+	Target  target.Target // zero if it was not examined
 }
 
-// ownProgram is arenacap's own file.
+// ownProgram is arenacap's executable.
 type ownProgram struct {
 	neededFile
-	Bits  int    // 32 or 64; 0 is not known
-	Wrong string // why it cannot be executed; "" is nothing
+	Bits  int    // 32 or 64; 0 if not known
+	Wrong string // why it cannot be executed; "" if it can
 }
 
-// systemdPath is where systemd looks for a program without a slash (v252: DEFAULT_PATH), and the PATH it gives to a
-// service.
+// systemdPath is the path in which systemd searches a program without a slash (v252: DEFAULT_PATH). It is also the PATH
+// of a service.
 const systemdPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Look examines what the unit starts, under the environment that arenacap will give it, and the files that arenacap
-// needs: its own, and those of the wish's policy. Below another root than the real one only arenacap's own file is looked
-// at: a program's libraries are those of this system.
+// Look examines the unit's programs, in the environment env that arenacap will give them, and the files that arenacap
+// needs: its executable and those named in the policy. Below a root other than the real one it examines only arenacap's
+// executable, because it would resolve the programs' libraries on this system.
 func Look(u Unit, w Wish, own string, env []string) Found {
 	if w.Root != "" {
 		at := w.Root + u.Outside(own)
@@ -73,13 +73,13 @@ func Look(u Unit, w Wish, own string, env []string) Found {
 	return found
 }
 
-// wrong is why a file cannot be executed, behind its name.
+// wrong says why a file cannot be executed; its name stands before that in the message.
 func wrong(file string) string {
 	switch info, err := os.Stat(file); {
 	case errors.Is(err, fs.ErrNotExist):
 		return "does not exist"
 	case err != nil:
-		return "cannot be looked at: " + err.Error()
+		return "cannot be examined: " + err.Error()
 	case info.IsDir():
 		return "is a directory"
 	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
@@ -97,7 +97,7 @@ func (u Unit) lookFile(as identity, file string, may fs.FileMode) neededFile {
 	return neededFile{Path: file, Absent: errors.Is(err, fs.ErrNotExist), Closed: as.closed(at, may)}
 }
 
-// lookLog: a log file that is not there yet is made, so its folder counts.
+// lookLog examines the log file, or its directory if the file does not exist: then arenacap creates it.
 func (u Unit) lookLog(as identity, file string) neededFile {
 	f := u.lookFile(as, file, mayWrite)
 	if dir := u.lookFile(as, path.Dir(file), mayWrite|mayExecute); f.Absent {

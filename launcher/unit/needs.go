@@ -1,7 +1,7 @@
 package unit
 
-// What a launch, a watch and --supervise need of a system: limits and system calls. Measured with prlimit(1), TasksMax= and
-// a seccomp filter for one call at a time: the release of Go 1.26, x86-64, GOMAXPROCS 2 and 16.
+// The resource limits and system calls that a launch, a watch and --supervise need. Measured with prlimit(1), TasksMax= and
+// a seccomp filter for one call at a time, for the release built with Go 1.26, x86-64, GOMAXPROCS 2 and 16.
 
 import (
 	"fmt"
@@ -13,23 +13,24 @@ import (
 	"arenacap/policy"
 )
 
-// Need is how much of something limited arenacap takes: below never it did not start once, from enough on it always did.
-// stay is with a watch or under --supervise.
+// Need is how much of a limited resource arenacap needs: without a watch and --supervise (launch) and with one (stay).
 type Need struct {
-	Setting      string // systemd's
-	Rlimit       int    // getrlimit(2)'s; -1 is none
-	Bits         int    // of the arenacap that takes memory so; 0 is any, and the numbers count things
-	Hard         bool   // the hard limit counts: Go raises the soft one
-	NotRoot      bool   // root is not bound
-	what         string
+	Setting      string // of systemd
+	Rlimit       int    // of getrlimit(2); -1 for none
+	Bits         int    // the arenacap that needs so much memory: 32 or 64; 0 for both, and then the bounds are not bytes
+	Hard         bool   // the hard limit decides, because Go raises the soft one
+	NotRoot      bool   // the limit does not apply to root
+	what         string // the resource, in messages
 	launch, stay bounds
 }
+
+// bounds: with a limit below never, arenacap did not start in any run; from enough on it started in all.
 
 type bounds struct{ never, enough uint64 }
 
 const mib = 1 << 20
 
-// Needs is all that is limited.
+// Needs are the needs for all resources.
 var Needs = [...]Need{
 	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 64, what: "of address space", launch: bounds{690 * mib, 768 * mib}, stay: bounds{690 * mib, 768 * mib}},
 	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 32, what: "of address space", launch: bounds{17 * mib, 24 * mib}, stay: bounds{17 * mib, 24 * mib}},
@@ -40,14 +41,14 @@ var Needs = [...]Need{
 	{Setting: "TasksMax", Rlimit: -1, what: "tasks", launch: bounds{4, 8}, stay: bounds{5, 24}},
 }
 
-// Judge says what a limit means for arenacap: "" is nothing. fatal is that it does not start.
+// Judge says how a limit affects arenacap: text is "" if it does not; fatal means that arenacap does not start.
 func (n Need) Judge(limit uint64, stays bool) (text string, fatal bool) {
 	b := n.bounds(stays)
 	switch {
 	case limit < b.never:
 		return fmt.Sprintf("arenacap needs %s %s to start", n.Format(b.never), n.what), true
 	case limit < b.enough:
-		return fmt.Sprintf("arenacap takes %s too, before the program starts and in the watch; %s are enough for it", strings.TrimPrefix(n.what, "of "), n.Format(b.enough)), false
+		return fmt.Sprintf("arenacap itself needs %s, before the program starts and in the watch; %s are enough for it", strings.TrimPrefix(n.what, "of "), n.Format(b.enough)), false
 	}
 	return "", false
 }
@@ -59,7 +60,7 @@ func (n Need) bounds(stays bool) bounds {
 	return n.launch
 }
 
-// Format writes an amount as people read it.
+// Format writes an amount: bytes with a unit such as MiB, others as a number.
 func (n Need) Format(amount uint64) string {
 	if n.Bits == 0 {
 		return strconv.FormatUint(amount, 10)
@@ -67,18 +68,18 @@ func (n Need) Format(amount uint64) string {
 	return policy.FormatSize(amount)
 }
 
-// denial is what a call that is denied means.
+// denial is a filter's action on a call, or the mildest action that harms arenacap.
 type denial int
 
 const (
-	fine   denial = iota // the call is not made, or its failure does not matter
-	killed               // it matters if the filter kills, and an error does not
-	fails                // it matters either way
+	fine   denial = iota // the filter allows the call; arenacap does not make it or ignores its failure
+	killed               // the filter kills the process; an error would do no harm
+	fails                // the call returns an error, which does harm
 )
 
-// calls are the system calls, beside those of @default, by their groups (systemd-analyze syscall-filter). All are in
-// @system-service, and none in @privileged or @resources. Those of @network-io are made where the watch writes to the journal,
-// and under --supervise where there is a NOTIFY_SOCKET.
+// calls are the system calls that arenacap makes, except those of @default, by group (systemd-analyze syscall-filter). All
+// are in @system-service, and none in @privileged or @resources. Those of @network-io are made only if the watch writes to
+// the journal, or under --supervise if there is a NOTIFY_SOCKET.
 var calls = [...]struct {
 	group                    string
 	launch, watch, supervise denial
@@ -107,5 +108,5 @@ var calls = [...]struct {
 	{"", fine, killed, killed, "ioctl setsid"},
 }
 
-// wholeGroups are those of which arenacap makes most calls; of others it needs too little to ask for all of them.
+// wholeGroups are the groups of which arenacap makes most calls. Of the others a message names the single calls.
 const wholeGroups = "@basic-io @file-system @io-event @process @signal"

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// write puts files below a folder: the name of one that ends in "->" is a link, and its text where it leads to.
+// write creates files below a directory. A name that ends in "->" makes a link, and its text is the target.
 func write(t testing.TB, dir string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
@@ -39,9 +39,8 @@ func write(t testing.TB, dir string, files map[string]string) {
 	}
 }
 
-// systemdReads is what systemd makes of the units in the search path: for each name its drop-ins, and its commands as
-// it prints them, each argument quoted by itself. systemd-analyze(1) loads units as the manager does, and shows them
-// when it is asked to debug.
+// systemdReads returns how systemd reads the units in the search path: for each name its drop-ins, and its commands as it
+// prints them, each argument quoted. systemd-analyze(1) loads units as the manager does, and prints them in its debug log.
 func systemdReads(t testing.TB, search string, names ...string) (dropIns, commands map[string][]string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -61,7 +60,7 @@ func systemdReads(t testing.TB, search string, names ...string) (dropIns, comman
 			unit = strings.TrimSuffix(name, ":")
 		}
 		file, ok := strings.CutPrefix(line, "DropIn Path: ")
-		if info, err := os.Stat(file); ok && err == nil && info.Mode().IsRegular() { // it lists those too that mask others
+		if info, err := os.Stat(file); ok && err == nil && info.Mode().IsRegular() { // it also lists links that mask others
 			dropIns[unit] = append(dropIns[unit], file)
 		}
 		command, ok := strings.CutPrefix(line, "Command Line: ")
@@ -84,7 +83,7 @@ func anyPlan() policy.Plan {
 
 const ownPath = "/usr/bin/arenacap"
 
-// install plans a drop-in for a unit in a folder and puts it in its place there.
+// install plans a drop-in for a unit in a directory and writes it there.
 func install(t testing.TB, dir, name string) DropIn {
 	t.Helper()
 	u, err := finder{dirs: []string{dir}}.load(name)
@@ -101,7 +100,7 @@ func install(t testing.TB, dir, name string) DropIn {
 
 const inFront = ownPath + " run --service x -- "
 
-// The texts are chosen to be read wrongly.
+// The texts are easy to misread.
 var situations = map[string]string{
 	"plain":         "[Service]\nExecStart=/bin/echo a b",
 	"continued":     "[Service]\nExecStart=/bin/echo a \\\n  b\\\nc \\\n\nType=simple",
@@ -129,7 +128,7 @@ var situations = map[string]string{
 	"nul":           "[Service]\nExecStart=/bin/a b\x00Type=oneshot\x00ExecStart=/bin/c",
 }
 
-// systemd starts the same arguments behind arenacap's as without it.
+// With the drop-in systemd passes the same arguments, after those of arenacap.
 func TestSystemdReadsTheSameCommands(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
 	dir := t.TempDir()
@@ -142,7 +141,7 @@ func TestSystemdReadsTheSameCommands(t *testing.T) {
 	sameCommands(t, dir, names...)
 }
 
-// sameCommands puts arenacap in front of units in a folder; systemd has to read the same commands behind it as without it.
+// sameCommands puts arenacap in front of the units in a directory. systemd must read the same commands behind it as before.
 func sameCommands(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	_, before := systemdReads(t, dir, names...)
@@ -169,7 +168,7 @@ func sameCommands(t *testing.T, dir string, names ...string) {
 	}
 }
 
-// The zeroth argument behind "@" is handed on with --argv0, and the program keeps its own.
+// The argv[0] after "@" is passed on with --argv0.
 func TestSystemdReadsTheZerothArgument(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
 	dir := t.TempDir()
@@ -186,7 +185,7 @@ func TestSystemdReadsTheZerothArgument(t *testing.T) {
 	}
 }
 
-// Commands made of random pieces: what systemd refuses is refused here, all else is kept.
+// Commands of random pieces: a command that systemd rejects is rejected here, and all others are kept.
 func TestSystemdReadsRandomCommands(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
 	pieces := strings.Fields(`a b; ; \; " ' "" '' "c '" \x41 \101 \u00e9 \s \n \q \\ \" $X ${X} $$ %% %n %Z % - @ : ! / . ; é ~ # = [ ] \x00 \777 \U0001F600 \ud800`)
@@ -236,8 +235,8 @@ func TestSystemdReadsRandomCommands(t *testing.T) {
 	}
 }
 
-// keeps reports whether systemd starts with the drop-in what it started before. Of a command with "@" it shows the zeroth
-// argument in the program's place; arenacap is given both. Where stderr is a connection there is -q.
+// keeps reports whether systemd starts the same command with the drop-in as before. For a command with "@" systemd prints
+// argv[0] in place of the program; arenacap gets both. With a connection as stderr, arenacap gets -q.
 func keeps(c command, before, after string) bool {
 	after = strings.Replace(after, ownPath+" run --service x -q ", ownPath+" run --service x ", 1)
 	if c.argv0 == nil {
@@ -249,7 +248,7 @@ func keeps(c command, before, after string) bool {
 	return named && behind[len(word.FindString(behind)):] == before[len(argv0):]
 }
 
-// Drop-ins apply in systemd's order, whatever folder they are in, and those that count are the ones that systemd takes.
+// The drop-ins are those that systemd uses, in systemd's order, from all directories.
 func TestSystemdReadsTheSameDropIns(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
 	dir := t.TempDir()

@@ -1,13 +1,13 @@
 package unit
 
-// The file system that a unit's processes see (systemd.exec(5), "PATHS" and "SANDBOXING"), as far as its settings tell.
+// The file system that a unit's processes see, derived from its settings (systemd.exec(5), "PATHS" and "SANDBOXING").
 
 import (
 	"path"
 	"strings"
 )
 
-// Paths that one setting stands for.
+// Paths that one setting affects.
 var (
 	homes     = []string{"/home", "/root", "/run/user"} // ProtectHome=
 	temporary = []string{"/tmp", "/var/tmp"}            // PrivateTmp=
@@ -15,11 +15,11 @@ var (
 	apis      = []string{"/proc", "/sys", "/dev"}       // MountAPIVFS=
 )
 
-// barrier is a setting that hides what lies below some paths, or makes it read-only.
+// barrier is a setting that hides files below some paths or makes them read-only.
 type barrier struct {
 	setting string
 	paths   []string
-	hard    bool // what is bound to a place below is hidden too
+	hard    bool // it also hides bind mounts below the paths
 }
 
 func (u Unit) hiders() []barrier {
@@ -37,7 +37,7 @@ func (u Unit) hiders() []barrier {
 	return all
 }
 
-// privateTmp is the setting for which /tmp is the unit's own; DynamicUser= implies it.
+// privateTmp returns the setting that gives the unit its own /tmp, or "". DynamicUser= implies PrivateTmp=.
 func (u Unit) privateTmp() string {
 	switch {
 	case u.set("PrivateTmp"):
@@ -48,7 +48,8 @@ func (u Unit) privateTmp() string {
 	return ""
 }
 
-// hiddenBy is what hides a file from the unit; without a setting nothing does. MountAPIVFS= mounts /proc, /sys and /dev anew.
+// hiddenBy returns the barrier that hides a file from the unit, or a zero barrier. MountAPIVFS= mounts new /proc, /sys and
+// /dev.
 func (u Unit) hiddenBy(file string) barrier {
 	bound := 0
 	for _, b := range u.binds("BindPaths", "BindReadOnlyPaths") {
@@ -68,7 +69,7 @@ func (u Unit) hiddenBy(file string) barrier {
 	return barrier{}
 }
 
-// readOnlyBy is the setting for which the unit cannot write a file, or "".
+// readOnlyBy returns the setting that makes a file read-only for the unit, or "".
 func (u Unit) readOnlyBy(file string) string {
 	all := []barrier{{setting: "ReadOnlyPaths=", paths: u.words("ReadOnlyPaths")}}
 	switch protect := strings.ToLower(u.last("ProtectSystem")); {
@@ -96,12 +97,12 @@ func (u Unit) readOnlyBy(file string) string {
 	return by
 }
 
-// serviceFolders are where the settings for folders of a service's own put them (systemd.exec(5), RuntimeDirectory=).
+// serviceFolders are the parents of the directories that these settings create (systemd.exec(5), RuntimeDirectory=).
 var serviceFolders = map[string]string{
 	"LogsDirectory": "/var/log/", "StateDirectory": "/var/lib/", "CacheDirectory": "/var/cache/", "RuntimeDirectory": "/run/",
 }
 
-// writable are the paths that the unit may write whatever is read-only above them.
+// writable returns the paths that the unit may write even if a parent is read-only.
 func (u Unit) writable() []string {
 	all := append(u.words("ReadWritePaths"), "/dev", "/proc", "/sys")
 	for _, b := range u.binds("BindPaths") {
@@ -136,14 +137,14 @@ func (u Unit) binds(keys ...string) (all []bind) {
 	return all
 }
 
-// rooted reports whether the unit has another root than ours.
+// rooted reports whether the unit has a root directory of its own.
 func (u Unit) rooted() bool {
 	dir := u.last("RootDirectory")
 	return dir != "" && dir != "/" || u.last("RootImage") != ""
 }
 
-// Outside is where a file lies that the unit sees under this path: RootDirectory= and what is bound into it count. Of
-// RootImage= nothing is known.
+// Outside maps a path that the unit sees to the path of the file outside, through RootDirectory= and bind mounts.
+// RootImage= is ignored.
 func (u Unit) Outside(file string) string {
 	longest, at := 0, path.Join("/", u.last("RootDirectory"), file)
 	for _, b := range u.binds("BindPaths", "BindReadOnlyPaths") {
@@ -154,8 +155,8 @@ func (u Unit) Outside(file string) string {
 	return at
 }
 
-// below is the length of the longest of these paths, as settings write them, that is the file's or a folder's above it;
-// 0 is none.
+// below returns the length of the longest of these paths that is the file itself or a directory above it, or 0. The paths
+// are as in settings: with the prefixes "-" and "+" and with options after ":".
 func below(file string, paths []string) int {
 	longest := 0
 	for _, dir := range paths {

@@ -1,6 +1,6 @@
 package unit
 
-// The text of a unit's file: sections, and the settings in them (systemd.syntax(7)).
+// The syntax of unit files: sections and settings (systemd.syntax(7)).
 
 import (
 	"fmt"
@@ -12,10 +12,10 @@ import (
 type setting struct {
 	section, key, value string
 	file                string
-	line                int // its first
+	line                int // number of its first line, from 1
 }
 
-// lineMax is the longest line that systemd reads, the lines it goes on in included (LONG_LINE_MAX).
+// lineMax is the longest line in bytes that systemd reads, continuation lines included (LONG_LINE_MAX).
 const lineMax = 1 << 20
 
 const blanks = " \t\n\r" // WHITESPACE of systemd
@@ -29,9 +29,9 @@ const blanks = " \t\n\r" // WHITESPACE of systemd
 //	; another
 //	in the next line
 //
-// A line goes on where its last backslash stands for itself; that backslash becomes a blank. Blanks around keys and
-// values do not count. What systemd ignores is left out: assignments outside of a section, lines without "=". Where it
-// reads no further there is an error; what came before counts.
+// A backslash at the end of a line, unless it is escaped, continues the line; it becomes a blank. Blanks around keys and
+// values are removed. parse skips what systemd ignores: assignments outside of a section and lines without "=". Where
+// systemd stops reading, parse returns an error together with the settings before it.
 func parse(file, text string) ([]setting, error) {
 	var all []setting
 	section, line := "", 0
@@ -46,7 +46,7 @@ func parse(file, text string) ([]setting, error) {
 		switch joined = strings.Trim(joined, blanks); {
 		case joined == "":
 		case !utf8.ValidString(joined):
-			return all, fmt.Errorf("%s:%d: %.200q is not UTF-8; systemd reads the file no further", file, first, joined)
+			return all, fmt.Errorf("%s:%d: %.200q is not UTF-8; systemd stops reading the file here", file, first, joined)
 		case joined[0] == '[':
 			if section, err = sectionName(joined); err != nil {
 				return all, fmt.Errorf("%s:%d: %w", file, first, err)
@@ -60,7 +60,7 @@ func parse(file, text string) ([]setting, error) {
 	return all, nil
 }
 
-// cutLogical cuts off one line with the lines in which it goes on, and says how many lines these are.
+// cutLogical cuts off one line with its continuation lines, and returns the number of lines.
 func cutLogical(text string) (joined string, lines int, rest string, err error) {
 	var b strings.Builder
 	for open := false; text != ""; {
@@ -74,7 +74,7 @@ func cutLogical(text string) (joined string, lines int, rest string, err error) 
 			continue
 		}
 		if b.Len()+len(line) > lineMax {
-			return "", lines, text, fmt.Errorf("the line has over %d bytes; systemd reads the file no further", lineMax)
+			return "", lines, text, fmt.Errorf("the line has over %d bytes; systemd stops reading the file here", lineMax)
 		}
 		if open = goesOn(line); !open {
 			b.WriteString(line)
@@ -85,7 +85,7 @@ func cutLogical(text string) (joined string, lines int, rest string, err error) 
 	return b.String(), lines, text, nil
 }
 
-// cutLine cuts the first line off. It ends at \n, \r or NUL, or a run of these in which none comes twice (v252:
+// cutLine cuts off the first line. It ends at \n, \r or NUL, or at a run of these without repetition (v252:
 // src/basic/fileio.c, read_line_full).
 func cutLine(text string) (line, rest string) {
 	const ends = "\n\r\x00"
@@ -108,7 +108,7 @@ func comment(line string) bool {
 	return line != "" && (line[0] == '#' || line[0] == ';')
 }
 
-// goesOn reports whether the last byte is a backslash that no other one escapes.
+// goesOn reports whether a line ends in an unescaped backslash.
 func goesOn(line string) bool {
 	return (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1
 }
@@ -116,10 +116,10 @@ func goesOn(line string) bool {
 func sectionName(line string) (string, error) {
 	name, ok := strings.CutSuffix(line[1:], "]")
 	if !ok || strings.ContainsFunc(name, special) {
-		return "", fmt.Errorf("%q is no section; systemd reads the file no further", line)
+		return "", fmt.Errorf("%q is not a section; systemd stops reading the file here", line)
 	}
 	return name, nil
 }
 
-// special reports whether systemd refuses a character in the name of a section or of a program.
+// special reports whether systemd rejects a character in the name of a section or of a program.
 func special(r rune) bool { return r < ' ' || strings.ContainsRune("\"'\\\x7f", r) }

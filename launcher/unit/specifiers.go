@@ -1,6 +1,6 @@
 package unit
 
-// Specifiers: "%" and a letter, which systemd replaces by what it knows of the unit and the system (systemd.unit(5),
+// Specifiers: "%" and a letter, which systemd replaces by a property of the unit or of the system (systemd.unit(5),
 // "SPECIFIERS").
 
 import (
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// expand replaces a text's specifiers (v252: src/core/unit-printf.c, src/shared/specifier.c). known is false where only
-// systemd knows a value: there stays what is written, with a "/" before it if the value is a path.
+// expand replaces a text's specifiers (v252: src/core/unit-printf.c, src/shared/specifier.c). known is false if only
+// systemd knows one of the values; such a specifier is kept, with a "/" before it if its value is a path.
 func (u Unit) expand(text string) (value string, known bool, err error) {
 	var b strings.Builder
 	known = true
@@ -33,19 +33,19 @@ func (u Unit) expand(text string) (value string, known bool, err error) {
 	}
 }
 
-// expanded is a text's value as far as it is known here; what systemd refuses is "".
+// expanded is a text with the specifiers replaced whose values are known here, or "" if systemd rejects the text.
 func (u Unit) expanded(text string) string {
 	value, _, _ := u.expand(text)
 	return value
 }
 
-// managerValues are those of the system's manager. A user's has others, by its environment and its version.
+// managerValues are the values of the system manager. Those of a user manager depend on its environment and version.
 var managerValues = map[byte]string{
 	'C': "/var/cache", 'E': "/etc", 'L': "/var/log", 'S': "/var/lib", 't': "/run", 'T': "/tmp", 'V': "/var/tmp",
 	'h': "/root", 'u': "root", 'g': "root", 'U': "0", 'G': "0",
 }
 
-// specifier is the value of one; a letter or digit without a meaning has none.
+// specifier returns the value of a specifier: "" and false for a letter or digit without a meaning.
 func (u Unit) specifier(letter byte) (value string, known bool) {
 	if value, ok := managerValues[letter]; ok && u.Home == "" {
 		return value, true
@@ -65,7 +65,7 @@ func (u Unit) specifier(letter byte) (value string, known bool) {
 	return u.nameSpecifier(letter)
 }
 
-// nameSpecifier is about the parts of the unit's name. A template has no instance yet.
+// nameSpecifier returns the value of a specifier for a part of the unit's name. The instance of a template is not known.
 func (u Unit) nameSpecifier(letter byte) (value string, known bool) {
 	stem := strings.TrimSuffix(u.Name, suffix)
 	prefix, instance, isInstance := strings.Cut(stem, "@")
@@ -105,7 +105,7 @@ func (u Unit) nameSpecifier(letter byte) (value string, known bool) {
 	return "", false
 }
 
-// unescapeName undoes systemd-escape(1).
+// unescapeName reverses systemd-escape(1).
 func unescapeName(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

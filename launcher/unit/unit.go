@@ -1,17 +1,17 @@
 // Package unit puts arenacap in front of the ExecStart= lines of a systemd service.
 //
-// Load reads a service as systemd does: its file, with its drop-ins laid over it. Look gathers what else decides:
-// the programs, arenacap's own file, the policy's. Plan is pure: it says what a drop-in has to hold, or why none would
-// work. DropIn.Write alone changes anything. The drop-in keeps each command byte for byte, so that quoting, $VARIABLES
-// and %specifiers mean what they meant before.
+// Load reads a service as systemd does: its file and its drop-ins. Look examines the other files that matter: the
+// programs, arenacap's executable, the policy file. Plan is pure: it returns the text of the drop-in, or the reasons why
+// no drop-in would work. Only DropIn.Write changes files. The drop-in keeps each command byte for byte, so that quotes,
+// $VARIABLES and %specifiers keep their meaning.
 //
-// The parser is our own. The one of github.com/coreos/go-systemd (unit.Deserialize, v22.7) loses what follows a
-// comment within a continued line, refuses lines over 2048 bytes and stops at a line that systemd ignores.
+// The package has its own parser. That of github.com/coreos/go-systemd (unit.Deserialize, v22.7) loses the text after
+// a comment within a continued line, rejects lines over 2048 bytes and stops at a line that systemd ignores.
 //
-// Known limits: a specifier whose value has a "$" in it, in the name of a program (none of systemd's own has one);
-// units that exist only in a running manager's memory (systemd-run); the units of user managers, but by their file's
-// path; access control lists. The SyslogIdentifier= of a drop-in counts for ExecStartPre= and its like too. A path in a setting
-// counts with the specifiers whose values are known here; of a SystemCallFilter= the names of x86-64 are judged.
+// Known limits. Not supported: a specifier in a program's name whose value contains "$" (none of systemd's does); units
+// that exist only in a running manager's memory (systemd-run); access control lists. A unit of a user manager is found
+// only by the path of its file. The SyslogIdentifier= of a drop-in also applies to ExecStartPre= and similar commands. In
+// paths only the specifiers with a value known here are replaced. SystemCallFilter= is checked for the x86-64 calls only.
 package unit
 
 import (
@@ -22,29 +22,29 @@ import (
 
 // Unit is a service as systemd would load it.
 type Unit struct {
-	Name  string   // of the unit: an alias is resolved
-	Files []string // what was read: the unit's own file, then its drop-ins in systemd's order
-	Home  string   // of the user whose manager loads it; "" is a unit of the system's
+	Name  string   // the unit's name; an alias is resolved
+	Files []string // the files that were read: the unit's, then its drop-ins in systemd's order
+	Home  string   // home directory of the user whose manager loads the unit; "" for a system unit
 
 	commands      []command
-	own           string    // the name for the drop-in's file: one that stands behind all others with an ExecStart=
-	remarks       []string  // what systemd ignores in these files, a line each
+	own           string    // file name for the new drop-in; it sorts after all others that set ExecStart=
+	remarks       []string  // the parts of these files that systemd ignores, one line each
 	settings      []setting // of [Service], in the order in which they apply
-	behind        string    // the drop-in for which own is not the usual name
-	older         []string  // drop-ins that arenacap made before
-	kept          []setting // what others wrote into these
-	etc           string    // the folder of the administrator's units
+	behind        string    // the drop-in because of which own is not the usual name
+	older         []string  // drop-ins that arenacap made earlier
+	kept          []setting // settings that a person added to these
+	etc           string    // the administrator's unit directory
 	perConnection bool      // each instance serves one connection of a socket
 }
 
-// Service is the name for a policy's section: the unit's, without what stands behind "@", for one section serves all
-// instances of a template.
+// Service is the name of the policy section for the unit: the unit's name without "@" and the instance, because one
+// section is for all instances of a template.
 func (u Unit) Service() string {
 	prefix, _, _ := strings.Cut(strings.TrimSuffix(u.Name, suffix), "@")
 	return prefix
 }
 
-// last is the value of a setting that counts once; "" is not set. Specifiers are replaced, as in words.
+// last is the value of a setting whose last assignment wins; "" if it is not set. Specifiers are replaced, as in words.
 func (u Unit) last(key string) string {
 	for _, s := range slices.Backward(u.settings) {
 		if s.key == key {
@@ -54,8 +54,7 @@ func (u Unit) last(key string) string {
 	return ""
 }
 
-// list is what counts of a setting that may stand several times: all since the last empty one, which takes the
-// earlier ones away.
+// list returns the assignments of a list setting. An empty assignment clears the earlier ones.
 func (u Unit) list(key string) []setting {
 	var all []setting
 	for _, s := range u.settings {
@@ -70,7 +69,7 @@ func (u Unit) list(key string) []setting {
 	return all
 }
 
-// words are those of all values of a list. What cannot be split or expanded is left out, as systemd does.
+// words returns the words of all values of a list setting. Like systemd, it skips words with a syntax error.
 func (u Unit) words(key string) []string {
 	var all []string
 	for _, s := range u.list(key) {
@@ -88,20 +87,20 @@ func (u Unit) words(key string) []string {
 	return all
 }
 
-// yes reads a boolean (systemd.syntax(7)).
+// yes reports whether a boolean setting is true (systemd.syntax(7)).
 func (u Unit) yes(key string) bool {
 	return slices.Contains([]string{"1", "yes", "y", "true", "t", "on"}, strings.ToLower(u.last(key)))
 }
 
-// set reports whether a setting that is more than a boolean is in force.
+// set reports whether a setting that takes a boolean or another value is neither empty nor false.
 func (u Unit) set(key string) bool {
 	return !slices.Contains([]string{"", "0", "no", "n", "false", "f", "off"}, strings.ToLower(u.last(key)))
 }
 
-// AsRoot reports whether a command of the unit runs as root: then so does arenacap, which asks more of its policy
-// file's owner. "+" and "!" take User= away from one command.
+// AsRoot reports whether any command of the unit runs as root. Then arenacap runs as root too and has stricter
+// requirements for the owner of its policy file. The prefixes "+" and "!" override User= for one command.
 func (u Unit) AsRoot() bool {
-	if u.Home != "" { // a user's manager changes no user
+	if u.Home != "" { // a user manager cannot change the user
 		return u.Home == "/root"
 	}
 	return u.onlyRoot() || slices.ContainsFunc(u.commands, func(c command) bool { return !c.boxed() || strings.Count(c.prefix, "!") == 1 })
@@ -113,5 +112,5 @@ func (u Unit) onlyRoot() bool {
 	return u.Home == "" && (user == "" || user == "root" || user == "0") && !u.yes("DynamicUser")
 }
 
-// place is "FILE:LINE" of a setting.
+// place is where a setting is: "FILE:LINE".
 func (s setting) place() string { return fmt.Sprintf("%s:%d", s.file, s.line) }

@@ -35,15 +35,15 @@ func TestNoUnit(t *testing.T) {
 		"empty":                    "empty.service is masked",
 		"nothing":                  "nothing.service has no ExecStart=",
 		"reset.service":            "reset.service has no ExecStart= (" + dir + "/u/reset.service, " + dir + "/u/reset.service.d/a.conf)",
-		"open":                     "open.service:3: ExecStart=/bin/x 'a: a ' is not closed",
-		"section":                  `section.service:3: "[Ser" is no section`,
+		"open":                     "open.service:3: ExecStart=/bin/x 'a: the quote ' is not closed",
+		"section":                  `section.service:3: "[Ser" is not a section`,
 		"latin":                    "latin.service:2: ",
 		"long":                     "has over 1048576 bytes",
 		"loop":                     "loop.service was not found",
 		"alias":                    "masked",
-		"missing":                  "missing.service was not found in 1 folders",
+		"missing":                  "missing.service was not found in 1 directories",
 		"old":                      "old.service has no unit file, only the init script " + dir + "/etc/init.d/old",
-		"x.socket":                 `"x.socket" is no service`,
+		"x.socket":                 `"x.socket" is not a service`,
 		dir + "/u/none.service":    "no such file",
 		dir + "/u":                 "is a directory",
 		dir + "/u/masked.service":  "masked",
@@ -59,7 +59,7 @@ func TestNoUnit(t *testing.T) {
 	}
 }
 
-// An alias of a unit that the administrator has masked is masked, though the file that it leads to is there.
+// An alias of a unit that the administrator has masked is masked, even though the file that it links to exists.
 func TestMasked(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{
@@ -70,10 +70,10 @@ func TestMasked(t *testing.T) {
 		"run/systemd/system/now.service->":             "/dev/null",
 	})
 	for operand, want := range map[string]string{
-		"dbus-login1": "logind.service is masked (" + dir + "/etc/systemd/system/logind.service): systemd never starts it; 'systemctl --root=" + dir + " unmask logind.service' first",
+		"dbus-login1": "logind.service is masked (" + dir + "/etc/systemd/system/logind.service): systemd never starts it; run 'systemctl --root=" + dir + " unmask logind.service' first",
 		"/usr/lib/systemd/system/dbus-login1.service": "logind.service is masked",
 		"never": "never.service is masked (" + dir + "/usr/lib/systemd/system/never.service): systemd never starts it",
-		"now":   "now.service is masked (" + dir + "/run/systemd/system/now.service): systemd never starts it; 'systemctl --root=" + dir + " unmask --runtime now.service' first",
+		"now":   "now.service is masked (" + dir + "/run/systemd/system/now.service): systemd never starts it; run 'systemctl --root=" + dir + " unmask --runtime now.service' first",
 	} {
 		if _, err := Load(dir, operand); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "unmask") != strings.Contains(want, "unmask") && operand[0] != '/' {
 			t.Errorf("%s: %v, want %q", operand, err, want)
@@ -81,7 +81,7 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-// What is no service is said to be none, and not read.
+// Names and files that are not services are rejected without being read.
 func TestNoName(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{
@@ -96,22 +96,22 @@ func TestNoName(t *testing.T) {
 		t.Fatal(err)
 	}
 	for operand, want := range map[string]string{
-		"":                          `"" is no unit's name`,
-		".":                         `"." is no unit's name`,
-		"..":                        `".." is no unit's name`,
-		".service":                  `".service" is no unit's name`,
-		"@i":                        `"@i" is no unit's name`,
-		"a\nb":                      `"a\nb" is no unit's name`,
-		strings.Repeat("a", 300):    "is no unit's name",
-		"x.socket":                  `"x.socket" is no service, and only services have ExecStart=; write "x.service"`,
+		"":                          `"" is not a unit name`,
+		".":                         `"." is not a unit name`,
+		"..":                        `".." is not a unit name`,
+		".service":                  `".service" is not a unit name`,
+		"@i":                        `"@i" is not a unit name`,
+		"a\nb":                      `"a\nb" is not a unit name`,
+		strings.Repeat("a", 300):    "is not a unit name",
+		"x.socket":                  `"x.socket" is not a service, and only services have ExecStart=; write "x.service"`,
 		"t":                         `write "t@", or "t@INSTANCE" for one instance`,
-		"/dev/zero":                 `"/dev/zero" is no regular file`,
-		dir + "/zero.service":       "is no regular file",
-		dir + "/fifo.service":       "is no regular file",
+		"/dev/zero":                 `"/dev/zero" is not a regular file`,
+		dir + "/zero.service":       "is not a regular file",
+		dir + "/fifo.service":       "is not a regular file",
 		dir + "/big.service":        "has over 1048576 bytes",
 		dir + "/x.socket":           `write "x.service"`,
-		dir + "/x.service.d/o.conf": `is a drop-in; ask for "x.service"`,
-		"/etc/passwd":               `"/etc/passwd" is no service's file`,
+		dir + "/x.service.d/o.conf": `is a drop-in; write "x.service"`,
+		"/etc/passwd":               `"/etc/passwd" is not a service's file`,
 		dir:                         "is a directory",
 	} {
 		if _, err := (finder{dirs: []string{dir}}).load(operand); err == nil || !strings.Contains(err.Error(), want) {
@@ -120,7 +120,7 @@ func TestNoName(t *testing.T) {
 	}
 }
 
-// Links are followed below the root, and a file counts with the drop-ins of its folder and of the system.
+// Links are followed below the root. A file has the drop-ins of its directory and of the system.
 func TestRootAndFile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{
@@ -148,8 +148,8 @@ func TestRootAndFile(t *testing.T) {
 	}
 }
 
-// The drop-in has to come after the others that set ExecStart=, and one that arenacap made before does not count, but for
-// what was added to it.
+// The drop-in's name must sort after the others that set ExecStart=. Of an earlier drop-in of arenacap only the added
+// settings are used.
 func TestOwnName(t *testing.T) {
 	const own = ownBegin + "a.service. Made by:\n"
 	dir := t.TempDir()
@@ -222,7 +222,7 @@ func TestSpecifiers(t *testing.T) {
 	}
 }
 
-// TestArgumentsAsGiven: what only systemd knows is left open.
+// TestArgumentsAsGiven: values that only systemd knows are target.Opaque.
 func TestArgumentsAsGiven(t *testing.T) {
 	for line, want := range map[string]string{
 		`/bin/a b "c d" %% $$X`: "/bin/a|b|c d|%|$X", `/bin/a $X`: "/bin/a|?", `/bin/a ${X}y x%H%n %n`: "/bin/a|?y|x??|s.service", `/bin/sh -c "exec b $X"`: "/bin/sh|-c|exec b $X", "/bin/a ${": "/bin/a|?",
@@ -259,7 +259,7 @@ func TestLookHere(t *testing.T) {
 	}
 }
 
-// A unit of a user's manager has its drop-ins and its steps elsewhere.
+// A user unit has its drop-ins in other directories, and another command to type.
 func TestUsersUnit(t *testing.T) {
 	root := t.TempDir()
 	t.Setenv("HOME", "/home/me")
@@ -284,12 +284,12 @@ func TestUsersUnit(t *testing.T) {
 			t.Errorf("%s: %q, %v", operand, d.Place, err)
 		}
 	}
-	if _, err := Load(root, "theirs"); err == nil || !strings.Contains(err.Error(), `one of users' managers; write "/usr/lib/systemd/user/theirs.service"`) {
+	if _, err := Load(root, "theirs"); err == nil || !strings.Contains(err.Error(), `is a user unit, not a system unit; write "/usr/lib/systemd/user/theirs.service"`) {
 		t.Error(err)
 	}
 }
 
-// Files count as the unit sees them: below RootDirectory=, and where something is bound.
+// Paths are those that the unit sees: below RootDirectory= and through bind mounts.
 func TestLookBelowARoot(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"c/usr/bin/there": "", "bound/p.toml": "", "away/log": ""})
@@ -310,7 +310,7 @@ func TestLookBelowARoot(t *testing.T) {
 	}
 }
 
-// A file may be open to a service by its user or by one of its groups.
+// A service has access to a file through its user or one of its groups.
 func TestLookAsUser(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can give files away")
@@ -341,7 +341,7 @@ func TestLookAsUser(t *testing.T) {
 		{"User=daemon", 0o644, 0, 0, true},
 		{"User=daemon", 0o640, 0, 0, false},
 		{"User=1", 0o400, 1, 0, true},
-		{"User=daemon", 0o044, 1, 0, false}, // the owner's bits count for the owner
+		{"User=daemon", 0o044, 1, 0, false}, // the owner has only the owner's bits
 		{"User=daemon\nGroup=9999", 0o640, 0, 9999, true},
 		{"User=daemon\nSupplementaryGroups=5 9999", 0o640, 0, 9999, true},
 		{"DynamicUser=yes\nSupplementaryGroups=sys", 0o640, 0, 3, true},
@@ -359,7 +359,7 @@ func TestLookAsUser(t *testing.T) {
 	}
 }
 
-// Whatever stands in a file, what is read is read again the same behind arenacap.
+// For any file, the commands are the same when they are read again behind arenacap.
 func FuzzParse(f *testing.F) {
 	for _, text := range situations {
 		f.Add(text)
@@ -400,7 +400,7 @@ func (c command) values() []string {
 	return all
 }
 
-// expected are a command's values where they are arguments.
+// expected returns the values of a command's words as arguments of arenacap.
 func (c command) expected() []string {
 	all := c.values()
 	if !c.literal() {

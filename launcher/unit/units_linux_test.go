@@ -1,7 +1,7 @@
 package unit
 
-// Units in files: those of testdata/units, each with one trait of the units that distributions ship, and those of today's
-// packages where .ci/upstream unpacks them.
+// Tests with unit files: those of testdata/units, each with one feature found in units of distributions, and those of
+// current packages that .ci/upstream unpacks.
 
 import (
 	"os"
@@ -15,8 +15,7 @@ import (
 
 const unitsDir = "testdata/units"
 
-// wanted are the names of the units in testdata/units, instances of templates among them, with what systemd has to read in
-// their drop-ins: NAME.conf.
+// wanted returns the drop-in (NAME.conf), without comments, that is expected for each unit and instance in testdata/units.
 func wanted(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob(unitsDir + "/*.conf")

@@ -1,6 +1,6 @@
 package unit
 
-// The words of a command line: quotes, escapes and blanks, read and written.
+// The words of a command line: parsing and writing of quotes, escapes and blanks.
 
 import (
 	"fmt"
@@ -10,11 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// word is one word of a command line: what is written, and what it says without quotes and escapes. Specifiers and
-// variables in it are not replaced.
+// word is one word of a command line: raw is its source text, value the text without quotes and escapes. Specifiers and
+// variables are not replaced.
 type word struct{ raw, value string }
 
-// cutToken cuts off a token that is a whole word, and the blanks behind it.
+// cutToken cuts off a token and the blanks after it, if the token is a whole word.
 func cutToken(s, token string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(s, token)
 	if !ok || rest != "" && strings.IndexByte(blanks, rest[0]) < 0 {
@@ -23,7 +23,7 @@ func cutToken(s, token string) (rest string, ok bool) {
 	return strings.TrimLeft(rest, blanks), true
 }
 
-// cutWord cuts off the first word and the blanks behind it. Quotes may stand anywhere in a word (v252:
+// cutWord cuts off the first word and the blanks after it. Quotes may occur anywhere in a word (v252:
 // src/basic/extract-word.c, extract_first_word with EXTRACT_UNQUOTE and EXTRACT_CUNESCAPE). At the end of the text
 // the word is empty.
 func cutWord(s string) (w word, rest string, err error) {
@@ -39,7 +39,7 @@ func cutWord(s string) (w word, rest string, err error) {
 		quote, n = p.quote, n+p.size
 	}
 	if quote != 0 {
-		return word{}, "", fmt.Errorf("a %c is not closed", quote)
+		return word{}, "", fmt.Errorf("the quote %c is not closed", quote)
 	}
 	return word{s[:n], value.String()}, strings.TrimLeft(s[n:], blanks), nil
 }
@@ -47,8 +47,8 @@ func cutWord(s string) (w word, rest string, err error) {
 // piece is the smallest part of a word: a byte, an escape or a quote.
 type piece struct {
 	value string
-	size  int  // of what is written; 0 is a backslash that ends a text within quotes
-	quote byte // the quote that is open behind it
+	size  int  // length of its source text; 0 for a backslash at the end of the text within quotes
+	quote byte // the quote that is open after it; 0 for none
 }
 
 func cutPiece(s string, quote byte) piece {
@@ -66,12 +66,12 @@ func cutPiece(s string, quote byte) piece {
 	return piece{value, size, quote}
 }
 
-// unescape reads an escape (v252: src/basic/escape.c, cunescape_one). One that is unknown stands for itself.
+// unescape reads an escape (v252: src/basic/escape.c, cunescape_one). An unknown escape is taken literally.
 func unescape(s string) (value string, size int) {
 	if strings.HasPrefix(s, `\s`) {
 		return " ", 2
 	}
-	c, coded, rest, err := strconv.UnquoteChar(s, s[min(1, len(s)-1)]) // the other escapes are Go's, of both quotes
+	c, coded, rest, err := strconv.UnquoteChar(s, s[min(1, len(s)-1)]) // all other escapes are the same in Go
 	switch {
 	case err != nil && len(s) >= 6 && surrogate(s[:6]):
 		return string(utf8.RuneError), 6
@@ -83,14 +83,14 @@ func unescape(s string) (value string, size int) {
 	return string([]byte{byte(c)}), len(s) - len(rest)
 }
 
-// surrogate reports whether an escape is half of a UTF-16 pair, which systemd takes and Go does not.
+// surrogate reports whether an escape is half of a UTF-16 pair, which systemd accepts and Go does not.
 func surrogate(escape string) bool {
 	digits, ok := strings.CutPrefix(escape, `\u`)
 	n, err := strconv.ParseUint(digits, 16, 16)
 	return ok && err == nil && utf16.IsSurrogate(rune(n))
 }
 
-// rewrite writes each piece of a word anew.
+// rewrite replaces each piece of a word's source text by the result of anew.
 func rewrite(raw string, anew func(value, written string) string) string {
 	var b strings.Builder
 	for quote, i := byte(0), 0; i < len(raw); {
@@ -101,7 +101,7 @@ func rewrite(raw string, anew func(value, written string) string) string {
 	return b.String()
 }
 
-// dropFirst takes the first n characters of a word's value out of what is written. Quotes stay.
+// dropFirst removes the first n bytes of a word's value from its source text and keeps the quotes.
 func dropFirst(raw string, n int) string {
 	return rewrite(raw, func(value, written string) string {
 		if value == "" || n == 0 {
@@ -112,7 +112,7 @@ func dropFirst(raw string, n int) string {
 	})
 }
 
-// quote writes a word so that systemd reads it back byte for byte.
+// quote writes a word such that systemd reads it back byte for byte; variables doubles each "$".
 func quote(s string, variables bool) string {
 	s = strings.ReplaceAll(s, "%", "%%")
 	if variables {
@@ -135,8 +135,8 @@ func quote(s string, variables bool) string {
 	return `"` + b.String() + `"`
 }
 
-// closed is a line that does not go on in the next. A backslash at its end had a blank behind it. A blank at its end has a
-// backslash before it, which keeps both; systemd strips it from the line, unless it is quoted.
+// closed changes the end of a line so that the line does not continue on the next one. A final backslash gets its blank
+// back. An escaped final blank is quoted, because systemd strips blanks from the end of a line.
 func closed(line string) string {
 	if end := len(line) - 1; strings.ContainsRune(blanks, rune(line[end])) && goesOn(line[:end]) {
 		return line[:end-1] + `"\\` + line[end:] + `"`
