@@ -219,8 +219,9 @@ func (f facts) ownLimitSet(p *arena.Process) string {
 // maxAbove bounds how far above a process carriers are looked for.
 const maxAbove = 4
 
-// carrierAbove is what to do where a parent of the process is a carrier that takes a cap away (sudo, su): in front of it
-// arenacap would not help. "" is none.
+// carrierAbove is what to do where the process was started by a carrier that takes a cap away (sudo, su), or by carriers
+// behind one: in front of it arenacap would not help. A parent that is something else, or a shell at its prompt, ends the
+// search: arenacap may stand behind that. "" is no such carrier.
 func carrierAbove(pid int) string {
 	for range maxAbove {
 		text, _ := proc.Here.Read(procFile(pid, "stat"))
@@ -231,10 +232,13 @@ func carrierAbove(pid int) string {
 		line, _ := proc.Here.Read(procFile(pid, "cmdline"))
 		args := proc.ParseEnviron(line) // NULs end the words too
 		if len(args) == 0 || !target.IsCarrier(args[0]) {
-			continue
+			return ""
 		}
-		if t := target.Quick(args[0], args, nil); t.Arrives == target.No {
+		switch t := target.Quick(args[0], args, nil); t.Arrives {
+		case target.No:
 			return t.Problem()
+		case target.Unknown:
+			return ""
 		}
 	}
 	return ""

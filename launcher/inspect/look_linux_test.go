@@ -114,19 +114,36 @@ func TestOwnLimit(t *testing.T) {
 	}
 }
 
-// TestCarrierAbove: in front of a carrier that takes the cap away arenacap would not help.
+// TestCarrierAbove: in front of a carrier that takes the cap away arenacap would not help. Behind one, a program that is no
+// carrier starts what it likes, and arenacap may stand in front of that.
 func TestCarrierAbove(t *testing.T) {
-	probe := build(t, "gcc", probeSource)
-	p := start(t, nil, "/bin/sh", "-c", "env -i \"$0\"; :", probe)
-	p.do("threads 9 1")
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.process.Pid, p.process.Pid))
-	if err != nil {
+	testenv.Need(t, "bash")
+	probe, supervisor := build(t, "gcc", probeSource), filepath.Join(t.TempDir(), "supervisor.sh")
+	if err := os.WriteFile(supervisor, []byte("#!/bin/bash\n(exec -a supervisor /bin/sh -c '\"$0\"; :' \"$1\")\n:\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	server, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	r, err := Look(server, policy.Machine{Online: policy.Reading[int]{N: 2}, Affinity: policy.Reading[int]{N: 2}}, nil)
-	if err != nil || !strings.Contains(r.Next, "the cap cannot arrive, because env clears the environment; put arenacap behind it: env -i arenacap run … -- ") {
-		t.Errorf("%q, %v", r.Next, err)
+	for script, next := range map[string]string{
+		`env -i "$0"; :`:      "the cap cannot arrive, because env clears the environment; put arenacap behind it: env -i arenacap run … -- ",
+		`env -i "$1" "$0"; :`: "put 'arenacap run --' in front of its start command",
+	} {
+		p := start(t, nil, "/bin/sh", "-c", script, probe, supervisor)
+		p.do("threads 9 1")
+		r, err := Look(youngest(p.process.Pid), policy.Machine{Online: policy.Reading[int]{N: 2}, Affinity: policy.Reading[int]{N: 2}}, nil)
+		if err != nil || !strings.Contains(r.Next, next) {
+			t.Errorf("%s: %q, %v", script, r.Next, err)
+		}
+	}
+}
+
+// youngest is the last of a line of processes that have one child each.
+func youngest(pid int) int {
+	for {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+		child, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			return pid
+		}
+		pid = child
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 func TestWhoseMalloc(t *testing.T) {
 	const threads, own = "testdata/threads.c", "testdata/own.c"
 	const kept, other = "4 arenas of 4 allowed", "which does not read MALLOC_ARENA_MAX"
-	library := func(pattern string) string {
+	library := func(t *testing.T, pattern string) string {
+		t.Helper()
 		found, _ := filepath.Glob("/usr/lib/x86_64-linux-gnu/" + pattern)
 		if len(found) == 0 {
 			testenv.Lack(t, "there is no %s", pattern)
@@ -32,16 +33,16 @@ func TestWhoseMalloc(t *testing.T) {
 		{"glibc's", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads)}, nil }, "glibc", kept},
 		{"glibc's, 32 bits", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads, "-m32")}, nil }, "glibc", kept},
 		{"a library that is opened later", func(t *testing.T) ([]string, []string) {
-			return []string{build(t, "gcc", threads), library("libmimalloc.so.*")}, nil
+			return []string{build(t, "gcc", threads), library(t, "libmimalloc.so.*")}, nil
 		}, "glibc", kept},
 		{"a library that comes behind libc", func(t *testing.T) ([]string, []string) {
-			return []string{build(t, "gcc", threads, "-Wl,--no-as-needed", "-lc", library("libtcmalloc_minimal.so.4"))}, nil
+			return []string{build(t, "gcc", threads, "-Wl,--no-as-needed", "-lc", library(t, "libtcmalloc_minimal.so.4"))}, nil
 		}, "glibc", kept},
 		{"preloaded", func(t *testing.T) ([]string, []string) {
-			return []string{build(t, "gcc", threads)}, preload(library("libmimalloc.so.*"))
+			return []string{build(t, "gcc", threads)}, preload(library(t, "libmimalloc.so.*"))
 		}, "mimalloc", other},
 		{"linked before libc", func(t *testing.T) ([]string, []string) {
-			return []string{build(t, "gcc", threads, "-Wl,--no-as-needed", library("libjemalloc.so.2"))}, nil
+			return []string{build(t, "gcc", threads, "-Wl,--no-as-needed", library(t, "libjemalloc.so.2"))}, nil
 		}, "jemalloc", other},
 		{"AddressSanitizer in a library", func(t *testing.T) ([]string, []string) {
 			return []string{build(t, "gcc", threads, "-fsanitize=address")}, nil
@@ -66,7 +67,7 @@ func TestWhoseMalloc(t *testing.T) {
 			return []string{build(t, "gcc", threads, "-no-pie", "-fno-pie", "-Wl,-z,lazy", "-DADDRESS")}, nil
 		}, "glibc", kept},
 		{"a program that takes the address of a preloaded one", func(t *testing.T) ([]string, []string) {
-			return []string{build(t, "gcc", threads, "-no-pie", "-fno-pie", "-DADDRESS")}, preload(library("libjemalloc.so.2"))
+			return []string{build(t, "gcc", threads, "-no-pie", "-fno-pie", "-DADDRESS")}, preload(library(t, "libjemalloc.so.2"))
 		}, "jemalloc", other},
 		{"musl's", func(t *testing.T) ([]string, []string) { return []string{build(t, "musl-gcc", threads)}, nil }, "musl", "musl has no arenas"},
 		{"musl's, and a library that is opened later", func(t *testing.T) ([]string, []string) {

@@ -50,13 +50,14 @@ type Process struct {
 const mostPause = time.Minute
 
 func NewFinder(root proc.Root, rules *Rules) *Finder {
-	return &Finder{root: root, rules: rules, blind: !sameDevice(string(root)+"/proc", string(root)+"/proc/loadavg"), watches: map[int]int{}}
+	return &Finder{root: root, rules: rules, blind: !sameKind(string(root)+"/proc", string(root)+"/proc/loadavg"), watches: map[int]int{}}
 }
 
-// sameDevice reports whether two files are of one file system.
-func sameDevice(a, b string) bool {
-	var x, y unix.Stat_t
-	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev
+// sameKind reports whether two files are on file systems of one kind: lxcfs is one of FUSE. Their devices say less, since
+// overlayfs has another for files than for folders.
+func sameKind(a, b string) bool {
+	var x, y unix.Statfs_t
+	return unix.Statfs(a, &x) == nil && unix.Statfs(b, &y) == nil && x.Type == y.Type
 }
 
 // Look gives every process that belongs to a service, by PID; zombies may be among them. now is since boot.
