@@ -1,6 +1,6 @@
 package target
 
-// How the arguments of a carrier are read: by its row of the table, as getopt_long(3) reads them.
+// Parser of a carrier's arguments: it reads flags as getopt_long(3) does, by the carrier's row of the table.
 
 import (
 	"fmt"
@@ -9,30 +9,30 @@ import (
 	"strings"
 )
 
-// Opaque stands in a word of a command line for what only a shell or a service manager knows.
+// Opaque replaces a part of a word that only a shell or a service manager can expand.
 const Opaque = "\x00"
 
-// reading is what the arguments of a carrier say.
+// reading is the result of parsing a carrier's arguments.
 type reading struct {
-	command []string // the next command line; nil is none
-	script  bool     // command[0] is a script for this carrier, a shell
-	text    string   // shell text that takes the command's place, where isText
+	command []string // the command line that the carrier starts; nil if none
+	script  bool     // command[0] is a script, and the carrier is its shell
+	text    string   // if isText: shell text instead of a command
 	isText  bool
-	args    []string // "$0" of the text, and "$@"
-	user    string   // whom the program runs as; "" is not said
-	stays   bool
-	root    bool   // the program has another root directory
-	problem string // why there is no command, a sentence
-	sure    bool   // the flags were understood all the same, and what they say of the environment holds
+	args    []string // "$0" and "$@" of text
+	user    string   // the user as which the program runs; "" if not given
+	stays   bool     // the carrier remains as the parent of the program
+	root    bool     // the program has another root directory
+	problem string   // why there is no command, a sentence
+	sure    bool     // despite problem, all flags were understood, so the environment fields are right
 
 	env       fate
-	keep      []string // variables that stay where the others go
+	keep      []string // variables that are kept when the others are cleared
 	unset     []string
 	set       []string // NAME=VALUE
-	variables string   // a folder of variables (envdir(8))
+	variables string   // directory of variables (envdir(8))
 }
 
-// carrierAt is the row for the program at a path, nil where there is none.
+// carrierAt returns the table row for the program at a path, or nil.
 func carrierAt(path string) *carrier {
 	name := filepath.Base(path)
 	for i := range carriers {
@@ -45,13 +45,13 @@ func carrierAt(path string) *carrier {
 	return nil
 }
 
-// IsCarrier reports whether the program at a path is known to start another one.
+// IsCarrier reports whether the program at a path is in the table of carriers.
 func IsCarrier(path string) bool { return carrierAt(path) != nil }
 
 func (c *carrier) has(t trait) bool { return c.is&t != 0 }
 
-// flag finds an entry "NAME[,NAME…][=][=][?][>EFFECT]" of a row. A name of one letter has one dash. Each "=" is a value,
-// behind the name or in the next argument; "?" is one behind the name or none; the name "#" is any number.
+// flag finds an entry "NAME[,NAME…][=][=][?][>EFFECT]" of a row. A name of one letter is a short flag. Each "=" is a value,
+// attached to the name or in the next argument. "?" is an optional value, attached to the name. The name "#" is any number.
 func (c *carrier) flag(name string) (values int, optional bool, effect string, ok bool) {
 	for entry := range strings.FieldsSeq(c.flags) {
 		names, effect, _ := strings.Cut(entry, ">")
@@ -65,20 +65,20 @@ func (c *carrier) flag(name string) (values int, optional bool, effect string, o
 	return 0, false, "", false
 }
 
-// argReader goes through the arguments of one carrier.
+// argReader parses the arguments of one carrier.
 type argReader struct {
 	*carrier
 	name     string
 	rest     []string
-	operands []string // before a flag
-	program  string   // named by a flag
-	hasText  bool     // the first operand is a text
-	direct   bool     // the operands are a command where they would be none
+	operands []string // operands that precede a flag
+	program  string   // set by a flag
+	hasText  bool     // the first operand is shell text
+	direct   bool     // a flag makes the operands a command (runuser -u)
 	getenv   func(string) string
 	reading
 }
 
-// read reads the arguments behind a carrier's name. getenv is for "env -S".
+// read parses the arguments that follow a carrier's name. "env -S" needs getenv.
 func (c *carrier) read(name string, args []string, getenv func(string) string) reading {
 	a := argReader{carrier: c, name: name, rest: args, getenv: getenv}
 	a.reading.env, a.reading.stays, a.root = c.env, c.has(stays), c.has(otherway)
@@ -119,7 +119,7 @@ func (a *argReader) takeAll() (problem string) {
 
 func (a *argReader) noCommand() string { return a.name + " has no command behind it" }
 
-// takeBehindWord looks for the word in front of the command; find(1) ends it with ";".
+// takeBehindWord takes the command that follows one of the words in after (find -exec). ";" ends a command of find(1).
 func (a *argReader) takeBehindWord() {
 	words := strings.Fields(a.after)
 	if i := slices.IndexFunc(a.rest, func(w string) bool { return slices.Contains(words, w) }); i >= 0 {
@@ -178,7 +178,7 @@ func (a *argReader) unknown(flag string) string {
 	return fmt.Sprintf("what %s's flag %q means for its command is not known here", a.name, flag)
 }
 
-// takeLetters reads a word of short flags, of which the last may have its value in the same word.
+// takeLetters reads a word of short flags. The last flag may have its value in the same word.
 func (a *argReader) takeLetters(letters string) (problem string) {
 	for i := 0; i < len(letters) && problem == ""; i++ {
 		name, behind := letters[i:i+1], letters[i+1:]
@@ -203,7 +203,7 @@ func (a *argReader) takeValues(name string, n int) string {
 	return a.apply(name, values)
 }
 
-// apply does what a flag of the row stands for.
+// apply performs the effect of a flag.
 func (a *argReader) apply(name string, values []string) (problem string) {
 	value := strings.Join(values, "=")
 	_, _, effect, _ := a.flag(name)
@@ -247,7 +247,7 @@ func (a *argReader) apply(name string, values []string) (problem string) {
 	return ""
 }
 
-// assign reads NAME=VALUE; a NAME alone is one that stays, or one that is removed.
+// assign reads NAME=VALUE. A NAME alone is kept if stays is true, else unset.
 func (a *argReader) assign(word string, stays bool) {
 	switch {
 	case strings.Contains(word, "="):
@@ -259,7 +259,7 @@ func (a *argReader) assign(word string, stays bool) {
 	}
 }
 
-// takeCommand reads what stands behind the flags.
+// takeCommand reads the operands.
 func (a *argReader) takeCommand() (problem string) {
 	a.rest = append(a.operands, a.rest...)
 	if len(a.rest) < a.words {
@@ -286,7 +286,7 @@ func (a *argReader) takeOperands() {
 	switch {
 	case a.program != "":
 		a.command = append([]string{a.program}, a.rest...)
-	case a.has(permutes) && !a.direct, len(a.rest) == 0: // a user's shell; its text was a flag's value
+	case a.has(permutes) && !a.direct, len(a.rest) == 0: // no command: su starts the user's shell
 	case a.has(folder):
 		a.command = []string{a.rest[0] + "/run"}
 	case a.has(joins):
@@ -299,7 +299,7 @@ func (a *argReader) takeOperands() {
 	}
 }
 
-// environment is what the program gets of an environment.
+// environment returns the environment of the program, for a carrier that has env.
 func (r reading) environment(env []string) []string {
 	var out []string
 	for _, entry := range env {

@@ -1,53 +1,53 @@
 package target
 
-// The table of carriers, the programs that start another one: where the command stands among their arguments, and what
-// becomes of the environment. How a row is read stands in carrier.go.
+// The table of carriers, the programs that start another one: the position of the command in their arguments, and the
+// effect on the environment. carrier.go has the parser.
 
 // carrier is a row of the table.
 type carrier struct {
-	names string // the last part of its path; several share the row, with blanks between
-	flags string // see flag
-	sub   string // its subcommands that start a program, each with flags before and after it
-	after string // the words behind which alone the command stands
-	words int    // how many arguments stand between the flags and the command
-	env   fate   // what becomes of the environment where no flag says otherwise
-	who   string // starts the program: for elsewhere, and for where that is told by a configuration
-	doubt string // why no cap is sure behind it, a sentence
+	names string // base names, separated by blanks
+	flags string // syntax: see the method flag
+	sub   string // subcommands that start a program, with flags before and after them
+	after string // words that precede the command (find -exec)
+	words int    // number of operands before the command
+	env   fate   // effect on the environment, unless a flag changes it
+	who   string // with elsewhere: the starter of the program; with config: the place of the commands
+	doubt string // why the cap may not work under this carrier, a sentence
 	is    trait
 }
 
-// fate is what becomes of the environment.
+// fate is the effect of a carrier on the environment.
 type fate uint8
 
 const (
 	kept      fate = iota
-	cleared        // or nearly so
-	elsewhere      // the program is not started by the carrier, and gets the environment of its starter
+	cleared        // at most a few variables are kept
+	elsewhere      // another process starts the program, with its own environment
 	bySudoers      // sudoers(5) decides
 	byDoas         // doas.conf(5) decides
 )
 
-// trait is a set of what else is to be known of a carrier.
+// trait is a set of further properties of a carrier.
 type trait uint16
 
 const (
-	stays    trait = 1 << iota // the carrier goes on as a parent of the program
-	assigns                    // NAME=VALUE words stand before the command
-	permutes                   // flags may stand behind arguments, and the arguments are no command
-	anyLong                    // every long flag has its value behind "="
-	userWord                   // the first argument is a user
-	shell                      // with -c the first argument is a text of shell, else a script's file
-	joins                      // the arguments, joined, are a text of shell
-	folder                     // the argument is a folder whose file "run" is the command
-	otherway                   // the root directory of the program is another one
-	stringC                    // "-c TEXT" may stand in the place of the command
-	envdir                     // the first argument is a folder of variables
-	caps                       // it sets a cap itself, whatever it was given
-	config                     // the programs stand in a configuration
-	ofImage                    // the first argument is an image, which has a command of its own
+	stays    trait = 1 << iota // the carrier remains as the parent of the program
+	assigns                    // NAME=VALUE words precede the command
+	permutes                   // flags may follow operands, and the operands are not a command
+	anyLong                    // accepts every long flag; the value follows "="
+	userWord                   // the first operand is a user
+	shell                      // the first operand is shell text with -c, else the file of a script
+	joins                      // the joined operands are shell text
+	folder                     // the operand is a directory whose file "run" is the command
+	otherway                   // the program has another root directory
+	stringC                    // accepts "-c TEXT" instead of the command
+	envdir                     // the first operand is a directory of variables
+	caps                       // sets its own cap
+	config                     // takes the commands from a configuration
+	ofImage                    // the first operand is an image, which has its own command
 )
 
-// Flags that many rows have.
+// Flags that several rows share.
 const (
 	namespaces = " m u i n p U C T mount? uts? ipc? net? pid? user? cgroup? time?"
 	shellFlags = "c>shell a b e f h i k l m n p r s>stop t u v x B C E H P T V I q o= O= login posix norc noprofile rcfile= init-file="
@@ -58,8 +58,8 @@ const (
 		" context= H,host= D,debug n,namespace= address= connection= root= runroot= log-level="
 )
 
-// carriers is the table. The flags are those of coreutils 9.1, util-linux 2.38 and of the versions in Debian 12, by their
-// man pages. A flag that is not listed makes the answer unknown. It is laid out by the compiler and costs a start nothing.
+// Source of the flags: the man pages of coreutils 9.1, util-linux 2.38 and the other versions in Debian 12. An unlisted flag
+// makes the answer unknown. The table is static data, so it costs no time at start.
 var carriers = [...]carrier{
 	{names: "env", flags: "i,ignore-environment,->clear u,unset=>unset C,chdir= S,split-string=>split v,debug block-signal? default-signal? ignore-signal? list-signal-handling", is: assigns},
 	{names: "nice", flags: "n,adjustment= #"},

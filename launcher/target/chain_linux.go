@@ -16,36 +16,36 @@ import (
 // Link is a carrier in front of the server.
 type Link struct {
 	Name        string `json:"carrier"`
-	Environment string `json:"environment"` // what becomes of it: "kept", "changed", "cleared", "elsewhere" or "unknown"
-	Stays       bool   `json:"stays"`       // it goes on as a parent of the server
+	Environment string `json:"environment"` // its effect on the cap: "kept", "changed", "cleared", "elsewhere" or "unknown"
+	Stays       bool   `json:"stays"`       // it remains as a parent of the server
 }
 
-// maxCarriers bounds a chain.
+// maxCarriers limits the length of a chain.
 const maxCarriers = 32
 
-// chain is what was found behind a command line.
+// chain is the state of the walk along a command line. The current program is the one that the last carrier starts.
 type chain struct {
 	fs    fsys
 	links []Link
-	line  []string // the whole command line, of which args is the end
-	args  []string // of the program that is looked at, its name first
-	path  string   // of that program; "" is not known
-	begin []string // the environment of the first carrier
-	env   []string // that of the program
-	user  string   // whom it runs as; "" is not said
+	line  []string // the whole command line; args is its end
+	args  []string // of the current program, its name first
+	path  string   // of the current program; "" if unknown
+	begin []string // environment of the first carrier
+	env   []string // environment of the current program
+	user  string   // user of the current program; "" if not given
 
-	lost, instead string   // why the cap does not arrive, and what to write
-	doubt         string   // why it is not known whether it arrives
-	unseen        string   // why the server is not known
-	scripts       int      // that were read
-	settled       bool     // the script at path is the last, and was read
-	unfollowed    []string // files that scripts read in, as they name them
+	lost, instead string   // why the cap does not reach the server, and what to write instead
+	doubt         string   // why the cap may not reach the server
+	unseen        string   // why the server is unknown
+	scripts       int      // number of scripts read
+	settled       bool     // the script at path was read, and it is the last
+	unfollowed    []string // sourced files that were not read, as the scripts name them
 }
 
-// follow goes from a program to the server behind it.
+// follow walks from a program to the server.
 func (fs fsys) follow(path string, args, env []string) *chain {
 	c := &chain{fs: fs, path: path, line: args, args: args, env: env}
-	if _, set := environ.Lookup(env, maxVariable); !set { // then what happens to one is the question all the same
+	if _, set := environ.Lookup(env, maxVariable); !set { // a pretended cap shows whether one would reach the server
 		c.env = append(slices.Clone(env), pretended)
 	}
 	c.begin = c.env
@@ -53,7 +53,7 @@ func (fs fsys) follow(path string, args, env []string) *chain {
 	return c
 }
 
-// pastCarriers goes on to a program that is no carrier.
+// pastCarriers walks to the first program that is not a carrier.
 func (c *chain) pastCarriers() {
 	for c.step() {
 		if len(c.links) > maxCarriers {
@@ -81,7 +81,7 @@ const (
 
 func (c *chain) unknown(why string) { c.path, c.args, c.unseen = "", nil, why }
 
-// step goes on by one carrier or script, and reports whether there may be another.
+// step walks past one carrier or script, and reports whether another may follow.
 func (c *chain) step() bool {
 	row := carrierAt(c.path)
 	if row == nil || len(c.args) == 0 || c.path == "" {
@@ -119,8 +119,8 @@ func (c *chain) step() bool {
 	return c.find()
 }
 
-// followsScript goes on behind a script, whose interpreters were found, where it is a shell's: by its own #! line, or
-// through env(1). It reports whether there is more.
+// followsScript walks into a shell script, if its #! line names a shell, directly or through env(1). It reports whether the
+// script starts a program.
 func (c *chain) followsScript(interpreters []string) bool {
 	n := len(interpreters)
 	if n == 0 || n > 2 || n == 2 && filepath.Base(interpreters[0]) != "env" || c.settled {
@@ -133,7 +133,7 @@ func (c *chain) followsScript(interpreters []string) bool {
 	return true
 }
 
-// tell hands on what the verdict follows from.
+// tell stores the facts for the verdict.
 func (c *chain) tell(f *facts) {
 	f.sourced = c.unfollowed
 	switch c.arrives() {
@@ -144,7 +144,7 @@ func (c *chain) tell(f *facts) {
 	}
 }
 
-// find looks the next program up: by the environment that it gets, or where service managers and sudo look.
+// find resolves the next program in its own PATH, else in the default PATH of service managers and sudo.
 func (c *chain) find() bool {
 	path, err := c.fs.find(c.args[0], c.env)
 	if err != nil {
@@ -158,7 +158,7 @@ func (c *chain) find() bool {
 	return true
 }
 
-// pass takes the environment through a carrier.
+// pass applies the effect of a carrier to the environment, and records whether the cap is lost.
 func (c *chain) pass(row *carrier, name string, r reading) {
 	if row.has(caps) {
 		c.env, c.lost, c.doubt = c.begin, "", ""
@@ -200,16 +200,16 @@ func (c *chain) pass(row *carrier, name string, r reading) {
 	}
 }
 
-// lose records that the cap is gone; of several carriers the last counts, for arenacap belongs behind it.
+// lose records why the cap is lost. The last carrier that loses it counts, because arenacap has to follow that one.
 func (c *chain) lose(why, instead string) { c.lost, c.instead, c.doubt = why, instead, "" }
 
-// sameCap reports whether two environments ask glibc for the same.
+// sameCap reports whether two environments set the same cap.
 func sameCap(a, b []string) bool {
 	x, y := environ.Inherited(a), environ.Inherited(b)
 	return x.MaxOK == y.MaxOK && x.Max == y.Max
 }
 
-// behind is the command line with arenacap behind the carrier.
+// behind is the hint: the command line with arenacap after the carrier.
 func (c *chain) behind(r reading) string {
 	const own = "arenacap run … -- "
 	switch before := len(c.line) - len(r.command); {
@@ -225,7 +225,7 @@ func (c *chain) behind(r reading) string {
 	return "put arenacap behind it, in front of the server"
 }
 
-// shown is a command line for people, cut where it is long.
+// shown formats a command line for a message, and cuts a long one.
 func shown(words []string) string {
 	const most = 12
 	var b strings.Builder
@@ -244,8 +244,8 @@ func shown(words []string) string {
 	return strings.ReplaceAll(b.String(), Opaque, "$…")
 }
 
-// withVariables lays a folder of variables over an environment, as envdir(8) does: a file is a variable, its first line
-// the value, and an empty file removes it.
+// withVariables applies a directory of variables as envdir(8) does: a file name is a variable, its first line the value;
+// an empty file removes the variable.
 func (fs fsys) withVariables(env []string, dir string) []string {
 	if dir == "" {
 		return env

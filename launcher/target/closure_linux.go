@@ -12,49 +12,49 @@ import (
 	"arenacap/launcher/environ"
 )
 
-// maxObjects bounds the libraries of one program.
+// maxObjects limits the libraries of one program.
 const maxObjects = 4096
 
 // object is one ELF file of a process: the program, a preloaded library or a needed one.
 type object struct {
 	path           string
-	names          []string // those it was asked for by, and its DT_SONAME
-	origin         string   // what $ORIGIN stands for
+	names          []string // the names by which it was requested, and its DT_SONAME
+	origin         string   // value of $ORIGIN
 	rpath, runpath string
 	noDefaults     bool // DF_1_NODEFLIB
 	needed         []string
-	parent         *object // whose need it was; the program for preloaded libraries
+	parent         *object // the object that needs it; for a preloaded library the program
 	device, inode  uint64
-	span           uint64 // of address space
+	span           uint64 // bytes of address space
 
 	definesMalloc, usesMallopt bool
-	err                        error // why needs or symbols are not known
+	err                        error // why needed or the symbols are unknown
 }
 
-// linker finds libraries as glibc's dynamic loader does (man 8 ld.so), for one program. It runs nothing.
+// linker finds the libraries of one program as glibc's dynamic loader does (man 8 ld.so), without running it.
 //
-// Known limits: variants for special processors (glibc-hwcaps folders) count as the library itself; what an
-// LD_AUDIT library changes and what a program opens with dlopen(3) are not seen.
+// Known limits: libraries in glibc-hwcaps directories are not looked for, because they are builds of the same library.
+// Effects of LD_AUDIT libraries and libraries loaded with dlopen(3) are not seen.
 type linker struct {
 	fs          fsys
 	machine     elf.Machine
 	bits        int
-	interpreter string // PT_INTERP, which is loaded already
+	interpreter string // PT_INTERP, mapped before all libraries
 	loader      loaderDirs
 	cache       ldCache
 	libraryPath []string // LD_LIBRARY_PATH
 	preload     []string // LD_PRELOAD, then /etc/ld.so.preload
 
-	objects []*object // in the order in which symbols are looked up
+	objects []*object // in symbol lookup order
 	missing []string  // sentences
 }
 
-// newLinker reads what the program's loader reads first.
+// newLinker reads the loader's directories, the cache and the preload settings.
 func (fs fsys) newLinker(program image, env []string, secure bool) *linker {
 	l := &linker{fs: fs, machine: program.head.machine, bits: program.head.bits, interpreter: program.loader}
 	l.loader = fs.loaderDirs(program.loader)
 	if b, err := fs.readFile(l.loader.cache); err == nil {
-		l.cache, _ = parseLDCache(b) // the loader, too, goes on without a cache that it cannot read
+		l.cache, _ = parseLDCache(b) // the loader, too, ignores a cache that it cannot read
 	}
 	if path, _ := environ.Lookup(env, "LD_LIBRARY_PATH"); path != "" && !secure {
 		l.libraryPath = splitAny(path, ":;")
@@ -66,14 +66,15 @@ func (fs fsys) newLinker(program image, env []string, secure bool) *linker {
 	return l
 }
 
-// preloads splits LD_PRELOAD. In secure mode the loader takes no names with a slash from it.
+// preloads splits LD_PRELOAD. In secure mode the loader ignores names with a slash.
 func preloads(env []string, secure bool) []string {
 	value, _ := environ.Lookup(env, "LD_PRELOAD")
 	names := strings.FieldsFunc(value, func(r rune) bool { return r == ':' || r == ' ' })
 	return slices.DeleteFunc(names, func(name string) bool { return secure && strings.Contains(name, "/") })
 }
 
-// loaderDirs is what the program's loader has built in; where its text does not tell, what a glibc in / has.
+// loaderDirs reads the paths built into the program's loader. If they are not found, it returns those of a glibc with the
+// prefix /.
 func (fs fsys) loaderDirs(interpreter string) loaderDirs {
 	if b, err := fs.readFile(interpreter); err == nil {
 		if l, ok := parseLoader(b); ok {
@@ -83,14 +84,14 @@ func (fs fsys) loaderDirs(interpreter string) loaderDirs {
 	return loaderDirs{"/etc/ld.so.cache", []string{"/lib64", "/usr/lib64", "/lib", "/usr/lib"}, "lib64"}
 }
 
-// load follows the needs of the program breadth first: the order in which the loader maps the files and
-// looks for symbols (glibc: elf/dl-deps.c).
+// load follows DT_NEEDED breadth first, the order in which the loader maps files and looks up symbols (glibc:
+// elf/dl-deps.c).
 func (l *linker) load(program image) {
 	root := l.describe(program, "", nil)
 	root.origin = filepath.Dir(l.fs.unlinked(program.path))
 	l.objects = []*object{root}
 	for _, name := range l.preload {
-		l.add(name, root) // one that is not found is said by the loader and ignored
+		l.add(name, root) // the loader reports and ignores a preload that it does not find
 	}
 	for i := 0; i < len(l.objects) && i < maxObjects; i++ {
 		for _, name := range l.objects[i].needed {
@@ -101,7 +102,7 @@ func (l *linker) load(program image) {
 	}
 }
 
-// mapped is the address space that all objects and the loader take.
+// mapped returns the address space of all objects and of the loader.
 func (l *linker) mapped() (bytes uint64) {
 	for _, o := range l.objects {
 		bytes += o.span
@@ -117,12 +118,12 @@ func (l *linker) mapped() (bytes uint64) {
 	return bytes + loader.head.span()
 }
 
-// add maps one more library, unless it is there already. It reports whether the library exists.
+// add adds a library, unless it is already in the list. It reports whether the library exists.
 func (l *linker) add(name string, parent *object) bool {
 	if i := slices.IndexFunc(l.objects, func(o *object) bool { return slices.Contains(o.names, name) }); i >= 0 {
 		return true
 	}
-	if name == filepath.Base(l.interpreter) { // it is there before all others
+	if name == filepath.Base(l.interpreter) { // the loader is already mapped
 		name = l.interpreter
 	}
 	for path := range l.candidates(name, parent) {
@@ -142,7 +143,7 @@ func (l *linker) add(name string, parent *object) bool {
 	return false
 }
 
-// insert appends an object that is not there under another name.
+// insert appends an object, or only its names if the same file is already in the list.
 func (l *linker) insert(o *object) {
 	for _, old := range l.objects {
 		if old.device == o.device && old.inode == o.inode {
@@ -153,7 +154,7 @@ func (l *linker) insert(o *object) {
 	l.objects = append(l.objects, o)
 }
 
-// describe takes what is needed of an open file.
+// describe reads the properties of an open file.
 func (l *linker) describe(im image, name string, parent *object) *object {
 	o := &object{
 		path: im.path, names: []string{name}, parent: parent, origin: filepath.Dir(im.path), span: im.head.span(),
@@ -173,8 +174,7 @@ func (l *linker) describe(im image, name string, parent *object) *object {
 	return o
 }
 
-// candidates yields the paths where the loader looks for a name, in its order (glibc: elf/dl-load.c,
-// _dl_map_new_object).
+// candidates yields the paths that the loader tries for a name, in its order (glibc: elf/dl-load.c, _dl_map_new_object).
 func (l *linker) candidates(name string, parent *object) func(yield func(string) bool) {
 	if strings.Contains(name, "/") {
 		return slices.Values([]string{l.expand(name, parent)})
@@ -188,8 +188,8 @@ func (l *linker) candidates(name string, parent *object) func(yield func(string)
 	}
 }
 
-// rpaths is the DT_RPATH folders of the object and of those that led to it. They count only where the object
-// has no DT_RUNPATH, and of an ancestor where that one has none.
+// rpaths returns the DT_RPATH directories of the object and its ancestors. DT_RPATH of an object counts only if neither that
+// object nor o has a DT_RUNPATH.
 func (l *linker) rpaths(o *object) []string {
 	if o.runpath != "" {
 		return nil
@@ -258,7 +258,7 @@ func (l *linker) expandAll(paths []string, o *object) []string {
 	return expanded
 }
 
-// splitAny splits at each of the separators; an empty text has no parts.
+// splitAny splits at each of the separators. An empty string has no parts.
 func splitAny(s, separators string) []string {
 	if s == "" {
 		return nil

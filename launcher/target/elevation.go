@@ -1,6 +1,6 @@
 package target
 
-// What the configuration of sudo and doas says about a variable.
+// Whether the configuration of sudo or doas keeps a variable.
 
 import (
 	"path"
@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// sudoKeeps reads whether sudo hands a variable on where its command line does not say so (sudoers(5)). Settings for some
-// users, hosts or commands alone leave it unknown, and so does a file that may not be read.
+// sudoKeeps reports whether sudo keeps a variable by default (sudoers(5)). The answer is Unknown if a file is unreadable or
+// a setting holds only for some users, hosts or commands.
 func (fs fsys) sudoKeeps(variable string) Answer {
 	s := sudoers{fs: fs, variable: variable}
 	s.read("/etc/sudoers", 0)
@@ -26,11 +26,11 @@ type sudoers struct {
 	variable string
 	keeps    bool // by env_keep
 	open     bool // by !env_reset
-	some     bool // for some only
-	unread   bool
+	some     bool // a setting holds only for some users, hosts or commands
+	unread   bool // a file could not be read
 }
 
-// read takes the lines "Defaults[@:!>LIST] SETTING[, SETTING…]" and those that include other files.
+// read parses the lines "Defaults[@:!>LIST] SETTING[, SETTING…]" and follows includes.
 func (s *sudoers) read(file string, depth int) {
 	text, err := s.fs.readFile(file)
 	if err != nil || depth > 8 {
@@ -60,7 +60,7 @@ func within(file, name string) string {
 	return path.Join(path.Dir(file), name)
 }
 
-// sudoFolder lists what sudo includes of a folder: no name with a "." in it, and none that ends in "~".
+// sudoFolder lists the files of a directory that sudo includes: names without "." and without a final "~".
 func (fs fsys) sudoFolder(dir string) []string {
 	names, _ := filepath.Glob(fs.path(dir) + "/*")
 	names = slices.DeleteFunc(names, func(n string) bool {
@@ -96,7 +96,7 @@ func (s *sudoers) defaults(settings string, some bool) {
 	}
 }
 
-// doasKeeps reads whether doas hands a variable on (doas.conf(5)): where its rules do not agree it is not known.
+// doasKeeps reports whether doas keeps a variable (doas.conf(5)). The answer is Unknown if its rules differ.
 func (fs fsys) doasKeeps(variable string) Answer {
 	text, err := fs.readFile("/etc/doas.conf")
 	if err != nil {

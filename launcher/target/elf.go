@@ -1,8 +1,8 @@
 package target
 
-// An ELF file as the loader reads it: the ELF header, the program headers and what they lead to. debug/elf, whose
-// constants these are, reads the section headers too, and refuses files that the loader takes: with stripped or
-// damaged ones, or with very many.
+// Parser of ELF files by their program headers, as the loader reads them. debug/elf is used for its constants only: it also
+// reads the section headers, and rejects files with stripped, damaged or very many section headers, which the loader
+// accepts.
 
 import (
 	"bytes"
@@ -12,17 +12,17 @@ import (
 	"math"
 )
 
-// headSize is how much of a program one read takes: the ELF header, the program headers and, with the usual
-// linkers, the interpreter's name and the notes behind them.
+// headSize is the size of the first read in bytes. Common linkers put the ELF header, the program headers, the name of the
+// interpreter and the notes into it.
 const headSize = 4096
 
-// Types of notes, by their owner. They are ours to name: debug/elf has none.
+// Note types, by owner. debug/elf does not define them.
 const (
-	noteABITag = 1 // of "GNU": written by glibc's crt1.o, so a program that has it was linked with a C library
-	noteGoID   = 4 // of "Go"
+	noteABITag = 1 // "GNU": glibc's crt1.o has it, so the program was linked with a C library
+	noteGoID   = 4 // "Go"
 )
 
-// maxProgramHeaders is as many as fit the 64 KiB that Linux accepts (fs/binfmt_elf.c, load_elf_phdrs).
+// maxProgramHeaders is the number that fits the 64 KiB that Linux accepts (fs/binfmt_elf.c, load_elf_phdrs).
 const maxProgramHeaders = 65536 / 56
 
 // elfHead is the ELF header and the program headers.
@@ -47,7 +47,7 @@ var (
 	errLongHead = errors.New("an ELF file whose program headers are cut off or lie far from its start")
 )
 
-// parseHead reads the start of an ELF file (man 5 elf). The parts, all integers in the byte order of byte 5:
+// parseHead parses the start of an ELF file (man 5 elf). Byte 5 sets the byte order of all integers:
 //
 //	e_ident[16]: 0x7f 'E' 'L' 'F', class (1: 32 bits, 2: 64), byte order (1: little, 2: big), …
 //	e_type u16, e_machine u16, e_version u32, e_entry, e_phoff, e_shoff (u32 or u64 by class),
@@ -106,7 +106,7 @@ func (h elfHead) word(b []byte) uint64 {
 	return uint64(h.order.Uint32(b))
 }
 
-// find is the first segment of a kind.
+// find returns the first segment of a kind.
 func (h elfHead) find(kind elf.ProgType) (segment, bool) {
 	for _, s := range h.segments {
 		if s.kind == kind {
@@ -131,7 +131,7 @@ func (h elfHead) span() uint64 {
 	return (high - low + page - 1) &^ (page - 1)
 }
 
-// offset is where in the file an address of the loaded program lies.
+// offset converts a virtual address to a file offset.
 func (h elfHead) offset(vaddr uint64) (uint64, bool) {
 	for _, s := range h.segments {
 		if s.kind == elf.PT_LOAD && vaddr >= s.vaddr && vaddr-s.vaddr < s.size {
@@ -141,8 +141,7 @@ func (h elfHead) offset(vaddr uint64) (uint64, bool) {
 	return 0, false
 }
 
-// dynamic is the dynamic section. Names are offsets into the string table; addresses are of the loaded
-// program; 0 is "not there".
+// dynamic is the dynamic section. Names are offsets into the string table, addresses are virtual; 0 means absent.
 type dynamic struct {
 	needed                 []uint64
 	strtab, strsz, symtab  uint64
@@ -203,7 +202,7 @@ func (h elfHead) notes(b []byte, visit func(name []byte, kind uint32)) {
 	}
 }
 
-// lastBucket is the largest of a GNU hash table's buckets: the first symbol of the last chain.
+// lastBucket returns the largest bucket of a GNU hash table: the first symbol of the last chain.
 func (h elfHead) lastBucket(buckets []byte) (last uint64) {
 	for ; len(buckets) >= 4; buckets = buckets[4:] {
 		last = max(last, uint64(h.order.Uint32(buckets)))
@@ -211,7 +210,7 @@ func (h elfHead) lastBucket(buckets []byte) (last uint64) {
 	return last
 }
 
-// chainEnd is how many hashes a chain has, its last one with bit 0 set included.
+// chainEnd returns the number of hashes in a chain. Bit 0 marks the last hash, which counts.
 func (h elfHead) chainEnd(chain []byte) (n uint64, ok bool) {
 	for ; len(chain) >= 4; chain = chain[4:] {
 		n++
@@ -222,7 +221,7 @@ func (h elfHead) chainEnd(chain []byte) (n uint64, ok bool) {
 	return n, false
 }
 
-// symbols visits each global dynamic symbol. A symbol, by class:
+// symbols visits each global or weak dynamic symbol. Layout of a symbol, by class:
 //
 //	64 bits: st_name u32, st_info u8, st_other u8, st_shndx u16, st_value u64, st_size u64
 //	32 bits: st_name u32, st_value u32, st_size u32, st_info u8, st_other u8, st_shndx u16
@@ -247,7 +246,7 @@ func (h elfHead) symbolSize() int {
 	return 24
 }
 
-// part is size bytes of b from offset.
+// part returns size bytes of b from offset, or false if b is shorter.
 func part(b []byte, offset, size uint64) ([]byte, bool) {
 	if offset > uint64(len(b)) || size > uint64(len(b))-offset {
 		return nil, false
@@ -255,7 +254,7 @@ func part(b []byte, offset, size uint64) ([]byte, bool) {
 	return b[offset : offset+size], true
 }
 
-// cString is the bytes up to the first NUL.
+// cString returns the bytes before the first NUL.
 func cString(b []byte) []byte {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		return b[:i]

@@ -11,14 +11,14 @@ import (
 	"arenacap/launcher/environ"
 )
 
-// Quick judges a program by its file's head, its dynamic section, its mode and capabilities, and by
-// LD_PRELOAD: about eight system calls. args is its command line, which begins with its own name and matters for
-// carriers; env is the environment it will get. It says No or Unknown: a Yes needs Examine, because a library further
-// down may bring another allocator. A library directly needed is told by its name alone.
+// Quick checks a program by the start of its file, its dynamic section, its mode and capabilities, and LD_PRELOAD, in about
+// eight system calls. args is the command line, beginning with the program's name, which matters for carriers. env is the
+// environment that the program will get. The verdict is No or Unknown: only Examine returns Yes, because an indirectly
+// needed library may replace the allocator. Directly needed libraries are recognized by name.
 func Quick(path string, args, env []string) Target { return fsys{}.judge(path, args, env, false) }
 
-// Examine judges a program by all the libraries that the loader would take for it, the version of its C
-// library, and the system's own settings. It reads some megabytes.
+// Examine checks a program by all libraries that the loader would map, the version of its C library, and the system's
+// settings. It reads several megabytes.
 func Examine(path string, args, env []string) Target { return fsys{}.judge(path, args, env, true) }
 
 func (fs fsys) judge(path string, args, env []string, thorough bool) Target {
@@ -48,8 +48,8 @@ func (fs fsys) judge(path string, args, env []string, thorough bool) Target {
 	return t
 }
 
-// server opens the program at the end of a chain, which goes on through shell scripts. It returns the environment that
-// the program gets. The error is a sentence.
+// server follows shell scripts to the last program and opens it. It returns the environment of that program. The error is a
+// sentence.
 func (fs fsys) server(t *Target, c *chain, buf []byte) (image, []string, error) {
 	for {
 		if c.unseen != "" {
@@ -68,13 +68,13 @@ func (fs fsys) server(t *Target, c *chain, buf []byte) (image, []string, error) 
 	}
 }
 
-// maxChain bounds the interpreters that are followed, env(1)'s included, and the scripts that execute each other.
+// maxChain limits the interpreters of one script, and the scripts that exec each other.
 const maxChain = 16
 
-// program follows #! lines to the ELF file that will run. It returns that file, open, and the environment
-// it gets. A file that is neither is a script for /bin/sh, as execvp(3) has it. The error is a sentence.
+// program follows #! lines to the ELF file that will run. It returns the open file and its environment. A file that is not
+// ELF and has no #! line is a script for /bin/sh, as in execvp(3). The error is a sentence.
 func (fs fsys) program(t *Target, c *chain, buf []byte) (image, []string, error) {
-	fallback := 0 // interpreters before the last exec by execvp: /bin/sh takes the place of those after
+	fallback := 0 // number of interpreters before the last execvp; if that fails, /bin/sh replaces the later ones
 	t.Server = c.path
 	env := c.env
 	for path := t.Server; len(t.Interpreters) < maxChain; path = t.Program() {
@@ -98,8 +98,8 @@ func (fs fsys) program(t *Target, c *chain, buf []byte) (image, []string, error)
 	return image{}, env, fmt.Errorf("%q has more than %d interpreters", t.Server, maxChain)
 }
 
-// nativeImage opens a program that this kernel can load. The image has the head even of a file that is
-// errNoELF, but is not open then.
+// nativeImage opens a program that this kernel can load. With errNoELF the image is closed, but first has the start of the
+// file.
 func (fs fsys) nativeImage(path string, buf []byte) (image, error) {
 	file, err := fs.open(path)
 	if err != nil {
@@ -120,8 +120,8 @@ func (fs fsys) nativeImage(path string, buf []byte) (image, error) {
 	return im, err
 }
 
-// throughEnv appends the program that "#!/usr/bin/env ARGUMENT" starts, and gives its environment. The kernel hands all of
-// ARGUMENT over as one word, so only -S makes several of it; the script's path follows.
+// throughEnv appends the program that "#!/usr/bin/env ARGUMENT" starts, and returns its environment. The kernel passes
+// ARGUMENT as one word, which only -S splits, followed by the path of the script.
 func (fs fsys) throughEnv(t *Target, c *chain, argument string) ([]string, error) {
 	get := func(name string) string { value, _ := environ.Lookup(c.env, name); return value }
 	r := carrierAt("env").read("env", []string{argument}, get)
@@ -141,7 +141,7 @@ func (fs fsys) throughEnv(t *Target, c *chain, argument string) ([]string, error
 	return env, nil
 }
 
-// judgeKind tells the C library by the loader's name, and Go by its note.
+// judgeKind recognizes the C library by the loader's name, and Go by its note.
 func (t *Target) judgeKind(im image) {
 	golang, libcStart := im.notes()
 	t.Go, t.Static = golang, im.loader == ""
@@ -149,7 +149,7 @@ func (t *Target) judgeKind(im image) {
 	switch {
 	case t.Static:
 		t.Cgo = golang && libcStart
-	case len(im.dyn.needed) == 0: // a position-independent Go program names a loader and needs no library
+	case len(im.dyn.needed) == 0: // a position-independent Go program has a loader and needs no library
 		t.Libc = "none"
 	case strings.HasPrefix(loader, "ld-musl-"):
 		t.Libc, t.Allocator, t.Cgo = "musl", "musl", golang
@@ -161,17 +161,17 @@ func (t *Target) judgeKind(im image) {
 	}
 }
 
-// glance looks for an allocator among what is preloaded and what is needed before the C library.
+// glance looks for another allocator in the preloaded libraries, and in those needed before the C library.
 func (fs fsys) glance(t *Target, f *facts, im image, env []string) {
 	if t.Static || t.Libc == "musl" || t.Libc == "none" {
 		return
 	}
-	if enablesSecure(env) { // rare, and only the version says whether it counts
+	if enablesSecure(env) { // rare; its effect depends on the glibc version
 		fs.examine(t, f, im, env)
 		return
 	}
 	for _, name := range preloads(env, t.AtSecure == Yes) {
-		if _, ok := allocator.OfLibrary(name); ok { // rare, and a name that is not found is ignored by the loader
+		if _, ok := allocator.OfLibrary(name); ok { // rare; the loader ignores a preload that it does not find
 			fs.examine(t, f, im, env)
 			return
 		}
@@ -191,7 +191,7 @@ func (fs fsys) glance(t *Target, f *facts, im image, env []string) {
 	}
 }
 
-// examine follows the libraries of a dynamic program, or searches a static one.
+// examine follows the libraries of a dynamic program, or scans a static one.
 func (fs fsys) examine(t *Target, f *facts, im image, env []string) {
 	switch {
 	case t.Allocator == "go" || t.Libc == "musl" || t.Libc == "none":
@@ -203,8 +203,8 @@ func (fs fsys) examine(t *Target, f *facts, im image, env []string) {
 	}
 }
 
-// examineStatic searches a static program for glibc's malloc. malloc_info's head line is in every one since
-// 2.10, and nowhere else; two of the tunables tell whether MALLOC_ARENA_MAX is obeyed (2.27 and later).
+// examineStatic searches a static program for glibc's malloc. Each version since 2.10 contains the first line of malloc_info,
+// and no other malloc does. A version that has both tunables below obeys MALLOC_ARENA_MAX (2.27 and later).
 func (t *Target) examineStatic(f *facts, im image, env []string) {
 	texts := []string{`<malloc version="1">`, "glibc.malloc.arena_max", "glibc.malloc.mxfast", "UPX!", "glibc.rtld.enable_secure"}
 	marks := allocator.Marks()
@@ -214,7 +214,7 @@ func (t *Target) examineStatic(f *facts, im image, env []string) {
 	found, whole := im.scan(texts...)
 	f.staticMalloc = found[0] != nil
 	f.staticTunable = found[1] != nil && found[2] != nil
-	f.staticOther = whole && !f.staticMalloc && found[3] == nil // a packed program shows nothing of itself
+	f.staticOther = whole && !f.staticMalloc && found[3] == nil // a file packed by UPX cannot be searched
 	f.enable = found[4] != nil && enablesSecure(env)
 	if f.staticMalloc || found[1] != nil {
 		t.Libc = "glibc"
@@ -237,7 +237,7 @@ func (t *Target) examineStatic(f *facts, im image, env []string) {
 	}
 }
 
-// examineDynamic finds whose malloc the program calls, and how that one takes its settings.
+// examineDynamic finds the malloc that the program calls, and the settings that apply to it.
 func (fs fsys) examineDynamic(t *Target, f *facts, im image, env []string) {
 	l := fs.newLinker(im, env, t.AtSecure == Yes)
 	l.load(im)
@@ -267,7 +267,7 @@ func (fs fsys) examineDynamic(t *Target, f *facts, im image, env []string) {
 	f.locked = locked(fs.systemTunables(fs.unlinked(im.path), l.loader.cache, false))
 }
 
-// judgeMalloc takes the first definition of malloc in the order of look-up.
+// judgeMalloc takes the first definition of malloc in symbol lookup order.
 func (fs fsys) judgeMalloc(t *Target, f *facts, l *linker) {
 	i := slices.IndexFunc(l.objects, func(o *object) bool { return o.definesMalloc && !o.is(filepath.Base(l.interpreter)) })
 	if i < 0 {
@@ -293,7 +293,7 @@ func (fs fsys) judgeMalloc(t *Target, f *facts, l *linker) {
 
 func (o *object) is(name string) bool { return slices.Contains(o.names, name) }
 
-// marksIn lists the allocators whose own texts stand in a file.
+// marksIn lists the allocators whose characteristic strings a file contains.
 func (fs fsys) marksIn(path string) []string {
 	f, err := fs.open(path)
 	if err != nil {
@@ -314,7 +314,7 @@ func (fs fsys) marksIn(path string) []string {
 	return names
 }
 
-// libcVersion reads how a libc.so.6 names itself.
+// libcVersion reads the version banner of a libc.so.6.
 func (fs fsys) libcVersion(path string) (version, release string) {
 	f, err := fs.open(path)
 	if err != nil {
@@ -325,7 +325,7 @@ func (fs fsys) libcVersion(path string) (version, release string) {
 	return allocator.ParseBanner(found[0])
 }
 
-// unlinked is a path without links in it, as /proc/self/exe has it.
+// unlinked resolves symbolic links in a path, as /proc/self/exe does.
 func (fs fsys) unlinked(path string) string {
 	real, err := filepath.EvalSymlinks(fs.path(path))
 	if err != nil {

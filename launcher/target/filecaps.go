@@ -7,9 +7,9 @@ import (
 
 // fileCaps is the xattr security.capability (man 7 capabilities, "File capabilities").
 type fileCaps struct {
-	effective              bool // what is gained is in force at once
+	effective              bool // the gained capabilities are also effective
 	permitted, inheritable uint64
-	rootUID                uint32 // of the user namespace they count in; 0 is this one
+	rootUID                uint32 // root of the user namespace in which they count; 0: this namespace
 }
 
 var errBadCaps = errors.New("malformed file capabilities")
@@ -17,7 +17,7 @@ var errBadCaps = errors.New("malformed file capabilities")
 // parseFileCaps reads struct vfs_cap_data of <linux/capability.h>, u32 little-endian throughout:
 //
 //	magic: revision << 24 | 1 if effective; permitted, inheritable (bits 0 to 31)
-//	from revision 2 on: permitted, inheritable (bits 32 to 63); revision 3: the UID of a namespace's root
+//	revision 2 and later: permitted, inheritable (bits 32 to 63); revision 3: the UID of a namespace's root
 func parseFileCaps(b []byte) (fileCaps, error) {
 	if len(b) < 4 {
 		return fileCaps{}, errBadCaps
@@ -38,27 +38,27 @@ func parseFileCaps(b []byte) (fileCaps, error) {
 	return c, nil
 }
 
-// credentials is what of this process decides, with a program's file, whether the kernel runs the program in
+// credentials are the properties of this process that decide, with privileges, whether the kernel starts a program in
 // secure mode.
 type credentials struct {
 	uid, euid, gid, egid uint32
 	noNewPrivs           bool
-	permitted            uint64 // capabilities this process has
+	permitted            uint64 // capability sets of this process
 	inheritable          uint64
 	bounding             uint64
 }
 
-// privileges is what of the program's file decides.
+// privileges are the properties of the program's file.
 type privileges struct {
 	setUID, setGID bool
 	uid, gid       uint32 // the owner
 	caps           *fileCaps
-	nosuid         bool // of the file system it lies on
+	nosuid         bool // its file system is mounted nosuid
 }
 
-// secure says why the kernel sets AT_SECURE for the program, or "" where it does not (Linux:
-// security/commoncap.c, cap_bprm_creds_from_file; fs/exec.c, bprm_fill_uid). A transition that SELinux or
-// another security module makes is not seen.
+// secure returns the reason why the kernel sets AT_SECURE for the program, or "" if it does not (Linux:
+// security/commoncap.c, cap_bprm_creds_from_file; fs/exec.c, bprm_fill_uid). Transitions of SELinux and other security
+// modules are not seen.
 func (p privileges) secure(c credentials) string {
 	euid, egid := c.euid, c.egid
 	if !p.nosuid && !c.noNewPrivs {
@@ -82,7 +82,7 @@ func (p privileges) secure(c credentials) string {
 	return ""
 }
 
-// gainsCaps reports whether file capabilities count: for everybody but root, if they are of this namespace.
+// gainsCaps reports whether file capabilities of this user namespace add capabilities. The caller excludes root.
 func (p privileges) gainsCaps(c credentials) bool {
 	if p.caps == nil || p.nosuid || p.caps.rootUID != 0 {
 		return false

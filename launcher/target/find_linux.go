@@ -14,23 +14,23 @@ import (
 	"arenacap/launcher/environ"
 )
 
-// Limits of execvp(3) and of the kernel behind it.
+// Limits of execvp(3) and execve(2).
 const (
-	nameMax     = 255             // NAME_MAX: a name without a slash may have so many bytes
-	pathMax     = 4096            // PATH_MAX, its NUL included
+	nameMax     = 255             // NAME_MAX: bytes of a name without a slash
+	pathMax     = 4096            // PATH_MAX: bytes, including the NUL
 	scriptDepth = 5               // interpreters that are scripts themselves (Linux: fs/exec.c, exec_binprm)
-	defaultPath = "/bin:/usr/bin" // confstr(_CS_PATH) of glibc since 2.24, which execvp takes where PATH is unset
+	defaultPath = "/bin:/usr/bin" // confstr(_CS_PATH) since glibc 2.24; execvp uses it if PATH is unset
 )
 
-// Find resolves a program's name as execvp(3) of glibc does and returns the path that is to be executed,
-// which may be relative. env is the environment whose PATH counts.
+// Find resolves a program's name in the PATH of env, as execvp(3) of glibc does, and returns the path to execute, which may
+// be relative.
 //
-// The error is the one that execvp ends with, in errors.Is: ENOENT is env(1)'s status 127, every other one
-// its 126. What only the kernel can know (ETXTBSY, a file that is no program, an argument list that is too
-// long) is left to the real exec; a file that it refuses with ENOEXEC is a Script.
+// errors.Is finds in the error the errno that execvp would return: ENOENT is status 127 of env(1), any other 126. Find does
+// not detect errors that only the kernel can detect (ETXTBSY, not a program, argument list too long). Run a file that the
+// kernel rejects with ENOEXEC as a Script.
 //
-// Known difference: where PATH has 4096 bytes or more, glibc skips an entry of such a length and then, by
-// an oversight (posix/execvpe.c, the continue), looks in the current directory. Find only skips it.
+// Known difference: glibc skips a PATH entry of 4096 bytes or more, but then looks in the current directory, which is a bug
+// (posix/execvpe.c, the continue). Find only skips the entry.
 func Find(name string, env []string) (string, error) {
 	return fsys{}.find(name, env)
 }
@@ -51,7 +51,7 @@ func (fs fsys) find(name string, env []string) (string, error) {
 	return fs.search(name, path)
 }
 
-// search tries each entry of PATH. An empty entry is the current directory; then the result has no slash.
+// search tries each entry of PATH. An empty entry means the current directory, and the result has no slash.
 func (fs fsys) search(name, path string) (string, error) {
 	var denied, lost, last error
 	for dir := range strings.SplitSeq(path, ":") {
@@ -78,7 +78,7 @@ func (fs fsys) search(name, path string) (string, error) {
 	switch {
 	case denied != nil:
 		return "", denied
-	case lost != nil && errors.Is(last, syscall.ENOENT): // the same status, but a better reason
+	case lost != nil && errors.Is(last, syscall.ENOENT): // same status, better reason
 		return "", lost
 	case last == nil || errors.Is(last, syscall.ENOENT):
 		if variable, _, ok := strings.Cut(name, "="); ok && variable != "" {
@@ -89,7 +89,7 @@ func (fs fsys) search(name, path string) (string, error) {
 	return "", last
 }
 
-// shortList is a PATH that fits into a message.
+// shortList formats a PATH for a message.
 func shortList(path string) string {
 	if n := strings.Count(path, ":"); len(path) > 60 {
 		return fmt.Sprintf("%d folders", n+1)
@@ -97,7 +97,7 @@ func shortList(path string) string {
 	return strconv.Quote(path)
 }
 
-// goesOn lists the errors after which execvp tries the next entry of PATH (glibc: posix/execvpe.c).
+// goesOn reports whether execvp tries the next entry of PATH after an error (glibc: posix/execvpe.c).
 func goesOn(err error) bool {
 	for _, e := range []syscall.Errno{syscall.ENOENT, syscall.ESTALE, syscall.ENOTDIR, syscall.ENODEV, syscall.ETIMEDOUT} {
 		if errors.Is(err, e) {
@@ -107,9 +107,8 @@ func goesOn(err error) bool {
 	return false
 }
 
-// refusal predicts the error of execve(2) as far as file modes and the interpreters of #! lines and of ELF
-// files tell it; nil where nothing stands against the exec. An interpreter that is missing fails the exec of
-// the file that names it with ENOENT, so execvp goes on as if that file were not there.
+// refusal predicts the error of execve(2) from file modes and from the interpreters of #! lines and ELF files. If an
+// interpreter is missing, execve fails with ENOENT, so execvp continues as if the file did not exist.
 func (fs fsys) refusal(path string) error {
 	file := path
 	for depth := 0; ; depth++ {
@@ -117,7 +116,7 @@ func (fs fsys) refusal(path string) error {
 			return refused(path, file, err)
 		}
 		head, err := fs.head(file)
-		if err != nil { // executable but not readable: the kernel sees more than we do
+		if err != nil { // executable but not readable: the kernel can read it, arenacap cannot
 			return nil
 		}
 		line, isScript := parseShebang(head)
@@ -131,8 +130,8 @@ func (fs fsys) refusal(path string) error {
 	}
 }
 
-// loaderRefusal checks the ELF interpreter (PT_INTERP) of a program that this kernel would load. A head
-// that does not hold it says nothing.
+// loaderRefusal checks the ELF interpreter (PT_INTERP) of a program that this kernel would load. It returns nil if head
+// does not contain its name.
 func (fs fsys) loaderRefusal(path string, head []byte) error {
 	h, err := parseHead(head)
 	if err != nil || !native(h.machine) {
@@ -150,8 +149,8 @@ func (fs fsys) loaderRefusal(path string, head []byte) error {
 	return nil
 }
 
-// native reports whether the kernel loads programs for an ELF machine by itself. Where arenacap's own
-// architecture is not listed every machine counts: then a missing loader is taken for what it seems.
+// native reports whether the kernel loads programs for an ELF machine without binfmt_misc. On an architecture that is not
+// listed it returns true, so a missing loader is reported as an error.
 func native(machine elf.Machine) bool {
 	switch runtime.GOARCH {
 	case "amd64", "386":
@@ -162,8 +161,8 @@ func native(machine elf.Machine) bool {
 	return true
 }
 
-// executable is the check that execve(2) makes on each file it opens: a regular file that this process may
-// execute. For root some x bit has to be set; a noexec mount denies everybody.
+// executable makes the checks of execve(2) on each file that it opens: a regular file that this process may execute. Root
+// needs at least one x bit; on a noexec mount execution always fails.
 func (fs fsys) executable(path string) error {
 	real := fs.path(path)
 	if len(real) >= pathMax {
@@ -179,7 +178,7 @@ func (fs fsys) executable(path string) error {
 	return unix.Faccessat(unix.AT_FDCWD, real, unix.X_OK, unix.AT_EACCESS)
 }
 
-// kindError is an EACCES that says what stands where a program was wanted.
+// kindError is an EACCES for a path that is not a regular file. It names the file type.
 type kindError string
 
 func (e kindError) Error() string        { return "is " + string(e) + ", not a program" }
@@ -192,12 +191,12 @@ func notRegular(mode uint32) error {
 	return kindError("no regular file")
 }
 
-// interpreterError is about a file that is there and may be executed, but not what it names to run it.
+// interpreterError means that a file is executable, but its interpreter is not.
 type interpreterError struct{ error }
 
 func (e interpreterError) Unwrap() error { return e.error }
 
-// refused words the error for the program that was asked for and the file that stands against it.
+// refused formats the error for a program whose exec fails because of file: the program itself or an interpreter.
 func refused(program, file string, err error) error {
 	var kind kindError
 	what := ": %w"
@@ -219,11 +218,11 @@ func refused(program, file string, err error) error {
 	return interpreterError{fmt.Errorf("%q needs the interpreter %q, which"+what, program, file, err)}
 }
 
-// Shell runs a file that the kernel knows no format for, a script without "#!" (glibc: posix/execvpe.c,
+// Shell runs a file whose format the kernel does not recognize, such as a script without "#!" (glibc: posix/execvpe.c,
 // maybe_script_execute; paths.h, _PATH_BSHELL).
 const Shell = "/bin/sh"
 
-// Script is the command line of the shell for such a file, where args are the program's own.
+// Script returns the command line of Shell for such a file. args is the command line of the program.
 func Script(path string, args []string) []string {
 	return append([]string{Shell, path}, args[1:]...)
 }

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fsys is the folder that absolute paths are taken from; "" is the real root.
+// fsys is a file system with its root directory at root; "" is the real root.
 type fsys struct{ root string }
 
-// path is where a path lies for the system calls.
+// path converts a path to one for system calls.
 func (fs fsys) path(path string) string {
 	if fs.root != "" && len(path) > 0 && path[0] == '/' {
 		return fs.root + path
@@ -20,7 +20,7 @@ func (fs fsys) path(path string) string {
 // file is an open file that is read at offsets.
 type file int
 
-// open opens for reading. O_NONBLOCK: a FIFO in the place of a program must not hold us up.
+// open opens a file for reading, with O_NONBLOCK because open(2) of a FIFO would block.
 func (fs fsys) open(path string) (file, error) {
 	for {
 		fd, err := unix.Open(fs.path(path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
@@ -32,7 +32,7 @@ func (fs fsys) open(path string) (file, error) {
 
 func (f file) close() { unix.Close(int(f)) }
 
-// ReadAt is pread(2) until p is full, the file ends or an error comes (io.ReaderAt).
+// ReadAt calls pread(2) until p is full, the file ends or an error occurs (io.ReaderAt).
 func (f file) ReadAt(p []byte, off int64) (int, error) {
 	n := 0
 	for n < len(p) {
@@ -50,7 +50,7 @@ func (f file) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// head reads the first bytes of a file.
+// head reads the first headSize bytes of a file.
 func (fs fsys) head(path string) ([]byte, error) {
 	f, err := fs.open(path)
 	if err != nil {

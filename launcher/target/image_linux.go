@@ -7,11 +7,11 @@ import (
 	"io"
 )
 
-// Bounds of what is read of one file, far over anything real: a file may be damaged, or made to harm.
+// Limits in bytes for damaged or malicious files. They are far above real sizes.
 const (
-	maxDynamic = 64 << 10 // of the dynamic section
-	maxTable   = 64 << 20 // of one table of symbols, of names or of hashes
-	maxScan    = 1 << 30  // of a file that is searched for texts
+	maxDynamic = 64 << 10 // dynamic section
+	maxTable   = 64 << 20 // one table of symbols, names or hashes
+	maxScan    = 1 << 30  // searched part of a file
 )
 
 // image is an open ELF file with its headers.
@@ -21,11 +21,11 @@ type image struct {
 	head   elfHead
 	loader string // PT_INTERP
 	dyn    dynamic
-	first  []byte // the head as it was read
+	first  []byte // start of the file
 }
 
-// openImage opens an ELF file and reads its headers: one read, two where the dynamic section is wanted and
-// is elsewhere. The caller closes it.
+// openImage opens an ELF file and reads its headers: one read, or two if the dynamic section is not at the start of the
+// file. The caller closes the image.
 func (fs fsys) openImage(path string) (image, error) {
 	f, err := fs.open(path)
 	if err != nil {
@@ -38,7 +38,7 @@ func (fs fsys) openImage(path string) (image, error) {
 	return im, err
 }
 
-// newImage reads the headers into buf first. The image has what was read even where it is no ELF file.
+// newImage reads the headers, using buf for the first read. The image has the start of the file even if it is not ELF.
 func newImage(f file, path string, buf []byte) (image, error) {
 	n, err := f.ReadAt(buf, 0)
 	if err != nil && err != io.EOF {
@@ -46,7 +46,7 @@ func newImage(f file, path string, buf []byte) (image, error) {
 	}
 	im := image{file: f, path: path, first: buf[:n]}
 	im.head, err = parseHead(im.first)
-	if errors.Is(err, errLongHead) && n == headSize { // no linker does so, but editors of ELF files may
+	if errors.Is(err, errLongHead) && n == headSize { // linkers put the program headers first, but patchelf may move them
 		im.first = make([]byte, maxDynamic)
 		n, _ = f.ReadAt(im.first, 0)
 		im.first = im.first[:n]
@@ -72,7 +72,7 @@ func newImage(f file, path string, buf []byte) (image, error) {
 	return im, nil
 }
 
-// read gives size bytes at an offset, from the head where it has them.
+// read returns size bytes at an offset, from first if it has them.
 func (im image) read(offset, size, limit uint64) ([]byte, error) {
 	if b, ok := part(im.first, offset, size); ok {
 		return b, nil
@@ -82,12 +82,12 @@ func (im image) read(offset, size, limit uint64) ([]byte, error) {
 	}
 	b := make([]byte, size)
 	if _, err := im.ReadAt(b, int64(offset)); err != nil {
-		return nil, errBadELF // a file that ends early is damaged
+		return nil, errBadELF // truncated file
 	}
 	return b, nil
 }
 
-// notes reports whether the program was made by Go, and whether a C library's start code is in it.
+// notes reports whether Go built the program, and whether it contains the start code of a C library.
 func (im image) notes() (golang, libcStart bool) {
 	for _, s := range im.head.segments {
 		if s.kind != elf.PT_NOTE {
@@ -105,8 +105,7 @@ func (im image) notes() (golang, libcStart bool) {
 	return golang, libcStart
 }
 
-// needed is the names of DT_NEEDED, in their order. They stand close to each other as a rule, so one read
-// takes them all.
+// needed returns the names of DT_NEEDED, in order. They are usually close to each other, so one read gets all.
 func (im image) needed() ([]string, error) {
 	if len(im.dyn.needed) == 0 {
 		return nil, nil
@@ -130,7 +129,7 @@ func (im image) needed() ([]string, error) {
 	return names, nil
 }
 
-// name is one name of the dynamic section; "" where it is not there.
+// name returns one name of the dynamic section; "" if it is absent.
 func (im image) name(offset uint64) string {
 	strtab, ok := im.head.offset(im.dyn.strtab)
 	if offset == 0 || !ok || offset >= im.dyn.strsz || im.dyn.strsz > maxTable {
@@ -143,8 +142,7 @@ func (im image) name(offset uint64) string {
 	return string(cString(b))
 }
 
-// mallocSymbols reports what the dynamic symbols say: whether the file has a malloc that others would use,
-// and whether it calls mallopt.
+// mallocSymbols reports whether the file exports malloc, and whether it calls mallopt.
 func (im image) mallocSymbols() (definesMalloc, usesMallopt bool, err error) {
 	symtab, ok1 := im.head.offset(im.dyn.symtab)
 	strtab, ok2 := im.head.offset(im.dyn.strtab)
@@ -171,9 +169,8 @@ func (im image) mallocSymbols() (definesMalloc, usesMallopt bool, err error) {
 	return definesMalloc, usesMallopt, nil
 }
 
-// symbolCount is the number of dynamic symbols, from whichever hash table there is: the section headers, which
-// would say it outright, may be stripped. The older table begins with nbucket and nchain, u32 each, and
-// nchain is the count.
+// symbolCount returns the number of dynamic symbols, from DT_HASH or DT_GNU_HASH, because the section headers, which have
+// it too, may be stripped. DT_HASH begins with nbucket and nchain, u32 each; nchain is the number.
 func (im image) symbolCount() (uint64, bool) {
 	if at, ok := im.head.offset(im.dyn.hash); ok && im.dyn.hash != 0 {
 		b, err := im.read(at, 8, 8)
@@ -189,7 +186,7 @@ func (im image) symbolCount() (uint64, bool) {
 	return im.gnuSymbolCount(at)
 }
 
-// gnuSymbolCount finds the end of the last chain of a GNU hash table. The table, all u32 but the filter:
+// gnuSymbolCount finds the end of the last chain of a GNU hash table. Its layout, in u32 except for the filter:
 //
 //	nbuckets, symoffset, filter words, filter shift; the filter (words of the class); nbuckets first symbols
 //	(0: none); for each symbol from symoffset on its hash, bit 0 set at a chain's end
@@ -206,7 +203,7 @@ func (im image) gnuSymbolCount(at uint64) (uint64, bool) {
 		return 0, false
 	}
 	last := im.head.lastBucket(buckets)
-	if last < first { // nothing is defined; what is needed of others stands before symoffset
+	if last < first { // no defined symbols; undefined ones precede symoffset
 		return first, true
 	}
 	var chain [1024]byte // far longer than a real one
@@ -215,8 +212,8 @@ func (im image) gnuSymbolCount(at uint64) (uint64, bool) {
 	return last + length, ok
 }
 
-// scan looks for texts in the file, chunk by chunk. found[i] holds what follows texts[i] at its first place,
-// up to 256 bytes; nil where it is not there. whole is false where the file is longer than is searched.
+// scan searches the file for texts. found[i] has up to 256 bytes that follow the first occurrence of texts[i]; nil if there
+// is none. whole is false if the file is longer than maxScan or cannot be read.
 func (f file) scan(texts ...string) (found [][]byte, whole bool) {
 	const overlap = 512
 	found = make([][]byte, len(texts))
@@ -224,7 +221,7 @@ func (f file) scan(texts ...string) (found [][]byte, whole bool) {
 		for i, text := range texts {
 			j := bytes.Index(chunk, []byte(text))
 			if j < 0 || found[i] != nil || j+len(text)+256 > len(chunk) && !last {
-				continue // one too near the end comes again, whole, in the next chunk
+				continue // too close to the end of the chunk: the next chunk has it in full
 			}
 			rest := chunk[j+len(text):]
 			found[i] = bytes.Clone(rest[:min(256, len(rest))])
@@ -233,11 +230,11 @@ func (f file) scan(texts ...string) (found [][]byte, whole bool) {
 	return found, whole
 }
 
-// chunks reads the file; each chunk begins with the end of the one before. whole is false where the file is longer than
-// is read, or cannot be read.
+// chunks reads the file in chunks; each begins with the last overlap bytes of the one before. whole is false if the file is
+// longer than maxScan or cannot be read.
 func (f file) chunks(overlap int, visit func(chunk []byte, last bool)) (whole bool) {
 	buf := make([]byte, 256<<10)
-	kept := 0 // bytes of the chunk before, at the start of buf
+	kept := 0 // bytes of the previous chunk, at the start of buf
 	for at := int64(0); at < maxScan; {
 		n, err := f.ReadAt(buf[kept:], at)
 		chunk := buf[:kept+n]

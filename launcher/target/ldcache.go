@@ -9,14 +9,14 @@ import (
 	"arenacap/launcher/environ"
 )
 
-// ldCache is /etc/ld.so.cache: which file a library's name stands for. The zero value has no entries.
+// ldCache is /etc/ld.so.cache, which maps library names to files. The zero value has no entries.
 type ldCache struct {
 	order   binary.ByteOrder
-	file    []byte // offsets of texts count from here
-	entries []byte // of 24 bytes each
+	file    []byte // offsets of strings count from its start
+	entries []byte // 24 bytes each
 }
 
-// What marks the formats (glibc: sysdeps/generic/dl-cache.h).
+// Magic strings and sizes in bytes (glibc: sysdeps/generic/dl-cache.h).
 const (
 	cacheMagic    = "glibc-ld.so.cache1.1"
 	cacheMagicOld = "ld.so-1.7.0"
@@ -26,15 +26,15 @@ const (
 
 var errBadCache = errors.New("no cache of glibc's ldconfig")
 
-// parseLDCache reads the format that glibc has written since 2.2. Integers are u32 in the byte order that
-// the flags tell (2: little, 3: big; 0, before 2.33: the machine's own, taken here for little):
+// parseLDCache parses the format of glibc 2.2 and later. Integers are u32 in the byte order given by the flags (2: little, 3:
+// big; 0, before 2.33: native, treated as little):
 //
-//	"glibc-ld.so.cache" "1.1", number of entries, bytes of texts, flags u8, 3 unused bytes, offset of the
+//	"glibc-ld.so.cache" "1.1", number of entries, bytes of strings, flags u8, 3 unused bytes, offset of the
 //	extensions, 3 unused u32; then the entries:
 //	flags, offset of the name, offset of the path, unused u32, hwcap u64
 //
-// Up to glibc 2.31 the same stands behind a table of the format before it: "ld.so-1.7.0", a pad byte, the
-// number of its entries of 12 bytes, these entries, padded to 8. Offsets count from the newer header.
+// Up to glibc 2.31 a table of the older format precedes it: "ld.so-1.7.0", a pad byte, the number of entries, the entries of
+// 12 bytes, padding to 8. Offsets count from the newer header.
 func parseLDCache(b []byte) (ldCache, error) {
 	if bytes.HasPrefix(b, []byte(cacheMagicOld)) {
 		at := bytes.Index(b, []byte(cacheMagic))
@@ -58,9 +58,9 @@ func parseLDCache(b []byte) (ldCache, error) {
 	return c, nil
 }
 
-// lookup is the paths that a library's name stands for, the best first. Which of them fits the program is
-// for the caller to see: the cache's flags have a meaning of their own on each architecture. Entries for
-// special processors (hwcap) are left out: they hold the same library, built with other instructions.
+// lookup returns the paths for a library's name, the best first. The caller checks which one fits the program, because the
+// meaning of the cache's flags differs by architecture. Entries with hwcap bits are skipped: they are builds of the same
+// library for newer processors.
 func (c ldCache) lookup(name string) []string {
 	var paths []string
 	for e := c.entries; len(e) >= cacheEntry; e = e[cacheEntry:] {
@@ -71,7 +71,7 @@ func (c ldCache) lookup(name string) []string {
 	return paths
 }
 
-// What marks the tunables in the cache (glibc 2.44: sysdeps/generic/dl-cache.h, elf/tunconf.h).
+// The tunables extension of the cache (glibc 2.44: sysdeps/generic/dl-cache.h, elf/tunconf.h).
 const (
 	extensionMagic   = 0xeaa42174
 	extensionSection = 16 // bytes
@@ -82,22 +82,22 @@ const (
 	tunablesEntry    = 32
 
 	tunableParsed     = 1 << 0
-	tunableLocked     = 1 << 2 // of the two bits 0xc
+	tunableLocked     = 1 << 2 // in the mask 0xc
 	tunableNotSecure  = 1 << 4
 	tunableOnlySecure = 1 << 5
 	tunableFilter     = 0xff00
 	tunableOfProgram  = 0x100
 )
 
-// tunables are the lines of /etc/tunables.conf that hold for the program at a path, as ldconfig has compiled them
-// (man 5 tunables.conf). Integers are u32 unless said otherwise, offsets count from the start of the cache:
+// tunables returns the lines of /etc/tunables.conf that apply to the program at a path, as ldconfig compiled them (man 5
+// tunables.conf). Integers are u32 unless noted; offsets count from the start of the cache:
 //
 //	at the offset of the extensions: magic, number of sections; then the sections: tag, flags, offset, bytes
 //	section of tag 2: mark, version, number of entries, unused; then the entries:
 //	flags, number of the tunable, offsets of the name, of the value and of the filter, unused, value u64
 //
-// A filter is a path or a base name. ldconfig has read the value as a decimal, and where it could not, the loader
-// does not either.
+// A filter is a path or a base name. ldconfig parses the value as a decimal and sets tunableParsed; the loader ignores a
+// value without that flag.
 func (c ldCache) tunables(program string, secure bool) (list []environ.SystemTunable) {
 	b := c.section(tunablesTag)
 	if len(b) < tunablesHeader || c.order.Uint32(b) != tunablesMark || c.order.Uint32(b[4:]) != tunablesVersion {
@@ -121,7 +121,7 @@ func (c ldCache) tunables(program string, secure bool) (list []environ.SystemTun
 	return list
 }
 
-// isProgram reports whether a filter names the program at a path.
+// isProgram reports whether a filter matches the program at a path.
 func isProgram(path, filter string) bool {
 	if strings.HasPrefix(filter, "/") {
 		return path == filter
@@ -129,7 +129,7 @@ func isProgram(path, filter string) bool {
 	return path[strings.LastIndexByte(path, '/')+1:] == filter
 }
 
-// section is what the first section of a tag holds.
+// section returns the content of the first section with a tag.
 func (c ldCache) section(tag uint32) []byte {
 	b, ok := part(c.file, uint64(c.order.Uint32(c.file[32:])), 8)
 	if !ok || c.order.Uint32(b) != extensionMagic {
@@ -146,7 +146,7 @@ func (c ldCache) section(tag uint32) []byte {
 	return nil
 }
 
-// is compares a text of the cache without making a string of it.
+// is compares a string of the cache with name, without an allocation.
 func (c ldCache) is(offset uint32, name string) bool {
 	b, ok := part(c.file, uint64(offset), uint64(len(name))+1)
 	return ok && b[len(name)] == 0 && string(b[:len(name)]) == name
@@ -159,21 +159,20 @@ func (c ldCache) text(offset uint32) string {
 	return string(cString(c.file[offset:]))
 }
 
-// loaderDirs is what a dynamic loader of glibc has built in.
+// loaderDirs has the paths built into a dynamic loader of glibc.
 type loaderDirs struct {
 	cache string   // path of ld.so.cache
-	dirs  []string // default folders, in order, without the slash at the end
-	lib   string   // what $LIB stands for
+	dirs  []string // default directories, in order, without the final slash
+	lib   string   // value of $LIB
 }
 
-// parseLoader finds in the text of a dynamic loader the path of its cache and its default folders. Both
-// follow from the prefix it was built with, so a glibc in its own folder does not use the system's. In the
-// file stand
+// parseLoader finds the path of the cache and the default directories in the file of a dynamic loader. Both depend on the
+// prefix of the build, so a glibc under another prefix does not use the system's. The file contains
 //
 //	/etc/ld.so.cache\0
 //	/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0
 //
-// (glibc: elf/dl-cache.c, LD_SO_CACHE; elf/dl-load.c, system_dirs). ok is false where they are not found.
+// (glibc: elf/dl-cache.c, LD_SO_CACHE; elf/dl-load.c, system_dirs). ok is false if they are not found.
 func parseLoader(b []byte) (l loaderDirs, ok bool) {
 	const suffix = "/ld.so.cache\x00"
 	at := bytes.Index(b, []byte(suffix))
@@ -199,7 +198,7 @@ func parseLoader(b []byte) (l loaderDirs, ok bool) {
 	return l, true
 }
 
-// folderRun reads texts that begin and end with a slash, one behind the other.
+// folderRun reads consecutive strings that begin and end with a slash.
 func folderRun(b []byte) []string {
 	var dirs []string
 	for {
@@ -216,8 +215,8 @@ func printable(b []byte) bool {
 	return bytes.IndexFunc(b, func(r rune) bool { return r < 0x21 || r == 0x7f || r == 0xfffd }) < 0
 }
 
-// parsePreloadFile reads /etc/ld.so.preload: names between blanks, newlines and colons; # begins a comment
-// that ends with the line (glibc: elf/rtld.c).
+// parsePreloadFile parses /etc/ld.so.preload: names separated by blanks, newlines and colons; # begins a comment (glibc:
+// elf/rtld.c).
 func parsePreloadFile(b []byte) []string {
 	var names []string
 	for line := range strings.Lines(string(b)) {

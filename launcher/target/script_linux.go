@@ -1,6 +1,6 @@
 package target
 
-// Shell scripts, as files and as texts on a command line: what they do to the cap, and what they start.
+// Shell scripts, in files and in arguments (sh -c): their effect on the cap, and the program that they start.
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// intoScript reads the file of a shell script and goes on where it executes one plain program in its own place. Where
-// it does not, the script stays the program that is looked at.
+// intoScript reads a shell script and walks to the program that it execs. Without exactly one such program, the script
+// remains the current program.
 func (c *chain) intoScript() bool {
 	text, err := c.fs.readFile(c.path)
 	if err != nil {
@@ -38,7 +38,7 @@ func (c *chain) intoScript() bool {
 	return true
 }
 
-// intoText reads the text behind a shell's -c, and goes on where it starts one program.
+// intoText reads the shell text after -c, and walks to the program that it starts, if there is exactly one.
 func (c *chain) intoText(text string, args []string) bool {
 	commands := scanShell(text)
 	c.judgeScript(commands, "", 0)
@@ -52,7 +52,7 @@ func (c *chain) intoText(text string, args []string) bool {
 	return true
 }
 
-// start takes a command of a script for the next one.
+// start makes a command of a script the current program.
 func (c *chain) start(next shellCommand, file string, args []string) bool {
 	set, words := next.parts()
 	c.line = nil
@@ -66,7 +66,7 @@ func (c *chain) start(next shellCommand, file string, args []string) bool {
 	return len(c.args) > 0 && !strings.Contains(c.args[0], Opaque) && c.find()
 }
 
-// parts are the assignments in front of a command, and the words behind them without exec(1) and command(1).
+// parts splits a command into its leading assignments and its words, without exec(1) and command(1).
 func (s shellCommand) parts() (set []string, words []shellWord) {
 	words = s.words
 	for len(words) > 0 && words[0].assigns() {
@@ -81,7 +81,7 @@ func (s shellCommand) parts() (set []string, words []shellWord) {
 	return set, words
 }
 
-// expand gives the words that a word stands for, as far as a script's arguments tell; the first is "$0".
+// expand expands $0, $1, … and $@ with the arguments of the script, "$0" first. Other expansions stay Opaque.
 func (w shellWord) expand(args []string) []string {
 	name := strings.TrimPrefix(strings.Trim(w.raw, `"`), "$")
 	n, err := strconv.Atoi(name)
@@ -100,10 +100,11 @@ func (w shellWord) assigns() bool {
 	return ok && name != "" && strings.Trim(name, nameBytes) == ""
 }
 
-// builtins do not start programs. The words of a shell's grammar are not commands at all.
+// builtins lists shell builtins, which do not start a program.
 const builtins = " : . source cd export unset set umask ulimit trap wait true false echo printf test [ [[ read shift local return exit eval readonly declare typeset alias hash getopts kill let pushd popd shopt exec "
 
-// successor is the one command that the script becomes: the only exec, and in a text also the only program.
+// successor returns the command that replaces the shell: the only exec, or in the text after -c also the only program. nil
+// if there is none.
 func successor(commands []shellCommand, text bool) (next *shellCommand) {
 	execs, programs := 0, 0
 	var program *shellCommand
@@ -129,16 +130,16 @@ func successor(commands []shellCommand, text bool) (next *shellCommand) {
 	return nil
 }
 
-// executes reports whether a command is an exec of a program.
+// executes reports whether a command execs a program.
 func (s shellCommand) executes() bool {
 	at := slices.IndexFunc(s.words, func(w shellWord) bool { return !w.assigns() })
 	return at >= 0 && at+1 < len(s.words) && s.words[at].raw == "exec"
 }
 
-// maxSourced bounds how deep files are followed that scripts read in.
+// maxSourced limits the nesting of sourced files.
 const maxSourced = 8
 
-// judgeScript looks for what the commands of a script do to the cap, up to the program that it becomes.
+// judgeScript applies the commands of a script to the cap, up to an unconditional exec.
 func (c *chain) judgeScript(commands []shellCommand, file string, depth int) {
 	for _, command := range commands {
 		set, words := command.parts()
@@ -157,7 +158,7 @@ func (c *chain) judgeScript(commands []shellCommand, file string, depth int) {
 	}
 }
 
-// judgeSettings is about words such as NAME=VALUE.
+// judgeSettings handles words such as NAME=VALUE.
 func (c *chain) judgeSettings(command shellCommand, file string, words []shellWord) {
 	for _, w := range words {
 		name, value, _ := strings.Cut(w.raw, "=")
@@ -180,7 +181,7 @@ func (c *chain) judgeUnset(command shellCommand, file string, words []shellWord)
 	}
 }
 
-// change records what a command does to the cap: for certain, or perhaps.
+// change records that a command changes the cap, always or under a condition.
 func (c *chain) change(command shellCommand, file, what string, r reading) {
 	env := r.environment(c.env)
 	if sameCap(c.env, env) {
@@ -204,7 +205,7 @@ func (c *chain) linkName() string {
 	return append(c.links, Link{Name: "the shell"})[max(0, len(c.links)-1)].Name
 }
 
-// source follows a file that a script reads in: one that is named plainly, or beside the script.
+// source follows a sourced file, if its path has no expansions other than the directory of the script.
 func (c *chain) source(word shellWord, file string, depth int) {
 	path := word.text
 	for _, own := range []string{`$(dirname "$0")/`, `"$(dirname "$0")"/`, `"$(dirname "$0")/`, "$(dirname $0)/", `"${0%/*}"/`, "${0%/*}/", `"${0%/*}/`} {

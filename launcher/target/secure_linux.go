@@ -7,7 +7,7 @@ import (
 // stNosuid is ST_NOSUID of statfs(2).
 const stNosuid = 2
 
-// judgeSecurity fills in AtSecure, which takes no more than the right to look the file up.
+// judgeSecurity sets AtSecure. It works even if the program's file is not readable.
 func (fs fsys) judgeSecurity(t *Target, f *facts) {
 	path := fs.path(t.Program())
 	var st unix.Stat_t
@@ -45,14 +45,14 @@ func nosuid(path string) bool {
 	return unix.Statfs(path, &st) == nil && st.Flags&stNosuid != 0
 }
 
-// ownCredentials are this process's, which the program will be started with.
+// ownCredentials returns the credentials of this process, which starts the program.
 func ownCredentials() credentials {
 	return credentials{
 		uid: uint32(unix.Getuid()), euid: uint32(unix.Geteuid()), gid: uint32(unix.Getgid()), egid: uint32(unix.Getegid()),
 	}
 }
 
-// addCapabilities fills in what only matters for a file with privileges.
+// addCapabilities reads the values that matter only for set-uid files, set-gid files and file capabilities.
 func (c *credentials) addCapabilities() {
 	on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 	c.noNewPrivs = err == nil && on == 1

@@ -5,18 +5,18 @@ import "bytes"
 // shebang is the #! line of a script as the kernel splits it.
 type shebang struct {
 	interpreter string
-	argument    string // all of the rest, blanks inside included; "" where there is none
+	argument    string // the rest of the line, inner blanks included; "" if none
 }
 
-// shebangSize is BINPRM_BUF_SIZE: the bytes of a file that the kernel looks at (256 since Linux 5.1).
+// shebangSize is BINPRM_BUF_SIZE: the kernel reads so many bytes of a file (256 since Linux 5.1).
 const shebangSize = 256
 
 // parseShebang reads the first line of a script (Linux: fs/binfmt_script.c, load_script). Format:
 //
 //	#! [blanks] INTERPRETER [blanks ARGUMENT] [blanks] \n
 //
-// Blanks are spaces and tabs. A line that does not end within 255 bytes counts where the interpreter does
-// end within them; its argument is cut there. ok is false for what the kernel refuses with ENOEXEC.
+// Blanks are spaces and tabs. A line longer than 255 bytes is valid if the interpreter ends within 255 bytes; the argument
+// is cut there. ok is false if the kernel rejects the line with ENOEXEC.
 func parseShebang(head []byte) (line shebang, ok bool) {
 	if len(head) < 2 || head[0] != '#' || head[1] != '!' {
 		return shebang{}, false
@@ -29,7 +29,7 @@ func parseShebang(head []byte) (line shebang, ok bool) {
 	} else {
 		rest = rest[:len(rest)-1]
 		if name := bytes.TrimLeft(rest, " \t"); !bytes.ContainsAny(name, " \t\x00") {
-			return shebang{}, false // all blank, or perhaps cut within the interpreter's name
+			return shebang{}, false // only blanks, or the interpreter's name may be cut
 		}
 	}
 	rest = bytes.Trim(rest, " \t")

@@ -1,36 +1,36 @@
 package target
 
-// As much of the shell's grammar as it takes to see which programs a script starts and which variables it sets (POSIX,
-// "Shell Command Language"). What a script computes stays Opaque.
+// Scanner for shell scripts (POSIX, "Shell Command Language"). It covers the part of the grammar that shows which programs a
+// script starts and which variables it sets. Expansions are not computed: they become Opaque.
 
 import "strings"
 
-// shellCommand is a simple command: its words without quotes, redirections left out.
+// shellCommand is a simple command, without redirections.
 type shellCommand struct {
 	line   int
 	words  []shellWord
-	always bool // it stands in no condition, loop, function or list
+	always bool // not in a condition, loop, function or list
 }
 
-// shellWord is a word, with Opaque for each expansion in it.
+// shellWord is a word of a command.
 type shellWord struct {
-	text string
-	raw  string
+	text string // without quotes, with Opaque for each expansion
+	raw  string // as written
 }
 
-// shellScanner cuts a text into commands.
+// shellScanner splits a script into commands.
 type shellScanner struct {
 	text     string
 	at, line int
 	depth    int
 	parens   int
-	joined   bool // by && or || to the command before, or by a pipe
+	joined   bool // &&, || or | joins the current command to the one before
 	current  shellCommand
 	all      []shellCommand
 	heredocs []string
 }
 
-// maxShell bounds what is read of a script, in bytes.
+// maxShell limits the scanned part of a script, in bytes.
 const maxShell = 256 << 10
 
 func scanShell(text string) []shellCommand {
@@ -43,7 +43,7 @@ func scanShell(text string) []shellCommand {
 	return s.all
 }
 
-// end closes a command before an operator.
+// end ends the current command at an operator.
 func (s *shellScanner) end(operator string) {
 	for s.opens() {
 	}
@@ -55,7 +55,7 @@ func (s *shellScanner) end(operator string) {
 	s.current = shellCommand{line: s.line}
 }
 
-// opens takes a reserved word off the command's front, if there is one.
+// opens removes a leading reserved word from the current command, and reports whether there was one.
 func (s *shellScanner) opens() bool {
 	if len(s.current.words) == 0 {
 		return false
@@ -104,7 +104,7 @@ func (s *shellScanner) next() {
 	}
 }
 
-// operator ends a command. A name before "(" is a function's, words before a ")" that nothing opened are a case's pattern.
+// operator ends a command. A name before "(" is that of a function; words before an unmatched ")" are a case pattern.
 func (s *shellScanner) operator(c byte) {
 	n := 1
 	if strings.HasPrefix(s.text[s.at+1:], string(c)) && c != '(' && c != ')' {
@@ -128,7 +128,7 @@ func (s *shellScanner) operator(c byte) {
 	}
 }
 
-// redirection skips it, with the file behind it; a here-document is skipped at the end of its line.
+// redirection skips a redirection and its file. A here-document is skipped at the end of the line.
 func (s *shellScanner) redirection() {
 	heredoc := strings.HasPrefix(s.text[s.at:], "<<") && !strings.HasPrefix(s.text[s.at:], "<<<")
 	for s.at < len(s.text) && strings.IndexByte("<>&|-", s.text[s.at]) >= 0 {
@@ -166,7 +166,7 @@ func (s *shellScanner) take() {
 	s.current.words = append(s.current.words, word)
 }
 
-// word takes a word up to a blank or an operator.
+// word reads a word up to a blank or an operator.
 func (s *shellScanner) word() shellWord {
 	start := s.at
 	var b strings.Builder
@@ -199,7 +199,7 @@ func (s *shellScanner) word() shellWord {
 	return shellWord{b.String(), s.text[start:s.at]}
 }
 
-// skipExpansion goes to the last byte of $NAME, ${…}, $(…) or `…`.
+// skipExpansion moves to the last byte of $NAME, ${…}, $(…) or `…`.
 func (s *shellScanner) skipExpansion(c byte) {
 	rest := s.text[s.at+1:]
 	switch {
@@ -220,7 +220,7 @@ const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_01234567
 
 func isNameByte(c byte) bool { return strings.IndexByte(nameBytes, c) >= 0 }
 
-// closing is how many bytes it takes to the end of a bracket, with those inside it.
+// closing returns the number of bytes up to the matching closing bracket, which counts.
 func closing(s, open, end string) int {
 	depth := 0
 	for i := range len(s) {

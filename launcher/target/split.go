@@ -2,13 +2,13 @@ package target
 
 import "strings"
 
-// splitWords is env -S: blanks part words, quotes and backslashes hold them together, # begins a comment
-// where a word would begin, ${NAME} stands for a variable but not within single quotes.
+// splitWords splits a string as env -S does: blanks separate words, quotes and backslashes protect blanks, # at the start of
+// a word begins a comment, ${NAME} is expanded outside single quotes.
 func splitWords(s string, getenv func(string) string) []string {
 	var words []string
 	var word strings.Builder
 	var quote byte
-	open := false // a word has begun, if perhaps an empty one
+	open := false // a word has begun; it may be empty
 	end := func() {
 		if open {
 			words = append(words, word.String())
@@ -53,7 +53,7 @@ func splitWords(s string, getenv func(string) string) []string {
 	return words
 }
 
-// unescape is the meaning of a letter behind a backslash.
+// unescape returns the character for a letter after a backslash.
 func unescape(c byte) byte {
 	if i := strings.IndexByte("_fnrtv", c); i >= 0 {
 		return " \f\n\r\t\v"[i]

@@ -1,15 +1,16 @@
-// Package target says what is about to run, and whether a cap on glibc's arenas can work on it.
+// Package target finds the program that a command line starts, and whether a cap on glibc's arenas can work on it.
 //
-// Find resolves a program's name as execvp(3) does. Quick judges with a few header reads, for every launch;
-// Examine follows all libraries as the dynamic loader would, for a person who asks. Nothing is ever run.
-// What was found stands in a Target; the verdict follows from it in verdict.go.
+// Find resolves a program's name as execvp(3) does. Quick reads a few headers, on every launch. Examine follows all
+// libraries as the dynamic loader does, for commands such as plan. Neither runs anything. Both return a Target with the
+// facts and a verdict, which verdict.go derives from them.
 //
-// What is judged is the server: the program behind the carriers (env, sudo, sh -c; carriers.go has the table) and the
-// scripts in front of it. A shell script is followed where it executes one program that is plain to see, else its shell is
-// judged, and what the script does to the cap's variables.
+// The verdict is about the server: the last program of the command line, after the carriers and scripts. A carrier is a
+// program that starts another one, such as env, sudo or sh -c (the table is in carriers.go). A shell script is followed if it
+// execs exactly one program whose name it does not compute. Otherwise the verdict is about its shell, and about what the
+// script does to the variables of the cap.
 //
-// Known limits: libraries that the program opens while it runs (dlopen), environment variables that it changes before
-// an exec of its own, transitions of security modules, and handlers of binfmt_misc are not seen.
+// Known limits. These are not seen: libraries loaded with dlopen(3), environment variables that the program changes before
+// its own exec, transitions of security modules, and binfmt_misc handlers.
 package target
 
 import (
@@ -20,22 +21,22 @@ import (
 	"arenacap/launcher/environ"
 )
 
-// Answer is yes, no or not known; the zero value is not known.
+// Answer is yes, no or unknown. The zero value is unknown.
 type Answer int8
 
-// The answers.
+// Values of Answer.
 const (
 	Unknown Answer = iota
 	No
 	Yes
 )
 
-// String gives "yes", "no" or "unknown".
+// String returns "yes", "no" or "unknown".
 func (a Answer) String() string {
 	return [...]string{"unknown", "no", "yes"}[a]
 }
 
-// MarshalJSON gives true, false or null.
+// MarshalJSON returns true, false or null.
 func (a Answer) MarshalJSON() ([]byte, error) {
 	return []byte([...]string{"null", "false", "true"}[a]), nil
 }
@@ -47,33 +48,33 @@ func answer(yes bool) Answer {
 	return No
 }
 
-// Target is what was found about a program. Text that is not known is "".
+// Target is the facts about a program and the verdict. "" means unknown.
 type Target struct {
-	Path         string   // what is handed to the exec
+	Path         string   // passed to exec
 	Chain        []Link   // the carriers from Path to the server
-	Server       string   // the program at their end, Path itself where there are none; "" is not known
-	User         string   // whom a carrier runs it as; "" is not said
-	Arrives      Answer   // whether the environment of the launch reaches it, so far as its cap goes
-	Interpreters []string // of #! lines, in the order in which they are started; what env(1) finds is one more
-	Bits         int      // 32 or 64; 0 is not known
-	Mapped       uint64   // bytes of address space that the program and its libraries take at least; known to Examine only
+	Server       string   // the program that the last carrier starts; Path if there are no carriers
+	User         string   // the user as which a carrier runs the server; "" if no carrier names one
+	Arrives      Answer   // whether the server gets the cap from the environment of the launch
+	Interpreters []string // from #! lines, in start order, including the program that "#!/usr/bin/env NAME" finds
+	Bits         int      // 32 or 64; 0 if unknown
+	Mapped       uint64   // lower bound of the address space of the program and its libraries, in bytes; Examine only
 	Libc         string   // "glibc", "musl", "none" (needs no C library)
-	LibcVersion  string   // "2.36"; known to Examine only, and of a static program where it has threads
-	LibcRelease  string   // as the libc names itself: "Debian GLIBC 2.36-9+deb12u14"
-	Allocator    string   // whose malloc is called: "glibc", "jemalloc", …, "musl", "go"
-	Static       bool     // no dynamic loader is involved
+	LibcVersion  string   // "2.36"; Examine only; for a static program only if it has threads
+	LibcRelease  string   // as the libc reports it: "Debian GLIBC 2.36-9+deb12u14"
+	Allocator    string   // the implementation of malloc: "glibc", "jemalloc", …, "musl", "go"
+	Static       bool     // has no dynamic loader
 	Go           bool     // built by Go's linker
-	Cgo          bool     // Go with C code and a C library in it
-	Mallopt      string   // the file of the program or its libraries that calls mallopt(3); "" is none, known to Examine only
-	AtSecure     Answer   // the kernel will set AT_SECURE (man 3 getauxval), if this process starts it
+	Cgo          bool     // a Go program with C code and a C library
+	Mallopt      string   // the file (program or library) that calls mallopt(3); "" if none does; Examine only
+	AtSecure     Answer   // whether the kernel sets AT_SECURE (man 3 getauxval) if this process starts the program
 
-	CanCap Answer   // Quick says No or Unknown, never Yes
-	Why    []string // what CanCap follows from, a sentence each
-	Notes  []string // what else an operator should know
-	Hints  []string // what to set or to do instead
+	CanCap Answer   // whether a cap can work; Quick returns No or Unknown, never Yes
+	Why    []string // the reasons for CanCap, one sentence each
+	Notes  []string // further facts for an operator
+	Hints  []string // what to do instead
 }
 
-// Program is the file that the verdict is about: the last interpreter, or the server itself.
+// Program is the file that the verdict is about: the last interpreter, else the server.
 func (t Target) Program() string {
 	if n := len(t.Interpreters); n > 0 {
 		return t.Interpreters[n-1]
@@ -81,8 +82,8 @@ func (t Target) Program() string {
 	return t.Server
 }
 
-// Problem is what to say before a launch, on one line: that the cap cannot arrive or work and what to do instead, or that
-// nobody can know whether it arrives. "" is nothing.
+// Problem is a one-line warning before a launch: why the cap does not or may not reach the server, or why it cannot work,
+// and what to do instead. "" means no problem.
 func (t Target) Problem() string {
 	why := ""
 	switch {
@@ -90,7 +91,7 @@ func (t Target) Problem() string {
 		why = "the cap cannot arrive, because "
 	case t.CanCap == No:
 		why = "the cap cannot work, because "
-	case t.Arrives == Unknown && len(t.Why) > 0: // not a program that was not looked at
+	case t.Arrives == Unknown && len(t.Why) > 0: // Why is empty if the program was not examined
 		why = "whether the cap arrives is not known: "
 	default:
 		return ""
@@ -98,8 +99,8 @@ func (t Target) Problem() string {
 	return why + strings.Join(append([]string{t.Why[0]}, t.Hints...), "; ")
 }
 
-// Glibc is LibcVersion; it is not known where the libc is another one. What names no distribution is upstream's release
-// as it came.
+// Glibc parses LibcVersion. It returns the unknown version for another libc. A release name without a distribution is an
+// unpatched upstream release.
 func (t Target) Glibc() environ.GlibcVersion {
 	if t.Libc != "glibc" {
 		return environ.GlibcVersion{}

@@ -9,10 +9,9 @@ import (
 	"arenacap/launcher/environ"
 )
 
-// enablesSecure reports whether GLIBC_TUNABLES holds glibc.rtld.enable_secure=1, which glibc 2.40 and later
-// take as an order to run as if AT_SECURE were set: the MALLOC_ variables are then ignored. Of several
-// settings the last counts. A string that is malformed (an item with two "=", a last item with none) is
-// ignored as a whole since 2.39 (glibc: elf/dl-tunables.c, parse_tunables_string).
+// enablesSecure reports whether GLIBC_TUNABLES sets glibc.rtld.enable_secure=1. glibc 2.40 and later then act as if AT_SECURE
+// were set, and ignore the MALLOC_ variables. The last setting counts. glibc 2.39 and later ignore a malformed string, in
+// which an item has two "=" or the last item has none (elf/dl-tunables.c, parse_tunables_string).
 func enablesSecure(env []string) bool {
 	on := false
 	for _, entry := range env {
@@ -25,7 +24,7 @@ func enablesSecure(env []string) bool {
 	return on
 }
 
-// lastTunable is the number that a well-formed string of tunables sets one of them to.
+// lastTunable returns the last value of a tunable in a string of tunables; ok is false if the string is malformed.
 func lastTunable(tunables, name string) (n int64, ok bool) {
 	items := strings.Split(tunables, ":")
 	for i, item := range items {
@@ -42,8 +41,8 @@ func lastTunable(tunables, name string) (n int64, ok bool) {
 	return n, ok
 }
 
-// SystemTunables are those of /etc/tunables.conf that the loader of a running process takes for it. A program
-// without a loader has none.
+// SystemTunables returns the lines of /etc/tunables.conf that the loader of a running process applies. A program without a
+// loader has none.
 func SystemTunables(pid int, secure bool) []environ.SystemTunable {
 	dir := "/proc/" + strconv.Itoa(pid)
 	program, err := os.Readlink(dir + "/exe")
@@ -61,7 +60,7 @@ func SystemTunables(pid int, secure bool) []environ.SystemTunable {
 	}
 	fs := fsys{dir + "/root"}
 	built := fs.loaderDirs(im.loader)
-	if im.loader == "" { // a static program, which has no soname, or a loader that was started by its own name
+	if im.loader == "" { // a static program, or a loader that was started as the program; only the loader has a soname
 		b, _ := fsys{}.readFile(dir + "/exe")
 		if built, _ = parseLoader(b); built.cache == "" || im.dyn.soname == 0 {
 			return nil
@@ -70,7 +69,7 @@ func SystemTunables(pid int, secure bool) []environ.SystemTunable {
 	return fs.systemTunables(program, built.cache, secure)
 }
 
-// systemTunables are those that ldconfig has compiled into the loader's cache, for the program at a path.
+// systemTunables returns the lines that ldconfig compiled into the loader's cache and that apply to the program at a path.
 func (fs fsys) systemTunables(program, cache string, secure bool) []environ.SystemTunable {
 	b, err := fs.readFile(cache)
 	if err != nil {
@@ -83,7 +82,7 @@ func (fs fsys) systemTunables(program, cache string, secure bool) []environ.Syst
 	return c.tunables(program, secure)
 }
 
-// locked words a lock on arena_max; "" is none. The last line that is for the program counts.
+// locked describes a lock on arena_max; "" if there is none. The last line counts.
 func locked(system []environ.SystemTunable) (sentence string) {
 	const name = "glibc.malloc.arena_max"
 	for _, s := range system {

@@ -8,34 +8,34 @@ import (
 	"arenacap/launcher/allocator"
 )
 
-// facts is what the verdict follows from, beside what stands in the Target itself.
+// facts is the input of the verdict, in addition to the fields of the Target.
 type facts struct {
-	thorough bool // Examine: what was looked for and is not here is not there
-	cap      int  // that its environment asks for; 0 is none
+	thorough bool // from Examine: an unset field below means that the fact does not hold
+	cap      int  // set by the environment; 0 if none
 
 	unread    string   // why the program could not be read, a sentence
-	lost      string   // why the cap does not arrive, a sentence
-	doubt     string   // why it is not known whether it arrives, a sentence
-	instead   string   // what to write for one of these
-	sourced   []string // files that a script reads in and that were not followed
-	secure    string   // "is set-uid", …; "" is not secure
-	rootCaps  bool     // has file capabilities, which do not count because root starts it
-	replaces  string   // the file whose malloc comes before glibc's
-	preloaded bool     // and it is there by LD_PRELOAD or ld.so.preload
+	lost      string   // why the cap does not reach the server, a sentence
+	doubt     string   // why the cap may not reach the server, a sentence
+	instead   string   // hint for lost or doubt
+	sourced   []string // files that a script sources and that were not read
+	secure    string   // "is set-uid", …; "" if not secure
+	rootCaps  bool     // has file capabilities, which have no effect because root starts it
+	replaces  string   // the file whose malloc precedes glibc's
+	preloaded bool     // replaces comes from LD_PRELOAD or ld.so.preload
 	libc      string   // path of libc.so.6
-	hidden    []string // allocators that are linked in under names of their own
+	hidden    []string // allocators that are linked in with other symbol names
 	mallopt   string   // the file that calls mallopt
-	missing   []string // sentences
-	damaged   []string // sentences
-	enable    bool     // glibc.rtld.enable_secure=1 is set; in a static program, and it knows that
-	locked    string   // an entry of /etc/tunables.conf that may not be overridden, a sentence
+	missing   []string // sentences about libraries that were not found
+	damaged   []string // sentences about unreadable symbols
+	enable    bool     // glibc.rtld.enable_secure=1 is set; a static program must also contain the tunable
+	locked    string   // an entry of /etc/tunables.conf that the environment cannot override, a sentence
 
-	staticMalloc  bool // glibc's malloc is in a static program
-	staticTunable bool // and it takes MALLOC_ARENA_MAX as every glibc since 2.27 does
-	staticOther   bool // glibc's malloc is surely not in it
+	staticMalloc  bool // a static program contains glibc's malloc
+	staticTunable bool // that malloc obeys MALLOC_ARENA_MAX, as every glibc since 2.27
+	staticOther   bool // a static program does not contain glibc's malloc
 }
 
-// conclude fills in CanCap, Why, Notes and Hints. Pure.
+// conclude sets CanCap, Why, Notes and Hints. It is pure.
 func (t *Target) conclude(f facts) {
 	if t.cannot(f); len(t.Why) > 0 {
 		t.CanCap = No
@@ -48,7 +48,7 @@ func (t *Target) conclude(f facts) {
 	t.addNotes(f)
 }
 
-// cannot lists why a cap can have no effect.
+// cannot adds the reasons why a cap has no effect.
 func (t *Target) cannot(f facts) {
 	program := t.Program()
 	if f.lost != "" {
@@ -78,7 +78,7 @@ func (t *Target) cannot(f facts) {
 	t.cannotByVersion(f)
 }
 
-// replacement words how another malloc came in.
+// replacement describes how another malloc replaces glibc's.
 func (f facts) replacement(program string) string {
 	base := f.replaces[strings.LastIndexByte(f.replaces, '/')+1:]
 	switch {
@@ -90,8 +90,8 @@ func (f facts) replacement(program string) string {
 	return fmt.Sprintf("%q links %s", program, base)
 }
 
-// cannotByVersion is what depends on glibc's version (elf/dl-tunables.c of 2.40 and 2.44). A static program's version
-// may not be known, but whether it has the tunable is.
+// cannotByVersion adds the reasons that depend on glibc's version (elf/dl-tunables.c of 2.40 and 2.44). For a static program
+// the version may be unknown, but the program's strings show whether it has the tunable.
 func (t *Target) cannotByVersion(f facts) {
 	switch ignored, why := t.Glibc().Ignores(); {
 	case ignored:
@@ -105,7 +105,7 @@ func (t *Target) cannotByVersion(f facts) {
 	}
 }
 
-// doubt lists why it is not known whether a cap works.
+// doubt adds the reasons why a cap may not work.
 func (t *Target) doubt(f facts) {
 	program := t.Program()
 	if f.doubt != "" {
@@ -146,7 +146,7 @@ func (t *Target) doubtStatic(f facts) {
 	}
 }
 
-// confirm says what a yes stands on.
+// confirm adds the reason for a Yes.
 func (t *Target) confirm(f facts) {
 	if t.Static {
 		t.why("%q is static and has glibc's malloc in it", t.Program())
@@ -155,7 +155,7 @@ func (t *Target) confirm(f facts) {
 	t.why("%q uses the malloc of %q (glibc %s)", t.Program(), f.libc, t.LibcVersion)
 }
 
-// addNotes says what else matters, whatever the verdict.
+// addNotes adds facts that matter for any verdict.
 func (t *Target) addNotes(f facts) {
 	if f.mallopt != "" && t.CanCap != No {
 		t.note("%q calls mallopt, and may set a limit of its own over the cap", f.mallopt)
@@ -180,7 +180,7 @@ func (t *Target) addNotes(f facts) {
 	}
 }
 
-// noteScript says what is certain of the programs that a script starts.
+// noteScript adds a note about the programs that a script starts.
 func (t *Target) noteScript(f facts) {
 	inherit := "what the script starts inherits the cap"
 	switch {
