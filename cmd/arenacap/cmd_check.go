@@ -20,10 +20,10 @@ func checkCommand() *cli.Command {
 		Name:      "check",
 		Usage:     "validate policy files",
 		UsageText: "arenacap check [--service NAME] FILE…",
-		Description: "Names every problem of every file with its line, its column and a hint: also\n" +
-			"who may write the file, a command that is missing, a log that cannot be opened,\n" +
-			"and a plan that cannot be made on this machine (with --service the plan of that\n" +
-			"section). Nothing is run, and no file is made.\n\n" +
+		Description: "Reports every problem of each file with line, column and a hint. It also checks\n" +
+			"who may write the file, that commands exist, that the log can be opened, and\n" +
+			"that a plan can be made on this machine (with --service, for that service). It\n" +
+			"runs nothing and creates no file.\n\n" +
 			"Exit status: 0 if all files are valid, 1 if one is not.",
 		Action: check,
 	}
@@ -54,8 +54,8 @@ func check(c *cli.Context) error {
 	return nil
 }
 
-// planProblems says why the policy of a file gives no plan here, or not that of the service that was asked for. Where the
-// file cannot be read, policy.Check has said so.
+// planProblems reports why the policy of a file gives no plan on this machine, or has no section for the service of
+// --service. It reports nothing for a file that cannot be read: policy.Check has reported that.
 func planProblems(l run.Line, file string) (problems []error) {
 	l.Give("policy", file)
 	p, err := l.Policy()
@@ -63,8 +63,8 @@ func planProblems(l run.Line, file string) (problems []error) {
 		return nil
 	}
 	if p.Service != "" && !p.Section {
-		why := []string{fmt.Sprintf("%s has no section for service %q, its base tables apply", inspect.Printable(file), p.Service)}
-		if len(p.Notes) > 0 { // a near miss of a name that is there
+		why := []string{fmt.Sprintf("%s has no section for service %q, so its base tables apply", inspect.Printable(file), p.Service)}
+		if len(p.Notes) > 0 { // they name a section with a similar name
 			why = p.Notes
 		}
 		problems = append(problems, errors.New(strings.Join(why, "; ")))

@@ -4,5 +4,5 @@ package main
 
 import "github.com/urfave/cli/v2"
 
-// docsCommands are left out of a release build; see cmd_docs.go.
+// docsCommands returns nothing in a release build; see cmd_docs.go.
 func docsCommands() []*cli.Command { return nil }

@@ -1,6 +1,6 @@
 package main
 
-// The command env. How each dialect is written stands in env_dialects.go.
+// The command env. Its dialects are in env_dialects.go.
 
 import (
 	"github.com/urfave/cli/v2"
@@ -15,10 +15,10 @@ func envCommand() *cli.Command {
 		Name:      "env",
 		Usage:     "print the variables for sourcing",
 		UsageText: "eval \"$(arenacap env)\"\n   arenacap env --shell fish | source",
-		Description: "Prints what run would set and remove, as commands of a shell, as a file, or as\n" +
-			"what a TaskProlog of Slurm prints. systemd and docker files cannot remove a\n" +
-			"variable: it becomes empty there, which glibc ignores. A budget has no effect\n" +
-			"here, since nothing is launched.",
+		Description: "Prints the variables that run would set and unset: as shell commands, as a file\n" +
+			"for systemd or docker, or as lines for a Slurm TaskProlog. systemd and docker\n" +
+			"files cannot unset a variable, so they set it to an empty value, which glibc\n" +
+			"ignores. Budgets have no effect, because env launches nothing.",
 		Flags:  []cli.Flag{&cli.StringFlag{Name: "shell", Value: "sh", Usage: "`DIALECT` is " + dialectsInWords()}},
 		Action: env,
 	}

@@ -1,6 +1,6 @@
 package main
 
-// The commands help and version, which do what the flags do.
+// The commands help and version, which do the same as the flags.
 
 import (
 	"github.com/urfave/cli/v2"
@@ -8,12 +8,12 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 )
 
-// helpCommands are hidden from the list of commands, where the flags of the same names stand below it.
+// helpCommands are hidden in the list of commands, because the flags of the same names follow that list.
 func helpCommands() []*cli.Command {
 	return []*cli.Command{{
 		Name:      "help",
 		Hidden:    true,
-		Usage:     "show the help, or that of a command",
+		Usage:     "show the help of arenacap or of a command",
 		UsageText: "arenacap help [COMMAND]",
 		Action:    help,
 	}, {
@@ -34,7 +34,7 @@ func help(c *cli.Context) error {
 	name := c.Args().First()
 	switch {
 	case c.NArg() > 1:
-		return say.Usage("help", "help takes one COMMAND, and "+quote(c.Args().Get(1))+" is another")
+		return say.Usage("help", "help takes one COMMAND; remove "+quote(c.Args().Get(1)))
 	case name == "":
 		return cli.ShowAppHelp(c)
 	case c.App.Command(name) == nil:

@@ -25,14 +25,13 @@ func inspectCommand() *cli.Command {
 		Name:      "inspect",
 		Usage:     "show where the virtual memory of live processes is, and whether the cap is kept",
 		UsageText: "arenacap inspect [--json] [--deep] PID…",
-		Description: "Reads each process from outside: nothing is stopped, attached or asked of it.\n" +
-			"The cap is the one that its own glibc read when it started; with --policy or\n" +
-			"--service it is the one that the policy wants.\n\n" +
-			"Exit status: 0 if every cap is kept or there is none, 1 if one is not kept or a\n" +
+		Description: "Reads each process from outside, without stopping or tracing it. The cap is the\n" +
+			"one that its glibc read at start, or with --policy or --service the policy's.\n\n" +
+			"Exit status: 0 if every cap is kept or none is set, 1 if a cap is not kept or a\n" +
 			"process cannot be read.",
 		Flags: []cli.Flag{
-			boolFlag("json", "print one JSON list, an object a process"),
-			boolFlag("deep", "walk the chunks: in use, free, and what malloc_trim would give back"),
+			boolFlag("json", "print a JSON list with one object per process"),
+			boolFlag("deep", "walk malloc's chunks: show what is in use, free, and what malloc_trim would release"),
 		},
 		Action: inspectPIDs,
 	}
@@ -64,7 +63,7 @@ func inspectPIDs(c *cli.Context) error {
 	return nil
 }
 
-// wantedPolicy is the policy that should be in force, where --policy or --service asks for one.
+// wantedPolicy returns the policy of --policy or --service, nil without these flags.
 func wantedPolicy(c *cli.Context) (*policy.Policy, error) {
 	line := lineOf(c)
 	_, named := line.Text("policy")
@@ -80,7 +79,7 @@ func wantedPolicy(c *cli.Context) (*policy.Policy, error) {
 	return &p, nil
 }
 
-// inspector shows one process after the other.
+// inspector shows the processes one by one.
 type inspector struct {
 	c       *cli.Context
 	machine policy.Machine
@@ -91,7 +90,7 @@ type inspector struct {
 	bad     bool // a cap is not kept, or a process could not be read
 }
 
-// one shows one process. The error is that of the output; what is wrong with the process is said.
+// one shows one process. It returns only an error of the output; it prints problems of the process.
 func (i *inspector) one(pid int) error {
 	deep := i.c.Bool("deep")
 	report, err := inspect.Look(pid, i.machine, i.wanted)
@@ -117,7 +116,7 @@ func (i *inspector) one(pid int) error {
 	return nil
 }
 
-// walk walks the chunks, with a bar on stderr where it takes longer than a second and a person waits.
+// walk walks the chunks. On a terminal it draws a progress bar on stderr after the first second.
 func (i *inspector) walk(p *arena.Process) error {
 	if !term.IsTerminal(int(os.Stderr.Fd())) || speaker(i.c).Quiet {
 		return p.Walk(i.c.Context, nil)

@@ -19,12 +19,12 @@ func planCommand() *cli.Command {
 		Name:      "plan",
 		Usage:     "show what would be set here, and why",
 		UsageText: "arenacap plan [--json] [--arenas CAP] [--cores N] [--budget SIZE] [--glibc VERSION] [--32] [PROGRAM [ARG…]]",
-		Description: "Prints what run would set on this machine under this policy: each source of\n" +
-			"cores, the rule that was applied, what glibc would have done by itself, and the\n" +
-			"address space that arenas can take at most. With PROGRAM also the carriers in\n" +
-			"front of the server (env, sudo, sh -c, …), what the server links, and whether the\n" +
-			"cap can reach it and work on it. --glibc, --cores and --32 say what another glibc,\n" +
-			"machine or 32-bit program would do.",
+		Description: "Prints what run would set on this machine under this policy: each source of the\n" +
+			"number of cores, the rule that applies, glibc's own limit, and the address\n" +
+			"space of arenas in the worst case. With PROGRAM it also prints the carriers in\n" +
+			"front of the server (env, sudo, sh -c, …), the libraries of the server, and\n" +
+			"whether the cap reaches it and works on it. --glibc, --cores and --32 show the\n" +
+			"limits of another glibc, of another machine and of a 32-bit program.",
 		Flags: []cli.Flag{
 			boolFlag("json", "print one JSON object"),
 			textFlag("glibc", "show the limits of glibc `VERSION` (2.36; 2.26.0 is a release without later patches)"),
@@ -68,8 +68,8 @@ func plan(c *cli.Context) error {
 	return view.print(c.App.Writer)
 }
 
-// refuseOwnFlags refuses a flag of plan's own that stands behind PROGRAM without "--" before it: plan runs
-// nothing, so it was most likely meant for plan.
+// refuseOwnFlags refuses a flag of plan that comes after PROGRAM, unless "--" precedes PROGRAM. plan runs nothing, so
+// the flag was probably meant for plan.
 func refuseOwnFlags(c *cli.Context) error {
 	args := c.Args().Slice()
 	if before := len(os.Args) - len(args) - 1; before >= 0 && os.Args[before] == "--" {
@@ -78,7 +78,7 @@ func refuseOwnFlags(c *cli.Context) error {
 	for _, arg := range args[min(1, len(args)):] {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		if strings.HasPrefix(arg, "-") && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }) {
-			return say.Usage("plan", fmt.Sprintf("flag %q stands behind PROGRAM; put it first, or \"--\" before PROGRAM", arg))
+			return say.Usage("plan", fmt.Sprintf("flag %q comes after PROGRAM; put it first, or \"--\" before PROGRAM", arg))
 		}
 	}
 	return nil

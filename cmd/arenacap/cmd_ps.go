@@ -24,12 +24,12 @@ func psCommand() *cli.Command {
 		Name:      "ps",
 		Usage:     "list the processes of this host that hold arenas",
 		UsageText: "arenacap ps [--json] [--all] [--sort reserved|resident|arenas|virtual|saving|pid]",
-		Description: "Every process with arenas beside the main one, by the address space they\n" +
-			"reserve. SAVING is the address space that a cap of one arena a core would\n" +
-			"spare. WATCH is the PID of the watch that samples the process.",
+		Description: "Lists every process with arenas besides the main one, sorted by the address\n" +
+			"space that they reserve. SAVING is the address space that a cap of one arena\n" +
+			"per core would save. WATCH is the PID of the watch that samples the process.",
 		Flags: []cli.Flag{
-			boolFlag("json", "print one JSON list, an object a process"),
-			boolFlag("all", "also processes that have the main arena only"),
+			boolFlag("json", "print a JSON list with one object per process"),
+			boolFlag("all", "also list processes that have only the main arena"),
 			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: " + sortKeys},
 		},
 		Action: ps,
@@ -38,7 +38,7 @@ func psCommand() *cli.Command {
 
 const sortKeys = "reserved, resident, arenas, virtual, saving or pid"
 
-// order is how rows are sorted by one of sortKeys: largest first, and then, or for pid, the smallest PID.
+// order compares rows by one of sortKeys: the largest value first, then (and for pid) the smallest PID.
 func order(key string) (func(a, b inspect.Row) int, bool) {
 	value, ok := map[string]func(inspect.Row) uint64{
 		"reserved": func(r inspect.Row) uint64 { return r.ArenaReserved },
@@ -59,7 +59,7 @@ func ps(c *cli.Context) error {
 	}
 	compare, ok := order(c.String("sort"))
 	if !ok {
-		return say.Usage("ps", "--sort "+quote(c.String("sort"))+" is not one; write "+sortKeys)
+		return say.Usage("ps", "--sort: unknown key "+quote(c.String("sort"))+"; write "+sortKeys)
 	}
 	host, err := inspect.List(c.Context, machine.Find("/", machine.Cores, nil), c.Bool("all"))
 	if err != nil {
@@ -82,7 +82,7 @@ func ps(c *cli.Context) error {
 
 func printHost(w io.Writer, host inspect.Host, watched watchers) error {
 	if len(host.Rows) == 0 {
-		_, err := fmt.Fprintln(w, "no process that can be read has an arena beside its main one")
+		_, err := fmt.Fprintln(w, "no readable process has arenas besides the main one")
 		return err
 	}
 	rows := [][]string{{"PID", "THREADS", "ARENAS", "CAP", "RESERVED", "RESIDENT", "HUGE", "VIRTUAL", "SAVING", "WATCH", "  NAME"}}
@@ -107,29 +107,29 @@ func printHost(w io.Writer, host inspect.Host, watched watchers) error {
 		rows = without(rows, []string{"WATCH"})
 	}
 	width := terminalWidth(w)
-	_, err := fmt.Fprintln(w, hostTable(rows, width)+fold(fmt.Sprintf("%s; a cap of %d, one a core, would spare %s of address space",
+	_, err := fmt.Fprintln(w, hostTable(rows, width)+fold(fmt.Sprintf("%s; a cap of %d, one per core, would save %s of address space",
 		count(len(host.Rows), "process"), host.OneACore, policy.FormatSize(saving)), width, 0))
 	return err
 }
 
-// leastHostColumns are left out one after the other where a terminal is too narrow.
+// leastHostColumns are dropped in this order while the table is wider than the terminal.
 var leastHostColumns = []string{"HUGE", "WATCH", "THREADS", "VIRTUAL", "RESIDENT", "SAVING"}
 
-// hostTable lays rows out in so many columns, of which 0 is any: with less of them, and then with the ends of names.
+// hostTable formats rows for width columns, 0 for no limit: it drops columns first, then cuts the front of names.
 func hostTable(rows [][]string, width int) string {
 	text := narrowed(rows, leastHostColumns, width)
 	if width == 0 || longestLine(text) <= width {
 		return text
 	}
 	var b strings.Builder
-	before := strings.Index(text, "NAME") // columns, since what stands left of names is ASCII
+	before := strings.Index(text, "NAME") // bytes are columns here: all left of NAME is ASCII
 	for line := range strings.Lines(text) {
 		fmt.Fprintf(&b, "%s%s\n", line[:before], clip(strings.TrimSuffix(line[before:], "\n"), max(width-before, 8)))
 	}
 	return b.String()
 }
 
-// capWords is a cap in a column: the number, "!" where it is not kept, and where it comes from.
+// capWords formats a cap for its column: the number, "!" if it is not kept, and its source.
 func capWords(c inspect.Cap) string {
 	switch {
 	case c.N == 0:
@@ -140,7 +140,7 @@ func capWords(c inspect.Cap) string {
 	return fmt.Sprintf("%d %s", c.N, c.Source)
 }
 
-// hostJSON is what programs rely on; see the design. null is what is not known.
+// hostJSON's keys are a contract with other programs. null means unknown.
 func hostJSON(host inspect.Host, watched watchers) []ordered.Object {
 	list := []ordered.Object{}
 	for _, r := range host.Rows {

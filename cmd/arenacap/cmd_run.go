@@ -1,6 +1,6 @@
 package main
 
-// The command run, as far as package run leaves it to urfave/cli.
+// The command run, for the launches that package early leaves to urfave/cli.
 
 import (
 	"github.com/urfave/cli/v2"
@@ -14,19 +14,19 @@ import (
 func runCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "run",
-		Usage:     "run a program under the policy: the main job",
+		Usage:     "run a program under the policy",
 		UsageText: "arenacap run [flags] [--] PROGRAM [ARG…]",
-		Description: "Sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST by the policy and executes PROGRAM\n" +
-			"in arenacap's place: same PID, parent, descriptors, limits. With a budget, a\n" +
-			"separate process watches it. Everything behind PROGRAM is passed on untouched.\n\n" +
+		Description: "Sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST from the policy and execs PROGRAM:\n" +
+			"same PID, parent, descriptors and limits. With a budget, a separate process\n" +
+			"watches it. The arguments of PROGRAM are passed on unchanged.\n\n" +
 			"Exit status: that of PROGRAM; 125 if arenacap itself failed, 126 if PROGRAM was\n" +
-			"found but cannot be run, 127 if it was not found. With --supervise: 128+n if\n" +
-			"signal n ended PROGRAM, 124 if arenacap did, over its budget.",
+			"found but cannot be executed, 127 if it was not found. With --supervise: 128+n\n" +
+			"if signal n ended PROGRAM, 124 if arenacap ended it because of its budget.",
 		Action: runProgram,
 	}
 }
 
-// runProgram launches what package early leaves: a line that is unusual, or a plan that needs gopsutil.
+// runProgram launches what package early does not: unusual command lines, and plans that need gopsutil.
 func runProgram(c *cli.Context) error {
 	l := lineOf(c)
 	if !c.Bool("dry-run") || len(l.Args) == 0 {
@@ -35,7 +35,6 @@ func runProgram(c *cli.Context) error {
 	return dryRun(c, l)
 }
 
-// dryRun prints what run would do.
 func dryRun(c *cli.Context, l run.Line) error {
 	plan, err := makePlan(l, everything)
 	if err != nil {

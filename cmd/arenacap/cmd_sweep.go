@@ -1,6 +1,6 @@
 package main
 
-// The command sweep: its flags, and the way from them to an answer.
+// The command sweep: its flags, the measurement and its result.
 
 import (
 	"context"
@@ -33,41 +33,41 @@ func sweepCommand() *cli.Command {
 		UsageText: "arenacap sweep [flags] -- PROGRAM [ARG…]\n" +
 			"   arenacap sweep --load CMD [--ready CMD] [--metric REGEX]\n" +
 			"      [--latency REGEX] [flags] -- SERVER [ARG…]",
-		Description: "Runs PROGRAM under several caps, in rounds of a random order, and says which\n" +
-			"cap costs nothing and what it saves. What counts is PROGRAM's wall time, or the\n" +
-			"number that --metric finds in its output. It runs in a session of its own,\n" +
-			"without a terminal and with nothing on stdin, and what it leaves running is\n" +
-			"ended with it.\n\n" +
-			"With --load, SERVER is started, CMD runs when it is ready, and SERVER is\n" +
-			"stopped with SIGTERM; what counts is in the output of CMD. CMDs are run by sh,\n" +
-			"with ARENACAP_CAP and ARENACAP_PID in their environment.\n\n" +
-			"The CMD of --ready runs once before the first start too, with an empty\n" +
-			"ARENACAP_PID: if it succeeds, somebody else's server answers, and nothing is\n" +
-			"measured. One that always succeeds begins with 'test $ARENACAP_PID &&'.\n\n" +
+		Description: "Runs PROGRAM under several caps, in rounds of random order, and advises the\n" +
+			"smallest cap that costs nothing measurable, with what it saves. It measures\n" +
+			"PROGRAM's wall time, or the number that --metric finds in its output. PROGRAM\n" +
+			"runs in its own session, without a terminal and with an empty stdin. Processes\n" +
+			"that it leaves behind are ended.\n\n" +
+			"With --load, SERVER is started, CMD runs when it is ready, and SERVER gets\n" +
+			"SIGTERM; the metrics are in the output of CMD. sh runs each CMD, with\n" +
+			"ARENACAP_CAP and ARENACAP_PID in its environment.\n\n" +
+			"The CMD of --ready also runs once before the first start, with an empty\n" +
+			"ARENACAP_PID: if it succeeds, another server is answering, and the sweep ends.\n" +
+			"If CMD always succeeds, put 'test $ARENACAP_PID &&' before it.\n\n" +
 			"REGEX is a regular expression whose first group is the number, or a time such\n" +
 			"as 1.5ms; the last match counts. \"lower:\" or \"higher:\" before it says which is\n" +
-			"better; without, more of --metric and less of --latency is.\n\n" +
-			"Exit status: 0 there is an advice, 1 there is none or the sweep was\n" +
-			"interrupted, 2 wrong use.",
+			"better. The default is higher for --metric and lower for --latency.\n\n" +
+			"Exit status: 0 if there is advice, 1 if there is none or the sweep was\n" +
+			"interrupted, 2 for wrong use.",
 		Flags: slices.Concat([]cli.Flag{
 			textFlag("caps", "compare these `CAPS`, separated by commas (default: off,1,2,4,… below glibc's own limit)"),
-			textFlag("cores", "simulate a machine with `N` cores: for per-core caps, and off is glibc's own limit there"),
+			textFlag("cores", "simulate a machine with `N` cores: per-core caps use N, and off is glibc's own limit there"),
 			textFlag("load", "PROGRAM is a server; measure it under `CMD`"),
 			textFlag("ready", "the server is ready when `CMD` succeeds (default: when it listens on a socket)"),
 		}, metricFlags(), []cli.Flag{
 			&cli.IntFlag{Name: "rounds", Value: 10, Usage: "run each cap `N` times"},
-			&cli.IntFlag{Name: "warmup", Value: 1, Usage: "and `N` times before that, which do not count"},
-			textFlag("until", "go on after the rounds until each interval is within `P%` of its median, at most --max-time"),
+			&cli.IntFlag{Name: "warmup", Value: 1, Usage: "first run each cap `N` times without measuring"},
+			textFlag("until", "continue after the rounds until each interval is within `P%` of its median, at most --max-time"),
 			&cli.DurationFlag{Name: "max-time", Usage: "start no run after `DURATION`", DefaultText: "none; with --until 30m"},
 			&cli.DurationFlag{Name: "timeout", Value: time.Hour, Usage: "a run, or a load, fails after `DURATION`"},
 			&cli.DurationFlag{Name: "ready-timeout", Value: time.Minute, Usage: "a server that is not ready after `DURATION` fails"},
 			&cli.DurationFlag{Name: "grace", Value: 30 * time.Second, Usage: "SIGKILL follows SIGTERM after `DURATION`"},
-			&cli.Uint64Flag{Name: "seed", Usage: "repeat the order of a sweep whose seed was `N`", DefaultText: "random"},
-			textFlag("resume", "keep each run in `FILE`, and go on with those that are there"),
+			&cli.Uint64Flag{Name: "seed", Usage: "repeat the random order of a sweep with seed `N`", DefaultText: "random"},
+			textFlag("resume", "store each run in `FILE`, and reuse the runs already stored there"),
 			textFlag("html", "write a report with plots to `FILE`"),
 			boolFlag("json", "print one JSON object instead of the table"),
 			boolFlag("csv", "print each run as a line of CSV instead of the table"),
-			boolFlag("force", "go on where a cap cannot reach PROGRAM or work on it, and mark its row"),
+			boolFlag("force", "continue if a cap cannot reach PROGRAM or work on it, and mark its row"),
 		}),
 		Action: runSweep,
 	}
@@ -111,8 +111,8 @@ func runSweep(c *cli.Context) error {
 	return errors.Join(told, s.ending(err, result))
 }
 
-// measure runs the experiment until it ends, a run cannot be kept, or a signal comes. After a second signal nothing gets its
-// grace time.
+// measure runs the experiment until it ends, a run cannot be stored, or a signal arrives. After a second signal it ends
+// the current run without a grace time.
 func (s *sweepPlan) measure(ctx context.Context, v say.Voice) ([]sweep.Run, error) {
 	x, seed := &s.experiment, s.experiment.Seed
 	record, prior, err := sweep.OpenRecord(s.resume, x)
@@ -129,7 +129,7 @@ func (s *sweepPlan) measure(ctx context.Context, v say.Voice) ([]sweep.Run, erro
 	ctx, atOnce, release := interruptible(ctx, show.stopping)
 	defer release()
 	x.AtOnce = atOnce
-	var lost error // a run: the disk is full
+	var lost error // why a run could not be stored, for example a full disk
 	runs, err := x.Measure(ctx, prior, func(r sweep.Run) error {
 		if lost = record.Add(r); lost != nil {
 			lost = fmt.Errorf("--resume: %w", lost)
@@ -139,38 +139,38 @@ func (s *sweepPlan) measure(ctx context.Context, v say.Voice) ([]sweep.Run, erro
 	canceled := errors.Is(err, context.Canceled)
 	switch {
 	case errors.Is(err, sweep.ErrNotKept):
-		err = fmt.Errorf("%w; --force goes on and marks such rows", err)
+		err = fmt.Errorf("%w; --force continues and marks such rows", err)
 	case len(runs) > 0:
 		s.interrupted = canceled || lost != nil
 	case canceled:
-		err = errors.New("interrupted before there was a run that counts")
+		err = errors.New("interrupted before the first measured run")
 	case err == nil:
-		err = fmt.Errorf("no run was made that counts: --max-time %s was over", x.MaxTime)
+		err = fmt.Errorf("no run was measured: --max-time %s was over", x.MaxTime)
 	}
 	return runs, err
 }
 
-// ending is the answer, after all that there is to tell was told.
+// ending returns the error that sets the exit status, after all output.
 func (s *sweepPlan) ending(err error, r verdict.Result) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		goesOn := ""
 		if s.resume != "" {
-			goesOn = fmt.Sprintf("; the same command goes on with those in %q", s.resume)
+			goesOn = fmt.Sprintf("; run the same command again to continue %q", s.resume)
 		}
-		return fmt.Errorf("interrupted: this is what %s tell%s", count(len(r.Runs), "run"), goesOn)
+		return fmt.Errorf("interrupted: this result is of %s%s", count(len(r.Runs), "run"), goesOn)
 	case err != nil:
-		return fmt.Errorf("%w; nothing more was run, and this is what %s tell", err, count(len(r.Runs), "run"))
+		return fmt.Errorf("%w; the sweep stopped, and this result is of %s", err, count(len(r.Runs), "run"))
 	case r.Advice.Cap == "":
 		return say.No
 	}
 	return nil
 }
 
-// deliver writes the report first: of what is there nothing is lost with a reader of stdout that is gone, or a disk that
-// is full.
+// deliver writes the report before it prints, so that a closed stdout does not lose the report. If printing fails, the
+// error holds the advice.
 func (s *sweepPlan) deliver(c *cli.Context, r verdict.Result) error {
-	// Or the runtime ends this process when it writes to a pipe without a reader (os/signal, "SIGPIPE").
+	// Without this, Go's runtime ends the process when it writes to a pipe without a reader (os/signal, "SIGPIPE").
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	err := s.writeReport(r)
 	if printed := s.print(c, r); printed != nil {
@@ -179,18 +179,18 @@ func (s *sweepPlan) deliver(c *cli.Context, r verdict.Result) error {
 	return err
 }
 
-// sweepPlan is everything that a sweep needs, and what a reader of its result should know.
+// sweepPlan is what a sweep needs, and what its result reports besides the runs.
 type sweepPlan struct {
 	experiment sweep.Experiment
 	machine    policy.Machine
 	target     target.Target
-	resume     string // the file that keeps runs; "" is none
-	html       string // where the report is to be; "" is nowhere
-	seeded     bool   // the seed was asked for
+	resume     string // file that stores the runs; "" for none
+	html       string // file of the report; "" for none
+	seeded     bool   // --seed was given
 	notes      []string
-	limit      int // glibc's own limit here; 0 is none
+	limit      int // glibc's own limit here; 0 for none
 
-	interrupted bool // by a signal, or because a run could not be kept: the result is of what was measured
+	interrupted bool // by a signal, or because a run could not be stored; the result covers the runs before
 }
 
 func planSweep(c *cli.Context) (*sweepPlan, error) {
@@ -222,11 +222,10 @@ func planSweep(c *cli.Context) (*sweepPlan, error) {
 	return s, nil
 }
 
-// readFlags reads all flags but those of the caps.
+// readFlags reads all flags except --caps and --cores.
 func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 	x := &s.experiment
 	x.Load, x.Ready = c.String("load"), c.String("ready")
-	x.Force = c.Bool("force")
 	x.Force = c.Bool("force")
 	x.Rounds, x.Warmup, x.MaxTime = c.Int("rounds"), c.Int("warmup"), c.Duration("max-time")
 	x.Timeout, x.ReadyTimeout, x.Grace = c.Duration("timeout"), c.Duration("ready-timeout"), c.Duration("grace")
@@ -237,13 +236,13 @@ func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 		return err
 	}
 	if x.Ready != "" && x.Load == "" {
-		return say.Usage("sweep", "--ready is for a server, which needs --load")
+		return say.Usage("sweep", "--ready works only with a server; add --load CMD")
 	}
 	if x.Metrics, err = metrics(c); err != nil {
 		return err
 	}
 	if x.Load != "" && x.Metrics[0].Pattern == "" {
-		s.note("the wall time of the load counts, which says nothing where it runs for a set time; --metric finds a number in its output")
+		s.note("the metric is the wall time of the load, which says nothing if the load runs for a fixed time; --metric takes a number from its output")
 	}
 	if c.IsSet("until") {
 		if x.Until, err = parsePercent(c.String("until")); err != nil {
@@ -256,7 +255,7 @@ func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 	return nil
 }
 
-// refuseBad is the error of a flag's value that means nothing whatever the others are.
+// refuseBad refuses values that are invalid whatever the other flags are.
 func refuseBad(c *cli.Context) error {
 	texts := []string{"load", "ready", "caps", "cores", "until", "resume", "html"}
 	for _, m := range sweep.Metrics {
@@ -264,24 +263,24 @@ func refuseBad(c *cli.Context) error {
 	}
 	for _, flag := range texts {
 		if c.IsSet(flag) && c.String(flag) == "" {
-			return badFlag(c, flag, errors.New(`it is ""; leave the flag out for its default`))
+			return badFlag(c, flag, errors.New(`the value is empty; leave the flag out for its default`))
 		}
 	}
 	if n := c.Int("rounds"); n < 1 {
-		return badFlag(c, "rounds", fmt.Errorf("%d is no number of rounds; at least 1 is needed, 6 for an answer", n))
+		return badFlag(c, "rounds", fmt.Errorf("invalid number %d; use at least 1, and at least 6 for advice", n))
 	}
 	if n := c.Int("warmup"); n < 0 {
-		return badFlag(c, "warmup", fmt.Errorf("%d is no number of rounds", n))
+		return badFlag(c, "warmup", fmt.Errorf("invalid number %d; use 0 or more", n))
 	}
 	for _, flag := range []string{"max-time", "timeout", "ready-timeout", "grace"} {
 		if d := c.Duration(flag); d < 0 || d == 0 && c.IsSet(flag) && flag != "grace" {
-			return badFlag(c, flag, fmt.Errorf("%s is not over 0", d))
+			return badFlag(c, flag, fmt.Errorf("invalid duration %s; use more than 0, such as 30s", d))
 		}
 	}
 	return nil
 }
 
-// metrics are those that are measured.
+// metrics returns the metrics to measure.
 func metrics(c *cli.Context) (measured []sweep.Metric, err error) {
 	for _, m := range sweep.Metrics {
 		if c.IsSet(m.Flag) {
@@ -301,12 +300,12 @@ func parsePercent(s string) (float64, error) {
 	number, ok := strings.CutSuffix(s, "%")
 	p, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if !ok || err != nil || !(p > 0 && p < 100) {
-		return 0, fmt.Errorf(`%q is no share between 0%% and 100%%; write for example "2%%"`, s)
+		return 0, fmt.Errorf(`invalid percentage %q; write one between 0%% and 100%%, for example "2%%"`, s)
 	}
 	return p / 100, nil
 }
 
-// randomSeed is one that JSON numbers carry exactly, which end at 2^53 in most readers.
+// randomSeed returns a seed below 2^53, which all JSON readers keep exact.
 func randomSeed() uint64 {
 	return rand.Uint64N(1_000_000_000) // crypto/rand would add 32 MiB of .bss to every start
 }

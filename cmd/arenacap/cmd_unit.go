@@ -27,28 +27,28 @@ func unitCommand() *cli.Command {
 		Name:      "unit",
 		Usage:     "print or write a drop-in that puts arenacap in front of a systemd service",
 		UsageText: "arenacap unit [--write] [--policy FILE] [--service NAME] [--supervise] NAME|FILE",
-		Description: "NAME is looked for where systemd does, FILE is a path with a slash; drop-ins\n" +
-			"count as systemd has them count. Each command of ExecStart= keeps its prefixes,\n" +
-			"quoting, variables and specifiers byte for byte. Only --policy, --service and\n" +
-			"--supervise as given here stand in the drop-in; this shell's $ARENACAP_POLICY\n" +
-			"and $ARENACAP_SERVICE do not count. What an operator should know stands in\n" +
+		Description: "NAME is a unit in systemd's search path, FILE a path with a slash. Existing\n" +
+			"drop-ins apply as in systemd. Each command of ExecStart= keeps its prefixes,\n" +
+			"quoting, variables and specifiers byte for byte. The drop-in has only the flags\n" +
+			"--policy, --service and --supervise that are given here; $ARENACAP_POLICY and\n" +
+			"$ARENACAP_SERVICE of this shell do not apply. Notes for the operator are in its\n" +
 			"comments and on stderr.\n\n" +
-			"--write puts it into its place, /etc/systemd/system/NAME.service.d/, instead of\n" +
-			"one that arenacap made before; lines that were added to that one, or whose #\n" +
-			"was taken, are kept.\n\n" +
+			"--write writes it to /etc/systemd/system/NAME.service.d/ in place of the\n" +
+			"drop-in that arenacap made before. Lines that you added or uncommented in that\n" +
+			"one are kept.\n\n" +
 			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed or\n" +
 			"written, and the reason is on stderr.",
 		Flags: []cli.Flag{
 			boolFlag("write", "write the drop-in into its place"),
-			boolFlag("supervise", "have arenacap stay as the parent"),
-			textFlag("path", "the arenacap that the service starts is `FILE` (default: this one, with --root /usr/bin/arenacap)"),
-			textFlag("root", "the units, the policy and arenacap are below `DIR`; programs are not looked into then"),
+			boolFlag("supervise", "keep arenacap as the parent of the service"),
+			textFlag("path", "the service starts arenacap as `FILE` (default: this binary; with --root /usr/bin/arenacap)"),
+			textFlag("root", "read units, policy and arenacap below `DIR`; programs are not examined"),
 		},
 		Action: unitDropIn,
 	}
 }
 
-// usageInUnit says of a common flag what is taken where it is not given: not what this shell has.
+// usageInUnit adapts the usage of a common flag, whose default comes from the unit and not from this shell.
 func usageInUnit(usage string) string {
 	return strings.NewReplacer("$ARENACAP_POLICY", "the unit's $ARENACAP_POLICY", "$ARENACAP_SERVICE", "the unit's name").Replace(usage)
 }
@@ -76,7 +76,7 @@ func unitDropIn(c *cli.Context) error {
 		return err
 	}
 	if wish.Root != "" {
-		v.Explain("programs below --root are not looked into: a library's path means another file there")
+		v.Explain("programs below --root are not examined: a library's path names another file there")
 	}
 	found := unit.Look(u, wish, own, environ.Apply(u.Environment(), wish.Plan).Env)
 	dropIn, err := unit.Plan(u, wish, found)
@@ -109,10 +109,10 @@ func explainDropIn(v say.Voice, found unit.Found, dropIn unit.DropIn) {
 func printDropIn(c *cli.Context, v say.Voice, dropIn unit.DropIn) error {
 	v.Explain("for %s", dropIn.Place)
 	if dropIn.Behind != "" {
-		v.Note("write it to %s, or ask with --write: it has to be read after %s", dropIn.Place, dropIn.Behind)
+		v.Note("write it to %s, or use --write: systemd has to read it after %s", dropIn.Place, dropIn.Behind)
 	}
 	if before, ok := origin.Found(); ok && before.Closed&(1<<1) != 0 {
-		return errors.New("stdout is closed, so there is nowhere to print to")
+		return errors.New("stdout is closed, so the drop-in cannot be printed")
 	}
 	_, err := c.App.Writer.Write([]byte(dropIn.Text))
 	return err
@@ -132,7 +132,7 @@ func writeDropIn(v say.Voice, wish unit.Wish, u unit.Unit, dropIn unit.DropIn) e
 	return nil
 }
 
-// unitWish is what the command line asks for, and the path of the arenacap that the service starts.
+// unitWish returns the requests of the command line, and the path of the arenacap that the service starts.
 func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
 	wish = unit.Wish{Command: "arenacap " + shellWords(os.Args[1:]), Supervise: c.Bool("supervise")}
 	if c.IsSet("root") {
@@ -143,35 +143,35 @@ func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
 	own = c.String("path")
 	switch {
 	case c.IsSet("path") && !filepath.IsAbs(own):
-		return wish, "", badFlag(c, "path", fmt.Errorf("%q is not absolute, and a service has no folder of yours", own))
+		return wish, "", badFlag(c, "path", fmt.Errorf("%q is relative, and a service does not run in your folder; write an absolute path", own))
 	case c.IsSet("path"):
 		own = filepath.Clean(own)
 	case wish.Root != "":
 		own = "/usr/bin/arenacap"
 	default:
 		if own, err = os.Executable(); err != nil {
-			return wish, "", fmt.Errorf("arenacap's own path is not known (%w); name it with --path", err)
+			return wish, "", fmt.Errorf("arenacap's own path is unknown (%w); name it with --path", err)
 		}
 	}
 	return wish, own, nil
 }
 
-// rootFolder is absolute and without a slash at its end: "/" is "".
+// rootFolder returns the absolute path without a trailing slash: "" for "/".
 func rootFolder(dir string) (string, error) {
 	if dir == "" {
-		return "", errors.New(`"" is no folder; leave the flag out for this system`)
+		return "", errors.New(`the folder name is empty; leave the flag out for this system`)
 	}
 	if info, err := os.Stat(dir); err != nil {
 		return "", err
 	} else if !info.IsDir() {
-		return "", fmt.Errorf("%q is no folder", dir)
+		return "", fmt.Errorf("%q is not a folder", dir)
 	}
 	dir, err := filepath.Abs(dir)
 	return strings.TrimSuffix(dir, "/"), err
 }
 
-// unitPolicy makes the plan that arenacap will make in the service: with the flags that stand in the drop-in and the
-// unit's own environment, not with those of this shell.
+// unitPolicy makes the plan that arenacap will make in the service: from the flags in the drop-in and the unit's
+// environment, not from those of this shell.
 func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 	lookup, err := unitLookup(c, u, wish)
 	if err != nil {
@@ -196,7 +196,8 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 
 const systemPolicy = "/etc/arenacap/policy.toml"
 
-// unitLookup is how the service will look for its policy. A file that it sees elsewhere than it lies is named.
+// unitLookup returns how the service will look for its policy. Named is a file's path on this system, which differs
+// from the service's under --root and RootDirectory=.
 func unitLookup(c *cli.Context, u unit.Unit, wish *unit.Wish) (policy.Lookup, error) {
 	env := u.Environment()
 	if u.Home != "" {
@@ -210,7 +211,7 @@ func unitLookup(c *cli.Context, u unit.Unit, wish *unit.Wish) (policy.Lookup, er
 	at := wish.Root + u.Outside(systemPolicy)
 	switch {
 	case given && file == "":
-		return lookup, badFlag(c, "policy", errors.New(`"" is no file; leave the flag out for the default places`))
+		return lookup, badFlag(c, "policy", errors.New(`the file name is empty; leave the flag out for the default files`))
 	case given:
 		if abs, err := filepath.Abs(file); err == nil {
 			file = abs
@@ -228,7 +229,7 @@ func exists(file string) bool {
 	return err == nil
 }
 
-// lastEntry is a variable's value where systemd puts an environment together: a later assignment replaces one before.
+// lastEntry returns a variable's value. As in systemd, a later assignment replaces an earlier one.
 func lastEntry(env []string, name string) (string, bool) {
 	for _, entry := range slices.Backward(env) {
 		if value, ok := strings.CutPrefix(entry, name+"="); ok {

@@ -12,9 +12,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// What stands behind a flag or as an operand. Anything else is the words themselves; "" offers nothing.
+// What a flag or an operand takes. Any other text is a list of words to offer; "" offers nothing.
 const (
-	takesProgram = "PROGRAM" // and its arguments, which are its own to complete
+	takesProgram = "PROGRAM" // and its arguments, which the program's own completion completes
 	takesPID     = "PID"
 	takesFile    = "FILE"
 	takesFolder  = "DIR"
@@ -28,7 +28,7 @@ var operandOf = map[string]string{
 	"check": takesFile, "unit": takesUnit, "help": takesCommand, "copy-to": takesFolder, "": takesCommand,
 }
 
-// valueOf is what a flag takes, by what its usage has between backquotes or else by its name.
+// valueOf returns what a flag takes: the placeholder between backquotes in its usage, or else words by its name.
 func valueOf(flag, usage string) string {
 	if parts := strings.Split(usage, "`"); len(parts) == 3 && (parts[1] == takesFile || parts[1] == takesFolder) {
 		return parts[1]
@@ -50,7 +50,7 @@ func valueOf(flag, usage string) string {
 	return ""
 }
 
-// level is the app or one of its commands, as a shell completes it.
+// level is the app or one of its commands.
 type level struct {
 	name, usage string
 	flags       []completed
@@ -63,13 +63,13 @@ type completed struct {
 	takes string
 }
 
-// levels are the app, whose name is "", and its commands.
+// levels returns the app, under the name "", and its commands.
 func levels(app *cli.App) []level {
 	all := []level{{"", "", completedFlags(app.VisibleFlags())}}
 	for _, c := range app.VisibleCommands() {
 		all = append(all, level{c.Name, c.Usage, completedFlags(append(c.VisibleFlags(), cli.HelpFlag))})
 	}
-	return append(all, level{name: "help", usage: "show the help, or that of a command"}, level{name: "version", usage: "print the version"})
+	return append(all, level{name: "help", usage: "show the help of arenacap or of a command"}, level{name: "version", usage: "print the version"})
 }
 
 func completedFlags(flags []cli.Flag) (all []completed) {
@@ -82,14 +82,14 @@ func completedFlags(flags []cli.Flag) (all []completed) {
 		for _, name := range f.Names() {
 			c.names = append(c.names, dashes(name))
 		}
-		if !slices.ContainsFunc(all, func(o completed) bool { return o.names[0] == c.names[0] }) { // the library has --help twice
+		if !slices.ContainsFunc(all, func(o completed) bool { return o.names[0] == c.names[0] }) { // the library lists --help twice
 			all = append(all, c)
 		}
 	}
 	return all
 }
 
-// flagWords are the words of flags, or of those that take a value.
+// flagWords joins the names of the flags, or with valued only of those that take a value.
 func flagWords(flags []completed, valued bool) string {
 	var all []string
 	for _, f := range flags {
@@ -108,12 +108,12 @@ func commandNames(all []level) string {
 	return strings.Join(list, " ")
 }
 
-// services lists the sections [service.NAME] of the policy that would be read; the shell's variable policy has the file
-// that was named.
+// services is a shell command that lists the sections [service.NAME] of the policy. The shell variable policy holds the
+// file of --policy.
 const services = `sed -nE 's/^[[:space:]]*\[service\.("([^"]+)"|([A-Za-z0-9_-]+)).*/\2\3/p' \
     "${policy:-${ARENACAP_POLICY:-/etc/arenacap/policy.toml}}" 2>/dev/null | sort -u`
 
-// units lists the services of systemd by their files.
+// units is a shell command that lists the services of systemd by their unit files.
 const units = `find /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system -maxdepth 1 -name '*.service' 2>/dev/null | sed 's|.*/||' | sort -u`
 
 func bashCompletion(app *cli.App) string {
@@ -163,7 +163,7 @@ _arenacap() {
   _arenacap_level ""
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
-    if [[ $last ]]; then # its value; "=" is a word of its own
+    if [[ $last ]]; then # $word is its value; "=" is a separate word
       [[ $word == = ]] && continue
       [[ $last == --policy ]] && policy=$word
       last=
@@ -180,7 +180,7 @@ _arenacap() {
   [[ $cur == = ]] && cur=
   if [[ $last ]]; then
     _arenacap_offer "$(_arenacap_value "$last")"
-  elif [[ $operand == PROGRAM ]] && ((i < COMP_CWORD)); then # the target's own words
+  elif [[ $operand == PROGRAM ]] && ((i < COMP_CWORD)); then # the target's arguments
     if declare -F _comp_command_offset >/dev/null; then _comp_command_offset "$i"
     elif declare -F _command_offset >/dev/null; then _command_offset "$i"
     else _arenacap_files -f; fi
@@ -208,7 +208,7 @@ const zshText = `#compdef arenacap
 _arenacap_services() {
   local policy=${opt_args[--policy]:-$before} && compadd -- $(%s)
 }
-_arenacap_target() { # its completions are its own
+_arenacap_target() { # completes PROGRAM and its arguments with their own completions
   [[ $words[1] == -- ]] && shift words && ((CURRENT--))
   _normal
 }
@@ -222,7 +222,7 @@ _arenacap() {
   subcommands=(
 %s  )
   _arguments -C -A '-*'%s '1:command:->command' '*::arg:->args' && ret=0
-  local before=${opt_args[--policy]} # the command's name
+  local before=${opt_args[--policy]} # _arguments overwrites opt_args
   case $state in
   command) _describe command subcommands && ret=0 ;;
   args) case $words[1] in
@@ -233,7 +233,7 @@ _arenacap() {
 _arenacap "$@"
 `
 
-// zshOperands says what stands behind a command's flags.
+// zshOperands are the operands of a command, as arguments of _arguments.
 var zshOperands = map[string]string{
 	takesProgram: " '(-)1:program:_command_names -e' '*:: :_arenacap_target'", takesPID: " '*:pid:_pids'", takesFile: " '*:file:_files'",
 	takesUnit: " '*:unit:_arenacap_units'", takesCommand: " '1:command:{ _describe command subcommands }'", takesFolder: " '1:folder:_files -/'",
@@ -293,7 +293,7 @@ end
 function __arenacap_units
     sh -c %s
 end
-# Prints the command, and on a line behind it the place of its first operand.
+# Prints the command and, on the next line, the index of its first operand.
 function __arenacap_parse
     set -l words (commandline -opc)
     set -l command
@@ -331,7 +331,7 @@ function __arenacap_at
     set -l parsed (__arenacap_parse)
     test "$parsed[1]" = "$argv[1]" -a (count $parsed) -eq 1
 end
-# The program and its arguments, whose completions are its own.
+# Completes PROGRAM and its arguments with their own completions.
 function __arenacap_target
     set -l parsed (__arenacap_parse)
     set -l words (commandline -opc)

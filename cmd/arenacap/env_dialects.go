@@ -1,6 +1,6 @@
 package main
 
-// The dialects of env: how a shell, or who else reads variables, wants them written.
+// The dialects of env: the syntax for variables of shells and other readers.
 
 import (
 	"fmt"
@@ -14,13 +14,13 @@ import (
 	"arenacap/policy"
 )
 
-// dialect is one way to write an environment down for others to read, a line for each variable.
+// dialect is a syntax for variables, one line per variable.
 type dialect struct {
-	name  string                       // as --shell takes it
-	also  []string                     // other names, of shells that read the same
-	set   string                       // of a name and a quoted value
-	unset string                       // of a name; where a file cannot unset, an empty value
-	quote func(string) (string, error) // refuses what the reader would not give back byte for byte
+	name  string                       // value of --shell
+	also  []string                     // other values of --shell: shells with the same syntax
+	set   string                       // format of a name and a quoted value
+	unset string                       // format of a name; sets an empty value if the reader cannot unset
+	quote func(string) (string, error) // refuses values that the reader would change
 }
 
 var dialects = []dialect{
@@ -33,7 +33,7 @@ var dialects = []dialect{
 	{name: "json"}, // renderJSON
 }
 
-// dialectNames are all that --shell takes.
+// dialectNames returns all values of --shell.
 func dialectNames() (names []string) {
 	for _, d := range dialects {
 		names = append(append(names, d.name), d.also...)
@@ -41,7 +41,7 @@ func dialectNames() (names []string) {
 	return names
 }
 
-// dialectsInWords is the list for the help and for a mistake.
+// dialectsInWords is the list for help and error messages.
 func dialectsInWords() string {
 	words := make([]string, len(dialects))
 	for i, d := range dialects {
@@ -53,8 +53,8 @@ func dialectsInWords() string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// renderEnv writes the changes in the words of a shell or as a file that it is said to be for. An error
-// means that there is nothing to print: half of the changes would be a different environment.
+// renderEnv writes the changes in a dialect. On an error it returns no text, because half of the changes would be a
+// different environment.
 func renderEnv(shell string, changes []environ.Change) (string, error) {
 	if shell == "json" {
 		return renderJSON(changes)
@@ -76,23 +76,22 @@ func renderEnv(shell string, changes []environ.Change) (string, error) {
 		}
 		fmt.Fprintf(&sets, d.set, c.Name, value)
 	}
-	// fish's "set -e" of a variable that is not there fails; a set last makes the whole succeed.
+	// fish's "set -e" fails for an unset variable; with the sets last, the whole succeeds.
 	return unsets.String() + sets.String(), nil
 }
 
 func cannotSay(shell string, c environ.Change, why error) error {
-	return fmt.Errorf("%s=%.80q cannot be written for %s: %w; clean it up or use another --shell", c.Name, c.Value, shell, why)
+	return fmt.Errorf("%s=%.80q cannot be written for %s: %w; change the value or use another --shell", c.Name, c.Value, shell, why)
 }
 
-// quoteSh writes a value for every shell of the Bourne family: in single quotes nothing is special but
-// their end. One text has to serve dash, bash, ksh and zsh and carry any byte, which is why the quoting of
-// a shell library is not used: mvdan.cc/sh writes for one shell, with $'…' for bash, which dash does not
-// know, and refuses bytes that are not printable for POSIX.
+// quoteSh quotes a value for all Bourne shells: in single quotes only the closing quote is special. One text has to
+// work in dash, bash, ksh and zsh, with any byte. The shell library mvdan.cc/sh does not do that: it writes $'…' for
+// bash, which dash does not know, and refuses non-printable bytes for POSIX.
 func quoteSh(value string) (string, error) { return inQuotes(value), nil }
 
 func inQuotes(value string) string { return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'" }
 
-// shellWords are arguments as a shell of that family takes them, quoted where they have to be.
+// shellWords joins arguments for a Bourne shell, and quotes them where necessary.
 func shellWords(args []string) string {
 	words := make([]string, len(args))
 	for i, arg := range args {
@@ -108,9 +107,9 @@ func inFishQuotes(value string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(value) + "'"
 }
 
-// quoteCsh puts what is special even in single quotes behind a backslash outside of them: the quote, "!"
-// (history), and the backslash, which reads differently with tcsh's backslash_quote set. A line break
-// could be sourced from a file but not pass the backquotes of eval "`…`", where it separates words.
+// quoteCsh closes the single quotes for characters that are special even in them, and puts a backslash before these:
+// the quote, "!" (history), and the backslash, whose meaning depends on tcsh's backslash_quote. It refuses a line
+// break, where eval "`…`" would split the value.
 func quoteCsh(value string) (string, error) {
 	if strings.Contains(value, "\n") {
 		return "", fmt.Errorf("csh loses line breaks between backquotes")
@@ -118,10 +117,10 @@ func quoteCsh(value string) (string, error) {
 	return "'" + strings.NewReplacer(`\`, `'\\'`, "'", `'\''`, "!", `'\!'`).Replace(value) + "'", nil
 }
 
-// quoteSystemd writes a value for EnvironmentFile= (systemd.exec(5)): in double quotes, "\" before one of
-// "$\` and itself is taken away, and line breaks stay. Nothing is expanded. A plain sh reads it the same.
-// systemd ignores an assignment that is not UTF-8, and older versions one with a control character other
-// than tab and line break (src/basic/env-util.c, env_value_is_valid).
+// quoteSystemd quotes a value for EnvironmentFile= (systemd.exec(5)): in double quotes systemd removes a "\" before ",
+// $, \ and `, keeps line breaks and expands nothing. sh reads it the same way. systemd ignores an assignment that is
+// not UTF-8, and older versions one with a control character other than tab and line break (src/basic/env-util.c,
+// env_value_is_valid).
 func quoteSystemd(value string) (string, error) {
 	if !utf8.ValidString(value) {
 		return "", fmt.Errorf("it is not UTF-8, and systemd ignores such an assignment")
@@ -136,44 +135,44 @@ func quoteSystemd(value string) (string, error) {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`).Replace(value) + `"`, nil
 }
 
-// plain reports whether a value is made of letters, digits and these marks alone.
+// plain reports whether a value consists of letters, digits and marks only.
 func plain(value, marks string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	return strings.Trim(value, letters+marks) == ""
 }
 
-// longestName is the longest variable that env sets, with what stands behind it.
+// longestName is the length of the longest variable name that env sets, with "=".
 const longestName = len("MALLOC_ARENA_TEST=")
 
-// dockerLine is the longest line that docker reads of an --env-file (docker/cli: a bufio.Scanner).
+// dockerLine is the longest line of an --env-file that docker reads, in bytes (docker/cli uses a bufio.Scanner).
 const dockerLine = 64<<10 - 1
 
-// checkDocker passes a value as it is, for docker --env-file knows no quotes: what stands behind the "="
-// up to the end of the line is the value.
+// checkDocker returns the value unchanged: docker --env-file has no quotes, so the value is the rest of the line after
+// "=".
 func checkDocker(value string) (string, error) {
 	switch {
 	case strings.Contains(value, "\n"), strings.HasSuffix(value, "\r"):
-		return "", fmt.Errorf("an --env-file has no quotes, so no value with a line break")
+		return "", fmt.Errorf("an --env-file cannot hold a line break")
 	case !utf8.ValidString(value):
 		return "", fmt.Errorf("it is not UTF-8, and docker refuses such a file")
 	case len(value) > dockerLine-longestName:
-		return "", fmt.Errorf("docker reads no line over %d bytes", dockerLine)
+		return "", fmt.Errorf("docker does not read a line of more than %d bytes", dockerLine)
 	}
 	return value, nil
 }
 
-// slurmLine is the longest line that Slurm reads of a TaskProlog's output in one piece, in bytes (its
-// src/slurmd/slurmstepd/task.c: fgets into a buffer of 4096, of which it leaves one out).
+// slurmLine is the longest line of a TaskProlog's output that Slurm reads in one piece, in bytes
+// (src/slurmd/slurmstepd/task.c: fgets with a size of 4095, which reads 4094).
 const slurmLine = 4096 - 2
 
-// checkSlurm passes a value as it is: of "export NAME=value" in a TaskProlog's output, Slurm takes what stands
-// behind the first "=" up to the end of the line (slurm.conf(5), TaskProlog).
+// checkSlurm returns the value unchanged: in a line "export NAME=value" of a TaskProlog's output, the value is the rest
+// of the line after the first "=" (slurm.conf(5), TaskProlog).
 func checkSlurm(value string) (string, error) {
 	switch {
 	case strings.Contains(value, "\n"):
-		return "", fmt.Errorf("a line of a TaskProlog has no quotes, so no value with a line break")
+		return "", fmt.Errorf("a TaskProlog cannot print a value with a line break")
 	case len(value) > slurmLine-len("export ")-longestName:
-		return "", fmt.Errorf("slurm reads no line over %d bytes", slurmLine)
+		return "", fmt.Errorf("slurm does not read a line of more than %d bytes", slurmLine)
 	}
 	return value, nil
 }

@@ -1,6 +1,6 @@
 package main
 
-// The flags of the commands: how they are defined, and how those are read that may stand before a command's name too.
+// The flags of the commands: their definitions, and the values of those that may also precede the command.
 
 import (
 	"slices"
@@ -19,7 +19,7 @@ func boolFlag(name, usage string) cli.Flag {
 	return &cli.BoolFlag{Name: name, Usage: usage, DisableDefaultText: true}
 }
 
-// commonFlags are those of a command that package run defines; "" is the app.
+// commonFlags returns the flags of a command that package run defines; "" is the app.
 func commonFlags(command string) (flags []cli.Flag) {
 	for _, f := range run.Flags(command) {
 		usage := f.Usage
@@ -35,10 +35,10 @@ func commonFlags(command string) (flags []cli.Flag) {
 	return flags
 }
 
-// lineOf is what the library read of the common flags, as package run has it.
+// lineOf converts the common flags and the operands to the form of package run.
 func lineOf(c *cli.Context) run.Line {
 	l := run.Line{Command: c.Command.Name, Args: c.Args().Slice()}
-	for _, f := range run.Flags("run") { // which takes all
+	for _, f := range run.Flags("run") { // run has all of them
 		at := givenAt(c, f.Name)
 		switch {
 		case at == nil:
@@ -51,7 +51,7 @@ func lineOf(c *cli.Context) run.Line {
 	return l
 }
 
-// givenAt is where a flag was given that may stand in two places: behind the command, or before it. nil is nowhere.
+// givenAt returns the context in which a flag was given, after the command or before it, or nil.
 func givenAt(c *cli.Context, name string) *cli.Context {
 	for _, at := range c.Lineage() {
 		if at.Command != nil && slices.Contains(at.LocalFlagNames(), name) {
@@ -63,7 +63,7 @@ func givenAt(c *cli.Context, name string) *cli.Context {
 
 func speaker(c *cli.Context) say.Voice { return lineOf(c).Voice() }
 
-// flagNames are the flags of a command as people type them.
+// flagNames returns the flags of a command with their dashes.
 func flagNames(c *cli.Command) (names []string) {
 	for _, f := range c.VisibleFlags() {
 		for _, name := range f.Names() {

@@ -1,6 +1,6 @@
 package main
 
-// The help texts: what it does, how it is written, the flags. Templates of urfave/cli, and their printer.
+// The help texts: templates of urfave/cli, and their printer.
 
 import (
 	"io"
@@ -36,12 +36,12 @@ Flags:{{range .VisibleFlags}}
    {{.}}{{end}}{{end}}
 `
 
-// helpWidth is for a terminal of 80 columns; some wrap a line that fills the last one.
+// helpWidth leaves one of 80 columns free, because some terminals wrap a line that fills the last one.
 const helpWidth = 79
 
 func init() { cli.HelpPrinter = printHelp }
 
-// printHelp folds the long lines of what the library's own printer writes.
+// printHelp folds the long lines of the library's printer.
 func printHelp(w io.Writer, template string, data any) {
 	var printed, folded strings.Builder
 	cli.HelpPrinterCustom(&printed, template, data, nil)
@@ -51,7 +51,7 @@ func printHelp(w io.Writer, template string, data any) {
 	_, _ = io.WriteString(w, folded.String())
 }
 
-// foldHelp folds what stands behind the name of a flag or a command below itself, and a usage a little to the right.
+// foldHelp folds a line. It aligns the rest of a description with its start, and indents the rest of a usage line.
 func foldHelp(line string) string {
 	item, listed := strings.CutPrefix(line, "   ")
 	if !listed {

@@ -15,7 +15,7 @@ import (
 	"arenacap/policy"
 )
 
-// reportText is for a terminal, or whatever to is. watched is who watches the process.
+// reportText formats a report for the writer to. watched describes the watch of the process, "" for none.
 func reportText(to io.Writer, r inspect.Report, watched string, deep bool) string {
 	p, width := r.Process, terminalWidth(to)
 	var b strings.Builder
@@ -39,13 +39,13 @@ func reportText(to io.Writer, r inspect.Report, watched string, deep bool) strin
 	return b.String()
 }
 
-// mallocName is whose malloc the process uses.
+// mallocName names the C library and the malloc of the process.
 func mallocName(p *arena.Process) string {
 	version := p.LibcVersion
 	if version == "" && p.LibcAtLeast != "" {
 		version = p.LibcAtLeast + " or later"
 	}
-	libc := strings.TrimSpace(cmp.Or(p.Libc, "no C library that is known") + " " + version)
+	libc := strings.TrimSpace(cmp.Or(p.Libc, "unknown C library") + " " + version)
 	switch {
 	case p.Allocator == "go" && p.Libc == "":
 		return "Go without a C library"
@@ -57,10 +57,10 @@ func mallocName(p *arena.Process) string {
 	return libc + ", malloc by " + p.Allocator
 }
 
-// shownParts is how many rows of parts fit into a screenful; the rest is summed up in one row.
+// shownParts limits the table to one screen; one more row sums up the rest.
 const shownParts = 12
 
-// partColumns is what stands left of a part's name at most: three columns of numbers and the gaps.
+// partColumns is the most that stands left of a part's name: three columns of numbers and their gaps.
 const partColumns = 34
 
 func partsTable(p *arena.Process, width int) string {
@@ -92,8 +92,7 @@ func partsTable(p *arena.Process, width int) string {
 	return columns(rows)
 }
 
-// partWords says what a part is, to people who have not met arenas.
-// A name is cut to fit into so many columns, of which 0 is any.
+// partWords describes a part for readers who do not know arenas. It cuts a name to room columns, 0 for no limit.
 func partWords(part arena.Part, room int) string {
 	if part.Huge > 0 {
 		huge := fmt.Sprintf(" (%s in huge pages)", policy.FormatSize(part.Huge))
@@ -145,13 +144,13 @@ func capLine(to io.Writer, c inspect.Cap) string {
 	return fmt.Sprintf("%d (%s): %s", c.N, c.Source, c.Why)
 }
 
-// shownArenas is how many arenas --deep has rows for; the rest is one row.
+// shownArenas limits the table of --deep; one more row sums up the rest.
 const shownArenas = 32
 
-// leastChunkColumns are left out one after the other where a terminal is too narrow; --json has all.
+// leastChunkColumns are dropped in this order while the table is wider than the terminal; --json has all of them.
 var leastChunkColumns = []string{"LARGEST FREE", "SURE", "FRAGMENTED", "HEAPS", "THREADS"}
 
-// chunksTable is a row an arena of what --deep found, and one for all together.
+// chunksTable has one row per arena, and one for their sum.
 func chunksTable(p *arena.Process, width int) string {
 	rows := [][]string{{"ARENA", "THREADS", "HEAPS", "RESIDENT", "IN USE", "FREE", "TOP", "LARGEST FREE", "TRIMMABLE", "FRAGMENTED", "SURE", ""}}
 	var rest, all chunkRow
@@ -178,9 +177,9 @@ func chunksTable(p *arena.Process, width int) string {
 	if all.rows == 0 {
 		return "no arena has been used yet\n"
 	}
-	note := "in use includes what glibc keeps in its thread caches; free includes top, the end that is not used yet; largest free is " +
-		"one run; trimmable is what malloc_trim(0) would give back; fragmented is the share of free outside the largest run; sure is " +
-		"the share of the arena that was walked" + all.moved()
+	note := "in use includes glibc's thread caches; free includes top, the unused end; largest free is one contiguous run; trimmable is " +
+		"what malloc_trim(0) would release; fragmented is the share of free outside the largest run; sure is the share of the arena " +
+		"that was walked" + all.moved()
 	return narrowed(rows, leastChunkColumns, width) + fold(note, width, 0) + "\n"
 }
 
@@ -190,7 +189,7 @@ type chunkRow struct {
 	rows, heaps   int
 	resident      uint64
 	chunks        arena.Chunks
-	runs          uint64 // the largest free run of each arena: one arena cannot use another's
+	runs          uint64 // sum of the largest free run of each arena, since an arena cannot use another's
 }
 
 func newChunkRow(i int, a arena.Arena) chunkRow {
@@ -214,7 +213,7 @@ func (r chunkRow) cells() []string {
 	return append(cells, fmt.Sprintf("%.0f %%", 100*r.fragmented()), fmt.Sprintf("%.0f %%", 100*c.Sure()), "")
 }
 
-// fragmented is the share of the free memory that lies outside the largest free run of its arena, from 0 to 1.
+// fragmented returns the share of free memory outside the largest free run of its arena, from 0 to 1.
 func (r chunkRow) fragmented() float64 {
 	c := r.chunks
 	c.Largest = r.runs
@@ -223,14 +222,14 @@ func (r chunkRow) fragmented() float64 {
 
 func (r chunkRow) moved() string {
 	if r.chunks.Moved {
-		return "; the process allocated meanwhile, so the figures are of no single moment"
+		return "; the process allocated during the walk, so the figures may not add up"
 	}
 	return ""
 }
 
 func arenaName(i int, a arena.Arena) string {
 	switch {
-	case a.Main && a.Libc > 0: // of a library that dlmopen(3) loaded
+	case a.Main && a.Libc > 0: // of a C library that dlmopen(3) loaded
 		return fmt.Sprintf("main %d", a.Libc+1)
 	case a.Main:
 		return "main"
@@ -245,7 +244,7 @@ func threadsOf(a arena.Arena) string {
 	return fmt.Sprint(a.Threads)
 }
 
-// reportJSON is what programs rely on; see the design. null is what is not known: nearly all of it after an error.
+// reportJSON's keys are a contract with other programs. null means unknown, which most values are after an error.
 func reportJSON(pid int, r inspect.Report, err error) ordered.Object {
 	read, reason := err == nil, ""
 	if !read {

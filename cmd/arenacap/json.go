@@ -1,13 +1,13 @@
 package main
 
-// What the commands print as JSON: what all of it has in common.
+// Helpers for the JSON output of the commands.
 
 import (
 	"encoding/json"
 	"io"
 )
 
-// known is a pointer to a value, nil for the zero value: JSON's null, never 0.
+// known returns nil, which is null in JSON, for the zero value: unknown is null and never 0.
 func known[T comparable](v T) *T {
 	var zero T
 	if v == zero {
@@ -16,7 +16,7 @@ func known[T comparable](v T) *T {
 	return &v
 }
 
-// knownIf is a value where it is known, else JSON's null and an empty cell of CSV.
+// knownIf returns nil for an unknown value: null in JSON, an empty cell in CSV.
 func knownIf(known bool, value any) any {
 	if !known {
 		return nil
@@ -24,7 +24,7 @@ func knownIf(known bool, value any) any {
 	return value
 }
 
-// list is never null in JSON.
+// list turns nil into an empty list, so that JSON never has null for it.
 func list(s []string) []string {
 	if s == nil {
 		return []string{}

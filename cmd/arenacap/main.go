@@ -1,9 +1,8 @@
-// Arenacap starts a server under a cap on glibc's malloc arenas and has its virtual size watched against
-// a budget. Each command has a file of its own, with its flags and what it prints; package launcher and
-// the packages below it do the work.
+// Arenacap starts a server under a cap on glibc's malloc arenas and watches its virtual size against a budget. Each
+// command has its own file with its flags and its output; package launcher and the packages below it do the work.
 //
-// The directive has the runtime close the files of its control group at the start; else a watch would hold them open, and
-// so keep that file system mounted, for as long as its server runs.
+// With the directive, Go's runtime closes the files of its control group at the start. Otherwise a watch would keep
+// them open, and their file system mounted, for as long as its server runs.
 //
 //go:debug containermaxprocs=0
 package main
@@ -24,10 +23,10 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 )
 
-// The main goroutine stays on the process's first thread, from which the exec must come (launcher.Exec).
+// The main goroutine stays on the first thread, from which the exec has to come (launcher.Exec).
 func init() { runtime.LockOSThread() }
 
-// An ordinary launch, and a watch, come here only in a build without package early.
+// Ordinary launches and watches get here only in a build without package early.
 func main() {
 	run.BecomeWatch(os.Args)
 	err := newApp().Run(os.Args)
@@ -40,11 +39,11 @@ func newApp() *cli.App {
 		Name:      "arenacap",
 		Usage:     "start a server under a cap on glibc's malloc arenas, and watch its virtual size",
 		UsageText: "arenacap [--policy FILE] [--service NAME] COMMAND …\n   arenacap run [--policy FILE] [--service NAME] [--] PROGRAM [ARG…]",
-		Description: "It sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program by a policy and\n" +
-			"the cores it finds.\n\n" +
+		Description: "It sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program, from a policy and\n" +
+			"the number of cores.\n\n" +
 			"Programs with another allocator (jemalloc, tcmalloc, musl, Go without cgo, …),\n" +
 			"set-uid programs and programs with file capabilities are not affected;\n" +
-			"'arenacap plan PROGRAM' tells.",
+			"'arenacap plan PROGRAM' shows whether a cap works.",
 		Flags: append(commonFlags(""), cli.HelpFlag), // the library adds it only where no command is called help
 		Commands: []*cli.Command{
 			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(), unitCommand(),
@@ -53,9 +52,9 @@ func newApp() *cli.App {
 		HideHelpCommand:           true,
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true,
-		Compiled:                  time.Unix(0, 0), // or the app looks for its own file's date at every start
+		Compiled:                  time.Unix(0, 0), // otherwise the app reads the date of its binary at every start
 		OnUsageError:              wrongUse,
-		ExitErrHandler:            func(*cli.Context, error) {}, // main alone turns errors into statuses
+		ExitErrHandler:            func(*cli.Context, error) {}, // main maps errors to statuses
 		CustomAppHelpTemplate:     appHelp,
 	}
 	for _, c := range app.Commands {
@@ -64,14 +63,14 @@ func newApp() *cli.App {
 	app.Commands = slices.Concat(app.Commands, helpCommands(), docsCommands())
 	for _, c := range app.Commands {
 		c.Action = orVersion(c.Action)
-		c.OnUsageError = wrongUse // like the rest here, urfave/cli v2 does not inherit it from the app
-		c.HideHelpCommand = true  // or "run -- help" would print help
+		c.OnUsageError = wrongUse // urfave/cli v2 inherits none of these from the app
+		c.HideHelpCommand = true  // otherwise "run -- help" would print help
 		c.CustomHelpTemplate = commandHelp
 	}
 	return app
 }
 
-// orVersion prints the version instead where --version was given.
+// orVersion wraps an action: with --version it prints the version instead.
 func orVersion(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if asked, _ := lineOf(c).Text("version"); asked == "true" {
@@ -89,11 +88,11 @@ func printVersion(c *cli.Context) error {
 	return err
 }
 
-// noCommand runs where no command was named.
+// noCommand reports a missing or unknown command.
 func noCommand(c *cli.Context) error {
 	name := c.Args().First()
 	if name == "" {
-		return say.Usage("", "no command; the main one is 'arenacap run PROGRAM'")
+		return say.Usage("", "no command given; to start a program write 'arenacap run PROGRAM'")
 	}
 	return unknownCommand(c, name)
 }
@@ -109,14 +108,15 @@ func unknownCommand(c *cli.Context, name string) error {
 	return say.Usage("", unknown("command", name, names))
 }
 
-// synonyms are what other tools call the commands.
+// synonyms maps the names of commands in other tools to those here.
 var synonyms = map[string]string{
 	"validate": "check", "lint": "check", "verify": "check", "test": "check", "status": "ps", "list": "ps", "ls": "ps", "top": "ps",
 	"exec": "run", "start": "run", "launch": "run", "show": "inspect", "info": "inspect", "attach": "watch", "monitor": "watch",
 	"explain": "plan", "install": "unit", "systemd": "unit", "bench": "sweep", "benchmark": "sweep", "export": "env",
 }
 
-// version is the module's, with "+dirty" where files were changed, and the commit unless it is a part of that.
+// version returns the module's version, which ends in "+dirty" if files were changed, and the commit unless the version
+// includes it.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

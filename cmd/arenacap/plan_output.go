@@ -1,6 +1,6 @@
 package main
 
-// A plan as plan and run --dry-run show it, as text and as JSON, and how all commands make one.
+// The text and JSON output of plan and run --dry-run, and makePlan, which all commands use.
 
 import (
 	"cmp"
@@ -24,29 +24,29 @@ import (
 	"arenacap/policy"
 )
 
-// everything is what a person reads of a machine, also what a plan does not depend on.
+// everything includes the readings that are only shown: no plan depends on them.
 const everything = machine.Cores | machine.Memory | machine.Library
 
-// makePlan looks up what the plan depends on, and need beyond that.
+// makePlan reads what the plan depends on, and need.
 func makePlan(l run.Line, need machine.Need) (policy.Plan, error) {
 	return l.Plan(need, gopsutil.Root("/"))
 }
 
-// planView is a plan with what is shown beside it.
+// planView is a plan with the facts that are shown beside it.
 type planView struct {
 	plan     policy.Plan
 	env      environ.Result
 	target   *target.Target
-	glibc    environ.GlibcVersion // the target's, or the one that was asked for; the zero value is not known
-	supposed policy.Plan          // plan on the machine that was asked for
-	asked    bool                 // for another glibc, or for 32 bits
+	glibc    environ.GlibcVersion // the target's, or that of --glibc; the zero value is unknown
+	supposed policy.Plan          // plan, on the machine of --cores
+	asked    bool                 // --glibc or --32 was given
 }
 
 func newPlanView(p policy.Plan) *planView {
 	return &planView{plan: p, env: environ.Apply(origin.Environ(), p), supposed: p}
 }
 
-// examine looks at the program that would run.
+// examine inspects the program that would run.
 func (v *planView) examine(args []string) error {
 	path, err := target.Find(args[0], origin.Environ())
 	if err != nil {
@@ -57,7 +57,7 @@ func (v *planView) examine(args []string) error {
 	return nil
 }
 
-// suppose asks for what another glibc would do, nil for the one that is here, a 32-bit one, or one on another machine.
+// suppose applies --glibc (nil if not given), --32 and --cores.
 func (v *planView) suppose(version *string, bits32 bool) (err error) {
 	if cores := v.plan.Policy.Arenas.Cores; cores.From == "--cores" && cores.N != 0 {
 		v.supposed.Machine.Online = policy.Reading[int]{N: cores.N, From: cores.From}
@@ -71,10 +71,10 @@ func (v *planView) suppose(version *string, bits32 bool) (err error) {
 	return err
 }
 
-// rows are lines of text behind labels.
+// rows are lines of text with labels.
 type rows [][]string
 
-// add puts lines below each other behind one label.
+// add appends lines, of which the first gets the label.
 func (r *rows) add(label string, lines ...string) {
 	for _, line := range lines {
 		*r = append(*r, []string{label, line})
@@ -111,8 +111,8 @@ func (v *planView) print(w io.Writer) error {
 	return err
 }
 
-// text is the lines behind their labels, folded to so many columns, of which 0 is any. What was folded goes on a little to
-// the right, since the lines themselves begin below each other.
+// text formats the rows, folded to width columns, 0 for no limit. The rest of a folded line is indented by 2 more
+// columns, to tell it from the next line.
 func (r rows) text(width int) string {
 	indent := 0
 	for _, row := range r {
@@ -125,7 +125,7 @@ func (r rows) text(width int) string {
 	return b.String()
 }
 
-// comparison is the cores that no plan depends on.
+// comparison is the number of cores that gopsutil counts.
 func comparison(library policy.Reading[int]) string {
 	if library.N == 0 {
 		return library.String()
@@ -133,7 +133,7 @@ func comparison(library policy.Reading[int]) string {
 	return fmt.Sprintf("%d (as the library gopsutil counts; the plan does not use it)", library.N)
 }
 
-// byItself is what glibc would do.
+// byItself describes glibc's own limit.
 func (v *planView) byItself() string {
 	online := v.supposed.Machine.Online
 	cpus, said := max(1, online.N), ""
@@ -143,7 +143,7 @@ func (v *planView) byItself() string {
 	if n, ok := v.glibc.DefaultArenas(cpus); ok {
 		return fmt.Sprintf("%s would allow %d arenas on %d online CPUs%s", v.glibcName(), n, cpus, said)
 	}
-	return v.glibcName() + " knows no limit"
+	return v.glibcName() + " has no limit"
 }
 
 func (v *planView) glibcName() string {
@@ -157,7 +157,7 @@ func (v *planView) glibcName() string {
 	return name
 }
 
-// withPlan is what a glibc that was asked for would make of the plan.
+// withPlan describes the effect of the plan under the glibc of --glibc or --32.
 func (v *planView) withPlan() []string {
 	lines := []string{"no limit"}
 	if n, ok := v.glibc.PlannedArenas(v.supposed); ok {
@@ -167,7 +167,7 @@ func (v *planView) withPlan() []string {
 		lines = append(lines, v.glibcName()+" "+why)
 	}
 	if v.glibc.Racy() {
-		lines = append(lines, v.glibcName()+" can go over the cap where threads start at the same moment, and some builds of it have no limit (--enable-experimental-malloc); RHEL 6's does neither")
+		lines = append(lines, v.glibcName()+" can exceed the cap if threads start at the same moment, and some builds of it have no limit (--enable-experimental-malloc); RHEL 6's build has neither problem")
 	}
 	return lines
 }
@@ -175,7 +175,7 @@ func (v *planView) withPlan() []string {
 func (v *planView) worstCase() string {
 	capped, uncapped := v.glibc.WorstCase(v.supposed)
 	if _, limited := v.glibc.PlannedArenas(v.supposed); !limited {
-		return "no limit for arenas is known, with the plan or without"
+		return "unknown: the number of arenas has no known limit"
 	}
 	if uncapped == 0 {
 		return policy.FormatSize(capped) + " of arenas with the plan, no limit without"
@@ -183,7 +183,7 @@ func (v *planView) worstCase() string {
 	return fmt.Sprintf("%s of address space for arenas with the plan, %s without (one heap an arena)", policy.FormatSize(capped), policy.FormatSize(uncapped))
 }
 
-// limit is the limit on address space, and whether the arenas fit into it.
+// limit describes the limit on address space, and whether the arenas fit into it.
 func (v *planView) limit() []string {
 	room := v.room()
 	lines := []string{room.String()}
@@ -193,11 +193,11 @@ func (v *planView) limit() []string {
 	return lines
 }
 
-// hugePages says whether huge_pages = "off" helps, and where arenas get huge pages that it would help.
+// hugePages describes the effect of huge_pages = "off", or what it would change.
 func (v *planView) hugePages() []string {
 	why, mapped := environ.HugePages(origin.Environ(), v.glibc)
 	mode := machine.HugePageMode("/")
-	if mapped { // by MAP_HUGETLB, which the mode does not concern
+	if mapped { // MAP_HUGETLB does not depend on the mode
 		mode = ""
 	}
 	line := hugePagesLine(v.plan.Policy.Arenas.HugePages == "off", mode, why, v.glibc.Known())
@@ -207,7 +207,8 @@ func (v *planView) hugePages() []string {
 	return []string{line}
 }
 
-// hugePagesLine is "" where there is nothing to say. why is who asks for huge pages, as far as the glibc is known.
+// hugePagesLine returns "" if there is nothing to report. why says what requests huge pages; known is false for an
+// unknown glibc.
 func hugePagesLine(off bool, mode, why string, known bool) string {
 	switch {
 	case mode == "always" && off:
@@ -242,7 +243,7 @@ func (v *planView) budget() (lines []string) {
 	return lines
 }
 
-// lowLimits are the limits in force here that leave arenacap itself too little.
+// lowLimits reports the resource limits here that are too low for arenacap itself.
 func (v *planView) lowLimits() (lines []string) {
 	stays := len(v.plan.Limits) > 0 || v.plan.Policy.Launch.Mode == "supervise"
 	for _, n := range unit.Needs {
@@ -260,7 +261,7 @@ func (v *planView) lowLimits() (lines []string) {
 	return lines
 }
 
-// chained is the carriers with what becomes of the environment, and the server behind them.
+// chained shows the carriers, what each does to the environment, and the server behind them.
 func chained(t target.Target) string {
 	var b strings.Builder
 	for _, link := range t.Chain {
@@ -282,7 +283,7 @@ func (r *rows) addTarget(t target.Target) {
 	r.add("", slices.Concat(t.Why, t.Notes, t.Hints)...)
 }
 
-// json is what programs rely on; see the design. null is what is not known.
+// json's keys are a contract with other programs. null means unknown.
 func (v *planView) json() ordered.Object {
 	p, m, online := v.plan, v.plan.Machine, v.supposed.Machine.Online.N
 	limit, limited := v.glibc.DefaultArenas(online)
@@ -317,7 +318,7 @@ func (v *planView) json() ordered.Object {
 	}
 }
 
-// glibcJSON is the glibc that the limits are of. obeys is null where it depends on the patches of its build.
+// glibcJSON describes the glibc whose limits are shown. obeys is null if it depends on the patches of the build.
 func (v *planView) glibcJSON() any {
 	if !v.glibc.Known() {
 		return nil
@@ -326,7 +327,7 @@ func (v *planView) glibcJSON() any {
 	return ordered.Object{"version", v.glibc.String(), "obeys", knownIf(ignored || why == "", !ignored), "why", known(why)}
 }
 
-// addressJSON is null where the address space has no limit.
+// addressJSON is null if the address space has no limit.
 func (v *planView) addressJSON() any {
 	room := v.room()
 	if room.Limit.N == 0 {
@@ -355,7 +356,7 @@ func targetJSON(t *target.Target) any {
 	}
 }
 
-// assignments are NAME=value entries by name.
+// assignments maps names to values.
 func assignments(entries []string) map[string]string {
 	set := map[string]string{}
 	for _, entry := range entries {

@@ -1,6 +1,6 @@
 package main
 
-// The cap of a plan in /etc/tunables.conf, which glibc reads since 2.44 without any environment.
+// The plan as lines of /etc/tunables.conf, which glibc reads since 2.44 and which needs no environment variable.
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"arenacap/policy"
 )
 
-// systemWide is the lines of /etc/tunables.conf that give exactly this program what the plan would (man 5 tunables.conf), and
-// what they do and do not reach. Both are nil where there is nothing to say.
+// systemWide returns the lines of /etc/tunables.conf that apply the plan to exactly this program (tunables.conf(5)),
+// and notes on their reach. Both are nil if they do not apply.
 func (v *planView) systemWide() (conf, notes []string) {
 	if v.target == nil || !v.glibc.Known() || v.glibc.Before(44) {
 		return nil, nil
@@ -26,20 +26,20 @@ func (v *planView) systemWide() (conf, notes []string) {
 	case tunables == nil || v.target.Program() == "" || err != nil || v.target.Libc != "glibc":
 		return nil, nil
 	case v.target.Static:
-		return nil, []string{fmt.Sprintf("no line in /etc/tunables.conf reaches %q: it is static", program)}
+		return nil, []string{fmt.Sprintf("/etc/tunables.conf has no effect on %q: it is static", program)}
 	case strings.ContainsAny(program, "]#\n"):
-		return nil, []string{fmt.Sprintf("no line in /etc/tunables.conf can name %q", program)}
+		return nil, []string{fmt.Sprintf("/etc/tunables.conf cannot name %q: the path contains ], # or a line break", program)}
 	}
 	conf = confLines(program, tunables, v.target.AtSecure == target.Yes)
-	notes = []string{"in /etc/tunables.conf, these lines and ldconfig do the same for exactly this program, whoever starts it; its environment overrides them",
-		"they do not reach static programs, nor containers, which have a file of their own; a C library that dlmopen loads gets as many arenas again"}
+	notes = []string{"for the same effect on exactly this program, however it is started, add these lines to /etc/tunables.conf and run ldconfig; its environment overrides them",
+		"they have no effect on static programs, or in containers, which have their own file; a C library that dlmopen loads gets as many arenas again"}
 	if len(v.target.Interpreters) > 0 {
-		notes = append(notes, fmt.Sprintf("they are for everything that %q runs", program))
+		notes = append(notes, fmt.Sprintf("they apply to everything that %q runs", program))
 	}
 	return conf, notes
 }
 
-// tunablesOf is what the plan sets, as tunables. arena_test does not count where there is a cap.
+// tunablesOf returns the tunables that the plan sets, without arena_test, which has no effect under a cap.
 func tunablesOf(plan policy.Plan) (tunables []string) {
 	if plan.ArenaMax != 0 {
 		tunables = append(tunables, fmt.Sprintf("glibc.malloc.arena_max=%d", plan.ArenaMax))
@@ -50,8 +50,8 @@ func tunablesOf(plan policy.Plan) (tunables []string) {
 	return tunables
 }
 
-// confLines filters tunables by the program, up to a line that ends the filter. In secure mode only a tunable with "*" counts,
-// which is for every mode.
+// confLines restricts tunables to the program; "[]" ends the filter. In secure mode glibc reads only tunables marked
+// with "*", which apply in every mode.
 func confLines(program string, tunables []string, secure bool) []string {
 	lines := []string{"[proc:" + program + "]"}
 	for _, t := range tunables {

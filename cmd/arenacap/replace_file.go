@@ -1,6 +1,6 @@
 package main
 
-// A file that takes the place of another one as a whole.
+// Atomic replacement of a file.
 
 import (
 	"errors"
@@ -13,8 +13,8 @@ import (
 	"syscall"
 )
 
-// replaceFile writes a file as a whole: until all of it is on the disk, and after an error, what was there stays. A file
-// that is replaced leaves its permissions to the new one.
+// replaceFile replaces a file atomically: the old file stays until the new one is on the disk, and after an error. The
+// new file gets the permissions of the old one.
 func replaceFile(path string, write func(io.Writer) error) error {
 	return withDraft(path, func(draft *os.File) error {
 		if old, err := os.Stat(path); err == nil {
@@ -32,11 +32,11 @@ func replaceFile(path string, write func(io.Writer) error) error {
 	})
 }
 
-// canReplace is the error that replaceFile would have by the folder.
+// canReplace returns the error that replaceFile would get from the folder.
 func canReplace(path string) error { return withDraft(path, func(*os.File) error { return nil }) }
 
-// withDraft makes an empty file in the folder of a path, hidden, and with the mode that the umask leaves of 0666. It is
-// removed unless it was given another name, and no signal that asks for the end of this process comes in between.
+// withDraft creates an empty hidden file in the folder of path, with mode 0666 less the umask, and removes it unless
+// use renames it. Meanwhile INT, TERM, HUP and QUIT do not end this process.
 func withDraft(path string, use func(*os.File) error) error {
 	held := make(chan os.Signal, 1)
 	signal.Notify(held, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)

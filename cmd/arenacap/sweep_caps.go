@@ -1,6 +1,6 @@
 package main
 
-// The caps that a sweep compares: by default, and what each is on this machine.
+// The caps that a sweep compares: the defaults, and what each means on this machine.
 
 import (
 	"cmp"
@@ -19,7 +19,7 @@ import (
 	"arenacap/policy"
 )
 
-// findCandidates works out the environment of each cap.
+// findCandidates determines the environment of each cap.
 func (s *sweepPlan) findCandidates(c *cli.Context) error {
 	p, err := lineOf(c).Policy()
 	if err != nil {
@@ -45,16 +45,16 @@ func (s *sweepPlan) findCandidates(c *cli.Context) error {
 		s.add(candidate)
 	}
 	if len(s.experiment.Candidates) < 2 {
-		return badFlag(c, "caps", fmt.Errorf("%q is one cap, and a sweep compares at least two", c.String("caps")))
+		return badFlag(c, "caps", fmt.Errorf("%q is one cap; give at least two, for example 1,2,off", c.String("caps")))
 	}
 	return nil
 }
 
-// defaultCaps is "off" and the ladder. Where a cap was inherited, that is a step of it too, and above it lies glibc's own
-// limit instead of "off".
+// defaultCaps is "off" and the steps of ladder. An inherited cap becomes a step too, and "glibc", glibc's own limit,
+// replaces "off".
 func (s *sweepPlan) defaultCaps(p policy.Policy) []string {
 	limit := s.limit
-	if limit == 0 { // a glibc without one
+	if limit == 0 { // this glibc has none
 		limit = 8 * cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1)
 	}
 	caps, steps := []string{"off"}, ladder(limit)
@@ -70,7 +70,7 @@ func (s *sweepPlan) defaultCaps(p policy.Policy) []string {
 	return caps
 }
 
-// ladder is what lies below limit of 1, 2, 4, 8, 16, 64, 256 and so on.
+// ladder returns the numbers below limit of the series 1, 2, 4, 8, 16, 64, 256 and so on.
 func ladder(limit int) (steps []int) {
 	for n, factor := 1, 2; n < limit; n *= factor {
 		steps = append(steps, n)
@@ -81,7 +81,7 @@ func ladder(limit int) (steps []int) {
 	return steps
 }
 
-// inherited is the cap that is in the environment already; 0 is none.
+// inherited returns the cap in the environment, 0 for none.
 func (s *sweepPlan) inherited() int {
 	if in := s.machine.Inherited; in.MaxOK {
 		return in.Max
@@ -98,10 +98,10 @@ func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, er
 	uncapped := limit.Mode == policy.Glibc || limit.Mode == policy.Off && s.inherited() == 0
 	if uncapped && p.Arenas.Cores.N > 0 {
 		if s.limit == 0 {
-			return sweep.Candidate{}, fmt.Errorf("%q cannot be simulated for --cores: this program's glibc knows no limit", name)
+			return sweep.Candidate{}, fmt.Errorf("%q cannot be simulated for --cores: this program's glibc has no limit", name)
 		}
 		limit.Mode, limit.N = policy.Fixed, s.limit
-		s.note("%q is a cap of %d here: what glibc allows by itself on %s", name, s.limit, count(p.Arenas.Cores.N, "core"))
+		s.note("%q is a cap of %d here: glibc's own limit on %s", name, s.limit, count(p.Arenas.Cores.N, "core"))
 	}
 	plan, err := p.Resolve(s.machine)
 	if err != nil {
@@ -115,11 +115,11 @@ func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, er
 	return candidate, nil
 }
 
-// add leaves out a cap that is the same as another one here.
+// add omits a cap with the same environment as an earlier one.
 func (s *sweepPlan) add(c sweep.Candidate) {
 	for _, other := range s.experiment.Candidates {
 		if slices.Equal(other.Env, c.Env) {
-			s.note("%q is the same as %q here, and is run once", c.Name, other.Name)
+			s.note("%q is the same as %q here, so it is run once", c.Name, other.Name)
 			return
 		}
 	}

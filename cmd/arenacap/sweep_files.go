@@ -1,6 +1,7 @@
 package main
 
-// The files that a sweep reads and writes. They are judged before anything runs: hours may lie between the start and the report.
+// The files that a sweep reads and writes. They are checked before the first run, because the report may be written
+// hours later.
 
 import (
 	"errors"
@@ -23,13 +24,13 @@ import (
 	"arenacap/policy"
 )
 
-// place is where a name leads, symbolic links followed: to a file, or to a name in a folder that is free.
+// place is where a path leads after its symbolic links: to a file, or to a free name in a folder.
 type place struct {
 	path         string
-	file, folder fs.FileInfo // file is nil where there is none yet
+	file, folder fs.FileInfo // file is nil if it does not exist yet
 }
 
-// findPlace fails where a name cannot be looked up, and where its folder is not there.
+// findPlace fails if the path cannot be looked up, or its folder does not exist.
 func findPlace(path string) (place, error) {
 	info, err := os.Stat(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -43,12 +44,12 @@ func findPlace(path string) (place, error) {
 	return p, err
 }
 
-// followed is the name that the links at the end of a path lead to, also where nothing has that name yet. What is before
-// the last slash is left as it is: it may have links of its own, and ".." behind them.
+// followed resolves the symbolic links at the end of a path, whose target need not exist. It leaves the folder part as
+// it is, because that may have links followed by "..".
 func followed(path string) (string, error) {
 	for range 40 { // as many as the kernel follows, path_resolution(7)
 		link, err := os.Readlink(path)
-		if err != nil { // no link, or nothing there
+		if err != nil { // not a link, or it does not exist
 			return path, nil
 		}
 		if !filepath.IsAbs(link) {
@@ -67,7 +68,7 @@ func folderOf(path string) string {
 	return "./"
 }
 
-// is reports whether both are the same file, or would be.
+// is reports whether both are the same file, or would be once they exist.
 func (p place) is(other place) bool {
 	if p.file == nil || other.file == nil {
 		return p.file == nil && other.file == nil && os.SameFile(p.folder, other.folder) && filepath.Base(p.path) == filepath.Base(other.path)
@@ -90,13 +91,13 @@ func irregular(mode fs.FileMode) string {
 	return "a device"
 }
 
-// inUse is a file that an output must not be, in words.
+// inUse is a file that an output must not replace; what describes it.
 type inUse struct {
 	place
 	what string
 }
 
-// planFiles finds where --resume and --html lead. It refuses what is no regular file, and two uses of one file.
+// planFiles checks the files of --resume and --html. It refuses a file that is not regular, or is used twice.
 func planFiles(c *cli.Context, program string) (html string, err error) {
 	taken := filesInUse(program)
 	for _, flag := range []string{"resume", "html"} {
@@ -124,7 +125,7 @@ func planFiles(c *cli.Context, program string) (html string, err error) {
 	return html, nil
 }
 
-// filesInUse are the program's and those that the standard streams go to.
+// filesInUse returns the file of the program and those of stdout and stderr.
 func filesInUse(program string) (list []inUse) {
 	add := func(what string, info fs.FileInfo, err error) {
 		if err == nil {
@@ -140,7 +141,7 @@ func filesInUse(program string) (list []inUse) {
 	return list
 }
 
-// setting is what runs of an earlier sweep must have in common with those of this one, for --resume.
+// setting returns what has to be equal in an earlier sweep that --resume continues.
 func setting(program string, m policy.Machine, cores string) sweep.Setting {
 	cpus := fmt.Sprintf("online %d, affinity %d, quota %g", m.Online.N, m.Affinity.N, m.Quota.N)
 	if cores != "" {
@@ -149,7 +150,7 @@ func setting(program string, m policy.Machine, cores string) sweep.Setting {
 	return sweep.Setting{Program: buildOf(program), Kernel: kernel(), CPUs: cpus}
 }
 
-// tellPrior says what is taken from the file of --resume: its numbers are of another time.
+// tellPrior reports the runs taken from the file of --resume, because they were measured at another time.
 func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run) {
 	if len(prior) == 0 {
 		return
@@ -159,22 +160,13 @@ func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run) {
 		more = "at least "
 	}
 	first := slices.MinFunc(prior, func(a, b sweep.Run) int { return a.Start.Compare(b.Start) })
-	v.Note("%s of %s %s taken from %q, %s%d %s to come", count(len(prior), "run"), first.Start.Local().Format("2006-01-02 15:04"), are(len(prior)), s.resume,
-		more, missing, are(missing))
+	v.Note("%s of %s reused from %q, %s%d still to run", count(len(prior), "run"), first.Start.Local().Format("2006-01-02 15:04"), s.resume, more, missing)
 }
 
-func are(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
-// buildOf tells one build of a program from another by what is in it: a date would be another one after a build that
-// made the same again.
+// buildOf identifies a build of a program by its content; the date changes even if a build does not.
 func buildOf(path string) string {
 	f, err := os.Open(path)
-	if err != nil { // one may execute it and not read it
+	if err != nil { // permission to execute does not include permission to read
 		return "that cannot be read"
 	}
 	defer f.Close()
@@ -188,11 +180,11 @@ func buildOf(path string) string {
 
 func kernel() string {
 	var name unix.Utsname
-	_ = unix.Uname(&name) // cannot fail but for a bad address
+	_ = unix.Uname(&name) // fails only for a bad address
 	return unix.ByteSliceToString(name.Release[:])
 }
 
-// tryReport is the error that writeReport would have by the folder of --html.
+// tryReport returns the error that writeReport would get from the folder of --html.
 func (s *sweepPlan) tryReport() error { return s.report(canReplace) }
 
 func (s *sweepPlan) writeReport(result verdict.Result) error {

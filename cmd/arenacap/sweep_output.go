@@ -1,6 +1,6 @@
 package main
 
-// What a sweep found, in each form: a table for people, JSON, CSV, and what the HTML page tells besides; and what to look at.
+// The result of a sweep as a table, as JSON and as CSV, the facts in its HTML page, and warnings about the runs.
 
 import (
 	"encoding/csv"
@@ -33,7 +33,7 @@ func (s *sweepPlan) print(c *cli.Context, r verdict.Result) error {
 	return err
 }
 
-// resultText is a line a cap, the advice, and what repeats it; for a terminal, or whatever to is.
+// resultText has a line per cap, the advice, and the seed, which repeats the sweep. It is formatted for the writer to.
 func resultText(to io.Writer, r verdict.Result) string {
 	width := terminalWidth(to)
 	text := tableText(r.Table(), width) + "\n" + paint(to, bold, fold(r.Advice.Sentence, width, 0)) + "\n"
@@ -44,7 +44,7 @@ func resultText(to io.Writer, r verdict.Result) string {
 		r.Experiment.Seed, count(r.Rounds, "round")), width, 0) + "\n"
 }
 
-// leastColumns are left out one after the other where a terminal is too narrow.
+// leastColumns are dropped in this order while the table is wider than the terminal.
 var leastColumns = []string{"CPU", "ARENAS", "RESIDENT PEAK"}
 
 func tableText(t verdict.Table, width int) string {
@@ -60,13 +60,13 @@ func tableText(t verdict.Table, width int) string {
 		rows = append(rows, cells)
 	}
 	for i := range rows {
-		rows[i] = append(rows[i], "") // so that all are columns, see narrowed
+		rows[i] = append(rows[i], "") // the last cell of a row is in no column
 	}
 	return narrowed(rows, leastColumns, width)
 }
 
-// cellText marks the advised row and what is worse; the others of its column leave room for the mark, so that the
-// numbers stand below each other.
+// cellText marks the advised row and worse values. The other cells of such a column leave room for the mark, so that
+// the numbers align.
 func cellText(t verdict.Table, row verdict.Row, column int) string {
 	const mark = " worse"
 	text := row.Cells[column].Text
@@ -81,7 +81,7 @@ func cellText(t verdict.Table, row verdict.Row, column int) string {
 	return text + strings.Repeat(" ", len(mark))
 }
 
-// json is what programs rely on; see the design.
+// json's keys are a contract with other programs.
 func (s *sweepPlan) json(r verdict.Result) ordered.Object {
 	x, m, a := &r.Experiment, s.machine, r.Advice
 	out := ordered.Object{
@@ -100,7 +100,7 @@ func (s *sweepPlan) json(r verdict.Result) ordered.Object {
 		ordered.Object{"cap", known(a.Cap), "sentence", a.Sentence, "toml", known(a.TOML), "noisy", a.Noisy, "safer_cap", known(a.Safer)})
 }
 
-// metricJSON is how a metric is found: the pattern null is the wall time in seconds.
+// metricJSON describes a metric. A null pattern means the wall time in seconds.
 func metricJSON(x *sweep.Experiment, m sweep.Metric) any {
 	i := x.Index(m)
 	if i < 0 {
@@ -137,7 +137,7 @@ func capJSON(x *sweep.Experiment, o verdict.Outcome) ordered.Object {
 		"kept", knownIf(o.ArenaMax != 0 && looked, o.Kept()), "runs", len(o.Runs), "failed", o.Failed, "killed", o.Killed)
 }
 
-// printCSV prints each run.
+// printCSV prints one line per run.
 func printCSV(w io.Writer, r verdict.Result) error {
 	out := csv.NewWriter(w)
 	write := func(row ordered.Object, first int) {
@@ -145,7 +145,7 @@ func printCSV(w io.Writer, r verdict.Result) error {
 		for i := first; i < len(row); i += 2 {
 			cells = append(cells, csvCell(row[i]))
 		}
-		_ = out.Write(cells) // its error is that of Flush
+		_ = out.Write(cells) // Error returns its error too
 	}
 	write(csvRow(&r.Experiment, sweep.Run{}), 0)
 	for _, run := range r.Runs {
@@ -155,7 +155,7 @@ func printCSV(w io.Writer, r verdict.Result) error {
 	return out.Error()
 }
 
-// csvRow is a run's line: heads and cells in turn.
+// csvRow is the line of a run: heads and cells alternate.
 func csvRow(x *sweep.Experiment, r sweep.Run) ordered.Object {
 	row := ordered.Object{"cap", r.Cap, "round", r.Round}
 	for _, m := range sweep.Metrics {
@@ -204,7 +204,7 @@ func (s *sweepPlan) about() page.About {
 	}
 	add("rounds", "%s", roundsWords(x))
 	add("seed", "%d", x.Seed)
-	add("statistics", "median with its 95 %% interval of order statistics; Mann-Whitney U test, corrected by Holm for all pairs and metrics, at 5 %%; the same for the peaks of memory, each against that of what glibc does by itself, or else of the largest cap")
+	add("statistics", "median with its 95 %% interval of order statistics; Mann-Whitney U test, corrected by Holm for all pairs and metrics, at 5 %%; the same test for the peaks of memory, against glibc's own limit or else the largest cap")
 	add("CPUs", "%s", strings.Join(m.CPUs(), "; "))
 	add("memory", "%s", policy.FormatSize(m.Memory.N))
 	add("libc", "%s %s", s.target.Libc, s.target.LibcVersion)
@@ -215,7 +215,7 @@ func (s *sweepPlan) about() page.About {
 	return about
 }
 
-// programName is the command line where it is short enough for a heading, else the program's name.
+// programName is the command line if it is short enough for a heading, else the program's name.
 func programName(args []string) string {
 	if line := shellWords(args); len(line) <= 60 {
 		return line
@@ -235,7 +235,7 @@ func candidateWords(c sweep.Candidate) string {
 	case c.ArenaMax > 0:
 		return "MALLOC_ARENA_MAX=" + strconv.Itoa(c.ArenaMax)
 	case c.Name == policy.Off:
-		return "environment as it was inherited, with no cap in it"
+		return "inherited environment, without a cap"
 	}
 	return "MALLOC_ARENA_MAX=0, glibc's own limit"
 }
@@ -248,7 +248,7 @@ func roundsWords(x sweep.Experiment) string {
 	return text
 }
 
-// command is the line that repeats the sweep, for sh.
+// command is the sh command line that repeats the sweep.
 func (s *sweepPlan) command() string {
 	operands := len(os.Args) - len(s.experiment.Args)
 	flags := os.Args[1:operands]
@@ -262,18 +262,18 @@ func (s *sweepPlan) command() string {
 	return shellWords(slices.Concat([]string{"arenacap"}, flags, seed, []string{"--"}, s.experiment.Args))
 }
 
-// tellZeros says that a metric may not have found the number that was meant: none that people compare is 0 or less.
+// tellZeros warns of values of 0 or less: then --metric probably found the wrong number.
 func tellZeros(v say.Voice, r verdict.Result) {
 	good := slices.DeleteFunc(slices.Clone(r.Runs), func(run sweep.Run) bool { return run.Error != "" })
 	for _, m := range r.Experiment.Metrics {
 		zeros := slices.DeleteFunc(slices.Clone(good), func(run sweep.Run) bool { return m.Of(run) > 0 })
 		if m.Pattern != "" && len(zeros) > 0 {
-			v.Note("--%s found 0 or less in %d of %s; is %q the number that counts?", m.Flag, len(zeros), count(len(good), "run"), m.Pattern)
+			v.Note("--%s found 0 or less in %d of %s; check that %q matches the right number", m.Flag, len(zeros), count(len(good), "run"), m.Pattern)
 		}
 	}
 }
 
-// tellFailures says what failed, a cap at a time, with the end of the first output.
+// tellFailures reports the failures of each cap, with the end of the first failed run's output.
 func tellFailures(v say.Voice, r verdict.Result) {
 	for _, f := range r.Failures() {
 		v.Note("cap %s: %s", f.Cap, f.What)
@@ -283,7 +283,7 @@ func tellFailures(v say.Voice, r verdict.Result) {
 	}
 }
 
-// tellKilled says once that servers were killed, which made each run so much longer and may leave a server's files unclean.
+// tellKilled warns once that servers were killed, which lengthens each run and may damage a server's files.
 func tellKilled(v say.Voice, r verdict.Result) {
 	for _, o := range r.Outcomes {
 		if o.Killed > 0 {

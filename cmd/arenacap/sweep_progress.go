@@ -1,6 +1,6 @@
 package main
 
-// What is heard of a sweep while it runs, and the signals that stop it.
+// The progress of a running sweep, and the signals that stop it.
 
 import (
 	"cmp"
@@ -19,19 +19,19 @@ import (
 	"arenacap/launcher/sweep"
 )
 
-// sweepProgress shows on a terminal what is running and the time left; under --verbose it is a line a run.
-// The libraries for progress bars cost every start but a launch more than these lines: mpb 0.17 ms of initialisation.
+// sweepProgress shows the current run and the time left on a terminal; with --verbose it prints a line per run. A
+// library for progress bars would slow down the start of every command but run: mpb takes 0.17 ms to initialise.
 type sweepProgress struct {
 	v    say.Voice
 	x    sweep.Experiment
-	w    io.Writer // nil where nobody looks
+	w    io.Writer // nil if stderr is not a terminal
 	stop chan struct{}
 	wg   sync.WaitGroup
 
 	mu   sync.Mutex
 	now  sweep.Progress
-	over time.Time // when the sweep will be over, as far as is known
-	last string    // what the bar says instead while the sweep is being stopped
+	over time.Time // estimated end of the sweep
+	last string    // replaces the text while the sweep stops
 }
 
 func newSweepProgress(v say.Voice, x sweep.Experiment) *sweepProgress {
@@ -43,7 +43,7 @@ func newSweepProgress(v say.Voice, x sweep.Experiment) *sweepProgress {
 	return p
 }
 
-// redraw keeps the time left up to date while a run takes long.
+// redraw updates the time left during a run.
 func (p *sweepProgress) redraw() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -57,7 +57,7 @@ func (p *sweepProgress) redraw() {
 	}
 }
 
-// next hears of each run before it starts.
+// next is called before each run.
 func (p *sweepProgress) next(now sweep.Progress) {
 	if p.w == nil {
 		p.v.Explain("%s", p.what(now))
@@ -69,7 +69,7 @@ func (p *sweepProgress) next(now sweep.Progress) {
 	p.draw()
 }
 
-// stopping hears of the first signal. What runs may take its whole grace time.
+// stopping is called at the first signal. The current run may still take its whole grace time.
 func (p *sweepProgress) stopping(s os.Signal) {
 	text := "stopping; a second signal ends it at once"
 	if s == os.Interrupt {
@@ -85,7 +85,7 @@ func (p *sweepProgress) stopping(s os.Signal) {
 	p.draw()
 }
 
-// end takes the bar away.
+// end removes the bar.
 func (p *sweepProgress) end() {
 	close(p.stop)
 	p.wg.Wait()
@@ -108,7 +108,7 @@ func (p *sweepProgress) draw() {
 	fmt.Fprintf(p.w, "\r%s\x1b[K", string(line))
 }
 
-// text is the line with the bar, which is as wide as the words leave room for on a terminal of so many columns.
+// text is the progress line, with a bar as wide as the words leave room for in columns (0 for no limit).
 func (p *sweepProgress) text(now sweep.Progress, left time.Duration, columns int) string {
 	text := p.what(now)
 	about := "about"
@@ -125,7 +125,7 @@ func (p *sweepProgress) text(now sweep.Progress, left time.Duration, columns int
 	const widest, narrowest = 24, 4
 	room := widest
 	if columns > 0 {
-		room = min(widest, columns-1-utf8.RuneCountInString(text)) // the last column stays free: there a terminal may wrap
+		room = min(widest, columns-1-utf8.RuneCountInString(text)) // the last column stays free, because a terminal may wrap there
 	}
 	if room < narrowest {
 		return strings.TrimLeft(text, "▏ ")
@@ -144,10 +144,11 @@ func (p *sweepProgress) what(now sweep.Progress) string {
 	return fmt.Sprintf("%s, cap %s", round, now.Cap)
 }
 
-// interruptible is a context that the first INT, TERM or HUP ends, of which tell hears. The second, or QUIT, closes atOnce,
-// and one more ends arenacap as if nobody had asked for signals. release takes that back; tell is not called after it.
+// interruptible returns a context that the first INT, TERM or HUP cancels, after a call of tell. A second signal, or
+// QUIT, closes atOnce; one more has its default effect and ends arenacap. release restores the default effects; tell is
+// not called after it.
 //
-// A HUP that was ignored from the start stays so: nohup(1) asked for it.
+// A HUP that was ignored at the start stays ignored, as nohup(1) requires.
 func interruptible(parent context.Context, tell func(os.Signal)) (ctx context.Context, atOnce <-chan struct{}, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	came, hurry := make(chan os.Signal, 2), make(chan struct{})

@@ -1,6 +1,6 @@
 package main
 
-// What the output goes to: a terminal with its colours and width, or anything else.
+// Properties of a terminal: colours and width.
 
 import (
 	"io"
@@ -16,7 +16,7 @@ const (
 	green = "32"
 )
 
-// paint colours text on a terminal, and never under NO_COLOR (no-color.org) or on a dumb one.
+// paint colours text on a terminal, except under NO_COLOR (no-color.org) and TERM=dumb.
 func paint(w io.Writer, colour, text string) string {
 	if !isTerminal(w) || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return text
@@ -34,7 +34,7 @@ func terminal(w io.Writer) (f *os.File, ok bool) {
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-// terminalWidth is the number of columns, 0 where w is no terminal or does not tell.
+// terminalWidth is the number of columns, 0 if w is not a terminal or its width is unknown.
 func terminalWidth(w io.Writer) int {
 	f, ok := terminal(w)
 	if !ok {

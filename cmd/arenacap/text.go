@@ -1,6 +1,6 @@
 package main
 
-// Text in columns: tables, lines that are folded or clipped, bars.
+// Layout of text: tables, folded and clipped lines, bars.
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// columns lays rows out in columns, two blanks apart, aligned to the right. The last cell of a row is in no column: it
-// begins where they end.
+// columns aligns rows to the right in columns that are two blanks apart. The last cell of a row is in no column: it
+// follows the others directly.
 func columns(rows [][]string) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
@@ -22,8 +22,8 @@ func columns(rows [][]string) string {
 	return b.String()
 }
 
-// narrowed aligns rows to the right below their heads, in so many columns of a terminal; 0 is any. Columns with the heads
-// least are left out, one after the other, while it is too wide.
+// narrowed formats a table for width columns, 0 for no limit. While it is too wide, narrowed drops the columns whose
+// heads are in least, in that order.
 func narrowed(rows [][]string, least []string, width int) (text string) {
 	for n := range len(least) + 1 {
 		if text = columns(without(rows, least[:n])); width == 0 || longestLine(text) <= width {
@@ -40,7 +40,7 @@ func longestLine(text string) (longest int) {
 	return longest
 }
 
-// without leaves out the columns with these heads.
+// without drops the columns with these heads.
 func without(rows [][]string, heads []string) (kept [][]string) {
 	for _, row := range rows {
 		var cells []string
@@ -54,8 +54,8 @@ func without(rows [][]string, heads []string) (kept [][]string) {
 	return kept
 }
 
-// fold breaks text at blanks into lines of at most width columns, where the first begins at column indent and
-// the others are indented so far. Without a width it stays one line.
+// fold breaks text at blanks into lines of at most width columns. The first line begins at column indent, and the
+// others are indented to it. If width is 0, or leaves less than 20 columns, the text stays one line.
 func fold(text string, width, indent int) string {
 	if width < indent+20 {
 		return text
@@ -79,7 +79,7 @@ func fold(text string, width, indent int) string {
 	return b.String()
 }
 
-// clip cuts the front off what is longer than room columns: the end of a path tells more. No room is any.
+// clip cuts the front of text to fit room columns, because the end of a path says more. 0 means no limit.
 func clip(text string, room int) string {
 	runes := []rune(text)
 	if room <= 0 || len(runes) <= room {
@@ -88,7 +88,7 @@ func clip(text string, room int) string {
 	return "…" + string(runes[len(runes)-room+1:])
 }
 
-// barWidth is how wide a bar may be beside a table: none without a terminal, whose width is 0, or on a narrow one.
+// barWidth is the width of a bar beside a table: 0 on a narrow terminal, or without one (width 0).
 func barWidth(width int) int {
 	switch {
 	case width >= 120:
@@ -99,7 +99,7 @@ func barWidth(width int) int {
 	return 0
 }
 
-// bar is part of all as a bar of so many columns, in eighths.
+// bar draws the share part/all as a bar of width columns, in eighths of a column.
 func bar(part, all uint64, width int) string {
 	if all == 0 {
 		return strings.Repeat(" ", width)

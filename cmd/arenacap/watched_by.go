@@ -10,21 +10,21 @@ import (
 	"arenacap/launcher/watch"
 )
 
-// watchers is the watches that run on this host.
+// watchers are the watches on this host.
 type watchers struct {
-	own    map[int]int // those of launches, by the process that each watches
-	host   int         // the watch of the host's services, 0 is none
-	byHost map[int]int64
+	own    map[int]int   // PIDs of the watches that run started, by the PID that each watches
+	host   int           // PID of watch --services, 0 for none
+	byHost map[int]int64 // start times of the processes that it watches, in ns since boot, by PID
 }
 
-// findWatchers looks for them. Where processes are hidden so are their watches.
+// findWatchers lists the watches. It does not find those of hidden processes (hidepid).
 func findWatchers() (w watchers) {
 	w.own, _ = service.Watches(proc.Here)
 	w.host, w.byHost = watch.WatchedByHost(watch.StateFile)
 	return w
 }
 
-// of is the PID of a process's watch, 0 where there is none: its own before that of the host.
+// of returns the PID of a process's watch, its own before the host's, or 0.
 func (w watchers) of(pid int) int {
 	if own := w.own[pid]; own != 0 {
 		return own
@@ -35,12 +35,12 @@ func (w watchers) of(pid int) int {
 	}
 	text, _ := proc.Here.Read("/proc/" + strconv.Itoa(pid) + "/stat")
 	if stat, err := proc.ParseStat(text); err != nil || int64(stat.Started) != started {
-		return 0 // another process has its PID now
+		return 0 // the PID was reused
 	}
 	return w.host
 }
 
-// words is the same for people, "" where there is none.
+// words describes the watch of a process, "" for none.
 func (w watchers) words(pid int) string {
 	switch by := w.of(pid); by {
 	case 0:

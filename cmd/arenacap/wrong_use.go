@@ -1,6 +1,6 @@
 package main
 
-// Mistakes on the command line, in this tool's words.
+// Errors on the command line, in the wording of arenacap.
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"arenacap/policy"
 )
 
-// wrongUse turns what the flag parser says into an error of the command, or of the app where sub is false.
+// wrongUse converts an error of the flag parser to one of the command, or of the app if sub is false.
 func wrongUse(c *cli.Context, err error, sub bool) error {
 	command := ""
 	if sub {
@@ -27,7 +27,7 @@ func wrongUse(c *cli.Context, err error, sub bool) error {
 	return err
 }
 
-// flagSynonyms are what other tools call the flags.
+// flagSynonyms maps the names of flags in other tools to those here.
 var flagSynonyms = map[string]string{
 	"quiet": "-q", "silent": "-q", "v": "--verbose", "debug": "--verbose", "V": "--version",
 	"cap": "--arenas", "max": "--arenas", "limit": "--budget", "memory": "--budget", "config": "--policy", "c": "--policy",
@@ -41,13 +41,13 @@ func flagMessage(text string, command *cli.Command) string {
 		}
 		for _, c := range command.Subcommands { // of the app
 			if slices.Contains(flagNames(c), flag) {
-				return fmt.Sprintf("flag %q stands before the command; put it behind, as in 'arenacap %s %s'", flag, c.Name, flag)
+				return fmt.Sprintf("flag %q comes before the command; put it after, as in 'arenacap %s %s'", flag, c.Name, flag)
 			}
 		}
 		if key := strings.ReplaceAll(name, "-", "_"); policy.TableOf(key) != "" {
-			return fmt.Sprintf("unknown flag %q; a policy file has it: %s in [%s]", flag, key, policy.TableOf(key))
+			return fmt.Sprintf("unknown flag %q; set %s in [%s] of a policy file", flag, key, policy.TableOf(key))
 		}
-		oneLetter := func(flag string) bool { return len(flag) == len("-q") } // which is no slip for another
+		oneLetter := func(flag string) bool { return len(flag) == len("-q") } // not a misspelling of another
 		return unknown("flag", flag, slices.DeleteFunc(flagNames(command), oneLetter))
 	}
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
@@ -59,7 +59,7 @@ func flagMessage(text string, command *cli.Command) string {
 	return strings.TrimSuffix(strings.Replace(text, " for -", " for --", 1), ": parse error")
 }
 
-// unknown says that a word is none of the names, and which it may have been meant to be.
+// unknown reports an unknown word, and a similar name if there is one.
 func unknown(kind, word string, names []string) string {
 	message := "unknown " + kind + " " + quote(word)
 	if hint := policy.DidYouMean(word, names); hint != "" {
@@ -68,7 +68,7 @@ func unknown(kind, word string, names []string) string {
 	return message
 }
 
-// badValue reads what package flag says of a value that it cannot read:
+// badValue rewords what package flag reports for a value that it cannot parse:
 //
 //	invalid value "1e9" for flag -rounds: parse error
 func badValue(text string, command *cli.Command) (message string, ok bool) {
@@ -85,10 +85,10 @@ func badValue(text string, command *cli.Command) (message string, ok bool) {
 	case why == "value out of range":
 		return fmt.Sprintf("--%s: %s is out of range; write for example --%s %s", name, value, name, example), true
 	}
-	return fmt.Sprintf("--%s: %s is no %s; write for example --%s %s", name, value, wanted, name, example), true
+	return fmt.Sprintf("--%s: %s is not a %s; write for example --%s %s", name, value, wanted, name, example), true
 }
 
-// wantedValue is what kind of value a flag takes, and one that it would.
+// wantedValue returns the kind of value that a flag takes, and an example.
 func wantedValue(command *cli.Command, name string) (wanted, example string) {
 	for _, f := range command.Flags {
 		if !slices.Contains(f.Names(), name) {
@@ -100,13 +100,13 @@ func wantedValue(command *cli.Command, name string) (wanted, example string) {
 		case *cli.IntFlag:
 			return "whole number", strconv.Itoa(f.Value)
 		case *cli.Uint64Flag:
-			return "whole number from 0 on", "1"
+			return "whole number of 0 or more", "1"
 		}
 	}
 	return "", ""
 }
 
-// refuseDashes refuses a flag that took the "--" behind it for its value.
+// refuseDashes refuses a flag that took the "--" after it as its value.
 func refuseDashes(c *cli.Context) error {
 	for _, name := range c.FlagNames() {
 		if c.String(name) == "--" && name != "argv0" {
@@ -127,7 +127,7 @@ func badFlag(c *cli.Context, name string, err error) error {
 func refuseFlags(c *cli.Context) error {
 	for _, arg := range c.Args().Slice() {
 		if strings.HasPrefix(arg, "-") && arg != "-" {
-			return say.Usage(c.Command.Name, "flag "+quote(arg)+" stands behind an operand; put flags first")
+			return say.Usage(c.Command.Name, "flag "+quote(arg)+" comes after an operand; put flags first")
 		}
 	}
 	return nil
@@ -135,13 +135,12 @@ func refuseFlags(c *cli.Context) error {
 
 func refuseOperands(c *cli.Context) error {
 	if c.NArg() > 0 {
-		return say.Usage(c.Command.Name, c.Command.Name+" takes no operand, and "+quote(c.Args().First())+" is one")
+		return say.Usage(c.Command.Name, c.Command.Name+" takes no operands; remove "+quote(c.Args().First()))
 	}
 	return nil
 }
 
-// pidOperands are the operands of a command that takes process numbers. "$(pidof X)" may be one with several, or with
-// none.
+// pidOperands parses the PIDs of a command. One operand may hold several or none, as "$(pidof X)" may.
 func pidOperands(c *cli.Context) (pids []int, err error) {
 	command := c.Command.Name
 	if err := refuseFlags(c); err != nil {
@@ -158,7 +157,7 @@ func pidOperands(c *cli.Context) (pids []int, err error) {
 		for _, word := range words {
 			pid, err := strconv.Atoi(word)
 			if err != nil || pid < 1 {
-				return nil, say.Usage(command, fmt.Sprintf("%q is not a process number; write for example $(pidof mariadbd)", word))
+				return nil, say.Usage(command, fmt.Sprintf("%q is not a PID; write for example $(pidof mariadbd)", word))
 			}
 			pids = append(pids, pid)
 		}
