@@ -315,7 +315,7 @@ func TestInspectZombie(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr, status := runTool(t, "inspect", strconv.Itoa(cmd.Process.Pid))
-	want := fmt.Sprintf("arenacap: process %d (\"true\") has ended and waits for its parent: no memory of its own\n", cmd.Process.Pid)
+	want := fmt.Sprintf("arenacap: process %d (\"true\") is a zombie, not reaped by its parent: no memory of its own\n", cmd.Process.Pid)
 	if stdout != "" || stderr != want || status != 1 {
 		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
 	}

@@ -1,6 +1,6 @@
 package arena
 
-// Which malloc a process calls, as far as its mapped files show.
+// The allocator of a process, from its mapped files.
 
 import (
 	"bytes"
@@ -9,11 +9,11 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// goMark opens what a Go linker writes about a program (debug/buildinfo).
+// goMark starts the build information in a Go program (debug/buildinfo).
 const goMark = "\xff Go buildinf:"
 
-// markedAllocator is the allocator whose text stands in the program's own constants, or "go". read gives a piece
-// of the program's file; at most markMax bytes are read.
+// markedAllocator searches the mapped parts of the program's file for the marker text of an allocator, or of Go ("go").
+// read reads from that file; at most markMax bytes are searched.
 func markedAllocator(maps layout, exe string, read func(b []byte, offset uint64) int) string {
 	const markMax, step, overlap = 64 << 20, 256 << 10, 64
 	buf, marks := make([]byte, step+overlap), allocator.Marks()
@@ -41,7 +41,7 @@ func markedAllocator(maps layout, exe string, read func(b []byte, offset uint64)
 	return golang
 }
 
-// mappedAllocator is the library among the mapped files that replaces malloc.
+// mappedAllocator is the allocator of the first mapped library that replaces malloc.
 func mappedAllocator(maps layout) string {
 	last := ""
 	for _, m := range maps {

@@ -1,22 +1,21 @@
-// Package arena looks into a live process from outside: glibc's arenas, and where its virtual size is.
+// Package arena inspects a live process from outside: glibc's arenas, and the parts of its virtual size.
 //
-// It needs no debugger, no symbols and no help of the process, and never stops it. Mappings come from
-// /proc/PID/maps, for a census by the ioctl PROCMAP_QUERY where the kernel has it (6.11); memory from
-// process_vm_readv(2) or /proc/PID/mem, in reads that are bounded; what is resident from /proc/PID/pagemap by
-// the ioctl PAGEMAP_SCAN (6.7), before that from smaps, which takes five to ten times as long. An arena is
-// believed only as a member of malloc's own ring, a heap only as a link of malloc's own chain: the counts are
-// those of malloc_info(3).
+// It uses no debugger and no symbols, and never stops the process. It reads mappings from /proc/PID/maps, for a census with
+// the ioctl PROCMAP_QUERY (Linux 6.11); memory with process_vm_readv(2) or from /proc/PID/mem, in bounded amounts; and
+// resident pages from /proc/PID/pagemap with the ioctl PAGEMAP_SCAN (6.7), on older kernels from smaps, which takes five
+// to ten times as long. An arena counts only if it is in malloc's list of arenas, and a heap only if it is in its arena's
+// list of heaps, so the counts are those of malloc_info(3).
 //
-// What it costs the process: nothing but page-table entries for pages that are read and were never touched
-// (the zero page, which is no resident memory).
+// The only cost to the process is page-table entries: a page that was never touched is mapped to the zero page when it is
+// read, which does not count as resident.
 //
-// Reading takes the right to trace the process: root, or its own user where it is dumpable and Yama allows it.
+// The caller needs ptrace access: root, or the process's own user if the process is dumpable and Yama allows it.
 //
-// Known limits. A main arena whose brk heap could not grow has mappings that nothing tells from others: they are
-// "other anonymous", and a walk calls them unknown. So are the stacks of threads that have no guard, and those
-// that a program allocated itself. Free chunks in fastbins and thread caches count as in use, as they do for the
-// arena. Of a static libc only the earliest release that it can be may be known. A process that maps files of a file
-// system in user space (FUSE) decides itself how long a read of them takes.
+// Known limits. If the brk heap could not grow, the main arena has mappings that look like any others: they are reported as
+// "other anonymous", and a walk counts them as unknown. Stacks without a guard and stacks that a program allocated itself
+// are "other anonymous" as well. Free chunks in fastbins and thread caches count as in use, as they do in the arena itself.
+// For a static libc only the earliest possible release may be known. Reading memory that a FUSE file system backs takes as
+// long as that file system takes.
 package arena
 
 import (
@@ -27,20 +26,20 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// Census is the short account of a process's arenas.
+// Census summarizes a process's arenas.
 type Census struct {
 	Arenas    int    // main arenas included, as in MALLOC_ARENA_MAX and malloc_info(3)
 	Heaps     int    // of the other arenas
 	Reserved  uint64 // bytes of address space that the heaps take
 	Committed uint64 // bytes of them that have been made readable and writable
 
-	// Unlinked is how many structures look like arenas and are none of malloc's: 0 but for copies of memory, or
-	// where something overwrote malloc's structures. Then there may be more arenas, at most so many.
+	// Unlinked counts structures that look like arenas but are not in malloc's list. It is 0 unless the memory holds
+	// copies of arenas, or malloc's structures were overwritten. Up to this many more arenas may exist.
 	Unlinked int
-	Unread   bool // there are more of them than an honest process has, and not all were read: Unlinked is the least
+	Unread   bool // the limit on reads was hit: Unlinked is a lower bound
 }
 
-// Process is a live process as it was found.
+// Process is the state of a live process when it was read.
 type Process struct {
 	PID     int
 	Name    string // as ps shows it, at most 15 bytes, any bytes
@@ -49,23 +48,23 @@ type Process struct {
 
 	Virtual  uint64 // VmSize in bytes, and always the sum of Parts
 	Resident uint64 // bytes in memory, huge pages included: the sum of Parts
-	Exact    bool   // the mappings were read in a moment when nothing changed
+	Exact    bool   // the mappings did not change while they were read
 
-	Libc        string // "glibc", "musl"; "" is neither found
-	LibcVersion string // "2.36"; "" is not known
-	LibcAtLeast string // the earliest release that it can be
-	Allocator   string // whose malloc is called: "glibc", "musl", "go", "jemalloc", "tcmalloc", …; "" is not known
-	MallocIn    string // the file that it is in, where that is not the libc and its name says nothing
+	Libc        string // "glibc" or "musl"; "" for neither
+	LibcVersion string // "2.36"; "" if unknown
+	LibcAtLeast string // the earliest possible release
+	Allocator   string // "glibc", "musl", "go", "jemalloc", "tcmalloc", …; "" if unknown
+	MallocIn    string // the file that defines malloc, if that is not the libc nor a known allocator's library
 
 	Arenas   []Arena // the main arena first; several main arenas after dlmopen(3)
 	Unlinked int     // see Census
 	Unread   bool    // see Census
 	Parts    []Part  // largest first
 
-	started time.Duration // since boot; tells a later process with the same PID
+	started time.Duration // since boot; identifies the process if its PID is reused
 }
 
-// Census is the short account of what was found.
+// Census summarizes the process's arenas.
 func (p *Process) Census() Census {
 	c := Census{Arenas: len(p.Arenas), Unlinked: p.Unlinked, Unread: p.Unread}
 	for _, a := range p.Arenas {
@@ -78,7 +77,7 @@ func (p *Process) Census() Census {
 	return c
 }
 
-// Huge is how many bytes of the arenas, thread stacks and main heap are in huge pages.
+// Huge is the bytes of the arenas, thread stacks and main heap that are in huge pages.
 func (p *Process) Huge() (bytes uint64) {
 	for _, part := range p.Parts {
 		switch part.Kind {
@@ -89,26 +88,26 @@ func (p *Process) Huge() (bytes uint64) {
 	return bytes
 }
 
-// Arena is one arena. The main arena has no heaps: it lives in the brk heap, and where that cannot grow in
-// single mappings that nothing tells from others.
+// Arena is one arena. The main arena has no heaps: it uses the brk heap, and if that cannot grow, separate mappings that
+// cannot be identified.
 type Arena struct {
-	Addr  uint64 // of its malloc_state; 0 for a main arena that nothing has used yet
+	Addr  uint64 // of its malloc_state; 0 for a main arena that has not been used yet
 	Main  bool
-	Libc  int    // the copy of the C library that it belongs to: 0 the program's own, others of dlmopen(3)
-	Heaps []Heap // the first one first
+	Libc  int    // the copy of the C library that it belongs to: 0 is the program's own, others are from dlmopen(3)
+	Heaps []Heap // oldest first
 
 	Reserved  uint64 // bytes of address space: heaps × their largest size; for the main arena the brk heap
 	Committed uint64 // bytes that have been made readable and writable
 	Resident  uint64 // bytes in memory
 	Huge      uint64 // bytes of them in huge pages
-	SystemMem uint64 // bytes that the arena itself counts as obtained: system in malloc_info(3)
-	Top       uint64 // bytes of the top chunk, which is free and not part of any bin
+	SystemMem uint64 // bytes obtained from the system, by the arena's own count: system in malloc_info(3)
+	Top       uint64 // bytes of the top chunk, which is free and in no bin
 
 	Threads      int  // threads that allocate from it
 	ThreadsKnown bool // glibc counts them since 2.23
-	Settled      bool // what was read adds up; false where the process allocated at that very moment
+	Settled      bool // the sizes add up; false if the process allocated while it was read
 
-	Chunks *Chunks // what Walk found; nil before
+	Chunks *Chunks // filled in by Walk, nil before
 }
 
 // Heap is one reservation of an arena, aligned to its own size.
@@ -121,11 +120,11 @@ type Heap struct {
 	Huge      uint64
 }
 
-// Part is a share of the virtual size.
+// Part is one part of the virtual size.
 type Part struct {
 	Kind     string // one of the Kind constants
 	Name     string // of the file or the named memory; "" for the other kinds
-	Count    int    // arenas, stacks, or else mappings
+	Count    int    // of arenas, of stacks, for other kinds of mappings
 	Virtual  uint64 // bytes
 	Resident uint64 // bytes
 	Huge     uint64 // bytes of them in huge pages
@@ -135,7 +134,7 @@ type Part struct {
 const (
 	KindMainHeap     = "main heap"     // the brk heap
 	KindArenas       = "arenas"        // the heaps of all arenas but the main ones
-	KindThreadStacks = "thread stacks" // with their guards; stacks that are kept for the next thread included
+	KindThreadStacks = "thread stacks" // with guards, and with the stacks that glibc caches for new threads
 	kindStack        = "stack"         // of the main thread
 	KindFile         = "file"
 	kindShared       = "shared memory" // memfd, System V, /dev/shm, shared and anonymous
@@ -150,7 +149,7 @@ const (
 	kindOtherSpecial = "other"
 )
 
-// census counts what was found. A libc that nothing has asked for memory yet shows no arena and has one.
+// census counts the arenas. A libc whose malloc was never called has one arena, which does not show in memory yet.
 func (f found) census(maps mappings) Census {
 	c := Census{Unlinked: f.unlinked, Unread: f.cut}
 	for _, r := range f.rings {
@@ -169,8 +168,8 @@ func (f found) census(maps mappings) Census {
 	return c
 }
 
-// certain is the census where nothing speaks against it: all that looks like an arena is in a ring, and every heap
-// adds up. ok is false where more has to be known of the mappings.
+// certain takes the census; ok is true only if it is beyond doubt: every structure that looks like an arena is in a ring,
+// and all heap sizes add up.
 func certain(mem reader, maps mappings) (c Census, ok bool) {
 	f, err := find(mem, maps)
 	if err != nil || f.unlinked != 0 || f.cut || len(f.rings) == 0 || !allSettled(f.rings) {
@@ -179,7 +178,7 @@ func certain(mem reader, maps mappings) (c Census, ok bool) {
 	return f.census(maps), true
 }
 
-// libc reports a glibc that is there to run, not a file that a program happens to read.
+// libc reports a glibc mapped as executable code, not a glibc file that the program only reads.
 func (l layout) libc() bool {
 	return slices.ContainsFunc(l, func(m mapping) bool { return m.Perm&proc.PermExec != 0 && m.File() && allocator.IsGlibc(m.Name) })
 }

@@ -5,14 +5,14 @@ import (
 	"syscall"
 )
 
-// procRoot is where the kernel's process files are.
+// procRoot is the mount point of proc(5).
 const procRoot = "/proc"
 
-// Count takes the census of a live process. A process that maps no glibc has no arenas; one that maps glibc and
-// never called malloc has its main arena.
+// Count takes the census of a live process. A process without glibc has no arenas; one with glibc that never called malloc
+// has its main arena.
 //
-// The error wraps ESRCH where there is no such process or it ended meanwhile, os.ErrPermission where it may not
-// be read, and ErrNoMemory for kernel threads and zombies.
+// The error wraps ESRCH if the process does not exist or has ended, os.ErrPermission if it may not be read, and
+// ErrNoMemory for kernel threads and zombies.
 func Count(pid int) (Census, error) { return count(procRoot, pid) }
 
 func count(root string, pid int) (Census, error) {
@@ -31,8 +31,7 @@ func count(root string, pid int) (Census, error) {
 	return found.census(maps), nil
 }
 
-// rings finds the arenas in mappings that read gives, and again in newer ones where heaps came or went in
-// between.
+// rings reads the mappings with read and finds the arenas in them. It repeats both if heaps changed in between.
 func (p *process) rings(read func() (layout, error)) (f found, maps layout, err error) {
 	for range tries {
 		if maps, err = read(); err != nil {
@@ -52,7 +51,7 @@ func (p *process) rings(read func() (layout, error)) (f found, maps layout, err 
 	return f, maps, p.same()
 }
 
-// same is ESRCH where the PID has come to be another process's.
+// same returns ESRCH if the PID has been reused by another process.
 func (p *process) same() error {
 	now, err := p.readStat()
 	if err == nil && now.Started != p.stat.Started {

@@ -2,7 +2,7 @@ package arena
 
 import "slices"
 
-// arenas turns what was found into what is shown, and reads the top chunk of each arena.
+// arenas converts rings to exported Arenas, and reads the top chunk of each.
 func arenas(mem reader, rings []*ring, maps layout) ([]Arena, error) {
 	var list []Arena
 	size := maps.word()
@@ -68,8 +68,7 @@ func readTops(mem reader, members []member, size uint64) error {
 	return nil
 }
 
-// heapOwners are the heaps of all arenas. The heaps stay those of the arenas: their resident size is filled in
-// through the owners.
+// heapOwners lists the heaps of all arenas. The owners point to the heaps, so that attribute can fill in resident sizes.
 func heapOwners(arenas []Arena) []owner {
 	var owners []owner
 	for i := range arenas {
@@ -81,7 +80,7 @@ func heapOwners(arenas []Arena) []owner {
 	return owners
 }
 
-// mains is how many main arenas there are: one for each libc.
+// mains counts the main arenas: one for each libc.
 func (p *Process) mains() (n int) {
 	for _, a := range p.Arenas {
 		if a.Main {
@@ -91,8 +90,7 @@ func (p *Process) mains() (n int) {
 	return n
 }
 
-// addMain fills in what belongs to arenas as a whole. The brk heap is the first main arena's, where malloc
-// uses it at all.
+// addMain fills in the resident sizes of arenas. The brk heap belongs to the first main arena, if that has memory.
 func (p *Process) addMain(list []region) {
 	for i := range p.Arenas {
 		for _, h := range p.Arenas[i].Heaps {

@@ -1,8 +1,8 @@
 package arena
 
-// Which malloc a process calls. Its libc itself calls malloc, through a pointer that the loader has set when it
-// loaded the libc: to the definition that comes first in the order of look-up, which is everybody's. A library that is
-// only mapped (dlopen(3)) is not found so, and a malloc in the program is.
+// The malloc that a process calls. The libc calls malloc itself, through a relocated pointer that the loader has set to the
+// first definition in symbol look-up order, the one that the whole process uses. So this finds a malloc that the program
+// defines, and ignores a library that is only mapped (dlopen(3)).
 
 import (
 	"cmp"
@@ -15,19 +15,19 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// errNoELF is for memory that is not laid out as that of a shared library.
-var errNoELF = errors.New("no shared library")
+// errNoELF is the error for memory that is not a loaded ELF file.
+var errNoELF = errors.New("not an ELF file")
 
-// library is a shared library in the memory of a process, read as the loader reads it.
+// library is an ELF file in the memory of a process.
 type library struct {
 	mem     reader
 	word    uint64 // bytes of a pointer
-	bias    uint64 // what the addresses in the file are moved by
+	bias    uint64 // load bias: address in memory minus address in the file
 	dynamic map[elf.DynTag]uint64
-	err     error // the first
+	err     error // the first one
 }
 
-// bytes reads n bytes at addr; after an error zeros.
+// bytes reads n bytes at addr; after an error it returns zeros.
 func (l *library) bytes(addr, n uint64) []byte {
 	b := make([]byte, n)
 	if l.err != nil || n == 0 {
@@ -40,10 +40,10 @@ func (l *library) bytes(addr, n uint64) []byte {
 	return b
 }
 
-// at is an integer of so many bytes at addr.
+// at reads an integer of size bytes at addr.
 func (l *library) at(addr, size uint64) uint64 { return word(l.bytes(addr, size), 0, size) }
 
-// mostTable bounds the tables of a library that are read, in bytes.
+// mostTable is the largest table of a library that is read, in bytes.
 const mostTable = 4 << 20
 
 // openLibrary reads the program headers and the dynamic section of the library that begins at base.
@@ -59,7 +59,7 @@ func openLibrary(mem reader, base, size uint64) *library {
 		return l
 	}
 	headers := l.bytes(base+word(head, phoff, size), entry*uint64(binary.NativeEndian.Uint16(head[count:])))
-	for ; len(headers) > 0; headers = headers[entry:] { // what is loaded stands before what is dynamic
+	for ; len(headers) > 0; headers = headers[entry:] { // PT_LOAD comes before PT_DYNAMIC
 		switch kind := elf.ProgType(word(headers, 0, 4)); {
 		case kind == elf.PT_LOAD && word(headers, offset, size) == 0:
 			l.bias = base - word(headers, vaddr, size)
@@ -70,7 +70,7 @@ func openLibrary(mem reader, base, size uint64) *library {
 	return l
 }
 
-// readDynamic reads pairs of a tag and a value.
+// readDynamic reads the dynamic section: pairs of a tag and a value.
 func (l *library) readDynamic(addr, size uint64) {
 	b := l.bytes(addr, size)
 	for ; uint64(len(b)) >= 2*l.word; b = b[2*l.word:] {
@@ -82,7 +82,7 @@ func (l *library) readDynamic(addr, size uint64) {
 	}
 }
 
-// address is a value of the dynamic section that is one: the loader has added the bias, where it may write there.
+// address is a value of the dynamic section as an address. The loader has added the bias unless the section is read-only.
 func (l *library) address(tag elf.DynTag) uint64 {
 	v := l.dynamic[tag]
 	if v != 0 && v < l.bias {
@@ -91,16 +91,16 @@ func (l *library) address(tag elf.DynTag) uint64 {
 	return v
 }
 
-// symbol is a name in the table of a library. A program that takes the address of a function has a symbol of it that
-// is not defined and has the address of a stub: then the function has this address everywhere.
+// symbol is an entry of the symbol table. A program that takes the address of a function may have an undefined symbol for it
+// with the address of a PLT stub; that address then stands for the function in the whole process.
 type symbol struct {
 	number, addr uint64
 	defined      bool
 }
 
-// symbol finds a name by the library's GNU hash table.
-// The table, all u32 but the filter: nbuckets, symoffset, filter words, filter shift; the filter; nbuckets first
-// symbols; for each symbol from symoffset on its hash, with bit 0 set at a chain's end.
+// symbol looks up a name in the library's GNU hash table. The table, in 32-bit values: nbuckets, symoffset, number of
+// filter words, filter shift; the filter, in words; the first symbol of each bucket; the hash of each symbol from symoffset
+// on, with bit 0 set at the end of a chain.
 func (l *library) symbol(name string) (s symbol, ok bool) {
 	table, symbols, names := l.address(elf.DT_GNU_HASH), l.address(elf.DT_SYMTAB), l.address(elf.DT_STRTAB)
 	if table == 0 || symbols == 0 || names == 0 {
@@ -121,7 +121,7 @@ func (l *library) symbol(name string) (s symbol, ok bool) {
 	if l.word == 4 {
 		entry, value, section = 16, 4, 14
 	}
-	for range 1024 { // longer than a chain is
+	for range 1024 { // bounds the chain
 		if s.number < first || l.err != nil {
 			break
 		}
@@ -141,9 +141,9 @@ func (l *library) symbol(name string) (s symbol, ok bool) {
 	return s, false
 }
 
-// pointer is what the loader has set the library's own pointer to a symbol to; 0 is none. It is data in the libc of
-// Debian 11 and later (R_…_GLOB_DAT), and was a slot of calls before, which is set at the first one. The pointers that only
-// move with the library, of which there are many, stand first and are skipped.
+// pointer is the value of the library's relocated pointer to a symbol, or 0. It is a data pointer (R_…_GLOB_DAT) in the libc
+// of Debian 11 and later, and was a PLT slot before, which is set at the first call. The many relative relocations come
+// first and are skipped.
 func (l *library) pointer(number uint64) uint64 {
 	table, size, entry, count := elf.DT_RELA, elf.DT_RELASZ, 3*l.word, elf.DT_RELACOUNT
 	if l.dynamic[elf.DT_RELA] == 0 {
@@ -154,7 +154,7 @@ func (l *library) pointer(number uint64) uint64 {
 		l.pointerIn(l.address(elf.DT_JMPREL), l.dynamic[elf.DT_PLTRELSZ], entry, number))
 }
 
-// pointerIn looks for it in one table of relocations.
+// pointerIn searches one relocation table for it.
 func (l *library) pointerIn(table, size, entry, number uint64) uint64 {
 	shift := 32
 	if l.word == 4 {
@@ -169,18 +169,18 @@ func (l *library) pointerIn(table, size, entry, number uint64) uint64 {
 	return 0
 }
 
-// calledMalloc is the file whose malloc the libc in that file calls; "" where that cannot be told. The error is the
-// reader's.
+// calledMalloc is the file that defines the malloc that the libc in the file libc calls; "" if unknown. Errors are those
+// of mem.
 func calledMalloc(mem reader, maps layout, libc string) (string, error) {
 	file := libc
-	for range 3 { // the libc, a program's stub, and what that leads to
+	for range 3 { // the libc, a program with a PLT stub, and the target of the stub
 		i := slices.IndexFunc(maps, func(m mapping) bool { return m.Name == file && m.Offset == 0 && m.Perm&proc.PermRead != 0 })
 		if i < 0 {
 			break
 		}
 		l := openLibrary(mem, maps[i].Start, maps.word())
 		s, ok := l.symbol("malloc")
-		if file != libc && (!ok || s.defined) { // a program need not say which of its functions it is
+		if file != libc && (!ok || s.defined) { // a program need not export its malloc
 			return file, nil
 		}
 		target := l.pointer(s.number)
@@ -192,7 +192,7 @@ func calledMalloc(mem reader, maps layout, libc string) (string, error) {
 			return "", nil
 		case maps[at].Name == libc && (target == s.addr || file != libc):
 			return libc, nil
-		case maps[at].Name == file: // not set yet: it leads to what will set it
+		case maps[at].Name == file: // the PLT slot is not set yet and leads back to the resolver
 			return "", nil
 		}
 		file = maps[at].Name
@@ -200,8 +200,8 @@ func calledMalloc(mem reader, maps layout, libc string) (string, error) {
 	return "", nil
 }
 
-// underValgrind reports valgrind's own malloc: it runs instead of the one that the pointers lead to. The tools that
-// bring one preload a library of their own beside vgpreload_core.
+// underValgrind reports whether valgrind replaces malloc, which the pointers do not show. Its tools that do so preload a
+// vgpreload_* library in addition to vgpreload_core.
 func underValgrind(maps layout) bool {
 	for _, m := range maps {
 		if ok, _ := path.Match("vgpreload_*", path.Base(m.Name)); ok {

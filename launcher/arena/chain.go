@@ -2,13 +2,12 @@ package arena
 
 import "slices"
 
-// tries is how often an arena is read before it is taken as it is: a thread that is inside malloc leaves an
-// arena for less than a microsecond in a state that does not add up.
+// tries is how often an arena is read until its sizes add up. A thread inside malloc leaves them inconsistent for less than
+// a microsecond.
 const tries = 3
 
-// chain reads the heaps of every arena of the ring as malloc follows them: from the heap that holds the top
-// chunk through prev to the first one. An arena is settled when its heaps add up to its own system_mem and
-// have room in the mappings.
+// chain reads the heaps of every arena of the ring in malloc's order: from the heap with the top chunk through prev to the
+// first one. An arena is settled if its heap sizes add up to its system_mem and the heaps fit into the mappings.
 func (f *finder) chain(r *ring) error {
 	for try := range tries {
 		open := f.unsettled(r)
@@ -31,7 +30,7 @@ func (f *finder) chain(r *ring) error {
 	return nil
 }
 
-// refresh reads one arena again, as it is now.
+// refresh reads one arena again.
 func (f *finder) refresh(r *ring, m *member) error {
 	if err := f.rereadAll([]*member{m}); err != nil {
 		return err
@@ -56,7 +55,7 @@ func (f *finder) unsettled(r *ring) (open []*member) {
 	return open
 }
 
-// rereadAll brings the members up to date. One that cannot be read any more stays as it was.
+// rereadAll reads the members again. A member that is no longer readable stays unchanged.
 func (f *finder) rereadAll(open []*member) error {
 	for _, m := range open {
 		now, ok, err := f.reread(m.addr)
@@ -70,9 +69,8 @@ func (f *finder) rereadAll(open []*member) error {
 	return nil
 }
 
-// follow walks all chains side by side, so that arenas with several heaps cost one call for each link of the
-// longest chain. It gives the arenas whose chain does not end in their first heap: those have their first heap
-// alone, as it is certain.
+// follow walks all chains in parallel, with one read call for each link of the longest chain. broken has the arenas whose
+// chain does not end in their first heap; these keep only that heap.
 func (f *finder) follow(r *ring, open []*member) (broken map[uint64]bool, err error) {
 	broken = map[uint64]bool{}
 	at := make(map[*member]uint64, len(open))
@@ -105,14 +103,14 @@ func (f *finder) follow(r *ring, open []*member) (broken map[uint64]bool, err er
 	return broken, nil
 }
 
-// circles reports a chain that runs in a circle, at the latest after twice its length: the heap it has come
-// to is the one of half the way (Floyd's two walkers, of which the slow one needs no walking here).
+// circles reports a cycle in the chain, by Floyd's algorithm: h is then equal to the heap half way along the chain. It finds
+// a cycle after at most twice its length.
 func (m *member) circles(h heap) bool {
 	n := len(m.heaps)
 	return h.prev == h.base || n > 0 && m.heaps[n/2].base == h.base
 }
 
-// headers reads the heap headers that the members have come to, those that can be read and may be.
+// headers reads the current heap header of each member; those that are unreadable or over the limit are left out.
 func (f *finder) headers(open []*member, at map[*member]uint64) (map[*member]heap, error) {
 	open = open[:f.take(len(open))]
 	headers := make(map[*member]heap, len(open))
@@ -134,7 +132,7 @@ func (f *finder) headers(open []*member, at map[*member]uint64) (map[*member]hea
 	return headers, nil
 }
 
-// sum is the bytes that the arena's heaps have in use.
+// sum adds up the sizes of the arena's heaps, in bytes.
 func (m *member) sum() (sum uint64) {
 	for _, h := range m.heaps {
 		sum += h.size
@@ -151,10 +149,9 @@ func (f *finder) allHeapsFit(r *ring, m *member) bool {
 	return true
 }
 
-// form finds where system_mem stands: the place that agrees with the heaps of most arenas, the first of those
-// that agree with as many (max_system_mem behind it is mostly as large). Where there is only the main arena, it
-// is the last place with values that are possible: a maximum that is no less, and a number of threads that is
-// no multiple of a page.
+// form determines the position of system_mem in tail: the one where the heap sizes of most arenas add up, of several the
+// first, since max_system_mem follows and is often equal. With only a main arena it is the last position with plausible
+// values: max_system_mem at least as large, and a thread count that is 0 or not a multiple of the page size.
 func (f *finder) form(r *ring) int {
 	forms := r.members[0].tailForms(f.word)
 	best, most := forms[0], 0
@@ -174,7 +171,7 @@ func (f *finder) form(r *ring) int {
 	return best
 }
 
-// attached is the number of threads that use the arena, where the layout has it.
+// attached is the number of threads that use the arena, if the layout has that field.
 func (m *member) attached(form int) (threads int, known bool) {
 	if form < 2 || m.tail[1] > 1<<22 { // more threads than Linux has PIDs
 		return 0, false

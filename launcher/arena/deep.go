@@ -2,27 +2,27 @@ package arena
 
 import "context"
 
-// Chunks is what a walk over the chunks of one arena found. All but the counts are bytes; InUse, Free, Top,
+// Chunks is the result of a walk over the chunks of one arena. All fields but the counts are bytes; InUse, Free, Top,
 // Overhead and Unknown add up to the memory that the arena had when it was walked.
 //
-// In use is what the arena holds to be in use. That includes freed chunks that glibc keeps apart for the next
-// request: those in a thread's cache (tcache, since 2.26) and in fastbins (up to 2.42).
+// InUse is what the arena counts as in use. That includes freed chunks in a thread's cache (tcache, since 2.26) and in
+// fastbins (up to 2.42).
 type Chunks struct {
 	InUse     uint64
 	Free      uint64 // in bins; without the top chunk
-	Top       uint64 // the free chunk at the end, from which the arena takes what no bin has
+	Top       uint64 // the free chunk at the end, which serves requests that no bin can
 	Overhead  uint64 // malloc's own structures
-	Unknown   uint64 // not walked: the chunks there did not add up, or lie where they cannot be found
-	Largest   uint64 // the largest free run, be it the top chunk or another
-	Trimmable uint64 // memory that malloc_trim(0) would give back: whole pages in free chunks that are resident
+	Unknown   uint64 // not walked: inconsistent chunks, or memory whose place is not known
+	Largest   uint64 // the largest free chunk, the top chunk included
+	Trimmable uint64 // what malloc_trim(0) would return to the system: resident whole pages in free chunks
 
-	Count     int // chunks, the top chunk not counted
+	Count     int // chunks without the top chunk
 	FreeCount int
-	Breaks    int  // places where the chunks did not add up, even when they were read again
-	Moved     bool // the arena changed while it was walked: the figures are of no single moment
+	Breaks    int  // places where the chunks stayed inconsistent after repeated reads
+	Moved     bool // the arena changed during the walk, so the figures mix several moments
 }
 
-// Sure is the share of the arena's memory that was walked and added up, from 0 to 1.
+// Sure is the share of the arena's memory that was walked, from 0 to 1.
 func (c Chunks) Sure() float64 {
 	all := c.InUse + c.Free + c.Top + c.Overhead + c.Unknown
 	if all == 0 {
@@ -31,7 +31,7 @@ func (c Chunks) Sure() float64 {
 	return 1 - float64(c.Unknown)/float64(all)
 }
 
-// Fragmentation is the share of the free memory that lies outside the largest free run, from 0 to 1.
+// Fragmentation is the share of the free memory outside the largest free chunk, from 0 to 1.
 func (c Chunks) Fragmentation() float64 {
 	free := c.Free + c.Top
 	if free == 0 {
@@ -47,9 +47,9 @@ const (
 	chunkFlags = 7
 )
 
-// presence tells which pages of a process hold anything: those in memory and those swapped out.
+// presence gives the state of a process's pages.
 type presence interface {
-	// pages fills in one state for each page from start on, and is false where that may not be known.
+	// pages fills in the state of each page from start on. It returns false if the states cannot be read.
 	pages(start uint64, list []pageState) bool
 }
 
@@ -61,54 +61,54 @@ const (
 	pagePresent
 )
 
-// walker walks the chunks of arenas. Chunks lie one behind the other without gaps: a word with the size of
-// the chunk before, if that is free, and a word with its own size and flags. A chunk is free when the one
-// behind it says so. Memory is read in windows of at most windowMax bytes, and pages that hold nothing are not
-// read, so that the process does not get them.
+// walker walks the chunks of arenas. Chunks follow each other without gaps. Each starts with a word that holds the size of
+// the previous chunk if that is free, and a word with its own size and flags; a flag says whether the previous chunk is
+// free. Memory is read in windows of at most windowMax bytes. Pages that are neither resident nor swapped out are not read,
+// since a read would map them.
 type walker struct {
 	ctx      context.Context
 	mem      reader
 	presence presence
 	word     uint64
 	page     uint64             // bytes
-	walked   func(bytes uint64) // told how many bytes of the arena are done; may be nil
+	walked   func(bytes uint64) // progress callback: bytes of the arena that are done; may be nil
 
-	done  uint64 // bytes of the arena in stretches before this one
-	from  uint64 // start of this one
+	done  uint64 // bytes of the arena in earlier stretches
+	from  uint64 // start of the current stretch
 	start uint64 // of the window
 	buf   []byte
 	state []pageState
 
-	seenStart uint64 // of the pages whose states were asked for last
+	seenStart uint64 // address of seen, the cached page states
 	seen      []pageState
 }
 
-// The window is small after a jump over a large chunk and doubles while chunks follow each other.
+// The window is windowMin after a jump over a large chunk and doubles while chunks follow each other.
 const (
 	windowMin = 16 << 10
 	windowMax = 1 << 20
 )
 
-// retries is how often a stretch is read again from the last good chunk where its chunks do not add up: a
-// thread was in the middle of a change.
+// retries is how often a walk goes back to the last good chunk when chunks are inconsistent, since a thread may have been
+// changing them.
 const retries = 16
 
-// stretch is a part of an arena to walk: chunks from start to end. top is the address of the top chunk where it
-// lies here; elsewhere it is end, and fence posts close the stretch.
+// stretch is a contiguous part of an arena: chunks from start to end. top is the address of the top chunk if the stretch
+// has it; otherwise top is end, and fencepost chunks end the stretch.
 type stretch struct {
 	start, end, top uint64
 	align           uint64 // of chunks, in bytes
-	trimTop         bool   // malloc_trim shortens the top chunk, which it does in the brk heap only (systrim)
+	trimTop         bool   // malloc_trim shortens the top chunk: in the brk heap only (systrim)
 }
 
 type chunk struct{ addr, size uint64 }
 
-// walk adds the chunks of the stretch to c. The error is the reader's or the context's.
+// walk adds the chunks of the stretch to c. Errors are those of mem and ctx.
 func (w *walker) walk(c *Chunks, s stretch) error {
 	w.buf, w.from = w.buf[:0], s.start
 	defer func() { w.done += s.end - s.start }()
 	left := retries
-	var last chunk // whose state the next chunk tells
+	var last chunk // the next chunk's flag says whether it is free
 	for at := s.start; ; {
 		prev, head, err := w.header(at, s.end)
 		if err != nil {
@@ -142,22 +142,22 @@ func (w *walker) walk(c *Chunks, s stretch) error {
 	}
 }
 
-// fits reports whether a chunk at addr can have this head.
+// fits reports whether head is plausible for a chunk at addr.
 func (s stretch) fits(addr, head, word uint64) bool {
 	size := head &^ chunkFlags
 	if addr == s.top {
-		return size == s.end-addr // where chunks are aligned to 16 in a program of 4-byte words, it is no multiple of 16
+		return size == s.end-addr // with 4-byte words and 16-byte alignment the top chunk's size is not a multiple of 16
 	}
 	return head&isMmapped == 0 && size%s.align == 0 && size >= 4*word && addr < s.top && size <= s.top-addr
 }
 
-// fence reports one of the two small chunks, of two words and of none, with which sysmalloc closes a heap when
-// the arena goes on in another.
+// fence reports one of the two fenceposts, with a size of two words and of 0, that sysmalloc puts at the end of a heap when
+// the arena continues in another one.
 func (s stretch) fence(addr, size, word uint64) bool {
 	return s.top == s.end && size <= 2*word && s.end-addr <= 8*word
 }
 
-// count adds a chunk that was seen to be free or not.
+// count adds one chunk.
 func (w *walker) count(c *Chunks, last chunk, free bool) {
 	if last.size == 0 {
 		return
@@ -170,7 +170,7 @@ func (w *walker) count(c *Chunks, last chunk, free bool) {
 	c.FreeCount++
 	c.Free += last.size
 	c.Largest = max(c.Largest, last.size)
-	// mtrim gives back whole pages behind the links in the chunk (sizeof(struct malloc_chunk), six words)
+	// mtrim releases the whole pages after the header and links (sizeof(struct malloc_chunk), six words)
 	start := (last.addr + 6*w.word + w.page - 1) &^ (w.page - 1)
 	if end := (last.addr + last.size) &^ (w.page - 1); start < end {
 		c.Trimmable += w.resident(start, end)
@@ -185,7 +185,7 @@ func (w *walker) countTop(c *Chunks, s stretch, size uint64) {
 	}
 }
 
-// header is the two words of the chunk at addr; zeros where they cannot be read.
+// header returns the first two words of the chunk at addr, or zeros if they cannot be read.
 func (w *walker) header(addr, end uint64) (prev, head uint64, err error) {
 	if end-addr < 2*w.word || addr > end {
 		return 0, 0, nil
@@ -199,7 +199,7 @@ func (w *walker) header(addr, end uint64) (prev, head uint64, err error) {
 	return word(w.buf, off, w.word), word(w.buf, off+w.word, w.word), nil
 }
 
-// load reads the window that begins with the page of addr.
+// load reads the window that starts at the page of addr.
 func (w *walker) load(addr, end uint64) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
@@ -221,7 +221,7 @@ func (w *walker) load(addr, end uint64) error {
 	return w.mem.read(w.held())
 }
 
-// held are the runs of pages in the window that hold anything.
+// held lists the runs of pages in the window that are resident or swapped out.
 func (w *walker) held() (spans []span) {
 	pages := int((uint64(len(w.buf)) + w.page - 1) / w.page)
 	if cap(w.state) < pages {
@@ -245,9 +245,9 @@ func (w *walker) held() (spans []span) {
 	return spans
 }
 
-// resident is how many bytes of [start, end) are in memory, or all where that may not be known.
+// resident counts the bytes of [start, end) in memory; pages of unknown state count as resident.
 func (w *walker) resident(start, end uint64) (sum uint64) {
-	const ahead = 4096 // pages asked for at a time
+	const ahead = 4096 // pages read at a time
 	for start &^= w.page - 1; start < end; start += w.page {
 		i := (start - w.seenStart) / w.page
 		if start < w.seenStart || i >= uint64(len(w.seen)) {
@@ -267,12 +267,12 @@ func (w *walker) resident(start, end uint64) (sum uint64) {
 	return sum
 }
 
-// stretches are the parts of the arena that hold chunks, and how many bytes of it are not among them: in
-// structures of malloc, and where nothing tells where they are.
+// stretches lists the parts of the arena that hold chunks. The rest of the arena, in bytes, is overhead (malloc's
+// structures) or unknown (memory whose place is not known).
 func (m *member) stretches(r *ring, maps layout, word uint64) (list []stretch, overhead, unknown uint64) {
 	align := 2 * word
 	if word == 4 && m.bins != 56 {
-		align = 16 // i386 has aligned to 16 since 2.26
+		align = 16 // i386 aligns to 16 since 2.26
 	}
 	if m.main() {
 		return m.mainStretch(r, maps, word, align)
@@ -293,13 +293,14 @@ func (m *member) stretches(r *ring, maps layout, word uint64) (list []stretch, o
 	return list, overhead, 0
 }
 
-// chunkAt is the first place from addr on where a chunk can stand: what malloc returns, two words on, is aligned.
+// chunkAt is the first possible chunk address from addr on: two words later, at the address that malloc returns, it is
+// aligned.
 func chunkAt(addr, align, word uint64) uint64 {
 	return (addr+2*word+align-1)&^(align-1) - 2*word
 }
 
-// mainStretch is the brk heap: the arena's memory ends with the top chunk and is as long as system_mem. Once
-// brk could not grow, the arena has pieces of its own elsewhere, which nothing outside names.
+// mainStretch is the brk heap: the arena's memory ends with the top chunk and is system_mem long. If brk could not grow,
+// the arena has further mappings, which cannot be found from outside; then all of it is unknown.
 func (m *member) mainStretch(r *ring, maps layout, word, align uint64) (list []stretch, overhead, unknown uint64) {
 	system := m.tail[r.form]
 	if m.unused(word) || system == 0 {
@@ -353,7 +354,7 @@ func (d *deep) all(rings []*ring, progress func(done, total uint64)) error {
 	return nil
 }
 
-// arena walks one arena, read anew just before so that its chunks and its top belong together.
+// arena walks one arena. It reads the arena again first, so that the top matches the chunks.
 func (d *deep) arena(r *ring, m *member) error {
 	if err := d.find.refresh(r, m); err != nil {
 		return err

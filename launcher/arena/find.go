@@ -10,71 +10,68 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// finder finds the arenas of one process in its mappings and its memory. It trusts nothing that it reads:
-// an arena counts when it is a member of a closed ring that has exactly one main arena, which lies in a
-// program's or a library's data, and when its heaps form the chain that malloc itself would follow.
+// finder finds the arenas of one process in its mappings and memory. It validates everything that it reads: an arena counts
+// if it is in a closed ring with exactly one main arena, if that lies in the data of a program or library, and if its heaps
+// form the chain that malloc follows.
 type finder struct {
 	mem    reader
 	maps   mappings
 	word   uint64 // bytes of a pointer in the process
 	states map[uint64]member
-	roots  map[uint64]state // what was found in a libc's data
-	fitted map[place]bool   // what fits has found out
+	roots  map[uint64]state // candidates for main arenas, from the data of files
+	fitted map[place]bool   // cache of fits
 	left   int              // how many more headers and states may be read
 }
 
-// mappings are a process's mappings, as they are needed to find arenas: all as they were at one time (layout), or
-// each one asked of the kernel when it is needed (queries).
+// mappings gives access to a process's mappings: from a snapshot of all (layout), or by one ioctl each (queries).
 type mappings interface {
-	// next is the first mapping that ends above addr and has all the access of has. With file, those without a
-	// file may be left out.
+	// next is the first mapping that ends above addr and has all permissions in has. With file set, it may skip
+	// anonymous mappings.
 	next(addr uint64, has perm, file bool) (mapping, bool)
 	// bases are addresses where heaps may begin.
 	bases(word uint64) []uint64
-	// libc reports a glibc among the mapped files, by its name.
+	// libc reports a glibc among the mapped files, by name.
 	libc() bool
 	// word is the size of a pointer of the process in bytes.
 	word() uint64
-	// mostHeaders is how many headers and states may be read: no honest process needs more.
+	// mostHeaders limits how many headers and states are read, in case the memory is forged.
 	mostHeaders() int
 }
 
-// ring is the arenas of one copy of glibc; a program that calls dlmopen(3) has several.
+// ring is malloc's circular list of arenas in one copy of glibc; a program that calls dlmopen(3) has several copies.
 type ring struct {
 	heapMax uint64 // bytes: size and alignment of every heap
-	form    int    // where system_mem stands; see tailForms
+	form    int    // position of system_mem; see tailForms
 	members []member
 }
 
-// member is one arena of a ring with its heaps, the last one first as malloc chains them. The main arena has
-// none: it lives in the brk heap.
+// member is one arena of a ring with its heaps, newest first as malloc chains them. The main arena has no heaps: it uses
+// the brk heap.
 type member struct {
 	state
-	first   heap // the header in front of the state; none for the main arena
+	first   heap // the header before the state; zero for the main arena
 	heaps   []heap
-	topSize uint64 // bytes of the top chunk; 0 where there is none or it cannot be read
-	settled bool   // the heaps were read in a moment when nothing changed
+	topSize uint64 // bytes of the top chunk; 0 if it is missing or unreadable
+	settled bool   // the heap sizes add up
 }
 
 func (m *member) main() bool { return m.first.base == 0 }
 
-// errBroken is for memory that holds arenas of which no ring can be made: something overwrote malloc's
-// structures, or a layout that is not known.
-var errBroken = errors.New("its memory holds arenas that do not lead back to a main arena")
+// errBroken is the error for arenas that form no ring: malloc's structures were overwritten, or their layout is unknown.
+var errBroken = errors.New("its memory holds arenas that are not linked to a main arena")
 
-// errUnreadable is for a libc whose data cannot be read although it is mapped: to say "one arena" then would be
-// a guess.
-var errUnreadable = errors.New("the data of its libc cannot be read")
+// errUnreadable is the error for a mapped libc whose data cannot be read: the number of arenas is then unknown.
+var errUnreadable = errors.New("cannot read the data of its libc")
 
-// found is what find found.
+// found is the result of find.
 type found struct {
 	rings    []*ring
-	unlinked int  // structures that look like arenas and hang in no ring
-	cut      bool // there were more than are read
+	unlinked int  // structures that look like arenas but are in no ring
+	cut      bool // the limit on reads was hit
 }
 
-// find gives the rings of the process. Arenas that hang together are found from whichever is found first: the
-// main arena in the data of a libc, or one in a heap.
+// find returns the rings of the process. It starts from each candidate, a main arena in a libc's data or an arena in a heap,
+// and follows the links.
 func find(mem reader, maps mappings) (found, error) {
 	f := newFinder(mem, maps)
 	if err := f.readCandidates(maps.bases(f.word)); err != nil {
@@ -92,7 +89,7 @@ func find(mem reader, maps mappings) (found, error) {
 		return found{}, err
 	}
 	f.sort(all.rings)
-	known := map[uint64]bool{} // by where the bins are: the bins of one state may pass for those of others too
+	known := map[uint64]bool{} // by the address of the bins: one real arena may parse as several with other layouts
 	for _, r := range all.rings {
 		if err := f.chain(r); err != nil {
 			return found{}, err
@@ -120,8 +117,8 @@ func newFinder(mem reader, maps mappings) *finder {
 		fitted: map[place]bool{}, left: maps.mostHeaders()}
 }
 
-// sort puts the ring of the program's own libc first: its main arena has the brk heap. Where none has, it is the libc
-// that lies highest, as it was loaded first. The others are of dlmopen(3).
+// sort puts the ring of the program's own libc first: its main arena uses the brk heap. If none does, it is the libc at the
+// highest address, which was loaded first. The others come from dlmopen(3).
 func (f *finder) sort(rings []*ring) {
 	if len(rings) < 2 {
 		return
@@ -137,7 +134,8 @@ func (f *finder) sort(rings []*ring) {
 	})
 }
 
-// take is how many of n headers may be read. Memory may hold any number of them, each leading to the next.
+// take reserves reads of n headers and returns how many of them are within the limit: forged memory can hold an endless
+// chain.
 func (f *finder) take(n int) int {
 	allowed := max(min(n, f.left), 0)
 	if f.left -= n; f.left < 0 {
@@ -146,8 +144,8 @@ func (f *finder) take(n int) int {
 	return allowed
 }
 
-// mostHeaders allows each place where a heap can begin to be read some times, as arenas are that change
-// meanwhile. It is at most about a second of reading.
+// mostHeaders allows a few reads of each place where a heap can begin, since arenas that change are read again. At the
+// maximum the reads take about a second.
 func (l layout) mostHeaders() int {
 	const each, least, most = 8, 4096, 1 << 19
 	places := uint64(0)
@@ -182,10 +180,10 @@ func usualHeap(word uint64) uint64 {
 	return 64 << 20
 }
 
-// bases are the addresses where a heap may begin, by the shape of the mappings alone: writable memory up
-// to some point within an aligned block, memory without access from there to the block's end, or none where
-// the heap is full. The writable part may have grown together with what lies below, so its start says nothing.
-// Full heaps that grew together with what lies above are not seen here; the ring leads to them.
+// bases are the addresses where a heap may begin, judged by the mappings alone: an aligned block that is writable up to some
+// point and reserved without access from there to its end. The kernel may have merged the writable part with memory below,
+// so the start of the mapping is not used. Full heaps that were merged with memory above are missing here; they are found
+// through the ring.
 func (l layout) bases(word uint64) []uint64 {
 	var bases []uint64
 	sizes := heapSizes(word)
@@ -193,7 +191,7 @@ func (l layout) bases(word uint64) []uint64 {
 		if !m.Anonymous() || m.Reserved() {
 			continue
 		}
-		limit := m.End // up to where nothing but reserved memory follows
+		limit := m.End // the end of the reserved memory that follows
 		if i+1 < len(l) && l[i+1].Start == m.End {
 			limit = l.runEnd(i+1, reservedAnonymous)
 		}
@@ -210,9 +208,9 @@ func (l layout) bases(word uint64) []uint64 {
 	return bases
 }
 
-// alignedBases are the multiples of the usual size of a heap that lie in writable memory without a file, in each
-// mapping the last. Heaps below it that grew together with it are found through the ring, and so are those of
-// other sizes.
+// alignedBases are the addresses in writable anonymous mappings that are aligned to the usual heap size, the last one of
+// each mapping. Lower heaps that the kernel merged into the same mapping, and heaps of other sizes, are found through the
+// ring.
 func alignedBases(maps mappings, word uint64) (bases []uint64) {
 	size := usualHeap(word)
 	for at := size; ; {
@@ -231,7 +229,7 @@ func alignedBases(maps mappings, word uint64) (bases []uint64) {
 
 func reservedAnonymous(m mapping) bool { return m.Anonymous() && m.Reserved() }
 
-// hasBase looks among the latest only: sizes of one mapping are what gives a base twice.
+// hasBase searches the latest bases only: duplicates come from different heap sizes in the same mapping.
 func hasBase(bases []uint64, base uint64) bool {
 	for _, b := range bases[max(0, len(bases)-16):] {
 		if b == base {
@@ -244,7 +242,7 @@ func hasBase(bases []uint64, base uint64) bool {
 // batch is how many candidates are read in one call: 0.5 MiB, under the limit of 1,024 pieces (IOV_MAX).
 const batch = 256
 
-// readCandidates reads the start of each candidate and keeps those that are a first heap with an arena.
+// readCandidates reads the start of each candidate and keeps the first heaps, those with an arena.
 func (f *finder) readCandidates(bases []uint64) error {
 	bases = bases[:f.take(len(bases))]
 	buf := make([]byte, min(batch, len(bases))*arenaMax)
@@ -280,7 +278,7 @@ func (f *finder) parseMember(base uint64, b []byte) (member, bool) {
 	return member{state: s, first: h}, ok && s.flags&nonContiguous != 0
 }
 
-// member is the arena at addr, as it was read in the search or is read now.
+// member is the arena at addr; it is read now unless the search has read it.
 func (f *finder) member(addr uint64) (member, bool, error) {
 	if m, ok := f.states[addr]; ok {
 		return m, true, nil
@@ -310,15 +308,15 @@ func (f *finder) reread(addr uint64) (member, bool, error) {
 		if m, ok := f.parseMember(base, b); ok {
 			return m, true, nil
 		}
-		b = b[min(addr-base, uint64(len(b))):] // a main arena may happen to lie so
+		b = b[min(addr-base, uint64(len(b))):] // a main arena may have such an address by chance
 	}
 	s, ok := parseState(addr, b[:min(len(b), stateMax)], f.word)
 	_, data := dataOf(f.maps, addr)
 	return member{state: s}, ok && data, nil
 }
 
-// dataOf is the file in whose writable data addr lies, as a main arena does: in the file's mapping, or in its .bss,
-// which follows as memory without a name.
+// dataOf is the mapping of the file whose writable data holds addr, as that of a main arena: the mapping itself, or the
+// .bss, an anonymous mapping right after it.
 func dataOf(maps mappings, addr uint64) (mapping, bool) {
 	m, ok := holds(maps, addr)
 	if !ok || !m.Writable() || m.Perm&proc.PermShared != 0 {
@@ -335,8 +333,8 @@ func dataOf(maps mappings, addr uint64) (mapping, bool) {
 	return m, m.File()
 }
 
-// mostBss is as many mappings as a .bss is taken to be in. It is one, until the program changes the access or the
-// advice of parts of it.
+// mostBss is the most mappings that a .bss may consist of. It is one mapping until the program calls mprotect or madvise on
+// parts of it.
 const mostBss = 16
 
 // holds is the mapping that holds addr.
@@ -345,12 +343,12 @@ func holds(maps mappings, addr uint64) (mapping, bool) {
 	return m, ok && m.Start <= addr
 }
 
-// rings follows each start from arena to arena, no arena twice, and gives the rings that it comes to.
+// rings follows the links from each start, visits no arena twice, and returns the rings that it finds.
 //
-// A running process does not disturb this: malloc puts a new arena right behind the main arena and writes its
-// link first (_int_new_arena), so all other links are final.
+// The process may run meanwhile: malloc inserts a new arena right after the main arena and sets its link first
+// (_int_new_arena), so all other links are final.
 func (f *finder) rings(starts []uint64) (rings []*ring, err error) {
-	from := map[uint64]int{} // the start that an arena was first come to from
+	from := map[uint64]int{} // index of the start from which an arena was first reached
 	for i, addr := range starts {
 		var path []member
 		for {
@@ -376,8 +374,8 @@ func (f *finder) rings(starts []uint64) (rings []*ring, err error) {
 	return rings, nil
 }
 
-// ring is that of arenas that lead back to the first; nil where not exactly one is a main arena, or where they are
-// not of one layout, as those of one libc are.
+// ring makes a ring of arenas that link back to the first; nil unless exactly one is a main arena and all have the same
+// layout.
 func (f *finder) ring(members []member) *ring {
 	mains := 0
 	for i := range members {
@@ -392,14 +390,14 @@ func (f *finder) ring(members []member) *ring {
 		return nil
 	}
 	i := slices.IndexFunc(members, func(m member) bool { return m.main() })
-	r := &ring{members: slices.Concat(members[i:], members[:i])} // the main arena first, then as they are linked
+	r := &ring{members: slices.Concat(members[i:], members[:i])} // the main arena first, then in the order of the links
 	r.heapMax = f.heapMax(r)
 	return r
 }
 
-// heapMax is the size of a ring's heaps: the usual one unless the mappings contradict. Where they do,
-// glibc.malloc.hugetlb made heaps of four huge pages, and the header tells the huge page; where huge pages
-// were not to be had it tells the small page, and then the largest size that fits all heaps is taken.
+// heapMax is the size of a ring's heaps: the usual one unless the mappings contradict it. Then glibc.malloc.hugetlb made
+// heaps of four huge pages. The heap header has the size of a huge page, or, if no huge pages were available, the size of a
+// small page; in that case the largest size that fits all heaps is used.
 func (f *finder) heapMax(r *ring) uint64 {
 	usual := usualHeap(f.word)
 	var huge uint64
@@ -423,7 +421,7 @@ func (f *finder) heapMax(r *ring) uint64 {
 	return best
 }
 
-// pagesize is the page size in the header of an arena's first heap, 0 where the header has none or nonsense.
+// pagesize is the page size in the header of an arena's first heap; 0 if the header has none or it is invalid.
 func (f *finder) pagesize(m *member) uint64 {
 	p := m.first.pagesize
 	if hasPage := m.addr-m.first.base == 48 || f.word == 4; !hasPage || bits.OnesCount64(p) != 1 || p > 1<<30 {
@@ -441,14 +439,14 @@ func (f *finder) allFit(r *ring, size uint64) bool {
 	return true
 }
 
-// place is a heap that may have this largest size.
+// place is a heap with a maximum size to check.
 type place struct {
 	heap
 	size uint64
 }
 
-// fits reports whether the mappings have room for a heap of this largest size: all anonymous, and nothing but
-// reserved memory behind the committed part, save for what the heap has grown since it was read.
+// fits reports whether the mappings have room for a heap of this maximum size: all anonymous, and only reserved memory after
+// the committed part, which may have grown since it was read.
 func (f *finder) fits(h heap, size uint64) bool {
 	p := place{h, size}
 	fit, known := f.fitted[p]
@@ -475,8 +473,8 @@ func (p place) hasRoom(maps mappings) bool {
 // scanMax bounds the search for main arenas in programs that map no libc by name, in bytes.
 const scanMax = 32 << 20
 
-// mainArenas are what may be a malloc_state in a libc's data. A program that maps no libc may
-// have a static one: then all data of files is searched, .bss included.
+// mainArenas are the candidates for a malloc_state in the libc's data. A program that maps no libc by name may have a static
+// one; then the writable data of all files is searched, including .bss.
 func (f *finder) mainArenas() (found []uint64, err error) {
 	left := uint64(scanMax)
 	libc := f.maps.libc()
@@ -509,7 +507,7 @@ func (f *finder) mainArenas() (found []uint64, err error) {
 	}
 }
 
-// dataEnd is where the writable data of a file ends, .bss and all.
+// dataEnd is the end of a file's writable data, including .bss.
 func dataEnd(maps mappings, m mapping) uint64 {
 	for {
 		above, ok := holds(maps, m.End)
@@ -520,7 +518,7 @@ func dataEnd(maps mappings, m mapping) uint64 {
 	}
 }
 
-// scan looks for a malloc_state in [start, end), and reports whether any of it could be read.
+// scan searches [start, end) for candidates for a malloc_state. readable reports whether any of the range could be read.
 func (f *finder) scan(start, end uint64) (found []state, readable bool, err error) {
 	const step = 256 << 10
 	buf := make([]byte, min(step+stateMax, end-start))
@@ -536,8 +534,8 @@ func (f *finder) scan(start, end uint64) (found []state, readable bool, err erro
 	return found, readable, nil
 }
 
-// statesIn are what may be a malloc_state in the first limit bytes at start. Its last bin is looked
-// for, which leads back to itself (lastBinEmpty); the bins before it mostly do too, but what follows it is a bitmap.
+// statesIn are the candidates for a malloc_state in the first limit bytes at start. It searches for the last bin, which
+// links to itself (lastBinEmpty) and, unlike the bins before it, is followed by a bitmap.
 func statesIn(b []byte, start, limit, size uint64) (found []state) {
 	layouts := binsAt(size)
 	empty := func(off uint64) bool {

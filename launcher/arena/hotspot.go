@@ -1,7 +1,7 @@
 package arena
 
-// Flags of a HotSpot JVM, found as its serviceability agent finds them: libjvm.so exports tables of its structures
-// (src/hotspot/share/runtime/vmStructs.hpp), which lead to JVMFlag::flags. Since JDK 11, and in 64-bit JVMs.
+// Flags of a HotSpot JVM, read in the way of its serviceability agent: libjvm.so exports tables of its structures
+// (src/hotspot/share/runtime/vmStructs.hpp), which give the address of JVMFlag::flags. For 64-bit JVMs since JDK 11.
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ const (
 	mostName        = 48
 )
 
-// hotspotFlag is the value of one of the flags, which is 8 bytes wide; ok is false where it cannot be found.
+// hotspotFlag is the value of a flag of 8 bytes; ok is false if the flag is not found.
 func hotspotFlag(mem reader, maps layout, name string) (value uint64, ok bool) {
 	i := slices.IndexFunc(maps, func(m mapping) bool { return m.Offset == 0 && path.Base(m.Name) == "libjvm.so" })
 	if i < 0 || maps.word() != 8 {
@@ -42,7 +42,8 @@ func hotspotFlag(mem reader, maps layout, name string) (value uint64, ok bool) {
 	return value, l.err == nil
 }
 
-// jvmFlag is the entries of the fields of JVMFlag, by their names, and its size. A field that is not there is zeros.
+// jvmFlag returns the table entries of JVMFlag's fields, by name, and sizeof(JVMFlag). The entry of a missing field is all
+// zeros.
 func (l *library) jvmFlag() (fields map[string][]byte, size uint64) {
 	const name = "JVMFlag"
 	none := make([]byte, vmStruct)
@@ -61,7 +62,7 @@ func (l *library) jvmFlag() (fields map[string][]byte, size uint64) {
 	return fields, size
 }
 
-// table is one of the tables: entries of that size, up to one of zeros.
+// table reads one of the tables: entries of entry bytes, up to one that starts with a null pointer.
 func (l *library) table(name string, entry uint64) (table []byte) {
 	const step = 64 // entries
 	s, ok := l.symbol(name)
@@ -79,7 +80,7 @@ func (l *library) table(name string, entry uint64) (table []byte) {
 	return nil
 }
 
-// texts are those that a pointer at this offset in each entry leads to.
+// texts reads the C strings that the pointers at this offset in each entry point to.
 func (l *library) texts(table []byte, entry, offset uint64) []string {
 	list := make([]string, uint64(len(table))/entry)
 	buf := make([]byte, len(list)*mostName)

@@ -10,7 +10,7 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// Inspect gives everything that is known of a live process. The errors are those of Count.
+// Inspect reads the arenas and the parts of a live process. The errors are those of Count.
 func Inspect(pid int) (*Process, error) { return inspect(procRoot, pid) }
 
 func inspect(root string, pid int) (*Process, error) {
@@ -62,7 +62,7 @@ func (p *process) nameLibc(found *Process, maps layout, rings []*ring) (err erro
 	return p.nameMalloc(found, maps, libcFile(maps, rings))
 }
 
-// nameMalloc finds out whose malloc is called. Without a glibc that calls it, the files that are mapped have to tell.
+// nameMalloc determines the allocator: from the malloc that the libc calls, or without a libc from the mapped files.
 func (p *process) nameMalloc(found *Process, maps layout, libc string) error {
 	exe, _ := os.Readlink(filepath.Join(p.dir, "exe"))
 	switch {
@@ -91,9 +91,9 @@ func (p *process) nameMalloc(found *Process, maps layout, libc string) error {
 	return err
 }
 
-// linkedAllocator is the allocator that is linked into the program, read from its file: through /proc/PID/exe,
-// and so the one that runs also where it was replaced since. "" is none, or a file that may not be read. Where
-// glibc's arenas hold more than what a program takes before its own allocator is up, there is none to look for.
+// linkedAllocator is the allocator that is linked into the program, or "" if there is none or the file is unreadable. It
+// reads the file through /proc/PID/exe, which is the running one even after an upgrade. If glibc's arenas hold more memory
+// than start-up takes, glibc's malloc is in use and the file is not searched.
 func (p *process) linkedAllocator(found *Process, maps layout, exe string) string {
 	const startup = 1 << 20 // bytes
 	var system uint64
@@ -110,7 +110,7 @@ func (p *process) linkedAllocator(found *Process, maps layout, exe string) strin
 	return linked
 }
 
-// marked is the allocator whose marks are in the program's file.
+// marked is the allocator whose marker text is in the program's file.
 func (p *process) marked(maps layout, exe string) string {
 	file, err := proc.Here.Open(filepath.Join(p.dir, "exe"))
 	if err != nil {
@@ -123,7 +123,7 @@ func (p *process) marked(maps layout, exe string) string {
 	})
 }
 
-// attribute divides the virtual size among the parts and the resident size with it.
+// attribute divides the virtual and resident size among the parts.
 func (p *process) attribute(found *Process, maps layout) error {
 	owners := heapOwners(found.Arenas)
 	stacks, err := findStacks(p.mem, without(maps, owners), maps.word(), found.Threads)
@@ -155,15 +155,14 @@ func (p *process) attribute(found *Process, maps layout) error {
 	return nil
 }
 
-// addResident fills in what is resident of each region: by the page tables, or where the kernel cannot be asked
-// for those in one call by smaps.
+// addResident fills in the resident bytes of each region: with PAGEMAP_SCAN, or from smaps if the kernel does not have it.
 func (p *process) addResident(list []region) error {
 	pages := p.pagemap()
 	defer pages.close()
 	if len(list) == 0 || pages.scan(list[0].Start, list[len(list)-1].End, credit(list)) == nil {
 		return nil
 	}
-	for i := range list { // what it told before it failed
+	for i := range list { // discard the results of the failed scan
 		list[i].resident, list[i].huge = 0, 0
 	}
 	return p.addSmaps(list, pages)

@@ -8,17 +8,17 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// nameJava tells the large areas of HotSpot in a process that maps libjvm.so, where that is certain enough.
-// They have no names of their own but places and shapes:
+// nameJava labels the large areas of HotSpot in a process that maps libjvm.so. The mappings have no names, so it goes by
+// their place and access:
 //
-//   - code cache: memory that is writable and executable, with the reservation right behind it;
-//   - heap: the largest run that starts under 32 GiB, where it goes for compressed pointers, or else the
-//     largest one of 32 GiB and more. ZGC's is a memfd, told by that name;
-//   - class space: in the largest run right behind the class-data archive (*.jsa), where the JVM puts it: from the first
-//     writable memory on, as many bytes as its flag says. What else the JVM has reserved may follow without a gap.
+//   - code cache: memory that is writable and executable, and the reservation right after it;
+//   - heap: the largest run that starts below 32 GiB, as the JVM prefers for compressed pointers, or else the largest run
+//     of at least 32 GiB. ZGC's heap is a memfd with a name;
+//   - class space: in the largest run right after the class-data archive (*.jsa), from the first writable memory on, with
+//     the size that the JVM's flag gives. Other reservations of the JVM may follow without a gap.
 //
-// A run is memory without a file and without a gap, readable or only reserved. What fits nothing stays what
-// it was: metaspace, card tables and the collector's bitmaps look like any other memory.
+// A run is anonymous memory without a gap, readable or only reserved. Other memory keeps its kind: metaspace, card tables
+// and the collector's bitmaps cannot be identified.
 func nameJava(list []region, classSpace uint64) []region {
 	if !slices.ContainsFunc(list, func(r region) bool { return r.File() && path.Base(r.Name) == "libjvm.so" }) {
 		return list
@@ -47,7 +47,7 @@ func nameJava(list []region, classSpace uint64) []region {
 	return nameClasses(list, classes, classSpace)
 }
 
-// nameClasses labels what of the run is class space, and cuts off what follows.
+// nameClasses labels the class space in the run, and splits the region that it ends in.
 func nameClasses(list, run []region, size uint64) []region {
 	first := slices.IndexFunc(run, func(r region) bool { return r.Writable() })
 	if first < 0 {
@@ -79,8 +79,8 @@ func nameCode(list []region) {
 	nameReserves(list, KindJavaCode)
 }
 
-// nameReserves gives the reservation right behind each region of a kind the same kind, and reports whether
-// there was such a region.
+// nameReserves labels the reservation right after each region of a kind with the same kind, and reports whether there is
+// such a region.
 func nameReserves(list []region, kind string) (any bool) {
 	for i, r := range list {
 		if r.kind != kind {
@@ -94,8 +94,8 @@ func nameReserves(list []region, kind string) (any bool) {
 	return any
 }
 
-// nameArchived goes on from the end of the heap: objects from the archive are mapped into its upper end, with
-// the heap's own memory between them.
+// nameArchived labels the heap's memory between and after the archived objects (*.jsa), which the JVM maps into the upper
+// end of the heap.
 func nameArchived(list []region, end uint64) {
 	for i, r := range list {
 		if r.Start != end {
@@ -112,7 +112,7 @@ func nameArchived(list []region, end uint64) {
 
 func plain(r region) bool { return r.kind == KindReserved || r.kind == KindOtherAnon }
 
-// plainRun is the regions at the start of list that are plain anonymous memory and leave no gap.
+// plainRun is the longest run of plain anonymous memory without a gap at the start of list.
 func plainRun(list []region) []region {
 	n := 0
 	for n < len(list) && plain(list[n]) && (n == 0 || list[n].Start == list[n-1].End) {

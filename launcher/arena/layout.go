@@ -1,4 +1,4 @@
-// The mappings of a process, as they are needed to find what is in them.
+// A snapshot of all mappings of a process, and searches in it.
 
 package arena
 
@@ -14,7 +14,7 @@ type (
 	perm    = proc.Perm
 )
 
-// layout is the mappings of a process in the order of their addresses, without overlaps.
+// layout is the mappings of a process, ordered by address and without overlaps.
 type layout []mapping
 
 // virtual is VmSize: the sum of the mappings, in bytes.
@@ -43,7 +43,7 @@ func (l layout) next(addr uint64, has perm, _ bool) (mapping, bool) {
 	return mapping{}, false
 }
 
-// covers reports whether every byte of [start, end) lies in a mapping that fits.
+// covers reports whether mappings for which fits is true cover all of [start, end).
 func (l layout) covers(start, end uint64, fits func(mapping) bool) bool {
 	for i, ok := l.at(start); start < end; i++ {
 		if !ok || i == len(l) || l[i].Start > start || !fits(l[i]) {
@@ -54,7 +54,7 @@ func (l layout) covers(start, end uint64, fits func(mapping) bool) bool {
 	return true
 }
 
-// runEnd is the end of the gapless run of fitting mappings that begins with the one at index i.
+// runEnd is the end of the run of adjacent mappings from index i on for which fits is true.
 func (l layout) runEnd(i int, fits func(mapping) bool) uint64 {
 	end := l[i].Start
 	for ; i < len(l) && l[i].Start == end && fits(l[i]); i++ {
@@ -63,8 +63,8 @@ func (l layout) runEnd(i int, fits func(mapping) bool) uint64 {
 	return end
 }
 
-// word is the size of a pointer of the process in bytes: no mapping of a 32-bit program reaches over 4 GiB,
-// and the stack of every 64-bit one does.
+// word is the size of a pointer of the process in bytes. The highest mapping tells: that of a 64-bit program, its stack, is
+// above 4 GiB.
 func (l layout) word() uint64 {
 	for _, m := range slices.Backward(l) {
 		if !m.Vsyscall() {

@@ -1,6 +1,6 @@
 package arena
 
-// The version of a process's C library, as its banner in memory says it.
+// The version of a process's C library, from its banner in memory.
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// libcFile is the file whose malloc serves the process: the one that the main arena lies in, whatever its name, or
-// where none is in use yet the one with a libc's name.
+// libcFile is the file of the process's libc: the one whose data holds the main arena, whatever its name, or, before malloc
+// is used, the one with the name of a libc.
 func libcFile(maps layout, rings []*ring) string {
 	for _, r := range rings {
 		if m, ok := dataOf(maps, r.members[0].addr); ok {
@@ -27,9 +27,9 @@ func libcFile(maps layout, rings []*ring) string {
 	return ""
 }
 
-// libcVersion reads a glibc's version in the memory of the file that it is in, which is right also where the file was
-// replaced by an upgrade since: from its banner, or where it is linked into a program from what allocator.StaticGlibc
-// knows. least is the earliest release that it can be. At most libcMax bytes are read.
+// libcVersion determines glibc's version from its banner, or for a static glibc from the text that allocator.StaticGlibc
+// knows. It reads the process's memory, since an upgrade may have replaced the file. least is the earliest possible release.
+// At most libcMax bytes are read.
 //
 //	GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.
 func libcVersion(mem reader, maps layout, rings []*ring) (version, least string, err error) {
@@ -40,7 +40,7 @@ func libcVersion(mem reader, maps layout, rings []*ring) (version, least string,
 	}
 	file := libcFile(maps, rings)
 	left := uint64(libcMax)
-	for _, code := range []perm{0, proc.PermExec} { // constants are read-only; old linkers put them beside the code
+	for _, code := range []perm{0, proc.PermExec} { // constants are in read-only memory; with old linkers in the code's
 		for _, m := range maps {
 			if !m.File() || m.Name != file || m.Perm != proc.PermRead|code {
 				continue
@@ -73,7 +73,7 @@ func findBanner(mem reader, start, end uint64, linked *allocator.StaticGlibc) (s
 	return "", nil
 }
 
-// bannerVersion is the number of the first banner that has one: "2.36", "2.44.9000" in a development tree.
+// bannerVersion is the version in the first banner that has one: "2.36", or "2.44.9000" for a development tree.
 func bannerVersion(b []byte) string {
 	for {
 		_, after, ok := bytes.Cut(b, []byte(allocator.Banner))

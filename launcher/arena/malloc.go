@@ -1,10 +1,9 @@
 package arena
 
-// This file knows how glibc's malloc lays out its two structures in memory, heap_info and malloc_state
-// (malloc/arena.c, malloc/malloc.c). Distributions carry patches that change the layout within a version
-// (RHEL 7's 2.17-292 has the fields of 2.23), so the layout is found in the memory itself.
+// The layout of glibc's heap_info and malloc_state (malloc/arena.c, malloc/malloc.c). Distributions change it within a
+// version (RHEL 7's 2.17-292 has the fields of 2.23), so it is detected from the memory and not from the version.
 
-// Sizes and limits of what is read.
+// Sizes in bytes.
 const (
 	headerMax = 48                   // sizeof(heap_info), the largest: LP64 since 2.35
 	stateMax  = 2200                 // sizeof(malloc_state), the largest: LP64 2.27 to 2.42
@@ -19,7 +18,7 @@ type heap struct {
 	prev      uint64 // base of the arena's heap before this one; 0 in the first
 	size      uint64 // bytes in use by the arena
 	committed uint64 // bytes that have ever been made readable and writable
-	pagesize  uint64 // what the heap grows by; no meaning before 2.35
+	pagesize  uint64 // the heap grows in multiples of it; meaningless before 2.35
 }
 
 func parseHeap(base uint64, b []byte, size uint64) heap {
@@ -27,20 +26,19 @@ func parseHeap(base uint64, b []byte, size uint64) heap {
 	return heap{base: base, arena: at(0), prev: at(1), size: at(2), committed: at(3), pagesize: at(4)}
 }
 
-// sane reports whether the sizes can be those of a heap; largest is the largest size that a heap may have.
+// sane reports whether the sizes are plausible for a heap of at most largest bytes.
 func (h heap) sane(page, largest uint64) bool {
 	return h.size > 0 && h.size <= h.committed && h.committed <= largest &&
 		h.size%page == 0 && h.committed%page == 0 && h.base%page == 0 && h.prev%page == 0
 }
 
-// first reports whether the heap is the one that begins with its arena's state, right behind the header:
-// 32 (up to 2.34) or 48 bytes in 64-bit programs, 16 (up to 2.25) or 24 in 32-bit ones.
+// first reports whether the heap is its arena's first, with the arena's state right after the header: at offset 32 (up to
+// 2.34) or 48 in 64-bit programs, 16 (up to 2.25) or 24 in 32-bit ones.
 func (h heap) first(size uint64) bool {
 	return h.prev == 0 && firstHeap(h.arena, size) == h.base
 }
 
-// firstHeap is where the first heap of an arena at addr begins, or 0 where addr cannot be that of an arena
-// in a heap.
+// firstHeap is the address of the first heap of an arena at addr, or 0 if an arena in a heap cannot have that address.
 func firstHeap(addr, size uint64) uint64 {
 	switch off := addr & (minPage - 1); {
 	case size == 8 && (off == 32 || off == 48), size == 4 && (off == 16 || off == 24):
@@ -49,7 +47,7 @@ func firstHeap(addr, size uint64) uint64 {
 	return 0
 }
 
-// minPage is the smallest page of any machine that Linux runs on.
+// minPage is the smallest page size of any machine that Linux runs on, in bytes.
 const minPage = 4096
 
 // state is a malloc_state. Its fields, by their order in memory:
@@ -57,22 +55,22 @@ const minPage = 4096
 //	int mutex, flags; [int have_fastchunks;] [fastbinsY[10 or 11];] top, last_remainder, bins[254],
 //	unsigned binmap[4], next, [next_free,] [attached_threads,] system_mem, max_system_mem
 //
-// have_fastchunks came with 2.26, the fastbins went with 2.43, next_free came with 2.10, attached_threads
-// with 2.23 and by backports. The place of bins tells all of them apart but the last two.
+// Glibc 2.10 added next_free, 2.23 and backports attached_threads, and 2.26 have_fastchunks; 2.43 removed the fastbins. The
+// offset of bins distinguishes these layouts except for next_free and attached_threads.
 type state struct {
 	addr  uint64
 	flags uint64
-	bins  uint64    // offset of bins, which tells the layout
+	bins  uint64    // offset of bins, which identifies the layout
 	top   uint64    // address of the top chunk
 	next  uint64    // the next arena of the ring
-	tail  [4]uint64 // the words behind next
+	tail  [4]uint64 // the words after next
 }
 
-// binsAt are the offsets that bins can have: 2.26 to 2.42; 2.10 to 2.26.0; 2.43 and later. 32-bit programs
-// have one more, as 2.26 brought an eleventh fastbin before it brought have_fastchunks.
+// binsAt are the possible offsets of bins: for 2.26 to 2.42, for 2.10 to 2.26.0, and for 2.43 and later. 32-bit programs
+// have one more, since 2.26 added an eleventh fastbin before it added have_fastchunks.
 //
-// The order matters: links say where they stand, not with which number, so the bins of an old layout pass for
-// those of a newer one with a smaller offset when the fastbins before them are in use.
+// The order matters: an empty bin links to its own address, which does not contain its index. So an old layout whose
+// fastbins are in use also parses as a newer one with a smaller offset.
 func binsAt(size uint64) []uint64 {
 	if size == 4 {
 		return binsAt32[:]
@@ -103,8 +101,8 @@ func parseState(addr uint64, b []byte, size uint64) (state, bool) {
 	return state{}, false
 }
 
-// lastBinEmpty is the first test, made at every word of a program's data: bin 127 exists and is never used,
-// as the largest chunks go to 126 (largebin_index), so both of its links lead back to itself.
+// lastBinEmpty is the first test, made at every word of a program's data: both links of bin 127 point to itself, since that
+// bin is never used (largebin_index gives at most 126).
 func lastBinEmpty(addr uint64, b []byte, bins, size uint64) bool {
 	off := bins + 252*size
 	if uint64(len(b)) < bins+254*size+16+5*size {
@@ -125,7 +123,7 @@ func stateWith(addr uint64, b []byte, bins, size uint64) (state, bool) {
 		}
 	}
 	mutex, flags := word(b, 0, 4), word(b, 4, 4)
-	if mutex > 2 || flags > allFlags { // the lock: free, held, held and waited for (lowlevellock.h)
+	if mutex > 2 || flags > allFlags { // the lock: 0 free, 1 held, 2 held with waiters (lowlevellock.h)
 		return state{}, false
 	}
 	s := state{addr: addr, flags: flags, bins: bins, top: word(b, bins-2*size, size)}
@@ -137,7 +135,7 @@ func stateWith(addr uint64, b []byte, bins, size uint64) (state, bool) {
 	return s, true
 }
 
-// since is the minor version of glibc that brought the layout, 0 where it tells nothing.
+// since is the minor version of glibc that introduced the layout, or 0 if the layout gives no lower bound.
 func (s state) since() int {
 	switch s.bins {
 	case 24, 16: // 64 and 32 bits
@@ -148,8 +146,8 @@ func (s state) since() int {
 	return 0
 }
 
-// tailForms are the places that system_mem can have in tail: at once, behind next_free, or behind next_free and
-// attached_threads. Only the old place of bins leaves a choice.
+// tailForms are the possible indices of system_mem in tail: 0, 1 after next_free, or 2 after next_free and attached_threads.
+// Only the oldest layout has a choice.
 func (s state) tailForms(size uint64) []int {
 	if s.bins == 104 && size == 8 || s.bins == 56 && size == 4 {
 		return []int{0, 1, 2}
@@ -157,11 +155,11 @@ func (s state) tailForms(size uint64) []int {
 	return []int{2}
 }
 
-// unused reports an arena that has never served a chunk: top then is the state's own first bin, which
-// overlays last_remainder and top (initial_top in malloc.c).
+// unused reports an arena that has never served a chunk: top then points to the state's own first bin, which overlays
+// last_remainder and top (initial_top in malloc.c).
 func (s state) unused(size uint64) bool { return s.top == s.addr+s.bins-2*size }
 
-// sizeofState is sizeof(malloc_state) where system_mem stands at the given place of tail.
+// sizeofState is sizeof(malloc_state) with system_mem at index form of tail.
 func (s state) sizeofState(form int, size uint64) uint64 {
 	return s.bins + 254*size + 16 + uint64(form+3)*size
 }

@@ -11,9 +11,9 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// processMemory reads another process by process_vm_readv(2), which needs no stop and takes many addresses in
-// one call. Where that is closed (a seccomp filter, an old kernel) or cannot reach (a 32-bit arenacap and a
-// 64-bit process) it reads /proc/PID/mem.
+// processMemory reads another process with process_vm_readv(2), which does not stop the process and takes many addresses in
+// one call. If that is not available (a seccomp filter, an old kernel) or cannot address the memory (a 32-bit arenacap and a
+// 64-bit process), it reads /proc/PID/mem.
 type processMemory struct {
 	pid  int
 	path string // of mem
@@ -38,27 +38,26 @@ func (p *processMemory) read(spans []span) error {
 		done, err := p.readv(spans[:n])
 		if closed(err) {
 			if p.file, err = proc.Here.Open(p.path); err != nil {
-				return fmt.Errorf("reading its memory: %w", err)
+				return fmt.Errorf("cannot read its memory: %w", err)
 			}
 			continue
 		}
 		if err != nil && !errors.Is(err, unix.EFAULT) && !errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("reading its memory: %w", err)
+			return fmt.Errorf("cannot read its memory: %w", err)
 		}
 		spans = spans[done:]
 	}
 	return nil
 }
 
-// closed reports an answer that says nothing of the process: the call itself is not to be had, or not allowed
-// to reach where /proc/PID/mem may.
+// closed reports an error of process_vm_readv itself, after which /proc/PID/mem may still work.
 func closed(err error) bool {
 	return errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) || errors.Is(err, errTooFar)
 }
 
-var errTooFar = errors.New("address over the size of a pointer")
+var errTooFar = errors.New("address above 4 GiB, for a 32-bit arenacap")
 
-// readv is one call. done is how many spans are dealt with: all that came, and the first that did not.
+// readv makes one call. done counts the finished spans: those read completely, and the first one that was not.
 func (p *processMemory) readv(spans []span) (done int, err error) {
 	local := make([]unix.Iovec, len(spans))
 	remote := make([]unix.RemoteIovec, len(spans))
@@ -87,7 +86,7 @@ func (p *processMemory) readFile(spans []span) error {
 		n, err := p.file.ReadAt(spans[i].buf, int64(spans[i].addr))
 		spans[i].n = n
 		if errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("reading its memory: %w", err)
+			return fmt.Errorf("cannot read its memory: %w", err)
 		}
 	}
 	return nil

@@ -9,8 +9,8 @@ import (
 )
 
 // pagemap reads /proc/PID/pagemap, 64 bits for each page of the address space: bit 63 is set for a page in
-// memory, bit 62 for one in swap (Documentation/admin-guide/mm/pagemap.rst). It is opened when it is first
-// needed, and may be missing (CONFIG_PROC_PAGE_MONITOR).
+// memory, bit 62 for one in swap (Documentation/admin-guide/mm/pagemap.rst). It is opened on first use, and is missing on
+// kernels without CONFIG_PROC_PAGE_MONITOR.
 type pagemap struct {
 	path string
 	page uint64 // bytes
@@ -60,7 +60,7 @@ func (p *pagemap) pages(start uint64, list []pageState) bool {
 	return true
 }
 
-// present is the bytes of [start, end) that are in memory; ok is false where that may not be known.
+// present counts the bytes of [start, end) in memory; ok is false if pagemap cannot be read.
 func (p *pagemap) present(start, end uint64) (bytes uint64, ok bool) {
 	var list [512]pageState
 	for start < end {

@@ -9,25 +9,25 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// region is a stretch of the process's address space that belongs to one part: a mapping, or a piece of one
-// where something that is known better (a heap, a stack) is only part of a mapping.
+// region is a range of the address space that belongs to one part: a mapping, or a piece of one if a heap or a stack takes
+// only a piece.
 type region struct {
 	mapping
 	kind     string
 	label    string // the part's name
 	resident uint64
 	huge     uint64 // bytes of resident in huge pages
-	heap     *Heap  // the heap that it is a piece of
+	heap     *Heap  // the heap that contains it, or nil
 }
 
-// owner is a stretch that was told from its contents.
+// owner is a range that was identified by its contents: a heap or a stack.
 type owner struct {
 	start, end uint64
 	kind       string
 	heap       *Heap
 }
 
-// regions cuts the mappings at the owners and names every piece. Together the regions are VmSize.
+// regions splits the mappings at the owners and classifies every piece. The regions add up to VmSize.
 func regions(maps layout, owners []owner) []region {
 	slices.SortFunc(owners, func(a, b owner) int { return cmp.Compare(a.start, b.start) })
 	list := make([]region, 0, len(maps)+len(owners))
@@ -57,7 +57,7 @@ func regions(maps layout, owners []owner) []region {
 	return list
 }
 
-// without is the mappings less what the owners have.
+// without returns the mappings without the heaps among the owners.
 func without(maps layout, owners []owner) layout {
 	var left layout
 	for _, r := range regions(maps, owners) {
@@ -68,7 +68,7 @@ func without(maps layout, owners []owner) layout {
 	return left
 }
 
-// classify tells what a mapping is by its name and access (proc_pid_maps(5)).
+// classify determines the kind of a mapping from its name and access (proc_pid_maps(5)).
 func classify(m mapping) (kind, name string) {
 	switch n := m.Name; {
 	case n == "" && m.Inode == 0 && m.Reserved():
@@ -106,7 +106,7 @@ func inBrackets(s string) string {
 	return strings.TrimSpace(name)
 }
 
-// credit gives runs of resident pages, in ascending order, to the regions that they lie in.
+// credit returns a function that adds runs of resident pages, in ascending order, to the regions that contain them.
 func credit(list []region) func(start, end uint64, huge bool) {
 	return func(start, end uint64, huge bool) {
 		for len(list) > 0 && list[0].End <= start {
@@ -122,9 +122,9 @@ func credit(list []region) func(start, end uint64, huge bool) {
 	}
 }
 
-// spread gives the resident bytes of one mapping of smaps to the regions that lie in it. Where there are
-// several, present tells how many bytes of each are in memory (pagemap), and what it cannot tell goes to the
-// largest. Which of them has the huge pages is not told at all: those with the most in memory get them first.
+// spread divides the resident bytes of one mapping of smaps among the regions in it. If there are several, present (pagemap)
+// gives the resident bytes of each, and the rest goes to the largest region. Pagemap does not show huge pages: the regions
+// with the most resident memory get them first.
 func spread(list []region, s proc.Smap, present func(start, end uint64) (uint64, bool)) {
 	i := sort.Search(len(list), func(i int) bool { return list[i].End > s.Start })
 	j := i + sort.Search(len(list)-i, func(k int) bool { return list[i+k].Start >= s.End })
@@ -161,7 +161,7 @@ func spread(list []region, s proc.Smap, present func(start, end uint64) (uint64,
 	}
 }
 
-// parts adds up the regions.
+// parts adds up the regions by kind and name.
 func parts(list []region, counts map[string]int) []Part {
 	type key struct{ kind, name string }
 	index := map[key]int{}

@@ -14,21 +14,20 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// process is an open process: what is read of it belongs to one program, as the file of its mappings stays
-// bound to the address space that it was opened for and is empty once that has ended.
+// process is an open process. An open maps file stays bound to the address space that it was opened for and is empty after
+// that has ended, which detects an exec in between.
 type process struct {
 	dir  string // /proc/PID, or /proc/PID/task/TID
-	root string // where proc(5) is mounted
+	root string // mount point of proc(5)
 	pid  int
-	tid  int // the thread that dir is of
+	tid  int // the thread of dir
 	stat proc.Stat
 	maps *os.File
 	mem  *processMemory
 	text []byte // buffer for maps
 }
 
-// ErrNoMemory is the answer for what has no memory of its own: kernel threads, and zombies, which have
-// ended and wait to be reaped.
+// ErrNoMemory is the error for processes without an address space: kernel threads and zombies.
 var ErrNoMemory = errors.New("no memory of its own")
 
 // open opens the process under root, the mount point of proc(5).
@@ -42,7 +41,7 @@ func open(root string, pid int) (*process, error) {
 		return nil, fmt.Errorf("process %d (%q) is a kernel thread: %w", pid, p.stat.Name, ErrNoMemory)
 	}
 	if p.stat.Ended() && !p.followThread() {
-		return nil, fmt.Errorf("process %d (%q) has ended and waits for its parent: %w", pid, p.stat.Name, ErrNoMemory)
+		return nil, fmt.Errorf("process %d (%q) is a zombie, not reaped by its parent: %w", pid, p.stat.Name, ErrNoMemory)
 	}
 	if p.maps, err = proc.Here.Open(filepath.Join(p.dir, "maps")); err != nil {
 		return nil, p.explain(err)
@@ -51,8 +50,8 @@ func open(root string, pid int) (*process, error) {
 	return p, nil
 }
 
-// followThread turns to a thread that lives on where the first one has ended (pthread_exit(3) in main): the first
-// is then a zombie without an address space, and the others have it.
+// followThread switches to a live thread if the first one has ended (pthread_exit(3) in main): the first thread is then a
+// zombie without an address space.
 func (p *process) followThread() bool {
 	tasks := filepath.Join(p.dir, "task")
 	threads, _ := proc.Here.Numbers(tasks)
@@ -75,7 +74,7 @@ func (p *process) close() {
 	p.mem.close()
 }
 
-// explain turns an error into one that says which process it is and what would help.
+// explain adds the process and the remedy to an error.
 func (p *process) explain(err error) error {
 	switch {
 	case err == nil:
@@ -88,21 +87,20 @@ func (p *process) explain(err error) error {
 	return fmt.Errorf("process %d (%q): %w", p.pid, p.stat.Name, err)
 }
 
-// remedy is what would help (ptrace(2), "Ptrace access mode checking"): its own user may not read a process that
-// is not dumpable, nor, where Yama says so, one that is no descendant; root needs CAP_SYS_PTRACE in the
-// process's user namespace.
+// remedy says how to get access (ptrace(2), "Ptrace access mode checking"). A user may not read an own process that is not
+// dumpable or, if Yama restricts it, not a descendant; root needs CAP_SYS_PTRACE in the process's user namespace.
 func (p *process) remedy() string {
 	if os.Geteuid() == 0 {
-		return "root may not either without CAP_SYS_PTRACE, nor from inside a container; run it on the host, or add the capability"
+		return "root needs CAP_SYS_PTRACE, in the user namespace of the process; run it on the host, or add the capability"
 	}
 	scope, err := os.ReadFile(filepath.Join(p.root, "sys/kernel/yama/ptrace_scope"))
 	if s := strings.TrimSpace(string(scope)); err == nil && s != "0" {
-		return "run as root (kernel.yama.ptrace_scope is " + s + ", so its own user may not)"
+		return "run as root (kernel.yama.ptrace_scope is " + s + ", which forbids it to the user it runs as)"
 	}
-	return "run as root, or as the user it runs as (a set-uid program, or one with prctl(PR_SET_DUMPABLE, 0), opens to root only)"
+	return "run as root, or as the user it runs as (only root may read a set-uid program, or one that called prctl(PR_SET_DUMPABLE, 0))"
 }
 
-// readMaps reads the mappings as they are now.
+// readMaps reads the current mappings.
 func (p *process) readMaps() (layout, error) {
 	if _, err := p.maps.Seek(0, io.SeekStart); err != nil {
 		return nil, err
@@ -121,14 +119,14 @@ func (p *process) readMaps() (layout, error) {
 			return nil, err
 		}
 	}
-	if len(p.text) == 0 { // the address space has ended: by exit, or by the exec of another program
+	if len(p.text) == 0 { // the address space has ended, by exit or exec
 		return nil, syscall.ESRCH
 	}
 	return proc.ParseMaps(make(layout, 0, bytes.Count(p.text, []byte{'\n'})), p.text)
 }
 
-// still is ESRCH where the address space has ended, by exit or by the exec of another program: what was read of
-// the PID by other files may be of no program, or of the other one.
+// still returns ESRCH if the address space has ended, by exit or exec: what was read from other files of the PID may then
+// belong to another program.
 func (p *process) still() error {
 	var b [1]byte
 	_, err := p.maps.ReadAt(b[:], 0)
@@ -138,12 +136,12 @@ func (p *process) still() error {
 	return err
 }
 
-// agreeTries bounds how often the mappings are read until they add up to VmSize: a process that never stands
-// still is shown as it was met.
+// agreeTries is how often the mappings are read until they add up to VmSize; a process that changes all the time is reported
+// as last read.
 const agreeTries = 5
 
-// settledMaps reads the mappings in a moment when nothing changed: VmSize is the same before and after, and is
-// their sum. exact is false where there was no such moment.
+// settledMaps reads mappings that did not change meanwhile: their sum is VmSize both before and after. exact is false if no
+// try succeeded.
 func (p *process) settledMaps() (l layout, exact bool, err error) {
 	for range agreeTries {
 		before, err := p.readStat()

@@ -15,27 +15,25 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// queries are the mappings of a live process that are asked of the kernel one at a time, with the ioctl
-// PROCMAP_QUERY on /proc/PID/maps (Linux 6.11; include/uapi/linux/fs.h, fs/proc/task_mmu.c). To read all of them
-// so takes twice as long as their text, but arenas can be found by few: a heap begins at a multiple of its size,
-// and a main arena lies in the data of a file. A census then takes a third of the time where there are
-// 300 mappings, and a thousandth where there are 65,000; it locks no more of the process than one mapping.
+// queries reads the mappings of a live process one at a time, with the ioctl PROCMAP_QUERY on /proc/PID/maps (Linux 6.11;
+// include/uapi/linux/fs.h, fs/proc/task_mmu.c). To read all mappings this way takes twice as long as to read maps as text,
+// but a census needs few: a heap begins at a multiple of its size, and a main arena lies in the data of a file. A census
+// then takes a third of the time with 300 mappings, and a thousandth with 65,000; and it locks one mapping at a time.
 //
-// What is found is certain or is not taken: err is set where one query failed or more were needed than the text
-// is worth, and the caller reads the text then.
+// err is set if a query failed or more queries were needed than the text costs. The caller then discards the result and
+// reads the text.
 type queries struct {
 	maps *os.File
-	left int // how many more may be asked
+	left int // how many more queries are allowed
 	name []byte
 	err  error
 }
 
-// mostQueries is about what the text of 300 mappings costs. With more arenas than some eighty it is cheaper.
+// mostQueries queries cost about as much as the text of 300 mappings. They are exceeded from about 80 arenas on.
 const mostQueries = 256
 
-// errManyQueries is for a process that has so many arenas, or mappings that writable memory is found in, that the
-// text is cheaper.
-var errManyQueries = errors.New("too many mappings to ask for one by one")
+// errManyQueries is the error for a process with so many arenas or writable mappings that the text is cheaper.
+var errManyQueries = errors.New("too many mappings to query one by one")
 
 // procmapQuery is struct procmap_query. Addresses and sizes are bytes.
 type procmapQuery struct {
@@ -47,22 +45,21 @@ type procmapQuery struct {
 	nameAddr, buildIDAddr    uint64
 }
 
-// The ioctl's number, _IOWR('f', 17, struct procmap_query), as most architectures make it. Where they make
-// another (MIPS, PowerPC, SPARC) it is unknown to the kernel, like the ioctl before 6.11: ENOTTY.
+// The ioctl's number, _IOWR('f', 17, struct procmap_query), as encoded on most architectures. On the others (MIPS, PowerPC,
+// SPARC), as before Linux 6.11, the kernel returns ENOTTY.
 const (
 	ioctlProcmapQuery = 3<<30 | unsafe.Sizeof(procmapQuery{})<<16 | 'f'<<8 | 17
 
-	queryNext       = 0x10 // the one that covers the address, or the next
+	queryNext       = 0x10 // the mapping that covers the address, or the next one
 	queryFileBacked = 0x20
-	queryAccess     = uint64(proc.PermRead | proc.PermWrite | proc.PermExec | proc.PermShared) // the bits are the same
+	queryAccess     = uint64(proc.PermRead | proc.PermWrite | proc.PermExec | proc.PermShared) // package proc has the ioctl's bits
 )
 
 func newQueries(maps *os.File) *queries {
 	return &queries{maps: maps, left: mostQueries, name: make([]byte, unix.PathMax)}
 }
 
-// countByQueries is Count in the few calls that an ordinary process takes; ok is false for every other one, be it
-// that there is no such process.
+// countByQueries is Count with few system calls. ok is false if it fails for any reason; the caller then reads the text.
 func countByQueries(root string, pid int) (c Census, ok bool) {
 	dir := filepath.Join(root, strconv.Itoa(pid))
 	maps, err := proc.Here.Open(filepath.Join(dir, "maps"))
@@ -104,20 +101,20 @@ func (q *queries) next(addr uint64, has perm, file bool) (mapping, bool) {
 	}, true
 }
 
-// mapsName is a name as the text of maps has it: without its NUL, and with line ends as \012.
+// mapsName converts a name to its form in the text of maps: without the final NUL, and with newlines as \012.
 func mapsName(b []byte) string {
 	return strings.ReplaceAll(string(bytes.TrimSuffix(b, []byte{0})), "\n", `\012`)
 }
 
 func (q *queries) bases(word uint64) []uint64 { return alignedBases(q, word) }
 
-// mostHeaders: a process with more is left to the text.
+// mostHeaders is low: for a process with more headers the caller reads the text.
 func (q *queries) mostHeaders() int { return 16 * mostQueries }
 
-// libc: a process that maps none by name is left to the text.
+// libc assumes a libc with a known name: without one certain fails, and the caller reads the text.
 func (q *queries) libc() bool { return true }
 
-// word asks for memory over 4 GiB, where every 64-bit program has its stack, and no other can have any.
+// word queries a mapping above 4 GiB: every 64-bit program has its stack there, and a 32-bit one has none.
 func (q *queries) word() uint64 {
 	if _, ok := q.next(1<<32, 0, false); ok {
 		return 8
@@ -125,8 +122,8 @@ func (q *queries) word() uint64 {
 	return 4
 }
 
-// census is that of find by queries; ok is false where only the text can tell. The last query is answered by the
-// address space that the first one was: what was read of the PID in between was no other process's.
+// census takes the census by queries; ok is false if the text is needed. The last query checks that the address space still
+// exists, so that memory read by PID in between is not that of another process.
 func (q *queries) census(mem reader) (c Census, ok bool) {
 	c, ok = certain(mem, q)
 	if ok {

@@ -7,8 +7,8 @@ import (
 )
 
 // scanArg is struct pm_scan_arg, the argument of the ioctl PAGEMAP_SCAN on /proc/PID/pagemap (Linux 6.7;
-// include/uapi/linux/fs.h, fs/proc/task_mmu.c): the pages from start to end with the categories of mask, but
-// without those of inverted, as runs in vec.
+// include/uapi/linux/fs.h, fs/proc/task_mmu.c). The kernel writes to vec the runs of pages from start to end that have all
+// categories in mask; a category in inverted must be absent instead.
 type scanArg struct {
 	size, flags           uint64
 	start, end, walkEnd   uint64
@@ -21,20 +21,20 @@ type scanArg struct {
 type pageRun struct{ start, end, categories uint64 }
 
 const (
-	// _IOWR('f', 16, struct pm_scan_arg), as most architectures make it; elsewhere it is unknown: ENOTTY.
+	// _IOWR('f', 16, struct pm_scan_arg), as encoded on most architectures; on the others the kernel returns ENOTTY.
 	ioctlPagemapScan = 3<<30 | unsafe.Sizeof(scanArg{})<<16 | 'f'<<8 | 16
 
 	pageIsPresent = 1 << 3
 	pageIsZero    = 1 << 5 // the zero page, which smaps does not count either
-	pageIsHuge    = 1 << 6 // mapped by an entry of its page's middle directory, or MAP_HUGETLB
+	pageIsHuge    = 1 << 6 // mapped by a PMD entry, or MAP_HUGETLB
 )
 
-// errNoProgress is for a kernel that tells the same pages again and again.
-var errNoProgress = errors.New("the page tables cannot be walked")
+// errNoProgress is the error for a kernel that returns the same pages repeatedly.
+var errNoProgress = errors.New("PAGEMAP_SCAN makes no progress")
 
-// scan gives the runs of pages from start to end that are in memory, in ascending order. It takes a fifth to a tenth
-// of the time of smaps, which also finds out what else is known of each page. The error is that of a kernel
-// that has no such call, or of a 32-bit arenacap that asks for addresses it cannot have itself.
+// scan calls each for every run of resident pages from start to end, in ascending order. It takes a fifth to a tenth of the
+// time of smaps, which collects more about each page. It fails on a kernel without this ioctl, and in a 32-bit arenacap for
+// addresses above 4 GiB.
 func (p *pagemap) scan(start, end uint64, each func(start, end uint64, huge bool)) error {
 	if err := p.open(); err != nil {
 		return err
@@ -57,8 +57,8 @@ func (p *pagemap) scan(start, end uint64, each func(start, end uint64, huge bool
 				last = r.end
 			}
 		}
-		// Linux 6.18 tells too low an end of a walk that was done in several turns: fewer runs than there is
-		// room for are the end, and no run comes twice.
+		// Linux 6.18 may return too low a walk_end. So a result that does not fill vec ends the scan, and runs that were
+		// already reported are skipped above.
 		if n < len(runs) {
 			return nil
 		}

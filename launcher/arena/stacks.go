@@ -5,30 +5,28 @@ import (
 	"slices"
 )
 
-// Stacks of threads other than the main one are memory like any other; the kernel does not name them. What
-// tells them is the thread's descriptor that glibc puts at the top of each stack it allocates (struct
-// pthread): there stand, one word after the other, where the stack's memory begins, how large it is, and how
-// much of it is guard. The same words stand in stacks that are kept for the next thread.
+// Finds the stacks of threads other than the main one, which the kernel does not name. glibc puts a thread descriptor
+// (struct pthread) at the top of each stack that it allocates. It has three consecutive words: the start of the stack's
+// memory, its size, and the size of its guard. Cached stacks of ended threads have the descriptor too.
 //
 //	glibc: stackblock, stackblock_size, guardsize (nptl/descr.h)
 //	musl:  map_base, map_size, stack, stack_size, guard_size (src/internal/pthread_impl.h)
 //
-// The guard is memory without access below the stack. From glibc 2.42 on Linux 6.13 it may be a mark in the
-// page table (MADV_GUARD_INSTALL), and then the stacks of many threads are one mapping; a Java thread has no
-// guard of glibc's, as the JVM makes its own within the stack.
+// The guard is memory without access below the stack. With glibc 2.42 on Linux 6.13 it may be a mark in the page table
+// (MADV_GUARD_INSTALL); then the stacks of many threads share one mapping. A Java thread has no glibc guard, since the JVM
+// makes its own inside the stack.
 
-// stackPeek is how many bytes at the top of a stack are searched: struct pthread has 2,304 bytes on x86-64, and
-// thread-local variables may lie above it on other machines.
+// stackPeek is how many bytes at the top of a stack are searched: struct pthread has 2,304 bytes on x86-64, and on other
+// machines thread-local variables may lie above it.
 const stackPeek = 8 << 10
 
-// maxUnguarded bounds the search in memory that has no guard below, in candidates.
+// maxUnguarded is the most candidates without a guard below that are searched.
 const maxUnguarded = 1024
 
-// stack is one that was found: where its memory begins, guard included, and ends.
+// stack is the memory of a stack, including its guard of guard bytes at start.
 type stack struct{ start, end, guard uint64 }
 
-// findStacks finds the stacks of threads in mappings that are nothing else already. threads is how many
-// threads there are.
+// findStacks finds the stacks of threads in maps, the mappings without the heaps. threads is the number of threads.
 func findStacks(mem reader, maps layout, word uint64, threads int) ([]stack, error) {
 	bottoms := runBottoms(maps)
 	guarded, others := stackTops(maps, bottoms)
@@ -36,7 +34,7 @@ func findStacks(mem reader, maps layout, word uint64, threads int) ([]stack, err
 	if err != nil {
 		return nil, err
 	}
-	// A stack may be of several mappings, or have grown together with what lies above.
+	// A stack may consist of several mappings, or be merged with the memory above it.
 	for _, guess := range guesses(found) {
 		more, _, err := peek(mem, guess(missed), word)
 		if err != nil {
@@ -60,11 +58,11 @@ func findStacks(mem reader, maps layout, word uint64, threads int) ([]stack, err
 	return disjoint(found), nil
 }
 
-// mostCached bounds the stacks beside those of the threads: 40 MiB that are kept for the next one, of 16 KiB each
-// (nptl/allocatestack.c, stack_cache_maxsize), and more where a tunable says so.
+// mostCached bounds the cached stacks: by default glibc caches 40 MiB, or 2,560 stacks of 16 KiB (nptl/allocatestack.c,
+// stack_cache_maxsize); a tunable may allow more.
 const mostCached = 4096
 
-// disjoint drops stacks that overlap one before; what two searches found stands twice.
+// disjoint drops stacks that overlap an earlier one: two searches may find the same stack.
 func disjoint(sorted []stack) (kept []stack) {
 	var end uint64
 	for _, s := range sorted {
@@ -75,8 +73,8 @@ func disjoint(sorted []stack) (kept []stack) {
 	return kept
 }
 
-// guesses are other places where the top of a stack may be: at the end of all memory that follows without a gap,
-// and where it would be if the stack had one of the sizes that are usual here.
+// guesses returns functions that give other possible tops: the end of the usable memory that follows without a gap, and the
+// tops for the most frequent stack sizes of this process.
 func guesses(found []stack) (list []func([]stackTop) []stackTop) {
 	list = append(list, func(missed []stackTop) (tops []stackTop) {
 		for _, t := range missed {
@@ -91,7 +89,7 @@ func guesses(found []stack) (list []func([]stackTop) []stackTop) {
 		list = append(list, func(missed []stackTop) (tops []stackTop) {
 			for _, t := range missed {
 				begin := t.bottom - size.guard
-				if size.guard == 0 { // a Java thread's: the memory without access is part of it
+				if size.guard == 0 { // a Java thread: the memory without access is part of its stack
 					begin = t.guard
 				}
 				if end := begin + size.end; end > t.bottom && end < t.limit {
@@ -105,14 +103,14 @@ func guesses(found []stack) (list []func([]stackTop) []stackTop) {
 	return list
 }
 
-// stackTop is where a stack may end: a guard from guard to bottom, usable memory from bottom to top, and more of it
-// up to limit. Without a guard below, guard is bottom.
+// stackTop is a possible stack: a guard from guard to bottom, usable memory from bottom to top, and more usable memory up to
+// limit. Without a guard below, guard equals bottom.
 type stackTop struct{ guard, bottom, top, limit uint64 }
 
-// usable is what a stack can consist of.
+// usable reports a mapping that can be part of a stack.
 func usable(m mapping) bool { return m.Anonymous() && m.Writable() }
 
-// runBottoms is for each usable mapping where the run without a gap begins that it is in.
+// runBottoms gives for each mapping the start of the run of adjacent usable mappings that contains it.
 func runBottoms(maps layout) []uint64 {
 	bottoms := make([]uint64, len(maps))
 	for i, m := range maps {
@@ -124,7 +122,7 @@ func runBottoms(maps layout) []uint64 {
 	return bottoms
 }
 
-// stackTops are the ends of the usable mappings: those right above a guard, and of all others the largest.
+// stackTops are the candidates: guarded has the usable mappings right above a guard, others the largest of the rest.
 func stackTops(maps layout, bottoms []uint64) (guarded, others []stackTop) {
 	for i, m := range maps {
 		if !usable(m) {
@@ -144,15 +142,15 @@ func stackTops(maps layout, bottoms []uint64) (guarded, others []stackTop) {
 	return guarded, others[:min(len(others), maxUnguarded)]
 }
 
-// minUsable is what a thread of glibc has beside its guard at least: struct pthread and MINIMAL_REST_STACK, 2,048
-// bytes, are more than a page (nptl/allocatestack.c). A program with tens of thousands of single pages behind
-// reservations has none of them searched.
+// minUsable is the least usable stack of a glibc thread: struct pthread and MINIMAL_REST_STACK (2,048 bytes) together need
+// more than one page (nptl/allocatestack.c). So single pages after a reservation, of which a program may have tens of
+// thousands, are not searched.
 const minUsable = 2 * minPage
 
-// minStack is PTHREAD_STACK_MIN, the least that pthread_attr_setstacksize(3) takes.
+// minStack is PTHREAD_STACK_MIN in bytes, the least that pthread_attr_setstacksize(3) accepts.
 const minStack = 16 << 10
 
-// below are the tops right under stacks whose guard is no mapping: these lie one upon the other.
+// below are the candidates right below the stacks in found whose guard is not a mapping: such stacks are adjacent.
 func below(found []stack, maps layout, bottoms []uint64) (tops []stackTop) {
 	for _, s := range found {
 		if i, ok := maps.at(s.start); !ok || !usable(maps[i]) {
@@ -167,7 +165,7 @@ func below(found []stack, maps layout, bottoms []uint64) (tops []stackTop) {
 	return tops
 }
 
-// peek reads the top of each candidate and looks for the descriptor.
+// peek reads the top of each candidate and searches it for the descriptor.
 func peek(mem reader, tops []stackTop, word uint64) (found []stack, missed []stackTop, err error) {
 	buf := make([]byte, min(64, len(tops))*stackPeek)
 	for part := range slices.Chunk(tops, 64) {
@@ -190,7 +188,7 @@ func peek(mem reader, tops []stackTop, word uint64) (found []stack, missed []sta
 	return found, missed, nil
 }
 
-// descriptor looks for the words that describe this very stack.
+// descriptor searches b, the memory at addr, for the words that describe this stack.
 func (t stackTop) descriptor(addr uint64, b []byte, size uint64) (stack, bool) {
 	for off := uint64(0); off+4*size <= uint64(len(b)); off += size {
 		s := stack{start: word(b, off, size), guard: word(b, off+2*size, size)}
@@ -203,7 +201,7 @@ func (t stackTop) descriptor(addr uint64, b []byte, size uint64) (stack, bool) {
 		if glibc := s.guard%minPage == 0 && s.guard < length; glibc && t.agrees(s) {
 			return s, true
 		}
-		// musl: the third word is the top of the usable stack, the fourth its size
+		// musl: the third word is the top of the usable stack, the fourth word its size
 		if top := s.guard; s.start < t.bottom && top > t.bottom && top <= s.end && word(b, off+3*size, size) <= length {
 			s.guard = t.bottom - s.start
 			return s, true
@@ -212,19 +210,19 @@ func (t stackTop) descriptor(addr uint64, b []byte, size uint64) (stack, bool) {
 	return stack{}, false
 }
 
-// agrees compares the guard of a descriptor of glibc's with the mappings.
+// agrees reports whether the guard in a glibc descriptor agrees with the mappings.
 func (t stackTop) agrees(s stack) bool {
 	switch {
-	case t.guard == t.bottom: // no guard in the mappings: it must be a mark in the page table
+	case t.guard == t.bottom: // no mapping is the guard: it must be a mark in the page table
 		return s.guard != 0 && s.start >= t.bottom
-	case s.guard == 0: // a Java thread: what lies without access at the bottom is the JVM's
+	case s.guard == 0: // a Java thread: the memory without access at the bottom is the JVM's guard
 		return s.start < t.bottom
 	}
 	return s.start+s.guard == t.bottom || s.start >= t.bottom
 }
 
-// commonSizes are the sizes of the stacks that were found, as stacks that begin at 0: the most frequent first,
-// and glibc's usual one.
+// commonSizes are up to four sizes, of the stacks in found and glibc's default, most frequent first, as stacks that start
+// at 0.
 func commonSizes(found []stack) []stack {
 	count := map[stack]int{{end: 8 << 20, guard: minPage}: 0}
 	for _, s := range found {

@@ -6,12 +6,12 @@ import (
 	"syscall"
 )
 
-// Walk walks the chunks of all arenas and fills in their Chunks. The process goes on running meanwhile; Moved,
-// Breaks and Unknown say what that did to the figures. It takes time in proportion to the memory that the
-// arenas hold, two seconds for 4 GiB of the smallest chunks, and a few MiB of memory.
+// Walk walks the chunks of all arenas and fills in their Chunks. The process keeps running meanwhile; Moved, Breaks and
+// Unknown show the effect on the figures. The time is proportional to the memory of the arenas, two seconds for 4 GiB of the
+// smallest chunks; it needs a few MiB of memory.
 //
-// progress, unless nil, is told how many bytes of how many are walked. The error is that of ctx, or one of
-// those of Count; ESRCH also stands for a process that has started another program.
+// progress, unless nil, is called with the bytes that are walked and their total. The error is that of ctx or one of those
+// of Count; ESRCH also means that the process has executed another program.
 func (p *Process) Walk(ctx context.Context, progress func(done, total uint64)) error {
 	return p.walk(ctx, procRoot, progress)
 }
