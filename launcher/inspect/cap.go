@@ -10,17 +10,17 @@ import (
 	"arenacap/policy"
 )
 
-// Cap is the answer to "is the cap kept?".
+// Cap is a process's cap on arenas and whether the process keeps it.
 type Cap struct {
-	N      int    // the cap; 0 is none
-	Source string // "environment", "tunables" or "policy"; "" is none
+	N      int    // the cap; 0 for none
+	Source string // "environment", "tunables" or "policy"; "" for none
 	Kept   Kept
 	Why    string // the reason for the answer, one sentence
 
-	advice string // what would help where it is not kept; "" is not known
+	advice string // what to do if the cap is missing or not kept; "" if unknown
 }
 
-// Kept is yes, no, or that there is no answer: no cap, or one that cannot apply.
+// Kept is yes, no, or no answer: there is no cap, or it cannot be judged.
 type Kept int8
 
 // The answers.
@@ -35,29 +35,29 @@ func (k Kept) MarshalJSON() ([]byte, error) {
 	return []byte([...]string{"null", "false", "true"}[k]), nil
 }
 
-// facts is what the answer follows from.
+// facts are the inputs of judge.
 type facts struct {
 	arenas    int
-	unlinked  int  // structures that may be arenas: where something overwrote malloc's (arena.Census)
-	unread    bool // and there are more of them
-	libcs     int  // main arenas: each copy of a C library has a limit of its own
+	unlinked  int  // structures that may be arenas (arena.Census)
+	unread    bool // there are more of them
+	libcs     int  // main arenas: each copy of a C library has its own limit
 	libc      string
 	allocator string
 	mallocIn  string // see arena.Process
 	version   environ.GlibcVersion
-	ownLimit  int // the arenas that this glibc allows by itself here; 0 is not known
+	ownLimit  int // arenas that this glibc allows here without a cap; 0 if unknown
 
 	began  beginning
 	wanted *policy.Plan
 }
 
-// beginning is what the process was started with. The environment is not known where it may not be read, or
-// where the program wrote over it.
+// beginning is what the process was started with. The environment is unknown if it may not be read or the program has
+// overwritten it.
 type beginning struct {
 	environ      []string
 	environKnown bool
-	unknown      string          // why it is not, the end of a sentence
-	setting      environ.Setting // what its glibc takes from such an environment
+	unknown      string          // why environ is unknown: the end of a sentence about it
+	setting      environ.Setting // what glibc reads from this environment
 	secure       bool            // AT_SECURE
 }
 
@@ -74,7 +74,7 @@ func newFacts(p *arena.Process, began beginning) facts {
 	return f
 }
 
-// judge compares the arenas that are there with the cap that should hold. Pure.
+// judge compares the arenas with the cap. It is pure.
 func (f facts) judge() Cap {
 	c, obstacle := f.cap(), f.obstacle()
 	switch {
@@ -92,20 +92,20 @@ func (f facts) judge() Cap {
 	case obstacle != "":
 		c.Why = "a cap cannot apply: " + obstacle
 	case f.unread:
-		c.Why = fmt.Sprintf("%s for certain; its memory holds so many more structures like arenas that not all were read", plural(f.arenas, "arena"))
+		c.Why = fmt.Sprintf("at least %s; its memory holds so many structures that look like arenas that not all were read", plural(f.arenas, "arena"))
 	case f.arenas+f.unlinked > c.N:
-		c.Why = fmt.Sprintf("%s for certain, and up to %d more that malloc's own list does not lead to", plural(f.arenas, "arena"), f.unlinked)
+		c.Why = fmt.Sprintf("at least %s, and up to %d more that are not in malloc's list", plural(f.arenas, "arena"), f.unlinked)
 	default:
 		f.within(&c)
 	}
 	return c
 }
 
-// obstacle is why a cap means nothing to this process, "" where it does.
+// obstacle is the reason why a cap has no effect on this process, or "".
 func (f facts) obstacle() string {
 	switch {
 	case f.libc == "" && f.allocator == "go":
-		return "it is a Go program without C in it, and Go does not use malloc"
+		return "it is a Go program without cgo, and Go does not use malloc"
 	case f.libc == "":
 		return "no C library with arenas was found in it"
 	case f.libc != "glibc":
@@ -116,7 +116,7 @@ func (f facts) obstacle() string {
 	return ""
 }
 
-// cap is the cap that counts: the policy's where one is named, else what the process's own glibc took.
+// cap is the cap to judge: the policy's if a policy is given, else the one that the process's glibc read.
 func (f facts) cap() Cap {
 	own := f.began.setting.Max
 	switch {
@@ -125,48 +125,48 @@ func (f facts) cap() Cap {
 	case f.wanted != nil:
 		return Cap{Why: fmt.Sprintf("no cap: the policy says %q", string(f.wanted.Mode))}
 	case !f.began.environKnown:
-		return Cap{Why: "whether a cap is set is not known: its environment " + f.began.unknown}
+		return Cap{Why: "it is unknown whether a cap is set: its environment " + f.began.unknown}
 	case !own.OK:
 		return Cap{Why: "no cap is set: " + f.noCap()}
 	case own.Unlimited():
-		return Cap{Why: fmt.Sprintf("no cap is set: the value of %s is so large that it is no limit", source(own))}
+		return Cap{Why: fmt.Sprintf("no cap is set: the value of %s is too large to limit anything", source(own))}
 	}
 	return Cap{N: int(own.N), Source: own.From}
 }
 
-// noCap says why its glibc takes no cap from the environment.
+// noCap says why its glibc reads no cap from the environment.
 func (f facts) noCap() string {
 	own := f.began.setting.Max
 	switch {
 	case own.Locked:
-		return "/etc/tunables.conf locks glibc.malloc.arena_max with a value that its glibc does not take"
+		return "/etc/tunables.conf locks glibc.malloc.arena_max to a value that its glibc rejects"
 	case f.began.setting.Secure:
 		return "glibc.rtld.enable_secure=1 makes its glibc ignore MALLOC_ARENA_MAX"
 	case own.Refused != "":
 		return refusal(own) + f.limit()
 	case f.began.setting.Malformed:
-		return "its glibc ignores all of its GLIBC_TUNABLES, which are malformed" + f.limit()
+		return "its glibc ignores GLIBC_TUNABLES, which is malformed" + f.limit()
 	case f.version.Before(26) && environ.Inherited(f.began.environ).MaxFrom == "$GLIBC_TUNABLES":
 		return fmt.Sprintf("glibc %s does not know GLIBC_TUNABLES", f.version) + f.limit()
 	}
 	return "neither MALLOC_ARENA_MAX nor GLIBC_TUNABLES in its environment sets one" + f.limit()
 }
 
-// refusal says why its glibc does not take what was asked for.
+// refusal says why its glibc rejects the value.
 func refusal(v environ.Value) (why string) {
 	switch name, value, _ := strings.Cut(v.Refused, "="); value {
 	case "0":
-		why = name + " is 0, which stands for glibc's own limit"
+		why = name + " is 0, which means glibc's own limit"
 	case "":
 		why = name + " is empty, which sets nothing"
 	default:
-		why = fmt.Sprintf("its glibc does not take %q", v.Refused)
+		why = fmt.Sprintf("its glibc rejects %q", v.Refused)
 	}
 	if v.Last {
-		why += ", and takes no other of several"
+		why += "; of several values only the last one counts"
 	}
 	if v.KeepsOut {
-		why += "; from 2.44 on such a tunable keeps MALLOC_ARENA_MAX out"
+		why += "; since 2.44 glibc then ignores MALLOC_ARENA_MAX"
 	}
 	return why
 }
@@ -180,11 +180,11 @@ func (f facts) limit() string {
 	case f.began.setting.Test.Unlimited() && !f.began.secure:
 		return "; its MALLOC_ARENA_TEST is so large that glibc has no limit"
 	}
-	return fmt.Sprintf("; glibc stops by itself at %d here", f.ownLimit)
+	return fmt.Sprintf("; glibc's own limit is %d here", f.ownLimit)
 }
 
-// upgrade says what the newest glibc would change: nothing where another limit than glibc's own counts, or where it would
-// allow the arenas that are there.
+// upgrade says how the newest glibc's own limit would differ; "" if another limit applies here, or if it would allow the
+// present arenas too.
 func (f facts) upgrade(cpus int) string {
 	newest := environ.NewestGlibc(f.version.Bits32)
 	limit, copies := f.allowed(newest, 0, cpus), max(1, f.libcs)
@@ -195,7 +195,7 @@ func (f facts) upgrade(cpus int) string {
 	return fmt.Sprintf("glibc %s would allow %s by itself here, not %d", newest, plural(limit, "arena"), f.ownLimit)
 }
 
-// source is where a value stands, as people call it.
+// source is the usual name of the place where a value is set.
 func source(v environ.Value) string {
 	switch {
 	case v.System:
@@ -206,49 +206,48 @@ func source(v environ.Value) string {
 	return "MALLOC_ARENA_MAX"
 }
 
-// within fills in the answer where no more arenas are there than allowed: kept only where the cap is what
-// keeps them down.
+// within fills in the answer for a process at or below its cap. The cap counts as kept only if it is in force.
 func (f facts) within(c *Cap) {
 	own := f.began.setting.Max
 	switch {
 	case f.began.secure && !own.System:
-		c.Why = "not exceeded so far, but nothing keeps it: " + secureMode
+		c.Why = "not exceeded so far, but not enforced: " + secureMode
 	case !f.began.environKnown:
-		c.Why = "not exceeded so far; whether it is in force is not known: its environment " + f.began.unknown
+		c.Why = "not exceeded so far; it is unknown whether it is in force: its environment " + f.began.unknown
 	case f.foreign():
-		c.Why = fmt.Sprintf("not exceeded so far, but its malloc is that of %s, and whether that reads MALLOC_ARENA_MAX is not known", Printable(f.mallocIn))
+		c.Why = fmt.Sprintf("not exceeded so far, but its malloc is that of %s, which may not read MALLOC_ARENA_MAX", Printable(f.mallocIn))
 	case f.notInForce(*c):
 		c.Why = "not exceeded so far, but not in force: " + f.started()
 		c.advice = cmp.Or(f.otherWay(), restart)
 	case own.OK && uint64(f.arenas) > own.N: // the policy allows more than the process was started with
-		c.Why = fmt.Sprintf("not exceeded so far, but nothing keeps it: %s are more than the %d of its %s",
+		c.Why = fmt.Sprintf("not exceeded so far, but not enforced: %s are more than the %d of its %s",
 			plural(f.arenas, "arena"), own.N, source(own))
 	default:
 		c.Kept, c.Why = Yes, fmt.Sprintf("%s of %d allowed", plural(f.arenas, "arena"), c.N)
 	}
 }
 
-// otherWay is how a cap is set where the environment cannot do it; "" where it can.
+// otherWay says how to set a cap if the environment cannot; "" if it can.
 func (f facts) otherWay() string {
 	switch {
 	case f.began.setting.Max.Locked:
-		return "set glibc.malloc.arena_max in /etc/tunables.conf and run ldconfig: the environment cannot override what stands there"
+		return "set glibc.malloc.arena_max in /etc/tunables.conf and run ldconfig: the environment cannot override that file"
 	case f.began.secure:
-		return "a program with file capabilities obeys when it gets them as ambient ones instead (systemd: AmbientCapabilities=)"
+		return "if the program has file capabilities, give it ambient capabilities instead (systemd: AmbientCapabilities=)"
 	}
 	return ""
 }
 
-// foreign reports a malloc that is not glibc's and has no known name. One that passes on to glibc's has arenas of it.
+// foreign reports a malloc that is neither glibc's nor known. If there are arenas beside the main ones, it calls glibc's.
 func (f facts) foreign() bool { return f.allocator == "" && f.mallocIn != "" && f.arenas <= f.libcs }
 
-// notInForce reports whether a policy wants a cap that the process was not started with.
+// notInForce reports whether the process was started without the policy's cap or a lower one.
 func (f facts) notInForce(c Cap) bool {
 	own := f.began.setting.Max
 	return c.Source == "policy" && f.began.environKnown && !(own.OK && own.N <= uint64(c.N))
 }
 
-// started says what the process was started with instead of what the policy wants.
+// started says which cap the process was started with instead of the policy's.
 func (f facts) started() string {
 	own := f.began.setting.Max
 	if !own.OK {
@@ -262,8 +261,7 @@ const (
 	restart    = "start it again with 'arenacap run' and this policy in front of its command"
 )
 
-// exceeds gives the reason for more arenas than the cap, as far as it can be told from outside, and what
-// would help.
+// exceeds fills in the most likely reason for more arenas than the cap, and what to do.
 func (f facts) exceeds(c *Cap) {
 	switch {
 	case f.began.secure && !f.began.setting.Max.System:
@@ -274,16 +272,16 @@ func (f facts) exceeds(c *Cap) {
 		c.Why = fmt.Sprintf("glibc %s allows MALLOC_ARENA_TEST + 1 = %d arenas before it looks at the cap", f.version, f.allowed(f.version, c.N, 0))
 		c.advice = "put 'arenacap run --' in front of its command: it sets MALLOC_ARENA_TEST too"
 	case f.version.Racy():
-		c.Why = fmt.Sprintf("glibc %s goes over the cap where threads start at the same moment; 2.15 and later do not", f.version)
+		c.Why = fmt.Sprintf("glibc %s may exceed the cap when threads start at the same moment; 2.15 and later do not", f.version)
 	case f.libcs > 1:
 		c.Why = fmt.Sprintf("%d copies of the C library are loaded, and each has a cap of its own", f.libcs)
 	default:
-		c.Why = "most likely the program sets another limit itself, with mallopt(M_ARENA_MAX), which comes before any variable"
+		c.Why = "most likely the program sets another limit itself, with mallopt(M_ARENA_MAX), which overrides any variable"
 		c.advice = "look for M_ARENA_MAX in the program's source or settings: no variable overrides it"
 	}
 }
 
-// allowed is how many arenas a glibc makes under a cap, 0 for none, with the MALLOC_ARENA_TEST that the process has.
+// allowed is the most arenas that a glibc makes under a cap (0: without one) and the process's MALLOC_ARENA_TEST.
 func (f facts) allowed(v environ.GlibcVersion, cap, cpus int) int {
 	test := f.began.setting.Test
 	if f.began.secure && !test.System {

@@ -18,11 +18,11 @@ import (
 // Host is every process of the machine that uses glibc's arenas.
 type Host struct {
 	Rows       []Row
-	Unreadable []error // a process each that could not be read
-	OneACore   int     // the cap that Saving compares with
+	Unreadable []error // one for each process that could not be read
+	OneACore   int     // the cap of one arena a core, for Row.Saving
 }
 
-// Row is one process, in figures: what else was found of it is not kept, so that a host may have many.
+// Row has the figures of one process; its arena.Process is not kept, to save memory on a large host.
 type Row struct {
 	PID      int
 	Name     string // as ps shows it, any bytes
@@ -35,13 +35,13 @@ type Row struct {
 	ArenaReserved uint64 // of the arenas beside the main one
 	ArenaResident uint64
 	Huge          uint64 // of arenas, thread stacks and main heap, in huge pages
-	Saving        uint64 // of address space, that a cap of one arena a core would spare
+	Saving        uint64 // address space that a cap of one arena a core would save
 }
 
-// mostReaders bounds how many processes are read at a time: a look at a large host leaves it most of its cores.
+// mostReaders is the most processes that are read at a time, so that a large host keeps most of its cores for its work.
 const mostReaders = 8
 
-// List inspects every process. Those with the main arena alone are left out unless all is set.
+// List inspects every process. Processes with only a main arena are left out unless all is set.
 func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 	pids, err := processes()
 	if err != nil {
@@ -70,25 +70,24 @@ func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 	return h, ctx.Err()
 }
 
-// answer is what came of one process; ok is false where there is nothing to tell.
+// answer is the result for one process; ok is false if it has no row.
 type answer struct {
 	row Row
 	ok  bool
 	err error
 }
 
-// processes are the numbers of all processes, the folders of /proc that are numbers (proc(5)). gopsutil's
-// package for processes would list them too, but it imports net, which with cgo makes a plain build a
-// dynamic program: a millisecond at every launch.
+// processes lists all PIDs: the directories of /proc with numeric names (proc(5)). gopsutil's process package is not used:
+// it imports net, which with cgo makes the program dynamic and costs 1 ms at every launch.
 func processes() (pids []int, err error) {
 	if pids, err = proc.Here.Numbers("/proc"); err != nil {
-		return nil, fmt.Errorf("the processes cannot be listed: %w", err)
+		return nil, fmt.Errorf("cannot list the processes: %w", err)
 	}
 	slices.Sort(pids)
 	return pids, nil
 }
 
-// look looks at one process: the census first, which is cheap, and the rest where there is something to tell.
+// look inspects one process: first the census, which is cheap, and then the rest if the process gets a row.
 func look(pid, online, oneACore int, all bool) answer {
 	census, err := arena.Count(pid)
 	if err != nil || census.Arenas == 0 || census.Arenas == 1 && !all {
@@ -111,5 +110,5 @@ func look(pid, online, oneACore int, all bool) answer {
 	}}
 }
 
-// gone reports whether there is nothing to be read: the process ended, or is a kernel thread.
+// gone reports whether the process has ended or has no memory (kernel thread, zombie).
 func gone(err error) bool { return errors.Is(err, arena.ErrNoMemory) || errors.Is(err, syscall.ESRCH) }

@@ -1,9 +1,8 @@
-// Package inspect answers two questions about a live process from outside: is the cap on its arenas kept,
-// and where is its virtual memory?
+// Package inspect answers two questions about a live process from outside: does it keep the cap on its arenas, and what
+// does its virtual size consist of?
 //
-// Package arena has what is in the process, package environ what its glibc read when it started. Here both
-// are put together: cap.go judges, sentence.go says it for people; both are pure. List does the same for
-// every process of the machine.
+// It combines the arenas that package arena finds with the settings that package environ decodes. cap.go judges the cap and
+// sentence.go writes the text; both are pure. List does the same for every process of the machine.
 package inspect
 
 import (
@@ -24,19 +23,18 @@ import (
 	"arenacap/policy"
 )
 
-// Report is one process: what was found and what follows from it.
+// Report is the result of Look for one process.
 type Report struct {
 	Process *arena.Process
 	Cap     Cap
-	Verdict string // where the virtual size is, in one sentence
-	Upgrade string // what the newest glibc would change; "" is nothing
-	Next    string // what to type or to do next; "" is nothing
+	Verdict string // the largest parts of the virtual size, in one sentence
+	Upgrade string // what the newest glibc would change, or ""
+	Next    string // what to type or to do next, or ""
 }
 
-// Look inspects a live process. wanted is a policy that should be in force, or nil: then what counts is what
-// the process's own glibc read. The policy is laid over this machine and what the process inherited, as run
-// would do: a process in another container may have been given other cores. The errors are those of
-// arena.Inspect.
+// Look inspects a live process. wanted is a policy that should be in force, or nil for the settings that the process's own
+// glibc read. The policy is resolved for this machine and the process's environment, as run would do; a process in another
+// container may have been given other cores. The errors are those of arena.Inspect.
 func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	p, began, err := read(pid)
 	if err != nil {
@@ -61,7 +59,7 @@ func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	if r.Cap.N == 0 && saving(p, oneACore(m)) > 0 {
 		r.Cap.advice = cmp.Or(f.ownLimitSet(p), carrierAbove(pid), r.Cap.advice)
 	}
-	if f.wanted == nil || r.Cap.N != 0 { // a policy without a cap is meant
+	if f.wanted == nil || r.Cap.N != 0 { // no advice against a policy that wants no cap
 		r.Next = next(p, r.Cap, oneACore(m))
 	}
 	if r.Next == "" && hugeMatters(p) {
@@ -70,14 +68,14 @@ func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	return r, nil
 }
 
-// resolve is the cap that the policy would have given this process; budgets do not matter here.
+// resolve is the plan that the policy gives for this process; the budget is left out.
 func resolve(wanted policy.Policy, m policy.Machine, env []string) (policy.Plan, error) {
 	wanted.Budget = policy.Builtin().Budget
 	m.Inherited = environ.Inherited(env)
 	return wanted.Resolve(m)
 }
 
-// oneACore is the cap of the built-in policy, which savings are told for.
+// oneACore is the cap of the built-in policy, with which savings are calculated.
 func oneACore(m policy.Machine) int {
 	m.Inherited = policy.Inherited{}
 	plan, err := policy.Builtin().Resolve(m)
@@ -87,25 +85,25 @@ func oneACore(m policy.Machine) int {
 	return plan.ArenaMax
 }
 
-// readTries bounds how often a process that execs other programs one after the other is read again.
+// readTries is how often a process is read if it executes other programs meanwhile.
 const readTries = 3
 
-// Name is what the kernel calls a process, also one that may not be read, a zombie or a thread of the kernel; "" where
-// there is none.
+// Name is the kernel's name of a process, including zombies, kernel threads and processes that may not be read; "" if there
+// is no such process.
 func Name(pid int) string {
 	text, _ := proc.Here.Read(procFile(pid, "stat"))
 	s, _ := proc.ParseStat(text)
 	return s.Name
 }
 
-// read reads the process and what it was started with, both of the same program: auxv has addresses that the
-// kernel draws anew at each exec.
+// read reads the process and what it was started with. It compares auxv before and after to detect an exec in between:
+// auxv has addresses that the kernel randomizes at each exec.
 func read(pid int) (p *arena.Process, _ beginning, err error) {
 	for range readTries {
 		before := readFile(pid, "auxv")
 		env := readFile(pid, "environ")
 		p, err = arena.Inspect(pid)
-		if errors.Is(err, syscall.ESRCH) { // it has ended, or execs another program
+		if errors.Is(err, syscall.ESRCH) { // it has ended, or has executed another program
 			continue
 		}
 		if err != nil {
@@ -118,17 +116,17 @@ func read(pid int) (p *arena.Process, _ beginning, err error) {
 	if err != nil {
 		return nil, beginning{}, err
 	}
-	return p, beginning{unknown: "is never the same: it execs one program after the other"}, nil
+	return p, beginning{unknown: "changes all the time: it executes one program after another"}, nil
 }
 
-// file is a file of /proc/PID.
+// file is the contents of a file of /proc/PID, or the error.
 type file struct {
 	text []byte
 	err  error
 }
 
-// readFile reads a file that tells of the address space. A first thread that has ended (pthread_exit(3) in
-// main) has none any more; then another thread's is read.
+// readFile reads a file about the address space. If the first thread has ended (pthread_exit(3) in main), its file is
+// empty; then the file of another thread is read.
 func readFile(pid int, name string) file {
 	text, err := proc.Here.Read(procFile(pid, name))
 	if len(text) == 0 {
@@ -142,7 +140,7 @@ func readFile(pid int, name string) file {
 	return file{text, err}
 }
 
-// begin reads how the process was started. What may not be read stays unknown.
+// begin determines what the process was started with.
 func begin(p *arena.Process, env, auxv file) beginning {
 	began := beginning{unknown: "cannot be read", secure: proc.AtSecure(auxv.text, p.Bits)}
 	if env.err != nil {
@@ -155,20 +153,21 @@ func begin(p *arena.Process, env, auxv file) beginning {
 	}
 	began.environ, began.environKnown = list, true
 	version := environ.Glibc(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits)
-	if !version.Known() || version.Before(44) { // reads no /etc/tunables.conf
+	if !version.Known() || version.Before(44) { // these do not read /etc/tunables.conf
 		began.setting = environ.Effective(list, version)
 		return began
 	}
 	system := target.SystemTunables(p.PID, began.secure)
-	if began.secure && len(system) > 0 { // its glibc reads nothing else
+	if began.secure && len(system) > 0 { // its glibc reads only /etc/tunables.conf
 		list = nil
 	}
 	began.setting = environ.Effective(list, version, system...)
 	return began
 }
 
-// title is whether a program's title goes on where its environment stood: then cmdline is the title, and not as long as
-// the arguments that execve filled (fs/proc/base.c, get_mm_cmdline). It is not known of a first thread that has ended.
+// title reports whether the program's title extends into the memory of its environment: then cmdline is the title and
+// differs in length from the arguments of execve (fs/proc/base.c, get_mm_cmdline). It is unknown if the first thread has
+// ended.
 func title(pid int) target.Answer {
 	stat, err := proc.ParseStat(readFile(pid, "stat").text)
 	if err != nil || stat.Args == 0 {
@@ -180,7 +179,7 @@ func title(pid int) target.Answer {
 	return target.Yes
 }
 
-// ask has the program itself examined for a reason why a cap has no effect on it.
+// ask examines the program file for the reason why a cap has no effect.
 func (c *Cap) ask(pid int, began beginning) {
 	t := examine(pid, began)
 	if t.CanCap != target.No || len(t.Why) == 0 {
@@ -190,10 +189,10 @@ func (c *Cap) ask(pid int, began beginning) {
 	if len(t.Hints) > 0 {
 		c.advice = t.Hints[0]
 	}
-	c.advice = cmp.Or(c.advice, "'arenacap plan PROGRAM' tells what a cap can do on a program")
+	c.advice = cmp.Or(c.advice, "'arenacap plan PROGRAM' shows whether a cap works for a program")
 }
 
-// examine looks at the program that a process runs.
+// examine examines the program file of a process.
 func examine(pid int, began beginning) target.Target {
 	path := procFile(pid, "exe")
 	if name, err := os.Readlink(path); err == nil && sameFile(name, path) {
@@ -202,8 +201,8 @@ func examine(pid int, began beginning) target.Target {
 	return target.Examine(path, nil, began.environ)
 }
 
-// ownLimitSet is what to do where the program most likely sets a limit of its own, which comes before any cap: it calls
-// mallopt, and its threads share fewer arenas than glibc would make for them. "" is anything else.
+// ownLimitSet is the advice for a program that most likely sets its own limit, which overrides any cap: it calls mallopt, and
+// its threads share fewer arenas than glibc would make for them. It is "" for other programs.
 func (f facts) ownLimitSet(p *arena.Process) string {
 	if f.libcs > 1 || f.arenas >= p.Threads || f.arenas >= f.ownLimit {
 		return ""
@@ -212,16 +211,16 @@ func (f facts) ownLimitSet(p *arena.Process) string {
 	if caller == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s calls mallopt, and %d threads share %d arenas: most likely it sets a limit of its own, which comes before any cap; look for M_ARENA_MAX in its source or settings",
+	return fmt.Sprintf("%s calls mallopt, and %d threads share %d arenas: most likely it sets its own limit, which overrides any cap; look for M_ARENA_MAX in its source or settings",
 		Printable(filepath.Base(caller)), p.Threads, f.arenas)
 }
 
-// maxAbove bounds how far above a process carriers are looked for.
+// maxAbove is how many ancestors of a process are checked for carriers.
 const maxAbove = 4
 
-// carrierAbove is what to do where the process was started by a carrier that takes a cap away (sudo, su), or by carriers
-// behind one: in front of it arenacap would not help. A parent that is something else, or a shell at its prompt, ends the
-// search: arenacap may stand behind that. "" is no such carrier.
+// carrierAbove is the advice if the process was started by a carrier that removes the cap (sudo, su), directly or through
+// other carriers: arenacap in front of that command would have no effect. The search ends at a parent that is not a carrier
+// or is an interactive shell, since arenacap can be put after it. "" means that there is no such carrier.
 func carrierAbove(pid int) string {
 	for range maxAbove {
 		text, _ := proc.Here.Read(procFile(pid, "stat"))
@@ -230,7 +229,7 @@ func carrierAbove(pid int) string {
 			return ""
 		}
 		line, _ := proc.Here.Read(procFile(pid, "cmdline"))
-		args := proc.ParseEnviron(line) // NULs end the words too
+		args := proc.ParseEnviron(line) // arguments end with NULs too
 		if len(args) == 0 || !target.IsCarrier(args[0]) {
 			return ""
 		}
@@ -244,7 +243,7 @@ func carrierAbove(pid int) string {
 	return ""
 }
 
-// spares is the address space that a cap of one arena a core would spare; nothing where a cap would not count.
+// spares is the address space in bytes that a cap of one arena a core would save; 0 if a cap would have no effect.
 func (f facts) spares(p *arena.Process, c Cap, oneACore int) uint64 {
 	spared := saving(p, oneACore)
 	overruled := c.Kept == No && f.libcs == 1 && f.arenas > f.allowed(f.version, c.N, 0)

@@ -78,7 +78,7 @@ func TestLookAtCaps(t *testing.T) {
 		{"mallopt inside lowers it", []string{"MALLOC_ARENA_MAX=4"}, []string{"mallopt 2", many}, 4, "environment", Yes, "2 arenas of 4", ""},
 		{"an entry that is no variable", []string{"A", "MALLOC_ARENA_MAX=4", "MALLOC_ARENA_MAX"}, []string{many}, 4, "environment", Yes, "4 arenas of 4", ""},
 		{"a test that glibc takes", []string{"MALLOC_ARENA_TEST=020"}, nil, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", ""},
-		{"a value that nobody takes", []string{"MALLOC_ARENA_MAX=four"}, nil, 0, "", NoAnswer, `its glibc does not take "MALLOC_ARENA_MAX=four"`, ""},
+		{"an invalid value", []string{"MALLOC_ARENA_MAX=four"}, nil, 0, "", NoAnswer, `its glibc rejects "MALLOC_ARENA_MAX=four"`, ""},
 		{"several heaps an arena", []string{"MALLOC_ARENA_MAX=3"}, []string{"threads 2 150000"}, 3, "environment", Yes, "", ""},
 		{"threads gone", []string{"MALLOC_ARENA_MAX=3"}, []string{many, "end"}, 3, "environment", Yes, "", ""},
 	}
@@ -99,7 +99,7 @@ func TestLookAtCaps(t *testing.T) {
 func TestOwnLimit(t *testing.T) {
 	probe := build(t, "gcc", probeSource)
 	m := policy.Machine{Online: policy.Reading[int]{N: 2}, Affinity: policy.Reading[int]{N: 2}}
-	for limit, want := range map[string]string{"mallopt 4": "calls mallopt, and 10 threads share 4 arenas: most likely it sets a limit of its own", "threads 1 1": "put 'arenacap run --' in front"} {
+	for limit, want := range map[string]string{"mallopt 4": "calls mallopt, and 10 threads share 4 arenas: most likely it sets its own limit", "threads 1 1": "put 'arenacap run --' in front"} {
 		p := start(t, nil, probe)
 		p.do(limit, "threads 9 1")
 		r, err := Look(p.process.Pid, m, nil)
@@ -209,7 +209,7 @@ func TestLookAtSecureMode(t *testing.T) {
 		why     string
 		next    string
 	}{
-		{"threads 1 1", NoAnswer, "not exceeded so far, but nothing keeps it", ""},
+		{"threads 1 1", NoAnswer, "not exceeded so far, but not enforced", ""},
 		{"threads 9 1", No, "AT_SECURE", "ambient"},
 	} {
 		p := start(t, []string{"MALLOC_ARENA_MAX=3"}, setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", probe)
@@ -360,7 +360,7 @@ func TestLookAtItsOwnLimit(t *testing.T) {
 		p := start(t, c.env, probe)
 		p.do(fmt.Sprintf("threads %d 1", c.threads))
 		r := mustLook(t, p.process.Pid, nil)
-		if want := fmt.Sprintf("glibc stops by itself at %d here", len(r.Process.Arenas)); len(r.Process.Arenas) > c.threads || !strings.Contains(r.Cap.Why, want) {
+		if want := fmt.Sprintf("glibc's own limit is %d here", len(r.Process.Arenas)); len(r.Process.Arenas) > c.threads || !strings.Contains(r.Cap.Why, want) {
 			t.Errorf("%q: %d arenas, %q", c.env, len(r.Process.Arenas), r.Cap.Why)
 		}
 	}

@@ -180,7 +180,7 @@ func (m *matrix) check(t *testing.T, cell string, p *program, v environ.GlibcVer
 	switch {
 	case capped && (got.Cap == nil || uint64(*got.Cap) != setting.Max.N || got.Source != setting.Max.From || got.Kept == nil || !*got.Kept):
 		t.Errorf("%s: the cap is %+v, inspect says %s", cell, setting.Max, got)
-	case !capped && strings.Contains(got.Why, "stops by itself") && !strings.Contains(got.Why, fmt.Sprintf("at %d here", predict(setting, v, m.online, 1<<20))):
+	case !capped && strings.Contains(got.Why, "; glibc's own limit is") && !strings.Contains(got.Why, fmt.Sprintf("limit is %d here", predict(setting, v, m.online, 1<<20))):
 		t.Errorf("%s: inspect says %s", cell, got)
 	case !capped && (got.Cap != nil || got.Kept != nil):
 		t.Errorf("%s: there is no cap, inspect says %s", cell, got)

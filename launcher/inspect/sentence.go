@@ -11,8 +11,7 @@ import (
 	"arenacap/policy"
 )
 
-// verdict says in one sentence where the virtual size is: its largest parts, at most three, and what is
-// resident.
+// verdict describes the virtual size in one sentence: its largest parts, at most three, and the resident size.
 func verdict(p *arena.Process) string {
 	var parts []string
 	for i, part := range p.Parts {
@@ -29,14 +28,14 @@ func verdict(p *arena.Process) string {
 	return said
 }
 
-// hugeMatters reports whether huge pages are what makes the arenas large in memory: they are most of it, and most of them
-// are not in use.
+// hugeMatters reports whether huge pages make the arenas' resident size large: they are at least half of it, and at most half
+// of them is in use.
 func hugeMatters(p *arena.Process) bool {
 	huge := hugeInArenas(p)
 	return huge > 0 && huge >= ArenasResident(p)/2 && used(p) <= huge/2
 }
 
-// sumArenas adds up a figure of the arenas other than the main one.
+// sumArenas adds up figure over the arenas other than the main ones.
 func sumArenas(p *arena.Process, figure func(arena.Arena) uint64) (sum uint64) {
 	for _, a := range p.Arenas {
 		if !a.Main {
@@ -46,7 +45,7 @@ func sumArenas(p *arena.Process, figure func(arena.Arena) uint64) (sum uint64) {
 	return sum
 }
 
-// ArenasResident is how much of the arenas other than the main one is in memory, in bytes.
+// ArenasResident is the resident bytes of the arenas other than the main ones.
 func ArenasResident(p *arena.Process) uint64 {
 	return sumArenas(p, func(a arena.Arena) uint64 { return a.Resident })
 }
@@ -55,13 +54,13 @@ func hugeInArenas(p *arena.Process) uint64 {
 	return sumArenas(p, func(a arena.Arena) uint64 { return a.Huge })
 }
 
-// used is the most that can be in use of those arenas: all but their top chunks, which are free.
+// used is an upper bound of the bytes in use in those arenas: all but their top chunks, which are free.
 func used(p *arena.Process) uint64 {
 	return sumArenas(p, func(a arena.Arena) uint64 { return a.SystemMem - min(a.Top, a.SystemMem) })
 }
 
-// hugeAdvice says what would help where hugeMatters; mode is the kernel's. Where the program asks for them itself, nothing
-// from outside does.
+// hugeAdvice says what to do if hugeMatters; mode is the kernel's huge page mode. It is "" if the program itself requests
+// huge pages, since no setting from outside prevents that.
 func hugeAdvice(env []string, v environ.GlibcVersion, mode string) string {
 	switch why, mapped := environ.HugePages(env, v); {
 	case mode == "always" && !mapped:
@@ -72,8 +71,8 @@ func hugeAdvice(env []string, v environ.GlibcVersion, mode string) string {
 	return ""
 }
 
-// large reports whether a part is at least a tenth of the whole. Reservations without access, of which some
-// programs make terabytes, do not make the others small.
+// large reports whether a part is at least a tenth of the virtual size. For other kinds the size without reservations counts,
+// since some programs reserve terabytes.
 func large(p *arena.Process, part arena.Part) bool {
 	whole := p.Virtual
 	if part.Kind != arena.KindReserved {
@@ -86,7 +85,7 @@ func large(p *arena.Process, part arena.Part) bool {
 	return part.Virtual >= whole/10
 }
 
-// are says what a part is, behind its size.
+// are is the text about a part after its size: "are 15 arenas beside the main one".
 func are(p arena.Part) string {
 	switch p.Kind {
 	case arena.KindArenas:
@@ -106,8 +105,8 @@ func are(p arena.Part) string {
 	return "are " + p.Kind
 }
 
-// Printable makes a name that a process may have given itself or its files fit for a terminal: quoted as in
-// Go where it holds control characters, line ends or bytes that are no text.
+// Printable makes a name safe for a terminal: it quotes as in Go a name with control characters, newlines or bytes that are
+// not text.
 func Printable(s string) string {
 	quoted := strconv.QuoteToGraphic(s)
 	if quoted == `"`+s+`"` {
@@ -116,8 +115,8 @@ func Printable(s string) string {
 	return quoted
 }
 
-// next is what to type next: where a cap is not kept what would help, and where there is none what one would
-// spare. oneACore is the cap that is suggested.
+// next is the advice on what to do: about a cap that is not kept, or, without a cap, how much one would save. oneACore is
+// the suggested cap.
 func next(p *arena.Process, c Cap, oneACore int) string {
 	spared := saving(p, oneACore)
 	switch {
@@ -136,7 +135,7 @@ func next(p *arena.Process, c Cap, oneACore int) string {
 		oneACore, each, policy.FormatSize(spared))
 }
 
-// perLibc is how many arenas each copy of the C library has.
+// perLibc counts the arenas of each copy of the C library.
 func perLibc(p *arena.Process) map[int]int {
 	n := map[int]int{}
 	for _, a := range p.Arenas {
@@ -145,8 +144,8 @@ func perLibc(p *arena.Process) map[int]int {
 	return n
 }
 
-// saving is the address space that a cap would spare: the share of the arenas over it, which each copy of the C library
-// has of its own. Arenas differ in size, and which ones would not be there cannot be told, so they count alike.
+// saving estimates the address space in bytes that a cap would save: the reserved size times the share of the arenas over
+// the cap, which applies to each copy of the C library. All arenas count alike, since it is unknown which would be missing.
 func saving(p *arena.Process, cap int) uint64 {
 	over, others := 0, 0
 	for _, n := range perLibc(p) {

@@ -137,7 +137,7 @@ func TestNext(t *testing.T) {
 		}, Cap{}, "put 'arenacap run --'"},
 		{"no more arenas than cores", func(p *arena.Process) { p.Arenas = p.Arenas[:2] }, Cap{}, ""},
 		{"the environment cannot set one", func(p *arena.Process) {}, base(glibc241, 16).with(systemLocked).judge(), "set glibc.malloc.arena_max in /etc/tunables.conf"},
-		{"no cap in secure mode", func(p *arena.Process) {}, base(glibc236, 16).with(secure).judge(), "a program with file capabilities obeys"},
+		{"no cap in secure mode", func(p *arena.Process) {}, base(glibc236, 16).with(secure).judge(), "if the program has file capabilities, give it ambient"},
 		{"another malloc", func(p *arena.Process) { p.Allocator = "jemalloc" }, Cap{}, ""},
 	}
 	for _, c := range cases {

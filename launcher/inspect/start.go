@@ -6,12 +6,12 @@ import (
 	"arenacap/launcher/target"
 )
 
-// overwritten reports whether a program has put its title over its environment, as setproctitle(3) of BSD
-// and what copies it do (PostgreSQL, nginx, Redis, sshd): then NULs or the end of a title stand there. An entry without
-// "=" proves nothing, as execve(2) takes such ones, unless it is not known whether there is a title. One behind
-// GLIBC_TUNABLES is a malformed item that ld.so has cut off.
+// overwritten reports whether a program has written its title over its environment, as BSD's setproctitle(3) and its copies
+// do (PostgreSQL, nginx, Redis, sshd): then env holds NULs or the end of the title. An entry without "=" counts as a title
+// only if title is unknown, since execve(2) accepts such entries. An entry after GLIBC_TUNABLES does not count: it is a
+// malformed item that ld.so has cut off.
 //
-// A known limit: where a starter hands over an entry of no bytes, the environment counts as not known.
+// Known limit: if the parent passes an empty entry, the environment counts as unknown.
 func overwritten(env []string, title target.Answer) bool {
 	tunables := false
 	for _, entry := range env {
