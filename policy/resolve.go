@@ -114,6 +114,9 @@ func (plan *Plan) setCap(c Cap, cores string) error {
 	case Fixed:
 		plan.ArenaMax = c.N
 		plan.reason("%s: MALLOC_ARENA_MAX is %d", said, c.N)
+		if size := plan.Policy.Arenas.MaxReserved; !size.isZero() {
+			plan.reason("max_reserved (%s) has no effect: it lowers per-core caps only", size.From)
+		}
 	case PerCore:
 		if plan.Cores == 0 {
 			return fmt.Errorf(`%s needs the number of cores, which was not found (%s); write a fixed cap, such as cap = 4, or cores = 8`, said, cores)

@@ -101,7 +101,7 @@ func TestResolveMaxReserved(t *testing.T) {
 		{cap: "1/core", reserved: "1GiB", max: 4, cores: 64, want: 4},
 		{cap: "1/core", reserved: "1GiB", max: 64, cores: 64, want: 17},
 		{cap: "65535/core", reserved: "8388607TiB", cores: 64, want: MaxCap},
-		{cap: "20", reserved: "128MiB", cores: 64, want: 20}, // no effect on a fixed cap
+		{cap: "20", reserved: "128MiB", cores: 64, want: 20, why: "max_reserved (policy.toml:4) has no effect: it lowers per-core caps only"},
 		{cap: "1/core", reserved: "25%", limit: 4 << 30, cores: 64, want: 17, why: "max_reserved = 1 GiB (policy.toml:4, 25% of 4 GiB (RLIMIT_AS))"},
 		{cap: "1/core", reserved: "25%", cores: 64, want: 64, why: "there is no limit on address space (RLIMIT_AS), so it has no effect"},
 		{cap: "1/core", reserved: "25%", hard: "4GiB", limit: 1 << 40, cores: 64, want: 17, why: "25% of 4 GiB (RLIMIT_AS, set by hard = true)"},

@@ -104,7 +104,7 @@ func (v *planView) print(w io.Writer) error {
 	r.add("budget", v.budget()...)
 	r.add("limits", v.lowLimits()...)
 	if v.target != nil {
-		r.addTarget(*v.target)
+		r.addTarget(*v.target, v.judgedWith())
 	}
 	r.add("tunables", slices.Concat(v.systemWide())...)
 	_, err := io.WriteString(w, r.text(terminalWidth(w)))
@@ -275,11 +275,20 @@ func chained(t target.Target) string {
 	return b.String() + cmp.Or(t.Server, "unknown")
 }
 
-func (r *rows) addTarget(t target.Target) {
+// judgedWith says that the verdict is for the glibc of this machine, if another one was asked for.
+func (v *planView) judgedWith() string {
+	if v.asked && v.target.Libc == "glibc" {
+		return " (with the glibc that it links here)"
+	}
+	return ""
+}
+
+// addTarget shows the target and its verdict; with says which glibc the verdict is for.
+func (r *rows) addTarget(t target.Target, with string) {
 	libc := cmp.Or(t.LibcRelease, strings.TrimSpace(cmp.Or(t.Libc, "unknown")+" "+t.LibcVersion))
 	r.add("target", strings.Join(append([]string{chained(t)}, t.Interpreters...), " → "),
 		fmt.Sprintf("libc: %s; allocator: %s", libc, cmp.Or(t.Allocator, "unknown")))
-	r.add("can cap", t.CanCap.String())
+	r.add("can cap", t.CanCap.String()+with)
 	r.add("", slices.Concat(t.Why, t.Notes, t.Hints)...)
 }
 

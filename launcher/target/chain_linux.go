@@ -28,6 +28,7 @@ type chain struct {
 	fs    fsys
 	links []Link
 	line  []string // the whole command line; args is its end
+	in    string   // where the line stands, if in the text of a shell or in a script: " in the text of sh"
 	args  []string // of the current program, its name first
 	path  string   // of the current program; "" if unknown
 	begin []string // environment of the first carrier
@@ -218,9 +219,9 @@ func (c *chain) behind(r reading) string {
 		if i < 0 {
 			break
 		}
-		return "put arenacap behind it: " + shown(c.line[:i]) + " '" + own + r.text + "'"
+		return "put arenacap behind it" + c.in + ": " + shown(c.line[:i]) + " '" + own + r.text + "'"
 	case len(r.command) > 0 && before > 0 && slices.Equal(c.line[before:], r.command):
-		return "put arenacap behind it: " + shown(c.line[:before]) + " " + own + shown(r.command)
+		return "put arenacap behind it" + c.in + ": " + shown(c.line[:before]) + " " + own + shown(r.command)
 	}
 	return "put arenacap behind it, in front of the server"
 }

@@ -112,7 +112,7 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 		{"systemd-run srv", "", No, "it is the service manager"}, {"systemd-run --scope srv", "", Yes, ""}, {"ssh host srv", "", No, "it is the other machine"},
 		{"bwrap --clearenv srv", "", No, ""}, {"bwrap --setenv MALLOC_ARENA_MAX 2 srv", "", Yes, ""}, {"firejail --rmenv=MALLOC_ARENA_MAX srv", "", No, ""},
 		{"strace -E MALLOC_ARENA_MAX srv", "", No, ""}, {"valgrind srv", "", Unknown, "a malloc of their own"},
-		{"sh -c srv", "", Yes, ""}, {"sh -c 'env -i srv; :'", "", No, "env clears the environment"}, {"sh -c 'MALLOC_ARENA_MAX=9 exec srv'", "", No, ""},
+		{"sh -c srv", "", Yes, ""}, {"sh -c 'env -i srv; :'", "", No, "put arenacap behind it in the text of sh: env -i arenacap run … -- srv"}, {"sh -c 'MALLOC_ARENA_MAX=9 exec srv'", "", No, ""},
 		{"sh -c 'export MALLOC_ARENA_MAX=9; exec srv'", "", No, "the text behind sh sets MALLOC_ARENA_MAX=9"},
 		{"sh -c 'export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-9}; srv'", "", Yes, ""},
 		{"sh -c 'env -i \"$0\"; :' srv", "", No, "env clears the environment"}, {"sh -c 'env -i $X'", "", No, "env clears"}, {"sh -c 'exec \"$@\"' x env -i srv", "", No, "env clears"},

@@ -55,7 +55,10 @@ func (c *chain) intoText(text string, args []string) bool {
 // start makes a command of a script the current program.
 func (c *chain) start(next shellCommand, file string, args []string) bool {
 	set, words := next.parts()
-	c.line = nil
+	c.line, c.in = nil, " in "+file
+	if file == "" {
+		c.in = " in the text of " + c.links[len(c.links)-1].Name
+	}
 	for _, w := range words {
 		c.line = append(c.line, w.expand(args)...)
 	}

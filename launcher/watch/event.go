@@ -292,7 +292,7 @@ func watchEnded(o Outcome, remaining int, why string) event {
 
 // seen is what a watch has to tell at its end.
 func seen(o Outcome, remaining int) (string, seenBody) {
-	body := seenBody{Remaining: remaining, Elapsed: o.Elapsed.Round(time.Millisecond).Seconds(), Breaches: o.Breaches}
+	body := seenBody{Remaining: remaining, Elapsed: float64(o.Elapsed.Round(time.Millisecond).Milliseconds()) / 1000, Breaches: o.Breaches}
 	text := fmt.Sprintf("watched for %s", o.Elapsed.Round(time.Millisecond))
 	if o.PeakVirtual != 0 {
 		body.PeakVirtual, body.PeakResident = &o.PeakVirtual, &o.PeakResident

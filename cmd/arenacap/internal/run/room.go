@@ -21,11 +21,12 @@ type Room struct {
 	arenas  uint64                 // worst case, with one heap per arena
 	endless bool                   // the number of arenas is unlimited
 	cap     uint64                 // number of arenas that fit into half of the room; 0 means that no cap helps
+	fixed   bool                   // the cap is a number, which max_reserved does not lower
 }
 
 // NewRoom computes the room for a plan, a program (nil for any) and a glibc.
 func NewRoom(plan policy.Plan, t *target.Target, g environ.GlibcVersion) Room {
-	r := Room{Limit: plan.AddressLimit()}
+	r := Room{Limit: plan.AddressLimit(), fixed: plan.Mode == policy.Fixed}
 	if t != nil {
 		r.program, r.Mapped = t.Program(), t.Mapped
 		if t.Libc == "none" || t.Allocator != "" && t.Allocator != "glibc" { // no arenas
@@ -81,7 +82,10 @@ func (r Room) Warning() string {
 		arenas = "up to " + policy.FormatSize(r.arenas) + " of arenas"
 	}
 	line := fmt.Sprintf("%s do not fit into the %s of address space that are left (%s), so threads may not start", arenas, policy.FormatSize(r.Left()), r.Limit.From)
-	if r.cap != 0 {
+	switch {
+	case r.cap != 0 && r.fixed:
+		line += fmt.Sprintf("; lower the cap, or give --arenas %d", r.cap)
+	case r.cap != 0:
 		line += fmt.Sprintf("; write max_reserved = \"50%%\" in [arenas], or give --arenas %d", r.cap)
 	}
 	return line
