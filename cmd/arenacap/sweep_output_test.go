@@ -50,7 +50,7 @@ func measured(latency bool) (*sweepPlan, verdict.Result) {
 					r.Error, r.Exit, r.Tail, r.Values = "the program ended with status 3", 3, "cannot, \"sorry\"", nil
 				}
 			case 4:
-				r.Error, r.Exit, r.Values = "the program was ended by SIGSEGV", 139, nil
+				r.Error, r.Exit, r.Values = "the program was killed by SIGSEGV", 139, nil
 			}
 			if i != 2 {
 				r.VirtualPeak, r.VirtualFinal, r.ResidentPeak, r.ResidentFinal = uint64(100+64*c.ArenaMax)<<20, 90<<20, 20<<20, 19<<20

@@ -1,6 +1,6 @@
 package sweep
 
-// What a run leaves behind: descendants whose parents ended.
+// Cleanup after a run: descendants of the program whose parents exited.
 
 import (
 	"fmt"
@@ -14,11 +14,11 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// leftoverTime is what a process gets between TERM and KILL.
+// leftoverTime is the time between TERM and KILL.
 const leftoverTime = 2 * time.Second
 
-// adopt makes this process the parent of descendants whose own parent ended, until release is called. reap ends and
-// reaps those that a run left behind, not those that were there before.
+// adopt makes this process the new parent of descendants whose parent exits (PR_SET_CHILD_SUBREAPER), until release is
+// called. reap ends and reaps those that a run left behind. It spares the children that existed before adopt.
 func adopt(atOnce <-chan struct{}) (reap, release func()) {
 	spared := children(os.Getpid())
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -26,7 +26,7 @@ func adopt(atOnce <-chan struct{}) (reap, release func()) {
 		late := make(chan struct{})
 		timer := time.AfterFunc(leftoverTime, func() { close(late) })
 		defer timer.Stop()
-		for range generations { // the children of those that end come next
+		for range generations { // their own children become ours when they end
 			left := slices.DeleteFunc(children(os.Getpid()), func(pid int) bool { return slices.Contains(spared, pid) })
 			if len(left) == 0 {
 				return
@@ -37,11 +37,11 @@ func adopt(atOnce <-chan struct{}) (reap, release func()) {
 	return reap, func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }
 }
 
-// generations bounds the hunt for a program that forks itself anew faster than it is killed.
+// generations bounds the loop for a program that forks faster than it is killed.
 const generations = 100
 
-// endAll ends and reaps children that nobody else waits for, with KILL when late or atOnce is closed. It gives those that
-// it may not signal: programs of another user.
+// endAll ends and reaps children, with KILL when late or atOnce is closed. It returns those that it may not signal:
+// programs of another user. No other code may wait for these children.
 func endAll(pids []int, late, atOnce <-chan struct{}) (others []int) {
 	for _, pid := range pids {
 		terminate(pid)
@@ -65,7 +65,7 @@ func endAll(pids []int, late, atOnce <-chan struct{}) (others []int) {
 	return others
 }
 
-// children are those of all threads of a process. Kernels without CONFIG_PROC_CHILDREN tell of none.
+// children returns the children of all threads of a process. Without CONFIG_PROC_CHILDREN in the kernel it returns none.
 func children(pid int) (pids []int) {
 	tasks := fmt.Sprintf("/proc/%d/task", pid)
 	threads, _ := proc.Here.Numbers(tasks)

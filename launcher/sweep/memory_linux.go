@@ -1,6 +1,6 @@
 package sweep
 
-// The memory of a program while it runs, and of what it starts: sizes often, arenas seldom.
+// Sampling of the memory of a program and of the processes that it starts: sizes often, arenas rarely.
 
 import (
 	"fmt"
@@ -15,26 +15,28 @@ import (
 
 const (
 	shortestPause = 20 * time.Millisecond // between two samples
-	lookCost      = 200                   // looks at the arenas may take 1/200 of the time, but for the first few
+	lookCost      = 200                   // inspection of the arenas takes at most 1/200 of the time, except at the start
 	keptSizes     = 200                   // samples of a run that are kept
 )
 
-// sampler observes the memory of a process, and of those that it starts, while they run.
+// sampler samples the memory of a process and its descendants while they run.
 type sampler struct {
-	run      *Run // gets what is seen
-	cap      int  // arenas; 0 is none
+	run      *Run // receives the results
+	cap      int  // in arenas; 0 for no cap
 	start    time.Time
 	members  []*member
 	nextLook time.Time
 }
 
-// member is one process. Its status stays open: a process that ended answers ESRCH, never another one's numbers.
+// member is one process. Its status file stays open: after the process has ended, a read fails with ESRCH even if the PID
+// is used again.
 type member struct {
 	pid    int
 	status int // descriptor
 }
 
-// observe starts to sample a process. stop ends that, with a last look at the arenas where the process still runs.
+// observe starts to sample a process. stop ends the sampling; lastLook is for a process that still runs: it is sampled
+// and its arenas are inspected once more.
 func observe(pid int, start time.Time, limit int, r *Run) (stop func(lastLook bool)) {
 	s := &sampler{run: r, cap: limit, start: start, nextLook: start.Add(shortestPause)}
 	s.join(pid)
@@ -47,7 +49,7 @@ func observe(pid int, start time.Time, limit int, r *Run) (stop func(lastLook bo
 }
 
 func (s *sampler) untilEnd(end <-chan bool) {
-	pause := time.NewTimer(shortestPause) // a program that has hardly begun would seem small
+	pause := time.NewTimer(shortestPause) // just after its start a program is still small
 	defer pause.Stop()
 	for {
 		select {
@@ -71,7 +73,8 @@ func (s *sampler) untilEnd(end <-chan bool) {
 	}
 }
 
-// sample adds up the sizes of all members. One process alone has the kernel's own peaks.
+// sample adds up the sizes of all members. The kernel's peaks are used only for a single process, because the peaks of
+// several need not be simultaneous.
 func (s *sampler) sample() {
 	var sum proc.Status
 	alive := 0
@@ -105,10 +108,10 @@ func (m *member) read() (s proc.Status, ok bool) {
 	return s, err == nil && s.HasMemory
 }
 
-// look finds new members and counts the arenas of all.
+// look finds new members and inspects the arenas of all.
 func (s *sampler) look() {
 	began := time.Now()
-	for i := 0; i < len(s.members); i++ { // grows
+	for i := 0; i < len(s.members); i++ { // the list grows in the loop
 		for _, pid := range children(s.members[i].pid) {
 			s.join(pid)
 		}
@@ -132,10 +135,10 @@ func (s *sampler) look() {
 	s.run.ArenaReserved, s.run.ArenaResident = max(s.run.ArenaReserved, reserved), max(s.run.ArenaResident, resident)
 	now := time.Now()
 	ran := now.Sub(s.start)
-	s.nextLook = now.Add(max(ran/8, min(ran, lookCost*now.Sub(began)))) // the last one is in the second half of a run
+	s.nextLook = now.Add(max(ran/8, min(ran, lookCost*now.Sub(began)))) // at most as long again as it ran, so the last look is in the second half of a run
 }
 
-// judgeCap looks whether the cap counts in a process that has more than its main arena.
+// judgeCap checks whether the cap has an effect in a process that has more than its main arena.
 func (s *sampler) judgeCap(pid, arenas int) {
 	if s.cap == 0 || arenas < 2 || arenas < s.run.Arenas {
 		return
@@ -144,7 +147,7 @@ func (s *sampler) judgeCap(pid, arenas int) {
 	in := environ.Inherited(environ.Rejoin(proc.ParseEnviron(text)))
 	switch {
 	case err == nil && in.MaxOK && in.Max != s.cap:
-		s.run.NotKept = fmt.Sprintf("%d arenas; the program was given a cap of %d on its way", arenas, in.Max)
+		s.run.NotKept = fmt.Sprintf("%d arenas; the cap was changed to %d on the way to the program", arenas, in.Max)
 	case arenas <= s.cap:
 	case err == nil && !in.MaxOK:
 		s.run.NotKept = fmt.Sprintf("%d arenas; the variable did not reach the program", arenas)
@@ -163,7 +166,7 @@ func (s *sampler) join(pid int) {
 	}
 }
 
-// thin keeps at most n samples that are spread evenly over their time, the last one among them.
+// thin keeps at most n samples, spread evenly over the time, including the last one.
 func thin(sizes []Size, n int) []Size {
 	if len(sizes) <= n {
 		return sizes

@@ -1,6 +1,6 @@
 package sweep
 
-// What runs are compared by: the list of metrics, how people write one, and how it is found in a program's output.
+// The metrics by which runs are compared: their list, their syntax, and how a value is found in a program's output.
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Metrics are what can be measured, in the order of every output. One more is one more element.
+// Metrics are all metrics, in the order of every output. A new metric needs only a new element here.
 var Metrics = []Metric{
 	{Name: "throughput", Flag: "metric", Usage: "throughput: `REGEX` for the output of the load or of PROGRAM (default: its wall time)", Timed: true},
 	{Name: "latency", Flag: "latency", Usage: "latency: `REGEX` for the same output", Lower: true},
@@ -20,17 +20,17 @@ var Metrics = []Metric{
 // Metric is a number by which caps are compared.
 type Metric struct {
 	Name    string // in sentences and keys
-	Flag    string // that sets the pattern
+	Flag    string // the flag that sets the pattern
 	Usage   string // of the flag
-	Lower   bool   // less is better, of what a pattern finds
-	Timed   bool   // without a pattern it is the wall time in seconds, of which less is better; others are not measured then
+	Lower   bool   // a lower value found by the pattern is better
+	Timed   bool   // without a pattern it is the wall time in seconds; other metrics are then not measured
 	Pattern string // a regular expression
 
-	reversed bool // the better direction is the other one than in the list
+	reversed bool // Lower was changed from that in the list
 }
 
-// Parse is the metric with a pattern as people write it: a regular expression whose first group, or else its whole
-// match, is the number, with "higher:" or "lower:" before it to say which is better.
+// Parse returns the metric with a pattern: a regular expression whose first group, or else its whole match, is the number.
+// The prefix "higher:" or "lower:" says which values are better.
 func (m Metric) Parse(s string) (Metric, error) {
 	pattern, lower := s, m.Lower
 	if rest, ok := strings.CutPrefix(s, "higher:"); ok {
@@ -39,22 +39,22 @@ func (m Metric) Parse(s string) (Metric, error) {
 		pattern, lower = rest, true
 	}
 	if pattern == "" {
-		return m, fmt.Errorf("%q is no regular expression; write for example 'queries: *([0-9.]+)'", s)
+		return m, fmt.Errorf("%q is not a regular expression; write for example 'queries: *([0-9.]+)'", s)
 	}
 	if _, err := regexp.Compile(pattern); err != nil {
-		return m, fmt.Errorf("%q is no regular expression: %s", pattern, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return m, fmt.Errorf("%q is not a regular expression: %s", pattern, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	m.Pattern, m.Lower, m.reversed = pattern, lower, lower != m.Lower
 	return m, nil
 }
 
-// Measured reports whether a run gives a value.
+// Measured reports whether a run has a value of the metric.
 func (m Metric) Measured() bool { return m.Timed || m.Pattern != "" }
 
-// Of is the value that a run has.
+// Of is the value of a run.
 func (m Metric) Of(r Run) float64 { return r.Values[m.Name] }
 
-// Values are those of some runs.
+// Values are the values of some runs.
 func (m Metric) Values(runs []Run) []float64 {
 	values := make([]float64, len(runs))
 	for i, run := range runs {
@@ -63,10 +63,10 @@ func (m Metric) Values(runs []Run) []float64 {
 	return values
 }
 
-// LowerIsBetter reports the metric's direction.
+// LowerIsBetter reports whether lower values are better.
 func (m Metric) LowerIsBetter() bool { return m.Lower || m.Pattern == "" }
 
-// Better says which direction is.
+// Better says in words which values are better.
 func (m Metric) Better() string {
 	if m.LowerIsBetter() {
 		return "less is better"
@@ -74,7 +74,7 @@ func (m Metric) Better() string {
 	return "more is better"
 }
 
-// Title is what is measured, for a picture.
+// Title is the title of a chart.
 func (m Metric) Title() string {
 	if m.Pattern == "" {
 		return "Wall time in seconds"
@@ -82,7 +82,7 @@ func (m Metric) Title() string {
 	return strings.ToUpper(m.Name[:1]) + m.Name[1:]
 }
 
-// Heading is the title of a column, with the direction only where it is not what everybody takes it to be.
+// Heading is the title of a column. It names the direction only if that is unusual for the metric.
 func (m Metric) Heading() string {
 	if m.reversed {
 		return m.Title() + " (" + m.Better() + ")"
@@ -90,7 +90,7 @@ func (m Metric) Heading() string {
 	return m.Title()
 }
 
-// Word is what is measured, in a sentence.
+// Word is the metric's name in a sentence.
 func (m Metric) Word() string {
 	if m.Pattern == "" {
 		return "wall time"
@@ -100,7 +100,7 @@ func (m Metric) Word() string {
 
 var errNoMatch = errors.New("nothing in the output matches")
 
-// find is the number that the last match has: what programs print last is the sum of it all.
+// find returns the number of the last match, because programs print their total last.
 func (m Metric) find(output []byte) (float64, error) {
 	re, err := regexp.Compile("(?m)" + m.Pattern)
 	if err != nil {
@@ -123,5 +123,5 @@ func parseNumber(s string) (float64, error) {
 	if d, err := time.ParseDuration(s); err == nil {
 		return d.Seconds(), nil
 	}
-	return 0, fmt.Errorf("%q is no number; put the number alone into the regular expression's first group", s)
+	return 0, fmt.Errorf("%q is not a number; put only the number into the regular expression's first group", s)
 }

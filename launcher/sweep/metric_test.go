@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// metrics are the first ones of the list, with patterns as people write them: "" is the wall time.
+// metrics returns the first metrics of the list with these patterns; "" is the wall time.
 func metrics(patterns ...string) (list []Metric) {
 	for i, pattern := range patterns {
 		m := Metrics[i]
@@ -19,7 +19,7 @@ func metrics(patterns ...string) (list []Metric) {
 	return list
 }
 
-// values are those of the first metrics.
+// values are values of the first metrics.
 func values(list ...float64) map[string]float64 {
 	m := map[string]float64{}
 	for i, v := range list {
@@ -53,7 +53,7 @@ func TestParseMetric(t *testing.T) {
 	}
 }
 
-// Output of real tools, as they print it.
+// The output of real tools.
 func TestFindMetric(t *testing.T) {
 	const sysbench = "SQL statistics:\n    queries:                             101168 (33526.72 per sec.)\nLatency (ms):\n         95th percentile:                       74.46\n"
 	const wrk = "  Thread Stats   Avg      Stdev     Max   +/- Stdev\n    Latency   635.91us    0.89ms  12.92ms   93.69%\nRequests/sec:  12321.10\n"

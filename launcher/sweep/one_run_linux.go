@@ -1,6 +1,6 @@
 package sweep
 
-// One run: a program that ends by itself, or a server that is started, measured under its load, and stopped.
+// One run: a program that ends by itself, or a server that is started, put under load and stopped.
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// once makes a single run, which belongs to no round yet.
+// once makes a single run; the caller sets its round.
 func (x *Experiment) once(ctx context.Context, c Candidate) Run {
 	r := Run{Cap: c.Name, Start: time.Now().UTC().Truncate(time.Millisecond)}
 	p, err := start(x.Path, x.Args, c.Env)
@@ -44,7 +44,7 @@ func (x *Experiment) once(ctx context.Context, c Candidate) Run {
 	return r
 }
 
-// serve waits until the server is ready, and measures it under the load. The output is the one that explains an error.
+// serve waits until the server is ready, and runs the load. It returns the output that explains the error.
 func (x *Experiment) serve(ctx context.Context, p *process, env []string, r *Run) (*output, error) {
 	if err := x.awaitReady(ctx, p, env); err != nil {
 		return &p.output, err
@@ -58,7 +58,7 @@ func (x *Experiment) serve(ctx context.Context, p *process, env []string, r *Run
 	return &l.output, x.finish(l, "the load", err, r)
 }
 
-// finish measures what has been stopped, if it had ended well.
+// finish measures a process after its stop, unless it failed.
 func (x *Experiment) finish(p *process, what string, err error, r *Run) error {
 	r.Wall = p.wall.Seconds()
 	switch {
@@ -75,7 +75,7 @@ func (x *Experiment) finish(p *process, what string, err error, r *Run) error {
 	return x.measure(&p.output, r)
 }
 
-// measure finds the metrics of a run.
+// measure sets the metrics of a run.
 func (x *Experiment) measure(out *output, r *Run) error {
 	r.Values = map[string]float64{}
 	for _, m := range x.Metrics {
@@ -92,7 +92,7 @@ func (x *Experiment) measure(out *output, r *Run) error {
 	return nil
 }
 
-// early is why a server that has ended should not have.
+// early is the error for a server that ended before the load.
 func (p *process) early() error {
 	if err := p.ending(); err != nil {
 		return fmt.Errorf("the server %w before the load was done", err)
@@ -100,7 +100,7 @@ func (p *process) early() error {
 	return errors.New("the server ended with status 0 before the load was done; if it goes into the background, start it in the foreground")
 }
 
-// commandEnv is the environment of --load and --ready. Where no server was started pid is empty.
+// commandEnv is the environment of --load and --ready. pid is empty before the server starts.
 func commandEnv(c Candidate, pid string) []string {
 	return append(os.Environ(), "ARENACAP_CAP="+c.Name, "ARENACAP_PID="+pid)
 }

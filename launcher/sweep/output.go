@@ -1,6 +1,6 @@
 package sweep
 
-// What a program prints: the end of it is kept, searched for metrics, and shown with an error.
+// The output of a program: its end is kept, searched for metrics, and shown with an error.
 
 import (
 	"bytes"
@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	keptOutput = 1 << 20 // bytes of a program's output in which a metric is looked for: the last ones
-	tailLines  = 12      // lines of it that are shown with an error
-	tailBytes  = 2 << 10
+	keptOutput = 1 << 20 // metrics are searched in this many bytes at the end of the output
+	tailLines  = 12      // at most this many lines are shown with an error
+	tailBytes  = 2 << 10 // and this many bytes of these
 )
 
-// output keeps the end of what a program prints.
+// output keeps the end of a program's output.
 type output struct {
 	mu    sync.Mutex
 	text  []byte
-	total int // bytes that came
+	total int // bytes received
 }
 
 func (o *output) Write(p []byte) (int, error) {
@@ -30,20 +30,20 @@ func (o *output) Write(p []byte) (int, error) {
 	defer o.mu.Unlock()
 	o.total += len(p)
 	o.text = append(o.text, p...)
-	if len(o.text) > 2*keptOutput { // half of it is dropped at once, so that each byte is moved once
+	if len(o.text) > 2*keptOutput { // dropping half at a time moves each byte only once
 		o.text = append(o.text[:0], o.text[len(o.text)-keptOutput:]...)
 	}
 	return len(p), nil
 }
 
-// bytes is the end of what came, at most keptOutput bytes.
+// bytes returns the end of the output, at most keptOutput bytes.
 func (o *output) bytes() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return bytes.Clone(o.text[max(0, len(o.text)-keptOutput):])
 }
 
-// find is the number that a metric has in the output.
+// find returns the value of a metric in the output.
 func (o *output) find(m Metric) (float64, error) {
 	v, err := m.find(o.bytes())
 	o.mu.Lock()
@@ -54,7 +54,7 @@ func (o *output) find(m Metric) (float64, error) {
 	return v, err
 }
 
-// tail is the last lines, for a person to read.
+// tail returns the last lines, as text that is safe on a terminal.
 func (o *output) tail() string {
 	text := bytes.TrimRight(o.bytes(), "\n")
 	text = text[max(0, len(text)-tailBytes):]
@@ -63,7 +63,7 @@ func (o *output) tail() string {
 	return shownText(strings.ToValidUTF8(string(bytes.Join(lines, []byte("\n"))), "�"))
 }
 
-// shownText is a text of several lines without what could steer a terminal: control characters are written as in Go.
+// shownText makes a text of several lines safe on a terminal: control characters become Go escapes.
 func shownText(s string) string {
 	var b strings.Builder
 	for line := range strings.Lines(s) {

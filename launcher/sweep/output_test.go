@@ -26,7 +26,7 @@ func TestOutputKeepsTheEnd(t *testing.T) {
 	}
 }
 
-// A metric that was printed too early is not found, and the error says where it was looked for.
+// A metric that was printed before the last MiB is not found, and the error says so.
 func TestOutputSearched(t *testing.T) {
 	const told = "; only its last MiB was searched"
 	m := Metric{Pattern: "rate (.*)"}
@@ -39,7 +39,7 @@ func TestOutputSearched(t *testing.T) {
 		{keptOutput, "rate 5\n", `nothing in the output matches "rate (.*)"` + told},
 		{3 * keptOutput, "rate 5\n", `nothing in the output matches "rate (.*)"` + told},
 		{keptOutput - 1, "\n", `nothing in the output matches "rate (.*)"`},
-		{0, "rate x\n", `"x" is no number; put the number alone into the regular expression's first group`},
+		{0, "rate x\n", `"x" is not a number; put only the number into the regular expression's first group`},
 	} {
 		var o output
 		_, _ = o.Write([]byte(c.text))
@@ -51,7 +51,7 @@ func TestOutputSearched(t *testing.T) {
 	}
 }
 
-// What a program prints does not reach a terminal as it is.
+// Control characters of a program's output do not reach a terminal.
 func TestOutputIsShownAsText(t *testing.T) {
 	for text, want := range map[string]string{
 		"\x1b[2Jcleared\a": `\x1b[2Jcleared\a`, "a\tb\r\nc\rd\n": "a\tb\nc\\rd", "é ✓ 'it' \"is\"": "é ✓ 'it' \"is\"", "\u009b31m\u202eright to left\x00": `\u009b31m\u202eright to left\x00`,
@@ -62,7 +62,7 @@ func TestOutputIsShownAsText(t *testing.T) {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
 	}
-	r := Run{Error: "it \x1b[1m", Tail: "says \x1b[0m\nand ends"} // of a record
+	r := Run{Error: "it \x1b[1m", Tail: "says \x1b[0m\nand ends"} // as in a record
 	if what, tail := r.Failure(); what != `it \x1b[1m` || tail != "says \\x1b[0m\nand ends" {
 		t.Errorf("%q, %q", what, tail)
 	}

@@ -1,6 +1,6 @@
 package sweep
 
-// A program that was started: its session, its output, its end.
+// A started program: its session, its output, its end.
 
 import (
 	"context"
@@ -17,25 +17,26 @@ import (
 	"arenacap/launcher/target"
 )
 
-// drainTime is how long the output of a program that ended is waited for, where a process that escaped still has it open.
+// drainTime bounds the wait for the end of the output after the program ended. A process in another session may still have
+// the pipe open.
 const drainTime = time.Second
 
-// process is a program with a session of its own, and so with a process group, whose output is kept.
+// process is a program in a session of its own, and so in a process group of its own.
 type process struct {
 	pid     int
 	started time.Time
 	output  output
-	halted  chan struct{} // closed when a signal stopped it for the first time
-	ended   chan struct{} // closed when it ended; then wall is set
+	halted  chan struct{} // closed when a signal stops it for the first time
+	ended   chan struct{} // closed when it ends, after wall is set
 	wall    time.Duration
 
 	cmd    *exec.Cmd
 	pipe   *os.File
-	copied chan struct{}
+	copied chan struct{} // closed at the end of the output
 }
 
-// start starts a program as execvp(3) does, with nothing on stdin, and both its outputs in one. When arenacap is killed
-// it is killed too.
+// start starts a program as execvp(3) does: stdin is /dev/null, and stdout and stderr are one pipe. If arenacap is killed,
+// the program is killed too.
 func start(path string, args, env []string) (*process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -57,8 +58,8 @@ func start(path string, args, env []string) (*process, error) {
 	return p, nil
 }
 
-// launch starts the command. In a session of its own it has no terminal: what asks on /dev/tty gets ENXIO, where it would
-// be stopped in a group in the background.
+// launch starts the command in a session of its own, which has no terminal. A program that opens /dev/tty gets ENXIO; in a
+// background process group it would be stopped instead.
 func (p *process) launch(path string, args, env []string, out *os.File) error {
 	p.cmd = &exec.Cmd{Path: path, Args: args, Env: env, Stdout: out, Stderr: out,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}}
@@ -66,8 +67,8 @@ func (p *process) launch(path string, args, env []string, out *os.File) error {
 	return p.cmd.Start()
 }
 
-// watch waits for the end, and leaves the zombie to stop: until it is reaped nobody else can have its PID, and a signal
-// to its group meets no other.
+// watch waits for the end, but does not reap the zombie, which stop does. Until then no other process can get its PID, so a
+// signal to its group reaches no other group.
 func (p *process) watch() {
 	if peek(p.pid, unix.WEXITED|unix.WSTOPPED) == cldStopped {
 		close(p.halted)
@@ -77,10 +78,10 @@ func (p *process) watch() {
 	close(p.ended)
 }
 
-// cldStopped is CLD_STOPPED, the code of a child that a signal stopped (waitid(2); asm-generic/siginfo.h).
+// cldStopped is CLD_STOPPED, the si_code for a child that was stopped by a signal (waitid(2); asm-generic/siginfo.h).
 const cldStopped = 5
 
-// peek waits until a child is in one of these states, leaves it so, and gives the state's code.
+// peek waits until a child is in one of these states, without reaping it, and returns the si_code.
 func peek(pid, states int) int32 {
 	var info unix.Siginfo
 	for unix.Waitid(unix.P_PID, pid, &info, states|unix.WNOWAIT, nil) == unix.EINTR {
@@ -88,7 +89,7 @@ func peek(pid, states int) int32 {
 	return info.Code
 }
 
-// shell starts a command line.
+// shell starts a command line with sh -c.
 func shell(line string, env []string) (*process, error) {
 	return start(target.Shell, []string{"sh", "-c", line}, env)
 }
@@ -100,13 +101,13 @@ var (
 	errServerHalted = errors.New("the server " + errHalted.Error())
 )
 
-// await waits for the process's end, at most until the timeout, the end of the server it needs, or of the context. What
-// is stopped would be waited for in vain.
+// await waits for the end of the process, of the server that it needs, of the timeout or of the context. It also returns
+// when the process or the server is stopped by a signal, because it may never end then.
 func (p *process) await(ctx context.Context, timeout <-chan time.Time, server *process) error {
 	if server == nil {
 		server = &process{}
 	}
-	if p.hasEnded() { // whatever else has
+	if p.hasEnded() { // takes precedence over the other events
 		return nil
 	}
 	select {
@@ -125,9 +126,9 @@ func (p *process) await(ctx context.Context, timeout <-chan time.Time, server *p
 	}
 }
 
-// stop ends the process and its group, and reaps it: TERM, and KILL for what is left after the grace time, when atOnce is
-// closed, or when the process itself has ended. It reports whether the process outlived the grace time. Each process
-// needs it, also one that has ended by itself.
+// stop ends the process and its group, and reaps it. It sends TERM, then KILL to the group when the process has ended,
+// after the grace time, or when atOnce is closed. It reports whether the process outlived the grace time. It must be called for
+// each process, even if it has ended by itself.
 func (p *process) stop(grace time.Duration, atOnce <-chan struct{}) (outlived bool) {
 	terminate(-p.pid)
 	late := time.NewTimer(grace)
@@ -161,32 +162,33 @@ func (p *process) hasEnded() bool {
 	}
 }
 
-// terminate asks a process, or the group -pid, to end. What is stopped hears it only when it is continued.
+// terminate sends TERM to a process or to the group -pid, and CONT, because a stopped process handles signals only after
+// that.
 func terminate(pid int) {
 	_ = syscall.Kill(pid, syscall.SIGTERM)
 	_ = syscall.Kill(pid, syscall.SIGCONT)
 }
 
-// ending is why the end of a process that was stopped is a failure, or nil.
+// ending returns the failure with which a process ended, or nil. It must be called after stop.
 func (p *process) ending() error {
 	ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
 	case ws.Signaled():
-		return fmt.Errorf("was ended by %s", unix.SignalName(ws.Signal()))
+		return fmt.Errorf("was killed by %s", unix.SignalName(ws.Signal()))
 	case ws.ExitStatus() != 0:
 		return fmt.Errorf("ended with status %d", ws.ExitStatus())
 	}
 	return nil
 }
 
-// fill puts what the kernel counted into a run.
+// fill sets the fields of a run that the kernel counts.
 func (p *process) fill(r *Run) {
 	usage := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	r.CPU = (p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()).Seconds()
 	r.MinorFaults, r.MajorFaults = int64(usage.Minflt), int64(usage.Majflt)
 	r.VoluntarySwitches, r.InvoluntarySwitches = int64(usage.Nvcsw), int64(usage.Nivcsw)
-	// A child's maximum begins with that of the process that it was forked from (fs/exec.c: exec_mmap), so one that
-	// is not over arenacap's own says nothing.
+	// ru_maxrss of a child starts at the peak of the process that forked it (fs/exec.c: exec_mmap), so a value that is not
+	// over arenacap's own peak is not the program's.
 	if peak := uint64(usage.Maxrss) << 10; peak > ownPeak() {
 		r.ResidentPeak = max(r.ResidentPeak, peak)
 	}

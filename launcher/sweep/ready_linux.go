@@ -1,6 +1,6 @@
 package sweep
 
-// When a server is ready, and whether it is ours that answers.
+// When a server is ready, and whether it is the server of this sweep that answers.
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// readyPause is the time between two questions whether a server is ready.
+// readyPause is the time between two checks whether a server is ready.
 const readyPause = 50 * time.Millisecond
 
 // awaitReady waits until the server is ready.
@@ -39,11 +39,11 @@ func (x *Experiment) awaitReady(ctx context.Context, p *process, env []string) e
 	}
 }
 
-// strangerTime is how long --ready may take to find somebody else's server. A command that waits until there is one, which
-// is fine, delays the first run by so much.
+// strangerTime bounds the check of --ready for another server. A command that waits for a server is valid; it delays the
+// first run by this time.
 const strangerTime = 5 * time.Second
 
-// alone is an error where --ready succeeds before a server was started: what another one does would be measured.
+// alone returns an error if --ready succeeds before the server starts: then the sweep would measure another server.
 func (x *Experiment) alone(ctx context.Context, timeout time.Duration) error {
 	if x.Ready == "" {
 		return nil
@@ -51,8 +51,8 @@ func (x *Experiment) alone(ctx context.Context, timeout time.Duration) error {
 	succeeded, err := x.ask(ctx, commandEnv(x.Candidates[0], ""), time.After(timeout), nil)
 	switch {
 	case succeeded:
-		return fmt.Errorf("--ready: %q succeeds before the server was started: something else answers, or was left behind; stop it, "+
-			"or use another port or socket; a command that always succeeds must begin with 'test $ARENACAP_PID &&'", x.Ready)
+		return fmt.Errorf("--ready: %q succeeds before the server was started: another process answers; stop it, "+
+			"or use another port or socket; if the command always succeeds, begin it with 'test $ARENACAP_PID &&'", x.Ready)
 	case errors.Is(err, errTimeout), errors.Is(err, errHalted):
 		return nil
 	}
@@ -61,12 +61,12 @@ func (x *Experiment) alone(ctx context.Context, timeout time.Duration) error {
 
 func (x *Experiment) notReady() error {
 	if x.Ready == "" {
-		return fmt.Errorf("the server listened on no socket within %s; say with --ready how to ask it", x.ReadyTimeout)
+		return fmt.Errorf("the server did not listen on a socket within %s; write --ready with a command that tests it", x.ReadyTimeout)
 	}
 	return fmt.Errorf("the server was not ready within %s: %q never succeeded", x.ReadyTimeout, x.Ready)
 }
 
-// ready asks once whether a server is.
+// ready checks once whether the server is ready.
 func (x *Experiment) ready(ctx context.Context, p *process, env []string) (bool, error) {
 	if x.Ready == "" {
 		return listens(p.pid), nil
@@ -78,7 +78,7 @@ func (x *Experiment) ready(ctx context.Context, p *process, env []string) (bool,
 	return succeeded, err
 }
 
-// ask runs the command of --ready, while the server does.
+// ask runs the command of --ready, until the server ends.
 func (x *Experiment) ask(ctx context.Context, env []string, timeout <-chan time.Time, server *process) (succeeded bool, err error) {
 	q, err := shell(x.Ready, env)
 	if err != nil {
@@ -89,7 +89,7 @@ func (x *Experiment) ask(ctx context.Context, env []string, timeout <-chan time.
 	return err == nil && q.ending() == nil, err
 }
 
-// listens reports whether a process, or one that it started, accepts connections on a socket.
+// listens reports whether a process or one of its children listens on a socket.
 func listens(pid int) bool {
 	read := func(name string) []byte {
 		text, _ := proc.Here.Read(fmt.Sprintf("/proc/%d/net/%s", pid, name))

@@ -1,6 +1,6 @@
 package sweep
 
-// The file that keeps runs: how it is opened, locked, and goes on. What stands in it is in record_text.go.
+// The file that keeps runs: opening, locking, continuing. Its format is in record_text.go.
 
 import (
 	"encoding/json"
@@ -12,19 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Record keeps runs in a file, so that an interrupted experiment can go on: a line of JSON for what is measured
-// and one for each run. It is locked (flock(2)) while it is open. One that is nil keeps nothing.
+// Record keeps runs in a file, so that an interrupted experiment can continue: one line of JSON for the experiment and one
+// for each run. The file is locked (flock(2)) while it is open. A nil Record keeps nothing.
 type Record struct{ file *os.File }
 
-// OpenRecord opens the record of an experiment and gives the runs that it has; a file that is not there is made. Of the path
-// "" it is nil.
-// The experiment goes on with the seed of the file, which is set in x. A last line that was cut short, by a crash, is
-// dropped. It is an error when the file is of another experiment or no record, and when another process has it open.
+// OpenRecord opens or creates the record of an experiment and returns its runs. For the path "" the record is nil. It sets
+// x.Seed to the seed of the file. It drops an incomplete last line, which a crash leaves behind. It is an error if the file
+// is not a record of the same experiment, or if another process has it open.
 func OpenRecord(path string, x *Experiment) (*Record, []Run, error) {
 	if path == "" {
 		return nil, nil, nil
 	}
-	// O_NONBLOCK: nothing waits for the other end of a pipe.
+	// O_NONBLOCK: open(2) of a FIFO does not wait for its other end.
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND|unix.O_NONBLOCK, 0o666)
 	if err != nil {
 		return nil, nil, err
@@ -38,7 +37,7 @@ func OpenRecord(path string, x *Experiment) (*Record, []Run, error) {
 	return rec, runs, nil
 }
 
-// takeUp reads what is there and makes the file ready for more.
+// takeUp reads the file and prepares it for further runs.
 func (rec *Record) takeUp(x *Experiment) ([]Run, error) {
 	path := rec.file.Name()
 	if err := rec.lock(path); err != nil {
@@ -62,10 +61,10 @@ func (rec *Record) takeUp(x *Experiment) ([]Run, error) {
 	return runs, rec.file.Truncate(int64(size))
 }
 
-// lock fails for a file that another sweep has open. A file system without locks is taken as it is.
+// lock returns an error if another sweep has the file open. On a file system without locks the file is not locked.
 func (rec *Record) lock(path string) error {
 	if info, err := rec.file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errors.Join(err, fmt.Errorf("%s: is no regular file; name another one", path))
+		return errors.Join(err, fmt.Errorf("%s: is not a regular file; name another file", path))
 	}
 	if unix.Flock(int(rec.file.Fd()), unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK {
 		return fmt.Errorf("%s: another sweep is writing it; wait for its end, or name another file", path)
@@ -73,7 +72,7 @@ func (rec *Record) lock(path string) error {
 	return nil
 }
 
-// read gives the text of a record. Of another file it reads no more than tells that.
+// read returns the text of a record. Of any other file it reads only the beginning.
 func (rec *Record) read(path string) ([]byte, error) {
 	begin := make([]byte, len(recordBegin))
 	n, err := rec.file.ReadAt(begin, 0)
@@ -86,7 +85,7 @@ func (rec *Record) read(path string) ([]byte, error) {
 	return io.ReadAll(rec.file)
 }
 
-// Add writes a run. Nothing is held back: what was measured survives a crash of arenacap.
+// Add writes a run without buffering, so that it survives a crash of arenacap.
 func (rec *Record) Add(r Run) error {
 	if rec == nil {
 		return nil

@@ -17,22 +17,22 @@ const recordHead = `{"arenacap":"sweep 2","seed":1,"caps":["1","2"]}` + "\n"
 
 func TestRecordErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"{}\n":                                   "1: is no file of arenacap sweep --resume; name another file",
-		"x\n":                                    "1: is no file of arenacap sweep --resume; name another file",
-		"x":                                      "1: is no file of arenacap sweep --resume; name another file",
+		"{}\n":                                   "1: is not a file of arenacap sweep --resume; name another file",
+		"x\n":                                    "1: is not a file of arenacap sweep --resume; name another file",
+		"x":                                      "1: is not a file of arenacap sweep --resume; name another file",
 		`{"arenacap":"sweep 1","seed":1}` + "\n": "1: was written by an earlier arenacap, ",
-		`{"arenacap":"sweep 2","seed":-1}` + "\n":                                    `1: "{\"arenacap\":\"sweep 2\",\"seed\":-1}" is not what a sweep was started with; name another file`,
-		recordHead + "x\n":                                                           `2: "x" is no run of a sweep; delete the line, or name another file`,
-		recordHead + "x":                                                             `2: "x" is no run of a sweep; delete the line, or name another file`,
-		recordHead + `{"round":1,"cap":"2"}`:                                         `2: "{\"round\":1,\"cap\":\"2\"}" is no run of a sweep; `,
-		recordHead + "\n":                                                            `2: "" is no run of a sweep; `,
-		recordHead + strings.Repeat("x", 999):                                        `2: "` + strings.Repeat("x", 40) + `"… is no run of a sweep; `,
-		recordHead + "{}\n":                                                          `2: a run of cap "", wanted is one of ["1","2"]; delete the line, or name another file`,
-		recordHead + `{"cap":"2","round":0}` + "\n":                                  `2: round 0 of cap "2", the first one is 1; delete the line, or name another file`,
-		recordHead + `{"cap":"2","round":-3}` + "\n":                                 `2: round -3 of cap "2", the first one is 1; `,
-		recordHead + `{"cap":"2","round":"3"}` + "\n":                                `2: "{\"cap\":\"2\",\"round\":\"3\"}" is no run of a sweep; `,
-		recordHead + strings.Repeat(`{"cap":"2","round":3}`+"\n", 2):                 `3: round 3 of cap "2" is there a second time; delete one of the two lines, or name another file`,
-		recordHead + `{"cap":"2","round":3}` + "\n" + `{"cap":"3","round":1}` + "\n": `3: a run of cap "3", wanted is one of `,
+		`{"arenacap":"sweep 2","seed":-1}` + "\n":                                    `1: "{\"arenacap\":\"sweep 2\",\"seed\":-1}" is not the first line of a sweep's record; name another file`,
+		recordHead + "x\n":                                                           `2: "x" is not a run of a sweep; delete the line, or name another file`,
+		recordHead + "x":                                                             `2: "x" is not a run of a sweep; delete the line, or name another file`,
+		recordHead + `{"round":1,"cap":"2"}`:                                         `2: "{\"round\":1,\"cap\":\"2\"}" is not a run of a sweep; `,
+		recordHead + "\n":                                                            `2: "" is not a run of a sweep; `,
+		recordHead + strings.Repeat("x", 999):                                        `2: "` + strings.Repeat("x", 40) + `"… is not a run of a sweep; `,
+		recordHead + "{}\n":                                                          `2: the run has cap "", which is not one of ["1","2"]; delete the line, or name another file`,
+		recordHead + `{"cap":"2","round":0}` + "\n":                                  `2: round 0 of cap "2", but the first round is 1; delete the line, or name another file`,
+		recordHead + `{"cap":"2","round":-3}` + "\n":                                 `2: round -3 of cap "2", but the first round is 1; `,
+		recordHead + `{"cap":"2","round":"3"}` + "\n":                                `2: "{\"cap\":\"2\",\"round\":\"3\"}" is not a run of a sweep; `,
+		recordHead + strings.Repeat(`{"cap":"2","round":3}`+"\n", 2):                 `3: round 3 of cap "2" occurs twice; delete one of the two lines, or name another file`,
+		recordHead + `{"cap":"2","round":3}` + "\n" + `{"cap":"3","round":1}` + "\n": `3: the run has cap "3", which is not one of `,
 	} {
 		if _, _, _, err := parseRecord([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
@@ -42,7 +42,7 @@ func TestRecordErrors(t *testing.T) {
 
 var update = flag.Bool("update", false, "write testdata from what is recorded now")
 
-// kept is the experiment of the files in testdata, and its runs.
+// kept returns the experiment of the files in testdata and its runs.
 func kept(latency bool) (*Experiment, []Run) {
 	x := &Experiment{Path: "/opt/server", Args: []string{"server", "<a b>"}, Seed: 42, Load: "load", Setting: Setting{"of 10 bytes", "6.1", "online 2"},
 		Candidates: []Candidate{{Name: "off"}, {Name: "1/core", ArenaMax: 2}}}
@@ -50,14 +50,14 @@ func kept(latency bool) (*Experiment, []Run) {
 	good := Run{Cap: "off", Round: 1, Start: began, Values: values(0.000001), Wall: 1.5, CPU: 2.25, VirtualPeak: 1 << 40, VirtualFinal: 1 << 30, ResidentPeak: 2 << 20, ResidentFinal: 1 << 20,
 		Arenas: 16, ArenaReserved: 15 << 26, ArenaResident: 1 << 20, MinorFaults: 7, MajorFaults: 6, VoluntarySwitches: 5, InvoluntarySwitches: 4, Killed: true,
 		Memory: []Size{{0.02, 1 << 40, 2 << 20}, {1.5, 1 << 30, 1 << 20}}}
-	bad := Run{Cap: "1/core", Round: 2, Start: began, Values: values(0), Exit: 139, Error: "the program was ended by SIGSEGV", Tail: "\"cannot\"\n,\"wall_seconds\":"}
+	bad := Run{Cap: "1/core", Round: 2, Start: began, Values: values(0), Exit: 139, Error: "the program was killed by SIGSEGV", Tail: "\"cannot\"\n,\"wall_seconds\":"}
 	if latency {
 		x.Metrics, good.Values = metrics("<rate>: (.*)", "p99"), values(0.000001, 1e22)
 	}
 	return x, []Run{good, bad}
 }
 
-// What was recorded once is read, and is recorded again to the byte.
+// A record is read, and written again byte for byte.
 func TestRecordIsAsItWas(t *testing.T) {
 	for file, latency := range map[string]bool{"testdata/throughput.runs": false, "testdata/latency.runs": true} {
 		x, runs := kept(latency)
@@ -89,7 +89,7 @@ func TestRecordIsAsItWas(t *testing.T) {
 	}
 }
 
-// Wherever a record is cut off its whole lines are read, and what a crash leaves behind is no other file's text.
+// Wherever a record is cut off, its complete lines are read, and the rest is still recognized as a record.
 func TestRecordCutShort(t *testing.T) {
 	text := recordHead + `{"cap":"2","round":3}` + "\n" + `{"cap":"1","round":3}` + "\n"
 	for n := range len(text) + 1 {
@@ -100,7 +100,7 @@ func TestRecordCutShort(t *testing.T) {
 	}
 }
 
-// A file of somebody else's stays as it is.
+// A file that is not a record is not changed.
 func TestRecordSparesOthers(t *testing.T) {
 	for name, text := range map[string]string{"notes.txt": "no newline at the end", "list.json": "[1, 2]\n", "object.json": `{"arenacap":"yes"}`,
 		"runs": `{"arenacap":"sweep 1","seed":1}` + "\n", "edited": recordHead + "notes"} {
@@ -122,12 +122,12 @@ func TestRecordIsARegularFile(t *testing.T) {
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := OpenRecord(path, &Experiment{}); err == nil || err.Error() != path+": is no regular file; name another one" {
+	if _, _, err := OpenRecord(path, &Experiment{}); err == nil || err.Error() != path+": is not a regular file; name another file" {
 		t.Error(err)
 	}
 }
 
-// Two sweeps do not write one file at a time, be it in one process.
+// Two sweeps cannot write one file at the same time, even in one process.
 func TestRecordIsLocked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "runs")
 	j, _, err := OpenRecord(path, &Experiment{})
@@ -145,7 +145,7 @@ func TestRecordIsLocked(t *testing.T) {
 	again.Close()
 }
 
-// Runs of another build, kernel or number of CPUs are not put together.
+// Runs of different builds, kernels or numbers of CPUs are not mixed.
 func TestRecordOfAnotherSetting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "runs")
 	x := Experiment{Setting: Setting{Program: "10 bytes, CRC-32 1", Kernel: "6.1", CPUs: "2"}}
@@ -178,7 +178,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// What a record holds is what is read, however it is cut off.
+// However a record is cut off, its complete lines are read.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(recordHead + `{"cap":"1","round":1}` + "\n" + `{"cap`))
 	f.Fuzz(func(t *testing.T, text []byte) {

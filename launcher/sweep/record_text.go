@@ -1,6 +1,6 @@
 package sweep
 
-// The text of the file that keeps runs: a line of what is measured, and one for each run (run.go).
+// The format of the file that keeps runs: a line for the experiment, and one for each run (run.go).
 
 import (
 	"bytes"
@@ -12,39 +12,38 @@ import (
 	"arenacap/launcher/ordered"
 )
 
-// heading is a record's first line, by its keys: what must be the same for its runs to be of the same experiment. The
-// number of rounds may change. Known limits: of a program that is a script, or that loads others, and of the load, only
-// the command line is compared; of the environment nothing.
+// heading is a record's first line: the properties that identify the experiment. The number of rounds is not one of them.
+// Known limits: a script, the files that a program loads, and the load are identified only by the command line; the
+// environment is ignored.
 type heading struct {
 	Arenacap string
 	Seed     uint64
 	Caps     []string
 
-	all map[string]json.RawMessage
+	all map[string]json.RawMessage // all keys of the line
 }
 
-// Each record begins so, and so did those before the program, the kernel and the CPUs were noted.
+// A record begins with recordBegin; those of the former format, without program, kernel and CPUs, with formerBegin.
 const (
 	recordFormat = "sweep 2"
 	recordBegin  = `{"arenacap":"` + recordFormat + `",`
 	formerBegin  = `{"arenacap":"sweep 1",`
 )
 
-var errNoRecord = errors.New("is no file of arenacap sweep --resume; name another file")
+var errNoRecord = errors.New("is not a file of arenacap sweep --resume; name another file")
 
-// recognize tells by its beginning whether a file is a record. One that is empty is, and one whose first line was cut
-// short.
+// recognize returns an error unless a file begins like a record. An empty file and an incomplete first line are accepted.
 func recognize(begin []byte) error {
 	switch {
 	case mayBegin(begin, recordBegin):
 		return nil
 	case mayBegin(begin, formerBegin):
-		return errors.New("was written by an earlier arenacap, which did not note of which program; name another file")
+		return errors.New("was written by an earlier arenacap, which did not record the program; name another file")
 	}
 	return errNoRecord
 }
 
-// mayBegin reports whether a text begins so, or would if it had not been cut short.
+// mayBegin reports whether a text has this beginning, or is a part of it that was cut short.
 func mayBegin(text []byte, with string) bool {
 	n := min(len(text), len(with))
 	return string(text[:n]) == with[:n]
@@ -71,8 +70,8 @@ func (x *Experiment) heading() ordered.Object {
 	return h
 }
 
-// parseRecord reads lines that end in a newline; what follows the last newline must be the beginning of another one.
-// size is how many bytes were understood. Errors begin with the line's number.
+// parseRecord reads the complete lines; the text after the last newline must be the beginning of a further line. size is
+// the length of the complete lines in bytes. Errors begin with the line's number.
 func parseRecord(text []byte) (h heading, runs []Run, size int, err error) {
 	begin := recordBegin
 	for n := 1; ; n++ {
@@ -102,31 +101,33 @@ func (h *heading) parse(line []byte) error {
 		return err
 	}
 	if json.Unmarshal(line, h) != nil || json.Unmarshal(line, &h.all) != nil || h.Arenacap != recordFormat {
-		return fmt.Errorf("%s is not what a sweep was started with; name another file", shown(line))
+		return fmt.Errorf("%s is not the first line of a sweep's record; name another file", shown(line))
 	}
 	return nil
 }
 
 const remedy = "delete the line, or name another file"
 
-func noRun(line []byte) error { return fmt.Errorf("%s is no run of a sweep; %s", shown(line), remedy) }
+func noRun(line []byte) error {
+	return fmt.Errorf("%s is not a run of a sweep; %s", shown(line), remedy)
+}
 
-// parseRun reads a run that is none of those before it.
+// parseRun reads a run and checks that it is not a duplicate.
 func (h *heading) parseRun(line []byte, before []Run) (r Run, err error) {
 	switch err := json.Unmarshal(line, &r); {
 	case err != nil:
 		return Run{}, noRun(line)
 	case !slices.Contains(h.Caps, r.Cap):
-		return Run{}, fmt.Errorf("a run of cap %q, wanted is one of %s; %s", r.Cap, compact(h.Caps), remedy)
+		return Run{}, fmt.Errorf("the run has cap %q, which is not one of %s; %s", r.Cap, compact(h.Caps), remedy)
 	case r.Round < 1:
-		return Run{}, fmt.Errorf("round %d of cap %q, the first one is 1; %s", r.Round, r.Cap, remedy)
+		return Run{}, fmt.Errorf("round %d of cap %q, but the first round is 1; %s", r.Round, r.Cap, remedy)
 	case slices.ContainsFunc(before, r.same):
-		return Run{}, fmt.Errorf("round %d of cap %q is there a second time; delete one of the two lines, or name another file", r.Round, r.Cap)
+		return Run{}, fmt.Errorf("round %d of cap %q occurs twice; delete one of the two lines, or name another file", r.Round, r.Cap)
 	}
 	return r, nil
 }
 
-// shown is a line as an error quotes it.
+// shown quotes a line in an error, at most 40 bytes of it.
 func shown(line []byte) string {
 	const most = 40
 	if len(line) > most {
@@ -135,7 +136,7 @@ func shown(line []byte) string {
 	return fmt.Sprintf("%q", line)
 }
 
-// differs names the first thing that is another one, or "".
+// differs names the first property that differs, with both values, or returns "".
 func (h heading) differs(now ordered.Object) string {
 	for i := 0; i < len(now); i += 2 {
 		key := now[i].(string)

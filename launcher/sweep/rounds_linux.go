@@ -1,6 +1,6 @@
 package sweep
 
-// The rounds of an experiment: which run is next, when it is over, and how long that will take.
+// The rounds of an experiment: the next run, the condition to stop, the estimate of the time left.
 
 import (
 	"context"
@@ -13,35 +13,35 @@ import (
 	"arenacap/launcher/sweep/stats"
 )
 
-// Progress is what is about to run.
+// Progress is the state before a run.
 type Progress struct {
 	Cap    string
-	Round  int // 0 and below are rounds that do not count
-	Done   int // runs of this call and earlier ones
-	Total  int // 0 is not known: until the intervals are narrow
+	Round  int // 0 and below are warm-up rounds
+	Done   int // runs of this call and of earlier ones
+	Total  int // 0 if not known, because Until decides
 	Left   time.Duration
 	LeftOK bool
-	AtMost bool // Left is a bound, not an estimate
+	AtMost bool // Left is an upper bound, not an estimate
 }
 
-// ErrNotKept ends a measurement in which a cap did not count.
-var ErrNotKept = errors.New("the sweep would compare what is the same")
+// ErrNotKept ends a measurement in which a cap had no effect.
+var ErrNotKept = errors.New("the comparison would be meaningless")
 
-// giveUp is how many first runs of a candidate must fail before it is not run any more.
+// giveUp: if so many first runs of a candidate fail, it is not run any more.
 const giveUp = 3
 
-// Measure runs the experiment and gives its runs, those that it was given included. Each run is handed to add as soon as
-// it ended, and tell hears of each one before it starts. When the context ends, the run that is under way is stopped and
-// dropped, and the error is the context's. Other errors: of add, when Ready succeeds before a server was started, when
-// the first run of every candidate failed, and without Force when a cap did not count.
+// Measure runs the experiment and returns prior and the new runs. It calls tell before each run, and add after it. When the
+// context ends, it stops and drops the current run and returns the context's error. It is also an error if add fails, if
+// Ready succeeds before the server starts, if the first run of every candidate fails, or, without Force, if a cap has no
+// effect.
 //
-// It must be called from one thread that lives as long as the process: programs are killed when the thread that
-// started them ends (PR_SET_PDEATHSIG).
+// It must be called on a thread that lives as long as the process: the kernel kills a program when the thread that started
+// it ends (PR_SET_PDEATHSIG).
 func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) error, tell func(Progress)) ([]Run, error) {
 	reap, release := adopt(x.AtOnce)
 	defer release()
 	m := &measurement{x: x, runs: prior, add: add, tell: tell, reap: reap, began: time.Now(), done: len(prior)}
-	if m.complete() { // nothing to warm up for
+	if m.complete() { // no warm-up is needed
 		return m.runs, nil
 	}
 	err := x.alone(ctx, strangerTime)
@@ -60,7 +60,7 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 	return m.runs, nil
 }
 
-// measurement is an experiment that is under way.
+// measurement is a running experiment.
 type measurement struct {
 	x      *Experiment
 	runs   []Run
@@ -68,25 +68,25 @@ type measurement struct {
 	tell   func(Progress)
 	reap   func()
 	began  time.Time
-	worked bool          // a run of this call did well
-	failed *Run          // the first of this call that did not
-	done   int           // runs, and those that were left out
-	took   time.Duration // by the runs of this call, with start and stop
-	timed  int           // how many they are
+	worked bool          // a run of this call succeeded
+	failed *Run          // the first run of this call that failed
+	done   int           // finished runs, and those that were skipped
+	took   time.Duration // total time of the runs of this call, with start and stop
+	timed  int           // number of these runs
 }
 
-// more reports whether another round is to be begun.
+// more reports whether another round has to begin.
 func (m *measurement) more(round int) bool {
 	return round <= 1 || !m.late() && (round <= m.x.Rounds || !m.settled())
 }
 
-// settled reports whether more rounds than were asked for can tell nothing new.
+// settled reports whether no more rounds than Rounds are needed.
 func (m *measurement) settled() bool {
 	allGaveUp := !slices.ContainsFunc(m.x.Candidates, func(c Candidate) bool { return !m.gaveUp(c) })
 	return m.x.Until == 0 || allGaveUp || m.x.Narrow(m.runs)
 }
 
-// Missing is the number of runs that are still to be made where some are there.
+// Missing is the number of runs that remain after these.
 func (x *Experiment) Missing(runs []Run) (n int) {
 	m := measurement{x: x, runs: runs}
 	for _, c := range x.Candidates {
@@ -99,13 +99,13 @@ func (x *Experiment) Missing(runs []Run) (n int) {
 	return n
 }
 
-// complete reports whether the runs that were there already are all that was asked for.
+// complete reports whether no run remains.
 func (m *measurement) complete() bool { return m.x.Missing(m.runs) == 0 && m.settled() }
 
 func (m *measurement) late() bool { return m.x.MaxTime > 0 && time.Since(m.began) >= m.x.MaxTime }
 
 func (m *measurement) round(ctx context.Context, round int) error {
-	if err := ctx.Err(); err != nil { // there may be nothing to run, and so nobody else who looks
+	if err := ctx.Err(); err != nil { // a round without runs does not check it elsewhere
 		return err
 	}
 	for _, i := range order(m.x.Seed, round, len(m.x.Candidates)) {
@@ -127,7 +127,7 @@ func (m *measurement) round(ctx context.Context, round int) error {
 	return nil
 }
 
-// one makes one run and keeps it, unless it does not count.
+// one makes one run and, unless it is a warm-up, keeps it.
 func (m *measurement) one(ctx context.Context, c Candidate, round int) error {
 	m.tell(m.progress(c.Name, round))
 	begin := time.Now()
@@ -159,13 +159,13 @@ func (m *measurement) has(cap string, round int) bool {
 	return slices.ContainsFunc(m.runs, Run{Cap: cap, Round: round}.same)
 }
 
-// gaveUp reports whether a candidate failed so often from its first run on that it is not tried again.
+// gaveUp reports whether the first runs of a candidate failed so often that it is not run again.
 func (m *measurement) gaveUp(c Candidate) bool {
 	good, failed := c.Good(m.runs)
 	return len(good) == 0 && failed >= giveUp
 }
 
-// hopeless is the error when no run of this call did well.
+// hopeless is the error if no run of this call succeeded.
 func (m *measurement) hopeless() error {
 	switch {
 	case m.failed == nil || m.worked:
@@ -176,7 +176,7 @@ func (m *measurement) hopeless() error {
 	return fmt.Errorf("the first run failed under every cap; under %q: %s\n%s", m.failed.Cap, m.failed.Error, m.failed.Tail)
 }
 
-// progress tells what comes next and how long the rest takes by what runs took so far.
+// progress describes the next run, and estimates the time left from the mean time of the runs so far.
 func (m *measurement) progress(cap string, round int) Progress {
 	x := m.x
 	p := Progress{Cap: cap, Round: round, Done: m.done}
@@ -194,12 +194,12 @@ func (m *measurement) progress(cap string, round int) Progress {
 	return p
 }
 
-// order is the order of the candidates in one round.
+// order is the random order of the candidates in one round.
 func order(seed uint64, round, candidates int) []int {
 	return rand.New(rand.NewPCG(seed, uint64(round))).Perm(candidates)
 }
 
-// Narrow reports whether the interval of each candidate that has any runs is as narrow as Until asks for.
+// Narrow reports whether the intervals of all candidates that have successful runs are as narrow as Until requires.
 func (x *Experiment) Narrow(runs []Run) bool {
 	any := false
 	for _, c := range x.Candidates {

@@ -53,7 +53,7 @@ func measure(t *testing.T, x *Experiment) []Run {
 	return runs
 }
 
-// What is recorded of a batch program is what it says of itself, and what it must be by its cap.
+// The values recorded for a batch program are those that it prints and those that follow from its cap.
 func TestBatch(t *testing.T) {
 	x := experiment(work(t), "-t", "8", "-k", "512", "-m", "2000")
 	runs := measure(t, x)
@@ -77,7 +77,7 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// The peaks are those that the kernel tells the program itself at its end.
+// The peaks are those that the program itself reads from the kernel at its end.
 func TestPeaksAreTheKernels(t *testing.T) {
 	x := experiment(work(t), "-t", "4", "-m", "2000")
 	p, err := start(x.Path, x.Args, x.Candidates[1].Env)
@@ -116,12 +116,12 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// Another server that answers before ours was started would be measured in its place.
+// A server that answers before the sweep's own has started would be measured in its place.
 func TestStranger(t *testing.T) {
 	x := experiment(work(t), "-s", filepath.Join(t.TempDir(), "s"))
 	x.Load = "echo rate: 1; echo p99: 1ms"
 	for ready, want := range map[string]string{
-		"true":                       `--ready: "true" succeeds before the server was started: something else answers`,
+		"true":                       `--ready: "true" succeeds before the server was started: another process answers`,
 		`test -z "$ARENACAP_PID"`:    "succeeds before the server was started",
 		"false":                      "",
 		"test $ARENACAP_PID && true": "",
@@ -133,7 +133,7 @@ func TestStranger(t *testing.T) {
 			t.Errorf("%q: %v, want %q", ready, err, want)
 		}
 	}
-	x.Ready = "sleep 60" // waits for a server: nobody answers
+	x.Ready = "sleep 60" // like a command that waits for a server
 	if err := x.alone(t.Context(), time.Millisecond); err != nil {
 		t.Error(err)
 	}
@@ -148,7 +148,7 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-// A run that fails says why, with the end of the output, and the others go on.
+// A failed run has the reason and the end of the output, and the other runs continue.
 func TestFailures(t *testing.T) {
 	path := work(t)
 	socket := filepath.Join(t.TempDir(), "s")
@@ -163,7 +163,7 @@ func TestFailures(t *testing.T) {
 			x.Args, x.Timeout, x.Grace = append(x.Args, "-m", "60000"), 100*time.Millisecond, 0
 		}, "the program did not end within 100ms", ""},
 		{"prints no number", func(x *Experiment) { x.Metrics = metrics("^tps: (.*)") }, `--metric: nothing in the output matches "^tps: (.*)"`, "rate: 80"},
-		{"prints no latency", func(x *Experiment) { x.Metrics = metrics("", "(rate)") }, `--latency: "rate" is no number`, "rate: 80"},
+		{"prints no latency", func(x *Experiment) { x.Metrics = metrics("", "(rate)") }, `--latency: "rate" is not a number`, "rate: 80"},
 		{"cannot be started", func(x *Experiment) { x.Path = "/nonexistent" }, "no such file", ""},
 		{"is never ready", func(x *Experiment) {
 			x.Args, x.Load, x.Ready, x.ReadyTimeout = append(x.Args, "-s", socket), "true", "false", 100*time.Millisecond
@@ -173,7 +173,7 @@ func TestFailures(t *testing.T) {
 		}, "the server was not ready within 100ms", ""},
 		{"never listens", func(x *Experiment) {
 			x.Args, x.Load, x.ReadyTimeout, x.Grace = append(x.Args, "-m", "60000"), "true", 100*time.Millisecond, 0
-		}, "listened on no socket within 100ms", ""},
+		}, "did not listen on a socket within 100ms", ""},
 		{"ends before it is ready", func(x *Experiment) { x.Args, x.Load, x.Ready = append(x.Args, "-x", "4"), "true", "false" }, "the server ended with status 4 before", "rate: 80"},
 		{"ends under load", func(x *Experiment) { x.Load, x.Ready = "sleep 60", "true" }, "the server ended with status 0 before the load was done; if it goes into the background, start it in the foreground", "rate: 80"},
 		{"stops itself", func(x *Experiment) {
@@ -209,7 +209,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// Nothing that a program leaves behind outlives its run, be it in a session of its own.
+// No process that a program leaves behind outlives its run, even in a session of its own.
 func TestLeftovers(t *testing.T) {
 	before := children(os.Getpid())
 	x := experiment(work(t), "-d", "-m", "50")
@@ -225,7 +225,7 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// What daemons leave behind in their turn, each in a session of its own, is found too.
+// Descendants of daemons, each in a session of its own, are found too.
 func TestLeftoversOfLeftovers(t *testing.T) {
 	before := children(os.Getpid())
 	x := experiment("/bin/sh", "-c", `{ setsid sh -c 'setsid sleep 1000 >/dev/null & echo rate: 1; wait' 2>/dev/null & } | head -n 1`)
@@ -240,7 +240,7 @@ func TestLeftoversOfLeftovers(t *testing.T) {
 	}
 }
 
-// What ignores TERM is killed when its grace time is over, or at once.
+// A process that ignores TERM is killed after its grace time, or at once.
 func TestStop(t *testing.T) {
 	now := make(chan struct{})
 	close(now)
@@ -253,17 +253,17 @@ func TestStop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-p.halted // TERM is ignored by now
+		<-p.halted // now it ignores TERM
 		if outlived := p.stop(c.grace, c.atOnce); outlived != c.outlived {
 			t.Errorf("grace %s: outlived it is %t", c.grace, outlived)
 		}
-		if err := p.ending(); err == nil || err.Error() != "was ended by SIGKILL" {
+		if err := p.ending(); err == nil || err.Error() != "was killed by SIGKILL" {
 			t.Errorf("grace %s: %v", c.grace, err)
 		}
 	}
 }
 
-// A sweep that is to end at once leaves nothing of what takes its time: not the program, not what it started.
+// A sweep that ends at once leaves no process behind: neither a slow program nor its descendants.
 func TestAtOnce(t *testing.T) {
 	before := children(os.Getpid())
 	atOnce := make(chan struct{})
@@ -287,7 +287,7 @@ func TestAtOnce(t *testing.T) {
 	}
 }
 
-// A script without "#!" is for the shell, as run(1) and execvp(3) have it.
+// A script without "#!" is run by the shell, as by arenacap run and execvp(3).
 func TestScriptWithoutInterpreter(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(script, []byte(`echo "rate: $#$1"`), 0o755); err != nil {
@@ -302,7 +302,7 @@ func TestScriptWithoutInterpreter(t *testing.T) {
 	}
 }
 
-// A sweep that is interrupted keeps what was measured, and goes on from its file.
+// An interrupted sweep keeps its runs, and continues from its file.
 func TestInterruptAndResume(t *testing.T) {
 	x := experiment(work(t), "-m", "20")
 	x.Rounds = 3
@@ -326,7 +326,7 @@ func TestInterruptAndResume(t *testing.T) {
 	cut(t, file)
 
 	again := *x
-	again.Seed = 99 // that of the file counts
+	again.Seed = 99 // the seed of the file is used
 	j, prior, err = OpenRecord(file, &again)
 	if err != nil || len(prior) != 4 || again.Seed != x.Seed {
 		t.Fatal(len(prior), again.Seed, err)
@@ -364,7 +364,7 @@ func TestInterruptAndResume(t *testing.T) {
 	}
 }
 
-// cut adds the beginning of a line, as a crash in the middle of a write leaves it.
+// cut adds an incomplete line, which a crash during a write leaves behind.
 func cut(t *testing.T, file string) {
 	t.Helper()
 	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
@@ -377,7 +377,7 @@ func cut(t *testing.T, file string) {
 	}
 }
 
-// When the first run fails under every cap the sweep ends there; when it does under one, that cap is given up later.
+// If the first run fails under every cap, the sweep ends. If it fails under one cap, that cap is given up later.
 func TestHopeless(t *testing.T) {
 	path := work(t)
 	x := experiment(path, "-x", "1", "-m", "1")
@@ -401,12 +401,12 @@ func TestUntilNarrow(t *testing.T) {
 	if runs := measure(t, x); len(runs) != 18 {
 		t.Errorf("%d runs", len(runs))
 	}
-	x.Metrics, x.Until = metrics(""), 1e-9 // the wall time never is
+	x.Metrics, x.Until = metrics(""), 1e-9 // the wall time never repeats
 	x.MaxTime = 150 * time.Millisecond
 	measure(t, x) // ends
 }
 
-// When every cap was given up, by failures after a warm-up that went well, there is nothing to wait for.
+// If every cap is given up, because of failures after a successful warm-up, the sweep ends.
 func TestUntilAllGaveUp(t *testing.T) {
 	x := experiment("/bin/true")
 	x.Until, x.Rounds = 0.05, giveUp
@@ -429,7 +429,7 @@ func TestUntilAllGaveUp(t *testing.T) {
 	}
 }
 
-// When the time is over no run is started but those that warm up.
+// After MaxTime only warm-up runs start.
 func TestMaxTime(t *testing.T) {
 	x := experiment("/bin/true")
 	x.Metrics, x.MaxTime, x.Warmup = metrics(""), time.Nanosecond, 1

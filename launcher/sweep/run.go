@@ -1,6 +1,6 @@
 package sweep
 
-// What a run gives, and how it stands in a line of the file that keeps it.
+// The result of a run, and its JSON in the file that keeps it.
 
 import (
 	"encoding/json"
@@ -11,24 +11,23 @@ import (
 	"arenacap/launcher/ordered"
 )
 
-// Run is one run under one cap. A number of bytes that is not known is 0; where Error is empty the values of all
-// metrics are known.
+// Run is one run under one cap. A number of bytes is 0 if it is not known. If Error is empty, all metrics have a value.
 type Run struct {
 	Cap   string    `json:"cap"`
 	Round int       `json:"round"` // from 1
 	Start time.Time `json:"start"`
 
-	Values map[string]float64 `json:"-"` // by the metric's name; keys of their own in JSON, behind the start
+	Values map[string]float64 `json:"-"` // by the metric's name; in JSON each is a key of the run, after start
 	Wall   float64            `json:"wall_seconds"`
-	CPU    float64            `json:"cpu_seconds"` // user and system, of children that were waited for too
+	CPU    float64            `json:"cpu_seconds"` // user and system time, including children that the program waited for
 
 	VirtualPeak   uint64 `json:"virtual_peak_bytes,omitzero"`
 	VirtualFinal  uint64 `json:"virtual_final_bytes,omitzero"`
 	ResidentPeak  uint64 `json:"resident_peak_bytes,omitzero"`
 	ResidentFinal uint64 `json:"resident_final_bytes,omitzero"`
 
-	Arenas        int    `json:"arenas,omitzero"`   // the most that one process had
-	NotKept       string `json:"not_kept,omitzero"` // why the cap did not count, "" where it did or that is not known
+	Arenas        int    `json:"arenas,omitzero"`   // maximum in one process
+	NotKept       string `json:"not_kept,omitzero"` // why the cap had no effect; "" if it had, or if that is not known
 	ArenaReserved uint64 `json:"arena_reserved_bytes,omitzero"`
 	ArenaResident uint64 `json:"arena_resident_bytes,omitzero"`
 
@@ -37,17 +36,17 @@ type Run struct {
 	VoluntarySwitches   int64 `json:"voluntary_switches"`
 	InvoluntarySwitches int64 `json:"involuntary_switches"`
 
-	Exit   int    `json:"exit_status"`     // 128+n where signal n ended it
+	Exit   int    `json:"exit_status"`     // 128+n if signal n killed it
 	Killed bool   `json:"killed,omitzero"` // a server that outlived the grace time
 	Error  string `json:"error,omitzero"`
-	Tail   string `json:"tail,omitzero"` // of the output, where there is an error
+	Tail   string `json:"tail,omitzero"` // end of the output, if there is an error
 	Memory []Size `json:"memory,omitempty"`
 }
 
-// same reports whether two runs are of the same round and cap.
+// same reports whether two runs have the same round and cap.
 func (r Run) same(other Run) bool { return r.Cap == other.Cap && r.Round == other.Round }
 
-// Failure is why a run failed, and the end of its output, as text that steers no terminal: it may come from a file.
+// Failure is why a run failed, and the end of its output. Both may come from a file, so control characters are escaped.
 func (r Run) Failure() (what, tail string) { return shownText(r.Error), shownText(r.Tail) }
 
 // Size is the memory at one moment of a run.
@@ -57,10 +56,10 @@ type Size struct {
 	Resident uint64  `json:"resident_bytes"`
 }
 
-// behindValues is what follows the metrics in a run's JSON. In a string the quotes would have backslashes.
+// behindValues is the text after the metrics in a run's JSON. It cannot occur in a string, where quotes are escaped.
 const behindValues = `,"wall_seconds":`
 
-// MarshalJSON writes each metric that is not 0, and the first one.
+// MarshalJSON writes the first metric, and each other one that is not 0.
 func (r Run) MarshalJSON() ([]byte, error) {
 	var values ordered.Object
 	for i, m := range Metrics {

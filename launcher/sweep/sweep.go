@@ -1,70 +1,70 @@
-// Package sweep finds the right cap by experiment: it runs a workload under several caps and judges what each
-// costs and saves.
+// Package sweep finds the best cap by experiment: it runs a workload under several caps and measures the cost and the
+// saving of each.
 //
-// An Experiment is the plan, and Measure the only step that starts processes. Runs are plain values that a Record keeps
-// as lines of JSON, so that an interrupted experiment goes on where it stopped. What they mean is for package verdict:
-// medians with their intervals (package stats), comparisons and an advice, which package page makes a report of.
+// An Experiment is the plan. Only Measure starts processes. Runs are plain values that a Record keeps as lines of JSON, so
+// that an interrupted experiment can continue. Package verdict evaluates them: medians with intervals (package stats),
+// comparisons and an advice. Package page makes a report of that.
 //
-// Rounds interleave the caps, each round in a random order of its own that follows from the seed: what drifts
-// (a cache that fills, a machine that heats up) meets all caps alike.
+// Each round runs all caps, in a random order that follows from the seed. So a drift, such as a cache that fills or a
+// machine that heats up, affects all caps alike.
 //
-// Known limits: a peak of virtual size is the kernel's own while the program is one process, but what grows
-// after the last sample of a program that ends by itself is missed (20 ms, or 1/200 of the time it ran); what
-// ends before the first one has no known size. Of programs that start others the sizes are sums of what was
-// seen together, and a process that lives shorter than the looks are apart is not seen.
+// Known limits. The peak of virtual size is the kernel's while the program is a single process. If the program ends by
+// itself, growth after the last sample is missed (20 ms, or 1/200 of its run time), and a program that ends before the
+// first sample has no known size. If the program starts others, its sizes are sums of simultaneous samples, and a process
+// that starts and ends between two inspections is missed.
 package sweep
 
-// What is to be measured: the plan of an experiment.
+// The plan of an experiment.
 
 import (
 	"slices"
 	"time"
 )
 
-// Experiment is what is to be measured. It is complete: nothing is looked up while it runs.
+// Experiment is the plan. It is complete: no further settings are read while it runs.
 type Experiment struct {
-	Path       string   // what is executed
+	Path       string   // the program's file
 	Args       []string // its arguments; Args[0] is the name as it was typed
 	Candidates []Candidate
 
-	// Load makes it a server's experiment: a command for sh(1) that runs while the server does.
+	// Load is a command for sh(1) that runs while the program, a server, runs; "" for a program that ends by itself.
 	Load  string
 	Ready string // a command for sh(1) that succeeds when the server is ready; "": the server listens on a socket
 
-	Metrics []Metric // those of the list that are measured
+	Metrics []Metric // the metrics that are measured
 
-	Warmup  int           // rounds that do not count
-	Rounds  int           // rounds that count; with Until at least so many
-	Until   float64       // stop when each interval is at most this share of its median on either side; 0: after Rounds
-	MaxTime time.Duration // start no more runs after this; 0: no bound
+	Warmup  int           // rounds whose runs are dropped
+	Rounds  int           // rounds whose runs are kept; with Until the minimum
+	Until   float64       // stop when each interval reaches at most this share of its median to either side; 0: after Rounds
+	MaxTime time.Duration // after this, start no further runs; 0: no bound
 
 	Timeout      time.Duration // of one run, or of one load
 	ReadyTimeout time.Duration
 	Grace        time.Duration // between TERM and KILL
 	Seed         uint64
-	Force        bool // go on where a cap did not arrive or is not kept
+	Force        bool // continue even if a cap has no effect
 
-	AtOnce <-chan struct{} // closed: what runs is killed without its grace time; nil never is
+	AtOnce <-chan struct{} // when it is closed, running processes are killed without grace time; may be nil
 
 	Setting Setting
 }
 
-// Setting is what else a result depends on, in words: runs of two settings are not put together (OpenRecord).
+// Setting is the environment on which a result depends, in words. OpenRecord does not mix runs of different settings.
 type Setting struct {
-	Program string // which build of it
-	Kernel  string // its release
-	CPUs    string // how many, and how many are simulated
+	Program string // the build of the program
+	Kernel  string // the kernel's release
+	CPUs    string // the number of CPUs, and the simulated number
 }
 
 // Candidate is a cap under test.
 type Candidate struct {
 	Name     string   // as it was written: "4", "1/core", "off"
-	ArenaMax int      // arenas; 0 is not capped by us
-	Default  bool     // it is what glibc would do by itself; savings are told against it
-	Env      []string // whole environment of the program
+	ArenaMax int      // in arenas; 0 if arenacap sets no cap
+	Default  bool     // glibc's own limit, which is the base of the savings
+	Env      []string // the whole environment of the program
 }
 
-// Good are the runs under this cap that did not fail, and how many did.
+// Good returns the runs under this cap that succeeded, and the number of those that failed.
 func (c Candidate) Good(runs []Run) (good []Run, failed int) {
 	for _, run := range runs {
 		switch {
@@ -78,7 +78,7 @@ func (c Candidate) Good(runs []Run) (good []Run, failed int) {
 	return good, failed
 }
 
-// Index is where a metric of the list is among those that are measured, or -1.
+// Index is the index of a metric in x.Metrics, or -1.
 func (x *Experiment) Index(of Metric) int {
 	return slices.IndexFunc(x.Metrics, func(m Metric) bool { return m.Name == of.Name })
 }

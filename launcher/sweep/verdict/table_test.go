@@ -42,7 +42,7 @@ func seen() Result {
 			sweep.Run{Cap: "1/core", Round: round, Values: values(1000+step, 0.01), CPU: 1.5},
 			sweep.Run{Cap: "4", Round: round, Error: "the load ended with status 1", Tail: "no"})
 	}
-	runs[2].Error, runs[2].Tail = "the server was ended by SIGSEGV", "oops"
+	runs[2].Error, runs[2].Tail = "the server was killed by SIGSEGV", "oops"
 	return Judge(x, runs)
 }
 
@@ -69,7 +69,7 @@ func TestTable(t *testing.T) {
 
 func TestFailuresAreTold(t *testing.T) {
 	r := seen()
-	want := []Failure{{"1/core", "1 of 8 runs failed; round 0: the server was ended by SIGSEGV", "oops"}, {"4", "8 of 8 runs failed; round 0: the load ended with status 1", "no"}}
+	want := []Failure{{"1/core", "1 of 8 runs failed; round 0: the server was killed by SIGSEGV", "oops"}, {"4", "8 of 8 runs failed; round 0: the load ended with status 1", "no"}}
 	if got := fmt.Sprint(r.Failures()); got != fmt.Sprint(want) {
 		t.Errorf("%s, want %s", got, want)
 	}
