@@ -13,7 +13,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// built are the programs that compile has built, by their flags.
+// built caches the programs of compile, by their flags.
 var built struct {
 	dir  string
 	bins map[string]string
@@ -51,7 +51,7 @@ func compile(t testing.TB, source string, flags ...string) string {
 	return bin
 }
 
-// firstError is the first error of a compiler's output, from which the others follow.
+// firstError is the first error in a compiler's output; the others usually follow from it.
 func firstError(out []byte) string {
 	for line := range strings.Lines(string(out)) {
 		if strings.Contains(line, "error: ") {
@@ -61,7 +61,7 @@ func firstError(out []byte) string {
 	return string(out)
 }
 
-// program is a running test program: a command a line goes in, its answer comes back when it is done.
+// program is a running test program. It reads one command a line and answers when the command is done.
 type program struct {
 	t   testing.TB
 	cmd *exec.Cmd
@@ -69,7 +69,7 @@ type program struct {
 	out *bufio.Reader
 }
 
-// start runs the program with these variables added to an environment without any of malloc's.
+// start runs the program with these variables added to an environment without malloc's variables.
 func start(t testing.TB, env []string, argv ...string) *program {
 	t.Helper()
 	p := &program{t: t, cmd: exec.Command(argv[0], argv[1:]...)}
@@ -94,7 +94,7 @@ func start(t testing.TB, env []string, argv ...string) *program {
 
 func (p *program) pid() int { return p.cmd.Process.Pid }
 
-// do sends a command and gives what the program answers up to its line "ok".
+// do sends a command and returns the program's answer up to the line "ok".
 func (p *program) do(command string) string {
 	p.t.Helper()
 	if _, err := io.WriteString(p.in, command+"\n"); err != nil {
@@ -118,7 +118,7 @@ func (p *program) answer() string {
 	}
 }
 
-// number is the value of the named attribute or of "name=value" in an answer.
+// number is the value of an attribute or of "name=value" in an answer.
 func number(t testing.TB, text, before string) uint64 {
 	t.Helper()
 	_, rest, ok := strings.Cut(text, before)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The benchmarks are of the same process as pmap -X and gdb calling malloc_info, which report how many times as
-// long they take.
+// Benchmarks, compared with pmap -X and with malloc_info called by gdb on the same process: these report their time as a
+// multiple of arenacap's.
 
 func BenchmarkByMappings(b *testing.B) {
 	bin := compile(b, "testdata/probe.c")
@@ -53,7 +53,7 @@ func benchInspect(b *testing.B, pid int) {
 	beside(b, each, "gdb", "gdb", "-q", "-batch", "-p", fmt.Sprint(pid), "-ex", `call (int)malloc_info(0, (void*)fopen("/dev/null", "w"))`)
 }
 
-// beside runs another tool on the same process and reports its time as a multiple of one of ours.
+// beside runs another tool on the same process and reports its time as a multiple of arenacap's.
 func beside(b *testing.B, each time.Duration, name string, argv ...string) {
 	if _, err := exec.LookPath(argv[0]); err != nil {
 		return
@@ -89,8 +89,7 @@ func BenchmarkWalk(b *testing.B) {
 	}
 }
 
-// BenchmarkCensus holds the two ways to know the mappings against each other: asked one by one (PROCMAP_QUERY),
-// and as the text of maps.
+// BenchmarkCensus compares the two ways to read mappings: one by one (PROCMAP_QUERY), and the text of maps.
 func BenchmarkCensus(b *testing.B) {
 	bin := compile(b, "testdata/probe.c")
 	for _, c := range []struct{ name, commands string }{
@@ -131,7 +130,7 @@ func BenchmarkCensus(b *testing.B) {
 
 func second[T any](_ T, ok bool) bool { return ok }
 
-// BenchmarkResident holds the two ways to know what is resident against each other.
+// BenchmarkResident compares the two ways to read resident sizes: PAGEMAP_SCAN and smaps.
 func BenchmarkResident(b *testing.B) {
 	bin := compile(b, "testdata/probe.c")
 	for _, command := range []string{"threads 128 10", "maps 65000", "hold 1000 1024"} {

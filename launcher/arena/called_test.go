@@ -68,7 +68,7 @@ func TestCalledMalloc(t *testing.T) {
 	}
 }
 
-// FuzzLibrary overwrites words of a library: whatever they are, there is an answer, and no more is read than tables hold.
+// FuzzLibrary overwrites words of a library: calledMalloc must return, and must not read more than the tables.
 func FuzzLibrary(f *testing.F) {
 	f.Add(uint16(56), uint64(0), uint16(0x408), uint64(1<<40))
 	f.Add(uint16(0x218), ^uint64(0), uint16(0x240), uint64(0))
@@ -85,7 +85,7 @@ func FuzzLibrary(f *testing.F) {
 	})
 }
 
-// TestCalledMallocHere: this machine's own libc calls its own malloc, read by process_vm_readv.
+// TestCalledMallocHere: this machine's libc calls its own malloc, read with process_vm_readv.
 func TestCalledMallocHere(t *testing.T) {
 	p := opened(t, procRoot, start(t, nil, compile(t, "testdata/probe.c")).pid())
 	maps, err := p.readMaps()
@@ -96,7 +96,7 @@ func TestCalledMallocHere(t *testing.T) {
 	if got, err := calledMalloc(p.mem, maps, libc); got != libc || err != nil || libc == "" {
 		t.Errorf("%q, %v; want %q", got, err, libc)
 	}
-	exe, _ := os.Readlink(p.dir + "/exe") // a program needs no pointer to malloc of its own
+	exe, _ := os.Readlink(p.dir + "/exe") // a program need not have a pointer to malloc
 	if got, err := calledMalloc(p.mem, maps, exe); got != "" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -95,7 +95,7 @@ func TestCountEqualsMallocInfo(t *testing.T) {
 	}
 }
 
-// checkInspect compares Inspect with malloc_info and with the kernel.
+// checkInspect compares Inspect with malloc_info and the kernel's figures.
 func checkInspect(t *testing.T, p *program, count Census) {
 	t.Helper()
 	info := p.do("info")
@@ -122,7 +122,7 @@ func checkInspect(t *testing.T, p *program, count Census) {
 	checkResident(t, p.pid())
 }
 
-// checkSums compares the sums with the kernel's own.
+// checkSums compares the sums with the kernel's.
 func checkSums(t *testing.T, pid int, got *Process) {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -159,7 +159,7 @@ func TestCountSeesNamespaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (2 + 2); got.Arenas != want { // a cap of 2 holds for each libc by itself
+	if want := (2 + 2); got.Arenas != want { // a cap of 2 applies to each libc separately
 		t.Errorf("counted %d arenas of two libcs, want %d", got.Arenas, want)
 	}
 	found, err := Inspect(p.pid())
@@ -228,7 +228,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 		}
 	})
 	t.Run("other user's", func(t *testing.T) {
-		// root may read everything, so the test binary looks at itself as nobody
+		// root may read everything, so the test binary runs itself as nobody
 		if os.Getuid() != 0 {
 			t.Skip("needs root to become somebody else")
 		}
@@ -276,7 +276,7 @@ func TestReadAsSomebodyElse(t *testing.T) {
 	}
 }
 
-// waitState waits until the process is in the state; it is one that does not end by itself.
+// waitState waits until the process is in the state, which must be one that lasts.
 func waitState(t *testing.T, pid int, state string) {
 	t.Helper()
 	for {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// walk inspects and walks.
+// walk calls Inspect and Walk.
 func walk(t *testing.T, pid int) *Process {
 	t.Helper()
 	got, err := Inspect(pid)
@@ -21,8 +21,8 @@ func walk(t *testing.T, pid int) *Process {
 	return got
 }
 
-// TestWalkEqualsMallocInfo holds the walk against malloc_info, whose "rest" is what lies in bins and the top
-// chunk, and whose "fast" is what lies in fastbins: in use, for the arena.
+// TestWalkEqualsMallocInfo compares the walk with malloc_info. Its "rest" is the bytes in bins and the top chunk; its "fast"
+// is the bytes in fastbins, which the arena counts as in use.
 func TestWalkEqualsMallocInfo(t *testing.T) {
 	cases := []struct {
 		name     string
@@ -59,9 +59,9 @@ func TestWalkEqualsMallocInfo(t *testing.T) {
 				_, fast, _ := strings.Cut(inside[i], `<total type="fast" `)
 				c := a.Chunks
 				if a.Main && a.Reserved != a.SystemMem && c.InUse == 0 && c.Unknown != 0 && strings.Contains(tt.env, "hugetlb=2") {
-					continue // in huge pages of its own, wherever they are
+					continue // its memory is in separate huge pages, at unknown addresses
 				}
-				// malloc_info adds up the heads of free chunks with their flags: 1 for each, 4 more for some
+				// malloc_info adds up the sizes of free chunks with the flags in them: 1 for each, 4 more for some
 				if flags := number(t, rest, `size="`) - c.Free - c.Top; flags < uint64(c.FreeCount) || flags > 5*uint64(c.FreeCount) || (flags-uint64(c.FreeCount))%4 != 0 {
 					t.Errorf("arena %d: %d bytes free and %d in the top chunk; malloc_info says %d (and %d in fastbins): %+v",
 						i, c.Free, c.Top, number(t, rest, `size="`), number(t, fast, `size="`), c)
@@ -80,7 +80,7 @@ func TestWalkEqualsMallocInfo(t *testing.T) {
 	}
 }
 
-// TestTrimmable holds what the walk promises against what malloc_trim does to the resident size.
+// TestTrimmable compares Trimmable with the change of the resident size by malloc_trim.
 func TestTrimmable(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
 	for _, command := range []string{"threads 3 40000", "hold 5000 8", "free"} {
@@ -127,7 +127,7 @@ func TestWalkWhileTheProgramRuns(t *testing.T) {
 	}
 }
 
-// TestWalkInBoundedMemory: the walk takes no more memory for ten times the chunks.
+// TestWalkInBoundedMemory: the memory of a walk does not grow with the number of chunks.
 func TestWalkInBoundedMemory(t *testing.T) {
 	bin := compile(t, "testdata/probe.c")
 	taken := func(command string) (bytes uint64, chunks int) {

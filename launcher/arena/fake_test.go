@@ -9,7 +9,7 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// fake is the memory of a process that was never run, with glibc's structures of any version in it.
+// fake is the memory of an imaginary process with the structures of any version of glibc.
 type fake struct {
 	version
 	maps     layout
@@ -22,8 +22,8 @@ type segment struct {
 	data []byte
 }
 
-// version is a layout of malloc_state as offsets of its fields, written down from glibc's sources and, for those
-// from 2.27 on, checked against live processes. attached and nextFree are 0 where there is none.
+// version is a layout of malloc_state: the offsets of its fields, from glibc's sources, and from 2.27 on checked against
+// live processes. attached and nextFree are 0 if the field does not exist.
 type version struct {
 	name                            string
 	word                            uint64
@@ -86,7 +86,7 @@ func (f *fake) read(spans []span) error {
 
 func (f *fake) pages(uint64, []pageState) bool { return false }
 
-// mapped adds a mapping; one with data can be read.
+// mapped adds a mapping; it is readable if data is given.
 func (f *fake) mapped(start, size uint64, p perm, name string) {
 	m := mapping{Start: start, End: start + size, Perm: p, Name: name}
 	if name != "" && name[0] == '/' {
@@ -98,8 +98,8 @@ func (f *fake) mapped(start, size uint64, p perm, name string) {
 	}
 }
 
-// newFake makes a process with a main arena and one more arena for each element of heaps, which says how many
-// heaps the arena has. heapMax is the size of a heap.
+// newFake makes a process with a main arena and one more arena for each element of heaps, the arena's number of heaps.
+// heapMax is the size of a heap.
 func newFake(v version, heapMax uint64, heaps ...int) *fake {
 	f := &fake{version: v}
 	libc, base := uint64(0x7fff00000000), uint64(0x7f0000000000)
@@ -145,7 +145,7 @@ func (f *fake) arena(addr, next uint64, heaps []uint64) {
 	if f.attached != 0 {
 		f.put(addr+f.attached, 1)
 	}
-	if len(heaps) == 0 { // the main arena, as it is before the first malloc
+	if len(heaps) == 0 { // the main arena before the first malloc
 		f.put(addr+f.top, addr+f.bins-2*f.word)
 		return
 	}
@@ -173,7 +173,7 @@ func (f *fake) arena(addr, next uint64, heaps []uint64) {
 	f.put(top+f.word, topSize|prevInUse)
 }
 
-// merge joins neighbouring anonymous mappings of one access, as the kernel does where their flags are alike.
+// merge joins adjacent anonymous mappings with equal access, as the kernel does.
 func (f *fake) merge() {
 	var merged layout
 	for _, m := range f.maps {
@@ -186,7 +186,7 @@ func (f *fake) merge() {
 	f.maps = merged
 }
 
-// insert adds a readable mapping in its place.
+// insert adds a readable mapping in the order of addresses.
 func (f *fake) insert(start, size uint64, p perm, name string) []byte {
 	f.mapped(start, size, p, name)
 	slices.SortFunc(f.maps, func(a, b mapping) int { return cmp.Compare(a.Start, b.Start) })

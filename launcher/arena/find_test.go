@@ -8,13 +8,13 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// asked is a fake's mappings as queries have them: what is not asked for is not there.
+// asked gives access to a fake's mappings as queries does: mappings that were not asked for are left out.
 type asked struct{ layout }
 
 func (a asked) bases(word uint64) []uint64 { return alignedBases(a, word) }
 func (a asked) libc() bool                 { return true }
 
-// all runs everything that reads memory: the census in both ways, the arenas, the walk.
+// all runs all code that reads memory: both ways of the census, the arenas, the walk.
 func (f *fake) all(t *testing.T) (Census, []Arena, error) {
 	t.Helper()
 	c, list, err := f.whole(t)
@@ -84,7 +84,7 @@ func TestFindByShape(t *testing.T) {
 		{"no libc at all", func() *fake {
 			return &fake{version: v236, maps: layout{{Start: 0x7f0000000000, End: 0x7f0000001000, Perm: anonRW}}}
 		}, Census{}},
-		{"libc that nobody asked for memory", func() *fake {
+		{"libc whose malloc was never called", func() *fake {
 			f := newFake(v236, heap)
 			clear(f.segments[len(f.segments)-1].data)
 			return f
@@ -153,7 +153,7 @@ func TestFindByShape(t *testing.T) {
 	}
 }
 
-// TestFindRejects damages one thing at a time: no arena is lost without a word, and nothing counts twice.
+// TestFindRejects damages one field at a time: a lost arena must be reported, and no arena may count twice.
 func TestFindRejects(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -187,8 +187,8 @@ func TestMemoryThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// FuzzDamagedMemory overwrites words of a process's memory. Whatever they are: no crash, never more arenas than
-// there are, and never fewer without an error or a word of what is unlinked.
+// FuzzDamagedMemory overwrites words of a process's memory. The census must not crash, must not count too many arenas, and
+// may count too few only with an error or with Unlinked set.
 func FuzzDamagedMemory(f *testing.F) {
 	f.Add(uint8(4), uint64(0x30+2160), uint64(0), uint64(0), uint64(0))
 	f.Add(uint8(5), uint64(8), uint64(0x7f0008000000), uint64(0x38), uint64(0x7f0004000000))

@@ -1,7 +1,7 @@
 package arena
 
-// Memory that a process forged to make its readers work: what is read and looked up grows with its mappings and
-// no faster, the arenas that are there are found, and what was left out is said.
+// Memory that a process forged to slow its readers down. The reads and look-ups must grow at most linearly with its
+// mappings, the real arenas must be found, and an incomplete count must be reported.
 
 import (
 	"encoding/binary"
@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-const forgedAt = 0x10000000000 // below all else that a fake has
+const forgedAt = 0x10000000000 // below all other mappings of a fake
 
-// counted counts the mappings that are looked up and the stretches of memory that are read.
+// counted counts the mappings that are looked up and the spans of memory that are read.
 type counted struct {
 	*fake
 	layout
@@ -29,7 +29,7 @@ func (c *counted) read(spans []span) error {
 	return c.fake.read(spans)
 }
 
-// addForged adds readable memory at its place; without data only as a mapping. Mappings come in the order of their addresses.
+// addForged adds readable memory, or only a mapping if data is nil. Call it in the order of addresses.
 func (f *fake) addForged(at *int, start, size uint64, p perm, data []byte) {
 	f.maps = slices.Insert(f.maps, *at, mapping{Start: start, End: start + size, Perm: p})
 	if data != nil {
@@ -38,7 +38,7 @@ func (f *fake) addForged(at *int, start, size uint64, p perm, data []byte) {
 	*at++
 }
 
-// forgedState writes a state of glibc 2.36 at off of b, which stands at addr.
+// forgedState writes a state of glibc 2.36 to b at off; b is the memory at addr.
 func forgedState(b []byte, addr, off, next uint64) {
 	v, put := v236, func(at, value uint64) { binary.NativeEndian.PutUint64(b[off+at:], value) }
 	put(0, nonContiguous<<32)
@@ -50,14 +50,14 @@ func forgedState(b []byte, addr, off, next uint64) {
 	put(v.next, next)
 }
 
-// forgedHeader writes the header of a heap at off of b.
+// forgedHeader writes the header of a heap to b at off.
 func forgedHeader(b []byte, off, arena, prev uint64) {
 	for i, field := range []uint64{arena, prev, minPage, minPage, minPage} {
 		binary.NativeEndian.PutUint64(b[off+uint64(i)*8:], field)
 	}
 }
 
-// forgedArena is a page with a first heap whose arena leads to next.
+// forgedArena is a page with a first heap whose arena links to next.
 func forgedArena(addr, next uint64) []byte {
 	b := make([]byte, 2304)
 	forgedHeader(b, 0, addr+48, 0)
@@ -65,7 +65,7 @@ func forgedArena(addr, next uint64) []byte {
 	return b
 }
 
-// forgeries make n structures each beside two arenas that are there.
+// forgeries each add n forged structures to a process with two real arenas.
 var forgeries = []struct {
 	name     string
 	make     func(f *fake, n int)
@@ -106,9 +106,9 @@ var forgeries = []struct {
 			addr, p := forgedAt+i*minPage, anonRW
 			b := make([]byte, minPage)
 			forgedState(b, addr, 512, addr+minPage+512)
-			f.addForged(&at, addr, minPage, p|perm(i%2)<<2, b) // every other one executable
+			f.addForged(&at, addr, minPage, p|perm(i%2)<<2, b) // every second one executable
 		}
-		f.put(f.states[1]+f.next, forgedAt+512) // two arenas are lost with it
+		f.put(f.states[1]+f.next, forgedAt+512) // this unlinks two arenas
 	}, nil, false},
 	{"one chain of heaps", func(f *fake, n int) {
 		f.forgeHeaps(n, func(i int) []byte {
@@ -170,8 +170,8 @@ func TestForgedMemory(t *testing.T) {
 	}
 }
 
-// TestForgedStacks has descriptors of stacks at the top of each of four mappings in a run: no more are believed
-// than threads can have left.
+// TestForgedStacks puts a stack descriptor into every fourth of many adjacent mappings: no more stacks are accepted than the
+// threads can have.
 func TestForgedStacks(t *testing.T) {
 	f, at := newFake(v236, 64<<20, 1), 0
 	const n = 3 * mostCached

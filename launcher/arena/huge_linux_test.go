@@ -10,8 +10,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestHugePages: what is in huge pages of each arena and of the heap, by the page tables and by smaps, is what the kernel says
-// in smaps of their addresses.
+// TestHugePages compares the huge pages of each arena and of the heap, from PAGEMAP_SCAN and from smaps, with the kernel's
+// smaps at their addresses.
 func TestHugePages(t *testing.T) {
 	mode, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
 	if err != nil || strings.Contains(string(mode), "[never]") || os.Getpagesize() != 4096 {
@@ -44,7 +44,7 @@ func TestHugePages(t *testing.T) {
 	})
 }
 
-// checkHuge compares with smaps, read by a few lines of its own.
+// checkHuge compares with smaps, which it parses independently.
 func checkHuge(t *testing.T, p *program) *Process {
 	t.Helper()
 	got, err := Inspect(p.pid())

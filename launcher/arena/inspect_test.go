@@ -28,8 +28,8 @@ func kinds(p *Process) map[string]Part {
 	return sums
 }
 
-// stackPointers asks the kernel where the stack of each thread is: the next to last number of
-// /proc/PID/task/TID/syscall, for a thread that waits (proc_pid_syscall(5)). A JVM's compilers come and go.
+// stackPointers reads the stack pointer of each waiting thread from the kernel: the next to last number of
+// /proc/PID/task/TID/syscall (proc_pid_syscall(5)). Threads may end meanwhile, such as the compilers of a JVM.
 func stackPointers(t *testing.T, files []string) (list []uint64) {
 	t.Helper()
 	for _, name := range files {
@@ -90,8 +90,8 @@ func TestThreadStacks(t *testing.T) {
 	}
 }
 
-// checkStackPointers holds the stacks against the kernel's: every thread but the first runs on one of its own. It asks
-// for the threads that were there before the stacks were looked for.
+// checkStackPointers compares the stacks with the kernel's stack pointers: every thread but the first has its own stack. It
+// checks the threads that existed before the search.
 func checkStackPointers(t *testing.T, pid int) {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
@@ -126,7 +126,7 @@ func checkStackPointers(t *testing.T, pid int) {
 	}
 }
 
-// TestSinglePagesAreNoStacks: what cannot be a stack is not read.
+// TestSinglePagesAreNoStacks: mappings too small for a stack are not read.
 func TestSinglePagesAreNoStacks(t *testing.T) {
 	var maps layout
 	for i := range uint64(3) {
@@ -139,13 +139,13 @@ func TestSinglePagesAreNoStacks(t *testing.T) {
 	}
 }
 
-// TestStacksThatGrewTogether puts other memory right above stacks, in a mapping of its own and in theirs.
+// TestStacksThatGrewTogether puts other memory right above stacks, in a separate mapping and in the same one.
 func TestStacksThatGrewTogether(t *testing.T) {
 	const size, guard = 64 << 10, minPage
 	tests := []struct {
 		name  string
 		above []uint64 // sizes of the mappings above the stack's own
-		grown uint64   // bytes that the stack's own mapping is longer
+		grown uint64   // bytes by which the stack's own mapping is longer
 	}{
 		{"alone", nil, 0},
 		{"mapping above", []uint64{0x200000}, 0},
@@ -177,15 +177,15 @@ func TestStacksThatGrewTogether(t *testing.T) {
 	}
 }
 
-// TestStacksWithoutGuardMappings is glibc 2.42's way on Linux 6.13: guards are marks in the page table, and the
-// stacks lie in one mapping.
+// TestStacksWithoutGuardMappings has stacks as glibc 2.42 makes them on Linux 6.13: the guards are marks in the page table,
+// and all stacks share one mapping.
 func TestStacksWithoutGuardMappings(t *testing.T) {
 	const size, base, n = 1 << 20, uint64(0x7f8000000000), 5
 	f := &fake{version: v236}
-	f.mapped(base, 0x5000, anonRW, "") // something else, grown together with the lowest stack
+	f.mapped(base, 0x5000, anonRW, "") // other memory, merged with the lowest stack
 	f.mapped(base+0x5000, n*size, anonRW, "")
 	f.maps = layout{{Start: base, End: base + 0x5000 + n*size, Perm: anonRW}}
-	f.mapped(base+0x5000+n*size, 0x3000, anonRW, "") // something else, right above the highest in a mapping of its own
+	f.mapped(base+0x5000+n*size, 0x3000, anonRW, "") // other memory right above the highest stack, in a separate mapping
 	for i := range uint64(n) {
 		block := base + 0x5000 + i*size
 		for j, field := range []uint64{block, size, 0x1000, 0x1000} {
@@ -201,7 +201,7 @@ func TestStacksWithoutGuardMappings(t *testing.T) {
 func TestFirstThreadEnded(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
 	p.do("threads 3 10")
-	p.do("nomain") // answered by the thread that goes on, after it joined the first
+	p.do("nomain") // answered by the remaining thread after it has joined the first one
 	waitState(t, p.pid(), "Z")
 	got, err := Inspect(p.pid())
 	if err != nil {
@@ -264,7 +264,7 @@ func TestReadThroughMem(t *testing.T) {
 	}
 }
 
-// inspected starts a program and gives what Inspect says of it.
+// inspected starts a program and inspects it.
 func inspected(t *testing.T, env []string, argv ...string) *Process {
 	t.Helper()
 	got, err := Inspect(start(t, env, argv...).pid())
@@ -370,7 +370,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// TestSpread gives the pages of one mapping to the heap and the other memory that lie in it.
+// TestSpread divides the pages of one mapping between a heap and other memory.
 func TestSpread(t *testing.T) {
 	maps := layout{{Start: 0x10000, End: 0x50000, Perm: anonRW}, {Start: 0x50000, End: 0x90000}}
 	heap := &Heap{}
@@ -391,7 +391,7 @@ func TestSpread(t *testing.T) {
 		unknown = append(unknown, r)
 	}
 	spread(unknown, smap(0x10000, 0x50000, 0x20000, 0x40000), func(_, _ uint64) (uint64, bool) { return 0, false })
-	if unknown[1].resident != 0x20000 || unknown[1].huge != 0x20000 { // all to the larger, as nothing tells
+	if unknown[1].resident != 0x20000 || unknown[1].huge != 0x20000 { // without pagemap all of it goes to the larger one
 		t.Errorf("%+v", unknown)
 	}
 }
@@ -419,8 +419,8 @@ const sleeper = `public class Sleeper { public static void main(String[] a) thro
 		try { Thread.sleep(1 << 30); } catch (InterruptedException e) { } }).start();
 	up.await(); System.out.println("ok"); System.in.read(); System.exit(0); } }`
 
-// TestClassSpace: what else is reserved behind the class space is not it, whether the kernel has made one mapping of them
-// or a gap of the archive stands before.
+// TestClassSpace: other reservations after the class space do not belong to it, whether or not the kernel merged them into
+// one mapping, and whether or not there is a gap after the archive.
 func TestClassSpace(t *testing.T) {
 	const base, gib = uint64(0x7f0000000000), uint64(1) << 30
 	made := func(sizes ...uint64) (l layout) {
@@ -490,7 +490,7 @@ func TestJava(t *testing.T) {
 			if classes := sums[KindJavaClasses].Virtual; classes != 192<<20 {
 				t.Errorf("class space of %d bytes, want 192 MiB", classes)
 			}
-			// They reserve what -Xmx says, less what is mapped from the archive; ZGC 16 times as much, three times
+			// They reserve the size of -Xmx minus the part mapped from the archive; ZGC reserves 16 times -Xmx and maps it three times
 			if heap := sums[KindJavaHeap].Virtual; gc != "UseZGC" && (heap > 512<<20 || heap < 500<<20) || gc == "UseZGC" && heap != 3*16*512<<20 {
 				t.Errorf("heap of %d bytes", heap)
 			}

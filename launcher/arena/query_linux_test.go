@@ -25,7 +25,7 @@ func opened(t testing.TB, root string, pid int) *process {
 	return p
 }
 
-// byText is the census that needs nothing of the kernel but the text of maps.
+// byText takes the census from the text of maps, without ioctls.
 func byText(t testing.TB, p *process) Census {
 	t.Helper()
 	f, maps, err := p.rings(p.readMaps)
@@ -35,7 +35,7 @@ func byText(t testing.TB, p *process) Census {
 	return f.census(maps)
 }
 
-// checkQueries takes the census of a quiet process in the two ways. sure says that queries must do.
+// checkQueries takes the census of a quiet process in both ways. sure means that queries must suffice.
 func checkQueries(t *testing.T, pid int, want Census, sure bool) {
 	t.Helper()
 	p := opened(t, procRoot, pid)
@@ -53,7 +53,7 @@ func checkQueries(t *testing.T, pid int, want Census, sure bool) {
 	}
 }
 
-// checkResident holds the page tables against smaps, region by region of a quiet process.
+// checkResident compares PAGEMAP_SCAN with smaps for each region of a quiet process.
 func checkResident(t *testing.T, pid int) {
 	t.Helper()
 	p := opened(t, procRoot, pid)
@@ -83,7 +83,7 @@ func checkResident(t *testing.T, pid int) {
 	}
 }
 
-// TestResidentOfManyRuns needs several calls, whose ends the kernel tells one after the other.
+// TestResidentOfManyRuns has more runs than one PAGEMAP_SCAN call returns.
 func TestResidentOfManyRuns(t *testing.T) {
 	p := start(t, nil, compile(t, "testdata/probe.c"))
 	p.do("maps 20000")
@@ -91,7 +91,7 @@ func TestResidentOfManyRuns(t *testing.T) {
 	checkResident(t, p.pid())
 }
 
-// TestQueriesTellWhatMapsHas asks for all mappings one after the other.
+// TestQueriesTellWhatMapsHas queries all mappings one by one.
 func TestQueriesTellWhatMapsHas(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -122,7 +122,7 @@ func TestQueriesTellWhatMapsHas(t *testing.T) {
 	}
 }
 
-// checkMappings holds every mapping of a quiet process by queries against the text of maps.
+// checkMappings compares every queried mapping of a quiet process with the text of maps.
 func checkMappings(t *testing.T, pid int) {
 	t.Helper()
 	live := opened(t, procRoot, pid)
@@ -152,8 +152,7 @@ func checkMappings(t *testing.T, pid int) {
 	}
 }
 
-// TestQueriesAcrossExec: a PID that execs another program between the first query and the last is no census of
-// either.
+// TestQueriesAcrossExec: the census fails if the process executes another program between the first and the last query.
 func TestQueriesAcrossExec(t *testing.T) {
 	probe := compile(t, "testdata/probe.c")
 	p := start(t, nil, "sh", "-c", "echo ok; read x; exec "+probe)
@@ -165,7 +164,7 @@ func TestQueriesAcrossExec(t *testing.T) {
 	if err := live.still(); err != nil {
 		t.Error(err)
 	}
-	p.do("go on") // the shell takes it, and the program says ok when it is up
+	p.do("go on") // the shell reads this, and the program that it executes answers ok
 	if err := live.still(); err != unix.ESRCH {
 		t.Errorf("%v after the exec, want ESRCH", err)
 	}
@@ -180,7 +179,7 @@ func TestQueriesAcrossExec(t *testing.T) {
 	}
 }
 
-// TestQueriesGiveUp counts more arenas than queries are worth.
+// TestQueriesGiveUp has so many arenas that the text of maps is cheaper than queries.
 func TestQueriesGiveUp(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=300"}, compile(t, "testdata/probe.c"))
 	p.do("threads 300 10")
@@ -194,11 +193,11 @@ func TestQueriesGiveUp(t *testing.T) {
 	}
 }
 
-// TestWithoutTheIoctls reads a process whose files answer ENOTTY, as all do before Linux 6.7: copies of them.
+// TestWithoutTheIoctls reads copies of a process's files: ioctls on them fail with ENOTTY, as on Linux before 6.7.
 func TestWithoutTheIoctls(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
 	p.do("threads 3 1000")
-	if _, err := Inspect(p.pid()); err != nil { // brings in the pages that are read of its libc
+	if _, err := Inspect(p.pid()); err != nil { // makes the pages of its libc that are read resident
 		t.Fatal(err)
 	}
 	root, pid := t.TempDir(), fmt.Sprint(p.pid())
@@ -224,7 +223,7 @@ func TestWithoutTheIoctls(t *testing.T) {
 	}
 }
 
-// sameAsUsual compares what is found under root, where less is to be had, with what is found in /proc.
+// sameAsUsual compares the results under root, where files are missing, with those in /proc.
 func sameAsUsual(t *testing.T, root string, pid int) {
 	t.Helper()
 	want, err := Count(pid)
@@ -243,7 +242,7 @@ func sameAsUsual(t *testing.T, root string, pid int) {
 	}
 }
 
-// TestIoctlsForbidden reads a process from one that may make neither ioctl, by a seccomp filter.
+// TestIoctlsForbidden reads a process under a seccomp filter that forbids both ioctls.
 func TestIoctlsForbidden(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
 	p.do("threads 3 1000")
@@ -289,7 +288,7 @@ func TestReadWithoutIoctl(t *testing.T) {
 	fmt.Printf("found %+v resident %d\n", c, whole.Resident)
 }
 
-// forbidIoctl has ioctl(2) answer EPERM to every thread of this process from now on (seccomp(2)).
+// forbidIoctl makes ioctl(2) fail with EPERM in all threads of this process from now on (seccomp(2)).
 func forbidIoctl(t *testing.T) {
 	t.Helper()
 	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
@@ -297,7 +296,7 @@ func forbidIoctl(t *testing.T) {
 	}
 	const load, equal, ret = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
 	filter := []unix.SockFilter{
-		{Code: load}, // the number of the call
+		{Code: load}, // the number of the system call
 		{Code: equal, K: unix.SYS_IOCTL, Jf: 1},
 		{Code: ret, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
 		{Code: ret, K: unix.SECCOMP_RET_ALLOW},

@@ -17,7 +17,7 @@ var (
 	glibc241 = environ.GlibcVersion{Major: 2, Minor: 41}
 )
 
-// base is a process of one glibc with so many arenas, started with these variables.
+// base is a process with one glibc and a number of arenas, started with these variables.
 func base(v environ.GlibcVersion, arenas int, env ...string) facts {
 	return facts{
 		arenas: arenas, libcs: 1, libc: "glibc", allocator: "glibc", version: v,
@@ -178,8 +178,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestNeverWronglyKept lays a grid over all facts: "kept" is said only where the arenas that there may be are
-// within the cap, the cap was read by a glibc that obeys it, and its malloc is the one in use.
+// TestNeverWronglyKept combines all facts: the answer is "kept" only if all possible arenas are within the cap, glibc has
+// read the cap and obeys it, and glibc's malloc is in use.
 func TestNeverWronglyKept(t *testing.T) {
 	changes := []func(*facts){jemalloc, secure, noEnviron, overwrote, twoLibcs, unlinked, musl, noLibc, policyOff, wants(2), wants(8)}
 	for _, v := range []environ.GlibcVersion{{}, glibc212, glibc215, glibc236, glibc241} {

@@ -17,10 +17,10 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// probeSource is a program with as many threads, arenas and heaps as its commands ask for.
+// probeSource is a program that makes threads, arenas and heaps on command.
 const probeSource = "../arena/testdata/probe.c"
 
-// build compiles a C program into a folder that every user may enter.
+// build compiles a C program into a directory that every user may enter.
 func build(t testing.TB, compiler, source string, flags ...string) string {
 	t.Helper()
 	testenv.Need(t, compiler)
@@ -38,7 +38,7 @@ func build(t testing.TB, compiler, source string, flags ...string) string {
 	return bin
 }
 
-// firstError is the first error of a compiler's output, from which the others follow.
+// firstError is the first error in a compiler's output; the others usually follow from it.
 func firstError(out []byte) string {
 	for line := range strings.Lines(string(out)) {
 		if strings.Contains(line, "error: ") {
@@ -48,7 +48,7 @@ func firstError(out []byte) string {
 	return string(out)
 }
 
-// program is a running test program: it says "ok" when it is ready, and behind the answer to each command.
+// program is a running test program. It prints "ok" when it is ready, and after the answer to each command.
 type program struct {
 	t       testing.TB
 	process *os.Process
@@ -87,7 +87,7 @@ func pipe(t testing.TB) (r, w *os.File) {
 	return r, w
 }
 
-// end ends the program, also before the test does.
+// end ends the program; it may be called before the end of the test.
 func (p *program) end() {
 	if p.in == nil {
 		return
@@ -99,7 +99,7 @@ func (p *program) end() {
 	_, _ = p.process.Wait()
 }
 
-// do sends commands and gives what the program answers to the last one.
+// do sends commands and returns the answer to the last one.
 func (p *program) do(commands ...string) (answer string) {
 	p.t.Helper()
 	for _, command := range commands {

@@ -21,7 +21,7 @@ import (
 	"arenacap/policy"
 )
 
-// here is this machine with so many CPUs, so that tests say the same everywhere.
+// here is this machine with a fixed number of CPUs, so that the results are the same everywhere.
 func here() policy.Machine {
 	m := machine.Find("/", machine.Cores, nil)
 	m.Affinity, m.Quota = policy.Reading[int]{N: 2, From: "test"}, policy.Reading[float64]{}
@@ -47,7 +47,7 @@ func mustLook(t *testing.T, pid int, wanted *policy.Policy) Report {
 	return r
 }
 
-// check compares a report's cap. why is a part of Why, next of Next.
+// check compares a report's cap. why must be a part of Why, next a part of Next.
 func (r Report) check(t *testing.T, n int, source string, kept Kept, why, next string) {
 	t.Helper()
 	c := r.Cap
@@ -95,7 +95,7 @@ func TestLookAtCaps(t *testing.T) {
 	}
 }
 
-// TestOwnLimit: a program that limits its arenas itself would not obey a cap, so none is advised and no saving is counted.
+// TestOwnLimit: a cap has no effect on a program that limits its arenas itself, so no cap is advised and no saving counted.
 func TestOwnLimit(t *testing.T) {
 	probe := build(t, "gcc", probeSource)
 	m := policy.Machine{Online: policy.Reading[int]{N: 2}, Affinity: policy.Reading[int]{N: 2}}
@@ -114,8 +114,8 @@ func TestOwnLimit(t *testing.T) {
 	}
 }
 
-// TestCarrierAbove: in front of a carrier that takes the cap away arenacap would not help. Behind one, a program that is no
-// carrier starts what it likes, and arenacap may stand in front of that.
+// TestCarrierAbove: arenacap in front of a carrier that removes the cap has no effect, so the advice differs. A parent between
+// the carrier and the process that is not a carrier can itself start the process with arenacap, so it ends the search.
 func TestCarrierAbove(t *testing.T) {
 	testenv.Need(t, "bash")
 	probe, supervisor := build(t, "gcc", probeSource), filepath.Join(t.TempDir(), "supervisor.sh")
@@ -135,7 +135,7 @@ func TestCarrierAbove(t *testing.T) {
 	}
 }
 
-// youngest is the last of a line of processes that have one child each.
+// youngest is the last descendant of a process, each with one child.
 func youngest(pid int) int {
 	for {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
@@ -147,7 +147,7 @@ func youngest(pid int) int {
 	}
 }
 
-// TestLookWithPolicy lays policies over what the process was started with.
+// TestLookWithPolicy inspects processes with policies other than the one that they were started with.
 func TestLookWithPolicy(t *testing.T) {
 	probe := build(t, "gcc", probeSource)
 	cases := []struct {
@@ -163,8 +163,8 @@ func TestLookWithPolicy(t *testing.T) {
 		{"started before", nil, "cap = 4", 4, No, "started without a cap", "start it again with 'arenacap run'"},
 		{"started under a larger one", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4", 4, No, "started with a cap of 9", "start it again"},
 		{"within by chance", nil, "cap = 40", 40, NoAnswer, "not in force", "start it again"},
-		{"what was inherited may win", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4\ninherited = \"keep\"", 9, Yes, "9 arenas of 9", ""},
-		{"no cap in the file: what was inherited", []string{"MALLOC_ARENA_MAX=3"}, "min = 1", 3, Yes, "", ""},
+		{"the inherited cap is kept", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4\ninherited = \"keep\"", 9, Yes, "9 arenas of 9", ""},
+		{"no cap in the file: the inherited one", []string{"MALLOC_ARENA_MAX=3"}, "min = 1", 3, Yes, "", ""},
 		{"a cap a core", []string{"MALLOC_ARENA_MAX=6"}, "cap = \"3/core\"", 6, Yes, "6 arenas of 6", ""},
 		{"off", []string{"MALLOC_ARENA_MAX=3"}, "cap = \"off\"", 0, NoAnswer, `the policy says "off"`, ""},
 	}
@@ -282,7 +282,7 @@ func buildGo(t *testing.T) string {
 	return filepath.Join(dir, "program")
 }
 
-// TestLookAtATitle: what stands in environ is the program's own title, and no cap may be read from it.
+// TestLookAtATitle: environ holds the program's title, from which no cap may be read.
 func TestLookAtATitle(t *testing.T) {
 	title := build(t, "gcc", "testdata/title.c")
 	for _, text := range []string{"worker", strings.Repeat("t", 60), "MALLOC_ARENA_MAX=2"} {
@@ -291,7 +291,7 @@ func TestLookAtATitle(t *testing.T) {
 	}
 }
 
-// TestLookWithoutFirstThread: /proc/PID/environ is empty, and the cap is found all the same.
+// TestLookWithoutFirstThread: /proc/PID/environ is empty, but the cap is still found.
 func TestLookWithoutFirstThread(t *testing.T) {
 	program := build(t, "gcc", "testdata/leader.c")
 	p := start(t, []string{"MALLOC_ARENA_MAX=3"}, program)
@@ -300,7 +300,7 @@ func TestLookWithoutFirstThread(t *testing.T) {
 	mustLook(t, p.process.Pid, nil).check(t, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", "arenacap run")
 }
 
-// TestLookAtVersions: a glibc has the same version whatever its file is called, and linked into a program.
+// TestLookAtVersions: the version of glibc is found whatever its file name, and in a static program.
 func TestLookAtVersions(t *testing.T) {
 	versionOf := func(env []string, argv ...string) string {
 		p := start(t, env, argv...)
@@ -345,7 +345,7 @@ func TestLookAtVersions(t *testing.T) {
 	})
 }
 
-// TestLookAtItsOwnLimit: what glibc stops at by itself follows MALLOC_ARENA_TEST, and is what it stops at.
+// TestLookAtItsOwnLimit: glibc's own limit, which depends on MALLOC_ARENA_TEST, equals the arenas that glibc makes.
 func TestLookAtItsOwnLimit(t *testing.T) {
 	probe := build(t, "gcc", probeSource)
 	test := 8*here().Online.N + 4
@@ -366,7 +366,7 @@ func TestLookAtItsOwnLimit(t *testing.T) {
 	}
 }
 
-// TestLookBeforeAnUpgrade: glibc before 2.44 lets so many threads have more arenas than 2.44 would.
+// TestLookBeforeAnUpgrade: glibc before 2.44 allows more arenas for these threads than 2.44 would.
 func TestLookBeforeAnUpgrade(t *testing.T) {
 	p := start(t, nil, build(t, "gcc", probeSource))
 	p.do("threads 600 1")
@@ -421,7 +421,7 @@ func TestLookFails(t *testing.T) {
 	})
 }
 
-// zombie is a child that has ended and is not waited for before the test has ended.
+// zombie is a child that has ended and is reaped only at the end of the test.
 func zombie(t *testing.T) int {
 	t.Helper()
 	process, err := os.StartProcess("/bin/true", []string{"true"}, &os.ProcAttr{})
@@ -435,7 +435,7 @@ func zombie(t *testing.T) int {
 	return process.Pid
 }
 
-// TestList: the host's list has a process's row as Look has it, and leaves out what has no arenas.
+// TestList: a row agrees with Look, and processes without arenas are left out.
 func TestList(t *testing.T) {
 	probe := build(t, "gcc", probeSource)
 	many, single := start(t, []string{"MALLOC_ARENA_MAX=8"}, probe), start(t, nil, probe)
@@ -464,7 +464,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-// BenchmarkList is of a host with so many processes more, of which every tenth has arenas.
+// BenchmarkList lists a host with additional processes, every tenth of them with arenas.
 func BenchmarkList(b *testing.B) {
 	forest := build(b, "gcc", "testdata/forest.c")
 	for _, n := range []int{100, 1000} {
@@ -481,7 +481,7 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
-// TestReadAcrossExec: while a process execs one program after the other, what is read is all of one of them.
+// TestReadAcrossExec: while a process executes one program after another, all of a result belongs to one of them.
 func TestReadAcrossExec(t *testing.T) {
 	testenv.Need(t, "sh")
 	probe := build(t, "gcc", probeSource)

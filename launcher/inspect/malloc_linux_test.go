@@ -8,7 +8,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestWhoseMalloc: the malloc that is called is told from those that are only mapped, and is found wherever it is.
+// TestWhoseMalloc: the malloc in use is found wherever it is defined, even if other allocators are mapped.
 func TestWhoseMalloc(t *testing.T) {
 	const threads, own = "testdata/threads.c", "testdata/own.c"
 	const kept, other = "4 arenas of 4 allowed", "which does not read MALLOC_ARENA_MAX"

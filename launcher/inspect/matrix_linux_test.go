@@ -15,11 +15,10 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestMatrix starts a probe under each glibc that was unpacked into the folders of $ARENACAP_GLIBCS, 64 and
-// 32 bits, with many environments, numbers of threads and sizes. In each cell the arenas and heaps that
-// "arenacap inspect --json" counts are those of malloc_info(3) inside, they are as many as the model of the
-// environment predicts, and the cap and whether it is kept are what follows. .ci/matrix runs it; with -short
-// it is a cut through each dimension.
+// TestMatrix starts a probe under each glibc in the directories of $ARENACAP_GLIBCS, with 64 and 32 bits and many
+// environments, numbers of threads and sizes. In each cell it compares the arenas and heaps of "arenacap inspect --json" with
+// malloc_info(3) inside the probe and with the prediction of package environ, and checks the cap and "kept". .ci/matrix runs
+// it; with -short it varies one dimension at a time.
 func TestMatrix(t *testing.T) {
 	root := os.Getenv("ARENACAP_GLIBCS")
 	if root == "" {
@@ -48,7 +47,7 @@ type matrix struct {
 	cells  int
 }
 
-// abi is a word size and where Debian's packages have its libraries, with /usr in front or without.
+// abi is a word size and the directory of its libraries in Debian's packages, with or without /usr in front.
 type abi struct {
 	bits       int
 	flag, libs string
@@ -67,7 +66,7 @@ func buildTool(t *testing.T) string {
 func (m *matrix) buildProbe(t *testing.T, oldest string, a abi) string {
 	t.Helper()
 	object := filepath.Join(t.TempDir(), "probe.o")
-	libs := filepath.Join(oldest, "usr", a.libs) + "/" // gcc looks beside itself first, whatever its sysroot
+	libs := filepath.Join(oldest, "usr", a.libs) + "/" // gcc searches its own directory before the sysroot
 	for _, args := range [][]string{
 		{"-O1", "-pthread", a.flag, "-c", "-o", object, probeSource},
 		{"--sysroot=" + oldest, a.flag, "-o", strings.TrimSuffix(object, ".o"), object, "-B", libs, "-L", libs, "-lpthread", "-ldl"},
@@ -79,7 +78,7 @@ func (m *matrix) buildProbe(t *testing.T, oldest string, a abi) string {
 	return strings.TrimSuffix(object, ".o")
 }
 
-// environments are all that the matrix starts programs with; in the short form those that come first.
+// environments are the environments of the matrix; with -short only the first ones.
 func environments() [][]string {
 	const max, test, tunables = "MALLOC_ARENA_MAX=", "MALLOC_ARENA_TEST=", "GLIBC_TUNABLES="
 	const tuned = tunables + "glibc.malloc.arena_max="
@@ -105,10 +104,10 @@ func environments() [][]string {
 	return list
 }
 
-// load is so many threads, each of which holds so many KiB.
+// load is a number of threads and the KiB that each thread holds.
 type load struct{ threads, kib int }
 
-// loads are 1 KB, and more than an arena's first heap holds: 70 MiB an arena, for heaps of 1 MiB 1.5.
+// loads hold 1 KiB, or more than an arena's first heap: 70 MiB an arena, 1.5 MiB for heaps of 1 MiB.
 func loads(bits int) []load {
 	large := 70 << 10
 	if bits == 32 {
@@ -127,7 +126,7 @@ func (m *matrix) glibc(t *testing.T, dir string, a abi, probe string) {
 	for _, env := range environments() {
 		for i, l := range loads(a.bits) {
 			if i > 2 && len(env) > 0 && env[0] != "MALLOC_ARENA_MAX=4" && !testing.Short() {
-				continue // sizes and environments have nothing to do with each other
+				continue // sizes and environments are independent
 			}
 			cell := fmt.Sprintf("glibc %s, %d-bit, %q, %d threads with %d KiB", version, a.bits, env, l.threads, l.kib)
 			p := start(t, env, loader, "--library-path", libs, probe)
@@ -141,12 +140,12 @@ func (m *matrix) glibc(t *testing.T, dir string, a abi, probe string) {
 	}
 }
 
-// static links the probe with this glibc: what settings it takes follows from a version that is nowhere said as such.
+// static links the probe statically with this glibc, whose version must then be inferred.
 func (m *matrix) static(t *testing.T, dir, libs, probe string, version environ.GlibcVersion) {
 	bin := filepath.Join(t.TempDir(), "static")
 	args := []string{"--sysroot=" + dir, "-static", "-o", bin, probe + ".o", "-B", libs + "/", "-L", libs, "-lpthread", "-ldl"}
 	if version.Before(35) {
-		args = append(args, "-Wl,--defsym=_dl_find_object=0") // which a newer gcc's unwinder wants
+		args = append(args, "-Wl,--defsym=_dl_find_object=0") // required by a newer gcc's unwinder
 	}
 	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
 		t.Fatalf("gcc %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -197,14 +196,14 @@ func (m *matrix) check(t *testing.T, cell string, p *program, v environ.GlibcVer
 	}
 }
 
-// predict is how many arenas so many threads make (malloc/arena.c, arena_get2): one each beside the main one, up to
-// what its glibc allows.
+// predict is how many arenas a number of threads make (malloc/arena.c, arena_get2): one each beside the main one, up to
+// the limit of the glibc.
 func predict(s environ.Setting, v environ.GlibcVersion, online, threads int) int {
 	limit, _ := v.Arenas(int(min(s.Max.N, 1<<20)), int(min(s.Test.N, 1<<20)), online)
 	return min(limit, threads+1)
 }
 
-// seen is what is compared of an object of "inspect --json".
+// seen is the compared part of an object of "inspect --json".
 type seen struct {
 	LibcVersion string `json:"libc_version"`
 	Allocator   string
@@ -242,8 +241,8 @@ func (m *matrix) inspect(t *testing.T, pid int) (got seen, status int) {
 	return list[0], status
 }
 
-// infoCounts counts the arenas and their heaps in the text of malloc_info(3): an element <heap> for each arena, and
-// since 2.27 an element with the number of heaps for each one but main.
+// infoCounts counts the arenas and their heaps in the text of malloc_info(3): it has an element <heap> for each arena, and
+// since 2.27 an element with the number of heaps for each arena except the main one.
 func infoCounts(t *testing.T, info string) (arenas, heaps int) {
 	t.Helper()
 	for _, part := range strings.Split(info, `<aspace type="subheaps" `)[1:] {
@@ -271,7 +270,7 @@ func readVersion(t *testing.T, dir string, bits int) environ.GlibcVersion {
 	return v
 }
 
-// one is the first file or folder that one of the patterns leads to.
+// one is the first file or directory that matches one of the patterns.
 func one(t *testing.T, patterns ...string) string {
 	t.Helper()
 	for _, pattern := range patterns {
@@ -283,7 +282,7 @@ func one(t *testing.T, patterns ...string) string {
 	return ""
 }
 
-// usable tells a folder with a C library from an empty one of the same name. A file is what it is.
+// usable reports an existing file, or a directory that contains libc.so.6.
 func usable(path string) bool {
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {

@@ -13,7 +13,7 @@ const (
 	gib = 1 << 30
 )
 
-// example is the 128-thread server of the examples in numbers.
+// example has the figures of the 128-thread server in examples.
 func example() *arena.Process {
 	p := &arena.Process{
 		Name: "authserver", Threads: 129, Virtual: 2090 * mib, Resident: 3 * mib, Libc: "glibc", Allocator: "glibc",
@@ -73,7 +73,7 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// hugeArenas is so many MiB in huge pages, of those resident, of which so many may be in use.
+// hugeArenas sets an arena's sizes in MiB: in huge pages, resident, and possibly in use.
 func hugeArenas(huge, resident, used uint64) func(*arena.Process) {
 	return func(p *arena.Process) {
 		a := &p.Arenas[1]

@@ -21,7 +21,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// server is a running program that is no test program.
+// server is a running program that is not a test program.
 type server struct {
 	cmd  *exec.Cmd
 	out  *bufio.Reader // stdout and stderr
@@ -29,8 +29,8 @@ type server struct {
 	info string // a FIFO, for testdata/info.c
 }
 
-// serve starts a program, with these variables and no other but PATH, HOME and those of testdata/info.c, and waits until
-// it says ready.
+// serve starts a program with only these variables, PATH, HOME and those of testdata/info.c, and waits until it prints
+// ready.
 func serve(t *testing.T, cmd *exec.Cmd, ready string, env ...string) *server {
 	t.Helper()
 	r, w := pipe(t)
@@ -59,7 +59,7 @@ func serve(t *testing.T, cmd *exec.Cmd, ready string, env ...string) *server {
 	return s
 }
 
-// await reads byte by byte: a prompt has no end of line.
+// await reads byte by byte, since a prompt does not end with a newline.
 func (s *server) await(t *testing.T, text string) {
 	t.Helper()
 	for !strings.Contains(s.said.String(), text) {
@@ -73,11 +73,11 @@ func (s *server) await(t *testing.T, text string) {
 
 func (s *server) pid() int { return s.cmd.Process.Pid }
 
-// mallocInfo has the process call malloc_info(3): it answers into a FIFO. gdb could call it too, but Debian 12's cannot
-// call anything on a processor with AMX, whose registers it does not know.
+// mallocInfo makes the process call malloc_info(3) and reads the result from a FIFO. Debian 12's gdb cannot call functions on
+// a processor with AMX, whose registers it does not know.
 func (s *server) mallocInfo(t *testing.T) string {
 	t.Helper()
-	fifo, err := os.OpenFile(s.info, os.O_RDWR, 0) // both ends: opening waits for nobody
+	fifo, err := os.OpenFile(s.info, os.O_RDWR, 0) // both ends, so that open does not block
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,10 +96,10 @@ func (s *server) mallocInfo(t *testing.T) string {
 	return ""
 }
 
-// infoSignal is that of testdata/info.c.
+// infoSignal is the signal on which testdata/info.c answers.
 const infoSignal = unix.Signal(60)
 
-// publicDir is a folder in which another user may write.
+// publicDir is a directory in which every user may write.
 func publicDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -111,8 +111,8 @@ func publicDir(t *testing.T) string {
 	return dir
 }
 
-// equalsMallocInfo compares the arenas and heaps with what malloc_info says, before and after, as a server may
-// make an arena at any time.
+// equalsMallocInfo compares the arenas and heaps with malloc_info before and after, since a server may make an arena at any
+// time.
 func equalsMallocInfo(t *testing.T, s *server) Report {
 	t.Helper()
 	for range 3 {
@@ -233,7 +233,7 @@ func TestServerJVM(t *testing.T) {
 	}
 }
 
-// TestServerRedis: it says with which malloc it was built, and puts a title over its environment.
+// TestServerRedis: Redis reports the malloc that it was built with, and writes a title over its environment.
 func TestServerRedis(t *testing.T) {
 	testenv.Need(t, "redis-server")
 	version, err := exec.Command("redis-server", "--version").Output()
@@ -285,7 +285,7 @@ sys.stdin.read()
 	}
 }
 
-// TestLookAtManyMappings: as many as a process may have, and they add up.
+// TestLookAtManyMappings: the parts of a process with the most mappings that the kernel allows add up.
 func TestLookAtManyMappings(t *testing.T) {
 	p := start(t, nil, build(t, "gcc", "testdata/mappings.c"), "65000")
 	r := mustLook(t, p.process.Pid, nil)
@@ -294,7 +294,7 @@ func TestLookAtManyMappings(t *testing.T) {
 	}
 }
 
-// TestServerPerl: each of its threads has an interpreter of its own.
+// TestServerPerl: each Perl thread has its own interpreter.
 func TestServerPerl(t *testing.T) {
 	testenv.Need(t, "perl")
 	const code = `
@@ -314,7 +314,7 @@ $| = 1; print "ready\n"; <STDIN>;
 	}
 }
 
-// TestServerErlang: its schedulers take memory of malloc's and of their own, and reserve a gigabyte for literals.
+// TestServerErlang: Erlang's schedulers use malloc and their own allocators, and reserve 1 GiB for literals.
 func TestServerErlang(t *testing.T) {
 	testenv.Need(t, "erl")
 	code := `io:format("ready~n"), receive after infinity -> ok end.`
