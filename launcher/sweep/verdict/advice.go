@@ -1,6 +1,6 @@
 package verdict
 
-// Which cap is advised, and what could speak against it. What it says in words is in sentence.go.
+// The choice of the advised cap, and the doubts about it. Its wording is in sentence.go.
 
 import (
 	"cmp"
@@ -12,30 +12,29 @@ import (
 	"arenacap/policy"
 )
 
-// Advice is what follows from a result.
+// Advice is the conclusion from a result.
 type Advice struct {
-	Cap      string // as it was written; "" is no advice
+	Cap      string // as it was written; "" for no advice
 	Sentence string
 	TOML     string // to paste into a policy file
-	Noisy    bool   // the measurements were too few or too uneven to trust
-	Safer    string // the cap to take until Cap is measured better; "" where there is none
+	Noisy    bool   // there were too few rounds or too much noise for a reliable advice
+	Safer    string // the cap to use until a better measurement confirms Cap; "" for none
 }
 
 const (
-	// A saving under worthwhile, as a share, is not worth to be set or told; one arena of address space is, whatever
-	// else the program has reserved.
+	// worthwhile is the smallest share of memory whose saving is reported. One arena of address space is always reported,
+	// whatever share it is.
 	worthwhile = 0.01
-	// Resident memory is another one in each run: a saving of it that is under certain, as a share, is no reason to
-	// set a cap.
+	// certain is the smallest share of resident memory whose saving is a reason to set a cap, because resident memory
+	// varies from run to run.
 	certain = 0.05
-	// noisy is how far from its median an interval may reach before a verdict is called uncertain.
+	// noisy is the share of the median that an interval may reach to either side. If it is wider, the advice is uncertain.
 	noisy = 0.05
-	// unusable is how far it may reach before there is no verdict: half of what is measured could be lost unseen.
+	// unusable is the same for any advice: with a wider interval, half of the throughput could be lost without notice.
 	unusable = 0.5
 )
 
-// advise chooses the smallest cap that costs nothing measurable; where no cap differs from another, the one that
-// saves most.
+// advise chooses the smallest cap without a measurable cost. If no caps differ in cost, it chooses the one that saves most.
 func advise(r *Result) Advice {
 	if missed := r.missed(); missed != "" {
 		return Advice{Sentence: missed}
@@ -63,14 +62,14 @@ func advise(r *Result) Advice {
 	return a
 }
 
-// leanest is the candidate that needs least address space: of those that differ by too little to matter, the first.
+// leanest returns the candidate that needs least address space: the first of those whose difference does not matter.
 func leanest(fit []Outcome) Outcome {
-	least := slices.MinFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.VirtualPeak-1, b.VirtualPeak-1) }) // 0, not known, comes last
+	least := slices.MinFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.VirtualPeak-1, b.VirtualPeak-1) }) // 0, which is not known, wraps around and sorts last
 	i := slices.IndexFunc(fit, func(o Outcome) bool { return !matters(o.VirtualPeak, least.VirtualPeak) && o.VirtualPeak != 0 })
 	return fit[max(0, i)]
 }
 
-// size orders candidates: what is not capped comes last.
+// size orders candidates by cap; no cap sorts last.
 func (o Outcome) size() int {
 	if o.ArenaMax == 0 {
 		return math.MaxInt
@@ -91,8 +90,8 @@ func (base Outcome) saved(o Outcome) bool {
 		base.residentMoved(o) && share(base.ResidentPeak, o.ResidentPeak) >= certain
 }
 
-// virtualMoved reports whether a candidate's peak is measurably another one than that of the base, by more than chance
-// and enough to be told. Of one arena alone a cap takes nothing away; Arenas is 0 where nobody could look.
+// virtualMoved reports whether a candidate's peak of virtual size differs from the base's significantly and by enough to
+// matter. If the base has only one arena, no cap can save any; Arenas is 0 if the number is not known.
 func (base Outcome) virtualMoved(o Outcome) bool {
 	return base.Arenas != 1 && o.virtualP < stats.Alpha && matters(base.VirtualPeak, o.VirtualPeak)
 }
@@ -101,12 +100,12 @@ func (base Outcome) residentMoved(o Outcome) bool {
 	return base.Arenas != 1 && o.residentP < stats.Alpha && matters(base.ResidentPeak, o.ResidentPeak)
 }
 
-// matters reports whether two sizes that are known differ enough to be told.
+// matters reports whether two sizes are known and differ by enough to be reported.
 func matters(a, b uint64) bool {
 	return a != 0 && b != 0 && (math.Abs(share(a, b)) >= worthwhile || max(a, b)-min(a, b) >= policy.ArenaHeap)
 }
 
-// share is what b saves of a; 0 where one is not known.
+// share is the saving of b as a share of a; 0 if one of them is not known.
 func share(a, b uint64) float64 {
 	if a == 0 || b == 0 {
 		return 0
@@ -114,13 +113,15 @@ func share(a, b uint64) float64 {
 	return (float64(a) - float64(b)) / float64(a)
 }
 
-// doubt is what could hide a difference: too few rounds, or intervals that are too wide.
+// doubt is why a difference may be hidden: too few rounds, or too wide intervals.
 type doubt struct {
-	caps, rounds, needed int // caps that were measured, how often each at least, and how often they must be to be told apart
+	caps   int // number of caps that were measured
+	rounds int // successful runs of each cap, at least
+	needed int // rounds needed to distinguish so many caps
 
-	width float64  // of the widest interval of a cap that is fit: how well one that is worse is known does not matter
-	loss  float64  // how far the chosen cap lies behind the best one, where noise could be the reason; 0 is not worth telling
-	safer *Outcome // the cap to take meanwhile where that is far
+	width float64  // of the widest interval among the fit caps; the precision for worse ones does not matter
+	loss  float64  // distance of the chosen cap from the best, as a share, if noise may be the cause; 0 if not worth reporting
+	safer *Outcome // the cap to use for now, if loss is large
 }
 
 func (d doubt) tooFew() bool { return d.rounds < d.needed }
@@ -145,7 +146,7 @@ func (r *Result) doubt(chosen Outcome) doubt {
 	return d
 }
 
-// loss is how far a candidate's median of the first metric lies from the best one, as a share.
+// loss is the distance of a candidate's median of the first metric from the best one, as a share.
 func (r *Result) loss(o Outcome) float64 {
 	best := r.Outcomes[r.best[0]].Measures[0].Median
 	if best == 0 {
@@ -154,8 +155,9 @@ func (r *Result) loss(o Outcome) float64 {
 	return math.Abs(o.Measures[0].Median/best - 1)
 }
 
-// safer is the smallest cap over the chosen one that is near the best one, where the chosen one is not. There may be none: the
-// best one may be smaller, or not fit, for another metric; and nothing is safer than what glibc does by itself.
+// safer returns the smallest cap over the chosen one whose median is near the best, if the chosen one's is not. It returns
+// nil if there is none: the best cap may be smaller, or not fit because of another metric. No cap is safer than glibc's own
+// limit.
 func (r *Result) safer(chosen Outcome, loss float64) *Outcome {
 	near := slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool {
 		return !o.fit() || o.spoiled || r.loss(o) > noisy || smaller(o, chosen) <= 0
@@ -167,8 +169,7 @@ func (r *Result) safer(chosen Outcome, loss float64) *Outcome {
 	return &o
 }
 
-// toml is the advice as a policy. Where another cap is safer that stands before it, so that nobody pastes the one without
-// having read of the other.
+// toml returns the advice as a policy. A comment before it names the safer cap, so that it is read before pasting.
 func toml(cap, safer string) string {
 	value := func(cap string) string {
 		if _, err := strconv.Atoi(cap); err != nil {
@@ -178,7 +179,7 @@ func toml(cap, safer string) string {
 	}
 	meanwhile := ""
 	if safer != "" {
-		meanwhile = "# the machine was too noisy to be sure; until this is measured better the safer choice is cap = " + value(safer) + "\n"
+		meanwhile = "# the machine was too noisy to be sure; until a better measurement, the safer choice is cap = " + value(safer) + "\n"
 	}
 	return "[arenas]\n" + meanwhile + "cap = " + value(cap) + "\n"
 }

@@ -8,12 +8,12 @@ import (
 	"arenacap/launcher/sweep"
 )
 
-// situation is a made-up measurement: per candidate its throughput, latency, memory and failures.
+// situation is an invented measurement: for each candidate its throughput, latency, memory and failures.
 type situation struct {
 	name                string
 	throughput, latency []float64
 	virtual, resident   []uint64 // MiB
-	failed              []int    // of 10
+	failed              []int    // of 10 runs
 	cap                 string
 	sentence            string
 }
@@ -34,7 +34,7 @@ var situations = []situation{
 	{"resident memory is saved", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 1024, 1024, 1024}, []uint64{100, 60, 98, 99}, nil,
 		"1", `a cap of 1 saves most: at the peak it saves nothing of virtual and 40 MiB (40 %) of resident memory against "off"`},
 	{"every cap costs", []float64{1000, 500, 600, 700}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
-		"off", `Every cap that was tried costs throughput or fails: leave it at "off"`},
+		"off", `Every tested cap costs throughput or fails: leave it at "off"`},
 	{"a smaller cap has more latency", []float64{1000, 1000, 1000, 1000}, []float64{5, 10, 7, 5}, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
 		"4", `A cap of 4 is the smallest that costs no measurable throughput or latency: `},
 	{"what is fastest is slow to answer", []float64{1000, 500, 500, 500}, []float64{10, 5, 5, 5}, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
@@ -44,7 +44,7 @@ var situations = []situation{
 	{"all fail at times", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{1, 1, 1, 1},
 		"1", `Nothing differs measurably in throughput; a cap of 1 saves most: `},
 	{"all fail", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{10, 10, 10, 10},
-		"", `No run succeeded`},
+		"", `no run succeeded`},
 	{"a cap takes more memory", []float64{1000, 400, 1000, 1000}, nil, []uint64{1024, 64, 512, 600}, []uint64{100, 100, 200, 100}, nil,
 		"2", `of virtual, and takes 100 MiB (100 %) more of resident memory against "off"`},
 	{"only resident memory is saved", []float64{1000, 400, 1000, 1000}, nil, []uint64{1024, 1024, 1024, 1024}, []uint64{100, 50, 60, 90}, nil,
@@ -54,9 +54,9 @@ var situations = []situation{
 	{"a terabyte is reserved besides", []float64{1000, 1000, 1000, 1000}, nil, []uint64{8<<20 + 1024, 8<<20 + 64, 8<<20 + 128, 8<<20 + 256}, []uint64{100, 100, 100, 100}, nil,
 		"1", `at the peak it saves 960 MiB of virtual and nothing of resident memory`},
 	{"nothing differs and memory is not known", []float64{1000, 1000, 1000, 1000}, nil, []uint64{0, 0, 0, 0}, []uint64{0, 0, 0, 0}, nil,
-		"off", `and what a cap saves is not known, because the runs were too short to be looked at: leave it at "off"`},
+		"off", `and what a cap saves is not known, because the runs were too short to measure memory: leave it at "off"`},
 	{"memory is not known", []float64{1000, 400, 1000, 1000}, nil, []uint64{0, 0, 0, 0}, []uint64{0, 0, 0, 0}, nil,
-		"2", `; what it saves is not known: the runs were too short to be looked at`},
+		"2", `; what it saves is not known: the runs were too short to measure memory`},
 }
 
 func TestAdvice(t *testing.T) {
@@ -104,13 +104,13 @@ func (s situation) runs() (runs []sweep.Run) {
 	return runs
 }
 
-// Of one arena there is nothing to save, whatever the sizes do.
+// With only one arena a cap saves nothing, whatever the sizes are.
 func TestOneArenaSavesNothing(t *testing.T) {
 	s := situation{throughput: []float64{1000, 1000, 1000, 1000}, virtual: []uint64{1024, 64, 128, 256}, resident: []uint64{200, 100, 100, 100}}
 	for arenas, want := range map[int]string{
 		1: `Nothing differs measurably in throughput, and no cap saves memory: leave it at "off"`,
 		2: `a cap of 1 saves most: at the peak it saves 960 MiB (94 %) of virtual and 100 MiB (50 %) of resident memory`,
-		0: `a cap of 1 saves most: `, // nobody could look
+		0: `a cap of 1 saves most: `, // not known
 	} {
 		runs := s.runs()
 		for i := range runs {
@@ -122,7 +122,7 @@ func TestOneArenaSavesNothing(t *testing.T) {
 	}
 }
 
-// A cap under test is not how things are now, unless it is what was inherited.
+// A tested cap is not the present state, unless it was inherited.
 func TestWhatStays(t *testing.T) {
 	for want, base := range map[string]sweep.Candidate{
 		`no cap saves memory: a cap of 4 is as good as any;`:        {Name: "4", ArenaMax: 4},

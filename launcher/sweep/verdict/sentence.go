@@ -1,6 +1,6 @@
 package verdict
 
-// The advice in words: what is advised, what it saves, what failed, and how sure that is.
+// The wording of the advice: the cap, its savings, the failures, and the certainty.
 
 import (
 	"fmt"
@@ -17,10 +17,10 @@ func (r *Result) sentence(chosen Outcome, d doubt) string {
 	return r.choice(chosen) + r.saving(chosen) + r.failures() + r.limits(chosen, d) + "."
 }
 
-// noAdvice says why there is none.
+// noAdvice says why there is no advice.
 func (r *Result) noAdvice() string {
 	if !slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.ran() }) {
-		return "No run succeeded, so there is nothing to advise."
+		return "No advice: no run succeeded."
 	}
 	metrics := r.Experiment.Metrics
 	all := "all"
@@ -36,7 +36,7 @@ func (r *Result) noAdvice() string {
 		}))
 }
 
-// missed says that there is nothing to compare, because caps did not count; "" where two that did are left.
+// missed says that there is nothing to compare, because caps had no effect. It returns "" if at least two caps had one.
 func (r *Result) missed() string {
 	var why []string
 	counted := 0
@@ -51,7 +51,7 @@ func (r *Result) missed() string {
 	if counted > 1 || len(why) == 0 {
 		return ""
 	}
-	return "No advice: the caps did not count, so there is nothing to compare; " + strings.Join(why, "; ") + "."
+	return "No advice: the caps had no effect, so there is nothing to compare; " + strings.Join(why, "; ") + "."
 }
 
 func either(metrics []sweep.Metric, word func(sweep.Metric) string) string {
@@ -62,36 +62,36 @@ func either(metrics []sweep.Metric, word func(sweep.Metric) string) string {
 	return strings.Join(words, " or ")
 }
 
-// undecided says that there is no advice, and how to come to one.
+// undecided says why the measurements give no advice, and how to get one.
 func (r *Result) undecided(d doubt) string {
 	why := fmt.Sprintf("the machine was too noisy to tell the caps apart, and the medians are known to %s only", percent(d.width))
 	do := "try --until 10% or a quieter machine"
 	if d.tooFew() {
-		why, do = fmt.Sprintf("so few rounds (%d) cannot tell %d caps apart", d.rounds, d.caps), fmt.Sprintf("at least %d are needed", d.needed)
+		why, do = fmt.Sprintf("%d rounds are too few to tell %d caps apart", d.rounds, d.caps), fmt.Sprintf("at least %d are needed", d.needed)
 	}
 	return "No advice: " + why + r.failures() + "; " + do + "."
 }
 
-// choice says what is advised, and why.
+// choice says which cap is advised and why.
 func (r *Result) choice(chosen Outcome) string {
 	what, base := either(r.Experiment.Metrics, sweep.Metric.Word), r.Outcomes[r.base]
 	switch {
 	case r.alike() && base.saved(chosen):
 		return fmt.Sprintf("Nothing differs measurably in %s; %s saves most", what, chosen.words())
 	case r.alike() && base.VirtualPeak == 0:
-		return fmt.Sprintf("Nothing differs measurably in %s, and what a cap saves is not known, because the runs were too short to be looked at: %s",
+		return fmt.Sprintf("Nothing differs measurably in %s, and what a cap saves is not known, because the runs were too short to measure memory: %s",
 			what, chosen.stays())
 	case r.alike():
 		return fmt.Sprintf("Nothing differs measurably in %s, and no cap saves memory: %s", what, chosen.stays())
 	case chosen.ArenaMax == 0:
-		return fmt.Sprintf("Every cap that was tried costs %s or fails: %s", what, chosen.stays())
+		return fmt.Sprintf("Every tested cap costs %s or fails: %s", what, chosen.stays())
 	}
 	words := chosen.words()
 	return fmt.Sprintf("%s is the smallest that costs no measurable %s", strings.ToUpper(words[:1])+words[1:], what)
 }
 
-// stays is what to do where nothing speaks for a change. A cap under test is not how things are now, but for "off", which
-// may be one that was inherited, and glibc's own limit on the machine that is simulated.
+// stays says what to do if there is no reason for a change. Only "off", which may be an inherited cap, and glibc's own
+// limit are the present state; the other caps exist only in the sweep.
 func (o Outcome) stays() string {
 	if o.asItIs() {
 		return "leave it at " + o.words()
@@ -111,14 +111,14 @@ func (o Outcome) words() string {
 	return "a cap of " + o.Name
 }
 
-// saving compares the memory with that of the base.
+// saving compares the peaks of memory with those of the base.
 func (r *Result) saving(chosen Outcome) string {
 	base := r.Outcomes[r.base]
 	if chosen.Name == base.Name {
 		return ""
 	}
 	if chosen.VirtualPeak == 0 || base.VirtualPeak == 0 {
-		return "; what it saves is not known: the runs were too short to be looked at"
+		return "; what it saves is not known: the runs were too short to measure memory"
 	}
 	virtual := change(base.VirtualPeak, chosen.VirtualPeak, base.virtualMoved(chosen))
 	resident := change(base.ResidentPeak, chosen.ResidentPeak, base.residentMoved(chosen))
@@ -129,7 +129,7 @@ func (r *Result) saving(chosen Outcome) string {
 	return fmt.Sprintf(": at the peak it %s of virtual%s of resident memory against %q", virtual, and, base.Name)
 }
 
-// change is what is saved, in words.
+// change is a saving in words.
 func change(base, chosen uint64, moved bool) string {
 	text := mebibytes(max(base, chosen) - min(base, chosen))
 	if saved := share(base, chosen); math.Abs(saved) >= worthwhile {
@@ -144,7 +144,7 @@ func change(base, chosen uint64, moved bool) string {
 	return "saves " + text
 }
 
-// mebibytes is a size; from 10 MiB on in whole ones.
+// mebibytes formats a size, above 10 MiB in whole MiB.
 func mebibytes(n uint64) string {
 	if n > 10<<20 {
 		n = n >> 20 << 20
@@ -152,7 +152,7 @@ func mebibytes(n uint64) string {
 	return policy.FormatSize(n)
 }
 
-// failures says which candidates are left out for runs that failed, and how many did where that is no reason.
+// failures says which candidates are left out because of failed runs, or else how many runs failed.
 func (r *Result) failures() string {
 	text, failed, all := "", 0, 0
 	for _, o := range r.Outcomes {
@@ -168,7 +168,7 @@ func (r *Result) failures() string {
 	return text
 }
 
-// limits says how sure the advice is.
+// limits says how certain the advice is.
 func (r *Result) limits(chosen Outcome, d doubt) string {
 	switch {
 	case d.width > noisy:

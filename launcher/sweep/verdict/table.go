@@ -1,6 +1,6 @@
 package verdict
 
-// What was measured as tables of words, for a terminal and for the page alike.
+// The result as tables of text, for the terminal and for the page.
 
 import (
 	"fmt"
@@ -13,29 +13,29 @@ import (
 	"arenacap/policy"
 )
 
-// Table has a row a cap.
+// Table has one row per cap.
 type Table struct {
 	Heads []string
 	Rows  []Row
 }
 
-// Row is a cap's; Advised is the one to choose.
+// Row is the row of a cap; Advised marks the advised one.
 type Row struct {
 	Advised bool
 	Cells   []Cell
 }
 
-// Cell is a value, or what stands for one that is not known. Worse is one that is measurably worse than the best, and
-// a number of runs of which some failed.
+// Cell is a value as text, "-" or "?" if it is not known. Worse marks a value that is measurably worse than the best, and a
+// number of runs with failures.
 type Cell struct {
 	Text  string
 	Worse bool
 }
 
-// Failure is the first run that failed under a cap: what happened, and the end of its output.
+// Failure is the first failed run of a cap: the reason, and the end of its output.
 type Failure struct{ Cap, What, Tail string }
 
-// Table is what the advice rests on.
+// Table returns the measurements on which the advice is based.
 func (r *Result) Table() Table {
 	t := Table{Heads: []string{"Cap"}}
 	for _, m := range r.Experiment.Metrics {
@@ -55,7 +55,7 @@ func (r *Result) Table() Table {
 	return t
 }
 
-// Details is what was measured besides: medians.
+// Details returns the medians of the other measurements.
 func (r *Result) Details() Table {
 	t := Table{Heads: []string{"Cap", "VmSize at the end", "Resident at the end", "Arenas reserved", "Arenas resident", "Page faults", "Context switches"}}
 	final := sizeTexts(r.Outcomes, func(o Outcome) uint64 { return o.VirtualFinal })
@@ -74,7 +74,7 @@ func (r *Result) Details() Table {
 	return t
 }
 
-// Failures are those of the caps that had any.
+// Failures returns one failure for each cap with failed runs.
 func (r *Result) Failures() (list []Failure) {
 	for _, o := range r.Outcomes {
 		i := slices.IndexFunc(r.Runs, func(run sweep.Run) bool { return run.Cap == o.Name && run.Error != "" })
@@ -87,7 +87,7 @@ func (r *Result) Failures() (list []Failure) {
 	return list
 }
 
-// label is the cap as it was written, with what it is here.
+// label is the cap as it was written, with its number of arenas here.
 func (o *Outcome) label() string {
 	if n := strconv.Itoa(o.ArenaMax); o.ArenaMax > 0 && n != o.Name {
 		return o.Name + " (" + n + ")"
@@ -95,7 +95,7 @@ func (o *Outcome) label() string {
 	return o.Name
 }
 
-// whereRan is a text about runs, where there are any that count.
+// whereRan returns text, or "-" if no run succeeded.
 func (o *Outcome) whereRan(text string) string {
 	if !o.ran() {
 		return "-"
@@ -103,7 +103,8 @@ func (o *Outcome) whereRan(text string) string {
 	return text
 }
 
-// whereLooked is a text about arenas, where they were looked at: one that has the main arena alone is known to reserve 0 bytes.
+// whereLooked returns text, or "?" if the arenas were not inspected. Their number decides, because 0 reserved bytes are
+// valid for a program that has only its main arena.
 func (o *Outcome) whereLooked(text string) string {
 	if o.Arenas == 0 {
 		return "?"
@@ -111,19 +112,19 @@ func (o *Outcome) whereLooked(text string) string {
 	return text
 }
 
-// arenasText marks a row that is not compared.
+// arenasText is the number of arenas, with a remark if the row is not compared.
 func (o *Outcome) arenasText() string {
 	text := o.whereLooked(strconv.Itoa(o.Arenas))
 	switch {
 	case o.missed():
 		return text + " (not kept)"
 	case o.aside != "":
-		return text + " (" + strings.TrimPrefix(o.aside, "in truth ") + ")"
+		return text + " (" + strings.TrimPrefix(o.aside, "in effect ") + ")"
 	}
 	return text
 }
 
-// NotCompared are the candidates that are left out of all comparisons, with the reason.
+// NotCompared lists the candidates that are left out of all comparisons, with the reason.
 func (r *Result) NotCompared() (lines []string) {
 	for _, o := range r.Outcomes {
 		if o.aside != "" {
@@ -133,7 +134,7 @@ func (r *Result) NotCompared() (lines []string) {
 	return lines
 }
 
-// text is a median with how far its interval reaches.
+// text is a median with the width of its interval in percent.
 func (m *Measure) text() string {
 	if !m.Known() {
 		return significant(m.Median)
@@ -148,7 +149,7 @@ func (o *Outcome) runsCell() Cell {
 	return Cell{fmt.Sprintf("%d, %d failed", len(o.Runs), o.Failed), true}
 }
 
-// sizeTexts are sizes by cap, as what is over the least where that is a common part.
+// sizeTexts formats a size for each cap. If the sizes have a large common part, they are written as that plus the rest.
 func sizeTexts(outcomes []Outcome, of func(Outcome) uint64) []string {
 	common := Common(outcomes, of)
 	texts := make([]string, len(outcomes))
@@ -160,8 +161,8 @@ func sizeTexts(outcomes []Outcome, of func(Outcome) uint64) []string {
 	return texts
 }
 
-// Common is the least of the sizes that are known where the program reserves so much under every cap that what differs would
-// not show beside it: a tenth of a TiB is more than arenas take. Else it is 0.
+// Common is the smallest known size if a program reserves so much under every cap that the differences would not show in
+// the whole: at least a TiB, which is more than arenas take. Otherwise it is 0.
 func Common(outcomes []Outcome, of func(Outcome) uint64) uint64 {
 	var known []uint64
 	for _, o := range outcomes {
@@ -182,7 +183,7 @@ func sizeText(bytes uint64) string {
 	return policy.FormatSize(bytes)
 }
 
-// significant writes a number with the four digits that matter.
+// significant formats a number with four significant digits, from 1000 on as an integer.
 func significant(v float64) string {
 	if v == 0 || math.Abs(v) >= 1000 {
 		return strconv.FormatFloat(v, 'f', 0, 64)

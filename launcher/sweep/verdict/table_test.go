@@ -8,7 +8,7 @@ import (
 	"arenacap/launcher/sweep"
 )
 
-// lines writes a table as text: ! before a cell that is worse, > before a row that is advised.
+// lines writes a table as text, with ! before a worse cell and > before the advised row.
 func (t Table) lines() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, strings.Join(t.Heads, "|"))
@@ -28,7 +28,7 @@ func (t Table) lines() string {
 	return b.String()
 }
 
-// seen is what three caps might have given: one is slow and answers late, one fails now and then, one always.
+// seen returns the runs of three caps: one is slow with a high latency, one fails sometimes, one always.
 func seen() Result {
 	x := sweep.Experiment{Metrics: metrics("x", "y"), Candidates: []sweep.Candidate{
 		{Name: "off", Default: true}, {Name: "1", ArenaMax: 1}, {Name: "1/core", ArenaMax: 2}, {Name: "4", ArenaMax: 4}}}
@@ -101,7 +101,7 @@ func TestSignificant(t *testing.T) {
 	}
 }
 
-// TestSizesThatShareMuch: of what a server reserves under every cap only the rest tells caps apart.
+// TestSizesThatShareMuch: a large size that all caps have in common is written once, plus the rest.
 func TestSizesThatShareMuch(t *testing.T) {
 	const tera = 1 << 40
 	for _, c := range []struct {

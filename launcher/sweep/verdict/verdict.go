@@ -1,7 +1,7 @@
-// Package verdict judges what a sweep measured: medians, differences that are more than chance, and an advice. It is pure.
+// Package verdict evaluates the runs of a sweep: medians, significant differences, and an advice. It is pure.
 //
-// Measures are compared between all caps, so that the best one can be told; the peaks of memory with those of one cap
-// that is chosen beforehand, the one that glibc would have by itself.
+// Metrics are compared between all pairs of caps, because the best cap is not known beforehand. The peaks of memory are
+// compared only with those of one cap that is known beforehand: glibc's own limit.
 package verdict
 
 import (
@@ -13,42 +13,42 @@ import (
 	"arenacap/launcher/sweep/stats"
 )
 
-// Result is what an experiment found.
+// Result is the result of an experiment.
 type Result struct {
 	Experiment sweep.Experiment
 	Outcomes   []Outcome // in the order of the candidates
-	Rounds     int       // the last one that was begun
+	Rounds     int       // the last round that has a run
 	Advice     Advice
 	Runs       []sweep.Run
 
-	best []int // of each metric, the candidate with the best median; -1 is none
-	base int   // the candidate that savings are told against; -1 is none
+	best []int // for each metric, the candidate with the best median; -1 for none
+	base int   // the candidate with which savings are compared; -1 for none
 }
 
-// Outcome is what was measured under one cap. Sizes are medians of what the runs had, in bytes; 0 is not known.
+// Outcome is the result for one cap. Sizes are medians over the runs, in bytes; 0 if not known.
 type Outcome struct {
 	sweep.Candidate
-	Runs     []sweep.Run // that count
-	Failed   int         // others
-	Killed   int         // of those that count: the server outlived the grace time
-	Measures []Measure   // by each metric of the experiment
+	Runs     []sweep.Run // successful runs
+	Failed   int         // number of failed runs
+	Killed   int         // number of successful runs whose server outlived the grace time
+	Measures []Measure   // for each metric of the experiment
 
 	CPU                                                              float64 // seconds
 	VirtualPeak, VirtualFinal                                        uint64
 	ResidentPeak, ResidentFinal                                      uint64
-	Arenas                                                           int // the most that were seen
+	Arenas                                                           int // the maximum over the runs
 	ArenaReserved, ArenaResident                                     uint64
 	MinorFaults, MajorFaults, VoluntarySwitches, InvoluntarySwitches float64
 
-	virtualP, residentP float64 // as Measure.P, for the peaks against those of the base
-	aside               string  // why it is not compared: its cap did not count, or another's that did not is the same
-	spoiled             bool    // some of its runs failed, and another cap had none that did: it is not to be advised
+	virtualP, residentP float64 // as Measure.P, for the peaks compared with those of the base
+	aside               string  // why it is not compared: its cap had no effect, or equals that of another such row
+	spoiled             bool    // some of its runs failed, and another cap has no failures: it is not advised
 }
 
-// Measure is what one metric says of one cap.
+// Measure is the result of one metric for one cap.
 type Measure struct {
 	stats.Interval
-	P     float64 // chance of so large a difference to the best cap without a cause, corrected
+	P     float64 // corrected p-value of the difference from the best cap
 	Worse bool    // measurably worse than the best
 }
 
@@ -75,13 +75,13 @@ func Judge(x sweep.Experiment, runs []sweep.Run) Result {
 
 func (o *Outcome) ran() bool { return len(o.Runs) > 0 }
 
-// Kept reports whether the cap counted, as far as anybody could look.
+// Kept reports whether the cap had an effect, or that is not known.
 func (o *Outcome) Kept() bool { return !o.missed() }
 
 // counts reports whether the candidate is compared with others.
 func (o *Outcome) counts() bool { return o.ran() && o.aside == "" }
 
-// compared are the runs that others are compared with.
+// compared returns the runs that are used in comparisons.
 func (o *Outcome) compared() []sweep.Run {
 	if !o.counts() {
 		return nil
@@ -89,8 +89,8 @@ func (o *Outcome) compared() []sweep.Run {
 	return o.Runs
 }
 
-// setAside takes out the candidates whose cap did not count, and those that ran with as many arenas as such a one: in truth
-// that is the same cap. What glibc does by itself stays, to be compared with others.
+// setAside excludes the candidates whose cap had no effect, and those that ran with as many arenas as one of them, because
+// both had the same cap in effect. It keeps "off" and glibc's own limit for comparison with the others.
 func (r *Result) setAside() {
 	for i := range r.Outcomes {
 		o := &r.Outcomes[i]
@@ -107,12 +107,12 @@ func (r *Result) setAside() {
 	}
 }
 
-const sameAs = "in truth the same as cap "
+const sameAs = "in effect the same as cap "
 
-// missed reports whether the cap of a candidate did not count.
+// missed reports whether the cap of a candidate had no effect.
 func (o *Outcome) missed() bool { return o.aside != "" && !strings.HasPrefix(o.aside, sameAs) }
 
-// fit reports whether the cap costs nothing that can be measured.
+// fit reports whether the cap has no measurable cost.
 func (o *Outcome) fit() bool {
 	return o.counts() && !slices.ContainsFunc(o.Measures, func(m Measure) bool { return m.Worse })
 }
@@ -167,7 +167,7 @@ func (o *Outcome) medianSize(of func(sweep.Run) uint64) uint64 {
 	return uint64(stats.Of(known).Median)
 }
 
-// sizes are those that are known.
+// sizes returns the known sizes of the compared runs.
 func (o *Outcome) sizes(of func(sweep.Run) uint64) (known []float64) {
 	for _, run := range o.compared() {
 		if size := of(run); size != 0 {
@@ -177,7 +177,7 @@ func (o *Outcome) sizes(of func(sweep.Run) uint64) (known []float64) {
 	return known
 }
 
-// width is the widest interval of what was measured.
+// width is the width of the widest interval.
 func (o *Outcome) width() (widest float64) {
 	for _, m := range o.Measures {
 		widest = max(widest, m.Width())
@@ -185,7 +185,7 @@ func (o *Outcome) width() (widest float64) {
 	return widest
 }
 
-// Typical is the run whose peak of virtual size is the cap's median, for a picture of memory over time.
+// Typical returns the run with the median peak of virtual size, for a chart of memory over time.
 func (o *Outcome) Typical() (run sweep.Run, ok bool) {
 	seen := slices.DeleteFunc(slices.Clone(o.Runs), func(r sweep.Run) bool { return len(r.Memory) == 0 })
 	if len(seen) == 0 {
@@ -195,7 +195,7 @@ func (o *Outcome) Typical() (run sweep.Run, ok bool) {
 	return seen[(len(seen)-1)/2], true
 }
 
-// compare fills in how each candidate stands against the best one.
+// compare sets the comparison of each candidate with the best one.
 func (r *Result) compare() {
 	values := make([][][]float64, len(r.Experiment.Metrics))
 	for i, m := range r.Experiment.Metrics {
@@ -215,7 +215,7 @@ func (r *Result) compare() {
 	}
 }
 
-// bestBy is the candidate with the best median of a metric, or -1. Of equals it is the first.
+// bestBy returns the candidate with the best median of a metric, the first of equals, or -1.
 func (r *Result) bestBy(metric int) int {
 	best, least := -1, 0.0
 	for i, o := range r.Outcomes {
@@ -230,8 +230,8 @@ func (r *Result) bestBy(metric int) int {
 	return best
 }
 
-// comparePeaks chooses what savings are told against, what glibc does by itself or else the largest cap, and fills in
-// how the memory of each candidate differs from that.
+// comparePeaks chooses the base, which is glibc's own limit or else the largest cap, and compares the memory of each
+// candidate with it.
 func (r *Result) comparePeaks() {
 	r.base = -1
 	var virtual, resident [][]float64

@@ -12,7 +12,7 @@ import (
 	"arenacap/launcher/sweep/stats"
 )
 
-// metrics are the first ones of the list, with patterns as people write them: "" is the wall time.
+// metrics returns the first metrics of the list with these patterns; "" is the wall time.
 func metrics(patterns ...string) (list []sweep.Metric) {
 	for i, pattern := range patterns {
 		m := sweep.Metrics[i]
@@ -27,7 +27,7 @@ func metrics(patterns ...string) (list []sweep.Metric) {
 	return list
 }
 
-// values are those of the first metrics.
+// values are values of the first metrics.
 func values(list ...float64) map[string]float64 {
 	m := map[string]float64{}
 	for i, v := range list {
@@ -90,8 +90,8 @@ func anyDifference(r Result) bool {
 	return false
 }
 
-// TestCapsThatAreTheSame is the A/A check: experiments on caps that are in truth the same may find a difference in
-// at most 5 of 100.
+// TestCapsThatAreTheSame is the A/A check: experiments on identical caps may find a difference in at most 5 of
+// 100.
 func TestCapsThatAreTheSame(t *testing.T) {
 	const experiments = 300
 	for _, c := range []struct {
@@ -114,8 +114,8 @@ func TestCapsThatAreTheSame(t *testing.T) {
 	}
 }
 
-// TestMemoryThatIsTheSame is the A/A check of the savings: where every cap needs the same memory, but for noise of a
-// tenth, at most 5 of 100 experiments tell of a saving. Where one needs less they do.
+// TestMemoryThatIsTheSame is the A/A check of the savings: if every cap needs the same memory, with 10 % noise, at most 5 of
+// 100 experiments may report a saving. If one cap needs less, they must.
 func TestMemoryThatIsTheSame(t *testing.T) {
 	const experiments = 300
 	for _, c := range []struct{ caps, rounds int }{{2, 10}, {5, 10}, {6, 20}, {5, 2}} {
@@ -165,7 +165,7 @@ func TestCapsThatAreTheSameUntilNarrow(t *testing.T) {
 	}
 }
 
-// A difference that is there is found, or the check above would prove nothing.
+// A real difference is found; otherwise the check above would prove nothing.
 func TestCapsThatDiffer(t *testing.T) {
 	const experiments = 200
 	r := rand.New(rand.NewPCG(2, 2))
@@ -182,7 +182,7 @@ func TestCapsThatDiffer(t *testing.T) {
 	}
 }
 
-// Fewer rounds than needed never tell caps apart, however much they differ; as many do.
+// With fewer rounds than needed, even a large difference is not significant; with as many as needed it is.
 func TestRoundsNeeded(t *testing.T) {
 	for _, c := range []struct{ caps, want int }{{2, 6}, {5, 6}, {6, 6}, {8, 7}, {12, 7}} {
 		if got := stats.RoundsNeeded(c.caps, 1); got != c.want {
@@ -203,7 +203,7 @@ func TestRoundsNeeded(t *testing.T) {
 	}
 }
 
-// Little noise is no noise: the sentence tells what would not have shown, and the advice counts.
+// With little noise the advice is certain, and the sentence names the smallest detectable difference.
 func TestNoisy(t *testing.T) {
 	x := simulated(3, false)
 	for _, c := range []struct {
@@ -216,14 +216,14 @@ func TestNoisy(t *testing.T) {
 		}
 	}
 	runs := simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 0.8)
-	const toml = "[arenas]\n# the machine was too noisy to be sure; until this is measured better the safer choice is cap = 2\ncap = 1\n"
+	const toml = "[arenas]\n# the machine was too noisy to be sure; until a better measurement, the safer choice is cap = 2\ncap = 1\n"
 	if a := Judge(x, runs).Advice; !a.Noisy || a.Cap != "1" || a.Safer != "2" || a.TOML != toml || !strings.Contains(a.Sentence, "% only, and that of a cap of 1 lies ") ||
 		!strings.Contains(a.Sentence, " behind the best (3), so that a cap of 2 is the safer choice; try --until 2% ") {
 		t.Errorf("a fifth less that noise hides: %s", a.Sentence)
 	}
 	x = simulated(3, true)
 	runs = simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 0.7)
-	for i := range runs { // the best in throughput answers so late that it is out of the question
+	for i := range runs { // the best in throughput has too high a latency
 		v := runs[i].Values
 		if v["latency"] = 1; runs[i].Cap == "3" {
 			v["latency"], v["throughput"] = 2, v["throughput"]*1.2
@@ -235,8 +235,8 @@ func TestNoisy(t *testing.T) {
 	}
 }
 
-// TestSafer: where noise makes another cap look better than the advised one, a safer choice is a larger cap, and there is none
-// where everything is to stay as it is.
+// TestSafer: if noise makes another cap look better than the advised one, the safer choice is a larger cap. There is none
+// if the advice is to change nothing.
 func TestSafer(t *testing.T) {
 	x := situation{}.experiment()
 	w := world{draw: func(r *rand.Rand, _ int) float64 { return 1000 * math.Exp(0.3*r.NormFloat64()) }}
@@ -281,7 +281,7 @@ func TestSafer(t *testing.T) {
 	}
 }
 
-// TestUnusable: where half of what is measured could be lost unseen there is no advice.
+// TestUnusable: there is no advice if half of the throughput could be lost without notice.
 func TestUnusable(t *testing.T) {
 	x := situation{}.experiment()
 	for name, saved := range map[string]bool{"a cap saves memory": true, "none does": false} {
@@ -299,11 +299,11 @@ func TestUnusable(t *testing.T) {
 	}
 }
 
-// TestTooFew: what cannot be told apart gives no advice. A cap that is left out for its failures does not count.
+// TestTooFew: with too few rounds there is no advice. A cap that is left out because of its failures does not matter.
 func TestTooFew(t *testing.T) {
 	s := situation{throughput: []float64{1000, 1000, 1000, 1000}, virtual: []uint64{1024, 64, 128, 256}, resident: []uint64{100, 100, 100, 100}}
 	runs := slices.DeleteFunc(s.runs(), func(r sweep.Run) bool { return r.Round > 3 })
-	if a := Judge(s.experiment(), runs).Advice; a.Cap != "" || a.TOML != "" || !a.Noisy || a.Sentence != "No advice: so few rounds (3) cannot tell 4 caps apart; at least 6 are needed." {
+	if a := Judge(s.experiment(), runs).Advice; a.Cap != "" || a.TOML != "" || !a.Noisy || a.Sentence != "No advice: 3 rounds are too few to tell 4 caps apart; at least 6 are needed." {
 		t.Errorf("cap %q, %q: %s", a.Cap, a.TOML, a.Sentence)
 	}
 	s.failed = []int{0, 8, 0, 0}
@@ -312,12 +312,12 @@ func TestTooFew(t *testing.T) {
 	}
 }
 
-// TestCapsThatDidNotCount: rows that ran under the same cap in truth are not compared, however far they lie apart.
+// TestCapsThatDidNotCount: rows with the same cap in effect are not compared, however much they differ.
 func TestCapsThatDidNotCount(t *testing.T) {
 	const missed = "4 arenas; the program does not keep the cap"
 	for name, c := range map[string]struct {
-		arenas  []int  // by the caps off, 1, 4 and 8
-		missed  string // which of them were not kept
+		arenas  []int  // under the caps off, 1, 4 and 8
+		missed  string // those that were not kept
 		aside   string
 		advises bool
 	}{
