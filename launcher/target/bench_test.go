@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// BenchmarkQuick is on the way of every launch.
+// BenchmarkQuick measures a cost of every launch.
 func BenchmarkQuick(b *testing.B) {
 	env := os.Environ()
 	for _, path := range []string{"/bin/true", "/usr/bin/ldd", "/usr/bin/redis-server", "/usr/sbin/mariadbd"} {

@@ -86,7 +86,7 @@ func (c *carrier) read(name string, args []string, getenv func(string) string) r
 		a.problem = a.noCommand()
 	}
 	if len(a.command) > 0 && strings.Contains(a.command[0], Opaque) {
-		a.problem, a.sure = fmt.Sprintf("which program %s starts is not plain to see", name), true
+		a.problem, a.sure = fmt.Sprintf("cannot determine which program %s starts", name), true
 	}
 	if a.problem != "" {
 		a.command, a.isText = nil, false
@@ -117,7 +117,7 @@ func (a *argReader) takeAll() (problem string) {
 	return a.takeCommand()
 }
 
-func (a *argReader) noCommand() string { return a.name + " has no command behind it" }
+func (a *argReader) noCommand() string { return a.name + " has no command" }
 
 // takeBehindWord takes the command that follows one of the words in after (find -exec). ";" ends a command of find(1).
 func (a *argReader) takeBehindWord() {
@@ -175,7 +175,7 @@ func (a *argReader) takeFlag(word string) (problem string) {
 }
 
 func (a *argReader) unknown(flag string) string {
-	return fmt.Sprintf("what %s's flag %q means for its command is not known here", a.name, flag)
+	return fmt.Sprintf("arenacap does not know the flag %q of %s, so it cannot find the command", flag, a.name)
 }
 
 // takeLetters reads a word of short flags. The last flag may have its value in the same word.
@@ -268,7 +268,7 @@ func (a *argReader) takeCommand() (problem string) {
 	first := append(a.rest, "")[0]
 	switch {
 	case a.has(config):
-		return fmt.Sprintf("%s starts what %s say; arenacap belongs in front of the commands there", a.name, a.who)
+		return fmt.Sprintf("%s starts the commands of %s; put arenacap in front of them there", a.name, a.who)
 	case a.has(userWord) && !a.direct:
 		a.user = first
 	case a.has(envdir):

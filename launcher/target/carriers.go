@@ -124,7 +124,7 @@ var carriers = [...]carrier{
 	{names: "strace", flags: "E,env=>assign a= b= e= I= o= O= p=>stop P= s= S= u,user=>user U= X= c C d D f F h>stop i k n N q r t T v w x y Y z Z A follow-forks output-separately", is: stays | anyLong},
 	{names: "ltrace", flags: "a= A= D= e= F= l= n= o= p=>stop s= u=>user w= x= X= b c C f i L r S t T", is: stays},
 	{names: "gdb", after: "--args -args", is: stays},
-	{names: "valgrind", flags: "v q d", doubt: "most of valgrind's tools put a malloc of their own in the place of glibc's", is: stays | anyLong},
+	{names: "valgrind", flags: "v q d", doubt: "most valgrind tools replace glibc's malloc", is: stays | anyLong},
 	{names: "perf", flags: "e,event= o,output= F,freq= c,count= C,cpu= r,repeat= p,pid=>stop t,tid=>stop a,all-cpus g d,detailed v,verbose q,quiet s,stat i,no-inherit x,field-separator= I,interval-print= call-graph=", sub: "record stat trace", is: stays},
 	{names: "time", flags: "f,format= o,output= a,append v,verbose p,portability q,quiet", is: stays},
 	{names: "script", flags: "c,command=>text a,append e,return f,flush force E,echo= I,log-in= O,log-out= B,log-io= T,log-timing= m,logging-format= o,output-limit= q,quiet t,timing?", is: stays | permutes},

@@ -28,7 +28,7 @@ type chain struct {
 	fs    fsys
 	links []Link
 	line  []string // the whole command line; args is its end
-	in    string   // where the line stands, if in the text of a shell or in a script: " in the text of sh"
+	in    string   // place of line, if in a script or in shell text: " in the script text of sh"
 	args  []string // of the current program, its name first
 	path  string   // of the current program; "" if unknown
 	begin []string // environment of the first carrier
@@ -58,7 +58,7 @@ func (fs fsys) follow(path string, args, env []string) *chain {
 func (c *chain) pastCarriers() {
 	for c.step() {
 		if len(c.links) > maxCarriers {
-			c.unknown(fmt.Sprintf("there are more than %d carriers in a row", maxCarriers))
+			c.unknown(fmt.Sprintf("more than %d programs such as env or sudo start each other", maxCarriers))
 			return
 		}
 	}
@@ -109,7 +109,7 @@ func (c *chain) step() bool {
 		return c.intoText(r.text, r.args)
 	case r.root:
 		c.args = r.command
-		c.unknown(fmt.Sprintf("%s starts it in another root directory", name))
+		c.unknown(fmt.Sprintf("%s starts the program in another root directory", name))
 		return false
 	}
 	c.args = r.command
@@ -180,21 +180,21 @@ func (c *chain) pass(row *carrier, name string, r reading) {
 	case sameCap(before, c.env):
 	case said == Unknown && (r.env == bySudoers || r.env == byDoas) && (r.problem == "" || r.sure):
 		link.Environment = "unknown"
-		c.doubt = fmt.Sprintf("what %s leaves of the environment stands in its configuration, which cannot be read here or is not the same for all", name)
+		c.doubt = fmt.Sprintf("%s's configuration decides which variables it keeps, but is unreadable here or differs by user, host or command", name)
 		c.instead = c.behind(r)
 		c.env = before
 	case r.problem != "" && !r.sure:
 		return
 	case len(r.set)+len(r.unset) > 0 && r.env == kept || r.variables != "":
 		link.Environment = "changed"
-		c.lose(name+" changes "+maxVariable+" on the way", c.behind(r))
+		c.lose(name+" changes "+maxVariable, c.behind(r))
 	case r.env == elsewhere:
 		link.Environment = "elsewhere"
 		instead := c.behind(r)
 		if row.has(ofImage) {
-			instead = `write "-e ` + maxVariable + `" behind "run", which hands the cap over, or ` + instead
+			instead = `pass the cap with the flag "-e ` + maxVariable + `", or ` + instead
 		}
-		c.lose(fmt.Sprintf("behind %s it is %s that starts the program, and the environment does not reach it", name, row.who), instead)
+		c.lose(fmt.Sprintf("%s asks %s to start the program, which does not get this environment", name, row.who), instead)
 	default:
 		link.Environment = "cleared"
 		c.lose(name+" clears the environment", c.behind(r))

@@ -10,7 +10,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// words splits a command line of these tests: blanks part words, single quotes hold them together.
+// words splits a command line of these tests at blanks outside single quotes.
 func words(line string) (all []string) {
 	for i, part := range strings.Split(line, "'") {
 		if i%2 == 1 {
@@ -22,7 +22,7 @@ func words(line string) (all []string) {
 	return all
 }
 
-// TestCommandOfCarriers reads argument lists of every kind by the table alone.
+// TestCommandOfCarriers checks which command the table finds in the arguments of a carrier.
 func TestCommandOfCarriers(t *testing.T) {
 	for line, want := range map[string]string{
 		"env -u A B=1 C=2 srv x": "srv x", "env -i - srv": "srv", "env -S 'A=1 srv -x' y": "srv -x y", "env --unset=A -C / srv": "srv", "env": "", "env A=1": "", "env --what srv": "",
@@ -60,7 +60,7 @@ func TestCommandOfCarriers(t *testing.T) {
 	}
 }
 
-// TestEnvironmentBehindCarriers is about what the server is given, with the settings of a system that a folder stands for.
+// TestEnvironmentBehindCarriers checks whether the cap reaches the server, with the settings of a system in a directory.
 func TestEnvironmentBehindCarriers(t *testing.T) {
 	root := publicDir(t)
 	elf, err := os.ReadFile("/bin/true")
@@ -82,7 +82,7 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 	}{
 		{"env srv", "", Yes, ""},
 		{"env -i srv", "", No, "env clears the environment; put arenacap behind it: env -i arenacap run … -- srv"},
-		{"env -u MALLOC_ARENA_MAX srv", "", No, "env changes MALLOC_ARENA_MAX on the way"},
+		{"env -u MALLOC_ARENA_MAX srv", "", No, "env changes MALLOC_ARENA_MAX"},
 		{"env MALLOC_ARENA_MAX=9 srv", "", No, "env changes"},
 		{"env GLIBC_TUNABLES=glibc.malloc.arena_max=9 srv", "", No, "env changes"},
 		{"env GLIBC_TUNABLES=glibc.pthread.rseq=1 srv", "", Yes, ""},
@@ -98,22 +98,22 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 		{"sudo srv", "Defaults env_reset, env_keep = \"MALLOC_ARENA_MAX\", secure_path=\"/bin\"\n", Yes, ""},
 		{"sudo srv", "Defaults env_keep += MALLOC_ARENA_MAX\nDefaults env_keep -= MALLOC_ARENA_MAX\n", No, ""},
 		{"sudo srv", "Defaults !env_reset\n", Yes, ""},
-		{"sudo srv", "Defaults:joe env_keep += MALLOC_ARENA_MAX\n", Unknown, "what sudo leaves of the environment stands in its configuration"},
+		{"sudo srv", "Defaults:joe env_keep += MALLOC_ARENA_MAX\n", Unknown, "sudo's configuration decides which variables it keeps"},
 		{"sudo srv", "@includedir /etc/sudoers.d\n", Yes, ""}, {"sudo srv", "@include /gone\n", Unknown, ""},
-		{"sudo --what srv", "", Unknown, "whether the cap arrives is not known: what sudo's flag"},
-		{"doas srv", "", Unknown, "what doas leaves"},
+		{"sudo --what srv", "", Unknown, `the cap may not arrive: arenacap does not know the flag "--what" of sudo`},
+		{"doas srv", "", Unknown, "doas's configuration decides"},
 		{"su - nobody -c srv", "", No, "su clears the environment; put arenacap behind it: su - nobody -c 'arenacap run … -- srv'"},
 		{"su nobody -c srv", "", Yes, ""}, {"runuser -l nobody -c srv", "", No, ""}, {"su -w MALLOC_ARENA_MAX -l nobody -c srv", "", Yes, ""},
 		{"envdir /empty srv", "", Yes, ""}, {"envdir /vars srv", "", No, "envdir changes"}, {"chpst -e /vars srv", "", No, "chpst changes"},
-		{"docker run image srv", "", No, "behind docker it is the container engine that starts the program, and the environment does not reach it"},
-		{"podman run --rm image", "", No, "behind podman it is the container engine that starts the program"},
+		{"docker run image srv", "", No, "docker asks the container engine to start the program, which does not get this environment"},
+		{"podman run --rm image", "", No, "podman asks the container engine to start the program"},
 		{"podman run -e MALLOC_ARENA_MAX image", "", Yes, ""},
 		{"docker run -e MALLOC_ARENA_MAX image srv", "", Yes, ""}, {"docker run -e MALLOC_ARENA_MAX=9 image srv", "", No, ""},
-		{"systemd-run srv", "", No, "it is the service manager"}, {"systemd-run --scope srv", "", Yes, ""}, {"ssh host srv", "", No, "it is the other machine"},
+		{"systemd-run srv", "", No, "asks the service manager"}, {"systemd-run --scope srv", "", Yes, ""}, {"ssh host srv", "", No, "asks the other machine"},
 		{"bwrap --clearenv srv", "", No, ""}, {"bwrap --setenv MALLOC_ARENA_MAX 2 srv", "", Yes, ""}, {"firejail --rmenv=MALLOC_ARENA_MAX srv", "", No, ""},
-		{"strace -E MALLOC_ARENA_MAX srv", "", No, ""}, {"valgrind srv", "", Unknown, "a malloc of their own"},
-		{"sh -c srv", "", Yes, ""}, {"sh -c 'env -i srv; :'", "", No, "put arenacap behind it in the text of sh: env -i arenacap run … -- srv"}, {"sh -c 'MALLOC_ARENA_MAX=9 exec srv'", "", No, ""},
-		{"sh -c 'export MALLOC_ARENA_MAX=9; exec srv'", "", No, "the text behind sh sets MALLOC_ARENA_MAX=9"},
+		{"strace -E MALLOC_ARENA_MAX srv", "", No, ""}, {"valgrind srv", "", Unknown, "replace glibc's malloc"},
+		{"sh -c srv", "", Yes, ""}, {"sh -c 'env -i srv; :'", "", No, "put arenacap behind it in the script text of sh: env -i arenacap run … -- srv"}, {"sh -c 'MALLOC_ARENA_MAX=9 exec srv'", "", No, ""},
+		{"sh -c 'export MALLOC_ARENA_MAX=9; exec srv'", "", No, "the script text of sh sets MALLOC_ARENA_MAX=9"},
 		{"sh -c 'export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-9}; srv'", "", Yes, ""},
 		{"sh -c 'env -i \"$0\"; :' srv", "", No, "env clears the environment"}, {"sh -c 'env -i $X'", "", No, "env clears"}, {"sh -c 'exec \"$@\"' x env -i srv", "", No, "env clears"},
 		{"sh -c 'test -n x && unset MALLOC_ARENA_MAX; srv'", "", Unknown, "in some cases"},
@@ -132,7 +132,7 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 	}
 }
 
-// TestDoas reads rules that agree, and rules that do not.
+// TestDoas reads rules that agree, and rules that differ.
 func TestDoas(t *testing.T) {
 	for rules, want := range map[string]Answer{
 		"permit nopass root\n": No, "permit keepenv :wheel\n": Yes, "permit setenv { MALLOC_ARENA_MAX A=b } joe # no\n": Yes,
@@ -146,7 +146,7 @@ func TestDoas(t *testing.T) {
 	}
 }
 
-// TestScriptsThatSet is about start scripts: what is told has the file and the line.
+// TestScriptsThatSet checks that a start script which changes the cap is reported with file and line.
 func TestScriptsThatSet(t *testing.T) {
 	dir := publicDir(t)
 	testenv.Need(t, "gcc")
@@ -155,29 +155,29 @@ func TestScriptsThatSet(t *testing.T) {
 	for name, c := range map[string]struct {
 		text    string
 		can     Answer
-		server  string // "" is the script itself
+		server  string // "": the script itself
 		says    string
 		inherit string
 	}{
 		"plain":       {head + "exec DIR/srv -x \"$@\"\n", Yes, "DIR/srv", "", ""},
 		"sets":        {head + "# start\nexport MALLOC_ARENA_MAX=4\nexec DIR/srv\n", No, "DIR/srv", "DIR/sets:3 sets MALLOC_ARENA_MAX=4; write MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4} there", ""},
 		"same":        {head + "MALLOC_ARENA_MAX=2\nexec DIR/srv\n", Yes, "DIR/srv", "", ""},
-		"unsets":      {head + "unset A MALLOC_ARENA_MAX\nDIR/srv\n", No, "", "DIR/unsets:2 unsets MALLOC_ARENA_MAX", "inherits what it sets"},
+		"unsets":      {head + "unset A MALLOC_ARENA_MAX\nDIR/srv\n", No, "", "DIR/unsets:2 unsets MALLOC_ARENA_MAX", "inherit the values that it sets"},
 		"perhaps":     {head + "if test -f /x; then\n  export MALLOC_ARENA_MAX=4\nfi\nDIR/srv &\n", Unknown, "", "DIR/perhaps:3 sets MALLOC_ARENA_MAX=4 in some cases", ""},
 		"default":     {head + "export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4}\nexec DIR/srv\n", Yes, "DIR/srv", "", ""},
 		"computed":    {head + "export MALLOC_ARENA_MAX=$(nproc)\nDIR/srv\n", No, "", "DIR/computed:2 sets MALLOC_ARENA_MAX=$(nproc)", ""},
 		"tunables":    {head + "export GLIBC_TUNABLES=glibc.malloc.arena_max=8\nDIR/srv\n", No, "", "DIR/tunables:2 sets GLIBC_TUNABLES=", ""},
 		"function":    {head + "go() {\n  unset MALLOC_ARENA_MAX\n}\nDIR/srv\n", Unknown, "", ":3 unsets", ""},
-		"here":        {head + "cat <<END\nexport MALLOC_ARENA_MAX=4\nEND\nDIR/srv\n", Yes, "", "", "inherits the cap"},
-		"comment":     {head + "# MALLOC_ARENA_MAX=4\necho 'export MALLOC_ARENA_MAX=4'\nDIR/srv\n", Yes, "", "", "inherits the cap"},
+		"here":        {head + "cat <<END\nexport MALLOC_ARENA_MAX=4\nEND\nDIR/srv\n", Yes, "", "", "inherit the cap"},
+		"comment":     {head + "# MALLOC_ARENA_MAX=4\necho 'export MALLOC_ARENA_MAX=4'\nDIR/srv\n", Yes, "", "", "inherit the cap"},
 		"case":        {head + "case $1 in\nstart) export MALLOC_ARENA_MAX=4;;\nesac\nDIR/srv\n", Unknown, "", ":3 sets", ""},
 		"after":       {head + "exec DIR/srv\nexport MALLOC_ARENA_MAX=4\n", Yes, "DIR/srv", "", ""},
 		"sources":     {head + ". DIR/conf/setenv.sh\nDIR/srv\n", No, "", "DIR/conf/setenv.sh:1 sets MALLOC_ARENA_MAX=4", ""},
 		"beside":      {head + ". \"$(dirname \"$0\")/conf/setenv.sh\"\nDIR/srv\n", No, "", "DIR/conf/setenv.sh:1", ""},
-		"elsewhere":   {head + ". $CONF/setenv.sh\nDIR/srv\n", Yes, "", "", "unless $CONF/setenv.sh, which it reads in and which was not followed here, sets another"},
+		"elsewhere":   {head + ". $CONF/setenv.sh\nDIR/srv\n", Yes, "", "", "unless $CONF/setenv.sh, which it sources and arenacap did not read, sets another"},
 		"clears":      {head + "exec env -i DIR/srv\n", No, "DIR/srv", "env clears the environment", ""},
-		"two execs":   {head + "test $1 && exec DIR/srv\nexec DIR/srv -2\n", Yes, "", "", "inherits the cap"},
-		"nothing":     {head, Yes, "", "", "inherits the cap"},
+		"two execs":   {head + "test $1 && exec DIR/srv\nexec DIR/srv -2\n", Yes, "", "", "inherit the cap"},
+		"nothing":     {head, Yes, "", "", "inherit the cap"},
 		"no bang":     {"export MALLOC_ARENA_MAX=4\nDIR/srv\n", No, "", "DIR/no bang:1 sets", ""},
 		"env bash":    {"#!/usr/bin/env bash\nexport MALLOC_ARENA_MAX=4\nDIR/srv\n", No, "", "DIR/env bash:2 sets", ""},
 		"loop":        {head + "exec DIR/loop\n", Unknown, "", "more than", ""},
@@ -208,7 +208,7 @@ func TestScriptsThatSet(t *testing.T) {
 	}
 }
 
-// TestManyCarriers is bounded, and never a yes.
+// TestManyCarriers checks that a long chain ends with an unknown verdict.
 func TestManyCarriers(t *testing.T) {
 	for _, line := range []string{strings.Repeat("env ", 100), strings.Repeat("nice ", 100) + "/bin/true", strings.Repeat("env -S ", 40), "sh -c '" + strings.Repeat("sh -c ", 100) + "'"} {
 		got := Examine("/usr/bin/env", append([]string{"env"}, words(line)...), os.Environ())
@@ -218,14 +218,14 @@ func TestManyCarriers(t *testing.T) {
 	}
 }
 
-// TestTableIsWhole: each name once, flags with effects that are known, and rows that can be read.
+// TestTableIsWhole checks that names and flags are unique and that all effects exist.
 func TestTableIsWhole(t *testing.T) {
 	effects := strings.Fields("stop clear keep list set unset pass assign split stays root shell text program user operands envdir")
 	seen := map[string]bool{}
 	for _, c := range carriers {
 		for name := range strings.SplitSeq(c.names, " ") {
 			if seen[name] || name == "" {
-				t.Errorf("%q stands twice", name)
+				t.Errorf("%q occurs twice", name)
 			}
 			seen[name] = true
 		}
@@ -237,18 +237,18 @@ func TestTableIsWhole(t *testing.T) {
 			}
 			for flag := range strings.SplitSeq(strings.TrimRight(names, "=?"), ",") {
 				if flags[flag] || flag == "" {
-					t.Errorf("%s: flag %q stands twice", c.names, flag)
+					t.Errorf("%s: flag %q occurs twice", c.names, flag)
 				}
 				flags[flag] = true
 			}
 		}
 		if c.env == elsewhere && c.who == "" {
-			t.Errorf("%s: who starts it?", c.names)
+			t.Errorf("%s: the field who is empty", c.names)
 		}
 	}
 }
 
-// FuzzCarrier: whatever the arguments are, a command is a part of them, and it ends.
+// FuzzCarrier checks that the parser ends, and returns either a problem or a command.
 func FuzzCarrier(f *testing.F) {
 	for _, seed := range []string{"env\n-S\n-S sh\n-c", "sudo\n-u\nx\nA=1\nsrv", "su\n-\nx\n-c\nexec env -i a", "sh\n-c\n( $(`) \" ' ${ <<E\nE", "docker\nrun\n-e\nA\ni\ns", "find\n-exec\nsh\n;", "nice\n\xff"} {
 		f.Add(seed)

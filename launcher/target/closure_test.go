@@ -11,7 +11,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// closureOf is the libraries that the linker finds, in order, without the program and its loader.
+// closureOf returns the libraries that the linker finds, in order, without the program and its loader.
 func closureOf(t *testing.T, program string, env []string) (paths, missing []string) {
 	t.Helper()
 	im, err := fsys{}.openImage(program)
@@ -34,7 +34,7 @@ func closureOf(t *testing.T, program string, env []string) (paths, missing []str
 	return paths, missing
 }
 
-// lddOf is what ldd prints of the same. Lines:
+// lddOf returns the libraries that ldd prints. Lines:
 //
 //	libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f…)
 //	libgone.so => not found
@@ -65,7 +65,7 @@ func lddOf(t *testing.T, program string, env []string) (paths, missing []string)
 	return paths, missing
 }
 
-// sameClosure compares the libraries and their order, which is the order in which symbols are looked up.
+// sameClosure compares the libraries and their order, which is the symbol lookup order.
 func sameClosure(t *testing.T, program string, env ...string) {
 	t.Helper()
 	got, gotMissing := closureOf(t, program, env)
@@ -77,22 +77,22 @@ func sameClosure(t *testing.T, program string, env ...string) {
 	}
 }
 
-// TestLibrariesLikeLdd compares with the loader itself on programs and libraries of this machine.
+// TestLibrariesLikeLdd compares the linker with ldd on programs and libraries of this machine.
 func TestLibrariesLikeLdd(t *testing.T) {
 	testenv.Need(t, "ldd")
 	programs := []string{"/usr/bin/redis-server", "/usr/sbin/mariadbd", "/usr/bin/python3", "/usr/lib/jvm/java-17-openjdk-amd64/bin/java"}
 	all, _ := filepath.Glob("/usr/bin/*")
-	for i := 0; i < len(all); i += 1 + len(all)/60 { // about sixty of them: ldd takes some milliseconds each
+	for i := 0; i < len(all); i += 1 + len(all)/60 { // about 60 files, because ldd takes several milliseconds for each
 		programs = append(programs, all[i])
 	}
 	compared := 0
 	for _, program := range programs {
 		if real, err := filepath.EvalSymlinks(program); err == nil {
-			program = real // ldd takes $ORIGIN from the link, an exec from the file
+			program = real // ldd sets $ORIGIN from the link, exec from the file
 		}
 		im, err := fsys{}.openImage(program)
 		if err != nil {
-			continue // not there, or a script
+			continue // missing, or a script
 		}
 		im.close()
 		if im.loader != "" && strings.Contains(im.loader, "ld-linux") {
@@ -117,7 +117,7 @@ func TestSearchOrderLikeLdd(t *testing.T) {
 		{"main.c", "644", "int mid(void);\nint main(void) { return mid(); }\n"}, {"a", "755", "/"}, {"b", "755", "/"}, {"c", "755", "/"}, {"lib", "755", "/"}, {"lib32", "755", "/"},
 	})
 	rpath, runpath := "-Wl,--disable-new-dtags,-rpath,", "-Wl,--enable-new-dtags,-rpath,"
-	both := func(folder string, args ...string) { // leaf and mid, in one folder
+	both := func(folder string, args ...string) { // leaf and mid in one directory
 		build(t, "gcc", "-shared", "-fPIC", "-Wl,-soname,libleaf.so", "-o", dir+"/"+folder+"/libleaf.so", dir+"/leaf.c")
 		build(t, "gcc", append([]string{"-shared", "-fPIC", "-Wl,-soname,libmid.so", "-o", dir + "/" + folder + "/libmid.so", dir + "/mid.c", dir + "/" + folder + "/libleaf.so"}, args...)...)
 	}
@@ -134,14 +134,14 @@ func TestSearchOrderLikeLdd(t *testing.T) {
 	sameClosure(t, plain, "LD_PRELOAD="+dir+"/a/libmid.so:"+dir+"/b/libleaf.so")
 	sameClosure(t, plain, "LD_PRELOAD=libm.so.6 "+dir+"/a/libmid.so", "LD_LIBRARY_PATH="+dir+"/b")
 	sameClosure(t, main("rpath", rpath+dir+"/a"))
-	sameClosure(t, main("rpath-2", rpath+dir+"/a"), "LD_LIBRARY_PATH="+dir+"/b") // DT_RPATH comes first
-	sameClosure(t, main("runpath", runpath+dir+"/a"))                            // not for libleaf.so
+	sameClosure(t, main("rpath-2", rpath+dir+"/a"), "LD_LIBRARY_PATH="+dir+"/b") // DT_RPATH precedes LD_LIBRARY_PATH
+	sameClosure(t, main("runpath", runpath+dir+"/a"))                            // DT_RUNPATH does not apply to libleaf.so
 	sameClosure(t, main("runpath-2", runpath+dir+"/a"), "LD_LIBRARY_PATH="+dir+"/b")
 	sameClosure(t, main("origin", rpath+"$ORIGIN/c:$ORIGIN/a"))
 	sameClosure(t, main("origin-2", rpath+"${ORIGIN}/b"))
 	sameClosure(t, main("token", rpath+dir+"/$LIB/$PLATFORM:"+dir+"/a"))
 	sameClosure(t, main("empty", rpath+":"+dir+"/a"))
-	both("c", runpath+"$ORIGIN") // a library with a path of its own
+	both("c", runpath+"$ORIGIN") // a library with its own DT_RUNPATH
 	sameClosure(t, plain, "LD_LIBRARY_PATH="+dir+"/c")
 	sameClosure(t, main("rpath-over-runpath", rpath+dir+"/c"))
 	sameClosure(t, main("no-defaults", "-Wl,-z,nodefaultlib", rpath+dir+"/a"))
@@ -152,20 +152,20 @@ func TestSearchOrderLikeLdd(t *testing.T) {
 		build(t, "gcc", "-m32", "-shared", "-fPIC", "-Wl,-soname,libleaf.so", "-o", dir+"/lib32/libleaf.so", dir+"/leaf.c")
 		build(t, "gcc", "-m32", "-shared", "-fPIC", "-Wl,-soname,libmid.so", "-o", dir+"/lib32/libmid.so", dir+"/mid.c", dir+"/lib32/libleaf.so")
 		build(t, "gcc", "-m32", "-o", dir+"/main32", dir+"/main.c", dir+"/lib32/libmid.so", "-Wl,--allow-shlib-undefined", rpath+dir+"/a:"+dir+"/lib32")
-		sameClosure(t, dir+"/main32") // files of the other class are passed over
+		sameClosure(t, dir+"/main32") // the loader skips files of the other class
 		build(t, "gcc", "-m32", "-o", dir+"/lib32-token", dir+"/main.c", dir+"/lib32/libmid.so", "-Wl,--allow-shlib-undefined", rpath+dir+"/$LIB")
 		sameClosure(t, dir+"/lib32-token")
 	}
 }
 
-// TestMissingLibraryIsNoYes: the loader would refuse the program.
+// TestMissingLibraryIsNoYes: the verdict is unknown, because the loader would reject the program.
 func TestMissingLibraryIsNoYes(t *testing.T) {
 	dir := publicDir(t)
 	tree(t, dir, [][3]string{{"leaf.c", "644", "int leaf(void) { return 1; }\n"}, {"main.c", "644", "int leaf(void);\nint main(void) { return leaf(); }\n"}})
 	build(t, "gcc", "-shared", "-fPIC", "-Wl,-soname,libgone.so", "-o", dir+"/libgone.so", dir+"/leaf.c")
 	build(t, "gcc", "-o", dir+"/main", dir+"/main.c", dir+"/libgone.so")
 	got := Examine(dir+"/main", nil, nil)
-	if want := `"` + dir + `/main" needs "libgone.so", and that was not found`; got.CanCap != Unknown || !slices.Contains(got.Why, want) {
+	if want := `"` + dir + `/main" needs "libgone.so", which was not found`; got.CanCap != Unknown || !slices.Contains(got.Why, want) {
 		t.Errorf("%v %q, want unknown and %q", got.CanCap, got.Why, want)
 	}
 }

@@ -42,7 +42,7 @@ type segment struct {
 }
 
 var (
-	errNoELF    = errors.New("no ELF file")
+	errNoELF    = errors.New("not an ELF file")
 	errBadELF   = errors.New("a damaged ELF file")
 	errLongHead = errors.New("an ELF file whose program headers are cut off or lie far from its start")
 )

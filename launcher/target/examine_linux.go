@@ -126,16 +126,16 @@ func (fs fsys) throughEnv(t *Target, c *chain, argument string) ([]string, error
 	get := func(name string) string { value, _ := environ.Lookup(c.env, name); return value }
 	r := carrierAt("env").read("env", []string{argument}, get)
 	if r.problem != "" || argument == "" {
-		return c.env, fmt.Errorf("the #! line of %q names env, but no program for it", t.Server)
+		return c.env, fmt.Errorf("the #! line of %q runs env without a program", t.Server)
 	}
 	env := r.environment(c.env)
 	if !sameCap(c.env, env) {
-		c.lose(fmt.Sprintf("the #! line of %q has env change MALLOC_ARENA_MAX on the way", t.Server), "")
+		c.lose(fmt.Sprintf("env in the #! line of %q changes MALLOC_ARENA_MAX", t.Server), "")
 	}
 	c.env = env
 	found, err := fs.find(r.command[0], env)
 	if err != nil {
-		return env, fmt.Errorf("what env is to start for %q: %w", t.Server, err)
+		return env, fmt.Errorf("the #! line of %q: %w", t.Server, err)
 	}
 	t.Interpreters = append(t.Interpreters, found)
 	return env, nil

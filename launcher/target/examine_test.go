@@ -13,7 +13,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// judged asks Quick and Examine in a process of their own.
+// judged calls Quick and Examine in another process.
 func judged(t *testing.T, cmd *exec.Cmd) (quick, thorough Target) {
 	t.Helper()
 	cmd.Env = append(cmd.Env, "TARGET_TEST_TOOL=judge")
@@ -22,7 +22,7 @@ func judged(t *testing.T, cmd *exec.Cmd) (quick, thorough Target) {
 	return both[0], both[1]
 }
 
-// probe is what testdata/arenas.c prints.
+// probe is the output of testdata/arenas.c.
 type probe struct {
 	secure, arenas int
 	exe            string
@@ -62,7 +62,7 @@ func TestVerdictIsWhatHappens(t *testing.T) {
 		needs     string
 		env       []string
 		allocator string
-		why       string // the first sentence has it
+		why       string // part of the first sentence
 	}{
 		{name: "dynamic", allocator: "glibc", why: "libc.so.6"},
 		{name: "not position-independent", gcc: []string{"-no-pie"}, allocator: "glibc"},
@@ -118,7 +118,7 @@ func TestVerdictIsWhatHappens(t *testing.T) {
 	}
 }
 
-// TestKinds is about programs that glibc's malloc_info cannot be asked in.
+// TestKinds checks programs in which malloc_info(3) cannot be called.
 func TestKinds(t *testing.T) {
 	dir := publicDir(t)
 	tree(t, dir, [][3]string{
@@ -130,18 +130,18 @@ func TestKinds(t *testing.T) {
 	for _, c := range []struct {
 		name, command string
 		want          Target
-		quick         Answer // its verdict
+		quick         Answer // verdict of Quick
 		why           string
 	}{
-		{"Go", "CGO_ENABLED=0 go build -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use malloc"},
-		{"Go for 32 bits", "CGO_ENABLED=0 GOARCH=386 go build -o OUT hello/main.go", Target{Bits: 32, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use malloc"},
-		{"Go, stripped", "CGO_ENABLED=0 go build -ldflags '-s -w' -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use malloc"},
-		{"Go, position-independent", "CGO_ENABLED=0 go build -buildmode=pie -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Go: true, CanCap: No}, No, "Go does not use malloc"},
+		{"Go", "CGO_ENABLED=0 go build -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use glibc's malloc"},
+		{"Go for 32 bits", "CGO_ENABLED=0 GOARCH=386 go build -o OUT hello/main.go", Target{Bits: 32, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use glibc's malloc"},
+		{"Go, stripped", "CGO_ENABLED=0 go build -ldflags '-s -w' -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use glibc's malloc"},
+		{"Go, position-independent", "CGO_ENABLED=0 go build -buildmode=pie -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Go: true, CanCap: No}, No, "Go does not use glibc's malloc"},
 		{"Go with C", "CGO_ENABLED=1 go build -o OUT cgo/main.go", Target{Bits: 64, Libc: "glibc", Allocator: "glibc", Go: true, Cgo: true, CanCap: Yes}, Unknown, "uses the malloc of"},
 		{"Go with C, static", "CGO_ENABLED=1 go build -ldflags '-linkmode external -extldflags -static' -o OUT cgo/main.go", Target{Bits: 64, Libc: "glibc", Allocator: "glibc", Static: true, Go: true, Cgo: true, CanCap: Yes}, Unknown, "static"},
 		{"musl", "musl-gcc -o OUT main.c", Target{Bits: 64, Libc: "musl", Allocator: "musl", CanCap: No}, No, "uses musl, which has no arenas"},
-		{"musl, static", "musl-gcc -static -o OUT main.c", Target{Bits: 64, Static: true, CanCap: No}, Unknown, "static, and glibc's malloc is not in it"},
-		{"no C library", "gcc -nostdlib -static -Wl,-e,main -o OUT empty.c", Target{Bits: 64, Static: true, CanCap: No}, Unknown, "glibc's malloc is not in it"},
+		{"musl, static", "musl-gcc -static -o OUT main.c", Target{Bits: 64, Static: true, CanCap: No}, Unknown, "is static and does not contain glibc's malloc"},
+		{"no C library", "gcc -nostdlib -static -Wl,-e,main -o OUT empty.c", Target{Bits: 64, Static: true, CanCap: No}, Unknown, "does not contain glibc's malloc"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if strings.Contains(c.command, "musl-gcc") {
@@ -167,7 +167,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestLibcVersionLikeLdd reads the version from the file and compares with what glibc's own tool prints:
+// TestLibcVersionLikeLdd compares the version in the file with the output of "ldd --version":
 // "ldd (Debian GLIBC 2.36-9+deb12u14) 2.36".
 func TestLibcVersionLikeLdd(t *testing.T) {
 	testenv.Need(t, "ldd")
@@ -184,7 +184,8 @@ func TestLibcVersionLikeLdd(t *testing.T) {
 	}
 }
 
-// TestMappedLikeTheKernel: a program that does nothing yet has what is mapped of files, and its stack, heap and buffers.
+// TestMappedLikeTheKernel compares Mapped with the address space of a program after its start, which also has its stack,
+// heap and buffers.
 func TestMappedLikeTheKernel(t *testing.T) {
 	path, err := Find("cat", os.Environ())
 	if err != nil {
@@ -199,7 +200,7 @@ func TestMappedLikeTheKernel(t *testing.T) {
 	}
 	defer func() { in.Close(); cat.Wait() }()
 	in.Write([]byte("x"))
-	if _, err := out.Read(make([]byte, 1)); err != nil { // it is past its loader
+	if _, err := out.Read(make([]byte, 1)); err != nil { // wait until the loader has finished
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", cat.Process.Pid))
@@ -214,7 +215,7 @@ func TestMappedLikeTheKernel(t *testing.T) {
 	}
 }
 
-// TestQuickAgreesWithExamine on programs that people will put arenacap in front of, where they are installed.
+// TestQuickAgreesWithExamine compares the two on common servers, if they are installed.
 func TestQuickAgreesWithExamine(t *testing.T) {
 	for _, program := range []string{"/bin/sh", "/usr/bin/redis-server", "/usr/sbin/mariadbd", "/usr/bin/python3", "/usr/bin/perl", "/usr/bin/java"} {
 		if _, err := os.Stat(program); err != nil {
@@ -227,8 +228,7 @@ func TestQuickAgreesWithExamine(t *testing.T) {
 	}
 }
 
-// TestScriptsLikeTheKernel runs scripts and compares the file that in the end ran, by /proc/self/exe, with
-// the one that was judged.
+// TestScriptsLikeTheKernel runs scripts, and compares /proc/self/exe of the program that runs with Target.Program.
 func TestScriptsLikeTheKernel(t *testing.T) {
 	dir := publicDir(t)
 	probe := dir + "/bin/probe"
@@ -281,7 +281,7 @@ func TestScriptsLikeTheKernel(t *testing.T) {
 	}
 }
 
-// TestScriptsThatCannotBeJudged says unknown, never yes, and why.
+// TestScriptsThatCannotBeJudged checks that the verdict is unknown, with the reason.
 func TestScriptsThatCannotBeJudged(t *testing.T) {
 	dir := publicDir(t)
 	elf, err := os.ReadFile("/bin/true")
@@ -296,8 +296,8 @@ func TestScriptsThatCannotBeJudged(t *testing.T) {
 	})
 	env := []string{"PATH=/usr/bin:/bin"}
 	for name, want := range map[string]string{
-		"missing": `"/no/such" cannot be read: no such file`, "self": "more than 16 interpreters", "env-nothing": "no program for it",
-		"env-missing": `"no-such" was not found in PATH`, "env-option": "no program for it", "folder": "is a directory",
+		"missing": `"/no/such" cannot be read: no such file`, "self": "more than 16 interpreters", "env-nothing": "runs env without a program",
+		"env-missing": `"no-such" was not found in PATH`, "env-option": "runs env without a program", "folder": "is a directory",
 		"fifo": "cannot be read", "cut": "program headers are cut off", "foreign": "another processor (ELF machine 243)", "nowhere": "no such file",
 	} {
 		for _, got := range []Target{Quick(dir+"/"+name, nil, env), Examine(dir+"/"+name, nil, env)} {
@@ -308,28 +308,28 @@ func TestScriptsThatCannotBeJudged(t *testing.T) {
 	}
 	for _, name := range []string{"env-clear", "env-set", "env-drop"} {
 		for _, got := range []Target{Quick(dir+"/"+name, nil, env), Examine(dir+"/"+name, nil, env)} {
-			if got.CanCap != No || !strings.Contains(got.Why[0], "has env change MALLOC_ARENA_MAX") {
+			if got.CanCap != No || !strings.Contains(got.Why[0], "changes MALLOC_ARENA_MAX") {
 				t.Errorf("%s: %v %q", name, got.CanCap, got.Why)
 			}
 		}
 	}
 }
 
-// TestAllocatorUnderNamesOfItsOwn is about a server with jemalloc linked in as je_malloc: malloc is glibc's,
-// but what matters is allocated elsewhere. A text of jemalloc's own gives it away.
+// TestAllocatorUnderNamesOfItsOwn checks a server that contains jemalloc as je_malloc: malloc is glibc's, but the server
+// allocates with jemalloc. Examine recognizes jemalloc by one of its strings.
 func TestAllocatorUnderNamesOfItsOwn(t *testing.T) {
 	dir := publicDir(t)
 	tree(t, dir, [][3]string{{"main.c", "644", "#include <stdlib.h>\nconst char *volatile text = \"<jemalloc>: x\";\nint main(int n, char **v) { free(malloc(n)); }\n"}})
 	for _, args := range [][]string{nil, {"-static"}} {
 		build(t, "gcc", append([]string{"-o", dir + "/main", dir + "/main.c"}, args...)...)
 		got := Examine(dir+"/main", nil, nil)
-		if got.CanCap != Unknown || got.Allocator != "glibc" || !strings.Contains(got.Why[0], "has jemalloc linked into it under names of its own") {
+		if got.CanCap != Unknown || got.Allocator != "glibc" || !strings.Contains(got.Why[0], "contains jemalloc under other symbol names") {
 			t.Errorf("%q: %+v", args, got)
 		}
 	}
 }
 
-// TestScanAcrossChunks finds a text wherever it lies, also on the edge of what one read takes.
+// TestScanAcrossChunks finds a text at any offset, also across the end of a chunk.
 func TestScanAcrossChunks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	for _, at := range []int{0, 1, 256<<10 - 513, 256<<10 - 300, 256<<10 - 3, 256 << 10, 512<<10 - 5, 700 << 10} {

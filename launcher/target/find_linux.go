@@ -82,7 +82,7 @@ func (fs fsys) search(name, path string) (string, error) {
 		return "", lost
 	case last == nil || errors.Is(last, syscall.ENOENT):
 		if variable, _, ok := strings.Cut(name, "="); ok && variable != "" {
-			return "", fmt.Errorf("%q is no program; a variable stands behind env: env %s PROGRAM: %w", name, name, syscall.ENOENT)
+			return "", fmt.Errorf("%q is a variable, not a program; write env %s PROGRAM: %w", name, name, syscall.ENOENT)
 		}
 		return "", fmt.Errorf("%q was not found in PATH (%s): %w", name, shortList(path), syscall.ENOENT)
 	}
@@ -188,7 +188,7 @@ func notRegular(mode uint32) error {
 	if mode&unix.S_IFMT == unix.S_IFDIR {
 		return kindError("a directory")
 	}
-	return kindError("no regular file")
+	return kindError("a special file")
 }
 
 // interpreterError means that a file is executable, but its interpreter is not.
@@ -204,7 +204,7 @@ func refused(program, file string, err error) error {
 	case errors.As(err, &kind):
 		what = " %w"
 	case errors.Is(err, syscall.EACCES):
-		what = " may not be executed: %w; see ls -l, and chmod +x where the x bits are missing"
+		what = " cannot be executed: %w; look at its permissions (ls -l), or set them (chmod +x)"
 	}
 	if file == program {
 		return fmt.Errorf("%q"+what, program, err)

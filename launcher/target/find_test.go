@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// outcome is what a person sees of a command: its output and its status.
+// outcome is the output and the status of a command.
 func outcome(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	out, err := cmd.Output()
@@ -24,7 +24,7 @@ func outcome(t *testing.T, cmd *exec.Cmd) string {
 
 func say(what string) string { return "#!/bin/sh\necho " + what + "\n" }
 
-// TestFindLikeEnv compares with env(1), which is execvp(3) and nothing else.
+// TestFindLikeEnv compares Find with env(1), which calls execvp(3).
 func TestFindLikeEnv(t *testing.T) {
 	dir := publicDir(t)
 	must(t, os.Chmod(dir, 0o755))
@@ -95,7 +95,7 @@ func TestFindLikeEnv(t *testing.T) {
 				}
 				want := asUser(uid, exec.Command("/usr/bin/env", "--", c.name))
 				if strings.Contains(c.name, "=") {
-					want = asUser(uid, exec.Command("/usr/bin/nohup", c.name)) // env would set a variable
+					want = asUser(uid, exec.Command("/usr/bin/nohup", c.name)) // env would read it as a variable
 				}
 				got := asUser(uid, self("find-and-exec", c.name))
 				want.Env, got.Env, want.Dir, got.Dir = env, env, dir, dir
@@ -119,7 +119,7 @@ func TestFindErrors(t *testing.T) {
 	}{
 		{"", "the program's name is empty: no such file or directory", syscall.ENOENT},
 		{"nowhere", `"nowhere" was not found in PATH (` + shortList(dir) + `): no such file or directory`, syscall.ENOENT},
-		{"plain", `"` + dir + `/plain" may not be executed: permission denied; see ls -l, and chmod +x where the x bits are missing`, syscall.EACCES},
+		{"plain", `"` + dir + `/plain" cannot be executed: permission denied; look at its permissions (ls -l), or set them (chmod +x)`, syscall.EACCES},
 		{"dir", `"` + dir + `/dir" is a directory, not a program`, syscall.EACCES},
 		{"lost", `"` + dir + `/lost" needs the interpreter "/no/such", which does not exist: no such file or directory`, syscall.ENOENT},
 		{dir + "/lost", `"` + dir + `/lost" needs the interpreter "/no/such", which does not exist: no such file or directory`, syscall.ENOENT},

@@ -15,8 +15,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestMain turns the test program into one of two small tools, so that Find, Quick and Examine can be asked
-// under any user, folder and environment. They leave by syscall.Exit: with -race, os.Exit sleeps for a second.
+// TestMain turns the test program into one of two small tools that call Find, Quick and Examine under any user, directory
+// and environment. They end with syscall.Exit, because os.Exit sleeps for a second with -race.
 func TestMain(m *testing.M) {
 	switch os.Getenv("TARGET_TEST_TOOL") + os.Args[0] {
 	case "find-and-exec":
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// findAndExec is env(1), standing on Find.
+// findAndExec is env(1), implemented with Find.
 func findAndExec(name string) {
 	path, err := Find(name, os.Environ())
 	if err == nil {
@@ -45,7 +45,7 @@ func findAndExec(name string) {
 	syscall.Exit(126)
 }
 
-// UnmarshalJSON reads back what MarshalJSON wrote.
+// UnmarshalJSON is the inverse of MarshalJSON.
 func (a *Answer) UnmarshalJSON(b []byte) error {
 	*a = map[string]Answer{"null": Unknown, "false": No, "true": Yes}[string(b)]
 	return nil
@@ -53,7 +53,7 @@ func (a *Answer) UnmarshalJSON(b []byte) error {
 
 const nobody = 65534
 
-// users are those that the tests can be.
+// users returns the users as which the tests can run commands.
 func users() []int {
 	if os.Getuid() == 0 {
 		return []int{0, nobody}
@@ -61,7 +61,7 @@ func users() []int {
 	return []int{os.Getuid()}
 }
 
-// asUser has a command run as the user.
+// asUser makes a command run as a user.
 func asUser(uid int, cmd *exec.Cmd) *exec.Cmd {
 	if uid != os.Getuid() {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
@@ -76,7 +76,7 @@ func self(as string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// publicDir is a scratch folder that every user may enter; t.TempDir is its owner's alone.
+// publicDir returns a temporary directory that every user may enter; only the owner may enter t.TempDir.
 func publicDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "target-test-")
@@ -86,7 +86,7 @@ func publicDir(t testing.TB) string {
 	return dir
 }
 
-// tree makes files: name, mode and content. The contents "/", "fifo" and "-> x" are a folder, a FIFO, a link.
+// tree creates files: name, mode and content. The contents "/", "fifo" and "-> x" mean a directory, a FIFO, a link.
 func tree(t testing.TB, dir string, entries [][3]string) {
 	t.Helper()
 	for _, e := range entries {
@@ -116,7 +116,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// run gives a command's standard output.
+// run returns a command's standard output.
 func run(t testing.TB, cmd *exec.Cmd) string {
 	t.Helper()
 	var stderr strings.Builder

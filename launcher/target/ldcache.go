@@ -24,7 +24,7 @@ const (
 	cacheEntry    = 24
 )
 
-var errBadCache = errors.New("no cache of glibc's ldconfig")
+var errBadCache = errors.New("not a cache of glibc's ldconfig")
 
 // parseLDCache parses the format of glibc 2.2 and later. Integers are u32 in the byte order given by the flags (2: little, 3:
 // big; 0, before 2.33: native, treated as little):

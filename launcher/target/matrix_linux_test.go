@@ -14,8 +14,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// cells are command lines for the carriers that Debian has and that run here; PROBE is the server. Those behind "root:"
-// need root. What they do to the environment is found out by running them.
+// cells has command lines for carriers of Debian; PROBE is the server. Lines that begin with "root:" need root. The test
+// runs each line to find its effect on the environment.
 var cells = []string{
 	"env PROBE", "env -i PROBE", "env -u MALLOC_ARENA_MAX PROBE", "env MALLOC_ARENA_MAX=5 PROBE", "env -i MALLOC_ARENA_MAX=2 PROBE", "env -S 'A=1 PROBE'", "env -iS PROBE", "env - A=b PROBE",
 	"env GLIBC_TUNABLES=glibc.malloc.arena_max=5 PROBE", "env --ignore-environment A=1 PROBE", "env --unset=A -C / PROBE",
@@ -39,17 +39,17 @@ var cells = []string{
 	"root: sudo PROBE", "root: sudo -u nobody PROBE", "root: sudo -E PROBE", "root: sudo --preserve-env=MALLOC_ARENA_MAX PROBE", "root: sudo --preserve-env=A PROBE", "root: sudo MALLOC_ARENA_MAX=2 PROBE", "root: sudo MALLOC_ARENA_MAX=5 PROBE", "root: sudo -i PROBE", "root: sudo -s PROBE", "root: sudo -H -n -u nobody -- PROBE",
 	"root: bwrap --dev-bind / / PROBE", "root: bwrap --dev-bind / / --clearenv PROBE", "root: bwrap --dev-bind / / --setenv MALLOC_ARENA_MAX 5 PROBE", "root: bwrap --dev-bind / / --unsetenv MALLOC_ARENA_MAX PROBE",
 	"root: firejail --quiet --noprofile PROBE", "root: firejail --quiet --noprofile --env=MALLOC_ARENA_MAX=5 PROBE", "root: firejail --quiet --noprofile --rmenv=MALLOC_ARENA_MAX PROBE",
-	// Two and three deep.
+	// Two and three carriers.
 	"nice env -i PROBE", "env -i nice PROBE", "timeout 60 nice stdbuf -oL PROBE", "nohup setsid -w env -u MALLOC_ARENA_MAX PROBE", "tini -s -- sh -c 'exec nice PROBE'", "sh -c 'nice env - timeout 60 PROBE'", "env -i env MALLOC_ARENA_MAX=2 nice PROBE",
 	"xargs -a LIST nice -n 1 env -i PROBE", "dumb-init sh -c 'exec timeout 60 env MALLOC_ARENA_MAX=5 PROBE'", "find LIST -exec sh -c PROBE ;", "bash -c 'exec sh -c \"exec nice PROBE\"'", "chpst -n 1 envdir VARS nice PROBE", "nice SETS", "timeout 60 sh -c 'exec SCRIPT'",
 	"root: sudo nice sh -c PROBE", "root: sudo -E nice timeout 60 PROBE", "root: nice su - root -c 'env MALLOC_ARENA_MAX=2 PROBE'", "root: tini -s -- gosu nobody nice PROBE", "root: unshare -m sudo -E env -i PROBE", "root: runuser -u nobody -- env -i MALLOC_ARENA_MAX=2 nice PROBE",
 }
 
-// seen is the probe's line, wherever a carrier put it.
+// seen finds the line of the probe in the output of a carrier.
 var seen = regexp.MustCompile(`(?m)[01] (\d+) /\S+ (\w+)\r?$`)
 
-// TestMatrixOfCarriers runs each command line with a cap of 2, and compares what arrives in the server's environment and
-// how many arenas it makes with what is said of it.
+// TestMatrixOfCarriers runs each command line with a cap of 2, and compares the verdict with the server's environment and
+// number of arenas.
 func TestMatrixOfCarriers(t *testing.T) {
 	dir := publicDir(t)
 	probe := dir + "/probe"
@@ -88,7 +88,7 @@ func compareCell(t *testing.T, args []string) {
 	err = cmd.Run()
 	m := seen.FindStringSubmatch(out.String())
 	if m == nil {
-		if slices.Contains([]string{"bwrap", "firejail", "unshare"}, args[0]) { // where namespaces are not allowed
+		if slices.Contains([]string{"bwrap", "firejail", "unshare"}, args[0]) { // fails where namespaces are not allowed
 			t.Skipf("%q does not run here: %v: %.300s", args, err, out.String())
 		}
 		testenv.Lack(t, "%q does not run here: %v: %.300s", args, err, out.String())
@@ -105,7 +105,7 @@ func compareCell(t *testing.T, args []string) {
 	}
 }
 
-// TestSudoersOfThisMachine: an ordinary user may not read them, and nothing is refused for that.
+// TestSudoersOfThisMachine: an ordinary user may not read sudoers, so the verdict is unknown and not No.
 func TestSudoersOfThisMachine(t *testing.T) {
 	testenv.NeedRoot(t)
 	testenv.Need(t, "sudo")
@@ -116,7 +116,7 @@ func TestSudoersOfThisMachine(t *testing.T) {
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	quick, thorough := judged(t, cmd)
 	for _, got := range []Target{quick, thorough} {
-		if got.Arrives != Unknown || got.CanCap != Unknown || !strings.Contains(got.Problem(), "whether the cap arrives is not known: what sudo leaves of the environment") {
+		if got.Arrives != Unknown || got.CanCap != Unknown || !strings.Contains(got.Problem(), "the cap may not arrive: sudo's configuration decides") {
 			t.Errorf("arrives %v, can cap %v: %s", got.Arrives, got.CanCap, got.Problem())
 		}
 	}

@@ -39,7 +39,7 @@ func TestParseShebang(t *testing.T) {
 	}
 }
 
-// TestSplitLikeEnv has env(1) split the same strings.
+// TestSplitLikeEnv compares splitWords with env(1).
 func TestSplitLikeEnv(t *testing.T) {
 	for _, s := range []string{
 		"a b", "  a\t b ", "'a b' c", `"a b"c`, `a\_b`, `"a\_b"`, `a\tb\n`, `'a\tb'`, `a\'b`, `'a\'b'`, `a#b #c`, "#a", `\#a`, `""`, `'' a`,
@@ -58,7 +58,7 @@ func TestSplitLikeEnv(t *testing.T) {
 	}
 }
 
-// TestEnvLine reads the argument of "#!/usr/bin/env ARGUMENT", which the kernel hands over as one word.
+// TestEnvLine parses ARGUMENT of "#!/usr/bin/env ARGUMENT", which the kernel passes as one word.
 func TestEnvLine(t *testing.T) {
 	for _, c := range []struct {
 		argument string
@@ -97,7 +97,7 @@ func TestEnablesSecure(t *testing.T) {
 		{[]string{"GLIBC_TUNABLES=glibc.rtld.enable_secure=0x1"}, true},
 		{[]string{"GLIBC_TUNABLES=" + on + ":glibc.rtld.enable_secure=0"}, false},
 		{[]string{"GLIBC_TUNABLES=" + on, "GLIBC_TUNABLES=glibc.rtld.enable_secure=0"}, false},
-		{[]string{"GLIBC_TUNABLES=" + on + ":"}, false}, // malformed: all of it is void
+		{[]string{"GLIBC_TUNABLES=" + on + ":"}, false}, // malformed: glibc ignores all of it
 		{[]string{"GLIBC_TUNABLES=" + on + "=2"}, false},
 		{[]string{"GLIBC_TUNABLES="}, false},
 		{[]string{"TUNABLES=" + on}, false},
@@ -109,8 +109,8 @@ func TestEnablesSecure(t *testing.T) {
 	}
 }
 
-// TestSystemTunables has a cache that ldconfig of glibc 2.44 made of testdata/tunables.conf, and what the loader of
-// 2.44 says of it (ld.so --list-tunables) for programs of these names.
+// TestSystemTunables reads a cache that ldconfig of glibc 2.44 built from testdata/tunables.conf. The wanted values are
+// those of ld.so --list-tunables of 2.44 for programs of these names.
 func TestSystemTunables(t *testing.T) {
 	v := environ.GlibcVersion{Major: 2, Minor: 44}
 	for _, c := range []struct {
@@ -132,7 +132,7 @@ func TestSystemTunables(t *testing.T) {
 			t.Errorf("%s %q: %+v, want %d and %d", c.program, c.env, got, c.max, c.test)
 		}
 	}
-	// In secure mode what is onlysecure or anysecure counts.
+	// In secure mode the lines with onlysecure or anysecure apply.
 	secure := environ.Effective(nil, v, fsys{}.systemTunables("/usr/bin/z", "testdata/tunables.cache", true)...)
 	if want := (environ.Value{N: 7, OK: true, From: "tunables", System: true, Locked: true}); secure.Max != want || secure.Test != (environ.Value{Locked: true}) {
 		t.Errorf("in secure mode: %+v", secure)
@@ -149,13 +149,12 @@ func TestParsePreloadFile(t *testing.T) {
 	}
 }
 
-// TestParseOldCache is about the format that ldconfig wrote up to glibc 2.31, in both byte orders, and about
-// entries for special processors.
+// TestParseOldCache parses the format of ldconfig up to glibc 2.31, in both byte orders, with hwcap entries.
 func TestParseOldCache(t *testing.T) {
 	texts := "libx.so\x00/lib/hw/libx.so\x00/lib/libx.so\x00"
 	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
 		b := order.AppendUint32([]byte(cacheMagicOld+"\x00"), 1)
-		b = append(b, make([]byte, 12)...) // the entry of the older table
+		b = append(b, make([]byte, 12)...) // entry of the older table
 		inner := order.AppendUint32([]byte(cacheMagic), 2)
 		inner = order.AppendUint32(inner, uint32(len(texts)))
 		flags := byte(2)
@@ -210,7 +209,7 @@ func TestParseLoader(t *testing.T) {
 	}
 }
 
-// seeds adds the heads of real files to a fuzz corpus.
+// seeds adds the first bytes of real files to a fuzz corpus.
 func seeds(f *testing.F, size int, patterns ...string) {
 	f.Helper()
 	f.Add([]byte{})

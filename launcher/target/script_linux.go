@@ -44,7 +44,7 @@ func (c *chain) intoText(text string, args []string) bool {
 	c.judgeScript(commands, "", 0)
 	next := successor(commands, true)
 	if next == nil || !c.start(*next, "", args) {
-		c.unknown(fmt.Sprintf("which program %q starts is not plain to see", shown([]string{text})))
+		c.unknown(fmt.Sprintf("cannot determine which program %q starts", shown([]string{text})))
 		return false
 	}
 	last := commands[len(commands)-1]
@@ -57,7 +57,7 @@ func (c *chain) start(next shellCommand, file string, args []string) bool {
 	set, words := next.parts()
 	c.line, c.in = nil, " in "+file
 	if file == "" {
-		c.in = " in the text of " + c.links[len(c.links)-1].Name
+		c.in = " in the script text of " + c.links[len(c.links)-1].Name
 	}
 	for _, w := range words {
 		c.line = append(c.line, w.expand(args)...)
@@ -191,12 +191,12 @@ func (c *chain) change(command shellCommand, file, what string, r reading) {
 		c.env = env
 		return
 	}
-	place := "the text behind " + c.linkName()
+	place := "the script text of " + c.linkName()
 	if file != "" {
 		place = fmt.Sprintf("%s:%d", file, command.line)
 	}
 	c.env = env
-	instead := "write MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4} there, with your number, and the cap counts"
+	instead := "write MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4} there, with your default instead of 4, to keep the cap"
 	if command.always {
 		c.lose(place+" "+what, instead)
 		return

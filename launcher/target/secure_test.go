@@ -26,9 +26,8 @@ func copyFile(t *testing.T, from, to string) {
 	must(t, out.Close())
 }
 
-// TestSecureLikeTheKernel runs a program that prints getauxval(AT_SECURE) under each situation, by root and
-// by another user, with and without no_new_privs, and compares with AtSecure; and where it is not secure,
-// whether the cap works.
+// TestSecureLikeTheKernel runs a program that prints getauxval(AT_SECURE) in each situation, as root and as another user,
+// with and without no_new_privs, and compares it with AtSecure. If the program is not secure, the cap must work.
 func TestSecureLikeTheKernel(t *testing.T) {
 	testenv.NeedRoot(t)
 	for _, tool := range []string{"setcap", "setpriv"} {
@@ -66,14 +65,14 @@ func TestSecureLikeTheKernel(t *testing.T) {
 		program := filepath.Join(dir, strings.ReplaceAll(c.name, " ", "-"))
 		copyFile(t, dir+"/probe", program)
 		must(t, os.Chown(program, c.uid, c.gid))
-		must(t, syscall.Chmod(program, c.mode)) // os.Chmod has its own set-uid bits
+		must(t, syscall.Chmod(program, c.mode)) // os.Chmod uses other set-uid bits
 		if c.setcap != nil {
 			run(t, exec.Command("setcap", append(c.setcap, program)...))
 		}
 		script := program + ".sh"
 		must(t, os.WriteFile(script, []byte("#!"+program+"\n"), 0o755))
 		must(t, os.Chown(script, other, other))
-		must(t, syscall.Chmod(script, 0o6755)) // the bits of a script count for nothing
+		must(t, syscall.Chmod(script, 0o6755)) // the kernel ignores these bits of a script
 		for _, uid := range users() {
 			for _, wrap := range [][]string{nil, {"setpriv", "--no-new-privs", "--"}} {
 				for _, path := range []string{program, script} {
@@ -89,7 +88,7 @@ func TestSecureLikeTheKernel(t *testing.T) {
 	}
 }
 
-// compareSecure runs the program and judges it, both by the same starter.
+// compareSecure runs the program and Examine as the same user.
 func compareSecure(t *testing.T, dir, path string, start func(args ...string) *exec.Cmd) {
 	t.Helper()
 	quick, got := judged(t, start(dir+"/judge", path))
@@ -105,7 +104,7 @@ func compareSecure(t *testing.T, dir, path string, start func(args ...string) *e
 	}
 }
 
-// TestSecureOnNosuid does the same on a file system that is mounted so.
+// TestSecureOnNosuid does the same on a nosuid file system.
 func TestSecureOnNosuid(t *testing.T) {
 	testenv.NeedRoot(t)
 	dir := publicDir(t)
@@ -123,7 +122,7 @@ func TestSecureOnNosuid(t *testing.T) {
 	})
 }
 
-// TestFileCapabilitiesAreNotedForRoot: the verdict holds for root alone.
+// TestFileCapabilitiesAreNotedForRoot: a note says that the verdict holds only for root.
 func TestFileCapabilitiesAreNotedForRoot(t *testing.T) {
 	testenv.NeedRoot(t)
 	testenv.Need(t, "setcap")
@@ -131,7 +130,7 @@ func TestFileCapabilitiesAreNotedForRoot(t *testing.T) {
 	copyFile(t, "/bin/true", dir+"/true")
 	run(t, exec.Command("setcap", "cap_net_raw+ep", dir+"/true"))
 	got := Examine(dir+"/true", nil, nil)
-	if got.CanCap != Yes || got.AtSecure != No || len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "started by another user than root it runs in secure mode") {
+	if got.CanCap != Yes || got.AtSecure != No || len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "started by a user other than root, it runs in secure mode") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -158,7 +157,7 @@ func TestParseFileCaps(t *testing.T) {
 	}
 }
 
-// TestSecureByTheRules holds what the machine may not let a test set up.
+// TestSecureByTheRules checks cases that a test may not be able to set up on this machine.
 func TestSecureByTheRules(t *testing.T) {
 	user := credentials{uid: 1000, euid: 1000, gid: 1000, egid: 1000, bounding: 1<<41 - 1}
 	unbound, nnp, suid := user, user, user

@@ -92,7 +92,7 @@ func (t Target) Problem() string {
 	case t.CanCap == No:
 		why = "the cap cannot work, because "
 	case t.Arrives == Unknown && len(t.Why) > 0: // Why is empty if the program was not examined
-		why = "whether the cap arrives is not known: "
+		why = "the cap may not arrive: "
 	default:
 		return ""
 	}

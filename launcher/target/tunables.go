@@ -91,7 +91,7 @@ func locked(system []environ.SystemTunable) (sentence string) {
 		case !s.Locked:
 			sentence = ""
 		case s.N == 0:
-			sentence = "/etc/tunables.conf locks " + name + " with a value that glibc does not take, and the environment cannot override it"
+			sentence = "/etc/tunables.conf locks " + name + " with an invalid value, which the environment cannot override"
 		default:
 			sentence = fmt.Sprintf("/etc/tunables.conf sets %s to %d, which the environment cannot override", name, s.N)
 		}

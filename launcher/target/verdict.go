@@ -57,14 +57,14 @@ func (t *Target) cannot(f facts) {
 	}
 	switch {
 	case t.Go && !t.Cgo:
-		t.why("%q is a Go program without glibc in it, and Go does not use malloc", program)
+		t.why("%q is a Go program without cgo, and Go does not use glibc's malloc", program)
 		t.hint("for Go, set GOMEMLIMIT to bound its memory")
 	case t.Libc == "musl":
 		t.why("%q uses musl, which has no arenas", program)
 	case t.Libc == "none":
 		t.why("%q needs no C library, so it does not use glibc's malloc", program)
 	case f.staticOther && f.replaces == "":
-		t.why("%q is static, and glibc's malloc is not in it", program)
+		t.why("%q is static and does not contain glibc's malloc", program)
 	case f.replaces != "" && t.Allocator != "":
 		t.why("%s, and %s does not read MALLOC_ARENA_MAX", f.replacement(program), t.Allocator)
 		t.hint(allocator.Instead(t.Allocator, f.cap))
@@ -72,7 +72,7 @@ func (t *Target) cannot(f facts) {
 	if f.secure != "" && t.Libc != "musl" && t.Libc != "none" {
 		t.why("%q %s, so the kernel starts it in secure mode (AT_SECURE), in which glibc ignores MALLOC_ARENA_MAX", program, f.secure)
 		if f.secure == "has file capabilities" {
-			t.hint("give it ambient capabilities instead (systemd: AmbientCapabilities=, setpriv --ambient-caps): they are no secure mode")
+			t.hint("give it ambient capabilities instead (systemd: AmbientCapabilities=, setpriv --ambient-caps), which do not cause secure mode")
 		}
 	}
 	t.cannotByVersion(f)
@@ -83,7 +83,7 @@ func (f facts) replacement(program string) string {
 	base := f.replaces[strings.LastIndexByte(f.replaces, '/')+1:]
 	switch {
 	case f.replaces == program:
-		return fmt.Sprintf("%q has another malloc linked into it", program)
+		return fmt.Sprintf("%q contains another malloc", program)
 	case f.preloaded:
 		return fmt.Sprintf("%s is preloaded into %q", base, program)
 	}
@@ -98,7 +98,7 @@ func (t *Target) cannotByVersion(f facts) {
 		t.why("glibc %s (%q) %s", t.LibcVersion, f.libc, why)
 	case f.enable && (t.Static || t.since(40)):
 		t.why("GLIBC_TUNABLES has glibc.rtld.enable_secure=1, with which %q ignores MALLOC_ARENA_MAX (glibc 2.40 and later)", t.Program())
-		t.hint("take glibc.rtld.enable_secure out of GLIBC_TUNABLES")
+		t.hint("remove glibc.rtld.enable_secure from GLIBC_TUNABLES")
 	case f.locked != "" && t.since(44):
 		t.why("%s", f.locked)
 		t.hint("set the cap in /etc/tunables.conf and run ldconfig")
@@ -119,10 +119,10 @@ func (t *Target) doubt(f facts) {
 	t.Why = append(t.Why, f.missing...)
 	t.Why = append(t.Why, f.damaged...)
 	if f.replaces != "" {
-		t.why("malloc comes from %q, not from glibc; whether it reads MALLOC_ARENA_MAX is not known", f.replaces)
+		t.why("malloc comes from %q, not from glibc, and may not read MALLOC_ARENA_MAX", f.replaces)
 	}
 	for _, name := range f.hidden {
-		t.why("%q has %s linked into it under names of its own; what it allocates there is not capped", program, name)
+		t.why("%q contains %s under other symbol names; the cap does not apply to what it allocates there", program, name)
 		t.hint(allocator.Instead(name, f.cap))
 	}
 	switch _, unpatched := t.Glibc().Ignores(); {
@@ -140,16 +140,16 @@ func (t *Target) doubt(f facts) {
 func (t *Target) doubtStatic(f facts) {
 	switch program := t.Program(); {
 	case !f.staticMalloc:
-		t.why("%q is static, and whether glibc's malloc is in it cannot be seen", program)
+		t.why("%q is static, and arenacap cannot see whether it contains glibc's malloc", program)
 	case !f.staticTunable:
-		t.why("%q is static and has glibc's malloc in it, of a version that may not obey MALLOC_ARENA_MAX", program)
+		t.why("%q is static and contains a glibc malloc that may ignore MALLOC_ARENA_MAX", program)
 	}
 }
 
 // confirm adds the reason for a Yes.
 func (t *Target) confirm(f facts) {
 	if t.Static {
-		t.why("%q is static and has glibc's malloc in it", t.Program())
+		t.why("%q is static and contains glibc's malloc", t.Program())
 		return
 	}
 	t.why("%q uses the malloc of %q (glibc %s)", t.Program(), f.libc, t.LibcVersion)
@@ -158,13 +158,13 @@ func (t *Target) confirm(f facts) {
 // addNotes adds facts that matter for any verdict.
 func (t *Target) addNotes(f facts) {
 	if f.mallopt != "" && t.CanCap != No {
-		t.note("%q calls mallopt, and may set a limit of its own over the cap", f.mallopt)
+		t.note("%q calls mallopt, which can override the cap", f.mallopt)
 	}
 	if t.Go && t.Cgo {
-		t.note("Go's own heap is not arenas: the cap counts for what its C code allocates")
+		t.note("the cap limits only what the C code allocates, because Go's heap does not use arenas")
 	}
 	if f.rootCaps {
-		t.note("%q has file capabilities: started by another user than root it runs in secure mode, where a cap cannot work", t.Program())
+		t.note("%q has file capabilities: started by a user other than root, it runs in secure mode, in which a cap cannot work", t.Program())
 	}
 	if t.Glibc().Racy() && t.CanCap == Yes {
 		t.note("glibc %s may have been built without a limit on arenas (--enable-experimental-malloc)", t.LibcVersion)
@@ -173,7 +173,7 @@ func (t *Target) addNotes(f facts) {
 		t.Notes = append(t.Notes, f.missing...)
 	}
 	if i := slices.IndexFunc(t.Chain, func(l Link) bool { return l.Stays }); i >= 0 {
-		t.note("%s stays in front of the server: a budget with scope = \"process\" measures it alone, \"tree\" the server too", t.Chain[i].Name)
+		t.note("%[1]s remains as a parent of the server: a budget with scope = \"process\" measures only %[1]s, \"tree\" also the server", t.Chain[i].Name)
 	}
 	if len(t.Interpreters) > 0 {
 		t.noteScript(f)
@@ -182,12 +182,12 @@ func (t *Target) addNotes(f facts) {
 
 // noteScript adds a note about the programs that a script starts.
 func (t *Target) noteScript(f facts) {
-	inherit := "what the script starts inherits the cap"
+	inherit := "programs that it starts inherit the cap"
 	switch {
 	case t.Arrives != Yes:
-		inherit = "what the script starts inherits what it sets"
+		inherit = "programs that it starts inherit the values that it sets"
 	case len(f.sourced) > 0:
-		inherit += fmt.Sprintf(", unless %s, which it reads in and which was not followed here, sets another", f.sourced[0])
+		inherit += fmt.Sprintf(", unless %s, which it sources and arenacap did not read, sets another", f.sourced[0])
 	}
-	t.note("%q is a script: %s is judged, and %s", t.Server, t.Program(), inherit)
+	t.note("%q is a script: the verdict is about %s, and %s", t.Server, t.Program(), inherit)
 }

@@ -13,7 +13,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestConclude is about versions and settings that this machine does not have.
+// TestConclude checks versions and settings that this machine does not have.
 func TestConclude(t *testing.T) {
 	glibc := func(version, release string) Target {
 		return Target{Arrives: Yes, Server: "/srv/x", Bits: 64, Libc: "glibc", LibcVersion: version, LibcRelease: release, Allocator: "glibc", AtSecure: No}
@@ -51,10 +51,10 @@ func TestConclude(t *testing.T) {
 		{"version not found", glibc("", ""), libc, Unknown, "the version of the C library", ""},
 		{"another C library", Target{Arrives: Yes, Server: "/srv/x"}, facts{thorough: true}, Unknown, "was not recognized", ""},
 		{"Quick", glibc("", ""), facts{}, Unknown, "", ""},
-		{"a static program, packed", Target{Arrives: Yes, Server: "/srv/x", Static: true}, facts{thorough: true}, Unknown, "cannot be seen", ""},
-		{"a static program of an old glibc", Target{Arrives: Yes, Server: "/srv/x", Static: true, Libc: "glibc"}, with(func(f *facts) { f.staticMalloc = true }), Unknown, "may not obey", ""},
-		{"an allocator with names of its own", glibc("2.36", ""), with(func(f *facts) { f.hidden = []string{"jemalloc"} }), Unknown, "jemalloc linked into it under names of its own", ""},
-		{"an allocator linked statically", func() Target { t := glibc("2.36", ""); t.Allocator = "tcmalloc"; return t }(), with(func(f *facts) { f.replaces = "/srv/x" }), No, "another malloc linked into it, and tcmalloc does not read", ""},
+		{"a static program, packed", Target{Arrives: Yes, Server: "/srv/x", Static: true}, facts{thorough: true}, Unknown, "cannot see whether it contains", ""},
+		{"a static program of an old glibc", Target{Arrives: Yes, Server: "/srv/x", Static: true, Libc: "glibc"}, with(func(f *facts) { f.staticMalloc = true }), Unknown, "may ignore", ""},
+		{"an allocator under other symbol names", glibc("2.36", ""), with(func(f *facts) { f.hidden = []string{"jemalloc"} }), Unknown, "contains jemalloc under other symbol names", ""},
+		{"an allocator linked statically", func() Target { t := glibc("2.36", ""); t.Allocator = "tcmalloc"; return t }(), with(func(f *facts) { f.replaces = "/srv/x" }), No, "contains another malloc, and tcmalloc does not read", ""},
 		{"mallopt", glibc("2.36", ""), with(func(f *facts) { f.mallopt = "/lib/liby.so" }), Yes, "uses the malloc", `"/lib/liby.so" calls mallopt`},
 		{"set-uid", glibc("2.36", ""), with(func(f *facts) { f.secure = "is set-uid" }), No, `"/srv/x" is set-uid, so the kernel starts it in secure mode`, ""},
 	} {
@@ -68,7 +68,7 @@ func TestConclude(t *testing.T) {
 	}
 }
 
-// TestAnswerJSON: what is not known is null.
+// TestAnswerJSON: unknown is null.
 func TestAnswerJSON(t *testing.T) {
 	for a, want := range map[Answer]string{Unknown: "null", No: "false", Yes: "true"} {
 		if got, err := a.MarshalJSON(); string(got) != want || err != nil {
@@ -77,7 +77,7 @@ func TestAnswerJSON(t *testing.T) {
 	}
 }
 
-// TestAnotherRoot builds small systems: a program of this machine, with a C library that says it is another.
+// TestAnotherRoot builds small systems: a program of this machine, with a C library that reports another version.
 func TestAnotherRoot(t *testing.T) {
 	for _, c := range []struct {
 		situation string
@@ -91,7 +91,7 @@ func TestAnotherRoot(t *testing.T) {
 		{"tunables.conf locked", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "-4"}}, nil, No,
 			"/etc/tunables.conf sets glibc.malloc.arena_max to 4, which the environment cannot override"},
 		{"tunables.conf locked, then not", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "-4 3"}}, nil, Yes, "(glibc 2.44)"},
-		{"tunables.conf locked with nonsense", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "-0"}}, nil, No, "with a value that glibc does not take"},
+		{"tunables.conf locked with nonsense", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "-0"}}, nil, No, "with an invalid value"},
 		{"tunables.conf for this program", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "-4[prog"}}, nil, No, "/etc/tunables.conf sets"},
 		{"tunables.conf for another program", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "-4[/bin/other"}}, nil, Yes, "(glibc 2.44)"},
 		{"tunables.conf that may be overridden", "GNU libc) stable release version 2.44.", [][3]string{{"tunables", "644", "4"}}, nil, Yes, "(glibc 2.44)"},
@@ -119,8 +119,8 @@ func TestAnotherRoot(t *testing.T) {
 	}
 }
 
-// fakeCache has ldconfig make the cache, and adds the section that a newer ldconfig would, for the lines of arena_max
-// that the file "tunables" has: [-]VALUE[[PROGRAM].
+// fakeCache runs ldconfig, and adds the section that a newer ldconfig would write for the arena_max lines in the file
+// "tunables": [-]VALUE[[PROGRAM]; "-" locks the line.
 func fakeCache(t *testing.T, root string) {
 	t.Helper()
 	ldconfig := "/sbin/ldconfig"
@@ -165,13 +165,13 @@ func fakeCache(t *testing.T, root string) {
 	must(t, os.WriteFile(path, append(b, entries...), 0o644))
 }
 
-// TestNotesAndHints reads as an operator would.
+// TestNotesAndHints checks the whole text for an operator.
 func TestNotesAndHints(t *testing.T) {
 	t1 := Target{Arrives: Yes, Server: "/srv/x.py", Interpreters: []string{"/usr/bin/env", "/usr/bin/python3"}, Libc: "glibc", LibcVersion: "2.36", Allocator: "jemalloc"}
 	t1.conclude(facts{thorough: true, cap: 3, replaces: "/lib/libjemalloc.so.2", preloaded: true})
 	want := Target{
 		Why:   []string{`libjemalloc.so.2 is preloaded into "/usr/bin/python3", and jemalloc does not read MALLOC_ARENA_MAX`},
-		Notes: []string{`"/srv/x.py" is a script: /usr/bin/python3 is judged, and what the script starts inherits the cap`},
+		Notes: []string{`"/srv/x.py" is a script: the verdict is about /usr/bin/python3, and programs that it starts inherit the cap`},
 		Hints: []string{"for jemalloc, set MALLOC_CONF=narenas:3"},
 	}
 	if !slices.Equal(t1.Why, want.Why) || !slices.Equal(t1.Notes, want.Notes) || !slices.Equal(t1.Hints, want.Hints) {
