@@ -43,7 +43,7 @@ func recognize(begin []byte) error {
 	return errNoRecord
 }
 
-// mayBegin reports whether a text has this beginning, or is a part of it that was cut short.
+// mayBegin reports whether a text begins with with, or is itself the beginning of with.
 func mayBegin(text []byte, with string) bool {
 	n := min(len(text), len(with))
 	return string(text[:n]) == with[:n]

@@ -105,7 +105,7 @@ func (m *measurement) complete() bool { return m.x.Missing(m.runs) == 0 && m.set
 func (m *measurement) late() bool { return m.x.MaxTime > 0 && time.Since(m.began) >= m.x.MaxTime }
 
 func (m *measurement) round(ctx context.Context, round int) error {
-	if err := ctx.Err(); err != nil { // a round without runs does not check it elsewhere
+	if err := ctx.Err(); err != nil { // a round without runs would not notice the end
 		return err
 	}
 	for _, i := range order(m.x.Seed, round, len(m.x.Candidates)) {

@@ -14,9 +14,9 @@ func (p *planner) judgeRestart() {
 		switch {
 		case ok:
 		case p.u.last("Type") == "oneshot" && !told:
-			p.note("Type=oneshot: no Restart= starts a program again that exits cleanly after the SIGTERM of a breach; if it has to start again, use --supervise and write Restart=on-failure")
+			p.note("Type=oneshot: no Restart= restarts a program that exits cleanly after the SIGTERM of a breach; if it has to restart, use --supervise and write Restart=on-failure")
 		default:
-			p.note(`action = "terminate" ends the server with SIGTERM, and Restart=%s does not start it again; if it has to start again, uncomment the Restart= below`, cmp.Or(restart, "no"))
+			p.note(`action = "terminate" ends the server with SIGTERM, and Restart=%s does not restart it; if it has to restart, uncomment the Restart= below`, cmp.Or(restart, "no"))
 			if restart = "always"; told {
 				restart = "on-failure"
 			}

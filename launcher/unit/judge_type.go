@@ -39,19 +39,19 @@ func (p *planner) notifying() string {
 // judgeNotify notes the cost of MAINPID=: the main process is then a child of arenacap, so systemd cannot wait for it and
 // does not get its exit status.
 func (p *planner) judgeNotify(why string) {
-	p.note("%s: a supervising arenacap makes the program the main process, which is not systemd's child: its status is lost unless the unit has NotifyAccess=all, and only Restart=always starts it again; do not supervise", why)
+	p.note("%s: a supervising arenacap makes the program the main process, which is not systemd's child: its status is lost unless the unit has NotifyAccess=all, and only Restart=always restarts it; use mode = \"exec\" without --supervise", why)
 	if kill := p.u.last("KillMode"); kill == "mixed" || kill == "process" {
-		p.note("%s: with KillMode=%s systemd sends SIGKILL right after SIGTERM if the main process is not its child; do not supervise, or write KillMode=control-group", why, kill)
+		p.note("%s: with KillMode=%s systemd sends SIGKILL right after SIGTERM if the main process is not its child; use mode = \"exec\" without --supervise, or write KillMode=control-group", why, kill)
 	}
 }
 
 func (p *planner) judgeForking() {
 	if p.supervised() {
-		p.note(`Type=forking: the started process exits once the service runs, and a supervising arenacap exits with it; do not supervise, and write scope = "cgroup" in the policy's [budget]`)
+		p.note(`Type=forking: the started process exits once the service runs, and a supervising arenacap exits with it; use mode = "exec" without --supervise, and write scope = "cgroup" in the policy's [budget]`)
 	} else if p.w.Plan.Policy.Budget.Scope == "process" {
 		p.note(`Type=forking: the started process exits once the service runs, and its watch exits with it; write scope = "cgroup" in the policy's [budget]`)
 	}
 	if guess := p.u.last("GuessMainPID"); p.u.last("PIDFile") == "" && (guess == "" || p.u.yes("GuessMainPID")) {
-		p.note("Type=forking without PIDFile=: systemd takes the only remaining process as the main one, but the watch remains too, so it finds none; write PIDFile= with the file that the program writes")
+		p.note("Type=forking without PIDFile=: systemd takes the only remaining process as the main one, but the watch remains too, so systemd finds none; write PIDFile= with the file that the program writes")
 	}
 }

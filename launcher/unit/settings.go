@@ -116,7 +116,7 @@ func goesOn(line string) bool {
 func sectionName(line string) (string, error) {
 	name, ok := strings.CutSuffix(line[1:], "]")
 	if !ok || strings.ContainsFunc(name, special) {
-		return "", fmt.Errorf("%q is not a section; systemd stops reading the file here", line)
+		return "", fmt.Errorf("%q is not a section header; systemd stops reading the file here", line)
 	}
 	return name, nil
 }

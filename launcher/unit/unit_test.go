@@ -36,7 +36,7 @@ func TestNoUnit(t *testing.T) {
 		"nothing":                  "nothing.service has no ExecStart=",
 		"reset.service":            "reset.service has no ExecStart= (" + dir + "/u/reset.service, " + dir + "/u/reset.service.d/a.conf)",
 		"open":                     "open.service:3: ExecStart=/bin/x 'a: the quote ' is not closed",
-		"section":                  `section.service:3: "[Ser" is not a section`,
+		"section":                  `section.service:3: "[Ser" is not a section header`,
 		"latin":                    "latin.service:2: ",
 		"long":                     "has over 1048576 bytes",
 		"loop":                     "loop.service was not found",

@@ -69,7 +69,7 @@ func leanest(fit []Outcome) Outcome {
 	return fit[max(0, i)]
 }
 
-// size orders candidates by cap; no cap sorts last.
+// size orders candidates by their cap; those without a cap are last.
 func (o Outcome) size() int {
 	if o.ArenaMax == 0 {
 		return math.MaxInt
