@@ -33,8 +33,8 @@ type object struct {
 
 // linker finds the libraries of one program as glibc's dynamic loader does (man 8 ld.so), without running it.
 //
-// Known limits: libraries in glibc-hwcaps directories are not looked for, because they are builds of the same library.
-// Effects of LD_AUDIT libraries and libraries loaded with dlopen(3) are not seen.
+// Known limits: the linker does not look into glibc-hwcaps directories, which have builds of the same libraries for newer
+// processors. It does not see effects of LD_AUDIT libraries, or libraries loaded with dlopen(3).
 type linker struct {
 	fs          fsys
 	machine     elf.Machine

@@ -8,7 +8,7 @@ type shebang struct {
 	argument    string // the rest of the line, inner blanks included; "" if none
 }
 
-// shebangSize is BINPRM_BUF_SIZE: the kernel reads so many bytes of a file (256 since Linux 5.1).
+// shebangSize is BINPRM_BUF_SIZE, the bytes of a file that the kernel reads (256 since Linux 5.1).
 const shebangSize = 256
 
 // parseShebang reads the first line of a script (Linux: fs/binfmt_script.c, load_script). Format:
