@@ -87,8 +87,8 @@ func (p *process) explain(err error) error {
 	return fmt.Errorf("process %d (%q): %w", p.pid, p.stat.Name, err)
 }
 
-// remedy says how to get access (ptrace(2), "Ptrace access mode checking"). A user may not read an own process that is not
-// dumpable or, if Yama restricts it, not a descendant; root needs CAP_SYS_PTRACE in the process's user namespace.
+// remedy says how to get access (ptrace(2), "Ptrace access mode checking"). The process's user needs the process to be
+// dumpable and, if Yama restricts it, a descendant; root needs CAP_SYS_PTRACE in the process's user namespace.
 func (p *process) remedy() string {
 	if os.Geteuid() == 0 {
 		return "root needs CAP_SYS_PTRACE, in the user namespace of the process; run it on the host, or add the capability"

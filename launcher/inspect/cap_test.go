@@ -128,7 +128,7 @@ func TestJudge(t *testing.T) {
 		{"MALLOC_ARENA_TEST=3 since 2.44", base(environ.GlibcVersion{Major: 2, Minor: 44}, 3, "MALLOC_ARENA_TEST=3").with(limitOn(2)), 0, "", NoAnswer, "glibc's own limit is 3 here"},
 		{"MALLOC_ARENA_TEST=-1 is no limit", base(glibc236, 1, "MALLOC_ARENA_TEST=-1").with(limitOn(2)), 0, "", NoAnswer, "so large that glibc has no limit"},
 		{"an empty tunable", base(glibc241, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max="), 0, "", NoAnswer, "glibc.malloc.arena_max is empty, which sets nothing"},
-		{"a duplicate that is no number", base(glibc241, 1, "MALLOC_ARENA_MAX=3", "MALLOC_ARENA_MAX=abc"), 0, "", NoAnswer, `its glibc rejects "MALLOC_ARENA_MAX=abc"; of several values only the last one counts`},
+		{"a duplicate that is not a number", base(glibc241, 1, "MALLOC_ARENA_MAX=3", "MALLOC_ARENA_MAX=abc"), 0, "", NoAnswer, `its glibc rejects "MALLOC_ARENA_MAX=abc"; of several values only the last one counts`},
 		{"a duplicate of 0", base(glibc241, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max=3:glibc.malloc.arena_max=0"), 0, "", NoAnswer, "glibc.malloc.arena_max is 0, which means glibc's own limit; of several values only the last one counts"},
 		{"a malformed whole", base(glibc241, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max=3:"), 0, "", NoAnswer, "ignores GLIBC_TUNABLES"},
 		{"tunables before there were any", base(glibc215, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max=3"), 0, "", NoAnswer, "glibc 2.15 does not know GLIBC_TUNABLES"},

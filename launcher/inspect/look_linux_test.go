@@ -76,7 +76,7 @@ func TestLookAtCaps(t *testing.T) {
 		{"tunables that the loader cuts", []string{"MALLOC_ARENA_MAX=7", "GLIBC_TUNABLES=glibc.malloc.tcache_count=2:glibc.malloc.arena_max=3"}, []string{many}, 3, "tunables", Yes, "", ""},
 		{"mallopt inside raises it", []string{"MALLOC_ARENA_MAX=4"}, []string{"mallopt 6", many}, 4, "environment", No, "mallopt(M_ARENA_MAX)", "M_ARENA_MAX"},
 		{"mallopt inside lowers it", []string{"MALLOC_ARENA_MAX=4"}, []string{"mallopt 2", many}, 4, "environment", Yes, "2 arenas of 4", ""},
-		{"an entry that is no variable", []string{"A", "MALLOC_ARENA_MAX=4", "MALLOC_ARENA_MAX"}, []string{many}, 4, "environment", Yes, "4 arenas of 4", ""},
+		{"an entry without =", []string{"A", "MALLOC_ARENA_MAX=4", "MALLOC_ARENA_MAX"}, []string{many}, 4, "environment", Yes, "4 arenas of 4", ""},
 		{"a test that glibc takes", []string{"MALLOC_ARENA_TEST=020"}, nil, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", ""},
 		{"an invalid value", []string{"MALLOC_ARENA_MAX=four"}, nil, 0, "", NoAnswer, `its glibc rejects "MALLOC_ARENA_MAX=four"`, ""},
 		{"several heaps an arena", []string{"MALLOC_ARENA_MAX=3"}, []string{"threads 2 150000"}, 3, "environment", Yes, "", ""},

@@ -265,7 +265,7 @@ func readVersion(t *testing.T, dir string, bits int) environ.GlibcVersion {
 	upstream, _, _ := strings.Cut(strings.TrimSpace(string(text)), "-")
 	v := environ.Glibc(upstream, bits)
 	if !v.Known() {
-		t.Fatalf("%q is no version", text)
+		t.Fatalf("%q is not a version", text)
 	}
 	return v
 }

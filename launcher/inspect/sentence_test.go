@@ -130,8 +130,8 @@ func TestNext(t *testing.T) {
 		{"no cap", func(*arena.Process) {}, Cap{}, "put 'arenacap run --' in front of its start command: with 2 arenas, one a core here, it would reserve 896 MiB less"},
 		{"a cap that is kept", func(*arena.Process) {}, Cap{N: 16, Kept: Yes}, ""},
 		{"a cap that is not kept", func(*arena.Process) {}, Cap{N: 2, Kept: No, advice: "do this"}, "do this"},
-		{"arenas are no large part", func(p *arena.Process) { p.Virtual = 100 * gib }, Cap{}, ""},
-		{"arenas are a large part but for what is only reserved", func(p *arena.Process) {
+		{"arenas are a small part", func(p *arena.Process) { p.Virtual = 100 * gib }, Cap{}, ""},
+		{"arenas are a large part without reservations", func(p *arena.Process) {
 			p.Virtual += 8 * 1024 * gib
 			p.Parts = append(p.Parts, arena.Part{Kind: "reserved", Virtual: 8 * 1024 * gib})
 		}, Cap{}, "put 'arenacap run --'"},

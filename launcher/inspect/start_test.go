@@ -18,7 +18,7 @@ func TestOverwritten(t *testing.T) {
 		{"one", "A=1\x00", target.No, false},
 		{"several", "A=1\x00B=\x00C=x=y\x00", target.No, false},
 		{"no NUL at the end", "A=1\x00B=2", target.No, false},
-		{"bytes that are no text", "A=\xff\xfe\n\x00", target.No, false},
+		{"bytes that are not text", "A=\xff\xfe\n\x00", target.No, false},
 		{"an empty name", "=1\x00", target.No, false},
 		{"cleared by a title", "\x00\x00\x00", target.No, true},
 		{"a title that spilled over", "process\x00ME=/root\x00", target.Yes, true},

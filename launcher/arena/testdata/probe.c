@@ -1,23 +1,23 @@
-/* A program with as many threads, arenas and heaps as a test asks for. One command a line on stdin, each
-   answered with its output and a line "ok":
+/* A program that makes threads, arenas and heaps on command. It reads one command a line from stdin and answers each
+   with its output and a line "ok":
 
      threads N KIB   start N threads that allocate KIB kilobytes in pieces of 60,000 bytes and hold them
      hold N KIB      the same, in pieces of KIB kilobytes: N pieces in one more thread
-     huge N KIB      the same, and asks the kernel for huge pages in them before it writes
+     huge N KIB      the same, in huge pages (madvise)
      end             let all threads finish, and wait for them
      free            let the threads free what they hold, keeping every third piece
      churn N         start N threads that allocate and free at random until "end"
      surge N         start N threads that fill and empty more than one heap again and again until "end"
      stacks N KIB G  start N threads with stacks of KIB kilobytes and guards of G bytes
-     nomain          go on in another thread and end the first one
+     nomain          continue in another thread and end the first one
      mallopt N       mallopt(M_ARENA_MAX, N)
      info            malloc_info
      trim            malloc_trim(0)
-     forge           make maps that look like heaps and are none
-     headers N       N headers of arenas that lead to one another, and to malloc's own in no way
-     namespace PATH  dlmopen PATH in a namespace of its own, and allocate there from three threads
-     maps N          N mappings that do not grow together
-     touch           write into all of these that may be written                                         */
+     forge           make mappings that look like heaps
+     headers N       make N forged arenas that link to one another but not to malloc's
+     namespace PATH  dlmopen PATH in a new namespace, and allocate there from three threads
+     maps N          make N mappings that the kernel does not merge
+     touch           write into all of these that are writable                                           */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <malloc.h>
@@ -70,7 +70,7 @@ static void churn(unsigned seed)
 		free(slots[i]);
 }
 
-/* A heap and a half and back: the second heap comes and goes, whole. */
+/* Allocates and frees one and a half heaps, so that the second heap is made and removed. */
 static void surge(void)
 {
 	enum { PIECE = 60000 };
@@ -132,7 +132,7 @@ static void wait_arrived(int n)
 	pthread_mutex_unlock(&lock);
 }
 
-/* One after the other, so that each finds the arenas that the ones before it made. */
+/* Starts threads one after another, so that each finds the arenas of the earlier ones. */
 static void spawn(int n, struct work work, pthread_attr_t *attr)
 {
 	for (int i = 0; i < n; i++) {
@@ -167,7 +167,7 @@ static void free_some(void)
 	wait_arrived(running);
 }
 
-/* Aligned maps in the shape of heaps: writable at the start, without access behind. */
+/* Makes aligned mappings in the shape of heaps: writable at the start, the rest without access. */
 static char *shape(size_t heap, size_t used)
 {
 	char *p = mmap(NULL, 2 * heap, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -183,7 +183,7 @@ static void forge(void)
 	memset(shape(heap, used), 0x41, used);
 	memset(mmap(NULL, 2 * heap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), 0, 8192);
 
-	/* the first bytes of a real heap, found through a chunk of another thread's, as they are ... */
+	/* a copy of the first bytes of a real heap, which is found through another thread's chunk ... */
 	pthread_t t;
 	static char *chunk;
 	void *get(void *unused) { (void)unused; return chunk = malloc(100); }
@@ -192,21 +192,21 @@ static void forge(void)
 	char *real = (char *)((uintptr_t)chunk & ~(heap - 1));
 	memcpy(shape(heap, used), real, used);
 
-	/* ... and with every pointer into the heap turned into one into the copy, links of bins and all: only
-	   malloc's own ring does not know it */
+	/* ... and a copy in which every pointer into the heap, links of bins included, points into the copy: it differs
+	   from a real heap only in that malloc's ring does not have it */
 	char *copy = shape(heap, used);
 	memcpy(copy, real, used);
 	for (uintptr_t *w = (uintptr_t *)copy; (char *)w < copy + used; w++)
 		if (*w - (uintptr_t)real < heap)
 			*w += copy - real;
 
-	/* a second heap of a real arena that the arena's chain does not have */
+	/* a second heap of a real arena, missing from the arena's chain */
 	char *second = shape(heap, used);
 	memcpy(second, real, 64);
 	((char **)second)[1] = real;
 }
 
-/* As glibc 2.36 has them, two in each mapping, so that 65,000 fit the 65,530 mappings that are allowed. */
+/* Forges headers with the layout of glibc 2.36, two in each mapping: a process may have at most 65,530 mappings. */
 static void headers(int n)
 {
 	enum { QUARTER = 256 << 10, MIB = 1 << 20, BINS = 112, NEXT = 2160 };
@@ -331,7 +331,7 @@ static void *serve(void *joining)
 int main(void)
 {
 	static char in[8192], out[65536];
-	setvbuf(stdin, in, _IOFBF, sizeof in); /* so that stdio allocates nothing later on */
+	setvbuf(stdin, in, _IOFBF, sizeof in); /* so that stdio does not allocate later */
 	setvbuf(stdout, out, _IOFBF, sizeof out);
 	serve(NULL);
 }

@@ -1,5 +1,5 @@
-/* Has N children that wait, of which every Mth has THREADS threads that each hold memory: forest N M THREADS.
-   Says "ok" when all are there; they end with it, and it ends when its stdin does. */
+/* forest N M THREADS starts N children that wait; every Mth has THREADS threads that each hold memory. It prints "ok" when
+   all have started, and ends with them at the end of its stdin. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 	int n = argc > 1 ? atoi(argv[1]) : 0, every = argc > 2 ? atoi(argv[2]) : 1, threads = argc > 3 ? atoi(argv[3]) : 0;
 	pid_t parent = getpid();
 	char c;
-	void *volatile used = malloc(1000); /* the main arena is there, as in a program that did something */
+	void *volatile used = malloc(1000); /* creates the main arena */
 	free(used);
 	if (pipe(ready) != 0)
 		return 1;

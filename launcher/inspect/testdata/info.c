@@ -1,6 +1,6 @@
 /*
- * A library to preload: at signal 60 the process writes what malloc_info(3) says into the file that $MALLOC_INFO names.
- * The main thread does it, whatever it waits for; the program has to be at rest, since malloc_info takes malloc's locks.
+ * A library to preload: on signal 60 the process writes the output of malloc_info(3) to the file $MALLOC_INFO. The handler
+ * runs on the main thread. The program must be idle, since malloc_info takes malloc's locks.
  */
 #include <malloc.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-/* Its first thread ends; four others go on, with an arena each. */
+/* Ends its first thread; four others continue, with one arena each. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

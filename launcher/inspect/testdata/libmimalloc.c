@@ -1,2 +1,2 @@
-/* By its name an allocator, and none. */
+/* Has the name of an allocator but does not define malloc. */
 int nothing;

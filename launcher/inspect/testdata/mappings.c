@@ -1,4 +1,4 @@
-/* Has so many mappings more, every other page without access: mappings N. */
+/* mappings N makes N mappings: every second page is without access. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
-/* A malloc of its own, in a program or to be preloaded: memory from a block that is never freed. With -DPASS it passes
-   on to glibc's, as heap profilers do. */
+/* A custom malloc, to link into a program or to preload: it takes memory from one block and never frees it. With -DPASS it
+   calls glibc's malloc, as heap profilers do. */
 #include <stddef.h>
 #include <string.h>
 
@@ -21,6 +21,6 @@ void *calloc(size_t n, size_t size) { return malloc(n * size); }
 void *realloc(void *p, size_t size)
 {
 	void *q = malloc(size);
-	return p && q ? memmove(q, p, size) : q; /* what is copied too much lies in the block */
+	return p && q ? memmove(q, p, size) : q; /* reads past the old size, but within the block */
 }
 #endif

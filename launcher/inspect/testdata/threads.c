@@ -1,4 +1,4 @@
-/* Opens the libraries of its arguments, has eight threads allocate, and says "ok": threads [LIBRARY…]. */
+/* threads [LIBRARY…] opens the libraries, allocates in eight threads, and prints "ok". */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>

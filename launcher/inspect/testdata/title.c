@@ -1,4 +1,4 @@
-/* Puts a title over its arguments and its environment, as setproctitle(3) of BSD does: title TEXT. */
+/* title TEXT writes a title over its arguments and environment, as BSD's setproctitle(3) does. */
 #include <stdio.h>
 #include <string.h>
 
