@@ -124,7 +124,7 @@ type Heap struct {
 type Part struct {
 	Kind     string // one of the Kind constants
 	Name     string // of the file or the named memory; "" for the other kinds
-	Count    int    // of arenas, of stacks, for other kinds of mappings
+	Count    int    // number of arenas or stacks; for other kinds of mappings
 	Virtual  uint64 // bytes
 	Resident uint64 // bytes
 	Huge     uint64 // bytes of them in huge pages

@@ -149,9 +149,10 @@ func (f *finder) allHeapsFit(r *ring, m *member) bool {
 	return true
 }
 
-// form determines the position of system_mem in tail: the one where the heap sizes of most arenas add up, of several the
-// first, since max_system_mem follows and is often equal. With only a main arena it is the last position with plausible
-// values: max_system_mem at least as large, and a thread count that is 0 or not a multiple of the page size.
+// form determines the position of system_mem in tail: the one that equals the sum of the heap sizes in the most arenas. If
+// two positions do, it is the first, since max_system_mem follows and is often equal. With only a main arena it is the last
+// position with plausible values: max_system_mem at least as large, and a thread count that is 0 or not a multiple of the
+// page size.
 func (f *finder) form(r *ring) int {
 	forms := r.members[0].tailForms(f.word)
 	best, most := forms[0], 0

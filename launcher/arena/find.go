@@ -395,8 +395,8 @@ func (f *finder) ring(members []member) *ring {
 	return r
 }
 
-// heapMax is the size of a ring's heaps: the usual one unless the mappings contradict it. Then glibc.malloc.hugetlb made
-// heaps of four huge pages. The heap header has the size of a huge page, or, if no huge pages were available, the size of a
+// heapMax is the size of a ring's heaps: the usual one unless the mappings contradict it. If they do, glibc.malloc.hugetlb
+// made heaps of four huge pages. The heap header has the size of a huge page, or, if no huge pages were available, the size of a
 // small page; in that case the largest size that fits all heaps is used.
 func (f *finder) heapMax(r *ring) uint64 {
 	usual := usualHeap(f.word)

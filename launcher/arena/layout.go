@@ -63,8 +63,8 @@ func (l layout) runEnd(i int, fits func(mapping) bool) uint64 {
 	return end
 }
 
-// word is the size of a pointer of the process in bytes. The highest mapping tells: that of a 64-bit program, its stack, is
-// above 4 GiB.
+// word is the size of a pointer of the process in bytes: 8 if the highest mapping ends above 4 GiB, as the stack of every
+// 64-bit program does.
 func (l layout) word() uint64 {
 	for _, m := range slices.Backward(l) {
 		if !m.Vsyscall() {

@@ -79,18 +79,18 @@ func (f facts) judge() Cap {
 	c, obstacle := f.cap(), f.obstacle()
 	switch {
 	case c.N == 0 && obstacle != "":
-		c.Why = "no cap can apply: " + obstacle
+		c.Why = "a cap would have no effect: " + obstacle
 	case c.N == 0:
 		c.advice = f.otherWay()
 	case f.libc != "glibc":
-		c.Why = "a cap cannot apply: " + obstacle
+		c.Why = "the cap has no effect: " + obstacle
 	case f.arenas > c.N*max(1, f.libcs):
 		c.Kept = No
 		f.exceeds(&c)
 	case f.arenas > c.N:
 		c.Why = fmt.Sprintf("%d copies of the C library are loaded, and each has a cap of its own", f.libcs)
 	case obstacle != "":
-		c.Why = "a cap cannot apply: " + obstacle
+		c.Why = "the cap has no effect: " + obstacle
 	case f.unread:
 		c.Why = fmt.Sprintf("at least %s; its memory holds so many structures that look like arenas that not all were read", plural(f.arenas, "arena"))
 	case f.arenas+f.unlinked > c.N:

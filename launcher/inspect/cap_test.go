@@ -136,10 +136,10 @@ func TestJudge(t *testing.T) {
 		{"a malloc of its own, and no cap", base(glibc236, 1).with(ownMalloc).with(limit16), 0, "", NoAnswer, "sets one; its malloc is that of /opt/server"},
 		{"a malloc that passes on", base(glibc236, 4, four).with(ownMalloc), 4, "environment", Yes, "4 arenas of 4 allowed"},
 		{"another allocator", base(glibc236, 1, four).with(jemalloc), 4, "environment", NoAnswer, "its malloc is jemalloc"},
-		{"another allocator, no cap", base(glibc236, 1).with(jemalloc), 0, "", NoAnswer, "no cap can apply: its malloc is jemalloc"},
+		{"another allocator, no cap", base(glibc236, 1).with(jemalloc), 0, "", NoAnswer, "a cap would have no effect: its malloc is jemalloc"},
 		{"musl", base(glibc236, 0, four).with(musl), 4, "environment", NoAnswer, "musl has no arenas"},
 		{"Go without cgo", base(glibc236, 0, four).with(goOnly), 4, "environment", NoAnswer, "Go does not use malloc"},
-		{"no libc that is known", base(glibc236, 0).with(noLibc), 0, "", NoAnswer, "no cap can apply: no C library with arenas"},
+		{"no libc that is known", base(glibc236, 0).with(noLibc), 0, "", NoAnswer, "a cap would have no effect: no C library with arenas"},
 
 		{"two libcs, each within its own", base(glibc236, 6, four).with(twoLibcs), 4, "environment", NoAnswer, "2 copies of the C library"},
 		{"two libcs, and more than both may have", base(glibc236, 9, four).with(twoLibcs), 4, "environment", No, "2 copies of the C library"},

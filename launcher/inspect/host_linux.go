@@ -29,7 +29,7 @@ type Row struct {
 	Threads  int
 	Arenas   int // the main one included
 	Cap      Cap
-	Virtual  uint64 // bytes, as the following
+	Virtual  uint64 // bytes, like all fields below
 	Resident uint64
 
 	ArenaReserved uint64 // of the arenas beside the main one

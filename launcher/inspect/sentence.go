@@ -28,8 +28,8 @@ func verdict(p *arena.Process) string {
 	return said
 }
 
-// hugeMatters reports whether huge pages make the arenas' resident size large: they are at least half of it, and at most half
-// of them is in use.
+// hugeMatters reports whether huge pages make the arenas' resident size large: they are at least half of it, and the memory
+// in use is at most half of them.
 func hugeMatters(p *arena.Process) bool {
 	huge := hugeInArenas(p)
 	return huge > 0 && huge >= ArenasResident(p)/2 && used(p) <= huge/2
@@ -71,8 +71,8 @@ func hugeAdvice(env []string, v environ.GlibcVersion, mode string) string {
 	return ""
 }
 
-// large reports whether a part is at least a tenth of the virtual size. For other kinds the size without reservations counts,
-// since some programs reserve terabytes.
+// large reports whether a part is at least a tenth of the virtual size. Memory reserved without access is left out of the
+// virtual size unless the part itself is that memory, since some programs reserve terabytes.
 func large(p *arena.Process, part arena.Part) bool {
 	whole := p.Virtual
 	if part.Kind != arena.KindReserved {
