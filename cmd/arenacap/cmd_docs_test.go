@@ -16,7 +16,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// docsOf is what "arenacap docs KIND" prints, from a build that has it.
+// docsOf is the output of "arenacap docs KIND" of a build that has the command.
 func docsOf(t *testing.T, kind string) string {
 	t.Helper()
 	out, err := exec.Command(requireTools(t).plain, "docs", kind).Output()
@@ -43,8 +43,8 @@ func TestManPageNamesEveryCommandAndFlag(t *testing.T) {
 	}
 }
 
-// askers have a shell print, for each line on its stdin, "== " and the line and then what it would complete there, one a
-// line. Their folder has the completions, and what the lines name.
+// askers are scripts that read lines from stdin. For each line they print "== " and the line, then the completions that
+// the shell offers, one per line. Their folder has the completion files and the files that the lines name.
 var askers = map[string][]string{
 	"bash": {"bash", "--norc", "-c", `source /usr/share/bash-completion/bash_completion; source ./arenacap.bash
 		while IFS= read -r line; do
@@ -57,7 +57,7 @@ var askers = map[string][]string{
 		done`},
 	"fish": {"fish", "-c", `source ./arenacap.fish
 		while read line; echo "== $line"; complete -C $line; end`},
-	// zsh completes only at a terminal. What its widgets add is written to a file.
+	// zsh completes only at a terminal, so the completions go to a file.
 	"zsh": {"zsh", "-f", "-c", `zmodload zsh/zpty; zpty z zsh -f -i
 		zpty -w z "source ./inner.zsh"; zpty -r -m z got "*READY*"
 		while IFS= read -r line; do
@@ -80,7 +80,7 @@ const innerZsh = `PROMPT= fpath=($PWD $fpath); autoload -Uz compinit; compinit -
 	print READY
 `
 
-// offered is what a shell would complete at the end of each line. Its home is empty.
+// offered returns what a shell offers at the end of each line. Its home is empty.
 func offered(t *testing.T, shell string, lines []string) map[string][]string {
 	t.Helper()
 	dir := t.TempDir()
@@ -109,7 +109,7 @@ func offered(t *testing.T, shell string, lines []string) map[string][]string {
 	return all
 }
 
-// TestCompletionsInTheRealShells asks each shell what it would complete.
+// TestCompletionsInTheRealShells compares what each shell offers.
 func TestCompletionsInTheRealShells(t *testing.T) {
 	const number = "a number"
 	table := []struct {
@@ -161,7 +161,7 @@ func TestCompletionsInTheRealShells(t *testing.T) {
 			for _, test := range table {
 				got := all[test.line]
 				has := func(word string) bool {
-					return slices.ContainsFunc(got, func(g string) bool { // zsh adds "=", fish has what stands before it
+					return slices.ContainsFunc(got, func(g string) bool { // zsh adds "=", fish includes the text before it
 						return strings.TrimPrefix(strings.TrimRight(g, "=/"), "--policy=") == word
 					})
 				}

@@ -1,6 +1,6 @@
 package main
 
-// inspect and ps on real processes, and how their tables are laid out.
+// inspect and ps on real processes, and the layout of their tables.
 
 import (
 	"bufio"
@@ -25,21 +25,21 @@ import (
 	"arenacap/launcher/arena"
 )
 
-// arenasProgram is a program with as many threads, arenas and heaps as the commands on its stdin ask for.
+// arenasProgram has as many threads, arenas and heaps as the commands on its stdin request.
 var arenasProgram = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(builtTools().dir, "arenas")
 	return path, compile(path, nil, "gcc", "-O1", "-pthread", "-o", "OUT", "../../launcher/arena/testdata/probe.c", "-ldl")
 })
 
-// arenas is such a program while it runs.
+// arenas is a running arenasProgram.
 type arenas struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader
 }
 
-// startArenas starts it, behind a prefix or under another name, with these variables and no other but PATH,
-// and waits until it is ready.
+// startArenas starts the program, after a prefix or under another name, with only these variables and PATH, and waits
+// until it is ready.
 func startArenas(dir string, env []string, stderr io.Writer, argv ...string) (*arenas, error) {
 	a := &arenas{cmd: exec.Command(argv[0], argv[1:]...)}
 	a.cmd.Dir, a.cmd.Env, a.cmd.Stderr = dir, append(env, "PATH="+os.Getenv("PATH")), stderr
@@ -112,8 +112,8 @@ func mustStart(t *testing.T, env []string, argv ...string) *arenas {
 //
 //	arenas NAME [VAR=VALUE…] [LINE…] [-- PREFIX…]
 //
-// that starts the program behind the prefix, gives it the lines one by one and sets NAME to its PID. What it
-// says on stderr is in NAME.stderr.
+// that starts the program after the prefix, sends it the lines one by one and sets NAME to its PID. Its stderr is in
+// NAME.stderr.
 func scriptArenas(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: arenas NAME [VAR=VALUE...] [LINE...] [-- PREFIX...]")
@@ -177,7 +177,7 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s has no line with %q after %s:\n%s", args[0], args[1:], patience, ts.ReadFile(args[0]))
 }
 
-// runTool runs arenacap and gives its two outputs and its status.
+// runTool runs arenacap and returns stdout, stderr and the status.
 func runTool(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -193,7 +193,7 @@ func runTool(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	return out.String(), errs.String(), status
 }
 
-// decode reads JSON that must be a list of objects.
+// decode reads JSON that has to be a list of objects.
 func decode(t *testing.T, text string) (list []map[string]any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
@@ -202,7 +202,7 @@ func decode(t *testing.T, text string) (list []map[string]any) {
 	return list
 }
 
-// The keys that programs rely on.
+// The keys that are a contract with other programs.
 var (
 	inspectKeys = []string{"pid", "name", "threads", "libc_version", "allocator", "arenas", "heaps", "cap", "cap_source", "kept", "why",
 		"error", "virtual_bytes", "resident_bytes", "arena_reserved_bytes", "arena_committed_bytes", "arena_resident_bytes", "parts", "verdict"}
@@ -221,7 +221,7 @@ func has(t *testing.T, what string, object map[string]any, keys []string) {
 	}
 }
 
-// nulls holds which of the keys are null against those that should be.
+// nulls compares the keys that are null with those that should be.
 func nulls(t *testing.T, what string, object map[string]any, keys []string, want ...string) {
 	t.Helper()
 	for _, key := range keys {
@@ -271,7 +271,7 @@ func TestInspectJSON(t *testing.T) {
 	}
 }
 
-// TestInspectDeepJSON holds the figures of --deep against malloc_info(3) of a program that stands still.
+// TestInspectDeepJSON compares the figures of --deep with malloc_info(3) of an idle program.
 func TestInspectDeepJSON(t *testing.T) {
 	a := mustStart(t, []string{"MALLOC_ARENA_MAX=4", "GLIBC_TUNABLES=glibc.malloc.tcache_count=0"})
 	for _, line := range []string{"threads 6 3000", "free"} {
@@ -304,7 +304,7 @@ func TestInspectDeepJSON(t *testing.T) {
 	}
 }
 
-// TestInspectZombie: a child that has ended and that nobody has waited for.
+// TestInspectZombie: a child that has ended and was not waited for.
 func TestInspectZombie(t *testing.T) {
 	cmd := exec.Command("true")
 	if err := cmd.Start(); err != nil {
@@ -325,7 +325,7 @@ func TestInspectZombie(t *testing.T) {
 	}
 }
 
-// TestInspectHostileNames: what a process calls itself reaches a terminal only as text, and JSON as it is.
+// TestInspectHostileNames: a process name is escaped for a terminal, and unchanged in JSON.
 func TestInspectHostileNames(t *testing.T) {
 	requireTools(t)
 	program, err := arenasProgram()
@@ -363,7 +363,7 @@ func TestInspectHostileNames(t *testing.T) {
 	}
 }
 
-// TestChunkRowsAddUp: arenas that are one free run each are not fragmented, together neither.
+// TestChunkRowsAddUp: arenas that each are one free run are not fragmented, and neither is their sum.
 func TestChunkRowsAddUp(t *testing.T) {
 	whole := newChunkRow(1, arena.Arena{Chunks: &arena.Chunks{InUse: 100, Top: 100, Largest: 100}})
 	half := newChunkRow(2, arena.Arena{Chunks: &arena.Chunks{InUse: 100, Free: 50, Top: 50, Largest: 50, Moved: true}})
@@ -379,7 +379,7 @@ func TestChunkRowsAddUp(t *testing.T) {
 	}
 }
 
-// Where a terminal is too narrow there are less columns, and then less of the names.
+// On a narrow terminal columns are dropped first, then names are cut.
 func TestHostTable(t *testing.T) {
 	rows := [][]string{{"PID", "THREADS", "ARENAS", "CAP", "RESERVED", "RESIDENT", "VIRTUAL", "SAVING", "  NAME"},
 		{"7", "10", "3", "9! environment", "128 MiB", "1.3 MiB", "1.1 GiB", "0 B", "  grün-workers"}}
@@ -489,7 +489,7 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// TestChunksTable: the largest free run is a part of what is free, and where nothing was walked there is no table.
+// TestChunksTable: the largest free run is at most the free size. Without walked arenas there is no table.
 func TestChunksTable(t *testing.T) {
 	const mib = 1 << 20
 	p := &arena.Process{Arenas: []arena.Arena{{Main: true, Chunks: &arena.Chunks{InUse: 3 * mib, Free: mib, Top: 5 * mib, Largest: 5 * mib}}}}

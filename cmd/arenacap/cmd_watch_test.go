@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// At a terminal a watch says what it watches and, at Ctrl-C, what it saw; a log that is elsewhere is named.
+// At a terminal a watch prints what it watches and, at Ctrl-C, what it saw; it names the log if that is a file.
 func TestWatchAtATerminal(t *testing.T) {
 	pid := strconv.Itoa(os.Getpid())
 	t.Run("stderr", func(t *testing.T) {

@@ -1,6 +1,6 @@
 package main
 
-// A daemon, followed by its control group after its first process has ended.
+// A daemon that is watched by its control group after its first process has ended.
 
 import (
 	"errors"
@@ -20,8 +20,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// daemonC is a service of the old kind, daemon(7): two forks with a session of its own between them, and its first
-// process ends at once. It writes its PID file $1.pid, and once somebody writes to the FIFO $1.go it maps 256 MiB.
+// daemonC is a daemon(7) of the traditional kind: it forks twice, with a setsid(2) between, and its first process ends
+// at once. It writes its PID file $1.pid, and maps 256 MiB after a write to the FIFO $1.go.
 const daemonC = `
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,11 +54,11 @@ int main(int argc, char **argv)
 }
 `
 
-// inGroup is a budget that the daemon keeps until it grows.
+// inGroup is a budget that the daemon exceeds only when it grows.
 const inGroup = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"128MiB\"\nscope = \"cgroup\"\nsettle = \"0s\"\ninterval = \"10ms\"\nbreach = \"1/1\"\n"
 
-// TestDaemonInControlGroup: by its control group a daemon is followed whose first process is gone before anybody
-// could look at it. The breach counts the daemon, "terminate" ends it, and nothing is left in the group.
+// TestDaemonInControlGroup: the control group finds a daemon whose first process has already ended. The breach counts
+// the daemon, "terminate" ends it, and the group becomes empty.
 func TestDaemonInControlGroup(t *testing.T) {
 	tool := requireTools(t)
 	for _, mode := range []string{"exec", "supervise"} {
@@ -77,10 +77,10 @@ func TestDaemonInControlGroup(t *testing.T) {
 	}
 }
 
-// groupedDaemon is a daemon that arenacap started in a control group of the test's own.
+// groupedDaemon is a daemon that arenacap started in the test's own control group.
 type groupedDaemon struct {
 	starter    *exec.Cmd
-	out        *os.File // the read end of what the starter's stdout was
+	out        *os.File // read end of the starter's stdout
 	group      string
 	grow       string // a FIFO
 	pid, pidfd int
@@ -117,8 +117,8 @@ func startDaemon(t *testing.T, arenacap []string) *groupedDaemon {
 	return d
 }
 
-// firstProcessEnds: whoever waits for the end of the output, or in mode "exec" for the program, goes on though the
-// daemon and its watch do.
+// firstProcessEnds: a caller that waits for the end of the output, or in mode "exec" for the program, does not wait for
+// the daemon and its watch.
 func (d *groupedDaemon) firstProcessEnds(t *testing.T, mode, log string) {
 	t.Helper()
 	_ = d.out.SetReadDeadline(time.Now().Add(patience))
@@ -131,7 +131,7 @@ func (d *groupedDaemon) firstProcessEnds(t *testing.T, mode, log string) {
 		}
 	}
 	all := events(t, log, "exited")
-	// Two where the one between the first process and the daemon was still there.
+	// Two if the intermediate process still existed.
 	if n := all[len(all)-1]["processes_remaining"]; n != 1.0 && n != 2.0 {
 		t.Errorf("%v processes remain, want 1", n)
 	}
@@ -140,7 +140,7 @@ func (d *groupedDaemon) firstProcessEnds(t *testing.T, mode, log string) {
 	}
 }
 
-// breaches lets the daemon grow.
+// breaches makes the daemon grow.
 func (d *groupedDaemon) breaches(t *testing.T, action, log string) {
 	t.Helper()
 	if err := os.WriteFile(d.grow, nil, 0); err != nil {
@@ -163,7 +163,7 @@ func (d *groupedDaemon) breaches(t *testing.T, action, log string) {
 	}
 }
 
-// nothingIsLeft: the group becomes empty by itself; not even the watch is there.
+// nothingIsLeft waits until the group is empty; the watch has to leave it too.
 func (d *groupedDaemon) nothingIsLeft(t *testing.T, action string) {
 	t.Helper()
 	if d.starter.ProcessState == nil {
@@ -186,7 +186,7 @@ func inGroupNow(group string) string {
 	return strings.Join(strings.Fields(string(text)), " ")
 }
 
-// makeGroup makes a control group in the hierarchy that counts: version 2, else one of version 1.
+// makeGroup creates a control group in the hierarchy in use: version 2, else one of version 1.
 func makeGroup(t *testing.T) string {
 	t.Helper()
 	testenv.NeedRoot(t)
@@ -209,7 +209,7 @@ func makeGroup(t *testing.T) string {
 	return ""
 }
 
-// removeGroup removes a group with whoever is left in it.
+// removeGroup kills the processes of a group and removes it.
 func removeGroup(t *testing.T, group string) {
 	var err error
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {

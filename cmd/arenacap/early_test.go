@@ -1,6 +1,6 @@
 package main
 
-// What package early launches is what urfave/cli would launch, and comes before the libraries.
+// Package early launches exactly what urfave/cli would launch, before the libraries are initialised.
 
 import (
 	"bytes"
@@ -21,8 +21,8 @@ import (
 	"arenacap/launcher/machine/gopsutil"
 )
 
-// TestEarly lets Go's runtime tell which packages were initialised before an ordinary launch: of others' only the
-// TOML parser, and what is as quick as go-moremath; or all, in a build without package early.
+// TestEarly makes Go's runtime list the packages that were initialised before an ordinary launch: of other authors only
+// the TOML parser and cheap packages such as go-moremath; in a build without package early, all.
 func TestEarly(t *testing.T) {
 	tool := requireTools(t)
 	policy := filepath.Join(t.TempDir(), "policy.toml")
@@ -61,7 +61,7 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// libraryReads is what urfave/cli makes of a command line, "" where run is not called.
+// libraryReads is the result of urfave/cli for a command line, "" if run is not called.
 func libraryReads(args []string) (l run.Line, called bool) {
 	app := newApp()
 	app.Writer, app.ErrWriter = io.Discard, io.Discard
@@ -79,8 +79,7 @@ func libraryReads(args []string) (l run.Line, called bool) {
 	return l, called
 }
 
-// FuzzRead compares what package run reads of a command line with what urfave/cli does. The arguments are divided by
-// newlines.
+// FuzzRead compares how package run and urfave/cli read a command line. Newlines separate the arguments.
 func FuzzRead(f *testing.F) {
 	for _, words := range []string{
 		"run true", "run -- true", "run -- -- true", "run true -- x", "run", "run --", "", "run \n", "-- run true",
@@ -101,7 +100,7 @@ func FuzzRead(f *testing.F) {
 		args := append([]string{"arenacap"}, strings.Split(text, "\n")...)
 		got, ok := run.Read(args)
 		if !ok {
-			return // the library's, whatever it is
+			return // package run leaves it to the library
 		}
 		want, called := libraryReads(args)
 		if !called {
@@ -119,8 +118,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// TestReadUnderstandsTheOrdinary is the other side of FuzzRead: lines that must not be left to the library, since only
-// its way round makes a launch slower.
+// TestReadUnderstandsTheOrdinary complements FuzzRead: package run has to read these lines itself, because the library
+// makes a launch slower.
 func TestReadUnderstandsTheOrdinary(t *testing.T) {
 	for _, words := range []string{
 		"run true", "run -- true", "run --policy f -- true -x", "--policy=f --service s run -q true", "run --verbose -- true",
@@ -132,9 +131,9 @@ func TestReadUnderstandsTheOrdinary(t *testing.T) {
 	}
 }
 
-// FuzzPlan compares the plan of a launch that is made early, without a library that counts, with the plan that package
-// main makes of what urfave/cli reads: the same one or the same mistake, unless the early one is left out. The arguments
-// are divided by newlines, and FILE stands for the policy.
+// FuzzPlan compares the plan of package early, made without gopsutil, with the plan that package main makes of what
+// urfave/cli reads: both have the same plan or the same error, unless early leaves the launch to main. Newlines
+// separate the arguments, and FILE stands for the policy.
 func FuzzPlan(f *testing.F) {
 	file := filepath.Join(f.TempDir(), "policy.toml")
 	for line, text := range map[string]string{
@@ -175,7 +174,7 @@ func FuzzPlan(f *testing.F) {
 	})
 }
 
-// TestPlanNeedsNoLibrary is the other side of FuzzPlan: only a share of the host's memory has to wait for gopsutil.
+// TestPlanNeedsNoLibrary complements FuzzPlan: only a percentage of the host's memory needs gopsutil.
 func TestPlanNeedsNoLibrary(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "policy.toml")
 	for text, late := range map[string]bool{
@@ -204,9 +203,9 @@ func TestPlanNeedsNoLibrary(t *testing.T) {
 	}
 }
 
-// TestEarlyAndLateAreTheSame runs each line twice: as it stands, which package early launches, and behind a flag that
-// says nothing and that package early leaves to urfave/cli. The target, its environment, what is said and the status
-// are the same.
+// TestEarlyAndLateAreTheSame runs each line twice: unchanged, which package early launches, and with a flag without
+// effect that package early leaves to urfave/cli. The target, its environment, the messages and the status are the
+// same.
 func TestEarlyAndLateAreTheSame(t *testing.T) {
 	tool := requireTools(t)
 	const nothing = "--q=false"
@@ -241,7 +240,7 @@ func TestEarlyAndLateAreTheSame(t *testing.T) {
 		{args: []string{"run", "--policy", bad, "env"}},
 		{args: []string{"run", "--policy", filepath.Join(dir, "none.toml"), "env"}},
 		{args: []string{"run", "--policy", "", "env"}},
-		{args: []string{"run", "--policy", refuse, tool.release, "--version"}}, // static, and no malloc of glibc
+		{args: []string{"run", "--policy", refuse, tool.release, "--version"}}, // static, without glibc's malloc
 		{args: []string{"run", tool.release, "--version"}},
 		{args: []string{"run", "--arenas", "0", "env"}},
 		{args: []string{"run", "--cores", "no", "env"}},

@@ -46,7 +46,7 @@ func TestRenderEnv(t *testing.T) {
 	}
 }
 
-// TestShellsByTheirOwnNames asks for each shell by the name of its program.
+// TestShellsByTheirOwnNames names each shell by its program.
 func TestShellsByTheirOwnNames(t *testing.T) {
 	changes := append(tunablesTo("it's"), environ.Change{Name: "MALLOC_ARENA_TEST", Unset: true})
 	for shell, same := range map[string]string{"bash": "sh", "dash": "sh", "ksh": "sh", "zsh": "sh", "tcsh": "csh"} {
@@ -115,10 +115,10 @@ func TestShellWords(t *testing.T) {
 	}
 }
 
-// realShell is a shell and how one runs a script, reads a file of commands and evaluates its text.
+// realShell is a shell, and how it runs a script, sources a file and evaluates the text of a file.
 type realShell struct {
 	program, dialect string
-	start            []string // then the script's file
+	start            []string // the file of the script follows
 	source, eval     string   // of a file
 }
 
@@ -136,7 +136,7 @@ func realShells() []realShell {
 	}
 }
 
-// hostileValues are what a shell might take for more than text, and some random bytes.
+// hostileValues are values with a special meaning in some shell, and random bytes.
 func hostileValues() []string {
 	values := []string{
 		"", "glibc.malloc.tcache_count=2", "$(touch /nowhere/x)", "`touch /nowhere/x`", "$HOME", "${HOME}", "$$", "$'a\\n'", `"`, `'`, `''`, `'''`, `"'"`,
@@ -159,8 +159,7 @@ func hostileValues() []string {
 	return values
 }
 
-// TestRealShellsReadBackEachByte sources what is printed for a shell in that shell, and looks at what a child
-// of the shell then gets.
+// TestRealShellsReadBackEachByte sources the output in the shell itself, and compares what a child of the shell gets.
 func TestRealShellsReadBackEachByte(t *testing.T) {
 	for _, shell := range realShells() {
 		for _, locale := range []string{"C", "C.UTF-8"} {
@@ -197,10 +196,10 @@ func TestRealShellsReadBackEachByte(t *testing.T) {
 	}
 }
 
-// TestEnvInRealShells evaluates the output of arenacap env twice in each shell: the state after the first
-// time is the one that was asked for, and the second time changes nothing.
+// TestEnvInRealShells evaluates the output of arenacap env twice in each shell: after the first time the variables are
+// as requested, and the second time changes nothing.
 func TestEnvInRealShells(t *testing.T) {
-	program := requireTools(t).plain // one with the race detector takes a second to end
+	program := requireTools(t).plain // with the race detector a program takes a second to end
 	const foreign = `a.b=it's "$HOME" \ !x`
 	start := []string{"MALLOC_ARENA_TEST=9", "GLIBC_TUNABLES=glibc.malloc.arena_max=3:" + foreign, "HOME=/nowhere", "PATH=" + os.Getenv("PATH")}
 	for _, c := range []struct {
@@ -228,7 +227,7 @@ func TestEnvInRealShells(t *testing.T) {
 	}
 }
 
-// run gives what the shell's script printed.
+// run returns the output of the shell's script.
 func (s realShell) run(t *testing.T, dir, script string, env []string) string {
 	t.Helper()
 	file := filepath.Join(dir, "script")
@@ -259,7 +258,7 @@ func arenaEntries(t *testing.T, file string) []string {
 	return entries
 }
 
-// writeFile gives the name back.
+// writeFile returns the name.
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
@@ -268,7 +267,7 @@ func writeFile(t *testing.T, name, text string) string {
 	return name
 }
 
-// TestShReadsTheSystemdFileToo holds the double quotes of EnvironmentFile= against a real shell's.
+// TestShReadsTheSystemdFileToo compares the double quotes of EnvironmentFile= with those of a real shell.
 func TestShReadsTheSystemdFileToo(t *testing.T) {
 	testenv.Need(t, "dash")
 	dir := t.TempDir()
@@ -285,8 +284,8 @@ func TestShReadsTheSystemdFileToo(t *testing.T) {
 	}
 }
 
-// FuzzRenderEnv reads the files back: those of systemd with a reader of the rules that readSystemd gives, those
-// of docker with the scanner that docker uses, those of Slurm as slurmstepd does, and JSON with encoding/json.
+// FuzzRenderEnv reads the files back: systemd files with readSystemd, docker files with the scanner that docker uses,
+// TaskProlog output as slurmstepd does, and JSON with encoding/json.
 func FuzzRenderEnv(f *testing.F) {
 	for _, value := range hostileValues() {
 		f.Add(value)
@@ -314,9 +313,9 @@ func FuzzRenderEnv(f *testing.F) {
 	})
 }
 
-// readSystemd reads the first assignment as systemd.exec(5) has it: an unquoted value ends at the line's end; in
-// double quotes, a backslash is taken away before one of "\`$, joins lines before a line break, and stays before
-// anything else.
+// readSystemd reads the first assignment by the rules of systemd.exec(5): an unquoted value ends at the end of the
+// line; in double quotes a backslash is removed before one of "\`$, joins lines before a line break, and stays before
+// any other character.
 func readSystemd(t *testing.T, text string) string {
 	_, rest, _ := strings.Cut(text, "=")
 	if !strings.HasPrefix(rest, `"`) {
@@ -357,8 +356,8 @@ func readDocker(t *testing.T, text string) string {
 	return value
 }
 
-// readSlurm reads what _proc_stdout of Slurm's src/slurmd/slurmstepd/task.c does of a TaskProlog's output, in pieces as
-// fgets gives them for a buffer of 4095 bytes: up to 4094 bytes, or up to a line break.
+// readSlurm reads a TaskProlog's output as _proc_stdout in Slurm's src/slurmd/slurmstepd/task.c does, in the pieces
+// that fgets returns for a size of 4095: up to 4094 bytes, or up to a line break.
 func readSlurm(t *testing.T, text string) string {
 	env := map[string]string{}
 	for text != "" {

@@ -1,6 +1,6 @@
 package main
 
-// The exit statuses of run, beside those of env(1).
+// The exit statuses of run, compared with those of env(1).
 
 import (
 	"bytes"
@@ -17,14 +17,14 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// outcome is how a command ended.
+// outcome is the result of a command.
 type outcome struct {
-	status int // of the shell's kind: 128+n for signal n
+	status int // as in a shell: 128+n for signal n
 	signal syscall.Signal
 	stdout string
 }
 
-// start runs a command line from the states of setup.c and returns how it ended and what it said.
+// start runs a command line from the states of setup.c, and returns its result and its output.
 func start(t *testing.T, dir string, env, setup, line []string) (outcome, string) {
 	t.Helper()
 	args := append(append(append([]string(nil), setup...), "--"), line...)
@@ -46,7 +46,7 @@ func start(t *testing.T, dir string, env, setup, line []string) (outcome, string
 	return o, stderr.String()
 }
 
-// tree makes a folder with programs of every kind that execvp(3) meets.
+// tree creates a folder with programs of every kind that execvp(3) can meet.
 func tree(t *testing.T) string {
 	t.Helper()
 	dir := openDir(t)
@@ -93,7 +93,7 @@ func tree(t *testing.T) string {
 	return dir
 }
 
-// TestStatusesAreThoseOfEnv runs the same program from the same state behind env(1) and behind arenacap.
+// TestStatusesAreThoseOfEnv runs the same program from the same state under env(1) and under arenacap.
 func TestStatusesAreThoseOfEnv(t *testing.T) {
 	testenv.Need(t, "/usr/bin/env")
 	tool := requireTools(t)
@@ -107,7 +107,7 @@ func TestStatusesAreThoseOfEnv(t *testing.T) {
 	long := strings.Repeat("n", 256)
 	for _, c := range []struct {
 		name  string
-		path  string // PATH; "-" is none at all
+		path  string // PATH; "-" for no PATH
 		line  string // the program and its arguments
 		want  int
 		setup string
@@ -197,7 +197,7 @@ func TestStatusesAreThoseOfEnv(t *testing.T) {
 	}
 }
 
-// likeEnv compares. A want of 0 leaves the status to env alone.
+// likeEnv compares the results. With a want of 0 only env decides.
 func likeEnv(t *testing.T, tool tools, dir string, env, setup, line []string, want int) {
 	t.Helper()
 	wanted, envSaid := start(t, dir, env, setup, append([]string{"/usr/bin/env"}, line...))
@@ -219,8 +219,8 @@ func likeEnv(t *testing.T, tool tools, dir string, env, setup, line []string, wa
 	}
 }
 
-// TestArgumentListTooLong gives the target an argument list that is too long and arenacap one that is not:
-// the kernel also counts the path that it executes, and the target's is 3,000 bytes longer than its name.
+// TestArgumentListTooLong gives the target an argument list that is too long, although that of arenacap is not: the
+// kernel also counts the path that it executes, and the path of the target is 3,000 bytes longer than its name.
 func TestArgumentListTooLong(t *testing.T) {
 	tool := requireTools(t)
 	dir := openDir(t)
@@ -244,7 +244,7 @@ func TestArgumentListTooLong(t *testing.T) {
 		o, _ := start(t, dir, env, setup, append([]string{"/usr/bin/env"}, line...))
 		return o, line
 	}
-	// setup.c ends with 111 where not even env starts: find the edge, then step back half the path.
+	// setup.c ends with 111 if even env cannot start: find that limit, then step back by half the path.
 	least, most := 0, 1<<18
 	for most-least > 16 {
 		if o, _ := fits((least + most) / 2); o.status == 111 {
@@ -279,7 +279,7 @@ func TestNoExecMount(t *testing.T) {
 	}
 }
 
-// TestOwnFailures are those that env gives 125 for: nothing was run.
+// TestOwnFailures are failures for which env returns 125: nothing was run.
 func TestOwnFailures(t *testing.T) {
 	tool := requireTools(t)
 	dir := tree(t)
@@ -315,10 +315,10 @@ func TestOwnFailures(t *testing.T) {
 	}
 }
 
-// TestWhereGoCannotStart records where env(1) works and arenacap does not, because Go's runtime ends before
-// its first line: too little address space or data (the 386 release needs 16 and 8 MiB), no second thread.
-// The status is the runtime's 2. A limit on descriptors is met by nobody: the launch opens one file at a time. Without
-// package early Go's poller holds two beside it, which gopsutil starts when it is initialised.
+// TestWhereGoCannotStart records where env(1) works but arenacap does not, because Go's runtime ends before its first
+// line: too little address space or data (the 386 release needs 16 and 8 MiB), no second thread. The status is 2, the
+// runtime's. A limit on descriptors stops neither, because the launch opens one file at a time. Without package early
+// Go's poller holds two more, which gopsutil starts when it is initialised.
 func TestWhereGoCannotStart(t *testing.T) {
 	tool := requireTools(t)
 	dir := openDir(t)

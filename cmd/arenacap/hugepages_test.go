@@ -40,8 +40,8 @@ func TestHugePagesLine(t *testing.T) {
 	}
 }
 
-// TestHugePagesEnd: under a glibc that follows glibc.malloc.hugetlb=1 in arenas, they have huge pages, and under
-// huge_pages = "off" they have none.
+// TestHugePagesEnd: under a glibc that obeys glibc.malloc.hugetlb=1, arenas have huge pages, and with huge_pages =
+// "off" they have none.
 func TestHugePagesEnd(t *testing.T) {
 	loader, libraries := testenv.NewerGlibc(t, 43)
 	if mode := machine.HugePageMode("/"); mode != "madvise" {
@@ -68,8 +68,8 @@ func TestHugePagesEnd(t *testing.T) {
 	}
 }
 
-// hugeUnder starts the program with arenas under a policy and glibc.malloc.hugetlb=1, and gives its huge_bytes of ps and what
-// inspect says of it.
+// hugeUnder starts the program with arenas under a policy and glibc.malloc.hugetlb=1, and returns the huge_bytes of ps
+// and the output of inspect.
 func hugeUnder(t *testing.T, policy string, program []string) (huge uint64, said string) {
 	t.Helper()
 	tool := builtTools().checked

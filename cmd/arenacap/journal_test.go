@@ -1,6 +1,6 @@
 package main
 
-// Lines for systemd's journal carry their priority.
+// Lines for systemd's journal begin with their priority.
 
 import (
 	"fmt"
@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// saidTo runs arenacap with a pipe as stderr and gives what came through it until its end. stream makes
-// $JOURNAL_STREAM from the pipe's device and inode.
+// saidTo runs arenacap with a pipe as stderr and returns all that it wrote there. stream makes $JOURNAL_STREAM from the
+// pipe's device and inode.
 func saidTo(t *testing.T, stream string, env []string, args ...string) string {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -38,7 +38,7 @@ func saidTo(t *testing.T, stream string, env []string, args ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = cmd.Wait() }() // its status is another test's
+	defer func() { _ = cmd.Wait() }() // another test checks the status
 	said, err := io.ReadAll(r)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func saidTo(t *testing.T, stream string, env []string, args ...string) string {
 	return string(said)
 }
 
-// beginnings are the priorities that the lines begin with, or their first letters.
+// beginnings are the priorities of the lines, or their first letters.
 func beginnings(text string) (all []string) {
 	for line := range strings.Lines(text) {
 		size := 1
@@ -58,8 +58,8 @@ func beginnings(text string) (all []string) {
 	return all
 }
 
-// TestPrioritiesForTheJournal: where stderr is the journal, and only there, each line of text begins with its
-// priority (sd-daemon(3)).
+// TestPrioritiesForTheJournal: if stderr is the journal, and only then, each line of text begins with its priority
+// (sd-daemon(3)).
 func TestPrioritiesForTheJournal(t *testing.T) {
 	requireTools(t)
 	log := filepath.Join(t.TempDir(), "log")
@@ -75,7 +75,7 @@ func TestPrioritiesForTheJournal(t *testing.T) {
 	for _, c := range []struct {
 		name, stream string
 		env, args    []string
-		want         string // what the lines begin with, each once in a row
+		want         string // beginnings of the lines, without repetition
 	}{
 		{"a mistake", "DEV:INO", nil, run(), "<3>"},
 		{"a list of problems", "DEV:INO", nil, run("--policy", "testdata/no/such/file", "true"), "<3>"},
@@ -98,7 +98,8 @@ func TestPrioritiesForTheJournal(t *testing.T) {
 			}
 		})
 	}
-	// The action's line comes after the signal that ends the target, which nobody who reads stderr waits for.
+	// The line of the action comes after the signal that ends the target, and the reader of stderr does not wait for
+	// it.
 	text, err := os.ReadFile(log)
 	for deadline := time.Now().Add(patience); !strings.Contains(string(text), "SIGTERM sent") && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		text, err = os.ReadFile(log)

@@ -1,6 +1,6 @@
 package main
 
-// Nothing of a launch is left, after thousands of them.
+// Thousands of launches leave nothing behind.
 
 import (
 	"bufio"
@@ -21,8 +21,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// The tests of this file need a process that all orphans come to, and no other tests in it: this binary, started
-// once more, with what it is to do in the environment.
+// The tests of this file need a process that inherits all orphans and runs no other tests: this binary, started again,
+// with its task in the environment.
 func init() {
 	role := map[string]func(*lab) error{"launches": (*lab).launches, "reuse": (*lab).reuse}[os.Getenv("ARENACAP_TEST_ROLE")]
 	if role == nil {
@@ -39,7 +39,7 @@ func init() {
 // lab is that process.
 type lab struct{ arenacap, tools, dir string }
 
-// inLab runs a role and fails with what it says.
+// inLab runs a role and fails with its output.
 func inLab(t *testing.T, role string, wrapper ...string) {
 	t.Helper()
 	tool := requireTools(t)
@@ -56,11 +56,11 @@ func inLab(t *testing.T, role string, wrapper ...string) {
 	}
 }
 
-// TestNothingIsLeft launches again and again, in every way there is, and looks what remains: no process, no
-// zombie, no descriptor, no file; and nobody got a signal who should not have.
+// TestNothingIsLeft launches again and again, in every way, and checks that no process, zombie, descriptor or file
+// remains, and that no process got an unintended signal.
 func TestNothingIsLeft(t *testing.T) { inLab(t, "launches") }
 
-// TestReusedPID gives the target's PID to another process in the very moment before the watch acts on it.
+// TestReusedPID gives the target's PID to another process just before the watch acts on it.
 func TestReusedPID(t *testing.T) {
 	testenv.NeedRoot(t)
 	testenv.Need(t, "unshare")
@@ -70,7 +70,7 @@ func TestReusedPID(t *testing.T) {
 	inLab(t, "reuse", "unshare", "-pf", "--mount-proc", "--kill-child")
 }
 
-// policy writes a policy file and gives the arguments that use it.
+// policy writes a policy file and returns the arguments that use it.
 func (l *lab) policy(name, text string) []string {
 	path := filepath.Join(l.dir, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -83,8 +83,8 @@ func (l *lab) policy(name, text string) []string {
 type kind struct {
 	name string
 	line []string
-	want string // how it ends: a status, or a signal's name
-	// meddle is done to the watch while the target runs, which reads until its stdin ends.
+	want string // a status, or the name of a signal
+	// meddle is done to the watch while the target runs; the target reads until its stdin ends.
 	meddle unix.Signal
 }
 
@@ -156,7 +156,7 @@ func countOpen() int {
 	return len(names)
 }
 
-// launch starts one target, waits for its end, and compares how that was.
+// launch starts one target, waits for its end, and compares the result.
 func (l *lab) launch(k kind) error {
 	var in [2]int
 	if err := unix.Pipe2(in[:], unix.O_CLOEXEC); err != nil {
@@ -170,7 +170,7 @@ func (l *lab) launch(k kind) error {
 	}
 	watch := 0
 	if k.meddle != 0 {
-		for deadline := time.Now().Add(patience); watch == 0; watch = watchOf(pid) { // it is this process's child once it has its name
+		for deadline := time.Now().Add(patience); watch == 0; watch = watchOf(pid) { // once the watch has its name, it is a child of this process
 			if time.Now().After(deadline) {
 				return errors.New("there is no watch")
 			}
@@ -186,13 +186,13 @@ func (l *lab) launch(k kind) error {
 	if got := ending(ws); got != k.want {
 		return fmt.Errorf("ended with %s, expected %s", got, k.want)
 	}
-	if k.meddle == unix.SIGSTOP { // nobody but who stopped it can wake it
+	if k.meddle == unix.SIGSTOP { // only this test can continue it
 		return unix.Kill(watch, unix.SIGCONT)
 	}
 	return nil
 }
 
-// onlyChild reaps what comes and returns when no child but the canary is left.
+// onlyChild reaps children until only the canary is left.
 func onlyChild(canary int) error {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
@@ -213,7 +213,7 @@ func onlyChild(canary int) error {
 	return fmt.Errorf("processes are left:\n%s", out)
 }
 
-// startCanary starts catcher.c, which tells of any signal that it gets.
+// startCanary starts catcher.c, which reports every signal that it gets.
 func (l *lab) startCanary() (pid int, said *bufio.Reader, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -244,10 +244,10 @@ func unharmed(pid int, said *bufio.Reader) error {
 	return nil
 }
 
-// errTaken: a thread of this process's own runtime got the number first.
+// errTaken: a thread of this process's Go runtime got the number first.
 var errTaken = errors.New("the PID went to another")
 
-// reuse is PID 1 of a namespace, where no other process takes numbers meanwhile.
+// reuse is PID 1 of a namespace, where no other process takes PIDs.
 func (l *lab) reuse() error {
 	for _, setup := range []string{
 		"",

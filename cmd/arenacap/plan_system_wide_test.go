@@ -56,8 +56,8 @@ func TestSystemWide(t *testing.T) {
 	}
 }
 
-// TestTunablesConf takes the lines of plan into the tunables.conf of a root folder with a glibc 2.44: there they cap the program
-// that they name, in secure mode too, and no other, and its environment overrides them.
+// TestTunablesConf puts the lines of plan into the tunables.conf of a root folder with glibc 2.44: they cap exactly the
+// named program, also in secure mode, and its environment overrides them.
 func TestTunablesConf(t *testing.T) {
 	loader, libraries := testenv.NewerGlibc(t, 44)
 	testenv.NeedRoot(t)
@@ -100,8 +100,8 @@ func TestTunablesConf(t *testing.T) {
 	}
 }
 
-// glibcRoot is a root with that glibc, its ldconfig, arenacap and three copies of the program with arenas, one of them
-// set-uid.
+// glibcRoot is a root folder with that glibc, its ldconfig, arenacap and three copies of the program with arenas, one
+// of them set-uid.
 func glibcRoot(t *testing.T, loader, libraries string) string {
 	t.Helper()
 	requireTools(t)
@@ -109,7 +109,7 @@ func glibcRoot(t *testing.T, loader, libraries string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := os.MkdirTemp("", "arenacap-root-") // whose parents a user may enter
+	root, err := os.MkdirTemp("", "arenacap-root-") // other users may enter its parents
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func glibcRoot(t *testing.T, loader, libraries string) string {
 	return root
 }
 
-// inside is the command line that runs one in the root folder, with a /proc, as a user.
+// inside is the command line that runs a program in the root folder, with a /proc, as a user.
 func inside(root, user string, argv ...string) []string {
 	return append([]string{"unshare", "-m", "sh", "-c", `mount -t proc proc "$0/proc" && user=$1 && shift && exec chroot --userspec="$user:$user" "$0" "$@"`, root, user}, argv...)
 }

@@ -1,6 +1,6 @@
 package main
 
-// What the README shows is what the program prints.
+// The README shows what the program prints.
 
 import (
 	"os"
@@ -13,14 +13,14 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// session is one command of a README and what it shows of its output.
+// session is one command of a README with the output shown for it.
 type session struct {
 	command string
 	want    []string
 }
 
-// TestReadme runs every command of the console blocks in the README and in those beside the code, and compares what it
-// prints, both streams in one, with what stands there. "…" is any text; a line of it alone, any lines.
+// TestReadme runs every command of the console blocks in the README files, and compares its output, stdout and stderr
+// together, with the text. "…" matches any text, and alone on a line any lines.
 func TestReadme(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -41,7 +41,7 @@ func TestReadme(t *testing.T) {
 	for _, s := range sessions {
 		t.Run(s.command, func(t *testing.T) {
 			if strings.HasPrefix(s.command, "go test") {
-				return // this very run
+				return // this test itself
 			}
 			if strings.Contains(s.command, "pgrep") {
 				testenv.Need(t, "pgrep")
@@ -54,8 +54,8 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// runSession runs a command as a person would type it: with arenacap in PATH, in an empty folder, or at the
-// top of the repository where it builds something. What goes to /tmp, where another user's may stand, goes to the folder.
+// runSession runs a command as a user would type it: with arenacap in PATH, in an empty folder, or at the top of the
+// repository if it builds something. It replaces /tmp by the folder, because /tmp may have files of other users.
 func runSession(t *testing.T, command, root, dir string) string {
 	t.Helper()
 	cmd := exec.Command("bash", "-c", strings.ReplaceAll(command, "/tmp/", dir+"/"))
@@ -64,7 +64,7 @@ func runSession(t *testing.T, command, root, dir string) string {
 		cmd.Dir = root
 	}
 	cmd.Env = append(os.Environ(), "PATH="+requireTools(t).dir+":"+os.Getenv("PATH"))
-	out, _ := cmd.CombinedOutput() // the status is part of the story: check gives 1 for a bad file
+	out, _ := cmd.CombinedOutput() // the status may be 1, for example of check for a bad file
 	return string(out)
 }
 

@@ -1,6 +1,6 @@
 package main
 
-// The release, and what a plain build has in common with it.
+// The release, and its common properties with a plain build.
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestRelease makes the release: static, without symbols, and in a full run the same bytes in two folders.
+// TestRelease builds the release: static, without symbols, and in a full run with the same bytes in two folders.
 func TestRelease(t *testing.T) {
 	testenv.Need(t, "git")
 	files, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
@@ -38,7 +38,7 @@ func TestRelease(t *testing.T) {
 		}
 		out := t.TempDir()
 		cmd := exec.Command(filepath.Join(source, ".ci/release"), out)
-		cmd.Env = append(os.Environ(), "BUILDVCS=false") // there is no repository around the copy
+		cmd.Env = append(os.Environ(), "BUILDVCS=false") // the copy is not in a repository
 		if text, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
@@ -70,8 +70,8 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// TestPlainBuildIsStatic: what "go build" makes starts without the dynamic loader too. It takes one import of os/user or
-// net to change that.
+// TestPlainBuildIsStatic: a plain build too starts without the dynamic loader. One import of os/user or net would
+// change that.
 func TestPlainBuildIsStatic(t *testing.T) {
 	f, err := elf.Open(requireTools(t).plain)
 	if err != nil {

@@ -1,6 +1,6 @@
 package main
 
-// Files that are replaced as a whole, and where the names of outputs lead.
+// Atomic replacement of files, and the destinations of output names.
 
 import (
 	"errors"

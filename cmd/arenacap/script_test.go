@@ -1,6 +1,6 @@
 package main
 
-// The scripts of testdata/script, and their commands.
+// The scripts of testdata/script, and their additional commands.
 
 import (
 	"errors"
@@ -15,16 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestScripts runs testdata/script/*.txtar, a topic each, with the real program. Beside the commands of
-// testscript they have
+// TestScripts runs testdata/script/*.txtar, one topic per file, with the real program. In addition to the commands of
+// testscript there are
 //
 //	exits STATUS COMMAND…   the command ends with this status, or by this signal (KILL, TERM, …)
 //	signal NAME             sends a signal to the commands in the background
-//	arenas NAME …           starts a program with arenas (scriptArenas)
-//	tell PID LINE…          gives it more to do (scriptTell)
+//	arenas NAME …           starts arenasProgram (scriptArenas)
+//	tell PID LINE…          sends it more commands (scriptTell)
 //	await FILE TEXT…        waits for a line of a file (scriptAwait)
 //
-// and the conditions [root] and [race], which is whether arenacap itself has the race detector.
+// and the conditions [root] and [race]: arenacap itself has the race detector.
 func TestScripts(t *testing.T) {
 	tool := requireTools(t)
 	testscript.Run(t, testscript.Params{
@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// prepareScript puts arenacap and setup.c's program first in PATH and gives the script a home of its own.
+// prepareScript puts arenacap and setup.c's program first in PATH and creates a home for the script.
 func prepareScript(e *testscript.Env, tool tools) error {
 	bin := filepath.Join(e.WorkDir, ".bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {
@@ -85,7 +85,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// ending is the status, or the name of the signal without its SIG.
+// ending is the status, or the name of the signal without SIG.
 func ending(ws syscall.WaitStatus) string {
 	if ws.Signaled() {
 		return unix.SignalName(ws.Signal())[len("SIG"):]

@@ -1,6 +1,6 @@
 package main
 
-// Situations that the tests of transparency start a program in.
+// Situations in which the transparency tests start a program.
 
 import (
 	"os"
@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// situation is a state that the probe is started in, and the fact by which the probe shows it: a state
-// that does not show would prove nothing.
+// situation is a state in which the probe is started, and the fact that shows this state in its output: a state that
+// does not show would prove nothing.
 type situation struct {
 	name  string
 	setup []string
@@ -22,9 +22,9 @@ type situation struct {
 	root  bool
 	args  []string
 
-	mayRefuse bool     // some machines do not know this state, or a container may not have it
-	onlyOff   bool     // compare only where arenacap leaves the environment alone
-	known     []string // beginnings of the differences there are, each seen and none else
+	mayRefuse bool     // some machines do not support this state, or do not allow it in a container
+	onlyOff   bool     // compare only if arenacap does not change the environment
+	known     []string // beginnings of the expected differences: all of them, and no others
 }
 
 func states(s string) []string { return strings.Fields(s) }

@@ -1,6 +1,6 @@
 package main
 
-// --supervise as the first process, as a sub-reaper and below systemd.
+// --supervise as PID 1, as a sub-reaper and under systemd.
 
 import (
 	"bufio"
@@ -22,10 +22,10 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestSystemdVariables: what names the process to the target names the target, and only that is changed.
+// TestSystemdVariables: variables that name the main process name the target, and nothing else is changed.
 func TestSystemdVariables(t *testing.T) {
 	tool := requireTools(t)
-	// The shell gives its own PID, which arenacap takes over by exec.
+	// The shell passes its own PID, which arenacap takes over by exec.
 	script := `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_PIDFDID=77 WATCHDOG_PID=$$ SYSTEMD_EXEC_PID=$$ MAINPID=$$ exec "$@"`
 	target := `echo self=$$; tr '\0' '\n' </proc/$$/environ; cat <&3`
 	fd, err := os.CreateTemp(t.TempDir(), "")
@@ -55,7 +55,7 @@ func TestSystemdVariables(t *testing.T) {
 	if slices.Contains(lines, "LISTEN_PIDFDID=77") {
 		t.Error("LISTEN_PIDFDID still names arenacap")
 	}
-	// What names another process stays.
+	// A variable that names another process is not changed.
 	others := []string{"LISTEN_PID=1", "LISTEN_PIDFDID=7", "WATCHDOG_PID=2", "WATCHDOG_PID=3"}
 	setup := []string{"no-env"}
 	for _, entry := range others {
@@ -67,10 +67,10 @@ func TestSystemdVariables(t *testing.T) {
 	}
 }
 
-// TestNotify: the service manager hears who the main process is before that one speaks, so that its READY=1,
-// which must come from the main process, counts.
+// TestNotify: MAINPID= reaches the service manager before READY=1 of the target, which counts only from the main
+// process.
 func TestNotify(t *testing.T) {
-	testenv.Need(t, "python3") // systemd-notify sends in its parent's name
+	testenv.Need(t, "python3") // systemd-notify would send as its parent
 	tool := requireTools(t)
 	const ready = `import os, socket
 socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))`
@@ -143,7 +143,7 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["
 	}
 }
 
-// inNamespace starts a command line as PID 1 of a PID namespace of its own.
+// inNamespace starts a command line as PID 1 of a new PID namespace.
 func inNamespace(t *testing.T, line ...string) *exec.Cmd {
 	t.Helper()
 	testenv.NeedRoot(t)
@@ -156,13 +156,13 @@ func inNamespace(t *testing.T, line ...string) *exec.Cmd {
 	return cmd
 }
 
-// orphans leaves fifty processes behind that end at once.
+// orphans leaves fifty processes behind, which end at once.
 const orphans = `for i in 1 2 3 4 5 6 7 8 9 10; do (for j in 1 2 3 4 5; do /bin/true & done); done; `
 
 // noZombies waits until no process of the namespace is a zombie.
 const noZombies = `while cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') Z '; do :; done; echo clean; `
 
-// TestFirstProcess: as PID 1 it reaps what loses its parent, with a budget by itself (mode = "auto").
+// TestFirstProcess: as PID 1 arenacap reaps orphans; with a budget it supervises by default (mode = "auto").
 func TestFirstProcess(t *testing.T) {
 	tool := requireTools(t)
 	for name, flags := range map[string][]string{
@@ -218,7 +218,7 @@ func TestFirstProcess(t *testing.T) {
 	})
 }
 
-// TestSubReaper: as a child sub-reaper it reaps too, with a budget by itself (mode = "auto").
+// TestSubReaper: the same as a child sub-reaper.
 func TestSubReaper(t *testing.T) {
 	tool := requireTools(t)
 	for _, flags := range [][]string{{"--supervise"}, {"--budget", "1TiB"}} {
@@ -263,8 +263,8 @@ func startOrphan(t *testing.T, cmd *exec.Cmd) (pid int, said *bufio.Scanner) {
 	return pid, said
 }
 
-// TestWaitOrphans: what the target leaves is waited for with the flag only, and gets the signals that come
-// meanwhile. The status stays the target's.
+// TestWaitOrphans: with the flag, and only then, arenacap waits for orphans of the target and forwards signals to them.
+// The status is still that of the target.
 func TestWaitOrphans(t *testing.T) {
 	tool := requireTools(t)
 	for _, flags := range [][]string{{"--wait-orphans"}, nil} {
@@ -273,7 +273,7 @@ func TestWaitOrphans(t *testing.T) {
 		if flags != nil {
 			for said.Scan() && said.Text() != strconv.Itoa(cmd.Process.Pid) { // until arenacap is its parent
 			}
-			awaitOnlyChild(t, cmd.Process.Pid, orphan) // before that the target gets the signal
+			awaitOnlyChild(t, cmd.Process.Pid, orphan) // otherwise the target would get the signal
 			if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 				t.Error(err)
 			}
@@ -291,7 +291,7 @@ func TestWaitOrphans(t *testing.T) {
 	}
 }
 
-// awaitOnlyChild returns when a process has one child left and has reaped the others.
+// awaitOnlyChild waits until a process has one child left and has reaped the others.
 func awaitOnlyChild(t *testing.T, pid, child int) {
 	t.Helper()
 	for {
@@ -306,7 +306,7 @@ func awaitOnlyChild(t *testing.T, pid, child int) {
 	}
 }
 
-// TestParentDeath: the target gets the signal when arenacap dies, and without the flag it goes on.
+// TestParentDeath: with the flag the target gets the signal when arenacap dies; without it the target continues.
 func TestParentDeath(t *testing.T) {
 	tool := requireTools(t)
 	for _, flags := range [][]string{{"--parent-death-signal", "TERM"}, {"--parent-death-signal=15"}, nil} {
@@ -317,7 +317,7 @@ func TestParentDeath(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for len(got) < 2 && said.Scan() { // its next parent may come first
+		for len(got) < 2 && said.Scan() { // the line of its next parent may come first
 			got = append(got, said.Text())
 			if got[0] == "TERM" || flags == nil {
 				break

@@ -1,6 +1,6 @@
 package main
 
-// --supervise in the shells that people have, and in the cases of the test suites of tini, dumb-init and coreutils.
+// --supervise in common shells, and in the cases of the test suites of tini, dumb-init and coreutils.
 
 import (
 	"bufio"
@@ -21,8 +21,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestShells stops and continues a target that stops itself, alone and in a pipeline, in interactive shells that give
-// terminals to jobs in ways of their own.
+// TestShells stops and continues a target that stops itself, alone and in a pipeline, in interactive shells, which
+// differ in how they give the terminal to jobs.
 func TestShells(t *testing.T) {
 	tool := requireTools(t)
 	prefix := strings.Join(supervised(tool.release), " ") + " "
@@ -49,8 +49,8 @@ func TestShells(t *testing.T) {
 	}
 }
 
-// TestStopsAreFollowed: a stop signal that somebody sends stops target and supervisor, for whoever has started it as a job,
-// and CONT continues both (dumb-init's tests of suspending, with and without a group).
+// TestStopsAreFollowed: a stop signal from another process stops target and supervisor, so that the starting shell sees
+// a stopped job, and CONT continues both (the tests of dumb-init for suspending, with and without a group).
 func TestStopsAreFollowed(t *testing.T) {
 	tool := requireTools(t)
 	for _, flags := range [][]string{nil, {"--kill-group"}} {
@@ -69,7 +69,7 @@ func TestStopsAreFollowed(t *testing.T) {
 				text, _ := bufio.NewReader(out).ReadString('\n')
 				pids := strings.Fields(text)
 				if flags == nil {
-					pids = pids[:1] // no group, so that the child of the target runs on
+					pids = pids[:1] // without a group the child of the target continues
 				}
 				for range 2 {
 					_ = cmd.Process.Signal(n)
@@ -92,8 +92,8 @@ func TestStopsAreFollowed(t *testing.T) {
 	}
 }
 
-// TestStopFromOutside: who stops the target from outside and continues it finds it supervised, in a script whose shell waits in
-// the foreground and in the background.
+// TestStopFromOutside: a target that another process stops and continues is still supervised, in a script whose shell
+// waits in the foreground and in the background.
 func TestStopFromOutside(t *testing.T) {
 	tool := requireTools(t)
 	target := strings.Join(supervised(tool.checked), " ") + ` sh -c "trap : USR1; echo up=\$\$,\$PPID,; until read x <fifo; do :; done; exit 4"`
@@ -113,7 +113,7 @@ func TestStopFromOutside(t *testing.T) {
 			pid, supervisor := s.number(), s.number()
 			_ = unix.Kill(pid, unix.SIGSTOP)
 			awaitState(t, []string{strconv.Itoa(pid)}, true)
-			_ = unix.Kill(supervisor, unix.SIGUSR1) // behind the stop
+			_ = unix.Kill(supervisor, unix.SIGUSR1) // after the stop
 			awaitPending(t, pid, unix.SIGUSR1)
 			_ = unix.Kill(pid, unix.SIGCONT)
 			if err := os.WriteFile(dir+"/fifo", []byte("x\n"), 0); err != nil {
@@ -124,7 +124,7 @@ func TestStopFromOutside(t *testing.T) {
 	}
 }
 
-// number takes the next number from the screen, and the comma behind it.
+// number reads the next number from the screen, and the comma after it.
 func (s *terminalSession) number() (n int) {
 	s.t.Helper()
 	from := s.taken
@@ -135,7 +135,7 @@ func (s *terminalSession) number() (n int) {
 	return n
 }
 
-// awaitPending returns when a signal is pending.
+// awaitPending waits until a signal is pending.
 func awaitPending(t *testing.T, pid int, n unix.Signal) {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); runtime.Gosched() {
@@ -151,7 +151,7 @@ func awaitPending(t *testing.T, pid int, n unix.Signal) {
 	t.Fatalf("signal %d did not come", n)
 }
 
-// change is the next that a command does: it stops, goes on or ends.
+// change is the next change of a command: it stops, continues or ends.
 func change(t *testing.T, cmd *exec.Cmd) (status unix.WaitStatus) {
 	t.Helper()
 	for {
@@ -163,7 +163,7 @@ func change(t *testing.T, cmd *exec.Cmd) (status unix.WaitStatus) {
 	}
 }
 
-// awaitState returns when all the processes have stopped, or none has.
+// awaitState waits until all the processes have stopped, or none is stopped.
 func awaitState(t *testing.T, pids []string, stopped bool) {
 	t.Helper()
 	for _, pid := range pids {
@@ -180,8 +180,8 @@ func awaitState(t *testing.T, pids []string, stopped bool) {
 	}
 }
 
-// TestStatusWhateverTheStart: the status is the target's with CHLD ignored or blocked at the start, beside children of before
-// (coreutils' tests of timeout), and through several supervisors.
+// TestStatusWhateverTheStart: the status is the target's, with CHLD ignored or blocked at the start, with children that
+// existed before (the tests of coreutils for timeout), and through several supervisors.
 func TestStatusWhateverTheStart(t *testing.T) {
 	tool := requireTools(t)
 	one := supervised(tool.checked)
@@ -217,8 +217,8 @@ func TestStatusWhateverTheStart(t *testing.T) {
 	}
 }
 
-// TestGroupOnATerminal: with a group of its own the target reads and writes the terminal, and its size reaches it (dumb-init's
-// tests of a tty).
+// TestGroupOnATerminal: with its own group the target reads and writes the terminal, and gets its size (the tests of
+// dumb-init with a tty).
 func TestGroupOnATerminal(t *testing.T) {
 	tool := requireTools(t)
 	s := startTerminal(t, append(supervised(tool.checked, "--kill-group"), "sh", "-c", "trap 'echo res''ized' WINCH; echo up; while :; do read x && echo got $x; done")...)

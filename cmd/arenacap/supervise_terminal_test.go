@@ -16,12 +16,12 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// terminalSession is an interactive shell on a pseudo-terminal, with a person in front of it.
+// terminalSession is an interactive shell on a pseudo-terminal, with the test as its user.
 type terminalSession struct {
 	t      *testing.T
 	master *os.File
 	cmd    *exec.Cmd
-	seen   strings.Builder // all that came, and how much of it was taken
+	seen   strings.Builder // all output, and how much of it was read
 	taken  int
 }
 
@@ -33,7 +33,7 @@ func startTerminal(t *testing.T, line ...string) *terminalSession {
 		t.Fatal(err)
 	}
 	defer slave.Close()
-	// A descriptor that the runtime polls, so that a read can have a deadline.
+	// The runtime polls this descriptor, so a read can have a deadline.
 	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func (s *terminalSession) write(text string) {
 	}
 }
 
-// expect waits until the text is on the screen, behind what was expected before.
+// expect waits until the text is on the screen, after the previously expected text.
 func (s *terminalSession) expect(text string) {
 	s.t.Helper()
 	_ = s.master.SetReadDeadline(time.Now().Add(patience))
@@ -82,7 +82,7 @@ func (s *terminalSession) expect(text string) {
 	}
 }
 
-// run types a command and waits for what it says last. The text is one that the command line does not contain.
+// run types a command and waits for the last text of its output, which the command line must not contain.
 func (s *terminalSession) run(command, text string) {
 	s.t.Helper()
 	s.write(command + "\n")
@@ -96,10 +96,10 @@ const (
 	keyEnd       = "\x04"
 )
 
-// reader says what it reads. The quotes keep what it says apart from the line that starts it.
+// reader prints what it reads. The quotes distinguish its output from its command line.
 const reader = "sh -c 'echo u''p; while read x; do echo g''ot $x; done'"
 
-// key types a key that ends the program, and waits for the shell, since keys drop what is typed behind them.
+// key types a key that ends the program, and waits for the shell, because a key discards the input typed after it.
 func (s *terminalSession) key(key string) {
 	s.t.Helper()
 	s.write(key)
@@ -114,15 +114,15 @@ func (s *terminalSession) stop() {
 	s.expect("\r\n$ ")
 }
 
-// foreground has the shell give the terminal back to reader. What is typed before it reads is not lost once the
-// shell has told what it continues.
+// foreground makes the shell give the terminal back to reader. Input typed before reader reads is not lost once the
+// shell has printed the job that it continues.
 func (s *terminalSession) foreground() {
 	s.t.Helper()
 	s.run("fg", "done'")
 	s.run("words", "got words\r\n")
 }
 
-// TestJobControl uses arenacap in an interactive bash as people do.
+// TestJobControl uses arenacap in an interactive bash as a user would.
 func TestJobControl(t *testing.T) {
 	testenv.Need(t, "bash")
 	tool := requireTools(t)
@@ -136,7 +136,7 @@ func TestJobControl(t *testing.T) {
 		useGroups(t, b.name+"/group", strings.Join(supervised(b.path, "--kill-group"), " ")+" ")
 		t.Run(b.name+"/nobody would continue it", func(t *testing.T) {
 			t.Parallel()
-			// The session's leader, as in a container: bare, the kernel would ignore the key.
+			// As session leader, as in a container: without arenacap the kernel would ignore the key.
 			s := startTerminal(t, append(supervised(b.path), "sh", "-c", "echo up; while read x; do echo got $x; done")...)
 			s.expect("up\r\n")
 			s.write(keyStop)
@@ -149,7 +149,7 @@ func TestJobControl(t *testing.T) {
 	}
 }
 
-// interactive is a shell on a terminal of its own.
+// interactive is a shell on its own terminal.
 func interactive(t *testing.T) *terminalSession {
 	t.Helper()
 	s := startTerminal(t, "/bin/bash", "--norc", "--noprofile", "-i")
@@ -157,16 +157,16 @@ func interactive(t *testing.T) *terminalSession {
 	return s
 }
 
-// useGroups does with a target that has a process group of its own what people do with jobs.
+// useGroups uses job control on a target that has its own process group.
 func useGroups(t *testing.T, name, prefix string) {
-	// The shell does not continue what runs already, it gives it the terminal only: field 8 of stat, tpgid.
+	// The shell does not continue a running job, but gives it the terminal: field 8 of stat, tpgid.
 	const given = "until read l </proc/$$/stat; set -- $l; [ $8 = $PPID ]; do :; done; "
 	t.Run(name+"/stopped in the background", func(t *testing.T) {
 		t.Parallel()
 		s := interactive(t)
 		s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
 		s.expect("Stopped")
-		s.expect("done'") // of the same message: the shell says it again with fg
+		s.expect("done'") // of the same message, which the shell repeats for fg
 		useForeground(s)
 	})
 	t.Run(name+"/running in the background", func(t *testing.T) {
@@ -185,7 +185,7 @@ func useForeground(s *terminalSession) {
 	s.run("echo status=$?", "status=130\r\n")
 }
 
-// useShell does with a prefix of a command line what people do with jobs.
+// useShell uses job control on a command line with a prefix.
 func useShell(t *testing.T, name, prefix string) {
 	t.Run(name, func(t *testing.T) {
 		t.Run("keys", func(t *testing.T) {
@@ -230,7 +230,7 @@ func useShell(t *testing.T, name, prefix string) {
 			s := interactive(t)
 			s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
 			s.expect("Stopped")
-			s.expect("done'") // of the same message: the shell says it again with fg
+			s.expect("done'") // of the same message, which the shell repeats for fg
 			useForeground(s)
 		})
 		t.Run("before a pipe", func(t *testing.T) {
@@ -256,7 +256,7 @@ func useShell(t *testing.T, name, prefix string) {
 					s.stop()
 					s.write("fg\n")
 					s.expect("fg\r\n")
-					s.expect("\r\n") // the shell has told what it continues
+					s.expect("\r\n") // the shell has printed the job that it continues
 					s.run("words", "got words\r\n")
 				}
 				s.key(keyInterrupt)

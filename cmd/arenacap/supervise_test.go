@@ -41,22 +41,21 @@ func buildC(t *testing.T, name string) string {
 
 var builtC sync.Mutex
 
-// supervised is arenacap before a program, with cap and environment left alone.
+// supervised is the arenacap command that supervises a program without changing cap and environment.
 func supervised(arenacap string, flags ...string) []string {
 	return slices.Concat([]string{arenacap, "run", "--arenas", "off", "--supervise"}, flags, []string{"--"})
 }
 
-// ended runs a command line from the states of setup.c and returns its wait status.
+// ended runs a command line from the states of setup.c, and returns its wait status.
 func ended(t *testing.T, setup []string, line ...string) syscall.WaitStatus {
 	t.Helper()
 	cmd := exec.Command(requireTools(t).setup, slices.Concat(setup, []string{"--"}, line)...)
-	cmd.Dir = t.TempDir() // where a core would go
+	cmd.Dir = t.TempDir() // for a core file
 	_ = cmd.Run()
 	return cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
-// TestSupervisedStatuses: the same status as behind tini and dumb-init, and with --reraise the same end as
-// behind timeout.
+// TestSupervisedStatuses: the status is that of tini and dumb-init, and with --reraise the end is that of timeout.
 func TestSupervisedStatuses(t *testing.T) {
 	testenv.Need(t, "tini", "dumb-init", "timeout")
 	tool := requireTools(t)
@@ -68,7 +67,7 @@ func TestSupervisedStatuses(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		line []string
-		own  bool // dumb-init has statuses of its own
+		own  bool // the status of dumb-init differs
 	}{
 		{name: "0", line: sh("exit 0")},
 		{name: "1", line: sh("exit 1")},
@@ -91,7 +90,7 @@ func TestSupervisedStatuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			setup := states("rlimit 4 max max") // cores, as far as the machine lets
+			setup := states("rlimit 4 max max") // core files, if the machine allows them
 			if unix.Getrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) != nil || os.Geteuid() != 0 {
 				setup = nil
 			}
@@ -114,13 +113,13 @@ func TestSupervisedStatuses(t *testing.T) {
 	}
 }
 
-// catcher is a wrapper with catcher.c behind it. Its lines say what the program got.
+// catcher is a wrapper that runs catcher.c. Its lines are the signals that the program got.
 type catcher struct {
 	cmd  *exec.Cmd
 	said *bufio.Reader
 }
 
-// never is no signal that a catcher could end after.
+// never is not a signal, so a catcher does not end at it.
 const never = unix.SIGKILL
 
 func startCatcher(t *testing.T, setup, wrapper []string, last unix.Signal) *catcher {
@@ -143,8 +142,8 @@ func startCatcher(t *testing.T, setup, wrapper []string, last unix.Signal) *catc
 	return c
 }
 
-// startSettled is startCatcher behind an arenacap of which every thread but the first blocks all signals: one that Go
-// started late may take a signal before that and overtake others (relay.Settle).
+// startSettled is startCatcher, and waits until every thread of arenacap except the first blocks all signals: a thread
+// that Go started late may receive a signal earlier, which can then overtake others (relay.Settle).
 func startSettled(t *testing.T, wrapper []string, last unix.Signal) *catcher {
 	t.Helper()
 	for {
@@ -176,7 +175,7 @@ func (c *catcher) line(t *testing.T) string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// rest is what it says until it ends.
+// rest is its output until it ends.
 func (c *catcher) rest(t *testing.T) []string {
 	t.Helper()
 	text, err := io.ReadAll(c.said)
@@ -195,8 +194,9 @@ func (c *catcher) send(t *testing.T, signals ...unix.Signal) {
 	}
 }
 
-// others are the signals that a wrapper can pass on one at a time and in order: not those that cannot be caught, that a C
-// library keeps, or that every thread of Go's takes, nor the terminal's stops, which dumb-init follows itself.
+// others are the signals that a wrapper can forward one by one and in order. They exclude those that cannot be caught,
+// those that the C library uses, those that any thread of Go receives, and the stop signals of a terminal, which
+// dumb-init follows itself.
 func others() (all []unix.Signal) {
 	for n := unix.Signal(1); n <= 64; n++ {
 		switch n {
@@ -208,8 +208,8 @@ func others() (all []unix.Signal) {
 	return all
 }
 
-// TestSupervisedSignals sends every signal and looks what arrives: all of them, in the order that they were
-// sent in, also those that were ignored or blocked at the start.
+// TestSupervisedSignals sends every signal and checks that all arrive in the same order, also those that were ignored
+// or blocked at the start.
 func TestSupervisedSignals(t *testing.T) {
 	tool := requireTools(t)
 	var ignore, block []string
@@ -235,11 +235,11 @@ func TestSupervisedSignals(t *testing.T) {
 	}
 }
 
-// TestSignalsAreThoseOfTini sends what tini and dumb-init pass on to all three and compares what arrived.
+// TestSignalsAreThoseOfTini sends the signals that tini and dumb-init forward to all three, and compares what arrives.
 func TestSignalsAreThoseOfTini(t *testing.T) {
 	testenv.Need(t, "tini", "dumb-init")
 	tool := requireTools(t)
-	// tini leaves alone what a mistake of its own would raise; dumb-init knows no real-time signals.
+	// tini does not forward the signals of its own faults; dumb-init does not support real-time signals.
 	var forTini, forInit []unix.Signal
 	for _, n := range others() {
 		switch n {
@@ -268,8 +268,8 @@ func TestSignalsAreThoseOfTini(t *testing.T) {
 			if got := arrivals(t, supervised(tool.checked), c.signals); !slices.Equal(got, want) {
 				t.Errorf("arenacap:\n%q\n%s:\n%q", got, c.name, want)
 			}
-			// At once: the same ones, and in the kernel's order, the lowest number first. What behind tini a
-			// program gets first depends on which of the two runs first.
+			// Sent at once, the same signals arrive in the order of the kernel, the lowest number first. Under tini the
+			// first one depends on which of the two processes runs first.
 			got := burst(t, startSettled(t, supervised(tool.checked), unix.SIGTERM), c.signals)
 			if !slices.Equal(got, want[:len(c.signals)]) {
 				t.Errorf("at once, arenacap:\n%q", got)
@@ -281,7 +281,7 @@ func TestSignalsAreThoseOfTini(t *testing.T) {
 	}
 }
 
-// arrivals is what a program got, signal by signal.
+// arrivals are the signals that a program got, in order.
 func arrivals(t *testing.T, wrapper []string, signals []unix.Signal) (got []string) {
 	t.Helper()
 	c := startCatcher(t, nil, wrapper, unix.SIGTERM)
@@ -299,7 +299,7 @@ func sameElements(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// burst sends all the signals while the wrapper is stopped, so that it finds them at once.
+// burst sends all the signals while the wrapper is stopped, so that they are pending together.
 func burst(t *testing.T, c *catcher, signals []unix.Signal) (got []string) {
 	t.Helper()
 	c.send(t, unix.SIGSTOP)
@@ -318,7 +318,7 @@ func burst(t *testing.T, c *catcher, signals []unix.Signal) (got []string) {
 	return got
 }
 
-// TestQueuedSignals: real-time signals are queued, not merged, keep their order, and their values.
+// TestQueuedSignals: real-time signals are queued and not merged, and keep their order and their values.
 func TestQueuedSignals(t *testing.T) {
 	c := startSettled(t, supervised(requireTools(t).checked), 64)
 	const each = 50
@@ -329,7 +329,7 @@ func TestQueuedSignals(t *testing.T) {
 			want[n] = append(want[n], fmt.Sprintf("%d %d %d", n, -1, value))
 		}
 	}
-	c.send(t, 64) // the last that the kernel delivers
+	c.send(t, 64) // the kernel delivers it last
 	got := map[int][]string{}
 	for _, line := range c.rest(t) {
 		var n int
@@ -364,10 +364,10 @@ func queue(t *testing.T, pid, n, value int) {
 	}
 }
 
-// TestKillGroup: what the target started gets the signal as well, and without the flag it does not.
+// TestKillGroup: with the flag, and only then, the children of the target get the signal too.
 func TestKillGroup(t *testing.T) {
 	tool := requireTools(t)
-	// The target stays until the grandchild has ended, which would otherwise end with it (catcher.c).
+	// The target waits for the end of the grandchild, which would otherwise end with it (catcher.c).
 	const script = `trap 'echo target; wait; exit' USR1; "$0" 10 & echo $!; wait`
 	for _, c := range []struct{ flags, want []string }{
 		{[]string{"--kill-group"}, []string{"10 0 0", "target"}},
@@ -412,7 +412,7 @@ func TestKillGroup(t *testing.T) {
 	}
 }
 
-// TestGroupGetsValues: each process of the group gets the value that the signal came with.
+// TestGroupGetsValues: each process of the group gets the value of the signal.
 func TestGroupGetsValues(t *testing.T) {
 	c := startCatcher(t, nil, slices.Concat(supervised(requireTools(t).checked, "--kill-group"),
 		[]string{"/bin/sh", "-c", `"$0" 9 & exec "$0" 9`}), never)
@@ -427,14 +427,14 @@ func TestGroupGetsValues(t *testing.T) {
 			}
 		}
 	}
-	c.send(t, unix.SIGUSR1) // kill(2) has none
+	c.send(t, unix.SIGUSR1) // kill(2) sends no value
 	if got := c.line(t); got != "10 0 0" {
 		t.Error(got)
 	}
 }
 
-// TestGroupEndsWithTarget: what the target leaves in its group gets TERM, as behind dumb-init, and is waited for where
-// orphans are.
+// TestGroupEndsWithTarget: processes that the target leaves in its group get TERM, as under dumb-init, and arenacap
+// waits for them if it waits for orphans.
 func TestGroupEndsWithTarget(t *testing.T) {
 	testenv.Need(t, "dumb-init")
 	tool := requireTools(t)
@@ -442,7 +442,7 @@ func TestGroupEndsWithTarget(t *testing.T) {
 		name    string
 		wrapper []string
 		ends    bool // the orphan, by TERM
-		before  bool // the wrapper does
+		before  bool // the orphan ends before the wrapper
 	}{
 		{"group", supervised(tool.checked, "--kill-group"), true, false},
 		{"group and orphans", supervised(tool.checked, "--kill-group", "--wait-orphans"), true, true},
@@ -480,8 +480,8 @@ func TestGroupEndsWithTarget(t *testing.T) {
 	}
 }
 
-// TestSupervisorLetsGo: who waits for the end of what the target has closed does not wait for arenacap, and
-// arenacap keeps no folder busy.
+// TestSupervisorLetsGo: a reader of a descriptor that the target has closed does not wait for arenacap, and arenacap
+// does not keep a folder busy.
 func TestSupervisorLetsGo(t *testing.T) {
 	tool := requireTools(t)
 	r, w, err := os.Pipe()

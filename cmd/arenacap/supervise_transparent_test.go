@@ -1,6 +1,6 @@
 package main
 
-// --supervise changes nothing in the target but its parent.
+// --supervise changes nothing in the target except its parent.
 
 import (
 	"path/filepath"
@@ -13,23 +13,23 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// childOfOurs is what the target of a supervised launch sees otherwise because it is a child of arenacap's and
-// not the process that was started; README.md has the list for people.
+// childOfOurs are the differences that a supervised target sees because it is a child of arenacap and not the started
+// process.
 var childOfOurs = []string{"pid: as started → ", "ppid: as started → "}
 
-// otherwise is what is different in one situation, by the situation's name: what belongs to the process that was
-// started and does not pass on to a child (fork(2)). arenacap forwards the signals that come of it.
+// otherwise are the differences in one situation, by its name: properties of the started process that a child does not
+// inherit (fork(2)). arenacap forwards the signals that result from them.
 var otherwise = map[string][]string{
 	"process group":            {"process group: self → "},
-	"session":                  {"process group: self → ", "session: self → ", "autogroup: absent → "}, // the probe leaves a leader's autogroup out
+	"session":                  {"process group: self → ", "session: self → ", "autogroup: absent → "}, // the probe omits the autogroup of a leader
 	"autogroup":                {"process group: self → ", "session: self → ", "autogroup: absent → "},
-	"fifo with reset on fork":  {"scheduling: policy 1 flags 1 "}, // reset, as it says
+	"fifo with reset on fork":  {"scheduling: policy 1 flags 1 "}, // reset, as the flag demands
 	"descriptor with locks":    {"fdinfo 4[4]: lock POSIX ", "fdinfo 5[4]: lock FLOCK ADVISORY WRITE self"},
 	"descriptor with an owner": {"fd 5: "},
 	"interval timers":          {"interval timer 0: armed", "interval timer 1: armed", "interval timer 2: armed"},
 }
 
-// superviseWrappers are as wrappers, with arenacap as the parent.
+// superviseWrappers are the wrappers with arenacap as the parent.
 func superviseWrappers(t *testing.T, arenacap string) (all []wrapper) {
 	t.Helper()
 	for _, w := range wrappers(t, arenacap) {
@@ -41,7 +41,7 @@ func superviseWrappers(t *testing.T, arenacap string) (all []wrapper) {
 	return all
 }
 
-// TestSupervisedTransparency compares a child of arenacap's with the bare program, in all the situations.
+// TestSupervisedTransparency compares a child of arenacap with the bare program in all situations.
 func TestSupervisedTransparency(t *testing.T) {
 	tool := requireTools(t)
 	plain, err := launch{}.run(t, filepath.Join(openDir(t), "facts"))
@@ -53,7 +53,7 @@ func TestSupervisedTransparency(t *testing.T) {
 			wraps := superviseWrappers(t, b.path)
 			for _, s := range append(situations(t), closedDescriptors(b.losses)...) {
 				s.known = append(slices.Clone(s.known), otherwise[s.name]...)
-				if s.name == "pending signals" && b.losses.blocked != nil { // what was sent to the thread alone is sent to the process
+				if s.name == "pending signals" && b.losses.blocked != nil { // signals of the thread are sent to the process
 					s.known = append(s.known, "status ShdPnd: ", "status SigPnd: ")
 				}
 				t.Run(s.name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// superviseUnder runs a shell script under a policy, supervised, and gives its status and the events of its log.
+// superviseUnder supervises a shell script under a policy, and returns its status and the events of its log.
 func superviseUnder(t *testing.T, policy, script string, flags ...string) (status int, events []map[string]any, stderr string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -41,16 +41,16 @@ func superviseUnder(t *testing.T, policy, script string, flags ...string) (statu
 
 func kinds(events []map[string]any) (all []string) {
 	for _, e := range events {
-		if e["event"] != "gap" { // a busy machine makes them
+		if e["event"] != "gap" { // they occur on a busy machine
 			all = append(all, e["event"].(string))
 		}
 	}
 	return all
 }
 
-// strict is a budget that every program breaches at once, and roomy one that a shell breaches only when it has grown, which
-// it does where the action must find it ready. loops does not exec another program: in the middle of that a process is
-// 4 KiB large for a moment, and keeps any budget.
+// strict is a budget that every program breaches at once, and roomy one that a shell breaches only when it has grown,
+// which it does when it is ready for the action. loops does not exec another program: during an exec a process has a
+// size of 4 KiB for a moment, which is within any budget.
 const (
 	strict = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"64KiB\"" + quick
 	roomy  = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"64MiB\"" + quick
@@ -59,7 +59,7 @@ const (
 	loops  = "while :; do sleep 0.01; done"
 )
 
-// TestSupervisedBudget: the action is taken on the target, the status is that of a program that ran into a limit.
+// TestSupervisedBudget: the action is taken on the target, and the status is that of a program that reached a limit.
 func TestSupervisedBudget(t *testing.T) {
 	for _, c := range []struct {
 		name, policy, script string
@@ -91,7 +91,7 @@ func TestSupervisedBudget(t *testing.T) {
 	}
 }
 
-// TestSupervisedScope: what of a tree does not end by TERM gets its KILL, though the target itself has ended.
+// TestSupervisedScope: a process of the tree that does not end at TERM gets KILL, even if the target itself has ended.
 func TestSupervisedScope(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
 	script := `(trap '' TERM; echo up >` + pidFile + `.up; exec sleep 1000 >/dev/null 2>&1) & echo $! >` + pidFile + `; until [ -e ` + pidFile + `.up ]; do :; done; ` + grown + `; wait`
@@ -115,8 +115,8 @@ func isZombie(pid int) bool {
 	return strings.Contains(string(text), ") Z ")
 }
 
-// TestCommandOfPID1: arenacap reaps everything but the watch's command, which the watch waits for; and that
-// command starts with no signal blocked.
+// TestCommandOfPID1: arenacap reaps all children except the watch's command, for which the watch waits. The command
+// starts with no signal blocked.
 func TestCommandOfPID1(t *testing.T) {
 	tool := requireTools(t)
 	dir := t.TempDir()
@@ -138,7 +138,7 @@ func TestCommandOfPID1(t *testing.T) {
 	}
 }
 
-// TestSummary is one line with what was seen. The target ends once the command of its breach has told it of that.
+// TestSummary: the summary is one line. The target ends when the command of its breach notifies it.
 func TestSummary(t *testing.T) {
 	told := filepath.Join(t.TempDir(), "told")
 	if err := unix.Mkfifo(told, 0o600); err != nil {

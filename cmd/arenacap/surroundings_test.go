@@ -1,7 +1,7 @@
 package main
 
-// A watched program where something is missing or forbidden. Two things hold in all surroundings: the program runs as if
-// nothing were in front of it, and the watch works or says why not.
+// A watched program where a facility is missing or forbidden. In all these surroundings the program runs as without
+// arenacap, and the watch works or says why not.
 
 import (
 	"encoding/json"
@@ -21,16 +21,16 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// surroundings is one such place.
+// surroundings is one environment for the program.
 type surroundings struct {
 	name   string
 	setup  []string // states of setup.c
-	within []string // a command line in front, for namespaces
+	within []string // prefix of the command line, for namespaces
 	root   bool
-	fails  string // what watch-failed says where there can be no watch; "" is that it works
+	fails  string // text of watch-failed if no watch is possible; "" if it works
 }
 
-// call is a system call's number on this machine, for setup.c.
+// call is the number of a system call on this machine, for setup.c.
 func call(n int) string { return strconv.Itoa(n) }
 
 func allSurroundings() []surroundings {
@@ -57,7 +57,7 @@ func allSurroundings() []surroundings {
 		{name: "8 descriptors", setup: states("rlimit 7 8 8"), fails: "too many open files"},
 		{name: "session of its own", setup: states("setsid")},
 		{name: "user namespace", within: []string{"/usr/bin/unshare", "-U"}},
-		// An ordinary user's has no name for the owner of "/", so that its root may not trust the policy.
+		// The user namespace of an ordinary user does not map the owner of "/", so its root may not trust the policy.
 		{name: "user namespace, as its root", within: []string{"/usr/bin/unshare", "-Ur"}, root: true},
 		{name: "PID namespace behind its first process", root: true,
 			within: []string{"/usr/bin/unshare", "-pf", "--mount-proc", "--kill-child", "/bin/sh", "-c", `"$@"; s=$?; until ! pgrep -f '[a]renacap: watch' >/dev/null; do :; done; exit $s`, "sh"}},
@@ -65,10 +65,10 @@ func allSurroundings() []surroundings {
 	}
 }
 
-// policyWithLog is a policy that is told in JSON, the arguments that use it, and its log.
+// policyWithLog is a policy with a JSON log, the arguments that use it, and its log file.
 func policyWithLog(t *testing.T, text string) (args []string, log string) {
 	t.Helper()
-	// Not in /tmp, which is read-only in some surroundings, and open to others, who are arenacap in others.
+	// Not in /tmp: in some surroundings it is read-only, in others arenacap is a user that /tmp is open to.
 	dir, err := os.MkdirTemp("/var/tmp", "arenacap-surroundings-")
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func policyWithLog(t *testing.T, text string) (args []string, log string) {
 	return []string{"run", "--policy", policy}, log
 }
 
-// events reads the log until it has an event of the last kind.
+// events reads the log until it has an event of the kind last.
 func events(t *testing.T, log, last string) (all []map[string]any) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
@@ -115,10 +115,10 @@ func events(t *testing.T, log, last string) (all []map[string]any) {
 	}
 }
 
-// watched has one sample at once and many more.
+// watched takes one sample at once, and many more.
 const watched = "[arenas]\ncap = 2\n[budget]\nvirtual = \"1TiB\"\nsettle = \"0s\"\ninterval = \"10ms\"\n"
 
-// TestSurroundings runs a program in all surroundings, in both modes and all builds, and has it watched.
+// TestSurroundings runs and watches a program in all surroundings, in both modes and with all builds.
 func TestSurroundings(t *testing.T) {
 	tool := requireTools(t)
 	testenv.Need(t, "/usr/bin/unshare", "pgrep")
@@ -145,7 +145,7 @@ func (w surroundings) check(t *testing.T, arenacap, mode string) {
 		t.Skip("a 386 program's system calls have other numbers")
 	}
 	args, log := policyWithLog(t, watched+"[launch]\nmode = \""+mode+"\"\n")
-	// It lives until the watch has seen it, or half a minute.
+	// The program lives until the watch has seen it, or for half a minute.
 	target := []string{"--", requireTools(t).server, "-c", `[ "$MALLOC_ARENA_MAX" = 2 ] || exit 9
 		for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6 7 8 9 10; do
 			! /bin/grep -q -e cap-verified -e watch-failed "$0" || exit 42; /bin/sleep 0.$i
@@ -161,7 +161,7 @@ func (w surroundings) check(t *testing.T, arenacap, mode string) {
 	}
 	status := 42
 	if w.fails != "" && mode == "supervise" {
-		status = 125 // asked for and not possible: arenacap cannot be a parent that sees nothing
+		status = 125 // --supervise is impossible: the parent could not see its child
 	}
 	if got := cmd.ProcessState.ExitCode(); got != status {
 		t.Fatalf("%v, want status %d; stderr %q", cmd.ProcessState, status, stderr.String())
@@ -195,7 +195,7 @@ func (w surroundings) numbersAreOfThisMachine() bool {
 	return slices.Contains(w.setup, "lacks") || slices.Contains(w.setup, "seccomp")
 }
 
-// TestQuietWatch: a watch outlives its first quiet second, of 32 bits too.
+// TestQuietWatch: a watch survives its first second without events, in 32 bits too.
 func TestQuietWatch(t *testing.T) {
 	tool := requireTools(t)
 	for _, b := range builds(tool) {
@@ -215,7 +215,7 @@ func TestQuietWatch(t *testing.T) {
 	}
 }
 
-// TestIgnoredByTheWatch: what a launch was started with ignored, as nohup(1) does it, does not end its watch.
+// TestIgnoredByTheWatch: a signal that was ignored at the start, as under nohup(1), does not end the watch.
 func TestIgnoredByTheWatch(t *testing.T) {
 	tool := requireTools(t)
 	for _, b := range builds(tool) {
@@ -232,11 +232,11 @@ func TestIgnoredByTheWatch(t *testing.T) {
 		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		events(t, log, "exited") // told by a watch that lives
+		events(t, log, "exited") // reported by a living watch
 	}
 }
 
-// TestCommandWithoutWaitid: a watch that may not ask for the end of the policy's command does not wait for it.
+// TestCommandWithoutWaitid: a watch that must not call waitid(2) does not wait for the policy's command.
 func TestCommandWithoutWaitid(t *testing.T) {
 	tool := requireTools(t)
 	breach := strings.Replace(watched, "1TiB", "4KiB", 1) + "breach = \"1/1\"\ncommand = [\"/bin/true\"]\n"
@@ -254,7 +254,7 @@ func TestCommandWithoutWaitid(t *testing.T) {
 	}
 }
 
-// TestHiddenProcesses: with hidepid=2 a user's watch sees its own target.
+// TestHiddenProcesses: with hidepid=2 the watch of a user sees its own target.
 func TestHiddenProcesses(t *testing.T) {
 	testenv.NeedRoot(t)
 	testenv.Need(t, "setpriv", "unshare", "pgrep")
@@ -278,8 +278,8 @@ func TestHiddenProcesses(t *testing.T) {
 	}
 }
 
-// TestExecWhereTheWatchWouldBeAChild: mode = "exec" as PID 1 and as a child sub-reaper starts no watch, says so,
-// and is the target; on_watch_failure = "refuse" makes that an error.
+// TestExecWhereTheWatchWouldBeAChild: as PID 1 and as a child sub-reaper, mode = "exec" starts no watch, says so, and
+// execs the target; on_watch_failure = "refuse" makes that an error.
 func TestExecWhereTheWatchWouldBeAChild(t *testing.T) {
 	tool := requireTools(t)
 	for _, place := range []string{"PID 1", "sub-reaper"} {
@@ -314,30 +314,30 @@ func TestExecWhereTheWatchWouldBeAChild(t *testing.T) {
 	}
 }
 
-// TestNoMoreProcesses: at the limit of processes (ulimit -u) there is no watch, and the target starts all the
-// same. Go itself needs four threads before main.
+// TestNoMoreProcesses: at the limit of processes (ulimit -u) there is no watch, but the target starts. Go itself needs
+// four threads before main.
 func TestNoMoreProcesses(t *testing.T) {
 	testenv.NeedRoot(t)
 	tool := requireTools(t)
-	const user = "65531" // who has no other process
+	const user = "65531" // has no other process
 	for limit := 4; limit < 32; limit++ {
 		setup := states(fmt.Sprintf("rlimit 6 %d %d user %s %s", limit, limit, user, user))
 		o, said := start(t, "/", []string{"PATH=/usr/bin:/bin", "HOME=/"}, setup, []string{tool.release, "run", "--arenas", "off", "--budget", "1TiB", "--", "/bin/sh", "-c", "exit 42"})
 		if strings.Contains(said, "newosproc") {
-			continue // it could not even begin
+			continue // arenacap could not start
 		}
 		if o.status != 42 || said != "" && !strings.Contains(said, "watch-failed: fork: ") {
 			t.Errorf("limit %d: %+v, %q", limit, o, said)
 		}
-		if said == "" { // there was room for all
+		if said == "" { // the limit allowed all processes
 			return
 		}
 	}
 	t.Error("there is never a watch")
 }
 
-// TestLimitOfAddressSpace: under ulimit -v the build for 386 starts where the 64-bit one does not. No arena but the main one
-// would fit there, and run would say so.
+// TestLimitOfAddressSpace: under ulimit -v the build for 386 starts where the 64-bit one does not. Only the main arena
+// would fit there, so run would say so.
 func TestLimitOfAddressSpace(t *testing.T) {
 	tool := requireTools(t)
 	for _, c := range []struct {
@@ -358,12 +358,11 @@ func TestLimitOfAddressSpace(t *testing.T) {
 	}
 }
 
-// daemonize is a service of the old kind: it leaves its terminal and its parent, writes its PID file and goes on.
-// The first child lives until $1 exists.
+// daemonize is a daemon of the traditional kind: it leaves its terminal and its parent, writes its PID file and
+// continues. The first child lives until $1 exists.
 const daemonize = `setsid sh -c '(echo $$ >"$0.parent"; exec sleep 1000) >/dev/null 2>&1 </dev/null & echo $! >"$0.pid"; until [ -e "$0.go" ]; do sleep 0.01; done' "$1" & wait`
 
-// TestDaemon: the watch goes on with what a service becomes, and nobody who waits for the end of the service's
-// output waits for the watch.
+// TestDaemon: the watch follows the daemon, and a reader of its output does not wait for the watch.
 func TestDaemon(t *testing.T) {
 	tool := requireTools(t)
 	args, log := policyWithLog(t, strings.Replace(watched, "[budget]\n", "[budget]\nscope = \"tree\"\n", 1))
@@ -408,7 +407,7 @@ func TestDaemon(t *testing.T) {
 	}
 }
 
-// awaitReadable waits until a descriptor is readable, as a pidfd is once its process has ended.
+// awaitReadable waits until a descriptor is readable. A pidfd is readable once its process has ended.
 func awaitReadable(fd int) error {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for {
@@ -447,10 +446,10 @@ func awaitCounted(t *testing.T, pid int) {
 			}
 		}
 	}
-	t.Fatalf("nobody watches process %d", pid)
+	t.Fatalf("no watch holds process %d", pid)
 }
 
-// watchOf is the PID of the watch beside a target, 0 where there is none.
+// watchOf is the PID of the watch of a target, 0 for none.
 func watchOf(target int) int {
 	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range names {

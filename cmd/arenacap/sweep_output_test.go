@@ -24,8 +24,8 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/sweep from what is printed now")
 
-// measured is a sweep as it might have been: with a cap of 1 it is slower, with one of 4 it fails now and then, with one
-// of 64 always, and of "1/core" nothing is known but its speed.
+// measured is a possible result of a sweep: a cap of 1 is slower, one of 4 sometimes fails, one of 64 always fails, and
+// of "1/core" only the speed is known.
 func measured(latency bool) (*sweepPlan, verdict.Result) {
 	x := sweep.Experiment{Path: "/opt/server", Args: []string{"server", "a b"}, Metrics: slices.Clone(sweep.Metrics[:1]), Rounds: 8, Warmup: 1, Seed: 42}
 	x.Metrics[0].Pattern = `"rate": (.*)`
@@ -67,7 +67,7 @@ func measured(latency bool) (*sweepPlan, verdict.Result) {
 	return s, verdict.Judge(x, runs)
 }
 
-// TestSweepOutput compares every form of a result, to the byte, with what it was when others began to read it.
+// TestSweepOutput compares every form of a result byte for byte with its golden file, because other programs read them.
 func TestSweepOutput(t *testing.T) {
 	args := os.Args
 	defer func() { os.Args = args }()
@@ -101,7 +101,7 @@ func TestSweepOutput(t *testing.T) {
 	}
 }
 
-// TestOneMoreMetric: a metric is an element of the list, and is in every output then.
+// TestOneMoreMetric: a metric added to the list appears in every output.
 func TestOneMoreMetric(t *testing.T) {
 	known := sweep.Metrics
 	defer func() { sweep.Metrics = known }()

@@ -61,7 +61,7 @@ func TestParsePercent(t *testing.T) {
 	}
 }
 
-// TestSweepJSON checks the keys that programs rely on, and that null is what is not known.
+// TestSweepJSON checks the keys that are a contract with other programs, and that unknown values are null.
 func TestSweepJSON(t *testing.T) {
 	cmd := exec.Command(requireTools(t).plain, "sweep", "--caps", "off,2,4", "--rounds", "6", "--warmup", "0", "--seed", "5", "--json",
 		"--metric", "rate (.*)", "--latency", "p99 (.*)", "--", "sh", "-c", "test \"$MALLOC_ARENA_MAX\" != 4 || exit 3; echo rate 10; echo p99 5ms")
@@ -90,7 +90,7 @@ func TestSweepJSON(t *testing.T) {
 	}
 }
 
-// at is the JSON of what stands at a path such as caps.0.cap; ok is false where nothing does.
+// at returns the JSON value at a path such as caps.0.cap; ok is false if there is none.
 func at(v any, path string) (text string, ok bool) {
 	for key := range strings.SplitSeq(path, ".") {
 		switch node := v.(type) {
@@ -148,7 +148,7 @@ func cells(texts ...string) (list []verdict.Cell) {
 	return list
 }
 
-// A reader that is gone costs nothing: the report is written, and the advice goes to stderr.
+// A closed stdout loses nothing: the report is written, and the advice goes to stderr.
 func TestSweepWithoutReader(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

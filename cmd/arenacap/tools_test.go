@@ -1,6 +1,6 @@
 package main
 
-// The programs that the tests start, and what tests need of the machine.
+// The programs that the tests start, and the requirements of the tests.
 
 import (
 	"fmt"
@@ -15,24 +15,24 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// tools are the programs that the tests start: arenacap as people build it (less debugging information), as a release is
-// built, and the one to check for all else: that of $ARENACAP_BINARY, else one with the race detector where this test has
-// it, else the plain one. And the two helpers in C.
+// tools are the programs that the tests start: arenacap as a plain build (less debugging information) and as a release,
+// the arenacap for all other tests, and two helpers in C. For all other tests it is $ARENACAP_BINARY, else a build with
+// the race detector if this test has it, else the plain build.
 type tools struct {
-	dir                     string // where they are
+	dir                     string // folder of the programs
 	plain, release, checked string
-	release386              string // "" where the machine is no amd64
+	release386              string // "" on a machine other than amd64
 	probe, setup            string
-	server                  string // a shell under a name that is no carrier's
+	server                  string // a shell under a name that is not a carrier's
 	err                     error
 }
 
-// early says that the programs launch before the libraries are initialised, as they do unless this test was built
-// with -tags arenacap_no_early.
+// early reports whether the programs launch before the libraries are initialised: true unless this test was built with
+// -tags arenacap_no_early.
 var early = true
 
-// buildTags are for all programs, releaseFlags for those that are as .ci/release makes them: without the code that only
-// makes documents, and with the entry point of launcher/origin.
+// buildTags are for all programs, releaseFlags for builds as .ci/release makes them: without the code for documents,
+// and with the entry point of launcher/origin.
 func buildTags(tags string) string {
 	if !early {
 		tags += ",arenacap_no_early"
@@ -44,7 +44,7 @@ func releaseFlags() []string {
 	return []string{buildTags("urfave_cli_no_docs,urfave_cli_no_suggest"), "-trimpath", "-ldflags=-s -w -E arenacap/launcher/origin.entry"}
 }
 
-// toolsDir is where they were built. TestMain removes it.
+// toolsDir is the folder of the built programs. TestMain removes it.
 var toolsDir string
 
 // builtTools builds them once for all tests of the package.
@@ -84,7 +84,7 @@ var builtTools = sync.OnceValue(func() tools {
 	return t
 })
 
-// compile runs a compiler; "OUT" among its arguments is the file it makes.
+// compile runs a compiler; "OUT" among the arguments stands for its output file.
 func compile(out string, env []string, args ...string) error {
 	line := append([]string(nil), args...)
 	for i := range line {
@@ -112,10 +112,10 @@ func requireTools(t *testing.T) tools {
 	return built
 }
 
-// sayBuildError keeps a compiler's long error to one test: all of the package need what it did not build.
+// sayBuildError prints a compiler's long error in one test only, because all tests of the package need the programs.
 var sayBuildError sync.Once
 
-// patience bounds what is awaited; only a failing test meets it.
+// patience limits every wait; only a failing test reaches it.
 const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {

@@ -1,6 +1,6 @@
 package main
 
-// run changes nothing in the target but its environment.
+// run changes nothing in the target except its environment.
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// facts is what one run of the probe says of itself: one value a key, and the environment in its order.
+// facts is the output of one run of the probe: one value per key, and the environment in its order.
 type facts struct {
 	byKey map[string]string
 	env   []string
@@ -42,8 +42,8 @@ func parseFacts(t *testing.T, text []byte) facts {
 	return f
 }
 
-// differences are the facts that a wrapper changed, "key: bare → wrapped", and the environment as one
-// more fact after the entries that may be added are taken out once each.
+// differences are the facts that a wrapper changed, "key: bare → wrapped". The environment is one more fact, after each
+// entry that may be added was removed once.
 func differences(bare, wrapped facts, mayAdd ...string) []string {
 	var found []string
 	keys := slices.Sorted(maps.Keys(bare.byKey))
@@ -82,17 +82,17 @@ func orAbsent(value string, has bool) string {
 	return value
 }
 
-// launch is one way to start the probe. Nothing differs between two launches but the wrapper.
+// launch is one way to start the probe. Two launches differ only in the wrapper.
 type launch struct {
 	setup   []string // states of testdata/probe/setup.c
-	wrapper []string // nil starts the probe bare
+	wrapper []string // nil for no wrapper
 	args    []string // of the probe
 	stdio   *os.File // 0, 1 and 2; nil is /dev/null
 	extra   []*os.File
 }
 
-// run starts the probe and returns what it found. The facts go through the named file, the same for all that
-// are compared. The process must be the one that was started.
+// run starts the probe and returns its facts. The probe writes them to the named file, which is the same for all
+// compared runs. The process has to be the started one.
 func (l launch) run(t *testing.T, file string) (facts, error) {
 	t.Helper()
 	tool := requireTools(t)
@@ -127,7 +127,7 @@ func (l launch) run(t *testing.T, file string) (facts, error) {
 	return f, nil
 }
 
-// sink is a file for stderr that starts empty, at the same inode for each run of a test.
+// sink is a file for stderr that is empty at the start, with the same inode for each run of a test.
 func sink(t *testing.T, path string) *os.File {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
@@ -156,7 +156,7 @@ func openDir(t *testing.T) string {
 	return work
 }
 
-// TestProbeSeesWrappers proves that the comparison can fail: every one of these changes something.
+// TestProbeSeesWrappers proves that the comparison can fail: each of these wrappers changes something.
 func TestProbeSeesWrappers(t *testing.T) {
 	own, other := niceness(t)
 	for _, c := range []struct {
@@ -209,27 +209,27 @@ func TestProbeSeesWrappers(t *testing.T) {
 	}
 }
 
-// niceness is that of this process, which what it starts inherits, and another one: a higher one, which any user may
-// choose, but a lower one near 19, the highest (setpriority(2)).
+// niceness returns the value of this process, which its children inherit, and another one: a higher one, which any user
+// may choose, except near 19, the maximum (setpriority(2)), where it is lower.
 func niceness(t *testing.T) (own, other int) {
 	t.Helper()
 	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	own = 20 - n // the system call's result is never negative
+	own = 20 - n // the result of the system call is 20 - nice, never negative
 	if own < 13 {
 		return own, own + 7
 	}
 	return own, own - 7
 }
 
-// wrapper is one way in which arenacap is put before the probe, and what it may change.
+// wrapper is one way to put arenacap before the probe, with the changes that it may make.
 type wrapper struct {
 	name   string
 	args   []string
 	mayAdd []string // to the environment
-	known  []string // beginnings of the differences there are
+	known  []string // beginnings of the expected differences
 }
 
 func wrappers(t *testing.T, arenacap string) []wrapper {
@@ -246,13 +246,13 @@ func wrappers(t *testing.T, arenacap string) []wrapper {
 		{name: "cap", args: run("cap.toml", "[arenas]\ncap = 4\n"),
 			mayAdd: []string{"MALLOC_ARENA_MAX=4", "MALLOC_ARENA_TEST=3"}},
 		{name: "budget", args: run("budget.toml", "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"1TiB\"\ninterval = \"10ms\"\n"),
-			// The watch is forked twice, and the first child must be waited for: what little it used counts
-			// among what the target's children used, getrusage(2).
+			// The watch is forked twice, and arenacap waits for the first child, whose small usage counts among that of
+			// the children of the target, getrusage(2).
 			known: []string{"children reaped: 0 → 1", "children later reaped: 0 → 1"}},
 	}
 }
 
-// TestNothingElseChanges starts the probe bare and behind arenacap from the same state and compares.
+// TestNothingElseChanges starts the probe bare and under arenacap from the same state, and compares.
 func TestNothingElseChanges(t *testing.T) {
 	tool := requireTools(t)
 	plain, err := launch{}.run(t, filepath.Join(openDir(t), "facts"))
@@ -303,7 +303,7 @@ func (s situation) compare(t *testing.T, plain facts, wraps []wrapper) {
 	}
 }
 
-// judge takes the known differences out of those that it finds; nothing may be left of either.
+// judge removes the known differences from those found. Neither may have any left.
 func (w wrapper) judge(t *testing.T, bare, wrapped facts, known ...string) {
 	t.Helper()
 	found := differences(bare, wrapped, w.mayAdd...)
@@ -319,8 +319,8 @@ func (w wrapper) judge(t *testing.T, bare, wrapped facts, known ...string) {
 	}
 }
 
-// TestInheritedSocket hands the target a non-blocking socket and a pipe from here: flags that are kept in
-// the open file itself are shared with the starter, who would see a change too.
+// TestInheritedSocket passes a non-blocking socket and a pipe to the target. The flags of an open file are shared with
+// the starter, which would see a change too.
 func TestInheritedSocket(t *testing.T) {
 	tool := requireTools(t)
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -356,14 +356,14 @@ func TestInheritedSocket(t *testing.T) {
 	}
 }
 
-// TestControllingTerminal runs the probe as the leader of a session on a terminal of its own.
+// TestControllingTerminal runs the probe as the leader of a session on a new terminal.
 func TestControllingTerminal(t *testing.T) {
 	tool := requireTools(t)
 	master, name := openTerminal(t)
 	defer master.Close()
 	file := filepath.Join(openDir(t), "facts")
 	run := func(wrapper []string) facts {
-		// A terminal hangs up with its session, so each run opens it anew.
+		// A terminal hangs up when its session ends, so each run opens a new one.
 		tty, err := os.OpenFile(name, os.O_RDWR|syscall.O_NOCTTY, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -384,7 +384,7 @@ func TestControllingTerminal(t *testing.T) {
 	}
 }
 
-// openTerminal makes a pseudo-terminal and returns its master and the path of its slave, pts(4).
+// openTerminal opens a pseudo-terminal and returns its master and the path of its slave, pts(4).
 func openTerminal(t *testing.T) (*os.File, string) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -402,17 +402,16 @@ func openTerminal(t *testing.T) (*os.File, string) {
 	return master, "/dev/pts/" + strconv.Itoa(n)
 }
 
-// losses are what Go's runtime takes from the target before arenacap's first line runs, where nothing gives
-// it back: the signals that are ignored no longer, those that are blocked no longer (in supervise mode: in
-// exec mode the runtime's own memory of the mask serves), and whether a closed standard descriptor comes back
-// as /dev/null.
+// losses are the changes that Go's runtime makes to the target's state before the first line of arenacap and that are
+// not undone: the signals that are no longer ignored, those that are no longer blocked (in supervise mode; in exec mode
+// the runtime restores its own copy of the mask), and whether a closed standard descriptor becomes /dev/null.
 type losses struct {
 	ignored, blocked []int
 	descriptors      bool
 }
 
-// build is arenacap made in one way, and what is known to be lost with it. A release reads the state before
-// the runtime does (launcher/origin) and loses nothing.
+// build is one build of arenacap with its known losses. A release reads the state before the runtime starts
+// (launcher/origin) and loses nothing.
 type build struct {
 	name, path string
 	losses     losses
@@ -421,10 +420,10 @@ type build struct {
 func builds(tool tools) []build {
 	all := []build{
 		{"plain", tool.plain, losses{
-			// Every signal that the runtime has a handler for; INT, HUP and the stop signals it leaves
-			// alone where they are ignored (runtime/signal_unix.go, sigInstallGoHandler).
+			// Every signal for which the runtime installs a handler. If INT, HUP and the stop signals are ignored, it
+			// leaves them so (runtime/signal_unix.go, sigInstallGoHandler).
 			ignored: slices.Concat(between(3, 8), between(10, 17), between(23, 31), []int{33}, between(35, 64)),
-			// Those that would end the process, and CHLD, URG, PROF (runtime/signal_unix.go, blockableSig).
+			// Signals that would end the process, and CHLD, URG, PROF (runtime/signal_unix.go, blockableSig).
 			blocked:     slices.Concat(between(1, 8), []int{11}, between(15, 17), []int{23, 27}, between(31, 34)),
 			descriptors: true,
 		}},
@@ -436,7 +435,7 @@ func builds(tool tools) []build {
 	return all
 }
 
-// sample is the build that services run under, and all of them in a full run: for tests of many cases each.
+// sample returns the release build, or in a full run all builds, for tests with many cases per build.
 func sample(tool tools) []build {
 	if testenv.Full() {
 		return builds(tool)
@@ -452,8 +451,8 @@ func between(first, last int) []int {
 	return all
 }
 
-// TestSignals starts the target with every signal ignored, and with every signal blocked, and says signal
-// by signal what must be lost, so that a fix shows here as well as a loss that is new.
+// TestSignals starts the target with every signal ignored, and with every signal blocked, and lists each expected loss,
+// so that the test shows both a fix and a new loss.
 func TestSignals(t *testing.T) {
 	tool := requireTools(t)
 	var ignore, block []string
@@ -473,11 +472,12 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// ended and unblocked by a plain build: the signals that Go's runtime unblocks at its start (runtime/signal_unix.go,
-// blockableSig), but for CHLD and URG, which it ignores.
+// endedIfPending are signals that end a plain build if they are pending: those that Go's runtime unblocks at its start
+// (runtime/signal_unix.go, blockableSig), except CHLD and URG, which it ignores.
 var endedIfPending = slices.Concat(between(1, 8), []int{11, 15, 16, 27}, between(31, 34))
 
-// TestPendingSignals starts the target with signals blocked and pending. env(1) leaves them so, and so does a release.
+// TestPendingSignals starts the target with signals blocked and pending. env(1) keeps them pending, and so does a
+// release.
 func TestPendingSignals(t *testing.T) {
 	tool := requireTools(t)
 	var blocked uint64
@@ -515,7 +515,8 @@ func TestPendingSignals(t *testing.T) {
 	}
 }
 
-// pendingIn is what is pending behind a wrapper, for the thread and for the process; ok is false where nothing started.
+// pendingIn returns the pending signals under a wrapper, of the thread and of the process; ok is false if nothing
+// started.
 func pendingIn(t *testing.T, setup, wrapper []string) (sig, shd uint64, ok bool) {
 	t.Helper()
 	out, err := exec.Command(requireTools(t).setup, slices.Concat(setup, []string{"--"}, wrapper, []string{"/bin/grep", "Pnd", "/proc/self/status"})...).Output()
@@ -528,8 +529,8 @@ func pendingIn(t *testing.T, setup, wrapper []string) (sig, shd uint64, ok bool)
 	return sig, shd, true
 }
 
-// TestSlowExec: a thread that is long in its exec is not preempted by Go's runtime, whose URG the target would find
-// pending where it starts with URG blocked. strace keeps it in there, and stops nothing else (--seccomp-bpf).
+// TestSlowExec: Go's runtime does not preempt a thread during a long exec. Otherwise a target that starts with URG
+// blocked would find the runtime's URG pending. strace delays the exec, and stops nothing else (--seccomp-bpf).
 func TestSlowExec(t *testing.T) {
 	tool := requireTools(t)
 	testenv.Need(t, "strace")
@@ -545,8 +546,8 @@ func TestSlowExec(t *testing.T) {
 	}
 }
 
-// TestSlowWatch: when the target begins, the watch's process has left its group, which may be sent a signal, and let go
-// of its descriptors, of which one may hold a lock. strace keeps that process from both for a while.
+// TestSlowWatch: when the target begins, the process of the watch has left the target's group, to which a signal may be
+// sent, and has closed the target's descriptors, one of which may hold a lock. strace delays both in that process.
 func TestSlowWatch(t *testing.T) {
 	tool := requireTools(t)
 	testenv.Need(t, "strace", "setsid", "flock", "pgrep")
@@ -582,8 +583,8 @@ func checkLost(t *testing.T, w wrapper, setup []string, change string, want []in
 	w.judge(t, bare, wrapped, known...)
 }
 
-// TestThousandLaunches launches often enough to catch an exec from another thread than the first, which
-// loses the parent-death signal and the timer slack in one of six launches or so.
+// TestThousandLaunches launches often enough to find an exec from a thread other than the first, which loses the
+// parent-death signal and the timer slack in about one of six launches.
 func TestThousandLaunches(t *testing.T) {
 	tool := requireTools(t)
 	launches := 100
