@@ -2,7 +2,7 @@
 
 package main
 
-// The hidden command docs: the man page, and completions.go.
+// The hidden command docs: the man page and the completions (completions.go).
 
 import (
 	"fmt"

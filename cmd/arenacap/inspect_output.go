@@ -1,6 +1,6 @@
 package main
 
-// What inspect shows of a process: a screenful of text, or JSON.
+// The output of inspect for a process: one screen of text, or JSON.
 
 import (
 	"cmp"

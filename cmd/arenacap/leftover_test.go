@@ -239,7 +239,7 @@ func unharmed(pid int, said *bufio.Reader) error {
 		return err
 	}
 	if line != "10 0 0\n" {
-		return fmt.Errorf("somebody else got a signal: %q", line)
+		return fmt.Errorf("another process got a signal: %q", line)
 	}
 	return nil
 }

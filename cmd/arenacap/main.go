@@ -44,7 +44,7 @@ func newApp() *cli.App {
 			"Programs with another allocator (jemalloc, tcmalloc, musl, Go without cgo, …),\n" +
 			"set-uid programs and programs with file capabilities are not affected;\n" +
 			"'arenacap plan PROGRAM' shows whether a cap works.",
-		Flags: append(commonFlags(""), cli.HelpFlag), // the library adds it only where no command is called help
+		Flags: append(commonFlags(""), cli.HelpFlag), // the library adds it only if no command has the name help
 		Commands: []*cli.Command{
 			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(), unitCommand(),
 		},

@@ -266,7 +266,7 @@ func chained(t target.Target) string {
 	var b strings.Builder
 	for _, link := range t.Chain {
 		words := map[string]string{"changed": " (changes the cap)", "cleared": " (clears the environment)",
-			"elsewhere": " (has another process start it)", "unknown": " (whether the environment stays is not known)"}
+			"elsewhere": " (has another process start it)", "unknown": " (unknown whether the environment stays)"}
 		b.WriteString(link.Name + words[link.Environment] + " → ")
 	}
 	if t.User != "" {
@@ -275,7 +275,7 @@ func chained(t target.Target) string {
 	return b.String() + cmp.Or(t.Server, "unknown")
 }
 
-// judgedWith says that the verdict is for the glibc of this machine, if another one was asked for.
+// judgedWith says which glibc the verdict is for, if another one was asked for.
 func (v *planView) judgedWith() string {
 	if v.asked && v.target.Libc == "glibc" {
 		return " (with the glibc that it links here)"
@@ -283,7 +283,7 @@ func (v *planView) judgedWith() string {
 	return ""
 }
 
-// addTarget shows the target and its verdict; with says which glibc the verdict is for.
+// addTarget shows the target and its verdict. with says which glibc the verdict is for.
 func (r *rows) addTarget(t target.Target, with string) {
 	libc := cmp.Or(t.LibcRelease, strings.TrimSpace(cmp.Or(t.Libc, "unknown")+" "+t.LibcVersion))
 	r.add("target", strings.Join(append([]string{chained(t)}, t.Interpreters...), " → "),

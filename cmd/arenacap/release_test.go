@@ -20,7 +20,7 @@ func TestRelease(t *testing.T) {
 	testenv.Need(t, "git")
 	files, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {
-		testenv.Lack(t, "this is no checkout: %v", err)
+		testenv.Lack(t, "this folder is not a checkout: %v", err)
 	}
 	made := make([]map[string][]byte, 1)
 	if testenv.Full() {

@@ -89,7 +89,7 @@ func (s *sweepPlan) inherited() int {
 	return 0
 }
 
-// candidate resolves a cap as run --arenas would.
+// candidate resolves a cap as run --arenas does.
 func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, error) {
 	if err := p.Override("arenas", name); err != nil {
 		return sweep.Candidate{}, err

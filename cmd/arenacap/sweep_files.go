@@ -60,7 +60,7 @@ func followed(path string) (string, error) {
 	return "", &fs.PathError{Op: "open", Path: path, Err: syscall.ELOOP}
 }
 
-// folderOf ends in a slash.
+// folderOf returns the folder of a path, with a slash at the end.
 func folderOf(path string) string {
 	if folder, _ := filepath.Split(path); folder != "" {
 		return folder
@@ -76,7 +76,7 @@ func (p place) is(other place) bool {
 	return os.SameFile(p.file, other.file)
 }
 
-// irregular says what kind of file it is that cannot be written as a whole, or "".
+// irregular names the kind of a file that is not regular, "" for a regular one.
 func irregular(mode fs.FileMode) string {
 	switch {
 	case mode.IsRegular():

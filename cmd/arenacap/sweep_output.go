@@ -40,7 +40,7 @@ func resultText(to io.Writer, r verdict.Result) string {
 	if r.Advice.TOML != "" {
 		text += "\n" + r.Advice.TOML
 	}
-	return text + "\n" + fold(fmt.Sprintf("seed %d, %s; medians with intervals of 95 %%; worse: by a rank test, 5 %% for all pairs together",
+	return text + "\n" + fold(fmt.Sprintf("seed %d, %s; medians with 95 %% intervals; worse: rank test at 5 %%, corrected for all pairs",
 		r.Experiment.Seed, count(r.Rounds, "round")), width, 0) + "\n"
 }
 

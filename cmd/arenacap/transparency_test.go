@@ -31,7 +31,7 @@ func parseFacts(t *testing.T, text []byte) facts {
 	for line := range strings.Lines(string(text)) {
 		key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
 		if _, twice := f.byKey[key]; !ok || twice {
-			t.Fatalf("probe wrote %q, which is no new key and value", line)
+			t.Fatalf("probe wrote %q, want a new key and a value", line)
 		}
 		if strings.HasPrefix(key, "env[") {
 			f.env = append(f.env, value)

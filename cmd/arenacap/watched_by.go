@@ -46,8 +46,8 @@ func (w watchers) words(pid int) string {
 	case 0:
 		return ""
 	case w.host:
-		return "by PID " + strconv.Itoa(by) + ", with the services of this host"
+		return "by PID " + strconv.Itoa(by) + ", which watches the services of this host"
 	default:
-		return "by PID " + strconv.Itoa(by) + ", a watch of its own"
+		return "by PID " + strconv.Itoa(by) + ", its own watch"
 	}
 }

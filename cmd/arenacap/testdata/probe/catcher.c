@@ -1,9 +1,9 @@
 /*
- * catcher LAST: says "ready", then a line for every signal that it gets, "NUMBER CODE VALUE" (VALUE is what
- * sigqueue(3) sent, else 0), and ends with status 0 after signal LAST, or when its parent dies.
+ * catcher LAST: prints "ready", then a line "NUMBER CODE VALUE" for every signal that it gets (VALUE is that of
+ * sigqueue(3), else 0). It ends with status 0 after signal LAST, or when its parent dies.
  *
- * It blocks every signal and takes one after the other, by raw system calls, because libc keeps 32 and 33 for
- * itself. What is ignored cannot be waited for, so every signal gets its default action first.
+ * It blocks every signal and accepts them one by one, by raw system calls, because libc reserves 32 and 33. An
+ * ignored signal cannot be waited for, so every signal gets its default action first.
  */
 #include <signal.h>
 #include <stdint.h>

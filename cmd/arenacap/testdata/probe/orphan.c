@@ -1,6 +1,6 @@
 /*
- * orphan: says its PID, then the PID of its parent whenever that is another, and "TERM" when it got that signal,
- * which ends it.
+ * orphan: prints its PID, the PID of its parent at the start and after each change, and "TERM" when that signal
+ * ends it.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /*
- * probe FILE [ARG...]: writes into FILE everything that a process can see of how it was started, a
- * "key: value" line each. The transparency tests run it bare and behind a wrapper and compare.
+ * probe FILE [ARG...]: writes to FILE everything that a process can see of how it was started, one
+ * "key: value" line per fact. The transparency tests run it with and without a wrapper and compare.
  *
- * It is C, so that no language's runtime changes what it looks at, and signals are read by raw system
- * calls, because libc hides 32 and 33. What differs between any two runs is said in terms of the process
- * itself ("self" for its own PID). PROBE_LINGER in the environment holds it for so many milliseconds,
- * with every signal blocked, before it looks a second time for what came meanwhile.
+ * It is in C, so that no runtime of a language changes the state, and reads signals by raw system calls,
+ * because libc hides 32 and 33. Values that differ in every run are written relative to the process ("self"
+ * for its own PID). With PROBE_LINGER in the environment it waits that many milliseconds with every signal
+ * blocked, and then reports the signals that arrived meanwhile.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -44,7 +44,7 @@
 extern char **environ;
 static FILE *out;
 
-/* escaped writes bytes so that one line holds them and no two byte strings look alike. */
+/* escaped writes bytes on one line, so that different byte strings look different. */
 static void escaped(const char *s, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -68,7 +68,7 @@ static void number(const char *key, long long value)
 	fprintf(out, "%s: %lld\n", key, value);
 }
 
-/* call writes the result of a system call, or the error where the kernel does not know it. */
+/* call writes the result of a system call, or its error if the kernel lacks it. */
 static void call(const char *key, long value)
 {
 	if (value == -1)
@@ -99,7 +99,7 @@ static ssize_t slurp(const char *path, char *buf, size_t size)
 	return all;
 }
 
-/* file writes a small /proc file whole. */
+/* file writes the whole text of a small /proc file. */
 static void file(const char *key, const char *path)
 {
 	char buf[65536];
@@ -120,7 +120,7 @@ static void place(const char *key, const char *path)
 	fprintf(out, "%s: ", key);
 	if (n >= 0)
 		escaped(buf, n);
-	if (stat(path, &st) == 0 && st.st_nlink > 0) /* a folder that is gone: its number is another each time */
+	if (stat(path, &st) == 0 && st.st_nlink > 0) /* the inode of a removed folder differs in every run */
 		fprintf(out, " dev %llx ino %llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
 	fputc('\n', out);
 }
@@ -177,7 +177,7 @@ static void signals(void)
 	number("alternate stack", ss.ss_flags);
 }
 
-/* linger waits with every signal blocked and tells what came and was not pending before. */
+/* linger waits with every signal blocked, and writes the signals that arrived meanwhile. */
 static void linger(void)
 {
 	const char *ms = getenv("PROBE_LINGER");
@@ -193,7 +193,7 @@ static void linger(void)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, 8);
 }
 
-/* children says whether there is any, in whatever state, and whether one was waited for. */
+/* children writes whether there are children, in any state, and whether one was waited for. */
 static void children(const char *key)
 {
 	char path[64], name[64], buf[4096];
@@ -227,7 +227,7 @@ static void groups(void)
 			fprintf(out, "terminal of %d: %s\n", i, tty);
 }
 
-/* statfields writes the fields of /proc/self/stat that nothing else shows: tty_nr (7) and exit_signal (38). */
+/* statfields writes tty_nr (7) and exit_signal (38) of /proc/self/stat, which only that file has. */
 static void statfields(void)
 {
 	char buf[4096], *p, *save;
@@ -299,7 +299,7 @@ static void limits(void)
 	}
 }
 
-/* sched_attr as sched_getattr(2) has it; libc 2.36 does not declare it. */
+/* sched_attr of sched_getattr(2); glibc 2.36 does not declare it. */
 struct attr {
 	uint32_t size, policy;
 	uint64_t flags;
@@ -319,7 +319,7 @@ static void scheduling(void)
 			(unsigned long long)a.deadline, (unsigned long long)a.period, a.util_min, a.util_max);
 	call("io priority", syscall(SYS_ioprio_get, 1, 0));
 	file("oom score adj", "/proc/self/oom_score_adj");
-	if (getsid(0) != getpid()) /* else it is the session's own, with a new number */
+	if (getsid(0) != getpid()) /* a session leader has its own, with a new number */
 		file("autogroup", "/proc/self/autogroup");
 	file("timer slack file", "/proc/self/timerslack_ns");
 
@@ -331,7 +331,7 @@ static void scheduling(void)
 		call("memory policy", -1);
 }
 
-/* keyring describes the session keyring; its number would be another each time. */
+/* keyring describes the session keyring, without its number, which differs in every run. */
 static void keyring(void)
 {
 	char buf[256] = "";
@@ -379,7 +379,7 @@ static void attributes(void)
 	}
 }
 
-/* status copies the lines of /proc/self/status that say how the process was started. */
+/* status copies the lines of /proc/self/status that depend on how the process was started. */
 static void status(void)
 {
 	static const char *keep[] = {"Umask", "TracerPid", "Uid", "Gid", "Groups", "Kthread", "VmLck", "VmPin", "CoreDumping",
@@ -413,7 +413,7 @@ static void namespaces(void)
 	}
 }
 
-/* timers tells which interval timers run; how much time is left is another number at each run. */
+/* timers writes which interval timers run, without the time left, which differs in every run. */
 static void timers(void)
 {
 	for (int i = ITIMER_REAL; i <= ITIMER_PROF; i++) {

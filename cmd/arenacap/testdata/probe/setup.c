@@ -1,9 +1,9 @@
 /*
- * setup [STATE ARG...]... -- PROGRAM [ARG...]: puts itself into the states that are named, one after the
- * other, and then execs PROGRAM, so that a test can start a program from any state there is.
+ * setup [STATE ARG...]... -- PROGRAM [ARG...]: puts itself into the named states, one after the other, and
+ * then execs PROGRAM, so that a test can start a program from any state.
  *
- * Numbers are read as C writes them (077, 0x10). Status 111: a state could not be reached (what and why is
- * on stderr, where there is one).
+ * Numbers are written as in C (077, 0x10). Status 111: a state could not be reached (stderr, if open, says
+ * which and why).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -56,7 +56,7 @@ static long long whole(const char *s)
 	return strcmp(s, "max") ? strtoll(s, NULL, 0) : -1;
 }
 
-/* written writes a /proc file and says whether that worked. */
+/* written writes a /proc file and returns whether that worked. */
 static int written(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -67,7 +67,7 @@ static int written(const char *path, const char *value)
 	return ok ? 0 : -1;
 }
 
-/* Only root may set it at any time: all others together once in a tenth of a second (kernel/sched/autogroup.c). */
+/* Except for root, the kernel accepts only one change per 0.1 s, of all users together (kernel/sched/autogroup.c). */
 static int autogrouped(const char *nice)
 {
 	int result;
@@ -76,7 +76,7 @@ static int autogrouped(const char *nice)
 	return result;
 }
 
-/* moved puts a new descriptor where the test wants it. */
+/* moved gives a new descriptor the number that the test wants. */
 static int moved(int from, int to)
 {
 	if (from < 0 || from == to)
@@ -98,7 +98,7 @@ static int scheduled(char **a)
 	return sched_setscheduler(0, num(a[0]), &p);
 }
 
-/* Raw, because libc refuses the signals it keeps for itself. Default flags; no handler survives an exec. */
+/* A raw call, because libc refuses the signals that it reserves. Default flags; no handler survives an exec. */
 static int disposed(int sig, void *handler)
 {
 	struct {
@@ -151,7 +151,7 @@ static int ambient(char **a)
 	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
 }
 
-/* user changes all user and group ids and leaves no supplementary group but one. */
+/* user changes all user and group IDs and keeps only one supplementary group. */
 static int user(char **a)
 {
 	gid_t extra = num(a[1]) + 1;
@@ -172,7 +172,7 @@ static int memory(char **a)
 	return syscall(SYS_set_mempolicy, num(a[0]), &nodes, sizeof nodes * 8);
 }
 
-/* filtered installs a seccomp filter that allows everything but one system call, which fails with an errno. */
+/* filtered installs a seccomp filter under which one system call fails with an errno. */
 static int filtered(long call, int error)
 {
 	struct sock_filter code[] = {
@@ -220,15 +220,15 @@ static int owned(char **a)
 	return fcntl(num(a[0]), F_SETSIG, num(a[1]));
 }
 
-/* vanished makes the current folder one that is gone. */
+/* vanished makes a removed folder the current one. */
 static int vanished(const char *dir)
 {
 	return mkdir(dir, 0700) < 0 || chdir(dir) < 0 || rmdir(dir) < 0 ? -1 : 0;
 }
 
 /*
- * apply reaches the state argv[0], whose arguments follow it, and returns how many those are.
- * argc counts what is left of the command line.
+ * apply reaches the state argv[0] and returns the number of its arguments, which follow it.
+ * argc is the number of words left on the command line.
  */
 static int apply(int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 /*
- * suspender: a program that catches TSTP to put the terminal in order and then stops itself by STOP, as editors and
- * pagers do. It says "ready", "going" before it stops, "back" when it was continued, and what it reads from the terminal.
+ * suspender: catches TSTP, as editors and pagers do to restore the terminal, and then stops itself by STOP. It prints
+ * "ready", "going" before it stops, "back" after CONT, and the lines that it reads from the terminal.
  */
 #include <signal.h>
 #include <stdio.h>
