@@ -5,6 +5,7 @@ package watch
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +26,8 @@ type eventLog struct {
 	ino   uint64
 	lost  int
 	torn  bool // the last line was written in part, as on a disk that became full
+
+	gapEnd time.Duration // when the last gap that was reported here ended, by the engine's clock
 }
 
 // maxLine is the longest line in bytes (see maxWords). With the newline that mends a torn one it is PIPE_BUF on Linux (pipe(7)),

@@ -115,10 +115,11 @@ func (o *Outcome) addPeaks(r reading) {
 // leastGap bounds what is reported where the interval is short: on a busy machine a process waits for a tenth of a second.
 const leastGap = 500 * time.Millisecond
 
-// reportGap says that the watch did not look for over three intervals.
+// reportGap says that the watch did not look for over three intervals, once in each log: a gap is that of all targets.
 func (w *watched) reportGap(now time.Duration) {
-	if length := now - w.looked; length > max(3*w.cfg.Budget.Interval, leastGap) {
+	if length := now - w.looked; length > max(3*w.cfg.Budget.Interval, leastGap) && w.looked >= w.log.gapEnd {
 		w.report(gap(length, w.cfg.Budget.Interval))
+		w.log.gapEnd = now
 	}
 	w.looked = now
 }

@@ -95,6 +95,23 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// Ten thousand targets with one log make one line of a gap, and of the next one another.
+func TestGapOfMany(t *testing.T) {
+	cfg := testConfig("virtual=1073741824")
+	cfg.Log.Format = "text"
+	s := simulate(t, cfg)
+	second := s.w.add(&process{pid: 1<<22 + 1, pidfd: -1, dir: -1, statm: -1})
+	for range 2 {
+		s.now += time.Hour
+		s.w.reportGap(s.now)
+		second.reportGap(s.now + time.Millisecond)
+		if got := s.said(); strings.Count(got, "gap: ") != 1 {
+			t.Errorf("it says %q, want one gap", got)
+		}
+		s.now += 2 * time.Millisecond
+	}
+}
+
 // Lines that a full disk took are told as log-failed with the next sample for which there is room, whether anything
 // else happens or not.
 func TestLogFailed(t *testing.T) {

@@ -93,6 +93,7 @@ func (w *watched) own(pid int) bool {
 
 // start reports what is watched.
 func (w *watched) start() {
+	w.looked = w.clock()
 	w.report(started(*w.cfg))
 	if w.noLog != nil && w.member == nil {
 		w.report(logFailed(w.noLog.Error()+"; stderr takes its place", 0))
