@@ -90,7 +90,7 @@ type inspector struct {
 	bad     bool // a cap is not kept, or a process could not be read
 }
 
-// one shows one process. It returns only an error of the output; it prints problems of the process.
+// one shows one process. It prints errors of the process and returns errors of the output.
 func (i *inspector) one(pid int) error {
 	deep := i.c.Bool("deep")
 	report, err := inspect.Look(pid, i.machine, i.wanted)

@@ -92,7 +92,7 @@ func runSweep(c *cli.Context) error {
 	if problem := s.target.Problem(); problem != "" {
 		v.Line(journal.Warning, "%s", problem)
 		if s.target.CanCap == target.No && !c.Bool("force") {
-			return errors.New("nothing was run; --force runs the sweep all the same")
+			return errors.New("nothing was run; --force runs the sweep anyway")
 		}
 	}
 	if err := s.tryReport(); err != nil {

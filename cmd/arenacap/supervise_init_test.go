@@ -70,7 +70,7 @@ func TestSystemdVariables(t *testing.T) {
 // TestNotify: MAINPID= reaches the service manager before READY=1 of the target, which counts only from the main
 // process.
 func TestNotify(t *testing.T) {
-	testenv.Need(t, "python3") // systemd-notify would send as its parent
+	testenv.Need(t, "python3") // systemd-notify would send with the PID of its parent
 	tool := requireTools(t)
 	const ready = `import os, socket
 socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))`

@@ -232,7 +232,7 @@ func TestIgnoredByTheWatch(t *testing.T) {
 		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		events(t, log, "exited") // reported by a living watch
+		events(t, log, "exited") // only a running watch reports it
 	}
 }
 
