@@ -19,8 +19,8 @@ func planCommand() *cli.Command {
 		Name:      "plan",
 		Usage:     "show what would be set here, and why",
 		UsageText: "arenacap plan [--json] [--arenas CAP] [--cores N] [--budget SIZE] [--glibc VERSION] [--32] [PROGRAM [ARG…]]",
-		Description: "Prints what run would set on this machine under this policy: each source of the\n" +
-			"number of cores, the rule that applies, glibc's own limit, and the address\n" +
+		Description: "Prints what run would set on this machine under this policy: each source of\n" +
+			"the number of cores, the rule that applies, glibc's own limit, and the address\n" +
 			"space of arenas in the worst case. With PROGRAM it also prints the carriers in\n" +
 			"front of the server (env, sudo, sh -c, …), the libraries of the server, and\n" +
 			"whether the cap reaches it and works on it. --glibc, --cores and --32 show the\n" +

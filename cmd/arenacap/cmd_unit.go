@@ -96,7 +96,7 @@ func unitDropIn(c *cli.Context) error {
 
 func explainDropIn(v say.Voice, found unit.Found, dropIn unit.DropIn) {
 	for i, p := range found.Programs {
-		for _, line := range slices.Concat(p.Target.Why, p.Target.Why) {
+		for _, line := range slices.Concat(p.Target.Why, p.Target.Notes) {
 			v.Explain("command %d: can cap: %s; %s", i+1, p.Target.CanCap, line)
 		}
 	}

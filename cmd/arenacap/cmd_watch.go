@@ -21,12 +21,12 @@ func watchCommand() *cli.Command {
 		Name:      "watch",
 		Usage:     "watch the budget of programs that already run",
 		UsageText: "arenacap watch [flags] PID…\n   arenacap watch [flags] --services [--state FILE]",
-		Description: "Samples each process under the budget of the policy until it ends, or until INT,\n" +
-			"TERM or QUIT ends the watch. On a terminal it says what it watches and, at the\n" +
-			"end, what it saw.\n\n" +
-			"With --services it finds the processes of each service of the policy that has a\n" +
-			"budget ([service.NAME.match]), also those that start later, and goes on until INT,\n" +
-			"TERM or QUIT; HUP reads the policy again.\n\n" +
+		Description: "Samples each process under the budget of the policy until it ends, or until\n" +
+			"INT, TERM or QUIT ends the watch. On a terminal it prints what it watches and,\n" +
+			"at the end, what it saw.\n\n" +
+			"With --services it finds the processes of each service of the policy that has\n" +
+			"a budget ([service.NAME.match]), also those that start later, and goes on\n" +
+			"until INT, TERM or QUIT; HUP reads the policy again.\n\n" +
 			"Exit status: 0 if none breached its budget, 1 if one did or could not be\n" +
 			"watched. With --services: 0.",
 		Flags: []cli.Flag{

@@ -90,13 +90,17 @@ func (w *watched) lookAround(now time.Duration) {
 	if !w.scope.launched || !w.state.settled || now < w.around {
 		return
 	}
-	w.used()
 	w.carrier = !w.ended && w.scope.target.isCarrier()
 	if w.around = now; !w.carrier && !w.ended {
 		w.around = now + max(now-w.began, w.cfg.Budget.Interval)
 	}
 	if w.scope.kind != "tree" {
 		w.reportOnce("kin", w.scope.findChildren())
+	}
+	if w.carrier || w.ended || len(w.scope.family()) > 0 {
+		w.used()
+	} else { // a few KiB of heap, ever more seldom
+		w.usedPages()
 	}
 	w.descendant = w.largest(now)
 	if w.descendant != nil && w.scope.kind == "process" && !w.ended && !w.told {

@@ -24,6 +24,13 @@ func (e *engine) used() {
 	}
 }
 
+// usedPages is called where pages of the program were touched beside a sample's, but too little of the heap for a collection.
+func (e *engine) usedPages() {
+	if e.frugal && e.giveBack == never {
+		e.collected, e.giveBack = true, e.clock()+time.Second
+	}
+}
+
 // giveMemoryBack leaves what a sample touches, in two steps, a second apart. Between them the runtime gives free memory
 // back to the kernel, but for as much as was in use before the last sweep (runtime/mgcscavenge.go): hence two collections.
 // After them the collector is off until more is done than to sample: it would run every two minutes

@@ -22,7 +22,7 @@ import (
 
 var (
 	checks  = flag.Bool("check", false, "fail where a bound does not hold, and leave out what takes long")
-	room    = flag.Float64("room", 1, "with -check, how many times a bound may be missed by: a busy machine needs 2")
+	room    = flag.Float64("room", 1, "with -check, how many times a bound may be missed by: a busy machine needs 2 or 3")
 	runs    = flag.Int("runs", 0, "how often each command runs; 0 is as often as its table needs")
 	seconds = flag.Int("seconds", 0, "of each measurement of a watch and of each load of MariaDB; 0 is as many as its table needs")
 )
