@@ -43,7 +43,7 @@ func watchHost(t *testing.T, dir string, adjust func(*host), services ...Service
 	t.Helper()
 	s := &hostSession{services: services, session: &session{t: t, events: make(chan told, 1000), done: make(chan struct{})}}
 	h, err := newHost(Host{State: dir + "/watch.json", Say: s.say, Lookup: os.LookupEnv,
-		Reload: func() ([]Service, error) { return s.services, s.reload }})
+		Reload: s.given})
 	must(t, err)
 	h.probes, h.program, h.cfg.Budget.Interval = noProbes, "", 2*time.Millisecond
 	h.logs["stderr"] = &eventLog{fd: 2, write: s.hear}
@@ -65,6 +65,21 @@ func watchHost(t *testing.T, dir string, adjust func(*host), services ...Service
 		s.wait()
 	})
 	return s
+}
+
+// given is what the watch reads at HUP.
+func (s *hostSession) given() ([]Service, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.services, s.reload
+}
+
+// hup gives the watch other services, or a policy with a mistake.
+func (s *hostSession) hup(err error, services ...Service) {
+	s.mu.Lock()
+	s.services, s.reload = services, err
+	s.mu.Unlock()
+	s.h.hear()
 }
 
 func (s *hostSession) say(format string, args ...any) {
@@ -233,24 +248,19 @@ func TestHostReload(t *testing.T) {
 	s.of(c.pid(), "started")
 	s.of(c.pid(), "breach virtual")
 
-	s.reload = errors.New("policy.toml:1:1: no policy")
-	s.h.hear()
+	s.hup(errors.New("policy.toml:1:1: no policy"))
 	s.silent()
 	if got, want := s.words(), "the policy is not taken over, and the old one stays: policy.toml:1:1: no policy"; got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}
-	s.reload = nil
-	s.services = []Service{byName("new", "no such name", far), byName("server", name, "virtual=1099511627776")}
-	s.h.hear()
+	s.hup(nil, byName("new", "no such name", far), byName("server", name, "virtual=1099511627776"))
 	s.silent() // the breach is the same
-	s.services = []Service{byName("server", name, "virtual=1099511627776 resident=1099511627776")}
-	s.h.hear()
+	s.hup(nil, byName("server", name, "virtual=1099511627776 resident=1099511627776"))
 	s.of(c.pid(), "started")
 	s.silent()
 	c.ask(t, "unmap", "ok")
 	s.of(c.pid(), "recovered virtual")
-	s.services = []Service{byName("server", name, ""), byName("new", "no such name", far)}
-	s.h.hear()
+	s.hup(nil, byName("server", name, ""), byName("new", "no such name", far))
 	s.of(c.pid(), "watch-ended")
 	r := s.stop()
 	if got := r.Services["server"].Breaches["virtual"]; got != 1 {
@@ -464,6 +474,9 @@ func TestANewStartInTheGroup(t *testing.T) {
 	name := uniqueName(t)
 	join := func(c *child) *child { join(t, group, c.pid()); return c.rename(t, name) }
 	first, worker := join(startChild(t)), join(startChild(t))
+	for _, c := range []*child{first, worker} {
+		c.ask(t, "ignore SIGTERM", "ok") // they end in the order of this test
+	}
 	service := byName("server", name, "virtual=1099511627776")
 	service.Config.Budget.Scope, service.Config.Budget.Action, service.Config.Budget.Grace = "cgroup", "terminate", time.Hour
 	s := watchHost(t, t.TempDir(), nil, service)
