@@ -1,6 +1,6 @@
 package watch
 
-// Where the virtual size of the processes is, and what grew.
+// The attribution of virtual size: what it consists of, and what grew.
 
 import (
 	"cmp"
@@ -14,29 +14,29 @@ import (
 
 // part is one share of a process's virtual size.
 type part struct {
-	Kind    string `json:"kind"`  // as package arena and inspect name it
-	Count   int    `json:"count"` // how many arenas, stacks, mappings; in Grew how many came, or went
+	Kind    string `json:"kind"`  // a kind of package arena
+	Count   int    `json:"count"` // how many arenas, stacks or mappings; in Grew the difference, which may be negative
 	Virtual uint64 `json:"virtual_bytes"`
 }
 
-// breakdown is the virtual size of some processes together, by kind.
+// breakdown is the total virtual size of several processes, by kind.
 type breakdown struct {
 	parts     []part
-	processes int // 0 is not known
+	processes int // 0: unknown
 }
 
-// attribution says where the virtual size is and what grew since settle. Both lists begin with the
-// largest. Grew is nil where there is nothing to compare with. Processes is how many could be looked into.
+// attribution lists the parts of the virtual size and what grew since settle, the largest first. Grew is nil if there is no
+// breakdown from the end of settle. Processes is how many processes could be inspected.
 type attribution struct {
 	Parts     []part `json:"parts"`
 	Grew      []part `json:"grew"`
 	Processes int    `json:"processes"`
 }
 
-// maxParts bounds a line.
+// maxParts bounds the length of a line.
 const maxParts = 8
 
-// attribute compares the parts now with those when settle ended.
+// attribute compares the current parts with those at the end of settle.
 func attribute(base, now breakdown) *attribution {
 	if now.processes == 0 {
 		return nil
@@ -59,15 +59,15 @@ func attribute(base, now breakdown) *attribution {
 	return a
 }
 
-// largest is the parts by size, without the empty ones.
+// largest returns the maxParts largest parts, sorted, without the empty ones.
 func largest(parts []part) []part {
 	sorted := slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return p.Virtual == 0 })
 	slices.SortStableFunc(sorted, func(a, b part) int { return cmp.Compare(b.Virtual, a.Virtual) })
 	return sorted[:min(len(sorted), maxParts)]
 }
 
-// words is the end of a warning's or a breach's line: what grew, then where the size is. Where not all of the
-// processes that were counted could be looked into, it says of how many it speaks.
+// words describes what grew, then the largest parts, for the end of a warning or breach. If only some of the counted
+// processes could be inspected, it gives their number.
 func (a *attribution) words(counted int) string {
 	if a == nil {
 		return ""
@@ -89,8 +89,7 @@ func (a *attribution) words(counted int) string {
 	return b.String()
 }
 
-// advice is what to do about the largest part that grew or, where none did, the largest. planned is the cap of the plan, 0
-// is none.
+// advice says what to do about the part that grew most or, if none grew, the largest part. planned is the cap; 0: none.
 func (a *attribution) advice(metric string, planned int) string {
 	switch kind := a.first(); {
 	case metric == "arenas", kind == arena.KindArenas && metric != "resident":
@@ -103,7 +102,7 @@ func (a *attribution) advice(metric string, planned int) string {
 	return ""
 }
 
-// first is the kind that the advice is about, "" where nothing is known.
+// first is the kind that the advice is about; "": unknown.
 func (a *attribution) first() string {
 	switch {
 	case a == nil:
@@ -125,7 +124,7 @@ func arenasAdvice(planned int) string {
 	return fmt.Sprintf("a cap on the arenas under %d ([arenas] cap) bounds them further", planned)
 }
 
-// adviceOf is for the metrics virtual and growth.
+// adviceOf applies to the metrics virtual and growth.
 var adviceOf = map[string]string{
 	arena.KindThreadStacks: "fewer threads or a smaller 'ulimit -s' reserve less",
 	arena.KindMainHeap:     "'arenacap inspect --deep' shows how much of the heap is in use",
@@ -161,7 +160,7 @@ func list(parts []part, sizes bool) string {
 	return strings.Join(words, ", ")
 }
 
-// kindWords names a part; what people count has its number.
+// kindWords names a part, with its count if it is arenas or stacks.
 func kindWords(p part) string {
 	switch {
 	case p.Kind == "arenas" && p.Count == 1:

@@ -1,6 +1,6 @@
 package watch
 
-// The loop of a watch: it waits for the end of a process or the next sample, and gives each target its turn.
+// The event loop of a watch: it waits for the end of a process or the next sample, then calls turn for each due target.
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 	"arenacap/launcher/origin"
 )
 
-// Run watches targets until all have ended or ctx is done, and returns the outcome of each, in their order. With the
-// mode "attach" TERM, INT and QUIT end it too, HUP does nothing, and a log that cannot be opened is an error.
-// It locks its goroutine to its thread meanwhile. The error is one of the start.
+// Run watches targets until all have ended or ctx is done, and returns their outcomes in the same order. In mode "attach"
+// SIGTERM, SIGINT and SIGQUIT end it too, SIGHUP is ignored, and a log that cannot be opened is an error.
+// It locks its goroutine to its thread while it runs. It returns an error only if it cannot start.
 func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -26,7 +26,7 @@ func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) 
 		return nil, err
 	}
 	defer e.close()
-	if cfg.Mode == "attach" { // a supervisor does more than to watch
+	if cfg.Mode == "attach" { // in mode "supervise" the process has other work too
 		if e.noLog != nil {
 			return nil, e.noLog
 		}
@@ -46,7 +46,7 @@ func (e *engine) run(ctx context.Context, targets []*Target) ([]Outcome, error) 
 	return e.watch(ctx)
 }
 
-// watch is the whole of a watch whose targets were added.
+// watch runs from the first event to the last. All targets must have been added.
 func (e *engine) watch(ctx context.Context) (outcomes []Outcome, err error) {
 	stop, err := e.wakeOn(ctx)
 	if err != nil {
@@ -58,7 +58,7 @@ func (e *engine) watch(ctx context.Context) (outcomes []Outcome, err error) {
 	}
 	e.loop(ctx)
 	for _, w := range e.watched {
-		if !w.ended && w.scope.target.ended() { // ctx ended because the target had
+		if !w.ended && w.scope.target.ended() { // the end of the target ended ctx
 			w.leave(e.clock())
 		}
 		if signaled(ctx) && !w.gone() {
@@ -69,28 +69,28 @@ func (e *engine) watch(ctx context.Context) (outcomes []Outcome, err error) {
 	return outcomes, nil
 }
 
-// engine is one watch, of one target or of many.
+// engine is one watch of any number of targets.
 type engine struct {
 	cfg       Config
 	log       *eventLog
-	noLog     error // why stderr takes the log's place
+	noLog     error // why the events go to stderr instead of the log file
 	probes    probes
 	clock     func() time.Duration // since boot
-	began     time.Duration        // the first sample of all, so that one wake-up serves many targets
-	detached  bool                 // stderr is the target's and is closed when that ends
-	epoll     int                  // has the pidfds of targets and commands, and wake
-	wake      int                  // an eventfd that is written to when ctx ends, -1 is none
-	hangup    int                  // one that is written to when HUP comes, -1 is none
+	began     time.Duration        // time of the first sample; all targets share it, so that one wake-up serves many
+	detached  bool                 // stderr is the target's; the watch closes it when the target ends
+	epoll     int                  // holds wake, hangup and the pidfds of targets and commands
+	wake      int                  // eventfd, written when ctx is done; -1: none
+	hangup    int                  // eventfd, written on SIGHUP; -1: none
 	watched   []*watched
-	free      []int // places in watched that can be taken again
+	free      []int // unused slots of watched
 	events    [maxEvents]unix.EpollEvent
-	frugal    bool          // the process does nothing but watch, and samples allocate nothing
-	giveBack  time.Duration // when to give memory back; never where nothing but samples was taken since
-	collected bool          // the first step of it was taken
-	ends      time.Duration // when the watch ends after ctx; never before that
+	frugal    bool          // the process only watches, and its samples allocate nothing
+	giveBack  time.Duration // time of the next step of giveMemoryBack; never: nothing to give back
+	collected bool          // its first step is done
+	ends      time.Duration // when the watch ends once ctx is done; never until then
 }
 
-// maxEvents is how many ends are taken from the kernel at once.
+// maxEvents is the size of the buffer for epoll_wait(2).
 const maxEvents = 128
 
 func newEngine(cfg Config) (*engine, error) {
@@ -118,7 +118,7 @@ func (e *engine) close() {
 	e.log.close()
 }
 
-// wakeOn makes the end of ctx end the wait.
+// wakeOn makes wait return when ctx is done.
 func (e *engine) wakeOn(ctx context.Context) (stop func(), err error) {
 	if ctx.Done() == nil {
 		return func() {}, nil
@@ -157,11 +157,11 @@ func (e *engine) loop(ctx context.Context) {
 	}
 }
 
-// lastLook is how long a watch beside its target goes on after a signal: at the stop of a systemd unit both get the
-// TERM, and what is reported then is the end of the target.
+// lastLook is how long a detached watch continues after a signal. When systemd stops a unit it sends SIGTERM to the watch
+// and the target; the delay lets the watch report the end of the target.
 const lastLook = time.Second
 
-// over reports whether the watch is to end although processes are left.
+// over reports whether the watch has to end although processes still run.
 func (e *engine) over(ctx context.Context) bool {
 	if ctx.Err() == nil || e.killing() {
 		return false
@@ -175,7 +175,7 @@ func (e *engine) over(ctx context.Context) bool {
 	return e.clock() >= e.ends
 }
 
-// turns gives each target its turn that is due, and returns when the next one is; busy is false where none is left.
+// turns calls turn for each due target and returns the time of the next turn; busy is false if all targets are finished.
 func (e *engine) turns(now time.Duration) (next time.Duration, busy bool) {
 	next = never
 	for _, w := range e.watched {
@@ -187,17 +187,17 @@ func (e *engine) turns(now time.Duration) (next time.Duration, busy bool) {
 	return next, busy
 }
 
-// listen wakes the engine when a descriptor becomes readable. Without one, -1, the end is looked for at every turn.
-// Where the kernel refuses one (ENOSPC, see max_user_watches in epoll(7)) the end is found by the samples: a target's when
-// one fails, a command's at the next.
+// listen wakes the engine when a descriptor becomes readable. With -1, each turn checks for the end instead.
+// If the kernel refuses (ENOSPC, see max_user_watches in epoll(7)), a failed sample reveals the end of a target, and the
+// next turn the end of a command.
 func (e *engine) listen(fd, index int) {
 	if fd >= 0 {
 		_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(index)})
 	}
 }
 
-// killing reports whether a target was ended by the action "terminate" and others of its scope have not had
-// their SIGKILL yet. They get it even where ctx ends because the target has ended.
+// killing reports whether the action "terminate" ended a target and its other processes still have to get SIGKILL. They
+// get it even if the end of the target ends ctx.
 func (e *engine) killing() bool {
 	return slices.ContainsFunc(e.watched, func(w *watched) bool {
 		return !w.finished && w.action != nil && w.action.kill != 0 && (w.ended || w.scope.target.ended())
@@ -206,19 +206,19 @@ func (e *engine) killing() bool {
 
 // wait sleeps until a process ends, the command ends, ctx ends, or a turn is due.
 func (e *engine) wait(next time.Duration) {
-	n, _ := unix.EpollWait(e.epoll, e.events[:], milliseconds(next-e.clock())) // -1 where a signal interrupted it
+	n, _ := unix.EpollWait(e.epoll, e.events[:], milliseconds(next-e.clock())) // -1 if a signal interrupted it
 	for _, event := range e.events[:max(n, 0)] {
 		if event.Fd >= 0 {
 			e.watched[event.Fd].notified = true
 			continue
 		}
 		for _, fd := range []int{e.wake, e.hangup} {
-			_, _ = unix.Read(fd, make([]byte, 8)) // or it would wake every wait that is still to come
+			_, _ = unix.Read(fd, make([]byte, 8)) // reset it, or each later wait would return at once
 		}
 	}
 }
 
-// milliseconds is a timeout of epoll_wait(2), rounded up.
+// milliseconds converts to a timeout of epoll_wait(2), rounded up.
 func milliseconds(d time.Duration) int {
 	return int(min((max(d, 0)+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
 }

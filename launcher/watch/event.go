@@ -1,6 +1,6 @@
 package watch
 
-// The events: their words and their JSON.
+// The events: their text and their JSON.
 
 import (
 	"cmp"
@@ -16,7 +16,7 @@ import (
 	"arenacap/policy"
 )
 
-// The events, as programs meet them in the key "event".
+// The values of the JSON key "event".
 const (
 	eventStarted     = "started"
 	eventCapVerified = "cap-verified"
@@ -33,16 +33,16 @@ const (
 	eventExited      = "exited"
 )
 
-// head is what every event has. Service is null where none was named.
+// head has the members of every event. Service is null if none is set.
 type head struct {
 	Time    string  `json:"time"` // RFC 3339 in UTC, with milliseconds
 	Service *string `json:"service"`
-	PID     *int    `json:"pid"` // null where no process of a service runs
+	PID     *int    `json:"pid"` // null if no process of the service runs
 	Event   string  `json:"event"`
 	Message string  `json:"message"` // the text for people
 }
 
-// about is what the events of one limit have.
+// about has the members of events about one limit.
 type about struct {
 	Metric string `json:"metric"`
 	Value  uint64 `json:"value_bytes"`
@@ -51,15 +51,15 @@ type about struct {
 
 func (c change) about() about { return about{c.metric, c.value, c.limit} }
 
-// event is one thing that happened: the words for people, which end with what to do where there is something to do,
-// and the members of the JSON object that follow the head's (nil is none).
+// event is one event: the text for people, with advice at its end, and the JSON members that follow those of head (nil:
+// none).
 type event struct {
 	kind string
 	text string
 	body any
 }
 
-// priority is how urgent an event is to the journal.
+// priority is the event's priority in the journal.
 func (e event) priority() journal.Priority {
 	switch e.kind {
 	case eventBreach, eventWatchFailed, eventLogFailed:
@@ -114,7 +114,7 @@ func started(c Config) event {
 	return event{eventStarted, text, body}
 }
 
-// actionWords says what will be done at a breach.
+// actionWords describes the action at a breach.
 func actionWords(b policy.Budget) string {
 	words := b.Action
 	switch b.Action {
@@ -137,7 +137,7 @@ type causeBody struct {
 	Attribution *attribution `json:"attribution"`
 }
 
-// exceeded is a warning or a breach, with the attribution where one could be had (nil: not known).
+// exceeded is a warning or a breach; why is nil if the attribution is unknown.
 func exceeded(c change, processes, planned int, why *attribution) event {
 	where := fmt.Sprintf("%s %s over %s", c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
 	if c.kind == eventWarning {
@@ -150,7 +150,7 @@ func exceeded(c change, processes, planned int, why *attribution) event {
 	return event{c.kind, text + why.words(processes) + why.advice(c.metric, planned), causeBody{c.about(), c.votes, c.of, processes, why}}
 }
 
-// share is value in per cent of limit, rounded down.
+// share is value as a percentage of limit, rounded down.
 func share(value, limit uint64) int { return int(float64(value) / float64(limit) * 100) }
 
 type recoveredBody struct {
@@ -158,7 +158,7 @@ type recoveredBody struct {
 	Ended string `json:"ended"` // "warning" or "breach"
 }
 
-// recovered is the end of a breach, and of the warning with it, or of a warning alone.
+// recovered is the end of a breach and its warning, or of a warning alone.
 func recovered(c change) event {
 	text := fmt.Sprintf("%s %s, under %d%% of %s again", c.metric, policy.FormatSize(c.value), recoverPercent, policy.FormatSize(c.limit))
 	if c.ended == eventWarning {
@@ -171,11 +171,11 @@ type actionBody struct {
 	about
 	Action    string  `json:"action"` // "command", "signal" or "terminate"
 	Signal    *string `json:"signal"`
-	Processes *int    `json:"processes"` // how many got the signal
+	Processes *int    `json:"processes"` // how many were sent the signal
 	Failed    bool    `json:"failed"`
 }
 
-// acted is one step of an action, taken or not.
+// acted is one step of an action, done, failed or skipped.
 func acted(c change, action, signal string, processes int, message string, failed bool) event {
 	body := actionBody{about: c.about(), Action: action, Failed: failed}
 	if signal != "" {
@@ -184,13 +184,13 @@ func acted(c change, action, signal string, processes int, message string, faile
 	return event{eventAction, message, body}
 }
 
-// notNeeded ends an action, and the breach with it: when it was its turn the value was over the limit no more.
+// notNeeded is an action that was skipped, because the value was no longer over the limit. The breach ends too.
 func notNeeded(c change, action string) event {
 	text := fmt.Sprintf("%s was not needed: %s %s is not over %s any more", action, c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
 	return acted(c, action, "", 0, text, false)
 }
 
-// other is another process than the one that is measured. It is left out where it is the same.
+// other names a process that is not the target. Its members are absent if the event is about the target.
 type other struct {
 	PID  int    `json:"other_pid,omitempty"`
 	Name string `json:"other_name,omitempty"`
@@ -202,7 +202,7 @@ type capBody struct {
 	other
 }
 
-// capJudged says whether there are at most as many arenas as were planned.
+// capJudged reports whether the number of arenas is within the cap.
 func capJudged(arenas, limit int) event {
 	kind, words := eventCapVerified, "%s, at most %d as planned"
 	if arenas > limit {
@@ -212,33 +212,33 @@ func capJudged(arenas, limit int) event {
 	return event{kind, text, capBody{Arenas: &arenas, Cap: &limit}}
 }
 
-// capSetOtherwise is about a server whose environment has another cap than the plan's.
+// capSetOtherwise reports that the server's environment sets a cap other than the planned one.
 func capSetOtherwise(set, limit int) event {
 	text := fmt.Sprintf("its environment asks for %d arenas, at most %d were planned; a program in front of it sets that", set, limit)
 	return event{eventCapNotKept, text, capBody{Cap: &limit}}
 }
 
-// of is a judgement of the cap that is about a descendant of the target.
+// of makes a cap event refer to a descendant of the target.
 func (e event) of(pid int, name string) event {
 	body := e.body.(capBody)
 	body.other = other{pid, name}
 	return event{e.kind, fmt.Sprintf("%s[%d]: %s", name, pid, e.text), body}
 }
 
-// holdsMore says that a descendant is larger than the target, in bytes of address space.
+// holdsMore reports that a descendant has more address space than the target (size and own, in bytes).
 func holdsMore(pid int, name string, size, own uint64) event {
 	text := fmt.Sprintf("%s[%d], a descendant, has %s of address space and this process %s; the budget measures this process alone: write scope = \"tree\" in [budget]",
 		name, pid, policy.FormatSize(size), policy.FormatSize(own))
 	return event{eventElsewhere, text, other{pid, name}}
 }
 
-// leftBehind says that the target has ended and a descendant of it goes on, and what to write so that it is watched.
+// leftBehind reports a descendant that outlived the target and is not watched; write is the setting that would watch it.
 func leftBehind(pid int, name, write string) event {
 	text := fmt.Sprintf("the program has ended and left %s[%d] behind, which nothing watches; write %s", name, pid, write)
 	return event{eventElsewhere, text, other{pid, name}}
 }
 
-// capCannotWork is a reason that was known without a look into the process.
+// capCannotWork reports one of Config.Notices.
 func capCannotWork(why string) event { return event{eventCapNotKept, why, capBody{}} }
 
 func watchFailed(message string) event { return event{kind: eventWatchFailed, text: message} }
@@ -247,7 +247,7 @@ type gapBody struct {
 	Gap float64 `json:"gap_seconds"`
 }
 
-// gap says that no sample was taken for so long.
+// gap reports that no sample was taken for this long.
 func gap(length, interval time.Duration) event {
 	length = length.Round(time.Millisecond)
 	text := fmt.Sprintf("no sample for %s, with one due every %s: the watch was stopped, or the machine was asleep or too busy", length, interval)
@@ -258,7 +258,7 @@ type logFailedBody struct {
 	Lost int `json:"lines_lost"`
 }
 
-// logFailed says that lines are missing here, or with none that the log cannot be opened.
+// logFailed reports lost lines, or with lost 0 that the log cannot be opened.
 func logFailed(message string, lost int) event {
 	return event{eventLogFailed, message, logFailedBody{lost}}
 }
@@ -275,7 +275,7 @@ type seenBody struct {
 	Breaches     int     `json:"breaches"`
 }
 
-// exited is the end of the target; with a wider scope it has how many of its processes are still watched.
+// exited is the end of the target; remaining is how many of its processes still run, watched whether they are watched.
 func exited(o Outcome, remaining int, watched bool) event {
 	text, body := seen(o, remaining)
 	if remaining > 0 && watched {
@@ -284,13 +284,13 @@ func exited(o Outcome, remaining int, watched bool) event {
 	return event{eventExited, text, body}
 }
 
-// watchEnded is the end of the watch before that of what it watched.
+// watchEnded is the end of a watch whose processes still run.
 func watchEnded(o Outcome, remaining int, why string) event {
 	text, body := seen(o, remaining)
 	return event{eventWatchEnded, why + ", and what it watched goes on; " + text, body}
 }
 
-// seen is what a watch has to tell at its end.
+// seen is the summary at the end of a watch.
 func seen(o Outcome, remaining int) (string, seenBody) {
 	body := seenBody{Remaining: remaining, Elapsed: float64(o.Elapsed.Round(time.Millisecond).Milliseconds()) / 1000, Breaches: o.Breaches}
 	text := fmt.Sprintf("watched for %s", o.Elapsed.Round(time.Millisecond))
@@ -304,8 +304,8 @@ func seen(o Outcome, remaining int) (string, seenBody) {
 	return text, body
 }
 
-// wanted reports whether an event is written. JSON is for programs and has everything. Text says nothing
-// when all is well, and with -q only that a breach began, what was done, that it ended, and where the watch failed.
+// wanted reports whether an event is written. JSON logs contain every event. Text logs contain problems and actions, with
+// -q only errors, actions, the end of a breach and the end of the watch, with --verbose everything.
 func (c Config) wanted(e event) bool {
 	if c.Log.Format == "json" {
 		return true
@@ -322,20 +322,20 @@ func (c Config) wanted(e event) bool {
 	return true
 }
 
-// subject is the target that an event is about.
+// subject is the target of an event.
 type subject struct {
-	service, name string // name is the process's, for people where no service is named
+	service, name string // name is the process's; it labels text lines if service is ""
 	pid           int
 }
 
-// What is clipped so that each line fits maxLine and a JSON line is whole: a service's name, and the words of an
-// event, which may quote a path. In bytes, as JSON writes them; all else is bounded by what it is.
+// Limits in bytes of JSON, so that each line fits maxLine and a JSON line stays complete: of a service's name, and of an
+// event's text, which may quote a path. The other members have a bounded length.
 const (
 	maxService = 512
 	maxWords   = 1536
 )
 
-// clipWords ends a text that takes more than most bytes in JSON with "…".
+// clipWords shortens a text to at most most bytes in JSON and marks the cut with "…".
 func clipWords(s string, most int) string {
 	size := 0
 	for i, r := range s {
@@ -354,7 +354,7 @@ func clipWords(s string, most int) string {
 	return s
 }
 
-// line is one event as it is written: text of one line, or one JSON object.
+// line formats an event as one line of text or one JSON object.
 func (e event) line(format string, at time.Time, of subject) []byte {
 	of.service, of.name = clipWords(of.service, maxService), clipWords(of.name, maxService)
 	e.text = clipWords(e.text, maxWords)
@@ -374,7 +374,7 @@ func (e event) line(format string, at time.Time, of subject) []byte {
 // timestamp is RFC 3339 in UTC, with milliseconds.
 func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// json joins the head's members and the body's. Both are structs, so both begin with { and end with }.
+// json joins the members of head and body. Both are structs, so both begin with { and end with }.
 func (e event) json(at time.Time, of subject) []byte {
 	h := head{Time: timestamp(at), Event: e.kind, Message: e.text}
 	if of.pid != 0 {
@@ -390,7 +390,7 @@ func (e event) json(at time.Time, of subject) []byte {
 		line = append(append(line[:len(line)-1], ','), members[1:]...)
 	}
 	if err1 != nil {
-		panic("an event's members are plain values") // no floats beyond numbers, no cycles
+		panic("an event's members are plain values") // no NaN, no infinity, no cycles
 	}
 	return append(line, '\n')
 }
@@ -404,8 +404,7 @@ func marshal(v any) ([]byte, error) {
 	return []byte(strings.TrimSuffix(b.String(), "\n")), err
 }
 
-// oneLine keeps a name or a message on its line and free of terminal escapes: names of processes are
-// whatever a process likes.
+// oneLine replaces unprintable characters, such as newlines and terminal escapes: a process may set its name to any bytes.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {

@@ -1,7 +1,7 @@
 package watch
 
-// The watch of a host: the services of a policy, whoever starts their processes. The engine's targets come and go here:
-// package service says what belongs to which service, and each process, tree or control group is a target of its own.
+// The watch of a host: all services of a policy, including processes that arenacap did not start. Package service assigns
+// processes to services; each process, tree or control group is one target. Targets are added and removed at run time.
 
 import (
 	"context"
@@ -25,22 +25,22 @@ import (
 	"arenacap/policy"
 )
 
-// Host is what the watch of a host needs.
+// Host is the input of RunServices.
 type Host struct {
 	Services []Service                                 // in the order of the policy
-	Reload   func() ([]Service, error)                 // reads the policy again, at HUP
+	Reload   func() ([]Service, error)                 // reads the policy again, on SIGHUP
 	State    string                                    // path of the state file
-	Say      func(format string, args ...any)          // says one line to the operator
+	Say      func(format string, args ...any)          // prints one line for the operator
 	Lookup   func(name string) (value string, ok bool) // looks up a variable of the environment
 }
 
-// Service is one service of the policy. Without limits it is not watched, but its processes are no other service's.
+// Service is one service of the policy. A service without limits is not watched, but still claims its processes.
 type Service struct {
 	Policy policy.Policy
 	Config Config // Mode "attach", and no cap
 }
 
-// RunServices watches until ctx is done, or until TERM, INT or QUIT. The error is one of the start.
+// RunServices watches until ctx is done or SIGTERM, SIGINT or SIGQUIT arrives. It returns an error only if it cannot start.
 func RunServices(ctx context.Context, o Host) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -61,24 +61,24 @@ func RunServices(ctx context.Context, o Host) error {
 	return h.run(ctx)
 }
 
-// host is the watch of a host at work.
+// host is the state of a running watch of a host.
 type host struct {
 	*engine
 	Host
 	finder   *service.Finder
-	members  []service.Process // at the last look, by PID
+	members  []service.Process // at the last scan, sorted by PID
 	logs     map[string]*eventLog
 	targets  map[int]*watched // by the PID of the target
-	interval time.Duration    // between two looks, the shortest of all services
-	look     time.Duration    // when the next one is due
-	hungUp   atomic.Bool      // HUP has come
+	interval time.Duration    // between two scans: the shortest interval of all services
+	look     time.Duration    // time of the next scan
+	hungUp   atomic.Bool      // SIGHUP has arrived
 	keep     int              // how many targets may keep statm open
 	state    *stateFile
-	said     map[any]bool // what is said once
+	said     map[any]bool // keys of sayOnce
 	manager  manager.Socket
-	pet      time.Duration // when the manager's watchdog is due; never is no watchdog
+	pet      time.Duration // time of the next message to the manager's watchdog; never: no watchdog
 	petEvery time.Duration
-	program  string // arenacap's own: a supervisor or a watch of that path is no part of a service
+	program  string // arenacap's own path: processes that run it belong to no service
 }
 
 func newHost(o Host) (h *host, err error) {
@@ -103,7 +103,7 @@ func newHost(o Host) (h *host, err error) {
 	return h, err
 }
 
-// mostTargets is how many processes RLIMIT_NOFILE is raised for.
+// mostTargets is the number of targets for which RLIMIT_NOFILE is raised.
 const mostTargets = 16384
 
 func (h *host) close() {
@@ -115,13 +115,13 @@ func (h *host) close() {
 	h.state.close()
 }
 
-// hear is called at HUP, by another goroutine.
+// hear runs on SIGHUP, in another goroutine.
 func (h *host) hear() {
 	h.hungUp.Store(true)
 	_, _ = unix.Write(h.hangup, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 }
 
-// arrange takes over services. Where one of them cannot be watched nothing changes.
+// arrange switches to these services. If one of them cannot be watched, it changes nothing.
 func (h *host) arrange(services []Service) error {
 	interval := never
 	var policies []policy.Policy
@@ -146,7 +146,7 @@ func (h *host) arrange(services []Service) error {
 	return nil
 }
 
-// openLog opens a log that no service had yet.
+// openLog opens a log unless it is open already.
 func (h *host) openLog(path string) error {
 	if h.logs[path] != nil {
 		return nil
@@ -192,7 +192,7 @@ func (h *host) run(ctx context.Context) error {
 	return nil
 }
 
-// lookAround finds the processes that became a service's, and those that are none any more.
+// lookAround adds processes that joined a service and drops those that left it.
 func (h *host) lookAround(now time.Duration) {
 	members, err := h.finder.Look(now)
 	if err != nil {
@@ -226,7 +226,7 @@ func (h *host) memberOf(pid int) (m service.Process, found bool) {
 	return m, found
 }
 
-// consider makes a process a target unless it is counted with one.
+// consider makes a process a target unless an existing target counts it.
 func (h *host) consider(m service.Process, now time.Duration) {
 	s := &h.Services[m.Service]
 	if m.Also >= 0 {
@@ -256,7 +256,8 @@ func (h *host) consider(m service.Process, now time.Duration) {
 	h.take(m, group, now)
 }
 
-// isTarget reports whether a process is a target itself. One that had its PID before it and has ended has its last turn.
+// isTarget reports whether a process is a target. If the target with this PID is an earlier process that has ended, it
+// finishes that target first.
 func (h *host) isTarget(m service.Process, now time.Duration) bool {
 	w := h.targets[m.PID]
 	if w == nil {
@@ -273,7 +274,7 @@ func (h *host) isTarget(m service.Process, now time.Duration) bool {
 	return true
 }
 
-// counted reports whether a target of the process's service counts the process too, or its control group.
+// counted reports whether a target of the same service already counts the process or its control group.
 func (h *host) counted(m service.Process, group string) bool {
 	for _, w := range h.targets {
 		if w.member.found.Service == m.Service && !w.finished && (w.scope.has(m.PID) || group != "" && group == w.scope.target.group && len(w.scope.all()) > 0) {
@@ -313,14 +314,14 @@ func (h *host) take(m service.Process, group string, now time.Duration) {
 	h.state.changed = true
 }
 
-// drop ends the watch of a target whose processes go on.
+// drop stops watching a target whose processes still run.
 func (h *host) drop(w *watched, why string) {
 	w.abandon(errors.New(why))
 	w.killCommand()
 	w.finish(h.clock())
 }
 
-// reap gives the places of finished targets free.
+// reap removes finished targets and frees their slots.
 func (h *host) reap() {
 	for pid, w := range h.targets {
 		if w.finished {
@@ -332,7 +333,7 @@ func (h *host) reap() {
 	}
 }
 
-// reload reads the policy again. One that cannot be taken over is said, and the old one stays.
+// reload reads the policy again. If the new one cannot be used, it reports why and keeps the old one.
 func (h *host) reload() {
 	h.manager.Tell(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonic().Microseconds()))
 	defer h.manager.Tell("READY=1")
@@ -345,14 +346,14 @@ func (h *host) reload() {
 	}
 }
 
-// monotonic is the clock that systemd compares with, clock_gettime(2).
+// monotonic is CLOCK_MONOTONIC, the clock that systemd expects in MONOTONIC_USEC (sd_notify(3)).
 func monotonic() time.Duration {
 	var t unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
 	return time.Duration(t.Nano())
 }
 
-// adopt goes on with other services. The targets of a service that is still there keep their state.
+// adopt switches to new services. Targets of a service that remains keep their state.
 func (h *host) adopt(services []Service) error {
 	if err := h.arrange(services); err != nil {
 		return err
@@ -371,7 +372,7 @@ func (h *host) adopt(services []Service) error {
 	return nil
 }
 
-// reconfigure goes on with another configuration. What another scope counts begins anew, at the next look.
+// reconfigure gives a target a new configuration. If the scope differs it drops the target; the next scan adds it again.
 func (w *watched) reconfigure(cfg *Config, log *eventLog) {
 	before := *w.cfg
 	if cfg.Budget.Scope != before.Budget.Scope {
@@ -390,7 +391,7 @@ func (w *watched) reconfigure(cfg *Config, log *eventLog) {
 	w.start()
 }
 
-// farewell is the last event of each service.
+// farewell reports the last event of each service.
 func (h *host) farewell(why error) {
 	for i := range h.Services {
 		s := &h.Services[i]
@@ -425,14 +426,14 @@ func (h *host) sayOnce(what any, format string, args ...any) {
 	}
 }
 
-// gone reports whether an error says that the process has ended.
+// gone reports whether an error means that the process has ended.
 func gone(err error) bool { return errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) }
 
-// member is what the watch of a host knows of a target. Of nil, a target of another watch, nothing is asked.
+// member is what the watch of a host knows about a target. It is nil, with methods that do nothing, in other watches.
 type member struct {
 	host  *host
 	found service.Process
-	acted []string // metrics of whose breach the action was under way when the watch before this one ended
+	acted []string // metrics with an unfinished action when the previous watch ended
 }
 
 // count counts a warning or a breach.
@@ -442,14 +443,14 @@ func (m *member) count(c change, service string) {
 	}
 }
 
-// changed has the state file written.
+// changed marks the state file as out of date.
 func (m *member) changed() {
 	if m != nil {
 		m.host.state.changed = true
 	}
 }
 
-// isOurs reports whether a process is one of arenacap.
+// isOurs reports whether a process belongs to arenacap.
 func (m *member) isOurs(pid int) bool { return m != nil && m.host.isOurs(pid) }
 
 func (h *host) isOurs(pid int) bool {
@@ -457,12 +458,13 @@ func (h *host) isOurs(pid int) bool {
 	return h.finder.IsWatch(pid) || err == nil && strings.TrimSuffix(path, " (deleted)") == h.program
 }
 
-// fits reports whether the target still belongs to its service. What it left is held by pidfd and needs no name.
+// fits reports whether the target still belongs to its service. After the target's end it is true: the remaining processes
+// are held by pidfd and need no match.
 func (m *member) fits(w *watched) bool {
 	return m == nil || w.ended || w.scope.target.ended() || m.host.finder.Fits(m.found)
 }
 
-// ownWatch is the watch that a launch made for one of the target's processes, 0 where there is none.
+// ownWatch is the PID of a watch that a launch started for one of the target's processes; 0: none.
 func (m *member) ownWatch(w *watched) int {
 	if m == nil {
 		return 0

@@ -1,6 +1,6 @@
 package watch
 
-// The state of a budget: what samples make a warning, a breach, or its end. It is pure.
+// The state of a budget: it decides which samples make a warning, a breach or a recovery. It does no I/O.
 
 import (
 	"slices"
@@ -9,28 +9,28 @@ import (
 	"arenacap/policy"
 )
 
-// change is a step of one limit's state.
+// change is a state change of one limit.
 type change struct {
 	kind      string // eventWarning, eventBreach or eventRecovered
 	metric    string
 	value     uint64
 	limit     uint64
-	votes, of int    // how many of how many samples made the change
+	votes, of int    // votes of the last of samples made the change
 	ended     string // what eventRecovered ends: eventWarning or eventBreach
 }
 
-// recoverPercent of a limit is what a value must be under for a breach to end.
+// recoverPercent: a breach ends when the value is under this percentage of the limit.
 const recoverPercent = 95
 
-// state is the budget of one target. It is pure: time and samples come in, changes go out.
+// state is the state of one target's budget: times and samples in, changes out.
 type state struct {
 	settleEnds time.Duration // on the clock of observe
 	settled    bool
-	base       uint64 // VmSize when settle ended, what growth is counted from
+	base       uint64 // VmSize at the end of settle, the zero point of growth
 	meters     []meter
 }
 
-// meter is one limit. A warning is decided by as many samples as a breach, so that a blip is neither.
+// meter is one limit. A warning needs as many samples as a breach, so that a short spike causes neither.
 type meter struct {
 	limit           policy.Limit
 	warning, breach trigger
@@ -49,13 +49,13 @@ func newState(limits []policy.Limit, b policy.Budget, settleEnds time.Duration) 
 	return s
 }
 
-// percentOf is n per cent of bytes, rounded up, without overflow.
+// percentOf is n percent of bytes, rounded up, without overflow.
 func percentOf(bytes uint64, n int) uint64 {
 	return bytes/100*uint64(n) + (bytes%100*uint64(n)+99)/100
 }
 
-// observe takes one sample. Before settle ends nothing counts. A breach is declared only when a second
-// reading, taken at once by again, is over the limit too: nothing is ever decided on one sample.
+// observe takes one sample; it ignores samples before the end of settle. It declares a breach only if a second reading,
+// which again takes at once, is over the limit too, so that no breach rests on a single sample.
 func (s *state) observe(now time.Duration, r reading, again func() (reading, bool)) []change {
 	if now < s.settleEnds {
 		return nil
@@ -74,7 +74,7 @@ func (s *state) observe(now time.Duration, r reading, again func() (reading, boo
 	return changes
 }
 
-// running is the metrics whose warning and whose breach is on.
+// running lists the metrics with an active warning and those with an active breach.
 func (s *state) running() running {
 	r := running{Warnings: []string{}, Breaches: []string{}} // never null in JSON
 	for _, m := range s.meters {
@@ -88,13 +88,13 @@ func (s *state) running() running {
 	return r
 }
 
-// running is what goes on with a target.
+// running lists a target's active warnings and breaches, by metric.
 type running struct {
 	Warnings []string `json:"warnings"`
 	Breaches []string `json:"breaches"`
 }
 
-// resume goes on where another state was left.
+// resume restores a state that was saved earlier.
 func (s *state) resume(settled bool, base uint64, r running) {
 	s.settled, s.base = settled, base
 	for i := range s.meters {
@@ -104,7 +104,7 @@ func (s *state) resume(settled bool, base uint64, r running) {
 	}
 }
 
-// confirmation reads again at most once, however many limits ask.
+// confirmation calls again at most once; all limits share the result.
 func (s *state) confirmation(again func() (reading, bool)) func(metric string) (uint64, bool) {
 	var second reading
 	var asked, ok bool
@@ -120,14 +120,14 @@ func (s *state) confirmation(again func() (reading, bool)) func(metric string) (
 	}
 }
 
-// value is a metric of a reading; ok is false where it is not known.
+// value is a metric of a reading; ok is false if it is unknown.
 func (s *state) value(metric string, r reading) (v uint64, ok bool) {
 	m := metrics[metric]
 	return m.value(r, s.base), m.known(r)
 }
 
-// step moves one limit on. While a breach is on, its warning level says nothing, and the end of a breach ends the warning
-// too: a value that stays over the warning level is a new one.
+// step feeds a value to one limit. During a breach it reports no warning. The end of a breach ends the warning too; a value
+// that stays over the warning level then starts a new one.
 func (m *meter) step(changes []change, v uint64, confirm func(string) (uint64, bool)) []change {
 	turned := m.warning.observe(v)
 	if turned {
@@ -159,9 +159,8 @@ func (m *meter) step(changes []change, v uint64, confirm func(string) (uint64, b
 	return append(changes, c)
 }
 
-// lapse ends the breach of a metric whose action was not needed: the next n of m samples over the limit are a
-// new one. Without that a value that stays between 95 and 100 % of the limit would keep the breach on, and with it
-// every later action off.
+// lapse ends the breach of a metric whose action was not needed, so that the next n of m samples over the limit start a new
+// one. Otherwise a value between 95 and 100 % of the limit would keep the breach active and prevent every later action.
 func (s *state) lapse(metric string) {
 	for i := range s.meters {
 		if m := &s.meters[i]; m.limit.Metric == metric && m.breach.on {
@@ -176,21 +175,21 @@ func (s *state) over(c change, r reading) (v uint64, over bool) {
 	return v, ok && v > c.limit
 }
 
-// trigger turns on when n of the last samples lie over rise, and off when as many lie under fall; between
-// the two it stays as it is. A change starts the count anew, so that no sample decides twice.
+// trigger turns on when n of the last of samples are over rise, and off when n are under fall. Each change clears the
+// votes, so that a sample counts for one change only.
 type trigger struct {
 	rise, fall uint64
 	n, of      int
 	on         bool
-	ring       []bool // the votes for a change, of the last len(ring) ≤ of samples
-	next       int    // where the oldest vote stands once the ring is full
+	ring       []bool // the votes of the last len(ring) ≤ of samples
+	next       int    // index of the oldest vote once the ring is full
 }
 
 func newTrigger(rise, fall uint64, w policy.Window) trigger {
 	return trigger{rise: rise, fall: fall, n: w.N, of: w.Of, ring: make([]bool, 0, w.Of)}
 }
 
-// observe takes one value and reports whether there are votes enough for a change.
+// observe takes one value and reports whether there are enough votes for a change.
 func (t *trigger) observe(v uint64) bool {
 	vote := v > t.rise
 	if t.on {
@@ -214,13 +213,13 @@ func (t *trigger) votes() (n int) {
 	return n
 }
 
-// taken is how many samples the votes are of.
+// taken is the number of samples in the ring.
 func (t *trigger) taken() int { return len(t.ring) }
 
-// flip changes the state.
+// flip changes the state and clears the votes.
 func (t *trigger) flip() { t.on, t.ring, t.next = !t.on, t.ring[:0], 0 }
 
-// withdraw takes the last vote back.
+// withdraw removes the latest vote.
 func (t *trigger) withdraw() {
 	last := len(t.ring) - 1
 	if len(t.ring) == t.of {

@@ -1,13 +1,12 @@
-// Package watch samples running processes against a memory budget and says, and does, what the policy
-// asks for when a limit is passed.
+// Package watch compares the memory of running processes with a budget, reports breaches and takes the action of the
+// policy.
 //
-// Found, planned, done: process_linux.go, scope_linux.go and census.go find the processes and read them; metric.go and
-// state.go decide, without a process; sample_linux.go, action_linux.go and report_linux.go act. The loop that gives each
-// target its turn (engine_linux.go) has one thread: a single epoll_wait(2) waits for the ends of processes, the end of a
-// command and the next sample. No other goroutine is needed.
+// process_linux.go, scope_linux.go and census.go find the processes and read them; metric.go and state.go decide and do no
+// I/O; sample_linux.go, action_linux.go and report_linux.go act. The loop (engine_linux.go) runs on one thread: a single
+// epoll_wait(2) waits for the end of a process, the end of a command and the next sample.
 //
-// A process is held by a pidfd and is never looked up by its number again: another process that has got its PID since is
-// never taken for it.
+// The watch holds each process by a pidfd and never looks it up by its PID again, because the kernel may give the PID to
+// another process.
 package watch
 
 import (
@@ -17,35 +16,35 @@ import (
 	"arenacap/policy"
 )
 
-// ProcessName is what the name of a separate watch process begins with; the target's PID follows. No word
-// of the target's command line is in it, so that a pkill for the target does not meet the watch.
+// ProcessName begins the name of a separate watch process; the target's PID follows. The name contains no word of the
+// target's command line, so that a pkill for the target does not hit the watch.
 const ProcessName = "arenacap: watch "
 
-// Config is everything a watch needs. It crosses a pipe, because the watch process has an empty environment and keeps
-// nothing of the launching process.
+// Config is the input of a watch. The launch sends it through a pipe, because the watch process starts with an empty
+// environment and shares no memory with the launch.
 type Config struct {
-	PID        int      // the target of Detached; Run has its targets as an argument
-	Service    string   // "" is none
-	Program    string   // path of the target; its last part names it where no service does
-	Server     string   // path of the program that the target's carriers start, or Program; "" is not known
-	PolicyFile string   // ARENACAP_POLICY of a command; "" is none
-	Path       string   // PATH of a command
-	Mode       string   // "exec", "supervise" or "attach"; it is in the event started
-	Cap        int      // the arenas that were planned; 0 plans none and verifies none
-	Notices    []string // why the cap cannot work, a line each, reported once after started
+	PID        int      // the target, for Detached; Run takes its targets as an argument
+	Service    string   // "": none
+	Program    string   // path of the target; without a service its base name is the label in events
+	Server     string   // path of the program that the target's wrappers start, or Program; "": unknown
+	PolicyFile string   // ARENACAP_POLICY for the command; "": none
+	Path       string   // PATH for the command
+	Mode       string   // "exec", "supervise" or "attach", for the event started
+	Cap        int      // the planned number of arenas; 0: no cap, and none is verified
+	Notices    []string // reasons why the cap cannot work, one line each, reported once after started
 
-	// OnUnenforceable is [launch] on_unenforceable: whether a watch process should find the Notices itself.
+	// OnUnenforceable is [launch] on_unenforceable. With "warn" the watch process looks for Notices itself.
 	OnUnenforceable string
 
 	Budget  policy.Budget
 	Limits  []policy.Limit
 	Log     policy.Log
-	Journal bool // stderr is systemd's journal (package journal): lines of text begin with their priority there
+	Journal bool // stderr is systemd's journal (package journal): text lines begin with a priority
 	Verbose bool
-	Quiet   bool // in text only: breach, action, watch-failed and the end of a breach, nothing below
+	Quiet   bool // text logs only errors, actions and the end of a breach (see wanted)
 }
 
-// check refuses what no policy gives and what would make the engine spin or never decide.
+// check rejects values that would make the engine spin or never decide. A policy file cannot contain them.
 func (c Config) check() error {
 	switch b := c.Budget; {
 	case b.Interval < time.Millisecond:
@@ -69,16 +68,16 @@ func (c Config) check() error {
 	return nil
 }
 
-// Outcome is what a watch saw of one target.
+// Outcome is the summary of one target.
 type Outcome struct {
 	PID          int
-	Breaches     int    // how often a limit was breached
+	Breaches     int
 	Terminated   bool   // the action terminate was taken
-	Processes    int    // the most that were counted at once
-	PeakVirtual  uint64 // bytes, the largest sum that was sampled
+	Processes    int    // the maximum in one sample
+	PeakVirtual  uint64 // bytes, the largest sum in one sample
 	PeakResident uint64 // bytes
-	Arenas       int    // the most that were counted; 0 is not known
-	CapKept      bool   // counts only with CapKnown
+	Arenas       int    // the maximum in one count; 0: unknown
+	CapKept      bool   // valid only with CapKnown
 	CapKnown     bool
 	Elapsed      time.Duration // from the start of the watch to the end of the target, or of the watch
 }
