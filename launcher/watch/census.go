@@ -8,34 +8,34 @@ import (
 	"arenacap/launcher/arena"
 )
 
-// errGone is the answer for a process that is about to end: its memory is gone before its pidfd is readable.
+// errGone means that the process is ending: the kernel frees its memory before the pidfd becomes readable.
 var errGone = errors.New("the process has no memory any more")
 
-// probes look into a process for what a sample does not show. They cost a read of its whole maps, so the
-// engine asks only when it has a reason.
+// probes read details that a sample does not have. Each call reads the whole /proc/PID/maps, so the engine calls them only
+// when needed.
 type probes struct {
-	// count gives the arenas, the main arena included, the bytes they reserve, and what may be arenas too.
+	// count returns the arenas including the main arena, the bytes they reserve, and how many more there may be.
 	count func(pid int) (arena.Census, error)
-	// inspect gives the parts of the virtual size.
+	// inspect returns the parts of the virtual size.
 	inspect func(pid int) ([]part, error)
 }
 
 // census is the last count of one process's arenas.
 type census struct {
-	virtual  uint64 // VmSize when it was taken
-	age      int    // samples since
+	virtual  uint64 // VmSize at the count
+	age      int    // samples since the count
 	taken    bool
 	known    bool
 	arenas   int
 	reserved uint64
-	more     int // how many more there may be, see arena.Census.Unlinked: then no cap is verified
+	more     int // possible further arenas (arena.Census.Unlinked); if not 0, the cap cannot be verified
 }
 
 const (
-	// leastHeap is the smallest heap there is, in bytes: HEAP_MAX_SIZE of a 32-bit process. VmSize cannot
-	// have grown by a heap when it moved by less, unless something else shrank meanwhile.
+	// leastHeap is the smallest arena heap, in bytes: HEAP_MAX_SIZE of a 32-bit process. If VmSize changed by less, no heap
+	// was added, unless something else shrank.
 	leastHeap = 1 << 20
-	// censusAge is after how many samples any move of VmSize, however small, is reason for a new count.
+	// censusAge is the number of samples after which any change of VmSize causes a new count.
 	censusAge = 16
 )
 

@@ -1,7 +1,7 @@
 package watch
 
-// Which process is the server: the target, or a descendant of it where the target is a program that only starts one and
-// stays (a shell, sudo, tini), or a launcher that has ended.
+// Which process is the server: the target, or a descendant if the target is a wrapper that stays (a shell, sudo, tini)
+// or a launcher that has ended.
 
 import (
 	"maps"
@@ -16,11 +16,10 @@ import (
 	"arenacap/launcher/target"
 )
 
-// maxKin bounds the descendants that are held beside a scope that does not count them: each takes two descriptors.
+// maxKin is the maximum number of held descendants that the scope does not count: each takes two descriptors.
 const maxKin = 64
 
-// family is the descendants that are known: those that are counted with scope "tree", else those held for the questions
-// of this file alone.
+// family is the known descendants: with scope "tree" the counted processes, else those that are held only for this file.
 func (s *scope) family() map[int]*process {
 	if s.kind == "tree" {
 		return s.others
@@ -28,9 +27,9 @@ func (s *scope) family() map[int]*process {
 	return s.kin
 }
 
-// findChildren holds the children of the target and of the descendants that are known, as the kernel lists them. Unlike a
-// listing of all processes this takes microseconds, so that it can be done every few milliseconds: a descendant is
-// lost only if its parent ended before the next look (see firstPeek).
+// findChildren holds the children of the target and of its known descendants, from /proc/PID/task/TID/children. This takes
+// microseconds, far less than a listing of all processes, so it can run every few milliseconds. It misses a descendant
+// whose parent ended before the next call (see firstPeek).
 func (s *scope) findChildren() error {
 	family := s.family()
 	maps.DeleteFunc(family, func(_ int, p *process) bool {
@@ -56,7 +55,7 @@ func (s *scope) findChildren() error {
 	return failed
 }
 
-// children are the PIDs of a process's children. A kernel without these files (CONFIG_PROC_CHILDREN) shows none.
+// children returns the PIDs of a process's children; none on a kernel without CONFIG_PROC_CHILDREN.
 func (p *process) children() (pids []int) {
 	fd, err := p.open("task")
 	if err != nil {
@@ -74,8 +73,8 @@ func (p *process) children() (pids []int) {
 	return pids
 }
 
-// isCarrier reports whether what runs now is known to start other programs. A set-uid program's file may not be asked for
-// by an ordinary user; its name is.
+// isCarrier reports whether the process now runs a known wrapper. An ordinary user cannot read /proc/PID/exe of a set-uid
+// program, so it tries the name too.
 func (p *process) isCarrier() bool {
 	if exe, err := os.Readlink(filepath.Join(procRoot, strconv.Itoa(p.pid), "exe")); err == nil && target.IsCarrier(exe) {
 		return true
@@ -84,8 +83,9 @@ func (p *process) isCarrier() bool {
 	return err == nil && target.IsCarrier(stat.Name)
 }
 
-// lookAround looks for descendants and says where the memory is in one that is not measured. A carrier's are looked at with
-// every sample, and what a target left; those of other programs when settle has ended and then after twice the time.
+// lookAround looks for descendants and reports one that holds more memory than the target and is not measured. It runs
+// with every sample if the target is a wrapper or has ended, else at the end of settle and then each time the running time
+// has doubled.
 func (w *watched) lookAround(now time.Duration) {
 	if !w.scope.launched || !w.state.settled || now < w.around {
 		return
@@ -99,7 +99,7 @@ func (w *watched) lookAround(now time.Duration) {
 	}
 	if w.carrier || w.ended || len(w.scope.family()) > 0 {
 		w.used()
-	} else { // a few KiB of heap, ever more seldom
+	} else { // only a few KiB of heap, at growing intervals
 		w.usedPages()
 	}
 	w.descendant = w.largest(now)
@@ -108,7 +108,7 @@ func (w *watched) lookAround(now time.Duration) {
 	}
 }
 
-// largest is the descendant with the largest virtual size that is old enough to show its own.
+// largest is the descendant with the largest virtual size, except wrappers and those too young (see counts).
 func (w *watched) largest(now time.Duration) (largest *process) {
 	var most uint64
 	for _, pid := range slices.Sorted(maps.Keys(w.scope.family())) {
@@ -120,11 +120,12 @@ func (w *watched) largest(now time.Duration) (largest *process) {
 	return largest
 }
 
-// noticeable is by how much larger a descendant is, in bytes, where it is worth a word: no sleep(1) of a shell's loop is.
+// noticeable is how much larger than the target a descendant must be to be reported, in bytes. It leaves out small helpers
+// such as sleep(1) in a shell loop.
 const noticeable = 16 << 20
 
-// tellElsewhere says once that a descendant holds more than the target, in address space and in memory: a helper written
-// in Go reserves a gigabyte and holds nothing.
+// tellElsewhere reports once that a descendant has more address space and more resident memory than the target. Address
+// space alone proves nothing: a helper written in Go reserves a gigabyte and uses little of it.
 func (w *watched) tellElsewhere(p *process) {
 	own, ok1 := w.scope.target.sample()
 	other, ok2 := p.sample()
@@ -134,8 +135,8 @@ func (w *watched) tellElsewhere(p *process) {
 	}
 }
 
-// tellLeft says that the target has ended and a descendant goes on without a watch: soon after the start, as launchers of
-// daemons do, or where its watch has no log any more.
+// tellLeft reports a descendant that outlives the target without a watch: with scope "process" if the target ended before
+// the end of settle, as launchers of daemons do; with a wider scope if the watch has no log left.
 func (w *watched) tellLeft(now time.Duration) {
 	family, write := w.scope.kin, `scope = "tree" in [budget]`
 	switch {
@@ -157,8 +158,8 @@ func (w *watched) tellLeft(now time.Duration) {
 	}
 }
 
-// server is the process whose arenas are compared with the plan, nil where there is none yet: the target, unless it only
-// starts others and has no arena but its main one.
+// server is the process whose arenas are compared with the cap: the target, or its largest descendant if the target has
+// ended or is a wrapper with only the main arena. It is nil if there is none yet.
 func (w *watched) server() *process {
 	t := w.scope.target
 	switch {
@@ -170,7 +171,7 @@ func (w *watched) server() *process {
 	return nil
 }
 
-// countServer counts the arenas of a process that the readings do not cover.
+// countServer counts the arenas of a server that is not the target.
 func (w *watched) countServer(p *process, now time.Duration) {
 	if s, ok := p.sample(); ok && now >= w.state.settleEnds {
 		var aside reading
@@ -178,8 +179,8 @@ func (w *watched) countServer(p *process, now time.Duration) {
 	}
 }
 
-// setOtherwise is the cap in the environment of a process where that is not the plan's. known is false where the
-// environment has none or may not be read, or where the program wrote over it.
+// setOtherwise returns the cap in a process's environment; known means that it differs from the planned cap. missing means
+// that the environment is intact and sets no cap. Both are false if the environment cannot be read.
 func (w *watched) setOtherwise(p *process) (cap int, known, missing bool) {
 	text, err := p.read("environ")
 	if err != nil {
@@ -200,7 +201,7 @@ func hasName(entry string) bool {
 	return false
 }
 
-// title is a process's name now: it may have executed since it was found.
+// title is the current name of a process: execve(2) may have changed it.
 func (p *process) title() string {
 	if stat, err := p.stat(); err == nil {
 		p.name = stat.Name
@@ -208,7 +209,7 @@ func (p *process) title() string {
 	return oneLine(p.name)
 }
 
-// about names the process that a judgement of the cap is about, where that is not the target.
+// about adds the process to a cap event, unless it is the target.
 func (w *watched) about(p *process, e event) event {
 	if p == w.scope.target {
 		return e
@@ -216,7 +217,7 @@ func (w *watched) about(p *process, e event) event {
 	return e.of(p.pid, p.title())
 }
 
-// closeKin lets go of the descendants that a scope does not count.
+// closeKin releases the descendants that the scope does not count.
 func (s *scope) closeKin() {
 	for pid, p := range s.kin {
 		p.release()

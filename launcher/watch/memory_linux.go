@@ -1,6 +1,6 @@
 package watch
 
-// What keeps the process of a watch small: it is asleep nearly always, and its memory counts as the service's.
+// Keeping the watch process small: it sleeps nearly always, and its memory is charged to the service.
 
 import (
 	"runtime"
@@ -12,11 +12,11 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// giveBackAfter is how long memory is kept that an event took. It bounds what giving back costs, a garbage collection
-// and the pages that come back, about a millisecond.
+// giveBackAfter is how long the watch keeps memory that it used for an event. It limits how often the watch pays the cost of
+// giving back, about 1 ms for the garbage collection and the page faults that follow.
 const giveBackAfter = 10 * time.Second
 
-// used is called where more is done than to sample.
+// used turns the garbage collector on and schedules giving memory back. Call it before work that allocates.
 func (e *engine) used() {
 	if e.frugal && (e.giveBack == never || e.collected) {
 		origin.SetGCPercent(origin.GCPercent)
@@ -24,17 +24,17 @@ func (e *engine) used() {
 	}
 }
 
-// usedPages is called where pages of the program were touched beside a sample's, but too little of the heap for a collection.
+// usedPages schedules giving program pages back, without a collection. Call it after work that uses little heap.
 func (e *engine) usedPages() {
 	if e.frugal && e.giveBack == never {
 		e.collected, e.giveBack = true, e.clock()+time.Second
 	}
 }
 
-// giveMemoryBack leaves what a sample touches, in two steps, a second apart. Between them the runtime gives free memory
-// back to the kernel, but for as much as was in use before the last sweep (runtime/mgcscavenge.go): hence two collections.
-// After them the collector is off until more is done than to sample: it would run every two minutes
-// (runtime.forcegcperiod), find nothing, and bring its pages back.
+// giveMemoryBack frees everything that a sample does not need, in two steps, one second apart. Between them the runtime
+// returns free memory to the kernel, but keeps as much as was in use before the last sweep (runtime/mgcscavenge.go): hence
+// two collections. Then the collector is off until the next call of used: otherwise it would run every two minutes
+// (runtime.forcegcperiod), free nothing, and make its own pages resident again.
 func (e *engine) giveMemoryBack() {
 	if !e.collected {
 		runtime.GC()
@@ -47,14 +47,14 @@ func (e *engine) giveMemoryBack() {
 	forget(cleanMappings())
 }
 
-// cleanMappings is the program's pages that are as they stand in its file.
+// cleanMappings returns the file mappings of this process without modified pages.
 func cleanMappings() (clean []proc.Mapping) {
 	smaps, err := proc.Here.Open(procRoot + "/self/smaps")
 	if err != nil {
 		return nil
 	}
 	defer smaps.Close()
-	_ = proc.ParseSmaps(smaps, func(s proc.Smap) { // those before an error count too
+	_ = proc.ParseSmaps(smaps, func(s proc.Smap) { // on an error, use the mappings before it
 		if s.Clean() {
 			clean = append(clean, s.Mapping)
 		}
@@ -62,9 +62,9 @@ func cleanMappings() (clean []proc.Mapping) {
 	return clean
 }
 
-// forget lets go of pages of a file: they stay in the page cache, and those that are used again are mapped again without
-// a read. Most of a program is needed once, at its start, and the kernel maps up to 16 pages around each that is touched,
-// so that without this nearly the whole file counts as resident.
+// forget unmaps the pages of file mappings. The pages stay in the page cache, and the next access maps them again without a
+// read. A program needs most of its pages only at its start, and each page fault maps up to 16 pages, so that without this
+// nearly the whole file stays resident.
 func forget(mappings []proc.Mapping) {
 	for _, m := range mappings {
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(m.Start), uintptr(m.Size()), unix.MADV_DONTNEED)

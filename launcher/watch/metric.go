@@ -1,8 +1,8 @@
 package watch
 
-// What a sample reads, and which metric of a budget is which part of it.
+// The result of a sample, and how each metric of a budget follows from it.
 
-// reading is one sample of everything that is counted, in bytes.
+// reading is the sum of one sample over all counted processes, in bytes.
 type reading struct {
 	virtual, data, resident uint64
 	arenas                  uint64 // address space that arenas reserve
@@ -10,13 +10,13 @@ type reading struct {
 	processes               int
 }
 
-// metric is how the value of a limit follows from a reading.
+// metric computes the value of a limit from a reading.
 type metric struct {
-	value       func(r reading, base uint64) uint64 // base is the virtual size when settle ended
-	needsArenas bool                                // they must have been counted
+	value       func(r reading, base uint64) uint64 // base is the virtual size at the end of settle
+	needsArenas bool                                // valid only if the arenas were counted
 }
 
-// metrics has a row for each metric of package policy.
+// metrics has one entry per metric of package policy.
 var metrics = map[string]metric{
 	"virtual":  {value: func(r reading, _ uint64) uint64 { return r.virtual }},
 	"growth":   {value: func(r reading, base uint64) uint64 { return max(r.virtual, base) - base }},
@@ -25,5 +25,5 @@ var metrics = map[string]metric{
 	"arenas":   {value: func(r reading, _ uint64) uint64 { return r.arenas }, needsArenas: true},
 }
 
-// known reports whether the value of the metric follows from a reading.
+// known reports whether r has the metric.
 func (m metric) known(r reading) bool { return r.arenasKnown || !m.needsArenas }

@@ -1,6 +1,6 @@
 package watch
 
-// How package arena looks into a process for the watch.
+// The probes that use package arena.
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 	"arenacap/launcher/arena"
 )
 
-// kernelProbes are the real ones.
+// kernelProbes read real processes; tests use others.
 var kernelProbes = probes{count: countArenas, inspect: inspectParts}
 
 func countArenas(pid int) (arena.Census, error) {
@@ -21,7 +21,7 @@ func countArenas(pid int) (arena.Census, error) {
 	return c, err
 }
 
-// inspectParts adds up the parts of a kind: the events name no file of the target.
+// inspectParts adds up the parts by kind, so that events contain no file names of the target.
 func inspectParts(pid int) ([]part, error) {
 	p, err := arena.Inspect(pid)
 	if err != nil {

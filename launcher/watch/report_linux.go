@@ -1,13 +1,13 @@
 package watch
 
-// Events of a target on their way into the log.
+// Writing a target's events to the log.
 
 import (
 	"path/filepath"
 	"time"
 )
 
-// reportOnce reports the first error of its kind; the watch goes on with what works.
+// reportOnce reports the first error of each kind; the watch continues.
 func (w *watched) reportOnce(what string, err error) {
 	if err == nil || w.reported[what] {
 		return
@@ -28,7 +28,7 @@ func (w *watched) subject() subject {
 	return subject{w.cfg.Service, name, w.scope.target.pid}
 }
 
-// report writes an event, if it is wanted.
+// report writes an event if the configuration wants it.
 func (w *watched) report(e event) {
 	if !w.cfg.wanted(e) {
 		return
@@ -37,10 +37,10 @@ func (w *watched) report(e event) {
 	w.log.put(w.line(e, time.Now()), w.lostLine)
 }
 
-// lostLine is the line for those that could not be written.
+// lostLine reports n lines that could not be written.
 func (w *watched) lostLine(n int) []byte { return w.line(linesLost(n), time.Now()) }
 
-// retryLog says how many lines were lost as soon as there is room again.
+// retryLog reports lost lines as soon as the log can be written again.
 func (w *watched) retryLog() {
 	if w.log.lost > 0 {
 		w.used()
@@ -48,8 +48,7 @@ func (w *watched) retryLog() {
 	}
 }
 
-// line is an event as this log has it. A file has no journal that would add the time, and none that would read
-// the priority.
+// line formats an event for this log. Text in a file begins with the time; the journal adds its own, and gets a priority.
 func (w *watched) line(e event, at time.Time) []byte {
 	line := e.line(w.cfg.Log.Format, at, w.subject())
 	switch {
@@ -62,8 +61,8 @@ func (w *watched) line(e event, at time.Time) []byte {
 	return line
 }
 
-// FailedLine is the event watch-failed as the log has it, and the log's file ("" is stderr), for a process that can
-// only make system calls any more.
+// FailedLine returns the line of a watch-failed event and the log's path ("": stderr). A process that may only make system
+// calls later prepares the line with it.
 func FailedLine(cfg Config, pid int, reason string) (line []byte, file string) {
 	l := &eventLog{fd: -1}
 	if cfg.Log.To != "stderr" {
@@ -72,8 +71,8 @@ func FailedLine(cfg Config, pid int, reason string) (line []byte, file string) {
 	return unwatched(cfg, pid, l).line(watchFailed(reason), time.Now()), l.path
 }
 
-// Failed writes the event watch-failed for a target that is not watched: into the log, or on stderr where
-// the log cannot be opened. It never blocks.
+// Failed writes a watch-failed event for a target that is not watched: to the log, or to stderr if the log cannot be
+// opened. It never blocks.
 func Failed(cfg Config, pid int, reason string) {
 	l, err := openLog(cfg.Log.To)
 	if err != nil {
@@ -83,7 +82,7 @@ func Failed(cfg Config, pid int, reason string) {
 	unwatched(cfg, pid, l).report(watchFailed(reason))
 }
 
-// unwatched is a target that only a log is needed for.
+// unwatched returns a target that can only report.
 func unwatched(cfg Config, pid int, l *eventLog) *watched {
 	return &watched{engine: &engine{}, cfg: &cfg, log: l, scope: newScope(&process{pid: pid}, "process", nil)}
 }

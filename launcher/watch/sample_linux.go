@@ -1,6 +1,6 @@
 package watch
 
-// One sample of a target: what is read, and what follows from it.
+// One sample of a target: reading the processes, and reporting the changes.
 
 import (
 	"cmp"
@@ -12,7 +12,7 @@ import (
 	"arenacap/policy"
 )
 
-// sample takes one sample and does what follows from it.
+// sample takes one sample, reports the changes and begins actions.
 func (w *watched) sample(now time.Duration) {
 	w.reportGap(now)
 	w.retryLog()
@@ -36,7 +36,7 @@ func (w *watched) sample(now time.Duration) {
 	}
 }
 
-// read samples every process that counts. ok is false where none could be read.
+// read samples every process of the scope. ok is false if none could be read.
 func (w *watched) read(now time.Duration) (r reading, ok bool) {
 	r.arenasKnown = true
 	if !w.ended {
@@ -50,7 +50,7 @@ func (w *watched) read(now time.Duration) (r reading, ok bool) {
 	return r, ok
 }
 
-// readOne adds one process.
+// readOne adds one process to the reading.
 func (w *watched) readOne(r *reading, p *process, now time.Duration) bool {
 	s, ok := p.sample()
 	if !ok {
@@ -69,13 +69,12 @@ func (w *watched) readOne(r *reading, p *process, now time.Duration) bool {
 	return true
 }
 
-// countArenas adds one process's arenas. A count takes more than a sample, so it is taken only when the size
-// moved.
+// countArenas adds one process's arenas. Counting costs more than a sample, so it counts again only when the size changed.
 func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
 	if p.arenas.due(virtual) {
 		w.used()
 		count, err := w.probes.count(p.pid)
-		if errors.Is(err, errGone) || p.ended() { // it may have been another process's number by then
+		if errors.Is(err, errGone) || p.ended() { // another process may have had the PID by then
 			r.arenasKnown = false
 			return
 		}
@@ -88,8 +87,7 @@ func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
 	r.arenasKnown = r.arenasKnown && p.arenas.known
 }
 
-// needsCensus reports whether the arenas of this process are needed: for a limit those of any, for the cap the
-// target's.
+// needsCensus reports whether to count the arenas of this process: a limit needs every process, the cap only the target.
 func (w *watched) needsCensus(p *process) bool {
 	return w.cfg.Cap != 0 && p == w.scope.target || w.budgetsArenas()
 }
@@ -98,24 +96,24 @@ func (w *watched) budgetsArenas() bool {
 	return slices.ContainsFunc(w.cfg.Limits, func(l policy.Limit) bool { return metrics[l.Metric].needsArenas })
 }
 
-// samplePeak samples the target between two samples, for its peaks alone.
+// samplePeak reads the target between two samples, only to update the peaks.
 func (w *watched) samplePeak() {
 	if s, ok := w.scope.target.sample(); ok && !w.ended {
 		w.outcome.addPeaks(reading{virtual: s.Size.Bytes(), resident: s.Resident.Bytes(), processes: 1})
 	}
 }
 
-// addPeaks keeps what is larger than before.
+// addPeaks raises the peaks to those of r.
 func (o *Outcome) addPeaks(r reading) {
 	o.PeakVirtual = max(o.PeakVirtual, r.virtual)
 	o.PeakResident = max(o.PeakResident, r.resident)
 	o.Processes = max(o.Processes, r.processes)
 }
 
-// leastGap bounds what is reported where the interval is short: on a busy machine a process waits for a tenth of a second.
+// leastGap is the shortest gap that is reported: on a busy machine a process may wait for 100 ms.
 const leastGap = 500 * time.Millisecond
 
-// reportGap says that the watch did not look for over three intervals, once in each log: a gap is that of all targets.
+// reportGap reports a time of over three intervals without a sample, once in each log, because a gap affects all targets.
 func (w *watched) reportGap(now time.Duration) {
 	if length := now - w.looked; length > max(3*w.cfg.Budget.Interval, leastGap) && w.looked >= w.log.gapEnd {
 		w.report(gap(length, w.cfg.Budget.Interval))
@@ -141,11 +139,11 @@ func (w *watched) react(c change, r reading, now time.Duration) {
 	}
 }
 
-// maxInspected bounds what an attribution costs: a look into a process takes milliseconds.
+// maxInspected bounds the cost of an attribution: it takes milliseconds to inspect a process.
 const maxInspected = 64
 
-// inspect adds up the parts of the virtual size of the processes that are counted, at most the maxInspected
-// largest. It has none where none can be had: another user's processes, or those that have just ended.
+// inspect adds up the parts of the virtual size of the counted processes, at most the maxInspected largest. It leaves out
+// processes that it cannot inspect: those of another user and those that have just ended.
 func (w *watched) inspect() (b breakdown) {
 	w.used()
 	var counted []*process
@@ -157,7 +155,7 @@ func (w *watched) inspect() (b breakdown) {
 	slices.SortStableFunc(counted, func(a, b *process) int { return cmp.Compare(b.virtual, a.virtual) })
 	for _, p := range counted[:min(len(counted), maxInspected)] {
 		parts, err := w.probes.inspect(p.pid)
-		if err != nil || p.ended() { // it may have been another process's number by then
+		if err != nil || p.ended() { // another process may have had the PID by then
 			continue
 		}
 		b.processes++
@@ -168,9 +166,9 @@ func (w *watched) inspect() (b breakdown) {
 	return b
 }
 
-// judgeCap compares the server's arenas with the plan: once after settle, and again whenever there are
-// more than ever before. That the cap is not kept is reported once. Where it is known not to work, being under
-// it by chance verifies nothing, and neither does a count that may be too low, or an environment without the cap.
+// judgeCap compares the number of the server's arenas with the cap: once after settle, and again at each new maximum. It
+// reports a cap that is not kept once. It does not report the cap as verified if a notice says that it cannot work, if the
+// count may be too low, or if the environment does not set it: the number may be low by chance.
 func (w *watched) judgeCap(now time.Duration) {
 	p := w.server()
 	if p == nil {

@@ -1,7 +1,7 @@
 package watch
 
-// The state file of the watch of a host: its counters, and what goes on with each target, for the exporter and for the
-// watch that follows this one.
+// The state file of the watch of a host: the counters and the state of each target. The exporter reads it, and so does
+// the next watch when it starts.
 
 import (
 	"encoding/json"
@@ -20,7 +20,7 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// StateFile is the default place of the state file.
+// StateFile is the default path of the state file.
 const StateFile = "/run/arenacap/watch.json"
 
 // stateVersion changes when a reader of the old format would misread the new one.
@@ -30,46 +30,46 @@ const stateVersion = 1
 type record struct {
 	Version  int                       `json:"version"`
 	PID      int                       `json:"pid"`        // of the watch
-	Started  int64                     `json:"started_ns"` // of it, in nanoseconds since boot
+	Started  int64                     `json:"started_ns"` // start of the watch, in nanoseconds since boot
 	Boot     string                    `json:"boot_id"`
 	Services map[string]*serviceRecord `json:"services"`
 }
 
 type serviceRecord struct {
-	Warnings map[string]uint64 `json:"warnings"` // how many there were, by metric
+	Warnings map[string]uint64 `json:"warnings"` // count by metric
 	Breaches map[string]uint64 `json:"breaches"`
 	Targets  []targetRecord    `json:"targets"`
 }
 
-// targetRecord is a process, the first of a tree, or one of a control group.
+// targetRecord is one target: a process, the root of a tree, or a member of a control group.
 type targetRecord struct {
 	PID        int      `json:"pid"`
 	Started    int64    `json:"started_ns"`        // nanoseconds since boot
-	GrowthBase *uint64  `json:"growth_base_bytes"` // what growth counts from; null before settle ended
+	GrowthBase *uint64  `json:"growth_base_bytes"` // the zero point of growth; null before the end of settle
 	Running    running  `json:"running"`
-	Acting     []string `json:"acting"` // metrics of whose breach the action is not over
+	Acting     []string `json:"acting"` // metrics with an unfinished action
 }
 
-// stateFile is the file of a watch that runs.
+// stateFile is the state file of this watch.
 type stateFile struct {
 	path     string
 	lock     int // flock(2) on a file of its own, because the state file itself is replaced
 	record   record
-	former   map[targetKey]targetRecord // of the watch before this one
-	breached map[string]int             // by service, since the start of this watch
+	former   map[targetKey]targetRecord // from the previous watch, not yet restored
+	breached map[string]int             // breaches by service since the start of this watch
 	changed  bool
-	failed   bool // the last write
+	failed   bool // the last write failed
 	say      func(format string, args ...any)
 }
 
-// targetKey names a process of a service for good.
+// targetKey identifies a process even if the kernel uses its PID again.
 type targetKey struct {
 	service string
 	pid     int
 	started int64
 }
 
-// openState takes the file over. One that is damaged is set aside, and one that another watch writes is refused.
+// openState locks and reads the file. It renames a damaged file and returns an error if another watch has the lock.
 func openState(path string, say func(format string, args ...any)) (*stateFile, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("the folder of the state file: %w; name another file by --state", err)
@@ -87,7 +87,7 @@ func openState(path string, say func(format string, args ...any)) (*stateFile, e
 	return s, s.sign()
 }
 
-// read takes over what the watch before left.
+// read loads the state of the previous watch. It keeps targets only from the same boot.
 func (s *stateFile) read() {
 	old, err := readRecord(s.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -116,7 +116,7 @@ func withRename(err, rename error) error {
 	return err
 }
 
-// readRecord reads a file and refuses what this program did not write.
+// readRecord reads and validates a state file.
 func readRecord(path string) (r record, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -141,7 +141,7 @@ func bootID() string {
 	return strings.TrimSpace(string(text))
 }
 
-// sign writes down whose file it is.
+// sign records this process as the owner of the file.
 func (s *stateFile) sign() error {
 	stat, ok := statOf(os.Getpid())
 	if !ok {
@@ -154,7 +154,7 @@ func (s *stateFile) sign() error {
 
 func (s *stateFile) close() { _ = unix.Close(s.lock) }
 
-// of is the record of a service.
+// of returns the record of a service and creates it if needed.
 func (s *stateFile) of(service string) *serviceRecord {
 	r := s.record.Services[service]
 	if r == nil {
@@ -180,13 +180,13 @@ func (s *stateFile) count(service string, c change) {
 	}
 }
 
-// write replaces the file as a whole. It is not flushed to a disk: after a crash of the machine the file counts for nothing.
+// write replaces the file atomically. It does not sync to disk, because a reboot makes the targets invalid anyway.
 func (s *stateFile) write() error {
 	text, err := json.Marshal(s.record)
 	if err != nil {
 		return err
 	}
-	draft := s.path + ".new" // this process alone writes it, as it has the lock
+	draft := s.path + ".new" // the lock makes this process the only writer
 	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func (s *stateFile) write() error {
 	return err
 }
 
-// save writes the state where it has changed. A failure is said once, until it works again.
+// save writes the state if it has changed. It reports only the first of consecutive failures.
 func (h *host) save() {
 	s := h.state
 	if !s.changed {
@@ -223,7 +223,7 @@ func (h *host) save() {
 		h.Say("state file %q cannot be written: %v", s.path, err)
 	}
 	s.failed = err != nil
-	s.changed = s.failed // and is tried again at the next turn
+	s.changed = s.failed // try again at the next turn
 }
 
 func (w *watched) record() targetRecord {
@@ -240,7 +240,7 @@ func (w *watched) record() targetRecord {
 	return t
 }
 
-// restore goes on where the watch before this one ended.
+// restore gives a target the state that the previous watch saved.
 func (h *host) restore(w *watched) {
 	key := targetKey{w.cfg.Service, w.outcome.PID, int64(w.member.found.Started)}
 	was, found := h.state.former[key]
@@ -254,7 +254,8 @@ func (h *host) restore(w *watched) {
 	w.member.acted = was.Acting
 }
 
-// resumeAction begins an action again that the end of the watch before interrupted. It reads the size again first, as each does.
+// resumeAction restarts the actions that the end of the previous watch interrupted. Like every action, each reads the size
+// again before it sends a signal.
 func (m *member) resumeAction(w *watched, now time.Duration) {
 	if m == nil || len(m.acted) == 0 || w.gone() {
 		return
@@ -270,8 +271,8 @@ func (m *member) resumeAction(w *watched, now time.Duration) {
 	}
 }
 
-// WatchedByHost gives the processes that the watch of a host watches by its state file, each with its start in nanoseconds
-// since boot, and the PID of that watch; 0 is none that runs.
+// WatchedByHost returns, from a state file, the PID of the watch of a host (0: none runs) and its targets: PID to start
+// time in nanoseconds since boot.
 func WatchedByHost(path string) (watch int, targets map[int]int64) {
 	r, err := readRecord(path)
 	if err != nil {

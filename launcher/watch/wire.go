@@ -1,6 +1,6 @@
 package watch
 
-// How the configuration of a separate watch process crosses the pipe to it: as JSON.
+// The JSON encoding in which a separate watch process receives its configuration through a pipe.
 
 import (
 	"bytes"
@@ -8,29 +8,29 @@ import (
 	"fmt"
 )
 
-// maxConfig bounds what is read from the pipe, in bytes. A policy file is at most 1 MiB.
+// maxConfig is the largest encoded configuration, in bytes. A policy file is at most 1 MiB.
 const maxConfig = 2 << 20
 
-// wire is a Config. Its own fields take the place of those that may have bytes that are not UTF-8, which JSON would
-// replace: paths, what was given on the command line, and lines about both. The other texts are a policy's, and TOML
-// is UTF-8; where a limit was said (policy.Limit.From) begins with a path too, but a watch has no use for it.
+// wire is a Config whose paths, command-line values and notices are []byte: they may contain bytes that are not valid
+// UTF-8, which JSON would replace in a string. The other strings come from a policy, and TOML is UTF-8. policy.Limit.From
+// begins with a path too, but a watch does not use it.
 type wire struct {
 	Config
 	Service, Program, Server, PolicyFile, Path []byte
 	Notices                                    [][]byte
 }
 
-// Encode is what Detached expects, without the length in front of it.
+// Encode encodes c for Detached, without the length prefix.
 func (c Config) Encode() []byte {
 	w := wire{Config: c, Service: []byte(c.Service), Program: []byte(c.Program), Server: []byte(c.Server), PolicyFile: []byte(c.PolicyFile), Path: []byte(c.Path)}
 	for _, line := range c.Notices {
 		w.Notices = append(w.Notices, []byte(line))
 	}
-	data, _ := json.Marshal(w) // fails for a fraction that is not finite, which no size has; Detached would refuse it
+	data, _ := json.Marshal(w) // fails only for a NaN or an infinity; Detached then rejects the empty data
 	return data
 }
 
-// decodeConfig reads what Encode wrote.
+// decodeConfig is the inverse of Encode.
 func decodeConfig(data []byte) (Config, error) {
 	var w wire
 	d := json.NewDecoder(bytes.NewReader(data))
