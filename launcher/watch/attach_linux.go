@@ -1,6 +1,6 @@
 package watch
 
-// How the processes that are named by their PID are taken hold of.
+// Opening running processes by PID.
 
 import (
 	"fmt"
@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Target is a process that is held for a watch.
+// Target is an open process for a watch.
 type Target struct{ process *process }
 
-// Attach holds the process that has pid now. An error says why it cannot be watched: it does not exist, is
-// a thread, has ended, has no memory of its own, or may not be read.
+// Attach opens the process that has pid now. It fails if the process does not exist, is a thread, has ended, has no memory
+// of its own, or cannot be read.
 func Attach(pid int) (*Target, error) {
 	if err := ownProc(); err != nil {
 		return nil, err
@@ -32,8 +32,8 @@ func Attach(pid int) (*Target, error) {
 	return &Target{p}, nil
 }
 
-// AttachAll holds many processes; failed has why some cannot be watched. Each takes two descriptors, and RLIMIT_NOFILE
-// is raised for them. Where it cannot be raised so far, the sizes of some are read by opening a file each time.
+// AttachAll opens many processes; failed has one error for each that cannot be watched. Each takes two descriptors, so it
+// raises RLIMIT_NOFILE. If the limit is still too low, the watch opens the statm of some processes for each sample.
 func AttachAll(pids []int) (targets []*Target, failed []error) {
 	keep := int(makeRoom(uint64(len(pids)))) - len(pids)
 	for _, pid := range pids {
@@ -50,18 +50,18 @@ func AttachAll(pids []int) (targets []*Target, failed []error) {
 	return targets, failed
 }
 
-// spareDescriptors are for everything else: the log, a command, looks into processes.
+// spareDescriptors are for everything else: the log, a command, inspecting processes.
 const spareDescriptors = 64
 
-// makeRoom raises RLIMIT_NOFILE for so many targets and gives how many descriptors they may have. The limit is not
-// set through package syscall, which would pass it on to commands.
+// makeRoom raises RLIMIT_NOFILE for this many targets and returns the number of descriptors for them. It makes the system
+// call itself: after syscall.Setrlimit, package syscall would pass the raised limit on to commands.
 func makeRoom(targets uint64) uint64 {
 	const ofEach = 2
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return ofEach * targets // the kernel says when there are too many
+		return ofEach * targets // the kernel reports EMFILE if there are too many
 	}
-	for _, most := range []uint64{limit.Max, ofEach*targets + spareDescriptors} { // the second only root can raise
+	for _, most := range []uint64{limit.Max, ofEach*targets + spareDescriptors} { // only root can raise it to the second
 		if want := ofEach*targets + spareDescriptors; limit.Cur < want {
 			raised := unix.Rlimit{Cur: min(want, most), Max: max(limit.Max, most)}
 			_, _, errno := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&raised)), 0, 0, 0)

@@ -1,6 +1,6 @@
 package watch
 
-// The operator's command of a breach: its environment, its start and its end.
+// The command that the policy runs at a breach: its environment, start and end.
 
 import (
 	"cmp"
@@ -22,12 +22,12 @@ import (
 // command is the operator's program that runs before the action.
 type command struct {
 	cmd      *exec.Cmd
-	pidfd    int // -1 is none: its end is then looked for at every wake-up
+	pidfd    int // -1: none; each turn then checks for the end
 	deadline time.Duration
-	timedOut bool // it was ended after its timeout
+	timedOut bool // the watch killed it at the deadline
 }
 
-// commands are those of this process's children that the watch starts and reaps.
+// commands are the children of this process that the watch starts and reaps.
 var commands children
 
 type children struct {
@@ -35,8 +35,8 @@ type children struct {
 	pids map[int]bool
 }
 
-// Children calls reap, which may reap all children of this process but those that own names: they are the watch's
-// commands. While one of these is being started it calls nothing and returns false.
+// Children calls reap, which may reap every child of this process except those for which own returns true: the watch's
+// commands. If a command is being started or reaped, it does not call reap and returns false.
 func Children(reap func(own func(pid int) bool)) bool {
 	if !commands.mu.TryLock() {
 		return false
@@ -46,7 +46,7 @@ func Children(reap func(own func(pid int) bool)) bool {
 	return true
 }
 
-// start begins with no signal blocked, whatever this thread has blocked.
+// start starts the command with no signal blocked, even if this thread blocks some.
 func (c *children) start(cmd *exec.Cmd) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,7 +67,7 @@ func (c *children) wait(cmd *exec.Cmd) error {
 	return cmd.Wait()
 }
 
-// placeholders are what a command's arguments and its environment can say, by the names of policy.Placeholders.
+// placeholders are the values for a command's arguments and environment, by the names of policy.Placeholders.
 func placeholders(c change, of subject) map[string]string {
 	return map[string]string{
 		"pid": strconv.Itoa(of.pid), "service": of.service, "event": c.kind, "metric": c.metric,
@@ -75,8 +75,8 @@ func placeholders(c change, of subject) map[string]string {
 	}
 }
 
-// expand replaces {pid}, {service}, {event}, {metric}, {value} and {limit}, the last two in bytes. What is
-// put in is not looked at again, and other braces stay as they are.
+// expand replaces {pid}, {service}, {event}, {metric}, {value} and {limit}, the last two in bytes. It does not expand
+// inserted text, and keeps other braces.
 func expand(args []string, values map[string]string) []string {
 	var pairs []string
 	for name, value := range values {
@@ -90,11 +90,11 @@ func expand(args []string, values map[string]string) []string {
 	return out
 }
 
-// defaultPath is what libc takes where PATH is not set (confstr(3), _CS_PATH).
+// defaultPath is libc's path if PATH is not set (confstr(3), _CS_PATH).
 const defaultPath = "/bin:/usr/bin"
 
-// environment is all that a command gets: PATH and ARENACAP_ variables. ARENACAP_SERVICE and
-// ARENACAP_POLICY are those that arenacap itself reads.
+// environment is the whole environment of a command: PATH and ARENACAP_ variables. arenacap itself reads ARENACAP_SERVICE
+// and ARENACAP_POLICY, so the command can run arenacap.
 func environment(cfg Config, values map[string]string) []string {
 	env := []string{"PATH=" + cmp.Or(cfg.Path, defaultPath)}
 	for _, name := range []string{"pid", "event", "metric", "value", "limit"} {
@@ -109,7 +109,7 @@ func environment(cfg Config, values map[string]string) []string {
 	return env
 }
 
-// startCommand starts it in a session and group of its own, with /dev/null or the text log for its words.
+// startCommand starts the command in its own session and process group; its output goes to a text log file or /dev/null.
 func startCommand(cfg Config, values map[string]string, log *eventLog, now time.Duration) (*command, error) {
 	args := expand(cfg.Budget.Command, values)
 	path, err := lookPath(args[0], cmp.Or(cfg.Path, defaultPath))
@@ -135,7 +135,7 @@ func startCommand(cfg Config, values map[string]string, log *eventLog, now time.
 	return c, nil
 }
 
-// lookPath finds a name without a slash in path, the PATH that the command gets.
+// lookPath resolves a name without a slash in path, the PATH of the command.
 func lookPath(name, path string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
@@ -148,8 +148,8 @@ func lookPath(name, path string) (string, error) {
 	return "", fmt.Errorf("%q is not in PATH %q", name, path)
 }
 
-// finished reports whether the command has ended, without reaping it. Where a seccomp filter refuses waitid(2), it cannot
-// be known without a pidfd, and the command counts as ended: the watch does not wait for it.
+// finished reports whether the command has ended, without reaping it. If a seccomp filter forbids waitid(2) it asks the
+// pidfd; without one it returns true, so that the watch does not wait.
 func (c *command) finished() bool {
 	var info unix.Siginfo
 	switch err := unix.Waitid(unix.P_PID, c.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err {
@@ -162,8 +162,8 @@ func (c *command) finished() bool {
 	return c.pidfd < 0 || err != nil || n > 0
 }
 
-// expire kills the command and what it started, once its time is up. It is not reaped yet, so the group is
-// certainly its own.
+// expire kills the command's process group after the deadline. The command is not reaped yet, so the kernel cannot have
+// reused the group's number.
 func (c *command) expire(now time.Duration) {
 	if now >= c.deadline && !c.timedOut {
 		c.timedOut = true
@@ -171,7 +171,7 @@ func (c *command) expire(now time.Duration) {
 	}
 }
 
-// end reaps the command and says how it ended; failed is false for status 0.
+// end reaps the command and describes how it ended; failed is false for status 0.
 func (c *command) end(timeout time.Duration) (words string, failed bool) {
 	if c.pidfd >= 0 {
 		_ = unix.Close(c.pidfd)

@@ -1,6 +1,6 @@
 package watch
 
-// The separate process of a watch, beside the target of a launch.
+// The separate watch process that runs beside the target of a launch.
 
 import (
 	"context"
@@ -18,47 +18,45 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// The descriptors of a separate watch process, beside /dev/null as 0 and 1 and the target's stderr as 2.
+// The descriptors of a separate watch process. 0 and 1 are /dev/null, 2 is the target's stderr.
 const (
-	// ConfigFD is the read end of a pipe. It carries the length of the configuration as four bytes,
-	// big-endian, and the configuration. What follows says how the target's start went: the end of the
-	// pipe that the exec succeeded (the other end is close-on-exec), any byte that it failed.
+	// ConfigFD is the read end of a pipe. It carries the length of the configuration as four bytes, big-endian, and the
+	// configuration. Then comes the result of the target's exec: end of file if it succeeded (the write end is
+	// close-on-exec), any byte if it failed.
 	ConfigFD = 3
-	// TargetFD is a pidfd of the target or, where the kernel gives none, a descriptor of its folder in
-	// /proc, opened while the target could not have ended.
+	// TargetFD is a pidfd of the target or, if the kernel has no pidfds, a descriptor of its /proc folder, opened
+	// before the target could end.
 	TargetFD = 4
-	// ReadyFD is the write end of a pipe, and only there where the start waits for the watch. The watch
-	// writes "ready\n" when it holds the target and its log, or else the reason in one line, and ends.
+	// ReadyFD is the write end of a pipe. It exists only if the launch waits for the watch. The watch writes "ready\n" when
+	// it holds the target and has opened its log; otherwise it writes the reason in one line and ends.
 	ReadyFD = 5
 )
 
-// Detached is the body of the separate watch process that stands beside a target. It ends the process when
-// there is nothing left to watch. judge, which may be nil, gives the reasons why the cap cannot work on the target,
-// a line each, from the environment that it was started with (nil where that may not be read); it is called once the
-// target runs, and only with OnUnenforceable "warn" and a cap.
+// Detached is the main function of the separate watch process. It exits when nothing is left to watch. judge, which may be
+// nil, returns the reasons why the cap cannot work, one line each. env is the target's initial environment, nil if it
+// cannot be read. Detached calls judge once the target runs, only with a cap and OnUnenforceable "warn".
 func Detached(judge func(cfg Config, env []string) []string) {
 	for _, fd := range []int{ConfigFD, TargetFD, ReadyFD} {
-		unix.CloseOnExec(fd) // a command gets none of them
+		unix.CloseOnExec(fd) // a command does not inherit them
 	}
 	origin.BeSmall()
 	catchIgnored()
 	ctx, _ := untilSignal(context.Background(), nil)
-	_ = os.WriteFile(procRoot+"/self/comm", []byte(ProcessName), 0) // its first 15 bytes, proc_pid_comm(5)
+	_ = os.WriteFile(procRoot+"/self/comm", []byte(ProcessName), 0) // the kernel keeps 15 bytes, proc_pid_comm(5)
 	defer os.Exit(0)
 	defer reportPanic()
 	pipe := os.NewFile(ConfigFD, "configuration")
 	cfg, err := readConfig(pipe)
 	if err != nil {
-		return // it was not written by this program; no target is known
+		return // another program wrote it, so the target is unknown
 	}
 	runDetached(ctx, cfg, pipe, judge)
 }
 
-// catchIgnored catches SIGPIPE and the signals that the target was started with ignored, and drops them: the effect is
-// the same here, but a signal that is ignored stays so in the command, while one that is caught is back at its default
-// after the exec (signal(7)).
+// catchIgnored catches and drops SIGPIPE and the signals that were ignored at the start. Here this has the same effect as
+// ignoring them. A command would inherit an ignored signal; exec resets a caught one to its default (signal(7)).
 func catchIgnored() {
-	dropped := make(chan os.Signal, 1) // it is not read; sends to a full channel are dropped, see signal.Notify
+	dropped := make(chan os.Signal, 1) // never read: signal.Notify does not block on a full channel
 	signal.Notify(dropped, syscall.SIGPIPE)
 	for n := syscall.Signal(1); n <= lastRealTime; n++ {
 		if signal.Ignored(n) {
@@ -67,14 +65,14 @@ func catchIgnored() {
 	}
 }
 
-// reportPanic prints a bug of the watch in one line instead of a page of stacks on the target's stderr.
+// reportPanic prints a panic as one line instead of a stack dump, because stderr is the target's.
 func reportPanic() {
 	if r := recover(); r != nil {
 		fmt.Fprintf(os.Stderr, "arenacap: watch-failed: internal error: %s; the target goes on without a watch\n", oneLine(fmt.Sprint(r)))
 	}
 }
 
-// readConfig takes the configuration from the pipe and leaves what follows it.
+// readConfig reads the configuration from the pipe and nothing after it.
 func readConfig(pipe io.Reader) (Config, error) {
 	var size [4]byte
 	if _, err := io.ReadFull(pipe, size[:]); err != nil {
@@ -91,7 +89,7 @@ func readConfig(pipe io.Reader) (Config, error) {
 	return decodeConfig(data)
 }
 
-// runDetached gets ready, waits for the target's start, and watches.
+// runDetached prepares, waits for the target's exec, and watches.
 func runDetached(ctx context.Context, cfg Config, pipe io.ReadCloser, judge func(Config, []string) []string) {
 	e, target, err := prepare(cfg)
 	if fileType(ReadyFD) == unix.S_IFIFO {
@@ -122,7 +120,7 @@ func runDetached(ctx context.Context, cfg Config, pipe io.ReadCloser, judge func
 	}
 }
 
-// prepare opens what the watch needs.
+// prepare opens the target and the log.
 func prepare(cfg Config) (*engine, *process, error) {
 	target, err := inheritTarget(cfg.PID)
 	if err != nil {
@@ -138,9 +136,8 @@ func prepare(cfg Config) (*engine, *process, error) {
 	return e, target, nil
 }
 
-// fileType is the type of an open file, 0 where there is none and for the anonymous kinds. A descriptor
-// that was not handed over may be there all the same: Go's runtime opens its own, which take the lowest
-// free numbers.
+// fileType is the type of an open file; 0 if the descriptor is closed or an anonymous inode. The type matters because Go's
+// runtime opens descriptors of its own at the lowest free numbers.
 func fileType(fd int) uint32 {
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil {
@@ -149,8 +146,8 @@ func fileType(fd int) uint32 {
 	return st.Mode & unix.S_IFMT
 }
 
-// inheritTarget holds the target by the descriptor that was handed over. One that has ended already is held
-// too: its end is to be reported.
+// inheritTarget holds the target by the inherited descriptor. It accepts a target that has ended, so that the watch reports
+// the end.
 func inheritTarget(pid int) (*process, error) {
 	if err := ownProc(); err != nil {
 		return nil, err
@@ -167,26 +164,26 @@ func inheritTarget(pid int) (*process, error) {
 	return p, nil
 }
 
-// answerStart tells a start that waits whether the watch can work.
+// answerStart tells the waiting launch whether the watch can work.
 func answerStart(failed error) {
 	word := "ready\n"
 	if failed != nil {
 		word = oneLine(failed.Error()) + "\n"
 	}
-	_, _ = unix.Write(ReadyFD, []byte(word)) // the process that waited may have ended
+	_, _ = unix.Write(ReadyFD, []byte(word)) // the launch may have ended
 	_ = unix.Close(ReadyFD)
 }
 
-// execSucceeded waits for the end of the start.
+// execSucceeded waits for the result of the target's exec.
 func execSucceeded(pipe io.ReadCloser) bool {
 	defer pipe.Close()
 	n, err := pipe.Read(make([]byte, 1))
 	return n == 0 && err == io.EOF
 }
 
-// environOf is the environment that a process was started with, nil where it may not be read. The kernel
-// closes the pipe a moment before it has put the environment in its place (Linux: fs/exec.c,
-// begin_new_exec; fs/binfmt_elf.c, create_elf_tables), so an empty one is looked at again.
+// environOf is the initial environment of a process, nil if it cannot be read. During exec the kernel closes the pipe just
+// before it sets up the environment (Linux: begin_new_exec in fs/exec.c, create_elf_tables in fs/binfmt_elf.c), so an empty
+// one is read again, up to 20 times, 1 ms apart.
 func environOf(p *process) (env []string) {
 	for range 20 {
 		text, err := p.read("environ")

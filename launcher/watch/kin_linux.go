@@ -1,6 +1,6 @@
 package watch
 
-// Which process is the server: the target, or a descendant if the target is a wrapper that stays (a shell, sudo, tini)
+// Which process is the server: the target, or a descendant if the target is a carrier that stays (package target: a shell, sudo, tini)
 // or a launcher that has ended.
 
 import (
@@ -73,7 +73,7 @@ func (p *process) children() (pids []int) {
 	return pids
 }
 
-// isCarrier reports whether the process now runs a known wrapper. An ordinary user cannot read /proc/PID/exe of a set-uid
+// isCarrier reports whether the process now runs a known carrier. An ordinary user cannot read /proc/PID/exe of a set-uid
 // program, so it tries the name too.
 func (p *process) isCarrier() bool {
 	if exe, err := os.Readlink(filepath.Join(procRoot, strconv.Itoa(p.pid), "exe")); err == nil && target.IsCarrier(exe) {
@@ -84,7 +84,7 @@ func (p *process) isCarrier() bool {
 }
 
 // lookAround looks for descendants and reports one that holds more memory than the target and is not measured. It runs
-// with every sample if the target is a wrapper or has ended, else at the end of settle and then each time the running time
+// with every sample if the target is a carrier or has ended, else at the end of settle and then each time the running time
 // has doubled.
 func (w *watched) lookAround(now time.Duration) {
 	if !w.scope.launched || !w.state.settled || now < w.around {
@@ -108,7 +108,7 @@ func (w *watched) lookAround(now time.Duration) {
 	}
 }
 
-// largest is the descendant with the largest virtual size, except wrappers and those too young (see counts).
+// largest is the descendant with the largest virtual size, except carriers and those too young (see counts).
 func (w *watched) largest(now time.Duration) (largest *process) {
 	var most uint64
 	for _, pid := range slices.Sorted(maps.Keys(w.scope.family())) {
@@ -159,7 +159,7 @@ func (w *watched) tellLeft(now time.Duration) {
 }
 
 // server is the process whose arenas are compared with the cap: the target, or its largest descendant if the target has
-// ended or is a wrapper with only the main arena. It is nil if there is none yet.
+// ended or is a carrier with only the main arena. It is nil if there is none yet.
 func (w *watched) server() *process {
 	t := w.scope.target
 	switch {

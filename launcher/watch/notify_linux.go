@@ -1,6 +1,6 @@
 package watch
 
-// What the watch of a host tells the service manager that started it.
+// The messages of the watch of a host to the service manager that started it.
 
 import (
 	"os"
@@ -10,8 +10,8 @@ import (
 	"arenacap/launcher/watch/manager"
 )
 
-// findManager finds the manager and its watchdog, which wants a word at least each WATCHDOG_USEC (sd_watchdog_enabled(3)):
-// it gets one each half of that.
+// findManager finds the manager and its watchdog. The watchdog wants a message every WATCHDOG_USEC at the latest
+// (sd_watchdog_enabled(3)) and gets one every half of that.
 func (h *host) findManager() {
 	var env []string
 	variable := func(name string) string {
@@ -31,7 +31,7 @@ func (h *host) findManager() {
 	}
 }
 
-// petWatchdog is called at each turn of the loop, so that a loop that hangs is noticed.
+// petWatchdog is called in each round of the loop, so that the manager notices a loop that hangs.
 func (h *host) petWatchdog(now time.Duration) {
 	if now >= h.pet {
 		h.manager.Tell("WATCHDOG=1")

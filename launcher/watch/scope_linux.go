@@ -20,27 +20,27 @@ import (
 	"arenacap/launcher/proc/cgroup"
 )
 
-// scope is the processes that count for one target: itself, and with a wider scope others that were found
-// and are kept by pidfd, so that a descendant which forks away and loses its parents still counts.
+// scope is the processes that count for one target: the target and, with scope "tree" or "cgroup", others. They are held by
+// pidfd, so that a descendant still counts after its parents have ended.
 //
-// Known limits: a process whose parent ended before any look saw the two is not found by scope "tree", as the kernel
-// shows no grandparent; scope "cgroup" finds it. In the first half second a parent is seen that lives for 20 ms, later
-// one that lives for an interval. A PID that passes from an unrelated process to a
-// descendant between two listings hides that one. What a command starts counts in its control group.
+// Known limits: scope "tree" misses a process if its parent ended before any scan saw both, because the kernel shows no
+// grandparent; scope "cgroup" finds it. In the first 500 ms a scan sees each parent that lives for 20 ms, later each that
+// lives for an interval. A descendant that gets the PID of an unrelated process between two listings is missed. With
+// scope "cgroup" the processes that a command starts in the group count too.
 type scope struct {
 	kind     string // "process", "tree" or "cgroup"
 	target   *process
-	since    time.Duration // since boot: what was born earlier is not the target's
+	since    time.Duration // since boot: processes that started earlier do not descend from the target
 	others   map[int]*process
 	kin      map[int]*process   // descendants that do not count (kin_linux.go)
 	excluded func(pid int) bool // processes of the watch itself, which never count
 
-	launched bool // the target began in this process's control group
+	launched bool // the target started in this process's control group
 
-	unit     string // the systemd unit whose group it is, whichever group below it the target is in; "" is the target's group
-	perStart bool   // when all that it held have ended it takes in no other: those are of a new start
+	unit     string // scope "cgroup": count the whole group of this systemd unit; "": the target's own group
+	perStart bool   // once all processes have ended, add no more: new ones belong to a restart of the service
 
-	unrelated, previous []int // scope "tree": processes that are no descendants, sorted, now and at the listing before
+	unrelated, previous []int // scope "tree": PIDs of other processes, sorted, at this listing and the one before
 }
 
 func newScope(target *process, kind string, excluded func(pid int) bool) *scope {
@@ -76,7 +76,7 @@ func (s *scope) has(pid int) bool {
 	return ok || pid == s.target.pid && !s.target.ended()
 }
 
-// all is every process of the scope that lives, the target first.
+// all returns the running processes of the scope, the target first.
 func (s *scope) all() (ps []*process) {
 	if !s.target.ended() {
 		ps = append(ps, s.target)
@@ -97,8 +97,8 @@ func (s *scope) release() {
 	}
 }
 
-// remaining counts what is left of the target when it has ended itself: processes that are not older than its
-// program. In a control group those that were there before, a shell say, keep no watch alive.
+// remaining counts the processes that still run after the target's end and are not older than its program. Older
+// processes in the control group, such as a shell, do not keep the watch alive.
 func (s *scope) remaining() (n int) {
 	for _, p := range s.others {
 		if p.born >= s.since && !p.ended() {
@@ -108,11 +108,10 @@ func (s *scope) remaining() (n int) {
 	return n
 }
 
-// counts reports whether a process is old enough: for a moment after fork(2) and before execve(2) a child
-// shows the whole size of its parent.
+// counts reports whether a process is old enough to count: between fork(2) and execve(2) a child has its parent's size.
 func counts(born, now, interval time.Duration) bool { return now-born >= interval }
 
-// findDescendants looks at those processes of the host that were not there the last time.
+// findDescendants lists the processes of the host and classifies the new ones.
 func (s *scope) findDescendants() error {
 	listing, err := listProcesses()
 	if err != nil {
@@ -128,7 +127,7 @@ func (s *scope) findDescendants() error {
 			continue
 		}
 		switch stat, ok := statOf(pid); {
-		case ok && stat.Started < s.since: // forked before the target's program began, whatever the parent is
+		case ok && stat.Started < s.since: // started before the target's program, so not a descendant
 			unrelated = append(unrelated, pid)
 		case ok:
 			fresh = append(fresh, edge{pid, stat.Parent})
@@ -150,8 +149,8 @@ func (s *scope) isUnrelated(pid int) bool {
 	return found
 }
 
-// hold holds processes that were found, each only if it still is what was found once it is held: its PID
-// may have gone to another in between.
+// hold opens each process and then checks with still that it is the one that was found, because its PID may have been
+// reused in between.
 func (s *scope) hold(pids []int, into map[int]*process, still func(*process) bool) (found []*process, failed error) {
 	for _, pid := range pids {
 		if into[pid] != nil || pid == s.target.pid || s.excluded(pid) {
@@ -171,7 +170,7 @@ func (s *scope) hold(pids []int, into map[int]*process, still func(*process) boo
 	return found, failed
 }
 
-// listProcesses is the PIDs of the host, sorted.
+// listProcesses returns all PIDs of the host, sorted.
 func listProcesses() (pids []int, err error) {
 	pids, err = proc.Here.Numbers(procRoot)
 	slices.Sort(pids)
@@ -187,13 +186,12 @@ func statOf(pid int) (stat proc.Stat, ok bool) {
 	return stat, err == nil
 }
 
-// findGroup holds the processes in the target's control group and in the groups below it, and drops those that
-// left them.
+// findGroup holds the processes in the target's control group and its subgroups, and drops those that left.
 func (s *scope) findGroup() error {
 	if s.target.group == "" || !s.target.ended() {
 		folder, err := groupOf(s.target, s.unit)
 		if err != nil && s.target.group == "" && s.launched && s.target.ended() {
-			// The first process of a daemon may be gone before its group could be read. It was forked in this one.
+			// The first process of a daemon may end before its group can be read. It started in this process's group.
 			folder, err = groupOf(&process{pid: os.Getpid(), pidfd: -1, dir: -1}, "")
 		}
 		if err != nil && s.target.group == "" {
@@ -216,9 +214,9 @@ func (s *scope) findGroup() error {
 	return err
 }
 
-// relist looks again where no process is left: those that were held may have forked since. Three times, as a process
-// that becomes a daemon forks twice (daemon(7)) and may end between the listing and the look at it. With scope
-// "tree" there is nothing to find any more: an orphan's parent is not its ancestor.
+// relist lists the control group again if no process is left, because those that were held may have forked. It tries three
+// times: a process that becomes a daemon forks twice (daemon(7)) and may end between the listing and the check. Scope "tree"
+// cannot find more, because the parent of an orphan is not its ancestor.
 func (s *scope) relist() (err error) {
 	for i := 0; i < 3 && s.kind == "cgroup" && !s.perStart && s.remaining() == 0; i++ {
 		err = s.refresh()
@@ -226,7 +224,7 @@ func (s *scope) relist() (err error) {
 	return err
 }
 
-// inGroup reports whether a process is in the group or in one below it.
+// inGroup reports whether a process is in the group or a subgroup.
 func inGroup(p *process, folder, unit string) bool {
 	own, err := groupOf(p, unit)
 	if err != nil {
@@ -236,13 +234,13 @@ func inGroup(p *process, folder, unit string) bool {
 	return err == nil && filepath.IsLocal(below)
 }
 
-// groupOrder says which hierarchy counts (see cgroup.Memberships.In): version 2, then those of version 1 that service
-// managers and container engines keep apart.
+// groupOrder is the order in which hierarchies are tried (see cgroup.Memberships.In): version 2, then those of version 1 in
+// which service managers and container engines create a group per service.
 var groupOrder = [...]string{"", "memory", "name=systemd", "pids"}
 
-// groupOf is the folder of a process's control group. The root group is the whole host, which is nobody's
-// service: it is an error. In a cgroup namespace the root is a container's own and fine. With a unit it is the unit's group,
-// which a hierarchy of version 1 without this unit does not have.
+// groupOf is the folder of a process's control group or, with a unit, of the unit's group, in the first hierarchy that has
+// it. The root group is an error because it covers the whole host. The root of a cgroup namespace is accepted: it covers one
+// container.
 func groupOf(p *process, unit string) (string, error) {
 	text, err := p.read("cgroup")
 	if err != nil {
@@ -265,7 +263,7 @@ func groupOf(p *process, unit string) (string, error) {
 		if unit == "" {
 			return g.Folders[0], nil
 		}
-		for _, folder := range slices.Backward(g.Folders) { // the outermost first
+		for _, folder := range slices.Backward(g.Folders) { // outermost first
 			if strings.TrimPrefix(filepath.Base(folder), "_") == unit {
 				return folder, nil
 			}

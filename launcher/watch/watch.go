@@ -26,7 +26,7 @@ type Config struct {
 	PID        int      // the target, for Detached; Run takes its targets as an argument
 	Service    string   // "": none
 	Program    string   // path of the target; without a service its base name is the label in events
-	Server     string   // path of the program that the target's wrappers start, or Program; "": unknown
+	Server     string   // path of the program that the target's carriers (package target) start, or Program; "": unknown
 	PolicyFile string   // ARENACAP_POLICY for the command; "": none
 	Path       string   // PATH for the command
 	Mode       string   // "exec", "supervise" or "attach", for the event started

@@ -14,40 +14,40 @@ import (
 // watched is the state of one target.
 type watched struct {
 	*engine
-	cfg          *Config   // the engine's, or that of the target's service
+	cfg          *Config   // the engine's or, in the watch of a host, the service's
 	log          *eventLog // likewise
-	member       *member   // in the watch of a host, else nil
+	member       *member   // nil except in the watch of a host
 	index        int       // in engine.watched
 	scope        *scope
 	state        *state
-	base         breakdown // the virtual size when settle ended
+	base         breakdown // the virtual size at the end of settle
 	next         time.Duration
-	due          time.Duration // the next sample
-	looked       time.Duration // the last one, or the start
-	peek         time.Duration // when the target's size is read beside the samples; 0 is never
+	due          time.Duration // time of the next sample
+	looked       time.Duration // time of the last sample, or of the start
+	peek         time.Duration // time of the next samplePeak; 0: never
 	notified     bool          // the target or the command may have ended
 	action       *action
-	queue        []change        // breaches whose action follows
-	killReported bool            // that SIGKILL was sent
-	around       time.Duration   // when descendants are looked at next
-	carrier      bool            // the target only starts other programs
-	descendant   *process        // the largest that is no carrier, nil is none
-	told         bool            // that a descendant holds more than the target
+	queue        []change        // breaches that wait for their action
+	killReported bool            // SIGKILL was reported
+	around       time.Duration   // time of the next scan for descendants
+	carrier      bool            // the target is a carrier (package target)
+	descendant   *process        // the largest that is not a carrier; nil: none
+	told         bool            // a larger descendant was reported
 	ended        bool            // the target itself has ended
 	finished     bool            // nothing is left to watch
 	reported     map[string]bool // see reportOnce
 	outcome      Outcome
 }
 
-// add takes in a target. Settle counts from its birth: nothing better is known of a process that arenacap did not start, and
-// one that arenacap forked executes its program at once.
+// add adds a target. Settle counts from the start time of the process: a process that arenacap forked executes its program
+// at once, and for others no better time is known.
 func (e *engine) add(p *process) *watched {
 	if e.began < 0 {
 		e.began = e.clock()
 	}
 	w := e.put(p, &e.cfg, e.log)
 	w.due = e.began
-	if e.cfg.Mode != "attach" { // there the start was long ago
+	if e.cfg.Mode != "attach" { // an attached target may have started long ago
 		w.peek = nextPeek(e.began, e.began, e.cfg.Budget.Interval)
 	}
 	w.scope.launched = e.cfg.Mode != "attach"
@@ -55,7 +55,7 @@ func (e *engine) add(p *process) *watched {
 	return w
 }
 
-// put takes in a target with a configuration and a log of its own, in the place of one that is finished where there is one.
+// put adds a target with its own configuration and log, in a free slot if there is one.
 func (e *engine) put(p *process, cfg *Config, log *eventLog) *watched {
 	now := e.clock()
 	w := &watched{engine: e, cfg: cfg, log: log, due: now, looked: now, outcome: Outcome{PID: p.pid}}
@@ -71,10 +71,9 @@ func (e *engine) put(p *process, cfg *Config, log *eventLog) *watched {
 	return w
 }
 
-// addLaunched takes in a target that is the process of the launch itself, whose program begins now. The
-// process may be much older: a shell that waited for something and then executed arenacap. What that shell
-// forked before is not the target's, and the watch, which was forked moments before the exec, is the line
-// between the two.
+// addLaunched adds the process of the launch itself, which has just executed the target's program. The process may be much
+// older, for example a shell that executed arenacap. Its earlier children do not belong to the target. The watch was forked
+// just before the exec, so a child that is older than the watch is one of them.
 func (e *engine) addLaunched(p *process) *watched {
 	w := e.add(p)
 	w.state.settleEnds = w.began + e.cfg.Budget.Settle
@@ -86,12 +85,12 @@ func (e *engine) addLaunched(p *process) *watched {
 	return w
 }
 
-// own reports whether a process is a watch or its command, which may be in the target's control group.
+// own reports whether a process is a watch or its command. They may be in the target's control group and never count.
 func (w *watched) own(pid int) bool {
 	return pid == os.Getpid() || w.member.isOurs(pid) || w.action != nil && w.action.command != nil && pid == w.action.command.cmd.Process.Pid
 }
 
-// start reports what is watched.
+// start reports the first events of a target.
 func (w *watched) start() {
 	w.looked = w.clock()
 	w.report(started(*w.cfg))
@@ -131,7 +130,7 @@ func (w *watched) turn(now time.Duration) {
 	w.next = w.nextTurn(now)
 }
 
-// commandPoll is how often a command's end is looked for where there are no pidfds.
+// commandPoll is the interval of checks for a command's end without a pidfd.
 const commandPoll = 50 * time.Millisecond
 
 func (w *watched) nextTurn(now time.Duration) time.Duration {
@@ -158,8 +157,8 @@ func (w *watched) nextTurn(now time.Duration) time.Duration {
 	return max(next, now)
 }
 
-// gone reports whether nothing is left to watch: the target has ended, and with a wider scope the processes that it
-// left. A watch that can neither report nor act any more is not needed either.
+// gone reports whether nothing is left to watch: the target has ended and so have the other processes of the scope, or the
+// watch can no longer report or act.
 func (w *watched) gone() bool {
 	if !w.ended {
 		return false
@@ -171,26 +170,26 @@ func (w *watched) gone() bool {
 	return w.scope.remaining() == 0
 }
 
-// silent reports whether a watch has nothing to report to and nothing to do once its target has ended, whose stderr it
-// closes then.
+// silent reports whether the watch can neither report nor act after the target's end, because its only log is the target's
+// stderr, which it closes then.
 func (w *watched) silent() bool {
 	return w.detached && w.log.path == "" && !w.cfg.Journal && w.cfg.Budget.Action == "report" && len(w.cfg.Budget.Command) == 0
 }
 
-// leave is the end of the target itself.
+// leave handles the end of the target itself.
 func (w *watched) leave(now time.Duration) {
 	w.ended = true
-	_ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, w.scope.target.pidfd, nil) // it stays readable
+	_ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, w.scope.target.pidfd, nil) // an ended process stays readable
 	w.outcome.Elapsed = now - w.began
 	w.reportOnce("scope", w.scope.relist())
 	w.tellLeft(now)
 	w.report(exited(w.outcome, w.scope.remaining(), !w.silent()))
-	if w.detached && !w.cfg.Journal { // the end of the journal's is not waited for
+	if w.detached && !w.cfg.Journal { // the journal does not wait for end of file
 		w.log.closeStderr()
 	}
 }
 
-// abandon is the end of the watch while processes are left.
+// abandon reports the end of a watch whose processes still run.
 func (w *watched) abandon(why error) {
 	w.outcome.Elapsed = w.clock() - w.began
 	text := why.Error()
@@ -200,7 +199,7 @@ func (w *watched) abandon(why error) {
 	w.report(watchEnded(w.outcome, len(w.scope.all()), text))
 }
 
-// finish is the end of all that was watched.
+// finish releases a target with nothing left to watch.
 func (w *watched) finish(now time.Duration) {
 	w.finished = true
 	if w.cfg.Budget.Scope != "process" {

@@ -1,4 +1,4 @@
-// Package manager is what a process tells the service manager that started it (sd_notify(3)).
+// Package manager sends messages to the service manager that started the process (sd_notify(3)).
 package manager
 
 import (
@@ -11,11 +11,11 @@ import (
 	"arenacap/launcher/environ"
 )
 
-// Socket is where the service manager listens: a path or, with "@" in front, an abstract name; "" is none.
+// Socket is the address of the service manager's socket: a path or, after "@", an abstract name; "": none.
 type Socket string
 
-// Find is the manager to which this is the main process. Where SYSTEMD_EXEC_PID says that it started another
-// process, there is none. vsock addresses are for the first process of a virtual machine and are left alone.
+// Find returns the manager that started this process. It returns "" if SYSTEMD_EXEC_PID names another process, and for a
+// vsock address, which is for the first process of a virtual machine.
 func Find(env []string) Socket {
 	if started, ok := environ.Lookup(env, "SYSTEMD_EXEC_PID"); ok && started != strconv.Itoa(os.Getpid()) {
 		return ""
@@ -29,11 +29,12 @@ func Find(env []string) Socket {
 // Tell sends one message, such as "READY=1".
 func (m Socket) Tell(message string) { m.notify(message, nil) }
 
-// timeout bounds how long the end waits for the service manager.
+// timeout is how long Await waits at most.
 const timeout = 1000 // milliseconds
 
-// Await returns when the manager has taken everything that was sent before (sd_notify_barrier(3)): it takes no main process
-// that has ended. It closes the descriptor that comes with the message, and who has the other end of the pipe sees that.
+// Await returns when the manager has read all earlier messages (sd_notify_barrier(3)). A MAINPID needs this: the manager
+// rejects a process that has ended. The manager closes the write end that the message carries, and the read end here then
+// reports POLLHUP.
 func (m Socket) Await() {
 	var p [2]int
 	if m == "" || unix.Pipe2(p[:], unix.O_CLOEXEC) != nil {
@@ -42,7 +43,7 @@ func (m Socket) Await() {
 	defer unix.Close(p[0])
 	m.notify("BARRIER=1", unix.UnixRights(p[1]))
 	_ = unix.Close(p[1])
-	fds := []unix.PollFd{{Fd: int32(p[0])}} // POLLHUP comes unasked
+	fds := []unix.PollFd{{Fd: int32(p[0])}} // poll always reports POLLHUP
 	for {
 		if _, err := unix.Poll(fds, timeout); err != unix.EINTR {
 			return
@@ -59,6 +60,6 @@ func (m Socket) notify(message string, rights []byte) {
 		return
 	}
 	defer unix.Close(fd)
-	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: 1}) // its queue may be full
+	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: 1}) // the manager's queue may be full
 	_ = unix.Sendmsg(fd, []byte(message), rights, &unix.SockaddrUnix{Name: string(m)}, unix.MSG_NOSIGNAL)
 }
