@@ -1,6 +1,6 @@
 package service
 
-// One look at a host after the other.
+// Repeated scans of a host.
 
 import (
 	"fmt"
@@ -13,54 +13,56 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// Finder knows what it saw of a host, so that a look reads what is new. The kernel gives PIDs out in a circle and tells the
-// last one: those since the look before are new. /proc is listed where they are many, and once a mostPause.
+// Finder remembers the processes of a host, so that a scan reads only new ones. The kernel assigns PIDs in ascending order,
+// wraps around, and shows the last one in /proc/loadavg: the PIDs assigned since the previous scan are new. If there are
+// many, and once every mostPause, the scan lists /proc.
 //
-// Known limits: a process that becomes a service's by an execve(2) or a move to another control group is found after as
-// long as it ran before, at most mostPause. One that was given its PID by clone3(2) or ns_last_pid is found as late, and so
-// is every process that takes over a PID where /proc/loadavg is hidden or lxcfs's, or where a whole circle of PIDs is given
-// out between two looks.
+// Known limits: a process that joins a service by execve(2) or by moving to another control group is found after as long as
+// it ran before, at most about mostPause. The same delay applies to a process whose PID was chosen by clone3(2) or
+// ns_last_pid, and to one that reuses a PID if /proc/loadavg is hidden or comes from lxcfs, or if PIDs wrap around fully
+// between two scans.
 type Finder struct {
 	root    proc.Root
 	rules   *Rules
 	seen    []seen        // by PID
 	blind   bool          // /proc/loadavg is not the kernel's
-	last    int           // the PID that was given out last before the last look; 0 is not known
-	since   int           // before the look before that: the kernel gives a PID out a moment before the process can be seen
-	list    time.Duration // when /proc is listed again
-	watches map[int]int
+	last    int           // last assigned PID at the last scan; 0: unknown
+	since   int           // the same at the scan before: the kernel assigns a PID shortly before the process is visible
+	list    time.Duration // time of the next listing of /proc
+	watches map[int]int   // watches of launches: PID of the watch to PID of its target
 }
 
-// seen is what is known of one process.
+// seen is the stored result for one process.
 type seen struct {
 	Process
-	again time.Duration // since boot: when it is read again
+	again time.Duration // since boot: time of the next read
 }
 
-// Process is one process, and whose it is.
+// Process is one process and its service.
 type Process struct {
 	PID, Parent int
-	Unit        string        // the system's unit, "" where there is none or no rule asked for it
+	Unit        string        // the system's unit; "": none, or no rule needed it
 	Started     time.Duration // since boot
-	Service     int           // in the policy's order, -1 is none
-	Also        int           // the next that it fits too, -1 is none
+	Service     int           // index in the policy's order; -1: none
+	Also        int           // index of the next service that it fits too; -1: none
 }
 
-// mostPause bounds how long a process is not read again. 5,000 processes make 80 reads a second.
+// mostPause is the longest time between two reads of a known process, plus up to 16 s to spread the reads. 5,000 processes
+// cause about 75 reads per second.
 const mostPause = time.Minute
 
 func NewFinder(root proc.Root, rules *Rules) *Finder {
 	return &Finder{root: root, rules: rules, blind: !sameKind(string(root)+"/proc", string(root)+"/proc/loadavg"), watches: map[int]int{}}
 }
 
-// sameKind reports whether two files are on file systems of one kind: lxcfs is one of FUSE. Their devices say less, since
-// overlayfs has another for files than for folders.
+// sameKind reports whether two files are on file systems of the same type; lxcfs is FUSE. It does not compare devices, because
+// overlayfs reports different ones for files and folders.
 func sameKind(a, b string) bool {
 	var x, y unix.Statfs_t
 	return unix.Statfs(a, &x) == nil && unix.Statfs(b, &y) == nil && x.Type == y.Type
 }
 
-// Look gives every process that belongs to a service, by PID; zombies may be among them. now is since boot.
+// Look returns every process that belongs to a service, sorted by PID, possibly with zombies. now is the time since boot.
 func (f *Finder) Look(now time.Duration) (members []Process, err error) {
 	last := f.lastPID()
 	pids, err := f.pids(last, now)
@@ -95,11 +97,11 @@ func (f *Finder) Look(now time.Duration) (members []Process, err error) {
 	return members, nil
 }
 
-// mostNew is how many PIDs are tried one by one in any case, and half as many as there are processes: one that is tried
-// costs about what one costs in a listing, 2 µs.
+// mostNew: up to this many new PIDs, or half the number of processes if that is more, are tried one by one; for more,
+// /proc is listed. Trying a PID costs about as much as one entry of a listing, 2 µs.
 const mostNew = 500
 
-// pids are the processes that there are, sorted, and of those that are no service's perhaps some that have ended.
+// pids returns the running processes, sorted. Among those without a service there may be some that have ended.
 func (f *Finder) pids(last int, now time.Duration) (pids []int, err error) {
 	if f.since == 0 || last < f.since || last-f.since > max(mostNew, len(f.seen)/2) || now >= f.list {
 		f.list = now + mostPause
@@ -131,7 +133,7 @@ func (f *Finder) lastPID() int {
 	return last
 }
 
-// reused reports whether a PID was given out since the look before: the kernel goes through them in a circle.
+// reused reports whether the kernel has assigned a PID since the previous scan; PIDs may have wrapped around.
 func (f *Finder) reused(pid, last int) bool {
 	if f.since <= last {
 		return f.since < pid && pid <= last
@@ -139,35 +141,35 @@ func (f *Finder) reused(pid, last int) bool {
 	return pid > f.since || pid <= last
 }
 
-// Forget has a PID looked at again, since the process that had it has ended.
+// Forget makes the next scan read a PID again. Call it after the process has ended.
 func (f *Finder) Forget(pid int) {
 	if i, found := slices.BinarySearchFunc(f.seen, pid, func(s seen, pid int) int { return s.PID - pid }); found {
 		f.seen[i].again = 0
 	}
 }
 
-// examine reads a process. What cannot be read now stays as it was.
+// examine reads a process. If that fails it keeps the earlier result.
 func (f *Finder) examine(s seen, now time.Duration) (_ seen, alive bool) {
 	p, err := readProcess(f.root, s.PID)
 	if err != nil {
 		return s, !gone(err)
 	}
 	pause := min(max(now-p.Started, 0), mostPause)
-	if pause == mostPause { // so that not all are read at one look
+	if pause == mostPause { // spread the reads over several scans
 		pause += time.Duration(s.PID%64) * time.Second / 4
 	}
 	first, also := -1, -1
 	if f.noteWatch(s.PID, p.Name); !p.Kernel && f.watches[s.PID] == 0 {
 		first, also = f.rules.belongs(p)
 	}
-	// Of a process whose first thread has ended not all can be read; others may still run.
+	// After its first thread has ended, a process cannot be read completely, but other threads may still run.
 	if (p.failed != nil && !gone(p.failed) || p.Ended()) && s.Started == p.Started {
 		return s, true
 	}
 	return seen{Process{s.PID, p.Parent, p.unitValue, p.Started, first, also}, now + pause}, true
 }
 
-// noteWatch keeps the watches of launches, which are no part of a service.
+// noteWatch records whether a process is the watch of a launch. Watches belong to no service.
 func (f *Finder) noteWatch(pid int, name string) {
 	delete(f.watches, pid)
 	if name != watchComm {
@@ -178,10 +180,10 @@ func (f *Finder) noteWatch(pid int, name string) {
 	}
 }
 
-// IsWatch reports whether a process is the watch of a launch.
+// IsWatch reports whether a process is still the watch of a launch.
 func (f *Finder) IsWatch(pid int) bool { return f.watches[pid] != 0 && watchedBy(f.root, pid) != 0 }
 
-// Fits reads a process again: whether it still is the one that was found and belongs to the same service.
+// Fits reads a process again and reports whether it is still the same process and belongs to the same service.
 func (f *Finder) Fits(found Process) bool {
 	p, err := readProcess(f.root, found.PID)
 	if err != nil || p.Started != found.Started {
@@ -191,7 +193,7 @@ func (f *Finder) Fits(found Process) bool {
 	return service == found.Service
 }
 
-// WatchOf is the watch of a launch that watches a process now, 0 where there is none.
+// WatchOf returns the PID of the launch's watch that watches a process now; 0: none.
 func (f *Finder) WatchOf(target int) int {
 	for pid, of := range f.watches {
 		if now := watchedBy(f.root, pid); now != of {

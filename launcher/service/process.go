@@ -1,6 +1,6 @@
 package service
 
-// What is read of one process, when a rule asks for it.
+// The facts about one process, each read when a rule needs it.
 
 import (
 	"os"
@@ -11,14 +11,14 @@ import (
 	"arenacap/launcher/proc/cgroup"
 )
 
-// process is one that is looked at.
+// process caches the facts about one process.
 type process struct {
 	proc.Stat
 	root                 proc.Root
 	folder               string
 	unitRead, exeRead    bool
 	unitValue, exeTarget string
-	failed               error // the first that was met: nothing is certain then
+	failed               error // the first error; the facts are incomplete then
 }
 
 func readProcess(root proc.Root, pid int) (*process, error) {
@@ -36,8 +36,8 @@ func (p *process) fail(err error) {
 	}
 }
 
-// unit is the system's unit, "" where there is none. In the hybrid layout of control groups systemd's own hierarchy is the
-// one of its name, else it is that of version 2.
+// unit returns the unit of the process (see unitOf); "": none. It reads the path in the hierarchy name=systemd (version 1
+// and hybrid layout) or, without one, in that of version 2.
 func (p *process) unit() string {
 	if p.unitRead {
 		return p.unitValue
@@ -61,8 +61,8 @@ func (p *process) unit() string {
 	return p.unitValue
 }
 
-// exe is the path of the program. The kernel writes " (deleted)" behind one that was removed, by an upgrade say
-// (proc_pid_exe(5)). A program that may not be seen has none.
+// exe returns the path of the program; "": not readable. After the file was removed, for example by an upgrade, the kernel
+// appends " (deleted)" (proc_pid_exe(5)).
 func (p *process) exe() string {
 	if !p.exeRead {
 		p.exeRead = true

@@ -1,11 +1,10 @@
-// Package service says which processes of a host belong to which service of a policy ([service.NAME.match]).
+// Package service assigns the processes of a host to the services of a policy ([service.NAME.match]).
 //
-// rules.go decides, from what is known of one process; process.go reads that, and only what the rules ask for; finder.go
-// looks at a whole host again and again, at the cost of what is new; watches.go finds the watches of launches. The root of
-// /proc is an argument.
+// rules.go decides for one process; process.go reads the facts that the rules need; finder.go scans the host repeatedly and
+// reads only new processes; watches.go finds the watches of launches. The root of /proc is an argument.
 package service
 
-// Which service a process belongs to.
+// The rules that assign a process to a service.
 
 import (
 	"bytes"
@@ -20,19 +19,19 @@ import (
 	"arenacap/policy"
 )
 
-// Rules are those of all services, in the order of the policy: a process that fits two belongs to the first.
+// Rules has the rules of all services, in the order of the policy: a process that fits two belongs to the first.
 type Rules struct {
 	rules                 []rule
-	byUnit, byExe, byName map[string][]int // the rules that ask for it; one that asks for several is in one of them
+	byUnit, byExe, byName map[string][]int // indexes into rules; each rule is in one of the maps
 }
 
-// rule is what a process of one service has; "" and nil are not asked for.
+// rule has the conditions of one service; "" and nil match any process.
 type rule struct {
 	unit, exe, name string
 	user            *uint32
 }
 
-// NewRules takes the match of each policy. An error says which user is not known.
+// NewRules makes the rules from the match of each policy. It fails if a user is unknown.
 func NewRules(root proc.Root, services []policy.Policy) (*Rules, error) {
 	rs := &Rules{byUnit: map[string][]int{}, byExe: map[string][]int{}, byName: map[string][]int{}}
 	for i, p := range services {
@@ -68,7 +67,7 @@ func newRule(root proc.Root, p policy.Policy) (r rule, err error) {
 	return r, err
 }
 
-// userID is the number of a user of /etc/passwd (passwd(5)), or the number itself.
+// userID returns the UID of a user, given by number or by name in /etc/passwd (passwd(5)).
 func userID(root proc.Root, user string) (*uint32, error) {
 	if n, err := strconv.ParseUint(user, 10, 32); err == nil {
 		return new(uint32(n)), nil
@@ -89,7 +88,7 @@ func userID(root proc.Root, user string) (*uint32, error) {
 	return nil, fmt.Errorf("user %q is not in /etc/passwd; write the user's number", user)
 }
 
-// belongs gives the service of a process, and the next one that it fits too; -1 is none.
+// belongs returns the service of a process and the next service that it fits too; -1: none.
 func (rs *Rules) belongs(p *process) (first, also int) {
 	var fit []int
 	consider := func(candidates []int) {
@@ -123,10 +122,10 @@ func (rs *Rules) fits(i int, p *process) bool {
 
 const unitSuffix = ".service"
 
-// unitOf is the system's unit of a control group's path: the first group that is not a slice (systemd.slice(5)), where that
-// is a service. What lies below it is the service's own: a user manager's units (user@1000.service) and a container's are
-// beneath it, or beneath a scope. systemd writes "_" before a name that the kernel could take for one of its files
-// ("_cpu.service"; src/basic/cgroup-util.c, cg_escape).
+// unitOf returns the service unit of the system's systemd in the path of a control group: the first group that is not a
+// slice (systemd.slice(5)), if it is a service. Groups below it belong to that service: the units of a user manager are below
+// user@1000.service, those of a container below a service or a scope. systemd writes "_" before a name that the kernel could
+// take for one of its files ("_cpu.service"; src/basic/cgroup-util.c, cg_escape).
 func unitOf(path string) string {
 	for name := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
 		name = strings.TrimPrefix(name, "_")
@@ -140,7 +139,7 @@ func unitOf(path string) string {
 	return ""
 }
 
-// templateOf is "a@.service" of "a@b.service", "" of a unit without an instance.
+// templateOf returns "a@.service" for "a@b.service", and "" for a unit without an instance.
 func templateOf(unit string) string {
 	prefix, instance, ok := strings.Cut(strings.TrimSuffix(unit, unitSuffix), "@")
 	if !ok || instance == "" {

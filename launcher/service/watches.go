@@ -1,6 +1,6 @@
 package service
 
-// The watches of launches, which have the name "arenacap: watch PID".
+// Finding the watches of launches, which have the name "arenacap: watch PID".
 
 import (
 	"errors"
@@ -12,13 +12,13 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// watchName is what the name of such a watch begins with, and comm what the kernel keeps of it (package watch).
+// watchName begins the command line of such a watch, and watchComm is its comm (package watch).
 const (
 	watchName = "arenacap: watch "
 	watchComm = "arenacap: watch" // its first 15 bytes
 )
 
-// Watches gives the watches of launches on the host, by the process that each watches.
+// Watches returns the watches of launches on the host: PID of the target to PID of the watch.
 func Watches(root proc.Root) (watches map[int]int, err error) {
 	pids, err := root.Numbers("/proc")
 	watches = map[int]int{}
@@ -34,8 +34,8 @@ func Watches(root proc.Root) (watches map[int]int, err error) {
 	return watches, err
 }
 
-// watchedBy is the process that another one watches, 0 where that is no watch of it. Anybody can take the name, so it counts
-// for root's processes and for those of the target's own user.
+// watchedBy returns the target of the watch pid; 0: pid is not a watch. Any process can take the name, so the watch must run
+// as root or as the target's user.
 func watchedBy(root proc.Root, pid int) (target int) {
 	p, err := readProcess(root, pid)
 	if err != nil || p.Ended() || p.Name != watchComm {
@@ -55,5 +55,5 @@ func watchedBy(root proc.Root, pid int) (target int) {
 	return target
 }
 
-// gone reports whether an error says that the process has ended.
+// gone reports whether an error means that the process has ended.
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) }

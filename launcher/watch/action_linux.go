@@ -1,6 +1,6 @@
 package watch
 
-// What is done at a breach.
+// The action at a breach.
 
 import (
 	"fmt"
@@ -10,17 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// action is what follows one breach: the command, then a second reading, then the signals. It never waits:
-// the engine's loop continues it, and samples meanwhile.
+// action is the action for one breach: the command, then a second reading, then the signals. It never blocks: the engine's
+// loop advances it and keeps sampling.
 type action struct {
 	change  change
-	waits   time.Duration // until when a watch of the target's own is left to act; 0 is not at all
+	waits   time.Duration // until this time the watch of a launch may act first; 0: no wait
 	command *command
-	kill    time.Duration    // when SIGKILL follows; 0 is not yet
-	termed  map[int]*process // that got the SIGTERM, and their descendants that were seen since
+	kill    time.Duration    // time of the SIGKILL; 0: SIGTERM was not sent
+	termed  map[int]*process // by PID: processes that were sent SIGTERM or SIGKILL
 }
 
-// beginAction starts the action of a breach, or queues it behind the one under way.
+// beginAction starts the action for a breach, or queues it behind the current one.
 func (w *watched) beginAction(c change, now time.Duration) {
 	if w.action != nil {
 		if w.action.kill == 0 {
@@ -37,10 +37,10 @@ func (w *watched) beginAction(c change, now time.Duration) {
 	w.startAction(now)
 }
 
-// acts reports whether a breach is more than reported.
+// acts reports whether a breach has an action other than a report.
 func (c Config) acts() bool { return c.Budget.Action != "report" || len(c.Budget.Command) > 0 }
 
-// afterGrace goes on with an action that was left to the target's own watch, where that has not helped.
+// afterGrace takes the action if the watch of the launch has not brought the value under the limit.
 func (w *watched) afterGrace(now time.Duration) {
 	c := w.action.change
 	r, _ := w.read(now)
@@ -55,7 +55,7 @@ func (w *watched) afterGrace(now time.Duration) {
 	w.startAction(now)
 }
 
-// startAction runs the command where there is one.
+// startAction starts the command, or acts at once without one.
 func (w *watched) startAction(now time.Duration) {
 	c := w.action.change
 	if !w.member.fits(w) {
@@ -76,7 +76,7 @@ func (w *watched) startAction(now time.Duration) {
 	w.listen(cmd.pidfd, w.index)
 }
 
-// advanceAction continues the action as far as it can go now.
+// advanceAction does the next step of the action if it is due.
 func (w *watched) advanceAction(now time.Duration) {
 	a := w.action
 	if a == nil {
@@ -105,7 +105,7 @@ func (w *watched) awaitCommand(now time.Duration) {
 	w.act(now)
 }
 
-// killCommand ends a command that is still running when the watch ends, as its timeout would be lost.
+// killCommand kills a command that still runs when the watch ends, because afterwards its timeout has no effect.
 func (w *watched) killCommand() {
 	if w.action != nil && w.action.command != nil {
 		c := w.action.command
@@ -114,7 +114,7 @@ func (w *watched) killCommand() {
 	}
 }
 
-// act reads again and then does what the policy says, to the processes that are held and no other.
+// act reads the size again and then takes the action of the policy, on held processes only.
 func (w *watched) act(now time.Duration) {
 	b, c := w.cfg.Budget, w.action.change
 	r, _ := w.read(now)
@@ -136,7 +136,7 @@ func (w *watched) act(now time.Duration) {
 	w.endAction(now)
 }
 
-// endAction begins the next one.
+// endAction ends the current action and begins the next one in the queue.
 func (w *watched) endAction(now time.Duration) {
 	w.action = nil
 	w.member.changed()
@@ -147,7 +147,7 @@ func (w *watched) endAction(now time.Duration) {
 	}
 }
 
-// sendSignal is the action "signal", to the target alone.
+// sendSignal takes the action "signal", on the target only.
 func (w *watched) sendSignal(c change) {
 	name := w.cfg.Budget.Signal
 	sig, err := parseSignal(name)
@@ -161,9 +161,9 @@ func (w *watched) sendSignal(c change) {
 	w.report(acted(c, "signal", name, 1, name+" sent", false))
 }
 
-// sendTerm is the first half of "terminate", to every process that is counted, the young ones too.
+// sendTerm is the first half of "terminate". It signals every process of the scope, including those too young to count.
 func (w *watched) sendTerm(c change, now time.Duration) bool {
-	_ = w.scope.refresh() // a failure was reported when the sample was taken
+	_ = w.scope.refresh() // the sample reported a failure
 	w.action.termed = map[int]*process{}
 	sent, err := w.sendAll(syscall.SIGTERM, func(*process) bool { return true })
 	if sent == 0 {
@@ -176,8 +176,8 @@ func (w *watched) sendTerm(c change, now time.Duration) bool {
 	return true
 }
 
-// sendKill is the second half. It comes again with each interval while a process is left: one may fork
-// between the listing and the signal, and one in an uninterruptible sleep dies late.
+// sendKill is the second half of "terminate". It repeats every interval while a process is left: one may fork between the
+// listing and the signal, and one in uninterruptible sleep ends late.
 func (w *watched) sendKill(now time.Duration) {
 	a := w.action
 	_ = w.scope.refresh()
@@ -189,7 +189,7 @@ func (w *watched) sendKill(now time.Duration) {
 	if sent == 0 && err != nil {
 		w.report(acted(a.change, "terminate", "SIGKILL", 0, fmt.Sprintf("SIGKILL could not be sent: %v", err), true))
 	}
-	if sent == 0 { // nobody is left of those that got the SIGTERM
+	if sent == 0 { // all processes that were sent SIGTERM have ended
 		w.endAction(now)
 		return
 	}
@@ -203,14 +203,14 @@ func toMany(n int) string {
 	return fmt.Sprintf(" to %d processes", n)
 }
 
-// owes reports whether a process gets the SIGKILL: it got the SIGTERM, or its parent did. Others in the control group may
-// be of a new start of the service.
+// owes reports whether to send SIGKILL to a process: it or its parent was signaled before. Other processes of the control
+// group may belong to a restart of the service.
 func (a *action) owes(p *process) bool {
 	return a.termed[p.pid] == p || a.termed[p.parent] != nil
 }
 
-// sendAll signals the processes of the scope that to selects, and counts those that got it. One that has ended meanwhile is
-// no failure.
+// sendAll signals the processes of the scope that to selects and counts them. A process that has ended meanwhile is not an
+// error.
 func (w *watched) sendAll(sig syscall.Signal, to func(*process) bool) (sent int, failed error) {
 	for _, p := range w.scope.all() {
 		if !to(p) {

@@ -1,14 +1,13 @@
 package watch
 
-// Which processes of a listing of /proc descend from the target.
+// Finding the descendants of the target in a listing of /proc.
 
-// edge is a process and its parent, as one listing of /proc showed them.
+// edge is a process and its parent in one listing of /proc.
 type edge struct{ pid, parent int }
 
-// classify divides processes that were not known before: those whose line of parents reaches a member, and
-// those of which it is certain that it does not, because it reaches an outsider. Of the rest the parent was
-// not in the listing yet; they are looked at again the next time. Listings go up by PID, so parents mostly
-// come first, but PIDs wrap: hence the rounds.
+// classify divides new processes by their chain of parents: in if it reaches a member, out if it reaches an outsider. For
+// the rest a parent was not in the listing yet; the next listing decides. The listing is sorted by PID, so parents usually
+// come first, but PIDs wrap around, so it repeats until nothing changes.
 func classify(fresh []edge, member, outsider func(pid int) bool) (in, out []int) {
 	side := map[int]bool{}
 	for {

@@ -1,7 +1,7 @@
 package watch
 
-// Which process is the server: the target, or a descendant if the target is a carrier that stays (package target: a shell, sudo, tini)
-// or a launcher that has ended.
+// Which process is the server: the target, or a descendant if the target is a launcher that has ended or a carrier that
+// stays (see package target; for example a shell, sudo, tini).
 
 import (
 	"maps"

@@ -1,6 +1,6 @@
 package watch
 
-// Where events are written: stderr or a file.
+// The log of events: stderr or a file.
 
 import (
 	"errors"
@@ -10,31 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// eventLog is where events are written. No write waits and no failure matters: what cannot be written is
-// counted and the count is reported when writing works again.
+// eventLog writes events without blocking. It counts the lines that it cannot write and reports the count when writing
+// works again.
 //
-// The log on stderr shares its open file description with the target, so its flags are not ours to change.
-// A socket is sent to with MSG_DONTWAIT. A pipe or a terminal is opened again through /proc/self/fd, which
-// gives a description of our own with O_NONBLOCK. Where that is forbidden (a pipe made by another user) the
-// shared one is written to only when poll(2) says there is room: at least a page, which a line of at most
-// maxLine fits, so that only another writer in between could make it wait.
+// stderr shares its open file description with the target, so the watch must not set O_NONBLOCK on it. It writes to a socket
+// with MSG_DONTWAIT. It opens a pipe or a terminal again through /proc/self/fd, which gives a new description, with
+// O_NONBLOCK. If that is forbidden (a pipe of another user), it writes to the shared one only if poll(2) reports room. Then
+// a pipe has room for at least a page, more than maxLine, so the write can block only if another writer comes in between.
 type eventLog struct {
-	path  string // "" is stderr
-	fd    int    // -1 is closed
+	path  string // "": stderr
+	fd    int    // -1: closed
 	write func(fd int, line []byte) error
 	dev   uint64
 	ino   uint64
 	lost  int
-	torn  bool // the last line was written in part, as on a disk that became full
+	torn  bool // the last line was only partly written, for example on a full disk
 
-	gapEnd time.Duration // when the last gap that was reported here ended, by the engine's clock
+	gapEnd time.Duration // end of the last reported gap, on the engine's clock
 }
 
-// maxLine is the longest line in bytes (see maxWords). With the newline that mends a torn one it is PIPE_BUF on Linux (pipe(7)),
-// which a pipe takes whole or not at all.
+// maxLine is the longest line in bytes (see maxWords). With the newline that follows a torn line it is PIPE_BUF on Linux, up
+// to which writes to a pipe are atomic (pipe(7)).
 const maxLine = 4095
 
-// openLog opens a log file for appending, or takes stderr where path is "" or "stderr".
+// openLog opens a log file for appending, or stderr if path is "" or "stderr".
 func openLog(path string) (*eventLog, error) {
 	if path == "" || path == "stderr" {
 		return openStderr(2), nil
@@ -43,8 +42,7 @@ func openLog(path string) (*eventLog, error) {
 	if err := l.reopen(); err != nil {
 		return nil, err
 	}
-	// Nothing is written, but what takes no line at all, /dev/full, says so here. A disk that is full or becomes
-	// so does not: what is lost then is reported when there is room again.
+	// An empty write finds /dev/full. It does not find a full disk; lines lost there are reported when there is room again.
 	if err := writeAll(l.fd, nil); err != nil {
 		l.close()
 		return nil, fmt.Errorf("log file %q cannot be written: %w", path, err)
@@ -52,7 +50,7 @@ func openLog(path string) (*eventLog, error) {
 	return l, nil
 }
 
-// CheckLog says whether the log can be opened, for a start that is refused where it cannot.
+// CheckLog returns an error if the log cannot be opened, so that the launch can fail before it starts the target.
 func CheckLog(cfg Config) error {
 	l, err := openLog(cfg.Log.To)
 	if err == nil {
@@ -61,7 +59,7 @@ func CheckLog(cfg Config) error {
 	return err
 }
 
-// openStderr prepares a descriptor that is shared with the target.
+// openStderr opens a log on a descriptor that the target shares.
 func openStderr(fd int) *eventLog {
 	l := &eventLog{fd: fd, write: writeAll}
 	var st unix.Stat_t
@@ -88,7 +86,7 @@ func writeAll(fd int, line []byte) error {
 	return whole(n, len(line), err)
 }
 
-// errTorn says that a part of a line was written.
+// errTorn means that a line was only partly written.
 var errTorn = errors.New("a part of the line was written")
 
 func whole(n, length int, err error) error {
@@ -111,10 +109,11 @@ func writeIfRoom(fd int, line []byte) error {
 	return writeAll(fd, line)
 }
 
-// logMode is the mode of a log file that the watch creates, whatever the target's umask is.
+// logMode is the mode of a log file that the watch creates, independent of the target's umask.
 const logMode = 0o640
 
-// openFile opens a log file for appending. O_NONBLOCK is for a FIFO without a reader; a regular file ignores it.
+// openFile opens a log file for appending. With O_NONBLOCK the open does not wait for the reader of a FIFO; regular files
+// ignore it.
 func openFile(path string) (int, error) {
 	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
 	fd, err := unix.Open(path, flags, 0)
@@ -124,7 +123,7 @@ func openFile(path string) (int, error) {
 	if fd, err = unix.Open(path, flags|unix.O_CREAT|unix.O_EXCL, logMode); err == nil {
 		_ = unix.Fchmod(fd, logMode)
 	}
-	if err == unix.EEXIST { // a link that leads to no file yet, or somebody was faster
+	if err == unix.EEXIST { // a dangling symbolic link, or another process created the file first
 		fd, err = unix.Open(path, flags|unix.O_CREAT, logMode)
 	}
 	return fd, err
@@ -148,8 +147,8 @@ func (l *eventLog) reopen() error {
 	return nil
 }
 
-// followRotation opens the log file again when its name no longer leads to it. Where that fails the old
-// one is written to, and the next event tries again.
+// followRotation opens the log file again if the path leads to another file. If that fails, the log keeps the old file and
+// the next event tries again.
 func (l *eventLog) followRotation() {
 	var st unix.Stat_t
 	if l.path == "" || unix.Stat(l.path, &st) == nil && st.Dev == l.dev && st.Ino == l.ino {
@@ -158,7 +157,7 @@ func (l *eventLog) followRotation() {
 	_ = l.reopen()
 }
 
-// put writes one line, or nil for none. lost makes the line that says how many were lost before it.
+// put writes one line, or none if line is nil. lost formats the line that reports n lost lines, which comes first.
 func (l *eventLog) put(line []byte, lost func(n int) []byte) {
 	if l.fd < 0 {
 		return
@@ -172,8 +171,8 @@ func (l *eventLog) put(line []byte, lost func(n int) []byte) {
 	}
 }
 
-// putWhole writes one line. After one that was torn it begins with a newline, so that only the torn one is no
-// line; others may append to the file as well, so nothing is cut off it.
+// putWhole writes one line. After a torn line it writes a newline first, so that only the torn line is damaged. It does not
+// truncate the file, because others may append to it too.
 func (l *eventLog) putWhole(line []byte) bool {
 	if l.torn {
 		line = append([]byte{'\n'}, line...)
@@ -188,7 +187,7 @@ func (l *eventLog) putWhole(line []byte) bool {
 	return err == nil
 }
 
-// close closes what is the log's own, never the stderr that it was given.
+// close closes the log's own descriptor, never the shared stderr.
 func (l *eventLog) close() {
 	if l.fd > 2 {
 		_ = unix.Close(l.fd)
@@ -196,7 +195,7 @@ func (l *eventLog) close() {
 	l.fd = -1
 }
 
-// closeStderr closes the target's stderr, so that a reader that waits for its end does not wait for the watch.
+// closeStderr closes the target's stderr, so that a reader of it gets end of file although the watch still runs.
 func (l *eventLog) closeStderr() {
 	if l.path == "" {
 		l.close()

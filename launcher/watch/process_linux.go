@@ -1,6 +1,6 @@
 package watch
 
-// One process that is held by its pidfd, and sampled.
+// One process: holding it by a pidfd, and reading its size.
 
 import (
 	"errors"
@@ -17,29 +17,28 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// procRoot is where the kernel shows its processes.
+// procRoot is the mount point of proc(5).
 const procRoot = "/proc"
 
-// process is one process that is held: its number is never looked up again. Where the kernel has no pidfd
-// (before Linux 5.3, or under a seccomp filter) the descriptor of its /proc folder holds it as well; only
-// its end is then seen a sample late.
+// process is a process held by a pidfd, so that its PID is never looked up again. Without pidfds (before Linux 5.3, or under
+// a seccomp filter) a descriptor of its /proc folder holds it too; the watch then notices its end one sample late.
 type process struct {
 	pid     int
-	pidfd   int           // -1 is none
-	dir     int           // /proc/PID, only where there is no pidfd, else -1
-	statm   int           // -1 is none: it is opened for each sample
-	line    [7 * 21]byte  // the last line of statm, seven numbers of at most 20 digits
-	parent  int           // when it was first held
-	name    string        // as the kernel has it, at most 15 bytes
-	born    time.Duration // since boot
-	virtual uint64        // bytes at the last sample that counted; 0 is none
-	group   string        // its control group's folder, where that counts
+	pidfd   int           // -1: none
+	dir     int           // /proc/PID if there is no pidfd, else -1
+	statm   int           // -1: opened for each sample
+	line    [7 * 21]byte  // buffer for statm: seven numbers of at most 20 digits
+	parent  int           // PID of the parent when the process was opened
+	name    string        // comm, at most 15 bytes
+	born    time.Duration // start time since boot
+	virtual uint64        // bytes at the last sample that counted; 0: none
+	group   string        // folder of its control group, for scope "cgroup"
 
 	arenas census
 }
 
-// ownProc refuses a /proc that shows another PID namespace than this process's (unshare -pf without --mount-proc):
-// a PID leads to another process's folder there. /proc/self is this process as that /proc numbers it (proc(5)).
+// ownProc returns an error if /proc belongs to another PID namespace (unshare -pf without --mount-proc): there a PID leads to
+// the folder of another process. /proc/self contains this process's PID in the namespace of that /proc (proc(5)).
 func ownProc() error {
 	self, err := os.Readlink(procRoot + "/self")
 	if err != nil {
@@ -51,7 +50,7 @@ func ownProc() error {
 	return nil
 }
 
-// hold opens a process. pidfd is one of it that the caller has and gives away, or -1.
+// hold opens a process. pidfd is an open pidfd, which the process then owns, or -1.
 func hold(pid, pidfd int) (*process, error) {
 	p := &process{pid: pid, pidfd: pidfd, dir: -1, statm: -1}
 	if err := p.openAll(); err != nil {
@@ -81,7 +80,7 @@ func (p *process) openAll() (err error) {
 	return nil
 }
 
-// openHandle gets a pidfd, or the process's folder where there are no pidfds.
+// openHandle opens a pidfd, or the process's /proc folder if there are no pidfds.
 func (p *process) openHandle() error {
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	switch {
@@ -92,7 +91,7 @@ func (p *process) openHandle() error {
 		return fmt.Errorf("no process has PID %d: %w", p.pid, err)
 	case err == unix.EMFILE || err == unix.ENFILE:
 		return fmt.Errorf("process %d cannot be held: %w", p.pid, err)
-	case err == unix.ENOENT, err == unix.EINVAL: // Linux 6.9 and later, and before
+	case err == unix.ENOENT, err == unix.EINVAL: // ENOENT since Linux 6.9, EINVAL before
 		return fmt.Errorf("%d is no process; it may be a thread of one: %w", p.pid, err)
 	}
 	return p.openDir()
@@ -106,8 +105,8 @@ func (p *process) openDir() (err error) {
 	return err
 }
 
-// changeHandle takes the folder instead of a pidfd that cannot be polled, since a seccomp filter forbids ppoll(2). The
-// folder is that of the same process where the pidfd can be sent to afterwards.
+// changeHandle replaces the pidfd by the /proc folder if a seccomp filter forbids ppoll(2). It opens the folder first; if a
+// signal 0 through the pidfd then succeeds, the folder belongs to the same process.
 func (p *process) changeHandle() error {
 	if p.pidfd < 0 {
 		return nil
@@ -127,8 +126,8 @@ func (p *process) changeHandle() error {
 	return nil
 }
 
-// open opens a file of the process. By its path another process's could be met; that this one is still
-// alive afterwards proves that it was not.
+// open opens a file of the process in /proc. The path contains the PID, which may have been reused; if the pidfd shows
+// afterwards that the process still runs, the file is its own.
 func (p *process) open(name string) (int, error) {
 	if p.dir >= 0 {
 		return unix.Openat(p.dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -147,10 +146,10 @@ func (p *process) open(name string) (int, error) {
 	return fd, err
 }
 
-// maxText bounds a file of /proc in bytes: an environment is at most 6 MiB (execve(2)).
+// maxText is how much read reads of a file, in bytes: an environment has at most 6 MiB (execve(2)).
 const maxText = 8 << 20
 
-// read is the whole of a file of the process.
+// read returns the content of a file of the process.
 func (p *process) read(name string) ([]byte, error) {
 	fd, err := p.open(name)
 	if err != nil {
@@ -160,7 +159,7 @@ func (p *process) read(name string) ([]byte, error) {
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxText))
 	if len(text) > 0 {
-		return text, nil // what came before an error
+		return text, nil // on an error, return what was read before it
 	}
 	return nil, err
 }
@@ -182,7 +181,7 @@ func (p *process) readable() bool {
 	return err == nil && n > 0
 }
 
-// poll is 1 where the descriptor is readable.
+// poll returns 1 if the descriptor is readable.
 func poll(fd int) (n int, err error) {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for {
@@ -192,8 +191,8 @@ func poll(fd int) (n int, err error) {
 	}
 }
 
-// ended reports whether the process has ended; a zombie has. Its first thread alone may have ended while
-// others run: a pidfd knows the difference, and without one the list of threads does.
+// ended reports whether the process has ended; a zombie has. If only the first thread has ended, the process still runs; a
+// pidfd and the list of threads show the difference.
 func (p *process) ended() bool {
 	if p.pidfd >= 0 {
 		return p.readable()
@@ -202,16 +201,15 @@ func (p *process) ended() bool {
 	return err != nil || s.Ended() && p.otherThread() == ""
 }
 
-// ending reports whether the process has ended or is about to: its memory goes first, then its program and control group
-// cannot be read any more.
+// ending reports whether the process has ended or is ending: the kernel frees its memory first, and from then on its program
+// and control group cannot be read.
 func (p *process) ending() bool {
 	_, ok := p.sample()
 	return !ok || p.ended()
 }
 
-// sample reads statm through the held descriptor. The kernel looks the process up at each read, so that
-// the descriptor survives an execve(2) of the target, and gives ESRCH once it is reaped, even where its
-// number was used again. ok is false where there is nothing to count.
+// sample reads statm through the open descriptor. The descriptor refers to the process: it survives execve(2), and after the
+// process is reaped reads fail with ESRCH even if the PID was reused. ok is false if the process has no memory.
 func (p *process) sample() (s proc.Statm, ok bool) {
 	if p.statm < 0 {
 		return p.sampleOnce()
@@ -223,7 +221,7 @@ func (p *process) sample() (s proc.Statm, ok bool) {
 	return s, ok
 }
 
-// sampleOnce is a sample of a process whose statm is not kept open.
+// sampleOnce samples a process whose statm is not kept open.
 func (p *process) sampleOnce() (s proc.Statm, ok bool) {
 	var err error
 	if p.statm, err = p.open("statm"); err != nil {
@@ -242,7 +240,8 @@ func (p *process) readStatm() (proc.Statm, bool) {
 	return proc.ParseStatm(p.line[:n])
 }
 
-// sampleThread goes on with another thread of a process whose first one has ended: they share the memory, but the kernel no longer shows it under the first.
+// sampleThread reads the statm of another thread from now on. After the first thread has ended, its statm shows 0, but the
+// other threads still have the shared memory.
 func (p *process) sampleThread() (proc.Statm, bool) {
 	tid := p.otherThread()
 	if tid == "" {
@@ -258,7 +257,7 @@ func (p *process) sampleThread() (proc.Statm, bool) {
 	return s, ok && s.Size != 0
 }
 
-// otherThread is the last of the process's threads but its first, "" where there is none.
+// otherThread returns the last thread other than the first; "": none.
 func (p *process) otherThread() (tid string) {
 	fd, err := p.open("task")
 	if err != nil {
@@ -275,13 +274,13 @@ func (p *process) otherThread() (tid string) {
 	return tid
 }
 
-// openEachTime closes the descriptor of statm.
+// openEachTime closes statm, so that each sample opens it again.
 func (p *process) openEachTime() {
 	_ = unix.Close(p.statm)
 	p.statm = -1
 }
 
-// signal sends to this process, or fails. pidfd_send_signal(2) takes a descriptor of /proc/PID too.
+// signal sends a signal to this process and never to another. pidfd_send_signal(2) accepts a descriptor of /proc/PID too.
 func (p *process) signal(sig syscall.Signal) error {
 	fd := p.pidfd
 	if fd < 0 {
@@ -299,11 +298,11 @@ func (p *process) release() {
 	}
 }
 
-// sinceBoot is the clock of start times in /proc, clock_gettime(2).
+// sinceBoot is CLOCK_BOOTTIME (clock_gettime(2)), the clock of start times in /proc.
 func sinceBoot() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		panic("CLOCK_BOOTTIME: " + err.Error()) // there since Linux 2.6.39
+		panic("CLOCK_BOOTTIME: " + err.Error()) // exists since Linux 2.6.39
 	}
 	return time.Duration(t.Nano())
 }

@@ -1,17 +1,17 @@
 package watch
 
-// When samples are due.
+// The times of the samples.
 
 import (
 	"math"
 	"time"
 )
 
-// never is a time that does not come, with room to add to it.
+// never is a time that is never reached. Adding to it does not overflow.
 const never time.Duration = math.MaxInt64 / 2
 
-// nextSample is when to sample again: on the grid that the interval makes, and no catching up on what was
-// missed while the machine slept or was too busy.
+// nextSample is the time of the next sample, one interval after the last due time. It skips samples that were missed while
+// the machine was asleep or too busy.
 func nextSample(due, now, interval time.Duration) time.Duration {
 	if next := due + interval; next > now {
 		return next
@@ -19,17 +19,17 @@ func nextSample(due, now, interval time.Duration) time.Duration {
 	return now + interval
 }
 
-// firstPeek is when the target is looked at for the first time after the first sample, and closePeek how often then for
-// as long as closeLook: the descendants of a launcher that ends quickly are found if their parents lived for closePeek.
+// The first peek comes firstPeek after the first sample, the next ones every closePeek until closeLook. This finds the
+// descendants of a launcher that ends quickly, if their parents live for closePeek.
 const (
 	firstPeek = 10 * time.Millisecond
 	closePeek = 20 * time.Millisecond
 	closeLook = 500 * time.Millisecond
 )
 
-// nextPeek is when to look once more soon after the start, for the target's peak and its children: the end of a short run
-// has a peak then and not the size at its start. Closely at first, then each time after as long again, until samples
-// follow. These readings decide nothing, and a peak between two of any is not seen. 0 means no more.
+// nextPeek is the time of the next peek, an extra reading of the target's size and children soon after the start, so that
+// the summary of a short run has a peak that is not the size at its start. After closeLook the time since the start doubles
+// with each peek, until the interval. Peeks cause no event, and may miss a peak between two readings. 0: no more.
 func nextPeek(began, now, interval time.Duration) time.Duration {
 	after := now - began + closePeek
 	switch {

@@ -1,6 +1,6 @@
 package watch
 
-// The names of signals, and those that end a watch.
+// The names of signals, and the signals that end a watch.
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// untilSignal is done when TERM, INT or QUIT has come; its cause says which. HUP is caught and calls hangup, nil is nothing.
-// After stop hangup is not called any more.
+// untilSignal returns a context that SIGTERM, SIGINT or SIGQUIT ends; its cause names the signal. SIGHUP calls hangup, or is
+// dropped if hangup is nil. After stop has returned, hangup is not called.
 func untilSignal(parent context.Context, hangup func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	ends, hangups, done := make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan struct{})
@@ -43,19 +43,18 @@ func untilSignal(parent context.Context, hangup func()) (ctx context.Context, st
 	}
 }
 
-// signaled reports whether ctx is done by untilSignal.
+// signaled reports whether a signal ended ctx, which must come from untilSignal.
 func signaled(ctx context.Context) bool {
 	return ctx.Err() != nil && context.Cause(ctx) != ctx.Err()
 }
 
-// The real-time signals as programs see them: the kernel's begin at 32, of which glibc keeps two
-// (signal(7)).
+// The real-time signals that programs can use: the kernel's begin at 32, and glibc reserves the first two (signal(7)).
 const (
 	firstRealTime = 34
 	lastRealTime  = 64
 )
 
-// parseSignal gives the number of "SIGUSR1", "SIGRTMIN+3" or "SIGRTMAX-1".
+// parseSignal returns the number of a signal such as "SIGUSR1", "SIGRTMIN+3" or "SIGRTMAX-1".
 func parseSignal(name string) (syscall.Signal, error) {
 	if n := unix.SignalNum(name); n != 0 {
 		return n, nil
