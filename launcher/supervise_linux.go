@@ -197,10 +197,10 @@ func (v *supervisor) tellFailure() {
 	}
 }
 
-// passOn handles the signals that have arrived.
+// passOn takes the signals that this process received since the last call, and forwards each (see receive).
 func (v *supervisor) passOn() {
 	for s, ok := v.relay.Take(); ok; s, ok = v.relay.Take() {
-		v.reap() // a signal after the target's end goes to its orphans
+		v.reap() // notices the target's end: a signal after it goes to the orphans
 		v.receive(s)
 	}
 }

@@ -91,7 +91,7 @@ func (plan Plan) AddressLimit() Reading[uint64] {
 // NeedsProgram reports whether the plan depends on Machine.Heap, which is smaller for a 32-bit program.
 func (p Policy) NeedsProgram() bool { return !p.Arenas.MaxReserved.isZero() }
 
-// NeedsCores reports whether the plan depends on the number of cores, so that other launches can skip looking them up.
+// NeedsCores reports whether the plan depends on the number of cores of the machine. If not, the caller need not look it up.
 func (p Policy) NeedsCores(in Inherited) bool {
 	return p.winner(in).Mode == PerCore && p.Arenas.Cores.N == 0
 }

@@ -13,8 +13,8 @@ import (
 
 // Parsing of values, one method for each kind.
 
-// value is one value of the file. Its methods parse it; for an invalid value they report a problem and return
-// the zero value, or one that is not used.
+// value is one value of the file. Its methods parse it. For an invalid value they report a problem, and the value that they
+// return has no meaning: a policy with a problem is not used.
 type value struct {
 	l       *layer
 	name    string // "virtual"

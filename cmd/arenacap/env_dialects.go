@@ -147,8 +147,8 @@ const longestName = len("MALLOC_ARENA_TEST=")
 // dockerLine is the longest line of an --env-file that docker reads, in bytes (docker/cli uses a bufio.Scanner).
 const dockerLine = 64<<10 - 1
 
-// checkDocker returns the value unchanged: docker --env-file has no quotes, so the value is the rest of the line after
-// "=".
+// checkDocker reports whether a file for docker --env-file can hold the value, and returns it unchanged. Such a file has no
+// quotes: in a line NAME=value, docker takes everything after the "=" as the value.
 func checkDocker(value string) (string, error) {
 	switch {
 	case strings.Contains(value, "\n"), strings.HasSuffix(value, "\r"):

@@ -27,7 +27,8 @@ import (
 // everything includes the readings that are only shown: no plan depends on them.
 const everything = machine.Cores | machine.Memory | machine.Library
 
-// makePlan reads what the plan depends on, and need.
+// makePlan resolves the plan of a command line. It looks up the facts that the plan depends on, and those in need, which may
+// be for display only.
 func makePlan(l run.Line, need machine.Need) (policy.Plan, error) {
 	return l.Plan(need, gopsutil.Root("/"))
 }

@@ -24,7 +24,8 @@ func findWatchers() (w watchers) {
 	return w
 }
 
-// of returns the PID of a process's watch, its own before the host's, or 0.
+// of returns the PID of the watch that watches a process; 0 if there is none. If the process has its own watch and the watch
+// of the host's services lists it too, the result is its own watch.
 func (w watchers) of(pid int) int {
 	if own := w.own[pid]; own != 0 {
 		return own

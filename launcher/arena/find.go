@@ -395,9 +395,14 @@ func (f *finder) ring(members []member) *ring {
 	return r
 }
 
-// heapMax is the size of a ring's heaps: the usual one unless the mappings contradict it. If they do, glibc.malloc.hugetlb
-// made heaps of four huge pages. The heap header has the size of a huge page, or, if no huge pages were available, the size of a
-// small page; in that case the largest size that fits all heaps is used.
+// heapMax is the maximum size of each heap of a ring. glibc reserves the usual size, or four huge pages under
+// glibc.malloc.hugetlb. The header of a heap gives the page size: that of a huge page, or that of a small page if no huge
+// page was available. A size is possible if the mappings have room for heaps of this size (see fits). The first of these
+// sizes that is possible is the result:
+//
+//   - the usual size, unless a header gives a huge page and four of them are larger;
+//   - four huge pages of the size in the header;
+//   - the largest of the other heapSizes, or the usual size if none of them is possible.
 func (f *finder) heapMax(r *ring) uint64 {
 	usual := usualHeap(f.word)
 	var huge uint64

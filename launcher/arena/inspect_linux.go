@@ -91,9 +91,10 @@ func (p *process) nameMalloc(found *Process, maps layout, libc string) error {
 	return err
 }
 
-// linkedAllocator is the allocator that is linked into the program, or "" if there is none or the file is unreadable. It
-// reads the file through /proc/PID/exe, which is the running one even after an upgrade. If glibc's arenas hold more memory
-// than start-up takes, glibc's malloc is in use and the file is not searched.
+// linkedAllocator returns the name of the allocator that is linked into the program. It searches the program's file for the
+// marker texts of allocators. It opens the file as /proc/PID/exe, which stays the running file when an upgrade replaces the
+// program. The result is "" if there is no such allocator, or if the file is unreadable. It is also "" if glibc's arenas have
+// more memory than a program takes at its start: then the program uses glibc's malloc.
 func (p *process) linkedAllocator(found *Process, maps layout, exe string) string {
 	const startup = 1 << 20 // bytes
 	var system uint64

@@ -12,10 +12,12 @@ import (
 // their place and access:
 //
 //   - code cache: memory that is writable and executable, and the reservation right after it;
-//   - heap: the largest run that starts below 32 GiB, as the JVM prefers for compressed pointers, or else the largest run
-//     of at least 32 GiB. ZGC's heap is a memfd with a name;
-//   - class space: in the largest run right after the class-data archive (*.jsa), from the first writable memory on, with
-//     the size that the JVM's flag gives. Other reservations of the JVM may follow without a gap.
+//   - heap: the largest of the runs that start below 32 GiB, as the JVM prefers for compressed pointers, or that have at
+//     least 32 GiB. ZGC's heap is a memfd with a name;
+//   - class space: the JVM puts it after the class-data archive, a mapping of a *.jsa file. So it is in the largest run that
+//     follows such a mapping without a gap. It starts at the first writable memory of that run and has classSpace bytes,
+//     the value of the JVM's flag CompressedClassSpaceSize. It may end before the run does, because other reservations of
+//     the JVM can follow without a gap.
 //
 // A run is anonymous memory without a gap, readable or only reserved. Other memory keeps its kind: metaspace, card tables
 // and the collector's bitmaps cannot be identified.
@@ -94,8 +96,9 @@ func nameReserves(list []region, kind string) (any bool) {
 	return any
 }
 
-// nameArchived labels the heap's memory between and after the archived objects (*.jsa), which the JVM maps into the upper
-// end of the heap.
+// nameArchived labels the part of the heap above end, the address where the heap's run ends. The JVM maps archived objects
+// from *.jsa files into the upper part of the heap, and each such mapping ends a run. So the anonymous memory between these
+// mappings and right after them belongs to the heap too. The mappings of the files keep their kind.
 func nameArchived(list []region, end uint64) {
 	for i, r := range list {
 		if r.Start != end {

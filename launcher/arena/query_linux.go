@@ -16,12 +16,13 @@ import (
 )
 
 // queries reads the mappings of a live process one at a time, with the ioctl PROCMAP_QUERY on /proc/PID/maps (Linux 6.11;
-// include/uapi/linux/fs.h, fs/proc/task_mmu.c). To read all mappings this way takes twice as long as to read maps as text,
-// but a census needs few: a heap begins at a multiple of its size, and a main arena lies in the data of a file. A census
-// then takes a third of the time with 300 mappings, and a thousandth with 65,000; and it locks one mapping at a time.
+// include/uapi/linux/fs.h, fs/proc/task_mmu.c). The other way is to read the whole text of /proc/PID/maps. To query all
+// mappings takes twice as long as that, but a census needs few: a heap begins at a multiple of its size, and a main arena
+// lies in the data of a file. A census by queries then takes a third of the time with 300 mappings, and a thousandth with
+// 65,000; and it locks one mapping at a time.
 //
-// err is set if a query failed or more queries were needed than the text costs. The caller then discards the result and
-// reads the text.
+// err is set if a query failed, or if more queries were needed than reading /proc/PID/maps costs. The caller then discards
+// the result and reads /proc/PID/maps.
 type queries struct {
 	maps *os.File
 	left int // how many more queries are allowed
@@ -29,10 +30,11 @@ type queries struct {
 	err  error
 }
 
-// mostQueries queries cost about as much as the text of 300 mappings. They are exceeded from about 80 arenas on.
+// mostQueries is the maximum number of queries for a census. They cost about as much as reading /proc/PID/maps with 300
+// mappings. A process with more than about 80 arenas needs more queries.
 const mostQueries = 256
 
-// errManyQueries is the error for a process with so many arenas or writable mappings that the text is cheaper.
+// errManyQueries is the error for a process with so many arenas or writable mappings that reading /proc/PID/maps is cheaper.
 var errManyQueries = errors.New("too many mappings to query one by one")
 
 // procmapQuery is struct procmap_query. Addresses and sizes are bytes.
@@ -59,7 +61,8 @@ func newQueries(maps *os.File) *queries {
 	return &queries{maps: maps, left: mostQueries, name: make([]byte, unix.PathMax)}
 }
 
-// countByQueries is Count with few system calls. ok is false if it fails for any reason; the caller then reads the text.
+// countByQueries is Count with few system calls. ok is false if it fails for any reason; the caller then reads
+// /proc/PID/maps.
 func countByQueries(root string, pid int) (c Census, ok bool) {
 	dir := filepath.Join(root, strconv.Itoa(pid))
 	maps, err := proc.Here.Open(filepath.Join(dir, "maps"))
@@ -108,10 +111,11 @@ func mapsName(b []byte) string {
 
 func (q *queries) bases(word uint64) []uint64 { return alignedBases(q, word) }
 
-// mostHeaders is low: for a process with more headers the caller reads the text.
+// mostHeaders can be lower than that of layout: if a process has more headers, the queries fail and the caller reads
+// /proc/PID/maps.
 func (q *queries) mostHeaders() int { return 16 * mostQueries }
 
-// libc assumes a libc with a known name: without one certain fails, and the caller reads the text.
+// libc assumes a libc with a known name: without one certain fails, and the caller reads /proc/PID/maps.
 func (q *queries) libc() bool { return true }
 
 // word queries a mapping above 4 GiB: every 64-bit program has its stack there, and a 32-bit one has none.
@@ -122,8 +126,8 @@ func (q *queries) word() uint64 {
 	return 4
 }
 
-// census takes the census by queries; ok is false if the text is needed. The last query checks that the address space still
-// exists, so that memory read by PID in between is not that of another process.
+// census takes the census by queries; ok is false if the caller has to read /proc/PID/maps. The last query checks that the
+// address space still exists, so that memory read by PID in between is not that of another process.
 func (q *queries) census(mem reader) (c Census, ok bool) {
 	c, ok = certain(mem, q)
 	if ok {

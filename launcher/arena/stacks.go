@@ -201,7 +201,8 @@ func (t stackTop) descriptor(addr uint64, b []byte, size uint64) (stack, bool) {
 		if glibc := s.guard%minPage == 0 && s.guard < length; glibc && t.agrees(s) {
 			return s, true
 		}
-		// musl: the third word is the top of the usable stack, the fourth word its size
+		// musl: the third word (stack) is the address of the top of the usable stack, the fourth (stack_size) the size of the
+		// usable stack. The size of the guard is computed from the mappings.
 		if top := s.guard; s.start < t.bottom && top > t.bottom && top <= s.end && word(b, off+3*size, size) <= length {
 			s.guard = t.bottom - s.start
 			return s, true

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Setting is the arena settings that a glibc reads from an environment.
+// Setting holds the values of arena_max and arena_test that one glibc takes from an environment and from /etc/tunables.conf,
+// and what makes that glibc ignore entries of the environment.
 type Setting struct {
 	Max, Test Value
 	Secure    bool // glibc.rtld.enable_secure=1 is set (2.40 and later): glibc ignores the MALLOC_ variables

@@ -46,8 +46,9 @@ func afterExec()
 //go:linkname environment syscall.runtime_envs
 func environment() []string
 
-// setGCPercent is debug.SetGCPercent (TestSetGCPercent). Importing runtime/debug would delay the launch, because Go
-// initialises that package, and so all that import it, after the libraries (see package early).
+// setGCPercent does what debug.SetGCPercent does (TestSetGCPercent). It is linked by its name, because importing
+// runtime/debug would delay the launch: Go initialises packages in the order of their paths, as far as imports allow, so
+// runtime/debug, and each package that imports it, comes after the libraries in github.com/… (see package early).
 //
 //go:linkname setGCPercent runtime/debug.setGCPercent
 func setGCPercent(in int32) (out int32)

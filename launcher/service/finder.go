@@ -17,10 +17,13 @@ import (
 // wraps around, and shows the last one in /proc/loadavg: the PIDs assigned since the previous scan are new. If there are
 // many, and once every mostPause, the scan lists /proc.
 //
-// Known limits: a process that joins a service by execve(2) or by moving to another control group is found after as long as
-// it ran before, at most about mostPause. The same delay applies to a process whose PID was chosen by clone3(2) or
-// ns_last_pid, and to one that reuses a PID if /proc/loadavg is hidden or comes from lxcfs, or if PIDs wrap around fully
-// between two scans.
+// Known limits: in four cases a scan finds a process late, at most about mostPause after the change.
+//   - A known process starts to fit a service, because it calls execve(2) or moves to another control group. It is found at
+//     its next read. The time between two reads is the age of the process at the first one, up to mostPause.
+//   - clone3(2) or ns_last_pid chose the PID of a new process. The next listing of /proc finds it.
+//   - A new process gets the PID of a known one, and /proc/loadavg is hidden or comes from lxcfs. Until the next read of
+//     this PID the new process is taken for the old one.
+//   - The same happens, with a correct /proc/loadavg, if all PIDs were assigned once between two scans.
 type Finder struct {
 	root    proc.Root
 	rules   *Rules

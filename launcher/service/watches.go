@@ -34,8 +34,9 @@ func Watches(root proc.Root) (watches map[int]int, err error) {
 	return watches, err
 }
 
-// watchedBy returns the target of the watch pid; 0: pid is not a watch. Any process can take the name, so the watch must run
-// as root or as the target's user.
+// watchedBy returns the PID of the target that the watch pid names in its command line; 0 if the process pid is not a watch,
+// or if its target has ended. Any process can give itself the name of a watch, so watchedBy accepts only a process that runs
+// as root or as the user of the target.
 func watchedBy(root proc.Root, pid int) (target int) {
 	p, err := readProcess(root, pid)
 	if err != nil || p.Ended() || p.Name != watchComm {

@@ -49,7 +49,8 @@ type Experiment struct {
 	Setting Setting
 }
 
-// Setting is the environment on which a result depends, in words. OpenRecord does not mix runs of different settings.
+// Setting describes the program build and the machine that runs are measured with; each field is a text. OpenRecord continues
+// a record only if its setting is the same, because runs of different settings cannot be compared.
 type Setting struct {
 	Program string // the build of the program
 	Kernel  string // the kernel's release

@@ -154,7 +154,8 @@ func (l *linker) insert(o *object) {
 	l.objects = append(l.objects, o)
 }
 
-// describe reads the properties of an open file.
+// describe makes the object of an open ELF file: its search paths, the libraries that it needs, and whether it defines malloc
+// or uses mallopt. parent needs the file under this name; it is nil for the program.
 func (l *linker) describe(im image, name string, parent *object) *object {
 	o := &object{
 		path: im.path, names: []string{name}, parent: parent, origin: filepath.Dir(im.path), span: im.head.span(),

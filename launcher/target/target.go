@@ -82,8 +82,8 @@ func (t Target) Program() string {
 	return t.Server
 }
 
-// Problem is a one-line warning before a launch: why the cap does not or may not reach the server, or why it cannot work,
-// and what to do instead. "" means no problem.
+// Problem returns a one-line warning to print before a launch; "" if there is no problem. The warning says that the cap cannot
+// arrive, may not arrive or cannot work, then the first reason in Why, then the Hints on what to do instead.
 func (t Target) Problem() string {
 	why := ""
 	switch {

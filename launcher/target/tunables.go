@@ -82,7 +82,8 @@ func (fs fsys) systemTunables(program, cache string, secure bool) []environ.Syst
 	return c.tunables(program, secure)
 }
 
-// locked describes a lock on arena_max; "" if there is none. The last line counts.
+// locked returns a sentence that says that /etc/tunables.conf sets arena_max and locks it, so that the environment cannot
+// change it; "" if arena_max is not locked. If several lines set arena_max, the last one decides.
 func locked(system []environ.SystemTunable) (sentence string) {
 	const name = "glibc.malloc.arena_max"
 	for _, s := range system {

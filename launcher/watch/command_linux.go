@@ -93,8 +93,9 @@ func expand(args []string, values map[string]string) []string {
 // defaultPath is libc's path if PATH is not set (confstr(3), _CS_PATH).
 const defaultPath = "/bin:/usr/bin"
 
-// environment is the whole environment of a command: PATH and ARENACAP_ variables. arenacap itself reads ARENACAP_SERVICE
-// and ARENACAP_POLICY, so the command can run arenacap.
+// environment returns the complete environment of a command, which inherits nothing: PATH and the ARENACAP_ variables.
+// ARENACAP_SERVICE and ARENACAP_POLICY are also the defaults of --service and --policy. So if the command runs arenacap, it
+// uses the same service and policy as the watch.
 func environment(cfg Config, values map[string]string) []string {
 	env := []string{"PATH=" + cmp.Or(cfg.Path, defaultPath)}
 	for _, name := range []string{"pid", "event", "metric", "value", "limit"} {
@@ -148,8 +149,9 @@ func lookPath(name, path string) (string, error) {
 	return "", fmt.Errorf("%q is not in PATH %q", name, path)
 }
 
-// finished reports whether the command has ended, without reaping it. If a seccomp filter forbids waitid(2) it asks the
-// pidfd; without one it returns true, so that the watch does not wait.
+// finished reports whether the command has ended. It does not reap the command, so that its process group stays valid (see
+// expire). If waitid(2) fails, for example because of a seccomp filter, it polls the pidfd. If that is impossible too, it
+// returns true: the end cannot be detected, and the watch would ask forever.
 func (c *command) finished() bool {
 	var info unix.Siginfo
 	switch err := unix.Waitid(unix.P_PID, c.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err {

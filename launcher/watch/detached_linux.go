@@ -136,8 +136,9 @@ func prepare(cfg Config) (*engine, *process, error) {
 	return e, target, nil
 }
 
-// fileType is the type of an open file; 0 if the descriptor is closed or an anonymous inode. The type matters because Go's
-// runtime opens descriptors of its own at the lowest free numbers.
+// fileType returns the type of the file behind a descriptor, such as S_IFIFO; 0 if the descriptor is closed or refers to an
+// anonymous inode. Callers check the type because an open descriptor may not be the inherited one: if nothing was inherited
+// at a number, Go's runtime may use this number for a descriptor of its own.
 func fileType(fd int) uint32 {
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil {

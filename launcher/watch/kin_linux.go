@@ -19,7 +19,9 @@ import (
 // maxKin is the maximum number of held descendants that the scope does not count: each takes two descriptors.
 const maxKin = 64
 
-// family is the known descendants: with scope "tree" the counted processes, else those that are held only for this file.
+// family returns the known descendants of the target, by PID. With scope "tree" they are others, the processes that count
+// for the budget. With another scope they are kin: these do not count as descendants, but the code in this file needs them to
+// find the server.
 func (s *scope) family() map[int]*process {
 	if s.kind == "tree" {
 		return s.others
@@ -135,8 +137,9 @@ func (w *watched) tellElsewhere(p *process) {
 	}
 }
 
-// tellLeft reports a descendant that outlives the target without a watch: with scope "process" if the target ended before
-// the end of settle, as launchers of daemons do; with a wider scope if the watch has no log left.
+// tellLeft runs at the end of the target. It reports a descendant that continues to run but is no longer watched. There are
+// two cases: with scope "process", the target ended within the "settle" time of [budget], as a launcher of a daemon does;
+// with scope "tree" or "cgroup", the watch can neither report nor act after the target's end (see silent).
 func (w *watched) tellLeft(now time.Duration) {
 	family, write := w.scope.kin, `scope = "tree" in [budget]`
 	switch {
@@ -171,7 +174,8 @@ func (w *watched) server() *process {
 	return nil
 }
 
-// countServer counts the arenas of a server that is not the target.
+// countServer counts the arenas of the server p if p is not the target, from the end of settle on. The result is in p.arenas.
+// It is not added to the reading of the sample, which already contains all processes that count.
 func (w *watched) countServer(p *process, now time.Duration) {
 	if s, ok := p.sample(); ok && now >= w.state.settleEnds {
 		var aside reading

@@ -23,10 +23,11 @@ import (
 // scope is the processes that count for one target: the target and, with scope "tree" or "cgroup", others. They are held by
 // pidfd, so that a descendant still counts after its parents have ended.
 //
-// Known limits: scope "tree" misses a process if its parent ended before any scan saw both, because the kernel shows no
-// grandparent; scope "cgroup" finds it. In the first 500 ms a scan sees each parent that lives for 20 ms, later each that
-// lives for an interval. A descendant that gets the PID of an unrelated process between two listings is missed. With
-// scope "cgroup" the processes that a command starts in the group count too.
+// Known limits:
+//   - Scope "tree" misses a process if its parent ended before a scan saw both of them, because the kernel then shows another
+//     parent. A scan runs every 20 ms in the first 500 ms, and every interval later. Scope "cgroup" finds such a process.
+//   - Scope "tree" misses a descendant that got the PID of an unrelated process between two listings of /proc.
+//   - Scope "cgroup" also counts processes of the group that the command of [budget] started, but not the command itself.
 type scope struct {
 	kind     string // "process", "tree" or "cgroup"
 	target   *process

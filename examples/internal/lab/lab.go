@@ -20,7 +20,8 @@ import (
 // The servers inherit the same environment in the tests and in the benchmarks.
 func init() { testenv.Reset() }
 
-// Dir is a temporary folder that other users may enter and in which root accepts policy files.
+// Dir is a temporary folder with mode 0755: other users may enter it, but not write to it. The first is for servers that run
+// as another user. The second is for policy files, since arenacap refuses to follow them as root if others can replace them.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()

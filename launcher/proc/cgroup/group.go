@@ -36,10 +36,13 @@ func (m Membership) Find(root proc.Root, mounts []Mount) (best Group) {
 
 func (g Group) there() bool { return g.Own && !g.Missing }
 
-// at lists the folders from the group up to the mount point. The paths of the group and of the mount's root are relative
-// to the reader's cgroup namespace: some steps up ("..") and then some names (cgroup_namespaces(7)). ok is false if the
-// mount shows neither the group nor a group above it. If the mount's root is further above the namespace than the group,
-// the names in between are unknown, and the mount point is the only folder.
+// at returns the group with the folders that a mount shows of it: first the group's own, then those of the groups above it,
+// last the mount point. ok is false if the mount shows neither the group nor a group above it.
+//
+// The kernel gives the group's path and the mount's root relative to the root of the reader's cgroup namespace. A path
+// outside the namespace begins with one ".." for each level up (cgroup_namespaces(7)). If the root of the mount has more of
+// them than the group, as with "/../.." and "/../a", the name of the level between is unknown; then the mount point is the
+// only folder.
 func (m Membership) at(mount Mount) (g Group, ok bool) {
 	groupUp, groupNames, ok1 := splitPath(m.Path)
 	rootUp, rootNames, ok2 := splitPath(mount.Root)

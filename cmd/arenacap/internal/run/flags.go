@@ -11,7 +11,8 @@ type Flag struct {
 	Text  bool   // takes a value; else it is boolean
 
 	group group
-	// elsewhere marks a flag that requests something other than a launch. Read rejects such a command line.
+	// elsewhere marks a flag with which arenacap prints something and launches nothing. Read leaves a command line with such
+	// a flag to the library.
 	elsewhere bool
 }
 

@@ -46,7 +46,8 @@ func (l Line) Plan(need machine.Need, lib machine.Host) (policy.Plan, error) {
 	return p.Resolve(found)
 }
 
-// heapOf is the heap size of the program's arenas in bytes, 0 if the program is not found.
+// heapOf returns the size, in bytes, of the address space that glibc reserves for one heap of an arena: it depends on whether
+// the program has 32 or 64 bits. 0 means that the program was not found.
 func heapOf(program string) uint64 {
 	path, err := target.Find(program, origin.Environ())
 	if err != nil {
@@ -103,7 +104,8 @@ func (l Line) lookup() (policy.Lookup, error) {
 	return policy.Lookup{Named: named, Service: service, Getenv: Variable, Root: os.Geteuid() == 0}, nil
 }
 
-// Variable is like os.LookupEnv, which builds a table of all variables at its first use, in 15 µs.
+// Variable does the same as os.LookupEnv, but searches the list of variables. os.LookupEnv first builds a table of all
+// variables, which takes 15 µs, too much for the few variables that a launch reads.
 func Variable(name string) (value string, ok bool) { return environ.Lookup(origin.Environ(), name) }
 
 // variable returns an environment variable, "" if it is unset.

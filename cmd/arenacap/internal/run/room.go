@@ -68,7 +68,8 @@ func (r Room) String() string {
 	return line
 }
 
-// Warning says that the worst case does not fit, and how to change that; "" if it fits.
+// Warning returns a line for the user if the limit on address space is too low for the program itself or for the largest
+// number of arenas that it may create. The line says what to change, if that helps. "" means that all fits (see Fits).
 func (r Room) Warning() string {
 	switch {
 	case r.Fits():

@@ -19,16 +19,17 @@ const (
 
 // usageError is a mistake on the command line.
 type usageError struct {
-	command string // "" is the tool itself
+	command string // the name of the command, such as "plan"; "" for a command line without one
 	message string
 }
 
-// Usage is a mistake on the command line of a command; "" is the tool itself.
+// Usage returns the error for a mistake on the command line. command is the name of the command, such as "plan"; it is "" if
+// the mistake is outside any command, for example an unknown command.
 func Usage(command, message string) error { return &usageError{command, message} }
 
 func (e *usageError) Error() string { return e.message }
 
-// tryHelp is the line after the message.
+// tryHelp returns the line that Report prints below the error message. It says how to get help.
 func (e *usageError) tryHelp() string {
 	if e.command == "" {
 		return "Try 'arenacap --help'."
