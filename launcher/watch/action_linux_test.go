@@ -105,21 +105,21 @@ func TestAnActionThatIsNeededTheSecondTime(t *testing.T) {
 	c := startChild(t)
 	fifo := t.TempDir() + "/fifo"
 	must(t, unix.Mkfifo(fifo, 0o600))
-	cfg := testConfig("growth=4294967296")
+	cfg := testConfig("growth=68719476736") // so large that arenas which the child makes meanwhile do not matter
 	cfg.Budget.Action, cfg.Budget.Command, cfg.Budget.Timeout = "terminate", []string{"/bin/cat", fifo}, time.Hour
 	s := watchIt(t, cfg, nil, c.pid())
 	s.ready()
-	c.ask(t, "map 4187593113", "ok") // 97.5 %
+	c.ask(t, "map 67001489817", "ok") // 97.5 %
 	s.want("warning growth")
-	c.ask(t, "map 4294967296", "ok")
+	c.ask(t, "map 68719476736", "ok")
 	s.want("breach growth")
 	c.ask(t, "unmap", "ok")
 	release(t, fifo)
 	s.want("action growth command")
-	if e := s.want("action growth terminate"); !strings.Contains(e.Message, "is not over 4 GiB any more") {
+	if e := s.want("action growth terminate"); !strings.Contains(e.Message, "is not over 64 GiB any more") {
 		t.Errorf("%+v", e)
 	}
-	c.ask(t, "map 4294967296", "ok")
+	c.ask(t, "map 68719476736", "ok")
 	for s.next().Event != eventBreach { // a second warning may come before it
 	}
 	release(t, fifo)
