@@ -12,8 +12,10 @@ import (
 func TestWatchAtATerminal(t *testing.T) {
 	pid := strconv.Itoa(os.Getpid())
 	t.Run("stderr", func(t *testing.T) {
-		s := startTerminal(t, requireTools(t).plain, "watch", "--budget", "1TiB", pid)
-		s.expect("[" + pid + "]: started: budget virtual 1 TiB of the process; ")
+		policy := writeFile(t, t.TempDir()+"/policy.toml", "budget = {virtual = \"1KiB\", settle = \"0s\", breach = \"1/1\"}\n")
+		s := startTerminal(t, requireTools(t).plain, "watch", "--policy", policy, pid)
+		s.expect("[" + pid + "]: started: budget virtual 1 KiB of the process; ")
+		s.expect("breach: virtual ") // it has taken a sample
 		s.write("\x03")
 		s.expect("watch-ended: SIGINT has ended the watch, and what it watched goes on; watched for ")
 		s.expect("; peak virtual ")
