@@ -11,7 +11,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -69,7 +68,7 @@ func status(table func(*built, []string) bool) (status int) {
 		} else if err != nil {
 			panic(err)
 		}
-		check(errors.Join(b.remove()))
+		check(b.remove())
 	}()
 	for range 3 {
 		if table(b, flag.Args()[1:]) || !*checks {
