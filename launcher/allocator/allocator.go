@@ -51,7 +51,7 @@ func OfLibrary(file string) (name string, ok bool) {
 	return "", false
 }
 
-// Instead is advice what to set instead of the cap; cap 0 is unknown. "" means that there is no advice.
+// Instead returns advice on what to set instead of the cap; cap 0 means that it is unknown. "" means that there is no advice.
 func Instead(name string, cap int) string {
 	for i := range replacements {
 		switch r := &replacements[i]; {

@@ -15,7 +15,7 @@ import (
 
 // Room is the budget of address space of a target, in bytes.
 type Room struct {
-	Limit   policy.Reading[uint64] // RLIMIT_AS; 0 without Why is no limit
+	Limit   policy.Reading[uint64] // RLIMIT_AS; 0 with an empty Why means unlimited
 	Mapped  uint64                 // by the program and its libraries, at least; 0 is unknown
 	program string                 // "" is unknown
 	arenas  uint64                 // worst case, with one heap per arena
