@@ -81,7 +81,7 @@ type supervisor struct {
 	reaper   reaper
 	beside   beside
 
-	woken bool // the next CONT from the relay has been passed on already
+	woken int // number of CONTs still to come from the relay that wake has passed on already
 
 	began  time.Time
 	ending Ending
@@ -201,15 +201,15 @@ func (v *supervisor) tellFailure() {
 func (v *supervisor) passOn() {
 	for s, ok := v.relay.Take(); ok; s, ok = v.relay.Take() {
 		v.reap() // notices the target's end: a signal after it goes to the orphans
+		if s.Number == unix.SIGCONT && v.woken > 0 {
+			v.woken--
+			continue
+		}
 		v.receive(s)
 	}
 }
 
 func (v *supervisor) receive(s relay.Signal) {
-	if s.Number == unix.SIGCONT && v.woken {
-		v.woken = false
-		return
-	}
 	if s.Number == unix.SIGCONT && !v.reaper.ended {
 		v.terminal.give(v.child.pid)
 	}
@@ -275,5 +275,5 @@ func (v *supervisor) wake() {
 	if !placeBeside(v.child.pid).sameGroup || !v.reaper.continued() {
 		v.receive(relay.Signal{Number: unix.SIGCONT})
 	}
-	v.woken = true
+	v.woken++
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/proc"
 	"arenacap/launcher/testenv"
 )
 
@@ -109,9 +112,37 @@ func (s *terminalSession) key(key string) {
 // stop types the key and waits for the shell.
 func (s *terminalSession) stop() {
 	s.t.Helper()
+	s.ready()
 	s.write(keyStop)
 	s.expect("Stopped")
 	s.expect("\r\n$ ")
+}
+
+// ready waits until all supervisors on this terminal catch TSTP. While one is being continued, TSTP still has its default
+// action, and the key would stop it before its target has stopped (relay.Raise).
+func (s *terminalSession) ready() {
+	s.t.Helper()
+	const tstp = 1 << (unix.SIGTSTP - 1)
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		all := true
+		pids, _ := proc.Here.Numbers("/proc")
+		for _, pid := range pids {
+			session, _ := unix.Getsid(pid)
+			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+			if session == s.cmd.Process.Pid && strings.HasPrefix(path.Base(exe), "arenacap") {
+				status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+				_, caught, _ := strings.Cut(string(status), "SigCgt:\t")
+				set, err := strconv.ParseUint(caught[:min(16, len(caught))], 16, 64)
+				all = all && (err != nil || set&tstp != 0)
+			}
+		}
+		if all {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("a supervisor does not catch TSTP; the screen:\n%s", s.seen.String())
+		}
+	}
 }
 
 // foreground makes the shell give the terminal back to reader. Input typed before reader reads is not lost once the

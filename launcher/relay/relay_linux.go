@@ -149,7 +149,8 @@ func (r *Relay) Take() (s Signal, ok bool) {
 }
 
 // Raise applies the default action of the signal to this process. It returns if the action is to do nothing, or after
-// a stop when the process is continued. Then the signal is caught again.
+// a stop when the process is continued. Then the signal is caught again. Known limit: a stop key that is pressed before
+// this process has run again stops it by the default action, maybe before the target stops (as with sudo and su).
 func (r *Relay) Raise(n unix.Signal) error {
 	if !caught(n) {
 		return unix.Kill(int(first), n)
