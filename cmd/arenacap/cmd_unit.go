@@ -26,7 +26,7 @@ func unitCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "unit",
 		Usage:     "print or write a drop-in that puts arenacap in front of a systemd service",
-		UsageText: "arenacap unit [--write] [--policy FILE] [--service NAME] [--supervise] NAME|FILE",
+		UsageText: "arenacap unit [--write] [--policy FILE] [--service NAME] [--supervise] NAME|FILE\n   arenacap unit --remove NAME|FILE|--all",
 		Description: "NAME is a unit in systemd's search path, FILE a path with a slash. Existing\n" +
 			"drop-ins apply as in systemd. Each command of ExecStart= keeps its prefixes,\n" +
 			"quoting, variables and specifiers byte for byte. The drop-in has only the flags\n" +
@@ -36,10 +36,15 @@ func unitCommand() *cli.Command {
 			"--write writes it to /etc/systemd/system/NAME.service.d/ in place of the\n" +
 			"drop-in that arenacap made before. Lines that you added or uncommented in that\n" +
 			"one are kept.\n\n" +
+			"--remove takes the drop-ins away that arenacap made: it adds \".removed\" to their\n" +
+			"names. It lists commands that start through arenacap because of other files.\n\n" +
 			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed or\n" +
 			"written, and the reason is on stderr.",
 		Flags: []cli.Flag{
 			boolFlag("write", "write the drop-in into its place"),
+			boolFlag("remove", "take arenacap's drop-ins for the service away"),
+			boolFlag("all", "with --remove: those of all system services"),
+			boolFlag("json", "print one JSON object that says what changed"),
 			boolFlag("supervise", "keep arenacap as the parent of the service"),
 			textFlag("path", "the service starts arenacap as `FILE` (default: this binary; with --root /usr/bin/arenacap)"),
 			textFlag("root", "read units, policy and arenacap below `DIR`; programs are not examined"),
@@ -57,7 +62,12 @@ func unitDropIn(c *cli.Context) error {
 	if err := refuseFlags(c); err != nil {
 		return err
 	}
-	if c.NArg() != 1 {
+	switch {
+	case c.Bool("remove"):
+		return removeDropIns(c)
+	case c.Bool("all"):
+		return badFlag(c, "all", errAll)
+	case c.NArg() != 1:
 		return say.Usage("unit", fmt.Sprintf("unit takes one NAME or FILE, not %d", c.NArg()))
 	}
 	wish, own, err := unitWish(c)
@@ -84,29 +94,27 @@ func unitDropIn(c *cli.Context) error {
 		return err
 	}
 	v.Notes(wish.Plan.Policy.Notes)
-	explainDropIn(v, found, dropIn)
-	switch {
-	case dropIn.Nothing != "":
-		return nil
-	case c.Bool("write"):
-		return writeDropIn(v, wish, u, dropIn)
+	explainPrograms(v, found)
+	if !c.Bool("write") && !c.Bool("json") && dropIn.Nothing == "" {
+		return printDropIn(c, v, dropIn)
 	}
-	return printDropIn(c, v, dropIn)
+	change, err := changeOf(u, wish, dropIn, c.Bool("write"))
+	if err != nil {
+		return err
+	}
+	return change.tell(c, v)
 }
 
-func explainDropIn(v say.Voice, found unit.Found, dropIn unit.DropIn) {
+func explainPrograms(v say.Voice, found unit.Found) {
 	for i, p := range found.Programs {
 		for _, line := range slices.Concat(p.Target.Why, p.Target.Notes) {
 			v.Explain("command %d: can cap: %s; %s", i+1, p.Target.CanCap, line)
 		}
 	}
-	v.Notes(dropIn.Notes)
-	if dropIn.Nothing != "" {
-		v.Note("nothing to do: %s", dropIn.Nothing)
-	}
 }
 
 func printDropIn(c *cli.Context, v say.Voice, dropIn unit.DropIn) error {
+	v.Notes(dropIn.Notes)
 	v.Explain("for %s", dropIn.Place)
 	if dropIn.Behind != "" {
 		v.Note("write it to %s, or use --write: systemd has to read it after %s", dropIn.Place, dropIn.Behind)
@@ -118,23 +126,10 @@ func printDropIn(c *cli.Context, v say.Voice, dropIn unit.DropIn) error {
 	return err
 }
 
-func writeDropIn(v say.Voice, wish unit.Wish, u unit.Unit, dropIn unit.DropIn) error {
-	if err := dropIn.Write(); err != nil {
-		return err
-	}
-	v.Note("wrote %s", dropIn.Place)
-	for _, file := range dropIn.Older {
-		v.Note("removed %s, which it replaces", file)
-	}
-	if wish.Root == "" {
-		v.Note("now type: %s", u.Next())
-	}
-	return nil
-}
-
 // unitWish returns the requests of the command line, and the path of the arenacap that the service starts.
 func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
-	wish = unit.Wish{Command: "arenacap " + shellWords(os.Args[1:]), Supervise: c.Bool("supervise")}
+	made := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(arg string) bool { return arg == "--json" }) // the drop-in is the same with it
+	wish = unit.Wish{Command: "arenacap " + shellWords(made), Supervise: c.Bool("supervise")}
 	if c.IsSet("root") {
 		if wish.Root, err = rootFolder(c.String("root")); err != nil {
 			return wish, "", badFlag(c, "root", err)

@@ -93,11 +93,20 @@ func (p *planner) steps(line func(string, ...any), place string) {
 }
 
 // Next is the command to type after a drop-in of the unit was written.
-func (u Unit) Next() string {
-	units := strings.Replace(u.Name, "@"+suffix, "@*"+suffix, 1)
+func (u Unit) Next() string { return next(u.Home != "", "restart", u.Name) }
+
+// Next is the command to type after a removal: services that do not run are not started.
+func (r Removal) Next() string { return next(r.finder.home != "", "try-restart", r.Units...) }
+
+// next is the command that makes the system's manager, or the user's, read the files of units again and restart these.
+func next(user bool, verb string, names ...string) string {
 	systemctl := "systemctl"
-	if u.Home != "" {
+	if user {
 		systemctl += " --user"
 	}
-	return systemctl + " daemon-reload && " + systemctl + " restart " + policy.ShellWord(units)
+	line := systemctl + " daemon-reload && " + systemctl + " " + verb
+	for _, name := range names {
+		line += " " + policy.ShellWord(strings.Replace(name, "@"+suffix, "@*"+suffix, 1))
+	}
+	return line
 }

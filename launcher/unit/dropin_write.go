@@ -11,21 +11,25 @@ import (
 )
 
 // Write writes the drop-in and removes the drop-ins of arenacap that it replaces. The file is replaced atomically. It is an
-// error if the place has a file that arenacap did not make; that file is not changed.
-func (d DropIn) Write() error {
+// error if the place has a file that arenacap did not make; that file is not changed. changed is false if the files are
+// as they should be.
+func (d DropIn) Write() (changed bool, err error) {
 	if err := replaceable(d.Place); err != nil {
-		return err
+		return false, err
 	}
-	err := d.replace()
+	if before, err := os.ReadFile(d.Place); err == nil && string(before) == d.Text && len(d.Older) == 0 {
+		return false, nil
+	}
+	err = d.replace()
 	for _, file := range d.Older {
 		if err == nil {
 			err = os.Remove(file)
 		}
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w; run this again as root", err)
+		return false, fmt.Errorf("%w; run this again as root", err)
 	}
-	return err
+	return err == nil, err
 }
 
 // replaceable returns an error unless the file does not exist, was made by arenacap or is empty. A shell leaves an empty

@@ -14,7 +14,7 @@ func TestWrite(t *testing.T) {
 	d := DropIn{Place: filepath.Join(root, systemEtc, "a.service.d", "zz-arenacap.conf"), Text: ownBegin + "a.service\n"}
 	for _, text := range []string{d.Text, ownBegin + "again\n"} {
 		d.Text = text
-		if err := d.Write(); err != nil {
+		if _, err := d.Write(); err != nil {
 			t.Fatal(err)
 		}
 		wantFile(t, d.Place, text)
@@ -29,7 +29,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Older = []string{old}
-	if err := d.Write(); err != nil {
+	if _, err := d.Write(); err != nil {
 		t.Error(err)
 	}
 	entries, err := os.ReadDir(filepath.Dir(d.Place))
@@ -55,7 +55,7 @@ func TestWriteOver(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir, c.there)
 		d := DropIn{Place: filepath.Join(dir, "d/f.conf"), Text: ownBegin + "x\n"}
-		err := d.Write()
+		_, err := d.Write()
 		switch {
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s: %v, want %q", name, err, c.want)

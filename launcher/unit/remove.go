@@ -1,0 +1,135 @@
+package unit
+
+// Removal of the drop-ins that arenacap made.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// removed is added to the name of a drop-in that is taken away. systemd reads only names that end in ".conf", and what a
+// person added to the file is not lost.
+const removed = ".removed"
+
+// Removal is what --remove takes away, and what it leaves.
+type Removal struct {
+	Units  []string // the services that have a drop-in of arenacap
+	Files  []string // these drop-ins, below the root
+	ByHand []string // "FILE:LINE" of commands that start through arenacap, in files that arenacap did not make
+
+	finder finder
+}
+
+// FindRemoval finds the drop-ins that arenacap made for a service, or for all system services if operand is "". root and
+// operand are those of Load, but the service itself may be gone.
+func FindRemoval(root, operand string) (Removal, error) {
+	r := Removal{finder: finder{root: strings.TrimSuffix(root, "/"), dirs: searchPath(root)}}
+	names, err := r.names(operand)
+	if err != nil {
+		return r, err
+	}
+	for _, name := range names {
+		if err := r.addOwn(name); err != nil {
+			return r, err
+		}
+		if u, err := r.finder.load(name); err == nil {
+			r.addByHand(u)
+		}
+	}
+	return r, nil
+}
+
+// names returns the names of the services to look at.
+func (r *Removal) names(operand string) ([]string, error) {
+	if operand == "" {
+		return r.all(), nil
+	}
+	if strings.Contains(operand, "/") {
+		name, err := fileName(operand)
+		if err != nil {
+			return nil, err
+		}
+		r.finder, operand = r.finder.ofUser(operand), name
+	}
+	name, err := serviceName(operand)
+	if err != nil {
+		return nil, err
+	}
+	if real, _, err := r.finder.fragment(name); err == nil && real != name {
+		return []string{real, name}, nil
+	}
+	return []string{name}, nil
+}
+
+// all returns the names of all services that have a file or a directory of drop-ins.
+func (r *Removal) all() []string {
+	var names []string
+	for _, dir := range r.finder.dirs {
+		entries, _ := os.ReadDir(r.finder.at(dir))
+		for _, e := range entries {
+			if name := strings.TrimSuffix(e.Name(), ".d"); strings.HasSuffix(name, suffix) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (r *Removal) addOwn(name string) error {
+	for _, dir := range r.finder.dirs {
+		files, _ := filepath.Glob(escapeGlob(r.finder.at(path.Join(dir, name+".d"))) + "/*.conf")
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			switch {
+			case errors.Is(err, fs.ErrPermission):
+				return closedTo(file, err)
+			case err != nil || !isOwn(string(text)) || slices.ContainsFunc(r.Files, func(f string) bool { return same(f, file) }):
+				continue // a broken link, a file of somebody else, or one directory by two names
+			}
+			r.Files = append(r.Files, file)
+			r.Units = append(r.Units, name)
+		}
+	}
+	r.Units = slices.Compact(r.Units)
+	return nil
+}
+
+// same reports whether two paths are one file.
+func same(a, b string) bool {
+	first, err1 := os.Stat(a)
+	second, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(first, second)
+}
+
+// escapeGlob escapes what filepath.Glob interprets. A unit's name may contain a backslash.
+func escapeGlob(p string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(p)
+}
+
+func (r *Removal) addByHand(u Unit) {
+	for _, c := range u.commands {
+		if place := c.from.place(); c.inFront() && !slices.Contains(r.ByHand, place) {
+			r.ByHand = append(r.ByHand, place)
+		}
+	}
+}
+
+// Do renames the drop-ins. It returns the files' new names.
+func (r Removal) Do() (renamed []string, err error) {
+	for _, file := range r.Files {
+		if err := os.Rename(file, file+removed); errors.Is(err, fs.ErrPermission) {
+			return renamed, fmt.Errorf("%w; run this again as root", err)
+		} else if err != nil {
+			return renamed, err
+		}
+		renamed = append(renamed, file+removed)
+	}
+	return renamed, nil
+}
