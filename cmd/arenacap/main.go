@@ -11,9 +11,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -21,6 +19,7 @@ import (
 	_ "arenacap/cmd/arenacap/internal/early"
 	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/version"
 )
 
 // The main goroutine stays on the first thread, from which the exec has to come (launcher.Exec).
@@ -84,7 +83,7 @@ func orVersion(action cli.ActionFunc) cli.ActionFunc {
 }
 
 func printVersion(c *cli.Context) error {
-	_, err := c.App.Writer.Write([]byte("arenacap " + version() + "\n"))
+	_, err := c.App.Writer.Write([]byte("arenacap " + version.Text() + "\n"))
 	return err
 }
 
@@ -113,20 +112,4 @@ var synonyms = map[string]string{
 	"validate": "check", "lint": "check", "verify": "check", "test": "check", "status": "ps", "list": "ps", "ls": "ps", "top": "ps",
 	"exec": "run", "start": "run", "launch": "run", "show": "inspect", "info": "inspect", "attach": "watch", "monitor": "watch",
 	"explain": "plan", "install": "unit", "systemd": "unit", "bench": "sweep", "benchmark": "sweep", "export": "env",
-}
-
-// version returns the module's version, which ends in "+dirty" if files were changed, and the commit unless the version
-// includes it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if commit := s.Value[:min(12, len(s.Value))]; s.Key == "vcs.revision" && !strings.Contains(v, commit) {
-			v += " " + commit
-		}
-	}
-	return strings.Join([]string{v, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}, " ")
 }

@@ -19,6 +19,7 @@ import (
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/page"
 	"arenacap/launcher/sweep/verdict"
+	"arenacap/launcher/version"
 	"arenacap/policy"
 )
 
@@ -211,7 +212,7 @@ func (s *sweepPlan) about() page.About {
 	if s.limit > 0 {
 		add("glibc's own limit", "%d arenas", s.limit)
 	}
-	add("arenacap", "%s", version())
+	add("arenacap", "%s", version.Text())
 	return about
 }
 

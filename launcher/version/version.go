@@ -1,0 +1,37 @@
+// Package version holds the version of arenacap's programs. The packages, the manual pages and the changelog have the
+// same number.
+package version
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// Number is the version of the last release or, with a commit beside it, of the work towards the next (semver.org).
+const Number = "0.1.0"
+
+// Text is the number, the commit if the program was built in a checkout, the version of Go and the platform.
+func Text() string {
+	info, _ := debug.ReadBuildInfo()
+	return fmt.Sprintf("%s%s %s %s/%s", Number, commit(info), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// commit is " (COMMIT)" or " (COMMIT, modified)", or "" if the build does not know it (go help buildvcs).
+func commit(info *debug.BuildInfo) string {
+	if info == nil {
+		return ""
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	revision := settings["vcs.revision"]
+	switch {
+	case revision == "":
+		return ""
+	case settings["vcs.modified"] == "true":
+		return " (" + revision[:min(12, len(revision))] + ", modified)"
+	}
+	return " (" + revision[:min(12, len(revision))] + ")"
+}
