@@ -27,6 +27,7 @@ func testConfig(limits string) Config {
 
 // told is an event as a program reads it.
 type told struct {
+	Time                                   time.Time
 	Event, Metric, Action, Signal, Message string
 	Value                                  uint64 `json:"value_bytes"`
 	Limit                                  uint64 `json:"limit_bytes"`
