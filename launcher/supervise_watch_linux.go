@@ -69,7 +69,7 @@ func (b *beside) start(notices func() []string) {
 func (b *beside) run(ctx context.Context, notices func() []string) (outcomes []watch.Outcome) {
 	defer func() {
 		if r := recover(); r != nil { // a bug in the watch must not end the target's parent
-			b.failed(fmt.Sprintf("internal error: %v; the target goes on without a watch", r))
+			b.failed(fmt.Sprintf("internal error: %v; the target continues without a watch", r))
 		}
 	}()
 	cfg := b.cfg

@@ -283,7 +283,7 @@ func TestBootedMemoryMax(t *testing.T) {
 	inBothModes(t, func(t *testing.T, arenacap string, supervised bool) {
 		u := newUnit(t, "[arenas]\ncap = 3\n[budget]\nresident = \"50%\"\nsettle = \"0s\"\ninterval = \"20ms\"\n",
 			service("Type=notify", "MemoryMax=256M", "ExecStart="+arenacap+" SERVER notify")).start()
-		u.await("started: budget resident 128 MiB of the process")
+		u.await("started: budget: resident 128 MiB; scope process")
 		u.capped()
 		u.ends()
 	})

@@ -85,7 +85,7 @@ func userID(root proc.Root, user string) (*uint32, error) {
 			return new(uint32(n)), nil
 		}
 	}
-	return nil, fmt.Errorf("user %q is not in /etc/passwd; write the user's number", user)
+	return nil, fmt.Errorf("user %q is not in /etc/passwd; write the UID", user)
 }
 
 // belongs returns the service of a process and the next service that it fits too; -1: none.

@@ -196,7 +196,7 @@ func TestWhichService(t *testing.T) {
 func TestUnknownUser(t *testing.T) {
 	f := newFake(t)
 	_, err := NewRules(f.root, servicesOf(policy.Match{User: "nobody"}))
-	if want := `service "s0": user "nobody" is not in /etc/passwd; write the user's number`; err == nil || err.Error() != want {
+	if want := `service "s0": user "nobody" is not in /etc/passwd; write the UID`; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }

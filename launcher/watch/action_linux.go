@@ -31,7 +31,7 @@ func (w *watched) beginAction(c change, now time.Duration) {
 	w.action = &action{change: c}
 	if watch := w.member.ownWatch(w); watch != 0 && w.cfg.acts() {
 		w.action.waits = now + w.cfg.Budget.Grace
-		w.report(acted(c, w.cfg.Budget.Action, "", 0, fmt.Sprintf("left to the watch of its own (PID %d); it follows if %s is still over after %s", watch, c.metric, w.cfg.Budget.Grace), false))
+		w.report(acted(c, w.cfg.Budget.Action, "", 0, fmt.Sprintf("the watch that the launch started (PID %d) acts first; this watch acts if %s is still over the limit after %s", watch, c.metric, w.cfg.Budget.Grace), false))
 		return
 	}
 	w.startAction(now)

@@ -91,7 +91,7 @@ func TestAnActionThatIsNotNeededAnyMore(t *testing.T) {
 	for { // the fall is told before or after, as the samples come
 		e := s.next()
 		if e.Event == eventAction && e.Action == "terminate" {
-			if e.Signal != "" || !strings.Contains(e.Message, "not needed") {
+			if e.Signal != "" || !strings.Contains(e.Message, "was skipped") {
 				t.Errorf("%+v", e)
 			}
 			break
@@ -116,7 +116,7 @@ func TestAnActionThatIsNeededTheSecondTime(t *testing.T) {
 	c.ask(t, "unmap", "ok")
 	release(t, fifo)
 	s.want("action growth command")
-	if e := s.want("action growth terminate"); !strings.Contains(e.Message, "is not over 64 GiB any more") {
+	if e := s.want("action growth terminate"); !strings.Contains(e.Message, ", no longer over the limit of 64 GiB") {
 		t.Errorf("%+v", e)
 	}
 	c.ask(t, "map 68719476736", "ok")

@@ -74,17 +74,17 @@ func (a *attribution) words(counted int) string {
 	}
 	var b strings.Builder
 	if a.Processes < counted {
-		fmt.Fprintf(&b, "; of %d of them", a.Processes)
+		fmt.Fprintf(&b, "; %d of them could be inspected", a.Processes)
 	}
 	if len(a.Grew) > 0 {
 		total := uint64(0)
 		for _, p := range a.Grew {
 			total += p.Virtual
 		}
-		fmt.Fprintf(&b, "; +%s since settle: %s", policy.FormatSize(total), list(a.Grew, len(a.Grew) > 1))
+		fmt.Fprintf(&b, "; +%s since the settle time ended: %s", policy.FormatSize(total), list(a.Grew, len(a.Grew) > 1))
 	}
 	if len(a.Parts) > 0 {
-		fmt.Fprintf(&b, "; in all %s", list(a.Parts, true))
+		fmt.Fprintf(&b, "; largest parts: %s", list(a.Parts, true))
 	}
 	return b.String()
 }
@@ -95,7 +95,7 @@ func (a *attribution) advice(metric string, planned int) string {
 	case metric == "arenas", kind == arena.KindArenas && metric != "resident":
 		return "; " + arenasAdvice(planned)
 	case metric == "data", metric == "resident":
-		return "; 'arenacap inspect --deep' shows how much of the heaps is in use"
+		return "; run 'arenacap inspect --deep' to see how much of the heaps is in use"
 	case adviceOf[kind] != "":
 		return "; " + adviceOf[kind]
 	}
@@ -117,22 +117,22 @@ func (a *attribution) first() string {
 func arenasAdvice(planned int) string {
 	switch planned {
 	case 0:
-		return "a cap on the arenas ([arenas] cap) bounds them"
+		return "set [arenas] cap to limit the arenas"
 	case 1:
-		return "'arenacap inspect' says why the cap of 1 is not kept"
+		return "run 'arenacap inspect' to see why the cap of 1 is not kept"
 	}
-	return fmt.Sprintf("a cap on the arenas under %d ([arenas] cap) bounds them further", planned)
+	return fmt.Sprintf("set [arenas] cap below %d to limit the arenas further", planned)
 }
 
 // adviceOf applies to the metrics virtual and growth.
 var adviceOf = map[string]string{
-	arena.KindThreadStacks: "fewer threads or a smaller 'ulimit -s' reserve less",
-	arena.KindMainHeap:     "'arenacap inspect --deep' shows how much of the heap is in use",
-	arena.KindFile:         "a budget of data leaves mapped files out",
-	arena.KindReserved:     "a budget of data or resident leaves out what is only reserved",
-	arena.KindJavaHeap:     "java's -Xmx bounds it",
-	arena.KindJavaCode:     "java's -XX:ReservedCodeCacheSize bounds it",
-	arena.KindJavaClasses:  "java's -XX:CompressedClassSpaceSize bounds it",
+	arena.KindThreadStacks: "use fewer threads or a smaller 'ulimit -s' to reserve less",
+	arena.KindMainHeap:     "run 'arenacap inspect --deep' to see how much of the heap is in use",
+	arena.KindFile:         "a budget on data does not count mapped files",
+	arena.KindReserved:     "a budget on data or resident does not count reserved memory",
+	arena.KindJavaHeap:     "limit it with java's -Xmx",
+	arena.KindJavaCode:     "limit it with java's -XX:ReservedCodeCacheSize",
+	arena.KindJavaClasses:  "limit it with java's -XX:CompressedClassSpaceSize",
 }
 
 // addPart adds to the part of the same kind.
@@ -153,7 +153,7 @@ func list(parts []part, sizes bool) string {
 	for _, p := range parts[:min(len(parts), 3)] {
 		word := kindWords(p)
 		if sizes {
-			word = policy.FormatSize(p.Virtual) + " " + word
+			word = policy.FormatSize(p.Virtual) + " in " + word
 		}
 		words = append(words, word)
 	}
@@ -170,9 +170,9 @@ func kindWords(p part) string {
 	case (p.Kind == "arenas" || p.Kind == "thread stacks") && p.Count > 0:
 		return fmt.Sprintf("%d %s", p.Count, p.Kind)
 	case p.Kind == "file":
-		return "files"
+		return "mapped files"
 	case p.Kind == "reserved":
-		return "reserved without access"
+		return "memory reserved without access"
 	}
 	return p.Kind
 }

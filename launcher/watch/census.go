@@ -9,7 +9,7 @@ import (
 )
 
 // errGone means that the process is ending: the kernel frees its memory before the pidfd becomes readable.
-var errGone = errors.New("the process has no memory any more")
+var errGone = errors.New("the process no longer has memory: it is ending")
 
 // probes read details that a sample does not have. Each call reads the whole /proc/PID/maps, so the engine calls them only
 // when needed.

@@ -188,5 +188,5 @@ func (c *command) end(timeout time.Duration) (words string, failed bool) {
 	case errors.As(err, &status):
 		return "ended with " + strings.Replace(status.Error(), "exit status", "status", 1), true
 	}
-	return "ended with a status that is not known: " + err.Error(), true
+	return "ended with an unknown status: " + err.Error(), true
 }

@@ -68,7 +68,7 @@ func catchIgnored() {
 // reportPanic prints a panic as one line instead of a stack dump, because stderr is the target's.
 func reportPanic() {
 	if r := recover(); r != nil {
-		fmt.Fprintf(os.Stderr, "arenacap: watch-failed: internal error: %s; the target goes on without a watch\n", oneLine(fmt.Sprint(r)))
+		fmt.Fprintf(os.Stderr, "arenacap: watch-failed: internal error: %s; the target continues without a watch\n", oneLine(fmt.Sprint(r)))
 	}
 }
 
@@ -80,7 +80,7 @@ func readConfig(pipe io.Reader) (Config, error) {
 	}
 	n := binary.BigEndian.Uint32(size[:])
 	if n > maxConfig {
-		return Config{}, fmt.Errorf("a configuration of %d bytes is over the largest, %d", n, maxConfig)
+		return Config{}, fmt.Errorf("the configuration has %d bytes, the maximum is %d", n, maxConfig)
 	}
 	data := make([]byte, n)
 	if _, err := io.ReadFull(pipe, data); err != nil {
@@ -157,7 +157,7 @@ func inheritTarget(pid int) (*process, error) {
 	if fileType(TargetFD) == unix.S_IFDIR {
 		p.pidfd, p.dir = -1, TargetFD
 	} else if unix.PidfdSendSignal(TargetFD, 0, nil, 0) == unix.EBADF {
-		return nil, errors.New("no pidfd was handed over")
+		return nil, errors.New("the launch passed no pidfd of the target")
 	}
 	if err := p.openAll(); err != nil && !p.ended() {
 		return nil, err

@@ -147,7 +147,7 @@ func TestDetached(t *testing.T) {
 	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
 	d.execed()
 	name := fmt.Sprintf("arenacap: authserver[%d]: ", c.pid())
-	d.wantLine(name + "started: budget growth 1 GiB of the process")
+	d.wantLine(name + "started: budget: growth 1 GiB; scope process")
 	d.wantLine(name + "cap-not-kept: judged /opt/auth/AuthServer with 4 variables, first " + childVariable + "=1")
 	checkDetached(t, d.cmd.Process.Pid)
 	_ = c.in.Close()
@@ -202,7 +202,7 @@ func TestDetachedSignals(t *testing.T) {
 			d.execed()
 			must(t, d.cmd.Process.Signal(unix.SIGHUP))
 			must(t, d.cmd.Process.Signal(sig))
-			d.wantLine("watch-ended: " + unix.SignalName(sig) + " has ended the watch, and what it watched goes on; watched for ")
+			d.wantLine("watch-ended: " + unix.SignalName(sig) + " has ended the watch; the watched processes continue to run; watched for ")
 			d.ends()
 		})
 	}
@@ -230,7 +230,7 @@ func TestDetachedStopped(t *testing.T) {
 	must(t, d.cmd.Process.Signal(unix.SIGSTOP))
 	time.Sleep(leastGap + 100*time.Millisecond) // the length of the gap, not a wait for anything
 	must(t, d.cmd.Process.Signal(unix.SIGCONT))
-	d.wantLine("gap: no sample for ", ", with one due every 2ms: ")
+	d.wantLine("gap: no sample for ", ", although the interval is 2ms; ")
 	_ = c.in.Close()
 	d.wantLine("exited: ")
 	d.ends()
@@ -323,7 +323,7 @@ func TestDetachedGoesOnWithoutItsLog(t *testing.T) {
 func TestDetachedWithoutATarget(t *testing.T) {
 	d := startDetached(t, 1234567, nil, framed(t, verbose(1234567, "virtual=1")), false)
 	d.execed()
-	d.wantLine("arenacap: authserver[1234567]: watch-failed: no pidfd was handed over")
+	d.wantLine("arenacap: authserver[1234567]: watch-failed: the launch passed no pidfd of the target")
 	d.ends()
 }
 
@@ -335,7 +335,7 @@ func TestDetachedWithTheProcOfAnotherNamespace(t *testing.T) {
 	d.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
 	d.start(framed(t, verbose(1, "virtual=1")))
 	d.execed()
-	d.wantLine("arenacap: authserver[1]: watch-failed: /proc shows another PID namespace, in which this process is ")
+	d.wantLine("arenacap: authserver[1]: watch-failed: /proc belongs to another PID namespace, where this process has PID ")
 	d.ends()
 }
 
@@ -428,7 +428,7 @@ func TestDetachedOutlivesTheTarget(t *testing.T) {
 			middle := mustFork(t, c, "fork")
 			wantIn(t, log, "breach: ") // the child is found and counts
 			c.ask(t, "leave", "ok")
-			left := map[string]string{"file": "1 of its processes go on and are watched", "stderr": "behind, which nothing watches; write a file's path as [log] to"}
+			left := map[string]string{"file": "processes that still run and are watched: 1", "stderr": `still runs and is not watched; write to = "FILE" in [log]`}
 			for !strings.Contains(nextLine(t, log), left[to]) {
 			}
 			if to == "file" {

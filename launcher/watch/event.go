@@ -106,8 +106,8 @@ func started(c Config) event {
 		body.Limits = append(body.Limits, limitMember{l.Metric, l.Bytes})
 		limits = append(limits, l.Metric+" "+policy.FormatSize(l.Bytes))
 	}
-	text := fmt.Sprintf("budget %s of the %s; a sample every %s after %s; a breach is %s samples over, then %s",
-		strings.Join(limits, ", "), b.Scope, b.Interval, b.Settle, body.Breach, actionWords(b))
+	text := fmt.Sprintf("budget: %s; scope %s; interval %s, settle %s; breach: %d of %d samples over a limit; action: %s",
+		strings.Join(limits, ", "), b.Scope, b.Interval, b.Settle, b.Breach.N, b.Breach.Of, actionWords(b))
 	if len(limits) == 0 {
 		text = "no budget"
 	}
@@ -121,10 +121,10 @@ func actionWords(b policy.Budget) string {
 	case "signal":
 		words = b.Signal
 	case "terminate":
-		words = fmt.Sprintf("SIGTERM and after %s SIGKILL", b.Grace)
+		words = fmt.Sprintf("SIGTERM, then SIGKILL after %s", b.Grace)
 	}
 	if len(b.Command) > 0 {
-		return b.Command[0] + " and " + words
+		return b.Command[0] + ", then " + words
 	}
 	return words
 }
@@ -139,9 +139,9 @@ type causeBody struct {
 
 // exceeded is a warning or a breach; why is nil if the attribution is unknown.
 func exceeded(c change, processes, planned int, why *attribution) event {
-	where := fmt.Sprintf("%s %s over %s", c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
+	where := fmt.Sprintf("%s %s, over the limit of %s", c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
 	if c.kind == eventWarning {
-		where = fmt.Sprintf("%s %s, %d%% of %s", c.metric, policy.FormatSize(c.value), share(c.value, c.limit), policy.FormatSize(c.limit))
+		where = fmt.Sprintf("%s %s, %d%% of the limit of %s", c.metric, policy.FormatSize(c.value), share(c.value, c.limit), policy.FormatSize(c.limit))
 	}
 	text := fmt.Sprintf("%s (%d of %d samples)", where, c.votes, c.of)
 	if processes > 1 {
@@ -160,9 +160,9 @@ type recoveredBody struct {
 
 // recovered is the end of a breach and its warning, or of a warning alone.
 func recovered(c change) event {
-	text := fmt.Sprintf("%s %s, under %d%% of %s again", c.metric, policy.FormatSize(c.value), recoverPercent, policy.FormatSize(c.limit))
+	text := fmt.Sprintf("%s %s, below %d%% of the limit of %s", c.metric, policy.FormatSize(c.value), recoverPercent, policy.FormatSize(c.limit))
 	if c.ended == eventWarning {
-		text = fmt.Sprintf("%s %s, %d%% of %s; the warning is over", c.metric, policy.FormatSize(c.value), share(c.value, c.limit), policy.FormatSize(c.limit))
+		text = fmt.Sprintf("%s %s, %d%% of the limit of %s; the warning has ended", c.metric, policy.FormatSize(c.value), share(c.value, c.limit), policy.FormatSize(c.limit))
 	}
 	return event{eventRecovered, text, recoveredBody{c.about(), c.ended}}
 }
@@ -186,7 +186,7 @@ func acted(c change, action, signal string, processes int, message string, faile
 
 // notNeeded is an action that was skipped, because the value was no longer over the limit. The breach ends too.
 func notNeeded(c change, action string) event {
-	text := fmt.Sprintf("%s was not needed: %s %s is not over %s any more", action, c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
+	text := fmt.Sprintf("%s was skipped: %s %s, no longer over the limit of %s", action, c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
 	return acted(c, action, "", 0, text, false)
 }
 
@@ -204,9 +204,9 @@ type capBody struct {
 
 // capJudged reports whether the number of arenas is within the cap.
 func capJudged(arenas, limit int) event {
-	kind, words := eventCapVerified, "%s, at most %d as planned"
+	kind, words := eventCapVerified, "%s, within the cap of %d"
 	if arenas > limit {
-		kind, words = eventCapNotKept, "%s, at most %d were planned; 'arenacap inspect' says why"
+		kind, words = eventCapNotKept, "%s, over the cap of %d; run 'arenacap inspect' to see why"
 	}
 	text := fmt.Sprintf(words, kindWords(part{Kind: "arenas", Count: arenas}), limit)
 	return event{kind, text, capBody{Arenas: &arenas, Cap: &limit}}
@@ -214,7 +214,7 @@ func capJudged(arenas, limit int) event {
 
 // capSetOtherwise reports that the server's environment sets a cap other than the planned one.
 func capSetOtherwise(set, limit int) event {
-	text := fmt.Sprintf("its environment asks for %d arenas, at most %d were planned; a program in front of it sets that", set, limit)
+	text := fmt.Sprintf("its environment sets a cap of %d instead of the planned %d; a program that starts it has changed MALLOC_ARENA_MAX or GLIBC_TUNABLES", set, limit)
 	return event{eventCapNotKept, text, capBody{Cap: &limit}}
 }
 
@@ -227,14 +227,14 @@ func (e event) of(pid int, name string) event {
 
 // holdsMore reports that a descendant has more address space than the target (size and own, in bytes).
 func holdsMore(pid int, name string, size, own uint64) event {
-	text := fmt.Sprintf("%s[%d], a descendant, has %s of address space and this process %s; the budget measures this process alone: write scope = \"tree\" in [budget]",
+	text := fmt.Sprintf("descendant %s[%d] has %s of address space, this process %s; the budget counts only this process: write scope = \"tree\" in [budget]",
 		name, pid, policy.FormatSize(size), policy.FormatSize(own))
 	return event{eventElsewhere, text, other{pid, name}}
 }
 
 // leftBehind reports a descendant that outlived the target and is not watched; write is the setting that would watch it.
 func leftBehind(pid int, name, write string) event {
-	text := fmt.Sprintf("the program has ended and left %s[%d] behind, which nothing watches; write %s", name, pid, write)
+	text := fmt.Sprintf("the program has ended; its descendant %s[%d] still runs and is not watched; write %s", name, pid, write)
 	return event{eventElsewhere, text, other{pid, name}}
 }
 
@@ -250,7 +250,7 @@ type gapBody struct {
 // gap reports that no sample was taken for this long.
 func gap(length, interval time.Duration) event {
 	length = length.Round(time.Millisecond)
-	text := fmt.Sprintf("no sample for %s, with one due every %s: the watch was stopped, or the machine was asleep or too busy", length, interval)
+	text := fmt.Sprintf("no sample for %s, although the interval is %s; the watch was stopped, or the machine was asleep or too busy", length, interval)
 	return event{eventGap, text, gapBody{length.Seconds()}}
 }
 
@@ -264,7 +264,7 @@ func logFailed(message string, lost int) event {
 }
 
 func linesLost(n int) event {
-	return logFailed(fmt.Sprintf("lines that could not be written here: %d", n), n)
+	return logFailed(fmt.Sprintf("lines lost because this log could not be written: %d", n), n)
 }
 
 type seenBody struct {
@@ -279,7 +279,7 @@ type seenBody struct {
 func exited(o Outcome, remaining int, watched bool) event {
 	text, body := seen(o, remaining)
 	if remaining > 0 && watched {
-		text += fmt.Sprintf("; %d of its processes go on and are watched", remaining)
+		text += fmt.Sprintf("; processes that still run and are watched: %d", remaining)
 	}
 	return event{eventExited, text, body}
 }
@@ -287,7 +287,7 @@ func exited(o Outcome, remaining int, watched bool) event {
 // watchEnded is the end of a watch whose processes still run.
 func watchEnded(o Outcome, remaining int, why string) event {
 	text, body := seen(o, remaining)
-	return event{eventWatchEnded, why + ", and what it watched goes on; " + text, body}
+	return event{eventWatchEnded, why + "; the watched processes continue to run; " + text, body}
 }
 
 // seen is the summary at the end of a watch.

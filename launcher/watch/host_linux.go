@@ -136,7 +136,7 @@ func (h *host) arrange(services []Service) error {
 		interval = min(interval, s.Config.Budget.Interval)
 	}
 	if interval == never {
-		return errors.New("no service of the policy has a budget; write for example [service.mariadb] and beneath it budget.virtual = \"8GiB\"")
+		return errors.New("no service of the policy has a budget; add one, for example [service.mariadb] with the line budget.virtual = \"8GiB\"")
 	}
 	rules, err := service.NewRules(proc.Here, policies)
 	if err != nil {
@@ -207,9 +207,9 @@ func (h *host) lookAround(now time.Duration) {
 		case w.scope.target.ending():
 			w.notified = true
 		case !found:
-			h.drop(w, "the process does not belong to the service any more")
+			h.drop(w, "the process no longer belongs to the service")
 		default:
-			h.drop(w, fmt.Sprintf("the process belongs to service %q now", h.Services[m.Service].Config.Service))
+			h.drop(w, fmt.Sprintf("the process now belongs to service %q", h.Services[m.Service].Config.Service))
 		}
 	}
 	h.reap()
@@ -230,7 +230,7 @@ func (h *host) memberOf(pid int) (m service.Process, found bool) {
 func (h *host) consider(m service.Process, now time.Duration) {
 	s := &h.Services[m.Service]
 	if m.Also >= 0 {
-		h.sayOnce([2]int{m.Service, m.Also}, "process %d is of service %q and fits %q too; such processes belong to the first of the two in the policy", m.PID, s.Policy.Service, h.Services[m.Also].Policy.Service)
+		h.sayOnce([2]int{m.Service, m.Also}, "process %d matches services %q and %q; it counts for %q, the first in the policy", m.PID, s.Policy.Service, h.Services[m.Also].Policy.Service, s.Policy.Service)
 	}
 	if len(s.Config.Limits) == 0 || h.isTarget(m, now) {
 		return
@@ -245,7 +245,7 @@ func (h *host) consider(m service.Process, now time.Duration) {
 		var err error
 		if group, err = groupOf(&process{pid: m.PID, pidfd: -1, dir: -1}, m.Unit); err != nil {
 			if !gone(err) {
-				h.sayOnce("group "+s.Policy.Service, "service %q: %v; scope \"cgroup\" cannot count it", s.Policy.Service, err)
+				h.sayOnce("group "+s.Policy.Service, "service %q: %v; write scope = \"tree\" in [budget]", s.Policy.Service, err)
 			}
 			return
 		}
@@ -342,7 +342,7 @@ func (h *host) reload() {
 		err = h.adopt(services)
 	}
 	if err != nil {
-		h.Say("the policy is not taken over, and the old one stays: %v", err)
+		h.Say("the new policy was rejected, the old one remains in force: %v", err)
 	}
 }
 
@@ -362,7 +362,7 @@ func (h *host) adopt(services []Service) error {
 	for _, w := range h.targets {
 		i := slices.IndexFunc(services, func(s Service) bool { return s.Config.Service == w.cfg.Service })
 		if i < 0 || len(services[i].Config.Limits) == 0 {
-			h.drop(w, "the policy has no budget for the service any more")
+			h.drop(w, "the policy no longer has a budget for the service")
 			continue
 		}
 		w.member.found.Service = i
@@ -376,7 +376,7 @@ func (h *host) adopt(services []Service) error {
 func (w *watched) reconfigure(cfg *Config, log *eventLog) {
 	before := *w.cfg
 	if cfg.Budget.Scope != before.Budget.Scope {
-		w.member.host.drop(w, "the policy has another scope")
+		w.member.host.drop(w, "the scope in the policy has changed")
 		return
 	}
 	w.cfg, w.log = cfg, log
@@ -412,7 +412,7 @@ func (h *host) farewell(why error) {
 			w.outcome.PeakVirtual = max(w.outcome.PeakVirtual, of.outcome.PeakVirtual)
 			w.outcome.PeakResident = max(w.outcome.PeakResident, of.outcome.PeakResident)
 			if of.action != nil && of.action.kill != 0 {
-				text = why.Error() + " and no SIGKILL follows"
+				text = why.Error() + "; the pending SIGKILL is not sent"
 			}
 		}
 		w.report(watchEnded(w.outcome, remaining, text))

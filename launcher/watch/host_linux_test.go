@@ -151,11 +151,11 @@ func TestTheServiceIsFollowed(t *testing.T) {
 	again := startChild(t).rename(t, name)
 	s.of(again.pid(), "started")
 	again.rename(t, "other")
-	if e := s.of(again.pid(), "watch-ended"); !strings.HasPrefix(e.Message, "the process does not belong to the service any more, ") {
+	if e := s.of(again.pid(), "watch-ended"); !strings.HasPrefix(e.Message, "the process no longer belongs to the service; ") {
 		t.Error(e.Message)
 	}
 	s.end()
-	if e := s.of(later.pid(), "watch-ended"); !strings.HasPrefix(e.Message, "SIGTERM has ended the watch, ") || e.Remaining != 1 {
+	if e := s.of(later.pid(), "watch-ended"); !strings.HasPrefix(e.Message, "SIGTERM has ended the watch; ") || e.Remaining != 1 {
 		t.Errorf("%+v", e)
 	}
 	s.wait()
@@ -209,7 +209,7 @@ func TestTwoServicesFit(t *testing.T) {
 	if len(r.Services["first"].Targets) != 2 || len(r.Services["second"].Targets) != 0 {
 		t.Errorf("%+v", r.Services)
 	}
-	if got := s.words(); strings.Count(got, "\n") != 0 || !strings.Contains(got, `is of service "first" and fits "second" too; `) {
+	if got := s.words(); strings.Count(got, "\n") != 0 || !strings.Contains(got, `matches services "first" and "second"; it counts for "first", `) {
 		t.Errorf("it says %q", got)
 	}
 }
@@ -250,7 +250,7 @@ func TestHostReload(t *testing.T) {
 
 	s.hup(errors.New("policy.toml:1:1: no policy"))
 	s.silent()
-	if got, want := s.words(), "the policy is not taken over, and the old one stays: policy.toml:1:1: no policy"; got != want {
+	if got, want := s.words(), "the new policy was rejected, the old one remains in force: policy.toml:1:1: no policy"; got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}
 	s.hup(nil, byName("new", "no such name", far), byName("server", name, "virtual=1099511627776"))
@@ -340,7 +340,7 @@ func TestStateFile(t *testing.T) {
 			must(t, err)
 			defer s.close()
 			kept, err := os.ReadFile(path + ".damaged")
-			if err != nil || string(kept) != text || !strings.Contains(said, "is set aside as") {
+			if err != nil || string(kept) != text || !strings.Contains(said, "is damaged: ") {
 				t.Errorf("%v, %q is kept, it says %q", err, kept, said)
 			}
 		})
@@ -358,7 +358,7 @@ func TestLeftToItsOwnWatch(t *testing.T) {
 	s.of(c.pid(), "started")
 	s.of(c.pid(), "breach virtual")
 	e := s.of(c.pid(), "action virtual terminate")
-	if want := fmt.Sprintf("left to the watch of its own (PID %d); it follows if virtual is still over after 50ms", own); e.Message != want {
+	if want := fmt.Sprintf("the watch that the launch started (PID %d) acts first; this watch acts if virtual is still over the limit after 50ms", own); e.Message != want {
 		t.Errorf("%q, want %q", e.Message, want)
 	}
 	if waited := s.of(c.pid(), "action virtual terminate SIGTERM").Time.Sub(e.Time); waited < 40*time.Millisecond {

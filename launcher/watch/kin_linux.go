@@ -144,7 +144,7 @@ func (w *watched) tellLeft(now time.Duration) {
 	family, write := w.scope.kin, `scope = "tree" in [budget]`
 	switch {
 	case w.scope.kind != "process" && w.silent():
-		family, write = w.scope.others, "a file's path as [log] to: stderr is the program's, and the watch closes it"
+		family, write = w.scope.others, `to = "FILE" in [log], because the watch closes stderr when the program ends`
 	case w.scope.kind == "process" && now < w.state.settleEnds:
 		w.reportOnce("kin", w.scope.findChildren())
 	default:

@@ -87,7 +87,7 @@ func writeAll(fd int, line []byte) error {
 }
 
 // errTorn means that a line was only partly written.
-var errTorn = errors.New("a part of the line was written")
+var errTorn = errors.New("only a part of the line was written")
 
 func whole(n, length int, err error) error {
 	if err == nil && n < length {

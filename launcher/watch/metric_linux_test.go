@@ -13,7 +13,7 @@ import (
 func TestEveryMetric(t *testing.T) {
 	for _, name := range policy.Metrics() {
 		for format, words := range map[string]string{
-			"text": `started: budget %[1]s 1 GiB.*\n.*warning: %[1]s 90[04] MiB.*\n.*breach: %[1]s 2 GiB over.*\n.*recovered: %[1]s [04] (MiB|B)`,
+			"text": `started: budget: %[1]s 1 GiB.*\n.*warning: %[1]s 90[04] MiB.*\n.*breach: %[1]s 2 GiB, over the limit of 1 GiB.*\n.*recovered: %[1]s [04] (MiB|B)`,
 			"json": `"started".*"metric":"%[1]s".*\n.*"warning",.*"metric":"%[1]s".*\n.*"breach",.*"metric":"%[1]s".*\n.*"recovered",.*"metric":"%[1]s"`,
 		} {
 			t.Run(name+" "+format, func(t *testing.T) {

@@ -42,10 +42,10 @@ type process struct {
 func ownProc() error {
 	self, err := os.Readlink(procRoot + "/self")
 	if err != nil {
-		return fmt.Errorf("no process can be watched through /proc: %w; mount one that shows this PID namespace", err)
+		return fmt.Errorf("/proc cannot be used: %w; mount a /proc for this PID namespace", err)
 	}
 	if self != strconv.Itoa(os.Getpid()) {
-		return fmt.Errorf("/proc shows another PID namespace, in which this process is %s and not %d; mount one that shows its own (unshare --mount-proc)", self, os.Getpid())
+		return fmt.Errorf("/proc belongs to another PID namespace, where this process has PID %s instead of %d; mount a /proc for this namespace, for example with unshare --mount-proc", self, os.Getpid())
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func (p *process) openAll() (err error) {
 	}
 	p.name, p.parent, p.born = s.Name, s.Parent, s.Started
 	if p.statm, err = p.open("statm"); err != nil {
-		return fmt.Errorf("process %d cannot be sampled: %w", p.pid, err)
+		return fmt.Errorf("the memory size of process %d cannot be read: %w", p.pid, err)
 	}
 	return nil
 }
@@ -90,9 +90,9 @@ func (p *process) openHandle() error {
 	case err == unix.ESRCH:
 		return fmt.Errorf("no process has PID %d: %w", p.pid, err)
 	case err == unix.EMFILE || err == unix.ENFILE:
-		return fmt.Errorf("process %d cannot be held: %w", p.pid, err)
+		return fmt.Errorf("process %d cannot be opened: %w", p.pid, err)
 	case err == unix.ENOENT, err == unix.EINVAL: // ENOENT since Linux 6.9, EINVAL before
-		return fmt.Errorf("%d is no process; it may be a thread of one: %w", p.pid, err)
+		return fmt.Errorf("%d is not the PID of a process; it may be a thread ID: %w", p.pid, err)
 	}
 	return p.openDir()
 }

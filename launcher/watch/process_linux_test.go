@@ -154,7 +154,7 @@ func TestTheProcOfAnotherNamespace(t *testing.T) {
 	inside.start()
 	defer inside.kill(t)
 	got := inside.mustAsk("attach 1")
-	if want := fmt.Sprintf("in which this process is %d and not 1;", inside.pid()); !strings.Contains(got, want) {
+	if want := fmt.Sprintf("where this process has PID %d instead of 1;", inside.pid()); !strings.Contains(got, want) {
 		t.Errorf("attach says %q, without %q", got, want)
 	}
 }

@@ -165,7 +165,7 @@ func (s *scope) hold(pids []int, into map[int]*process, still func(*process) boo
 		case err == nil:
 			p.release()
 		case !errors.Is(err, unix.ESRCH) && !errors.Is(err, fs.ErrNotExist):
-			failed = fmt.Errorf("process %d is left out: %w", pid, err)
+			failed = fmt.Errorf("process %d is not counted: %w", pid, err)
 		}
 	}
 	return found, failed
@@ -249,7 +249,7 @@ func groupOf(p *process, unit string) (string, error) {
 	}
 	groups, err := cgroup.ParseMemberships(text)
 	if err != nil {
-		return "", fmt.Errorf("cgroup of process %d: %w", p.pid, err)
+		return "", fmt.Errorf("the control group of process %d cannot be read: %w", p.pid, err)
 	}
 	mounts, err := groupMounts()
 	if err != nil {
@@ -270,7 +270,7 @@ func groupOf(p *process, unit string) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("process %d is in no control group but the root, which is the whole host", p.pid)
+	return "", fmt.Errorf("process %d is in the root control group, which covers the whole host", p.pid)
 }
 
 func groupMounts() ([]cgroup.Mount, error) {

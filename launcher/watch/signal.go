@@ -73,7 +73,7 @@ func parseSignal(name string) (syscall.Signal, error) {
 			return n, nil
 		}
 	}
-	return 0, fmt.Errorf("signal %q is none; write a name such as SIGUSR1 or SIGRTMIN+3", name)
+	return 0, fmt.Errorf("unknown signal %q; write a name such as SIGUSR1 or SIGRTMIN+3", name)
 }
 
 func realTime(base int, sign, offset string) (syscall.Signal, error) {

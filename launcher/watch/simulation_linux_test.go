@@ -74,10 +74,10 @@ func TestGap(t *testing.T) {
 		want            string
 	}{
 		{time.Second, 1999 * time.Millisecond, ""},
-		{time.Second, 2001 * time.Millisecond, "gap: no sample for 3.001s, with one due every 1s: "},
-		{time.Second, 8 * time.Hour, "gap: no sample for 8h0m1s, with one due every 1s: "},
+		{time.Second, 2001 * time.Millisecond, "gap: no sample for 3.001s, although the interval is 1s; "},
+		{time.Second, 8 * time.Hour, "gap: no sample for 8h0m1s, although the interval is 1s; "},
 		{10 * time.Millisecond, 480 * time.Millisecond, ""},
-		{10 * time.Millisecond, 500 * time.Millisecond, "gap: no sample for 510ms, with one due every 10ms: "},
+		{10 * time.Millisecond, 500 * time.Millisecond, "gap: no sample for 510ms, although the interval is 10ms; "},
 	} {
 		t.Run(fmt.Sprintf("%s after %s", test.interval, test.pause), func(t *testing.T) {
 			cfg := testConfig("virtual=1073741824")
@@ -133,7 +133,7 @@ func TestLogFailed(t *testing.T) {
 	for range 3 {
 		s.sample(2 << 30)
 	}
-	if got, want := s.said(), "arenacap: authserver[4194304]: log-failed: lines that could not be written here: 1\n"; got != want {
+	if got, want := s.said(), "arenacap: authserver[4194304]: log-failed: lines lost because this log could not be written: 1\n"; got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}
 }

@@ -72,16 +72,16 @@ type targetKey struct {
 // openState locks and reads the file. It renames a damaged file and returns an error if another watch has the lock.
 func openState(path string, say func(format string, args ...any)) (*stateFile, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("the folder of the state file: %w; name another file by --state", err)
+		return nil, fmt.Errorf("the folder of the state file cannot be created: %w; choose another file with --state", err)
 	}
 	lock, err := unix.Open(path+".lock", unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("state file %q cannot be locked: %w; name another by --state", path, err)
+		return nil, fmt.Errorf("state file %q cannot be locked: %w; choose another file with --state", path, err)
 	}
 	s := &stateFile{path: path, lock: lock, former: map[targetKey]targetRecord{}, breached: map[string]int{}, changed: true, say: say}
 	if err := unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		s.close()
-		return nil, fmt.Errorf("another watch writes state file %q; stop it, or name another file by --state", path)
+		return nil, fmt.Errorf("another watch writes state file %q; stop it, or choose another file with --state", path)
 	}
 	s.read()
 	return s, s.sign()
@@ -91,8 +91,11 @@ func openState(path string, say func(format string, args ...any)) (*stateFile, e
 func (s *stateFile) read() {
 	old, err := readRecord(s.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		aside := s.path + ".damaged"
-		s.say("state file %q is set aside as %q, and the counters begin at 0: %v", s.path, aside, withRename(err, os.Rename(s.path, aside)))
+		renamed := fmt.Sprintf("renamed to %q", s.path+".damaged")
+		if err := os.Rename(s.path, s.path+".damaged"); err != nil {
+			renamed = err.Error()
+		}
+		s.say("state file %q is damaged: %v; %s; the counters start at 0", s.path, err, renamed)
 	}
 	if old.Services == nil {
 		old.Services = map[string]*serviceRecord{}
@@ -109,13 +112,6 @@ func (s *stateFile) read() {
 	s.record = record{Version: stateVersion, Boot: boot, Services: old.Services}
 }
 
-func withRename(err, rename error) error {
-	if rename != nil {
-		return fmt.Errorf("%w (%w)", err, rename)
-	}
-	return err
-}
-
 // readRecord reads and validates a state file.
 func readRecord(path string) (r record, err error) {
 	text, err := os.ReadFile(path)
@@ -126,7 +122,7 @@ func readRecord(path string) (r record, err error) {
 		return record{}, err
 	}
 	if r.Version != stateVersion {
-		return record{}, fmt.Errorf("its version is %d, and %d is wanted", r.Version, stateVersion)
+		return record{}, fmt.Errorf("its version is %d, expected %d", r.Version, stateVersion)
 	}
 	for name, s := range r.Services {
 		if s == nil {

@@ -48,17 +48,17 @@ type Config struct {
 func (c Config) check() error {
 	switch b := c.Budget; {
 	case b.Interval < time.Millisecond:
-		return fmt.Errorf("interval %s is under 1ms", b.Interval)
+		return fmt.Errorf("interval %s is too short; the minimum is 1ms", b.Interval)
 	case b.Breach.N < 1 || b.Breach.Of < b.Breach.N || b.Breach.Of > 1<<16:
-		return fmt.Errorf("breach %d/%d is no window; write for example 3/5", b.Breach.N, b.Breach.Of)
+		return fmt.Errorf("breach %d/%d is invalid; write N/M with 1 <= N <= M <= 65536, for example 3/5", b.Breach.N, b.Breach.Of)
 	case b.WarnAt < 1 || b.WarnAt > 100:
-		return fmt.Errorf("warn_at %d%% is not from 1%% to 100%%", b.WarnAt)
+		return fmt.Errorf("warn_at %d%% is out of range; write 1%% to 100%%", b.WarnAt)
 	case b.Settle < 0 || b.Grace < 0 || b.Timeout < 0:
-		return fmt.Errorf("settle, grace and timeout cannot be under 0")
+		return fmt.Errorf("settle, grace and timeout must not be negative")
 	}
 	for _, l := range c.Limits {
 		if _, known := metrics[l.Metric]; !known {
-			return fmt.Errorf("metric %q cannot be read from a sample", l.Metric)
+			return fmt.Errorf("unknown metric %q", l.Metric)
 		}
 	}
 	if c.Budget.Action == "signal" {

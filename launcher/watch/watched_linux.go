@@ -95,7 +95,7 @@ func (w *watched) start() {
 	w.looked = w.clock()
 	w.report(started(*w.cfg))
 	if w.noLog != nil && w.member == nil {
-		w.report(logFailed(w.noLog.Error()+"; stderr takes its place", 0))
+		w.report(logFailed(w.noLog.Error()+"; events go to stderr instead", 0))
 	}
 	for _, why := range w.cfg.Notices {
 		w.report(capCannotWork(why))
@@ -194,7 +194,7 @@ func (w *watched) abandon(why error) {
 	w.outcome.Elapsed = w.clock() - w.began
 	text := why.Error()
 	if w.action != nil && w.action.kill != 0 {
-		text += " and no SIGKILL follows"
+		text += "; the pending SIGKILL is not sent"
 	}
 	w.report(watchEnded(w.outcome, len(w.scope.all()), text))
 }

@@ -40,7 +40,7 @@ func decodeConfig(data []byte) (Config, error) {
 		err = fmt.Errorf("%d trailing bytes", trailing)
 	}
 	if err != nil {
-		return Config{}, fmt.Errorf("the watch's configuration is not valid: %w", err)
+		return Config{}, fmt.Errorf("the watch's configuration is invalid: %w", err)
 	}
 	c := w.Config
 	c.Service, c.Program, c.Server, c.PolicyFile, c.Path = string(w.Service), string(w.Program), string(w.Server), string(w.PolicyFile), string(w.Path)

@@ -92,7 +92,7 @@ func TestWireIsExact(t *testing.T) {
 		strings.Replace(data, "{", " {", 1): "",
 		`{"Sevrice":"",` + data[1:]:         `unknown field "Sevrice"`,
 		`{"Service":"é",` + data[1:]:        "illegal base64 data",
-		"{}":                                "interval 0s is under 1ms",
+		"{}":                                "interval 0s is too short; the minimum is 1ms",
 		"":                                  "EOF",
 	} {
 		_, err := decodeConfig([]byte(given))
