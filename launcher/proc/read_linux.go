@@ -23,16 +23,23 @@ const maxFile = 64 << 20
 
 // Read reads a whole file. It makes fewer system calls than os.ReadFile, which also tries to add the file to the runtime's
 // poller; that doubles the time for a small file.
-func (r Root) Read(path string) ([]byte, error) {
+func (r Root) Read(path string) ([]byte, error) { return r.ReadInto(new([]byte), path) }
+
+// ReadInto is Read into a buffer, which may be nil at first and grows as needed. The text is valid until the buffer's next use.
+func (r Root) ReadInto(buffer *[]byte, path string) (text []byte, err error) {
 	fd, err := r.open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	text := make([]byte, 0, 4096) // for most files one read returns at most a page
+	if *buffer == nil {
+		*buffer = make([]byte, 4096) // for most files one read returns at most a page
+	}
+	text = (*buffer)[:0]
 	for {
 		if len(text) == cap(text) {
 			text = append(text, make([]byte, len(text))...)[:len(text)]
+			*buffer = text
 		}
 		n, err := retry(func() (int, error) { return unix.Read(fd, text[len(text):cap(text)]) })
 		text = text[:len(text)+n]

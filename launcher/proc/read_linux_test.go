@@ -12,14 +12,17 @@ import (
 )
 
 func TestRead(t *testing.T) {
-	root := Root(t.TempDir())
-	for _, size := range []int{0, 1, 4095, 4096, 4097, 100_000} {
+	root, buffer := Root(t.TempDir()), []byte(nil)
+	for _, size := range []int{0, 1, 4095, 4096, 4097, 100_000, 1} {
 		want := bytes.Repeat([]byte("x"), size)
 		if err := os.WriteFile(string(root)+"/file", want, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := root.Read("/file"); !bytes.Equal(got, want) || err != nil {
 			t.Errorf("%d bytes of %d, %v", len(got), size, err)
+		}
+		if got, err := root.ReadInto(&buffer, "/file"); !bytes.Equal(got, want) || err != nil {
+			t.Errorf("%d bytes of %d into a buffer, %v", len(got), size, err)
 		}
 	}
 	if err := os.Truncate(string(root)+"/file", maxFile+1); err != nil {

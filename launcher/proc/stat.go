@@ -38,7 +38,10 @@ func ParseStat(text []byte) (Stat, error) {
 	if open < 0 || end < open {
 		return Stat{}, fmt.Errorf("stat %.80q contains no name in parentheses", text)
 	}
-	fields := bytes.Fields(text[end+1:])
+	fields := make([][]byte, 0, 50) // on the stack
+	for field := range bytes.FieldsSeq(text[end+1:]) {
+		fields = append(fields, field)
+	}
 	const first, last = 3, 23
 	if len(fields) <= last-first || len(fields[0]) != 1 {
 		return Stat{}, fmt.Errorf("stat %.80q has too few fields", text)

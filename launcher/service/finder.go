@@ -28,6 +28,10 @@ type Finder struct {
 	root    proc.Root
 	rules   *Rules
 	seen    []seen        // by PID
+	before  []seen        // the same at the previous scan; its memory is used again
+	pids    []int         // the running processes
+	members []Process     // the result of Look
+	buffer  []byte        // of the last file that was read
 	blind   bool          // /proc/loadavg is not the kernel's
 	last    int           // last assigned PID at the last scan; 0: unknown
 	since   int           // the same at the scan before: the kernel assigns a PID shortly before the process is visible
@@ -65,16 +69,17 @@ func sameKind(a, b string) bool {
 	return unix.Statfs(a, &x) == nil && unix.Statfs(b, &y) == nil && x.Type == y.Type
 }
 
-// Look returns every process that belongs to a service, sorted by PID, possibly with zombies. now is the time since boot.
-func (f *Finder) Look(now time.Duration) (members []Process, err error) {
+// Look returns every process that belongs to a service, sorted by PID, possibly with zombies, until the next call. now is the
+// time since boot. held reports whether the caller holds a process and calls Forget after its end; scans do not check that
+// such a process still exists. It may be nil.
+func (f *Finder) Look(now time.Duration, held func(pid int) bool) (members []Process, err error) {
 	last := f.lastPID()
-	pids, err := f.pids(last, now)
-	if err != nil {
+	if err := f.findPIDs(last, now, held); err != nil {
 		return nil, fmt.Errorf("the processes cannot be listed: %w", err)
 	}
 	before := f.seen
-	f.seen = make([]seen, 0, len(pids)+16)
-	for _, pid := range pids {
+	f.seen, f.before, f.members = f.before[:0], before, f.members[:0]
+	for _, pid := range f.pids {
 		for len(before) > 0 && before[0].PID < pid {
 			before = before[1:]
 		}
@@ -93,45 +98,47 @@ func (f *Finder) Look(now time.Duration) (members []Process, err error) {
 		}
 		f.seen = append(f.seen, s)
 		if s.Service >= 0 {
-			members = append(members, s.Process)
+			f.members = append(f.members, s.Process)
 		}
 	}
 	f.since, f.last = f.last, last
-	return members, nil
+	return f.members, nil
 }
 
 // mostNew: up to this many new PIDs, or half the number of processes if that is more, are tried one by one; for more,
 // /proc is listed. Trying a PID costs about as much as one entry of a listing, 2 µs.
 const mostNew = 500
 
-// pids returns the running processes, sorted. Among those without a service there may be some that have ended.
-func (f *Finder) pids(last int, now time.Duration) (pids []int, err error) {
+// findPIDs sets pids to the running processes, sorted. Among those without a service there may be some that have ended.
+func (f *Finder) findPIDs(last int, now time.Duration, held func(pid int) bool) (err error) {
 	if f.since == 0 || last < f.since || last-f.since > max(mostNew, len(f.seen)/2) || now >= f.list {
 		f.list = now + mostPause
-		pids, err = f.root.Numbers("/proc")
-		slices.Sort(pids)
-		return pids, err
+		f.pids, err = f.root.Numbers("/proc")
+		slices.Sort(f.pids)
+		return err
 	}
+	f.pids = f.pids[:0]
 	for _, s := range f.seen {
-		if s.Service < 0 || f.root.Exists("/proc/"+strconv.Itoa(s.PID)) {
-			pids = append(pids, s.PID)
+		if s.Service < 0 || held != nil && held(s.PID) || f.root.Exists("/proc/"+strconv.Itoa(s.PID)) {
+			f.pids = append(f.pids, s.PID)
 		}
 	}
 	for pid := f.since + 1; pid <= last; pid++ {
-		text, err := f.root.Read("/proc/" + strconv.Itoa(pid) + "/status")
+		text, err := newProcess(f.root, &f.buffer, pid).read("status")
 		if of, ok := proc.ParseThreadGroup(text); err == nil && ok && of == pid { // threads have PIDs too
-			pids = append(pids, pid)
+			f.pids = append(f.pids, pid)
 		}
 	}
-	slices.Sort(pids)
-	return slices.Compact(pids), nil
+	slices.Sort(f.pids)
+	f.pids = slices.Compact(f.pids)
+	return nil
 }
 
 func (f *Finder) lastPID() int {
 	if f.blind {
 		return 0
 	}
-	text, _ := f.root.Read("/proc/loadavg")
+	text, _ := f.root.ReadInto(&f.buffer, "/proc/loadavg")
 	last, _ := proc.ParseLoadavg(text)
 	return last
 }
@@ -151,9 +158,13 @@ func (f *Finder) Forget(pid int) {
 	}
 }
 
+func (f *Finder) read(pid int) (*process, error) { return readProcess(f.root, &f.buffer, pid) }
+
+func (f *Finder) watchedBy(pid int) (target int) { return watchedBy(f.root, &f.buffer, pid) }
+
 // examine reads a process. If that fails it keeps the earlier result.
 func (f *Finder) examine(s seen, now time.Duration) (_ seen, alive bool) {
-	p, err := readProcess(f.root, s.PID)
+	p, err := f.read(s.PID)
 	if err != nil {
 		return s, !gone(err)
 	}
@@ -178,17 +189,17 @@ func (f *Finder) noteWatch(pid int, name string) {
 	if name != watchComm {
 		return
 	}
-	if target := watchedBy(f.root, pid); target != 0 {
+	if target := f.watchedBy(pid); target != 0 {
 		f.watches[pid] = target
 	}
 }
 
 // IsWatch reports whether a process is still the watch of a launch.
-func (f *Finder) IsWatch(pid int) bool { return f.watches[pid] != 0 && watchedBy(f.root, pid) != 0 }
+func (f *Finder) IsWatch(pid int) bool { return f.watches[pid] != 0 && f.watchedBy(pid) != 0 }
 
 // Fits reads a process again and reports whether it is still the same process and belongs to the same service.
 func (f *Finder) Fits(found Process) bool {
-	p, err := readProcess(f.root, found.PID)
+	p, err := f.read(found.PID)
 	if err != nil || p.Started != found.Started {
 		return false
 	}
@@ -199,7 +210,7 @@ func (f *Finder) Fits(found Process) bool {
 // WatchOf returns the PID of the launch's watch that watches a process now; 0: none.
 func (f *Finder) WatchOf(target int) int {
 	for pid, of := range f.watches {
-		if now := watchedBy(f.root, pid); now != of {
+		if now := f.watchedBy(pid); now != of {
 			delete(f.watches, pid)
 		} else if of == target {
 			return pid

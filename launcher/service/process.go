@@ -15,19 +15,28 @@ import (
 type process struct {
 	proc.Stat
 	root                 proc.Root
+	buffer               *[]byte
 	folder               string
 	unitRead, exeRead    bool
 	unitValue, exeTarget string
 	failed               error // the first error; the facts are incomplete then
 }
 
-func readProcess(root proc.Root, pid int) (*process, error) {
-	p := &process{root: root, folder: "/proc/" + strconv.Itoa(pid)}
-	text, err := root.Read(p.folder + "/stat")
+func newProcess(root proc.Root, buffer *[]byte, pid int) *process {
+	return &process{root: root, buffer: buffer, folder: "/proc/" + strconv.Itoa(pid)}
+}
+
+func readProcess(root proc.Root, buffer *[]byte, pid int) (*process, error) {
+	p := newProcess(root, buffer, pid)
+	text, err := p.read("stat")
 	if err == nil {
 		p.Stat, err = proc.ParseStat(text)
 	}
 	return p, err
+}
+
+func (p *process) read(name string) ([]byte, error) {
+	return p.root.ReadInto(p.buffer, p.folder+"/"+name)
 }
 
 func (p *process) fail(err error) {
@@ -43,7 +52,7 @@ func (p *process) unit() string {
 		return p.unitValue
 	}
 	p.unitRead = true
-	text, err := p.root.Read(p.folder + "/cgroup")
+	text, err := p.read("cgroup")
 	if err != nil {
 		p.fail(err)
 		return ""
@@ -78,7 +87,7 @@ func (p *process) isOf(user uint32) bool {
 }
 
 func (p *process) users() (users proc.Users, known bool) {
-	text, err := p.root.Read(p.folder + "/status")
+	text, err := p.read("status")
 	if err != nil {
 		p.fail(err)
 		return proc.Users{}, false

@@ -99,7 +99,7 @@ func (f fake) finder(matches ...policy.Match) *Finder {
 // look is which services the processes have: "pid:service" each, with "+also" where they fit another too.
 func look(t *testing.T, f *Finder, now time.Duration) (got string) {
 	t.Helper()
-	members, err := f.Look(now)
+	members, err := f.Look(now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,13 +257,42 @@ func TestLooks(t *testing.T) {
 	want(100, "30:0 900:0 ")
 }
 
+// A process that the caller holds stays until Forget, and a look does not open what it knows: it allocates only for
+// /proc/loadavg and for the one process that is not held.
+func TestHeldProcesses(t *testing.T) {
+	f := newFake(t)
+	for pid := 101; pid <= 200; pid++ {
+		f.process(pid, fakeProcess{name: "server", started: time.Second})
+	}
+	f.given(200)
+	finder := f.finder(policy.Match{Name: "server"})
+	held := func(pid int) bool { return pid != 110 }
+	want := func(now time.Duration, want int) {
+		t.Helper()
+		if members, err := finder.Look(now, held); len(members) != want || err != nil {
+			t.Fatalf("after %s: %d processes, %v; want %d", now, len(members), err, want)
+		}
+	}
+	want(50*time.Second, 100)
+	want(51*time.Second, 100)
+	if n := testing.AllocsPerRun(10, func() { want(52*time.Second, 100) }); n > 10 {
+		t.Errorf("a look allocates %.0f times", n)
+	}
+	f.end(110)
+	want(53*time.Second, 99)
+	f.end(120)
+	want(54*time.Second, 99)
+	finder.Forget(120)
+	want(55*time.Second, 98)
+}
+
 // What cannot be read for a moment keeps its service, and what no longer fits loses it.
 func TestFits(t *testing.T) {
 	f := newFake(t)
 	p := fakeProcess{name: "java", real: 115, effective: 115, started: time.Second}
 	f.process(20, p)
 	finder := f.finder(policy.Match{Name: "java", User: "hdfs"})
-	members, err := finder.Look(time.Minute)
+	members, err := finder.Look(time.Minute, nil)
 	if err != nil || len(members) != 1 || !finder.Fits(members[0]) {
 		t.Fatalf("%+v, %v", members, err)
 	}
@@ -341,7 +370,7 @@ func TestRealProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := func() bool {
-		members, err := finder.Look(0)
+		members, err := finder.Look(0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -370,7 +399,7 @@ func BenchmarkLook(b *testing.B) {
 	}
 	finder := NewFinder(proc.Here, rules)
 	for b.Loop() {
-		if _, err := finder.Look(1 << 60); err != nil {
+		if _, err := finder.Look(1<<60, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -27,7 +27,7 @@ func Watches(root proc.Root) (watches map[int]int, err error) {
 		if err != nil || strings.TrimSuffix(string(comm), "\n") != watchComm {
 			continue
 		}
-		if target := watchedBy(root, pid); target != 0 {
+		if target := watchedBy(root, new([]byte), pid); target != 0 {
 			watches[target] = pid
 		}
 	}
@@ -37,19 +37,19 @@ func Watches(root proc.Root) (watches map[int]int, err error) {
 // watchedBy returns the PID of the target that the watch pid names in its command line; 0 if the process pid is not a watch,
 // or if its target has ended. Any process can give itself the name of a watch, so watchedBy accepts only a process that runs
 // as root or as the user of the target.
-func watchedBy(root proc.Root, pid int) (target int) {
-	p, err := readProcess(root, pid)
+func watchedBy(root proc.Root, buffer *[]byte, pid int) (target int) {
+	p, err := readProcess(root, buffer, pid)
 	if err != nil || p.Ended() || p.Name != watchComm {
 		return 0
 	}
-	text, _ := root.Read(p.folder + "/cmdline")
+	text, _ := p.read("cmdline")
 	number, ok := strings.CutPrefix(strings.TrimRight(string(text), "\x00"), watchName)
 	target, err = strconv.Atoi(number)
 	if !ok || err != nil || target <= 0 {
 		return 0
 	}
 	own, known := p.users()
-	of, alive := (&process{root: root, folder: "/proc/" + strconv.Itoa(target)}).users()
+	of, alive := newProcess(root, buffer, target).users()
 	if !known || !alive || own != (proc.Users{}) && own != of {
 		return 0
 	}

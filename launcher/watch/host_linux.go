@@ -194,7 +194,7 @@ func (h *host) run(ctx context.Context) error {
 
 // lookAround adds processes that joined a service and drops those that left it.
 func (h *host) lookAround(now time.Duration) {
-	members, err := h.finder.Look(now)
+	members, err := h.finder.Look(now, h.holds)
 	if err != nil {
 		h.sayOnce("look", "%v", err)
 		return
@@ -216,6 +216,12 @@ func (h *host) lookAround(now time.Duration) {
 	for _, m := range members {
 		h.consider(m, now)
 	}
+}
+
+// holds reports whether the watch learns the end of a process by itself.
+func (h *host) holds(pid int) bool {
+	w := h.targets[pid]
+	return w != nil && !w.ended
 }
 
 func (h *host) memberOf(pid int) (m service.Process, found bool) {

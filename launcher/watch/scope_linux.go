@@ -50,6 +50,9 @@ func newScope(target *process, kind string, excluded func(pid int) bool) *scope 
 
 // refresh drops the processes that have ended and finds new ones.
 func (s *scope) refresh() error {
+	if s.kind == "process" {
+		return nil
+	}
 	for pid, p := range s.others {
 		if p.ended() {
 			s.drop(pid)
@@ -58,13 +61,10 @@ func (s *scope) refresh() error {
 	if s.perStart && len(s.others) == 0 && s.target.ended() {
 		return nil
 	}
-	switch s.kind {
-	case "tree":
+	if s.kind == "tree" {
 		return s.findDescendants()
-	case "cgroup":
-		return s.findGroup()
 	}
-	return nil
+	return s.findGroup()
 }
 
 func (s *scope) drop(pid int) {
