@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -223,6 +224,41 @@ func TestTrust(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
 		})
+	}
+}
+
+// TestTrustOfReadOnlyMount: a ConfigMap is a read-only mount, whose folder has mode 0777 and whose file is behind two links.
+func TestTrustOfReadOnlyMount(t *testing.T) {
+	needsRoot(t)
+	dir := t.TempDir()
+	write(t, dir+"/mount/..2026/policy.toml", "arenas.cap = 4\n")
+	links := errors.Join(os.Symlink("..2026", dir+"/mount/..data"), os.Symlink("..data/policy.toml", dir+"/mount/policy.toml"))
+	if err := errors.Join(links, os.Chmod(dir+"/mount", 0o777), os.Chmod(dir+"/mount/..2026", 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	path := dir + "/mount/policy.toml"
+	if _, err := Load(Lookup{Named: path, Root: true}); err == nil {
+		t.Error("trusted before the mount")
+	}
+	if err := syscall.Mount(dir+"/mount", dir+"/mount", "", syscall.MS_BIND, ""); err != nil {
+		t.Skipf("mount: %v", err)
+	}
+	defer func() {
+		if err := syscall.Unmount(dir+"/mount", syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := syscall.Mount("", dir+"/mount", "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := Load(Lookup{Named: path, Root: true}); err != nil || p.Arenas.Cap.N != 4 {
+		t.Errorf("%v, %v", p.Arenas.Cap, err)
+	}
+	if found := check(path); found != nil {
+		t.Error(found)
+	}
+	if err := os.Chmod(dir+"/mount/..2026/policy.toml", 0o666); !errors.Is(err, syscall.EROFS) {
+		t.Error("the mount is not read-only:", err)
 	}
 }
 

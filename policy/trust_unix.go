@@ -111,8 +111,8 @@ func (w *walk) judge(step string) (fs.FileInfo, *problem) {
 	return info, w.untrusted(step, info)
 }
 
-// untrusted checks one step. The mode of a link has no meaning, and in a sticky folder other users cannot
-// replace root's files.
+// untrusted checks one step. The mode of a link has no meaning. In a sticky folder other users cannot replace
+// root's files, and on a read-only mount nobody can.
 func (w *walk) untrusted(step string, info fs.FileInfo) *problem {
 	path := w.path
 	mode := info.Mode()
@@ -132,6 +132,8 @@ func (w *walk) untrusted(step string, info fs.FileInfo) *problem {
 	case stranger:
 		return refused(path, fmt.Sprintf("%s belongs to uid %d", what(), stat.Uid), "chown root "+ShellWord(step))
 	case mode&fs.ModeSymlink != 0 || mode.IsDir() && mode&fs.ModeSticky != 0:
+		return nil
+	case mode.IsDir() && errors.Is(mayWrite(step), syscall.EROFS): // the folder of a ConfigMap has mode 0777
 		return nil
 	case mode.Perm()&0o022 != 0:
 		return refused(path, fmt.Sprintf("%s can be written by group or others (mode %04o)", what(), mode.Perm()), "chmod go-w "+ShellWord(step))

@@ -143,6 +143,7 @@ func TestCompletionsInTheRealShells(t *testing.T) {
 		{"arenacap watch --budget 4G ", number, "policy.toml"},
 		{"arenacap unit systemd-jour", "systemd-journald.service", ""},
 		{"arenacap unit --root fold", "folder", ""},
+		{"arenacap copy-to fold", "folder", ""},
 	}
 	var lines []string
 	for _, test := range table {

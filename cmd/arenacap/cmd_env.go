@@ -14,11 +14,13 @@ func envCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "env",
 		Usage:     "print the variables for sourcing",
-		UsageText: "eval \"$(arenacap env)\"\n   arenacap env --shell fish | source",
+		UsageText: "eval \"$(arenacap env)\"\n   arenacap env --shell fish | source\n   arenacap env --shell kubernetes",
 		Description: "Prints the variables that run would set and unset: as shell commands, as a file\n" +
 			"for systemd or docker, or as lines for a Slurm TaskProlog. systemd and docker\n" +
 			"files cannot unset a variable, so they set it to an empty value, which glibc\n" +
-			"ignores. Budgets have no effect, because env launches nothing.",
+			"ignores. Budgets have no effect, because env launches nothing.\n\n" +
+			"kubernetes is the env list of a container. It depends on the policy and the\n" +
+			"flags only, not on this machine: a per-core cap refers to limits.cpu.",
 		Flags:  []cli.Flag{&cli.StringFlag{Name: "shell", Value: "sh", Usage: "`DIALECT` is " + dialectsInWords()}},
 		Action: env,
 	}
@@ -27,6 +29,9 @@ func envCommand() *cli.Command {
 func env(c *cli.Context) error {
 	if err := refuseOperands(c); err != nil {
 		return err
+	}
+	if c.String("shell") == kubernetes {
+		return envKubernetes(c)
 	}
 	plan, err := makePlan(lineOf(c), 0)
 	if err != nil {

@@ -30,7 +30,8 @@ var dialects = []dialect{
 	{"systemd", nil, "%s=%s\n", "%s=\n", quoteSystemd},
 	{"docker", nil, "%s=%s\n", "%s=\n", checkDocker},
 	{"slurm", nil, "export %s=%s\n", "unset %s\n", checkSlurm},
-	{name: "json"}, // renderJSON
+	{name: kubernetes}, // envKubernetes
+	{name: "json"},     // renderJSON
 }
 
 // dialectNames returns all values of --shell.

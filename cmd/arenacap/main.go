@@ -45,7 +45,7 @@ func newApp() *cli.App {
 			"'arenacap plan PROGRAM' shows whether a cap works.",
 		Flags: append(commonFlags(""), cli.HelpFlag), // the library adds it only if no command has the name help
 		Commands: []*cli.Command{
-			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(), unitCommand(),
+			runCommand(), envCommand(), planCommand(), checkCommand(), inspectCommand(), psCommand(), watchCommand(), sweepCommand(), unitCommand(), copyToCommand(),
 		},
 		Action:                    orVersion(noCommand),
 		HideHelpCommand:           true,
@@ -112,4 +112,5 @@ var synonyms = map[string]string{
 	"validate": "check", "lint": "check", "verify": "check", "test": "check", "status": "ps", "list": "ps", "ls": "ps", "top": "ps",
 	"exec": "run", "start": "run", "launch": "run", "show": "inspect", "info": "inspect", "attach": "watch", "monitor": "watch",
 	"explain": "plan", "install": "unit", "systemd": "unit", "bench": "sweep", "benchmark": "sweep", "export": "env",
+	"copy": "copy-to", "cp": "copy-to",
 }

@@ -487,7 +487,8 @@ func refusals(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}{
 		{"a mistake", []string{mistake}, 125, `policy.toml:2:1: unknown key "caps" in [arenas]; did you mean "cap"?`},
 		{"one file of a ConfigMap, root", []string{file, "--user=0:0"}, 0, "2"},
-		{"the folder of a ConfigMap, root", []string{folder, "--user=0:0"}, 125, `"/etc/arenacap" can be written by group or others`},
+		{"the folder of a ConfigMap, root", []string{folder, "--user=0:0"}, 0, "2"},
+		{"the same folder, writable", []string{strings.TrimSuffix(folder, ":ro"), "--user=0:0"}, 125, `"/etc/arenacap" can be written by group or others`},
 		{"the folder of a ConfigMap, another user", []string{folder}, 0, "2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -21,11 +21,8 @@ var ErrNoLibrary = errors.New("a limit is a percentage of the host's memory, whi
 // Plan resolves the plan from the policy, the flags, the machine and the inherited environment. need adds facts to look
 // up. It has no side effects.
 func (l Line) Plan(need machine.Need, lib machine.Host) (policy.Plan, error) {
-	p, err := l.Policy()
+	p, err := l.Overridden()
 	if err != nil {
-		return policy.Plan{}, err
-	}
-	if err := l.apply(&p); err != nil {
 		return policy.Plan{}, err
 	}
 	inherited := environ.Inherited(origin.Environ())
@@ -89,6 +86,15 @@ func (l Line) Policy() (policy.Policy, error) {
 		return policy.Policy{}, err
 	}
 	return policy.Load(where)
+}
+
+// Overridden reads the policy for this line and applies the flags.
+func (l Line) Overridden() (policy.Policy, error) {
+	p, err := l.Policy()
+	if err == nil {
+		err = l.apply(&p)
+	}
+	return p, err
 }
 
 // lookup says where the policy of this line is.

@@ -1,0 +1,107 @@
+package main
+
+// The command copy-to.
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/cmd/arenacap/internal/say"
+)
+
+func copyToCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "copy-to",
+		Usage:     "copy this program into a folder, for images that have no cp",
+		UsageText: "arenacap copy-to DIR",
+		Description: "Writes DIR/arenacap, with mode 0755, for example from an init container into a\n" +
+			"volume that the server's container mounts too. The file is complete at every\n" +
+			"moment, needs no other file, and stays untouched if it is already the same.",
+		Action: copyTo,
+	}
+}
+
+func copyTo(c *cli.Context) error {
+	if err := refuseFlags(c); err != nil {
+		return err
+	}
+	folder := c.Args().First()
+	switch {
+	case c.NArg() != 1:
+		return say.Usage("copy-to", fmt.Sprintf("copy-to takes one DIR, not %d", c.NArg()))
+	case folder == "":
+		return say.Usage("copy-to", "the folder name is empty")
+	}
+	path := filepath.Join(folder, "arenacap")
+	program, err := os.ReadFile("/proc/self/exe") // also if its file was removed or replaced
+	if err != nil {
+		return fmt.Errorf("cannot read this program: %w", err)
+	}
+	if isProgram(path, program) {
+		speaker(c).Explain("%s is the same already", path)
+		return nil
+	}
+	if err := writeProgram(path, program); err != nil {
+		return cannotCopy(path, len(program), err)
+	}
+	if speaker(c).Quiet {
+		return nil
+	}
+	_, err = fmt.Fprintf(c.App.Writer, "wrote %s\n", path)
+	return err
+}
+
+const programMode fs.FileMode = 0o755
+
+// isProgram reports whether path is a file with these contents and programMode.
+func isProgram(path string, program []byte) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode() != programMode || info.Size() != int64(len(program)) {
+		return false
+	}
+	old, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(old, program)
+}
+
+// writeProgram replaces the file at path, atomically.
+func writeProgram(path string, program []byte) error {
+	return withDraft(path, func(draft *os.File) error {
+		if _, err := draft.Write(program); err != nil {
+			return err
+		}
+		if err := draft.Chmod(programMode); err != nil {
+			return err
+		}
+		if err := draft.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		return os.Rename(draft.Name(), path)
+	})
+}
+
+// cannotCopy names the file instead of its draft, and what to do.
+func cannotCopy(path string, size int, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		hint = "; DIR has to be an existing folder, such as the mountPath of an emptyDir"
+	case errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.EEXIST):
+		hint = "; a folder is in its place"
+	case errors.Is(err, syscall.EROFS):
+		hint = "; mount the volume without readOnly in this container"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		hint = fmt.Sprintf("; it needs %d MiB", size>>20+1)
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		err = errno
+	}
+	return fmt.Errorf("cannot write %q: %w%s", path, err, hint)
+}

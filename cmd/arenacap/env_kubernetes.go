@@ -1,0 +1,98 @@
+package main
+
+// The dialect kubernetes of env: the env list of a container in a manifest. It depends on the policy and the flags only,
+// because the pod runs on another machine.
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/policy"
+)
+
+const kubernetes = "kubernetes"
+
+func envKubernetes(c *cli.Context) error {
+	p, err := lineOf(c).Overridden()
+	if err != nil {
+		return err
+	}
+	v := speaker(c)
+	v.Notes(p.Notes)
+	list, err := kubernetesList(p)
+	if err != nil {
+		return err
+	}
+	_, err = c.App.Writer.Write([]byte(list))
+	return err
+}
+
+// kubernetesList writes the env list for a policy.
+func kubernetesList(p policy.Policy) (string, error) {
+	if why := notInManifest(p); why != "" {
+		return "", fmt.Errorf("the env list of a manifest cannot express %s; make 'arenacap run --' the container's entry point instead", why)
+	}
+	if p.NeedsCores(policy.Inherited{}) {
+		return perCoreList, nil
+	}
+	if err := p.Override("budget", "off"); err != nil { // a percentage would need the memory of the machine
+		return "", err
+	}
+	plan, err := p.Resolve(policy.Machine{})
+	if err != nil {
+		return "", err
+	}
+	test := ""
+	switch plan.Mode {
+	case policy.Off:
+		return "env: []\n", nil
+	case policy.Fixed, policy.PerCore:
+		test = strconv.Itoa(plan.ArenaTest)
+	}
+	return fmt.Sprintf(fixedList, plan.ArenaMax, test), nil
+}
+
+// fixedList takes the cap and the value of MALLOC_ARENA_TEST. An empty value, which glibc ignores, replaces one of the image.
+const fixedList = `env:
+- name: MALLOC_ARENA_MAX
+  value: "%d"
+- name: MALLOC_ARENA_TEST
+  value: %q
+`
+
+const perCoreList = `env:
+# The built-in min = 2 is dropped: a limit of one core gives a cap of 1. Without limits.cpu the node's cores count.
+- name: MALLOC_ARENA_MAX
+  valueFrom:
+    resourceFieldRef:
+      resource: limits.cpu
+- name: MALLOC_ARENA_TEST
+  value: "1"
+`
+
+// notInManifest returns the settings of a policy that a manifest cannot express, or "".
+func notInManifest(p policy.Policy) string {
+	var all []string
+	add := func(bad bool, format string, args ...any) {
+		if bad {
+			all = append(all, fmt.Sprintf(format, args...))
+		}
+	}
+	a := p.Arenas
+	add(a.HugePages == "off", `huge_pages = "off", which has to keep the rest of GLIBC_TUNABLES`)
+	add(a.Inherited == "keep" && a.Cap.From != "--arenas", `inherited = "keep", because the list replaces what the image sets`)
+	if a.Cap.Mode == "" || a.Cap.Mode == policy.PerCore {
+		add(p.NeedsProgram(), "max_reserved, which depends on the program")
+	}
+	if p.NeedsCores(policy.Inherited{}) {
+		add(a.Cap.Mode != "" && a.Cap.String() != "1/core", `cap = %q (%s), because limits.cpu has no factor`, a.Cap, a.Cap.From)
+		add(a.Cores.Rule == "online" || a.Cores.Rule == "affinity", "cores = %q, because there is only limits.cpu", a.Cores.Rule)
+		add(a.Min != 0, "min = %d", a.Min)
+		add(a.Max != 0, "max = %d", a.Max)
+		add(a.Test > 1, "test = %d, which has to be less than the cap", a.Test)
+	}
+	return strings.Join(all, "; ")
+}
