@@ -3,9 +3,11 @@ package target
 // Parser of a carrier's arguments: it reads flags as getopt_long(3) does, by the carrier's row of the table.
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -21,7 +23,9 @@ type reading struct {
 	args    []string // "$0" and "$@" of text
 	user    string   // the user as which the program runs; "" if not given
 	stays   bool     // the carrier remains as the parent of the program
-	root    bool     // the program has another root directory
+	root    string   // the root directory of the program; "" if it has that of the carrier, unknownRoot
+	tool    string   // of valgrind
+	traces  bool     // the tool also runs what the program executes
 	problem string   // why there is no command, a sentence
 	sure    bool     // despite problem, all flags were understood, so the environment fields are right
 
@@ -31,6 +35,9 @@ type reading struct {
 	set       []string // NAME=VALUE
 	variables string   // directory of variables (envdir(8))
 }
+
+// unknownRoot is a directory that does not exist, for a program whose files arenacap cannot find.
+const unknownRoot = "/\x00"
 
 // carrierAt returns the table row for the program at a path, or nil.
 func carrierAt(path string) *carrier {
@@ -73,6 +80,8 @@ type argReader struct {
 	operands []string // operands that precede a flag
 	program  string   // set by a flag
 	hasText  bool     // the first operand is shell text
+	target   string   // the process whose namespaces the program enters (nsenter)
+	execs    bool     // a flag makes the carrier execute the program in its own place
 	direct   bool     // a flag makes the operands a command (runuser -u)
 	getenv   func(string) string
 	reading
@@ -81,7 +90,10 @@ type argReader struct {
 // read parses the arguments that follow a carrier's name. "env -S" needs getenv.
 func (c *carrier) read(name string, args []string, getenv func(string) string) reading {
 	a := argReader{carrier: c, name: name, rest: args, getenv: getenv}
-	a.reading.env, a.reading.stays, a.root = c.env, c.has(stays), c.has(otherway)
+	a.reading.env, a.reading.stays, a.reading.tool = c.env, c.has(stays), c.tool
+	if c.has(hidden) {
+		a.root = unknownRoot
+	}
 	if a.problem = a.takeAll(); a.problem == "" && !a.isText && len(a.command) == 0 && !a.has(ofImage) {
 		a.problem = a.noCommand()
 	}
@@ -94,6 +106,10 @@ func (c *carrier) read(name string, args []string, getenv func(string) string) r
 	if strings.Contains(a.user, Opaque) {
 		a.user = ""
 	}
+	if pid, err := strconv.Atoi(a.target); err == nil && a.root == unknownRoot {
+		a.root = fmt.Sprintf("/proc/%d/root", pid)
+	}
+	a.reading.stays = a.reading.stays && !a.execs
 	return a.reading
 }
 
@@ -106,8 +122,11 @@ func (a *argReader) takeAll() (problem string) {
 		return problem
 	}
 	if a.sub != "" {
-		if len(a.rest) == 0 || !slices.Contains(strings.Fields(a.sub), a.rest[0]) {
+		if len(a.rest) == 0 {
 			return a.noCommand()
+		}
+		if !slices.Contains(strings.Fields(a.sub), a.rest[0]) {
+			return fmt.Sprintf("arenacap does not know which program \"%s %s\" starts", a.name, a.rest[0])
 		}
 		a.rest = a.rest[1:]
 		if problem = a.takeFlags(); problem != "" {
@@ -229,8 +248,26 @@ func (a *argReader) apply(name string, values []string) (problem string) {
 		a.rest = append(splitWords(value, a.getenv), a.rest...)
 	case "stays":
 		a.reading.stays = true
+	case "execs":
+		a.execs = true
 	case "root":
-		a.root = true
+		a.root = value
+	case "bind":
+		if values[1] == "/" {
+			a.root = values[0]
+		}
+	case "target":
+		a.target = value
+	case "hidden":
+		a.root = unknownRoot
+	case "inside":
+		a.root = cmp.Or(value, unknownRoot)
+	case "all":
+		a.root, a.reading.stays = unknownRoot, true
+	case "tool":
+		a.reading.tool = value
+	case "traces":
+		a.traces = value == "yes"
 	case "shell":
 		a.hasText = true
 	case "text":
@@ -273,6 +310,8 @@ func (a *argReader) takeCommand() (problem string) {
 		a.user = first
 	case a.has(envdir):
 		a.variables = first
+	case a.has(newRoot):
+		a.root = first
 	}
 	a.rest = a.rest[a.words:]
 	for a.has(assigns) && len(a.rest) > 0 && strings.Contains(a.rest[0], "=") {

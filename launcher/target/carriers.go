@@ -11,8 +11,8 @@ type carrier struct {
 	after string // words that precede the command (find -exec)
 	words int    // number of operands before the command
 	env   fate   // effect on the environment, unless a flag changes it
+	tool  string // the default tool of valgrind, which runs the program in the carrier's own process
 	who   string // with elsewhere: the starter of the program; with config: the place of the commands
-	doubt string // why the cap may not work under this carrier, a sentence
 	is    trait
 }
 
@@ -39,7 +39,8 @@ const (
 	shell                      // the first operand is shell text with -c, else the file of a script
 	joins                      // the joined operands are shell text
 	folder                     // the operand is a directory whose file "run" is the command
-	otherway                   // the program has another root directory
+	newRoot                    // the first operand is the root directory of the program
+	hidden                     // the program has an unknown root directory
 	stringC                    // accepts "-c TEXT" instead of the command
 	envdir                     // the first operand is a directory of variables
 	caps                       // sets its own cap
@@ -49,7 +50,7 @@ const (
 
 // Flags that several rows share.
 const (
-	namespaces = " m u i n p U C T mount? uts? ipc? net? pid? user? cgroup? time?"
+	namespaces = " u i n U C T uts? ipc? net? user? cgroup? time?"
 	shellFlags = "c>shell a b e f h i k l m n p r s>stop t u v x B C E H P T V I q o= O= login posix norc noprofile rcfile= init-file="
 	container  = " d,detach i,interactive t,tty rm init privileged P,publish-all read-only no-healthcheck sig-proxy? q,quiet tls-verify? env-host>keep" +
 		" e,env=>pass env-file= name= h,hostname= v,volume= mount= p,publish= net= network= u,user=>user w,workdir= l,label= m,memory= c,cpu-shares= cpus= cpuset-cpus=" +
@@ -76,9 +77,9 @@ var carriers = [...]carrier{
 	{names: "setarch", flags: "3 B F I L R S T X Z v 32bit fdpic-funcptrs short-inode addr-compat-layout addr-no-randomize whole-seconds sticky-timeouts read-implies-exec mmap-page-zero 3gb uname-2.6 verbose"},
 	{names: "linux32 linux64 i386 i686 x86_64 aarch64", flags: "3 B F I L R S T X Z v addr-no-randomize 3gb verbose"},
 	{names: "setpriv", flags: "clear-groups groups= init-groups keep-groups inh-caps= ambient-caps= bounding-set= no-new-privs nnp reuid=>user euid= ruid= rgid= egid= regid= securebits= pdeathsig= ptracer= selinux-label= apparmor-profile= reset-env>clear list-caps>stop d,dump>stop"},
-	{names: "unshare", flags: namespaces + " f,fork>stays mount-proc? map-user= map-group= map-users= map-groups= map-auto r,map-root-user c,map-current-user propagation= setgroups= keep-caps kill-child? R,root=>root w,wd= S,setuid= G,setgid= monotonic= boottime="},
-	{names: "nsenter", flags: namespaces + " a,all t,target= G,setgid= S,setuid= r,root? w,wd? W,wdns= e,env>clear F,no-fork Z,follow-context preserve-credentials", is: stays | otherway},
-	{names: "chroot", flags: "groups= userspec=>user skip-chdir", words: 1, is: otherway},
+	{names: "unshare", flags: namespaces + " m p mount? pid? f,fork>stays mount-proc? map-user= map-group= map-users= map-groups= map-auto r,map-root-user c,map-current-user propagation= setgroups= keep-caps kill-child?>stays R,root=>root w,wd= S,setuid= G,setgid= monotonic= boottime="},
+	{names: "nsenter", flags: namespaces + " m,mount?>hidden p,pid?>stays a,all>all t,target=>target G,setgid= S,setuid= r,root?>inside w,wd? W,wdns= e,env>clear F,no-fork>execs Z,follow-context preserve-credentials"},
+	{names: "chroot", flags: "groups= userspec=>user skip-chdir", words: 1, is: newRoot},
 	{names: "cgexec", flags: "g= sticky"},
 	{names: "authbind", flags: "deep depth="},
 
@@ -107,12 +108,12 @@ var carriers = [...]carrier{
 	{names: "catatonit", flags: "g P>stop", is: stays},
 
 	{names: "bwrap", flags: "clearenv>clear setenv==>set unsetenv=>unset unshare-all share-net unshare-user unshare-user-try unshare-ipc unshare-pid unshare-net unshare-uts unshare-cgroup unshare-cgroup-try" +
-		" userns= userns2= disable-userns assert-userns-disabled pidns= uid= gid= hostname= chdir= lock-file= sync-fd= bind== bind-try== dev-bind== dev-bind-try== ro-bind== ro-bind-try== remount-ro= exec-label= file-label=" +
+		" userns= userns2= disable-userns assert-userns-disabled pidns= uid= gid= hostname= chdir= lock-file= sync-fd= bind==>bind bind-try==>bind dev-bind==>bind dev-bind-try==>bind ro-bind==>bind ro-bind-try==>bind remount-ro= exec-label= file-label=" +
 		" proc= dev= tmpfs= mqueue= dir= file== bind-data== ro-bind-data== symlink== seccomp= add-seccomp-fd= block-fd= userns-block-fd= info-fd= json-status-fd= new-session die-with-parent as-pid-1 cap-add= cap-drop= perms= size= chmod==", is: stays},
 	{names: "firejail", flags: "env=>set rmenv=>unset chroot=>root join=>stop list>stop c", is: stays | anyLong},
-	{names: "docker podman nerdctl", flags: container, sub: "run exec", words: 1, env: elsewhere, who: "the container engine", is: otherway | ofImage},
+	{names: "docker podman nerdctl", flags: container, sub: "run exec", words: 1, env: elsewhere, who: "the container engine", is: hidden | ofImage},
 	{names: "systemd-run", flags: "scope>keep E,setenv=>pass p,property= u,unit= d,same-dir working-directory= slice= slice-inherit r,remain-after-exit no-block wait P,pipe t,pty S,shell>stop q,quiet G,collect" +
-		" uid=>user gid= nice= description= service-type= user system M,machine=>root H,host=>root send-sighup no-ask-password on-active= on-boot= on-calendar= timer-property= expand-environment?", env: elsewhere, who: "the service manager"},
+		" uid=>user gid= nice= description= service-type= user system M,machine=>hidden H,host=>hidden send-sighup no-ask-password on-active= on-boot= on-calendar= timer-property= expand-environment?", env: elsewhere, who: "the service manager"},
 	{names: "start-stop-daemon", flags: "S,start K,stop>stop T,status>stop n,name= s,signal= x,exec=>program a,startas=>program p,pidfile= u,user= g,group= c,chuid=>user r,chroot=>root d,chdir= N,nicelevel= P,procsched= I,iosched=" +
 		" k,umask= b,background C,no-close O,output= m,make-pidfile o,oknodo q,quiet v,verbose t,test>stop R,retry= pid= ppid= remove-pidfile notify-await notify-timeout="},
 	{names: "pm2", flags: "n,name= i,instances= f,force no-daemon", sub: "start", env: elsewhere, who: "pm2's daemon"},
@@ -121,14 +122,14 @@ var carriers = [...]carrier{
 	{names: "busybox"},
 	{names: "xargs", flags: "0,null a,arg-file= d,delimiter= E= e? I= i? L= l? n,max-args= P,max-procs= p,interactive r,no-run-if-empty s,max-chars= t,verbose x,exit o,open-tty max-lines? replace? eof? process-slot-var= show-limits", is: stays},
 	{names: "find", after: "-exec -execdir -ok -okdir", is: stays},
-	{names: "strace", flags: "E,env=>assign a= b= e= I= o= O= p=>stop P= s= S= u,user=>user U= X= c C d D f F h>stop i k n N q r t T v w x y Y z Z A follow-forks output-separately", is: stays | anyLong},
+	{names: "strace", flags: "E,env=>assign a= b= e= I= o= O= p=>stop P= s= S= u,user=>user U= X= c C d D>execs f F h>stop i k n N q r t T v w x y Y z Z A follow-forks output-separately", is: stays | anyLong},
 	{names: "ltrace", flags: "a= A= D= e= F= l= n= o= p=>stop s= u=>user w= x= X= b c C f i L r S t T", is: stays},
 	{names: "gdb", after: "--args -args", is: stays},
-	{names: "valgrind", flags: "v q d", doubt: "most valgrind tools replace glibc's malloc", is: stays | anyLong},
+	{names: "valgrind", flags: "v q d tool=>tool trace-children=>traces", tool: "memcheck", is: anyLong},
 	{names: "perf", flags: "e,event= o,output= F,freq= c,count= C,cpu= r,repeat= p,pid=>stop t,tid=>stop a,all-cpus g d,detailed v,verbose q,quiet s,stat i,no-inherit x,field-separator= I,interval-print= call-graph=", sub: "record stat trace", is: stays},
 	{names: "time", flags: "f,format= o,output= a,append v,verbose p,portability q,quiet", is: stays},
 	{names: "script", flags: "c,command=>text a,append e,return f,flush force E,echo= I,log-in= O,log-out= B,log-io= T,log-timing= m,logging-format= o,output-limit= q,quiet t,timing?", is: stays | permutes},
-	{names: "flock", flags: "s,shared x,e,exclusive n,nb,nonblock w,wait,timeout= E,conflict-exit-code= o,close F,no-fork verbose u,unlock>stop", words: 1, is: stays | stringC},
-	{names: "ssh", flags: "1 2 4 6 A a C f G g K k M N>stop n q s T t V>stop v X x Y y B= b= c= D= E= e= F= I= i= J= L= l=>user m= O= o= p= Q=>stop R= S= W=>stop", words: 1, env: elsewhere, who: "the other machine", is: joins | otherway},
+	{names: "flock", flags: "s,shared x,e,exclusive n,nb,nonblock w,wait,timeout= E,conflict-exit-code= o,close F,no-fork>execs verbose u,unlock>stop", words: 1, is: stays | stringC},
+	{names: "ssh", flags: "1 2 4 6 A a C f G g K k M N>stop n q s T t V>stop v X x Y y B= b= c= D= E= e= F= I= i= J= L= l=>user m= O= o= p= Q=>stop R= S= W=>stop", words: 1, env: elsewhere, who: "the other machine", is: joins | hidden},
 	{names: "arenacap", flags: "policy= service= q verbose arenas= cores= budget= argv0= supervise>stays kill-group wait-orphans parent-death-signal= reraise summary dry-run>stop", sub: "run", is: caps},
 }

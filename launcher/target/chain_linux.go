@@ -25,19 +25,22 @@ const maxCarriers = 32
 
 // chain is the state of the walk along a command line. The current program is the one that the last carrier starts.
 type chain struct {
-	fs    fsys
-	links []Link
-	line  []string // the whole command line; args is its end
-	in    string   // place of line, if in a script or in shell text: " in the script text of sh"
-	args  []string // of the current program, its name first
-	path  string   // of the current program; "" if unknown
-	begin []string // environment of the first carrier
-	env   []string // environment of the current program
-	user  string   // user of the current program; "" if not given
+	fs     fsys
+	links  []Link
+	line   []string // the whole command line; args is its end
+	in     string   // place of line, if in a script or in shell text: " in the script text of sh"
+	args   []string // of the current program, its name first
+	path   string   // of the current program; "" if unknown
+	begin  []string // environment of the first carrier
+	env    []string // environment of the current program
+	inside string   // the carrier that set the root directory of fs; "" if none
+	user   string   // user of the current program; "" if not given
 
 	lost, instead string   // why the cap does not reach the server, and what to write instead
 	doubt         string   // why the cap may not reach the server
 	unseen        string   // why the server is unknown
+	tool          string   // the tool of valgrind that runs the current program; "" if none
+	traces        bool     // tool also runs what the current program executes
 	scripts       int      // number of scripts read
 	settled       bool     // the script at path was read, and it is the last
 	unfollowed    []string // sourced files that were not read, as the scripts name them
@@ -93,31 +96,40 @@ func (c *chain) step() bool {
 	at := len(c.links)
 	c.links = append(c.links, Link{Name: name, Environment: "kept", Stays: r.stays})
 	c.user = cmp.Or(r.user, c.user)
-	c.pass(row, name, r)
-	if row.doubt != "" {
-		c.doubt = row.doubt
+	c.leaveTool()
+	if r.tool != "" {
+		c.tool, c.traces = r.tool, r.traces
 	}
-	switch {
-	case r.problem != "":
+	c.pass(row, name, r)
+	if r.problem != "" {
 		c.unknown(r.problem)
 		if r.env != kept && !r.sure {
 			c.doubt = r.problem
 			c.links[at].Environment = "unknown"
 		}
 		return false
-	case r.isText:
-		return c.intoText(r.text, r.args)
-	case r.root:
-		c.args = r.command
-		c.unknown(fmt.Sprintf("%s starts the program in another root directory", name))
-		return false
 	}
-	c.args = r.command
+	if r.root != "" {
+		c.enter(name, r.root)
+	}
+	if r.isText {
+		return c.intoText(r.text, r.args)
+	}
+	if c.args = r.command; len(c.args) == 0 {
+		return c.outside()
+	}
 	if r.script {
-		c.path = r.command[0]
+		c.path = c.args[0]
 		return c.intoScript()
 	}
 	return c.find()
+}
+
+// enter changes the root directory to the one that a carrier sets.
+func (c *chain) enter(carrier, root string) {
+	if root != "/" {
+		c.inside, c.fs.root = carrier, c.fs.path(root)
+	}
 }
 
 // followsScript walks into a shell script, if its #! line names a shell, directly or through env(1). It reports whether the
@@ -134,9 +146,24 @@ func (c *chain) followsScript(interpreters []string) bool {
 	return true
 }
 
-// tell stores the facts for the verdict.
-func (c *chain) tell(f *facts) {
+func (c *chain) outside() bool {
+	c.unknown(c.inside + " starts the program in another root directory")
+	return false
+}
+
+// leaveTool is called where the current program executes another one.
+func (c *chain) leaveTool() {
+	if !c.traces {
+		c.tool = ""
+	}
+}
+
+// tell stores the facts for the verdict. interpreted means that the server is a script.
+func (c *chain) tell(f *facts, interpreted bool) {
 	f.sourced = c.unfollowed
+	if !interpreted || c.traces {
+		f.tool = c.tool
+	}
 	switch c.arrives() {
 	case No:
 		f.lost, f.instead = c.lost, c.instead
@@ -147,12 +174,20 @@ func (c *chain) tell(f *facts) {
 
 // find resolves the next program in its own PATH, else in the default PATH of service managers and sudo.
 func (c *chain) find() bool {
+	if strings.Contains(c.fs.root, Opaque) {
+		c.path = c.args[0]
+		return IsCarrier(c.path) || c.outside()
+	}
 	path, err := c.fs.find(c.args[0], c.env)
 	if err != nil {
 		path, err = c.fs.find(c.args[0], []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
 	}
 	if err != nil {
-		c.unknown(err.Error())
+		where := ""
+		if c.inside != "" {
+			where = fmt.Sprintf("in the root directory of %s, ", c.inside)
+		}
+		c.unknown(where + err.Error())
 		return false
 	}
 	c.path = path

@@ -111,7 +111,7 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 		{"docker run -e MALLOC_ARENA_MAX image srv", "", Yes, ""}, {"docker run -e MALLOC_ARENA_MAX=9 image srv", "", No, ""},
 		{"systemd-run srv", "", No, "asks the service manager"}, {"systemd-run --scope srv", "", Yes, ""}, {"ssh host srv", "", No, "asks the other machine"},
 		{"bwrap --clearenv srv", "", No, ""}, {"bwrap --setenv MALLOC_ARENA_MAX 2 srv", "", Yes, ""}, {"firejail --rmenv=MALLOC_ARENA_MAX srv", "", No, ""},
-		{"strace -E MALLOC_ARENA_MAX srv", "", No, ""}, {"valgrind srv", "", Unknown, "replace glibc's malloc"},
+		{"strace -E MALLOC_ARENA_MAX srv", "", No, ""}, {"valgrind --tool=callgrind srv", "", Yes, ""}, {"ssh host env -i srv", "", No, "asks the other machine"}, {"nsenter -t \x00 -m env -i srv", "", No, "env clears"}, {"nsenter -a sudo srv", "", Unknown, "sudo's configuration decides"}, {"perf sched srv", "", Yes, ""},
 		{"sh -c srv", "", Yes, ""}, {"sh -c 'env -i srv; :'", "", No, "put arenacap behind it in the script text of sh: env -i arenacap run … -- srv"}, {"sh -c 'MALLOC_ARENA_MAX=9 exec srv'", "", No, ""},
 		{"sh -c 'export MALLOC_ARENA_MAX=9; exec srv'", "", No, "the script text of sh sets MALLOC_ARENA_MAX=9"},
 		{"sh -c 'export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-9}; srv'", "", Yes, ""},
@@ -220,7 +220,7 @@ func TestManyCarriers(t *testing.T) {
 
 // TestTableIsWhole checks that names and flags are unique and that all effects exist.
 func TestTableIsWhole(t *testing.T) {
-	effects := strings.Fields("stop clear keep list set unset pass assign split stays root shell text program user operands envdir")
+	effects := strings.Fields("stop clear keep list set unset pass assign split stays root shell text program user operands envdir bind hidden inside all target execs tool traces")
 	seen := map[string]bool{}
 	for _, c := range carriers {
 		for name := range strings.SplitSeq(c.names, " ") {

@@ -26,9 +26,10 @@ func (fs fsys) judge(path string, args, env []string, thorough bool) Target {
 	f := facts{thorough: thorough, cap: environ.Inherited(env).Max}
 	c := fs.follow(path, args, env)
 	var buf [headSize]byte
-	im, env, err := fs.server(&t, c, buf[:])
+	im, env, err := server(&t, c, buf[:])
+	fs = c.fs
 	t.Chain, t.Server, t.User, t.Arrives = c.links, c.path, c.user, c.arrives()
-	c.tell(&f)
+	c.tell(&f, len(t.Interpreters) > 0)
 	fs.judgeSecurity(&t, &f)
 	if err != nil {
 		f.unread = err.Error()
@@ -50,12 +51,12 @@ func (fs fsys) judge(path string, args, env []string, thorough bool) Target {
 
 // server follows shell scripts to the last program and opens it. It returns the environment of that program. The error is a
 // sentence.
-func (fs fsys) server(t *Target, c *chain, buf []byte) (image, []string, error) {
+func server(t *Target, c *chain, buf []byte) (image, []string, error) {
 	for {
 		if c.unseen != "" {
 			return image{}, c.env, errors.New(c.unseen)
 		}
-		im, env, err := fs.program(t, c, buf)
+		im, env, err := program(t, c, buf)
 		if !c.followsScript(t.Interpreters) {
 			return im, env, err
 		}
@@ -73,12 +74,12 @@ const maxChain = 16
 
 // program follows #! lines to the ELF file that will run. It returns the open file and its environment. A file that is not
 // ELF and has no #! line is a script for /bin/sh, as in execvp(3). The error is a sentence.
-func (fs fsys) program(t *Target, c *chain, buf []byte) (image, []string, error) {
+func program(t *Target, c *chain, buf []byte) (image, []string, error) {
 	fallback := 0 // number of interpreters before the last execvp; if that fails, /bin/sh replaces the later ones
 	t.Server = c.path
 	env := c.env
 	for path := t.Server; len(t.Interpreters) < maxChain; path = t.Program() {
-		im, err := fs.nativeImage(path, buf)
+		im, err := c.fs.nativeImage(path, buf)
 		if !errors.Is(err, errNoELF) {
 			return im, env, err
 		}
@@ -89,7 +90,7 @@ func (fs fsys) program(t *Target, c *chain, buf []byte) (image, []string, error)
 		}
 		t.Interpreters = append(t.Interpreters, line.interpreter)
 		if filepath.Base(line.interpreter) == "env" {
-			if env, err = fs.throughEnv(t, c, line.argument); err != nil {
+			if env, err = throughEnv(t, c, line.argument); err != nil {
 				return image{}, env, err
 			}
 			fallback = len(t.Interpreters)
@@ -122,7 +123,7 @@ func (fs fsys) nativeImage(path string, buf []byte) (image, error) {
 
 // throughEnv appends the program that "#!/usr/bin/env ARGUMENT" starts, and returns its environment. The kernel passes
 // ARGUMENT as one word, which only -S splits, followed by the path of the script.
-func (fs fsys) throughEnv(t *Target, c *chain, argument string) ([]string, error) {
+func throughEnv(t *Target, c *chain, argument string) ([]string, error) {
 	get := func(name string) string { value, _ := environ.Lookup(c.env, name); return value }
 	r := carrierAt("env").read("env", []string{argument}, get)
 	if r.problem != "" || argument == "" {
@@ -133,7 +134,7 @@ func (fs fsys) throughEnv(t *Target, c *chain, argument string) ([]string, error
 		c.lose(fmt.Sprintf("env in the #! line of %q changes MALLOC_ARENA_MAX", t.Server), "")
 	}
 	c.env = env
-	found, err := fs.find(r.command[0], env)
+	found, err := c.fs.find(r.command[0], env)
 	if err != nil {
 		return env, fmt.Errorf("the #! line of %q: %w", t.Server, err)
 	}
@@ -327,9 +328,12 @@ func (fs fsys) libcVersion(path string) (version, release string) {
 
 // unlinked resolves symbolic links in a path, as /proc/self/exe does.
 func (fs fsys) unlinked(path string) string {
-	real, err := filepath.EvalSymlinks(fs.path(path))
+	if fs.root != "" {
+		return strings.TrimPrefix(fs.path(path), fs.root)
+	}
+	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return path
 	}
-	return strings.TrimPrefix(real, fs.root)
+	return real
 }

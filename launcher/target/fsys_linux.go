@@ -2,6 +2,8 @@ package target
 
 import (
 	"io"
+	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -9,13 +11,36 @@ import (
 // fsys is a file system with its root directory at root; "" is the real root.
 type fsys struct{ root string }
 
-// path converts a path to one for system calls.
+// path converts a path to one for system calls. Below another root directory it resolves symbolic links, because an
+// absolute link there begins at that directory.
 func (fs fsys) path(path string) string {
-	if fs.root != "" && len(path) > 0 && path[0] == '/' {
-		return fs.root + path
+	if fs.root == "" || !strings.HasPrefix(path, "/") {
+		return path
 	}
-	return path
+	resolved, links := "", 0
+	for name := ""; path != ""; {
+		name, path, _ = strings.Cut(path, "/")
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			resolved = resolved[:max(0, strings.LastIndexByte(resolved, '/'))]
+			continue
+		}
+		target, err := os.Readlink(fs.root + resolved + "/" + name)
+		if links++; err != nil || target == "" || links > maxLinks {
+			resolved += "/" + name
+			continue
+		}
+		if path = target + "/" + path; target[0] == '/' {
+			resolved = ""
+		}
+	}
+	return fs.root + resolved
 }
+
+// maxLinks limits the path components that are resolved (the kernel allows 40 symbolic links, fs/namei.c).
+const maxLinks = 256
 
 // file is an open file that is read at offsets.
 type file int

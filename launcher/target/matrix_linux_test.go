@@ -1,12 +1,15 @@
 package target
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,8 +34,12 @@ var cells = []string{
 	"sh SCRIPT", "sh -e SETS", "SCRIPT", "SETS", "bash SETS", "xargs -a LIST PROBE", "xargs -a LIST env -i PROBE", "find LIST -exec PROBE ;", "find LIST -maxdepth 0 -exec env -i PROBE ;",
 	"strace -f -o /dev/null PROBE", "strace -o /dev/null -E MALLOC_ARENA_MAX=5 PROBE", "strace -o /dev/null -E MALLOC_ARENA_MAX PROBE", "strace -qq -e trace=none --signal=none PROBE", "ltrace -o /dev/null -e none PROBE",
 	"time -o /dev/null PROBE", "time -f %M -o /dev/null PROBE", "script -qc PROBE /dev/null", "flock LOCK PROBE", "flock -n LOCK -c PROBE", "flock -n LOCK -c 'env -i PROBE'",
+	"linux32 PROBE", "i386 PROBE", "authbind --deep PROBE", "mksh -c PROBE", "ksh93 -c PROBE", "tini-static -s -- PROBE", "catatonit -- PROBE", "catatonit PROBE", "busybox setsid PROBE", "strace -D -o /dev/null PROBE", "flock -F LOCK PROBE",
+	"valgrind -q --tool=none PROBE", "valgrind -q PROBE", "valgrind -q env -i PROBE", "valgrind -q --trace-children=yes nice PROBE", "valgrind -q SCRIPT", "perf stat -e task-clock -o /dev/null PROBE", "perf record -e cpu-clock -o /dev/null PROBE",
+	"runsv SERVICE.1", "s6-supervise SERVICE.2", "supervise SERVICE.3",
 	"start-stop-daemon --start --quiet --pidfile LOCK.one --exec PROBE", "start-stop-daemon -S -q --startas PROBE --pidfile LOCK.pid -- -x", "gdb -q -batch -ex run --args PROBE",
-	"root: setpriv --reset-env --reuid 65534 PROBE", "root: setpriv --reuid 65534 --clear-groups PROBE", "root: unshare -m PROBE", "root: unshare --mount --fork PROBE", "root: unshare -mf env -i PROBE", "root: chroot / PROBE", "root: chroot --userspec=65534:65534 / PROBE",
+	"root: setpriv --reset-env --reuid 65534 PROBE", "root: setpriv --reuid 65534 --clear-groups PROBE", "root: unshare -m PROBE", "root: unshare --mount --fork PROBE", "root: unshare -mf env -i PROBE", "root: chroot / PROBE", "root: chroot --userspec=65534:65534 / PROBE", "root: chroot ROOT PROBE", "root: chroot ROOT env -i PROBE", "root: chroot --skip-chdir ROOT sh -c 'nice PROBE'", "root: unshare --root ROOT nice PROBE", "root: chpst -/ ROOT PROBE",
+	"root: nsenter -t INSIDE -u PROBE", "root: nsenter -t INSIDE -m -p PROBE", "root: nsenter --all --target INSIDE nice PROBE", "root: nsenter -t INSIDE -m -p env -i PROBE", "root: cgexec -g cpu:/ PROBE",
 	"root: gosu nobody PROBE", "root: setuidgid nobody PROBE", "root: chpst -u nobody PROBE", "root: s6-setuidgid nobody PROBE", "root: s6-applyuidgid -u 65534 -g 65534 PROBE", "root: s6-envuidgid nobody PROBE",
 	"root: su root -c PROBE", "root: su - root -c PROBE", "root: su -l -c PROBE", "root: su -c PROBE", "root: su -p -c PROBE root", "root: su -w MALLOC_ARENA_MAX - root -c PROBE", "root: su --login root --command PROBE", "root: su nobody -s /bin/sh -c PROBE",
 	"root: runuser -u nobody -- PROBE", "root: runuser -u nobody PROBE", "root: runuser -l root -c PROBE", "root: runuser root -c PROBE", "root: runuser - root -c PROBE",
@@ -46,7 +53,7 @@ var cells = []string{
 }
 
 // seen finds the line of the probe in the output of a carrier.
-var seen = regexp.MustCompile(`(?m)[01] (\d+) /\S+ (\w+)\r?$`)
+var seen = regexp.MustCompile(`(?m)[01] (\d+) /\S+ (\d+) (\w+)\r?$`)
 
 // TestMatrixOfCarriers runs each command line with a cap of 2, and compares the verdict with the server's environment and
 // number of arenas.
@@ -57,9 +64,12 @@ func TestMatrixOfCarriers(t *testing.T) {
 	must(t, os.Chmod(probe, 0o755))
 	tree(t, dir, [][3]string{
 		{"vars/MALLOC_ARENA_MAX", "644", "5\n"}, {"empty/A", "644", "1\n"}, {"list", "644", "one\n"}, {"lock", "666", ""},
+		{"service.1/run", "755", "#!/bin/sh\nexec nice " + probe + "\n"}, {"service.1/finish", "755", "#!/bin/sh\nkill $PPID\n"},
+		{"service.2/run", "755", "#!/bin/sh\nexec s6-notifyoncheck -d " + probe + "\n"}, {"service.2/notification-fd", "644", "3\n"}, {"service.2/data/check", "755", "#!/bin/sh\n"}, {"service.2/finish", "755", "#!/bin/sh\nkill $PPID\n"},
+		{"service.3/run", "755", "#!/bin/sh\n" + probe + "\nkill $PPID\n"},
 		{"starts", "755", "#!/bin/sh\n: start\nexec " + probe + " \"$@\"\n"}, {"sets", "755", "#!/bin/sh\nexport MALLOC_ARENA_MAX=5\nexec " + probe + "\n"},
 	})
-	place := strings.NewReplacer("PROBEENV", "env "+probe, "PROBE", probe, "VARS", dir+"/vars", "EMPTY", dir+"/empty", "SCRIPT", dir+"/starts", "SETS", dir+"/sets", "LIST", dir+"/list", "LOCK", dir+"/lock")
+	place := strings.NewReplacer("PROBEENV", "env "+probe, "PROBE", probe, "VARS", dir+"/vars", "EMPTY", dir+"/empty", "SCRIPT", dir+"/starts", "SETS", dir+"/sets", "LIST", dir+"/list", "LOCK", dir+"/lock", "SERVICE", dir+"/service", "INSIDE", startInside(t), "ROOT", makeRoot(t, probe))
 	for _, cell := range cells {
 		t.Run(strings.ReplaceAll(cell, "/", "∕"), func(t *testing.T) {
 			t.Parallel()
@@ -71,6 +81,38 @@ func TestMatrixOfCarriers(t *testing.T) {
 			compareCell(t, words(place.Replace(line)))
 		})
 	}
+}
+
+// makeRoot makes a root directory with a shell, env, nice, the probe and their libraries.
+func makeRoot(t *testing.T, probe string) string {
+	testenv.Need(t, "ldd")
+	root := publicDir(t)
+	for _, program := range []string{probe, "/bin/sh", "/usr/bin/env", "/usr/bin/nice"} {
+		for _, file := range append(regexp.MustCompile(`/\S+`).FindAllString(run(t, exec.Command("ldd", program)), -1), program) {
+			text, err := os.ReadFile(file)
+			must(t, err)
+			tree(t, root, [][3]string{{file, "755", string(text)}})
+		}
+	}
+	return root
+}
+
+// startInside starts a process in its own mount and PID namespaces, and returns its PID.
+func startInside(t *testing.T) string {
+	cmd := exec.Command("unshare", "-mpf", "--mount-proc", "--kill-child", "sh", "-c", "echo ready; exec cat")
+	stdin, err := cmd.StdinPipe()
+	must(t, err)
+	stdout, err := cmd.StdoutPipe()
+	must(t, err)
+	if cmd.Start() != nil {
+		return "0"
+	}
+	t.Cleanup(func() { stdin.Close(); cmd.Wait() })
+	if ready, _ := bufio.NewReader(stdout).ReadString('\n'); ready == "" {
+		return "0"
+	}
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", cmd.Process.Pid))
+	return strings.TrimSpace(string(children))
 }
 
 func compareCell(t *testing.T, args []string) {
@@ -88,19 +130,23 @@ func compareCell(t *testing.T, args []string) {
 	err = cmd.Run()
 	m := seen.FindStringSubmatch(out.String())
 	if m == nil {
-		if slices.Contains([]string{"bwrap", "firejail", "unshare"}, args[0]) { // fails where namespaces are not allowed
+		if slices.Contains([]string{"bwrap", "firejail", "unshare", "nsenter", "cgexec", "perf"}, args[0]) { // fails where namespaces, control groups or perf events are not allowed
 			t.Skipf("%q does not run here: %v: %.300s", args, err, out.String())
 		}
 		testenv.Lack(t, "%q does not run here: %v: %.300s", args, err, out.String())
 	}
 	capped := m[1] == "2"
-	if kept := m[2] == "2" && capped; judged.Arrives == Unknown || (judged.Arrives == Yes) != kept {
-		t.Errorf("arrives: %v (%q), and MALLOC_ARENA_MAX is %s with %s arenas", judged.Arrives, judged.Why, m[2], m[1])
+	if kept := m[3] == "2" && (capped || m[1] == "1"); judged.Arrives == Unknown || (judged.Arrives == Yes) != kept {
+		t.Errorf("arrives: %v (%q), and MALLOC_ARENA_MAX is %s with %s arenas", judged.Arrives, judged.Why, m[3], m[1])
+	}
+	stays := slices.ContainsFunc(judged.Chain, func(l Link) bool { return l.Stays })
+	if samePID := m[2] == strconv.Itoa(cmd.Process.Pid); stays == samePID {
+		t.Errorf("a carrier stays as the parent: %v (%+v), and the server is process %s of %d", stays, judged.Chain, m[2], cmd.Process.Pid)
 	}
 	if judged.CanCap == Yes && !capped || judged.CanCap == No && capped {
 		t.Errorf("can cap: %v (%q), and there are %s arenas", judged.CanCap, judged.Why, m[1])
 	}
-	if otherRoot := args[0] == "chroot"; judged.CanCap == Unknown && !otherRoot {
+	if judged.CanCap == Unknown && judged.Server != "" {
 		t.Errorf("can cap: unknown (%q)", judged.Why)
 	}
 }

@@ -43,12 +43,15 @@ func (c *chain) intoText(text string, args []string) bool {
 	commands := scanShell(text)
 	c.judgeScript(commands, "", 0)
 	next := successor(commands, true)
+	name, at := filepath.Base(c.fs.unlinked(c.path)), len(c.links)-1 // /bin/sh is dash, bash, …
 	if next == nil || !c.start(*next, "", args) {
 		c.unknown(fmt.Sprintf("cannot determine which program %q starts", shown([]string{text})))
 		return false
 	}
-	last := commands[len(commands)-1]
-	c.links[len(c.links)-1].Stays = next.line != last.line || len(next.words) != len(last.words)
+	forks := name == "dash" && (at == 0 || c.links[at-1].Name != "busybox") // even for its last command
+	inPlace := next.executes() || next == &commands[len(commands)-1] && !forks
+	link := &c.links[at]
+	link.Stays = link.Stays || !inPlace
 	return true
 }
 
@@ -62,6 +65,7 @@ func (c *chain) start(next shellCommand, file string, args []string) bool {
 	for _, w := range words {
 		c.line = append(c.line, w.expand(args)...)
 	}
+	c.leaveTool()
 	c.args = c.line
 	for _, entry := range set {
 		c.change(next, file, "sets "+entry, reading{set: []string{entry}})

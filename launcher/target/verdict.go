@@ -18,6 +18,7 @@ type facts struct {
 	doubt     string   // why the cap may not reach the server, a sentence
 	instead   string   // hint for lost or doubt
 	sourced   []string // files that a script sources and that were not read
+	tool      string   // the tool of valgrind that runs the program
 	secure    string   // "is set-uid", …; "" if not secure
 	rootCaps  bool     // has file capabilities, which have no effect because root starts it
 	replaces  string   // the file whose malloc precedes glibc's
@@ -48,6 +49,9 @@ func (t *Target) conclude(f facts) {
 	t.addNotes(f)
 }
 
+// toolsWithMalloc lists the tools of valgrind 3.19 that do not replace malloc.
+const toolsWithMalloc = " none lackey cachegrind callgrind exp-bbv "
+
 // cannot adds the reasons why a cap has no effect.
 func (t *Target) cannot(f facts) {
 	program := t.Program()
@@ -68,6 +72,9 @@ func (t *Target) cannot(f facts) {
 	case f.replaces != "" && t.Allocator != "":
 		t.why("%s, and %s does not read MALLOC_ARENA_MAX", f.replacement(program), t.Allocator)
 		t.hint(allocator.Instead(t.Allocator, f.cap))
+	case t.Libc == "glibc" && !t.Static && f.tool != "" && !strings.Contains(toolsWithMalloc, " "+f.tool+" "):
+		t.why("valgrind's %s replaces the malloc of %q", f.tool, program)
+		t.hint("these tools of valgrind keep glibc's malloc:" + toolsWithMalloc[:len(toolsWithMalloc)-1])
 	}
 	if f.secure != "" && t.Libc != "musl" && t.Libc != "none" {
 		t.why("%q %s, so the kernel starts it in secure mode (AT_SECURE), in which glibc ignores MALLOC_ARENA_MAX", program, f.secure)

@@ -1,6 +1,6 @@
 // Prints how many arenas glibc's malloc has after 12 threads have each allocated: malloc_info(3) writes one
 // <heap nr="N"> for each. It keeps the allocations, so no arena is used twice. The first word of the output
-// is AT_SECURE, the third the file that runs, the last MALLOC_ARENA_MAX.
+// is AT_SECURE, the third the file that runs, the fourth its PID, the last MALLOC_ARENA_MAX.
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <pthread.h>
@@ -42,7 +42,7 @@ int main(void) {
   if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
     return 1;
   const char *cap = getenv("MALLOC_ARENA_MAX");
-  printf("%lu %d %s %s\n", getauxval(AT_SECURE), arenas, self, cap == NULL ? "unset" : cap);
+  printf("%lu %d %s %d %s\n", getauxval(AT_SECURE), arenas, self, getpid(), cap == NULL ? "unset" : cap);
   pthread_barrier_wait(&counted);
   return 0;
 }
