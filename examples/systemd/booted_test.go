@@ -239,7 +239,7 @@ func TestBootedSandbox(t *testing.T) {
 			inBothModes(t, func(t *testing.T, arenacap string, supervised bool) {
 				u := newUnit(t, watched, service(append(slices.Clone(lines), "Type=notify", "ExecStart="+arenacap+" SERVER notify")...)).start()
 				u.capped()
-				u.sandboxed(lines)
+				u.sandboxed(u.serverPID(), lines)
 				u.ends()
 				for _, e := range u.journal() {
 					if strings.Contains(e.Message, "watch-failed") {
@@ -251,10 +251,9 @@ func TestBootedSandbox(t *testing.T) {
 	}
 }
 
-// sandboxed checks, from outside, that the unit's sandbox applies to the server.
-func (u *unit) sandboxed(lines []string) {
+// sandboxed checks, from outside, that the unit's sandbox applies to one of its processes.
+func (u *unit) sandboxed(pid int, lines []string) {
 	u.t.Helper()
-	pid := u.serverPID()
 	for _, line := range lines {
 		switch name, _, _ := strings.Cut(line, "="); name {
 		case "User", "DynamicUser":

@@ -34,20 +34,30 @@ type unit struct {
 // the unit's name, POLICY for its policy file, SERVER for the server and its control socket.
 func newUnit(t *testing.T, policy, text string) *unit {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	t.Cleanup(cancel)
 	stem := "t" + strings.ToLower(strings.Map(func(r rune) rune {
 		if r < '0' || r > 'z' || r > '9' && r < 'A' || r > 'Z' && r < 'a' {
 			return '-'
 		}
 		return r
 	}, strings.TrimPrefix(t.Name(), "TestBooted")))
+	return newNamedUnit(t, stem, policy, text)
+}
+
+// newNamedUnit is newUnit for a name without ".service". For an instance, a@b, it writes the template a@.service.
+func newNamedUnit(t *testing.T, stem, policy, text string) *unit {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
 	u := &unit{t: t, ctx: ctx, name: stem + ".service", control: "/run/lab/" + stem}
 	file := "/etc/arenacap/" + stem + ".toml"
 	text = strings.NewReplacer("NAME", stem, "POLICY", file, "SERVER", "/opt/lab/server "+u.control).Replace(text)
 	service, socket, hasSocket := strings.Cut(text, "\n[Socket]\n")
 	u.write(file, policy)
-	u.write("/run/systemd/system/"+u.name, service)
+	template, _, isInstance := strings.Cut(stem, "@")
+	if isInstance {
+		template += "@"
+	}
+	u.write("/run/systemd/system/"+template+".service", service)
 	if hasSocket {
 		u.write("/run/systemd/system/"+stem+".socket", "[Socket]\n"+socket)
 	}
@@ -172,6 +182,7 @@ type entry struct {
 	Unit       string `json:"_SYSTEMD_UNIT"`
 	PID        string `json:"_PID"`
 	Identifier string `json:"SYSLOG_IDENTIFIER"`
+	Monotonic  string `json:"__MONOTONIC_TIMESTAMP"` // microseconds
 }
 
 // await follows the unit's journal from its beginning until a line contains the text, and returns that line.

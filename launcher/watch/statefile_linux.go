@@ -268,13 +268,14 @@ func (m *member) resumeAction(w *watched, now time.Duration) {
 }
 
 // WatchedByHost returns, from a state file, the PID of the watch of a host (0: none runs) and its targets: PID to start
-// time in nanoseconds since boot.
+// time in nanoseconds since boot. It does not compare the boot ID: a container may show another one to a sandboxed service
+// (systemd-nspawn mounts its own over the file, ProtectKernelTunables= hides that mount).
 func WatchedByHost(path string) (watch int, targets map[int]int64) {
 	r, err := readRecord(path)
 	if err != nil {
 		return 0, nil
 	}
-	if stat, ok := statOf(r.PID); !ok || int64(stat.Started) != r.Started || r.Boot != bootID() {
+	if stat, ok := statOf(r.PID); !ok || int64(stat.Started) != r.Started {
 		return 0, nil
 	}
 	targets = map[int]int64{}
