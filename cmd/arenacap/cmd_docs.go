@@ -6,6 +6,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -23,7 +24,7 @@ func docsCommands() []*cli.Command {
 		Name:      "docs",
 		Hidden:    true,
 		Usage:     "print the man page or a shell's completions",
-		UsageText: "arenacap docs man|bash|zsh|fish",
+		UsageText: "arenacap docs man [COMMAND]|commands|bash|zsh|fish",
 		Action:    docs,
 	}}
 }
@@ -35,8 +36,9 @@ func docs(c *cli.Context) error {
 	var err error
 	switch kind := c.Args().First(); kind {
 	case "man":
-		text, err = app.ToManWithSection(1)
-		text += manSections
+		text, err = manPageOf(app, c.Args().Get(1))
+	case "commands":
+		text = strings.Join(documented(app), "\n") + "\n"
 	case "fish":
 		text = fishCompletion(app)
 	case "bash":
@@ -44,7 +46,7 @@ func docs(c *cli.Context) error {
 	case "zsh":
 		text = zshCompletion(app)
 	default:
-		return say.Usage("docs", fmt.Sprintf("unknown kind %q; write man, bash, zsh or fish", kind))
+		return say.Usage("docs", fmt.Sprintf("unknown kind %q; write man, commands, bash, zsh or fish", kind))
 	}
 	if err == nil {
 		_, err = c.App.Writer.Write([]byte(text))
@@ -52,28 +54,24 @@ func docs(c *cli.Context) error {
 	return err
 }
 
-// manSections is appended to the library's man page.
-const manSections = `
-.SH EXIT STATUS
-.PP
-\fBrun\fP: the status of PROGRAM; 125 if arenacap itself failed before PROGRAM ran, 126 if PROGRAM was found but
-cannot be run, 127 if it was not found.
-.PP
-Other commands: 0 success; 1 a negative result (a policy is invalid, a cap is not kept, a process cannot be
-read, a budget was breached); 2 wrong use.
-.SH ENVIRONMENT
-.PP
-\fBARENACAP_POLICY\fP, \fBARENACAP_SERVICE\fP: the defaults of \-\-policy and \-\-service.
-.PP
-\fBMALLOC_ARENA_MAX\fP, \fBMALLOC_ARENA_TEST\fP, \fBGLIBC_TUNABLES\fP: an inherited value applies if no flag and no
-policy file sets a cap.
-.PP
-\fBNO_COLOR\fP: no colour, even on a terminal.
-.SH FILES
-.PP
-\fI$XDG_CONFIG_HOME/arenacap/policy.toml\fP (\fI~/.config\fP; not for root), \fI/etc/arenacap/policy.toml\fP: the policy.
-arenacap reads the first one that exists, and only that one.
-.SH SEE ALSO
-.PP
-\fBenv\fP(1), \fBmallopt\fP(3), \fBmalloc_info\fP(3), \fBproc_pid_maps\fP(5)
-`
+// manPageOf returns the manual page of a command, or with "" the one of the program.
+func manPageOf(app *cli.App, name string) (string, error) {
+	if name == "" {
+		return manPage(app, nil), nil
+	}
+	c := app.Command(name)
+	if c == nil || c.Hidden {
+		return "", say.Usage("docs", fmt.Sprintf("unknown command %q", name))
+	}
+	return manPage(app, c), nil
+}
+
+// documented returns the names of the commands that have a manual page.
+func documented(app *cli.App) (names []string) {
+	for _, c := range app.VisibleCommands() {
+		if c.Name != "help" && c.Name != "version" {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}

@@ -5,9 +5,11 @@ package main
 // The man page and the completions, in the real shells.
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,29 +18,68 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// docsOf is the output of "arenacap docs KIND" of a build that has the command.
-func docsOf(t *testing.T, kind string) string {
+// docsOf is the output of "arenacap docs KIND…" of a build that has the command.
+func docsOf(t *testing.T, kind ...string) string {
 	t.Helper()
-	out, err := exec.Command(requireTools(t).plain, "docs", kind).Output()
+	out, err := exec.Command(requireTools(t).plain, append([]string{"docs"}, kind...)...).Output()
 	if err != nil {
 		t.Fatalf("docs %s: %v", kind, err)
 	}
 	return string(out)
 }
 
-func TestManPageNamesEveryCommandAndFlag(t *testing.T) {
-	page := docsOf(t, "man")
+// TestManPages holds that each command has a page with its flags, and that the formatters accept all pages.
+func TestManPages(t *testing.T) {
 	app := newApp()
 	app.Setup()
-	for _, c := range app.VisibleCommands() {
-		command := c.Name
-		if !strings.Contains(page, ".SH "+command+"\n") {
-			t.Errorf("the man page has no section for %q", command)
+	pages := map[string]string{"arenacap.1": docsOf(t, "man")}
+	for _, file := range []string{"../../policy/arenacap.toml.5", "../../launcher/watch/arenacap-events.7"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, flag := range flagNames(c) {
-			if !strings.Contains(page, `\fB`+flag+`\fP`) && !strings.Contains(page, strings.ReplaceAll(flag, "-", `\-`)) && !strings.Contains(page, flag) {
-				t.Errorf("the man page does not name %s of %q", flag, command)
+		pages[filepath.Base(file)] = string(text)
+	}
+	for _, name := range documented(app) {
+		if !strings.Contains(pages["arenacap.1"], "\n.It Xr arenacap-"+name+" 1\n") {
+			t.Errorf("arenacap(1) does not name %s", name)
+		}
+		page := docsOf(t, "man", name)
+		for _, flag := range flagNames(app.Command(name)) {
+			if !strings.Contains(page, " Fl "+strings.TrimPrefix(flag, "-")) {
+				t.Errorf("the page of %s does not name %s", name, flag)
 			}
+		}
+		pages["arenacap-"+name+".1"] = page
+	}
+	for _, m := range regexp.MustCompile(`(?m)\.Xr (arenacap\S*) (\d)`).FindAllStringSubmatch(strings.Join(slices.Collect(maps.Values(pages)), "\n"), -1) {
+		if pages[m[1]+"."+m[2]] == "" {
+			t.Errorf("%s(%s) is referred to and does not exist", m[1], m[2])
+		}
+	}
+	dir := t.TempDir()
+	for name, page := range pages {
+		writeFile(t, filepath.Join(dir, name), page)
+	}
+	lintPages(t, filepath.Join(dir, "*"))
+}
+
+// lintPages runs the two formatters. mandoc also reports references to pages that are not installed here.
+func lintPages(t *testing.T, pattern string) {
+	testenv.Need(t, "mandoc", "man")
+	files, _ := filepath.Glob(pattern)
+	for _, file := range files {
+		out, _ := exec.Command("mandoc", "-Tlint", file).CombinedOutput()
+		for line := range strings.Lines(string(out)) {
+			if !strings.Contains(line, "referenced manual not found") && !strings.Contains(line, "outdated mandoc.db") {
+				t.Error(line)
+			}
+		}
+		cmd := exec.Command("man", "--warnings", "--local-file", file)
+		var problems strings.Builder
+		cmd.Env, cmd.Stderr = append(os.Environ(), "MANWIDTH=80", "LC_ALL=C.UTF-8"), &problems
+		if text, err := cmd.Output(); err != nil || problems.Len() > 0 || !strings.Contains(string(text), "SYNOPSIS") && !strings.Contains(string(text), "DESCRIPTION") {
+			t.Errorf("man %s: %v %s", file, err, problems.String())
 		}
 	}
 }

@@ -11,6 +11,9 @@ import (
 // Number is the version of the last release or, with a commit beside it, of the work towards the next (semver.org).
 const Number = "0.1.0"
 
+// Date is the day of the version, as the manual pages show it.
+const Date = "November 30, 2026"
+
 // Text is the number, the commit if the program was built in a checkout, the version of Go and the platform.
 func Text() string {
 	info, _ := debug.ReadBuildInfo()

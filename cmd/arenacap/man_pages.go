@@ -1,0 +1,180 @@
+//go:build !urfave_cli_no_docs
+
+package main
+
+// The manual pages of the commands, generated from their definitions in mdoc(7). The pages of the policy file and of the
+// events are written by hand, beside the code that they document.
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"arenacap/launcher/version"
+)
+
+// manPage is the page arenacap(1), or with a command arenacap-COMMAND(1).
+func manPage(app *cli.App, c *cli.Command) string {
+	m := &roff{}
+	name, usage, flags := app.Name, app.Usage, app.VisibleFlags()
+	synopsis, description := app.UsageText, app.Description
+	if c != nil {
+		name, usage, flags = app.Name+"-"+c.Name, c.Usage, c.VisibleFlags()
+		synopsis, description = c.UsageText, c.Description
+	}
+	m.line(".Dd %s", version.Date)
+	m.line(".Dt %s 1", strings.ToUpper(name))
+	m.line(".Os")
+	m.line(".Sh NAME\n.Nm %s\n.Nd %s", name, escape(usage))
+	m.synopsis(app.Name, synopsis)
+	text, status, _ := strings.Cut(description, "Exit status: ")
+	m.line(".Sh DESCRIPTION")
+	m.text(text)
+	if c == nil {
+		m.commands(app)
+	}
+	m.line(".Sh OPTIONS")
+	m.options(flags)
+	switch {
+	case c == nil:
+		m.line("%s", strings.TrimSpace(manSections))
+	case status != "":
+		m.line(".Sh EXIT STATUS")
+		m.text(strings.ToUpper(status[:1]) + status[1:])
+	}
+	m.seeAlso(app, c)
+	return m.String()
+}
+
+// roff is the text of a manual page.
+type roff struct{ strings.Builder }
+
+func (m *roff) line(format string, args ...any) { fmt.Fprintf(m, format+"\n", args...) }
+
+func (m *roff) synopsis(tool, usage string) {
+	m.line(".Sh SYNOPSIS")
+	for line := range strings.Lines(usage) {
+		rest, _ := strings.CutPrefix(strings.TrimSpace(line), tool)
+		m.line(".Nm %s\n%s", tool, fold(escape(strings.TrimSpace(rest)), manWidth, 0))
+	}
+}
+
+// manWidth keeps input lines under 80 bytes, with some room for characters of several bytes.
+const manWidth = 72
+
+// sentenceEnd is where mdoc wants a new line, so that the formatter knows a sentence's end.
+var sentenceEnd = regexp.MustCompile(`([a-z0-9)"][.:;?!]) `)
+
+// text prints paragraphs that an empty line separates.
+func (m *roff) text(paragraphs string) {
+	first := true
+	for paragraph := range strings.SplitSeq(strings.TrimSpace(paragraphs), "\n\n") {
+		if !first {
+			m.line(".Pp")
+		}
+		first = false
+		for sentence := range strings.SplitSeq(sentenceEnd.ReplaceAllString(strings.Join(strings.Fields(paragraph), " "), "$1\n"), "\n") {
+			m.line("%s", fold(escape(sentence), manWidth, 0))
+		}
+	}
+}
+
+func (m *roff) commands(app *cli.App) {
+	m.line(".Sh COMMANDS\nEach has a page of its own.\n.Bl -tag -width Ds")
+	for _, name := range documented(app) {
+		m.line(".It Xr %s-%s 1\n%s", app.Name, name, escape(app.Command(name).Usage))
+	}
+	m.line(".El")
+}
+
+func (m *roff) options(flags []cli.Flag) {
+	m.line(".Bl -tag -width Ds")
+	for _, f := range flags {
+		item := ".It"
+		usage := f.(cli.DocGenerationFlag).GetUsage()
+		value := valueName(f)
+		for i, name := range f.Names() {
+			if i > 0 {
+				item += " ,"
+			}
+			item += " Fl " + strings.TrimPrefix(dashes(name), "-")
+			if value != "" {
+				item += " Ar " + escape(value)
+			}
+		}
+		m.line("%s", item)
+		m.text(strings.ReplaceAll(usage, "`", ""))
+	}
+	m.line(".El")
+}
+
+// valueName is the word in backquotes in the usage of a flag that takes a value.
+func valueName(f cli.Flag) string {
+	if !f.(cli.DocGenerationFlag).TakesValue() {
+		return ""
+	}
+	_, rest, _ := strings.Cut(f.(cli.DocGenerationFlag).GetUsage(), "`")
+	name, _, _ := strings.Cut(rest, "`")
+	return name
+}
+
+func (m *roff) seeAlso(app *cli.App, c *cli.Command) {
+	m.line(".Sh SEE ALSO")
+	pages := []string{"arenacap.toml 5", "arenacap-events 7"}
+	if c != nil {
+		pages = append([]string{app.Name + " 1"}, pages...)
+	} else {
+		pages = append([]string{"env 1", "malloc_info 3", "mallopt 3"}, pages...)
+	}
+	for i, p := range pages {
+		m.line(".Xr %s%s", p, map[bool]string{true: " ,"}[i < len(pages)-1])
+	}
+}
+
+// escape writes text so that roff(7) prints it as it is.
+func escape(text string) string {
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(text)
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, ".") {
+			lines[i] = `\&` + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+const manSections = `
+.Sh ENVIRONMENT
+.Bl -tag -width Ds
+.It Ev ARENACAP_POLICY , ARENACAP_SERVICE
+The defaults of
+.Fl \-policy
+and
+.Fl \-service .
+.It Ev MALLOC_ARENA_MAX , MALLOC_ARENA_TEST , GLIBC_TUNABLES
+An inherited value applies if no flag and no policy file sets a cap.
+.It Ev NO_COLOR
+No colour, even on a terminal.
+.El
+.Sh FILES
+.Bl -tag -width Ds
+.It Pa ~/.config/arenacap/policy.toml
+The user's policy
+.Pq Ev XDG_CONFIG_HOME ;
+root does not read it.
+.It Pa /etc/arenacap/policy.toml
+The system's policy.
+Only the first file that exists is read.
+.El
+.Sh EXIT STATUS
+.Nm arenacap run
+exits with the status of PROGRAM, or with 125 if arenacap itself failed before
+PROGRAM ran, 126 if PROGRAM was found but cannot be run, 127 if it was not
+found.
+.Pp
+The other commands exit with 0 for success, 1 for a negative result (a policy is
+invalid, a cap is not kept, a process cannot be read, a budget was breached) and
+2 for wrong use.
+`

@@ -1,0 +1,63 @@
+package policy
+
+// The manual page arenacap.toml(5).
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestManualKeys holds that the page has every key of every table, in any order, and no other, each with an example that
+// is valid.
+func TestManualKeys(t *testing.T) {
+	text, err := os.ReadFile("arenacap.toml.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	item := regexp.MustCompile(`(?ms)^\.It Ic (\w+)\n.*?^\.Dl (.*?)$`)
+	documented := map[string][]string{}
+	for _, section := range strings.Split(string(text), "\n.Ss The table ")[1:] {
+		name, body, _ := strings.Cut(section, "\n")
+		body, _, _ = strings.Cut(body, "\n.Ss ")
+		for _, m := range item.FindAllStringSubmatch(body, -1) {
+			documented[name] = append(documented[name], m[1])
+			tryExample(t, name, m[1], strings.NewReplacer(`\(dq`, `"`, `\-`, "-").Replace(m[2]))
+		}
+		if n := strings.Count(body, ".It Ic "); n != len(documented[name]) {
+			t.Errorf("[%s] has %d keys, %d with an example", name, n, len(documented[name]))
+		}
+	}
+	for _, table := range tables {
+		want := keyNames(table.name)
+		slices.Sort(want)
+		slices.Sort(documented[table.name])
+		if !slices.Equal(want, documented[table.name]) {
+			t.Errorf("[%s] of the page has %q, the code %q", table.name, documented[table.name], want)
+		}
+	}
+	if len(documented) != len(tables) {
+		t.Errorf("the page has %d tables, the code %d", len(documented), len(tables))
+	}
+}
+
+// alsoNeeded is what an example needs beside it.
+var alsoNeeded = map[string]string{
+	"signal":  `budget.action = "signal"`,
+	"hard":    `budget.virtual = "1GiB"`,
+	"timeout": `budget.command = ["/bin/true"]`,
+}
+
+func tryExample(t *testing.T, table, key, example string) {
+	t.Helper()
+	if !strings.HasPrefix(example, key+" = ") {
+		t.Errorf("the example of %s is %q", key, example)
+	}
+	document, service := alsoNeeded[key]+"\n"+table+"."+example, ""
+	if table == "match" {
+		document, service = "service.x."+table+"."+example, "x"
+	}
+	mustRead(t, document, service)
+}
