@@ -15,22 +15,31 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
+	"arenacap/launcher/machine/gopsutil"
+	"arenacap/launcher/metrics"
 	"arenacap/launcher/ordered"
+	"arenacap/launcher/watch"
 	"arenacap/policy"
 )
 
 func psCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "ps",
-		Usage:     "list the processes of this host that hold arenas",
-		UsageText: "arenacap ps [--json] [--all] [--sort reserved|resident|arenas|virtual|saving|pid]",
+		Name:  "ps",
+		Usage: "list the processes of this host that hold arenas",
+		UsageText: "arenacap ps [--json] [--all] [--sort reserved|resident|arenas|virtual|saving|pid]\n" +
+			"   arenacap ps --prometheus [--group-by service|unit|name] [--max-groups N]",
 		Description: "Lists every process with arenas besides the main one, sorted by the address\n" +
 			"space that they reserve. SAVING is the address space that a cap of one arena\n" +
-			"per core would save. WATCH is the PID of the watch that samples the process.",
+			"per core would save. WATCH is the PID of the watch that samples the process.\n\n" +
+			"With --prometheus it prints the series of arenacap-exporter, by service, for\n" +
+			"the textfile collector of node_exporter: everything, or nothing and status 1.",
 		Flags: []cli.Flag{
 			boolFlag("json", "print a JSON list with one object per process"),
 			boolFlag("all", "also list processes that have only the main arena"),
 			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: " + sortKeys},
+			boolFlag("prometheus", "print the sums of groups of processes in the text format of Prometheus"),
+			&cli.StringFlag{Name: "group-by", Value: metrics.GroupBys[0], Usage: "the first `KEY` to group by, of service, unit and name"},
+			&cli.IntFlag{Name: "max-groups", Value: metrics.DefaultMaxGroups, Usage: "sum up all but `N` groups as \"other\""},
 		},
 		Action: ps,
 	}
@@ -57,6 +66,9 @@ func ps(c *cli.Context) error {
 	if err := refuseOperands(c); err != nil {
 		return err
 	}
+	if c.Bool("prometheus") {
+		return psPrometheus(c)
+	}
 	compare, ok := order(c.String("sort"))
 	if !ok {
 		return say.Usage("ps", "--sort: unknown key "+quote(c.String("sort"))+"; write "+sortKeys)
@@ -75,9 +87,37 @@ func ps(c *cli.Context) error {
 		return err
 	}
 	if n := len(host.Unreadable); n > 0 {
-		speaker(c).Note("%s could not be read; the first: %s", count(n, "process"), host.Unreadable[0])
+		speaker(c).Note("%s could not be read; the first: %s", count(n, "process"), host.Unreadable[0].Err)
 	}
 	return nil
+}
+
+// psPrometheus prints the series in one write, so that a failure leaves no part of them.
+func psPrometheus(c *cli.Context) error {
+	for _, flag := range []string{"json", "all", "sort"} {
+		if c.IsSet(flag) {
+			return say.Usage("ps", "--prometheus prints sums of groups; leave --"+flag+" out")
+		}
+	}
+	o := metrics.Options{
+		Machine: machine.Find("/", machine.Cores, nil), GroupBy: c.String("group-by"), MaxGroups: c.Int("max-groups"), State: watch.StateFile,
+	}
+	if err := o.Check(); err != nil {
+		return say.Usage("ps", err.Error())
+	}
+	var err error
+	if o.Plans, err = lineOf(c).Services(gopsutil.Root("/")); err != nil {
+		return err
+	}
+	families, problems, err := metrics.Look(c.Context, o)
+	if err != nil {
+		return err
+	}
+	for _, problem := range problems {
+		speaker(c).Note("%s", problem)
+	}
+	_, err = io.WriteString(c.App.Writer, metrics.Text(families))
+	return err
 }
 
 func printHost(w io.Writer, host inspect.Host, watched watchers) error {

@@ -238,7 +238,7 @@ func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 	if x.Ready != "" && x.Load == "" {
 		return say.Usage("sweep", "--ready works only with a server; add --load CMD")
 	}
-	if x.Metrics, err = metrics(c); err != nil {
+	if x.Metrics, err = givenMetrics(c); err != nil {
 		return err
 	}
 	if x.Load != "" && x.Metrics[0].Pattern == "" {
@@ -280,8 +280,8 @@ func refuseBad(c *cli.Context) error {
 	return nil
 }
 
-// metrics returns the metrics to measure.
-func metrics(c *cli.Context) (measured []sweep.Metric, err error) {
+// givenMetrics returns the metrics to measure.
+func givenMetrics(c *cli.Context) (measured []sweep.Metric, err error) {
 	for _, m := range sweep.Metrics {
 		if c.IsSet(m.Flag) {
 			if m, err = m.Parse(c.String(m.Flag)); err != nil {

@@ -18,8 +18,14 @@ import (
 // Host is every process of the machine that uses glibc's arenas.
 type Host struct {
 	Rows       []Row
-	Unreadable []error // one for each process that could not be read
-	OneACore   int     // the cap of one arena a core, for Row.Saving
+	Unreadable []Unread
+	OneACore   int // the cap of one arena a core, for Row.Saving
+}
+
+// Unread is a process that could not be read, or that List had no time for.
+type Unread struct {
+	PID int
+	Err error
 }
 
 // Row has the figures of one process; its arena.Process is not kept, to save memory on a large host.
@@ -29,19 +35,22 @@ type Row struct {
 	Threads  int
 	Arenas   int // the main one included
 	Cap      Cap
+	Uncapped bool   // known to run without a cap
 	Virtual  uint64 // bytes, like all fields below
 	Resident uint64
 
-	ArenaReserved uint64 // of the arenas beside the main one
-	ArenaResident uint64
-	Huge          uint64 // of arenas, thread stacks and main heap, in huge pages
-	Saving        uint64 // address space that a cap of one arena a core would save
+	ArenaReserved  uint64 // of the arenas beside the main one
+	ArenaCommitted uint64
+	ArenaResident  uint64
+	Huge           uint64 // of arenas, thread stacks and main heap, in huge pages
+	Saving         uint64 // address space that a cap of one arena a core would save
 }
 
 // mostReaders is the most processes that are read at a time, so that a large host keeps most of its cores for its work.
 const mostReaders = 8
 
-// List inspects every process. Processes with only a main arena are left out unless all is set.
+// List inspects every process. Processes with only a main arena are left out unless all is set. If ctx ends first, List
+// returns what it has and the error of ctx.
 func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 	pids, err := processes()
 	if err != nil {
@@ -55,14 +64,17 @@ func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 		readers.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(pids)) && ctx.Err() == nil; i = next.Add(1) - 1 {
 				found[i] = look(pids[i], m.Online.N, h.OneACore, all)
+				found[i].done = true
 			}
 		})
 	}
 	readers.Wait()
-	for _, a := range found {
+	for i, a := range found {
 		switch {
+		case !a.done:
+			h.Unreadable = append(h.Unreadable, Unread{pids[i], ctx.Err()})
 		case a.err != nil && !gone(a.err):
-			h.Unreadable = append(h.Unreadable, a.err)
+			h.Unreadable = append(h.Unreadable, Unread{pids[i], a.err})
 		case a.ok:
 			h.Rows = append(h.Rows, a.row)
 		}
@@ -72,9 +84,10 @@ func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 
 // answer is the result for one process; ok is false if it has no row.
 type answer struct {
-	row Row
-	ok  bool
-	err error
+	row  Row
+	ok   bool
+	done bool
+	err  error
 }
 
 // processes lists all PIDs: the directories of /proc with numeric names (proc(5)). gopsutil's process package is not used:
@@ -104,8 +117,9 @@ func look(pid, online, oneACore int, all bool) answer {
 	}
 	limit := f.judge()
 	return answer{ok: true, row: Row{
-		PID: p.PID, Name: p.Name, Threads: p.Threads, Arenas: census.Arenas, Cap: limit,
-		Virtual: p.Virtual, Resident: p.Resident, ArenaReserved: census.Reserved, ArenaResident: ArenasResident(p),
+		PID: p.PID, Name: p.Name, Threads: p.Threads, Arenas: census.Arenas, Cap: limit, Uncapped: limit.N == 0 && began.environKnown,
+		Virtual: p.Virtual, Resident: p.Resident,
+		ArenaReserved: census.Reserved, ArenaCommitted: census.Committed, ArenaResident: ArenasResident(p),
 		Huge: p.Huge(), Saving: f.spares(p, limit, oneACore),
 	}}
 }

@@ -19,7 +19,8 @@ type process struct {
 	folder               string
 	unitRead, exeRead    bool
 	unitValue, exeTarget string
-	failed               error // the first error; the facts are incomplete then
+	group                string // the path that unitValue comes from
+	failed               error  // the first error; the facts are incomplete then
 }
 
 func newProcess(root proc.Root, buffer *[]byte, pid int) *process {
@@ -66,7 +67,7 @@ func (p *process) unit() string {
 	if !ok {
 		m, _ = groups.In("")
 	}
-	p.unitValue = unitOf(m.Path)
+	p.group, p.unitValue = m.Path, unitOf(m.Path)
 	return p.unitValue
 }
 

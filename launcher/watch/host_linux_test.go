@@ -433,8 +433,13 @@ func TestWatchedByHost(t *testing.T) {
 	c, name := namedChild(t)
 	s := watchHost(t, t.TempDir(), nil, byName("server", name, far))
 	s.of(c.pid(), "started")
-	awaitRecord(t, s, func(r record) bool { return len(r.Services["server"].Targets) == 1 })
+	awaitRecord(t, s, sampled)
 	stat, _ := statOf(c.pid())
+	counters, err := ReadCounters(s.h.state.path)
+	must(t, err)
+	if got := counters["server"]; len(counters) != 1 || got.GrowthBases[c.pid()] == 0 || got.Warnings == nil || got.Breaches == nil {
+		t.Errorf("the counters are %+v", counters)
+	}
 	if by, targets := WatchedByHost(s.h.state.path); by != os.Getpid() || targets[c.pid()] != int64(stat.Started) {
 		t.Errorf("%d watches %v", by, targets)
 	}
@@ -445,6 +450,13 @@ func TestWatchedByHost(t *testing.T) {
 	must(t, os.WriteFile(s.h.state.path, text, 0o644))
 	if by, targets := WatchedByHost(s.h.state.path); by != 0 || len(targets) != 0 {
 		t.Errorf("a watch that does not run is %d, of %v", by, targets)
+	}
+	if counters, err := ReadCounters(s.h.state.path); err != nil || len(counters) != 0 {
+		t.Errorf("counters of a watch that does not run: %v, %v", counters, err)
+	}
+	must(t, os.WriteFile(s.h.state.path, []byte(`{"version":2}`), 0o644))
+	if _, err := ReadCounters(s.h.state.path); err == nil || !strings.Contains(err.Error(), "its version is 2, expected 1") {
+		t.Errorf("another version: %v", err)
 	}
 }
 

@@ -267,15 +267,22 @@ func (m *member) resumeAction(w *watched, now time.Duration) {
 	}
 }
 
-// WatchedByHost returns, from a state file, the PID of the watch of a host (0: none runs) and its targets: PID to start
-// time in nanoseconds since boot. It does not compare the boot ID: a container may show another one to a sandboxed service
-// (systemd-nspawn mounts its own over the file, ProtectKernelTunables= hides that mount).
-func WatchedByHost(path string) (watch int, targets map[int]int64) {
-	r, err := readRecord(path)
-	if err != nil {
-		return 0, nil
+// readRunning reads a state file. ok is false unless the watch that writes it runs. It does not compare the boot ID: a
+// container may show another one to a sandboxed service (systemd-nspawn mounts its own over the file,
+// ProtectKernelTunables= hides that mount).
+func readRunning(path string) (r record, ok bool, err error) {
+	if r, err = readRecord(path); err != nil {
+		return record{}, false, err
 	}
-	if stat, ok := statOf(r.PID); !ok || int64(stat.Started) != r.Started {
+	stat, alive := statOf(r.PID)
+	return r, alive && int64(stat.Started) == r.Started, nil
+}
+
+// WatchedByHost returns, from a state file, the PID of the watch of a host (0: none runs) and its targets: PID to start
+// time in nanoseconds since boot.
+func WatchedByHost(path string) (watch int, targets map[int]int64) {
+	r, ok, _ := readRunning(path)
+	if !ok {
 		return 0, nil
 	}
 	targets = map[int]int64{}
@@ -285,4 +292,32 @@ func WatchedByHost(path string) (watch int, targets map[int]int64) {
 		}
 	}
 	return r.PID, targets
+}
+
+// Counters is what a state file says about one service.
+type Counters struct {
+	Warnings, Breaches map[string]uint64 // by metric
+	GrowthBases        map[int]uint64    // zero point of growth by PID, in bytes, of the targets that run
+}
+
+// ReadCounters returns the counters of each service: none if there is no state file, or if its watch does not run.
+func ReadCounters(path string) (map[string]Counters, error) {
+	r, ok, err := readRunning(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("state file %q of the watch: %w", path, err)
+	}
+	all := map[string]Counters{}
+	if !ok {
+		return all, nil
+	}
+	for name, s := range r.Services {
+		bases := map[int]uint64{}
+		for _, t := range s.Targets {
+			if stat, ok := statOf(t.PID); ok && int64(stat.Started) == t.Started && t.GrowthBase != nil {
+				bases[t.PID] = *t.GrowthBase
+			}
+		}
+		all[name] = Counters{s.Warnings, s.Breaches, bases}
+	}
+	return all, nil
 }

@@ -1,0 +1,217 @@
+package metrics
+
+// The groups of processes, and their sums.
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"arenacap/launcher/inspect"
+	"arenacap/launcher/proc"
+	"arenacap/policy"
+)
+
+// other is the group of everything beyond Options.MaxGroups, and of processes that take the name of another kind of group.
+const other = "other"
+
+// group is the sums over the processes of one group that hold arenas.
+type group struct {
+	processes, uncapped, arenas        float64
+	reserved, committed, arenaResident float64 // bytes, like those below
+	huge, saving, virtual, resident    float64
+	cap                                int // the least; 0: none
+	kept, broken, unjudged             int // processes with a cap
+}
+
+func (g *group) add(r inspect.Row) {
+	g.processes++
+	if r.Uncapped {
+		g.uncapped++
+	}
+	g.arenas += float64(r.Arenas)
+	g.reserved += float64(r.ArenaReserved)
+	g.committed += float64(r.ArenaCommitted)
+	g.arenaResident += float64(r.ArenaResident)
+	g.huge += float64(r.Huge)
+	g.saving += float64(r.Saving)
+	g.virtual += float64(r.Virtual)
+	g.resident += float64(r.Resident)
+	if r.Cap.N == 0 {
+		return
+	}
+	if g.cap == 0 || r.Cap.N < g.cap {
+		g.cap = r.Cap.N
+	}
+	switch r.Cap.Kept {
+	case inspect.Yes:
+		g.kept++
+	case inspect.No:
+		g.broken++
+	default:
+		g.unjudged++
+	}
+}
+
+// capKept is 0 if a process exceeds its cap, 1 if every process with a cap keeps it; else it is unknown.
+func (g *group) capKept() (value float64, known bool) {
+	switch {
+	case g.broken > 0:
+		return 0, true
+	case g.unjudged == 0 && g.kept > 0:
+		return 1, true
+	}
+	return 0, false
+}
+
+// groupFamilies has the value of each family of a group; ok is false if the group has none.
+var groupFamilies = []struct {
+	name, help string
+	value      func(g *group) (value float64, ok bool)
+}{
+	{"processes", "Processes that hold arenas beside the main one.", always(func(g *group) float64 { return g.processes })},
+	{"uncapped_processes", "Processes of these that run without a cap on arenas.", always(func(g *group) float64 { return g.uncapped })},
+	{"arenas", "Arenas, main ones included.", always(func(g *group) float64 { return g.arenas })},
+	{"arena_reserved_bytes", "Address space that arenas beside the main ones reserve.", always(func(g *group) float64 { return g.reserved })},
+	{"arena_committed_bytes", "Part of it that is readable and writable.", always(func(g *group) float64 { return g.committed })},
+	{"arena_resident_bytes", "Memory that arenas beside the main ones have resident.", always(func(g *group) float64 { return g.arenaResident })},
+	{"huge_bytes", "Memory of arenas, thread stacks and main heaps in huge pages.", always(func(g *group) float64 { return g.huge })},
+	{"saving_bytes", "Address space that a cap of one arena per core would save.", always(func(g *group) float64 { return g.saving })},
+	{"virtual_bytes", "Virtual size of the processes (VmSize).", always(func(g *group) float64 { return g.virtual })},
+	{"resident_bytes", "Resident memory of the processes (VmRSS).", always(func(g *group) float64 { return g.resident })},
+	{"cap", "The lowest cap on arenas in the group.", func(g *group) (float64, bool) { return float64(g.cap), g.cap != 0 }},
+	{"cap_kept", "Whether every process keeps its cap: 1, or 0.", (*group).capKept},
+}
+
+func always(value func(*group) float64) func(*group) (float64, bool) {
+	return func(g *group) (float64, bool) { return value(g), true }
+}
+
+// groups is the families of groupFamilies.
+func (l *look) groups() (all []Family) {
+	sums := l.sums()
+	for _, f := range groupFamilies {
+		family := Family{Name: "arenacap_" + f.name, Help: f.help}
+		for _, name := range slices.Sorted(maps.Keys(sums)) {
+			if value, ok := f.value(sums[name]); ok {
+				family.Samples = append(family.Samples, Sample{[]string{"group", name}, value})
+			}
+		}
+		all = append(all, family)
+	}
+	return compact(all)
+}
+
+// compact drops families without samples.
+func compact(all []Family) []Family {
+	return slices.DeleteFunc(all, func(f Family) bool { return len(f.Samples) == 0 })
+}
+
+// sums is the groups, at most MaxGroups and other.
+func (l *look) sums() map[string]*group {
+	names := l.names()
+	kept := l.kept(names)
+	sums := map[string]*group{}
+	for _, r := range l.host.Rows {
+		name, ok := names[r.PID]
+		if !ok { // it has ended
+			continue
+		}
+		if !kept[name] {
+			name = other
+		}
+		if sums[name] == nil {
+			sums[name] = &group{}
+		}
+		sums[name].add(r)
+	}
+	return sums
+}
+
+// kept selects the groups that keep their name: services of the policy first, then those that reserve the most.
+func (l *look) kept(names map[int]string) map[string]bool {
+	reserved := map[string]uint64{}
+	for _, r := range l.host.Rows {
+		if name, ok := names[r.PID]; ok && name != other {
+			reserved[name] += r.ArenaReserved
+		}
+	}
+	for service := range l.services() {
+		if _, present := reserved[service]; present {
+			reserved[service] = math.MaxUint64
+		}
+	}
+	order := slices.SortedFunc(maps.Keys(reserved), func(a, b string) int {
+		return cmp.Or(cmp.Compare(reserved[b], reserved[a]), cmp.Compare(a, b))
+	})
+	kept := map[string]bool{}
+	for _, name := range order[:min(len(order), l.MaxGroups)] {
+		kept[name] = true
+	}
+	return kept
+}
+
+// services is the names of the groups that are services of the policy.
+func (l *look) services() map[string]bool {
+	names := map[string]bool{}
+	for _, p := range l.Plans {
+		if l.GroupBy == GroupBys[0] {
+			names[label(p.Policy.Service)] = true
+		}
+	}
+	return names
+}
+
+// names is the group of each process. Any user can give a process the name of a unit or of a service. Such a process goes to
+// other, so that it does not count in the group of that unit or service.
+func (l *look) names() map[int]string {
+	taken, isUnit := l.services(), map[string]bool{}
+	units := map[int]string{}
+	for _, m := range l.members {
+		if unit := unitGroup(l.root, m.Unit); unit != "" && l.GroupBy != "name" {
+			units[m.PID] = unit
+			isUnit[unit] = true
+		}
+	}
+	names := map[int]string{}
+	for _, m := range l.members {
+		switch unit := units[m.PID]; {
+		case m.Service >= 0 && l.GroupBy == GroupBys[0]:
+			names[m.PID] = label(l.Plans[m.Service].Policy.Service)
+		case unit != "" && !taken[unit]:
+			names[m.PID] = unit
+		case unit != "" || taken[label(m.Name)] || isUnit[label(m.Name)]:
+			names[m.PID] = other
+		default:
+			names[m.PID] = label(m.Name)
+		}
+	}
+	return names
+}
+
+// unitSuffix is left out of the names of groups.
+const unitSuffix = ".service"
+
+// runUnit is the names that systemd-run gives to the units that it makes (systemd: src/run/run.c).
+var runUnit = regexp.MustCompile(`^run-(r[0-9a-f]+|u\d+|p\d+-i\d+)\.service$`)
+
+// unitGroup is the group of a unit: "a@" for "a@b.service"; "" for none and for transient units, whose names come and go
+// with their processes. systemd keeps the files of transient units in a folder of their own.
+func unitGroup(root proc.Root, unit string) string {
+	if unit == "" || runUnit.MatchString(unit) || root.Exists("/run/systemd/transient/"+unit) {
+		return ""
+	}
+	name := strings.TrimSuffix(unit, unitSuffix)
+	if prefix, instance, ok := strings.Cut(name, "@"); ok && instance != "" {
+		name = prefix + "@"
+	}
+	return label(name)
+}
+
+// label makes a name a label value: valid UTF-8 without control characters, and not empty, because an empty label means none.
+func label(name string) string {
+	return cmp.Or(policy.Printable(strings.ToValidUTF8(name, "\uFFFD")), other)
+}

@@ -1,0 +1,141 @@
+// Package metrics computes what a monitoring system reads about the arenas of a host: series in the model of Prometheus, as
+// plain values. The exporter and 'arenacap ps --prometheus' publish the same series.
+//
+// group.go sums up processes by group, budget.go compares services with their budgets, text.go writes the text format.
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"arenacap/launcher/inspect"
+	"arenacap/launcher/proc"
+	"arenacap/launcher/service"
+	"arenacap/launcher/version"
+	"arenacap/launcher/watch"
+	"arenacap/policy"
+)
+
+// Options select what Look reads.
+type Options struct {
+	Machine   policy.Machine
+	Plans     []policy.Plan // of each service of the policy, in its order
+	GroupBy   string        // one of GroupBys
+	MaxGroups int           // more groups are summed up as "other"
+	State     string        // state file of the watch of the host
+}
+
+// GroupBys are the values of --group-by: the first is the policy's service, else the systemd unit, else the process's name;
+// the others begin further down in this list.
+var GroupBys = []string{"service", "unit", "name"}
+
+// DefaultMaxGroups is the default of --max-groups.
+const DefaultMaxGroups = 500
+
+// Check returns an error that names the flag for options that Look does not accept.
+func (o Options) Check() error {
+	switch {
+	case !slices.Contains(GroupBys, o.GroupBy):
+		return fmt.Errorf("--group-by: unknown key %q; write %s", o.GroupBy, strings.Join(GroupBys, ", "))
+	case o.MaxGroups < 1:
+		return fmt.Errorf("--max-groups: %d is too small; write 1 or more", o.MaxGroups)
+	}
+	return nil
+}
+
+// Family is the samples of one series name.
+type Family struct {
+	Name, Help string
+	Counter    bool // else it is a gauge
+	Samples    []Sample
+}
+
+// Sample is one value. Labels are names and values in turn; the values are valid UTF-8 without control characters.
+type Sample struct {
+	Labels []string
+	Value  float64
+}
+
+// Look reads the host. The families are in a fixed order, their samples sorted by label; a family without samples is left
+// out. If ctx ends, processes that were not reached count as unreadable. problems are what the series cannot say: that time
+// was too short, or that the watch's counters cannot be read. The families are complete otherwise. With an error there are
+// none.
+func Look(ctx context.Context, o Options) (all []Family, problems []error, err error) {
+	began := time.Now()
+	var services []policy.Policy
+	for _, p := range o.Plans {
+		services = append(services, p.Policy)
+	}
+	rules, err := service.NewRules(proc.Here, services)
+	if err != nil {
+		return nil, nil, err
+	}
+	host, err := inspect.List(ctx, o.Machine, false)
+	if err != nil && !errors.Is(err, ctx.Err()) {
+		return nil, nil, err
+	}
+	problems = late(host, err)
+	members, err := rules.All(proc.Here) // after List: a process without a member has ended
+	if err != nil {
+		return nil, nil, err
+	}
+	counters, err := watch.ReadCounters(o.State)
+	if err != nil {
+		problems = append(problems, err)
+	}
+	l := newLook(o, host, members, counters)
+	return slices.Concat(l.groups(), l.budgets(), l.self(time.Since(began))), problems, nil
+}
+
+// look is one look at the host.
+type look struct {
+	Options
+	root     proc.Root
+	host     inspect.Host
+	members  []service.Member
+	counters map[string]watch.Counters
+	reserved map[int]uint64 // by arenas, of the processes that hold some, by PID
+	unread   map[int]bool   // processes that could not be read
+}
+
+func newLook(o Options, host inspect.Host, members []service.Member, counters map[string]watch.Counters) *look {
+	l := &look{o, proc.Here, host, members, counters, map[int]uint64{}, map[int]bool{}}
+	for _, r := range host.Rows {
+		l.reserved[r.PID] = r.ArenaReserved
+	}
+	for _, u := range host.Unreadable {
+		l.unread[u.PID] = true
+	}
+	return l
+}
+
+// late says how many processes List did not reach.
+func late(host inspect.Host, err error) []error {
+	if err == nil {
+		return nil
+	}
+	missing := 0
+	for _, u := range host.Unreadable {
+		if errors.Is(u.Err, err) {
+			missing++
+		}
+	}
+	return []error{fmt.Errorf("the time was too short: %d processes were not read and count as unreadable", missing)}
+}
+
+// self is the families about arenacap itself.
+func (l *look) self(took time.Duration) []Family {
+	one := func(name, help string, value float64, labels ...string) Family {
+		return Family{Name: "arenacap_" + name, Help: help, Samples: []Sample{{labels, value}}}
+	}
+	return []Family{
+		one("build_info", "The version of arenacap; the value is 1.", 1, "version", version.Number, "goversion", runtime.Version()),
+		one("unreadable_processes", "Processes that could not be read, for lack of rights or of time.", float64(len(l.host.Unreadable))),
+		one("scrape_duration_seconds", "How long the look at the host took.", took.Seconds()),
+	}
+}
