@@ -185,7 +185,10 @@ func (p *Podman) removeAll() error {
 	ctx := context.Background()
 	pods, _, err := p.Do(ctx, "pod", "ps", "--quiet", "--no-trunc")
 	if pods != "" {
-		err = errors.Join(err, run(p.Command(ctx, "pod", "rm", "--all", "--force", "--time", "0")))
+		remove := []string{"pod", "rm", "--all", "--force", "--time", "0"}
+		if run(p.Command(ctx, remove...)) != nil { // podman 4.3 fails if a container ends meanwhile
+			err = errors.Join(err, run(p.Command(ctx, remove...)))
+		}
 	}
 	err = errors.Join(err, run(p.Command(ctx, "rm", "--all", "--force", "--time", "0")), p.awaitMonitors())
 	for _, pod := range strings.Fields(pods) {
