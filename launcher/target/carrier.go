@@ -55,6 +55,25 @@ func carrierAt(path string) *carrier {
 // IsCarrier reports whether the program at a path is in the table of carriers.
 func IsCarrier(path string) bool { return carrierAt(path) != nil }
 
+// StartsArenacap reports whether a command line with arguments starts arenacap, itself or by carriers. It reads no file.
+func StartsArenacap(args []string) bool {
+	for n := 0; n < maxCarriers && len(args) > 1; n++ {
+		name := filepath.Base(args[0])
+		row := carrierAt(name)
+		if strings.HasPrefix(name, "arenacap") {
+			return true
+		}
+		if row == nil {
+			return false
+		}
+		args = row.read(name, args[1:], func(string) string { return "" }).command
+	}
+	return false
+}
+
+// maxCarriers limits the length of a chain.
+const maxCarriers = 32
+
 func (c *carrier) has(t trait) bool { return c.is&t != 0 }
 
 // flag finds an entry "NAME[,NAME…][=][=][?][>EFFECT]" of a row. A name of one letter is a short flag. Each "=" is a value,

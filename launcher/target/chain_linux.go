@@ -20,9 +20,6 @@ type Link struct {
 	Stays       bool   `json:"stays"`       // it remains as a parent of the server
 }
 
-// maxCarriers limits the length of a chain.
-const maxCarriers = 32
-
 // chain is the state of the walk along a command line. The current program is the one that the last carrier starts.
 type chain struct {
 	fs     fsys

@@ -5,7 +5,6 @@ package unit
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -187,9 +186,13 @@ func (c command) asArgument() string {
 	})
 }
 
-// inFront reports whether the command starts its program through arenacap already.
+// inFront reports whether the command starts its program through arenacap already, also behind a carrier such as sudo.
 func (c command) inFront() bool {
-	return len(c.args) > 0 && strings.HasPrefix(path.Base(c.program.value), "arenacap") ||
+	words := []string{c.program.value}
+	for _, a := range c.args {
+		words = append(words, a.value)
+	}
+	return target.StartsArenacap(words) ||
 		slices.ContainsFunc(c.args, func(a word) bool {
 			return strings.Contains(a.value, "arenacap run ") // sh -c 'exec arenacap run …'
 		})

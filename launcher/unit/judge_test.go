@@ -414,9 +414,15 @@ func TestNoNameIsLeft(t *testing.T) {
 }
 
 func TestNothingToDo(t *testing.T) {
-	for _, line := range []string{"/usr/bin/arenacap run -- x", "-/opt/arenacap-386 run x", "/bin/sh -c 'exec /usr/bin/arenacap run -- x'"} {
+	for _, line := range []string{"/usr/bin/arenacap run -- x", "-/opt/arenacap-386 run x", "/bin/sh -c 'exec /usr/bin/arenacap run -- x'",
+		"/usr/bin/sudo -u x /usr/bin/arenacap run -- x", "/usr/bin/nice -n 5 /usr/bin/env A=%i B=$C /usr/bin/arenacap run x"} {
 		d, err := situation{unit: "ExecStart=" + line}.plan(t)
 		if err != nil || d.Text != "" || !strings.Contains(d.Nothing, "already (s.service:2)") {
+			t.Errorf("%s: %+v, %v", line, d, err)
+		}
+	}
+	for _, line := range []string{"/usr/bin/sudo -u arenacap /bin/x run", "/usr/bin/grep x arenacap run", "/usr/bin/sudo --what /usr/bin/arenacap run x"} {
+		if d, err := (situation{unit: "ExecStart=" + line}).plan(t); err != nil || d.Text == "" {
 			t.Errorf("%s: %+v, %v", line, d, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"arenacap/launcher/environ"
@@ -152,13 +153,21 @@ func (w *watched) tellLeft(now time.Duration) {
 	}
 	var left *process
 	for _, pid := range slices.Sorted(maps.Keys(family)) {
-		if p := family[pid]; p.born >= w.scope.since && !p.ended() && (left == nil || !p.isCarrier()) {
+		if p := family[pid]; p.born >= w.scope.since && !p.ended() && (left == nil || !p.isCarrier()) && !p.byManager() {
 			left = p
 		}
 	}
 	if left != nil {
 		w.report(leftBehind(left.pid, left.title(), write))
 	}
+}
+
+// byManager reports whether systemd started the process, for example as the unit's next command. systemd puts the name in
+// parentheses until it executes the program, and sets SYSTEMD_EXEC_PID (systemd.exec(5), version 248).
+func (p *process) byManager() bool {
+	text, err := p.read("environ")
+	pid, _ := environ.Lookup(proc.ParseEnviron(text), "SYSTEMD_EXEC_PID")
+	return strings.HasPrefix(p.title(), "(") || err == nil && pid == strconv.Itoa(p.pid)
 }
 
 // server is the process whose arenas are compared with the cap: the target, or its largest descendant if the target has

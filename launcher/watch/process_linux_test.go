@@ -338,3 +338,28 @@ func BenchmarkFindDescendants(b *testing.B) {
 		}
 	}
 }
+
+// A process that systemd itself started is not left behind by another one.
+func TestProcessOfTheManager(t *testing.T) {
+	testenv.Need(t, "sh", "cat")
+	for script, want := range map[string]bool{
+		"SYSTEMD_EXEC_PID=$$ exec cat": true, "SYSTEMD_EXEC_PID=1 exec cat": false, "exec cat": false,
+		`printf '(sd-pam)' >/proc/$$/comm; export SYSTEMD_EXEC_PID=1; echo; read x; read y`: true,
+	} {
+		cmd := exec.Command("sh", "-c", script)
+		stdin, err := cmd.StdinPipe()
+		must(t, err)
+		stdout, err := cmd.StdoutPipe()
+		must(t, err)
+		must(t, cmd.Start())
+		_, err = stdin.Write([]byte("\n"))
+		must(t, err)
+		_, err = stdout.Read(make([]byte, 1)) // the program runs
+		must(t, err)
+		if got := mustHold(t, cmd.Process.Pid).byManager(); got != want {
+			t.Errorf("%s: %t, want %t", script, got, want)
+		}
+		must(t, stdin.Close())
+		_ = cmd.Wait()
+	}
+}
