@@ -21,6 +21,7 @@ type reading struct {
 	text    string   // if isText: shell text instead of a command
 	isText  bool
 	args    []string // "$0" and "$@" of text
+	with    string   // the shell of text; "" is the user's
 	user    string   // the user as which the program runs; "" if not given
 	stays   bool     // the carrier remains as the parent of the program
 	root    string   // the root directory of the program; "" if it has that of the carrier, unknownRoot
@@ -293,6 +294,8 @@ func (a *argReader) apply(name string, values []string) (problem string) {
 		a.text, a.isText = value, true
 	case "program":
 		a.program = value
+	case "with":
+		a.with = value
 	case "user":
 		a.user = value
 	case "operands":

@@ -86,8 +86,8 @@ var carriers = [...]carrier{
 	{names: "sudo", flags: "u,user=>user E>keep preserve-env?>list i,login s,shell A,askpass b,background B,bell C,close-from= D,chdir= g,group= H,set-home h,host= n,non-interactive" +
 		" P,preserve-groups p,prompt= R,chroot=>root r,role= S,stdin T,command-timeout= t,type= k,reset-timestamp e,edit>stop l,list>stop v,validate>stop V,version>stop K,remove-timestamp>stop", env: bySudoers, is: stays | assigns},
 	{names: "doas", flags: "u=>user n s>stop L>stop C=>stop", env: byDoas, is: stays},
-	{names: "su", flags: "c,command=>text session-command=>text l,login,->clear m,p,preserve-environment s,shell= w,whitelist-environment=>list f,fast P,pty T,no-pty g,group= G,supp-group=", is: stays | permutes | userWord},
-	{names: "runuser", flags: "u,user=>operands c,command=>text session-command=>text l,login,->clear m,p,preserve-environment s,shell= w,whitelist-environment=>list f,fast P,pty T,no-pty g,group= G,supp-group=", is: stays | permutes | userWord},
+	{names: "su", flags: "c,command=>text session-command=>text l,login,->clear m,p,preserve-environment s,shell=>with w,whitelist-environment=>list f,fast P,pty T,no-pty g,group= G,supp-group=", is: stays | permutes | userWord},
+	{names: "runuser", flags: "u,user=>operands c,command=>text session-command=>text l,login,->clear m,p,preserve-environment s,shell=>with w,whitelist-environment=>list f,fast P,pty T,no-pty g,group= G,supp-group=", is: stays | permutes | userWord},
 	{names: "gosu su-exec", words: 1, is: userWord},
 	{names: "setuidgid s6-setuidgid", words: 1, is: userWord},
 	{names: "chpst", flags: "u=>user U= b= e=>envdir /=>root C= n= l= L= m= d= o= p= f= c= r= t= v V>stop P 0 1 2 N"},

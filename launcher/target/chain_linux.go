@@ -229,7 +229,7 @@ func (c *chain) pass(row *carrier, name string, r reading) {
 		c.lose(fmt.Sprintf("%s asks %s to start the program, which does not get this environment", name, row.who), instead)
 	default:
 		link.Environment = "cleared"
-		c.lose(name+" clears the environment", c.behind(r))
+		c.lose(name+" clears the environment", c.behind(r)+c.fs.shellHint(r))
 	}
 }
 
@@ -256,6 +256,21 @@ func (c *chain) behind(r reading) string {
 		return "put arenacap behind it" + c.in + ": " + shown(c.line[:before]) + " " + own + shown(r.command)
 	}
 	return "put arenacap behind it, in front of the server"
+}
+
+// shellHint says what to add if the text is for the shell of a user who may not log in.
+func (fs fsys) shellHint(r reading) string {
+	text, err := fs.readFile("/etc/passwd")
+	if !r.isText || r.with != "" || err != nil {
+		return ""
+	}
+	_, entry, _ := strings.Cut("\n"+string(text), "\n"+cmp.Or(r.user, "root")+":")
+	entry, _, _ = strings.Cut(entry, "\n")
+	shell := entry[strings.LastIndexByte(entry, ':')+1:] // passwd(5): the last field
+	if base := filepath.Base(shell); base != "nologin" && base != "false" {
+		return ""
+	}
+	return fmt.Sprintf("; add -s /bin/sh, because the shell of %s is %s, which starts nothing", r.user, shell)
 }
 
 // shown formats a command line for a message, and cuts a long one.

@@ -67,6 +67,7 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 	must(t, err)
 	tree(t, root, [][3]string{
 		{"vars/MALLOC_ARENA_MAX", "644", "9\n"}, {"empty/A", "644", "1"}, {"bin/srv", "755", string(elf)}, {"lib64/ld-linux-x86-64.so.2", "755", string(elf)},
+		{"etc/passwd", "644", "root:x:0:0:root:/root:/bin/bash\nclosed:x:9:9:a b:/:/usr/sbin/nologin\n"},
 		{"etc/sudoers.d/site", "644", "Defaults env_keep += \"MALLOC_ARENA_MAX\"\n"}, {"etc/sudoers.d/off.bak", "644", "Defaults !env_reset\n"},
 	})
 	for _, carrier := range carriers {
@@ -103,6 +104,8 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 		{"sudo --what srv", "", Unknown, `the cap may not arrive: arenacap does not know the flag "--what" of sudo`},
 		{"doas srv", "", Unknown, "doas's configuration decides"},
 		{"su - nobody -c srv", "", No, "su clears the environment; put arenacap behind it: su - nobody -c 'arenacap run … -- srv'"},
+		{"su - closed -c srv", "", No, "su - closed -c 'arenacap run … -- srv'; add -s /bin/sh, because the shell of closed is /usr/sbin/nologin, which starts nothing"},
+		{"su -s /bin/sh - closed -c srv", "", No, "su -s /bin/sh - closed -c 'arenacap run … -- srv'"},
 		{"su nobody -c srv", "", Yes, ""}, {"runuser -l nobody -c srv", "", No, ""}, {"su -w MALLOC_ARENA_MAX -l nobody -c srv", "", Yes, ""},
 		{"envdir /empty srv", "", Yes, ""}, {"envdir /vars srv", "", No, "envdir changes"}, {"chpst -e /vars srv", "", No, "chpst changes"},
 		{"docker run image srv", "", No, "docker asks the container engine to start the program, which does not get this environment"},
@@ -220,7 +223,7 @@ func TestManyCarriers(t *testing.T) {
 
 // TestTableIsWhole checks that names and flags are unique and that all effects exist.
 func TestTableIsWhole(t *testing.T) {
-	effects := strings.Fields("stop clear keep list set unset pass assign split stays root shell text program user operands envdir bind hidden inside all target execs tool traces")
+	effects := strings.Fields("stop clear keep list set unset pass assign split stays root shell text program user operands envdir bind hidden inside all target execs tool traces with")
 	seen := map[string]bool{}
 	for _, c := range carriers {
 		for name := range strings.SplitSeq(c.names, " ") {
