@@ -248,6 +248,9 @@ func (h *host) consider(m service.Process, now time.Duration) {
 			return
 		}
 	case "cgroup":
+		if h.counted(m, "") {
+			return
+		}
 		var err error
 		if group, err = groupOf(&process{pid: m.PID, pidfd: -1, dir: -1}, m.Unit); err != nil {
 			if !gone(err) {
@@ -365,9 +368,15 @@ func (h *host) adopt(services []Service) error {
 		return err
 	}
 	h.said = map[any]bool{}
+	budgeted := map[string]int{} // the indexes of the services that have a budget
+	for i := range services {
+		if len(services[i].Config.Limits) > 0 {
+			budgeted[services[i].Config.Service] = i
+		}
+	}
 	for _, w := range h.targets {
-		i := slices.IndexFunc(services, func(s Service) bool { return s.Config.Service == w.cfg.Service })
-		if i < 0 || len(services[i].Config.Limits) == 0 {
+		i, found := budgeted[w.cfg.Service]
+		if !found {
 			h.drop(w, "the policy no longer has a budget for the service")
 			continue
 		}
@@ -399,6 +408,11 @@ func (w *watched) reconfigure(cfg *Config, log *eventLog) {
 
 // farewell reports the last event of each service.
 func (h *host) farewell(why error) {
+	targets := map[*Config][]*watched{}
+	for _, pid := range slices.Sorted(maps.Keys(h.targets)) {
+		w := h.targets[pid]
+		targets[w.cfg] = append(targets[w.cfg], w)
+	}
 	for i := range h.Services {
 		s := &h.Services[i]
 		if len(s.Config.Limits) == 0 {
@@ -407,13 +421,9 @@ func (h *host) farewell(why error) {
 		w := &watched{engine: h.engine, cfg: &s.Config, log: h.logs[s.Config.Log.To], scope: newScope(&process{pidfd: -1, dir: -1, statm: -1}, "process", nil)}
 		w.outcome = Outcome{Elapsed: h.clock() - h.began, Breaches: h.state.breached[s.Config.Service]}
 		remaining, text := 0, why.Error()
-		for _, pid := range slices.Sorted(maps.Keys(h.targets)) {
-			of := h.targets[pid]
-			if of.cfg != w.cfg {
-				continue
-			}
+		for _, of := range targets[w.cfg] {
 			if remaining += len(of.scope.all()); w.scope.target.pid == 0 {
-				w.scope.target.pid = pid
+				w.scope.target.pid = of.outcome.PID
 			}
 			w.outcome.PeakVirtual = max(w.outcome.PeakVirtual, of.outcome.PeakVirtual)
 			w.outcome.PeakResident = max(w.outcome.PeakResident, of.outcome.PeakResident)

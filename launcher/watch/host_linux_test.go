@@ -179,6 +179,42 @@ func TestHostSettle(t *testing.T) {
 	}
 }
 
+// The inspections at the end of settle do not keep the watch of many targets from sampling: after a long one, the next one
+// follows in another turn.
+func TestBasesAreSpread(t *testing.T) {
+	const children = 5
+	_, name := namedChild(t)
+	for range children - 1 {
+		startChild(t).rename(t, name)
+	}
+	var skew time.Duration
+	turns := make(chan time.Duration, 100)
+	watchHost(t, t.TempDir(), func(h *host) {
+		h.clock = func() time.Duration { return sinceBoot() + skew }
+		h.probes.inspect = func(int) ([]part, error) {
+			var turn time.Duration
+			for _, w := range h.watched {
+				turn = max(turn, w.looked)
+			}
+			skew += leastGap // as if it took so long
+			turns <- turn
+			return nil, nil
+		}
+	}, byName("server", name, far))
+	var last time.Duration
+	for range children {
+		select {
+		case turn := <-turns:
+			if turn <= last {
+				t.Error("two inspections in one turn")
+			}
+			last = turn
+		case <-time.After(patience):
+			t.Fatal("a target is not inspected")
+		}
+	}
+}
+
 // Each service has a last event, with or without a process; what has no budget is not watched.
 func TestEachServiceEnds(t *testing.T) {
 	c, name := namedChild(t)

@@ -26,8 +26,12 @@ func (w *watched) sample(now time.Duration) {
 	settled := w.state.settled
 	changes := w.state.observe(now, r, func() (reading, bool) { return w.read(w.clock()) })
 	if w.state.settled && !settled {
-		w.base = w.inspect()
+		w.baseDue = true
 		w.member.changed()
+	}
+	// The watch of a host may find thousands of targets at once, and an inspection takes about 2 ms: it spreads them.
+	if w.baseDue && (w.member == nil || w.clock()-now < max(w.cfg.Budget.Interval, leastGap)) {
+		w.baseDue, w.base = false, w.inspect()
 	}
 	w.lookAround(now)
 	w.judgeCap(now)

@@ -21,6 +21,7 @@ type watched struct {
 	scope        *scope
 	state        *state
 	base         breakdown // the virtual size at the end of settle
+	baseDue      bool      // settle has ended, and base is not known yet
 	next         time.Duration
 	due          time.Duration // time of the next sample
 	looked       time.Duration // time of the last sample, or of the start
