@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"arenacap/launcher/proc"
 	"arenacap/policy"
@@ -34,8 +35,9 @@ type rule struct {
 // NewRules makes the rules from the match of each policy. It fails if a user is unknown.
 func NewRules(root proc.Root, services []policy.Policy) (*Rules, error) {
 	rs := &Rules{byUnit: map[string][]int{}, byExe: map[string][]int{}, byName: map[string][]int{}}
+	passwd := sync.OnceValues(func() ([]byte, error) { return root.Read("/etc/passwd") })
 	for i, p := range services {
-		r, err := newRule(root, p)
+		r, err := newRule(passwd, p)
 		if err != nil {
 			return nil, fmt.Errorf("service %q: %w", p.Service, err)
 		}
@@ -52,7 +54,7 @@ func NewRules(root proc.Root, services []policy.Policy) (*Rules, error) {
 	return rs, nil
 }
 
-func newRule(root proc.Root, p policy.Policy) (r rule, err error) {
+func newRule(passwd func() ([]byte, error), p policy.Policy) (r rule, err error) {
 	m := p.Match
 	r = rule{unit: m.Unit, exe: m.Exe, name: m.Name}
 	if r.unit == "" && r.exe == "" && r.name == "" {
@@ -62,17 +64,17 @@ func newRule(root proc.Root, p policy.Policy) (r rule, err error) {
 		r.unit += unitSuffix
 	}
 	if m.User != "" {
-		r.user, err = userID(root, m.User)
+		r.user, err = userID(passwd, m.User)
 	}
 	return r, err
 }
 
 // userID returns the UID of a user, given by number or by name in /etc/passwd (passwd(5)).
-func userID(root proc.Root, user string) (*uint32, error) {
+func userID(passwd func() ([]byte, error), user string) (*uint32, error) {
 	if n, err := strconv.ParseUint(user, 10, 32); err == nil {
 		return new(uint32(n)), nil
 	}
-	text, err := root.Read("/etc/passwd")
+	text, err := passwd()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

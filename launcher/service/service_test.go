@@ -286,6 +286,27 @@ func TestHeldProcesses(t *testing.T) {
 	want(55*time.Second, 98)
 }
 
+// A zombie keeps its service, and is read as seldom as other processes.
+func TestZombie(t *testing.T) {
+	f := newFake(t)
+	server := fakeProcess{name: "server", started: 10 * time.Second}
+	f.process(20, server)
+	finder := f.finder(policy.Match{Name: "server"})
+	want := func(now time.Duration, want string) {
+		t.Helper()
+		if got := look(t, finder, now*time.Second); got != want {
+			t.Errorf("after %d s: %q, want %q", now, got, want)
+		}
+	}
+	want(30, "20:0 ")
+	server.state = "Z"
+	f.process(20, server)
+	want(51, "20:0 ") // 20 s after the first read, the age at that time
+	f.process(20, fakeProcess{name: "sh", started: 10 * time.Second})
+	want(91, "20:0 ")
+	want(93, "")
+}
+
 // What cannot be read for a moment keeps its service, and what no longer fits loses it.
 func TestFits(t *testing.T) {
 	f := newFake(t)
