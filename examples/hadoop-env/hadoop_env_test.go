@@ -1,5 +1,5 @@
 // Package hadoopenv_test runs the example: start scripts that source arenacap-env.sh, with arenacap, without it and with an
-// invalid policy. tomcat_test.go tests Tomcat with its setenv.sh.
+// invalid policy. tomcat_test.go tests Tomcat with its setenv.sh, hdfs_test.go Hadoop's own daemons.
 package hadoopenv_test
 
 import (
@@ -73,6 +73,58 @@ func TestFragment(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestHadoopOrder checks which cap wins for each place of the fragment in Hadoop's scripts.
+func TestHadoopOrder(t *testing.T) {
+	testenv.Need(t, "go", "bash")
+	ctx, dir, arenacap, _ := setUp(t)
+	for name, text := range map[string]string{
+		"jdk/bin/java": "#!/bin/sh\necho max=${MALLOC_ARENA_MAX-unset} test=${MALLOC_ARENA_TEST-unset}\n",
+		"fixed.toml":   "arenas.cap = 3\n",
+		"percore.toml": "arenas.cap = \"1/core\"\narenas.cores = 6\n",
+		"off.toml":     "arenas.cap = \"off\"\n",
+		"glibc.toml":   "arenas.cap = \"glibc\"\n",
+	} {
+		put(t, filepath.Join(dir, name), text)
+	}
+	const fragment, own = ". \"$FRAGMENT\"\n", "export MALLOC_ARENA_MAX=2\n"
+	for _, c := range []struct {
+		name, inherited, env, rc      string
+		fixed, perCore, off, glibcOwn string
+	}{
+		{"no fragment", "", "", "", "max=4 test=unset", "max=4 test=unset", "max=4 test=unset", "max=4 test=unset"},
+		{"in hadoop-env.sh", "", fragment, "", "max=3 test=2", "max=6 test=5", "max=4 test=unset", "max=0 test=unset"},
+		{"after an export in hadoop-env.sh", "", own + fragment, "", "max=3 test=2", "max=6 test=5", "max=2 test=unset", "max=0 test=unset"},
+		{"before an export in hadoop-env.sh", "", fragment + own, "", "max=2 test=2", "max=2 test=5", "max=2 test=unset", "max=2 test=unset"},
+		{"set by the service manager", "2", fragment, "", "max=3 test=2", "max=6 test=5", "max=2 test=unset", "max=0 test=unset"},
+		{"in ~/.hadooprc", "", "", fragment, "max=3 test=2", "max=6 test=5", "max=4 test=unset", "max=0 test=unset"},
+	} {
+		put(t, filepath.Join(dir, "hadoop-env.sh"), c.env)
+		put(t, filepath.Join(dir, ".hadooprc"), c.rc)
+		for policy, want := range map[string]string{"fixed": c.fixed, "percore": c.perCore, "off": c.off, "glibc": c.glibcOwn} {
+			cmd := exec.CommandContext(ctx, "bash", "cluster/start.sh", "datanode", "DataNode")
+			cmd.Env = []string{"PATH=" + filepath.Dir(arenacap) + ":/usr/bin:/bin", "HOME=" + dir, "HADOOP_CONF_DIR=" + dir, "JAVA_HOME=" + dir + "/jdk",
+				"FRAGMENT=arenacap-env.sh", "ARENACAP_POLICY=" + dir + "/" + policy + ".toml"}
+			if c.inherited != "" {
+				cmd.Env = append(cmd.Env, "MALLOC_ARENA_MAX="+c.inherited)
+			}
+			if out, err := cmd.Output(); err != nil || string(out) != want+"\n" {
+				t.Errorf("%s, %s: %q, %v, want %q", c.name, policy, out, err, want)
+			}
+		}
+	}
+}
+
+// put writes an executable file, and its folder.
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
 	}
 }
 

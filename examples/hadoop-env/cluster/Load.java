@@ -1,0 +1,51 @@
+// Load CLIENTS BLOCKS: each client is a thread that writes a file of so many blocks of 1 MiB to HDFS, reads it again and
+// compares its checksum; HDFS verifies its own of each packet. Prints the MB/s written and read.
+
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
+import java.util.stream.IntStream;
+import java.util.zip.CRC32C;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+
+public class Load {
+    static final int BLOCK = 1 << 20;
+
+    public static void main(String[] args) throws Exception {
+        int clients = Integer.parseInt(args[0]), blocks = Integer.parseInt(args[1]);
+        Configuration conf = new Configuration();
+        FileSystem files = FileSystem.get(conf);
+        var pool = Executors.newFixedThreadPool(clients);
+        long began = System.nanoTime();
+        var tasks = IntStream.range(0, clients).<Callable<Void>>mapToObj(i -> () -> client(files, i, blocks)).toList();
+        for (var task : pool.invokeAll(tasks)) task.get();
+        double seconds = (System.nanoTime() - began) / 1e9;
+        System.out.printf("%.1f MB/s, %d blocks verified%n", 2.0 * clients * blocks * BLOCK / 1e6 / seconds, clients * blocks);
+        System.exit(0);
+    }
+
+    static Void client(FileSystem files, int number, int blocks) throws Exception {
+        Path path = new Path("/load/" + number);
+        byte[] block = new byte[BLOCK];
+        CRC32C written = new CRC32C(), read = new CRC32C();
+        Random random = new Random(number);
+        try (var out = files.create(path, true)) {
+            for (int i = 0; i < blocks; i++) {
+                random.nextBytes(block);
+                written.update(block);
+                out.write(block);
+            }
+        }
+        try (var in = files.open(path)) {
+            for (int i = 0; i < blocks; i++) {
+                in.readFully(block);
+                read.update(block);
+            }
+            if (in.read() != -1) throw new IllegalStateException(path + " is longer than what was written");
+        }
+        if (read.getValue() != written.getValue()) throw new IllegalStateException(path + " differs from what was written");
+        return null;
+    }
+}

@@ -1,0 +1,27 @@
+# start.sh [--daemon] COMMAND CLASS [ARG…]: starts a daemon of Hadoop as the scripts of 3.4 do, which Maven Central does not
+# have. It sources $HADOOP_CONF_DIR/hadoop-env.sh, hadoop-user-functions.sh and ~/.hadooprc at their places (hadoop-config.sh),
+# and sets the same default (hadoop_os_tricks). bash only, without set -e, like the originals.
+
+hadoop_start_daemon() { # COMMAND CLASS [ARG…]
+  local command=$1
+  shift
+  export CLASSPATH
+  exec "$JAVA" "-Dproc_$command" $HADOOP_OPTS "$@"
+}
+
+daemon=
+[ "$1" != --daemon ] || { daemon=yes; shift; }
+export CLASSPATH=$HADOOP_CONF_DIR:$HADOOP_CLASSPATH
+
+. "$HADOOP_CONF_DIR/hadoop-env.sh"
+[ ! -f "$HADOOP_CONF_DIR/hadoop-user-functions.sh" ] || . "$HADOOP_CONF_DIR/hadoop-user-functions.sh"
+export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4}
+JAVA=$JAVA_HOME/bin/java
+[ ! -f ~/.hadooprc ] || . ~/.hadooprc
+
+[ -n "$daemon" ] || hadoop_start_daemon "$@"
+hadoop_start_daemon "$@" >>"$HADOOP_LOG" 2>&1 </dev/null &
+echo $! >"$HADOOP_PID"
+disown
+sleep 1 # the original also looks whether the daemon still runs
+kill -0 "$(cat "$HADOOP_PID")"
