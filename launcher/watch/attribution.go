@@ -173,6 +173,8 @@ func kindWords(p part) string {
 		return "mapped files"
 	case p.Kind == "reserved":
 		return "memory reserved without access"
+	case p.Kind == "other anonymous":
+		return "other anonymous memory"
 	}
 	return p.Kind
 }
