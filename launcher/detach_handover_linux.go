@@ -49,7 +49,7 @@ func (h *handover) close() {
 func (h *handover) configPipe(config []byte) (w int, err error) {
 	r, w, err := highPipe()
 	if err != nil {
-		return 0, fmt.Errorf("no pipe for its configuration: %w", err)
+		return 0, fmt.Errorf("no pipe for the watch's configuration: %w", err)
 	}
 	h.give(watch.ConfigFD, r)
 	message := append(binary.BigEndian.AppendUint32(nil, uint32(len(config))), config...)
@@ -58,11 +58,11 @@ func (h *handover) configPipe(config []byte) (w int, err error) {
 	}
 	n, err := unix.Write(w, message)
 	if err == nil && n < len(message) {
-		err = errors.New("it does not fit into a pipe")
+		err = errors.New("it does not fit into a pipe's buffer")
 	}
 	if err != nil {
 		_ = unix.Close(w)
-		return 0, fmt.Errorf("cannot pass it a configuration of %d bytes: %w", len(config), err)
+		return 0, fmt.Errorf("cannot pass the watch its configuration of %d bytes: %w", len(config), err)
 	}
 	return w, nil
 }
@@ -85,7 +85,7 @@ func (h *handover) open(pid int, wait bool) error {
 	}
 	r, w, err := highPipe()
 	if err != nil {
-		return fmt.Errorf("no pipe for its answer: %w", err)
+		return fmt.Errorf("no pipe for the watch's answer: %w", err)
 	}
 	h.give(watch.ReadyFD, w)
 	h.ready = r

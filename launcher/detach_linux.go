@@ -64,12 +64,12 @@ func (h *handover) start(cfg watch.Config, wait bool) error {
 // child sub-reaper or to PID 1 of the namespace (Linux: kernel/exit.c, find_new_reaper), which must not be this process.
 func CanDetach() error {
 	if os.Getpid() == 1 {
-		return errors.New("arenacap is PID 1 here, and the watch would be the target's child")
+		return errors.New("arenacap is PID 1 here, so the watch would become a child of the target")
 	}
 	var subreaper int32
 	err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&subreaper)), 0, 0, 0)
 	if err == nil && subreaper != 0 {
-		return errors.New("arenacap is a child sub-reaper here, and the watch would be the target's child")
+		return errors.New("arenacap is a child sub-reaper here, so the watch would become a child of the target")
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func awaitReady(ready int) error {
 	var n int
 	_ = uninterrupted(func() (err error) { n, err = unix.Poll(fds, readyTimeout); return err })
 	if n == 0 {
-		return fmt.Errorf("it did not answer within %d s", readyTimeout/1000)
+		return fmt.Errorf("the watch did not answer within %d s", readyTimeout/1000)
 	}
 	answer := make([]byte, 512)
 	n, _ = unix.Read(ready, answer)
@@ -92,7 +92,7 @@ func awaitReady(ready int) error {
 	case "ready":
 		return nil
 	case "":
-		return errors.New("it ended before it was ready")
+		return errors.New("the watch ended before it was ready")
 	default:
 		return errors.New(word)
 	}

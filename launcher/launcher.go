@@ -46,7 +46,7 @@ func (e *StartError) Error() string {
 		return e.Err.Error()
 	}
 	if errors.Is(e.Err, syscall.E2BIG) {
-		return fmt.Sprintf("%q: %v: arguments and environment together are over the limit of execve(2)", e.Name, e.Err)
+		return fmt.Sprintf("%q: %v: arguments and environment together exceed the limit of execve(2)", e.Name, e.Err)
 	}
 	return fmt.Sprintf("%q: %v", e.Name, e.Err)
 }

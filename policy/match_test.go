@@ -37,7 +37,7 @@ resident = "2GiB"
 		t.Errorf("they match %s, want %s", got, want)
 	}
 	plan, err := all[1].Resolve(Machine{Affinity: Reading[int]{N: 2}})
-	if err != nil || !slices.Contains(plan.Reasons, `watch --services takes for this service: name "java"`) {
+	if err != nil || !slices.Contains(plan.Reasons, `watch --services finds the processes of this service by name "java"`) {
 		t.Errorf("%v, %q", err, plan.Reasons)
 	}
 	if _, err := Services(Lookup{Named: write(t, t.TempDir()+"/p.toml", "service.a.match.unit = 1")}); err == nil {

@@ -58,7 +58,7 @@ func (p Policy) Resolve(m Machine) (Plan, error) {
 		plan.reason(`huge_pages = "off": GLIBC_TUNABLES contains glibc.malloc.hugetlb=0, which replaces any other value`)
 	}
 	if p.Match != (Match{}) {
-		plan.reason("watch --services takes for this service: %s", p.Match)
+		plan.reason("watch --services finds the processes of this service by %s", p.Match)
 	}
 	return plan, nil
 }

@@ -94,7 +94,7 @@ func (v value) text(want, hint string) (string, bool) {
 
 func (v value) word(allowed ...string) string {
 	hint := "write " + quoteList(allowed)
-	s, ok := v.text("a word in quotes", hint)
+	s, ok := v.text("a string in quotes", hint)
 	if !ok || slices.Contains(allowed, s) {
 		return s
 	}
@@ -155,7 +155,7 @@ func (v value) cores() coreRule {
 	if _, ok := v.raw.(int64); ok {
 		return coreRule{N: v.integer(1, MaxCap), From: from}
 	}
-	s, ok := v.text("a word or an integer", `write "auto", "online", "affinity" or a number such as 8`)
+	s, ok := v.text("a string or an integer", `write "auto", "online", "affinity" or a number such as 8`)
 	if !ok {
 		return coreRule{}
 	}

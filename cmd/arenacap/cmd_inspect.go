@@ -125,7 +125,7 @@ func (i *inspector) walk(p *arena.Process) error {
 	err := p.Walk(i.c.Context, func(done, total uint64) {
 		if time.Since(started) > time.Second && total > 0 {
 			drawn = true
-			fmt.Fprintf(os.Stderr, "\r%s of %s walked %s ", policy.FormatSize(done), policy.FormatSize(total), bar(done, total, 30))
+			fmt.Fprintf(os.Stderr, "\rexamined %s of %s of heap memory %s ", policy.FormatSize(done), policy.FormatSize(total), bar(done, total, 30))
 		}
 	})
 	if drawn {

@@ -17,18 +17,18 @@ import (
 func planCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "plan",
-		Usage:     "show what would be set here, and why",
+		Usage:     "show what run would set on this machine, and why",
 		UsageText: "arenacap plan [--json] [--arenas CAP] [--cores N] [--budget SIZE] [--glibc VERSION] [--32] [PROGRAM [ARG…]]",
 		Description: "Prints what run would set on this machine under this policy: each source of\n" +
 			"the number of cores, the rule that applies, glibc's own limit, and the address\n" +
 			"space of arenas in the worst case. With PROGRAM it also prints the carriers in\n" +
 			"front of the server (env, sudo, sh -c, …), the libraries of the server, and\n" +
 			"whether the cap reaches it and works on it. --glibc, --cores and --32 show the\n" +
-			"limits of another glibc, of another machine and of a 32-bit program.",
+			"arena limit of another glibc, of another machine and of a 32-bit program.",
 		Flags: []cli.Flag{
 			boolFlag("json", "print one JSON object"),
-			textFlag("glibc", "show the limits of glibc `VERSION` (2.36; 2.26.0 is a release without later patches)"),
-			boolFlag("32", "show the limits of a 32-bit program"),
+			textFlag("glibc", "show the arena limit of glibc `VERSION` (2.36; 2.26.0 is a release without later patches)"),
+			boolFlag("32", "show the arena limit of a 32-bit program"),
 		},
 		Action: plan,
 	}

@@ -26,7 +26,7 @@ func psCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "ps",
 		Usage: "list the processes of this host that hold arenas",
-		UsageText: "arenacap ps [--json] [--all] [--sort reserved|resident|arenas|virtual|saving|pid]\n" +
+		UsageText: "arenacap ps [--json] [--all] [--sort KEY]\n" +
 			"   arenacap ps --prometheus [--group-by service|unit|name] [--max-groups N]",
 		Description: "Lists every process with arenas besides the main one, sorted by the address\n" +
 			"space that they reserve. SAVING is the address space that a cap of one arena\n" +

@@ -29,7 +29,7 @@ import (
 func sweepCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "sweep",
-		Usage: "run a workload under several caps and choose",
+		Usage: "run a workload under several caps and recommend one",
 		UsageText: "arenacap sweep [flags] -- PROGRAM [ARG…]\n" +
 			"   arenacap sweep --load CMD [--ready CMD] [--metric REGEX]\n" +
 			"      [--latency REGEX] [flags] -- SERVER [ARG…]",
@@ -58,11 +58,11 @@ func sweepCommand() *cli.Command {
 			&cli.IntFlag{Name: "rounds", Value: 10, Usage: "run each cap `N` times"},
 			&cli.IntFlag{Name: "warmup", Value: 1, Usage: "first run each cap `N` times without measuring"},
 			textFlag("until", "continue after the rounds until each interval is within `P%` of its median, at most --max-time"),
-			&cli.DurationFlag{Name: "max-time", Usage: "start no run after `DURATION`", DefaultText: "none; with --until 30m"},
-			&cli.DurationFlag{Name: "timeout", Value: time.Hour, Usage: "a run, or a load, fails after `DURATION`"},
-			&cli.DurationFlag{Name: "ready-timeout", Value: time.Minute, Usage: "a server that is not ready after `DURATION` fails"},
-			&cli.DurationFlag{Name: "grace", Value: 30 * time.Second, Usage: "SIGKILL follows SIGTERM after `DURATION`"},
-			&cli.Uint64Flag{Name: "seed", Usage: "repeat the random order of a sweep with seed `N`", DefaultText: "random"},
+			&cli.DurationFlag{Name: "max-time", Usage: "start no run after this `DURATION`", DefaultText: "none, or with --until: 30m"},
+			&cli.DurationFlag{Name: "timeout", Value: time.Hour, Usage: "a run or a load that takes longer than `DURATION` fails"},
+			&cli.DurationFlag{Name: "ready-timeout", Value: time.Minute, Usage: "a server that needs longer than `DURATION` to get ready fails"},
+			&cli.DurationFlag{Name: "grace", Value: 30 * time.Second, Usage: "send SIGKILL if a process still runs `DURATION` after SIGTERM"},
+			&cli.Uint64Flag{Name: "seed", Usage: "use the random order of an earlier sweep, which printed its seed `N`", DefaultText: "random"},
 			textFlag("resume", "store each run in `FILE`, and reuse the runs already stored there"),
 			textFlag("html", "write a report with plots to `FILE`"),
 			boolFlag("json", "print one JSON object instead of the table"),
@@ -145,7 +145,7 @@ func (s *sweepPlan) measure(ctx context.Context, v say.Voice) ([]sweep.Run, erro
 	case canceled:
 		err = errors.New("interrupted before the first measured run")
 	case err == nil:
-		err = fmt.Errorf("no run was measured: --max-time %s was over", x.MaxTime)
+		err = fmt.Errorf("no run was measured, because --max-time %s was too short; raise it", x.MaxTime)
 	}
 	return runs, err
 }
@@ -242,7 +242,7 @@ func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 		return err
 	}
 	if x.Load != "" && x.Metrics[0].Pattern == "" {
-		s.note("the metric is the wall time of the load, which says nothing if the load runs for a fixed time; --metric takes a number from its output")
+		s.note("the metric is the wall time of the load, which says nothing if the load runs for a fixed time; use --metric to take a number from its output")
 	}
 	if c.IsSet("until") {
 		if x.Until, err = parsePercent(c.String("until")); err != nil {

@@ -36,17 +36,18 @@ func unitCommand() *cli.Command {
 			"--write writes it to /etc/systemd/system/NAME.service.d/ in place of the\n" +
 			"drop-in that arenacap made before. Lines that you added or uncommented in that\n" +
 			"one are kept.\n\n" +
-			"--remove takes the drop-ins away that arenacap made: it adds \".removed\" to their\n" +
-			"names. It lists commands that start through arenacap because of other files.\n\n" +
+			"--remove takes away the drop-ins that arenacap made: it adds \".removed\" to\n" +
+			"their names. It also lists commands that start through arenacap because of\n" +
+			"other files.\n\n" +
 			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed or\n" +
 			"written, and the reason is on stderr.",
 		Flags: []cli.Flag{
-			boolFlag("write", "write the drop-in into its place"),
-			boolFlag("remove", "take arenacap's drop-ins for the service away"),
-			boolFlag("all", "with --remove: those of all system services"),
+			boolFlag("write", "write the drop-in instead of printing it"),
+			boolFlag("remove", "take away the drop-ins that arenacap made for the service"),
+			boolFlag("all", "with --remove: take away those of all system services"),
 			boolFlag("json", "print one JSON object that says what changed"),
 			boolFlag("supervise", "keep arenacap as the parent of the service"),
-			textFlag("path", "the service starts arenacap as `FILE` (default: this binary; with --root /usr/bin/arenacap)"),
+			textFlag("path", "the service starts arenacap as `FILE` (default: this binary, or with --root: /usr/bin/arenacap)"),
 			textFlag("root", "read units, policy and arenacap below `DIR`; programs are not examined"),
 		},
 		Action: unitDropIn,
@@ -86,7 +87,7 @@ func unitDropIn(c *cli.Context) error {
 		return err
 	}
 	if wish.Root != "" {
-		v.Explain("programs below --root are not examined: a library's path names another file there")
+		v.Explain("programs below --root are not examined, because the paths of their libraries lead to files of this system")
 	}
 	found := unit.Look(u, wish, own, environ.Apply(u.Environment(), wish.Plan).Env)
 	dropIn, err := unit.Plan(u, wish, found)
@@ -108,7 +109,7 @@ func unitDropIn(c *cli.Context) error {
 func explainPrograms(v say.Voice, found unit.Found) {
 	for i, p := range found.Programs {
 		for _, line := range slices.Concat(p.Target.Why, p.Target.Notes) {
-			v.Explain("command %d: can cap: %s; %s", i+1, p.Target.CanCap, line)
+			v.Explain("command %d: the cap works: %s; %s", i+1, p.Target.CanCap, line)
 		}
 	}
 }
@@ -117,7 +118,7 @@ func printDropIn(c *cli.Context, v say.Voice, dropIn unit.DropIn) error {
 	v.Notes(dropIn.Notes)
 	v.Explain("for %s", dropIn.Place)
 	if dropIn.Behind != "" {
-		v.Note("write it to %s, or use --write: systemd has to read it after %s", dropIn.Place, dropIn.Behind)
+		v.Note("write it to %s, or use --write, because systemd must read it after %s", dropIn.Place, dropIn.Behind)
 	}
 	if before, ok := origin.Found(); ok && before.Closed&(1<<1) != 0 {
 		return errors.New("stdout is closed, so the drop-in cannot be printed")
@@ -145,7 +146,7 @@ func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
 		own = "/usr/bin/arenacap"
 	default:
 		if own, err = os.Executable(); err != nil {
-			return wish, "", fmt.Errorf("arenacap's own path is unknown (%w); name it with --path", err)
+			return wish, "", fmt.Errorf("arenacap's own path is unknown (%w); give it with --path", err)
 		}
 	}
 	return wish, own, nil

@@ -25,13 +25,13 @@ func watchCommand() *cli.Command {
 			"INT, TERM or QUIT ends the watch. On a terminal it prints what it watches and,\n" +
 			"at the end, what it saw.\n\n" +
 			"With --services it finds the processes of each service of the policy that has\n" +
-			"a budget ([service.NAME.match]), also those that start later, and goes on\n" +
+			"a budget ([service.NAME.match]), also those that start later, and continues\n" +
 			"until INT, TERM or QUIT; HUP reads the policy again.\n\n" +
-			"Exit status: 0 if none breached its budget, 1 if one did or could not be\n" +
-			"watched. With --services: 0.",
+			"Exit status: 0 if no process breached its budget, 1 if one did or could not\n" +
+			"be watched. With --services: 0.",
 		Flags: []cli.Flag{
 			boolFlag("services", "watch every service of the policy that has a budget"),
-			textFlag("state", "keep counters and what goes on in `FILE` (default: "+watch.StateFile+")"),
+			textFlag("state", "keep the counters and the state of the targets in `FILE` (default: "+watch.StateFile+")"),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Bool("services") {
@@ -49,7 +49,7 @@ func watchServices(c *cli.Context) error {
 	}
 	line := lineOf(c)
 	if _, given := line.Text("service"); given {
-		return say.Usage("watch", "--services is about all services; leave --service out")
+		return say.Usage("watch", "--services watches all services; remove --service")
 	}
 	load := func() ([]watch.Service, error) { return hostServices(line) }
 	services, err := load()
@@ -85,7 +85,7 @@ func watchPIDs(c *cli.Context) error {
 		return err
 	}
 	if size, _ := lineOf(c).Text("budget"); size == "off" {
-		return say.Usage("watch", "--budget off leaves nothing to watch for; write --budget 4GiB")
+		return say.Usage("watch", "--budget off removes every limit, so there is nothing to watch; write for example --budget 4GiB")
 	}
 	if len(plan.Limits) == 0 {
 		return fmt.Errorf("no budget to watch for: %s has none; write --budget 4GiB, or name a service with --service", run.PolicyName(plan.Policy))

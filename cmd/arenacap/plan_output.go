@@ -181,7 +181,7 @@ func (v *planView) worstCase() string {
 	if uncapped == 0 {
 		return policy.FormatSize(capped) + " of arenas with the plan, no limit without"
 	}
-	return fmt.Sprintf("%s of address space for arenas with the plan, %s without (one heap an arena)", policy.FormatSize(capped), policy.FormatSize(uncapped))
+	return fmt.Sprintf("%s of address space for arenas with the plan, %s without (one heap per arena)", policy.FormatSize(capped), policy.FormatSize(uncapped))
 }
 
 // limit describes the limit on address space, and whether the arenas fit into it.
@@ -223,9 +223,9 @@ func hugePagesLine(off bool, mode, why string, known bool) string {
 	case off && why != "":
 		return `huge_pages = "off" helps: ` + why
 	case off && known:
-		return `huge_pages = "off" changes nothing: this glibc asks for none`
+		return `huge_pages = "off" changes nothing: this glibc requests none`
 	case off:
-		return `huge_pages = "off" helps where glibc asks for them: from 2.43 on aarch64, and where GLIBC_TUNABLES has glibc.malloc.hugetlb=1`
+		return `huge_pages = "off" helps where glibc requests them: from 2.43 on aarch64, and where GLIBC_TUNABLES has glibc.malloc.hugetlb=1`
 	case why != "":
 		return why + `; huge_pages = "off" in [arenas] ends that`
 	}
@@ -239,7 +239,7 @@ func (v *planView) budget() (lines []string) {
 		lines = append(lines, l.String())
 	}
 	if lines == nil {
-		return []string{"none: no watch"}
+		return []string{"none, so there is no watch"}
 	}
 	return lines
 }
@@ -267,7 +267,7 @@ func chained(t target.Target) string {
 	var b strings.Builder
 	for _, link := range t.Chain {
 		words := map[string]string{"changed": " (changes the cap)", "cleared": " (clears the environment)",
-			"elsewhere": " (has another process start it)", "unknown": " (unknown whether the environment stays)"}
+			"elsewhere": " (has another process start it)", "unknown": " (unknown whether the environment is kept)"}
 		b.WriteString(link.Name + words[link.Environment] + " → ")
 	}
 	if t.User != "" {

@@ -32,7 +32,7 @@ func (v *planView) systemWide() (conf, notes []string) {
 	}
 	conf = confLines(program, tunables, v.target.AtSecure == target.Yes)
 	notes = []string{"for the same effect on exactly this program, however it is started, add these lines to /etc/tunables.conf and run ldconfig; its environment overrides them",
-		"they have no effect on static programs, or in containers, which have their own file; a C library that dlmopen loads gets as many arenas again"}
+		"they have no effect on static programs, or in containers, which have their own file; a C library loaded with dlmopen has its own arenas, up to the same number"}
 	if len(v.target.Interpreters) > 0 {
 		notes = append(notes, fmt.Sprintf("they apply to everything that %q runs", program))
 	}

@@ -26,7 +26,7 @@ func TestSystemWide(t *testing.T) {
 	four := policy.Plan{Mode: policy.Fixed, ArenaMax: 4}
 	huge := four
 	huge.Policy.Arenas.HugePages = "off"
-	const cap, reach = "glibc.malloc.arena_max=4", "a C library that dlmopen loads gets as many arenas again"
+	const cap, reach = "glibc.malloc.arena_max=4", "a C library loaded with dlmopen has its own arenas, up to the same number"
 	for _, c := range []struct {
 		name   string
 		plan   policy.Plan

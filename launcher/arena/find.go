@@ -58,10 +58,10 @@ type member struct {
 func (m *member) main() bool { return m.first.base == 0 }
 
 // errBroken is the error for arenas that form no ring: malloc's structures were overwritten, or their layout is unknown.
-var errBroken = errors.New("its memory holds arenas that are not linked to a main arena")
+var errBroken = errors.New("its arenas are not linked to a main arena: malloc's data was overwritten, or its layout is unknown")
 
 // errUnreadable is the error for a mapped libc whose data cannot be read: the number of arenas is then unknown.
-var errUnreadable = errors.New("cannot read the data of its libc")
+var errUnreadable = errors.New("the data of its C library cannot be read, so its arenas are not known")
 
 // found is the result of find.
 type found struct {

@@ -226,14 +226,14 @@ func TestHugePages(t *testing.T) {
 	}{
 		{"A=1", 44, "amd64", ""},
 		{"A=1", 42, "arm64", ""},
-		{"A=1", 43, "arm64", "glibc 2.43 asks for them by default on aarch64"},
+		{"A=1", 43, "arm64", "glibc 2.43 requests them by default on aarch64"},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=0", 43, "arm64", ""},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1", 44, "amd64", "GLIBC_TUNABLES has glibc.malloc.hugetlb=1"},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=2", 36, "amd64", "GLIBC_TUNABLES has glibc.malloc.hugetlb=2"},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=0", 36, "amd64", ""},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1", 34, "amd64", ""},       // 2.34 does not have the tunable
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 39, "amd64", ""}, // malformed
-		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 43, "arm64", "glibc 2.43 asks for them by default on aarch64"},
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 43, "arm64", "glibc 2.43 requests them by default on aarch64"},
 		{"XGLIBC_TUNABLES=glibc.malloc.hugetlb=1", 44, "amd64", ""},
 	} {
 		if got, mapped := hugePages([]string{c.env}, glibc2(c.minor), c.arch); got != c.want || mapped != strings.HasSuffix(got, "=2") {

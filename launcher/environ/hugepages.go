@@ -34,7 +34,7 @@ func hugePages(env []string, v GlibcVersion, arch string) (why string, mapped bo
 	case asked && value != 0:
 		return fmt.Sprintf("%s has %s=%d", tunablesName, hugeTunable, value), value > 1
 	case !asked && v.Known() && !v.Before(43) && arch == "arm64":
-		return fmt.Sprintf("glibc %s asks for them by default on aarch64", v), false
+		return fmt.Sprintf("glibc %s requests them by default on aarch64", v), false
 	}
 	return "", false
 }

@@ -192,7 +192,7 @@ func (f facts) upgrade(cpus int) string {
 	if f.obstacle() != "" || !f.version.Known() || !f.began.environKnown || capped || f.arenas <= limit*copies || f.arenas > f.ownLimit*copies {
 		return ""
 	}
-	return fmt.Sprintf("glibc %s would allow %s by itself here, not %d", newest, plural(limit, "arena"), f.ownLimit)
+	return fmt.Sprintf("without a cap, glibc %s would allow %s here instead of %d", newest, plural(limit, "arena"), f.ownLimit)
 }
 
 // source is the usual name of the place where a value is set.

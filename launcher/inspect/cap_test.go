@@ -34,14 +34,14 @@ func TestUpgrade(t *testing.T) {
 		cpus  int
 		want  string
 	}{
-		{"16 on two CPUs", base(glibc236, 16).with(on(16)), 2, "glibc 2.44 would allow 8 arenas by itself here, not 16"},
-		{"128 on sixteen", base(glibc236, 128).with(on(128)), 16, "glibc 2.44 would allow 16 arenas by itself here, not 128"},
-		{"32 bits", base(glibc236, 4).with(on(4)).with(bits32), 1, "glibc 2.44 would allow 2 arenas by itself here, not 4"},
+		{"16 on two CPUs", base(glibc236, 16).with(on(16)), 2, "without a cap, glibc 2.44 would allow 8 arenas here instead of 16"},
+		{"128 on sixteen", base(glibc236, 128).with(on(128)), 16, "without a cap, glibc 2.44 would allow 16 arenas here instead of 128"},
+		{"32 bits", base(glibc236, 4).with(on(4)).with(bits32), 1, "without a cap, glibc 2.44 would allow 2 arenas here instead of 4"},
 		{"no more than it would allow", base(glibc236, 8).with(on(16)), 2, ""},
 		{"the program set a limit itself", base(glibc236, 17).with(on(16)), 2, ""},
 		{"a cap holds", base(glibc236, 12, "MALLOC_ARENA_MAX=12").with(on(16)), 2, ""},
-		{"a cap that secure mode ignores", base(glibc236, 16, "MALLOC_ARENA_MAX=12").with(on(16)).with(secure), 2, "glibc 2.44 would allow 8 arenas by itself here, not 16"},
-		{"MALLOC_ARENA_TEST is its floor", base(glibc236, 16, "MALLOC_ARENA_TEST=12").with(on(16)), 2, "glibc 2.44 would allow 12 arenas by itself here, not 16"},
+		{"a cap that secure mode ignores", base(glibc236, 16, "MALLOC_ARENA_MAX=12").with(on(16)).with(secure), 2, "without a cap, glibc 2.44 would allow 8 arenas here instead of 16"},
+		{"MALLOC_ARENA_TEST is its floor", base(glibc236, 16, "MALLOC_ARENA_TEST=12").with(on(16)), 2, "without a cap, glibc 2.44 would allow 12 arenas here instead of 16"},
 		{"it is the newest", base(environ.NewestGlibc(false), 8).with(on(8)), 2, ""},
 		{"the environment is not known", base(glibc236, 16).with(on(16)).with(noEnviron), 2, ""},
 		{"the CPUs are not known", base(glibc236, 16), 0, ""},

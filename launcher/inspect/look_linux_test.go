@@ -374,7 +374,7 @@ func TestLookBeforeAnUpgrade(t *testing.T) {
 	limit := max(8, here().Online.N)
 	want := ""
 	if v := environ.Glibc(r.Process.LibcVersion, 64); v.Before(44) && len(r.Process.Arenas) > limit {
-		want = fmt.Sprintf("glibc 2.44 would allow %d arenas by itself here, not %d", limit, len(r.Process.Arenas))
+		want = fmt.Sprintf("without a cap, glibc 2.44 would allow %d arenas here instead of %d", limit, len(r.Process.Arenas))
 	}
 	if r.Upgrade != want {
 		t.Errorf("%q, want %q", r.Upgrade, want)
@@ -399,7 +399,7 @@ func TestLookAtTwoLibcs(t *testing.T) {
 	p.do("threads 12 1", "namespace libc.so.6")
 	r = mustLook(t, p.process.Pid, nil) // with a cap of 2 each libc keeps 2 of its 9 or more, and of its 4
 	over := r.Process.Census().Arenas - 2*2
-	want := fmt.Sprintf("with 2 arenas, one a core here, in each of its 2 C libraries, it would reserve %s less", policy.FormatSize(uint64(over)*64*mib))
+	want := fmt.Sprintf("with 2 arenas, one per core here, in each of its 2 C libraries, it would reserve %s less", policy.FormatSize(uint64(over)*64*mib))
 	r.check(t, 0, "", NoAnswer, "neither", want)
 }
 

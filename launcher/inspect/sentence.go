@@ -127,7 +127,7 @@ func next(p *arena.Process, c Cap, oneACore int) string {
 	case c.advice != "":
 		return c.advice
 	}
-	each := "one a core here"
+	each := "one per core here"
 	if n := len(perLibc(p)); n > 1 {
 		each += fmt.Sprintf(", in each of its %d C libraries", n)
 	}

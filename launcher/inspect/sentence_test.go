@@ -127,7 +127,7 @@ func TestNext(t *testing.T) {
 		cap    Cap
 		want   string
 	}{
-		{"no cap", func(*arena.Process) {}, Cap{}, "put 'arenacap run --' in front of its start command: with 2 arenas, one a core here, it would reserve 896 MiB less"},
+		{"no cap", func(*arena.Process) {}, Cap{}, "put 'arenacap run --' in front of its start command: with 2 arenas, one per core here, it would reserve 896 MiB less"},
 		{"a cap that is kept", func(*arena.Process) {}, Cap{N: 16, Kept: Yes}, ""},
 		{"a cap that is not kept", func(*arena.Process) {}, Cap{N: 2, Kept: No, advice: "do this"}, "do this"},
 		{"arenas are a small part", func(p *arena.Process) { p.Virtual = 100 * gib }, Cap{}, ""},

@@ -226,7 +226,7 @@ func (c *chain) pass(row *carrier, name string, r reading) {
 		if row.has(ofImage) {
 			instead = `pass the cap with the flag "-e ` + maxVariable + `", or ` + instead
 		}
-		c.lose(fmt.Sprintf("%s asks %s to start the program, which does not get this environment", name, row.who), instead)
+		c.lose(fmt.Sprintf("%s asks %s to start the program, so the program does not get this environment", name, row.who), instead)
 	default:
 		link.Environment = "cleared"
 		c.lose(name+" clears the environment", c.behind(r)+c.fs.shellHint(r))

@@ -108,7 +108,7 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 		{"su -s /bin/sh - closed -c srv", "", No, "su -s /bin/sh - closed -c 'arenacap run … -- srv'"},
 		{"su nobody -c srv", "", Yes, ""}, {"runuser -l nobody -c srv", "", No, ""}, {"su -w MALLOC_ARENA_MAX -l nobody -c srv", "", Yes, ""},
 		{"envdir /empty srv", "", Yes, ""}, {"envdir /vars srv", "", No, "envdir changes"}, {"chpst -e /vars srv", "", No, "chpst changes"},
-		{"docker run image srv", "", No, "docker asks the container engine to start the program, which does not get this environment"},
+		{"docker run image srv", "", No, "docker asks the container engine to start the program, so the program does not get this environment"},
 		{"podman run --rm image", "", No, "podman asks the container engine to start the program"},
 		{"podman run -e MALLOC_ARENA_MAX image", "", Yes, ""},
 		{"docker run -e MALLOC_ARENA_MAX image srv", "", Yes, ""}, {"docker run -e MALLOC_ARENA_MAX=9 image srv", "", No, ""},

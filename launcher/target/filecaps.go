@@ -75,7 +75,7 @@ func (p privileges) secure(c credentials) string {
 	case egid != c.gid && egid != c.egid:
 		return "is set-gid"
 	case euid != c.uid || egid != c.gid:
-		return "starts with an effective user or group that is not the real one"
+		return "starts with an effective user or group other than the real one"
 	case c.uid != 0 && p.gainsCaps(c):
 		return "has file capabilities"
 	}

@@ -173,7 +173,7 @@ func TestSecureByTheRules(t *testing.T) {
 		{"set-uid, nosuid", privileges{setUID: true, nosuid: true}, user, ""},
 		{"set-uid, no new privileges", privileges{setUID: true}, nnp, ""},
 		{"set-uid of the user's own", privileges{setUID: true, uid: 1000}, user, ""},
-		{"started by a set-uid program", privileges{}, suid, "starts with an effective user or group that is not the real one"},
+		{"started by a set-uid program", privileges{}, suid, "starts with an effective user or group other than the real one"},
 		{"permitted capability outside of the bounding set", privileges{caps: raw}, unbound, ""},
 		{"permitted capability", privileges{caps: raw}, user, "has file capabilities"},
 		{"capability, nosuid", privileges{caps: raw, nosuid: true}, user, ""},

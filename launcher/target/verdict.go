@@ -129,7 +129,7 @@ func (t *Target) doubt(f facts) {
 		t.why("malloc comes from %q, not from glibc, and may not read MALLOC_ARENA_MAX", f.replaces)
 	}
 	for _, name := range f.hidden {
-		t.why("%q contains %s under other symbol names; the cap does not apply to what it allocates there", program, name)
+		t.why("%q contains %s under other symbol names; the cap does not apply to memory from that allocator", program, name)
 		t.hint(allocator.Instead(name, f.cap))
 	}
 	switch _, unpatched := t.Glibc().Ignores(); {

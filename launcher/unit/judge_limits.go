@@ -19,7 +19,7 @@ func (p *planner) judgeLimits() {
 		}
 		switch text, fatal := n.Judge(amount, p.watched() || p.supervised()); {
 		case fatal && n.Setting == "LimitAS" && n.Bits == 64:
-			p.refuse("%s=%s: %s; name arenacap-386 with --path, which needs less", n.Setting, value, text)
+			p.refuse("%s=%s: %s; the 32-bit build (arenacap-386) needs less: give its path with --path", n.Setting, value, text)
 		case fatal:
 			p.refuse("%s=%s: %s", n.Setting, value, text)
 		case text != "":
@@ -28,7 +28,7 @@ func (p *planner) judgeLimits() {
 	}
 	native := slices.Contains(p.u.words("SystemCallArchitectures"), "native")
 	if native && p.f.own.Bits == 32 && slices.ContainsFunc(p.f.Programs, func(f Program) bool { return f.Target.Bits == 64 }) {
-		p.refuse("SystemCallArchitectures=native forbids %s, which is a 32-bit program; name the 64-bit arenacap with --path", p.f.own.Path)
+		p.refuse("SystemCallArchitectures=native forbids %s, which is a 32-bit program; give the path of the 64-bit arenacap with --path", p.f.own.Path)
 	}
 }
 

@@ -14,7 +14,7 @@ func (p *planner) judgeRestart() {
 		switch {
 		case ok:
 		case p.u.last("Type") == "oneshot" && !told:
-			p.note("Type=oneshot: no Restart= restarts a program that exits cleanly after the SIGTERM of a breach; if it has to restart, use --supervise and write Restart=on-failure")
+			p.note("Type=oneshot: whatever Restart= says, systemd does not restart a program that exits with status 0 after the SIGTERM of a breach; if it has to restart, use --supervise and write Restart=on-failure")
 		default:
 			p.note(`action = "terminate" ends the server with SIGTERM, and Restart=%s does not restart it; if it has to restart, uncomment the Restart= below`, cmp.Or(restart, "no"))
 			if restart = "always"; told {

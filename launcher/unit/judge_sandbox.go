@@ -23,8 +23,8 @@ func (p *planner) requiredFiles() []requiredFile {
 	}
 	return []requiredFile{
 		{p.f.own.neededFile, p.refuse, "arenacap cannot be started", "; install it as /usr/bin/arenacap, or name another one with --path", " (arenacap)"},
-		{p.f.policy, p.refuse, "arenacap cannot read its policy", "; chmod o+r the file, o+x the folders", " (the policy file)"},
-		{log, p.note, fmt.Sprintf("arenacap cannot write [log] to = %q", log.Path), "", ""},
+		{p.f.policy, p.refuse, "arenacap cannot read its policy", "; run chmod o+r on the file and chmod o+x on its folders", " (the policy file)"},
+		{log, p.note, fmt.Sprintf("arenacap cannot write the log file %q", log.Path), "", ""},
 		{command, p.note, fmt.Sprintf("the budget's command %s cannot be started", command.Path), "", " (the budget's command)"},
 	}
 }
@@ -119,9 +119,9 @@ func (p *planner) judgeLog() {
 		return
 	}
 	if by, remedy := p.unseen(p.f.log, "BindPaths", path.Dir(file)); by != "" {
-		p.note("%s %s, the log file of [log] to%s", by, file, remedy)
+		p.note("%s %s (the log file)%s", by, file, remedy)
 	} else if by := p.u.readOnlyBy(file); by != "" {
-		p.note("%s keeps the service from writing [log] to = %q; uncomment the ReadWritePaths= below, or name a file in its LogsDirectory=", by, file)
+		p.note("%s keeps the service from writing the log file %q; uncomment the ReadWritePaths= below, or name a file in its LogsDirectory=", by, file)
 		p.line("#ReadWritePaths=%s", quote(path.Dir(file), false))
 	}
 }

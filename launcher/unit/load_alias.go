@@ -152,9 +152,9 @@ func (f finder) notFound(name string) error {
 		}
 	}
 	if _, err := os.Stat(f.at(script)); err == nil {
-		return fmt.Errorf("%s has no unit file, only the init script %s, for which a running systemd generates a unit: run this again there, or put 'eval \"$(arenacap env --service %s)\"' into the script or a file that it sources (/etc/default/%s)",
+		return fmt.Errorf("%s has no unit file, only the init script %s, from which a running systemd generates a unit; run this on a system that runs systemd, or put 'eval \"$(arenacap env --service %s)\"' into the script or a file that it sources (/etc/default/%s)",
 			name, f.at(script), short, short)
 	}
-	return fmt.Errorf("%s was not found in %d directories from %s to %s; 'systemctl list-unit-files' lists the units; to name a file, write a path with a slash",
-		name, len(f.dirs), f.at(f.dirs[0]), f.at(f.dirs[len(f.dirs)-1]))
+	return fmt.Errorf("%s was not found in the directories that systemd searches (%s … %s); run 'systemctl list-unit-files' to list the units, or write the path of a unit file, with a slash",
+		name, f.at(f.dirs[0]), f.at(f.dirs[len(f.dirs)-1]))
 }

@@ -6,7 +6,6 @@ package unit
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -48,7 +47,7 @@ func (n Need) Judge(limit uint64, stays bool) (text string, fatal bool) {
 	case limit < b.never:
 		return fmt.Sprintf("arenacap needs %s %s to start", n.Format(b.never), n.what), true
 	case limit < b.enough:
-		return fmt.Sprintf("arenacap itself needs %s, before the program starts and in the watch; %s are enough for it", strings.TrimPrefix(n.what, "of "), n.Format(b.enough)), false
+		return fmt.Sprintf("this may be too low for arenacap itself, before the program starts and in the watch; %s %s are enough", n.Format(b.enough), n.what), false
 	}
 	return "", false
 }

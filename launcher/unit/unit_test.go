@@ -41,7 +41,7 @@ func TestNoUnit(t *testing.T) {
 		"long":                     "has over 1048576 bytes",
 		"loop":                     "loop.service was not found",
 		"alias":                    "masked",
-		"missing":                  "missing.service was not found in 1 directories",
+		"missing":                  "missing.service was not found in the directories that systemd searches",
 		"old":                      "old.service has no unit file, only the init script " + dir + "/etc/init.d/old",
 		"x.socket":                 `"x.socket" is not a service`,
 		dir + "/u/none.service":    "no such file",

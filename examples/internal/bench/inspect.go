@@ -54,7 +54,7 @@ func inspectTables(b *built, args []string) bool {
 		printPeak(args[1:])
 		return true
 	}
-	fmt.Print("medians in random order; in brackets the multiple of arenacap's time, and of its processor time\n\n")
+	fmt.Print("medians of runs in random order; in parentheses the time and the processor time as multiples of arenacap's\n\n")
 	head("process", "arenacap", "beside it")
 	var bounds []bound
 	for _, l := range looks(b) {
@@ -142,13 +142,13 @@ func (l look) compare() (bounds []bound) {
 		cpu := times(median(t.cpu), median(ours.cpu))
 		others = append(others, fmt.Sprintf("%s %s (× %.2f, × %.2f)", t.name, ms(median(t.took)), times(median(t.took), median(ours.took)), cpu))
 		if least := list[i+1].least; least > 0 {
-			bounds = append(bounds, bound{l.name + ": processor time beside " + t.name, 1 / cpu, 1 / least})
+			bounds = append(bounds, bound{l.name + ": processor time as a multiple of that of " + t.name, 1 / cpu, 1 / least})
 		}
 	}
 	row(l.name, ours.name+" "+ms(median(ours.took)), strings.Join(others, ", "))
 	if ours.name == "inspect --deep" {
 		deep, plain := peak(ours.argv), peak(tools[2].argv)
-		bounds = append(bounds, bound{fmt.Sprintf("%s: memory of the walk, %.1f MiB, beside that of inspect", l.name, deep), deep / plain, mostMemory})
+		bounds = append(bounds, bound{fmt.Sprintf("%s: memory of inspect --deep, %.1f MiB, as a multiple of that of inspect", l.name, deep), deep / plain, mostMemory})
 	}
 	return bounds
 }

@@ -20,10 +20,10 @@ import (
 )
 
 var (
-	checks  = flag.Bool("check", false, "fail where a bound does not hold, and leave out what takes long")
-	room    = flag.Float64("room", 1, "with -check, how many times a bound may be missed by: a busy machine needs 2 or 3")
-	runs    = flag.Int("runs", 0, "how often each command runs; 0 is as often as its table needs")
-	seconds = flag.Int("seconds", 0, "of each measurement of a watch and of each load of MariaDB; 0 is as many as its table needs")
+	checks  = flag.Bool("check", false, "check the bounds: fail if one does not hold, and skip the long measurements")
+	room    = flag.Float64("room", 1, "with -check, multiply the bounds by this factor: a busy machine needs 2 or 3")
+	runs    = flag.Int("runs", 0, "the number of runs of each command; 0: as many as its table needs")
+	seconds = flag.Int("seconds", 0, "the duration of each measurement of a watch and of each load of MariaDB; 0: as long as its table needs")
 )
 
 // tables prints the tables, by name. It returns false if a bound failed.

@@ -68,8 +68,8 @@ func sideBySide(b *built, policy string) (ok bool, slow float64) {
 			fmt.Sprintf("%.1f MB", float64(c.rss)/1000), fmt.Sprintf("%.2f", times(c.rss, costs[2].rss)), strconv.Itoa(c.threads))
 	}
 	fmt.Println()
-	return hold(bound{"a watch's processor time beside the C program's", times(costs[1].micros, costs[0].micros), watchTimes},
-		bound{"a watch's memory beside the sleeping program's", times(costs[1].rss, costs[2].rss), watchResident}), max(1, costs[0].micros/quiet)
+	return hold(bound{"processor time of a watch, as a multiple of the C program's", times(costs[1].micros, costs[0].micros), watchTimes},
+		bound{"memory of a watch, as a multiple of the sleeping program's", times(costs[1].rss, costs[2].rss), watchResident}), max(1, costs[0].micros/quiet)
 }
 
 // manyTargets watches increasing numbers of processes with one watch. The bounds are for 10,000 processes.
@@ -85,8 +85,8 @@ func manyTargets(b *built, policy string, slow float64) bool {
 		row(fmt.Sprint(n), fmt.Sprintf("%.3f", c.micros/1e4), fmt.Sprintf("%.1f", c.mib()))
 	}
 	fmt.Println()
-	return hold(bound{"10,000 targets, in multiples of 8 % of a core", c.micros / 1e6 / watchShare, slow},
-		bound{"10,000 targets, in multiples of 50 MiB", c.mib() / watchMemory, 1})
+	return hold(bound{"processor time of a watch of 10,000 targets, as a multiple of 8 % of a core", c.micros / 1e6 / watchShare, slow},
+		bound{"memory of a watch of 10,000 targets, as a multiple of 50 MiB", c.mib() / watchMemory, 1})
 }
 
 func watchMany(b *built, policy string, n int) cost {

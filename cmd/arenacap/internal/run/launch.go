@@ -53,7 +53,7 @@ func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, err
 		v.Explain("set %s", entry)
 	}
 	for _, name := range env.Removed {
-		v.Explain("removed %s", name)
+		v.Explain("removed from the environment: %s", name)
 	}
 	path, err := target.Find(args[0], origin.Environ())
 	if err != nil {

@@ -47,7 +47,7 @@ func (l Line) Voice() say.Voice { return say.Voice{Quiet: l.on("q"), Verbose: l.
 // bad is the error for an invalid value of a flag, or for a missing value with another flag in its place.
 func (l Line) bad(name string, err error) error {
 	if value, _ := l.Text(name); len(value) > 1 && value[0] == '-' && (value[1] < '0' || value[1] > '9') {
-		return say.Usage(l.Command, fmt.Sprintf("flag \"--%s\" needs an argument, and %q stands in its place; write for example --%s %s", name, value, name, exampleOf[name]))
+		return say.Usage(l.Command, fmt.Sprintf("flag \"--%s\" needs an argument, but %q follows it; write for example --%s %s", name, value, name, exampleOf[name]))
 	}
 	return say.Usage(l.Command, "--"+name+": "+err.Error())
 }
