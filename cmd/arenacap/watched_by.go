@@ -3,6 +3,7 @@ package main
 // Which watch watches a process.
 
 import (
+	"cmp"
 	"strconv"
 
 	"arenacap/launcher/proc"
@@ -27,7 +28,7 @@ func findWatchers() (w watchers) {
 // of returns the PID of the watch that watches a process; 0 if there is none. If the process has its own watch and the watch
 // of the host's services lists it too, the result is its own watch.
 func (w watchers) of(pid int) int {
-	if own := w.own[pid]; own != 0 {
+	if own := cmp.Or(w.own[pid], service.SupervisorOf(proc.Here, pid)); own != 0 {
 		return own
 	}
 	started, listed := w.byHost[pid]

@@ -219,5 +219,5 @@ func (f *Finder) WatchOf(target int) int {
 			return pid
 		}
 	}
-	return 0
+	return SupervisorOf(f.root, target)
 }

@@ -375,6 +375,32 @@ func TestWatches(t *testing.T) {
 	}
 }
 
+// A supervisor's watch is known by the name of a thread of the target's parent, under the same rule for its user.
+func TestSupervisors(t *testing.T) {
+	for name, test := range map[string]struct {
+		thread     string
+		supervisor fakeProcess
+		want       int
+	}{
+		"root's":                        {watchComm, fakeProcess{name: "arenacap"}, 1},
+		"the target's user":             {watchComm, fakeProcess{name: "arenacap", real: 115, effective: 115}, 1},
+		"another user's":                {watchComm, fakeProcess{name: "arenacap", real: 1000, effective: 1000}, 0},
+		"without a watch":               {"arenacap", fakeProcess{name: "arenacap"}, 0},
+		"a watch's own, of its command": {watchComm, fakeProcess{name: watchComm}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t)
+			f.process(50, fakeProcess{name: "java", real: 115, effective: 115}) // its parent is 1
+			f.process(1, test.supervisor)
+			f.write("/proc/1/task/1/comm", test.supervisor.name+"\n")
+			f.write("/proc/1/task/7/comm", test.thread+"\n")
+			if got := f.finder(policy.Match{}).WatchOf(50); got != test.want {
+				t.Errorf("PID %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
 // Real processes, by path, name and user.
 func TestRealProcesses(t *testing.T) {
 	program, err := exec.LookPath("sleep")
