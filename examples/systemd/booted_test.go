@@ -491,9 +491,7 @@ func TestBootedBreach(t *testing.T) {
 			u := newUnit(t, breaching(terminate), service("Type=exec", "Restart=always", "RestartSec=0", "ExecStart="+arenacap+" SERVER")).start()
 			first := u.serverPID()
 			u.ask("grow 20")
-			u.awaitThe("second start", func(e entry) bool {
-				return e.Message == "server: ready" && e.PID != strconv.Itoa(first)
-			})
+			u.secondStart(first)
 			u.want("NRestarts", "1")
 			u.ends()
 		})

@@ -142,12 +142,17 @@ func (w *hostWatch) count(by int, service, name string) (n int) {
 	return n
 }
 
-// breaches is the count in the state file.
-func (w *hostWatch) breaches(service string) int {
-	w.t.Helper()
-	var state struct {
-		Services map[string]struct{ Breaches map[string]int }
+// serviceState is what the state file says of a service.
+type serviceState struct {
+	Breaches map[string]int
+	Targets  []struct {
+		GrowthBase *int `json:"growth_base_bytes"` // null before the first sample after settle
 	}
+}
+
+func (w *hostWatch) state(service string) serviceState {
+	w.t.Helper()
+	var state struct{ Services map[string]serviceState }
 	text, err := os.ReadFile("/run/arenacap/watch.json")
 	if err == nil {
 		err = json.Unmarshal(text, &state)
@@ -155,7 +160,12 @@ func (w *hostWatch) breaches(service string) int {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return state.Services[service].Breaches["virtual"]
+	return state.Services[service]
+}
+
+func (w *hostWatch) sampled(service string) bool {
+	targets := w.state(service).Targets
+	return len(targets) == 1 && targets[0].GrowthBase != nil
 }
 
 func monotonicOf(t *testing.T, e entry) time.Duration {
@@ -248,7 +258,7 @@ func (w *hostWatch) terminates(watch int) {
 	u.ask("grow 20")
 	action := w.event(watch, "w-growing", "action", first)
 	w.event(watch, "w-growing", "exited", first)
-	u.awaitThe("second start", func(e entry) bool { return e.Message == "server: ready" && e.PID != strconv.Itoa(first) })
+	u.secondStart(first)
 	second := u.mainPID()
 	w.event(watch, "w-growing", "started", second)
 	late := monotonicOf(w.t, action) + hostGrace + time.Second
@@ -260,6 +270,12 @@ func (w *hostWatch) terminates(watch int) {
 		w.t.Errorf("it was %d, then %d, and is %d", first, second, got)
 	}
 	u.want("NRestarts", "1")
+}
+
+// secondStart waits until a server other than the first is ready.
+func (u *unit) secondStart(first int) {
+	u.t.Helper()
+	u.awaitThe("second start", func(e entry) bool { return e.Message == "server: ready" && e.PID != strconv.Itoa(first) })
 }
 
 // reloads: a policy with a mistake changes nothing, and a good one has an effect on a process that runs.
@@ -306,7 +322,7 @@ func (w *hostWatch) survivesAHang(before int) (watch int) {
 		return ok && event.Event == "started" && event.Service == "w-daemon" && monotonicOf(w.t, e) > hang
 	})
 	for name, want := range map[string]int{"w-plain": 1, "w-growing": 1, "w-daemon": 0} {
-		if got := w.breaches(name); got != want {
+		if got := w.state(name).Breaches["virtual"]; got != want {
 			w.t.Errorf("the state file counts %d breaches of %s, want %d", got, name, want)
 		}
 	}
@@ -389,3 +405,28 @@ format = "json"
 [service.growing]
 match.unit = "%s"
 `
+
+// TestBootedHostWatchNewStart: with KillMode=process a process of the previous start stays in the unit's control group. The
+// new start is a new target all the same, with a settle time of its own.
+func TestBootedHostWatchNewStart(t *testing.T) {
+	u := newUnit(t, "", service("Type=notify", "KillMode=process", "Restart=always", "RestartSec=0", "ExecStart=SERVER notify")).start()
+	u.ask("spawn")
+	first := u.mainPID()
+	w := &hostWatch{unit: &unit{t: t, ctx: u.ctx, name: "arenacap-watch.service"}}
+	w.configure(fmt.Sprintf(strings.Replace(growingPolicy, "settle ", "scope = \"cgroup\"\nsettle ", 1), u.name))
+	w.start()
+	watch := w.mainPID()
+	w.event(watch, "growing", "started", first)
+	for !w.sampled("growing") {
+		if w.ctx.Err() != nil {
+			t.Fatal("no sample")
+		}
+	}
+	if err := unix.Kill(first, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	w.event(watch, "growing", "exited", first)
+	w.await("the service has started again, and processes of the previous start continue")
+	u.secondStart(first)
+	w.event(watch, "growing", "started", u.mainPID())
+}

@@ -244,7 +244,7 @@ func (h *host) consider(m service.Process, now time.Duration) {
 	group := ""
 	switch s.Config.Budget.Scope {
 	case "tree":
-		if parent, found := h.memberOf(m.Parent); found && parent.Service == m.Service || h.counted(m, "") {
+		if parent, found := h.memberOf(m.Parent); found && parent.Service == m.Service || h.counting(m, "") != nil {
 			return
 		}
 	case "cgroup":
@@ -258,8 +258,12 @@ func (h *host) consider(m service.Process, now time.Duration) {
 			}
 			return
 		}
-		if h.counted(m, group) {
+		w := h.counting(m, group)
+		if w != nil && !h.startedAgain(w, m) {
 			return
+		}
+		if w != nil {
+			h.drop(w, "the service has started again, and processes of the previous start continue")
 		}
 	}
 	h.take(m, group, now)
@@ -283,14 +287,36 @@ func (h *host) isTarget(m service.Process, now time.Duration) bool {
 	return true
 }
 
-// counted reports whether a target of the same service already counts the process or its control group.
-func (h *host) counted(m service.Process, group string) bool {
+// counting returns the target of the same service that already counts the process or its control group; nil: none.
+func (h *host) counting(m service.Process, group string) *watched {
 	for _, w := range h.targets {
 		if w.member.found.Service == m.Service && !w.finished && (w.scope.has(m.PID) || group != "" && group == w.scope.target.group && len(w.scope.all()) > 0) {
-			return true
+			return w
 		}
 	}
-	return false
+	return nil
+}
+
+// startedAgain reports whether a process that the control group's target counts belongs to a later start of the unit. A
+// process of the previous start may have kept the target going (KillMode=process). SIGKILL, if it is due, comes first.
+func (h *host) startedAgain(w *watched, m service.Process) bool {
+	if m.Unit == "" || m.Started <= w.member.found.Started || w.action != nil && w.action.kill != 0 {
+		return false
+	}
+	id, at := startOf(m.Unit)
+	return id != "" && id != w.member.start && m.Started+proc.Tick > at
+}
+
+// startOf returns systemd's invocation ID of the current start of a unit and its time since boot; "": unknown. systemd makes
+// this link for journald, before it forks the unit's first process.
+func startOf(unit string) (id string, at time.Duration) {
+	path := "/run/systemd/units/invocation:" + unit
+	id, err := os.Readlink(path)
+	info, err2 := os.Lstat(path)
+	if err != nil || err2 != nil {
+		return "", 0
+	}
+	return id, sinceBoot() - time.Since(info.ModTime())
 }
 
 // take begins to watch a process.
@@ -315,6 +341,7 @@ func (h *host) take(m service.Process, group string, now time.Duration) {
 	config := &h.Services[m.Service].Config
 	w := h.put(p, config, h.logs[config.Log.To])
 	w.member = &member{host: h, found: m}
+	w.member.start, _ = startOf(m.Unit)
 	w.due, w.scope.perStart, w.scope.unit, p.group = now, true, m.Unit, group
 	h.restore(w)
 	h.targets[m.PID] = w
@@ -449,6 +476,7 @@ func gone(err error) bool { return errors.Is(err, unix.ESRCH) || errors.Is(err, 
 type member struct {
 	host  *host
 	found service.Process
+	start string   // of the unit (startOf)
 	acted []string // metrics with an unfinished action when the previous watch ended
 }
 
