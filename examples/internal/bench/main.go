@@ -2,12 +2,12 @@
 // other tools, and the effect of a cap on the example servers. Compared programs take turns within one run, so that other
 // work on the machine affects all alike. So the ratios are more reliable than the times.
 //
-//	bench [-check [-room X]] [-runs N] [-seconds N] launch|watch|inspect|servers
+//	bench [-check [-room X]] [-runs N] [-seconds N] launch|watch|services|inspect|servers
 //	bench sweeps FILE.json…
 //
-// With -check it tests the bounds of launch, watch and inspect, each multiplied by -room, and leaves out long measurements.
-// The status is 1 if a bound fails three times in a row. The current folder must be the top of the repository. This file
-// contains the flags, the bounds and the code that all tables share.
+// services is the last part of watch. With -check it tests the bounds of launch, watch and inspect, each multiplied by -room,
+// and leaves out long measurements. The status is 1 if a bound fails three times in a row. The current folder must be the top
+// of the repository. This file contains the flags, the bounds and the code that all tables share.
 package main
 
 import (
@@ -28,11 +28,12 @@ var (
 
 // tables prints the tables, by name. It returns false if a bound failed.
 var tables = map[string]func(b *built, args []string) bool{
-	"launch":  launchTable,
-	"watch":   watchTables,
-	"inspect": inspectTables,
-	"servers": serversTable,
-	"sweeps":  sweepsTable,
+	"launch":   launchTable,
+	"watch":    watchTables,
+	"services": servicesTable,
+	"inspect":  inspectTables,
+	"servers":  serversTable,
+	"sweeps":   sweepsTable,
 }
 
 // Children end with the thread that started them (PR_SET_PDEATHSIG), so lock this goroutine to its thread.
@@ -42,7 +43,7 @@ func main() {
 	flag.Parse()
 	table := tables[flag.Arg(0)]
 	if table == nil {
-		fmt.Fprintln(os.Stderr, "usage: bench [flags] launch|watch|inspect|servers, or bench sweeps FILE.json…")
+		fmt.Fprintln(os.Stderr, "usage: bench [flags] launch|watch|services|inspect|servers, or bench sweeps FILE.json…")
 		flag.PrintDefaults()
 		os.Exit(2)
 	}

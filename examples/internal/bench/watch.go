@@ -39,7 +39,8 @@ func watchTables(b *built, _ []string) bool {
 	check(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) // become the parent of the watch of a launch, which is an orphan
 	policy := b.write("watch.toml", "[budget]\nvirtual = \"4GiB\"\nsettle = \"1s\"\n")
 	ok, slow := sideBySide(b, policy)
-	return manyTargets(b, policy, slow) && ok
+	ok = manyTargets(b, policy, slow) && ok
+	return manyServices(b, slow) && ok
 }
 
 // quiet is the CPU time of the C program on an idle machine, in µs/s.
@@ -160,20 +161,18 @@ func field(text, name string) (n int) {
 	return n
 }
 
-// start starts n idle processes to watch.
-func start(b *built, n int) (pids []string, end func()) {
-	forest := begin(b.c("launcher/inspect/testdata/forest.c"), nil, strconv.Itoa(n))
+// start starts n idle processes to watch; args are further arguments of forest.c.
+func start(b *built, n int, args ...string) (pids []string, end func()) {
+	forest := begin(b.c("launcher/inspect/testdata/forest.c"), nil, append([]string{strconv.Itoa(n)}, args...)...)
 	forest.ask("")
 	parent := forest.cmd.Process.Pid
 	pids = strings.Fields(read(parent, fmt.Sprintf("task/%d/children", parent)))
 	if len(pids) != n {
 		check(fmt.Errorf("%d processes could be started, want %d", len(pids), n))
 	}
-	return pids, func() {
-		forest.end()
-		for range n { // reap them: the signal ends them and we are their subreaper
-			_, _ = syscall.Wait4(-1, nil, 0, nil)
-		}
+	return pids, func() { // forest.c ends and reaps them
+		check(forest.in.Close())
+		check(forest.cmd.Wait())
 	}
 }
 
@@ -213,13 +212,15 @@ func stop(list ...beside) {
 	}
 }
 
-// monitrc makes monit check one process and its memory once a second.
-func monitrc(b *built, pid string) string {
+// monitrc makes monit check some processes and their memory once a second.
+func monitrc(b *built, pids ...string) string {
 	dir := b.folder("monit")
-	check(os.WriteFile(dir+"/pid", []byte(pid+"\n"), 0o600))
-	text := strings.ReplaceAll("set daemon 1\nset idfile DIR/id\nset statefile DIR/state\nset logfile DIR/log\n"+
-		"check process target with pidfile DIR/pid\n  if totalmem > 4 GB for 3 cycles then alert\n", "DIR", dir)
-	check(os.WriteFile(dir+"/monitrc", []byte(text), 0o600))
+	text := "set daemon 1\nset pidfile DIR/own\nset idfile DIR/id\nset statefile DIR/state\nset logfile DIR/log\n"
+	for i, pid := range pids {
+		check(os.WriteFile(fmt.Sprintf("%s/%d", dir, i), []byte(pid+"\n"), 0o600))
+		text += fmt.Sprintf("check process target%d with pidfile DIR/%[1]d\n  if totalmem > 4 GB for 3 cycles then alert\n", i)
+	}
+	check(os.WriteFile(dir+"/monitrc", []byte(strings.ReplaceAll(text, "DIR", dir)), 0o600))
 	return dir + "/monitrc"
 }
 
