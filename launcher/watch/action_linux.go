@@ -163,6 +163,7 @@ func (w *watched) sendSignal(c change) {
 
 // sendTerm is the first half of "terminate". It signals every process of the scope, including those too young to count.
 func (w *watched) sendTerm(c change, now time.Duration) bool {
+	w.listing = nil       // signals reach what was forked since
 	_ = w.scope.refresh() // the sample reported a failure
 	w.action.termed = map[int]*process{}
 	sent, err := w.sendAll(syscall.SIGTERM, func(*process) bool { return true })
@@ -180,6 +181,7 @@ func (w *watched) sendTerm(c change, now time.Duration) bool {
 // listing and the signal, and one in uninterruptible sleep ends late.
 func (w *watched) sendKill(now time.Duration) {
 	a := w.action
+	w.listing = nil // signals reach what was forked since
 	_ = w.scope.refresh()
 	sent, err := w.sendAll(syscall.SIGKILL, a.owes)
 	if sent > 0 && !w.killReported {

@@ -84,6 +84,7 @@ type engine struct {
 	watched   []*watched
 	free      []int // unused slots of watched
 	events    [maxEvents]unix.EpollEvent
+	listing   []int         // all PIDs of the host at this call of turns; nil: not listed yet
 	frugal    bool          // the process only watches, and its samples allocate nothing
 	giveBack  time.Duration // time of the next step of giveMemoryBack; never: nothing to give back
 	collected bool          // its first step is done
@@ -177,7 +178,7 @@ func (e *engine) over(ctx context.Context) bool {
 
 // turns calls turn for each due target and returns the time of the next turn; busy is false if all targets are finished.
 func (e *engine) turns(now time.Duration) (next time.Duration, busy bool) {
-	next = never
+	next, e.listing = never, nil
 	for _, w := range e.watched {
 		if w.notified || now >= w.next {
 			w.turn(now)
@@ -185,6 +186,14 @@ func (e *engine) turns(now time.Duration) (next time.Duration, busy bool) {
 		next, busy = min(next, w.next), busy || !w.finished
 	}
 	return next, busy
+}
+
+// listOnce lists the processes of the host, once for all targets with scope "tree" that are due together.
+func (e *engine) listOnce() (pids []int, err error) {
+	if e.listing == nil {
+		e.listing, err = listProcesses()
+	}
+	return e.listing, err
 }
 
 // listen wakes the engine when a descriptor becomes readable. With -1, each turn checks for the end instead.

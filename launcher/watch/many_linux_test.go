@@ -73,6 +73,43 @@ func TestAmongHundreds(t *testing.T) {
 	}
 }
 
+// Many targets with scope "tree" list the processes of the host once a turn, and each finds its own descendant.
+func TestOneListingForManyTrees(t *testing.T) {
+	cfg := testConfig("virtual=9223372036854775807")
+	cfg.Budget.Scope = "tree"
+	e, err := newEngine(cfg)
+	must(t, err)
+	defer e.close()
+	e.probes, e.log = noProbes, &eventLog{fd: -1}
+	listings := 0
+	for range 3 {
+		c := startChild(t)
+		mustFork(t, c, "fork")
+		w := e.add(mustHold(t, c.pid()))
+		list := w.scope.list
+		w.scope.list = func() ([]int, error) {
+			if e.listing == nil {
+				listings++
+			}
+			return list()
+		}
+	}
+	for range 2 {
+		for _, w := range e.watched {
+			w.due, w.next = 0, 0
+		}
+		e.turns(e.clock())
+	}
+	if listings != 2 {
+		t.Errorf("%d listings in two turns", listings)
+	}
+	for _, w := range e.watched {
+		if len(w.scope.others) != 1 {
+			t.Errorf("%d descendants, want 1", len(w.scope.others))
+		}
+	}
+}
+
 // The end of a target is found by the samples where the kernel tells of none.
 func TestAnEndThatIsNotTold(t *testing.T) {
 	c := startChild(t)

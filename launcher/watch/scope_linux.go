@@ -41,11 +41,12 @@ type scope struct {
 	unit     string // scope "cgroup": count the whole group of this systemd unit; "": the target's own group
 	perStart bool   // once all processes have ended, add no more: new ones belong to a restart of the service
 
-	unrelated, previous []int // scope "tree": PIDs of other processes, sorted, at this listing and the one before
+	list                func() ([]int, error) // all PIDs of the host, sorted
+	unrelated, previous []int                 // scope "tree": PIDs of other processes, sorted, at this listing and the one before
 }
 
 func newScope(target *process, kind string, excluded func(pid int) bool) *scope {
-	return &scope{kind: kind, target: target, since: target.born, others: map[int]*process{}, kin: map[int]*process{}, excluded: excluded}
+	return &scope{kind: kind, target: target, since: target.born, others: map[int]*process{}, kin: map[int]*process{}, excluded: excluded, list: listProcesses}
 }
 
 // refresh drops the processes that have ended and finds new ones.
@@ -114,7 +115,7 @@ func counts(born, now, interval time.Duration) bool { return now-born >= interva
 
 // findDescendants lists the processes of the host and classifies the new ones.
 func (s *scope) findDescendants() error {
-	listing, err := listProcesses()
+	listing, err := s.list()
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,7 @@ func (e *engine) put(p *process, cfg *Config, log *eventLog) *watched {
 	now := e.clock()
 	w := &watched{engine: e, cfg: cfg, log: log, due: now, looked: now, outcome: Outcome{PID: p.pid}}
 	w.scope = newScope(p, cfg.Budget.Scope, w.own)
+	w.scope.list = e.listOnce
 	w.state = newState(cfg.Limits, cfg.Budget, p.born+cfg.Budget.Settle)
 	if last := len(e.free) - 1; last >= 0 {
 		w.index, e.free = e.free[last], e.free[:last]
