@@ -4,6 +4,7 @@ package policy
 
 import (
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,4 +61,34 @@ func tryExample(t *testing.T, table, key, example string) {
 		document, service = "service.x."+table+"."+example, "x"
 	}
 	mustRead(t, document, service)
+}
+
+// TestStarter holds that the policy of a new installation is the built-in one, and that it shows every key, with values
+// that are valid.
+func TestStarter(t *testing.T) {
+	text, err := os.ReadFile("starter.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := mustRead(t, string(text), ""), Builtin()
+	got.File, want.File = "", ""
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the starter is %+v, the built-in policy %+v", got, want)
+	}
+	shown := regexp.MustCompile(`(?m)^#((\w+(?:\.\w+)?) += .*|\[.*)$`)
+	for _, table := range tables {
+		if table.name == "match" {
+			continue
+		}
+		_, body, _ := strings.Cut(string(text), "\n["+table.name+"]\n")
+		body, _, _ = strings.Cut(body, "\n\n")
+		var keys []string
+		for _, m := range shown.FindAllStringSubmatch(body, -1) {
+			keys = append(keys, m[2])
+		}
+		if !slices.Equal(keys, keyNames(table.name)) {
+			t.Errorf("[%s] of the starter has %q, the code %q", table.name, keys, keyNames(table.name))
+		}
+	}
+	mustRead(t, strings.Replace(shown.ReplaceAllString(string(text), "$1"), `"report" `, `"signal" `, 1), "example")
 }
