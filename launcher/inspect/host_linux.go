@@ -57,24 +57,13 @@ func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 		return Host{}, err
 	}
 	h := Host{OneACore: oneACore(m)}
-	found := make([]answer, len(pids))
-	var next atomic.Int64
-	var readers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), mostReaders, len(pids)) {
-		readers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(pids)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				found[i] = look(pids[i], m.Online.N, h.OneACore, all)
-				found[i].done = true
-			}
-		})
-	}
-	readers.Wait()
-	for i, a := range found {
-		switch {
-		case !a.done:
-			h.Unreadable = append(h.Unreadable, Unread{pids[i], ctx.Err()})
+	found := each(ctx, pids, func(pid int) answer { return look(pid, m.Online.N, h.OneACore, all) })
+	for _, pid := range pids {
+		switch a, done := found[pid]; {
+		case !done:
+			h.Unreadable = append(h.Unreadable, Unread{pid, ctx.Err()})
 		case a.err != nil && !gone(a.err):
-			h.Unreadable = append(h.Unreadable, Unread{pids[i], a.err})
+			h.Unreadable = append(h.Unreadable, Unread{pid, a.err})
 		case a.ok:
 			h.Rows = append(h.Rows, a.row)
 		}
@@ -84,10 +73,58 @@ func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 
 // answer is the result for one process; ok is false if it has no row.
 type answer struct {
-	row  Row
-	ok   bool
-	done bool
-	err  error
+	pid int
+	row Row
+	ok  bool
+	err error
+}
+
+// mostStuck is the most reads that may go on after their List has returned.
+const mostStuck = 64
+
+var (
+	reading sync.Map                         // PIDs that are being read
+	readers = make(chan struct{}, mostStuck) // one for each of them
+)
+
+// each reads the processes and returns the answers that come before ctx ends. A read can take as long as a FUSE file system
+// or userfaultfd(2) of a hostile process wants. Such a read goes on alone: later calls leave the process out.
+func each(ctx context.Context, pids []int, read func(pid int) answer) map[int]answer {
+	answers := make(chan answer, len(pids))
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), mostReaders, len(pids)) {
+		go func() {
+			for i := next.Add(1) - 1; i < int64(len(pids)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				answers <- readOne(ctx, pids[i], read)
+			}
+		}()
+	}
+	found := map[int]answer{}
+	for range pids {
+		select {
+		case a := <-answers:
+			found[a.pid] = a
+		case <-ctx.Done():
+			return found
+		}
+	}
+	return found
+}
+
+func readOne(ctx context.Context, pid int, read func(pid int) answer) answer {
+	select {
+	case readers <- struct{}{}:
+		defer func() { <-readers }()
+	case <-ctx.Done():
+		return answer{pid: pid, err: ctx.Err()}
+	}
+	if _, stuck := reading.LoadOrStore(pid, true); stuck {
+		return answer{pid: pid, err: fmt.Errorf("process %d is still being read since an earlier look", pid)}
+	}
+	defer reading.Delete(pid)
+	a := read(pid)
+	a.pid = pid
+	return a
 }
 
 // processes lists all PIDs: the directories of /proc with numeric names (proc(5)). gopsutil's process package is not used:

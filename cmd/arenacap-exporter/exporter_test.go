@@ -1,0 +1,404 @@
+package main
+
+// The exporter as a program, and its looks with a host that the test controls.
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"arenacap/launcher/metrics"
+	"arenacap/launcher/testenv"
+)
+
+// patience bounds the wait for an event that comes at once on an idle machine.
+const patience = time.Minute
+
+const asExporter = "ARENACAP_TEST_EXPORTER"
+
+// TestMain makes this test binary the exporter if the variable is set.
+func TestMain(m *testing.M) {
+	if os.Getenv(asExporter) != "" {
+		main()
+	}
+	testenv.Reset()
+	os.Exit(m.Run())
+}
+
+// exporter is a running exporter.
+type exporter struct {
+	address string
+	log     *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+var listening = regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`)
+
+// start starts the exporter on a free port and waits until it listens.
+func start(t *testing.T, flags ...string) *exporter {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", append([]string{"--web.listen-address", "127.0.0.1:0"}, flags...)...)
+	cmd.Env = append(os.Environ(), asExporter+"=1")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	e := &exporter{log: &lockedBuffer{}}
+	found, ended := make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			fmt.Fprintln(e.log, lines.Text())
+			if m := listening.FindStringSubmatch(lines.Text()); m != nil && len(found) == 0 {
+				found <- m[1]
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		_ = cmd.Wait()
+	})
+	select {
+	case e.address = <-found:
+	case <-ended:
+		t.Fatalf("it has ended: %s", e.log)
+	case <-time.After(patience):
+		t.Fatalf("it does not listen: %s", e.log)
+	}
+	return e
+}
+
+// get returns the status and the body of a page.
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	client := http.Client{Timeout: patience}
+	response, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
+}
+
+func (e *exporter) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	return get(t, "http://"+e.address+path)
+}
+
+func writeFile(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestPages(t *testing.T) {
+	e := start(t)
+	status, body := e.get(t, "/metrics")
+	if status != 200 || !strings.Contains(body, "\narenacap_build_info{goversion=\"go") || !strings.Contains(body, "\narenacap_unreadable_processes ") {
+		t.Errorf("status %d: %s", status, body)
+	}
+	if regexp.MustCompile(`(?m)^[^#\n]*\bpid=`).MatchString(body) {
+		t.Errorf("a label is a PID: %s", body)
+	}
+	if status, body := e.get(t, "/"); status != 200 || !strings.Contains(body, `href="metrics"`) && !strings.Contains(body, `href="/metrics"`) {
+		t.Errorf("the landing page: status %d: %s", status, body)
+	}
+	for path, want := range map[string]int{"/etc/passwd": 404, "/metrics/x": 404, "/debug/pprof/": 404, "/-/reload": 404} {
+		if status, _ := e.get(t, path); status != want {
+			t.Errorf("%s: status %d, want %d", path, status, want)
+		}
+	}
+	for _, method := range []string{"POST", "PUT", "DELETE"} {
+		request, _ := http.NewRequest(method, "http://"+e.address+"/metrics", strings.NewReader("x"))
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.Body.Close(); response.StatusCode != 405 {
+			t.Errorf("%s: status %d, want 405", method, response.StatusCode)
+		}
+	}
+	if _, err := exec.LookPath("promtool"); err != nil {
+		testenv.Lack(t, "promtool is not installed")
+	}
+	check := exec.Command("promtool", "check", "metrics")
+	check.Stdin = strings.NewReader(body)
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v: %s", err, out)
+	}
+}
+
+// A request of 10 MB, a request that never ends and one whose answer is not read leave the exporter answering others.
+func TestHostileClients(t *testing.T) {
+	e := start(t)
+	for _, request := range []string{
+		"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n" + strings.Repeat("x", 10_000_000),
+		"GET /metrics?" + strings.Repeat("x", 10_000_000) + " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: x\r\nX: ",
+		"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+		"\x16\x03\x01\x00\xff\xfe\r\n\r\n",
+	} {
+		c, err := net.Dial("tcp", e.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetWriteDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(c, request) // the exporter may close the connection meanwhile
+	}
+	var clients sync.WaitGroup
+	for range 10 {
+		clients.Go(func() {
+			if status, body := e.get(t, "/metrics"); status != 200 || !strings.Contains(body, "arenacap_build_info") {
+				t.Errorf("status %d: %s", status, body)
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// certificate writes a certificate of 127.0.0.1 and its key to a folder, and returns a client that trusts it.
+func certificate(t *testing.T, dir string) *http.Client {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	writeFile(t, dir+"/server.crt", string(text))
+	writeFile(t, dir+"/server.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(text)
+	return &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+}
+
+// TLS and a password by --web.config.file. The hash is of "alice123".
+func TestWebConfig(t *testing.T) {
+	dir := t.TempDir()
+	client := certificate(t, dir)
+	config := writeFile(t, dir+"/web.yml", "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"+
+		"basic_auth_users: {alice: $2y$12$1DpfPeqF9HzHJt.EWswy1exHluGfbhnn3yXhR7Xes6m3WJqFg0Wby}\n")
+	e := start(t, "--web.config.file", config)
+	for password, want := range map[string]int{"alice123": 200, "alice1234": 401} {
+		request, _ := http.NewRequest("GET", "https://"+e.address+"/metrics", nil)
+		request.SetBasicAuth("alice", password)
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.Body.Close(); response.StatusCode != want {
+			t.Errorf("password %q: status %d, want %d", password, response.StatusCode, want)
+		}
+	}
+	if status, _ := e.get(t, "/metrics"); status != 400 {
+		t.Errorf("without TLS: status %d, want 400", status)
+	}
+}
+
+// The socket that systemd passes (sd_listen_fds(3)).
+func TestSystemdSocket(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	file, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --web.systemd-socket`, own)
+	cmd.Env, cmd.ExtraFiles = append(os.Environ(), asExporter+"=1"), []*os.File{file}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	if status, body := get(t, "http://"+listener.Addr().String()+"/metrics"); status != 200 || !strings.Contains(body, "arenacap_build_info") {
+		t.Errorf("status %d: %s", status, body)
+	}
+}
+
+// A scrape without time gives what it has, and says so.
+func TestScrapeTimeout(t *testing.T) {
+	e := start(t, "--scrape-timeout", "1ns")
+	status, body := e.get(t, "/metrics")
+	if status != 200 || !regexp.MustCompile(`(?m)^arenacap_unreadable_processes [1-9]`).MatchString(body) {
+		t.Errorf("status %d: %s", status, body)
+	}
+	if log := e.log.String(); !strings.Contains(log, "the time was too short: ") {
+		t.Errorf("the log is %s", log)
+	}
+}
+
+// A policy that vanishes, and one with a mistake, leave the groups as they were; a good one counts at the next scrape.
+func TestPolicyVanishes(t *testing.T) {
+	dir := t.TempDir()
+	file := writeFile(t, filepath.Join(dir, "policy.toml"), "[service.first]\nmatch.name = \"x\"\n")
+	e := start(t, "--policy", file, "--log.format", "logfmt")
+	scrape := func() {
+		t.Helper()
+		if status, body := e.get(t, "/metrics"); status != 200 || !strings.Contains(body, "arenacap_build_info") {
+			t.Errorf("status %d: %s", status, body)
+		}
+	}
+	scrape()
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	scrape()
+	scrape()
+	writeFile(t, file, "[budgt]\n")
+	scrape()
+	log := e.log.String()
+	if n := strings.Count(log, "the policy is not taken over, and the old one stays: "); n != 2 {
+		t.Errorf("%d complaints, want one for each mistake: %s", n, log)
+	}
+}
+
+func newTestHost(look func(context.Context, metrics.Options) ([]metrics.Family, []error, error)) *host {
+	h := newHost("", time.Minute, slog.New(slog.DiscardHandler))
+	h.look = look
+	return h
+}
+
+var oneFamily = []metrics.Family{{Name: "arenacap_x", Help: "X.", Samples: []metrics.Sample{{Labels: []string{"group", "a\n\"b"}, Value: 1}}}}
+
+// Clients that come while a look is under way share it.
+func TestSharedLook(t *testing.T) {
+	var looks, waiting atomic.Int32
+	release := make(chan struct{})
+	h := newTestHost(func(context.Context, metrics.Options) ([]metrics.Family, []error, error) {
+		looks.Add(1)
+		<-release
+		return oneFamily, nil, nil
+	})
+	var clients sync.WaitGroup
+	for range 10 {
+		clients.Go(func() {
+			r := h.join()
+			if waiting.Add(1) == 10 {
+				close(release)
+			}
+			if <-r.done; len(r.families) != 1 {
+				t.Error("no series")
+			}
+		})
+	}
+	clients.Wait()
+	if n := looks.Load(); n != 1 {
+		t.Errorf("%d looks for 10 clients, want 1", n)
+	}
+	<-h.join().done
+	if n := looks.Load(); n != 2 {
+		t.Errorf("%d looks after a later client, want 2", n)
+	}
+}
+
+// A look that fails gives no series and status 500; one that had too little time gives what it has.
+func TestFailedLook(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		want int
+	}{"no host": {errors.New("cannot list the processes"), 500}, "too late": {nil, 200}} {
+		t.Run(name, func(t *testing.T) {
+			h := newTestHost(func(context.Context, metrics.Options) ([]metrics.Family, []error, error) {
+				return oneFamily, []error{errors.New("the time was too short")}, test.err
+			})
+			server, err := newServer(h, "/metrics", h.log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			web := httptest.NewServer(server.Handler)
+			defer web.Close()
+			status, body := get(t, web.URL+"/metrics")
+			if has := strings.Contains(body, `arenacap_x{group="a\n\"b"} 1`); status != test.want || has != (test.want == 200) {
+				t.Errorf("status %d: %s", status, body)
+			}
+		})
+	}
+}
+
+func TestWrongUse(t *testing.T) {
+	for line, want := range map[string]string{
+		"--version":                     "0 arenacap-exporter ",
+		"--help":                        "0 NAME:",
+		"--nonsense":                    "2 arenacap-exporter: flag provided but not defined: -nonsense",
+		"operand":                       `2 arenacap-exporter: it takes no operands; remove "operand"`,
+		"--log.level=loud":              `2 arenacap-exporter: --log.level: unknown level "loud"; write debug, info, warn or error`,
+		"--log.format=xml":              `2 arenacap-exporter: --log.format: unknown format "xml"; write logfmt or json`,
+		"--group-by=pid":                `2 arenacap-exporter: --group-by: unknown key "pid"; write service, unit, name`,
+		"--scrape-timeout=0s":           "2 arenacap-exporter: --scrape-timeout: 0s is too short; write for example 8s",
+		"--web.telemetry-path=x":        `2 arenacap-exporter: --web.telemetry-path: "x" is not a path below "/"; write for example /metrics`,
+		"--policy=/nowhere/policy.toml": "1 arenacap-exporter: ",
+	} {
+		var out, errs bytes.Buffer
+		status := run([]string{name, line}, &out, &errs)
+		if got := fmt.Sprint(status, " ", out.String()+errs.String()); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+// The looks at the host.
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"arenacap/launcher/machine"
+	"arenacap/launcher/machine/gopsutil"
+	"arenacap/launcher/metrics"
+	"arenacap/policy"
+)
+
+// host is the source of the series. Scrapes that overlap share one look, so that many clients cost no more than one.
+type host struct {
+	options metrics.Options
+	policy  string // --policy
+	timeout time.Duration
+	log     *slog.Logger
+	look    func(context.Context, metrics.Options) ([]metrics.Family, []error, error) // metrics.Look
+
+	mu      sync.Mutex
+	running *result // nil: no look is under way
+	known   []policy.Plan
+	said    string // the last complaint, which is not repeated
+}
+
+// result is one look; the other fields are valid once done is closed.
+type result struct {
+	done     chan struct{}
+	families []metrics.Family
+	err      error
+}
+
+func newHost(policyFile string, timeout time.Duration, log *slog.Logger) *host {
+	return &host{policy: policyFile, timeout: timeout, log: log, look: metrics.Look}
+}
+
+func (h *host) check() error {
+	if h.timeout <= 0 {
+		return fmt.Errorf("--scrape-timeout: %s is too short; write for example 8s", h.timeout)
+	}
+	return h.options.Check()
+}
+
+// plans reads the policy, so that a change counts at the next scrape.
+func (h *host) plans() (plans []policy.Plan, err error) {
+	lookup := policy.Lookup{Named: h.policy, Getenv: os.LookupEnv, Root: os.Geteuid() == 0}
+	services, err := policy.Services(lookup)
+	if err != nil {
+		return nil, err
+	}
+	h.options.Machine = machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
+	for _, p := range services {
+		plan, err := p.Resolve(h.options.Machine)
+		if err != nil {
+			return nil, fmt.Errorf("service %q: %w", p.Service, err)
+		}
+		plans = append(plans, plan)
+	}
+	h.known = plans
+	return plans, nil
+}
+
+// join returns the look that is under way, or begins one.
+func (h *host) join() *result {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.running == nil {
+		h.running = &result{done: make(chan struct{})}
+		go h.run(h.running)
+	}
+	return h.running
+}
+
+// run looks at the host. A policy that cannot be read any more does not change the groups: the last good one stays.
+func (h *host) run(r *result) {
+	var problems []error
+	plans, err := h.plans()
+	if err != nil {
+		plans, problems = h.known, append(problems, fmt.Errorf("the policy is not taken over, and the old one stays: %w", err))
+	}
+	o := h.options
+	o.Plans = plans
+	ctx, cancel := context.WithTimeout(context.Background(), h.timeout)
+	defer cancel()
+	families, more, err := h.look(ctx, o)
+	h.complain(append(problems, more...), err)
+	r.families, r.err = families, err
+	h.mu.Lock()
+	h.running = nil
+	h.mu.Unlock()
+	close(r.done)
+}
+
+// complain logs what is new.
+func (h *host) complain(problems []error, err error) {
+	said := fmt.Sprint(problems, err)
+	if said == h.said {
+		return
+	}
+	h.said = said
+	for _, p := range problems {
+		h.log.Warn(p.Error())
+	}
+	if err != nil {
+		h.log.Error(err.Error())
+	}
+}
+
+// Describe sends nothing, because the series depend on the host (prometheus.Collector, "unchecked").
+func (h *host) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends the series of one look, or its error.
+func (h *host) Collect(ch chan<- prometheus.Metric) {
+	r := h.join()
+	<-r.done
+	if r.err != nil {
+		ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(r.err), r.err)
+		return
+	}
+	for _, f := range r.families {
+		kind := prometheus.GaugeValue
+		if f.Counter {
+			kind = prometheus.CounterValue
+		}
+		for _, s := range f.Samples {
+			var names, values []string
+			for i := 0; i+1 < len(s.Labels); i += 2 {
+				names, values = append(names, s.Labels[i]), append(values, s.Labels[i+1])
+			}
+			ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(f.Name, f.Help, names, nil), kind, s.Value, values...)
+		}
+	}
+}

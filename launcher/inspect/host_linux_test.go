@@ -1,0 +1,32 @@
+package inspect
+
+import (
+	"context"
+	"testing"
+)
+
+// A process whose read does not return takes no more than one reader, once, and the others are read.
+func TestStuckProcess(t *testing.T) {
+	const stuck = -1 // PIDs that no other test reads
+	release, entered := make(chan struct{}), make(chan struct{})
+	read := func(pid int) answer {
+		if pid == stuck {
+			close(entered)
+			<-release
+		}
+		return answer{ok: true}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-entered
+		cancel()
+	}()
+	if found := each(ctx, []int{stuck}, read); len(found) != 0 {
+		t.Errorf("%v", found)
+	}
+	found := each(t.Context(), []int{-2, stuck, -3}, read)
+	if len(found) != 3 || !found[-2].ok || found[stuck].err == nil || !found[-3].ok {
+		t.Errorf("%v", found)
+	}
+	close(release)
+}
