@@ -248,6 +248,9 @@ func (h *host) consider(m service.Process, now time.Duration) {
 			return
 		}
 	case "cgroup":
+		if w := h.counting(m, ""); w != nil && !h.startedAgain(w, m) {
+			return
+		}
 		var err error
 		if group, err = groupOf(&process{pid: m.PID, pidfd: -1, dir: -1}, m.Unit); err != nil {
 			if !gone(err) {

@@ -235,6 +235,7 @@ func begin(path string, env []string, args ...string) *program {
 	p := &program{cmd: exec.Command(path, args...)}
 	p.cmd.Env = append(env, "PATH="+os.Getenv("PATH"))
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.Stderr = os.Stderr
 	in, write, err := os.Pipe()
 	check(err)
 	out, err := p.cmd.StdoutPipe()
