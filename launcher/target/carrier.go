@@ -360,15 +360,15 @@ func (a *argReader) takeOperands() {
 	}
 }
 
-// environment returns the environment of the program, for a carrier that has env.
+// environment returns the environment of the program, for a carrier that has env. The last setting of a variable counts.
 func (r reading) environment(env []string) []string {
 	var out []string
-	for _, entry := range env {
+	for i, entry := range slices.Concat(env, r.set) {
 		name, _, _ := strings.Cut(entry, "=")
-		gone := r.env != kept && !slices.Contains(r.keep, name) || slices.Contains(r.unset, name)
-		if !gone && !slices.ContainsFunc(r.set, func(s string) bool { return strings.HasPrefix(s, name+"=") }) {
+		gone := i < len(env) && (r.env != kept && !slices.Contains(r.keep, name) || slices.Contains(r.unset, name))
+		if !gone && !slices.ContainsFunc(r.set[max(0, i-len(env)+1):], func(s string) bool { return strings.HasPrefix(s, name+"=") }) {
 			out = append(out, entry)
 		}
 	}
-	return append(out, r.set...)
+	return out
 }

@@ -91,7 +91,8 @@ func (c *chain) step() bool {
 	name := filepath.Base(c.path)
 	r := row.read(name, c.args[1:], func(name string) string { value, _ := environ.Lookup(c.env, name); return value })
 	at := len(c.links)
-	c.links = append(c.links, Link{Name: name, Environment: "kept", Stays: r.stays})
+	// busybox's timeout forks a timer and becomes the program.
+	c.links = append(c.links, Link{Name: name, Environment: "kept", Stays: r.stays && !(name == "timeout" && c.applet(at))})
 	c.user = cmp.Or(r.user, c.user)
 	c.leaveTool()
 	if r.tool != "" {
@@ -121,6 +122,9 @@ func (c *chain) step() bool {
 	}
 	return c.find()
 }
+
+// applet reports whether busybox runs the carrier at an index of links.
+func (c *chain) applet(at int) bool { return at > 0 && c.links[at-1].Name == "busybox" }
 
 // enter changes the root directory to the one that a carrier sets.
 func (c *chain) enter(carrier, root string) {
@@ -217,6 +221,9 @@ func (c *chain) pass(row *carrier, name string, r reading) {
 		c.env = before
 	case r.problem != "" && !r.sure:
 		return
+	case slices.ContainsFunc(r.set, func(s string) bool { return strings.HasPrefix(s, maxVariable+"=") && strings.Contains(s, Opaque) }):
+		link.Environment = "unknown"
+		c.doubt, c.instead = name+" sets "+maxVariable+" to a value that arenacap does not compute", c.behind(r)
 	case len(r.set)+len(r.unset) > 0 && r.env == kept || r.variables != "":
 		link.Environment = "changed"
 		c.lose(name+" changes "+maxVariable, c.behind(r))

@@ -119,6 +119,11 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 		{"sh -c 'export MALLOC_ARENA_MAX=9; exec srv'", "", No, "the script text of sh sets MALLOC_ARENA_MAX=9"},
 		{"sh -c 'export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-9}; srv'", "", Yes, ""},
 		{"sh -c 'env -i \"$0\"; :' srv", "", No, "env clears the environment"}, {"sh -c 'env -i $X'", "", No, "env clears"}, {"sh -c 'exec \"$@\"' x env -i srv", "", No, "env clears"},
+		{"env MALLOC_ARENA_MAX=2 MALLOC_ARENA_MAX=9 srv", "", No, "env changes"}, {"sh -c 'MALLOC_ARENA_MAX=$(nproc) exec srv'", "", No, "sets MALLOC_ARENA_MAX=$(nproc)"},
+		{"sh -c 'env MALLOC_ARENA_MAX=$(nproc) srv'", "", Unknown, "to a value that arenacap does not compute"}, {"sh -c 'env MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4} srv'", "", Yes, ""},
+		{"sh -c 'GLIBC_TUNABLES=glibc.malloc.arena_max=5:$GLIBC_TUNABLES srv'", "", No, "sets GLIBC_TUNABLES="}, {"sh -c 'export GLIBC_TUNABLES=glibc.malloc.arena_max=$N; srv'", "", No, "sets GLIBC_TUNABLES="},
+		{"bash -c 'export -n MALLOC_ARENA_MAX; srv'", "", No, "unsets"}, {"bash -c 'declare +x A MALLOC_ARENA_MAX; srv'", "", No, "unsets"}, {"bash -c 'exec -a other env -i srv'", "", No, "env clears"},
+		{"sh -c 'read MALLOC_ARENA_MAX; srv'", "", Unknown, "in some cases"}, {"bash -c 'printf -v MALLOC_ARENA_MAX 6; srv'", "", Unknown, "in some cases"}, {"bash -c 'printf %s $MALLOC_ARENA_MAX; srv'", "", Yes, ""},
 		{"sh -c 'test -n x && unset MALLOC_ARENA_MAX; srv'", "", Unknown, "in some cases"},
 		{"tini -- gosu nobody srv", "", Yes, ""}, {"sudo -u nobody arenacap run -- srv", "", Yes, ""}, {"arenacap run -- env -i srv", "", No, "env clears"}, {"sudo --what arenacap run -- srv", "", Unknown, ""}, {"arenacap run -- srv", "", Yes, ""},
 	} {

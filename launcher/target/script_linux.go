@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"arenacap/launcher/environ"
 )
 
 // intoScript reads a shell script and walks to the program that it execs. Without exactly one such program, the script
@@ -48,8 +50,8 @@ func (c *chain) intoText(text string, args []string) bool {
 		c.unknown(fmt.Sprintf("cannot determine which program %q starts", shown([]string{text})))
 		return false
 	}
-	forks := name == "dash" && (at == 0 || c.links[at-1].Name != "busybox") // even for its last command
-	inPlace := next.executes() || next == &commands[len(commands)-1] && !forks
+	forks := name == "dash" && !c.applet(at) // even for its last command
+	inPlace := next.executes() || next == &commands[len(commands)-1] && next.always && !forks
 	link := &c.links[at]
 	link.Stays = link.Stays || !inPlace
 	return true
@@ -63,29 +65,35 @@ func (c *chain) start(next shellCommand, file string, args []string) bool {
 		c.in = " in the script text of " + c.links[len(c.links)-1].Name
 	}
 	for _, w := range words {
-		c.line = append(c.line, w.expand(args)...)
+		c.line = append(c.line, c.keptValue(w).expand(args)...)
 	}
 	c.leaveTool()
 	c.args = c.line
-	for _, entry := range set {
-		c.change(next, file, "sets "+entry, reading{set: []string{entry}})
-	}
+	c.judgeSettings(next, file, set)
 	return len(c.args) > 0 && !strings.Contains(c.args[0], Opaque) && c.find()
 }
 
-// parts splits a command into its leading assignments and its words, without exec(1) and command(1).
-func (s shellCommand) parts() (set []string, words []shellWord) {
-	words = s.words
-	for len(words) > 0 && words[0].assigns() {
-		if !strings.Contains(words[0].text, Opaque) {
-			set = append(set, words[0].text)
-		}
-		words = words[1:]
+// parts splits a command into its leading assignments and its words, without exec(1), its flag -a NAME, and command(1).
+func (s shellCommand) parts() (set, words []shellWord) {
+	n := 0
+	for n < len(s.words) && s.words[n].assigns() {
+		n++
 	}
+	set, words = s.words[:n], s.words[n:]
 	for len(words) > 1 && (words[0].raw == "exec" || words[0].raw == "command") {
-		words = words[1:]
+		if words = words[1:]; len(words) > 2 && words[0].raw == "-a" {
+			words = words[2:]
+		}
 	}
 	return set, words
+}
+
+// keptValue resolves a word such as MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4}, which keeps the cap.
+func (c *chain) keptValue(w shellWord) shellWord {
+	if value, _ := environ.Lookup(c.env, maxVariable); w.text == maxVariable+"="+Opaque && strings.Count(w.raw, maxVariable) > 1 {
+		w.text = maxVariable + "=" + value
+	}
+	return w
 }
 
 // expand expands $0, $1, … and $@ with the arguments of the script, "$0" first. Other expansions stay Opaque.
@@ -159,6 +167,11 @@ func (c *chain) judgeScript(commands []shellCommand, file string, depth int) {
 			c.judgeSettings(command, file, command.words)
 		case words[0].raw == "export" || words[0].raw == "readonly" || words[0].raw == "declare" || words[0].raw == "typeset":
 			c.judgeSettings(command, file, words[1:])
+			if len(words) > 1 && (words[1].raw == "-n" || words[1].raw == "+x") {
+				c.judgeUnset(command, file, words[2:])
+			}
+		case words[0].raw == "read" || words[0].raw == "eval" || words[0].raw == "printf" && len(words) > 1 && words[1].raw == "-v":
+			c.judgeHidden(command, file, words[1:])
 		case words[0].raw == "unset":
 			c.judgeUnset(command, file, words[1:])
 		case (words[0].raw == "." || words[0].raw == "source") && len(words) > 1 && len(set) == 0:
@@ -174,19 +187,33 @@ func (c *chain) judgeSettings(command shellCommand, file string, words []shellWo
 		if !w.assigns() || name != maxVariable && name != "GLIBC_TUNABLES" {
 			continue
 		}
-		if !strings.Contains(w.text, Opaque) {
+		switch {
+		case !strings.Contains(w.text, Opaque):
 			c.change(command, file, "sets "+w.text, reading{set: []string{w.text}})
-		} else if name == maxVariable && !strings.Contains(value, maxVariable) || strings.Contains(value, "arena_max") {
+		case name == maxVariable && !strings.Contains(value, maxVariable):
 			c.change(command, file, "sets "+w.raw, reading{unset: []string{name}})
+		case strings.Contains(value, "arena_max"):
+			c.change(command, file, "sets "+w.raw, reading{set: []string{opaqueTunables.Replace(w.text)}})
 		}
 	}
 }
+
+// opaqueTunables replaces what only the shell knows: the other tunables by none, a cap by one that no policy has.
+var opaqueTunables = strings.NewReplacer("arena_max="+Opaque, "arena_max=65534", Opaque, "")
 
 func (c *chain) judgeUnset(command shellCommand, file string, words []shellWord) {
 	for _, w := range words {
 		if w.text == maxVariable {
 			c.change(command, file, "unsets "+w.text, reading{unset: []string{w.text}})
 		}
+	}
+}
+
+// judgeHidden handles a builtin that may set the variable to a value which only the shell knows.
+func (c *chain) judgeHidden(command shellCommand, file string, words []shellWord) {
+	if slices.ContainsFunc(words, func(w shellWord) bool { return strings.Contains(w.text, maxVariable) }) {
+		command.always = false
+		c.change(command, file, "sets "+maxVariable, reading{unset: []string{maxVariable}})
 	}
 }
 

@@ -3,6 +3,7 @@ package run
 // The configuration of a launch's watch.
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -50,12 +51,19 @@ func launchWatch(l launcher.Launch, v say.Voice) *watch.Config {
 }
 
 // whyNoCap examines the target in the watch, after the start, and returns why the cap cannot reach it or has no effect.
-// The launch has already reported problems with carriers.
+// The launch has already reported problems with carriers. env is what the target has now: a start script may have changed
+// the cap in it already.
 func whyNoCap(config watch.Config, env []string) []string {
 	if config.Server == "" || len(config.Notices) > 0 {
 		return nil
 	}
-	t := target.Examine(config.Server, nil, env)
+	given := []string{fmt.Sprintf("MALLOC_ARENA_MAX=%d", config.Cap)}
+	for _, entry := range env {
+		if !strings.HasPrefix(entry, "MALLOC_ARENA_MAX=") {
+			given = append(given, entry)
+		}
+	}
+	t := target.Examine(config.Server, nil, given)
 	if t.CanCap != target.No {
 		return nil
 	}
