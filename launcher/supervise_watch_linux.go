@@ -14,7 +14,7 @@ import (
 	"arenacap/launcher/watch"
 )
 
-// beside is the watch of a supervised target; its target is nil without a watch.
+// beside is the watch of a supervised target. The field target is nil if there is no watch.
 type beside struct {
 	cfg    watch.Config
 	target *watch.Target

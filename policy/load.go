@@ -67,8 +67,8 @@ func read(file string, data []byte, service string) (Policy, error) {
 	return p, nil
 }
 
-// Services is the policy of each service of the file that counts, in the order of the file: none where there is no file or
-// no section.
+// Services returns the policy of each service in the file that applies, in the order of the file. It returns none if there
+// is no file, or no section of a service.
 func Services(l Lookup) (all []Policy, err error) {
 	data, file, _, err := l.find(systemFile)
 	if err != nil || file == "" {

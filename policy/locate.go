@@ -179,7 +179,7 @@ func (l *locator) str(quote byte) {
 	}
 }
 
-// quoted skips a string and its delimiters: three quotes, or one quote, which ends on the same line.
+// quoted skips a string and its delimiters. These are three quotes, or one quote; the latter string ends on the same line.
 func (l *locator) quoted(delim string) {
 	for l.i += len(delim); l.i < len(l.text) && !strings.HasPrefix(l.text[l.i:], delim); l.i++ {
 		switch c := l.peek(); {

@@ -45,7 +45,7 @@ func copyTo(c *cli.Context) error {
 		return fmt.Errorf("cannot read this program: %w", err)
 	}
 	if isProgram(path, program) {
-		speaker(c).Explain("%s is the same already", path)
+		speaker(c).Explain("%s is up to date", path)
 		return nil
 	}
 	if err := writeProgram(path, program); err != nil {

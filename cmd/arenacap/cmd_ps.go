@@ -38,7 +38,7 @@ func psCommand() *cli.Command {
 			boolFlag("all", "also list processes that have only the main arena"),
 			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: " + sortKeys},
 			boolFlag("prometheus", "print the sums of groups of processes in the text format of Prometheus"),
-			&cli.StringFlag{Name: "group-by", Value: metrics.GroupBys[0], Usage: "the first `KEY` to group by, of service, unit and name"},
+			&cli.StringFlag{Name: "group-by", Value: metrics.GroupBys[0], Usage: "group by `KEY` (service, unit or name), or by the next of these that a process has"},
 			&cli.IntFlag{Name: "max-groups", Value: metrics.DefaultMaxGroups, Usage: "sum up all but `N` groups as \"other\""},
 		},
 		Action: ps,
@@ -96,7 +96,7 @@ func ps(c *cli.Context) error {
 func psPrometheus(c *cli.Context) error {
 	for _, flag := range []string{"json", "all", "sort"} {
 		if c.IsSet(flag) {
-			return say.Usage("ps", "--prometheus prints sums of groups; leave --"+flag+" out")
+			return say.Usage("ps", "--prometheus prints sums of groups; remove --"+flag)
 		}
 	}
 	o := metrics.Options{

@@ -23,8 +23,8 @@ func TestHugePagesLine(t *testing.T) {
 		known     bool
 		want      string
 	}{
-		{true, "always", asks, true, `huge_pages = "off" does not help, because the kernel's mode is "always": prctl(PR_SET_THP_DISABLE)`},
-		{false, "always", "", false, `arenas get them, because the kernel's mode is "always": prctl(PR_SET_THP_DISABLE)`},
+		{true, "always", asks, true, `huge_pages = "off" does not help, because the kernel's mode is "always": to prevent that, write madvise to /sys/`},
+		{false, "always", "", false, `arenas get them, because the kernel's mode is "always": to prevent that, write madvise to /sys/`},
 		{true, "never", asks, true, `huge_pages = "off" changes nothing, because the kernel's mode is "never"`},
 		{false, "never", asks, true, ""},
 		{true, "madvise", asks, true, `huge_pages = "off" helps: ` + asks},

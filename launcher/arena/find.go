@@ -315,8 +315,8 @@ func (f *finder) reread(addr uint64) (member, bool, error) {
 	return member{state: s}, ok && data, nil
 }
 
-// dataOf is the mapping of the file whose writable data holds addr, as that of a main arena: the mapping itself, or the
-// .bss, an anonymous mapping right after it.
+// dataOf returns the mapping of the file whose writable data contains addr, where a main arena would be: in the mapping
+// itself, or in the .bss, an anonymous mapping right after it.
 func dataOf(maps mappings, addr uint64) (mapping, bool) {
 	m, ok := holds(maps, addr)
 	if !ok || !m.Writable() || m.Perm&proc.PermShared != 0 {

@@ -110,7 +110,7 @@ func TestHugeAdvice(t *testing.T) {
 	}{
 		{asks("1"), "madvise", `write huge_pages = "off" in [arenas] of its policy and start it with 'arenacap run': GLIBC_TUNABLES has glibc.malloc.hugetlb=1`},
 		{asks("2"), "always", `write huge_pages = "off"`},
-		{asks("1"), "always", "the kernel gives every program huge pages: prctl(PR_SET_THP_DISABLE)"},
+		{asks("1"), "always", "the kernel gives every program huge pages: to prevent that, write madvise to /sys/"},
 		{asks("0"), "madvise", ""},
 		{asks("0"), "always", "the kernel gives every program huge pages"},
 	} {

@@ -12,7 +12,7 @@ import (
 const HugePageFile = "/sys/kernel/mm/transparent_hugepage/enabled"
 
 // HugePagesHelp says how to disable huge pages if the mode is "always". arenacap does neither itself.
-const HugePagesHelp = `prctl(PR_SET_THP_DISABLE) in the program or what starts it, or "madvise" in ` + HugePageFile + ", would change that; glibc.malloc.hugetlb=0 cannot"
+const HugePagesHelp = `to prevent that, write madvise to ` + HugePageFile + ", or call prctl(PR_SET_THP_DISABLE) in the program or in what starts it; glibc.malloc.hugetlb=0 has no effect"
 
 // HugePageMode is the mode, "always", "madvise" or "never", of the machine whose /sys is below root; "" is unknown.
 func HugePageMode(root string) string {

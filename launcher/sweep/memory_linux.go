@@ -108,7 +108,7 @@ func (m *member) read() (s proc.Status, ok bool) {
 	return s, err == nil && s.HasMemory
 }
 
-// look finds new members and inspects the arenas of all.
+// look finds new processes of the run and counts the arenas of all of them.
 func (s *sampler) look() {
 	began := time.Now()
 	for i := 0; i < len(s.members); i++ { // the list grows in the loop

@@ -275,7 +275,8 @@ type seenBody struct {
 	Breaches     int     `json:"breaches"`
 }
 
-// exited is the end of the target; remaining is how many of its processes still run, watched whether they are watched.
+// exited is the end of the target; remaining is how many of its processes still run, and watched says whether the watch
+// follows them.
 func exited(o Outcome, remaining int, watched bool) event {
 	text, body := seen(o, remaining)
 	if remaining > 0 && watched {

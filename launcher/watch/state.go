@@ -104,7 +104,8 @@ func (s *state) resume(settled bool, base uint64, r running) {
 	}
 }
 
-// confirmation calls again at most once; all limits share the result.
+// confirmation returns a function that gives a metric's value from a second reading. All limits share this reading: again is
+// called at most once.
 func (s *state) confirmation(again func() (reading, bool)) func(metric string) (uint64, bool) {
 	var second reading
 	var asked, ok bool

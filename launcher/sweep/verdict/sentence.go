@@ -64,7 +64,7 @@ func either(metrics []sweep.Metric, word func(sweep.Metric) string) string {
 
 // undecided says why the measurements give no advice, and how to get one.
 func (r *Result) undecided(d doubt) string {
-	why := fmt.Sprintf("the machine was too noisy to tell the caps apart, and the medians are known to %s only", percent(d.width))
+	why := fmt.Sprintf("the machine was too noisy to tell the caps apart, and the medians are accurate only to %s", percent(d.width))
 	do := "try --until 10% or a quieter machine"
 	if d.tooFew() {
 		why, do = fmt.Sprintf("%d rounds are too few to tell %d caps apart", d.rounds, d.caps), fmt.Sprintf("at least %d are needed", d.needed)
@@ -172,7 +172,7 @@ func (r *Result) failures() string {
 func (r *Result) limits(chosen Outcome, d doubt) string {
 	switch {
 	case d.width > noisy:
-		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are known to %s only%s; try --until 2%% or a quieter machine",
+		return fmt.Sprintf("; but the machine was too noisy to be sure: the medians are accurate only to %s%s; try --until 2%% or a quieter machine",
 			percent(d.width), r.behind(chosen, d))
 	case d.width == 0:
 		return ""

@@ -217,7 +217,7 @@ func TestNoisy(t *testing.T) {
 	}
 	runs := simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 0.8)
 	const toml = "[arenas]\n# the machine was too noisy to be sure; until a better measurement, the safer choice is cap = 2\ncap = 1\n"
-	if a := Judge(x, runs).Advice; !a.Noisy || a.Cap != "1" || a.Safer != "2" || a.TOML != toml || !strings.Contains(a.Sentence, "% only, and that of a cap of 1 lies ") ||
+	if a := Judge(x, runs).Advice; !a.Noisy || a.Cap != "1" || a.Safer != "2" || a.TOML != toml || !strings.Contains(a.Sentence, "%, and that of a cap of 1 lies ") ||
 		!strings.Contains(a.Sentence, " behind the best (3), so that a cap of 2 is the safer choice; try --until 2% ") {
 		t.Errorf("a fifth less that noise hides: %s", a.Sentence)
 	}
@@ -292,8 +292,8 @@ func TestUnusable(t *testing.T) {
 			}
 		}
 		a := Judge(x, runs).Advice
-		if a.Cap != "" || a.TOML != "" || a.Safer != "" || !a.Noisy || !strings.HasPrefix(a.Sentence, "No advice: the machine was too noisy to tell the caps apart, and the medians are known to ") ||
-			!strings.HasSuffix(a.Sentence, " % only; try --until 10% or a quieter machine.") {
+		if a.Cap != "" || a.TOML != "" || a.Safer != "" || !a.Noisy || !strings.HasPrefix(a.Sentence, "No advice: the machine was too noisy to tell the caps apart, and the medians are accurate only to ") ||
+			!strings.HasSuffix(a.Sentence, " %; try --until 10% or a quieter machine.") {
 			t.Errorf("%s: cap %q, %s", name, a.Cap, a.Sentence)
 		}
 	}
