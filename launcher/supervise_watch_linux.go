@@ -80,7 +80,7 @@ func (b *beside) run(ctx context.Context, notices func() []string) (outcomes []w
 	if notices != nil {
 		cfg.Notices = append(slices.Clone(cfg.Notices), notices()...)
 	}
-	outcomes, err := watch.Run(ctx, cfg, []*watch.Target{b.target})
+	outcomes, err := watch.Run(ctx, cfg, []*watch.Target{b.target}, nil)
 	if err != nil {
 		b.failed(err.Error())
 	}

@@ -23,7 +23,8 @@ func watchCommand() *cli.Command {
 		UsageText: "arenacap watch [flags] PID…\n   arenacap watch [flags] --services [--state FILE]",
 		Description: "Samples each process under the budget of the policy until it ends, or until\n" +
 			"INT, TERM or QUIT ends the watch. On a terminal it prints what it watches and,\n" +
-			"at the end, what it saw.\n\n" +
+			"at the end, what it saw; in between a table at the bottom shows each limit,\n" +
+			"except with -q, NO_COLOR, TERM=dumb or JSON events.\n\n" +
 			"With --services it finds the processes of each service of the policy that has\n" +
 			"a budget ([service.NAME.match]), also those that start later, and continues\n" +
 			"until INT, TERM or QUIT; HUP reads the policy again.\n\n" +
@@ -56,8 +57,14 @@ func watchServices(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	var configs []watch.Config
+	for _, s := range services {
+		configs = append(configs, s.Config)
+	}
+	screen := newWatchScreen("SERVICE", configs...)
+	defer screen.close()
 	return watch.RunServices(c.Context, watch.Host{
-		Services: services, Reload: load, State: cmp.Or(c.String("state"), watch.StateFile), Say: line.Voice().Note, Lookup: run.Variable,
+		Services: services, Reload: load, State: cmp.Or(c.String("state"), watch.StateFile), Say: line.Voice().Note, Lookup: run.Variable, View: screen.view(),
 	})
 }
 
@@ -102,7 +109,9 @@ func watchPIDs(c *cli.Context) error {
 	for _, err := range failed {
 		say.Report(err)
 	}
-	outcomes, err := watch.Run(c.Context, config, targets)
+	screen := newWatchScreen("PROCESS", config)
+	defer screen.close()
+	outcomes, err := watch.Run(c.Context, config, targets, screen.view())
 	if err != nil {
 		return err
 	}

@@ -13,12 +13,13 @@ func TestWatchAtATerminal(t *testing.T) {
 	pid := strconv.Itoa(os.Getpid())
 	t.Run("stderr", func(t *testing.T) {
 		policy := writeFile(t, t.TempDir()+"/policy.toml", "budget = {virtual = \"1KiB\", settle = \"0s\", breach = \"1/1\"}\n")
-		s := startTerminal(t, requireTools(t).plain, "watch", "--policy", policy, pid)
+		s := startBelow(t, requireTools(t).plain, "watch", "--policy", policy, pid)
 		s.expect("[" + pid + "]: started: budget: virtual 1 KiB; scope process; ")
 		s.expect("breach: virtual ") // it has taken a sample
 		s.write("\x03")
 		s.expect("watch-ended: SIGINT has ended the watch; the watched processes continue to run; watched for ")
 		s.expect("; peak virtual ")
+		s.expect("status=1\r\n")
 	})
 	t.Run("a log file", func(t *testing.T) {
 		dir := t.TempDir()

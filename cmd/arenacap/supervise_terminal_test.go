@@ -60,6 +60,13 @@ func startTerminal(t *testing.T, line ...string) *terminalSession {
 	return s
 }
 
+// startBelow runs a command on a terminal whose session leader prints its status and stays: when a leader ends, the kernel
+// may drop what was just printed (tty_ldisc_hangup in Linux). A key does not drop output either.
+func startBelow(t *testing.T, line ...string) *terminalSession {
+	t.Helper()
+	return startTerminal(t, append([]string{"/bin/sh", "-c", `stty noflsh; trap : INT; "$@"; echo status=$?; read x`, "sh"}, line...)...)
+}
+
 func (s *terminalSession) write(text string) {
 	s.t.Helper()
 	if _, err := s.master.WriteString(text); err != nil {

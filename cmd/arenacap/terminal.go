@@ -11,18 +11,24 @@ import (
 
 // Colours of a terminal, ECMA-48 "select graphic rendition".
 const (
-	bold  = "1"
-	red   = "31"
-	green = "32"
+	bold   = "1"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
 )
 
-// paint colours text on a terminal, except under NO_COLOR (no-color.org) and TERM=dumb.
-func paint(w io.Writer, colour, text string) string {
-	if !isTerminal(w) || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+// paint colours text on a terminal that is not plain.
+func paint(w io.Writer, c, text string) string {
+	if !isTerminal(w) || plainTerminal() {
 		return text
 	}
-	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+	return colour(c, text)
 }
+
+func colour(c, text string) string { return "\x1b[" + c + "m" + text + "\x1b[0m" }
+
+// plainTerminal reports whether a terminal gets text only: under NO_COLOR (no-color.org) and TERM=dumb.
+func plainTerminal() bool { return os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" }
 
 func isTerminal(w io.Writer) bool {
 	_, ok := terminal(w)

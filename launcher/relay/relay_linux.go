@@ -9,6 +9,7 @@ package relay
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	goruntime "runtime"
@@ -162,6 +163,21 @@ func (r *Relay) Raise(n unix.Signal) error {
 		return err
 	}
 	return setAction(n, handler(n), nil)
+}
+
+// Stop stops this process as the stop key does, until SIGCONT, although os/signal catches SIGTSTP: signal.Reset would leave
+// the runtime's handler in place, which drops the signal. It returns at once if nobody would continue the process, as in a
+// container: the kernel does not stop an orphaned process group. The signal goes to this thread, so that it takes effect
+// before the handler is back.
+func Stop() error {
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	var before kernelAction
+	if err := setAction(unix.SIGTSTP, &kernelAction{}, &before); err != nil {
+		return err
+	}
+	err := unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGTSTP)
+	return errors.Join(err, setAction(unix.SIGTSTP, &before, nil))
 }
 
 // Blocked runs do with a signal blocked in this thread.

@@ -17,8 +17,8 @@ import (
 
 // Run watches targets until all have ended or ctx is done, and returns their outcomes in the same order. In mode "attach"
 // SIGTERM, SIGINT and SIGQUIT end it too, SIGHUP is ignored, and a log that cannot be opened is an error.
-// It locks its goroutine to its thread while it runs. It returns an error only if it cannot start.
-func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) {
+// It locks its goroutine to its thread while it runs. It returns an error only if it cannot start. view may be nil.
+func Run(ctx context.Context, cfg Config, targets []*Target, view View) ([]Outcome, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	e, err := newEngine(cfg)
@@ -26,6 +26,7 @@ func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) 
 		return nil, err
 	}
 	defer e.close()
+	e.showTo(view)
 	if cfg.Mode == "attach" { // in mode "supervise" the process has other work too
 		if e.noLog != nil {
 			return nil, e.noLog
@@ -33,7 +34,7 @@ func Run(ctx context.Context, cfg Config, targets []*Target) ([]Outcome, error) 
 		var stop func()
 		ctx, stop = untilSignal(ctx, nil)
 		defer stop()
-		e.frugal = true
+		e.frugal = view == nil
 		origin.BeSmall()
 	}
 	return e.run(ctx, targets)
@@ -76,6 +77,8 @@ type engine struct {
 	noLog     error // why the events go to stderr instead of the log file
 	probes    probes
 	clock     func() time.Duration // since boot
+	view      View                 // nil: none
+	shows     time.Duration        // time of the next View.Show; never: there is no view
 	began     time.Duration        // time of the first sample; all targets share it, so that one wake-up serves many
 	detached  bool                 // stderr is the target's; the watch closes it when the target ends
 	epoll     int                  // holds wake, hangup and the pidfds of targets and commands
@@ -107,7 +110,7 @@ func newEngine(cfg Config) (*engine, error) {
 		log.close()
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	return &engine{cfg: cfg, log: log, noLog: noLog, probes: kernelProbes, clock: sinceBoot, began: -1, epoll: epoll, wake: -1, hangup: -1, giveBack: never, ends: never}, nil
+	return &engine{cfg: cfg, log: log, noLog: noLog, probes: kernelProbes, clock: sinceBoot, began: -1, epoll: epoll, wake: -1, hangup: -1, shows: never, giveBack: never, ends: never}, nil
 }
 
 func (e *engine) close() {
@@ -154,7 +157,8 @@ func (e *engine) loop(ctx context.Context) {
 		if now >= e.giveBack {
 			e.giveMemoryBack()
 		}
-		e.wait(min(next, e.giveBack, e.ends))
+		e.show(now, e.rows)
+		e.wait(min(next, e.shows, e.giveBack, e.ends))
 	}
 }
 

@@ -32,6 +32,7 @@ type Host struct {
 	State    string                                    // path of the state file
 	Say      func(format string, args ...any)          // prints one line for the operator
 	Lookup   func(name string) (value string, ok bool) // looks up a variable of the environment
+	View     View                                      // nil: none
 }
 
 // Service is one service of the policy. A service without limits is not watched, but still claims its processes.
@@ -93,6 +94,8 @@ func newHost(o Host) (h *host, err error) {
 	}
 	h = &host{engine: e, Host: o, state: state, logs: map[string]*eventLog{}, targets: map[int]*watched{}, said: map[any]bool{}, pet: never}
 	h.began = e.clock()
+	h.showTo(o.View)
+	h.Say = func(format string, args ...any) { h.above(func() { o.Say(format, args...) }) }
 	h.keep = int(makeRoom(mostTargets)) / 2
 	if h.hangup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		h.close()
@@ -184,7 +187,8 @@ func (h *host) run(ctx context.Context) error {
 			h.manager.Tell("READY=1")
 		}
 		h.petWatchdog(now)
-		h.wait(min(next, h.look, h.pet, h.ends))
+		h.show(now, h.rows)
+		h.wait(min(next, h.look, h.shows, h.pet, h.ends))
 	}
 	h.manager.Tell("STOPPING=1")
 	h.save()

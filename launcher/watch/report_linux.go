@@ -34,7 +34,16 @@ func (w *watched) report(e event) {
 		return
 	}
 	w.used()
-	w.log.put(w.line(e, time.Now()), w.lostLine)
+	w.put(w.line(e, time.Now()))
+}
+
+// put writes a line, or only the lines before it that were lost if it is nil.
+func (w *watched) put(line []byte) {
+	if w.log.path != "" {
+		w.log.put(line, w.lostLine)
+		return
+	}
+	w.above(func() { w.log.put(line, w.lostLine) })
 }
 
 // lostLine reports n lines that could not be written.
@@ -44,7 +53,7 @@ func (w *watched) lostLine(n int) []byte { return w.line(linesLost(n), time.Now(
 func (w *watched) retryLog() {
 	if w.log.lost > 0 {
 		w.used()
-		w.log.put(nil, w.lostLine)
+		w.put(nil)
 	}
 }
 

@@ -18,6 +18,7 @@ func (w *watched) sample(now time.Duration) {
 	w.retryLog()
 	w.reportOnce("scope", w.scope.refresh())
 	r, ok := w.read(now)
+	w.last = r
 	if !ok {
 		w.notified = true // it may have ended
 		return
