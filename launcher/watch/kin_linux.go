@@ -88,9 +88,9 @@ func (p *process) isCarrier() bool {
 
 // lookAround looks for descendants and reports one that holds more memory than the target and is not measured. It runs
 // with every sample if the target is a carrier or has ended, else at the end of settle and then each time the running time
-// has doubled.
+// has doubled. In the watch of a host the descendants are processes of a service themselves, if the policy says so.
 func (w *watched) lookAround(now time.Duration) {
-	if !w.scope.launched || !w.state.settled || now < w.around {
+	if w.member != nil || !w.state.settled || now < w.around {
 		return
 	}
 	w.carrier = !w.ended && w.scope.target.isCarrier()

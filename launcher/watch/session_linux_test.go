@@ -37,6 +37,7 @@ type told struct {
 	Arenas                                 *int
 	Remaining                              int `json:"processes_remaining"`
 	Attribution                            *attribution
+	Other                                  int `json:"other_pid"`
 }
 
 func (e told) String() string {
