@@ -304,7 +304,8 @@ func (h *host) counting(m service.Process, group string) *watched {
 // startedAgain reports whether a process that the control group's target counts belongs to a later start of the unit. A
 // process of the previous start may have kept the target going (KillMode=process). SIGKILL, if it is due, comes first.
 func (h *host) startedAgain(w *watched, m service.Process) bool {
-	if m.Unit == "" || m.Started <= w.member.found.Started || w.action != nil && w.action.kill != 0 {
+	parent, found := h.memberOf(m.Parent)
+	if m.Unit == "" || m.Started <= w.member.found.Started || found && parent.Service == m.Service || w.action != nil && w.action.kill != 0 {
 		return false
 	}
 	id, at := startOf(m.Unit)
