@@ -80,6 +80,11 @@ const (
 	pretended   = maxVariable + "=65535"
 )
 
+// last is the carrier of the current program.
+func (c *chain) last() *Link { return &c.links[len(c.links)-1] }
+
+func (c *chain) getenv(name string) string { value, _ := environ.Lookup(c.env, name); return value }
+
 func (c *chain) unknown(why string) { c.path, c.args, c.unseen = "", nil, why }
 
 // step walks past one carrier or script, and reports whether another may follow.
@@ -89,7 +94,7 @@ func (c *chain) step() bool {
 		return false
 	}
 	name := filepath.Base(c.path)
-	r := row.read(name, c.args[1:], func(name string) string { value, _ := environ.Lookup(c.env, name); return value })
+	r := row.read(name, c.args[1:], c.getenv)
 	at := len(c.links)
 	// busybox's timeout forks a timer and becomes the program.
 	c.links = append(c.links, Link{Name: name, Environment: "kept", Stays: r.stays && !(name == "timeout" && c.applet(at))})
@@ -200,7 +205,7 @@ func (c *chain) pass(row *carrier, name string, r reading) {
 	if row.has(caps) {
 		c.env, c.lost, c.doubt = c.begin, "", ""
 	}
-	before, link := c.env, &c.links[len(c.links)-1]
+	before, link := c.env, c.last()
 	var said Answer
 	switch {
 	case r.env == bySudoers && !slices.Contains(r.keep, maxVariable):

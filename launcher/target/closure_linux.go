@@ -57,7 +57,7 @@ func (fs fsys) newLinker(program image, env []string, secure bool) *linker {
 		l.cache, _ = parseLDCache(b) // the loader, too, ignores a cache that it cannot read
 	}
 	if path, _ := environ.Lookup(env, "LD_LIBRARY_PATH"); path != "" && !secure {
-		l.libraryPath = splitAny(path, ":;")
+		l.libraryPath = splitPath(strings.ReplaceAll(path, ";", ":"))
 	}
 	l.preload = preloads(env, secure)
 	if b, err := fs.readFile("/etc/ld.so.preload"); err == nil {
@@ -183,7 +183,7 @@ func (l *linker) candidates(name string, parent *object) func(yield func(string)
 	return func(yield func(string) bool) {
 		_ = l.inFolders(l.rpaths(parent), name, yield) &&
 			l.inFolders(l.expandAll(l.libraryPath, l.root(parent)), name, yield) &&
-			l.inFolders(l.expandAll(splitAny(parent.runpath, ":"), parent), name, yield) &&
+			l.inFolders(l.expandAll(splitPath(parent.runpath), parent), name, yield) &&
 			l.inCache(name, parent, yield) &&
 			(parent.noDefaults || l.inFolders(l.loader.dirs, name, yield))
 	}
@@ -198,7 +198,7 @@ func (l *linker) rpaths(o *object) []string {
 	var dirs []string
 	for ; o != nil; o = o.parent {
 		if o.runpath == "" {
-			dirs = append(dirs, l.expandAll(splitAny(o.rpath, ":"), o)...)
+			dirs = append(dirs, l.expandAll(splitPath(o.rpath), o)...)
 		}
 	}
 	return dirs
@@ -259,17 +259,10 @@ func (l *linker) expandAll(paths []string, o *object) []string {
 	return expanded
 }
 
-// splitAny splits at each of the separators. An empty string has no parts.
-func splitAny(s, separators string) []string {
-	if s == "" {
+// splitPath splits a list of directories. An empty list has none; an empty directory is the current one.
+func splitPath(list string) []string {
+	if list == "" {
 		return nil
 	}
-	var parts []string
-	for {
-		i := strings.IndexAny(s, separators)
-		if i < 0 {
-			return append(parts, s)
-		}
-		parts, s = append(parts, s[:i]), s[i+1:]
-	}
+	return strings.Split(list, ":")
 }

@@ -14,8 +14,7 @@ import (
 func (fs fsys) sudoKeeps(variable string) Answer {
 	s := sudoers{fs: fs, variable: variable}
 	s.read("/etc/sudoers", 0)
-	switch {
-	case s.unread || s.some:
+	if s.unread || s.some {
 		return Unknown
 	}
 	return answer(s.keeps || s.open)

@@ -26,8 +26,8 @@ func (fs fsys) judge(path string, args, env []string, thorough bool) Target {
 	f := facts{thorough: thorough, cap: environ.Inherited(env).Max}
 	c := fs.follow(path, args, env)
 	var buf [headSize]byte
-	im, env, err := server(&t, c, buf[:])
-	fs = c.fs
+	im, err := server(&t, c, buf[:])
+	fs, env = c.fs, c.env
 	t.Chain, t.Server, t.User, t.Arrives = c.links, c.path, c.user, c.arrives()
 	c.tell(&f, len(t.Interpreters) > 0)
 	fs.judgeSecurity(&t, &f)
@@ -49,16 +49,15 @@ func (fs fsys) judge(path string, args, env []string, thorough bool) Target {
 	return t
 }
 
-// server follows shell scripts to the last program and opens it. It returns the environment of that program. The error is a
-// sentence.
-func server(t *Target, c *chain, buf []byte) (image, []string, error) {
+// server follows shell scripts to the last program and opens it. The error is a sentence.
+func server(t *Target, c *chain, buf []byte) (image, error) {
 	for {
 		if c.unseen != "" {
-			return image{}, c.env, errors.New(c.unseen)
+			return image{}, errors.New(c.unseen)
 		}
-		im, env, err := program(t, c, buf)
+		im, err := program(t, c, buf)
 		if !c.followsScript(t.Interpreters) {
-			return im, env, err
+			return im, err
 		}
 		if err == nil {
 			im.close()
@@ -72,16 +71,15 @@ func server(t *Target, c *chain, buf []byte) (image, []string, error) {
 // maxChain limits the interpreters of one script, and the scripts that exec each other.
 const maxChain = 16
 
-// program follows #! lines to the ELF file that will run. It returns the open file and its environment. A file that is not
-// ELF and has no #! line is a script for /bin/sh, as in execvp(3). The error is a sentence.
-func program(t *Target, c *chain, buf []byte) (image, []string, error) {
+// program follows #! lines to the ELF file that will run, and opens it. A file that is not ELF and has no #! line is a
+// script for /bin/sh, as in execvp(3). The error is a sentence.
+func program(t *Target, c *chain, buf []byte) (image, error) {
 	fallback := 0 // number of interpreters before the last execvp; if that fails, /bin/sh replaces the later ones
 	t.Server = c.path
-	env := c.env
 	for path := t.Server; len(t.Interpreters) < maxChain; path = t.Program() {
 		im, err := c.fs.nativeImage(path, buf)
 		if !errors.Is(err, errNoELF) {
-			return im, env, err
+			return im, err
 		}
 		line, ok := parseShebang(im.first)
 		if !ok {
@@ -90,13 +88,13 @@ func program(t *Target, c *chain, buf []byte) (image, []string, error) {
 		}
 		t.Interpreters = append(t.Interpreters, line.interpreter)
 		if filepath.Base(line.interpreter) == "env" {
-			if env, err = throughEnv(t, c, line.argument); err != nil {
-				return image{}, env, err
+			if err := throughEnv(t, c, line.argument); err != nil {
+				return image{}, err
 			}
 			fallback = len(t.Interpreters)
 		}
 	}
-	return image{}, env, fmt.Errorf("%q has more than %d interpreters", t.Server, maxChain)
+	return image{}, fmt.Errorf("%q has more than %d interpreters", t.Server, maxChain)
 }
 
 // nativeImage opens a program that this kernel can load. With errNoELF the image is closed, but first has the start of the
@@ -121,13 +119,12 @@ func (fs fsys) nativeImage(path string, buf []byte) (image, error) {
 	return im, err
 }
 
-// throughEnv appends the program that "#!/usr/bin/env ARGUMENT" starts, and returns its environment. The kernel passes
-// ARGUMENT as one word, which only -S splits, followed by the path of the script.
-func throughEnv(t *Target, c *chain, argument string) ([]string, error) {
-	get := func(name string) string { value, _ := environ.Lookup(c.env, name); return value }
-	r := carrierAt("env").read("env", []string{argument}, get)
+// throughEnv appends the program that "#!/usr/bin/env ARGUMENT" starts. The kernel passes ARGUMENT as one word, which only -S
+// splits, followed by the path of the script.
+func throughEnv(t *Target, c *chain, argument string) error {
+	r := carrierAt("env").read("env", []string{argument}, c.getenv)
 	if r.problem != "" || argument == "" {
-		return c.env, fmt.Errorf("the #! line of %q runs env without a program", t.Server)
+		return fmt.Errorf("the #! line of %q runs env without a program", t.Server)
 	}
 	env := r.environment(c.env)
 	if !sameCap(c.env, env) {
@@ -136,10 +133,10 @@ func throughEnv(t *Target, c *chain, argument string) ([]string, error) {
 	c.env = env
 	found, err := c.fs.find(r.command[0], env)
 	if err != nil {
-		return env, fmt.Errorf("the #! line of %q: %w", t.Server, err)
+		return fmt.Errorf("the #! line of %q: %w", t.Server, err)
 	}
 	t.Interpreters = append(t.Interpreters, found)
-	return env, nil
+	return nil
 }
 
 // judgeKind recognizes the C library by the loader's name, and Go by its note.
@@ -167,15 +164,10 @@ func (fs fsys) glance(t *Target, f *facts, im image, env []string) {
 	if t.Static || t.Libc == "musl" || t.Libc == "none" {
 		return
 	}
-	if enablesSecure(env) { // rare; its effect depends on the glibc version
+	// Both are rare. The effect of the first depends on the glibc version; the loader ignores a preload that it does not find.
+	if enablesSecure(env) || slices.ContainsFunc(preloads(env, t.AtSecure == Yes), isAllocator) {
 		fs.examine(t, f, im, env)
 		return
-	}
-	for _, name := range preloads(env, t.AtSecure == Yes) {
-		if _, ok := allocator.OfLibrary(name); ok { // rare; the loader ignores a preload that it does not find
-			fs.examine(t, f, im, env)
-			return
-		}
 	}
 	needed, err := im.needed()
 	if err != nil {
@@ -190,6 +182,11 @@ func (fs fsys) glance(t *Target, f *facts, im image, env []string) {
 			return
 		}
 	}
+}
+
+func isAllocator(library string) bool {
+	_, ok := allocator.OfLibrary(library)
+	return ok
 }
 
 // examine follows the libraries of a dynamic program, or scans a static one.
@@ -207,12 +204,7 @@ func (fs fsys) examine(t *Target, f *facts, im image, env []string) {
 // examineStatic searches a static program for glibc's malloc. Each version since 2.10 contains the first line of malloc_info,
 // and no other malloc does. A version that has both tunables below obeys MALLOC_ARENA_MAX (2.27 and later).
 func (t *Target) examineStatic(f *facts, im image, env []string) {
-	texts := []string{`<malloc version="1">`, "glibc.malloc.arena_max", "glibc.malloc.mxfast", "UPX!", "glibc.rtld.enable_secure"}
-	marks := allocator.Marks()
-	for _, m := range marks {
-		texts = append(texts, m.Text)
-	}
-	found, whole := im.scan(texts...)
+	found, names, whole := im.scanMarks(`<malloc version="1">`, "glibc.malloc.arena_max", "glibc.malloc.mxfast", "UPX!", "glibc.rtld.enable_secure")
 	f.staticMalloc = found[0] != nil
 	f.staticTunable = found[1] != nil && found[2] != nil
 	f.staticOther = whole && !f.staticMalloc && found[3] == nil // a file packed by UPX cannot be searched
@@ -227,14 +219,10 @@ func (t *Target) examineStatic(f *facts, im image, env []string) {
 		t.LibcVersion, _ = libc.Version()
 		f.libc = im.path
 	}
-	for i, m := range marks {
-		switch {
-		case found[len(texts)-len(marks)+i] == nil:
-		case f.staticMalloc:
-			f.hidden = append(f.hidden, m.Name)
-		default:
-			t.Allocator, f.replaces = m.Name, im.path
-		}
+	if f.staticMalloc {
+		f.hidden = names
+	} else if len(names) > 0 {
+		t.Allocator, f.replaces = names[len(names)-1], im.path
 	}
 }
 
@@ -301,18 +289,23 @@ func (fs fsys) marksIn(path string) []string {
 		return nil
 	}
 	defer f.close()
-	var texts, names []string
-	marks := allocator.Marks()
+	_, names, _ := f.scanMarks()
+	return names
+}
+
+// scanMarks is scan, which also lists the allocators of whose strings the file contains one.
+func (f file) scanMarks(texts ...string) (found [][]byte, allocators []string, whole bool) {
+	marks, n := allocator.Marks(), len(texts)
 	for _, m := range marks {
 		texts = append(texts, m.Text)
 	}
-	found, _ := f.scan(texts...)
+	found, whole = f.scan(texts...)
 	for i, m := range marks {
-		if found[i] != nil && !slices.Contains(names, m.Name) {
-			names = append(names, m.Name)
+		if found[n+i] != nil && !slices.Contains(allocators, m.Name) {
+			allocators = append(allocators, m.Name)
 		}
 	}
-	return names
+	return found, allocators, whole
 }
 
 // libcVersion reads the version banner of a libc.so.6.

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"arenacap/launcher/environ"
 )
 
 // intoScript reads a shell script and walks to the program that it execs. Without exactly one such program, the script
@@ -62,7 +60,7 @@ func (c *chain) start(next shellCommand, file string, args []string) bool {
 	set, words := next.parts()
 	c.line, c.in = nil, " in "+file
 	if file == "" {
-		c.in = " in the script text of " + c.links[len(c.links)-1].Name
+		c.in = " in the script text of " + c.last().Name
 	}
 	for _, w := range words {
 		c.line = append(c.line, c.keptValue(w).expand(args)...)
@@ -90,8 +88,8 @@ func (s shellCommand) parts() (set, words []shellWord) {
 
 // keptValue resolves a word such as MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4}, which keeps the cap.
 func (c *chain) keptValue(w shellWord) shellWord {
-	if value, _ := environ.Lookup(c.env, maxVariable); w.text == maxVariable+"="+Opaque && strings.Count(w.raw, maxVariable) > 1 {
-		w.text = maxVariable + "=" + value
+	if w.text == maxVariable+"="+Opaque && strings.Count(w.raw, maxVariable) > 1 {
+		w.text = maxVariable + "=" + c.getenv(maxVariable)
 	}
 	return w
 }
@@ -219,26 +217,20 @@ func (c *chain) judgeHidden(command shellCommand, file string, words []shellWord
 
 // change records that a command changes the cap, always or under a condition.
 func (c *chain) change(command shellCommand, file, what string, r reading) {
-	env := r.environment(c.env)
-	if sameCap(c.env, env) {
-		c.env = env
+	before := c.env
+	if c.env = r.environment(before); sameCap(before, c.env) {
 		return
 	}
-	place := "the script text of " + c.linkName()
-	if file != "" {
-		place = fmt.Sprintf("%s:%d", file, command.line)
+	place := fmt.Sprintf("%s:%d", file, command.line)
+	if file == "" {
+		place = "the script text of " + c.last().Name
 	}
-	c.env = env
 	instead := "write MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4} there, with your default instead of 4, to keep the cap"
 	if command.always {
 		c.lose(place+" "+what, instead)
 		return
 	}
 	c.doubt, c.instead = place+" "+what+" in some cases", instead
-}
-
-func (c *chain) linkName() string {
-	return append(c.links, Link{Name: "the shell"})[max(0, len(c.links)-1)].Name
 }
 
 // source follows a sourced file, if its path has no expansions other than the directory of the script.

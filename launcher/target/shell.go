@@ -171,6 +171,7 @@ func (s *shellScanner) word() shellWord {
 	start := s.at
 	var b strings.Builder
 	quote := byte(0)
+scan:
 	for ; s.at < len(s.text); s.at++ {
 		switch c := s.text[s.at]; {
 		case c == quote && c != 0:
@@ -180,8 +181,7 @@ func (s *shellScanner) word() shellWord {
 		case quote == 0 && (c == '\'' || c == '"'):
 			quote = c
 		case quote == 0 && strings.IndexByte(" \t\r\n;&|()<>", c) >= 0:
-			s.line += strings.Count(s.text[start:s.at], "\n")
-			return shellWord{b.String(), s.text[start:s.at]}
+			break scan
 		case c == '\\' && s.at+1 < len(s.text):
 			s.at++
 			b.WriteByte(s.text[s.at])
