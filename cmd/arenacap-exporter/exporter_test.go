@@ -51,6 +51,7 @@ func TestMain(m *testing.M) {
 type exporter struct {
 	address string
 	log     *lockedBuffer
+	end     func() // kills it, and waits for the rest of its log
 }
 
 type lockedBuffer struct {
@@ -75,7 +76,7 @@ var listening = regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`)
 // start starts the exporter on a free port and waits until it listens.
 func start(t *testing.T, flags ...string) *exporter {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe", append([]string{"--web.listen-address", "127.0.0.1:0"}, flags...)...)
+	cmd := exec.Command("/proc/self/exe", append([]string{"--web.listen-address", "127.0.0.1:0", "--scrape-timeout", "1s"}, flags...)...)
 	cmd.Env = append(os.Environ(), asExporter+"=1")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -95,11 +96,12 @@ func start(t *testing.T, flags ...string) *exporter {
 			}
 		}
 	}()
-	t.Cleanup(func() {
+	e.end = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		<-ended
 		_ = cmd.Wait()
 	})
+	t.Cleanup(e.end)
 	select {
 	case e.address = <-found:
 	case <-ended:
@@ -289,6 +291,7 @@ func TestScrapeTimeout(t *testing.T) {
 	if status != 200 || !regexp.MustCompile(`(?m)^arenacap_unreadable_processes [1-9]`).MatchString(body) {
 		t.Errorf("status %d: %s", status, body)
 	}
+	e.end()
 	if log := e.log.String(); !strings.Contains(log, "the time was too short: ") {
 		t.Errorf("the log is %s", log)
 	}
@@ -313,6 +316,7 @@ func TestPolicyVanishes(t *testing.T) {
 	scrape()
 	writeFile(t, file, "[budgt]\n")
 	scrape()
+	e.end()
 	log := e.log.String()
 	if n := strings.Count(log, "the policy is not taken over, and the old one stays: "); n != 2 {
 		t.Errorf("%d complaints, want one for each mistake: %s", n, log)

@@ -29,7 +29,7 @@ type host struct {
 	mu      sync.Mutex
 	running *result // nil: no look is under way
 	known   []policy.Plan
-	said    string // the last complaint, which is not repeated
+	said    map[string]bool // the problems of the last look, which are not logged again
 }
 
 // result is one look; the other fields are valid once done is closed.
@@ -100,19 +100,22 @@ func (h *host) run(r *result) {
 	close(r.done)
 }
 
-// complain logs what is new.
+// complain logs the problems that the look before did not have.
 func (h *host) complain(problems []error, err error) {
-	said := fmt.Sprint(problems, err)
-	if said == h.said {
-		return
+	said := map[string]bool{}
+	say := func(level slog.Level, problem error) {
+		text := problem.Error()
+		if said[text] = true; !h.said[text] {
+			h.log.Log(context.Background(), level, text)
+		}
 	}
-	h.said = said
 	for _, p := range problems {
-		h.log.Warn(p.Error())
+		say(slog.LevelWarn, p)
 	}
 	if err != nil {
-		h.log.Error(err.Error())
+		say(slog.LevelError, err)
 	}
+	h.said = said
 }
 
 // Describe sends nothing, because the series depend on the host (prometheus.Collector, "unchecked").

@@ -79,7 +79,9 @@ func Look(ctx context.Context, o Options) (all []Family, problems []error, err e
 	if err != nil && !errors.Is(err, ctx.Err()) {
 		return nil, nil, err
 	}
-	problems = late(host, err)
+	if err != nil {
+		problems = append(problems, errors.New("the time was too short: the processes that were not read count as unreadable"))
+	}
 	members, err := rules.All(proc.Here) // after List: a process without a member has ended
 	if err != nil {
 		return nil, nil, err
@@ -112,20 +114,6 @@ func newLook(o Options, host inspect.Host, members []service.Member, counters ma
 		l.unread[u.PID] = true
 	}
 	return l
-}
-
-// late says how many processes List did not reach.
-func late(host inspect.Host, err error) []error {
-	if err == nil {
-		return nil
-	}
-	missing := 0
-	for _, u := range host.Unreadable {
-		if errors.Is(u.Err, err) {
-			missing++
-		}
-	}
-	return []error{fmt.Errorf("the time was too short: %d processes were not read and count as unreadable", missing)}
 }
 
 // self is the families about arenacap itself.
