@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,15 +25,22 @@ type cluster struct {
 	ctx      context.Context
 	dir      string
 	arenacap string
+	jdk      string // JAVA_HOME
 	env      []string
 }
 
-const classes = "org.apache.hadoop."
+// The daemons, as start.sh takes them.
+var (
+	nameNode        = []string{"namenode", "org.apache.hadoop.hdfs.server.namenode.NameNode"}
+	dataNode        = []string{"datanode", "org.apache.hadoop.hdfs.server.datanode.DataNode"}
+	resourceManager = []string{"resourcemanager", "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager"}
+	nodeManager     = []string{"nodemanager", "org.apache.hadoop.yarn.server.nodemanager.NodeManager"}
+)
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	jars := os.Getenv("ARENACAP_HADOOP")
-	testenv.Need(t, "go", "bash", "java", "javac")
+	testenv.Need(t, "go", "gcc", "bash", "java", "javac")
 	if _, err := os.Stat(filepath.Join(jars, "pom.xml")); jars == "" || err != nil {
 		testenv.Lack(t, "no jars of Hadoop in %q; run .ci/hadoop", jars)
 	}
@@ -47,28 +53,45 @@ func newCluster(t *testing.T) *cluster {
 	if err := os.CopyFS(c.dir, os.DirFS("cluster")); err != nil {
 		t.Fatal(err)
 	}
-	javac, err := exec.LookPath("javac")
-	if err != nil {
+	if c.jdk, err = jdk(); err != nil {
 		t.Fatal(err)
 	}
-	if javac, err = filepath.EvalSymlinks(javac); err != nil {
-		t.Fatal(err)
-	}
-	c.env = append(os.Environ(), "HOME="+c.dir, "PATH="+c.dir+":"+os.Getenv("PATH"), "JAVA_HOME="+filepath.Dir(filepath.Dir(javac)),
+	c.env = append(os.Environ(), "HOME="+c.dir, "PATH="+c.dir+":"+os.Getenv("PATH"), "JAVA_HOME="+c.jdk,
 		"HADOOP_CONF_DIR="+c.dir+"/etc", "HADOOP_CLASSPATH="+jars+"/*:"+c.dir, "HADOOP_DATA="+c.dir, "HADOOP_LOG="+c.dir+"/daemon.log",
 		"HADOOP_PID="+c.dir+"/daemon.pid", "HADOOP_OPTS="+javaOptions, "NAMENODE_PORT=0")
-	c.run(exec.CommandContext(c.ctx, "javac", "-cp", jars+"/*", "-d", c.dir, c.dir+"/Load.java"))
+	c.run(c.command("javac", "-cp", jars+"/*", "-d", c.dir, c.dir+"/Load.java", c.dir+"/Container.java"))
 	c.fragment("")
 	return c
+}
+
+// jdk is the folder of the JDK whose javac is in PATH.
+func jdk() (string, error) {
+	javac, err := exec.LookPath("javac")
+	if err != nil {
+		return "", err
+	}
+	javac, err = filepath.EvalSymlinks(javac)
+	return filepath.Dir(filepath.Dir(javac)), err
 }
 
 // javaOptions keeps the JVMs small; YARN's web server needs the opened package on Java 17.
 const javaOptions = "-Xmx256m -XX:+UseSerialGC --add-opens=java.base/java.lang=ALL-UNNAMED"
 
-// run runs a command with the cluster's environment and returns its output.
+// script is a run of start.sh.
+func (c *cluster) script(args ...string) *exec.Cmd {
+	return c.command("/bin/bash", append([]string{c.dir + "/start.sh"}, args...)...)
+}
+
+// command is a command with the cluster's environment.
+func (c *cluster) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(c.ctx, name, args...)
+	cmd.Env = c.env
+	return cmd
+}
+
+// run runs a command and returns its output.
 func (c *cluster) run(cmd *exec.Cmd) string {
 	c.Helper()
-	cmd.Env = c.env
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		c.Fatalf("%v: %v\n%s", cmd, err, out)
@@ -91,17 +114,15 @@ func (c *cluster) fragment(policy string) {
 	put(c.T, c.dir+"/etc/hadoop-env.sh", script)
 }
 
-// start starts a daemon by start.sh, after a prefix, in a process group that ends with the test.
-func (c *cluster) start(prefix []string, name, class string) *lab.Process {
+// start starts a daemon by start.sh, after a prefix. It stays in the process group, which .ci/hadoop ends after its time.
+func (c *cluster) start(prefix []string, daemon ...string) *lab.Process {
 	c.Helper()
-	cmd := exec.CommandContext(c.ctx, "/bin/bash", c.dir+"/start.sh", name, classes+class)
-	cmd.Env = c.env
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd := c.script(daemon...)
 	p, err := lab.Start(cmd, prefix)
 	if err != nil {
 		c.Fatal(err)
 	}
-	c.Cleanup(func() { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) })
+	c.Cleanup(p.Kill)
 	return p
 }
 
@@ -115,11 +136,11 @@ func (c *cluster) await(p *lab.Process, text string) string {
 	return line
 }
 
-// nameNode formats and starts the NameNode; its port is then in the cluster's environment.
-func (c *cluster) nameNode() *lab.Process {
+// startNameNode formats and starts the NameNode; its port is then in the cluster's environment.
+func (c *cluster) startNameNode() *lab.Process {
 	c.Helper()
-	c.run(exec.CommandContext(c.ctx, "/bin/bash", c.dir+"/start.sh", "namenode", classes+"hdfs.server.namenode.NameNode", "-format", "-force"))
-	p := c.start(nil, "namenode", "hdfs.server.namenode.NameNode")
+	c.run(c.script(append(nameNode, "-format", "-force")...))
+	p := c.start(nil, nameNode...)
 	line := c.await(p, "NameNode RPC up at")
 	port := regexp.MustCompile(`:(\d+)\.?$`).FindStringSubmatch(line)
 	if port == nil {
@@ -129,28 +150,21 @@ func (c *cluster) nameNode() *lab.Process {
 	return p
 }
 
-// dataNode starts the DataNode and waits until the NameNode can give it blocks.
-func (c *cluster) dataNode(prefix []string) *lab.Process {
+// startDataNode starts the DataNode and waits until the NameNode can give it blocks.
+func (c *cluster) startDataNode(prefix []string) *lab.Process {
 	c.Helper()
-	p := c.start(prefix, "datanode", "hdfs.server.datanode.DataNode")
+	p := c.start(prefix, dataNode...)
 	c.await(p, "Successfully sent block report")
 	return p
 }
 
-// load writes and reads blocks by 64 clients and returns what it printed.
-func (c *cluster) load(blocks int) string {
+// load writes and reads a block by each of 64 clients, or only reads what was written before.
+func (c *cluster) load(read ...string) {
 	c.Helper()
-	out := c.client("Load", "64", fmt.Sprint(blocks))
-	if !strings.Contains(out, fmt.Sprintf("%d blocks verified", 64*blocks)) {
+	out := c.run(c.script(append([]string{"client", "Load", "64", "1"}, read...)...))
+	if !strings.Contains(out, "64 blocks verified") {
 		c.Fatalf("no verified blocks:\n%s", out)
 	}
-	return out
-}
-
-// client runs one of the Java programs here.
-func (c *cluster) client(class string, args ...string) string {
-	c.Helper()
-	return c.run(exec.CommandContext(c.ctx, "/bin/bash", append([]string{c.dir + "/start.sh", "client", class}, args...)...))
 }
 
 // stop sends TERM, on which a daemon shuts down in order: the JVM's status is 128 + 15.

@@ -1,6 +1,8 @@
-// Load CLIENTS BLOCKS: each client is a thread that writes a file of so many blocks of 1 MiB to HDFS, reads it again and
-// compares its checksum; HDFS verifies its own of each packet. Prints the MB/s written and read.
+// Load CLIENTS BLOCKS [read]: each client is a thread that writes a file of so many blocks of 1 MiB to HDFS, reads it and
+// compares its checksum; HDFS verifies its own of each packet. With "read" the files are those of an earlier run. Prints the
+// MB/s written and read.
 
+import java.io.OutputStream;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
@@ -17,21 +19,22 @@ public class Load {
         int clients = Integer.parseInt(args[0]), blocks = Integer.parseInt(args[1]);
         Configuration conf = new Configuration();
         FileSystem files = FileSystem.get(conf);
+        boolean write = args.length < 3;
         var pool = Executors.newFixedThreadPool(clients);
         long began = System.nanoTime();
-        var tasks = IntStream.range(0, clients).<Callable<Void>>mapToObj(i -> () -> client(files, i, blocks)).toList();
+        var tasks = IntStream.range(0, clients).<Callable<Void>>mapToObj(i -> () -> client(files, i, blocks, write)).toList();
         for (var task : pool.invokeAll(tasks)) task.get();
         double seconds = (System.nanoTime() - began) / 1e9;
-        System.out.printf("%.1f MB/s, %d blocks verified%n", 2.0 * clients * blocks * BLOCK / 1e6 / seconds, clients * blocks);
+        System.out.printf("%.1f MB/s, %d blocks verified%n", (write ? 2.0 : 1.0) * clients * blocks * BLOCK / 1e6 / seconds, clients * blocks);
         System.exit(0);
     }
 
-    static Void client(FileSystem files, int number, int blocks) throws Exception {
+    static Void client(FileSystem files, int number, int blocks, boolean write) throws Exception {
         Path path = new Path("/load/" + number);
         byte[] block = new byte[BLOCK];
         CRC32C written = new CRC32C(), read = new CRC32C();
         Random random = new Random(number);
-        try (var out = files.create(path, true)) {
+        try (var out = write ? files.create(path, true) : OutputStream.nullOutputStream()) {
             for (int i = 0; i < blocks; i++) {
                 random.nextBytes(block);
                 written.update(block);

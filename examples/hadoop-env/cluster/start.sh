@@ -1,6 +1,6 @@
 # start.sh [--daemon] COMMAND CLASS [ARG…]: starts a daemon of Hadoop as the scripts of 3.4 do, which Maven Central does not
-# have. It sources $HADOOP_CONF_DIR/hadoop-env.sh, hadoop-user-functions.sh and ~/.hadooprc at their places (hadoop-config.sh),
-# and sets the same default (hadoop_os_tricks). bash only, without set -e, like the originals.
+# have. It sources hadoop-env.sh and ~/.hadooprc at the same places (hadoop-config.sh) and sets the same default between them
+# (hadoop_os_tricks). bash only, without set -e, like the originals.
 
 hadoop_start_daemon() { # COMMAND CLASS [ARG…]
   local command=$1
@@ -14,7 +14,6 @@ daemon=
 export CLASSPATH=$HADOOP_CONF_DIR:$HADOOP_CLASSPATH
 
 . "$HADOOP_CONF_DIR/hadoop-env.sh"
-[ ! -f "$HADOOP_CONF_DIR/hadoop-user-functions.sh" ] || . "$HADOOP_CONF_DIR/hadoop-user-functions.sh"
 export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4}
 JAVA=$JAVA_HOME/bin/java
 [ ! -f ~/.hadooprc ] || . ~/.hadooprc

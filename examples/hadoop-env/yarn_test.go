@@ -1,0 +1,203 @@
+//go:build hadoop
+
+package hadoopenv_test
+
+// YARN: a ResourceManager, NodeManagers and containers with a native program.
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"arenacap/examples/internal/lab"
+)
+
+// Hadoop's defaults (yarn-default.xml).
+const (
+	defaultAdminEnv  = "ADMIN_ENV=MALLOC_ARENA_MAX=$MALLOC_ARENA_MAX"
+	defaultWhitelist = "ENV_WHITELIST=JAVA_HOME,HADOOP_COMMON_HOME,HADOOP_HDFS_HOME,HADOOP_CONF_DIR,CLASSPATH_PREPEND_DISTCACHE," +
+		"HADOOP_YARN_HOME,HADOOP_HOME,PATH,LANG,TZ"
+)
+
+// startResourceManager compiles the container's program and starts the ResourceManager on free ports.
+func (c *cluster) startResourceManager() {
+	c.Helper()
+	c.run(c.command("gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", c.dir+"/threads", c.dir+"/threads.c"))
+	var held []net.Listener // all at once, so that the ports differ
+	for _, name := range []string{"RM_CLIENT", "RM_SCHEDULER", "RM_TRACKER"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			c.Fatal(err)
+		}
+		held = append(held, l)
+		c.env = append(c.env, fmt.Sprintf("%s=%d", name, l.Addr().(*net.TCPAddr).Port))
+	}
+	for _, l := range held {
+		l.Close()
+	}
+	p := c.start(nil, resourceManager...)
+	c.await(p, "Transitioned to active state")
+}
+
+// startNodeManager starts a NodeManager with these variables and waits until it is registered.
+func (c *cluster) startNodeManager(vars ...string) *lab.Process {
+	c.Helper()
+	env := c.env
+	c.env = slices.Concat(env, []string{defaultAdminEnv, defaultWhitelist, "VMEM_CHECK=true", "MEMORY_ENFORCED=false"}, vars)
+	p := c.start(nil, nodeManager...)
+	c.env = env
+	c.await(p, "Registered with ResourceManager")
+	return p
+}
+
+// inContainer is one run of threads in a container.
+type inContainer struct {
+	env, prefix string // of the application, and before the program
+	report, end *os.File
+}
+
+// containers starts an application that runs the program in containers, one after the other.
+func (c *cluster) containers(runs ...*inContainer) *lab.Process {
+	c.Helper()
+	args := []string{"client", "Container"}
+	for i, run := range runs {
+		run.report, run.end = c.fifo(fmt.Sprint("report.", i)), c.fifo(fmt.Sprint("end.", i))
+		args = append(args, run.env, strings.TrimSpace(fmt.Sprintf("%s %s/threads %s %s", run.prefix, c.dir, run.report.Name(), run.end.Name())))
+	}
+	return c.start(nil, args...)
+}
+
+// fifo makes a FIFO and holds both of its ends, so that no opening of it blocks.
+func (c *cluster) fifo(name string) *os.File {
+	c.Helper()
+	path := filepath.Join(c.dir, name)
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		c.Fatal(err)
+	}
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		c.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		c.Fatal(err)
+	}
+	deadline, _ := c.ctx.Deadline()
+	if err := f.SetDeadline(deadline); err != nil {
+		c.Fatal(err)
+	}
+	c.Cleanup(func() { f.Close() })
+	return f
+}
+
+// said returns the program's report: its PID and the rest.
+func (c *cluster) said(run *inContainer) (pid, rest string) {
+	c.Helper()
+	line, err := bufio.NewReader(run.report).ReadString('\n')
+	if err != nil {
+		c.Fatal(err)
+	}
+	pid, rest, _ = strings.Cut(strings.TrimSpace(line), " ")
+	return strings.TrimPrefix(pid, "pid="), rest
+}
+
+// finish lets the program end.
+func (c *cluster) finish(run *inContainer) {
+	c.Helper()
+	if _, err := run.end.WriteString("x"); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// TestVmemCheck runs the same program without a cap, which is killed, and with one, which finishes. With Hadoop's default of
+// memory.enforced nothing is killed.
+func TestVmemCheck(t *testing.T) {
+	c := newCluster(t)
+	c.startResourceManager()
+	c.fragment("arenas.cap = \"glibc\"")
+	nodeManager := c.startNodeManager()
+	uncapped, capped := &inContainer{env: "-"}, &inContainer{env: "-", prefix: c.arenacap + " run --arenas 2 --"}
+	app := c.containers(uncapped, capped)
+	if killed := c.await(app, "container -103"); !strings.Contains(killed, "beyond the 'VIRTUAL' memory limit") {
+		t.Error(killed)
+	} else {
+		t.Log(killed)
+	}
+	c.survives(nodeManager, capped)
+	t.Log(c.await(app, "container 0"))
+
+	c.stop(nodeManager)
+	nodeManager = c.startNodeManager("MEMORY_ENFORCED=true")
+	app = c.containers(uncapped)
+	c.survives(nodeManager, uncapped)
+	t.Log("yarn.nodemanager.resource.memory.enforced = true: ", c.await(app, "container 0"))
+}
+
+// survives lets the program end after the NodeManager has looked at its memory several times.
+func (c *cluster) survives(nodeManager *lab.Process, run *inContainer) {
+	c.Helper()
+	pid, _ := c.said(run)
+	looks := 0
+	line, err := nodeManager.Await(c.ctx, "the NodeManager's looks at "+pid, func(line string) bool {
+		if strings.Contains(line, "Resource usage of ProcessTree "+pid+" ") {
+			looks++
+		}
+		return looks == 4
+	})
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.Log(line)
+	c.finish(run)
+}
+
+// TestContainerEnvironment measures what reaches a container from each place, with and without the others.
+func TestContainerEnvironment(t *testing.T) {
+	c := newCluster(t)
+	c.startResourceManager()
+	for _, row := range []struct {
+		name      string
+		node      []string
+		want, own string // with nothing else, and with 4 from the application: each with "glibc" and with 3 in hadoop-env.sh
+	}{
+		{"admin-env MALLOC_ARENA_MAX=2", []string{"ADMIN_ENV=MALLOC_ARENA_MAX=2"}, "2 2", "4:2 4:2"},
+		{"admin-env empty, MALLOC_ARENA_MAX in env-whitelist", []string{"ADMIN_ENV=", defaultWhitelist + ",MALLOC_ARENA_MAX"}, "0 3", "4 4"},
+		{"admin-env empty", []string{"ADMIN_ENV="}, "unset unset", "4 4"},
+		{"admin-env as by default", nil, "0 3", "4:4 4:4"},
+	} {
+		var plain, own []string
+		for _, cap := range []string{"\"glibc\"", "3"} {
+			c.fragment("arenas.cap = " + cap)
+			nodeManager := c.startNodeManager(row.node...)
+			runs := []*inContainer{{env: "-"}, {env: "MALLOC_ARENA_MAX=4"}, {env: "MALLOC_ARENA_MAX=4", prefix: c.arenacap + " run --arenas 1 --"}}
+			app := c.containers(runs...)
+			var got []string
+			for _, run := range runs {
+				_, said := c.said(run)
+				c.finish(run)
+				t.Logf("%s; hadoop-env.sh: %s; application: %s; prefix: %t: %s", row.name, cap, run.env, run.prefix != "", said)
+				got = append(got, regexp.MustCompile(`max=(\S*)`).FindStringSubmatch(said)[1])
+			}
+			if status, err := app.Wait(c.ctx); status != 0 || err != nil {
+				t.Fatalf("the application ended with %d, %v:\n%s", status, err, strings.Join(app.Lines(), "\n"))
+			}
+			plain, own = append(plain, got[0]), append(own, got[1])
+			if got[2] != "1" {
+				t.Errorf("%s, %s: the prefix gives %q", row.name, cap, got[2])
+			}
+			c.stop(nodeManager)
+		}
+		if got := strings.Join(plain, " "); got != row.want {
+			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		}
+		if got := strings.Join(own, " "); got != row.own {
+			t.Errorf("%s: with 4 by the application %q, want %q", row.name, got, row.own)
+		}
+	}
+}
