@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -117,7 +118,37 @@ func (c *cluster) fragment(policy string) {
 // start starts a daemon by start.sh, after a prefix. It stays in the process group, which .ci/hadoop ends after its time.
 func (c *cluster) start(prefix []string, daemon ...string) *lab.Process {
 	c.Helper()
-	cmd := c.script(daemon...)
+	return c.begin(c.script(daemon...), prefix)
+}
+
+// follow prints a file of the cluster as it grows.
+func (c *cluster) follow(name string) *lab.Process {
+	c.Helper()
+	return c.begin(c.command("tail", "-n", "+1", "-F", filepath.Join(c.dir, name)), nil)
+}
+
+// daemonPid returns the PID of the daemon that start.sh left in the background. It ends with the test.
+func (c *cluster) daemonPid() int {
+	c.Helper()
+	text, err := os.ReadFile(c.dir + "/daemon.pid")
+	if err != nil {
+		c.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		c.Fatal(err)
+	}
+	daemon, err := os.FindProcess(pid) // by pidfd: no other process that gets the PID later
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.Cleanup(func() { _ = daemon.Kill() })
+	return pid
+}
+
+// begin starts a command, after a prefix, that ends with the test.
+func (c *cluster) begin(cmd *exec.Cmd, prefix []string) *lab.Process {
+	c.Helper()
 	p, err := lab.Start(cmd, prefix)
 	if err != nil {
 		c.Fatal(err)

@@ -6,7 +6,6 @@ package hadoopenv_test
 
 import (
 	"fmt"
-	"os"
 	"os/user"
 	"slices"
 	"strconv"
@@ -103,28 +102,20 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log(line)
-	pid, err := os.ReadFile(c.dir + "/daemon.pid")
-	if err != nil {
-		t.Fatal(err)
-	}
+	pid, log := c.daemonPid(), c.follow("daemon.log")
+	c.await(log, "Successfully sent block report")
 
-	host, err := lab.Start(c.command(c.arenacap, "watch", "--services", "--policy", c.dir+"/watch.toml", "--state", c.dir+"/watch.json"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(host.Kill)
+	host := c.begin(c.command(c.arenacap, "watch", "--services", "--policy", c.dir+"/watch.toml", "--state", c.dir+"/watch.json"), nil)
 	if breach, err := host.AwaitEvent(c.ctx, "breach", "arenas"); err != nil || breach.Service != "datanode" {
 		t.Fatalf("%+v, %v", breach, err)
 	}
 	c.load("read")
 	over := write("terminate.toml", "1s", "[budget]\naction = \"terminate\"\ngrace = \"5m\"\n")
-	terminate := c.command(c.arenacap, "watch", "--policy", over, "--service", "datanode", strings.TrimSpace(string(pid)))
+	terminate := c.command(c.arenacap, "watch", "--policy", over, "--service", "datanode", strconv.Itoa(pid))
 	if out, err := terminate.CombinedOutput(); err == nil || !strings.Contains(string(out), `"event":"exited"`) {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if text, err := os.ReadFile(c.dir + "/daemon.log"); err != nil || !strings.Contains(string(text), "SHUTDOWN_MSG") {
-		t.Fatalf("no clean stop: %v\n%s", err, text)
-	}
+	c.await(log, "SHUTDOWN_MSG")
 	c.startDataNode(nil)
 	c.load("read")
 }

@@ -14,6 +14,10 @@ public class Container {
     static final Resource SIZE = Resource.newInstance(128, 1);
 
     public static void main(String[] args) throws Exception {
+        Thread.setDefaultUncaughtExceptionHandler((thread, e) -> {
+            e.printStackTrace();
+            System.exit(1); // the clients' threads would keep the JVM alive
+        });
         Configuration conf = new YarnConfiguration();
         YarnClient yarn = YarnClient.createYarnClient();
         yarn.init(conf);
@@ -32,7 +36,7 @@ public class Container {
             System.out.println("container " + ended.getExitStatus() + ": " + ended.getDiagnostics().replace('\n', ' '));
         }
         master.unregisterApplicationMaster(FinalApplicationStatus.SUCCEEDED, "", "");
-        System.exit(0); // the clients' threads would keep the JVM alive
+        System.exit(0);
     }
 
     static ApplicationId submit(YarnClient yarn) throws Exception {
