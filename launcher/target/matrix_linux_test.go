@@ -154,6 +154,35 @@ func compareCell(t *testing.T, args []string) {
 	}
 }
 
+// TestDoasForReal runs doas with a configuration of its own, in a mount namespace that has a copy of some of /etc.
+func TestDoasForReal(t *testing.T) {
+	testenv.NeedRoot(t)
+	testenv.Need(t, "doas", "unshare", "mount")
+	dir := publicDir(t)
+	build(t, "gcc", "-o", dir+"/probe", "testdata/arenas.c", "-pthread")
+	must(t, os.Chmod(dir+"/probe", 0o755))
+	run(t, exec.Command("sh", "-c", `for f in passwd group shadow pam.d security nsswitch.conf ld.so.cache login.defs; do if test -e "/etc/$f"; then cp -a "/etc/$f" "$0"; fi; done`, dir))
+	self, err := os.Executable()
+	must(t, err)
+	inside := func(args ...string) *exec.Cmd {
+		cmd := exec.Command("unshare", append([]string{"-m", "sh", "-c", `mount --bind "$0" /etc && exec "$@"`, dir}, args...)...)
+		cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "MALLOC_ARENA_MAX=2"}
+		return cmd
+	}
+	if out, err := inside("true").CombinedOutput(); err != nil {
+		t.Skipf("a mount namespace is not allowed here: %v: %s", err, out)
+	}
+	for _, rules := range []string{"permit nopass root", "permit nopass keepenv root", "permit nopass setenv { MALLOC_ARENA_MAX } root", "permit nopass setenv { MALLOC_ARENA_MAX=5 } root", "permit nopass keepenv setenv { -MALLOC_ARENA_MAX } root"} {
+		must(t, os.WriteFile(dir+"/doas.conf", []byte(rules+"\n"), 0o600))
+		_, got := judged(t, inside(self, "/usr/bin/doas", "doas", "nice", dir+"/probe"))
+		out := run(t, inside("doas", "nice", dir+"/probe"))
+		m := seen.FindStringSubmatch(out)
+		if m == nil || got.Arrives != answer(m[3] == "2") || got.CanCap != answer(m[1] == "2") || !got.Chain[0].Stays {
+			t.Errorf("%s: arrives %v, can cap %v, %+v; the probe says %q", rules, got.Arrives, got.CanCap, got.Chain, out)
+		}
+	}
+}
+
 // TestSudoersOfThisMachine: an ordinary user may not read sudoers, so the verdict is unknown and not No.
 func TestSudoersOfThisMachine(t *testing.T) {
 	testenv.NeedRoot(t)
