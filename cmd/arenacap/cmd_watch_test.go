@@ -13,7 +13,7 @@ func TestWatchAtATerminal(t *testing.T) {
 	pid := strconv.Itoa(os.Getpid())
 	t.Run("stderr", func(t *testing.T) {
 		policy := writeFile(t, t.TempDir()+"/policy.toml", "budget = {virtual = \"1KiB\", settle = \"0s\", breach = \"1/1\"}\n")
-		s := startBelow(t, requireTools(t).plain, "watch", "--policy", policy, pid)
+		s := startBelow(t, requireTools(t).checked, "watch", "--policy", policy, pid)
 		s.expect("[" + pid + "]: started: budget: virtual 1 KiB; scope process; ")
 		s.expect("breach: virtual ") // it has taken a sample
 		s.write("\x03")
@@ -24,6 +24,6 @@ func TestWatchAtATerminal(t *testing.T) {
 	t.Run("a log file", func(t *testing.T) {
 		dir := t.TempDir()
 		policy := writeFile(t, dir+"/policy.toml", "budget.virtual = \"1TiB\"\nlog.to = \""+dir+"/log\"\n")
-		startTerminal(t, requireTools(t).plain, "watch", "--policy", policy, pid).expect("the events go to " + dir + "/log")
+		startTerminal(t, requireTools(t).checked, "watch", "--policy", policy, pid).expect("the events go to " + dir + "/log")
 	})
 }

@@ -179,7 +179,7 @@ func (s *screenSession) see(want string) *screen {
 // TestWatchTableAtATerminal uses the table as a person does.
 func TestWatchTableAtATerminal(t *testing.T) {
 	t.Parallel()
-	tool, dir := requireTools(t).plain, t.TempDir()
+	tool, dir := requireTools(t).checked, t.TempDir()
 	server := startServer(t, dir)
 	policy := writeFile(t, dir+"/policy.toml", fmt.Sprintf(`budget = {interval = "10ms", settle = "0s", breach = "1/1"}
 [service.server]
@@ -227,7 +227,7 @@ budget.resident = "8MiB"
 func TestWatchTableOfAProcess(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, t.TempDir())
-	s := newScreenSession(startBelow(t, "/usr/bin/env", "TERM=xterm", requireTools(t).plain, "watch", "--budget", "1TiB", strconv.Itoa(server.Process.Pid)))
+	s := newScreenSession(startBelow(t, "/usr/bin/env", "TERM=xterm", requireTools(t).checked, "watch", "--budget", "1TiB", strconv.Itoa(server.Process.Pid)))
 	s.see(fmt.Sprintf(`\n\nPROCESS +PROCESSES +METRIC [^\n]*\nserver\[%d\] +1 +virtual +[\d.]+ MiB +1 TiB +0%% +(settling|ok)\n[^\n]*$`, server.Process.Pid))
 	s.write(keyStop)
 	s.expect("^Z")
@@ -249,7 +249,7 @@ func TestWatchWithoutATable(t *testing.T) {
 			t.Parallel()
 			s := openScreen(t)
 			s.run(`pipe() { "$@" 2>&1 | (trap '' INT; cat); }; echo o''k`, "ok\r\n")
-			s.write(fmt.Sprintf(how+" %d\n", requireTools(t).plain, server.Process.Pid))
+			s.write(fmt.Sprintf(how+" %d\n", requireTools(t).checked, server.Process.Pid))
 			s.expect("breach")
 			s.key(keyInterrupt)
 			if strings.Contains(s.seen.String(), "\x1b") || !strings.Contains(s.seen.String(), "watch-ended") {
