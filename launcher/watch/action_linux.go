@@ -30,12 +30,15 @@ func (w *watched) beginAction(c change, now time.Duration) {
 	}
 	w.action = &action{change: c}
 	if watch := w.member.ownWatch(w); watch != 0 && w.cfg.acts() {
-		w.action.waits = now + w.cfg.Budget.Grace
 		w.report(acted(c, w.cfg.Budget.Action, "", 0, fmt.Sprintf("the watch that the launch started (PID %d) acts first; this watch acts if %s is still over the limit after %s", watch, c.metric, w.cfg.Budget.Grace), false))
+		w.action.waits = w.graceEnds()
 		return
 	}
 	w.startAction(now)
 }
+
+// graceEnds is one grace after this moment; the turn may have begun much earlier, with other targets.
+func (w *watched) graceEnds() time.Duration { return w.clock() + max(w.cfg.Budget.Grace, 1) }
 
 // acts reports whether a breach has an action other than a report.
 func (c Config) acts() bool { return c.Budget.Action != "report" || len(c.Budget.Command) > 0 }
@@ -130,7 +133,7 @@ func (w *watched) act(now time.Duration) {
 		w.report(notNeeded(c, b.Action))
 	case b.Action == "signal":
 		w.sendSignal(c)
-	case w.sendTerm(c, now):
+	case w.sendTerm(c):
 		return // SIGKILL follows
 	}
 	w.endAction(now)
@@ -162,7 +165,7 @@ func (w *watched) sendSignal(c change) {
 }
 
 // sendTerm is the first half of "terminate". It signals every process of the scope, including those too young to count.
-func (w *watched) sendTerm(c change, now time.Duration) bool {
+func (w *watched) sendTerm(c change) bool {
 	w.listing = nil       // signals reach what was forked since
 	_ = w.scope.refresh() // the sample reported a failure
 	w.action.termed = map[int]*process{}
@@ -172,8 +175,8 @@ func (w *watched) sendTerm(c change, now time.Duration) bool {
 		return false
 	}
 	w.outcome.Terminated = true
-	w.action.kill = now + max(w.cfg.Budget.Grace, 1)
 	w.report(acted(c, "terminate", "SIGTERM", sent, fmt.Sprintf("SIGTERM sent%s; SIGKILL follows after %s", toMany(sent), w.cfg.Budget.Grace), false))
+	w.action.kill = w.graceEnds()
 	return true
 }
 
