@@ -138,6 +138,7 @@ func TestUnitOf(t *testing.T) {
 		"/system.slice/.service":                                                                  "",
 		"/system.slice":                                                                           "",
 		"/mariadb.service.d/x":                                                                    "",
+		"/system.slice/gone.service (deleted)":                                                    "", // the group was removed
 		"/system.slice/a\xff.service":                                                             "a\xff.service",
 	} {
 		if got := unitOf(path); got != want {

@@ -9,14 +9,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/testenv"
 	"arenacap/policy"
 )
 
@@ -565,36 +568,67 @@ func TestAnActionIsTakenUp(t *testing.T) {
 	s.of(c.pid(), "exited")
 }
 
-// A service that is started again and again leaves no descriptor and no place behind.
+// A service that is started again and again, and ended by the watch each time, leaves no descriptor, memory or place behind;
+// no process gets another signal than SIGTERM, and its neighbour gets none.
 func TestRestartsLeaveNothing(t *testing.T) {
+	restarts := 100
+	if testenv.Full() {
+		restarts = 10000
+	}
 	sleep, err := exec.LookPath("sleep")
 	must(t, err)
 	program, err := os.ReadFile(sleep)
 	must(t, err)
 	path := t.TempDir() + "/server"
 	must(t, os.WriteFile(path, program, 0o755))
-	service := byName("server", "", far)
+	neighbour := sleepers(t, 1)[0]
+	service := byName("server", "", "virtual=1")
 	service.Policy.Match = policy.Match{Exe: path}
+	service.Config.Budget.Action, service.Config.Budget.Grace = "terminate", time.Hour
 	s := watchHost(t, t.TempDir(), nil, service)
-	descriptors := 0
-	for i := range 100 {
+	var half left
+	for i := range restarts {
 		cmd := exec.Command(path, "1000")
 		must(t, cmd.Start())
 		s.of(cmd.Process.Pid, "started")
-		must(t, cmd.Process.Kill())
 		_ = cmd.Wait()
-		s.of(cmd.Process.Pid, "exited")
-		names, err := os.ReadDir("/proc/self/fd")
-		must(t, err)
-		if i == 50 {
-			descriptors = len(names)
-		} else if i > 50 && len(names) > descriptors+8 { // other tests and the watch itself open some for a moment
-			t.Fatalf("%d descriptors after %d restarts, %d after 50", len(names), i, descriptors)
+		if got := cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(); got != syscall.SIGTERM {
+			t.Fatalf("restart %d ended by %v", i, got)
 		}
+		for _, event := range []string{"breach virtual", "action virtual terminate SIGTERM", "exited"} {
+			s.of(cmd.Process.Pid, event)
+		}
+		if i == restarts/2 {
+			half = whatIsLeft(t)
+		}
+	}
+	end := whatIsLeft(t)
+	t.Logf("%d restarts: %+v after half of them, %+v at the end", restarts, half, end)
+	if end.descriptors > half.descriptors+8 || end.heap > half.heap+2<<20 { // the test and the watch use some for a moment
+		t.Errorf("%+v after half of the restarts, %+v at the end", half, end)
+	}
+	if stat, ok := statOf(neighbour); !ok || stat.Ended() {
+		t.Error("its neighbour has ended")
 	}
 	s.end()
 	s.wait()
 	if places, kept := len(s.h.watched), len(s.h.targets); places > 2 || kept > 1 {
 		t.Errorf("%d places and %d targets are left", places, kept)
 	}
+}
+
+// left is what this process uses.
+type left struct {
+	descriptors int
+	heap        uint64 // bytes
+}
+
+func whatIsLeft(t *testing.T) left {
+	t.Helper()
+	names, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	runtime.GC()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	return left{len(names), memory.HeapAlloc}
 }

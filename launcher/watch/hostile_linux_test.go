@@ -1,0 +1,136 @@
+package watch
+
+// Processes that are hostile to the watch of a host.
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"arenacap/launcher/testenv"
+	"arenacap/policy"
+)
+
+// terminating is a service of this test's own user that is ended at a breach of 1 TiB. SIGKILL never comes.
+func terminating(name string) Service {
+	service := byName("server", name, "virtual=1099511627776")
+	service.Policy.Match.User = strconv.Itoa(os.Getuid())
+	service.Config.Budget.Action, service.Config.Budget.Grace = "terminate", time.Hour
+	return service
+}
+
+const overTheLimit = "map 2199023255552" // 2 TiB of address space
+
+// stranger is a child of another user with a command line of its choice.
+func stranger(t *testing.T, arguments ...string) *child {
+	t.Helper()
+	c := &child{cmd: exec.Command("/proc/self/exe")}
+	c.cmd.Args, c.cmd.Env = append(arguments, ""), []string{childVariable + "=1"}
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	c.start()
+	t.Cleanup(func() {
+		_ = c.in.Close()
+		_ = c.cmd.Process.Kill()
+		_ = c.cmd.Wait()
+	})
+	return c
+}
+
+// A user's process that takes the service's name and program, and is over the limit too, gets no signal.
+func TestAnotherUsersProcessWithTheNameAndTheProgram(t *testing.T) {
+	testenv.NeedRoot(t)
+	c, name := namedChild(t)
+	impostor := stranger(t, "server").rename(t, name)
+	service := terminating(name)
+	service.Policy.Match.Exe = mustLink(t, c.pid())
+	if got := mustLink(t, impostor.pid()); got != service.Policy.Match.Exe {
+		t.Fatalf("it runs %s, want %s", got, service.Policy.Match.Exe)
+	}
+	for _, c := range []*child{impostor, c} {
+		c.ask(t, overTheLimit, "ok")
+	}
+	s := watchHost(t, t.TempDir(), nil, service)
+	for _, event := range []string{"started", "breach virtual", "action virtual terminate SIGTERM", "exited"} {
+		s.of(c.pid(), event)
+	}
+	impostor.ask(t, "ignore SIGHUP", "ok") // it is unharmed
+	s.end()
+	s.wait()
+	for len(s.events) > 0 {
+		if e := <-s.events; e.PID == impostor.pid() {
+			t.Errorf("an event about it: %v", e)
+		}
+	}
+}
+
+// A user's process that titles itself "arenacap: watch PID" does not delay the action on that process.
+func TestAnotherUsersProcessTitledAsItsWatch(t *testing.T) {
+	testenv.NeedRoot(t)
+	c, name := namedChild(t)
+	stranger(t, ProcessName+strconv.Itoa(c.pid())).rename(t, strings.TrimSpace(ProcessName))
+	c.ask(t, overTheLimit, "ok")
+	s := watchHost(t, t.TempDir(), nil, terminating(name))
+	for _, event := range []string{"started", "breach virtual", "action virtual terminate SIGTERM", "exited"} {
+		s.of(c.pid(), event)
+	}
+}
+
+// A control group that vanishes: its process goes on in another one, and later the group is made anew for a new start.
+func TestTheControlGroupVanishes(t *testing.T) {
+	group, other := makeGroup(t), makeGroup(t)
+	c, name := namedChild(t)
+	join(t, group, c.pid())
+	service := byName("server", name, "virtual=1099511627776")
+	service.Config.Budget.Scope = "cgroup"
+	s := watchHost(t, t.TempDir(), nil, service)
+	s.of(c.pid(), "started")
+	awaitRecord(t, s, sampled)
+	join(t, other, c.pid())
+	removeGroup(t, group)
+	c.ask(t, overTheLimit, "ok")
+	s.of(c.pid(), "breach virtual")
+	c.kill(t)
+	s.of(c.pid(), "exited")
+	removeGroup(t, other)
+	must(t, os.Mkdir(other, 0o755))
+	must(t, os.Mkdir(group, 0o755)) // makeGroup's cleanup removes it
+	again := startChild(t)
+	join(t, other, again.pid())
+	again.rename(t, name)
+	s.of(again.pid(), "started")
+}
+
+// A new start that gets the PID of the previous one at once is a target of its own.
+func TestTheNewStartHasTheSamePID(t *testing.T) {
+	c, name := namedChild(t)
+	service := byName("server", name, "virtual=1099511627776")
+	c.ask(t, overTheLimit, "ok")
+	s := watchHost(t, t.TempDir(), nil, service)
+	s.of(c.pid(), "started")
+	s.of(c.pid(), "breach virtual")
+	c.kill(t)
+	again := reuse(t, c.pid()).rename(t, name)
+	s.of(again.pid(), "exited")
+	s.of(again.pid(), "started") // and there is no "recovered"
+	again.ask(t, overTheLimit, "ok")
+	s.of(again.pid(), "breach virtual")
+}
+
+// A process whose name has a newline, a quote, a backslash and invalid UTF-8 is found by that name, as /proc shows it.
+func TestANameThatBreaksLines(t *testing.T) {
+	c := startChild(t)
+	c.ask(t, `quotedname "a\n\"\xff\\"`, "ok")
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(c.pid()) + "/stat")
+	must(t, err)
+	name := string(text[strings.IndexByte(string(text), '(')+1 : strings.LastIndexByte(string(text), ')')])
+	service := byName("server", name, "virtual=1099511627776")
+	service.Policy.Match = policy.Match{Name: name, User: strconv.Itoa(os.Getuid()), Exe: mustLink(t, c.pid())}
+	c.ask(t, overTheLimit, "ok")
+	s := watchHost(t, t.TempDir(), nil, service)
+	s.of(c.pid(), "started")
+	s.of(c.pid(), "breach virtual")
+}
