@@ -1,0 +1,189 @@
+// Package prometheus_test checks the example's alerts, and compares what a real Prometheus has scraped with arenacap inspect.
+package prometheus_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"arenacap/examples/internal/lab"
+	"arenacap/launcher/testenv"
+)
+
+func TestAlerts(t *testing.T) {
+	testenv.Need(t, "promtool")
+	for _, line := range []string{
+		"check rules arenacap.rules.yml",
+		"check config prometheus.yml",
+		"test rules arenacap.rules.test.yml",
+	} {
+		if out, err := exec.Command("promtool", strings.Fields(line)...).CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v: %s", line, err, out)
+		}
+	}
+}
+
+var listening = regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`)
+
+// startExporter starts the exporter on a free port and returns its address.
+func startExporter(ctx context.Context, t *testing.T, dir, policy string) string {
+	t.Helper()
+	path := filepath.Join(dir, "arenacap-exporter")
+	if out, err := exec.Command("go", "run", "-exec", "cp", "arenacap/cmd/arenacap-exporter", path).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	p, err := lab.Start(exec.CommandContext(ctx, path, "--policy", policy, "--web.listen-address", "127.0.0.1:0"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	line, err := p.Await(ctx, "address=", listening.MatchString)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listening.FindStringSubmatch(line)[1]
+}
+
+// startPrometheus starts Prometheus with the example's files and returns its address. It cannot choose a free port itself,
+// so another process may take the port first; then another one is tried.
+func startPrometheus(ctx context.Context, t *testing.T, dir, target string) string {
+	t.Helper()
+	config, err := lab.Copy("prometheus.yml", dir, "127.0.0.1:10664", target, "scrape_interval: 15s", "scrape_interval: 3s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lab.Copy("arenacap.rules.yml", dir); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		address := freeAddress(t)
+		p, err := lab.Start(exec.CommandContext(ctx, "prometheus", "--config.file", config, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Kill)
+		if _, err = p.AwaitText(ctx, "Server is ready to receive web requests"); err == nil {
+			return address
+		}
+		t.Log(err)
+	}
+	t.Fatal("Prometheus does not start")
+	return ""
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// query asks Prometheus for the value of an expression that has one sample; ok is false if it has none.
+func query(t *testing.T, address, expr string) (value float64, ok bool) {
+	t.Helper()
+	response, err := http.Get("http://" + address + "/api/v1/query?query=" + url.QueryEscape(expr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var answer struct {
+		Status, Error string
+		Data          struct{ Result []struct{ Value [2]any } }
+	}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Status != "success" {
+		t.Fatalf("%s: %v %s", expr, err, answer.Error)
+	}
+	if len(answer.Data.Result) != 1 {
+		return 0, false
+	}
+	value, err = strconv.ParseFloat(answer.Data.Result[0].Value[1].(string), 64)
+	return value, err == nil
+}
+
+// await repeats a query until it has a value: Prometheus scrapes every 3 s.
+func await(ctx context.Context, t *testing.T, address, expr string) float64 {
+	t.Helper()
+	for ctx.Err() == nil {
+		if value, ok := query(t, address, expr); ok {
+			return value
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("%s: no value", expr)
+	return 0
+}
+
+// Prometheus has the values that inspect and malloc_info(3) have for a server that stands still.
+func TestPrometheusScrapes(t *testing.T) {
+	testenv.Need(t, "go", "gcc", "prometheus")
+	dir := lab.Dir(t)
+	arenacap, err := lab.Arenacap(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := lab.CompileAuthServer(t.Context(), "../authserver/src/authserver.c", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := filepath.Join(dir, "policy.toml")
+	text := fmt.Sprintf("[service.auth]\nmatch.exe = %q\nbudget = {virtual = \"64GiB\", arenas = \"8GiB\"}\n", server)
+	if err := os.WriteFile(policy, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx := lab.Within(t, 3*time.Minute)
+	a, err := lab.StartAuthServer(ctx, server, nil, "MALLOC_ARENA_MAX=3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Kill)
+	for range 8 {
+		if err := a.Login(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report, err := a.Report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	prometheus := startPrometheus(ctx, t, dir, startExporter(ctx, t, dir, policy))
+	out, err := exec.CommandContext(ctx, arenacap, "inspect", "--json", strconv.Itoa(a.Pid)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inspected []map[string]any
+	if err := json.Unmarshal(out, &inspected); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]float64{
+		`arenacap_processes{group="auth"}`: 1, `arenacap_uncapped_processes{group="auth"}`: 0, `arenacap_cap{group="auth"}`: 3,
+		`arenacap_cap_kept{group="auth"}`: 1, `arenacap_arenas{group="auth"}`: float64(report.Arenas),
+		`arenacap_budget_limit_bytes{group="auth",metric="arenas"}`: 8 << 30,
+	}
+	for _, key := range []string{"arena_reserved_bytes", "arena_committed_bytes", "arena_resident_bytes", "virtual_bytes"} {
+		want["arenacap_"+key+`{group="auth"}`] = inspected[0][key].(float64)
+	}
+	want[`arenacap_budget_used_bytes{group="auth",metric="virtual"}`] = inspected[0]["virtual_bytes"].(float64)
+	want[`arenacap_budget_used_bytes{group="auth",metric="arenas"}`] = inspected[0]["arena_reserved_bytes"].(float64)
+	for expr, value := range want {
+		if got := await(ctx, t, prometheus, expr); got != value {
+			t.Errorf("%s is %v, want %v", expr, got, value)
+		}
+	}
+	if got := await(ctx, t, prometheus, `count(count by (__name__) ({job="arenacap",pid=~".+"})) or vector(0)`); got != 0 {
+		t.Errorf("%v series have a PID", got)
+	}
+}
