@@ -168,6 +168,7 @@ func TestPods(t *testing.T) {
 		{"variable", variable},
 		{"prefix", prefix},
 		{"budget", budget},
+		{"watch", watch},
 		{"endings", endings},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -247,8 +248,30 @@ func budget(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p.wantEnd(ctx, t, 124)
 }
 
+// watch: in a pod whose containers share the PID namespace, the server is not PID 1, and its watch is beside it.
+func watch(ctx context.Context, t *testing.T, podman *lab.Podman) {
+	if !testenv.Full() {
+		return
+	}
+	const policy = "    cap = \"1/core\"\n    [budget]\n    arenas = \"10MiB\"\n    settle = \"10ms\"\n    interval = \"10ms\"\n    [log]\n    format = \"json\"\n"
+	p := play(ctx, t, podman, "watch", "prefix.yaml", "    cap = \"1/core\"\n", policy,
+		"      terminationGracePeriodSeconds: 30\n", "      terminationGracePeriodSeconds: 30\n      shareProcessNamespace: true\n")
+	p.wantArenas(ctx, t, 2)
+	if name := fileOf(t, p.pid(ctx, t), "comm"); name != "authserver\n" {
+		t.Errorf("the container's process is %q", name)
+	}
+	if e, err := p.log.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Limit != 10<<20 {
+		t.Errorf("%+v, %v", e, err)
+	}
+	p.stop(ctx, t)
+}
+
 // endings: the status reaches the outside, and a mistake is the last line of the log.
 func endings(ctx context.Context, t *testing.T, podman *lab.Podman) {
+	out, status, err := podman.Do(ctx, "run", "--rm", "--network", "none", "authserver", "/arenacap/arenacap", "run", "--", "/usr/local/bin/authserver")
+	if status != 127 || err != nil || !strings.Contains(out, "/arenacap/arenacap") {
+		t.Errorf("without the volume: %d, %v, %s", status, err, out)
+	}
 	const command = "        - /usr/local/bin/authserver\n        image"
 	instead := func(words ...string) []string {
 		return []string{command, "        - " + strings.Join(words, "\n        - ") + "\n        image",
