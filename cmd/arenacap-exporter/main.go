@@ -58,15 +58,15 @@ func flags() []cli.Flag {
 		return &cli.StringFlag{Name: name, Value: value, Usage: usage}
 	}
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "web.listen-address", Value: cli.NewStringSlice(defaultAddress), Usage: "`ADDRESS` to listen on; may be repeated"},
+		&cli.StringSliceFlag{Name: "web.listen-address", Value: cli.NewStringSlice(defaultAddress), Usage: "listen on `ADDRESS`; may be repeated"},
 		&cli.BoolFlag{Name: "web.systemd-socket", Usage: "listen on the sockets that systemd passes instead", DisableDefaultText: true},
-		text("web.config.file", "", "`FILE` that turns on TLS or authentication (exporter-toolkit, docs/web-configuration.md)"),
-		text("web.telemetry-path", "/metrics", "`PATH` of the series"),
+		text("web.config.file", "", "turn on TLS or authentication as `FILE` says (exporter-toolkit, docs/web-configuration.md)"),
+		text("web.telemetry-path", "/metrics", "serve the series at `PATH`"),
 		text("policy", "", "read the policy from `FILE` (default: $ARENACAP_POLICY, then the user's and the system's)"),
 		text("state", watch.StateFile, "read the counters of 'arenacap watch --services' from `FILE`"),
 		text("group-by", metrics.GroupBys[0], "the first `KEY` to group by, of service, unit and name"),
 		&cli.IntFlag{Name: "max-groups", Value: metrics.DefaultMaxGroups, Usage: "sum up all but `N` groups as \"other\""},
-		&cli.DurationFlag{Name: "scrape-timeout", Value: 8 * time.Second, Usage: "after this `TIME` a scrape gives what it has"},
+		&cli.DurationFlag{Name: "scrape-timeout", Value: 8 * time.Second, Usage: "end a scrape after `TIME`, with the processes that were read by then"},
 		text("log.level", "info", "`LEVEL`: debug, info, warn or error"),
 		text("log.format", "logfmt", "`FORMAT`: logfmt or json"),
 		&cli.BoolFlag{Name: "version", Usage: "print the version, and exit", DisableDefaultText: true},

@@ -13,7 +13,7 @@ import (
 func envCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "env",
-		Usage:     "print the variables, as commands that a shell sources or as a file",
+		Usage:     "print the variables, as shell commands or as a file",
 		UsageText: "eval \"$(arenacap env)\"\n   arenacap env --shell fish | source\n   arenacap env --shell kubernetes",
 		Description: "Prints the variables that run would set and unset: as shell commands, as a file\n" +
 			"for systemd or docker, or as lines for a Slurm TaskProlog. systemd and docker\n" +

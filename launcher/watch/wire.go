@@ -37,7 +37,7 @@ func decodeConfig(data []byte) (Config, error) {
 	d.DisallowUnknownFields()
 	err := d.Decode(&w)
 	if trailing := int64(len(data)) - d.InputOffset(); err == nil && trailing > 0 {
-		err = fmt.Errorf("%d trailing bytes", trailing)
+		err = fmt.Errorf("%d trailing bytes after the JSON text", trailing)
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("the watch's configuration is invalid: %w", err)

@@ -33,12 +33,12 @@ func manyServices(b *built, slow float64) bool {
 	}
 	fmt.Println()
 	bounds := []bound{
-		{"1,000 services, in multiples of 2 % of a core", many[0].micros / 1e6 / servicesShare, slow},
-		{"1,000 services, in multiples of 50 MiB", many[0].mib() / servicesMemory, 1},
-		{"10 services among 5,000 processes, in multiples of 1 % of a core", few[0].micros / 1e6 / findShare, slow},
+		{"processor time of a watch of 1,000 services, as a multiple of 2 % of a core", many[0].micros / 1e6 / servicesShare, slow},
+		{"memory of a watch of 1,000 services, as a multiple of 50 MiB", many[0].mib() / servicesMemory, 1},
+		{"processor time of a watch of 10 services among 5,000 processes, as a multiple of 1 % of a core", few[0].micros / 1e6 / findShare, slow},
 	}
 	if len(many) > 1 {
-		bounds = append(bounds, bound{"1,000 services, processor time beside monit's", times(many[0].micros, many[1].micros), servicesTimes})
+		bounds = append(bounds, bound{"processor time of a watch of 1,000 services, as a multiple of monit's", times(many[0].micros, many[1].micros), servicesTimes})
 	}
 	return hold(bounds...)
 }
@@ -53,7 +53,7 @@ type host struct {
 func (h host) String() string {
 	switch {
 	case h.restless:
-		return fmt.Sprintf("%d, beside 1,000 starts a second", h.services)
+		return fmt.Sprintf("%d, while 1,000 processes start per second", h.services)
 	case h.others > 0:
 		return fmt.Sprintf("%d among %d processes", h.services, h.services+h.others)
 	}
