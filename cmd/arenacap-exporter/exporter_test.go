@@ -318,7 +318,7 @@ func TestPolicyVanishes(t *testing.T) {
 	scrape()
 	e.end()
 	log := e.log.String()
-	if n := strings.Count(log, "the policy is not taken over, and the old one stays: "); n != 2 {
+	if n := strings.Count(log, "the new policy was rejected, the old one remains in force: "); n != 2 {
 		t.Errorf("%d complaints, want one for each mistake: %s", n, log)
 	}
 }

@@ -85,7 +85,7 @@ func (h *host) run(r *result) {
 	var problems []error
 	plans, err := h.plans()
 	if err != nil {
-		plans, problems = h.known, append(problems, fmt.Errorf("the policy is not taken over, and the old one stays: %w", err))
+		plans, problems = h.known, append(problems, fmt.Errorf("the new policy was rejected, the old one remains in force: %w", err))
 	}
 	o := h.options
 	o.Plans = plans

@@ -95,7 +95,7 @@ func (v *planView) print(w io.Writer) error {
 	}
 	r.add("why", p.Reasons...)
 	r.add("overrides", p.Overrides...)
-	r.add("by itself", v.byItself())
+	r.add("uncapped", v.byItself())
 	if v.asked {
 		r.add("with plan", v.withPlan()...)
 	}
