@@ -218,6 +218,31 @@ func TestBasesAreSpread(t *testing.T) {
 	}
 }
 
+// A policy with thousands of services, of which one has a process: a reload keeps its target, and each service has a last event.
+func TestThousandsOfServices(t *testing.T) {
+	n := 300
+	if testenv.Full() {
+		n = 5000
+	}
+	c, name := namedChild(t)
+	services := []Service{byName("server", name, far)}
+	for i := range n {
+		services = append(services, byName(fmt.Sprint("absent", i), fmt.Sprint("none", i), far))
+	}
+	s := watchHost(t, t.TempDir(), nil, services...)
+	s.of(c.pid(), "started")
+	s.hup(nil, services...)
+	s.silent()
+	s.end()
+	for range services {
+		s.want("watch-ended")
+	}
+	s.wait()
+	if len(s.events) > 0 {
+		t.Errorf("another event: %v", <-s.events)
+	}
+}
+
 // Each service has a last event, with or without a process; what has no budget is not watched.
 func TestEachServiceEnds(t *testing.T) {
 	c, name := namedChild(t)
