@@ -234,15 +234,18 @@ func budget(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 	p.stop(ctx, t)
 
-	quick := []string{`arenas   = "1GiB"`, "arenas   = \"100MiB\"\n    settle   = \"10ms\"\n    interval = \"10ms\""}
+	quick := []string{`arenas   = "1GiB"`, "arenas   = \"150MiB\"\n    settle   = \"10ms\"\n    interval = \"10ms\""}
 	p = play(ctx, t, podman, "breach", "budget.yaml", append(quick, never...)...)
 	a := p.connect(ctx, t)
-	for range 3 { // three arenas besides the main one, of 64 MiB each
+	for range 2 { // arenas besides the main one, of 64 MiB each
 		if err := a.Login(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if e, err := p.log.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Limit != 100<<20 {
+	if err := a.Login(); err != nil { // over the limit: the server may end before its answer
+		t.Log(err)
+	}
+	if e, err := p.log.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Limit != 150<<20 {
 		t.Errorf("%+v, %v", e, err)
 	}
 	p.wantEnd(ctx, t, 124)
