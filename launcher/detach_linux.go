@@ -14,7 +14,7 @@ import (
 	"arenacap/launcher/watch"
 )
 
-// detached is the launcher's end of a started watch.
+// detached is a started watch; config is the write end of its configuration pipe.
 type detached struct{ config int }
 
 // abandon tells the watch that the target did not start; the watch then exits without a message.
@@ -60,8 +60,9 @@ func (h *handover) start(cfg watch.Config, wait bool) error {
 	return awaitReady(h.ready)
 }
 
-// CanDetach returns an error if the kernel would make the watch a child of the target: an orphan goes to the nearest living
-// child sub-reaper or to PID 1 of the namespace (Linux: kernel/exit.c, find_new_reaper), which must not be this process.
+// CanDetach returns an error if the watch would become a child of the target. The kernel makes an orphan a child of its
+// nearest living sub-reaper or of PID 1 of the namespace (Linux: kernel/exit.c, find_new_reaper). This process, which
+// becomes the target, must be neither.
 func CanDetach() error {
 	if os.Getpid() == 1 {
 		return errors.New("arenacap is PID 1 here, so the watch would become a child of the target")

@@ -43,7 +43,7 @@ func parseCap(s string) (Cap, error) {
 	case "glibc":
 		return Cap{Mode: Glibc}, nil
 	case "0":
-		return Cap{}, hinted{`invalid cap "0"`, `write a number from 1, a factor such as "2/core", "off" to change nothing, or "glibc" for glibc's own limit`}
+		return Cap{}, hinted{`invalid cap "0"`, fmt.Sprintf(`write a number from 1 to %d, a factor such as "2/core", "off" to change nothing, or "glibc" for glibc's own limit`, MaxCap)}
 	}
 	if factor, ok := strings.CutSuffix(s, "/core"); ok {
 		micro, why := parseMicro(factor)

@@ -268,7 +268,7 @@ func TestLoadErrors(t *testing.T) {
 		{"several problems", Lookup{Named: write(t, dir+"/a b.toml", "arenas.mix = 2\narenas.cap = 0\nlog.to = 1\n")},
 			dir + `/a b.toml:1:1: unknown key "mix" in [arenas]; did you mean "min"? | arenas.mix = 2 (and 2 more: arenacap check '` + dir + `/a b.toml')`},
 		{"a problem of another service", Lookup{Service: "a", Named: write(t, dir+"/b.toml", "service.a.arenas.cap = 2\nservice.b.arenas.cap = 0\n")},
-			dir + `/b.toml:2:24: cap: invalid cap "0"; write a number from 1, a factor such as "2/core", "off" to change nothing, or "glibc" for glibc's own limit | service.b.arenas.cap = 0`},
+			dir + `/b.toml:2:24: cap: invalid cap "0"; write a number from 1 to 65535, a factor such as "2/core", "off" to change nothing, or "glibc" for glibc's own limit | service.b.arenas.cap = 0`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, err := Load(c.lookup)

@@ -192,7 +192,7 @@ func (l *layer) wrongTable(name string, path toml.Key, raw any) {
 	l.problem(path.String(), hinted{fmt.Sprintf("%s is %s, not a table", name, typeName(raw)), hint})
 }
 
-// otherNames maps names of other tools, in lower case, to the key here.
+// otherNames maps the names that glibc and tools such as ps use for a setting, in lower case, to a hint with the key here.
 var otherNames = map[string]string{
 	"malloc_arena_max": "write cap in [arenas]", "arena_max": "write cap in [arenas]", "arenas_max": "write cap in [arenas]",
 	"malloc_arena_test": "write test in [arenas]", "arena_test": "write test in [arenas]",

@@ -1,7 +1,7 @@
 // Arenacap-exporter shows Prometheus what glibc's arenas do on this host: the series of package metrics, at /metrics. It is a
 // program of its own, so that no launch by arenacap pays for its libraries. It only reads: no request changes anything.
 //
-// This file has the flags, host.go the looks at the host, web.go the pages.
+// This file has the flags, host.go reads the host, web.go has the pages.
 package main
 
 import (
@@ -61,7 +61,7 @@ func flags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "web.listen-address", Value: cli.NewStringSlice(defaultAddress), Usage: "listen on `ADDRESS`; may be repeated"},
 		&cli.BoolFlag{Name: "web.systemd-socket", Usage: "listen on the sockets that systemd passes instead", DisableDefaultText: true},
 		text("web.config.file", "", "turn on TLS or authentication as `FILE` says (exporter-toolkit, docs/web-configuration.md)"),
-		text("web.telemetry-path", "/metrics", "serve the series at `PATH`"),
+		text("web.telemetry-path", "/metrics", "serve the metrics at `PATH`"),
 		text("policy", "", "read the policy from `FILE` (default: $ARENACAP_POLICY, then the user's and the system's)"),
 		text("state", watch.StateFile, "read the counters of 'arenacap watch --services' from `FILE`"),
 		text("group-by", metrics.GroupBys[0], "the first `KEY` to group by, of service, unit and name"),
@@ -102,7 +102,7 @@ func serve(c *cli.Context) error {
 	return web.ListenAndServe(server, &web.FlagConfig{WebListenAddresses: &addresses, WebSystemdSocket: &socket, WebConfigFile: &config}, log)
 }
 
-// newLog is the log on stderr, in the formats of Prometheus's exporters.
+// newLog returns the log on stderr, in the formats of Prometheus's exporters.
 func newLog(c *cli.Context) (*slog.Logger, error) {
 	var level slog.Level
 	switch text := c.String("log.level"); text {

@@ -1,6 +1,6 @@
 package main
 
-// The pages, and the bounds of each request.
+// The pages, and the limits on requests.
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ const (
 	slowClient  = 30 * time.Second // to send a request, and to read the answer
 )
 
-// newServer serves the series at path and the landing page at "/".
+// newServer serves the metrics at path and the landing page at "/".
 func newServer(h *host, path string, log *slog.Logger) (*http.Server, error) {
 	if !strings.HasPrefix(path, "/") || path == "/" || strings.ContainsAny(path, "{} ?#") {
 		return nil, fmt.Errorf("--web.telemetry-path: %q is not a path below \"/\"; write for example /metrics", path)

@@ -139,7 +139,7 @@ func (s *sweepPlan) measure(ctx context.Context, v say.Voice) ([]sweep.Run, erro
 	canceled := errors.Is(err, context.Canceled)
 	switch {
 	case errors.Is(err, sweep.ErrNotKept):
-		err = fmt.Errorf("%w; use --force to continue and mark such rows", err)
+		err = fmt.Errorf("%w; use --force to continue; the row of this cap is then marked \"not kept\"", err)
 	case len(runs) > 0:
 		s.interrupted = canceled || lost != nil
 	case canceled:

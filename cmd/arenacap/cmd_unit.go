@@ -36,15 +36,15 @@ func unitCommand() *cli.Command {
 			"--write writes it to /etc/systemd/system/NAME.service.d/ in place of the\n" +
 			"drop-in that arenacap made before. Lines that you added or uncommented in that\n" +
 			"one are kept.\n\n" +
-			"--remove takes away the drop-ins that arenacap made: it adds \".removed\" to\n" +
+			"--remove disables the drop-ins that arenacap made: it adds \".removed\" to\n" +
 			"their names. It also lists commands that start through arenacap because of\n" +
 			"other files.\n\n" +
 			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed or\n" +
 			"written, and the reason is on stderr.",
 		Flags: []cli.Flag{
 			boolFlag("write", "write the drop-in instead of printing it"),
-			boolFlag("remove", "take away the drop-ins that arenacap made for the service"),
-			boolFlag("all", "with --remove: take away those of all system services"),
+			boolFlag("remove", "disable the drop-ins that arenacap made for the service"),
+			boolFlag("all", "with --remove: disable the drop-ins of all system services"),
 			boolFlag("json", "print one JSON object that says what changed"),
 			boolFlag("supervise", "keep arenacap as the parent of the service"),
 			textFlag("path", "the service starts arenacap as `FILE` (default: this binary, or with --root: /usr/bin/arenacap)"),

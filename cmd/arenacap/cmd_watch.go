@@ -43,7 +43,7 @@ func watchCommand() *cli.Command {
 	}
 }
 
-// watchServices is the one watch of a host.
+// watchServices runs "watch --services": one process watches all services of the policy.
 func watchServices(c *cli.Context) error {
 	if err := refuseOperands(c); err != nil {
 		return err
@@ -68,7 +68,7 @@ func watchServices(c *cli.Context) error {
 	})
 }
 
-// hostServices is what the watch of a host is told of each service.
+// hostServices returns each service of the policy with its configuration for the watch.
 func hostServices(line run.Line) (services []watch.Service, err error) {
 	plans, err := line.Services(gopsutil.Root("/"))
 	if err != nil {

@@ -177,9 +177,9 @@ func chunksTable(p *arena.Process, width int) string {
 	if all.rows == 0 {
 		return "no arena has been used yet\n"
 	}
-	note := "in use includes glibc's thread caches; free includes top, the unused end; largest free is one contiguous run; trimmable is " +
-		"what malloc_trim(0) would release; fragmented is the share of free outside the largest run; sure is the share of the arena " +
-		"that was walked" + all.moved()
+	note := "IN USE includes glibc's thread caches; FREE includes TOP, the free chunk at the end of the arena; TRIMMABLE is what " +
+		"malloc_trim(0) would release; FRAGMENTED is the share of FREE outside the largest free chunk of each arena; SURE is the " +
+		"share of the arena that was walked" + all.moved()
 	return narrowed(rows, leastChunkColumns, width) + fold(note, width, 0) + "\n"
 }
 
@@ -189,7 +189,7 @@ type chunkRow struct {
 	rows, heaps   int
 	resident      uint64
 	chunks        arena.Chunks
-	runs          uint64 // sum of the largest free run of each arena, since an arena cannot use another's
+	runs          uint64 // sum of the largest free chunk of each arena, since an arena cannot use another's
 }
 
 func newChunkRow(i int, a arena.Arena) chunkRow {
@@ -213,7 +213,7 @@ func (r chunkRow) cells() []string {
 	return append(cells, fmt.Sprintf("%.0f %%", 100*r.fragmented()), fmt.Sprintf("%.0f %%", 100*c.Sure()), "")
 }
 
-// fragmented returns the share of free memory outside the largest free run of its arena, from 0 to 1.
+// fragmented returns the share of free memory outside the largest free chunk of its arena, from 0 to 1.
 func (r chunkRow) fragmented() float64 {
 	c := r.chunks
 	c.Largest = r.runs

@@ -267,7 +267,7 @@ func chained(t target.Target) string {
 	var b strings.Builder
 	for _, link := range t.Chain {
 		words := map[string]string{"changed": " (changes the cap)", "cleared": " (clears the environment)",
-			"elsewhere": " (has another process start it)", "unknown": " (unknown whether the environment is kept)"}
+			"elsewhere": " (asks another process to start the program)", "unknown": " (unknown whether the environment is kept)"}
 		b.WriteString(link.Name + words[link.Environment] + " → ")
 	}
 	if t.User != "" {

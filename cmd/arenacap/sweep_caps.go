@@ -19,7 +19,7 @@ import (
 	"arenacap/policy"
 )
 
-// findCandidates determines the environment of each cap.
+// findCandidates makes a candidate of each cap, with the environment that sets the cap.
 func (s *sweepPlan) findCandidates(c *cli.Context) error {
 	p, err := lineOf(c).Policy()
 	if err != nil {
@@ -50,11 +50,11 @@ func (s *sweepPlan) findCandidates(c *cli.Context) error {
 	return nil
 }
 
-// defaultCaps is "off" and the steps of ladder. An inherited cap becomes a step too, and "glibc", glibc's own limit,
-// replaces "off".
+// defaultCaps returns "off" and the steps of ladder. If the environment sets a cap, that cap becomes a step too, and "glibc"
+// (glibc's own limit) replaces "off".
 func (s *sweepPlan) defaultCaps(p policy.Policy) []string {
 	limit := s.limit
-	if limit == 0 { // this glibc has none
+	if limit == 0 { // this glibc has no limit of its own
 		limit = 8 * cmp.Or(p.Arenas.Cores.N, s.machine.Online.N, 1)
 	}
 	caps, steps := []string{"off"}, ladder(limit)

@@ -1,14 +1,14 @@
 package allocator
 
-// The release of a glibc that is linked into a program.
+// The version of a glibc that is statically linked into a program.
 
 import (
 	"bytes"
 	"strconv"
 )
 
-// StaticGlibc determines the version of a statically linked glibc from the program's constants. The zero value is ready
-// for use.
+// StaticGlibc determines the version of a statically linked glibc from the program's constants, its read-only data. The
+// zero value is ready for use.
 type StaticGlibc struct {
 	said  map[string]bool // version strings that were found
 	least int             // the version is at least 2.least
@@ -23,11 +23,11 @@ var tunableSince = [...]struct {
 	{"glibc.malloc.arena_max", 26}, {"glibc.mem.decorate_maps", 39}, {"glibc.rtld.enable_secure", 40}, {"glibc.elf.thp", 44},
 }
 
-// Overlap is the number of bytes by which consecutive pieces for Add must overlap.
+// Overlap is the number of bytes by which consecutive parts passed to Add must overlap.
 const Overlap = 64
 
-// Add scans a piece of the constants. Every program with threads contains nptl_version, a separate string such as "2.36",
-// which libthread_db reads (nptl/pthread_create.c).
+// Add searches a part of the program's constants for the names of tunables and for version strings. Every program with
+// threads contains nptl_version, a separate string such as "2.36", which libthread_db reads (nptl/pthread_create.c).
 func (g *StaticGlibc) Add(b []byte) {
 	for _, t := range tunableSince {
 		if bytes.Contains(b, []byte(t.name)) {
@@ -71,7 +71,7 @@ func (g *StaticGlibc) Version() (version, least string) {
 	return version, version
 }
 
-// next is the release that introduced the first tunable that the program lacks; 0 is none.
+// next is the release that introduced the first tunable that the program lacks; 0 if it lacks none.
 func (g *StaticGlibc) next() int {
 	for _, t := range tunableSince {
 		if t.minor > g.least {

@@ -19,7 +19,7 @@ func TestStaticGlibc(t *testing.T) {
 	} {
 		var g StaticGlibc
 		b := []byte(c.constants)
-		g.Add(b[:len(b)/2]) // a string that is cut at the end of a piece is complete in the next
+		g.Add(b[:len(b)/2]) // a string that is cut at the end of a part is complete in the next
 		g.Add(b)
 		if version, least := g.Version(); version != c.version || least != c.least {
 			t.Errorf("%s: %q, %q; want %q, %q", c.name, version, least, c.version, c.least)

@@ -154,7 +154,7 @@ func (l *library) pointer(number uint64) uint64 {
 		l.pointerIn(l.address(elf.DT_JMPREL), l.dynamic[elf.DT_PLTRELSZ], entry, number))
 }
 
-// pointerIn searches one relocation table for it.
+// pointerIn searches one relocation table for the pointer to a symbol and returns its value, or 0.
 func (l *library) pointerIn(table, size, entry, number uint64) uint64 {
 	shift := 32
 	if l.word == 4 {
@@ -169,8 +169,8 @@ func (l *library) pointerIn(table, size, entry, number uint64) uint64 {
 	return 0
 }
 
-// calledMalloc is the file that defines the malloc that the libc in the file libc calls; "" if unknown. Errors are those
-// of mem.
+// calledMalloc returns the path of the file that defines the malloc that the libc calls; "" if unknown. libc is the path of
+// the libc. An error means that mem could not be read.
 func calledMalloc(mem reader, maps layout, libc string) (string, error) {
 	file := libc
 	for range 3 { // the libc, a program with a PLT stub, and the target of the stub

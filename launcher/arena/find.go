@@ -278,7 +278,7 @@ func (f *finder) parseMember(base uint64, b []byte) (member, bool) {
 	return member{state: s, first: h}, ok && s.flags&nonContiguous != 0
 }
 
-// member is the arena at addr; it is read now unless the search has read it.
+// member returns the arena at addr. It reads the arena unless the search has already read it.
 func (f *finder) member(addr uint64) (member, bool, error) {
 	if m, ok := f.states[addr]; ok {
 		return m, true, nil
@@ -308,15 +308,15 @@ func (f *finder) reread(addr uint64) (member, bool, error) {
 		if m, ok := f.parseMember(base, b); ok {
 			return m, true, nil
 		}
-		b = b[min(addr-base, uint64(len(b))):] // a main arena may have such an address by chance
+		b = b[min(addr-base, uint64(len(b))):] // by chance, a main arena may lie where an arena would lie in a heap
 	}
 	s, ok := parseState(addr, b[:min(len(b), stateMax)], f.word)
 	_, data := dataOf(f.maps, addr)
 	return member{state: s}, ok && data, nil
 }
 
-// dataOf returns the mapping of the file whose writable data contains addr, where a main arena would be: in the mapping
-// itself, or in the .bss, an anonymous mapping right after it.
+// dataOf returns the file mapping to whose writable data addr belongs; a main arena lies in such data. addr is in that
+// mapping, or in the .bss, the anonymous mappings right after it.
 func dataOf(maps mappings, addr uint64) (mapping, bool) {
 	m, ok := holds(maps, addr)
 	if !ok || !m.Writable() || m.Perm&proc.PermShared != 0 {
@@ -333,11 +333,11 @@ func dataOf(maps mappings, addr uint64) (mapping, bool) {
 	return m, m.File()
 }
 
-// mostBss is the most mappings that a .bss may consist of. It is one mapping until the program calls mprotect or madvise on
+// mostBss is the maximum number of mappings of a .bss. It is one mapping until the program calls mprotect or madvise on
 // parts of it.
 const mostBss = 16
 
-// holds is the mapping that holds addr.
+// holds returns the mapping that contains addr.
 func holds(maps mappings, addr uint64) (mapping, bool) {
 	m, ok := maps.next(addr, 0, false)
 	return m, ok && m.Start <= addr

@@ -45,7 +45,7 @@ func (p *process) inspect() (*Process, error) {
 	if err := p.attribute(found, maps); err != nil {
 		return nil, err
 	}
-	return found, p.still()
+	return found, p.checkAlive()
 }
 
 func (p *process) nameLibc(found *Process, maps layout, rings []*ring) (err error) {

@@ -14,8 +14,8 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// process is an open process. An open maps file stays bound to the address space that it was opened for and is empty after
-// that has ended, which detects an exec in between.
+// process is an open process. An open maps file stays bound to the address space that it was opened for, and is empty after
+// that address space has ended: so an exec is noticed.
 type process struct {
 	dir  string // /proc/PID, or /proc/PID/task/TID
 	root string // mount point of proc(5)
@@ -125,9 +125,9 @@ func (p *process) readMaps() (layout, error) {
 	return proc.ParseMaps(make(layout, 0, bytes.Count(p.text, []byte{'\n'})), p.text)
 }
 
-// still returns ESRCH if the address space has ended, by exit or exec: what was read from other files of the PID may then
-// belong to another program.
-func (p *process) still() error {
+// checkAlive returns ESRCH if the address space has ended, by exit or exec: what was read from other files of the PID may
+// then belong to another program.
+func (p *process) checkAlive() error {
 	var b [1]byte
 	_, err := p.maps.ReadAt(b[:], 0)
 	if err == io.EOF {
@@ -136,8 +136,7 @@ func (p *process) still() error {
 	return err
 }
 
-// agreeTries is how often the mappings are read until they add up to VmSize; a process that changes all the time is reported
-// as last read.
+// agreeTries is how often the mappings are read until they add up to VmSize. If they never do, the last reading is reported.
 const agreeTries = 5
 
 // settledMaps reads mappings that did not change meanwhile: their sum is VmSize both before and after. exact is false if no

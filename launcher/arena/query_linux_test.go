@@ -161,11 +161,11 @@ func TestQueriesAcrossExec(t *testing.T) {
 	if _, ok := q.next(0, 0, false); !ok && q.err == unix.ENOTTY {
 		t.Skip("this kernel has no PROCMAP_QUERY (Linux 6.11)")
 	}
-	if err := live.still(); err != nil {
+	if err := live.checkAlive(); err != nil {
 		t.Error(err)
 	}
 	p.do("go on") // the shell reads this, and the program that it executes answers ok
-	if err := live.still(); err != unix.ESRCH {
+	if err := live.checkAlive(); err != unix.ESRCH {
 		t.Errorf("%v after the exec, want ESRCH", err)
 	}
 	if c, ok := q.census(live.mem); ok || q.err != unix.ESRCH {

@@ -86,7 +86,7 @@ func (in found) conflicts() []string {
 		values []string
 	}{{maxName, in.max}, {testName, in.test}} {
 		if slices.ContainsFunc(v.values, func(value string) bool { return value != v.values[0] }) {
-			say("%s is set %d times, first to %q and last to %q; glibc versions differ in which one they use, so one is kept",
+			say("%s is set %d times, first to %q and last to %q; glibc versions differ in which one they use, so the plan's setting replaces all of them",
 				v.name, len(v.values), v.values[0], v.values[len(v.values)-1])
 		}
 	}
@@ -178,14 +178,14 @@ func (r *Result) put(own map[string]string, name string) {
 	}
 }
 
-// Change is one step for a shell or a program that builds the target's environment itself.
+// Change sets or removes one variable. It is for a shell or a program that builds the target's environment itself.
 type Change struct {
 	Name, Value string
 	Unset       bool // remove the variable; an empty value has the same effect in every glibc
 }
 
-// Changes returns the steps that turn env into the target's environment: first what Apply sets, then the variables to
-// remove. A removal is listed even if env does not have the variable, because the steps may be applied to another
+// Changes returns the changes that turn env into the target's environment: first the variables that Apply sets, then those
+// to remove. A removal is listed even if env does not have the variable, because the changes may be applied to another
 // environment.
 func Changes(env []string, plan policy.Plan) []Change {
 	r := Apply(env, plan)

@@ -67,13 +67,14 @@ func Inherited(env []string) policy.Inherited {
 	return in
 }
 
-// wish is a valid value; ok is false if there is none.
+// wish is the value of a setting; ok is false if no valid value was found.
 type wish struct {
 	n  int
 	ok bool
 }
 
-// read stores a valid value if counts is true, and appends an invalid one to the list.
+// read parses the value of one copy of a variable or tunable. It stores a valid value if counts is true, that is, if this
+// copy takes precedence over the earlier ones. It appends an invalid value to the list.
 func (w *wish) read(invalid []string, name, value string, counts bool) []string {
 	n, ok := decimal(value)
 	switch {

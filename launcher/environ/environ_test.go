@@ -226,14 +226,14 @@ func TestHugePages(t *testing.T) {
 	}{
 		{"A=1", 44, "amd64", ""},
 		{"A=1", 42, "arm64", ""},
-		{"A=1", 43, "arm64", "glibc 2.43 requests them by default on aarch64"},
+		{"A=1", 43, "arm64", "glibc 2.43 requests huge pages by default on aarch64"},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=0", 43, "arm64", ""},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1", 44, "amd64", "GLIBC_TUNABLES has glibc.malloc.hugetlb=1"},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=2", 36, "amd64", "GLIBC_TUNABLES has glibc.malloc.hugetlb=2"},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=0", 36, "amd64", ""},
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1", 34, "amd64", ""},       // 2.34 does not have the tunable
 		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 39, "amd64", ""}, // malformed
-		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 43, "arm64", "glibc 2.43 requests them by default on aarch64"},
+		{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:a=b=c", 43, "arm64", "glibc 2.43 requests huge pages by default on aarch64"},
 		{"XGLIBC_TUNABLES=glibc.malloc.hugetlb=1", 44, "amd64", ""},
 	} {
 		if got, mapped := hugePages([]string{c.env}, glibc2(c.minor), c.arch); got != c.want || mapped != strings.HasSuffix(got, "=2") {
@@ -254,7 +254,7 @@ func TestConflictsAreOneLineEach(t *testing.T) {
 		{"none", []string{"MALLOC_ARENA_MAX=3", "MALLOC_ARENA_TEST=1", "GLIBC_TUNABLES=a=1"}, nil},
 		{"copies that agree", []string{"MALLOC_ARENA_MAX=3", "MALLOC_ARENA_MAX=3"}, nil},
 		{"copies that differ", []string{"MALLOC_ARENA_MAX=3", "MALLOC_ARENA_MAX=x", "MALLOC_ARENA_MAX=5\n"},
-			[]string{`MALLOC_ARENA_MAX is set 3 times, first to "3" and last to "5\n"; glibc versions differ in which one they use, so one is kept`}},
+			[]string{`MALLOC_ARENA_MAX is set 3 times, first to "3" and last to "5\n"; glibc versions differ in which one they use, so the plan's setting replaces all of them`}},
 		{"copies of tunables", []string{"GLIBC_TUNABLES=a=1", "GLIBC_TUNABLES=b=1"},
 			[]string{"GLIBC_TUNABLES is set 2 times; glibc reads all copies, so they are joined into one"}},
 		{"a tunable and a variable that differ", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=3", "MALLOC_ARENA_MAX=5"},

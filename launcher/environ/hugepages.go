@@ -5,15 +5,15 @@ import (
 	"runtime"
 )
 
-// Whether malloc asks for huge pages.
+// Whether malloc requests huge pages.
 
-// hugeTunable sets the huge pages of malloc: 0 none, 1 transparent huge pages through madvise, 2 and more MAP_HUGETLB
+// hugeTunable sets which huge pages malloc requests: 0 none, 1 transparent huge pages through madvise, 2 and more MAP_HUGETLB
 // (since glibc 2.35: manual/tunables.texi). No other variable sets them.
 const hugeTunable = "glibc.malloc.hugetlb"
 
-// HugePages returns the reason why malloc of this glibc version asks the kernel for huge pages in an environment, on this
-// processor; "" if it does not. glibc 2.43 and later ask by default on aarch64 (NEWS 2.43). mapped means MAP_HUGETLB, which
-// does not depend on the kernel's mode of transparent huge pages.
+// HugePages returns the reason why the malloc of this glibc version requests huge pages from the kernel in an environment,
+// on this processor; "" if it does not. glibc 2.43 and later request them by default on aarch64 (NEWS 2.43). mapped means
+// MAP_HUGETLB, which does not depend on the kernel's mode of transparent huge pages.
 func HugePages(env []string, v GlibcVersion) (why string, mapped bool) {
 	return hugePages(env, v, runtime.GOARCH)
 }
@@ -34,7 +34,7 @@ func hugePages(env []string, v GlibcVersion, arch string) (why string, mapped bo
 	case asked && value != 0:
 		return fmt.Sprintf("%s has %s=%d", tunablesName, hugeTunable, value), value > 1
 	case !asked && v.Known() && !v.Before(43) && arch == "arm64":
-		return fmt.Sprintf("glibc %s requests them by default on aarch64", v), false
+		return fmt.Sprintf("glibc %s requests huge pages by default on aarch64", v), false
 	}
 	return "", false
 }

@@ -72,12 +72,12 @@ var groupFamilies = []struct {
 	name, help string
 	value      func(g *group) (value float64, ok bool)
 }{
-	{"processes", "Processes that hold arenas beside the main one.", always(func(g *group) float64 { return g.processes })},
-	{"uncapped_processes", "Processes of these that run without a cap on arenas.", always(func(g *group) float64 { return g.uncapped })},
+	{"processes", "Processes that have arenas other than the main one.", always(func(g *group) float64 { return g.processes })},
+	{"uncapped_processes", "Processes of arenacap_processes that run without a cap on arenas.", always(func(g *group) float64 { return g.uncapped })},
 	{"arenas", "Arenas, main ones included.", always(func(g *group) float64 { return g.arenas })},
-	{"arena_reserved_bytes", "Address space that arenas beside the main ones reserve.", always(func(g *group) float64 { return g.reserved })},
-	{"arena_committed_bytes", "Part of it that is readable and writable.", always(func(g *group) float64 { return g.committed })},
-	{"arena_resident_bytes", "Memory that arenas beside the main ones have resident.", always(func(g *group) float64 { return g.arenaResident })},
+	{"arena_reserved_bytes", "Address space reserved by arenas other than the main ones.", always(func(g *group) float64 { return g.reserved })},
+	{"arena_committed_bytes", "Part of arenacap_arena_reserved_bytes that is readable and writable.", always(func(g *group) float64 { return g.committed })},
+	{"arena_resident_bytes", "Resident memory of arenas other than the main ones.", always(func(g *group) float64 { return g.arenaResident })},
 	{"huge_bytes", "Memory of arenas, thread stacks and main heaps in huge pages.", always(func(g *group) float64 { return g.huge })},
 	{"saving_bytes", "Address space that a cap of one arena per core would save.", always(func(g *group) float64 { return g.saving })},
 	{"virtual_bytes", "Virtual size of the processes (VmSize).", always(func(g *group) float64 { return g.virtual })},
@@ -90,7 +90,7 @@ func always(value func(*group) float64) func(*group) (float64, bool) {
 	return func(g *group) (float64, bool) { return value(g), true }
 }
 
-// groups is the families of groupFamilies.
+// groups returns the families of groupFamilies.
 func (l *look) groups() (all []Family) {
 	sums := l.sums()
 	for _, f := range groupFamilies {

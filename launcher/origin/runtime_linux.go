@@ -40,8 +40,8 @@ func beforeExec()
 //go:linkname afterExec syscall.runtime_AfterExec
 func afterExec()
 
-// environment is the environment of execve(2), from which package syscall builds os.Environ (TestNothingElseChanges of
-// cmd/arenacap).
+// environment returns the environment as execve(2) passed it. Package syscall builds os.Environ from the same list.
+// TestNothingElseChanges of cmd/arenacap tests that it is unchanged.
 //
 //go:linkname environment syscall.runtime_envs
 func environment() []string

@@ -1,6 +1,6 @@
 package sweep
 
-// When a server is ready, and whether it is the server of this sweep that answers.
+// Waits until a server is ready, and checks that no other server answers --ready.
 
 import (
 	"context"
@@ -51,8 +51,8 @@ func (x *Experiment) alone(ctx context.Context, timeout time.Duration) error {
 	succeeded, err := x.ask(ctx, commandEnv(x.Candidates[0], ""), time.After(timeout), nil)
 	switch {
 	case succeeded:
-		return fmt.Errorf("--ready: %q succeeds before the server was started: another process answers; stop it, "+
-			"or use another port or socket; if the command always succeeds, begin it with 'test $ARENACAP_PID &&'", x.Ready)
+		return fmt.Errorf("--ready: %q succeeded before the server was started; if another server answered, stop that server, or use "+
+			"another port or socket; if the command always succeeds, put 'test $ARENACAP_PID &&' before it", x.Ready)
 	case errors.Is(err, errTimeout), errors.Is(err, errHalted):
 		return nil
 	}

@@ -13,12 +13,12 @@ import (
 	"arenacap/launcher/sweep/stats"
 )
 
-// Progress is the state before a run.
+// Progress is the state of the experiment when a run starts: that run, and the runs done and left.
 type Progress struct {
-	Cap    string
-	Round  int // 0 and below are warm-up rounds
-	Done   int // runs of this call and of earlier ones
-	Total  int // 0 if not known, because Until decides
+	Cap    string // of the run that starts
+	Round  int    // 0 and below are warm-up rounds
+	Done   int    // runs of this call and of earlier ones
+	Total  int    // 0 if not known, because Until decides
 	Left   time.Duration
 	LeftOK bool
 	AtMost bool // Left is an upper bound, not an estimate
@@ -27,7 +27,7 @@ type Progress struct {
 // ErrNotKept ends a measurement in which a cap had no effect.
 var ErrNotKept = errors.New("the comparison would be meaningless")
 
-// giveUp: if so many first runs of a candidate fail, it is not run any more.
+// giveUp is the number of failed runs after which a candidate is not run again, if none of its runs succeeded.
 const giveUp = 3
 
 // Measure runs the experiment and returns prior and the new runs. It calls tell before each run, and add after it. When the
@@ -159,13 +159,13 @@ func (m *measurement) has(cap string, round int) bool {
 	return slices.ContainsFunc(m.runs, Run{Cap: cap, Round: round}.same)
 }
 
-// gaveUp reports whether the first runs of a candidate failed so often that it is not run again.
+// gaveUp reports whether a candidate is not run again (see giveUp).
 func (m *measurement) gaveUp(c Candidate) bool {
 	good, failed := c.Good(m.runs)
 	return len(good) == 0 && failed >= giveUp
 }
 
-// hopeless is the error if no run of this call succeeded.
+// hopeless returns an error if runs of this call failed and none succeeded.
 func (m *measurement) hopeless() error {
 	switch {
 	case m.failed == nil || m.worked:

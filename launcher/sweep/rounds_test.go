@@ -121,8 +121,8 @@ func TestStranger(t *testing.T) {
 	x := experiment(work(t), "-s", filepath.Join(t.TempDir(), "s"))
 	x.Load = "echo rate: 1; echo p99: 1ms"
 	for ready, want := range map[string]string{
-		"true":                       `--ready: "true" succeeds before the server was started: another process answers`,
-		`test -z "$ARENACAP_PID"`:    "succeeds before the server was started",
+		"true":                       `--ready: "true" succeeded before the server was started; if another server answered, stop that server`,
+		`test -z "$ARENACAP_PID"`:    "succeeded before the server was started",
 		"false":                      "",
 		"test $ARENACAP_PID && true": "",
 		"":                           "",

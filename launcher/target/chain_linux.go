@@ -128,10 +128,10 @@ func (c *chain) step() bool {
 	return c.find()
 }
 
-// applet reports whether busybox runs the carrier at an index of links.
+// applet reports whether the carrier at an index of links is an applet of busybox.
 func (c *chain) applet(at int) bool { return at > 0 && c.links[at-1].Name == "busybox" }
 
-// enter changes the root directory to the one that a carrier sets.
+// enter changes to the root directory that a carrier sets.
 func (c *chain) enter(carrier, root string) {
 	if root != "/" {
 		c.inside, c.fs.root = carrier, c.fs.path(root)
@@ -157,14 +157,15 @@ func (c *chain) outside() bool {
 	return false
 }
 
-// leaveTool is called where the current program executes another one.
+// leaveTool ends the effect of valgrind's tool, unless the tool also runs what the program executes. Call it when the
+// current program executes another one.
 func (c *chain) leaveTool() {
 	if !c.traces {
 		c.tool = ""
 	}
 }
 
-// tell stores the facts for the verdict. interpreted means that the server is a script.
+// tell stores the facts for the verdict. interpreted is true if the server is a script.
 func (c *chain) tell(f *facts, interpreted bool) {
 	f.sourced = c.unfollowed
 	if !interpreted || c.traces {

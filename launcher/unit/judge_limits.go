@@ -1,6 +1,6 @@
 package unit
 
-// Check of resource limits (Needs) and of SystemCallArchitectures=.
+// Compares the unit's resource limits with what arenacap needs (see Needs), and checks SystemCallArchitectures=.
 
 import (
 	"slices"
@@ -32,8 +32,8 @@ func (p *planner) judgeLimits() {
 	}
 }
 
-// limit reads a resource limit: of "SOFT:HARD" the hard one if hard is set, else the soft one. ok is false if there is no
-// limit, or if it is not a number.
+// limit reads a resource limit. Of "SOFT:HARD" it returns the hard limit if hard is true, else the soft one. ok is false if
+// there is no limit, or if it is not a number.
 func limit(s string, hard bool) (n uint64, ok bool) {
 	soft, highest, both := strings.Cut(s, ":")
 	if s = soft; both && hard {

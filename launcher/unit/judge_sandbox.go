@@ -99,7 +99,7 @@ func (p *planner) judgeProc() {
 	}
 	limited := (p.u.memoryLimit("MemoryMax") || p.u.memoryLimit("MemoryLimit")) && proc.setting == "" && p.u.hiddenBy("/sys/fs/cgroup").setting == ""
 	if meminfo != "" && !limited && p.w.Plan.Policy.NeedsMemory() {
-		p.refuse("%s hides /proc/meminfo, which a budget in percent needs; write bytes in the policy, or show /proc and write MemoryMax= in the unit", meminfo)
+		p.refuse("%s hides /proc/meminfo, which a budget in percent needs; set the budget in bytes in the policy, or make /proc visible and set MemoryMax= in the unit", meminfo)
 	}
 	null := p.u.hiddenBy("/dev/null")
 	switch {

@@ -96,7 +96,7 @@ func TestWhatCannotBeDone(t *testing.T) {
 		"a root without it":               {situation{unit: "RootDirectory=/srv/root", found: Found{own: ownProgram{neededFile: neededFile{Path: ownPath, Absent: true}}}}, "RootDirectory=/srv/root has no /usr/bin/arenacap (arenacap); add BindReadOnlyPaths=/usr/bin/arenacap"},
 		"a root with it":                  {situation{unit: "RootDirectory=/srv/root", found: Found{own: ownAt(ownPath, 64)}}, ""},
 		"a budget at a connection":        {situation{unit: "StandardInput=socket", policy: budget}, "stderr is the connection (socket), so a breach would be written to the client; write StandardError=journal"},
-		"half of a memory that is hidden": {situation{unit: "ProcSubset=pid\nMemoryMax=infinity", policy: halfOfMemory}, "ProcSubset=pid hides /proc/meminfo, which a budget in percent needs; write bytes in the policy"},
+		"half of a memory that is hidden": {situation{unit: "ProcSubset=pid\nMemoryMax=infinity", policy: halfOfMemory}, "ProcSubset=pid hides /proc/meminfo, which a budget in percent needs; set the budget in bytes in the policy"},
 		"half of a group that is hidden":  {situation{unit: "ProcSubset=pid\nMemoryMax=1G\nInaccessiblePaths=/sys", policy: halfOfMemory}, "ProcSubset=pid hides /proc/meminfo"},
 		"half of no memory":               {situation{unit: "InaccessiblePaths=/proc\nMemoryMax=1G", policy: halfOfMemory}, "InaccessiblePaths= hides /proc/meminfo"},
 		"another user":                    {situation{unit: "User=x", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, `with User=x arenacap cannot be started, because that user has no access to "/root"`},

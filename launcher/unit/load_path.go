@@ -51,7 +51,7 @@ func searchPath(root string) []string {
 	return dirs
 }
 
-// ofUser changes to the search path of a user manager if the file is in a directory for user units.
+// ofUser returns a finder with the search path of a user manager if the operand is in a directory for user units.
 func (f finder) ofUser(operand string) finder {
 	dir, err := filepath.Abs(path.Dir(operand))
 	if err != nil || !strings.HasSuffix(dir, "/systemd/user") {
@@ -68,8 +68,8 @@ func (f finder) ofUser(operand string) finder {
 	return f
 }
 
-// beside puts the file's directory first in the search path, except for a link in a directory that is already there: it is
-// resolved like a name.
+// beside puts the operand's directory first in the search path. If the operand is a symbolic link in a directory of the
+// search path, the order stays: the link is an alias, and is resolved like a unit name.
 func (f finder) beside(operand string) finder {
 	dir := path.Dir(operand)
 	if _, err := os.Readlink(f.at(operand)); err != nil || !f.searched(dir) {
@@ -90,7 +90,7 @@ func (f finder) searched(dir string) bool {
 	})
 }
 
-// at is the path of a file below the root.
+// at returns the path of a file below the root.
 func (f finder) at(p string) string {
 	if path.IsAbs(p) {
 		return f.root + p

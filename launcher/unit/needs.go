@@ -23,13 +23,12 @@ type Need struct {
 	launch, stay bounds
 }
 
-// bounds: with a limit below never, arenacap did not start in any run; from enough on it started in all.
-
+// bounds are measured: with a limit below never, arenacap started in no run; with enough or more, in every run.
 type bounds struct{ never, enough uint64 }
 
 const mib = 1 << 20
 
-// Needs are the needs for all resources.
+// Needs has a row for each resource, and for memory one for each build of arenacap.
 var Needs = [...]Need{
 	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 64, what: "of address space", launch: bounds{690 * mib, 768 * mib}, stay: bounds{690 * mib, 768 * mib}},
 	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 32, what: "of address space", launch: bounds{17 * mib, 24 * mib}, stay: bounds{17 * mib, 24 * mib}},

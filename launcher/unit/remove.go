@@ -13,11 +13,11 @@ import (
 	"strings"
 )
 
-// removed is added to the name of a drop-in that is taken away. systemd reads only names that end in ".conf", and what a
-// person added to the file is not lost.
+// removed is added to the name of a drop-in, because systemd reads only names that end in ".conf". What a person added to
+// the file is not lost.
 const removed = ".removed"
 
-// Removal is what --remove takes away, and what it leaves.
+// Removal lists the drop-ins that --remove renames, and the commands that it leaves.
 type Removal struct {
 	Units  []string // the services that have a drop-in of arenacap
 	Files  []string // these drop-ins, below the root

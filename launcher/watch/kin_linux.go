@@ -1,7 +1,8 @@
 package watch
 
-// Which process is the server: the target, or a descendant if the target is a launcher that has ended or a carrier that
-// stays (see package target; for example a shell, sudo, tini).
+// Finds the process that is the server: the target, or a descendant of it. The server is a descendant if the target starts
+// it as another process and then ends, or is a carrier that waits for it (see package target; for example a shell, sudo or
+// tini).
 
 import (
 	"maps"
@@ -17,7 +18,8 @@ import (
 	"arenacap/launcher/target"
 )
 
-// maxKin is the maximum number of held descendants that the scope does not count: each takes two descriptors.
+// maxKin is the maximum number of descendants that are held open although the scope does not count them. Each takes two file
+// descriptors.
 const maxKin = 64
 
 // family returns the known descendants of the target, by PID. With scope "tree" they are others, the processes that count
@@ -86,9 +88,10 @@ func (p *process) isCarrier() bool {
 	return err == nil && target.IsCarrier(stat.Name)
 }
 
-// lookAround looks for descendants and reports one that holds more memory than the target and is not measured. It runs
-// with every sample if the target is a carrier or has ended, else at the end of settle and then each time the running time
-// has doubled. In the watch of a host the descendants are processes of a service themselves, if the policy says so.
+// lookAround looks for descendants and reports one that has more memory than the target and is not measured. It runs with
+// every sample if the target is a carrier or has ended, else at the end of settle and then each time the running time has
+// doubled. It does nothing in the watch of a host (watch --services), where the policy decides which processes belong to a
+// service.
 func (w *watched) lookAround(now time.Duration) {
 	if w.member != nil || !w.state.settled || now < w.around {
 		return

@@ -16,7 +16,7 @@ import (
 // giving back, about 1 ms for the garbage collection and the page faults that follow.
 const giveBackAfter = 10 * time.Second
 
-// used turns the garbage collector on and schedules giving memory back. Call it before work that allocates.
+// used turns the garbage collector on and schedules both steps of giveMemoryBack. Call it before work that allocates.
 func (e *engine) used() {
 	if e.frugal && (e.giveBack == never || e.collected) {
 		origin.SetGCPercent(origin.GCPercent)
@@ -24,17 +24,19 @@ func (e *engine) used() {
 	}
 }
 
-// usedPages schedules giving program pages back, without a collection. Call it after work that uses little heap.
+// usedPages schedules only the second step of giveMemoryBack, which unmaps the pages of the program file. Call it after work
+// that uses little heap, for which no garbage collection is needed.
 func (e *engine) usedPages() {
 	if e.frugal && e.giveBack == never {
 		e.collected, e.giveBack = true, e.clock()+time.Second
 	}
 }
 
-// giveMemoryBack frees everything that a sample does not need, in two steps, one second apart. Between them the runtime
-// returns free memory to the kernel, but keeps as much as was in use before the last sweep (runtime/mgcscavenge.go): hence
-// two collections. Then the collector is off until the next call of used: otherwise it would run every two minutes
-// (runtime.forcegcperiod), free nothing, and make its own pages resident again.
+// giveMemoryBack frees everything that a sample does not need, in two steps, one second apart: it collects garbage, then
+// turns the collector off and unmaps file pages. Between the steps the runtime returns free memory to the kernel, but keeps
+// as much as was in use before the last sweep (runtime/mgcscavenge.go): hence two collections. Then the collector is off
+// until the next call of used: otherwise it would run every two minutes (runtime.forcegcperiod), free nothing, and make its
+// own pages resident again.
 func (e *engine) giveMemoryBack() {
 	if !e.collected {
 		runtime.GC()

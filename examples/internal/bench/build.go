@@ -7,12 +7,13 @@ import (
 	"path/filepath"
 )
 
-// Building the measured programs: arenacap like .ci/release and like go build, and the programs to compare with.
+// Builds the programs that are measured: arenacap as in the release and as by plain go build, and the programs that it is
+// compared with.
 
-// built is a folder of programs.
+// built is the temporary folder of the built programs.
 type built struct{ dir string }
 
-// folder creates a folder in it that other users may enter.
+// folder creates a subfolder that other users may enter.
 func (b *built) folder(name string) string {
 	if b.dir == "" {
 		dir, err := os.MkdirTemp("", "arenacap-bench-")
@@ -27,7 +28,7 @@ func (b *built) folder(name string) string {
 
 func (b *built) remove() error { return os.RemoveAll(b.dir) }
 
-// release builds the release, once.
+// release runs .ci/release, once, and returns the path of arenacap.
 func (b *built) release() string {
 	dir := b.folder("release")
 	if _, err := os.Stat(dir + "/arenacap"); err != nil {
@@ -36,10 +37,10 @@ func (b *built) release() string {
 	return dir + "/arenacap"
 }
 
-// plain builds arenacap like go build.
+// plain builds arenacap by plain go build.
 func (b *built) plain() string { return b.goBuild("arenacap", "./cmd/arenacap", false) }
 
-// goBuild builds a program of this folder, like a release or like go build.
+// goBuild builds a Go package of this repository: if stripped with the flags of the release, else by plain go build.
 func (b *built) goBuild(name, pkg string, stripped bool) string {
 	path := filepath.Join(b.folder("go"), name)
 	args := []string{"build", "-o", path}

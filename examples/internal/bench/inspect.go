@@ -15,7 +15,7 @@ import (
 // The tables of inspecting live processes: arenacap inspect and ps compared with pmap -X, gdb that calls malloc_info or
 // writes a core, and ps aux.
 
-// look is a row: a process, and the tools that inspect it, arenacap's first.
+// look is a row of a table: a process, and the tools that inspect it, arenacap first.
 type look struct {
 	name  string
 	start func() *program
@@ -83,8 +83,8 @@ func looks(b *built) []look {
 	}, heaps(b, arenas, inspect)...)
 }
 
-// heaps have four arenas with chunks of 32 bytes, for which a walk takes longest, or of 60 KiB. The largest heap is left
-// out unless 1.5 times its size is available.
+// heaps are processes with four arenas. Their chunks have 32 bytes, with which a walk takes longest, or 60 KiB. A heap is
+// left out unless 1.5 times its size is available.
 func heaps(b *built, arenas string, inspect tool) (list []look) {
 	for _, h := range []struct {
 		name         string
@@ -107,7 +107,8 @@ func heaps(b *built, arenas string, inspect tool) (list []look) {
 	return list
 }
 
-// ready starts a program and sends it lines, one answer each. An empty line only waits for the first answer.
+// ready returns a function that starts a program, sends it the lines one by one, and waits for the answer to each. For an
+// empty line it sends nothing and only waits.
 func ready(path string, env, args []string, lines ...string) func() *program {
 	return func() *program {
 		p := begin(path, env, args...)
@@ -126,7 +127,7 @@ func available() (gib float64) {
 	return float64(field(string(text), "MemAvailable:")) / (1 << 20)
 }
 
-// compare prints a row and returns its bounds, which limit arenacap's cost.
+// compare prints a row and returns the bounds of arenacap's cost in it.
 func (l look) compare() (bounds []bound) {
 	p := l.start()
 	defer p.end()
@@ -162,9 +163,9 @@ func (t tool) command(p *program) *timed {
 	return c
 }
 
-// able leaves out gdb's call if it fails. It is tried on another process, because a failure may end that. gdb 13 cannot
-// call functions on processors with state that it does not know ("Couldn't write extended state status"), such as AMX
-// tiles.
+// able leaves out gdb's call if it fails. It tries the call on a separate process, because a failure may end the process.
+// gdb 13 cannot call functions on processors with state that it does not know ("Couldn't write extended state status"), such
+// as AMX tiles.
 func (l look) able() []tool {
 	return slices.DeleteFunc(slices.Clone(l.tools), func(t tool) bool {
 		if t.name != mallocInfo(0).name {

@@ -18,8 +18,8 @@ var plans = []struct{ name, policy string }{
 	{"with a budget", "[arenas]\ncap = \"1/core\"\n[budget]\nvirtual = \"4GiB\"\n"},
 }
 
-// launchBounds are upper bounds of the added time, as multiples of another command's. With a budget the added time is the
-// delay of the target's start, because the watch starts after it.
+// launchBounds are upper bounds of the added time, as multiples of the time that another command adds. With a budget the
+// added time is the delay of the target's start, because the watch starts after it.
 var launchBounds = []struct {
 	name, of string
 	most     float64
@@ -32,7 +32,7 @@ var launchBounds = []struct {
 	{"plain build, with a budget", "plain build, linked", 1.6},
 }
 
-// launches are all commands, with names. The first is the bare one.
+// launches are the measured commands, in the table's order and by name. The first is "bare", /bin/true alone.
 type launches struct {
 	commands []*timed
 	named    map[string]*timed
@@ -63,7 +63,7 @@ func launchTable(b *built, _ []string) bool {
 	return l.judge()
 }
 
-// addBuild adds all commands of one build, release or plain.
+// addBuild adds the commands whose programs are built in one way, like the release or like go build.
 func (l *launches) addBuild(b *built, stripped bool) {
 	build, arenacap := "release", b.release
 	if !stripped {
@@ -83,7 +83,7 @@ func (l *launches) addBuild(b *built, stripped bool) {
 	}
 }
 
-// added is the time that a command adds to the bare one.
+// added returns how much longer a command takes than /bin/true alone.
 func (l *launches) added(c *timed) (wall, cpu time.Duration) {
 	bare := l.commands[0]
 	return median(c.took) - median(bare.took), median(c.cpu) - median(bare.cpu)

@@ -82,7 +82,7 @@ func status(table func(*built, []string) bool) (status int) {
 // bound is a measured ratio and its upper bound.
 type bound struct {
 	what        string
-	times, most float64
+	value, most float64
 }
 
 // hold prints the bounds and reports whether all hold.
@@ -90,10 +90,10 @@ func hold(bounds ...bound) bool {
 	fine := true
 	for _, b := range bounds {
 		word := "fine"
-		if b.times > b.most*(*room) {
+		if b.value > b.most*(*room) {
 			word, fine = "TOO MUCH", false
 		}
-		fmt.Printf("%s: %s: %.2f, at most %.2f", word, b.what, b.times, b.most)
+		fmt.Printf("%s: %s: %.2f, at most %.2f", word, b.what, b.value, b.most)
 		if *room != 1 {
 			fmt.Printf(" (× %.2g for other work on the machine)", *room)
 		}

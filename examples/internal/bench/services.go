@@ -10,17 +10,18 @@ import (
 
 // The table of `watch --services`: the watch of a host, measured beside monit with as many services.
 
-// Upper bounds of its cost while nothing happens.
+// Upper bounds of the cost of an idle watch of a host.
 const (
-	servicesShare  = 0.02 // of a core, for 1,000 services
+	servicesShare  = 2.0  // % of a core, for 1,000 services
 	servicesMemory = 50.0 // MiB resident, for 1,000 services
-	findShare      = 0.01 // of a core, for ten services among 5,000 processes
+	findShare      = 1.0  // % of a core, for ten services among 5,000 processes
 	servicesTimes  = 1.0  // processor time for 1,000 services, as a multiple of monit's
 )
 
 func servicesTable(b *built, _ []string) bool { return manyServices(b, 1) }
 
-// manyServices has the bounds of 1,000 services and of ten services among 5,000 processes.
+// manyServices prints the table and tests the bounds, for 1,000 services and for ten services among 5,000 processes. The
+// bounds of processor time are multiplied by slow (see sideBySide).
 func manyServices(b *built, slow float64) bool {
 	head("services of `arenacap watch --services`", "% of a core", "resident, MiB", "monit: % of a core", "resident, MiB", "arenacap / monit")
 	many := servicesRow(b, host{services: 1000})
@@ -33,9 +34,9 @@ func manyServices(b *built, slow float64) bool {
 	}
 	fmt.Println()
 	bounds := []bound{
-		{"processor time of a watch of 1,000 services, as a multiple of 2 % of a core", many[0].micros / 1e6 / servicesShare, slow},
-		{"memory of a watch of 1,000 services, as a multiple of 50 MiB", many[0].mib() / servicesMemory, 1},
-		{"processor time of a watch of 10 services among 5,000 processes, as a multiple of 1 % of a core", few[0].micros / 1e6 / findShare, slow},
+		{"processor time of a watch of 1,000 services, in % of a core", many[0].micros / 1e4, servicesShare * slow},
+		{"memory of a watch of 1,000 services, in MiB", many[0].mib(), servicesMemory},
+		{"processor time of a watch of 10 services among 5,000 processes, in % of a core", few[0].micros / 1e4, findShare * slow},
 	}
 	if len(many) > 1 {
 		bounds = append(bounds, bound{"processor time of a watch of 1,000 services, as a multiple of monit's", times(many[0].micros, many[1].micros), servicesTimes})

@@ -22,7 +22,7 @@ import (
 const (
 	watchTimes    = 4.0  // CPU time, as a multiple of the C program's
 	watchResident = 0.8  // resident memory, as a multiple of that of command linked
-	watchShare    = 0.08 // of a core, for 10,000 targets
+	watchShare    = 8.0  // % of a core, for 10,000 targets
 	watchMemory   = 50.0 // MiB resident, for 10,000 targets
 )
 
@@ -70,7 +70,7 @@ func sideBySide(b *built, policy string) (ok bool, slow float64) {
 	}
 	fmt.Println()
 	return hold(bound{"processor time of a watch, as a multiple of the C program's", times(costs[1].micros, costs[0].micros), watchTimes},
-		bound{"memory of a watch, as a multiple of the sleeping program's", times(costs[1].rss, costs[2].rss), watchResident}), max(1, costs[0].micros/quiet)
+		bound{"memory of a watch, as a multiple of that of a sleeping Go program with the same libraries", times(costs[1].rss, costs[2].rss), watchResident}), max(1, costs[0].micros/quiet)
 }
 
 // manyTargets watches increasing numbers of processes with one watch. The bounds are for 10,000 processes.
@@ -86,8 +86,8 @@ func manyTargets(b *built, policy string, slow float64) bool {
 		row(fmt.Sprint(n), fmt.Sprintf("%.3f", c.micros/1e4), fmt.Sprintf("%.1f", c.mib()))
 	}
 	fmt.Println()
-	return hold(bound{"processor time of a watch of 10,000 targets, as a multiple of 8 % of a core", c.micros / 1e6 / watchShare, slow},
-		bound{"memory of a watch of 10,000 targets, as a multiple of 50 MiB", c.mib() / watchMemory, 1})
+	return hold(bound{"processor time of a watch of 10,000 targets, in % of a core", c.micros / 1e4, watchShare * slow},
+		bound{"memory of a watch of 10,000 targets, in MiB", c.mib(), watchMemory})
 }
 
 func watchMany(b *built, policy string, n int) cost {

@@ -180,7 +180,7 @@ func (p *Process) AwaitEnd(ctx context.Context) error {
 		select {
 		case <-change:
 		case <-ctx.Done():
-			return fmt.Errorf("the output does not end: %w", context.Cause(ctx))
+			return fmt.Errorf("a process still has the output open: %w", context.Cause(ctx))
 		}
 	}
 }

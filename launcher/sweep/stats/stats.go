@@ -55,7 +55,7 @@ func Pairs(values ...[][]float64) (p [][][]float64) {
 	return compare(values, func(i, j int) bool { return j < i })
 }
 
-// Against is like Pairs, for the comparisons with one candidate that was not selected by its values.
+// Against is like Pairs, but compares only with candidate base, which must not have been selected by its values.
 func Against(base int, values ...[][]float64) (p [][][]float64) {
 	return compare(values, func(i, j int) bool { return j == base && i != base })
 }
@@ -99,8 +99,9 @@ func correct(all []comparison) {
 	}
 }
 
-// RoundsNeeded is the smallest number of rounds with which a difference can be significant: the smallest p-value of the
-// rank test, 2/C(2n, n), must be at most Alpha after the correction. An interval needs at least six rounds.
+// RoundsNeeded is the smallest number of rounds n with which a difference can be significant: the smallest p-value of the
+// rank test, 2/C(2n, n), must be at most Alpha after Holm's correction for all pairs. It is at least six, the number of
+// values that an Interval needs.
 func RoundsNeeded(candidates, metrics int) int {
 	pairs := float64(metrics * candidates * (candidates - 1) / 2)
 	for n, least := 1, 1.0; ; n++ { // C(2n, n) = C(2n-2, n-1) · (4n-2)/n

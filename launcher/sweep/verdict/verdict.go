@@ -41,7 +41,7 @@ type Outcome struct {
 	MinorFaults, MajorFaults, VoluntarySwitches, InvoluntarySwitches float64
 
 	virtualP, residentP float64 // as Measure.P, for the peaks compared with those of the base
-	aside               string  // why it is not compared: its cap had no effect, or equals that of another such row
+	aside               string  // why it is not compared: its cap had no effect, or is the same in effect as such a cap
 	spoiled             bool    // some of its runs failed, and another cap has no failures: it is not advised
 }
 
@@ -75,7 +75,7 @@ func Judge(x sweep.Experiment, runs []sweep.Run) Result {
 
 func (o *Outcome) ran() bool { return len(o.Runs) > 0 }
 
-// Kept reports whether the cap had an effect, or that is not known.
+// Kept reports whether the cap had an effect. It is true if that is not known.
 func (o *Outcome) Kept() bool { return !o.missed() }
 
 // counts reports whether the candidate is compared with others.
@@ -89,8 +89,9 @@ func (o *Outcome) compared() []sweep.Run {
 	return o.Runs
 }
 
-// setAside excludes the candidates whose cap had no effect, and those that ran with as many arenas as one of them, because
-// both had the same cap in effect. It keeps "off" and glibc's own limit for comparison with the others.
+// setAside excludes from the comparison each candidate whose cap had no effect. It also excludes a candidate that had the
+// same number of arenas as one of these, because the same cap was in effect for both. It never excludes "off" and glibc's
+// own limit for that second reason.
 func (r *Result) setAside() {
 	for i := range r.Outcomes {
 		o := &r.Outcomes[i]
@@ -195,7 +196,7 @@ func (o *Outcome) Typical() (run sweep.Run, ok bool) {
 	return seen[(len(seen)-1)/2], true
 }
 
-// compare sets the comparison of each candidate with the best one.
+// compare compares each candidate with the best one.
 func (r *Result) compare() {
 	values := make([][][]float64, len(r.Experiment.Metrics))
 	for i, m := range r.Experiment.Metrics {

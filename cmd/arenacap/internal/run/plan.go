@@ -54,7 +54,7 @@ func heapOf(program string) uint64 {
 	return environ.GlibcVersion{Bits32: t.Bits == 32}.HeapBytes()
 }
 
-// Services is the plan of each service of the policy, in its order.
+// Services returns the plan of each service of the policy, in the order of the policy.
 func (l Line) Services(lib machine.Host) (plans []policy.Plan, err error) {
 	where, err := l.lookup()
 	if err != nil {
@@ -144,7 +144,7 @@ func Explain(v say.Voice, plan policy.Plan) {
 		v.Explain("%s", line)
 	}
 	if plan.ArenaMax > 1 {
-		v.Explain("the cap is exact on every glibc since 2.10")
+		v.Explain("no glibc since 2.10 makes more arenas than this cap")
 	}
 	for _, limit := range plan.Limits {
 		v.Explain("budget: %s", limit)
