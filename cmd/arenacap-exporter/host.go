@@ -1,6 +1,6 @@
 package main
 
-// The looks at the host.
+// Reads the state of the host for each scrape.
 
 import (
 	"context"
@@ -18,7 +18,8 @@ import (
 	"arenacap/policy"
 )
 
-// host is the source of the series. Scrapes that overlap share one look, so that many clients cost no more than one.
+// host is the source of the metrics. A look is one reading of the host. Scrapes that overlap share one look, so that many
+// clients cost no more than one.
 type host struct {
 	options metrics.Options
 	policy  string // --policy

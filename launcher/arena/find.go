@@ -242,7 +242,7 @@ func hasBase(bases []uint64, base uint64) bool {
 // batch is how many candidates are read in one call: 0.5 MiB, under the limit of 1,024 pieces (IOV_MAX).
 const batch = 256
 
-// readCandidates reads the start of each candidate and keeps the first heaps, those with an arena.
+// readCandidates reads the start of each candidate and keeps those that are the first heap of an arena.
 func (f *finder) readCandidates(bases []uint64) error {
 	bases = bases[:f.take(len(bases))]
 	buf := make([]byte, min(batch, len(bases))*arenaMax)
@@ -265,7 +265,7 @@ func (f *finder) readCandidates(bases []uint64) error {
 	return nil
 }
 
-// parseMember reads the header at base and the state behind it.
+// parseMember parses the heap header at base and the malloc_state after it.
 func (f *finder) parseMember(base uint64, b []byte) (member, bool) {
 	if len(b) < headerMax {
 		return member{}, false
