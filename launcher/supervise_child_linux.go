@@ -26,7 +26,7 @@ type child struct {
 	report int // pipe from the child: the errno of a failed exec, or end of file; -1 once it is read
 }
 
-// goOn lets the child execute. If it has been killed, report is at end of file.
+// goOn lets the child execute. If the child has been killed, report is at end of file.
 func (c *child) goOn() {
 	_, _ = unix.Write(c.gate, []byte{1})
 	_ = unix.Close(c.gate)
@@ -43,7 +43,8 @@ func (c *child) await() {
 	_ = uninterrupted(func() error { _, err := unix.Wait4(c.pid, nil, 0, nil); return err })
 }
 
-// executed reports the result of the exec, once; errno is 0 for success.
+// executed reads the result of the exec and closes report; errno is 0 for success. known is false, and report stays open, if
+// there is no result yet.
 func (c *child) executed() (errno syscall.Errno, known bool) {
 	n, err := unix.Read(c.report, unsafe.Slice((*byte)(unsafe.Pointer(&errno)), unsafe.Sizeof(errno)))
 	if err == unix.EAGAIN || err == unix.EINTR {
@@ -60,7 +61,7 @@ func (c *child) executed() (errno syscall.Errno, known bool) {
 
 // letGo closes the inherited descriptors, since another process may wait for the end of a pipe among them, and leaves the
 // working directory, so that it can be unmounted. stderr stays open for the log and the summary. Inherited descriptors are
-// those without close-on-exec; arenacap opens all of its own with it.
+// those without close-on-exec; arenacap opens all its own descriptors with close-on-exec.
 func letGo() {
 	_ = unix.Chdir("/")
 	if null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
@@ -200,7 +201,7 @@ func (c *childPlan) takePlace() {
 	}
 	syscall.RawSyscall6(syscall.SYS_PRCTL, syscall.PR_SET_PDEATHSIG, uintptr(c.parentDeath), 0, 0, 0, 0)
 	parent, _, _ := syscall.RawSyscall(syscall.SYS_GETPPID, 0, 0, 0)
-	if int(parent) != c.parent { // it died before prctl, so the kernel sends no signal
+	if int(parent) != c.parent { // the parent died before prctl, so the kernel sends no signal
 		syscall.RawSyscall(syscall.SYS_KILL, pid, uintptr(c.parentDeath), 0)
 	}
 }

@@ -19,7 +19,7 @@ type place struct {
 	leader    bool // this process leads its session
 }
 
-// placeBeside is the current place; target is 0 after the target has ended.
+// placeBeside returns the current place; target is 0 after the target has ended.
 func placeBeside(target int) place {
 	group, err := unix.Getpgid(target)
 	session, sessionErr := unix.Getsid(0)

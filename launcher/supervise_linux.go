@@ -114,8 +114,8 @@ func (v *supervisor) start() error {
 	return nil
 }
 
-// found is the signal state that the target gets: the one that this process was started with, or in a plain build, which
-// does not record it, what Go's runtime left of it.
+// found returns the signal state that the target gets: the one that this process was started with. A plain build does not
+// record that state; then it is what Go's runtime has left of it.
 func (v *supervisor) found() origin.State {
 	if s, ok := origin.Found(); ok {
 		return s
@@ -252,8 +252,8 @@ func (v *supervisor) reap() {
 	v.reaper.reapOthers()
 }
 
-// stopped follows a stop of the target: it stops this process too, so that the shell sees the job stop, and returns the
-// terminal until it is continued.
+// stopped follows a stop of the target: it stops this process too, so that the shell sees the job stop, and takes the
+// terminal back until the target is continued.
 func (v *supervisor) stopped(by unix.Signal) {
 	own := v.terminal.own()
 	switch {

@@ -23,7 +23,7 @@ type reaper struct {
 	again  bool // an ended command of the watch may hide other children: look again soon
 }
 
-// stop is the signal that has stopped the target, or 0.
+// stop returns the signal that has stopped the target, or 0.
 func (r *reaper) stop() unix.Signal {
 	if pid, by, _ := waitid(unix.P_PID, r.target, unix.WSTOPPED); pid != 0 && !r.ended {
 		return unix.Signal(by)
@@ -31,7 +31,7 @@ func (r *reaper) stop() unix.Signal {
 	return 0
 }
 
-// continued reports whether the stopped target has been continued since.
+// continued reports whether the target has left the stop that was seen last: it was continued, has stopped again, or ended.
 func (r *reaper) continued() bool {
 	pid, _, _ := waitid(unix.P_PID, r.target, unix.WCONTINUED)
 	again, _, _ := waitid(unix.P_PID, r.target, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT)
@@ -78,7 +78,7 @@ func (r *reaper) reapBut(own func(pid int) bool) {
 	}
 }
 
-// waitid is waitid(2) with WNOHANG: it returns the child and its exit status or signal, or pid 0 if no child changed state
+// waitid calls waitid(2) with WNOHANG. It returns the child and its exit status or signal, or pid 0 if no child changed state
 // as options ask. The error is ECHILD without a matching child.
 func waitid(idType, id, options int) (pid, status int, err error) {
 	var info [128]byte // siginfo_t: si_signo, si_errno, si_code, then aligned as a pointer si_pid, si_uid, si_status (sigaction(2))

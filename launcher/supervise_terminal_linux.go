@@ -19,7 +19,7 @@ import (
 type terminal struct {
 	fd         int  // -1 for none
 	group      int  // this process's
-	foreground bool // it had the foreground at the start
+	foreground bool // this process's group had the foreground at the start
 }
 
 // openTerminal opens the terminal if stdin and stdout are one and this process leads its foreground group. With background
@@ -101,7 +101,7 @@ func isArenacap(pid int) bool {
 	return err1 == nil && err2 == nil && os.SameFile(own, its)
 }
 
-// parent is the PID of a process's parent, or 0 if it is unknown.
+// parent returns the PID of a process's parent, or 0 if it is unknown.
 func parent(pid int) int {
 	text, _ := proc.Here.Read(fmt.Sprintf("/proc/%d/stat", pid))
 	stat, _ := proc.ParseStat(text)

@@ -187,7 +187,7 @@ func (l *layer) tableHint(name string) string {
 func (l *layer) wrongTable(name string, path toml.Key, raw any) {
 	hint := fmt.Sprintf("write [%s] and its keys below it", path)
 	if name == "service" {
-		hint = "write [service.NAME] and its tables below it"
+		hint = "write a table for each service, for example [service.NAME.arenas]"
 	}
 	l.problem(path.String(), hinted{fmt.Sprintf("%s is %s, not a table", name, typeName(raw)), hint})
 }

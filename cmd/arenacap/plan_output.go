@@ -126,7 +126,7 @@ func (r rows) text(width int) string {
 	return b.String()
 }
 
-// comparison is the number of cores that gopsutil counts.
+// comparison formats the number of cores that gopsutil counts, which the plan shows beside arenacap's own count.
 func comparison(library policy.Reading[int]) string {
 	if library.N == 0 {
 		return library.String()

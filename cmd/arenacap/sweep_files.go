@@ -91,7 +91,7 @@ func irregular(mode fs.FileMode) string {
 	return "a device"
 }
 
-// inUse is a file that an output must not replace; what describes it.
+// inUse is a file that an output must not replace. The field what has its description, for the message.
 type inUse struct {
 	place
 	what string

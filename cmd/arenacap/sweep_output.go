@@ -34,7 +34,8 @@ func (s *sweepPlan) print(c *cli.Context, r verdict.Result) error {
 	return err
 }
 
-// resultText has a line per cap, the advice, and the seed, which repeats the sweep. It is formatted for the writer to.
+// resultText returns a line per cap, the advice, and the seed, which repeats the sweep. If the writer is a terminal, the text
+// fits its width.
 func resultText(to io.Writer, r verdict.Result) string {
 	width := terminalWidth(to)
 	text := tableText(r.Table(), width) + "\n" + paint(to, bold, fold(r.Advice.Sentence, width, 0)) + "\n"
@@ -82,7 +83,7 @@ func cellText(t verdict.Table, row verdict.Row, column int) string {
 	return text + strings.Repeat(" ", len(mark))
 }
 
-// json's keys are a contract with other programs.
+// json returns the result as JSON. Other programs rely on its keys.
 func (s *sweepPlan) json(r verdict.Result) ordered.Object {
 	x, m, a := &r.Experiment, s.machine, r.Advice
 	out := ordered.Object{
@@ -156,7 +157,7 @@ func printCSV(w io.Writer, r verdict.Result) error {
 	return out.Error()
 }
 
-// csvRow is the line of a run: heads and cells alternate.
+// csvRow returns the line of a run: heads and cells alternate.
 func csvRow(x *sweep.Experiment, r sweep.Run) ordered.Object {
 	row := ordered.Object{"cap", r.Cap, "round", r.Round}
 	for _, m := range sweep.Metrics {
@@ -181,7 +182,7 @@ func csvCell(v any) string {
 	return fmt.Sprint(v)
 }
 
-// about is what a reader of the report needs to repeat the sweep.
+// about returns what a reader of the report needs to repeat the sweep.
 func (s *sweepPlan) about() page.About {
 	x, m := s.experiment, s.machine
 	about := page.About{Program: programName(x.Args), Command: s.command()}
@@ -205,7 +206,7 @@ func (s *sweepPlan) about() page.About {
 	}
 	add("rounds", "%s", roundsWords(x))
 	add("seed", "%d", x.Seed)
-	add("statistics", "median with its 95 %% interval of order statistics; Mann-Whitney U test, corrected by Holm for all pairs and metrics, at 5 %%; the same test for the peaks of memory, against glibc's own limit or else the largest cap")
+	add("statistics", "median with its 95 %% interval of order statistics; Mann-Whitney U test, corrected by Holm for all pairs and metrics, at 5 %%; peak memory: the same test, of each cap against glibc's own limit, or against the largest cap if glibc's own limit has no result")
 	add("CPUs", "%s", strings.Join(m.CPUs(), "; "))
 	add("memory", "%s", policy.FormatSize(m.Memory.N))
 	add("libc", "%s %s", s.target.Libc, s.target.LibcVersion)
@@ -216,7 +217,7 @@ func (s *sweepPlan) about() page.About {
 	return about
 }
 
-// programName is the command line if it is short enough for a heading, else the program's name.
+// programName returns the command line if it is short enough for a heading, else the program's name.
 func programName(args []string) string {
 	if line := shellWords(args); len(line) <= 60 {
 		return line
@@ -249,7 +250,7 @@ func roundsWords(x sweep.Experiment) string {
 	return text
 }
 
-// command is the sh command line that repeats the sweep.
+// command returns the sh command line that repeats the sweep.
 func (s *sweepPlan) command() string {
 	operands := len(os.Args) - len(s.experiment.Args)
 	flags := os.Args[1:operands]

@@ -57,7 +57,7 @@ func (p *sweepProgress) redraw() {
 	}
 }
 
-// next is called before each run.
+// next shows the run that is about to start.
 func (p *sweepProgress) next(now sweep.Progress) {
 	if p.w == nil {
 		p.v.Explain("%s", p.what(now))
@@ -69,7 +69,7 @@ func (p *sweepProgress) next(now sweep.Progress) {
 	p.draw()
 }
 
-// stopping is called at the first signal. The current run may still take its whole grace time.
+// stopping shows, after the first signal, that the sweep stops. The current run may still take its whole grace time.
 func (p *sweepProgress) stopping(s os.Signal) {
 	text := "stopping; a second signal ends it at once"
 	if s == os.Interrupt {
@@ -108,7 +108,7 @@ func (p *sweepProgress) draw() {
 	fmt.Fprintf(p.w, "\r%s\x1b[K", string(line))
 }
 
-// text is the progress line, with a bar as wide as the words leave room for in columns (0 for no limit).
+// text returns the progress line, with a bar as wide as the words leave room for in columns (0 for no limit).
 func (p *sweepProgress) text(now sweep.Progress, left time.Duration, columns int) string {
 	text := p.what(now)
 	about := "about"
@@ -144,9 +144,9 @@ func (p *sweepProgress) what(now sweep.Progress) string {
 	return fmt.Sprintf("%s, cap %s", round, now.Cap)
 }
 
-// interruptible returns a context that the first INT, TERM or HUP cancels, after a call of tell. A second signal, or
+// interruptible returns a context for which the first INT, TERM or HUP calls tell and then cancels ctx. A second signal, or
 // QUIT, closes atOnce; one more has its default effect and ends arenacap. release restores the default effects; tell is
-// not called after it.
+// not called after release.
 //
 // A HUP that was ignored at the start stays ignored, as nohup(1) requires.
 func interruptible(parent context.Context, tell func(os.Signal)) (ctx context.Context, atOnce <-chan struct{}, release func()) {

@@ -40,7 +40,7 @@ func terminal(w io.Writer) (f *os.File, ok bool) {
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-// terminalWidth is the number of columns, 0 if w is not a terminal or its width is unknown.
+// terminalWidth returns the number of columns, 0 if w is not a terminal or its width is unknown.
 func terminalWidth(w io.Writer) int {
 	f, ok := terminal(w)
 	if !ok {

@@ -2,7 +2,7 @@ package arena
 
 import "slices"
 
-// arenas converts rings to exported Arenas, and reads the top chunk of each.
+// arenas converts rings, glibc's circular lists of arenas, to exported Arenas, and reads the top chunk of each arena.
 func arenas(mem reader, rings []*ring, maps layout) ([]Arena, error) {
 	var list []Arena
 	size := maps.word()

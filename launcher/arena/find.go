@@ -25,16 +25,16 @@ type finder struct {
 
 // mappings gives access to a process's mappings: from a snapshot of all (layout), or by one ioctl each (queries).
 type mappings interface {
-	// next is the first mapping that ends above addr and has all permissions in has. With file set, it may skip
+	// next returns the first mapping that ends above addr and grants all of perms. If file is set, next may skip
 	// anonymous mappings.
-	next(addr uint64, has perm, file bool) (mapping, bool)
-	// bases are addresses where heaps may begin.
+	next(addr uint64, perms perm, file bool) (mapping, bool)
+	// bases returns addresses where heaps may begin.
 	bases(word uint64) []uint64
-	// libc reports a glibc among the mapped files, by name.
+	// libc reports whether a mapped file may be glibc, judging by the name.
 	libc() bool
-	// word is the size of a pointer of the process in bytes.
+	// word returns the size of a pointer of the process in bytes.
 	word() uint64
-	// mostHeaders limits how many headers and states are read, in case the memory is forged.
+	// mostHeaders returns how many headers and states may be read at most; the limit is for forged memory.
 	mostHeaders() int
 }
 

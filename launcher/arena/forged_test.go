@@ -19,9 +19,9 @@ type counted struct {
 	lookups, reads int
 }
 
-func (c *counted) next(addr uint64, has perm, file bool) (mapping, bool) {
+func (c *counted) next(addr uint64, perms perm, file bool) (mapping, bool) {
 	c.lookups++
-	return c.layout.next(addr, has, file)
+	return c.layout.next(addr, perms, file)
 }
 
 func (c *counted) read(spans []span) error {

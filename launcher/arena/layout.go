@@ -33,10 +33,10 @@ func (l layout) at(addr uint64) (int, bool) {
 	return i, i < len(l) && l[i].Start <= addr
 }
 
-func (l layout) next(addr uint64, has perm, _ bool) (mapping, bool) {
+func (l layout) next(addr uint64, perms perm, _ bool) (mapping, bool) {
 	i, _ := l.at(addr)
 	for ; i < len(l); i++ {
-		if l[i].Perm&has == has && !l[i].Vsyscall() {
+		if l[i].Perm&perms == perms && !l[i].Vsyscall() {
 			return l[i], true
 		}
 	}

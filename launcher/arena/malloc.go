@@ -146,8 +146,8 @@ func (s state) since() int {
 	return 0
 }
 
-// tailForms are the possible indices of system_mem in tail: 0, 1 after next_free, or 2 after next_free and attached_threads.
-// Only the oldest layout has a choice.
+// tailForms returns the possible indices of system_mem in tail: 0, 1 after next_free, or 2 after next_free and
+// attached_threads. Only the oldest layout has more than one.
 func (s state) tailForms(size uint64) []int {
 	if s.bins == 104 && size == 8 || s.bins == 56 && size == 4 {
 		return []int{0, 1, 2}
@@ -159,7 +159,7 @@ func (s state) tailForms(size uint64) []int {
 // last_remainder and top (initial_top in malloc.c).
 func (s state) unused(size uint64) bool { return s.top == s.addr+s.bins-2*size }
 
-// sizeofState is sizeof(malloc_state) with system_mem at index form of tail.
+// sizeofState returns sizeof(malloc_state) for a layout in which system_mem is tail[form]. size is that of a pointer.
 func (s state) sizeofState(form int, size uint64) uint64 {
 	return s.bins + 254*size + 16 + uint64(form+3)*size
 }

@@ -75,7 +75,7 @@ func countByQueries(root string, pid int) (c Census, ok bool) {
 	return newQueries(maps).census(mem)
 }
 
-func (q *queries) next(addr uint64, has perm, file bool) (mapping, bool) {
+func (q *queries) next(addr uint64, perms perm, file bool) (mapping, bool) {
 	if q.left--; q.left < 0 && q.err == nil {
 		q.err = errManyQueries
 	}
@@ -83,7 +83,7 @@ func (q *queries) next(addr uint64, has perm, file bool) (mapping, bool) {
 		return mapping{}, false
 	}
 	arg := procmapQuery{
-		size: uint64(unsafe.Sizeof(procmapQuery{})), flags: uint64(has) | queryNext, addr: addr,
+		size: uint64(unsafe.Sizeof(procmapQuery{})), flags: uint64(perms) | queryNext, addr: addr,
 		nameSize: uint32(len(q.name)), nameAddr: uint64(uintptr(unsafe.Pointer(&q.name[0]))),
 	}
 	if file {

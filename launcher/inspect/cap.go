@@ -39,7 +39,7 @@ func (k Kept) MarshalJSON() ([]byte, error) {
 type facts struct {
 	arenas    int
 	unlinked  int  // structures that may be arenas (arena.Census)
-	unread    bool // there are more of them
+	unread    bool // there are more such structures
 	libcs     int  // main arenas: each copy of a C library has its own limit
 	libc      string
 	allocator string
@@ -101,7 +101,7 @@ func (f facts) judge() Cap {
 	return c
 }
 
-// obstacle is the reason why a cap has no effect on this process, or "".
+// obstacle returns the reason why a cap has no effect on this process, or "".
 func (f facts) obstacle() string {
 	switch {
 	case f.libc == "" && f.allocator == "go":
@@ -116,7 +116,7 @@ func (f facts) obstacle() string {
 	return ""
 }
 
-// cap is the cap to judge: the policy's if a policy is given, else the one that the process's glibc read.
+// cap returns the cap to judge: the policy's if a policy is given, else the one that the process's glibc read.
 func (f facts) cap() Cap {
 	own := f.began.setting.Max
 	switch {
@@ -134,7 +134,7 @@ func (f facts) cap() Cap {
 	return Cap{N: int(own.N), Source: own.From}
 }
 
-// noCap says why its glibc reads no cap from the environment.
+// noCap says why the glibc of the process reads no cap from the environment.
 func (f facts) noCap() string {
 	own := f.began.setting.Max
 	switch {
@@ -152,7 +152,7 @@ func (f facts) noCap() string {
 	return "neither MALLOC_ARENA_MAX nor GLIBC_TUNABLES in its environment sets one" + f.limit()
 }
 
-// refusal says why its glibc rejects the value.
+// refusal says why the glibc of the process rejects the value.
 func refusal(v environ.Value) (why string) {
 	switch name, value, _ := strings.Cut(v.Refused, "="); value {
 	case "0":
@@ -195,7 +195,7 @@ func (f facts) upgrade(cpus int) string {
 	return fmt.Sprintf("without a cap, glibc %s would allow %s here instead of %d", newest, plural(limit, "arena"), f.ownLimit)
 }
 
-// source is the usual name of the place where a value is set.
+// source returns the usual name of the place where a value is set.
 func source(v environ.Value) string {
 	switch {
 	case v.System:
@@ -238,7 +238,8 @@ func (f facts) otherWay() string {
 	return ""
 }
 
-// foreign reports a malloc that is neither glibc's nor known. If there are arenas beside the main ones, it calls glibc's.
+// foreign reports whether the process has a malloc that is neither glibc's nor known, and that does not call glibc's malloc:
+// that would have made arenas beside the main ones.
 func (f facts) foreign() bool { return f.allocator == "" && f.mallocIn != "" && f.arenas <= f.libcs }
 
 // notInForce reports whether the process was started without the policy's cap or a lower one.
@@ -253,7 +254,7 @@ func (f facts) started() string {
 	if !own.OK {
 		return "the process was started without a cap"
 	}
-	return fmt.Sprintf("the process was started with a cap of %d, by %s", own.N, source(own))
+	return fmt.Sprintf("the process was started with a cap of %d, set by %s", own.N, source(own))
 }
 
 const (
@@ -281,7 +282,8 @@ func (f facts) exceeds(c *Cap) {
 	}
 }
 
-// allowed is the most arenas that a glibc makes under a cap (0: without one) and the process's MALLOC_ARENA_TEST.
+// allowed returns the largest number of arenas that a glibc makes under a cap (0: without one) and the process's
+// MALLOC_ARENA_TEST.
 func (f facts) allowed(v environ.GlibcVersion, cap, cpus int) int {
 	test := f.began.setting.Test
 	if f.began.secure && !test.System {

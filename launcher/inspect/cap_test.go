@@ -160,7 +160,7 @@ func TestJudge(t *testing.T) {
 		{"policy kept", base(glibc236, 4, four).with(wants(4)), 4, "policy", Yes, ""},
 		{"policy, started with less", base(glibc236, 2, "MALLOC_ARENA_MAX=2").with(wants(4)), 4, "policy", Yes, ""},
 		{"policy, started before", base(glibc236, 16).with(wants(4)), 4, "policy", No, "started without a cap"},
-		{"policy, started under another", base(glibc236, 8, "MALLOC_ARENA_MAX=8").with(wants(4)), 4, "policy", No, "started with a cap of 8, by MALLOC_ARENA_MAX"},
+		{"policy, started under another", base(glibc236, 8, "MALLOC_ARENA_MAX=8").with(wants(4)), 4, "policy", No, "started with a cap of 8, set by MALLOC_ARENA_MAX"},
 		{"policy, within by chance", base(glibc236, 3).with(wants(4)), 4, "policy", NoAnswer, "not in force: the process was started without a cap"},
 		{"policy, in force and over", base(glibc236, 9, four).with(wants(4)), 4, "policy", No, "mallopt"},
 		{"policy allows more than it was started with, and it went over that", base(glibc236, 6, four).with(wants(8)), 8, "policy", NoAnswer, "6 arenas are more than the 4 of its MALLOC_ARENA_MAX"},

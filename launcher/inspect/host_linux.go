@@ -15,7 +15,7 @@ import (
 	"arenacap/policy"
 )
 
-// Host is every process of the machine that uses glibc's arenas.
+// Host has every process of the machine that uses glibc's arenas.
 type Host struct {
 	Rows       []Row
 	Unreadable []Unread
@@ -46,7 +46,7 @@ type Row struct {
 	Saving         uint64 // address space that a cap of one arena a core would save
 }
 
-// mostReaders is the most processes that are read at a time, so that a large host keeps most of its cores for its work.
+// mostReaders is the largest number of processes that List reads at a time, so that a large host keeps most of its cores for its work.
 const mostReaders = 8
 
 // List inspects every process. Processes with only a main arena are left out unless all is set. If ctx ends first, List
@@ -79,16 +79,17 @@ type answer struct {
 	err error
 }
 
-// mostStuck is the most reads that may go on after their List has returned.
+// mostStuck is the largest number of reads in progress, with those that continue after their List has returned.
 const mostStuck = 64
 
 var (
 	reading sync.Map                         // PIDs that are being read
-	readers = make(chan struct{}, mostStuck) // one for each of them
+	readers = make(chan struct{}, mostStuck) // one entry for each read in progress
 )
 
 // each reads the processes and returns the answers that come before ctx ends. A read can take as long as a FUSE file system
-// or userfaultfd(2) of a hostile process wants. Such a read goes on alone: later calls leave the process out.
+// or userfaultfd(2) of a hostile process wants. Such a read continues in the background, and later calls do not read the
+// process.
 func each(ctx context.Context, pids []int, read func(pid int) answer) map[int]answer {
 	answers := make(chan answer, len(pids))
 	var next atomic.Int64

@@ -68,14 +68,14 @@ func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	return r, nil
 }
 
-// resolve is the plan that the policy gives for this process; the budget is left out.
+// resolve returns the plan that the policy gives for this process; the budget is left out.
 func resolve(wanted policy.Policy, m policy.Machine, env []string) (policy.Plan, error) {
 	wanted.Budget = policy.Builtin().Budget
 	m.Inherited = environ.Inherited(env)
 	return wanted.Resolve(m)
 }
 
-// oneACore is the cap of the built-in policy, with which savings are calculated.
+// oneACore returns the cap of the built-in policy, with which savings are calculated.
 func oneACore(m policy.Machine) int {
 	m.Inherited = policy.Inherited{}
 	plan, err := policy.Builtin().Resolve(m)
@@ -85,11 +85,11 @@ func oneACore(m policy.Machine) int {
 	return plan.ArenaMax
 }
 
-// readTries is how often a process is read if it executes other programs meanwhile.
+// readTries is how often a process is read at most, if it executes another program during each reading.
 const readTries = 3
 
-// Name is the kernel's name of a process, including zombies, kernel threads and processes that may not be read; "" if there
-// is no such process.
+// Name returns the kernel's name of a process, including zombies, kernel threads and processes that may not be read; "" if
+// there is no such process.
 func Name(pid int) string {
 	text, _ := proc.Here.Read(procFile(pid, "stat"))
 	s, _ := proc.ParseStat(text)
@@ -201,8 +201,8 @@ func examine(pid int, began beginning) target.Target {
 	return target.Examine(path, nil, began.environ)
 }
 
-// ownLimitSet is the advice for a program that most likely sets its own limit, which overrides any cap: it calls mallopt, and
-// its threads share fewer arenas than glibc would make for them. It is "" for other programs.
+// ownLimitSet returns the advice for a program that most likely sets its own limit, which overrides any cap: it calls mallopt,
+// and its threads share fewer arenas than glibc would make for them. It is "" for other programs.
 func (f facts) ownLimitSet(p *arena.Process) string {
 	if f.libcs > 1 || f.arenas >= p.Threads || f.arenas >= f.ownLimit {
 		return ""
@@ -218,7 +218,7 @@ func (f facts) ownLimitSet(p *arena.Process) string {
 // maxAbove is how many ancestors of a process are checked for carriers.
 const maxAbove = 4
 
-// carrierAbove is the advice if the process was started by a carrier that removes the cap (sudo, su), directly or through
+// carrierAbove returns the advice if the process was started by a carrier that removes the cap (sudo, su), directly or through
 // other carriers: arenacap in front of that command would have no effect. The search ends at a parent that is not a carrier
 // or is an interactive shell, since arenacap can be put after it. "" means that there is no such carrier.
 func carrierAbove(pid int) string {
@@ -243,7 +243,7 @@ func carrierAbove(pid int) string {
 	return ""
 }
 
-// spares is the address space in bytes that a cap of one arena a core would save; 0 if a cap would have no effect.
+// spares returns the address space in bytes that a cap of one arena a core would save; 0 if a cap would have no effect.
 func (f facts) spares(p *arena.Process, c Cap, oneACore int) uint64 {
 	spared := saving(p, oneACore)
 	overruled := c.Kept == No && f.libcs == 1 && f.arenas > f.allowed(f.version, c.N, 0)

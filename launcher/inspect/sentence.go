@@ -35,7 +35,7 @@ func hugeMatters(p *arena.Process) bool {
 	return huge > 0 && huge >= ArenasResident(p)/2 && used(p) <= huge/2
 }
 
-// sumArenas adds up figure over the arenas other than the main ones.
+// sumArenas adds up the figure of all arenas but the main ones: each copy of glibc in the process has a main arena.
 func sumArenas(p *arena.Process, figure func(arena.Arena) uint64) (sum uint64) {
 	for _, a := range p.Arenas {
 		if !a.Main {
@@ -45,7 +45,7 @@ func sumArenas(p *arena.Process, figure func(arena.Arena) uint64) (sum uint64) {
 	return sum
 }
 
-// ArenasResident is the resident bytes of the arenas other than the main ones.
+// ArenasResident returns the resident bytes of all arenas but the main ones.
 func ArenasResident(p *arena.Process) uint64 {
 	return sumArenas(p, func(a arena.Arena) uint64 { return a.Resident })
 }
@@ -54,7 +54,8 @@ func hugeInArenas(p *arena.Process) uint64 {
 	return sumArenas(p, func(a arena.Arena) uint64 { return a.Huge })
 }
 
-// used is an upper bound of the bytes in use in those arenas: all but their top chunks, which are free.
+// used returns an upper bound of the bytes in use in all arenas but the main ones: their memory without the top chunks, which
+// are free.
 func used(p *arena.Process) uint64 {
 	return sumArenas(p, func(a arena.Arena) uint64 { return a.SystemMem - min(a.Top, a.SystemMem) })
 }
@@ -85,7 +86,7 @@ func large(p *arena.Process, part arena.Part) bool {
 	return part.Virtual >= whole/10
 }
 
-// are is the text about a part after its size: "are 15 arenas beside the main one".
+// are returns the text about a part after its size: "are 15 arenas beside the main one".
 func are(p arena.Part) string {
 	switch p.Kind {
 	case arena.KindArenas:
@@ -105,8 +106,8 @@ func are(p arena.Part) string {
 	return "are " + p.Kind
 }
 
-// Printable makes a name safe for a terminal: it quotes as in Go a name with control characters, newlines or bytes that are
-// not text.
+// Printable makes a name safe for a terminal: a name with control characters, newlines or bytes that are not text is quoted
+// as in Go.
 func Printable(s string) string {
 	quoted := strconv.QuoteToGraphic(s)
 	if quoted == `"`+s+`"` {
@@ -115,7 +116,7 @@ func Printable(s string) string {
 	return quoted
 }
 
-// next is the advice on what to do: about a cap that is not kept, or, without a cap, how much one would save. oneACore is
+// next returns the advice on what to do: about a cap that is not kept, or, without a cap, how much one would save. oneACore is
 // the suggested cap.
 func next(p *arena.Process, c Cap, oneACore int) string {
 	spared := saving(p, oneACore)

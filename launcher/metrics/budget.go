@@ -11,8 +11,8 @@ import (
 	"arenacap/launcher/service"
 )
 
-// budgets is the families about budgets, of services with a process that holds arenas. The label group is the service,
-// whatever the processes are grouped by.
+// budgets returns the families about budgets, for services with a process that holds arenas. The label "group" has the name of
+// the service, whatever the processes are grouped by.
 func (l *look) budgets() []Family {
 	limit := Family{Name: "arenacap_budget_limit_bytes", Help: "Limit of a budget of the policy."}
 	used := Family{Name: "arenacap_budget_used_bytes", Help: "Value that the limit is for: of the largest process, or of the whole scope."}
@@ -40,7 +40,8 @@ func (l *look) budgets() []Family {
 	return compact([]Family{limit, used, breaches, warnings})
 }
 
-// budgeted is the indexes of at most MaxGroups services that have a limit and a process that holds arenas, by name.
+// budgeted returns the indexes, sorted by name, of at most MaxGroups services that have a limit and a process that holds
+// arenas.
 func (l *look) budgeted() (services []int) {
 	holds := map[int]bool{}
 	for _, m := range l.members {
@@ -92,7 +93,7 @@ func (l *look) usage(i int) usage {
 	for _, m := range service.Scope(l.members, i, scope) {
 		text, _ := l.root.Read("/proc/" + strconv.Itoa(m.PID) + "/statm")
 		size, ok := proc.ParseStatm(text)
-		if !ok { // it has ended
+		if !ok { // the process has ended
 			continue
 		}
 		u.virtual = join(u.virtual, size.Size.Bytes())

@@ -18,7 +18,7 @@ import (
 // other is the group of everything beyond Options.MaxGroups, and of processes that take the name of another kind of group.
 const other = "other"
 
-// group is the sums over the processes of one group that hold arenas.
+// group holds the sums over those processes of one group that hold arenas.
 type group struct {
 	processes, uncapped, arenas        float64
 	reserved, committed, arenaResident float64 // bytes, like those below
@@ -56,7 +56,7 @@ func (g *group) add(r inspect.Row) {
 	}
 }
 
-// capKept is 0 if a process exceeds its cap, 1 if every process with a cap keeps it; else it is unknown.
+// capKept returns 0 if a process exceeds its cap, and 1 if every process with a cap keeps it; otherwise the value is unknown.
 func (g *group) capKept() (value float64, known bool) {
 	switch {
 	case g.broken > 0:
@@ -67,7 +67,7 @@ func (g *group) capKept() (value float64, known bool) {
 	return 0, false
 }
 
-// groupFamilies has the value of each family of a group; ok is false if the group has none.
+// groupFamilies lists the families of a group; ok is false if the group has no value for the family.
 var groupFamilies = []struct {
 	name, help string
 	value      func(g *group) (value float64, ok bool)
@@ -110,7 +110,7 @@ func compact(all []Family) []Family {
 	return slices.DeleteFunc(all, func(f Family) bool { return len(f.Samples) == 0 })
 }
 
-// sums is the groups, at most MaxGroups and other.
+// sums returns at most MaxGroups groups by name, and the group other.
 func (l *look) sums() map[string]*group {
 	names := l.names()
 	kept := l.kept(names)
@@ -131,7 +131,7 @@ func (l *look) sums() map[string]*group {
 	return sums
 }
 
-// kept selects the groups that keep their name: services of the policy first, then those that reserve the most.
+// kept selects the groups that keep their name: services of the policy first, then the groups that reserve the most.
 func (l *look) kept(names map[int]string) map[string]bool {
 	reserved := map[string]uint64{}
 	for _, r := range l.host.Rows {
@@ -154,7 +154,7 @@ func (l *look) kept(names map[int]string) map[string]bool {
 	return kept
 }
 
-// services is the names of the groups that are services of the policy.
+// services returns the names of the groups that are services of the policy.
 func (l *look) services() map[string]bool {
 	names := map[string]bool{}
 	for _, p := range l.Plans {
@@ -165,8 +165,8 @@ func (l *look) services() map[string]bool {
 	return names
 }
 
-// names is the group of each process. Any user can give a process the name of a unit or of a service. Such a process goes to
-// other, so that it does not count in the group of that unit or service.
+// names returns the group of each process. Any user can give a process the name of a unit or of a service. Such a process
+// goes to other, so that it does not count in the group of that unit or service.
 func (l *look) names() map[int]string {
 	taken, isUnit := l.services(), map[string]bool{}
 	units := map[int]string{}
@@ -195,11 +195,11 @@ func (l *look) names() map[int]string {
 // unitSuffix is left out of the names of groups.
 const unitSuffix = ".service"
 
-// runUnit is the names that systemd-run gives to the units that it makes (systemd: src/run/run.c).
+// runUnit matches the names that systemd-run gives to the units that it makes (systemd: src/run/run.c).
 var runUnit = regexp.MustCompile(`^run-(r[0-9a-f]+|u\d+|p\d+-i\d+)\.service$`)
 
-// unitGroup is the group of a unit: "a@" for "a@b.service"; "" for none and for transient units, whose names come and go
-// with their processes. systemd keeps the files of transient units in a folder of their own.
+// unitGroup returns the group of a unit: "a@" for "a@b.service"; "" for no unit and for transient units, whose names come and
+// go with their processes. systemd keeps the files of transient units in a folder of their own.
 func unitGroup(root proc.Root, unit string) string {
 	if unit == "" || runUnit.MatchString(unit) || root.Exists("/run/systemd/transient/"+unit) {
 		return ""
@@ -211,7 +211,8 @@ func unitGroup(root proc.Root, unit string) string {
 	return label(name)
 }
 
-// label makes a name a label value: valid UTF-8 without control characters, and not empty, because an empty label means none.
+// label converts a name to a label value: valid UTF-8 without control characters, and not empty, because Prometheus takes an
+// empty label for a missing one.
 func label(name string) string {
 	return cmp.Or(policy.Printable(strings.ToValidUTF8(name, "\uFFFD")), other)
 }

@@ -30,8 +30,8 @@ type Options struct {
 	State     string        // state file of the watch of the host
 }
 
-// GroupBys are the values of --group-by: the first is the policy's service, else the systemd unit, else the process's name;
-// the others begin further down in this list.
+// GroupBys are the values of --group-by: the first groups by the policy's service, else by systemd unit, else by the process's
+// name; the second omits the service, and the third the service and the unit.
 var GroupBys = []string{"service", "unit", "name"}
 
 // DefaultMaxGroups is the default of --max-groups.
@@ -48,7 +48,7 @@ func (o Options) Check() error {
 	return nil
 }
 
-// Family is the samples of one series name.
+// Family holds the samples of one series name.
 type Family struct {
 	Name, Help string
 	Counter    bool // else it is a gauge
@@ -62,9 +62,8 @@ type Sample struct {
 }
 
 // Look reads the host. The families are in a fixed order, their samples sorted by label; a family without samples is left
-// out. If ctx ends, processes that were not reached count as unreadable. problems are what the series cannot say: that time
-// was too short, or that the watch's counters cannot be read. The families are complete otherwise. With an error there are
-// none.
+// out. problems says what the families lack: some processes, if ctx ended before they were read (they count as unreadable),
+// or the watch's counters, if these cannot be read. If err is set, there are no families.
 func Look(ctx context.Context, o Options) (all []Family, problems []error, err error) {
 	began := time.Now()
 	var services []policy.Policy
@@ -116,7 +115,7 @@ func newLook(o Options, host inspect.Host, members []service.Member, counters ma
 	return l
 }
 
-// self is the families about arenacap itself.
+// self returns the families about arenacap itself.
 func (l *look) self(took time.Duration) []Family {
 	one := func(name, help string, value float64, labels ...string) Family {
 		return Family{Name: "arenacap_" + name, Help: help, Samples: []Sample{{labels, value}}}

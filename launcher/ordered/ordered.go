@@ -1,5 +1,6 @@
-// Package ordered is JSON whose keys have an order, as every command prints it, and are not all known when the program is
-// written: each metric of a sweep has keys of its own between those of the rest.
+// Package ordered writes JSON objects with their keys in a given order; the commands print their JSON with it. A struct would
+// not do, because some keys are known only at run time: in a sweep's output each metric's own keys stand between the fixed
+// ones.
 package ordered
 
 import (
@@ -10,7 +11,7 @@ import (
 // Object is a JSON object: keys and values in turn.
 type Object []any
 
-// MarshalJSON leaves "<" and ">" as they are: escaping them is for the encoder that it is called by.
+// MarshalJSON does not escape "<" and ">": the encoder that calls MarshalJSON does so, unless it is set not to.
 func (o Object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

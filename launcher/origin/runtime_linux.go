@@ -41,7 +41,7 @@ func beforeExec()
 func afterExec()
 
 // environment returns the environment as execve(2) passed it. Package syscall builds os.Environ from the same list.
-// TestNothingElseChanges of cmd/arenacap tests that it is unchanged.
+// TestNothingElseChanges of cmd/arenacap verifies that arenacap passes the list on to the target with only its own changes.
 //
 //go:linkname environment syscall.runtime_envs
 func environment() []string

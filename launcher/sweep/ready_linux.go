@@ -78,7 +78,8 @@ func (x *Experiment) ready(ctx context.Context, p *process, env []string) (bool,
 	return succeeded, err
 }
 
-// ask runs the command of --ready, until the server ends.
+// ask runs the command of --ready once and reports whether it succeeded. It stops the command if the server ends, timeout
+// fires or ctx ends.
 func (x *Experiment) ask(ctx context.Context, env []string, timeout <-chan time.Time, server *process) (succeeded bool, err error) {
 	q, err := shell(x.Ready, env)
 	if err != nil {

@@ -271,7 +271,8 @@ func (c *chain) behind(r reading) string {
 	return "put arenacap behind it, in front of the server"
 }
 
-// shellHint says what to add if the text is for the shell of a user who may not log in.
+// shellHint says what to add to the carrier's command line if the carrier runs the text with the login shell of a user, and
+// that shell (nologin or false) runs no commands.
 func (fs fsys) shellHint(r reading) string {
 	text, err := fs.readFile("/etc/passwd")
 	if !r.isText || r.with != "" || err != nil {

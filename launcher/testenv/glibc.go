@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// glibcs is the folder of $ARENACAP_GLIBCS, by default the one in the user's cache that .ci/matrix fills: a folder for each
-// unpacked glibc.
+// glibcs returns the folder that has a subfolder for each unpacked glibc: $ARENACAP_GLIBCS, by default the folder in the
+// user's cache that .ci/matrix fills.
 func glibcs() string {
 	root := os.Getenv("ARENACAP_GLIBCS")
 	if cache, err := os.UserCacheDir(); root == "" && err == nil {
@@ -19,7 +19,7 @@ func glibcs() string {
 	return root
 }
 
-// ARM64Loader finds the loader of a glibc for aarch64. If there is none the test is skipped, as in NewerGlibc.
+// ARM64Loader finds the loader of a glibc for aarch64. If there is none, the test is skipped, as in NewerGlibc.
 func ARM64Loader(t testing.TB) string {
 	t.Helper()
 	found, _ := filepath.Glob(filepath.Join(glibcs(), "*/arm64/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"))
@@ -29,7 +29,7 @@ func ARM64Loader(t testing.TB) string {
 	return found[0]
 }
 
-// NewerGlibc finds a glibc 2.minor or later. It returns the loader and the folder of the libraries. If there is none the test
+// NewerGlibc finds a glibc 2.minor or later. It returns its loader and the folder of its libraries. If there is none, the test
 // is skipped, even in CI, because no package of the distribution provides it.
 func NewerGlibc(t testing.TB, minor int) (loader, libraries string) {
 	t.Helper()

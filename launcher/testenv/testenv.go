@@ -17,7 +17,7 @@ import (
 func Reset() {
 	defaultSignals()
 	unix.Umask(0o022)
-	// Between fork and exec package syscall moves descriptors to higher numbers and may overwrite inherited ones there, so
+	// Between fork and exec, package syscall moves descriptors to higher numbers and may overwrite inherited ones there, so
 	// that some programs would inherit them and others would not.
 	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	// Some tests start the test binary as another user, but the linker created it under the inherited umask.
@@ -32,7 +32,8 @@ func Reset() {
 }
 
 // defaultSignals resets ignored HUP and INT to the default action in children. Go keeps these two ignored if they were
-// inherited so (os/signal, "Default behavior"). This process itself still ignores them, because nothing reads the channel.
+// inherited as ignored (os/signal, "Default behavior"). The test process itself still ignores them, because nothing reads
+// the channel.
 func defaultSignals() {
 	for _, sig := range []os.Signal{unix.SIGHUP, unix.SIGINT} {
 		if signal.Ignored(sig) {

@@ -30,7 +30,8 @@ func (w *watched) sample(now time.Duration) {
 		w.baseDue = true
 		w.member.changed()
 	}
-	// The watch of a host may find thousands of targets at once, and an inspection takes about 2 ms: it spreads them.
+	// The watch of a host may find thousands of targets at once, and an inspection takes about 2 ms, so the watch spreads
+	// the inspections over several turns.
 	if w.baseDue && (w.member == nil || w.clock()-now < max(w.cfg.Budget.Interval, leastGap)) {
 		w.baseDue, w.base = false, w.inspect()
 	}

@@ -23,7 +23,7 @@ func servicesTable(b *built, _ []string) bool { return manyServices(b, 1) }
 // manyServices prints the table and tests the bounds, for 1,000 services and for ten services among 5,000 processes. The
 // bounds of processor time are multiplied by slow (see sideBySide).
 func manyServices(b *built, slow float64) bool {
-	head("services of `arenacap watch --services`", "% of a core", "resident, MiB", "monit: % of a core", "resident, MiB", "arenacap / monit")
+	head("number of services watched by `arenacap watch --services`", "% of a core", "resident, MiB", "monit: % of a core", "resident, MiB", "arenacap / monit")
 	many := servicesRow(b, host{services: 1000})
 	few := servicesRow(b, host{services: 10, others: 4990})
 	if !*checks {

@@ -96,7 +96,7 @@ func (p *Process) Await(ctx context.Context, what string, match func(line string
 		}
 		seen += len(fresh)
 		if closed {
-			return "", fmt.Errorf("%s: the output ended without it:\n%s", what, strings.Join(p.Lines(), "\n"))
+			return "", fmt.Errorf("%s: no such line before the output ended:\n%s", what, strings.Join(p.Lines(), "\n"))
 		}
 		select {
 		case <-change:

@@ -16,7 +16,8 @@ const fontSize = 10 // points; about 13 pixels
 // scale is an axis with round numbers.
 type scale struct{ low, high, step float64 }
 
-// around covers low to high in about n steps, with a margin on both sides. It does not go below zero unless low does.
+// around returns a scale that covers low to high in about n steps, with a margin on both sides. The scale does not go below
+// zero unless low does.
 func around(low, high float64, n int) scale {
 	if high <= low {
 		high = low + max(math.Abs(low)*0.1, 1e-9)
@@ -28,7 +29,7 @@ func around(low, high float64, n int) scale {
 	return rounded(low-room, high+room, n)
 }
 
-// fromZero covers 0 to high, for bars and time.
+// fromZero returns a scale that covers 0 to high, for bars and time.
 func fromZero(high float64, n int) scale { return rounded(0, max(high, 1e-9), n) }
 
 func rounded(low, high float64, n int) scale {
@@ -43,13 +44,13 @@ func rounded(low, high float64, n int) scale {
 	return scale{math.Floor(low/step) * step, math.Ceil(high/step) * step, step}
 }
 
-// sizesFromZero is fromZero with steps that are round in binary units.
+// sizesFromZero does the same as fromZero, with steps that are round in binary units.
 func sizesFromZero(most float64, n int) scale {
 	unit := unitOf(most)
 	return fromZero(most/unit, n).times(unit)
 }
 
-// unitOf is the largest power of 1024 that is at most the size.
+// unitOf returns the largest power of 1024 that is at most the size.
 func unitOf(size float64) float64 {
 	return math.Pow(1024, math.Floor(math.Log(max(size, 1))/math.Log(1024)))
 }
@@ -58,13 +59,13 @@ func (s scale) times(unit float64) scale { return scale{s.low * unit, s.high * u
 
 func (s scale) steps() int { return int(math.Round((s.high - s.low) / s.step)) }
 
-// axis is the vertical axis of a plot.
+// axis returns the vertical axis of a plot.
 func (s scale) axis(format func(float64) string) []charts.ValueAxisOption {
 	return []charts.ValueAxisOption{{Min: charts.Ptr(s.low), Max: charts.Ptr(s.high), LabelCount: s.steps() + 1,
 		ValueFormatter: format, LabelFontStyle: charts.NewFontStyleWithSize(fontSize), RangeValuePaddingScale: charts.Ptr(0.0)}}
 }
 
-// names is a category axis that shows all labels, rotated if they do not fit side by side.
+// names returns a category axis that shows all labels, rotated if they do not fit side by side.
 func names(labels []string, c canvas) charts.CategoryAxisOption {
 	x := charts.CategoryAxisOption{Labels: labels, LabelFontStyle: charts.NewFontStyleWithSize(fontSize), BoundaryGap: charts.Ptr(true), LabelCount: len(labels)}
 	longest := 0
@@ -81,7 +82,7 @@ func names(labels []string, c canvas) charts.CategoryAxisOption {
 // a scale.
 const points = 120
 
-// numbers is the scale as a category axis.
+// numbers returns the scale as a category axis.
 func (s scale) numbers(format func(float64) string) charts.CategoryAxisOption {
 	labels := make([]string, points+1)
 	for i := range labels {
@@ -99,7 +100,7 @@ type sizeAxis struct {
 	base float64 // subtracted from each size
 }
 
-// sizesAround is an axis for sizes, logarithmic if the largest is more than twice the smallest.
+// sizesAround returns an axis for sizes, logarithmic if the largest is more than twice the smallest.
 func sizesAround(sizes []float64, n int) sizeAxis {
 	least, most := slices.Min(sizes), slices.Max(sizes)
 	if most <= 2*least {
@@ -111,12 +112,12 @@ func sizesAround(sizes []float64, n int) sizeAxis {
 	return sizeAxis{scale{low, low + step*math.Ceil((high-low)/step), step}, true, 0}
 }
 
-// sizesOver is an axis for sizes minus their common part.
+// sizesOver returns an axis for sizes minus their common part.
 func sizesOver(common uint64, most float64, n int) sizeAxis {
 	return sizeAxis{scale: sizesFromZero(most-float64(common), n), base: float64(common)}
 }
 
-// at is the position of a size on the axis, from 0 to 1.
+// at returns the position of a size on the axis, from 0 to 1.
 func (a sizeAxis) at(size uint64) float64 {
 	v := float64(size) - a.base
 	if a.log {

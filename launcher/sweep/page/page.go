@@ -49,10 +49,10 @@ func HTML(w io.Writer, r verdict.Result, about About) error {
 	return t.Execute(w, view{about, &r, pictures})
 }
 
-// Sentence is the advice, with non-breaking spaces before percent signs.
+// Sentence returns the advice, with non-breaking spaces before percent signs.
 func (v view) Sentence() string { return strings.ReplaceAll(v.Advice.Sentence, " %", "\u00a0%") }
 
-// When is the time of the first run.
+// When returns the time of the first run.
 func (v view) When() string {
 	if len(v.Runs) == 0 {
 		return ""

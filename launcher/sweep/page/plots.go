@@ -25,13 +25,13 @@ type canvas struct{ width, height int }
 
 var wide, narrow = canvas{600, 330}, canvas{350, 290}
 
-// labels is the number of labels that fit below a plot.
+// labels returns the number of labels that fit below a plot.
 func (c canvas) labels() int { return c.width / 110 }
 
 var padding = charts.NewBox(6, 12, 14, 4)
 
-// plots draws all plots that have data, in the order of the page, which shows two per row. The trade-off comes after an odd
-// number of metrics, to fill their last row, else last.
+// plots draws all plots that have data, in the order of the page, which shows two per row. If the number of metrics is odd,
+// the trade-off plot follows their plots, to fill the last row of these; otherwise it is the last plot.
 func plots(r verdict.Result) (list []plot, err error) {
 	add := func(p plot, e error) {
 		if err == nil {
@@ -84,7 +84,7 @@ type byCap struct {
 	others, advised []float64
 }
 
-// add adds a value; none is the placeholder for it in the other series.
+// add appends value to the series that o belongs to. The other series gets none, which stands for a missing value.
 func (b *byCap) add(r *verdict.Result, o verdict.Outcome, value, none float64) {
 	b.labels = append(b.labels, o.Name)
 	if o.Name == r.Advice.Cap {
@@ -133,7 +133,7 @@ func intervals(r verdict.Result, metric int) (plot, error) {
 
 func virtualPeak(o verdict.Outcome) uint64 { return o.VirtualPeak }
 
-// over is the note of a plot that subtracts a part common to all sizes.
+// over returns the note of a plot that subtracts a part common to all sizes.
 func over(common uint64) string {
 	if common == 0 {
 		return ""

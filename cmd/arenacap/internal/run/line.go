@@ -41,10 +41,10 @@ func (l Line) has(name string) bool { _, given := l.Text(name); return given }
 
 func (l Line) on(name string) bool { value, _ := l.Text(name); return value == "true" }
 
-// Voice is the verbosity that -q and --verbose select.
+// Voice returns the verbosity that -q and --verbose select.
 func (l Line) Voice() say.Voice { return say.Voice{Quiet: l.on("q"), Verbose: l.on("verbose")} }
 
-// bad is the error for an invalid value of a flag, or for a missing value with another flag in its place.
+// bad returns the error for an invalid value of a flag, or for a missing value with another flag in its place.
 func (l Line) bad(name string, err error) error {
 	if value, _ := l.Text(name); len(value) > 1 && value[0] == '-' && (value[1] < '0' || value[1] > '9') {
 		return say.Usage(l.Command, fmt.Sprintf("flag \"--%s\" needs an argument, but %q follows it; write for example --%s %s", name, value, name, exampleOf[name]))

@@ -15,7 +15,7 @@ import (
 	"arenacap/policy"
 )
 
-// ErrNoLibrary means that the plan needs a fact from the library, but lib is nil.
+// ErrNoLibrary means that the plan needs a fact that only the library gopsutil reads (see machine.Host), but lib is nil.
 var ErrNoLibrary = errors.New("a limit is a percentage of the host's memory, which was not read")
 
 // Plan resolves the plan from the policy, the flags, the machine and the inherited environment. need adds facts to look

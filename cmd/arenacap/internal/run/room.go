@@ -45,7 +45,7 @@ func NewRoom(plan policy.Plan, t *target.Target, g environ.GlibcVersion) Room {
 	return r
 }
 
-// Left is the space that is left for arenas and thread stacks.
+// Left returns the space that is left for arenas and thread stacks.
 func (r Room) Left() uint64 { return r.Limit.N - min(r.Mapped, r.Limit.N) }
 
 // Fits reports whether the worst case fits. It ignores thread stacks, because their number is unknown.

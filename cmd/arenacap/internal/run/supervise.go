@@ -18,8 +18,8 @@ import (
 	"arenacap/policy"
 )
 
-// supervises decides the mode and gives the reason. Mode auto execs, unless the watch cannot detach and would become the
-// target's child.
+// supervises reports whether arenacap starts the target as its child (yes), and why; otherwise it becomes the target by exec.
+// Mode auto chooses exec, unless there is a watch that cannot detach: after an exec it would be the target's child.
 func (l Line) supervises(plan policy.Plan) (yes bool, why string) {
 	switch mode := plan.Policy.Launch.Mode; {
 	case l.on("supervise"):
@@ -34,7 +34,7 @@ func (l Line) supervises(plan policy.Plan) (yes bool, why string) {
 	return false, ""
 }
 
-// superviseOnly refuses flags that need --supervise.
+// superviseOnly returns an error if a flag was given that needs --supervise. It is for a launch that is not supervised.
 func (l Line) superviseOnly() error {
 	for _, f := range flags {
 		if f.group == supervise && l.has(f.Name) {
@@ -70,7 +70,7 @@ func (l Line) supervise(launch launcher.Launch, v say.Voice) error {
 	return say.Ended(endStatus(e))
 }
 
-// notStarted is the error of a launch whose target never ran. It names the program as typed, not as in --argv0.
+// notStarted returns the error of a launch whose target never ran. It names the program as typed, not as in --argv0.
 func (l Line) notStarted(err error) error {
 	var start *launcher.StartError
 	if errors.As(err, &start) {
@@ -85,7 +85,7 @@ func (l Line) notStarted(err error) error {
 // statusTerminated is the status after arenacap ended the target because of its budget, as in timeout(1).
 const statusTerminated = 124
 
-// endStatus is the target's status, or 128+n if signal n ended it, as in shells.
+// endStatus returns the target's status, or 128+n if signal n ended it, as in shells.
 func endStatus(e launcher.Ending) int {
 	switch {
 	case e.Terminated:
@@ -110,7 +110,7 @@ func (l Line) parentDeath() (unix.Signal, error) {
 	return 0, l.bad("parent-death-signal", fmt.Errorf("%q is not a signal; write for example TERM, SIGTERM or 15", s))
 }
 
-// summary is the line of --summary, without unknown values.
+// summary returns the line of --summary, without unknown values.
 func summary(config watch.Config, e launcher.Ending) string {
 	parts := []string{e.Elapsed.Round(time.Millisecond).String()}
 	var o watch.Outcome

@@ -29,7 +29,7 @@ func absolute(path string) string {
 	return path
 }
 
-// WatchConfig is the configuration of a watch for a plan.
+// WatchConfig returns the configuration of a watch for a plan.
 func WatchConfig(plan policy.Plan, v say.Voice) watch.Config {
 	file := plan.Policy.File
 	if file != "" {
@@ -42,7 +42,7 @@ func WatchConfig(plan policy.Plan, v say.Voice) watch.Config {
 	}
 }
 
-// launchWatch is the configuration of a launch's watch.
+// launchWatch returns the configuration of a launch's watch.
 func launchWatch(l launcher.Launch, v say.Voice) *watch.Config {
 	config := WatchConfig(l.Plan, v)
 	config.Program, config.OnUnenforceable = absolute(l.Path), l.Plan.Policy.Launch.OnUnenforceable
