@@ -79,12 +79,20 @@ func (p *process) explain(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case (errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH)) && p.hidden():
+		return fmt.Errorf("process %d is hidden by the option hidepid of /proc; run as root: %w", p.pid, os.ErrPermission)
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ESRCH):
 		return fmt.Errorf("process %d: %w", p.pid, syscall.ESRCH)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("process %d (%q) may not be read; %s: %w", p.pid, p.stat.Name, p.remedy(), err)
 	}
 	return fmt.Errorf("process %d (%q): %w", p.pid, p.stat.Name, err)
+}
+
+// hidden reports whether the process belongs to another user and is not in /proc (proc(5), "Mount options").
+func (p *process) hidden() bool {
+	_, err := os.Stat(filepath.Join(p.root, strconv.Itoa(p.pid)))
+	return errors.Is(err, os.ErrNotExist) && syscall.Kill(p.pid, 0) == syscall.EPERM
 }
 
 // remedy says how to get access (ptrace(2), "Ptrace access mode checking"). The process's user needs the process to be
