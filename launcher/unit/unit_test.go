@@ -109,7 +109,7 @@ func TestNoName(t *testing.T) {
 		dir + "/zero.service":       "is not a regular file",
 		dir + "/fifo.service":       "is not a regular file",
 		dir + "/big.service":        "has over 1048576 bytes",
-		dir + "/x.socket":           `write "x.service"`,
+		dir + "/x.socket":           `use "x.service" instead`,
 		dir + "/x.service.d/o.conf": `is a drop-in; use "x.service" instead`,
 		"/etc/passwd":               `"/etc/passwd" is not a service's file`,
 		dir:                         "is a directory",
