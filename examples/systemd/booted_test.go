@@ -381,11 +381,11 @@ func TestBootedJournal(t *testing.T) {
 		u := newUnit(t, breaching(""), service("Type=exec", "KillMode=process", "ExecStart="+arenacap+" SERVER")).start()
 		server := u.serverPID()
 		u.ask("grow 20")
-		u.await("breach: ")
+		u.await("]: breach: ")
 		u.ends()
 		u.await("exited: ")
 		for event, priority := range map[string]string{"started": "6", "warning": "4", "breach": "3", "exited": "6"} {
-			i := slices.IndexFunc(u.journal(), func(e entry) bool { return strings.Contains(e.Message, event+": ") })
+			i := slices.IndexFunc(u.journal(), func(e entry) bool { return strings.Contains(e.Message, "]: "+event+": ") })
 			if i < 0 {
 				if event != "warning" { // both limits may be exceeded between two samples
 					t.Errorf("no %s", event)
@@ -413,7 +413,7 @@ func TestBootedJournal(t *testing.T) {
 		u := newUnit(t, breaching("scope = \"cgroup\"\n"), service("Type=forking", "PIDFile=/run/NAME.pid",
 			"ExecStart=/usr/bin/arenacap run --policy POLICY -- SERVER daemonize=/run/NAME.pid")).start()
 		u.ask("grow 20")
-		if e := u.await("breach: "); e.Priority != "3" || e.Unit != u.name {
+		if e := u.await("]: breach: "); e.Priority != "3" || e.Unit != u.name {
 			t.Errorf("%+v", e)
 		}
 		u.ends()
