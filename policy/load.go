@@ -88,6 +88,18 @@ func Services(l Lookup) (all []Policy, err error) {
 	return all, nil
 }
 
+// ResolveAll resolves the plan of each policy on one machine. An error names the service.
+func ResolveAll(all []Policy, m Machine) (plans []Plan, err error) {
+	for _, p := range all {
+		plan, err := p.Resolve(m)
+		if err != nil {
+			return nil, fmt.Errorf("service %q: %w", p.Service, err)
+		}
+		plans = append(plans, plan)
+	}
+	return plans, nil
+}
+
 // find reads the first policy file that exists; file is "" if there is none. A file named by flag or variable must
 // exist.
 func (l Lookup) find(system string) (data []byte, file string, notes []string, err error) {

@@ -59,15 +59,10 @@ func (h *host) plans() (plans []policy.Plan, err error) {
 		return nil, err
 	}
 	h.options.Machine = machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
-	for _, p := range services {
-		plan, err := p.Resolve(h.options.Machine)
-		if err != nil {
-			return nil, fmt.Errorf("service %q: %w", p.Service, err)
-		}
-		plans = append(plans, plan)
+	if plans, err = policy.ResolveAll(services, h.options.Machine); err == nil {
+		h.known = plans
 	}
-	h.known = plans
-	return plans, nil
+	return plans, err
 }
 
 // join returns the look that is under way, or begins one.

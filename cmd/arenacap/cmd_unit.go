@@ -67,7 +67,7 @@ func unitDropIn(c *cli.Context) error {
 	case c.Bool("remove"):
 		return removeDropIns(c)
 	case c.Bool("all"):
-		return badFlag(c, "all", errAll)
+		return badFlag(c, "all", errors.New("it is only for --remove"))
 	case c.NArg() != 1:
 		return say.Usage("unit", fmt.Sprintf("unit takes one NAME or FILE, not %d", c.NArg()))
 	}

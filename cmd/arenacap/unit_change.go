@@ -3,7 +3,6 @@ package main
 // What the command unit has changed: --write, --remove and the output of --json.
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -132,6 +131,3 @@ func removalWish(c *cli.Context) (operand, root string, err error) {
 	}
 	return c.Args().First(), root, nil
 }
-
-// errAll is the error for --all without --remove.
-var errAll = errors.New("it is only for --remove")

@@ -34,14 +34,7 @@ func TestStartScript(t *testing.T) {
 	podman := lab.NewPodman(t, lab.Debian)
 	testenv.Need(t, "go", "gcc")
 	dir := lab.Dir(t)
-	arenacap, err := lab.Arenacap(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := lab.CompileAuthServer(t.Context(), "../authserver/src/authserver.c", dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	arenacap, server := lab.Programs(t, dir)
 	script, err := lab.Copy("authserver.init", dir)
 	if err == nil {
 		err = os.Chmod(script, 0o755)

@@ -25,14 +25,7 @@ func images(t *testing.T) (context.Context, *lab.Podman) {
 	podman := lab.NewPodman(t)
 	testenv.Need(t, "catatonit", "gcc", "ldd", "busybox")
 	dir := lab.Dir(t)
-	server, err := lab.CompileAuthServer(t.Context(), "../authserver/src/authserver.c", dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := lab.Arenacap(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	own, server := lab.Programs(t, dir)
 	ctx := lab.Within(t, 5*time.Minute)
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {

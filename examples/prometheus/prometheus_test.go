@@ -131,14 +131,7 @@ func await(ctx context.Context, t *testing.T, address, expr string) float64 {
 func TestPrometheusScrapes(t *testing.T) {
 	testenv.Need(t, "go", "gcc", "prometheus")
 	dir := lab.Dir(t)
-	arenacap, err := lab.Arenacap(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := lab.CompileAuthServer(t.Context(), "../authserver/src/authserver.c", dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	arenacap, server := lab.Programs(t, dir)
 	policy := filepath.Join(dir, "policy.toml")
 	text := fmt.Sprintf("[service.auth]\nmatch.exe = %q\nbudget = {virtual = \"64GiB\", arenas = \"8GiB\"}\n", server)
 	if err := os.WriteFile(policy, []byte(text), 0o644); err != nil {

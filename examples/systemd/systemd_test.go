@@ -20,14 +20,7 @@ func install(t *testing.T) (ctx context.Context, dir, unit string) {
 	t.Helper()
 	testenv.Need(t, "go", "gcc")
 	dir = lab.Dir(t)
-	arenacap, err := lab.Arenacap(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := lab.CompileAuthServer(t.Context(), "../authserver/src/authserver.c", dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	arenacap, server := lab.Programs(t, dir)
 	file, err := lab.Copy("policy.toml", dir)
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -84,8 +83,7 @@ func (r *Removal) all() []string {
 
 func (r *Removal) addOwn(name string) error {
 	for _, dir := range r.finder.dirs {
-		files, _ := filepath.Glob(escapeGlob(r.finder.at(path.Join(dir, name+".d"))) + "/*.conf")
-		for _, file := range files {
+		for _, file := range confFiles(r.finder.at(path.Join(dir, name+".d"))) {
 			text, err := os.ReadFile(file)
 			switch {
 			case errors.Is(err, fs.ErrPermission):
@@ -101,16 +99,22 @@ func (r *Removal) addOwn(name string) error {
 	return nil
 }
 
+// confFiles returns the drop-ins in a directory; none if it cannot be read.
+func confFiles(dir string) (files []string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".conf") {
+			files = append(files, path.Join(dir, e.Name()))
+		}
+	}
+	return files
+}
+
 // same reports whether two paths are one file.
 func same(a, b string) bool {
 	first, err1 := os.Stat(a)
 	second, err2 := os.Stat(b)
 	return err1 == nil && err2 == nil && os.SameFile(first, second)
-}
-
-// escapeGlob escapes what filepath.Glob interprets. A unit's name may contain a backslash.
-func escapeGlob(p string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(p)
 }
 
 func (r *Removal) addByHand(u Unit) {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 )
 
 // AuthServer is a running examples/authserver and a connection to it.
@@ -25,6 +26,19 @@ type Report struct {
 	Glibc                   string
 	Threads, Logins, Arenas int
 	Virtual, Resident       uint64 // bytes
+}
+
+// Programs builds arenacap and the authserver in dir, for a test of an example that starts one behind the other.
+func Programs(t testing.TB, dir string) (arenacap, server string) {
+	t.Helper()
+	arenacap, err := Arenacap(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if server, err = CompileAuthServer(t.Context(), "../authserver/src/authserver.c", dir); err != nil {
+		t.Fatal(err)
+	}
+	return arenacap, server
 }
 
 // CompileAuthServer compiles the source into the folder and returns the program's path.

@@ -4,7 +4,6 @@ package run
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"arenacap/cmd/arenacap/internal/say"
@@ -65,18 +64,12 @@ func (l Line) Services(lib machine.Host) (plans []policy.Plan, err error) {
 	if err != nil {
 		return nil, err
 	}
-	found := machine.Find("/", machine.Cores|machine.Memory, lib)
-	for _, p := range policies {
-		if err := l.apply(&p); err != nil {
+	for i := range policies {
+		if err := l.apply(&policies[i]); err != nil {
 			return nil, err
 		}
-		plan, err := p.Resolve(found)
-		if err != nil {
-			return nil, fmt.Errorf("service %q: %w", p.Service, err)
-		}
-		plans = append(plans, plan)
 	}
-	return plans, nil
+	return policy.ResolveAll(policies, machine.Find("/", machine.Cores|machine.Memory, lib))
 }
 
 // Policy reads the policy for this line, without the flags that override it.
