@@ -168,7 +168,7 @@ func TestPolicyWithoutInitContainers(t *testing.T) {
 	}
 }
 
-// TestPolicyRefuses: a pod whose label is no cap is not created, and the message names the policy.
+// TestPolicyRefuses: the policy rejects a pod whose label is not a valid cap, and the message names the policy.
 func TestPolicyRefuses(t *testing.T) {
 	p := plugin(t, policy(t)...)
 	for _, label := range []string{"percore", "4x", "-1", "1.5"} {
