@@ -72,13 +72,14 @@ func (p *planner) text(place string) string {
 func (p *planner) keep(line func(string, ...any), section string) {
 	in := "Service"
 	for _, s := range p.u.kept {
-		if section == "" && s.section != in {
+		if (s.section == "Service") != (section == "Service") {
+			continue
+		}
+		if s.section != in {
 			in = s.section
 			line("[%s]", in)
 		}
-		if s.section == section || section == "" && s.section != "Service" {
-			line("%s", closed(s.key+"="+s.value))
-		}
+		line("%s", closed(s.key+"="+s.value))
 	}
 }
 

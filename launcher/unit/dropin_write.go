@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 )
 
 // Write writes the drop-in and removes the drop-ins of arenacap that it replaces. The file is replaced atomically. It is an
@@ -17,7 +18,7 @@ func (d DropIn) Write() (changed bool, err error) {
 	if err := replaceable(d.Place); err != nil {
 		return false, err
 	}
-	if before, err := os.ReadFile(d.Place); err == nil && string(before) == d.Text && len(d.Older) == 0 {
+	if before, err := os.ReadFile(d.Place); err == nil && withoutMaker(string(before)) == withoutMaker(d.Text) && len(d.Older) == 0 {
 		return false, nil
 	}
 	err = d.replace()
@@ -30,6 +31,14 @@ func (d DropIn) Write() (changed bool, err error) {
 		return false, fmt.Errorf("%w; run this again as root", err)
 	}
 	return err == nil, err
+}
+
+// withoutMaker removes the second line, the command that made the drop-in: "-q" or another spelling of the root is no
+// change for which a service has to be restarted.
+func withoutMaker(text string) string {
+	first, rest, _ := strings.Cut(text, "\n")
+	_, rest, _ = strings.Cut(rest, "\n")
+	return first + rest
 }
 
 // replaceable returns an error unless the file does not exist, was made by arenacap or is empty. A shell leaves an empty

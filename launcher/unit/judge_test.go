@@ -86,6 +86,8 @@ func TestWhatCannotBeDone(t *testing.T) {
 		"a carrier that loses it":         {situation{found: Found{Programs: []Program{{Target: lost}}}}, "the cap cannot arrive, because sudo clears the environment; put arenacap behind it; there is no budget either"},
 		"a start that is forbidden":       {situation{policy: budget + "[launch]\non_unenforceable = \"refuse\"", found: Found{Programs: []Program{{Target: jemalloc}}}}, "would forbid the start"},
 		"nothing to do by the policy":     {situation{policy: "[arenas]\ncap = \"off\""}, "arenacap would do nothing"},
+		"two commands":                    {situation{unit: "ExecStart=/bin/x\nExecStart=/bin/y"}, "it has 2 commands in ExecStart=, which systemd starts only with Type=oneshot"},
+		"two commands, one is cleared":    {situation{unit: "ExecStart=/bin/x\nExecStart=\nExecStart=/bin/y"}, ""},
 		"argv0 of several words":          {situation{unit: "ExecStart=@/bin/x $NAME a"}, "write ${NAME}"},
 		"the user's shell":                {situation{unit: "ExecStart=|"}, "write the shell's path"},
 		"home is hidden":                  {situation{unit: "ProtectHome=tmpfs", found: at("/home/a/arenacap")}, "ProtectHome=tmpfs hides /home/a/arenacap"},

@@ -6,8 +6,11 @@ import (
 	"strings"
 )
 
-// judgeType notes what does not work with the service's Type=.
+// judgeType checks what does not work with the service's Type=.
 func (p *planner) judgeType() {
+	if n := len(p.u.commands); n > 1 && p.u.last("Type") != "oneshot" {
+		p.refuse("it has %d commands in ExecStart=, which systemd starts only with Type=oneshot; leave one, or write Type=oneshot", n)
+	}
 	switch why := p.notifying(); {
 	case p.u.last("Type") == "forking":
 		if p.watched() {

@@ -4,6 +4,7 @@ package unit
 // current packages that .ci/upstream unpacks.
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,6 +44,56 @@ func TestUnitsInFiles(t *testing.T) {
 			t.Errorf("%s: the drop-in is\n%s\nwant\n%s", name, got, want)
 		}
 	}
+}
+
+// Writing twice changes something once, also after a person's line or a later drop-in of somebody else, whatever flags that
+// change nothing, such as -q, the second request has.
+func TestWriteTwice(t *testing.T) {
+	root := t.TempDir()
+	lib := filepath.Join(root, "usr/lib/systemd/system")
+	if err := os.CopyFS(lib, os.DirFS(unitsDir)); err != nil {
+		t.Fatal(err)
+	}
+	for name := range wanted(t) {
+		settle := func() {
+			t.Helper()
+			for i, want := range []bool{true, false} {
+				d := planBelow(t, root, name, "arenacap unit "+strings.Repeat("-q ", i)+name)
+				if changed, err := d.Write(); err != nil || changed != want {
+					t.Errorf("%s, request %d: changed is %t, %v", name, i+1, changed, err)
+				}
+			}
+		}
+		settle()
+		file, err := os.OpenFile(planBelow(t, root, name, "").Place, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = file.WriteString("[Unit]\nDescription=by a person\n[Service]\nNice=3\n")
+		if err := errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+		write(t, root, map[string]string{"etc/systemd/system/" + name + ".d/override.conf": "[Service]\nExecStart=\nExecStart=/bin/other\n"})
+		settle()
+		text, err := os.ReadFile(planBelow(t, root, name, "").Place)
+		if err != nil || !strings.Contains(string(text), "\nNice=3\n") || !strings.Contains(string(text), "\nDescription=by a person\n") {
+			t.Errorf("%s: the person's lines are lost: %v\n%s", name, err, text)
+		}
+	}
+}
+
+func planBelow(t *testing.T, root, name, command string) DropIn {
+	t.Helper()
+	u, err := Load(root, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Plan(u, Wish{Root: root, Command: command, Plan: anyPlan()}, Found{own: ownAt(ownPath, 64)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func withoutComments(text string) string {
