@@ -117,7 +117,13 @@ func same(a, b string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(first, second)
 }
 
+// ownUnits are arenacap's own services, which start no server through it.
+var ownUnits = []string{"arenacap-watch.service", "arenacap-exporter.service"}
+
 func (r *Removal) addByHand(u Unit) {
+	if slices.Contains(ownUnits, u.Name) {
+		return
+	}
 	for _, c := range u.commands {
 		if place := c.from.place(); c.inFront() && !slices.Contains(r.ByHand, place) {
 			r.ByHand = append(r.ByHand, place)
