@@ -197,9 +197,6 @@ func (f *Finder) noteWatch(pid int, name string) {
 	}
 }
 
-// IsWatch reports whether a process is still the watch of a launch.
-func (f *Finder) IsWatch(pid int) bool { return f.watches[pid] != 0 && f.watchedBy(pid) != 0 }
-
 // Fits reads a process again and reports whether it is still the same process and belongs to the same service.
 func (f *Finder) Fits(found Process) bool {
 	p, err := f.read(found.PID)

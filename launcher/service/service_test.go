@@ -336,9 +336,9 @@ func TestFits(t *testing.T) {
 	}
 }
 
-// The watch of a launch is known by its name where the user is root or the target's own.
+// The watch of a launch is known by its name where the user is root or the target's own, and the program is arenacap.
 func TestWatches(t *testing.T) {
-	watch := fakeProcess{name: watchComm, cmdline: watchName + "50\x00"}
+	watch := fakeProcess{name: watchComm, cmdline: watchName + "50\x00", exe: "/proc/self/exe"}
 	for name, test := range map[string]struct {
 		change func(*fakeProcess)
 		want   int
@@ -352,6 +352,8 @@ func TestWatches(t *testing.T) {
 		"only the arguments": {func(p *fakeProcess) { p.name = "sh" }, 0},
 		"of no number":       {func(p *fakeProcess) { p.cmdline = watchName + "x\x00" }, 0},
 		"of another process": {func(p *fakeProcess) { p.cmdline = watchName + "51\x00" }, 0},
+		"another program":    {func(p *fakeProcess) { p.exe = "/bin/sh" }, 0},
+		"an unreadable exe":  {func(p *fakeProcess) { p.exe = "" }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
@@ -361,12 +363,15 @@ func TestWatches(t *testing.T) {
 			test.change(&w)
 			f.process(60, w)
 			finder := f.finder(policy.Match{})
-			got := look(t, finder, time.Hour)
+			members := "50:0 60:0 " // a process that is no watch belongs to the service
+			if test.want != 0 {
+				members = "50:0 "
+			}
+			if got := look(t, finder, time.Hour); got != members && w.state != "Z" {
+				t.Errorf("the members are %q, want %q", got, members)
+			}
 			if watches, err := Watches(f.root); err != nil || watches[50] != test.want || finder.WatchOf(50) != test.want {
 				t.Errorf("%v and %d, %v; want %d", watches, finder.WatchOf(50), err, test.want)
-			}
-			if want := test.want != 0; finder.IsWatch(60) != want || want && got != "50:0 " {
-				t.Errorf("it is a watch: %t, and the members are %q", !want, got)
 			}
 			f.end(60)
 			if finder.WatchOf(50) != 0 {
@@ -376,18 +381,20 @@ func TestWatches(t *testing.T) {
 	}
 }
 
-// A supervisor's watch is known by the name of a thread of the target's parent, under the same rule for its user.
+// A supervisor's watch is known by the name of a thread of the target's parent, under the same rules.
 func TestSupervisors(t *testing.T) {
+	const ours = "/proc/self/exe"
 	for name, test := range map[string]struct {
 		thread     string
 		supervisor fakeProcess
 		want       int
 	}{
-		"root's":                        {watchComm, fakeProcess{name: "arenacap"}, 1},
-		"the target's user":             {watchComm, fakeProcess{name: "arenacap", real: 115, effective: 115}, 1},
-		"another user's":                {watchComm, fakeProcess{name: "arenacap", real: 1000, effective: 1000}, 0},
-		"without a watch":               {"arenacap", fakeProcess{name: "arenacap"}, 0},
-		"a watch's own, of its command": {watchComm, fakeProcess{name: watchComm}, 0},
+		"root's":                        {watchComm, fakeProcess{name: "arenacap", exe: ours}, 1},
+		"the target's user":             {watchComm, fakeProcess{name: "arenacap", exe: ours, real: 115, effective: 115}, 1},
+		"another user's":                {watchComm, fakeProcess{name: "arenacap", exe: ours, real: 1000, effective: 1000}, 0},
+		"another program":               {watchComm, fakeProcess{name: "arenacap", exe: "/bin/sh", real: 115, effective: 115}, 0},
+		"without a watch":               {"arenacap", fakeProcess{name: "arenacap", exe: ours}, 0},
+		"a watch's own, of its command": {watchComm, fakeProcess{name: watchComm, exe: ours}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)

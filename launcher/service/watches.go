@@ -1,14 +1,19 @@
 package service
 
 // Finding the watches of launches: a process with the name "arenacap: watch PID" or, with --supervise, a thread of the
-// target's parent with the name "arenacap: watch".
+// target's parent with the name "arenacap: watch". A process can give itself any name, so it must also run arenacap.
 
 import (
+	"bytes"
+	"debug/elf"
 	"errors"
 	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/proc"
 )
@@ -36,8 +41,7 @@ func Watches(root proc.Root) (watches map[int]int, err error) {
 }
 
 // watchedBy returns the PID of the target that the watch pid names in its command line; 0 if the process pid is not a watch,
-// or if its target has ended. Any process can give itself the name of a watch, so watchedBy accepts only a process that runs
-// as root or as the user of the target.
+// or if its target has ended. It accepts only a process that runs arenacap, as root or as the user of the target.
 func watchedBy(root proc.Root, buffer *[]byte, pid int) (target int) {
 	p, err := readProcess(root, buffer, pid)
 	if err != nil || p.Ended() || p.Name != watchComm {
@@ -55,15 +59,60 @@ func watchedBy(root proc.Root, buffer *[]byte, pid int) (target int) {
 	return target
 }
 
-// mayWatch reports whether a process runs as root or as the user of the target.
+// mayWatch reports whether a process runs arenacap, as root or as the user of the target.
 func (p *process) mayWatch(target *process) bool {
 	own, known := p.users()
 	of, alive := target.users()
-	return known && alive && (own == (proc.Users{}) || own == of)
+	return known && alive && (own == (proc.Users{}) || own == of) && p.runsArenacap()
 }
 
-// SupervisorOf returns the PID of the process that supervises and watches the target; 0: none. It accepts the same users as
-// watchedBy.
+// RunsArenacap reports whether the program of a process is arenacap.
+func RunsArenacap(root proc.Root, pid int) bool { return newProcess(root, nil, pid).runsArenacap() }
+
+// runsArenacap reports whether the program of a process is arenacap: the file that this process runs, or another build, such
+// as the one before an upgrade (/proc/PID/exe leads to a removed file too) or a copy in a container. Another build must
+// belong to root or to this process's user, and nobody else may write it: any user can compile a program that says it is
+// arenacap. If the file cannot be read, the answer is no.
+//
+// Known limits: with ptrace(2) a user can execute other code in a process that runs arenacap. Linux before 4.11 has no
+// statx(2), so the answer is always no.
+func (p *process) runsArenacap() bool {
+	path := string(p.root) + p.folder + "/exe"
+	own, err1 := status("/proc/self/exe")
+	file, err2 := status(path)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	if file.Ino == own.Ino && file.Dev_major == own.Dev_major && file.Dev_minor == own.Dev_minor {
+		return true
+	}
+	return (file.Uid == 0 || file.Uid == uint32(os.Geteuid())) && file.Mode&0o022 == 0 && isArenacap(path)
+}
+
+// status is stat(2), but does not ask a file server, which may not answer.
+func status(path string) (s unix.Statx_t, err error) {
+	err = unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS, &s)
+	return s, err
+}
+
+// isArenacap reports whether Go built a program from arenacap's main package (runtime/debug.BuildInfo, "path"). Package
+// debug/buildinfo would enlarge arenacap by 5 %.
+func isArenacap(path string) bool {
+	file, err := elf.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	section := file.Section(".go.buildinfo")
+	if section == nil {
+		return false
+	}
+	info, err := section.Data()
+	return err == nil && bytes.Contains(info, []byte("path\tarenacap/cmd/arenacap\n"))
+}
+
+// SupervisorOf returns the PID of the process that supervises and watches the target; 0: none. It must run arenacap, as root
+// or as the user of the target.
 func SupervisorOf(root proc.Root, target int) int {
 	buffer := new([]byte)
 	of, err := readProcess(root, buffer, target)

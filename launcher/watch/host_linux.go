@@ -12,7 +12,6 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +78,7 @@ type host struct {
 	manager  manager.Socket
 	pet      time.Duration // time of the next message to the manager's watchdog; never: no watchdog
 	petEvery time.Duration
-	program  string // arenacap's own path: processes that run it belong to no service
+	isOurs   func(pid int) bool // whether a process runs arenacap: then it belongs to no service
 }
 
 func newHost(o Host) (h *host, err error) {
@@ -102,8 +101,8 @@ func newHost(o Host) (h *host, err error) {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
 	h.findManager()
-	h.program, err = os.Executable()
-	return h, err
+	h.isOurs = func(pid int) bool { return service.RunsArenacap(proc.Here, pid) }
+	return h, nil
 }
 
 // mostTargets is the number of targets for which RLIMIT_NOFILE is raised.
@@ -501,11 +500,6 @@ func (m *member) changed() {
 
 // isOurs reports whether a process belongs to arenacap.
 func (m *member) isOurs(pid int) bool { return m != nil && m.host.isOurs(pid) }
-
-func (h *host) isOurs(pid int) bool {
-	path, err := os.Readlink(fmt.Sprintf("%s/%d/exe", procRoot, pid))
-	return h.finder.IsWatch(pid) || err == nil && strings.TrimSuffix(path, " (deleted)") == h.program
-}
 
 // fits reports whether the target still belongs to its service. After the target's end it is true: the remaining processes
 // are held by pidfd and need no match.

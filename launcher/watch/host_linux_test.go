@@ -48,7 +48,8 @@ func watchHost(t *testing.T, dir string, adjust func(*host), services ...Service
 	h, err := newHost(Host{State: dir + "/watch.json", Say: s.say, Lookup: os.LookupEnv,
 		Reload: s.given})
 	must(t, err)
-	h.probes, h.program, h.cfg.Budget.Interval = noProbes, "", 2*time.Millisecond
+	h.probes, h.cfg.Budget.Interval = noProbes, 2*time.Millisecond
+	h.isOurs = func(int) bool { return false } // the test's children run the same program as the watch
 	h.logs["stderr"] = &eventLog{fd: 2, write: s.hear}
 	if adjust != nil {
 		adjust(h)
@@ -417,7 +418,7 @@ func TestLeftToItsOwnWatch(t *testing.T) {
 	c.ask(t, "map 2199023255552", "ok")
 	service := byName("server", name, "virtual=1099511627776")
 	service.Config.Budget.Action, service.Config.Budget.Grace = "terminate", 50*time.Millisecond
-	own := startNamedAsWatch(t, c.pid())
+	own := titledAsWatch(t, "/proc/self/exe", c.pid()).pid() // the program that watches, as arenacap does
 	s := watchHost(t, t.TempDir(), nil, service)
 	s.of(c.pid(), "started")
 	s.of(c.pid(), "breach virtual")
@@ -430,17 +431,17 @@ func TestLeftToItsOwnWatch(t *testing.T) {
 	}
 }
 
-// startNamedAsWatch is a process with the name of a watch of another one.
-func startNamedAsWatch(t *testing.T, of int) (pid int) {
+// titledAsWatch starts a program, a copy of this test, with the name of a watch of another process.
+func titledAsWatch(t *testing.T, program string, of int) *child {
 	t.Helper()
-	c := &child{cmd: exec.Command("/proc/self/exe")}
+	c := &child{cmd: exec.Command(program)}
 	c.cmd.Args, c.cmd.Env = []string{ProcessName + strconv.Itoa(of)}, []string{childVariable + "=1"}
 	c.start()
 	t.Cleanup(func() {
 		_ = c.in.Close()
 		_ = c.cmd.Wait()
 	})
-	return c.rename(t, strings.TrimSpace(ProcessName)).pid()
+	return c.rename(t, strings.TrimSpace(ProcessName))
 }
 
 // After `grace` SIGKILL goes to those that got the SIGTERM and to their children, not to a new start in the same group.

@@ -79,6 +79,26 @@ func TestAnotherUsersProcessTitledAsItsWatch(t *testing.T) {
 	}
 }
 
+// A process of the service's own user that titles itself as a watch but runs another program than arenacap belongs to its
+// service, and does not delay the action on the process that it names.
+func TestItsOwnUsersProcessTitledAsAWatch(t *testing.T) {
+	program := t.TempDir() + "/server"
+	must(t, exec.Command("cp", mustLink(t, os.Getpid()), program).Run())
+	service := terminating("")
+	service.Policy.Match.Exe = program
+	s := watchHost(t, t.TempDir(), nil, service)
+	server := titledAsWatch(t, program, os.Getpid())
+	s.of(server.pid(), "started")
+	claimant := titledAsWatch(t, program, server.pid())
+	s.of(claimant.pid(), "started")
+	for _, c := range []*child{server, claimant} {
+		c.ask(t, overTheLimit, "ok")
+		for _, event := range []string{"breach virtual", "action virtual terminate SIGTERM", "exited"} {
+			s.of(c.pid(), event)
+		}
+	}
+}
+
 // A control group that vanishes: its process goes on in another one, and later the group is made anew for a new start.
 func TestTheControlGroupVanishes(t *testing.T) {
 	group, other := makeGroup(t), makeGroup(t)
