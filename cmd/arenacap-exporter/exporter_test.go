@@ -29,6 +29,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
 	"arenacap/launcher/metrics"
 	"arenacap/launcher/testenv"
 )
@@ -404,5 +406,34 @@ func TestWrongUse(t *testing.T) {
 		if got := fmt.Sprint(status, " ", out.String()+errs.String()); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %s, want %s", line, got, want)
 		}
+	}
+}
+
+// TestManual holds that the page has every flag with its default, and no other.
+func TestManual(t *testing.T) {
+	text, err := os.ReadFile("arenacap-exporter.8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, options, _ := strings.Cut(strings.ReplaceAll(string(text), `\-`, "-"), "\n.Sh OPTIONS\n")
+	options, _, _ = strings.Cut(options, "\n.Sh ")
+	documented := map[string]string{}
+	for _, item := range strings.Split(options, "\n.It Fl -")[1:] {
+		head, body, _ := strings.Cut(item, "\n")
+		documented[strings.Fields(head)[0]] = body
+	}
+	app := newApp(io.Discard, io.Discard)
+	app.Setup()
+	for _, f := range app.VisibleFlags() {
+		flag, name := f.(cli.DocGenerationFlag), f.Names()[0]
+		body, ok := documented[name]
+		value := strings.Trim(flag.GetValue(), `"`)
+		if !ok || flag.TakesValue() && value != "" && !strings.Contains(body, "The default is "+value+".") {
+			t.Errorf("--%s, with the default %q, is in the page with %q", name, value, body)
+		}
+		delete(documented, name)
+	}
+	if len(documented) > 0 {
+		t.Errorf("the page has flags that do not exist: %q", documented)
 	}
 }

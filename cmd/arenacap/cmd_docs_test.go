@@ -33,7 +33,7 @@ func TestManPages(t *testing.T) {
 	app := newApp()
 	app.Setup()
 	pages := map[string]string{"arenacap.1": docsOf(t, "man")}
-	for _, file := range []string{"../../policy/arenacap.toml.5", "../../launcher/watch/arenacap-events.7"} {
+	for _, file := range []string{"../../policy/arenacap.toml.5", "../../launcher/watch/arenacap-events.7", "../arenacap-exporter/arenacap-exporter.8"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

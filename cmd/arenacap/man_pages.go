@@ -8,6 +8,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -33,6 +34,7 @@ func manPage(app *cli.App, c *cli.Command) string {
 	m.line(".Sh DESCRIPTION")
 	m.text(text)
 	if c == nil {
+		m.line(".Pp\nThis is version %s.", version.Number)
 		m.commands(app)
 	}
 	m.line(".Sh OPTIONS")
@@ -126,7 +128,7 @@ func (m *roff) seeAlso(app *cli.App, c *cli.Command) {
 	if c != nil {
 		pages = append([]string{app.Name + " 1"}, pages...)
 	} else {
-		pages = append([]string{"env 1", "malloc_info 3", "mallopt 3"}, pages...)
+		pages = slices.Concat([]string{"env 1", "malloc_info 3", "mallopt 3"}, pages, []string{"arenacap-exporter 8"})
 	}
 	for i, p := range pages {
 		m.line(".Xr %s%s", p, map[bool]string{true: " ,"}[i < len(pages)-1])

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -256,5 +258,32 @@ func TestUsageOfEveryMetric(t *testing.T) {
 		if _, known := u.of(metric); !known {
 			t.Errorf("usage knows no %q", metric)
 		}
+	}
+}
+
+// TestManual holds that arenacap-exporter(8) has every series, and no other.
+func TestManual(t *testing.T) {
+	text, err := os.ReadFile("../../cmd/arenacap-exporter/arenacap-exporter.8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented, want []string
+	for _, item := range regexp.MustCompile(`(?m)^\.It Ic (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		documented = append(documented, strings.Split(item[1], " , ")...)
+	}
+	l := newTest(t, Options{GroupBy: "service", MaxGroups: 5, Plans: []policy.Plan{planOf("s", "process", policy.Limit{Metric: "resident", Bytes: 1})}},
+		[]inspect.Row{row(1, 9, inspect.Cap{})}, member(1, 0, "s.service", "a"))
+	l.write(t, "/proc/1/statm", "0 0 0 0 0 0 0\n")
+	l.counters = map[string]watch.Counters{"s": {}}
+	for _, f := range slices.Concat(l.budgets(), l.self(0)) {
+		want = append(want, f.Name)
+	}
+	for _, f := range groupFamilies {
+		want = append(want, "arenacap_"+f.name)
+	}
+	slices.Sort(documented)
+	slices.Sort(want)
+	if !slices.Equal(documented, want) {
+		t.Errorf("the page has %q, the code %q", documented, want)
 	}
 }
