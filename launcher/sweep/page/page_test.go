@@ -2,7 +2,6 @@ package page
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"encoding/xml"
@@ -17,7 +16,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -290,24 +288,8 @@ type browser struct {
 
 func (b browser) run(t *testing.T, args ...string) []byte {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	flags := []string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir=" + b.profile, fmt.Sprintf("--window-size=%d,2400", b.width)}
-	if b.dark {
-		flags = append(flags, "--blink-settings=preferredColorScheme=0")
-	} else {
-		flags = append(flags, "--blink-settings=preferredColorScheme=1")
-	}
-	cmd := exec.CommandContext(ctx, "chromium", append(flags, args...)...)
-	cmd.WaitDelay = 10 * time.Second // its child processes may keep the output open
-	var problems bytes.Buffer
-	cmd.Stderr = &problems
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("chromium: %v\n%s", err, problems.Bytes())
-	}
-	return out
+	scheme := map[bool]int{true: 0, false: 1}[b.dark]
+	return testenv.Chromium(t, b.profile, append([]string{fmt.Sprintf("--blink-settings=preferredColorScheme=%d", scheme), fmt.Sprintf("--window-size=%d,2400", b.width)}, args...)...)
 }
 
 func (b browser) probe(t *testing.T, file string) (s seen) {
