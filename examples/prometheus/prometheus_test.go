@@ -1,4 +1,5 @@
-// Package prometheus_test checks the example's alerts, and compares what a real Prometheus has scraped with arenacap inspect.
+// Package prometheus_test checks the example's alerts and its dashboard, and compares what a real Prometheus has scraped with
+// arenacap inspect. This file has the scenario and the values, dashboard_test.go the dashboard.
 package prometheus_test
 
 import (
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,13 +39,13 @@ func TestAlerts(t *testing.T) {
 var listening = regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`)
 
 // startExporter starts the exporter on a free port and returns its address.
-func startExporter(ctx context.Context, t *testing.T, dir, policy string) string {
+func startExporter(ctx context.Context, t *testing.T, dir string, flags ...string) string {
 	t.Helper()
 	path := filepath.Join(dir, "arenacap-exporter")
 	if out, err := exec.Command("go", "run", "-exec", "cp", "arenacap/cmd/arenacap-exporter", path).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	p, err := lab.Start(exec.CommandContext(ctx, path, "--policy", policy, "--web.listen-address", "127.0.0.1:0"), nil)
+	p, err := lab.Start(exec.CommandContext(ctx, path, append(flags, "--web.listen-address", "127.0.0.1:0")...), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,53 +94,87 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// query asks Prometheus for the value of an expression that has one sample; ok is false if it has none.
-func query(t *testing.T, address, expr string) (value float64, ok bool) {
+// ask gets the data of an API of Prometheus.
+func ask(t *testing.T, address, api string, parameters url.Values, data any) {
 	t.Helper()
-	response, err := http.Get("http://" + address + "/api/v1/query?query=" + url.QueryEscape(expr))
+	response, err := http.Get("http://" + address + "/api/v1/" + api + "?" + parameters.Encode())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
 	var answer struct {
 		Status, Error string
-		Data          struct{ Result []struct{ Value [2]any } }
+		Data          json.RawMessage
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Status != "success" {
-		t.Fatalf("%s: %v %s", expr, err, answer.Error)
+		t.Fatalf("%s %v: %v %s", api, parameters, err, answer.Error)
 	}
-	if len(answer.Data.Result) != 1 {
-		return 0, false
+	if err := json.Unmarshal(answer.Data, data); err != nil {
+		t.Fatal(err)
 	}
-	value, err = strconv.ParseFloat(answer.Data.Result[0].Value[1].(string), 64)
-	return value, err == nil
 }
 
-// await repeats a query until it has a value: Prometheus scrapes every 3 s.
-func await(ctx context.Context, t *testing.T, address, expr string) float64 {
+// query asks Prometheus for the values of an expression.
+func query(t *testing.T, address, expr string) (values []float64) {
+	t.Helper()
+	var data struct{ Result []struct{ Value [2]any } }
+	ask(t, address, "query", url.Values{"query": {expr}}, &data)
+	for _, r := range data.Result {
+		value, err := strconv.ParseFloat(r.Value[1].(string), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, value)
+	}
+	return values
+}
+
+// await repeats a query until it has values, because Prometheus scrapes every 3 s. It returns nil if ctx ends first.
+func await(ctx context.Context, t *testing.T, address, expr string) []float64 {
 	t.Helper()
 	for ctx.Err() == nil {
-		if value, ok := query(t, address, expr); ok {
-			return value
+		if values := query(t, address, expr); len(values) > 0 {
+			return values
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	t.Fatalf("%s: no value", expr)
-	return 0
+	return nil
 }
 
-// Prometheus has the values that inspect and malloc_info(3) have for a server that stands still.
-func TestPrometheusScrapes(t *testing.T) {
+// A server that stands still, the watch of its budgets, the exporter and Prometheus.
+func TestPrometheus(t *testing.T) {
 	testenv.Need(t, "go", "gcc", "prometheus")
 	dir := lab.Dir(t)
 	arenacap, server := lab.Programs(t, dir)
-	policy := filepath.Join(dir, "policy.toml")
-	text := fmt.Sprintf("[service.auth]\nmatch.exe = %q\nbudget = {virtual = \"64GiB\", arenas = \"8GiB\"}\n", server)
+	policy, state := filepath.Join(dir, "policy.toml"), filepath.Join(dir, "watch.json")
+	text := fmt.Sprintf(`log.format = "json"
+[service.auth]
+match.exe = %q
+budget = {virtual = "64GiB", arenas = "8GiB", growth = "64GiB", resident = "1MiB", settle = "0s", interval = "100ms"}
+`, server)
 	if err := os.WriteFile(policy, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	ctx := lab.Within(t, 3*time.Minute)
-	a, err := lab.StartAuthServer(ctx, server, nil, "MALLOC_ARENA_MAX=3")
+	ctx := lab.Within(t, 4*time.Minute)
+	a := startServer(ctx, t, server)
+	watch, err := lab.Start(exec.CommandContext(ctx, arenacap, "watch", "--services", "--policy", policy, "--state", state), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(watch.Kill)
+	if _, err := watch.AwaitEvent(ctx, "breach", "resident"); err != nil {
+		t.Fatal(err)
+	}
+	prometheus := startPrometheus(ctx, t, dir, startExporter(ctx, t, dir, "--policy", policy, "--state", state))
+	t.Run("values", func(t *testing.T) { testValues(ctx, t, prometheus, arenacap, a) })
+	t.Run("dashboard", func(t *testing.T) { testQueries(ctx, t, prometheus) })
+	t.Run("browser", func(t *testing.T) { testGraphs(ctx, t, prometheus) })
+}
+
+// startServer starts the server of the scenario with a cap, and 8 sessions in its arenas.
+func startServer(ctx context.Context, t *testing.T, program string) *lab.AuthServer {
+	t.Helper()
+	a, err := lab.StartAuthServer(ctx, program, nil, "MALLOC_ARENA_MAX=3")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,11 +184,15 @@ func TestPrometheusScrapes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return a
+}
+
+// Prometheus has the values that inspect and malloc_info(3) have.
+func testValues(ctx context.Context, t *testing.T, prometheus, arenacap string, a *lab.AuthServer) {
 	report, err := a.Report()
 	if err != nil {
 		t.Fatal(err)
 	}
-	prometheus := startPrometheus(ctx, t, dir, startExporter(ctx, t, dir, policy))
 	out, err := exec.CommandContext(ctx, arenacap, "inspect", "--json", strconv.Itoa(a.Pid)).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -165,6 +205,7 @@ func TestPrometheusScrapes(t *testing.T) {
 		`arenacap_processes{group="auth"}`: 1, `arenacap_uncapped_processes{group="auth"}`: 0, `arenacap_cap{group="auth"}`: 3,
 		`arenacap_cap_kept{group="auth"}`: 1, `arenacap_arenas{group="auth"}`: float64(report.Arenas),
 		`arenacap_budget_limit_bytes{group="auth",metric="arenas"}`: 8 << 30,
+		`arenacap_breaches_total{group="auth",metric="resident"}`:   1, `arenacap_breaches_total{group="auth",metric="arenas"}`: 0,
 	}
 	for _, key := range []string{"arena_reserved_bytes", "arena_committed_bytes", "arena_resident_bytes", "virtual_bytes"} {
 		want["arenacap_"+key+`{group="auth"}`] = inspected[0][key].(float64)
@@ -172,11 +213,11 @@ func TestPrometheusScrapes(t *testing.T) {
 	want[`arenacap_budget_used_bytes{group="auth",metric="virtual"}`] = inspected[0]["virtual_bytes"].(float64)
 	want[`arenacap_budget_used_bytes{group="auth",metric="arenas"}`] = inspected[0]["arena_reserved_bytes"].(float64)
 	for expr, value := range want {
-		if got := await(ctx, t, prometheus, expr); got != value {
+		if got := await(ctx, t, prometheus, expr); !slices.Equal(got, []float64{value}) {
 			t.Errorf("%s is %v, want %v", expr, got, value)
 		}
 	}
-	if got := await(ctx, t, prometheus, `count(count by (__name__) ({job="arenacap",pid=~".+"})) or vector(0)`); got != 0 {
-		t.Errorf("%v series have a PID", got)
+	if got := query(t, prometheus, `{job="arenacap",pid=~".+"}`); len(got) > 0 {
+		t.Errorf("%d series have a PID", len(got))
 	}
 }
