@@ -81,29 +81,17 @@ func inForeground() bool {
 // stay stopped. A parent in the same group, such as the shell of a script, does not handle stops.
 func hasShell() bool {
 	own, _ := unix.Getsid(0)
-	for pid := os.Getppid(); pid != 0; pid = parent(pid) { // 0: the parent is in another PID namespace
+	for pid := os.Getppid(); pid != 0; { // 0: unknown, or the parent is in another PID namespace
 		session, err := unix.Getsid(pid)
 		group, _ := unix.Getpgid(pid)
 		if err != nil || session != own || group != unix.Getpgrp() {
 			return err == nil && session == own
 		}
-		if !isArenacap(pid) {
+		if !proc.SameFile("/proc/self/exe", fmt.Sprintf("/proc/%d/exe", pid)) {
 			return false
 		}
+		stat, _ := proc.Here.Stat(pid)
+		pid = stat.Parent
 	}
 	return false
-}
-
-// isArenacap reports whether a process runs this program.
-func isArenacap(pid int) bool {
-	own, err1 := os.Stat("/proc/self/exe")
-	its, err2 := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
-	return err1 == nil && err2 == nil && os.SameFile(own, its)
-}
-
-// parent returns the PID of a process's parent, or 0 if it is unknown.
-func parent(pid int) int {
-	text, _ := proc.Here.Read(fmt.Sprintf("/proc/%d/stat", pid))
-	stat, _ := proc.ParseStat(text)
-	return stat.Parent
 }

@@ -35,8 +35,7 @@ func (w watchers) of(pid int) int {
 	if !listed {
 		return 0
 	}
-	text, _ := proc.Here.Read("/proc/" + strconv.Itoa(pid) + "/stat")
-	if stat, err := proc.ParseStat(text); err != nil || int64(stat.Started) != started {
+	if stat, err := proc.Here.Stat(pid); err != nil || int64(stat.Started) != started {
 		return 0 // the PID was reused
 	}
 	return w.host

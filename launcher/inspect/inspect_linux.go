@@ -91,9 +91,8 @@ const readTries = 3
 // Name returns the kernel's name of a process, including zombies, kernel threads and processes that may not be read; "" if
 // there is no such process.
 func Name(pid int) string {
-	text, _ := proc.Here.Read(procFile(pid, "stat"))
-	s, _ := proc.ParseStat(text)
-	return s.Name
+	stat, _ := proc.Here.Stat(pid)
+	return stat.Name
 }
 
 // read reads the process and what it was started with. It compares auxv before and after to detect an exec in between:
@@ -195,7 +194,7 @@ func (c *Cap) ask(pid int, began beginning) {
 // examine examines the program file of a process.
 func examine(pid int, began beginning) target.Target {
 	path := procFile(pid, "exe")
-	if name, err := os.Readlink(path); err == nil && sameFile(name, path) {
+	if name, err := os.Readlink(path); err == nil && proc.SameFile(name, path) {
 		path = name
 	}
 	return target.Examine(path, nil, began.environ)
@@ -223,9 +222,8 @@ const maxAbove = 4
 // or is an interactive shell, since arenacap can be put after it. "" means that there is no such carrier.
 func carrierAbove(pid int) string {
 	for range maxAbove {
-		text, _ := proc.Here.Read(procFile(pid, "stat"))
-		s, err := proc.ParseStat(text)
-		if pid = s.Parent; err != nil || pid < 2 {
+		stat, err := proc.Here.Stat(pid)
+		if pid = stat.Parent; err != nil || pid < 2 {
 			return ""
 		}
 		line, _ := proc.Here.Read(procFile(pid, "cmdline"))
@@ -251,15 +249,6 @@ func (f facts) spares(p *arena.Process, c Cap, oneACore int) uint64 {
 		return 0
 	}
 	return spared
-}
-
-func sameFile(a, b string) bool {
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
 }
 
 func procFile(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }

@@ -86,6 +86,36 @@ func (r Root) Exists(path string) bool {
 	return unix.Access(string(r)+path, unix.F_OK) == nil
 }
 
+// Stat reads /proc/PID/stat.
+func (r Root) Stat(pid int) (Stat, error) {
+	text, err := r.Read("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return Stat{}, err
+	}
+	return ParseStat(text)
+}
+
+// Children returns the children of all threads of a process: none on a kernel without CONFIG_PROC_CHILDREN.
+func (r Root) Children(pid int) (children []int) {
+	tasks := "/proc/" + strconv.Itoa(pid) + "/task/"
+	threads, _ := r.Numbers(tasks)
+	for _, tid := range threads {
+		text, _ := r.Read(tasks + strconv.Itoa(tid) + "/children")
+		children = append(children, ParseChildren(text)...)
+	}
+	return children
+}
+
+// SameFile reports whether two paths lead to one file.
+func SameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
 // Numbers returns the numeric names in a folder, unsorted: the PIDs of /proc, the TIDs of /proc/PID/task, the descriptors
 // of /proc/PID/fd.
 func (r Root) Numbers(folder string) (numbers []int, err error) {

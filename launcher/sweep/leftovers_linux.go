@@ -3,7 +3,6 @@ package sweep
 // Cleanup after a run: descendants of the program whose parents exited.
 
 import (
-	"fmt"
 	"os"
 	"slices"
 	"syscall"
@@ -20,14 +19,14 @@ const leftoverTime = 2 * time.Second
 // adopt makes this process the new parent of descendants whose parent exits (PR_SET_CHILD_SUBREAPER), until release is
 // called. reap ends and reaps those that a run left behind. It spares the children that existed before adopt.
 func adopt(atOnce <-chan struct{}) (reap, release func()) {
-	spared := children(os.Getpid())
+	spared := proc.Here.Children(os.Getpid())
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	reap = func() {
 		late := make(chan struct{})
 		timer := time.AfterFunc(leftoverTime, func() { close(late) })
 		defer timer.Stop()
 		for range generations { // their own children become ours when they end
-			left := slices.DeleteFunc(children(os.Getpid()), func(pid int) bool { return slices.Contains(spared, pid) })
+			left := slices.DeleteFunc(proc.Here.Children(os.Getpid()), func(pid int) bool { return slices.Contains(spared, pid) })
 			if len(left) == 0 {
 				return
 			}
@@ -63,15 +62,4 @@ func endAll(pids []int, late, atOnce <-chan struct{}) (others []int) {
 		}
 	}
 	return others
-}
-
-// children returns the children of all threads of a process. Without CONFIG_PROC_CHILDREN in the kernel it returns none.
-func children(pid int) (pids []int) {
-	tasks := fmt.Sprintf("/proc/%d/task", pid)
-	threads, _ := proc.Here.Numbers(tasks)
-	for _, tid := range threads {
-		text, _ := proc.Here.Read(fmt.Sprintf("%s/%d/children", tasks, tid))
-		pids = append(pids, proc.ParseChildren(text)...)
-	}
-	return pids
 }

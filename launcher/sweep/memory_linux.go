@@ -112,7 +112,7 @@ func (m *member) read() (s proc.Status, ok bool) {
 func (s *sampler) look() {
 	began := time.Now()
 	for i := 0; i < len(s.members); i++ { // the list grows in the loop
-		for _, pid := range children(s.members[i].pid) {
+		for _, pid := range proc.Here.Children(s.members[i].pid) {
 			s.join(pid)
 		}
 	}

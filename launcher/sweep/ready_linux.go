@@ -100,7 +100,7 @@ func listens(pid int) bool {
 	if len(open) == 0 {
 		return false
 	}
-	for _, p := range append([]int{pid}, children(pid)...) {
+	for _, p := range append([]int{pid}, proc.Here.Children(pid)...) {
 		dir := fmt.Sprintf("/proc/%d/fd", p)
 		descriptors, _ := proc.Here.Numbers(dir)
 		for _, fd := range descriptors {

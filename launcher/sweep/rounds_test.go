@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"arenacap/launcher/proc"
 	"arenacap/launcher/testenv"
 )
 
@@ -211,7 +212,7 @@ func TestFailures(t *testing.T) {
 
 // No process that a program leaves behind outlives its run, even in a session of its own.
 func TestLeftovers(t *testing.T) {
-	before := children(os.Getpid())
+	before := proc.Here.Children(os.Getpid())
 	x := experiment(work(t), "-d", "-m", "50")
 	x.Metrics = x.Metrics[:1]
 	began := time.Now()
@@ -220,14 +221,14 @@ func TestLeftovers(t *testing.T) {
 			t.Error(r.Error, r.Tail)
 		}
 	}
-	if left := children(os.Getpid()); len(left) > len(before) {
+	if left := proc.Here.Children(os.Getpid()); len(left) > len(before) {
 		t.Errorf("children %v are left after %v", left, time.Since(began))
 	}
 }
 
 // Descendants of daemons, each in a session of its own, are found too.
 func TestLeftoversOfLeftovers(t *testing.T) {
-	before := children(os.Getpid())
+	before := proc.Here.Children(os.Getpid())
 	x := experiment("/bin/sh", "-c", `{ setsid sh -c 'setsid sleep 1000 >/dev/null & echo rate: 1; wait' 2>/dev/null & } | head -n 1`)
 	x.Args[0], x.Metrics, x.Rounds = "sh", x.Metrics[:1], 1
 	for _, r := range measure(t, x) {
@@ -235,7 +236,7 @@ func TestLeftoversOfLeftovers(t *testing.T) {
 			t.Error(r.Error, r.Tail)
 		}
 	}
-	if left := children(os.Getpid()); len(left) > len(before) {
+	if left := proc.Here.Children(os.Getpid()); len(left) > len(before) {
 		t.Errorf("children %v are left", left)
 	}
 }
@@ -265,7 +266,7 @@ func TestStop(t *testing.T) {
 
 // A sweep that ends at once leaves no process behind: neither a slow program nor its descendants.
 func TestAtOnce(t *testing.T) {
-	before := children(os.Getpid())
+	before := proc.Here.Children(os.Getpid())
 	atOnce := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	begun := filepath.Join(t.TempDir(), "begun")
@@ -282,7 +283,7 @@ func TestAtOnce(t *testing.T) {
 	if runs, err := x.Measure(ctx, nil, nil, func(Progress) {}); len(runs) != 0 || !errors.Is(err, context.Canceled) {
 		t.Errorf("%d runs, %v", len(runs), err)
 	}
-	if left := children(os.Getpid()); len(left) > len(before) {
+	if left := proc.Here.Children(os.Getpid()); len(left) > len(before) {
 		t.Errorf("children %v are left", left)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"arenacap/launcher/proc"
 )
 
 // removed is added to the name of a drop-in, because systemd reads only names that end in ".conf". What a person added to
@@ -88,7 +90,7 @@ func (r *Removal) addOwn(name string) error {
 			switch {
 			case errors.Is(err, fs.ErrPermission):
 				return closedTo(file, err)
-			case err != nil || !isOwn(string(text)) || slices.ContainsFunc(r.Files, func(f string) bool { return same(f, file) }):
+			case err != nil || !isOwn(string(text)) || slices.ContainsFunc(r.Files, func(f string) bool { return proc.SameFile(f, file) }):
 				continue // a broken link, a file of somebody else, or one directory by two names
 			}
 			r.Files = append(r.Files, file)
@@ -108,13 +110,6 @@ func confFiles(dir string) (files []string) {
 		}
 	}
 	return files
-}
-
-// same reports whether two paths are one file.
-func same(a, b string) bool {
-	first, err1 := os.Stat(a)
-	second, err2 := os.Stat(b)
-	return err1 == nil && err2 == nil && os.SameFile(first, second)
 }
 
 // ownUnits are arenacap's own services, which start no server through it.

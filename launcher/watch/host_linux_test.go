@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/proc"
 	"arenacap/launcher/testenv"
 	"arenacap/policy"
 )
@@ -177,7 +178,7 @@ func TestHostSettle(t *testing.T) {
 	s.of(c.pid(), "started")
 	s.stop()
 	for _, w := range s.h.watched {
-		if stat, ok := statOf(c.pid()); !ok || w.state.settleEnds != stat.Started+time.Hour {
+		if stat, err := proc.Here.Stat(c.pid()); err != nil || w.state.settleEnds != stat.Started+time.Hour {
 			t.Errorf("settle ends %s after the start", w.state.settleEnds-stat.Started)
 		}
 	}
@@ -499,7 +500,7 @@ func TestWatchedByHost(t *testing.T) {
 	s := watchHost(t, t.TempDir(), nil, byName("server", name, far))
 	s.of(c.pid(), "started")
 	awaitRecord(t, s, sampled)
-	stat, _ := statOf(c.pid())
+	stat, _ := proc.Here.Stat(c.pid())
 	counters, err := ReadCounters(s.h.state.path)
 	must(t, err)
 	if got := counters["server"]; len(counters) != 1 || got.GrowthBases[c.pid()] == 0 || got.Warnings == nil || got.Breaches == nil {
@@ -633,7 +634,7 @@ func TestRestartsLeaveNothing(t *testing.T) {
 	if end.descriptors > half.descriptors+8 || end.heap > half.heap+2<<20 { // the test and the watch use some for a moment
 		t.Errorf("%+v after half of the restarts, %+v at the end", half, end)
 	}
-	if stat, ok := statOf(neighbour); !ok || stat.Ended() {
+	if stat, err := proc.Here.Stat(neighbour); err != nil || stat.Ended() {
 		t.Error("its neighbour has ended")
 	}
 	s.end()

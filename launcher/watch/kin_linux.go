@@ -62,18 +62,9 @@ func (s *scope) findChildren() error {
 
 // children returns the PIDs of a process's children; none on a kernel without CONFIG_PROC_CHILDREN.
 func (p *process) children() (pids []int) {
-	fd, err := p.open("task")
-	if err != nil {
-		return nil
-	}
-	f := os.NewFile(uintptr(fd), "task")
-	defer f.Close()
-	threads, _ := f.Readdirnames(-1)
-	for _, tid := range threads {
-		text, err := p.read("task/" + tid + "/children")
-		if err == nil {
-			pids = append(pids, proc.ParseChildren(text)...)
-		}
+	for _, tid := range p.threads() {
+		text, _ := p.read("task/" + tid + "/children")
+		pids = append(pids, proc.ParseChildren(text)...)
 	}
 	return pids
 }

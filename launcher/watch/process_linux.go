@@ -257,16 +257,21 @@ func (p *process) sampleThread() (proc.Statm, bool) {
 	return s, ok && s.Size != 0
 }
 
-// otherThread returns the last thread other than the first; "": none.
-func (p *process) otherThread() (tid string) {
+// threads returns the TIDs of the process.
+func (p *process) threads() []string {
 	fd, err := p.open("task")
 	if err != nil {
-		return ""
+		return nil
 	}
 	f := os.NewFile(uintptr(fd), "task")
 	defer f.Close()
 	names, _ := f.Readdirnames(-1)
-	for _, name := range names {
+	return names
+}
+
+// otherThread returns the last thread other than the first; "": none.
+func (p *process) otherThread() (tid string) {
+	for _, name := range p.threads() {
 		if name != strconv.Itoa(p.pid) {
 			tid = name
 		}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -128,10 +127,10 @@ func (s *scope) findDescendants() error {
 		if s.has(pid) {
 			continue
 		}
-		switch stat, ok := statOf(pid); {
-		case ok && stat.Started < s.since: // started before the target's program, so not a descendant
+		switch stat, err := proc.Here.Stat(pid); {
+		case err == nil && stat.Started < s.since: // started before the target's program, so not a descendant
 			unrelated = append(unrelated, pid)
-		case ok:
+		case err == nil:
 			fresh = append(fresh, edge{pid, stat.Parent})
 		}
 	}
@@ -177,15 +176,6 @@ func listProcesses() (pids []int, err error) {
 	pids, err = proc.Here.Numbers(procRoot)
 	slices.Sort(pids)
 	return pids, err
-}
-
-func statOf(pid int) (stat proc.Stat, ok bool) {
-	text, err := proc.Here.Read(filepath.Join(procRoot, strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return proc.Stat{}, false
-	}
-	stat, err = proc.ParseStat(text)
-	return stat, err == nil
 }
 
 // findGroup holds the processes in the target's control group and its subgroups, and drops those that left.

@@ -54,7 +54,7 @@ func TestADaemonIsFollowed(t *testing.T) {
 	c, middle, last, h := family(t)
 	c.ask(t, "tell leave", "ok")
 	c.ask(t, "reap", "ok")
-	if s, ok := statOf(last); !ok || s.Parent == middle {
+	if s, err := proc.Here.Stat(last); err != nil || s.Parent == middle {
 		t.Fatalf("the parent is still %d", s.Parent)
 	}
 	must(t, h.refresh())

@@ -139,8 +139,8 @@ func bootID() string {
 
 // sign records this process as the owner of the file.
 func (s *stateFile) sign() error {
-	stat, ok := statOf(os.Getpid())
-	if !ok {
+	stat, err := proc.Here.Stat(os.Getpid())
+	if err != nil {
 		s.close()
 		return errors.New("/proc/self/stat cannot be read")
 	}
@@ -274,8 +274,8 @@ func readRunning(path string) (r record, ok bool, err error) {
 	if r, err = readRecord(path); err != nil {
 		return record{}, false, err
 	}
-	stat, alive := statOf(r.PID)
-	return r, alive && int64(stat.Started) == r.Started, nil
+	stat, err := proc.Here.Stat(r.PID)
+	return r, err == nil && int64(stat.Started) == r.Started, nil
 }
 
 // WatchedByHost returns, from a state file, the PID of the watch of a host (0: none runs) and its targets: PID to start
@@ -313,7 +313,7 @@ func ReadCounters(path string) (map[string]Counters, error) {
 	for name, s := range r.Services {
 		bases := map[int]uint64{}
 		for _, t := range s.Targets {
-			if stat, ok := statOf(t.PID); ok && int64(stat.Started) == t.Started && t.GrowthBase != nil {
+			if stat, err := proc.Here.Stat(t.PID); err == nil && int64(stat.Started) == t.Started && t.GrowthBase != nil {
 				bases[t.PID] = *t.GrowthBase
 			}
 		}

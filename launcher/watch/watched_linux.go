@@ -80,10 +80,8 @@ func (e *engine) put(p *process, cfg *Config, log *eventLog) *watched {
 func (e *engine) addLaunched(p *process) *watched {
 	w := e.add(p)
 	w.state.settleEnds = w.began + e.cfg.Budget.Settle
-	if text, err := os.ReadFile(procRoot + "/self/stat"); err == nil {
-		if own, err := proc.ParseStat(text); err == nil {
-			w.scope.since = own.Started
-		}
+	if own, err := proc.Here.Stat(os.Getpid()); err == nil {
+		w.scope.since = own.Started
 	}
 	return w
 }
