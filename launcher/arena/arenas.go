@@ -50,22 +50,12 @@ func (m *member) show(r *ring) Arena {
 // readTops reads the size of each arena's top chunk, the second word of a chunk; its low three bits are flags
 // (malloc/malloc.c).
 func readTops(mem reader, members []member, size uint64) error {
-	buf := make([]byte, min(batch, len(members))*int(size))
-	for part := range slices.Chunk(members, batch) {
-		spans := make([]span, len(part))
-		for i := range part {
-			spans[i] = span{addr: part[i].top + size, buf: buf[uint64(i)*size : uint64(i+1)*size]}
+	at := func(m *member) (uint64, int) { return m.top + size, int(size) }
+	return readEach(mem, members, int(size), at, func(m *member, b []byte) {
+		if m.topSize = 0; len(b) == int(size) && !m.unused(size) {
+			m.topSize = word(b, 0, size) &^ chunkFlags
 		}
-		if err := mem.read(spans); err != nil {
-			return err
-		}
-		for i, s := range spans {
-			if part[i].topSize = 0; s.whole() && !part[i].unused(size) {
-				part[i].topSize = word(s.buf, 0, size) &^ chunkFlags
-			}
-		}
-	}
-	return nil
+	})
 }
 
 // heapOwners lists the heaps of all arenas. The owners point to the heaps, so that attribute can fill in resident sizes.

@@ -114,22 +114,13 @@ func (m *member) circles(h heap) bool {
 func (f *finder) headers(open []*member, at map[*member]uint64) (map[*member]heap, error) {
 	open = open[:f.take(len(open))]
 	headers := make(map[*member]heap, len(open))
-	buf := make([]byte, min(batch, len(open))*headerMax)
-	for part := range slices.Chunk(open, batch) {
-		spans := make([]span, len(part))
-		for i, m := range part {
-			spans[i] = span{addr: at[m], buf: buf[i*headerMax : (i+1)*headerMax]}
+	header := func(m **member) (uint64, int) { return at[*m], headerMax }
+	err := readEach(f.mem, open, headerMax, header, func(m **member, b []byte) {
+		if len(b) == headerMax {
+			headers[*m] = parseHeap(at[*m], b, f.word)
 		}
-		if err := f.mem.read(spans); err != nil {
-			return nil, err
-		}
-		for i, s := range spans {
-			if s.whole() {
-				headers[part[i]] = parseHeap(s.addr, s.buf, f.word)
-			}
-		}
-	}
-	return headers, nil
+	})
+	return headers, err
 }
 
 // sum adds up the sizes of the arena's heaps, in bytes.

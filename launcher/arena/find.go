@@ -239,30 +239,15 @@ func hasBase(bases []uint64, base uint64) bool {
 	return false
 }
 
-// batch is how many candidates are read in one call: 0.5 MiB, under the limit of 1,024 pieces (IOV_MAX).
-const batch = 256
-
 // readCandidates reads the start of each candidate and keeps those that are the first heap of an arena.
 func (f *finder) readCandidates(bases []uint64) error {
 	bases = bases[:f.take(len(bases))]
-	buf := make([]byte, min(batch, len(bases))*arenaMax)
-	for len(bases) > 0 {
-		n := min(batch, len(bases))
-		spans := make([]span, n)
-		for i, b := range bases[:n] {
-			spans[i] = span{addr: b, buf: buf[i*arenaMax : (i+1)*arenaMax]}
+	at := func(base *uint64) (uint64, int) { return *base, arenaMax }
+	return readEach(f.mem, bases, arenaMax, at, func(base *uint64, b []byte) {
+		if m, ok := f.parseMember(*base, b); ok {
+			f.states[m.addr] = m
 		}
-		if err := f.mem.read(spans); err != nil {
-			return err
-		}
-		for _, s := range spans {
-			if m, ok := f.parseMember(s.addr, s.buf[:s.n]); ok {
-				f.states[m.addr] = m
-			}
-		}
-		bases = bases[n:]
-	}
-	return nil
+	})
 }
 
 // parseMember parses the heap header at base and the malloc_state after it.

@@ -82,19 +82,17 @@ func (l *library) table(name string, entry uint64) (table []byte) {
 
 // texts reads the C strings that the pointers at this offset in each entry point to.
 func (l *library) texts(table []byte, entry, offset uint64) []string {
-	list := make([]string, uint64(len(table))/entry)
-	buf := make([]byte, len(list)*mostName)
-	spans := make([]span, len(list))
-	for i := range list {
-		spans[i] = span{addr: word(table, uint64(i)*entry+offset, 8), buf: buf[i*mostName : (i+1)*mostName]}
+	entries := slices.Collect(slices.Chunk(table, int(entry)))
+	list, i := make([]string, len(entries)), 0
+	if l.err != nil {
+		return list
 	}
-	if l.err == nil {
-		l.err = l.mem.read(spans)
-	}
-	for i, s := range spans {
-		if text, _, ok := bytes.Cut(s.buf[:s.n], []byte{0}); ok {
+	at := func(e *[]byte) (uint64, int) { return word(*e, offset, 8), mostName }
+	l.err = readEach(l.mem, entries, mostName, at, func(_ *[]byte, b []byte) {
+		if text, _, ok := bytes.Cut(b, []byte{0}); ok {
 			list[i] = string(text)
 		}
-	}
+		i++
+	})
 	return list
 }

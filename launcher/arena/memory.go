@@ -1,6 +1,9 @@
 package arena
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // reader reads the memory of a process. It fills each span up to the first unreadable address, which is not an error; an
 // error means that the process has ended or may not be read.
@@ -16,6 +19,33 @@ type span struct {
 }
 
 func (s span) whole() bool { return s.n == len(s.buf) }
+
+// batch is how many ranges are read in one call, under the limit of 1,024 pieces (IOV_MAX); batchBytes is their size.
+const (
+	batch      = 256
+	batchBytes = 640 << 10
+)
+
+// readEach reads memory for each item: n bytes at addr, as at returns them, with n up to most. It passes each what could
+// be read.
+func readEach[T any](mem reader, items []T, most int, at func(*T) (addr uint64, n int), each func(*T, []byte)) error {
+	size := min(batch, batchBytes/most, max(len(items), 1))
+	buf := make([]byte, size*most)
+	for part := range slices.Chunk(items, size) {
+		spans := make([]span, len(part))
+		for i := range part {
+			addr, n := at(&part[i])
+			spans[i] = span{addr: addr, buf: buf[i*most:][:n]}
+		}
+		if err := mem.read(spans); err != nil {
+			return err
+		}
+		for i, s := range spans {
+			each(&part[i], s.buf[:s.n])
+		}
+	}
+	return nil
+}
 
 // word decodes the word of 4 or 8 bytes at off, in the machine's byte order.
 func word(b []byte, off, size uint64) uint64 {

@@ -167,25 +167,19 @@ func below(found []stack, maps layout, bottoms []uint64) (tops []stackTop) {
 
 // peek reads the top of each candidate and searches it for the descriptor.
 func peek(mem reader, tops []stackTop, word uint64) (found []stack, missed []stackTop, err error) {
-	buf := make([]byte, min(64, len(tops))*stackPeek)
-	for part := range slices.Chunk(tops, 64) {
-		spans := make([]span, len(part))
-		for i, t := range part {
-			n := min(stackPeek, t.top-t.bottom)
-			spans[i] = span{addr: t.top - n, buf: buf[i*stackPeek : i*stackPeek+int(n)]}
-		}
-		if err := mem.read(spans); err != nil {
-			return nil, nil, err
-		}
-		for i, t := range part {
-			if s, ok := t.descriptor(spans[i].addr, spans[i].buf[:spans[i].n], word); ok {
-				found = append(found, s)
-			} else {
-				missed = append(missed, t)
-			}
-		}
+	at := func(t *stackTop) (uint64, int) {
+		n := min(stackPeek, t.top-t.bottom)
+		return t.top - n, int(n)
 	}
-	return found, missed, nil
+	err = readEach(mem, tops, stackPeek, at, func(t *stackTop, b []byte) {
+		addr, _ := at(t)
+		if s, ok := t.descriptor(addr, b, word); ok {
+			found = append(found, s)
+		} else {
+			missed = append(missed, *t)
+		}
+	})
+	return found, missed, err
 }
 
 // descriptor searches b, the memory at addr, for the words that describe this stack.
