@@ -39,12 +39,8 @@ func docs(c *cli.Context) error {
 		text, err = manPageOf(app, c.Args().Get(1))
 	case "commands":
 		text = strings.Join(documented(app), "\n") + "\n"
-	case "fish":
-		text = fishCompletion(app)
-	case "bash":
-		text = bashCompletion(app)
-	case "zsh":
-		text = zshCompletion(app)
+	case "bash", "zsh", "fish":
+		text, err = completion(app, kind)
 	default:
 		return say.Usage("docs", fmt.Sprintf("unknown kind %q; write man, commands, bash, zsh or fish", kind))
 	}
