@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -48,7 +49,8 @@ func copyTo(c *cli.Context) error {
 		speaker(c).Explain("%s is up to date", path)
 		return nil
 	}
-	if err := writeProgram(path, program); err != nil {
+	err = replaceFile(path, programMode, func(w io.Writer) error { _, err := w.Write(program); return err })
+	if err != nil {
 		return cannotCopy(path, len(program), err)
 	}
 	if speaker(c).Quiet {
@@ -68,22 +70,6 @@ func isProgram(path string, program []byte) bool {
 	}
 	old, err := os.ReadFile(path)
 	return err == nil && bytes.Equal(old, program)
-}
-
-// writeProgram replaces the file at path, atomically.
-func writeProgram(path string, program []byte) error {
-	return withDraft(path, func(draft *os.File) error {
-		if _, err := draft.Write(program); err != nil {
-			return err
-		}
-		if err := draft.Chmod(programMode); err != nil {
-			return err
-		}
-		if err := draft.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			return err
-		}
-		return os.Rename(draft.Name(), path)
-	})
 }
 
 // cannotCopy names the file instead of its draft, and what to do.

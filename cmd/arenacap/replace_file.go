@@ -13,12 +13,15 @@ import (
 	"syscall"
 )
 
-// replaceFile replaces a file atomically: the old file stays until the new one is on the disk, and after an error. The
-// new file gets the permissions of the old one.
-func replaceFile(path string, write func(io.Writer) error) error {
+// replaceFile replaces a file atomically: the old file stays until the new one is on the disk, and after an error. With the
+// mode 0 the new file gets the permissions of the old one, if there is one.
+func replaceFile(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	return withDraft(path, func(draft *os.File) error {
-		if old, err := os.Stat(path); err == nil {
-			if err := draft.Chmod(old.Mode() & fs.ModePerm); err != nil {
+		if old, err := os.Stat(path); err == nil || mode != 0 {
+			if mode == 0 {
+				mode = old.Mode() & fs.ModePerm
+			}
+			if err := draft.Chmod(mode); err != nil {
 				return err
 			}
 		}

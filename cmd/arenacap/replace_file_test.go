@@ -51,7 +51,7 @@ func TestReplace(t *testing.T) {
 			if err := c.before(path); err != nil {
 				t.Fatal(err)
 			}
-			if err := replaceFile(path, c.write); !errors.Is(err, c.want) {
+			if err := replaceFile(path, 0, c.write); !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 			if files := contents(t, folder); len(files) != 1 || files["report.html"] != c.after {
@@ -68,7 +68,7 @@ func TestReplace(t *testing.T) {
 		if err := os.MkdirAll(path+"/x", 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := replaceFile(path, whole); err == nil {
+		if err := replaceFile(path, 0, whole); err == nil {
 			t.Error("a folder was replaced")
 		}
 		if files := contents(t, folder); len(files) != 1 {

@@ -189,7 +189,7 @@ func (s *sweepPlan) tryReport() error { return s.report(canReplace) }
 
 func (s *sweepPlan) writeReport(result verdict.Result) error {
 	return s.report(func(path string) error {
-		return replaceFile(path, func(w io.Writer) error { return page.HTML(w, result, s.about()) })
+		return replaceFile(path, 0, func(w io.Writer) error { return page.HTML(w, result, s.about()) })
 	})
 }
 
