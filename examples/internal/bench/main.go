@@ -1,11 +1,11 @@
-// Command bench prints the tables of the README as Markdown: the cost of a launch, a watch and an inspection compared with
+// Command bench prints the tables of the READMEs as Markdown: the cost of a launch, a watch, an inspection and a scrape compared with
 // other tools, and the effect of a cap on the example servers. Compared programs take turns within one run, so that other
 // work on the machine affects all alike. So the ratios are more reliable than the times.
 //
-//	bench [-check [-room X]] [-runs N] [-seconds N] launch|watch|services|inspect|servers
+//	bench [-check [-room X]] [-runs N] [-seconds N] launch|watch|services|inspect|exporter|servers
 //	bench sweeps FILE.json…
 //
-// services is the last part of watch. With -check it tests the bounds of launch, watch and inspect, each multiplied by -room,
+// services is the last part of watch. With -check it tests the bounds of the tables that have some, each multiplied by -room,
 // and leaves out long measurements. The status is 1 if a bound fails three times in a row. The current folder must be the top
 // of the repository. This file contains the flags, the bounds and the code that all tables share.
 package main
@@ -32,6 +32,7 @@ var tables = map[string]func(b *built, args []string) bool{
 	"watch":    watchTables,
 	"services": servicesTable,
 	"inspect":  inspectTables,
+	"exporter": exporterTable,
 	"servers":  serversTable,
 	"sweeps":   sweepsTable,
 }
@@ -43,7 +44,7 @@ func main() {
 	flag.Parse()
 	table := tables[flag.Arg(0)]
 	if table == nil {
-		fmt.Fprintln(os.Stderr, "usage: bench [flags] launch|watch|services|inspect|servers, or bench sweeps FILE.json…")
+		fmt.Fprintln(os.Stderr, "usage: bench [flags] launch|watch|services|inspect|exporter|servers, or bench sweeps FILE.json…")
 		flag.PrintDefaults()
 		os.Exit(2)
 	}

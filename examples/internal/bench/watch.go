@@ -147,8 +147,10 @@ func spent(pid int) (sum uint64) {
 	return sum
 }
 
-func read(pid int, name string) string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+func read(pid int, name string) string { return readFile(fmt.Sprintf("/proc/%d/%s", pid, name)) }
+
+func readFile(path string) string {
+	text, err := os.ReadFile(path)
 	check(err)
 	return string(text)
 }
