@@ -159,7 +159,8 @@ func hostileValues() []string {
 	return values
 }
 
-// TestRealShellsReadBackEachByte sources the output in the shell itself, and compares what a child of the shell gets.
+// TestRealShellsReadBackEachByte sources the output twice in the shell itself, and compares what a child of the shell gets.
+// Each value has a variable of its own, so that one file and one child are enough for all.
 func TestRealShellsReadBackEachByte(t *testing.T) {
 	for _, shell := range realShells() {
 		for _, locale := range []string{"C", "C.UTF-8"} {
@@ -167,27 +168,30 @@ func TestRealShellsReadBackEachByte(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s/%s/%s", shell.program, strings.Join(shell.start, " "), locale, how), func(t *testing.T) {
 					testenv.Need(t, shell.program)
 					t.Parallel()
-					var script strings.Builder
-					var want []string
-					dir := t.TempDir()
+					var changes []environ.Change
+					want := map[string]string{}
 					for i, value := range hostileValues() {
-						text, err := renderEnv(shell.dialect, tunablesTo(value))
-						if err != nil {
+						change := environ.Change{Name: fmt.Sprint("VALUE", i), Value: value}
+						if _, err := renderEnv(shell.dialect, []environ.Change{change}); err != nil {
 							continue // TestRenderEnvRefusesWhatADialectCannotSay
 						}
-						file := filepath.Join(dir, fmt.Sprint(i))
-						writeFile(t, file, text)
-						fmt.Fprintf(&script, read+"\n"+read+"\nenv printenv -0 GLIBC_TUNABLES\n", file, file)
-						want = append(want, value)
+						changes, want[change.Name] = append(changes, change), value
 					}
-					out := shell.run(t, dir, script.String(), []string{"LC_ALL=" + locale})
-					got := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
-					if len(got) != len(want) {
-						t.Fatalf("%d values came back of %d", len(got), len(want))
+					text, err := renderEnv(shell.dialect, changes)
+					if err != nil {
+						t.Fatal(err)
 					}
-					for i := range want {
-						if got[i] != want[i] {
-							t.Errorf("%.60q came back as %.60q", want[i], got[i])
+					dir := t.TempDir()
+					line := fmt.Sprintf(read, writeFile(t, filepath.Join(dir, "values"), text))
+					out := shell.run(t, dir, line+"\n"+line+"\nenv -0\n", []string{"LC_ALL=" + locale})
+					got := map[string]string{}
+					for entry := range strings.SplitSeq(out, "\x00") {
+						name, value, _ := strings.Cut(entry, "=")
+						got[name] = value
+					}
+					for name, value := range want {
+						if back, ok := got[name]; !ok || back != value {
+							t.Errorf("%.60q came back as %.60q", value, back)
 						}
 					}
 				})
