@@ -21,6 +21,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testenv.Reset()
+	testenv.SideBySide(8)
 	m.Run()
 }
 
@@ -56,30 +57,32 @@ func measure(t *testing.T, x *Experiment) []Run {
 
 // The values recorded for a batch program are those that it prints and those that follow from its cap.
 func TestBatch(t *testing.T) {
+	t.Parallel()
 	x := experiment(work(t), "-t", "8", "-k", "512", "-m", "2000")
-	runs := measure(t, x)
-	if len(runs) != 3 {
-		t.Fatalf("%d runs", len(runs))
-	}
-	for _, r := range runs {
-		n, _ := strconv.Atoi(r.Cap)
-		if r.Error != "" || r.Values["throughput"] != 80 || r.Values["latency"] != 0.0015 || r.Exit != 0 {
-			t.Errorf("cap %s: %+v", r.Cap, r)
-		}
-		if r.Arenas != n || r.ArenaReserved != uint64(n-1)<<26 || n > 1 && r.ArenaResident < 512<<10 {
-			t.Errorf("cap %s: %d arenas, %d bytes reserved, %d resident", r.Cap, r.Arenas, r.ArenaReserved, r.ArenaResident)
-		}
-		if r.VirtualPeak < uint64(n-1)<<26+8<<23 || r.VirtualFinal > r.VirtualPeak || r.ResidentPeak < 4<<20 || r.ResidentFinal == 0 || r.ResidentFinal > r.ResidentPeak {
-			t.Errorf("cap %s: virtual %d, then %d; resident %d, then %d", r.Cap, r.VirtualPeak, r.VirtualFinal, r.ResidentPeak, r.ResidentFinal)
-		}
-		if r.Wall < 1 || r.CPU <= 0 || r.MinorFaults < 1000 || r.VoluntarySwitches == 0 || len(r.Memory) < 2 {
-			t.Errorf("cap %s: wall %g, CPU %g, %d faults, %d switches, %d samples", r.Cap, r.Wall, r.CPU, r.MinorFaults, r.VoluntarySwitches, len(r.Memory))
-		}
+	for n, c := range x.Candidates {
+		n = 1 << n
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			r := x.once(t.Context(), c)
+			if r.Cap != c.Name || r.Error != "" || r.Values["throughput"] != 80 || r.Values["latency"] != 0.0015 || r.Exit != 0 {
+				t.Errorf("%+v", r)
+			}
+			if r.Arenas != n || r.ArenaReserved != uint64(n-1)<<26 || n > 1 && r.ArenaResident < 512<<10 {
+				t.Errorf("%d arenas, %d bytes reserved, %d resident", r.Arenas, r.ArenaReserved, r.ArenaResident)
+			}
+			if r.VirtualPeak < uint64(n-1)<<26+8<<23 || r.VirtualFinal > r.VirtualPeak || r.ResidentPeak < 4<<20 || r.ResidentFinal == 0 || r.ResidentFinal > r.ResidentPeak {
+				t.Errorf("virtual %d, then %d; resident %d, then %d", r.VirtualPeak, r.VirtualFinal, r.ResidentPeak, r.ResidentFinal)
+			}
+			if r.Wall < 1 || r.CPU <= 0 || r.MinorFaults < 1000 || r.VoluntarySwitches == 0 || len(r.Memory) < 2 {
+				t.Errorf("wall %g, CPU %g, %d faults, %d switches, %d samples", r.Wall, r.CPU, r.MinorFaults, r.VoluntarySwitches, len(r.Memory))
+			}
+		})
 	}
 }
 
 // The peaks are those that the program itself reads from the kernel at its end.
 func TestPeaksAreTheKernels(t *testing.T) {
+	t.Parallel()
 	x := experiment(work(t), "-t", "4", "-m", "2000")
 	p, err := start(x.Path, x.Args, x.Candidates[1].Env)
 	if err != nil {
@@ -151,8 +154,9 @@ func TestStranger(t *testing.T) {
 
 // A failed run has the reason and the end of the output, and the other runs continue.
 func TestFailures(t *testing.T) {
+	t.Parallel()
 	path := work(t)
-	socket := filepath.Join(t.TempDir(), "s")
+	const socket = "s" // a path once the run has a folder
 	for _, c := range []struct {
 		name   string
 		change func(x *Experiment)
@@ -196,9 +200,13 @@ func TestFailures(t *testing.T) {
 		}, "the load ended with status 7", "cannot connect"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			x := experiment(path)
 			good := *x
 			c.change(x)
+			if last := len(x.Args) - 1; x.Args[last] == socket {
+				x.Args[last] = filepath.Join(t.TempDir(), socket)
+			}
 			bad := x.once(t.Context(), x.Candidates[1])
 			if !strings.Contains(bad.Error, c.want) || !strings.Contains(bad.Tail, c.tail) {
 				t.Errorf("%q with the tail %q, want %q with %q", bad.Error, bad.Tail, c.want, c.tail)
@@ -214,7 +222,7 @@ func TestFailures(t *testing.T) {
 func TestLeftovers(t *testing.T) {
 	before := proc.Here.Children(os.Getpid())
 	x := experiment(work(t), "-d", "-m", "50")
-	x.Metrics = x.Metrics[:1]
+	x.Metrics, x.Candidates = x.Metrics[:1], x.Candidates[:1] // after each run the output stays open for drainTime
 	began := time.Now()
 	for _, r := range measure(t, x) {
 		if r.Error != "" {

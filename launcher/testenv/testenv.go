@@ -3,9 +3,11 @@
 package testenv
 
 import (
+	"flag"
 	"math"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -48,4 +50,12 @@ func steers(name string) bool {
 		return true
 	}
 	return strings.HasPrefix(name, "MALLOC_")
+}
+
+// SideBySide runs n tests at a time that call t.Parallel, unless -parallel says otherwise. Its default, the number of CPUs,
+// is for tests that compute, and leaves the CPUs idle while tests wait. TestMain calls it.
+func SideBySide(n int) {
+	if err := flag.Set("test.parallel", strconv.Itoa(n)); err != nil {
+		panic(err)
+	}
 }
