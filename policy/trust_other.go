@@ -2,6 +2,8 @@
 
 package policy
 
+// Systems other than Unix, on which the owner of a policy file is not checked.
+
 import (
 	"io/fs"
 	"os"

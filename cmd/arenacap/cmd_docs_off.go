@@ -2,6 +2,8 @@
 
 package main
 
+// A build without the command docs.
+
 import "github.com/urfave/cli/v2"
 
 // docsCommands returns nothing in a release build; see cmd_docs.go.

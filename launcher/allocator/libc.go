@@ -1,5 +1,7 @@
 package allocator
 
+// C libraries by file name, and the version in glibc's banner.
+
 import (
 	"bytes"
 	"path"

@@ -1,5 +1,7 @@
 package arena
 
+// Count: the census of a live process.
+
 import (
 	"errors"
 	"syscall"

@@ -1,5 +1,7 @@
 package arena
 
+// From the arenas that were found to the exported Arena: heaps, top chunks, resident sizes.
+
 import "slices"
 
 // arenas converts rings, glibc's circular lists of arenas, to exported Arenas, and reads the top chunk of each arena.

@@ -1,5 +1,7 @@
 package arena
 
+// The heaps of each arena, in malloc's order.
+
 import "slices"
 
 // tries is how often an arena is read until its sizes add up. A thread inside malloc leaves them inconsistent for less than

@@ -1,5 +1,7 @@
 package arena
 
+// The walk over the chunks of the arenas.
+
 import "context"
 
 // Chunks is the result of a walk over the chunks of one arena. All fields but the counts are bytes; InUse, Free, Top,

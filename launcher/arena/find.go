@@ -1,5 +1,7 @@
 package arena
 
+// The search for arenas, in the mappings and the memory of a process.
+
 import (
 	"cmp"
 	"errors"

@@ -1,5 +1,7 @@
 package arena
 
+// Inspect: everything about a live process except its chunks.
+
 import (
 	"cmp"
 	"os"

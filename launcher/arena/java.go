@@ -1,5 +1,7 @@
 package arena
 
+// The large areas of a JVM.
+
 import (
 	"path"
 	"slices"

@@ -1,5 +1,7 @@
 package arena
 
+// Access to the memory of a process: ranges, batches, words.
+
 import (
 	"encoding/binary"
 	"slices"

@@ -1,5 +1,7 @@
 package arena
 
+// Reading the memory of a live process.
+
 import (
 	"errors"
 	"fmt"

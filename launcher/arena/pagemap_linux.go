@@ -1,5 +1,7 @@
 package arena
 
+// Pages in memory and in swap, from /proc/PID/pagemap.
+
 import (
 	"encoding/binary"
 	"os"

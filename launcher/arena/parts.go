@@ -1,5 +1,7 @@
 package arena
 
+// The division of the virtual and resident size into parts.
+
 import (
 	"cmp"
 	"slices"

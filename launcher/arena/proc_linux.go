@@ -1,5 +1,7 @@
 package arena
 
+// Opening a live process, reading its mappings, and the errors of both.
+
 import (
 	"bytes"
 	"errors"

@@ -1,5 +1,7 @@
 package arena
 
+// Mappings one at a time, with the ioctl PROCMAP_QUERY.
+
 import (
 	"bytes"
 	"errors"

@@ -1,5 +1,7 @@
 package arena
 
+// Runs of resident pages, with the ioctl PAGEMAP_SCAN.
+
 import (
 	"errors"
 	"runtime"

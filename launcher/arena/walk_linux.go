@@ -1,5 +1,7 @@
 package arena
 
+// Walk: the chunks of a live process.
+
 import (
 	"context"
 	"os"

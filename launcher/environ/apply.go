@@ -1,5 +1,7 @@
 package environ
 
+// From an inherited environment and a plan to the environment of the target.
+
 import (
 	"fmt"
 	"slices"

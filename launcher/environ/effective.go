@@ -1,5 +1,7 @@
 package environ
 
+// What a glibc reads from an environment: a model of each version's parser.
+
 import (
 	"math"
 	"strings"

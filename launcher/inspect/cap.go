@@ -1,5 +1,7 @@
 package inspect
 
+// The judgement: is there a cap, is it kept, and if not, why.
+
 import (
 	"cmp"
 	"fmt"

@@ -1,5 +1,7 @@
 package inspect
 
+// List: every process of the host with arenas.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package inspect
 
+// The sentences about one process: what its virtual size consists of, and what to do.
+
 import (
 	"fmt"
 	"strconv"

@@ -1,5 +1,7 @@
 package inspect
 
+// Whether a process still shows the environment that it was started with.
+
 import (
 	"strings"
 

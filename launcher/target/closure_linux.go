@@ -1,5 +1,7 @@
 package target
 
+// The libraries of a program, as the dynamic loader finds them.
+
 import (
 	"debug/elf"
 	"fmt"

@@ -1,5 +1,7 @@
 package target
 
+// Quick and Examine: from a command line to the facts about the server.
+
 import (
 	"errors"
 	"fmt"

@@ -1,5 +1,7 @@
 package target
 
+// File capabilities, and the rules by which the kernel starts a program in secure mode.
+
 import (
 	"encoding/binary"
 	"errors"

@@ -1,5 +1,7 @@
 package target
 
+// Find: a program by its name, as execvp(3) does.
+
 import (
 	"debug/elf"
 	"errors"

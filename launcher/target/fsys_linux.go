@@ -1,5 +1,7 @@
 package target
 
+// Reading files, also below another root directory.
+
 import (
 	"io"
 	"os"

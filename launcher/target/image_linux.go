@@ -1,5 +1,7 @@
 package target
 
+// An open ELF file: its tables, and searches in it.
+
 import (
 	"bytes"
 	"debug/elf"

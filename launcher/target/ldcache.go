@@ -1,5 +1,7 @@
 package target
 
+// The files of the dynamic loader: ld.so.cache, ld.so.preload, and the paths built into the loader.
+
 import (
 	"bytes"
 	"encoding/binary"

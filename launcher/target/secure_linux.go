@@ -1,5 +1,7 @@
 package target
 
+// What filecaps.go needs to know about a program's file and about this process.
+
 import (
 	"golang.org/x/sys/unix"
 )

@@ -1,5 +1,7 @@
 package target
 
+// The #! line of a script.
+
 import "bytes"
 
 // shebang is the #! line of a script as the kernel splits it.

@@ -1,5 +1,7 @@
 package target
 
+// The words of env -S.
+
 import "strings"
 
 // splitWords splits a string as env -S does: blanks separate words, quotes and backslashes protect blanks, # at the start of

@@ -1,5 +1,7 @@
 package target
 
+// Tunables of glibc that decide whether it obeys MALLOC_ARENA_MAX.
+
 import (
 	"fmt"
 	"os"

@@ -1,5 +1,7 @@
 package target
 
+// From the facts to the verdict and its sentences.
+
 import (
 	"fmt"
 	"slices"

@@ -1,5 +1,7 @@
 package testenv
 
+// The program under test.
+
 import (
 	"fmt"
 	"os"

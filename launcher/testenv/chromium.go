@@ -1,5 +1,7 @@
 package testenv
 
+// A browser without a window.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package testenv
 
+// Unpacked releases of glibc.
+
 import (
 	"os"
 	"os/exec"

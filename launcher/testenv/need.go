@@ -1,5 +1,7 @@
 package testenv
 
+// Skipping tests by name where something is missing.
+
 import (
 	"os"
 	"os/exec"

@@ -1,5 +1,7 @@
 package lab
 
+// A running examples/authserver, and its report.
+
 import (
 	"bufio"
 	"context"

@@ -1,5 +1,7 @@
 package lab
 
+// A MariaDB server with its data folder, and sysbench's load for it.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package lab
 
+// A running server and the lines that it and arenacap print, among them events.
+
 import (
 	"bufio"
 	"context"

@@ -1,5 +1,7 @@
 package lab
 
+// A run of arenacap sweep, and its result.
+
 import (
 	"bytes"
 	"context"

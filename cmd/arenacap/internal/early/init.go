@@ -2,6 +2,8 @@
 
 package early
 
+// Ordinary launches and watches, before the libraries are initialised.
+
 import (
 	"errors"
 	"os"
