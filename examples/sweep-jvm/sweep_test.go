@@ -10,7 +10,7 @@ import (
 
 func TestSweep(t *testing.T) {
 	testenv.Need(t, "go", "java", "javac")
-	t.Setenv("ROUNDS", "40")
+	t.Setenv("ROUNDS", "15")
 	s := lab.RunSweep(t, "--rounds", "1", "--warmup", "0", "--caps", "off,1")
 	own, one := s.Of(t, "off"), s.Of(t, "1")
 	if one.Arenas != 1 || own.Arenas <= 1 {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,52 +12,19 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// built caches the programs of compile, by their flags.
-var built struct {
-	dir  string
-	bins map[string]string
-}
+var built testenv.Compiled
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "arena")
-	if err != nil {
-		panic(err)
-	}
-	built.dir, built.bins = dir, map[string]string{}
 	testenv.Reset()
 	status := m.Run()
-	os.RemoveAll(dir)
+	built.Remove()
 	os.Exit(status)
 }
 
-// compile builds a program of testdata with gcc, once for each set of flags.
+// compile builds a program of testdata with gcc.
 func compile(t testing.TB, source string, flags ...string) string {
 	t.Helper()
-	testenv.Need(t, "gcc")
-	key := source + strings.Join(flags, "")
-	if bin, ok := built.bins[key]; ok {
-		return bin
-	}
-	bin := filepath.Join(built.dir, strconv.Itoa(len(built.bins)), strings.TrimSuffix(filepath.Base(source), ".c"))
-	if err := os.MkdirAll(filepath.Dir(bin), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	args := append([]string{"-O1", "-pthread", "-o", bin, source}, flags...)
-	if out, err := exec.Command("gcc", append(args, "-ldl")...).CombinedOutput(); err != nil {
-		testenv.Lack(t, "gcc %s does not build: %s", strings.Join(flags, " "), firstError(out))
-	}
-	built.bins[key] = bin
-	return bin
-}
-
-// firstError is the first error in a compiler's output; the others usually follow from it.
-func firstError(out []byte) string {
-	for line := range strings.Lines(string(out)) {
-		if strings.Contains(line, "error: ") {
-			return strings.TrimSpace(line)
-		}
-	}
-	return string(out)
+	return built.Program(t, "gcc", source, append(flags, "-ldl")...)
 }
 
 // program is a running test program. It reads one command a line and answers when the command is done.

@@ -31,12 +31,13 @@ func TestCountEqualsMallocInfo(t *testing.T) {
 		name  string
 		bin   func(t *testing.T) string
 		small bool // heaps of 1 MiB
+		full  bool
 	}{
-		{"dynamic", func(*testing.T) string { return amd64 }, false},
-		{"static", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-static") }, false},
-		{"static-pie", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-static-pie") }, false},
-		{"32-bit", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-m32") }, true},
-		{"32-bit static", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-m32", "-static") }, true},
+		{"dynamic", func(*testing.T) string { return amd64 }, false, false},
+		{"static", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-static") }, false, false},
+		{"static-pie", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-static-pie") }, false, true},
+		{"32-bit", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-m32") }, true, false},
+		{"32-bit static", func(t *testing.T) string { return compile(t, "testdata/probe.c", "-m32", "-static") }, true, true},
 	}
 	cases := []struct {
 		name     string
@@ -65,6 +66,9 @@ func TestCountEqualsMallocInfo(t *testing.T) {
 		{"names in maps", "GLIBC_TUNABLES=glibc.mem.decorate_maps=1:glibc.malloc.arena_max=4", []string{"threads 6 100"}, 4},
 	}
 	for _, b := range builds {
+		if b.full && !testenv.Full() {
+			continue
+		}
 		t.Run(b.name, func(t *testing.T) {
 			bin := b.bin(t)
 			for _, c := range cases {

@@ -4,48 +4,28 @@ import (
 	"bufio"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"arenacap/launcher/testenv"
 )
 
+var built testenv.Compiled
+
 func TestMain(m *testing.M) {
 	testenv.Reset()
-	m.Run()
+	status := m.Run()
+	built.Remove()
+	os.Exit(status)
 }
 
 // probeSource is a program that makes threads, arenas and heaps on command.
 const probeSource = "../arena/testdata/probe.c"
 
-// build compiles a C program into a directory that every user may enter.
+// build compiles a C program that every user may run.
 func build(t testing.TB, compiler, source string, flags ...string) string {
 	t.Helper()
-	testenv.Need(t, compiler)
-	dir := t.TempDir()
-	for _, d := range []string{filepath.Dir(dir), dir} { // t.TempDir makes two levels
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	bin := filepath.Join(dir, strings.TrimSuffix(filepath.Base(source), ".c"))
-	args := append([]string{"-O1", "-pthread", "-o", bin, source}, flags...)
-	if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
-		testenv.Lack(t, "%s %s does not build: %s", compiler, strings.Join(flags, " "), firstError(out))
-	}
-	return bin
-}
-
-// firstError is the first error in a compiler's output; the others usually follow from it.
-func firstError(out []byte) string {
-	for line := range strings.Lines(string(out)) {
-		if strings.Contains(line, "error: ") {
-			return strings.TrimSpace(line)
-		}
-	}
-	return string(out)
+	return built.Program(t, compiler, source, flags...)
 }
 
 // program is a running test program. It prints "ok" when it is ready, and after the answer to each command.

@@ -195,7 +195,7 @@ func TestLookAtSecureMode(t *testing.T) {
 		testenv.Lack(t, "only root gives file capabilities")
 	}
 	testenv.Need(t, "setcap", "setpriv")
-	probe := build(t, "gcc", probeSource)
+	probe := build(t, "gcc", probeSource, "-g") // a program of its own, as it gets a capability
 	if out, err := exec.Command("setcap", "cap_net_raw+ep", probe).CombinedOutput(); err != nil {
 		testenv.Lack(t, "setcap: %s", out)
 	}

@@ -87,6 +87,7 @@ func TestVerdictIsWhatHappens(t *testing.T) {
 		{name: "malloc of its own, passed on", gcc: []string{"-DOWN_MALLOC"}, allocator: ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			if c.needs != "" {
 				if _, err := os.Stat(c.needs); err != nil {
 					testenv.Lack(t, "%v", err)
@@ -132,18 +133,23 @@ func TestKinds(t *testing.T) {
 		want          Target
 		quick         Answer // verdict of Quick
 		why           string
+		full          bool
 	}{
-		{"Go", "CGO_ENABLED=0 go build -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use glibc's malloc"},
-		{"Go for 32 bits", "CGO_ENABLED=0 GOARCH=386 go build -o OUT hello/main.go", Target{Bits: 32, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use glibc's malloc"},
-		{"Go, stripped", "CGO_ENABLED=0 go build -ldflags '-s -w' -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use glibc's malloc"},
-		{"Go, position-independent", "CGO_ENABLED=0 go build -buildmode=pie -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Go: true, CanCap: No}, No, "Go does not use glibc's malloc"},
-		{"Go with C", "CGO_ENABLED=1 go build -o OUT cgo/main.go", Target{Bits: 64, Libc: "glibc", Allocator: "glibc", Go: true, Cgo: true, CanCap: Yes}, Unknown, "uses the malloc of"},
-		{"Go with C, static", "CGO_ENABLED=1 go build -ldflags '-linkmode external -extldflags -static' -o OUT cgo/main.go", Target{Bits: 64, Libc: "glibc", Allocator: "glibc", Static: true, Go: true, Cgo: true, CanCap: Yes}, Unknown, "static"},
-		{"musl", "musl-gcc -o OUT main.c", Target{Bits: 64, Libc: "musl", Allocator: "musl", CanCap: No}, No, "uses musl, which has no arenas"},
-		{"musl, static", "musl-gcc -static -o OUT main.c", Target{Bits: 64, Static: true, CanCap: No}, Unknown, "is static and does not contain glibc's malloc"},
-		{"no C library", "gcc -nostdlib -static -Wl,-e,main -o OUT empty.c", Target{Bits: 64, Static: true, CanCap: No}, Unknown, "does not contain glibc's malloc"},
+		{"Go", "CGO_ENABLED=0 go build -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use glibc's malloc", false},
+		{"Go for 32 bits", "CGO_ENABLED=0 GOARCH=386 go build -o OUT hello/main.go", Target{Bits: 32, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use glibc's malloc", true},
+		{"Go, stripped", "CGO_ENABLED=0 go build -ldflags '-s -w' -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Static: true, Go: true, CanCap: No}, No, "Go does not use glibc's malloc", false},
+		{"Go, position-independent", "CGO_ENABLED=0 go build -buildmode=pie -o OUT hello/main.go", Target{Bits: 64, Libc: "none", Allocator: "go", Go: true, CanCap: No}, No, "Go does not use glibc's malloc", true},
+		{"Go with C", "CGO_ENABLED=1 go build -o OUT cgo/main.go", Target{Bits: 64, Libc: "glibc", Allocator: "glibc", Go: true, Cgo: true, CanCap: Yes}, Unknown, "uses the malloc of", false},
+		{"Go with C, static", "CGO_ENABLED=1 go build -ldflags '-linkmode external -extldflags -static' -o OUT cgo/main.go", Target{Bits: 64, Libc: "glibc", Allocator: "glibc", Static: true, Go: true, Cgo: true, CanCap: Yes}, Unknown, "static", true},
+		{"musl", "musl-gcc -o OUT main.c", Target{Bits: 64, Libc: "musl", Allocator: "musl", CanCap: No}, No, "uses musl, which has no arenas", false},
+		{"musl, static", "musl-gcc -static -o OUT main.c", Target{Bits: 64, Static: true, CanCap: No}, Unknown, "is static and does not contain glibc's malloc", false},
+		{"no C library", "gcc -nostdlib -static -Wl,-e,main -o OUT empty.c", Target{Bits: 64, Static: true, CanCap: No}, Unknown, "does not contain glibc's malloc", false},
 	} {
+		if c.full && !testenv.Full() {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			if strings.Contains(c.command, "musl-gcc") {
 				testenv.Need(t, "musl-gcc")
 			}

@@ -17,8 +17,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// cells has command lines for carriers of Debian; PROBE is the server. Lines that begin with "root:" need root. The test
-// runs each line to find its effect on the environment.
+// cells has command lines for carriers of Debian; PROBE is the server. Lines that begin with "root:" need root, and slow
+// ones that begin with "full:" run only in full. The test runs each line to find its effect on the environment.
 var cells = []string{
 	"env PROBE", "env -i PROBE", "env -u MALLOC_ARENA_MAX PROBE", "env MALLOC_ARENA_MAX=5 PROBE", "env -i MALLOC_ARENA_MAX=2 PROBE", "env -S 'A=1 PROBE'", "env -iS PROBE", "env - A=b PROBE",
 	"env GLIBC_TUNABLES=glibc.malloc.arena_max=5 PROBE", "env --ignore-environment A=1 PROBE", "env --unset=A -C / PROBE",
@@ -35,7 +35,7 @@ var cells = []string{
 	"strace -f -o /dev/null PROBE", "strace -o /dev/null -E MALLOC_ARENA_MAX=5 PROBE", "strace -o /dev/null -E MALLOC_ARENA_MAX PROBE", "strace -qq -e trace=none --signal=none PROBE", "ltrace -o /dev/null -e none PROBE",
 	"time -o /dev/null PROBE", "time -f %M -o /dev/null PROBE", "script -qc PROBE /dev/null", "flock LOCK PROBE", "flock -n LOCK.2 -c PROBE", "flock -n LOCK.3 -c 'env -i PROBE'",
 	"linux32 PROBE", "i386 PROBE", "authbind --deep PROBE", "mksh -c PROBE", "ksh93 -c PROBE", "tini-static -s -- PROBE", "catatonit -- PROBE", "catatonit PROBE", "busybox setsid PROBE", "strace -D -o /dev/null PROBE", "flock -F LOCK.4 PROBE",
-	"valgrind -q --tool=none PROBE", "valgrind -q PROBE", "valgrind -q env -i PROBE", "valgrind -q --trace-children=yes nice PROBE", "valgrind -q SCRIPT", "perf stat -e task-clock -o /dev/null PROBE", "perf record -e cpu-clock -o /dev/null PROBE",
+	"valgrind -q --tool=none PROBE", "valgrind -q PROBE", "full: valgrind -q env -i PROBE", "full: valgrind -q --trace-children=yes nice PROBE", "full: valgrind -q SCRIPT", "perf stat -e task-clock -o /dev/null PROBE", "full: perf record -e cpu-clock -o /dev/null PROBE",
 	"runsv SERVICE.1", "s6-supervise SERVICE.2", "supervise SERVICE.3",
 	"start-stop-daemon --start --quiet --pidfile LOCK.one --exec PROBE", "start-stop-daemon -S -q --startas PROBE --pidfile LOCK.pid -- -x", "gdb -q -batch -ex run --args PROBE",
 	"root: setpriv --reset-env --reuid 65534 PROBE", "root: setpriv --reuid 65534 --clear-groups PROBE", "root: unshare -m PROBE", "root: unshare --mount --fork PROBE", "root: unshare -mf env -i PROBE", "root: chroot / PROBE", "root: chroot --userspec=65534:65534 / PROBE", "root: chroot ROOT PROBE", "root: chroot ROOT env -i PROBE", "root: chroot ROOT sh -c 'exec nice PROBE'", "root: unshare --root ROOT nice PROBE", "root: chpst -/ ROOT PROBE",
@@ -49,7 +49,7 @@ var cells = []string{
 	// Two and three carriers.
 	"nice env -i PROBE", "env -i nice PROBE", "timeout 60 nice stdbuf -oL PROBE", "nohup setsid -w env -u MALLOC_ARENA_MAX PROBE", "tini -s -- sh -c 'exec nice PROBE'", "sh -c 'nice env - timeout 60 PROBE'", "env -i env MALLOC_ARENA_MAX=2 nice PROBE",
 	"env MALLOC_ARENA_MAX=2 MALLOC_ARENA_MAX=5 nice PROBE", "env -S 'nice -n 1 env -u A timeout 60' PROBE", "bash -c 'export -n MALLOC_ARENA_MAX; exec nice PROBE'", "bash -c 'declare +x MALLOC_ARENA_MAX; PROBE'", "bash -c 'exec -a x env -i PROBE'", "bash -c 'MALLOC_ARENA_MAX=$((2+3)) exec nice PROBE'", "bash -c 'GLIBC_TUNABLES=glibc.malloc.arena_max=5:$GLIBC_TUNABLES PROBE'",
-	"busybox timeout 60 nice PROBE", "strace -f -o /dev/null -- nice env -i PROBE", "flock LOCK.5 sh -c 'exec nice PROBE'", "script -qec 'nice env -i PROBE' /dev/null", "tini -sg -- dumb-init catatonit -- PROBE", "gdb -q -batch -ex run --args env -i PROBE", "softlimit -o 300 setsid -w s6-softlimit -o 300 PROBE", "numactl -l taskset -c 0 chrt -o 0 PROBE", "prlimit --core=0 choom -n 100 -- ionice -c3 PROBE", "perf stat -o /dev/null -e task-clock nice env -i PROBE",
+	"busybox timeout 60 nice PROBE", "strace -f -o /dev/null -- nice env -i PROBE", "flock LOCK.5 sh -c 'exec nice PROBE'", "script -qec 'nice env -i PROBE' /dev/null", "tini -sg -- dumb-init catatonit -- PROBE", "full: gdb -q -batch -ex run --args env -i PROBE", "softlimit -o 300 setsid -w s6-softlimit -o 300 PROBE", "numactl -l taskset -c 0 chrt -o 0 PROBE", "prlimit --core=0 choom -n 100 -- ionice -c3 PROBE", "perf stat -o /dev/null -e task-clock nice env -i PROBE",
 	"root: sudo -u nobody env MALLOC_ARENA_MAX=2 nice PROBE", "root: setsid -w su root -c 'MALLOC_ARENA_MAX=5 nice PROBE'", "root: unshare -m chroot ROOT env -i PROBE", "root: bwrap --unshare-pid --dev-bind / / --proc /proc timeout 60 nice PROBE", "root: firejail --quiet --noprofile nice env -i PROBE", "root: gosu nobody sh -c 'exec nice PROBE'", "root: cgexec -g cpu:/ sudo -E nice PROBE",
 	"xargs -a LIST nice -n 1 env -i PROBE", "dumb-init sh -c 'exec timeout 60 env MALLOC_ARENA_MAX=5 PROBE'", "find LIST -exec sh -c PROBE ;", "bash -c 'exec sh -c \"exec nice PROBE\"'", "chpst -n 1 envdir VARS nice PROBE", "nice SETS", "timeout 60 sh -c 'exec SCRIPT'",
 	"root: sudo nice sh -c PROBE", "root: sudo -E nice timeout 60 PROBE", "root: nice su - root -c 'env MALLOC_ARENA_MAX=2 PROBE'", "root: tini -s -- gosu nobody nice PROBE", "root: unshare -m sudo -E env -i PROBE", "root: runuser -u nobody -- env -i MALLOC_ARENA_MAX=2 nice PROBE",
@@ -74,6 +74,10 @@ func TestMatrixOfCarriers(t *testing.T) {
 	})
 	place := strings.NewReplacer("PROBEENV", "env "+probe, "PROBE", probe, "VARS", dir+"/vars", "EMPTY", dir+"/empty", "SCRIPT", dir+"/starts", "SETS", dir+"/sets", "LIST", dir+"/list", "LOCK", dir+"/lock", "SERVICE", dir+"/service", "INSIDE", startInside(t), "ROOT", makeRoot(t, probe))
 	for _, cell := range cells {
+		cell, full := strings.CutPrefix(cell, "full: ")
+		if full && !testenv.Full() {
+			continue
+		}
 		t.Run(strings.ReplaceAll(cell, "/", "∕"), func(t *testing.T) {
 			t.Parallel()
 			line, root := strings.CutPrefix(cell, "root: ")

@@ -102,6 +102,7 @@ func TestAnotherRoot(t *testing.T) {
 		{"no banner", "nothing", nil, nil, Unknown, "the version of the C library"},
 	} {
 		t.Run(c.situation, func(t *testing.T) {
+			t.Parallel()
 			root := publicDir(t)
 			tree(t, root, append(c.files, [][3]string{
 				{"main.c", "644", "#include <stdlib.h>\nint main(void) { free(malloc(1)); }\n"}, {"etc/ld.so.conf", "644", "/opt/lib\n"},

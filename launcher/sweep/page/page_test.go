@@ -243,7 +243,7 @@ type seen struct {
 	Title    string
 }
 
-// TestInBrowser opens the page in a real browser, light and dark, narrow and wide. ARENACAP_SCREENSHOTS=FOLDER keeps the
+// TestInBrowser opens the page in a real browser, light and dark, narrow and wide; in full, all four. ARENACAP_SCREENSHOTS=FOLDER keeps the
 // screenshots in that folder.
 func TestInBrowser(t *testing.T) {
 	testenv.Need(t, "chromium")
@@ -259,17 +259,21 @@ func TestInBrowser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		file       string
 		width      int
 		dark       bool
 		background color.RGBA
 	}{
-		{"wide", 1010, false, color.RGBA{0xf6, 0xf7, 0xf9, 255}}, {"wide", 1280, true, color.RGBA{0x12, 0x16, 0x1c, 255}},
-		{"narrow", 400, false, color.RGBA{0xf6, 0xf7, 0xf9, 255}}, {"narrow", 400, true, color.RGBA{0x12, 0x16, 0x1c, 255}},
+		{"wide", 1010, false, color.RGBA{0xf6, 0xf7, 0xf9, 255}}, {"narrow", 400, true, color.RGBA{0x12, 0x16, 0x1c, 255}},
+		{"narrow", 400, false, color.RGBA{0xf6, 0xf7, 0xf9, 255}}, {"wide", 1280, true, color.RGBA{0x12, 0x16, 0x1c, 255}},
 	} {
+		if i > 1 && !testenv.Full() {
+			break
+		}
 		name := c.file + map[bool]string{false: "-light", true: "-dark"}[c.dark]
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := browser{t.TempDir(), max(c.width, 500), c.dark}
 			got := b.probe(t, filepath.Join(dir, c.file+"-probed.html"))
 			if got.Plots != 7 || len(got.Overlaps) > 0 || got.Smallest < 9 || got.Wide > 0 || got.Hidden > 0 || got.Inner != c.width || got.Overflow > 0 || got.Loaded > 0 || strings.Contains(got.Title, "hostile") {

@@ -10,6 +10,7 @@ import (
 
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/stats"
+	"arenacap/launcher/testenv"
 )
 
 // metrics returns the first metrics of the list with these patterns; "" is the wall time.
@@ -94,10 +95,13 @@ func anyDifference(r Result) bool {
 // 100.
 func TestCapsThatAreTheSame(t *testing.T) {
 	const experiments = 300
-	for _, c := range []struct {
+	for i, c := range []struct {
 		caps, rounds int
 		latency      bool
-	}{{2, 10, false}, {5, 10, false}, {6, 10, true}, {4, 25, true}} {
+	}{{2, 10, false}, {6, 10, true}, {5, 10, false}, {4, 25, true}} {
+		if i > 1 && !testenv.Full() {
+			break
+		}
 		for _, w := range worlds {
 			r := rand.New(rand.NewPCG(1, uint64(c.caps)))
 			x, wrong := simulated(c.caps, c.latency), 0
