@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,12 +55,17 @@ func newCluster(t *testing.T) *cluster {
 	if err := os.CopyFS(c.dir, os.DirFS("cluster")); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"hdfs", "datanode"} { // HDFS's web pages are not in its jar
+		if err := os.MkdirAll(filepath.Join(c.dir, "webapps", name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if c.jdk, err = jdk(); err != nil {
 		t.Fatal(err)
 	}
 	c.env = append(os.Environ(), "HOME="+c.dir, "PATH="+c.dir+":"+os.Getenv("PATH"), "JAVA_HOME="+c.jdk,
-		"HADOOP_CONF_DIR="+c.dir+"/etc", "HADOOP_CLASSPATH="+jars+"/*:"+c.dir, "HADOOP_DATA="+c.dir, "HADOOP_LOG="+c.dir+"/daemon.log",
-		"HADOOP_PID="+c.dir+"/daemon.pid", "HADOOP_OPTS="+javaOptions, "NAMENODE_PORT=0")
+		"HADOOP_CONF_DIR="+c.dir+"/etc", "HADOOP_CLASSPATH="+jars+"/*:"+c.dir, "HADOOP_DATA="+c.dir,
+		"HADOOP_OPTS="+javaOptions, "NAMENODE_PORT=0")
 	c.run(c.command("javac", "-cp", jars+"/*", "-d", c.dir, c.dir+"/Load.java", c.dir+"/Container.java"))
 	c.fragment("")
 	return c
@@ -121,21 +127,22 @@ func (c *cluster) start(prefix []string, daemon ...string) *lab.Process {
 	return c.begin(c.script(daemon...), prefix)
 }
 
-// follow prints a file of the cluster as it grows.
-func (c *cluster) follow(name string) *lab.Process {
+// background starts the DataNode by start.sh --daemon, after a prefix, and waits until the NameNode can give it blocks. It
+// returns the script, which has ended, the daemon's PID and its log. The daemon ends with the test.
+func (c *cluster) background(name string, prefix []string) (script *lab.Process, pid int, log *lab.Process) {
 	c.Helper()
-	return c.begin(c.command("tail", "-n", "+1", "-F", filepath.Join(c.dir, name)), nil)
-}
-
-// daemonPid returns the PID of the daemon that start.sh left in the background. It ends with the test.
-func (c *cluster) daemonPid() int {
-	c.Helper()
-	text, err := os.ReadFile(c.dir + "/daemon.pid")
+	file := filepath.Join(c.dir, name)
+	cmd := c.script(slices.Concat([]string{"--daemon"}, dataNode)...)
+	cmd.Env = append(cmd.Env, "HADOOP_LOG="+file+".log", "HADOOP_PID="+file+".pid")
+	script = c.begin(cmd, prefix)
+	if status, err := script.Wait(c.ctx); status != 0 || err != nil {
+		c.Fatalf("start.sh --daemon ended with %d, %v:\n%s", status, err, strings.Join(script.Lines(), "\n"))
+	}
+	text, err := os.ReadFile(file + ".pid")
 	if err != nil {
 		c.Fatal(err)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
+	if pid, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
 		c.Fatal(err)
 	}
 	daemon, err := os.FindProcess(pid) // by pidfd: no other process that gets the PID later
@@ -143,7 +150,9 @@ func (c *cluster) daemonPid() int {
 		c.Fatal(err)
 	}
 	c.Cleanup(func() { _ = daemon.Kill() })
-	return pid
+	log = c.begin(c.command("tail", "-n", "+1", "-F", file+".log"), nil)
+	c.await(log, "Successfully sent block report")
+	return script, pid, log
 }
 
 // begin starts a command, after a prefix, that ends with the test.

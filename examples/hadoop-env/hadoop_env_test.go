@@ -46,14 +46,14 @@ func TestFragment(t *testing.T) {
 	with := filepath.Dir(arenacap) + ":" + without
 	for _, c := range []struct {
 		name, service, path, policy, want string
-		complains                         bool
+		lines                             int // on stderr; it is sourced twice
 	}{
-		{"a service of the policy", "datanode", with, file, "max=4 test=3", false},
-		{"another service", "tomcat", with, file, "max=2 test=1", false},
-		{"glibc's limit stays though Hadoop has a default", "namenode", with, file, "max=0 test=unset", false},
-		{"arenacap is not installed", "tomcat", without, file, "max=4 test=unset", false},
-		{"a policy with a mistake", "tomcat", with, broken, "max=4 test=unset", true},
-		{"a policy that is missing", "tomcat", with, dir + "/missing.toml", "max=4 test=unset", true},
+		{"a service of the policy", "datanode", with, file, "max=4 test=3", 0},
+		{"another service", "tomcat", with, file, "max=2 test=1", 0},
+		{"glibc's limit stays though Hadoop has a default", "namenode", with, file, "max=0 test=unset", 0},
+		{"arenacap is not installed", "tomcat", without, file, "max=4 test=unset", 0},
+		{"a policy with a mistake", "tomcat", with, broken, "max=4 test=unset", 2},
+		{"a policy that is missing", "tomcat", with, dir + "/missing.toml", "max=4 test=unset", 2},
 	} {
 		for _, shell := range shells() {
 			t.Run(shell+": "+c.name, func(t *testing.T) {
@@ -68,15 +68,16 @@ func TestFragment(t *testing.T) {
 				if want := c.want + "\nleft: nothing\n"; out.String() != want {
 					t.Errorf("stdout %q, want %q", out.String(), want)
 				}
-				if complained := errs.Len() > 0; complained != c.complains {
-					t.Errorf("stderr: %q", errs.String())
+				if lines := strings.Count(errs.String(), "\n"); lines != c.lines {
+					t.Errorf("%d lines on stderr, want %d: %q", lines, c.lines, errs.String())
 				}
 			})
 		}
 	}
 }
 
-// TestHadoopOrder checks which cap wins for each place of the fragment in Hadoop's scripts.
+// TestHadoopOrder checks which cap wins for each place of the fragment in Hadoop's scripts. A policy with a mistake leaves
+// what was there, as "off" does, and is one line on stderr each time that the fragment is sourced.
 func TestHadoopOrder(t *testing.T) {
 	testenv.Need(t, "go", "bash")
 	ctx, dir, arenacap, _ := setUp(t)
@@ -86,6 +87,7 @@ func TestHadoopOrder(t *testing.T) {
 		"percore.toml": "arenas.cap = \"1/core\"\narenas.cores = 6\n",
 		"off.toml":     "arenas.cap = \"off\"\n",
 		"glibc.toml":   "arenas.cap = \"glibc\"\n",
+		"mistake.toml": "arenas.cap = 0\n",
 	} {
 		put(t, filepath.Join(dir, name), text)
 	}
@@ -100,18 +102,24 @@ func TestHadoopOrder(t *testing.T) {
 		{"before an export in hadoop-env.sh", "", fragment + own, "", "max=2 test=2", "max=2 test=5", "max=2 test=unset", "max=2 test=unset"},
 		{"set by the service manager", "2", fragment, "", "max=3 test=2", "max=6 test=5", "max=2 test=unset", "max=0 test=unset"},
 		{"in ~/.hadooprc", "", "", fragment, "max=3 test=2", "max=6 test=5", "max=4 test=unset", "max=0 test=unset"},
+		{"in both", "", fragment, fragment, "max=3 test=2", "max=6 test=5", "max=4 test=unset", "max=0 test=unset"},
 	} {
 		put(t, filepath.Join(dir, "hadoop-env.sh"), c.env)
 		put(t, filepath.Join(dir, ".hadooprc"), c.rc)
-		for policy, want := range map[string]string{"fixed": c.fixed, "percore": c.perCore, "off": c.off, "glibc": c.glibcOwn} {
+		for policy, want := range map[string]string{"fixed": c.fixed, "percore": c.perCore, "off": c.off, "glibc": c.glibcOwn, "mistake": c.off} {
 			cmd := exec.CommandContext(ctx, "bash", "cluster/start.sh", "datanode", "DataNode")
 			cmd.Env = []string{"PATH=" + filepath.Dir(arenacap) + ":/usr/bin:/bin", "HOME=" + dir, "HADOOP_CONF_DIR=" + dir, "JAVA_HOME=" + dir + "/jdk",
 				"FRAGMENT=arenacap-env.sh", "ARENACAP_POLICY=" + dir + "/" + policy + ".toml"}
 			if c.inherited != "" {
 				cmd.Env = append(cmd.Env, "MALLOC_ARENA_MAX="+c.inherited)
 			}
+			var complaints strings.Builder
+			cmd.Stderr = &complaints
 			if out, err := cmd.Output(); err != nil || string(out) != want+"\n" {
 				t.Errorf("%s, %s: %q, %v, want %q", c.name, policy, out, err, want)
+			}
+			if lines := strings.Count(c.env+c.rc, fragment); policy == "mistake" && strings.Count(complaints.String(), "\n") != lines {
+				t.Errorf("%s: on stderr %q, want %d lines", c.name, complaints.String(), lines)
 			}
 		}
 	}

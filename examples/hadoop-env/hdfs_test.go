@@ -6,27 +6,30 @@ package hadoopenv_test
 
 import (
 	"fmt"
+	"os"
 	"os/user"
-	"slices"
+	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"arenacap/examples/internal/lab"
 	"arenacap/launcher/arena"
 )
 
-// TestDataNode checks what arrives in a DataNode for each policy, and its arenas after a load.
+// TestDataNode checks what arrives in a DataNode for each policy, and its arenas after a load. A policy with a mistake is one
+// line in its log, and Hadoop's own cap remains.
 func TestDataNode(t *testing.T) {
 	c := newCluster(t)
 	master := c.startNameNode()
 	for _, policy := range []struct {
 		text, max, test string
-		most            int
+		most, mistakes  int
 	}{
-		{"arenas.cap = \"off\"", "4", "", 4},
-		{"arenas.cap = \"1/core\"\narenas.cores = 6", "6", "5", 6},
-		{"arenas.cap = \"glibc\"", "0", "", 0},
+		{"arenas.cap = 0", "4", "", 4, 1},
+		{"arenas.cap = \"1/core\"\narenas.cores = 6", "6", "5", 6, 0},
+		{"arenas.cap = \"glibc\"", "0", "", 0, 0},
 	} {
 		c.fragment(policy.text)
 		worker := c.startDataNode(nil)
@@ -45,11 +48,76 @@ func TestDataNode(t *testing.T) {
 		if policy.most > 0 && census.Arenas > policy.most || policy.most == 0 && census.Arenas <= 4 {
 			t.Errorf("%q: %d arenas", policy.text, census.Arenas)
 		}
-		said := strings.Split(c.run(c.command(c.arenacap, "inspect", strconv.Itoa(worker.Pid))), "\n")
-		t.Logf("%q: %s", policy.text, said[1])
+		if lines := strings.Count(strings.Join(worker.Lines(), "\n"), "arenacap: "); lines != policy.mistakes {
+			t.Errorf("%q: %d lines by arenacap, want %d", policy.text, lines, policy.mistakes)
+		}
+		t.Logf("%q: %s", policy.text, c.inspect(worker.Pid))
+		if policy.test != "" { // with arenacap's cap
+			c.shows(worker.Pid, policy.max)
+		}
 		c.stop(worker)
 	}
 	c.stop(master)
+}
+
+// inspect returns the sentence about the virtual size, after the line with the name.
+func (c *cluster) inspect(pid int) string {
+	c.Helper()
+	return strings.Split(c.run(c.command(c.arenacap, "inspect", strconv.Itoa(pid))), "\n")[1]
+}
+
+// shows runs the README's commands that show a DataNode's cap.
+func (c *cluster) shows(pid int, maximum string) {
+	c.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		c.Fatal(err)
+	}
+	command := regexp.MustCompile(`(?m)^ *arenacap inspect "\$\(jps .*$`).FindString(string(text))
+	if said := c.run(c.command("sh", "-euc", command)); !regexp.MustCompile(`(?m)^ *cap +` + maximum + ` \(environment\): kept$`).MatchString(said) {
+		c.Errorf("%q: no kept cap of %s in %s", command, maximum, said)
+	}
+	if all := c.run(c.command(c.arenacap, "ps")); !regexp.MustCompile(fmt.Sprintf(`(?m)^ *%d +\d+ +\d+ +%s .* java$`, pid, maximum)).MatchString(all) {
+		c.Errorf("arenacap ps shows no java with PID %d and the cap %s:\n%s", pid, maximum, all)
+	}
+}
+
+// TestZGC starts a DataNode whose JVM reserves 48 times its heap (16 times, mapped three times): a limit on `virtual` is
+// exceeded from the start, one on `growth` is not.
+func TestZGC(t *testing.T) {
+	c := newCluster(t)
+	c.startNameNode()
+	c.env = append(c.env, "HADOOP_OPTS="+strings.Replace(javaOptions, "UseSerialGC", "UseZGC", 1))
+	put(t, c.dir+"/zgc.toml", "budget.virtual = \"4GiB\"\nbudget.growth = \"2GiB\"\nbudget.settle = \"10s\"\nlog.format = \"json\"\n")
+	worker := c.startDataNode([]string{c.arenacap, "run", "--policy", c.dir + "/zgc.toml", "--"})
+	c.breach(worker, "virtual", "12 GiB in java heap")
+	c.load()
+	said := c.inspect(worker.Pid)
+	if !strings.Contains(said, "12 GiB are java heap") {
+		t.Error(said)
+	}
+	t.Log(said)
+	c.stop(worker)
+	for _, event := range worker.Events() {
+		if event.Metric == "growth" && event.Event != "started" {
+			t.Errorf("%+v", event)
+		}
+	}
+}
+
+// breach awaits the breach of a budget in a log, with its attribution.
+func (c *cluster) breach(log *lab.Process, metric, attribution string) {
+	c.Helper()
+	line, err := log.Await(c.ctx, "breach of "+metric, func(line string) bool {
+		return strings.Contains(line, `"event":"breach"`) && strings.Contains(line, `"metric":"`+metric+`"`)
+	})
+	if err != nil {
+		c.Fatal(err)
+	}
+	if !strings.Contains(line, attribution) {
+		c.Errorf("no %q in %s", attribution, line)
+	}
+	c.Log(line)
 }
 
 const watched = `
@@ -65,8 +133,8 @@ user = "%s"
 format = "json"
 `
 
-// TestWatch starts the DataNode with a prefix in the foreground, with a prefix in the background, and with no prefix under
-// watch --services. At last arenacap ends it over its budget, and no block is lost.
+// TestWatch starts the DataNode with a prefix in the foreground, with arenacap-java and with a prefix in the background, and
+// with no prefix under watch --services. At last arenacap ends it over its budget, and no block is lost.
 func TestWatch(t *testing.T) {
 	c := newCluster(t)
 	c.startNameNode()
@@ -84,26 +152,32 @@ func TestWatch(t *testing.T) {
 
 	foreground := c.startDataNode(prefix(write("watch.toml", "1s", "")))
 	c.load()
-	for _, metric := range []string{"arenas", "growth"} {
-		line, err := foreground.Await(c.ctx, "breach of "+metric, func(line string) bool {
-			return strings.Contains(line, `"event":"breach"`) && strings.Contains(line, `"metric":"`+metric+`"`)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Log(line)
-	}
+	c.breach(foreground, "arenas", " arenas, ")
+	c.breach(foreground, "growth", " since the settle time ended: ")
 	c.stop(foreground)
 
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, c.dir+"/.hadooprc", fmt.Sprintf("export ARENACAP_POLICY=%s/watch.toml\nJAVA=%s/arenacap-java\n", c.dir, here))
+	_, pid, log := c.background("java", nil)
+	c.breach(log, "arenas", " arenas, ")
+	c.load("read")
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	c.await(log, "SHUTDOWN_MSG")
+	c.await(log, `"event":"exited"`)
+	put(t, c.dir+"/.hadooprc", "")
+
 	// The script ends and the DataNode continues, so a budget on the script measures nothing: the watch reports elsewhere.
-	script := c.start(prefix(write("background.toml", "5m", "")), slices.Concat([]string{"--daemon"}, dataNode)...)
+	script, pid, log := c.background("prefix", prefix(write("background.toml", "5m", "")))
 	line, err := script.AwaitText(c.ctx, `"event":"elsewhere"`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Log(line)
-	pid, log := c.daemonPid(), c.follow("daemon.log")
-	c.await(log, "Successfully sent block report")
 
 	host := c.begin(c.command(c.arenacap, "watch", "--services", "--policy", c.dir+"/watch.toml", "--state", c.dir+"/watch.json"), nil)
 	if breach, err := host.AwaitEvent(c.ctx, "breach", "arenas"); err != nil || breach.Service != "datanode" {

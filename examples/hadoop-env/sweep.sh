@@ -16,6 +16,7 @@ jars=${ARENACAP_HADOOP:-${XDG_CACHE_HOME:-$HOME/.cache}/arenacap/hadoop}
 export CLASSPATH="$here/cluster/etc:$jars/*:$dir" HADOOP_DATA="$dir" NAMENODE_PORT=0
 options='-Xmx256m -XX:+UseSerialGC'
 javac -d "$dir" "$here/cluster/Load.java"
+mkdir -p "$dir/webapps/hdfs" "$dir/webapps/datanode" # HDFS's web pages are not in its jar
 rm -rf "$dir/name" "$dir/data"
 $java $options org.apache.hadoop.hdfs.server.namenode.NameNode -format -nonInteractive 2>"$dir/format.log"
 : >"$dir/namenode.log"

@@ -30,8 +30,16 @@ const (
 func (c *cluster) startResourceManager() {
 	c.Helper()
 	c.run(c.command("gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", c.dir+"/threads", c.dir+"/threads.c"))
+	c.ports("RM_CLIENT", "RM_SCHEDULER", "RM_TRACKER")
+	p := c.start(nil, resourceManager...)
+	c.await(p, "Transitioned to active state")
+}
+
+// ports puts a free port into each variable of the cluster's environment.
+func (c *cluster) ports(names ...string) {
+	c.Helper()
 	var held []net.Listener // all at once, so that the ports differ
-	for _, name := range []string{"RM_CLIENT", "RM_SCHEDULER", "RM_TRACKER"} {
+	for _, name := range names {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			c.Fatal(err)
@@ -42,8 +50,6 @@ func (c *cluster) startResourceManager() {
 	for _, l := range held {
 		l.Close()
 	}
-	p := c.start(nil, resourceManager...)
-	c.await(p, "Transitioned to active state")
 }
 
 // startNodeManager starts a NodeManager with these variables and waits until it is registered.
@@ -67,20 +73,17 @@ type inContainer struct {
 func (c *cluster) containers(runs ...*inContainer) *lab.Process {
 	c.Helper()
 	args := []string{"client", "Container"}
-	for i, run := range runs {
-		run.report, run.end = c.fifo(fmt.Sprint("report.", i)), c.fifo(fmt.Sprint("end.", i))
+	for _, run := range runs {
+		run.report, run.end = c.fifo(), c.fifo()
 		args = append(args, run.env, strings.TrimSpace(fmt.Sprintf("%s %s/threads %s %s", run.prefix, c.dir, run.report.Name(), run.end.Name())))
 	}
 	return c.start(nil, args...)
 }
 
 // fifo makes a FIFO and holds both of its ends, so that no opening of it blocks.
-func (c *cluster) fifo(name string) *os.File {
+func (c *cluster) fifo() *os.File {
 	c.Helper()
-	path := filepath.Join(c.dir, name)
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-		c.Fatal(err)
-	}
+	path := filepath.Join(c.TempDir(), "fifo")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		c.Fatal(err)
 	}
@@ -97,14 +100,17 @@ func (c *cluster) fifo(name string) *os.File {
 }
 
 // said returns the program's report: its PID and the rest.
-func (c *cluster) said(run *inContainer) (pid, rest string) {
+func (c *cluster) said(run *inContainer) (pid int, rest string) {
 	c.Helper()
 	line, err := bufio.NewReader(run.report).ReadString('\n')
 	if err != nil {
 		c.Fatal(err)
 	}
-	pid, rest, _ = strings.Cut(strings.TrimSpace(line), " ")
-	return strings.TrimPrefix(pid, "pid="), rest
+	if _, err := fmt.Sscanf(line, "pid=%d", &pid); err != nil {
+		c.Fatal(err)
+	}
+	_, rest, _ = strings.Cut(strings.TrimSpace(line), " ")
+	return pid, rest
 }
 
 // finish lets the program end.
@@ -124,28 +130,43 @@ func TestVmemCheck(t *testing.T) {
 	nodeManager := c.startNodeManager()
 	uncapped, capped := &inContainer{env: "-"}, &inContainer{env: "-", prefix: c.arenacap + " run --arenas 2 --"}
 	app := c.containers(uncapped, capped)
-	if killed := c.await(app, "container -103"); !strings.Contains(killed, "beyond the 'VIRTUAL' memory limit") {
-		t.Error(killed)
-	} else {
-		t.Log(killed)
+	c.killed(app, "-103")
+	c.survives(nodeManager, app, capped)
+	if testing.Short() {
+		return
 	}
-	c.survives(nodeManager, capped)
-	t.Log(c.await(app, "container 0"))
 
 	c.stop(nodeManager)
 	nodeManager = c.startNodeManager("MEMORY_ENFORCED=true")
-	app = c.containers(uncapped)
-	c.survives(nodeManager, uncapped)
-	t.Log("yarn.nodemanager.resource.memory.enforced = true: ", c.await(app, "container 0"))
+	c.survives(nodeManager, c.containers(uncapped), uncapped)
+}
+
+// killed waits until YARN kills the application's container because of its virtual size.
+func (c *cluster) killed(app *lab.Process, status string) {
+	c.Helper()
+	line := c.await(app, "beyond the 'VIRTUAL' memory limit")
+	if !strings.HasPrefix(line, "container "+status+":") {
+		c.Errorf("want the status %s: %s", status, line)
+	}
+	c.Log(line)
 }
 
 // survives lets the program end after the NodeManager has looked at its memory several times.
-func (c *cluster) survives(nodeManager *lab.Process, run *inContainer) {
+func (c *cluster) survives(nodeManager, app *lab.Process, run *inContainer) {
 	c.Helper()
 	pid, _ := c.said(run)
+	c.looks(nodeManager, pid)
+	c.finish(run)
+	c.Log(c.await(app, "container 0"))
+}
+
+// looks waits until the NodeManager has looked at a container's memory several times.
+func (c *cluster) looks(nodeManager *lab.Process, pid int) {
+	c.Helper()
+	look := fmt.Sprintf("Resource usage of ProcessTree %d ", pid)
 	looks := 0
-	line, err := nodeManager.Await(c.ctx, "the NodeManager's looks at "+pid, func(line string) bool {
-		if strings.Contains(line, "Resource usage of ProcessTree "+pid+" ") {
+	line, err := nodeManager.Await(c.ctx, look, func(line string) bool {
+		if strings.Contains(line, look) {
 			looks++
 		}
 		return looks == 4
@@ -154,7 +175,50 @@ func (c *cluster) survives(nodeManager *lab.Process, run *inContainer) {
 		c.Fatal(err)
 	}
 	c.Log(line)
-	c.finish(run)
+}
+
+// arenaMax is MALLOC_ARENA_MAX of a process.
+func (c *cluster) arenaMax(pid int) string {
+	c.Helper()
+	env, err := lab.Environ(pid)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return env["MALLOC_ARENA_MAX"]
+}
+
+// TestRecovery restarts a NodeManager beside two running containers, with another cap in hadoop-env.sh and now with the
+// check: both keep what they were started with, the one without a cap is killed, and only a new container has the new cap.
+func TestRecovery(t *testing.T) {
+	c := newCluster(t)
+	c.startResourceManager()
+	c.ports("NODE_PORT") // a NodeManager that recovers needs a fixed one
+	c.fragment("arenas.cap = \"glibc\"")
+	nodeManager := c.startNodeManager("NODE_RECOVERY=true", "VMEM_CHECK=false")
+	uncapped, capped, later := &inContainer{env: "-"}, &inContainer{env: "-", prefix: c.arenacap + " run --arenas 2 --"}, &inContainer{env: "-"}
+	uncappedApp, cappedApp := c.containers(uncapped), c.containers(capped)
+	uncappedPid, _ := c.said(uncapped)
+	cappedPid, _ := c.said(capped)
+	c.stop(nodeManager)
+	if has := c.arenaMax(uncappedPid); has != "0" {
+		t.Errorf("after the NodeManager's end the container has MALLOC_ARENA_MAX=%q, want 0", has)
+	}
+
+	c.fragment("arenas.cap = 3")
+	nodeManager = c.startNodeManager("NODE_RECOVERY=true")
+	c.killed(uncappedApp, "143") // that of a recovered container is its shell's
+	c.looks(nodeManager, cappedPid)
+	if has := c.arenaMax(cappedPid); has != "2" {
+		t.Errorf("the recovered container has MALLOC_ARENA_MAX=%q, want 2", has)
+	}
+	c.finish(capped)
+	t.Log(c.await(cappedApp, "container 0"))
+	laterApp := c.containers(later)
+	if pid, _ := c.said(later); c.arenaMax(pid) != "3" {
+		t.Errorf("a new container has MALLOC_ARENA_MAX=%q, want 3", c.arenaMax(pid))
+	}
+	c.finish(later)
+	c.await(laterApp, "container 0")
 }
 
 // TestContainerEnvironment measures what reaches a container from each place, with and without the others.

@@ -1,4 +1,4 @@
-// Container (ENV COMMAND)…: runs each command in a YARN container of 128 MB, one after the other, and prints "container STATUS:"
+// Container (ENV COMMAND)…: runs each command in a YARN container of 384 MB, one after the other, and prints "container STATUS:"
 // and the diagnostics. ENV is the application's own environment, NAME=VALUE, or "-". It is itself the application master.
 
 import java.util.List;
@@ -11,7 +11,8 @@ import org.apache.hadoop.yarn.client.api.*;
 import org.apache.hadoop.yarn.conf.YarnConfiguration;
 
 public class Container {
-    static final Resource SIZE = Resource.newInstance(128, 1);
+    // YARN kills at once what is over twice its limit, 2 * 2.1 * SIZE. arenacap itself, a Go program, has 1.2 GB until its exec.
+    static final Resource SIZE = Resource.newInstance(384, 1);
 
     public static void main(String[] args) throws Exception {
         Thread.setDefaultUncaughtExceptionHandler((thread, e) -> {
