@@ -5,19 +5,29 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
+	psa "k8s.io/pod-security-admission/api"
+	security "k8s.io/pod-security-admission/policy"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 )
 
 const example = "../../examples/kubernetes"
+
+func init() { utilruntime.Must(monitoring.AddToScheme(scheme.Scheme)) }
 
 // decode reads the objects of a manifest of the example. An unknown field or type is an error.
 func decode(t *testing.T, file string) (objects []runtime.Object) {
@@ -81,6 +91,68 @@ func TestManifests(t *testing.T) {
 	for _, file := range files {
 		if len(decode(t, file)) == 0 {
 			t.Errorf("%s has no object", file)
+		}
+	}
+}
+
+// TestSecurity: Pod Security admission accepts the pods of every overlay: the exporter's on the level of its namespace, which
+// is not stricter than needed, and the server's on the strictest level.
+func TestSecurity(t *testing.T) {
+	checks, err := security.NewEvaluator(security.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepts := func(level psa.Level, pod v1.PodTemplateSpec) bool {
+		results := checks.EvaluatePod(psa.LevelVersion{Level: level, Version: psa.LatestVersion()}, &pod.ObjectMeta, &pod.Spec)
+		return !slices.ContainsFunc(results, func(r security.CheckResult) bool { return !r.Allowed })
+	}
+	for _, name := range []string{"variable", "variable-fixed", "prefix", "budget", "image-volume"} {
+		objects := decode(t, "rendered/"+name+".yaml")
+		if !accepts(psa.LevelRestricted, find[appsv1.Deployment](t, objects).Spec.Template) {
+			t.Errorf("%s: not accepted as restricted", name)
+		}
+	}
+	objects := decode(t, "rendered/exporter.yaml")
+	level := find[v1.Namespace](t, objects).Labels[psa.EnforceLevelLabel]
+	pod := find[appsv1.DaemonSet](t, objects).Spec.Template
+	if !accepts(psa.Level(level), pod) || accepts(psa.LevelBaseline, pod) {
+		t.Errorf("the exporter's namespace has the level %q", level)
+	}
+}
+
+// find returns the object of a type.
+func find[T any](t *testing.T, objects []runtime.Object) *T {
+	t.Helper()
+	for _, object := range objects {
+		if found, ok := any(object).(*T); ok {
+			return found
+		}
+	}
+	t.Fatalf("no %T", *new(T))
+	return nil
+}
+
+// TestMonitor: the PodMonitor selects the exporter's pods and their port, and gives their series the job of the rules.
+func TestMonitor(t *testing.T) {
+	objects := decode(t, "rendered/monitor.yaml")
+	daemons, monitor := find[appsv1.DaemonSet](t, objects), find[monitoring.PodMonitor](t, objects)
+	pod := daemons.Spec.Template
+	for _, selector := range []*metav1.LabelSelector{daemons.Spec.Selector, &monitor.Spec.Selector} {
+		selects, err := metav1.LabelSelectorAsSelector(selector)
+		if err != nil || selects.Empty() || !selects.Matches(labels.Set(pod.Labels)) {
+			t.Errorf("%v does not select %v: %v", selector, pod.Labels, err)
+		}
+	}
+	port := *monitor.Spec.PodMetricsEndpoints[0].Port
+	if !slices.ContainsFunc(pod.Spec.Containers[0].Ports, func(p v1.ContainerPort) bool { return p.Name == port }) {
+		t.Errorf("no port %q", port)
+	}
+	if job := pod.Labels[monitor.Spec.JobLabel]; job != "arenacap" {
+		t.Errorf("job %q", job)
+	}
+	for _, rule := range find[monitoring.PrometheusRule](t, objects).Spec.Groups[0].Rules {
+		if rule.Alert == "ArenacapWatchGone" {
+			t.Error("no watch runs on a node, so its alert would fire")
 		}
 	}
 }

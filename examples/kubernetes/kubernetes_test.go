@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,12 @@ func images(t *testing.T) (context.Context, *lab.Podman) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	importImage(ctx, t, podman, "authserver", map[string]string{"usr/local/bin/authserver": server, "usr/bin/test": busybox, "usr/bin/tail": busybox})
+	printenv, err := exec.LookPath("printenv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	importImage(ctx, t, podman, "authserver", map[string]string{"usr/local/bin/authserver": server, scraped: server,
+		"usr/bin/test": busybox, "usr/bin/tail": busybox, "usr/bin/printenv": printenv})
 	importImage(ctx, t, podman, "arenacap", map[string]string{"usr/local/bin/arenacap": own})
 	return ctx, podman
 }
@@ -92,22 +98,36 @@ type pod struct {
 // play plays a rendered manifest under another name, with texts replaced: edits alternates old and new ones.
 func play(ctx context.Context, t *testing.T, podman *lab.Podman, name, manifest string, edits ...string) pod {
 	t.Helper()
-	edits = append([]string{"  name: authserver\nspec:", "  name: " + name + "\n" + keepInit + "spec:"}, edits...)
+	edits = append([]string{"  name: authserver\nspec:", "  name: " + name + "\n" + keepInit + "spec:", grace, grace + never}, edits...)
 	file, err := lab.Copy(filepath.Join("rendered", manifest), lab.Dir(t), edits...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return start(ctx, t, podman, name, name+"-pod-0-authserver", file)
+}
+
+// start plays a file. The name is for its volumes.
+func start(ctx context.Context, t *testing.T, podman *lab.Podman, name, container, file string) pod {
+	t.Helper()
 	ownVolumes(ctx, t, podman, name, file)
 	if out, status, err := podman.Do(ctx, "kube", "play", "--network", "none", file); status != 0 || err != nil {
 		t.Fatalf("podman kube play: %d, %v\n%s", status, err, out)
 	}
-	p := pod{podman: podman, container: name + "-pod-0-authserver"}
+	p := pod{podman: podman, container: container}
+	var err error
 	if p.log, err = lab.Start(podman.Command(ctx, "logs", "--follow", p.container), nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.log.Kill)
 	return p
 }
+
+// The pod starts once only. With another policy podman 4.3 waits 20 s for the end of an init container, and the end of the
+// server would not show.
+const (
+	grace = "      terminationGracePeriodSeconds: 30\n"
+	never = "      restartPolicy: Never\n"
+)
 
 // keepInit keeps podman 4.3 from removing the init container, which sometimes fails because its end is not known yet.
 const keepInit = "  annotations:\n    io.podman.annotations.init.container.type: always\n"
@@ -151,19 +171,24 @@ func (p pod) wantEnd(ctx context.Context, t *testing.T, status int) {
 	}
 }
 
-// TestPods plays the manifests, and variants of them that have to fail in a readable way.
+// TestPods plays the manifests, and variants of them. A pod takes seconds, so all but the first are for .ci/container.
 func TestPods(t *testing.T) {
 	ctx, podman := images(t)
-	for _, c := range []struct {
+	for i, c := range []struct {
 		name string
 		test func(context.Context, *testing.T, *lab.Podman)
 	}{
-		{"variable", variable},
 		{"prefix", prefix},
+		{"variable", variable},
 		{"budget", budget},
 		{"watch", watch},
+		{"start", starting},
 		{"endings", endings},
+		{"exporter", exporter},
 	} {
+		if i > 0 && !testenv.Full() {
+			return
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.test(ctx, t, podman)
@@ -171,12 +196,28 @@ func TestPods(t *testing.T) {
 	}
 }
 
-// never is the edit after which podman does not start the container again.
-var never = []string{"      terminationGracePeriodSeconds: 30\n", "      terminationGracePeriodSeconds: 30\n      restartPolicy: Never\n"}
+// tunables is the edit that caps the server by GLIBC_TUNABLES.
+var tunables = []string{"        image: authserver\n", "        - name: GLIBC_TUNABLES\n          value: glibc.malloc.arena_max=1\n        image: authserver\n"}
+
+// prefix: the init container brings arenacap, the server takes its place as PID 1 and keeps every restriction.
+func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
+	p := play(ctx, t, podman, "prefix", "prefix.yaml")
+	p.wantArenas(ctx, t, 2)
+	p.wantRestricted(ctx, t, "authserver")
+	for words, want := range map[string]int{"test -S " + socket: 0, "printenv MALLOC_ARENA_MAX": 1} { // the readiness probe; a variable that the prefix set
+		if out, status, err := p.exec(ctx, words); status != want || err != nil {
+			t.Errorf("%s: %d, %v, %s", words, status, err, out)
+		}
+	}
+	if out, status, err := p.exec(ctx, "/arenacap/arenacap inspect 1"); status != 0 || err != nil || !strings.Contains(out, "cap     2 (environment): kept") {
+		t.Errorf("inspect in the pod: %d, %v\n%s", status, err, out)
+	}
+	p.stop(ctx, t)
+}
 
 // variable: the variables alone cap the server, by limits.cpu rounded up or by a fixed number.
 func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
-	for i, c := range []struct {
+	for _, c := range []struct {
 		name, manifest string
 		edits          []string
 		arenas         int
@@ -185,50 +226,29 @@ func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
 		{"cpu500m", "variable.yaml", []string{"cpu: 1500m", "cpu: 500m"}, 1},
 		{"nolimit", "variable.yaml", []string{"            cpu: 1500m\n", ""}, runtime.NumCPU()},
 		{"fixed", "variable-fixed.yaml", nil, 4},
+		{"tunables", "variable-fixed.yaml", tunables, 1}, // GLIBC_TUNABLES beats the variable
 	} {
-		if i > 0 && !testenv.Full() {
-			return
-		}
 		t.Run(c.name, func(t *testing.T) {
 			p := play(ctx, t, podman, c.name, c.manifest, c.edits...)
 			p.wantArenas(ctx, t, c.arenas)
+			if out, status, err := p.exec(ctx, "printenv MALLOC_ARENA_MAX"); c.name != "tunables" && out != fmt.Sprint(c.arenas) || status != 0 || err != nil {
+				t.Errorf("%q, %d, %v", out, status, err)
+			}
+			p.debug(ctx, t)
 			p.stop(ctx, t)
 		})
 	}
-}
-
-// prefix: the init container brings arenacap, the server takes its place as PID 1 and keeps every restriction.
-func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
-	p := play(ctx, t, podman, "prefix", "prefix.yaml")
-	p.wantArenas(ctx, t, 2)
-	pid := p.pid(ctx, t)
-	status := fileOf(t, pid, "status")
-	for _, want := range []string{"Name:\tauthserver\n", "Uid:\t65532\t65532\t65532\t65532\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
-		if !strings.Contains(status, want) {
-			t.Errorf("the server's status has no %q:\n%s", want, status)
-		}
-	}
-	if out, status, err := podman.Do(ctx, "exec", p.container, "test", "-S", socket); status != 0 || err != nil {
-		t.Errorf("the readiness probe: %d, %v, %s", status, err, out)
-	}
-	// kubectl exec starts another process, which arenacap does not start, and which can look into the server.
-	if out, status, err := podman.Do(ctx, "exec", p.container, "/arenacap/arenacap", "inspect", "1"); status != 0 || err != nil || !strings.Contains(out, "cap     2 (environment): kept") {
-		t.Errorf("inspect in the pod: %d, %v\n%s", status, err, out)
-	}
-	p.stop(ctx, t)
 }
 
 // budget: arenacap is PID 1, forwards SIGTERM, and ends the container with 124 after a breach.
 func budget(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p := play(ctx, t, podman, "budget", "budget.yaml")
 	p.wantArenas(ctx, t, 4)
-	if name := fileOf(t, p.pid(ctx, t), "comm"); name != "arenacap\n" {
-		t.Errorf("PID 1 is %q", name)
-	}
+	p.wantRestricted(ctx, t, "arenacap")
 	p.stop(ctx, t)
 
 	quick := []string{`arenas   = "1GiB"`, "arenas   = \"150MiB\"\n    settle   = \"10ms\"\n    interval = \"10ms\""}
-	p = play(ctx, t, podman, "breach", "budget.yaml", append(quick, never...)...)
+	p = play(ctx, t, podman, "breach", "budget.yaml", quick...)
 	a := p.connect(ctx, t)
 	for range 2 { // arenas besides the main one, of 64 MiB each
 		if err := a.Login(); err != nil {
@@ -246,20 +266,36 @@ func budget(ctx context.Context, t *testing.T, podman *lab.Podman) {
 
 // watch: in a pod whose containers share the PID namespace, the server is not PID 1, and its watch is beside it.
 func watch(ctx context.Context, t *testing.T, podman *lab.Podman) {
-	if !testenv.Full() {
-		return
-	}
 	const policy = "    cap = \"1/core\"\n    [budget]\n    arenas = \"10MiB\"\n    settle = \"10ms\"\n    interval = \"10ms\"\n    [log]\n    format = \"json\"\n"
 	p := play(ctx, t, podman, "watch", "prefix.yaml", "    cap = \"1/core\"\n", policy,
-		"      terminationGracePeriodSeconds: 30\n", "      terminationGracePeriodSeconds: 30\n      shareProcessNamespace: true\n")
+		grace, grace+"      shareProcessNamespace: true\n")
 	p.wantArenas(ctx, t, 2)
-	if name := fileOf(t, p.pid(ctx, t), "comm"); name != "authserver\n" {
-		t.Errorf("the container's process is %q", name)
-	}
+	p.wantRestricted(ctx, t, "authserver")
 	if e, err := p.log.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Limit != 10<<20 {
 		t.Errorf("%+v, %v", e, err)
 	}
 	p.stop(ctx, t)
+}
+
+// instead is the edit that starts another command in place of the server.
+func instead(words ...string) []string {
+	return []string{"        - /usr/local/bin/authserver\n        image", "        - " + strings.Join(words, "\n        - ") + "\n        image",
+		"      - args:\n        - -t\n        - \"64\"\n        - -s\n        - /run/authserver/auth.sock\n        command:", "      - command:"}
+}
+
+// starting: SIGTERM comes before the server has set up a handler, as in tail, which has none. It ends the server behind
+// run --supervise, but not one that is PID 1, which SIGKILL ends after the grace period.
+func starting(ctx context.Context, t *testing.T, podman *lab.Podman) {
+	for manifest, status := range map[string]int{"prefix.yaml": 137, "budget.yaml": 143} {
+		p := play(ctx, t, podman, fmt.Sprint("start", status), manifest, instead("/usr/bin/tail", "-f", "/etc/arenacap/policy.toml")...)
+		if _, err := p.log.AwaitText(ctx, "cap = "); err != nil { // tail runs
+			t.Fatal(err)
+		}
+		if out, failed, err := podman.Do(ctx, "stop", "--time", "3", p.container); failed != 0 || err != nil {
+			t.Errorf("podman stop: %d, %v, %s", failed, err, out)
+		}
+		p.wantEnd(ctx, t, status)
+	}
 }
 
 // endings: the status reaches the outside, and a mistake is the last line of the log.
@@ -268,12 +304,10 @@ func endings(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	if status != 127 || err != nil || !strings.Contains(out, "/arenacap/arenacap") {
 		t.Errorf("without the volume: %d, %v, %s", status, err, out)
 	}
-	const command = "        - /usr/local/bin/authserver\n        image"
-	instead := func(words ...string) []string {
-		return []string{command, "        - " + strings.Join(words, "\n        - ") + "\n        image",
-			"      - args:\n        - -t\n        - \"64\"\n        - -s\n        - /run/authserver/auth.sock\n        command:", "      - command:"}
-	}
-	for i, c := range []struct {
+	// The cap is 8 for each core; env prints MALLOC_ARENA_TEST last, which is one less.
+	env := append(instead("/arenacap/arenacap", "env"), `"1/core"`, `"8/core"`)
+	eight := func(cores int) string { return fmt.Sprintf("MALLOC_ARENA_TEST='%d'", 8*cores-1) }
+	for _, c := range []struct {
 		name, manifest string
 		edits          []string
 		status         int
@@ -283,15 +317,15 @@ func endings(ctx context.Context, t *testing.T, podman *lab.Podman) {
 			`/etc/arenacap/policy.toml:3:1: unknown key "caps" in [arenas]; did you mean "cap"?`},
 		{"absent", "prefix.yaml", instead("/usr/local/bin/authsrever"), 127, `"/usr/local/bin/authsrever"`},
 		{"own", "prefix.yaml", []string{`- "64"`, `- "0"`}, 2, "usage: authserver [-t THREADS] [-s SOCKET], 1 to"},
-		{"root", "prefix.yaml", append(instead("/arenacap/arenacap", "env"), "runAsUser: 65532", "runAsUser: 0"), 0, "MALLOC_ARENA_TEST"}, // the folder of the policy has mode 0777
+		{"rounded", "prefix.yaml", env, 0, eight(min(2, runtime.NumCPU()))},
+		{"half", "prefix.yaml", slices.Concat(env, []string{"cpu: 1500m", "cpu: 500m"}), 0, eight(1)},
+		{"unlimited", "prefix.yaml", slices.Concat(env, []string{"            cpu: 1500m\n", ""}), 0, eight(runtime.NumCPU())},
+		{"root", "prefix.yaml", slices.Concat(env, []string{"runAsUser: 65532", "runAsUser: 0"}), 0, eight(min(2, runtime.NumCPU()))}, // the folder of the policy has mode 0777
 		{"go", "prefix.yaml", instead("/arenacap/arenacap", "version"), 0, "arenacap "},
 		{"oom", "budget.yaml", append(instead("/usr/bin/tail", "/dev/zero"), `resident = "80%"`, `resident = "100%"`, "memory: 512Mi", "memory: 64Mi"), 137, ""},
 	} {
-		if i > 0 && !testenv.Full() {
-			return
-		}
 		t.Run(c.name, func(t *testing.T) {
-			p := play(ctx, t, podman, c.name, c.manifest, append(c.edits, never...)...)
+			p := play(ctx, t, podman, c.name, c.manifest, c.edits...)
 			p.wantEnd(ctx, t, c.status)
 			if err := p.log.AwaitEnd(ctx); err != nil {
 				t.Fatal(err)
@@ -313,6 +347,37 @@ func (p pod) pid(ctx context.Context, t *testing.T) int {
 		t.Fatal(err)
 	}
 	return pid
+}
+
+// exec runs a command in the container, as kubectl exec does.
+func (p pod) exec(ctx context.Context, command string) (output string, status int, err error) {
+	return p.podman.Do(ctx, append([]string{"exec", p.container}, strings.Fields(command)...)...)
+}
+
+// debug looks into the server from another image, as kubectl debug --target does.
+func (p pod) debug(ctx context.Context, t *testing.T) {
+	t.Helper()
+	namespace := fmt.Sprintf("ns:/proc/%d/ns/pid", p.pid(ctx, t))
+	out, status, err := p.podman.Do(ctx, "run", "--rm", "--pid", namespace, "--user", "65532:65532", "arenacap", "/usr/local/bin/arenacap", "inspect", "1")
+	if status != 0 || err != nil || !strings.Contains(out, ": kept") {
+		t.Errorf("inspect from another container: %d, %v\n%s", status, err, out)
+	}
+}
+
+// wantRestricted checks the container's PID 1: its name, and that every restriction of the manifest holds.
+func (p pod) wantRestricted(ctx context.Context, t *testing.T, name string) {
+	t.Helper()
+	pid := p.pid(ctx, t)
+	status := fileOf(t, pid, "status")
+	for _, want := range []string{"Name:\t" + name + "\n", "Uid:\t65532\t65532\t65532\t65532\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
+		if !strings.Contains(status, want) {
+			t.Errorf("the status has no %q:\n%s", want, status)
+		}
+	}
+	// mountinfo, fields 5 and 6: the mount point and its options (proc_pid_mountinfo(5))
+	if mounts := fileOf(t, pid, "mountinfo"); !strings.Contains(mounts, " / ro,") {
+		t.Errorf("the root file system is not read-only:\n%s", mounts)
+	}
 }
 
 func (p pod) connect(ctx context.Context, t *testing.T) *lab.AuthServer {

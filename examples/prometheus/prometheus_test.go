@@ -41,9 +41,9 @@ var listening = regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`)
 // startExporter starts the exporter on a free port and returns its address.
 func startExporter(ctx context.Context, t *testing.T, dir string, flags ...string) string {
 	t.Helper()
-	path := filepath.Join(dir, "arenacap-exporter")
-	if out, err := exec.Command("go", "run", "-exec", "cp", "arenacap/cmd/arenacap-exporter", path).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	path, err := lab.Exporter(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
 	}
 	p, err := lab.Start(exec.CommandContext(ctx, path, append(flags, "--web.listen-address", "127.0.0.1:0")...), nil)
 	if err != nil {

@@ -127,9 +127,13 @@ const unitSuffix = ".service"
 // unitOf returns the service unit of the system's systemd in the path of a control group: the first group that is not a
 // slice (systemd.slice(5)), if it is a service. Groups below it belong to that service: the units of a user manager are below
 // user@1000.service, those of a container below a service or a scope. systemd writes "_" before a name that the kernel could
-// take for one of its files ("_cpu.service"; src/basic/cgroup-util.c, cg_escape).
+// take for one of its files ("_cpu.service"; src/basic/cgroup-util.c, cg_escape). In a container the path of a process
+// outside begins with "/.." for each group up to the root (cgroup_namespaces(7)).
 func unitOf(path string) string {
 	for name := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		if name == ".." {
+			continue
+		}
 		name = strings.TrimPrefix(name, "_")
 		if strings.HasSuffix(name, unitSuffix) && name != unitSuffix {
 			return name

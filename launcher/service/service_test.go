@@ -131,15 +131,16 @@ func TestUnitOf(t *testing.T) {
 		"/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope/system.slice/mariadb.service": "",
 		"/machine.slice/systemd-nspawn@box.service/payload/system.slice/mariadb.service":          "systemd-nspawn@box.service",
 		"/lxc.payload.box/system.slice/mariadb.service":                                           "",
-		"/../system.slice/mariadb.service":                                                        "",
-		"/init.scope":                                                                             "",
-		"/":                                                                                       "",
-		"":                                                                                        "",
-		"/system.slice/.service":                                                                  "",
-		"/system.slice":                                                                           "",
-		"/mariadb.service.d/x":                                                                    "",
-		"/system.slice/gone.service (deleted)":                                                    "", // the group was removed
-		"/system.slice/a\xff.service":                                                             "a\xff.service",
+		"/../../system.slice/mariadb.service":                                                     "mariadb.service", // seen in a container
+		"/../cri-containerd-1.scope/system.slice/mariadb.service":                                 "",                // in the container beside it
+		"/init.scope":                          "",
+		"/":                                    "",
+		"":                                     "",
+		"/system.slice/.service":               "",
+		"/system.slice":                        "",
+		"/mariadb.service.d/x":                 "",
+		"/system.slice/gone.service (deleted)": "", // the group was removed
+		"/system.slice/a\xff.service":          "a\xff.service",
 	} {
 		if got := unitOf(path); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)

@@ -94,6 +94,13 @@ func NewPodman(t testing.TB, images ...string) *Podman {
 	return p
 }
 
+// HostPIDs is the same podman with containers in this machine's PID namespace. podman 4.3 ignores hostPID in a manifest.
+func (p *Podman) HostPIDs() (*Podman, error) {
+	host := *p
+	host.conf = filepath.Join(p.dir, "hostpid.conf")
+	return &host, os.WriteFile(host.conf, []byte(strings.Replace(containersConf, "[containers]\n", "[containers]\npidns = \"host\"\n", 1)), 0o644)
+}
+
 // storeArgs are podman's flags for a store in a folder. They must not change, because the store's database contains the
 // paths.
 func storeArgs(dir string) []string {

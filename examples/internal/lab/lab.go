@@ -48,6 +48,12 @@ func Arenacap(dir string) (string, error) {
 	return path, testenv.Arenacap(path, nil)
 }
 
+// Exporter builds arenacap-exporter into the folder, like testenv.Arenacap, and returns its path.
+func Exporter(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "arenacap-exporter")
+	return path, run(exec.CommandContext(ctx, "go", "run", "-exec", "cp", "arenacap/cmd/arenacap-exporter", path))
+}
+
 // Copy copies a file of an example into the folder, readable for all users, and replaces texts: pairs alternates old and
 // new texts. It fails if an old text is not in the file, because the test would then test something else.
 func Copy(from, dir string, pairs ...string) (string, error) {

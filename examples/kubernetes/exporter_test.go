@@ -1,0 +1,96 @@
+package kubernetes_test
+
+// The exporter: its alerts for the Prometheus operator, and its pod beside a server.
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"arenacap/examples/internal/lab"
+)
+
+// TestRule: the operator's PrometheusRule contains the rules of examples/prometheus, unchanged. UPDATE=1 writes it.
+func TestRule(t *testing.T) {
+	rules, err := os.ReadFile("../prometheus/arenacap.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: arenacap\n  namespace: arenacap\nspec:\n"
+	for line := range strings.Lines(string(rules)) {
+		if line != "\n" {
+			want += "  "
+		}
+		want += line
+	}
+	const path = "components/monitor/rules.yaml"
+	if os.Getenv("UPDATE") == "1" {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != want {
+		t.Errorf("%s differs from the rules of examples/prometheus (%v); UPDATE=1 go test -run TestRule writes it", path, err)
+	}
+}
+
+// scraped is a copy of the server in its image that has a name of its own, because other servers run on this machine.
+var scraped = fmt.Sprintf("/usr/local/bin/server%d", os.Getpid())
+
+// exporter: the DaemonSet's pod sees the server in another pod, and without its capabilities it does not.
+func exporter(ctx context.Context, t *testing.T, podman *lab.Podman) {
+	own, err := lab.Exporter(ctx, lab.Dir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	importImage(ctx, t, podman, "arenacap-exporter", map[string]string{"usr/local/bin/arenacap-exporter": own})
+	play(ctx, t, podman, "scraped", "variable.yaml", "/usr/local/bin/authserver", scraped).wantArenas(ctx, t, 2)
+	if podman, err = podman.HostPIDs(); err != nil {
+		t.Fatal(err)
+	}
+
+	status, series := scrape(ctx, t, podman, "exporter")
+	for _, want := range []string{"Uid:\t0\t0\t0\t0\n", "CapPrm:\t0000000000080004\n", "CapBnd:\t0000000000080004\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
+		if !strings.Contains(status, want) {
+			t.Errorf("the exporter's status has no %q:\n%s", want, status)
+		}
+	}
+	for _, want := range []string{
+		`arenacap_processes{group="auth"} 1`, `arenacap_uncapped_processes{group="auth"} 0`, `arenacap_arenas{group="auth"} 2`,
+		`arenacap_cap{group="auth"} 2`, `arenacap_cap_kept{group="auth"} 1`,
+		`arenacap_budget_limit_bytes{group="auth",metric="arenas"} 5.36870912e+08`,
+	} {
+		if !strings.Contains(series, "\n"+want+"\n") {
+			t.Errorf("no %s in:\n%s", want, series)
+		}
+	}
+	const capabilities = "            add:\n            - SYS_PTRACE\n            - DAC_READ_SEARCH\n"
+	if _, series = scrape(ctx, t, podman, "powerless", capabilities, ""); strings.Contains(series, `group="auth"`) || strings.Contains(series, "\narenacap_unreadable_processes 0\n") {
+		t.Errorf("without the capabilities:\n%s", series)
+	}
+}
+
+// scrape plays the exporter's manifest, edited, and returns the status of its process and its answer. podman 4.3 does not
+// know the kind DaemonSet, and a port needs a network.
+func scrape(ctx context.Context, t *testing.T, podman *lab.Podman, name string, edits ...string) (status, series string) {
+	t.Helper()
+	edits = append([]string{"kind: DaemonSet", "kind: Deployment", "  name: arenacap-exporter\n", "  name: " + name + "\n", "/usr/local/bin/authserver", scraped,
+		"        ports:\n        - containerPort: 10664\n          name: metrics\n", ""}, edits...)
+	file, err := lab.Copy("rendered/exporter.yaml", lab.Dir(t), edits...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(ctx, t, podman, name, name+"-pod-0-exporter", file)
+	if _, err := p.log.AwaitText(ctx, "Listening on"); err != nil {
+		t.Fatal(err)
+	}
+	pid := p.pid(ctx, t)
+	answer, err := exec.CommandContext(ctx, "nsenter", "--net", "--target", fmt.Sprint(pid), "busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:10664/metrics").Output()
+	if err != nil {
+		t.Fatalf("%v; the log: %q", err, p.log.Lines())
+	}
+	return fileOf(t, pid, "status"), string(answer)
+}
