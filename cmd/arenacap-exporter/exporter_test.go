@@ -1,6 +1,7 @@
 package main
 
-// The exporter as a program, and its looks with a host that the test controls.
+// The exporter as a program, and its looks with a host that the test controls. hostile_test.go has clients and processes that
+// mean harm.
 
 import (
 	"bufio"
@@ -21,7 +22,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -46,12 +46,26 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	testenv.Reset()
-	os.Exit(m.Run())
+	os.Exit(inFolder(m.Run))
+}
+
+// testFolder has the programs that the tests compile.
+var testFolder string
+
+func inFolder(run func() int) int {
+	dir, err := os.MkdirTemp("", "arenacap-exporter-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	testFolder = dir
+	return run()
 }
 
 // exporter is a running exporter.
 type exporter struct {
 	address string
+	pid     int
 	log     *lockedBuffer
 	end     func() // kills it, and waits for the rest of its log
 }
@@ -87,7 +101,7 @@ func start(t *testing.T, flags ...string) *exporter {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	e := &exporter{log: &lockedBuffer{}}
+	e := &exporter{pid: cmd.Process.Pid, log: &lockedBuffer{}}
 	found, ended := make(chan string, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -170,43 +184,17 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s: status %d, want 405", method, response.StatusCode)
 		}
 	}
-	if _, err := exec.LookPath("promtool"); err != nil {
-		testenv.Lack(t, "promtool is not installed")
-	}
+	promtoolAccepts(t, body)
+}
+
+func promtoolAccepts(t *testing.T, body string) {
+	t.Helper()
+	testenv.Need(t, "promtool")
 	check := exec.Command("promtool", "check", "metrics")
 	check.Stdin = strings.NewReader(body)
 	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("promtool check metrics: %v: %s", err, out)
 	}
-}
-
-// A request of 10 MB, a request that never ends and one whose answer is not read leave the exporter answering others.
-func TestHostileClients(t *testing.T) {
-	e := start(t)
-	for _, request := range []string{
-		"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n" + strings.Repeat("x", 10_000_000),
-		"GET /metrics?" + strings.Repeat("x", 10_000_000) + " HTTP/1.1\r\nHost: x\r\n\r\n",
-		"GET /metrics HTTP/1.1\r\nHost: x\r\nX: ",
-		"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
-		"\x16\x03\x01\x00\xff\xfe\r\n\r\n",
-	} {
-		c, err := net.Dial("tcp", e.address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		_ = c.SetWriteDeadline(time.Now().Add(patience))
-		_, _ = io.WriteString(c, request) // the exporter may close the connection meanwhile
-	}
-	var clients sync.WaitGroup
-	for range 10 {
-		clients.Go(func() {
-			if status, body := e.get(t, "/metrics"); status != 200 || !strings.Contains(body, "arenacap_build_info") {
-				t.Errorf("status %d: %s", status, body)
-			}
-		})
-	}
-	clients.Wait()
 }
 
 // certificate writes a certificate of 127.0.0.1 and its key to a folder, and returns a client that trusts it.
@@ -296,32 +284,6 @@ func TestScrapeTimeout(t *testing.T) {
 	e.end()
 	if log := e.log.String(); !strings.Contains(log, "the time was too short: ") {
 		t.Errorf("the log is %s", log)
-	}
-}
-
-// A policy that vanishes, and one with a mistake, leave the groups as they were; a good one counts at the next scrape.
-func TestPolicyVanishes(t *testing.T) {
-	dir := t.TempDir()
-	file := writeFile(t, filepath.Join(dir, "policy.toml"), "[service.first]\nmatch.name = \"x\"\n")
-	e := start(t, "--policy", file, "--log.format", "logfmt")
-	scrape := func() {
-		t.Helper()
-		if status, body := e.get(t, "/metrics"); status != 200 || !strings.Contains(body, "arenacap_build_info") {
-			t.Errorf("status %d: %s", status, body)
-		}
-	}
-	scrape()
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
-	scrape()
-	scrape()
-	writeFile(t, file, "[budgt]\n")
-	scrape()
-	e.end()
-	log := e.log.String()
-	if n := strings.Count(log, "the new policy was rejected, the old one remains in force: "); n != 2 {
-		t.Errorf("%d complaints, want one for each mistake: %s", n, log)
 	}
 }
 

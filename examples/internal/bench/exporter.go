@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -41,6 +42,7 @@ func exporterTable(b *built, _ []string) bool {
 		defer stop(e.beside)
 	}
 	ps := words("`arenacap ps`", b.release()+" ps")
+	scrapeInTurns(list, ps, 3) // to warm up
 	before := switches(pids)
 	scrapeInTurns(list, ps, cmp.Or(*runs, 30))
 	psMicros := micros(sum(ps.cpu)) / float64(len(ps.cpu))
@@ -73,17 +75,15 @@ func serve(name, program string, flags ...string) *exporter {
 	}
 }
 
-// scrapeInTurns scrapes the exporters and runs ps in rounds of random order, after a tenth of the rounds to warm up. The
-// processor time of an exporter is that of all rounds, so that it includes the collection of garbage after a scrape.
+// scrapeInTurns scrapes the exporters and runs ps in rounds of random order. The processor time of an exporter is that of all
+// rounds, so that it includes the collection of garbage after a scrape.
 func scrapeInTurns(list []*exporter, ps *timed, rounds int) {
-	before := make([]uint64, len(list))
-	for round := range rounds + rounds/10 {
-		if round == rounds/10 {
-			for i, e := range list {
-				before[i] = spent(e.pid)
-			}
-			ps.cpu = nil
-		}
+	ps.cpu = nil
+	var before []uint64
+	for _, e := range list {
+		before = append(before, spent(e.pid))
+	}
+	for range rounds {
 		for _, i := range rand.Perm(len(list) + 1) {
 			if i < len(list) {
 				list[i].scrape()
@@ -118,7 +118,7 @@ func sum(list []time.Duration) (all time.Duration) {
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
-// switches is the number of context switches of all threads of processes that wait. Each stop of a thread costs one
+// switches is the number of context switches of all threads of processes that wait. Each stop of a thread causes one
 // (proc_pid_status(5): voluntary_ctxt_switches, nonvoluntary_ctxt_switches).
 func switches(pids []string) (n int) {
 	for _, pid := range pids {
@@ -126,6 +126,10 @@ func switches(pids []string) (n int) {
 		check(err)
 		for _, file := range files {
 			text := readFile(file)
+			for !strings.Contains(text, "\nState:\tS (sleeping)\n") { // it has just started
+				time.Sleep(time.Millisecond)
+				text = readFile(file)
+			}
 			n += field(text, "\nvoluntary_ctxt_switches:") + field(text, "nonvoluntary_ctxt_switches:")
 		}
 	}
