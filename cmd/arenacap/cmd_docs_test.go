@@ -30,6 +30,7 @@ func docsOf(t *testing.T, kind ...string) string {
 
 // TestManPages holds that each command has a page with its flags, and that the formatters accept all pages.
 func TestManPages(t *testing.T) {
+	t.Parallel()
 	app := newApp()
 	app.Setup()
 	pages := map[string]string{"arenacap.1": docsOf(t, "man")}
@@ -152,6 +153,7 @@ func offered(t *testing.T, shell string, lines []string) map[string][]string {
 
 // TestCompletionsInTheRealShells compares what each shell offers.
 func TestCompletionsInTheRealShells(t *testing.T) {
+	t.Parallel()
 	const number = "a number"
 	table := []struct {
 		line      string

@@ -327,34 +327,40 @@ func TestInspectZombie(t *testing.T) {
 
 // TestInspectHostileNames: a process name is escaped for a terminal, and unchanged in JSON.
 func TestInspectHostileNames(t *testing.T) {
+	t.Parallel()
 	requireTools(t)
 	program, err := arenasProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
+	started := map[string]*arenas{}
 	for _, name := range []string{"\x1b[31mred", "two\nlines", "a) R 1 (b", "(", ")", " ", "a\"b\\c", "\xff\xfe", "\x1b]0;t\a", "grün"} {
 		link := filepath.Join(t.TempDir(), name)
 		if err := os.Symlink(program, link); err != nil {
 			t.Fatal(err)
 		}
-		a := mustStart(t, nil, link)
-		if _, err := a.do("threads 5 1"); err != nil {
+		started[name] = mustStart(t, nil, link)
+		if _, err := started[name].do("threads 5 1"); err != nil {
 			t.Fatal(err)
 		}
-		for _, args := range [][]string{{"inspect", a.pid()}, {"ps"}} {
-			stdout, stderr, status := runTool(t, args...)
-			if i := strings.IndexFunc(stdout+stderr, func(r rune) bool { return r < ' ' && r != '\n' || r == '\ufffd' }); status != 0 || i >= 0 {
-				t.Errorf("%q: %v: status %d, odd character at %d of %q", name, args, status, i, stdout)
-			}
-			rows := 0
-			for line := range strings.Lines(stdout) {
-				if pid, _, _ := strings.Cut(strings.TrimLeft(line, " "), " "); pid == a.pid() {
-					rows++
-				}
-			}
-			if args[0] == "ps" && rows != 1 {
-				t.Errorf("%q: %d rows in %q", name, rows, stdout)
-			}
+	}
+	readable := func(args ...string) string {
+		stdout, stderr, status := runTool(t, args...)
+		if i := strings.IndexFunc(stdout+stderr, func(r rune) bool { return r < ' ' && r != '\n' || r == '\ufffd' }); status != 0 || i >= 0 {
+			t.Errorf("%v: status %d, odd character at %d of %q", args, status, i, stdout)
+		}
+		return stdout
+	}
+	rows := map[string]int{}
+	list := readable("ps")
+	for line := range strings.Lines(list) {
+		pid, _, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
+		rows[pid]++
+	}
+	for name, a := range started {
+		readable("inspect", a.pid())
+		if rows[a.pid()] != 1 {
+			t.Errorf("%q: %d rows in %q", name, rows[a.pid()], list)
 		}
 		stdout, _, _ := runTool(t, "inspect", "--json", a.pid())
 		if got := decode(t, stdout)[0]["name"]; got != strings.ToValidUTF8(name, "\ufffd") && name != "\xff\xfe" {

@@ -22,6 +22,7 @@ type session struct {
 // TestReadme runs every command of the console blocks in the README files, and compares its output, stdout and stderr
 // together, with the text. "…" matches any text, and alone on a line any lines.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

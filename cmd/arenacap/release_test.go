@@ -17,6 +17,7 @@ import (
 
 // TestRelease builds the release: static, without symbols, and in a full run with the same bytes in two folders.
 func TestRelease(t *testing.T) {
+	t.Parallel()
 	testenv.Need(t, "git")
 	files, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {

@@ -26,6 +26,7 @@ import (
 //
 // and the conditions [root] and [race]: arenacap itself has the race detector.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	tool := requireTools(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",

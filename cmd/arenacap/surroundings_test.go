@@ -122,6 +122,7 @@ const watched = "[arenas]\ncap = 2\n[budget]\nvirtual = \"1TiB\"\nsettle = \"0s\
 
 // TestSurroundings runs and watches a program in all surroundings, in both modes and with all builds.
 func TestSurroundings(t *testing.T) {
+	t.Parallel()
 	tool := requireTools(t)
 	testenv.Need(t, "/usr/bin/unshare", "pgrep")
 	for _, b := range sample(tool) {
@@ -199,6 +200,7 @@ func (w surroundings) numbersAreOfThisMachine() bool {
 
 // TestQuietWatch: a watch survives its first second without events, in 32 bits too.
 func TestQuietWatch(t *testing.T) {
+	t.Parallel()
 	tool := requireTools(t)
 	for _, b := range builds(tool) {
 		for _, mode := range []string{"exec", "supervise"} {
@@ -319,6 +321,7 @@ func TestExecWhereTheWatchWouldBeAChild(t *testing.T) {
 // TestNoMoreProcesses: at the limit of processes (ulimit -u) there is no watch, but the target starts. Go itself needs
 // four threads before main.
 func TestNoMoreProcesses(t *testing.T) {
+	t.Parallel()
 	testenv.NeedRoot(t)
 	tool := requireTools(t)
 	const user = "65531" // has no other process

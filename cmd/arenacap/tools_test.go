@@ -120,6 +120,7 @@ const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	testenv.Reset()
+	testenv.SideBySide(4)
 	status := m.Run()
 	if toolsDir != "" {
 		_ = os.RemoveAll(toolsDir)

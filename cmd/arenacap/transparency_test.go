@@ -532,6 +532,7 @@ func pendingIn(t *testing.T, setup, wrapper []string) (sig, shd uint64, ok bool)
 // TestSlowExec: Go's runtime does not preempt a thread during a long exec. Otherwise a target that starts with URG
 // blocked would find the runtime's URG pending. strace delays the exec, and stops nothing else (--seccomp-bpf).
 func TestSlowExec(t *testing.T) {
+	t.Parallel()
 	tool := requireTools(t)
 	testenv.Need(t, "strace")
 	for _, b := range builds(tool) {
@@ -549,6 +550,7 @@ func TestSlowExec(t *testing.T) {
 // TestSlowWatch: when the target begins, the process of the watch has left the target's group, to which a signal may be
 // sent, and has closed the target's descriptors, one of which may hold a lock. strace delays both in that process.
 func TestSlowWatch(t *testing.T) {
+	t.Parallel()
 	tool := requireTools(t)
 	testenv.Need(t, "strace", "setsid", "flock", "pgrep")
 	dir := t.TempDir()
