@@ -1,0 +1,1 @@
+../admission/policy_test.go
