@@ -161,9 +161,9 @@ func (l *linker) insert(o *object) {
 func (l *linker) describe(im image, name string, parent *object) *object {
 	o := &object{
 		path: im.path, names: []string{name}, parent: parent, origin: filepath.Dir(im.path), span: im.head.span(),
-		rpath: im.name(im.dyn.rpath), runpath: im.name(im.dyn.runpath), noDefaults: elf.DynFlag1(im.dyn.flags1)&elf.DF_1_NODEFLIB != 0,
+		rpath: im.name(elf.DT_RPATH), runpath: im.name(elf.DT_RUNPATH), noDefaults: elf.DynFlag1(im.dyn[elf.DT_FLAGS_1])&elf.DF_1_NODEFLIB != 0,
 	}
-	if soname := im.name(im.dyn.soname); soname != "" && parent != nil {
+	if soname := im.name(elf.DT_SONAME); soname != "" && parent != nil {
 		o.names = append(o.names, soname)
 	}
 	var st unix.Stat_t

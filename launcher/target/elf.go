@@ -141,47 +141,21 @@ func (h elfHead) offset(vaddr uint64) (uint64, bool) {
 	return 0, false
 }
 
-// dynamic is the dynamic section. Names are offsets into the string table, addresses are virtual; 0 means absent.
-type dynamic struct {
-	needed                 []uint64
-	strtab, strsz, symtab  uint64
-	hash, gnuHash          uint64
-	soname, rpath, runpath uint64
-	flags1                 uint64
-}
-
-// parseDynamic reads pairs of words, d_tag and d_val, up to DT_NULL or the end.
-func (h elfHead) parseDynamic(b []byte) dynamic {
-	var d dynamic
-	size := h.bits / 8
+// parseDynamic reads the dynamic section: pairs of words, d_tag and d_val, up to DT_NULL or the end. needs has the values of
+// DT_NEEDED, in order. Names are offsets into the string table, addresses are virtual.
+func (h elfHead) parseDynamic(b []byte) (needs []uint64, others map[elf.DynTag]uint64) {
+	size, others := h.bits/8, map[elf.DynTag]uint64{}
 	for ; len(b) >= 2*size; b = b[2*size:] {
-		tag, value := h.word(b), h.word(b[size:])
-		switch elf.DynTag(tag) {
+		switch tag, value := elf.DynTag(h.word(b)), h.word(b[size:]); tag {
 		case elf.DT_NULL:
-			return d
+			return needs, others
 		case elf.DT_NEEDED:
-			d.needed = append(d.needed, value)
-		case elf.DT_HASH:
-			d.hash = value
-		case elf.DT_GNU_HASH:
-			d.gnuHash = value
-		case elf.DT_STRTAB:
-			d.strtab = value
-		case elf.DT_STRSZ:
-			d.strsz = value
-		case elf.DT_SYMTAB:
-			d.symtab = value
-		case elf.DT_SONAME:
-			d.soname = value
-		case elf.DT_RPATH:
-			d.rpath = value
-		case elf.DT_RUNPATH:
-			d.runpath = value
-		case elf.DT_FLAGS_1:
-			d.flags1 = value
+			needs = append(needs, value)
+		default:
+			others[tag] = value
 		}
 	}
-	return d
+	return needs, others
 }
 
 // notes walks the notes of a PT_NOTE segment: n_namesz, n_descsz, n_type (u32 each), then the name and the

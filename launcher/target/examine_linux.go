@@ -149,7 +149,7 @@ func (t *Target) judgeKind(im image) {
 	switch {
 	case t.Static:
 		t.Cgo = golang && libcStart
-	case len(im.dyn.needed) == 0: // a position-independent Go program has a loader and needs no library
+	case len(im.needs) == 0: // a position-independent Go program has a loader and needs no library
 		t.Libc = "none"
 	case strings.HasPrefix(loader, "ld-musl-"):
 		t.Libc, t.Allocator, t.Cgo = "musl", "musl", golang

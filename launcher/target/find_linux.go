@@ -174,10 +174,13 @@ func (fs fsys) executable(path string) error {
 	if err := unix.Stat(real, &st); err != nil {
 		return err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return notRegular(st.Mode)
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return unix.Faccessat(unix.AT_FDCWD, real, unix.X_OK, unix.AT_EACCESS)
+	case unix.S_IFDIR:
+		return kindError("a directory")
 	}
-	return unix.Faccessat(unix.AT_FDCWD, real, unix.X_OK, unix.AT_EACCESS)
+	return kindError("a special file")
 }
 
 // kindError is an EACCES for a path that is not a regular file. It names the file type.
@@ -185,13 +188,6 @@ type kindError string
 
 func (e kindError) Error() string        { return "is " + string(e) + ", not a program" }
 func (e kindError) Is(target error) bool { return target == syscall.EACCES }
-
-func notRegular(mode uint32) error {
-	if mode&unix.S_IFMT == unix.S_IFDIR {
-		return kindError("a directory")
-	}
-	return kindError("a special file")
-}
 
 // interpreterError means that a file is executable, but its interpreter is not.
 type interpreterError struct{ error }

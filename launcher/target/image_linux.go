@@ -7,6 +7,7 @@ import (
 	"debug/elf"
 	"errors"
 	"io"
+	"slices"
 )
 
 // Limits in bytes for damaged or malicious files. They are far above real sizes.
@@ -21,9 +22,10 @@ type image struct {
 	file
 	path   string
 	head   elfHead
-	loader string // PT_INTERP
-	dyn    dynamic
-	first  []byte // start of the file
+	loader string                // PT_INTERP
+	needs  []uint64              // DT_NEEDED: offsets of names
+	dyn    map[elf.DynTag]uint64 // the rest of the dynamic section
+	first  []byte                // start of the file
 }
 
 // openImage opens an ELF file and reads its headers: one read, or two if the dynamic section is not at the start of the
@@ -69,7 +71,7 @@ func newImage(f file, path string, buf []byte) (image, error) {
 		if err != nil {
 			return im, err
 		}
-		im.dyn = im.head.parseDynamic(b)
+		im.needs, im.dyn = im.head.parseDynamic(b)
 	}
 	return im, nil
 }
@@ -111,35 +113,40 @@ func (im image) notes() (golang, libcStart bool) {
 
 // needed returns the names of DT_NEEDED, in order. They are usually close to each other, so one read gets all.
 func (im image) needed() ([]string, error) {
-	if len(im.dyn.needed) == 0 {
+	if len(im.needs) == 0 {
 		return nil, nil
 	}
-	low, high := im.dyn.needed[0], im.dyn.needed[0]
-	for _, n := range im.dyn.needed {
-		low, high = min(low, n), max(high, n)
-	}
-	strtab, ok := im.head.offset(im.dyn.strtab)
-	if !ok || high >= im.dyn.strsz || im.dyn.strsz > maxTable {
+	low, high := slices.Min(im.needs), slices.Max(im.needs)
+	strtab, size, ok := im.strings()
+	if !ok || high >= size {
 		return nil, errBadELF
 	}
-	b, err := im.read(strtab+low, min(high+256, im.dyn.strsz)-low, maxTable)
+	b, err := im.read(strtab+low, min(high+256, size)-low, maxTable)
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(im.dyn.needed))
-	for i, n := range im.dyn.needed {
+	names := make([]string, len(im.needs))
+	for i, n := range im.needs {
 		names[i] = string(cString(b[n-low:]))
 	}
 	return names, nil
 }
 
+// strings returns the offset of the string table in the file, and its size.
+func (im image) strings() (offset, size uint64, ok bool) {
+	offset, ok = im.head.offset(im.dyn[elf.DT_STRTAB])
+	size = im.dyn[elf.DT_STRSZ]
+	return offset, size, ok && size <= maxTable
+}
+
 // name returns one name of the dynamic section; "" if it is absent.
-func (im image) name(offset uint64) string {
-	strtab, ok := im.head.offset(im.dyn.strtab)
-	if offset == 0 || !ok || offset >= im.dyn.strsz || im.dyn.strsz > maxTable {
+func (im image) name(tag elf.DynTag) string {
+	strtab, size, ok := im.strings()
+	offset := im.dyn[tag]
+	if offset == 0 || !ok || offset >= size {
 		return ""
 	}
-	b, err := im.read(strtab+offset, min(pathMax, im.dyn.strsz-offset), pathMax)
+	b, err := im.read(strtab+offset, min(pathMax, size-offset), pathMax)
 	if err != nil {
 		return ""
 	}
@@ -148,8 +155,8 @@ func (im image) name(offset uint64) string {
 
 // mallocSymbols reports whether the file exports malloc, and whether it calls mallopt.
 func (im image) mallocSymbols() (definesMalloc, usesMallopt bool, err error) {
-	symtab, ok1 := im.head.offset(im.dyn.symtab)
-	strtab, ok2 := im.head.offset(im.dyn.strtab)
+	symtab, ok1 := im.head.offset(im.dyn[elf.DT_SYMTAB])
+	strtab, size, ok2 := im.strings()
 	count, ok3 := im.symbolCount()
 	if !ok1 || !ok2 || !ok3 {
 		return false, false, errBadELF
@@ -158,7 +165,7 @@ func (im image) mallocSymbols() (definesMalloc, usesMallopt bool, err error) {
 	if err != nil {
 		return false, false, err
 	}
-	names, err := im.read(strtab, im.dyn.strsz, maxTable)
+	names, err := im.read(strtab, size, maxTable)
 	if err != nil {
 		return false, false, err
 	}
@@ -176,15 +183,15 @@ func (im image) mallocSymbols() (definesMalloc, usesMallopt bool, err error) {
 // symbolCount returns the number of dynamic symbols, from DT_HASH or DT_GNU_HASH, because the section headers, which have
 // it too, may be stripped. DT_HASH begins with nbucket and nchain, u32 each; nchain is the number.
 func (im image) symbolCount() (uint64, bool) {
-	if at, ok := im.head.offset(im.dyn.hash); ok && im.dyn.hash != 0 {
+	if at, ok := im.head.offset(im.dyn[elf.DT_HASH]); ok && im.dyn[elf.DT_HASH] != 0 {
 		b, err := im.read(at, 8, 8)
 		if err != nil {
 			return 0, false
 		}
 		return uint64(im.head.order.Uint32(b[4:])), true
 	}
-	at, ok := im.head.offset(im.dyn.gnuHash)
-	if !ok || im.dyn.gnuHash == 0 {
+	at, ok := im.head.offset(im.dyn[elf.DT_GNU_HASH])
+	if !ok || im.dyn[elf.DT_GNU_HASH] == 0 {
 		return 0, false
 	}
 	return im.gnuSymbolCount(at)

@@ -2,6 +2,7 @@ package target
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -236,10 +237,10 @@ func FuzzImage(f *testing.F) {
 		defer im.close()
 		im.notes()
 		names, err := im.needed()
-		if err == nil && len(names) != len(im.dyn.needed) {
-			t.Errorf("%d names for %d needs", len(names), len(im.dyn.needed))
+		if err == nil && len(names) != len(im.needs) {
+			t.Errorf("%d names for %d needs", len(names), len(im.needs))
 		}
-		im.name(im.dyn.soname)
+		im.name(elf.DT_SONAME)
 		im.mallocSymbols()
 		fsys{}.judge(path, nil, nil, true)
 	})

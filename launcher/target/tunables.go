@@ -3,6 +3,7 @@ package target
 // Tunables of glibc that decide whether it obeys MALLOC_ARENA_MAX.
 
 import (
+	"debug/elf"
 	"fmt"
 	"os"
 	"strconv"
@@ -64,7 +65,7 @@ func SystemTunables(pid int, secure bool) []environ.SystemTunable {
 	built := fs.loaderDirs(im.loader)
 	if im.loader == "" { // a static program, or a loader that was started as the program; only the loader has a soname
 		b, _ := fsys{}.readFile(dir + "/exe")
-		if built, _ = parseLoader(b); built.cache == "" || im.dyn.soname == 0 {
+		if built, _ = parseLoader(b); built.cache == "" || im.dyn[elf.DT_SONAME] == 0 {
 			return nil
 		}
 	}

@@ -73,31 +73,17 @@ func (u Unit) nameSpecifier(letter byte) (value string, known bool) {
 		instance = "%i"
 		stem += instance
 	}
-	last := prefix[strings.LastIndexByte(prefix, '-')+1:]
-	switch letter {
-	case 'n':
-		return stem + suffix, known
-	case 'N':
-		return stem, known
-	case 'i':
-		return instance, known
-	case 'I':
-		return unescapeName(instance), known
-	case 'f':
-		if !isInstance {
-			instance = prefix
-		}
-		return path.Join("/", unescapeName(instance)), known
-	case 'p':
-		return prefix, true
-	case 'P':
-		return unescapeName(prefix), true
-	case 'j':
-		return last, true
-	case 'J':
-		return unescapeName(last), true
-	case '%':
-		return "%", true
+	last, file := prefix[strings.LastIndexByte(prefix, '-')+1:], instance
+	if !isInstance {
+		file = prefix
+	}
+	if value, ok := map[byte]string{
+		'n': stem + suffix, 'N': stem, 'i': instance, 'I': unescapeName(instance), 'f': path.Join("/", unescapeName(file)),
+	}[letter]; ok {
+		return value, known
+	}
+	if value, ok := map[byte]string{'p': prefix, 'P': unescapeName(prefix), 'j': last, 'J': unescapeName(last), '%': "%"}[letter]; ok {
+		return value, true
 	}
 	if letter < '0' || letter > 'z' || letter > '9' && letter < 'A' || letter > 'Z' && letter < 'a' {
 		return "%" + string(letter), true

@@ -54,39 +54,18 @@ const (
 	lastRealTime  = 64
 )
 
-// parseSignal returns the number of a signal such as "SIGUSR1", "SIGRTMIN+3" or "SIGRTMAX-1".
+// parseSignal returns the number of a signal such as "SIGUSR1" or "SIGRTMIN+3". Package policy accepts no other form.
 func parseSignal(name string) (syscall.Signal, error) {
 	if n := unix.SignalNum(name); n != 0 {
 		return n, nil
 	}
-	for _, base := range []struct {
-		name string
-		n    int
-		sign string
-	}{{"SIGRTMIN", firstRealTime, "+"}, {"SIGRTMAX", lastRealTime, "-"}} {
-		offset, ok := strings.CutPrefix(name, base.name)
-		if !ok {
-			continue
-		}
-		n, err := realTime(base.n, base.sign, offset)
-		if err == nil {
-			return n, nil
-		}
+	if name == "SIGRTMIN" {
+		return firstRealTime, nil
 	}
-	return 0, fmt.Errorf("unknown signal %q; write a name such as SIGUSR1 or SIGRTMIN+3", name)
-}
-
-func realTime(base int, sign, offset string) (syscall.Signal, error) {
-	if offset == "" {
-		return syscall.Signal(base), nil
-	}
-	digits, ok := strings.CutPrefix(offset, sign)
-	n, err := strconv.ParseUint(digits, 10, 8)
+	offset, ok := strings.CutPrefix(name, "SIGRTMIN+")
+	n, err := strconv.ParseUint(offset, 10, 8)
 	if !ok || err != nil || n > lastRealTime-firstRealTime {
-		return 0, fmt.Errorf("offset %q is not from 0 to %d", offset, lastRealTime-firstRealTime)
+		return 0, fmt.Errorf("unknown signal %q; write a name such as SIGUSR1 or SIGRTMIN+3", name)
 	}
-	if sign == "-" {
-		return syscall.Signal(base - int(n)), nil
-	}
-	return syscall.Signal(base + int(n)), nil
+	return firstRealTime + syscall.Signal(n), nil
 }
