@@ -9,6 +9,7 @@ import (
 
 	"arenacap/launcher/proc"
 	"arenacap/launcher/service"
+	"arenacap/launcher/watch"
 )
 
 // budgets returns the families about budgets, for services with a process that holds arenas. The label "group" has the name of
@@ -58,57 +59,48 @@ func (l *look) budgeted() (services []int) {
 	return services[:min(len(services), l.MaxGroups)]
 }
 
-// usage is what the processes of a service use, in bytes: the largest process for scope "process", else their sum.
-type usage struct {
-	virtual, data, resident, arenas, growth uint64
-	arenasKnown, growthKnown                bool
+// usage is what the processes of a service use: a reading of each process for scope "process", else one of their sum.
+type usage []struct {
+	watch.Reading
+	base    uint64 // the zero point of growth, in bytes
+	settled bool   // base is known
 }
 
+// of returns the value of a metric, the largest of all readings.
 func (u usage) of(metric string) (value uint64, known bool) {
-	switch metric {
-	case "virtual":
-		return u.virtual, true
-	case "data":
-		return u.data, true
-	case "resident":
-		return u.resident, true
-	case "arenas":
-		return u.arenas, u.arenasKnown
-	case "growth":
-		return u.growth, u.growthKnown
+	for _, r := range u {
+		if metric == "growth" && !r.settled {
+			continue
+		}
+		v, ok := r.Value(metric, r.base)
+		if !ok {
+			return 0, false
+		}
+		value, known = max(value, v), true
 	}
-	return 0, false
+	return value, known
 }
 
 // usage reads the sizes of the processes that the scope of a service's budget counts.
 func (l *look) usage(i int) usage {
 	scope := l.Plans[i].Policy.Budget.Scope
-	join := func(a, b uint64) uint64 { return a + b }
-	if scope == "process" {
-		join = func(a, b uint64) uint64 { return max(a, b) }
-	}
-	u := usage{arenasKnown: true}
 	bases := l.counters[l.Plans[i].Policy.Service].GrowthBases
-	var base uint64
+	u := make(usage, 1)
 	for _, m := range service.Scope(l.members, i, scope) {
 		text, _ := l.root.Read("/proc/" + strconv.Itoa(m.PID) + "/statm")
 		size, ok := proc.ParseStatm(text)
 		if !ok { // the process has ended
 			continue
 		}
-		u.virtual = join(u.virtual, size.Size.Bytes())
-		u.data = join(u.data, size.Data.Bytes())
-		u.resident = join(u.resident, size.Resident.Bytes())
-		u.arenas = join(u.arenas, l.reserved[m.PID])
-		u.arenasKnown = u.arenasKnown && !l.unread[m.PID]
-		if of, ok := bases[m.PID]; ok {
-			u.growthKnown = true
-			base += of
-			u.growth = max(u.growth, size.Size.Bytes()-min(of, size.Size.Bytes()))
+		if scope == "process" {
+			u = append(u, make(usage, 1)...)
 		}
-	}
-	if scope != "process" {
-		u.growth = u.virtual - min(base, u.virtual)
+		r := &u[len(u)-1]
+		r.Add(size)
+		r.AddArenas(l.reserved[m.PID], !l.unread[m.PID])
+		if base, ok := bases[m.PID]; ok {
+			r.base, r.settled = r.base+base, true
+		}
 	}
 	return u
 }

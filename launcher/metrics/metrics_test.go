@@ -253,7 +253,7 @@ func TestOptionsCheck(t *testing.T) {
 
 // TestUsageOfEveryMetric holds that a budget metric that is added to policy is read here too.
 func TestUsageOfEveryMetric(t *testing.T) {
-	u := usage{arenasKnown: true, growthKnown: true}
+	u := usage{{settled: true}}
 	for _, metric := range policy.Metrics() {
 		if _, known := u.of(metric); !known {
 			t.Errorf("usage knows no %q", metric)

@@ -304,9 +304,9 @@ func FuzzDecodeConfig(f *testing.F) {
 			return
 		}
 		s := newState(c.Limits, c.Budget, c.Budget.Settle) // what was accepted can be worked with
-		r := reading{virtual: 1 << 40, data: 1 << 40, resident: 1 << 40}
+		r := Reading{virtual: 1 << 40, data: 1 << 40, resident: 1 << 40}
 		for i := range 10 {
-			s.observe(c.Budget.Settle+time.Duration(i), r, func() (reading, bool) { return r, true })
+			s.observe(c.Budget.Settle+time.Duration(i), r, func() (Reading, bool) { return r, true })
 		}
 		if !json.Valid(started(c).line("json", someTime, subject{})) {
 			t.Fatal("started is no JSON")

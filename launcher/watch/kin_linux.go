@@ -181,7 +181,7 @@ func (w *watched) server() *process {
 // It is not added to the reading of the sample, which already contains all processes that count.
 func (w *watched) countServer(p *process, now time.Duration) {
 	if s, ok := p.sample(); ok && now >= w.state.settleEnds {
-		var aside reading
+		var aside Reading
 		w.countArenas(&aside, p, s.Size.Bytes())
 	}
 }

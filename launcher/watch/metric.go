@@ -2,28 +2,51 @@ package watch
 
 // The result of a sample, and how each metric of a budget follows from it.
 
-// reading is the sum of one sample over all counted processes, in bytes.
-type reading struct {
+import "arenacap/launcher/proc"
+
+// Reading is the sum of one sample over all counted processes, in bytes.
+type Reading struct {
 	virtual, data, resident uint64
 	arenas                  uint64 // address space that arenas reserve
-	arenasKnown             bool
+	uncounted               bool   // the arenas of a process are not known
 	processes               int
+}
+
+// Add adds the sizes of one process.
+func (r *Reading) Add(s proc.Statm) {
+	r.processes++
+	r.virtual += s.Size.Bytes()
+	r.data += s.Data.Bytes()
+	r.resident += s.Resident.Bytes()
+}
+
+// AddArenas adds the address space of one process's arenas.
+func (r *Reading) AddArenas(reserved uint64, known bool) {
+	r.arenas += reserved
+	r.uncounted = r.uncounted || !known
+}
+
+// Value returns a metric of the reading; base is the virtual size at the end of settle. known is false if the arenas were
+// not counted, or if the metric has no row in metrics.
+func (r Reading) Value(metric string, base uint64) (v uint64, known bool) {
+	m, known := metrics[metric]
+	if !known || m.needsArenas && r.uncounted {
+		return 0, false
+	}
+	return m.value(r, base), true
 }
 
 // metric computes the value of a limit from a reading.
 type metric struct {
-	value       func(r reading, base uint64) uint64 // base is the virtual size at the end of settle
-	needsArenas bool                                // valid only if the arenas were counted
+	value       func(r Reading, base uint64) uint64
+	needsArenas bool // valid only if the arenas were counted
 }
 
 // metrics has one entry per metric of package policy.
 var metrics = map[string]metric{
-	"virtual":  {value: func(r reading, _ uint64) uint64 { return r.virtual }},
-	"growth":   {value: func(r reading, base uint64) uint64 { return max(r.virtual, base) - base }},
-	"data":     {value: func(r reading, _ uint64) uint64 { return r.data }},
-	"resident": {value: func(r reading, _ uint64) uint64 { return r.resident }},
-	"arenas":   {value: func(r reading, _ uint64) uint64 { return r.arenas }, needsArenas: true},
+	"virtual":  {value: func(r Reading, _ uint64) uint64 { return r.virtual }},
+	"growth":   {value: func(r Reading, base uint64) uint64 { return max(r.virtual, base) - base }},
+	"data":     {value: func(r Reading, _ uint64) uint64 { return r.data }},
+	"resident": {value: func(r Reading, _ uint64) uint64 { return r.resident }},
+	"arenas":   {value: func(r Reading, _ uint64) uint64 { return r.arenas }, needsArenas: true},
 }
-
-// known reports whether r has the metric.
-func (m metric) known(r reading) bool { return r.arenasKnown || !m.needsArenas }

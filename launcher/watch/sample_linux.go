@@ -25,7 +25,7 @@ func (w *watched) sample(now time.Duration) {
 	}
 	w.outcome.addPeaks(r)
 	settled := w.state.settled
-	changes := w.state.observe(now, r, func() (reading, bool) { return w.read(w.clock()) })
+	changes := w.state.observe(now, r, func() (Reading, bool) { return w.read(w.clock()) })
 	if w.state.settled && !settled {
 		w.baseDue = true
 		w.member.changed()
@@ -43,8 +43,7 @@ func (w *watched) sample(now time.Duration) {
 }
 
 // read samples every process of the scope. ok is false if none could be read.
-func (w *watched) read(now time.Duration) (r reading, ok bool) {
-	r.arenasKnown = true
+func (w *watched) read(now time.Duration) (r Reading, ok bool) {
 	if !w.ended {
 		ok = w.readOne(&r, w.scope.target, now)
 	}
@@ -57,31 +56,28 @@ func (w *watched) read(now time.Duration) (r reading, ok bool) {
 }
 
 // readOne adds one process to the reading.
-func (w *watched) readOne(r *reading, p *process, now time.Duration) bool {
+func (w *watched) readOne(r *Reading, p *process, now time.Duration) bool {
 	s, ok := p.sample()
 	if !ok {
 		return false
 	}
 	p.virtual = s.Size.Bytes()
-	r.processes++
-	r.virtual += s.Size.Bytes()
-	r.data += s.Data.Bytes()
-	r.resident += s.Resident.Bytes()
+	r.Add(s)
 	if now >= w.state.settleEnds && w.needsCensus(p) {
 		w.countArenas(r, p, s.Size.Bytes())
 	} else {
-		r.arenasKnown = false
+		r.uncounted = true
 	}
 	return true
 }
 
 // countArenas adds one process's arenas. Counting costs more than a sample, so it counts again only when the size changed.
-func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
+func (w *watched) countArenas(r *Reading, p *process, virtual uint64) {
 	if p.arenas.due(virtual) {
 		w.used()
 		count, err := w.probes.count(p.pid)
 		if errors.Is(err, errGone) || p.ended() { // another process may have had the PID by then
-			r.arenasKnown = false
+			r.uncounted = true
 			return
 		}
 		p.arenas.take(virtual, count, err)
@@ -89,8 +85,7 @@ func (w *watched) countArenas(r *reading, p *process, virtual uint64) {
 			w.reportOnce("arenas", fmt.Errorf("the arenas of process %d cannot be counted: %w", p.pid, err))
 		}
 	}
-	r.arenas += p.arenas.reserved
-	r.arenasKnown = r.arenasKnown && p.arenas.known
+	r.AddArenas(p.arenas.reserved, p.arenas.known)
 }
 
 // needsCensus reports whether to count the arenas of this process: a limit needs every process, the cap only the target.
@@ -105,12 +100,14 @@ func (w *watched) budgetsArenas() bool {
 // samplePeak reads the target between two samples, only to update the peaks.
 func (w *watched) samplePeak() {
 	if s, ok := w.scope.target.sample(); ok && !w.ended {
-		w.outcome.addPeaks(reading{virtual: s.Size.Bytes(), resident: s.Resident.Bytes(), processes: 1})
+		var r Reading
+		r.Add(s)
+		w.outcome.addPeaks(r)
 	}
 }
 
 // addPeaks raises the peaks to those of r.
-func (o *Outcome) addPeaks(r reading) {
+func (o *Outcome) addPeaks(r Reading) {
 	o.PeakVirtual = max(o.PeakVirtual, r.virtual)
 	o.PeakResident = max(o.PeakResident, r.resident)
 	o.Processes = max(o.Processes, r.processes)
@@ -129,7 +126,7 @@ func (w *watched) reportGap(now time.Duration) {
 }
 
 // react reports a change and, for a breach, begins the action.
-func (w *watched) react(c change, r reading, now time.Duration) {
+func (w *watched) react(c change, r Reading, now time.Duration) {
 	w.member.changed()
 	switch c.kind {
 	case eventRecovered:

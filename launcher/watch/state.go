@@ -56,7 +56,7 @@ func percentOf(bytes uint64, n int) uint64 {
 
 // observe takes one sample; it ignores samples before the end of settle. It declares a breach only if a second reading,
 // which again takes at once, is over the limit too, so that no breach rests on a single sample.
-func (s *state) observe(now time.Duration, r reading, again func() (reading, bool)) []change {
+func (s *state) observe(now time.Duration, r Reading, again func() (Reading, bool)) []change {
 	if now < s.settleEnds {
 		return nil
 	}
@@ -67,7 +67,7 @@ func (s *state) observe(now time.Duration, r reading, again func() (reading, boo
 	var changes []change
 	for i := range s.meters {
 		m := &s.meters[i]
-		if v, ok := s.value(m.limit.Metric, r); ok {
+		if v, ok := r.Value(m.limit.Metric, s.base); ok {
 			changes = m.step(changes, v, confirm)
 		}
 	}
@@ -106,8 +106,8 @@ func (s *state) resume(settled bool, base uint64, r running) {
 
 // confirmation returns a function that gives a metric's value from a second reading. All limits share this reading: again is
 // called at most once.
-func (s *state) confirmation(again func() (reading, bool)) func(metric string) (uint64, bool) {
-	var second reading
+func (s *state) confirmation(again func() (Reading, bool)) func(metric string) (uint64, bool) {
+	var second Reading
 	var asked, ok bool
 	return func(metric string) (uint64, bool) {
 		if !asked {
@@ -117,14 +117,8 @@ func (s *state) confirmation(again func() (reading, bool)) func(metric string) (
 		if !ok {
 			return 0, false
 		}
-		return s.value(metric, second)
+		return second.Value(metric, s.base)
 	}
-}
-
-// value is a metric of a reading; ok is false if it is unknown.
-func (s *state) value(metric string, r reading) (v uint64, ok bool) {
-	m := metrics[metric]
-	return m.value(r, s.base), m.known(r)
 }
 
 // step feeds a value to one limit. During a breach it reports no warning. The end of a breach ends the warning too; a value
@@ -171,8 +165,8 @@ func (s *state) lapse(metric string) {
 }
 
 // over reports whether a metric is over its limit in this reading.
-func (s *state) over(c change, r reading) (v uint64, over bool) {
-	v, ok := s.value(c.metric, r)
+func (s *state) over(c change, r Reading) (v uint64, over bool) {
+	v, ok := r.Value(c.metric, s.base)
 	return v, ok && v > c.limit
 }
 

@@ -85,7 +85,7 @@ func TestState(t *testing.T) {
 				if !two {
 					then = first
 				}
-				for _, c := range s.observe(time.Duration(second)*time.Second, virtual(t, first), func() (reading, bool) {
+				for _, c := range s.observe(time.Duration(second)*time.Second, virtual(t, first), func() (Reading, bool) {
 					return virtual(t, then), then != "-"
 				}) {
 					said = append(said, describe(second, c, len(limits) > 1))
@@ -98,7 +98,7 @@ func TestState(t *testing.T) {
 	}
 }
 
-func virtual(t *testing.T, text string) (r reading) {
+func virtual(t *testing.T, text string) (r Reading) {
 	t.Helper()
 	if text == "-" {
 		return r
@@ -129,21 +129,21 @@ func TestStateMetrics(t *testing.T) {
 	b := policy.Budget{WarnAt: 100, Breach: policy.Window{N: 1, Of: 1}}
 	for _, test := range []struct {
 		name string
-		r    reading
+		r    Reading
 		want []string
 	}{
-		{"virtual", reading{virtual: 11}, []string{"virtual"}},
-		{"virtual and growth", reading{virtual: 11 + 10}, []string{"virtual", "growth"}},
-		{"data", reading{data: 11}, []string{"data"}},
-		{"resident", reading{resident: 11}, []string{"resident"}},
-		{"arenas", reading{arenas: 11, arenasKnown: true}, []string{"arenas"}},
-		{"arenas not counted", reading{arenas: 11}, nil},
+		{"virtual", Reading{virtual: 11}, []string{"virtual"}},
+		{"virtual and growth", Reading{virtual: 11 + 10}, []string{"virtual", "growth"}},
+		{"data", Reading{data: 11}, []string{"data"}},
+		{"resident", Reading{resident: 11}, []string{"resident"}},
+		{"arenas", Reading{arenas: 11}, []string{"arenas"}},
+		{"arenas not counted", Reading{arenas: 11, uncounted: true}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newState(all, b, 0)
-			s.observe(0, reading{virtual: 10}, nil)
+			s.observe(0, Reading{virtual: 10}, nil)
 			var got []string
-			for _, c := range s.observe(1, test.r, func() (reading, bool) { return test.r, true }) {
+			for _, c := range s.observe(1, test.r, func() (Reading, bool) { return test.r, true }) {
 				if c.kind == eventBreach {
 					got = append(got, c.metric)
 				}
@@ -158,8 +158,8 @@ func TestStateMetrics(t *testing.T) {
 // However many limits ask, the second reading is taken once.
 func TestStateReadsAgainOnce(t *testing.T) {
 	s := newState(limitsOf("virtual=10 data=10 resident=10"), policy.Budget{WarnAt: 80, Breach: policy.Window{N: 1, Of: 1}}, 0)
-	r, asked := reading{virtual: 11, data: 11, resident: 11}, 0
-	changes := s.observe(0, r, func() (reading, bool) { asked++; return r, true })
+	r, asked := Reading{virtual: 11, data: 11, resident: 11}, 0
+	changes := s.observe(0, r, func() (Reading, bool) { asked++; return r, true })
 	if len(changes) != 3 || asked != 1 {
 		t.Errorf("%d breaches and %d second readings, want 3 and 1", len(changes), asked)
 	}
@@ -188,9 +188,9 @@ func FuzzState(f *testing.F) {
 		s := newState([]policy.Limit{{Metric: "virtual", Bytes: 200}}, policy.Budget{WarnAt: 80, Breach: policy.Window{N: n, Of: of}}, 0)
 		on, warned, since := false, false, 0
 		for i, sample := range samples {
-			v := reading{virtual: uint64(sample)}
+			v := Reading{virtual: uint64(sample)}
 			since++
-			for _, c := range s.observe(time.Duration(i), v, func() (reading, bool) { return v, true }) {
+			for _, c := range s.observe(time.Duration(i), v, func() (Reading, bool) { return v, true }) {
 				switch {
 				case c.kind == eventWarning && on:
 					t.Fatalf("sample %d: a warning during a breach", i)

@@ -113,7 +113,7 @@ func (w *watched) addTo(rows []Row) {
 		row, m := &rows[i], &w.state.meters[i]
 		row.Processes += w.last.processes
 		row.State = max(row.State, w.stateOf(m))
-		v, ok := w.state.value(m.limit.Metric, w.last)
+		v, ok := w.last.Value(m.limit.Metric, w.state.base)
 		if ok && w.last.processes > 0 && (w.state.settled || m.limit.Metric != "growth") { // no base before
 			row.Value, row.Known = max(row.Value, v), true
 		}

@@ -24,7 +24,7 @@ type watched struct {
 	baseDue      bool      // settle has ended, and base is not known yet
 	next         time.Duration
 	due          time.Duration // time of the next sample
-	last         reading       // the last sample; without processes if it failed
+	last         Reading       // the last sample; without processes if it failed
 	looked       time.Duration // time of the last sample, or of the start
 	peek         time.Duration // time of the next samplePeak; 0: never
 	notified     bool          // the target or the command may have ended
