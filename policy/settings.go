@@ -29,10 +29,10 @@ type table struct {
 var tables = []table{
 	{"arenas", []key{
 		{"cap", func(v value, p *Policy) { p.Arenas.Cap = v.cap() }},
-		{"min", func(v value, p *Policy) { p.Arenas.Min = v.integer(1, MaxCap) }},
-		{"max", func(v value, p *Policy) { p.Arenas.Max = v.integer(1, MaxCap) }},
+		{"min", func(v value, p *Policy) { p.Arenas.Min = v.capNumber() }},
+		{"max", func(v value, p *Policy) { p.Arenas.Max = v.capNumber() }},
 		{"max_reserved", func(v value, p *Policy) { p.Arenas.MaxReserved = v.limit(true) }},
-		{"test", func(v value, p *Policy) { p.Arenas.Test = v.integer(1, MaxCap) }},
+		{"test", func(v value, p *Policy) { p.Arenas.Test = v.capNumber() }},
 		{"cores", func(v value, p *Policy) { p.Arenas.Cores = v.cores() }},
 		{"inherited", func(v value, p *Policy) { p.Arenas.Inherited = v.word("override", "keep") }},
 		{"huge_pages", func(v value, p *Policy) { p.Arenas.HugePages = v.word("keep", "off") }},
@@ -172,10 +172,8 @@ func (l *layer) tableHint(name string) string {
 	if l.prefix == nil {
 		known = append(known, "service")
 	}
-	for _, table := range tableNames() {
-		if slices.Contains(keyNames(table), name) {
-			return fmt.Sprintf("%s belongs in [%s]", name, append(slices.Clip(l.prefix), table))
-		}
+	if table := TableOf(name); table != "" {
+		return fmt.Sprintf("%s belongs in [%s]", name, append(slices.Clip(l.prefix), table))
 	}
 	if hint := cmp.Or(DidYouMean(name, known), otherNames[strings.ToLower(name)]); hint != "" {
 		return hint
@@ -210,10 +208,8 @@ func keyHint(table, key string) string {
 	if hint := cmp.Or(DidYouMean(key, known), otherNames[strings.ToLower(key)]); hint != "" {
 		return hint
 	}
-	for _, other := range tableNames() {
-		if slices.Contains(keyNames(other), key) {
-			return fmt.Sprintf("it belongs in [%s]", other)
-		}
+	if other := TableOf(key); other != "" {
+		return fmt.Sprintf("it belongs in [%s]", other)
 	}
 	return fmt.Sprintf("[%s] has %s", table, strings.Join(known, ", "))
 }

@@ -31,7 +31,7 @@ func DidYouMean(word string, names []string) string {
 // returns most.
 func edits(word, name string, most int) int {
 	switch {
-	case abs(len(word)-len(name)) >= most:
+	case max(len(word), len(name))-min(len(word), len(name)) >= most:
 		return most
 	case swapped(word, name):
 		return 1
@@ -48,8 +48,6 @@ func swapped(a, b string) bool {
 	}
 	return false
 }
-
-func abs(n int) int { return max(n, -n) }
 
 // quoteList formats words for a hint: "a", "b" or "c".
 func quoteList(words []string) string {

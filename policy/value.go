@@ -56,19 +56,20 @@ func typeName(raw any) string {
 	return "a list"
 }
 
-func (v value) integer(least, most int) int {
+// capNumber accepts an integer from 1 to MaxCap.
+func (v value) capNumber() int {
 	n, ok := v.raw.(int64)
-	hint := fmt.Sprintf("write a number from %d to %d", least, most)
+	hint := fmt.Sprintf("write a number from 1 to %d", MaxCap)
 	if !ok {
 		if s, isString := v.raw.(string); isString {
-			if n, err := strconv.Atoi(s); err == nil && n >= least && n <= most {
+			if n, err := strconv.Atoi(s); err == nil && n >= 1 && n <= MaxCap {
 				hint = fmt.Sprintf("write %s = %d, without quotes", v.name, n)
 			}
 		}
 		v.wrongType("an integer", hint)
 		return 0
 	}
-	if n < int64(least) || n > int64(most) {
+	if n < 1 || n > MaxCap {
 		v.wrong(fmt.Sprintf("%s = %d is out of range", v.name, n), hint)
 		return 0
 	}
@@ -153,7 +154,7 @@ func (v value) parsed(err error) {
 func (v value) cores() coreRule {
 	from := v.l.doc.origin(v.path)
 	if _, ok := v.raw.(int64); ok {
-		return coreRule{N: v.integer(1, MaxCap), From: from}
+		return coreRule{N: v.capNumber(), From: from}
 	}
 	s, ok := v.text("a string or an integer", `write "auto", "online", "affinity" or a number such as 8`)
 	if !ok {
