@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -26,10 +27,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/metrics"
 	"arenacap/launcher/testenv"
@@ -46,21 +49,12 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	testenv.Reset()
-	os.Exit(inFolder(m.Run))
+	status := m.Run()
+	built.Remove()
+	os.Exit(status)
 }
 
-// testFolder has the programs that the tests compile.
-var testFolder string
-
-func inFolder(run func() int) int {
-	dir, err := os.MkdirTemp("", "arenacap-exporter-test-")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	testFolder = dir
-	return run()
-}
+var built testenv.Compiled
 
 // exporter is a running exporter.
 type exporter struct {
@@ -87,13 +81,19 @@ func (b *lockedBuffer) String() string {
 	return b.text.String()
 }
 
-var listening = regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`)
+var listening = regexp.MustCompile(`"?address"?[=:]"?(127\.0\.0\.1:\d+)`)
 
 // start starts the exporter on a free port and waits until it listens.
 func start(t *testing.T, flags ...string) *exporter {
 	t.Helper()
+	return startAs(t, nil, flags...)
+}
+
+// startAs starts it with other rights.
+func startAs(t *testing.T, as *syscall.SysProcAttr, flags ...string) *exporter {
+	t.Helper()
 	cmd := exec.Command("/proc/self/exe", append([]string{"--web.listen-address", "127.0.0.1:0", "--scrape-timeout", "1s"}, flags...)...)
-	cmd.Env = append(os.Environ(), asExporter+"=1")
+	cmd.Env, cmd.SysProcAttr = append(os.Environ(), asExporter+"=1"), as
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -271,6 +271,51 @@ func TestSystemdSocket(t *testing.T) {
 	})
 	if status, body := get(t, "http://"+listener.Addr().String()+"/metrics"); status != 200 || !strings.Contains(body, "arenacap_build_info") {
 		t.Errorf("status %d: %s", status, body)
+	}
+}
+
+// As a user of its own it sees other users' processes with the two capabilities of its unit; without them it counts those.
+func TestRights(t *testing.T) {
+	testenv.NeedRoot(t)
+	name := fmt.Sprintf("others-%d", os.Getpid())
+	startProbe(t, name, nil)
+	for _, test := range []struct {
+		capabilities []uintptr
+		sees         bool
+	}{{nil, false}, {[]uintptr{unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH}, true}} {
+		e := startAs(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: test.capabilities}, "--group-by", "name", "--scrape-timeout", "1m")
+		status, body := e.get(t, "/metrics")
+		unreadable := regexp.MustCompile(`(?m)^arenacap_unreadable_processes [1-9]`).MatchString(body)
+		if sees := seriesOf(body, name) != nil; status != 200 || sees != test.sees || !sees && !unreadable {
+			t.Errorf("with the capabilities %v: status %d: %s", test.capabilities, status, body)
+		}
+		e.end()
+	}
+}
+
+// By default only this machine reaches it.
+func TestDefaultAddress(t *testing.T) {
+	if host, _, err := net.SplitHostPort(defaultAddress); err != nil || !net.ParseIP(host).IsLoopback() {
+		t.Errorf("%s, %v", defaultAddress, err)
+	}
+	if got := fmt.Sprint(flags()[0].(*cli.StringSliceFlag).Value.Value()); got != "["+defaultAddress+"]" {
+		t.Errorf("the default is %s", got)
+	}
+}
+
+// The log in its two formats.
+func TestLogFormat(t *testing.T) {
+	for format, want := range map[string]string{"logfmt": " level=INFO msg=starting version=", "json": `,"level":"INFO","msg":"starting","version":`} {
+		e := start(t, "--log.format", format)
+		e.end()
+		for line := range strings.Lines(e.log.String()) {
+			if json.Valid([]byte(line)) != (format == "json") {
+				t.Errorf("%s: %s", format, line)
+			}
+		}
+		if !strings.Contains(e.log.String(), want) {
+			t.Errorf("%s: no %s in %s", format, want, e.log)
+		}
 	}
 }
 

@@ -24,7 +24,6 @@ import (
 	"time"
 
 	"arenacap/launcher/metrics"
-	"arenacap/launcher/testenv"
 )
 
 // Ten clients that each send requests of 10 MB, and others that never end a request or read no answer, leave the exporter
@@ -169,25 +168,11 @@ type probe struct {
 	out *bufio.Reader
 }
 
-var compiledProbe = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(testFolder, "probe")
-	out, err := exec.Command("gcc", "-O1", "-pthread", "-o", path, "../../launcher/arena/testdata/probe.c", "-ldl").CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
-	}
-	return path, err
-})
-
 // startProbe starts it under a name with five arenas as its cap, and with these variables and arguments.
 func startProbe(t *testing.T, name string, env []string, args ...string) *probe {
 	t.Helper()
-	testenv.Need(t, "gcc")
-	path, err := compiledProbe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	link := filepath.Join(t.TempDir(), name)
-	if err := os.Symlink(path, link); err != nil {
+	if err := os.Symlink(built.Program(t, "gcc", "../../launcher/arena/testdata/probe.c", "-ldl"), link); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(link, args...)
