@@ -36,6 +36,73 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
+// Each alert has a runbook, a row in the README, and a case in which it fires.
+func TestRunbooks(t *testing.T) {
+	var texts [3]string
+	for i, file := range []string{"arenacap.rules.yml", "README.md", "arenacap.rules.test.yml"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[i] = string(text)
+	}
+	alerts := strings.Split(texts[0], "- alert: ")[1:]
+	for _, alert := range alerts {
+		name, body, _ := strings.Cut(alert, "\n")
+		if !strings.Contains(body, "\n          runbook: ") || !strings.Contains(texts[1], "`"+name+"`") || !strings.Contains(texts[2], `{alertname="`+name+`"`) {
+			t.Errorf("%s lacks a runbook, a row or a case", name)
+		}
+	}
+	if len(alerts) < 9 {
+		t.Errorf("%d alerts", len(alerts))
+	}
+}
+
+// The unit's filter allows what the exporter reads memory with, and none of the ways to change a process that CAP_SYS_PTRACE
+// opens. A line with "~" takes away from the lines before it (systemd.exec(5)).
+func TestUnitFilter(t *testing.T) {
+	testenv.Need(t, "systemd-analyze")
+	unit, err := os.ReadFile("arenacap-exporter.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := map[string]bool{}
+	for i, m := range regexp.MustCompile(`(?m)^SystemCallFilter=(~?)(.*)$`).FindAllStringSubmatch(string(unit), -1) {
+		if i == 0 && m[1] != "" {
+			t.Fatalf("the filter forbids calls and allows the others: %s", m[0])
+		}
+		for _, name := range systemCalls(t, strings.Fields(m[2])) {
+			allowed[name] = m[1] == ""
+		}
+	}
+	for name, want := range map[string]bool{"read": true, "process_vm_readv": true, "ptrace": false, "process_vm_writev": false, "pidfd_getfd": false} {
+		if allowed[name] != want {
+			t.Errorf("%s: allowed is %v, want %v", name, allowed[name], want)
+		}
+	}
+}
+
+// systemCalls replaces sets of system calls ("@system-service") with their members.
+func systemCalls(t *testing.T, names []string) (calls []string) {
+	t.Helper()
+	for _, name := range names {
+		if !strings.HasPrefix(name, "@") {
+			calls = append(calls, name)
+			continue
+		}
+		out, err := exec.Command("systemd-analyze", "syscall-filter", name).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for line := range strings.Lines(string(out)) {
+			if member := strings.TrimSpace(line); strings.HasPrefix(line, " ") && !strings.HasPrefix(member, "#") {
+				calls = append(calls, systemCalls(t, []string{member})...)
+			}
+		}
+	}
+	return calls
+}
+
 var listening = regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`)
 
 // startExporter starts the exporter on a free port and returns its address.
