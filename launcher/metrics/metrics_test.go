@@ -73,6 +73,7 @@ func TestGroupNames(t *testing.T) {
 		"a unit":                        {"service", member(1, -1, "mariadb.service", "mariadbd"), "mariadb"},
 		"an instance":                   {"service", member(1, -1, "pg@15.service", "postgres"), "pg@"},
 		"neither":                       {"service", member(1, -1, "", "postgres"), "postgres"},
+		"a unit with a hostile name":    {"service", member(1, -1, "a\n\"\x1b\xff@b.service", "x"), "a\uFFFD\"\uFFFD\uFFFD@"},
 		"a unit of systemd-run":         {"service", member(1, -1, "run-u12.service", "tool"), "tool"},
 		"a unit of systemd-run, random": {"service", member(1, -1, "run-r0123456789abcdef0123456789abcdef.service", "tool"), "tool"},
 		"a transient unit":              {"service", member(1, -1, "made.service", "tool"), "tool"},
