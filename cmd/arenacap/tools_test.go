@@ -44,19 +44,14 @@ func releaseFlags() []string {
 	return []string{buildTags("urfave_cli_no_docs,urfave_cli_no_suggest"), "-trimpath", "-ldflags=-s -w -E arenacap/launcher/origin.entry"}
 }
 
-// toolsDir is the folder of the built programs. TestMain removes it.
+// toolsDir is the folder of the built programs, and of what testscript and go run need for a moment. TestMain removes it.
 var toolsDir string
 
 // builtTools builds them once for all tests of the package.
 var builtTools = sync.OnceValue(func() tools {
-	dir, err := os.MkdirTemp("", "arenacap-tools-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755) // other users run them too
-	}
-	toolsDir = dir
-	t := tools{dir: dir, err: err}
+	t := tools{dir: toolsDir}
 	add := func(name string, make func(path string) error) string {
-		path := filepath.Join(dir, name)
+		path := filepath.Join(toolsDir, name)
 		if t.err == nil {
 			t.err = make(path)
 		}
@@ -121,9 +116,15 @@ const patience = 2 * time.Minute
 func TestMain(m *testing.M) {
 	testenv.Reset()
 	testenv.SideBySide(4)
-	status := m.Run()
-	if toolsDir != "" {
-		_ = os.RemoveAll(toolsDir)
+	os.Exit(inToolsDir(m.Run))
+}
+
+func inToolsDir(run func() int) int {
+	var err error
+	if toolsDir, err = testenv.Folder(); err != nil {
+		panic(err)
 	}
-	os.Exit(status)
+	defer os.RemoveAll(toolsDir)
+	_ = os.Setenv("GOTMPDIR", toolsDir)
+	return run()
 }

@@ -75,11 +75,11 @@ func TestWhoseMalloc(t *testing.T) {
 		}, "musl", "musl has no arenas"},
 		{"valgrind's", func(t *testing.T) ([]string, []string) {
 			testenv.Need(t, "valgrind")
-			return []string{"/usr/bin/valgrind", "-q", build(t, "gcc", threads)}, nil
+			return []string{"/usr/bin/valgrind", "-q", "--vgdb=no", build(t, "gcc", threads)}, nil
 		}, "valgrind", other},
 		{"glibc's under valgrind", func(t *testing.T) ([]string, []string) {
 			testenv.Need(t, "valgrind")
-			return []string{"/usr/bin/valgrind", "-q", "--tool=none", build(t, "gcc", threads)}, nil
+			return []string{"/usr/bin/valgrind", "-q", "--vgdb=no", "--tool=none", build(t, "gcc", threads)}, nil
 		}, "glibc", kept},
 	} {
 		t.Run(c.name, func(t *testing.T) {

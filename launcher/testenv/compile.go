@@ -1,5 +1,7 @@
 package testenv
 
+// The C programs of tests.
+
 import (
 	"fmt"
 	"os"
@@ -33,7 +35,7 @@ func (c *Compiled) once(line []string) func() (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.programs == nil {
-		c.programs, c.folder = map[string]func() (string, error){}, sync.OnceValues(publicFolder)
+		c.programs, c.folder = map[string]func() (string, error){}, sync.OnceValues(Folder)
 	}
 	key := strings.Join(line, "\x00")
 	if c.programs[key] == nil {
@@ -70,14 +72,6 @@ func firstError(out []byte) string {
 		}
 	}
 	return string(out)
-}
-
-func publicFolder() (string, error) {
-	folder, err := os.MkdirTemp("", "arenacap-test-")
-	if err == nil {
-		err = os.Chmod(folder, 0o755)
-	}
-	return folder, err
 }
 
 // Remove deletes the programs.
