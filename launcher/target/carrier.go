@@ -249,6 +249,35 @@ func (a *argReader) apply(name string, values []string) (problem string) {
 	switch effect {
 	case "stop":
 		return a.noCommand()
+	case "bind":
+		if values[1] == "/" {
+			a.root = values[0]
+		}
+	case "hidden":
+		a.root = unknownRoot
+	case "inside":
+		a.root = cmp.Or(value, unknownRoot)
+	case "all":
+		a.root, a.reading.stays = unknownRoot, true
+	case "traces":
+		a.traces = value == "yes"
+	case "text":
+		a.text, a.isText = value, true
+	case "operands":
+		a.user, a.direct = value, true
+	case "split":
+		a.rest = append(splitWords(value, a.getenv), a.rest...)
+	case "clear", "keep", "list", "set", "unset", "pass", "assign":
+		a.change(effect, value)
+	default:
+		a.store(effect, value)
+	}
+	return ""
+}
+
+// change performs an effect on the environment.
+func (a *argReader) change(effect, value string) {
+	switch effect {
 	case "clear":
 		a.reading.env = cleared
 	case "keep":
@@ -264,46 +293,33 @@ func (a *argReader) apply(name string, values []string) (problem string) {
 		a.unset = append(a.unset, value)
 	case "pass", "assign":
 		a.assign(value, effect == "pass")
-	case "split":
-		a.rest = append(splitWords(value, a.getenv), a.rest...)
+	}
+}
+
+// store performs an effect that has the name of one field.
+func (a *argReader) store(effect, value string) {
+	switch effect {
 	case "stays":
 		a.reading.stays = true
 	case "execs":
 		a.execs = true
-	case "root":
-		a.root = value
-	case "bind":
-		if values[1] == "/" {
-			a.root = values[0]
-		}
-	case "target":
-		a.target = value
-	case "hidden":
-		a.root = unknownRoot
-	case "inside":
-		a.root = cmp.Or(value, unknownRoot)
-	case "all":
-		a.root, a.reading.stays = unknownRoot, true
-	case "tool":
-		a.reading.tool = value
-	case "traces":
-		a.traces = value == "yes"
 	case "shell":
 		a.hasText = true
-	case "text":
-		a.text, a.isText = value, true
+	case "root":
+		a.root = value
+	case "target":
+		a.target = value
+	case "tool":
+		a.reading.tool = value
 	case "program":
 		a.program = value
 	case "with":
 		a.with = value
 	case "user":
 		a.user = value
-	case "operands":
-		a.user, a.direct = value, true
 	case "envdir":
 		a.variables = value
 	}
-	return ""
 }
 
 // assign reads NAME=VALUE. A NAME alone is kept if stays is true, else unset.
