@@ -64,16 +64,10 @@ type beginning struct {
 }
 
 func newFacts(p *arena.Process, began beginning) facts {
-	f := facts{
-		arenas: len(p.Arenas), unlinked: p.Unlinked, unread: p.Unread, libc: p.Libc, allocator: p.Allocator, mallocIn: p.MallocIn,
+	return facts{
+		arenas: len(p.Arenas), libcs: len(perLibc(p)), unlinked: p.Unlinked, unread: p.Unread, libc: p.Libc, allocator: p.Allocator, mallocIn: p.MallocIn,
 		version: environ.Glibc(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits), began: began,
 	}
-	for _, a := range p.Arenas {
-		if a.Main {
-			f.libcs++
-		}
-	}
-	return f
 }
 
 // judge compares the arenas with the cap. It is pure.

@@ -217,7 +217,7 @@ func TestKeptJSON(t *testing.T) {
 
 func TestNewFactsCountsLibcs(t *testing.T) {
 	p := &arena.Process{Libc: "glibc", LibcVersion: "2.41", Bits: 32, Allocator: "glibc", Unlinked: 1,
-		Arenas: []arena.Arena{{Main: true}, {Main: true}, {}}}
+		Arenas: []arena.Arena{{Main: true}, {Main: true, Libc: 1}, {}}}
 	f := newFacts(p, beginning{})
 	if f.arenas != 3 || f.libcs != 2 || f.unlinked != 1 || f.version != (environ.GlibcVersion{Major: 2, Minor: 41, Bits32: true}) {
 		t.Errorf("got %+v", f)
