@@ -163,6 +163,19 @@ func (p *Podman) Do(ctx context.Context, args ...string) (output string, status 
 	return strings.TrimSpace(string(out)), 0, err
 }
 
+// Build builds an image of this repository, for the test of an example. Without a network, the golang image contains neither Go
+// nor modules; the build mounts this machine's.
+func (p *Podman) Build(ctx context.Context, flags ...string) error {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOMODCACHE", "GOCACHE").Output()
+	dirs := strings.Fields(string(out))
+	if err != nil || len(dirs) != 3 {
+		return fmt.Errorf("go env: %v, %q", err, out)
+	}
+	args := []string{"build", "--pull=never", "--layers=false", "--network", "none",
+		"--volume", dirs[0] + ":/usr/local/go:ro", "--volume", dirs[1] + ":/go/pkg/mod:ro", "--volume", dirs[2] + ":/root/.cache/go-build"}
+	return run(p.Command(ctx, slices.Concat(args, flags, []string{"../.."})...))
+}
+
 // Start starts podman run for a new container. The process is podman in the foreground; its output and status are the
 // container's. Use Signal to send signals, because podman begins to forward its own only some time after the start.
 func (p *Podman) Start(ctx context.Context, name string, args ...string) (*Process, error) {
