@@ -9,6 +9,7 @@ import (
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/target"
 	"arenacap/policy"
 )
 
@@ -23,19 +24,14 @@ type Cap struct {
 }
 
 // Kept is yes, no, or no answer: there is no cap, or it cannot be judged.
-type Kept int8
+type Kept = target.Answer
 
 // The answers.
 const (
-	NoAnswer Kept = iota
-	No
-	Yes
+	NoAnswer = target.Unknown
+	No       = target.No
+	Yes      = target.Yes
 )
-
-// MarshalJSON gives true, false or null.
-func (k Kept) MarshalJSON() ([]byte, error) {
-	return []byte([...]string{"null", "false", "true"}[k]), nil
-}
 
 // facts are the inputs of judge.
 type facts struct {
