@@ -12,6 +12,7 @@ import (
 	"arenacap/launcher/arena"
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/ordered"
+	"arenacap/launcher/proc"
 	"arenacap/policy"
 )
 
@@ -248,7 +249,8 @@ func threadsOf(a arena.Arena) string {
 func reportJSON(pid int, r inspect.Report, err error) ordered.Object {
 	read, reason := err == nil, ""
 	if !read {
-		r = inspect.Report{Process: &arena.Process{Name: inspect.Name(pid)}}
+		stat, _ := proc.Here.Stat(pid) // also of zombies, kernel threads and processes that may not be read
+		r = inspect.Report{Process: &arena.Process{Name: stat.Name}}
 		reason = err.Error()
 	}
 	p, c := r.Process, r.Process.Census()

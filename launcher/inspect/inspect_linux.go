@@ -88,13 +88,6 @@ func oneACore(m policy.Machine) int {
 // readTries is how often a process is read at most, if it executes another program during each reading.
 const readTries = 3
 
-// Name returns the kernel's name of a process, including zombies, kernel threads and processes that may not be read; "" if
-// there is no such process.
-func Name(pid int) string {
-	stat, _ := proc.Here.Stat(pid)
-	return stat.Name
-}
-
 // read reads the process and what it was started with. It compares auxv before and after to detect an exec in between:
 // auxv has addresses that the kernel randomizes at each exec.
 func read(pid int) (p *arena.Process, _ beginning, err error) {
