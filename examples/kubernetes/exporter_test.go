@@ -58,18 +58,26 @@ func exporter(ctx context.Context, t *testing.T, podman *lab.Podman) {
 			t.Errorf("the exporter's status has no %q:\n%s", want, status)
 		}
 	}
-	for _, want := range []string{
-		`arenacap_processes{group="auth"} 1`, `arenacap_uncapped_processes{group="auth"} 0`, `arenacap_arenas{group="auth"} 2`,
+	wantSeries(t, series, `arenacap_processes{group="auth"} 1`, `arenacap_uncapped_processes{group="auth"} 0`, `arenacap_arenas{group="auth"} 2`,
 		`arenacap_cap{group="auth"} 2`, `arenacap_cap_kept{group="auth"} 1`,
-		`arenacap_budget_limit_bytes{group="auth",metric="arenas"} 5.36870912e+08`,
-	} {
-		if !strings.Contains(series, "\n"+want+"\n") {
-			t.Errorf("no %s in:\n%s", want, series)
-		}
-	}
+		`arenacap_budget_limit_bytes{group="auth",metric="arenas"} 5.36870912e+08`)
+
+	// A percentage in the exporter's policy is one of its own limit.
+	_, series = scrape(ctx, t, podman, "percent", `budget.arenas = "512MiB"`, `budget.resident = "50%"`)
+	wantSeries(t, series, `arenacap_budget_limit_bytes{group="auth",metric="resident"} 6.7108864e+07`)
+
 	const capabilities = "            add:\n            - SYS_PTRACE\n            - DAC_READ_SEARCH\n"
 	if _, series = scrape(ctx, t, podman, "powerless", capabilities, ""); strings.Contains(series, `group="auth"`) || strings.Contains(series, "\narenacap_unreadable_processes 0\n") {
 		t.Errorf("without the capabilities:\n%s", series)
+	}
+}
+
+func wantSeries(t *testing.T, series string, all ...string) {
+	t.Helper()
+	for _, want := range all {
+		if !strings.Contains(series, "\n"+want+"\n") {
+			t.Errorf("no %s in:\n%s", want, series)
+		}
 	}
 }
 

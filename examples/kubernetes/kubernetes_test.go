@@ -244,8 +244,11 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// tunables is the edit that caps the server by GLIBC_TUNABLES.
-var tunables = []string{"        image: authserver\n", "        - name: GLIBC_TUNABLES\n          value: glibc.malloc.arena_max=1\n        image: authserver\n"}
+// Before the image, which follows the env list, comes one more variable of it.
+const (
+	image    = "        image: authserver\n"
+	tunables = "        - name: GLIBC_TUNABLES\n          value: glibc.malloc.arena_max=1\n"
+)
 
 // prefix: the init container brings arenacap, the server takes its place as PID 1 and keeps every restriction.
 func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
@@ -263,7 +266,8 @@ func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p.stop(ctx, t)
 }
 
-// variable: the variables alone cap the server, by limits.cpu rounded up or by a fixed number.
+// variable: the variables alone cap the server, by limits.cpu rounded up or by a fixed number. GLIBC_TUNABLES beats them, but
+// not the prefix.
 func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		name, manifest string
@@ -274,7 +278,8 @@ func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
 		{"cpu500m", "variable.yaml", []string{"cpu: 1500m", "cpu: 500m"}, 1},
 		{"nolimit", "variable.yaml", []string{"            cpu: 1500m\n", ""}, runtime.NumCPU()},
 		{"fixed", "variable-fixed.yaml", nil, 4},
-		{"tunables", "variable-fixed.yaml", tunables, 1}, // GLIBC_TUNABLES beats the variable
+		{"tunables", "variable-fixed.yaml", []string{image, tunables + image}, 1},
+		{"removed", "prefix.yaml", []string{image, "        env:\n" + tunables + image}, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := play(ctx, t, podman, c.name, c.manifest, c.edits...)

@@ -48,10 +48,13 @@ func Arenacap(dir string) (string, error) {
 	return path, testenv.Arenacap(path, nil)
 }
 
-// Exporter builds arenacap-exporter into the folder, like testenv.Arenacap, and returns its path.
+// Exporter builds arenacap-exporter into the folder, like testenv.Arenacap, and returns its path. It is static, as the
+// release is.
 func Exporter(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "arenacap-exporter")
-	return path, run(exec.CommandContext(ctx, "go", "run", "-exec", "cp", "arenacap/cmd/arenacap-exporter", path))
+	build := exec.CommandContext(ctx, "go", "run", "-exec", "cp", "arenacap/cmd/arenacap-exporter", path)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	return path, run(build)
 }
 
 // Copy copies a file of an example into the folder, readable for all users, and replaces texts: pairs alternates old and
