@@ -10,7 +10,7 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// Member is one process of a host. Kernel threads and the watches of launches are left out.
+// Member is one process of a host. Kernel threads and processes of arenacap itself are left out: they count in no scope.
 type Member struct {
 	Process
 	Name  string // as ps shows it, any bytes
@@ -23,7 +23,7 @@ func (rs *Rules) All(root proc.Root) (members []Member, err error) {
 	var buffer []byte
 	for _, pid := range pids {
 		p, err := readProcess(root, &buffer, pid)
-		if err != nil || p.Kernel || p.Name == watchComm && watchedBy(root, &buffer, pid) != 0 {
+		if err != nil || p.Kernel || strings.HasPrefix(p.Name, "arenacap") && p.runsArenacap() { // reading every program takes long
 			continue
 		}
 		m := Member{Process: Process{PID: pid, Parent: p.Parent, Started: p.Started, Unit: p.unit()}, Name: p.Name, Group: p.group}
