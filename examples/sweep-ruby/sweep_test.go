@@ -11,7 +11,7 @@ import (
 func TestSweep(t *testing.T) {
 	testenv.Need(t, "go", "ruby")
 	t.Setenv("ROUNDS", "30")
-	s := lab.RunSweep(t, "--rounds", "3", "--warmup", "0", "--caps", "off,2")
+	s := lab.RunSweep(t, "--rounds", "1", "--warmup", "0", "--caps", "off,2")
 	own, two := s.Of(t, "off"), s.Of(t, "2")
 	if two.Arenas != 2 || own.Arenas <= 2 {
 		t.Errorf("%d and %d arenas", two.Arenas, own.Arenas)
