@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 		})
 	}
 	testenv.Reset()
+	testenv.SideBySide(4)
 	os.Exit(m.Run())
 }
 
