@@ -6,50 +6,42 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"arenacap/launcher/testenv"
 )
 
-// session is one command of a README with the output shown for it.
-type session struct {
-	command string
-	want    []string
-}
-
-// TestReadme runs every command of the console blocks in the README files, and compares its output, stdout and stderr
-// together, with the text. "…" matches any text, and alone on a line any lines.
+// TestReadme runs every command of the console blocks in the README files, and compares its output with the text.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sessions []session
+	var sessions []testenv.Session
 	for _, file := range []string{"README.md", "cmd/arenacap/README.md", "policy/README.md", "launcher/README.md", "examples/README.md"} {
 		text, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		sessions = append(sessions, parseSessions(string(text))...)
+		sessions = append(sessions, testenv.Sessions(string(text))...)
 	}
 	if len(sessions) < 6 {
 		t.Fatalf("the READMEs have %d commands; the parser finds no more, or they were taken out", len(sessions))
 	}
 	dir := t.TempDir()
 	for _, s := range sessions {
-		t.Run(s.command, func(t *testing.T) {
-			if strings.HasPrefix(s.command, "go test") {
+		t.Run(s.Command, func(t *testing.T) {
+			if strings.HasPrefix(s.Command, "go test") {
 				return // this test itself
 			}
-			if strings.Contains(s.command, "pgrep") {
+			if strings.Contains(s.Command, "pgrep") {
 				testenv.Need(t, "pgrep")
 			}
-			out := runSession(t, s.command, root, dir)
-			if !sessionPattern(s.want).MatchString(out) {
-				t.Errorf("$ %s\nprinted:\n%s\nthe README has:\n%s", s.command, out, strings.Join(s.want, "\n"))
+			out := runSession(t, s.Command, root, dir)
+			if !s.Printed(out) {
+				t.Errorf("$ %s\nprinted:\n%s\nthe README has:\n%s", s.Command, out, s.Output())
 			}
 		})
 	}
@@ -67,34 +59,4 @@ func runSession(t *testing.T, command, root, dir string) string {
 	cmd.Env = append(os.Environ(), "PATH="+requireTools(t).dir+":"+os.Getenv("PATH"))
 	out, _ := cmd.CombinedOutput() // the status may be 1, for example of check for a bad file
 	return string(out)
-}
-
-func parseSessions(text string) (list []session) {
-	for _, block := range strings.Split(text, "```console\n")[1:] {
-		block, _, _ = strings.Cut(block, "```")
-		for line := range strings.Lines(block) {
-			line = strings.TrimRight(line, "\n")
-			if command, ok := strings.CutPrefix(line, "$ "); ok {
-				list = append(list, session{command: command})
-			} else if len(list) > 0 {
-				last := &list[len(list)-1]
-				last.want = append(last.want, line)
-			}
-		}
-	}
-	return list
-}
-
-func sessionPattern(want []string) *regexp.Regexp {
-	var b strings.Builder
-	b.WriteString(`\A`)
-	for _, line := range want {
-		if line == "…" {
-			b.WriteString(`(?:[^\n]*\n)*?`)
-			continue
-		}
-		b.WriteString(strings.ReplaceAll(regexp.QuoteMeta(strings.TrimRight(line, " ")), "…", `[^\n]*`) + `[ ]*\n`)
-	}
-	b.WriteString(`\z`)
-	return regexp.MustCompile(b.String())
 }
