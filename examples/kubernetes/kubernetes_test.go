@@ -122,8 +122,8 @@ func start(ctx context.Context, t *testing.T, podman *lab.Podman, name, containe
 	return p
 }
 
-// The pod starts once only. With another policy podman 4.3 waits 20 s for the end of an init container, and the end of the
-// server would not show.
+// With another restartPolicy than Never podman 4.3 waits 20 s for the end of an init container, and starts a server again whose
+// end a test awaits.
 const (
 	grace = "      terminationGracePeriodSeconds: 30\n"
 	never = "      restartPolicy: Never\n"
@@ -335,15 +335,18 @@ func instead(words ...string) []string {
 // starting: SIGTERM comes before the server has set up a handler, as in tail, which has none. It ends the server behind
 // run --supervise, but not one that is PID 1, which SIGKILL ends after the grace period.
 func starting(ctx context.Context, t *testing.T, podman *lab.Podman) {
-	for manifest, status := range map[string]int{"prefix.yaml": 137, "budget.yaml": 143} {
-		p := play(ctx, t, podman, fmt.Sprint("start", status), manifest, instead("/usr/bin/tail", "-f", "/etc/arenacap/policy.toml")...)
+	for _, c := range []struct {
+		manifest, grace string
+		status          int
+	}{{"prefix.yaml", "1", 137}, {"budget.yaml", "60", 143}} {
+		p := play(ctx, t, podman, fmt.Sprint("start", c.status), c.manifest, instead("/usr/bin/tail", "-f", "/etc/arenacap/policy.toml")...)
 		if _, err := p.log.AwaitText(ctx, "cap = "); err != nil { // tail runs
 			t.Fatal(err)
 		}
-		if out, failed, err := podman.Do(ctx, "stop", "--time", "3", p.container); failed != 0 || err != nil {
+		if out, failed, err := podman.Do(ctx, "stop", "--time", c.grace, p.container); failed != 0 || err != nil {
 			t.Errorf("podman stop: %d, %v, %s", failed, err, out)
 		}
-		p.wantEnd(ctx, t, status)
+		p.wantEnd(ctx, t, c.status)
 	}
 }
 
