@@ -3,6 +3,7 @@ package watch
 // The events: their text and their JSON.
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"arenacap/launcher/ordered"
 	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
 )
@@ -33,30 +35,27 @@ const (
 	eventExited      = "exited"
 )
 
-// head has the members of every event. Service is null if none is set.
-type head struct {
-	Time    string  `json:"time"` // RFC 3339 in UTC, with milliseconds
-	Service *string `json:"service"`
-	PID     *int    `json:"pid"` // null if no process of the service runs
-	Event   string  `json:"event"`
-	Message string  `json:"message"` // the text for people
-}
-
-// about has the members of events about one limit.
-type about struct {
-	Metric string `json:"metric"`
-	Value  uint64 `json:"value_bytes"`
-	Limit  uint64 `json:"limit_bytes"`
-}
-
-func (c change) about() about { return about{c.metric, c.value, c.limit} }
-
-// event is one event: the text for people, with advice at its end, and the JSON members that follow those of head (nil:
-// none).
+// event is one event: the text for people, with advice at its end, and the JSON members that follow those of every event.
 type event struct {
-	kind string
-	text string
-	body any
+	kind    string
+	text    string
+	members ordered.Object
+	failed  bool   // of an action
+	ended   string // of recovered: what has ended, "warning" or "breach"
+}
+
+// members are those of an event about one limit, and more.
+func (c change) members(more ...any) ordered.Object {
+	return append(ordered.Object{"metric", c.metric, "value_bytes", c.value, "limit_bytes", c.limit}, more...)
+}
+
+// orNull is nil, which is null in JSON, for the zero value.
+func orNull[T comparable](v T) any {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return v
 }
 
 // priority is the event's priority in the journal.
@@ -67,7 +66,7 @@ func (e event) priority() journal.Priority {
 	case eventWarning, eventCapNotKept, eventElsewhere, eventGap:
 		return journal.Warning
 	case eventAction:
-		if body, ok := e.body.(actionBody); ok && body.Failed {
+		if e.failed {
 			return journal.Err
 		}
 		return journal.Notice
@@ -77,33 +76,13 @@ func (e event) priority() journal.Priority {
 	return journal.Info
 }
 
-type startedBody struct {
-	Mode     string        `json:"mode"`
-	Scope    string        `json:"scope"`
-	Interval float64       `json:"interval_seconds"`
-	Settle   float64       `json:"settle_seconds"`
-	Breach   string        `json:"breach"`
-	Action   string        `json:"action"`
-	Cap      *int          `json:"cap"`
-	Limits   []limitMember `json:"limits"`
-}
-
-type limitMember struct {
-	Metric string `json:"metric"`
-	Limit  uint64 `json:"limit_bytes"`
-}
-
 // started states the budgets.
 func started(c Config) event {
 	b := c.Budget
-	body := startedBody{Mode: c.Mode, Scope: b.Scope, Interval: b.Interval.Seconds(), Settle: b.Settle.Seconds(),
-		Breach: fmt.Sprintf("%d/%d", b.Breach.N, b.Breach.Of), Action: b.Action, Limits: []limitMember{}}
-	if c.Cap != 0 {
-		body.Cap = &c.Cap
-	}
 	var limits []string
+	list := []ordered.Object{}
 	for _, l := range c.Limits {
-		body.Limits = append(body.Limits, limitMember{l.Metric, l.Bytes})
+		list = append(list, ordered.Object{"metric", l.Metric, "limit_bytes", l.Bytes})
 		limits = append(limits, l.Metric+" "+policy.FormatSize(l.Bytes))
 	}
 	text := fmt.Sprintf("budget: %s; scope %s; interval %s, settle %s; breach: %d of %d samples over a limit; action: %s",
@@ -111,7 +90,9 @@ func started(c Config) event {
 	if len(limits) == 0 {
 		text = "no budget"
 	}
-	return event{eventStarted, text, body}
+	return event{kind: eventStarted, text: text, members: ordered.Object{"mode", c.Mode, "scope", b.Scope,
+		"interval_seconds", b.Interval.Seconds(), "settle_seconds", b.Settle.Seconds(),
+		"breach", fmt.Sprintf("%d/%d", b.Breach.N, b.Breach.Of), "action", b.Action, "cap", orNull(c.Cap), "limits", list}}
 }
 
 // actionWords describes the action at a breach.
@@ -129,14 +110,6 @@ func actionWords(b policy.Budget) string {
 	return words
 }
 
-type causeBody struct {
-	about
-	Samples     int          `json:"samples"`
-	Of          int          `json:"samples_of"`
-	Processes   int          `json:"processes"`
-	Attribution *attribution `json:"attribution"`
-}
-
 // exceeded is a warning or a breach; why is nil if the attribution is unknown.
 func exceeded(c change, processes, planned int, why *attribution) event {
 	where := fmt.Sprintf("%s %s, over the limit of %s", c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
@@ -147,16 +120,12 @@ func exceeded(c change, processes, planned int, why *attribution) event {
 	if processes > 1 {
 		text += fmt.Sprintf(" in %d processes", processes)
 	}
-	return event{c.kind, text + why.words(processes) + why.advice(c.metric, planned), causeBody{c.about(), c.votes, c.of, processes, why}}
+	return event{kind: c.kind, text: text + why.words(processes) + why.advice(c.metric, planned),
+		members: c.members("samples", c.votes, "samples_of", c.of, "processes", processes, "attribution", why)}
 }
 
 // share is value as a percentage of limit, rounded down.
 func share(value, limit uint64) int { return int(float64(value) / float64(limit) * 100) }
-
-type recoveredBody struct {
-	about
-	Ended string `json:"ended"` // "warning" or "breach"
-}
 
 // recovered is the end of a breach and its warning, or of a warning alone.
 func recovered(c change) event {
@@ -164,24 +133,17 @@ func recovered(c change) event {
 	if c.ended == eventWarning {
 		text = fmt.Sprintf("%s %s, %d%% of the limit of %s; the warning has ended", c.metric, policy.FormatSize(c.value), share(c.value, c.limit), policy.FormatSize(c.limit))
 	}
-	return event{eventRecovered, text, recoveredBody{c.about(), c.ended}}
+	return event{kind: eventRecovered, text: text, ended: c.ended, members: c.members("ended", c.ended)}
 }
 
-type actionBody struct {
-	about
-	Action    string  `json:"action"` // "command", "signal" or "terminate"
-	Signal    *string `json:"signal"`
-	Processes *int    `json:"processes"` // how many were sent the signal
-	Failed    bool    `json:"failed"`
-}
-
-// acted is one step of an action, done, failed or skipped.
+// acted is one step of an action, done, failed or skipped. processes is how many were sent the signal, and null without one.
 func acted(c change, action, signal string, processes int, message string, failed bool) event {
-	body := actionBody{about: c.about(), Action: action, Failed: failed}
-	if signal != "" {
-		body.Signal, body.Processes = &signal, &processes
+	sent := any(processes)
+	if signal == "" {
+		sent = nil
 	}
-	return event{eventAction, message, body}
+	return event{kind: eventAction, text: message, failed: failed,
+		members: c.members("action", action, "signal", orNull(signal), "processes", sent, "failed", failed)}
 }
 
 // notNeeded is an action that was skipped, because the value was no longer over the limit. The breach ends too.
@@ -190,16 +152,14 @@ func notNeeded(c change, action string) event {
 	return acted(c, action, "", 0, text, false)
 }
 
-// other names a process that is not the target. Its members are absent if the event is about the target.
-type other struct {
-	PID  int    `json:"other_pid,omitempty"`
-	Name string `json:"other_name,omitempty"`
+// capMembers are those of the events about the cap; 0 is unknown.
+func capMembers(arenas, limit int) ordered.Object {
+	return ordered.Object{"arenas", orNull(arenas), "cap", orNull(limit)}
 }
 
-type capBody struct {
-	Arenas *int `json:"arenas"`
-	Cap    *int `json:"cap"`
-	other
+// otherMembers name a process that is not the target.
+func otherMembers(pid int, name string) ordered.Object {
+	return ordered.Object{"other_pid", pid, "other_name", name}
 }
 
 // capJudged reports whether the number of arenas is within the cap.
@@ -209,100 +169,88 @@ func capJudged(arenas, limit int) event {
 		kind, words = eventCapNotKept, "%s, over the cap of %d; run 'arenacap inspect' to see why"
 	}
 	text := fmt.Sprintf(words, kindWords(part{Kind: "arenas", Count: arenas}), limit)
-	return event{kind, text, capBody{Arenas: &arenas, Cap: &limit}}
+	return event{kind: kind, text: text, members: capMembers(arenas, limit)}
 }
 
 // capSetOtherwise reports that the server's environment sets a cap other than the planned one.
 func capSetOtherwise(set, limit int) event {
 	text := fmt.Sprintf("its environment sets a cap of %d instead of the planned %d; a program that starts it has changed MALLOC_ARENA_MAX or GLIBC_TUNABLES", set, limit)
-	return event{eventCapNotKept, text, capBody{Cap: &limit}}
+	return event{kind: eventCapNotKept, text: text, members: capMembers(0, limit)}
 }
 
 // of makes a cap event refer to a descendant of the target.
 func (e event) of(pid int, name string) event {
-	body := e.body.(capBody)
-	body.other = other{pid, name}
-	return event{e.kind, fmt.Sprintf("%s[%d]: %s", name, pid, e.text), body}
+	e.text = fmt.Sprintf("%s[%d]: %s", name, pid, e.text)
+	e.members = append(e.members, otherMembers(pid, name)...)
+	return e
 }
 
 // holdsMore reports that a descendant has more address space than the target (size and own, in bytes).
 func holdsMore(pid int, name string, size, own uint64) event {
 	text := fmt.Sprintf("descendant %s[%d] has %s of address space, this process %s; the budget counts only this process: write scope = \"tree\" in [budget]",
 		name, pid, policy.FormatSize(size), policy.FormatSize(own))
-	return event{eventElsewhere, text, other{pid, name}}
+	return event{kind: eventElsewhere, text: text, members: otherMembers(pid, name)}
 }
 
 // leftBehind reports a descendant that outlived the target and is not watched; write is the setting that would watch it.
 func leftBehind(pid int, name, write string) event {
 	text := fmt.Sprintf("the program has ended; its descendant %s[%d] still runs and is not watched; write %s", name, pid, write)
-	return event{eventElsewhere, text, other{pid, name}}
+	return event{kind: eventElsewhere, text: text, members: otherMembers(pid, name)}
 }
 
 // capCannotWork reports one of Config.Notices.
-func capCannotWork(why string) event { return event{eventCapNotKept, why, capBody{}} }
+func capCannotWork(why string) event {
+	return event{kind: eventCapNotKept, text: why, members: capMembers(0, 0)}
+}
 
 func watchFailed(message string) event { return event{kind: eventWatchFailed, text: message} }
-
-type gapBody struct {
-	Gap float64 `json:"gap_seconds"`
-}
 
 // gap reports that no sample was taken for this long.
 func gap(length, interval time.Duration) event {
 	length = length.Round(time.Millisecond)
 	text := fmt.Sprintf("no sample for %s, although the interval is %s; the watch was stopped, or the machine was asleep or too busy", length, interval)
-	return event{eventGap, text, gapBody{length.Seconds()}}
-}
-
-type logFailedBody struct {
-	Lost int `json:"lines_lost"`
+	return event{kind: eventGap, text: text, members: ordered.Object{"gap_seconds", length.Seconds()}}
 }
 
 // logFailed reports lost lines, or with lost 0 that the log cannot be opened.
 func logFailed(message string, lost int) event {
-	return event{eventLogFailed, message, logFailedBody{lost}}
+	return event{kind: eventLogFailed, text: message, members: ordered.Object{"lines_lost", lost}}
 }
 
 func linesLost(n int) event {
 	return logFailed(fmt.Sprintf("lines lost because this log could not be written: %d", n), n)
 }
 
-type seenBody struct {
-	Remaining    int     `json:"processes_remaining"`
-	Elapsed      float64 `json:"elapsed_seconds"`
-	PeakVirtual  *uint64 `json:"peak_virtual_bytes"`
-	PeakResident *uint64 `json:"peak_resident_bytes"`
-	Breaches     int     `json:"breaches"`
-}
-
 // exited is the end of the target; remaining is how many of its processes still run, and watched says whether the watch
 // follows them.
 func exited(o Outcome, remaining int, watched bool) event {
-	text, body := seen(o, remaining)
+	text, members := seen(o, remaining)
 	if remaining > 0 && watched {
 		text += fmt.Sprintf("; processes that still run and are watched: %d", remaining)
 	}
-	return event{eventExited, text, body}
+	return event{kind: eventExited, text: text, members: members}
 }
 
 // watchEnded is the end of a watch whose processes still run.
 func watchEnded(o Outcome, remaining int, why string) event {
-	text, body := seen(o, remaining)
-	return event{eventWatchEnded, why + "; the watched processes continue to run; " + text, body}
+	text, members := seen(o, remaining)
+	return event{kind: eventWatchEnded, text: why + "; the watched processes continue to run; " + text, members: members}
 }
 
 // seen is the summary at the end of a watch.
-func seen(o Outcome, remaining int) (string, seenBody) {
-	body := seenBody{Remaining: remaining, Elapsed: float64(o.Elapsed.Round(time.Millisecond).Milliseconds()) / 1000, Breaches: o.Breaches}
-	text := fmt.Sprintf("watched for %s", o.Elapsed.Round(time.Millisecond))
+func seen(o Outcome, remaining int) (text string, members ordered.Object) {
+	elapsed := o.Elapsed.Round(time.Millisecond)
+	text = fmt.Sprintf("watched for %s", elapsed)
+	var virtual, resident any // unknown without a sample
 	if o.PeakVirtual != 0 {
-		body.PeakVirtual, body.PeakResident = &o.PeakVirtual, &o.PeakResident
+		virtual, resident = o.PeakVirtual, o.PeakResident
 		text += fmt.Sprintf("; peak virtual %s, resident %s", policy.FormatSize(o.PeakVirtual), policy.FormatSize(o.PeakResident))
 	}
 	if o.Breaches > 0 {
 		text += "; breaches: " + strconv.Itoa(o.Breaches)
 	}
-	return text, body
+	return text, ordered.Object{"processes_remaining", remaining, "elapsed_seconds", float64(elapsed.Milliseconds()) / 1000,
+		"peak_virtual_bytes", virtual, "peak_resident_bytes", resident, "breaches", o.Breaches}
 }
 
 // wanted reports whether an event is written. JSON logs contain every event. Text logs contain problems and actions, with
@@ -317,8 +265,7 @@ func (c Config) wanted(e event) bool {
 	case eventWarning, eventCapNotKept, eventElsewhere, eventGap:
 		return !c.Quiet
 	case eventRecovered:
-		body, _ := e.body.(recoveredBody)
-		return !c.Quiet || body.Ended == eventBreach
+		return !c.Quiet || e.ended == eventBreach
 	}
 	return true
 }
@@ -362,47 +309,32 @@ func (e event) line(format string, at time.Time, of subject) []byte {
 	if format == "json" {
 		return e.json(at, of)
 	}
-	label := of.service
-	if label == "" {
-		label = of.name
+	label := oneLine(cmp.Or(of.service, of.name))
+	if of.pid != 0 {
+		label += fmt.Sprintf("[%d]", of.pid)
 	}
-	if of.pid == 0 {
-		return fmt.Appendf(nil, "arenacap: %s: %s: %s\n", oneLine(label), e.kind, oneLine(e.text))
-	}
-	return fmt.Appendf(nil, "arenacap: %s[%d]: %s: %s\n", oneLine(label), of.pid, e.kind, oneLine(e.text))
+	return fmt.Appendf(nil, "arenacap: %s: %s: %s\n", label, e.kind, oneLine(e.text))
 }
 
 // timestamp is RFC 3339 in UTC, with milliseconds.
 func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// json joins the members of head and body. Both are structs, so both begin with { and end with }.
+// json formats the members of every event, then those of this one.
 func (e event) json(at time.Time, of subject) []byte {
-	h := head{Time: timestamp(at), Event: e.kind, Message: e.text}
-	if of.pid != 0 {
-		h.PID = &of.pid
+	all := ordered.Object{
+		"time", timestamp(at),
+		"service", orNull(of.service),
+		"pid", orNull(of.pid), // null if no process of the service runs
+		"event", e.kind,
+		"message", e.text,
 	}
-	if of.service != "" {
-		h.Service = &of.service
-	}
-	line, err1 := marshal(h)
-	if e.body != nil {
-		members, err2 := marshal(e.body)
-		err1 = cmp.Or(err1, err2)
-		line = append(append(line[:len(line)-1], ','), members[1:]...)
-	}
-	if err1 != nil {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(append(all, e.members...)); err != nil {
 		panic("an event's members are plain values") // no NaN, no infinity, no cycles
 	}
-	return append(line, '\n')
-}
-
-// marshal is json.Marshal without the escapes for HTML.
-func marshal(v any) ([]byte, error) {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return []byte(strings.TrimSuffix(b.String(), "\n")), err
+	return line.Bytes()
 }
 
 // oneLine replaces unprintable characters, such as newlines and terminal escapes: a process may set its name to any bytes.

@@ -182,7 +182,7 @@ func TestWanted(t *testing.T) {
 	) {
 		for i, c := range []Config{{}, {Verbose: true}, {Quiet: true}} {
 			if got := c.wanted(test.e); got != (test.want[i] == 'y') {
-				t.Errorf("%s %+v, verbose %t, quiet %t: %t", test.e.kind, test.e.body, c.Verbose, c.Quiet, got)
+				t.Errorf("%s %+v, verbose %t, quiet %t: %t", test.e.kind, test.e.members, c.Verbose, c.Quiet, got)
 			}
 			if c.Log.Format = "json"; !c.wanted(test.e) {
 				t.Errorf("%s is not in JSON", test.e.kind)

@@ -3,9 +3,9 @@ package watch
 // The manual page arenacap-events(7).
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,7 +28,7 @@ func TestManual(t *testing.T) {
 	for _, name := range policy.Placeholders() {
 		placeholders = append(placeholders, "{"+name+"}")
 	}
-	for what, want := range map[string][]string{"Ic": eventNames(t), "Cm": memberNames(), "Li": placeholders, "Ev": variables} {
+	for what, want := range map[string][]string{"Ic": eventNames(t), "Cm": memberNames(t), "Li": placeholders, "Ev": variables} {
 		got := items(string(text), what)
 		slices.Sort(want)
 		if want = slices.Compact(want); !slices.Equal(got, want) {
@@ -61,16 +61,39 @@ func eventNames(t *testing.T) (names []string) {
 	return names
 }
 
-// memberNames returns the JSON keys of all events.
-func memberNames() (names []string) {
-	for _, body := range []any{head{}, about{}, startedBody{}, limitMember{}, causeBody{}, attribution{}, part{}, recoveredBody{}, actionBody{},
-		capBody{}, other{}, gapBody{}, logFailedBody{}, seenBody{}} {
-		kind := reflect.TypeOf(body)
-		for i := range kind.NumField() {
-			if name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ","); name != "" {
-				names = append(names, name)
-			}
+// memberNames returns the JSON keys of all events. It fails unless every kind of event is among its samples.
+func memberNames(t *testing.T) []string {
+	c := change{kind: eventBreach, metric: "virtual", value: 2, limit: 1}
+	warning := c
+	warning.kind = eventWarning
+	kinds, names := map[string]bool{}, map[string]bool{}
+	for _, e := range []event{
+		started(Config{Limits: []policy.Limit{{Metric: "virtual", Bytes: 1}}}), exceeded(warning, 1, 0, grown), exceeded(c, 1, 0, nil), recovered(c),
+		acted(c, "signal", "SIGUSR1", 1, "", false), capJudged(1, 2), capJudged(2, 1).of(1, "x"), holdsMore(1, "x", 2, 1), gap(2, 1), linesLost(1),
+		watchFailed(""), exited(Outcome{}, 0, true), watchEnded(Outcome{}, 0, ""),
+	} {
+		kinds[e.kind] = true
+		var members any
+		must(t, json.Unmarshal(e.line("json", someTime, subject{}), &members))
+		keys(members, names)
+	}
+	if got, want := slices.Sorted(maps.Keys(kinds)), slices.Sorted(slices.Values(eventNames(t))); !slices.Equal(got, want) {
+		t.Errorf("samples of %q, but the events are %q", got, want)
+	}
+	return slices.Collect(maps.Keys(names))
+}
+
+// keys adds the keys of a JSON value and of the values in it.
+func keys(value any, names map[string]bool) {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, member := range value {
+			names[name] = true
+			keys(member, names)
+		}
+	case []any:
+		for _, member := range value {
+			keys(member, names)
 		}
 	}
-	return names
 }
