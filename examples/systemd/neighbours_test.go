@@ -1,0 +1,177 @@
+//go:build booted
+
+package systemd_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// The unit arenacap-watch.service beside hostile neighbours.
+
+// neighbourPolicy begins a policy with thousands of services. A process of n-server is known by its program, name and user.
+const neighbourPolicy = `
+[budget]
+virtual  = "256MiB"
+settle   = "0s"
+interval = "100ms"
+breach   = "2/2"
+action   = "terminate"
+[log]
+format = "json"
+[service.n-claimant]
+budget.scope = "cgroup"
+[service.n-server]
+match.exe  = "/opt/lab/server"
+match.name = "server"
+match.user = "daemon"
+`
+
+// neighbourUnits are the services, and neighbours that start and end processes all the time, that have many, that take the
+// program and the name of n-server as another user, and that title themselves as the watch of a launch, of themselves.
+var neighbourUnits = map[string][]string{
+	"n-restless": {"Type=exec", "Nice=19", "ExecStart=/bin/sh -c 'while :; do (:); done'"},
+	"n-many":     {"Type=exec", "ExecStart=/bin/bash -c 'for i in {1..500}; do sleep 1000 & done; wait'"},
+	"n-impostor": {"Type=notify", "User=nobody", "ExecStart=SERVER notify"},
+	"n-server":   {"Type=notify", "User=daemon", "ExecStart=SERVER notify"},
+	"n-claimant": {"Type=notify", "User=daemon",
+		`ExecStart=/bin/bash -c 'exec -a "arenacap: watch $$$$" "/run/lab/arenacap: watch" /run/lab/NAME notify'`},
+}
+
+func TestBootedHostWatchNeighbours(t *testing.T) {
+	w := &hostWatch{services: map[string]*unit{}}
+	for name, lines := range neighbourUnits {
+		w.services[name] = newNamedUnit(t, name, "", service(lines...))
+	}
+	const title = "/run/lab/arenacap: watch"
+	if err := os.Symlink("/opt/lab/server", title); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(title) })
+	w.unit = &unit{t: t, ctx: w.services["n-server"].ctx, name: "arenacap-watch.service"}
+	var absent strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&absent, "[service.absent%d]\n", i)
+	}
+	w.configure(neighbourPolicy + absent.String())
+	hidePIDs(t)
+	for _, name := range []string{"n-restless", "n-many", "n-impostor"} {
+		w.services[name].start()
+	}
+	w.start()
+	watch := w.mainPID()
+	w.services["n-impostor"].ask("grow 20")
+	w.endsTheClaimant(watch)
+	w.endsTheServer(watch)
+	w.seesAReusedPID(watch)
+	if got := w.mainPID(); got != watch {
+		t.Errorf("the watch has started again: it was %d and is %d", watch, got)
+	}
+}
+
+// hidePIDs hides the processes of other users (hidepid=2, proc(5)) until the test ends.
+func hidePIDs(t *testing.T) {
+	t.Helper()
+	if out, err := exec.Command("mount", "-o", "remount,hidepid=2", "/proc").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := exec.Command("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "test", "-e", "/proc/1").Run(); err == nil {
+		t.Error("nobody sees PID 1")
+	}
+	t.Cleanup(func() { _ = exec.Command("mount", "-o", "remount,hidepid=0", "/proc").Run() })
+}
+
+// endsTheClaimant: a process that titles itself as a watch belongs to its service all the same, also after its control
+// group vanished and was made again, and no other watch is waited for.
+func (w *hostWatch) endsTheClaimant(watch int) {
+	w.t.Helper()
+	u := w.services["n-claimant"].start()
+	first := u.mainPID()
+	w.event(watch, "n-claimant", "started", first)
+	w.systemctl("stop", u.name)
+	w.event(watch, "n-claimant", "exited", first)
+	second := u.start().mainPID()
+	w.event(watch, "n-claimant", "started", second)
+	u.send("grow 20")
+	if e := w.event(watch, "n-claimant", "action", second); !strings.Contains(e.Message, "SIGTERM sent") {
+		w.t.Error(e.Message)
+	}
+	w.event(watch, "n-claimant", "exited", second)
+}
+
+// endsTheServer: the service's own process gets the signal, and that of another user nothing, although it is over the limit.
+func (w *hostWatch) endsTheServer(watch int) {
+	w.t.Helper()
+	u, impostor := w.services["n-server"].start(), w.services["n-impostor"]
+	server := u.mainPID()
+	w.event(watch, "n-server", "started", server)
+	u.ask("grow 20")
+	w.event(watch, "n-server", "action", server)
+	w.event(watch, "n-server", "exited", server)
+	other := impostor.mainPID()
+	impostor.send("report") // it is unharmed
+	for _, e := range w.journal() {
+		if event, ok := eventOf(e, watch); ok && event.Pid == other {
+			w.t.Errorf("an event about another user's process: %s", e.Message)
+		}
+	}
+}
+
+// seesAReusedPID: a process that gets the PID of its predecessor at once is a target of its own.
+func (w *hostWatch) seesAReusedPID(watch int) {
+	w.t.Helper()
+	w.systemctl("stop", w.services["n-restless"].name)
+	first := w.startServer()
+	pid := first.Process.Pid
+	w.event(watch, "n-server", "started", pid)
+	last := w.lastPIDFile()
+	for range 1000 {
+		_ = first.Process.Kill()
+		_ = first.Wait()
+		began := sinceBoot(w.t)
+		if err := os.WriteFile(last, []byte(strconv.Itoa(pid-1)), 0); err != nil {
+			w.t.Fatal(err)
+		}
+		if first = w.startServer(); first.Process.Pid == pid {
+			w.awaitThe("start of the process with the same PID", func(e entry) bool {
+				event, ok := eventOf(e, watch)
+				return ok && event.Event == "started" && event.Pid == pid && monotonicOf(w.t, e) > began
+			})
+			return
+		}
+	}
+	w.t.Fatalf("the kernel never gives PID %d again", pid)
+}
+
+// startServer starts the server as the user of n-server, without systemd, until the test ends.
+func (w *hostWatch) startServer() *exec.Cmd {
+	w.t.Helper()
+	cmd := exec.Command("/opt/lab/server", "/run/lab/n-again")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1, Gid: 1}} // daemon
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd
+}
+
+// lastPIDFile returns a writable ns_last_pid (proc(5)): systemd-nspawn mounts /proc/sys read-only.
+func (w *hostWatch) lastPIDFile() string {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	if err := unix.Mount("proc", dir, "proc", 0, ""); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = unix.Unmount(dir, 0) })
+	return dir + "/sys/kernel/ns_last_pid"
+}
