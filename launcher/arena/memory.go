@@ -31,8 +31,8 @@ const (
 // readEach reads memory for each item: n bytes at addr, as at returns them, with n up to most. It passes each what could
 // be read.
 func readEach[T any](mem reader, items []T, most int, at func(*T) (addr uint64, n int), each func(*T, []byte)) error {
-	size := min(batch, batchBytes/most, max(len(items), 1))
-	buf := make([]byte, size*most)
+	size := min(batch, batchBytes/most)
+	buf := make([]byte, min(size, len(items))*most)
 	for part := range slices.Chunk(items, size) {
 		spans := make([]span, len(part))
 		for i := range part {
