@@ -6,44 +6,83 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"arenacap/launcher/testenv"
 )
 
-// TestReadme runs every command of the console blocks in the README files, and compares its output with the text.
-func TestReadme(t *testing.T) {
-	t.Parallel()
-	root, err := filepath.Abs("../..")
+// repository is the top folder, seen from the folder in which this test runs.
+const repository = "../.."
+
+func readme(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sessions []testenv.Session
+	return string(text)
+}
+
+// TestReadme runs every command of the console blocks in the README files, and compares its output with the text. In the
+// first README numbers are compared by their shape, because they depend on the machine.
+func TestReadme(t *testing.T) {
+	root, err := filepath.Abs(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, commands := t.TempDir(), 0
 	for _, file := range []string{"README.md", "cmd/arenacap/README.md", "policy/README.md", "launcher/README.md", "examples/README.md"} {
-		text, err := os.ReadFile(filepath.Join(root, file))
-		if err != nil {
-			t.Fatal(err)
+		shown := testenv.Session.Printed
+		if file == "README.md" {
+			shown = testenv.Session.Resembles
 		}
-		sessions = append(sessions, testenv.Sessions(string(text))...)
+		for _, s := range testenv.Sessions(readme(t, file)) {
+			commands++
+			t.Run(s.Command, func(t *testing.T) {
+				if strings.HasPrefix(s.Command, "go test") {
+					return // this test itself
+				}
+				if strings.Contains(s.Command, "pgrep") {
+					testenv.Need(t, "pgrep")
+				}
+				if out := runSession(t, s.Command, root, dir); !shown(s, out) {
+					t.Errorf("$ %s\nprinted:\n%s\n%s has:\n%s", s.Command, out, file, s.Output())
+				}
+			})
+		}
 	}
-	if len(sessions) < 6 {
-		t.Fatalf("the READMEs have %d commands; the parser finds no more, or they were taken out", len(sessions))
+	if commands < 6 {
+		t.Fatalf("the READMEs have %d commands; the parser finds no more, or they were taken out", commands)
 	}
-	dir := t.TempDir()
-	for _, s := range sessions {
-		t.Run(s.Command, func(t *testing.T) {
-			if strings.HasPrefix(s.Command, "go test") {
-				return // this test itself
+}
+
+// The links of the README files to files lead somewhere, and every example has a page and a row in the table of examples.
+func TestReadmeLinks(t *testing.T) {
+	entries, err := os.ReadDir(repository + "/examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := []string{"README.md", "cmd/arenacap/README.md", "cmd/arenacap-exporter/README.md", "policy/README.md", "launcher/README.md", "examples/README.md"}
+	table, _, _ := strings.Cut(readme(t, "examples/README.md"), "\n## ")
+	for _, e := range entries {
+		name := e.Name()
+		if !e.IsDir() || name == "internal" {
+			continue
+		}
+		pages = append(pages, "examples/"+name+"/README.md")
+		if row := "\n| [" + name + "](" + name + ") | "; strings.Count(table, row) != 1 {
+			t.Errorf("examples/README.md has no row for %s", name)
+		}
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	for _, page := range pages {
+		for _, m := range link.FindAllStringSubmatch(readme(t, page), -1) {
+			if _, err := os.Stat(filepath.Join(repository, filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
 			}
-			if strings.Contains(s.Command, "pgrep") {
-				testenv.Need(t, "pgrep")
-			}
-			out := runSession(t, s.Command, root, dir)
-			if !s.Printed(out) {
-				t.Errorf("$ %s\nprinted:\n%s\nthe README has:\n%s", s.Command, out, s.Output())
-			}
-		})
+		}
 	}
 }
 

@@ -32,7 +32,25 @@ func (s Session) Output() string { return strings.Join(s.want, "\n") }
 
 // Printed reports whether a command's output, stdout and stderr together, is the one shown. "…" matches any text, and alone
 // on a line any lines.
-func (s Session) Printed(output string) bool {
+func (s Session) Printed(output string) bool { return s.pattern(regexp.QuoteMeta).MatchString(output) }
+
+var number = regexp.MustCompile(`[0-9][0-9.]*( [KMGT]?i?B\b)?`)
+
+// Resembles is Printed with numbers by their shape: each stands for any number, with any unit of bytes.
+func (s Session) Resembles(output string) bool {
+	return s.pattern(func(text string) string {
+		var b strings.Builder
+		end := 0
+		for _, at := range number.FindAllStringIndex(text, -1) {
+			b.WriteString(regexp.QuoteMeta(text[end:at[0]]) + number.String())
+			end = at[1]
+		}
+		return b.String() + regexp.QuoteMeta(text[end:])
+	}).MatchString(output)
+}
+
+// pattern matches the output shown; quote makes the pattern of the text in a line that is not "…".
+func (s Session) pattern(quote func(string) string) *regexp.Regexp {
 	var b strings.Builder
 	b.WriteString(`\A`)
 	for _, line := range s.want {
@@ -40,8 +58,8 @@ func (s Session) Printed(output string) bool {
 			b.WriteString(`(?:[^\n]*\n)*?`)
 			continue
 		}
-		b.WriteString(strings.ReplaceAll(regexp.QuoteMeta(strings.TrimRight(line, " ")), "…", `[^\n]*`) + `[ ]*\n`)
+		b.WriteString(strings.ReplaceAll(quote(strings.TrimRight(line, " ")), "…", `[^\n]*`) + `[ ]*\n`)
 	}
 	b.WriteString(`\z`)
-	return regexp.MustCompile(b.String()).MatchString(output)
+	return regexp.MustCompile(b.String())
 }
