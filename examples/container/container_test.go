@@ -25,7 +25,6 @@ import (
 const (
 	image    = "authserver"
 	arenacap = "/usr/local/bin/arenacap"
-	socket   = "/run/authserver/auth.sock"
 )
 
 // build builds the image.
@@ -42,29 +41,18 @@ func build(t *testing.T) (context.Context, *lab.Podman) {
 // TestContainer runs the first two tests, and in full, as .ci/container does, all of them.
 func TestContainer(t *testing.T) {
 	ctx, podman := build(t)
-	for i, c := range []struct {
-		name string
-		test func(context.Context, *testing.T, *lab.Podman)
-	}{
-		{"docker run", dockerRun},
-		{"the pod of the manifest", thePod},
-		{"statuses", statuses},
-		{"orphans", orphans},
-		{"a server that ignores SIGTERM", deafServer},
-		{"cores", cores},
-		{"breach", breach},
-		{"memory by per cent", memoryPercent},
-		{"the policy", refusals},
-		{"musl", musl},
-	} {
-		if i > 1 && !testenv.Full() {
-			break
-		}
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			c.test(ctx, t, podman)
-		})
-	}
+	podman.Run(ctx, t, 2, []lab.PodmanTest{
+		{Name: "docker run", Test: dockerRun},
+		{Name: "the pod of the manifest", Test: thePod},
+		{Name: "statuses", Test: statuses},
+		{Name: "orphans", Test: orphans},
+		{Name: "a server that ignores SIGTERM", Test: deafServer},
+		{Name: "cores", Test: cores},
+		{Name: "breach", Test: breach},
+		{Name: "memory by per cent", Test: memoryPercent},
+		{Name: "the policy", Test: refusals},
+		{Name: "musl", Test: musl},
+	})
 }
 
 // runVolume is the server's writable folder, with the owner that it has in the image. It replaces --tmpfs, which accepts
@@ -88,20 +76,7 @@ func dockerRun(ctx context.Context, t *testing.T, podman *lab.Podman) {
 // serve starts the server's container with these flags and connects to it.
 func serve(ctx context.Context, t *testing.T, podman *lab.Podman, name string, flags ...string) *lab.AuthServer {
 	t.Helper()
-	return connect(ctx, t, podman, name, start(ctx, t, podman, name, append(flags, image)...))
-}
-
-// connect connects to the server in a container. The output of the process is the container's.
-func connect(ctx context.Context, t *testing.T, podman *lab.Podman, name string, output *lab.Process) *lab.AuthServer {
-	t.Helper()
-	if _, err := output.AwaitText(ctx, " threads, ready"); err != nil {
-		t.Fatal(err)
-	}
-	a, err := lab.ConnectAuthServer(ctx, output, fmt.Sprintf("/proc/%d/root%s", pidOf(ctx, t, podman, name), socket))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return podman.AuthServer(ctx, t, name, start(ctx, t, podman, name, append(flags, image)...))
 }
 
 func start(ctx context.Context, t *testing.T, podman *lab.Podman, name string, args ...string) *lab.Process {
@@ -114,34 +89,15 @@ func start(ctx context.Context, t *testing.T, podman *lab.Podman, name string, a
 	return p
 }
 
-// pidOf is the PID, outside, of the container's PID 1.
-func pidOf(ctx context.Context, t *testing.T, podman *lab.Podman, name string) int {
-	t.Helper()
-	pid, err := podman.Pid(ctx, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pid
-}
-
 // serverOf is the PID, outside, of the server: the only child of the container's PID 1.
 func serverOf(t *testing.T, pid int) int {
 	t.Helper()
-	text := fileOf(t, pid, fmt.Sprintf("task/%d/children", pid))
+	text := lab.ProcFile(t, pid, fmt.Sprintf("task/%d/children", pid))
 	var child int
 	if _, err := fmt.Sscan(text, &child); err != nil {
 		t.Fatalf("children of PID 1: %q: %v", text, err)
 	}
 	return child
-}
-
-func fileOf(t *testing.T, pid int, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
 
 // podContainer is podman's name for the manifest's container.
@@ -150,9 +106,9 @@ const podContainer = "authserver-pod-0-authserver"
 // thePod: with all restrictions of the manifest the server runs and keeps the cap of the container's cores, inspect works
 // inside, and SIGTERM ends it.
 func thePod(ctx context.Context, t *testing.T, podman *lab.Podman) {
-	a := connect(ctx, t, podman, podContainer, play(ctx, t, podman))
-	pid := serverOf(t, pidOf(ctx, t, podman, podContainer))
-	status := fileOf(t, pid, "status")
+	a := podman.AuthServer(ctx, t, podContainer, play(ctx, t, podman))
+	pid := serverOf(t, podman.Pid(ctx, t, podContainer))
+	status := lab.ProcFile(t, pid, "status")
 	for _, want := range []string{"Uid:\t65532\t65532\t65532\t65532\n", "CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n",
 		"NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
 		if !strings.Contains(status, want) {
@@ -242,7 +198,7 @@ func kubectlExec(ctx context.Context, t *testing.T, podman *lab.Podman, pid int)
 		return
 	}
 	// NSpid: the PID in each namespace, the outermost first (proc(5)).
-	_, ns, _ := strings.Cut(fileOf(t, pid, "status"), "NSpid:")
+	_, ns, _ := strings.Cut(lab.ProcFile(t, pid, "status"), "NSpid:")
 	ns, _, _ = strings.Cut(ns, "\n")
 	pids := strings.Fields(ns)
 	out, status, err := podman.Do(ctx, "exec", podContainer, arenacap, "inspect", "--json", pids[len(pids)-1])

@@ -75,10 +75,7 @@ func TestStartScript(t *testing.T) {
 	if e, err := p.AwaitEvent(ctx, "started", ""); err != nil || e.Pid != pid {
 		t.Errorf("%+v, %v; the PID file has %d", e, err, pid)
 	}
-	first, err := podman.Pid(ctx, "daemon")
-	if err != nil {
-		t.Fatal(err)
-	}
+	first := podman.Pid(ctx, t, "daemon")
 	login(ctx, t, fmt.Sprintf("/proc/%d/root/run/authserver.sock", first))
 	if e, err := p.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Pid != pid || e.Value != 128<<20 {
 		t.Errorf("%+v, %v", e, err)

@@ -100,5 +100,5 @@ func scrape(ctx context.Context, t *testing.T, podman *lab.Podman, name string, 
 	if err != nil {
 		t.Fatalf("%v; the log: %q", err, p.log.Lines())
 	}
-	return fileOf(t, pid, "status"), string(answer)
+	return lab.ProcFile(t, pid, "status"), string(answer)
 }

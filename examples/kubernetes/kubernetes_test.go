@@ -174,26 +174,15 @@ func (p pod) wantEnd(ctx context.Context, t *testing.T, status int) {
 // TestPods plays the manifests, and variants of them. A pod takes seconds, so all but the first are for .ci/container.
 func TestPods(t *testing.T) {
 	ctx, podman := images(t)
-	for i, c := range []struct {
-		name string
-		test func(context.Context, *testing.T, *lab.Podman)
-	}{
-		{"prefix", prefix},
-		{"variable", variable},
-		{"budget", budget},
-		{"watch", watch},
-		{"start", starting},
-		{"endings", endings},
-		{"exporter", exporter},
-	} {
-		if i > 0 && !testenv.Full() {
-			return
-		}
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			c.test(ctx, t, podman)
-		})
-	}
+	podman.Run(ctx, t, 1, []lab.PodmanTest{
+		{Name: "prefix", Test: prefix},
+		{Name: "variable", Test: variable},
+		{Name: "budget", Test: budget},
+		{Name: "watch", Test: watch},
+		{Name: "start", Test: starting},
+		{Name: "endings", Test: endings},
+		{Name: "exporter", Test: exporter},
+	})
 }
 
 // TestPage follows the page: it builds the images, plays the first manifest with them, and looks into the server from the
@@ -255,7 +244,7 @@ func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p := play(ctx, t, podman, "prefix", "prefix.yaml")
 	p.wantArenas(ctx, t, 2)
 	p.wantRestricted(ctx, t, "authserver")
-	for words, want := range map[string]int{"test -S " + socket: 0, "printenv MALLOC_ARENA_MAX": 1} { // the readiness probe; a variable that the prefix set
+	for words, want := range map[string]int{"test -S " + lab.Socket: 0, "printenv MALLOC_ARENA_MAX": 1} { // the readiness probe; a variable that the prefix set
 		if out, status, err := p.exec(ctx, words); status != want || err != nil {
 			t.Errorf("%s: %d, %v, %s", words, status, err, out)
 		}
@@ -389,16 +378,10 @@ func endings(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-const socket = "/run/authserver/auth.sock"
-
 // pid is the PID, outside, of the container's PID 1.
 func (p pod) pid(ctx context.Context, t *testing.T) int {
 	t.Helper()
-	pid, err := p.podman.Pid(ctx, p.container)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pid
+	return p.podman.Pid(ctx, t, p.container)
 }
 
 // exec runs a command in the container, as kubectl exec does.
@@ -421,28 +404,21 @@ func (p pod) debug(ctx context.Context, t *testing.T) {
 func (p pod) wantRestricted(ctx context.Context, t *testing.T, name string) {
 	t.Helper()
 	pid := p.pid(ctx, t)
-	status := fileOf(t, pid, "status")
+	status := lab.ProcFile(t, pid, "status")
 	for _, want := range []string{"Name:\t" + name + "\n", "Uid:\t65532\t65532\t65532\t65532\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
 		if !strings.Contains(status, want) {
 			t.Errorf("the status has no %q:\n%s", want, status)
 		}
 	}
 	// mountinfo, fields 5 and 6: the mount point and its options (proc_pid_mountinfo(5))
-	if mounts := fileOf(t, pid, "mountinfo"); !strings.Contains(mounts, " / ro,") {
+	if mounts := lab.ProcFile(t, pid, "mountinfo"); !strings.Contains(mounts, " / ro,") {
 		t.Errorf("the root file system is not read-only:\n%s", mounts)
 	}
 }
 
 func (p pod) connect(ctx context.Context, t *testing.T) *lab.AuthServer {
 	t.Helper()
-	if _, err := p.log.AwaitText(ctx, " threads, ready"); err != nil {
-		t.Fatal(err)
-	}
-	a, err := lab.ConnectAuthServer(ctx, p.log, fmt.Sprintf("/proc/%d/root%s", p.pid(ctx, t), socket))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return p.podman.AuthServer(ctx, t, p.container, p.log)
 }
 
 // wantArenas makes all threads of the server allocate, and asks malloc_info(3) for the number of arenas.
@@ -466,13 +442,4 @@ func (p pod) stop(ctx context.Context, t *testing.T) {
 		t.Errorf("podman stop: %d, %v, %s", status, err, out)
 	}
 	p.wantEnd(ctx, t, 0)
-}
-
-func fileOf(t *testing.T, pid int, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

@@ -188,16 +188,49 @@ func (p *Podman) Signal(ctx context.Context, name, signal string) error {
 }
 
 // Pid is the PID of a running container's first process on this machine.
-func (p *Podman) Pid(ctx context.Context, name string) (int, error) {
+func (p *Podman) Pid(ctx context.Context, t testing.TB, name string) int {
+	t.Helper()
 	out, _, err := p.Do(ctx, "container", "inspect", "--format", "{{.State.Pid}}", name)
+	pid, wrong := strconv.Atoi(out)
+	if err != nil || wrong != nil || pid == 0 {
+		t.Fatalf("no running container %q: %v, %s", name, err, out)
+	}
+	return pid
+}
+
+// Socket is the authserver's socket in a container.
+const Socket = "/run/authserver/auth.sock"
+
+// AuthServer connects to the server in a container when it is ready. output prints what the container prints.
+func (p *Podman) AuthServer(ctx context.Context, t testing.TB, name string, output *Process) *AuthServer {
+	t.Helper()
+	if _, err := output.AwaitText(ctx, " threads, ready"); err != nil {
+		t.Fatal(err)
+	}
+	a, err := ConnectAuthServer(ctx, output, fmt.Sprintf("/proc/%d/root%s", p.Pid(ctx, t, name), Socket))
 	if err != nil {
-		return 0, err
+		t.Fatal(err)
 	}
-	pid, err := strconv.Atoi(out)
-	if err != nil || pid == 0 {
-		return 0, fmt.Errorf("no running container %q: %s", name, out)
+	return a
+}
+
+// PodmanTest is one of several tests with the same images.
+type PodmanTest struct {
+	Name string
+	Test func(context.Context, *testing.T, *Podman)
+}
+
+// Run runs the tests side by side: the first ones, which are the sample, or in full all. Containers take seconds.
+func (p *Podman) Run(ctx context.Context, t *testing.T, sample int, tests []PodmanTest) {
+	if testenv.Full() {
+		sample = len(tests)
 	}
-	return pid, nil
+	for _, c := range tests[:sample] {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			c.Test(ctx, t, p)
+		})
+	}
 }
 
 // removeAll removes all pods and containers, running or not, and waits until no process writes to the store.

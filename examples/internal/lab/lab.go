@@ -128,6 +128,16 @@ func GlibcLimit(ctx context.Context, threads int) (int, error) {
 	return min(n, threads+1), nil
 }
 
+// ProcFile returns the text of a process's file in /proc.
+func ProcFile(t testing.TB, pid int, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // Environ is the environment that a process was started with; of duplicate names the last counts.
 func Environ(pid int) (map[string]string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
