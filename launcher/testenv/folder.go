@@ -3,30 +3,46 @@ package testenv
 // The temporary folder of a test process.
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-const folderPrefix = "arenacap-test-"
+const folderPrefix = "arenacap-tests-"
 
 // Folder makes a temporary folder that every user may enter; the caller removes it. It also removes the folders of test
-// processes that were killed.
+// processes that were killed. A process holds a lock on its folder, flock(2), until it ends.
 func Folder() (string, error) {
 	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
 	for _, folder := range folders {
-		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(folder), folderPrefix), "-")
-		if n, err := strconv.Atoi(pid); err == nil && unix.Kill(n, 0) == unix.ESRCH {
+		if fd, err := lock(folder); err == nil {
 			_ = os.RemoveAll(folder)
+			_ = unix.Close(fd)
 		}
 	}
-	folder, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", folderPrefix, os.Getpid()))
-	if err == nil {
-		err = os.Chmod(folder, 0o755)
+	for {
+		folder, err := os.MkdirTemp("", folderPrefix)
+		if err != nil {
+			return "", err
+		}
+		if _, err = lock(folder); err == nil {
+			err = os.Chmod(folder, 0o755)
+		}
+		if err != unix.EWOULDBLOCK && !os.IsNotExist(err) { // else another process locked it first, and removes it
+			return folder, err
+		}
 	}
-	return folder, err
+}
+
+// lock locks a folder and returns the descriptor that holds the lock.
+func lock(folder string) (fd int, err error) {
+	fd, err = unix.Open(folder, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = unix.Close(fd)
+	}
+	return fd, err
 }
