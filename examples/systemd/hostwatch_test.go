@@ -283,13 +283,32 @@ func (w *hostWatch) reloads(watch int) {
 	w.t.Helper()
 	w.policy("1MiB", "[service.w-plain.budgets]\n")
 	w.systemctl("reload", w.name)
-	w.await(`: unknown table "budgets"; `)
+	w.awaitRefusal(`: unknown table "budgets"; `)
 	if n := w.count(watch, "w-plain", "breach"); n != 0 {
 		w.t.Errorf("%d breaches by a policy that was refused", n)
 	}
 	w.policy("1MiB", "")
 	w.systemctl("reload", w.name)
 	w.event(watch, "w-plain", "breach", w.services["w-plain"].mainPID())
+}
+
+// awaitRefusal waits for the line about a policy with a mistake. From systemd 253 on the unit has Type=notify-reload: a reload
+// ends only after the watch has read the policy, so the line is there.
+func (w *hostWatch) awaitRefusal(line string) {
+	w.t.Helper()
+	var version int
+	if _, err := fmt.Sscanf(w.systemctl("show", "-P", "Version"), "%d", &version); err != nil {
+		w.t.Fatal(err)
+	}
+	if version < 253 {
+		w.want("Type", "notify")
+		w.await(line)
+		return
+	}
+	w.want("Type", "notify-reload")
+	if told := w.told(); !strings.Contains(told, line) {
+		w.t.Fatalf("no %q at the end of the reload\n%s", line, told)
+	}
 }
 
 // keepsABreach: after a restart the breach that goes on is not reported again; its end is.
