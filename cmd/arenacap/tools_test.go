@@ -115,7 +115,6 @@ const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	testenv.Reset()
-	testenv.SideBySide(4)
 	os.Exit(inToolsDir(m.Run))
 }
 
