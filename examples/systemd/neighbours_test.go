@@ -3,6 +3,7 @@
 package systemd_test
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,6 +33,9 @@ budget.scope = "cgroup"
 match.exe  = "/opt/lab/server"
 match.name = "server"
 match.user = "daemon"
+[service.n-odd]
+match.exe  = "/opt/lab/server"
+match.user = "bin"
 `
 
 // neighbourUnits are the services, and neighbours that start and end processes all the time, that have many, that take the
@@ -70,6 +74,7 @@ func TestBootedHostWatchNeighbours(t *testing.T) {
 	w.services["n-impostor"].ask("grow 20")
 	w.endsTheClaimant(watch)
 	w.endsTheServer(watch)
+	w.endsTheOddlyNamed(watch)
 	w.seesAReusedPID(watch)
 	if got := w.mainPID(); got != watch {
 		t.Errorf("the watch has started again: it was %d and is %d", watch, got)
@@ -124,11 +129,26 @@ func (w *hostWatch) endsTheServer(watch int) {
 	}
 }
 
+// endsTheOddlyNamed: a process whose name has a newline, a quote and invalid UTF-8 is ended like any other.
+func (w *hostWatch) endsTheOddlyNamed(watch int) {
+	w.t.Helper()
+	const program = "/run/lab/a\n\"\xff"
+	if err := os.Symlink("/opt/lab/server", program); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { os.Remove(program) })
+	odd := w.startServer(program, 2) // bin
+	w.event(watch, "n-odd", "started", odd.Process.Pid)
+	(&unit{t: w.t, ctx: w.ctx, control: odd.Args[1]}).send("grow 20")
+	w.event(watch, "n-odd", "action", odd.Process.Pid)
+	w.event(watch, "n-odd", "exited", odd.Process.Pid)
+}
+
 // seesAReusedPID: a process that gets the PID of its predecessor at once is a target of its own.
 func (w *hostWatch) seesAReusedPID(watch int) {
 	w.t.Helper()
 	w.systemctl("stop", w.services["n-restless"].name)
-	first := w.startServer()
+	first := w.startServer("/opt/lab/server", 1) // daemon
 	pid := first.Process.Pid
 	w.event(watch, "n-server", "started", pid)
 	last := w.lastPIDFile()
@@ -139,7 +159,7 @@ func (w *hostWatch) seesAReusedPID(watch int) {
 		if err := os.WriteFile(last, []byte(strconv.Itoa(pid-1)), 0); err != nil {
 			w.t.Fatal(err)
 		}
-		if first = w.startServer(); first.Process.Pid == pid {
+		if first = w.startServer("/opt/lab/server", 1); first.Process.Pid == pid {
 			w.awaitThe("start of the process with the same PID", func(e entry) bool {
 				event, ok := eventOf(e, watch)
 				return ok && event.Event == "started" && event.Pid == pid && monotonicOf(w.t, e) > began
@@ -150,18 +170,25 @@ func (w *hostWatch) seesAReusedPID(watch int) {
 	w.t.Fatalf("the kernel never gives PID %d again", pid)
 }
 
-// startServer starts the server as the user of n-server, without systemd, until the test ends.
-func (w *hostWatch) startServer() *exec.Cmd {
+// startServer starts a server as a user of Debian's, without systemd, and waits until it is ready. It runs until the test ends.
+func (w *hostWatch) startServer(program string, user uint32) *exec.Cmd {
 	w.t.Helper()
-	cmd := exec.Command("/opt/lab/server", "/run/lab/n-again")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1, Gid: 1}} // daemon
-	if err := cmd.Start(); err != nil {
+	cmd := exec.Command(program, fmt.Sprintf("/run/lab/by-hand-%d", user))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+	stderr, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+	if line, err := bufio.NewReader(stderr).ReadString('\n'); line != "server: ready\n" {
+		w.t.Fatalf("the server says %q, %v", line, err)
+	}
 	return cmd
 }
 
