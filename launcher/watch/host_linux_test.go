@@ -558,6 +558,11 @@ func TestANewStartInTheGroup(t *testing.T) {
 	s := watchHost(t, t.TempDir(), nil, service)
 	s.of(first.pid(), "started")
 	awaitRecord(t, s, sampled) // the worker is counted with it
+	stat, err := proc.Here.Stat(worker.pid())
+	must(t, err)
+	if by, targets := WatchedByHost(s.h.state.path); by != os.Getpid() || targets[worker.pid()] != int64(stat.Started) {
+		t.Errorf("%d watches %v, not the worker %d", by, targets, worker.pid())
+	}
 	first.ask(t, "map 2199023255552", "ok")
 	s.of(first.pid(), "breach virtual")
 	if e := s.of(first.pid(), "action virtual terminate SIGTERM"); e.Processes != 2 {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/cgroup"
 )
 
 // StateFile is the default path of the state file.
@@ -45,6 +46,7 @@ type serviceRecord struct {
 type targetRecord struct {
 	PID        int      `json:"pid"`
 	Started    int64    `json:"started_ns"`        // nanoseconds since boot
+	Group      string   `json:"group,omitempty"`   // scope "cgroup": the folder of the control group
 	GrowthBase *uint64  `json:"growth_base_bytes"` // the zero point of growth; null before the end of settle
 	Running    running  `json:"running"`
 	Acting     []string `json:"acting"` // metrics with an unfinished action
@@ -223,7 +225,7 @@ func (h *host) save() {
 }
 
 func (w *watched) record() targetRecord {
-	t := targetRecord{PID: w.outcome.PID, Started: int64(w.member.found.Started), Running: w.state.running(), Acting: append([]string{}, w.member.acted...)}
+	t := targetRecord{PID: w.outcome.PID, Started: int64(w.member.found.Started), Group: w.scope.target.group, Running: w.state.running(), Acting: append([]string{}, w.member.acted...)}
 	if w.state.settled {
 		t.GrowthBase = &w.state.base
 	}
@@ -278,8 +280,8 @@ func readRunning(path string) (r record, ok bool, err error) {
 	return r, err == nil && int64(stat.Started) == r.Started, nil
 }
 
-// WatchedByHost returns, from a state file, the PID of the watch of a host (0: none runs) and its targets: PID to start
-// time in nanoseconds since boot.
+// WatchedByHost returns, from a state file, the PID of the watch of a host (0: none runs) and its targets with the other
+// processes of their control groups: PID to start time in nanoseconds since boot.
 func WatchedByHost(path string) (watch int, targets map[int]int64) {
 	r, ok, _ := readRunning(path)
 	if !ok {
@@ -289,6 +291,15 @@ func WatchedByHost(path string) (watch int, targets map[int]int64) {
 	for _, s := range r.Services {
 		for _, t := range s.Targets {
 			targets[t.PID] = t.Started
+			if t.Group == "" {
+				continue
+			}
+			pids, _ := cgroup.Processes(t.Group) // none if the group is gone
+			for _, pid := range pids {
+				if stat, err := proc.Here.Stat(pid); err == nil && pid != t.PID {
+					targets[pid] = int64(stat.Started)
+				}
+			}
 		}
 	}
 	return r.PID, targets
