@@ -3,6 +3,7 @@ package unit
 // Removal of the drop-ins that arenacap made.
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -129,7 +130,7 @@ func (r *Removal) addByHand(u Unit) {
 // Do renames the drop-ins. It returns the files' new names.
 func (r Removal) Do() (renamed []string, err error) {
 	for _, file := range r.Files {
-		if err := os.Rename(file, file+removed); errors.Is(err, fs.ErrPermission) {
+		if err := setAside(file); errors.Is(err, fs.ErrPermission) {
 			return renamed, fmt.Errorf("%w; run this again as root", err)
 		} else if err != nil {
 			return renamed, err
@@ -137,4 +138,26 @@ func (r Removal) Do() (renamed []string, err error) {
 		renamed = append(renamed, file+removed)
 	}
 	return renamed, nil
+}
+
+// setAside renames a drop-in. If an earlier removal left another text under the new name, that file gets a number.
+func setAside(file string) error {
+	aside := file + removed
+	text, _ := os.ReadFile(file)
+	if earlier, err := os.ReadFile(aside); !errors.Is(err, fs.ErrNotExist) && !bytes.Equal(text, earlier) {
+		if err := os.Rename(aside, unused(aside)); err != nil {
+			return err
+		}
+	}
+	return os.Rename(file, aside)
+}
+
+// unused returns the first of file.1, file.2, … that does not exist.
+func unused(file string) string {
+	for n := 1; ; n++ {
+		name := fmt.Sprintf("%s.%d", file, n)
+		if _, err := os.Lstat(name); err != nil {
+			return name
+		}
+	}
 }
