@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/urfave/cli/v2"
+
 	"arenacap/launcher/testenv"
 )
 
@@ -51,6 +53,7 @@ func TestManPages(t *testing.T) {
 				t.Errorf("the page of %s does not name %s", name, flag)
 			}
 		}
+		checkExamples(t, app, name)
 		pages["arenacap-"+name+".1"] = page
 	}
 	for _, m := range regexp.MustCompile(`(?m)\.Xr (arenacap\S*) (\d)`).FindAllStringSubmatch(strings.Join(slices.Collect(maps.Values(pages)), "\n"), -1) {
@@ -58,11 +61,61 @@ func TestManPages(t *testing.T) {
 			t.Errorf("%s(%s) is referred to and does not exist", m[1], m[2])
 		}
 	}
+	checkExamples(t, app, "arenacap")
+	for status, page := range exitStatuses(t) {
+		if !regexp.MustCompile(`\b` + status + `\b`).MatchString(pages[page]) {
+			t.Errorf("%s has no exit status %s", page, status)
+		}
+	}
 	dir := t.TempDir()
 	for name, page := range pages {
 		writeFile(t, filepath.Join(dir, name), page)
 	}
 	lintPages(t, filepath.Join(dir, "*"))
+}
+
+// checkExamples holds that a page has examples, of commands and flags that exist.
+func checkExamples(t *testing.T, app *cli.App, page string) {
+	t.Helper()
+	if len(manExamples[page]) == 0 {
+		t.Errorf("the page of %s has no example", page)
+	}
+	for _, e := range manExamples[page] {
+		for _, line := range regexp.MustCompile(`\barenacap ([a-z-]+)(.*)`).FindAllStringSubmatch(e.lines, -1) {
+			c := app.Command(line[1])
+			if c == nil {
+				t.Errorf("the page of %s names the command %q", page, line[1])
+				continue
+			}
+			own, _, _ := strings.Cut(line[2], " -- ")
+			for _, flag := range regexp.MustCompile(`(?:^| )(--[a-z0-9-]+)`).FindAllStringSubmatch(own, -1) {
+				if !slices.Contains(flagNames(c), flag[1]) {
+					t.Errorf("an example of %s names the flag %s", page, flag[1])
+				}
+			}
+		}
+	}
+}
+
+// exitStatuses reads the constants in the sources, and returns the page of each.
+func exitStatuses(t *testing.T) map[string]string {
+	page := map[string]string{"126": "arenacap-run.1", "127": "arenacap-run.1"} // launcher.StartError
+	for _, file := range []string{"internal/say/exit_status.go", "internal/run/supervise.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^\t?(?:const )?status\w+ += (\d+)`).FindAllStringSubmatch(string(text), -1) {
+			page[m[1]] = "arenacap-run.1"
+			if len(m[1]) == 1 {
+				page[m[1]] = "arenacap.1"
+			}
+		}
+	}
+	if len(page) < 7 {
+		t.Errorf("the sources have only the exit statuses %v", slices.Sorted(maps.Keys(page)))
+	}
+	return page
 }
 
 // lintPages runs the two formatters. mandoc also reports references to pages that are not installed here.

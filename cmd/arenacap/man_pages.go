@@ -6,6 +6,7 @@ package main
 // events are written by hand, beside the code that they document.
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -39,15 +40,24 @@ func manPage(app *cli.App, c *cli.Command) string {
 	}
 	m.line(".Sh OPTIONS")
 	m.options(flags)
-	switch {
-	case c == nil:
+	if c == nil {
 		m.line("%s", strings.TrimSpace(manSections))
-	case status != "":
+	} else {
 		m.line(".Sh EXIT STATUS")
-		m.text(strings.ToUpper(status[:1]) + status[1:])
+		m.text(exitStatus(c.Name, status))
 	}
+	m.examples(strings.TrimPrefix(name, app.Name+"-"))
 	m.seeAlso(app, c)
 	return m.String()
+}
+
+// exitStatus completes what the description of a command says. run has no 2, which is a status of its PROGRAM.
+func exitStatus(command, status string) string {
+	status = cmp.Or(strings.TrimSpace(status), "0 for success, 1 for a failure.")
+	if command != "run" {
+		status += "\n\n2 for wrong use."
+	}
+	return strings.ToUpper(status[:1]) + status[1:]
 }
 
 // roff is the text of a manual page.
@@ -122,6 +132,19 @@ func valueName(f cli.Flag) string {
 	return name
 }
 
+func (m *roff) examples(page string) {
+	m.line(".Sh EXAMPLES")
+	for i, e := range manExamples[page] {
+		if i > 0 {
+			m.line(".Pp")
+		}
+		m.text(e.text)
+		if e.lines != "" {
+			m.line(".Bd -literal -offset indent\n%s\n.Ed", escape(e.lines))
+		}
+	}
+}
+
 func (m *roff) seeAlso(app *cli.App, c *cli.Command) {
 	m.line(".Sh SEE ALSO")
 	pages := []string{"arenacap.toml 5", "arenacap-events 7"}
@@ -146,37 +169,3 @@ func escape(text string) string {
 	}
 	return strings.Join(lines, "\n")
 }
-
-const manSections = `
-.Sh ENVIRONMENT
-.Bl -tag -width Ds
-.It Ev ARENACAP_POLICY , ARENACAP_SERVICE
-The defaults of
-.Fl \-policy
-and
-.Fl \-service .
-.It Ev MALLOC_ARENA_MAX , MALLOC_ARENA_TEST , GLIBC_TUNABLES
-An inherited value applies if no flag and no policy file sets a cap.
-.It Ev NO_COLOR
-No colour, even on a terminal.
-.El
-.Sh FILES
-.Bl -tag -width Ds
-.It Pa ~/.config/arenacap/policy.toml
-The user's policy
-.Pq Ev XDG_CONFIG_HOME ;
-root does not read it.
-.It Pa /etc/arenacap/policy.toml
-The system's policy.
-Only the first file that exists is read.
-.El
-.Sh EXIT STATUS
-.Nm arenacap run
-exits with the status of PROGRAM, or with 125 if arenacap itself failed before
-PROGRAM ran, 126 if PROGRAM was found but cannot be run, 127 if it was not
-found.
-.Pp
-The other commands exit with 0 for success, 1 for a negative result (a policy is
-invalid, a cap is not kept, a process cannot be read, a budget was breached) and
-2 for wrong use.
-`

@@ -1,7 +1,7 @@
 # arenacap-env.sh: malloc's arena cap for a start script that is sourced (hadoop-env.sh, setenv.sh, zkEnv.sh, ...).
 #
 #   ARENACAP_SERVICE=datanode          # optional: the policy's section
-#   . /usr/local/lib/arenacap-env.sh
+#   . /usr/local/lib/arenacap-env.sh  # the packages have it in /usr/share/arenacap
 #
 # Plain POSIX sh, works under `set -eu`. If arenacap is not installed or fails (an invalid policy: one line on stderr),
 # the environment stays unchanged, so that a later default of the script applies. It prints nothing on stdout and leaves
