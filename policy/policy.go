@@ -89,7 +89,7 @@ func (m Match) String() string {
 }
 
 // Builtin is the policy without a policy file: one arena per core, at least two, no budget.
-// Its cap is unset, so a valid inherited value wins (see Policy.winner).
+// Its cap is only a default and counts as unset, so a valid inherited value wins (see Policy.winner).
 func Builtin() (p Policy) {
 	p.Arenas.Inherited, p.Arenas.HugePages = "override", "keep"
 	p.Budget = Budget{

@@ -10,7 +10,7 @@ import (
 // Suggestions for misspelt words.
 
 // DidYouMean returns `did you mean "cap"?` with the name nearest to word, or "" if none is near enough. Near enough means
-// at most len(word)/3 edits (at least one, but fewer than len(word)), without regard to case.
+// at most len(word)/3 edits, or one for a shorter word, but always fewer than len(word). Case does not count.
 func DidYouMean(word string, names []string) string {
 	if len(word) > 64 { // longer than any name, and the distance is costly to compute
 		return ""

@@ -1,6 +1,6 @@
 package arena
 
-// Count: the census of a live process.
+// Count, which counts the arenas of a live process.
 
 import (
 	"errors"

@@ -25,7 +25,8 @@ type finder struct {
 	left   int              // how many more headers and states may be read
 }
 
-// mappings gives access to a process's mappings: from a snapshot of all (layout), or by one ioctl each (queries).
+// mappings gives access to a process's mappings: from one snapshot of all (layout), or with
+// an ioctl for each look-up (queries).
 type mappings interface {
 	// next returns the first mapping that ends above addr and grants all of perms. If file is set, next may skip
 	// anonymous mappings.
@@ -302,8 +303,8 @@ func (f *finder) reread(addr uint64) (member, bool, error) {
 	return member{state: s}, ok && data, nil
 }
 
-// dataOf returns the file mapping to whose writable data addr belongs; a main arena lies in such data. addr is in that
-// mapping, or in the .bss, the anonymous mappings right after it.
+// dataOf returns the mapping of the file whose writable data contains addr. A main arena lies in such data. addr is in the
+// returned mapping, or in the file's .bss, which is the anonymous mappings right after it.
 func dataOf(maps mappings, addr uint64) (mapping, bool) {
 	m, ok := holds(maps, addr)
 	if !ok || !m.Writable() || m.Perm&proc.PermShared != 0 {

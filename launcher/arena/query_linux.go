@@ -117,7 +117,8 @@ func (q *queries) bases(word uint64) []uint64 { return alignedBases(q, word) }
 // /proc/PID/maps.
 func (q *queries) mostHeaders() int { return 16 * mostQueries }
 
-// libc assumes a libc with a known name: without one certain fails, and the caller reads /proc/PID/maps.
+// libc assumes that the process has a libc with a known name. If it has none, the function certain fails, and the caller
+// reads /proc/PID/maps.
 func (q *queries) libc() bool { return true }
 
 // word queries a mapping above 4 GiB: every 64-bit program has its stack there, and a 32-bit one has none.

@@ -84,7 +84,7 @@ func restore() {
 	}
 }
 
-// setMask sets the mask of this thread, unless set is nil, and returns the previous one.
+// setMask sets the signal mask of this thread, unless set is nil, and returns the previous one.
 //
 //go:nosplit
 //go:norace

@@ -376,8 +376,8 @@ func (a *argReader) takeOperands() {
 	}
 }
 
-// environment returns the environment that the program gets if the carrier was started with env. The last setting of a
-// variable counts.
+// environment returns the environment that the program gets from a carrier whose own environment is env. The last setting
+// of a variable counts.
 func (r reading) environment(env []string) []string {
 	var out []string
 	for i, entry := range slices.Concat(env, r.set) {

@@ -65,7 +65,7 @@ func server(t *Target, c *chain, buf []byte) (image, error) {
 			im.close()
 		}
 		if t.Interpreters = nil; c.scripts > maxChain {
-			c.unknown(fmt.Sprintf("more than %d scripts execute each other", maxChain))
+			c.unknown(fmt.Sprintf("a chain of more than %d scripts, each of which executes the next", maxChain))
 		}
 	}
 }
@@ -99,8 +99,8 @@ func program(t *Target, c *chain, buf []byte) (image, error) {
 	return image{}, fmt.Errorf("%q has more than %d interpreters", t.Server, maxChain)
 }
 
-// nativeImage opens a program that this kernel can load. With errNoELF the image is closed, but first has the start of the
-// file.
+// nativeImage opens a program that this kernel can load. With errNoELF the image is closed, but its field first has the
+// start of the file.
 func (fs fsys) nativeImage(path string, buf []byte) (image, error) {
 	file, err := fs.open(path)
 	if err != nil {

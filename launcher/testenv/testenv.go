@@ -33,9 +33,9 @@ func Reset() {
 	}
 }
 
-// defaultSignals resets ignored HUP and INT to the default action in children. Go keeps these two ignored if they were
-// inherited as ignored (os/signal, "Default behavior"). The test process itself still ignores them, because nothing reads
-// the channel.
+// defaultSignals makes children start with the default action for HUP and INT, also if this process inherited them as
+// ignored, which Go keeps (os/signal, "Default behavior"): it catches them, and exec resets a caught signal to its default.
+// In the test process they still have no effect, because nothing reads the channel of signal.Notify.
 func defaultSignals() {
 	for _, sig := range []os.Signal{unix.SIGHUP, unix.SIGINT} {
 		if signal.Ignored(sig) {

@@ -37,7 +37,7 @@ type scope struct {
 
 	launched bool // the target started in this process's control group
 
-	unit     string // scope "cgroup": count the whole group of this systemd unit; "": the target's own group
+	unit     string // scope "cgroup": count every process in the control group of this systemd unit; "": in the target's own
 	perStart bool   // once all processes have ended, add no more: new ones belong to a restart of the service
 
 	list                func() ([]int, error) // all PIDs of the host, sorted

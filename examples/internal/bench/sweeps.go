@@ -90,8 +90,8 @@ func (r result) of(cap string) (outcome, bool) {
 	return r.Caps[i], true
 }
 
-// speed is the throughput under a cap in percent of that without, with its interval; bold if the cap is advised, struck out
-// if it is measurably worse.
+// speed is the throughput under a cap in percent of the throughput without one, and its 95 % interval. It is bold if the cap
+// is advised, struck out if it is measurably worse.
 func (r result) speed(cap string) string {
 	base, ok := r.of("off")
 	o, known := r.of(cap)

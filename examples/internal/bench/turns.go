@@ -87,7 +87,7 @@ var null = func() *os.File {
 // times is the ratio of two numbers.
 func times[T number](a, b T) float64 { return float64(a) / float64(max(b, 1)) }
 
-// ms formats milliseconds with three significant digits, or more before the point.
+// ms formats milliseconds with three significant digits, or with all digits before the point if these are more.
 func ms(d time.Duration) string {
 	v := d.Seconds() * 1000
 	return strconv.FormatFloat(v, 'f', max(0, 2-len(strconv.Itoa(int(v)))+1), 64) + " ms"

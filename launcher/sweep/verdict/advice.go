@@ -34,7 +34,7 @@ const (
 	unusable = 0.5
 )
 
-// advise chooses the smallest cap without a measurable cost. If no caps differ in cost, it chooses the one that saves most.
+// advise chooses the smallest cap without a measurable cost. If no caps differ in cost, it chooses the one that saves the most memory.
 func advise(r *Result) Advice {
 	if missed := r.missed(); missed != "" {
 		return Advice{Sentence: missed}

@@ -22,17 +22,17 @@ var situations = []situation{
 	{"a smaller cap is slower", []float64{1000, 500, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{200, 100, 100, 100}, nil,
 		"2", `A cap of 2 is the smallest that costs no measurable throughput: at the peak it saves 896 MiB (88 %) of virtual and 100 MiB (50 %) of resident memory against "off"`},
 	{"nothing differs", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
-		"1", `Nothing differs measurably in throughput; a cap of 1 saves most: at the peak it saves 960 MiB (94 %) of virtual and nothing of resident memory against "off"`},
+		"1", `Nothing differs measurably in throughput; a cap of 1 saves the most memory: at the peak it saves 960 MiB (94 %) of virtual and nothing of resident memory against "off"`},
 	{"two caps save the same but for some pages", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 130, 129, 256}, []uint64{100, 100, 100, 100}, nil,
-		"1", `Nothing differs measurably in throughput; a cap of 1 saves most: at the peak it saves 894 MiB (87 %) of virtual and nothing of resident memory against "off"`},
+		"1", `Nothing differs measurably in throughput; a cap of 1 saves the most memory: at the peak it saves 894 MiB (87 %) of virtual and nothing of resident memory against "off"`},
 	{"the smallest cap takes more", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 2048, 129, 256}, []uint64{100, 100, 100, 100}, nil,
-		"2", `Nothing differs measurably in throughput; a cap of 2 saves most: at the peak it saves 895 MiB`},
+		"2", `Nothing differs measurably in throughput; a cap of 2 saves the most memory: at the peak it saves 895 MiB`},
 	{"nothing differs and nothing is saved", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 1024, 1024, 1024}, []uint64{100, 100, 100, 100}, nil,
 		"off", `Nothing differs measurably in throughput, and no cap saves memory: leave it at "off"`},
 	{"what is saved is noise", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 1024, 1024, 1024}, []uint64{100, 97, 98, 99}, nil,
 		"off", `Nothing differs measurably in throughput, and no cap saves memory: leave it at "off"`},
 	{"resident memory is saved", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 1024, 1024, 1024}, []uint64{100, 60, 98, 99}, nil,
-		"1", `a cap of 1 saves most: at the peak it saves nothing of virtual and 40 MiB (40 %) of resident memory against "off"`},
+		"1", `a cap of 1 saves the most memory: at the peak it saves nothing of virtual and 40 MiB (40 %) of resident memory against "off"`},
 	{"every cap costs", []float64{1000, 500, 600, 700}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
 		"off", `Every tested cap costs throughput or fails: leave it at "off"`},
 	{"a smaller cap has more latency", []float64{1000, 1000, 1000, 1000}, []float64{5, 10, 7, 5}, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
@@ -42,7 +42,7 @@ var situations = []situation{
 	{"the smallest cap fails at times", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{0, 1, 0, 0},
 		"2", `A cap of 2 is the smallest that costs no measurable throughput: `},
 	{"all fail at times", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{1, 1, 1, 1},
-		"1", `Nothing differs measurably in throughput; a cap of 1 saves most: `},
+		"1", `Nothing differs measurably in throughput; a cap of 1 saves the most memory: `},
 	{"all fail", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{10, 10, 10, 10},
 		"", `no run succeeded`},
 	{"a cap takes more memory", []float64{1000, 400, 1000, 1000}, nil, []uint64{1024, 64, 512, 600}, []uint64{100, 100, 200, 100}, nil,
@@ -109,8 +109,8 @@ func TestOneArenaSavesNothing(t *testing.T) {
 	s := situation{throughput: []float64{1000, 1000, 1000, 1000}, virtual: []uint64{1024, 64, 128, 256}, resident: []uint64{200, 100, 100, 100}}
 	for arenas, want := range map[int]string{
 		1: `Nothing differs measurably in throughput, and no cap saves memory: leave it at "off"`,
-		2: `a cap of 1 saves most: at the peak it saves 960 MiB (94 %) of virtual and 100 MiB (50 %) of resident memory`,
-		0: `a cap of 1 saves most: `, // not known
+		2: `a cap of 1 saves the most memory: at the peak it saves 960 MiB (94 %) of virtual and 100 MiB (50 %) of resident memory`,
+		0: `a cap of 1 saves the most memory: `, // not known
 	} {
 		runs := s.runs()
 		for i := range runs {

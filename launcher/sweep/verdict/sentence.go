@@ -77,7 +77,7 @@ func (r *Result) choice(chosen Outcome) string {
 	what, base := either(r.Experiment.Metrics, sweep.Metric.Word), r.Outcomes[r.base]
 	switch {
 	case r.alike() && base.saved(chosen):
-		return fmt.Sprintf("Nothing differs measurably in %s; %s saves most", what, chosen.words())
+		return fmt.Sprintf("Nothing differs measurably in %s; %s saves the most memory", what, chosen.words())
 	case r.alike() && base.VirtualPeak == 0:
 		return fmt.Sprintf("Nothing differs measurably in %s, and what a cap saves is not known, because the runs were too short to measure memory: %s",
 			what, chosen.stays())

@@ -15,7 +15,7 @@ import (
 )
 
 // ErrNoLibrary means that the plan needs a fact that only the library gopsutil reads (see machine.Host), but lib is nil.
-var ErrNoLibrary = errors.New("a limit is a percentage of the host's memory, which was not read")
+var ErrNoLibrary = errors.New("a limit in the policy is a percentage of the host's memory, whose size is unknown")
 
 // Plan resolves the plan from the policy, the flags, the machine and the inherited environment. need adds facts to look
 // up. It has no side effects.

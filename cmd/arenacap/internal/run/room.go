@@ -85,7 +85,7 @@ func (r Room) Warning() string {
 	line := fmt.Sprintf("%s do not fit into the %s of address space that are left (%s), so threads may not start", arenas, policy.FormatSize(r.Left()), r.Limit.From)
 	switch {
 	case r.cap != 0 && r.fixed:
-		line += fmt.Sprintf("; lower the cap, or give --arenas %d", r.cap)
+		line += fmt.Sprintf("; lower the cap in the policy, or give --arenas %d", r.cap)
 	case r.cap != 0:
 		line += fmt.Sprintf("; write max_reserved = \"50%%\" in [arenas], or give --arenas %d", r.cap)
 	}
