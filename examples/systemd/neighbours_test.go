@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/testenv"
 )
 
 // The unit arenacap-watch.service beside hostile neighbours.
@@ -42,7 +44,7 @@ match.user = "bin"
 // program and the name of n-server as another user, and that title themselves as the watch of a launch, of themselves.
 var neighbourUnits = map[string][]string{
 	"n-restless": {"Type=exec", "Nice=19", "ExecStart=/bin/sh -c 'while :; do (:); done'"},
-	"n-many":     {"Type=exec", "ExecStart=/bin/bash -c 'for i in {1..500}; do sleep 1000 & done; wait'"},
+	"n-many":     {"Type=exec", "TasksMax=infinity", "ExecStart=/bin/bash -c 'for i in {1..MANY}; do sleep 1000 & done; echo MANY run; wait'"},
 	"n-impostor": {"Type=notify", "User=nobody", "ExecStart=SERVER notify"},
 	"n-server":   {"Type=notify", "User=daemon", "ExecStart=SERVER notify"},
 	"n-claimant": {"Type=notify", "User=daemon",
@@ -51,8 +53,12 @@ var neighbourUnits = map[string][]string{
 
 func TestBootedHostWatchNeighbours(t *testing.T) {
 	w := &hostWatch{services: map[string]*unit{}}
+	many := "500"
+	if testenv.Full() {
+		many = "20000"
+	}
 	for name, lines := range neighbourUnits {
-		w.services[name] = newNamedUnit(t, name, "", service(lines...))
+		w.services[name] = newNamedUnit(t, name, "", strings.ReplaceAll(service(lines...), "MANY", many))
 	}
 	const title = "/run/lab/arenacap: watch"
 	if err := os.Symlink("/opt/lab/server", title); err != nil {
@@ -69,6 +75,7 @@ func TestBootedHostWatchNeighbours(t *testing.T) {
 	for _, name := range []string{"n-restless", "n-many", "n-impostor"} {
 		w.services[name].start()
 	}
+	w.services["n-many"].await(many + " run")
 	w.start()
 	watch := w.mainPID()
 	w.services["n-impostor"].ask("grow 20")
