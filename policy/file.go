@@ -81,7 +81,7 @@ func unfit(path string, info fs.FileInfo) *problem {
 	kind := ""
 	switch mode := info.Mode(); {
 	case mode.IsRegular() && info.Size() > maxFile:
-		return tooLarge(path, FormatSize(uint64(info.Size())))
+		return tooLarge(path, fmt.Sprintf("%d bytes", info.Size()))
 	case mode.IsRegular():
 		return nil
 	case mode.IsDir():
@@ -99,7 +99,7 @@ func unfit(path string, info fs.FileInfo) *problem {
 }
 
 func tooLarge(path, size string) *problem {
-	return &problem{File: path, Message: fmt.Sprintf("is too large for a policy (%s)", size), Hint: "the maximum is 1 MiB"}
+	return &problem{File: path, Message: fmt.Sprintf("is too large for a policy: it has %s", size), Hint: "the maximum is 1048576 bytes (1 MiB)"}
 }
 
 // cannotRead turns the error of a system call into a problem.

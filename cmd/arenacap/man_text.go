@@ -3,7 +3,6 @@
 package main
 
 // The parts of the manual pages that are written by hand: the examples of each command, and sections of arenacap(1).
-// .ci/package-life follows the examples of arenacap(1) in a container that has nothing but the package.
 
 type manExample struct{ text, lines string }
 

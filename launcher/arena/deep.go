@@ -85,7 +85,8 @@ type walker struct {
 	seen      []pageState
 }
 
-// The window is windowMin after a jump over a large chunk and doubles while chunks follow each other.
+// The window is the number of bytes that are read at once. It is windowMin after a jump over a large chunk, and doubles with
+// each read up to windowMax or to the next jump.
 const (
 	windowMin = 16 << 10
 	windowMax = 1 << 20

@@ -16,7 +16,7 @@ import (
 // the service, whatever the processes are grouped by.
 func (l *look) budgets() []Family {
 	limit := Family{Name: "arenacap_budget_limit_bytes", Help: "Limit of a budget of the policy."}
-	used := Family{Name: "arenacap_budget_used_bytes", Help: "Value that the limit is for: of the largest process, or of the whole scope."}
+	used := Family{Name: "arenacap_budget_used_bytes", Help: "Measured value that the limit applies to: that of the largest process, or the sum of the scope."}
 	breaches := Family{Name: "arenacap_breaches_total", Help: "Breaches that the watch has counted.", Counter: true}
 	warnings := Family{Name: "arenacap_warnings_total", Help: "Warnings that the watch has counted.", Counter: true}
 	for _, i := range l.budgeted() {

@@ -66,7 +66,8 @@ func ParseSmaps(r io.Reader, each func(Smap)) error {
 	return nil
 }
 
-// beginsMapping reports whether a line begins with an address. Names begin with a capital letter.
+// beginsMapping reports whether a line begins with an address, whose hexadecimal digits are in lower case. The other lines
+// begin with the name of a field, and so with a capital letter.
 func beginsMapping(line []byte) bool {
 	return len(line) > 0 && (line[0] >= '0' && line[0] <= '9' || line[0] >= 'a' && line[0] <= 'f')
 }

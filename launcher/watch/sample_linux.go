@@ -88,7 +88,8 @@ func (w *watched) countArenas(r *Reading, p *process, virtual uint64) {
 	r.AddArenas(p.arenas.reserved, p.arenas.known)
 }
 
-// needsCensus reports whether to count the arenas of this process: a limit needs every process, the cap only the target.
+// needsCensus reports whether to count the arenas of this process. A limit on arenas needs the count of every process, a cap
+// only the target's.
 func (w *watched) needsCensus(p *process) bool {
 	return w.cfg.Cap != 0 && p == w.scope.target || w.budgetsArenas()
 }

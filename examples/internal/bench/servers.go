@@ -31,7 +31,7 @@ type sample struct {
 	rate              float64 // per second
 }
 
-// server is a group of rows, and how to run it once.
+// server is one measured server: its group of rows in the table, and the function that runs it once.
 type server struct {
 	name string
 	note string // printed below the table

@@ -186,7 +186,7 @@ func spawn(path string, args ...string) int {
 	return pid
 }
 
-// watchOf finds the watch of a target.
+// watchOf returns the PID of the arenacap that watches the target.
 func watchOf(target int) int {
 	name := fmt.Sprintf("arenacap: watch %d", target)
 	for range 500 {

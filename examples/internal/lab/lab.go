@@ -42,7 +42,7 @@ func Within(t testing.TB, limit time.Duration) context.Context {
 	return ctx
 }
 
-// Arenacap builds arenacap into the folder, for every user, and returns its path.
+// Arenacap builds arenacap into the folder dir, where every user can run it, and returns its path.
 func Arenacap(dir string) (string, error) {
 	path := filepath.Join(dir, "arenacap")
 	return path, testenv.Arenacap(path, nil)
