@@ -364,7 +364,7 @@ func TestWatches(t *testing.T) {
 			test.change(&w)
 			f.process(60, w)
 			finder := f.finder(policy.Match{})
-			members := "50:0 60:0 " // a process that is no watch belongs to the service
+			members := "50:0 60:0 " // what is not a watch belongs to the service
 			if test.want != 0 {
 				members = "50:0 "
 			}
