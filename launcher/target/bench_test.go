@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// BenchmarkQuick measures a cost of every launch.
+// BenchmarkQuick measures Quick, which runs at every launch.
 func BenchmarkQuick(b *testing.B) {
 	env := os.Environ()
 	for _, path := range []string{"/bin/true", "/usr/bin/ldd", "/usr/bin/redis-server", "/usr/sbin/mariadbd"} {

@@ -1,6 +1,7 @@
 package target
 
-// Parser of a carrier's arguments: it reads flags as getopt_long(3) does, by the carrier's row of the table.
+// This file parses a carrier's arguments. It reads flags as getopt_long(3) does; the carrier's row of the table
+// (carriers.go) lists the flags.
 
 import (
 	"cmp"
@@ -11,7 +12,8 @@ import (
 	"strings"
 )
 
-// Opaque replaces a part of a word that only a shell or a service manager can expand.
+// Opaque replaces a part of a word that arenacap cannot compute, because only a shell or a service manager can expand
+// it.
 const Opaque = "\x00"
 
 // reading is the result of parsing a carrier's arguments.
@@ -21,23 +23,24 @@ type reading struct {
 	text    string   // if isText: shell text instead of a command
 	isText  bool
 	args    []string // "$0" and "$@" of text
-	with    string   // the shell of text; "" is the user's
+	with    string   // the shell that runs text; "" is the user's login shell
 	user    string   // the user as which the program runs; "" if not given
 	stays   bool     // the carrier remains as the parent of the program
-	root    string   // the root directory of the program; "" if it has that of the carrier, unknownRoot
-	tool    string   // of valgrind
-	traces  bool     // the tool also runs what the program executes
+	root    string   // the root directory of the program: "" if it is the carrier's own, unknownRoot if it cannot be known
+	tool    string   // the tool of valgrind, such as "memcheck"; "" for other carriers
+	traces  bool     // the tool also runs the programs that the program executes
 	problem string   // why there is no command, a sentence
-	sure    bool     // despite problem, all flags were understood, so the environment fields are right
+	sure    bool     // all flags were understood, so the environment fields are right even if there is a problem
 
 	env       fate
 	keep      []string // variables that are kept when the others are cleared
 	unset     []string
 	set       []string // NAME=VALUE
-	variables string   // directory of variables (envdir(8))
+	variables string   // a directory with one file per variable (envdir(8))
 }
 
-// unknownRoot is a directory that does not exist, for a program whose files arenacap cannot find.
+// unknownRoot stands for a root directory that arenacap cannot know, such as that of a container. No path can contain
+// its NUL byte, so no file is found below it.
 const unknownRoot = "/\x00"
 
 // carrierAt returns the table row for the program at a path, or nil.
@@ -56,7 +59,8 @@ func carrierAt(path string) *carrier {
 // IsCarrier reports whether the program at a path is in the table of carriers.
 func IsCarrier(path string) bool { return carrierAt(path) != nil }
 
-// StartsArenacap reports whether a command line with arguments starts arenacap, itself or by carriers. It reads no file.
+// StartsArenacap reports whether a command line with arguments starts arenacap, directly or through carriers. It
+// judges by the programs' names and reads no file.
 func StartsArenacap(args []string) bool {
 	for n := 0; n < maxCarriers && len(args) > 1; n++ {
 		name := filepath.Base(args[0])
@@ -77,8 +81,9 @@ const maxCarriers = 32
 
 func (c *carrier) has(t trait) bool { return c.is&t != 0 }
 
-// flag finds an entry "NAME[,NAME…][=][=][?][>EFFECT]" of a row. A name of one letter is a short flag. Each "=" is a value,
-// attached to the name or in the next argument. "?" is an optional value, attached to the name. The name "#" is any number.
+// flag finds an entry "NAME[,NAME…][=][=][?][>EFFECT]" of a row. A name of one letter is a short flag. Each "=" means
+// one value, attached to the name or in the next argument. "?" means an optional value, attached to the name. The
+// name "#" matches any number, as in "nice -5".
 func (c *carrier) flag(name string) (values int, optional bool, effect string, ok bool) {
 	for entry := range strings.FieldsSeq(c.flags) {
 		names, effect, _ := strings.Cut(entry, ">")
@@ -97,9 +102,9 @@ type argReader struct {
 	*carrier
 	name     string
 	rest     []string
-	operands []string // operands that precede a flag
-	program  string   // set by a flag
-	hasText  bool     // the first operand is shell text
+	operands []string // operands that were found before a flag
+	program  string   // the program, if a flag names it (start-stop-daemon --exec)
+	hasText  bool     // a flag says that the first operand is shell text (sh -c)
 	target   string   // the process whose namespaces the program enters (nsenter)
 	execs    bool     // a flag makes the carrier execute the program in its own place
 	direct   bool     // a flag makes the operands a command (runuser -u)
@@ -107,7 +112,7 @@ type argReader struct {
 	reading
 }
 
-// read parses the arguments that follow a carrier's name. "env -S" needs getenv.
+// read parses the arguments that follow a carrier's name. getenv looks up the variables that "env -S" expands.
 func (c *carrier) read(name string, args []string, getenv func(string) string) reading {
 	a := argReader{carrier: c, name: name, rest: args, getenv: getenv}
 	a.reading.env, a.reading.stays, a.reading.tool = c.env, c.has(stays), c.tool
@@ -296,7 +301,7 @@ func (a *argReader) change(effect, value string) {
 	}
 }
 
-// store performs an effect that has the name of one field.
+// store performs an effect that sets one field.
 func (a *argReader) store(effect, value string) {
 	switch effect {
 	case "stays":
@@ -322,7 +327,7 @@ func (a *argReader) store(effect, value string) {
 	}
 }
 
-// assign reads NAME=VALUE. A NAME alone is kept if stays is true, else unset.
+// assign reads NAME=VALUE. A NAME without a value is kept if stays is true, else unset.
 func (a *argReader) assign(word string, stays bool) {
 	switch {
 	case strings.Contains(word, "="):
@@ -334,7 +339,7 @@ func (a *argReader) assign(word string, stays bool) {
 	}
 }
 
-// takeCommand reads the operands.
+// takeCommand reads the operands: first those for the carrier itself, then the command.
 func (a *argReader) takeCommand() (problem string) {
 	a.rest = append(a.operands, a.rest...)
 	if len(a.rest) < a.words {

@@ -11,8 +11,8 @@ type carrier struct {
 	after string // words that precede the command (find -exec)
 	words int    // number of operands before the command
 	env   fate   // effect on the environment, unless a flag changes it
-	tool  string // the default tool of valgrind, which runs the program in the carrier's own process
-	who   string // with elsewhere: the starter of the program; with config: the place of the commands
+	tool  string // for valgrind: the tool that it uses if no flag names one
+	who   string // for messages: who starts the program (if env is elsewhere), or where its commands are written (trait config)
 	is    trait
 }
 
@@ -36,15 +36,15 @@ const (
 	permutes                   // flags may follow operands, and the operands are not a command
 	anyLong                    // accepts every long flag; the value follows "="
 	userWord                   // the first operand is a user
-	shell                      // the first operand is shell text with -c, else the file of a script
-	joins                      // the joined operands are shell text
+	shell                      // the first operand is shell text if -c is given, else a script file
+	joins                      // the operands, joined by blanks, are shell text (ssh)
 	folder                     // the operand is a directory whose file "run" is the command
 	newRoot                    // the first operand is the root directory of the program
 	hidden                     // the program has an unknown root directory
 	stringC                    // accepts "-c TEXT" instead of the command
 	envdir                     // the first operand is a directory of variables
-	caps                       // sets its own cap
-	config                     // takes the commands from a configuration
+	caps                       // sets a cap of its own (arenacap)
+	config                     // reads the commands from its configuration
 	ofImage                    // the first operand is an image, which has its own command
 )
 
@@ -59,8 +59,9 @@ const (
 		" context= H,host= D,debug n,namespace= address= connection= root= runroot= log-level="
 )
 
-// Source of the flags: the man pages of coreutils 9.1, util-linux 2.38 and the other versions in Debian 12. An unlisted flag
-// makes the answer unknown. The table is static data, so it costs no time at start.
+// Source of the flags: the man pages of coreutils 9.1, util-linux 2.38 and the other versions in Debian 12. If a flag
+// is not listed, the command cannot be found and the verdict is unknown. The table is static data, so it costs no
+// time at start.
 var carriers = [...]carrier{
 	{names: "env", flags: "i,ignore-environment,->clear u,unset=>unset C,chdir= S,split-string=>split v,debug block-signal? default-signal? ignore-signal? list-signal-handling", is: assigns},
 	{names: "nice", flags: "n,adjustment= #"},

@@ -1,6 +1,6 @@
 package target
 
-// From a command line through its carriers and scripts to the server.
+// This file walks from a command line, through its carriers and shell scripts, to the server.
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 // Link is a carrier in front of the server.
 type Link struct {
 	Name        string `json:"carrier"`
-	Environment string `json:"environment"` // its effect on the cap: "kept", "changed", "cleared", "elsewhere" or "unknown"
+	Environment string `json:"environment"` // what it does to the cap: "kept", "changed", "cleared", "elsewhere" or "unknown"
 	Stays       bool   `json:"stays"`       // it remains as a parent of the server
 }
 
@@ -25,9 +25,9 @@ type chain struct {
 	fs     fsys
 	links  []Link
 	line   []string // the whole command line; args is its end
-	in     string   // place of line, if in a script or in shell text: " in the script text of sh"
-	args   []string // of the current program, its name first
-	path   string   // of the current program; "" if unknown
+	in     string   // where line is written, for messages: " in the script text of sh"; "" for the command line that was given
+	args   []string // arguments of the current program, its name first
+	path   string   // path of the current program; "" if unknown
 	begin  []string // environment of the first carrier
 	env    []string // environment of the current program
 	inside string   // the carrier that set the root directory of fs; "" if none
@@ -39,14 +39,14 @@ type chain struct {
 	tool          string   // the tool of valgrind that runs the current program; "" if none
 	traces        bool     // tool also runs what the current program executes
 	scripts       int      // number of scripts read
-	settled       bool     // the script at path was read, and it is the last
+	settled       bool     // the script at path was read, and it starts no program that can be followed
 	unfollowed    []string // sourced files that were not read, as the scripts name them
 }
 
 // follow walks from a program to the server.
 func (fs fsys) follow(path string, args, env []string) *chain {
 	c := &chain{fs: fs, path: path, line: args, args: args, env: env}
-	if _, set := environ.Lookup(env, maxVariable); !set { // a pretended cap shows whether one would reach the server
+	if _, set := environ.Lookup(env, maxVariable); !set { // without a cap in env, an invented one shows whether a cap would reach the server
 		c.env = append(slices.Clone(env), pretended)
 	}
 	c.begin = c.env
@@ -80,7 +80,7 @@ const (
 	pretended   = maxVariable + "=65535"
 )
 
-// last is the carrier of the current program.
+// last returns the carrier that starts the current program.
 func (c *chain) last() *Link { return &c.links[len(c.links)-1] }
 
 func (c *chain) getenv(name string) string { value, _ := environ.Lookup(c.env, name); return value }
@@ -96,7 +96,7 @@ func (c *chain) step() bool {
 	name := filepath.Base(c.path)
 	r := row.read(name, c.args[1:], c.getenv)
 	at := len(c.links)
-	// busybox's timeout forks a timer and becomes the program.
+	// busybox's timeout forks a child as its timer and then execs the program, so it does not remain as the parent.
 	c.links = append(c.links, Link{Name: name, Environment: "kept", Stays: r.stays && !(name == "timeout" && c.applet(at))})
 	c.user = cmp.Or(r.user, c.user)
 	c.leaveTool()
@@ -157,15 +157,15 @@ func (c *chain) outside() bool {
 	return false
 }
 
-// leaveTool ends the effect of valgrind's tool, unless the tool also runs what the program executes. Call it when the
-// current program executes another one.
+// leaveTool ends the effect of valgrind's tool when the current program executes another one, unless the tool also
+// runs that one (--trace-children=yes).
 func (c *chain) leaveTool() {
 	if !c.traces {
 		c.tool = ""
 	}
 }
 
-// tell stores the facts for the verdict. interpreted is true if the server is a script.
+// tell copies the results of the walk into the facts for the verdict. interpreted is true if the server is a script.
 func (c *chain) tell(f *facts, interpreted bool) {
 	f.sourced = c.unfollowed
 	if !interpreted || c.traces {
@@ -179,7 +179,7 @@ func (c *chain) tell(f *facts, interpreted bool) {
 	}
 }
 
-// find resolves the next program in its own PATH, else in the default PATH of service managers and sudo.
+// find searches the next program in the PATH that it gets, else in the default PATH of service managers and sudo.
 func (c *chain) find() bool {
 	if strings.Contains(c.fs.root, Opaque) {
 		c.path = c.args[0]
@@ -246,7 +246,8 @@ func (c *chain) pass(row *carrier, name string, r reading) {
 	}
 }
 
-// lose records why the cap is lost. The last carrier that loses it counts, because arenacap has to follow that one.
+// lose records why the cap is lost. The last carrier that loses it counts, because arenacap must be written behind
+// that carrier.
 func (c *chain) lose(why, instead string) { c.lost, c.instead, c.doubt = why, instead, "" }
 
 // sameCap reports whether two environments set the same cap.
@@ -255,7 +256,7 @@ func sameCap(a, b []string) bool {
 	return x.MaxOK == y.MaxOK && x.Max == y.Max
 }
 
-// behind is the hint: the command line with arenacap after the carrier.
+// behind returns the hint to write arenacap behind the carrier, with the changed command line if it can be shown.
 func (c *chain) behind(r reading) string {
 	const own = "arenacap run … -- "
 	switch before := len(c.line) - len(r.command); {

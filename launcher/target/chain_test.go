@@ -60,7 +60,8 @@ func TestCommandOfCarriers(t *testing.T) {
 	}
 }
 
-// TestEnvironmentBehindCarriers checks whether the cap reaches the server, with the settings of a system in a directory.
+// TestEnvironmentBehindCarriers checks whether the cap reaches the server, with sudoers and other settings read from
+// a directory instead of /etc.
 func TestEnvironmentBehindCarriers(t *testing.T) {
 	root := publicDir(t)
 	elf, err := os.ReadFile("/bin/true")
@@ -140,7 +141,7 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 	}
 }
 
-// TestDoas reads rules that agree, and rules that differ.
+// TestDoas checks that doas.conf gives an answer if all its rules agree, and Unknown if they differ.
 func TestDoas(t *testing.T) {
 	for rules, want := range map[string]Answer{
 		"permit nopass root\n": No, "permit keepenv :wheel\n": Yes, "permit setenv { MALLOC_ARENA_MAX A=b } joe # no\n": Yes,

@@ -1,6 +1,6 @@
 package target
 
-// The libraries of a program, as the dynamic loader finds them.
+// This file finds the libraries of a program as the dynamic loader does.
 
 import (
 	"debug/elf"
@@ -30,7 +30,7 @@ type object struct {
 	span           uint64 // bytes of address space
 
 	definesMalloc, usesMallopt bool
-	err                        error // why needed or the symbols are unknown
+	err                        error // the error of reading needed or the symbols
 }
 
 // linker finds the libraries of one program as glibc's dynamic loader does (man 8 ld.so), without running it.
@@ -48,7 +48,7 @@ type linker struct {
 	preload     []string // LD_PRELOAD, then /etc/ld.so.preload
 
 	objects []*object // in symbol lookup order
-	missing []string  // sentences
+	missing []string  // a sentence for each library that was not found
 }
 
 // newLinker reads the loader's directories, the cache and the preload settings.
@@ -75,8 +75,7 @@ func preloads(env []string, secure bool) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return secure && strings.Contains(name, "/") })
 }
 
-// loaderDirs reads the paths built into the program's loader. If they are not found, it returns those of a glibc with the
-// prefix /.
+// loaderDirs reads the paths built into the program's loader. If they are not found, it returns the usual ones.
 func (fs fsys) loaderDirs(interpreter string) loaderDirs {
 	if b, err := fs.readFile(interpreter); err == nil {
 		if l, ok := parseLoader(b); ok {
@@ -156,8 +155,9 @@ func (l *linker) insert(o *object) {
 	l.objects = append(l.objects, o)
 }
 
-// describe makes the object of an open ELF file: its search paths, the libraries that it needs, and whether it defines malloc
-// or uses mallopt. parent needs the file under this name; it is nil for the program.
+// describe makes the object of an open ELF file: its search paths, the libraries that it needs, and whether it
+// defines malloc or uses mallopt. parent is the object that needs the file under this name; nil for the program
+// itself.
 func (l *linker) describe(im image, name string, parent *object) *object {
 	o := &object{
 		path: im.path, names: []string{name}, parent: parent, origin: filepath.Dir(im.path), span: im.head.span(),
@@ -261,7 +261,8 @@ func (l *linker) expandAll(paths []string, o *object) []string {
 	return expanded
 }
 
-// splitPath splits a list of directories. An empty list has none; an empty directory is the current one.
+// splitPath splits a list of directories. An empty list contains no directory; an empty element of a list means the
+// current directory.
 func splitPath(list string) []string {
 	if list == "" {
 		return nil

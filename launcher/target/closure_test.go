@@ -88,7 +88,7 @@ func TestLibrariesLikeLdd(t *testing.T) {
 	compared := 0
 	for _, program := range programs {
 		if real, err := filepath.EvalSymlinks(program); err == nil {
-			program = real // ldd sets $ORIGIN from the link, exec from the file
+			program = real // ldd sets $ORIGIN from the symbolic link, the kernel's exec from the file
 		}
 		im, err := fsys{}.openImage(program)
 		if err != nil {
@@ -108,7 +108,8 @@ func TestLibrariesLikeLdd(t *testing.T) {
 	}
 }
 
-// TestSearchOrderLikeLdd builds the situations of man 8 ld.so.
+// TestSearchOrderLikeLdd compares the linker with ldd in the situations that ld.so(8) describes: DT_RPATH,
+// DT_RUNPATH, LD_LIBRARY_PATH and others.
 func TestSearchOrderLikeLdd(t *testing.T) {
 	testenv.Need(t, "ldd")
 	dir := publicDir(t)
@@ -117,7 +118,7 @@ func TestSearchOrderLikeLdd(t *testing.T) {
 		{"main.c", "644", "int mid(void);\nint main(void) { return mid(); }\n"}, {"a", "755", "/"}, {"b", "755", "/"}, {"c", "755", "/"}, {"lib", "755", "/"}, {"lib32", "755", "/"},
 	})
 	rpath, runpath := "-Wl,--disable-new-dtags,-rpath,", "-Wl,--enable-new-dtags,-rpath,"
-	both := func(folder string, args ...string) { // leaf and mid in one directory
+	both := func(folder string, args ...string) { // builds libleaf.so and libmid.so in one directory
 		build(t, "gcc", "-shared", "-fPIC", "-Wl,-soname,libleaf.so", "-o", dir+"/"+folder+"/libleaf.so", dir+"/leaf.c")
 		build(t, "gcc", append([]string{"-shared", "-fPIC", "-Wl,-soname,libmid.so", "-o", dir + "/" + folder + "/libmid.so", dir + "/mid.c", dir + "/" + folder + "/libleaf.so"}, args...)...)
 	}
@@ -158,7 +159,8 @@ func TestSearchOrderLikeLdd(t *testing.T) {
 	}
 }
 
-// TestMissingLibraryIsNoYes: the verdict is unknown, because the loader would reject the program.
+// TestMissingLibraryIsNoYes checks that a missing library makes the verdict unknown, because the loader would not
+// start the program.
 func TestMissingLibraryIsNoYes(t *testing.T) {
 	dir := publicDir(t)
 	tree(t, dir, [][3]string{{"leaf.c", "644", "int leaf(void) { return 1; }\n"}, {"main.c", "644", "int leaf(void);\nint main(void) { return leaf(); }\n"}})

@@ -1,6 +1,6 @@
 package target
 
-// Whether the configuration of sudo or doas keeps a variable.
+// This file reads the configuration of sudo and doas, to find out whether they keep an environment variable.
 
 import (
 	"path"
@@ -23,8 +23,8 @@ func (fs fsys) sudoKeeps(variable string) Answer {
 type sudoers struct {
 	fs       fsys
 	variable string
-	keeps    bool // by env_keep
-	open     bool // by !env_reset
+	keeps    bool // env_keep lists the variable
+	open     bool // !env_reset: sudo keeps all variables
 	some     bool // a setting holds only for some users, hosts or commands
 	unread   bool // a file could not be read
 }

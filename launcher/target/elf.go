@@ -1,8 +1,8 @@
 package target
 
-// Parser of ELF files by their program headers, as the loader reads them. debug/elf is used for its constants only: it also
-// reads the section headers, and rejects files with stripped, damaged or very many section headers, which the loader
-// accepts.
+// This file parses ELF files by their program headers, as the loader does. debug/elf is used for its constants only:
+// it also reads the section headers, and rejects files with stripped, damaged or very many section headers, which the
+// loader accepts.
 
 import (
 	"bytes"
@@ -16,13 +16,14 @@ import (
 // interpreter and the notes into it.
 const headSize = 4096
 
-// Note types, by owner. debug/elf does not define them.
+// Note types. The comment begins with the owner's name, which the note contains. debug/elf does not define them.
 const (
 	noteABITag = 1 // "GNU": glibc's crt1.o has it, so the program was linked with a C library
 	noteGoID   = 4 // "Go"
 )
 
-// maxProgramHeaders is the number that fits the 64 KiB that Linux accepts (fs/binfmt_elf.c, load_elf_phdrs).
+// maxProgramHeaders follows from the 64 KiB of program headers that Linux accepts (fs/binfmt_elf.c, load_elf_phdrs);
+// one has 56 bytes in a 64-bit file.
 const maxProgramHeaders = 65536 / 56
 
 // elfHead is the ELF header and the program headers.
@@ -176,7 +177,8 @@ func (h elfHead) notes(b []byte, visit func(name []byte, kind uint32)) {
 	}
 }
 
-// lastBucket returns the largest bucket of a GNU hash table: the first symbol of the last chain.
+// lastBucket returns the largest bucket of a GNU hash table. A bucket is the index of the first symbol of a chain, so
+// the largest one begins the last chain.
 func (h elfHead) lastBucket(buckets []byte) (last uint64) {
 	for ; len(buckets) >= 4; buckets = buckets[4:] {
 		last = max(last, uint64(h.order.Uint32(buckets)))
@@ -184,7 +186,7 @@ func (h elfHead) lastBucket(buckets []byte) (last uint64) {
 	return last
 }
 
-// chainEnd returns the number of hashes in a chain. Bit 0 marks the last hash, which counts.
+// chainEnd returns the number of hashes in a chain. Bit 0 marks the last hash, which is included in the number.
 func (h elfHead) chainEnd(chain []byte) (n uint64, ok bool) {
 	for ; len(chain) >= 4; chain = chain[4:] {
 		n++

@@ -1,6 +1,6 @@
 package target
 
-// Quick and Examine: from a command line to the facts about the server.
+// Quick and Examine collect the facts about the server of a command line.
 
 import (
 	"errors"
@@ -13,10 +13,11 @@ import (
 	"arenacap/launcher/environ"
 )
 
-// Quick checks a program by the start of its file, its dynamic section, its mode and capabilities, and LD_PRELOAD, in about
-// eight system calls. args is the command line, beginning with the program's name, which matters for carriers. env is the
-// environment that the program will get. The verdict is No or Unknown: only Examine returns Yes, because an indirectly
-// needed library may replace the allocator. Directly needed libraries are recognized by name.
+// Quick checks a program by the start of its file, its dynamic section, its mode and capabilities, and LD_PRELOAD, in
+// about eight system calls. args is the command line, beginning with the program's name; Quick looks for carriers in
+// it. env is the environment that the program will get. The verdict is No or Unknown: only Examine returns Yes,
+// because a library that is needed only indirectly, which Quick does not read, may replace the allocator. Directly
+// needed libraries are recognized by name.
 func Quick(path string, args, env []string) Target { return fsys{}.judge(path, args, env, false) }
 
 // Examine checks a program by all libraries that the loader would map, the version of its C library, and the system's
@@ -76,7 +77,7 @@ const maxChain = 16
 // program follows #! lines to the ELF file that will run, and opens it. A file that is not ELF and has no #! line is a
 // script for /bin/sh, as in execvp(3). The error is a sentence.
 func program(t *Target, c *chain, buf []byte) (image, error) {
-	fallback := 0 // number of interpreters before the last execvp; if that fails, /bin/sh replaces the later ones
+	fallback := 0 // number of interpreters before the last call of execvp, which runs a file without #! line by /bin/sh
 	t.Server = c.path
 	for path := t.Server; len(t.Interpreters) < maxChain; path = t.Program() {
 		im, err := c.fs.nativeImage(path, buf)
@@ -166,7 +167,8 @@ func (fs fsys) glance(t *Target, f *facts, im image, env []string) {
 	if t.Static || t.Libc == "musl" || t.Libc == "none" {
 		return
 	}
-	// Both are rare. The effect of the first depends on the glibc version; the loader ignores a preload that it does not find.
+	// Two rare cases need the work of Examine: the effect of glibc.rtld.enable_secure depends on the version of
+	// glibc, and a preloaded allocator has none if the loader does not find it.
 	if enablesSecure(env) || slices.ContainsFunc(preloads(env, t.AtSecure == Yes), isAllocator) {
 		fs.examine(t, f, im, env)
 		return
@@ -203,8 +205,9 @@ func (fs fsys) examine(t *Target, f *facts, im image, env []string) {
 	}
 }
 
-// examineStatic searches a static program for glibc's malloc. Each version since 2.10 contains the first line of malloc_info,
-// and no other malloc does. A version that has both tunables below obeys MALLOC_ARENA_MAX (2.27 and later).
+// examineStatic searches a static program for glibc's malloc. Each version since 2.10 contains the first line of
+// malloc_info, and no other malloc does. A version that contains the names of both tunables, arena_max and mxfast,
+// obeys MALLOC_ARENA_MAX (2.27 and later).
 func (t *Target) examineStatic(f *facts, im image, env []string) {
 	found, names, whole := im.scanMarks(`<malloc version="1">`, "glibc.malloc.arena_max", "glibc.malloc.mxfast", "UPX!", "glibc.rtld.enable_secure")
 	f.staticMalloc = found[0] != nil
@@ -258,7 +261,7 @@ func (fs fsys) examineDynamic(t *Target, f *facts, im image, env []string) {
 	f.locked = locked(fs.systemTunables(fs.unlinked(im.path), l.loader.cache, false))
 }
 
-// judgeMalloc takes the first definition of malloc in symbol lookup order.
+// judgeMalloc takes the first definition of malloc in symbol lookup order, because the program calls that one.
 func (fs fsys) judgeMalloc(t *Target, f *facts, l *linker) {
 	i := slices.IndexFunc(l.objects, func(o *object) bool { return o.definesMalloc && !o.is(filepath.Base(l.interpreter)) })
 	if i < 0 {
@@ -295,7 +298,8 @@ func (fs fsys) marksIn(path string) []string {
 	return names
 }
 
-// scanMarks is scan, which also lists the allocators of whose strings the file contains one.
+// scanMarks searches for texts as scan does, and also lists the allocators whose characteristic strings the file
+// contains.
 func (f file) scanMarks(texts ...string) (found [][]byte, allocators []string, whole bool) {
 	marks, n := allocator.Marks(), len(texts)
 	for _, m := range marks {

@@ -190,8 +190,8 @@ func TestLibcVersionLikeLdd(t *testing.T) {
 	}
 }
 
-// TestMappedLikeTheKernel compares Mapped with the address space of a program after its start, which also has its stack,
-// heap and buffers.
+// TestMappedLikeTheKernel compares Mapped with the virtual size of a program after its start, which also contains the
+// stack, the heap and buffers.
 func TestMappedLikeTheKernel(t *testing.T) {
 	path, err := Find("cat", os.Environ())
 	if err != nil {
@@ -221,7 +221,7 @@ func TestMappedLikeTheKernel(t *testing.T) {
 	}
 }
 
-// TestQuickAgreesWithExamine compares the two on common servers, if they are installed.
+// TestQuickAgreesWithExamine compares Quick and Examine on common servers, if they are installed.
 func TestQuickAgreesWithExamine(t *testing.T) {
 	for _, program := range []string{"/bin/sh", "/usr/bin/redis-server", "/usr/sbin/mariadbd", "/usr/bin/python3", "/usr/bin/perl", "/usr/bin/java"} {
 		if _, err := os.Stat(program); err != nil {

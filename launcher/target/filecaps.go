@@ -1,6 +1,6 @@
 package target
 
-// File capabilities, and the rules by which the kernel starts a program in secure mode.
+// This file parses file capabilities and applies the rules by which the kernel starts a program in secure mode.
 
 import (
 	"encoding/binary"
@@ -84,7 +84,8 @@ func (p privileges) secure(c credentials) string {
 	return ""
 }
 
-// gainsCaps reports whether file capabilities of this user namespace add capabilities. The caller excludes root.
+// gainsCaps reports whether file capabilities of this user namespace add capabilities. The caller excludes root,
+// which the kernel does not start in secure mode because of file capabilities.
 func (p privileges) gainsCaps(c credentials) bool {
 	if p.caps == nil || p.nosuid || p.caps.rootUID != 0 {
 		return false

@@ -1,6 +1,6 @@
 package target
 
-// Find: a program by its name, as execvp(3) does.
+// Find searches a program by its name as execvp(3) does.
 
 import (
 	"debug/elf"
@@ -27,9 +27,9 @@ const (
 // Find resolves a program's name in the PATH of env, as execvp(3) of glibc does, and returns the path to execute, which may
 // be relative.
 //
-// errors.Is finds in the error the errno that execvp would return: ENOENT is status 127 of env(1), any other 126. Find does
-// not detect errors that only the kernel can detect (ETXTBSY, not a program, argument list too long). Run a file that the
-// kernel rejects with ENOEXEC as a Script.
+// The error wraps the errno that execvp would return. Programs such as env(1) then end with status 127 for ENOENT,
+// with 126 for any other errno. Find does not detect errors that only the kernel can detect (ETXTBSY, not a program,
+// argument list too long). If the kernel rejects the file with ENOEXEC, run the command line that Script returns.
 //
 // Known difference: glibc skips a PATH entry of 4096 bytes or more, but then looks in the current directory, which is a bug
 // (posix/execvpe.c, the continue). Find only skips the entry.
@@ -53,7 +53,8 @@ func (fs fsys) find(name string, env []string) (string, error) {
 	return fs.search(name, path)
 }
 
-// search tries each entry of PATH. An empty entry means the current directory, and the result has no slash.
+// search tries each entry of PATH. An empty entry means the current directory; the path of a program found there is
+// its name, without a slash.
 func (fs fsys) search(name, path string) (string, error) {
 	var denied, lost, last error
 	for dir := range strings.SplitSeq(path, ":") {
@@ -80,7 +81,7 @@ func (fs fsys) search(name, path string) (string, error) {
 	switch {
 	case denied != nil:
 		return "", denied
-	case lost != nil && errors.Is(last, syscall.ENOENT): // same status, better reason
+	case lost != nil && errors.Is(last, syscall.ENOENT): // the status is 127 too, but this error names the missing interpreter
 		return "", lost
 	case last == nil || errors.Is(last, syscall.ENOENT):
 		if variable, _, ok := strings.Cut(name, "="); ok && variable != "" {
@@ -132,8 +133,8 @@ func (fs fsys) refusal(path string) error {
 	}
 }
 
-// loaderRefusal checks the ELF interpreter (PT_INTERP) of a program that this kernel would load. It returns nil if head
-// does not contain its name.
+// loaderRefusal checks the ELF interpreter (PT_INTERP) of a program that this kernel would load. It returns nil if
+// head does not contain the interpreter's name.
 func (fs fsys) loaderRefusal(path string, head []byte) error {
 	h, err := parseHead(head)
 	if err != nil || !native(h.machine) {
@@ -220,7 +221,7 @@ func refused(program, file string, err error) error {
 // maybe_script_execute; paths.h, _PATH_BSHELL).
 const Shell = "/bin/sh"
 
-// Script returns the command line of Shell for such a file. args is the command line of the program.
+// Script returns the command line that runs the file at path by Shell. args is the command line of the program.
 func Script(path string, args []string) []string {
 	return append([]string{Shell, path}, args[1:]...)
 }

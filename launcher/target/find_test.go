@@ -95,7 +95,7 @@ func TestFindLikeEnv(t *testing.T) {
 				}
 				want := asUser(uid, exec.Command("/usr/bin/env", "--", c.name))
 				if strings.Contains(c.name, "=") {
-					want = asUser(uid, exec.Command("/usr/bin/nohup", c.name)) // env would read it as a variable
+					want = asUser(uid, exec.Command("/usr/bin/nohup", c.name)) // env would take this name as an assignment; nohup calls execvp too
 				}
 				got := asUser(uid, self("find-and-exec", c.name))
 				want.Env, got.Env, want.Dir, got.Dir = env, env, dir, dir

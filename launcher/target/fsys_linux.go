@@ -1,6 +1,6 @@
 package target
 
-// Reading files, also below another root directory.
+// This file reads files, also below another root directory.
 
 import (
 	"io"

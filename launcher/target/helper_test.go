@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// findAndExec is env(1), implemented with Find.
+// findAndExec does what env(1) does, with Find instead of execvp(3).
 func findAndExec(name string) {
 	path, err := Find(name, os.Environ())
 	if err == nil {
@@ -69,7 +69,7 @@ func asUser(uid int, cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// self is this program under another name for TestMain.
+// self returns a command that runs this test program under another name, by which TestMain chooses the tool.
 func self(as string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = append([]string{as}, args...)

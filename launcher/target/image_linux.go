@@ -1,6 +1,6 @@
 package target
 
-// An open ELF file: its tables, and searches in it.
+// This file reads the tables of an open ELF file, and searches for texts in it.
 
 import (
 	"bytes"
@@ -153,7 +153,7 @@ func (im image) name(tag elf.DynTag) string {
 	return string(cString(b))
 }
 
-// mallocSymbols reports whether the file exports malloc, and whether it calls mallopt.
+// mallocSymbols reports whether the file exports malloc, and whether it imports mallopt.
 func (im image) mallocSymbols() (definesMalloc, usesMallopt bool, err error) {
 	symtab, ok1 := im.head.offset(im.dyn[elf.DT_SYMTAB])
 	strtab, size, ok2 := im.strings()
@@ -180,8 +180,8 @@ func (im image) mallocSymbols() (definesMalloc, usesMallopt bool, err error) {
 	return definesMalloc, usesMallopt, nil
 }
 
-// symbolCount returns the number of dynamic symbols, from DT_HASH or DT_GNU_HASH, because the section headers, which have
-// it too, may be stripped. DT_HASH begins with nbucket and nchain, u32 each; nchain is the number.
+// symbolCount returns the number of dynamic symbols. It takes the number from DT_HASH or DT_GNU_HASH, because the
+// section headers may be stripped. DT_HASH begins with nbucket and nchain, u32 each; nchain is the number of symbols.
 func (im image) symbolCount() (uint64, bool) {
 	if at, ok := im.head.offset(im.dyn[elf.DT_HASH]); ok && im.dyn[elf.DT_HASH] != 0 {
 		b, err := im.read(at, 8, 8)
@@ -197,7 +197,8 @@ func (im image) symbolCount() (uint64, bool) {
 	return im.gnuSymbolCount(at)
 }
 
-// gnuSymbolCount finds the end of the last chain of a GNU hash table. Its layout, in u32 except for the filter:
+// gnuSymbolCount returns the number of dynamic symbols, which is the end of the last chain of a GNU hash table.
+// Layout of the table, in u32 except for the filter:
 //
 //	nbuckets, symoffset, filter words, filter shift; the filter (words of the class); nbuckets first symbols
 //	(0: none); for each symbol from symoffset on its hash, bit 0 set at a chain's end
@@ -214,10 +215,10 @@ func (im image) gnuSymbolCount(at uint64) (uint64, bool) {
 		return 0, false
 	}
 	last := im.head.lastBucket(buckets)
-	if last < first { // no defined symbols; undefined ones precede symoffset
+	if last < first { // no symbol is defined; the indexes below symoffset belong to undefined symbols
 		return first, true
 	}
-	var chain [1024]byte // far longer than a real one
+	var chain [1024]byte // 256 hashes; a real chain has a few
 	n, _ := im.ReadAt(chain[:], int64(at+4*(nbuckets+last-first)))
 	length, ok := im.head.chainEnd(chain[:max(n, 0)])
 	return last + length, ok

@@ -1,6 +1,6 @@
 package target
 
-// The files of the dynamic loader: ld.so.cache, ld.so.preload, and the paths built into the loader.
+// This file parses the files of the dynamic loader: ld.so.cache, ld.so.preload, and the paths built into the loader.
 
 import (
 	"bytes"
@@ -35,8 +35,9 @@ var errBadCache = errors.New("not a cache of glibc's ldconfig")
 //	extensions, 3 unused u32; then the entries:
 //	flags, offset of the name, offset of the path, unused u32, hwcap u64
 //
-// Up to glibc 2.31 a table of the older format precedes it: "ld.so-1.7.0", a pad byte, the number of entries, the entries of
-// 12 bytes, padding to 8. Offsets count from the newer header.
+// In a cache of glibc 2.31 or earlier, a table of the older format precedes the one above: "ld.so-1.7.0", a pad byte,
+// the number of entries, the entries of 12 bytes, padding to a multiple of 8 bytes. Offsets count from the header of
+// the newer format.
 func parseLDCache(b []byte) (ldCache, error) {
 	if bytes.HasPrefix(b, []byte(cacheMagicOld)) {
 		at := bytes.Index(b, []byte(cacheMagic))
@@ -168,8 +169,8 @@ type loaderDirs struct {
 	lib   string   // value of $LIB
 }
 
-// parseLoader finds the path of the cache and the default directories in the file of a dynamic loader. Both depend on the
-// prefix of the build, so a glibc under another prefix does not use the system's. The file contains
+// parseLoader finds the path of the cache and the default directories in the file of a dynamic loader. Both depend on
+// the prefix of the build, so a glibc built with another prefix uses other ones than the system's. The file contains
 //
 //	/etc/ld.so.cache\0
 //	/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0

@@ -67,7 +67,7 @@ func TestEnvLine(t *testing.T) {
 		env      string // of A=0
 	}{
 		{"python3", "python3", "A=0"},
-		{"python3 -u", "python3 -u", "A=0"}, // one argument: a program of that name
+		{"python3 -u", "python3 -u", "A=0"}, // one argument: a program whose name has a blank
 		{"-S python3 -u", "python3", "A=0"},
 		{"-Spython3 -u", "python3", "A=0"},
 		{"-vS A=1 B= sh", "sh", "A=1 B="},
@@ -139,7 +139,7 @@ func TestSystemTunables(t *testing.T) {
 		t.Errorf("in secure mode: %+v", secure)
 	}
 	if got := environ.Effective(nil, environ.GlibcVersion{Major: 2, Minor: 43}, environ.SystemTunable{Name: "glibc.malloc.arena_max", N: 4}); got != (environ.Setting{}) {
-		t.Errorf("glibc 2.43 does not know the file: %+v", got)
+		t.Errorf("glibc 2.43 does not read /etc/tunables.conf, want none of its lines: %+v", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package target
 
-// Shell scripts, in files and in arguments (sh -c): their effect on the cap, and the program that they start.
+// This file reads shell scripts, in files and in arguments (sh -c), to find their effect on the cap and the program
+// that they start.
 
 import (
 	"fmt"
@@ -43,12 +44,12 @@ func (c *chain) intoText(text string, args []string) bool {
 	commands := scanShell(text)
 	c.judgeScript(commands, "", 0)
 	next := successor(commands, true)
-	name, at := filepath.Base(c.fs.unlinked(c.path)), len(c.links)-1 // /bin/sh is dash, bash, …
+	name, at := filepath.Base(c.fs.unlinked(c.path)), len(c.links)-1 // /bin/sh is a link to dash, bash or another shell
 	if next == nil || !c.start(*next, "", args) {
 		c.unknown(fmt.Sprintf("cannot determine which program %q starts", shown([]string{text})))
 		return false
 	}
-	forks := name == "dash" && !c.applet(at) // even for its last command
+	forks := name == "dash" && !c.applet(at) // dash forks even for the last command; the other shells exec it
 	inPlace := next.executes() || next == &commands[len(commands)-1] && next.always && !forks
 	link := &c.links[at]
 	link.Stays = link.Stays || !inPlace
@@ -116,8 +117,8 @@ func (w shellWord) assigns() bool {
 // builtins lists shell builtins, which do not start a program.
 const builtins = " : . source cd export unset set umask ulimit trap wait true false echo printf test [ [[ read shift local return exit eval readonly declare typeset alias hash getopts kill let pushd popd shopt exec "
 
-// successor returns the command that replaces the shell: the only exec, or in the text after -c also the only program. nil
-// if there is none.
+// successor returns the command that replaces the shell: the only exec, or, if text is true (after -c) and there is
+// no exec, the only program. It returns nil if there is no such command.
 func successor(commands []shellCommand, text bool) (next *shellCommand) {
 	execs, programs := 0, 0
 	var program *shellCommand
@@ -196,7 +197,8 @@ func (c *chain) judgeSettings(command shellCommand, file string, words []shellWo
 	}
 }
 
-// opaqueTunables replaces what only the shell knows: the other tunables by none, a cap by one that no policy has.
+// opaqueTunables replaces the parts of GLIBC_TUNABLES that only the shell can compute. An unknown cap becomes 65534,
+// which differs from the cap before, so that the change is noticed. Other unknown parts are deleted.
 var opaqueTunables = strings.NewReplacer("arena_max="+Opaque, "arena_max=65534", Opaque, "")
 
 func (c *chain) judgeUnset(command shellCommand, file string, words []shellWord) {
@@ -207,7 +209,8 @@ func (c *chain) judgeUnset(command shellCommand, file string, words []shellWord)
 	}
 }
 
-// judgeHidden handles a builtin that may set the variable to a value which only the shell knows.
+// judgeHidden handles a builtin, such as read or eval, that may set MALLOC_ARENA_MAX to a value that only the shell
+// can compute.
 func (c *chain) judgeHidden(command shellCommand, file string, words []shellWord) {
 	if slices.ContainsFunc(words, func(w shellWord) bool { return strings.Contains(w.text, maxVariable) }) {
 		command.always = false

@@ -1,6 +1,6 @@
 package target
 
-// What filecaps.go needs to know about a program's file and about this process.
+// This file reads the facts that filecaps.go needs about a program's file and about this process.
 
 import (
 	"golang.org/x/sys/unix"

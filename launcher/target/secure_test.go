@@ -65,7 +65,7 @@ func TestSecureLikeTheKernel(t *testing.T) {
 		program := filepath.Join(dir, strings.ReplaceAll(c.name, " ", "-"))
 		copyFile(t, dir+"/probe", program)
 		must(t, os.Chown(program, c.uid, c.gid))
-		must(t, syscall.Chmod(program, c.mode)) // os.Chmod uses other set-uid bits
+		must(t, syscall.Chmod(program, c.mode)) // os.Chmod would need os.ModeSetuid instead of 04000
 		if c.setcap != nil {
 			run(t, exec.Command("setcap", append(c.setcap, program)...))
 		}
@@ -104,7 +104,7 @@ func compareSecure(t *testing.T, dir, path string, start func(args ...string) *e
 	}
 }
 
-// TestSecureOnNosuid does the same on a nosuid file system.
+// TestSecureOnNosuid compares AtSecure with getauxval(AT_SECURE) on a file system that is mounted nosuid.
 func TestSecureOnNosuid(t *testing.T) {
 	testenv.NeedRoot(t)
 	dir := publicDir(t)
@@ -122,7 +122,8 @@ func TestSecureOnNosuid(t *testing.T) {
 	})
 }
 
-// TestFileCapabilitiesAreNotedForRoot: a note says that the verdict holds only for root.
+// TestFileCapabilitiesAreNotedForRoot checks the note that a program with file capabilities runs in secure mode for
+// users other than root.
 func TestFileCapabilitiesAreNotedForRoot(t *testing.T) {
 	testenv.NeedRoot(t)
 	testenv.Need(t, "setcap")

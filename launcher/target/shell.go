@@ -1,7 +1,7 @@
 package target
 
-// Scanner for shell scripts (POSIX, "Shell Command Language"). It covers the part of the grammar that shows which programs a
-// script starts and which variables it sets. Expansions are not computed: they become Opaque.
+// This file scans shell scripts (POSIX, "Shell Command Language"). It covers the part of the grammar that shows which
+// programs a script starts and which variables it sets. Expansions are not computed: they become Opaque.
 
 import "strings"
 
@@ -9,7 +9,7 @@ import "strings"
 type shellCommand struct {
 	line   int
 	words  []shellWord
-	always bool // not in a condition, loop, function or list
+	always bool // it always runs: it is not in a condition, loop, function, pipeline or list (&&, ||)
 }
 
 // shellWord is a word of a command.
@@ -220,7 +220,7 @@ const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_01234567
 
 func isNameByte(c byte) bool { return strings.IndexByte(nameBytes, c) >= 0 }
 
-// closing returns the number of bytes up to the matching closing bracket, which counts.
+// closing returns the number of bytes up to and including the matching closing bracket.
 func closing(s, open, end string) int {
 	depth := 0
 	for i := range len(s) {

@@ -1,6 +1,6 @@
 package target
 
-// The words of env -S.
+// This file splits the argument of env -S into words.
 
 import "strings"
 

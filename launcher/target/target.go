@@ -4,13 +4,13 @@
 // libraries as the dynamic loader does, for commands such as plan. Quick and Examine return a Target with the facts and the
 // verdict, which verdict.go derives from them. No function here runs a program.
 //
-// The verdict is about the server: the last program of the command line, after the carriers and scripts. A carrier is a
-// program that starts another one, such as env, sudo or sh -c (the table is in carriers.go). A shell script is followed if it
-// execs exactly one program whose name it does not compute. Otherwise the verdict is about its shell, and about what the
-// script does to the variables of the cap.
+// The verdict is about the server: the last program of the command line, after the carriers and scripts. A carrier is
+// a program that starts another one, such as env, sudo or sh -c (the table is in carriers.go). A shell script is
+// followed if it execs exactly one program whose name it does not compute. Otherwise the verdict is about its shell,
+// and about what the script does to the variables that set the cap.
 //
-// Known limits. These are not seen: libraries loaded with dlopen(3), environment variables that the program changes before
-// its own exec, transitions of security modules, and binfmt_misc handlers.
+// Known limits. This package does not see libraries loaded with dlopen(3), environment variables that the program
+// changes before its own exec, transitions of security modules, and binfmt_misc handlers.
 package target
 
 import (
@@ -99,8 +99,8 @@ func (t Target) Problem() string {
 	return why + strings.Join(append([]string{t.Why[0]}, t.Hints...), "; ")
 }
 
-// Glibc parses LibcVersion. It returns the unknown version for another libc. A release name without a distribution is an
-// unpatched upstream release.
+// Glibc parses LibcVersion. It returns the unknown version for another libc. The release name "GNU libc", without a
+// distribution's name, means the upstream release without patches, so Point is "0".
 func (t Target) Glibc() environ.GlibcVersion {
 	if t.Libc != "glibc" {
 		return environ.GlibcVersion{}

@@ -1,6 +1,6 @@
 package target
 
-// Tunables of glibc that decide whether it obeys MALLOC_ARENA_MAX.
+// This file reads the tunables of glibc that decide whether glibc obeys MALLOC_ARENA_MAX.
 
 import (
 	"debug/elf"

@@ -1,6 +1,6 @@
 package target
 
-// From the facts to the verdict and its sentences.
+// This file derives the verdict and its sentences from the facts.
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 
 // facts is the input of the verdict, in addition to the fields of the Target.
 type facts struct {
-	thorough bool // from Examine: an unset field below means that the fact does not hold
-	cap      int  // set by the environment; 0 if none
+	thorough bool // the facts come from Examine: an unset field below means that the fact does not hold; after Quick it may only be unknown
+	cap      int  // the cap that the environment sets; 0 if none
 
 	unread    string   // why the program could not be read, a sentence
 	lost      string   // why the cap does not reach the server, a sentence
@@ -31,14 +31,14 @@ type facts struct {
 	missing   []string // sentences about libraries that were not found
 	damaged   []string // sentences about unreadable symbols
 	enable    bool     // glibc.rtld.enable_secure=1 is set; a static program must also contain the tunable
-	locked    string   // an entry of /etc/tunables.conf that the environment cannot override, a sentence
+	locked    string   // a sentence about an entry of /etc/tunables.conf that the environment cannot override
 
 	staticMalloc  bool // a static program contains glibc's malloc
-	staticTunable bool // that malloc obeys MALLOC_ARENA_MAX, as every glibc since 2.27
+	staticTunable bool // glibc's malloc in it obeys MALLOC_ARENA_MAX, as every version since 2.27 does
 	staticOther   bool // a static program does not contain glibc's malloc
 }
 
-// conclude sets CanCap, Why, Notes and Hints. It is pure.
+// conclude sets CanCap, Why, Notes and Hints. It reads nothing but t and f.
 func (t *Target) conclude(f facts) {
 	if t.cannot(f); len(t.Why) > 0 {
 		t.CanCap = No

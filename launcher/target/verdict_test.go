@@ -68,7 +68,7 @@ func TestConclude(t *testing.T) {
 	}
 }
 
-// TestAnswerJSON: unknown is null.
+// TestAnswerJSON checks that an unknown answer becomes null.
 func TestAnswerJSON(t *testing.T) {
 	for a, want := range map[Answer]string{Unknown: "null", No: "false", Yes: "true"} {
 		if got, err := a.MarshalJSON(); string(got) != want || err != nil {
@@ -77,7 +77,7 @@ func TestAnswerJSON(t *testing.T) {
 	}
 }
 
-// TestAnotherRoot builds small systems: a program of this machine, with a C library that reports another version.
+// TestAnotherRoot examines programs in root directories that have a C library of another version.
 func TestAnotherRoot(t *testing.T) {
 	for _, c := range []struct {
 		situation string
@@ -166,7 +166,7 @@ func fakeCache(t *testing.T, root string) {
 	must(t, os.WriteFile(path, append(b, entries...), 0o644))
 }
 
-// TestNotesAndHints checks the whole text for an operator.
+// TestNotesAndHints checks the complete reasons, notes and hints of one program.
 func TestNotesAndHints(t *testing.T) {
 	t1 := Target{Arrives: Yes, Server: "/srv/x.py", Interpreters: []string{"/usr/bin/env", "/usr/bin/python3"}, Libc: "glibc", LibcVersion: "2.36", Allocator: "jemalloc"}
 	t1.conclude(facts{thorough: true, cap: 3, replaces: "/lib/libjemalloc.so.2", preloaded: true})
