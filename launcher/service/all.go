@@ -1,6 +1,6 @@
 package service
 
-// One look at every process of a host, with its unit and its control group.
+// This file reads every process of a host once, with its unit and its control group.
 
 import (
 	"path"
@@ -10,7 +10,8 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// Member is one process of a host. Kernel threads and processes of arenacap itself are left out: they count in no scope.
+// Member is one process of a host. All leaves out kernel threads and processes of arenacap itself, because they
+// belong to no service.
 type Member struct {
 	Process
 	Name  string // as ps shows it, any bytes
@@ -23,7 +24,7 @@ func (rs *Rules) All(root proc.Root) (members []Member, err error) {
 	var buffer []byte
 	for _, pid := range pids {
 		p, err := readProcess(root, &buffer, pid)
-		if err != nil || p.Kernel || strings.HasPrefix(p.Name, "arenacap") && p.runsArenacap() { // reading every program takes long
+		if err != nil || p.Kernel || strings.HasPrefix(p.Name, "arenacap") && p.runsArenacap() { // the test of the name comes first, because reading the programs of all processes takes long
 			continue
 		}
 		m := Member{Process: Process{PID: pid, Parent: p.Parent, Started: p.Started, Unit: p.unit()}, Name: p.Name, Group: p.group}
@@ -47,7 +48,7 @@ func Scope(all []Member, service int, scope string) (counted []Member) {
 		}
 		if m.Unit != "" {
 			units[m.Unit] = true
-		} else if m.Group != "/" { // the root group is the whole host
+		} else if m.Group != "/" { // the root group contains the whole host
 			groups[m.Group] = true
 		}
 	}
@@ -67,7 +68,7 @@ func descent(all []Member, roots map[int]bool) func(pid int) bool {
 		parents[m.PID] = m.Parent
 	}
 	return func(pid int) bool {
-		for range len(all) { // a PID that was reused meanwhile could make a cycle
+		for range len(all) { // the limit is for cycles, which a PID that was reused during the scan could make
 			parent, known := parents[pid]
 			if !known || roots[parent] {
 				return known

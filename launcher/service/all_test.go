@@ -16,7 +16,7 @@ func TestAll(t *testing.T) {
 	f.process(20, fakeProcess{name: "java", cgroup: "0::/system.slice/s0.service/child\n", started: time.Second})
 	f.process(30, fakeProcess{name: "other", cgroup: "0::/user.slice/session-1.scope\n"})
 	f.process(40, fakeProcess{name: watchComm, cmdline: watchName + "20\x00", exe: "/proc/self/exe"})
-	f.process(41, fakeProcess{name: watchComm, cmdline: watchName + "21\x00", exe: "/proc/self/exe"}) // of a daemon's first process
+	f.process(41, fakeProcess{name: watchComm, cmdline: watchName + "21\x00", exe: "/proc/self/exe"}) // watched the first process of a daemon, which has ended
 	f.process(42, fakeProcess{name: "arenacap", cmdline: "arenacap\x00run\x00", exe: "/proc/self/exe"})
 	f.process(50, fakeProcess{name: watchComm, cmdline: "somebody\x00"})
 	members, err := mustRules(t, f.root, servicesOf(policy.Match{})).All(f.root)
@@ -46,11 +46,11 @@ func TestScope(t *testing.T) {
 		{1, 0, -1, "", "/"},
 		{10, 1, 0, "a.service", "/system.slice/a.service"},
 		{11, 10, -1, "a.service", "/system.slice/a.service/x"},
-		{12, 11, -1, "", "/user.slice/session-1.scope"}, // moved itself
+		{12, 11, -1, "", "/user.slice/session-1.scope"}, // a process that moved itself to another group
 		{20, 1, 1, "", "/box"},
 		{21, 1, -1, "", "/box/inner"},
 		{22, 1, -1, "", "/boxer"},
-		{30, 31, -1, "", "/"}, // a cycle
+		{30, 31, -1, "", "/"}, // its parent descends from it: a cycle
 		{31, 30, -1, "", "/"},
 		{40, 1, 2, "", "/"},
 	} {

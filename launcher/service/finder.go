@@ -1,6 +1,6 @@
 package service
 
-// Repeated scans of a host.
+// This file scans a host repeatedly.
 
 import (
 	"fmt"
@@ -13,9 +13,9 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// Finder remembers the processes of a host, so that a scan reads only new ones. The kernel assigns PIDs in ascending order,
-// wraps around, and shows the last one in /proc/loadavg: the PIDs assigned since the previous scan are new. If there are
-// many, and once every mostPause, the scan lists /proc.
+// Finder remembers the processes of a host, so that a scan reads only new ones. The kernel assigns PIDs in ascending
+// order, wraps around, and shows the last one in /proc/loadavg: the PIDs assigned since the previous scan are new. If
+// many PIDs are new, and once every mostPause, the scan lists /proc instead.
 //
 // Known limits: in four cases a scan finds a process late, at most about mostPause after the change.
 //   - A known process starts to fit a service, because it calls execve(2) or moves to another control group. It is found at
@@ -23,18 +23,18 @@ import (
 //   - clone3(2) or ns_last_pid chose the PID of a new process. The next listing of /proc finds it.
 //   - A new process gets the PID of a known one, and /proc/loadavg is hidden or comes from lxcfs. Until the next read of
 //     this PID the new process is taken for the old one.
-//   - The same happens, with a correct /proc/loadavg, if all PIDs were assigned once between two scans.
+//   - A new process gets the PID of a known one because the kernel assigned all PIDs once between two scans. It is taken for the old one in the same way.
 type Finder struct {
 	root    proc.Root
 	rules   *Rules
 	seen    []seen        // by PID
-	before  []seen        // the same at the previous scan; its memory is used again
+	before  []seen        // seen at the previous scan; kept to use its memory again
 	pids    []int         // the running processes
 	members []Process     // the result of Look
-	buffer  []byte        // of the last file that was read
+	buffer  []byte        // content of the last file that was read
 	blind   bool          // /proc/loadavg is not the kernel's
 	last    int           // last assigned PID at the last scan; 0: unknown
-	since   int           // the same at the scan before: the kernel assigns a PID shortly before the process is visible
+	since   int           // last assigned PID at the scan before that; scans start from this one, because the kernel assigns a PID shortly before the process is visible
 	list    time.Duration // time of the next listing of /proc
 	watches map[int]int   // watches of launches: PID of the watch to PID of its target
 }
@@ -54,8 +54,8 @@ type Process struct {
 	Also        int           // index of the next service that it fits too; -1: none
 }
 
-// mostPause is the longest time between two reads of a known process, plus up to 16 s to spread the reads. 5,000 processes
-// cause about 75 reads per second.
+// mostPause is the longest time between two reads of a known process, without the up to 16 s that spread the reads.
+// With 5,000 processes a scan a second reads about 75 of them.
 const mostPause = time.Minute
 
 func NewFinder(root proc.Root, rules *Rules) *Finder {
@@ -69,9 +69,9 @@ func sameKind(a, b string) bool {
 	return unix.Statfs(a, &x) == nil && unix.Statfs(b, &y) == nil && x.Type == y.Type
 }
 
-// Look returns every process that belongs to a service, sorted by PID, possibly with zombies, until the next call. now is the
-// time since boot. held reports whether the caller holds a process and calls Forget after its end; scans do not check that
-// such a process still exists. It may be nil.
+// Look returns every process that belongs to a service, sorted by PID; zombies may be among them. The result is valid
+// until the next call. now is the time since boot. held reports whether the caller has a process open and will call
+// Forget after its end, so that Look need not check whether it still exists; held may be nil.
 func (f *Finder) Look(now time.Duration, held func(pid int) bool) (members []Process, err error) {
 	last := f.lastPID()
 	if err := f.findPIDs(last, now, held); err != nil {
@@ -105,11 +105,12 @@ func (f *Finder) Look(now time.Duration, held func(pid int) bool) (members []Pro
 	return f.members, nil
 }
 
-// mostNew: up to this many new PIDs, or half the number of processes if that is more, are tried one by one; for more,
-// /proc is listed. Trying a PID costs about as much as one entry of a listing, 2 µs.
+// mostNew limits the new PIDs that a scan tries one by one; half the number of known processes is the limit if that
+// is more. Above the limit the scan lists /proc. Trying a PID costs about as much as one entry of a listing, 2 µs.
 const mostNew = 500
 
-// findPIDs sets pids to the running processes, sorted. Among those without a service there may be some that have ended.
+// findPIDs sets pids to the running processes, sorted. Processes without a service stay in pids after their end until
+// they are read again.
 func (f *Finder) findPIDs(last int, now time.Duration, held func(pid int) bool) (err error) {
 	if f.since == 0 || last < f.since || last-f.since > max(mostNew, len(f.seen)/2) || now >= f.list {
 		f.list = now + mostPause
@@ -151,7 +152,7 @@ func (f *Finder) reused(pid, last int) bool {
 	return pid > f.since || pid <= last
 }
 
-// Forget makes the next scan read a PID again. Call it after the process has ended.
+// Forget makes the next scan read a PID again. Call it after a process that held reported has ended.
 func (f *Finder) Forget(pid int) {
 	if i, found := slices.BinarySearchFunc(f.seen, pid, func(s seen, pid int) int { return s.PID - pid }); found {
 		f.seen[i].again = 0

@@ -1,6 +1,7 @@
 package service
 
-// Real neighbours of a service: many processes, and many that start and end. What a look reads is counted.
+// The tests in this file run a service beside real processes: many, and many that start and end. They count the files
+// that a call of Look reads.
 
 import (
 	"bufio"
@@ -80,8 +81,8 @@ func newLooker(t *testing.T, prefix string) *looker {
 	return &looker{t: t, finder: finder, now: 1000 * time.Hour} // every process is older than mostPause
 }
 
-// look returns the number of members after one more millisecond, and fails if it read more than a few files for each PID
-// that the kernel assigned since the last look but one.
+// look advances the time by a millisecond, calls Look and returns the number of members. It fails the test if Look
+// made more than a few read calls for each PID that the kernel assigned since the call before the previous one.
 func (l *looker) look() int {
 	l.t.Helper()
 	since, before := l.finder.since, l.reads()
@@ -90,7 +91,7 @@ func (l *looker) look() int {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	const most = 8 // status, stat and the command line of a new process, each in two reads, and again at the next look
+	const most = 8 // status, stat and the command line of a new process, each in two read calls; the next call of Look reads some again
 	if assigned := l.finder.last - since; since > 0 && assigned >= 0 {
 		if reads := l.reads() - before; reads > 20+most*assigned {
 			l.t.Errorf("%d reads for %d new PIDs", reads, assigned)
@@ -115,7 +116,7 @@ func (l *looker) reads() (n int) {
 // prefixOf is a name of at most 14 bytes that only this test's processes have.
 func prefixOf(kind string) string { return fmt.Sprintf("%s%d-", kind, os.Getpid()) }
 
-// Once all processes of a host are known, a look reads only new ones, however many there are.
+// Once Look has read all processes of a host, it reads only new ones, however many processes there are.
 func TestManyNeighbours(t *testing.T) {
 	n, prefix := 300, prefixOf("m")
 	if testenv.Full() {
@@ -134,7 +135,8 @@ func TestManyNeighbours(t *testing.T) {
 	}
 }
 
-// A neighbour that starts and ends processes all the time neither hides a service nor leaves anything behind.
+// While another program starts and ends processes all the time, the service is found, and the Finder does not keep
+// ended processes.
 func TestRestlessNeighbour(t *testing.T) {
 	most, prefix := 300, prefixOf("r")
 	if testenv.Full() {
@@ -159,8 +161,8 @@ func TestRestlessNeighbour(t *testing.T) {
 	l.remembersOnlyRunning()
 }
 
-// remembersOnlyRunning fails unless a look that reads every process again leaves about as many as run. It tries again, since
-// other tests may end many at once.
+// remembersOnlyRunning fails the test unless the Finder, after it has read every process again, remembers about as
+// many processes as run. It tries several times, because other tests may end many processes at once.
 func (l *looker) remembersOnlyRunning() {
 	l.t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; {
@@ -179,7 +181,7 @@ func (l *looker) remembersOnlyRunning() {
 	}
 }
 
-// A policy with thousands of services: each process finds its own, and the file of users is read once.
+// With thousands of services in the policy each process is assigned to its own service, and /etc/passwd is read once.
 func TestThousandsOfServices(t *testing.T) {
 	f := newFake(t)
 	f.write("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")

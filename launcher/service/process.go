@@ -1,6 +1,6 @@
 package service
 
-// The facts about one process, each read when a rule needs it.
+// This file reads the facts about one process, each when a rule needs it.
 
 import (
 	"os"
@@ -20,7 +20,7 @@ type process struct {
 	unitRead, exeRead    bool
 	unitValue, exeTarget string
 	group                string // the path that unitValue comes from
-	failed               error  // the first error; the facts are incomplete then
+	failed               error  // the first error of reading a fact; if it is set, the facts are incomplete
 }
 
 func newProcess(root proc.Root, buffer *[]byte, pid int) *process {

@@ -4,7 +4,7 @@
 // reads only new processes; all.go reads every process once; watches.go finds the watches of launches. The root of /proc is an argument.
 package service
 
-// The rules that assign a process to a service.
+// This file has the rules that assign a process to a service.
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ import (
 // Rules has the rules of all services, in the order of the policy: a process that fits two belongs to the first.
 type Rules struct {
 	rules                 []rule
-	byUnit, byExe, byName map[string][]int // indexes into rules; each rule is in one of the maps
+	byUnit, byExe, byName map[string][]int // indexes into rules; each rule is in exactly one of the three maps
 }
 
 // rule has the conditions of one service; "" and nil match any process.
@@ -124,11 +124,12 @@ func (rs *Rules) fits(i int, p *process) bool {
 
 const unitSuffix = ".service"
 
-// unitOf returns the service unit of the system's systemd in the path of a control group: the first group that is not a
-// slice (systemd.slice(5)), if it is a service. Groups below it belong to that service: the units of a user manager are below
-// user@1000.service, those of a container below a service or a scope. systemd writes "_" before a name that the kernel could
-// take for one of its files ("_cpu.service"; src/basic/cgroup-util.c, cg_escape). In a container the path of a process
-// outside begins with "/.." for each group up to the root (cgroup_namespaces(7)).
+// unitOf returns the service unit of the system's systemd in the path of a control group: the first group that is not
+// a slice (systemd.slice(5)), if it is a service. Groups below it belong to that service: the units of a user manager
+// are below user@1000.service, those of a container below a service or a scope. systemd writes "_" before a name that
+// the kernel could take for one of its files ("_cpu.service"; src/basic/cgroup-util.c, cg_escape). Read in a
+// container, the path of a process outside of it begins with "/.." for each group up to the root
+// (cgroup_namespaces(7)).
 func unitOf(path string) string {
 	for name := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
 		if name == ".." {

@@ -37,7 +37,8 @@ func (f fake) write(path, text string) {
 	}
 }
 
-// fakeProcess is what the files of a process say; the zero value is a process of root in no service.
+// fakeProcess has the content of a process's files in /proc; the zero value is a process of root that belongs to no
+// service.
 type fakeProcess struct {
 	name, exe, cgroup, cmdline string
 	real, effective            int
@@ -96,7 +97,8 @@ func (f fake) finder(matches ...policy.Match) *Finder {
 	return NewFinder(f.root, mustRules(f.t, f.root, servicesOf(matches...)))
 }
 
-// look is which services the processes have: "pid:service" each, with "+also" where they fit another too.
+// look returns the services of the processes: "pid:service" for each, with "+also" if the process fits another
+// service too.
 func look(t *testing.T, f *Finder, now time.Duration) (got string) {
 	t.Helper()
 	members, err := f.Look(now, nil)
@@ -203,10 +205,11 @@ func TestUnknownUser(t *testing.T) {
 	}
 }
 
-// given says which PID was given out last.
+// given writes the last assigned PID into /proc/loadavg.
 func (f fake) given(pid int) { f.write("/proc/loadavg", fmt.Sprintf("0.20 0.18 0.12 1/80 %d\n", pid)) }
 
-// A look finds what is new; an exec after as long as the process ran before; and a PID that has gone to another process.
+// Look finds new processes, and a PID that the kernel assigned to another process. It finds an exec after as long as
+// the process had run at the previous read.
 func TestLooks(t *testing.T) {
 	f := newFake(t)
 	server := fakeProcess{name: "server", exe: "/srv", started: 10 * time.Second}
@@ -226,7 +229,7 @@ func TestLooks(t *testing.T) {
 	f.process(40, server)
 	f.given(41)
 	want(13, "20:0 40:0 ")
-	f.process(41, server) // could not be seen yet when its PID was given out
+	f.process(41, server) // its PID was assigned before the previous scan, but it was not visible then
 	f.process(30, server) // an exec
 	want(13, "20:0 40:0 41:0 ")
 	f.write("/proc/42/status", "Tgid:\t41\n") // a thread
@@ -238,7 +241,7 @@ func TestLooks(t *testing.T) {
 
 	shell.started = 1000 * time.Second
 	f.process(40, shell)
-	f.given(1000) // many PIDs on, all are listed
+	f.given(1000) // many PIDs later: /proc is listed
 	f.process(500, server)
 	want(16, "30:0 500:0 ")
 	want(17, "30:0 500:0 ")
@@ -248,18 +251,18 @@ func TestLooks(t *testing.T) {
 	want(19, "30:0 40:0 500:0 ")
 	shell.started = 1001 * time.Second
 	f.process(40, shell)
-	f.given(35) // from 1000 on through the end to 35
+	f.given(35) // PIDs wrapped around: from 1000 to the maximum, then to 35
 	want(20, "30:0 40:0 500:0 ")
 	f.given(41)
 	want(21, "30:0 500:0 ")
 	f.end(500)
 	want(22, "30:0 ")
-	f.process(900, server) // by a PID of its choice: found with the next listing
+	f.process(900, server) // it chose its PID, so the next listing of /proc finds it
 	want(23, "30:0 ")
 	want(100, "30:0 900:0 ")
 }
 
-// A process that the caller holds stays until Forget, and a look does not open what it knows: it allocates only for
+// A process that the caller holds stays until Forget. Look does not open known processes: it allocates only for
 // /proc/loadavg and for the one process that is not held.
 func TestHeldProcesses(t *testing.T) {
 	f := newFake(t)
@@ -309,7 +312,7 @@ func TestZombie(t *testing.T) {
 	want(93, "")
 }
 
-// What cannot be read for a moment keeps its service, and what no longer fits loses it.
+// A process that cannot be read for a moment keeps its service; a process that no longer fits loses it.
 func TestFits(t *testing.T) {
 	f := newFake(t)
 	p := fakeProcess{name: "java", real: 115, effective: 115, started: time.Second}
@@ -337,7 +340,8 @@ func TestFits(t *testing.T) {
 	}
 }
 
-// The watch of a launch is known by its name where the user is root or the target's own, and the program is arenacap.
+// A process is recognized as the watch of a launch by its name, if its user is root or the target's user and its
+// program is arenacap.
 func TestWatches(t *testing.T) {
 	watch := fakeProcess{name: watchComm, cmdline: watchName + "50\x00", exe: "/proc/self/exe"}
 	for name, test := range map[string]struct {
@@ -364,7 +368,7 @@ func TestWatches(t *testing.T) {
 			test.change(&w)
 			f.process(60, w)
 			finder := f.finder(policy.Match{})
-			members := "50:0 60:0 " // what is not a watch belongs to the service
+			members := "50:0 60:0 " // a process that is not a watch belongs to the service
 			if test.want != 0 {
 				members = "50:0 "
 			}
@@ -376,13 +380,14 @@ func TestWatches(t *testing.T) {
 			}
 			f.end(60)
 			if finder.WatchOf(50) != 0 {
-				t.Error("it watches though it has ended")
+				t.Error("a watch that has ended is still found")
 			}
 		})
 	}
 }
 
-// A supervisor's watch is known by the name of a thread of the target's parent, under the same rules.
+// The watch in a supervisor is recognized by the name of a thread of the target's parent, under the same conditions
+// for user and program.
 func TestSupervisors(t *testing.T) {
 	const ours = "/proc/self/exe"
 	for name, test := range map[string]struct {
@@ -399,7 +404,7 @@ func TestSupervisors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
-			f.process(50, fakeProcess{name: "java", real: 115, effective: 115}) // its parent is 1
+			f.process(50, fakeProcess{name: "java", real: 115, effective: 115}) // PID 1 is its parent
 			f.process(1, test.supervisor)
 			f.write("/proc/1/task/1/comm", test.supervisor.name+"\n")
 			f.write("/proc/1/task/7/comm", test.thread+"\n")
@@ -410,7 +415,7 @@ func TestSupervisors(t *testing.T) {
 	}
 }
 
-// Real processes, by path, name and user.
+// TestRealProcesses finds real processes by path, name and user.
 func TestRealProcesses(t *testing.T) {
 	program, err := exec.LookPath("sleep")
 	if err != nil {
@@ -438,16 +443,16 @@ func TestRealProcesses(t *testing.T) {
 		return false
 	}
 	if !found() {
-		t.Error("it is not found")
+		t.Error("the running process is not found")
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	if found() {
-		t.Error("it is found after its end")
+		t.Error("the process is found after its end")
 	}
 }
 
-// BenchmarkLook is one look at this host, where nothing is new.
+// BenchmarkLook measures one call of Look on this host without new processes.
 func BenchmarkLook(b *testing.B) {
 	rules, err := NewRules(proc.Here, servicesOf(policy.Match{}))
 	if err != nil {

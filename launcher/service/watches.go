@@ -1,7 +1,8 @@
 package service
 
-// Finding the watches of launches: a process with the name "arenacap: watch PID" or, with --supervise, a thread of the
-// target's parent with the name "arenacap: watch". A process can give itself any name, so it must also run arenacap.
+// This file finds the watches of launches. The watch is a process with the name "arenacap: watch PID" or, with
+// --supervise, a thread of the target's parent with the name "arenacap: watch". Any process can give itself such a
+// name, so it must also run arenacap.
 
 import (
 	"bytes"
@@ -18,13 +19,15 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// watchName begins the command line of such a process, and watchComm is its comm and that of the thread (package watch).
+// The command line of a watch process begins with watchName. watchComm is the content of /proc/PID/comm for the watch
+// process, and for the thread of a supervisor. Package watch sets both.
 const (
 	watchName = "arenacap: watch "
 	watchComm = "arenacap: watch" // its first 15 bytes
 )
 
-// Watches returns the processes on the host that are watches of launches: PID of the target to PID of the watch.
+// Watches finds the watches of launches on the host. It returns a map from the PID of the target to the PID of the
+// watch.
 func Watches(root proc.Root) (watches map[int]int, err error) {
 	pids, err := root.Numbers("/proc")
 	watches = map[int]int{}
@@ -69,10 +72,10 @@ func (p *process) mayWatch(target *process) bool {
 // RunsArenacap reports whether the program of a process is arenacap.
 func RunsArenacap(root proc.Root, pid int) bool { return newProcess(root, nil, pid).runsArenacap() }
 
-// runsArenacap reports whether the program of a process is arenacap: the file that this process runs, or another build, such
-// as the one before an upgrade (/proc/PID/exe leads to a removed file too) or a copy in a container. Another build must
-// belong to root or to this process's user, and nobody else may write it: any user can compile a program that says it is
-// arenacap. If the file cannot be read, the answer is no.
+// runsArenacap reports whether the program of a process is arenacap: the file that this process runs, or another
+// build, such as the one before an upgrade (/proc/PID/exe leads to a removed file too) or a copy in a container.
+// Another build must belong to root or to this process's user, and nobody else may write it: otherwise any user could
+// compile a program that claims to be arenacap. If the file cannot be read, the answer is no.
 //
 // Known limits: with ptrace(2) a user can execute other code in a process that runs arenacap. Linux before 4.11 has no
 // statx(2), so the answer is always no.
@@ -89,14 +92,14 @@ func (p *process) runsArenacap() bool {
 	return (file.Uid == 0 || file.Uid == uint32(os.Geteuid())) && file.Mode&0o022 == 0 && isArenacap(path)
 }
 
-// status is stat(2), but does not ask a file server, which may not answer.
+// status does what stat(2) does, but does not ask the server of a network file system, which may not answer.
 func status(path string) (s unix.Statx_t, err error) {
 	err = unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS, &s)
 	return s, err
 }
 
-// isArenacap reports whether Go built a program from arenacap's main package (runtime/debug.BuildInfo, "path"). Package
-// debug/buildinfo would enlarge arenacap by 5 %.
+// isArenacap reports whether Go built a program from arenacap's main package (runtime/debug.BuildInfo, "path"). It
+// reads the section itself, because package debug/buildinfo would enlarge arenacap by 5 %.
 func isArenacap(path string) bool {
 	file, err := elf.Open(path)
 	if err != nil {
@@ -120,7 +123,7 @@ func SupervisorOf(root proc.Root, target int) int {
 		return 0
 	}
 	p, err := readProcess(root, buffer, of.Parent)
-	if err != nil || p.Name == watchComm { // the target is then the command of a watch
+	if err != nil || p.Name == watchComm { // the parent is a watch, so the target is the policy's command that it runs
 		return 0
 	}
 	threads, _ := root.Numbers(p.folder + "/task")

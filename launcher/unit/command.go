@@ -1,6 +1,6 @@
 package unit
 
-// The commands of ExecStart=: parsing, and rewriting with arenacap in front.
+// This file parses the commands of ExecStart= and rewrites them with arenacap in front.
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ type command struct {
 	prefix  string // the special characters before the program, "@" included
 	program word   // without the prefix
 	name    string // the program's name with specifiers replaced
-	known   bool   // all its specifiers were replaced; the values of some are known only to systemd
+	known   bool   // all specifiers in the name were replaced; false if only systemd knows the value of one
 	argv0   *word  // the program's argv[0], if the prefix has "@"
 	args    []word
 	tail    string // source text of args
@@ -29,9 +29,9 @@ type command struct {
 //
 //	[-@:+!|]PROGRAM [ARGV0] [ARG…] [; COMMAND…]
 //
-// Only an unquoted ";" that is a whole word ends a command; "\;" is an argument. At a syntax error systemd rejects the
-// unit. If the command has the prefix "-", or the error is within the first word, systemd ignores only the rest of the
-// line, and remark says so.
+// Only an unquoted ";" that is a whole word ends a command; "\;" is an argument. At a syntax error systemd rejects
+// the unit. If the command has the prefix "-", or if the error is within the first word, systemd ignores only this
+// command and the rest of the line; remark says so.
 func (u Unit) parseCommands(s setting) (all []command, remark string, err error) {
 	for rest := s.value; rest != ""; {
 		c, after, err := u.parseCommand(rest)
@@ -120,7 +120,7 @@ func (c command) check() error {
 	return nil
 }
 
-// boxed reports whether a command runs in the unit's sandbox.
+// boxed reports whether a command runs in the unit's sandbox. The prefix "+" takes it out.
 func (c command) boxed() bool { return !strings.Contains(c.prefix, "+") }
 
 // named reports whether the second word is argv[0]. With the prefix "|", "@" means a login shell instead (systemd 258).
@@ -128,7 +128,7 @@ func (c command) named() bool { return strings.Contains(c.prefix, "@") && !c.via
 
 func (c command) viaShell() bool { return strings.Contains(c.prefix, "|") }
 
-// literal reports whether systemd leaves variables unchanged.
+// literal reports whether systemd leaves variables in the command unchanged (prefix ":").
 func (c command) literal() bool { return strings.Contains(c.prefix, ":") }
 
 // prefixOf returns the special characters before a program: each at most once, and only one of "+", "!" and "!!".
@@ -170,7 +170,8 @@ func (c command) behind(own string, flags []string) string {
 	return closed(prefix + quote(own, false) + " run " + strings.Join(words, " "))
 }
 
-// asArgument returns the program's word as an argument. There a bare ";" would end the command, so it is quoted.
+// asArgument returns the program's word as an argument. A program named ";" is quoted, because a bare ";" among the
+// arguments would end the command.
 func (c command) asArgument() string {
 	if c.program.raw == ";" || c.program.raw == `\;` {
 		return `"` + c.program.raw + `"`
@@ -186,7 +187,8 @@ func (c command) asArgument() string {
 	})
 }
 
-// inFront reports whether the command starts its program through arenacap already, also behind a carrier such as sudo.
+// inFront reports whether the command already starts its program through arenacap, directly or behind a carrier such
+// as sudo.
 func (c command) inFront() bool {
 	words := []string{c.program.value}
 	for _, a := range c.args {
@@ -211,8 +213,8 @@ func (u Unit) argv(c command) []string {
 	return words
 }
 
-// given puts target.Opaque for what systemd replaces in an argument: "${NAME}", a whole word "$NAME" and, if specifiers is
-// set, specifiers.
+// given replaces the parts of an argument whose values only systemd knows by target.Opaque: "${NAME}", a whole word
+// "$NAME" and, if specifiers is true, specifiers.
 func given(value string, specifiers bool) string {
 	if splits(value) {
 		return target.Opaque

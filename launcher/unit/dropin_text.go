@@ -1,6 +1,6 @@
 package unit
 
-// The drop-in that arenacap makes: its name, its text, and how it is recognized.
+// This file makes the drop-in's name and text, and recognizes the drop-ins that arenacap made.
 
 import (
 	"fmt"
@@ -18,9 +18,9 @@ const ownFile = "arenacap.conf"
 // ownKeys are the settings that arenacap writes into a drop-in.
 var ownKeys = [...]string{"ExecStart", "ExecPaths", "SyslogIdentifier"}
 
-// ownName returns a file name that sorts after all of these, because drop-ins apply in the byte order of their names,
-// independent of their directories, and the last one that clears ExecStart= wins. behind is the last of these names if it
-// is the reason for an unusual name.
+// ownName returns a file name that sorts after the names in with, the drop-ins that set ExecStart=. Drop-ins apply in
+// the byte order of their names, independent of their directories, and the last one that clears ExecStart= wins.
+// behind is the last name in with if the result is not the usual name because of it.
 func ownName(with []string) (name, behind string) {
 	if len(with) == 0 || slices.Max(with) < ownFile {
 		return ownFile, ""
@@ -35,8 +35,8 @@ func ownName(with []string) (name, behind string) {
 // isOwn reports whether arenacap made a drop-in.
 func isOwn(text string) bool { return strings.HasPrefix(text, ownBegin) }
 
-// text is the text of the drop-in. It contains no time: the same unit gives the same text, so diff(1) shows whether the
-// drop-in must be made again.
+// text is the text of the drop-in. It contains no time: the same unit gives the same text, so diff(1) of the old and
+// the new text shows whether the drop-in must be made again.
 func (p *planner) text(place string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -67,8 +67,8 @@ func (p *planner) text(place string) string {
 	return b.String()
 }
 
-// keep copies the settings that a person added to the earlier drop-in: those of one section, or for "" those of all
-// sections except [Service].
+// keep copies the settings that an operator added to the earlier drop-in. section selects those of one section; ""
+// selects those of all sections except [Service].
 func (p *planner) keep(line func(string, ...any), section string) {
 	in := "Service"
 	for _, s := range p.u.kept {
@@ -99,7 +99,8 @@ func (u Unit) Next() string { return next(u.Home != "", "restart", u.Name) }
 // Next is the command to type after a removal: services that do not run are not started.
 func (r Removal) Next() string { return next(r.finder.home != "", "try-restart", r.Units...) }
 
-// next is the command that makes the system's manager, or the user's, read the files of units again and restart these.
+// next is the command that makes the system's or the user's service manager read the unit files again and restart the
+// units.
 func next(user bool, verb string, names ...string) string {
 	systemctl := "systemctl"
 	if user {

@@ -1,6 +1,7 @@
 package unit
 
-// Writing of the drop-in's file and removal of those that it replaces. No other code in this package changes files.
+// This file writes the drop-in's file and removes older drop-ins that it replaces. --remove (remove.go) renames
+// drop-ins; no other code in this package changes files.
 
 import (
 	"errors"
@@ -11,9 +12,9 @@ import (
 	"strings"
 )
 
-// Write writes the drop-in and removes the drop-ins of arenacap that it replaces. The file is replaced atomically. It is an
-// error if the place has a file that arenacap did not make; that file is not changed. changed is false if the files are
-// as they should be.
+// Write writes the drop-in and removes the drop-ins of arenacap that it replaces. The file is replaced atomically. If
+// there is a file of that name that arenacap did not make, Write returns an error and does not change the file.
+// changed is false if nothing had to be written or removed.
 func (d DropIn) Write() (changed bool, err error) {
 	if err := replaceable(d.Place); err != nil {
 		return false, err
@@ -33,8 +34,8 @@ func (d DropIn) Write() (changed bool, err error) {
 	return err == nil, err
 }
 
-// withoutMaker removes the second line, the command that made the drop-in: "-q" or another spelling of the root is no
-// change for which a service has to be restarted.
+// withoutMaker removes the second line, the command that made the drop-in. A change there, such as -q or another
+// spelling of the root, does not change the service, so the drop-in is up to date and no restart is needed.
 func withoutMaker(text string) string {
 	first, rest, _ := strings.Cut(text, "\n")
 	_, rest, _ = strings.Cut(rest, "\n")
@@ -60,7 +61,8 @@ func replaceable(file string) error {
 	return fmt.Errorf("%q was not made by arenacap (it does not begin with %q); rename it, or add the output of 'arenacap unit' to it", file, ownBegin)
 }
 
-// replace makes the directories and the file, readable for every user whatever the umask is, as unit files are.
+// replace makes the directories and the file. Like all unit files they are readable for every user, whatever the
+// umask is.
 func (d DropIn) replace() error {
 	dir := path.Dir(d.Place)
 	if err := makeFolder(dir); err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestWrite(t *testing.T) {
-	defer syscall.Umask(syscall.Umask(0o077)) // the drop-in must be readable for all users nevertheless
+	defer syscall.Umask(syscall.Umask(0o077)) // the drop-in must be readable for all users despite this umask
 	root := t.TempDir()
 	d := DropIn{Place: filepath.Join(root, systemEtc, "a.service.d", "zz-arenacap.conf"), Text: ownBegin + "a.service\n"}
 	for _, text := range []string{d.Text, ownBegin + "again\n"} {
@@ -34,11 +34,11 @@ func TestWrite(t *testing.T) {
 	}
 	entries, err := os.ReadDir(filepath.Dir(d.Place))
 	if err != nil || len(entries) != 1 {
-		t.Errorf("%v, %v: the old one and temporary ones are to be gone", entries, err)
+		t.Errorf("%v, %v: want the new drop-in alone, without the older one and temporary files", entries, err)
 	}
 }
 
-// A file that arenacap did not make is not overwritten, unless it is empty as after a shell's ">".
+// A file that arenacap did not make is not overwritten, unless it is empty, as the shell's ">" leaves it behind.
 func TestWriteOver(t *testing.T) {
 	const theirs = "[Service]\nNice=1\n"
 	for name, c := range map[string]struct {

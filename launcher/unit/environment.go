@@ -1,6 +1,6 @@
 package unit
 
-// The environment variables of a service that matter for a cap.
+// This file finds the environment variables of a service that affect a cap.
 
 import (
 	"os"

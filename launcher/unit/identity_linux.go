@@ -1,6 +1,6 @@
 package unit
 
-// The user and the groups of a service, and whether file modes permit them access.
+// This file finds the user and the groups of a service, and whether file modes give them access.
 
 import (
 	"io/fs"
@@ -67,8 +67,8 @@ func (as identity) may(info fs.FileInfo, want fs.FileMode) bool {
 	return mode&want == want
 }
 
-// closed returns the first part of a path that the identity has no access to, or "" for none. want is the access needed
-// to the file itself; the directories above it need mayExecute.
+// closed returns the file, or the topmost directory above it, to which the identity has no access; "" if it has
+// access to all. want is the access needed to the file itself; the directories above it need mayExecute.
 func (as identity) closed(file string, want fs.FileMode) string {
 	part := ""
 	for p := file; ; p, want = path.Dir(p), mayExecute {

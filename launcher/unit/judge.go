@@ -1,6 +1,6 @@
 package unit
 
-// From a unit and the result of Look to the drop-in: request, answer, and the order of the checks in judge_*.go.
+// Plan makes a drop-in from a unit, a request and the result of Look. It calls the checks in judge_*.go in order.
 
 import (
 	"errors"
@@ -15,24 +15,24 @@ import (
 type Wish struct {
 	Root       string      // "" for the real root
 	Command    string      // the command line of this request, for the comment in the drop-in
-	Flags      []string    // of arenacap run
+	Flags      []string    // the flags of 'arenacap run' in the drop-in
 	Supervise  bool        // --supervise is among the flags: arenacap stays as the parent
 	Plan       policy.Plan // what arenacap will do under the unit's policy
 	PolicyFile string      // path of the policy file as the service sees it; "" for none
 }
 
-// DropIn is the answer.
+// DropIn is the result of Plan.
 type DropIn struct {
 	Place   string   // path of the file
 	Text    string   // "" if there is nothing to do
 	Notes   []string // notes for the operator, one line each; the text contains them too
-	Nothing string   // why there is nothing to do
-	Behind  string   // the other drop-in because of which the name is not the usual one; "" for none
+	Nothing string   // why there is nothing to do; "" if there is a drop-in
+	Behind  string   // the drop-in because of which Place has an unusual name, to sort after it; "" for none
 	Older   []string // drop-ins of arenacap in the same directory that this one replaces
 }
 
-// Plan makes the drop-in. It is pure. The error has one line for each reason why no drop-in would work: the service would
-// not start, or arenacap would have no effect.
+// Plan makes the drop-in. It reads only its arguments. The error has one line for each reason why no drop-in would
+// work: the service would not start, or arenacap would have no effect.
 func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	p := planner{u: u, w: w, f: f, notes: slices.Clone(u.remarks)}
 	if !slices.ContainsFunc(u.commands, func(c command) bool { return !c.inFront() }) {

@@ -1,13 +1,13 @@
 package unit
 
-// Check of seccomp: SystemCallFilter= against the system calls that arenacap makes.
+// This file checks whether SystemCallFilter= (seccomp) allows the system calls that arenacap makes.
 
 import (
 	"strings"
 )
 
-// judgeCalls checks SystemCallFilter=. Its first line makes it an allow-list, or with "~" a deny-list; later lines add to
-// it.
+// judgeCalls checks SystemCallFilter=. The first line makes the filter an allow-list, or a deny-list if it begins
+// with "~"; later lines add to the list or remove from it.
 func (p *planner) judgeCalls() {
 	if lacking := p.lackingCalls(); len(lacking) > 0 {
 		does := "start"
@@ -18,8 +18,8 @@ func (p *planner) judgeCalls() {
 	}
 }
 
-// lackingCalls returns the calls that the filter must allow in addition, as names, or as a group if it denies the whole
-// group.
+// lackingCalls returns the calls that the filter must allow in addition: their names, or the name of their group if
+// the filter denies all calls of the group that arenacap makes.
 func (p *planner) lackingCalls() (lacking []string) {
 	var made, denied []string // calls of one group
 	for i, c := range calls {
@@ -50,7 +50,8 @@ func (p *planner) lackingCalls() (lacking []string) {
 	return lacking
 }
 
-// harm is the effect of a denied call on this service, with its watch and supervisor.
+// harm returns the mildest denial that harms arenacap in this service: in the launch and, if the service has them, in
+// the watch and the supervisor.
 func (p *planner) harm(launch, watch, supervise denial) denial {
 	harm := launch
 	if p.watched() {
@@ -62,8 +63,8 @@ func (p *planner) harm(launch, watch, supervise denial) denial {
 	return harm
 }
 
-// denial is the filter's action for a call of a group. The first line decides for the calls that no line names. An ":ERRNO"
-// after a name overrides SystemCallErrorNumber=.
+// denial returns what the filter does with a call, which is a member of group. The first line decides for the calls
+// that no line names. An ":ERRNO" after a name overrides SystemCallErrorNumber=.
 func (u Unit) denial(call, group string) denial {
 	lines := u.list("SystemCallFilter")
 	if len(lines) == 0 {

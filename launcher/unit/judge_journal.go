@@ -1,6 +1,6 @@
 package unit
 
-// Check of the output: where arenacap's messages go, and the identifier of the service's lines in the journal.
+// This file checks where arenacap's messages go, and keeps the identifier of the service's lines in the journal.
 
 import (
 	"path"
@@ -29,7 +29,8 @@ func (p *planner) judgeJournal() {
 	p.line("SyslogIdentifier=%s", strings.ReplaceAll(names[0], "%", "%%"))
 }
 
-// judgeStderr keeps arenacap's messages away from the client of a connection, and notes where breaches will not be seen.
+// judgeStderr keeps arenacap's messages away from the client if stderr is a network connection, and notes if breaches
+// will not be in the journal.
 func (p *planner) judgeStderr() {
 	to := p.u.stderr()
 	speaks := p.watched() && p.w.Plan.Policy.Log.To == "stderr"
@@ -48,14 +49,15 @@ func (p *planner) judgeStderr() {
 	}
 }
 
-// journals reports whether the watch writes to the journal. The journal is a socket, so that needs sendmsg(2).
+// journals reports whether the watch writes to the journal, for which it needs sendmsg(2), because the journal is a
+// socket.
 func (p *planner) journals() bool {
 	kind := p.u.stderr()
 	return p.w.Plan.Policy.Log.To == "stderr" && (kind == "" || strings.HasPrefix(kind, "journal") || strings.HasPrefix(kind, "kmsg"))
 }
 
-// stderr is where the service's standard error goes; "" if no setting decides it. It inherits stdin only if that is a
-// connection or a terminal (systemd.exec(5); v252: src/core/service.c, service_fix_stdio).
+// stderr is where the service's standard error goes; "" if no setting decides it. Standard error inherits standard
+// input only if that is a connection or a terminal (systemd.exec(5); v252: src/core/service.c, service_fix_stdio).
 func (u Unit) stderr() string {
 	for _, key := range []string{"StandardError", "StandardOutput", "StandardInput"} {
 		to := u.last(key)

@@ -1,7 +1,7 @@
 package unit
 
-// Check of the commands, their programs and the unit's variables: commands that cannot be rewritten, and caps without
-// effect.
+// This file checks the unit's commands, programs and environment variables. It refuses commands that cannot be
+// rewritten, and notes caps without effect.
 
 import (
 	"slices"
@@ -11,14 +11,14 @@ import (
 	"arenacap/policy"
 )
 
-// judgeOwn checks arenacap's executable. If the unit has a root of its own, judgeFolders does that.
+// judgeOwn checks arenacap's executable. If the unit has a root directory of its own, judgeFolders checks it.
 func (p *planner) judgeOwn() {
 	if own := p.f.own; own.Wrong != "" && !p.u.rooted() {
 		p.refuse("%q %s, so the service could not start; install arenacap there, or name another path with --path", p.w.Root+own.Path, own.Wrong)
 	}
 }
 
-// judgeCommands refuses commands that keep their meaning only without arenacap.
+// judgeCommands refuses commands that would change their meaning with arenacap in front.
 func (p *planner) judgeCommands() {
 	for _, c := range p.u.commands {
 		switch {

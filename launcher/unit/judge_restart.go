@@ -1,6 +1,6 @@
 package unit
 
-// Check of Restart=: whether the service starts again after a breach.
+// This file checks whether Restart= starts the service again after a breach.
 
 import "cmp"
 

@@ -1,6 +1,7 @@
 package unit
 
-// Check of the files that arenacap needs: whether the service's user has access, and whether the sandbox shows them.
+// This file checks whether the service's user has access to the files that arenacap needs, and whether they are
+// visible in the unit's sandbox.
 
 import (
 	"cmp"
@@ -12,8 +13,8 @@ import (
 type requiredFile struct {
 	neededFile
 	say            func(format string, args ...any)
-	closed, remedy string // the consequence and the remedy if the service's user has no access
-	what           string // what the file is, if the sandbox hides it; "" for the log, which judgeLog checks
+	closed, remedy string // for messages: the consequence and the remedy if the service's user has no access
+	what           string // for the message that the sandbox hides the file: what the file is; "" for the log, which judgeLog checks
 }
 
 func (p *planner) requiredFiles() []requiredFile {
@@ -126,8 +127,8 @@ func (p *planner) judgeLog() {
 	}
 }
 
-// judgeExecPaths adds an ExecPaths= where NoExecPaths= forbids arenacap or the budget's command. Of the two settings
-// the longer path wins.
+// judgeExecPaths adds an ExecPaths= if NoExecPaths= forbids arenacap or the budget's command. If both settings apply
+// to a file, the longer path wins.
 func (p *planner) judgeExecPaths() {
 	files := []string{p.f.own.Path}
 	if p.f.command.Path != "" {

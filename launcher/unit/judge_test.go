@@ -130,7 +130,7 @@ func TestWhatCannotBeDone(t *testing.T) {
 			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 				t.Errorf("got %v, want %q", err, c.want)
 			case err != nil && d.Text != "":
-				t.Errorf("a drop-in all the same:\n%s", d.Text)
+				t.Errorf("an error, and nevertheless a drop-in:\n%s", d.Text)
 			}
 		})
 	}
@@ -239,7 +239,7 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// beside returns the first line of the section that a plain drop-in does not have.
+// beside returns the first line of [Service] that a plain drop-in does not have.
 func beside(text string) string {
 	_, section, _ := strings.Cut(text, "[Service]\n")
 	for line := range strings.Lines(section) {
@@ -301,7 +301,7 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-// The manual lists the amounts that are enough.
+// The list of known limits in launcher/README.md names the amounts that are enough.
 func TestReadmeHasTheNeeds(t *testing.T) {
 	text, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -318,7 +318,7 @@ func TestReadmeHasTheNeeds(t *testing.T) {
 	}
 }
 
-// The whole text of a drop-in.
+// TestText compares the complete text of a drop-in.
 func TestText(t *testing.T) {
 	u := unitOf(t, "Restart=on-failure\nNoExecPaths=/\nExecStart=!!@/bin/sh \"-a b\" -c 'echo $0 %% %i ${X} \\\n ; a comment\n  x'\nExecStart=:/opt/a$b/x \\; $X ; -\"/opt/$c d\"\nExecStart=-/usr/bin/arenacap run -- y ;\nType=oneshot")
 	u.Name, u.Files, u.own = "foo@.service", []string{"/lib/systemd/system/foo@.service", "/etc/systemd/system/foo@.service.d/a.conf"}, "zz-arenacap.conf"
@@ -339,7 +339,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// A service instance for one connection is not restarted after its termination.
+// No Restart= is proposed for a service instance that serves one connection.
 func TestOneConnection(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{
@@ -358,7 +358,8 @@ func TestOneConnection(t *testing.T) {
 	}
 }
 
-// What an operator wrote into the drop-in applies and is written again; the older drop-in under another name is removed.
+// Settings that an operator added to the drop-in apply and are written again; an older drop-in under another name is
+// replaced.
 func TestKept(t *testing.T) {
 	const own = ownBegin + "a.service. Made by:\n[Service]\nExecStart=\nExecStart=/bin/old\n"
 	root := t.TempDir()

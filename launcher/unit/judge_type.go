@@ -1,12 +1,13 @@
 package unit
 
-// Check of how systemd tracks the service's processes (systemd.service(5), Type=, PIDFile=, NotifyAccess=).
+// This file checks whether systemd can track the service's processes with arenacap in front (systemd.service(5),
+// Type=, PIDFile=, NotifyAccess=).
 
 import (
 	"strings"
 )
 
-// judgeType checks what does not work with the service's Type=.
+// judgeType refuses or notes what does not work with the service's Type=.
 func (p *planner) judgeType() {
 	if n := len(p.u.commands); n > 1 && p.u.last("Type") != "oneshot" {
 		p.refuse("it has %d commands in ExecStart=, which systemd starts only with Type=oneshot; leave one, or write Type=oneshot", n)

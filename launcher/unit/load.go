@@ -1,6 +1,6 @@
 package unit
 
-// Reading of one service: its file and its drop-ins.
+// This file reads one service: its unit file and its drop-ins.
 
 import (
 	"cmp"
@@ -24,11 +24,12 @@ type finder struct {
 }
 
 // Load reads a service as the system manager does. operand is a unit's name, with or without ".service", or, if it
-// contains a slash, a file. The directory of that file comes first in the search path, as in systemd-analyze(1) verify.
-// All other files are searched below root; "" is the real root, for which $SYSTEMD_UNIT_PATH is used too. Load skips what
-// arenacap wrote into an earlier drop-in, so that it can be made again, but keeps the settings added to it.
+// contains a slash, a file. The directory of that file comes first in the search path, as in systemd-analyze(1)
+// verify. All other files are searched below root; "" is the real root, for which $SYSTEMD_UNIT_PATH is used too.
+// From an earlier drop-in of arenacap Load reads only the settings that an operator added, so that the drop-in can be
+// made again from the unit's own commands.
 //
-// It is an error if the service has no command to put arenacap in front of.
+// Load returns an error if the service has no ExecStart= command.
 func Load(root, operand string) (Unit, error) {
 	return finder{root: strings.TrimSuffix(root, "/"), dirs: searchPath(root)}.load(operand)
 }

@@ -1,7 +1,7 @@
 package unit
 
-// From a name to a unit file through symbolic links: aliases, links out of the search path, links to /dev/null. Also the
-// errors for units that are masked or not found.
+// This file resolves a name to a unit file through symbolic links: aliases, links to files outside of the search
+// path, and links to /dev/null. It also makes the errors for units that are masked or not found.
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-// linksMax bounds a chain of links or of aliases, which may be a loop.
+// linksMax limits a chain of links or of aliases, because the chain may be a loop.
 const linksMax = 32
 
 // follow returns the end of a chain of links, or the path itself if it is not a link. It stays below the root.
@@ -136,8 +136,8 @@ func (f finder) masked(name, file string) error {
 	return fmt.Errorf("%s is masked (%s): systemd never starts it%s", name, f.at(file), unmask)
 }
 
-// notFound is the error for a unit that does not exist. It names what exists instead: a template, a user unit, or an init
-// script, for which systemd generates a unit when it boots.
+// notFound is the error for a unit that does not exist. If there is a template, a user unit or an init script of that
+// name, the error names it. For an init script systemd generates a unit when it boots.
 func (f finder) notFound(name string) error {
 	short := strings.TrimSuffix(name, suffix)
 	script := "/etc/init.d/" + short

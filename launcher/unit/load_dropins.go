@@ -1,6 +1,6 @@
 package unit
 
-// The drop-ins of a unit, in the order in which they apply.
+// This file finds the drop-ins of a unit, in the order in which they apply.
 
 import (
 	"errors"

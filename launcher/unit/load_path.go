@@ -1,7 +1,7 @@
 package unit
 
-// The search path for units: the system manager's, a user manager's, and the directory of a file given as operand
-// (systemd.unit(5), "UNIT FILE LOAD PATH").
+// This file has the search paths for units: that of the system manager and that of a user manager, preceded by the
+// directory of a file given as operand (systemd.unit(5), "UNIT FILE LOAD PATH").
 
 import (
 	"cmp"

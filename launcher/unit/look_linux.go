@@ -1,6 +1,6 @@
 package unit
 
-// Examination of the programs and files on this machine that matter for the drop-in.
+// This file examines the programs and files on this machine that matter for the drop-in.
 
 import (
 	"errors"
@@ -73,7 +73,7 @@ func Look(u Unit, w Wish, own string, env []string) Found {
 	return found
 }
 
-// wrong says why a file cannot be executed; its name stands before that in the message.
+// wrong says why a file cannot be executed, as the end of a sentence that begins with the file's name; "" if it can.
 func wrong(file string) string {
 	switch info, err := os.Stat(file); {
 	case errors.Is(err, fs.ErrNotExist):

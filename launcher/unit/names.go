@@ -1,6 +1,6 @@
 package unit
 
-// Unit names: valid names, instances and templates (systemd.unit(5)).
+// This file checks unit names, and converts between instances and templates (systemd.unit(5)).
 
 import (
 	"fmt"

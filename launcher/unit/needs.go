@@ -1,7 +1,8 @@
 package unit
 
-// The resource limits and system calls that a launch, a watch and --supervise need. Measured with prlimit(1), TasksMax= and
-// a seccomp filter for one call at a time, for the release built with Go 1.26, x86-64, GOMAXPROCS 2 and 16.
+// This file lists the resource limits and system calls that a launch, a watch and --supervise need. They were
+// measured with prlimit(1), TasksMax= and seccomp filters that deny one call at a time, with the release build of Go
+// 1.26 on x86-64, with GOMAXPROCS=2 and 16.
 
 import (
 	"fmt"
@@ -12,18 +13,20 @@ import (
 	"arenacap/policy"
 )
 
-// Need is how much of a limited resource arenacap needs: without a watch and --supervise (launch) and with one (stay).
+// Need is how much of a limited resource arenacap needs: launch for a launch alone, stay for a launch with a watch or
+// --supervise.
 type Need struct {
-	Setting      string // of systemd
-	Rlimit       int    // of getrlimit(2); -1 for none
-	Bits         int    // the arenacap that needs so much memory: 32 or 64; 0 for both, and then the bounds are not bytes
+	Setting      string // the setting of systemd that limits the resource
+	Rlimit       int    // the resource for getrlimit(2); -1 for none
+	Bits         int    // the row is for the arenacap built for 32 or 64 bits, and the bounds are bytes; 0: for both, and the bounds are a number
 	Hard         bool   // the hard limit decides, because Go raises the soft one
 	NotRoot      bool   // the limit does not apply to root
 	what         string // the resource, in messages
 	launch, stay bounds
 }
 
-// bounds are measured: with a limit below never, arenacap started in no run; with enough or more, in every run.
+// bounds are measured: with a limit below never, arenacap started in no run; with a limit of at least enough, it
+// started in every run.
 type bounds struct{ never, enough uint64 }
 
 const mib = 1 << 20
@@ -71,8 +74,8 @@ type denial int
 
 const (
 	fine   denial = iota // the filter allows the call; arenacap does not make it or ignores its failure
-	killed               // the filter kills the process; an error would do no harm
-	fails                // the call returns an error, which does harm
+	killed               // the filter kills the process; an error of the call alone would do no harm
+	fails                // the filter makes the call return an error, which already does harm
 )
 
 // calls are the system calls that arenacap makes, except those of @default, by group (systemd-analyze syscall-filter). All
@@ -106,5 +109,6 @@ var calls = [...]struct {
 	{"", fine, killed, killed, "ioctl setsid"},
 }
 
-// wholeGroups are the groups of which arenacap makes most calls. Of the others a message names the single calls.
+// wholeGroups are the groups of which arenacap makes most calls, so that a message names the group. For other groups
+// it names the single calls.
 const wholeGroups = "@basic-io @file-system @io-event @process @signal"

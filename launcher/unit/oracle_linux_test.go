@@ -60,7 +60,7 @@ func systemdReads(t testing.TB, search string, names ...string) (dropIns, comman
 			unit = strings.TrimSuffix(name, ":")
 		}
 		file, ok := strings.CutPrefix(line, "DropIn Path: ")
-		if info, err := os.Stat(file); ok && err == nil && info.Mode().IsRegular() { // it also lists links that mask others
+		if info, err := os.Stat(file); ok && err == nil && info.Mode().IsRegular() { // systemd also lists links to /dev/null, which hide drop-ins of the same name
 			dropIns[unit] = append(dropIns[unit], file)
 		}
 		command, ok := strings.CutPrefix(line, "Command Line: ")
@@ -100,7 +100,7 @@ func install(t testing.TB, dir, name string) DropIn {
 
 const inFront = ownPath + " run --service x -- "
 
-// The texts are easy to misread.
+// situations are unit files with commands that a parser may easily read wrongly.
 var situations = map[string]string{
 	"plain":         "[Service]\nExecStart=/bin/echo a b",
 	"continued":     "[Service]\nExecStart=/bin/echo a \\\n  b\\\nc \\\n\nType=simple",
@@ -128,7 +128,7 @@ var situations = map[string]string{
 	"nul":           "[Service]\nExecStart=/bin/a b\x00Type=oneshot\x00ExecStart=/bin/c",
 }
 
-// With the drop-in systemd passes the same arguments, after those of arenacap.
+// With the drop-in, systemd passes the same arguments as before, after those of arenacap.
 func TestSystemdReadsTheSameCommands(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
 	dir := t.TempDir()
@@ -185,7 +185,7 @@ func TestSystemdReadsTheZerothArgument(t *testing.T) {
 	}
 }
 
-// Commands of random pieces: a command that systemd rejects is rejected here, and all others are kept.
+// For commands of random pieces, the package rejects the commands that systemd rejects, and keeps all others.
 func TestSystemdReadsRandomCommands(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
 	pieces := strings.Fields(`a b; ; \; " ' "" '' "c '" \x41 \101 \u00e9 \s \n \q \\ \" $X ${X} $$ %% %n %Z % - @ : ! / . ; é ~ # = [ ] \x00 \777 \U0001F600 \ud800`)
@@ -248,7 +248,7 @@ func keeps(c command, before, after string) bool {
 	return named && behind[len(word.FindString(behind)):] == before[len(argv0):]
 }
 
-// The drop-ins are those that systemd uses, in systemd's order, from all directories.
+// The package finds the drop-ins that systemd uses, in systemd's order, from all directories.
 func TestSystemdReadsTheSameDropIns(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
 	dir := t.TempDir()
@@ -288,13 +288,13 @@ func TestSystemdReadsTheSameDropIns(t *testing.T) {
 		"lib/linked.service->":                 "../elsewhere/linked.service",
 		"elsewhere/linked.service":             "[Service]\nExecStart=/bin/linked",
 		"elsewhere/linked.service.d/none.conf": "[Service]\nExecStart=/bin/wrong",
-		"lib/other.service->":                  "../elsewhere/bar.service", // out of the search path: the name stays
+		"lib/other.service->":                  "../elsewhere/bar.service", // the link leads out of the search path, so the unit keeps its name
 		"elsewhere/bar.service":                "[Service]\nExecStart=/bin/other",
 		"etc/other.service.d/1.conf":           set,
 		"etc/bar.service.d/1.conf":             "[Service]\nExecStart=/bin/wrong",
 		"lib/real.service":                     "[Service]\nExecStart=/bin/vendor",
 		"etc/real.service":                     "[Service]\nExecStart=/bin/admin",
-		"lib/alia.service->":                   "real.service", // the name counts, not the file
+		"lib/alia.service->":                   "real.service", // an alias: the target's name counts, not the file that the link leads to
 		"etc/chain.service->":                  "../lib/alia.service",
 		"etc/chain.service.d/1.conf":           set,
 		"lib/v@.service":                       "[Service]\nExecStart=/bin/vendor",

@@ -1,6 +1,6 @@
 package unit
 
-// Removal of the drop-ins that arenacap made.
+// This file removes the drop-ins that arenacap made: it renames them.
 
 import (
 	"bytes"
@@ -15,21 +15,21 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// removed is added to the name of a drop-in, because systemd reads only names that end in ".conf". What a person added to
-// the file is not lost.
+// removed is appended to the name of a drop-in. systemd then ignores the file, because it reads only names that end
+// in ".conf", and the settings that an operator added to it are not lost.
 const removed = ".removed"
 
-// Removal lists the drop-ins that --remove renames, and the commands that it leaves.
+// Removal lists the drop-ins that --remove renames, and the commands that still start through arenacap afterwards.
 type Removal struct {
 	Units  []string // the services that have a drop-in of arenacap
-	Files  []string // these drop-ins, below the root
+	Files  []string // the drop-ins of Units, paths with the root
 	ByHand []string // "FILE:LINE" of commands that start through arenacap, in files that arenacap did not make
 
 	finder finder
 }
 
-// FindRemoval finds the drop-ins that arenacap made for a service, or for all system services if operand is "". root and
-// operand are those of Load, but the service itself may be gone.
+// FindRemoval finds the drop-ins that arenacap made for a service, or for all system services if operand is "". root
+// and operand mean the same as in Load, but the service itself need not exist any more.
 func FindRemoval(root, operand string) (Removal, error) {
 	r := Removal{finder: finder{root: strings.TrimSuffix(root, "/"), dirs: searchPath(root)}}
 	names, err := r.names(operand)
@@ -92,7 +92,7 @@ func (r *Removal) addOwn(name string) error {
 			case errors.Is(err, fs.ErrPermission):
 				return closedTo(file, err)
 			case err != nil || !isOwn(string(text)) || slices.ContainsFunc(r.Files, func(f string) bool { return proc.SameFile(f, file) }):
-				continue // a broken link, a file of somebody else, or one directory by two names
+				continue // a broken link, a file that arenacap did not make, or a file already found through another name of its directory
 			}
 			r.Files = append(r.Files, file)
 			r.Units = append(r.Units, name)
@@ -113,7 +113,7 @@ func confFiles(dir string) (files []string) {
 	return files
 }
 
-// ownUnits are arenacap's own services, which start no server through it.
+// ownUnits are arenacap's own services. They run arenacap itself, so they are not listed in ByHand.
 var ownUnits = []string{"arenacap-watch.service", "arenacap-exporter.service"}
 
 func (r *Removal) addByHand(u Unit) {

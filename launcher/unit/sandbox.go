@@ -1,6 +1,7 @@
 package unit
 
-// The file system that a unit's processes see, derived from its settings (systemd.exec(5), "PATHS" and "SANDBOXING").
+// This file derives from a unit's settings which files its processes see and may write (systemd.exec(5), "PATHS" and
+// "SANDBOXING").
 
 import (
 	"path"
@@ -48,8 +49,8 @@ func (u Unit) privateTmp() string {
 	return ""
 }
 
-// hiddenBy returns the barrier that hides a file from the unit, or a zero barrier. MountAPIVFS= mounts new /proc, /sys and
-// /dev.
+// hiddenBy returns the barrier that hides a file from the unit, or a zero barrier. A bind mount below a hidden path
+// makes a file visible again, and so does MountAPIVFS= for /proc, /sys and /dev, which it mounts anew.
 func (u Unit) hiddenBy(file string) barrier {
 	bound := 0
 	for _, b := range u.binds("BindPaths", "BindReadOnlyPaths") {

@@ -1,6 +1,6 @@
 package unit
 
-// The syntax of unit files: sections and settings (systemd.syntax(7)).
+// This file parses the syntax of unit files: sections and settings (systemd.syntax(7)).
 
 import (
 	"fmt"
@@ -85,8 +85,8 @@ func cutLogical(text string) (joined string, lines int, rest string, err error) 
 	return b.String(), lines, text, nil
 }
 
-// cutLine cuts off the first line. It ends at \n, \r or NUL, or at a run of these without repetition (v252:
-// src/basic/fileio.c, read_line_full).
+// cutLine cuts off the first line. A line ends at \n, \r or NUL, or at a run of these in which none occurs twice
+// (v252: src/basic/fileio.c, read_line_full).
 func cutLine(text string) (line, rest string) {
 	const ends = "\n\r\x00"
 	at := strings.IndexAny(text, ends)

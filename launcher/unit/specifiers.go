@@ -1,7 +1,7 @@
 package unit
 
-// Specifiers: "%" and a letter, which systemd replaces by a property of the unit or of the system (systemd.unit(5),
-// "SPECIFIERS").
+// This file replaces specifiers: "%" and a letter, for which systemd inserts a property of the unit or of the system
+// (systemd.unit(5), "SPECIFIERS").
 
 import (
 	"fmt"
@@ -45,7 +45,8 @@ var managerValues = map[byte]string{
 	'h': "/root", 'u': "root", 'g': "root", 'U': "0", 'G': "0",
 }
 
-// specifier returns the value of a specifier: "" and false for a letter or digit without a meaning.
+// specifier returns the value of a specifier, and whether it is known here; "" and false for a letter or digit that
+// is not a specifier.
 func (u Unit) specifier(letter byte) (value string, known bool) {
 	if value, ok := managerValues[letter]; ok && u.Home == "" {
 		return value, true

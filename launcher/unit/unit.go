@@ -1,17 +1,20 @@
 // Package unit puts arenacap in front of the ExecStart= lines of a systemd service.
 //
 // Load reads a service as systemd does: its file and its drop-ins. Look examines the other files that matter: the
-// programs, arenacap's executable, the policy file. Plan is pure: it returns the text of the drop-in, or the reasons why
-// no drop-in would work. Only DropIn.Write changes files. The drop-in keeps each command byte for byte, so that quotes,
-// $VARIABLES and %specifiers keep their meaning.
+// programs, arenacap's executable, the policy file. Plan reads no files: from these it makes the text of the drop-in,
+// or the reasons why no drop-in would work. DropIn.Write writes the drop-in, Removal.Do takes it out of force;
+// nothing else changes files. The drop-in keeps each command byte for byte, so that quotes, $VARIABLES and
+// %specifiers keep their meaning.
 //
-// The package has its own parser. That of github.com/coreos/go-systemd (unit.Deserialize, v22.7) loses the text after
-// a comment within a continued line, rejects lines over 2048 bytes and stops at a line that systemd ignores.
+// The package has its own parser of unit files. The parser of github.com/coreos/go-systemd (unit.Deserialize, v22.7)
+// loses the text after a comment within a continued line, rejects lines over 2048 bytes and stops at a line that
+// systemd ignores.
 //
-// Known limits. Not supported: a specifier in a program's name whose value contains "$" (none of systemd's does); units
-// that exist only in a running manager's memory (systemd-run); access control lists. A unit of a user manager is found
-// only by the path of its file. The SyslogIdentifier= of a drop-in also applies to ExecStartPre= and similar commands. In
-// paths only the specifiers with a value known here are replaced. SystemCallFilter= is checked for the x86-64 calls only.
+// Known limits. The package does not support specifiers in a program's name whose value contains "$" (no value of
+// systemd's own does), units that exist only in a running manager's memory (systemd-run), and access control lists. A
+// unit of a user manager is found only by the path of its file. The SyslogIdentifier= of a drop-in also applies to
+// ExecStartPre= and similar commands. In paths only the specifiers with a value known here are replaced.
+// SystemCallFilter= is checked for the x86-64 calls only.
 package unit
 
 import (
@@ -32,7 +35,7 @@ type Unit struct {
 	settings      []setting // of [Service], in the order in which they apply
 	behind        string    // the drop-in because of which own is not the usual name
 	older         []string  // drop-ins that arenacap made earlier
-	kept          []setting // settings that a person added to these
+	kept          []setting // settings that an operator added to the drop-ins in older
 	etc           string    // the administrator's unit directory
 	perConnection bool      // each instance serves one connection of a socket
 }
@@ -112,5 +115,5 @@ func (u Unit) onlyRoot() bool {
 	return u.Home == "" && (user == "" || user == "root" || user == "0") && !u.yes("DynamicUser")
 }
 
-// place is where a setting is: "FILE:LINE".
+// place returns the place of a setting: "FILE:LINE".
 func (s setting) place() string { return fmt.Sprintf("%s:%d", s.file, s.line) }

@@ -59,7 +59,7 @@ func TestNoUnit(t *testing.T) {
 	}
 }
 
-// An alias of a unit that the administrator has masked is masked, even though the file that it links to exists.
+// An alias of a masked unit is masked too, although the file that the alias links to exists.
 func TestMasked(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{
@@ -81,7 +81,7 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-// Names and files that are not services are rejected without being read.
+// Names and files that are not services are rejected before any file is read.
 func TestNoName(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{
@@ -148,8 +148,8 @@ func TestRootAndFile(t *testing.T) {
 	}
 }
 
-// The drop-in's name must sort after the others that set ExecStart=. Of an earlier drop-in of arenacap only the added
-// settings are used.
+// The drop-in's name must sort after the other drop-ins that set ExecStart=. Only the settings added to an earlier
+// drop-in of arenacap are used.
 func TestOwnName(t *testing.T) {
 	const own = ownBegin + "a.service. Made by:\n"
 	dir := t.TempDir()
@@ -222,7 +222,7 @@ func TestSpecifiers(t *testing.T) {
 	}
 }
 
-// TestArgumentsAsGiven: values that only systemd knows are target.Opaque.
+// TestArgumentsAsGiven checks that values that only systemd knows become target.Opaque.
 func TestArgumentsAsGiven(t *testing.T) {
 	for line, want := range map[string]string{
 		`/bin/a b "c d" %% $$X`: "/bin/a|b|c d|%|$X", `/bin/a $X`: "/bin/a|?", `/bin/a ${X}y x%H%n %n`: "/bin/a|?y|x??|s.service", `/bin/sh -c "exec b $X"`: "/bin/sh|-c|exec b $X", "/bin/a ${": "/bin/a|?",
@@ -289,7 +289,7 @@ func TestUsersUnit(t *testing.T) {
 	}
 }
 
-// Paths are those that the unit sees: below RootDirectory= and through bind mounts.
+// Paths are looked up as the unit sees them: below RootDirectory= and through bind mounts.
 func TestLookBelowARoot(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"c/usr/bin/there": "", "bound/p.toml": "", "away/log": ""})
@@ -341,7 +341,7 @@ func TestLookAsUser(t *testing.T) {
 		{"User=daemon", 0o644, 0, 0, true},
 		{"User=daemon", 0o640, 0, 0, false},
 		{"User=1", 0o400, 1, 0, true},
-		{"User=daemon", 0o044, 1, 0, false}, // the owner has only the owner's bits
+		{"User=daemon", 0o044, 1, 0, false}, // for the owner only the owner's bits count
 		{"User=daemon\nGroup=9999", 0o640, 0, 9999, true},
 		{"User=daemon\nSupplementaryGroups=5 9999", 0o640, 0, 9999, true},
 		{"DynamicUser=yes\nSupplementaryGroups=sys", 0o640, 0, 3, true},
@@ -359,7 +359,7 @@ func TestLookAsUser(t *testing.T) {
 	}
 }
 
-// For any file, the commands are the same when they are read again behind arenacap.
+// Whatever a unit file contains, its commands are the same when they are read again behind arenacap.
 func FuzzParse(f *testing.F) {
 	for _, text := range situations {
 		f.Add(text)

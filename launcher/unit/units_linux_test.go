@@ -1,7 +1,7 @@
 package unit
 
-// Tests with unit files: those of testdata/units, each with one feature found in units of distributions, and those of
-// current packages that .ci/upstream unpacks.
+// The tests in this file read unit files: those of testdata/units, each with one feature found in units of
+// distributions, and those of current packages that .ci/upstream unpacks.
 
 import (
 	"errors"
@@ -46,8 +46,8 @@ func TestUnitsInFiles(t *testing.T) {
 	}
 }
 
-// Writing twice changes something once, also after a person's line or a later drop-in of somebody else, whatever flags that
-// change nothing, such as -q, the second request has.
+// The second of two requests changes nothing, even if it has a flag such as -q that does not change the drop-in. This
+// also holds after an operator added a line, and with a later drop-in that arenacap did not make.
 func TestWriteTwice(t *testing.T) {
 	root := t.TempDir()
 	lib := filepath.Join(root, "usr/lib/systemd/system")
@@ -119,7 +119,8 @@ func TestSystemdReadsTheSameOfFiles(t *testing.T) {
 	sameCommands(t, dir, names...)
 }
 
-// TestUnitsOfPackages: each unit with commands in $ARENACAP_UNITS gets a drop-in with which systemd starts the same.
+// TestUnitsOfPackages checks that each unit with commands in $ARENACAP_UNITS gets a drop-in with which systemd starts
+// the same commands.
 func TestUnitsOfPackages(t *testing.T) {
 	from := os.Getenv("ARENACAP_UNITS")
 	if from == "" {

@@ -1,6 +1,6 @@
 package unit
 
-// The words of a command line: parsing and writing of quotes, escapes and blanks.
+// This file parses and writes the words of a command line, with quotes, escapes and blanks.
 
 import (
 	"fmt"
@@ -48,7 +48,7 @@ func cutWord(s string) (w word, rest string, err error) {
 type piece struct {
 	value string
 	size  int  // length of its source text; 0 for a backslash at the end of the text within quotes
-	quote byte // the quote that is open after it; 0 for none
+	quote byte // the quote that is open after the piece; 0 for none
 }
 
 func cutPiece(s string, quote byte) piece {
@@ -71,7 +71,7 @@ func unescape(s string) (value string, size int) {
 	if strings.HasPrefix(s, `\s`) {
 		return " ", 2
 	}
-	c, coded, rest, err := strconv.UnquoteChar(s, s[min(1, len(s)-1)]) // all other escapes are the same in Go
+	c, coded, rest, err := strconv.UnquoteChar(s, s[min(1, len(s)-1)]) // the other escapes are those of Go
 	switch {
 	case err != nil && len(s) >= 6 && surrogate(s[:6]):
 		return string(utf8.RuneError), 6
