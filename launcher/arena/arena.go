@@ -1,21 +1,25 @@
 // Package arena inspects a live process from outside: glibc's arenas, and the parts of its virtual size.
 //
-// It uses no debugger and no symbols, and never stops the process. It reads mappings from /proc/PID/maps, for a census with
-// the ioctl PROCMAP_QUERY (Linux 6.11); memory with process_vm_readv(2) or from /proc/PID/mem, in bounded amounts; and
-// resident pages from /proc/PID/pagemap with the ioctl PAGEMAP_SCAN (6.7), on older kernels from smaps, which takes five
-// to ten times as long. An arena counts only if it is in malloc's list of arenas, and a heap only if it is in its arena's
-// list of heaps, so the counts are those of malloc_info(3).
+// It uses no debugger and no symbols, and never stops the process. It reads memory with process_vm_readv(2) or from
+// /proc/PID/mem, in bounded amounts. It reads the mappings from /proc/PID/maps; Count, which needs only few of them, asks
+// for single mappings with the ioctl PROCMAP_QUERY (Linux 6.11). It finds resident pages with the ioctl PAGEMAP_SCAN on
+// /proc/PID/pagemap (Linux 6.7), and on older kernels in /proc/PID/smaps, which takes five to ten times as long.
 //
-// The only cost to the process is page-table entries: a page that was never touched is mapped to the zero page when it is
-// read, which does not count as resident.
+// Words used here: a census is the number of arenas and heaps, and the size of the heaps (Count). A ring is malloc's
+// circular list of arenas; each copy of glibc in a process has its own ring. A chain is the list of one arena's heaps. A
+// walk visits all chunks of the arenas (Walk). An arena counts only if it is in a ring, and a heap only if it is in its
+// arena's chain, so the counts are those of malloc_info(3).
+//
+// The only cost to the process is page-table entries: reading a page that was never touched maps the zero page there, which
+// does not count as resident.
 //
 // The caller needs ptrace access: root, or the process's own user if the process is dumpable and Yama allows it.
 //
-// Known limits. If the brk heap could not grow, the main arena has mappings that look like any others: they are reported as
-// "other anonymous", and a walk counts them as unknown. Stacks without a guard and stacks that a program allocated itself
-// are "other anonymous" as well. Free chunks in fastbins and thread caches count as in use, as they do in the arena itself.
-// For a static libc only the earliest possible release may be known. Reading memory that a FUSE file system backs takes as
-// long as that file system takes.
+// Known limits. If the brk heap cannot grow, malloc takes separate mappings for the main arena. They cannot be recognized:
+// they are reported as "other anonymous", and a walk counts their bytes as unknown. Stacks without a guard and stacks that
+// a program allocated itself are "other anonymous" as well. Free chunks in fastbins and thread caches count as in use, as
+// they do in the arena itself. The version of a statically linked glibc may be known only as the earliest possible release.
+// Reading memory that a FUSE file system backs takes as long as that file system takes.
 package arena
 
 import (
@@ -29,9 +33,9 @@ import (
 // Census summarizes a process's arenas.
 type Census struct {
 	Arenas    int    // main arenas included, as in MALLOC_ARENA_MAX and malloc_info(3)
-	Heaps     int    // of the other arenas
+	Heaps     int    // of all arenas; main arenas have none
 	Reserved  uint64 // bytes of address space that the heaps take
-	Committed uint64 // bytes of them that have been made readable and writable
+	Committed uint64 // bytes of the heaps that have been made readable and writable
 
 	// Unlinked counts structures that look like arenas but are not in malloc's list. It is 0 unless the memory holds
 	// copies of arenas, or malloc's structures were overwritten. Up to this many more arenas may exist.
@@ -54,14 +58,14 @@ type Process struct {
 	LibcVersion string // "2.36"; "" if unknown
 	LibcAtLeast string // the earliest possible release
 	Allocator   string // "glibc", "musl", "go", "jemalloc", "tcmalloc", …; "" if unknown
-	MallocIn    string // the file that defines malloc, if that is not the libc nor a known allocator's library
+	MallocIn    string // the file that defines malloc, if it is neither the libc nor the library of a known allocator
 
 	Arenas   []Arena // the main arena first; several main arenas after dlmopen(3)
 	Unlinked int     // see Census
 	Unread   bool    // see Census
 	Parts    []Part  // largest first
 
-	started time.Duration // since boot; identifies the process if its PID is reused
+	started time.Duration // start time since boot; differs from that of a later process with the same PID
 }
 
 // Census summarizes the process's arenas.
@@ -124,7 +128,7 @@ type Heap struct {
 type Part struct {
 	Kind     string // one of the Kind constants
 	Name     string // of the file or the named memory; "" for the other kinds
-	Count    int    // number of arenas or stacks; for other kinds of mappings
+	Count    int    // number of arenas or of stacks; for all other kinds, the number of mappings
 	Virtual  uint64 // bytes
 	Resident uint64 // bytes
 	Huge     uint64 // bytes of them in huge pages
@@ -134,7 +138,7 @@ type Part struct {
 const (
 	KindMainHeap     = "main heap"     // the brk heap
 	KindArenas       = "arenas"        // the heaps of all arenas but the main ones
-	KindThreadStacks = "thread stacks" // with guards, and with the stacks that glibc caches for new threads
+	KindThreadStacks = "thread stacks" // guards included, and stacks of ended threads that glibc caches for new ones
 	kindStack        = "stack"         // of the main thread
 	KindFile         = "file"
 	kindShared       = "shared memory" // memfd, System V, /dev/shm, shared and anonymous
@@ -168,8 +172,8 @@ func (f found) census(maps mappings) Census {
 	return c
 }
 
-// certain takes the census; ok is true only if it is beyond doubt: every structure that looks like an arena is in a ring,
-// and all heap sizes add up.
+// certain takes the census. ok is true only if the census is certain: every structure that looks like an arena is in a
+// ring, and the heap sizes of each arena add up to the arena's own count of its memory.
 func certain(mem reader, maps mappings) (c Census, ok bool) {
 	f, err := find(mem, maps)
 	if err != nil || f.unlinked != 0 || f.cut || len(f.rings) == 0 || !allSettled(f.rings) {
@@ -178,7 +182,7 @@ func certain(mem reader, maps mappings) (c Census, ok bool) {
 	return f.census(maps), true
 }
 
-// libc reports a glibc mapped as executable code, not a glibc file that the program only reads.
+// libc reports whether a glibc is mapped as executable code. A glibc file that the program only reads does not count.
 func (l layout) libc() bool {
 	return slices.ContainsFunc(l, func(m mapping) bool { return m.Perm&proc.PermExec != 0 && m.File() && allocator.IsGlibc(m.Name) })
 }

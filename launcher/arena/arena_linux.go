@@ -10,8 +10,8 @@ import (
 // procRoot is the mount point of proc(5).
 const procRoot = "/proc"
 
-// Count takes the census of a live process. A process without glibc has no arenas; one with glibc that never called malloc
-// has its main arena.
+// Count takes the census of a live process. A process without glibc has no arenas. A process with glibc has at least the
+// main arena, even if it never called malloc.
 //
 // The error wraps ESRCH if the process does not exist or has ended, os.ErrPermission if it may not be read, and
 // ErrNoMemory for kernel threads and zombies.

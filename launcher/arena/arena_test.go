@@ -75,7 +75,7 @@ func (p *program) answer() string {
 	for {
 		line, err := p.out.ReadString('\n')
 		if err != nil {
-			p.t.Fatalf("the test program ended: %v, said %q", err, all.String())
+			p.t.Fatalf("the test program ended (%v) after it wrote %q", err, all.String())
 		}
 		if line == "ok\n" {
 			return all.String()
@@ -84,13 +84,13 @@ func (p *program) answer() string {
 	}
 }
 
-// number is the value of an attribute or of "name=value" in an answer.
+// number returns the decimal number that follows before in text.
 func number(t testing.TB, text, before string) uint64 {
 	t.Helper()
 	_, rest, ok := strings.Cut(text, before)
 	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
 	if !ok || end < 1 {
-		t.Fatalf("no number behind %q in %q", before, text)
+		t.Fatalf("no number after %q in %q", before, text)
 	}
 	n, err := strconv.ParseUint(rest[:end], 10, 64)
 	if err != nil {

@@ -1,6 +1,6 @@
 package arena
 
-// From the arenas that were found to the exported Arena: heaps, top chunks, resident sizes.
+// The conversion of the arenas that find returns to the exported type Arena.
 
 import "slices"
 

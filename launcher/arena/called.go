@@ -1,8 +1,9 @@
 package arena
 
-// The malloc that a process calls. The libc calls malloc itself, through a relocated pointer that the loader has set to the
-// first definition in symbol look-up order, the one that the whole process uses. So this finds a malloc that the program
-// defines, and ignores a library that is only mapped (dlopen(3)).
+// Finds the file that defines the malloc that a process calls. The libc itself calls malloc through a relocated pointer.
+// The loader sets this pointer to the first definition of malloc in symbol look-up order, which is the one that the whole
+// process uses. So the pointer also shows a malloc that the program defines. It does not show the malloc of a library that
+// was mapped later with dlopen(3), which nothing calls.
 
 import (
 	"cmp"
@@ -24,7 +25,7 @@ type library struct {
 	word    uint64 // bytes of a pointer
 	bias    uint64 // load bias: address in memory minus address in the file
 	dynamic map[elf.DynTag]uint64
-	err     error // the first one
+	err     error // the first error
 }
 
 // bytes reads n bytes at addr; after an error it returns zeros.
@@ -43,7 +44,7 @@ func (l *library) bytes(addr, n uint64) []byte {
 // at reads an integer of size bytes at addr.
 func (l *library) at(addr, size uint64) uint64 { return word(l.bytes(addr, size), 0, size) }
 
-// mostTable is the largest table of a library that is read, in bytes.
+// mostTable is how many bytes of one table of a library are read at most.
 const mostTable = 4 << 20
 
 // openLibrary reads the program headers and the dynamic section of the library that begins at base.
@@ -82,7 +83,8 @@ func (l *library) readDynamic(addr, size uint64) {
 	}
 }
 
-// address is a value of the dynamic section as an address. The loader has added the bias unless the section is read-only.
+// address returns a value of the dynamic section as an address in memory. The loader has already added the load bias to the
+// value, except if the section is read-only.
 func (l *library) address(tag elf.DynTag) uint64 {
 	v := l.dynamic[tag]
 	if v != 0 && v < l.bias {
@@ -141,9 +143,9 @@ func (l *library) symbol(name string) (s symbol, ok bool) {
 	return s, false
 }
 
-// pointer is the value of the library's relocated pointer to a symbol, or 0. It is a data pointer (R_…_GLOB_DAT) in the libc
-// of Debian 11 and later, and was a PLT slot before, which is set at the first call. The many relative relocations come
-// first and are skipped.
+// pointer returns the value of the library's relocated pointer to a symbol, or 0. In the libc of Debian 11 and later this
+// is a data pointer (R_…_GLOB_DAT). In older ones it is a PLT slot, which the loader sets at the first call. The many
+// relative relocations come first in the table and are skipped.
 func (l *library) pointer(number uint64) uint64 {
 	table, size, entry, count := elf.DT_RELA, elf.DT_RELASZ, 3*l.word, elf.DT_RELACOUNT
 	if l.dynamic[elf.DT_RELA] == 0 {
@@ -200,8 +202,9 @@ func calledMalloc(mem reader, maps layout, libc string) (string, error) {
 	return "", nil
 }
 
-// underValgrind reports whether valgrind replaces malloc, which the pointers do not show. Its tools that do so preload a
-// vgpreload_* library in addition to vgpreload_core.
+// underValgrind reports whether valgrind replaces malloc. The relocated pointer does not show this, since valgrind
+// redirects the calls while it runs the code. A valgrind tool that replaces malloc preloads a library vgpreload_TOOL in
+// addition to vgpreload_core.
 func underValgrind(maps layout) bool {
 	for _, m := range maps {
 		if ok, _ := path.Match("vgpreload_*", path.Base(m.Name)); ok {

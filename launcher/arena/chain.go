@@ -4,12 +4,12 @@ package arena
 
 import "slices"
 
-// tries is how often an arena is read until its sizes add up. A thread inside malloc leaves them inconsistent for less than
-// a microsecond.
+// tries is how many times an arena is read at most, until its sizes add up. A thread inside malloc leaves the sizes
+// inconsistent for less than a microsecond.
 const tries = 3
 
-// chain reads the heaps of every arena of the ring in malloc's order: from the heap with the top chunk through prev to the
-// first one. An arena is settled if its heap sizes add up to its system_mem and the heaps fit into the mappings.
+// chain reads the heaps of every arena of the ring in malloc's order: from the heap with the top chunk along the prev links
+// to the first heap. An arena is settled if its heap sizes add up to its system_mem and the heaps fit into the mappings.
 func (f *finder) chain(r *ring) error {
 	for try := range tries {
 		open := f.unsettled(r)
@@ -71,8 +71,8 @@ func (f *finder) rereadAll(open []*member) error {
 	return nil
 }
 
-// follow walks all chains in parallel, with one read call for each link of the longest chain. broken has the arenas whose
-// chain does not end in their first heap; these keep only that heap.
+// follow reads all chains in parallel, with one read call for each link of the longest chain. broken holds the arenas whose
+// chain does not end in their first heap; of such an arena only the first heap is kept.
 func (f *finder) follow(r *ring, open []*member) (broken map[uint64]bool, err error) {
 	broken = map[uint64]bool{}
 	at := make(map[*member]uint64, len(open))
@@ -105,14 +105,15 @@ func (f *finder) follow(r *ring, open []*member) (broken map[uint64]bool, err er
 	return broken, nil
 }
 
-// circles reports a cycle in the chain, by Floyd's algorithm: h is then equal to the heap half way along the chain. It finds
-// a cycle after at most twice its length.
+// circles reports whether the chain runs in a cycle (Floyd's algorithm): the next heap h is then, after at most two rounds,
+// the same as the heap half way along the chain.
 func (m *member) circles(h heap) bool {
 	n := len(m.heaps)
 	return h.prev == h.base || n > 0 && m.heaps[n/2].base == h.base
 }
 
-// headers reads the current heap header of each member; those that are unreadable or over the limit are left out.
+// headers reads for each member the heap header at its address in at. Headers that are unreadable or beyond the limit on
+// reads are left out.
 func (f *finder) headers(open []*member, at map[*member]uint64) (map[*member]heap, error) {
 	open = open[:f.take(len(open))]
 	headers := make(map[*member]heap, len(open))
@@ -142,10 +143,11 @@ func (f *finder) allHeapsFit(r *ring, m *member) bool {
 	return true
 }
 
-// form determines the position of system_mem in tail: the one that equals the sum of the heap sizes in the most arenas. If
-// two positions do, it is the first, since max_system_mem follows and is often equal. With only a main arena it is the last
-// position with plausible values: max_system_mem at least as large, and a thread count that is 0 or not a multiple of the
-// page size.
+// form determines which word of tail is system_mem: the word that equals the sum of the heap sizes in the most arenas. If
+// two words do so in equally many arenas, system_mem is the first of them, since max_system_mem follows it and often has
+// the same value. A ring with only a main arena has no heap sizes to compare. Then system_mem is the last word with
+// plausible values around it: a max_system_mem that is at least as large, and a thread count that is 0 or not a multiple of
+// the page size.
 func (f *finder) form(r *ring) int {
 	forms := r.members[0].tailForms(f.word)
 	best, most := forms[0], 0
@@ -167,7 +169,7 @@ func (f *finder) form(r *ring) int {
 
 // attached is the number of threads that use the arena, if the layout has that field.
 func (m *member) attached(form int) (threads int, known bool) {
-	if form < 2 || m.tail[1] > 1<<22 { // more threads than Linux has PIDs
+	if form < 2 || m.tail[1] > 1<<22 { // Linux has at most 1<<22 PIDs (PID_MAX_LIMIT)
 		return 0, false
 	}
 	return int(m.tail[1]), true

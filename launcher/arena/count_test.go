@@ -14,8 +14,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// heapsInside counts the arenas and the heaps of malloc_info(3): an element <heap> for each arena, and since 2.27
-// an element for the number of heaps of each one but main.
+// heapsInside counts the arenas and the heaps in the output of malloc_info(3): it has an element <heap> for each arena and,
+// since glibc 2.27, an element with the number of heaps for each arena except the main arena.
 func heapsInside(t *testing.T, info string) (arenas, heaps int) {
 	t.Helper()
 	arenas = strings.Count(info, "<heap nr=")
@@ -43,7 +43,7 @@ func TestCountEqualsMallocInfo(t *testing.T) {
 		name     string
 		env      string
 		commands []string
-		arenas   int // 0: what malloc_info says
+		arenas   int // 0: as many as malloc_info reports
 	}{
 		{"main only", "", nil, 1},
 		{"one thread", "MALLOC_ARENA_MAX=9", []string{"threads 1 10"}, 2},
@@ -75,21 +75,21 @@ func TestCountEqualsMallocInfo(t *testing.T) {
 				t.Run(c.name, func(t *testing.T) {
 					p := start(t, []string{c.env}, bin)
 					for _, command := range c.commands {
-						if b.small { // a tenth: the address space has 4 GiB
+						if b.small { // less memory, since the address space has 4 GiB
 							command = strings.ReplaceAll(command, "80000", "2500")
 						}
 						p.do(command)
 					}
 					arenas, heaps := heapsInside(t, p.do("info"))
 					if c.arenas != 0 && arenas != c.arenas {
-						t.Fatalf("malloc_info says %d arenas, the case is meant to make %d", arenas, c.arenas)
+						t.Fatalf("malloc_info reports %d arenas; the commands of this case should make %d", arenas, c.arenas)
 					}
 					got, err := Count(p.pid())
 					if err != nil {
 						t.Fatal(err)
 					}
 					if got.Arenas != arenas || got.Heaps != heaps {
-						t.Errorf("counted %d arenas with %d heaps; malloc_info inside says %d with %d", got.Arenas, got.Heaps, arenas, heaps)
+						t.Errorf("counted %d arenas with %d heaps; malloc_info in the process reports %d with %d", got.Arenas, got.Heaps, arenas, heaps)
 					}
 					checkInspect(t, p, got)
 					checkQueries(t, p.pid(), got, !strings.Contains(b.name, "static") && c.name != "forged")
@@ -142,7 +142,7 @@ func checkSums(t *testing.T, pid int, got *Process) {
 		virtual += part.Virtual
 		resident += part.Resident
 		if part.Resident > part.Virtual {
-			t.Errorf("more resident than there is: %+v", part)
+			t.Errorf("more resident than virtual bytes: %+v", part)
 		}
 	}
 	if virtual != got.Virtual || resident != got.Resident {
@@ -174,7 +174,7 @@ func TestCountSeesNamespaces(t *testing.T) {
 		t.Errorf("want two main arenas first: %+v", found.Arenas)
 	}
 	if own, other := found.Arenas[0], found.Arenas[1]; own.Libc != 0 || own.Reserved == 0 || other.Libc != 1 || other.Reserved != 0 {
-		t.Errorf("the brk heap is the program's own libc's: %+v, %+v", own, other)
+		t.Errorf("only the first libc should have the brk heap: %+v, %+v", own, other)
 	}
 }
 
@@ -234,7 +234,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 	t.Run("other user's", func(t *testing.T) {
 		// root may read everything, so the test binary runs itself as nobody
 		if os.Getuid() != 0 {
-			t.Skip("needs root to become somebody else")
+			t.Skip("needs root, to run the test as another user")
 		}
 		if pid := os.Getenv("ARENA_TEST_PID"); pid != "" {
 			return
@@ -276,7 +276,7 @@ func TestReadAsSomebodyElse(t *testing.T) {
 	}
 	_, err := Inspect(pid)
 	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "run as root") {
-		t.Errorf("%v, want a denial that says what helps", err)
+		t.Errorf("%v, want permission denied, with the hint \"run as root\"", err)
 	}
 }
 

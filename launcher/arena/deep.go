@@ -75,14 +75,14 @@ type walker struct {
 	page     uint64             // bytes
 	walked   func(bytes uint64) // progress callback: bytes of the arena that are done; may be nil
 
-	done  uint64 // bytes of the arena in earlier stretches
+	done  uint64 // bytes of the arena's stretches that were walked before the current one
 	from  uint64 // start of the current stretch
 	start uint64 // of the window
 	buf   []byte
 	state []pageState
 
-	seenStart uint64 // address of seen, the cached page states
-	seen      []pageState
+	seenStart uint64      // address of the first page of seen
+	seen      []pageState // cached page states
 }
 
 // The window is the number of bytes that are read at once. It is windowMin after a jump over a large chunk, and doubles with
@@ -92,8 +92,8 @@ const (
 	windowMax = 1 << 20
 )
 
-// retries is how often a walk goes back to the last good chunk when chunks are inconsistent, since a thread may have been
-// changing them.
+// retries is how many times the walk of a stretch goes back to the last good chunk after it met inconsistent chunks, since
+// a thread may have been changing them.
 const retries = 16
 
 // stretch is a contiguous part of an arena: chunks from start to end. top is the address of the top chunk if the stretch
@@ -154,13 +154,13 @@ func (s stretch) fits(addr, head, word uint64) bool {
 	return head&isMmapped == 0 && size%s.align == 0 && size >= 4*word && addr < s.top && size <= s.top-addr
 }
 
-// fence reports one of the two fenceposts, with a size of two words and of 0, that sysmalloc puts at the end of a heap when
-// the arena continues in another one.
+// fence reports whether the chunk at addr is one of the two fenceposts, of two words and of 0 bytes, that sysmalloc puts at
+// the end of a heap when the arena continues in a new heap.
 func (s stretch) fence(addr, size, word uint64) bool {
 	return s.top == s.end && size <= 2*word && s.end-addr <= 8*word
 }
 
-// count adds one chunk.
+// count adds the chunk last to c, if there is one.
 func (w *walker) count(c *Chunks, last chunk, free bool) {
 	if last.size == 0 {
 		return
@@ -183,7 +183,7 @@ func (w *walker) count(c *Chunks, last chunk, free bool) {
 func (w *walker) countTop(c *Chunks, s stretch, size uint64) {
 	c.Top = size
 	c.Largest = max(c.Largest, size)
-	if keep := 4*w.word + 1; s.trimTop && size > keep {
+	if keep := 4*w.word + 1; s.trimTop && size > keep { // systrim keeps MINSIZE, which is four words, and one byte
 		c.Trimmable += w.resident(s.end-(size-keep)&^(w.page-1), s.end)
 	}
 }
@@ -275,7 +275,7 @@ func (w *walker) resident(start, end uint64) (sum uint64) {
 func (m *member) stretches(r *ring, maps layout, word uint64) (list []stretch, overhead, unknown uint64) {
 	align := 2 * word
 	if word == 4 && m.bins != 56 {
-		align = 16 // i386 aligns to 16 since 2.26
+		align = 16 // i386 aligns to 16 since 2.26; before, bins is at 56
 	}
 	if m.main() {
 		return m.mainStretch(r, maps, word, align)
@@ -302,8 +302,9 @@ func chunkAt(addr, align, word uint64) uint64 {
 	return (addr+2*word+align-1)&^(align-1) - 2*word
 }
 
-// mainStretch is the brk heap: the arena's memory ends with the top chunk and is system_mem long. If brk could not grow,
-// the arena has further mappings, which cannot be found from outside; then all of it is unknown.
+// mainStretch returns the brk heap as a stretch: the main arena's memory ends with the top chunk and has system_mem bytes.
+// If brk could not grow, the arena has further mappings, which cannot be found from outside; then all of its bytes are
+// unknown.
 func (m *member) mainStretch(r *ring, maps layout, word, align uint64) (list []stretch, overhead, unknown uint64) {
 	system := m.tail[r.form]
 	if m.unused(word) || system == 0 {

@@ -21,8 +21,8 @@ func walk(t *testing.T, pid int) *Process {
 	return got
 }
 
-// TestWalkEqualsMallocInfo compares the walk with malloc_info. Its "rest" is the bytes in bins and the top chunk; its "fast"
-// is the bytes in fastbins, which the arena counts as in use.
+// TestWalkEqualsMallocInfo compares the walk with malloc_info. In the output of malloc_info, "rest" is the bytes in bins
+// and the top chunk, and "fast" the bytes in fastbins, which the arena counts as in use.
 func TestWalkEqualsMallocInfo(t *testing.T) {
 	cases := []struct {
 		name     string
@@ -59,9 +59,10 @@ func TestWalkEqualsMallocInfo(t *testing.T) {
 				_, fast, _ := strings.Cut(inside[i], `<total type="fast" `)
 				c := a.Chunks
 				if a.Main && a.Reserved != a.SystemMem && c.InUse == 0 && c.Unknown != 0 && strings.Contains(tt.env, "hugetlb=2") {
-					continue // its memory is in separate huge pages, at unknown addresses
+					continue // the main arena's memory is in separate huge pages, at unknown addresses
 				}
-				// malloc_info adds up the sizes of free chunks with the flags in them: 1 for each, 4 more for some
+				// malloc_info adds up the sizes of free chunks with their flags: each has PREV_INUSE (1), some have
+				// NON_MAIN_ARENA (4)
 				if flags := number(t, rest, `size="`) - c.Free - c.Top; flags < uint64(c.FreeCount) || flags > 5*uint64(c.FreeCount) || (flags-uint64(c.FreeCount))%4 != 0 {
 					t.Errorf("arena %d: %d bytes free and %d in the top chunk; malloc_info says %d (and %d in fastbins): %+v",
 						i, c.Free, c.Top, number(t, rest, `size="`), number(t, fast, `size="`), c)
@@ -73,7 +74,7 @@ func TestWalkEqualsMallocInfo(t *testing.T) {
 					t.Errorf("arena %d of a quiet process: %+v", i, c)
 				}
 				if sum := c.InUse + c.Free + c.Top + c.Overhead + c.Unknown; sum != a.SystemMem {
-					t.Errorf("arena %d: all adds up to %d, the arena has %d: %+v", i, sum, a.SystemMem, c)
+					t.Errorf("arena %d: the fields add up to %d bytes, the arena has %d: %+v", i, sum, a.SystemMem, c)
 				}
 			}
 		})

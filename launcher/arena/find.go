@@ -12,9 +12,9 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// finder finds the arenas of one process in its mappings and memory. It validates everything that it reads: an arena counts
-// if it is in a closed ring with exactly one main arena, if that lies in the data of a program or library, and if its heaps
-// form the chain that malloc follows.
+// finder finds the arenas of one process in its mappings and memory. It validates everything that it reads. An arena counts
+// only if it is in a closed ring with exactly one main arena, and if that main arena lies in the writable data of a program
+// or library. A heap counts only if it is in its arena's chain.
 type finder struct {
 	mem    reader
 	maps   mappings
@@ -25,8 +25,8 @@ type finder struct {
 	left   int              // how many more headers and states may be read
 }
 
-// mappings gives access to a process's mappings: from one snapshot of all (layout), or with
-// an ioctl for each look-up (queries).
+// mappings gives access to a process's mappings, either from one snapshot of all mappings (layout) or with an ioctl for
+// each look-up (queries).
 type mappings interface {
 	// next returns the first mapping that ends above addr and grants all of perms. If file is set, next may skip
 	// anonymous mappings.
@@ -37,7 +37,8 @@ type mappings interface {
 	libc() bool
 	// word returns the size of a pointer of the process in bytes.
 	word() uint64
-	// mostHeaders returns how many headers and states may be read at most; the limit is for forged memory.
+	// mostHeaders returns how many heap headers and malloc_states may be read at most, since forged memory could make the
+	// search endless.
 	mostHeaders() int
 }
 
@@ -92,7 +93,7 @@ func find(mem reader, maps mappings) (found, error) {
 		return found{}, err
 	}
 	f.sort(all.rings)
-	known := map[uint64]bool{} // by the address of the bins: one real arena may parse as several with other layouts
+	known := map[uint64]bool{} // by the address of the bins, since one real arena may also parse as arenas of other layouts
 	for _, r := range all.rings {
 		if err := f.chain(r); err != nil {
 			return found{}, err
@@ -120,8 +121,8 @@ func newFinder(mem reader, maps mappings) *finder {
 		fitted: map[place]bool{}, left: maps.mostHeaders()}
 }
 
-// sort puts the ring of the program's own libc first: its main arena uses the brk heap. If none does, it is the libc at the
-// highest address, which was loaded first. The others come from dlmopen(3).
+// sort puts the ring of the program's own libc first, before those of libcs from dlmopen(3). The own libc is the one whose
+// main arena uses the brk heap. If no main arena does, it is the libc at the highest address, which was loaded first.
 func (f *finder) sort(rings []*ring) {
 	if len(rings) < 2 {
 		return
@@ -183,10 +184,10 @@ func usualHeap(word uint64) uint64 {
 	return 64 << 20
 }
 
-// bases are the addresses where a heap may begin, judged by the mappings alone: an aligned block that is writable up to some
-// point and reserved without access from there to its end. The kernel may have merged the writable part with memory below,
-// so the start of the mapping is not used. Full heaps that were merged with memory above are missing here; they are found
-// through the ring.
+// bases returns the addresses where a heap may begin, judging by the mappings alone. A heap is a block aligned to its size
+// that is writable up to some point, and reserved without access from there to its end. The kernel may have merged the
+// writable part with memory below, so the start of the mapping is not used. A full heap that was merged with memory above
+// is not among the bases; it is found through the ring or the chain.
 func (l layout) bases(word uint64) []uint64 {
 	var bases []uint64
 	sizes := heapSizes(word)
@@ -211,9 +212,9 @@ func (l layout) bases(word uint64) []uint64 {
 	return bases
 }
 
-// alignedBases are the addresses in writable anonymous mappings that are aligned to the usual heap size, the last one of
-// each mapping. Lower heaps that the kernel merged into the same mapping, and heaps of other sizes, are found through the
-// ring.
+// alignedBases returns for each writable anonymous mapping the highest address in it that is aligned to the usual heap
+// size. Lower heaps that the kernel merged into the same mapping, and heaps of other sizes, are found through the ring or
+// the chain.
 func alignedBases(maps mappings, word uint64) (bases []uint64) {
 	size := usualHeap(word)
 	for at := size; ; {
@@ -232,7 +233,7 @@ func alignedBases(maps mappings, word uint64) (bases []uint64) {
 
 func reservedAnonymous(m mapping) bool { return m.Anonymous() && m.Reserved() }
 
-// hasBase searches the latest bases only: duplicates come from different heap sizes in the same mapping.
+// hasBase searches only the last 16 bases, since duplicates come from different heap sizes in the same mapping.
 func hasBase(bases []uint64, base uint64) bool {
 	for _, b := range bases[max(0, len(bases)-16):] {
 		if b == base {
@@ -242,7 +243,7 @@ func hasBase(bases []uint64, base uint64) bool {
 	return false
 }
 
-// readCandidates reads the start of each candidate and keeps those that are the first heap of an arena.
+// readCandidates reads the memory at each base, and keeps the arenas whose first heap is there.
 func (f *finder) readCandidates(bases []uint64) error {
 	bases = bases[:f.take(len(bases))]
 	at := func(base *uint64) (uint64, int) { return *base, arenaMax }
@@ -333,8 +334,8 @@ func holds(maps mappings, addr uint64) (mapping, bool) {
 
 // rings follows the links from each start, visits no arena twice, and returns the rings that it finds.
 //
-// The process may run meanwhile: malloc inserts a new arena right after the main arena and sets its link first
-// (_int_new_arena), so all other links are final.
+// The process may create arenas meanwhile. malloc inserts a new arena right after the main arena, and sets the link of the
+// new arena before that of the main arena (_int_new_arena). So the link of the main arena is the only one that changes.
 func (f *finder) rings(starts []uint64) (rings []*ring, err error) {
 	from := map[uint64]int{} // index of the start from which an arena was first reached
 	for i, addr := range starts {
@@ -438,8 +439,8 @@ type place struct {
 	size uint64
 }
 
-// fits reports whether the mappings have room for a heap of this maximum size: all anonymous, and only reserved memory after
-// the committed part, which may have grown since it was read.
+// fits reports whether the mappings have room for a heap of this maximum size: its whole range is anonymous, and after the
+// committed part comes only reserved memory. The committed part may have grown since the header was read.
 func (f *finder) fits(h heap, size uint64) bool {
 	p := place{h, size}
 	fit, known := f.fitted[p]
@@ -466,8 +467,8 @@ func (p place) hasRoom(maps mappings) bool {
 // scanMax bounds the search for main arenas in programs that map no libc by name, in bytes.
 const scanMax = 32 << 20
 
-// mainArenas are the candidates for a malloc_state in the libc's data. A program that maps no libc by name may have a static
-// one; then the writable data of all files is searched, including .bss.
+// mainArenas returns the candidates for a malloc_state in the libc's data. If no mapped file has the name of a libc, the
+// libc may be linked into the program; then the writable data of all files is searched, including .bss.
 func (f *finder) mainArenas() (found []uint64, err error) {
 	left := uint64(scanMax)
 	libc := f.maps.libc()
@@ -527,8 +528,8 @@ func (f *finder) scan(start, end uint64) (found []state, readable bool, err erro
 	return found, readable, nil
 }
 
-// statesIn are the candidates for a malloc_state in the first limit bytes at start. It searches for the last bin, which
-// links to itself (lastBinEmpty) and, unlike the bins before it, is followed by a bitmap.
+// statesIn returns the candidates for a malloc_state in the first limit bytes at start. It searches for the last bin, which
+// links to itself (lastBinEmpty). After the last bin comes a bitmap; after any other bin comes a bin.
 func statesIn(b []byte, start, limit, size uint64) (found []state) {
 	layouts := binsAt(size)
 	empty := func(off uint64) bool {

@@ -8,7 +8,7 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// asked gives access to a fake's mappings as queries does: mappings that were not asked for are left out.
+// asked gives access to a fake's mappings as queries does: it looks up single mappings, and assumes that there is a libc.
 type asked struct{ layout }
 
 func (a asked) bases(word uint64) []uint64 { return alignedBases(a, word) }
@@ -173,7 +173,7 @@ func TestFindRejects(t *testing.T) {
 			tt.damage(f, f.states[2])
 			got, _, err := f.all(t)
 			if err == nil && got.Unlinked == 0 || got.Arenas >= 4 {
-				t.Errorf("%+v, %v; want an error, or what is unlinked", got, err)
+				t.Errorf("%+v, %v; want an error, or a census with Unlinked set", got, err)
 			}
 		})
 	}

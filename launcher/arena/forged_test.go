@@ -65,12 +65,12 @@ func forgedArena(addr, next uint64) []byte {
 	return b
 }
 
-// forgeries each add n forged structures to a process with two real arenas.
+// forgeries are functions that add n forged structures to a process with a main arena and two more real arenas.
 var forgeries = []struct {
 	name     string
 	make     func(f *fake, n int)
-	unlinked func(n int) int
-	unread   bool // of the many
+	unlinked func(n int) int // how many structures must count as unlinked; nil if find may fail
+	unread   bool            // whether 6,000 structures hit the limit on reads
 }{
 	{"each arena leads to the following", func(f *fake, n int) {
 		f.forgeHeaps(n, func(i int) []byte { return forgedArena(heapAt(i), heapAt(i+1)+48) })
@@ -106,7 +106,7 @@ var forgeries = []struct {
 			addr, p := forgedAt+i*minPage, anonRW
 			b := make([]byte, minPage)
 			forgedState(b, addr, 512, addr+minPage+512)
-			f.addForged(&at, addr, minPage, p|perm(i%2)<<2, b) // every second one executable
+			f.addForged(&at, addr, minPage, p|perm(i%2)<<2, b) // every second page executable, as separate mappings have different access
 		}
 		f.put(f.states[1]+f.next, forgedAt+512) // this unlinks two arenas
 	}, nil, false},
@@ -170,8 +170,8 @@ func TestForgedMemory(t *testing.T) {
 	}
 }
 
-// TestForgedStacks puts a stack descriptor into every fourth of many adjacent mappings: no more stacks are accepted than the
-// threads can have.
+// TestForgedStacks puts a stack descriptor into every fourth of many adjacent mappings: no more stacks are accepted than
+// the process has threads and glibc can have in its cache.
 func TestForgedStacks(t *testing.T) {
 	f, at := newFake(v236, 64<<20, 1), 0
 	const n = 3 * mostCached

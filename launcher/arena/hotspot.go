@@ -1,7 +1,8 @@
 package arena
 
-// Flags of a HotSpot JVM, read in the way of its serviceability agent: libjvm.so exports tables of its structures
-// (src/hotspot/share/runtime/vmStructs.hpp), which give the address of JVMFlag::flags. For 64-bit JVMs since JDK 11.
+// Reads flags of a HotSpot JVM, as HotSpot's serviceability agent does: libjvm.so exports tables of its structures
+// (src/hotspot/share/runtime/vmStructs.hpp), which give the address of JVMFlag::flags. It works for 64-bit JVMs since JDK
+// 11.
 
 import (
 	"bytes"
@@ -62,7 +63,8 @@ func (l *library) jvmFlag() (fields map[string][]byte, size uint64) {
 	return fields, size
 }
 
-// table reads one of the tables: entries of entry bytes, up to one that starts with a null pointer.
+// table reads the table that the symbol name points to. Each entry has entry bytes; the last one starts with a null pointer
+// and is left out.
 func (l *library) table(name string, entry uint64) (table []byte) {
 	const step = 64 // entries
 	s, ok := l.symbol(name)

@@ -10,8 +10,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestHugePages compares the huge pages of each arena and of the heap, from PAGEMAP_SCAN and from smaps, with the kernel's
-// smaps at their addresses.
+// TestHugePages compares the bytes in huge pages of each arena with what /proc/PID/smaps reports at the addresses of its
+// heaps.
 func TestHugePages(t *testing.T) {
 	mode, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
 	if err != nil || strings.Contains(string(mode), "[never]") || os.Getpagesize() != 4096 {
@@ -35,7 +35,7 @@ func TestHugePages(t *testing.T) {
 		}
 	})
 	t.Run("glibc.malloc.hugetlb=1", func(t *testing.T) {
-		loader, libraries := testenv.NewerGlibc(t, 43) // the first in which they are in arenas too
+		loader, libraries := testenv.NewerGlibc(t, 43) // the first release in which this tunable also gives arenas huge pages
 		p := start(t, []string{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1"}, loader, "--library-path", libraries, bin)
 		p.do("threads 3 100")
 		if got := checkHuge(t, p); got.Arenas[1].Huge+got.Arenas[2].Huge+got.Arenas[3].Huge < 2<<20 {

@@ -107,7 +107,7 @@ func (p *process) linkedAllocator(found *Process, maps layout, exe string) strin
 		return ""
 	}
 	linked := p.marked(maps, exe)
-	if linked == "go" && found.Libc != "" { // its C parts use the libc's malloc
+	if linked == "go" && found.Libc != "" { // the C parts of a Go program use the libc's malloc
 		return ""
 	}
 	return linked

@@ -41,7 +41,7 @@ func stackPointers(t *testing.T, files []string) (list []uint64) {
 			t.Fatal(err)
 		}
 		fields := strings.Fields(string(text))
-		if len(fields) < 3 { // it runs
+		if len(fields) < 3 { // the file has only "running": the kernel gives no registers of a running thread
 			continue
 		}
 		var sp uint64
@@ -168,7 +168,7 @@ func TestStacksThatGrewTogether(t *testing.T) {
 				}
 			}
 			add(0x7f8000000000, tt.grown, tt.above)
-			add(0x7f9000000000, 0, nil) // tells the usual size
+			add(0x7f9000000000, 0, nil) // shows the usual stack size
 			got, err := findStacks(f, f.maps, 8, 3)
 			if err != nil || len(got) != 2 || got[0] != (stack{0x7f8000000000, 0x7f8000000000 + guard + size, guard}) {
 				t.Errorf("%x, %v", got, err)
@@ -230,7 +230,7 @@ func TestHeapsThatVanish(t *testing.T) {
 		most = max(most, got.Heaps)
 	}
 	if most < 4 {
-		t.Log("no second heap was met; the machine was too slow or too fast")
+		t.Log("no second heap was seen; the machine was too slow or too fast")
 	}
 	for range 10 {
 		got := walk(t, p.pid())
@@ -490,7 +490,8 @@ func TestJava(t *testing.T) {
 			if classes := sums[KindJavaClasses].Virtual; classes != 192<<20 {
 				t.Errorf("class space of %d bytes, want 192 MiB", classes)
 			}
-			// They reserve the size of -Xmx minus the part mapped from the archive; ZGC reserves 16 times -Xmx and maps it three times
+			// JVMs reserve the size of -Xmx minus the part mapped from the archive; ZGC reserves 16 times -Xmx and maps it
+			// three times
 			if heap := sums[KindJavaHeap].Virtual; gc != "UseZGC" && (heap > 512<<20 || heap < 500<<20) || gc == "UseZGC" && heap != 3*16*512<<20 {
 				t.Errorf("heap of %d bytes", heap)
 			}

@@ -10,8 +10,8 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// nameJava labels the large areas of HotSpot in a process that maps libjvm.so. The mappings have no names, so it goes by
-// their place and access:
+// nameJava labels the large areas of HotSpot in a process that maps libjvm.so. The mappings have no names, so they are
+// recognized by their place and access. A run is anonymous memory without a gap, readable or only reserved.
 //
 //   - code cache: memory that is writable and executable, and the reservation right after it;
 //   - heap: the largest of the runs that start below 32 GiB, as the JVM prefers for compressed pointers, or that have at
@@ -21,8 +21,7 @@ import (
 //     the value of the JVM's flag CompressedClassSpaceSize. It may end before the run does, because other reservations of
 //     the JVM can follow without a gap.
 //
-// A run is anonymous memory without a gap, readable or only reserved. Other memory keeps its kind: metaspace, card tables
-// and the collector's bitmaps cannot be identified.
+// Other memory keeps its kind, since metaspace, card tables and the collector's bitmaps cannot be identified.
 func nameJava(list []region, classSpace uint64) []region {
 	if !slices.ContainsFunc(list, func(r region) bool { return r.File() && path.Base(r.Name) == "libjvm.so" }) {
 		return list
@@ -51,7 +50,7 @@ func nameJava(list []region, classSpace uint64) []region {
 	return nameClasses(list, classes, classSpace)
 }
 
-// nameClasses labels the class space in the run, and splits the region that it ends in.
+// nameClasses labels the class space in the run, and splits the region in which the class space ends.
 func nameClasses(list, run []region, size uint64) []region {
 	first := slices.IndexFunc(run, func(r region) bool { return r.Writable() })
 	if first < 0 {

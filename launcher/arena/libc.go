@@ -9,8 +9,8 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// libcFile is the file of the process's libc: the one whose data holds the main arena, whatever its name, or, before malloc
-// is used, the one with the name of a libc.
+// libcFile returns the path of the process's libc: the file whose data holds the main arena. Before the first malloc no
+// main arena is found; then it is the first mapped file with the name of a libc.
 func libcFile(maps layout, rings []*ring) string {
 	for _, r := range rings {
 		if m, ok := dataOf(maps, r.members[0].addr); ok {
@@ -28,8 +28,8 @@ func libcFile(maps layout, rings []*ring) string {
 }
 
 // libcVersion determines glibc's version from its banner, or for a static glibc from the text that allocator.StaticGlibc
-// knows. It reads the process's memory, since an upgrade may have replaced the file. least is the earliest possible release.
-// At most libcMax bytes are read.
+// knows. It reads the process's memory, since an upgrade may have replaced the file, and at most libcMax bytes of it. least
+// is the earliest possible release. A banner is:
 //
 //	GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.
 func libcVersion(mem reader, maps layout, rings []*ring) (version, least string, err error) {
@@ -40,7 +40,7 @@ func libcVersion(mem reader, maps layout, rings []*ring) (version, least string,
 	}
 	file := libcFile(maps, rings)
 	left := uint64(libcMax)
-	for _, code := range []perm{0, proc.PermExec} { // constants are in read-only memory; with old linkers in the code's
+	for _, code := range []perm{0, proc.PermExec} { // constants are in read-only mappings; old linkers put them beside the code
 		for _, m := range maps {
 			if !m.File() || m.Name != file || m.Perm != proc.PermRead|code {
 				continue

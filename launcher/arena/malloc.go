@@ -55,8 +55,9 @@ const minPage = 4096
 //	int mutex, flags; [int have_fastchunks;] [fastbinsY[10 or 11];] top, last_remainder, bins[254],
 //	unsigned binmap[4], next, [next_free,] [attached_threads,] system_mem, max_system_mem
 //
-// Glibc 2.10 added next_free, 2.23 and backports attached_threads, and 2.26 have_fastchunks; 2.43 removed the fastbins. The
-// offset of bins distinguishes these layouts except for next_free and attached_threads.
+// Glibc 2.10 added next_free, 2.23 and backports attached_threads, and 2.27 and updates of 2.26 have_fastchunks; 2.43
+// removed the fastbins. The offset of bins shows which of these layouts a state has, but not whether it has next_free and
+// attached_threads.
 type state struct {
 	addr  uint64
 	flags uint64
@@ -66,11 +67,16 @@ type state struct {
 	tail  [4]uint64 // the words after next
 }
 
-// binsAt are the possible offsets of bins: for 2.26 to 2.42, for 2.10 to 2.26.0, and for 2.43 and later. 32-bit programs
-// have one more, since 2.26 added an eleventh fastbin before it added have_fastchunks.
+// binsAt returns the possible offsets of bins, in bytes:
 //
-// The order matters: an empty bin links to its own address, which does not contain its index. So an old layout whose
-// fastbins are in use also parses as a newer one with a smaller offset.
+//	64-bit  32-bit
+//	   112      64  updates of 2.26, and 2.27 to 2.42
+//	     -      60  2.26.0: its 32-bit layout has an eleventh fastbin, and no have_fastchunks yet
+//	   104      56  2.10 to 2.25; in 64-bit programs to 2.26.0
+//	    24      16  2.43 and later
+//
+// The largest offset must be tried first: an empty bin links to its own address, which does not show its index. So a state
+// of an old layout whose fastbins are in use also parses as a state of a newer layout with a smaller offset.
 func binsAt(size uint64) []uint64 {
 	if size == 4 {
 		return binsAt32[:]

@@ -22,14 +22,15 @@ type span struct {
 
 func (s span) whole() bool { return s.n == len(s.buf) }
 
-// batch is how many ranges are read in one call, under the limit of 1,024 pieces (IOV_MAX); batchBytes is their size.
+// batch is how many ranges are read in one call at most, below the limit of 1,024 pieces (IOV_MAX). batchBytes is how many
+// bytes are read in one call at most.
 const (
 	batch      = 256
 	batchBytes = 640 << 10
 )
 
-// readEach reads memory for each item: n bytes at addr, as at returns them, with n up to most. It passes each what could
-// be read.
+// readEach reads memory for each item: n bytes at addr, both from the function at; n is at most most. Then it calls each
+// with the item and the bytes that could be read.
 func readEach[T any](mem reader, items []T, most int, at func(*T) (addr uint64, n int), each func(*T, []byte)) error {
 	size := min(batch, batchBytes/most)
 	buf := make([]byte, min(size, len(items))*most)

@@ -16,8 +16,8 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// process is an open process. An open maps file stays bound to the address space that it was opened for, and is empty after
-// that address space has ended: so an exec is noticed.
+// process is an open process. An open maps file stays bound to the address space for which it was opened, and reads as
+// empty after that address space has ended. This shows that the process executed another program.
 type process struct {
 	dir  string // /proc/PID, or /proc/PID/task/TID
 	root string // mount point of proc(5)
@@ -97,17 +97,18 @@ func (p *process) hidden() bool {
 	return errors.Is(err, os.ErrNotExist) && syscall.Kill(p.pid, 0) == syscall.EPERM
 }
 
-// remedy says how to get access (ptrace(2), "Ptrace access mode checking"). The process's user needs the process to be
-// dumpable and, if Yama restricts it, a descendant; root needs CAP_SYS_PTRACE in the process's user namespace.
+// remedy says how to get access (ptrace(2), "Ptrace access mode checking"). The process's own user may read the process
+// only if it is dumpable and, under Yama, a descendant of the reader. Root needs CAP_SYS_PTRACE in the process's user
+// namespace.
 func (p *process) remedy() string {
 	if os.Geteuid() == 0 {
-		return "root needs CAP_SYS_PTRACE, in the user namespace of the process; run it on the host, or add the capability"
+		return "root needs CAP_SYS_PTRACE in the user namespace of the process: run arenacap on the host, or add the capability"
 	}
 	scope, err := os.ReadFile(filepath.Join(p.root, "sys/kernel/yama/ptrace_scope"))
 	if s := strings.TrimSpace(string(scope)); err == nil && s != "0" {
-		return "run as root (kernel.yama.ptrace_scope is " + s + ", which forbids it to the user it runs as)"
+		return "run as root (kernel.yama.ptrace_scope is " + s + ", so its own user may not read it)"
 	}
-	return "run as root, or as the user it runs as (only root may read a set-uid program, or one that called prctl(PR_SET_DUMPABLE, 0))"
+	return "run as root, or as the user of that process (only root may read a set-uid program, or one that called prctl(PR_SET_DUMPABLE, 0))"
 }
 
 // readMaps reads the current mappings.
@@ -149,8 +150,8 @@ func (p *process) checkAlive() error {
 // agreeTries is how often the mappings are read until they add up to VmSize. If they never do, the last reading is reported.
 const agreeTries = 5
 
-// settledMaps reads mappings that did not change meanwhile: their sum is VmSize both before and after. exact is false if no
-// try succeeded.
+// settledMaps reads the mappings again until their sum is VmSize both before and after the reading, so that they did not
+// change in between. exact is false if no try succeeded.
 func (p *process) settledMaps() (l layout, exact bool, err error) {
 	for range agreeTries {
 		before, err := p.readStat()

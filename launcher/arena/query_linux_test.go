@@ -212,7 +212,7 @@ func TestQueriesGiveUp(t *testing.T) {
 func TestWithoutTheIoctls(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
 	p.do("threads 3 1000")
-	if _, err := Inspect(p.pid()); err != nil { // makes the pages of its libc that are read resident
+	if _, err := Inspect(p.pid()); err != nil { // the first reading makes pages of the libc resident, which later ones count
 		t.Fatal(err)
 	}
 	root, pid := t.TempDir(), fmt.Sprint(p.pid())
@@ -287,7 +287,7 @@ func TestReadWithoutIoctl(t *testing.T) {
 	p := opened(t, procRoot, pid)
 	q := newQueries(p.maps)
 	if _, ok := q.next(0, 0, false); ok || q.err != unix.EPERM {
-		t.Fatalf("the filter lets it through: %v, %v", ok, q.err)
+		t.Fatalf("the filter does not forbid the ioctl: %v, %v", ok, q.err)
 	}
 	c, err := Count(pid)
 	if err != nil {
@@ -322,6 +322,6 @@ func forbidIoctl(t *testing.T) {
 	}
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
 	if errno != 0 {
-		t.Skip("seccomp filters are not to be had here: " + errno.Error())
+		t.Skip("cannot install a seccomp filter here: " + errno.Error())
 	}
 }

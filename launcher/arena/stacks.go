@@ -20,7 +20,7 @@ import (
 // machines thread-local variables may lie above it.
 const stackPeek = 8 << 10
 
-// maxUnguarded is the most candidates without a guard below that are searched.
+// maxUnguarded is how many candidates without a guard below them are searched at most.
 const maxUnguarded = 1024
 
 // stack is the memory of a stack, including its guard of guard bytes at start.
@@ -73,8 +73,8 @@ func disjoint(sorted []stack) (kept []stack) {
 	return kept
 }
 
-// guesses returns functions that give other possible tops: the end of the usable memory that follows without a gap, and the
-// tops for the most frequent stack sizes of this process.
+// guesses returns functions that compute other possible tops for candidates at whose top no descriptor was found: the end
+// of the usable memory that follows without a gap, and the tops for the most frequent stack sizes of this process.
 func guesses(found []stack) (list []func([]stackTop) []stackTop) {
 	list = append(list, func(missed []stackTop) (tops []stackTop) {
 		for _, t := range missed {
@@ -150,7 +150,8 @@ const minUsable = 2 * minPage
 // minStack is PTHREAD_STACK_MIN in bytes, the least that pthread_attr_setstacksize(3) accepts.
 const minStack = 16 << 10
 
-// below are the candidates right below the stacks in found whose guard is not a mapping: such stacks are adjacent.
+// below returns the candidates right below those stacks in found that have no guard mapping, since such stacks are
+// adjacent.
 func below(found []stack, maps layout, bottoms []uint64) (tops []stackTop) {
 	for _, s := range found {
 		if i, ok := maps.at(s.start); !ok || !usable(maps[i]) {
@@ -216,8 +217,8 @@ func (t stackTop) agrees(s stack) bool {
 	return s.start+s.guard == t.bottom || s.start >= t.bottom
 }
 
-// commonSizes are up to four sizes, of the stacks in found and glibc's default, most frequent first, as stacks that start
-// at 0.
+// commonSizes returns the up to four most frequent stack sizes, most frequent first, each as a stack that starts at 0. The
+// sizes are those of the stacks in found, and glibc's usual default: 8 MiB with a guard of one page.
 func commonSizes(found []stack) []stack {
 	count := map[stack]int{{end: 8 << 20, guard: minPage}: 0}
 	for _, s := range found {

@@ -12,8 +12,8 @@ import (
 // Unknown show the effect on the figures. The time is proportional to the memory of the arenas, two seconds for 4 GiB of the
 // smallest chunks; it needs a few MiB of memory.
 //
-// progress, unless nil, is called with the bytes that are walked and their total. The error is that of ctx or one of those
-// of Count; ESRCH also means that the process has executed another program.
+// progress, unless nil, is called with the bytes walked so far and their total. The error is that of ctx or one of the
+// errors of Count; ESRCH can also mean that the process has executed another program.
 func (p *Process) Walk(ctx context.Context, progress func(done, total uint64)) error {
 	return p.walk(ctx, procRoot, progress)
 }

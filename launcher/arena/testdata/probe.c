@@ -17,7 +17,7 @@
      headers N       make N forged arenas that link to one another but not to malloc's
      namespace PATH  dlmopen PATH in a new namespace, and allocate there from three threads
      maps N          make N mappings that the kernel does not merge
-     touch           write into all of these that are writable                                           */
+     touch           write into each of these mappings that is writable                                  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <malloc.h>
