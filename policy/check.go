@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"arenacap/policy/text"
 )
 
 // Check, which also finds problems that a launch does not look for.
@@ -87,7 +89,7 @@ func (l *layer) withoutUnit(at place, name string, bytes uint64) {
 	if bytes == 0 || bytes >= leastSize || strings.Trim(number, "0123456789.") != "" {
 		return
 	}
-	l.problemIn(at, hinted{fmt.Sprintf("%s = %s has no unit, so it means %s", name, number, FormatSize(bytes)),
+	l.problemIn(at, hinted{fmt.Sprintf("%s = %s has no unit, so it means %s", name, number, text.Size(bytes)),
 		fmt.Sprintf(`write the unit: %s = "%sMiB" or "%sGiB"`, name, number, number)})
 }
 
@@ -119,17 +121,18 @@ func missingProgram(path string) hinted {
 	case !info.Mode().IsRegular():
 		return hinted{fmt.Sprintf("command %q is not a file", path), hint}
 	case info.Mode().Perm()&0o111 == 0:
-		return hinted{fmt.Sprintf("command %q is not executable", path), "type chmod +x " + ShellWord(path)}
+		return hinted{fmt.Sprintf("command %q is not executable", path), "type chmod +x " + text.ShellWord(path)}
 	}
 	return hinted{}
 }
 
-// Placeholders lists the placeholders that a watch replaces in a command: "pid" stands for {pid}.
-func Placeholders() []string { return []string{"pid", "service", "event", "metric", "value", "limit"} }
+// placeholders are what a watch replaces in a command: "pid" stands for {pid}. A test of package watch compares them with
+// its own.
+var placeholders = []string{"pid", "service", "event", "metric", "value", "limit"}
 
 // unknownPlaceholder finds a placeholder that the watch would not replace, or a shell variable.
 func unknownPlaceholder(command []string) hinted {
-	known := Placeholders()
+	known := placeholders
 	for _, word := range command {
 		if name := strings.Trim(word, "${}"); strings.HasPrefix(word, "$") && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == "" {
 			return hinted{fmt.Sprintf("no shell expands %q in command", word), "the placeholders are {" + strings.Join(known, "}, {") + "}"}
@@ -141,7 +144,7 @@ func unknownPlaceholder(command []string) hinted {
 				continue
 			}
 			hint := "the placeholders are {" + strings.Join(known, "}, {") + "}"
-			if near := DidYouMean(name, known); near != "" {
+			if near := text.DidYouMean(name, known); near != "" {
 				hint = strings.NewReplacer(` "`, ` "{`, `"?`, `}"?`).Replace(near)
 			}
 			return hinted{fmt.Sprintf("command has the unknown placeholder {%s}", name), hint}
@@ -157,7 +160,7 @@ func unusableLog(path string) hinted {
 	case errors.Is(err, fs.ErrNotExist):
 		return unusableFolder(path)
 	case err == nil && info.IsDir():
-		return hinted{fmt.Sprintf("to = %q is a folder", path), "name a file in it, such as " + ShellWord(filepath.Join(path, "arenacap.log"))}
+		return hinted{fmt.Sprintf("to = %q is a folder", path), "name a file in it, such as " + text.ShellWord(filepath.Join(path, "arenacap.log"))}
 	case err == nil && info.Mode()&fs.ModeSocket != 0:
 		return hinted{fmt.Sprintf("to = %q is a socket", path), "name a file"}
 	case err == nil:
@@ -180,7 +183,7 @@ func unusableFolder(path string) hinted {
 	folder := filepath.Dir(path)
 	_, err := os.Stat(folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return hinted{fmt.Sprintf("to = %q: the folder %q does not exist", path, folder), "type mkdir -p " + ShellWord(folder)}
+		return hinted{fmt.Sprintf("to = %q: the folder %q does not exist", path, folder), "type mkdir -p " + text.ShellWord(folder)}
 	}
 	if err == nil {
 		err = mayWrite(folder)

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"arenacap/policy/text"
 )
 
 // Reading the policy file. check.go and trust_unix.go access files too.
@@ -85,7 +87,7 @@ func unfit(path string, info fs.FileInfo) *problem {
 	case mode.IsRegular():
 		return nil
 	case mode.IsDir():
-		return &problem{File: path, Message: "is a folder", Hint: fmt.Sprintf("name the file in it, such as %s", ShellWord(filepath.Join(path, "policy.toml")))}
+		return &problem{File: path, Message: "is a folder", Hint: fmt.Sprintf("name the file in it, such as %s", text.ShellWord(filepath.Join(path, "policy.toml")))}
 	case mode&fs.ModeNamedPipe != 0:
 		kind = "a pipe"
 	case mode&fs.ModeSocket != 0:

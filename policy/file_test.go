@@ -122,7 +122,7 @@ func TestNoPermission(t *testing.T) {
 		if got, want := check(secret).Error(), secret+": cannot be read: permission denied"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		p, err := Load(Lookup{Getenv: environment(map[string]string{"HOME": dir + "/home"})})
+		p, err := Lookup{Getenv: environment(map[string]string{"HOME": dir + "/home"})}.Load()
 		if err != nil || len(p.Notes) != 1 || p.Notes[0] != place+" cannot be searched for (permission denied), so it counts as absent" {
 			t.Errorf("a home of somebody else's: %v, notes %q", err, p.Notes)
 		}
@@ -209,10 +209,10 @@ func TestTrust(t *testing.T) {
 				t.Fatal(err)
 			}
 			path := dir + "/" + c.path
-			if _, err := Load(Lookup{Named: path}); err != nil {
+			if _, err := (Lookup{Named: path}).Load(); err != nil {
 				t.Errorf("refused where no root launches: %v", err)
 			}
-			_, err := Load(Lookup{Named: path, Root: true})
+			_, err := Lookup{Named: path, Root: true}.Load()
 			if c.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -237,7 +237,7 @@ func TestTrustOfReadOnlyMount(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := dir + "/mount/policy.toml"
-	if _, err := Load(Lookup{Named: path, Root: true}); err == nil {
+	if _, err := (Lookup{Named: path, Root: true}).Load(); err == nil {
 		t.Error("trusted before the mount")
 	}
 	if err := syscall.Mount(dir+"/mount", dir+"/mount", "", syscall.MS_BIND, ""); err != nil {
@@ -251,7 +251,7 @@ func TestTrustOfReadOnlyMount(t *testing.T) {
 	if err := syscall.Mount("", dir+"/mount", "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := Load(Lookup{Named: path, Root: true}); err != nil || p.Arenas.Cap.N != 4 {
+	if p, err := (Lookup{Named: path, Root: true}).Load(); err != nil || p.Arenas.Cap.N != 4 {
 		t.Errorf("%v, %v", p.Arenas.Cap, err)
 	}
 	if found := check(path); found != nil {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+
+	"arenacap/policy/text"
 )
 
 // Finding the policy file, and reading it for a service.
@@ -27,7 +29,7 @@ type Lookup struct {
 // Load reads the first policy that exists of: the file of --policy, $ARENACAP_POLICY,
 // $XDG_CONFIG_HOME/arenacap/policy.toml (~/.config by default), /etc/arenacap/policy.toml, Builtin. Files are
 // not merged. An error is the first problem of the file, in one line.
-func Load(l Lookup) (Policy, error) {
+func (l Lookup) Load() (Policy, error) {
 	data, file, notes, err := l.find(systemFile)
 	if err != nil {
 		return Policy{}, err
@@ -61,15 +63,15 @@ func read(file string, data []byte, service string) (Policy, error) {
 		return l.policy, nil
 	}
 	p := base.policy
-	if hint := DidYouMean(service, slices.Sorted(maps.Keys(services))); hint != "" {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s has no section for service %q, so its base tables apply; %s", Printable(file), service, hint))
+	if hint := text.DidYouMean(service, slices.Sorted(maps.Keys(services))); hint != "" {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s has no section for service %q, so its base tables apply; %s", text.Printable(file), service, hint))
 	}
 	return p, nil
 }
 
 // Services returns the policy of each service in the file that applies, in the order of the file. It returns none if there
 // is no file, or no section of a service.
-func Services(l Lookup) (all []Policy, err error) {
+func (l Lookup) Services() (all []Policy, err error) {
 	data, file, _, err := l.find(systemFile)
 	if err != nil || file == "" {
 		return nil, err
@@ -86,18 +88,6 @@ func Services(l Lookup) (all []Policy, err error) {
 		all = append(all, p)
 	}
 	return all, nil
-}
-
-// ResolveAll resolves the plan of each policy on one machine. An error names the service.
-func ResolveAll(all []Policy, m Machine) (plans []Plan, err error) {
-	for _, p := range all {
-		plan, err := p.Resolve(m)
-		if err != nil {
-			return nil, fmt.Errorf("service %q: %w", p.Service, err)
-		}
-		plans = append(plans, plan)
-	}
-	return plans, nil
 }
 
 // find reads the first policy file that exists; file is "" if there is none. A file named by flag or variable must
@@ -125,7 +115,7 @@ func (l Lookup) find(system string) (data []byte, file string, notes []string, e
 			// A service manager may change the user and keep $HOME, so that $HOME is another user's folder.
 			// A policy there is not for this user, so it must not prevent the start.
 			if place != system {
-				notes = append(notes, fmt.Sprintf("%s cannot be searched for (permission denied), so it counts as absent", Printable(place)))
+				notes = append(notes, fmt.Sprintf("%s cannot be searched for (permission denied), so it counts as absent", text.Printable(place)))
 				continue
 			}
 		}

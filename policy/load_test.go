@@ -167,7 +167,7 @@ func TestLoadServiceWithoutSection(t *testing.T) {
 
 func load(t *testing.T, file, service string) Policy {
 	t.Helper()
-	p, err := Load(Lookup{Named: file, Service: service})
+	p, err := Lookup{Named: file, Service: service}.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestLoadBuiltin(t *testing.T) {
 	if _, err := os.Lstat(systemFile); err == nil {
 		t.Skip("this machine has a policy: " + systemFile)
 	}
-	p, err := Load(Lookup{Service: "x", Root: true})
+	p, err := Lookup{Service: "x", Root: true}.Load()
 	want := Builtin()
 	want.Service, want.Notes = "x", []string{`no policy file was found for service "x", so the built-in policy applies, without a budget; write /etc/arenacap/policy.toml, or name a file with --policy`}
 	if err != nil || !reflect.DeepEqual(p, want) {
@@ -271,7 +271,7 @@ func TestLoadErrors(t *testing.T) {
 			dir + `/b.toml:2:24: cap: invalid cap "0"; write a number from 1 to 65535, a factor such as "2/core", "off" to change nothing, or "glibc" for glibc's own limit | service.b.arenas.cap = 0`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := Load(c.lookup)
+			p, err := c.lookup.Load()
 			if err == nil || err.Error() != c.want {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
@@ -289,7 +289,7 @@ func TestLoadGivesEveryProblem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Load(Lookup{Named: file})
+	_, err = Lookup{Named: file}.Load()
 	var found problems
 	if !errors.As(err, &found) || !reflect.DeepEqual(found, checkText(file, text)) {
 		t.Errorf("Load: %v", err)
@@ -301,7 +301,7 @@ func BenchmarkLoad(b *testing.B) {
 		b.Run(strings.TrimSuffix(filepath.Base(file), ".toml"), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Load(Lookup{Named: file}); err != nil {
+				if _, err := (Lookup{Named: file}).Load(); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -19,7 +19,7 @@ name = "java"
 [budget]
 resident = "2GiB"
 `
-	all, err := Services(Lookup{Named: write(t, t.TempDir()+"/p.toml", text)})
+	all, err := Lookup{Named: write(t, t.TempDir()+"/p.toml", text)}.Services()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ resident = "2GiB"
 	if err != nil || !slices.Contains(plan.Reasons, `watch --services finds the processes of this service by name "java"`) {
 		t.Errorf("%v, %q", err, plan.Reasons)
 	}
-	if _, err := Services(Lookup{Named: write(t, t.TempDir()+"/p.toml", "service.a.match.unit = 1")}); err == nil {
+	if _, err := (Lookup{Named: write(t, t.TempDir()+"/p.toml", "service.a.match.unit = 1")}).Services(); err == nil {
 		t.Error("a mistake is no error")
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"math"
 	"math/bits"
 	"strings"
+
+	"arenacap/policy/text"
 )
 
 // metric is a key of [budget] that sets a limit. Plans and events use the same name.
@@ -64,7 +66,7 @@ func (b Budget) limits(memory Reading[uint64]) (limits []Limit, err error) {
 				return nil, fmt.Errorf("%s = \"%g%%\" (%s) needs the machine's memory, which is %s; write bytes", l.Metric, size.Percent, size.From, unknown(memory.Why))
 			}
 			l.Bytes = share(memory.N, size.Percent)
-			l.From = fmt.Sprintf("%s: %g%% of %s, %s", size.From, size.Percent, FormatSize(memory.N), memory.From)
+			l.From = fmt.Sprintf("%s: %g%% of %s, %s", size.From, size.Percent, text.Size(memory.N), memory.From)
 		}
 		limits = append(limits, l)
 	}

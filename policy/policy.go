@@ -1,8 +1,9 @@
 // Package policy reads the operator's policy and computes a plan from it.
 //
-// Load finds and reads the policy file (TOML). Check lists all problems of a file. Policy.Resolve combines
+// Lookup.Load finds and reads the policy file (TOML). Check lists all problems of a file. Policy.Resolve combines
 // the policy with the facts of the machine into a Plan. A Plan is a plain value that can be printed and
-// compared. Nothing here touches a process. The package builds on every system.
+// compared. Nothing here touches a process. The package builds on every system. Package text has the sizes and the
+// words of messages.
 //
 // Reading is strict: an unknown key, an invalid value and settings that contradict each other are problems,
 // each with its line, its column and what to type instead. The TOML parser reads the values. It does not

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"arenacap/policy/text"
 )
 
 // Problems of policy files and values, formatted as one line that is safe for a terminal.
@@ -36,16 +37,16 @@ type problem struct {
 //	policy.toml:7:1: unknown key "virtul" in [budget]; did you mean "virtual"? | virtul = "4GiB"
 func (p problem) Error() string {
 	var b strings.Builder
-	b.WriteString(Printable(p.File))
+	b.WriteString(text.Printable(p.File))
 	if p.Line != 0 {
 		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
 	}
-	b.WriteString(": " + clip(Printable(p.Message), 300))
+	b.WriteString(": " + clip(text.Printable(p.Message), 300))
 	if p.Hint != "" {
-		b.WriteString("; " + Printable(p.Hint))
+		b.WriteString("; " + text.Printable(p.Hint))
 	}
 	if p.Text != "" {
-		b.WriteString(" | " + clip(Printable(p.Text), 100))
+		b.WriteString(" | " + clip(text.Printable(p.Text), 100))
 	}
 	return b.String()
 }
@@ -60,7 +61,7 @@ func (ps problems) Error() string {
 	}
 	first := ps[0].Error()
 	if rest := len(ps) - 1; rest > 0 {
-		return fmt.Sprintf("%s (and %d more: arenacap check %s)", first, rest, ShellWord(ps[0].File))
+		return fmt.Sprintf("%s (and %d more: arenacap check %s)", first, rest, text.ShellWord(ps[0].File))
 	}
 	return first
 }
@@ -71,34 +72,10 @@ func (ps problems) sort() {
 	})
 }
 
-// Printable replaces control characters, which could steer the terminal: a file may be someone else's.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case !unicode.IsPrint(r):
-			return utf8.RuneError
-		}
-		return r
-	}, s)
-}
-
 // clip shortens text of the file to a number of characters.
 func clip(s string, most int) string {
 	if utf8.RuneCountInString(s) <= most {
 		return s
 	}
 	return string([]rune(s)[:most]) + "…"
-}
-
-// ShellWord quotes a word for a shell of the POSIX family where needed.
-func ShellWord(s string) string {
-	plain := func(r rune) bool {
-		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("/._-+@:,=%", r)
-	}
-	if s != "" && s[0] != '=' && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 { // zsh replaces "=NAME"
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"arenacap/policy/text"
 )
 
 // Computing the plan from a policy and a machine.
@@ -34,7 +36,7 @@ type Limit struct {
 }
 
 func (l Limit) String() string {
-	return fmt.Sprintf("%s %s (%s)", l.Metric, FormatSize(l.Bytes), l.From)
+	return fmt.Sprintf("%s %s (%s)", l.Metric, text.Size(l.Bytes), l.From)
 }
 
 // Resolve computes the plan. It is a pure function. It fails if the policy needs a fact that is unknown; the error says
@@ -61,6 +63,18 @@ func (p Policy) Resolve(m Machine) (Plan, error) {
 		plan.reason("watch --services finds the processes of this service by %s", p.Match)
 	}
 	return plan, nil
+}
+
+// Plans resolves several policies on one machine. An error names the service.
+func (m Machine) Plans(all []Policy) (plans []Plan, err error) {
+	for _, p := range all {
+		plan, err := p.Resolve(m)
+		if err != nil {
+			return nil, fmt.Errorf("service %q: %w", p.Service, err)
+		}
+		plans = append(plans, plan)
+	}
+	return plans, nil
 }
 
 // winner selects the cap. Precedence: flag, file, valid inherited value, built-in policy. With inherited = "keep" the
@@ -175,9 +189,9 @@ func (plan *Plan) mostReserved() (cap int, why string) {
 		return 0, ""
 	case size.Percent != 0:
 		bytes = share(limit.N, size.Percent)
-		of = fmt.Sprintf(", %g%% of %s (%s)", size.Percent, FormatSize(limit.N), limit.From)
+		of = fmt.Sprintf(", %g%% of %s (%s)", size.Percent, text.Size(limit.N), limit.From)
 	}
-	return 1 + int(min(bytes/heap, MaxCap-1)), fmt.Sprintf("max_reserved = %s (%s%s), %s per arena", FormatSize(bytes), size.From, of, FormatSize(heap))
+	return 1 + int(min(bytes/heap, MaxCap-1)), fmt.Sprintf("max_reserved = %s (%s%s), %s per arena", text.Size(bytes), size.From, of, text.Size(heap))
 }
 
 // setTest fills in MALLOC_ARENA_TEST: the file's value, else the value that was inherited together with the cap,

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"arenacap/policy/text"
 )
 
 // The keys of the policy file, and the messages for unknown keys and tables. To add a key, add a row here; a limit of
@@ -164,7 +166,7 @@ func (l *layer) nameInParts(path toml.Key, raw any) (found bool) {
 
 // isLikeTable reports whether a name is a table of the policy, perhaps misspelt.
 func isLikeTable(name string) bool {
-	return slices.Contains(tableNames(), name) || DidYouMean(name, tableNames()) != ""
+	return slices.Contains(tableNames(), name) || text.DidYouMean(name, tableNames()) != ""
 }
 
 func (l *layer) tableHint(name string) string {
@@ -175,7 +177,7 @@ func (l *layer) tableHint(name string) string {
 	if table := TableOf(name); table != "" {
 		return fmt.Sprintf("%s belongs in [%s]", name, append(slices.Clip(l.prefix), table))
 	}
-	if hint := cmp.Or(DidYouMean(name, known), otherNames[strings.ToLower(name)]); hint != "" {
+	if hint := cmp.Or(text.DidYouMean(name, known), otherNames[strings.ToLower(name)]); hint != "" {
 		return hint
 	}
 	return "the tables are " + quoteList(known)
@@ -205,11 +207,24 @@ func keyHint(table, key string) string {
 	if lower := strings.ToLower(key); slices.Contains(known, lower) {
 		return fmt.Sprintf("keys are in lower case: write %q", lower)
 	}
-	if hint := cmp.Or(DidYouMean(key, known), otherNames[strings.ToLower(key)]); hint != "" {
+	if hint := cmp.Or(text.DidYouMean(key, known), otherNames[strings.ToLower(key)]); hint != "" {
 		return hint
 	}
 	if other := TableOf(key); other != "" {
 		return fmt.Sprintf("it belongs in [%s]", other)
 	}
 	return fmt.Sprintf("[%s] has %s", table, strings.Join(known, ", "))
+}
+
+// quoteList formats words for a hint: "a", "b" or "c".
+func quoteList(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = fmt.Sprintf("%q", w)
+	}
+	if len(quoted) == 1 {
+		return quoted[0]
+	}
+	last := len(quoted) - 1
+	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"arenacap/policy/text"
 )
 
 // Opening a policy file, and deciding whether root may trust it.
@@ -128,15 +130,15 @@ func (w *walk) untrusted(step string, info fs.FileInfo) *problem {
 	case !ok:
 		return nil
 	case stranger && mode&fs.ModeSymlink != 0:
-		return refused(path, fmt.Sprintf("the link %q belongs to uid %d", step, stat.Uid), "chown -h root "+ShellWord(step))
+		return refused(path, fmt.Sprintf("the link %q belongs to uid %d", step, stat.Uid), "chown -h root "+text.ShellWord(step))
 	case stranger:
-		return refused(path, fmt.Sprintf("%s belongs to uid %d", what(), stat.Uid), "chown root "+ShellWord(step))
+		return refused(path, fmt.Sprintf("%s belongs to uid %d", what(), stat.Uid), "chown root "+text.ShellWord(step))
 	case mode&fs.ModeSymlink != 0 || mode.IsDir() && mode&fs.ModeSticky != 0:
 		return nil
 	case mode.IsDir() && errors.Is(mayWrite(step), syscall.EROFS): // the folder of a ConfigMap has mode 0777
 		return nil
 	case mode.Perm()&0o022 != 0:
-		return refused(path, fmt.Sprintf("%s can be written by group or others (mode %04o)", what(), mode.Perm()), "chmod go-w "+ShellWord(step))
+		return refused(path, fmt.Sprintf("%s can be written by group or others (mode %04o)", what(), mode.Perm()), "chmod go-w "+text.ShellWord(step))
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"arenacap/policy/text"
 )
 
 // Parsing of values, one method for each kind.
@@ -99,7 +101,7 @@ func (v value) word(allowed ...string) string {
 	if !ok || slices.Contains(allowed, s) {
 		return s
 	}
-	if near := DidYouMean(s, allowed); near != "" {
+	if near := text.DidYouMean(s, allowed); near != "" {
 		hint = near
 	}
 	v.wrong(fmt.Sprintf("%s = %q is not a valid value", v.name, s), hint)
@@ -300,9 +302,9 @@ func (v value) signal() string {
 	case with == "SIGKILL" || with == "SIGSTOP":
 		hint = `no program can handle it; to end the target write action = "terminate", and grace = "0s" to end it at once`
 	case slices.Contains(names, with) || isRealTime(with):
-		hint = DidYouMean(with, []string{with})
+		hint = text.DidYouMean(with, []string{with})
 	default:
-		if near := DidYouMean(with, names); near != "" {
+		if near := text.DidYouMean(with, names); near != "" {
 			hint = near
 		}
 	}

@@ -1,1 +1,128 @@
-../admission/policy_test.go
+package admission
+
+// The pods that both the API server's plugin and Kyverno's engine have to admit in the same way. ../kyverno links this file;
+// newAdmit is in each of the two modules.
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/admission"
+)
+
+// admitFunc admits a pod, changes it, and returns the variables of its containers.
+type admitFunc func(ctx context.Context, pod *v1.Pod, old runtime.Object, operation admission.Operation, subresource string) ([][]v1.EnvVar, error)
+
+// variables returns those of the containers of a pod, the init containers first.
+func variables(pod *v1.Pod) (all [][]v1.EnvVar) {
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		all = append(all, c.Env)
+	}
+	return all
+}
+
+// podOf is a pod with the label, an init container and two containers: one without variables and one with these.
+func podOf(label string, env ...v1.EnvVar) *v1.Pod {
+	pod := &v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "pod", Namespace: "default"},
+		Spec: v1.PodSpec{
+			InitContainers: []v1.Container{{Name: "setup", Image: "setup"}},
+			Containers:     []v1.Container{{Name: "plain", Image: "plain"}, {Name: "server", Image: "server", Env: env}},
+		},
+	}
+	if label != "" {
+		pod.Labels = map[string]string{"arenacap/cap": label}
+	}
+	return pod
+}
+
+func value(name, text string) v1.EnvVar { return v1.EnvVar{Name: name, Value: text} }
+
+// capped are the variables that the policy sets.
+func capped(max, test string) []v1.EnvVar {
+	return []v1.EnvVar{value("MALLOC_ARENA_MAX", max), value("MALLOC_ARENA_TEST", test)}
+}
+
+func perCore() []v1.EnvVar {
+	from := &v1.EnvVarSource{ResourceFieldRef: &v1.ResourceFieldSelector{Resource: "limits.cpu"}}
+	return []v1.EnvVar{{Name: "MALLOC_ARENA_MAX", ValueFrom: from}, value("MALLOC_ARENA_TEST", "1")}
+}
+
+func TestPolicy(t *testing.T) {
+	admit := newAdmit(t)
+	own := value("OWN", "1")
+	tunables := value("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=3")
+	for _, c := range []struct {
+		name string
+		pod  *v1.Pod
+		want [3][]v1.EnvVar // setup, plain, server
+	}{
+		{"per core", podOf("per-core"), [3][]v1.EnvVar{perCore(), perCore(), perCore()}},
+		{"a number", podOf("4"), [3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), capped("4", "3")}},
+		{"1 and 2 have the least test", podOf("2"), [3][]v1.EnvVar{capped("2", "1"), capped("2", "1"), capped("2", "1")}},
+		{"other variables stay", podOf("4", own), [3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), append(capped("4", "3"), own)}},
+		{"one that is there stays", podOf("4", own, value("MALLOC_ARENA_MAX", "9")), [3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), {own, value("MALLOC_ARENA_MAX", "9")}}},
+		{"a cap in GLIBC_TUNABLES stays", podOf("4", tunables), [3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), {tunables}}},
+		{"other tunables", podOf("4", value("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0")),
+			[3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), append(capped("4", "3"), value("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0"))}},
+		{"tunables from elsewhere", podOf("4", v1.EnvVar{Name: "GLIBC_TUNABLES", ValueFrom: &v1.EnvVarSource{FieldRef: &v1.ObjectFieldSelector{FieldPath: "metadata.name"}}}),
+			[3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), append(capped("4", "3"), v1.EnvVar{Name: "GLIBC_TUNABLES", ValueFrom: &v1.EnvVarSource{FieldRef: &v1.ObjectFieldSelector{FieldPath: "metadata.name"}}})}},
+		{"a test of its own is the last, which counts", podOf("4", value("MALLOC_ARENA_TEST", "2")),
+			[3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), append(capped("4", "3"), value("MALLOC_ARENA_TEST", "2"))}},
+		{"no label", podOf(""), [3][]v1.EnvVar{}},
+		{"a Windows pod", windows(podOf("4")), [3][]v1.EnvVar{}},
+		{"a Linux pod", linux(podOf("4")), [3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), capped("4", "3")}},
+		{"a namespace that is left out", within(podOf("4"), "kube-system"), [3][]v1.EnvVar{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, when := range []string{"once", "again"} {
+				got, err := admit(t.Context(), c.pod, nil, admission.Create, "")
+				if err != nil || !equality.Semantic.DeepEqual(got, c.want[:]) {
+					t.Errorf("%s: %v\n got %v\nwant %v", when, err, got, c.want)
+				}
+			}
+		})
+	}
+}
+
+func windows(pod *v1.Pod) *v1.Pod { pod.Spec.OS = &v1.PodOS{Name: v1.Windows}; return pod }
+func linux(pod *v1.Pod) *v1.Pod   { pod.Spec.OS = &v1.PodOS{Name: v1.Linux}; return pod }
+
+func within(pod *v1.Pod, namespace string) *v1.Pod { pod.Namespace = namespace; return pod }
+
+func TestPolicyWithoutInitContainers(t *testing.T) {
+	pod := podOf("3")
+	pod.Spec.InitContainers = nil
+	got, err := newAdmit(t)(t.Context(), pod, nil, admission.Create, "")
+	if err != nil || !equality.Semantic.DeepEqual(got, [][]v1.EnvVar{capped("3", "2"), capped("3", "2")}) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// TestPolicyRefuses: the policy rejects a pod whose label is not a valid cap, and the message names the policy.
+func TestPolicyRefuses(t *testing.T) {
+	admit := newAdmit(t)
+	for _, label := range []string{"percore", "4x", "-1", "1.5"} {
+		_, err := admit(t.Context(), podOf(label), nil, admission.Create, "")
+		if err == nil || !strings.Contains(err.Error(), "arenacap") {
+			t.Errorf("%q: %v", label, err)
+		}
+	}
+}
+
+// TestPolicyLeavesUpdates: the environment of a pod that exists cannot change, so an update must not try.
+func TestPolicyLeavesUpdates(t *testing.T) {
+	admit := newAdmit(t)
+	for _, subresource := range []string{"", "status", "ephemeralcontainers", "resize"} {
+		got, err := admit(t.Context(), podOf("4"), podOf("4"), admission.Update, subresource)
+		if err != nil || !equality.Semantic.DeepEqual(got, [][]v1.EnvVar{nil, nil, nil}) {
+			t.Errorf("%q: %v, %v", subresource, got, err)
+		}
+	}
+}

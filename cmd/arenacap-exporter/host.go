@@ -54,12 +54,12 @@ func (h *host) check() error {
 // plans reads the policy, so that a change counts at the next scrape.
 func (h *host) plans() (plans []policy.Plan, err error) {
 	lookup := policy.Lookup{Named: h.policy, Getenv: os.LookupEnv, Root: os.Geteuid() == 0}
-	services, err := policy.Services(lookup)
+	services, err := lookup.Services()
 	if err != nil {
 		return nil, err
 	}
 	h.options.Machine = machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
-	if plans, err = policy.ResolveAll(services, h.options.Machine); err == nil {
+	if plans, err = h.options.Machine.Plans(services); err == nil {
 		h.known = plans
 	}
 	return plans, err

@@ -11,8 +11,8 @@ import (
 
 	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
-	"arenacap/launcher/inspect"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 func checkCommand() *cli.Command {
@@ -63,14 +63,14 @@ func planProblems(l run.Line, file string) (problems []error) {
 		return nil
 	}
 	if p.Service != "" && !p.Section {
-		why := []string{fmt.Sprintf("%s has no section for service %q, so its base tables apply", inspect.Printable(file), p.Service)}
+		why := []string{fmt.Sprintf("%s has no section for service %q, so its base tables apply", text.Quoted(file), p.Service)}
 		if len(p.Notes) > 0 { // they name a section with a similar name
 			why = p.Notes
 		}
 		problems = append(problems, errors.New(strings.Join(why, "; ")))
 	}
 	if _, err := makePlan(l, 0); err != nil {
-		problems = append(problems, fmt.Errorf("%s: %w", inspect.Printable(file), err))
+		problems = append(problems, fmt.Errorf("%s: %w", text.Quoted(file), err))
 	}
 	return problems
 }

@@ -18,6 +18,7 @@ import (
 	"arenacap/launcher/ordered"
 	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 func inspectCommand() *cli.Command {
@@ -126,7 +127,7 @@ func (i *inspector) walk(p *arena.Process) error {
 	err := p.Walk(i.c.Context, func(done, total uint64) {
 		if time.Since(started) > time.Second && total > 0 {
 			drawn = true
-			fmt.Fprintf(os.Stderr, "\rexamined %s of %s of heap memory %s ", policy.FormatSize(done), policy.FormatSize(total), bar(done, total, 30))
+			fmt.Fprintf(os.Stderr, "\rexamined %s of %s of heap memory %s ", text.Size(done), text.Size(total), bar(done, total, 30))
 		}
 	})
 	if drawn {

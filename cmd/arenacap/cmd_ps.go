@@ -19,7 +19,7 @@ import (
 	"arenacap/launcher/metrics"
 	"arenacap/launcher/ordered"
 	"arenacap/launcher/watch"
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 func psCommand() *cli.Command {
@@ -87,7 +87,7 @@ func ps(c *cli.Context) error {
 		return err
 	}
 	if n := len(host.Unreadable); n > 0 {
-		speaker(c).Note("%s could not be read; the first: %s", count(n, "process"), host.Unreadable[0].Err)
+		speaker(c).Note("%s could not be read; the first: %s", text.Count(n, "process"), host.Unreadable[0].Err)
 	}
 	return nil
 }
@@ -137,8 +137,8 @@ func printHost(w io.Writer, host inspect.Host, watched watchers) error {
 			watches++
 		}
 		rows = append(rows, []string{strconv.Itoa(r.PID), strconv.Itoa(r.Threads), strconv.Itoa(r.Arenas), capWords(r.Cap),
-			policy.FormatSize(r.ArenaReserved), policy.FormatSize(r.ArenaResident), policy.FormatSize(r.Huge), policy.FormatSize(r.Virtual),
-			policy.FormatSize(r.Saving), watch, "  " + inspect.Printable(r.Name)})
+			text.Size(r.ArenaReserved), text.Size(r.ArenaResident), text.Size(r.Huge), text.Size(r.Virtual),
+			text.Size(r.Saving), watch, "  " + text.Quoted(r.Name)})
 	}
 	if huge == 0 {
 		rows = without(rows, []string{"HUGE"})
@@ -148,7 +148,7 @@ func printHost(w io.Writer, host inspect.Host, watched watchers) error {
 	}
 	width := terminalWidth(w)
 	_, err := fmt.Fprintln(w, hostTable(rows, width)+fold(fmt.Sprintf("%s; a cap of %d, one per core, would save %s of address space",
-		count(len(host.Rows), "process"), host.OneACore, policy.FormatSize(saving)), width, 0))
+		text.Count(len(host.Rows), "process"), host.OneACore, text.Size(saving)), width, 0))
 	return err
 }
 

@@ -24,6 +24,7 @@ import (
 	"arenacap/launcher/target"
 	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 func sweepCommand() *cli.Command {
@@ -158,9 +159,9 @@ func (s *sweepPlan) ending(err error, r verdict.Result) error {
 		if s.resume != "" {
 			goesOn = fmt.Sprintf("; run the same command again to continue %q", s.resume)
 		}
-		return fmt.Errorf("interrupted: this result is of %s%s", count(len(r.Runs), "run"), goesOn)
+		return fmt.Errorf("interrupted: this result is of %s%s", text.Count(len(r.Runs), "run"), goesOn)
 	case err != nil:
-		return fmt.Errorf("%w; the sweep stopped, and this result is of %s", err, count(len(r.Runs), "run"))
+		return fmt.Errorf("%w; the sweep stopped, and this result is of %s", err, text.Count(len(r.Runs), "run"))
 	case r.Advice.Cap == "":
 		return say.No
 	}

@@ -179,7 +179,7 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 	}
 	p := policy.Builtin()
 	if lookup.Named != "" || wish.Root+u.Outside(systemPolicy) == systemPolicy {
-		if p, err = policy.Load(lookup); err != nil {
+		if p, err = lookup.Load(); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
 	"arenacap/launcher/ordered"
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // dialect is a syntax for variables, one line per variable.
@@ -96,7 +96,7 @@ func inQuotes(value string) string { return "'" + strings.ReplaceAll(value, "'",
 func shellWords(args []string) string {
 	words := make([]string, len(args))
 	for i, arg := range args {
-		words[i] = policy.ShellWord(arg)
+		words[i] = text.ShellWord(arg)
 	}
 	return strings.Join(words, " ")
 }

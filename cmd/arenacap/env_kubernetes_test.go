@@ -62,7 +62,7 @@ func policyOf(t *testing.T, arenas string) policy.Policy {
 	if err := os.WriteFile(file, []byte("[arenas]\n"+arenas+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p, err := policy.Load(policy.Lookup{Named: file})
+	p, err := policy.Lookup{Named: file}.Load()
 	if err != nil {
 		t.Fatal(err)
 	}

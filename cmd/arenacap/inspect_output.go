@@ -13,7 +13,7 @@ import (
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/ordered"
 	"arenacap/launcher/proc"
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // reportText formats a report for the writer to. watched describes the watch of the process, "" for none.
@@ -21,7 +21,7 @@ func reportText(to io.Writer, r inspect.Report, watched string, deep bool) strin
 	p, width := r.Process, terminalWidth(to)
 	var b strings.Builder
 	labelled := func(label, text string) { fmt.Fprintf(&b, "%-8s%s\n", label, fold(text, width, 8)) }
-	fmt.Fprintf(&b, "%s (PID %d): %s, %s\n", inspect.Printable(p.Name), p.PID, count(p.Threads, "thread"), mallocName(p))
+	fmt.Fprintf(&b, "%s (PID %d): %s, %s\n", text.Quoted(p.Name), p.PID, text.Count(p.Threads, "thread"), mallocName(p))
 	fmt.Fprintf(&b, "%s\n\n%s\n", paint(to, bold, fold(r.Verdict, width, 0)), partsTable(p, width))
 	labelled("arenas", arenasLine(p))
 	labelled("cap", capLine(to, r.Cap))
@@ -51,7 +51,7 @@ func mallocName(p *arena.Process) string {
 	case p.Allocator == "go" && p.Libc == "":
 		return "Go without a C library"
 	case p.Allocator == "" && p.MallocIn != "":
-		return libc + ", malloc in " + inspect.Printable(p.MallocIn)
+		return libc + ", malloc in " + text.Quoted(p.MallocIn)
 	case p.Allocator == "" || p.Allocator == p.Libc:
 		return libc
 	}
@@ -75,7 +75,7 @@ func partsTable(p *arena.Process, width int) string {
 		if bars > 0 {
 			share = bar(part.Virtual, p.Virtual, bars) + " "
 		}
-		rows = append(rows, []string{policy.FormatSize(part.Virtual), policy.FormatSize(part.Resident), strconv.Itoa(part.Count),
+		rows = append(rows, []string{text.Size(part.Virtual), text.Size(part.Resident), strconv.Itoa(part.Count),
 			"  " + share + partWords(part, room)})
 	}
 	rest := arena.Part{Kind: "the rest"}
@@ -96,7 +96,7 @@ func partsTable(p *arena.Process, width int) string {
 // partWords describes a part for readers who do not know arenas. It cuts a name to room columns, 0 for no limit.
 func partWords(part arena.Part, room int) string {
 	if part.Huge > 0 {
-		huge := fmt.Sprintf(" (%s in huge pages)", policy.FormatSize(part.Huge))
+		huge := fmt.Sprintf(" (%s in huge pages)", text.Size(part.Huge))
 		part.Huge = 0
 		if room > 0 {
 			room = max(room-len(huge), 8)
@@ -117,7 +117,7 @@ func partWords(part arena.Part, room int) string {
 	if room > 0 {
 		room = max(room-len(part.Kind)-1, 8)
 	}
-	return part.Kind + " " + clip(inspect.Printable(part.Name), room)
+	return part.Kind + " " + clip(text.Quoted(part.Name), room)
 }
 
 func arenasLine(p *arena.Process) string {
@@ -127,8 +127,8 @@ func arenasLine(p *arena.Process) string {
 	}
 	line := fmt.Sprintf("%d, the main one included", c.Arenas)
 	if c.Heaps > 0 {
-		line += fmt.Sprintf("; %s: %s reserved, %s committed, %s resident", count(c.Heaps, "heap"),
-			policy.FormatSize(c.Reserved), policy.FormatSize(c.Committed), policy.FormatSize(inspect.ArenasResident(p)))
+		line += fmt.Sprintf("; %s: %s reserved, %s committed, %s resident", text.Count(c.Heaps, "heap"),
+			text.Size(c.Reserved), text.Size(c.Committed), text.Size(inspect.ArenasResident(p)))
 	}
 	return line
 }
@@ -209,7 +209,7 @@ func (r *chunkRow) add(o chunkRow) {
 func (r chunkRow) cells() []string {
 	cells, c := []string{r.name, r.threads, strconv.Itoa(r.heaps)}, r.chunks
 	for _, size := range []uint64{r.resident, c.InUse, c.Free + c.Top, c.Top, c.Largest, c.Trimmable} {
-		cells = append(cells, policy.FormatSize(size))
+		cells = append(cells, text.Size(size))
 	}
 	return append(cells, fmt.Sprintf("%.0f %%", 100*r.fragmented()), fmt.Sprintf("%.0f %%", 100*c.Sure()), "")
 }

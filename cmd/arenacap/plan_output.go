@@ -22,6 +22,7 @@ import (
 	"arenacap/launcher/target"
 	"arenacap/launcher/unit"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // everything includes the readings that are only shown: no plan depends on them.
@@ -162,7 +163,7 @@ func (v *planView) glibcName() string {
 func (v *planView) withPlan() []string {
 	lines := []string{"no limit"}
 	if n, ok := v.glibc.PlannedArenas(v.supposed); ok {
-		lines[0] = count(n, "arena")
+		lines[0] = text.Count(n, "arena")
 	}
 	if _, why := v.glibc.Ignores(); why != "" {
 		lines = append(lines, v.glibcName()+" "+why)
@@ -179,9 +180,9 @@ func (v *planView) worstCase() string {
 		return "unknown: the number of arenas has no known limit"
 	}
 	if uncapped == 0 {
-		return policy.FormatSize(capped) + " of arenas with the plan, no limit without"
+		return text.Size(capped) + " of arenas with the plan, no limit without"
 	}
-	return fmt.Sprintf("%s of address space for arenas with the plan, %s without (one heap per arena)", policy.FormatSize(capped), policy.FormatSize(uncapped))
+	return fmt.Sprintf("%s of address space for arenas with the plan, %s without (one heap per arena)", text.Size(capped), text.Size(uncapped))
 }
 
 // limit describes the limit on address space, and whether the arenas fit into it.

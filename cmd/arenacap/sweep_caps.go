@@ -17,6 +17,7 @@ import (
 	"arenacap/launcher/origin"
 	"arenacap/launcher/sweep"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // findCandidates makes a candidate of each cap, with the environment that sets the cap.
@@ -101,7 +102,7 @@ func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, er
 			return sweep.Candidate{}, fmt.Errorf("%q cannot be simulated for --cores: this program's glibc has no limit", name)
 		}
 		limit.Mode, limit.N = policy.Fixed, s.limit
-		s.note("%q is a cap of %d here: glibc's own limit on %s", name, s.limit, count(p.Arenas.Cores.N, "core"))
+		s.note("%q is a cap of %d here: glibc's own limit on %s", name, s.limit, text.Count(p.Arenas.Cores.N, "core"))
 	}
 	plan, err := p.Resolve(s.machine)
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"arenacap/launcher/sweep/page"
 	"arenacap/launcher/sweep/verdict"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // place is where a path leads after its symbolic links: to a file, or to a free name in a folder.
@@ -160,7 +161,7 @@ func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run) {
 		more = "at least "
 	}
 	first := slices.MinFunc(prior, func(a, b sweep.Run) int { return a.Start.Compare(b.Start) })
-	v.Note("%s of %s reused from %q, %s%d still to run", count(len(prior), "run"), first.Start.Local().Format("2006-01-02 15:04"), s.resume, more, missing)
+	v.Note("%s of %s reused from %q, %s%d still to run", text.Count(len(prior), "run"), first.Start.Local().Format("2006-01-02 15:04"), s.resume, more, missing)
 }
 
 // buildOf identifies a build of a program by its content; the date changes even if a build does not.

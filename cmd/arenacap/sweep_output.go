@@ -21,6 +21,7 @@ import (
 	"arenacap/launcher/sweep/verdict"
 	"arenacap/launcher/version"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 func (s *sweepPlan) print(c *cli.Context, r verdict.Result) error {
@@ -38,12 +39,12 @@ func (s *sweepPlan) print(c *cli.Context, r verdict.Result) error {
 // fits its width.
 func resultText(to io.Writer, r verdict.Result) string {
 	width := terminalWidth(to)
-	text := tableText(r.Table(), width) + "\n" + paint(to, bold, fold(r.Advice.Sentence, width, 0)) + "\n"
+	said := tableText(r.Table(), width) + "\n" + paint(to, bold, fold(r.Advice.Sentence, width, 0)) + "\n"
 	if r.Advice.TOML != "" {
-		text += "\n" + r.Advice.TOML
+		said += "\n" + r.Advice.TOML
 	}
-	return text + "\n" + fold(fmt.Sprintf("seed %d, %s; medians with 95 %% intervals; worse: rank test at 5 %%, corrected for all pairs",
-		r.Experiment.Seed, count(r.Rounds, "round")), width, 0) + "\n"
+	return said + "\n" + fold(fmt.Sprintf("seed %d, %s; medians with 95 %% intervals; worse: rank test at 5 %%, corrected for all pairs",
+		r.Experiment.Seed, text.Count(r.Rounds, "round")), width, 0) + "\n"
 }
 
 // leastColumns are dropped in this order while the table is wider than the terminal.
@@ -208,7 +209,7 @@ func (s *sweepPlan) about() page.About {
 	add("seed", "%d", x.Seed)
 	add("statistics", "median with its 95 %% interval of order statistics; Mann-Whitney U test, corrected by Holm for all pairs and metrics, at 5 %%; peak memory: the same test, of each cap against glibc's own limit, or against the largest cap if glibc's own limit has no result")
 	add("CPUs", "%s", strings.Join(m.CPUs(), "; "))
-	add("memory", "%s", policy.FormatSize(m.Memory.N))
+	add("memory", "%s", text.Size(m.Memory.N))
 	add("libc", "%s %s", s.target.Libc, s.target.LibcVersion)
 	if s.limit > 0 {
 		add("glibc's own limit", "%d arenas", s.limit)
@@ -270,7 +271,7 @@ func tellZeros(v say.Voice, r verdict.Result) {
 	for _, m := range r.Experiment.Metrics {
 		zeros := slices.DeleteFunc(slices.Clone(good), func(run sweep.Run) bool { return m.Of(run) > 0 })
 		if m.Pattern != "" && len(zeros) > 0 {
-			v.Note("--%s found 0 or less in %d of %s; check that %q matches the right number", m.Flag, len(zeros), count(len(good), "run"), m.Pattern)
+			v.Note("--%s found 0 or less in %d of %s; check that %q matches the right number", m.Flag, len(zeros), text.Count(len(good), "run"), m.Pattern)
 		}
 	}
 }

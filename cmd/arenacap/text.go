@@ -112,14 +112,3 @@ func bar(part, all uint64, width int) string {
 	}
 	return text + strings.Repeat(" ", width-(eighths+7)/8)
 }
-
-// count is "1 thread", "2 threads", "2 processes".
-func count(n int, word string) string {
-	switch {
-	case n == 1:
-		return "1 " + word
-	case strings.HasSuffix(word, "s"):
-		return fmt.Sprintf("%d %ses", n, word)
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}

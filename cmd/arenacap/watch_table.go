@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 
 	"arenacap/launcher/watch"
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // watchTable has at most height lines of width columns. If there are more rows than lines, it keeps those nearest to their
@@ -52,9 +52,9 @@ func watchCells(what string, rows []watch.Row) [][]string {
 	for _, r := range rows {
 		value, share := "-", "-"
 		if r.Known {
-			value, share = policy.FormatSize(r.Value), fmt.Sprintf("%d%%", int(used(r)*100))
+			value, share = text.Size(r.Value), fmt.Sprintf("%d%%", int(used(r)*100))
 		}
-		cells = append(cells, []string{r.Name, strconv.Itoa(r.Processes), r.Metric, value, policy.FormatSize(r.Limit), share, "  " + r.State.String()})
+		cells = append(cells, []string{r.Name, strconv.Itoa(r.Processes), r.Metric, value, text.Size(r.Limit), share, "  " + r.State.String()})
 	}
 	return cells
 }

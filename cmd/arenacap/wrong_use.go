@@ -12,6 +12,7 @@ import (
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // wrongUse converts an error of the flag parser to one of the command, or of the app if sub is false.
@@ -62,7 +63,7 @@ func flagMessage(text string, command *cli.Command) string {
 // unknown reports an unknown word, and a similar name if there is one.
 func unknown(kind, word string, names []string) string {
 	message := "unknown " + kind + " " + quote(word)
-	if hint := policy.DidYouMean(word, names); hint != "" {
+	if hint := text.DidYouMean(word, names); hint != "" {
 		message += "; " + hint
 	}
 	return message

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 func TestWorstCase(t *testing.T) {
@@ -42,7 +43,7 @@ func TestWorstCase(t *testing.T) {
 				t.Fatal(err)
 			}
 			if capped, uncapped := c.glibc.WorstCase(plan); capped != c.capped || uncapped != c.uncapped {
-				t.Errorf("%s, %s; want %s, %s", policy.FormatSize(capped), policy.FormatSize(uncapped), policy.FormatSize(c.capped), policy.FormatSize(c.uncapped))
+				t.Errorf("%s, %s; want %s, %s", text.Size(capped), text.Size(uncapped), text.Size(c.capped), text.Size(c.uncapped))
 			}
 		})
 	}

@@ -68,7 +68,7 @@ func limited(t *testing.T, cap string, m policy.Machine) policy.Plan {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p, err = policy.Load(policy.Lookup{Named: file}); err != nil {
+		if p, err = (policy.Lookup{Named: file}).Load(); err != nil {
 			t.Fatal(err)
 		}
 	} else if err := p.Override("arenas", cap); err != nil {

@@ -11,6 +11,7 @@ import (
 	"arenacap/launcher/environ"
 	"arenacap/launcher/target"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // Cap is a process's cap on arenas and whether the process keeps it.
@@ -84,9 +85,9 @@ func (f facts) judge() Cap {
 	case obstacle != "":
 		c.Why = "the cap has no effect: " + obstacle
 	case f.unread:
-		c.Why = fmt.Sprintf("at least %s; its memory holds so many structures that look like arenas that not all were read", plural(f.arenas, "arena"))
+		c.Why = fmt.Sprintf("at least %s; its memory holds so many structures that look like arenas that not all were read", text.Count(f.arenas, "arena"))
 	case f.arenas+f.unlinked > c.N:
-		c.Why = fmt.Sprintf("at least %s, and up to %d more that are not in malloc's list", plural(f.arenas, "arena"), f.unlinked)
+		c.Why = fmt.Sprintf("at least %s, and up to %d more that are not in malloc's list", text.Count(f.arenas, "arena"), f.unlinked)
 	default:
 		f.within(&c)
 	}
@@ -166,7 +167,7 @@ func refusal(v environ.Value) (why string) {
 func (f facts) limit() string {
 	switch {
 	case f.foreign():
-		return "; its malloc is that of " + Printable(f.mallocIn)
+		return "; its malloc is that of " + text.Quoted(f.mallocIn)
 	case f.ownLimit == 0:
 		return ""
 	case f.began.setting.Test.Unlimited() && !f.began.secure:
@@ -184,7 +185,7 @@ func (f facts) upgrade(cpus int) string {
 	if f.obstacle() != "" || !f.version.Known() || !f.began.environKnown || capped || f.arenas <= limit*copies || f.arenas > f.ownLimit*copies {
 		return ""
 	}
-	return fmt.Sprintf("without a cap, glibc %s would allow %s here instead of %d", newest, plural(limit, "arena"), f.ownLimit)
+	return fmt.Sprintf("without a cap, glibc %s would allow %s here instead of %d", newest, text.Count(limit, "arena"), f.ownLimit)
 }
 
 // source returns the usual name of the place where a value is set.
@@ -207,15 +208,15 @@ func (f facts) within(c *Cap) {
 	case !f.began.environKnown:
 		c.Why = "not exceeded so far; it is unknown whether it is in force: its environment " + f.began.unknown
 	case f.foreign():
-		c.Why = fmt.Sprintf("not exceeded so far, but its malloc is that of %s, which may not read MALLOC_ARENA_MAX", Printable(f.mallocIn))
+		c.Why = fmt.Sprintf("not exceeded so far, but its malloc is that of %s, which may not read MALLOC_ARENA_MAX", text.Quoted(f.mallocIn))
 	case f.notInForce(*c):
 		c.Why = "not exceeded so far, but not in force: " + f.started()
 		c.advice = cmp.Or(f.otherWay(), restart)
 	case own.OK && uint64(f.arenas) > own.N: // the policy allows more than the process was started with
 		c.Why = fmt.Sprintf("not exceeded so far, but not enforced: %s are more than the %d of its %s",
-			plural(f.arenas, "arena"), own.N, source(own))
+			text.Count(f.arenas, "arena"), own.N, source(own))
 	default:
-		c.Kept, c.Why = Yes, fmt.Sprintf("%s of %d allowed", plural(f.arenas, "arena"), c.N)
+		c.Kept, c.Why = Yes, fmt.Sprintf("%s of %d allowed", text.Count(f.arenas, "arena"), c.N)
 	}
 }
 
@@ -283,11 +284,4 @@ func (f facts) allowed(v environ.GlibcVersion, cap, cpus int) int {
 	}
 	n, _ := v.Arenas(cap, int(min(test.N, policy.MaxCap)), cpus)
 	return n
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
 }

@@ -21,6 +21,7 @@ import (
 	"arenacap/launcher/proc"
 	"arenacap/launcher/target"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // Report is the result of Look for one process.
@@ -204,7 +205,7 @@ func (f facts) ownLimitSet(p *arena.Process) string {
 		return ""
 	}
 	return fmt.Sprintf("%s calls mallopt, and %d threads share %d arenas: most likely it sets its own limit, which overrides any cap; look for M_ARENA_MAX in its source or settings",
-		Printable(filepath.Base(caller)), p.Threads, f.arenas)
+		text.Quoted(filepath.Base(caller)), p.Threads, f.arenas)
 }
 
 // maxAbove is how many ancestors of a process are checked for carriers.

@@ -19,6 +19,7 @@ import (
 	"arenacap/launcher/machine"
 	"arenacap/launcher/testenv"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // here is this machine with a fixed number of CPUs, so that the results are the same everywhere.
@@ -174,7 +175,7 @@ func TestLookWithPolicy(t *testing.T) {
 			if err := os.WriteFile(file, []byte("[arenas]\n"+c.policy+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			wanted, err := policy.Load(policy.Lookup{Named: file})
+			wanted, err := policy.Lookup{Named: file}.Load()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -399,7 +400,7 @@ func TestLookAtTwoLibcs(t *testing.T) {
 	p.do("threads 12 1", "namespace libc.so.6")
 	r = mustLook(t, p.process.Pid, nil) // with a cap of 2 each libc keeps 2 of its 9 or more, and of its 4
 	over := r.Process.Census().Arenas - 2*2
-	want := fmt.Sprintf("with 2 arenas, one per core here, in each of its 2 C libraries, it would reserve %s less", policy.FormatSize(uint64(over)*64*mib))
+	want := fmt.Sprintf("with 2 arenas, one per core here, in each of its 2 C libraries, it would reserve %s less", text.Size(uint64(over)*64*mib))
 	r.check(t, 0, "", NoAnswer, "neither", want)
 }
 

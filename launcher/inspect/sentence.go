@@ -4,13 +4,12 @@ package inspect
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/environ"
 	"arenacap/launcher/machine"
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // verdict describes the virtual size in one sentence: its largest parts, at most three, and the resident size.
@@ -18,14 +17,14 @@ func verdict(p *arena.Process) string {
 	var parts []string
 	for i, part := range p.Parts {
 		if len(parts) < 3 && (i == 0 || large(p, part)) {
-			parts = append(parts, policy.FormatSize(part.Virtual)+" "+are(part))
+			parts = append(parts, text.Size(part.Virtual)+" "+are(part))
 		}
 	}
 	said := fmt.Sprintf("%s virtual: %s; %s are resident",
-		policy.FormatSize(p.Virtual), strings.Join(parts, ", "), policy.FormatSize(p.Resident))
+		text.Size(p.Virtual), strings.Join(parts, ", "), text.Size(p.Resident))
 	if huge := hugeInArenas(p); hugeMatters(p) {
 		said += fmt.Sprintf("; %s of the %s resident in arenas are huge pages, and at most %s of the arenas are in use",
-			policy.FormatSize(huge), policy.FormatSize(ArenasResident(p)), policy.FormatSize(used(p)))
+			text.Size(huge), text.Size(ArenasResident(p)), text.Size(used(p)))
 	}
 	return said
 }
@@ -92,30 +91,20 @@ func large(p *arena.Process, part arena.Part) bool {
 func are(p arena.Part) string {
 	switch p.Kind {
 	case arena.KindArenas:
-		return "are " + plural(p.Count, "arena") + " beside the main one"
+		return "are " + text.Count(p.Count, "arena") + " beside the main one"
 	case arena.KindThreadStacks:
-		return "are " + plural(p.Count, "thread stack")
+		return "are " + text.Count(p.Count, "thread stack")
 	case arena.KindFile:
-		return "are mapped from " + Printable(p.Name)
+		return "are mapped from " + text.Quoted(p.Name)
 	case arena.KindReserved:
 		return "are reserved without access"
 	case arena.KindOtherAnon:
 		return "are other anonymous memory"
 	}
 	if p.Name != "" {
-		return "are " + p.Kind + " " + Printable(p.Name)
+		return "are " + p.Kind + " " + text.Quoted(p.Name)
 	}
 	return "are " + p.Kind
-}
-
-// Printable makes a name safe for a terminal: a name with control characters, newlines or bytes that are not text is quoted
-// as in Go.
-func Printable(s string) string {
-	quoted := strconv.QuoteToGraphic(s)
-	if quoted == `"`+s+`"` {
-		return s
-	}
-	return quoted
 }
 
 // next returns the advice on what to do: about a cap that is not kept, or, without a cap, how much one would save. oneACore is
@@ -135,7 +124,7 @@ func next(p *arena.Process, c Cap, oneACore int) string {
 		each += fmt.Sprintf(", in each of its %d C libraries", n)
 	}
 	return fmt.Sprintf("put 'arenacap run --' in front of its start command: with %d arenas, %s, it would reserve %s less; 'arenacap sweep' finds the cap that costs no speed",
-		oneACore, each, policy.FormatSize(spared))
+		oneACore, each, text.Size(spared))
 }
 
 // perLibc counts the arenas of each copy of the C library.

@@ -6,6 +6,7 @@ import (
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/environ"
+	"arenacap/policy/text"
 )
 
 const (
@@ -192,7 +193,7 @@ func TestPrintable(t *testing.T) {
 		"nginx": "nginx", "Web Content": "Web Content", "(sd-pam)": "(sd-pam)", "grün": "grün", "": "",
 		"a\nb": `"a\nb"`, "\x1b[2J": `"\x1b[2J"`, "\xff\xfe": `"\xff\xfe"`, "a\"b": `"a\"b"`, "\u202eabc": `"\u202eabc"`,
 	} {
-		if got := Printable(name); got != want {
+		if got := text.Quoted(name); got != want {
 			t.Errorf("%q: got %s, want %s", name, got, want)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/proc"
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // other is the group of everything beyond Options.MaxGroups, and of processes that take the name of another kind of group.
@@ -214,5 +214,5 @@ func unitGroup(root proc.Root, unit string) string {
 // label converts a name to a label value: valid UTF-8 without control characters, and not empty, because Prometheus takes an
 // empty label for a missing one.
 func label(name string) string {
-	return cmp.Or(policy.Printable(strings.ToValidUTF8(name, "\uFFFD")), other)
+	return cmp.Or(text.Printable(strings.ToValidUTF8(name, "\uFFFD")), other)
 }

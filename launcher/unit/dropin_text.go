@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // ownBegin is the beginning of each drop-in that arenacap makes, and identifies it.
@@ -41,14 +41,14 @@ func (p *planner) text(place string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line(ownBegin+"%s. Made by:", p.u.Name)
-	line("#   %s", policy.Printable(p.w.Command))
+	line("#   %s", text.Printable(p.w.Command))
 	line("# from:")
 	for _, f := range p.u.Files {
-		line("#   %s", policy.Printable(f))
+		line("#   %s", text.Printable(f))
 	}
 	p.steps(line, place)
 	for _, n := range p.notes {
-		line("# Note: %s", policy.Printable(n))
+		line("# Note: %s", text.Printable(n))
 	}
 	line("[Service]")
 	for _, l := range p.lines {
@@ -108,7 +108,7 @@ func next(user bool, verb string, names ...string) string {
 	}
 	line := systemctl + " daemon-reload && " + systemctl + " " + verb
 	for _, name := range names {
-		line += " " + policy.ShellWord(strings.Replace(name, "@"+suffix, "@*"+suffix, 1))
+		line += " " + text.ShellWord(strings.Replace(name, "@"+suffix, "@*"+suffix, 1))
 	}
 	return line
 }

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 func (p *planner) judgeLimits() {
@@ -45,6 +45,6 @@ func limit(s string, hard bool) (n uint64, ok bool) {
 	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
 		return n, true
 	}
-	n, err := policy.ParseSize(s)
-	return n, err == nil
+	n, wrong, _ := text.ParseSize(s)
+	return n, wrong == ""
 }

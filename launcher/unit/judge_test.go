@@ -54,7 +54,7 @@ func planOf(t *testing.T, text string, env ...string) policy.Plan {
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p, err := policy.Load(policy.Lookup{Named: file})
+	p, err := policy.Lookup{Named: file}.Load()
 	if err != nil {
 		t.Fatal(err)
 	}

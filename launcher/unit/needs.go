@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // Need is how much of a limited resource arenacap needs: launch for a launch alone, stay for a launch with a watch or
@@ -66,7 +66,7 @@ func (n Need) Format(amount uint64) string {
 	if n.Bits == 0 {
 		return strconv.FormatUint(amount, 10)
 	}
-	return policy.FormatSize(amount)
+	return text.Size(amount)
 }
 
 // denial is a filter's action on a call, or the mildest action that harms arenacap.

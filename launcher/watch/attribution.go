@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"arenacap/launcher/arena"
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // part is one share of a process's virtual size.
@@ -81,7 +81,7 @@ func (a *attribution) words(counted int) string {
 		for _, p := range a.Grew {
 			total += p.Virtual
 		}
-		fmt.Fprintf(&b, "; +%s since the settle time ended: %s", policy.FormatSize(total), list(a.Grew, len(a.Grew) > 1))
+		fmt.Fprintf(&b, "; +%s since the settle time ended: %s", text.Size(total), list(a.Grew, len(a.Grew) > 1))
 	}
 	if len(a.Parts) > 0 {
 		fmt.Fprintf(&b, "; largest parts: %s", list(a.Parts, true))
@@ -153,7 +153,7 @@ func list(parts []part, sizes bool) string {
 	for _, p := range parts[:min(len(parts), 3)] {
 		word := kindWords(p)
 		if sizes {
-			word = policy.FormatSize(p.Virtual) + " in " + word
+			word = text.Size(p.Virtual) + " in " + word
 		}
 		words = append(words, word)
 	}

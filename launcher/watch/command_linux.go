@@ -67,7 +67,7 @@ func (c *children) wait(cmd *exec.Cmd) error {
 	return cmd.Wait()
 }
 
-// placeholders are the values for a command's arguments and environment, by the names of policy.Placeholders.
+// placeholders are the values for a command's arguments and environment, by the names that package policy knows.
 func placeholders(c change, of subject) map[string]string {
 	return map[string]string{
 		"pid": strconv.Itoa(of.pid), "service": of.service, "event": c.kind, "metric": c.metric,

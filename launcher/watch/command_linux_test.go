@@ -1,7 +1,11 @@
 package watch
 
 import (
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"arenacap/policy"
@@ -18,13 +22,18 @@ func TestExpand(t *testing.T) {
 
 // What check accepts in a command is what a watch replaces there.
 func TestPlaceholdersOfThePolicy(t *testing.T) {
-	var names []string
-	for name := range placeholders(change{}, subject{}) {
-		names = append(names, name)
-	}
-	want := policy.Placeholders()
-	slices.Sort(want)
-	if slices.Sort(names); !slices.Equal(names, want) {
-		t.Errorf("a watch replaces %q, and the policy knows %q", names, want)
+	names := slices.Sorted(maps.Keys(placeholders(change{}, subject{})))
+	file := filepath.Join(t.TempDir(), "policy.toml")
+	for word, want := range map[string][]string{"{" + strings.Join(names, "}{") + "}": nil, "{unknown}": names} {
+		must(t, os.WriteFile(file, []byte(`budget.command = ["/bin/sh", "`+word+`"]`), 0o600))
+		var known []string
+		for _, err := range policy.Check(file) {
+			_, list, _ := strings.Cut(err.Error(), "the placeholders are ")
+			list, _, _ = strings.Cut(list, " |")
+			known = strings.Split(strings.Trim(list, "{}"), "}, {")
+		}
+		if slices.Sort(known); !slices.Equal(known, want) {
+			t.Errorf("%s: a watch replaces %q, and check knows %q", word, names, known)
+		}
 	}
 }

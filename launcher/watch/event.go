@@ -16,6 +16,7 @@ import (
 	"arenacap/launcher/ordered"
 	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // The values of the JSON key "event".
@@ -83,7 +84,7 @@ func started(c Config) event {
 	list := []ordered.Object{}
 	for _, l := range c.Limits {
 		list = append(list, ordered.Object{"metric", l.Metric, "limit_bytes", l.Bytes})
-		limits = append(limits, l.Metric+" "+policy.FormatSize(l.Bytes))
+		limits = append(limits, l.Metric+" "+text.Size(l.Bytes))
 	}
 	text := fmt.Sprintf("budget: %s; scope %s; interval %s, settle %s; breach: %d of %d samples over a limit; action: %s",
 		strings.Join(limits, ", "), b.Scope, b.Interval, b.Settle, b.Breach.N, b.Breach.Of, actionWords(b))
@@ -112,9 +113,9 @@ func actionWords(b policy.Budget) string {
 
 // exceeded is a warning or a breach; why is nil if the attribution is unknown.
 func exceeded(c change, processes, planned int, why *attribution) event {
-	where := fmt.Sprintf("%s %s, over the limit of %s", c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
+	where := fmt.Sprintf("%s %s, over the limit of %s", c.metric, text.Size(c.value), text.Size(c.limit))
 	if c.kind == eventWarning {
-		where = fmt.Sprintf("%s %s, %d%% of the limit of %s", c.metric, policy.FormatSize(c.value), share(c.value, c.limit), policy.FormatSize(c.limit))
+		where = fmt.Sprintf("%s %s, %d%% of the limit of %s", c.metric, text.Size(c.value), share(c.value, c.limit), text.Size(c.limit))
 	}
 	text := fmt.Sprintf("%s (%d of %d samples)", where, c.votes, c.of)
 	if processes > 1 {
@@ -129,11 +130,11 @@ func share(value, limit uint64) int { return int(float64(value) / float64(limit)
 
 // recovered is the end of a breach and its warning, or of a warning alone.
 func recovered(c change) event {
-	text := fmt.Sprintf("%s %s, below %d%% of the limit of %s", c.metric, policy.FormatSize(c.value), recoverPercent, policy.FormatSize(c.limit))
+	said := fmt.Sprintf("%s %s, below %d%% of the limit of %s", c.metric, text.Size(c.value), recoverPercent, text.Size(c.limit))
 	if c.ended == eventWarning {
-		text = fmt.Sprintf("%s %s, %d%% of the limit of %s; the warning has ended", c.metric, policy.FormatSize(c.value), share(c.value, c.limit), policy.FormatSize(c.limit))
+		said = fmt.Sprintf("%s %s, %d%% of the limit of %s; the warning has ended", c.metric, text.Size(c.value), share(c.value, c.limit), text.Size(c.limit))
 	}
-	return event{kind: eventRecovered, text: text, ended: c.ended, members: c.members("ended", c.ended)}
+	return event{kind: eventRecovered, text: said, ended: c.ended, members: c.members("ended", c.ended)}
 }
 
 // acted is one step of an action, done, failed or skipped. processes is how many were sent the signal, and null without one.
@@ -148,7 +149,7 @@ func acted(c change, action, signal string, processes int, message string, faile
 
 // notNeeded is an action that was skipped, because the value was no longer over the limit. The breach ends too.
 func notNeeded(c change, action string) event {
-	text := fmt.Sprintf("%s was skipped: %s %s, no longer over the limit of %s", action, c.metric, policy.FormatSize(c.value), policy.FormatSize(c.limit))
+	text := fmt.Sprintf("%s was skipped: %s %s, no longer over the limit of %s", action, c.metric, text.Size(c.value), text.Size(c.limit))
 	return acted(c, action, "", 0, text, false)
 }
 
@@ -188,7 +189,7 @@ func (e event) of(pid int, name string) event {
 // holdsMore reports that a descendant has more address space than the target (size and own, in bytes).
 func holdsMore(pid int, name string, size, own uint64) event {
 	text := fmt.Sprintf("descendant %s[%d] has %s of address space, this process %s; the budget counts only this process: write scope = \"tree\" in [budget]",
-		name, pid, policy.FormatSize(size), policy.FormatSize(own))
+		name, pid, text.Size(size), text.Size(own))
 	return event{kind: eventElsewhere, text: text, members: otherMembers(pid, name)}
 }
 
@@ -238,18 +239,18 @@ func watchEnded(o Outcome, remaining int, why string) event {
 }
 
 // seen is the summary at the end of a watch.
-func seen(o Outcome, remaining int) (text string, members ordered.Object) {
+func seen(o Outcome, remaining int) (said string, members ordered.Object) {
 	elapsed := o.Elapsed.Round(time.Millisecond)
-	text = fmt.Sprintf("watched for %s", elapsed)
+	said = fmt.Sprintf("watched for %s", elapsed)
 	var virtual, resident any // unknown without a sample
 	if o.PeakVirtual != 0 {
 		virtual, resident = o.PeakVirtual, o.PeakResident
-		text += fmt.Sprintf("; peak virtual %s, resident %s", policy.FormatSize(o.PeakVirtual), policy.FormatSize(o.PeakResident))
+		said += fmt.Sprintf("; peak virtual %s, resident %s", text.Size(o.PeakVirtual), text.Size(o.PeakResident))
 	}
 	if o.Breaches > 0 {
-		text += "; breaches: " + strconv.Itoa(o.Breaches)
+		said += "; breaches: " + strconv.Itoa(o.Breaches)
 	}
-	return text, ordered.Object{"processes_remaining", remaining, "elapsed_seconds", float64(elapsed.Milliseconds()) / 1000,
+	return said, ordered.Object{"processes_remaining", remaining, "elapsed_seconds", float64(elapsed.Milliseconds()) / 1000,
 		"peak_virtual_bytes", virtual, "peak_resident_bytes", resident, "breaches", o.Breaches}
 }
 

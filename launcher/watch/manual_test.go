@@ -24,11 +24,11 @@ func TestManual(t *testing.T) {
 			variables = append(variables, name)
 		}
 	}
-	var placeholders []string
-	for _, name := range policy.Placeholders() {
-		placeholders = append(placeholders, "{"+name+"}")
+	var replaced []string
+	for name := range placeholders(change{}, subject{}) {
+		replaced = append(replaced, "{"+name+"}")
 	}
-	for what, want := range map[string][]string{"Ic": eventNames(t), "Cm": memberNames(t), "Li": placeholders, "Ev": variables} {
+	for what, want := range map[string][]string{"Ic": eventNames(t), "Cm": memberNames(t), "Li": replaced, "Ev": variables} {
 		got := items(string(text), what)
 		slices.Sort(want)
 		if want = slices.Compact(want); !slices.Equal(got, want) {

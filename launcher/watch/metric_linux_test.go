@@ -38,7 +38,7 @@ func limitedBy(t *testing.T, text string) []policy.Limit {
 	t.Helper()
 	file := t.TempDir() + "/policy.toml"
 	must(t, os.WriteFile(file, []byte("arenas.cap = 4\n"+text), 0o600))
-	p, err := policy.Load(policy.Lookup{Named: file})
+	p, err := policy.Lookup{Named: file}.Load()
 	must(t, err)
 	plan, err := p.Resolve(policy.Machine{})
 	must(t, err)

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // The table of sweeps: one row for each file with the output of arenacap sweep --json, named after the file.
@@ -123,7 +123,7 @@ func (r result) memory(of func(outcome) *uint64) string {
 		return "?"
 	}
 	if r.Advice.Cap == "off" {
-		return policy.FormatSize(*of(base))
+		return text.Size(*of(base))
 	}
-	return fmt.Sprintf("%s → %s", policy.FormatSize(*of(base)), policy.FormatSize(*of(chosen)))
+	return fmt.Sprintf("%s → %s", text.Size(*of(base)), text.Size(*of(chosen)))
 }

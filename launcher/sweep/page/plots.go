@@ -11,7 +11,7 @@ import (
 
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/verdict"
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // plot is one plot in two widths, for wide and narrow windows, because scaling would make its text unreadable.
@@ -138,7 +138,7 @@ func over(common uint64) string {
 	if common == 0 {
 		return ""
 	}
-	return " over the " + policy.FormatSize(common) + " that all have"
+	return " over the " + text.Size(common) + " that all have"
 }
 
 // bars plots sizes by cap.

@@ -11,6 +11,7 @@ import (
 
 	"arenacap/launcher/sweep"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 func (r *Result) sentence(chosen Outcome, d doubt) string {
@@ -149,7 +150,7 @@ func mebibytes(n uint64) string {
 	if n > 10<<20 {
 		n = n >> 20 << 20
 	}
-	return policy.FormatSize(n)
+	return text.Size(n)
 }
 
 // failures says which candidates are left out because of failed runs, or else how many runs failed.

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"arenacap/launcher/sweep"
-	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // Table has one row per cap.
@@ -65,7 +65,7 @@ func (r *Result) Details() Table {
 		}
 		row := Row{Advised: o.Name == r.Advice.Cap}
 		for _, text := range []string{o.label(), final[i], sizeText(o.ResidentFinal),
-			o.whereLooked(policy.FormatSize(o.ArenaReserved)), o.whereLooked(policy.FormatSize(o.ArenaResident)),
+			o.whereLooked(text.Size(o.ArenaReserved)), o.whereLooked(text.Size(o.ArenaResident)),
 			fmt.Sprintf("%.0f", math.Round(o.MinorFaults+o.MajorFaults)), fmt.Sprintf("%.0f", math.Round(o.VoluntarySwitches+o.InvoluntarySwitches))} {
 			row.Cells = append(row.Cells, Cell{Text: text})
 		}
@@ -180,7 +180,7 @@ func sizeText(bytes uint64) string {
 	if bytes == 0 {
 		return "?"
 	}
-	return policy.FormatSize(bytes)
+	return text.Size(bytes)
 }
 
 // significant formats a number with four significant digits, from 1000 on as an integer.

@@ -60,7 +60,7 @@ func (l Line) Services(lib machine.Host) (plans []policy.Plan, err error) {
 		return nil, err
 	}
 	where.Service = ""
-	policies, err := policy.Services(where)
+	policies, err := where.Services()
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (l Line) Services(lib machine.Host) (plans []policy.Plan, err error) {
 			return nil, err
 		}
 	}
-	return policy.ResolveAll(policies, machine.Find("/", machine.Cores|machine.Memory, lib))
+	return machine.Find("/", machine.Cores|machine.Memory, lib).Plans(policies)
 }
 
 // Policy reads the policy for this line, without the flags that override it.
@@ -78,7 +78,7 @@ func (l Line) Policy() (policy.Policy, error) {
 	if err != nil {
 		return policy.Policy{}, err
 	}
-	return policy.Load(where)
+	return where.Load()
 }
 
 // Overridden reads the policy for this line and applies the flags.

@@ -11,6 +11,7 @@ import (
 	"arenacap/launcher/machine"
 	"arenacap/launcher/target"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // Room is the budget of address space of a target, in bytes.
@@ -61,9 +62,9 @@ func (r Room) String() string {
 	case r.Limit.N == 0:
 		return "no limit on address space (RLIMIT_AS)"
 	}
-	line := fmt.Sprintf("%s of address space (%s)", policy.FormatSize(r.Limit.N), r.Limit.From)
+	line := fmt.Sprintf("%s of address space (%s)", text.Size(r.Limit.N), r.Limit.From)
 	if r.Mapped != 0 {
-		line += fmt.Sprintf("; %q maps %s of it, and %s are left for arenas and thread stacks", r.program, policy.FormatSize(r.Mapped), policy.FormatSize(r.Left()))
+		line += fmt.Sprintf("; %q maps %s of it, and %s are left for arenas and thread stacks", r.program, text.Size(r.Mapped), text.Size(r.Left()))
 	}
 	return line
 }
@@ -76,13 +77,13 @@ func (r Room) Warning() string {
 		return ""
 	case r.Mapped > r.Limit.N:
 		return fmt.Sprintf("%q cannot start: it and its libraries map %s, and %s of address space are allowed (%s); raise the limit",
-			r.program, policy.FormatSize(r.Mapped), policy.FormatSize(r.Limit.N), r.Limit.From)
+			r.program, text.Size(r.Mapped), text.Size(r.Limit.N), r.Limit.From)
 	}
 	arenas := "arenas without a limit"
 	if !r.endless {
-		arenas = "up to " + policy.FormatSize(r.arenas) + " of arenas"
+		arenas = "up to " + text.Size(r.arenas) + " of arenas"
 	}
-	line := fmt.Sprintf("%s do not fit into the %s of address space that are left (%s), so threads may not start", arenas, policy.FormatSize(r.Left()), r.Limit.From)
+	line := fmt.Sprintf("%s do not fit into the %s of address space that are left (%s), so threads may not start", arenas, text.Size(r.Left()), r.Limit.From)
 	switch {
 	case r.cap != 0 && r.fixed:
 		line += fmt.Sprintf("; lower the cap in the policy, or give --arenas %d", r.cap)

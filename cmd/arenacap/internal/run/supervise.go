@@ -16,6 +16,7 @@ import (
 	"arenacap/launcher/watch"
 	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // supervises reports whether arenacap starts the target as its child (yes), and why; otherwise it becomes the target by exec.
@@ -118,9 +119,9 @@ func summary(config watch.Config, e launcher.Ending) string {
 		o = *e.Watched
 	}
 	if o.PeakVirtual != 0 {
-		parts = append(parts, "peak virtual "+policy.FormatSize(o.PeakVirtual))
+		parts = append(parts, "peak virtual "+text.Size(o.PeakVirtual))
 	}
-	parts = append(parts, "peak resident "+policy.FormatSize(max(o.PeakResident, e.MaxRSS)))
+	parts = append(parts, "peak resident "+text.Size(max(o.PeakResident, e.MaxRSS)))
 	if o.Arenas != 0 {
 		parts = append(parts, fmt.Sprintf("%d arenas", o.Arenas))
 	}

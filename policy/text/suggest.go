@@ -1,4 +1,4 @@
-package policy
+package text
 
 import (
 	"fmt"
@@ -47,17 +47,4 @@ func swapped(a, b string) bool {
 		}
 	}
 	return false
-}
-
-// quoteList formats words for a hint: "a", "b" or "c".
-func quoteList(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = fmt.Sprintf("%q", w)
-	}
-	if len(quoted) == 1 {
-		return quoted[0]
-	}
-	last := len(quoted) - 1
-	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
 }
