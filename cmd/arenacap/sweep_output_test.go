@@ -22,7 +22,7 @@ import (
 	"arenacap/policy"
 )
 
-var update = flag.Bool("update", false, "write testdata/sweep from what is printed now")
+var update = flag.Bool("update", false, "rewrite testdata/sweep from the current output")
 
 // measured is a possible result of a sweep: a cap of 1 is slower, one of 4 sometimes fails, one of 64 always fails, and
 // of "1/core" only the speed is known.

@@ -17,7 +17,7 @@ import (
 const leftoverTime = 2 * time.Second
 
 // adopt makes this process the new parent of descendants whose parent exits (PR_SET_CHILD_SUBREAPER), until release is
-// called. reap ends and reaps those that a run left behind. It spares the children that existed before adopt.
+// called. reap ends and reaps the descendants that a run left behind. It spares the children that existed before adopt.
 func adopt(atOnce <-chan struct{}) (reap, release func()) {
 	spared := proc.Here.Children(os.Getpid())
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -25,7 +25,7 @@ func adopt(atOnce <-chan struct{}) (reap, release func()) {
 		late := make(chan struct{})
 		timer := time.AfterFunc(leftoverTime, func() { close(late) })
 		defer timer.Stop()
-		for range generations { // their own children become ours when they end
+		for range generations { // when a leftover process ends, its own children become children of this process
 			left := slices.DeleteFunc(proc.Here.Children(os.Getpid()), func(pid int) bool { return slices.Contains(spared, pid) })
 			if len(left) == 0 {
 				return
@@ -36,11 +36,11 @@ func adopt(atOnce <-chan struct{}) (reap, release func()) {
 	return reap, func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }
 }
 
-// generations bounds the loop for a program that forks faster than it is killed.
+// generations bounds the loop of reap, for a program that forks faster than it is killed.
 const generations = 100
 
-// endAll ends and reaps children, with KILL when late or atOnce is closed. It returns those that it may not signal:
-// programs of another user. No other code may wait for these children.
+// endAll ends and reaps children. It sends TERM, and then KILL to those that still run when late or atOnce is closed. It
+// returns the children that it may not signal, which are programs of another user. No other code may wait for these children.
 func endAll(pids []int, late, atOnce <-chan struct{}) (others []int) {
 	for _, pid := range pids {
 		terminate(pid)

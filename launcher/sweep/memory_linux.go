@@ -15,8 +15,8 @@ import (
 
 const (
 	shortestPause = 20 * time.Millisecond // between two samples
-	lookCost      = 200                   // inspection of the arenas takes at most 1/200 of the time, except at the start
-	keptSizes     = 200                   // samples of a run that are kept
+	lookCost      = 200                   // inspections of the arenas take at most 1/200 of the time, except at the start
+	keptSizes     = 200                   // how many samples of a run are kept at most
 )
 
 // sampler samples the memory of a process and its descendants while they run.
@@ -35,8 +35,8 @@ type member struct {
 	status int // descriptor
 }
 
-// observe starts to sample a process. stop ends the sampling; lastLook is for a process that still runs: it is sampled
-// and its arenas are inspected once more.
+// observe starts to sample a process. stop ends the sampling. With lastLook, which is for a process that still runs, stop
+// first takes one more sample and inspects the arenas once more.
 func observe(pid int, start time.Time, limit int, r *Run) (stop func(lastLook bool)) {
 	s := &sampler{run: r, cap: limit, start: start, nextLook: start.Add(shortestPause)}
 	s.join(pid)
@@ -49,7 +49,7 @@ func observe(pid int, start time.Time, limit int, r *Run) (stop func(lastLook bo
 }
 
 func (s *sampler) untilEnd(end <-chan bool) {
-	pause := time.NewTimer(shortestPause) // just after its start a program is still small
+	pause := time.NewTimer(shortestPause) // no sample at once, because a program is still small just after its start
 	defer pause.Stop()
 	for {
 		select {
@@ -135,7 +135,8 @@ func (s *sampler) look() {
 	s.run.ArenaReserved, s.run.ArenaResident = max(s.run.ArenaReserved, reserved), max(s.run.ArenaResident, resident)
 	now := time.Now()
 	ran := now.Sub(s.start)
-	s.nextLook = now.Add(max(ran/8, min(ran, lookCost*now.Sub(began)))) // at most as long again as it ran, so the last look is in the second half of a run
+	// The pause is at most as long as the run so far, so the last inspection is in the second half of the run.
+	s.nextLook = now.Add(max(ran/8, min(ran, lookCost*now.Sub(began))))
 }
 
 // judgeCap checks whether the cap has an effect in a process that has more than its main arena.
@@ -147,12 +148,12 @@ func (s *sampler) judgeCap(pid, arenas int) {
 	in := environ.Inherited(environ.Rejoin(proc.ParseEnviron(text)))
 	switch {
 	case err == nil && in.MaxOK && in.Max != s.cap:
-		s.run.NotKept = fmt.Sprintf("%d arenas; the cap was changed to %d on the way to the program", arenas, in.Max)
+		s.run.NotKept = fmt.Sprintf("found %d arenas; the program was started with a cap of %d instead", arenas, in.Max)
 	case arenas <= s.cap:
 	case err == nil && !in.MaxOK:
-		s.run.NotKept = fmt.Sprintf("%d arenas; the variable did not reach the program", arenas)
+		s.run.NotKept = fmt.Sprintf("found %d arenas; the program was started without MALLOC_ARENA_MAX", arenas)
 	default:
-		s.run.NotKept = fmt.Sprintf("%d arenas; the program does not keep the cap (it may set its own by mallopt)", arenas)
+		s.run.NotKept = fmt.Sprintf("found %d arenas; the program does not keep the cap (it may set its own limit with mallopt)", arenas)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // Metrics are all metrics, in the order of every output. A new metric needs only a new element here.
 var Metrics = []Metric{
 	{Name: "throughput", Flag: "metric", Usage: "throughput: `REGEX` for the output of the load or of PROGRAM (default: its wall time)", Timed: true},
-	{Name: "latency", Flag: "latency", Usage: "latency: `REGEX` for the same output", Lower: true},
+	{Name: "latency", Flag: "latency", Usage: "latency: `REGEX` for the output of the load or of PROGRAM", Lower: true},
 }
 
 // Metric is a number by which caps are compared.
@@ -23,10 +23,10 @@ type Metric struct {
 	Flag    string // the flag that sets the pattern
 	Usage   string // of the flag
 	Lower   bool   // a lower value found by the pattern is better
-	Timed   bool   // without a pattern it is the wall time in seconds; other metrics are then not measured
+	Timed   bool   // if it has no pattern, it is the wall time in seconds; other metrics without a pattern are not measured
 	Pattern string // a regular expression
 
-	reversed bool // Lower was changed from that in the list
+	reversed bool // Lower differs from that of the same metric in Metrics
 }
 
 // Parse returns the metric with a pattern: a regular expression whose first group, or else its whole match, is the number.

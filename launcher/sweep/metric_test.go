@@ -19,7 +19,7 @@ func metrics(patterns ...string) (list []Metric) {
 	return list
 }
 
-// values are values of the first metrics.
+// values returns the values of a run: one for each of the first metrics of the list.
 func values(list ...float64) map[string]float64 {
 	m := map[string]float64{}
 	for i, v := range list {
@@ -53,7 +53,7 @@ func TestParseMetric(t *testing.T) {
 	}
 }
 
-// The output of real tools.
+// TestFindMetric searches the output of sysbench, wrk and ab.
 func TestFindMetric(t *testing.T) {
 	const sysbench = "SQL statistics:\n    queries:                             101168 (33526.72 per sec.)\nLatency (ms):\n         95th percentile:                       74.46\n"
 	const wrk = "  Thread Stats   Avg      Stdev     Max   +/- Stdev\n    Latency   635.91us    0.89ms  12.92ms   93.69%\nRequests/sec:  12321.10\n"

@@ -44,7 +44,7 @@ func (x *Experiment) once(ctx context.Context, c Candidate) Run {
 	return r
 }
 
-// serve waits until the server is ready, and runs the load. It returns the output that explains the error.
+// serve waits until the server is ready, and runs the load. It returns the output of the process that failed.
 func (x *Experiment) serve(ctx context.Context, p *process, env []string, r *Run) (*output, error) {
 	if err := x.awaitReady(ctx, p, env); err != nil {
 		return &p.output, err
@@ -58,7 +58,7 @@ func (x *Experiment) serve(ctx context.Context, p *process, env []string, r *Run
 	return &l.output, x.finish(l, "the load", err, r)
 }
 
-// finish measures a process after its stop, unless it failed.
+// finish sets the wall time and the metrics of a run from a stopped process. It returns an error if the process failed.
 func (x *Experiment) finish(p *process, what string, err error, r *Run) error {
 	r.Wall = p.wall.Seconds()
 	switch {

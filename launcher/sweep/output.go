@@ -15,7 +15,7 @@ import (
 const (
 	keptOutput = 1 << 20 // metrics are searched in this many bytes at the end of the output
 	tailLines  = 12      // at most this many lines are shown with an error
-	tailBytes  = 2 << 10 // and this many bytes of these
+	tailBytes  = 2 << 10 // at most this many bytes are shown with an error
 )
 
 // output keeps the end of a program's output.

@@ -67,8 +67,8 @@ func (p *process) launch(path string, args, env []string, out *os.File) error {
 	return p.cmd.Start()
 }
 
-// watch waits for the end, but does not reap the zombie, which stop does. Until then no other process can get its PID, so a
-// signal to its group reaches no other group.
+// watch waits for the end of the process, but leaves the zombie, which stop reaps. As long as the zombie exists, no other
+// process can get its PID, so a signal to its process group cannot reach another group.
 func (p *process) watch() {
 	if peek(p.pid, unix.WEXITED|unix.WSTOPPED) == cldStopped {
 		close(p.halted)
@@ -126,9 +126,9 @@ func (p *process) await(ctx context.Context, timeout <-chan time.Time, server *p
 	}
 }
 
-// stop ends the process and its group, and reaps it. It sends TERM, then KILL to the group when the process has ended,
-// after the grace time, or when atOnce is closed. It reports whether the process outlived the grace time. It must be called for
-// each process, even if it has ended by itself.
+// stop ends the process and its process group, and reaps the process. It sends TERM to the group, and then KILL as soon as
+// the process has ended, the grace time is over or atOnce is closed. It reports whether the process still ran after the
+// grace time. It must be called for each process, even for one that ended by itself.
 func (p *process) stop(grace time.Duration, atOnce <-chan struct{}) (outlived bool) {
 	terminate(-p.pid)
 	late := time.NewTimer(grace)
@@ -162,8 +162,8 @@ func (p *process) hasEnded() bool {
 	}
 }
 
-// terminate sends TERM to a process or to the group -pid, and CONT, because a stopped process handles signals only after
-// that.
+// terminate sends TERM to a process or to the group -pid, and then CONT, because a stopped process handles TERM only after
+// CONT.
 func terminate(pid int) {
 	_ = syscall.Kill(pid, syscall.SIGTERM)
 	_ = syscall.Kill(pid, syscall.SIGCONT)
@@ -187,8 +187,8 @@ func (p *process) fill(r *Run) {
 	r.CPU = (p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()).Seconds()
 	r.MinorFaults, r.MajorFaults = int64(usage.Minflt), int64(usage.Majflt)
 	r.VoluntarySwitches, r.InvoluntarySwitches = int64(usage.Nvcsw), int64(usage.Nivcsw)
-	// ru_maxrss of a child starts at the peak of the process that forked it (fs/exec.c: exec_mmap), so a value that is not
-	// over arenacap's own peak is not the program's.
+	// ru_maxrss of a child starts at the peak of the process that forked it (fs/exec.c: exec_mmap). So a value up to
+	// arenacap's own peak may be arenacap's and not the program's.
 	if peak := uint64(usage.Maxrss) << 10; peak > ownPeak() {
 		r.ResidentPeak = max(r.ResidentPeak, peak)
 	}

@@ -39,8 +39,8 @@ func (x *Experiment) awaitReady(ctx context.Context, p *process, env []string) e
 	}
 }
 
-// strangerTime bounds the check of --ready for another server. A command that waits for a server is valid; it delays the
-// first run by this time.
+// strangerTime bounds the check whether the command of --ready succeeds before the server is started. A command that itself
+// waits for a server is valid; it delays the first run by this time.
 const strangerTime = 5 * time.Second
 
 // alone returns an error if --ready succeeds before the server starts: then the sweep would measure another server.
@@ -61,7 +61,7 @@ func (x *Experiment) alone(ctx context.Context, timeout time.Duration) error {
 
 func (x *Experiment) notReady() error {
 	if x.Ready == "" {
-		return fmt.Errorf("the server did not listen on a socket within %s; write --ready with a command that tests it", x.ReadyTimeout)
+		return fmt.Errorf("the server did not listen on a socket within %s; use --ready with a command that succeeds when the server is ready", x.ReadyTimeout)
 	}
 	return fmt.Errorf("the server was not ready within %s: %q never succeeded", x.ReadyTimeout, x.Ready)
 }

@@ -72,7 +72,7 @@ func (rec *Record) lock(path string) error {
 	return nil
 }
 
-// read returns the text of a record. Of any other file it reads only the beginning.
+// read returns the text of a record. If the file is not a record, it reads only the beginning and returns an error.
 func (rec *Record) read(path string) ([]byte, error) {
 	begin := make([]byte, len(recordBegin))
 	n, err := rec.file.ReadAt(begin, 0)

@@ -40,9 +40,9 @@ func TestRecordErrors(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write testdata from what is recorded now")
+var update = flag.Bool("update", false, "rewrite testdata from the current records")
 
-// kept returns the experiment of the files in testdata and its runs.
+// kept returns the experiment that the files in testdata record, and its runs.
 func kept(latency bool) (*Experiment, []Run) {
 	x := &Experiment{Path: "/opt/server", Args: []string{"server", "<a b>"}, Seed: 42, Load: "load", Setting: Setting{"of 10 bytes", "6.1", "online 2"},
 		Candidates: []Candidate{{Name: "off"}, {Name: "1/core", ArenaMax: 2}}}

@@ -23,7 +23,8 @@ type heading struct {
 	all map[string]json.RawMessage // all keys of the line
 }
 
-// A record begins with recordBegin; those of the former format, without program, kernel and CPUs, with formerBegin.
+// A record begins with recordBegin. A record of the former format, which has no program, kernel and CPUs, begins with
+// formerBegin.
 const (
 	recordFormat = "sweep 2"
 	recordBegin  = `{"arenacap":"` + recordFormat + `",`
@@ -38,7 +39,7 @@ func recognize(begin []byte) error {
 	case mayBegin(begin, recordBegin):
 		return nil
 	case mayBegin(begin, formerBegin):
-		return errors.New("was written by an earlier arenacap, which did not record the program; name another file")
+		return errors.New("was written by an earlier arenacap, which did not record the build of the program; name another file")
 	}
 	return errNoRecord
 }

@@ -13,11 +13,12 @@ import (
 	"arenacap/launcher/sweep/stats"
 )
 
-// Progress is the state of the experiment when a run starts: that run, and the runs done and left.
+// Progress is the state of the experiment when a run starts: the cap and round of this run, and how many runs are done and
+// left.
 type Progress struct {
 	Cap    string // of the run that starts
 	Round  int    // 0 and below are warm-up rounds
-	Done   int    // runs of this call and of earlier ones
+	Done   int    // finished runs, including those of earlier calls of Measure
 	Total  int    // 0 if not known, because Until decides
 	Left   time.Duration
 	LeftOK bool
@@ -80,7 +81,7 @@ func (m *measurement) more(round int) bool {
 	return round <= 1 || !m.late() && (round <= m.x.Rounds || !m.settled())
 }
 
-// settled reports whether no more rounds than Rounds are needed.
+// settled reports whether rounds beyond Rounds are unnecessary: Until is not set or is reached, or no candidate runs again.
 func (m *measurement) settled() bool {
 	allGaveUp := !slices.ContainsFunc(m.x.Candidates, func(c Candidate) bool { return !m.gaveUp(c) })
 	return m.x.Until == 0 || allGaveUp || m.x.Narrow(m.runs)
@@ -105,7 +106,7 @@ func (m *measurement) complete() bool { return m.x.Missing(m.runs) == 0 && m.set
 func (m *measurement) late() bool { return m.x.MaxTime > 0 && time.Since(m.began) >= m.x.MaxTime }
 
 func (m *measurement) round(ctx context.Context, round int) error {
-	if err := ctx.Err(); err != nil { // a round without runs would not notice the end
+	if err := ctx.Err(); err != nil { // checked here too, because a round in which no run starts does not check it later
 		return err
 	}
 	for _, i := range order(m.x.Seed, round, len(m.x.Candidates)) {

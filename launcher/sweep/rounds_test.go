@@ -120,7 +120,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// A server that answers before the sweep's own has started would be measured in its place.
+// If another server answers before the sweep has started its own, the sweep would measure the other server.
 func TestStranger(t *testing.T) {
 	x := experiment(work(t), "-s", filepath.Join(t.TempDir(), "s"))
 	x.Load = "echo rate: 1; echo p99: 1ms"
@@ -156,7 +156,7 @@ func TestStranger(t *testing.T) {
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	path := work(t)
-	const socket = "s" // a path once the run has a folder
+	const socket = "s" // replaced by a path in a temporary folder
 	for _, c := range []struct {
 		name   string
 		change func(x *Experiment)
@@ -173,7 +173,7 @@ func TestFailures(t *testing.T) {
 		{"is never ready", func(x *Experiment) {
 			x.Args, x.Load, x.Ready, x.ReadyTimeout = append(x.Args, "-s", socket), "true", "false", 100*time.Millisecond
 		}, `the server was not ready within 100ms: "false" never succeeded`, ""},
-		{"asks too long", func(x *Experiment) {
+		{"--ready takes too long", func(x *Experiment) {
 			x.Args, x.Load, x.Ready, x.ReadyTimeout = append(x.Args, "-s", socket), "true", "sleep 60", 100*time.Millisecond
 		}, "the server was not ready within 100ms", ""},
 		{"never listens", func(x *Experiment) {
@@ -192,7 +192,7 @@ func TestFailures(t *testing.T) {
 		}, "the server was stopped by SIGSTOP", "rate: 80"},
 		{"the load stops itself", func(x *Experiment) { x.Args, x.Load = append(x.Args, "-s", socket), "echo waits; kill -STOP $$" },
 			"the load was stopped by SIGSTOP", "waits"},
-		{"the question stops itself", func(x *Experiment) {
+		{"--ready stops itself", func(x *Experiment) {
 			x.Args, x.Load, x.Ready = append(x.Args, "-s", socket), "true", "kill -STOP $$"
 		}, `--ready: "kill -STOP $$" was stopped by SIGSTOP`, ""},
 		{"load fails", func(x *Experiment) {
@@ -222,7 +222,7 @@ func TestFailures(t *testing.T) {
 func TestLeftovers(t *testing.T) {
 	before := proc.Here.Children(os.Getpid())
 	x := experiment(work(t), "-d", "-m", "50")
-	x.Metrics, x.Candidates = x.Metrics[:1], x.Candidates[:1] // after each run the output stays open for drainTime
+	x.Metrics, x.Candidates = x.Metrics[:1], x.Candidates[:1] // one cap, because each run ends with a wait of drainTime
 	began := time.Now()
 	for _, r := range measure(t, x) {
 		if r.Error != "" {
@@ -234,7 +234,7 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// Descendants of daemons, each in a session of its own, are found too.
+// Descendants of leftover processes, each in a session of its own, are found too.
 func TestLeftoversOfLeftovers(t *testing.T) {
 	before := proc.Here.Children(os.Getpid())
 	x := experiment("/bin/sh", "-c", `{ setsid sh -c 'setsid sleep 1000 >/dev/null & echo rate: 1; wait' 2>/dev/null & } | head -n 1`)
@@ -264,7 +264,7 @@ func TestStop(t *testing.T) {
 		}
 		<-p.halted // now it ignores TERM
 		if outlived := p.stop(c.grace, c.atOnce); outlived != c.outlived {
-			t.Errorf("grace %s: outlived it is %t", c.grace, outlived)
+			t.Errorf("grace %s: outlived is %t", c.grace, outlived)
 		}
 		if err := p.ending(); err == nil || err.Error() != "was killed by SIGKILL" {
 			t.Errorf("grace %s: %v", c.grace, err)
@@ -357,7 +357,7 @@ func TestInterruptAndResume(t *testing.T) {
 	}
 	j.Close()
 	again.Warmup = 1
-	_, err = again.Measure(t.Context(), prior, nil, func(p Progress) { t.Errorf("%+v, though all was there", p) })
+	_, err = again.Measure(t.Context(), prior, nil, func(p Progress) { t.Errorf("%+v, though the record has all runs", p) })
 	if err != nil {
 		t.Error(err)
 	}
@@ -412,7 +412,7 @@ func TestUntilNarrow(t *testing.T) {
 	}
 	x.Metrics, x.Until = metrics(""), 1e-9 // the wall time never repeats
 	x.MaxTime = 150 * time.Millisecond
-	measure(t, x) // ends
+	measure(t, x) // returns because of MaxTime
 }
 
 // If every cap is given up, because of failures after a successful warm-up, the sweep ends.
@@ -429,12 +429,12 @@ func TestUntilAllGaveUp(t *testing.T) {
 		}
 	}
 	if m.more(giveUp+1) || !m.complete() {
-		t.Error("more rounds are wanted, though none would run anything")
+		t.Error("another round begins, though every cap is given up")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := m.round(ctx, giveUp+1); !errors.Is(err, context.Canceled) {
-		t.Errorf("a round without runs ends with %v, though the context had ended", err)
+		t.Errorf("a round without runs returns %v, want the error of the context", err)
 	}
 }
 

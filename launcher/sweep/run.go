@@ -1,6 +1,6 @@
 package sweep
 
-// The result of a run, and its JSON in the file that keeps it.
+// The result of a run, and its JSON in the file of a Record.
 
 import (
 	"encoding/json"
@@ -27,7 +27,7 @@ type Run struct {
 	ResidentFinal uint64 `json:"resident_final_bytes,omitzero"`
 
 	Arenas        int    `json:"arenas,omitzero"`   // maximum in one process
-	NotKept       string `json:"not_kept,omitzero"` // why the cap had no effect; "" if it had, or if that is not known
+	NotKept       string `json:"not_kept,omitzero"` // why the cap had no effect; "" if it had one, or if that is not known
 	ArenaReserved uint64 `json:"arena_reserved_bytes,omitzero"`
 	ArenaResident uint64 `json:"arena_resident_bytes,omitzero"`
 
@@ -59,7 +59,8 @@ type Size struct {
 // behindValues is the text after the metrics in a run's JSON. It cannot occur in a string, where quotes are escaped.
 const behindValues = `,"wall_seconds":`
 
-// MarshalJSON writes the first metric, and each other one that is not 0.
+// MarshalJSON writes the values of the metrics as keys of the run. It leaves out a metric with the value 0, except the
+// first metric.
 func (r Run) MarshalJSON() ([]byte, error) {
 	var values ordered.Object
 	for i, m := range Metrics {

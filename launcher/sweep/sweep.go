@@ -1,17 +1,19 @@
 // Package sweep finds the best cap by experiment: it runs a workload under several caps and measures the cost and the
 // saving of each.
 //
-// An Experiment is the plan. Only Measure starts processes. Runs are plain values that a Record keeps as lines of JSON, so
-// that an interrupted experiment can continue. Package verdict evaluates them: medians with intervals (package stats),
-// comparisons and an advice. Package page makes a report of that.
+// An Experiment is the plan. Only Measure starts processes. A Run is the result of one start of the program under one cap.
+// A Record keeps the runs as lines of JSON, so that an interrupted experiment can continue. Package verdict evaluates the
+// runs: medians with intervals (package stats), comparisons and an advice. Package page writes the result as an HTML
+// report.
 //
 // Each round runs all caps, in a random order that follows from the seed. So a drift, such as a cache that fills or a
 // machine that heats up, affects all caps alike.
 //
-// Known limits. The peak of virtual size is the kernel's while the program is a single process. If the program ends by
-// itself, growth after the last sample is missed (20 ms, or 1/200 of its run time), and a program that ends before the
-// first sample has no known size. If the program starts others, its sizes are sums of simultaneous samples, and a process
-// that starts and ends between two inspections is missed.
+// Known limits. As long as the program is a single process, its peak of virtual size is the kernel's own figure (VmPeak),
+// read with each sample. Samples are 20 ms apart, or 1/200 of the run time if that is longer, and at most 1 s. If the
+// program ends by itself, growth after the last sample is missed, and a program that ends before the first sample has no
+// known size. If the program starts other processes, its sizes are sums of simultaneous samples, and a process that starts
+// and ends between two inspections is missed.
 package sweep
 
 // The plan of an experiment.
@@ -35,16 +37,16 @@ type Experiment struct {
 
 	Warmup  int           // rounds whose runs are dropped
 	Rounds  int           // rounds whose runs are kept; with Until the minimum
-	Until   float64       // stop when each interval reaches at most this share of its median to either side; 0: after Rounds
-	MaxTime time.Duration // after this, start no further runs; 0: no bound
+	Until   float64       // stop when each interval reaches at most this share of its median to either side; 0: stop after Rounds
+	MaxTime time.Duration // start no further runs after this time; 0: no bound
 
 	Timeout      time.Duration // of one run, or of one load
 	ReadyTimeout time.Duration
-	Grace        time.Duration // between TERM and KILL
+	Grace        time.Duration // time between TERM and KILL when a program or load is stopped
 	Seed         uint64
 	Force        bool // continue even if a cap has no effect
 
-	AtOnce <-chan struct{} // when it is closed, running processes are killed without grace time; may be nil
+	AtOnce <-chan struct{} // when this channel is closed, running processes are killed without grace time; may be nil
 
 	Setting Setting
 }
@@ -61,7 +63,7 @@ type Setting struct {
 type Candidate struct {
 	Name     string   // as it was written: "4", "1/core", "off"
 	ArenaMax int      // in arenas; 0 if arenacap sets no cap
-	Default  bool     // glibc's own limit, which is the base of the savings
+	Default  bool     // no cap is set, so glibc's own limit applies; savings are computed against this candidate
 	Env      []string // the whole environment of the program
 }
 

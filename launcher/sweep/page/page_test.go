@@ -76,7 +76,7 @@ func write(t *testing.T, r verdict.Result) string {
 	return b.String()
 }
 
-var update = flag.Bool("update", false, "write testdata from the pages of now")
+var update = flag.Bool("update", false, "rewrite testdata from the current pages")
 
 // TestGolden compares the page with a golden file, byte by byte. The file has the digest of each plot.
 func TestGolden(t *testing.T) {
@@ -149,7 +149,7 @@ func TestPlotsShowWhatDiffers(t *testing.T) {
 	}
 	for _, title := range []string{"Peak virtual size (VmSize) by cap", "The trade-off"} {
 		i := slices.IndexFunc(list, func(p plot) bool { return p.Title == title })
-		if p := list[i]; !strings.Contains(p.Note, " over the 8 TiB that all have") || strings.Contains(string(p.Wide), "TiB") || !strings.Contains(string(p.Wide), ">4 GiB<") {
+		if p := list[i]; !strings.Contains(p.Note, ", without the 8 TiB that all caps have in common") || strings.Contains(string(p.Wide), "TiB") || !strings.Contains(string(p.Wide), ">4 GiB<") {
 			t.Errorf("%s: %s", p.Title, p.Note)
 		}
 	}
@@ -178,7 +178,7 @@ func TestLittleIsKnown(t *testing.T) {
 				t.Errorf("%d plots, want %d; %v", len(list), c.plots, err)
 			}
 			if page := write(t, r); strings.Contains(page, "NaN") || strings.Contains(page, "Inf") {
-				t.Error("a number that is none is in the page")
+				t.Error("NaN or Inf is in the page")
 			}
 		})
 	}
@@ -243,8 +243,8 @@ type seen struct {
 	Title    string
 }
 
-// TestInBrowser opens the page in a real browser, light and dark, narrow and wide; in full, all four. ARENACAP_SCREENSHOTS=FOLDER keeps the
-// screenshots in that folder.
+// TestInBrowser opens the page in a real browser, light and dark, narrow and wide; with ARENACAP_FULL=1 in all four
+// combinations. ARENACAP_SCREENSHOTS=FOLDER keeps the screenshots in that folder.
 func TestInBrowser(t *testing.T) {
 	testenv.Need(t, "chromium")
 	page := write(t, result(true))

@@ -31,7 +31,7 @@ func (c canvas) labels() int { return c.width / 110 }
 var padding = charts.NewBox(6, 12, 14, 4)
 
 // plots draws all plots that have data, in the order of the page, which shows two per row. If the number of metrics is odd,
-// the trade-off plot follows their plots, to fill the last row of these; otherwise it is the last plot.
+// the trade-off plot follows the plots of the metrics, to fill their last row; otherwise it is the last plot.
 func plots(r verdict.Result) (list []plot, err error) {
 	add := func(p plot, e error) {
 		if err == nil {
@@ -138,7 +138,7 @@ func over(common uint64) string {
 	if common == 0 {
 		return ""
 	}
-	return " over the " + text.Size(common) + " that all have"
+	return ", without the " + text.Size(common) + " that all caps have in common"
 }
 
 // bars plots sizes by cap.

@@ -49,8 +49,8 @@ func sample(values []float64) *benchmath.Sample {
 // Pairs computes the corrected p-values of the comparisons of all pairs of candidates: p[m][i][j] for metric m. values[m][i]
 // are the values of candidate i; a candidate without values is not compared.
 //
-// The candidate that looks best is selected by the same values, so correcting only for the comparisons with that one would
-// be too weak. The correction is for all pairs.
+// The correction is for all pairs. Correcting only for the comparisons with the best candidate would be too weak, because
+// that candidate is selected by the same values.
 func Pairs(values ...[][]float64) (p [][][]float64) {
 	return compare(values, func(i, j int) bool { return j < i })
 }

@@ -1,8 +1,9 @@
 // A workload whose memory is known: `work [-t THREADS] [-k KIB] [-m MS] [-x STATUS] [-s SOCKET] [-d]`.
 //
-// THREADS threads are alive together, each allocates KIB KiB in small pieces and holds them for MS milliseconds. Then it
-// prints "rate: N", a latency, and its own VmPeak and VmHWM as the oracle of who watches it. -s makes it a server that
-// listens on a Unix socket until TERM; -d leaves a daemon of its own session behind; -x ends with a status.
+// It starts THREADS threads that are alive together. Each allocates KIB KiB in small pieces and holds them for MS
+// milliseconds. Then the program prints "rate: N", a latency, and its own VmPeak and VmHWM, with which the test compares
+// what the sweep measured. -s makes it a server that listens on a Unix socket until TERM; -d leaves a daemon in a session
+// of its own behind; -x sets the exit status.
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 package verdict
 
-// The choice of the advised cap, and the doubts about it. Its wording is in sentence.go.
+// The choice of the advised cap, and how certain the choice is. The wording of the advice is in sentence.go.
 
 import (
 	"cmp"
@@ -22,15 +22,16 @@ type Advice struct {
 }
 
 const (
-	// worthwhile is the smallest share of memory whose saving is reported. One arena of address space is always reported,
-	// whatever share it is.
+	// worthwhile is the smallest share of memory whose saving is reported. A saving of at least the address space of one
+	// arena is always reported, even if it is a smaller share.
 	worthwhile = 0.01
 	// certain is the smallest share of resident memory whose saving is a reason to set a cap, because resident memory
 	// varies from run to run.
 	certain = 0.05
 	// noisy is the share of the median that an interval may reach to either side. If it is wider, the advice is uncertain.
 	noisy = 0.05
-	// unusable is the same for any advice: with a wider interval, half of the throughput could be lost without notice.
+	// unusable is the share of the median beyond which there is no advice at all: with an interval that reaches further,
+	// half of the throughput could be lost unnoticed.
 	unusable = 0.5
 )
 
@@ -62,9 +63,11 @@ func advise(r *Result) Advice {
 	return a
 }
 
-// leanest returns the candidate that needs least address space: the first of those whose difference does not matter.
+// leanest returns the first candidate whose peak of virtual size is the smallest, or so near to it that the difference does
+// not matter (see matters).
 func leanest(fit []Outcome) Outcome {
-	least := slices.MinFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.VirtualPeak-1, b.VirtualPeak-1) }) // 0, which is not known, wraps around and sorts last
+	// An unknown peak is 0. Subtracting 1 makes it the largest number, so that it sorts last.
+	least := slices.MinFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.VirtualPeak-1, b.VirtualPeak-1) })
 	i := slices.IndexFunc(fit, func(o Outcome) bool { return !matters(o.VirtualPeak, least.VirtualPeak) && o.VirtualPeak != 0 })
 	return fit[max(0, i)]
 }
@@ -91,7 +94,7 @@ func (base Outcome) saved(o Outcome) bool {
 }
 
 // virtualMoved reports whether a candidate's peak of virtual size differs from the base's significantly and by enough to
-// matter. If the base has only one arena, no cap can save any; Arenas is 0 if the number is not known.
+// matter. If the base has only one arena, no cap can save memory; Arenas is 0 if the number is not known.
 func (base Outcome) virtualMoved(o Outcome) bool {
 	return base.Arenas != 1 && o.virtualP < stats.Alpha && matters(base.VirtualPeak, o.VirtualPeak)
 }
@@ -105,7 +108,7 @@ func matters(a, b uint64) bool {
 	return a != 0 && b != 0 && (math.Abs(share(a, b)) >= worthwhile || max(a, b)-min(a, b) >= policy.ArenaHeap)
 }
 
-// share is the saving of b as a share of a; 0 if one of them is not known.
+// share is how much smaller b is than a, as a share of a; 0 if one of them is not known.
 func share(a, b uint64) float64 {
 	if a == 0 || b == 0 {
 		return 0
@@ -113,10 +116,10 @@ func share(a, b uint64) float64 {
 	return (float64(a) - float64(b)) / float64(a)
 }
 
-// doubt is why a difference may be hidden: too few rounds, or too wide intervals.
+// doubt says why a difference between caps may be hidden: too few rounds, or too wide intervals.
 type doubt struct {
 	caps   int // number of caps that were measured
-	rounds int // successful runs of each cap, at least
+	rounds int // the smallest number of successful runs of a cap
 	needed int // rounds needed to distinguish so many caps
 
 	width float64  // of the widest interval among the fit caps; the precision for worse ones does not matter
@@ -155,9 +158,9 @@ func (r *Result) loss(o Outcome) float64 {
 	return math.Abs(o.Measures[0].Median/best - 1)
 }
 
-// safer returns the smallest cap over the chosen one whose median is near the best, if the chosen one's is not. It returns
-// nil if there is none: the best cap may be smaller, or not fit because of another metric. No cap is safer than glibc's own
-// limit.
+// safer returns the smallest cap above the chosen one whose median is near the best median. It returns nil if the median of
+// the chosen cap is itself near the best, and if there is no such cap: the best cap may be smaller than the chosen one, or
+// be worse by another metric. It also returns nil if glibc's own limit is chosen, because no cap is safer.
 func (r *Result) safer(chosen Outcome, loss float64) *Outcome {
 	near := slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool {
 		return !o.fit() || o.spoiled || r.loss(o) > noisy || smaller(o, chosen) <= 0
@@ -169,7 +172,7 @@ func (r *Result) safer(chosen Outcome, loss float64) *Outcome {
 	return &o
 }
 
-// toml returns the advice as a policy. A comment before it names the safer cap, so that it is read before pasting.
+// toml returns the advice as a policy. A comment in the policy names the safer cap, so that it is read before pasting.
 func toml(cap, safer string) string {
 	value := func(cap string) string {
 		if _, err := strconv.Atoi(cap); err != nil {

@@ -28,17 +28,17 @@ var situations = []situation{
 	{"the smallest cap takes more", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 2048, 129, 256}, []uint64{100, 100, 100, 100}, nil,
 		"2", `Nothing differs measurably in throughput; a cap of 2 saves the most memory: at the peak it saves 895 MiB`},
 	{"nothing differs and nothing is saved", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 1024, 1024, 1024}, []uint64{100, 100, 100, 100}, nil,
-		"off", `Nothing differs measurably in throughput, and no cap saves memory: leave it at "off"`},
+		"off", `Nothing differs measurably in throughput, and no cap saves memory: keep "off"`},
 	{"what is saved is noise", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 1024, 1024, 1024}, []uint64{100, 97, 98, 99}, nil,
-		"off", `Nothing differs measurably in throughput, and no cap saves memory: leave it at "off"`},
+		"off", `Nothing differs measurably in throughput, and no cap saves memory: keep "off"`},
 	{"resident memory is saved", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 1024, 1024, 1024}, []uint64{100, 60, 98, 99}, nil,
 		"1", `a cap of 1 saves the most memory: at the peak it saves nothing of virtual and 40 MiB (40 %) of resident memory against "off"`},
 	{"every cap costs", []float64{1000, 500, 600, 700}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
-		"off", `Every tested cap costs throughput or fails: leave it at "off"`},
+		"off", `Every tested cap costs throughput or fails: keep "off"`},
 	{"a smaller cap has more latency", []float64{1000, 1000, 1000, 1000}, []float64{5, 10, 7, 5}, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
 		"4", `A cap of 4 is the smallest that costs no measurable throughput or latency: `},
 	{"what is fastest is slow to answer", []float64{1000, 500, 500, 500}, []float64{10, 5, 5, 5}, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
-		"", `No cap is best in both`},
+		"", `No cap is best in both metrics: the caps with the best throughput have measurably more latency than other caps; decide which metric matters more.`},
 	{"the smallest cap fails at times", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{0, 1, 0, 0},
 		"2", `A cap of 2 is the smallest that costs no measurable throughput: `},
 	{"all fail at times", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{1, 1, 1, 1},
@@ -54,7 +54,7 @@ var situations = []situation{
 	{"a terabyte is reserved besides", []float64{1000, 1000, 1000, 1000}, nil, []uint64{8<<20 + 1024, 8<<20 + 64, 8<<20 + 128, 8<<20 + 256}, []uint64{100, 100, 100, 100}, nil,
 		"1", `at the peak it saves 960 MiB of virtual and nothing of resident memory`},
 	{"nothing differs and memory is not known", []float64{1000, 1000, 1000, 1000}, nil, []uint64{0, 0, 0, 0}, []uint64{0, 0, 0, 0}, nil,
-		"off", `and what a cap saves is not known, because the runs were too short to measure memory: leave it at "off"`},
+		"off", `and what a cap saves is not known, because the runs were too short to measure memory: keep "off"`},
 	{"memory is not known", []float64{1000, 400, 1000, 1000}, nil, []uint64{0, 0, 0, 0}, []uint64{0, 0, 0, 0}, nil,
 		"2", `; what it saves is not known: the runs were too short to measure memory`},
 }
@@ -108,7 +108,7 @@ func (s situation) runs() (runs []sweep.Run) {
 func TestOneArenaSavesNothing(t *testing.T) {
 	s := situation{throughput: []float64{1000, 1000, 1000, 1000}, virtual: []uint64{1024, 64, 128, 256}, resident: []uint64{200, 100, 100, 100}}
 	for arenas, want := range map[int]string{
-		1: `Nothing differs measurably in throughput, and no cap saves memory: leave it at "off"`,
+		1: `Nothing differs measurably in throughput, and no cap saves memory: keep "off"`,
 		2: `a cap of 1 saves the most memory: at the peak it saves 960 MiB (94 %) of virtual and 100 MiB (50 %) of resident memory`,
 		0: `a cap of 1 saves the most memory: `, // not known
 	} {
@@ -125,9 +125,9 @@ func TestOneArenaSavesNothing(t *testing.T) {
 // A tested cap is not the present state, unless it was inherited.
 func TestWhatStays(t *testing.T) {
 	for want, base := range map[string]sweep.Candidate{
-		`no cap saves memory: a cap of 4 is as good as any;`:        {Name: "4", ArenaMax: 4},
-		`no cap saves memory: leave it at a cap of "off" (4 here);`: {Name: "off", ArenaMax: 4},
-		`no cap saves memory: leave it at "glibc";`:                 {Name: "glibc", Default: true},
+		`no cap saves memory: a cap of 4 is as good as any;`: {Name: "4", ArenaMax: 4},
+		`no cap saves memory: keep a cap of "off" (4 here);`: {Name: "off", ArenaMax: 4},
+		`no cap saves memory: keep "glibc";`:                 {Name: "glibc", Default: true},
 	} {
 		x := sweep.Experiment{Metrics: metrics("x"), Candidates: []sweep.Candidate{{Name: "1", ArenaMax: 1}, base}}
 		runs := simulate(x, worlds[0], 10, rand.New(rand.NewPCG(1, 1)))

@@ -28,7 +28,7 @@ func (r *Result) noAdvice() string {
 	if len(metrics) == 2 {
 		all = "both"
 	}
-	return fmt.Sprintf("No cap is best in %s: those with the best %s have measurably %s than others; decide which counts.", all, metrics[0].Name,
+	return fmt.Sprintf("No cap is best in %s metrics: the caps with the best %s have measurably %s than other caps; decide which metric matters more.", all, metrics[0].Name,
 		either(metrics[1:], func(m sweep.Metric) string {
 			if m.LowerIsBetter() {
 				return "more " + m.Word()
@@ -37,7 +37,8 @@ func (r *Result) noAdvice() string {
 		}))
 }
 
-// missed says that there is nothing to compare, because caps had no effect. It returns "" if at least two caps had one.
+// missed says that there is nothing to compare, because caps had no effect. It returns "" if at least two caps are
+// compared.
 func (r *Result) missed() string {
 	var why []string
 	counted := 0
@@ -95,7 +96,7 @@ func (r *Result) choice(chosen Outcome) string {
 // limit are the present state; the other caps exist only in the sweep.
 func (o Outcome) stays() string {
 	if o.asItIs() {
-		return "leave it at " + o.words()
+		return "keep " + o.words()
 	}
 	return o.words() + " is as good as any"
 }
@@ -178,18 +179,18 @@ func (r *Result) limits(chosen Outcome, d doubt) string {
 	case d.width == 0:
 		return ""
 	}
-	return fmt.Sprintf("; differences under about %s would not have shown", percent(2*d.width))
+	return fmt.Sprintf("; differences under about %s would not have been detected", percent(2*d.width))
 }
 
 func (r *Result) behind(chosen Outcome, d doubt) string {
 	if d.loss == 0 || chosen.asItIs() {
 		return ""
 	}
-	text := fmt.Sprintf(", and that of %s lies %s behind the best (%s)", chosen.words(), percent(d.loss), r.Outcomes[r.best[0]].Name)
+	text := fmt.Sprintf(", and the median of %s is %s worse than the best (cap %s)", chosen.words(), percent(d.loss), r.Outcomes[r.best[0]].Name)
 	if d.safer == nil {
 		return text
 	}
-	return text + ", so that " + d.safer.words() + " is the safer choice"
+	return text + ", so " + d.safer.words() + " is the safer choice"
 }
 
 func percent(share float64) string {

@@ -55,7 +55,7 @@ func (r *Result) Table() Table {
 	return t
 }
 
-// Details returns the medians of the other measurements.
+// Details returns the medians of the measurements that Table leaves out.
 func (r *Result) Details() Table {
 	t := Table{Heads: []string{"Cap", "VmSize at the end", "Resident at the end", "Arenas reserved", "Arenas resident", "Page faults", "Context switches"}}
 	final := sizeTexts(r.Outcomes, func(o Outcome) uint64 { return o.VirtualFinal })
@@ -103,8 +103,8 @@ func (o *Outcome) whereRan(text string) string {
 	return text
 }
 
-// whereLooked returns text, or "?" if the arenas were not inspected. Their number decides, because 0 reserved bytes are
-// valid for a program that has only its main arena.
+// whereLooked returns text, or "?" if the arenas were not inspected. Only the number of arenas shows this, because 0
+// reserved bytes are valid for a program that has only its main arena.
 func (o *Outcome) whereLooked(text string) string {
 	if o.Arenas == 0 {
 		return "?"
@@ -149,7 +149,8 @@ func (o *Outcome) runsCell() Cell {
 	return Cell{fmt.Sprintf("%d, %d failed", len(o.Runs), o.Failed), true}
 }
 
-// sizeTexts formats a size for each cap. If the sizes have a large common part, they are written as that plus the rest.
+// sizeTexts formats a size for each cap. If the sizes have a large common part, each is written as the common part plus the
+// rest.
 func sizeTexts(outcomes []Outcome, of func(Outcome) uint64) []string {
 	common := Common(outcomes, of)
 	texts := make([]string, len(outcomes))
@@ -161,8 +162,8 @@ func sizeTexts(outcomes []Outcome, of func(Outcome) uint64) []string {
 	return texts
 }
 
-// Common is the smallest known size if a program reserves so much under every cap that the differences would not show in
-// the whole: at least a TiB, which is more than arenas take. Otherwise it is 0.
+// Common is the smallest known size if a program reserves so much under every cap that differences would be invisible
+// beside it: at least a TiB, which is more than arenas take. Otherwise it is 0.
 func Common(outcomes []Outcome, of func(Outcome) uint64) uint64 {
 	var known []uint64
 	for _, o := range outcomes {

@@ -1,7 +1,7 @@
-// Package verdict evaluates the runs of a sweep: medians, significant differences, and an advice. It is pure.
+// Package verdict evaluates the runs of a sweep: medians, significant differences, and an advice. It only computes.
 //
 // Metrics are compared between all pairs of caps, because the best cap is not known beforehand. The peaks of memory are
-// compared only with those of one cap that is known beforehand: glibc's own limit.
+// compared only with the base, which is known beforehand: glibc's own limit, or else the largest cap.
 package verdict
 
 import (
@@ -40,9 +40,9 @@ type Outcome struct {
 	ArenaReserved, ArenaResident                                     uint64
 	MinorFaults, MajorFaults, VoluntarySwitches, InvoluntarySwitches float64
 
-	virtualP, residentP float64 // as Measure.P, for the peaks compared with those of the base
-	aside               string  // why it is not compared: its cap had no effect, or is the same in effect as such a cap
-	spoiled             bool    // some of its runs failed, and another cap has no failures: it is not advised
+	virtualP, residentP float64 // corrected p-values of the differences between its peaks and those of the base
+	aside               string  // why the candidate is not compared (see setAside); "" if it is
+	spoiled             bool    // some of its runs failed and another cap has no failures, so this cap is not advised
 }
 
 // Measure is the result of one metric for one cap.
@@ -90,8 +90,8 @@ func (o *Outcome) compared() []sweep.Run {
 }
 
 // setAside excludes from the comparison each candidate whose cap had no effect. It also excludes a candidate that had the
-// same number of arenas as one of these, because the same cap was in effect for both. It never excludes "off" and glibc's
-// own limit for that second reason.
+// same number of arenas as one of these, because the same limit was in effect for both. "off" and glibc's own limit are
+// never excluded for the second reason.
 func (r *Result) setAside() {
 	for i := range r.Outcomes {
 		o := &r.Outcomes[i]

@@ -28,7 +28,7 @@ func metrics(patterns ...string) (list []sweep.Metric) {
 	return list
 }
 
-// values are values of the first metrics.
+// values returns the values of a run: one for each of the first metrics of the list.
 func values(list ...float64) map[string]float64 {
 	m := map[string]float64{}
 	for i, v := range list {
@@ -118,8 +118,8 @@ func TestCapsThatAreTheSame(t *testing.T) {
 	}
 }
 
-// TestMemoryThatIsTheSame is the A/A check of the savings: if every cap needs the same memory, with 10 % noise, at most 5 of
-// 100 experiments may report a saving. If one cap needs less, they must.
+// TestMemoryThatIsTheSame is the A/A check of the savings: if every cap needs the same memory, with 10 % noise, at most 5
+// of 100 experiments may report a saving. If one cap needs half, at least 90 of 100 must report a saving.
 func TestMemoryThatIsTheSame(t *testing.T) {
 	const experiments = 300
 	for _, c := range []struct{ caps, rounds int }{{2, 10}, {5, 10}, {6, 20}, {5, 2}} {
@@ -142,13 +142,13 @@ func TestMemoryThatIsTheSame(t *testing.T) {
 			}
 			t.Logf("%d caps, %d rounds, %s: %d of %d", c.caps, c.rounds, name, told, experiments)
 			if less == 1 && told*100 > 5*experiments || less < 1 && c.rounds >= 10 && told*100 < 90*experiments {
-				t.Errorf("%d caps, %d rounds, %s: a saving is told in %d of %d experiments", c.caps, c.rounds, name, told, experiments)
+				t.Errorf("%d caps, %d rounds, %s: a saving is reported in %d of %d experiments", c.caps, c.rounds, name, told, experiments)
 			}
 		}
 	}
 }
 
-// TestCapsThatAreTheSameUntilNarrow is the A/A check for experiments that look at the data to know when to stop.
+// TestCapsThatAreTheSameUntilNarrow is the A/A check for experiments that stop when their intervals are narrow enough.
 func TestCapsThatAreTheSameUntilNarrow(t *testing.T) {
 	const experiments = 200
 	r := rand.New(rand.NewPCG(7, 7))
@@ -169,7 +169,7 @@ func TestCapsThatAreTheSameUntilNarrow(t *testing.T) {
 	}
 }
 
-// A real difference is found; otherwise the check above would prove nothing.
+// A real difference is found; otherwise TestCapsThatAreTheSame would prove nothing.
 func TestCapsThatDiffer(t *testing.T) {
 	const experiments = 200
 	r := rand.New(rand.NewPCG(2, 2))
@@ -221,9 +221,9 @@ func TestNoisy(t *testing.T) {
 	}
 	runs := simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 0.8)
 	const toml = "[arenas]\n# the machine was too noisy to be sure; until a better measurement, the safer choice is cap = 2\ncap = 1\n"
-	if a := Judge(x, runs).Advice; !a.Noisy || a.Cap != "1" || a.Safer != "2" || a.TOML != toml || !strings.Contains(a.Sentence, "%, and that of a cap of 1 lies ") ||
-		!strings.Contains(a.Sentence, " behind the best (3), so that a cap of 2 is the safer choice; try --until 2% ") {
-		t.Errorf("a fifth less that noise hides: %s", a.Sentence)
+	if a := Judge(x, runs).Advice; !a.Noisy || a.Cap != "1" || a.Safer != "2" || a.TOML != toml || !strings.Contains(a.Sentence, "%, and the median of a cap of 1 is ") ||
+		!strings.Contains(a.Sentence, " worse than the best (cap 3), so a cap of 2 is the safer choice; try --until 2% ") {
+		t.Errorf("a fifth less throughput, which noise hides: %s", a.Sentence)
 	}
 	x = simulated(3, true)
 	runs = simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 0.7)
@@ -233,14 +233,14 @@ func TestNoisy(t *testing.T) {
 			v["latency"], v["throughput"] = 2, v["throughput"]*1.2
 		}
 	}
-	if a := Judge(x, runs).Advice; !a.Noisy || !strings.Contains(a.Sentence, " behind the best (3)") || strings.Contains(a.Sentence, "cap of 3 is the safer choice") ||
+	if a := Judge(x, runs).Advice; !a.Noisy || !strings.Contains(a.Sentence, " worse than the best (cap 3)") || strings.Contains(a.Sentence, "cap of 3 is the safer choice") ||
 		strings.Contains(a.Sentence, "is the safer choice") != (a.Safer != "") {
-		t.Errorf("none is safer: %s", a.Sentence)
+		t.Errorf("no cap is safer: %s", a.Sentence)
 	}
 }
 
-// TestSafer: if noise makes another cap look better than the advised one, the safer choice is a larger cap. There is none
-// if the advice is to change nothing.
+// TestSafer: if noise makes another cap look better than the advised one, the safer choice is a larger cap. No safer cap is
+// named if the advice is to change nothing.
 func TestSafer(t *testing.T) {
 	x := situation{}.experiment()
 	w := world{draw: func(r *rand.Rand, _ int) float64 { return 1000 * math.Exp(0.3*r.NormFloat64()) }}
@@ -263,7 +263,7 @@ func TestSafer(t *testing.T) {
 			if a.Safer != "" {
 				named++
 			}
-			if behind := strings.Contains(a.Sentence, " behind the best "); a.Safer == a.Cap || !memory.saved && (behind || a.Safer != "") {
+			if behind := strings.Contains(a.Sentence, " worse than the best "); a.Safer == a.Cap || !memory.saved && (behind || a.Safer != "") {
 				t.Errorf("cap %q, safer %q: %s", a.Cap, a.Safer, a.Sentence)
 			}
 		}
@@ -280,12 +280,12 @@ func TestSafer(t *testing.T) {
 			runs[i].VirtualPeak = 1 << 29
 		}
 	}
-	if a := Judge(x, runs).Advice; a.Cap != "2" || a.Safer != "" || !strings.Contains(a.Sentence, "of a cap of 2 lies ") || !strings.Contains(a.Sentence, " behind the best (1); ") {
+	if a := Judge(x, runs).Advice; a.Cap != "2" || a.Safer != "" || !strings.Contains(a.Sentence, "the median of a cap of 2 is ") || !strings.Contains(a.Sentence, " worse than the best (cap 1); ") {
 		t.Errorf("cap %q, safer %q: %s", a.Cap, a.Safer, a.Sentence)
 	}
 }
 
-// TestUnusable: there is no advice if half of the throughput could be lost without notice.
+// TestUnusable: there is no advice if the intervals are so wide that half of the throughput could be lost unnoticed.
 func TestUnusable(t *testing.T) {
 	x := situation{}.experiment()
 	for name, saved := range map[string]bool{"a cap saves memory": true, "none does": false} {
@@ -316,7 +316,8 @@ func TestTooFew(t *testing.T) {
 	}
 }
 
-// TestCapsThatDidNotCount: rows with the same cap in effect are not compared, however much they differ.
+// TestCapsThatDidNotCount: caps that had no effect, and caps with the same limit in effect as these, are not compared, even
+// if their values differ much.
 func TestCapsThatDidNotCount(t *testing.T) {
 	const missed = "4 arenas; the program does not keep the cap"
 	for name, c := range map[string]struct {
@@ -325,12 +326,12 @@ func TestCapsThatDidNotCount(t *testing.T) {
 		aside   string
 		advises bool
 	}{
-		"all kept":                 {[]int{16, 1, 4, 8}, "", "", true},
-		"the program has its own":  {[]int{4, 4, 4, 4}, "1", "1 4 8", false},
-		"nothing arrived":          {[]int{16, 16, 16, 16}, "1 4 8", "1 4 8", false},
-		"one is not kept":          {[]int{16, 3, 4, 8}, "1", "1", true},
-		"one arena says nothing":   {[]int{1, 1, 1, 1}, "", "", true},
-		"nobody could look at any": {[]int{0, 0, 0, 0}, "", "", true},
+		"all kept":                {[]int{16, 1, 4, 8}, "", "", true},
+		"the program has its own": {[]int{4, 4, 4, 4}, "1", "1 4 8", false},
+		"nothing arrived":         {[]int{16, 16, 16, 16}, "1 4 8", "1 4 8", false},
+		"one is not kept":         {[]int{16, 3, 4, 8}, "1", "1", true},
+		"only one arena":          {[]int{1, 1, 1, 1}, "", "", true},
+		"arenas were not counted": {[]int{0, 0, 0, 0}, "", "", true},
 	} {
 		x := sweep.Experiment{Metrics: metrics("x")}
 		var runs []sweep.Run
