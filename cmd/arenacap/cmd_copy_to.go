@@ -41,7 +41,7 @@ func copyTo(c *cli.Context) error {
 		return say.Usage("copy-to", "the folder name is empty")
 	}
 	path := filepath.Join(folder, "arenacap")
-	program, err := os.ReadFile("/proc/self/exe") // also if its file was removed or replaced
+	program, err := os.ReadFile("/proc/self/exe") // works even if the program's file was removed or replaced since the start
 	if err != nil {
 		return fmt.Errorf("cannot read this program: %w", err)
 	}
@@ -72,7 +72,8 @@ func isProgram(path string, program []byte) bool {
 	return err == nil && bytes.Equal(old, program)
 }
 
-// cannotCopy names the file instead of its draft, and what to do.
+// cannotCopy returns the error for a copy that failed: it names path instead of the temporary file, and says what to
+// do.
 func cannotCopy(path string, size int, err error) error {
 	hint := ""
 	switch {

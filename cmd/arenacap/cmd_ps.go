@@ -38,7 +38,7 @@ func psCommand() *cli.Command {
 			boolFlag("all", "also list processes that have only the main arena"),
 			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: " + sortKeys},
 			boolFlag("prometheus", "print the sums of groups of processes in the text format of Prometheus"),
-			&cli.StringFlag{Name: "group-by", Value: metrics.GroupBys[0], Usage: "group by `KEY` (service, unit or name), or by the next of these that a process has"},
+			&cli.StringFlag{Name: "group-by", Value: metrics.GroupBys[0], Usage: "group by `KEY`: service, unit or name; processes without a service are grouped by unit, without a unit by name"},
 			&cli.IntFlag{Name: "max-groups", Value: metrics.DefaultMaxGroups, Usage: "sum up all but `N` groups as \"other\""},
 		},
 		Action: ps,

@@ -159,9 +159,9 @@ func (s *sweepPlan) ending(err error, r verdict.Result) error {
 		if s.resume != "" {
 			goesOn = fmt.Sprintf("; run the same command again to continue %q", s.resume)
 		}
-		return fmt.Errorf("interrupted: this result is of %s%s", text.Count(len(r.Runs), "run"), goesOn)
+		return fmt.Errorf("interrupted: this result covers %s%s", text.Count(len(r.Runs), "run"), goesOn)
 	case err != nil:
-		return fmt.Errorf("%w; the sweep stopped, and this result is of %s", err, text.Count(len(r.Runs), "run"))
+		return fmt.Errorf("%w; the sweep stopped, and this result covers %s", err, text.Count(len(r.Runs), "run"))
 	case r.Advice.Cap == "":
 		return say.No
 	}
@@ -171,7 +171,8 @@ func (s *sweepPlan) ending(err error, r verdict.Result) error {
 // deliver writes the report before it prints, so that a closed stdout does not lose the report. If printing fails, the
 // error holds the advice.
 func (s *sweepPlan) deliver(c *cli.Context, r verdict.Result) error {
-	// Without this, Go's runtime ends the process when it writes to a pipe without a reader (os/signal, "SIGPIPE").
+	// Unless SIGPIPE is caught, Go's runtime ends the process when it writes to a pipe without a reader (os/signal,
+	// "SIGPIPE").
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	err := s.writeReport(r)
 	if printed := s.print(c, r); printed != nil {

@@ -67,7 +67,7 @@ func unitDropIn(c *cli.Context) error {
 	case c.Bool("remove"):
 		return removeDropIns(c)
 	case c.Bool("all"):
-		return badFlag(c, "all", errors.New("it is only for --remove"))
+		return badFlag(c, "all", errors.New("it works only with --remove"))
 	case c.NArg() != 1:
 		return say.Usage("unit", fmt.Sprintf("unit takes one NAME or FILE, not %d", c.NArg()))
 	}
@@ -116,9 +116,9 @@ func explainPrograms(v say.Voice, found unit.Found) {
 
 func printDropIn(c *cli.Context, v say.Voice, dropIn unit.DropIn) error {
 	v.Notes(dropIn.Notes)
-	v.Explain("for %s", dropIn.Place)
+	v.Explain("the drop-in belongs into %s", dropIn.Place)
 	if dropIn.Behind != "" {
-		v.Note("write it to %s, or use --write, because systemd must read it after %s", dropIn.Place, dropIn.Behind)
+		v.Note("write the drop-in to %s, or use --write, because systemd must read it after %s", dropIn.Place, dropIn.Behind)
 	}
 	if before, ok := origin.Found(); ok && before.Closed&(1<<1) != 0 {
 		return errors.New("stdout is closed, so the drop-in cannot be printed")
@@ -129,7 +129,7 @@ func printDropIn(c *cli.Context, v say.Voice, dropIn unit.DropIn) error {
 
 // unitWish returns the requests of the command line, and the path of the arenacap that the service starts.
 func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
-	made := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(arg string) bool { return arg == "--json" }) // the drop-in is the same with it
+	made := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(arg string) bool { return arg == "--json" }) // --json does not change the drop-in, which names this command line
 	wish = unit.Wish{Command: "arenacap " + shellWords(made), Supervise: c.Bool("supervise")}
 	if c.IsSet("root") {
 		if wish.Root, err = rootFolder(c.String("root")); err != nil {
@@ -192,8 +192,8 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 
 const systemPolicy = "/etc/arenacap/policy.toml"
 
-// unitLookup returns how the service will look for its policy. Named is a file's path on this system, which differs
-// from the service's under --root and RootDirectory=.
+// unitLookup returns how the service will look for its policy. Lookup.Named is the path of the file on this system;
+// with --root or RootDirectory= the service sees the file under another path.
 func unitLookup(c *cli.Context, u unit.Unit, wish *unit.Wish) (policy.Lookup, error) {
 	env := u.Environment()
 	if u.Home != "" {

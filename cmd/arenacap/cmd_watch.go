@@ -95,11 +95,11 @@ func watchPIDs(c *cli.Context) error {
 		return say.Usage("watch", "--budget off removes every limit, so there is nothing to watch; write for example --budget 4GiB")
 	}
 	if len(plan.Limits) == 0 {
-		return fmt.Errorf("no budget to watch for: %s has none; write --budget 4GiB, or name a service with --service", run.PolicyName(plan.Policy))
+		return fmt.Errorf("no budget to watch: the policy (%s) sets none; write --budget 4GiB, or name a service with --service", run.PolicyName(plan.Policy))
 	}
 	config := run.WatchConfig(plan, speaker(c))
 	config.Mode, config.Cap = "attach", 0
-	if isTerminal(os.Stderr) { // somebody waits: what is watched, and at the end what was seen
+	if isTerminal(os.Stderr) { // a user waits at the terminal: the watch prints what it watches and, at the end, what it saw
 		config.Verbose = true
 		if config.Log.To != "stderr" {
 			speaker(c).Note("the events go to %s", config.Log.To)

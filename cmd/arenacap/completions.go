@@ -17,8 +17,8 @@ import (
 //go:embed completion.bash completion.zsh completion.fish
 var completionFiles embed.FS
 
-// What a flag or an operand takes. Any other text is a list of words to offer; "" offers nothing. The templates know these
-// names.
+// These texts say which kind of value a flag or an operand takes; the templates know them. Any other text is a list
+// of words to offer; "" means that there is nothing to offer.
 const (
 	takesProgram = "PROGRAM" // and its arguments, which the program's own completion completes
 	takesPID     = "PID"
@@ -173,7 +173,7 @@ func zshSpec(f completed) string {
 	return "=" + usage + ":value:" + value
 }
 
-// fishName is a flag's name as a flag of complete.
+// fishName returns the flag by which fish's command complete gets a flag's name: -l for a long one, -s for a letter.
 func fishName(name string) string {
 	if long, ok := strings.CutPrefix(name, "--"); ok {
 		return "-l " + long

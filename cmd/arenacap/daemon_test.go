@@ -131,7 +131,7 @@ func (d *groupedDaemon) firstProcessEnds(t *testing.T, mode, log string) {
 		}
 	}
 	all := events(t, log, "exited")
-	// Two if the intermediate process still existed.
+	// There are two if the intermediate process of the double fork still existed when the first process ended.
 	if n := all[len(all)-1]["processes_remaining"]; n != 1.0 && n != 2.0 {
 		t.Errorf("%v processes remain, want 1", n)
 	}

@@ -21,8 +21,9 @@ import (
 	"arenacap/launcher/machine/gopsutil"
 )
 
-// TestEarly makes Go's runtime list the packages that were initialised before an ordinary launch: of other authors only
-// the TOML parser and cheap packages such as go-moremath; in a build without package early, all.
+// TestEarly makes Go's runtime list the packages that were initialised before an ordinary launch: the only packages
+// of other authors among them are the TOML parser and cheap ones such as go-moremath. In a build without package
+// early all packages are initialised.
 func TestEarly(t *testing.T) {
 	tool := requireTools(t)
 	policy := filepath.Join(t.TempDir(), "policy.toml")
@@ -104,7 +105,7 @@ func FuzzRead(f *testing.F) {
 		}
 		want, called := libraryReads(args)
 		if !called {
-			t.Fatalf("%q: read, and urfave/cli does not run it", args)
+			t.Fatalf("%q: package run reads it, but urfave/cli does not call run", args)
 		}
 		if got.Command != want.Command || !reflect.DeepEqual(got.Args, want.Args) {
 			t.Fatalf("%q:\n read %+v\n cli  %+v", args, got, want)

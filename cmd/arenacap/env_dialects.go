@@ -77,7 +77,8 @@ func renderEnv(shell string, changes []environ.Change) (string, error) {
 		}
 		fmt.Fprintf(&sets, d.set, c.Name, value)
 	}
-	// fish's "set -e" fails for an unset variable; with the sets last, the whole succeeds.
+	// fish's "set -e" fails for an unset variable; the text as a whole succeeds, because the commands that set
+	// variables come last.
 	return unsets.String() + sets.String(), nil
 }
 

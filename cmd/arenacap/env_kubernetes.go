@@ -82,17 +82,17 @@ func notInManifest(p policy.Policy) string {
 		}
 	}
 	a := p.Arenas
-	add(a.HugePages == "off", `huge_pages = "off", which has to keep the rest of GLIBC_TUNABLES`)
+	add(a.HugePages == "off", `huge_pages = "off", because the list would replace the image's GLIBC_TUNABLES`)
 	add(a.Inherited == "keep" && a.Cap.From != "--arenas", `inherited = "keep", because the list replaces what the image sets`)
 	if a.Cap.Mode == "" || a.Cap.Mode == policy.PerCore {
 		add(p.NeedsProgram(), "max_reserved, which depends on the program")
 	}
 	if p.NeedsCores(policy.Inherited{}) {
-		add(a.Cap.Mode != "" && a.Cap.String() != "1/core", `cap = %q (%s), because limits.cpu has no factor`, a.Cap, a.Cap.From)
-		add(a.Cores.Rule == "online" || a.Cores.Rule == "affinity", "cores = %q, because there is only limits.cpu", a.Cores.Rule)
-		add(a.Min != 0, "min = %d", a.Min)
-		add(a.Max != 0, "max = %d", a.Max)
-		add(a.Test > 1, "test = %d, which has to be less than the cap", a.Test)
+		add(a.Cap.Mode != "" && a.Cap.String() != "1/core", `cap = %q (%s), because a manifest cannot multiply limits.cpu`, a.Cap, a.Cap.From)
+		add(a.Cores.Rule == "online" || a.Cores.Rule == "affinity", "cores = %q, because a manifest can refer only to limits.cpu", a.Cores.Rule)
+		add(a.Min != 0, "min = %d, because a manifest cannot clamp limits.cpu", a.Min)
+		add(a.Max != 0, "max = %d, because a manifest cannot clamp limits.cpu", a.Max)
+		add(a.Test > 1, "test = %d, because it has to be less than the cap, which depends on limits.cpu", a.Test)
 	}
 	return strings.Join(all, "; ")
 }

@@ -22,16 +22,16 @@ func TestKubernetesList(t *testing.T) {
 		{policy: "cap = 4", want: fixed("4", "3")},
 		{policy: "cap = 1", want: fixed("1", "1")},
 		{policy: "cap = 4\ntest = 2", want: fixed("4", "2")},
-		{policy: "cap = 4\nmin = 6\nmax = 8\nmax_reserved = \"1GiB\"\ncores = \"online\"", want: fixed("4", "3")}, // they clamp per-core caps only
+		{policy: "cap = 4\nmin = 6\nmax = 8\nmax_reserved = \"1GiB\"\ncores = \"online\"", want: fixed("4", "3")}, // min, max and max_reserved clamp per-core caps only
 		{policy: "cap = \"1.5/core\"\ncores = 5\nmax = 6", want: fixed("6", "5")},
 		{policy: "cores = 1", want: fixed("2", "1")}, // the built-in min applies
 		{policy: "cap = \"off\"\nmin = 3", want: "env: []\n"},
 		{policy: "cap = \"glibc\"\nmax = 3", want: fixed("0", "")},
-		{policy: "cap = 4\n[budget]\nresident = \"80%\"", want: fixed("4", "3")}, // needs no memory of this machine
-		{policy: `cap = "2/core"`, refused: `policy.toml:2), because limits.cpu has no factor`},
+		{policy: "cap = 4\n[budget]\nresident = \"80%\"", want: fixed("4", "3")}, // the percentage does not matter here, so the memory of this machine is not looked up
+		{policy: `cap = "2/core"`, refused: `policy.toml:2), because a manifest cannot multiply limits.cpu`},
 		{policy: `cap = "0.5/core"`, refused: `"0.5/core"`},
 		{policy: "min = 2", refused: "min = 2"},
-		{policy: "cap = \"1/core\"\nmin = 1\nmax = 64", refused: "min = 1; max = 64"},
+		{policy: "cap = \"1/core\"\nmin = 1\nmax = 64", refused: "min = 1, because a manifest cannot clamp limits.cpu; max = 64, because"},
 		{policy: `max_reserved = "1GiB"`, refused: "max_reserved, which depends on the program"},
 		{policy: "max_reserved = \"25%\"\ncores = 4", refused: "max_reserved"},
 		{policy: "cap = \"1/core\"\ntest = 3", refused: "test = 3"},

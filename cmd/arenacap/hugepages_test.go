@@ -24,14 +24,14 @@ func TestHugePagesLine(t *testing.T) {
 		want      string
 	}{
 		{true, "always", asks, true, `huge_pages = "off" does not help, because the kernel's mode is "always": to prevent that, write madvise to /sys/`},
-		{false, "always", "", false, `arenas get them, because the kernel's mode is "always": to prevent that, write madvise to /sys/`},
+		{false, "always", "", false, `arenas get huge pages, because the kernel's mode is "always": to prevent that, write madvise to /sys/`},
 		{true, "never", asks, true, `huge_pages = "off" changes nothing, because the kernel's mode is "never"`},
 		{false, "never", asks, true, ""},
 		{true, "madvise", asks, true, `huge_pages = "off" helps: ` + asks},
-		{true, "madvise", "", true, `huge_pages = "off" changes nothing: this glibc requests none`},
-		{true, "madvise", "", false, `huge_pages = "off" helps where glibc requests them: from 2.43 on aarch64`},
-		{false, "madvise", asks, true, asks + `; huge_pages = "off" in [arenas] ends that`},
-		{false, "", asks, true, asks + `; huge_pages = "off" in [arenas] ends that`},
+		{true, "madvise", "", true, `huge_pages = "off" changes nothing: this glibc requests no huge pages`},
+		{true, "madvise", "", false, `huge_pages = "off" helps where glibc requests huge pages: from 2.43 on aarch64`},
+		{false, "madvise", asks, true, asks + `; huge_pages = "off" in [arenas] prevents that`},
+		{false, "", asks, true, asks + `; huge_pages = "off" in [arenas] prevents that`},
 		{false, "madvise", "", true, ""},
 	} {
 		if got := hugePagesLine(c.off, c.mode, c.why, c.known); !strings.HasPrefix(got, c.want) || (c.want == "") != (got == "") {

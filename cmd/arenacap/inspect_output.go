@@ -61,7 +61,7 @@ func mallocName(p *arena.Process) string {
 // shownParts limits the table to one screen; one more row sums up the rest.
 const shownParts = 12
 
-// partColumns is the most that stands left of a part's name: three columns of numbers and their gaps.
+// partColumns is the largest width of what stands left of a part's name: three columns of numbers and their gaps.
 const partColumns = 34
 
 func partsTable(p *arena.Process, width int) string {
@@ -245,11 +245,11 @@ func threadsOf(a arena.Arena) string {
 	return fmt.Sprint(a.Threads)
 }
 
-// reportJSON's keys are a contract with other programs. null means unknown, which most values are after an error.
+// reportJSON's keys are a contract with other programs. null means unknown; after an error most values are unknown.
 func reportJSON(pid int, r inspect.Report, err error) ordered.Object {
 	read, reason := err == nil, ""
 	if !read {
-		stat, _ := proc.Here.Stat(pid) // also of zombies, kernel threads and processes that may not be read
+		stat, _ := proc.Here.Stat(pid) // stat is readable also for zombies, kernel threads and processes of other users
 		r = inspect.Report{Process: &arena.Process{Name: stat.Name}}
 		reason = err.Error()
 	}

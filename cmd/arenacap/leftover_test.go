@@ -36,10 +36,10 @@ func init() {
 	os.Exit(0)
 }
 
-// lab is that process.
+// lab is the process that inherits all orphans, with what its tasks need.
 type lab struct{ arenacap, tools, dir string }
 
-// inLab runs a role and fails with its output.
+// inLab runs one task of the lab, and fails the test with its output.
 func inLab(t *testing.T, role string, wrapper ...string) {
 	t.Helper()
 	tool := requireTools(t)
@@ -84,7 +84,8 @@ type kind struct {
 	name string
 	line []string
 	want string // a status, or the name of a signal
-	// meddle is done to the watch while the target runs; the target reads until its stdin ends.
+	// meddle is the signal that the watch gets while the target runs; 0 for none. The target then reads until its
+	// stdin ends.
 	meddle unix.Signal
 }
 
@@ -244,10 +245,10 @@ func unharmed(pid int, said *bufio.Reader) error {
 	return nil
 }
 
-// errTaken: a thread of this process's Go runtime got the number first.
-var errTaken = errors.New("the PID went to another")
+// errTaken means that a thread of this process's Go runtime got the PID first.
+var errTaken = errors.New("the PID went to another task")
 
-// reuse is PID 1 of a namespace, where no other process takes PIDs.
+// reuse runs as PID 1 of a PID namespace, where no other process takes PIDs.
 func (l *lab) reuse() error {
 	for _, setup := range []string{
 		"",

@@ -1,8 +1,8 @@
 // Arenacap starts a server under a cap on glibc's malloc arenas and watches its virtual size against a budget. Each
 // command has its own file with its flags and its output; package launcher and the packages below it do the work.
 //
-// With the directive, Go's runtime closes the files of its control group at the start. Otherwise a watch would keep
-// them open, and their file system mounted, for as long as its server runs.
+// The go:debug directive below makes Go's runtime close the files of its control group at the start. Otherwise a
+// watch would keep the files open, and their file system mounted, for as long as its server runs.
 //
 //go:debug containermaxprocs=0
 package main
@@ -22,7 +22,7 @@ import (
 	"arenacap/launcher/version"
 )
 
-// The main goroutine stays on the first thread, from which the exec has to come (launcher.Exec).
+// The main goroutine stays on the first thread, because the exec has to be called from that thread (launcher.Exec).
 func init() { runtime.LockOSThread() }
 
 // Ordinary launches and watches get here only in a build without package early.

@@ -102,7 +102,7 @@ The package enables no service.
 .It Pa /usr/bin/arenacap\-386
 The same program with 32 bits, on amd64.
 It starts with 24 MiB of address space, where batch systems limit the virtual
-size; the other one needs 768 MiB.
+size; the 64-bit program needs 768 MiB.
 .It Pa /usr/share/arenacap/arenacap\-env.sh
 For start scripts that are sourced
 .Pq Xr arenacap-env 1 .

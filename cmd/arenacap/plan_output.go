@@ -25,7 +25,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// everything includes the readings that are only shown: no plan depends on them.
+// everything includes the readings that are only shown: the plan does not depend on them.
 const everything = machine.Cores | machine.Memory | machine.Library
 
 // makePlan resolves the plan of a command line. It looks up the facts that the plan depends on, and those in need, which may
@@ -40,7 +40,7 @@ type planView struct {
 	env      environ.Result
 	target   *target.Target
 	glibc    environ.GlibcVersion // the target's, or that of --glibc; the zero value is unknown
-	supposed policy.Plan          // plan, on the machine of --cores
+	supposed policy.Plan          // the plan for a machine with as many cores as --cores says
 	asked    bool                 // --glibc or --32 was given
 }
 
@@ -216,7 +216,7 @@ func hugePagesLine(off bool, mode, why string, known bool) string {
 	case mode == "always" && off:
 		return `huge_pages = "off" does not help, because the kernel's mode is "always": ` + machine.HugePagesHelp
 	case mode == "always":
-		return `arenas get them, because the kernel's mode is "always": ` + machine.HugePagesHelp
+		return `arenas get huge pages, because the kernel's mode is "always": ` + machine.HugePagesHelp
 	case mode == "never" && off:
 		return `huge_pages = "off" changes nothing, because the kernel's mode is "never"`
 	case mode == "never":
@@ -224,11 +224,11 @@ func hugePagesLine(off bool, mode, why string, known bool) string {
 	case off && why != "":
 		return `huge_pages = "off" helps: ` + why
 	case off && known:
-		return `huge_pages = "off" changes nothing: this glibc requests none`
+		return `huge_pages = "off" changes nothing: this glibc requests no huge pages`
 	case off:
-		return `huge_pages = "off" helps where glibc requests them: from 2.43 on aarch64, and where GLIBC_TUNABLES has glibc.malloc.hugetlb=1`
+		return `huge_pages = "off" helps where glibc requests huge pages: from 2.43 on aarch64, and where GLIBC_TUNABLES has glibc.malloc.hugetlb=1`
 	case why != "":
-		return why + `; huge_pages = "off" in [arenas] ends that`
+		return why + `; huge_pages = "off" in [arenas] prevents that`
 	}
 	return ""
 }
@@ -277,10 +277,10 @@ func chained(t target.Target) string {
 	return b.String() + cmp.Or(t.Server, "unknown")
 }
 
-// judgedWith says which glibc the verdict is for, if another one was asked for.
+// judgedWith returns which glibc the verdict is for, if --glibc or --32 asks for the limits of another one.
 func (v *planView) judgedWith() string {
 	if v.asked && v.target.Libc == "glibc" {
-		return " (with the glibc that it links here)"
+		return " (judged for the glibc that the program links on this machine)"
 	}
 	return ""
 }

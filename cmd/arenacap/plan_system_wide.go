@@ -12,14 +12,14 @@ import (
 )
 
 // systemWide returns the lines of /etc/tunables.conf that apply the plan to exactly this program (tunables.conf(5)),
-// and notes on their reach. Both are nil if they do not apply.
+// and notes on their effect. Both are nil if the file has no effect on this program.
 func (v *planView) systemWide() (conf, notes []string) {
 	if v.target == nil || !v.glibc.Known() || v.glibc.Before(44) {
 		return nil, nil
 	}
 	tunables := tunablesOf(v.plan)
 	program, err := filepath.Abs(v.target.Program())
-	if real, err := filepath.EvalSymlinks(program); err == nil { // glibc compares with /proc/self/exe
+	if real, err := filepath.EvalSymlinks(program); err == nil { // glibc compares with the path in /proc/self/exe, which has no links
 		program = real
 	}
 	switch {
@@ -31,10 +31,10 @@ func (v *planView) systemWide() (conf, notes []string) {
 		return nil, []string{fmt.Sprintf("/etc/tunables.conf cannot name %q: the path contains ], # or a line break", program)}
 	}
 	conf = confLines(program, tunables, v.target.AtSecure == target.Yes)
-	notes = []string{"for the same effect on exactly this program, however it is started, add these lines to /etc/tunables.conf and run ldconfig; its environment overrides them",
-		"they have no effect on static programs, or in containers, which have their own file; a C library loaded with dlmopen has its own arenas, up to the same number"}
+	notes = []string{"for the same effect on exactly this program, however it is started, add these lines to /etc/tunables.conf and run ldconfig; the program's environment overrides the lines",
+		"the lines have no effect on static programs, or in containers, which have their own /etc/tunables.conf; a C library loaded with dlmopen has its own arenas, up to the same number"}
 	if len(v.target.Interpreters) > 0 {
-		notes = append(notes, fmt.Sprintf("they apply to everything that %q runs", program))
+		notes = append(notes, fmt.Sprintf("the lines apply to every script that %q runs", program))
 	}
 	return conf, notes
 }

@@ -38,7 +38,7 @@ func TestSystemWide(t *testing.T) {
 		{"a server", four, &server, newest, []string{"[proc:/opt/srv/no-such-server]", cap, "[]"}, reach},
 		{"without huge pages", huge, &server, newest, []string{"[proc:/opt/srv/no-such-server]", cap, "glibc.malloc.hugetlb=0", "[]"}, reach},
 		{"in secure mode", four, &secure, newest, []string{"[proc:/opt/srv/no-such-server]", "*" + cap, "[]"}, reach},
-		{"a script", four, &script, newest, []string{"[proc:/usr/bin/no-such-python]", cap, "[]"}, `they apply to everything that "/usr/bin/no-such-python" runs`},
+		{"a script", four, &script, newest, []string{"[proc:/usr/bin/no-such-python]", cap, "[]"}, `the lines apply to every script that "/usr/bin/no-such-python" runs`},
 		{"static", four, &static, newest, nil, "it is static"},
 		{"a path that a filter cannot name", four, &named, newest, nil, `cannot name "/opt/[a]/srv"`},
 		{"another libc", four, &musl, newest, nil, ""},
@@ -83,7 +83,7 @@ func TestTunablesConf(t *testing.T) {
 		t.Fatalf("ldconfig: %v: %s", err, out)
 	}
 	own, _ := environ.NewestGlibc(false).DefaultArenas(machine.Find("/", machine.Cores, nil).Online.N)
-	own = min(own, 13) // of 12 threads
+	own = min(own, 13) // 12 threads use at most 12 arenas and the main one
 	for _, c := range []struct {
 		program, user string
 		env           []string
@@ -100,8 +100,8 @@ func TestTunablesConf(t *testing.T) {
 	}
 }
 
-// glibcRoot is a root folder with that glibc, its ldconfig, arenacap and three copies of the program with arenas, one
-// of them set-uid.
+// glibcRoot makes a root folder with the given glibc, its ldconfig, arenacap and three copies of the program with
+// arenas, one of them set-uid.
 func glibcRoot(t *testing.T, loader, libraries string) string {
 	t.Helper()
 	requireTools(t)

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// situation is a state in which the probe is started, and the fact that shows this state in its output: a state that
-// does not show would prove nothing.
+// situation is a state in which the probe is started, and the fact in the probe's output that shows the state. A
+// state that the probe does not show would prove nothing.
 type situation struct {
 	name  string
 	setup []string

@@ -218,7 +218,7 @@ func TestFirstProcess(t *testing.T) {
 	})
 }
 
-// TestSubReaper: the same as a child sub-reaper.
+// TestSubReaper: as a child sub-reaper arenacap reaps orphans too.
 func TestSubReaper(t *testing.T) {
 	tool := requireTools(t)
 	for _, flags := range [][]string{{"--supervise"}, {"--budget", "1TiB"}} {
@@ -317,7 +317,7 @@ func TestParentDeath(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for len(got) < 2 && said.Scan() { // the line of its next parent may come first
+		for len(got) < 2 && said.Scan() { // the target may first print the PID of its new parent
 			got = append(got, said.Text())
 			if got[0] == "TERM" || flags == nil {
 				break

@@ -24,7 +24,7 @@ type terminalSession struct {
 	t      *testing.T
 	master *os.File
 	cmd    *exec.Cmd
-	seen   strings.Builder // all output, and how much of it was read
+	seen   strings.Builder // all output so far; taken is the length of what expect has found
 	taken  int
 }
 
@@ -53,7 +53,7 @@ func startTerminal(t *testing.T, line ...string) *terminalSession {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = s.master.Close() // hangs up
+		_ = s.master.Close() // hangs up the terminal
 		_ = s.cmd.Process.Kill()
 		_ = s.cmd.Wait()
 	})
@@ -109,14 +109,15 @@ const (
 // reader prints what it reads. The quotes distinguish its output from its command line.
 const reader = "sh -c 'echo u''p; while read x; do echo g''ot $x; done'"
 
-// key types a key that ends the program, and waits for the shell, because a key discards the input typed after it.
+// key types a key that ends the program, and waits for the shell's prompt, because the terminal may discard input
+// that is typed right after such a key.
 func (s *terminalSession) key(key string) {
 	s.t.Helper()
 	s.write(key)
 	s.expect("$ ")
 }
 
-// stop types the key and waits for the shell.
+// stop types the stop key and waits until the shell reports the stopped job.
 func (s *terminalSession) stop() {
 	s.t.Helper()
 	s.ready()
@@ -125,8 +126,8 @@ func (s *terminalSession) stop() {
 	s.expect("\r\n$ ")
 }
 
-// ready waits until all supervisors on this terminal catch TSTP. While one is being continued, TSTP still has its default
-// action, and the key would stop it before its target has stopped (relay.Raise).
+// ready waits until all supervisors on this terminal catch TSTP. While a supervisor is being continued, TSTP still
+// has its default action, and the key would stop the supervisor before its target has stopped (relay.Raise).
 func (s *terminalSession) ready() {
 	s.t.Helper()
 	const tstp = 1 << (unix.SIGTSTP - 1)

@@ -68,7 +68,7 @@ func allSurroundings() []surroundings {
 // policyWithLog is a policy with a JSON log, the arguments that use it, and its log file.
 func policyWithLog(t *testing.T, text string) (args []string, log string) {
 	t.Helper()
-	// Not in /tmp: in some surroundings it is read-only, in others arenacap is a user that /tmp is open to.
+	// /tmp does not do: in some surroundings it is read-only, in others arenacap runs as a user to whom /tmp is open.
 	dir, err := os.MkdirTemp("/var/tmp", "arenacap-surroundings-")
 	if err != nil {
 		t.Fatal(err)
@@ -341,8 +341,8 @@ func TestNoMoreProcesses(t *testing.T) {
 	t.Error("there is never a watch")
 }
 
-// TestLimitOfAddressSpace: under ulimit -v the build for 386 starts where the 64-bit one does not. Only the main arena
-// would fit there, so run would say so.
+// TestLimitOfAddressSpace: under ulimit -v the build for 386 starts where the 64-bit one does not. The cap is 1,
+// because run would warn that more arenas do not fit.
 func TestLimitOfAddressSpace(t *testing.T) {
 	tool := requireTools(t)
 	for _, c := range []struct {

@@ -116,7 +116,7 @@ func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, er
 	return candidate, nil
 }
 
-// add omits a cap with the same environment as an earlier one.
+// add adds a candidate, unless an earlier one has the same environment.
 func (s *sweepPlan) add(c sweep.Candidate) {
 	for _, other := range s.experiment.Candidates {
 		if slices.Equal(other.Env, c.Env) {

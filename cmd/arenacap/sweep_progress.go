@@ -71,9 +71,9 @@ func (p *sweepProgress) next(now sweep.Progress) {
 
 // stopping shows, after the first signal, that the sweep stops. The current run may still take its whole grace time.
 func (p *sweepProgress) stopping(s os.Signal) {
-	text := "stopping; a second signal ends it at once"
+	text := "stopping; a second signal ends the sweep at once"
 	if s == os.Interrupt {
-		text = "stopping; Ctrl-C again ends it at once"
+		text = "stopping; Ctrl-C again ends the sweep at once"
 	}
 	if p.w == nil {
 		p.v.Note("%s", text)

@@ -17,7 +17,7 @@ const (
 	yellow = "33"
 )
 
-// paint colours text on a terminal that is not plain.
+// paint colours text if w is a terminal that may get colours (see plainTerminal).
 func paint(w io.Writer, c, text string) string {
 	if !isTerminal(w) || plainTerminal() {
 		return text

@@ -303,7 +303,8 @@ func (s situation) compare(t *testing.T, plain facts, wraps []wrapper) {
 	}
 }
 
-// judge removes the known differences from those found. Neither may have any left.
+// judge compares the differences found with the known ones. Each found difference must be known, and each known one
+// found.
 func (w wrapper) judge(t *testing.T, bare, wrapped facts, known ...string) {
 	t.Helper()
 	found := differences(bare, wrapped, w.mayAdd...)
@@ -612,7 +613,7 @@ func TestThousandLaunches(t *testing.T) {
 					t.Fatalf("launch %d, %s: %v", n, w.name, err)
 				}
 				if w.judge(t, bare, wrapped); t.Failed() {
-					t.Fatalf("that was launch %d", n)
+					t.Fatalf("launch %d failed", n)
 				}
 			}
 		})

@@ -19,7 +19,7 @@ type unitChange struct {
 	Text    *string  `json:"text"`  // of the drop-in
 	Wrote   []string `json:"wrote"`
 	Removed []string `json:"removed"` // earlier drop-ins that the new one replaces
-	Renamed []string `json:"renamed"` // the new names of drop-ins that were taken away
+	Renamed []string `json:"renamed"` // the new names of the drop-ins that --remove disabled
 	ByHand  []string `json:"by_hand"` // "FILE:LINE" of commands that start through arenacap and were not written by it
 	Notes   []string `json:"notes"`
 	Next    *string  `json:"next"` // command to type; null without a change, and below --root

@@ -1,6 +1,7 @@
 package main
 
-// The place of watch's table: the last lines of a terminal, drawn again in place, while other lines scroll up above it.
+// This file draws watch's table into the last lines of a terminal. The table is drawn again in place, while other
+// lines scroll up above it.
 
 import (
 	"fmt"
@@ -35,7 +36,7 @@ type watchScreen struct {
 	rows  []watch.Row
 	at    time.Time // of rows
 	drawn bool
-	below int // the cursor's distance from the empty line, if the terminal did not take a whole frame
+	below int // lines from the empty line down to the cursor, if the terminal took only a part of the last frame
 }
 
 // Control sequences of a terminal.
@@ -54,15 +55,16 @@ func up(lines int) string {
 	return fmt.Sprintf("\x1b[%dA", lines)
 }
 
-// newWatchScreen returns nil if stderr is not a terminal for a table. It is none for JSON, which is for programs, and with
-// -q. Close it at the end.
+// newWatchScreen returns nil if there is to be no table: with -q, under NO_COLOR or TERM=dumb, if stderr is not a
+// terminal, and if the events on stderr are JSON, which is for programs. Close the screen at the end.
 func newWatchScreen(what string, configs ...watch.Config) *watchScreen {
 	if !isTerminal(os.Stderr) || plainTerminal() || slices.ContainsFunc(configs, func(c watch.Config) bool {
 		return c.Quiet || c.Log.Format == "json" && c.Log.To == "stderr"
 	}) {
 		return nil
 	}
-	// A new description, because O_NONBLOCK would be set for all that share this one.
+	// The terminal is opened again, because O_NONBLOCK is shared by all users of an open file description, also by
+	// other processes.
 	fd, err := unix.Open("/proc/self/fd/2", unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
@@ -76,7 +78,7 @@ func newWatchScreen(what string, configs ...watch.Config) *watchScreen {
 	return s
 }
 
-// view is s as a View, nil if s is nil.
+// view returns s as a View, and a nil View if s is nil.
 func (s *watchScreen) view() watch.View {
 	if s == nil {
 		return nil
@@ -95,7 +97,7 @@ func (s *watchScreen) close() {
 	_ = unix.Close(s.fd)
 }
 
-// hear draws at a new size and after a stop.
+// hear draws the table again when the terminal's size changes, and after a stop.
 func (s *watchScreen) hear() {
 	for got := range s.signals {
 		s.mu.Lock()
@@ -124,8 +126,8 @@ func (s *watchScreen) Above(write func()) {
 	write()
 }
 
-// foreground reports whether the terminal shows this process's job. The terminal may be none of this session: then there is
-// no job control (ENOTTY).
+// foreground reports whether this process's job is in the foreground of the terminal. ENOTTY means that the terminal
+// does not belong to this session; then there is no job control.
 func (s *watchScreen) foreground() bool {
 	group, err := unix.IoctlGetInt(s.fd, unix.TIOCGPGRP)
 	return err == unix.ENOTTY || err == nil && group == unix.Getpgrp()
@@ -136,7 +138,7 @@ func (s *watchScreen) draw() {
 		return
 	}
 	width, height, err := term.GetSize(s.fd)
-	if err != nil || width == 0 || height == 0 { // a terminal that does not know its size
+	if err != nil || width == 0 || height == 0 { // some terminals do not report a size
 		width, height = 80, 24
 	}
 	// The last column stays free, because some terminals wrap there. A quarter of the lines stays for events.
@@ -156,7 +158,7 @@ func (s *watchScreen) erase() {
 	s.drawn = false
 }
 
-// start clears the empty line.
+// start returns the sequence that moves the cursor to the empty line and clears it.
 func (s *watchScreen) start() string { return up(s.below) + "\r" + eraseLine }
 
 // write writes a frame, or as much as the terminal takes.

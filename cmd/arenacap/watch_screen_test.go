@@ -24,7 +24,7 @@ type screen struct {
 	noWrap bool
 }
 
-// windowSize is the size of a terminal from an offset of its output on.
+// windowSize is the size of a terminal for the output that begins at offset from.
 type windowSize struct{ from, width, height int }
 
 // sequence is a control sequence or a character.
@@ -119,7 +119,7 @@ type screenSession struct {
 func openScreen(t *testing.T) *screenSession {
 	testenv.Need(t, "bash")
 	s := newScreenSession(interactive(t))
-	s.run("stty noflsh; echo o''k", "ok\r\n$ ") // a key does not drop output
+	s.run("stty noflsh; echo o''k", "ok\r\n$ ") // with noflsh a key such as Ctrl-C does not discard output
 	return s
 }
 
@@ -237,7 +237,8 @@ func TestWatchTableOfAProcess(t *testing.T) {
 	}
 }
 
-// Some terminals and users want lines only.
+// TestWatchWithoutATable: there is no table under NO_COLOR or TERM=dumb, with -q, for JSON events, and if stderr is a
+// pipe.
 func TestWatchWithoutATable(t *testing.T) {
 	t.Parallel()
 	server, dir := startServer(t, t.TempDir()), t.TempDir()

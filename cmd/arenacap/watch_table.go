@@ -39,7 +39,7 @@ func watchTable(what string, rows []watch.Row, at time.Time, width, height int) 
 	return lines
 }
 
-// used is the part of the limit that is used, under 0 if it is unknown.
+// used is the part of the limit that is used, negative if it is unknown.
 func used(r watch.Row) float64 {
 	if !r.Known {
 		return -1

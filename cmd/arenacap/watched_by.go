@@ -15,7 +15,7 @@ import (
 type watchers struct {
 	own    map[int]int   // PIDs of the watches that run started, by the PID that each watches
 	host   int           // PID of watch --services, 0 for none
-	byHost map[int]int64 // start times of the processes that it watches, in ns since boot, by PID
+	byHost map[int]int64 // start times of the processes that watch --services watches, in ns since boot, by PID
 }
 
 // findWatchers lists the watches. It does not find those of hidden processes (hidepid).

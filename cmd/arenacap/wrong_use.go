@@ -40,7 +40,7 @@ func flagMessage(text string, command *cli.Command) string {
 		if meant := flagSynonyms[name]; slices.Contains(flagNames(command), meant) {
 			return fmt.Sprintf("unknown flag %q; did you mean %q?", flag, meant)
 		}
-		for _, c := range command.Subcommands { // of the app
+		for _, c := range command.Subcommands { // the command is then the app
 			if slices.Contains(flagNames(c), flag) {
 				return fmt.Sprintf("flag %q comes before the command; put it after, as in 'arenacap %s %s'", flag, c.Name, flag)
 			}
@@ -48,7 +48,7 @@ func flagMessage(text string, command *cli.Command) string {
 		if key := strings.ReplaceAll(name, "-", "_"); policy.TableOf(key) != "" {
 			return fmt.Sprintf("unknown flag %q; set %s in [%s] of a policy file", flag, key, policy.TableOf(key))
 		}
-		oneLetter := func(flag string) bool { return len(flag) == len("-q") } // not a misspelling of another
+		oneLetter := func(flag string) bool { return len(flag) == len("-q") } // a flag of one letter is not taken for a misspelling
 		return unknown("flag", flag, slices.DeleteFunc(flagNames(command), oneLetter))
 	}
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {

@@ -2,7 +2,7 @@
 
 package early
 
-// Ordinary launches and watches, before the libraries are initialised.
+// This init function runs ordinary launches and watches, before the libraries are initialised.
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 )
 
-// init runs on the process's first thread, which must do the exec of the target (launcher.Exec). It returns if package
-// main must handle the command line.
+// init runs on the process's first thread, which must do the exec of the target (launcher.Exec). It returns only if
+// package main must handle the command line.
 func init() {
 	run.BecomeWatch(os.Args)
 	line, ok := run.Read(os.Args)

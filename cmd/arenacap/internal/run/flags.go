@@ -36,7 +36,7 @@ var flags = [...]Flag{
 	{Name: "version", Usage: "print the version and the commit, and exit", elsewhere: true},
 
 	{Name: "arenas", group: caps, Text: true, Usage: "the cap: `CAP` is a number, a factor such as 2/core, off or glibc"},
-	{Name: "cores", group: caps, Text: true, Usage: "multiply a per-core cap by `N` cores, or by auto, online or affinity"},
+	{Name: "cores", group: caps, Text: true, Usage: "the number of cores for a per-core cap: `N`, or the one that auto, online or affinity finds"},
 
 	{Name: "budget", group: budget, Text: true, Usage: "limit the virtual size to `SIZE` (4GiB, 500M, …); off: no budget at all"},
 

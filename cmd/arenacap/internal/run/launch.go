@@ -1,6 +1,6 @@
 package run
 
-// From the plan to the exec of the target.
+// This file executes a plan, up to the exec of the target.
 
 import (
 	"fmt"

@@ -21,7 +21,7 @@ type Line struct {
 	given   []setting
 }
 
-// setting is one given flag. The value of a boolean flag is "true", or "false" if the user wrote that.
+// setting is one given flag. The value of a boolean flag is "true", or "false" if the user wrote --NAME=false.
 type setting struct{ name, value string }
 
 // Give adds a flag. If a name is given twice, the last value counts.
@@ -89,7 +89,7 @@ func (l *Line) read(args []string, last group) (rest []string, ended, ok bool) {
 		switch {
 		case i < 0 || flags[i].elsewhere:
 			return nil, false, false
-		case !flags[i].Text && assigned: // booleans have many spellings, which the library knows
+		case !flags[i].Text && assigned: // the values of booleans have many spellings, such as 1 and T, which the library knows
 			return nil, false, false
 		case !flags[i].Text:
 			value = "true"

@@ -1,6 +1,6 @@
 package run
 
-// How much of the address-space limit is left for arenas.
+// This file computes how much of the address-space limit is left for arenas.
 
 import (
 	"fmt"
@@ -14,10 +14,10 @@ import (
 	"arenacap/policy/text"
 )
 
-// Room is the budget of address space of a target, in bytes.
+// Room is the address space that a target may use and what is left of it for arenas, in bytes.
 type Room struct {
 	Limit   policy.Reading[uint64] // RLIMIT_AS; 0 with an empty Why means unlimited
-	Mapped  uint64                 // by the program and its libraries, at least; 0 is unknown
+	Mapped  uint64                 // what the program and its libraries map at least; 0 is unknown
 	program string                 // "" is unknown
 	arenas  uint64                 // worst case, with one heap per arena
 	endless bool                   // the number of arenas is unlimited
@@ -103,7 +103,7 @@ func explainRoom(v say.Voice, l launcher.Launch) {
 		}
 		return
 	}
-	if plan.Machine.Online.N == 0 { // not looked up for a fixed cap, but glibc's own limit depends on it
+	if plan.Machine.Online.N == 0 { // a plan with a fixed cap does not look up the online cores, but glibc's own limit depends on them
 		plan.Machine.Online = machine.Find("/", machine.Cores, nil).Online
 	}
 	t := target.Examine(l.Path, l.Args, l.Env)

@@ -50,9 +50,9 @@ func launchWatch(l launcher.Launch, v say.Voice) *watch.Config {
 	return &config
 }
 
-// whyNoCap examines the target in the watch, after the start, and returns why the cap cannot reach it or has no effect.
-// The launch has already reported problems with carriers. env is what the target has now: a start script may have changed
-// the cap in it already.
+// whyNoCap examines the target in the watch, after the start, and returns why the cap cannot reach it or has no
+// effect. The launch has already reported problems with carriers. env is the target's present environment, in which a
+// start script may already have changed the cap; the target is judged with the planned cap instead.
 func whyNoCap(config watch.Config, env []string) []string {
 	if config.Server == "" || len(config.Notices) > 0 {
 		return nil

@@ -73,7 +73,7 @@ func printable(r rune) rune {
 	return utf8.RuneError
 }
 
-// prefix is the priority, only for the journal.
+// prefix returns the priority that begins a line for systemd's journal; "" if stderr is not the journal.
 func prefix(p journal.Priority) string {
 	if !ToJournal() {
 		return ""
