@@ -1,6 +1,6 @@
-// Package allocator recognizes malloc implementations. This file is the table of malloc replacements: how to recognize
-// each by a file's name or a program's constants, and what to set instead of a cap on glibc's arenas. To add an allocator,
-// add a row.
+// Package allocator recognizes malloc implementations. This file is the table of malloc replacements: how to recognize each
+// by a file's name or a program's constants, and which setting limits its memory, since a cap on glibc's arenas has no
+// effect on it. To add an allocator, add a row.
 //
 // libc.go and static.go recognize C libraries, shared and linked statically.
 package allocator
@@ -17,7 +17,7 @@ var replacements = [...]struct {
 	libraries []string // names of its shared library without "lib"; a version or variant may follow
 	marks     []string // strings that only its own code contains, to recognize it in a static program
 	instead   string   // the setting that limits its memory; "" is unknown
-	arenas    bool     // the number of arenas must be appended to instead
+	arenas    bool     // the setting instead ends with the number of arenas, which must be appended
 }{
 	{"jemalloc", []string{"jemalloc"}, []string{"<jemalloc>: "}, "for jemalloc, set MALLOC_CONF=narenas:", true},
 	{"mimalloc", []string{"mimalloc"}, []string{"mimalloc: error: "}, "", false},
@@ -51,7 +51,8 @@ func OfLibrary(file string) (name string, ok bool) {
 	return "", false
 }
 
-// Instead returns advice on what to set instead of the cap; cap 0 means that it is unknown. "" means that there is no advice.
+// Instead returns advice on what to set instead of the cap; 0 means that the cap is unknown. "" means that there is no
+// advice.
 func Instead(name string, cap int) string {
 	for i := range replacements {
 		switch r := &replacements[i]; {

@@ -37,7 +37,7 @@ func TestInstead(t *testing.T) {
 func TestTheTable(t *testing.T) {
 	for _, r := range replacements {
 		if len(r.libraries) == 0 && len(r.marks) == 0 {
-			t.Errorf("%s: nothing recognizes it", r.name)
+			t.Errorf("%s has neither a library nor a mark", r.name)
 		}
 		for _, library := range r.libraries {
 			if name, _ := OfLibrary("lib" + library + ".so.1"); name != r.name {
@@ -48,7 +48,7 @@ func TestTheTable(t *testing.T) {
 	seen := map[string]bool{}
 	for _, m := range Marks() {
 		if len(m.Text) < 8 || seen[m.Text] {
-			t.Errorf("mark %q of %s is short or stands twice", m.Text, m.Name)
+			t.Errorf("mark %q of %s is shorter than 8 bytes or occurs twice", m.Text, m.Name)
 		}
 		seen[m.Text] = true
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Glibc is the DT_SONAME of glibc's C library on every architecture but Alpha and IA-64.
+// Glibc is the DT_SONAME of glibc's C library on every architecture except Alpha and IA-64.
 const Glibc = "libc.so.6"
 
 // IsGlibc recognizes glibc by its file name: libc.so.6, or libc-2.31.so up to glibc 2.33.

@@ -53,7 +53,8 @@ func (g *StaticGlibc) Add(b []byte) {
 // AtLeast adds the fact that the version is 2.minor or later.
 func (g *StaticGlibc) AtLeast(minor int) { g.least = max(g.least, minor) }
 
-// Version is the version, or "" unless exactly one string matches. least is the earliest possible version, or "".
+// Version returns the only version string that the tunables allow, or "" if there are none or several. least is the
+// earliest possible version, or "".
 func (g *StaticGlibc) Version() (version, least string) {
 	n := 0
 	for v := range g.said {
@@ -71,7 +72,7 @@ func (g *StaticGlibc) Version() (version, least string) {
 	return version, version
 }
 
-// next is the release that introduced the first tunable that the program lacks; 0 if it lacks none.
+// next is the first release of tunableSince after least, whose tunable the program lacks; 0 if there is none.
 func (g *StaticGlibc) next() int {
 	for _, t := range tunableSince {
 		if t.minor > g.least {

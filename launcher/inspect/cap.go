@@ -1,6 +1,6 @@
 package inspect
 
-// The judgement: is there a cap, is it kept, and if not, why.
+// Judges whether a process has a cap, whether it keeps the cap, and if not, why.
 
 import (
 	"cmp"
@@ -24,7 +24,7 @@ type Cap struct {
 	advice string // what to do if the cap is missing or not kept; "" if unknown
 }
 
-// Kept is yes, no, or no answer: there is no cap, or it cannot be judged.
+// Kept says whether a process keeps its cap: Yes, No, or NoAnswer if there is no cap or if that cannot be judged.
 type Kept = target.Answer
 
 // The answers.
@@ -38,7 +38,7 @@ const (
 type facts struct {
 	arenas    int
 	unlinked  int  // structures that may be arenas (arena.Census)
-	unread    bool // there are more such structures
+	unread    bool // unlinked is a lower bound, because not all structures were read
 	libcs     int  // main arenas: each copy of a C library has its own limit
 	libc      string
 	allocator string
@@ -47,7 +47,7 @@ type facts struct {
 	ownLimit  int // arenas that this glibc allows here without a cap; 0 if unknown
 
 	began  beginning
-	wanted *policy.Plan
+	wanted *policy.Plan // the plan of the policy that should be in force; nil for none
 }
 
 // beginning is what the process was started with. The environment is unknown if it may not be read or the program has
@@ -55,7 +55,7 @@ type facts struct {
 type beginning struct {
 	environ      []string
 	environKnown bool
-	unknown      string          // why environ is unknown: the end of a sentence about it
+	unknown      string          // why environ is unknown: the end of a sentence that begins "its environment"
 	setting      environ.Setting // what glibc reads from this environment
 	secure       bool            // AT_SECURE
 }
@@ -67,7 +67,7 @@ func newFacts(p *arena.Process, began beginning) facts {
 	}
 }
 
-// judge compares the arenas with the cap. It is pure.
+// judge compares the arenas with the cap.
 func (f facts) judge() Cap {
 	c, obstacle := f.cap(), f.obstacle()
 	switch {
@@ -100,7 +100,7 @@ func (f facts) obstacle() string {
 	case f.libc == "" && f.allocator == "go":
 		return "it is a Go program without cgo, and Go does not use malloc"
 	case f.libc == "":
-		return "no C library with arenas was found in it"
+		return "no C library with arenas was found in the process"
 	case f.libc != "glibc":
 		return f.libc + " has no arenas"
 	case f.allocator != "" && f.allocator != "glibc":
@@ -159,7 +159,7 @@ func refusal(v environ.Value) (why string) {
 		why += "; of several values only the last one counts"
 	}
 	if v.KeepsOut {
-		why += "; since 2.44 glibc then ignores MALLOC_ARENA_MAX"
+		why += "; because of it glibc 2.44 and later ignore MALLOC_ARENA_MAX too"
 	}
 	return why
 }
@@ -176,8 +176,8 @@ func (f facts) limit() string {
 	return fmt.Sprintf("; glibc's own limit is %d here", f.ownLimit)
 }
 
-// upgrade says how the newest glibc's own limit would differ; "" if another limit applies here, or if it would allow the
-// present arenas too.
+// upgrade says how the newest glibc's own limit would differ. It returns "" if glibc's own limit does not apply to the
+// process, or if the newest glibc would allow its present number of arenas too.
 func (f facts) upgrade(cpus int) string {
 	newest := environ.NewestGlibc(f.version.Bits32)
 	limit, copies := f.allowed(newest, 0, cpus), max(1, f.libcs)
@@ -199,14 +199,15 @@ func source(v environ.Value) string {
 	return "MALLOC_ARENA_MAX"
 }
 
-// within fills in the answer for a process at or below its cap. The cap counts as kept only if it is in force.
+// within fills in the answer for a process that has no more arenas than its cap. The cap counts as kept only if it is in
+// force.
 func (f facts) within(c *Cap) {
 	own := f.began.setting.Max
 	switch {
 	case f.began.secure && !own.System:
 		c.Why = "not exceeded so far, but not enforced: " + secureMode
 	case !f.began.environKnown:
-		c.Why = "not exceeded so far; it is unknown whether it is in force: its environment " + f.began.unknown
+		c.Why = "not exceeded so far; it is unknown whether the cap is in force: its environment " + f.began.unknown
 	case f.foreign():
 		c.Why = fmt.Sprintf("not exceeded so far, but its malloc is that of %s, which may not read MALLOC_ARENA_MAX", text.Quoted(f.mallocIn))
 	case f.notInForce(*c):
@@ -220,7 +221,7 @@ func (f facts) within(c *Cap) {
 	}
 }
 
-// otherWay says how to set a cap if the environment cannot; "" if it can.
+// otherWay says how to set a cap if a variable in the environment has no effect; "" if it has.
 func (f facts) otherWay() string {
 	switch {
 	case f.began.setting.Max.Locked:
@@ -231,8 +232,8 @@ func (f facts) otherWay() string {
 	return ""
 }
 
-// foreign reports whether the process has a malloc that is neither glibc's nor known, and that does not call glibc's malloc:
-// that would have made arenas beside the main ones.
+// foreign reports whether the process has a malloc that is neither glibc's nor a known allocator's. A malloc that passes
+// its calls on to glibc's is not foreign; it shows in arenas other than the main ones.
 func (f facts) foreign() bool { return f.allocator == "" && f.mallocIn != "" && f.arenas <= f.libcs }
 
 // notInForce reports whether the process was started without the policy's cap or a lower one.
@@ -252,7 +253,7 @@ func (f facts) started() string {
 
 const (
 	secureMode = "the process runs in secure mode (AT_SECURE: set-uid, set-gid or file capabilities), in which glibc ignores MALLOC_ARENA_MAX"
-	restart    = "start it again with 'arenacap run' and this policy in front of its command"
+	restart    = "restart the program with 'arenacap run' and this policy in front of its command"
 )
 
 // exceeds fills in the most likely reason for more arenas than the cap, and what to do.
@@ -263,8 +264,8 @@ func (f facts) exceeds(c *Cap) {
 	case f.notInForce(*c):
 		c.Why, c.advice = f.started(), cmp.Or(f.otherWay(), restart)
 	case f.arenas <= f.allowed(f.version, c.N, 0):
-		c.Why = fmt.Sprintf("glibc %s allows MALLOC_ARENA_TEST + 1 = %d arenas before it looks at the cap", f.version, f.allowed(f.version, c.N, 0))
-		c.advice = "put 'arenacap run --' in front of its command: it sets MALLOC_ARENA_TEST too"
+		c.Why = fmt.Sprintf("glibc %s allows MALLOC_ARENA_TEST + 1 = %d arenas before it checks the cap", f.version, f.allowed(f.version, c.N, 0))
+		c.advice = "put 'arenacap run --' in front of its command: arenacap sets MALLOC_ARENA_TEST too"
 	case f.version.Racy():
 		c.Why = fmt.Sprintf("glibc %s may exceed the cap when threads start at the same moment; 2.15 and later do not", f.version)
 	case f.libcs > 1:

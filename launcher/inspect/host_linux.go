@@ -1,6 +1,6 @@
 package inspect
 
-// List: every process of the host with arenas.
+// List, which inspects all processes of the host.
 
 import (
 	"context"
@@ -30,7 +30,7 @@ type Unread struct {
 	Err error
 }
 
-// Row has the figures of one process; its arena.Process is not kept, to save memory on a large host.
+// Row has the figures of one process. It does not hold the arena.Process, to save memory on a large host.
 type Row struct {
 	PID      int
 	Name     string // as ps shows it, any bytes
@@ -81,7 +81,7 @@ type answer struct {
 	err error
 }
 
-// mostStuck is the largest number of reads in progress, with those that continue after their List has returned.
+// mostStuck is the largest number of reads in progress, including reads that continue after their List has returned.
 const mostStuck = 64
 
 var (
@@ -89,9 +89,9 @@ var (
 	readers = make(chan struct{}, mostStuck) // one entry for each read in progress
 )
 
-// each reads the processes and returns the answers that come before ctx ends. A read can take as long as a FUSE file system
-// or userfaultfd(2) of a hostile process wants. Such a read continues in the background, and later calls do not read the
-// process.
+// each reads the processes and returns the answers that come before ctx ends. A hostile process can delay the read of its
+// memory as long as it wants, with a FUSE file system or userfaultfd(2). Such a read continues in the background, and later
+// calls do not read that process.
 func each(ctx context.Context, pids []int, read func(pid int) answer) map[int]answer {
 	answers := make(chan answer, len(pids))
 	var next atomic.Int64
@@ -122,7 +122,7 @@ func readOne(ctx context.Context, pid int, read func(pid int) answer) answer {
 		return answer{pid: pid, err: ctx.Err()}
 	}
 	if _, stuck := reading.LoadOrStore(pid, true); stuck {
-		return answer{pid: pid, err: fmt.Errorf("process %d is still being read since an earlier look", pid)}
+		return answer{pid: pid, err: fmt.Errorf("process %d is skipped: an earlier read of it has not ended", pid)}
 	}
 	defer reading.Delete(pid)
 	a := read(pid)
@@ -131,7 +131,7 @@ func readOne(ctx context.Context, pid int, read func(pid int) answer) answer {
 }
 
 // processes lists all PIDs: the directories of /proc with numeric names (proc(5)). gopsutil's process package is not used:
-// it imports net, which with cgo makes the program dynamic and costs 1 ms at every launch.
+// it imports net, which with cgo makes arenacap dynamically linked and costs 1 ms at every launch.
 func processes() (pids []int, err error) {
 	if pids, err = proc.Here.Numbers("/proc"); err != nil {
 		return nil, fmt.Errorf("cannot list the processes: %w", err)

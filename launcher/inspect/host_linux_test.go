@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A process whose read does not return takes no more than one reader, once, and the others are read.
+// A read that does not return occupies one reader only: its process is not read again, and the other processes are read.
 func TestStuckProcess(t *testing.T) {
 	const stuck = -1 // PIDs that no other test reads
 	release, entered := make(chan struct{}), make(chan struct{})

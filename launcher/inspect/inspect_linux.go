@@ -1,8 +1,9 @@
 // Package inspect answers two questions about a live process from outside: does it keep the cap on its arenas, and what
 // does its virtual size consist of?
 //
-// It combines the arenas that package arena finds with the settings that package environ decodes. cap.go judges the cap and
-// sentence.go writes the text; both are pure. List does the same for every process of the machine.
+// It combines the arenas that package arena finds with the settings that package environ decodes. A process keeps its cap
+// if the cap is in force and the process has no more arenas. cap.go judges this and sentence.go writes the text; both only
+// compute. List inspects every process of the machine.
 package inspect
 
 import (
@@ -33,9 +34,9 @@ type Report struct {
 	Next    string // what to type or to do next, or ""
 }
 
-// Look inspects a live process. wanted is a policy that should be in force, or nil for the settings that the process's own
-// glibc read. The policy is resolved for this machine and the process's environment, as run would do; a process in another
-// container may have been given other cores. The errors are those of arena.Inspect.
+// Look inspects a live process. wanted is a policy that should be in force, or nil to judge the settings that the process's
+// own glibc read. The policy is resolved for this machine and the process's environment, as 'arenacap run' would do; a
+// process in another container may have been given other cores. The errors are those of arena.Inspect.
 func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	p, began, err := read(pid)
 	if err != nil {
@@ -86,7 +87,7 @@ func oneACore(m policy.Machine) int {
 	return plan.ArenaMax
 }
 
-// readTries is how often a process is read at most, if it executes another program during each reading.
+// readTries is how many times a process is read at most, if it executes another program during each reading.
 const readTries = 3
 
 // read reads the process and what it was started with. It compares auxv before and after to detect an exec in between:
@@ -146,12 +147,12 @@ func begin(p *arena.Process, env, auxv file) beginning {
 	}
 	began.environ, began.environKnown = list, true
 	version := environ.Glibc(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits)
-	if !version.Known() || version.Before(44) { // these do not read /etc/tunables.conf
+	if !version.Known() || version.Before(44) { // glibc before 2.44 does not read /etc/tunables.conf
 		began.setting = environ.Effective(list, version)
 		return began
 	}
 	system := target.SystemTunables(p.PID, began.secure)
-	if began.secure && len(system) > 0 { // its glibc reads only /etc/tunables.conf
+	if began.secure && len(system) > 0 { // in secure mode glibc reads only /etc/tunables.conf
 		list = nil
 	}
 	began.setting = environ.Effective(list, version, system...)
@@ -172,7 +173,7 @@ func title(pid int) target.Answer {
 	return target.Yes
 }
 
-// ask examines the program file for the reason why a cap has no effect.
+// ask examines the program file for the reason why the cap has no effect, and fills in Why and the advice.
 func (c *Cap) ask(pid int, began beginning) {
 	t := examine(pid, began)
 	if t.CanCap != target.No || len(t.Why) == 0 {
@@ -208,12 +209,14 @@ func (f facts) ownLimitSet(p *arena.Process) string {
 		text.Quoted(filepath.Base(caller)), p.Threads, f.arenas)
 }
 
-// maxAbove is how many ancestors of a process are checked for carriers.
+// maxAbove is how many ancestors of a process are checked for carriers: programs such as sudo and env that start another
+// program.
 const maxAbove = 4
 
-// carrierAbove returns the advice if the process was started by a carrier that removes the cap (sudo, su), directly or through
-// other carriers: arenacap in front of that command would have no effect. The search ends at a parent that is not a carrier
-// or is an interactive shell, since arenacap can be put after it. "" means that there is no such carrier.
+// carrierAbove returns the advice if the process was started by a carrier that removes the cap (sudo, su), directly or
+// through other carriers: arenacap in front of the carrier would have no effect. The search ends at a parent that is an
+// interactive shell or not a carrier, since arenacap can be put after such a parent. "" means that no carrier removes the
+// cap.
 func carrierAbove(pid int) string {
 	for range maxAbove {
 		stat, err := proc.Here.Stat(pid)

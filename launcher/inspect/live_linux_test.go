@@ -98,7 +98,7 @@ func (p *program) answer() string {
 		line, err := p.out.ReadString('\n')
 		if err != nil {
 			said, _ := os.ReadFile(p.said.Name())
-			p.t.Fatalf("the test program ended: %v, said %q and %q", err, all.String(), said)
+			p.t.Fatalf("the test program ended (%v) after it wrote %q to stdout and %q to stderr", err, all.String(), said)
 		}
 		if line == "ok\n" {
 			return all.String()

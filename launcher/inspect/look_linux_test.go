@@ -161,9 +161,9 @@ func TestLookWithPolicy(t *testing.T) {
 		next   string
 	}{
 		{"started under it", []string{"MALLOC_ARENA_MAX=4", "MALLOC_ARENA_TEST=3"}, "cap = 4", 4, Yes, "4 arenas of 4", ""},
-		{"started before", nil, "cap = 4", 4, No, "started without a cap", "start it again with 'arenacap run'"},
-		{"started under a larger one", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4", 4, No, "started with a cap of 9", "start it again"},
-		{"within by chance", nil, "cap = 40", 40, NoAnswer, "not in force", "start it again"},
+		{"started before", nil, "cap = 4", 4, No, "started without a cap", "restart the program with 'arenacap run'"},
+		{"started under a larger one", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4", 4, No, "started with a cap of 9", "restart the program"},
+		{"within by chance", nil, "cap = 40", 40, NoAnswer, "not in force", "restart the program"},
 		{"the inherited cap is kept", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4\ninherited = \"keep\"", 9, Yes, "9 arenas of 9", ""},
 		{"no cap in the file: the inherited one", []string{"MALLOC_ARENA_MAX=3"}, "min = 1", 3, Yes, "", ""},
 		{"a cap a core", []string{"MALLOC_ARENA_MAX=6"}, "cap = \"3/core\"", 6, Yes, "6 arenas of 6", ""},
@@ -196,7 +196,7 @@ func TestLookAtSecureMode(t *testing.T) {
 		testenv.Lack(t, "only root gives file capabilities")
 	}
 	testenv.Need(t, "setcap", "setpriv")
-	probe := build(t, "gcc", probeSource, "-g") // a program of its own, as it gets a capability
+	probe := build(t, "gcc", probeSource, "-g") // -g makes it a separate file from the other tests' probe: it gets a capability
 	if out, err := exec.Command("setcap", "cap_net_raw+ep", probe).CombinedOutput(); err != nil {
 		testenv.Lack(t, "setcap: %s", out)
 	}
@@ -398,7 +398,7 @@ func TestLookAtTwoLibcs(t *testing.T) {
 
 	p = start(t, nil, build(t, "gcc", probeSource, "-ldl"))
 	p.do("threads 12 1", "namespace libc.so.6")
-	r = mustLook(t, p.process.Pid, nil) // with a cap of 2 each libc keeps 2 of its 9 or more, and of its 4
+	r = mustLook(t, p.process.Pid, nil) // under a cap of 2 each libc would have 2 arenas; now one has 9 or more and the other 4
 	over := r.Process.Census().Arenas - 2*2
 	want := fmt.Sprintf("with 2 arenas, one per core here, in each of its 2 C libraries, it would reserve %s less", text.Size(uint64(over)*64*mib))
 	r.check(t, 0, "", NoAnswer, "neither", want)
@@ -482,7 +482,7 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
-// TestReadAcrossExec: while a process executes one program after another, all of a result belongs to one of them.
+// TestReadAcrossExec: while a process executes one program after another, a result is about one of these programs only.
 func TestReadAcrossExec(t *testing.T) {
 	testenv.Need(t, "sh")
 	probe := build(t, "gcc", probeSource)

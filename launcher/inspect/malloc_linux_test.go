@@ -8,7 +8,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestWhoseMalloc: the malloc in use is found wherever it is defined, even if other allocators are mapped.
+// TestWhoseMalloc: the malloc in use is found in whatever file it is defined, even if other allocators are mapped.
 func TestWhoseMalloc(t *testing.T) {
 	const threads, own = "testdata/threads.c", "testdata/own.c"
 	const kept, other = "4 arenas of 4 allowed", "which does not read MALLOC_ARENA_MAX"
@@ -53,20 +53,20 @@ func TestWhoseMalloc(t *testing.T) {
 		{"ThreadSanitizer in the program", func(t *testing.T) ([]string, []string) {
 			return []string{build(t, "gcc", threads, "-fsanitize=thread", "-static-libtsan")}, nil
 		}, "tsan", other},
-		{"one of its own in the program", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads, own)}, nil },
+		{"a custom malloc in the program", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads, own)}, nil },
 			"", "its malloc is that of "},
-		{"one of its own, 32 bits", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads, own, "-m32")}, nil },
+		{"a custom malloc, 32 bits", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads, own, "-m32")}, nil },
 			"", "its malloc is that of "},
-		{"an unknown one, preloaded", func(t *testing.T) ([]string, []string) {
+		{"a custom malloc, preloaded", func(t *testing.T) ([]string, []string) {
 			return []string{build(t, "gcc", threads)}, preload(shared(t))
 		}, "", "its malloc is that of "},
-		{"one that passes on to glibc's", func(t *testing.T) ([]string, []string) {
+		{"a custom malloc that calls glibc's", func(t *testing.T) ([]string, []string) {
 			return []string{build(t, "gcc", threads)}, preload(shared(t, "-DPASS"))
 		}, "", kept},
-		{"a program that takes its address", func(t *testing.T) ([]string, []string) {
+		{"a program that takes malloc's address", func(t *testing.T) ([]string, []string) {
 			return []string{build(t, "gcc", threads, "-no-pie", "-fno-pie", "-Wl,-z,lazy", "-DADDRESS")}, nil
 		}, "glibc", kept},
-		{"a program that takes the address of a preloaded one", func(t *testing.T) ([]string, []string) {
+		{"a program that takes a preloaded malloc's address", func(t *testing.T) ([]string, []string) {
 			return []string{build(t, "gcc", threads, "-no-pie", "-fno-pie", "-DADDRESS")}, preload(library(t, "libjemalloc.so.2"))
 		}, "jemalloc", other},
 		{"musl's", func(t *testing.T) ([]string, []string) { return []string{build(t, "musl-gcc", threads)}, nil }, "musl", "musl has no arenas"},

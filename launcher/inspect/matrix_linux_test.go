@@ -196,8 +196,8 @@ func (m *matrix) check(t *testing.T, cell string, p *program, v environ.GlibcVer
 	}
 }
 
-// predict is how many arenas a number of threads make (malloc/arena.c, arena_get2): one each beside the main one, up to
-// the limit of the glibc.
+// predict returns how many arenas a number of threads make (malloc/arena.c, arena_get2): the main arena and one for each
+// thread, up to the limit of the glibc.
 func predict(s environ.Setting, v environ.GlibcVersion, online, threads int) int {
 	limit, _ := v.Arenas(int(min(s.Max.N, 1<<20)), int(min(s.Test.N, 1<<20)), online)
 	return min(limit, threads+1)
@@ -270,7 +270,7 @@ func readVersion(t *testing.T, dir string, bits int) environ.GlibcVersion {
 	return v
 }
 
-// one is the first file or directory that matches one of the patterns.
+// one returns the first file or directory that matches one of the patterns.
 func one(t *testing.T, patterns ...string) string {
 	t.Helper()
 	for _, pattern := range patterns {
@@ -278,11 +278,11 @@ func one(t *testing.T, patterns ...string) string {
 			return found[0]
 		}
 	}
-	t.Fatalf("nothing is there of %q", patterns)
+	t.Fatalf("no file matches one of %q", patterns)
 	return ""
 }
 
-// usable reports an existing file, or a directory that contains libc.so.6.
+// usable reports whether path is a file, or a directory that contains libc.so.6.
 func usable(path string) bool {
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {

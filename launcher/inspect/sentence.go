@@ -29,8 +29,8 @@ func verdict(p *arena.Process) string {
 	return said
 }
 
-// hugeMatters reports whether huge pages make the arenas' resident size large: they are at least half of it, and the memory
-// in use is at most half of them.
+// hugeMatters reports whether huge pages make the arenas' resident size large: at least half of the resident bytes are in
+// huge pages, and the bytes in use are at most half of those in huge pages.
 func hugeMatters(p *arena.Process) bool {
 	huge := hugeInArenas(p)
 	return huge > 0 && huge >= ArenasResident(p)/2 && used(p) <= huge/2
@@ -87,7 +87,7 @@ func large(p *arena.Process, part arena.Part) bool {
 	return part.Virtual >= whole/10
 }
 
-// are returns the text about a part after its size: "are 15 arenas beside the main one".
+// are returns the text that follows the size of a part: "are 15 arenas beside the main one".
 func are(p arena.Part) string {
 	switch p.Kind {
 	case arena.KindArenas:
@@ -136,8 +136,9 @@ func perLibc(p *arena.Process) map[int]int {
 	return n
 }
 
-// saving estimates the address space in bytes that a cap would save: the reserved size times the share of the arenas over
-// the cap, which applies to each copy of the C library. All arenas count alike, since it is unknown which would be missing.
+// saving estimates the address space in bytes that a cap would save: the reserved size times the share of arenas beyond the
+// cap. The cap applies to each copy of the C library. All arenas count as equally large, since it is unknown which of them
+// the cap would have prevented.
 func saving(p *arena.Process, cap int) uint64 {
 	over, others := 0, 0
 	for _, n := range perLibc(p) {

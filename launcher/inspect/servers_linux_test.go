@@ -21,7 +21,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// server is a running program that is not a test program.
+// server is a running program of the distribution, such as mariadbd.
 type server struct {
 	cmd  *exec.Cmd
 	out  *bufio.Reader // stdout and stderr
@@ -41,7 +41,7 @@ func serve(t *testing.T, cmd *exec.Cmd, ready string, env ...string) *server {
 	cmd.Env = append(env, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "MALLOC_INFO="+info,
 		"LD_PRELOAD="+build(t, "gcc", "testdata/info.c", "-shared", "-fPIC"))
 	cmd.Stdout, cmd.Stderr = w, w
-	if _, err := cmd.StdinPipe(); err != nil { // stays open: some end with their stdin
+	if _, err := cmd.StdinPipe(); err != nil { // a pipe that stays open, because some programs end at the end of their stdin
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
@@ -65,7 +65,7 @@ func (s *server) await(t *testing.T, text string) {
 	for !strings.Contains(s.said.String(), text) {
 		b, err := s.out.ReadByte()
 		if err != nil {
-			t.Fatalf("%s: %v before it said %q, but %q", s.cmd.Path, err, text, s.said.String())
+			t.Fatalf("%s: %v before it printed %q; it printed %q", s.cmd.Path, err, text, s.said.String())
 		}
 		s.said.WriteByte(b)
 	}
@@ -127,7 +127,7 @@ func equalsMallocInfo(t *testing.T, s *server) Report {
 		}
 		return after
 	}
-	t.Fatal("the arenas changed at each of three looks")
+	t.Fatal("the arenas changed during each of three inspections")
 	return Report{}
 }
 
@@ -194,7 +194,7 @@ func TestServerMariaDB(t *testing.T) {
 			} else {
 				r.check(t, 3, "environment", Yes, "of 3 allowed", "")
 			}
-			// It must have ended before the next one takes its data.
+			// The server must have ended before the next one uses the same data.
 			_ = s.cmd.Process.Signal(syscall.SIGTERM)
 			_ = s.cmd.Wait()
 		})

@@ -55,7 +55,7 @@ func (h host) find(g groups, controller string) (cgroup.Group, error) {
 	return group, nil
 }
 
-// quota is the smallest CPU quota, in CPUs. It is one division of integers, so whole numbers are exact.
+// quota is the smallest CPU quota, in CPUs. It is computed by one division of integers, so whole numbers are exact.
 func (h host) quota(g groups) policy.Reading[float64] {
 	group, hidden := h.find(g, "cpu")
 	best, errs := group.CPU(h.Root)

@@ -23,8 +23,9 @@ const (
 	Library                  // the library's number of CPUs, for comparison
 )
 
-// Host are the facts that a library provides: package gopsutil below. It is an argument because initialising that
-// library takes 0.25 ms at each start, and a launch that needs only Cores can do without.
+// Host provides the facts that come from the library gopsutil; package gopsutil below implements it. It is an argument, so
+// that this package does not import the library: initialising gopsutil takes 0.25 ms at each start, and a launch that needs
+// only Cores does without it.
 type Host interface {
 	CPUs() (int, error)
 	Memory() (bytes uint64, err error)
@@ -35,9 +36,9 @@ const not = "not looked up"
 // host reads the files of a machine.
 type host struct{ proc.Root }
 
-// Find looks up facts on the machine whose /proc and /sys are below root, "/" for this machine. Why of a fact says if it was
-// not looked up, because it was not needed or because it needs lib and lib is nil. Inherited stays zero, because it comes
-// from the environment.
+// Find looks up facts on the machine whose /proc and /sys are below root, "/" for this machine. A fact that is not needed,
+// or that needs lib while lib is nil, gets the Why "not looked up". Inherited stays zero, because it comes from the
+// environment.
 func Find(root string, need Need, lib Host) policy.Machine {
 	h := host{proc.Root(strings.TrimRight(root, "/"))}
 	m := policy.Machine{
