@@ -1,7 +1,7 @@
 package main
 
-// The exporter as a program, and its looks with a host that the test controls. hostile_test.go has clients and processes that
-// mean harm.
+// Tests of the exporter as a program, and of its code with a fake host. hostile_test.go has the tests with hostile clients
+// and processes.
 
 import (
 	"bufio"
@@ -61,7 +61,7 @@ type exporter struct {
 	address string
 	pid     int
 	log     *lockedBuffer
-	end     func() // kills it, and waits for the rest of its log
+	end     func() // kills the exporter, and waits for the rest of its log
 }
 
 type lockedBuffer struct {
@@ -89,7 +89,7 @@ func start(t *testing.T, flags ...string) *exporter {
 	return startAs(t, nil, flags...)
 }
 
-// startAs starts it with other rights.
+// startAs starts the exporter like start, with the user and capabilities of as.
 func startAs(t *testing.T, as *syscall.SysProcAttr, flags ...string) *exporter {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", append([]string{"--web.listen-address", "127.0.0.1:0", "--scrape-timeout", "1s"}, flags...)...)
@@ -121,9 +121,9 @@ func startAs(t *testing.T, as *syscall.SysProcAttr, flags ...string) *exporter {
 	select {
 	case e.address = <-found:
 	case <-ended:
-		t.Fatalf("it has ended: %s", e.log)
+		t.Fatalf("the exporter has ended: %s", e.log)
 	case <-time.After(patience):
-		t.Fatalf("it does not listen: %s", e.log)
+		t.Fatalf("the exporter does not listen: %s", e.log)
 	}
 	return e
 }
@@ -274,7 +274,8 @@ func TestSystemdSocket(t *testing.T) {
 	}
 }
 
-// As a user of its own it sees other users' processes with the two capabilities of its unit; without them it counts those.
+// Under a user of its own, the exporter reads other users' processes only with the two capabilities of its unit; without
+// them it counts these processes as unreadable.
 func TestRights(t *testing.T) {
 	testenv.NeedRoot(t)
 	name := fmt.Sprintf("others-%d", os.Getpid())
@@ -293,7 +294,7 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// By default only this machine reaches it.
+// The default address is reachable from this machine only.
 func TestDefaultAddress(t *testing.T) {
 	if host, _, err := net.SplitHostPort(defaultAddress); err != nil || !net.ParseIP(host).IsLoopback() {
 		t.Errorf("%s, %v", defaultAddress, err)
@@ -319,7 +320,7 @@ func TestLogFormat(t *testing.T) {
 	}
 }
 
-// A scrape without time gives what it has, and says so.
+// A scrape that runs out of time returns what was read until then, and logs that.
 func TestScrapeTimeout(t *testing.T) {
 	e := start(t, "--scrape-timeout", "1ns")
 	status, body := e.get(t, "/metrics")
@@ -340,7 +341,7 @@ func newTestHost(look func(context.Context, metrics.Options) ([]metrics.Family, 
 
 var oneFamily = []metrics.Family{{Name: "arenacap_x", Help: "X.", Samples: []metrics.Sample{{Labels: []string{"group", "a\n\"b"}, Value: 1}}}}
 
-// Clients that come while a look is under way share it.
+// Clients that come while the host is being read share the result.
 func TestSharedLook(t *testing.T) {
 	var looks, waiting atomic.Int32
 	release := make(chan struct{})
@@ -371,7 +372,7 @@ func TestSharedLook(t *testing.T) {
 	}
 }
 
-// A look that fails gives no series and status 500; one that had too little time gives what it has.
+// If the host cannot be read, there are no series and the status is 500. If the time was too short, the series are there.
 func TestFailedLook(t *testing.T) {
 	for name, test := range map[string]struct {
 		err  error
@@ -416,7 +417,7 @@ func TestWrongUse(t *testing.T) {
 	}
 }
 
-// TestManual holds that the page has every flag with its default, and no other.
+// TestManual checks that the page has every flag with its default, and no other.
 func TestManual(t *testing.T) {
 	text, err := os.ReadFile("arenacap-exporter.8")
 	if err != nil {

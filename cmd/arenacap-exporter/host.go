@@ -28,7 +28,7 @@ type host struct {
 	look    func(context.Context, metrics.Options) ([]metrics.Family, []error, error) // metrics.Look
 
 	mu      sync.Mutex
-	running *result // nil: no look is under way
+	running *result // the look that is under way; nil: none
 	known   []policy.Plan
 	said    map[string]bool // the problems of the last look, which are not logged again
 }
@@ -65,7 +65,7 @@ func (h *host) plans() (plans []policy.Plan, err error) {
 	return plans, err
 }
 
-// join returns the look that is under way, or begins one.
+// join returns the running look, or begins one.
 func (h *host) join() *result {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -96,7 +96,7 @@ func (h *host) run(r *result) {
 	close(r.done)
 }
 
-// complain logs the problems that the look before did not have.
+// complain logs the problems that the previous look did not have.
 func (h *host) complain(problems []error, err error) {
 	said := map[string]bool{}
 	say := func(level slog.Level, problem error) {

@@ -1,6 +1,6 @@
 package main
 
-// Clients and processes that mean harm, and a policy that vanishes.
+// Tests with hostile clients and processes, and with a policy that vanishes.
 
 import (
 	"bufio"
@@ -26,8 +26,8 @@ import (
 	"arenacap/launcher/metrics"
 )
 
-// Ten clients that each send requests of 10 MB, and others that never end a request or read no answer, leave the exporter
-// answering ten more clients, and with little more memory.
+// While clients send twenty requests of 10 MB, and other clients never end a request or read no answer, the exporter
+// answers ten more clients and takes little more memory.
 func TestHostileClients(t *testing.T) {
 	e := start(t)
 	e.get(t, "/metrics")
@@ -168,7 +168,7 @@ type probe struct {
 	out *bufio.Reader
 }
 
-// startProbe starts it under a name with five arenas as its cap, and with these variables and arguments.
+// startProbe starts the probe under a name with a cap of five arenas, and with these variables and arguments.
 func startProbe(t *testing.T, name string, env []string, args ...string) *probe {
 	t.Helper()
 	link := filepath.Join(t.TempDir(), name)
@@ -245,8 +245,8 @@ func awaitText(t *testing.T, file, want string) {
 	}
 }
 
-// seriesOf returns the lines of a group, except those that the kernel changes without the process: it may take memory away, or
-// join pages to huge ones.
+// seriesOf returns the lines of a group, except those whose value the kernel may change at any time: it may reclaim memory,
+// or merge pages into huge ones.
 func seriesOf(body, group string) []string {
 	lines := regexp.MustCompile(`(?m)^arenacap_\w+\{group="`+regexp.QuoteMeta(group)+`"[,}].*`).FindAllString(body, -1)
 	return slices.DeleteFunc(lines, func(line string) bool {
@@ -282,7 +282,7 @@ func TestHostileNeighbours(t *testing.T) {
 	if n := honest.switches() - waited; n != 0 {
 		t.Errorf("%d context switches of a process that waits", n)
 	}
-	for end := time.Now().Add(patience); honest.switches() == waited; honest.stop() { // a stop does cause them
+	for end := time.Now().Add(patience); honest.switches() == waited; honest.stop() { // proves that a stop causes switches
 		if time.Now().After(end) {
 			t.Fatal("no context switch after a stop")
 		}
@@ -290,7 +290,7 @@ func TestHostileNeighbours(t *testing.T) {
 	promtoolAccepts(t, after)
 }
 
-// stop stops the process and lets it go on.
+// stop stops the process and continues it.
 func (p *probe) stop() {
 	p.t.Helper()
 	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
@@ -300,7 +300,7 @@ func (p *probe) stop() {
 	}
 }
 
-// A policy that vanishes, and one with a mistake, leave the services as they were; a good one counts at the next scrape.
+// If the policy vanishes or has a mistake, the services stay as they were. A valid policy counts at the next scrape.
 func TestPolicyVanishes(t *testing.T) {
 	file := writeFile(t, filepath.Join(t.TempDir(), "policy.toml"), "[service.first]\n")
 	var log bytes.Buffer
@@ -330,6 +330,6 @@ func TestPolicyVanishes(t *testing.T) {
 	writeFile(t, file, "[service.second]\n")
 	scrape("second")
 	if n := strings.Count(log.String(), "the new policy was rejected, the old one remains in force: "); n != 2 {
-		t.Errorf("%d complaints, want one for each mistake: %s", n, &log)
+		t.Errorf("%d log lines about the policy, want one for each of two mistakes: %s", n, &log)
 	}
 }

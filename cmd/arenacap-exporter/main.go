@@ -21,7 +21,8 @@ import (
 
 const name = "arenacap-exporter"
 
-// defaultAddress is reachable from this machine only. The port is above those of Prometheus's list of exporters.
+// defaultAddress is reachable from this machine only. The port is above all ports in Prometheus's list of default ports of
+// exporters.
 const defaultAddress = "127.0.0.1:10664"
 
 func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
@@ -64,7 +65,7 @@ func flags() []cli.Flag {
 		text("web.telemetry-path", "/metrics", "serve the metrics at `PATH`"),
 		text("policy", "", "read the policy from `FILE` (default: $ARENACAP_POLICY, then the user's and the system's)"),
 		text("state", watch.StateFile, "read the counters of 'arenacap watch --services' from `FILE`"),
-		text("group-by", metrics.GroupBys[0], "the first `KEY` to group by, of service, unit and name"),
+		text("group-by", metrics.GroupBys[0], "group by `KEY`: service (of the policy, else unit, else name), unit (else name) or name"),
 		&cli.IntFlag{Name: "max-groups", Value: metrics.DefaultMaxGroups, Usage: "sum up all but `N` groups as \"other\""},
 		&cli.DurationFlag{Name: "scrape-timeout", Value: 8 * time.Second, Usage: "end a scrape after `TIME`, with the processes that were read by then"},
 		text("log.level", "info", "`LEVEL`: debug, info, warn or error"),

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	mostScrapes = 20               // at a time; more get status 503
-	mostHeader  = 64 << 10         // bytes
-	slowClient  = 30 * time.Second // to send a request, and to read the answer
+	mostScrapes = 20               // scrapes at a time; further ones get status 503
+	mostHeader  = 64 << 10         // bytes of a request's header
+	slowClient  = 30 * time.Second // time for a client to send a request, and again to read the answer
 )
 
 // newServer serves the metrics at path and the landing page at "/".

@@ -12,8 +12,8 @@ import (
 	"arenacap/launcher/watch"
 )
 
-// budgets returns the families about budgets, for services with a process that holds arenas. The label "group" has the name of
-// the service, whatever the processes are grouped by.
+// budgets returns the families about budgets, for services with a process that holds arenas. The label "group" is the name
+// of the service, even if the processes are grouped by another key.
 func (l *look) budgets() []Family {
 	limit := Family{Name: "arenacap_budget_limit_bytes", Help: "Limit of a budget of the policy."}
 	used := Family{Name: "arenacap_budget_used_bytes", Help: "Measured value that the limit applies to: that of the largest process, or the sum of the scope."}
@@ -59,7 +59,8 @@ func (l *look) budgeted() (services []int) {
 	return services[:min(len(services), l.MaxGroups)]
 }
 
-// usage is what the processes of a service use: a reading of each process for scope "process", else one of their sum.
+// usage is what the processes of a service use: for scope "process" one reading for each process, else one reading of the
+// sum.
 type usage []struct {
 	watch.Reading
 	base    uint64 // the zero point of growth, in bytes

@@ -23,7 +23,7 @@ type group struct {
 	processes, uncapped, arenas        float64
 	reserved, committed, arenaResident float64 // bytes, like those below
 	huge, saving, virtual, resident    float64
-	cap                                int // the least; 0: none
+	cap                                int // the lowest cap; 0: none
 	kept, broken, unjudged             int // processes with a cap
 }
 
@@ -73,7 +73,7 @@ var groupFamilies = []struct {
 	value      func(g *group) (value float64, ok bool)
 }{
 	{"processes", "Processes that have arenas other than the main one.", always(func(g *group) float64 { return g.processes })},
-	{"uncapped_processes", "Processes of arenacap_processes that run without a cap on arenas.", always(func(g *group) float64 { return g.uncapped })},
+	{"uncapped_processes", "Those processes of arenacap_processes that run without a cap on arenas.", always(func(g *group) float64 { return g.uncapped })},
 	{"arenas", "Arenas, main ones included.", always(func(g *group) float64 { return g.arenas })},
 	{"arena_reserved_bytes", "Address space reserved by arenas other than the main ones.", always(func(g *group) float64 { return g.reserved })},
 	{"arena_committed_bytes", "Part of arenacap_arena_reserved_bytes that is readable and writable.", always(func(g *group) float64 { return g.committed })},
@@ -83,7 +83,7 @@ var groupFamilies = []struct {
 	{"virtual_bytes", "Virtual size of the processes (VmSize).", always(func(g *group) float64 { return g.virtual })},
 	{"resident_bytes", "Resident memory of the processes (VmRSS).", always(func(g *group) float64 { return g.resident })},
 	{"cap", "The lowest cap on arenas in the group.", func(g *group) (float64, bool) { return float64(g.cap), g.cap != 0 }},
-	{"cap_kept", "Whether every process keeps its cap: 1, or 0.", (*group).capKept},
+	{"cap_kept", "1 if every process with a cap keeps it, 0 if one exceeds it.", (*group).capKept},
 }
 
 func always(value func(*group) float64) func(*group) (float64, bool) {

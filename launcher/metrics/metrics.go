@@ -30,8 +30,8 @@ type Options struct {
 	State     string        // state file of the watch of the host
 }
 
-// GroupBys are the values of --group-by: the first groups by the policy's service, else by systemd unit, else by the process's
-// name; the second omits the service, and the third the service and the unit.
+// GroupBys are the values of --group-by. "service" groups by the service of the policy, for other processes by systemd
+// unit, and without a unit by the process's name. "unit" groups by unit or else name, and "name" only by name.
 var GroupBys = []string{"service", "unit", "name"}
 
 // DefaultMaxGroups is the default of --max-groups.
@@ -81,7 +81,7 @@ func Look(ctx context.Context, o Options) (all []Family, problems []error, err e
 	if err != nil {
 		problems = append(problems, errors.New("the time was too short: the processes that were not read count as unreadable"))
 	}
-	members, err := rules.All(proc.Here) // after List: a process without a member has ended
+	members, err := rules.All(proc.Here) // called after List, so a process of host that has no member has ended
 	if err != nil {
 		return nil, nil, err
 	}
@@ -93,7 +93,7 @@ func Look(ctx context.Context, o Options) (all []Family, problems []error, err e
 	return slices.Concat(l.groups(), l.budgets(), l.self(time.Since(began))), problems, nil
 }
 
-// look is one look at the host.
+// look is one reading of the host.
 type look struct {
 	Options
 	root     proc.Root
@@ -123,6 +123,6 @@ func (l *look) self(took time.Duration) []Family {
 	return []Family{
 		one("build_info", "The version of arenacap; the value is 1.", 1, "version", version.Number, "goversion", runtime.Version()),
 		one("unreadable_processes", "Processes that could not be read, for lack of rights or of time.", float64(len(l.host.Unreadable))),
-		one("scrape_duration_seconds", "How long the look at the host took.", took.Seconds()),
+		one("scrape_duration_seconds", "How long the reading of the host took.", took.Seconds()),
 	}
 }

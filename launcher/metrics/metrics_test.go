@@ -252,17 +252,17 @@ func TestOptionsCheck(t *testing.T) {
 	}
 }
 
-// TestUsageOfEveryMetric holds that a budget metric that is added to policy is read here too.
+// TestUsageOfEveryMetric checks that this package reads every budget metric of the policy.
 func TestUsageOfEveryMetric(t *testing.T) {
 	u := usage{{settled: true}}
 	for _, metric := range policy.Metrics() {
 		if _, known := u.of(metric); !known {
-			t.Errorf("usage knows no %q", metric)
+			t.Errorf("usage does not know the metric %q", metric)
 		}
 	}
 }
 
-// TestManual holds that arenacap-exporter(8) has every series, and no other.
+// TestManual checks that arenacap-exporter(8) has every series, and no other.
 func TestManual(t *testing.T) {
 	text, err := os.ReadFile("../../cmd/arenacap-exporter/arenacap-exporter.8")
 	if err != nil {
