@@ -1,6 +1,6 @@
-// Package ordered writes JSON objects with their keys in a given order; the commands print their JSON with it. A struct would
-// not do, because some keys are known only at run time: in a sweep's output each metric's own keys stand between the fixed
-// ones.
+// Package ordered writes JSON objects with their keys in a given order; the commands print their JSON with it. A struct
+// would not do, because some keys are known only at run time: a sweep's output has keys of its own for each metric, between
+// the fixed keys.
 package ordered
 
 import (
@@ -11,7 +11,8 @@ import (
 // Object is a JSON object: keys and values in turn.
 type Object []any
 
-// MarshalJSON does not escape "<" and ">": the encoder that calls MarshalJSON does so, unless it is set not to.
+// MarshalJSON does not escape "<" and ">": the encoder that calls MarshalJSON escapes them, unless SetEscapeHTML(false) was
+// called on it.
 func (o Object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -44,9 +44,9 @@ func fork(exitSignal syscall.Signal, b Bare) (child uintptr, errno syscall.Errno
 	}
 }
 
-// Exec restores the state of the start and runs b, which executes the target. It returns only if that fails. The whole
-// call is one system call to the runtime. Otherwise its monitor would send SIGURG to this thread after 10 ms
-// (runtime/proc.go, retake), which would be pending in a target that starts with URG blocked.
+// Exec restores the state of the start and runs b, which executes the target. It returns only if that fails. To Go's
+// runtime the whole call looks like one system call. Otherwise the runtime's monitor would send SIGURG to this thread after
+// 10 ms (runtime/proc.go, retake), and the signal would be pending in a target that starts with URG blocked.
 func Exec(b Bare) syscall.Errno {
 	RestoreFiles()
 	beforeExec()

@@ -4,8 +4,8 @@ package origin
 
 import "runtime"
 
-// GCPercent, as in debug.SetGCPercent, lets the heap grow by a quarter between collections. The heap limit is then at
-// least 1 MiB instead of 4 MiB.
+// GCPercent is the argument of debug.SetGCPercent with which the heap grows by a quarter between collections. It also
+// lowers the smallest heap size at which a collection starts from 4 MiB to 1 MiB.
 const GCPercent = 25
 
 // BeSmall reduces the cost of a process that sleeps most of the time. GOMAXPROCS 1 avoids waking idle threads to look for

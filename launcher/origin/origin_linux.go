@@ -28,7 +28,7 @@ var (
 	action [20]uint64
 
 	// The first 64 pending signals, which entry takes from the kernel before the runtime can. The kernel gives the lowest
-	// numbers first; any that are left have high numbers, which the runtime leaves blocked.
+	// numbers first. If more are pending, the rest have high numbers, which the runtime leaves blocked.
 	pending [64]siginfo
 	taken   uint64 // number of entries in pending
 
@@ -52,9 +52,10 @@ type State struct {
 //go:norace
 func Found() (s State, ok bool) { return State{ignored, mask, closed, taken}, known != 0 }
 
-// Recall gets the inherited mask from the runtime's memory in a plain build. It must precede our first fork, which makes
-// the runtime overwrite the mask (runtime/proc.go, syscall_runtime_BeforeFork). It removes the runtime's signal
-// handlers, except that of PIPE, which makes a write to a broken pipe fail. So call it only shortly before an exec.
+// Recall gets the inherited mask from the runtime's memory in a plain build. Call it before the first fork, because a fork
+// makes the runtime overwrite the mask (runtime/proc.go, syscall_runtime_BeforeFork). Call it only shortly before an exec,
+// because it removes the runtime's signal handlers, except that of PIPE, without which a write to a broken pipe would kill
+// this process.
 func Recall() {
 	if known != 0 {
 		return

@@ -82,7 +82,7 @@ type Relay struct {
 func Open() (*Relay, error) {
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
-		return nil, fmt.Errorf("no pipe for signals: %w", err)
+		return nil, fmt.Errorf("cannot make a pipe for signals: %w", err)
 	}
 	// The handler must never block, so the pipe must hold all unread signals: 512 in the default 64 KiB, 8192 in 1 MiB,
 	// which the system may refuse.
@@ -124,9 +124,9 @@ func (r *Relay) Settle() {
 	}
 }
 
-// ownSignal is the signal of Settle, which Take drops. When RLIMIT_SIGPENDING is exhausted the kernel omits the sender
-// (Linux: kernel/signal.c, __send_signal_locked), so that Take returns it after all. A spurious SIGCHLD costs only one
-// extra wait4(2).
+// ownSignal is the signal that Settle sends and Take drops. When RLIMIT_SIGPENDING is exhausted the kernel omits the sender
+// (Linux: kernel/signal.c, __send_signal_locked), so that Take does not recognize the signal and returns it. SIGCHLD was
+// chosen because a spurious SIGCHLD costs only one extra wait4(2).
 const ownSignal = unix.SIGCHLD
 
 // FD is readable while a signal is waiting.
@@ -149,10 +149,10 @@ func (r *Relay) Take() (s Signal, ok bool) {
 	}
 }
 
-// Raise applies the default action of the signal to this process. It returns if the action is to do nothing, or after
-// a stop when the process is continued. Then the signal is caught again. Known limit: after a stop the default action
-// stays in force until this process runs again. A stop key pressed before that stops this process at once, maybe before
-// the target stops. sudo and su have the same limit.
+// Raise applies the default action of the signal to this process. It returns if the action is to do nothing, or after a
+// stop when the process is continued. Then the signal is caught again. Known limit: after a stop the default action stays
+// in force until this process runs again. A stop key that is pressed before this process runs again stops it at once, maybe
+// before the target stops. sudo and su have the same limit.
 func (r *Relay) Raise(n unix.Signal) error {
 	if !caught(n) {
 		return unix.Kill(int(first), n)
@@ -201,7 +201,7 @@ func masked(how int, set uint64, do func()) {
 func setMask(how int, set uint64) (before uint64, err error) {
 	_, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, uintptr(how), uintptr(unsafe.Pointer(&set)), uintptr(unsafe.Pointer(&before)), 8, 0, 0)
 	if errno != 0 {
-		return 0, fmt.Errorf("the mask of signals cannot be set: %w", errno)
+		return 0, fmt.Errorf("cannot set the signal mask: %w", errno)
 	}
 	return before, nil
 }
@@ -287,7 +287,7 @@ func handler(n unix.Signal) *kernelAction {
 func setAction(n unix.Signal, act, old *kernelAction) error {
 	_, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(act)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
 	if errno != 0 {
-		return fmt.Errorf("signal %d cannot be caught: %w", n, errno)
+		return fmt.Errorf("cannot set the action of signal %d: %w", n, errno)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 package testenv
 
-// Skipping tests by name where something is missing.
+// Skips or fails the tests for which this machine lacks something.
 
 import (
 	"os"

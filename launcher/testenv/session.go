@@ -30,13 +30,13 @@ func Sessions(page string) (list []Session) {
 // Output is the output shown.
 func (s Session) Output() string { return strings.Join(s.want, "\n") }
 
-// Printed reports whether a command's output, stdout and stderr together, is the one shown. "…" matches any text, and alone
-// on a line any lines.
+// Printed reports whether output, a command's stdout and stderr together, is the output shown. In the output shown, "…"
+// matches any text within a line, and a line that is only "…" matches any number of lines.
 func (s Session) Printed(output string) bool { return s.pattern(regexp.QuoteMeta).MatchString(output) }
 
 var number = regexp.MustCompile(`[0-9][0-9.]*( [KMGT]?i?B\b)?`)
 
-// Resembles is Printed with numbers by their shape: each stands for any number, with any unit of bytes.
+// Resembles is like Printed, but a number in the output shown matches any number, with any unit of bytes.
 func (s Session) Resembles(output string) bool {
 	return s.pattern(func(text string) string {
 		var b strings.Builder
@@ -49,7 +49,7 @@ func (s Session) Resembles(output string) bool {
 	}).MatchString(output)
 }
 
-// pattern matches the output shown; quote makes the pattern of the text in a line that is not "…".
+// pattern returns the regular expression for the output shown; quote converts the text of a line other than "…".
 func (s Session) pattern(quote func(string) string) *regexp.Regexp {
 	var b strings.Builder
 	b.WriteString(`\A`)

@@ -33,9 +33,10 @@ func Reset() {
 	}
 }
 
-// defaultSignals makes children start with the default action for HUP and INT, also if this process inherited them as
-// ignored, which Go keeps (os/signal, "Default behavior"): it catches them, and exec resets a caught signal to its default.
-// In the test process they still have no effect, because nothing reads the channel of signal.Notify.
+// defaultSignals makes children start with the default action for HUP and INT. If this process inherited these signals as
+// ignored, Go keeps them ignored (os/signal, "Default behavior"), and children inherit that. So defaultSignals catches
+// them, because exec resets a caught signal to its default action. In the test process the signals still have no effect,
+// because nothing reads the channel of signal.Notify.
 func defaultSignals() {
 	for _, sig := range []os.Signal{unix.SIGHUP, unix.SIGINT} {
 		if signal.Ignored(sig) {
@@ -44,6 +45,7 @@ func defaultSignals() {
 	}
 }
 
+// steers reports whether a variable changes what malloc or arenacap do.
 func steers(name string) bool {
 	switch name {
 	case "GLIBC_TUNABLES", "ARENACAP_POLICY", "ARENACAP_SERVICE", "XDG_CONFIG_HOME":
@@ -52,8 +54,9 @@ func steers(name string) bool {
 	return strings.HasPrefix(name, "MALLOC_")
 }
 
-// SideBySide runs n tests at a time that call t.Parallel, unless -parallel says otherwise. Its default, the number of CPUs,
-// is for tests that compute, and leaves the CPUs idle while tests wait. TestMain calls it.
+// SideBySide lets n tests that call t.Parallel run at a time. The default of the flag -parallel, the number of CPUs, suits
+// tests that compute, but leaves the CPUs idle while tests wait. TestMain calls SideBySide before the flags are parsed, so
+// that -parallel on the command line takes precedence.
 func SideBySide(n int) {
 	if err := flag.Set("test.parallel", strconv.Itoa(n)); err != nil {
 		panic(err)

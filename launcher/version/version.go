@@ -8,7 +8,8 @@ import (
 	"runtime/debug"
 )
 
-// Number is the version of the last release or, with a commit beside it, of the work towards the next (semver.org).
+// Number is the version of arenacap (semver.org). Between two releases it may be that of the last or of the next one; the
+// commit in Text tells such builds apart.
 const Number = "0.1.0"
 
 // Date is the day of the version, as the manual pages show it.

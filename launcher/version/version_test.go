@@ -31,7 +31,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// TestChangelog holds that the changelog's newest section is of this version.
+// TestChangelog checks that the changelog's newest section is that of this version.
 func TestChangelog(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
