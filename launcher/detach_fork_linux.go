@@ -33,7 +33,7 @@ type doubleFork struct {
 	awaited   bool   // the start waits for this watch
 	failed    []byte // message to write if the exec of the watch fails
 	failedFD  uintptr
-	log       *byte // file for that message; nil or a file that cannot be opened: failedFD gets it
+	log       *byte // file for the message failed; if nil, or if it cannot be opened, the message goes to failedFD
 }
 
 func newDoubleFork(h *handover, cfg watch.Config) (*doubleFork, error) {
@@ -83,7 +83,8 @@ func (f *doubleFork) fork() error {
 	return nil
 }
 
-// Run is the code of the first child: it forks the second one. The result, its exit status, is the errno of that fork.
+// Run is the code of the first child: it forks the second child. The errno of that fork is the result, which becomes the
+// first child's exit status.
 //
 //go:nosplit
 //go:norace
@@ -118,7 +119,7 @@ func (f *doubleFork) leaveTarget() {
 	}
 }
 
-// becomeWatch is the code of the second child. It returns only if the exec failed, after it has reported that.
+// becomeWatch is the code of the second child. It returns only if the exec failed, after it has reported the failure.
 //
 //go:nosplit
 //go:norace
@@ -135,8 +136,8 @@ func (f *doubleFork) becomeWatch() syscall.Errno {
 	return errno
 }
 
-// awaitExec returns when the other end of the configuration pipe closes: the target's exec has succeeded or failed.
-// Without this wait the watch, on the sibling hyper-thread, delayed the target by 0.3 ms.
+// awaitExec returns when the other end of the configuration pipe closes, which means that the target's exec has succeeded
+// or failed. Without this wait the watch, running on the sibling hyper-thread, delayed the target by 0.3 ms.
 //
 //go:nosplit
 //go:norace

@@ -19,7 +19,8 @@ import (
 const (
 	watchFDs = watch.ReadyFD + 1
 	// ownFDs is the lowest number that this process uses for a descriptor before dup3 moves it to its number in the
-	// watch: above all of those, and low enough for an RLIMIT_NOFILE of 16.
+	// watch. It is above all numbers in the watch, so that dup3 overwrites no descriptor that is still to be moved, and low
+	// enough for an RLIMIT_NOFILE of 16.
 	ownFDs = watchFDs
 )
 
@@ -49,7 +50,7 @@ func (h *handover) close() {
 func (h *handover) configPipe(config []byte) (w int, err error) {
 	r, w, err := highPipe()
 	if err != nil {
-		return 0, fmt.Errorf("no pipe for the watch's configuration: %w", err)
+		return 0, fmt.Errorf("cannot make a pipe for the watch's configuration: %w", err)
 	}
 	h.give(watch.ConfigFD, r)
 	message := append(binary.BigEndian.AppendUint32(nil, uint32(len(config))), config...)
@@ -67,7 +68,7 @@ func (h *handover) configPipe(config []byte) (w int, err error) {
 	return w, nil
 }
 
-// open opens the other descriptors.
+// open opens all descriptors of the watch other than the configuration pipe.
 func (h *handover) open(pid int, wait bool) error {
 	null, err := moveUp(unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0))
 	if err != nil {
@@ -85,7 +86,7 @@ func (h *handover) open(pid int, wait bool) error {
 	}
 	r, w, err := highPipe()
 	if err != nil {
-		return fmt.Errorf("no pipe for the watch's answer: %w", err)
+		return fmt.Errorf("cannot make a pipe for the watch's answer: %w", err)
 	}
 	h.give(watch.ReadyFD, w)
 	h.ready = r
@@ -93,7 +94,7 @@ func (h *handover) open(pid int, wait bool) error {
 }
 
 // openTarget opens the process that will become the target: as a pidfd, or as its directory in /proc if the kernel (before
-// 5.3) or a seccomp filter does not allow that.
+// 5.3) or a seccomp filter does not allow pidfd_open(2).
 func openTarget(pid int) (int, error) {
 	fd, err := moveUp(unix.PidfdOpen(pid, 0))
 	if err == nil || err == errFewDescriptors {

@@ -27,12 +27,12 @@ type Launch struct {
 	Watch *watch.Config
 }
 
-// needsWatch reports whether the target must not start without its watch.
+// needsWatch reports whether the target may start only with its watch.
 func (l Launch) needsWatch() bool { return l.Plan.Policy.Launch.OnWatchFailure == "refuse" }
 
 // noWatch is the error of a launch that needs its watch.
 func noWatch(why error) error {
-	return fmt.Errorf(`the watch cannot start: %w; on_watch_failure = "refuse" forbids a start without it`, why)
+	return fmt.Errorf(`the watch cannot start: %w; on_watch_failure = "refuse" forbids starting the program without a watch`, why)
 }
 
 // StartError says why the target did not start. Name is "" if Err already names the program.

@@ -59,9 +59,9 @@ func (c *child) executed() (errno syscall.Errno, known bool) {
 	return errno, true
 }
 
-// letGo closes the inherited descriptors, since another process may wait for the end of a pipe among them, and leaves the
-// working directory, so that it can be unmounted. stderr stays open for the log and the summary. Inherited descriptors are
-// those without close-on-exec; arenacap opens all its own descriptors with close-on-exec.
+// letGo closes the inherited descriptors, since another process may wait for the end of a pipe among them. It also leaves
+// the working directory, so that its file system can be unmounted. stderr stays open for the log and the summary.
+// Descriptors without close-on-exec are inherited; arenacap opens all its own descriptors with close-on-exec.
 func letGo() {
 	_ = unix.Chdir("/")
 	if null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
@@ -119,7 +119,8 @@ func newChild(l Launch, s Supervision, t terminal, found origin.State) (*childPl
 // maxDigits bounds the digits of a PID: the kernel's largest has seven (proc(5), /proc/sys/kernel/pid_max).
 const maxDigits = 10
 
-// namesPID reports a variable that holds this process's PID and must hold the target's: LISTEN_PID (sd_listen_fds(3)),
+// namesPID reports whether entry is a variable that holds this process's PID and must hold the target's: LISTEN_PID
+// (sd_listen_fds(3)),
 // WATCHDOG_PID (sd_watchdog_enabled(3)) or SYSTEMD_EXEC_PID (systemd.exec(5)). A variable with the PID of another process
 // stays as it is. name ends in "=".
 func namesPID(entry string, pid int) (name string, ok bool) {
@@ -132,8 +133,8 @@ func namesPID(entry string, pid int) (name string, ok bool) {
 	return "", false
 }
 
-// withoutFDID removes LISTEN_PIDFDID if LISTEN_PID will change: it is the pidfd inode of this process, not of the target,
-// and is optional (systemd 258, sd_listen_fds(3)).
+// withoutFDID removes LISTEN_PIDFDID if LISTEN_PID will change, because LISTEN_PIDFDID is the pidfd inode of this process,
+// not of the target. The variable is optional (systemd 258, sd_listen_fds(3)).
 func withoutFDID(env []string, pid int) []string {
 	if !slices.Contains(env, "LISTEN_PID="+strconv.Itoa(pid)) {
 		return env
@@ -145,11 +146,11 @@ func withoutFDID(env []string, pid int) []string {
 func (c *childPlan) fork() (child, error) {
 	var gate, report [2]int
 	if err := unix.Pipe2(gate[:], unix.O_CLOEXEC); err != nil {
-		return child{}, fmt.Errorf("no pipe to the target: %w", err)
+		return child{}, fmt.Errorf("cannot make a pipe to the target: %w", err)
 	}
 	defer unix.Close(gate[0])
 	if err := unix.Pipe2(report[:], unix.O_CLOEXEC); err != nil {
-		return child{}, fmt.Errorf("no pipe from the target: %w", err)
+		return child{}, fmt.Errorf("cannot make a pipe from the target: %w", err)
 	}
 	defer unix.Close(report[1])
 	_ = unix.SetNonblock(report[0], true)

@@ -12,7 +12,7 @@ import (
 	"arenacap/launcher/relay"
 )
 
-// place is the relation of this process to its target, group and session when a signal arrives.
+// place says how this process is related to its target and to its session when a signal arrives.
 type place struct {
 	pid       int  // this process's
 	sameGroup bool // the target is in this process's group
@@ -35,7 +35,7 @@ func placeBeside(target int) place {
 func (p place) forwards(s relay.Signal) bool {
 	switch {
 	case s.Number == unix.SIGCHLD && s.PID == 0:
-		return false // not sent by a process: its siginfo was lost, see relay.ownSignal
+		return false // its siginfo was lost (relay.ownSignal), so no process is known to have sent it
 	case s.Code <= 0:
 		return s.Number != unix.SIGPIPE || int(s.PID) != p.pid // PIPE: not if a write of this process caused it
 	case s.Number == unix.SIGCHLD, s.Number == unix.SIGXCPU, s.Number == unix.SIGXFSZ:

@@ -37,14 +37,14 @@ type Ending struct {
 	relay *relay.Relay
 }
 
-// Reraise kills this process with the signal that killed the target. It returns if no signal did, if the budget's action
-// ended the target, or if this is PID 1, which cannot kill itself.
+// Reraise kills this process with the signal that killed the target. It returns if the target was not killed by a signal,
+// if the budget's action ended it, or if this process is PID 1, which cannot kill itself.
 func (e Ending) Reraise() {
 	if e.Terminated || !e.Status.Signaled() {
 		return
 	}
-	// No second core beside the target's. RLIMIT_CORE 0 does not stop a core that is piped to a program (core(5));
-	// PR_SET_DUMPABLE does.
+	// Prevent a core dump of this process in addition to the target's. RLIMIT_CORE 0 does not prevent a core dump that is
+	// piped to a program (core(5)); PR_SET_DUMPABLE does.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	_ = e.relay.Raise(e.Status.Signal())
@@ -70,7 +70,7 @@ func Supervise(l Launch, s Supervision) (Ending, error) {
 	}
 }
 
-// supervisor is the state of the main loop. All of it runs on one thread; only the watch has its own.
+// supervisor is the state of the main loop. The loop runs on one thread; only the watch has a thread of its own.
 type supervisor struct {
 	Supervision
 	launch   Launch
@@ -81,7 +81,7 @@ type supervisor struct {
 	reaper   reaper
 	beside   beside
 
-	woken int // number of CONTs still to come from the relay that wake has passed on already
+	woken int // number of CONTs that wake has already passed on and that the relay will still deliver
 
 	began  time.Time
 	ending Ending
@@ -114,8 +114,8 @@ func (v *supervisor) start() error {
 	return nil
 }
 
-// found returns the signal state that the target gets: the one that this process was started with. A plain build does not
-// record that state; then it is what Go's runtime has left of it.
+// found returns the signal state that the target gets: the state that this process was started with. A plain build does not
+// record that state; then found returns what Go's runtime has left of it.
 func (v *supervisor) found() origin.State {
 	if s, ok := origin.Found(); ok {
 		return s
@@ -147,7 +147,7 @@ func (v *supervisor) wait() {
 	if v.reaper.again {
 		timeout = lookAgain
 	}
-	if _, err := unix.Poll(fds, timeout); err != nil && err != unix.EINTR { // a seccomp filter forbids it
+	if _, err := unix.Poll(fds, timeout); err != nil && err != unix.EINTR { // a seccomp filter forbids poll(2)
 		_ = unix.Nanosleep(&unix.Timespec{Nsec: lookAgain * 1e6}, nil)
 	}
 }
@@ -183,13 +183,13 @@ func (v *supervisor) over() bool {
 	return over
 }
 
-// tellMain sends MAINPID= to the service manager: with NotifyAccess=main it accepts READY=1 from that process only. It is
-// sent before the target is executed, so that it arrives first.
+// tellMain sends MAINPID= to the service manager, which with NotifyAccess=main accepts READY=1 only from the main process.
+// The message is sent before the target is executed, so that it arrives before the target's own messages.
 func (v *supervisor) tellMain(pid int) { v.manager.Tell("MAINPID=" + strconv.Itoa(pid)) }
 
-// tellFailure makes this process the main one again before it exits: the service manager gets no exit status of a main
-// process that is not its child. With NotifyAccess=main the manager rejects this message and logs that, so it is sent only
-// for a failure.
+// tellFailure makes this process the main process again before it exits, because the service manager gets no exit status of
+// a main process that is not its child. With NotifyAccess=main the manager rejects this message and logs the rejection, so
+// the message is sent only if the target failed.
 func (v *supervisor) tellFailure() {
 	if v.ending.Terminated || v.ending.Status != 0 {
 		v.tellMain(os.Getpid())
@@ -200,7 +200,7 @@ func (v *supervisor) tellFailure() {
 // passOn takes the signals that this process received since the last call, and forwards each (see receive).
 func (v *supervisor) passOn() {
 	for s, ok := v.relay.Take(); ok; s, ok = v.relay.Take() {
-		v.reap() // notices the target's end: a signal after it goes to the orphans
+		v.reap() // notices the end of the target, because later signals go to the orphans
 		if s.Number == unix.SIGCONT && v.woken > 0 {
 			v.woken--
 			continue
@@ -214,7 +214,7 @@ func (v *supervisor) receive(s relay.Signal) {
 		v.terminal.give(v.child.pid)
 	}
 	target := v.child.pid
-	if v.reaper.ended { // and reaped: its PID may be reused
+	if v.reaper.ended { // the target is reaped too, so its PID may belong to another process
 		target = 0
 	}
 	switch {
@@ -265,12 +265,12 @@ func (v *supervisor) stopped(by unix.Signal) {
 		_ = v.relay.Raise(by) // returns after CONT
 		v.wake()
 	case own && by != unix.SIGSTOP:
-		_ = unix.Kill(-v.child.pid, unix.SIGCONT) // without arenacap its group would be orphaned, and the kernel would not stop it
+		_ = unix.Kill(-v.child.pid, unix.SIGCONT) // started without arenacap, its group would be orphaned and not be stopped by the kernel
 	}
 }
 
 // wake passes on the CONT that ended a stop of this process, before the relay delivers it. A target in the same group has
-// already got it; a second, late CONT would undo the target's next stop.
+// already received CONT from its sender; a second, late CONT would undo the target's next stop.
 func (v *supervisor) wake() {
 	if !placeBeside(v.child.pid).sameGroup || !v.reaper.continued() {
 		v.receive(relay.Signal{Number: unix.SIGCONT})

@@ -20,7 +20,7 @@ type reaper struct {
 	group  bool // send TERM to the rest of the target's group when the target ends
 	ended  bool // the target has ended and is reaped
 	alone  bool // no children are left
-	again  bool // an ended command of the watch may hide other children: look again soon
+	again  bool // an ended command of the watch may hide other children, so reapOthers must be called again soon
 }
 
 // stop returns the signal that has stopped the target, or 0.
@@ -31,14 +31,15 @@ func (r *reaper) stop() unix.Signal {
 	return 0
 }
 
-// continued reports whether the target has left the stop that was seen last: it was continued, has stopped again, or ended.
+// continued reports whether the target's last known stop is over: the target was continued, has stopped again, or has
+// ended.
 func (r *reaper) continued() bool {
 	pid, _, _ := waitid(unix.P_PID, r.target, unix.WCONTINUED)
 	again, _, _ := waitid(unix.P_PID, r.target, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT)
 	return pid != 0 || again != 0
 }
 
-// end reaps the target; ok is true once. The group gets TERM before that, while the target's PID cannot be reused.
+// end reaps the target; ok is true once. Before the target is reaped its group gets TERM, while its PID cannot be reused.
 func (r *reaper) end() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
 	if r.ended {
 		return 0, usage, false
@@ -54,8 +55,8 @@ func (r *reaper) end() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
 	return status, usage, true
 }
 
-// reapOthers reaps all other children but the commands of the watch, which reaps them itself. An ended command that is not
-// reaped yet may hide other children from waitid.
+// reapOthers reaps all other children except the commands of the watch, because the watch reaps its commands itself. An
+// ended command that the watch has not reaped yet may hide other children from waitid.
 func (r *reaper) reapOthers() {
 	r.again = false
 	if !watch.Children(r.reapBut) {

@@ -22,8 +22,9 @@ type terminal struct {
 	foreground bool // this process's group had the foreground at the start
 }
 
-// openTerminal opens the terminal if stdin and stdout are one and this process leads its foreground group. With background
-// it opens the terminal in the background too, for a target that has its own group anyway.
+// openTerminal opens the controlling terminal if stdin and stdout are terminals and this process leads the foreground
+// group. With background it opens the terminal even if the group is in the background, for a target that has its own group
+// anyway.
 func openTerminal(background bool) terminal {
 	pid := os.Getpid()
 	t := terminal{-1, pid, true}

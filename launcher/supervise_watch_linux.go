@@ -62,7 +62,7 @@ func (b *beside) start(notices func() []string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel, b.done, b.result = cancel, done, make(chan []watch.Outcome, 1)
 	go func() {
-		runtime.LockOSThread() // for good: the thread with this name ends with the watch
+		runtime.LockOSThread() // never unlocked, so the thread that is renamed here ends with the watch
 		_ = os.WriteFile("/proc/thread-self/comm", []byte(watch.ProcessName), 0)
 		b.result <- b.run(ctx, notices)
 		_, _ = unix.Write(done, []byte{1, 1, 1, 1, 1, 1, 1, 1}) // any number above 0 makes the eventfd readable
