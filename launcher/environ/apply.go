@@ -1,6 +1,6 @@
 package environ
 
-// From an inherited environment and a plan to the environment of the target.
+// Computes the environment of the target from the inherited environment and a plan.
 
 import (
 	"fmt"

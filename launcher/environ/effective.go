@@ -25,7 +25,7 @@ type Value struct {
 
 	// If OK is false: the entry that glibc rejected, as NAME=value.
 	Refused  string
-	Last     bool // the variable or tunable is set several times, and glibc uses the last
+	Last     bool // the variable or tunable is set several times, and glibc uses only the last value
 	KeepsOut bool // the entry is a tunable that makes glibc 2.44 ignore the variable
 }
 
@@ -227,8 +227,8 @@ func lastValue(items []tunable, name string) string {
 	return ""
 }
 
-// parseNumber reads a SIZE_T value with a minimum of 1. n is 0 if glibc rejects the value; ok is false if it rejects the
-// syntax and not the range.
+// parseNumber reads a SIZE_T value with a minimum of 1. n is 0 if glibc rejects the value; ok is false if glibc rejects its
+// syntax, and true if glibc rejects only its range.
 func parseNumber(s string, v GlibcVersion) (n uint64, ok bool) {
 	if v.Before(26) {
 		if i := atoi(s, v.Bits32); i > 0 {

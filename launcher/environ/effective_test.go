@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// families has the versions that changed how glibc reads the settings, and versions next to them.
+// families has the minor versions that changed how glibc reads the settings, and versions next to them.
 var families = []int{10, 12, 17, 24, 25, 26, 27, 34, 36, 38, 39, 40, 43, 44}
 
 func glibc2(minor int) GlibcVersion { return GlibcVersion{Major: 2, Minor: minor} }
@@ -19,8 +19,8 @@ const (
 	huge = math.MaxUint64
 )
 
-// Source of the values: a running libc for 2.36, 2.39 and 2.44; elf/dl-tunables.c compiled into a harness for the other
-// versions from 2.27 on; the source text for older versions.
+// The values come from a running libc for 2.36, 2.39 and 2.44, from elf/dl-tunables.c compiled into a harness for the other
+// versions from 2.27 on, and from the source text for older versions.
 func TestEffectiveReadsNumbersAsEachGlibcDoes(t *testing.T) {
 	for _, c := range []struct {
 		value                   string
@@ -158,7 +158,7 @@ func TestRejoin(t *testing.T) {
 		{"cut twice", []string{"A=1", a, b, c, "B=1"}, []string{"A=1", a + ":" + b + ":" + c, "B=1"}},
 		{"cut at the end", []string{a, b}, []string{a + ":" + b}},
 		{"two copies", []string{a, b, "B=1", a, c}, []string{a + ":" + b, "B=1", a + ":" + c}},
-		{"not behind it", []string{a, "B=1", b}, []string{a, "B=1", b}},
+		{"not right after the variable", []string{a, "B=1", b}, []string{a, "B=1", b}},
 		{"no such variable", []string{"A=1", b}, []string{"A=1", b}},
 	} {
 		in := slices.Clone(test.in)

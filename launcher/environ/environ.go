@@ -27,8 +27,8 @@ const (
 )
 
 // Inherited reads the arena settings of an environment. A valid value is a decimal from 0 to policy.MaxCap; other values
-// are listed in Invalid. An empty value is not: every glibc treats it as not set, and it replaces a removal where a variable
-// cannot be unset.
+// are listed in Invalid. An empty value is not listed, because every glibc treats it as not set, and because an empty value
+// is used where a variable cannot be unset.
 //
 // A tunable takes precedence over its variable. Of several copies, the last valid tunable and the first valid variable
 // count, as in glibc 2.26 to 2.39 and getenv(3) (2.10 to 2.25 use the last valid variable, 2.40 and later the last). A

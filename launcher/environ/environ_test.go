@@ -86,7 +86,7 @@ func TestApply(t *testing.T) {
 		{"duplicate tunables that are empty", []string{"GLIBC_TUNABLES=", "GLIBC_TUNABLES=:"}, capOf4, []string{max, test}, []string{"GLIBC_TUNABLES"}},
 		{"duplicate tunables are joined in order", []string{"GLIBC_TUNABLES=a.b=1", "X=1", "GLIBC_TUNABLES=c.d=2:a.b=3"}, capOf4,
 			[]string{"GLIBC_TUNABLES=a.b=1:c.d=2:a.b=3", "X=1", max, test}, nil},
-		{"a malformed duplicate voids no good one", []string{"GLIBC_TUNABLES=a.b=1", "GLIBC_TUNABLES=x=y=z:c.d=2:junk"}, capOf4,
+		{"a malformed duplicate does not affect the other copy", []string{"GLIBC_TUNABLES=a.b=1", "GLIBC_TUNABLES=x=y=z:c.d=2:junk"}, capOf4,
 			[]string{"GLIBC_TUNABLES=a.b=1:c.d=2", max, test}, []string{"x=y=z in GLIBC_TUNABLES", "junk in GLIBC_TUNABLES"}},
 		{"with glibc too", []string{"GLIBC_TUNABLES=a.b=1:glibc.malloc.arena_test=3"}, glibcs, []string{"GLIBC_TUNABLES=a.b=1", "MALLOC_ARENA_MAX=0"},
 			[]string{"glibc.malloc.arena_test=3 in GLIBC_TUNABLES"}},
@@ -127,10 +127,10 @@ func TestApplyOffReturnsTheSameList(t *testing.T) {
 	env := []string{"MALLOC_ARENA_MAX=1", "MALLOC_ARENA_MAX=2", "GLIBC_TUNABLES=glibc.malloc.arena_max=3:", "\xff"}
 	r := Apply(env, policy.Plan{Mode: policy.Off})
 	if &r.Env[0] != &env[0] || len(r.Env) != len(env) {
-		t.Errorf("off gave %q", r.Env)
+		t.Errorf("mode off changed the list: %q", r.Env)
 	}
 	if r.Set != nil || r.Removed != nil || r.Conflicts != nil || Changes(env, policy.Plan{Mode: policy.Off}) != nil {
-		t.Errorf("off tells of changes: %+v", r)
+		t.Errorf("mode off reports changes: %+v", r)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestTunablesLoseTheirArenaItemsAndNothingElse(t *testing.T) {
 		{"a.b=1:" + max + "=3:junk", "a.b=1:junk"},
 		{"a.b=1=2:" + max + "=3=4", "a.b=1=2"},
 		{"a.b=" + max + ":" + max + "=3", "a.b=" + max},
-		{max + ":a.b=1:" + test + "=1", max + ":a.b=1"}, // without "=" it sets nothing
+		{max + ":a.b=1:" + test + "=1", max + ":a.b=1"}, // an item without "=" sets nothing
 		{" " + max + "=3:" + max + "=4:a=\xff\n", " " + max + "=3:a=\xff\n"},
 		{"a.b=1," + max + "=3:" + max + "=4", "a.b=1," + max + "=3"},
 	} {

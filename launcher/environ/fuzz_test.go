@@ -34,7 +34,7 @@ func FuzzApply(f *testing.F) {
 		for _, name := range [...]string{maxName, testName, tunablesName} {
 			copies, before := valuesOf(got.Env, name), valuesOf(env, name)
 			if len(copies) > 1 || name == maxName && len(copies) != 1 {
-				t.Errorf("%s stands %d times in %q", name, len(copies), got.Env)
+				t.Errorf("%s occurs %d times in %q", name, len(copies), got.Env)
 			}
 			if name == tunablesName && len(copies) == 1 && !slices.Equal(copies, before) && strings.HasSuffix(copies[0], ":") {
 				t.Errorf("a colon is left at the end: %q", copies[0])
@@ -44,7 +44,7 @@ func FuzzApply(f *testing.F) {
 			v := glibc2(minor)
 			now := Effective(got.Env, v)
 			if now.Secure {
-				continue // no cap works then, and Apply does not change this item
+				continue // glibc.rtld.enable_secure=1 makes every cap ineffective, and Apply does not change that item
 			}
 			if now.Max.N != uint64(max) || now.Test.N != uint64(plan.ArenaTest) {
 				t.Errorf("glibc 2.%d reads %+v from %q", minor, now, got.Env)
@@ -95,7 +95,7 @@ func FuzzTunables(f *testing.F) {
 			}
 			for _, v := range values {
 				if tunableItems(v, glibc2(39)) != nil && len(foreignItems([]string{v}, glibc2(39))) > 0 && tunableItems(joined, glibc2(39)) == nil {
-					t.Errorf("%q voids a good value in %q", joined, values)
+					t.Errorf("glibc 2.39 ignores the joined value %q, but reads items of a copy in %q", joined, values)
 				}
 			}
 		}
@@ -144,7 +144,8 @@ func foreignItems(values []string, v GlibcVersion) []tunable {
 	return items
 }
 
-// sameButVoid compares two lists; if copies were joined, it skips items with two "=".
+// sameButVoid compares two lists. If several copies were joined, it skips items with two "=" in want, because Apply drops
+// them.
 func sameButVoid(got, want []tunable, several bool) bool {
 	if several {
 		want = slices.DeleteFunc(slices.Clone(want), func(it tunable) bool { return strings.Contains(it.value, "=") })
@@ -152,7 +153,7 @@ func sameButVoid(got, want []tunable, several bool) bool {
 	return slices.Equal(got, want)
 }
 
-// FuzzEffective looks for crashes, and checks that every version reads plain decimals alike.
+// FuzzEffective looks for crashes, and checks that every version reads a plain decimal as the same number.
 func FuzzEffective(f *testing.F) {
 	for _, env := range hostile() {
 		f.Add(strings.Join(env, "\x00"))

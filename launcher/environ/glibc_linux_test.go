@@ -15,8 +15,8 @@ import (
 	"arenacap/policy"
 )
 
-// probeThreads exceeds the default limit of a machine with up to 8 CPUs. With more CPUs it limits the arenas of both sides
-// of a comparison.
+// probeThreads exceeds the default limit of a machine with up to 8 CPUs. With more CPUs it limits the arenas, in the model
+// and in the probe alike.
 const probeThreads = 70
 
 // TestEffectiveIsWhatTheRealGlibcDoes compares the model with this machine's glibc.
@@ -31,12 +31,12 @@ func TestEffectiveIsWhatTheRealGlibcDoes(t *testing.T) {
 			for _, limit := range []int{1, 4} {
 				plan := policy.Plan{Mode: policy.Fixed, ArenaMax: limit, ArenaTest: max(1, limit-1)}
 				if capped := probe.run(t, Apply(env, plan).Env); capped.arenas != limit {
-					t.Errorf("under a cap of %d it made %d arenas", limit, capped.arenas)
+					t.Errorf("under a cap of %d glibc made %d arenas", limit, capped.arenas)
 				}
 			}
 			free := probe.run(t, Apply(env, glibcs).Env)
 			if want := predict(Setting{}, free); free.arenas != want {
-				t.Errorf("under glibc's own limit it made %d arenas, not %d", free.arenas, want)
+				t.Errorf("under its own limit glibc made %d arenas, not %d", free.arenas, want)
 			}
 		})
 	}
@@ -109,7 +109,7 @@ func (p probe) run(t *testing.T, env []string) probed {
 	first, rest, _ := strings.Cut(string(out), "\n")
 	got := probed{environ: strings.Split(strings.TrimSuffix(rest, "\x00"), "\x00")}
 	if _, err := fmt.Sscanf(first, "%d.%d %d %d", &got.version.Major, &got.version.Minor, &got.cpus, &got.arenas); err != nil {
-		t.Fatalf("the probe said %q: %v", first, err)
+		t.Fatalf("the probe printed %q: %v", first, err)
 	}
 	return got
 }

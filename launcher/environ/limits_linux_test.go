@@ -16,7 +16,8 @@ const stackMiB = 8
 
 // TestLimits runs real programs under address-space limits: without a cap, with caps, and with the cap that max_reserved
 // computes. If the worst case of the arenas and the thread stacks fit into the address space that the program leaves free,
-// every thread starts and can allocate. Under 400,000 KiB threads get no stack without a cap; with a cap of 2 all get one.
+// every thread starts and can allocate. Under 400,000 KiB and without a cap, some of 33 threads get no stack or no memory;
+// with a cap of 2 all get both.
 func TestLimits(t *testing.T) {
 	testenv.Need(t, "gcc")
 	path := filepath.Join(t.TempDir(), "threads")
@@ -40,7 +41,7 @@ func TestLimits(t *testing.T) {
 				case l.arenas > arenas:
 					t.Errorf("%s: %d arenas of %d", cell, l.arenas, arenas)
 				case room <= kib<<10 && !whole:
-					t.Errorf("%s: it fits, but %d threads started and %d were given memory", cell, l.started, l.given)
+					t.Errorf("%s: arenas and stacks fit into the limit, but only %d threads started and %d got memory", cell, l.started, l.given)
 				case room <= kib<<10:
 					fit++
 				case !whole:
@@ -53,7 +54,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	if fit < 20 || tight < 20 {
-		t.Errorf("%d cells fit and %d do not: the matrix has too few of one kind", fit, tight)
+		t.Errorf("the threads fit into the limit in %d cells and do not in %d; want at least 20 of each", fit, tight)
 	}
 }
 
@@ -92,7 +93,7 @@ func runLimited(t *testing.T, path string, threads int, kib uint64, env []string
 		t.Fatalf("%v: %v", cmd, err)
 	}
 	if _, err := fmt.Sscan(string(out), &l.mapped, &l.started, &l.given, &l.arenas); err != nil {
-		t.Fatalf("it said %q: %v", out, err)
+		t.Fatalf("%v printed %q: %v", cmd, out, err)
 	}
 	return l
 }

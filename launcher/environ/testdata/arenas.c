@@ -1,6 +1,6 @@
 /* Starts THREADS threads one after another, each of which allocates once and stays, and prints on one line:
-   the glibc version, the online CPUs as glibc counts them, and the arenas that malloc_info(3) tells of.
-   Then it prints the environment as the kernel shows it, as it is: entries end in NUL. */
+   the glibc version, the online CPUs as glibc counts them, and the number of arenas that malloc_info(3) reports.
+   Then it prints the environment unchanged as the kernel shows it: entries end in NUL. */
 #include <gnu/libc-version.h>
 #include <malloc.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* Starts THREADS threads with stacks of STACK MiB one after another, each of which allocates once and stays, and prints what
-   was mapped before (in bytes), how many threads started, how many of them were given memory, and the arenas. */
+/* Starts THREADS threads with stacks of STACK MiB one after another, each of which allocates once and stays. Prints how many
+   bytes were mapped before, how many threads started, how many of these got memory, and the number of arenas. */
 #include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
