@@ -40,7 +40,7 @@ func (b *built) release() string {
 // plain builds arenacap by plain go build.
 func (b *built) plain() string { return b.goBuild("arenacap", "./cmd/arenacap", false) }
 
-// goBuild builds a Go package of this repository: if stripped with the flags of the release, else by plain go build.
+// goBuild builds a Go package of this repository: with the flags of the release if stripped is set, else by plain go build.
 func (b *built) goBuild(name, pkg string, stripped bool) string {
 	path := filepath.Join(b.folder("go"), name)
 	args := []string{"build", "-o", path}
@@ -51,7 +51,7 @@ func (b *built) goBuild(name, pkg string, stripped bool) string {
 	return path
 }
 
-// c compiles a C program, without -O2, at which gcc removes unused allocations.
+// c compiles a C program, with -O1 because at -O2 gcc removes unused allocations.
 func (b *built) c(source string) string {
 	name := filepath.Base(source)
 	path := filepath.Join(b.folder("c"), name[:len(name)-len(".c")])

@@ -25,7 +25,7 @@ const (
 type exporter struct {
 	beside
 	url  string
-	cost cost // micros: of one scrape
+	cost cost // micros is the processor time of one scrape
 }
 
 func exporterTable(b *built, _ []string) bool {
@@ -35,7 +35,7 @@ func exporterTable(b *built, _ []string) bool {
 	ours := filepath.Join(filepath.Dir(b.release()), "arenacap-exporter")
 	list := []*exporter{
 		serve("**arenacap-exporter**", ours, "--log.level=error", "--web.listen-address"),
-		serve("node_exporter", "prometheus-node-exporter", "--log.level=error", "--no-collector.systemd", "--web.listen-address"), // there may be no systemd
+		serve("node_exporter", "prometheus-node-exporter", "--log.level=error", "--no-collector.systemd", "--web.listen-address"), // the machine may have no systemd
 		serve("process-exporter, all processes", "prometheus-process-exporter", "-config.path", all, "-web.listen-address"),
 	}
 	for _, e := range list {
@@ -126,7 +126,7 @@ func switches(pids []string) (n int) {
 		check(err)
 		for _, file := range files {
 			text := readFile(file)
-			for !strings.Contains(text, "\nState:\tS (sleeping)\n") { // it has just started
+			for !strings.Contains(text, "\nState:\tS (sleeping)\n") { // the thread has just started and does not wait yet
 				time.Sleep(time.Millisecond)
 				text = readFile(file)
 			}

@@ -42,10 +42,10 @@ func mallocInfo(least float64) tool {
 }
 
 const (
-	// mostMemory is the upper bound of the memory of a walk over all chunks, as a multiple of that of inspecting the arenas.
-	// Measured were 1.5 times as much, 3.5 MiB more, for heaps of any size.
+	// mostMemory is the upper bound of the memory of inspect --deep, which walks all chunks, as a multiple of the memory of
+	// inspect. The measured value was 1.5, which is 3.5 MiB more, for heaps of every size.
 	mostMemory = 2
-	// patience limits the time for the runs of a row; the runs until then count.
+	// patience limits the time for the runs of a row; the runs that ended by then count.
 	patience = 20 * time.Second
 )
 

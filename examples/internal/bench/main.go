@@ -5,9 +5,9 @@
 //	bench [-check [-room X]] [-runs N] [-seconds N] launch|watch|services|inspect|exporter|servers
 //	bench sweeps FILE.json…
 //
-// services is the last part of watch. With -check it tests the bounds of the tables that have some, each multiplied by -room,
-// and leaves out long measurements. The status is 1 if a bound fails three times in a row. The current folder must be the top
-// of the repository. This file contains the flags, the bounds and the code that all tables share.
+// The tables of services are also the last part of watch. With -check it tests the upper bounds of the cost, each
+// multiplied by -room, and leaves out long measurements. The status is 1 if a bound fails three times in a row. The current
+// folder must be the top of the repository. This file contains the flags, the bounds and the code that all tables share.
 package main
 
 import (

@@ -60,7 +60,7 @@ func sweepsTable(_ *built, files []string) bool {
 	return true
 }
 
-// rows are the cells of the table, its head first. Columns are the caps in the order of their first occurrence.
+// rows returns the cells of the table, the head first. There is a column for each cap, in the order of first occurrence.
 func rows(results []result) (lines [][]string) {
 	var caps []string
 	for _, r := range results {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// swept are two results of sweep --json: one in seconds, where cap 1 is worse; one where a cap has no effect, with unknown
-// values and one more cap.
+// swept are two results of sweep --json. In the first, throughput is a wall time and cap 1 is worse. In the second, cap 4
+// has a worse latency, some values are unknown, and cap 2 has no successful run.
 var swept = []string{
 	`{"name": "a", "rounds": 20, "throughput_metric": {"pattern": null, "better": "lower"}, "advice": {"cap": "2"}, "caps": [
 		{"cap": "off", "throughput": {"median": 2.0, "low": 1.9, "high": 2.2}, "virtual_peak_bytes": 2147483648, "resident_peak_bytes": 10485760},

@@ -22,7 +22,7 @@ type timed struct {
 	every int             // runs only in every n-th turn
 	took  []time.Duration // from start to end
 	cpu   []time.Duration // of all threads, including the program that it executes
-	all   bool            // wait for the end of its watch too before the next command
+	all   bool            // wait for the end of the command's watch too before the next command
 }
 
 // words makes a command of space-separated words; the first is a path or a name in PATH.

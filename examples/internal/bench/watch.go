@@ -43,7 +43,7 @@ func watchTables(b *built, _ []string) bool {
 	return manyServices(b, slow) && ok
 }
 
-// quiet is the CPU time of the C program on an idle machine, in µs/s.
+// quiet is the CPU time of the C program testdata/statm.c on an idle machine, in µs per second.
 const quiet = 50
 
 // sideBySide watches one process with all programs at the same time. slow is the C program's CPU time relative to an idle
@@ -107,7 +107,7 @@ type cost struct {
 
 func (c cost) mib() float64 { return float64(c.rss) / 1024 }
 
-// measure returns the median over some seconds, which ignores a short pause of the whole machine.
+// measure returns the median over some seconds, because a short pause of the whole machine does not change the median.
 func measure(list []beside) []cost {
 	spentIn := make([][]uint64, len(list))
 	for range cmp.Or(*seconds, 20) {

@@ -30,7 +30,7 @@ type Report struct {
 	Virtual, Resident       uint64 // bytes
 }
 
-// Programs builds arenacap and the authserver in dir, for a test of an example that starts one behind the other.
+// Programs builds arenacap and the authserver in dir, for a test of an example that starts the authserver with arenacap.
 func Programs(t testing.TB, dir string) (arenacap, server string) {
 	t.Helper()
 	arenacap, err := Arenacap(dir)

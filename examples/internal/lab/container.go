@@ -41,13 +41,13 @@ runtime = "runc"
 // Base images. They do not come from a registry but from debootstrap roots.
 const (
 	Debian = "debian:bookworm-slim"
-	Golang = "golang:1.26-bookworm" // without Go; a build mounts this machine's
+	Golang = "golang:1.26-bookworm" // this root contains no Go; a build mounts the Go of this machine
 )
 
-// base is a root from .ci/systemd, with the configuration of the registry's image.
+// base is a root file system that .ci/systemd makes, with the configuration that the registry's image has.
 type base struct {
-	folder, command string
-	changes         []string // instructions of a Dockerfile
+	folder, command string   // folder of the root, and the command that makes it
+	changes         []string // the configuration, as instructions of a Dockerfile
 }
 
 var bases = map[string]base{
@@ -94,7 +94,8 @@ func NewPodman(t testing.TB, images ...string) *Podman {
 	return p
 }
 
-// HostPIDs is the same podman with containers in this machine's PID namespace. podman 4.3 ignores hostPID in a manifest.
+// HostPIDs returns the same podman, but with containers in this machine's PID namespace. A test needs it because podman 4.3
+// ignores hostPID in a manifest.
 func (p *Podman) HostPIDs() (*Podman, error) {
 	host := *p
 	host.conf = filepath.Join(p.dir, "hostpid.conf")
@@ -163,8 +164,8 @@ func (p *Podman) Do(ctx context.Context, args ...string) (output string, status 
 	return strings.TrimSpace(string(out)), 0, err
 }
 
-// Build builds an image of this repository, for the test of an example. Without a network, the golang image contains neither Go
-// nor modules; the build mounts this machine's.
+// Build builds an image of this repository, for the test of an example. The build has no network and the golang image
+// contains neither Go nor modules, so it mounts those of this machine.
 func (p *Podman) Build(ctx context.Context, flags ...string) error {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOMODCACHE", "GOCACHE").Output()
 	dirs := strings.Fields(string(out))
@@ -201,7 +202,7 @@ func (p *Podman) Pid(ctx context.Context, t testing.TB, name string) int {
 // Socket is the authserver's socket in a container.
 const Socket = "/run/authserver/auth.sock"
 
-// AuthServer connects to the server in a container when it is ready. output prints what the container prints.
+// AuthServer connects to the server in a container when it is ready. output is the process with the container's output.
 func (p *Podman) AuthServer(ctx context.Context, t testing.TB, name string, output *Process) *AuthServer {
 	t.Helper()
 	if _, err := output.AwaitText(ctx, " threads, ready"); err != nil {
@@ -220,7 +221,8 @@ type PodmanTest struct {
 	Test func(context.Context, *testing.T, *Podman)
 }
 
-// Run runs the tests side by side: the first ones, which are the sample, or in full all. Containers take seconds.
+// Run runs tests in parallel: with ARENACAP_FULL=1 all of them, otherwise only the first sample tests, because containers
+// take seconds.
 func (p *Podman) Run(ctx context.Context, t *testing.T, sample int, tests []PodmanTest) {
 	if testenv.Full() {
 		sample = len(tests)

@@ -20,8 +20,8 @@ import (
 // The servers inherit the same environment in the tests and in the benchmarks.
 func init() { testenv.Reset() }
 
-// Dir is a temporary folder with mode 0755: other users may enter it, but not write to it. The first is for servers that run
-// as another user. The second is for policy files, since arenacap refuses to follow them as root if others can replace them.
+// Dir returns a temporary folder with mode 0755. Other users may enter it, so that servers can run as another user. They
+// may not write to it, because arenacap as root refuses a policy file that other users can replace.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -33,8 +33,8 @@ func Dir(t testing.TB) string {
 	return dir
 }
 
-// Within is a context that ends with the test or after the limit. Call it after building programs, because with an empty
-// build cache and other builds at the same time, go build alone may take minutes.
+// Within returns a context that ends with the test or after the limit. Call it after building programs, because with an
+// empty build cache and other builds at the same time, go build alone may take minutes.
 func Within(t testing.TB, limit time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -75,8 +75,8 @@ func Copy(from, dir string, pairs ...string) (string, error) {
 	return path, os.WriteFile(path, []byte(out), 0o644)
 }
 
-// UpBeforeSettle starts a server that must be up before its `settle` ends. If it was too slow, it is stopped and started
-// again with twice the time.
+// UpBeforeSettle starts a server that must be up before the time `settle` of its budget ends, because growth is measured
+// from then on. If the server was too slow, it is stopped and started again with twice the time.
 func UpBeforeSettle[S any](settle time.Duration, start func(settle string) (S, error), stop func(S)) (S, error) {
 	for ; ; settle *= 2 {
 		began := time.Now()
@@ -102,8 +102,8 @@ func Memory(pid int) (virtual, resident uint64, err error) {
 	return virtual * page, resident * page, nil
 }
 
-// GlibcLimit is the number of arenas that glibc uses without a cap on this machine, for a number of threads besides the
-// main one.
+// GlibcLimit returns the number of arenas that glibc uses without a cap on this machine, if that many threads run beside
+// the main thread.
 func GlibcLimit(ctx context.Context, threads int) (int, error) {
 	// "glibc 2.36" and "2". getconf counts the CPUs with the glibc whose limit is computed.
 	out, err := exec.CommandContext(ctx, "getconf", "GNU_LIBC_VERSION").Output()
@@ -138,7 +138,7 @@ func ProcFile(t testing.TB, pid int, name string) string {
 	return string(text)
 }
 
-// Environ is the environment that a process was started with; of duplicate names the last counts.
+// Environ returns the environment that a process was started with; of duplicate names the last counts.
 func Environ(pid int) (map[string]string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	vars := map[string]string{}

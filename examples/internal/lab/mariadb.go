@@ -119,7 +119,7 @@ func (d *Database) Version(ctx context.Context) string {
 	return string(regexp.MustCompile(`\d+\.\d+\.\d+`).Find(out))
 }
 
-// ConnectMariaDB is a server that was started elsewhere; its Process is nil.
+// ConnectMariaDB returns a MariaDB for a server that was started elsewhere; its Process is nil.
 func ConnectMariaDB(socket string) *MariaDB { return &MariaDB{socket: socket} }
 
 // Prepare fills sysbench's tables.

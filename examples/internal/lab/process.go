@@ -24,7 +24,7 @@ type Process struct {
 	ended  chan struct{} // closed when the process was waited for
 	mu     sync.Mutex
 	lines  []string
-	closed bool          // all writing ends are closed
+	closed bool          // all writing ends of the output are closed
 	change chan struct{} // closed and replaced with each new line
 }
 
@@ -123,7 +123,7 @@ func (p *Process) AwaitEvent(ctx context.Context, name, metric string) (Event, e
 	return e, err
 }
 
-// Events is every event so far.
+// Events returns all events so far.
 func (p *Process) Events() []Event {
 	var events []Event
 	for _, line := range p.Lines() {

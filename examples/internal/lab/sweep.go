@@ -63,7 +63,7 @@ func runSweep(ctx context.Context, dir string, args []string) (s Sweep, err erro
 	cmd.Stdout, cmd.Stderr = &out, &said
 	err = cmd.Run()
 	s.Said = said.String()
-	if err != nil && (cmd.ProcessState.ExitCode() != 1 || out.Len() == 0) { // 1 with a result: it gives no advice
+	if err != nil && (cmd.ProcessState.ExitCode() != 1 || out.Len() == 0) { // status 1 with a result means no advice
 		return s, err
 	}
 	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
@@ -80,7 +80,7 @@ func runSweep(ctx context.Context, dir string, args []string) (s Sweep, err erro
 	return s, nil
 }
 
-// Of is the measurement of a cap.
+// Of returns the measurement of a cap.
 func (s Sweep) Of(t testing.TB, cap string) SweptCap {
 	t.Helper()
 	for _, c := range s.Caps {
@@ -102,7 +102,7 @@ func RefusedSweep(t testing.TB, args ...string) string {
 	s, err := runSweep(Within(t, time.Minute), dir, args)
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
-		t.Fatalf("%v, expected status 1\n%s", err, s.Said)
+		t.Fatalf("sweep.sh ended with %v, want status 1\n%s", err, s.Said)
 	}
 	return s.Said
 }
