@@ -11,7 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"arenacap/cmd/arenacap/internal/say"
-	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 )
 
 func planCommand() *cli.Command {
@@ -43,7 +43,7 @@ func plan(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("32") {
-		made.Machine.Heap = environ.GlibcVersion{Bits32: true}.HeapBytes()
+		made.Machine.Heap = glibc.Version{Bits32: true}.HeapBytes()
 		if made, err = made.Policy.Resolve(made.Machine); err != nil {
 			return err
 		}

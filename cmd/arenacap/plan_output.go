@@ -15,6 +15,7 @@ import (
 
 	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/machine/gopsutil"
 	"arenacap/launcher/ordered"
@@ -39,9 +40,9 @@ type planView struct {
 	plan     policy.Plan
 	env      environ.Result
 	target   *target.Target
-	glibc    environ.GlibcVersion // the target's, or that of --glibc; the zero value is unknown
-	supposed policy.Plan          // the plan for a machine with as many cores as --cores says
-	asked    bool                 // --glibc or --32 was given
+	glibc    glibc.Version // the target's, or that of --glibc; the zero value is unknown
+	supposed policy.Plan   // the plan for a machine with as many cores as --cores says
+	asked    bool          // --glibc or --32 was given
 }
 
 func newPlanView(p policy.Plan) *planView {
@@ -67,7 +68,7 @@ func (v *planView) suppose(version *string, bits32 bool) (err error) {
 	v.asked = bits32 || version != nil
 	bits32 = bits32 || v.glibc.Bits32
 	if version != nil {
-		v.glibc, err = environ.ParseGlibc(*version)
+		v.glibc, err = glibc.Parse(*version)
 	}
 	v.glibc.Bits32 = bits32
 	return err

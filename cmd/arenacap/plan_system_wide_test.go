@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/target"
@@ -19,7 +19,7 @@ import (
 )
 
 func TestSystemWide(t *testing.T) {
-	newest := environ.NewestGlibc(false)
+	newest := glibc.Newest(false)
 	server := target.Target{Server: "/opt/srv/no-such-server", Libc: "glibc", CanCap: target.Yes}
 	secure, static, script, musl, named := server, server, server, server, server
 	secure.AtSecure, static.Static, script.Interpreters, musl.Libc, named.Server = target.Yes, true, []string{"/usr/bin/no-such-python"}, "musl", "/opt/[a]/srv"
@@ -31,7 +31,7 @@ func TestSystemWide(t *testing.T) {
 		name   string
 		plan   policy.Plan
 		target *target.Target
-		glibc  environ.GlibcVersion
+		glibc  glibc.Version
 		conf   []string
 		note   string
 	}{
@@ -44,8 +44,8 @@ func TestSystemWide(t *testing.T) {
 		{"another libc", four, &musl, newest, nil, ""},
 		{"no cap", policy.Plan{Mode: policy.Glibc}, &server, newest, nil, ""},
 		{"no program", four, nil, newest, nil, ""},
-		{"an older glibc", four, &server, environ.GlibcVersion{Major: 2, Minor: 43}, nil, ""},
-		{"a glibc that is not known", four, &server, environ.GlibcVersion{}, nil, ""},
+		{"an older glibc", four, &server, glibc.Version{Major: 2, Minor: 43}, nil, ""},
+		{"a glibc that is not known", four, &server, glibc.Version{}, nil, ""},
 	} {
 		v := planView{plan: c.plan, target: c.target, glibc: c.glibc}
 		conf, notes := v.systemWide()
@@ -82,7 +82,7 @@ func TestTunablesConf(t *testing.T) {
 	if out, err := exec.Command(filepath.Join(root, "ldconfig"), "-r", root).CombinedOutput(); err != nil {
 		t.Fatalf("ldconfig: %v: %s", err, out)
 	}
-	own, _ := environ.NewestGlibc(false).DefaultArenas(machine.Find("/", machine.Cores, nil).Online.N)
+	own, _ := glibc.Newest(false).DefaultArenas(machine.Find("/", machine.Cores, nil).Online.N)
 	own = min(own, 13) // 12 threads use at most 12 arenas and the main one
 	for _, c := range []struct {
 		program, user string

@@ -5,6 +5,8 @@ package environ
 import (
 	"math"
 	"strings"
+
+	"arenacap/launcher/environ/glibc"
 )
 
 // Setting holds the values of arena_max and arena_test that one glibc takes from an environment and from /etc/tunables.conf,
@@ -47,14 +49,14 @@ func (v Value) Unlimited() bool { return v.OK && v.N > 1<<21 }
 // The model follows the versions that distributions ship. Upstream 2.25.0 used MALLOC_ARENA_MAX as MALLOC_ARENA_TEST, and
 // 2.26.0 rejected every value. The release branches have fixed both since 2017 under the same version number (BZ 21338;
 // cebcb9f864).
-func Effective(env []string, v GlibcVersion, system ...SystemTunable) Setting {
+func Effective(env []string, v glibc.Version, system ...SystemTunable) Setting {
 	if !v.Known() {
 		v.Major, v.Minor = 2, 36
 	}
 	if v.Before(10) {
 		return Setting{}
 	}
-	g := glibc{v: v}
+	g := reader{v: v}
 	for _, s := range system {
 		g.setSystem(s)
 	}
@@ -71,9 +73,9 @@ func Effective(env []string, v GlibcVersion, system ...SystemTunable) Setting {
 	return Setting{g.max.value(g.secure), g.test.value(g.secure), g.secure, g.malformed}
 }
 
-// glibc is the state of __tunables_init (before 2.26: of ptmalloc_init).
-type glibc struct {
-	v         GlibcVersion
+// reader is the state of __tunables_init (before 2.26: of ptmalloc_init).
+type reader struct {
+	v         glibc.Version
 	max, test number
 	secure    bool
 	malformed bool
@@ -115,7 +117,7 @@ func (n number) unset() Value {
 
 // setSystem reads a line of /etc/tunables.conf. The last line for a tunable decides whether it is locked, even if the value
 // is invalid (2.44: elf/dl-tunables.c, __tunables_init).
-func (g *glibc) setSystem(s SystemTunable) {
+func (g *reader) setSystem(s SystemTunable) {
 	n := &g.max
 	switch {
 	case g.v.Before(44) || s.Name != maxTunable && s.Name != testTunable:
@@ -133,7 +135,7 @@ func (g *glibc) setSystem(s SystemTunable) {
 
 // setVariable reads one copy of a variable. glibc before 2.26 uses the last valid copy (it calls mallopt for each), 2.26 to
 // 2.39 the first valid copy, 2.40 and later the last copy, valid or not.
-func (n *number) setVariable(name, value string, v GlibcVersion) {
+func (n *number) setVariable(name, value string, v glibc.Version) {
 	parsed, _ := parseNumber(value, v)
 	n.variables++
 	if parsed == 0 {
@@ -148,7 +150,7 @@ func (n *number) setVariable(name, value string, v GlibcVersion) {
 
 // setTunable reads one item, unless a later item in the same GLIBC_TUNABLES supersedes it. A rejected value does not change
 // an earlier one.
-func (n *number) setTunable(it tunable, v GlibcVersion, superseded bool) {
+func (n *number) setTunable(it tunable, v glibc.Version, superseded bool) {
 	if n.tunables++; superseded {
 		return
 	}
@@ -164,7 +166,7 @@ func (n *number) setTunable(it tunable, v GlibcVersion, superseded bool) {
 }
 
 // setTunables reads one copy of GLIBC_TUNABLES.
-func (g *glibc) setTunables(value string) {
+func (g *reader) setTunables(value string) {
 	items := tunableItems(value, g.v)
 	g.malformed = g.malformed || items == nil && !g.v.Before(26) && setsArenas(value)
 	if !g.v.Before(40) {
@@ -189,7 +191,7 @@ type tunable struct{ name, value string }
 
 // tunableItems returns the items that glibc parses from a value of GLIBC_TUNABLES, unknown names included: none before
 // 2.26, and none in 2.39 and later if the value is malformed.
-func tunableItems(value string, v GlibcVersion) []tunable {
+func tunableItems(value string, v glibc.Version) []tunable {
 	if value == "" || v.Before(26) {
 		return nil
 	}
@@ -229,7 +231,7 @@ func lastValue(items []tunable, name string) string {
 
 // parseNumber reads a SIZE_T value with a minimum of 1. n is 0 if glibc rejects the value; ok is false if glibc rejects its
 // syntax, and true if glibc rejects only its range.
-func parseNumber(s string, v GlibcVersion) (n uint64, ok bool) {
+func parseNumber(s string, v glibc.Version) (n uint64, ok bool) {
 	if v.Before(26) {
 		if i := atoi(s, v.Bits32); i > 0 {
 			return uint64(i), true

@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"arenacap/launcher/environ/glibc"
 )
 
 // families has the minor versions that changed how glibc reads the settings, and versions next to them.
 var families = []int{10, 12, 17, 24, 25, 26, 27, 34, 36, 38, 39, 40, 43, 44}
 
-func glibc2(minor int) GlibcVersion { return GlibcVersion{Major: 2, Minor: minor} }
+func glibc2(minor int) glibc.Version { return glibc.Version{Major: 2, Minor: minor} }
 
 const (
 	none = 0 // glibc uses its default
@@ -75,7 +77,7 @@ func TestEffectiveOn32Bits(t *testing.T) {
 		{"99999999999999999999", math.MaxInt32, none, none},
 	} {
 		for minor, want := range map[int]uint64{24: c.v24, 38: c.v38, 39: c.v39} {
-			v := GlibcVersion{Major: 2, Minor: minor, Bits32: true}
+			v := glibc.Version{Major: 2, Minor: minor, Bits32: true}
 			if got := Effective([]string{"MALLOC_ARENA_MAX=" + c.value}, v); got.Max.N != want {
 				t.Errorf("glibc 2.%d, %q: got %d, want %d", minor, c.value, got.Max.N, want)
 			}
@@ -139,10 +141,10 @@ func TestEffectiveOfVersionsAtTheEdges(t *testing.T) {
 	if got := Effective(env, glibc2(9)); got != (Setting{}) {
 		t.Errorf("glibc 2.9 knows no limit, got %+v", got)
 	}
-	if got := Effective(env, GlibcVersion{}); got != Effective(env, glibc2(36)) {
+	if got := Effective(env, glibc.Version{}); got != Effective(env, glibc2(36)) {
 		t.Errorf("an unknown glibc reads %+v", got)
 	}
-	if got := Effective(env, GlibcVersion{Major: 3}); got.Max.OK {
+	if got := Effective(env, glibc.Version{Major: 3}); got.Max.OK {
 		t.Errorf("a glibc after 2.44 reads %+v", got)
 	}
 }

@@ -6,7 +6,7 @@
 //
 // Three variables set arenas: MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and, since glibc 2.26, GLIBC_TUNABLES, whose
 // glibc.malloc.arena_max and glibc.malloc.arena_test take precedence over the first two. No glibc reads an entry without
-// "=", so such an entry is not changed.
+// "=", so such an entry is not changed. Package glibc has the limits of each version.
 package environ
 
 import (

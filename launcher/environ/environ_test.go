@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"arenacap/launcher/environ/glibc"
 	"arenacap/policy"
 )
 
@@ -240,7 +241,7 @@ func TestHugePages(t *testing.T) {
 			t.Errorf("%s, glibc 2.%d on %s: %q, want %q", c.env, c.minor, c.arch, got, c.want)
 		}
 	}
-	if got, _ := hugePages(nil, GlibcVersion{}, "arm64"); got != "" {
+	if got, _ := hugePages(nil, glibc.Version{}, "arm64"); got != "" {
 		t.Errorf("a glibc that is not known: %q", got)
 	}
 }

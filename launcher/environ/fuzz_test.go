@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"arenacap/launcher/environ/glibc"
 	"arenacap/policy"
 )
 
@@ -132,7 +133,7 @@ func checkHugeOff(t *testing.T, values []string, change tunableChange) {
 }
 
 // foreignItems returns the items that glibc reads from the copies in order, without the arena items.
-func foreignItems(values []string, v GlibcVersion) []tunable {
+func foreignItems(values []string, v glibc.Version) []tunable {
 	var items []tunable
 	for _, value := range values {
 		for _, it := range tunableItems(value, v) {

@@ -3,6 +3,8 @@ package environ
 import (
 	"fmt"
 	"runtime"
+
+	"arenacap/launcher/environ/glibc"
 )
 
 // Whether malloc requests huge pages.
@@ -14,11 +16,11 @@ const hugeTunable = "glibc.malloc.hugetlb"
 // HugePages returns the reason why the malloc of this glibc version requests huge pages from the kernel in an environment,
 // on this processor; "" if it does not. glibc 2.43 and later request them by default on aarch64 (NEWS 2.43). mapped means
 // MAP_HUGETLB, which does not depend on the kernel's mode of transparent huge pages.
-func HugePages(env []string, v GlibcVersion) (why string, mapped bool) {
+func HugePages(env []string, v glibc.Version) (why string, mapped bool) {
 	return hugePages(env, v, runtime.GOARCH)
 }
 
-func hugePages(env []string, v GlibcVersion, arch string) (why string, mapped bool) {
+func hugePages(env []string, v glibc.Version, arch string) (why string, mapped bool) {
 	if v.Before(35) {
 		return "", false
 	}

@@ -9,6 +9,7 @@ import (
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/launcher/target"
 	"arenacap/policy"
 	"arenacap/policy/text"
@@ -43,7 +44,7 @@ type facts struct {
 	libc      string
 	allocator string
 	mallocIn  string // see arena.Process
-	version   environ.GlibcVersion
+	version   glibc.Version
 	ownLimit  int // arenas that this glibc allows here without a cap; 0 if unknown
 
 	began  beginning
@@ -63,7 +64,7 @@ type beginning struct {
 func newFacts(p *arena.Process, began beginning) facts {
 	return facts{
 		arenas: len(p.Arenas), libcs: len(perLibc(p)), unlinked: p.Unlinked, unread: p.Unread, libc: p.Libc, allocator: p.Allocator, mallocIn: p.MallocIn,
-		version: environ.Glibc(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits), began: began,
+		version: glibc.Reported(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits), began: began,
 	}
 }
 
@@ -179,7 +180,7 @@ func (f facts) limit() string {
 // upgrade says how the newest glibc's own limit would differ. It returns "" if glibc's own limit does not apply to the
 // process, or if the newest glibc would allow its present number of arenas too.
 func (f facts) upgrade(cpus int) string {
-	newest := environ.NewestGlibc(f.version.Bits32)
+	newest := glibc.Newest(f.version.Bits32)
 	limit, copies := f.allowed(newest, 0, cpus), max(1, f.libcs)
 	capped := f.began.setting.Max.OK && !f.began.secure
 	if f.obstacle() != "" || !f.version.Known() || !f.began.environKnown || capped || f.arenas <= limit*copies || f.arenas > f.ownLimit*copies {
@@ -278,7 +279,7 @@ func (f facts) exceeds(c *Cap) {
 
 // allowed returns the largest number of arenas that a glibc makes under a cap (0: without one) and the process's
 // MALLOC_ARENA_TEST.
-func (f facts) allowed(v environ.GlibcVersion, cap, cpus int) int {
+func (f facts) allowed(v glibc.Version, cap, cpus int) int {
 	test := f.began.setting.Test
 	if f.began.secure && !test.System {
 		test.N = 0

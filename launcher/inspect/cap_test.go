@@ -7,18 +7,19 @@ import (
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/policy"
 )
 
 var (
-	glibc212 = environ.GlibcVersion{Major: 2, Minor: 12}
-	glibc215 = environ.GlibcVersion{Major: 2, Minor: 15}
-	glibc236 = environ.GlibcVersion{Major: 2, Minor: 36}
-	glibc241 = environ.GlibcVersion{Major: 2, Minor: 41}
+	glibc212 = glibc.Version{Major: 2, Minor: 12}
+	glibc215 = glibc.Version{Major: 2, Minor: 15}
+	glibc236 = glibc.Version{Major: 2, Minor: 36}
+	glibc241 = glibc.Version{Major: 2, Minor: 41}
 )
 
 // base is a process with one glibc and a number of arenas, started with these variables.
-func base(v environ.GlibcVersion, arenas int, env ...string) facts {
+func base(v glibc.Version, arenas int, env ...string) facts {
 	return facts{
 		arenas: arenas, libcs: 1, libc: "glibc", allocator: "glibc", version: v,
 		began: beginning{environ: env, environKnown: true, setting: environ.Effective(env, v)},
@@ -42,7 +43,7 @@ func TestUpgrade(t *testing.T) {
 		{"a cap holds", base(glibc236, 12, "MALLOC_ARENA_MAX=12").with(on(16)), 2, ""},
 		{"a cap that secure mode ignores", base(glibc236, 16, "MALLOC_ARENA_MAX=12").with(on(16)).with(secure), 2, "without a cap, glibc 2.44 would allow 8 arenas here instead of 16"},
 		{"MALLOC_ARENA_TEST is its floor", base(glibc236, 16, "MALLOC_ARENA_TEST=12").with(on(16)), 2, "without a cap, glibc 2.44 would allow 12 arenas here instead of 16"},
-		{"it is the newest", base(environ.NewestGlibc(false), 8).with(on(8)), 2, ""},
+		{"it is the newest", base(glibc.Newest(false), 8).with(on(8)), 2, ""},
 		{"the environment is not known", base(glibc236, 16).with(on(16)).with(noEnviron), 2, ""},
 		{"the CPUs are not known", base(glibc236, 16), 0, ""},
 		{"another malloc", base(glibc236, 16).with(on(16)).with(jemalloc), 2, ""},
@@ -82,7 +83,7 @@ func musl(f *facts)       { f.libc, f.allocator, f.libcs, f.arenas = "musl", "mu
 func noLibc(f *facts)     { f.libc, f.allocator, f.libcs, f.arenas = "", "", 0, 0 }
 func goOnly(f *facts)     { f.libc, f.allocator, f.libcs, f.arenas = "", "go", 0, 0 }
 func policyOff(f *facts)  { f.wanted = &policy.Plan{Mode: policy.Off} }
-func unknownAll(f *facts) { f.version = environ.GlibcVersion{} }
+func unknownAll(f *facts) { f.version = glibc.Version{} }
 
 func wants(n int) func(*facts) {
 	return func(f *facts) { f.wanted = &policy.Plan{Mode: policy.Fixed, ArenaMax: n} }
@@ -125,7 +126,7 @@ func TestJudge(t *testing.T) {
 		{"the system's tunables are locked at nonsense", base(glibc241, 9).with(systemLocked), 0, "", NoAnswer, "/etc/tunables.conf locks"},
 		{"secure mode reads no MALLOC_ARENA_TEST", base(glibc236, 16, "MALLOC_ARENA_TEST=40").with(secure).with(limitOn(2)), 0, "", NoAnswer, "glibc's own limit is 16 here"},
 		{"MALLOC_ARENA_TEST=20 before 2.44", base(glibc236, 21, "MALLOC_ARENA_TEST=20").with(limitOn(2)), 0, "", NoAnswer, "glibc's own limit is 21 here"},
-		{"MALLOC_ARENA_TEST=3 since 2.44", base(environ.GlibcVersion{Major: 2, Minor: 44}, 3, "MALLOC_ARENA_TEST=3").with(limitOn(2)), 0, "", NoAnswer, "glibc's own limit is 3 here"},
+		{"MALLOC_ARENA_TEST=3 since 2.44", base(glibc.Version{Major: 2, Minor: 44}, 3, "MALLOC_ARENA_TEST=3").with(limitOn(2)), 0, "", NoAnswer, "glibc's own limit is 3 here"},
 		{"MALLOC_ARENA_TEST=-1 is no limit", base(glibc236, 1, "MALLOC_ARENA_TEST=-1").with(limitOn(2)), 0, "", NoAnswer, "so large that glibc has no limit"},
 		{"an empty tunable", base(glibc241, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max="), 0, "", NoAnswer, "glibc.malloc.arena_max is empty, which sets nothing"},
 		{"a duplicate that is not a number", base(glibc241, 1, "MALLOC_ARENA_MAX=3", "MALLOC_ARENA_MAX=abc"), 0, "", NoAnswer, `its glibc rejects "MALLOC_ARENA_MAX=abc"; of several values only the last one counts`},
@@ -182,7 +183,7 @@ func TestJudge(t *testing.T) {
 // read the cap and obeys it, and glibc's malloc is in use.
 func TestNeverWronglyKept(t *testing.T) {
 	changes := []func(*facts){jemalloc, secure, noEnviron, overwrote, twoLibcs, unlinked, musl, noLibc, policyOff, wants(2), wants(8)}
-	for _, v := range []environ.GlibcVersion{{}, glibc212, glibc215, glibc236, glibc241} {
+	for _, v := range []glibc.Version{{}, glibc212, glibc215, glibc236, glibc241} {
 		for _, env := range [][]string{nil, {"MALLOC_ARENA_MAX=3"}, {"MALLOC_ARENA_MAX=-1"}, {"GLIBC_TUNABLES=glibc.malloc.arena_max=5", "MALLOC_ARENA_MAX=2"}} {
 			for _, arenas := range []int{0, 1, 2, 3, 5, 6, 8, 9} {
 				for mask := range 1 << len(changes) {
@@ -219,7 +220,7 @@ func TestNewFactsCountsLibcs(t *testing.T) {
 	p := &arena.Process{Libc: "glibc", LibcVersion: "2.41", Bits: 32, Allocator: "glibc", Unlinked: 1,
 		Arenas: []arena.Arena{{Main: true}, {Main: true, Libc: 1}, {}}}
 	f := newFacts(p, beginning{})
-	if f.arenas != 3 || f.libcs != 2 || f.unlinked != 1 || f.version != (environ.GlibcVersion{Major: 2, Minor: 41, Bits32: true}) {
+	if f.arenas != 3 || f.libcs != 2 || f.unlinked != 1 || f.version != (glibc.Version{Major: 2, Minor: 41, Bits32: true}) {
 		t.Errorf("got %+v", f)
 	}
 }

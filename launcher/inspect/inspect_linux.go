@@ -18,6 +18,7 @@ import (
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/proc"
 	"arenacap/launcher/target"
@@ -146,7 +147,7 @@ func begin(p *arena.Process, env, auxv file) beginning {
 		return began
 	}
 	began.environ, began.environKnown = list, true
-	version := environ.Glibc(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits)
+	version := glibc.Reported(cmp.Or(p.LibcVersion, p.LibcAtLeast), p.Bits)
 	if !version.Known() || version.Before(44) { // glibc before 2.44 does not read /etc/tunables.conf
 		began.setting = environ.Effective(list, version)
 		return began

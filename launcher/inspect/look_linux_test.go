@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/arena"
-	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/testenv"
 	"arenacap/policy"
@@ -374,7 +374,7 @@ func TestLookBeforeAnUpgrade(t *testing.T) {
 	r := mustLook(t, p.process.Pid, nil)
 	limit := max(8, here().Online.N)
 	want := ""
-	if v := environ.Glibc(r.Process.LibcVersion, 64); v.Before(44) && len(r.Process.Arenas) > limit {
+	if v := glibc.Reported(r.Process.LibcVersion, 64); v.Before(44) && len(r.Process.Arenas) > limit {
 		want = fmt.Sprintf("without a cap, glibc 2.44 would allow %d arenas here instead of %d", limit, len(r.Process.Arenas))
 	}
 	if r.Upgrade != want {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/testenv"
 )
@@ -141,7 +142,7 @@ func (m *matrix) glibc(t *testing.T, dir string, a abi, probe string) {
 }
 
 // static links the probe statically with this glibc, whose version must then be inferred.
-func (m *matrix) static(t *testing.T, dir, libs, probe string, version environ.GlibcVersion) {
+func (m *matrix) static(t *testing.T, dir, libs, probe string, version glibc.Version) {
 	bin := filepath.Join(t.TempDir(), "static")
 	args := []string{"--sysroot=" + dir, "-static", "-o", bin, probe + ".o", "-B", libs + "/", "-L", libs, "-lpthread", "-ldl"}
 	if version.Before(35) {
@@ -160,7 +161,7 @@ func (m *matrix) static(t *testing.T, dir, libs, probe string, version environ.G
 }
 
 // check compares one process with malloc_info inside it and with the prediction.
-func (m *matrix) check(t *testing.T, cell string, p *program, v environ.GlibcVersion, env []string, l load) {
+func (m *matrix) check(t *testing.T, cell string, p *program, v glibc.Version, env []string, l load) {
 	t.Helper()
 	m.cells++
 	arenas, heaps := infoCounts(t, p.do("info"))
@@ -198,7 +199,7 @@ func (m *matrix) check(t *testing.T, cell string, p *program, v environ.GlibcVer
 
 // predict returns how many arenas a number of threads make (malloc/arena.c, arena_get2): the main arena and one for each
 // thread, up to the limit of the glibc.
-func predict(s environ.Setting, v environ.GlibcVersion, online, threads int) int {
+func predict(s environ.Setting, v glibc.Version, online, threads int) int {
 	limit, _ := v.Arenas(int(min(s.Max.N, 1<<20)), int(min(s.Test.N, 1<<20)), online)
 	return min(limit, threads+1)
 }
@@ -256,14 +257,14 @@ func infoCounts(t *testing.T, info string) (arenas, heaps int) {
 }
 
 // readVersion reads the version of the package, "2.36-9+deb12u14".
-func readVersion(t *testing.T, dir string, bits int) environ.GlibcVersion {
+func readVersion(t *testing.T, dir string, bits int) glibc.Version {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "VERSION"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	upstream, _, _ := strings.Cut(strings.TrimSpace(string(text)), "-")
-	v := environ.Glibc(upstream, bits)
+	v := glibc.Reported(upstream, bits)
 	if !v.Known() {
 		t.Fatalf("%q is not a version", text)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"arenacap/launcher/arena"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/launcher/machine"
 	"arenacap/policy/text"
 )
@@ -63,7 +64,7 @@ func used(p *arena.Process) uint64 {
 
 // hugeAdvice says what to do if hugeMatters; mode is the kernel's huge page mode. It is "" if the program itself requests
 // huge pages, since no setting from outside prevents that.
-func hugeAdvice(env []string, v environ.GlibcVersion, mode string) string {
+func hugeAdvice(env []string, v glibc.Version, mode string) string {
 	switch why, mapped := environ.HugePages(env, v); {
 	case mode == "always" && !mapped:
 		return "the kernel gives every program huge pages: " + machine.HugePagesHelp

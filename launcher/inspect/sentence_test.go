@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"arenacap/launcher/arena"
-	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/policy/text"
 )
 
@@ -104,7 +104,7 @@ func TestHugePagesMatter(t *testing.T) {
 
 func TestHugeAdvice(t *testing.T) {
 	asks := func(value string) []string { return []string{"GLIBC_TUNABLES=glibc.malloc.hugetlb=" + value} }
-	newest := environ.NewestGlibc(false)
+	newest := glibc.Newest(false)
 	for _, c := range []struct {
 		env        []string
 		mode, want string

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 )
 
 func TestParseShebang(t *testing.T) {
@@ -113,7 +114,7 @@ func TestEnablesSecure(t *testing.T) {
 // TestSystemTunables reads a cache that ldconfig of glibc 2.44 built from testdata/tunables.conf. The wanted values are
 // those of ld.so --list-tunables of 2.44 for programs of these names.
 func TestSystemTunables(t *testing.T) {
-	v := environ.GlibcVersion{Major: 2, Minor: 44}
+	v := glibc.Version{Major: 2, Minor: 44}
 	for _, c := range []struct {
 		program   string
 		env       []string
@@ -138,7 +139,7 @@ func TestSystemTunables(t *testing.T) {
 	if want := (environ.Value{N: 7, OK: true, From: "tunables", System: true, Locked: true}); secure.Max != want || secure.Test != (environ.Value{Locked: true}) {
 		t.Errorf("in secure mode: %+v", secure)
 	}
-	if got := environ.Effective(nil, environ.GlibcVersion{Major: 2, Minor: 43}, environ.SystemTunable{Name: "glibc.malloc.arena_max", N: 4}); got != (environ.Setting{}) {
+	if got := environ.Effective(nil, glibc.Version{Major: 2, Minor: 43}, environ.SystemTunable{Name: "glibc.malloc.arena_max", N: 4}); got != (environ.Setting{}) {
 		t.Errorf("glibc 2.43 does not read /etc/tunables.conf, want none of its lines: %+v", got)
 	}
 }

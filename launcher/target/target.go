@@ -18,7 +18,7 @@ import (
 	"fmt"
 	"strings"
 
-	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 )
 
 // Answer is yes, no or unknown. The zero value is unknown.
@@ -101,11 +101,11 @@ func (t Target) Problem() string {
 
 // Glibc parses LibcVersion. It returns the unknown version for another libc. The release name "GNU libc", without a
 // distribution's name, means the upstream release without patches, so Point is "0".
-func (t Target) Glibc() environ.GlibcVersion {
+func (t Target) Glibc() glibc.Version {
 	if t.Libc != "glibc" {
-		return environ.GlibcVersion{}
+		return glibc.Version{}
 	}
-	v := environ.Glibc(t.LibcVersion, t.Bits)
+	v := glibc.Reported(t.LibcVersion, t.Bits)
 	if v.Known() && t.LibcRelease == "GNU libc" {
 		v.Point = cmp.Or(v.Point, "0")
 	}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/launcher/testenv"
 )
 
@@ -110,7 +110,7 @@ func GlibcLimit(ctx context.Context, threads int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %w", err)
 	}
-	g := environ.Glibc(strings.TrimPrefix(strings.TrimSpace(string(out)), "glibc "), 64)
+	g := glibc.Reported(strings.TrimPrefix(strings.TrimSpace(string(out)), "glibc "), 64)
 	if !g.Known() {
 		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %q", out)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/origin"
 	"arenacap/launcher/target"
@@ -50,7 +51,7 @@ func heapOf(program string) uint64 {
 		return 0
 	}
 	t := target.Quick(path, nil, origin.Environ())
-	return environ.GlibcVersion{Bits32: t.Bits == 32}.HeapBytes()
+	return glibc.Version{Bits32: t.Bits == 32}.HeapBytes()
 }
 
 // Services returns the plan of each service of the policy, in the order of the policy.

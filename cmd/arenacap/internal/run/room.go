@@ -7,7 +7,7 @@ import (
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher"
-	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/target"
 	"arenacap/policy"
@@ -26,7 +26,7 @@ type Room struct {
 }
 
 // NewRoom computes the room for a plan, a program (nil for any) and a glibc.
-func NewRoom(plan policy.Plan, t *target.Target, g environ.GlibcVersion) Room {
+func NewRoom(plan policy.Plan, t *target.Target, g glibc.Version) Room {
 	r := Room{Limit: plan.AddressLimit(), fixed: plan.Mode == policy.Fixed}
 	if t != nil {
 		r.program, r.Mapped = t.Program(), t.Mapped
@@ -99,7 +99,7 @@ func explainRoom(v say.Voice, l launcher.Launch) {
 	plan := l.Plan
 	if plan.AddressLimit().N == 0 {
 		if v.Verbose {
-			v.Explain("%s", NewRoom(plan, nil, environ.GlibcVersion{}))
+			v.Explain("%s", NewRoom(plan, nil, glibc.Version{}))
 		}
 		return
 	}

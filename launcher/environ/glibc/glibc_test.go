@@ -1,4 +1,4 @@
-package environ
+package glibc
 
 import (
 	"strings"
@@ -12,24 +12,24 @@ func TestWorstCase(t *testing.T) {
 	const heap = policy.ArenaHeap
 	fixed := func(n int) policy.Cap { return policy.Cap{Mode: policy.Fixed, N: n} }
 	off, own := policy.Cap{Mode: policy.Off}, policy.Cap{Mode: policy.Glibc}
-	v := func(minor int) GlibcVersion { return GlibcVersion{Major: 2, Minor: minor} }
+	v := func(minor int) Version { return Version{Major: 2, Minor: minor} }
 	for _, c := range []struct {
 		name             string
 		cap              policy.Cap
 		online           int
 		inherited        policy.Inherited
-		glibc            GlibcVersion
+		glibc            Version
 		capped, uncapped uint64
 	}{
 		{"4 on 8", fixed(4), 8, policy.Inherited{}, v(36), 3 * heap, 63 * heap},
-		{"an unknown glibc is as most are", fixed(4), 8, policy.Inherited{}, GlibcVersion{}, 3 * heap, 63 * heap},
+		{"an unknown glibc is as most are", fixed(4), 8, policy.Inherited{}, Version{}, 3 * heap, 63 * heap},
 		{"one core has 9", fixed(4), 1, policy.Inherited{}, v(43), 3 * heap, 8 * heap},
 		{"2.44 allows a core one each", fixed(4), 16, policy.Inherited{}, v(44), 3 * heap, 15 * heap},
 		{"2.44 on few cores has 8", fixed(4), 2, policy.Inherited{}, v(44), 3 * heap, 7 * heap},
 		{"1 is the main arena alone", fixed(1), 8, policy.Inherited{}, v(36), 0, 63 * heap},
 		{"1 is 2 before 2.16", fixed(1), 8, policy.Inherited{}, v(12), heap, 63 * heap},
 		{"before 2.10 nothing caps", fixed(4), 8, policy.Inherited{}, v(5), 0, 0},
-		{"32 bits", fixed(4), 8, policy.Inherited{}, GlibcVersion{Major: 2, Minor: 36, Bits32: true}, 3 << 20, 15 << 20},
+		{"32 bits", fixed(4), 8, policy.Inherited{}, Version{Major: 2, Minor: 36, Bits32: true}, 3 << 20, 15 << 20},
 		{"glibc's own", own, 8, policy.Inherited{}, v(36), 63 * heap, 63 * heap},
 		{"off", off, 8, policy.Inherited{}, v(36), 63 * heap, 63 * heap},
 		{"off leaves what was inherited", off, 8, policy.Inherited{Max: 3, MaxOK: true}, v(36), 2 * heap, 63 * heap},
@@ -79,7 +79,7 @@ func TestArenas(t *testing.T) {
 	} {
 		for version := range strings.FieldsSeq(c.versions) {
 			number, bits32 := strings.CutSuffix(version, "/32")
-			g, err := ParseGlibc(number)
+			g, err := Parse(number)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestArenas(t *testing.T) {
 			}
 		}
 	}
-	if n, ok := (GlibcVersion{}).DefaultArenas(4); n != 32 || !ok {
+	if n, ok := (Version{}).DefaultArenas(4); n != 32 || !ok {
 		t.Errorf("a glibc that is not known: %d, %v", n, ok)
 	}
 }
@@ -106,7 +106,7 @@ func TestIgnores(t *testing.T) {
 		"2.9": "ignored", "2.10": "obeys racy", "2.12": "obeys racy", "2.14": "obeys racy", "2.15": "obeys", "2.25.0": "ignored", "2.25": "unknown", "2.25.1": "obeys",
 		"2.26.0": "ignored", "2.26": "unknown", "2.26.1": "obeys", "2.27": "obeys", "2.44": "obeys",
 	} {
-		g, err := ParseGlibc(s)
+		g, err := Parse(s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,15 +126,15 @@ func TestIgnores(t *testing.T) {
 }
 
 func TestParseGlibc(t *testing.T) {
-	for s, want := range map[string]GlibcVersion{
+	for s, want := range map[string]Version{
 		"2.36": {Major: 2, Minor: 36}, "2.4": {Major: 2, Minor: 4}, "2.26.0": {Major: 2, Minor: 26, Point: "0"},
 	} {
-		if got, err := ParseGlibc(s); err != nil || got != want || got.String() != s {
+		if got, err := Parse(s); err != nil || got != want || got.String() != s {
 			t.Errorf("%q: %+v, %v", s, got, err)
 		}
 	}
 	for _, s := range []string{"", "2", "2.", ".36", "two", "2.999", "2.45", "3.0", "1.9", "2.036", "+2.36", "2.36 ", "2.36.", "2.36.x", "2.36.1.2", "2.-1", "glibc 2.36", "18446744073709551618.36"} {
-		if got, err := ParseGlibc(s); err == nil {
+		if got, err := Parse(s); err == nil {
 			t.Errorf("%q was read as %+v", s, got)
 		}
 	}
@@ -142,13 +142,13 @@ func TestParseGlibc(t *testing.T) {
 
 // TestGlibc parses versions as a libc reports them.
 func TestGlibc(t *testing.T) {
-	for s, want := range map[string]GlibcVersion{
+	for s, want := range map[string]Version{
 		"2.36": {Major: 2, Minor: 36}, "2.36.9000": {Major: 2, Minor: 36, Point: "9000"}, "3.0": {Major: 3}, "": {}, "2": {}, "2.x": {},
 	} {
-		if got := Glibc(s, 64); got != want {
+		if got := Reported(s, 64); got != want {
 			t.Errorf("%q: got %+v, want %+v", s, got, want)
 		}
-		if got := Glibc(s, 32); !got.Bits32 {
+		if got := Reported(s, 32); !got.Bits32 {
 			t.Errorf("%q: %+v is not 32-bit", s, got)
 		}
 	}

@@ -1,4 +1,7 @@
-package environ
+// Package glibc knows the arena limits of each version of glibc: how many arenas it creates with and without the variables,
+// and their address space. For a release that changes the rule, add a row to eras. What a version reads from an environment
+// is in package environ.
+package glibc
 
 import (
 	"cmp"
@@ -9,12 +12,9 @@ import (
 	"arenacap/policy"
 )
 
-// Arena limits by glibc version: the number of arenas with and without the variables, and their address space. For a
-// release that changes the rule, add a row to eras.
-
-// GlibcVersion is the version of a program's glibc. The zero value is an unknown version, treated as 2.16 to 2.43, the rule
+// Version is the version of a program's glibc. The zero value is an unknown version, treated as 2.16 to 2.43, the rule
 // of most releases in use.
-type GlibcVersion struct {
+type Version struct {
 	Major, Minor int
 	Point        string // "0": 2.Minor as upstream released it; "": unknown, because most builds do not name it
 	Bits32       bool
@@ -23,26 +23,24 @@ type GlibcVersion struct {
 // newest is the last minor version whose source was compared with eras.
 const newest = 44
 
-// NewestGlibc is the newest glibc release that arenacap knows.
-func NewestGlibc(bits32 bool) GlibcVersion {
-	return GlibcVersion{Major: 2, Minor: newest, Bits32: bits32}
-}
+// Newest is the newest glibc release that arenacap knows.
+func Newest(bits32 bool) Version { return Version{Major: 2, Minor: newest, Bits32: bits32} }
 
-// Glibc parses the version that a glibc reports, "2.36" or "2.36.9000". Other text gives the unknown version.
-func Glibc(s string, bits int) GlibcVersion {
+// Reported parses the version that a glibc reports, "2.36" or "2.36.9000". Other text gives the unknown version.
+func Reported(s string, bits int) Version {
 	first, rest, _ := strings.Cut(s, ".")
 	second, point, _ := strings.Cut(rest, ".")
 	major, err1 := strconv.Atoi(first)
 	minor, err2 := strconv.Atoi(second)
 	if err1 != nil || err2 != nil {
-		return GlibcVersion{Bits32: bits == 32}
+		return Version{Bits32: bits == 32}
 	}
-	return GlibcVersion{Major: major, Minor: minor, Point: point, Bits32: bits == 32}
+	return Version{Major: major, Minor: minor, Point: point, Bits32: bits == 32}
 }
 
-// ParseGlibc parses a version from a command line: "2.36", or "2.26.0" for a release without later patches.
-func ParseGlibc(s string) (GlibcVersion, error) {
-	g := Glibc(s, 64)
+// Parse parses a version from a command line: "2.36", or "2.26.0" for a release without later patches.
+func Parse(s string) (Version, error) {
+	g := Reported(s, 64)
 	_, err := strconv.ParseUint(cmp.Or(g.Point, "0"), 10, 16)
 	switch {
 	case g.String() != s || err != nil:
@@ -54,15 +52,15 @@ func ParseGlibc(s string) (GlibcVersion, error) {
 }
 
 // Known reports whether the version is known.
-func (g GlibcVersion) Known() bool { return g.Major != 0 }
+func (g Version) Known() bool { return g.Major != 0 }
 
 // Before reports whether the version is known and older than 2.minor.
-func (g GlibcVersion) Before(minor int) bool {
+func (g Version) Before(minor int) bool {
 	return g.Known() && (g.Major < 2 || g.Major == 2 && g.Minor < minor)
 }
 
 // String is the version as glibc reports it.
-func (g GlibcVersion) String() string {
+func (g Version) String() string {
 	return strings.TrimSuffix(fmt.Sprintf("%d.%d.%s", g.Major, g.Minor, g.Point), ".")
 }
 
@@ -84,7 +82,7 @@ var eras = [...]era{
 	{from: 44, perCPU: 1, perCPU32: 1},            // 93e6135904
 }
 
-func (g GlibcVersion) era() era {
+func (g Version) era() era {
 	minor := g.Minor
 	switch {
 	case !g.Known(), minor == 15 && cmp.Or(g.Point, "0") != "0":
@@ -104,7 +102,7 @@ func (g GlibcVersion) era() era {
 }
 
 // defaultTest is glibc's default of arena_test.
-func (g GlibcVersion) defaultTest() int {
+func (g Version) defaultTest() int {
 	if g.Bits32 {
 		return 2
 	}
@@ -113,7 +111,7 @@ func (g GlibcVersion) defaultTest() int {
 
 // Arenas returns the most arenas that this glibc creates on cpus CPUs with these values of MALLOC_ARENA_MAX and
 // MALLOC_ARENA_TEST (0: not set). ok is false if there is no limit.
-func (g GlibcVersion) Arenas(arenaMax, arenaTest, cpus int) (n int, ok bool) {
+func (g Version) Arenas(arenaMax, arenaTest, cpus int) (n int, ok bool) {
 	e := g.era()
 	switch ignored, _ := g.Ignores(); {
 	case e.perCPU == 0:
@@ -134,16 +132,16 @@ func (g GlibcVersion) Arenas(arenaMax, arenaTest, cpus int) (n int, ok bool) {
 }
 
 // DefaultArenas is Arenas without the variables.
-func (g GlibcVersion) DefaultArenas(cpus int) (n int, ok bool) { return g.Arenas(0, 0, cpus) }
+func (g Version) DefaultArenas(cpus int) (n int, ok bool) { return g.Arenas(0, 0, cpus) }
 
 // Racy reports whether threads that start at the same time can exceed the cap.
-func (g GlibcVersion) Racy() bool { return g.era().racy }
+func (g Version) Racy() bool { return g.era().racy }
 
 // Ignores reports whether this glibc ignores MALLOC_ARENA_MAX. why is the rest of a sentence that begins with "glibc
 // VERSION". If that depends on the patches of the build, ignored is false and why is set.
 //
 // 2.25.0 uses MALLOC_ARENA_MAX as MALLOC_ARENA_TEST (BZ 21338); 2.26.0 rejects every value of both (cebcb9f864).
-func (g GlibcVersion) Ignores() (ignored bool, why string) {
+func (g Version) Ignores() (ignored bool, why string) {
 	switch {
 	case g.Before(10):
 		return true, "has no limit on arenas; glibc has one since 2.10"
@@ -157,7 +155,7 @@ func (g GlibcVersion) Ignores() (ignored bool, why string) {
 }
 
 // HeapBytes is the address space of one heap.
-func (g GlibcVersion) HeapBytes() uint64 {
+func (g Version) HeapBytes() uint64 {
 	if g.Bits32 {
 		return 1 << 20
 	}
@@ -165,7 +163,7 @@ func (g GlibcVersion) HeapBytes() uint64 {
 }
 
 // PlannedArenas returns the most arenas that this glibc creates under the plan. In mode Off the inherited values apply.
-func (g GlibcVersion) PlannedArenas(plan policy.Plan) (n int, ok bool) {
+func (g Version) PlannedArenas(plan policy.Plan) (n int, ok bool) {
 	arenaMax, arenaTest := plan.ArenaMax, plan.ArenaTest
 	if in := plan.Machine.Inherited; plan.Mode == policy.Off {
 		arenaMax, arenaTest = in.Max, in.Test
@@ -178,7 +176,7 @@ func (g GlibcVersion) PlannedArenas(plan policy.Plan) (n int, ok bool) {
 
 // WorstCase returns the bytes of address space that the arenas other than the main one reserve with one heap each: under
 // the plan, and under glibc's own limit. 0 means that there is no known limit, or that the cap is 1.
-func (g GlibcVersion) WorstCase(plan policy.Plan) (capped, uncapped uint64) {
+func (g Version) WorstCase(plan policy.Plan) (capped, uncapped uint64) {
 	bytes := func(arenas int, ok bool) uint64 {
 		if !ok {
 			return 0

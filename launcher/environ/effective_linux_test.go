@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"arenacap/launcher/environ/glibc"
 	"arenacap/launcher/testenv"
 	"arenacap/policy"
 )
@@ -69,7 +70,7 @@ func predict(s Setting, on probed) int {
 type probe string
 
 type probed struct {
-	version GlibcVersion
+	version glibc.Version
 	cpus    int
 	arenas  int
 	environ []string
