@@ -48,7 +48,7 @@ func newDoubleFork(h *handover, cfg watch.Config) (*doubleFork, error) {
 	if f.awaited { // the start reads the reason and reports it itself
 		f.failed, f.failedFD = []byte(reason), watch.ReadyFD
 	} else {
-		text, file := watch.FailedLine(cfg, cfg.PID, reason+"; the target continues without a watch")
+		text, file := cfg.FailedLine(reason + "; the target continues without a watch")
 		f.failed, f.failedFD = text, 2
 		if file != "" {
 			f.log, err = syscall.BytePtrFromString(file)

@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"arenacap/launcher/origin"
-	"arenacap/launcher/watch"
 )
 
 // Exec starts the watch, if the launch has one, and replaces this process by the target. It returns only on failure: with
@@ -41,7 +40,7 @@ func (l Launch) startWatch() (*detached, error) {
 	case l.needsWatch():
 		return nil, noWatch(err)
 	}
-	watch.Failed(cfg, cfg.PID, err.Error())
+	cfg.Failed(err.Error())
 	return nil, nil
 }
 

@@ -34,7 +34,7 @@ func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
 	b.cfg.Mode, b.cfg.PID = "supervise", pid
 	target, err := watch.Attach(pid)
 	if err == nil && needed {
-		err = watch.CheckLog(b.cfg) // a watch that is not needed falls back to stderr
+		err = b.cfg.CheckLog() // a watch that is not needed falls back to stderr
 	}
 	switch {
 	case err == nil:
@@ -47,7 +47,7 @@ func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
 	return b, nil
 }
 
-func (b *beside) failed(why string) { watch.Failed(b.cfg, b.cfg.PID, why) }
+func (b *beside) failed(why string) { b.cfg.Failed(why) }
 
 // start begins to watch, after the target's exec.
 func (b *beside) start(notices func() []string) {

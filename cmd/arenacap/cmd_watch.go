@@ -64,7 +64,7 @@ func watchServices(c *cli.Context) error {
 	screen := newWatchScreen("SERVICE", configs...)
 	defer screen.close()
 	return watch.RunServices(c.Context, watch.Host{
-		Services: services, Reload: load, State: cmp.Or(c.String("state"), watch.StateFile), Say: line.Voice().Note, Lookup: run.Variable, View: screen.view(),
+		Services: services, Reload: load, State: cmp.Or(c.String("state"), watch.StateFile), Say: line.Voice().Note, Lookup: run.Variable, Screen: screen.view(),
 	})
 }
 

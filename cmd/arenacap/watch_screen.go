@@ -18,9 +18,10 @@ import (
 
 	"arenacap/launcher/relay"
 	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/view"
 )
 
-// watchScreen implements watch.View. Between two frames the cursor is at the start of an empty line above the table:
+// watchScreen implements view.Screen. Between two frames the cursor is at the start of an empty line above the table:
 //
 //   - What other programs print (an echoed key, wall(1), the shell after SIGKILL) does not damage the table.
 //   - When the size of a terminal changes, it moves the cursor with the text, so that the next frame begins at the right line.
@@ -33,7 +34,7 @@ type watchScreen struct {
 	wg      sync.WaitGroup
 
 	mu    sync.Mutex
-	rows  []watch.Row
+	rows  []view.Row
 	at    time.Time // of rows
 	drawn bool
 	below int // lines from the empty line down to the cursor, if the terminal took only a part of the last frame
@@ -78,8 +79,8 @@ func newWatchScreen(what string, configs ...watch.Config) *watchScreen {
 	return s
 }
 
-// view returns s as a View, and a nil View if s is nil.
-func (s *watchScreen) view() watch.View {
+// view returns s as a Screen, and a nil Screen if s is nil.
+func (s *watchScreen) view() view.Screen {
 	if s == nil {
 		return nil
 	}
@@ -112,7 +113,7 @@ func (s *watchScreen) hear() {
 	}
 }
 
-func (s *watchScreen) Show(rows []watch.Row) {
+func (s *watchScreen) Show(rows []view.Row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rows, s.at = rows, time.Now()

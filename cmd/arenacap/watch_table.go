@@ -11,18 +11,18 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/view"
 	"arenacap/policy/text"
 )
 
 // watchTable has at most height lines of width columns. If there are more rows than lines, it keeps those nearest to their
 // limit. what is the head of the names.
-func watchTable(what string, rows []watch.Row, at time.Time, width, height int) []string {
+func watchTable(what string, rows []view.Row, at time.Time, width, height int) []string {
 	status := at.Format(time.TimeOnly) + "; Ctrl-C ends the watch"
 	if room := max(height-2, 1); len(rows) > room {
 		status = fmt.Sprintf("and %d more; %s", len(rows)-room, status)
 		rows = slices.Clone(rows)
-		slices.SortStableFunc(rows, func(a, b watch.Row) int { return cmp.Compare(used(b), used(a)) })
+		slices.SortStableFunc(rows, func(a, b view.Row) int { return cmp.Compare(used(b), used(a)) })
 		rows = rows[:room]
 	}
 	lines := append(nameFirst(watchCells(what, rows), width), status)
@@ -40,14 +40,14 @@ func watchTable(what string, rows []watch.Row, at time.Time, width, height int) 
 }
 
 // used is the part of the limit that is used, negative if it is unknown.
-func used(r watch.Row) float64 {
+func used(r view.Row) float64 {
 	if !r.Known {
 		return -1
 	}
 	return float64(r.Value) / float64(max(r.Limit, 1))
 }
 
-func watchCells(what string, rows []watch.Row) [][]string {
+func watchCells(what string, rows []view.Row) [][]string {
 	cells := [][]string{{what, "PROCESSES", "METRIC", "VALUE", "LIMIT", "USED", "  STATE"}}
 	for _, r := range rows {
 		value, share := "-", "-"
@@ -86,11 +86,11 @@ func nameFirst(cells [][]string, width int) (lines []string) {
 }
 
 // urgent colours the line of a limit that needs attention.
-func urgent(s watch.State, line string) string {
+func urgent(s view.State, line string) string {
 	switch {
-	case s >= watch.StateBreach:
+	case s >= view.Breach:
 		return colour(red, line)
-	case s == watch.StateWarning:
+	case s == view.Warning:
 		return colour(yellow, line)
 	}
 	return line

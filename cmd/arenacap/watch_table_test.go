@@ -7,14 +7,14 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/view"
 )
 
-var tableRows = []watch.Row{
-	{Name: "authserver", Processes: 1, Metric: "virtual", Value: 3 << 30, Known: true, Limit: 4 << 30, State: watch.StateOK},
-	{Name: "hadoop-hdfs-datanode", Processes: 1, Metric: "virtual", Value: 13 << 30, Known: true, Limit: 14 << 30, State: watch.StateWarning},
-	{Name: "hadoop-hdfs-datanode", Processes: 1, Metric: "growth", Limit: 2 << 30, State: watch.StateSettling},
-	{Name: "php-fpm", Processes: 128, Metric: "resident", Value: 1100 << 20, Known: true, Limit: 1 << 30, State: watch.StateBreach},
+var tableRows = []view.Row{
+	{Name: "authserver", Processes: 1, Metric: "virtual", Value: 3 << 30, Known: true, Limit: 4 << 30, State: view.OK},
+	{Name: "hadoop-hdfs-datanode", Processes: 1, Metric: "virtual", Value: 13 << 30, Known: true, Limit: 14 << 30, State: view.Warning},
+	{Name: "hadoop-hdfs-datanode", Processes: 1, Metric: "growth", Limit: 2 << 30, State: view.Settling},
+	{Name: "php-fpm", Processes: 128, Metric: "resident", Value: 1100 << 20, Known: true, Limit: 1 << 30, State: view.Breach},
 	{Name: "mariadb", Metric: "arenas", Limit: 1 << 30},
 }
 

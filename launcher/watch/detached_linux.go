@@ -106,7 +106,7 @@ func runDetached(ctx context.Context, cfg Config, pipe io.ReadCloser, judge func
 		return
 	}
 	if err != nil {
-		Failed(cfg, cfg.PID, err.Error())
+		cfg.Failed(err.Error())
 		return
 	}
 	defer e.close()
@@ -116,7 +116,7 @@ func runDetached(ctx context.Context, cfg Config, pipe io.ReadCloser, judge func
 	e.detached, e.frugal = true, true
 	e.addLaunched(target)
 	if _, err := e.watch(ctx); err != nil {
-		Failed(cfg, cfg.PID, err.Error())
+		cfg.Failed(err.Error())
 	}
 }
 

@@ -517,7 +517,8 @@ func isGap(line string) bool {
 func TestFailed(t *testing.T) {
 	cfg := testConfig("virtual=1")
 	cfg.Log.To = filepath.Join(t.TempDir(), "log")
-	Failed(cfg, 42, "arenacap is PID 1 here")
+	cfg.PID = 42
+	cfg.Failed("arenacap is PID 1 here")
 	if log := readFile(t, cfg.Log.To); !strings.Contains(log, `"service":"authserver","pid":42,"event":"watch-failed","message":"arenacap is PID 1 here"}`) {
 		t.Errorf("the log has %q", log)
 	}

@@ -13,12 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/origin"
+	"arenacap/launcher/watch/view"
 )
 
 // Run watches targets until all have ended or ctx is done, and returns their outcomes in the same order. In mode "attach"
 // SIGTERM, SIGINT and SIGQUIT end it too, SIGHUP is ignored, and a log that cannot be opened is an error.
-// It locks its goroutine to its thread while it runs. It returns an error only if it cannot start. view may be nil.
-func Run(ctx context.Context, cfg Config, targets []*Target, view View) ([]Outcome, error) {
+// It locks its goroutine to its thread while it runs. It returns an error only if it cannot start. screen may be nil.
+func Run(ctx context.Context, cfg Config, targets []*Target, screen view.Screen) ([]Outcome, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	e, err := newEngine(cfg)
@@ -26,7 +27,7 @@ func Run(ctx context.Context, cfg Config, targets []*Target, view View) ([]Outco
 		return nil, err
 	}
 	defer e.close()
-	e.showTo(view)
+	e.showTo(screen)
 	if cfg.Mode == "attach" { // in mode "supervise" the process has other work too
 		if e.noLog != nil {
 			return nil, e.noLog
@@ -34,7 +35,7 @@ func Run(ctx context.Context, cfg Config, targets []*Target, view View) ([]Outco
 		var stop func()
 		ctx, stop = untilSignal(ctx, nil)
 		defer stop()
-		e.frugal = view == nil
+		e.frugal = screen == nil
 		origin.BeSmall()
 	}
 	return e.run(ctx, targets)
@@ -77,8 +78,8 @@ type engine struct {
 	noLog     error // why the events go to stderr instead of the log file
 	probes    probes
 	clock     func() time.Duration // since boot
-	view      View                 // nil: none
-	shows     time.Duration        // time of the next View.Show; never: there is no view
+	screen    view.Screen          // nil: none
+	shows     time.Duration        // time of the next Screen.Show; never: there is no screen
 	began     time.Duration        // time of the first sample; all targets share it, so that one wake-up serves many
 	detached  bool                 // stderr is the target's; the watch closes it when the target ends
 	epoll     int                  // holds wake, hangup and the pidfds of targets and commands

@@ -21,6 +21,7 @@ import (
 	"arenacap/launcher/proc"
 	"arenacap/launcher/service"
 	"arenacap/launcher/watch/manager"
+	"arenacap/launcher/watch/view"
 	"arenacap/policy"
 )
 
@@ -31,7 +32,7 @@ type Host struct {
 	State    string                                    // path of the state file
 	Say      func(format string, args ...any)          // prints one line for the operator
 	Lookup   func(name string) (value string, ok bool) // looks up a variable of the environment
-	View     View                                      // nil: none
+	Screen   view.Screen                               // nil: none
 }
 
 // Service is one service of the policy. A service without limits is not watched, but still claims its processes.
@@ -93,7 +94,7 @@ func newHost(o Host) (h *host, err error) {
 	}
 	h = &host{engine: e, Host: o, state: state, logs: map[string]*eventLog{}, targets: map[int]*watched{}, said: map[any]bool{}, pet: never}
 	h.began = e.clock()
-	h.showTo(o.View)
+	h.showTo(o.Screen)
 	h.Say = func(format string, args ...any) { h.above(func() { o.Say(format, args...) }) }
 	h.keep = int(makeRoom(mostTargets)) / 2
 	if h.hangup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {

@@ -51,8 +51,8 @@ func openLog(path string) (*eventLog, error) {
 }
 
 // CheckLog returns an error if the log cannot be opened, so that the launch can fail before it starts the target.
-func CheckLog(cfg Config) error {
-	l, err := openLog(cfg.Log.To)
+func (c Config) CheckLog() error {
+	l, err := openLog(c.Log.To)
 	if err == nil {
 		l.close()
 	}

@@ -72,26 +72,26 @@ func (w *watched) line(e event, at time.Time) []byte {
 
 // FailedLine returns the line of a watch-failed event and the log's path ("": stderr). A process that may only make system
 // calls later prepares the line with it.
-func FailedLine(cfg Config, pid int, reason string) (line []byte, file string) {
+func (c Config) FailedLine(reason string) (line []byte, file string) {
 	l := &eventLog{fd: -1}
-	if cfg.Log.To != "stderr" {
-		l.path = cfg.Log.To
+	if c.Log.To != "stderr" {
+		l.path = c.Log.To
 	}
-	return unwatched(cfg, pid, l).line(watchFailed(reason), time.Now()), l.path
+	return unwatched(c, l).line(watchFailed(reason), time.Now()), l.path
 }
 
 // Failed writes a watch-failed event for a target that is not watched: to the log, or to stderr if the log cannot be
 // opened. It never blocks.
-func Failed(cfg Config, pid int, reason string) {
-	l, err := openLog(cfg.Log.To)
+func (c Config) Failed(reason string) {
+	l, err := openLog(c.Log.To)
 	if err != nil {
 		l = openStderr(2)
 	}
 	defer l.close()
-	unwatched(cfg, pid, l).report(watchFailed(reason))
+	unwatched(c, l).report(watchFailed(reason))
 }
 
 // unwatched returns a target that can only report.
-func unwatched(cfg Config, pid int, l *eventLog) *watched {
-	return &watched{engine: &engine{}, cfg: &cfg, log: l, scope: newScope(&process{pid: pid}, "process", nil)}
+func unwatched(cfg Config, l *eventLog) *watched {
+	return &watched{engine: &engine{}, cfg: &cfg, log: l, scope: newScope(&process{pid: cfg.PID}, "process", nil)}
 }

@@ -5,15 +5,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"arenacap/launcher/watch/view"
 )
 
-// onlooker is a View whose rows come to the test.
+// onlooker is a Screen whose rows come to the test.
 type onlooker struct {
 	rows  chan string
 	above int // lines; the watch's
 }
 
-func (o *onlooker) Show(rows []Row) {
+func (o *onlooker) Show(rows []view.Row) {
 	var lines []string
 	for _, r := range rows {
 		value := "-"

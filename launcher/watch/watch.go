@@ -23,7 +23,7 @@ const ProcessName = "arenacap: watch "
 // Config is the input of a watch. The launch sends it through a pipe, because the watch process starts with an empty
 // environment and shares no memory with the launch.
 type Config struct {
-	PID        int      // the target, for Detached; Run takes its targets as an argument
+	PID        int      // the target, for Detached and Failed; Run takes its targets as an argument
 	Service    string   // "": none
 	Program    string   // path of the target; without a service its base name is the label in events
 	Server     string   // path of the program that the target's carriers (package target) start, or Program; "": unknown

@@ -1,0 +1,38 @@
+// Package view is what a watch shows to a person at a terminal: the state of each limit.
+package view
+
+// Screen shows a running watch at a terminal. The watch calls it on its own thread, so it must not block.
+type Screen interface {
+	// Show replaces what is shown. The watch calls it once a second, and after lines that it wrote through Above.
+	Show(rows []Row)
+	// Above calls write, which prints a line to stderr, so that the line stays readable above what is shown.
+	Above(write func())
+}
+
+// Row is one limit of a service or, in a watch of PIDs, of a process.
+type Row struct {
+	Name      string // printable
+	Processes int    // how many count
+	Metric    string
+	Value     uint64 // bytes, valid only with Known; of a service with several targets, the largest value
+	Known     bool
+	Limit     uint64 // bytes
+	State     State  // the most urgent of all targets
+}
+
+// State is the state of a limit.
+type State int
+
+// The states, by urgency.
+const (
+	Absent   State = iota // no process runs
+	Settling              // [budget] settle has not passed
+	OK
+	Warning
+	Breach
+	Terminating // SIGTERM was sent, and SIGKILL follows
+)
+
+func (s State) String() string {
+	return [...]string{"not running", "settling", "ok", "warning", "breach", "terminating"}[s]
+}
