@@ -36,7 +36,11 @@ func kubernetesList(p policy.Policy) (string, error) {
 		return "", fmt.Errorf("the env list of a manifest cannot express %s; make 'arenacap run --' the container's entry point instead", why)
 	}
 	if p.NeedsCores(policy.Inherited{}) {
-		return perCoreList, nil
+		note := ""
+		if p.Arenas.Min == 0 {
+			note = builtInMin
+		}
+		return fmt.Sprintf(perCoreList, note), nil
 	}
 	if err := p.Override("budget", "off"); err != nil { // a percentage would need the memory of the machine
 		return "", err
@@ -63,8 +67,12 @@ const fixedList = `env:
   value: %q
 `
 
+// builtInMin is the part of the comment for a policy without min; min = 1 does not change the cap.
+const builtInMin = "The built-in min = 2 is dropped: a limit of one core gives a cap of 1. "
+
+// perCoreList takes builtInMin or "".
 const perCoreList = `env:
-# The built-in min = 2 is dropped: a limit of one core gives a cap of 1. Without limits.cpu the node's cores count.
+# %sWithout limits.cpu the node's allocatable CPU counts.
 - name: MALLOC_ARENA_MAX
   valueFrom:
     resourceFieldRef:
@@ -90,7 +98,7 @@ func notInManifest(p policy.Policy) string {
 	if p.NeedsCores(policy.Inherited{}) {
 		add(a.Cap.Mode != "" && a.Cap.String() != "1/core", `cap = %q (%s), because a manifest cannot multiply limits.cpu`, a.Cap, a.Cap.From)
 		add(a.Cores.Rule == "online" || a.Cores.Rule == "affinity", "cores = %q, because a manifest can refer only to limits.cpu", a.Cores.Rule)
-		add(a.Min != 0, "min = %d, because a manifest cannot clamp limits.cpu", a.Min)
+		add(a.Min > 1, "min = %d, because a manifest cannot clamp limits.cpu", a.Min)
 		add(a.Max != 0, "max = %d, because a manifest cannot clamp limits.cpu", a.Max)
 		add(a.Test > 1, "test = %d, because it has to be less than the cap, which depends on limits.cpu", a.Test)
 	}

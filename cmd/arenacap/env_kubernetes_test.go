@@ -3,6 +3,7 @@ package main
 // The dialect kubernetes of env.
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,10 +16,12 @@ func TestKubernetesList(t *testing.T) {
 	fixed := func(cap, test string) string {
 		return "env:\n- name: MALLOC_ARENA_MAX\n  value: \"" + cap + "\"\n- name: MALLOC_ARENA_TEST\n  value: \"" + test + "\"\n"
 	}
+	perCore := fmt.Sprintf(perCoreList, builtInMin)
 	for _, c := range []struct{ policy, want, refused string }{
-		{policy: "", want: perCoreList},
-		{policy: `cap = "1/core"`, want: perCoreList},
-		{policy: "cap = \"1/core\"\ncores = \"auto\"\ntest = 1", want: perCoreList},
+		{policy: "", want: perCore},
+		{policy: `cap = "1/core"`, want: perCore},
+		{policy: "cap = \"1/core\"\ncores = \"auto\"\ntest = 1", want: perCore},
+		{policy: "cap = \"1/core\"\nmin = 1", want: fmt.Sprintf(perCoreList, "")},
 		{policy: "cap = 4", want: fixed("4", "3")},
 		{policy: "cap = 1", want: fixed("1", "1")},
 		{policy: "cap = 4\ntest = 2", want: fixed("4", "2")},
@@ -31,7 +34,8 @@ func TestKubernetesList(t *testing.T) {
 		{policy: `cap = "2/core"`, refused: `policy.toml:2), because a manifest cannot multiply limits.cpu`},
 		{policy: `cap = "0.5/core"`, refused: `"0.5/core"`},
 		{policy: "min = 2", refused: "min = 2"},
-		{policy: "cap = \"1/core\"\nmin = 1\nmax = 64", refused: "min = 1, because a manifest cannot clamp limits.cpu; max = 64, because"},
+		{policy: "cap = \"1/core\"\nmin = 1\nmax = 64", refused: "express max = 64, because"},
+		{policy: "min = 2\nmax = 64", refused: "min = 2, because a manifest cannot clamp limits.cpu; max = 64, because"},
 		{policy: `max_reserved = "1GiB"`, refused: "max_reserved, which depends on the program"},
 		{policy: "max_reserved = \"25%\"\ncores = 4", refused: "max_reserved"},
 		{policy: "cap = \"1/core\"\ntest = 3", refused: "test = 3"},
