@@ -1,4 +1,4 @@
-// The two forks that start the watch as a separate process, and what the children do before the exec.
+// Starts the watch as a separate process with two forks. This file also has what the children do before the exec.
 
 package launcher
 
@@ -30,7 +30,7 @@ type doubleFork struct {
 	argv, env []*byte
 	place     [watchFDs]int
 	open      []int  // descriptors to close if close_range(2) is missing (before Linux 5.9)
-	awaited   bool   // the start waits for this watch
+	awaited   bool   // the start waits until this watch is ready
 	failed    []byte // message to write if the exec of the watch fails
 	failedFD  uintptr
 	log       *byte // file for the message failed; if nil, or if it cannot be opened, the message goes to failedFD
@@ -45,7 +45,7 @@ func newDoubleFork(h *handover, cfg watch.Config) (*doubleFork, error) {
 	f.path, _ = syscall.BytePtrFromString("/proc/self/exe")
 	f.dir, _ = syscall.BytePtrFromString("/")
 	const reason = "/proc/self/exe cannot be executed"
-	if f.awaited { // the start reads the reason and reports it itself
+	if f.awaited { // awaitReady reads the reason and returns it as an error
 		f.failed, f.failedFD = []byte(reason), watch.ReadyFD
 	} else {
 		text, file := cfg.FailedLine(reason + "; the target continues without a watch")

@@ -1,4 +1,4 @@
-// The descriptors that a detached watch inherits.
+// Prepares the descriptors that a detached watch inherits.
 
 package launcher
 
@@ -13,9 +13,9 @@ import (
 	"arenacap/launcher/watch"
 )
 
-// The watch gets /dev/null as 0 and 1 and the target's stderr as 2, which it closes once it has opened another log. The
-// other descriptors are those that package watch names. If the start does not wait for the watch, watch.ReadyFD is
-// /dev/null as well, so that neither Go's runtime nor the watch opens a file under that number.
+// The watch gets /dev/null as descriptors 0 and 1, and the target's stderr as 2, which the watch closes once it has opened
+// another log. The higher descriptors are those that package watch names. If the start does not wait for the watch,
+// watch.ReadyFD is /dev/null as well, so that neither Go's runtime nor the watch opens another file under that number.
 const (
 	watchFDs = watch.ReadyFD + 1
 	// ownFDs is the lowest number that this process uses for a descriptor before dup3 moves it to its number in the

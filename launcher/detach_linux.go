@@ -1,4 +1,4 @@
-// The detached watch: a separate process for a target that replaces arenacap by exec.
+// Starts the detached watch: a separate process, for a target that replaces arenacap by exec.
 
 package launcher
 

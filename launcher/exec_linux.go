@@ -1,4 +1,4 @@
-// The launch by exec: this process becomes the target.
+// Launches the target by exec: this process becomes the target.
 
 package launcher
 
@@ -44,10 +44,10 @@ func (l Launch) startWatch() (*detached, error) {
 	return nil, nil
 }
 
-// exec replaces this process.
+// exec replaces this process by the target.
 //
-// Go maps more address space than most limits allow, and dies if it needs another mapping under such a limit. So the
-// collector is off, no thread starts, and nothing is allocated between setrlimit and execve.
+// A Go program maps more address space than most limits allow, and dies if it needs another mapping under such a limit. So
+// the garbage collector is off, no thread starts, and nothing is allocated between setrlimit and execve.
 func (l Launch) exec() error {
 	p, err := newProgram(l, l.Env)
 	if err != nil {

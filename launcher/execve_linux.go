@@ -1,4 +1,4 @@
-// The target's arguments in the form that execve(2) takes.
+// Converts the target's arguments to the form that execve(2) takes, and calls it.
 
 package launcher
 
@@ -12,7 +12,8 @@ import (
 	"arenacap/launcher/target"
 )
 
-// program is prepared in advance: code between fork and exec, or under a limit on address space, must not allocate.
+// program holds the arguments of execve(2). They are prepared in advance, because code between fork and exec, or under a
+// limit on address space, must not allocate memory.
 type program struct {
 	argv   []*byte
 	script []*byte // arguments of the shell if execve gives ENOEXEC: the shell's path, the program's path, its arguments

@@ -1,9 +1,10 @@
 // Package launcher turns a plan and a command line into a running, watched server.
 //
-// The other packages collect facts and decide: policy plans what the operator wants, machine and target describe the host
-// and the program, environ builds the target's environment. Exec and Supervise then act on processes. Exec starts the
-// watch if there is a budget and replaces this process by the target; Supervise starts the target as a child and stays its
-// parent.
+// The target is the program that arenacap starts. The watch compares the target's memory with a budget. Other packages
+// collect facts and decide: policy plans what the operator wants, machine and target describe the host and the program,
+// environ builds the target's environment. Exec and Supervise then act on processes. Exec starts the watch if there is a
+// budget and replaces this process by the target. Supervise starts the target as a child and stays its parent; its watch
+// runs in this process.
 package launcher
 
 import (
@@ -30,7 +31,7 @@ type Launch struct {
 // needsWatch reports whether the target may start only with its watch.
 func (l Launch) needsWatch() bool { return l.Plan.Policy.Launch.OnWatchFailure == "refuse" }
 
-// noWatch is the error of a launch that needs its watch.
+// noWatch returns the error of a launch that needs its watch but cannot start it.
 func noWatch(why error) error {
 	return fmt.Errorf(`the watch cannot start: %w; on_watch_failure = "refuse" forbids starting the program without a watch`, why)
 }

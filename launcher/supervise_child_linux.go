@@ -1,4 +1,4 @@
-// The target of a supervised launch, from its fork to its exec.
+// Starts the target of a supervised launch, from its fork to its exec.
 //
 // os/exec does not suffice: the target needs the signal dispositions and mask that this process was started with, its own
 // PID in LISTEN_PID, and the terminal's foreground if this process had it.
@@ -19,14 +19,14 @@ import (
 	"arenacap/launcher/origin"
 )
 
-// child is the target as seen by this process.
+// child is the process that becomes the target, as this process sees it.
 type child struct {
 	pid    int
 	gate   int // pipe to the child: a byte lets it execute, end of file makes it exit
 	report int // pipe from the child: the errno of a failed exec, or end of file; -1 once it is read
 }
 
-// goOn lets the child execute. If the child has been killed, report is at end of file.
+// goOn lets the child execute the target. If the child has been killed, a later read of report returns end of file.
 func (c *child) goOn() {
 	_, _ = unix.Write(c.gate, []byte{1})
 	_ = unix.Close(c.gate)

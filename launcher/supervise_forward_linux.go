@@ -1,4 +1,4 @@
-// Which signals a supervisor passes on to its target, and which stops of the target it follows.
+// Decides which signals a supervisor passes on to its target, and which stops of the target it follows.
 
 package launcher
 
@@ -14,7 +14,7 @@ import (
 
 // place says how this process is related to its target and to its session when a signal arrives.
 type place struct {
-	pid       int  // this process's
+	pid       int  // of this process
 	sameGroup bool // the target is in this process's group
 	leader    bool // this process leads its session
 }
@@ -37,7 +37,7 @@ func (p place) forwards(s relay.Signal) bool {
 	case s.Number == unix.SIGCHLD && s.PID == 0:
 		return false // its siginfo was lost (relay.ownSignal), so no process is known to have sent it
 	case s.Code <= 0:
-		return s.Number != unix.SIGPIPE || int(s.PID) != p.pid // PIPE: not if a write of this process caused it
+		return s.Number != unix.SIGPIPE || int(s.PID) != p.pid // a PIPE from this PID is caused by a write of this process
 	case s.Number == unix.SIGCHLD, s.Number == unix.SIGXCPU, s.Number == unix.SIGXFSZ:
 		return false
 	}
@@ -59,8 +59,9 @@ func mirrors(stop unix.Signal, foreground bool) bool {
 	return foreground || stop == unix.SIGTSTP || stop == unix.SIGTTIN || stop == unix.SIGTTOU
 }
 
-// sendToGroup reports whether at least one process got the signal. A value of sigqueue(3) can be sent to one process only,
-// so each member gets its own; a process forked meanwhile may miss it.
+// sendToGroup sends the signal to a process group, and reports whether at least one process got it. A signal with a value
+// (sigqueue(3)) can only be sent to a single process, so it is sent to each member; a process that is forked meanwhile may
+// miss it.
 func sendToGroup(s relay.Signal, group int) (sent bool) {
 	if s.Queued() {
 		for _, pid := range members(group) {

@@ -1,5 +1,5 @@
-// The supervised launch: this process stays the parent of the target. This file has the main loop; the other supervise_*
-// files have the parts that it uses, and these do not depend on it.
+// Launches a target supervised: this process stays the parent of the target. This file has the main loop. The other
+// supervise_* files have the parts that the loop uses; they do not depend on the loop.
 
 package launcher
 
@@ -29,7 +29,7 @@ type Supervision struct {
 type Ending struct {
 	PID        int
 	Status     unix.WaitStatus
-	Terminated bool // by the budget's action
+	Terminated bool // the budget's action ended the target
 	Elapsed    time.Duration
 	MaxRSS     uint64         // bytes, from getrusage(2): of the target or the largest child that it reaped
 	Watched    *watch.Outcome // nil without a watch
@@ -136,7 +136,8 @@ func (v *supervisor) turn() (over bool, err error) {
 	return v.over(), nil
 }
 
-// lookAgain is the interval of polling while a command of the watch may hide other children, or if poll(2) is forbidden.
+// lookAgain is the interval at which signals and children are polled, while an ended command of the watch may hide other
+// children from waitid(2), or if a seccomp filter forbids poll(2).
 const lookAgain = 20 // milliseconds
 
 // wait sleeps until a signal arrives, the exec has succeeded or failed, or the watch has ended.

@@ -1,4 +1,4 @@
-// Waiting for the children of a supervisor.
+// Waits for the children of a supervisor.
 
 package launcher
 

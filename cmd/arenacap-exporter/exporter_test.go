@@ -38,12 +38,12 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// patience bounds the wait for an event that comes at once on an idle machine.
+// patience bounds the wait for an event. On an idle machine the events come at once.
 const patience = time.Minute
 
 const asExporter = "ARENACAP_TEST_EXPORTER"
 
-// TestMain makes this test binary the exporter if the variable is set.
+// TestMain runs the exporter instead of the tests if the variable asExporter is set.
 func TestMain(m *testing.M) {
 	if os.Getenv(asExporter) != "" {
 		main()
@@ -221,7 +221,7 @@ func certificate(t *testing.T, dir string) *http.Client {
 	return &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 }
 
-// TLS and a password by --web.config.file. The hash is of "alice123", with bcrypt's lowest cost.
+// TestWebConfig sets TLS and a password with --web.config.file. The hash is that of "alice123", with bcrypt's lowest cost.
 func TestWebConfig(t *testing.T) {
 	dir := t.TempDir()
 	client := certificate(t, dir)
@@ -244,7 +244,7 @@ func TestWebConfig(t *testing.T) {
 	}
 }
 
-// The socket that systemd passes (sd_listen_fds(3)).
+// TestSystemdSocket passes a listening socket to the exporter as systemd does (sd_listen_fds(3)).
 func TestSystemdSocket(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -304,7 +304,7 @@ func TestDefaultAddress(t *testing.T) {
 	}
 }
 
-// The log in its two formats.
+// TestLogFormat checks the two formats of the log.
 func TestLogFormat(t *testing.T) {
 	for format, want := range map[string]string{"logfmt": " level=INFO msg=starting version=", "json": `,"level":"INFO","msg":"starting","version":`} {
 		e := start(t, "--log.format", format)

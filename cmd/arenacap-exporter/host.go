@@ -51,7 +51,7 @@ func (h *host) check() error {
 	return h.options.Check()
 }
 
-// plans reads the policy, so that a change counts at the next scrape.
+// plans reads the policy. It is called for each scrape, so that a change of the policy counts at the next scrape.
 func (h *host) plans() (plans []policy.Plan, err error) {
 	lookup := policy.Lookup{Named: h.policy, Getenv: os.LookupEnv, Root: os.Geteuid() == 0}
 	services, err := lookup.Services()
@@ -76,7 +76,7 @@ func (h *host) join() *result {
 	return h.running
 }
 
-// run looks at the host. A policy that cannot be read any more does not change the groups: the last good one stays.
+// run reads the host. If the policy cannot be read any more, the last valid policy determines the groups.
 func (h *host) run(r *result) {
 	var problems []error
 	plans, err := h.plans()

@@ -1,6 +1,6 @@
 package main
 
-// The pages, and the limits on requests.
+// Serves the pages, and limits the requests.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package allocator
 
-// C libraries by file name, and the version in glibc's banner.
+// Recognizes C libraries by file name, and parses the version in glibc's banner.
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 package allocator
 
-// The version of a glibc that is statically linked into a program.
+// Determines the version of a glibc that is statically linked into a program.
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ type StaticGlibc struct {
 	least int             // the version is at least 2.least
 }
 
-// tunableSince are tunables and the glibc release that introduced them (elf/dl-tunables.list), for the releases that
-// changed how settings are read. A static program contains the names of all tunables of its glibc.
+// tunableSince lists the releases that changed how glibc reads settings, each with a tunable that it introduced
+// (elf/dl-tunables.list). A static program contains the names of all tunables of its glibc.
 var tunableSince = [...]struct {
 	name  string
 	minor int

@@ -38,15 +38,15 @@ type Census struct {
 	Committed uint64 // bytes of the heaps that have been made readable and writable
 
 	// Unlinked counts structures that look like arenas but are not in malloc's list. It is 0 unless the memory holds
-	// copies of arenas, or malloc's structures were overwritten. Up to this many more arenas may exist.
+	// copies of arenas, or malloc's structures were overwritten. So the process may have up to this many more arenas.
 	Unlinked int
-	Unread   bool // the limit on reads was hit: Unlinked is a lower bound
+	Unread   bool // the limit on reads was reached, so Unlinked is a lower bound
 }
 
 // Process is the state of a live process when it was read.
 type Process struct {
 	PID     int
-	Name    string // as ps shows it, at most 15 bytes, any bytes
+	Name    string // as ps shows it: at most 15 bytes, which need not be printable
 	Threads int
 	Bits    int // 64 or 32
 
@@ -56,7 +56,7 @@ type Process struct {
 
 	Libc        string // "glibc" or "musl"; "" for neither
 	LibcVersion string // "2.36"; "" if unknown
-	LibcAtLeast string // the earliest possible release
+	LibcAtLeast string // the earliest release that the libc can be
 	Allocator   string // "glibc", "musl", "go", "jemalloc", "tcmalloc", …; "" if unknown
 	MallocIn    string // the file that defines malloc, if it is neither the libc nor the library of a known allocator
 
@@ -95,21 +95,21 @@ func (p *Process) Huge() (bytes uint64) {
 // Arena is one arena. The main arena has no heaps: it uses the brk heap, and if that cannot grow, separate mappings that
 // cannot be identified.
 type Arena struct {
-	Addr  uint64 // of its malloc_state; 0 for a main arena that has not been used yet
+	Addr  uint64 // address of its malloc_state; 0 for a main arena that has not been used yet
 	Main  bool
-	Libc  int    // the copy of the C library that it belongs to: 0 is the program's own, others are from dlmopen(3)
+	Libc  int    // the copy of the C library that the arena belongs to: 0 is the program's own, others come from dlmopen(3)
 	Heaps []Heap // oldest first
 
 	Reserved  uint64 // bytes of address space: heaps × their largest size; for the main arena the brk heap
 	Committed uint64 // bytes that have been made readable and writable
 	Resident  uint64 // bytes in memory
-	Huge      uint64 // bytes of them in huge pages
+	Huge      uint64 // bytes of Resident in huge pages
 	SystemMem uint64 // bytes obtained from the system, by the arena's own count: system in malloc_info(3)
-	Top       uint64 // bytes of the top chunk, which is free and in no bin
+	Top       uint64 // bytes of the top chunk: the free chunk at the end, which is not in a bin
 
 	Threads      int  // threads that allocate from it
 	ThreadsKnown bool // glibc counts them since 2.23
-	Settled      bool // the sizes add up; false if the process allocated while it was read
+	Settled      bool // the sizes are consistent; false if the process allocated memory while it was read
 
 	Chunks *Chunks // filled in by Walk, nil before
 }
@@ -131,13 +131,13 @@ type Part struct {
 	Count    int    // number of arenas or of stacks; for all other kinds, the number of mappings
 	Virtual  uint64 // bytes
 	Resident uint64 // bytes
-	Huge     uint64 // bytes of them in huge pages
+	Huge     uint64 // bytes of Resident in huge pages
 }
 
 // Kinds of parts.
 const (
 	KindMainHeap     = "main heap"     // the brk heap
-	KindArenas       = "arenas"        // the heaps of all arenas but the main ones
+	KindArenas       = "arenas"        // the heaps of all arenas; main arenas have none
 	KindThreadStacks = "thread stacks" // guards included, and stacks of ended threads that glibc caches for new ones
 	kindStack        = "stack"         // of the main thread
 	KindFile         = "file"
@@ -153,7 +153,8 @@ const (
 	kindOtherSpecial = "other"
 )
 
-// census counts the arenas. A libc whose malloc was never called has one arena, which does not show in memory yet.
+// census counts the arenas. A libc whose malloc was never called counts as one arena, although the memory does not show it
+// yet.
 func (f found) census(maps mappings) Census {
 	c := Census{Unlinked: f.unlinked, Unread: f.cut}
 	for _, r := range f.rings {

@@ -1,6 +1,6 @@
 package arena
 
-// Count, which counts the arenas of a live process.
+// Counts the arenas of a live process.
 
 import (
 	"errors"

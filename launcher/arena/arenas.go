@@ -1,6 +1,6 @@
 package arena
 
-// The conversion of the arenas that find returns to the exported type Arena.
+// Converts the arenas that find returns to the exported type Arena.
 
 import "slices"
 
@@ -72,7 +72,7 @@ func heapOwners(arenas []Arena) []owner {
 	return owners
 }
 
-// mains counts the main arenas: one for each libc.
+// mains counts the main arenas. Each copy of glibc in the process has one.
 func (p *Process) mains() (n int) {
 	for _, a := range p.Arenas {
 		if a.Main {
@@ -82,7 +82,8 @@ func (p *Process) mains() (n int) {
 	return n
 }
 
-// addMain fills in the resident sizes of arenas. The brk heap belongs to the first main arena, if that has memory.
+// addMain fills in the resident sizes of all arenas. It adds the brk heap to the first main arena, unless that arena is
+// unused.
 func (p *Process) addMain(list []region) {
 	for i := range p.Arenas {
 		for _, h := range p.Arenas[i].Heaps {

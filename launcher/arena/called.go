@@ -175,14 +175,14 @@ func (l *library) pointerIn(table, size, entry, number uint64) uint64 {
 // the libc. An error means that mem could not be read.
 func calledMalloc(mem reader, maps layout, libc string) (string, error) {
 	file := libc
-	for range 3 { // the libc, a program with a PLT stub, and the target of the stub
+	for range 3 { // at most three files: the libc, a program with a PLT stub, and the target of the stub
 		i := slices.IndexFunc(maps, func(m mapping) bool { return m.Name == file && m.Offset == 0 && m.Perm&proc.PermRead != 0 })
 		if i < 0 {
 			break
 		}
 		l := openLibrary(mem, maps[i].Start, maps.word())
 		s, ok := l.symbol("malloc")
-		if file != libc && (!ok || s.defined) { // a program need not export its malloc
+		if file != libc && (!ok || s.defined) { // !ok: the program defines malloc but does not export it
 			return file, nil
 		}
 		target := l.pointer(s.number)

@@ -96,7 +96,7 @@ func TestCalledMallocHere(t *testing.T) {
 	if got, err := calledMalloc(p.mem, maps, libc); got != libc || err != nil || libc == "" {
 		t.Errorf("%q, %v; want %q", got, err, libc)
 	}
-	exe, _ := os.Readlink(p.dir + "/exe") // a program need not have a pointer to malloc
+	exe, _ := os.Readlink(p.dir + "/exe") // started from the program instead of the libc, nothing is found
 	if got, err := calledMalloc(p.mem, maps, exe); got != "" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}

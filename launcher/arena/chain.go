@@ -1,6 +1,6 @@
 package arena
 
-// The heaps of each arena, in malloc's order.
+// Reads the heaps of each arena, in malloc's order.
 
 import "slices"
 
@@ -32,7 +32,7 @@ func (f *finder) chain(r *ring) error {
 	return nil
 }
 
-// refresh reads one arena again.
+// refresh reads one arena, its heaps and its top chunk again.
 func (f *finder) refresh(r *ring, m *member) error {
 	if err := f.rereadAll([]*member{m}); err != nil {
 		return err
@@ -167,7 +167,7 @@ func (f *finder) form(r *ring) int {
 	return best
 }
 
-// attached is the number of threads that use the arena, if the layout has that field.
+// attached returns the number of threads that use the arena; known is false if the layout has no such field.
 func (m *member) attached(form int) (threads int, known bool) {
 	if form < 2 || m.tail[1] > 1<<22 { // Linux has at most 1<<22 PIDs (PID_MAX_LIMIT)
 		return 0, false

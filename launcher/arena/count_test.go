@@ -232,7 +232,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 		}
 	})
 	t.Run("other user's", func(t *testing.T) {
-		// root may read everything, so the test binary runs itself as nobody
+		// Root may read every process, so the test binary executes itself as the user nobody.
 		if os.Getuid() != 0 {
 			t.Skip("needs root, to run the test as another user")
 		}
@@ -280,7 +280,7 @@ func TestReadAsSomebodyElse(t *testing.T) {
 	}
 }
 
-// waitState waits until the process is in the state, which must be one that lasts.
+// waitState waits until the process is in the state, which must be one that it does not leave again.
 func waitState(t *testing.T, pid int, state string) {
 	t.Helper()
 	for {

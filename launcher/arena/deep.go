@@ -1,10 +1,10 @@
 package arena
 
-// The walk over the chunks of the arenas.
+// Walks over the chunks of the arenas.
 
 import "context"
 
-// Chunks is the result of a walk over the chunks of one arena. All fields but the counts are bytes; InUse, Free, Top,
+// Chunks is the result of a walk over the chunks of one arena. All fields except the counts are bytes; InUse, Free, Top,
 // Overhead and Unknown add up to the memory that the arena had when it was walked.
 //
 // InUse is what the arena counts as in use. That includes freed chunks in a thread's cache (tcache, since 2.26) and in

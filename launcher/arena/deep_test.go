@@ -81,7 +81,7 @@ func TestWalkEqualsMallocInfo(t *testing.T) {
 	}
 }
 
-// TestTrimmable compares Trimmable with the change of the resident size by malloc_trim.
+// TestTrimmable compares Trimmable with the bytes by which malloc_trim reduces the resident size.
 func TestTrimmable(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
 	for _, command := range []string{"threads 3 40000", "hold 5000 8", "free"} {
@@ -99,7 +99,7 @@ func TestTrimmable(t *testing.T) {
 	}
 }
 
-// inArenas is the resident bytes of all arenas by smaps.
+// inArenas returns the resident bytes of all arenas.
 func inArenas(t *testing.T, p *program) (sum uint64) {
 	t.Helper()
 	got, err := Inspect(p.pid())

@@ -22,8 +22,8 @@ type segment struct {
 	data []byte
 }
 
-// version is a layout of malloc_state: the offsets of its fields, from glibc's sources, and from 2.27 on checked against
-// live processes. attached and nextFree are 0 if the field does not exist.
+// version is a layout of malloc_state: the offsets of its fields. They come from glibc's sources; those from 2.27 on were
+// also checked against live processes. attached and nextFree are 0 if the field does not exist.
 type version struct {
 	name                            string
 	word                            uint64
@@ -86,7 +86,7 @@ func (f *fake) read(spans []span) error {
 
 func (f *fake) pages(uint64, []pageState) bool { return false }
 
-// mapped adds a mapping; it is readable if data is given.
+// mapped adds a mapping. If p includes reading, the mapping also gets memory, filled with zeros.
 func (f *fake) mapped(start, size uint64, p perm, name string) {
 	m := mapping{Start: start, End: start + size, Perm: p, Name: name}
 	if name != "" && name[0] == '/' {

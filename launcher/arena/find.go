@@ -1,6 +1,6 @@
 package arena
 
-// The search for arenas, in the mappings and the memory of a process.
+// Searches for arenas in the mappings and the memory of a process.
 
 import (
 	"cmp"
@@ -45,7 +45,7 @@ type mappings interface {
 // ring is malloc's circular list of arenas in one copy of glibc; a program that calls dlmopen(3) has several copies.
 type ring struct {
 	heapMax uint64 // bytes: size and alignment of every heap
-	form    int    // position of system_mem; see tailForms
+	form    int    // index of system_mem in state.tail; see tailForms
 	members []member
 }
 
@@ -56,7 +56,7 @@ type member struct {
 	first   heap // the header before the state; zero for the main arena
 	heaps   []heap
 	topSize uint64 // bytes of the top chunk; 0 if it is missing or unreadable
-	settled bool   // the heap sizes add up
+	settled bool   // the heap sizes add up to system_mem
 }
 
 func (m *member) main() bool { return m.first.base == 0 }
@@ -71,11 +71,11 @@ var errUnreadable = errors.New("the data of its C library cannot be read, so its
 type found struct {
 	rings    []*ring
 	unlinked int  // structures that look like arenas but are in no ring
-	cut      bool // the limit on reads was hit
+	cut      bool // the limit on reads was reached
 }
 
-// find returns the rings of the process. It starts from each candidate, a main arena in a libc's data or an arena in a heap,
-// and follows the links.
+// find returns the rings of the process. It starts from each candidate for an arena, in the data of a libc or in a heap,
+// and follows the links to the next arenas.
 func find(mem reader, maps mappings) (found, error) {
 	f := newFinder(mem, maps)
 	if err := f.readCandidates(maps.bases(f.word)); err != nil {
@@ -148,8 +148,8 @@ func (f *finder) take(n int) int {
 	return allowed
 }
 
-// mostHeaders allows a few reads of each place where a heap can begin, since arenas that change are read again. At the
-// maximum the reads take about a second.
+// mostHeaders allows eight reads of each place where a heap can begin, since arenas that change are read again. The largest
+// number of reads takes about a second.
 func (l layout) mostHeaders() int {
 	const each, least, most = 8, 4096, 1 << 19
 	places := uint64(0)
@@ -168,7 +168,7 @@ const leastHeap = 1 << 18
 // glibc.malloc.hugetlb from 2.35 to 2.41 four huge pages of any size that an architecture has.
 func heapSizes(word uint64) []uint64 {
 	sizes := []uint64{usualHeap(word)}
-	for s := uint64(leastHeap); s <= 1<<32; s <<= 1 { // to 4 × 1 GiB
+	for s := uint64(leastHeap); s <= 1<<32; s <<= 1 { // the largest is 4 × 1 GiB
 		if s != sizes[0] && (word == 8 || s < 1<<30) {
 			sizes = append(sizes, s)
 		}
@@ -225,7 +225,7 @@ func alignedBases(maps mappings, word uint64) (bases []uint64) {
 		if base := (m.End - 1) &^ (size - 1); base >= m.Start && m.Anonymous() {
 			bases = append(bases, base)
 		}
-		if at = (m.End + size - 1) &^ (size - 1); at < m.End { // the end of the address space
+		if at = (m.End + size - 1) &^ (size - 1); at < m.End { // overflow: the end of the address space is reached
 			return bases
 		}
 	}
@@ -363,8 +363,8 @@ func (f *finder) rings(starts []uint64) (rings []*ring, err error) {
 	return rings, nil
 }
 
-// ring makes a ring of arenas that link back to the first; nil unless exactly one is a main arena and all have the same
-// layout.
+// ring makes a ring of arenas of which the last links to the first. It returns nil unless exactly one is a main arena and
+// all have the same layout.
 func (f *finder) ring(members []member) *ring {
 	mains := 0
 	for i := range members {
@@ -464,7 +464,7 @@ func (p place) hasRoom(maps mappings) bool {
 	return true
 }
 
-// scanMax bounds the search for main arenas in programs that map no libc by name, in bytes.
+// scanMax is how many bytes are searched at most for main arenas, if no mapped file has the name of a libc.
 const scanMax = 32 << 20
 
 // mainArenas returns the candidates for a malloc_state in the libc's data. If no mapped file has the name of a libc, the

@@ -14,7 +14,7 @@ type asked struct{ layout }
 func (a asked) bases(word uint64) []uint64 { return alignedBases(a, word) }
 func (a asked) libc() bool                 { return true }
 
-// all runs all code that reads memory: both ways of the census, the arenas, the walk.
+// all runs all code that reads memory: the census by queries and from all mappings, the arenas, the walk, the stacks.
 func (f *fake) all(t *testing.T) (Census, []Arena, error) {
 	t.Helper()
 	c, list, err := f.whole(t)
@@ -157,7 +157,7 @@ func TestFindByShape(t *testing.T) {
 func TestFindRejects(t *testing.T) {
 	tests := []struct {
 		name   string
-		damage func(f *fake, addr uint64) // of the second arena
+		damage func(f *fake, addr uint64) // addr is that of the second arena after the main one
 	}{
 		{"link to nowhere", func(f *fake, a uint64) { f.put(a+f.next, 0x1234560) }},
 		{"link past the next", func(f *fake, a uint64) { f.put(a+f.next, f.states[0]) }},
@@ -198,7 +198,7 @@ func FuzzDamagedMemory(f *testing.F) {
 		damage := func(at, value uint64) {
 			s := process.segments[at>>32%uint64(len(process.segments))]
 			size := uint64(len(s.data))
-			if at&1 != 0 { // where the structures are
+			if at&1 != 0 { // damage only the start of the segment, where the structures are
 				size = 0x1800
 			}
 			if off := at & 0xffffffff % size &^ (process.word - 1); at != 0 {

@@ -191,7 +191,8 @@ func TestForgedStacks(t *testing.T) {
 	}
 }
 
-// BenchmarkForged counts a live process of 1,000 arenas, with and without 65,000 forged headers beside them.
+// BenchmarkForged counts the arenas of a live process with 1,000 arenas, without forged headers and with 8,000 and 65,000
+// of them.
 func BenchmarkForged(b *testing.B) {
 	bin := compile(b, "testdata/probe.c")
 	for _, n := range []int{0, 8000, 65000} {

@@ -44,7 +44,7 @@ func TestHugePages(t *testing.T) {
 	})
 }
 
-// checkHuge compares with smaps, which it parses independently.
+// checkHuge compares the huge pages of the arenas with /proc/PID/smaps, which it parses with code of its own.
 func checkHuge(t *testing.T, p *program) *Process {
 	t.Helper()
 	got, err := Inspect(p.pid())

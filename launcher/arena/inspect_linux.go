@@ -1,6 +1,6 @@
 package arena
 
-// Inspect: everything about a live process except its chunks.
+// Inspects a live process: everything except the chunks of its arenas.
 
 import (
 	"cmp"
@@ -140,7 +140,7 @@ func (p *process) attribute(found *Process, maps layout) error {
 	list := regions(maps, owners)
 	classSpace, ok := hotspotFlag(p.mem, maps, "CompressedClassSpaceSize")
 	if !ok {
-		classSpace = 1 << 30 // by default
+		classSpace = 1 << 30 // the JVM's default
 	}
 	list = nameJava(list, classSpace)
 	if err := p.addResident(list); err != nil {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ioctl is ioctl(2) with a structure.
+// ioctl calls ioctl(2) with a structure as its argument.
 func ioctl(file *os.File, request uintptr, arg unsafe.Pointer) (int, error) {
 	for {
 		n, _, errno := unix.Syscall(unix.SYS_IOCTL, file.Fd(), request, uintptr(arg))

@@ -1,6 +1,6 @@
 package arena
 
-// The large areas of a JVM.
+// Recognizes the large memory areas of a JVM.
 
 import (
 	"path"

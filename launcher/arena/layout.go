@@ -1,4 +1,4 @@
-// A snapshot of all mappings of a process, and searches in it.
+// Searches in a snapshot of all mappings of a process.
 
 package arena
 

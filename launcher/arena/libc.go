@@ -1,6 +1,6 @@
 package arena
 
-// The version of a process's C library, from its banner in memory.
+// Determines the version of a process's C library from its banner in memory.
 
 import (
 	"bytes"

@@ -18,7 +18,7 @@ type heap struct {
 	prev      uint64 // base of the arena's heap before this one; 0 in the first
 	size      uint64 // bytes in use by the arena
 	committed uint64 // bytes that have ever been made readable and writable
-	pagesize  uint64 // the heap grows in multiples of it; meaningless before 2.35
+	pagesize  uint64 // the heap grows in multiples of this many bytes; meaningless before 2.35
 }
 
 func parseHeap(base uint64, b []byte, size uint64) heap {
@@ -161,7 +161,7 @@ func (s state) tailForms(size uint64) []int {
 	return []int{2}
 }
 
-// unused reports an arena that has never served a chunk: top then points to the state's own first bin, which overlays
+// unused reports whether the arena has never served a chunk: top then points to the state's own first bin, which overlays
 // last_remainder and top (initial_top in malloc.c).
 func (s state) unused(size uint64) bool { return s.top == s.addr+s.bins-2*size }
 

@@ -1,6 +1,6 @@
 package arena
 
-// The allocator of a process, from its mapped files.
+// Finds the allocator of a process by its mapped files.
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 package arena
 
-// Access to the memory of a process: ranges, batches, words.
+// Reads ranges and words of the memory of a process, many in one call.
 
 import (
 	"encoding/binary"

@@ -1,6 +1,6 @@
 package arena
 
-// Reading the memory of a live process.
+// Reads the memory of a live process.
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ type processMemory struct {
 	file *os.File
 }
 
-// maxPieces is IOV_MAX, the most pieces that one call takes.
+// maxPieces is IOV_MAX, the largest number of ranges in one call of process_vm_readv(2).
 const maxPieces = 1024
 
 func (p *processMemory) close() {
@@ -52,7 +52,7 @@ func (p *processMemory) read(spans []span) error {
 	return nil
 }
 
-// closed reports an error of process_vm_readv itself, after which /proc/PID/mem may still work.
+// closed reports whether err means that process_vm_readv cannot be used at all. Reading /proc/PID/mem may still work.
 func closed(err error) bool {
 	return errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) || errors.Is(err, errTooFar)
 }

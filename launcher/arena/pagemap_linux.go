@@ -1,6 +1,6 @@
 package arena
 
-// Pages in memory and in swap, from /proc/PID/pagemap.
+// Reads from /proc/PID/pagemap which pages are in memory and which in swap.
 
 import (
 	"encoding/binary"
@@ -11,7 +11,8 @@ import (
 )
 
 // pagemap reads /proc/PID/pagemap, 64 bits for each page of the address space: bit 63 is set for a page in
-// memory, bit 62 for one in swap (Documentation/admin-guide/mm/pagemap.rst). It is opened on first use, and is missing on
+// memory, bit 62 for one in swap (Documentation/admin-guide/mm/pagemap.rst). The file is opened on first use, and is
+// missing on
 // kernels without CONFIG_PROC_PAGE_MONITOR.
 type pagemap struct {
 	path string

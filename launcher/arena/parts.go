@@ -1,6 +1,6 @@
 package arena
 
-// The division of the virtual and resident size into parts.
+// Divides the virtual and the resident size into parts.
 
 import (
 	"cmp"
@@ -102,7 +102,7 @@ func classify(m mapping) (kind, name string) {
 	return kindOtherSpecial, m.Name
 }
 
-// inBrackets is NAME of "[anon:NAME]".
+// inBrackets returns the NAME of "[anon:NAME]".
 func inBrackets(s string) string {
 	_, name, _ := strings.Cut(strings.TrimSuffix(s, "]"), ":")
 	return strings.TrimSpace(name)

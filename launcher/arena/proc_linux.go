@@ -1,6 +1,6 @@
 package arena
 
-// Opening a live process, reading its mappings, and the errors of both.
+// Opens a live process, reads its mappings, and explains the errors of both.
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ type process struct {
 	dir  string // /proc/PID, or /proc/PID/task/TID
 	root string // mount point of proc(5)
 	pid  int
-	tid  int // the thread of dir
+	tid  int // the thread whose directory is dir
 	stat proc.Stat
 	maps *os.File
 	mem  *processMemory
@@ -91,7 +91,8 @@ func (p *process) explain(err error) error {
 	return fmt.Errorf("process %d (%q): %w", p.pid, p.stat.Name, err)
 }
 
-// hidden reports whether the process belongs to another user and is not in /proc (proc(5), "Mount options").
+// hidden reports whether the process exists but is not in /proc, because it belongs to another user and /proc is mounted
+// with hidepid (proc(5), "Mount options").
 func (p *process) hidden() bool {
 	_, err := os.Stat(filepath.Join(p.root, strconv.Itoa(p.pid)))
 	return errors.Is(err, os.ErrNotExist) && syscall.Kill(p.pid, 0) == syscall.EPERM
@@ -147,7 +148,8 @@ func (p *process) checkAlive() error {
 	return err
 }
 
-// agreeTries is how often the mappings are read until they add up to VmSize. If they never do, the last reading is reported.
+// agreeTries is how many times the mappings are read at most, until they add up to VmSize. If they never do, the last
+// reading is used.
 const agreeTries = 5
 
 // settledMaps reads the mappings again until their sum is VmSize both before and after the reading, so that they did not

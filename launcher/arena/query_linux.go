@@ -1,6 +1,6 @@
 package arena
 
-// Mappings one at a time, with the ioctl PROCMAP_QUERY.
+// Reads mappings one at a time, with the ioctl PROCMAP_QUERY.
 
 import (
 	"bytes"
@@ -56,15 +56,15 @@ const (
 
 	queryNext       = 0x10 // the mapping that covers the address, or the next one
 	queryFileBacked = 0x20
-	queryAccess     = uint64(proc.PermRead | proc.PermWrite | proc.PermExec | proc.PermShared) // package proc has the ioctl's bits
+	queryAccess     = uint64(proc.PermRead | proc.PermWrite | proc.PermExec | proc.PermShared) // package proc uses the ioctl's bits
 )
 
 func newQueries(maps *os.File) *queries {
 	return &queries{maps: maps, left: mostQueries, name: make([]byte, unix.PathMax)}
 }
 
-// countByQueries is Count with few system calls. ok is false if it fails for any reason; the caller then reads
-// /proc/PID/maps.
+// countByQueries does the same as Count with few system calls. ok is false if it fails for any reason; the caller then
+// reads /proc/PID/maps.
 func countByQueries(root string, pid int) (c Census, ok bool) {
 	dir := filepath.Join(root, strconv.Itoa(pid))
 	maps, err := proc.Here.Open(filepath.Join(dir, "maps"))

@@ -1,6 +1,6 @@
 package arena
 
-// Runs of resident pages, with the ioctl PAGEMAP_SCAN.
+// Finds runs of resident pages with the ioctl PAGEMAP_SCAN.
 
 import (
 	"errors"

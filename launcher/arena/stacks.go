@@ -107,7 +107,7 @@ func guesses(found []stack) (list []func([]stackTop) []stackTop) {
 // limit. Without a guard below, guard equals bottom.
 type stackTop struct{ guard, bottom, top, limit uint64 }
 
-// usable reports a mapping that can be part of a stack.
+// usable reports whether a mapping can be part of a stack.
 func usable(m mapping) bool { return m.Anonymous() && m.Writable() }
 
 // runBottoms gives for each mapping the start of the run of adjacent usable mappings that contains it.
@@ -122,7 +122,8 @@ func runBottoms(maps layout) []uint64 {
 	return bottoms
 }
 
-// stackTops are the candidates: guarded has the usable mappings right above a guard, others the largest of the rest.
+// stackTops returns the candidates for stacks: guarded has the usable mappings right above a guard, others the largest of
+// the other usable mappings.
 func stackTops(maps layout, bottoms []uint64) (guarded, others []stackTop) {
 	for i, m := range maps {
 		if !usable(m) {
@@ -142,12 +143,12 @@ func stackTops(maps layout, bottoms []uint64) (guarded, others []stackTop) {
 	return guarded, others[:min(len(others), maxUnguarded)]
 }
 
-// minUsable is the least usable stack of a glibc thread: struct pthread and MINIMAL_REST_STACK (2,048 bytes) together need
-// more than one page (nptl/allocatestack.c). So single pages after a reservation, of which a program may have tens of
-// thousands, are not searched.
+// minUsable is the smallest size of the usable part of a glibc thread's stack: struct pthread and MINIMAL_REST_STACK (2,048
+// bytes) together need more than one page (nptl/allocatestack.c). So single pages after a reservation, of which a program
+// may have tens of thousands, are not searched.
 const minUsable = 2 * minPage
 
-// minStack is PTHREAD_STACK_MIN in bytes, the least that pthread_attr_setstacksize(3) accepts.
+// minStack is PTHREAD_STACK_MIN in bytes, the smallest size that pthread_attr_setstacksize(3) accepts.
 const minStack = 16 << 10
 
 // below returns the candidates right below those stacks in found that have no guard mapping, since such stacks are
@@ -209,7 +210,7 @@ func (t stackTop) descriptor(addr uint64, b []byte, size uint64) (stack, bool) {
 // agrees reports whether the guard in a glibc descriptor agrees with the mappings.
 func (t stackTop) agrees(s stack) bool {
 	switch {
-	case t.guard == t.bottom: // no mapping is the guard: it must be a mark in the page table
+	case t.guard == t.bottom: // no mapping is the guard, so the guard must be a mark in the page table
 		return s.guard != 0 && s.start >= t.bottom
 	case s.guard == 0: // a Java thread: the memory without access at the bottom is the JVM's guard
 		return s.start < t.bottom

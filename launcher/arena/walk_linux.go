@@ -1,6 +1,6 @@
 package arena
 
-// Walk: the chunks of a live process.
+// Walks the chunks of a live process.
 
 import (
 	"context"

@@ -1,6 +1,6 @@
 package environ
 
-// What a glibc reads from an environment: a model of each version's parser.
+// Models what each version of glibc reads from an environment.
 
 import (
 	"math"
@@ -21,7 +21,7 @@ type Setting struct {
 type Value struct {
 	N      uint64
 	OK     bool
-	From   string // "environment" or "tunables"
+	From   string // "environment" for a MALLOC_ variable, "tunables" for a tunable
 	System bool   // set by /etc/tunables.conf
 	Locked bool   // the environment cannot override it
 

@@ -51,8 +51,8 @@ type facts struct {
 	wanted *policy.Plan // the plan of the policy that should be in force; nil for none
 }
 
-// beginning is what the process was started with. The environment is unknown if it may not be read or the program has
-// overwritten it.
+// beginning is what the process was started with: its environment and AT_SECURE. The environment is unknown if arenacap may
+// not read it, or if the program has overwritten it.
 type beginning struct {
 	environ      []string
 	environKnown bool
@@ -237,7 +237,7 @@ func (f facts) otherWay() string {
 // its calls on to glibc's is not foreign; it shows in arenas other than the main ones.
 func (f facts) foreign() bool { return f.allocator == "" && f.mallocIn != "" && f.arenas <= f.libcs }
 
-// notInForce reports whether the process was started without the policy's cap or a lower one.
+// notInForce reports whether the policy's cap is not in force: the process was started with no cap or with a higher one.
 func (f facts) notInForce(c Cap) bool {
 	own := f.began.setting.Max
 	return c.Source == "policy" && f.began.environKnown && !(own.OK && own.N <= uint64(c.N))

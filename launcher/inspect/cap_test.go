@@ -26,7 +26,7 @@ func base(v glibc.Version, arenas int, env ...string) facts {
 	}
 }
 
-// TestUpgrade: glibc 2.44's own limit is one arena a CPU, and at least 8.
+// TestUpgrade: glibc 2.44's own limit is one arena per CPU, and at least 8.
 func TestUpgrade(t *testing.T) {
 	on := func(own int) func(*facts) { return func(f *facts) { f.ownLimit = own } }
 	for _, c := range []struct {
@@ -54,7 +54,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// with changes facts, for a table.
+// with returns changed facts, so that a table can have them in one expression.
 func (f facts) with(change func(*facts)) facts {
 	change(&f)
 	return f
@@ -97,7 +97,7 @@ func TestJudge(t *testing.T) {
 		n      int
 		source string
 		kept   Kept
-		why    string // is part of Why
+		why    string // a part of Why
 	}{
 		{"kept exactly", base(glibc236, 4, four), 4, "environment", Yes, "4 arenas of 4 allowed"},
 		{"kept with room", base(glibc236, 1, four), 4, "environment", Yes, "1 arena of 4 allowed"},

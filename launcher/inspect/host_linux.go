@@ -21,7 +21,7 @@ import (
 type Host struct {
 	Rows       []Row
 	Unreadable []Unread
-	OneACore   int // the cap of one arena a core, for Row.Saving
+	OneACore   int // one arena per core: the cap for which Row.Saving is computed
 }
 
 // Unread is a process that could not be read, or that List had no time for.
@@ -33,11 +33,11 @@ type Unread struct {
 // Row has the figures of one process. It does not hold the arena.Process, to save memory on a large host.
 type Row struct {
 	PID      int
-	Name     string // as ps shows it, any bytes
+	Name     string // as ps shows it; need not be printable
 	Threads  int
 	Arenas   int // the main one included
 	Cap      Cap
-	Uncapped bool   // known to run without a cap
+	Uncapped bool   // it is known that the process runs without a cap
 	Virtual  uint64 // bytes, like all fields below
 	Resident uint64
 
@@ -48,11 +48,12 @@ type Row struct {
 	Saving         uint64 // address space that a cap of one arena a core would save
 }
 
-// mostReaders is the largest number of processes that List reads at a time, so that a large host keeps most of its cores for its work.
+// mostReaders is the largest number of processes that List reads at a time, so that most cores of a large host stay free
+// for its own work.
 const mostReaders = 8
 
 // List inspects every process. Processes with only a main arena are left out unless all is set. If ctx ends first, List
-// returns what it has and the error of ctx.
+// returns the processes read so far and the error of ctx.
 func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 	pids, err := processes()
 	if err != nil {

@@ -62,7 +62,7 @@ func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	if r.Cap.N == 0 && saving(p, oneACore(m)) > 0 {
 		r.Cap.advice = cmp.Or(f.ownLimitSet(p), carrierAbove(pid), r.Cap.advice)
 	}
-	if f.wanted == nil || r.Cap.N != 0 { // no advice against a policy that wants no cap
+	if f.wanted == nil || r.Cap.N != 0 { // if the policy wants no cap, do not advise one
 		r.Next = next(p, r.Cap, oneACore(m))
 	}
 	if r.Next == "" && hugeMatters(p) {
@@ -98,7 +98,7 @@ func read(pid int) (p *arena.Process, _ beginning, err error) {
 		before := readFile(pid, "auxv")
 		env := readFile(pid, "environ")
 		p, err = arena.Inspect(pid)
-		if errors.Is(err, syscall.ESRCH) { // it has ended, or has executed another program
+		if errors.Is(err, syscall.ESRCH) { // the process has ended, or has executed another program
 			continue
 		}
 		if err != nil {
@@ -120,8 +120,8 @@ type file struct {
 	err  error
 }
 
-// readFile reads a file about the address space. If the first thread has ended (pthread_exit(3) in main), its file is
-// empty; then the file of another thread is read.
+// readFile reads a file of /proc/PID about the address space, such as environ. If the first thread has ended
+// (pthread_exit(3) in main), that file is empty; then the file of another thread is read.
 func readFile(pid int, name string) file {
 	text, err := proc.Here.Read(procFile(pid, name))
 	if len(text) == 0 {
@@ -161,7 +161,8 @@ func begin(p *arena.Process, env, auxv file) beginning {
 }
 
 // title reports whether the program's title extends into the memory of its environment: then cmdline is the title and
-// differs in length from the arguments of execve (fs/proc/base.c, get_mm_cmdline). It is unknown if the first thread has
+// differs in length from the arguments of execve (fs/proc/base.c, get_mm_cmdline). The answer is unknown if the first
+// thread has
 // ended.
 func title(pid int) target.Answer {
 	stat, err := proc.ParseStat(readFile(pid, "stat").text)

@@ -115,8 +115,9 @@ func TestOwnLimit(t *testing.T) {
 	}
 }
 
-// TestCarrierAbove: arenacap in front of a carrier that removes the cap has no effect, so the advice differs. A parent between
-// the carrier and the process that is not a carrier can itself start the process with arenacap, so it ends the search.
+// TestCarrierAbove: a cap set in front of a carrier that removes it has no effect, so the advice is to put arenacap after
+// the carrier. If another program stands between the carrier and the process, the advice is the usual one, because that
+// program can start the process with arenacap.
 func TestCarrierAbove(t *testing.T) {
 	testenv.Need(t, "bash")
 	probe, supervisor := build(t, "gcc", probeSource), filepath.Join(t.TempDir(), "supervisor.sh")
@@ -136,7 +137,7 @@ func TestCarrierAbove(t *testing.T) {
 	}
 }
 
-// youngest is the last descendant of a process, each with one child.
+// youngest returns the last descendant of a process, if the process and each descendant have at most one child.
 func youngest(pid int) int {
 	for {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
@@ -283,7 +284,7 @@ func buildGo(t *testing.T) string {
 	return filepath.Join(dir, "program")
 }
 
-// TestLookAtATitle: environ holds the program's title, from which no cap may be read.
+// TestLookAtATitle: /proc/PID/environ holds the program's title, and no cap may be read from a title.
 func TestLookAtATitle(t *testing.T) {
 	title := build(t, "gcc", "testdata/title.c")
 	for _, text := range []string{"worker", strings.Repeat("t", 60), "MALLOC_ARENA_MAX=2"} {
@@ -301,7 +302,7 @@ func TestLookWithoutFirstThread(t *testing.T) {
 	mustLook(t, p.process.Pid, nil).check(t, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", "arenacap run")
 }
 
-// TestLookAtVersions: the version of glibc is found whatever its file name, and in a static program.
+// TestLookAtVersions: the version of glibc is found under any file name, and in a static program.
 func TestLookAtVersions(t *testing.T) {
 	versionOf := func(env []string, argv ...string) string {
 		p := start(t, env, argv...)
@@ -422,7 +423,7 @@ func TestLookFails(t *testing.T) {
 	})
 }
 
-// zombie is a child that has ended and is reaped only at the end of the test.
+// zombie returns the PID of a child that has ended and is reaped only at the end of the test.
 func zombie(t *testing.T) int {
 	t.Helper()
 	process, err := os.StartProcess("/bin/true", []string{"true"}, &os.ProcAttr{})

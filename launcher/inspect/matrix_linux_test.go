@@ -79,7 +79,7 @@ func (m *matrix) buildProbe(t *testing.T, oldest string, a abi) string {
 	return strings.TrimSuffix(object, ".o")
 }
 
-// environments are the environments of the matrix; with -short only the first ones.
+// environments returns the environments of the matrix; with -short only the first four.
 func environments() [][]string {
 	const max, test, tunables = "MALLOC_ARENA_MAX=", "MALLOC_ARENA_TEST=", "GLIBC_TUNABLES="
 	const tuned = tunables + "glibc.malloc.arena_max="
@@ -108,7 +108,8 @@ func environments() [][]string {
 // load is a number of threads and the KiB that each thread holds.
 type load struct{ threads, kib int }
 
-// loads hold 1 KiB, or more than an arena's first heap: 70 MiB an arena, 1.5 MiB for heaps of 1 MiB.
+// loads are the loads of the matrix. Each thread holds 1 KiB, or so much that an arena needs a second heap: 70 MiB, or 1.5
+// MiB for the 1 MiB heaps of 32-bit programs.
 func loads(bits int) []load {
 	large := 70 << 10
 	if bits == 32 {
@@ -127,7 +128,7 @@ func (m *matrix) glibc(t *testing.T, dir string, a abi, probe string) {
 	for _, env := range environments() {
 		for i, l := range loads(a.bits) {
 			if i > 2 && len(env) > 0 && env[0] != "MALLOC_ARENA_MAX=4" && !testing.Short() {
-				continue // sizes and environments are independent
+				continue // the environment does not affect the effect of the sizes, so not all pairs are tested
 			}
 			cell := fmt.Sprintf("glibc %s, %d-bit, %q, %d threads with %d KiB", version, a.bits, env, l.threads, l.kib)
 			p := start(t, env, loader, "--library-path", libs, probe)
@@ -141,7 +142,7 @@ func (m *matrix) glibc(t *testing.T, dir string, a abi, probe string) {
 	}
 }
 
-// static links the probe statically with this glibc, whose version must then be inferred.
+// static links the probe statically with this glibc. arenacap must then infer the version from the program's data.
 func (m *matrix) static(t *testing.T, dir, libs, probe string, version glibc.Version) {
 	bin := filepath.Join(t.TempDir(), "static")
 	args := []string{"--sysroot=" + dir, "-static", "-o", bin, probe + ".o", "-B", libs + "/", "-L", libs, "-lpthread", "-ldl"}

@@ -1,6 +1,6 @@
 package inspect
 
-// The sentences about one process: what its virtual size consists of, and what to do.
+// Writes the sentences about one process: what its virtual size consists of, and what to do.
 
 import (
 	"fmt"
@@ -62,8 +62,8 @@ func used(p *arena.Process) uint64 {
 	return sumArenas(p, func(a arena.Arena) uint64 { return a.SystemMem - min(a.Top, a.SystemMem) })
 }
 
-// hugeAdvice says what to do if hugeMatters; mode is the kernel's huge page mode. It is "" if the program itself requests
-// huge pages, since no setting from outside prevents that.
+// hugeAdvice says what to do if hugeMatters; mode is the kernel's huge page mode. The advice is "" if the program itself
+// requests huge pages, since no setting from outside prevents that.
 func hugeAdvice(env []string, v glibc.Version, mode string) string {
 	switch why, mapped := environ.HugePages(env, v); {
 	case mode == "always" && !mapped:
@@ -74,8 +74,8 @@ func hugeAdvice(env []string, v glibc.Version, mode string) string {
 	return ""
 }
 
-// large reports whether a part is at least a tenth of the virtual size. Memory reserved without access is left out of the
-// virtual size unless the part itself is that memory, since some programs reserve terabytes.
+// large reports whether a part is at least a tenth of the virtual size. Memory reserved without access does not count as
+// virtual size here, since some programs reserve terabytes; it counts only if the part is itself such memory.
 func large(p *arena.Process, part arena.Part) bool {
 	whole := p.Virtual
 	if part.Kind != arena.KindReserved {
@@ -108,8 +108,8 @@ func are(p arena.Part) string {
 	return "are " + p.Kind
 }
 
-// next returns the advice on what to do: about a cap that is not kept, or, without a cap, how much one would save. oneACore is
-// the suggested cap.
+// next returns the advice on what to do about a cap that is not kept. For a process without a cap, it says how much the cap
+// oneACore would save.
 func next(p *arena.Process, c Cap, oneACore int) string {
 	spared := saving(p, oneACore)
 	switch {

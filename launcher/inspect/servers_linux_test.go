@@ -233,7 +233,7 @@ func TestServerJVM(t *testing.T) {
 			t.Logf("%s", r.Verdict)
 			r.check(t, 4, "environment", Yes, "of 4 allowed", "")
 			heap, classes, code := r.part(arena.KindJavaHeap), r.part(arena.KindJavaClasses), r.part(arena.KindJavaCode)
-			if heap.Virtual < 250*mib || // G1 maps a piece of its heap from a file
+			if heap.Virtual < 250*mib || // less than -Xmx256m, because G1 maps a part of its heap from a file
 				classes.Virtual == 0 || code.Virtual == 0 || r.part(arena.KindThreadStacks).Count < 5 {
 				t.Errorf("heap %+v, classes %+v, code %+v, stacks %+v", heap, classes, code, r.part(arena.KindThreadStacks))
 			}

@@ -1,6 +1,6 @@
 package inspect
 
-// Whether a process still shows the environment that it was started with.
+// Detects whether a process still shows the environment that it was started with.
 
 import (
 	"strings"

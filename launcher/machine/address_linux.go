@@ -1,4 +1,4 @@
-// The address-space limit of a process.
+// Reads the address-space limit of a process.
 
 package machine
 
@@ -10,8 +10,8 @@ import (
 	"arenacap/policy"
 )
 
-// Address is the soft limit RLIMIT_AS of a process, pid 0 for this one. It is set by ulimit -v, LimitAS= of a unit, Grid
-// Engine's h_vmem or Slurm's VSizeFactor.
+// Address returns the soft limit RLIMIT_AS of a process; pid 0 is this process. Such a limit is set by ulimit -v, LimitAS=
+// of a unit, Grid Engine's h_vmem or Slurm's VSizeFactor.
 func Address(pid int) policy.Reading[uint64] {
 	var limit unix.Rlimit
 	switch err := unix.Prlimit(pid, unix.RLIMIT_AS, nil, &limit); {

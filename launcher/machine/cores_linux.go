@@ -1,4 +1,4 @@
-// Online CPUs and CPU affinity.
+// Counts the online CPUs and those of the CPU affinity.
 
 package machine
 
@@ -22,7 +22,7 @@ const (
 	statusFile = "/proc/self/status"
 )
 
-// online counts the online CPUs like most glibc versions: from sysfs, else from /proc/stat (get_nprocs,
+// online counts the online CPUs as most glibc versions do: from sysfs, or if that fails from /proc/stat (get_nprocs,
 // sysdeps/unix/sysv/linux/getsysstats.c). The list is nil if only the number is known.
 func (h host) online() (policy.Reading[int], proc.CPUList) {
 	text, err := h.Read(onlineFile)
@@ -44,9 +44,9 @@ func (h host) online() (policy.Reading[int], proc.CPUList) {
 	return policy.Reading[int]{N: n, From: statFile + ": cpuN lines"}, nil
 }
 
-// affinity counts the CPUs that the target may run on. The system call works for this machine only, and a seccomp
-// filter may forbid it; the fallback is the status file. The system call leaves out offline CPUs. The file
-// includes them, so only those that are also online count.
+// affinity counts the CPUs that the target may run on, with sched_getaffinity(2) or, if that fails, from the status file.
+// The system call works for this machine only, not for a fake root, and a seccomp filter may forbid it. The system call
+// leaves out offline CPUs. The file includes them, so only those of its CPUs that are also online count.
 func (h host) affinity(online proc.CPUList) policy.Reading[int] {
 	var err error
 	if h.Root == "" {
@@ -100,8 +100,9 @@ func affinity() (int, error) {
 // maxMask is the maximum size of a mask in bytes: a million CPUs, far above any kernel's NR_CPUS (8192 on x86-64).
 const maxMask = 128 << 10
 
-// countMask counts the bits of a CPU mask. The kernel returns EINVAL if the buffer is smaller than its own mask, whose size
-// depends on NR_CPUS and the machine. So the buffer starts at the size of glibc's cpu_set_t, 1024 CPUs, and grows.
+// countMask counts the bits of a CPU mask. The kernel returns EINVAL if the buffer is smaller than the kernel's own mask,
+// whose size depends on NR_CPUS and the machine. So the buffer starts at the size of glibc's cpu_set_t, 1024 CPUs, and
+// grows.
 func countMask(get func(mask []byte) (int, error)) (int, error) {
 	for size := 128; size <= maxMask; size *= 4 {
 		mask := make([]byte, size)

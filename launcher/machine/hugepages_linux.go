@@ -1,4 +1,4 @@
-// The kernel's mode of transparent huge pages.
+// Reads the kernel's mode of transparent huge pages.
 
 package machine
 

@@ -1,4 +1,4 @@
-// The CPU quota and the memory limit of the control groups.
+// Reads the CPU quota and the memory limit of the control groups.
 
 package machine
 
@@ -38,8 +38,8 @@ func (h host) groups() (g groups) {
 	return g
 }
 
-// find returns the group whose limits apply for a controller; the zero Group if no hierarchy has the controller. The
-// error names a group that no mount shows.
+// find returns the group whose limits apply for a controller, or the zero Group if no hierarchy has the controller. If no
+// mount shows the group itself, it also returns an error that names the group; the Group then has only groups above it.
 func (h host) find(g groups, controller string) (cgroup.Group, error) {
 	if g.err != nil {
 		return cgroup.Group{}, g.err
@@ -95,7 +95,7 @@ func total(lib Host) (uint64, error) {
 	return bytes, err
 }
 
-// notCounted formats what could not be read, to append to the source of a limit.
+// notCounted formats the errors about groups that could not be read, to append them to the source of a limit.
 func notCounted(bad []error) string {
 	if why := reasons(bad...); why != "" {
 		return "; not counted: " + why

@@ -1,6 +1,6 @@
-// Package machine looks up the cores, by each source, and the memory of this machine. It does not decide which
-// source counts; the policy does. No lookup fails: an unknown fact carries the reason. The root of /proc and
-// /sys is an argument, so that tests can describe any machine.
+// Package machine looks up the number of cores, from several sources, and the memory of this machine. It does not decide
+// which source counts; the policy does. Instead of an error, a fact that is unknown carries the reason why. The root of
+// /proc and /sys is an argument, so that tests can describe any machine.
 //
 // Known limitations: see package cgroup.
 package machine

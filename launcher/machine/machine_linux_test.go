@@ -175,7 +175,7 @@ func TestOnlyWhatIsNeeded(t *testing.T) {
 	}
 }
 
-// On a host with many containers, mountinfo has hundreds of kilobytes.
+// TestThousandsOfMounts: on a host with many containers, mountinfo has hundreds of kilobytes.
 func TestThousandsOfMounts(t *testing.T) {
 	root := t.TempDir()
 	if err := os.CopyFS(root, os.DirFS("testdata/v2-nested-parent-tighter")); err != nil {

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// childEnv makes the test binary print its findings instead of running tests.
+// childEnv is a variable that makes the test binary print what it finds about the machine instead of running tests.
 const childEnv = "ARENACAP_MACHINE_CHILD"
 
 type childSays struct {
@@ -116,7 +116,8 @@ func TestAffinityUnderTaskset(t *testing.T) {
 	}
 }
 
-// The affinity of the first thread counts, because it execs; not that of the calling thread.
+// The affinity of the first thread counts, because that thread executes the target; the affinity of the calling thread does
+// not.
 func TestAffinityIsOfTheFirstThread(t *testing.T) {
 	want, err := affinity()
 	if err != nil || want < 2 {
@@ -137,7 +138,7 @@ func TestAffinityIsOfTheFirstThread(t *testing.T) {
 			got <- n
 		}()
 	}
-	for range threads { // hold both threads until both are pinned
+	for range threads { // wait until both threads are pinned, so that they are two different threads
 		if err := <-pinned; err != nil {
 			t.Error(err)
 		}

@@ -1,6 +1,6 @@
 package metrics
 
-// The budgets of the services, what their processes use of them, and the watch's counters.
+// Computes the families about the budgets of the services: the limits, what the processes use, and the watch's counters.
 
 import (
 	"cmp"
@@ -63,7 +63,7 @@ func (l *look) budgeted() (services []int) {
 // sum.
 type usage []struct {
 	watch.Reading
-	base    uint64 // the zero point of growth, in bytes
+	base    uint64 // bytes that are subtracted from the virtual size to get the growth
 	settled bool   // base is known
 }
 

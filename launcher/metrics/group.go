@@ -1,6 +1,6 @@
 package metrics
 
-// The groups of processes, and their sums.
+// Groups the processes, and adds up the figures of each group.
 
 import (
 	"cmp"
@@ -15,7 +15,8 @@ import (
 	"arenacap/policy/text"
 )
 
-// other is the group of everything beyond Options.MaxGroups, and of processes that take the name of another kind of group.
+// other is the group of all groups beyond Options.MaxGroups, and of processes that have the name of a service or unit to
+// which they do not belong.
 const other = "other"
 
 // group holds the sums over those processes of one group that hold arenas.
@@ -117,7 +118,7 @@ func (l *look) sums() map[string]*group {
 	sums := map[string]*group{}
 	for _, r := range l.host.Rows {
 		name, ok := names[r.PID]
-		if !ok { // it has ended
+		if !ok { // the process has ended
 			continue
 		}
 		if !kept[name] {
@@ -195,11 +196,12 @@ func (l *look) names() map[int]string {
 // unitSuffix is left out of the names of groups.
 const unitSuffix = ".service"
 
-// runUnit matches the names that systemd-run gives to the units that it makes (systemd: src/run/run.c).
+// runUnit matches the names that systemd-run chooses for its units (systemd: src/run/run.c).
 var runUnit = regexp.MustCompile(`^run-(r[0-9a-f]+|u\d+|p\d+-i\d+)\.service$`)
 
-// unitGroup returns the group of a unit: "a@" for "a@b.service"; "" for no unit and for transient units, whose names come and
-// go with their processes. systemd keeps the files of transient units in a folder of their own.
+// unitGroup returns the group of a unit: "a" for "a.service", "a@" for "a@b.service". It returns "" if there is no unit,
+// and for transient units, because their names exist only as long as their processes. systemd keeps the files of transient
+// units in /run/systemd/transient.
 func unitGroup(root proc.Root, unit string) string {
 	if unit == "" || runUnit.MatchString(unit) || root.Exists("/run/systemd/transient/"+unit) {
 		return ""

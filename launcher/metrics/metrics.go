@@ -24,10 +24,10 @@ import (
 // Options select what Look reads.
 type Options struct {
 	Machine   policy.Machine
-	Plans     []policy.Plan // of each service of the policy, in its order
+	Plans     []policy.Plan // one for each service of the policy, in the order of the policy
 	GroupBy   string        // one of GroupBys
-	MaxGroups int           // more groups are summed up as "other"
-	State     string        // state file of the watch of the host
+	MaxGroups int           // the largest number of groups; further groups are summed up as "other"
+	State     string        // state file of 'arenacap watch --services'
 }
 
 // GroupBys are the values of --group-by. "service" groups by the service of the policy, for other processes by systemd
@@ -51,7 +51,7 @@ func (o Options) Check() error {
 // Family holds the samples of one series name.
 type Family struct {
 	Name, Help string
-	Counter    bool // else it is a gauge
+	Counter    bool // a counter; otherwise a gauge
 	Samples    []Sample
 }
 
@@ -100,7 +100,7 @@ type look struct {
 	host     inspect.Host
 	members  []service.Member
 	counters map[string]watch.Counters
-	reserved map[int]uint64 // by arenas, of the processes that hold some, by PID
+	reserved map[int]uint64 // bytes that arenas reserve, by the PID of each process that holds arenas
 	unread   map[int]bool   // processes that could not be read
 }
 

@@ -146,7 +146,7 @@ func TestCapKept(t *testing.T) {
 	}
 }
 
-// Three processes of one service, of which the second is a child of the first and of no service itself.
+// TestBudgets has three processes of one service. The second belongs to the service only as a child of the first.
 func TestBudgets(t *testing.T) {
 	page := os.Getpagesize()
 	limits := []policy.Limit{{Metric: "virtual", Bytes: 1 << 40}, {Metric: "growth", Bytes: 1 << 30}, {Metric: "data", Bytes: 1 << 30}, {Metric: "resident", Bytes: 1 << 30}, {Metric: "arenas", Bytes: 1 << 30}}
@@ -217,7 +217,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// If the time is over before the first process is read, all of them count as unreadable, and a problem says so.
+// If the time is over before the first process is read, all processes count as unreadable, and a problem is returned.
 func TestLookTooLate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

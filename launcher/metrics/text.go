@@ -1,6 +1,6 @@
 package metrics
 
-// The text format of Prometheus (prometheus.io/docs/instrumenting/exposition_formats).
+// Writes the text format of Prometheus (prometheus.io/docs/instrumenting/exposition_formats).
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-// Fork and exec. Code between them runs without Go's runtime.
+// Forks and executes. The code between a fork and an exec runs without Go's runtime.
 
 package origin
 
@@ -11,9 +11,9 @@ import (
 // nothing, and are marked go:nosplit, go:norace and go:nocheckptr.
 type Bare interface{ Run() syscall.Errno }
 
-// Fork forks this process and runs b in the child, on its only thread. The child starts with default actions in place of
-// the parent's handlers and with all signals blocked. It exits with the result of b as its status. The kernel sends
-// exitSignal to the parent when the child ends; 0 sends none.
+// Fork forks this process and runs b in the child, on its only thread. In the child, signals that the parent handles have
+// their default action, and all signals are blocked. The child exits with the result of b as its status. When it ends the
+// kernel sends exitSignal to the parent, or no signal if exitSignal is 0.
 func Fork(exitSignal syscall.Signal, b Bare) (pid int, err error) {
 	syscall.ForkLock.Lock()
 	defer syscall.ForkLock.Unlock()
@@ -66,5 +66,5 @@ func exec(b Bare) syscall.Errno {
 }
 
 // RestoreFiles restores the soft RLIMIT_NOFILE, which Go's syscall package raised at the start. Only syscall.Exec restores
-// it, before execve(2), which fails here because the path is empty.
+// the limit, just before it calls execve(2). So RestoreFiles calls it with an empty path, with which execve fails.
 func RestoreFiles() { _ = syscall.Exec("", []string{""}, nil) }

@@ -1,4 +1,4 @@
-// The environment, byte for byte.
+// Returns the environment, byte for byte.
 
 package origin
 

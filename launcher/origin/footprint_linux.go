@@ -1,4 +1,4 @@
-// Keeping a process of arenacap small while its target runs.
+// Keeps a process of arenacap small while its target runs.
 
 package origin
 
@@ -15,5 +15,5 @@ func BeSmall() {
 	SetGCPercent(GCPercent)
 }
 
-// SetGCPercent is debug.SetGCPercent: below 0 turns the collector off.
+// SetGCPercent does the same as debug.SetGCPercent; a negative value turns the garbage collector off.
 func SetGCPercent(percent int32) { setGCPercent(percent) }

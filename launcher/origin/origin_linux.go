@@ -21,7 +21,7 @@ import (
 var (
 	known   uint64 // 1 once entry has run
 	mask    uint64 // blocked signals, bit n-1 for signal n
-	ignored uint64 // ignored signals, likewise
+	ignored uint64 // ignored signals, bit n-1 for signal n
 	closed  uint64 // bit n for descriptor n, 0 to 2
 
 	//lint:ignore U1000 entry's buffer for rt_sigaction(2): the kernel's struct sigaction, handler first

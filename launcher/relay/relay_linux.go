@@ -1,9 +1,9 @@
 // Package relay catches signals with their siginfo_t: number, sender and value.
 //
-// os/signal does not suffice for a supervisor. It drops a repeated real-time signal. It does not distinguish an INT
-// of the terminal, which the whole foreground group receives anyway, from one that a process sent. And a program that
-// requests all signals dies on 32 and 34. So this package installs its own handler, a few instructions that write
-// siginfo_t to a pipe (handler_linux_*.s). Faults of this program itself, and the signals by which Go's runtime
+// os/signal does not suffice for a supervisor. It drops a repeated real-time signal. It does not distinguish an INT from
+// the terminal, which the whole foreground group receives anyway, from an INT that a process sent. And a Go program that
+// requests all signals is killed by signals 32 and 34. So this package installs its own handler, a few instructions that
+// write siginfo_t to a pipe (handler_linux_*.s). Faults of this program itself, and the signals by which Go's runtime
 // preempts its threads, are passed on to the runtime.
 package relay
 
@@ -69,8 +69,8 @@ func raisedHandlerAddress() uintptr
 func preemptHandlerAddress() uintptr
 func restorerAddress() uintptr
 
-// Relay reads the signals of this process. They keep the kernel's order only if one thread receives them all, so all
-// other threads block them. A new thread starts to do so when it receives its first signal.
+// Relay reads the signals of this process. Signals keep the kernel's order only if one thread receives all of them, so all
+// other threads block them. A new thread begins to block signals when it receives its first one.
 type Relay struct {
 	fd      int
 	ignored uint64
@@ -109,8 +109,8 @@ func Open() (*Relay, error) {
 	return r, err
 }
 
-// Before returns the signals that were ignored, and those that the first thread blocked, before Open; bit n-1 is
-// signal n. The process may have inherited more: Go's runtime has changed both at its start.
+// Before returns the signals that were ignored, and those that the first thread blocked, before Open; bit n-1 is signal n.
+// The process may have inherited more of them, because Go's runtime has changed both sets at its start.
 func (r *Relay) Before() (ignored, blocked uint64) { return r.ignored, r.blocked }
 
 // Settle runs the handler once in each other existing thread, which makes it block all signals. A thread that starts
@@ -166,10 +166,10 @@ func (r *Relay) Raise(n unix.Signal) error {
 	return setAction(n, handler(n), nil)
 }
 
-// Stop stops this process as the stop key does, until SIGCONT, although os/signal catches SIGTSTP: signal.Reset would leave
-// the runtime's handler in place, which drops the signal. It returns at once if nobody would continue the process, as in a
-// container: the kernel does not stop an orphaned process group. The signal goes to this thread, so that it takes effect
-// before the handler is back.
+// Stop stops this process until SIGCONT, as the stop key of a terminal does. It is for a program in which os/signal catches
+// SIGTSTP: signal.Reset does not suffice, because it leaves the runtime's handler in place, which drops the signal. Stop
+// returns at once if no process would continue this one, as in a container, because the kernel does not stop an orphaned
+// process group. The signal is sent to this thread, so that it takes effect before the handler is installed again.
 func Stop() error {
 	goruntime.LockOSThread()
 	defer goruntime.UnlockOSThread()
@@ -222,7 +222,8 @@ func (s *Signal) parse() {
 // Queued reports whether sigqueue(3) sent the signal, with a value.
 func (s Signal) Queued() bool { return s.Code == siQueue }
 
-// Send forwards the signal to a process, with its value, or to a process group, -pid, without it.
+// Send forwards the signal to a process, with the value that sigqueue(3) gave it. If pid is negative, Send forwards the
+// signal to the process group -pid, without a value.
 func (s Signal) Send(pid int) error {
 	if s.Queued() && pid > 0 {
 		info := s.info

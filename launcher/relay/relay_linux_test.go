@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	println("ready")
 	if os.Getenv("RELAY_CHILD") == "busy" {
 		go func() {
-			for n := 0; ; n++ { // without a call, at which the runtime could switch goroutines
+			for n := 0; ; n++ { // a loop without calls, so that the runtime can stop it only by a signal
 			}
 		}()
 		goruntime.GC() // returns only if that goroutine is preempted

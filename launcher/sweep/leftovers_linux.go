@@ -1,6 +1,6 @@
 package sweep
 
-// Cleanup after a run: descendants of the program whose parents exited.
+// Ends the processes that a run left behind: descendants of the program whose parents exited.
 
 import (
 	"os"

@@ -1,6 +1,6 @@
 package sweep
 
-// Sampling of the memory of a program and of the processes that it starts: sizes often, arenas rarely.
+// Samples the memory of a program and of the processes that it starts: often their sizes, rarely their arenas.
 
 import (
 	"fmt"

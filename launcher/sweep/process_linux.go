@@ -17,8 +17,8 @@ import (
 	"arenacap/launcher/target"
 )
 
-// drainTime bounds the wait for the end of the output after the program ended. A process in another session may still have
-// the pipe open.
+// drainTime bounds the wait for the end of the output after the program ended, because a process in another session may
+// still have the pipe open.
 const drainTime = time.Second
 
 // process is a program in a session of its own, and so in a process group of its own.
@@ -26,8 +26,8 @@ type process struct {
 	pid     int
 	started time.Time
 	output  output
-	halted  chan struct{} // closed when a signal stops it for the first time
-	ended   chan struct{} // closed when it ends, after wall is set
+	halted  chan struct{} // closed when a signal stops the process for the first time
+	ended   chan struct{} // closed when the process ends, after wall is set
 	wall    time.Duration
 
 	cmd    *exec.Cmd
@@ -58,8 +58,8 @@ func start(path string, args, env []string) (*process, error) {
 	return p, nil
 }
 
-// launch starts the command in a session of its own, which has no terminal. A program that opens /dev/tty gets ENXIO; in a
-// background process group it would be stopped instead.
+// launch starts the command in a session of its own, which has no terminal. So a program that opens /dev/tty gets ENXIO. In
+// a background process group of arenacap's session it would be stopped instead.
 func (p *process) launch(path string, args, env []string, out *os.File) error {
 	p.cmd = &exec.Cmd{Path: path, Args: args, Env: env, Stdout: out, Stderr: out,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}}
@@ -107,7 +107,7 @@ func (p *process) await(ctx context.Context, timeout <-chan time.Time, server *p
 	if server == nil {
 		server = &process{}
 	}
-	if p.hasEnded() { // takes precedence over the other events
+	if p.hasEnded() { // checked first, because select chooses among several events at random
 		return nil
 	}
 	select {

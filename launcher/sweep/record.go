@@ -1,6 +1,6 @@
 package sweep
 
-// The file that keeps runs: opening, locking, continuing. Its format is in record_text.go.
+// Opens, locks and continues the file that keeps runs. The format of the file is in record_text.go.
 
 import (
 	"encoding/json"
@@ -23,7 +23,7 @@ func OpenRecord(path string, x *Experiment) (*Record, []Run, error) {
 	if path == "" {
 		return nil, nil, nil
 	}
-	// O_NONBLOCK: open(2) of a FIFO does not wait for its other end.
+	// O_NONBLOCK, so that open(2) of a FIFO does not wait for the other end.
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND|unix.O_NONBLOCK, 0o666)
 	if err != nil {
 		return nil, nil, err

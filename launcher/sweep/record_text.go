@@ -12,7 +12,7 @@ import (
 	"arenacap/launcher/ordered"
 )
 
-// heading is a record's first line: the properties that identify the experiment. The number of rounds is not one of them.
+// heading is a record's first line: the properties that identify the experiment. The number of rounds does not identify it.
 // Known limits: a script, the files that a program loads, and the load are identified only by the command line; the
 // environment is ignored.
 type heading struct {
@@ -44,7 +44,7 @@ func recognize(begin []byte) error {
 	return errNoRecord
 }
 
-// mayBegin reports whether a text begins with with, or is itself the beginning of with.
+// mayBegin reports whether text starts with the string with, or with starts with text.
 func mayBegin(text []byte, with string) bool {
 	n := min(len(text), len(with))
 	return string(text[:n]) == with[:n]

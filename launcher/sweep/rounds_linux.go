@@ -19,7 +19,7 @@ type Progress struct {
 	Cap    string // of the run that starts
 	Round  int    // 0 and below are warm-up rounds
 	Done   int    // finished runs, including those of earlier calls of Measure
-	Total  int    // 0 if not known, because Until decides
+	Total  int    // 0 if not known, because Until determines the number of rounds
 	Left   time.Duration
 	LeftOK bool
 	AtMost bool // Left is an upper bound, not an estimate
@@ -42,7 +42,7 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 	reap, release := adopt(x.AtOnce)
 	defer release()
 	m := &measurement{x: x, runs: prior, add: add, tell: tell, reap: reap, began: time.Now(), done: len(prior)}
-	if m.complete() { // no warm-up is needed
+	if m.complete() { // return before the warm-up
 		return m.runs, nil
 	}
 	err := x.alone(ctx, strangerTime)
@@ -73,7 +73,7 @@ type measurement struct {
 	failed *Run          // the first run of this call that failed
 	done   int           // finished runs, and those that were skipped
 	took   time.Duration // total time of the runs of this call, with start and stop
-	timed  int           // number of these runs
+	timed  int           // number of runs in took
 }
 
 // more reports whether another round has to begin.
@@ -87,7 +87,7 @@ func (m *measurement) settled() bool {
 	return m.x.Until == 0 || allGaveUp || m.x.Narrow(m.runs)
 }
 
-// Missing is the number of runs that remain after these.
+// Missing returns how many runs of the first Rounds rounds are not among runs and will be made.
 func (x *Experiment) Missing(runs []Run) (n int) {
 	m := measurement{x: x, runs: runs}
 	for _, c := range x.Candidates {

@@ -72,7 +72,7 @@ func (r Run) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	type plain Run // without this method
+	type plain Run // has no method MarshalJSON, so json.Marshal does not call it again
 	text, err := json.Marshal(plain(r))
 	before, after, _ := strings.Cut(string(text), behindValues)
 	return []byte(before + "," + string(between[1:len(between)-1]) + behindValues + after), err

@@ -35,12 +35,12 @@ type Experiment struct {
 
 	Metrics []Metric // the metrics that are measured
 
-	Warmup  int           // rounds whose runs are dropped
-	Rounds  int           // rounds whose runs are kept; with Until the minimum
+	Warmup  int           // rounds at the start whose runs are dropped
+	Rounds  int           // rounds whose runs are kept; with Until the least number of such rounds
 	Until   float64       // stop when each interval reaches at most this share of its median to either side; 0: stop after Rounds
 	MaxTime time.Duration // start no further runs after this time; 0: no bound
 
-	Timeout      time.Duration // of one run, or of one load
+	Timeout      time.Duration // time limit of a run; for a server, that of its load
 	ReadyTimeout time.Duration
 	Grace        time.Duration // time between TERM and KILL when a program or load is stopped
 	Seed         uint64
@@ -56,7 +56,7 @@ type Experiment struct {
 type Setting struct {
 	Program string // the build of the program
 	Kernel  string // the kernel's release
-	CPUs    string // the number of CPUs, and the simulated number
+	CPUs    string // the number of CPUs, and the number given by --cores
 }
 
 // Candidate is a cap under test.

@@ -1,6 +1,6 @@
 package testenv
 
-// The program under test.
+// Builds the program under test.
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 
 // Arenacap builds arenacap into file, with extra flags of go build and variables. It uses go run, which caches the linked
 // program for the other test packages (go help run); go build does not. go run omits debugging information. It is an error
-// if this machine has a policy of its own, because the tests expect the built-in policy where they name none.
+// if this machine has a system policy, because tests without a policy of their own expect the built-in policy.
 func Arenacap(file string, env []string, flags ...string) error {
 	if _, err := os.Lstat(systemPolicy); err == nil {
 		return fmt.Errorf("this machine has %s, which the tested arenacap would read; move it away while the tests run", systemPolicy)
@@ -24,5 +24,5 @@ func Arenacap(file string, env []string, flags ...string) error {
 	return nil
 }
 
-// systemPolicy is the place of the system's policy (package policy, Load).
+// systemPolicy is the path of the system's policy (package policy, Load).
 const systemPolicy = "/etc/arenacap/policy.toml"

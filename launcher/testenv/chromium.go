@@ -1,6 +1,6 @@
 package testenv
 
-// A browser without a window.
+// Runs a browser without a window.
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 package testenv
 
-// The C programs of tests.
+// Compiles the C programs of tests.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package testenv
 
-// The temporary folder of a test process.
+// Makes the temporary folder of a test process.
 
 import (
 	"os"

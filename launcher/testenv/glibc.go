@@ -1,6 +1,6 @@
 package testenv
 
-// Unpacked releases of glibc.
+// Finds unpacked releases of glibc.
 
 import (
 	"os"

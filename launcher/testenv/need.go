@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Need ends the test if one of the programs is not installed.
+// Need skips or fails the test, as Lack does, if one of the programs is not installed.
 func Need(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, name := range programs {
@@ -18,7 +18,7 @@ func Need(t testing.TB, programs ...string) {
 	}
 }
 
-// NeedRoot ends the test unless it runs as root.
+// NeedRoot skips or fails the test, as Lack does, unless it runs as root.
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -11,7 +11,7 @@ type Session struct {
 	want    []string
 }
 
-// Sessions returns the commands of a page's console blocks. A block in a list is indented as a whole.
+// Sessions returns the commands of a page's console blocks. A block inside a list may be indented.
 func Sessions(page string) (list []Session) {
 	for _, block := range regexp.MustCompile("(?ms)^( *)```console\n(.*?)^ *```").FindAllStringSubmatch(page, -1) {
 		for line := range strings.Lines(block[2]) {

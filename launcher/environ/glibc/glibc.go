@@ -20,7 +20,7 @@ type Version struct {
 	Bits32       bool
 }
 
-// newest is the last minor version whose source was compared with eras.
+// newest is the latest minor version of glibc whose source was compared with the table eras.
 const newest = 44
 
 // Newest is the newest glibc release that arenacap knows.
@@ -73,13 +73,13 @@ type era struct {
 	racy             bool // threads that start at the same time can exceed the cap
 }
 
-// Source: malloc/arena.c (reused_arena, arena_get2) and malloc/malloc.c (NARENAS_FROM_NCORES).
+// eras are taken from malloc/arena.c (reused_arena, arena_get2) and malloc/malloc.c (NARENAS_FROM_NCORES).
 var eras = [...]era{
 	{from: 0},
 	{from: 10, perCPU: 8, perCPU32: 2, beyond: 1, testFirst: true, racy: true}, // RHEL 6's 2.12 is not racy
 	{from: 15, perCPU: 8, perCPU32: 2, beyond: 1, testFirst: true},
-	{from: 16, perCPU: 8, perCPU32: 2, beyond: 1}, // BZ 11261; the 2.15 branch has it too
-	{from: 44, perCPU: 1, perCPU32: 1},            // 93e6135904
+	{from: 16, perCPU: 8, perCPU32: 2, beyond: 1}, // BZ 11261; updates of 2.15 have this change too
+	{from: 44, perCPU: 1, perCPU32: 1},            // commit 93e6135904
 }
 
 func (g Version) era() era {

@@ -1,7 +1,8 @@
 package page
 
-// Axes with round numbers. The library's axes do not suffice: sizes need steps in powers of two, not of ten; the x axis of
-// line and scatter plots has categories, not numbers; and the labels of the trade-off need the position of a value.
+// Computes axes with round numbers. The axes of the charts library do not suffice: sizes need steps in powers of two, not
+// of ten; the x axis of line and scatter plots has categories, not numbers; and the labels of the trade-off plot need the
+// position of a value.
 
 import (
 	"math"
@@ -112,7 +113,7 @@ func sizesAround(sizes []float64, n int) sizeAxis {
 	return sizeAxis{scale{low, low + step*math.Ceil((high-low)/step), step}, true, 0}
 }
 
-// sizesOver returns an axis for sizes minus their common part.
+// sizesOver returns an axis for sizes from which the part common to all is subtracted.
 func sizesOver(common uint64, most float64, n int) sizeAxis {
 	return sizeAxis{scale: sizesFromZero(most-float64(common), n), base: float64(common)}
 }

@@ -1,8 +1,9 @@
 package page
 
-// The colours of the plots, which follow the reader's light or dark scheme.
+// Defines the colours of the plots, which follow the reader's light or dark scheme.
 //
-// The library accepts only fixed colours, but the page uses CSS variables. So each colour of a theme is a placeholder,
+// The charts library accepts only fixed colours, but the page uses CSS variables. So each colour of a theme is a
+// placeholder,
 // rgb(n,0,n), which themed replaces by var(--cn). page.html defines these variables.
 
 import (
@@ -34,8 +35,8 @@ func theme(series ...charts.Color) charts.ColorPalette {
 		SeriesUpDownColors: [][2]charts.Color{{faintColour, faintColour}}, CandleWickColor: axisColour})
 }
 
-// overlay returns the theme of a plot that is drawn over another one: its axes have the position of the other plot's, and
-// are invisible.
+// overlay returns the theme of a plot that is drawn over another plot. Its axes are invisible, because they coincide with
+// those of the plot below.
 func overlay(series ...charts.Color) charts.ColorPalette {
 	return theme(series...).WithXAxisColor(noColour).WithYAxisColor(noColour).WithAxisSplitLineColor(noColour).WithTextColor(noColour)
 }

@@ -30,7 +30,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// result is a made-up sweep: cap 1 is slower, cap 8 fails sometimes.
+// result is an invented sweep: cap 1 is slower, and cap 1/core fails sometimes.
 func result(latency bool) verdict.Result {
 	x := sweep.Experiment{Metrics: slices.Clone(sweep.Metrics[:1]), Load: "load", Rounds: 10, Seed: 42}
 	x.Metrics[0].Pattern = `<b>(.*)</b>`

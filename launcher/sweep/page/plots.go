@@ -1,6 +1,6 @@
 package page
 
-// The plots of a report. A plot without data is left out.
+// Draws the plots of a report. A plot without data is left out.
 
 import (
 	"html/template"
@@ -84,7 +84,7 @@ type byCap struct {
 	others, advised []float64
 }
 
-// add appends value to the series that o belongs to, and to the other one none, the mark of a missing value.
+// add appends value to the series that o belongs to, and none, the mark of a missing value, to the other series.
 func (b *byCap) add(r *verdict.Result, o verdict.Outcome, value, none float64) {
 	b.labels = append(b.labels, o.Name)
 	if o.Name == r.Advice.Cap {

@@ -1,7 +1,7 @@
 package page
 
-// The plot of the first metric against peak virtual size. It places the labels of the dots itself, because the library would
-// draw them over each other.
+// Draws the plot of the first metric against peak virtual size. This code places the labels of the dots itself, because the
+// charts library would draw them over each other.
 
 import (
 	"cmp"

@@ -1,5 +1,6 @@
 // Package stats computes the statistics of a sweep: medians with confidence intervals, and rank tests corrected for
-// multiple comparisons. It makes no assumption about the distribution.
+// multiple comparisons. It makes no assumption about the distribution of the values. A candidate is one of the caps that a
+// sweep compares.
 package stats
 
 import (
@@ -55,7 +56,8 @@ func Pairs(values ...[][]float64) (p [][][]float64) {
 	return compare(values, func(i, j int) bool { return j < i })
 }
 
-// Against is like Pairs, but compares only with candidate base, which must not have been selected by its values.
+// Against is like Pairs, but compares only with candidate base, and corrects only for these comparisons. So base must not
+// have been selected by its values.
 func Against(base int, values ...[][]float64) (p [][][]float64) {
 	return compare(values, func(i, j int) bool { return j == base && i != base })
 }
@@ -104,7 +106,7 @@ func correct(all []comparison) {
 // values that an Interval needs.
 func RoundsNeeded(candidates, metrics int) int {
 	pairs := float64(metrics * candidates * (candidates - 1) / 2)
-	for n, least := 1, 1.0; ; n++ { // C(2n, n) = C(2n-2, n-1) · (4n-2)/n
+	for n, least := 1, 1.0; ; n++ { // least is 1/C(2n, n), and C(2n, n) = C(2n-2, n-1) · (4n-2)/n
 		least *= float64(n) / float64(4*n-2)
 		if n >= 6 && 2*least*pairs <= Alpha {
 			return n

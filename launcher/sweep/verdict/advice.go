@@ -82,7 +82,8 @@ func (o Outcome) size() int {
 
 func smaller(a, b Outcome) int { return cmp.Compare(a.size(), b.size()) }
 
-// alike reports whether no candidate is worse than another.
+// alike reports whether all candidates are equally good: none is measurably worse than the best, and none is left out because
+// of failed runs.
 func (r *Result) alike() bool {
 	return !slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.counts() && !o.fit() || o.spoiled })
 }
@@ -122,7 +123,7 @@ type doubt struct {
 	rounds int // the smallest number of successful runs of a cap
 	needed int // rounds needed to distinguish so many caps
 
-	width float64  // of the widest interval among the fit caps; the precision for worse ones does not matter
+	width float64  // of the widest interval among the fit caps; how precise the values of worse caps are does not matter
 	loss  float64  // distance of the chosen cap from the best, as a share, if noise may be the cause; 0 if not worth reporting
 	safer *Outcome // the cap to use for now, if loss is large
 }

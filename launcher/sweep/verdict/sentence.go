@@ -1,6 +1,6 @@
 package verdict
 
-// The wording of the advice: the cap, its savings, the failures, and the certainty.
+// Words the advice: the cap, its savings, the failures, and the certainty.
 
 import (
 	"fmt"
@@ -131,7 +131,7 @@ func (r *Result) saving(chosen Outcome) string {
 	return fmt.Sprintf(": at the peak it %s of virtual%s of resident memory against %q", virtual, and, base.Name)
 }
 
-// change is a saving in words.
+// change words the difference between two sizes as a saving.
 func change(base, chosen uint64, moved bool) string {
 	text := mebibytes(max(base, chosen) - min(base, chosen))
 	if saved := share(base, chosen); math.Abs(saved) >= worthwhile {

@@ -1,6 +1,6 @@
 package verdict
 
-// The result as tables of text, for the terminal and for the page.
+// Formats the result as tables of text, for the terminal and for the page.
 
 import (
 	"fmt"
@@ -19,14 +19,14 @@ type Table struct {
 	Rows  []Row
 }
 
-// Row is the row of a cap; Advised marks the advised one.
+// Row is the row of a cap; Advised marks the row of the advised cap.
 type Row struct {
 	Advised bool
 	Cells   []Cell
 }
 
-// Cell is a value as text, "-" or "?" if it is not known. Worse marks a value that is measurably worse than the best, and a
-// number of runs with failures.
+// Cell is a value as text; "-" or "?" means unknown. Worse marks a value that is measurably worse than the best. It also
+// marks a number of runs of which some failed.
 type Cell struct {
 	Text  string
 	Worse bool
@@ -134,7 +134,7 @@ func (r *Result) NotCompared() (lines []string) {
 	return lines
 }
 
-// text is a median with the width of its interval in percent.
+// text returns a median with the width of its interval in percent.
 func (m *Measure) text() string {
 	if !m.Known() {
 		return significant(m.Median)

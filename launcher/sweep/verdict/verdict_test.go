@@ -303,7 +303,8 @@ func TestUnusable(t *testing.T) {
 	}
 }
 
-// TestTooFew: with too few rounds there is no advice. A cap that is left out because of its failures does not matter.
+// TestTooFew: with too few rounds there is no advice. The rounds of a cap that is left out because of its failures do not
+// count.
 func TestTooFew(t *testing.T) {
 	s := situation{throughput: []float64{1000, 1000, 1000, 1000}, virtual: []uint64{1024, 64, 128, 256}, resident: []uint64{100, 100, 100, 100}}
 	runs := slices.DeleteFunc(s.runs(), func(r sweep.Run) bool { return r.Round > 3 })
@@ -322,7 +323,7 @@ func TestCapsThatDidNotCount(t *testing.T) {
 	const missed = "4 arenas; the program does not keep the cap"
 	for name, c := range map[string]struct {
 		arenas  []int  // under the caps off, 1, 4 and 8
-		missed  string // those that were not kept
+		missed  string // the caps that were not kept
 		aside   string
 		advises bool
 	}{
