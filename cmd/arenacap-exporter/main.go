@@ -16,7 +16,7 @@ import (
 
 	"arenacap/launcher/metrics"
 	"arenacap/launcher/version"
-	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/statefile"
 )
 
 const name = "arenacap-exporter"
@@ -64,7 +64,7 @@ func flags() []cli.Flag {
 		text("web.config.file", "", "turn on TLS or authentication as `FILE` says (exporter-toolkit, docs/web-configuration.md)"),
 		text("web.telemetry-path", "/metrics", "serve the metrics at `PATH`"),
 		text("policy", "", "read the policy from `FILE` (default: $ARENACAP_POLICY, then the user's and the system's)"),
-		text("state", watch.StateFile, "read the counters of 'arenacap watch --services' from `FILE`"),
+		text("state", statefile.Path, "read the counters of 'arenacap watch --services' from `FILE`"),
 		text("group-by", metrics.GroupBys[0], "group by `KEY`: service (of the policy, else unit, else name), unit (else name) or name"),
 		&cli.IntFlag{Name: "max-groups", Value: metrics.DefaultMaxGroups, Usage: "sum up all but `N` groups as \"other\""},
 		&cli.DurationFlag{Name: "scrape-timeout", Value: 8 * time.Second, Usage: "end a scrape after `TIME`, with the processes that were read by then"},

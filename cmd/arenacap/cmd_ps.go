@@ -18,7 +18,7 @@ import (
 	"arenacap/launcher/machine/gopsutil"
 	"arenacap/launcher/metrics"
 	"arenacap/launcher/ordered"
-	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/statefile"
 	"arenacap/policy/text"
 )
 
@@ -100,7 +100,7 @@ func psPrometheus(c *cli.Context) error {
 		}
 	}
 	o := metrics.Options{
-		Machine: machine.Find("/", machine.Cores, nil), GroupBy: c.String("group-by"), MaxGroups: c.Int("max-groups"), State: watch.StateFile,
+		Machine: machine.Find("/", machine.Cores, nil), GroupBy: c.String("group-by"), MaxGroups: c.Int("max-groups"), State: statefile.Path,
 	}
 	if err := o.Check(); err != nil {
 		return say.Usage("ps", err.Error())

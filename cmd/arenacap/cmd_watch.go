@@ -14,6 +14,7 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/machine/gopsutil"
 	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/statefile"
 )
 
 func watchCommand() *cli.Command {
@@ -32,7 +33,7 @@ func watchCommand() *cli.Command {
 			"be watched. With --services: 0.",
 		Flags: []cli.Flag{
 			boolFlag("services", "watch every service of the policy that has a budget"),
-			textFlag("state", "keep the counters and the state of the targets in `FILE` (default: "+watch.StateFile+")"),
+			textFlag("state", "keep the counters and the state of the targets in `FILE` (default: "+statefile.Path+")"),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Bool("services") {
@@ -64,7 +65,7 @@ func watchServices(c *cli.Context) error {
 	screen := newWatchScreen("SERVICE", configs...)
 	defer screen.close()
 	return watch.RunServices(c.Context, watch.Host{
-		Services: services, Reload: load, State: cmp.Or(c.String("state"), watch.StateFile), Say: line.Voice().Note, Lookup: run.Variable, Screen: screen.view(),
+		Services: services, Reload: load, State: cmp.Or(c.String("state"), statefile.Path), Say: line.Voice().Note, Lookup: run.Variable, Screen: screen.view(),
 	})
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"arenacap/launcher/proc"
 	"arenacap/launcher/service"
-	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/statefile"
 )
 
 // watchers are the watches on this host.
@@ -21,7 +21,7 @@ type watchers struct {
 // findWatchers lists the watches. It does not find those of hidden processes (hidepid).
 func findWatchers() (w watchers) {
 	w.own, _ = service.Watches(proc.Here)
-	w.host, w.byHost = watch.WatchedByHost(watch.StateFile)
+	w.host, w.byHost = statefile.Watched(statefile.Path)
 	return w
 }
 

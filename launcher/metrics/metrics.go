@@ -17,7 +17,7 @@ import (
 	"arenacap/launcher/proc"
 	"arenacap/launcher/service"
 	"arenacap/launcher/version"
-	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/statefile"
 	"arenacap/policy"
 )
 
@@ -85,7 +85,7 @@ func Look(ctx context.Context, o Options) (all []Family, problems []error, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	counters, err := watch.ReadCounters(o.State)
+	counters, err := statefile.Read(o.State)
 	if err != nil {
 		problems = append(problems, err)
 	}
@@ -99,12 +99,12 @@ type look struct {
 	root     proc.Root
 	host     inspect.Host
 	members  []service.Member
-	counters map[string]watch.Counters
+	counters map[string]statefile.Counters
 	reserved map[int]uint64 // bytes that arenas reserve, by the PID of each process that holds arenas
 	unread   map[int]bool   // processes that could not be read
 }
 
-func newLook(o Options, host inspect.Host, members []service.Member, counters map[string]watch.Counters) *look {
+func newLook(o Options, host inspect.Host, members []service.Member, counters map[string]statefile.Counters) *look {
 	l := &look{o, proc.Here, host, members, counters, map[int]uint64{}, map[int]bool{}}
 	for _, r := range host.Rows {
 		l.reserved[r.PID] = r.ArenaReserved

@@ -13,7 +13,7 @@ import (
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/proc"
 	"arenacap/launcher/service"
-	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/statefile"
 	"arenacap/policy"
 )
 
@@ -163,7 +163,7 @@ func TestBudgets(t *testing.T) {
 			for pid, sizes := range map[int][3]int{1: {100, 20, 3}, 2: {80, 10, 4}, 3: {50, 5, 1}, 4: {999, 999, 999}} {
 				l.write(t, fmt.Sprintf("/proc/%d/statm", pid), fmt.Sprintf("%d %d 1 1 0 %d 0\n", sizes[0]*mib/page, sizes[1]*mib/page, sizes[2]*mib/page))
 			}
-			l.counters = map[string]watch.Counters{"s": {Breaches: map[string]uint64{"virtual": 2}, Warnings: map[string]uint64{"data": 1},
+			l.counters = map[string]statefile.Counters{"s": {Breaches: map[string]uint64{"virtual": 2}, Warnings: map[string]uint64{"data": 1},
 				GrowthBases: map[int]uint64{1: 70 * mib, 3: 70 * mib}}}
 			families := l.budgets()
 			var got []string
@@ -275,7 +275,7 @@ func TestManual(t *testing.T) {
 	l := newTest(t, Options{GroupBy: "service", MaxGroups: 5, Plans: []policy.Plan{planOf("s", "process", policy.Limit{Metric: "resident", Bytes: 1})}},
 		[]inspect.Row{row(1, 9, inspect.Cap{})}, member(1, 0, "s.service", "a"))
 	l.write(t, "/proc/1/statm", "0 0 0 0 0 0 0\n")
-	l.counters = map[string]watch.Counters{"s": {}}
+	l.counters = map[string]statefile.Counters{"s": {}}
 	for _, f := range slices.Concat(l.budgets(), l.self(0)) {
 		want = append(want, f.Name)
 	}

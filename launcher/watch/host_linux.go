@@ -21,6 +21,7 @@ import (
 	"arenacap/launcher/proc"
 	"arenacap/launcher/service"
 	"arenacap/launcher/watch/manager"
+	"arenacap/launcher/watch/statefile"
 	"arenacap/launcher/watch/view"
 	"arenacap/policy"
 )
@@ -74,8 +75,11 @@ type host struct {
 	look     time.Duration    // time of the next scan
 	hungUp   atomic.Bool      // SIGHUP has arrived
 	keep     int              // how many targets may keep statm open
-	state    *stateFile
-	said     map[any]bool // keys of sayOnce
+	state    *statefile.File
+	changed  bool           // the state file is out of date
+	unsaved  bool           // its last write failed
+	breached map[string]int // breaches by service since the start of this watch
+	said     map[any]bool   // keys of sayOnce
 	manager  manager.Socket
 	pet      time.Duration // time of the next message to the manager's watchdog; never: no watchdog
 	petEvery time.Duration
@@ -83,16 +87,16 @@ type host struct {
 }
 
 func newHost(o Host) (h *host, err error) {
-	state, err := openState(o.State, o.Say)
+	state, err := statefile.Open(o.State, o.Say)
 	if err != nil {
 		return nil, err
 	}
 	e, err := newEngine(Config{Mode: "attach", Budget: policy.Builtin().Budget, Log: policy.Builtin().Log})
 	if err != nil {
-		state.close()
+		state.Close()
 		return nil, err
 	}
-	h = &host{engine: e, Host: o, state: state, logs: map[string]*eventLog{}, targets: map[int]*watched{}, said: map[any]bool{}, pet: never}
+	h = &host{engine: e, Host: o, state: state, changed: true, breached: map[string]int{}, logs: map[string]*eventLog{}, targets: map[int]*watched{}, said: map[any]bool{}, pet: never}
 	h.began = e.clock()
 	h.showTo(o.Screen)
 	h.Say = func(format string, args ...any) { h.above(func() { o.Say(format, args...) }) }
@@ -115,7 +119,7 @@ func (h *host) close() {
 		log.close()
 	}
 	_ = unix.Close(h.hangup)
-	h.state.close()
+	h.state.Close()
 }
 
 // hear runs on SIGHUP, in another goroutine.
@@ -352,7 +356,7 @@ func (h *host) take(m service.Process, group string, now time.Duration) {
 	h.targets[m.PID] = w
 	h.listen(p.pidfd, w.index)
 	w.start()
-	h.state.changed = true
+	h.changed = true
 }
 
 // drop stops watching a target whose processes still run.
@@ -369,7 +373,7 @@ func (h *host) reap() {
 			delete(h.targets, pid)
 			h.free = append(h.free, w.index)
 			h.finder.Forget(pid)
-			h.state.changed = true
+			h.changed = true
 		}
 	}
 }
@@ -451,7 +455,7 @@ func (h *host) farewell(why error) {
 			continue
 		}
 		w := &watched{engine: h.engine, cfg: &s.Config, log: h.logs[s.Config.Log.To], scope: newScope(&process{pidfd: -1, dir: -1, statm: -1}, "process", nil)}
-		w.outcome = Outcome{Elapsed: h.clock() - h.began, Breaches: h.state.breached[s.Config.Service]}
+		w.outcome = Outcome{Elapsed: h.clock() - h.began, Breaches: h.breached[s.Config.Service]}
 		remaining, text := 0, why.Error()
 		for _, of := range targets[w.cfg] {
 			if remaining += len(of.scope.all()); w.scope.target.pid == 0 {
@@ -487,15 +491,22 @@ type member struct {
 
 // count counts a warning or a breach.
 func (m *member) count(c change, service string) {
-	if m != nil {
-		m.host.state.count(service, c)
+	if m == nil {
+		return
+	}
+	switch of := m.host.state.Of(service); c.kind {
+	case eventWarning:
+		of.Warnings[c.metric]++
+	case eventBreach:
+		of.Breaches[c.metric]++
+		m.host.breached[service]++
 	}
 }
 
 // changed marks the state file as out of date.
 func (m *member) changed() {
 	if m != nil {
-		m.host.state.changed = true
+		m.host.changed = true
 	}
 }
 

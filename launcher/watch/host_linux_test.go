@@ -21,6 +21,7 @@ import (
 
 	"arenacap/launcher/proc"
 	"arenacap/launcher/testenv"
+	"arenacap/launcher/watch/statefile"
 	"arenacap/policy"
 )
 
@@ -100,13 +101,22 @@ func (s *hostSession) words() string {
 }
 
 // stop ends the watch and gives the file that it left.
-func (s *hostSession) stop() (r record) {
+func (s *hostSession) stop() (r statefile.Record) {
 	s.t.Helper()
 	s.end()
 	s.wait()
-	r, err := readRecord(s.h.state.path)
+	r, err := readState(s)
 	must(s.t, err)
 	return r
+}
+
+// readState reads the state file as another program does.
+func readState(s *hostSession) (r statefile.Record, err error) {
+	text, err := os.ReadFile(s.h.State)
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	return r, err
 }
 
 // of waits for an event of a process.
@@ -303,7 +313,7 @@ func TestHostTree(t *testing.T) {
 	}
 	s.silent()
 	must(t, inner.signal(unix.SIGKILL))
-	awaitRecord(t, s, func(r record) bool { return len(r.Services["server"].Targets) == 0 })
+	awaitRecord(t, s, func(r statefile.Record) bool { return len(r.Services["server"].Targets) == 0 })
 }
 
 // HUP: what stays keeps its state, what changed goes on under the new limits, and a policy with a mistake changes nothing.
@@ -362,54 +372,20 @@ func TestStateIsKept(t *testing.T) {
 }
 
 // sampled reports whether the one target has had its first sample.
-func sampled(r record) bool {
+func sampled(r statefile.Record) bool {
 	of := r.Services["server"].Targets
 	return len(of) == 1 && of[0].GrowthBase != nil
 }
 
-func awaitRecord(t *testing.T, s *hostSession, want func(record) bool) {
+func awaitRecord(t *testing.T, s *hostSession, want func(statefile.Record) bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if r, err := readRecord(s.h.state.path); err == nil && want(r) {
+		if r, err := readState(s); err == nil && want(r) {
 			return
 		}
 		if time.Now().After(end) {
 			t.Fatal("the state file never said so")
 		}
-	}
-}
-
-func TestStateFile(t *testing.T) {
-	t.Run("a second watch", func(t *testing.T) {
-		path := t.TempDir() + "/new/watch.json"
-		first, err := openState(path, nil)
-		must(t, err)
-		if _, err := openState(path, nil); err == nil || !strings.HasPrefix(err.Error(), "another watch writes state file ") {
-			t.Errorf("%v", err)
-		}
-		must(t, first.write())
-		info, err := os.Stat(path)
-		if must(t, err); info.Mode().Perm() != 0o644 {
-			t.Errorf("its mode is %v", info.Mode())
-		}
-		first.close()
-		second, err := openState(path, nil)
-		must(t, err)
-		second.close()
-	})
-	for name, text := range map[string]string{"empty": "", "cut off": `{"version":1,"serv`, "another version": `{"version":2}`, "a null service": `{"version":1,"services":{"a":null}}`} {
-		t.Run(name, func(t *testing.T) {
-			path := t.TempDir() + "/watch.json"
-			must(t, os.WriteFile(path, []byte(text), 0o644))
-			said := ""
-			s, err := openState(path, func(format string, args ...any) { said = fmt.Sprintf(format, args...) })
-			must(t, err)
-			defer s.close()
-			kept, err := os.ReadFile(path + ".damaged")
-			if err != nil || string(kept) != text || !strings.Contains(said, "is damaged: ") {
-				t.Errorf("%v, %q is kept, it says %q", err, kept, said)
-			}
-		})
 	}
 }
 
@@ -501,27 +477,27 @@ func TestWatchedByHost(t *testing.T) {
 	s.of(c.pid(), "started")
 	awaitRecord(t, s, sampled)
 	stat, _ := proc.Here.Stat(c.pid())
-	counters, err := ReadCounters(s.h.state.path)
+	counters, err := statefile.Read(s.h.State)
 	must(t, err)
 	if got := counters["server"]; len(counters) != 1 || got.GrowthBases[c.pid()] == 0 || got.Warnings == nil || got.Breaches == nil {
 		t.Errorf("the counters are %+v", counters)
 	}
-	if by, targets := WatchedByHost(s.h.state.path); by != os.Getpid() || targets[c.pid()] != int64(stat.Started) {
+	if by, targets := statefile.Watched(s.h.State); by != os.Getpid() || targets[c.pid()] != int64(stat.Started) {
 		t.Errorf("%d watches %v", by, targets)
 	}
 	r := s.stop()
 	r.Started++
 	text, err := json.Marshal(r)
 	must(t, err)
-	must(t, os.WriteFile(s.h.state.path, text, 0o644))
-	if by, targets := WatchedByHost(s.h.state.path); by != 0 || len(targets) != 0 {
+	must(t, os.WriteFile(s.h.State, text, 0o644))
+	if by, targets := statefile.Watched(s.h.State); by != 0 || len(targets) != 0 {
 		t.Errorf("a watch that does not run is %d, of %v", by, targets)
 	}
-	if counters, err := ReadCounters(s.h.state.path); err != nil || len(counters) != 0 {
+	if counters, err := statefile.Read(s.h.State); err != nil || len(counters) != 0 {
 		t.Errorf("counters of a watch that does not run: %v, %v", counters, err)
 	}
-	must(t, os.WriteFile(s.h.state.path, []byte(`{"version":2}`), 0o644))
-	if _, err := ReadCounters(s.h.state.path); err == nil || !strings.Contains(err.Error(), "its version is 2, expected 1") {
+	must(t, os.WriteFile(s.h.State, []byte(`{"version":2}`), 0o644))
+	if _, err := statefile.Read(s.h.State); err == nil || !strings.Contains(err.Error(), "its version is 2, expected 1") {
 		t.Errorf("another version: %v", err)
 	}
 }
@@ -560,7 +536,7 @@ func TestANewStartInTheGroup(t *testing.T) {
 	awaitRecord(t, s, sampled) // the worker is counted with it
 	stat, err := proc.Here.Stat(worker.pid())
 	must(t, err)
-	if by, targets := WatchedByHost(s.h.state.path); by != os.Getpid() || targets[worker.pid()] != int64(stat.Started) {
+	if by, targets := statefile.Watched(s.h.State); by != os.Getpid() || targets[worker.pid()] != int64(stat.Started) {
 		t.Errorf("%d watches %v, not the worker %d", by, targets, worker.pid())
 	}
 	first.ask(t, "map 2199023255552", "ok")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"arenacap/launcher/watch/statefile"
 	"arenacap/policy"
 )
 
@@ -75,8 +76,8 @@ func (s *state) observe(now time.Duration, r Reading, again func() (Reading, boo
 }
 
 // running lists the metrics with an active warning and those with an active breach.
-func (s *state) running() running {
-	r := running{Warnings: []string{}, Breaches: []string{}} // never null in JSON
+func (s *state) running() statefile.Running {
+	r := statefile.Running{Warnings: []string{}, Breaches: []string{}} // never null in JSON
 	for _, m := range s.meters {
 		if m.warning.on {
 			r.Warnings = append(r.Warnings, m.limit.Metric)
@@ -88,14 +89,8 @@ func (s *state) running() running {
 	return r
 }
 
-// running lists a target's active warnings and breaches, by metric.
-type running struct {
-	Warnings []string `json:"warnings"`
-	Breaches []string `json:"breaches"`
-}
-
 // resume restores a state that was saved earlier.
-func (s *state) resume(settled bool, base uint64, r running) {
+func (s *state) resume(settled bool, base uint64, r statefile.Running) {
 	s.settled, s.base = settled, base
 	for i := range s.meters {
 		m := &s.meters[i]
