@@ -14,7 +14,7 @@ import (
 // loop advances it and keeps sampling.
 type action struct {
 	change  change
-	waits   time.Duration // until this time the watch of a launch may act first; 0: no wait
+	waits   time.Duration // time until which the watch that the launch started may act first; 0: no wait
 	command *command
 	kill    time.Duration    // time of the SIGKILL; 0: SIGTERM was not sent
 	termed  map[int]*process // by PID: processes that were sent SIGTERM or SIGKILL
@@ -37,7 +37,8 @@ func (w *watched) beginAction(c change, now time.Duration) {
 	w.startAction(now)
 }
 
-// graceEnds is one grace after this moment; the turn may have begun much earlier, with other targets.
+// graceEnds returns the time that is one grace from now. It reads the clock, because the turn may have begun much
+// earlier, with other targets.
 func (w *watched) graceEnds() time.Duration { return w.clock() + max(w.cfg.Budget.Grace, 1) }
 
 // acts reports whether a breach has an action other than a report.
@@ -166,8 +167,8 @@ func (w *watched) sendSignal(c change) {
 
 // sendTerm is the first half of "terminate". It signals every process of the scope, including those too young to count.
 func (w *watched) sendTerm(c change) bool {
-	w.listing = nil       // signals reach what was forked since
-	_ = w.scope.refresh() // the sample reported a failure
+	w.listing = nil       // list again, so that the signal reaches processes that were forked since
+	_ = w.scope.refresh() // the sample has already reported a failure of this
 	w.action.termed = map[int]*process{}
 	sent, err := w.sendAll(syscall.SIGTERM, func(*process) bool { return true })
 	if sent == 0 {
@@ -180,11 +181,11 @@ func (w *watched) sendTerm(c change) bool {
 	return true
 }
 
-// sendKill is the second half of "terminate". It repeats every interval while a process is left: one may fork between the
-// listing and the signal, and one in uninterruptible sleep ends late.
+// sendKill is the second half of "terminate". It repeats every interval while a process is left, because a process
+// may fork between the listing and the signal, and a process in uninterruptible sleep ends late.
 func (w *watched) sendKill(now time.Duration) {
 	a := w.action
-	w.listing = nil // signals reach what was forked since
+	w.listing = nil // list again, so that the signal reaches processes that were forked since
 	_ = w.scope.refresh()
 	sent, err := w.sendAll(syscall.SIGKILL, a.owes)
 	if sent > 0 && !w.killReported {

@@ -31,7 +31,7 @@ func TestTheSignalOfABreach(t *testing.T) {
 			if got := c.answer(); got != fmt.Sprint(int(want)) {
 				t.Errorf("signal %s came, want %d", got, want)
 			}
-			s.silent() // once a breach, not once a sample
+			s.silent() // one signal for each breach, not for each sample
 		})
 	}
 }
@@ -71,7 +71,7 @@ func TestTerminate(t *testing.T) {
 	}
 }
 
-// The reading that decides on the action is not the one that made the breach.
+// The watch reads the value again before the action, and skips the action if the value is no longer over the limit.
 func TestAnActionThatIsNotNeededAnyMore(t *testing.T) {
 	c := startChild(t)
 	fifo := t.TempDir() + "/fifo"
@@ -80,7 +80,7 @@ func TestAnActionThatIsNotNeededAnyMore(t *testing.T) {
 	}
 	cfg := testConfig("growth=1073741824")
 	cfg.Budget.Action = "terminate"
-	cfg.Budget.Command = []string{"/bin/cat", fifo} // it ends when the test says so
+	cfg.Budget.Command = []string{"/bin/cat", fifo} // the command ends when the test closes the FIFO
 	cfg.Budget.Timeout = time.Hour
 	s := watchIt(t, cfg, nil, c.pid())
 	s.ready()
@@ -88,7 +88,7 @@ func TestAnActionThatIsNotNeededAnyMore(t *testing.T) {
 	s.want("breach growth")
 	c.ask(t, "unmap", "ok")
 	release(t, fifo)
-	for { // the fall is told before or after, as the samples come
+	for { // "recovered" may come before or after the skipped action, depending on the time of the samples
 		e := s.next()
 		if e.Event == eventAction && e.Action == "terminate" {
 			if e.Signal != "" || !strings.Contains(e.Message, "was skipped") {
@@ -97,15 +97,16 @@ func TestAnActionThatIsNotNeededAnyMore(t *testing.T) {
 			break
 		}
 	}
-	c.ask(t, "ignore SIGHUP", "ok") // it lives
+	c.ask(t, "ignore SIGHUP", "ok") // the child has not been ended
 }
 
-// An action that was not needed once does not switch the next one off, where the value stays close under the limit.
+// After a skipped action the next breach has its action again, although the value stayed close under the limit in
+// between.
 func TestAnActionThatIsNeededTheSecondTime(t *testing.T) {
 	c := startChild(t)
 	fifo := t.TempDir() + "/fifo"
 	must(t, unix.Mkfifo(fifo, 0o600))
-	cfg := testConfig("growth=68719476736") // so large that arenas which the child makes meanwhile do not matter
+	cfg := testConfig("growth=68719476736") // so large that arenas that the child makes in the meantime do not matter
 	cfg.Budget.Action, cfg.Budget.Command, cfg.Budget.Timeout = "terminate", []string{"/bin/cat", fifo}, time.Hour
 	s := watchIt(t, cfg, nil, c.pid())
 	s.ready()
@@ -120,14 +121,14 @@ func TestAnActionThatIsNeededTheSecondTime(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	c.ask(t, "map 68719476736", "ok")
-	for s.next().Event != eventBreach { // a second warning may come before it
+	for s.next().Event != eventBreach { // a second warning may precede the breach
 	}
 	release(t, fifo)
 	s.want("action growth command")
 	s.want("action growth terminate SIGTERM")
 }
 
-// release lets a reader of the FIFO end; opening waits until there is one.
+// release lets the reader of a FIFO end. The open waits until there is a reader.
 func release(t *testing.T, fifo string) {
 	t.Helper()
 	f, err := os.OpenFile(fifo, os.O_WRONLY, 0)
@@ -148,7 +149,7 @@ func TestTheCommandsEnvironment(t *testing.T) {
 	cfg.Budget.Action, cfg.Budget.Signal = "signal", "SIGUSR1"
 	c.ask(t, "catch SIGUSR1", "ready")
 	s := watchIt(t, cfg, nil, c.pid())
-	if got := c.answer(); got != "10" { // the command's words are in the log before the signal is sent
+	if got := c.answer(); got != "10" { // the command's output is in the log before the signal is sent
 		t.Fatalf("signal %s", got)
 	}
 	s.end()
@@ -180,7 +181,7 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
-// Whatever becomes of the command, the action follows.
+// The action follows even if the command fails, is killed or does not start.
 func TestACommandThatFailsStopsNothing(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -216,7 +217,7 @@ func TestACommandThatFailsStopsNothing(t *testing.T) {
 	}
 }
 
-// A command that makes the service end, a restart say, is not cut off by that end.
+// A command that makes the service end, for example by a restart, is not killed when the service ends.
 func TestTheTargetEndsDuringTheCommand(t *testing.T) {
 	c := startChild(t)
 	fifo := t.TempDir() + "/fifo"
@@ -235,7 +236,7 @@ func TestTheTargetEndsDuringTheCommand(t *testing.T) {
 	s.wait()
 }
 
-// A watch that is told to end takes a command with it that is still running: nobody else knows its timeout.
+// A watch that ends kills a command that still runs, because no other process would enforce the timeout.
 func TestTheEndOfTheWatchEndsTheCommand(t *testing.T) {
 	c := startChild(t)
 	path, words := fifo(t)

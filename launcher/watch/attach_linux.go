@@ -50,7 +50,7 @@ func AttachAll(pids []int) (targets []*Target, failed []error) {
 	return targets, failed
 }
 
-// spareDescriptors are for everything else: the log, a command, inspecting processes.
+// spareDescriptors is the number of descriptors for all other uses: the log, a command, inspecting processes.
 const spareDescriptors = 64
 
 // makeRoom raises RLIMIT_NOFILE for this many targets and returns the number of descriptors for them. It makes the system
@@ -61,7 +61,7 @@ func makeRoom(targets uint64) uint64 {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return ofEach * targets // the kernel reports EMFILE if there are too many
 	}
-	for _, most := range []uint64{limit.Max, ofEach*targets + spareDescriptors} { // only root can raise it to the second
+	for _, most := range []uint64{limit.Max, ofEach*targets + spareDescriptors} { // only root can raise the hard limit, which the second value may need
 		if want := ofEach*targets + spareDescriptors; limit.Cur < want {
 			raised := unix.Rlimit{Cur: min(want, most), Max: max(limit.Max, most)}
 			_, _, errno := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&raised)), 0, 0, 0)

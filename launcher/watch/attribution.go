@@ -1,6 +1,6 @@
 package watch
 
-// The attribution of virtual size: what it consists of, and what grew.
+// This file attributes a virtual size: it says what the size consists of, and what grew.
 
 import (
 	"cmp"
@@ -130,9 +130,9 @@ var adviceOf = map[string]string{
 	arena.KindMainHeap:     "run 'arenacap inspect --deep' to see how much of the heap is in use",
 	arena.KindFile:         "a budget on data does not count mapped files",
 	arena.KindReserved:     "a budget on data or resident does not count reserved memory",
-	arena.KindJavaHeap:     "limit it with java's -Xmx",
-	arena.KindJavaCode:     "limit it with java's -XX:ReservedCodeCacheSize",
-	arena.KindJavaClasses:  "limit it with java's -XX:CompressedClassSpaceSize",
+	arena.KindJavaHeap:     "limit the Java heap with -Xmx",
+	arena.KindJavaCode:     "limit Java's code cache with -XX:ReservedCodeCacheSize",
+	arena.KindJavaClasses:  "limit Java's class space with -XX:CompressedClassSpaceSize",
 }
 
 // addPart adds to the part of the same kind.

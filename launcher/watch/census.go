@@ -1,6 +1,6 @@
 package watch
 
-// When the arenas of a process are counted.
+// This file decides when the arenas of a process are counted.
 
 import (
 	"errors"

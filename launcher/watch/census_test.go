@@ -21,7 +21,7 @@ func TestCensusDue(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var c census
 			if !c.due(100 * MiB) {
-				t.Fatal("no census before the first")
+				t.Fatal("the first census is not due")
 			}
 			c.take(100*MiB, arena.Census{Arenas: 1}, nil)
 			for i, size := range test.sizes {
@@ -38,6 +38,6 @@ func TestCensusDue(t *testing.T) {
 	for ; !c.due(100*MiB + 4096); samples++ {
 	}
 	if samples != censusAge {
-		t.Errorf("a small move was counted after %d samples, want %d", samples, censusAge)
+		t.Errorf("a small change was counted after %d samples, want %d", samples, censusAge)
 	}
 }

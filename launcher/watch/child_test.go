@@ -18,7 +18,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// childVariable makes the test binary a child that obeys commands on its stdin, a line each.
+// childVariable makes the test binary a child process that obeys commands on its stdin, one per line.
 const childVariable = "ARENACAP_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// obey is the child: it answers each command with one line and ends with its input.
+// obey is the main function of the child. It answers each command with one line, and returns at the end of its input.
 func obey(in io.Reader) {
 	var mapped []byte
 	var middle *child
@@ -58,7 +58,7 @@ func obey(in io.Reader) {
 		case "fork":
 			middle = newLastingChild()
 			fmt.Println(middle.cmd.Process.Pid)
-		case "tell": // the child's child
+		case "tell": // passes a command on to the child's own child
 			fmt.Println(middle.mustAsk(strings.Join(words[1:], " ")))
 		case "name":
 			_ = os.WriteFile("/proc/self/comm", []byte(strings.Join(words[1:], " ")), 0)
@@ -67,7 +67,7 @@ func obey(in io.Reader) {
 			name, _ := strconv.Unquote(strings.TrimPrefix(lines.Text(), words[0]+" "))
 			_ = os.WriteFile("/proc/self/comm", []byte(name), 0)
 			fmt.Println("ok")
-		case "leave": // end at once, without the children that live on
+		case "leave": // ends at once; the children continue to run
 			fmt.Println("ok")
 			os.Exit(0)
 		case "attach":
@@ -100,7 +100,7 @@ func mapBytes(size string, touch bool) []byte {
 	return m
 }
 
-// catch says that it is ready and then which signal came.
+// catch prints that it is ready, then the number of the signal that came.
 func catch(names []string) string {
 	c := make(chan os.Signal, 1)
 	for _, name := range names {
@@ -127,7 +127,8 @@ func newChild() *child {
 	return c.start()
 }
 
-// newLastingChild is one that does not end with its parent: it holds the other end of its input itself.
+// newLastingChild returns a child that does not end with its parent, because it has the write end of its own input
+// open.
 func newLastingChild() *child {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -168,7 +169,7 @@ func (c *child) answer() string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// startChild is a child that ends with the test.
+// startChild starts a child that ends with the test.
 func startChild(t testing.TB) *child {
 	t.Helper()
 	c := newChild()
@@ -177,7 +178,7 @@ func startChild(t testing.TB) *child {
 		_ = c.cmd.Process.Kill()
 		_ = c.cmd.Wait()
 	})
-	c.mustAsk("ignore SIGPIPE") // it runs
+	c.mustAsk("ignore SIGPIPE") // its answer shows that the child runs
 	return c
 }
 
@@ -190,7 +191,7 @@ func (c *child) ask(t testing.TB, command, want string) {
 
 func (c *child) pid() int { return c.cmd.Process.Pid }
 
-// mustFork makes the child start one of its own, which ends with the test.
+// mustFork makes the child start a child of its own, which ends with the test.
 func mustFork(t testing.TB, c *child, command string) *process {
 	t.Helper()
 	pid, err := strconv.Atoi(c.mustAsk(command))
@@ -216,5 +217,5 @@ func (c *child) kill(t testing.TB) syscall.WaitStatus {
 	return c.cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
-// patience bounds what is awaited; only a failing test meets it.
+// patience limits each wait; only a failing test reaches it.
 const patience = 30 * time.Second

@@ -20,7 +20,7 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-// What check accepts in a command is what a watch replaces there.
+// The placeholders that policy.Check accepts in a command are exactly those that a watch replaces.
 func TestPlaceholdersOfThePolicy(t *testing.T) {
 	names := slices.Sorted(maps.Keys(placeholders(change{}, subject{})))
 	file := filepath.Join(t.TempDir(), "policy.toml")
@@ -33,7 +33,7 @@ func TestPlaceholdersOfThePolicy(t *testing.T) {
 			known = strings.Split(strings.Trim(list, "{}"), "}, {")
 		}
 		if slices.Sort(known); !slices.Equal(known, want) {
-			t.Errorf("%s: a watch replaces %q, and check knows %q", word, names, known)
+			t.Errorf("%s: a watch replaces %q, but package policy accepts %q", word, names, known)
 		}
 	}
 }

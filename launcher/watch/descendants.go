@@ -5,9 +5,10 @@ package watch
 // edge is a process and its parent in one listing of /proc.
 type edge struct{ pid, parent int }
 
-// classify divides new processes by their chain of parents: in if it reaches a member, out if it reaches an outsider. For
-// the rest a parent was not in the listing yet; the next listing decides. The listing is sorted by PID, so parents usually
-// come first, but PIDs wrap around, so it repeats until nothing changes.
+// classify divides new processes by their chain of parents: in has those whose chain reaches a member, out those
+// whose chain reaches an outsider. A process is in neither if a parent was not in the listing; the next listing
+// decides. The listing is sorted by PID, so parents usually come before their children. But PIDs wrap around, so
+// classify repeats until nothing changes.
 func classify(fresh []edge, member, outsider func(pid int) bool) (in, out []int) {
 	side := map[int]bool{}
 	for {

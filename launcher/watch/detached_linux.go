@@ -48,7 +48,7 @@ func Detached(judge func(cfg Config, env []string) []string) {
 	pipe := os.NewFile(ConfigFD, "configuration")
 	cfg, err := readConfig(pipe)
 	if err != nil {
-		return // another program wrote it, so the target is unknown
+		return // the pipe does not come from a launch, so there is no target to report about
 	}
 	runDetached(ctx, cfg, pipe, judge)
 }

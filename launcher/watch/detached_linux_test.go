@@ -22,18 +22,19 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// detached is a watch process as the launcher starts it, but for the double fork.
+// detached is a watch process, started as a launch starts it except for the double fork.
 type detached struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	config *os.File // its other end is the watch's descriptor 3
-	ready  *os.File // nil where the start does not wait
+	config *os.File // the write end of the pipe whose read end is the watch's descriptor 3
+	ready  *os.File // nil if the launch does not wait for the watch
 	stderr *bufio.Reader
-	gaps   bool // are read too
+	gaps   bool // line returns gap events too
 	theirs []*os.File
 }
 
-// startDetached starts a watch of a target that is held by handle. message is what stands in the pipe.
+// startDetached starts a watch of the target to which handle (a pidfd or a /proc folder) refers. message is written
+// to the pipe.
 func startDetached(t *testing.T, pid int, handle *os.File, message []byte, wait bool) *detached {
 	t.Helper()
 	d := prepareDetached(t, pid, handle, wait)
@@ -97,7 +98,7 @@ func pidfdOf(t *testing.T, pid int) *os.File {
 	return f
 }
 
-// execed is what the kernel does to the pipe when the target's exec succeeds.
+// execed closes the pipe, as the kernel does when the target's exec succeeds.
 func (d *detached) execed() { must(d.t, d.config.Close()) }
 
 func (d *detached) line() string {
@@ -122,7 +123,7 @@ func (d *detached) wantLine(parts ...string) {
 	}
 }
 
-// ends waits for the end of the watch, which must have no more to say and status 0.
+// ends waits for the end of the watch. The watch must print no more lines and end with status 0.
 func (d *detached) ends() {
 	d.t.Helper()
 	if rest, _ := io.ReadAll(d.stderr); len(rest) > 0 && !isGap(string(rest)) {
@@ -142,7 +143,7 @@ func verbose(pid int, limits string) Config {
 func TestDetached(t *testing.T) {
 	c := startChild(t)
 	cfg := verbose(c.pid(), "growth=1073741824")
-	cfg.Cap, cfg.OnUnenforceable = 1000, "warn" // more arenas than the child has threads: this build of it may have glibc's
+	cfg.Cap, cfg.OnUnenforceable = 1000, "warn" // larger than the child's number of threads, because a test binary with cgo has arenas of glibc
 	cfg.Budget.Settle = 0
 	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
 	d.execed()
@@ -152,23 +153,23 @@ func TestDetached(t *testing.T) {
 	checkDetached(t, d.cmd.Process.Pid)
 	_ = c.in.Close()
 	line := d.line()
-	if strings.Contains(line, "cap-not-kept: its environment ") { // the child's, where a sample came before its end
+	if strings.Contains(line, "cap-not-kept: the server's environment ") { // this event comes only if a sample preceded the child's end
 		line = d.line()
 	}
 	if !strings.Contains(line, name+"exited: ") {
-		t.Errorf("stderr has %q, without the end", line)
+		t.Errorf("stderr has %q, want the event exited", line)
 	}
 	d.ends()
 }
 
-// checkDetached proves what can be seen of the watch from outside.
+// checkDetached checks the name of the watch process and its open descriptors in /proc.
 func checkDetached(t *testing.T, pid int) {
 	t.Helper()
 	proc := fmt.Sprintf("/proc/%d/", pid)
 	if comm := readFile(t, proc+"comm"); comm != "arenacap: watch\n" {
 		t.Errorf("its name is %q", comm)
 	}
-	must(t, unix.Kill(pid, unix.SIGPIPE)) // nothing to it; that it goes on is seen by what it says later
+	must(t, unix.Kill(pid, unix.SIGPIPE)) // no effect: the later events show that the watch continues
 	entries, err := os.ReadDir(proc + "fd")
 	must(t, err)
 	var open []string
@@ -182,7 +183,8 @@ func checkDetached(t *testing.T, pid int) {
 	}
 }
 
-// HUP does nothing to a watch; TERM, INT and QUIT end it with an event, also where its starter ignored them.
+// HUP has no effect on a watch. TERM, INT and QUIT end it with an event, even if the process that started it ignored
+// these signals.
 func TestDetachedSignals(t *testing.T) {
 	testenv.Need(t, "/bin/bash")
 	exe, err := os.Executable()
@@ -208,7 +210,7 @@ func TestDetachedSignals(t *testing.T) {
 	}
 }
 
-// At the stop of a systemd unit the watch and its target get a TERM each: the target's end is told.
+// When systemd stops a unit, the watch and its target both get TERM; the watch still reports the end of the target.
 func TestDetachedAtTheStopOfAUnit(t *testing.T) {
 	c := startChild(t)
 	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, verbose(c.pid(), "growth=1073741824")), false)
@@ -220,7 +222,7 @@ func TestDetachedAtTheStopOfAUnit(t *testing.T) {
 	d.ends()
 }
 
-// A watch that was stopped says for how long it did not look.
+// A watch that was stopped by a signal reports how long it took no sample.
 func TestDetachedStopped(t *testing.T) {
 	c := startChild(t)
 	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, verbose(c.pid(), "growth=1073741824")), false)
@@ -228,7 +230,7 @@ func TestDetachedStopped(t *testing.T) {
 	d.wantLine("started: ")
 	d.gaps = true
 	must(t, d.cmd.Process.Signal(unix.SIGSTOP))
-	time.Sleep(leastGap + 100*time.Millisecond) // the length of the gap, not a wait for anything
+	time.Sleep(leastGap + 100*time.Millisecond) // makes a gap of this length; it does not wait for an event
 	must(t, d.cmd.Process.Signal(unix.SIGCONT))
 	d.wantLine("gap: no sample for ", ", although the interval is 2ms; ")
 	_ = c.in.Close()
@@ -236,7 +238,7 @@ func TestDetachedStopped(t *testing.T) {
 	d.ends()
 }
 
-// A start that failed is none: nothing was there to be watched, and nothing is said.
+// If the target's exec failed, there is nothing to watch, and the watch prints nothing.
 func TestDetachedStartThatFailed(t *testing.T) {
 	c := startChild(t)
 	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, verbose(c.pid(), "virtual=1")), false)
@@ -276,7 +278,7 @@ func TestDetachedSaysWhenItIsReady(t *testing.T) {
 	d.ends()
 }
 
-// badLogs are logs that take no line, and what is said of them.
+// badLogs are paths of logs that cannot be written, with a part of the message about each.
 func badLogs(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
@@ -284,7 +286,7 @@ func badLogs(t *testing.T) map[string]string {
 	return map[string]string{dir + "/none/log": "no such file", dir: "is a directory", dir + "/unread": "no such device", "/dev/full": "no space left"}
 }
 
-// A start that waits hears why not, and the watch has ended by itself.
+// If the launch waits for the watch, it gets the reason why the watch cannot work, and the watch ends.
 func TestDetachedSaysWhyItCannot(t *testing.T) {
 	for log, why := range badLogs(t) {
 		t.Run(why, func(t *testing.T) {
@@ -301,7 +303,8 @@ func TestDetachedSaysWhyItCannot(t *testing.T) {
 	}
 }
 
-// A start that does not wait reads it on stderr, once, and the rest is told there too: nothing is done unheard.
+// If the launch does not wait for the watch, stderr gets one line about the log that cannot be written, and all
+// further events.
 func TestDetachedGoesOnWithoutItsLog(t *testing.T) {
 	for log, why := range badLogs(t) {
 		t.Run(why, func(t *testing.T) {
@@ -327,7 +330,8 @@ func TestDetachedWithoutATarget(t *testing.T) {
 	d.ends()
 }
 
-// The same for a watch process: it says so, and touches nobody.
+// With the /proc of another PID namespace, a watch process reports the failure and ends; it does not signal a process
+// that has the same number there.
 func TestDetachedWithTheProcOfAnotherNamespace(t *testing.T) {
 	testenv.NeedRoot(t) // for a PID namespace
 	c := startChild(t)
@@ -339,7 +343,7 @@ func TestDetachedWithTheProcOfAnotherNamespace(t *testing.T) {
 	d.ends()
 }
 
-// Where the kernel has no pidfds the launcher hands over the target's folder.
+// If the kernel has no pidfds, the launch passes a descriptor of the target's /proc folder.
 func TestDetachedWithAFolder(t *testing.T) {
 	c := startChild(t)
 	folder, err := os.Open(fmt.Sprintf("/proc/%d", c.pid()))
@@ -353,8 +357,8 @@ func TestDetachedWithAFolder(t *testing.T) {
 	d.ends()
 }
 
-// A command starts with every signal at its default and none blocked, whatever the target was started with. The
-// oracle is the kernel's own account (proc_pid_status(5)).
+// A command starts with every signal at its default action and none blocked, even if the launch had ignored or
+// blocked signals. The test reads them from /proc/PID/status (proc_pid_status(5)).
 func TestDetachedCommandsSignals(t *testing.T) {
 	c := startChild(t)
 	cfg := verbose(c.pid(), "virtual=1")
@@ -362,7 +366,8 @@ func TestDetachedCommandsSignals(t *testing.T) {
 	var log *bufio.Reader
 	cfg.Log.To, log = fifo(t)
 	d := prepareDetached(t, c.pid(), pidfdOf(t, c.pid()), false)
-	// A shell ignores signals for it: what a Go program has ignored stays so after signal.Reset, for all tests that follow.
+	// A shell ignores the signals and then execs the watch. The test must not ignore them itself, because
+	// signal.Reset does not undo that for the tests that follow.
 	exe, err := os.Executable()
 	must(t, err)
 	d.cmd.Path, d.cmd.Args = "/bin/bash", []string{"bash", "-c", `trap '' HUP INT QUIT PIPE TERM USR1 XFSZ; exec -a "$0" "$1"`, d.cmd.Args[0], exe}
@@ -377,7 +382,7 @@ func TestDetachedCommandsSignals(t *testing.T) {
 	}
 }
 
-// withBlocked calls f with two signals blocked in this thread, which what it starts inherits.
+// withBlocked calls f with two signals blocked in this thread. Processes that f starts inherit the mask.
 func withBlocked(t *testing.T, f func()) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -389,7 +394,7 @@ func withBlocked(t *testing.T, f func()) {
 	f()
 }
 
-// A target that is faster than its watch was started and has ended, and both are told.
+// If the target ends before its watch has started, the watch reports both its start and its end.
 func TestDetachedTooLate(t *testing.T) {
 	c := startChild(t)
 	handle := pidfdOf(t, c.pid())
@@ -401,15 +406,16 @@ func TestDetachedTooLate(t *testing.T) {
 	d.ends()
 }
 
-// A watch that outlives the launched process lets go of its stderr, and speaks on in its log file. One
-// that has no log file and nothing to do has no reason to stay.
+// A watch that outlives the target closes the target's stderr, and continues to write to its log file. Without a log
+// file and without an action it ends with the target.
 func TestDetachedOutlivesTheTarget(t *testing.T) {
 	for _, to := range []string{"stderr", "file"} {
 		t.Run(to, func(t *testing.T) {
 			c := startChild(t)
 			cfg := verbose(c.pid(), oneAndAHalf(t, c))
-			// One that is older than the program does not count. It is also os/exec's first, which forks another to try
-			// pidfds out; that one would be as large as its parent.
+			// This child is older than the target's program, so it does not count. It is also the child for which
+			// os/exec forks another process to test pidfds; that process would have the size of its parent, and
+			// count.
 			awaitAge(t, mustFork(t, c, "fork"), 2*proc.Tick)
 			cfg.Budget.Scope, cfg.Budget.WarnAt = "tree", onlyBreach
 			var log *bufio.Reader
@@ -421,12 +427,12 @@ func TestDetachedOutlivesTheTarget(t *testing.T) {
 			d.execed()
 			if to == "stderr" {
 				log = d.stderr
-			} else if rest, err := io.ReadAll(d.stderr); len(rest) > 0 || err != nil { // it ends while the watch lives
+			} else if rest, err := io.ReadAll(d.stderr); len(rest) > 0 || err != nil { // stderr ends although the watch still runs
 				t.Errorf("stderr has %q, %v", rest, err)
 			}
 			wantIn(t, log, "started: ")
 			middle := mustFork(t, c, "fork")
-			wantIn(t, log, "breach: ") // the child is found and counts
+			wantIn(t, log, "breach: ") // the watch has found the child and counts it
 			c.ask(t, "leave", "ok")
 			left := map[string]string{"file": "processes that still run and are watched: 1", "stderr": `still runs and is not watched; write to = "FILE" in [log]`}
 			for !strings.Contains(nextLine(t, log), left[to]) {
@@ -441,8 +447,8 @@ func TestDetachedOutlivesTheTarget(t *testing.T) {
 	}
 }
 
-// The process of a launch may be a shell that waited for something before it executed arenacap: settle counts
-// from the start of the program, and what the shell forked before is not the program's.
+// The target's process may be much older than its program, for example a shell that execs arenacap. settle counts
+// from the start of the program, and earlier children of the shell do not count.
 func TestDetachedInAnOldProcess(t *testing.T) {
 	c := startChild(t)
 	older := mustFork(t, c, "fork")
@@ -450,12 +456,12 @@ func TestDetachedInAnOldProcess(t *testing.T) {
 	cfg.PID, cfg.Budget.Scope, cfg.Budget.Settle, cfg.Budget.WarnAt = c.pid(), "tree", 200*time.Millisecond, onlyBreach
 	awaitAge(t, older, cfg.Budget.Settle)
 	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
-	began := time.Now() // settle begins after it, and before the line that says so
+	began := time.Now() // settle begins later than this, and before the event started
 	d.execed()
 	d.wantLine(`"event":"started"`)
 	mustFork(t, c, "fork")
 	breach := d.line()
-	if after := timeOf(t, breach).Sub(began); after < cfg.Budget.Settle-time.Millisecond { // a clock of milliseconds
+	if after := timeOf(t, breach).Sub(began); after < cfg.Budget.Settle-time.Millisecond { // events have a resolution of milliseconds
 		t.Errorf("settle ended %s after the start, want %s", after, cfg.Budget.Settle)
 	}
 	if !strings.Contains(breach, `"event":"breach"`) || !strings.Contains(breach, `"processes":2`) {
@@ -477,7 +483,7 @@ func timeOf(t *testing.T, line string) time.Time {
 	return e.Time
 }
 
-// fifo is a log whose lines can be waited for.
+// fifo makes a log that is a FIFO, so that the test can wait for its lines.
 func fifo(t *testing.T) (path string, lines *bufio.Reader) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "log")
@@ -508,12 +514,12 @@ func nextLine(t *testing.T, log *bufio.Reader) string {
 	return line
 }
 
-// isGap reports whether a line is about a gap, which a busy machine makes.
+// isGap reports whether a line is a gap event, which occurs on a busy machine.
 func isGap(line string) bool {
 	return strings.Contains(line, ": gap: no sample") || strings.Contains(line, `"event":"gap"`)
 }
 
-// A launcher that cannot start a watch says so in the log, and where there is none on stderr.
+// If a launch cannot start a watch, the event watch-failed goes to the log, or to stderr if there is no log file.
 func TestFailed(t *testing.T) {
 	cfg := testConfig("virtual=1")
 	cfg.Log.To = filepath.Join(t.TempDir(), "log")

@@ -82,7 +82,7 @@ type engine struct {
 	shows     time.Duration        // time of the next Screen.Show; never: there is no screen
 	began     time.Duration        // time of the first sample; all targets share it, so that one wake-up serves many
 	detached  bool                 // stderr is the target's; the watch closes it when the target ends
-	epoll     int                  // holds wake, hangup and the pidfds of targets and commands
+	epoll     int                  // waits for wake, hangup and the pidfds of targets and commands
 	wake      int                  // eventfd, written when ctx is done; -1: none
 	hangup    int                  // eventfd, written on SIGHUP; -1: none
 	watched   []*watched
@@ -91,7 +91,7 @@ type engine struct {
 	listing   []int         // all PIDs of the host at this call of turns; nil: not listed yet
 	frugal    bool          // the process only watches, and its samples allocate nothing
 	giveBack  time.Duration // time of the next step of giveMemoryBack; never: nothing to give back
-	collected bool          // its first step is done
+	collected bool          // the first step of giveMemoryBack is done
 	ends      time.Duration // when the watch ends once ctx is done; never until then
 }
 
@@ -227,7 +227,7 @@ func (e *engine) wait(next time.Duration) {
 			continue
 		}
 		for _, fd := range []int{e.wake, e.hangup} {
-			_, _ = unix.Read(fd, make([]byte, 8)) // reset it, or each later wait would return at once
+			_, _ = unix.Read(fd, make([]byte, 8)) // reset the eventfd, or each later wait would return at once
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Settle counts from the birth of a process that somebody else started, and from now on in the launch's own,
-// whatever that did in the hour before.
+// settle counts from the start time of an attached process. For the process of a launch it counts from now, however
+// old the process is.
 func TestSettleOfALaunch(t *testing.T) {
 	p := mustHold(t, startChild(t).pid())
 	p.born -= time.Hour
@@ -15,7 +15,7 @@ func TestSettleOfALaunch(t *testing.T) {
 	e, err := newEngine(cfg)
 	must(t, err)
 	if w := e.add(p); w.state.settleEnds != p.born+cfg.Budget.Settle {
-		t.Errorf("attached: settle ends %s after the birth", w.state.settleEnds-p.born)
+		t.Errorf("attached: settle ends %s after the process's start", w.state.settleEnds-p.born)
 	}
 	if w := e.addLaunched(p); w.state.settleEnds != w.began+cfg.Budget.Settle || w.scope.since <= p.born {
 		t.Errorf("launched: settle ends %s after the start, and children count that are %s younger", w.state.settleEnds-w.began, w.scope.since-p.born)

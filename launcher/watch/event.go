@@ -1,6 +1,6 @@
 package watch
 
-// The events: their text and their JSON.
+// This file makes the events, as text and as JSON.
 
 import (
 	"bytes"
@@ -45,7 +45,7 @@ type event struct {
 	ended   string // of recovered: what has ended, "warning" or "breach"
 }
 
-// members are those of an event about one limit, and more.
+// members returns the JSON members of an event about one limit, followed by more.
 func (c change) members(more ...any) ordered.Object {
 	return append(ordered.Object{"metric", c.metric, "value_bytes", c.value, "limit_bytes", c.limit}, more...)
 }
@@ -137,7 +137,8 @@ func recovered(c change) event {
 	return event{kind: eventRecovered, text: said, ended: c.ended, members: c.members("ended", c.ended)}
 }
 
-// acted is one step of an action, done, failed or skipped. processes is how many were sent the signal, and null without one.
+// acted is one step of an action, done, failed or skipped. processes is the number of processes that were sent the
+// signal; it becomes null if there is no signal.
 func acted(c change, action, signal string, processes int, message string, failed bool) event {
 	sent := any(processes)
 	if signal == "" {
@@ -175,7 +176,7 @@ func capJudged(arenas, limit int) event {
 
 // capSetOtherwise reports that the server's environment sets a cap other than the planned one.
 func capSetOtherwise(set, limit int) event {
-	text := fmt.Sprintf("its environment sets a cap of %d instead of the planned %d; a program that starts it has changed MALLOC_ARENA_MAX or GLIBC_TUNABLES", set, limit)
+	text := fmt.Sprintf("the server's environment sets a cap of %d instead of the planned %d; a program that starts the server has changed MALLOC_ARENA_MAX or GLIBC_TUNABLES", set, limit)
 	return event{kind: eventCapNotKept, text: text, members: capMembers(0, limit)}
 }
 
@@ -320,7 +321,7 @@ func (e event) line(format string, at time.Time, of subject) []byte {
 // timestamp is RFC 3339 in UTC, with milliseconds.
 func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// json formats the members of every event, then those of this one.
+// json formats the members that every event has, then those of this event.
 func (e event) json(at time.Time, of subject) []byte {
 	all := ordered.Object{
 		"time", timestamp(at),

@@ -23,7 +23,7 @@ var (
 
 func of(parts ...part) breakdown { return breakdown{parts, 1} }
 
-// TestEvents is every event as people and programs meet it. These lines are other people's scripts.
+// TestEvents compares every event, as text and as JSON, because scripts of users depend on these lines.
 func TestEvents(t *testing.T) {
 	breach := change{kind: eventBreach, metric: "virtual", value: 4509715661, limit: 4 * GiB, votes: 3, of: 5}
 	warning := change{kind: eventWarning, metric: "virtual", value: 3543348019, limit: 4 * GiB, votes: 3, of: 5}
@@ -85,7 +85,7 @@ func TestEvents(t *testing.T) {
 		{"exited before a sample", exited(Outcome{}, 0, true), `exited: watched for 0s`, `"processes_remaining":0,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
 		{"exited, and its children go on alone", exited(Outcome{}, 3, false), `exited: watched for 0s`, `"processes_remaining":3,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
 		{"elsewhere", holdsMore(9, "srv", 2<<30, 8<<20), `elsewhere: descendant srv[9] has 2 GiB of address space, this process 8 MiB; the budget counts only this process: write scope = "tree" in [budget]`, `"other_pid":9,"other_name":"srv"`},
-		{"a cap that another program set", capSetOtherwise(4, 2), `cap-not-kept: its environment sets a cap of 4 instead of the planned 2; a program that starts it has changed MALLOC_ARENA_MAX or GLIBC_TUNABLES`, `"arenas":null,"cap":2`},
+		{"a cap that another program set", capSetOtherwise(4, 2), `cap-not-kept: the server's environment sets a cap of 4 instead of the planned 2; a program that starts the server has changed MALLOC_ARENA_MAX or GLIBC_TUNABLES`, `"arenas":null,"cap":2`},
 		{"the cap of a descendant", capJudged(1, 4).of(9, "srv"), `cap-verified: srv[9]: 1 arena, within the cap of 4`, `"arenas":1,"cap":4,"other_pid":9,"other_name":"srv"`},
 		{"exited, and its children go on", exited(outcome, 3, true), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1; processes that still run and are watched: 3`,
 			`"processes_remaining":3,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
@@ -108,7 +108,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// A process calls itself what it likes; that must neither break a line nor reach a terminal.
+// A process can set its name to any bytes. They must neither break a line nor send control characters to a terminal.
 func TestHostileNames(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -137,7 +137,7 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// Whatever names and reasons there are, a line is whole and fits maxLine.
+// With any names and reasons, each event is one complete line that fits maxLine.
 func FuzzLinesFit(f *testing.F) {
 	f.Add("authserver", "a reason")
 	for _, c := range []string{"x", "\"", "\x00", "\xff", "\u2028", "ö", "😀"} {
@@ -166,7 +166,7 @@ func FuzzLinesFit(f *testing.F) {
 	})
 }
 
-// Which events are written at which loudness; JSON has all.
+// TestWanted checks which events are written without flags, with --verbose and with -q. A JSON log has all of them.
 func TestWanted(t *testing.T) {
 	row := func(want string, kinds ...string) (rows []wantedRow) { // plain, verbose, quiet
 		for _, kind := range kinds {
@@ -196,7 +196,7 @@ type wantedRow struct {
 	want string
 }
 
-// known is a breakdown that was seen, unless it is nil.
+// known returns a breakdown of one process; nil parts mean that it is unknown.
 func known(parts []part) (d breakdown) {
 	if parts != nil {
 		d = of(parts...)
@@ -228,7 +228,7 @@ func TestAttribute(t *testing.T) {
 	}
 }
 
-// What to do about what grew is said of the metric that was passed.
+// The advice depends on the part that grew most and on the metric whose limit was exceeded.
 func TestAdvice(t *testing.T) {
 	stacks, heap := of(part{"thread stacks", 9, 72 * MiB}, part{"arenas", 1, MiB}), of(part{"arenas", 9, 576 * MiB})
 	for _, test := range []struct {
@@ -240,7 +240,7 @@ func TestAdvice(t *testing.T) {
 		{"virtual", 0, attribute(breakdown{}, heap), "; set [arenas] cap to limit the arenas"},
 		{"growth", 4, attribute(breakdown{}, heap), "; set [arenas] cap below 4 to limit the arenas further"},
 		{"virtual", 0, attribute(breakdown{}, stacks), "; use fewer threads or a smaller 'ulimit -s' to reserve less"},
-		{"virtual", 4, attribute(of(part{"arenas", 9, 575 * MiB}, part{"java heap", 1, GiB}), of(part{"arenas", 9, 576 * MiB}, part{"java heap", 1, 2 * GiB})), "; limit it with java's -Xmx"},
+		{"virtual", 4, attribute(of(part{"arenas", 9, 575 * MiB}, part{"java heap", 1, GiB}), of(part{"arenas", 9, 576 * MiB}, part{"java heap", 1, 2 * GiB})), "; limit the Java heap with -Xmx"},
 		{"arenas", 0, nil, "; set [arenas] cap to limit the arenas"},
 		{"arenas", 1, nil, "; run 'arenacap inspect' to see why the cap of 1 is not kept"},
 		{"data", 0, attribute(breakdown{}, heap), "; set [arenas] cap to limit the arenas"},
@@ -266,11 +266,11 @@ func TestConfigCrossesThePipe(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if _, err := decodeConfig(append(data, 0)); err == nil {
-		t.Error("a byte too much is taken")
+		t.Error("a trailing byte is accepted")
 	}
 	for n := range data {
 		if _, err := decodeConfig(data[:n]); err == nil {
-			t.Errorf("%d of %d bytes are taken", n, len(data))
+			t.Errorf("%d of %d bytes are accepted", n, len(data))
 		}
 	}
 }
@@ -303,7 +303,7 @@ func FuzzDecodeConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := newState(c.Limits, c.Budget, c.Budget.Settle) // what was accepted can be worked with
+		s := newState(c.Limits, c.Budget, c.Budget.Settle) // an accepted configuration must not make the state or an event fail
 		r := Reading{virtual: 1 << 40, data: 1 << 40, resident: 1 << 40}
 		for i := range 10 {
 			s.observe(c.Budget.Settle+time.Duration(i), r, func() (Reading, bool) { return r, true })
@@ -314,7 +314,7 @@ func FuzzDecodeConfig(f *testing.F) {
 	})
 }
 
-// How urgent each event is to the journal.
+// TestPriorities checks each event's priority in the journal.
 func TestPriorities(t *testing.T) {
 	limits := change{kind: eventBreach, metric: "virtual", value: 2, limit: 1, votes: 3, of: 5}
 	for _, test := range []struct {

@@ -305,8 +305,9 @@ func (h *host) counting(m service.Process, group string) *watched {
 	return nil
 }
 
-// startedAgain reports whether a process that the control group's target counts belongs to a later start of the unit. A
-// process of the previous start may have kept the target going (KillMode=process). SIGKILL, if it is due, comes first.
+// startedAgain reports whether a process that the control group's target counts belongs to a later start of the unit.
+// A process of the previous start may have kept the target going (KillMode=process). While a SIGKILL is pending, the
+// answer is no, so that the SIGKILL comes first.
 func (h *host) startedAgain(w *watched, m service.Process) bool {
 	parent, found := h.memberOf(m.Parent)
 	if m.Unit == "" || m.Started <= w.member.found.Started || found && parent.Service == m.Service || w.action != nil && w.action.kill != 0 {
@@ -316,8 +317,8 @@ func (h *host) startedAgain(w *watched, m service.Process) bool {
 	return id != "" && id != w.member.start && m.Started+proc.Tick > at
 }
 
-// startOf returns systemd's invocation ID of the current start of a unit and its time since boot; "": unknown. systemd makes
-// this link for journald, before it forks the unit's first process.
+// startOf returns systemd's invocation ID of the current start of a unit and its time since boot; "": unknown.
+// systemd makes a link with the ID for journald, before it forks the unit's first process.
 func startOf(unit string) (id string, at time.Duration) {
 	path := "/run/systemd/units/invocation:" + unit
 	id, err := os.Readlink(path)
@@ -486,7 +487,7 @@ type member struct {
 	host  *host
 	found service.Process
 	start string   // of the unit (startOf)
-	acted []string // metrics with an unfinished action when the previous watch ended
+	acted []string // metrics whose action was unfinished when the previous watch ended
 }
 
 // count counts a warning or a breach.
@@ -513,8 +514,8 @@ func (m *member) changed() {
 // isOurs reports whether a process belongs to arenacap.
 func (m *member) isOurs(pid int) bool { return m != nil && m.host.isOurs(pid) }
 
-// fits reports whether the target still belongs to its service. After the target's end it is true: the remaining processes
-// are held by pidfd and need no match.
+// fits reports whether the target still belongs to its service. After the target's end it returns true, because the
+// remaining processes are held by pidfd and need not match.
 func (m *member) fits(w *watched) bool {
 	return m == nil || w.ended || w.scope.target.ended() || m.host.finder.Fits(m.found)
 }

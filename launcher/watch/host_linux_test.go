@@ -25,17 +25,17 @@ import (
 	"arenacap/policy"
 )
 
-// hostSession is a watch of a host whose events and words come to the test.
+// hostSession is a watch of a host that passes its events and messages to the test.
 type hostSession struct {
 	*session
 	h        *host
-	services []Service // what HUP gives
+	services []Service // the services that Reload returns after HUP
 	reload   error
 	mu       sync.Mutex
 	said     []string
 }
 
-// byName is a service of the processes with a name, which are the test's own children.
+// byName returns a service whose processes have a certain name: children of the test.
 func byName(service, name, limits string) Service {
 	s := Service{Config: testConfig(limits)}
 	s.Config.Service, s.Config.Mode = service, "attach"
@@ -43,7 +43,7 @@ func byName(service, name, limits string) Service {
 	return s
 }
 
-// watchHost runs the watch of a host in a folder, as one that is started by systemd does.
+// watchHost runs a watch of a host, with its state file in a folder.
 func watchHost(t *testing.T, dir string, adjust func(*host), services ...Service) *hostSession {
 	t.Helper()
 	s := &hostSession{services: services, session: &session{t: t, events: make(chan told, 1000), done: make(chan struct{})}}
@@ -73,14 +73,14 @@ func watchHost(t *testing.T, dir string, adjust func(*host), services ...Service
 	return s
 }
 
-// given is what the watch reads at HUP.
+// given is Host.Reload: it returns what hup has set.
 func (s *hostSession) given() ([]Service, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.services, s.reload
 }
 
-// hup gives the watch other services, or a policy with a mistake.
+// hup sends HUP to the watch, which then reads other services, or an error as from a policy with a mistake.
 func (s *hostSession) hup(err error, services ...Service) {
 	s.mu.Lock()
 	s.services, s.reload = services, err
@@ -129,7 +129,7 @@ func (s *hostSession) of(pid int, text string) told {
 	return e
 }
 
-// rename gives a child a name of its own, by which a service is found.
+// rename changes the child's name, by which a service selects its processes.
 func (c *child) rename(t *testing.T, name string) *child {
 	t.Helper()
 	c.ask(t, "name "+name, "ok")
@@ -154,7 +154,8 @@ func namedChild(t *testing.T) (c *child, name string) {
 
 const far = "virtual=9223372036854775807"
 
-// A process that is there, one that starts later, its end, and its successor.
+// The watch finds a process that runs already and one that starts later, reports the end of the first, and finds its
+// successor.
 func TestTheServiceIsFollowed(t *testing.T) {
 	c, name := namedChild(t)
 	s := watchHost(t, t.TempDir(), nil, byName("server", name, far))
@@ -175,11 +176,11 @@ func TestTheServiceIsFollowed(t *testing.T) {
 	}
 	s.wait()
 	if n := len(s.h.watched); n > 3 {
-		t.Errorf("%d places for at most 2 targets at a time", n)
+		t.Errorf("%d slots for at most 2 targets at a time", n)
 	}
 }
 
-// Settle counts from the start of the process, not from when it was found.
+// settle counts from the start of the process, not from the time when it was found.
 func TestHostSettle(t *testing.T) {
 	c, name := namedChild(t)
 	service := byName("server", name, "virtual=1")
@@ -194,8 +195,8 @@ func TestHostSettle(t *testing.T) {
 	}
 }
 
-// The inspections at the end of settle do not keep the watch of many targets from sampling: after a long one, the next one
-// follows in another turn.
+// The inspections at the end of settle do not delay the samples of many targets: after a long inspection, the next
+// one waits for another turn.
 func TestBasesAreSpread(t *testing.T) {
 	const children = 5
 	_, name := namedChild(t)
@@ -211,7 +212,7 @@ func TestBasesAreSpread(t *testing.T) {
 			for _, w := range h.watched {
 				turn = max(turn, w.looked)
 			}
-			skew += leastGap // as if it took so long
+			skew += leastGap // the clock shows that the inspection took this long
 			turns <- turn
 			return nil, nil
 		}
@@ -230,7 +231,8 @@ func TestBasesAreSpread(t *testing.T) {
 	}
 }
 
-// A policy with thousands of services, of which one has a process: a reload keeps its target, and each service has a last event.
+// The policy has thousands of services, one of which has a process. A reload keeps that target, and at the end each
+// service gets a last event.
 func TestThousandsOfServices(t *testing.T) {
 	n := 300
 	if testenv.Full() {
@@ -255,7 +257,8 @@ func TestThousandsOfServices(t *testing.T) {
 	}
 }
 
-// Each service has a last event, with or without a process; what has no budget is not watched.
+// At the end each service with a budget gets a last event, with or without a process. A service without a budget is
+// not watched.
 func TestEachServiceEnds(t *testing.T) {
 	c, name := namedChild(t)
 	s := watchHost(t, t.TempDir(), nil, byName("server", name, far), byName("absent", "no such name", far), byName("free", "sh", ""))
@@ -271,7 +274,7 @@ func TestEachServiceEnds(t *testing.T) {
 	}
 }
 
-// The first in the policy has a process that fits two, and that is said once.
+// A process that fits two services belongs to the first in the policy; a message says so once.
 func TestTwoServicesFit(t *testing.T) {
 	c, name := namedChild(t)
 	second := byName("second", name, far)
@@ -297,7 +300,8 @@ func mustLink(t *testing.T, pid int) string {
 	return path
 }
 
-// With scope "tree" the processes of a service that descend from another are counted with it.
+// With scope "tree", a process of a service that descends from another process of the service is counted with that
+// one.
 func TestHostTree(t *testing.T) {
 	c, name := namedChild(t)
 	inner := mustFork(t, c, "fork")
@@ -307,7 +311,7 @@ func TestHostTree(t *testing.T) {
 	s := watchHost(t, t.TempDir(), nil, service)
 	s.of(c.pid(), "started")
 	awaitRecord(t, s, sampled)
-	c.ask(t, "leave", "ok") // the inner one goes on, and is counted
+	c.ask(t, "leave", "ok") // the inner child continues and is still counted
 	if e := s.of(c.pid(), "exited"); e.Remaining != 1 {
 		t.Errorf("%d processes remain, want 1", e.Remaining)
 	}
@@ -316,7 +320,8 @@ func TestHostTree(t *testing.T) {
 	awaitRecord(t, s, func(r statefile.Record) bool { return len(r.Services["server"].Targets) == 0 })
 }
 
-// HUP: what stays keeps its state, what changed goes on under the new limits, and a policy with a mistake changes nothing.
+// After HUP a target whose configuration is unchanged keeps its state, a target with new limits continues under them,
+// and a policy with a mistake changes nothing.
 func TestHostReload(t *testing.T) {
 	c, name := namedChild(t)
 	c.ask(t, "map 2199023255552", "ok")
@@ -330,7 +335,7 @@ func TestHostReload(t *testing.T) {
 		t.Errorf("it says %q, want %q", got, want)
 	}
 	s.hup(nil, byName("new", "no such name", far), byName("server", name, "virtual=1099511627776"))
-	s.silent() // the breach is the same
+	s.silent() // the breach continues, so there is no event
 	s.hup(nil, byName("server", name, "virtual=1099511627776 resident=1099511627776"))
 	s.of(c.pid(), "started")
 	s.silent()
@@ -344,8 +349,8 @@ func TestHostReload(t *testing.T) {
 	}
 }
 
-// The next watch goes on with the counters, the base of growth and the breach that is on; a file of another boot or process
-// gives only its counters.
+// The next watch continues with the counters, the base of growth and the active breach of the state file. From a file
+// of another boot or process it takes only the counters.
 func TestStateIsKept(t *testing.T) {
 	dir := t.TempDir()
 	c, name := namedChild(t)
@@ -360,7 +365,7 @@ func TestStateIsKept(t *testing.T) {
 
 	s = watchHost(t, dir, nil, service)
 	s.of(c.pid(), "started")
-	s.silent() // no second breach
+	s.silent() // the breach is known, so it is not reported again
 	c.ask(t, "unmap", "ok")
 	s.of(c.pid(), "recovered virtual")
 	s.of(c.pid(), "recovered growth")
@@ -384,7 +389,7 @@ func awaitRecord(t *testing.T, s *hostSession, want func(statefile.Record) bool)
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatal("the state file never said so")
+			t.Fatal("the state file never had the wanted content")
 		}
 	}
 }
@@ -395,7 +400,7 @@ func TestLeftToItsOwnWatch(t *testing.T) {
 	c.ask(t, "map 2199023255552", "ok")
 	service := byName("server", name, "virtual=1099511627776")
 	service.Config.Budget.Action, service.Config.Budget.Grace = "terminate", 50*time.Millisecond
-	own := titledAsWatch(t, "/proc/self/exe", c.pid()).pid() // the program that watches, as arenacap does
+	own := titledAsWatch(t, "/proc/self/exe", c.pid()).pid() // the process runs the same program as this watch, as a real watch does
 	s := watchHost(t, t.TempDir(), nil, service)
 	s.of(c.pid(), "started")
 	s.of(c.pid(), "breach virtual")
@@ -408,7 +413,7 @@ func TestLeftToItsOwnWatch(t *testing.T) {
 	}
 }
 
-// titledAsWatch starts a program, a copy of this test, with the name of a watch of another process.
+// titledAsWatch starts a copy of this test program under the name of a watch of process of.
 func titledAsWatch(t *testing.T, program string, of int) *child {
 	t.Helper()
 	c := &child{cmd: exec.Command(program)}
@@ -421,7 +426,8 @@ func titledAsWatch(t *testing.T, program string, of int) *child {
 	return c.rename(t, strings.TrimSpace(ProcessName))
 }
 
-// After `grace` SIGKILL goes to those that got the SIGTERM and to their children, not to a new start in the same group.
+// After `grace` SIGKILL goes to the processes that got SIGTERM and to their children, but not to processes of a new
+// start in the same group.
 func TestWhoOwesSIGKILL(t *testing.T) {
 	old, child, fresh := &process{pid: 10, parent: 1}, &process{pid: 11, parent: 10}, &process{pid: 12, parent: 1}
 	a := &action{termed: map[int]*process{10: old}}
@@ -432,7 +438,8 @@ func TestWhoOwesSIGKILL(t *testing.T) {
 	}
 }
 
-// systemd hears that the watch is ready, that it reads the policy again and is ready again, its watchdog, and the end.
+// The watch tells systemd when it is ready, when it reads the policy again, and when it stops, and sends the watchdog
+// messages.
 func TestServiceManager(t *testing.T) {
 	_, name := namedChild(t)
 	path := filepath.Join(t.TempDir(), "notify")
@@ -453,7 +460,7 @@ func TestServiceManager(t *testing.T) {
 			if got := string(buffer[:n]); strings.HasPrefix(got, want) {
 				return got
 			} else if got != "WATCHDOG=1" {
-				t.Fatalf("it tells %q, want %q", got, want)
+				t.Fatalf("the watch sends %q to systemd, want %q", got, want)
 			}
 		}
 	}
@@ -463,14 +470,14 @@ func TestServiceManager(t *testing.T) {
 	s.h.hear()
 	usec, err := strconv.ParseInt(strings.TrimPrefix(hear("RELOADING=1\nMONOTONIC_USEC="), "RELOADING=1\nMONOTONIC_USEC="), 10, 64)
 	if now := monotonic().Microseconds(); err != nil || usec > now || usec < now-int64(patience/time.Microsecond) {
-		t.Errorf("%d, %v, and it is %d", usec, err, now)
+		t.Errorf("MONOTONIC_USEC is %d (%v), and the clock shows %d", usec, err, now)
 	}
 	hear("READY=1")
 	s.end()
 	hear("STOPPING=1")
 }
 
-// Who watches a process is read from the state file of a watch that runs.
+// WatchedByHost and ReadCounters use a state file only if the watch that wrote it still runs.
 func TestWatchedByHost(t *testing.T) {
 	c, name := namedChild(t)
 	s := watchHost(t, t.TempDir(), nil, byName("server", name, far))
@@ -502,7 +509,7 @@ func TestWatchedByHost(t *testing.T) {
 	}
 }
 
-// A policy with nothing to watch, or whose log cannot be opened, is refused before anything is watched.
+// A policy without a budget, or with a log that cannot be opened, is refused before a process is watched.
 func TestHostRefuses(t *testing.T) {
 	nowhere := byName("server", "x", far)
 	nowhere.Config.Log.To = t.TempDir() + "/no/folder/log"
@@ -519,21 +526,21 @@ func TestHostRefuses(t *testing.T) {
 	}
 }
 
-// With scope "cgroup" the processes of a group are one target. Those that a new start puts there get a settle of their own,
-// and not the SIGKILL that those before were to get.
+// With scope "cgroup" the processes of a group are one target. Processes of a new start in the same group get their
+// own settle, and do not get the SIGKILL that is due for the earlier processes.
 func TestANewStartInTheGroup(t *testing.T) {
 	group := makeGroup(t)
 	name := uniqueName(t)
 	join := func(c *child) *child { join(t, group, c.pid()); return c.rename(t, name) }
 	first, worker := join(startChild(t)), join(startChild(t))
 	for _, c := range []*child{first, worker} {
-		c.ask(t, "ignore SIGTERM", "ok") // they end in the order of this test
+		c.ask(t, "ignore SIGTERM", "ok") // so that the test decides in which order they end
 	}
 	service := byName("server", name, "virtual=1099511627776")
 	service.Config.Budget.Scope, service.Config.Budget.Action, service.Config.Budget.Grace = "cgroup", "terminate", time.Hour
 	s := watchHost(t, t.TempDir(), nil, service)
 	s.of(first.pid(), "started")
-	awaitRecord(t, s, sampled) // the worker is counted with it
+	awaitRecord(t, s, sampled) // the worker counts as part of the first target
 	stat, err := proc.Here.Stat(worker.pid())
 	must(t, err)
 	if by, targets := statefile.Watched(s.h.State); by != os.Getpid() || targets[worker.pid()] != int64(stat.Started) {
@@ -544,7 +551,7 @@ func TestANewStartInTheGroup(t *testing.T) {
 	if e := s.of(first.pid(), "action virtual terminate SIGTERM"); e.Processes != 2 {
 		t.Errorf("%d processes got the SIGTERM, want 2", e.Processes)
 	}
-	worker.kill(t) // the group is over its limit until its first process, too, has ended
+	worker.kill(t) // the group stays over its limit until its first process has ended too
 	first.kill(t)
 	s.of(first.pid(), "exited")
 	again := join(startChild(t))
@@ -553,7 +560,7 @@ func TestANewStartInTheGroup(t *testing.T) {
 	again.ask(t, "ignore SIGPIPE", "ok")
 }
 
-// An action that the end of the watch interrupted is taken up by the next one.
+// The next watch continues an action that the end of the previous watch interrupted.
 func TestAnActionIsTakenUp(t *testing.T) {
 	dir := t.TempDir()
 	c, name := namedChild(t)
@@ -576,8 +583,8 @@ func TestAnActionIsTakenUp(t *testing.T) {
 	s.of(c.pid(), "exited")
 }
 
-// A service that is started again and again, and ended by the watch each time, leaves no descriptor, memory or place behind;
-// no process gets another signal than SIGTERM, and its neighbour gets none.
+// A service starts again and again, and the watch ends it each time. This leaks no descriptor, memory or slot; the
+// service gets no signal except SIGTERM, and another process gets none.
 func TestRestartsLeaveNothing(t *testing.T) {
 	restarts := 100
 	if testenv.Full() {
@@ -612,20 +619,20 @@ func TestRestartsLeaveNothing(t *testing.T) {
 	}
 	end := whatIsLeft(t)
 	t.Logf("%d restarts: %+v after half of them, %+v at the end", restarts, half, end)
-	if end.descriptors > half.descriptors+8 || end.heap > half.heap+2<<20 { // the test and the watch use some for a moment
+	if end.descriptors > half.descriptors+8 || end.heap > half.heap+2<<20 { // the test and the watch use some temporarily
 		t.Errorf("%+v after half of the restarts, %+v at the end", half, end)
 	}
 	if stat, err := proc.Here.Stat(neighbour); err != nil || stat.Ended() {
-		t.Error("its neighbour has ended")
+		t.Error("the process beside the service has ended")
 	}
 	s.end()
 	s.wait()
 	if places, kept := len(s.h.watched), len(s.h.targets); places > 2 || kept > 1 {
-		t.Errorf("%d places and %d targets are left", places, kept)
+		t.Errorf("%d slots and %d targets are left", places, kept)
 	}
 }
 
-// left is what this process uses.
+// left has the resources that this process uses.
 type left struct {
 	descriptors int
 	heap        uint64 // bytes

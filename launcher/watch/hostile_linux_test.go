@@ -1,6 +1,6 @@
 package watch
 
-// Processes that are hostile to the watch of a host.
+// These tests run processes that try to deceive the watch of a host.
 
 import (
 	"os"
@@ -15,7 +15,8 @@ import (
 	"arenacap/policy"
 )
 
-// terminating is a service of this test's own user that is ended at a breach of 1 TiB. SIGKILL never comes.
+// terminating returns a service of this test's user with action "terminate" and a limit of 1 TiB. Its grace is so
+// long that SIGKILL never comes.
 func terminating(name string) Service {
 	service := byName("server", name, "virtual=1099511627776")
 	service.Policy.Match.User = strconv.Itoa(os.Getuid())
@@ -25,7 +26,7 @@ func terminating(name string) Service {
 
 const overTheLimit = "map 2199023255552" // 2 TiB of address space
 
-// stranger is a child of another user with a command line of its choice.
+// stranger starts a child as another user, with any command line.
 func stranger(t *testing.T, arguments ...string) *child {
 	t.Helper()
 	c := &child{cmd: exec.Command("/proc/self/exe")}
@@ -40,7 +41,7 @@ func stranger(t *testing.T, arguments ...string) *child {
 	return c
 }
 
-// A user's process that takes the service's name and program, and is over the limit too, gets no signal.
+// A process of another user with the service's name and program gets no signal, even if it is over the limit.
 func TestAnotherUsersProcessWithTheNameAndTheProgram(t *testing.T) {
 	testenv.NeedRoot(t)
 	c, name := namedChild(t)
@@ -57,7 +58,7 @@ func TestAnotherUsersProcessWithTheNameAndTheProgram(t *testing.T) {
 	for _, event := range []string{"started", "breach virtual", "action virtual terminate SIGTERM", "exited"} {
 		s.of(c.pid(), event)
 	}
-	impostor.ask(t, "ignore SIGHUP", "ok") // it is unharmed
+	impostor.ask(t, "ignore SIGHUP", "ok") // the answer shows that it got no signal
 	s.end()
 	s.wait()
 	for len(s.events) > 0 {
@@ -67,7 +68,7 @@ func TestAnotherUsersProcessWithTheNameAndTheProgram(t *testing.T) {
 	}
 }
 
-// A user's process that titles itself "arenacap: watch PID" does not delay the action on that process.
+// A process of another user that names itself "arenacap: watch PID" does not delay the action on the process PID.
 func TestAnotherUsersProcessTitledAsItsWatch(t *testing.T) {
 	testenv.NeedRoot(t)
 	c, name := namedChild(t)
@@ -79,8 +80,8 @@ func TestAnotherUsersProcessTitledAsItsWatch(t *testing.T) {
 	}
 }
 
-// A process of the service's own user that titles itself as a watch but runs another program than arenacap belongs to its
-// service, and does not delay the action on the process that it names.
+// A process of the service's user that names itself as a watch, but does not run arenacap, belongs to its service. It
+// does not delay the action on the process that it names.
 func TestItsOwnUsersProcessTitledAsAWatch(t *testing.T) {
 	program := t.TempDir() + "/server"
 	must(t, exec.Command("cp", mustLink(t, os.Getpid()), program).Run())
@@ -99,7 +100,8 @@ func TestItsOwnUsersProcessTitledAsAWatch(t *testing.T) {
 	}
 }
 
-// A control group that vanishes: its process goes on in another one, and later the group is made anew for a new start.
+// The control group of a target disappears: its process continues in another group, and later the group is created
+// again for a new start.
 func TestTheControlGroupVanishes(t *testing.T) {
 	group, other := makeGroup(t), makeGroup(t)
 	c, name := namedChild(t)
@@ -124,7 +126,7 @@ func TestTheControlGroupVanishes(t *testing.T) {
 	s.of(again.pid(), "started")
 }
 
-// A new start that gets the PID of the previous one at once is a target of its own.
+// A new process of the service that gets the PID of the previous one at once is a target of its own.
 func TestTheNewStartHasTheSamePID(t *testing.T) {
 	c, name := namedChild(t)
 	service := byName("server", name, "virtual=1099511627776")
@@ -135,12 +137,12 @@ func TestTheNewStartHasTheSamePID(t *testing.T) {
 	c.kill(t)
 	again := reuse(t, c.pid()).rename(t, name)
 	s.of(again.pid(), "exited")
-	s.of(again.pid(), "started") // and there is no "recovered"
+	s.of(again.pid(), "started") // the state of the previous process is not used: there is no "recovered"
 	again.ask(t, overTheLimit, "ok")
 	s.of(again.pid(), "breach virtual")
 }
 
-// A process whose name has a newline, a quote, a backslash and invalid UTF-8 is found by that name, as /proc shows it.
+// A match.name with a newline, a quote, a backslash and invalid UTF-8 finds the process with that name.
 func TestANameThatBreaksLines(t *testing.T) {
 	c := startChild(t)
 	c.ask(t, `quotedname "a\n\"\xff\\"`, "ok")

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A watch of a PID looks at the descendants as the watch of a launch does.
+// "watch PID" looks for descendants of the process, as the watch of a launch does.
 func TestADescendantOfAnAttachedProcess(t *testing.T) {
 	t.Parallel()
 	c := startChild(t)

@@ -1,6 +1,6 @@
 package watch
 
-// The log of events: stderr or a file.
+// This file writes the events to the log: stderr or a file.
 
 import (
 	"errors"

@@ -44,7 +44,7 @@ func TestTheLogFollowsItsName(t *testing.T) {
 	}
 }
 
-// The log is the operator's to read, whatever the umask of the service is. One that was there keeps its mode.
+// A new log file has mode 0640, whatever the umask of the service is. An existing log file keeps its mode.
 func TestTheLogsMode(t *testing.T) {
 	defer unix.Umask(unix.Umask(0o077))
 	dir := t.TempDir()
@@ -61,7 +61,7 @@ func TestTheLogsMode(t *testing.T) {
 	}
 }
 
-// A log that cannot be opened again is written to under its old name meanwhile.
+// While the new log file cannot be opened, the watch continues to write to the old one.
 func TestTheLogsFolderIsGone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "dir")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -94,7 +94,7 @@ func TestLogsThatCannotBeOpened(t *testing.T) {
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{dir, dir + "/none/log", fifo, "/dev/full"} { // a FIFO that nobody reads must not be waited for
+	for _, path := range []string{dir, dir + "/none/log", fifo, "/dev/full"} { // the open must not wait for a reader of the FIFO
 		if _, err := openLog(path); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", path)) {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -112,8 +112,8 @@ func TestAFullDisk(t *testing.T) {
 	}
 }
 
-// A line of which only a part fits takes the next one not with it. The limit on a file's size cuts a write short as
-// a full disk does (setrlimit(2)).
+// If only a part of a line fits, the next line is not damaged. RLIMIT_FSIZE cuts a write short, as a full disk does
+// (setrlimit(2)).
 func TestATornLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	j, err := openLog(path)
@@ -132,8 +132,8 @@ func TestATornLine(t *testing.T) {
 	}
 }
 
-// A pipe or socket that nobody reads stops nothing, what was lost is told when there is room again, and the
-// flags that the target shares stay as they are.
+// A full pipe or socket does not block the watch. The number of lost lines is reported when there is room again, and
+// the flags of the open file description, which the target shares, do not change.
 func TestAFullStderr(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) (ours, theirs int){
 		"pipe": func(t *testing.T) (int, int) {
@@ -152,7 +152,7 @@ func TestAFullStderr(t *testing.T) {
 				j := openStderr(ours)
 				if j.fd != ours && !reopen {
 					j.close()
-					j = &eventLog{fd: ours, write: writeIfRoom} // as where /proc/self/fd may not be opened
+					j = &eventLog{fd: ours, write: writeIfRoom} // as if /proc/self/fd could not be opened
 				}
 				fillAndDrain(t, j, theirs)
 				if flags, err := unix.FcntlInt(uintptr(ours), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK != 0 {
@@ -180,14 +180,14 @@ func socketPair(t *testing.T, kind int) (ours, theirs int) {
 func fillAndDrain(t *testing.T, j *eventLog, theirs int) {
 	t.Helper()
 	line := append(bytes.Repeat([]byte("x"), 1000), '\n')
-	for j.lost < 3 { // ends when the kernel's buffer is full
+	for j.lost < 3 { // until the kernel's buffer is full
 		j.put(line, lostLine)
 	}
 	must(t, unix.SetNonblock(theirs, true))
 	readAll(theirs)
 	j.put([]byte("last\n"), lostLine)
 	if got := readAll(theirs); got != "3 lost\nlast\n" {
-		t.Errorf("then came %q", got)
+		t.Errorf("after the room was made, the reader got %q", got)
 	}
 	if j.lost != 0 {
 		t.Errorf("%d are still lost", j.lost)
@@ -206,7 +206,7 @@ func readAll(fd int) string {
 	}
 }
 
-// A reader that has gone away is no end of the watch (SIGPIPE).
+// The watch does not end by SIGPIPE if the reader of the log has gone.
 func TestABrokenPipe(t *testing.T) {
 	var p [2]int
 	must(t, unix.Pipe2(p[:], unix.O_CLOEXEC))
@@ -219,6 +219,6 @@ func TestABrokenPipe(t *testing.T) {
 	}
 	must(t, unix.Close(p[1]))
 	j = openStderr(p[1])
-	j.put([]byte("one\n"), lostLine) // a closed stderr: nothing to write to
+	j.put([]byte("one\n"), lostLine) // with stderr closed, put does nothing
 	j.close()
 }

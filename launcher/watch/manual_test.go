@@ -14,7 +14,7 @@ import (
 	"arenacap/policy"
 )
 
-// TestManual holds that the page has what the code writes, and nothing else.
+// TestManual checks that the page describes exactly the events and JSON keys that the code writes.
 func TestManual(t *testing.T) {
 	text, err := os.ReadFile("arenacap-events.7")
 	must(t, err)

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sleepers start many small processes that end with the test.
+// sleepers starts n small processes that end with the test.
 func sleepers(t *testing.T, n int) (pids []int) {
 	t.Helper()
 	for range n {
@@ -24,8 +24,8 @@ func sleepers(t *testing.T, n int) (pids []int) {
 	return pids
 }
 
-// Among hundreds, of which every other one's size is read by opening its file each time, two breach their budget, three
-// end, and nothing else is told.
+// Among hundreds of targets, two breach their budget and three end, and there is no other event. The size of every
+// other target is read by opening its statm for each sample.
 func TestAmongHundreds(t *testing.T) {
 	kept, opened := startChild(t), startChild(t)
 	pids := append(sleepers(t, 300), kept.pid(), opened.pid())
@@ -39,7 +39,7 @@ func TestAmongHundreds(t *testing.T) {
 	for range pids {
 		s.want("started")
 	}
-	for range pids { // growth counts from its first sample
+	for range pids { // the base of growth is the first sample
 		s.closed(settled, "a first sample")
 	}
 	for _, c := range []*child{kept, opened} {
@@ -73,7 +73,8 @@ func TestAmongHundreds(t *testing.T) {
 	}
 }
 
-// Many targets with scope "tree" list the processes of the host once a turn, and each finds its own descendant.
+// Many targets with scope "tree" share one listing of the host's processes per turn, and each finds its own
+// descendant.
 func TestOneListingForManyTrees(t *testing.T) {
 	cfg := testConfig("virtual=9223372036854775807")
 	cfg.Budget.Scope = "tree"
@@ -110,7 +111,7 @@ func TestOneListingForManyTrees(t *testing.T) {
 	}
 }
 
-// The end of a target is found by the samples where the kernel tells of none.
+// If epoll does not report the end of a target, a failed sample reveals it.
 func TestAnEndThatIsNotTold(t *testing.T) {
 	c := startChild(t)
 	e, err := newEngine(testConfig("virtual=9223372036854775807"))
@@ -118,7 +119,7 @@ func TestAnEndThatIsNotTold(t *testing.T) {
 	defer e.close()
 	exited := 0
 	e.log = &eventLog{fd: 2, write: func(int, []byte) error { exited++; return nil }}
-	w := e.add(mustHold(t, c.pid())) // and epoll does not know it
+	w := e.add(mustHold(t, c.pid())) // its pidfd is not added to epoll
 	w.turn(w.due)
 	must(t, unix.Kill(c.pid(), unix.SIGKILL))
 	awaitEnd(t, w.scope.target)
@@ -126,6 +127,6 @@ func TestAnEndThatIsNotTold(t *testing.T) {
 		w.turn(w.due)
 	}
 	if !w.finished || exited != 1 {
-		t.Errorf("over is %t, and %d ends were told", w.finished, exited)
+		t.Errorf("finished is %t, and %d events exited were reported", w.finished, exited)
 	}
 }

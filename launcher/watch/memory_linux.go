@@ -1,6 +1,7 @@
 package watch
 
-// Keeping the watch process small: it sleeps nearly always, and its memory is charged to the service.
+// This file keeps the memory of the watch process small, because the process sleeps nearly always, and its memory is
+// charged to the service.
 
 import (
 	"runtime"

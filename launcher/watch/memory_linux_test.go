@@ -12,7 +12,7 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// The program goes on after it has let go of its pages, and holds fewer of them.
+// The program continues to run after forget, and fewer of its pages are resident.
 func TestForget(t *testing.T) {
 	smaps, err := os.Open("/proc/self/smaps")
 	must(t, err)
@@ -24,16 +24,17 @@ func TestForget(t *testing.T) {
 		}
 	}))
 	if clean < 2 {
-		t.Error("neither the text nor the constants of this program's file are found")
+		t.Error("no clean mapping of this program's file was found")
 	}
 	before := residentOfFiles(t)
 	forget(cleanMappings())
 	if after := residentOfFiles(t); after >= before {
-		t.Errorf("%d kB of files are resident, of %d before", after, before)
+		t.Errorf("%d kB of files are resident, before forget %d kB", after, before)
 	}
 }
 
-// residentOfFiles counts those in memory too: go test builds in /tmp, often a tmpfs, whose pages are RssShmem.
+// residentOfFiles returns RssFile + RssShmem, because go test builds in /tmp, which is often a tmpfs, whose pages
+// count as RssShmem.
 func residentOfFiles(t *testing.T) (kB uint64) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/status")
@@ -48,8 +49,8 @@ func residentOfFiles(t *testing.T) (kB uint64) {
 	return kB
 }
 
-// Memory is given back once after whatever took it, in two steps, with the collector off from then until more is done, and
-// not where the process does more than to watch.
+// Memory is given back once after it was used, in two steps. Then the garbage collector is off until the next use. A
+// process that does not only watch gives nothing back.
 func TestWhenMemoryIsGivenBack(t *testing.T) {
 	const others = 77
 	defer debug.SetGCPercent(debug.SetGCPercent(others))
@@ -57,9 +58,9 @@ func TestWhenMemoryIsGivenBack(t *testing.T) {
 	e := &engine{clock: func() time.Duration { return now }, giveBack: never}
 	for _, step := range []struct {
 		name    string
-		at      time.Duration // since the hour
+		at      time.Duration // time of the step, since the clock's start at one hour
 		do      func()
-		want    time.Duration // since the hour
+		want    time.Duration // time of the next step of giveMemoryBack, likewise
 		percent int
 	}{
 		{"a supervisor", 0, e.used, never - time.Hour, others},
@@ -81,7 +82,7 @@ func TestWhenMemoryIsGivenBack(t *testing.T) {
 	}
 }
 
-// The collector is off only where samples allocate nothing.
+// The collector is turned off only if samples allocate nothing.
 func TestWhoIsFrugal(t *testing.T) {
 	pid := startChild(t).pid()
 	eachTime := mustHold(t, pid)

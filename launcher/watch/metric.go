@@ -1,6 +1,6 @@
 package watch
 
-// The result of a sample, and how each metric of a budget follows from it.
+// This file has the result of a sample, and computes each metric of a budget from it.
 
 import "arenacap/launcher/proc"
 

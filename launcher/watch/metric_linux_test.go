@@ -9,7 +9,7 @@ import (
 	"arenacap/policy"
 )
 
-// Each metric that a policy can limit is announced, and read: it warns, breaches and recovers, in text and in JSON.
+// For each metric of a policy the watch reports the limit, a warning, a breach and a recovery, as text and as JSON.
 func TestEveryMetric(t *testing.T) {
 	for _, name := range policy.Metrics() {
 		for format, words := range map[string]string{
@@ -20,7 +20,7 @@ func TestEveryMetric(t *testing.T) {
 				cfg := testConfig("")
 				cfg.Limits, cfg.Log.Format, cfg.Verbose = limitedBy(t, "budget."+name+` = "1GiB"`), format, true
 				s := simulate(t, cfg)
-				for _, size := range []uint64{4 * MiB, 904 * MiB, 2052 * MiB, 4 * MiB} { // growth counts from the first
+				for _, size := range []uint64{4 * MiB, 904 * MiB, 2052 * MiB, 4 * MiB} { // the first is the base of growth
 					for range cfg.Budget.Breach.Of {
 						s.sample(size)
 					}
@@ -33,7 +33,7 @@ func TestEveryMetric(t *testing.T) {
 	}
 }
 
-// limitedBy is the limits of a policy.
+// limitedBy returns the limits of a policy.
 func limitedBy(t *testing.T, text string) []policy.Limit {
 	t.Helper()
 	file := t.TempDir() + "/policy.toml"

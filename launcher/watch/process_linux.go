@@ -1,6 +1,6 @@
 package watch
 
-// One process: holding it by a pidfd, and reading its size.
+// This file holds one process by a pidfd, and reads its size.
 
 import (
 	"errors"

@@ -27,7 +27,7 @@ func mustHold(t testing.TB, pid int) *process {
 	return p
 }
 
-// holdFolder holds a process the way that a kernel without pidfds leaves.
+// holdFolder holds a process by its /proc folder, as on a kernel without pidfds.
 func holdFolder(t *testing.T, pid int) *process {
 	t.Helper()
 	dir, err := unix.Open("/proc/"+strconv.Itoa(pid), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -42,7 +42,7 @@ func holdFolder(t *testing.T, pid int) *process {
 	return p
 }
 
-// holders are the two ways to hold a process; every promise is kept by both.
+// holders are the two ways to hold a process. The tests run with both.
 var holders = map[string]func(*testing.T, int) *process{
 	"pidfd":  func(t *testing.T, pid int) *process { return mustHold(t, pid) },
 	"folder": holdFolder,
@@ -54,7 +54,7 @@ func eachHolder(t *testing.T, test func(*testing.T, func(*testing.T, int) *proce
 	}
 }
 
-// The oracle is the kernel's own account in /proc/PID/status.
+// A sample has the same sizes as /proc/PID/status.
 func TestSampleIsWhatStatusSays(t *testing.T) {
 	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
 		c := startChild(t)
@@ -104,7 +104,7 @@ func TestHoldFindsNobody(t *testing.T) {
 		t.Errorf("an ended process: %v", err)
 	}
 	if _, err := hold(1<<30, -1); !errors.Is(err, unix.ESRCH) {
-		t.Errorf("a number that no process has: %v", err)
+		t.Errorf("a PID that no process has: %v", err)
 	}
 	threads, err := os.ReadDir("/proc/self/task") // a Go process has several
 	if err != nil {
@@ -121,7 +121,7 @@ func TestHoldFindsNobody(t *testing.T) {
 	}
 }
 
-// What has no memory would be watched in silence for ever.
+// Attach refuses a process without memory, because a watch of it would never report anything.
 func TestAttachFindsNoMemory(t *testing.T) {
 	c := startChild(t)
 	p := mustHold(t, c.pid())
@@ -130,19 +130,20 @@ func TestAttachFindsNoMemory(t *testing.T) {
 	if _, err := Attach(c.pid()); !errors.Is(err, unix.ESRCH) || !strings.Contains(err.Error(), "has ended") {
 		t.Errorf("a zombie: %v", err)
 	}
-	kthreadd, err := hold(2, -1) // the parent of all kernel threads, where the host's processes are seen
+	kthreadd, err := hold(2, -1) // kthreadd, the parent of all kernel threads, is PID 2 outside of containers
 	if err == nil {
 		defer kthreadd.release()
 	}
 	if err != nil || kthreadd.name != "kthreadd" {
-		t.Skip("the kernel's threads are not in sight here")
+		t.Skip("kernel threads are not visible here")
 	}
 	if _, err := Attach(2); err == nil || !strings.Contains(err.Error(), "process 2 (kthreadd) has no memory of its own to watch") {
 		t.Errorf("a kernel thread: %v", err)
 	}
 }
 
-// In a PID namespace of its own, with the /proc of the host, a process that is its own PID 1 would sample the host's.
+// In a new PID namespace with the /proc of the host, a process that attaches to PID 1 of its namespace would sample
+// PID 1 of the host.
 func TestTheProcOfAnotherNamespace(t *testing.T) {
 	testenv.NeedRoot(t) // for a PID namespace
 	c := newChild()
@@ -155,7 +156,7 @@ func TestTheProcOfAnotherNamespace(t *testing.T) {
 	defer inside.kill(t)
 	got := inside.mustAsk("attach 1")
 	if want := fmt.Sprintf("where this process has PID %d instead of 1;", inside.pid()); !strings.Contains(got, want) {
-		t.Errorf("attach says %q, without %q", got, want)
+		t.Errorf("Attach returns %q, want %q in it", got, want)
 	}
 }
 
@@ -169,7 +170,7 @@ func TestAZombieHasEnded(t *testing.T) {
 		if err := p.signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		var info unix.Siginfo // wait until it is a zombie and leave it one
+		var info unix.Siginfo // wait until the child is a zombie, without reaping it
 		if err := unix.Waitid(unix.P_PID, c.pid(), &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +187,7 @@ func TestAZombieHasEnded(t *testing.T) {
 	})
 }
 
-// The number of a process that has ended goes to another one, which must not be taken for it.
+// A process that gets the PID of an ended one must not be taken for it.
 func TestAReusedPIDIsSomeoneElse(t *testing.T) {
 	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
 		first := startChild(t)
@@ -197,16 +198,16 @@ func TestAReusedPIDIsSomeoneElse(t *testing.T) {
 			t.Error("the first process has not ended")
 		}
 		if s, ok := p.sample(); ok {
-			t.Errorf("the second process's numbers came: %+v", s)
+			t.Errorf("the sample has the sizes of the second process: %+v", s)
 		}
 		if err := p.signal(syscall.SIGKILL); !errors.Is(err, unix.ESRCH) {
 			t.Errorf("signal: %v, want ESRCH", err)
 		}
-		second.ask(t, "ignore SIGHUP", "ok") // it is unharmed
+		second.ask(t, "ignore SIGHUP", "ok") // the answer shows that it got no signal
 	})
 }
 
-// reuse starts a child with a certain PID.
+// reuse starts a child that has the given PID.
 func reuse(t *testing.T, pid int) *child {
 	t.Helper()
 	for range 1000 {
@@ -224,11 +225,11 @@ func reuse(t *testing.T, pid int) *child {
 		}
 		c.kill(t)
 	}
-	t.Skip("others on this machine take every PID first")
+	t.Skip("other processes of this machine got the PID in every attempt")
 	return nil
 }
 
-// A wrapper script that goes on as another program is still the target.
+// A process that execs another program, such as a wrapper script, is still the target.
 func TestTheDescriptorSurvivesExec(t *testing.T) {
 	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
 		c := &child{cmd: exec.Command("/bin/sh", "-c", "read line; echo $line; exec cat")}
@@ -240,7 +241,7 @@ func TestTheDescriptorSurvivesExec(t *testing.T) {
 			t.Fatalf("before: %+v, %t", before, ok)
 		}
 		c.ask(t, "first", "first")
-		c.ask(t, "second", "second") // cat's
+		c.ask(t, "second", "second") // the answer comes from cat
 		after, ok := p.sample()
 		if !ok || after.Size == 0 || p.ended() {
 			t.Fatalf("after: %+v, %t", after, ok)
@@ -251,7 +252,7 @@ func TestTheDescriptorSurvivesExec(t *testing.T) {
 	})
 }
 
-// A process goes on after its first thread has ended; the kernel then shows zeros under its number.
+// A process continues after its first thread has ended, although statm of the process then shows zeros.
 func TestTheFirstThreadHasEnded(t *testing.T) {
 	testenv.Need(t, "gcc")
 	source := `
@@ -279,7 +280,7 @@ int main(void) {
 		c := &child{cmd: exec.Command(program)}
 		c.start()
 		t.Cleanup(func() { c.kill(t) })
-		c.ask(t, "x", "here") // joined: the first thread has ended
+		c.ask(t, "x", "here") // the answer comes from the other thread, after it has joined the first one
 		p := holder(t, c.pid())
 		for range 2 {
 			if s, ok := p.sample(); !ok || s.Size == 0 || p.ended() {
@@ -294,7 +295,7 @@ int main(void) {
 	})
 }
 
-// ps gives the same start to the second.
+// The start time agrees to the second with the one that ps prints.
 func TestBorn(t *testing.T) {
 	before := sinceBoot()
 	p := mustHold(t, startChild(t).pid())
@@ -303,7 +304,7 @@ func TestBorn(t *testing.T) {
 	}
 }
 
-// turns watches one process with every sample at once.
+// turns returns a target whose every turn takes a sample.
 func turns(t testing.TB) *watched {
 	t.Helper()
 	cfg := testConfig("virtual=9223372036854775807 growth=9223372036854775807")
@@ -313,7 +314,7 @@ func turns(t testing.TB) *watched {
 	return w
 }
 
-// However long a watch runs, its samples leave nothing to collect.
+// A sample allocates nothing, so a long watch leaves no garbage.
 func TestASampleAllocatesNothing(t *testing.T) {
 	w := turns(t)
 	if n := testing.AllocsPerRun(100, func() { w.turn(w.due) }); n != 0 {
@@ -321,7 +322,8 @@ func TestASampleAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkSample is one sample with all that is decided on it: at most 8 µs, and nothing allocated.
+// BenchmarkSample measures one sample with all decisions about it. It has to take at most 8 µs and to allocate
+// nothing.
 func BenchmarkSample(b *testing.B) {
 	w := turns(b)
 	b.ReportAllocs()
@@ -339,7 +341,7 @@ func BenchmarkFindDescendants(b *testing.B) {
 	}
 }
 
-// A process that systemd itself started is not left behind by another one.
+// A process that systemd itself started does not count as left behind by the target.
 func TestProcessOfTheManager(t *testing.T) {
 	testenv.Need(t, "sh", "cat")
 	for script, want := range map[string]bool{

@@ -37,7 +37,7 @@ func (w *watched) report(e event) {
 	w.put(w.line(e, time.Now()))
 }
 
-// put writes a line, or only the lines before it that were lost if it is nil.
+// put writes a line. If earlier lines were lost, it first writes how many; with a nil line it writes only that.
 func (w *watched) put(line []byte) {
 	if w.log.path != "" {
 		w.log.put(line, w.lostLine)

@@ -20,7 +20,7 @@ func (w *watched) sample(now time.Duration) {
 	r, ok := w.read(now)
 	w.last = r
 	if !ok {
-		w.notified = true // it may have ended
+		w.notified = true // the target may have ended
 		return
 	}
 	w.outcome.addPeaks(r)

@@ -1,6 +1,6 @@
 package watch
 
-// What follows from samples.
+// These tests check the events that follow from samples.
 
 import (
 	"fmt"
@@ -31,7 +31,7 @@ func TestABreachComesAndGoes(t *testing.T) {
 	}
 }
 
-// Data and resident memory are budgets of their own: a reservation counts for neither.
+// Reserved address space counts neither for a limit on data nor for one on resident memory.
 func TestReservationsAreNoData(t *testing.T) {
 	c := startChild(t)
 	p := mustHold(t, c.pid())
@@ -43,12 +43,13 @@ func TestReservationsAreNoData(t *testing.T) {
 	c.ask(t, "map 1073741824", "ok")
 	s.silent()
 	c.ask(t, "touch 104857600", "ok")
-	for got := map[string]bool{}; !got["breach data"] || !got["breach resident"]; { // resident climbs and may warn before
+	for got := map[string]bool{}; !got["breach data"] || !got["breach resident"]; { // resident memory grows gradually, so a warning may come first
 		got[s.next().String()] = true
 	}
 }
 
-// The arenas are counted when the size moved, and the cap is judged once and again when there are more.
+// The arenas are counted when the size has changed. The cap is judged after the first count, and again when there are
+// more arenas.
 func TestTheCapIsJudged(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -70,7 +71,7 @@ func TestTheCapIsJudged(t *testing.T) {
 			c := startChild(t)
 			cfg := testConfig("virtual=9223372036854775807")
 			cfg.Cap, cfg.Notices = 4, test.notices
-			judged := make(chan struct{}, 1000) // the engine looks at its clock again once a count has been judged
+			judged := make(chan struct{}, 1000) // the engine reads its clock again after it has judged a count
 			counted := false
 			s := watchIt(t, cfg, func(e *engine) {
 				e.probes.count = func(int) (arena.Census, error) {
@@ -101,7 +102,8 @@ func TestTheCapIsJudged(t *testing.T) {
 	}
 }
 
-// However far a size is from its limit, it is read at every interval: what was high for one of them is the peak.
+// Even if the size is far below its limit, a sample is taken at every interval: a size that is high in one interval
+// only is the peak.
 func TestEveryIntervalIsSampled(t *testing.T) {
 	s := simulate(t, testConfig("virtual=9223372036854775807"))
 	for i := range 100 {
@@ -119,12 +121,12 @@ func TestEveryIntervalIsSampled(t *testing.T) {
 	}
 }
 
-// A run that ends before the second sample tells the peak that it had, and not its size at the start.
+// The peak of a run that ends before the second sample is not just its size at the start.
 func TestThePeakOfAShortRun(t *testing.T) {
 	c := startChild(t)
 	cfg := testConfig("virtual=9223372036854775807")
 	cfg.Budget.Interval = time.Hour
-	turns := make(chan struct{}, 1000) // with such an interval only the readings after the start are turns
+	turns := make(chan struct{}, 1000) // with this interval all further turns are peeks
 	s := watchIt(t, cfg, func(e *engine) {
 		e.clock = func() time.Duration {
 			turns <- struct{}{}
@@ -133,7 +135,7 @@ func TestThePeakOfAShortRun(t *testing.T) {
 	}, c.pid())
 	s.ready()
 	c.ask(t, "map 68719476736", "ok")
-	for range len(turns) + 4 { // two a turn, and the one under way may have read before
+	for range len(turns) + 4 { // the clock is read twice a turn, and the current turn may have read the size before
 		s.closed(turns, "a turn")
 	}
 	_ = c.in.Close()
@@ -154,7 +156,7 @@ func TestTheBudgetOfArenas(t *testing.T) {
 	}
 }
 
-// What cannot be counted is said once, and is no breach.
+// Arenas that cannot be counted are reported once, and make no breach.
 func TestArenasThatCannotBeCounted(t *testing.T) {
 	c := startChild(t)
 	s := watchIt(t, testConfig("arenas=1"), func(e *engine) {

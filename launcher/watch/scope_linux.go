@@ -1,6 +1,6 @@
 package watch
 
-// Which processes count for one target.
+// This file finds the processes that count for one target.
 
 import (
 	"errors"

@@ -20,7 +20,7 @@ import (
 
 func nobody(int) bool { return false }
 
-// family is a target, a child of it and a child of that, and the scope that follows them.
+// family starts a target, a child of it and a grandchild, and returns the scope that follows them.
 func family(t *testing.T) (c *child, middle, last int, h *scope) {
 	t.Helper()
 	c = startChild(t)
@@ -49,7 +49,7 @@ func TestATreeIsFollowed(t *testing.T) {
 	}
 }
 
-// Forked twice away, the last one has another parent now and is followed all the same.
+// After a double fork the grandchild has another parent, but the scope still contains it.
 func TestADaemonIsFollowed(t *testing.T) {
 	c, middle, last, h := family(t)
 	c.ask(t, "tell leave", "ok")
@@ -66,7 +66,7 @@ func TestADaemonIsFollowed(t *testing.T) {
 	awaitEnd(t, p)
 	must(t, h.refresh())
 	if h.has(last) || len(h.all()) != 1 {
-		t.Error("who has ended is still in the tree")
+		t.Error("a process that has ended is still in the tree")
 	}
 }
 
@@ -85,7 +85,8 @@ func awaitEnd(t *testing.T, p *process) {
 	}
 }
 
-// oneAndAHalf is a limit that a process keeps alone and breaches with a child that is its like.
+// oneAndAHalf returns a limit of one and a half times the child's size: the child alone is under it, and over it
+// together with a child of its own.
 func oneAndAHalf(t *testing.T, c *child) string {
 	t.Helper()
 	s, ok := mustHold(t, c.pid()).sample()
@@ -95,10 +96,10 @@ func oneAndAHalf(t *testing.T, c *child) string {
 	return fmt.Sprintf("virtual=%d", s.Size.Bytes()*3/2)
 }
 
-// onlyBreach as warn_at keeps the warning away of a child that is sampled while it still grows to its size.
+// onlyBreach is a warn_at of 100 %, so that there is no warning while a new child grows to its final size.
 const onlyBreach = 100
 
-// The watch outlives the target itself as long as someone of its tree lives, and ends with the last one.
+// The watch continues after the target's end while a process of its tree runs, and ends with the last one.
 func TestTheTreeOutlivesTheTarget(t *testing.T) {
 	c := startChild(t)
 	cfg := testConfig(oneAndAHalf(t, c))
@@ -106,9 +107,9 @@ func TestTheTreeOutlivesTheTarget(t *testing.T) {
 	middle := mustFork(t, c, "fork")
 	s := watchIt(t, cfg, nil, c.pid())
 	s.ready()
-	s.want("breach virtual") // it is found and counts
+	s.want("breach virtual") // the watch has found the child and counts it
 	c.ask(t, "leave", "ok")
-	for seen := map[string]bool{}; !seen[eventExited] || !seen[eventRecovered]; { // the memory goes before the process does
+	for seen := map[string]bool{}; !seen[eventExited] || !seen[eventRecovered]; { // the kernel frees the memory before the process ends
 		ev := s.next()
 		seen[ev.Event] = true
 		if ev.Event == eventExited && (ev.Remaining != 1 || ev.PID != c.pid()) {
@@ -121,7 +122,7 @@ func TestTheTreeOutlivesTheTarget(t *testing.T) {
 	}
 }
 
-// The attribution is of the same processes as the value.
+// The attribution covers the same processes as the value.
 func TestTheAttributionOfATree(t *testing.T) {
 	c := startChild(t)
 	middle, last := mustFork(t, c, "fork"), mustFork(t, c, "tell fork")
@@ -140,7 +141,7 @@ func TestTheAttributionOfATree(t *testing.T) {
 	}
 }
 
-// With a wider scope every process that is counted is ended, the young ones too.
+// With scope "tree", terminate ends every process of the tree, even those that are too young to count.
 func TestTerminateATree(t *testing.T) {
 	c := startChild(t)
 	c.ask(t, "ignore SIGTERM", "ok")
@@ -160,7 +161,7 @@ func TestTerminateATree(t *testing.T) {
 	s.wait()
 }
 
-// For a moment after fork a child shows its parent's size: it does not count before it is an interval old.
+// A child counts only when it is one interval old, because between fork and exec it shows its parent's size.
 func TestTheYoungDoNotCount(t *testing.T) {
 	for _, test := range []struct {
 		age, interval time.Duration
@@ -185,7 +186,7 @@ func TestTheYoungDoNotCount(t *testing.T) {
 	c.ask(t, "unmap", "ok")
 }
 
-// A real control group, where the machine lets us make one.
+// TestAControlGroupIsFollowed uses a real control group, if this machine allows the test to create one.
 func TestAControlGroupIsFollowed(t *testing.T) {
 	group := makeGroup(t)
 	c, inside, sub := startChild(t), startChild(t), startChild(t)
@@ -206,7 +207,7 @@ func TestAControlGroupIsFollowed(t *testing.T) {
 	leave(t, group, inside.pid())
 	must(t, h.refresh())
 	if !h.has(outside.pid()) || h.has(inside.pid()) {
-		t.Errorf("who came is in: %t; who left is in: %t", h.has(outside.pid()), h.has(inside.pid()))
+		t.Errorf("the process that joined is in: %t; the process that left is in: %t", h.has(outside.pid()), h.has(inside.pid()))
 	}
 	h.excluded = func(pid int) bool { return pid == inside.pid() }
 	join(t, group, inside.pid())
@@ -221,7 +222,7 @@ func TestAControlGroupIsFollowed(t *testing.T) {
 	}
 }
 
-// makeGroup makes an empty control group in the first hierarchy that lets us, of those that count.
+// makeGroup creates an empty control group in the first hierarchy of groupOrder that allows it.
 func makeGroup(t *testing.T) string {
 	t.Helper()
 	for _, top := range topGroups(t, os.Getpid(), groupOrder[:]...) {
@@ -253,7 +254,8 @@ func topGroups(t *testing.T, pid int, hierarchies ...string) (tops []cgroup.Grou
 	return tops
 }
 
-// removeGroup removes a group and the one below it, a moment after the last process was reaped.
+// removeGroup removes a group and the one below it. It tries several times, because the group is busy for a moment
+// after its last process was reaped.
 func removeGroup(t *testing.T, folder string) {
 	var err error
 	for range 500 {
@@ -276,7 +278,7 @@ func leave(t *testing.T, group string, pid int) {
 	join(t, filepath.Dir(group), pid)
 }
 
-// The root group is the whole host: it is nobody's service.
+// The root group covers the whole host, so it is refused as the group of a service.
 func TestTheRootGroupIsRefused(t *testing.T) {
 	group := makeGroup(t)
 	c := startChild(t)
@@ -291,7 +293,7 @@ func TestTheRootGroupIsRefused(t *testing.T) {
 	}
 }
 
-// What cannot be followed is said once, and the target itself is watched all the same.
+// A group that cannot be read is reported once, and the target itself is still watched.
 func TestAGroupThatCannotBeFollowed(t *testing.T) {
 	c := startChild(t)
 	moveToRoots(t, c.pid())
@@ -306,7 +308,7 @@ func TestAGroupThatCannotBeFollowed(t *testing.T) {
 	s.silent()
 }
 
-// moveToRoots puts a process into the root group of every hierarchy that would count for it.
+// moveToRoots moves a process into the root group of every hierarchy in groupOrder.
 func moveToRoots(t *testing.T, pid int) {
 	t.Helper()
 	for _, g := range topGroups(t, pid, groupOrder[:]...) {

@@ -1,6 +1,6 @@
 package watch
 
-// A session is an engine that watches real processes, whose events the test reads.
+// A session is an engine that watches real processes. The test reads its events.
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func testConfig(limits string) Config {
 	return c
 }
 
-// told is an event as a program reads it.
+// told is an event, decoded from its JSON line.
 type told struct {
 	Time                                   time.Time
 	Event, Metric, Action, Signal, Message string
@@ -53,7 +53,7 @@ func (e told) String() string {
 	return s
 }
 
-// session is an engine at work whose events come to the test.
+// session is a running engine that passes its events to the test.
 type session struct {
 	t       *testing.T
 	e       *engine
@@ -92,7 +92,7 @@ func watchIt(t *testing.T, cfg Config, adjust func(*engine), pids ...int) *sessi
 	if len(failed) > 0 {
 		t.Fatal(failed)
 	}
-	for i := 3; i < len(targets); i += 2 { // as where descriptors are few
+	for i := 3; i < len(targets); i += 2 { // as if there were too few descriptors
 		targets[i].process.openEachTime()
 	}
 	go func() {
@@ -112,7 +112,7 @@ func (s *session) hear(_ int, line []byte) error {
 	if err := json.Unmarshal(line, &e); err != nil {
 		s.t.Errorf("%q: %v", line, err)
 	}
-	if e.Event != eventGap { // a busy machine makes them
+	if e.Event != eventGap { // gaps occur on a busy machine
 		s.events <- e
 	}
 	return nil
@@ -133,7 +133,7 @@ func (s *session) want(text string) told {
 	return told{}
 }
 
-// ready waits for the end of settle, from which growth counts.
+// ready waits for the end of settle, when the base of growth is read.
 func (s *session) ready() {
 	s.t.Helper()
 	s.want("started")
@@ -168,7 +168,7 @@ func (s *session) next() told {
 	return told{}
 }
 
-// silent lets as many samples pass as a breach takes and more, and wants no event.
+// silent waits for more samples than a breach takes, and fails the test if an event comes.
 func (s *session) silent() {
 	s.t.Helper()
 	select {

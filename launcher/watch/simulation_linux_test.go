@@ -1,6 +1,6 @@
 package watch
 
-// A simulation is an engine with one process whose memory and whose time the test makes.
+// In a simulation the test sets the sizes of the watched process and the clock of the engine.
 
 import (
 	"fmt"
@@ -14,14 +14,14 @@ import (
 	"arenacap/launcher/arena"
 )
 
-// simulation is an engine with one process whose memory and whose time the test makes.
+// simulation is an engine with one process. The test sets the process's sizes and the engine's clock.
 type simulation struct {
 	t     *testing.T
 	w     *watched
-	statm int // a file in place of the process's
+	statm int // a memory file instead of the process's statm
 	now   time.Duration
-	bytes uint64 // what each kind of memory has
-	lines string // of the log
+	bytes uint64 // the current value of every size
+	lines string // the log
 }
 
 func simulate(t *testing.T, cfg Config) *simulation {
@@ -39,17 +39,17 @@ func simulate(t *testing.T, cfg Config) *simulation {
 		s.lines += string(line)
 		return nil
 	}}
-	s.w = e.add(&process{pid: 1 << 22, pidfd: e.epoll, dir: -1, statm: s.statm}) // any descriptor that says of no end
+	s.w = e.add(&process{pid: 1 << 22, pidfd: e.epoll, dir: -1, statm: s.statm}) // any descriptor that poll(2) does not report as readable
 	s.w.peek = 0
 	s.w.start()
 	t.Cleanup(func() {
-		s.w.scope.target.pidfd = -1 // it is the engine's
+		s.w.scope.target.pidfd = -1 // this descriptor belongs to the engine, so the target must not close it
 		e.close()
 	})
 	return s
 }
 
-// sample lets the engine take one sample and goes on to when the next one is due.
+// sample sets the sizes, lets the engine take one sample and advances the clock to the next one.
 func (s *simulation) sample(bytes uint64) {
 	s.t.Helper()
 	s.bytes = bytes
@@ -61,13 +61,14 @@ func (s *simulation) sample(bytes uint64) {
 	s.now, _ = s.w.turns(s.now)
 }
 
-// said is what was logged since it was last asked for.
+// said returns the lines that were logged since the previous call.
 func (s *simulation) said() (lines string) {
 	lines, s.lines = s.lines, ""
 	return lines
 }
 
-// A watch that did not look says so when it looks again, once, and not where it was late by less than three intervals.
+// After a pause of more than three intervals the watch reports one gap, when it samples again. It does not report a
+// shorter pause.
 func TestGap(t *testing.T) {
 	for _, test := range []struct {
 		interval, pause time.Duration
@@ -95,7 +96,7 @@ func TestGap(t *testing.T) {
 	}
 }
 
-// Ten thousand targets with one log make one line of a gap, and of the next one another.
+// Targets that share a log write one line about a gap together, and one about the next gap.
 func TestGapOfMany(t *testing.T) {
 	cfg := testConfig("virtual=1073741824")
 	cfg.Log.Format = "text"
@@ -112,8 +113,8 @@ func TestGapOfMany(t *testing.T) {
 	}
 }
 
-// Lines that a full disk took are told as log-failed with the next sample for which there is room, whether anything
-// else happens or not.
+// Lines that were lost on a full disk are reported as log-failed with the first sample after which there is space
+// again, even without another event.
 func TestLogFailed(t *testing.T) {
 	cfg := testConfig("virtual=1073741824")
 	cfg.Log.Format = "text"

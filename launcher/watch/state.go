@@ -16,7 +16,7 @@ type change struct {
 	metric    string
 	value     uint64
 	limit     uint64
-	votes, of int    // votes of the last of samples made the change
+	votes, of int    // how many of the last "of" samples were votes for the change
 	ended     string // what eventRecovered ends: eventWarning or eventBreach
 }
 
@@ -165,13 +165,13 @@ func (s *state) over(c change, r Reading) (v uint64, over bool) {
 	return v, ok && v > c.limit
 }
 
-// trigger turns on when n of the last of samples are over rise, and off when n are under fall. Each change clears the
-// votes, so that a sample counts for one change only.
+// trigger turns on when n of the last "of" samples are over rise, and off when n of them are under fall. Each change
+// clears the votes, so that a sample counts for one change only.
 type trigger struct {
 	rise, fall uint64
 	n, of      int
 	on         bool
-	ring       []bool // the votes of the last len(ring) ≤ of samples
+	ring       []bool // the votes of the last samples, at most "of"
 	next       int    // index of the oldest vote once the ring is full
 }
 

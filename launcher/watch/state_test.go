@@ -10,7 +10,7 @@ import (
 	"arenacap/policy"
 )
 
-// limitsOf reads "virtual=1000 growth=200".
+// limitsOf parses limits such as "virtual=1000 growth=200".
 func limitsOf(text string) (limits []policy.Limit) {
 	for field := range strings.FieldsSeq(text) {
 		var l policy.Limit
@@ -22,8 +22,8 @@ func limitsOf(text string) (limits []policy.Limit) {
 	return limits
 }
 
-// TestState feeds one sample a second and lists what was said at which second. A sample is the virtual
-// size; "-" is a sample that could not be taken; "1001!900" reads 1001 and, a moment later, 900.
+// TestState feeds one sample per second and lists the changes with their second. A sample is the virtual size; "-" is
+// a sample that failed; "1001!900" is a sample of 1001 whose second reading gives 900.
 func TestState(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -123,7 +123,7 @@ func describe(second int, c change, several bool) string {
 	return s
 }
 
-// Every metric is its own column of the reading, and arenas that were not counted are not zero.
+// Each metric uses its own value of the reading, and arenas that were not counted are unknown, not zero.
 func TestStateMetrics(t *testing.T) {
 	all := limitsOf("virtual=10 growth=10 data=10 resident=10 arenas=10")
 	b := policy.Budget{WarnAt: 100, Breach: policy.Window{N: 1, Of: 1}}
@@ -155,7 +155,7 @@ func TestStateMetrics(t *testing.T) {
 	}
 }
 
-// However many limits ask, the second reading is taken once.
+// The second reading is taken only once, even if several limits need it.
 func TestStateReadsAgainOnce(t *testing.T) {
 	s := newState(limitsOf("virtual=10 data=10 resident=10"), policy.Budget{WarnAt: 80, Breach: policy.Window{N: 1, Of: 1}}, 0)
 	r, asked := Reading{virtual: 11, data: 11, resident: 11}, 0
@@ -177,7 +177,7 @@ func TestPercentOf(t *testing.T) {
 	}
 }
 
-// The state machine holds its promises for every sequence of samples.
+// FuzzState checks the rules of warnings, breaches and recoveries for any sequence of samples.
 func FuzzState(f *testing.F) {
 	f.Add([]byte{0, 255, 255, 255, 0, 0, 0, 255}, 3, 5)
 	f.Add([]byte{210, 0, 210, 0}, 1, 1)

@@ -1,6 +1,6 @@
 package watch
 
-// What a watch shows to a person at a terminal: the state of each limit.
+// This file computes what a watch shows at a terminal: the state of each limit.
 
 import (
 	"cmp"
@@ -80,7 +80,7 @@ func (w *watched) addTo(rows []view.Row) {
 		row.Processes += w.last.processes
 		row.State = max(row.State, w.stateOf(m))
 		v, ok := w.last.Value(m.limit.Metric, w.state.base)
-		if ok && w.last.processes > 0 && (w.state.settled || m.limit.Metric != "growth") { // no base before
+		if ok && w.last.processes > 0 && (w.state.settled || m.limit.Metric != "growth") { // growth has no base before the end of settle
 			row.Value, row.Known = max(row.Value, v), true
 		}
 	}

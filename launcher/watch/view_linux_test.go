@@ -12,7 +12,7 @@ import (
 // onlooker is a Screen whose rows come to the test.
 type onlooker struct {
 	rows  chan string
-	above int // lines; the watch's
+	above int // number of lines written through Above; used only by the watch's thread
 }
 
 func (o *onlooker) Show(rows []view.Row) {
@@ -25,7 +25,7 @@ func (o *onlooker) Show(rows []view.Row) {
 		lines = append(lines, fmt.Sprintf("%s %d %s %s %d %s", r.Name, r.Processes, r.Metric, value, r.Limit, r.State))
 	}
 	select {
-	case <-o.rows: // the test reads only the newest
+	case <-o.rows: // replaces older rows, because the test reads only the newest
 	default:
 	}
 	o.rows <- strings.Join(lines, "\n")
@@ -36,7 +36,7 @@ func (o *onlooker) Above(write func()) {
 	write()
 }
 
-// until waits for rows.
+// until waits until the rows are as wanted.
 func (o *onlooker) until(t *testing.T, want ...string) {
 	t.Helper()
 	last := ""
@@ -78,7 +78,8 @@ func TestRowsOfProcesses(t *testing.T) {
 	}
 }
 
-// The watch of a host adds up the processes of a service and shows the most urgent state; a service without a process too.
+// The watch of a host counts the processes of each service and shows the most urgent state of its targets. A service
+// without a process has rows too.
 func TestRowsOfServices(t *testing.T) {
 	t.Parallel()
 	c, name := namedChild(t)

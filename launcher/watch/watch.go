@@ -5,8 +5,19 @@
 // I/O; sample_linux.go, action_linux.go and report_linux.go act. The loop (engine_linux.go) runs on one thread: a single
 // epoll_wait(2) waits for the end of a process, the end of a command and the next sample.
 //
-// The watch holds each process by a pidfd and never looks it up by its PID again, because the kernel may give the PID to
-// another process.
+// The watch holds each process by a pidfd and never looks it up by its PID again, because the kernel may give the PID
+// to another process.
+//
+// Words of this package:
+//   - target: a watched process
+//   - scope: the processes that count for the budget of a target
+//   - settle: the time after the start in which no sample counts
+//   - sample: one reading of the sizes of all processes of a scope
+//   - census: a count of the arenas of one process
+//   - attribution: what a virtual size consists of, and what grew
+//   - carrier: a program that only starts another one (package target)
+//   - kin: descendants of the target that its scope does not count
+//   - member: a target of the watch of a host
 package watch
 
 import (

@@ -1,6 +1,6 @@
 package watch
 
-// One target of a watch, from its first turn to its last.
+// This file handles one target of a watch, from its first turn to its last.
 
 import (
 	"os"
@@ -15,7 +15,7 @@ import (
 type watched struct {
 	*engine
 	cfg          *Config   // the engine's or, in the watch of a host, the service's
-	log          *eventLog // likewise
+	log          *eventLog // the engine's or, in the watch of a host, that of the service
 	member       *member   // nil except in the watch of a host
 	index        int       // in engine.watched
 	scope        *scope
@@ -33,7 +33,7 @@ type watched struct {
 	killReported bool            // SIGKILL was reported
 	around       time.Duration   // time of the next scan for descendants
 	carrier      bool            // the target is a carrier (package target)
-	descendant   *process        // the largest that is not a carrier; nil: none
+	descendant   *process        // the largest descendant that is not a carrier; nil: none
 	told         bool            // a larger descendant was reported
 	ended        bool            // the target itself has ended
 	finished     bool            // nothing is left to watch
@@ -74,9 +74,9 @@ func (e *engine) put(p *process, cfg *Config, log *eventLog) *watched {
 	return w
 }
 
-// addLaunched adds the process of the launch itself, which has just executed the target's program. The process may be much
-// older, for example a shell that executed arenacap. Its earlier children do not belong to the target. The watch was forked
-// just before the exec, so a child that is older than the watch is one of them.
+// addLaunched adds the process of the launch itself, which has just executed the target's program. The process may be
+// much older, for example a shell that executed arenacap. Its earlier children do not belong to the target. The watch
+// was forked just before the exec, so a child that is older than the watch is one of the earlier children.
 func (e *engine) addLaunched(p *process) *watched {
 	w := e.add(p)
 	w.state.settleEnds = w.began + e.cfg.Budget.Settle
@@ -180,7 +180,7 @@ func (w *watched) silent() bool {
 // leave handles the end of the target itself.
 func (w *watched) leave(now time.Duration) {
 	w.ended = true
-	_ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, w.scope.target.pidfd, nil) // an ended process stays readable
+	_ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, w.scope.target.pidfd, nil) // the pidfd of an ended process stays readable and would wake the loop again and again
 	w.outcome.Elapsed = now - w.began
 	w.reportOnce("scope", w.scope.relist())
 	w.tellLeft(now)

@@ -1,6 +1,6 @@
 package watch
 
-// The JSON encoding in which a separate watch process receives its configuration through a pipe.
+// This file encodes the configuration that a separate watch process receives through a pipe, as JSON.
 
 import (
 	"bytes"

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fill sets every field of a value to something of its own, a text to UTF-8.
+// fill sets every field of a value to a different value; texts are valid UTF-8.
 func fill(v reflect.Value, n *int64) {
 	*n++
 	switch v.Kind() {
@@ -38,7 +38,7 @@ func fill(v reflect.Value, n *int64) {
 	}
 }
 
-// full is a configuration whose fields are all set, as far as check takes them.
+// full returns a configuration with all fields set, to values that check accepts.
 func full() Config {
 	var c Config
 	fill(reflect.ValueOf(&c).Elem(), new(int64))
@@ -49,7 +49,7 @@ func full() Config {
 	return c
 }
 
-// TestWireKeepsEveryField sends a configuration whose fields are all set, and the least that is one, there and back.
+// TestWireKeepsEveryField encodes and decodes a configuration with all fields set, and the smallest valid one.
 func TestWireKeepsEveryField(t *testing.T) {
 	for _, want := range []Config{full(), testConfig("")} {
 		if got, err := decodeConfig(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
@@ -58,7 +58,7 @@ func TestWireKeepsEveryField(t *testing.T) {
 	}
 }
 
-// TestWireKeepsEveryByte: all texts of a Config itself, but for the words of a policy, may have any byte.
+// TestWireKeepsEveryByte checks that the texts of a Config that do not come from a policy may contain any byte.
 func TestWireKeepsEveryByte(t *testing.T) {
 	var every [256]byte
 	for i := range every {
@@ -82,7 +82,7 @@ func TestWireKeepsEveryByte(t *testing.T) {
 	}
 }
 
-// TestWireIsExact: what is behind the configuration, or not part of one, is an error that says what it is.
+// TestWireIsExact checks that trailing data and unknown fields are errors that name them.
 func TestWireIsExact(t *testing.T) {
 	data := string(testConfig("").Encode())
 	for given, want := range map[string]string{
@@ -102,8 +102,8 @@ func TestWireIsExact(t *testing.T) {
 	}
 }
 
-// FuzzWire: what is decoded survives another way there and back, and nothing makes the decoder fail otherwise than by
-// an error.
+// FuzzWire checks that a decoded configuration is the same after another encoding and decoding, and that no input
+// makes the decoder panic.
 func FuzzWire(f *testing.F) {
 	f.Add(full().Encode())
 	f.Add(testConfig("").Encode())

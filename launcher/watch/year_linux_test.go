@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// TestAYearOfSamples takes as many samples as a watch does in a year, a sample a minute, on a clock that is wound
-// on: what it holds in memory and open does not grow. The target breaches its budget and recovers every day.
+// TestAYearOfSamples takes as many samples as a watch with an interval of a minute takes in a year, on a simulated
+// clock. The watch must not use more memory or descriptors at the end. The target breaches its budget and recovers
+// every day.
 func TestAYearOfSamples(t *testing.T) {
 	const day = 24 * time.Hour
 	c := startChild(t)
@@ -25,7 +26,7 @@ func TestAYearOfSamples(t *testing.T) {
 	e.clock = func() time.Duration { return now }
 	w := e.add(mustHold(t, c.pid()))
 	defer e.close()
-	w.turn(now) // what growth is counted from
+	w.turn(now) // takes the base of growth
 	days := func(n int) {
 		for range n {
 			c.ask(t, "map 2147483648", "ok")
