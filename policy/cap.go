@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Parsing of caps, and of the rules that count CPU cores.
+// This file parses caps, and the rules that count CPU cores.
 
 // The modes of a cap.
 const (

@@ -12,7 +12,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// Check, which also finds problems that a launch does not look for.
+// This file has Check, which also finds problems that a launch does not look for.
 
 // Check lists all problems of a policy file, including those of all its services, in the order of its lines. Besides the
 // errors of Load it reports files that others may write, commands and logs that would fail at a breach, and values that
@@ -126,8 +126,8 @@ func missingProgram(path string) hinted {
 	return hinted{}
 }
 
-// placeholders are what a watch replaces in a command: "pid" stands for {pid}. A test of package watch compares them with
-// its own.
+// placeholders are the names that a watch replaces in a command: "pid" stands for {pid}. A test of package watch
+// compares this list with the placeholders there.
 var placeholders = []string{"pid", "service", "event", "metric", "value", "limit"}
 
 // unknownPlaceholder finds a placeholder that the watch would not replace, or a shell variable.

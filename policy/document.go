@@ -10,7 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// The text of a policy file: decoding, and the line and column of each problem.
+// This file decodes the text of a policy file, and finds the line and column of each problem.
 
 // document is one policy file with the results of the TOML parser and the locator.
 type document struct {

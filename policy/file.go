@@ -11,7 +11,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// Reading the policy file. check.go and trust_unix.go access files too.
+// This file reads the policy file. check.go and trust_unix.go access files too.
 
 // maxFile is the largest policy file in bytes.
 const maxFile = 1 << 20
@@ -66,7 +66,7 @@ func readFile(path string, trusted bool) ([]byte, *problem) {
 	return slurp(path, f)
 }
 
-// slurp reads to the end and ignores the size of stat, which may differ.
+// slurp reads to the end. It ignores the size that stat(2) gives, which may differ, as for files of /proc.
 func slurp(path string, f io.Reader) ([]byte, *problem) {
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {

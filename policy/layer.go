@@ -140,7 +140,9 @@ func (l *layer) contradictions() {
 	l.matchContradictions()
 }
 
-// matchContradictions: anybody can take a name or run a copy of a program, so what acts on either needs to know whose.
+// matchContradictions reports [match] outside of a service, and an action on processes that are selected by name or
+// program without a user. Any user can give a process that name or run a copy of the program, so an action needs
+// match.user.
 func (l *layer) matchContradictions() {
 	m, b := l.policy.Match, l.policy.Budget
 	if at, ok := l.matched(); ok && l.prefix == nil {
@@ -158,7 +160,7 @@ func (l *layer) matchContradictions() {
 	}
 }
 
-// matched is the first key of [match] that was written with a good value.
+// matched returns the place of the first key of [match] that was written with a valid value.
 func (l *layer) matched() (at place, ok bool) {
 	for _, key := range keyNames("match") {
 		if at, ok = l.wrote("match." + key); ok {

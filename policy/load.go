@@ -9,7 +9,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// Finding the policy file, and reading it for a service.
+// This file finds the policy file, and reads it for a service.
 
 // systemFile is the system-wide policy.
 const systemFile = "/etc/arenacap/policy.toml"

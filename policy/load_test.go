@@ -88,7 +88,7 @@ func TestLoadEveryKeyAnotherWay(t *testing.T) {
 	}
 }
 
-// The words that the two files above do not use.
+// TestLoadOtherWords loads the values that the files of the tests above do not contain.
 func TestLoadOtherWords(t *testing.T) {
 	for _, c := range []struct {
 		text string
@@ -134,7 +134,7 @@ func TestLoadServices(t *testing.T) {
 			p.Launch.Mode, p.Log = "exec", Log{Format: "json", To: "/var/log/x.log"}
 		},
 		"a.b":     func(p *Policy) { p.Arenas.Cores = coreRule{Rule: "affinity", From: file + ":29"} },
-		"SIGNALS": func(p *Policy) {}, // the same action as the base keeps the base's signal
+		"SIGNALS": func(p *Policy) {}, // a section with the same action as the base keeps the base's signal
 		"empty":   func(p *Policy) {},
 	} {
 		expected := base

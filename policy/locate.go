@@ -6,7 +6,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Positions of keys and values in a TOML text.
+// This file finds the positions of keys and values in a TOML text.
 
 // maxDepth bounds the nesting of tables and arrays, because the TOML parser recurses without a bound. A policy
 // needs three levels.
@@ -84,7 +84,7 @@ func (l *locator) key(table toml.Key) (toml.Key, bool) {
 		if !ok {
 			return key, false
 		}
-		if len(key) <= maxDepth { // note refuses one level more; longer keys need not be kept
+		if len(key) <= maxDepth { // note refuses a key of maxDepth + 1 parts, so further parts need not be kept
 			key = append(key, part)
 		}
 		l.skip(" \t")

@@ -70,8 +70,8 @@ func TestLocateValues(t *testing.T) {
 	}
 }
 
-// FuzzLocate: in any text that the TOML parser accepts, each key is found at a plausible position. In any other text
-// the locator ends.
+// FuzzLocate checks that in any text that the TOML parser accepts, each key is found at the right position, and that
+// the locator ends for any other text.
 func FuzzLocate(f *testing.F) {
 	f.Add(tricky)
 	for _, text := range corpus(f) {
@@ -112,8 +112,8 @@ type refuser struct{}
 
 func (refuser) UnmarshalTOML(any) error { return errors.New("refused") }
 
-// parserPlaces are the offsets that the parser reports: of a value, or in an inline table of its key. Tables are left
-// out.
+// parserPlaces returns the offsets that the TOML parser reports: that of each value or, in an inline table, that of
+// its key. It leaves out tables.
 func parserPlaces(t *testing.T, text string) map[string]int {
 	var top map[string]toml.Primitive
 	meta, err := toml.Decode(text, &top)
@@ -140,7 +140,7 @@ func parserPlaces(t *testing.T, text string) map[string]int {
 	return places
 }
 
-// parserPlaces, the oracle of FuzzLocate, finds the positions.
+// TestParserPlaces checks that parserPlaces, with which FuzzLocate compares, finds the positions.
 func TestParserPlaces(t *testing.T) {
 	places := parserPlaces(t, tricky)
 	if len(places) != 13 {

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// TestManualKeys holds that the page has every key of every table, in any order, and no other, each with an example that
-// is valid.
+// TestManualKeys checks that the page has exactly the keys of every table, in any order, each with a valid example.
 func TestManualKeys(t *testing.T) {
 	text, err := os.ReadFile("arenacap.toml.5")
 	if err != nil {
@@ -44,7 +43,7 @@ func TestManualKeys(t *testing.T) {
 	}
 }
 
-// alsoNeeded is what an example needs beside it.
+// alsoNeeded has the further settings without which an example would be invalid.
 var alsoNeeded = map[string]string{
 	"signal":  `budget.action = "signal"`,
 	"hard":    `budget.virtual = "1GiB"`,
@@ -63,8 +62,8 @@ func tryExample(t *testing.T, table, key, example string) {
 	mustRead(t, document, service)
 }
 
-// TestStarter holds that the policy of a new installation is the built-in one, and that it shows every key, with values
-// that are valid.
+// TestStarter checks that the policy file of a new installation means the same as the built-in policy, and shows
+// every key with a valid value.
 func TestStarter(t *testing.T) {
 	text, err := os.ReadFile("starter.toml")
 	if err != nil {

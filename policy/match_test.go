@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The services are in the order of the file, whichever way their tables are written.
+// Services returns the services in the order of the file, however their tables are written.
 func TestServices(t *testing.T) {
 	const text = `
 service."z@1" = { match = { unit = "z@1.service" } }

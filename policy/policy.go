@@ -1,4 +1,5 @@
-// Package policy reads the operator's policy and computes a plan from it.
+// Package policy reads the operator's policy and computes a plan from it. A cap is the largest number of malloc
+// arenas (MALLOC_ARENA_MAX).
 //
 // Lookup.Load finds and reads the policy file (TOML). Check lists all problems of a file. Policy.Resolve combines
 // the policy with the facts of the machine into a Plan. A Plan is a plain value that can be printed and
@@ -69,16 +70,16 @@ type Log struct {
 	To     string // "stderr" or an absolute path
 }
 
-// Match is which processes are a service that runs already; all that is given must fit, "" is not given. Without Unit, Exe
-// and Name it is the unit of the service's own name.
+// Match selects the running processes of a service. A process must fit every field that is not "". If Unit, Exe and
+// Name are all "", the unit with the service's own name is meant.
 type Match struct {
 	Unit string // the outermost .service of the control group's path
 	Exe  string // the path of the program
 	Name string // as ps -o comm shows it
-	User string // name or number, real and effective
+	User string // name or number; both the real and the effective user
 }
 
-// String is what was given, as a plan shows it.
+// String formats the given fields for a plan.
 func (m Match) String() string {
 	var words []string
 	for _, part := range [][2]string{{"unit", m.Unit}, {"exe", m.Exe}, {"name", m.Name}, {"user", m.User}} {

@@ -25,7 +25,7 @@ func (h hinted) Error() string {
 // problem is one error in a policy file.
 type problem struct {
 	File    string
-	Line    int    // from 1; 0 means the whole file: it is missing, a folder, not owned by root
+	Line    int    // from 1; 0 means the whole file, for example if it is missing, a folder or not owned by root
 	Column  int    // from 1, in bytes
 	Text    string // the line, trimmed
 	Message string

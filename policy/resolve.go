@@ -10,7 +10,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// Computing the plan from a policy and a machine.
+// This file computes the plan from a policy and a machine.
 
 // Plan holds the values to set, and the reasons for them.
 type Plan struct {

@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// cores is a machine on which all sources count n cores.
+// cores returns a machine on which all sources count n cores.
 func cores(n int) Machine {
 	c := Reading[int]{N: n, From: "test"}
 	return Machine{Online: c, Affinity: c}
 }
 
-// file is a policy whose cap comes from a file.
+// file returns a policy whose cap comes from a file.
 func file(cap string) Policy {
 	p := Builtin()
 	if cap == "" {
@@ -318,7 +318,7 @@ func TestResolveLimits(t *testing.T) {
 	}
 }
 
-// Facts that NeedsCores and the like report as not needed do not change the plan.
+// Facts that NeedsCores, NeedsMemory and NeedsProgram report as not needed do not change the plan.
 func TestNeeds(t *testing.T) {
 	inherited := Inherited{Max: 3, MaxOK: true, MaxFrom: "$MALLOC_ARENA_MAX"}
 	for _, c := range []struct {

@@ -124,7 +124,8 @@ func (l *layer) unknownTable(name string, path toml.Key, raw any) {
 	l.problem(path.String(), hinted{what, cmp.Or(l.serviceHint(name, raw), l.tableHint(name))})
 }
 
-// serviceWithin reports whether "service" inside a section holds services. Else it is the last part of a unit's name.
+// serviceWithin reports whether a table "service" inside a section contains sections of services. Otherwise "service"
+// is the last part of a unit's name without quotes, as in [service.mariadb.service].
 func serviceWithin(raw any) bool {
 	tree, _ := raw.(map[string]any)
 	return len(tree) > 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(tree)), isLikeTable)

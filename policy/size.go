@@ -7,7 +7,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// Parsing of limits.
+// This file parses limits.
 
 // size is a limit as the operator wrote it: bytes, or a percentage of Machine.Memory (of RLIMIT_AS for max_reserved).
 // The zero size is unset.

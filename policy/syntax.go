@@ -9,7 +9,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Messages for TOML syntax errors: common mistakes, recognized in the line where the parser stopped.
+// This file has messages for TOML syntax errors. It recognizes common mistakes in the line where the parser stopped.
 
 // badLine is the line where the parser stopped.
 type badLine struct {
@@ -80,7 +80,7 @@ func otherLanguage(text string) string {
 	return ""
 }
 
-// numberTooLarge: an integer or a float outside TOML's range.
+// numberTooLarge recognizes an integer or a float outside TOML's range.
 func numberTooLarge(l badLine) hinted {
 	number, _, found := strings.Cut(l.parser, " is out of range for ")
 	if !found {
@@ -100,7 +100,8 @@ func numberTooLarge(l badLine) hinted {
 	return hinted{fmt.Sprintf("%s is too large for a number in TOML", number), fmt.Sprintf("numbers in a policy are at most %d", MaxCap)}
 }
 
-// nameNeedsQuotes: an unquoted service name with characters that a bare key cannot have, in a header or a dotted key.
+// nameNeedsQuotes recognizes an unquoted service name with characters that a bare key cannot have, in a header or a
+// dotted key.
 func nameNeedsQuotes(l badLine) hinted {
 	path, header := l.name, strings.HasPrefix(l.text, "[") && strings.HasSuffix(strings.TrimSpace(l.text), "]")
 	if header {
@@ -133,7 +134,7 @@ func cutTable(path string) (name, tail string) {
 	return path, ""
 }
 
-// otherComment: a comment, or the end of a line, in the syntax of another language.
+// otherComment recognizes a comment, or the end of a line, in the syntax of another language.
 func otherComment(l badLine) hinted {
 	const what = `a comment begins with "#"`
 	switch before, after, slashes := strings.Cut(l.text, "//"); {
@@ -147,7 +148,7 @@ func otherComment(l badLine) hinted {
 	return hinted{}
 }
 
-// otherQuotes: typographic quotation marks.
+// otherQuotes recognizes typographic quotation marks.
 func otherQuotes(l badLine) hinted {
 	const marks = "“”„‟‘’‚«»"
 	if !l.assigns || !strings.ContainsAny(l.name+l.value, marks) {
@@ -160,7 +161,7 @@ func otherQuotes(l badLine) hinted {
 	return hinted{"typographic quotation marks are not TOML", fmt.Sprintf("write %s = %s", strings.Trim(l.name, marks), value)}
 }
 
-// severalOnALine: a header and a key on one line, or two keys.
+// severalOnALine recognizes a header and a key on one line, or two keys.
 func severalOnALine(l badLine) hinted {
 	header, behind, isHeader := strings.Cut(l.text, "]")
 	value, next, two := strings.Cut(l.value, "=")
@@ -175,7 +176,7 @@ func severalOnALine(l badLine) hinted {
 	return hinted{}
 }
 
-// notClosed: an unmatched bracket or quotation mark.
+// notClosed recognizes an unmatched bracket or quotation mark.
 func notClosed(l badLine) hinted {
 	text := strings.TrimSpace(l.text)
 	table := strings.Trim(text, "[] ")
@@ -192,7 +193,7 @@ func notClosed(l badLine) hinted {
 	return hinted{}
 }
 
-// colonForEquals: "key: value" or "key := value".
+// colonForEquals recognizes "key: value" and "key := value".
 func colonForEquals(l badLine) hinted {
 	name, value, colon := strings.Cut(l.text, ":")
 	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
@@ -206,7 +207,7 @@ func colonForEquals(l badLine) hinted {
 	return hinted{`":" is used instead of "="`, fmt.Sprintf("write %s = %s", name, asValue(value))}
 }
 
-// noEquals: a key and a value without "=".
+// noEquals recognizes a key and a value without "=".
 func noEquals(l badLine) hinted {
 	words := strings.Fields(strings.TrimPrefix(l.text, "export "))
 	switch {

@@ -16,7 +16,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// Opening a policy file, and deciding whether root may trust it.
+// This file opens a policy file, and decides whether root may trust it.
 
 // openFile opens a file for reading. It neither blocks on a FIFO nor acquires a controlling terminal. It avoids os.OpenFile,
 // which would set up the runtime's poller; a regular file cannot use that.
@@ -46,9 +46,9 @@ func mayWrite(path string) error {
 }
 
 // distrust describes why root must not follow a policy: the file, a folder above it, a link on its path or a folder
-// above that link's target is owned or writable by another user. opened is the stat of the open descriptor, so that the
-// file that was checked is the file that is read. Files of user are trusted like root's: 0 for a launch, the checking
-// user for a check.
+// above that link's target is owned or writable by another user. opened is the stat of the open descriptor, so that
+// the file that was checked is the file that is read. Files of user are trusted like root's: user is 0 for a launch,
+// and the user who runs Check for a check.
 func distrust(path string, opened fs.FileInfo, user int) *problem {
 	full, err := filepath.Abs(path)
 	if err != nil {

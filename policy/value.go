@@ -13,7 +13,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// Parsing of values, one method for each kind.
+// This file parses values, with one method for each kind.
 
 // value is one value of the file. Its methods parse it. For an invalid value they report a problem, and the value that they
 // return has no meaning: a policy with a problem is not used.
@@ -366,7 +366,7 @@ func (v value) logTo() string {
 	return s
 }
 
-// filled is a string that is not empty.
+// filled accepts a string that is not empty.
 func (v value) filled(want, hint string) string {
 	s, ok := v.text(want, hint)
 	if ok && (s == "" || strings.Contains(s, "\x00")) {

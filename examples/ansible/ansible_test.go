@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The page lists the variables that the role has defaults for.
+// The page lists exactly the variables for which the role has defaults.
 func TestPageHasTheVariables(t *testing.T) {
 	page := names(t, "README.md", "(?m)^\\| .*", "`(arenacap_[a-z_]+)`")
 	role := names(t, "roles/arenacap/defaults/main.yml", "(?s).+", "(?m)^([a-z_]+):")

@@ -156,7 +156,7 @@ func settled(t *testing.T, flags ...string) (context.Context, *lab.AuthServer) {
 	return ctx, a
 }
 
-// The policy without its cap: the budgets report the growth long before it ends.
+// Without the cap of the policy, its budgets report the growth long before the growth ends.
 func TestBudgetTellsInTime(t *testing.T) {
 	t.Parallel()
 	ctx, a := settled(t, "--arenas", "glibc")
@@ -187,7 +187,7 @@ func TestBudgetTellsInTime(t *testing.T) {
 	}
 }
 
-// The policy with its cap: usage stays well below the same limits.
+// With the cap of the policy, the usage stays well below the same limits.
 func TestCapKeepsTheBudget(t *testing.T) {
 	t.Parallel()
 	ctx, a := settled(t)
@@ -199,7 +199,7 @@ func TestCapKeepsTheBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 5 { // many samples' worth of work
+	for range 5 { // enough work for many samples
 		if _, err := a.Churn(500); err != nil {
 			t.Fatal(err)
 		}

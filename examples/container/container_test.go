@@ -308,7 +308,7 @@ func wantEnded(t *testing.T, list []*os.Process) {
 	t.Helper()
 	for _, process := range list {
 		if err := process.Signal(syscall.Signal(0)); !errors.Is(err, os.ErrProcessDone) {
-			t.Errorf("process %d of the container lives on: %v", process.Pid, err)
+			t.Errorf("process %d of the container still runs: %v", process.Pid, err)
 		}
 	}
 }

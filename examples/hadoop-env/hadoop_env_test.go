@@ -46,7 +46,7 @@ func TestFragment(t *testing.T) {
 	with := filepath.Dir(arenacap) + ":" + without
 	for _, c := range []struct {
 		name, service, path, policy, want string
-		lines                             int // on stderr; it is sourced twice
+		lines                             int // on stderr; the fragment is sourced twice
 	}{
 		{"a service of the policy", "datanode", with, file, "max=4 test=3", 0},
 		{"another service", "tomcat", with, file, "max=2 test=1", 0},
@@ -76,8 +76,8 @@ func TestFragment(t *testing.T) {
 	}
 }
 
-// TestHadoopOrder checks which cap wins for each place of the fragment in Hadoop's scripts. A policy with a mistake leaves
-// what was there, as "off" does, and is one line on stderr each time that the fragment is sourced.
+// TestHadoopOrder checks which cap wins for each place of the fragment in Hadoop's scripts. With an invalid policy
+// the variables stay as they were, as with "off", and stderr gets one line each time that the fragment is sourced.
 func TestHadoopOrder(t *testing.T) {
 	testenv.Need(t, "go", "bash")
 	ctx, dir, arenacap, _ := setUp(t)

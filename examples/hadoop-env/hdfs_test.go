@@ -18,8 +18,8 @@ import (
 	"arenacap/launcher/arena"
 )
 
-// TestDataNode checks what arrives in a DataNode for each policy, and its arenas after a load. A policy with a mistake is one
-// line in its log, and Hadoop's own cap remains.
+// TestDataNode checks for each policy which variables arrive in a DataNode, and its arenas after a load. With an
+// invalid policy its log has one line about that, and Hadoop's own cap remains.
 func TestDataNode(t *testing.T) {
 	c := newCluster(t)
 	master := c.startNameNode()
@@ -133,8 +133,9 @@ user = "%s"
 format = "json"
 `
 
-// TestWatch starts the DataNode with a prefix in the foreground, with arenacap-java and with a prefix in the background, and
-// with no prefix under watch --services. At last arenacap ends it over its budget, and no block is lost.
+// TestWatch starts the DataNode with a prefix in the foreground, with arenacap-java and with a prefix in the
+// background, and with no prefix under watch --services. Finally arenacap terminates it because of its budget, and no
+// block is lost.
 func TestWatch(t *testing.T) {
 	c := newCluster(t)
 	c.startNameNode()

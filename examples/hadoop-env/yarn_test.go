@@ -38,7 +38,7 @@ func (c *cluster) startResourceManager() {
 // ports puts a free port into each variable of the cluster's environment.
 func (c *cluster) ports(names ...string) {
 	c.Helper()
-	var held []net.Listener // all at once, so that the ports differ
+	var held []net.Listener // all are open at the same time, so that the ports differ
 	for _, name := range names {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -187,12 +187,13 @@ func (c *cluster) arenaMax(pid int) string {
 	return env["MALLOC_ARENA_MAX"]
 }
 
-// TestRecovery restarts a NodeManager beside two running containers, with another cap in hadoop-env.sh and now with the
-// check: both keep what they were started with, the one without a cap is killed, and only a new container has the new cap.
+// TestRecovery restarts a NodeManager while two containers run, with another cap in hadoop-env.sh and with the check
+// of virtual memory. Both containers keep the variables with which they were started, the check kills the one without
+// a cap, and only a new container has the new cap.
 func TestRecovery(t *testing.T) {
 	c := newCluster(t)
 	c.startResourceManager()
-	c.ports("NODE_PORT") // a NodeManager that recovers needs a fixed one
+	c.ports("NODE_PORT") // a NodeManager needs a fixed port for the recovery
 	c.fragment("arenas.cap = \"glibc\"")
 	nodeManager := c.startNodeManager("NODE_RECOVERY=true", "VMEM_CHECK=false")
 	uncapped, capped, later := &inContainer{env: "-"}, &inContainer{env: "-", prefix: c.arenacap + " run --arenas 2 --"}, &inContainer{env: "-"}
@@ -206,7 +207,7 @@ func TestRecovery(t *testing.T) {
 
 	c.fragment("arenas.cap = 3")
 	nodeManager = c.startNodeManager("NODE_RECOVERY=true")
-	c.killed(uncappedApp, "143") // that of a recovered container is its shell's
+	c.killed(uncappedApp, "143") // the status of a recovered container is that of its shell
 	c.looks(nodeManager, cappedPid)
 	if has := c.arenaMax(cappedPid); has != "2" {
 		t.Errorf("the recovered container has MALLOC_ARENA_MAX=%q, want 2", has)
@@ -221,14 +222,15 @@ func TestRecovery(t *testing.T) {
 	c.await(laterApp, "container 0")
 }
 
-// TestContainerEnvironment measures what reaches a container from each place, with and without the others.
+// TestContainerEnvironment checks for each place where a cap can be set which cap a container gets, with and without
+// caps in the other places.
 func TestContainerEnvironment(t *testing.T) {
 	c := newCluster(t)
 	c.startResourceManager()
 	for _, row := range []struct {
 		name      string
 		node      []string
-		want, own string // with nothing else, and with 4 from the application: each with "glibc" and with 3 in hadoop-env.sh
+		want, own string // want: the container's cap if the application sets none, own: if it sets 4; each first with "glibc", then with 3 in hadoop-env.sh
 	}{
 		{"admin-env MALLOC_ARENA_MAX=2", []string{"ADMIN_ENV=MALLOC_ARENA_MAX=2"}, "2 2", "4:2 4:2"},
 		{"admin-env empty, MALLOC_ARENA_MAX in env-whitelist", []string{"ADMIN_ENV=", defaultWhitelist + ",MALLOC_ARENA_MAX"}, "0 3", "4 4"},

@@ -122,8 +122,8 @@ func start(ctx context.Context, t *testing.T, podman *lab.Podman, name, containe
 	return p
 }
 
-// With another restartPolicy than Never podman 4.3 waits 20 s for the end of an init container, and starts a server again whose
-// end a test awaits.
+// With another restartPolicy than Never podman 4.3 waits 20 s for the end of an init container, and restarts a server
+// while a test waits for its end.
 const (
 	grace = "      terminationGracePeriodSeconds: 30\n"
 	never = "      restartPolicy: Never\n"
@@ -233,7 +233,7 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// Before the image, which follows the env list, comes one more variable of it.
+// These edits add a variable to the end of the env list. They replace the line "image:", which follows the list.
 const (
 	image    = "        image: authserver\n"
 	tunables = "        - name: GLIBC_TUNABLES\n          value: glibc.malloc.arena_max=1\n"
@@ -339,7 +339,7 @@ func starting(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// endings: the status reaches the outside, and a mistake is the last line of the log.
+// endings: the container ends with the status of run, and an error message is the last line of its log.
 func endings(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	out, status, err := podman.Do(ctx, "run", "--rm", "--network", "none", "authserver", "/arenacap/arenacap", "run", "--", "/usr/local/bin/authserver")
 	if status != 127 || err != nil || !strings.Contains(out, "/arenacap/arenacap") {

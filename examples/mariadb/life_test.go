@@ -149,7 +149,8 @@ func (l *life) mainPID() int {
 	return pid
 }
 
-// good is the condition for a valid row of the ledger. It needs no second copy of the row.
+// good is the value that a valid row of the ledger has, computed from the row itself, so that no second copy of the
+// rows is needed.
 const good = "sha2(concat(step, ':', n), 512)"
 
 // prepare creates the tables: a ledger that each step writes to, and sysbench's.

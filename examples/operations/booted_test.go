@@ -26,8 +26,8 @@ func TestBootedOperations(t *testing.T) {
 	}
 }
 
-// run runs a command once, or, if it only looks, until its output is the page's: a program needs a moment to be executed
-// after its start, a breach some samples.
+// run runs a command once. If the command only reads, run repeats it until its output is that of the page, because a
+// started program needs a moment until its exec, and a breach some samples.
 func run(t *testing.T, s testenv.Session) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {

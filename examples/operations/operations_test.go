@@ -52,7 +52,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// The table has every event of arenacap-events(7), which has those of the code.
+// The table has every event of arenacap-events(7). A test of package watch compares that page with the code.
 func TestEvents(t *testing.T) {
 	events := matches(text(t, "../../launcher/watch/arenacap-events.7"), `(?m)^\.It Ic (.+)$`)
 	_, table, _ := strings.Cut(page(t), "\n## Events\n")

@@ -208,7 +208,7 @@ func await(ctx context.Context, t *testing.T, address, expr string) []float64 {
 	return nil
 }
 
-// A server that stands still, the watch of its budgets, the exporter and Prometheus.
+// TestPrometheus starts an idle server with a watch of its budgets, the exporter and Prometheus.
 func TestPrometheus(t *testing.T) {
 	testenv.Need(t, "go", "gcc", "prometheus")
 	dir := lab.Dir(t)
@@ -254,7 +254,7 @@ func startServer(ctx context.Context, t *testing.T, program string) *lab.AuthSer
 	return a
 }
 
-// Prometheus has the values that inspect and malloc_info(3) have.
+// testValues compares the values in Prometheus with those of inspect and malloc_info(3).
 func testValues(ctx context.Context, t *testing.T, prometheus, arenacap string, a *lab.AuthServer) {
 	report, err := a.Report()
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 	"arenacap/examples/internal/lab"
 )
 
-// The unit arenacap-watch.service of this folder, beside five services that arenacap did not start. Each waits for lines of
-// the journal.
+// The unit arenacap-watch.service of this folder, beside five services that arenacap did not start. Each test waits
+// for lines of the journal.
 
 const (
 	hostPolicy = "/etc/arenacap/policy.toml" // as in the unit
@@ -53,7 +53,7 @@ budget.scope   = "cgroup"
 budget.action  = "terminate"
 `
 
-// hostUnits is a unit for each of them.
+// hostUnits has a unit for each of the five services.
 var hostUnits = map[string][]string{
 	"w-plain":         {"Type=notify", "ExecStart=SERVER notify"},
 	"w-instances@one": {"Type=notify", "ExecStart=SERVER notify", "User=daemon", "Slice=lab-deep-deeper.slice"},
@@ -125,13 +125,13 @@ func (w *hostWatch) event(by int, service, name string, pid int) entry {
 	})
 }
 
-// eventOf is the event in a line of the watch by; 0 stands for any watch.
+// eventOf returns the event in a journal line of the watch with PID by; 0 stands for any watch.
 func eventOf(e entry, by int) (event lab.Event, ok bool) {
 	ok = (by == 0 || e.PID == strconv.Itoa(by)) && json.Unmarshal([]byte(e.Message), &event) == nil
 	return event, ok
 }
 
-// count counts such events up to now.
+// count returns how many such events are in the journal so far.
 func (w *hostWatch) count(by int, service, name string) (n int) {
 	w.t.Helper()
 	for _, e := range w.journal() {
@@ -142,7 +142,7 @@ func (w *hostWatch) count(by int, service, name string) (n int) {
 	return n
 }
 
-// serviceState is what the state file says of a service.
+// serviceState is the part of the state file about one service.
 type serviceState struct {
 	Breaches map[string]int
 	Targets  []struct {
@@ -202,13 +202,13 @@ func TestBootedHostWatch(t *testing.T) {
 	w.saysGoodbye(watch)
 }
 
-// findsAll: each service is found, and inspect and ps say by whom it is watched.
+// findsAll: the watch finds each service, and inspect and ps name the watch.
 func (w *hostWatch) findsAll(watch int) {
 	w.t.Helper()
 	for name, u := range w.services {
 		service, _, _ := strings.Cut(name, "@")
 		if name == "w-restless" {
-			continue // its process does not stay
+			continue // its process ends after a moment
 		}
 		pid := u.mainPID()
 		w.event(watch, service, "started", pid)
@@ -227,7 +227,7 @@ func (w *hostWatch) findsAll(watch int) {
 	})
 }
 
-// watchedBy is what a command of arenacap says of a process.
+// watchedBy returns the watch that a command of arenacap names for a process.
 func (w *hostWatch) watchedBy(pid int, command ...string) int {
 	w.t.Helper()
 	out, err := exec.CommandContext(w.ctx, "/usr/bin/arenacap", command...).Output()
@@ -311,7 +311,7 @@ func (w *hostWatch) awaitRefusal(line string) {
 	}
 }
 
-// keepsABreach: after a restart the breach that goes on is not reported again; its end is.
+// keepsABreach: after a restart of the watch, a breach that continues is not reported again, but its end is.
 func (w *hostWatch) keepsABreach(before int) (watch int) {
 	w.t.Helper()
 	w.systemctl("restart", w.name)
@@ -329,7 +329,8 @@ func (w *hostWatch) keepsABreach(before int) (watch int) {
 	return watch
 }
 
-// survivesAHang: systemd's watchdog ends a watch that hangs, and the next one has its counts and its processes.
+// survivesAHang: systemd's watchdog ends a watch that hangs, and the next watch continues with the same counters and
+// targets.
 func (w *hostWatch) survivesAHang(before int) (watch int) {
 	w.t.Helper()
 	if err := unix.Kill(before, unix.SIGSTOP); err != nil {
@@ -352,7 +353,7 @@ func (w *hostWatch) survivesAHang(before int) (watch int) {
 	return watch
 }
 
-// saysGoodbye: a stop ends it with an event for each service, and the services run on.
+// saysGoodbye: a watch that is stopped writes an event for each service, and the services continue to run.
 func (w *hostWatch) saysGoodbye(watch int) {
 	w.t.Helper()
 	w.systemctl("stop", w.name)
@@ -360,7 +361,7 @@ func (w *hostWatch) saysGoodbye(watch int) {
 	for name, u := range w.services {
 		service, _, _ := strings.Cut(name, "@")
 		w.event(watch, service, "watch-ended", 0)
-		if name != "w-restless" { // it may be between two starts
+		if name != "w-restless" { // w-restless may be between two starts
 			u.want("ActiveState", "active")
 		}
 	}
@@ -379,8 +380,8 @@ func settings(t *testing.T) (lines []string) {
 	return lines
 }
 
-// TestBootedHostWatchGrants takes away, one at a time, what the unit grants the watch. Each time something else does not
-// work, which the journal shows.
+// TestBootedHostWatchGrants removes the rights that the unit grants the watch, one at a time. Each time something
+// different fails, and the journal shows it.
 func TestBootedHostWatchGrants(t *testing.T) {
 	const bounding = "CapabilityBoundingSet="
 	for _, c := range []struct {
@@ -397,7 +398,7 @@ func TestBootedHostWatchGrants(t *testing.T) {
 			u := newUnit(t, "", service("Type=notify", "User=daemon", "ExecStart=SERVER notify")).start()
 			w := &hostWatch{unit: &unit{t: t, ctx: u.ctx, name: "arenacap-watch.service"}}
 			w.configure(fmt.Sprintf(growingPolicy, u.name), c.lines...)
-			_ = exec.CommandContext(u.ctx, "systemctl", "start", w.name).Run() // the last one does not start
+			_ = exec.CommandContext(u.ctx, "systemctl", "start", w.name).Run() // in the last case the watch does not start
 			u.ask("grow 20")
 			w.awaitThe(c.shows, func(e entry) bool {
 				return monotonicOf(t, e) > w.since && strings.Contains(e.Message, c.shows)
@@ -425,8 +426,8 @@ format = "json"
 match.unit = "%s"
 `
 
-// TestBootedHostWatchNewStart: with KillMode=process a process of the previous start stays in the unit's control group. The
-// new start is a new target all the same, with a settle time of its own.
+// TestBootedHostWatchNewStart: with KillMode=process a process of the previous start stays in the unit's control
+// group. Nevertheless the new start is a new target, with a settle time of its own.
 func TestBootedHostWatchNewStart(t *testing.T) {
 	u := newUnit(t, "", service("Type=notify", "KillMode=process", "Restart=always", "RestartSec=0", "ExecStart=SERVER notify")).start()
 	u.ask("spawn")

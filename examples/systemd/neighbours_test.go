@@ -17,7 +17,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// The unit arenacap-watch.service beside hostile neighbours.
+// These tests run arenacap-watch.service beside hostile processes of other users.
 
 // neighbourPolicy begins a policy with thousands of services. A process of n-server is known by its program, name and user.
 const neighbourPolicy = `
@@ -40,8 +40,9 @@ match.exe  = "/opt/lab/server"
 match.user = "bin"
 `
 
-// neighbourUnits are the services, and neighbours that start and end processes all the time, that have many, that take the
-// program and the name of n-server as another user, and that title themselves as the watch of a launch, of themselves.
+// neighbourUnits are units of the services and of programs beside them. One program starts and ends processes all the
+// time, one has many processes, one runs the program of n-server under its name as another user, and some name
+// themselves like the watch of a launch that watches themselves.
 var neighbourUnits = map[string][]string{
 	"n-restless": {"Type=exec", "Nice=19", "ExecStart=/bin/sh -c 'while :; do (:); done'"},
 	"n-many":     {"Type=exec", "TasksMax=infinity", "ExecStart=/bin/bash -c 'for i in {1..MANY}; do sleep 1000 & done; echo MANY run; wait'"},
@@ -95,13 +96,13 @@ func hidePIDs(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if err := exec.Command("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "test", "-e", "/proc/1").Run(); err == nil {
-		t.Error("nobody sees PID 1")
+		t.Error("the user nobody still sees PID 1")
 	}
 	t.Cleanup(func() { _ = exec.Command("mount", "-o", "remount,hidepid=0", "/proc").Run() })
 }
 
-// endsTheClaimant: a process that titles itself as a watch belongs to its service all the same, also after its control
-// group vanished and was made again, and no other watch is waited for.
+// endsTheClaimant: a process that names itself like a watch still belongs to its service, also after its control
+// group was removed and created again. The watch of the host acts on it without waiting for another watch.
 func (w *hostWatch) endsTheClaimant(watch int) {
 	w.t.Helper()
 	u := w.services["n-claimant"].start()
@@ -118,7 +119,8 @@ func (w *hostWatch) endsTheClaimant(watch int) {
 	w.event(watch, "n-claimant", "exited", second)
 }
 
-// endsTheServer: the service's own process gets the signal, and that of another user nothing, although it is over the limit.
+// endsTheServer: the service's own process gets the signal. Another user's process with the same name and program
+// gets none, although it is over the limit.
 func (w *hostWatch) endsTheServer(watch int) {
 	w.t.Helper()
 	u, impostor := w.services["n-server"].start(), w.services["n-impostor"]
@@ -128,7 +130,7 @@ func (w *hostWatch) endsTheServer(watch int) {
 	w.event(watch, "n-server", "action", server)
 	w.event(watch, "n-server", "exited", server)
 	other := impostor.mainPID()
-	impostor.send("report") // it is unharmed
+	impostor.send("report") // the answer shows that it got no signal
 	for _, e := range w.journal() {
 		if event, ok := eventOf(e, watch); ok && event.Pid == other {
 			w.t.Errorf("an event about another user's process: %s", e.Message)

@@ -42,7 +42,7 @@ func TestUnitIsValid(t *testing.T) {
 	}
 }
 
-// The watch of the host runs as its unit says, and as systemd before 253 reads it.
+// The unit of the watch of the host is valid, also for systemd before 253.
 func TestWatchUnitIsValid(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
 	_, dir, _ := install(t)
@@ -86,7 +86,7 @@ func TestCommandLineRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := execStart(t, unit, dir)
-	line[len(line)-1] = filepath.Join(dir, "authserver.d", "auth.sock") // here %t/authserver is the program
+	line[len(line)-1] = filepath.Join(dir, "authserver.d", "auth.sock") // in this test the file %t/authserver is the program, so the socket's folder has another name
 	p, err := lab.Start(exec.CommandContext(ctx, line[0], line[1:]...), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestCommandLineRuns(t *testing.T) {
 	}
 }
 
-// The statuses after which systemd does not restart the unit.
+// The unit names the statuses 125 to 127, after which systemd does not restart it, and arenacap ends with them.
 func TestStatusesThatPreventARestart(t *testing.T) {
 	ctx, dir, unit := install(t)
 	text, err := os.ReadFile(unit)

@@ -21,8 +21,8 @@ const maxCPU = 1 << 20
 //
 //	0-3,8,10-11
 //
-// This is the format of /sys/devices/system/cpu/online and of Cpus_allowed_list in /proc/PID/status. An empty list is an
-// error, because at least the CPU that runs this is online and allowed.
+// This is the format of /sys/devices/system/cpu/online and of Cpus_allowed_list in /proc/PID/status. An empty list is
+// an error, because at least the CPU that runs this code is online and allowed.
 func ParseCPUList(text string) (CPUList, error) {
 	list := make(CPUList, 0, 4)
 	next := 0

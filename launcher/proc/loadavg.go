@@ -4,7 +4,8 @@ package proc
 
 import "bytes"
 
-// ParseLoadavg reads the PID that was given out last (proc_loadavg(5)), the fifth field; threads take PIDs too:
+// ParseLoadavg returns the PID that the kernel assigned last (proc_loadavg(5)), the fifth field; threads take PIDs
+// too:
 //
 //	0.20 0.18 0.12 1/80 11206
 func ParseLoadavg(text []byte) (last int, ok bool) {

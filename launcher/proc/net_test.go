@@ -20,7 +20,7 @@ func TestListening(t *testing.T) {
 	}
 	for _, other := range []string{"/dev/null", "socket:[1", "pipe:[1]", ""} {
 		if inode, ok := SocketInode(other); ok {
-			t.Errorf("%q is socket %s", other, inode)
+			t.Errorf("%q was taken for socket %s", other, inode)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 // Root is the folder that contains a machine's /proc and /sys. Paths in arguments and errors are without it.
 type Root string
 
-// Here is this machine.
+// Here is the root of this machine.
 const Here Root = ""
 
 // maxFile is the maximum size of a file in bytes. The largest files are net/tcp, 150 bytes per socket, mountinfo, about
@@ -25,7 +25,8 @@ const maxFile = 64 << 20
 // poller; that doubles the time for a small file.
 func (r Root) Read(path string) ([]byte, error) { return r.ReadInto(new([]byte), path) }
 
-// ReadInto is Read into a buffer, which may be nil at first and grows as needed. The text is valid until the buffer's next use.
+// ReadInto does what Read does, with a buffer, which may be nil at first and grows as needed. The text is valid until
+// the buffer's next use.
 func (r Root) ReadInto(buffer *[]byte, path string) (text []byte, err error) {
 	fd, err := r.open(path)
 	if err != nil {

@@ -29,13 +29,13 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := root.Read("/file"); !errors.Is(err, unix.EFBIG) {
-		t.Errorf("a file over the bound: %v", err)
+		t.Errorf("a file of more than maxFile bytes: %v", err)
 	}
 	if _, err := root.Read("/none"); !errors.Is(err, fs.ErrNotExist) || err.Error() != "open /none: no such file or directory" {
 		t.Error(err)
 	}
 	if !root.Exists("/file") || root.Exists("/none") {
-		t.Error("what exists")
+		t.Error("Exists is wrong for an existing or a missing file")
 	}
 }
 

@@ -65,7 +65,7 @@ func kibibytes(text []byte) (size uint64, ok bool) {
 	return n << 10, s.ok && string(s.rest) == "kB" && n < 1<<50
 }
 
-// ParseThreadGroup reads this line of /proc/PID/status, the PID of the process that a thread is of:
+// ParseThreadGroup returns the PID of the process to which a thread belongs, from this line of /proc/PID/status:
 //
 //	Tgid:	6411
 func ParseThreadGroup(text []byte) (pid int, ok bool) {
@@ -81,7 +81,8 @@ func ParseThreadGroup(text []byte) (pid int, ok bool) {
 // Users are the real and the effective user of a process, as the reader's user namespace numbers them.
 type Users struct{ Real, Effective uint32 }
 
-// ParseUsers reads this line of /proc/PID/status, which has the saved user and that of the file system too:
+// ParseUsers reads the first two numbers of this line of /proc/PID/status; the others are the saved user and the file
+// system user:
 //
 //	Uid:	1000	1000	1000	1000
 func ParseUsers(text []byte) (u Users, ok bool) {

@@ -1,6 +1,6 @@
 package text
 
-// Parsing and formatting of sizes.
+// This file parses and formats sizes.
 
 import (
 	"cmp"
@@ -55,7 +55,7 @@ func meantSize(text string) string {
 	return fmt.Sprintf("write %q", meant)
 }
 
-// parseBytes is ParseSize; its wrong does not name the text.
+// parseBytes does what ParseSize does, but its result wrong does not quote the text.
 func parseBytes(text string) (bytes uint64, wrong, hint string) {
 	s := strings.TrimSpace(text)
 	for _, u := range sizeUnits {

@@ -7,7 +7,7 @@ import (
 	"github.com/xrash/smetrics"
 )
 
-// Suggestions for misspelt words.
+// This file suggests corrections for misspelt words.
 
 // DidYouMean returns `did you mean "cap"?` with the name nearest to word, or "" if none is near enough. Near enough means
 // at most len(word)/3 edits, or one for a shorter word, but always fewer than len(word). Case does not count.

@@ -1,5 +1,5 @@
-// Package text reads and writes the texts of messages: sizes, counts, words that came from outside, suggestions. It imports
-// nothing of ours.
+// Package text reads and writes the texts of messages: sizes, counts, words that came from outside, suggestions. It
+// imports no other package of arenacap.
 package text
 
 import (
@@ -10,7 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Printable replaces control characters, which could steer the terminal: a file may be someone else's.
+// Printable replaces control characters, because a text from another user's file could send control sequences to the
+// terminal.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -23,7 +24,8 @@ func Printable(s string) string {
 	}, s)
 }
 
-// Quoted is s, quoted as in Go if it has control characters, newlines or bytes that are not text: a name on a terminal.
+// Quoted returns s, quoted as in Go if it contains control characters, newlines or invalid UTF-8, so that any name is
+// safe on a terminal.
 func Quoted(s string) string {
 	quoted := strconv.QuoteToGraphic(s)
 	if quoted == `"`+s+`"` {

@@ -1,4 +1,4 @@
-// The limits of a group and of the groups above it, for both versions.
+// This file finds the limits of a group and of the groups above it, for both versions.
 
 package cgroup
 
