@@ -25,7 +25,7 @@ type layer struct {
 type place struct {
 	path string // key into document.at
 	raw  any    // the value, from the TOML parser
-	own  bool   // in this layer, not in the base
+	own  bool   // the setting was written in this layer, not in the base
 	bad  bool   // a problem with its value was reported
 }
 

@@ -36,7 +36,7 @@ type Policy struct {
 		OnWatchFailure  string // "start" or "refuse"
 	}
 	Log   Log
-	Match Match // of a service's section only
+	Match Match // only in a service's section
 
 	File    string   // path of the policy file; "" is the built-in policy
 	Service string   // the requested service; "" is none
@@ -57,7 +57,7 @@ type Budget struct {
 	Signal   string // name, with SIG in front; only with Action "signal"
 	Grace    time.Duration
 	Command  []string
-	Timeout  time.Duration // of Command
+	Timeout  time.Duration // time limit of Command
 	Hard     bool          // also set RLIMIT_AS of the target to the limit of "virtual"
 }
 
@@ -75,7 +75,7 @@ type Log struct {
 type Match struct {
 	Unit string // the outermost .service of the control group's path
 	Exe  string // the path of the program
-	Name string // as ps -o comm shows it
+	Name string // process name as ps -o comm shows it
 	User string // name or number; both the real and the effective user
 }
 

@@ -25,8 +25,8 @@ func (h hinted) Error() string {
 // problem is one error in a policy file.
 type problem struct {
 	File    string
-	Line    int    // from 1; 0 means the whole file, for example if it is missing, a folder or not owned by root
-	Column  int    // from 1, in bytes
+	Line    int    // line, from 1; 0 means the whole file, for example if it is missing, a folder or not owned by root
+	Column  int    // column in bytes, from 1
 	Text    string // the line, trimmed
 	Message string
 	Hint    string // what to type instead; may be ""

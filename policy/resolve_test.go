@@ -198,9 +198,9 @@ func TestResolveInherited(t *testing.T) {
 	const variable, tunables = "$MALLOC_ARENA_MAX", "$GLIBC_TUNABLES"
 	for _, c := range []struct {
 		name      string
-		cap       string // of the file; "" is unset
+		cap       string // cap of the file; "" is unset
 		flag      bool   // the cap comes from --arenas instead
-		test      int    // of the file
+		test      int    // test of the file
 		keep      bool
 		inherited Inherited
 
@@ -324,7 +324,7 @@ func TestNeeds(t *testing.T) {
 	for _, c := range []struct {
 		name          string
 		cap           string
-		n             int // of [arenas] cores
+		n             int // number in [arenas] cores
 		data          size
 		in            Inherited
 		cores, memory bool

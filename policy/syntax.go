@@ -15,7 +15,7 @@ import (
 type badLine struct {
 	text        string // without the comment
 	name, value string // the text before and after the first "="; without "=" name is the whole line
-	assigns     bool   // it has a "="
+	assigns     bool   // the line has a "="
 	parser      string // the parser's message
 }
 

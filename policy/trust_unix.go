@@ -70,7 +70,7 @@ func distrust(path string, opened fs.FileInfo, user int) *problem {
 
 // walk resolves a path as the kernel does, one name at a time, and checks the owner and mode of each step.
 type walk struct {
-	path  string   // as the user wrote it
+	path  string   // the path as the user wrote it
 	user  int      // the trusted owner besides root
 	at    string   // the current position, without links
 	todo  []string // the names still to resolve

@@ -22,7 +22,7 @@ type value struct {
 	name    string // "virtual"
 	setting string // "budget.virtual"
 	path    string // "service.x.budget.virtual"
-	raw     any    // from the TOML parser
+	raw     any    // the value from the TOML parser
 }
 
 // wrong reports a problem at the position of the value.

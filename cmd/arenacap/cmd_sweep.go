@@ -192,7 +192,7 @@ type sweepPlan struct {
 	notes      []string
 	limit      int // glibc's own limit here; 0 for none
 
-	interrupted bool // by a signal, or because a run could not be stored; the result covers the runs before
+	interrupted bool // a signal came, or a run could not be stored; the result covers the runs before
 }
 
 func planSweep(c *cli.Context) (*sweepPlan, error) {

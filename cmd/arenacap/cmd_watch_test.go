@@ -15,7 +15,7 @@ func TestWatchAtATerminal(t *testing.T) {
 		policy := writeFile(t, t.TempDir()+"/policy.toml", "budget = {virtual = \"1KiB\", settle = \"0s\", breach = \"1/1\"}\n")
 		s := startBelow(t, requireTools(t).checked, "watch", "--policy", policy, pid)
 		s.expect("[" + pid + "]: started: budget: virtual 1 KiB; scope process; ")
-		s.expect("breach: virtual ") // it has taken a sample
+		s.expect("breach: virtual ") // the watch has taken a sample
 		s.write("\x03")
 		s.expect("watch-ended: SIGINT has ended the watch; the watched processes continue to run; watched for ")
 		s.expect("; peak virtual ")

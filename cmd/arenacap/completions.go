@@ -20,7 +20,7 @@ var completionFiles embed.FS
 // These texts say which kind of value a flag or an operand takes; the templates know them. Any other text is a list
 // of words to offer; "" means that there is nothing to offer.
 const (
-	takesProgram = "PROGRAM" // and its arguments, which the program's own completion completes
+	takesProgram = "PROGRAM" // a program and its arguments, which the program's own completion completes
 	takesPID     = "PID"
 	takesFile    = "FILE"
 	takesFolder  = "DIR"
@@ -34,7 +34,8 @@ var operandOf = map[string]string{
 	"check": takesFile, "unit": takesUnit, "help": takesCommand, "copy-to": takesFolder, "": takesCommand,
 }
 
-// valueOf returns what a flag takes: the placeholder between backquotes in its usage, or else words by its name.
+// valueOf returns what a flag takes: the placeholder between backquotes in its usage, or else a list of words that
+// depends on the flag's name.
 func valueOf(flag, usage string) string {
 	if parts := strings.Split(usage, "`"); len(parts) == 3 && (parts[1] == takesFile || parts[1] == takesFolder) {
 		return parts[1]

@@ -82,7 +82,7 @@ type groupedDaemon struct {
 	starter    *exec.Cmd
 	out        *os.File // read end of the starter's stdout
 	group      string
-	grow       string // a FIFO
+	grow       string // path of the FIFO that makes the daemon grow
 	pid, pidfd int
 }
 

@@ -119,7 +119,7 @@ func TestShellWords(t *testing.T) {
 type realShell struct {
 	program, dialect string
 	start            []string // the file of the script follows
-	source, eval     string   // of a file
+	source, eval     string   // commands that source a file and evaluate its text
 }
 
 func realShells() []realShell {
@@ -237,7 +237,7 @@ func (s realShell) run(t *testing.T, dir, script string, env []string) string {
 	file := filepath.Join(dir, "script")
 	writeFile(t, file, script)
 	cmd := exec.Command(s.program, append(slices.Clone(s.start), file)...)
-	cmd.Dir = dir // where "*" and "?" would find the files of the test
+	cmd.Dir = dir // in this folder an unquoted "*" or "?" would match the files of the test
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, env...)
 	var errors strings.Builder
 	cmd.Stderr = &errors

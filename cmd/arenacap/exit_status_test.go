@@ -333,7 +333,7 @@ func TestWhereGoCannotStart(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, setup string
-		want        int // of the 64-bit release
+		want        int // status of the 64-bit release
 		want386     int
 		root        bool
 	}{

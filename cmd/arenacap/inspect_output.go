@@ -230,7 +230,7 @@ func (r chunkRow) moved() string {
 
 func arenaName(i int, a arena.Arena) string {
 	switch {
-	case a.Main && a.Libc > 0: // of a C library that dlmopen(3) loaded
+	case a.Main && a.Libc > 0: // the main arena of a C library that dlmopen(3) loaded
 		return fmt.Sprintf("main %d", a.Libc+1)
 	case a.Main:
 		return "main"

@@ -187,7 +187,7 @@ func (l *lab) launch(k kind) error {
 	if got := ending(ws); got != k.want {
 		return fmt.Errorf("ended with %s, expected %s", got, k.want)
 	}
-	if k.meddle == unix.SIGSTOP { // only this test can continue it
+	if k.meddle == unix.SIGSTOP { // only this test can continue the stopped watch
 		return unix.Kill(watch, unix.SIGCONT)
 	}
 	return nil

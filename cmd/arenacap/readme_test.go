@@ -42,7 +42,7 @@ func TestReadme(t *testing.T) {
 			commands++
 			t.Run(s.Command, func(t *testing.T) {
 				if strings.HasPrefix(s.Command, "go test") {
-					return // this test itself
+					return // the command would run this test again
 				}
 				if strings.Contains(s.Command, "pgrep") {
 					testenv.Need(t, "pgrep")

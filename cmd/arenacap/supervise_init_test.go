@@ -229,7 +229,7 @@ func TestSubReaper(t *testing.T) {
 			t.Fatal(err)
 		}
 		orphan, said := startOrphan(t, cmd)
-		for said.Scan() && said.Text() != strconv.Itoa(cmd.Process.Pid) { // until arenacap is its parent
+		for said.Scan() && said.Text() != strconv.Itoa(cmd.Process.Pid) { // until the orphan prints that arenacap is its parent
 		}
 		if err := unix.Kill(orphan, unix.SIGKILL); err != nil {
 			t.Fatal(err)
@@ -271,7 +271,7 @@ func TestWaitOrphans(t *testing.T) {
 		cmd := exec.Command(tool.checked, append(supervised(tool.checked, flags...)[1:], "/bin/sh", "-c", `("$0" & ); exit 3`, buildC(t, "orphan"))...)
 		orphan, said := startOrphan(t, cmd)
 		if flags != nil {
-			for said.Scan() && said.Text() != strconv.Itoa(cmd.Process.Pid) { // until arenacap is its parent
+			for said.Scan() && said.Text() != strconv.Itoa(cmd.Process.Pid) { // until the orphan prints that arenacap is its parent
 			}
 			awaitOnlyChild(t, cmd.Process.Pid, orphan) // otherwise the target would get the signal
 			if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
@@ -312,7 +312,7 @@ func TestParentDeath(t *testing.T) {
 	for _, flags := range [][]string{{"--parent-death-signal", "TERM"}, {"--parent-death-signal=15"}, nil} {
 		cmd := exec.Command(tool.checked, append(supervised(tool.checked, flags...)[1:], buildC(t, "orphan"))...)
 		target, said := startOrphan(t, cmd)
-		said.Scan() // its parent is arenacap
+		said.Scan() // the target prints that arenacap is its parent
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}

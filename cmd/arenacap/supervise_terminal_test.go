@@ -205,7 +205,7 @@ func useGroups(t *testing.T, name, prefix string) {
 		s := interactive(t)
 		s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
 		s.expect("Stopped")
-		s.expect("done'") // of the same message, which the shell repeats for fg
+		s.expect("done'") // the end of the message that the shell repeats for fg
 		useForeground(s)
 	})
 	t.Run(name+"/running in the background", func(t *testing.T) {
@@ -269,7 +269,7 @@ func useShell(t *testing.T, name, prefix string) {
 			s := interactive(t)
 			s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
 			s.expect("Stopped")
-			s.expect("done'") // of the same message, which the shell repeats for fg
+			s.expect("done'") // the end of the message that the shell repeats for fg
 			useForeground(s)
 		})
 		t.Run("before a pipe", func(t *testing.T) {

@@ -50,7 +50,7 @@ func supervised(arenacap string, flags ...string) []string {
 func ended(t *testing.T, setup []string, line ...string) syscall.WaitStatus {
 	t.Helper()
 	cmd := exec.Command(requireTools(t).setup, slices.Concat(setup, []string{"--"}, line)...)
-	cmd.Dir = t.TempDir() // for a core file
+	cmd.Dir = t.TempDir() // a core file may be written here
 	_ = cmd.Run()
 	return cmd.ProcessState.Sys().(syscall.WaitStatus)
 }

@@ -236,7 +236,7 @@ func TestIgnoredByTheWatch(t *testing.T) {
 		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		events(t, log, "exited") // only a running watch reports it
+		events(t, log, "exited") // only a watch that still runs reports this event
 	}
 }
 
@@ -324,7 +324,7 @@ func TestNoMoreProcesses(t *testing.T) {
 	t.Parallel()
 	testenv.NeedRoot(t)
 	tool := requireTools(t)
-	const user = "65531" // has no other process
+	const user = "65531" // a user with no other process
 	for limit := 4; limit < 32; limit++ {
 		setup := states(fmt.Sprintf("rlimit 6 %d %d user %s %s", limit, limit, user, user))
 		o, said := start(t, "/", []string{"PATH=/usr/bin:/bin", "HOME=/"}, setup, []string{tool.release, "run", "--arenas", "off", "--budget", "1TiB", "--", "/bin/sh", "-c", "exit 42"})

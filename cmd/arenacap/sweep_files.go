@@ -48,7 +48,7 @@ func findPlace(path string) (place, error) {
 // followed resolves the symbolic links at the end of a path, whose target need not exist. It leaves the folder part as
 // it is, because that may have links followed by "..".
 func followed(path string) (string, error) {
-	for range 40 { // as many as the kernel follows, path_resolution(7)
+	for range 40 { // the kernel follows as many links, path_resolution(7)
 		link, err := os.Readlink(path)
 		if err != nil { // not a link, or it does not exist
 			return path, nil

@@ -86,7 +86,7 @@ func orAbsent(value string, has bool) string {
 type launch struct {
 	setup   []string // states of testdata/probe/setup.c
 	wrapper []string // nil for no wrapper
-	args    []string // of the probe
+	args    []string // arguments of the probe
 	stdio   *os.File // 0, 1 and 2; nil is /dev/null
 	extra   []*os.File
 }
@@ -228,7 +228,7 @@ func niceness(t *testing.T) (own, other int) {
 type wrapper struct {
 	name   string
 	args   []string
-	mayAdd []string // to the environment
+	mayAdd []string // entries that the wrapper may add to the environment
 	known  []string // beginnings of the expected differences
 }
 

@@ -15,8 +15,8 @@ import (
 type unitChange struct {
 	Changed bool     `json:"changed"`
 	Units   []string `json:"units"`
-	Place   *string  `json:"place"` // of the drop-in; null if there is none to write
-	Text    *string  `json:"text"`  // of the drop-in
+	Place   *string  `json:"place"` // path of the drop-in; null if there is none to write
+	Text    *string  `json:"text"`  // text of the drop-in
 	Wrote   []string `json:"wrote"`
 	Removed []string `json:"removed"` // earlier drop-ins that the new one replaces
 	Renamed []string `json:"renamed"` // the new names of the drop-ins that --remove disabled

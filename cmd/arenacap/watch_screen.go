@@ -104,7 +104,7 @@ func (s *watchScreen) hear() {
 		s.mu.Lock()
 		if got == syscall.SIGTSTP {
 			s.erase()
-			_ = relay.Stop() // on an error, the key has no effect
+			_ = relay.Stop() // if the stop fails, Ctrl-Z has no effect
 		}
 		if s.rows != nil {
 			s.draw()

@@ -18,7 +18,7 @@ import (
 // screen is what a person sees of a terminal that knows only the control sequences that arenacap uses.
 type screen struct {
 	size   windowSize
-	lines  [][]rune // from the first line ever printed; the window shows the last ones, from top on
+	lines  [][]rune // all lines since the start; the window shows those from top on
 	top    int
 	x, y   int // y counts from the first line ever printed
 	noWrap bool
@@ -110,7 +110,7 @@ func (s *screen) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// screenSession is a terminal whose user looks at the screen.
+// screenSession is a terminal session that checks the rendered screen instead of the output.
 type screenSession struct {
 	*terminalSession
 	sizes []windowSize

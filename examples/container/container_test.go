@@ -366,7 +366,7 @@ func cores(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// policyFlag mounts a policy over the image's.
+// policyFlag returns the flag that mounts a policy in place of the image's.
 func policyFlag(file string) string { return "--volume=" + file + ":/etc/arenacap/policy.toml:ro" }
 
 // quick mounts the image's policy with shorter times and with more lines in a table.

@@ -145,7 +145,7 @@ func (c *cluster) background(name string, prefix []string) (script *lab.Process,
 	if pid, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
 		c.Fatal(err)
 	}
-	daemon, err := os.FindProcess(pid) // by pidfd: no other process that gets the PID later
+	daemon, err := os.FindProcess(pid) // os.FindProcess holds a pidfd, so no other process that gets the PID later is meant
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func TestDataNode(t *testing.T) {
 			t.Errorf("%q: %d lines by arenacap, want %d", policy.text, lines, policy.mistakes)
 		}
 		t.Logf("%q: %s", policy.text, c.inspect(worker.Pid))
-		if policy.test != "" { // with arenacap's cap
+		if policy.test != "" { // the policy sets a cap
 			c.shows(worker.Pid, policy.max)
 		}
 		c.stop(worker)

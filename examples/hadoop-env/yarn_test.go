@@ -65,7 +65,7 @@ func (c *cluster) startNodeManager(vars ...string) *lab.Process {
 
 // inContainer is one run of threads in a container.
 type inContainer struct {
-	env, prefix string // of the application, and before the program
+	env, prefix string // env: variables of the application; prefix: words before the program
 	report, end *os.File
 }
 
@@ -177,7 +177,7 @@ func (c *cluster) looks(nodeManager *lab.Process, pid int) {
 	c.Log(line)
 }
 
-// arenaMax is MALLOC_ARENA_MAX of a process.
+// arenaMax returns MALLOC_ARENA_MAX in the environment of a process.
 func (c *cluster) arenaMax(pid int) string {
 	c.Helper()
 	env, err := lab.Environ(pid)

@@ -378,7 +378,7 @@ func endings(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// pid is the PID, outside, of the container's PID 1.
+// pid returns the PID that the container's PID 1 has outside of the container.
 func (p pod) pid(ctx context.Context, t *testing.T) int {
 	t.Helper()
 	return p.podman.Pid(ctx, t, p.container)

@@ -298,7 +298,7 @@ func (l *life) terminated() {
 	acknowledged := l.writer("a writer when it was ended")
 	release, err := l.db.Hold(l.ctx, 10)
 	if err == nil {
-		defer func() { _ = release() }() // the connection is gone
+		defer func() { _ = release() }() // ignore the error: the server has ended the connection
 	} else {
 		l.t.Logf("ended before the last of it was held: %v", err)
 	}

@@ -24,7 +24,7 @@ import (
 // for lines of the journal.
 
 const (
-	hostPolicy = "/etc/arenacap/policy.toml" // as in the unit
+	hostPolicy = "/etc/arenacap/policy.toml" // the path that the unit uses
 	hostGrace  = 2 * time.Second
 )
 

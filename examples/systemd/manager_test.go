@@ -26,7 +26,7 @@ const limit = 2 * time.Minute
 type unit struct {
 	t       *testing.T
 	ctx     context.Context
-	name    string // with ".service"
+	name    string // the unit's name with ".service"
 	control string // the server's socket
 }
 

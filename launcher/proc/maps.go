@@ -23,7 +23,7 @@ const (
 type Mapping struct {
 	Start, End uint64 // bytes; End is exclusive
 	Perm       Perm
-	Offset     uint64 // in the file, bytes
+	Offset     uint64 // offset in the file, bytes
 	Inode      uint64
 	Name       string // a path, "[heap]", "[anon:NAME]"; "" is unnamed memory
 }

@@ -16,7 +16,7 @@ type Stat struct {
 	Parent  int    // PID; 0 is a parent outside this PID namespace, or none
 	Kernel  bool   // kernel thread
 	Threads int
-	Started time.Duration // since boot; PID and Started identify a process even if the PID is reused
+	Started time.Duration // start time since boot; PID and Started identify a process even if the PID is reused
 	Virtual uint64        // VmSize in bytes
 	Args    uint64        // size of the arguments of execve(2) in bytes; 0 is unknown
 }
@@ -38,7 +38,7 @@ func ParseStat(text []byte) (Stat, error) {
 	if open < 0 || end < open {
 		return Stat{}, fmt.Errorf("stat %.80q contains no name in parentheses", text)
 	}
-	fields := make([][]byte, 0, 50) // on the stack
+	fields := make([][]byte, 0, 50) // a constant capacity keeps the array on the stack
 	for field := range bytes.FieldsSeq(text[end+1:]) {
 		fields = append(fields, field)
 	}

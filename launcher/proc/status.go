@@ -13,7 +13,7 @@ type Status struct {
 	HasMemory                                    bool
 	VirtualPeak, Virtual, ResidentPeak, Resident uint64 // bytes
 
-	AllowedCPUs string // for ParseCPUList; "" if the line is missing
+	AllowedCPUs string // Cpus_allowed_list, for ParseCPUList; "" if the line is missing
 }
 
 // ParseStatus parses these lines of /proc/PID/status (proc_pid_status(5)); a kB is 1,024 bytes:

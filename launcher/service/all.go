@@ -14,7 +14,7 @@ import (
 // belong to no service.
 type Member struct {
 	Process
-	Name  string // as ps shows it, any bytes
+	Name  string // the name that ps shows; may contain any bytes
 	Group string // the path of its control group; "" if it cannot be read
 }
 

@@ -27,7 +27,7 @@ import (
 type Finder struct {
 	root    proc.Root
 	rules   *Rules
-	seen    []seen        // by PID
+	seen    []seen        // sorted by PID
 	before  []seen        // seen at the previous scan; kept to use its memory again
 	pids    []int         // the running processes
 	members []Process     // the result of Look
@@ -42,14 +42,14 @@ type Finder struct {
 // seen is the stored result for one process.
 type seen struct {
 	Process
-	again time.Duration // since boot: time of the next read
+	again time.Duration // time of the next read, since boot
 }
 
 // Process is one process and its service.
 type Process struct {
 	PID, Parent int
 	Unit        string        // the system's unit; "": none, or no rule needed it
-	Started     time.Duration // since boot
+	Started     time.Duration // start time since boot
 	Service     int           // index in the policy's order; -1: none
 	Also        int           // index of the next service that it fits too; -1: none
 }

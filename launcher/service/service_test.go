@@ -134,7 +134,7 @@ func TestUnitOf(t *testing.T) {
 		"/machine.slice/systemd-nspawn@box.service/payload/system.slice/mariadb.service":          "systemd-nspawn@box.service",
 		"/lxc.payload.box/system.slice/mariadb.service":                                           "",
 		"/../../system.slice/mariadb.service":                                                     "mariadb.service", // seen in a container
-		"/../cri-containerd-1.scope/system.slice/mariadb.service":                                 "",                // in the container beside it
+		"/../cri-containerd-1.scope/system.slice/mariadb.service":                                 "",                // a unit in another container
 		"/init.scope":                          "",
 		"/":                                    "",
 		"":                                     "",

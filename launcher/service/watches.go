@@ -23,7 +23,7 @@ import (
 // process, and for the thread of a supervisor. Package watch sets both.
 const (
 	watchName = "arenacap: watch "
-	watchComm = "arenacap: watch" // its first 15 bytes
+	watchComm = "arenacap: watch" // the first 15 bytes of watchName
 )
 
 // Watches finds the watches of launches on the host. It returns a map from the PID of the target to the PID of the

@@ -20,7 +20,7 @@ const Opaque = "\x00"
 type reading struct {
 	command []string // the command line that the carrier starts; nil if none
 	script  bool     // command[0] is a script, and the carrier is its shell
-	text    string   // if isText: shell text instead of a command
+	text    string   // shell text instead of a command, valid if isText
 	isText  bool
 	args    []string // "$0" and "$@" of text
 	with    string   // the shell that runs text; "" is the user's login shell

@@ -38,8 +38,8 @@ type elfHead struct {
 type segment struct {
 	kind          elf.ProgType
 	offset, vaddr uint64
-	size          uint64 // in the file
-	memory        uint64 // in the process
+	size          uint64 // size in the file
+	memory        uint64 // size in the process
 }
 
 var (

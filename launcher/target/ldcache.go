@@ -85,7 +85,7 @@ const (
 	tunablesEntry    = 32
 
 	tunableParsed     = 1 << 0
-	tunableLocked     = 1 << 2 // in the mask 0xc
+	tunableLocked     = 1 << 2 // one value of the two-bit field 0xc
 	tunableNotSecure  = 1 << 4
 	tunableOnlySecure = 1 << 5
 	tunableFilter     = 0xff00

@@ -65,7 +65,7 @@ func TestEnvLine(t *testing.T) {
 	for _, c := range []struct {
 		argument string
 		program  string
-		env      string // of A=0
+		env      string // the environment that results from A=0
 	}{
 		{"python3", "python3", "A=0"},
 		{"python3 -u", "python3 -u", "A=0"}, // one argument: a program whose name has a blank

@@ -15,7 +15,7 @@ type shellCommand struct {
 // shellWord is a word of a command.
 type shellWord struct {
 	text string // without quotes, with Opaque for each expansion
-	raw  string // as written
+	raw  string // the word as written, with quotes and expansions
 }
 
 // shellScanner splits a script into commands.

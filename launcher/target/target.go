@@ -55,12 +55,12 @@ type Target struct {
 	Server       string   // the program that the last carrier starts; Path if there are no carriers
 	User         string   // the user as which a carrier runs the server; "" if no carrier names one
 	Arrives      Answer   // whether the server gets the cap from the environment of the launch
-	Interpreters []string // from #! lines, in start order, including the program that "#!/usr/bin/env NAME" finds
+	Interpreters []string // interpreters from #! lines, in start order, including the program that "#!/usr/bin/env NAME" finds
 	Bits         int      // 32 or 64; 0 if unknown
 	Mapped       uint64   // lower bound of the address space of the program and its libraries, in bytes; Examine only
 	Libc         string   // "glibc", "musl", "none" (needs no C library)
 	LibcVersion  string   // "2.36"; Examine only; for a static program only if it has threads
-	LibcRelease  string   // as the libc reports it: "Debian GLIBC 2.36-9+deb12u14"
+	LibcRelease  string   // the release name that the libc contains: "Debian GLIBC 2.36-9+deb12u14"
 	Allocator    string   // the implementation of malloc: "glibc", "jemalloc", …, "musl", "go"
 	Static       bool     // has no dynamic loader
 	Go           bool     // built by Go's linker

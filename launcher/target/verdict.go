@@ -22,7 +22,7 @@ type facts struct {
 	sourced   []string // files that a script sources and that were not read
 	tool      string   // the tool of valgrind that runs the program
 	secure    string   // "is set-uid", …; "" if not secure
-	rootCaps  bool     // has file capabilities, which have no effect because root starts it
+	rootCaps  bool     // the program has file capabilities, which have no effect because root starts it
 	replaces  string   // the file whose malloc precedes glibc's
 	preloaded bool     // replaces comes from LD_PRELOAD or ld.so.preload
 	libc      string   // path of libc.so.6

@@ -91,7 +91,7 @@ type planner struct {
 	f        Found
 	refusals []error
 	notes    []string
-	lines    []string // of the drop-in, except ExecStart=
+	lines    []string // lines of the drop-in, except ExecStart=
 }
 
 func (p *planner) refuse(format string, args ...any) {

@@ -24,7 +24,7 @@ func (f finder) follow(p string) (string, error) {
 		if err != nil || to == "" {
 			return p, err
 		}
-		if p = to; p == "/dev/null" { // also below another root
+		if p = to; p == "/dev/null" { // /dev/null means a masked unit, also below another root
 			return p, nil
 		}
 	}

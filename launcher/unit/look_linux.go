@@ -25,14 +25,14 @@ type Found struct {
 
 // neededFile is a file that arenacap needs in the service.
 type neededFile struct {
-	Path   string // as the service sees it; "" if arenacap needs no such file
-	Absent bool   // it does not exist, with RootDirectory= and bind mounts taken into account
+	Path   string // path as the service sees it; "" if arenacap needs no such file
+	Absent bool   // the file does not exist in the service, RootDirectory= and bind mounts taken into account
 	Closed string // the part of the path that the service's user has no access to; "" for none
 }
 
 // Program is the program of a command.
 type Program struct {
-	Missing bool          // it was not found on this machine
+	Missing bool          // the program was not found on this machine
 	Target  target.Target // zero if it was not examined
 }
 

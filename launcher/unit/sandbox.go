@@ -20,7 +20,7 @@ var (
 type barrier struct {
 	setting string
 	paths   []string
-	hard    bool // it also hides bind mounts below the paths
+	hard    bool // the setting also hides bind mounts below the paths
 }
 
 func (u Unit) hiders() []barrier {

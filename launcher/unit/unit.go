@@ -32,7 +32,7 @@ type Unit struct {
 	commands      []command
 	own           string    // file name for the new drop-in; it sorts after all others that set ExecStart=
 	remarks       []string  // the parts of these files that systemd ignores, one line each
-	settings      []setting // of [Service], in the order in which they apply
+	settings      []setting // the settings of [Service], in the order in which they apply
 	behind        string    // the drop-in because of which own is not the usual name
 	older         []string  // drop-ins that arenacap made earlier
 	kept          []setting // settings that an operator added to the drop-ins in older

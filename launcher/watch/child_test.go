@@ -63,7 +63,7 @@ func obey(in io.Reader) {
 		case "name":
 			_ = os.WriteFile("/proc/self/comm", []byte(strings.Join(words[1:], " ")), 0)
 			fmt.Println("ok")
-		case "quotedname": // as strconv.Quote writes it
+		case "quotedname": // the name is given as strconv.Quote writes it
 			name, _ := strconv.Unquote(strings.TrimPrefix(lines.Text(), words[0]+" "))
 			_ = os.WriteFile("/proc/self/comm", []byte(name), 0)
 			fmt.Println("ok")

@@ -333,7 +333,7 @@ func TestDetachedWithoutATarget(t *testing.T) {
 // With the /proc of another PID namespace, a watch process reports the failure and ends; it does not signal a process
 // that has the same number there.
 func TestDetachedWithTheProcOfAnotherNamespace(t *testing.T) {
-	testenv.NeedRoot(t) // for a PID namespace
+	testenv.NeedRoot(t) // only root may create a PID namespace
 	c := startChild(t)
 	d := prepareDetached(t, 1, pidfdOf(t, c.pid()), false)
 	d.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID

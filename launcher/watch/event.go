@@ -41,8 +41,8 @@ type event struct {
 	kind    string
 	text    string
 	members ordered.Object
-	failed  bool   // of an action
-	ended   string // of recovered: what has ended, "warning" or "breach"
+	failed  bool   // the event is an action that failed
+	ended   string // for recovered: what has ended, "warning" or "breach"
 }
 
 // members returns the JSON members of an event about one limit, followed by more.

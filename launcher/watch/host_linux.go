@@ -68,7 +68,7 @@ type host struct {
 	*engine
 	Host
 	finder   *service.Finder
-	members  []service.Process // at the last scan, sorted by PID
+	members  []service.Process // the processes of all services at the last scan, sorted by PID
 	logs     map[string]*eventLog
 	targets  map[int]*watched // by the PID of the target
 	interval time.Duration    // between two scans: the shortest interval of all services
@@ -486,7 +486,7 @@ func gone(err error) bool { return errors.Is(err, unix.ESRCH) || errors.Is(err, 
 type member struct {
 	host  *host
 	found service.Process
-	start string   // of the unit (startOf)
+	start string   // identifies the start of the unit (see startOf)
 	acted []string // metrics whose action was unfinished when the previous watch ended
 }
 

@@ -145,7 +145,7 @@ func TestAttachFindsNoMemory(t *testing.T) {
 // In a new PID namespace with the /proc of the host, a process that attaches to PID 1 of its namespace would sample
 // PID 1 of the host.
 func TestTheProcOfAnotherNamespace(t *testing.T) {
-	testenv.NeedRoot(t) // for a PID namespace
+	testenv.NeedRoot(t) // only root may create a PID namespace
 	c := newChild()
 	c.ask(t, fmt.Sprintf("attach %d", c.pid()), "<nil>")
 	c.kill(t)

@@ -30,7 +30,7 @@ import (
 type scope struct {
 	kind     string // "process", "tree" or "cgroup"
 	target   *process
-	since    time.Duration // since boot: processes that started earlier do not descend from the target
+	since    time.Duration // time since boot; processes that started earlier do not descend from the target
 	others   map[int]*process
 	kin      map[int]*process   // descendants that do not count (kin_linux.go)
 	excluded func(pid int) bool // processes of the watch itself, which never count
@@ -206,9 +206,9 @@ func (s *scope) findGroup() error {
 	return err
 }
 
-// relist lists the control group again if no process is left, because those that were held may have forked. It tries three
-// times: a process that becomes a daemon forks twice (daemon(7)) and may end between the listing and the check. Scope "tree"
-// cannot find more, because the parent of an orphan is not its ancestor.
+// relist lists the control group again if no process is left, because the held processes may have forked before their
+// end. It tries three times: a process that becomes a daemon forks twice (daemon(7)) and may end between the listing
+// and the check. Scope "tree" cannot find more, because the parent of an orphan is not its ancestor.
 func (s *scope) relist() (err error) {
 	for i := 0; i < 3 && s.kind == "cgroup" && !s.perStart && s.remaining() == 0; i++ {
 		err = s.refresh()

@@ -25,7 +25,7 @@ const recoverPercent = 95
 
 // state is the state of one target's budget: times and samples in, changes out.
 type state struct {
-	settleEnds time.Duration // on the clock of observe
+	settleEnds time.Duration // end of settle, on the clock of observe
 	settled    bool
 	base       uint64 // VmSize at the end of settle, the zero point of growth
 	meters     []meter

@@ -38,8 +38,8 @@ type Config struct {
 	Service    string   // "": none
 	Program    string   // path of the target; without a service its base name is the label in events
 	Server     string   // path of the program that the target's carriers (package target) start, or Program; "": unknown
-	PolicyFile string   // ARENACAP_POLICY for the command; "": none
-	Path       string   // PATH for the command
+	PolicyFile string   // path of the policy file, ARENACAP_POLICY of the policy's command; "": none
+	Path       string   // PATH of the policy's command
 	Mode       string   // "exec", "supervise" or "attach", for the event started
 	Cap        int      // the planned number of arenas; 0: no cap, and none is verified
 	Notices    []string // reasons why the cap cannot work, one line each, reported once after started
@@ -90,5 +90,5 @@ type Outcome struct {
 	Arenas       int    // the maximum in one count; 0: unknown
 	CapKept      bool   // valid only with CapKnown
 	CapKnown     bool
-	Elapsed      time.Duration // from the start of the watch to the end of the target, or of the watch
+	Elapsed      time.Duration // time from the start of the watch to the end of the target, or of the watch
 }

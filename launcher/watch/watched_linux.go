@@ -17,7 +17,7 @@ type watched struct {
 	cfg          *Config   // the engine's or, in the watch of a host, the service's
 	log          *eventLog // the engine's or, in the watch of a host, that of the service
 	member       *member   // nil except in the watch of a host
-	index        int       // in engine.watched
+	index        int       // the target's index in engine.watched
 	scope        *scope
 	state        *state
 	base         breakdown // the virtual size at the end of settle

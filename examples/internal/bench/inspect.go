@@ -20,7 +20,7 @@ type look struct {
 	name  string
 	start func() *program
 	tools []tool
-	quick bool // also measured with -check
+	quick bool // the row is measured with -check too
 }
 
 // tool is one way to inspect a process. In its command line PID is replaced, and a tab stands for a space within a word.

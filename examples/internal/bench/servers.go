@@ -28,7 +28,7 @@ var caps = []string{"", "glibc", "1/core", "4", "2", "1"}
 type sample struct {
 	arenas            int
 	virtual, resident uint64  // bytes, after the load
-	rate              float64 // per second
+	rate              float64 // sessions or queries per second
 }
 
 // server is one measured server: its group of rows in the table, and the function that runs it once.

@@ -14,9 +14,9 @@ import (
 
 // Membership is the group of a process in one hierarchy.
 type Membership struct {
-	Version     int    // of control groups, 1 or 2
-	Controllers string // of a hierarchy of version 1, with commas between: "cpu,cpuacct", "name=systemd"
-	Path        string // of the group, relative to the reader's cgroup namespace
+	Version     int    // version of control groups, 1 or 2
+	Controllers string // controllers or name of a version 1 hierarchy, separated by commas: "cpu,cpuacct", "name=systemd"
+	Path        string // path of the group, relative to the reader's cgroup namespace
 }
 
 // Memberships are the groups of one process, one in each hierarchy.

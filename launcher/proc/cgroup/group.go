@@ -13,7 +13,7 @@ import (
 type Group struct {
 	Folders []string // from the group itself up to the mount point; empty if no mount shows any of them
 	Own     bool     // the first folder is that of the group itself
-	Missing bool     // that folder does not exist: the group was removed, or a later mount hides it
+	Missing bool     // the group's own folder does not exist: the group was removed, or a later mount hides the folder
 	version version
 }
 

@@ -11,8 +11,8 @@ import (
 
 // Mount is a mount of a control group hierarchy.
 type Mount struct {
-	Version int    // of control groups, 1 or 2
-	Options string // of the hierarchy; in version 1 they include its controllers: "rw,cpu,cpuacct"
+	Version int    // version of control groups, 1 or 2
+	Options string // options of the hierarchy; in version 1 they include its controllers: "rw,cpu,cpuacct"
 	Root    string // path of the group at the mount point, relative to the reader's cgroup namespace
 	Point   string
 }

@@ -7,7 +7,7 @@ import "slices"
 // Flag is a flag of run, and of the other commands that take its group.
 type Flag struct {
 	Name  string
-	Usage string // with backquotes around the name of the value
+	Usage string // the help text, with backquotes around the name of the value
 	Text  bool   // takes a value; else it is boolean
 
 	group group
