@@ -135,7 +135,7 @@ func unknownPlaceholder(command []string) hinted {
 	known := placeholders
 	for _, word := range command {
 		if name := strings.Trim(word, "${}"); strings.HasPrefix(word, "$") && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == "" {
-			return hinted{fmt.Sprintf("no shell expands %q in command", word), "the placeholders are {" + strings.Join(known, "}, {") + "}"}
+			return hinted{fmt.Sprintf("command runs without a shell, which would expand %q", word), "the placeholders are {" + strings.Join(known, "}, {") + "}"}
 		}
 		for _, part := range strings.Split(word, "{")[1:] {
 			name, _, closed := strings.Cut(part, "}")

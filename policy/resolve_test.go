@@ -309,7 +309,7 @@ func TestResolveLimits(t *testing.T) {
 
 	m.Memory = Reading[uint64]{Why: "no /proc/meminfo"}
 	_, err = p.Resolve(m)
-	if err == nil || err.Error() != `data = "12.5%" (policy.toml:10) needs the machine's memory, which is unknown (no /proc/meminfo); write bytes` {
+	if err == nil || err.Error() != `data = "12.5%" (policy.toml:10) needs the machine's memory, which is unknown (no /proc/meminfo); write the limit in bytes` {
 		t.Error(err)
 	}
 

@@ -125,7 +125,7 @@ func quoteCsh(value string) (string, error) {
 // env_value_is_valid).
 func quoteSystemd(value string) (string, error) {
 	if !utf8.ValidString(value) {
-		return "", fmt.Errorf("it is not UTF-8, and systemd ignores such an assignment")
+		return "", fmt.Errorf("the value is not UTF-8, and systemd ignores such an assignment")
 	}
 	control := func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' || r == 0x7f }
 	if i := strings.IndexFunc(value, control); i >= 0 {
@@ -156,7 +156,7 @@ func checkDocker(value string) (string, error) {
 	case strings.Contains(value, "\n"), strings.HasSuffix(value, "\r"):
 		return "", fmt.Errorf("an --env-file cannot hold a line break")
 	case !utf8.ValidString(value):
-		return "", fmt.Errorf("it is not UTF-8, and docker refuses such a file")
+		return "", fmt.Errorf("the value is not UTF-8, and docker refuses such a file")
 	case len(value) > dockerLine-longestName:
 		return "", fmt.Errorf("docker does not read a line of more than %d bytes", dockerLine)
 	}
@@ -187,7 +187,7 @@ func renderJSON(changes []environ.Change) (string, error) {
 		case c.Unset:
 			unset = append(unset, c.Name)
 		case !utf8.ValidString(c.Value):
-			return "", cannotSay("json", c, fmt.Errorf("it is not UTF-8"))
+			return "", cannotSay("json", c, fmt.Errorf("the value is not UTF-8"))
 		default:
 			set[c.Name] = c.Value
 		}

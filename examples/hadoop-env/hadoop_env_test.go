@@ -28,7 +28,8 @@ func setUp(t *testing.T) (ctx context.Context, dir, arenacap, file string) {
 	return lab.Within(t, 2*time.Minute), dir, arenacap, file
 }
 
-// hadoopLine is a later line of Hadoop's hadoop-config.sh, followed by the output for the test.
+// hadoopLine is the line of Hadoop's hadoop-config.sh that runs after the fragment, followed by a line that prints
+// the result for the test.
 const hadoopLine = `
 export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4}
 sh -c 'echo "max=$MALLOC_ARENA_MAX test=${MALLOC_ARENA_TEST-unset}"'

@@ -1,6 +1,7 @@
 package unit
 
-// Compares the unit's resource limits with what arenacap needs (see Needs), and checks SystemCallArchitectures=.
+// This file compares the unit's resource limits with what arenacap needs (see Needs), and checks
+// SystemCallArchitectures=.
 
 import (
 	"slices"

@@ -107,7 +107,7 @@ func (p *planner) judgeProc() {
 	case proc.setting != "" && proc.hard || null.setting != "" && null.hard:
 		p.note("%s hides /proc or /dev/null, so arenacap cannot watch the program", cmp.Or(proc.setting, null.setting))
 	case proc.setting != "" || null.setting != "":
-		p.note("%s hides /proc or /dev/null, so arenacap cannot watch the program; MountAPIVFS=yes shows them", cmp.Or(proc.setting, null.setting))
+		p.note("%s hides /proc or /dev/null, so arenacap cannot watch the program; write MountAPIVFS=yes in the unit to make them visible", cmp.Or(proc.setting, null.setting))
 	}
 }
 

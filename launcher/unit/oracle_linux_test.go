@@ -141,7 +141,8 @@ func TestSystemdReadsTheSameCommands(t *testing.T) {
 	sameCommands(t, dir, names...)
 }
 
-// sameCommands puts arenacap in front of the units in a directory. systemd must read the same commands behind it as before.
+// sameCommands puts arenacap in front of the units in a directory. systemd must read the same commands behind
+// arenacap as before.
 func sameCommands(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	_, before := systemdReads(t, dir, names...)

@@ -146,7 +146,7 @@ func (p *process) open(name string) (int, error) {
 	return fd, err
 }
 
-// maxText is how much read reads of a file, in bytes: an environment has at most 6 MiB (execve(2)).
+// maxText is the number of bytes that read reads at most from a file: an environment has at most 6 MiB (execve(2)).
 const maxText = 8 << 20
 
 // read returns the content of a file of the process.

@@ -40,7 +40,7 @@ func meantSize(text string) string {
 	number := strings.TrimRightFunc(s, unicode.IsLetter)
 	unit := strings.ToLower(s[len(number):])
 	switch {
-	case strings.HasSuffix(unit, "i"): // as in Kubernetes
+	case strings.HasSuffix(unit, "i"): // Kubernetes writes "Mi" for MiB
 		unit += "b"
 	case strings.HasSuffix(unit, "bytes"):
 		unit = "B"
