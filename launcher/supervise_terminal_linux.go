@@ -1,4 +1,4 @@
-// The controlling terminal of a supervised target.
+// Passes the controlling terminal between this process and a supervised target.
 
 package launcher
 
@@ -18,7 +18,7 @@ import (
 // signals directly.
 type terminal struct {
 	fd         int  // -1 for none
-	group      int  // this process's
+	group      int  // process group of this process
 	foreground bool // this process's group had the foreground at the start
 }
 
@@ -76,10 +76,11 @@ func inForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// hasShell reports whether a shell with job control would continue this process after a stop: a parent in the same session
-// and another process group, directly or above another arenacap. Without such a parent the process group is orphaned; the
-// kernel then ignores the terminal's stop signals (credentials(7), POSIX 11.1.4), and a process that stopped itself would
-// stay stopped. A parent in the same group, such as the shell of a script, does not handle stops.
+// hasShell reports whether a shell with job control would continue this process after a stop. Such a shell is a parent in
+// the same session and in another process group; other arenacap processes may be between the shell and this process.
+// Without such a parent the process group is orphaned; the kernel then ignores the terminal's stop signals (credentials(7),
+// POSIX 11.1.4), and a process that stopped itself would stay stopped. A parent in the same group, such as the shell of a
+// script, does not handle stops.
 func hasShell() bool {
 	own, _ := unix.Getsid(0)
 	for pid := os.Getppid(); pid != 0; { // 0: unknown, or the parent is in another PID namespace

@@ -1,4 +1,4 @@
-// The watch of a supervised target: a goroutine in this process.
+// Runs the watch of a supervised target as a goroutine in this process.
 
 package launcher
 

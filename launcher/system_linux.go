@@ -1,4 +1,4 @@
-// Helpers for system calls that several files of this package use.
+// Has helpers for system calls that several files of this package use.
 
 package launcher
 
@@ -17,7 +17,7 @@ func uninterrupted(call func() error) error {
 	}
 }
 
-// openDescriptors lists the open descriptors of this process, or without /proc all numbers below 4,096.
+// openDescriptors lists the open descriptors of this process. Without /proc it lists all numbers below 4,096.
 func openDescriptors() []int {
 	fds, err := proc.Here.Numbers("/proc/self/fd")
 	if err != nil {

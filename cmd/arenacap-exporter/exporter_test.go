@@ -300,7 +300,7 @@ func TestDefaultAddress(t *testing.T) {
 		t.Errorf("%s, %v", defaultAddress, err)
 	}
 	if got := fmt.Sprint(flags()[0].(*cli.StringSliceFlag).Value.Value()); got != "["+defaultAddress+"]" {
-		t.Errorf("the default is %s", got)
+		t.Errorf("the default of --web.listen-address is %s", got)
 	}
 }
 
@@ -364,11 +364,11 @@ func TestSharedLook(t *testing.T) {
 	}
 	clients.Wait()
 	if n := looks.Load(); n != 1 {
-		t.Errorf("%d looks for 10 clients, want 1", n)
+		t.Errorf("the host was read %d times for 10 clients, want 1", n)
 	}
 	<-h.join().done
 	if n := looks.Load(); n != 2 {
-		t.Errorf("%d looks after a later client, want 2", n)
+		t.Errorf("the host was read %d times after a later client, want 2", n)
 	}
 }
 

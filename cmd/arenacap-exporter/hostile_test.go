@@ -209,7 +209,7 @@ func (p *probe) do(command string) {
 func (p *probe) answer() {
 	p.t.Helper()
 	if line, err := p.out.ReadString('\n'); err != nil || line != "ok\n" {
-		p.t.Fatalf("the probe said %q, %v", line, err)
+		p.t.Fatalf("the probe printed %q (%v), want ok", line, err)
 	}
 }
 
@@ -280,7 +280,7 @@ func TestHostileNeighbours(t *testing.T) {
 		t.Errorf("%d forged heaps took %d bytes", headers, grown)
 	}
 	if n := honest.switches() - waited; n != 0 {
-		t.Errorf("%d context switches of a process that waits", n)
+		t.Errorf("%d context switches of a waiting process: the exporter stopped it", n)
 	}
 	for end := time.Now().Add(patience); honest.switches() == waited; honest.stop() { // proves that a stop causes switches
 		if time.Now().After(end) {

@@ -119,7 +119,7 @@ func checkInspect(t *testing.T, p *program, count Census) {
 			t.Errorf("arena %d: system memory %d, malloc_info says %s", i, a.SystemMem, system[i])
 		}
 		if !a.Settled || a.Top == 0 && a.SystemMem != 0 {
-			t.Errorf("arena %d of a quiet process: %+v", i, a)
+			t.Errorf("arena %d of a quiet process has inconsistent sizes: %+v", i, a)
 		}
 	}
 	checkSums(t, p.pid(), got)

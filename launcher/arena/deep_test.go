@@ -71,7 +71,7 @@ func TestWalkEqualsMallocInfo(t *testing.T) {
 					t.Errorf("arena %d: %d free chunks and the top one; malloc_info says %d", i, c.FreeCount, want)
 				}
 				if c.Breaks != 0 || c.Moved || c.Unknown != 0 {
-					t.Errorf("arena %d of a quiet process: %+v", i, c)
+					t.Errorf("arena %d of a quiet process was not walked completely: %+v", i, c)
 				}
 				if sum := c.InUse + c.Free + c.Top + c.Overhead + c.Unknown; sum != a.SystemMem {
 					t.Errorf("arena %d: the fields add up to %d bytes, the arena has %d: %+v", i, sum, a.SystemMem, c)
@@ -95,7 +95,7 @@ func TestTrimmable(t *testing.T) {
 	p.do("trim")
 	given := before - inArenas(t, p)
 	if promised == 0 || given != promised {
-		t.Errorf("the walk promises %d bytes, malloc_trim gave back %d", promised, given)
+		t.Errorf("Trimmable is %d bytes, malloc_trim gave back %d", promised, given)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestWalkInBoundedMemory(t *testing.T) {
 	small, few := taken("hold 400000 0") // 12 MiB in chunks of 32 bytes
 	large, many := taken("hold 4000000 0")
 	if few < 400_000 || many < 4_000_000 || large > small+256<<10 || large > 8<<20 {
-		t.Errorf("%d bytes for %d chunks, %d for %d", small, few, large, many)
+		t.Errorf("the walk allocated %d bytes for %d chunks and %d for %d; want about as many", small, few, large, many)
 	}
 }
 
@@ -182,6 +182,6 @@ func TestWalkStops(t *testing.T) {
 	p.cmd.Process.Kill()
 	p.cmd.Wait()
 	if err := got.Walk(t.Context(), nil); err == nil {
-		t.Error("a process that is gone was walked")
+		t.Error("the walk of an ended process returned no error")
 	}
 }

@@ -158,13 +158,13 @@ func TestForgedMemory(t *testing.T) {
 				}
 				census := found.census(f.maps)
 				if tt.unlinked != nil && (census.Arenas != 3 || census.Unlinked != tt.unlinked(n)) || census.Unread != (tt.unread && n > 5000) {
-					t.Errorf("%d forged: %+v", n, census)
+					t.Errorf("with %d forged structures the census is %+v", n, census)
 				}
 				return c.lookups + c.reads
 			}
 			few, many := work(1500), work(6000)
 			if many > 5*few {
-				t.Errorf("1,500 forged take %d look-ups and reads, 6,000 take %d", few, many)
+				t.Errorf("1,500 forged structures take %d look-ups and reads, 6,000 take %d; want at most 5 times as many", few, many)
 			}
 		})
 	}

@@ -121,7 +121,7 @@ func checkStackPointers(t *testing.T, pid int) {
 			continue
 		}
 		if !slices.ContainsFunc(stacks, func(s stack) bool { return sp >= s.start+s.guard && sp < s.end }) {
-			t.Errorf("a thread's stack pointer %#x lies in no stack that was found", sp)
+			t.Errorf("the stack pointer %#x of a thread is not in any stack that was found", sp)
 		}
 	}
 }

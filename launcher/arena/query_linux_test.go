@@ -235,7 +235,7 @@ func TestWithoutTheIoctls(t *testing.T) {
 	sameAsUsual(t, root, p.pid())
 	q := newQueries(opened(t, root, p.pid()).maps)
 	if _, ok := q.next(0, 0, false); ok || q.err != unix.ENOTTY {
-		t.Errorf("a copy of maps answers %v, %v", ok, q.err)
+		t.Errorf("a query on a copy of maps returns %v, %v; want ENOTTY", ok, q.err)
 	}
 }
 

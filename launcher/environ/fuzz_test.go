@@ -27,7 +27,7 @@ func FuzzApply(f *testing.F) {
 		}
 		got := Apply(env, plan)
 		if !slices.Equal(others(got.Env), others(env)) {
-			t.Errorf("others changed:\n got %q\nfrom %q", got.Env, env)
+			t.Errorf("entries of other variables changed:\n got %q\nfrom %q", got.Env, env)
 		}
 		if again := Apply(got.Env, plan); !slices.Equal(again.Env, got.Env) || again.Removed != nil || again.Conflicts != nil {
 			t.Errorf("not idempotent: %q became %q", got.Env, again)

@@ -1,4 +1,4 @@
-// Lookup of a variable in an environment.
+// Looks up a variable in an environment.
 
 package environ
 

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Changes to GLIBC_TUNABLES. The value is a list of NAME=VALUE items separated by colons (glibc: elf/dl-tunables.c,
+// Changes GLIBC_TUNABLES. Its value is a list of NAME=VALUE items separated by colons (glibc: elf/dl-tunables.c,
 // parse_tunables_string). glibc up to 2.38 uses all items that it can read. 2.39 and later ignore the whole list if an item
 // has two "=" or the last item has none; they skip other items without "=", and reject a number with trailing characters.
 
 // tunableChange says which changes to make.
 type tunableChange struct {
-	arenas bool // remove the arena items
+	arenas bool // remove the arena items: those that set arena_max or arena_test
 	huge   bool // set glibc.malloc.hugetlb to 0
 }
 
@@ -34,13 +34,13 @@ func (c tunableChange) none(value string) bool {
 	return !c.huge || off && strings.Contains(lastItem(value), "=")
 }
 
-// about reports whether an item is an arena item to remove.
+// about reports whether an item sets arena_max or arena_test and must be removed.
 func (c tunableChange) about(item string) bool {
 	name, _, ok := strings.Cut(item, "=")
 	return c.arenas && ok && (name == maxTunable || name == testTunable)
 }
 
-// setsArenas reports whether a value has an arena item.
+// setsArenas reports whether a value has an item that sets arena_max or arena_test.
 func setsArenas(value string) bool { return !tunableChange{arenas: true}.none(value) }
 
 func lastItem(value string) string { return value[strings.LastIndexByte(value, ':')+1:] }

@@ -56,7 +56,7 @@ type facts struct {
 type beginning struct {
 	environ      []string
 	environKnown bool
-	unknown      string          // why environ is unknown: the end of a sentence that begins "its environment"
+	unknown      string          // why environ is unknown: the end of a sentence that begins "the process's environment"
 	setting      environ.Setting // what glibc reads from this environment
 	secure       bool            // AT_SECURE
 }
@@ -86,7 +86,7 @@ func (f facts) judge() Cap {
 	case obstacle != "":
 		c.Why = "the cap has no effect: " + obstacle
 	case f.unread:
-		c.Why = fmt.Sprintf("at least %s; its memory holds so many structures that look like arenas that not all were read", text.Count(f.arenas, "arena"))
+		c.Why = fmt.Sprintf("at least %s; the process's memory holds so many structures that look like arenas that not all were read", text.Count(f.arenas, "arena"))
 	case f.arenas+f.unlinked > c.N:
 		c.Why = fmt.Sprintf("at least %s, and up to %d more that are not in malloc's list", text.Count(f.arenas, "arena"), f.unlinked)
 	default:
@@ -99,13 +99,13 @@ func (f facts) judge() Cap {
 func (f facts) obstacle() string {
 	switch {
 	case f.libc == "" && f.allocator == "go":
-		return "it is a Go program without cgo, and Go does not use malloc"
+		return "a Go program without cgo does not use malloc"
 	case f.libc == "":
 		return "no C library with arenas was found in the process"
 	case f.libc != "glibc":
 		return f.libc + " has no arenas"
 	case f.allocator != "" && f.allocator != "glibc":
-		return "its malloc is " + f.allocator + ", which does not read MALLOC_ARENA_MAX"
+		return "the process uses the malloc of " + f.allocator + ", which does not read MALLOC_ARENA_MAX"
 	}
 	return ""
 }
@@ -119,7 +119,7 @@ func (f facts) cap() Cap {
 	case f.wanted != nil:
 		return Cap{Why: fmt.Sprintf("no cap: the policy says %q", string(f.wanted.Mode))}
 	case !f.began.environKnown:
-		return Cap{Why: "it is unknown whether a cap is set: its environment " + f.began.unknown}
+		return Cap{Why: "it is unknown whether a cap is set: the process's environment " + f.began.unknown}
 	case !own.OK:
 		return Cap{Why: "no cap is set: " + f.noCap()}
 	case own.Unlimited():
@@ -133,17 +133,17 @@ func (f facts) noCap() string {
 	own := f.began.setting.Max
 	switch {
 	case own.Locked:
-		return "/etc/tunables.conf locks glibc.malloc.arena_max to a value that its glibc rejects"
+		return "/etc/tunables.conf locks glibc.malloc.arena_max to a value that glibc rejects"
 	case f.began.setting.Secure:
-		return "glibc.rtld.enable_secure=1 makes its glibc ignore MALLOC_ARENA_MAX"
+		return "glibc.rtld.enable_secure=1 makes glibc ignore MALLOC_ARENA_MAX"
 	case own.Refused != "":
 		return refusal(own) + f.limit()
 	case f.began.setting.Malformed:
-		return "its glibc ignores GLIBC_TUNABLES, which is malformed" + f.limit()
+		return "glibc ignores GLIBC_TUNABLES, because it is malformed" + f.limit()
 	case f.version.Before(26) && environ.Inherited(f.began.environ).MaxFrom == "$GLIBC_TUNABLES":
 		return fmt.Sprintf("glibc %s does not know GLIBC_TUNABLES", f.version) + f.limit()
 	}
-	return "neither MALLOC_ARENA_MAX nor GLIBC_TUNABLES in its environment sets one" + f.limit()
+	return "neither MALLOC_ARENA_MAX nor GLIBC_TUNABLES in the process's environment sets one" + f.limit()
 }
 
 // refusal says why the glibc of the process rejects the value.
@@ -154,7 +154,7 @@ func refusal(v environ.Value) (why string) {
 	case "":
 		why = name + " is empty, which sets nothing"
 	default:
-		why = fmt.Sprintf("its glibc rejects %q", v.Refused)
+		why = fmt.Sprintf("the process's glibc rejects %q", v.Refused)
 	}
 	if v.Last {
 		why += "; of several values only the last one counts"
@@ -168,11 +168,11 @@ func refusal(v environ.Value) (why string) {
 func (f facts) limit() string {
 	switch {
 	case f.foreign():
-		return "; its malloc is that of " + text.Quoted(f.mallocIn)
+		return "; the process uses the malloc of " + text.Quoted(f.mallocIn)
 	case f.ownLimit == 0:
 		return ""
 	case f.began.setting.Test.Unlimited() && !f.began.secure:
-		return "; its MALLOC_ARENA_TEST is so large that glibc has no limit"
+		return "; MALLOC_ARENA_TEST is so large that glibc has no limit"
 	}
 	return fmt.Sprintf("; glibc's own limit is %d here", f.ownLimit)
 }
@@ -208,14 +208,14 @@ func (f facts) within(c *Cap) {
 	case f.began.secure && !own.System:
 		c.Why = "not exceeded so far, but not enforced: " + secureMode
 	case !f.began.environKnown:
-		c.Why = "not exceeded so far; it is unknown whether the cap is in force: its environment " + f.began.unknown
+		c.Why = "not exceeded so far; it is unknown whether the cap is in force: the process's environment " + f.began.unknown
 	case f.foreign():
-		c.Why = fmt.Sprintf("not exceeded so far, but its malloc is that of %s, which may not read MALLOC_ARENA_MAX", text.Quoted(f.mallocIn))
+		c.Why = fmt.Sprintf("not exceeded so far, but the process uses the malloc of %s, which may not read MALLOC_ARENA_MAX", text.Quoted(f.mallocIn))
 	case f.notInForce(*c):
 		c.Why = "not exceeded so far, but not in force: " + f.started()
 		c.advice = cmp.Or(f.otherWay(), restart)
 	case own.OK && uint64(f.arenas) > own.N: // the policy allows more than the process was started with
-		c.Why = fmt.Sprintf("not exceeded so far, but not enforced: %s are more than the %d of its %s",
+		c.Why = fmt.Sprintf("not exceeded so far, but not enforced: %s are more than the %d of the process's own %s",
 			text.Count(f.arenas, "arena"), own.N, source(own))
 	default:
 		c.Kept, c.Why = Yes, fmt.Sprintf("%s of %d allowed", text.Count(f.arenas, "arena"), c.N)
@@ -266,7 +266,7 @@ func (f facts) exceeds(c *Cap) {
 		c.Why, c.advice = f.started(), cmp.Or(f.otherWay(), restart)
 	case f.arenas <= f.allowed(f.version, c.N, 0):
 		c.Why = fmt.Sprintf("glibc %s allows MALLOC_ARENA_TEST + 1 = %d arenas before it checks the cap", f.version, f.allowed(f.version, c.N, 0))
-		c.advice = "put 'arenacap run --' in front of its command: arenacap sets MALLOC_ARENA_TEST too"
+		c.advice = "put 'arenacap run --' in front of the start command: arenacap sets MALLOC_ARENA_TEST too"
 	case f.version.Racy():
 		c.Why = fmt.Sprintf("glibc %s may exceed the cap when threads start at the same moment; 2.15 and later do not", f.version)
 	case f.libcs > 1:

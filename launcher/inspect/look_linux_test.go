@@ -40,7 +40,7 @@ func mustLook(t *testing.T, pid int, wanted *policy.Policy) Report {
 		sum += part.Virtual
 	}
 	if sum != r.Process.Virtual || sum == 0 {
-		t.Errorf("the parts are %d bytes of %d", sum, r.Process.Virtual)
+		t.Errorf("the parts add up to %d bytes, the process has %d", sum, r.Process.Virtual)
 	}
 	if !strings.Contains(r.Verdict, " virtual: ") || !strings.HasSuffix(r.Verdict, " are resident") {
 		t.Errorf("verdict: %q", r.Verdict)
@@ -79,7 +79,7 @@ func TestLookAtCaps(t *testing.T) {
 		{"mallopt inside lowers it", []string{"MALLOC_ARENA_MAX=4"}, []string{"mallopt 2", many}, 4, "environment", Yes, "2 arenas of 4", ""},
 		{"an entry without =", []string{"A", "MALLOC_ARENA_MAX=4", "MALLOC_ARENA_MAX"}, []string{many}, 4, "environment", Yes, "4 arenas of 4", ""},
 		{"a test that glibc takes", []string{"MALLOC_ARENA_TEST=020"}, nil, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", ""},
-		{"an invalid value", []string{"MALLOC_ARENA_MAX=four"}, nil, 0, "", NoAnswer, `its glibc rejects "MALLOC_ARENA_MAX=four"`, ""},
+		{"an invalid value", []string{"MALLOC_ARENA_MAX=four"}, nil, 0, "", NoAnswer, `the process's glibc rejects "MALLOC_ARENA_MAX=four"`, ""},
 		{"several heaps an arena", []string{"MALLOC_ARENA_MAX=3"}, []string{"threads 2 150000"}, 3, "environment", Yes, "", ""},
 		{"threads gone", []string{"MALLOC_ARENA_MAX=3"}, []string{many, "end"}, 3, "environment", Yes, "", ""},
 	}
@@ -126,7 +126,7 @@ func TestCarrierAbove(t *testing.T) {
 	}
 	for script, next := range map[string]string{
 		`env -i "$0"; :`:      "the cap cannot arrive, because env clears the environment; put arenacap behind it in the script text of sh: env -i arenacap run … -- ",
-		`env -i "$1" "$0"; :`: "put 'arenacap run --' in front of its start command",
+		`env -i "$1" "$0"; :`: "put 'arenacap run --' in front of the start command",
 	} {
 		p := start(t, nil, "/bin/sh", "-c", script, probe, supervisor)
 		p.do("threads 9 1")
@@ -238,7 +238,7 @@ int main(void) { volatile char *p = malloc(100); p[0] = 1; puts("ok"); fflush(st
 		p := start(t, append(cap4, "LD_PRELOAD="+jemalloc), build(t, "gcc", probeSource))
 		p.do("threads 9 100")
 		r := mustLook(t, p.process.Pid, nil)
-		r.check(t, 4, "environment", NoAnswer, "its malloc is jemalloc", "")
+		r.check(t, 4, "environment", NoAnswer, "the process uses the malloc of jemalloc", "")
 		if r.Process.Allocator != "jemalloc" || r.Process.Census().Arenas != 1 {
 			t.Errorf("allocator %q, %d arenas", r.Process.Allocator, r.Process.Census().Arenas)
 		}
@@ -249,7 +249,7 @@ int main(void) { volatile char *p = malloc(100); p[0] = 1; puts("ok"); fflush(st
 	})
 	t.Run("Go", func(t *testing.T) {
 		r := mustLook(t, start(t, cap4, buildGo(t)).process.Pid, nil)
-		r.check(t, 4, "environment", NoAnswer, "Go does not use malloc", "")
+		r.check(t, 4, "environment", NoAnswer, "a Go program without cgo does not use malloc", "")
 	})
 	t.Run("static glibc", func(t *testing.T) {
 		p := start(t, cap4, build(t, "gcc", probeSource, "-static"))
@@ -401,7 +401,7 @@ func TestLookAtTwoLibcs(t *testing.T) {
 	p.do("threads 12 1", "namespace libc.so.6")
 	r = mustLook(t, p.process.Pid, nil) // under a cap of 2 each libc would have 2 arenas; now one has 9 or more and the other 4
 	over := r.Process.Census().Arenas - 2*2
-	want := fmt.Sprintf("with 2 arenas, one per core here, in each of its 2 C libraries, it would reserve %s less", text.Size(uint64(over)*64*mib))
+	want := fmt.Sprintf("with 2 arenas, one per core here, in each of 2 C libraries, the process would reserve %s less", text.Size(uint64(over)*64*mib))
 	r.check(t, 0, "", NoAnswer, "neither", want)
 }
 

@@ -54,12 +54,12 @@ func TestWhoseMalloc(t *testing.T) {
 			return []string{build(t, "gcc", threads, "-fsanitize=thread", "-static-libtsan")}, nil
 		}, "tsan", other},
 		{"a custom malloc in the program", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads, own)}, nil },
-			"", "its malloc is that of "},
+			"", "the process uses the malloc of "},
 		{"a custom malloc, 32 bits", func(t *testing.T) ([]string, []string) { return []string{build(t, "gcc", threads, own, "-m32")}, nil },
-			"", "its malloc is that of "},
+			"", "the process uses the malloc of "},
 		{"a custom malloc, preloaded", func(t *testing.T) ([]string, []string) {
 			return []string{build(t, "gcc", threads)}, preload(shared(t))
-		}, "", "its malloc is that of "},
+		}, "", "the process uses the malloc of "},
 		{"a custom malloc that calls glibc's", func(t *testing.T) ([]string, []string) {
 			return []string{build(t, "gcc", threads)}, preload(shared(t, "-DPASS"))
 		}, "", kept},

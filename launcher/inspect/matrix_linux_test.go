@@ -194,7 +194,7 @@ func (m *matrix) check(t *testing.T, cell string, p *program, v glibc.Version, e
 		sum += part.Virtual
 	}
 	if sum != got.Virtual || sum == 0 {
-		t.Errorf("%s: the parts are %d bytes of %d", cell, sum, got.Virtual)
+		t.Errorf("%s: the parts add up to %d bytes, the process has %d", cell, sum, got.Virtual)
 	}
 }
 
@@ -238,7 +238,7 @@ func (m *matrix) inspect(t *testing.T, pid int) (got seen, status int) {
 		err = json.Unmarshal(out, &list)
 	}
 	if err != nil || len(list) != 1 {
-		t.Fatalf("inspect: %v, said %q", err, out)
+		t.Fatalf("inspect: %v, it printed %q", err, out)
 	}
 	return list[0], status
 }

@@ -69,7 +69,7 @@ func hugeAdvice(env []string, v glibc.Version, mode string) string {
 	case mode == "always" && !mapped:
 		return "the kernel gives every program huge pages: " + machine.HugePagesHelp
 	case why != "":
-		return "write huge_pages = \"off\" in [arenas] of its policy and start it with 'arenacap run': " + why
+		return "write huge_pages = \"off\" in [arenas] of the program's policy and start the program with 'arenacap run': " + why
 	}
 	return ""
 }
@@ -122,9 +122,9 @@ func next(p *arena.Process, c Cap, oneACore int) string {
 	}
 	each := "one per core here"
 	if n := len(perLibc(p)); n > 1 {
-		each += fmt.Sprintf(", in each of its %d C libraries", n)
+		each += fmt.Sprintf(", in each of %d C libraries", n)
 	}
-	return fmt.Sprintf("put 'arenacap run --' in front of its start command: with %d arenas, %s, it would reserve %s less; 'arenacap sweep' finds the cap that costs no speed",
+	return fmt.Sprintf("put 'arenacap run --' in front of the start command: with %d arenas, %s, the process would reserve %s less; 'arenacap sweep' finds the cap that costs no speed",
 		oneACore, each, text.Size(spared))
 }
 

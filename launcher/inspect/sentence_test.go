@@ -109,7 +109,7 @@ func TestHugeAdvice(t *testing.T) {
 		env        []string
 		mode, want string
 	}{
-		{asks("1"), "madvise", `write huge_pages = "off" in [arenas] of its policy and start it with 'arenacap run': GLIBC_TUNABLES has glibc.malloc.hugetlb=1`},
+		{asks("1"), "madvise", `write huge_pages = "off" in [arenas] of the program's policy and start the program with 'arenacap run': GLIBC_TUNABLES has glibc.malloc.hugetlb=1`},
 		{asks("2"), "always", `write huge_pages = "off"`},
 		{asks("1"), "always", "the kernel gives every program huge pages: to prevent that, write madvise to /sys/"},
 		{asks("0"), "madvise", ""},
@@ -128,7 +128,7 @@ func TestNext(t *testing.T) {
 		cap    Cap
 		want   string
 	}{
-		{"no cap", func(*arena.Process) {}, Cap{}, "put 'arenacap run --' in front of its start command: with 2 arenas, one per core here, it would reserve 896 MiB less"},
+		{"no cap", func(*arena.Process) {}, Cap{}, "put 'arenacap run --' in front of the start command: with 2 arenas, one per core here, the process would reserve 896 MiB less"},
 		{"a cap that is kept", func(*arena.Process) {}, Cap{N: 16, Kept: Yes}, ""},
 		{"a cap that is not kept", func(*arena.Process) {}, Cap{N: 2, Kept: No, advice: "do this"}, "do this"},
 		{"arenas are a small part", func(p *arena.Process) { p.Virtual = 100 * gib }, Cap{}, ""},

@@ -250,7 +250,7 @@ func TestServerRedis(t *testing.T) {
 	}
 	allocator, kept, why := "glibc", Yes, "of 4"
 	if strings.Contains(string(version), " malloc=jemalloc") {
-		allocator, kept, why = "jemalloc", NoAnswer, "its malloc is jemalloc, which does not read MALLOC_ARENA_MAX"
+		allocator, kept, why = "jemalloc", NoAnswer, "the process uses the malloc of jemalloc, which does not read MALLOC_ARENA_MAX"
 	}
 	cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", filepath.Join(t.TempDir(), "s"), "--save", "", "--dir", t.TempDir())
 	s := serve(t, cmd, "server is now ready", "MALLOC_ARENA_MAX=4")

@@ -165,13 +165,13 @@ func TestOnlyWhatIsNeeded(t *testing.T) {
 	none := policy.Reading[int]{Why: "not looked up"}
 	m := find(t, "cpus-pinned", 0)
 	if m.Online != none || m.Affinity != none || m.Library != none || m.Quota.Why != none.Why || m.Memory.Why != none.Why {
-		t.Errorf("nothing was needed: %+v", m)
+		t.Errorf("no fact was needed, but Find looked up %+v", m)
 	}
 	if m := find(t, "cpus-pinned", Cores); m.Online.N == 0 || m.Library != none || m.Memory.Why != none.Why {
-		t.Errorf("cores were needed: %+v", m)
+		t.Errorf("only the cores were needed, but Find looked up %+v", m)
 	}
 	if m := find(t, "v2-max", Memory); m.Memory.N == 0 || m.Online != none || m.Quota.Why != none.Why {
-		t.Errorf("memory was needed: %+v", m)
+		t.Errorf("only the memory was needed, but Find looked up %+v", m)
 	}
 }
 
@@ -199,7 +199,7 @@ func find(t *testing.T, machine string, need Need) policy.Machine {
 	t.Helper()
 	root := filepath.Join("testdata", machine)
 	if matches, _ := filepath.Glob(root + "/*"); len(matches) == 0 {
-		t.Fatalf("there is no machine %s", root)
+		t.Fatalf("there is no fake root %s", root)
 	}
 	return Find(root, need, gopsutil.Root(root))
 }

@@ -145,7 +145,7 @@ func TestAffinityIsOfTheFirstThread(t *testing.T) {
 	}
 	for range threads {
 		if n := <-got; n != want {
-			t.Errorf("asked from a thread that is pinned to one CPU: %d, want %d", n, want)
+			t.Errorf("affinity on a thread that is pinned to one CPU returns %d, want the first thread's %d", n, want)
 		}
 	}
 }
@@ -188,7 +188,7 @@ func TestMaskGrowsForKernelsWithMoreCPUs(t *testing.T) {
 		}
 	}
 	if n, err := countMask(kernel(2 * maxMask)); n != 0 || !errors.Is(err, unix.EINVAL) {
-		t.Errorf("a mask that is never large enough: %d, %v", n, err)
+		t.Errorf("a kernel whose mask is larger than maxMask: %d, %v; want EINVAL", n, err)
 	}
 	if n, err := countMask(func([]byte) (int, error) { return 0, unix.EPERM }); n != 0 || !errors.Is(err, unix.EPERM) {
 		t.Errorf("forbidden: %d, %v", n, err)
@@ -229,7 +229,7 @@ func controlGroup(t *testing.T, controller string) (parent, leaf string, version
 	if m.Version == 2 {
 		on, _ := os.ReadFile(filepath.Join(group.Folders[0], "cgroup.subtree_control"))
 		if !strings.Contains(" "+strings.TrimSpace(string(on))+" ", " "+controller+" ") {
-			t.Skipf("the %s controller is not on below %s", controller, group.Folders[0])
+			t.Skipf("the %s controller is not enabled below %s", controller, group.Folders[0])
 		}
 	}
 	leaf = filepath.Join(parent, "leaf")

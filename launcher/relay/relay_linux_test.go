@@ -81,7 +81,7 @@ func startChild(t *testing.T, mode string) child {
 	})
 	c := child{cmd.Process.Pid, bufio.NewScanner(out)}
 	if got := c.next(); got != "ready" {
-		t.Fatalf("child said %q", got)
+		t.Fatalf("the child printed %q, want ready", got)
 	}
 	return c
 }
@@ -124,7 +124,7 @@ func TestEverySignalArrivesWithItsSender(t *testing.T) {
 func TestPreemptionIsTheRuntimes(t *testing.T) {
 	c := startChild(t, "busy")
 	if got := c.next(); got != "preempted" {
-		t.Fatalf("child said %q", got)
+		t.Fatalf("the child printed %q, want preempted", got)
 	}
 	if err := unix.Kill(c.pid, unix.SIGURG); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestPreemptionIsTheRuntimes(t *testing.T) {
 		t.Errorf("URG arrived as %q, want %q", got, want)
 	}
 	if got, want := c.rest(t), sprint(lastSignal, 0, os.Getpid()); !slices.Equal(got, []string{want}) {
-		t.Errorf("%q arrived too", got)
+		t.Errorf("after URG came %q, want %q", got, want)
 	}
 }
 

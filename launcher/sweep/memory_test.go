@@ -20,6 +20,6 @@ func TestThin(t *testing.T) {
 		t.Errorf("%d samples, from %v to %v", len(got), got[0], got[len(got)-1])
 	}
 	if got := thin(sizes[:10], 200); len(got) != 10 {
-		t.Errorf("%d of 10", len(got))
+		t.Errorf("%d of 10 samples were kept", len(got))
 	}
 }

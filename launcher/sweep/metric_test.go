@@ -49,7 +49,7 @@ func TestParseMetric(t *testing.T) {
 		}
 	}
 	if m, _ := Metrics[1].Parse("x"); !m.LowerIsBetter() || !Metrics[0].LowerIsBetter() {
-		t.Error("the directions are wrong")
+		t.Error("a latency with a pattern and a wall time should be better if lower")
 	}
 }
 

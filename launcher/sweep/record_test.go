@@ -187,7 +187,7 @@ func FuzzRecord(f *testing.F) {
 			return
 		}
 		if recognize(text[:min(len(text), len(recordBegin))]) != nil {
-			t.Errorf("%q is read, and not recognized", text)
+			t.Errorf("parseRecord accepts %q, but recognize does not", text)
 		}
 		_, again, same, err := parseRecord(text[:size])
 		if err != nil || same != size || len(again) != len(runs) {

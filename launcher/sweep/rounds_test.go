@@ -212,7 +212,7 @@ func TestFailures(t *testing.T) {
 				t.Errorf("%q with the tail %q, want %q with %q", bad.Error, bad.Tail, c.want, c.tail)
 			}
 			if r := good.once(t.Context(), good.Candidates[1]); r.Error != "" {
-				t.Errorf("the run after it: %s\n%s", r.Error, r.Tail)
+				t.Errorf("the next run failed too: %s\n%s", r.Error, r.Tail)
 			}
 		})
 	}
@@ -423,7 +423,7 @@ func TestUntilAllGaveUp(t *testing.T) {
 	for _, c := range x.Candidates {
 		for round := range giveUp {
 			if m.complete() {
-				t.Errorf("complete after %d runs", len(m.runs))
+				t.Errorf("complete after %d runs, before every cap was given up", len(m.runs))
 			}
 			m.runs = append(m.runs, Run{Cap: c.Name, Round: round + 1, Error: "failed"})
 		}

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// The table of exporters for Prometheus: arenacap's beside Debian's node_exporter and process-exporter, and `arenacap ps`, which
-// inspects the same processes.
+// Prints the table of exporters for Prometheus: arenacap-exporter beside Debian's node_exporter and process-exporter, and
+// `arenacap ps`, which inspects the same processes.
 
 // Upper bounds of the cost of arenacap-exporter with 1,000 processes.
 const (

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// The tables of inspecting live processes: arenacap inspect and ps compared with pmap -X, gdb that calls malloc_info or
-// writes a core, and ps aux.
+// Prints the tables of inspecting live processes: arenacap inspect and arenacap ps compared with pmap -X, with gdb that
+// calls malloc_info or writes a core, and with ps aux.
 
 // look is a row of a table: a process, and the tools that inspect it, arenacap first.
 type look struct {
@@ -83,8 +83,8 @@ func looks(b *built) []look {
 	}, heaps(b, arenas, inspect)...)
 }
 
-// heaps are processes with four arenas. Their chunks have 32 bytes, with which a walk takes longest, or 60 KiB. A heap is
-// left out unless 1.5 times its size is available.
+// heaps returns the rows for processes with four arenas. Their chunks have 32 bytes, with which a walk takes longest, or 60
+// KiB. A row is left out unless the machine has 1.5 times its memory available.
 func heaps(b *built, arenas string, inspect tool) (list []look) {
 	for _, h := range []struct {
 		name         string

@@ -17,7 +17,8 @@ import (
 	"arenacap/launcher/arena"
 )
 
-// The table of the example servers without arenacap and under several caps. Each round runs all caps one after the other,
+// Prints the table of the example servers without arenacap and under several caps. Each round runs all caps one after the
+// other,
 // beginning with a different one. Ratios are computed within a round, so that temporary load on the machine does not favour
 // one cap.
 

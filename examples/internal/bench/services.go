@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The table of `watch --services`: the watch of a host, measured beside monit with as many services.
+// Prints the table of `arenacap watch --services`, which watches a whole host, measured beside monit with as many services.
 
 // Upper bounds of the cost of an idle watch of a host.
 const (

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Timing of commands, from start to end, in rounds of random order.
+// Times commands from start to end, in rounds of random order.
 
 // timed is a command and the times of its runs.
 type timed struct {

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The tables of watches: their cost while nothing happens, in CPU time, from the kernel's statistics of each thread, and in
-// memory.
+// Prints the tables of watches: the cost of a watch while nothing happens, in memory and in CPU time, which is read from
+// the kernel's statistics of each thread.
 
 // Upper bounds of the cost of an idle watch.
 const (
@@ -47,7 +47,7 @@ func watchTables(b *built, _ []string) bool {
 const quiet = 50
 
 // sideBySide watches one process with all programs at the same time. slow is the C program's CPU time relative to an idle
-// machine. The bounds of the measurements without the C program are multiplied by it.
+// machine. The bounds of the measurements without the C program are multiplied by slow.
 func sideBySide(b *built, policy string) (ok bool, slow float64) {
 	targets, end := start(b, 1)
 	defer end()

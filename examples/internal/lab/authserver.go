@@ -1,6 +1,6 @@
 package lab
 
-// A running examples/authserver, and its report.
+// Starts examples/authserver, loads it and reads its report.
 
 import (
 	"bufio"
@@ -52,7 +52,7 @@ func CompileAuthServer(ctx context.Context, source, dir string) (string, error) 
 // StartAuthServer starts the program after the prefix, which may be empty, and connects to it.
 func StartAuthServer(ctx context.Context, program string, prefix []string, env ...string) (*AuthServer, error) {
 	socket := filepath.Join(filepath.Dir(program), "auth.sock")
-	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a killed server
+	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // a killed server leaves its socket
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, program, "-t", "128", "-s", socket)

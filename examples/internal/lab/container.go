@@ -21,7 +21,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// Containers with Debian's podman and runc: configuration, base images, starting containers.
+// Runs containers with Debian's podman and runc: configuration, base images, start and end.
 
 // containersConf makes podman independent of this machine's systemd and of the locks in /dev/shm that other users share.
 // runc supports hybrid control groups, crun does not. The limits are low enough for a machine that is itself a container
@@ -38,7 +38,7 @@ lock_type = "file"
 runtime = "runc"
 `
 
-// Base images. They do not come from a registry but from debootstrap roots.
+// Names of the base images. The images are not pulled from a registry, but made from debootstrap roots.
 const (
 	Debian = "debian:bookworm-slim"
 	Golang = "golang:1.26-bookworm" // this root contains no Go; a build mounts the Go of this machine
@@ -58,9 +58,9 @@ var bases = map[string]base{
 
 // Podman is podman with a test's own store. It reads the base images from an additional store.
 type Podman struct {
-	dir  string // folder of its store and its state
-	conf string
-	args []string // before the subcommand
+	dir  string   // folder of its store and its state
+	conf string   // its containers.conf
+	args []string // flags before the subcommand
 }
 
 // NewPodman sets up podman with these base images, and removes its containers when the test ends. It skips the test if

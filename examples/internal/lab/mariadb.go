@@ -1,6 +1,6 @@
 package lab
 
-// A MariaDB server with its data folder, and sysbench's load for it.
+// Starts a MariaDB server with a data folder, and loads it with sysbench.
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 package lab
 
-// A running server and the lines that it and arenacap print, among them events.
+// Starts a server, and collects the lines that it and arenacap print, among them events.
 
 import (
 	"bufio"
@@ -48,7 +48,9 @@ func Start(cmd *exec.Cmd, prefix []string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Pass the file itself, so that Wait does not wait for the watch, which keeps it open longer than the server.
+	// Pass the file itself, not an io.Writer. Otherwise Wait would wait for the watch, which keeps the pipe open longer
+	// than
+	// the server does.
 	cmd.Stdout, cmd.Stderr = w, w
 	err = cmd.Start()
 	w.Close()
@@ -65,7 +67,7 @@ func Start(cmd *exec.Cmd, prefix []string) (*Process, error) {
 func (p *Process) read(r *os.File) {
 	defer r.Close()
 	s := bufio.NewScanner(r)
-	s.Buffer(nil, 1<<20) // a breach's attribution is one line
+	s.Buffer(nil, 1<<20) // an event of a breach is one long line
 	for s.Scan() {
 		p.note(func() { p.lines = append(p.lines, s.Text()) })
 	}

@@ -1,6 +1,6 @@
 package lab
 
-// A run of arenacap sweep, and its result.
+// Runs arenacap sweep and reads its result.
 
 import (
 	"bytes"

@@ -99,7 +99,7 @@ func TestSelfContained(t *testing.T) {
 	page := write(t, result(true))
 	names := regexp.MustCompile(`xmlns(:xlink)?="[^"]*"`) // XML namespaces, which are not loaded
 	for _, reference := range regexp.MustCompile(`(?i)\b(src|href)\s*=|url\(|@import|https?:`).FindAllString(names.ReplaceAllString(page, ""), -1) {
-		t.Errorf("a reference: %q", reference)
+		t.Errorf("the page refers to another file: %q", reference)
 	}
 	for _, bad := range []string{"<script", "<i>", "<u>", "<b>", "rgb(2", "Roboto Medium"} {
 		if strings.Contains(page, bad) {
@@ -301,7 +301,7 @@ func (b browser) probe(t *testing.T, file string) (s seen) {
 	dom := b.run(t, "--dump-dom", "file://"+file)
 	found := regexp.MustCompile(`data-probe="([^"]*)"`).FindSubmatch(dom)
 	if found == nil {
-		t.Fatalf("the browser shows no probe in %d bytes", len(dom))
+		t.Fatalf("the %d bytes from the browser have no result of the probe", len(dom))
 	}
 	if err := json.Unmarshal([]byte(html.UnescapeString(string(found[1]))), &s); err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ func TestIntervalCovers(t *testing.T) {
 		}
 	}
 	if covered < 1900-30 { // 3 standard deviations below 95 %
-		t.Errorf("covered in %d of 2000", covered)
+		t.Errorf("the interval covers the true median in %d of 2000 samples", covered)
 	}
 }
 
