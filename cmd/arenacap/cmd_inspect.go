@@ -16,6 +16,8 @@ import (
 	"arenacap/launcher/inspect"
 	"arenacap/launcher/machine"
 	"arenacap/launcher/ordered"
+	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/cgroup"
 	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
 	"arenacap/policy/text"
@@ -104,11 +106,11 @@ func (i *inspector) one(pid int) error {
 	}
 	switch {
 	case i.c.Bool("json"):
-		i.objects = append(i.objects, append(reportJSON(pid, report, err), "watched_by", known(i.of(pid))))
+		i.objects = append(i.objects, append(reportJSON(pid, report, err), "watched_by", known(i.of(pid)), "pod", known(podOf(pid))))
 	case err != nil:
 		say.Voice{}.Line(journal.Err, "%s", err)
 	default:
-		text := reportText(i.c.App.Writer, report, i.words(pid), deep)
+		text := reportText(i.c.App.Writer, report, i.words(pid), podOf(pid), deep)
 		if i.shown++; i.shown > 1 {
 			text = "\n" + text
 		}
@@ -116,6 +118,16 @@ func (i *inspector) one(pid int) error {
 		return err
 	}
 	return nil
+}
+
+// podOf returns the UID of the Kubernetes pod of a process; "" for none, or if it is not known.
+func podOf(pid int) string {
+	text, err := proc.Here.Read(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return ""
+	}
+	groups, _ := cgroup.ParseMemberships(text) // none on an error
+	return groups.Pod()
 }
 
 // walk walks the chunks. On a terminal it draws a progress bar on stderr after the first second.

@@ -271,6 +271,35 @@ func TestInspectJSON(t *testing.T) {
 	}
 }
 
+// TestInspectPod: of a process in a group with the name that a kubelet gives, inspect shows the pod's UID.
+func TestInspectPod(t *testing.T) {
+	const uid = "8c0f1a52-7d1e-4b0c-9a55-0123456789ab"
+	group := makeGroup(t)
+	pod := filepath.Join(group, "pod"+uid)
+	if err := os.Mkdir(pod, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	server := mustStart(t, []string{"MALLOC_ARENA_MAX=4"})
+	move := func(to string) error {
+		return os.WriteFile(filepath.Join(to, "cgroup.procs"), []byte(server.pid()), 0o644)
+	}
+	if err := move(pod); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(move(group), os.Remove(pod)); err != nil {
+			t.Error(err)
+		}
+	})
+	if stdout, stderr, status := runTool(t, "inspect", server.pid()); status != 0 || !strings.Contains(stdout, "\npod     "+uid+"\n") {
+		t.Errorf("%d, %s\n%s", status, stderr, stdout)
+	}
+	stdout, _, _ := runTool(t, "inspect", "--json", server.pid(), strconv.Itoa(os.Getpid()))
+	if list := decode(t, stdout); list[0]["pod"] != uid || list[1]["pod"] != nil {
+		t.Errorf("%v, %v", list[0]["pod"], list[1]["pod"])
+	}
+}
+
 // TestInspectDeepJSON compares the figures of --deep with malloc_info(3) of an idle program.
 func TestInspectDeepJSON(t *testing.T) {
 	a := mustStart(t, []string{"MALLOC_ARENA_MAX=4", "GLIBC_TUNABLES=glibc.malloc.tcache_count=0"})

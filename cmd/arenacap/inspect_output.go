@@ -16,8 +16,9 @@ import (
 	"arenacap/policy/text"
 )
 
-// reportText formats a report for the writer to. watched describes the watch of the process, "" for none.
-func reportText(to io.Writer, r inspect.Report, watched string, deep bool) string {
+// reportText formats a report for the writer to. watched describes the watch of the process, pod is the UID of its pod; "" for
+// none.
+func reportText(to io.Writer, r inspect.Report, watched, pod string, deep bool) string {
 	p, width := r.Process, terminalWidth(to)
 	var b strings.Builder
 	labelled := func(label, text string) { fmt.Fprintf(&b, "%-8s%s\n", label, fold(text, width, 8)) }
@@ -27,6 +28,9 @@ func reportText(to io.Writer, r inspect.Report, watched string, deep bool) strin
 	labelled("cap", capLine(to, r.Cap))
 	if watched != "" {
 		labelled("watched", watched)
+	}
+	if pod != "" {
+		labelled("pod", pod)
 	}
 	if r.Upgrade != "" {
 		labelled("upgrade", r.Upgrade)
