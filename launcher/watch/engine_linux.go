@@ -16,9 +16,9 @@ import (
 	"arenacap/launcher/watch/view"
 )
 
-// Run watches targets until all have ended or ctx is done, and returns their outcomes in the same order. In mode "attach"
-// SIGTERM, SIGINT and SIGQUIT end it too, SIGHUP is ignored, and a log that cannot be opened is an error.
-// It locks its goroutine to its thread while it runs. It returns an error only if it cannot start. screen may be nil.
+// Run watches targets until all have ended or ctx is done, and returns their outcomes in the same order. In mode
+// "attach" SIGTERM, SIGINT and SIGQUIT also end Run, SIGHUP is ignored, and a log that cannot be opened is an error.
+// Run locks its goroutine to its thread. It returns an error only if it cannot start. screen may be nil.
 func Run(ctx context.Context, cfg Config, targets []*Target, screen view.Screen) ([]Outcome, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -28,7 +28,7 @@ func Run(ctx context.Context, cfg Config, targets []*Target, screen view.Screen)
 	}
 	defer e.close()
 	e.showTo(screen)
-	if cfg.Mode == "attach" { // in mode "supervise" the process has other work too
+	if cfg.Mode == "attach" { // in mode "supervise" the same process also supervises the target, and handles signals itself
 		if e.noLog != nil {
 			return nil, e.noLog
 		}
@@ -77,7 +77,7 @@ type engine struct {
 	log       *eventLog
 	noLog     error // why the events go to stderr instead of the log file
 	probes    probes
-	clock     func() time.Duration // since boot
+	clock     func() time.Duration // the current time since boot
 	screen    view.Screen          // nil: none
 	shows     time.Duration        // time of the next Screen.Show; never: there is no screen
 	began     time.Duration        // time of the first sample; all targets share it, so that one wake-up serves many

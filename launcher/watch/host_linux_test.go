@@ -100,7 +100,7 @@ func (s *hostSession) words() string {
 	return strings.Join(s.said, "\n")
 }
 
-// stop ends the watch and gives the file that it left.
+// stop ends the watch and returns the content of its state file.
 func (s *hostSession) stop() (r statefile.Record) {
 	s.t.Helper()
 	s.end()
@@ -119,7 +119,7 @@ func readState(s *hostSession) (r statefile.Record, err error) {
 	return r, err
 }
 
-// of waits for an event of a process.
+// of waits for an event, and fails the test if it is not about the process.
 func (s *hostSession) of(pid int, text string) told {
 	s.t.Helper()
 	e := s.want(text)
@@ -376,7 +376,7 @@ func TestStateIsKept(t *testing.T) {
 	}
 }
 
-// sampled reports whether the one target has had its first sample.
+// sampled reports whether the service's only target has had its first sample.
 func sampled(r statefile.Record) bool {
 	of := r.Services["server"].Targets
 	return len(of) == 1 && of[0].GrowthBase != nil
@@ -394,7 +394,8 @@ func awaitRecord(t *testing.T, s *hostSession, want func(statefile.Record) bool)
 	}
 }
 
-// A process that a watch of its own acts upon is left to that one for `grace`.
+// If the launch of a process started a watch of its own, the watch of the host lets that one act first, and waits for
+// `grace`.
 func TestLeftToItsOwnWatch(t *testing.T) {
 	c, name := namedChild(t)
 	c.ask(t, "map 2199023255552", "ok")

@@ -70,8 +70,8 @@ func (w *watched) line(e event, at time.Time) []byte {
 	return line
 }
 
-// FailedLine returns the line of a watch-failed event and the log's path ("": stderr). A process that may only make system
-// calls later prepares the line with it.
+// FailedLine returns the line of a watch-failed event and the log's path ("": stderr). A forked process that can only
+// make system calls needs the line prepared in advance.
 func (c Config) FailedLine(reason string) (line []byte, file string) {
 	l := &eventLog{fd: -1}
 	if c.Log.To != "stderr" {

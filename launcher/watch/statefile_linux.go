@@ -1,6 +1,6 @@
 package watch
 
-// What the watch of a host keeps in its state file, and takes from it when it starts.
+// This file saves the state of the watch of a host in its state file, and restores it at the next start.
 
 import (
 	"maps"

@@ -19,9 +19,9 @@ import (
 type timed struct {
 	name  string
 	argv  []string
-	every int             // runs only in every n-th turn
-	took  []time.Duration // from start to end
-	cpu   []time.Duration // of all threads, including the program that it executes
+	every int             // the command runs only in every n-th turn
+	took  []time.Duration // time from start to end
+	cpu   []time.Duration // CPU time of all threads, including the program that the command executes
 	all   bool            // wait for the end of the command's watch too before the next command
 }
 
@@ -71,7 +71,7 @@ func (c *timed) run() (took, cpu time.Duration) {
 		out, err := exec.Command(c.argv[0], c.argv[1:]...).CombinedOutput()
 		check(fmt.Errorf("%v ended with status %#x; once more: %v\n%s", c.argv, status, err, out))
 	}
-	for c.all && err == nil { // until no child is left
+	for c.all && err == nil { // wait until no child is left, not even the watch
 		_, err = syscall.Wait4(-1, nil, 0, nil)
 	}
 	return took, time.Duration(used.Utime.Nano() + used.Stime.Nano())

@@ -188,7 +188,7 @@ func (p *Podman) Signal(ctx context.Context, name, signal string) error {
 	return run(p.Command(ctx, "kill", "--signal", signal, name))
 }
 
-// Pid is the PID of a running container's first process on this machine.
+// Pid returns the PID that a running container's first process has on this machine.
 func (p *Podman) Pid(ctx context.Context, t testing.TB, name string) int {
 	t.Helper()
 	out, _, err := p.Do(ctx, "container", "inspect", "--format", "{{.State.Pid}}", name)

@@ -1,5 +1,5 @@
-// Package statefile is the state file of the watch of a host: the counters and the state of each target. The exporter reads
-// it, and so does the next watch when it starts.
+// Package statefile reads and writes the state file of the watch of a host, which has the counters of each service
+// and the state of each target. The exporter reads the file, and so does the next watch when it starts.
 package statefile
 
 import (
@@ -22,13 +22,13 @@ const version = 1
 // Record is the content of the file.
 type Record struct {
 	Version  int                 `json:"version"`
-	PID      int                 `json:"pid"`        // of the watch
+	PID      int                 `json:"pid"`        // PID of the watch
 	Started  int64               `json:"started_ns"` // start of the watch, in nanoseconds since boot
 	Boot     string              `json:"boot_id"`
 	Services map[string]*Service `json:"services"`
 }
 
-// Service is what the file has of one service.
+// Service is the part of the file about one service.
 type Service struct {
 	Warnings map[string]uint64 `json:"warnings"` // count by metric
 	Breaches map[string]uint64 `json:"breaches"`
@@ -96,7 +96,7 @@ func Watched(path string) (watch int, targets map[int]int64) {
 			if t.Group == "" {
 				continue
 			}
-			pids, _ := cgroup.Processes(t.Group) // none if the group is gone
+			pids, _ := cgroup.Processes(t.Group) // no PIDs if the group was removed
 			for _, pid := range pids {
 				if stat, err := proc.Here.Stat(pid); err == nil && pid != t.PID {
 					targets[pid] = int64(stat.Started)
@@ -107,7 +107,7 @@ func Watched(path string) (watch int, targets map[int]int64) {
 	return r.PID, targets
 }
 
-// Counters is what a state file says about one service.
+// Counters are the values of one service that package metrics reads from a state file.
 type Counters struct {
 	Warnings, Breaches map[string]uint64 // by metric
 	GrowthBases        map[int]uint64    // zero point of growth by PID, in bytes, of the targets that run

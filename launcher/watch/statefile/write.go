@@ -1,6 +1,6 @@
 package statefile
 
-// Writing the file: the side of the watch that owns it.
+// This file has the part for the watch that writes the state file.
 
 import (
 	"encoding/json"
@@ -21,7 +21,7 @@ type File struct {
 	path   string
 	lock   int // flock(2) on a file of its own, because the state file itself is replaced
 	record Record
-	former map[key]Target // from the previous watch, not yet restored
+	former map[key]Target // targets of the previous watch that are not yet restored
 	say    func(format string, args ...any)
 }
 
@@ -91,7 +91,7 @@ func (s *File) sign() error {
 	return nil
 }
 
-// Close gives up the lock.
+// Close releases the lock.
 func (s *File) Close() { _ = unix.Close(s.lock) }
 
 // Of returns the counters of a service and creates them if needed.

@@ -1,4 +1,4 @@
-// Package view is what a watch shows to a person at a terminal: the state of each limit.
+// Package view has the data that a watch shows at a terminal: the state of each limit.
 package view
 
 // Screen shows a running watch at a terminal. The watch calls it on its own thread, so it must not block.
@@ -11,8 +11,8 @@ type Screen interface {
 
 // Row is one limit of a service or, in a watch of PIDs, of a process.
 type Row struct {
-	Name      string // printable
-	Processes int    // how many count
+	Name      string // service or process, without control characters
+	Processes int    // number of processes that count
 	Metric    string
 	Value     uint64 // bytes, valid only with Known; of a service with several targets, the largest value
 	Known     bool
@@ -26,7 +26,7 @@ type State int
 // The states, by urgency.
 const (
 	Absent   State = iota // no process runs
-	Settling              // [budget] settle has not passed
+	Settling              // the settle time of [budget] has not passed yet
 	OK
 	Warning
 	Breach
