@@ -478,7 +478,7 @@ func TestServiceManager(t *testing.T) {
 	hear("STOPPING=1")
 }
 
-// WatchedByHost and ReadCounters use a state file only if the watch that wrote it still runs.
+// statefile.Watched and statefile.Read use a state file only if the watch that wrote it still runs.
 func TestWatchedByHost(t *testing.T) {
 	c, name := namedChild(t)
 	s := watchHost(t, t.TempDir(), nil, byName("server", name, far))
