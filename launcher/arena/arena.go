@@ -27,7 +27,7 @@ import (
 	"time"
 
 	"arenacap/launcher/allocator"
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // Census summarizes a process's arenas.
@@ -185,7 +185,7 @@ func certain(mem reader, maps mappings) (c Census, ok bool) {
 
 // libc reports whether a glibc is mapped as executable code. A glibc file that the program only reads does not count.
 func (l layout) libc() bool {
-	return slices.ContainsFunc(l, func(m mapping) bool { return m.Perm&proc.PermExec != 0 && m.File() && allocator.IsGlibc(m.Name) })
+	return slices.ContainsFunc(l, func(m mapping) bool { return m.Perm&vma.Exec != 0 && m.File() && allocator.IsGlibc(m.Name) })
 }
 
 func allSettled(rings []*ring) bool {

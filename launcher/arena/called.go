@@ -13,7 +13,7 @@ import (
 	"path"
 	"slices"
 
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // errNoELF is the error for memory that is not a loaded ELF file.
@@ -176,7 +176,7 @@ func (l *library) pointerIn(table, size, entry, number uint64) uint64 {
 func calledMalloc(mem reader, maps layout, libc string) (string, error) {
 	file := libc
 	for range 3 { // at most three files: the libc, a program with a PLT stub, and the target of the stub
-		i := slices.IndexFunc(maps, func(m mapping) bool { return m.Name == file && m.Offset == 0 && m.Perm&proc.PermRead != 0 })
+		i := slices.IndexFunc(maps, func(m mapping) bool { return m.Name == file && m.Offset == 0 && m.Perm&vma.Read != 0 })
 		if i < 0 {
 			break
 		}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sort"
 
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // fake is the memory of an imaginary process with the structures of any version of glibc.
@@ -48,7 +48,7 @@ var versions = []version{
 }
 
 const (
-	anonRW   = proc.PermRead | proc.PermWrite
+	anonRW   = vma.Read | vma.Write
 	fakeUsed = 132 << 10 // bytes of a heap in use
 )
 
@@ -93,7 +93,7 @@ func (f *fake) mapped(start, size uint64, p perm, name string) {
 		m.Inode = 7
 	}
 	f.maps = append(f.maps, m)
-	if p&proc.PermRead != 0 {
+	if p&vma.Read != 0 {
 		f.segments = append(f.segments, segment{start, make([]byte, size)})
 	}
 }
@@ -117,7 +117,7 @@ func newFake(v version, heapMax uint64, heaps ...int) *fake {
 		}
 		bases = append(bases, own)
 	}
-	f.mapped(libc-0x10000, 0x10000, proc.PermRead|proc.PermExec, "/lib/libc.so.6")
+	f.mapped(libc-0x10000, 0x10000, vma.Read|vma.Exec, "/lib/libc.so.6")
 	f.mapped(libc, 0x3000, anonRW, "/lib/libc.so.6")
 	f.states = []uint64{libc + 0xc80}
 	for _, own := range bases {

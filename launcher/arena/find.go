@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"arenacap/launcher/allocator"
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // finder finds the arenas of one process in its mappings and memory. It validates everything that it reads. An arena counts
@@ -218,7 +218,7 @@ func (l layout) bases(word uint64) []uint64 {
 func alignedBases(maps mappings, word uint64) (bases []uint64) {
 	size := usualHeap(word)
 	for at := size; ; {
-		m, ok := maps.next(at, proc.PermRead|proc.PermWrite, false)
+		m, ok := maps.next(at, vma.Read|vma.Write, false)
 		if !ok {
 			return bases
 		}
@@ -308,7 +308,7 @@ func (f *finder) reread(addr uint64) (member, bool, error) {
 // returned mapping, or in the file's .bss, which is the anonymous mappings right after it.
 func dataOf(maps mappings, addr uint64) (mapping, bool) {
 	m, ok := holds(maps, addr)
-	if !ok || !m.Writable() || m.Perm&proc.PermShared != 0 {
+	if !ok || !m.Writable() || m.Perm&vma.Shared != 0 {
 		return mapping{}, false
 	}
 	for range mostBss {
@@ -473,11 +473,11 @@ func (f *finder) mainArenas() (found []uint64, err error) {
 	left := uint64(scanMax)
 	libc := f.maps.libc()
 	for at := uint64(0); ; {
-		m, ok := f.maps.next(at, proc.PermRead|proc.PermWrite, true)
+		m, ok := f.maps.next(at, vma.Read|vma.Write, true)
 		if !ok || left == 0 {
 			return found, nil
 		}
-		if at = m.End; !m.File() || m.Perm&proc.PermShared != 0 || libc && !allocator.IsGlibc(m.Name) {
+		if at = m.End; !m.File() || m.Perm&vma.Shared != 0 || libc && !allocator.IsGlibc(m.Name) {
 			continue
 		}
 		end := m.End

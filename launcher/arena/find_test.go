@@ -5,7 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // asked gives access to a fake's mappings as queries does: it looks up single mappings, and assumes that there is a libc.
@@ -116,7 +116,7 @@ func TestFindByShape(t *testing.T) {
 		{"pages of the heap made read-only by the program", func() *fake {
 			f := newFake(v236, heap, 1)
 			f.maps[0].End = f.maps[0].Start + 0x5000
-			f.insert(0x7f0000005000, 0x1000, proc.PermRead, "")
+			f.insert(0x7f0000005000, 0x1000, vma.Read, "")
 			f.insert(0x7f0000006000, fakeUsed-0x6000, anonRW, "")
 			return f
 		}, Census{Arenas: 2, Heaps: 1, Reserved: heap, Committed: fakeUsed}},

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 	"arenacap/launcher/testenv"
 )
 
@@ -60,7 +60,7 @@ func checkHuge(t *testing.T, p *program) *Process {
 	var m mapping
 	for line := range strings.Lines(string(text)) {
 		var kib uint64
-		if maps, err := proc.ParseMaps(nil, []byte(line)); err == nil {
+		if maps, err := vma.ParseMaps(nil, []byte(line)); err == nil {
 			m = maps[0]
 		} else if n, _ := fmt.Sscanf(line, "AnonHugePages: %d kB", &kib); n == 1 {
 			for i, a := range got.Arenas {

@@ -10,6 +10,7 @@ import (
 
 	"arenacap/launcher/allocator"
 	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // Inspect reads the arenas and the parts of a live process. The errors are those of Count.
@@ -177,5 +178,5 @@ func (p *process) addSmaps(list []region, pages *pagemap) error {
 		return err
 	}
 	defer smaps.Close()
-	return proc.ParseSmaps(smaps, func(s proc.Smap) { spread(list, s, pages.present) })
+	return vma.ParseSmaps(smaps, func(s vma.Smap) { spread(list, s, pages.present) })
 }

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"testing"
 
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 	"arenacap/launcher/testenv"
 )
 
@@ -360,7 +360,7 @@ func TestClassify(t *testing.T) {
 		"1000-2000 r--p 00000000 fe:00 5          /usr/lib/a b.so (deleted)":        KindFile + "|/usr/lib/a b.so (deleted)",
 		"1000-2000 rw-s 00000000 00:10 1524859    anon_inode:[io_uring]":            kindOtherSpecial + "|anon_inode:[io_uring]",
 	} {
-		l, err := proc.ParseMaps(nil, []byte(line))
+		l, err := vma.ParseMaps(nil, []byte(line))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -376,8 +376,8 @@ func TestSpread(t *testing.T) {
 	heap := &Heap{}
 	list := regions(maps, []owner{{start: 0x20000, end: 0x90000, kind: KindArenas, heap: heap}})
 	present := func(start, end uint64) (uint64, bool) { return (end - start) / 2, start < 0x50000 }
-	smap := func(start, end, resident, huge uint64) proc.Smap {
-		return proc.Smap{Mapping: mapping{Start: start, End: end}, Resident: resident, Huge: huge}
+	smap := func(start, end, resident, huge uint64) vma.Smap {
+		return vma.Smap{Mapping: mapping{Start: start, End: end}, Resident: resident, Huge: huge}
 	}
 	spread(list, smap(0x10000, 0x50000, 0x20000, 0x1a000), present)
 	spread(list, smap(0x50000, 0x90000, 0, 0), present)
@@ -426,7 +426,7 @@ func TestClassSpace(t *testing.T) {
 	made := func(sizes ...uint64) (l layout) {
 		at := base
 		for i, size := range sizes {
-			m := mapping{Start: at, End: at + size, Perm: proc.PermRead | proc.PermWrite}
+			m := mapping{Start: at, End: at + size, Perm: vma.Read | vma.Write}
 			switch {
 			case i == 0:
 				m.Name, m.Inode = "/jvm/classes.jsa", 1

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // nameJava labels the large areas of HotSpot in a process that maps libjvm.so. The mappings have no names, so they are
@@ -75,7 +75,7 @@ func nameClasses(list, run []region, size uint64) []region {
 
 func nameCode(list []region) {
 	for i, r := range list {
-		if plain(r) && r.Writable() && r.Perm&proc.PermExec != 0 {
+		if plain(r) && r.Writable() && r.Perm&vma.Exec != 0 {
 			list[i].kind = KindJavaCode
 		}
 	}

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"sort"
 
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 type (
-	mapping = proc.Mapping
-	perm    = proc.Perm
+	mapping = vma.Mapping
+	perm    = vma.Perm
 )
 
 // layout is the mappings of a process, ordered by address and without overlaps.

@@ -5,7 +5,7 @@ import (
 	"os"
 	"testing"
 
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // FuzzLayout splits arbitrary mappings into regions: no bytes may be lost.
@@ -19,7 +19,7 @@ func FuzzLayout(f *testing.F) {
 	}
 	f.Add([]byte("1000-3000 rw-p 00000000 00:00 0 \n2000-5000 rw-p 00000000 00:00 0\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		maps, err := proc.ParseMaps(nil, text)
+		maps, err := vma.ParseMaps(nil, text)
 		if err != nil {
 			return
 		}

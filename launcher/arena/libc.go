@@ -6,7 +6,7 @@ import (
 	"bytes"
 
 	"arenacap/launcher/allocator"
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // libcFile returns the path of the process's libc: the file whose data holds the main arena. Before the first malloc no
@@ -40,9 +40,9 @@ func libcVersion(mem reader, maps layout, rings []*ring) (version, least string,
 	}
 	file := libcFile(maps, rings)
 	left := uint64(libcMax)
-	for _, code := range []perm{0, proc.PermExec} { // constants are in read-only mappings; old linkers put them beside the code
+	for _, code := range []perm{0, vma.Exec} { // constants are in read-only mappings; old linkers put them beside the code
 		for _, m := range maps {
-			if !m.File() || m.Name != file || m.Perm != proc.PermRead|code {
+			if !m.File() || m.Name != file || m.Perm != vma.Read|code {
 				continue
 			}
 			end := min(m.End, m.Start+left)

@@ -6,7 +6,7 @@ import (
 	"bytes"
 
 	"arenacap/launcher/allocator"
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // goMark starts the build information in a Go program (debug/buildinfo).
@@ -20,7 +20,7 @@ func markedAllocator(maps layout, exe string, read func(b []byte, offset uint64)
 	left := uint64(markMax)
 	golang := ""
 	for _, m := range maps {
-		if m.Name != exe || m.Perm&proc.PermRead == 0 {
+		if m.Name != exe || m.Perm&vma.Read == 0 {
 			continue
 		}
 		size := min(m.Size(), left)

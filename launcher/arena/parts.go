@@ -8,7 +8,7 @@ import (
 	"sort"
 	"strings"
 
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // region is a range of the address space that belongs to one part: a mapping, or a piece of one if a heap or a stack takes
@@ -127,7 +127,7 @@ func credit(list []region) func(start, end uint64, huge bool) {
 // spread divides the resident bytes of one mapping of smaps among the regions in it. If there are several, present (pagemap)
 // gives the resident bytes of each, and the rest goes to the largest region. Pagemap does not show huge pages: the regions
 // with the most resident memory get them first.
-func spread(list []region, s proc.Smap, present func(start, end uint64) (uint64, bool)) {
+func spread(list []region, s vma.Smap, present func(start, end uint64) (uint64, bool)) {
 	i := sort.Search(len(list), func(i int) bool { return list[i].End > s.Start })
 	j := i + sort.Search(len(list)-i, func(k int) bool { return list[i+k].Start >= s.End })
 	if s.Resident == 0 || i == j {

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // process is an open process. An open maps file stays bound to the address space for which it was opened, and reads as
@@ -134,7 +135,7 @@ func (p *process) readMaps() (layout, error) {
 	if len(p.text) == 0 { // the address space has ended, by exit or exec
 		return nil, syscall.ESRCH
 	}
-	return proc.ParseMaps(make(layout, 0, bytes.Count(p.text, []byte{'\n'})), p.text)
+	return vma.ParseMaps(make(layout, 0, bytes.Count(p.text, []byte{'\n'})), p.text)
 }
 
 // checkAlive returns ESRCH if the address space has ended, by exit or exec: what was read from other files of the PID may

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // queries reads the mappings of a live process one at a time, with the ioctl PROCMAP_QUERY on /proc/PID/maps (Linux 6.11;
@@ -56,7 +57,7 @@ const (
 
 	queryNext       = 0x10 // the mapping that covers the address, or the next one
 	queryFileBacked = 0x20
-	queryAccess     = uint64(proc.PermRead | proc.PermWrite | proc.PermExec | proc.PermShared) // package proc uses the ioctl's bits
+	queryAccess     = uint64(vma.Read | vma.Write | vma.Exec | vma.Shared) // package proc uses the ioctl's bits
 )
 
 func newQueries(maps *os.File) *queries {

@@ -1,13 +1,10 @@
-// /proc/PID/net/tcp, tcp6 and unix, and the socket links of /proc/PID/fd.
+// /proc/PID/net/tcp, tcp6 and unix.
 
 package proc
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
-// Listening returns the inodes of listening sockets.
+// Listening returns the listening sockets, named as the links of /proc/PID/fd name them (proc_pid_fd(5)): "socket:[23817]".
 //
 // /proc/PID/net/tcp and tcp6 (proc_pid_net(5)); 0A is TCP_LISTEN, column 10 is the inode:
 //
@@ -19,26 +16,16 @@ import (
 //	Num       RefCount Protocol Flags    Type St Inode Path
 //	ffff8880: 00000002 00000000 00010000 0001 01 23818 /run/x.sock
 func Listening(tcp, unix []byte) map[string]bool {
-	inodes := map[string]bool{}
+	sockets := map[string]bool{}
 	for line := range bytes.Lines(tcp) {
 		if f := bytes.Fields(line); len(f) >= 10 && string(f[3]) == "0A" {
-			inodes[string(f[9])] = true
+			sockets["socket:["+string(f[9])+"]"] = true
 		}
 	}
 	for line := range bytes.Lines(unix) {
 		if f := bytes.Fields(line); len(f) >= 7 && string(f[3]) == "00010000" {
-			inodes[string(f[6])] = true
+			sockets["socket:["+string(f[6])+"]"] = true
 		}
 	}
-	return inodes
-}
-
-// SocketInode parses the target of a link in /proc/PID/fd (proc_pid_fd(5)): "socket:[23817]".
-func SocketInode(link string) (inode string, ok bool) {
-	rest, ok1 := strings.CutPrefix(link, "socket:[")
-	inode, ok2 := strings.CutSuffix(rest, "]")
-	if !ok1 || !ok2 {
-		return "", false
-	}
-	return inode, true
+	return sockets
 }

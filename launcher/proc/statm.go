@@ -7,19 +7,19 @@ import (
 	"os"
 )
 
-// Pages is an amount of memory in pages of this machine.
-type Pages uint64
+// pages is an amount of memory in pages of this machine.
+type pages uint64
 
 var pageSize = uint64(os.Getpagesize())
 
 // Bytes is the amount in bytes.
-func (p Pages) Bytes() uint64 { return uint64(p) * pageSize }
+func (p pages) Bytes() uint64 { return uint64(p) * pageSize }
 
 // Statm holds the fields of /proc/PID/statm that are used here.
 type Statm struct {
-	Size     Pages // VmSize
-	Resident Pages // VmRSS
-	Data     Pages // private writable memory, including stacks
+	Size     pages // VmSize
+	Resident pages // VmRSS
+	Data     pages // private writable memory, including stacks
 }
 
 // ParseStatm parses the file's one line (proc_pid_statm(5)) without allocating; ok is false if it is malformed:
@@ -43,11 +43,11 @@ func ParseStatm(line []byte) (s Statm, ok bool) {
 		}
 		switch field {
 		case 0:
-			s.Size = Pages(n)
+			s.Size = pages(n)
 		case 1:
-			s.Resident = Pages(n)
+			s.Resident = pages(n)
 		case 5:
-			s.Data = Pages(n)
+			s.Data = pages(n)
 		}
 		n, digits = 0, 0
 		field++

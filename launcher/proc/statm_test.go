@@ -31,7 +31,7 @@ func TestParseStatm(t *testing.T) {
 			}
 		})
 	}
-	if got, want := Pages(3).Bytes(), 3*uint64(os.Getpagesize()); got != want {
+	if got, want := pages(3).Bytes(), 3*uint64(os.Getpagesize()); got != want {
 		t.Errorf("3 pages are %d bytes, want %d", got, want)
 	}
 }
@@ -55,7 +55,7 @@ func FuzzParseStatm(f *testing.F) {
 		if len(fields) < 7 {
 			t.Fatalf("%q has not seven fields", line)
 		}
-		for i, got := range map[int]Pages{0: s.Size, 1: s.Resident, 5: s.Data} {
+		for i, got := range map[int]pages{0: s.Size, 1: s.Resident, 5: s.Data} {
 			if want := strings.TrimLeft(fields[i], "0"); strings.TrimLeft(fmt.Sprint(got), "0") != want {
 				t.Fatalf("%q: field %d is %d", line, i, got)
 			}

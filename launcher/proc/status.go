@@ -5,6 +5,8 @@ package proc
 import (
 	"bytes"
 	"fmt"
+
+	"arenacap/launcher/proc/vma"
 )
 
 // Status holds the fields of /proc/PID/status that are used here.
@@ -43,7 +45,7 @@ func ParseStatus(text []byte) (Status, error) {
 			s.AllowedCPUs = string(value)
 		}
 		if size != nil {
-			n, ok := kibibytes(value)
+			n, ok := vma.Kibibytes(value)
 			if !ok {
 				return Status{}, fmt.Errorf(`%.60q is not a size such as "VmSize: 2868 kB"`, line)
 			}
@@ -56,13 +58,6 @@ func ParseStatus(text []byte) (Status, error) {
 	}
 	s.HasMemory = true
 	return s, nil
-}
-
-// kibibytes parses "12 kB" into bytes. It refuses 1 EiB and more, so that sums of a few sizes do not overflow.
-func kibibytes(text []byte) (size uint64, ok bool) {
-	s := scanner{text, true}
-	n := s.number(10, ' ')
-	return n << 10, s.ok && string(s.rest) == "kB" && n < 1<<50
 }
 
 // ParseThreadGroup returns the PID of the process to which a thread belongs, from this line of /proc/PID/status:

@@ -104,8 +104,7 @@ func listens(pid int) bool {
 		dir := fmt.Sprintf("/proc/%d/fd", p)
 		descriptors, _ := proc.Here.Numbers(dir)
 		for _, fd := range descriptors {
-			link, _ := os.Readlink(fmt.Sprintf("%s/%d", dir, fd))
-			if inode, ok := proc.SocketInode(link); ok && open[inode] {
+			if link, _ := os.Readlink(fmt.Sprintf("%s/%d", dir, fd)); open[link] {
 				return true
 			}
 		}

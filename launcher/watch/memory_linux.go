@@ -11,6 +11,7 @@ import (
 
 	"arenacap/launcher/origin"
 	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // giveBackAfter is how long the watch keeps memory that it used for an event. It limits how often the watch pays the cost of
@@ -51,13 +52,13 @@ func (e *engine) giveMemoryBack() {
 }
 
 // cleanMappings returns the file mappings of this process without modified pages.
-func cleanMappings() (clean []proc.Mapping) {
+func cleanMappings() (clean []vma.Mapping) {
 	smaps, err := proc.Here.Open(procRoot + "/self/smaps")
 	if err != nil {
 		return nil
 	}
 	defer smaps.Close()
-	_ = proc.ParseSmaps(smaps, func(s proc.Smap) { // on an error, use the mappings before it
+	_ = vma.ParseSmaps(smaps, func(s vma.Smap) { // on an error, use the mappings before it
 		if s.Clean() {
 			clean = append(clean, s.Mapping)
 		}
@@ -68,7 +69,7 @@ func cleanMappings() (clean []proc.Mapping) {
 // forget unmaps the pages of file mappings. The pages stay in the page cache, and the next access maps them again without a
 // read. A program needs most of its pages only at its start, and each page fault maps up to 16 pages, so that without this
 // nearly the whole file stays resident.
-func forget(mappings []proc.Mapping) {
+func forget(mappings []vma.Mapping) {
 	for _, m := range mappings {
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(m.Start), uintptr(m.Size()), unix.MADV_DONTNEED)
 	}

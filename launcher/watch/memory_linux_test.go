@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"arenacap/launcher/origin"
-	"arenacap/launcher/proc"
+	"arenacap/launcher/proc/vma"
 )
 
 // The program continues to run after forget, and fewer of its pages are resident.
@@ -18,7 +18,7 @@ func TestForget(t *testing.T) {
 	must(t, err)
 	defer smaps.Close()
 	clean := 0
-	must(t, proc.ParseSmaps(smaps, func(s proc.Smap) {
+	must(t, vma.ParseSmaps(smaps, func(s vma.Smap) {
 		if s.Clean() {
 			clean++
 		}

@@ -1,4 +1,4 @@
-package proc
+package vma
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-const anonRW = PermRead | PermWrite
+const anonRW = Read | Write
 
 func TestParseMaps(t *testing.T) {
 	tests := []struct {
@@ -18,17 +18,17 @@ func TestParseMaps(t *testing.T) {
 	}{
 		{"nothing", "", nil},
 		{"file", "55aaa5418000-55aaa5419000 r-xp 00001000 fe:00 9982675                    /usr/bin/cat\n",
-			[]Mapping{{0x55aaa5418000, 0x55aaa5419000, PermRead | PermExec, 0x1000, 9982675, "/usr/bin/cat"}}},
+			[]Mapping{{0x55aaa5418000, 0x55aaa5419000, Read | Exec, 0x1000, 9982675, "/usr/bin/cat"}}},
 		{"no newline at the end", "1000-2000 rw-p 00000000 00:00 0 ", []Mapping{{0x1000, 0x2000, anonRW, 0, 0, ""}}},
 		{"no blank behind the inode", "1000-2000 ---p 00000000 00:00 0\n", []Mapping{{0x1000, 0x2000, 0, 0, 0, ""}}},
 		{"i386", "08048000-08056000 r-xp 00000000 03:0c 64593      /usr/sbin/gpm\n",
-			[]Mapping{{0x8048000, 0x8056000, PermRead | PermExec, 0, 64593, "/usr/sbin/gpm"}}},
+			[]Mapping{{0x8048000, 0x8056000, Read | Exec, 0, 64593, "/usr/sbin/gpm"}}},
 		{"shared", "1000-2000 rw-s 00000000 00:01 29                           /memfd:java_heap (deleted)\n",
-			[]Mapping{{0x1000, 0x2000, anonRW | PermShared, 0, 29, "/memfd:java_heap (deleted)"}}},
+			[]Mapping{{0x1000, 0x2000, anonRW | Shared, 0, 29, "/memfd:java_heap (deleted)"}}},
 		{"blanks and an escaped newline in a name", "1000-2000 r--p 00000000 fe:00 5          /tmp/a  b\\012c d (deleted)\n",
-			[]Mapping{{0x1000, 0x2000, PermRead, 0, 5, "/tmp/a  b\\012c d (deleted)"}}},
+			[]Mapping{{0x1000, 0x2000, Read, 0, 5, "/tmp/a  b\\012c d (deleted)"}}},
 		{"bytes that are no UTF-8", "1000-2000 r--p 00000000 fe:00 5 /tmp/\xff\x1b[31m\n",
-			[]Mapping{{0x1000, 0x2000, PermRead, 0, 5, "/tmp/\xff\x1b[31m"}}},
+			[]Mapping{{0x1000, 0x2000, Read, 0, 5, "/tmp/\xff\x1b[31m"}}},
 		{"named anonymous", "1000-2000 rw-p 00000000 00:00 0          [anon: glibc: malloc arena]\n",
 			[]Mapping{{0x1000, 0x2000, anonRW, 0, 0, "[anon: glibc: malloc arena]"}}},
 		{"last page of the address space", "fffffffffffff000-ffffffffffffffff ---p 00000000 00:00 0 \n",

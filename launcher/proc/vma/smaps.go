@@ -1,6 +1,6 @@
 // /proc/PID/smaps.
 
-package proc
+package vma
 
 import (
 	"bufio"
@@ -21,7 +21,7 @@ type Smap struct {
 
 // Clean reports a mapping whose pages all equal its file: private, not writable, without copied pages.
 func (s Smap) Clean() bool {
-	return s.Inode != 0 && s.Perm&(PermRead|PermWrite|PermShared) == PermRead && s.copiedKnown && s.copied == 0
+	return s.Inode != 0 && s.Perm&(Read|Write|Shared) == Read && s.copiedKnown && s.copied == 0
 }
 
 // ParseSmaps parses /proc/PID/smaps as a stream, because the file of a large process has tens of megabytes. A mapping is a
@@ -75,7 +75,7 @@ func beginsMapping(line []byte) bool {
 // add adds a line with a name and a size; ok is false if the size is malformed.
 func (s *Smap) add(line []byte) (ok bool) {
 	name, value, _ := bytes.Cut(line, []byte(":"))
-	size, isSize := kibibytes(bytes.TrimLeft(value, " "))
+	size, isSize := Kibibytes(bytes.TrimLeft(value, " "))
 	switch string(name) {
 	case "Rss":
 		s.Resident += size
@@ -90,4 +90,11 @@ func (s *Smap) add(line []byte) (ok bool) {
 		return true
 	}
 	return isSize
+}
+
+// Kibibytes parses "12 kB" into bytes. It refuses 1 EiB and more, so that sums of a few sizes do not overflow.
+func Kibibytes(text []byte) (size uint64, ok bool) {
+	s := scanner{text, true}
+	n := s.number(10, ' ')
+	return n << 10, s.ok && string(s.rest) == "kB" && n < 1<<50
 }

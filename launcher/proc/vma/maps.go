@@ -1,6 +1,5 @@
-// /proc/PID/maps.
-
-package proc
+// Package vma parses the memory mappings of a process, which the kernel calls virtual memory areas: /proc/PID/maps and smaps.
+package vma
 
 import (
 	"bytes"
@@ -13,10 +12,10 @@ type Perm uint8
 
 // The access of a mapping. The ioctl PROCMAP_QUERY has the same bits.
 const (
-	PermRead Perm = 1 << iota
-	PermWrite
-	PermExec
-	PermShared
+	Read Perm = 1 << iota
+	Write
+	Exec
+	Shared
 )
 
 // Mapping is one line of /proc/PID/maps.
@@ -33,7 +32,7 @@ func (m Mapping) Size() uint64 { return m.End - m.Start }
 // Anonymous reports private memory without a file. It includes memory with a name from prctl(PR_SET_VMA_ANON_NAME), and
 // private huge pages, for which the kernel uses an internal file.
 func (m Mapping) Anonymous() bool {
-	return m.Perm&PermShared == 0 && (m.Name == "" && m.Inode == 0 || strings.HasPrefix(m.Name, "[anon:") || m.HugePages())
+	return m.Perm&Shared == 0 && (m.Name == "" && m.Inode == 0 || strings.HasPrefix(m.Name, "[anon:") || m.HugePages())
 }
 
 // HugePages reports memory that was mapped with MAP_HUGETLB | MAP_ANONYMOUS (Linux: mm/hugetlb.c).
@@ -41,10 +40,10 @@ func (m Mapping) HugePages() bool { return m.Name == "/anon_hugepage (deleted)" 
 
 // Writable reports memory that can be read and written. The exec bit is ignored, because with the personality
 // READ_IMPLIES_EXEC all readable memory has it.
-func (m Mapping) Writable() bool { return m.Perm&(PermRead|PermWrite) == PermRead|PermWrite }
+func (m Mapping) Writable() bool { return m.Perm&(Read|Write) == Read|Write }
 
 // Reserved reports inaccessible memory (PROT_NONE).
-func (m Mapping) Reserved() bool { return m.Perm&(PermRead|PermWrite|PermExec) == 0 }
+func (m Mapping) Reserved() bool { return m.Perm&(Read|Write|Exec) == 0 }
 
 // File reports a mapping with a path, even if the file is deleted or in no file system.
 func (m Mapping) File() bool { return strings.HasPrefix(m.Name, "/") && !m.HugePages() }

@@ -1,4 +1,4 @@
-package proc
+package vma
 
 import (
 	"bytes"
@@ -74,7 +74,7 @@ func FuzzParseSmaps(f *testing.F) {
 	f.Add([]byte("1000-2000 rw-p 00000000 00:00 0\nRss: 99999999999999999999 kB\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		_ = ParseSmaps(bytes.NewReader(text), func(s Smap) {
-			if s.Start >= s.End || s.Clean() && s.Perm&PermWrite != 0 {
+			if s.Start >= s.End || s.Clean() && s.Perm&Write != 0 {
 				t.Fatalf("%+v", s)
 			}
 		})
