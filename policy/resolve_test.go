@@ -159,7 +159,7 @@ func TestResolveCores(t *testing.T) {
 		name  string
 		cores coreRule
 		m     Machine
-		want  int // 0 is an error
+		want  int // 0: an error is expected
 	}{
 		{"auto: online is least", coreRule{}, Machine{Online: count(4), Affinity: count(8), Quota: Reading[float64]{N: 6}}, 4},
 		{"auto: affinity is least", coreRule{Rule: "auto"}, Machine{Online: count(8), Affinity: count(3), Quota: Reading[float64]{N: 6}}, 3},
@@ -294,7 +294,7 @@ func TestResolveLimits(t *testing.T) {
 	want := []Limit{
 		{"virtual", 4 * gib, "policy.toml:9"},
 		{"data", 1 << 60, "policy.toml:10: 12.5% of 8 EiB, memory.max"},
-		{"resident", 1<<63 + 7, "policy.toml:11: 100% of 8 EiB, memory.max"}, // exact; a float64 would not be
+		{"resident", 1<<63 + 7, "policy.toml:11: 100% of 8 EiB, memory.max"}, // the value is exact; with float64 it would not be
 		{"arenas", 92233720368, "policy.toml:12: 1e-06% of 8 EiB, memory.max"},
 	}
 	if err != nil || !slices.Equal(plan.Limits, want) || plan.HardLimit != 0 {

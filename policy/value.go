@@ -122,7 +122,7 @@ func (v value) number() (text string, ok bool) {
 // capForFloat is the hint for a cap that was written as a float.
 func capForFloat(n float64) string {
 	switch {
-	case n < 1 || n > MaxCap || n != n: // the last is nan
+	case n < 1 || n > MaxCap || n != n: // n != n is true for nan
 		return `write for example cap = 4 or cap = "1.5/core"`
 	case n == math.Trunc(n):
 		return fmt.Sprintf("write cap = %v", n)

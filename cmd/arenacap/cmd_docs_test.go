@@ -99,7 +99,7 @@ func checkExamples(t *testing.T, app *cli.App, page string) {
 
 // exitStatuses reads the constants in the sources, and returns the page of each.
 func exitStatuses(t *testing.T) map[string]string {
-	page := map[string]string{"126": "arenacap-run.1", "127": "arenacap-run.1"} // launcher.StartError
+	page := map[string]string{"126": "arenacap-run.1", "127": "arenacap-run.1"} // the statuses of launcher.StartError
 	for _, file := range []string{"internal/say/exit_status.go", "internal/run/supervise.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -258,7 +258,7 @@ func TestCompletionsInTheRealShells(t *testing.T) {
 			for _, test := range table {
 				got := all[test.line]
 				has := func(word string) bool {
-					return slices.ContainsFunc(got, func(g string) bool { // zsh adds "=", fish includes the text before it
+					return slices.ContainsFunc(got, func(g string) bool { // zsh appends "=" to a completion, fish includes the text before the word
 						return strings.TrimPrefix(strings.TrimRight(g, "=/"), "--policy=") == word
 					})
 				}

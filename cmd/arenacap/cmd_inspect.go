@@ -126,7 +126,7 @@ func podOf(pid int) string {
 	if err != nil {
 		return ""
 	}
-	groups, _ := cgroup.ParseMemberships(text) // none on an error
+	groups, _ := cgroup.ParseMemberships(text) // on an error there are no groups
 	return groups.Pod()
 }
 

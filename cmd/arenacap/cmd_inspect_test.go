@@ -409,7 +409,7 @@ func TestChunkRowsAddUp(t *testing.T) {
 		t.Errorf("two whole ones: %v, largest %d", got, all.chunks.Largest)
 	}
 	all.add(half)
-	if got := all.fragmented(); got < 0.16 || got > 0.17 || all.rows != 3 || !all.chunks.Moved { // 50 of 300
+	if got := all.fragmented(); got < 0.16 || got > 0.17 || all.rows != 3 || !all.chunks.Moved { // a share of 50/300
 		t.Errorf("with one that is half: %v, %+v", got, all)
 	}
 }
@@ -489,7 +489,7 @@ func TestFold(t *testing.T) {
 		want          string
 	}{
 		{0, 0, text},
-		{10, 0, text}, // too narrow for anything
+		{10, 0, text}, // the width is too small to fold
 		{20, 0, "one two three four\nfive six seven eight"},
 		{28, 8, "one two three four\n        five six seven eight"},
 		{200, 8, text},

@@ -190,7 +190,7 @@ type sweepPlan struct {
 	html       string // file of the report; "" for none
 	seeded     bool   // --seed was given
 	notes      []string
-	limit      int // glibc's own limit here; 0 for none
+	limit      int // glibc's own limit on this machine; 0 for none
 
 	interrupted bool // a signal came, or a run could not be stored; the result covers the runs before
 }

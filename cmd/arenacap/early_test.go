@@ -101,7 +101,7 @@ func FuzzRead(f *testing.F) {
 		args := append([]string{"arenacap"}, strings.Split(text, "\n")...)
 		got, ok := run.Read(args)
 		if !ok {
-			return // package run leaves it to the library
+			return // package run leaves this line to the library
 		}
 		want, called := libraryReads(args)
 		if !called {
@@ -241,7 +241,7 @@ func TestEarlyAndLateAreTheSame(t *testing.T) {
 		{args: []string{"run", "--policy", bad, "env"}},
 		{args: []string{"run", "--policy", filepath.Join(dir, "none.toml"), "env"}},
 		{args: []string{"run", "--policy", "", "env"}},
-		{args: []string{"run", "--policy", refuse, tool.release, "--version"}}, // static, without glibc's malloc
+		{args: []string{"run", "--policy", refuse, tool.release, "--version"}}, // a static program without glibc's malloc, which the policy refuses
 		{args: []string{"run", tool.release, "--version"}},
 		{args: []string{"run", "--arenas", "0", "env"}},
 		{args: []string{"run", "--cores", "no", "env"}},

@@ -173,7 +173,7 @@ func TestRealShellsReadBackEachByte(t *testing.T) {
 					for i, value := range hostileValues() {
 						change := environ.Change{Name: fmt.Sprint("VALUE", i), Value: value}
 						if _, err := renderEnv(shell.dialect, []environ.Change{change}); err != nil {
-							continue // TestRenderEnvRefusesWhatADialectCannotSay
+							continue // TestRenderEnvRefusesWhatADialectCannotSay tests this value
 						}
 						changes, want[change.Name] = append(changes, change), value
 					}

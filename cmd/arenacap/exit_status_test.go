@@ -235,7 +235,7 @@ func TestArgumentListTooLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := []string{"PATH=" + deep}
-	setup := states("rlimit 3 524288 524288") // an eighth of the usual limit: 128 KiB, the least, execve(2)
+	setup := states("rlimit 3 524288 524288") // a stack limit of an eighth of the usual one gives the smallest limit of the arguments, 128 KiB (execve(2))
 	fits := func(fill int) (outcome, []string) {
 		line := []string{"prog"}
 		for ; fill > 0; fill -= 1000 {

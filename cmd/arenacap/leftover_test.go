@@ -285,7 +285,7 @@ func (l *lab) reuseOnce(setup []string, action string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.ReadFile(out); err != nil { // the breach
+	if _, err := os.ReadFile(out); err != nil { // the read of this FIFO returns at the breach, when the command writes to it
 		return err
 	}
 	watch := watchOf(target)

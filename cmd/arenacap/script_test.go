@@ -60,7 +60,7 @@ func prepareScript(e *testscript.Env, tool tools) error {
 			return err
 		}
 	}
-	if err := os.Chmod(filepath.Dir(e.WorkDir), 0o755); err != nil { // other users run these programs too
+	if err := os.Chmod(filepath.Dir(e.WorkDir), 0o755); err != nil { // other users must be able to run the programs in it
 		return err
 	}
 	e.Setenv("PATH", bin+":"+e.Getenv("PATH"))

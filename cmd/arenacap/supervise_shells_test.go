@@ -113,7 +113,7 @@ func TestStopFromOutside(t *testing.T) {
 			pid, supervisor := s.number(), s.number()
 			_ = unix.Kill(pid, unix.SIGSTOP)
 			awaitState(t, []string{strconv.Itoa(pid)}, true)
-			_ = unix.Kill(supervisor, unix.SIGUSR1) // after the stop
+			_ = unix.Kill(supervisor, unix.SIGUSR1) // the supervisor still forwards signals to the stopped target
 			awaitPending(t, pid, unix.SIGUSR1)
 			_ = unix.Kill(pid, unix.SIGCONT)
 			if err := os.WriteFile(dir+"/fifo", []byte("x\n"), 0); err != nil {
@@ -227,7 +227,7 @@ func TestGroupOnATerminal(t *testing.T) {
 	if err := unix.IoctlSetWinsize(int(s.master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 10, Col: 20}); err != nil {
 		t.Fatal(err)
 	}
-	_ = unix.SetNonblock(int(s.master.Fd()), true) // Fd made it block
+	_ = unix.SetNonblock(int(s.master.Fd()), true) // os.File.Fd has set the descriptor to blocking mode
 	s.write("\n")
 	s.expect("resized\r\n")
 	s.write(keyInterrupt)

@@ -67,7 +67,7 @@ func TestSupervisedStatuses(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		line []string
-		own  bool // the status of dumb-init differs
+		own  bool // dumb-init ends with another status than tini
 	}{
 		{name: "0", line: sh("exit 0")},
 		{name: "1", line: sh("exit 1")},
@@ -367,7 +367,8 @@ func queue(t *testing.T, pid, n, value int) {
 // TestKillGroup: with the flag, and only then, the children of the target get the signal too.
 func TestKillGroup(t *testing.T) {
 	tool := requireTools(t)
-	// The target waits for the end of the grandchild, which would otherwise end with it (catcher.c).
+	// The shell, which is the target, waits for the end of its child catcher.c, because that would end together with
+	// the shell.
 	const script = `trap 'echo target; wait; exit' USR1; "$0" 10 & echo $!; wait`
 	for _, c := range []struct{ flags, want []string }{
 		{[]string{"--kill-group"}, []string{"10 0 0", "target"}},
@@ -441,7 +442,7 @@ func TestGroupEndsWithTarget(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		wrapper []string
-		ends    bool // the orphan, by TERM
+		ends    bool // TERM ends the orphan
 		before  bool // the orphan ends before the wrapper
 	}{
 		{"group", supervised(tool.checked, "--kill-group"), true, false},

@@ -329,7 +329,7 @@ func TestNoMoreProcesses(t *testing.T) {
 		setup := states(fmt.Sprintf("rlimit 6 %d %d user %s %s", limit, limit, user, user))
 		o, said := start(t, "/", []string{"PATH=/usr/bin:/bin", "HOME=/"}, setup, []string{tool.release, "run", "--arenas", "off", "--budget", "1TiB", "--", "/bin/sh", "-c", "exit 42"})
 		if strings.Contains(said, "newosproc") {
-			continue // arenacap could not start
+			continue // arenacap itself could not start under this limit
 		}
 		if o.status != 42 || said != "" && !strings.Contains(said, "watch-failed: fork: ") {
 			t.Errorf("limit %d: %+v, %q", limit, o, said)
@@ -376,7 +376,7 @@ func TestDaemon(t *testing.T) {
 	cmd := exec.Command(tool.checked, line...)
 	done := make(chan error, 1)
 	go func() {
-		_, err := cmd.CombinedOutput() // returns at the end of its output
+		_, err := cmd.CombinedOutput() // returns when no process has the output open any more
 		done <- err
 	}()
 	pid := readPID(t, mark+".pid")

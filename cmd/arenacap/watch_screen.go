@@ -28,7 +28,7 @@ import (
 //
 // Only ECMA-48 sequences and DECAWM are used, so the terminal's settings stay as they are and need no restoring.
 type watchScreen struct {
-	what    string // the head of the names
+	what    string // the head of the column with the names
 	fd      int    // the terminal; writing to it does not block
 	signals chan os.Signal
 	wg      sync.WaitGroup

@@ -40,7 +40,7 @@ func render(t *testing.T, output string, sizes []windowSize) *screen {
 			s.top = max(s.top, s.y-s.size.height+1)
 		}
 		m := sequence.FindStringSubmatch(output[at:])
-		if m == nil { // the end, maybe within a sequence
+		if m == nil { // the output ends here, perhaps in the middle of a sequence
 			return s
 		}
 		at += len(m[0])

@@ -412,7 +412,7 @@ func breach(ctx context.Context, t *testing.T, podman *lab.Podman) {
 
 // memoryPercent: a percentage is of the container's memory limit, not of the node's memory.
 func memoryPercent(ctx context.Context, t *testing.T, podman *lab.Podman) {
-	const grow = `$held = "x" x (60 << 20); sleep 1000` // 60 MiB, and briefly twice as much
+	const grow = `$held = "x" x (60 << 20); sleep 1000` // uses 60 MiB, and briefly twice as much
 	p := start(ctx, t, podman, "memory", "--memory=256m", quick(t, `"80%"`, `"20%"`), image, "/usr/bin/perl", "-e", grow)
 	const limit = 256 << 20 / 5
 	if e, err := p.AwaitEvent(ctx, "breach", "resident"); err != nil || e.Limit != limit || e.Value <= limit {

@@ -244,7 +244,7 @@ func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p := play(ctx, t, podman, "prefix", "prefix.yaml")
 	p.wantArenas(ctx, t, 2)
 	p.wantRestricted(ctx, t, "authserver")
-	for words, want := range map[string]int{"test -S " + lab.Socket: 0, "printenv MALLOC_ARENA_MAX": 1} { // the readiness probe; a variable that the prefix set
+	for words, want := range map[string]int{"test -S " + lab.Socket: 0, "printenv MALLOC_ARENA_MAX": 1} { // the readiness probe succeeds; exec does not get the variables that the prefix sets
 		if out, status, err := p.exec(ctx, words); status != want || err != nil {
 			t.Errorf("%s: %d, %v, %s", words, status, err, out)
 		}
@@ -329,7 +329,7 @@ func starting(ctx context.Context, t *testing.T, podman *lab.Podman) {
 		status          int
 	}{{"prefix.yaml", "1", 137}, {"budget.yaml", "60", 143}} {
 		p := play(ctx, t, podman, fmt.Sprint("start", c.status), c.manifest, instead("/usr/bin/tail", "-f", "/etc/arenacap/policy.toml")...)
-		if _, err := p.log.AwaitText(ctx, "cap = "); err != nil { // tail runs
+		if _, err := p.log.AwaitText(ctx, "cap = "); err != nil { // this line shows that tail runs
 			t.Fatal(err)
 		}
 		if out, failed, err := podman.Do(ctx, "stop", "--time", c.grace, p.container); failed != 0 || err != nil {

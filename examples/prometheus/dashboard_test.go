@@ -196,7 +196,7 @@ func testGraphs(ctx context.Context, t *testing.T, prometheus string) {
 	if len(graphs) != len(drawn) {
 		t.Fatalf("%d graphs, want %d: %s", len(graphs), len(drawn), dom)
 	}
-	for i, graph := range graphs { // a path with a line
+	for i, graph := range graphs { // a graph with data has a path with a line
 		if !regexp.MustCompile(`<path class="path" d="M[^"]*L`).MatchString(graph) {
 			t.Errorf("no series in the graph of %q: %s", drawn[i], graph)
 		}

@@ -191,7 +191,7 @@ func TestBootedSocketActivation(t *testing.T) {
 			"\n[Socket]\nListenStream=/run/lab/NAME\n")
 		u.systemctl("start", strings.TrimSuffix(u.name, ".service")+".socket")
 		u.want("ActiveState", "inactive")
-		if got := value(u.send("report"), "listen"); got != "1" { // the connection starts it
+		if got := value(u.send("report"), "listen"); got != "1" { // the connection starts the server
 			t.Errorf("the server was handed %q sockets", got)
 		}
 		if got, pid := value(u.ask("environ"), "LISTEN_PID"), u.serverPID(); got != strconv.Itoa(pid) {
@@ -480,7 +480,7 @@ func TestBootedBreach(t *testing.T) {
 			}
 		})
 	})
-	t.Run("supervise, notify, all, a failure", func(t *testing.T) { // arenacap reports its status
+	t.Run("supervise, notify, all, a failure", func(t *testing.T) { // arenacap tells systemd the status of the server
 		u := newUnit(t, watched, service("Type=notify", "NotifyAccess=all", "Restart=on-failure", "RestartSec=90",
 			"ExecStart=/usr/bin/arenacap run --supervise --policy POLICY -- SERVER notify")).start()
 		u.ask("exit 3")

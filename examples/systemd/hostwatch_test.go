@@ -319,7 +319,7 @@ func (w *hostWatch) keepsABreach(before int) (watch int) {
 	pid := w.services["w-plain"].mainPID()
 	w.event(before, "w-plain", "watch-ended", pid)
 	w.event(watch, "w-plain", "started", pid)
-	w.event(watch, "w-restless", "exited", 0) // up to 2 s later
+	w.event(watch, "w-restless", "exited", 0) // comes up to 2 s later
 	w.policy("64GiB", "")
 	w.systemctl("reload", w.name)
 	w.event(watch, "w-plain", "recovered", pid)

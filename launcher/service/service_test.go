@@ -230,7 +230,7 @@ func TestLooks(t *testing.T) {
 	f.given(41)
 	want(13, "20:0 40:0 ")
 	f.process(41, server) // its PID was assigned before the previous scan, but it was not visible then
-	f.process(30, server) // an exec
+	f.process(30, server) // a known process executes the server
 	want(13, "20:0 40:0 41:0 ")
 	f.write("/proc/42/status", "Tgid:\t41\n") // a thread
 	f.given(42)
@@ -306,7 +306,7 @@ func TestZombie(t *testing.T) {
 	want(30, "20:0 ")
 	server.state = "Z"
 	f.process(20, server)
-	want(51, "20:0 ") // 20 s after the first read, the age at that time
+	want(51, "20:0 ") // read again 20 s after the first read, because the process was 20 s old then
 	f.process(20, fakeProcess{name: "sh", started: 10 * time.Second})
 	want(91, "20:0 ")
 	want(93, "")

@@ -92,7 +92,7 @@ func TestLibrariesLikeLdd(t *testing.T) {
 		}
 		im, err := fsys{}.openImage(program)
 		if err != nil {
-			continue // missing, or a script
+			continue // the program is missing or a script
 		}
 		im.close()
 		if im.loader != "" && strings.Contains(im.loader, "ld-linux") {

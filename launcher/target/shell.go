@@ -161,7 +161,7 @@ func (s *shellScanner) take() {
 	word := s.word()
 	behind := s.text[s.at:]
 	if strings.Trim(word.raw, "0123456789") == "" && behind != "" && (behind[0] == '<' || behind[0] == '>') {
-		return // the number of a descriptor
+		return // the word is the number of a descriptor, as in "2>"
 	}
 	s.current.words = append(s.current.words, word)
 }

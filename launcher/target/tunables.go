@@ -58,7 +58,7 @@ func SystemTunables(pid int, secure bool) []environ.SystemTunable {
 		return nil
 	}
 	defer im.close()
-	if root, err := os.Readlink(dir + "/root"); err == nil && root != "/" { // chroot(2)
+	if root, err := os.Readlink(dir + "/root"); err == nil && root != "/" { // the process has another root directory, by chroot(2)
 		program = strings.TrimPrefix(program, root)
 	}
 	fs := fsys{dir + "/root"}

@@ -9,7 +9,7 @@ import "cmp"
 func (p *planner) judgeRestart() {
 	restart := p.u.last("Restart")
 	if p.watched() && !p.u.perConnection && p.w.Plan.Policy.Budget.Action == "terminate" {
-		told := p.supervised() && p.notifying() == "" // systemd sees the exit status 124
+		told := p.supervised() && p.notifying() == "" // true if systemd sees the exit status 124 of arenacap
 		ok := restart == "always" || restart == "on-success" && !told || restart == "on-failure" && told
 		switch {
 		case ok:

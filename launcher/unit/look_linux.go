@@ -33,14 +33,14 @@ type neededFile struct {
 // Program is the program of a command.
 type Program struct {
 	Missing bool          // the program was not found on this machine
-	Target  target.Target // zero if it was not examined
+	Target  target.Target // zero if the program was not examined
 }
 
 // ownProgram is arenacap's executable.
 type ownProgram struct {
 	neededFile
 	Bits  int    // 32 or 64; 0 if not known
-	Wrong string // why it cannot be executed; "" if it can
+	Wrong string // why the executable cannot be executed; "" if it can
 }
 
 // systemdPath is the path in which systemd searches a program without a slash (v252: DEFAULT_PATH). It is also the PATH

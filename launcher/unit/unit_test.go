@@ -316,7 +316,7 @@ func TestLookAsUser(t *testing.T) {
 		t.Skip("only root can give files away")
 	}
 	dir := t.TempDir()
-	for _, d := range []string{filepath.Dir(dir), dir} { // t.TempDir makes two levels
+	for _, d := range []string{filepath.Dir(dir), dir} { // t.TempDir makes a folder in a folder
 		if err := os.Chmod(d, 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 
 // part is one share of a process's virtual size.
 type part struct {
-	Kind    string `json:"kind"`  // a kind of package arena
+	Kind    string `json:"kind"`  // one of the Kind constants of package arena
 	Count   int    `json:"count"` // how many arenas, stacks or mappings; in Grew the difference, which may be negative
 	Virtual uint64 `json:"virtual_bytes"`
 }

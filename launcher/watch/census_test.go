@@ -10,7 +10,7 @@ func TestCensusDue(t *testing.T) {
 	const MiB = 1 << 20
 	for _, test := range []struct {
 		name  string
-		sizes []uint64 // after a first census at 100 MiB
+		sizes []uint64 // VmSize of each sample after a first census at 100 MiB
 		want  []bool
 	}{
 		{"the same size", []uint64{100 * MiB, 100 * MiB}, []bool{false, false}},

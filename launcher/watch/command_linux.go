@@ -24,7 +24,7 @@ type command struct {
 	cmd      *exec.Cmd
 	pidfd    int // -1: none; each turn then checks for the end
 	deadline time.Duration
-	timedOut bool // the watch killed it at the deadline
+	timedOut bool // the watch killed the command at the deadline
 }
 
 // commands are the children of this process that the watch starts and reaps.

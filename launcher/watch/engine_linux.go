@@ -92,7 +92,7 @@ type engine struct {
 	frugal    bool          // the process only watches, and its samples allocate nothing
 	giveBack  time.Duration // time of the next step of giveMemoryBack; never: nothing to give back
 	collected bool          // the first step of giveMemoryBack is done
-	ends      time.Duration // when the watch ends once ctx is done; never until then
+	ends      time.Duration // time of the end of the watch, set when ctx is done; never before that
 }
 
 // maxEvents is the size of the buffer for epoll_wait(2).

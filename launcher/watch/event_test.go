@@ -168,7 +168,7 @@ func FuzzLinesFit(f *testing.F) {
 
 // TestWanted checks which events are written without flags, with --verbose and with -q. A JSON log has all of them.
 func TestWanted(t *testing.T) {
-	row := func(want string, kinds ...string) (rows []wantedRow) { // plain, verbose, quiet
+	row := func(want string, kinds ...string) (rows []wantedRow) { // want: whether the event is written without a flag, with --verbose, with -q
 		for _, kind := range kinds {
 			rows = append(rows, wantedRow{event{kind: kind}, want})
 		}

@@ -74,16 +74,16 @@ type host struct {
 	interval time.Duration    // between two scans: the shortest interval of all services
 	look     time.Duration    // time of the next scan
 	hungUp   atomic.Bool      // SIGHUP has arrived
-	keep     int              // how many targets may keep statm open
+	keep     int              // how many targets may keep their statm file open
 	state    *statefile.File
 	changed  bool           // the state file is out of date
-	unsaved  bool           // its last write failed
+	unsaved  bool           // the last write of the state file failed
 	breached map[string]int // breaches by service since the start of this watch
 	said     map[any]bool   // keys of sayOnce
 	manager  manager.Socket
 	pet      time.Duration // time of the next message to the manager's watchdog; never: no watchdog
 	petEvery time.Duration
-	isOurs   func(pid int) bool // whether a process runs arenacap: then it belongs to no service
+	isOurs   func(pid int) bool // reports whether a process runs arenacap; such a process belongs to no service
 }
 
 func newHost(o Host) (h *host, err error) {

@@ -21,7 +21,7 @@ func TestTheLogFollowsItsName(t *testing.T) {
 	}
 	defer j.close()
 	j.put([]byte("one\n"), lostLine)
-	if err := os.Rename(path, path+".1"); err != nil { // logrotate, create
+	if err := os.Rename(path, path+".1"); err != nil { // what logrotate does with "create"
 		t.Fatal(err)
 	}
 	j.put([]byte("two\n"), lostLine)
@@ -29,7 +29,7 @@ func TestTheLogFollowsItsName(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.put([]byte("three\n"), lostLine)
-	if err := os.Truncate(path, 0); err != nil { // logrotate, copytruncate
+	if err := os.Truncate(path, 0); err != nil { // what logrotate does with "copytruncate"
 		t.Fatal(err)
 	}
 	j.put([]byte("four\n"), lostLine)

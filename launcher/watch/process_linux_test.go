@@ -106,7 +106,7 @@ func TestHoldFindsNobody(t *testing.T) {
 	if _, err := hold(1<<30, -1); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("a PID that no process has: %v", err)
 	}
-	threads, err := os.ReadDir("/proc/self/task") // a Go process has several
+	threads, err := os.ReadDir("/proc/self/task") // a Go process has several threads
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -356,7 +356,7 @@ func TestProcessOfTheManager(t *testing.T) {
 		must(t, cmd.Start())
 		_, err = stdin.Write([]byte("\n"))
 		must(t, err)
-		_, err = stdout.Read(make([]byte, 1)) // the program runs
+		_, err = stdout.Read(make([]byte, 1)) // its output shows that the program runs
 		must(t, err)
 		if got := mustHold(t, cmd.Process.Pid).byManager(); got != want {
 			t.Errorf("%s: %t, want %t", script, got, want)

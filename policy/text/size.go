@@ -45,7 +45,7 @@ func meantSize(text string) string {
 	case strings.HasSuffix(unit, "bytes"):
 		unit = "B"
 	}
-	if whole, frac, comma := strings.Cut(number, ","); comma && len(strings.TrimSpace(frac)) != 3 { // three may be thousands
+	if whole, frac, comma := strings.Cut(number, ","); comma && len(strings.TrimSpace(frac)) != 3 { // three digits after a comma may mean thousands
 		number = whole + "." + frac
 	}
 	meant := strings.ReplaceAll(number, "_", "") + strings.Replace(strings.ToUpper(unit), "IB", "iB", 1)

@@ -83,10 +83,10 @@ func TestParseSizeRefuses(t *testing.T) {
 		"9223372036854775808":        "is too large",
 		"18446744073709551615":       "is too large",
 		"18446744073709551616":       "is too large",
-		"18446744073709551619":       "is too large", // overflows to 3 if the check comes too late
+		"18446744073709551619":       "is too large", // 2^64 + 3, which would become 3 in 64 bits
 		"8388608TiB":                 "is too large",
 		"9999999TiB":                 "is too large",
-		"9223372.036854775808TB":     "is too large", // one byte over
+		"9223372.036854775808TB":     "is too large", // one byte more than the largest size
 		"9223372.999999999999TB":     "is too large",
 		"99999999999999999999999999": "is too large",
 	} {

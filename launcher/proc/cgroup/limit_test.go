@@ -47,8 +47,8 @@ func TestParseLimits(t *testing.T) {
 		{"memory.max", parseMemoryMax, "", "malformed"},
 		{"limit_in_bytes", parseMemoryLimit, "1073741824", "1073741824/1"},
 		{"limit_in_bytes", parseMemoryLimit, "9223372036854771712", "none"},
-		{"limit_in_bytes", parseMemoryLimit, "9223372036854710272", "none"}, // pages of 64 KiB
-		{"limit_in_bytes", parseMemoryLimit, "9223372036854775807", "none"}, // before Linux 3.19
+		{"limit_in_bytes", parseMemoryLimit, "9223372036854710272", "none"}, // "no limit" with pages of 64 KiB
+		{"limit_in_bytes", parseMemoryLimit, "9223372036854775807", "none"}, // "no limit" before Linux 3.19
 		{"limit_in_bytes", parseMemoryLimit, "-1", "malformed"},
 		{"limit_in_bytes", parseMemoryLimit, "max", "malformed"},
 		{"limit_in_bytes", parseMemoryLimit, "0", "malformed"},

@@ -17,7 +17,7 @@ func TestParseMountinfo(t *testing.T) {
 		{"30 23 0:26 /a /mnt rw - cgroup cgroup rw,cpuset,cpuacct\n", []Mount{{1, "rw,cpuset,cpuacct", "/a", "/mnt"}}},
 		{`30 23 0:26 /a\011b /m\040n\134t\012 rw - cgroup2 x rw`, []Mount{{2, "rw", "/a\tb", "/m n\\t\n"}}},
 		{`30 23 0:26 / /m\134040 rw - cgroup2 my\040source rw`, []Mount{{2, "rw", "/", `/m\040`}}},
-		{"63 43 0:29 / /mnt rw - cgroup  rw,cpu\n", []Mount{{1, "rw,cpu", "/", "/mnt"}}}, // mount(2) with the source ""
+		{"63 43 0:29 / /mnt rw - cgroup  rw,cpu\n", []Mount{{1, "rw,cpu", "/", "/mnt"}}}, // a mount whose source is ""
 		{"63 43 0:29 / /mnt rw - cgroup cgroup rw,memory,release_agent=/a b,name=x\n", []Mount{{1, "rw,memory,release_agent=/a b,name=x", "/", "/mnt"}}},
 		{"30 23 0:26 / /- rw - tmpfs cgroup2 rw\n", nil},
 		{"30 23 0:26 / /x rw - cgroupfs cgroup rw,cpu\n", nil},

@@ -47,8 +47,8 @@ func TestCleanMapping(t *testing.T) {
 	for text, want := range map[string]bool{
 		"1000-2000 r--p 00000000 fe:00 5 /x\nRss: 4 kB\nAnonymous:      0 kB\n":     true,
 		"1000-2000 r-xp 00000000 fe:00 5 /a b: c (deleted)\nAnonymous: 0 kB\n":      true,
-		"1000-2000 r--p 00000000 fe:00 5 /x\nAnonymous:      4 kB\n":                false, // relocated
-		"1000-2000 r--p 00000000 fe:00 5 /x\nRss: 4 kB\n":                           false, // cut off
+		"1000-2000 r--p 00000000 fe:00 5 /x\nAnonymous:      4 kB\n":                false, // pages were changed by relocation
+		"1000-2000 r--p 00000000 fe:00 5 /x\nRss: 4 kB\n":                           false, // the text is cut off
 		"1000-2000 r--p 00000000 fe:00 5 /x\nAnonHugePages: 0 kB\nLazyFree: 0 kB\n": false,
 		"1000-2000 rw-p 00000000 fe:00 5 /x\nAnonymous: 0 kB\n":                     false,
 		"1000-2000 r--s 00000000 fe:00 5 /x\nAnonymous: 0 kB\n":                     false,

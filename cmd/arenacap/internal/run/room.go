@@ -18,8 +18,8 @@ import (
 type Room struct {
 	Limit   policy.Reading[uint64] // RLIMIT_AS; 0 with an empty Why means unlimited
 	Mapped  uint64                 // what the program and its libraries map at least; 0 is unknown
-	program string                 // "" is unknown
-	arenas  uint64                 // worst case, with one heap per arena
+	program string                 // name of the program; "" is unknown
+	arenas  uint64                 // address space of the arenas in the worst case, with one heap per arena
 	endless bool                   // the number of arenas is unlimited
 	cap     uint64                 // number of arenas that fit into half of the room; 0 means that no cap helps
 	fixed   bool                   // the cap is a number, which max_reserved does not lower
@@ -30,7 +30,7 @@ func NewRoom(plan policy.Plan, t *target.Target, g glibc.Version) Room {
 	r := Room{Limit: plan.AddressLimit(), fixed: plan.Mode == policy.Fixed}
 	if t != nil {
 		r.program, r.Mapped = t.Program(), t.Mapped
-		if t.Libc == "none" || t.Allocator != "" && t.Allocator != "glibc" { // no arenas
+		if t.Libc == "none" || t.Allocator != "" && t.Allocator != "glibc" { // such a program has no arenas of glibc
 			return r
 		}
 	}
