@@ -54,7 +54,7 @@ func (h *handover) configPipe(config []byte) (w int, err error) {
 	}
 	h.give(watch.ConfigFD, r)
 	message := append(binary.BigEndian.AppendUint32(nil, uint32(len(config))), config...)
-	if len(message) > 4096 { // every pipe holds one page, pipe(7)
+	if len(message) > 4096 { // the smallest pipe holds one page (pipe(7))
 		_, _ = unix.FcntlInt(uintptr(w), unix.F_SETPIPE_SZ, len(message)+1)
 	}
 	n, err := unix.Write(w, message)
@@ -130,7 +130,7 @@ func moveUp(fd int, err error) (int, error) {
 	}
 	up, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, ownFDs)
 	_ = unix.Close(fd)
-	if err == unix.EINVAL || err == unix.EMFILE { // EINVAL: RLIMIT_NOFILE is not above ownFDs, fcntl(2)
+	if err == unix.EINVAL || err == unix.EMFILE { // EINVAL: RLIMIT_NOFILE is not above ownFDs (fcntl(2))
 		err = errFewDescriptors
 	}
 	return up, err

@@ -43,7 +43,7 @@ func (p place) forwards(s relay.Signal) bool {
 	}
 	switch s.Number {
 	case unix.SIGTTIN, unix.SIGTTOU:
-		return false // this process used the terminal; the target gets its own signals
+		return false // caused by this process's own use of the terminal; the target gets such signals from the kernel itself
 	case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGWINCH, unix.SIGCONT:
 		return !p.sameGroup
 	case unix.SIGHUP:

@@ -247,7 +247,7 @@ func (v *supervisor) reap() {
 	}
 	if status, usage, ok := v.reaper.end(); ok {
 		v.ending.Status, v.ending.Elapsed = status, time.Since(v.began)
-		v.ending.MaxRSS = uint64(usage.Maxrss) * 1024 // in KiB, getrusage(2)
+		v.ending.MaxRSS = uint64(usage.Maxrss) * 1024 // Maxrss is in KiB (getrusage(2))
 		v.terminal.takeBack(v.child.pid)
 	}
 	v.reaper.reapOthers()
@@ -260,13 +260,15 @@ func (v *supervisor) stopped(by unix.Signal) {
 	switch {
 	case !mirrors(by, own || inForeground()):
 	case (by == unix.SIGTTIN || by == unix.SIGTTOU) && v.terminal.give(v.child.pid):
-		_ = unix.Kill(-v.child.pid, unix.SIGCONT) // the shell has put this group in the foreground
+		// The shell has put arenacap's group in the foreground, and give passed the foreground on to the target.
+		_ = unix.Kill(-v.child.pid, unix.SIGCONT)
 	case hasShell():
 		v.terminal.takeBack(v.child.pid)
-		_ = v.relay.Raise(by) // returns after CONT
+		_ = v.relay.Raise(by) // returns when this process is continued
 		v.wake()
 	case own && by != unix.SIGSTOP:
-		_ = unix.Kill(-v.child.pid, unix.SIGCONT) // started without arenacap, its group would be orphaned and not be stopped by the kernel
+		// Without arenacap the target's group would be orphaned, and the kernel would not have stopped it.
+		_ = unix.Kill(-v.child.pid, unix.SIGCONT)
 	}
 }
 

@@ -228,7 +228,7 @@ func (p *probe) switches() (n int) {
 	return n
 }
 
-// awaitText waits until a file of the kernel contains a text.
+// awaitText waits until a file in /proc contains a text.
 func awaitText(t *testing.T, file, want string) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -261,7 +261,7 @@ func TestHostileNeighbours(t *testing.T) {
 	name := fmt.Sprintf("honest-%d", os.Getpid())
 	honest := startProbe(t, name, nil)
 	forged := startProbe(t, fmt.Sprintf("f\n\"\\\x1b\xff}%d", os.Getpid()), []string{"SECRET=variable-9d1c"}, "argument-9d1c\n\"", "x 1\narenacap_arenas{group=\"forged\"} 7")
-	group := fmt.Sprintf("f\uFFFD\\\"\\\\\uFFFD\uFFFD}%d", os.Getpid()) // as the text format escapes it
+	group := fmt.Sprintf("f\uFFFD\\\"\\\\\uFFFD\uFFFD}%d", os.Getpid()) // the name of forged as the text format escapes it
 	_, before := e.get(t, "/metrics")
 	waited, memory := honest.switches(), peak(t, e.pid)
 	const headers = 1000

@@ -60,7 +60,7 @@ func openLibrary(mem reader, base, size uint64) *library {
 		return l
 	}
 	headers := l.bytes(base+word(head, phoff, size), entry*uint64(binary.NativeEndian.Uint16(head[count:])))
-	for ; len(headers) > 0; headers = headers[entry:] { // PT_LOAD comes before PT_DYNAMIC
+	for ; len(headers) > 0; headers = headers[entry:] { // PT_LOAD, which gives the bias, comes before PT_DYNAMIC
 		switch kind := elf.ProgType(word(headers, 0, 4)); {
 		case kind == elf.PT_LOAD && word(headers, offset, size) == 0:
 			l.bias = base - word(headers, vaddr, size)
@@ -123,7 +123,7 @@ func (l *library) symbol(name string) (s symbol, ok bool) {
 	if l.word == 4 {
 		entry, value, section = 16, 4, 14
 	}
-	for range 1024 { // bounds the chain
+	for range 1024 { // limits the length of a forged chain
 		if s.number < first || l.err != nil {
 			break
 		}

@@ -253,7 +253,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := filepath.Dir(copied)
-		for _, d := range []string{filepath.Dir(dir), dir} { // t.TempDir makes two levels
+		for _, d := range []string{filepath.Dir(dir), dir} { // t.TempDir makes two nested folders
 			if err := os.Chmod(d, 0o755); err != nil {
 				t.Fatal(err)
 			}

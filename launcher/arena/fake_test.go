@@ -145,7 +145,7 @@ func (f *fake) arena(addr, next uint64, heaps []uint64) {
 	if f.attached != 0 {
 		f.put(addr+f.attached, 1)
 	}
-	if len(heaps) == 0 { // the main arena before the first malloc
+	if len(heaps) == 0 { // a main arena that has not been used yet
 		f.put(addr+f.top, addr+f.bins-2*f.word)
 		return
 	}
@@ -153,7 +153,7 @@ func (f *fake) arena(addr, next uint64, heaps []uint64) {
 	f.put(addr+f.system, system)
 	f.put(addr+f.system+f.word, system)
 	if f.word == 8 {
-		f.put(addr, nonContiguous<<32) // mutex and flags, two ints
+		f.put(addr, nonContiguous<<32) // mutex and flags are two ints in one word
 	} else {
 		f.put(addr+4, nonContiguous)
 	}

@@ -108,7 +108,7 @@ var forgeries = []struct {
 			forgedState(b, addr, 512, addr+minPage+512)
 			f.addForged(&at, addr, minPage, p|perm(i%2)<<2, b) // every second page executable, as separate mappings have different access
 		}
-		f.put(f.states[1]+f.next, forgedAt+512) // this unlinks two arenas
+		f.put(f.states[1]+f.next, forgedAt+512) // now the real ring leads into the forged arenas
 	}, nil, false},
 	{"one chain of heaps", func(f *fake, n int) {
 		f.forgeHeaps(n, func(i int) []byte {

@@ -75,7 +75,7 @@ func (p *process) nameMalloc(found *Process, maps layout, libc string) error {
 	case found.Libc == "":
 		found.Allocator = cmp.Or(mappedAllocator(maps), p.linkedAllocator(found, maps, exe))
 		return nil
-	case libc == exe && libc != "": // a static program
+	case libc == exe && libc != "": // the libc is linked into the program
 		found.Allocator = cmp.Or(p.linkedAllocator(found, maps, exe), found.Libc)
 		return nil
 	}
@@ -95,9 +95,9 @@ func (p *process) nameMalloc(found *Process, maps layout, libc string) error {
 }
 
 // linkedAllocator returns the name of the allocator that is linked into the program. It searches the program's file for the
-// marker texts of allocators. It opens the file as /proc/PID/exe, which stays the running file when an upgrade replaces the
-// program. The result is "" if there is no such allocator, or if the file is unreadable. It is also "" if glibc's arenas have
-// more memory than a program takes at its start: then the program uses glibc's malloc.
+// marker texts of allocators. It opens the file as /proc/PID/exe, which is the running file even after an upgrade replaced
+// the program on disk. The result is "" if there is no such allocator, or if the file is unreadable. It is also "" if
+// glibc's arenas have more memory than a program takes at its start: then the program uses glibc's malloc.
 func (p *process) linkedAllocator(found *Process, maps layout, exe string) string {
 	const startup = 1 << 20 // bytes
 	var system uint64

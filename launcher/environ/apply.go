@@ -37,7 +37,7 @@ func Apply(env []string, plan policy.Plan) Result {
 	r := Result{Env: make([]string, 0, len(env)+3), Set: make([]string, 0, 3)}
 	own := map[string]string{} // new entry by variable; "" removes the variable
 	if change.arenas {
-		own[maxName] = maxName + "=" + strconv.Itoa(plan.ArenaMax) // 0 under mode "glibc"
+		own[maxName] = maxName + "=" + strconv.Itoa(plan.ArenaMax) // ArenaMax is 0 in mode "glibc"
 		r.Set = append(r.Set, own[maxName])
 		own[testName] = ""
 		if plan.ArenaTest != 0 {

@@ -58,7 +58,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// limited returns the plan for a cap, or for a per-core cap and a share of the limit.
+// limited returns the plan for cap, which is a value of --arenas, or "64/core, SHARE" for that cap with max_reserved =
+// SHARE.
 func limited(t *testing.T, cap string, m policy.Machine) policy.Plan {
 	t.Helper()
 	p := policy.Builtin()

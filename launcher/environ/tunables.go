@@ -84,7 +84,7 @@ func (c tunableChange) join(values []string) (joined string, dropped []string) {
 		}
 		return strings.Join(append(kept, hugeOff), ":"), dropped
 	}
-	if last := lastItem(values[len(values)-1]); !strict && last != "" && !c.about(last) { // the end is unchanged, malformed or not
+	if last := lastItem(values[len(values)-1]); !strict && last != "" && !c.about(last) { // the last item stays as it was, malformed or not
 		return strings.Join(kept, ":"), dropped
 	}
 	for n := len(kept); n > 0 && !strings.Contains(kept[n-1], "="); n-- {

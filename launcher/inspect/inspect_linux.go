@@ -82,7 +82,7 @@ func resolve(wanted policy.Policy, m policy.Machine, env []string) (policy.Plan,
 func oneACore(m policy.Machine) int {
 	m.Inherited = policy.Inherited{}
 	plan, err := policy.Builtin().Resolve(m)
-	if err != nil { // the cores are not known
+	if err != nil { // the number of cores is not known
 		return 2
 	}
 	return plan.ArenaMax

@@ -77,7 +77,7 @@ func (s *server) pid() int { return s.cmd.Process.Pid }
 // a processor with AMX, whose registers it does not know.
 func (s *server) mallocInfo(t *testing.T) string {
 	t.Helper()
-	fifo, err := os.OpenFile(s.info, os.O_RDWR, 0) // both ends, so that open does not block
+	fifo, err := os.OpenFile(s.info, os.O_RDWR, 0) // opens both ends, so that open does not block
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ const infoSignal = unix.Signal(60)
 func publicDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for d, mode := range map[string]os.FileMode{filepath.Dir(dir): 0o755, dir: 0o777} { // t.TempDir makes two levels
+	for d, mode := range map[string]os.FileMode{filepath.Dir(dir): 0o755, dir: 0o777} { // t.TempDir makes two nested folders
 		if err := os.Chmod(d, mode); err != nil {
 			t.Fatal(err)
 		}

@@ -49,7 +49,7 @@ func Find(root string, need Need, lib Host) policy.Machine {
 		Memory:   policy.Reading[uint64]{Why: not},
 		Address:  policy.Reading[uint64]{Why: not},
 	}
-	if h.Root == "" { // a system call, which a fake root cannot replace
+	if h.Root == "" { // only for the real machine, since a fake root cannot replace this system call
 		m.Address = Address(0)
 	}
 	var groups groups

@@ -15,8 +15,8 @@ import (
 	"arenacap/policy/text"
 )
 
-// other is the group of all groups beyond Options.MaxGroups, and of processes that have the name of a service or unit to
-// which they do not belong.
+// other is the name of the group that sums up all groups beyond Options.MaxGroups, and the processes that have the name of
+// a service or unit to which they do not belong.
 const other = "other"
 
 // group holds the sums over those processes of one group that hold arenas.

@@ -106,7 +106,7 @@ func TestSums(t *testing.T) {
 	}, member(1, 0, "", "a"), member(2, 0, "", "b"), member(3, -1, "", "x"), member(4, -1, "u.service", "c"), member(5, -1, "u.service", "d"), member(6, -1, "", "y"))
 	families := l.groups()
 	for name, want := range map[string]string{
-		"processes":            `{group="other"} 2 {group="small"} 2 {group="u"} 2`, // 7 has ended
+		"processes":            `{group="other"} 2 {group="small"} 2 {group="u"} 2`, // process 7 has ended
 		"uncapped_processes":   `{group="other"} 1 {group="small"} 1 {group="u"} 1`,
 		"arenas":               `{group="other"} 10 {group="small"} 5 {group="u"} 20`,
 		"arena_reserved_bytes": `{group="other"} 8.388608e+06 {group="small"} 3.145728e+06 {group="u"} 1.8874368e+07`,

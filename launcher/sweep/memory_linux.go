@@ -32,7 +32,7 @@ type sampler struct {
 // is used again.
 type member struct {
 	pid    int
-	status int // descriptor
+	status int // descriptor of /proc/PID/status
 }
 
 // observe starts to sample a process. stop ends the sampling. With lastLook, which is for a process that still runs, stop

@@ -1,6 +1,6 @@
 package sweep
 
-// The metrics by which runs are compared: their list, their syntax, and how a value is found in a program's output.
+// Defines the metrics by which runs are compared: their list, their syntax, and how a value is found in a program's output.
 
 import (
 	"errors"
@@ -117,7 +117,7 @@ func (m Metric) find(output []byte) (float64, error) {
 // parseNumber reads a decimal number, or a duration such as "1.20ms" or "635us" as seconds.
 func parseNumber(s string) (float64, error) {
 	s = strings.TrimSpace(s)
-	if n, err := strconv.ParseFloat(s, 64); err == nil && n-n == 0 { // neither infinite nor NaN
+	if n, err := strconv.ParseFloat(s, 64); err == nil && n-n == 0 { // false if n is infinite or NaN
 		return n, nil
 	}
 	if d, err := time.ParseDuration(s); err == nil {

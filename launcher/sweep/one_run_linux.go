@@ -1,6 +1,6 @@
 package sweep
 
-// One run: a program that ends by itself, or a server that is started, put under load and stopped.
+// Makes one run: of a program that ends by itself, or of a server that is started, put under load and stopped.
 
 import (
 	"context"

@@ -1,6 +1,6 @@
 package sweep
 
-// The output of a program: its end is kept, searched for metrics, and shown with an error.
+// Keeps the end of a program's output, searches it for metrics, and shows it with an error.
 
 import (
 	"bytes"

@@ -62,7 +62,7 @@ func TestOutputIsShownAsText(t *testing.T) {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
 	}
-	r := Run{Error: "it \x1b[1m", Tail: "says \x1b[0m\nand ends"} // as in a record
+	r := Run{Error: "it \x1b[1m", Tail: "says \x1b[0m\nand ends"} // a record read from a file may have such texts
 	if what, tail := r.Failure(); what != `it \x1b[1m` || tail != "says \\x1b[0m\nand ends" {
 		t.Errorf("%q, %q", what, tail)
 	}

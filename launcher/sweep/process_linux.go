@@ -1,6 +1,6 @@
 package sweep
 
-// A started program: its session, its output, its end.
+// Starts a program in a session of its own, collects its output, and ends it.
 
 import (
 	"context"

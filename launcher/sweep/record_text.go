@@ -1,6 +1,6 @@
 package sweep
 
-// The format of the file that keeps runs: a line for the experiment, and one for each run (run.go).
+// Defines the format of the file that keeps runs: a line for the experiment, and one for each run (run.go).
 
 import (
 	"bytes"

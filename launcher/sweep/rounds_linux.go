@@ -1,6 +1,6 @@
 package sweep
 
-// The rounds of an experiment: the next run, the condition to stop, the estimate of the time left.
+// Runs the rounds of an experiment: chooses the next run, decides when to stop, and estimates the time left.
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 	reap, release := adopt(x.AtOnce)
 	defer release()
 	m := &measurement{x: x, runs: prior, add: add, tell: tell, reap: reap, began: time.Now(), done: len(prior)}
-	if m.complete() { // return before the warm-up
+	if m.complete() { // no run is missing, so no warm-up is needed
 		return m.runs, nil
 	}
 	err := x.alone(ctx, strangerTime)

@@ -137,7 +137,7 @@ func TestStranger(t *testing.T) {
 			t.Errorf("%q: %v, want %q", ready, err, want)
 		}
 	}
-	x.Ready = "sleep 60" // like a command that waits for a server
+	x.Ready = "sleep 60" // stands for a command that itself waits for a server
 	if err := x.alone(t.Context(), time.Millisecond); err != nil {
 		t.Error(err)
 	}
@@ -335,7 +335,7 @@ func TestInterruptAndResume(t *testing.T) {
 	cut(t, file)
 
 	again := *x
-	again.Seed = 99 // the seed of the file is used
+	again.Seed = 99 // OpenRecord must replace it by the seed of the file
 	j, prior, err = OpenRecord(file, &again)
 	if err != nil || len(prior) != 4 || again.Seed != x.Seed {
 		t.Fatal(len(prior), again.Seed, err)
@@ -406,11 +406,11 @@ func TestHopeless(t *testing.T) {
 
 func TestUntilNarrow(t *testing.T) {
 	x := experiment(work(t), "-m", "1")
-	x.Rounds, x.Until, x.MaxTime = 6, 0.01, time.Minute // the rate is always the same
+	x.Rounds, x.Until, x.MaxTime = 6, 0.01, time.Minute // all runs have the same rate, so the intervals are narrow at once
 	if runs := measure(t, x); len(runs) != 18 {
 		t.Errorf("%d runs", len(runs))
 	}
-	x.Metrics, x.Until = metrics(""), 1e-9 // the wall time never repeats
+	x.Metrics, x.Until = metrics(""), 1e-9 // the wall times differ, so the intervals never get that narrow
 	x.MaxTime = 150 * time.Millisecond
 	measure(t, x) // returns because of MaxTime
 }

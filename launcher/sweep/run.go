@@ -1,6 +1,6 @@
 package sweep
 
-// The result of a run, and its JSON in the file of a Record.
+// Defines the result of a run, and its JSON form in the file of a Record.
 
 import (
 	"encoding/json"

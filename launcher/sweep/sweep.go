@@ -31,7 +31,7 @@ type Experiment struct {
 
 	// Load is a command for sh(1) that runs while the program, a server, runs; "" for a program that ends by itself.
 	Load  string
-	Ready string // a command for sh(1) that succeeds when the server is ready; "": the server listens on a socket
+	Ready string // a command for sh(1) that succeeds when the server is ready; if "", it is ready when it listens on a socket
 
 	Metrics []Metric // the metrics that are measured
 

@@ -29,7 +29,7 @@ func Folder() (string, error) {
 		if _, err = lock(folder); err == nil {
 			err = os.Chmod(folder, 0o755)
 		}
-		if err != unix.EWOULDBLOCK && !os.IsNotExist(err) { // else another process locked it first, and removes it
+		if err != unix.EWOULDBLOCK && !os.IsNotExist(err) { // otherwise another process locked the new folder first, and removes it
 			return folder, err
 		}
 	}

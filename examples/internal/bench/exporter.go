@@ -42,7 +42,7 @@ func exporterTable(b *built, _ []string) bool {
 		defer stop(e.beside)
 	}
 	ps := words("`arenacap ps`", b.release()+" ps")
-	scrapeInTurns(list, ps, 3) // to warm up
+	scrapeInTurns(list, ps, 3) // not measured: warms up
 	before := switches(pids)
 	scrapeInTurns(list, ps, cmp.Or(*runs, 30))
 	psMicros := micros(sum(ps.cpu)) / float64(len(ps.cpu))

@@ -50,7 +50,7 @@ const (
 )
 
 func inspectTables(b *built, args []string) bool {
-	if len(args) > 1 && args[0] == "peak" { // see peak
+	if len(args) > 1 && args[0] == "peak" { // this process was started by peak
 		printPeak(args[1:])
 		return true
 	}
@@ -192,5 +192,5 @@ func peak(argv []string) (mib float64) {
 func printPeak(argv []string) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	check(cmd.Run())
-	fmt.Println(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / (1 << 10)) // KiB to MiB
+	fmt.Println(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / (1 << 10)) // Maxrss is in KiB; the result is in MiB
 }

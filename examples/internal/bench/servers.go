@@ -101,7 +101,7 @@ func runAuthServer(ctx context.Context, program string, prefix []string) (s samp
 		return s, err
 	}
 	s.arenas, s.virtual, s.resident = r.Arenas, r.Virtual, r.Resident
-	if _, err := a.Churn(500); err != nil { // to warm up
+	if _, err := a.Churn(500); err != nil { // not measured: warms up
 		return s, err
 	}
 	if s.rate, err = a.Churn(8000); err != nil {

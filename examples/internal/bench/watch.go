@@ -26,7 +26,8 @@ const (
 	watchMemory   = 50.0 // MiB resident, for 10,000 targets
 )
 
-// warmUp covers the start, settle, and the return of memory to the kernel, which takes at most eleven seconds.
+// warmUp is how long a watch runs before it is measured. By then its start is over, the time settle of the policy has
+// passed, and the watch has returned memory to the kernel, which takes at most eleven seconds.
 const warmUp = 15 * time.Second
 
 // beside are the programs that are measured at the same time, in the table's order.
@@ -178,7 +179,7 @@ func start(b *built, n int, args ...string) (pids []string, end func()) {
 	}
 }
 
-// spawn starts a program that ends with this process.
+// spawn starts a program that is killed when this process ends.
 func spawn(path string, args ...string) int {
 	attr := &syscall.ProcAttr{Env: []string{"PATH=/usr/bin:/bin"}, Files: []uintptr{null.Fd(), null.Fd(), 2}, Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}}
 	pid, err := syscall.ForkExec(path, append([]string{path}, args...), attr)
@@ -226,7 +227,7 @@ func monitrc(b *built, pids ...string) string {
 	return dir + "/monitrc"
 }
 
-// program is a running program that answers lines on its stdin and ends with this process.
+// program is a running program that answers lines on its stdin, and is killed when this process ends.
 type program struct {
 	cmd *exec.Cmd
 	in  *os.File

@@ -21,7 +21,7 @@ type Process struct {
 	Pid int
 
 	cmd    *exec.Cmd
-	ended  chan struct{} // closed when the process was waited for
+	ended  chan struct{} // closed when the process has ended and was reaped
 	mu     sync.Mutex
 	lines  []string
 	closed bool          // all writing ends of the output are closed

@@ -1,6 +1,6 @@
 package verdict
 
-// The choice of the advised cap, and how certain the choice is. The wording of the advice is in sentence.go.
+// Chooses the advised cap, and judges how certain the choice is. The wording of the advice is in sentence.go.
 
 import (
 	"cmp"

@@ -67,7 +67,7 @@ func simulated(caps int, latency bool) sweep.Experiment {
 	return x
 }
 
-// simulate runs an experiment on a world; slow scales the throughput of each candidate.
+// simulate returns the runs of an experiment in a simulated world. slow has a factor for the throughput of each candidate.
 func simulate(x sweep.Experiment, w world, rounds int, r *rand.Rand, slow ...float64) []sweep.Run {
 	var runs []sweep.Run
 	for round := range rounds {
@@ -175,7 +175,7 @@ func TestCapsThatDiffer(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	x, found := simulated(5, true), 0
 	for range experiments {
-		result := Judge(x, simulate(x, worlds[0], 10, r, 0.9)) // cap 1: 10 % less at 2 % noise
+		result := Judge(x, simulate(x, worlds[0], 10, r, 0.9)) // cap 1 has 10 % less throughput; the noise is 2 %
 		if result.Outcomes[0].Measures[0].Worse && result.Advice.Cap == "2" {
 			found++
 		}
@@ -227,7 +227,7 @@ func TestNoisy(t *testing.T) {
 	}
 	x = simulated(3, true)
 	runs = simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 0.7)
-	for i := range runs { // the best in throughput has too high a latency
+	for i := range runs { // the cap with the best throughput gets a higher latency
 		v := runs[i].Values
 		if v["latency"] = 1; runs[i].Cap == "3" {
 			v["latency"], v["throughput"] = 2, v["throughput"]*1.2
@@ -257,7 +257,7 @@ func TestSafer(t *testing.T) {
 				}
 			}
 			a := Judge(x, runs).Advice
-			if a.Cap != memory.cap { // measured worse, or too noisy
+			if a.Cap != memory.cap { // noise made another cap look better, or there was no advice
 				continue
 			}
 			if a.Safer != "" {
