@@ -139,7 +139,7 @@ const (
 	KindMainHeap     = "main heap"     // the heap that brk(2) extends
 	KindArenas       = "arenas"        // the heaps of all arenas; main arenas have none
 	KindThreadStacks = "thread stacks" // guards included, and stacks of ended threads that glibc caches for new ones
-	kindStack        = "stack"         // of the main thread
+	kindStack        = "stack"         // the stack of the main thread
 	KindFile         = "file"
 	kindShared       = "shared memory" // memfd, System V, /dev/shm, shared and anonymous
 	kindNamed        = "named memory"  // anonymous, named with prctl(PR_SET_VMA_ANON_NAME)

@@ -49,8 +49,8 @@ func (m *member) show(r *ring) Arena {
 	return a
 }
 
-// readTops reads the size of each arena's top chunk, the second word of a chunk; its low three bits are flags
-// (malloc/malloc.c).
+// readTops reads the size of each arena's top chunk. The size is the second word of a chunk, and the low three bits of that
+// word are flags (malloc/malloc.c).
 func readTops(mem reader, members []member, size uint64) error {
 	at := func(m *member) (uint64, int) { return m.top + size, int(size) }
 	return readEach(mem, members, int(size), at, func(m *member, b []byte) {

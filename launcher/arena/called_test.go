@@ -85,7 +85,7 @@ func FuzzLibrary(f *testing.F) {
 	})
 }
 
-// TestCalledMallocHere: this machine's libc calls its own malloc, read with process_vm_readv.
+// TestCalledMallocHere reads a live process: it calls the malloc of this machine's libc.
 func TestCalledMallocHere(t *testing.T) {
 	p := opened(t, procRoot, start(t, nil, compile(t, "testdata/probe.c")).pid())
 	maps, err := p.readMaps()

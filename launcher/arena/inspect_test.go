@@ -29,7 +29,7 @@ func kinds(p *Process) map[string]Part {
 }
 
 // stackPointers reads the stack pointer of each waiting thread from the kernel: the next to last number of
-// /proc/PID/task/TID/syscall (proc_pid_syscall(5)). Threads may end meanwhile, such as the compilers of a JVM.
+// /proc/PID/task/TID/syscall (proc_pid_syscall(5)). Threads may end meanwhile, such as the compiler threads of a JVM.
 func stackPointers(t *testing.T, files []string) (list []uint64) {
 	t.Helper()
 	for _, name := range files {

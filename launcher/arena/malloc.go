@@ -38,7 +38,8 @@ func (h heap) first(size uint64) bool {
 	return h.prev == 0 && firstHeap(h.arena, size) == h.base
 }
 
-// firstHeap is the address of the first heap of an arena at addr, or 0 if an arena in a heap cannot have that address.
+// firstHeap returns the address of the heap that would have its malloc_state at addr, or 0 if a malloc_state in a heap
+// cannot have that address.
 func firstHeap(addr, size uint64) uint64 {
 	switch off := addr & (minPage - 1); {
 	case size == 8 && (off == 32 || off == 48), size == 4 && (off == 16 || off == 24):

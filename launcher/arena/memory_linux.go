@@ -18,7 +18,7 @@ import (
 // 64-bit process), it reads /proc/PID/mem.
 type processMemory struct {
 	pid  int
-	path string // of mem
+	path string // path of /proc/PID/mem
 	file *os.File
 }
 

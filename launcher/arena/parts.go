@@ -59,7 +59,7 @@ func regions(maps layout, owners []owner) []region {
 	return list
 }
 
-// without returns the mappings without the heaps among the owners.
+// without returns the mappings, with the heaps among the owners cut out.
 func without(maps layout, owners []owner) layout {
 	var left layout
 	for _, r := range regions(maps, owners) {

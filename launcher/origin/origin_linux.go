@@ -46,7 +46,7 @@ type State struct {
 	Pending          uint64 // number of saved pending signals to raise again
 }
 
-// Found is the inherited state. ok is false in a build without our entry point.
+// Found returns the inherited state. ok is false in a build without the entry point of this package.
 //
 //go:nosplit
 //go:norace

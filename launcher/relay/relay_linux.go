@@ -129,7 +129,7 @@ func (r *Relay) Settle() {
 // chosen because a spurious SIGCHLD costs only one extra wait4(2).
 const ownSignal = unix.SIGCHLD
 
-// FD is readable while a signal is waiting.
+// FD returns a descriptor that is readable while a signal is waiting.
 func (r *Relay) FD() int { return r.fd }
 
 // Take returns the next waiting signal; ok is false if there is none. It never blocks.

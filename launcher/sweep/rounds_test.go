@@ -80,7 +80,7 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// The peaks are those that the program itself reads from the kernel at its end.
+// TestPeaksAreTheKernels: the measured peak equals the VmPeak that the program itself reads at its end.
 func TestPeaksAreTheKernels(t *testing.T) {
 	t.Parallel()
 	x := experiment(work(t), "-t", "4", "-m", "2000")

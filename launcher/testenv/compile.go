@@ -64,7 +64,7 @@ func (c *Compiled) compile(line []string) (string, error) {
 	return path, nil
 }
 
-// firstError is the first error in a compiler's output; the others usually follow from it.
+// firstError returns the first error in a compiler's output, because later errors usually follow from the first.
 func firstError(out []byte) string {
 	for line := range strings.Lines(string(out)) {
 		if strings.Contains(line, "error: ") {

@@ -122,7 +122,8 @@ func TestOneArenaSavesNothing(t *testing.T) {
 	}
 }
 
-// A tested cap is not the present state, unless it was inherited.
+// TestWhatStays: the advice says "keep" only for the present state, which is "off" (maybe an inherited cap) or glibc's own
+// limit. Another cap is called as good as any, since it exists only in the sweep.
 func TestWhatStays(t *testing.T) {
 	for want, base := range map[string]sweep.Candidate{
 		`no cap saves memory: a cap of 4 is as good as any;`: {Name: "4", ArenaMax: 4},
