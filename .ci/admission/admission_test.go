@@ -3,11 +3,13 @@
 package admission
 
 import (
+	"cmp"
 	"context"
 	"testing"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -36,8 +38,8 @@ func (schemas) OpenAPIV3() openapi.Client { return openapitest.NewEmbeddedFileCl
 // plugin is the plugin MutatingAdmissionPolicy of a cluster that has these objects.
 func plugin(t *testing.T, objects ...runtime.Object) *mutating.Plugin {
 	t.Helper()
-	for _, name := range []string{"default", "kube-system"} {
-		objects = append(objects, &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1.LabelMetadataName: name}}})
+	for _, name := range []string{"default", "capped", "kube-system"} {
+		objects = append(objects, namespaceOf(name))
 	}
 	p, err := mutating.NewPlugin(nil)
 	if err != nil {
@@ -60,25 +62,43 @@ func plugin(t *testing.T, objects ...runtime.Object) *mutating.Plugin {
 	return p
 }
 
-// policy reads the policy and its binding.
-func policy(t *testing.T) []runtime.Object {
+// bindings are the files of the bindings; that of the labelled pods is beside the policy.
+var bindings = map[selection]string{labelled: "cluster/policy.yaml", namespaces: "cluster/namespaces.yaml", all: "cluster/all.yaml"}
+
+// policy reads the policy and the binding that selects these pods, with the selectors that the API server adds to each (all).
+func policy(t *testing.T, which selection) (*admissionv1.MutatingAdmissionPolicy, *admissionv1.MutatingAdmissionPolicyBinding) {
 	t.Helper()
-	objects := decode(t, "cluster/policy.yaml")
-	if len(objects) != 2 {
-		t.Fatalf("%d objects", len(objects))
+	policy := find[admissionv1.MutatingAdmissionPolicy](t, decode(t, "cluster/policy.yaml"))
+	binding := find[admissionv1.MutatingAdmissionPolicyBinding](t, decode(t, bindings[which]))
+	selected := cmp.Or(binding.Spec.MatchResources, &admissionv1.MatchResources{}) // absent for all pods
+	for _, selector := range []**metav1.LabelSelector{&policy.Spec.MatchConstraints.NamespaceSelector, &policy.Spec.MatchConstraints.ObjectSelector,
+		&selected.NamespaceSelector, &selected.ObjectSelector} {
+		if *selector == nil {
+			*selector = &metav1.LabelSelector{}
+		}
 	}
-	_, isPolicy := objects[0].(*admissionv1.MutatingAdmissionPolicy)
-	_, isBinding := objects[1].(*admissionv1.MutatingAdmissionPolicyBinding)
-	if !isPolicy || !isBinding {
-		t.Fatalf("%T, %T", objects[0], objects[1])
-	}
-	return objects
+	return policy, binding
 }
 
-// newAdmit admits pods with the policy of the example.
-func newAdmit(t *testing.T) admitFunc {
+// newAdmit admits pods with the policy of the example and the binding that selects these pods.
+func newAdmit(t *testing.T, which selection) admitFunc {
 	t.Helper()
-	p := plugin(t, policy(t)...)
+	policy, binding := policy(t, which)
+	return admitWith(plugin(t, policy, binding))
+}
+
+// TestBindingsTogether: a pod that several bindings select is changed once.
+func TestBindingsTogether(t *testing.T) {
+	labels, one := policy(t, labelled)
+	_, two := policy(t, namespaces)
+	_, three := policy(t, all)
+	got, err := admitWith(plugin(t, labels, one, two, three))(t.Context(), within(podOf("2"), "capped"), nil, admission.Create, "")
+	if err != nil || !equality.Semantic.DeepEqual(got, [][]v1.EnvVar{capped("2", "1"), capped("2", "1"), capped("2", "1")}) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func admitWith(p *mutating.Plugin) admitFunc {
 	return func(ctx context.Context, pod *v1.Pod, old runtime.Object, operation admission.Operation, subresource string) ([][]v1.EnvVar, error) {
 		attributes := admission.NewAttributesRecord(pod, old, v1.SchemeGroupVersion.WithKind("Pod"), pod.Namespace, pod.Name,
 			v1.SchemeGroupVersion.WithResource("pods"), subresource, operation, nil, false, nil)

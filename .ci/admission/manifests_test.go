@@ -27,6 +27,9 @@ import (
 
 const example = "../../examples/kubernetes"
 
+// strict decodes Kubernetes' own types and those of the Prometheus operator; an unknown field is an error.
+var strict = json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, json.SerializerOptions{Yaml: true, Strict: true})
+
 func init() { utilruntime.Must(monitoring.AddToScheme(scheme.Scheme)) }
 
 // decode reads the objects of a manifest of the example. An unknown field or type is an error.
@@ -36,7 +39,6 @@ func decode(t *testing.T, file string) (objects []runtime.Object) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	strict := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, json.SerializerOptions{Yaml: true, Strict: true})
 	for _, document := range bytes.Split(text, []byte("\n---\n")) {
 		object, _, err := strict.Decode(document, nil, nil)
 		if err != nil {
@@ -47,8 +49,8 @@ func decode(t *testing.T, file string) (objects []runtime.Object) {
 	return objects
 }
 
-// TestKyverno: Kyverno's MutatingPolicy has the spec of the policy that TestPolicy evaluates, and of its own fields only
-// autogen (kyverno/kyverno, api/policies.kyverno.io/v1, MutatingPolicySpec).
+// TestKyverno: Kyverno's MutatingPolicy has the spec of the policy that TestPolicy evaluates, the selector of its binding, and of
+// its own fields only autogen (kyverno/kyverno, api/policies.kyverno.io/v1, MutatingPolicySpec).
 func TestKyverno(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(example, "cluster/kyverno.yaml"))
 	if err != nil {
@@ -72,7 +74,9 @@ func TestKyverno(t *testing.T) {
 	if kyverno.APIVersion != "policies.kyverno.io/v1" || kyverno.Kind != "MutatingPolicy" || kyverno.Spec.Autogen.PodControllers.Controllers == nil {
 		t.Errorf("%+v, %+v", kyverno.TypeMeta, kyverno.Spec.Autogen)
 	}
-	want := policy(t)[0].(*admissionv1.MutatingAdmissionPolicy).Spec
+	policy, binding := policy(t, labelled)
+	want := policy.Spec
+	want.MatchConstraints.ObjectSelector = binding.Spec.MatchResources.ObjectSelector
 	if !reflect.DeepEqual(kyverno.Spec.MutatingAdmissionPolicySpec, want) {
 		t.Errorf("%+v, want %+v", kyverno.Spec.MutatingAdmissionPolicySpec, want)
 	}
@@ -80,7 +84,7 @@ func TestKyverno(t *testing.T) {
 
 // TestManifests decodes every manifest except Kyverno's, whose types are not Kubernetes' own.
 func TestManifests(t *testing.T) {
-	files := []string{"../container/deployment.yaml", "base/deployment.yaml", "cluster/policy.yaml"}
+	files := []string{"../container/deployment.yaml", "base/deployment.yaml", "cluster/policy.yaml", "cluster/namespaces.yaml", "cluster/all.yaml"}
 	rendered, err := filepath.Glob(filepath.Join(example, "rendered", "*.yaml"))
 	if err != nil || len(rendered) == 0 {
 		t.Fatal(rendered, err)

@@ -16,6 +16,24 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 )
 
+// selection is which pods the policy caps.
+type selection int
+
+const (
+	labelled   selection = iota // those with the label
+	namespaces                  // those of the namespaces with the label
+	all                         // all but those of kube-system
+)
+
+// namespaceOf is a namespace as the API server has it. "capped" has the label.
+func namespaceOf(name string) *v1.Namespace {
+	labels := map[string]string{v1.LabelMetadataName: name}
+	if name == "capped" {
+		labels["arenacap/cap"] = "4"
+	}
+	return &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+}
+
 // admitFunc admits a pod, changes it, and returns the variables of its containers.
 type admitFunc func(ctx context.Context, pod *v1.Pod, old runtime.Object, operation admission.Operation, subresource string) ([][]v1.EnvVar, error)
 
@@ -55,7 +73,7 @@ func perCore() []v1.EnvVar {
 }
 
 func TestPolicy(t *testing.T) {
-	admit := newAdmit(t)
+	admit := newAdmit(t, labelled)
 	own := value("OWN", "1")
 	tunables := value("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=3")
 	for _, c := range []struct {
@@ -96,10 +114,37 @@ func linux(pod *v1.Pod) *v1.Pod   { pod.Spec.OS = &v1.PodOS{Name: v1.Linux}; ret
 
 func within(pod *v1.Pod, namespace string) *v1.Pod { pod.Namespace = namespace; return pod }
 
+// TestPolicySelections: the pods of a namespace, and all pods. A pod's label wins over that of its namespace.
+func TestPolicySelections(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		which selection
+		pod   *v1.Pod
+		want  []v1.EnvVar // of each container
+	}{
+		{"labelled: the namespace's label does not select", labelled, within(podOf(""), "capped"), nil},
+		{"namespaces: without a label of its own", namespaces, within(podOf(""), "capped"), capped("4", "3")},
+		{"namespaces: the pod's label wins", namespaces, within(podOf("per-core"), "capped"), perCore()},
+		{"namespaces: another namespace", namespaces, podOf("2"), nil},
+		{"all: without a label", all, podOf(""), perCore()},
+		{"all: the namespace's label", all, within(podOf(""), "capped"), capped("4", "3")},
+		{"all: the pod's label", all, within(podOf("2"), "capped"), capped("2", "1")},
+		{"all: a namespace that is left out", all, within(podOf("2"), "kube-system"), nil},
+		{"all: a Windows pod", all, windows(podOf("")), nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := newAdmit(t, c.which)(t.Context(), c.pod, nil, admission.Create, "")
+			if err != nil || !equality.Semantic.DeepEqual(got, [][]v1.EnvVar{c.want, c.want, c.want}) {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+}
+
 func TestPolicyWithoutInitContainers(t *testing.T) {
 	pod := podOf("3")
 	pod.Spec.InitContainers = nil
-	got, err := newAdmit(t)(t.Context(), pod, nil, admission.Create, "")
+	got, err := newAdmit(t, labelled)(t.Context(), pod, nil, admission.Create, "")
 	if err != nil || !equality.Semantic.DeepEqual(got, [][]v1.EnvVar{capped("3", "2"), capped("3", "2")}) {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -107,7 +152,7 @@ func TestPolicyWithoutInitContainers(t *testing.T) {
 
 // TestPolicyRefuses: the policy rejects a pod whose label is not a valid cap, and the message names the policy.
 func TestPolicyRefuses(t *testing.T) {
-	admit := newAdmit(t)
+	admit := newAdmit(t, labelled)
 	for _, label := range []string{"percore", "4x", "-1", "1.5"} {
 		_, err := admit(t.Context(), podOf(label), nil, admission.Create, "")
 		if err == nil || !strings.Contains(err.Error(), "arenacap") {
@@ -118,7 +163,7 @@ func TestPolicyRefuses(t *testing.T) {
 
 // TestPolicyLeavesUpdates: the environment of a pod that exists cannot change, so an update must not try.
 func TestPolicyLeavesUpdates(t *testing.T) {
-	admit := newAdmit(t)
+	admit := newAdmit(t, labelled)
 	for _, subresource := range []string{"", "status", "ephemeralcontainers", "resize"} {
 		got, err := admit(t.Context(), podOf("4"), podOf("4"), admission.Update, subresource)
 		if err != nil || !equality.Semantic.DeepEqual(got, [][]v1.EnvVar{nil, nil, nil}) {

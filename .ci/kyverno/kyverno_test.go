@@ -20,7 +20,6 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	v1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
@@ -28,8 +27,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// newAdmit admits pods with the policy of the example, which it decodes strictly.
-func newAdmit(t *testing.T) admitFunc {
+// newAdmit admits pods with the policy of the example, which it decodes strictly, with the edit for these pods that the file
+// describes.
+func newAdmit(t *testing.T, which selection) admitFunc {
 	t.Helper()
 	text, err := os.ReadFile("../../examples/kubernetes/cluster/kyverno.yaml")
 	if err != nil {
@@ -39,6 +39,12 @@ func newAdmit(t *testing.T) admitFunc {
 	if err := yaml.UnmarshalStrict(text, &policy); err != nil {
 		t.Fatal(err)
 	}
+	if match := policy.Spec.MatchConstraints; which != labelled {
+		if which == namespaces {
+			match.NamespaceSelector.MatchExpressions = append(match.NamespaceSelector.MatchExpressions, match.ObjectSelector.MatchExpressions...)
+		}
+		match.ObjectSelector = nil
+	}
 	known := libs.NewFakeContextProvider()
 	policies := []v1beta1.MutatingPolicyLike{&v1beta1.MutatingPolicy{ObjectMeta: policy.ObjectMeta, Spec: policy.Spec}} // the spec of both versions is one type
 	provider, err := mpol.NewProvider(compiler.NewCompiler(), policies, nil, known)
@@ -46,7 +52,7 @@ func newAdmit(t *testing.T) admitFunc {
 		t.Fatal(err)
 	}
 	types := compiler.NewStaticTypeConverterManager(openapitest.NewEmbeddedFileClient())
-	kyverno := mpol.NewEngine(provider, namespace, matching.NewMatcher(), types, known)
+	kyverno := mpol.NewEngine(provider, namespaceOf, matching.NewMatcher(), types, known)
 	return func(ctx context.Context, pod *v1.Pod, old runtime.Object, operation admission.Operation, subresource string) ([][]v1.EnvVar, error) {
 		request, err := requestFor(known, pod, old, operation, subresource)
 		if err != nil {
@@ -62,11 +68,6 @@ func newAdmit(t *testing.T) admitFunc {
 		}
 		return variables(pod), err
 	}
-}
-
-// namespace returns a namespace with the label that the API server gives each.
-func namespace(name string) *v1.Namespace {
-	return &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1.LabelMetadataName: name}}}
 }
 
 // requestFor is the request that the API server sends to Kyverno's webhook.

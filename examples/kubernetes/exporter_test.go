@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -46,13 +48,19 @@ func exporter(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	importImage(ctx, t, podman, "arenacap-exporter", map[string]string{"usr/local/bin/arenacap-exporter": own})
-	play(ctx, t, podman, "scraped", "variable.yaml", "/usr/local/bin/authserver", scraped).wantArenas(ctx, t, 2)
+	arenacap, err := lab.Arenacap(lab.Dir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	importImage(ctx, t, podman, "arenacap-exporter", map[string]string{"usr/local/bin/arenacap-exporter": own, "arenacap": arenacap})
+	server := play(ctx, t, podman, "scraped", "variable.yaml", "/usr/local/bin/authserver", scraped)
+	server.wantArenas(ctx, t, 2)
 	if podman, err = podman.HostPIDs(); err != nil {
 		t.Fatal(err)
 	}
 
-	status, series := scrape(ctx, t, podman, "exporter")
+	p, series := scrape(ctx, t, podman, "exporter")
+	status := lab.ProcFile(t, p.pid(ctx, t), "status")
 	for _, want := range []string{"Uid:\t0\t0\t0\t0\n", "CapPrm:\t0000000000080004\n", "CapBnd:\t0000000000080004\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
 		if !strings.Contains(status, want) {
 			t.Errorf("the exporter's status has no %q:\n%s", want, status)
@@ -61,6 +69,15 @@ func exporter(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	wantSeries(t, series, `arenacap_processes{group="auth"} 1`, `arenacap_uncapped_processes{group="auth"} 0`, `arenacap_arenas{group="auth"} 2`,
 		`arenacap_cap{group="auth"} 2`, `arenacap_cap_kept{group="auth"} 1`,
 		`arenacap_budget_limit_bytes{group="auth",metric="arenas"} 5.36870912e+08`)
+
+	// The page's way from an alert to the process.
+	pid := fmt.Sprint(server.pid(ctx, t))
+	if out, status, err := p.exec(ctx, "/arenacap ps"); status != 0 || err != nil || !regexp.MustCompile(`(?m)^ *`+pid+` .* `+filepath.Base(scraped)+`$`).MatchString(out) {
+		t.Errorf("ps beside the exporter: %d, %v\n%s", status, err, out)
+	}
+	if out, status, err := p.exec(ctx, "/arenacap inspect "+pid); status != 0 || err != nil || !strings.Contains(out, "cap     2 (environment): kept") {
+		t.Errorf("inspect beside the exporter: %d, %v\n%s", status, err, out)
+	}
 
 	// A percentage in the exporter's policy is one of its own limit.
 	_, series = scrape(ctx, t, podman, "percent", `budget.arenas = "512MiB"`, `budget.resident = "50%"`)
@@ -81,9 +98,9 @@ func wantSeries(t *testing.T, series string, all ...string) {
 	}
 }
 
-// scrape plays the exporter's manifest, edited, and returns the status of its process and its answer. podman 4.3 does not
-// know the kind DaemonSet, and a port needs a network.
-func scrape(ctx context.Context, t *testing.T, podman *lab.Podman, name string, edits ...string) (status, series string) {
+// scrape plays the exporter's manifest, edited, and returns its pod and its answer. podman 4.3 does not know the kind
+// DaemonSet, and a port needs a network.
+func scrape(ctx context.Context, t *testing.T, podman *lab.Podman, name string, edits ...string) (p pod, series string) {
 	t.Helper()
 	edits = append([]string{"kind: DaemonSet", "kind: Deployment", "  name: arenacap-exporter\n", "  name: " + name + "\n", "/usr/local/bin/authserver", scraped,
 		"        ports:\n        - containerPort: 10664\n          name: metrics\n", ""}, edits...)
@@ -91,7 +108,7 @@ func scrape(ctx context.Context, t *testing.T, podman *lab.Podman, name string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := start(ctx, t, podman, name, name+"-pod-0-exporter", file)
+	p = start(ctx, t, podman, name, name+"-pod-0-exporter", file)
 	if _, err := p.log.AwaitText(ctx, "Listening on"); err != nil {
 		t.Fatal(err)
 	}
@@ -100,5 +117,5 @@ func scrape(ctx context.Context, t *testing.T, podman *lab.Podman, name string, 
 	if err != nil {
 		t.Fatalf("%v; the log: %q", err, p.log.Lines())
 	}
-	return lab.ProcFile(t, pid, "status"), string(answer)
+	return p, string(answer)
 }

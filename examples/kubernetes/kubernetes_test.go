@@ -38,7 +38,7 @@ func images(t *testing.T) (context.Context, *lab.Podman) {
 	}
 	importImage(ctx, t, podman, "authserver", map[string]string{"usr/local/bin/authserver": server, scraped: server,
 		"usr/bin/test": busybox, "usr/bin/tail": busybox, "usr/bin/printenv": printenv})
-	importImage(ctx, t, podman, "arenacap", map[string]string{"usr/local/bin/arenacap": own})
+	importImage(ctx, t, podman, "arenacap", map[string]string{"arenacap": own})
 	return ctx, podman
 }
 
@@ -56,7 +56,7 @@ func importImage(ctx context.Context, t *testing.T, podman *lab.Podman, name str
 			}
 		}
 	}
-	for _, folder := range []string{"run/authserver", "arenacap"} {
+	for _, folder := range []string{"run/authserver", "volume"} {
 		path := filepath.Join(root, folder)
 		if err := os.MkdirAll(path, 0o755); err != nil {
 			t.Fatal(err)
@@ -211,15 +211,16 @@ func TestPage(t *testing.T) {
 	p.stop(ctx, t)
 }
 
-// TestLists: the page and the components have the env lists that arenacap prints, apart from comments and the indentation.
+// TestLists: the page and the components have the env lists that arenacap prints, apart from comments, the indentation and the
+// fields that a patch removes.
 func TestLists(t *testing.T) {
 	arenacap, err := lab.Arenacap(lab.Dir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	apart := regexp.MustCompile(`(?m)^ *(#.*\n)?`)
+	apart := regexp.MustCompile(`(?m)^ *((#|\w+: null).*\n)?`)
 	for file, flags := range map[string][]string{
-		"README.md": nil, "components/variable/kustomization.yaml": nil, "components/variable-fixed/kustomization.yaml": {"--arenas", "4"},
+		"README.md": nil, "components/variable/patch.yaml": nil, "components/variable-fixed/patch.yaml": {"--arenas", "4"},
 	} {
 		list, err := exec.Command(arenacap, append([]string{"env", "--shell", "kubernetes"}, flags...)...).Output()
 		if err != nil {
@@ -394,7 +395,7 @@ func (p pod) debug(ctx context.Context, t *testing.T) {
 	t.Helper()
 	namespace := fmt.Sprintf("ns:/proc/%d/ns/pid", p.pid(ctx, t))
 	out, status, err := p.podman.Do(ctx, "run", "--rm", "--pid", namespace, "--user", "65532:65532", "--cap-drop", "all",
-		"--entrypoint", "/usr/local/bin/arenacap", "arenacap", "inspect", "1")
+		"--entrypoint", "/arenacap", "arenacap", "inspect", "1")
 	if status != 0 || err != nil || !strings.Contains(out, ": kept") {
 		t.Errorf("inspect from another container: %d, %v\n%s", status, err, out)
 	}

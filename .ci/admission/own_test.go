@@ -1,0 +1,190 @@
+package admission
+
+// The components over a Deployment that is not the example's.
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+// own has what the components touch: variables, an init container, volumes, two containers, of which the server is the
+// second, and names that the example uses for other things.
+const own = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      initContainers:
+        - {name: migrate, image: migrate, env: [{name: DB, value: shop}], volumeMounts: [{name: policy, mountPath: /policy}]}
+      containers:
+        - {name: proxy, image: proxy, command: [/proxy], env: [{name: PORT, value: "80"}]}
+        - name: server
+          image: server
+          command: [/srv/shop]
+          args: [--all]
+          env:
+            - {name: LANG, value: C.UTF-8}
+            - {name: MALLOC_ARENA_MAX, value: "64"}
+          volumeMounts: [{name: policy, mountPath: /etc/shop}, {name: data, mountPath: /data}]
+      volumes:
+        - {name: data, emptyDir: {}}
+        - {name: policy, configMap: {name: shop}}
+`
+
+// TestOwnDeployment follows the page: it takes components into an overlay over another Deployment, with the commands and the
+// kustomization.yaml of the page. Everything that the Deployment had is still there.
+func TestOwnDeployment(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(example, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := block(t, string(page), "```sh\ncp -r examples/kubernetes/components/")
+	kustomization := block(t, string(page), "```yaml\nresources:\n  - deployment.yaml")
+	run := []string{"/arenacap/arenacap", "run", "--policy", "/etc/arenacap/policy.toml", "--", "/srv/shop"}
+	for _, c := range []struct {
+		components string
+		command    []string
+		fixed      string // the cap of the server's env
+		more       []string
+	}{
+		{"variable", []string{"/srv/shop"}, "", nil},
+		{"variable-fixed", []string{"/srv/shop"}, "4", nil},
+		{"prefix", run, "64", []string{"arenacap"}},
+		{"prefix budget", run, "64", []string{"arenacap"}},
+		{"prefix image-volume", run, "64", nil},
+	} {
+		t.Run(c.components, func(t *testing.T) {
+			dir := t.TempDir()
+			names := strings.Fields(c.components)
+			// The page takes prefix and budget.
+			script := strings.NewReplacer("{prefix,budget}", "{"+strings.Join(append(names, names[0]), ",")+"}", "prefix/", names[0]+"/",
+				"CONTAINER", "server", "SERVER", "/srv/shop").Replace(commands)
+			list := strings.Replace(kustomization, "  - prefix\n  - budget\n", "  - "+strings.Join(names, "\n  - ")+"\n", 1)
+			shell := exec.Command("bash", "-ec", `ln -s "$1" examples; eval "$2"; echo "$3" >kustomization.yaml; echo "$4" >deployment.yaml`,
+				"bash", absolute(t, "../../examples"), script, list, own)
+			shell.Dir = dir
+			if out, err := shell.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			before, after := deployment(t, []byte(own)), built(t, dir)
+			wantKept(t, before, after)
+			server := after.Containers[slices.IndexFunc(after.Containers, func(c v1.Container) bool { return c.Name == "server" })]
+			if !slices.Equal(server.Command, c.command) || !slices.Equal(server.Args, []string{"--all"}) {
+				t.Errorf("%q, %q", server.Command, server.Args)
+			}
+			limit := server.Env[slices.IndexFunc(server.Env, func(e v1.EnvVar) bool { return e.Name == "MALLOC_ARENA_MAX" })]
+			if limit.Value != c.fixed || (limit.ValueFrom == nil) != (c.fixed != "") {
+				t.Errorf("%+v", limit)
+			}
+			var added []string
+			for _, init := range after.InitContainers {
+				if init.Name != "migrate" {
+					added = append(added, init.Name)
+					if init.Image != "REGISTRY/arenacap:TAG" {
+						t.Error(init.Image)
+					}
+				}
+			}
+			if !slices.Equal(added, c.more) {
+				t.Errorf("init containers %q, want %q", added, c.more)
+			}
+			for _, volume := range after.Volumes {
+				if volume.Image != nil && (volume.Image.Reference != "REGISTRY/arenacap:TAG" || volume.EmptyDir != nil) {
+					t.Errorf("%+v", volume)
+				}
+			}
+		})
+	}
+}
+
+// wantKept: every container has the variables and mounts that it had, except the cap; a container that is not the server is
+// the same; there are no more containers.
+func wantKept(t *testing.T, before, after v1.PodSpec) {
+	t.Helper()
+	if len(after.Containers) != len(before.Containers) {
+		t.Errorf("%d containers", len(after.Containers))
+	}
+	for _, had := range slices.Concat(before.InitContainers, before.Containers) {
+		all := slices.Concat(after.InitContainers, after.Containers)
+		i := slices.IndexFunc(all, func(c v1.Container) bool { return c.Name == had.Name })
+		switch {
+		case i < 0:
+			t.Errorf("no container %q", had.Name)
+		case had.Name != "server" && !equality.Semantic.DeepEqual(all[i], had):
+			t.Errorf("%+v, want %+v", all[i], had)
+		default:
+			wantAll(t, all[i].Env, slices.DeleteFunc(had.Env, func(e v1.EnvVar) bool { return e.Name == "MALLOC_ARENA_MAX" }))
+			wantAll(t, all[i].VolumeMounts, had.VolumeMounts)
+		}
+	}
+	wantAll(t, after.Volumes, before.Volumes)
+}
+
+func wantAll[T any](t *testing.T, got, want []T) {
+	t.Helper()
+	for _, w := range want {
+		if !slices.ContainsFunc(got, func(g T) bool { return equality.Semantic.DeepEqual(g, w) }) {
+			t.Errorf("no %+v in %+v", w, got)
+		}
+	}
+}
+
+// block returns the rest of the code block of the page that begins so.
+func block(t *testing.T, page, begin string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(page, begin)
+	text, _, _ := strings.Cut(rest, "\n```")
+	if !found {
+		t.Fatalf("the page has no block that begins with %q", begin)
+	}
+	_, first, _ := strings.Cut(begin, "\n")
+	return first + text
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// built is the pod of the only Deployment that Kustomize makes of a folder.
+func built(t *testing.T, dir string) v1.PodSpec {
+	t.Helper()
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range resources.Resources() {
+		if r.GetKind() == "Deployment" {
+			return deployment(t, []byte(r.MustYaml()))
+		}
+	}
+	t.Fatal("no Deployment")
+	return v1.PodSpec{}
+}
+
+func deployment(t *testing.T, text []byte) v1.PodSpec {
+	t.Helper()
+	object, err := runtime.Decode(strict, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object.(*appsv1.Deployment).Spec.Template.Spec
+}
