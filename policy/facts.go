@@ -2,7 +2,7 @@ package policy
 
 import "fmt"
 
-// Facts of the machine and the environment, the inputs of a plan besides the policy.
+// This file has the facts of the machine and the environment. They are the inputs of a plan besides the policy.
 
 // Machine holds the facts. A zero Reading was not looked up.
 type Machine struct {

@@ -20,7 +20,7 @@ type found int
 
 const (
 	absent  found = iota
-	present       // including a dangling link
+	present       // the path exists; a dangling link also counts
 	hidden        // unknown: a folder above denies the search
 )
 

@@ -227,7 +227,9 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// TestTrustOfReadOnlyMount: a ConfigMap is a read-only mount, whose folder has mode 0777 and whose file is behind two links.
+// TestTrustOfReadOnlyMount checks that root trusts a policy on a read-only mount, although others could write it by
+// its modes. A Kubernetes ConfigMap is such a mount: its folder has mode 0777, and its file is behind two symbolic
+// links.
 func TestTrustOfReadOnlyMount(t *testing.T) {
 	needsRoot(t)
 	dir := t.TempDir()

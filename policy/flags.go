@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Command-line flags that override a policy.
+// This file applies the command-line flags that override a policy.
 
 // flagArenas is the origin of a cap from the command line.
 const flagArenas = "--arenas"

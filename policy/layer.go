@@ -9,8 +9,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// The layers of a policy file: the built-in policy, the base tables, the section of a service. Each overrides the one
-// before it. Contradictions between settings are found here too.
+// This file combines the layers of a policy: the built-in policy, the base tables of the file and the section of a
+// service. Each layer overrides the layers before it. This file also finds contradictions between settings.
 
 // layer is a policy under construction: the base tables over the built-in policy, or the section of one service over a
 // copy of the base.

@@ -1,6 +1,6 @@
 package policy
 
-// The manual page arenacap.toml(5).
+// These tests check the manual page arenacap.toml(5).
 
 import (
 	"os"

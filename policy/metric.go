@@ -1,6 +1,7 @@
 package policy
 
-// The metrics that a budget can limit. To add one, add a row here, and its reading to metric.go of package watch.
+// This file has the metrics that a budget can limit. To add a metric, add a row here, and its reading to metric.go of
+// package watch.
 
 import (
 	"fmt"

@@ -10,7 +10,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// Problems of policy files and values, formatted as one line that is safe for a terminal.
+// This file formats the problems of policy files and values, each as one line that is safe for a terminal.
 
 // hinted is an error in a value: what is wrong, and what to type instead. Both are one line.
 type hinted struct{ what, hint string }

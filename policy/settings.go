@@ -13,8 +13,8 @@ import (
 	"arenacap/policy/text"
 )
 
-// The keys of the policy file, and the messages for unknown keys and tables. To add a key, add a row here; a limit of
-// [budget] is a row in metric.go. value.go parses the values.
+// This file has the keys of the policy file, and the messages for unknown keys and tables. To add a key, add a row
+// here; a limit of [budget] is a row in metric.go. value.go parses the values.
 
 // key is one setting. read parses its value and stores it in the policy.
 type key struct {

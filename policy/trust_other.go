@@ -2,7 +2,7 @@
 
 package policy
 
-// Systems other than Unix, on which the owner of a policy file is not checked.
+// This file is for systems other than Unix, on which the owner of a policy file is not checked.
 
 import (
 	"io/fs"

@@ -1,6 +1,6 @@
 package main
 
-// The command copy-to.
+// This file has the command copy-to.
 
 import (
 	"bytes"

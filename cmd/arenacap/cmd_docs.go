@@ -2,7 +2,7 @@
 
 package main
 
-// The hidden command docs: the man page and the completions (completions.go).
+// This file has the hidden command docs, which prints a manual page or the completions of a shell.
 
 import (
 	"fmt"

@@ -2,7 +2,7 @@
 
 package main
 
-// A build without the command docs.
+// This file replaces cmd_docs.go in a build without the command docs.
 
 import "github.com/urfave/cli/v2"
 

@@ -2,7 +2,7 @@
 
 package main
 
-// The man page and the completions, in the real shells.
+// These tests check the manual pages, and the completions in the real shells.
 
 import (
 	"maps"

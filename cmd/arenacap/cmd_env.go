@@ -1,6 +1,6 @@
 package main
 
-// The command env. Its dialects are in env_dialects.go.
+// This file has the command env. Its dialects are in env_dialects.go.
 
 import (
 	"github.com/urfave/cli/v2"

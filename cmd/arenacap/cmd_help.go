@@ -1,6 +1,6 @@
 package main
 
-// The commands help and version, which do the same as the flags --help and --version.
+// This file has the commands help and version, which do the same as the flags --help and --version.
 
 import (
 	"github.com/urfave/cli/v2"

@@ -1,6 +1,6 @@
 package main
 
-// The command inspect.
+// This file has the command inspect.
 
 import (
 	"fmt"

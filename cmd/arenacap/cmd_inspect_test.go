@@ -1,6 +1,6 @@
 package main
 
-// inspect and ps on real processes, and the layout of their tables.
+// These tests run inspect and ps on real processes, and check the layout of their tables.
 
 import (
 	"bufio"
@@ -271,7 +271,8 @@ func TestInspectJSON(t *testing.T) {
 	}
 }
 
-// TestInspectPod: of a process in a group with the name that a kubelet gives, inspect shows the pod's UID.
+// TestInspectPod checks that inspect shows the pod's UID for a process in a control group with the name that a
+// kubelet gives.
 func TestInspectPod(t *testing.T) {
 	const uid = "8c0f1a52-7d1e-4b0c-9a55-0123456789ab"
 	group := makeGroup(t)
@@ -333,7 +334,7 @@ func TestInspectDeepJSON(t *testing.T) {
 	}
 }
 
-// TestInspectZombie: a child that has ended and was not waited for.
+// TestInspectZombie inspects a child that has ended and was not waited for.
 func TestInspectZombie(t *testing.T) {
 	cmd := exec.Command("true")
 	if err := cmd.Start(); err != nil {
@@ -398,7 +399,8 @@ func TestInspectHostileNames(t *testing.T) {
 	}
 }
 
-// TestChunkRowsAddUp: arenas that each are one free run are not fragmented, and neither is their sum.
+// TestChunkRowsAddUp checks that arenas whose free memory is one run each are not fragmented, and that their sum is
+// not fragmented either.
 func TestChunkRowsAddUp(t *testing.T) {
 	whole := newChunkRow(1, arena.Arena{Chunks: &arena.Chunks{InUse: 100, Top: 100, Largest: 100}})
 	half := newChunkRow(2, arena.Arena{Chunks: &arena.Chunks{InUse: 100, Free: 50, Top: 50, Largest: 50, Moved: true}})

@@ -1,6 +1,6 @@
 package main
 
-// The command plan.
+// This file has the command plan.
 
 import (
 	"fmt"

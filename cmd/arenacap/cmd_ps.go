@@ -1,6 +1,6 @@
 package main
 
-// The command ps, and its JSON.
+// This file has the command ps, and its JSON.
 
 import (
 	"cmp"

@@ -1,6 +1,6 @@
 package main
 
-// The command run, for the launches that package early leaves to urfave/cli.
+// This file has the command run, for the launches that package early leaves to urfave/cli.
 
 import (
 	"github.com/urfave/cli/v2"

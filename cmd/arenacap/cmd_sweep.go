@@ -1,6 +1,6 @@
 package main
 
-// The command sweep: its flags, the measurement and its result.
+// This file has the command sweep: its flags, the measurement and its result.
 
 import (
 	"context"

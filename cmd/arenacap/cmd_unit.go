@@ -1,6 +1,6 @@
 package main
 
-// The command unit.
+// This file has the command unit.
 
 import (
 	"cmp"

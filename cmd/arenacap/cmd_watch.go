@@ -1,6 +1,6 @@
 package main
 
-// The command watch.
+// This file has the command watch.
 
 import (
 	"cmp"

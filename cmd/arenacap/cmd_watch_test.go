@@ -1,6 +1,6 @@
 package main
 
-// The command watch, at a terminal.
+// These tests run the command watch at a terminal.
 
 import (
 	"os"

@@ -2,8 +2,8 @@
 
 package main
 
-// The completions of bash, zsh and fish: what each flag and operand takes. The templates completion.bash, completion.zsh and
-// completion.fish make the scripts.
+// This file finds out what each flag and operand takes, for the completions of bash, zsh and fish. The templates
+// completion.bash, completion.zsh and completion.fish make the scripts.
 
 import (
 	"embed"

@@ -1,6 +1,6 @@
 package main
 
-// A daemon that is watched by its control group after its first process has ended.
+// This test watches a daemon by its control group after the daemon's first process has ended.
 
 import (
 	"errors"

@@ -1,6 +1,7 @@
 package main
 
-// Package early launches exactly what urfave/cli would launch, before the libraries are initialised.
+// These tests check that package early launches exactly what urfave/cli would launch, before the libraries are
+// initialised.
 
 import (
 	"bytes"

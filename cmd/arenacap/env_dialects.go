@@ -1,6 +1,6 @@
 package main
 
-// The dialects of env: the syntax for variables of shells and other readers.
+// This file has the dialects of the command env: the syntax in which each shell or other reader sets variables.
 
 import (
 	"fmt"

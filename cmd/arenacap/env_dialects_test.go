@@ -1,6 +1,6 @@
 package main
 
-// The dialects of env, read back by the real shells.
+// These tests let the real shells read each dialect of env.
 
 import (
 	"bufio"

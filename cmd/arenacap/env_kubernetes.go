@@ -1,7 +1,7 @@
 package main
 
-// The dialect kubernetes of env: the env list of a container in a manifest. It depends on the policy and the flags only,
-// because the pod runs on another machine.
+// This file has the dialect kubernetes of env: the env list of a container in a manifest. The list depends on the
+// policy and the flags only, because the pod runs on another machine.
 
 import (
 	"fmt"

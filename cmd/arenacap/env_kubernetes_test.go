@@ -1,6 +1,6 @@
 package main
 
-// The dialect kubernetes of env.
+// These tests check the dialect kubernetes of env.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package main
 
-// The exit statuses of run, compared with those of env(1).
+// These tests compare the exit statuses of run with those of env(1).
 
 import (
 	"bytes"
@@ -244,7 +244,8 @@ func TestArgumentListTooLong(t *testing.T) {
 		o, _ := start(t, dir, env, setup, append([]string{"/usr/bin/env"}, line...))
 		return o, line
 	}
-	// setup.c ends with 111 if even env cannot start: find that limit, then step back by half the path.
+	// setup.c ends with 111 if even env cannot start. Find the longest list with which env starts, then make it
+	// shorter by 1,500 bytes, half the length of the target's path, so that env starts and its target does not.
 	least, most := 0, 1<<18
 	for most-least > 16 {
 		if o, _ := fits((least + most) / 2); o.status == 111 {

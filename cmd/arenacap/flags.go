@@ -1,6 +1,6 @@
 package main
 
-// The flags of the commands: their definitions, and the values of those that may also precede the command.
+// This file defines the flags of the commands, and finds the values of flags that may also precede the command.
 
 import (
 	"slices"

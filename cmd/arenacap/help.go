@@ -1,6 +1,6 @@
 package main
 
-// The help texts: templates of urfave/cli, and their printer.
+// This file has the help texts: templates of urfave/cli, and their printer.
 
 import (
 	"io"

@@ -1,6 +1,6 @@
 package main
 
-// A /proc that hides the processes of other users (proc(5), hidepid).
+// This test mounts a /proc that hides the processes of other users (proc(5), hidepid).
 
 import (
 	"os"

@@ -1,6 +1,6 @@
 package main
 
-// Huge pages in arenas, from the policy to a live process.
+// These tests check huge pages in arenas, from the policy to a live process.
 
 import (
 	"encoding/json"

@@ -1,6 +1,6 @@
 package main
 
-// The output of inspect for a process: one screen of text, or JSON.
+// This file prints the output of inspect for a process: one screen of text, or JSON.
 
 import (
 	"cmp"

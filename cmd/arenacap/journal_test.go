@@ -1,6 +1,6 @@
 package main
 
-// Lines for systemd's journal begin with their priority.
+// These tests check that lines for systemd's journal begin with their priority.
 
 import (
 	"fmt"

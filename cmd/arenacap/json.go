@@ -1,6 +1,6 @@
 package main
 
-// Helpers for the JSON output of the commands.
+// This file has helpers for the JSON output of the commands.
 
 import (
 	"encoding/json"

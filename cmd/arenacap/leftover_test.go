@@ -1,6 +1,6 @@
 package main
 
-// Thousands of launches leave nothing behind.
+// These tests check that thousands of launches leave nothing behind.
 
 import (
 	"bufio"

@@ -2,8 +2,8 @@
 
 package main
 
-// The manual pages of the commands, generated from their definitions in mdoc(7). The pages of the policy file and of the
-// events are written by hand, beside the code that they document.
+// This file generates the manual pages of the commands from their definitions, in the language mdoc(7). The pages of
+// the policy file and of the events are written by hand, beside the code that they document.
 
 import (
 	"cmp"

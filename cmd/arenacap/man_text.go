@@ -2,7 +2,8 @@
 
 package main
 
-// The parts of the manual pages that are written by hand: the examples of each command, and sections of arenacap(1).
+// This file has the parts of the commands' manual pages that are written by hand: the examples of each command, and
+// sections of arenacap(1).
 
 type manExample struct{ text, lines string }
 

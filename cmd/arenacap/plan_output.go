@@ -1,6 +1,6 @@
 package main
 
-// The text and JSON output of plan and run --dry-run, and makePlan, which all commands use.
+// This file has the text and JSON output of plan and run --dry-run, and makePlan, which all commands use.
 
 import (
 	"cmp"

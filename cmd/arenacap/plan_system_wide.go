@@ -1,6 +1,7 @@
 package main
 
-// The plan as lines of /etc/tunables.conf, which glibc reads since 2.44 and which needs no environment variable.
+// This file prints the plan as lines of /etc/tunables.conf, which glibc reads since 2.44 and which needs no
+// environment variable.
 
 import (
 	"fmt"

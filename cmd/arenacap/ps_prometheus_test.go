@@ -1,6 +1,6 @@
 package main
 
-// The command ps --prometheus, with real processes and promtool.
+// These tests run ps --prometheus on real processes and check its output with promtool.
 
 import (
 	"fmt"

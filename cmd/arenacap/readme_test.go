@@ -1,6 +1,6 @@
 package main
 
-// The README shows what the program prints.
+// These tests check that the README shows what the program prints.
 
 import (
 	"os"

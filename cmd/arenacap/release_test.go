@@ -1,6 +1,6 @@
 package main
 
-// The release, and its common properties with a plain build.
+// These tests check the release, and what it has in common with a plain build.
 
 import (
 	"bytes"

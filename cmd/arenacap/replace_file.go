@@ -1,6 +1,6 @@
 package main
 
-// Atomic replacement of a file.
+// This file replaces a file atomically.
 
 import (
 	"errors"

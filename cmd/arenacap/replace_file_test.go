@@ -1,6 +1,6 @@
 package main
 
-// Atomic replacement of files, and the destinations of output names.
+// These tests check the atomic replacement of files, and to which file each output name leads.
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
 package main
 
-// The scripts of testdata/script, and their additional commands.
+// This file runs the scripts of testdata/script, and has their additional commands.
 
 import (
 	"errors"

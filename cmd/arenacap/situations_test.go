@@ -1,6 +1,6 @@
 package main
 
-// Situations in which the transparency tests start a program.
+// This file has the situations in which the transparency tests start a program.
 
 import (
 	"os"

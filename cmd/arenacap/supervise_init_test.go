@@ -1,6 +1,6 @@
 package main
 
-// --supervise as PID 1, as a sub-reaper and under systemd.
+// These tests run --supervise as PID 1, as a sub-reaper and under systemd.
 
 import (
 	"bufio"
@@ -67,8 +67,8 @@ func TestSystemdVariables(t *testing.T) {
 	}
 }
 
-// TestNotify: MAINPID= reaches the service manager before READY=1 of the target, which counts only from the main
-// process.
+// TestNotify checks that arenacap's MAINPID= reaches the service manager before the target's READY=1. The manager
+// accepts READY=1 only from the main process (NotifyAccess=main).
 func TestNotify(t *testing.T) {
 	testenv.Need(t, "python3") // systemd-notify would send with the PID of its parent
 	tool := requireTools(t)
@@ -162,7 +162,8 @@ const orphans = `for i in 1 2 3 4 5 6 7 8 9 10; do (for j in 1 2 3 4 5; do /bin/
 // noZombies waits until no process of the namespace is a zombie.
 const noZombies = `while cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') Z '; do :; done; echo clean; `
 
-// TestFirstProcess: as PID 1 arenacap reaps orphans; with a budget it supervises by default (mode = "auto").
+// TestFirstProcess checks that as PID 1 arenacap reaps orphans, and that as PID 1 with a budget it supervises by
+// default (mode = "auto").
 func TestFirstProcess(t *testing.T) {
 	tool := requireTools(t)
 	for name, flags := range map[string][]string{
@@ -263,8 +264,8 @@ func startOrphan(t *testing.T, cmd *exec.Cmd) (pid int, said *bufio.Scanner) {
 	return pid, said
 }
 
-// TestWaitOrphans: with the flag, and only then, arenacap waits for orphans of the target and forwards signals to them.
-// The status is still that of the target.
+// TestWaitOrphans checks that only with --wait-orphans arenacap waits for orphans of the target and forwards signals
+// to them. arenacap's exit status is still the target's.
 func TestWaitOrphans(t *testing.T) {
 	tool := requireTools(t)
 	for _, flags := range [][]string{{"--wait-orphans"}, nil} {
@@ -306,7 +307,8 @@ func awaitOnlyChild(t *testing.T, pid, child int) {
 	}
 }
 
-// TestParentDeath: with the flag the target gets the signal when arenacap dies; without it the target continues.
+// TestParentDeath checks that with --parent-death-signal the target gets the signal when arenacap dies, and that
+// without the flag the target continues.
 func TestParentDeath(t *testing.T) {
 	tool := requireTools(t)
 	for _, flags := range [][]string{{"--parent-death-signal", "TERM"}, {"--parent-death-signal=15"}, nil} {

@@ -1,6 +1,6 @@
 package main
 
-// --supervise in common shells, and in the cases of the test suites of tini, dumb-init and coreutils.
+// These tests run --supervise in common shells, and in the cases of the test suites of tini, dumb-init and coreutils.
 
 import (
 	"bufio"
@@ -180,8 +180,8 @@ func awaitState(t *testing.T, pids []string, stopped bool) {
 	}
 }
 
-// TestStatusWhateverTheStart: the status is the target's, with CHLD ignored or blocked at the start, with children that
-// existed before (the tests of coreutils for timeout), and through several supervisors.
+// TestStatusWhateverTheStart checks that arenacap returns the target's status if SIGCHLD was ignored or blocked at
+// the start, if arenacap had children before (the tests of coreutils for timeout), and through several supervisors.
 func TestStatusWhateverTheStart(t *testing.T) {
 	tool := requireTools(t)
 	one := supervised(tool.checked)

@@ -1,6 +1,6 @@
 package main
 
-// --supervise on a terminal: job control.
+// These tests check job control with --supervise on a terminal.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package main
 
-// --supervise: statuses, signals, process groups.
+// These tests check statuses, signals and process groups with --supervise.
 
 import (
 	"bufio"
@@ -55,7 +55,8 @@ func ended(t *testing.T, setup []string, line ...string) syscall.WaitStatus {
 	return cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
-// TestSupervisedStatuses: the status is that of tini and dumb-init, and with --reraise the end is that of timeout.
+// TestSupervisedStatuses checks that arenacap returns the same status as tini and dumb-init, and that with --reraise
+// arenacap ends as timeout does.
 func TestSupervisedStatuses(t *testing.T) {
 	testenv.Need(t, "tini", "dumb-init", "timeout")
 	tool := requireTools(t)
@@ -364,7 +365,7 @@ func queue(t *testing.T, pid, n, value int) {
 	}
 }
 
-// TestKillGroup: with the flag, and only then, the children of the target get the signal too.
+// TestKillGroup checks that only with --kill-group the children of the target get a forwarded signal too.
 func TestKillGroup(t *testing.T) {
 	tool := requireTools(t)
 	// The shell, which is the target, waits for the end of its child catcher.c, because that would end together with
@@ -413,7 +414,8 @@ func TestKillGroup(t *testing.T) {
 	}
 }
 
-// TestGroupGetsValues: each process of the group gets the value of the signal.
+// TestGroupGetsValues checks that with --kill-group each process of the target's group gets the value that was sent
+// with the signal (sigqueue(3)).
 func TestGroupGetsValues(t *testing.T) {
 	c := startCatcher(t, nil, slices.Concat(supervised(requireTools(t).checked, "--kill-group"),
 		[]string{"/bin/sh", "-c", `"$0" 9 & exec "$0" 9`}), never)

@@ -1,6 +1,6 @@
 package main
 
-// --supervise changes nothing in the target except its parent.
+// These tests check that --supervise changes nothing in the target except its parent.
 
 import (
 	"path/filepath"

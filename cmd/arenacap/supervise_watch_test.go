@@ -1,6 +1,6 @@
 package main
 
-// --supervise with a budget.
+// These tests run --supervise with a budget.
 
 import (
 	"encoding/json"

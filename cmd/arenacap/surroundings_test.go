@@ -1,7 +1,7 @@
 package main
 
-// A watched program where a facility is missing or forbidden. In all these surroundings the program runs as without
-// arenacap, and the watch works or says why not.
+// These tests watch a program where a facility of the system is missing or forbidden. In all these surroundings the
+// program runs as without arenacap, and the watch works or says why not.
 
 import (
 	"encoding/json"
@@ -198,7 +198,7 @@ func (w surroundings) numbersAreOfThisMachine() bool {
 	return slices.Contains(w.setup, "lacks") || slices.Contains(w.setup, "seccomp")
 }
 
-// TestQuietWatch: a watch survives its first second without events, in 32 bits too.
+// TestQuietWatch checks that a watch still runs after its first second without events, also in a 32-bit build.
 func TestQuietWatch(t *testing.T) {
 	t.Parallel()
 	tool := requireTools(t)

@@ -1,6 +1,7 @@
 package main
 
-// The caps that a sweep compares: the defaults, and what each means on this machine.
+// This file has the caps that a sweep compares: the default list, and the number of arenas that each cap means on
+// this machine.
 
 import (
 	"cmp"

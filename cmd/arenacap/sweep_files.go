@@ -1,7 +1,7 @@
 package main
 
-// The files that a sweep reads and writes. They are checked before the first run, because the report may be written
-// hours later.
+// This file checks the files that a sweep reads and writes. It does so before the first run, because the report may
+// be written hours later.
 
 import (
 	"errors"

@@ -1,6 +1,7 @@
 package main
 
-// The result of a sweep as a table, as JSON and as CSV, the facts in its HTML page, and warnings about the runs.
+// This file prints the result of a sweep as a table, as JSON and as CSV. It also has the facts in the HTML page, and
+// warnings about the runs.
 
 import (
 	"encoding/csv"

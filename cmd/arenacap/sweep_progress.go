@@ -1,6 +1,6 @@
 package main
 
-// The progress of a running sweep, and the signals that stop it.
+// This file shows the progress of a running sweep, and handles the signals that stop it.
 
 import (
 	"cmp"

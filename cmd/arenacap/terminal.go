@@ -1,6 +1,6 @@
 package main
 
-// Properties of a terminal: colours and width.
+// This file finds the properties of a terminal: colours and width.
 
 import (
 	"io"

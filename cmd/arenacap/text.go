@@ -1,6 +1,6 @@
 package main
 
-// Layout of text: tables, folded and clipped lines, bars.
+// This file lays out text: tables, folded and clipped lines, bars.
 
 import (
 	"fmt"

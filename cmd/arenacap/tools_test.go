@@ -1,6 +1,6 @@
 package main
 
-// The programs that the tests start, and the requirements of the tests.
+// This file builds the programs that the tests start, and checks the requirements of the tests.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package main
 
-// run changes nothing in the target except its environment.
+// These tests check that run changes nothing in the target except its environment.
 
 import (
 	"fmt"
@@ -530,8 +530,9 @@ func pendingIn(t *testing.T, setup, wrapper []string) (sig, shd uint64, ok bool)
 	return sig, shd, true
 }
 
-// TestSlowExec: Go's runtime does not preempt a thread during a long exec. Otherwise a target that starts with URG
-// blocked would find the runtime's URG pending. strace delays the exec, and stops nothing else (--seccomp-bpf).
+// TestSlowExec checks that Go's runtime does not preempt a thread during a long exec. The runtime preempts with
+// SIGURG, and a target that starts with SIGURG blocked would find that signal pending. strace delays the exec and,
+// because of --seccomp-bpf, no other system call.
 func TestSlowExec(t *testing.T) {
 	t.Parallel()
 	tool := requireTools(t)
@@ -548,8 +549,9 @@ func TestSlowExec(t *testing.T) {
 	}
 }
 
-// TestSlowWatch: when the target begins, the process of the watch has left the target's group, to which a signal may be
-// sent, and has closed the target's descriptors, one of which may hold a lock. strace delays both in that process.
+// TestSlowWatch checks that before the target begins, the watch process has left the target's process group, because
+// a signal may be sent to the group, and has closed the target's descriptors, because one of them may hold a lock.
+// strace delays both system calls in the watch process.
 func TestSlowWatch(t *testing.T) {
 	t.Parallel()
 	tool := requireTools(t)

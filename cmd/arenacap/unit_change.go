@@ -1,6 +1,6 @@
 package main
 
-// What the command unit has changed: --write, --remove and the output of --json.
+// This file changes drop-ins for the command unit (--write, --remove) and prints what was changed, also as JSON.
 
 import (
 	"strings"

@@ -35,7 +35,7 @@ type watchScreen struct {
 
 	mu    sync.Mutex
 	rows  []view.Row
-	at    time.Time // time of rows
+	at    time.Time // time at which rows were computed
 	drawn bool
 	below int // lines from the empty line down to the cursor, if the terminal took only a part of the last frame
 }

@@ -1,6 +1,6 @@
 package main
 
-// The table that watch shows at a terminal: rows in, lines out.
+// This file makes the lines of the table that watch shows at a terminal.
 
 import (
 	"cmp"

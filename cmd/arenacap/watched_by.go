@@ -1,6 +1,6 @@
 package main
 
-// Which watch watches a process.
+// This file finds out which watch watches a process.
 
 import (
 	"cmp"

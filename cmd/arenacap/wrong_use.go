@@ -1,6 +1,6 @@
 package main
 
-// Errors on the command line, in the wording of arenacap.
+// This file reports errors on the command line in arenacap's own words.
 
 import (
 	"fmt"

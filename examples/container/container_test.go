@@ -103,8 +103,8 @@ func serverOf(t *testing.T, pid int) int {
 // podContainer is podman's name for the manifest's container.
 const podContainer = "authserver-pod-0-authserver"
 
-// thePod: with all restrictions of the manifest the server runs and keeps the cap of the container's cores, inspect works
-// inside, and SIGTERM ends it.
+// thePod checks that with all restrictions of the manifest the server runs and keeps the cap of the container's
+// cores, inspect works inside, and SIGTERM ends it.
 func thePod(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	a := podman.AuthServer(ctx, t, podContainer, play(ctx, t, podman))
 	pid := serverOf(t, podman.Pid(ctx, t, podContainer))
@@ -251,7 +251,8 @@ while cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') Z '; do :; done
 echo no zombies
 sleep 1000 & wait`
 
-// orphans: PID 1 reaps them, with and without a budget, and remaining processes end with PID 1.
+// orphans checks that PID 1 reaps orphaned processes, with and without a budget, and that remaining processes end
+// with PID 1.
 func orphans(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for i, c := range []struct {
 		name string
@@ -313,7 +314,8 @@ func wantEnded(t *testing.T, list []*os.Process) {
 	}
 }
 
-// deafServer: a server ignores SIGTERM; SIGKILL follows after the pod's grace, and no process is left.
+// deafServer runs a server that ignores SIGTERM, and checks that SIGKILL follows after the pod's grace and that no
+// process is left.
 func deafServer(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	const deaf = `trap 'echo not yet' TERM; echo the trap is set; while :; do sleep 1000 & wait; done`
 	p := start(ctx, t, podman, "deaf", image, "/bin/sh", "-c", deaf)
@@ -336,8 +338,8 @@ func deafServer(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	wantEnded(t, left)
 }
 
-// cores: the cap follows the CPU limit, with and without a cgroup namespace. A fraction counts as a whole core, and at
-// most the machine's cores count.
+// cores checks that the cap follows the CPU limit, with and without a cgroup namespace. A fraction counts as a whole
+// core, and at most the machine's cores count.
 func cores(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		limit string
@@ -380,8 +382,8 @@ func quick(t *testing.T, pairs ...string) string {
 	return policyFlag(file)
 }
 
-// breach: with "terminate" the server is ended and the container's status is 124; with "report" it continues and the breach
-// is logged.
+// breach checks that with "terminate" the server is ended and the container's status is 124; with "report" it
+// continues and the breach is logged.
 func breach(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		action string
@@ -410,7 +412,7 @@ func breach(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// memoryPercent: a percentage is of the container's memory limit, not of the node's memory.
+// memoryPercent checks that a percentage is of the container's memory limit, not of the node's memory.
 func memoryPercent(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	const grow = `$held = "x" x (60 << 20); sleep 1000` // uses 60 MiB, and briefly twice as much
 	p := start(ctx, t, podman, "memory", "--memory=256m", quick(t, `"80%"`, `"20%"`), image, "/usr/bin/perl", "-e", grow)
@@ -423,7 +425,7 @@ func memoryPercent(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// refusals: an invalid or untrusted policy is reported on one line, and the server is not started.
+// refusals checks that an invalid or untrusted policy is reported on one line, and the server is not started.
 func refusals(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	mistake := policyFlag(write(t, "[arenas]\ncaps = 2\n"))
 	mounted := write(t, "[arenas]\ncap = 2\n")
@@ -452,7 +454,8 @@ func refusals(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// musl: in an image with musl and without glibc, like Alpine, arenacap runs, and says that nothing can be capped.
+// musl checks that in an image with musl and without glibc, like Alpine, arenacap runs, and says that nothing can be
+// capped.
 func musl(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	testenv.Need(t, "musl-gcc")
 	dir := t.TempDir()

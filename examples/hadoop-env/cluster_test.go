@@ -2,7 +2,7 @@
 
 package hadoopenv_test
 
-// Hadoop's own daemons, each a JVM of 256 MB; .ci/hadoop fetches them and runs this.
+// This file starts Hadoop's own daemons, each a JVM of 256 MB. .ci/hadoop fetches Hadoop and runs the tests.
 
 import (
 	"context"

@@ -2,7 +2,7 @@
 
 package hadoopenv_test
 
-// HDFS: a NameNode and a DataNode under the fragment and under a watch, with a load.
+// These tests run HDFS: a NameNode and a DataNode under the fragment and under a watch, with a load.
 
 import (
 	"fmt"

@@ -2,7 +2,7 @@
 
 package hadoopenv_test
 
-// Tomcat from the distribution's current package; .ci/upstream runs this.
+// This test runs Tomcat from the distribution's current package; .ci/upstream runs the test.
 
 import (
 	"context"

@@ -2,7 +2,7 @@
 
 package hadoopenv_test
 
-// YARN: a ResourceManager, NodeManagers and containers with a native program.
+// These tests run YARN: a ResourceManager, NodeManagers and containers with a native program.
 
 import (
 	"bufio"

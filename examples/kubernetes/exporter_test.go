@@ -1,6 +1,6 @@
 package kubernetes_test
 
-// The exporter: its alerts for the Prometheus operator, and its pod beside a server.
+// These tests check the exporter: its alerts for the Prometheus operator, and its pod beside a server.
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func TestRule(t *testing.T) {
 // scraped is a copy of the server in its image that has a name of its own, because other servers run on this machine.
 var scraped = fmt.Sprintf("/usr/local/bin/server%d", os.Getpid())
 
-// exporter: the DaemonSet's pod sees the server in another pod, and without its capabilities it does not.
+// exporter checks that the DaemonSet's pod sees the server in another pod, and without its capabilities it does not.
 func exporter(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	own, err := lab.Exporter(ctx, lab.Dir(t))
 	if err != nil {

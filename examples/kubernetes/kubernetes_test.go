@@ -240,7 +240,8 @@ const (
 	tunables = "        - name: GLIBC_TUNABLES\n          value: glibc.malloc.arena_max=1\n"
 )
 
-// prefix: the init container brings arenacap, the server takes its place as PID 1 and keeps every restriction.
+// prefix checks that the init container brings arenacap, the server takes its place as PID 1 and keeps every
+// restriction.
 func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p := play(ctx, t, podman, "prefix", "prefix.yaml")
 	p.wantArenas(ctx, t, 2)
@@ -256,8 +257,8 @@ func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p.stop(ctx, t)
 }
 
-// variable: the variables alone cap the server, by limits.cpu rounded up or by a fixed number. GLIBC_TUNABLES beats them, but
-// not the prefix.
+// variable checks that the variables alone cap the server, by limits.cpu rounded up or by a fixed number.
+// GLIBC_TUNABLES beats them, but not the prefix.
 func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		name, manifest string
@@ -279,7 +280,7 @@ func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// budget: arenacap is PID 1, forwards SIGTERM, and ends the container with 124 after a breach.
+// budget checks that arenacap is PID 1, forwards SIGTERM, and ends the container with 124 after a breach.
 func budget(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p := play(ctx, t, podman, "budget", "budget.yaml")
 	p.wantArenas(ctx, t, 4)
@@ -303,7 +304,8 @@ func budget(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p.wantEnd(ctx, t, 124)
 }
 
-// watch: in a pod whose containers share the PID namespace, the server is not PID 1, and its watch is beside it.
+// watch checks that in a pod whose containers share the PID namespace, the server is not PID 1, and its watch is
+// beside it.
 func watch(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	const policy = "    cap = \"1/core\"\n    [budget]\n    arenas = \"10MiB\"\n    settle = \"10ms\"\n    interval = \"10ms\"\n    [log]\n    format = \"json\"\n"
 	p := play(ctx, t, podman, "watch", "prefix.yaml", "    cap = \"1/core\"\n", policy,
@@ -322,8 +324,8 @@ func instead(words ...string) []string {
 		"      - args:\n        - -t\n        - \"64\"\n        - -s\n        - /run/authserver/auth.sock\n        command:", "      - command:"}
 }
 
-// starting: SIGTERM comes before the server has set up a handler, as in tail, which has none. It ends the server behind
-// run --supervise, but not one that is PID 1, which SIGKILL ends after the grace period.
+// starting sends SIGTERM before the server has set up a handler, as to tail, which sets up none. SIGTERM ends a
+// server behind run --supervise. It does not end a server that is PID 1, which SIGKILL ends after the grace period.
 func starting(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		manifest, grace string
@@ -340,7 +342,7 @@ func starting(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// endings: the container ends with the status of run, and an error message is the last line of its log.
+// endings checks that the container ends with the status of run, and an error message is the last line of its log.
 func endings(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	out, status, err := podman.Do(ctx, "run", "--rm", "--network", "none", "authserver", "/arenacap/arenacap", "run", "--", "/usr/local/bin/authserver")
 	if status != 127 || err != nil || !strings.Contains(out, "/arenacap/arenacap") {

@@ -263,7 +263,8 @@ func (l *life) loaded() {
 	l.capped()
 }
 
-// reported: a connection that holds 640 MiB causes a breach, its end causes recovered, and the server continues.
+// reported checks that a connection that holds 640 MiB causes a breach, its end causes recovered, and the server
+// continues.
 func (l *life) reported() {
 	pid := l.mainPID()
 	release, err := l.db.Hold(l.ctx, 10)
@@ -280,7 +281,8 @@ func (l *life) reported() {
 	}
 }
 
-// arenacapUpgraded: after an upgrade of arenacap the watch continues with the old binary; the next start uses the new one.
+// arenacapUpgraded checks that after an upgrade of arenacap the watch continues with the old binary; the next start
+// uses the new one.
 func (l *life) arenacapUpgraded() {
 	l.run("install", "/usr/bin/arenacap", "/usr/bin/arenacap.new")
 	l.run("mv", "/usr/bin/arenacap.new", "/usr/bin/arenacap")
@@ -290,7 +292,8 @@ func (l *life) arenacapUpgraded() {
 	l.capped()
 }
 
-// terminated: a breach terminates the server while a client writes, and systemd restarts it. All acknowledged rows exist.
+// terminated checks that a breach terminates the server while a client writes, and systemd restarts it. All
+// acknowledged rows exist.
 func (l *life) terminated() {
 	l.budgets("terminate")
 	l.restart()
@@ -357,8 +360,8 @@ func (l *life) writer(step string) <-chan int {
 	return acknowledged
 }
 
-// binaryReplaced: dpkg replaces mariadbd; the running one continues under its cap, and inspect can read it. The package's
-// scripts do not restart the server.
+// binaryReplaced checks that while dpkg replaces mariadbd, the running server continues under its cap, and inspect
+// can read it. The package's scripts do not restart the server.
 func (l *life) binaryReplaced() {
 	pid := l.mainPID()
 	l.run("dpkg", "-i", l.deb("mariadb-server-core"))
@@ -384,7 +387,8 @@ func (l *life) deb(name string) string {
 	return found[0]
 }
 
-// packageInstalled: the package's scripts restart the server with the drop-in, which does not belong to the package.
+// packageInstalled checks that the package's scripts restart the server with the drop-in, which does not belong to
+// the package.
 func (l *life) packageInstalled() {
 	pid := l.mainPID()
 	l.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "-i", l.deb("mariadb-server"))
@@ -396,7 +400,7 @@ func (l *life) packageInstalled() {
 	l.capped()
 }
 
-// withoutArenacap: the last shutdown was clean and left no process, and the server needs no recovery.
+// withoutArenacap checks that the last shutdown was clean and left no process, and the server needs no recovery.
 func (l *life) withoutArenacap() {
 	l.systemctl("stop", "mariadb")
 	if got := l.systemctl("show", "-P", "Result", "mariadb"); got != "success" {

@@ -16,7 +16,8 @@ import (
 	"arenacap/examples/internal/lab"
 )
 
-// The commands of README.md on a booted Debian, as .ci/alerts prepares it: everything that the first block installs is there.
+// These tests run the commands of README.md on a booted Debian that .ci/alerts has prepared: the packages and files
+// that the first block installs are there already.
 
 const bootedPrometheus = "127.0.0.1:9090"
 

@@ -1,6 +1,6 @@
 package prometheus_test
 
-// The dashboard: its structure, and its queries against the Prometheus of the scenario.
+// These tests check the dashboard: its structure, and its queries against the Prometheus of the scenario.
 
 import (
 	"context"

@@ -20,8 +20,8 @@ import (
 	"arenacap/examples/internal/lab"
 )
 
-// The unit arenacap-watch.service of this folder, beside five services that arenacap did not start. Each test waits
-// for lines of the journal.
+// These tests run the unit arenacap-watch.service of this folder beside five services that arenacap did not start.
+// Each test waits for lines of the journal.
 
 const (
 	hostPolicy = "/etc/arenacap/policy.toml" // the path that the unit uses
@@ -202,7 +202,7 @@ func TestBootedHostWatch(t *testing.T) {
 	w.saysGoodbye(watch)
 }
 
-// findsAll: the watch finds each service, and inspect and ps name the watch.
+// findsAll checks that the watch finds each service, and inspect and ps name the watch.
 func (w *hostWatch) findsAll(watch int) {
 	w.t.Helper()
 	for name, u := range w.services {
@@ -249,8 +249,8 @@ func (w *hostWatch) watchedBy(pid int, command ...string) int {
 	return 0
 }
 
-// terminates: the service that exceeds its budget is ended, systemd starts it again at once, in the same control group, and
-// the new process lives on when the time for SIGKILL has passed.
+// terminates checks that the service that exceeds its budget is ended, systemd starts it again at once, in the same
+// control group, and the new process lives on when the time for SIGKILL has passed.
 func (w *hostWatch) terminates(watch int) {
 	w.t.Helper()
 	u := w.services["w-growing"]
@@ -278,7 +278,7 @@ func (u *unit) secondStart(first int) {
 	u.awaitThe("second start", func(e entry) bool { return e.Message == "server: ready" && e.PID != strconv.Itoa(first) })
 }
 
-// reloads: a policy with a mistake changes nothing, and a good one has an effect on a process that runs.
+// reloads checks that a policy with a mistake changes nothing, and a good one has an effect on a process that runs.
 func (w *hostWatch) reloads(watch int) {
 	w.t.Helper()
 	w.policy("1MiB", "[service.w-plain.budgets]\n")
@@ -311,7 +311,8 @@ func (w *hostWatch) awaitRefusal(line string) {
 	}
 }
 
-// keepsABreach: after a restart of the watch, a breach that continues is not reported again, but its end is.
+// keepsABreach checks that after a restart of the watch, a breach that continues is not reported again, but its end
+// is.
 func (w *hostWatch) keepsABreach(before int) (watch int) {
 	w.t.Helper()
 	w.systemctl("restart", w.name)
@@ -329,8 +330,8 @@ func (w *hostWatch) keepsABreach(before int) (watch int) {
 	return watch
 }
 
-// survivesAHang: systemd's watchdog ends a watch that hangs, and the next watch continues with the same counters and
-// targets.
+// survivesAHang checks that systemd's watchdog ends a watch that hangs, and the next watch continues with the same
+// counters and targets.
 func (w *hostWatch) survivesAHang(before int) (watch int) {
 	w.t.Helper()
 	if err := unix.Kill(before, unix.SIGSTOP); err != nil {
@@ -353,7 +354,7 @@ func (w *hostWatch) survivesAHang(before int) (watch int) {
 	return watch
 }
 
-// saysGoodbye: a watch that is stopped writes an event for each service, and the services continue to run.
+// saysGoodbye checks that a watch that is stopped writes an event for each service, and the services continue to run.
 func (w *hostWatch) saysGoodbye(watch int) {
 	w.t.Helper()
 	w.systemctl("stop", w.name)

@@ -101,8 +101,8 @@ func hidePIDs(t *testing.T) {
 	t.Cleanup(func() { _ = exec.Command("mount", "-o", "remount,hidepid=0", "/proc").Run() })
 }
 
-// endsTheClaimant: a process that names itself like a watch still belongs to its service, also after its control
-// group was removed and created again. The watch of the host acts on it without waiting for another watch.
+// endsTheClaimant checks that a process that names itself like a watch still belongs to its service, also after its
+// control group was removed and created again. The watch of the host acts on it without waiting for another watch.
 func (w *hostWatch) endsTheClaimant(watch int) {
 	w.t.Helper()
 	u := w.services["n-claimant"].start()
@@ -119,8 +119,8 @@ func (w *hostWatch) endsTheClaimant(watch int) {
 	w.event(watch, "n-claimant", "exited", second)
 }
 
-// endsTheServer: the service's own process gets the signal. Another user's process with the same name and program
-// gets none, although it is over the limit.
+// endsTheServer checks that the service's own process gets the signal. Another user's process with the same name and
+// program gets none, although it is over the limit.
 func (w *hostWatch) endsTheServer(watch int) {
 	w.t.Helper()
 	u, impostor := w.services["n-server"].start(), w.services["n-impostor"]
@@ -138,7 +138,8 @@ func (w *hostWatch) endsTheServer(watch int) {
 	}
 }
 
-// endsTheOddlyNamed: a process whose name has a newline, a quote and invalid UTF-8 is ended like any other.
+// endsTheOddlyNamed checks that a process whose name has a newline, a quote and invalid UTF-8 is ended like any
+// other.
 func (w *hostWatch) endsTheOddlyNamed(watch int) {
 	w.t.Helper()
 	const program = "/run/lab/a\n\"\xff"
@@ -153,7 +154,7 @@ func (w *hostWatch) endsTheOddlyNamed(watch int) {
 	w.event(watch, "n-odd", "exited", odd.Process.Pid)
 }
 
-// seesAReusedPID: a process that gets the PID of its predecessor at once is a target of its own.
+// seesAReusedPID checks that a process that gets the PID of its predecessor at once is a target of its own.
 func (w *hostWatch) seesAReusedPID(watch int) {
 	w.t.Helper()
 	w.systemctl("stop", w.services["n-restless"].name)

@@ -1,4 +1,4 @@
-// /proc/PID/auxv.
+// This file parses /proc/PID/auxv.
 
 package proc
 

@@ -1,4 +1,4 @@
-// /proc/PID/task/TID/children.
+// This file parses /proc/PID/task/TID/children.
 
 package proc
 

@@ -1,4 +1,5 @@
-// The kernel's lists of CPUs: /sys/devices/system/cpu/online, Cpus_allowed_list.
+// This file parses the kernel's lists of CPUs, in /sys/devices/system/cpu/online and in the line Cpus_allowed_list of
+// /proc/PID/status.
 
 package proc
 

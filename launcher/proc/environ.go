@@ -1,4 +1,4 @@
-// /proc/PID/environ.
+// This file parses /proc/PID/environ.
 
 package proc
 

@@ -1,4 +1,4 @@
-// /proc/stat.
+// This file parses /proc/stat.
 
 package proc
 

@@ -1,4 +1,4 @@
-// /proc/loadavg.
+// This file parses /proc/loadavg.
 
 package proc
 

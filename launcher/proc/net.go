@@ -1,4 +1,4 @@
-// /proc/PID/net/tcp, tcp6 and unix.
+// This file parses /proc/PID/net/tcp, tcp6 and unix.
 
 package proc
 

@@ -1,4 +1,4 @@
-// Reading files of /proc and /sys.
+// This file reads files of /proc and /sys.
 
 package proc
 

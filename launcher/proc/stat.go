@@ -1,4 +1,4 @@
-// /proc/PID/stat.
+// This file parses /proc/PID/stat.
 
 package proc
 

@@ -1,4 +1,4 @@
-// /proc/PID/statm.
+// This file parses /proc/PID/statm.
 
 package proc
 

@@ -1,4 +1,4 @@
-// /proc/PID/status.
+// This file parses /proc/PID/status.
 
 package proc
 

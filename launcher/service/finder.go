@@ -179,7 +179,7 @@ func (f *Finder) examine(s seen, now time.Duration) (_ seen, alive bool) {
 	}
 	// After its first thread has ended, a process cannot be read completely, but other threads may still run.
 	if (p.failed != nil && !gone(p.failed) || p.Ended()) && s.Started == p.Started {
-		if p.Ended() { // a parent may leave thousands of zombies
+		if p.Ended() { // do not read it at each scan: a parent may leave thousands of zombies
 			s.again = now + pause
 		}
 		return s, true

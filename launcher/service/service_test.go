@@ -115,7 +115,8 @@ func look(t *testing.T, f *Finder, now time.Duration) (got string) {
 	return got
 }
 
-// The system's unit of a control group's path: the outermost .service, and none in a user manager or a container.
+// unitOf returns the system's unit to which the path of a control group belongs: the outermost .service, or "" if
+// there is none, as in a login session or a container of Docker.
 func TestUnitOf(t *testing.T) {
 	for path, want := range map[string]string{
 		"/system.slice/mariadb.service":                                                           "mariadb.service",

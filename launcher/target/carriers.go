@@ -1,7 +1,7 @@
 package target
 
-// The table of carriers, the programs that start another one: the position of the command in their arguments, and the
-// effect on the environment. carrier.go has the parser.
+// This file has the table of carriers, the programs that start another program. A row gives the position of the
+// command in the carrier's arguments, and the carrier's effect on the environment. carrier.go has the parser.
 
 // carrier is a row of the table.
 type carrier struct {

@@ -1,6 +1,6 @@
 package target
 
-// The #! line of a script.
+// This file parses the #! line of a script.
 
 import "bytes"
 

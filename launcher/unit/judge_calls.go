@@ -21,7 +21,7 @@ func (p *planner) judgeCalls() {
 // lackingCalls returns the calls that the filter must allow in addition: their names, or the name of their group if
 // the filter denies all calls of the group that arenacap makes.
 func (p *planner) lackingCalls() (lacking []string) {
-	var made, denied []string // calls of one group
+	var made, denied []string // names of the calls of one group
 	for i, c := range calls {
 		if c.group == "@network-io" && !p.journals() {
 			c.watch = fine

@@ -1,6 +1,6 @@
 package watch
 
-// The action at a breach.
+// This file has the action at a breach.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package watch
 
-// The actions of a breach.
+// These tests check the actions at a breach.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package watch
 
-// Opening running processes by PID.
+// This file opens running processes by PID.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package watch
 
-// The command that the policy runs at a breach: its environment, start and end.
+// This file runs the command that the policy sets for a breach: its environment, start and end.
 
 import (
 	"cmp"

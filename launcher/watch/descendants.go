@@ -1,6 +1,6 @@
 package watch
 
-// Finding the descendants of the target in a listing of /proc.
+// This file finds the descendants of the target in a listing of /proc.
 
 // edge is a process and its parent in one listing of /proc.
 type edge struct{ pid, parent int }

@@ -1,6 +1,6 @@
 package watch
 
-// The separate watch process that runs beside the target of a launch.
+// This file has the separate watch process that runs beside the target of a launch.
 
 import (
 	"context"

@@ -1,6 +1,7 @@
 package watch
 
-// The event loop of a watch: it waits for the end of a process or the next sample, then calls turn for each due target.
+// This file has the event loop of a watch. The loop waits for the end of a process or the next sample, then calls
+// turn for each due target.
 
 import (
 	"context"

@@ -1,7 +1,8 @@
 package watch
 
-// The watch of a host: all services of a policy, including processes that arenacap did not start. Package service assigns
-// processes to services; each process, tree or control group is one target. Targets are added and removed at run time.
+// This file has the watch of a host, which watches all services of a policy, including processes that arenacap did
+// not start. Package service assigns processes to services; each process, tree or control group is one target.
+// Targets are added and removed at run time.
 
 import (
 	"context"

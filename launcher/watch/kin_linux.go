@@ -1,8 +1,8 @@
 package watch
 
-// Finds the process that is the server: the target, or a descendant of it. The server is a descendant if the target starts
-// it as another process and then ends, or is a carrier that waits for it (see package target; for example a shell, sudo or
-// tini).
+// This file finds the process that is the server: the target, or a descendant of the target. The server is a
+// descendant if the target starts it as another process and then ends, or is a carrier that waits for it (see package
+// target; for example a shell, sudo or tini).
 
 import (
 	"maps"

@@ -1,6 +1,6 @@
 package watch
 
-// The manual page arenacap-events(7).
+// This test checks the manual page arenacap-events(7).
 
 import (
 	"encoding/json"

@@ -1,6 +1,6 @@
 package watch
 
-// The messages of the watch of a host to the service manager that started it.
+// This file sends the messages of the watch of a host to the service manager that started it.
 
 import (
 	"os"

@@ -1,6 +1,6 @@
 package watch
 
-// The probes that use package arena.
+// This file has the probes that use package arena.
 
 import (
 	"errors"

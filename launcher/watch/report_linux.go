@@ -1,6 +1,6 @@
 package watch
 
-// Writing a target's events to the log.
+// This file writes a target's events to the log.
 
 import (
 	"path/filepath"

@@ -1,6 +1,6 @@
 package watch
 
-// One sample of a target: reading the processes, and reporting the changes.
+// This file takes one sample of a target: it reads the processes and reports the changes.
 
 import (
 	"cmp"

@@ -1,6 +1,6 @@
 package watch
 
-// The times of the samples.
+// This file computes the times of the samples.
 
 import (
 	"math"

@@ -1,6 +1,6 @@
 package watch
 
-// The names of signals, and the signals that end a watch.
+// This file has the names of signals, and the signals that end a watch.
 
 import (
 	"context"

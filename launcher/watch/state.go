@@ -1,6 +1,7 @@
 package watch
 
-// The state of a budget: it decides which samples make a warning, a breach or a recovery. It does no I/O.
+// This file has the state of a budget, which decides which samples make a warning, a breach or a recovery. It does no
+// I/O.
 
 import (
 	"slices"
@@ -25,7 +26,7 @@ const recoverPercent = 95
 
 // state is the state of one target's budget: times and samples in, changes out.
 type state struct {
-	settleEnds time.Duration // end of settle, on the clock of observe
+	settleEnds time.Duration // time at which settle ends, on the same clock as the times passed to observe
 	settled    bool
 	base       uint64 // VmSize at the end of settle, the zero point of growth
 	meters     []meter

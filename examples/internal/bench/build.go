@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Builds the programs that are measured: arenacap as in the release and as by plain go build, and the programs that it is
-// compared with.
+// This file builds the programs that are measured: arenacap as in the release and as by plain go build, and the
+// programs that it is compared with.
 
 // built is the temporary folder of the built programs.
 type built struct{ dir string }

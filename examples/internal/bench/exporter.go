@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Prints the table of exporters for Prometheus: arenacap-exporter beside Debian's node_exporter and process-exporter, and
-// `arenacap ps`, which inspects the same processes.
+// This file prints the table of exporters for Prometheus: arenacap-exporter beside Debian's node_exporter and
+// process-exporter, and `arenacap ps`, which inspects the same processes.
 
 // Upper bounds of the cost of arenacap-exporter with 1,000 processes.
 const (

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Prints the tables of inspecting live processes: arenacap inspect and arenacap ps compared with pmap -X, with gdb that
-// calls malloc_info or writes a core, and with ps aux.
+// This file prints the tables of inspecting live processes: arenacap inspect and arenacap ps compared with pmap -X,
+// with gdb that calls malloc_info or writes a core, and with ps aux.
 
 // look is a row of a table: a process, and the tools that inspect it, arenacap first.
 type look struct {

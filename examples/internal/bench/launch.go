@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Prints the table of launches: the time that "arenacap run … -- true" adds to a bare true, compared with env(1), with a Go
-// program that only execs, and with one that also links the libraries of arenacap.
+// This file prints the table of launches: the time that "arenacap run … -- true" adds to a bare true, compared with
+// env(1), with a Go program that only execs, and with one that also links the libraries of arenacap.
 
 // plans are the policies of the measured launches.
 var plans = []struct{ name, policy string }{

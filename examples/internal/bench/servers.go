@@ -17,10 +17,9 @@ import (
 	"arenacap/launcher/arena"
 )
 
-// Prints the table of the example servers without arenacap and under several caps. Each round runs all caps one after the
-// other,
-// beginning with a different one. Ratios are computed within a round, so that temporary load on the machine does not favour
-// one cap.
+// This file prints the table of the example servers without arenacap and under several caps. Each round runs all caps
+// one after the other, beginning with a different one. Ratios are computed within a round, so that temporary load on
+// the machine does not favour one cap.
 
 // caps are values of --arenas. "" is without arenacap; it comes first because the ratios refer to it.
 var caps = []string{"", "glibc", "1/core", "4", "2", "1"}

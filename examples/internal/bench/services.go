@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Prints the table of `arenacap watch --services`, which watches a whole host, measured beside monit with as many services.
+// This file prints the table of `arenacap watch --services`, which watches a whole host, measured beside monit with
+// as many services.
 
 // Upper bounds of the cost of an idle watch of a host.
 const (

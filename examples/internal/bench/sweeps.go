@@ -11,7 +11,8 @@ import (
 	"arenacap/policy/text"
 )
 
-// Prints the table of sweeps: one row for each file with the output of arenacap sweep --json, named after the file.
+// This file prints the table of sweeps: one row for each file with the output of arenacap sweep --json, named after
+// the file.
 
 // result is the part of sweep --json that the table shows.
 type result struct {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Times commands from start to end, in rounds of random order.
+// This file measures the time of commands from start to end, in rounds of random order.
 
 // timed is a command and the times of its runs.
 type timed struct {

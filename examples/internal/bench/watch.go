@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Prints the tables of watches: the cost of a watch while nothing happens, in memory and in CPU time, which is read from
-// the kernel's statistics of each thread.
+// This file prints the tables of watches: the cost of a watch while nothing happens, in memory and in CPU time, which
+// is read from the kernel's statistics of each thread.
 
 // Upper bounds of the cost of an idle watch.
 const (

@@ -1,6 +1,6 @@
 package lab
 
-// Starts examples/authserver, loads it and reads its report.
+// This file starts examples/authserver, loads it and reads its report.
 
 import (
 	"bufio"

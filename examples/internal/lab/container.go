@@ -21,7 +21,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// Runs containers with Debian's podman and runc: configuration, base images, start and end.
+// This file runs containers with Debian's podman and runc: configuration, base images, start and end.
 
 // containersConf makes podman independent of this machine's systemd and of the locks in /dev/shm that other users share.
 // runc supports hybrid control groups, crun does not. The limits are low enough for a machine that is itself a container
@@ -280,7 +280,7 @@ func awaitEnd(pid int) error {
 		return os.NewSyscallError("pidfd_open", err)
 	}
 	defer unix.Close(fd)
-	const minute = 60_000 // ms
+	const minute = 60_000 // one minute in milliseconds
 	ready := 0
 	for err = unix.EINTR; err == unix.EINTR; {
 		ready, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, minute)

@@ -1,6 +1,6 @@
 package lab
 
-// Starts a MariaDB server with a data folder, and loads it with sysbench.
+// This file starts a MariaDB server with a data folder, and loads it with sysbench.
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 package lab
 
-// Starts a server, and collects the lines that it and arenacap print, among them events.
+// This file starts a server, and collects the lines that it and arenacap print, among them events.
 
 import (
 	"bufio"

@@ -1,6 +1,6 @@
 package lab
 
-// Runs arenacap sweep and reads its result.
+// This file runs arenacap sweep and reads its result.
 
 import (
 	"bytes"

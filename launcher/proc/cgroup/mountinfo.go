@@ -1,4 +1,4 @@
-// The control group mounts in /proc/PID/mountinfo.
+// This file finds the mounts of control groups in /proc/PID/mountinfo.
 
 package cgroup
 

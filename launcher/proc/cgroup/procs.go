@@ -1,4 +1,4 @@
-// cgroup.procs: the processes of a group.
+// This file reads cgroup.procs, which lists the processes of a group.
 
 package cgroup
 

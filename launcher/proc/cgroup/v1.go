@@ -1,4 +1,4 @@
-// The files of a version 1 group.
+// This file reads the files of a group of cgroup version 1.
 
 package cgroup
 

@@ -1,4 +1,4 @@
-// /proc/PID/smaps.
+// This file parses /proc/PID/smaps.
 
 package vma
 

@@ -1,7 +1,8 @@
 // Package view has the data that a watch shows at a terminal: the state of each limit.
 package view
 
-// Screen shows a running watch at a terminal. The watch calls it on its own thread, so it must not block.
+// Screen shows a running watch at a terminal. The watch calls its methods on the thread that takes the samples, so
+// they must not block.
 type Screen interface {
 	// Show replaces what is shown. The watch calls it once a second, and after lines that it wrote through Above.
 	Show(rows []Row)

@@ -1,6 +1,6 @@
 package run
 
-// The flags of run, including those that other commands share.
+// This file defines the flags of run, including those that other commands share.
 
 import "slices"
 

@@ -4,7 +4,7 @@
 // flags are defined here; the library's flags are made from them.
 package run
 
-// Reading an ordinary command line.
+// This file reads an ordinary command line of run.
 
 import (
 	"fmt"

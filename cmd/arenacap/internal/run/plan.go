@@ -1,6 +1,6 @@
 package run
 
-// The plan of a command line, and its explanation.
+// This file makes the plan of a command line, and its explanation.
 
 import (
 	"errors"

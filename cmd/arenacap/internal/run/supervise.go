@@ -1,6 +1,6 @@
 package run
 
-// Launching with arenacap as the parent of the target.
+// This file launches the target with arenacap as its parent (--supervise).
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
 package run
 
-// The configuration of a launch's watch.
+// This file makes the configuration of a launch's watch.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package say
 
-// Errors that carry an exit status, and Status, which extracts it.
+// This file has the errors that carry an exit status, and Status, which extracts it.
 
 import (
 	"errors"

@@ -2,7 +2,7 @@
 // target and for the output of commands.
 package say
 
-// Messages on stderr.
+// This file prints messages on stderr.
 
 import (
 	"errors"
