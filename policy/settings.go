@@ -107,7 +107,7 @@ func keyNames(table string) (names []string) {
 
 func (l *layer) unknownTable(name string, path toml.Key, raw any) {
 	if l.prefix != nil && name == "service" && serviceWithin(raw) {
-		l.problem(path.String(), hinted{fmt.Sprintf("a service section is nested in [%s]", l.prefix), "write it outside, as [service.NAME]"})
+		l.problem(path.String(), hinted{fmt.Sprintf("a service section is nested in [%s]", l.prefix), "write its settings in a table of its own, such as [service.NAME.arenas]"})
 		return
 	}
 	if l.prefix != nil && l.nameInParts(path, raw) {

@@ -45,7 +45,7 @@ func TestSyntax(t *testing.T) {
 		"[arenas]\n“cap” = 4":                             `2:1: typographic quotation marks are not TOML; write cap = 4 | “cap” = 4`,
 		"[arenas]\ncap = 4.0":                             `2:7: cap is a float; write cap = 4 | cap = 4.0`,
 		"[arenas]\ncap = nan":                             `2:7: cap is a float; write for example cap = 4 or cap = "1.5/core" | cap = nan`,
-		"[service.a]\nservice.b.arenas.cap = 4":           `2:1: a service section is nested in [service.a]; write it outside, as [service.NAME] | service.b.arenas.cap = 4`,
+		"[service.a]\nservice.b.arenas.cap = 4":           `2:1: a service section is nested in [service.a]; write its settings in a table of its own, such as [service.NAME.arenas] | service.b.arenas.cap = 4`,
 		"[service.\"\"]\narenas.cap = 4":                  `1:1: a section has no service name; write [service.NAME] | [service.""]`,
 		"[arenas]\ncap = 04":                              `2:7: 04 has a leading zero; write cap = 4 | cap = 04`,
 		"[arenas]\ncap = 99999999999999999999":            `2:7: cap: "99999999999999999999" is too large; the largest cap is 65535 | cap = 99999999999999999999`,
