@@ -112,7 +112,7 @@ func nameNeedsQuotes(l badLine) hinted {
 		return hinted{}
 	}
 	name, tail := cutTable(name)
-	if strings.IndexFunc(name, func(r rune) bool { return r >= 0x80 || r != '.' && !isBare(byte(r)) }) < 0 {
+	if name == "" || isPath(name) {
 		return hinted{}
 	}
 	quoted := toml.Key{"service", name}.String() + tail

@@ -26,11 +26,7 @@ func (p *process) pagemap() *pagemap {
 	return &pagemap{path: filepath.Join(p.dir, "pagemap"), page: uint64(os.Getpagesize())}
 }
 
-func (p *pagemap) close() {
-	if p.file != nil {
-		p.file.Close()
-	}
-}
+func (p *pagemap) close() { _ = p.file.Close() } // an error if it is nil
 
 func (p *pagemap) open() error {
 	if p.file == nil && p.err == nil {

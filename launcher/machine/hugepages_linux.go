@@ -8,15 +8,15 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// HugePageFile shows the mode in brackets: "always [madvise] never" (Documentation/admin-guide/mm/transhuge.rst).
-const HugePageFile = "/sys/kernel/mm/transparent_hugepage/enabled"
+// hugePageFile shows the mode in brackets: "always [madvise] never" (Documentation/admin-guide/mm/transhuge.rst).
+const hugePageFile = "/sys/kernel/mm/transparent_hugepage/enabled"
 
 // HugePagesHelp says how to disable huge pages if the mode is "always". arenacap does not do this itself.
-const HugePagesHelp = `to prevent that, write madvise to ` + HugePageFile + ", or call prctl(PR_SET_THP_DISABLE) in the program or in what starts it; glibc.malloc.hugetlb=0 has no effect"
+const HugePagesHelp = `to prevent that, write madvise to ` + hugePageFile + ", or call prctl(PR_SET_THP_DISABLE) in the program or in what starts it; glibc.malloc.hugetlb=0 has no effect"
 
 // HugePageMode is the mode, "always", "madvise" or "never", of the machine whose /sys is below root; "" is unknown.
 func HugePageMode(root string) string {
-	text, err := proc.Root(strings.TrimRight(root, "/")).Read(HugePageFile)
+	text, err := proc.Root(strings.TrimRight(root, "/")).Read(hugePageFile)
 	if err != nil {
 		return ""
 	}

@@ -17,15 +17,14 @@ import "bytes"
 //	ffff8880: 00000002 00000000 00010000 0001 01 23818 /run/x.sock
 func Listening(tcp, unix []byte) map[string]bool {
 	sockets := map[string]bool{}
-	for line := range bytes.Lines(tcp) {
-		if f := bytes.Fields(line); len(f) >= 10 && string(f[3]) == "0A" {
-			sockets["socket:["+string(f[9])+"]"] = true
+	add := func(text []byte, state string, inode int) {
+		for line := range bytes.Lines(text) {
+			if f := bytes.Fields(line); len(f) > inode && string(f[3]) == state {
+				sockets["socket:["+string(f[inode])+"]"] = true
+			}
 		}
 	}
-	for line := range bytes.Lines(unix) {
-		if f := bytes.Fields(line); len(f) >= 7 && string(f[3]) == "00010000" {
-			sockets["socket:["+string(f[6])+"]"] = true
-		}
-	}
+	add(tcp, "0A", 9)
+	add(unix, "00010000", 6)
 	return sockets
 }

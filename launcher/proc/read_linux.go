@@ -87,6 +87,9 @@ func (r Root) Exists(path string) bool {
 	return unix.Access(string(r)+path, unix.F_OK) == nil
 }
 
+// Gone reports whether an error of reading /proc/PID means that the process has ended.
+func Gone(err error) bool { return errors.Is(err, unix.ESRCH) || errors.Is(err, fs.ErrNotExist) }
+
 // Stat reads /proc/PID/stat.
 func (r Root) Stat(pid int) (Stat, error) {
 	text, err := r.Read("/proc/" + strconv.Itoa(pid) + "/stat")

@@ -167,7 +167,7 @@ func (f *Finder) watchedBy(pid int) (target int) { return watchedBy(f.root, &f.b
 func (f *Finder) examine(s seen, now time.Duration) (_ seen, alive bool) {
 	p, err := f.read(s.PID)
 	if err != nil {
-		return s, !gone(err)
+		return s, !proc.Gone(err)
 	}
 	pause := min(max(now-p.Started, 0), mostPause)
 	if pause == mostPause { // spread the reads over several scans
@@ -178,7 +178,7 @@ func (f *Finder) examine(s seen, now time.Duration) (_ seen, alive bool) {
 		first, also = f.rules.belongs(p)
 	}
 	// After its first thread has ended, a process cannot be read completely, but other threads may still run.
-	if (p.failed != nil && !gone(p.failed) || p.Ended()) && s.Started == p.Started {
+	if (p.failed != nil && !proc.Gone(p.failed) || p.Ended()) && s.Started == p.Started {
 		if p.Ended() { // do not read it at each scan: a parent may leave thousands of zombies
 			s.again = now + pause
 		}

@@ -7,12 +7,9 @@ package service
 import (
 	"bytes"
 	"debug/elf"
-	"errors"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -135,6 +132,3 @@ func SupervisorOf(root proc.Root, target int) int {
 	}
 	return 0
 }
-
-// gone reports whether an error means that the process has ended.
-func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) }

@@ -262,7 +262,7 @@ func (h *host) consider(m service.Process, now time.Duration) {
 		}
 		var err error
 		if group, err = groupOf(&process{pid: m.PID, pidfd: -1, dir: -1}, m.Unit); err != nil {
-			if !gone(err) {
+			if !proc.Gone(err) {
 				h.sayOnce("group "+s.Policy.Service, "service %q: %v; write scope = \"tree\" in [budget]", s.Policy.Service, err)
 			}
 			return
@@ -337,7 +337,7 @@ func (h *host) take(m service.Process, group string, now time.Duration) {
 	}
 	p, err := hold(m.PID, -1)
 	if err != nil {
-		if !gone(err) {
+		if !proc.Gone(err) {
 			h.sayOnce(m.Service, "service %q: %v", h.Services[m.Service].Policy.Service, err)
 		}
 		return
@@ -479,9 +479,6 @@ func (h *host) sayOnce(what any, format string, args ...any) {
 		h.Say(format, args...)
 	}
 }
-
-// gone reports whether an error means that the process has ended.
-func gone(err error) bool { return errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) }
 
 // member is what the watch of a host knows about a target. It is nil, with methods that do nothing, in other watches.
 type member struct {

@@ -3,17 +3,13 @@ package watch
 // This file finds the processes that count for one target.
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/proc"
 	"arenacap/launcher/proc/cgroup"
@@ -164,7 +160,7 @@ func (s *scope) hold(pids []int, into map[int]*process, still func(*process) boo
 			found = append(found, p)
 		case err == nil:
 			p.release()
-		case !errors.Is(err, unix.ESRCH) && !errors.Is(err, fs.ErrNotExist):
+		case !proc.Gone(err):
 			failed = fmt.Errorf("process %d is not counted: %w", pid, err)
 		}
 	}

@@ -61,15 +61,15 @@ func StartAuthServer(ctx context.Context, program string, prefix []string, env .
 	if err != nil {
 		return nil, err
 	}
-	a, err := ConnectAuthServer(ctx, p, socket)
+	a, err := connectAuthServer(ctx, p, socket)
 	if err != nil {
 		p.Kill()
 	}
 	return a, err
 }
 
-// ConnectAuthServer connects to a server that was started elsewhere, after it prints that it is ready.
-func ConnectAuthServer(ctx context.Context, p *Process, socket string) (*AuthServer, error) {
+// connectAuthServer connects to a server that was started elsewhere, after it prints that it is ready.
+func connectAuthServer(ctx context.Context, p *Process, socket string) (*AuthServer, error) {
 	a := &AuthServer{Process: p}
 	return a, a.connect(ctx, socket)
 }

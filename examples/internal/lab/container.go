@@ -208,7 +208,7 @@ func (p *Podman) AuthServer(ctx context.Context, t testing.TB, name string, outp
 	if _, err := output.AwaitText(ctx, " threads, ready"); err != nil {
 		t.Fatal(err)
 	}
-	a, err := ConnectAuthServer(ctx, output, fmt.Sprintf("/proc/%d/root%s", p.Pid(ctx, t, name), Socket))
+	a, err := connectAuthServer(ctx, output, fmt.Sprintf("/proc/%d/root%s", p.Pid(ctx, t, name), Socket))
 	if err != nil {
 		t.Fatal(err)
 	}
