@@ -131,10 +131,10 @@ func (l *layer) contradictions() {
 		l.clash(`action = "signal" needs a signal`, `add for example signal = "SIGUSR1"`, "budget.action", "budget.signal")
 	}
 	if l.has("budget.timeout") && b.Command == nil {
-		l.clash("timeout is for command, which is not set", "add command or remove timeout", "budget.timeout", "budget.command")
+		l.clash("timeout limits budget.command, but that is not set", "add command or remove timeout", "budget.timeout", "budget.command")
 	}
 	if b.Hard && b.Limits[virtual].isZero() {
-		l.clash("hard sets RLIMIT_AS to virtual, which is not set", `add for example virtual = "4GiB" or write hard = false`,
+		l.clash("hard = true sets RLIMIT_AS to budget.virtual, but that is not set", `add for example virtual = "4GiB" or write hard = false`,
 			"budget.hard", "budget.virtual")
 	}
 	l.matchContradictions()

@@ -18,8 +18,8 @@ import (
 type dialect struct {
 	name  string                       // value of --shell
 	also  []string                     // other values of --shell: shells with the same syntax
-	set   string                       // format of a name and a quoted value
-	unset string                       // format of a name; sets an empty value if the reader cannot unset
+	set   string                       // fmt format: of the name and the quoted value
+	unset string                       // fmt format: of the name; systemd and docker cannot unset, so it sets an empty value
 	quote func(string) (string, error) // refuses values that the reader would change
 }
 

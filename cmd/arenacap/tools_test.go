@@ -31,8 +31,7 @@ type tools struct {
 // -tags arenacap_no_early.
 var early = true
 
-// buildTags are for all programs, releaseFlags for builds as .ci/release makes them: without the code for documents,
-// and with the entry point of launcher/origin.
+// buildTags returns the flag -tags for a build of any of the programs.
 func buildTags(tags string) string {
 	if !early {
 		tags += ",arenacap_no_early"
@@ -40,6 +39,8 @@ func buildTags(tags string) string {
 	return "-tags=" + tags
 }
 
+// releaseFlags returns the flags with which .ci/release builds: without the parts of urfave/cli that make documents and
+// suggest commands, and with the entry point of package origin.
 func releaseFlags() []string {
 	return []string{buildTags("urfave_cli_no_docs,urfave_cli_no_suggest"), "-trimpath", "-ldflags=-s -w -E arenacap/launcher/origin.entry"}
 }

@@ -86,7 +86,8 @@ func TestCommandLineRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := execStart(t, unit, dir)
-	line[len(line)-1] = filepath.Join(dir, "authserver.d", "auth.sock") // in this test the file %t/authserver is the program, so the socket's folder has another name
+	// The unit has %t/authserver/auth.sock. Here %t is dir, and dir/authserver is the program's file.
+	line[len(line)-1] = filepath.Join(dir, "authserver.d", "auth.sock")
 	p, err := lab.Start(exec.CommandContext(ctx, line[0], line[1:]...), nil)
 	if err != nil {
 		t.Fatal(err)

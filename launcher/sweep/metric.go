@@ -13,8 +13,8 @@ import (
 
 // Metrics are all metrics, in the order of every output. A new metric needs only a new element here.
 var Metrics = []Metric{
-	{Name: "throughput", Flag: "metric", Usage: "throughput: `REGEX` for the output of the load or of PROGRAM (default: its wall time)", Timed: true},
-	{Name: "latency", Flag: "latency", Usage: "latency: `REGEX` for the output of the load or of PROGRAM", Lower: true},
+	{Name: "throughput", Flag: "metric", Usage: "find the throughput by `REGEX` in the output of the load or of PROGRAM (default: PROGRAM's wall time)", Timed: true},
+	{Name: "latency", Flag: "latency", Usage: "find the latency by `REGEX` in the output of the load or of PROGRAM", Lower: true},
 }
 
 // Metric is a number by which caps are compared.

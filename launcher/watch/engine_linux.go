@@ -203,8 +203,8 @@ func (e *engine) listOnce() (pids []int, err error) {
 }
 
 // listen wakes the engine when a descriptor becomes readable. With -1, each turn checks for the end instead.
-// If the kernel refuses (ENOSPC, see max_user_watches in epoll(7)), a failed sample reveals the end of a target, and the
-// next turn the end of a command.
+// If the kernel refuses (ENOSPC, see max_user_watches in epoll(7)), the engine notices later: the end of a target when a
+// sample fails, and the end of the policy's command at the next turn.
 func (e *engine) listen(fd, index int) {
 	if fd >= 0 {
 		_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(index)})

@@ -143,7 +143,8 @@ func (w *watched) react(c change, r Reading, now time.Duration) {
 	}
 }
 
-// maxInspected bounds the cost of an attribution: it takes milliseconds to inspect a process.
+// maxInspected is the largest number of processes that one event inspects to say where the memory is: each takes
+// milliseconds.
 const maxInspected = 64
 
 // inspect adds up the parts of the virtual size of the counted processes, at most the maxInspected largest. It leaves out

@@ -26,7 +26,7 @@ type look struct {
 // tool is one way to inspect a process. In its command line PID is replaced, and a tab stands for a space within a word.
 type tool struct {
 	name, line string
-	least      float64 // lower bound of CPU time, as a multiple of arenacap's: about half of the measured value; 0 means no bound
+	least      float64 // -check fails if the tool takes less CPU time than least × arenacap's; about half of what was measured; 0: no check
 }
 
 func pmap(least float64) tool { return tool{"pmap -X", "pmap -X PID", least} }

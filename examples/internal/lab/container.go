@@ -46,7 +46,7 @@ const (
 
 // base is a root file system that .ci/systemd makes, with the configuration that the registry's image has.
 type base struct {
-	folder, command string   // folder of the root, and the command that makes it
+	folder, command string   // where the root file system is, and the command that creates it
 	changes         []string // the configuration, as instructions of a Dockerfile
 }
 
