@@ -9,7 +9,7 @@ import (
 
 	"arenacap/launcher/proc"
 	"arenacap/launcher/service"
-	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/budget"
 )
 
 // budgets returns the families about budgets, for services with a process that holds arenas. The label "group" is the name
@@ -62,7 +62,7 @@ func (l *look) budgeted() (services []int) {
 // usage is what the processes of a service use: for scope "process" one reading for each process, else one reading of the
 // sum.
 type usage []struct {
-	watch.Reading
+	budget.Reading
 	base    uint64 // bytes that are subtracted from the virtual size to get the growth
 	settled bool   // base is known
 }

@@ -7,13 +7,15 @@ import (
 	"syscall"
 	"time"
 
+	"arenacap/launcher/watch/budget"
+
 	"golang.org/x/sys/unix"
 )
 
 // action is the action for one breach: the command, then a second reading, then the signals. It never blocks: the engine's
 // loop advances it and keeps sampling.
 type action struct {
-	change  change
+	change  budget.Change
 	waits   time.Duration // time until which the watch that the launch started may act first; 0: no wait
 	command *command
 	kill    time.Duration    // time of the SIGKILL; 0: SIGTERM was not sent
@@ -21,7 +23,7 @@ type action struct {
 }
 
 // beginAction starts the action for a breach, or queues it behind the current one.
-func (w *watched) beginAction(c change, now time.Duration) {
+func (w *watched) beginAction(c budget.Change, now time.Duration) {
 	if w.action != nil {
 		if w.action.kill == 0 {
 			w.queue = append(w.queue, c)
@@ -30,7 +32,7 @@ func (w *watched) beginAction(c change, now time.Duration) {
 	}
 	w.action = &action{change: c}
 	if watch := w.member.ownWatch(w); watch != 0 && w.cfg.acts() {
-		w.report(acted(c, w.cfg.Budget.Action, "", 0, fmt.Sprintf("the watch that the launch started (PID %d) acts first; this watch acts if %s is still over the limit after %s", watch, c.metric, w.cfg.Budget.Grace), false))
+		w.report(acted(c, w.cfg.Budget.Action, "", 0, fmt.Sprintf("the watch that the launch started (PID %d) acts first; this watch acts if %s is still over the limit after %s", watch, c.Metric, w.cfg.Budget.Grace), false))
 		w.action.waits = w.graceEnds()
 		return
 	}
@@ -48,9 +50,9 @@ func (c Config) acts() bool { return c.Budget.Action != "report" || len(c.Budget
 func (w *watched) afterGrace(now time.Duration) {
 	c := w.action.change
 	r, _ := w.read(now)
-	if v, over := w.state.over(c, r); !over {
-		w.state.lapse(c.metric)
-		c.value = v
+	if v, over := w.state.Over(c, r); !over {
+		w.state.Lapse(c.Metric)
+		c.Value = v
 		w.report(notNeeded(c, w.cfg.Budget.Action))
 		w.endAction(now)
 		return
@@ -122,15 +124,15 @@ func (w *watched) killCommand() {
 func (w *watched) act(now time.Duration) {
 	b, c := w.cfg.Budget, w.action.change
 	r, _ := w.read(now)
-	v, over := w.state.over(c, r)
+	v, over := w.state.Over(c, r)
 	acts := b.Action == "signal" || b.Action == "terminate"
 	if acts && !over {
-		w.state.lapse(c.metric)
+		w.state.Lapse(c.Metric)
 	}
 	switch {
 	case !acts, w.gone(), !w.member.fits(w):
 	case !over:
-		c.value = v
+		c.Value = v
 		w.report(notNeeded(c, b.Action))
 	case b.Action == "signal":
 		w.sendSignal(c)
@@ -152,7 +154,7 @@ func (w *watched) endAction(now time.Duration) {
 }
 
 // sendSignal takes the action "signal", on the target only.
-func (w *watched) sendSignal(c change) {
+func (w *watched) sendSignal(c budget.Change) {
 	name := w.cfg.Budget.Signal
 	sig, err := parseSignal(name)
 	if err == nil {
@@ -166,7 +168,7 @@ func (w *watched) sendSignal(c change) {
 }
 
 // sendTerm is the first half of "terminate". It signals every process of the scope, including those too young to count.
-func (w *watched) sendTerm(c change) bool {
+func (w *watched) sendTerm(c budget.Change) bool {
 	w.listing = nil       // list again, so that the signal reaches processes that were forked since
 	_ = w.scope.refresh() // the sample has already reported a failure of this
 	w.action.termed = map[int]*process{}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/relay"
+	"arenacap/launcher/watch/budget"
 )
 
 // command is the operator's program that runs before the action.
@@ -68,10 +69,10 @@ func (c *children) wait(cmd *exec.Cmd) error {
 }
 
 // placeholders are the values for a command's arguments and environment, by the names that package policy knows.
-func placeholders(c change, of subject) map[string]string {
+func placeholders(c budget.Change, of subject) map[string]string {
 	return map[string]string{
-		"pid": strconv.Itoa(of.pid), "service": of.service, "event": c.kind, "metric": c.metric,
-		"value": strconv.FormatUint(c.value, 10), "limit": strconv.FormatUint(c.limit, 10),
+		"pid": strconv.Itoa(of.pid), "service": of.service, "event": c.Kind, "metric": c.Metric,
+		"value": strconv.FormatUint(c.Value, 10), "limit": strconv.FormatUint(c.Limit, 10),
 	}
 }
 

@@ -8,11 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"arenacap/launcher/watch/budget"
 	"arenacap/policy"
 )
 
 func TestExpand(t *testing.T) {
-	values := placeholders(change{kind: eventBreach, metric: "virtual", value: 4509715660, limit: 4294967296}, subject{service: "{pid}", pid: 42})
+	values := placeholders(budget.Change{Kind: eventBreach, Metric: "virtual", Value: 4509715660, Limit: 4294967296}, subject{service: "{pid}", pid: 42})
 	got := expand([]string{"x", "{pid}", "--of={service}:{event}", "{metric}={value}/{limit}", "{unknown} {}"}, values)
 	want := []string{"x", "42", "--of={pid}:breach", "virtual=4509715660/4294967296", "{unknown} {}"}
 	if !slices.Equal(got, want) {
@@ -22,7 +23,7 @@ func TestExpand(t *testing.T) {
 
 // The placeholders that policy.Check accepts in a command are exactly those that a watch replaces.
 func TestPlaceholdersOfThePolicy(t *testing.T) {
-	names := slices.Sorted(maps.Keys(placeholders(change{}, subject{})))
+	names := slices.Sorted(maps.Keys(placeholders(budget.Change{}, subject{})))
 	file := filepath.Join(t.TempDir(), "policy.toml")
 	for word, want := range map[string][]string{"{" + strings.Join(names, "}{") + "}": nil, "{unknown}": names} {
 		must(t, os.WriteFile(file, []byte(`budget.command = ["/bin/sh", "`+word+`"]`), 0o600))

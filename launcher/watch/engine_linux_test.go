@@ -14,11 +14,11 @@ func TestSettleOfALaunch(t *testing.T) {
 	cfg.Budget.Settle = 30 * time.Minute
 	e, err := newEngine(cfg)
 	must(t, err)
-	if w := e.add(p); w.state.settleEnds != p.born+cfg.Budget.Settle {
-		t.Errorf("attached: settle ends %s after the process's start", w.state.settleEnds-p.born)
+	if w := e.add(p); w.state.SettleEnds != p.born+cfg.Budget.Settle {
+		t.Errorf("attached: settle ends %s after the process's start", w.state.SettleEnds-p.born)
 	}
-	if w := e.addLaunched(p); w.state.settleEnds != w.began+cfg.Budget.Settle || w.scope.since <= p.born {
-		t.Errorf("launched: settle ends %s after the start, and children count that are %s younger", w.state.settleEnds-w.began, w.scope.since-p.born)
+	if w := e.addLaunched(p); w.state.SettleEnds != w.began+cfg.Budget.Settle || w.scope.since <= p.born {
+		t.Errorf("launched: settle ends %s after the start, and children count that are %s younger", w.state.SettleEnds-w.began, w.scope.since-p.born)
 	}
 }
 

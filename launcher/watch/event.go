@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"arenacap/launcher/ordered"
+	"arenacap/launcher/watch/budget"
 	"arenacap/launcher/watch/journal"
 	"arenacap/policy"
 	"arenacap/policy/text"
@@ -24,11 +25,11 @@ const (
 	eventStarted     = "started"
 	eventCapVerified = "cap-verified"
 	eventCapNotKept  = "cap-not-kept"
-	eventWarning     = "warning"
-	eventBreach      = "breach"
+	eventWarning     = budget.Warning
+	eventBreach      = budget.Breach
 	eventAction      = "action"
 	eventElsewhere   = "elsewhere"
-	eventRecovered   = "recovered"
+	eventRecovered   = budget.Recovered
 	eventGap         = "gap"
 	eventLogFailed   = "log-failed"
 	eventWatchEnded  = "watch-ended"
@@ -45,9 +46,9 @@ type event struct {
 	ended   string // for recovered: what has ended, "warning" or "breach"
 }
 
-// members returns the JSON members of an event about one limit, followed by more.
-func (c change) members(more ...any) ordered.Object {
-	return append(ordered.Object{"metric", c.metric, "value_bytes", c.value, "limit_bytes", c.limit}, more...)
+// limitMembers returns the JSON members of an event about one limit, followed by more.
+func limitMembers(c budget.Change, more ...any) ordered.Object {
+	return append(ordered.Object{"metric", c.Metric, "value_bytes", c.Value, "limit_bytes", c.Limit}, more...)
 }
 
 // orNull is nil, which is null in JSON, for the zero value.
@@ -112,45 +113,45 @@ func actionWords(b policy.Budget) string {
 }
 
 // exceeded is a warning or a breach; why is nil if the attribution is unknown.
-func exceeded(c change, processes, planned int, why *attribution) event {
-	where := fmt.Sprintf("%s %s, over the limit of %s", c.metric, text.Size(c.value), text.Size(c.limit))
-	if c.kind == eventWarning {
-		where = fmt.Sprintf("%s %s, %d%% of the limit of %s", c.metric, text.Size(c.value), share(c.value, c.limit), text.Size(c.limit))
+func exceeded(c budget.Change, processes, planned int, why *attribution) event {
+	where := fmt.Sprintf("%s %s, over the limit of %s", c.Metric, text.Size(c.Value), text.Size(c.Limit))
+	if c.Kind == eventWarning {
+		where = fmt.Sprintf("%s %s, %d%% of the limit of %s", c.Metric, text.Size(c.Value), share(c.Value, c.Limit), text.Size(c.Limit))
 	}
-	text := fmt.Sprintf("%s (%d of %d samples)", where, c.votes, c.of)
+	text := fmt.Sprintf("%s (%d of %d samples)", where, c.Votes, c.Of)
 	if processes > 1 {
 		text += fmt.Sprintf(" in %d processes", processes)
 	}
-	return event{kind: c.kind, text: text + why.words(processes) + why.advice(c.metric, planned),
-		members: c.members("samples", c.votes, "samples_of", c.of, "processes", processes, "attribution", why)}
+	return event{kind: c.Kind, text: text + why.words(processes) + why.advice(c.Metric, planned),
+		members: limitMembers(c, "samples", c.Votes, "samples_of", c.Of, "processes", processes, "attribution", why)}
 }
 
 // share is value as a percentage of limit, rounded down.
 func share(value, limit uint64) int { return int(float64(value) / float64(limit) * 100) }
 
 // recovered is the end of a breach and its warning, or of a warning alone.
-func recovered(c change) event {
-	said := fmt.Sprintf("%s %s, below %d%% of the limit of %s", c.metric, text.Size(c.value), recoverPercent, text.Size(c.limit))
-	if c.ended == eventWarning {
-		said = fmt.Sprintf("%s %s, %d%% of the limit of %s; the warning has ended", c.metric, text.Size(c.value), share(c.value, c.limit), text.Size(c.limit))
+func recovered(c budget.Change) event {
+	said := fmt.Sprintf("%s %s, below %d%% of the limit of %s", c.Metric, text.Size(c.Value), budget.RecoverPercent, text.Size(c.Limit))
+	if c.Ended == eventWarning {
+		said = fmt.Sprintf("%s %s, %d%% of the limit of %s; the warning has ended", c.Metric, text.Size(c.Value), share(c.Value, c.Limit), text.Size(c.Limit))
 	}
-	return event{kind: eventRecovered, text: said, ended: c.ended, members: c.members("ended", c.ended)}
+	return event{kind: eventRecovered, text: said, ended: c.Ended, members: limitMembers(c, "ended", c.Ended)}
 }
 
 // acted is one step of an action, done, failed or skipped. processes is the number of processes that were sent the
 // signal; it becomes null if there is no signal.
-func acted(c change, action, signal string, processes int, message string, failed bool) event {
+func acted(c budget.Change, action, signal string, processes int, message string, failed bool) event {
 	sent := any(processes)
 	if signal == "" {
 		sent = nil
 	}
 	return event{kind: eventAction, text: message, failed: failed,
-		members: c.members("action", action, "signal", orNull(signal), "processes", sent, "failed", failed)}
+		members: limitMembers(c, "action", action, "signal", orNull(signal), "processes", sent, "failed", failed)}
 }
 
 // notNeeded is an action that was skipped, because the value was no longer over the limit. The breach ends too.
-func notNeeded(c change, action string) event {
-	text := fmt.Sprintf("%s was skipped: %s %s, no longer over the limit of %s", action, c.metric, text.Size(c.value), text.Size(c.limit))
+func notNeeded(c budget.Change, action string) event {
+	text := fmt.Sprintf("%s was skipped: %s %s, no longer over the limit of %s", action, c.Metric, text.Size(c.Value), text.Size(c.Limit))
 	return acted(c, action, "", 0, text, false)
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"arenacap/launcher/watch/budget"
 	"arenacap/policy"
 )
 
@@ -25,11 +26,11 @@ func of(parts ...part) breakdown { return breakdown{parts, 1} }
 
 // TestEvents compares every event, as text and as JSON, because scripts of users depend on these lines.
 func TestEvents(t *testing.T) {
-	breach := change{kind: eventBreach, metric: "virtual", value: 4509715661, limit: 4 * GiB, votes: 3, of: 5}
-	warning := change{kind: eventWarning, metric: "virtual", value: 3543348019, limit: 4 * GiB, votes: 3, of: 5}
-	budget := policy.Builtin().Budget
-	budget.Action, budget.Command = "terminate", []string{"/usr/local/bin/on-breach", "{pid}"}
-	cfg := Config{Mode: "exec", Cap: 4, Budget: budget, Limits: []policy.Limit{{Metric: "virtual", Bytes: 4 * GiB}, {Metric: "growth", Bytes: 512 * MiB}}}
+	breach := budget.Change{Kind: eventBreach, Metric: "virtual", Value: 4509715661, Limit: 4 * GiB, Votes: 3, Of: 5}
+	warning := budget.Change{Kind: eventWarning, Metric: "virtual", Value: 3543348019, Limit: 4 * GiB, Votes: 3, Of: 5}
+	terminates := policy.Builtin().Budget
+	terminates.Action, terminates.Command = "terminate", []string{"/usr/local/bin/on-breach", "{pid}"}
+	cfg := Config{Mode: "exec", Cap: 4, Budget: terminates, Limits: []policy.Limit{{Metric: "virtual", Bytes: 4 * GiB}, {Metric: "growth", Bytes: 512 * MiB}}}
 	outcome := Outcome{PeakVirtual: 4 * GiB, PeakResident: 61 * MiB, Breaches: 1, Elapsed: 90*time.Second + 1234*time.Microsecond}
 	for _, test := range []struct {
 		name string
@@ -55,10 +56,10 @@ func TestEvents(t *testing.T) {
 		{"breach of a tree, with nothing known", exceeded(breach, 7, 0, nil),
 			`breach: virtual 4.2 GiB, over the limit of 4 GiB (3 of 5 samples) in 7 processes`,
 			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"samples":3,"samples_of":5,"processes":7,"attribution":null`},
-		{"recovered", recovered(change{metric: "virtual", value: 1 * GiB, limit: 4 * GiB, ended: eventBreach}),
+		{"recovered", recovered(budget.Change{Metric: "virtual", Value: 1 * GiB, Limit: 4 * GiB, Ended: eventBreach}),
 			`recovered: virtual 1 GiB, below 95% of the limit of 4 GiB`,
 			`"metric":"virtual","value_bytes":1073741824,"limit_bytes":4294967296,"ended":"breach"`},
-		{"recovered from a warning", recovered(change{metric: "virtual", value: 3 * GiB, limit: 4 * GiB, ended: eventWarning}),
+		{"recovered from a warning", recovered(budget.Change{Metric: "virtual", Value: 3 * GiB, Limit: 4 * GiB, Ended: eventWarning}),
 			`recovered: virtual 3 GiB, 75% of the limit of 4 GiB; the warning has ended`,
 			`"metric":"virtual","value_bytes":3221225472,"limit_bytes":4294967296,"ended":"warning"`},
 		{"action", acted(breach, "signal", "SIGUSR1", 1, "SIGUSR1 sent", false),
@@ -67,7 +68,7 @@ func TestEvents(t *testing.T) {
 		{"action of a command", acted(breach, "command", "", 0, "command x ended with status 1", true),
 			`action: command x ended with status 1`,
 			`"metric":"virtual","value_bytes":4509715661,"limit_bytes":4294967296,"action":"command","signal":null,"processes":null,"failed":true`},
-		{"action that was not needed", notNeeded(change{metric: "virtual", value: 96 * MiB, limit: 100 * MiB}, "terminate"),
+		{"action that was not needed", notNeeded(budget.Change{Metric: "virtual", Value: 96 * MiB, Limit: 100 * MiB}, "terminate"),
 			`action: terminate was skipped: virtual 96 MiB, no longer over the limit of 100 MiB`,
 			`"metric":"virtual","value_bytes":100663296,"limit_bytes":104857600,"action":"terminate","signal":null,"processes":null,"failed":false`},
 		{"cap-verified", capJudged(1, 4), `cap-verified: 1 arena, within the cap of 4`, `"arenas":1,"cap":4`},
@@ -147,7 +148,7 @@ func FuzzLinesFit(f *testing.F) {
 	for i := range 2 * maxParts {
 		parts = append(parts, part{strings.Repeat("k", i+10), 1 << 30, 1 << 62})
 	}
-	worst := change{kind: eventBreach, metric: "resident", value: 1<<64 - 1, limit: 1 << 63, votes: 65536, of: 65536}
+	worst := budget.Change{Kind: eventBreach, Metric: "resident", Value: 1<<64 - 1, Limit: 1 << 63, Votes: 65536, Of: 65536}
 	f.Fuzz(func(t *testing.T, service, words string) {
 		cfg := Config{Budget: policy.Builtin().Budget, Limits: []policy.Limit{{Metric: "virtual", Bytes: 1 << 63}, {Metric: "growth", Bytes: 1 << 63}}}
 		cfg.Budget.Command = []string{words}
@@ -178,7 +179,7 @@ func TestWanted(t *testing.T) {
 		row("nyn", eventStarted, eventCapVerified, eventExited),
 		row("yyn", eventWarning, eventCapNotKept, eventGap),
 		row("yyy", eventBreach, eventAction, eventWatchFailed, eventLogFailed, eventWatchEnded),
-		[]wantedRow{{recovered(change{limit: 1, ended: eventWarning}), "yyn"}, {recovered(change{limit: 1, ended: eventBreach}), "yyy"}},
+		[]wantedRow{{recovered(budget.Change{Limit: 1, Ended: eventWarning}), "yyn"}, {recovered(budget.Change{Limit: 1, Ended: eventBreach}), "yyy"}},
 	) {
 		for i, c := range []Config{{}, {Verbose: true}, {Quiet: true}} {
 			if got := c.wanted(test.e); got != (test.want[i] == 'y') {
@@ -303,10 +304,10 @@ func FuzzDecodeConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := newState(c.Limits, c.Budget, c.Budget.Settle) // an accepted configuration must not make the state or an event fail
-		r := Reading{virtual: 1 << 40, data: 1 << 40, resident: 1 << 40}
+		s := budget.New(c.Limits, c.Budget, c.Budget.Settle) // an accepted configuration must not make the state or an event fail
+		r := budget.Reading{Virtual: 1 << 40, Data: 1 << 40, Resident: 1 << 40}
 		for i := range 10 {
-			s.observe(c.Budget.Settle+time.Duration(i), r, func() (Reading, bool) { return r, true })
+			s.Observe(c.Budget.Settle+time.Duration(i), r, func() (budget.Reading, bool) { return r, true })
 		}
 		if !json.Valid(started(c).line("json", someTime, subject{})) {
 			t.Fatal("started is no JSON")
@@ -316,14 +317,14 @@ func FuzzDecodeConfig(f *testing.F) {
 
 // TestPriorities checks each event's priority in the journal.
 func TestPriorities(t *testing.T) {
-	limits := change{kind: eventBreach, metric: "virtual", value: 2, limit: 1, votes: 3, of: 5}
+	limits := budget.Change{Kind: eventBreach, Metric: "virtual", Value: 2, Limit: 1, Votes: 3, Of: 5}
 	for _, test := range []struct {
 		e    event
 		want string
 	}{
 		{started(Config{}), "<6>"}, {capJudged(1, 4), "<6>"}, {exited(Outcome{}, 0, true), "<6>"},
 		{acted(limits, "signal", "SIGUSR1", 1, "SIGUSR1 sent", false), "<5>"}, {recovered(limits), "<5>"},
-		{exceeded(change{kind: eventWarning, metric: "virtual", value: 1, limit: 2}, 1, 0, nil), "<4>"}, {gap(1, 1), "<4>"}, {capJudged(9, 4), "<4>"}, {capCannotWork("x"), "<4>"},
+		{exceeded(budget.Change{Kind: eventWarning, Metric: "virtual", Value: 1, Limit: 2}, 1, 0, nil), "<4>"}, {gap(1, 1), "<4>"}, {capJudged(9, 4), "<4>"}, {capCannotWork("x"), "<4>"},
 		{exceeded(limits, 1, 0, nil), "<3>"}, {linesLost(1), "<3>"}, {watchEnded(Outcome{}, 1, "x"), "<5>"}, {watchFailed("x"), "<3>"}, {acted(limits, "command", "", 0, "x", true), "<3>"},
 	} {
 		if got := test.e.priority().Prefix(); got != test.want {

@@ -21,6 +21,7 @@ import (
 	"arenacap/launcher/origin"
 	"arenacap/launcher/proc"
 	"arenacap/launcher/service"
+	"arenacap/launcher/watch/budget"
 	"arenacap/launcher/watch/manager"
 	"arenacap/launcher/watch/statefile"
 	"arenacap/launcher/watch/view"
@@ -437,8 +438,8 @@ func (w *watched) reconfigure(cfg *Config, log *eventLog) {
 		return
 	}
 	was := w.state
-	w.state = newState(cfg.Limits, cfg.Budget, w.scope.target.born+cfg.Budget.Settle)
-	w.state.resume(was.settled, was.base, was.running())
+	w.state = budget.New(cfg.Limits, cfg.Budget, w.scope.target.born+cfg.Budget.Settle)
+	w.state.Resume(was.Settled, was.Base, was.Running())
 	w.due = w.clock()
 	w.next = w.due
 	w.start()
@@ -489,15 +490,15 @@ type member struct {
 }
 
 // count counts a warning or a breach.
-func (m *member) count(c change, service string) {
+func (m *member) count(c budget.Change, service string) {
 	if m == nil {
 		return
 	}
-	switch of := m.host.state.Of(service); c.kind {
+	switch of := m.host.state.Of(service); c.Kind {
 	case eventWarning:
-		of.Warnings[c.metric]++
+		of.Warnings[c.Metric]++
 	case eventBreach:
-		of.Breaches[c.metric]++
+		of.Breaches[c.Metric]++
 		m.host.breached[service]++
 	}
 }

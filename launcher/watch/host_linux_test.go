@@ -189,8 +189,8 @@ func TestHostSettle(t *testing.T) {
 	s.of(c.pid(), "started")
 	s.stop()
 	for _, w := range s.h.watched {
-		if stat, err := proc.Here.Stat(c.pid()); err != nil || w.state.settleEnds != stat.Started+time.Hour {
-			t.Errorf("settle ends %s after the start", w.state.settleEnds-stat.Started)
+		if stat, err := proc.Here.Stat(c.pid()); err != nil || w.state.SettleEnds != stat.Started+time.Hour {
+			t.Errorf("settle ends %s after the start", w.state.SettleEnds-stat.Started)
 		}
 	}
 }

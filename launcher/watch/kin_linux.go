@@ -16,6 +16,7 @@ import (
 	"arenacap/launcher/environ"
 	"arenacap/launcher/proc"
 	"arenacap/launcher/target"
+	"arenacap/launcher/watch/budget"
 )
 
 // maxKin is the maximum number of descendants that are held open although the scope does not count them. Each takes two file
@@ -84,7 +85,7 @@ func (p *process) isCarrier() bool {
 // doubled. It does nothing in the watch of a host (watch --services), where the policy decides which processes belong to a
 // service.
 func (w *watched) lookAround(now time.Duration) {
-	if w.member != nil || !w.state.settled || now < w.around {
+	if w.member != nil || !w.state.Settled || now < w.around {
 		return
 	}
 	w.carrier = !w.ended && w.scope.target.isCarrier()
@@ -140,7 +141,7 @@ func (w *watched) tellLeft(now time.Duration) {
 	switch {
 	case w.scope.kind != "process" && w.silent():
 		family, write = w.scope.others, `to = "FILE" in [log], because the watch closes stderr when the program ends`
-	case w.scope.kind == "process" && now < w.state.settleEnds:
+	case w.scope.kind == "process" && now < w.state.SettleEnds:
 		w.reportOnce("kin", w.scope.findChildren())
 	default:
 		return
@@ -180,8 +181,8 @@ func (w *watched) server() *process {
 // countServer counts the arenas of the server p if p is not the target, from the end of settle on. The result is in p.arenas.
 // It is not added to the reading of the sample, which already contains all processes that count.
 func (w *watched) countServer(p *process, now time.Duration) {
-	if s, ok := p.sample(); ok && now >= w.state.settleEnds {
-		var aside Reading
+	if s, ok := p.sample(); ok && now >= w.state.SettleEnds {
+		var aside budget.Reading
 		w.countArenas(&aside, p, s.Size.Bytes())
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"arenacap/launcher/watch/budget"
 	"arenacap/policy"
 )
 
@@ -25,7 +26,7 @@ func TestManual(t *testing.T) {
 		}
 	}
 	var replaced []string
-	for name := range placeholders(change{}, subject{}) {
+	for name := range placeholders(budget.Change{}, subject{}) {
 		replaced = append(replaced, "{"+name+"}")
 	}
 	for what, want := range map[string][]string{"Ic": eventNames(t), "Cm": memberNames(t), "Li": replaced, "Ev": variables} {
@@ -53,19 +54,21 @@ func items(page, kind string) []string {
 
 // eventNames reads the constants of event.go, so that a new one cannot be forgotten here.
 func eventNames(t *testing.T) (names []string) {
-	source, err := os.ReadFile("event.go")
-	must(t, err)
-	for _, m := range regexp.MustCompile(`(?m)^\tevent\w+ += "(.+)"$`).FindAllStringSubmatch(string(source), -1) {
-		names = append(names, m[1])
+	for _, file := range []string{"event.go", "budget/state.go"} {
+		source, err := os.ReadFile(file)
+		must(t, err)
+		for _, m := range regexp.MustCompile(`(?m)^\t(?:event\w+|Warning|Breach|Recovered) += "(.+)"$`).FindAllStringSubmatch(string(source), -1) {
+			names = append(names, m[1])
+		}
 	}
 	return names
 }
 
 // memberNames returns the JSON keys of all events. It fails unless every kind of event is among its samples.
 func memberNames(t *testing.T) []string {
-	c := change{kind: eventBreach, metric: "virtual", value: 2, limit: 1}
+	c := budget.Change{Kind: eventBreach, Metric: "virtual", Value: 2, Limit: 1}
 	warning := c
-	warning.kind = eventWarning
+	warning.Kind = eventWarning
 	kinds, names := map[string]bool{}, map[string]bool{}
 	for _, e := range []event{
 		started(Config{Limits: []policy.Limit{{Metric: "virtual", Bytes: 1}}}), exceeded(warning, 1, 0, grown), exceeded(c, 1, 0, nil), recovered(c),

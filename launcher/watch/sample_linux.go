@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"arenacap/launcher/watch/budget"
 	"arenacap/policy"
 )
 
@@ -24,9 +25,9 @@ func (w *watched) sample(now time.Duration) {
 		return
 	}
 	w.outcome.addPeaks(r)
-	settled := w.state.settled
-	changes := w.state.observe(now, r, func() (Reading, bool) { return w.read(w.clock()) })
-	if w.state.settled && !settled {
+	settled := w.state.Settled
+	changes := w.state.Observe(now, r, func() (budget.Reading, bool) { return w.read(w.clock()) })
+	if w.state.Settled && !settled {
 		w.baseDue = true
 		w.member.changed()
 	}
@@ -43,7 +44,7 @@ func (w *watched) sample(now time.Duration) {
 }
 
 // read samples every process of the scope. ok is false if none could be read.
-func (w *watched) read(now time.Duration) (r Reading, ok bool) {
+func (w *watched) read(now time.Duration) (r budget.Reading, ok bool) {
 	if !w.ended {
 		ok = w.readOne(&r, w.scope.target, now)
 	}
@@ -56,28 +57,28 @@ func (w *watched) read(now time.Duration) (r Reading, ok bool) {
 }
 
 // readOne adds one process to the reading.
-func (w *watched) readOne(r *Reading, p *process, now time.Duration) bool {
+func (w *watched) readOne(r *budget.Reading, p *process, now time.Duration) bool {
 	s, ok := p.sample()
 	if !ok {
 		return false
 	}
 	p.virtual = s.Size.Bytes()
 	r.Add(s)
-	if now >= w.state.settleEnds && w.needsCensus(p) {
+	if now >= w.state.SettleEnds && w.needsCensus(p) {
 		w.countArenas(r, p, s.Size.Bytes())
 	} else {
-		r.uncounted = true
+		r.AddArenas(0, false)
 	}
 	return true
 }
 
 // countArenas adds one process's arenas. Counting costs more than a sample, so it counts again only when the size changed.
-func (w *watched) countArenas(r *Reading, p *process, virtual uint64) {
+func (w *watched) countArenas(r *budget.Reading, p *process, virtual uint64) {
 	if p.arenas.due(virtual) {
 		w.used()
 		count, err := w.probes.count(p.pid)
 		if errors.Is(err, errGone) || p.ended() { // another process may have had the PID by then
-			r.uncounted = true
+			r.AddArenas(0, false)
 			return
 		}
 		p.arenas.take(virtual, count, err)
@@ -95,23 +96,26 @@ func (w *watched) needsCensus(p *process) bool {
 }
 
 func (w *watched) budgetsArenas() bool {
-	return slices.ContainsFunc(w.cfg.Limits, func(l policy.Limit) bool { return metrics[l.Metric].needsArenas })
+	return slices.ContainsFunc(w.cfg.Limits, func(l policy.Limit) bool {
+		needsArenas, _ := budget.Metric(l.Metric)
+		return needsArenas
+	})
 }
 
 // samplePeak reads the target between two samples, only to update the peaks.
 func (w *watched) samplePeak() {
 	if s, ok := w.scope.target.sample(); ok && !w.ended {
-		var r Reading
+		var r budget.Reading
 		r.Add(s)
 		w.outcome.addPeaks(r)
 	}
 }
 
 // addPeaks raises the peaks to those of r.
-func (o *Outcome) addPeaks(r Reading) {
-	o.PeakVirtual = max(o.PeakVirtual, r.virtual)
-	o.PeakResident = max(o.PeakResident, r.resident)
-	o.Processes = max(o.Processes, r.processes)
+func (o *Outcome) addPeaks(r budget.Reading) {
+	o.PeakVirtual = max(o.PeakVirtual, r.Virtual)
+	o.PeakResident = max(o.PeakResident, r.Resident)
+	o.Processes = max(o.Processes, r.Processes)
 }
 
 // leastGap is the shortest gap that is reported: on a busy machine a process may wait for 100 ms.
@@ -127,18 +131,18 @@ func (w *watched) reportGap(now time.Duration) {
 }
 
 // react reports a change and, for a breach, begins the action.
-func (w *watched) react(c change, r Reading, now time.Duration) {
+func (w *watched) react(c budget.Change, r budget.Reading, now time.Duration) {
 	w.member.changed()
-	switch c.kind {
+	switch c.Kind {
 	case eventRecovered:
 		w.report(recovered(c))
 	case eventWarning:
 		w.member.count(c, w.cfg.Service)
-		w.report(exceeded(c, r.processes, w.cfg.Cap, attribute(w.base, w.inspect())))
+		w.report(exceeded(c, r.Processes, w.cfg.Cap, attribute(w.base, w.inspect())))
 	case eventBreach:
 		w.outcome.Breaches++
 		w.member.count(c, w.cfg.Service)
-		w.report(exceeded(c, r.processes, w.cfg.Cap, attribute(w.base, w.inspect())))
+		w.report(exceeded(c, r.Processes, w.cfg.Cap, attribute(w.base, w.inspect())))
 		w.beginAction(c, now)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"arenacap/launcher/proc"
 	"arenacap/launcher/proc/cgroup"
 	"arenacap/launcher/testenv"
+	"arenacap/launcher/watch/budget"
 )
 
 func nobody(int) bool { return false }
@@ -174,14 +175,14 @@ func TestTheYoungDoNotCount(t *testing.T) {
 	c, _, _, h := family(t)
 	cfg := testConfig("")
 	cfg.Budget.Interval = time.Hour
-	w := &watched{engine: &engine{clock: sinceBoot, probes: noProbes}, cfg: &cfg, scope: h, state: newState(nil, cfg.Budget, 0)}
+	w := &watched{engine: &engine{clock: sinceBoot, probes: noProbes}, cfg: &cfg, scope: h, state: budget.New(nil, cfg.Budget, 0)}
 	now := sinceBoot()
-	if r, ok := w.read(now); !ok || r.processes != 1 {
-		t.Errorf("%d processes count at once, want the target alone", r.processes)
+	if r, ok := w.read(now); !ok || r.Processes != 1 {
+		t.Errorf("%d processes count at once, want the target alone", r.Processes)
 	}
 	alone, _ := h.target.sample()
-	if r, ok := w.read(now + time.Hour); !ok || r.processes != 3 || r.virtual <= alone.Size.Bytes() {
-		t.Errorf("%d processes count later: %+v", r.processes, r)
+	if r, ok := w.read(now + time.Hour); !ok || r.Processes != 3 || r.Virtual <= alone.Size.Bytes() {
+		t.Errorf("%d processes count later: %+v", r.Processes, r)
 	}
 	c.ask(t, "unmap", "ok")
 }

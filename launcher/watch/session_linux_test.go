@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +18,18 @@ import (
 var noProbes = probes{
 	count:   func(int) (arena.Census, error) { return arena.Census{}, errors.ErrUnsupported },
 	inspect: func(int) ([]part, error) { return nil, errors.ErrUnsupported },
+}
+
+// limitsOf parses limits such as "virtual=1000 growth=200".
+func limitsOf(text string) (limits []policy.Limit) {
+	for field := range strings.FieldsSeq(text) {
+		var l policy.Limit
+		if _, err := fmt.Sscanf(strings.Replace(field, "=", " ", 1), "%s %d", &l.Metric, &l.Bytes); err != nil {
+			panic(err)
+		}
+		limits = append(limits, l)
+	}
+	return limits
 }
 
 func testConfig(limits string) Config {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"arenacap/launcher/watch/budget"
 	"arenacap/launcher/watch/statefile"
 )
 
@@ -34,15 +35,15 @@ func (h *host) save() {
 }
 
 func (w *watched) record() statefile.Target {
-	t := statefile.Target{PID: w.outcome.PID, Started: int64(w.member.found.Started), Group: w.scope.target.group, Running: w.state.running(), Acting: append([]string{}, w.member.acted...)}
-	if w.state.settled {
-		t.GrowthBase = &w.state.base
+	t := statefile.Target{PID: w.outcome.PID, Started: int64(w.member.found.Started), Group: w.scope.target.group, Running: w.state.Running(), Acting: append([]string{}, w.member.acted...)}
+	if w.state.Settled {
+		t.GrowthBase = &w.state.Base
 	}
 	for _, c := range w.queue {
-		t.Acting = append(t.Acting, c.metric)
+		t.Acting = append(t.Acting, c.Metric)
 	}
 	if w.action != nil {
-		t.Acting = append(t.Acting, w.action.change.metric)
+		t.Acting = append(t.Acting, w.action.change.Metric)
 	}
 	return t
 }
@@ -54,7 +55,7 @@ func (h *host) restore(w *watched) {
 		return
 	}
 	if was.GrowthBase != nil {
-		w.state.resume(true, *was.GrowthBase, was.Running)
+		w.state.Resume(true, *was.GrowthBase, was.Running)
 	}
 	w.member.acted = was.Acting
 }
@@ -67,10 +68,10 @@ func (m *member) resumeAction(w *watched, now time.Duration) {
 	}
 	metrics := m.acted
 	m.acted = nil
-	for _, meter := range w.state.meters {
+	for _, meter := range w.state.Meters {
 		for _, metric := range metrics {
-			if meter.limit.Metric == metric && meter.breach.on {
-				w.beginAction(change{kind: eventBreach, metric: metric, limit: meter.limit.Bytes}, now)
+			if meter.Limit.Metric == metric && meter.Breached() {
+				w.beginAction(budget.Change{Kind: eventBreach, Metric: metric, Limit: meter.Limit.Bytes}, now)
 			}
 		}
 	}

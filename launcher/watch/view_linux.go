@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"arenacap/launcher/watch/budget"
 	"arenacap/launcher/watch/view"
 )
 
@@ -76,26 +77,26 @@ func (w *watched) addTo(rows []view.Row) {
 		return
 	}
 	for i := range rows {
-		row, m := &rows[i], &w.state.meters[i]
-		row.Processes += w.last.processes
+		row, m := &rows[i], &w.state.Meters[i]
+		row.Processes += w.last.Processes
 		row.State = max(row.State, w.stateOf(m))
-		v, ok := w.last.Value(m.limit.Metric, w.state.base)
-		if ok && w.last.processes > 0 && (w.state.settled || m.limit.Metric != "growth") { // growth has no base before the end of settle
+		v, ok := w.last.Value(m.Limit.Metric, w.state.Base)
+		if ok && w.last.Processes > 0 && (w.state.Settled || m.Limit.Metric != "growth") { // growth has no base before the end of settle
 			row.Value, row.Known = max(row.Value, v), true
 		}
 	}
 }
 
 // stateOf is the state of one limit of a running target.
-func (w *watched) stateOf(m *meter) view.State {
+func (w *watched) stateOf(m *budget.Meter) view.State {
 	switch {
 	case w.action != nil && w.action.kill != 0:
 		return view.Terminating
-	case m.breach.on:
+	case m.Breached():
 		return view.Breach
-	case m.warning.on:
+	case m.Warned():
 		return view.Warning
-	case !w.state.settled:
+	case !w.state.Settled:
 		return view.Settling
 	}
 	return view.OK

@@ -1,9 +1,10 @@
 // Package watch compares the memory of running processes with a budget, reports breaches and takes the action of the
 // policy.
 //
-// process_linux.go, scope_linux.go and census.go find the processes and read them; metric.go and state.go decide and do no
-// I/O; sample_linux.go, action_linux.go and report_linux.go act. The loop (engine_linux.go) runs on one thread: a single
-// epoll_wait(2) waits for the end of a process, the end of a command and the next sample.
+// process_linux.go, scope_linux.go and census.go find the processes and read them; package budget decides and does no I/O;
+// sample_linux.go, action_linux.go and report_linux.go act. The loop (engine_linux.go) runs on one thread: a single
+// epoll_wait(2) waits for the end of a process, the end of a command and the next sample. Package view is what a terminal
+// shows, package statefile what the watch of a host keeps.
 //
 // The watch holds each process by a pidfd and never looks it up by its PID again, because the kernel may give the PID
 // to another process.
@@ -24,6 +25,7 @@ import (
 	"fmt"
 	"time"
 
+	"arenacap/launcher/watch/budget"
 	"arenacap/policy"
 )
 
@@ -68,7 +70,7 @@ func (c Config) check() error {
 		return fmt.Errorf("settle, grace and timeout must not be negative")
 	}
 	for _, l := range c.Limits {
-		if _, known := metrics[l.Metric]; !known {
+		if _, known := budget.Metric(l.Metric); !known {
 			return fmt.Errorf("unknown metric %q", l.Metric)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/proc"
+	"arenacap/launcher/watch/budget"
 )
 
 // watched is the state of one target.
@@ -19,17 +20,17 @@ type watched struct {
 	member       *member   // nil except in the watch of a host
 	index        int       // the target's index in engine.watched
 	scope        *scope
-	state        *state
+	state        *budget.State
 	base         breakdown // the virtual size at the end of settle
 	baseDue      bool      // settle has ended, and base is not known yet
 	next         time.Duration
-	due          time.Duration // time of the next sample
-	last         Reading       // the last sample; without processes if it failed
-	looked       time.Duration // time of the last sample, or of the start
-	peek         time.Duration // time of the next samplePeak; 0: never
-	notified     bool          // the target or the command may have ended
+	due          time.Duration  // time of the next sample
+	last         budget.Reading // the last sample; without processes if it failed
+	looked       time.Duration  // time of the last sample, or of the start
+	peek         time.Duration  // time of the next samplePeak; 0: never
+	notified     bool           // the target or the command may have ended
 	action       *action
-	queue        []change        // breaches that wait for their action
+	queue        []budget.Change // breaches that wait for their action
 	killReported bool            // SIGKILL was reported
 	around       time.Duration   // time of the next scan for descendants
 	carrier      bool            // the target is a carrier (package target)
@@ -63,7 +64,7 @@ func (e *engine) put(p *process, cfg *Config, log *eventLog) *watched {
 	w := &watched{engine: e, cfg: cfg, log: log, due: now, looked: now, outcome: Outcome{PID: p.pid}}
 	w.scope = newScope(p, cfg.Budget.Scope, w.own)
 	w.scope.list = e.listOnce
-	w.state = newState(cfg.Limits, cfg.Budget, p.born+cfg.Budget.Settle)
+	w.state = budget.New(cfg.Limits, cfg.Budget, p.born+cfg.Budget.Settle)
 	if last := len(e.free) - 1; last >= 0 {
 		w.index, e.free = e.free[last], e.free[:last]
 		e.watched[w.index] = w
@@ -79,7 +80,7 @@ func (e *engine) put(p *process, cfg *Config, log *eventLog) *watched {
 // was forked just before the exec, so a child that is older than the watch is one of the earlier children.
 func (e *engine) addLaunched(p *process) *watched {
 	w := e.add(p)
-	w.state.settleEnds = w.began + e.cfg.Budget.Settle
+	w.state.SettleEnds = w.began + e.cfg.Budget.Settle
 	if own, err := proc.Here.Stat(os.Getpid()); err == nil {
 		w.scope.since = own.Started
 	}

@@ -11,6 +11,7 @@ import (
 
 	"arenacap/launcher/proc"
 	"arenacap/launcher/proc/cgroup"
+	"arenacap/launcher/watch/budget"
 )
 
 // Path is the default path of the state file.
@@ -37,18 +38,12 @@ type Service struct {
 
 // Target is one target: a process, the root of a tree, or a member of a control group.
 type Target struct {
-	PID        int      `json:"pid"`
-	Started    int64    `json:"started_ns"`        // nanoseconds since boot
-	Group      string   `json:"group,omitempty"`   // scope "cgroup": the folder of the control group
-	GrowthBase *uint64  `json:"growth_base_bytes"` // the zero point of growth; null before the end of settle
-	Running    Running  `json:"running"`
-	Acting     []string `json:"acting"` // metrics with an unfinished action
-}
-
-// Running lists a target's active warnings and breaches, by metric.
-type Running struct {
-	Warnings []string `json:"warnings"`
-	Breaches []string `json:"breaches"`
+	PID        int            `json:"pid"`
+	Started    int64          `json:"started_ns"`        // nanoseconds since boot
+	Group      string         `json:"group,omitempty"`   // scope "cgroup": the folder of the control group
+	GrowthBase *uint64        `json:"growth_base_bytes"` // the zero point of growth; null before the end of settle
+	Running    budget.Running `json:"running"`
+	Acting     []string       `json:"acting"` // metrics with an unfinished action
 }
 
 // read reads and validates a state file.

@@ -1,4 +1,4 @@
-package watch
+package budget
 
 import (
 	"fmt"
@@ -75,7 +75,7 @@ func TestState(t *testing.T) {
 				t.Fatal(err)
 			}
 			limits := limitsOf(test.limits)
-			s := newState(limits, b, time.Duration(test.settle)*time.Second)
+			s := New(limits, b, time.Duration(test.settle)*time.Second)
 			var said []string
 			for second, sample := range strings.Fields(test.samples) {
 				if sample == "-" {
@@ -85,7 +85,7 @@ func TestState(t *testing.T) {
 				if !two {
 					then = first
 				}
-				for _, c := range s.observe(time.Duration(second)*time.Second, virtual(t, first), func() (Reading, bool) {
+				for _, c := range s.Observe(time.Duration(second)*time.Second, virtual(t, first), func() (Reading, bool) {
 					return virtual(t, then), then != "-"
 				}) {
 					said = append(said, describe(second, c, len(limits) > 1))
@@ -103,22 +103,22 @@ func virtual(t *testing.T, text string) (r Reading) {
 	if text == "-" {
 		return r
 	}
-	if _, err := fmt.Sscan(text, &r.virtual); err != nil {
+	if _, err := fmt.Sscan(text, &r.Virtual); err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-func describe(second int, c change, several bool) string {
-	s := fmt.Sprintf("%d:%s", second, c.kind)
-	if c.ended == eventWarning {
+func describe(second int, c Change, several bool) string {
+	s := fmt.Sprintf("%d:%s", second, c.Kind)
+	if c.Ended == Warning {
 		s += "<warning"
 	}
 	if several {
-		s += "(" + c.metric + ")"
+		s += "(" + c.Metric + ")"
 	}
-	if c.kind == eventBreach {
-		s += fmt.Sprintf("=%d", c.value)
+	if c.Kind == Breach {
+		s += fmt.Sprintf("=%d", c.Value)
 	}
 	return s
 }
@@ -132,20 +132,20 @@ func TestStateMetrics(t *testing.T) {
 		r    Reading
 		want []string
 	}{
-		{"virtual", Reading{virtual: 11}, []string{"virtual"}},
-		{"virtual and growth", Reading{virtual: 11 + 10}, []string{"virtual", "growth"}},
-		{"data", Reading{data: 11}, []string{"data"}},
-		{"resident", Reading{resident: 11}, []string{"resident"}},
+		{"virtual", Reading{Virtual: 11}, []string{"virtual"}},
+		{"virtual and growth", Reading{Virtual: 11 + 10}, []string{"virtual", "growth"}},
+		{"data", Reading{Data: 11}, []string{"data"}},
+		{"resident", Reading{Resident: 11}, []string{"resident"}},
 		{"arenas", Reading{arenas: 11}, []string{"arenas"}},
 		{"arenas not counted", Reading{arenas: 11, uncounted: true}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newState(all, b, 0)
-			s.observe(0, Reading{virtual: 10}, nil)
+			s := New(all, b, 0)
+			s.Observe(0, Reading{Virtual: 10}, nil)
 			var got []string
-			for _, c := range s.observe(1, test.r, func() (Reading, bool) { return test.r, true }) {
-				if c.kind == eventBreach {
-					got = append(got, c.metric)
+			for _, c := range s.Observe(1, test.r, func() (Reading, bool) { return test.r, true }) {
+				if c.Kind == Breach {
+					got = append(got, c.Metric)
 				}
 			}
 			if !slices.Equal(got, test.want) {
@@ -157,9 +157,9 @@ func TestStateMetrics(t *testing.T) {
 
 // The second reading is taken only once, even if several limits need it.
 func TestStateReadsAgainOnce(t *testing.T) {
-	s := newState(limitsOf("virtual=10 data=10 resident=10"), policy.Budget{WarnAt: 80, Breach: policy.Window{N: 1, Of: 1}}, 0)
-	r, asked := Reading{virtual: 11, data: 11, resident: 11}, 0
-	changes := s.observe(0, r, func() (Reading, bool) { asked++; return r, true })
+	s := New(limitsOf("virtual=10 data=10 resident=10"), policy.Budget{WarnAt: 80, Breach: policy.Window{N: 1, Of: 1}}, 0)
+	r, asked := Reading{Virtual: 11, Data: 11, Resident: 11}, 0
+	changes := s.Observe(0, r, func() (Reading, bool) { asked++; return r, true })
 	if len(changes) != 3 || asked != 1 {
 		t.Errorf("%d breaches and %d second readings, want 3 and 1", len(changes), asked)
 	}
@@ -185,27 +185,27 @@ func FuzzState(f *testing.F) {
 		if n < 1 || of < n || of > 32 {
 			t.Skip()
 		}
-		s := newState([]policy.Limit{{Metric: "virtual", Bytes: 200}}, policy.Budget{WarnAt: 80, Breach: policy.Window{N: n, Of: of}}, 0)
+		s := New([]policy.Limit{{Metric: "virtual", Bytes: 200}}, policy.Budget{WarnAt: 80, Breach: policy.Window{N: n, Of: of}}, 0)
 		on, warned, since := false, false, 0
 		for i, sample := range samples {
-			v := Reading{virtual: uint64(sample)}
+			v := Reading{Virtual: uint64(sample)}
 			since++
-			for _, c := range s.observe(time.Duration(i), v, func() (Reading, bool) { return v, true }) {
+			for _, c := range s.Observe(time.Duration(i), v, func() (Reading, bool) { return v, true }) {
 				switch {
-				case c.kind == eventWarning && on:
+				case c.Kind == Warning && on:
 					t.Fatalf("sample %d: a warning during a breach", i)
-				case c.kind == eventBreach && (on || c.value <= 200 || since < n):
-					t.Fatalf("sample %d: a breach at %d after %d samples, already on: %t", i, c.value, since, on)
-				case c.kind == eventWarning && (warned || c.value < 160):
-					t.Fatalf("sample %d: a warning at %d, already on: %t", i, c.value, warned)
-				case c.ended == eventBreach && (!on || c.value >= 190 || since < n):
-					t.Fatalf("sample %d: recovered at %d after %d samples, on: %t", i, c.value, since, on)
-				case c.ended == eventWarning && (on || !warned || c.value >= 152):
-					t.Fatalf("sample %d: recovered from a warning at %d, on: %t, breach: %t", i, c.value, warned, on)
+				case c.Kind == Breach && (on || c.Value <= 200 || since < n):
+					t.Fatalf("sample %d: a breach at %d after %d samples, already on: %t", i, c.Value, since, on)
+				case c.Kind == Warning && (warned || c.Value < 160):
+					t.Fatalf("sample %d: a warning at %d, already on: %t", i, c.Value, warned)
+				case c.Ended == Breach && (!on || c.Value >= 190 || since < n):
+					t.Fatalf("sample %d: recovered at %d after %d samples, on: %t", i, c.Value, since, on)
+				case c.Ended == Warning && (on || !warned || c.Value >= 152):
+					t.Fatalf("sample %d: recovered from a warning at %d, on: %t, breach: %t", i, c.Value, warned, on)
 				}
-				warned = c.kind == eventWarning
-				if c.kind == eventBreach || c.ended == eventBreach {
-					on, since = c.kind == eventBreach, 0
+				warned = c.Kind == Warning
+				if c.Kind == Breach || c.Ended == Breach {
+					on, since = c.Kind == Breach, 0
 				}
 			}
 		}

@@ -1,4 +1,4 @@
-package watch
+package budget
 
 // This file has the result of a sample, and computes each metric of a budget from it.
 
@@ -6,18 +6,18 @@ import "arenacap/launcher/proc"
 
 // Reading is the sum of one sample over all counted processes, in bytes.
 type Reading struct {
-	virtual, data, resident uint64
+	Virtual, Data, Resident uint64
 	arenas                  uint64 // address space that arenas reserve
 	uncounted               bool   // the arenas of a process are not known
-	processes               int
+	Processes               int
 }
 
 // Add adds the sizes of one process.
 func (r *Reading) Add(s proc.Statm) {
-	r.processes++
-	r.virtual += s.Size.Bytes()
-	r.data += s.Data.Bytes()
-	r.resident += s.Resident.Bytes()
+	r.Processes++
+	r.Virtual += s.Size.Bytes()
+	r.Data += s.Data.Bytes()
+	r.Resident += s.Resident.Bytes()
 }
 
 // AddArenas adds the address space of one process's arenas.
@@ -36,6 +36,12 @@ func (r Reading) Value(metric string, base uint64) (v uint64, known bool) {
 	return m.value(r, base), true
 }
 
+// Metric reports whether a metric is known, and whether its value needs the arenas.
+func Metric(name string) (needsArenas, known bool) {
+	m, known := metrics[name]
+	return m.needsArenas, known
+}
+
 // metric computes the value of a limit from a reading.
 type metric struct {
 	value       func(r Reading, base uint64) uint64
@@ -44,9 +50,9 @@ type metric struct {
 
 // metrics has one entry per metric of package policy.
 var metrics = map[string]metric{
-	"virtual":  {value: func(r Reading, _ uint64) uint64 { return r.virtual }},
-	"growth":   {value: func(r Reading, base uint64) uint64 { return max(r.virtual, base) - base }},
-	"data":     {value: func(r Reading, _ uint64) uint64 { return r.data }},
-	"resident": {value: func(r Reading, _ uint64) uint64 { return r.resident }},
+	"virtual":  {value: func(r Reading, _ uint64) uint64 { return r.Virtual }},
+	"growth":   {value: func(r Reading, base uint64) uint64 { return max(r.Virtual, base) - base }},
+	"data":     {value: func(r Reading, _ uint64) uint64 { return r.Data }},
+	"resident": {value: func(r Reading, _ uint64) uint64 { return r.Resident }},
 	"arenas":   {value: func(r Reading, _ uint64) uint64 { return r.arenas }, needsArenas: true},
 }
