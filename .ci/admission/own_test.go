@@ -52,14 +52,14 @@ func TestOwnDeployment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commands := block(t, string(page), "```sh\ncp -r examples/kubernetes/components/")
+	commands := block(t, string(page), "```sh\ncp -r arenacap/examples/kubernetes/components/")
 	kustomization := block(t, string(page), "```yaml\nresources:\n  - deployment.yaml")
 	run := []string{"/arenacap/arenacap", "run", "--policy", "/etc/arenacap/policy.toml", "--", "/srv/shop"}
 	for _, c := range []struct {
 		components string
 		command    []string
-		fixed      string // the cap of the server's env
-		more       []string
+		value      string   // of MALLOC_ARENA_MAX in the server's env; "" for a reference
+		added      []string // init containers
 	}{
 		{"variable", []string{"/srv/shop"}, "", nil},
 		{"variable-fixed", []string{"/srv/shop"}, "4", nil},
@@ -74,8 +74,8 @@ func TestOwnDeployment(t *testing.T) {
 			script := strings.NewReplacer("{prefix,budget}", "{"+strings.Join(append(names, names[0]), ",")+"}", "prefix/", names[0]+"/",
 				"CONTAINER", "server", "SERVER", "/srv/shop").Replace(commands)
 			list := strings.Replace(kustomization, "  - prefix\n  - budget\n", "  - "+strings.Join(names, "\n  - ")+"\n", 1)
-			shell := exec.Command("bash", "-ec", `ln -s "$1" examples; eval "$2"; echo "$3" >kustomization.yaml; echo "$4" >deployment.yaml`,
-				"bash", absolute(t, "../../examples"), script, list, own)
+			shell := exec.Command("bash", "-ec", `ln -s "$1" arenacap; eval "$2"; echo "$3" >kustomization.yaml; echo "$4" >deployment.yaml`,
+				"bash", absolute(t, "../.."), script, list, own)
 			shell.Dir = dir
 			if out, err := shell.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
@@ -87,7 +87,7 @@ func TestOwnDeployment(t *testing.T) {
 				t.Errorf("%q, %q", server.Command, server.Args)
 			}
 			limit := server.Env[slices.IndexFunc(server.Env, func(e v1.EnvVar) bool { return e.Name == "MALLOC_ARENA_MAX" })]
-			if limit.Value != c.fixed || (limit.ValueFrom == nil) != (c.fixed != "") {
+			if limit.Value != c.value || (limit.ValueFrom == nil) != (c.value != "") {
 				t.Errorf("%+v", limit)
 			}
 			var added []string
@@ -99,8 +99,8 @@ func TestOwnDeployment(t *testing.T) {
 					}
 				}
 			}
-			if !slices.Equal(added, c.more) {
-				t.Errorf("init containers %q, want %q", added, c.more)
+			if !slices.Equal(added, c.added) {
+				t.Errorf("init containers %q, want %q", added, c.added)
 			}
 			for _, volume := range after.Volumes {
 				if volume.Image != nil && (volume.Image.Reference != "REGISTRY/arenacap:TAG" || volume.EmptyDir != nil) {

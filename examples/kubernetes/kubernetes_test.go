@@ -331,7 +331,7 @@ func starting(ctx context.Context, t *testing.T, podman *lab.Podman) {
 		manifest, grace string
 		status          int
 	}{{"prefix.yaml", "1", 137}, {"budget.yaml", "60", 143}} {
-		p := play(ctx, t, podman, fmt.Sprint("start", c.status), c.manifest, instead("/usr/bin/tail", "-f", "/etc/arenacap/policy.toml")...)
+		p := play(ctx, t, podman, fmt.Sprint("start", c.status), c.manifest, instead("/usr/bin/tail", "-n", "99", "-f", "/etc/arenacap/policy.toml")...)
 		if _, err := p.log.AwaitText(ctx, "cap = "); err != nil { // this line shows that tail runs
 			t.Fatal(err)
 		}
