@@ -45,7 +45,7 @@ func unitCommand() *cli.Command {
 			boolFlag("write", "write the drop-in instead of printing it"),
 			boolFlag("remove", "disable the drop-ins that arenacap made for the service"),
 			boolFlag("all", "with --remove: disable the drop-ins of all system services"),
-			boolFlag("json", "print one JSON object that says what changed"),
+			boolFlag("json", "print one JSON object: what changed, or whether --write is needed"),
 			boolFlag("supervise", "keep arenacap as the parent of the service"),
 			textFlag("path", "the service starts arenacap as `FILE` (default: this binary, or with --root: /usr/bin/arenacap)"),
 			textFlag("root", "read units, policy and arenacap below `DIR`; programs are not examined"),

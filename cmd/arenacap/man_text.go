@@ -59,6 +59,7 @@ var manExamples = map[string][]manExample{
 	"unit": {
 		{"Put arenacap in front of a service:", "arenacap unit --write mariadb\nsystemctl daemon-reload && systemctl restart mariadb"},
 		{"Take it away from all services:", "arenacap unit --remove --all"},
+		{"Whether a drop-in is missing or out of date (write_needed in the output):", "arenacap unit --json mariadb"},
 		{"In the files of another machine, with what changed as JSON:", "arenacap unit --write --json --root /srv/image mariadb"},
 	},
 	"copy-to": {

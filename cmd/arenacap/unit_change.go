@@ -14,6 +14,7 @@ import (
 // unitChange is the output of --json. Lists are never null; paths are those on this machine, below --root.
 type unitChange struct {
 	Changed bool     `json:"changed"`
+	Needed  *bool    `json:"write_needed"` // whether --write would change a file; null with --write and --remove
 	Units   []string `json:"units"`
 	Place   *string  `json:"place"` // path of the drop-in; null if there is none to write
 	Text    *string  `json:"text"`  // text of the drop-in
@@ -56,24 +57,30 @@ func (u *unitChange) next(command, root string) {
 	}
 }
 
-// changeOf writes the drop-in if write is true and it is not there yet.
+// changeOf writes the drop-in if write is true and it is not there yet. Otherwise it finds out whether that is needed.
 func changeOf(u unit.Unit, wish unit.Wish, dropIn unit.DropIn, write bool) (unitChange, error) {
 	change := unitChange{Units: []string{u.Name}, Notes: dropIn.Notes}
+	if !write {
+		change.Needed = new(bool)
+	}
 	if dropIn.Nothing != "" {
 		change.Notes = append(change.Notes, "nothing to do: "+dropIn.Nothing)
 		return change, nil
 	}
 	change.Place, change.Text = &dropIn.Place, &dropIn.Text
-	if !write {
-		return change, nil
-	}
 	var err error
-	if change.Changed, err = dropIn.Write(); err != nil {
+	if write {
+		change.Changed, err = dropIn.Write()
+	} else {
+		*change.Needed, err = dropIn.Needed()
+	}
+	if err != nil {
 		return change, err
 	}
-	if change.Changed {
+	switch {
+	case change.Changed:
 		change.Wrote, change.Removed = []string{dropIn.Place}, dropIn.Older
-	} else {
+	case write || !*change.Needed:
 		change.Notes = append(change.Notes, dropIn.Place+" is up to date")
 	}
 	change.next(u.Next(), wish.Root)

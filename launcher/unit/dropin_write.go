@@ -16,11 +16,8 @@ import (
 // there is a file of that name that arenacap did not make, Write returns an error and does not change the file.
 // changed is false if nothing had to be written or removed.
 func (d DropIn) Write() (changed bool, err error) {
-	if err := replaceable(d.Place); err != nil {
+	if needed, err := d.Needed(); !needed || err != nil {
 		return false, err
-	}
-	if before, err := os.ReadFile(d.Place); err == nil && withoutMaker(string(before)) == withoutMaker(d.Text) && len(d.Older) == 0 {
-		return false, nil
 	}
 	err = d.replace()
 	for _, file := range d.Older {
@@ -32,6 +29,15 @@ func (d DropIn) Write() (changed bool, err error) {
 		return false, fmt.Errorf("%w; run this again as root", err)
 	}
 	return err == nil, err
+}
+
+// Needed reports whether Write would change a file. It returns the error of Write for a file that arenacap did not make.
+func (d DropIn) Needed() (bool, error) {
+	if err := replaceable(d.Place); err != nil {
+		return false, err
+	}
+	before, err := os.ReadFile(d.Place)
+	return err != nil || withoutMaker(string(before)) != withoutMaker(d.Text) || len(d.Older) > 0, nil
 }
 
 // withoutMaker removes the second line, the command that made the drop-in. A change there, such as -q or another
