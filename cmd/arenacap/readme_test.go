@@ -3,10 +3,13 @@ package main
 // These tests check that the README shows what the program prints.
 
 import (
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,32 +61,94 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// The links of the README files to files lead somewhere, and every example has a page and a row in the table of examples.
-func TestReadmeLinks(t *testing.T) {
+// Every example has a page and a row in the table of examples.
+func TestReadmeOfExamples(t *testing.T) {
 	entries, err := os.ReadDir(repository + "/examples")
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages := []string{"README.md", "cmd/arenacap/README.md", "cmd/arenacap-exporter/README.md", "policy/README.md", "launcher/README.md", "examples/README.md"}
 	table, _, _ := strings.Cut(readme(t, "examples/README.md"), "\n## ")
 	for _, e := range entries {
 		name := e.Name()
 		if !e.IsDir() || name == "internal" {
 			continue
 		}
-		pages = append(pages, "examples/"+name+"/README.md")
+		if _, err := os.Stat(filepath.Join(repository, "examples", name, "README.md")); err != nil {
+			t.Error(err)
+		}
 		if row := "\n| [" + name + "](" + name + ") | "; strings.Count(table, row) != 1 {
 			t.Errorf("examples/README.md has no row for %s", name)
 		}
 	}
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, page := range pages {
+}
+
+// The links of all README files lead to files that exist, and to headings of these.
+func TestReadmeLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
+	links, anchors := 0, 0
+	for _, page := range readmes(t) {
 		for _, m := range link.FindAllStringSubmatch(readme(t, page), -1) {
-			if _, err := os.Stat(filepath.Join(repository, filepath.Dir(page), m[1])); err != nil {
+			links++
+			to := filepath.Join(filepath.Dir(page), m[1])
+			if m[1] == "" {
+				to = page
+			}
+			info, err := os.Stat(filepath.Join(repository, to))
+			if err != nil {
 				t.Errorf("%s: %v", page, err)
+				continue
+			}
+			if info.IsDir() {
+				to = filepath.Join(to, "README.md")
+			}
+			if m[2] == "" {
+				continue
+			}
+			if anchors++; !slices.Contains(headingAnchors(readme(t, to)), m[2]) {
+				t.Errorf("%s links to %s#%s, which has no such heading", page, to, m[2])
 			}
 		}
 	}
+	if links < 100 || anchors < 20 {
+		t.Errorf("the README files have %d links and %d with an anchor; the expression does not find all", links, anchors)
+	}
+}
+
+// readmes returns the README files of the repository, seen from its top folder.
+func readmes(t *testing.T) (files []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(repository), ".", func(file string, e fs.DirEntry, err error) error {
+		switch {
+		case err == nil && file == ".git" && e.IsDir(): // in a worktree it is a file
+			return fs.SkipDir
+		case e != nil && e.Name() == "README.md":
+			files = append(files, file)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// headingAnchors returns the anchors that GitHub gives the headings of a page: in lower case, with "-" for each space,
+// without other punctuation; a repeated heading gets a number.
+func headingAnchors(page string) (anchors []string) {
+	page = regexp.MustCompile("(?ms)^```.*?^```").ReplaceAllString(page, "")
+	seen := map[string]int{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(page, -1) {
+		heading := regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`).ReplaceAllString(m[1], "$1")
+		heading = regexp.MustCompile(`[^\pL\pN _-]`).ReplaceAllString(strings.ToLower(heading), "")
+		anchor := strings.ReplaceAll(heading, " ", "-")
+		if n := seen[anchor]; n > 0 {
+			anchors = append(anchors, fmt.Sprintf("%s-%d", anchor, n))
+		} else {
+			anchors = append(anchors, anchor)
+		}
+		seen[anchor]++
+	}
+	return anchors
 }
 
 // runSession runs a command as a user would type it: with arenacap in PATH, in an empty folder, or at the top of the

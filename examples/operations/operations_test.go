@@ -69,16 +69,3 @@ func TestEvents(t *testing.T) {
 		t.Errorf("the page's table has\n%q, the manual\n%q", got, want)
 	}
 }
-
-// Links to headings of this page lead somewhere.
-func TestAnchors(t *testing.T) {
-	var anchors []string
-	for _, heading := range matches(page(t), `(?m)^##+ (.+)$`) {
-		anchors = append(anchors, strings.ReplaceAll(strings.ToLower(heading), " ", "-"))
-	}
-	for _, link := range matches(page(t)+text(t, "../ansible/README.md"), `\]\((?:\.\./operations)?#([^)]+)\)`) {
-		if !slices.Contains(anchors, link) {
-			t.Errorf("#%s is not a heading of the page, which has %q", link, anchors)
-		}
-	}
-}
