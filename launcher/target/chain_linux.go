@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"arenacap/launcher/environ"
+	"arenacap/launcher/environ/glibc"
 )
 
 // Link is a carrier in front of the server.
@@ -38,6 +39,7 @@ type chain struct {
 	unseen        string   // why the server is unknown
 	tool          string   // the tool of valgrind that runs the current program; "" if none
 	traces        bool     // tool also runs what the current program executes
+	shell         string   // the name of the shell that runs the current script or text
 	scripts       int      // number of scripts read
 	settled       bool     // the script at path was read, and it starts no program that can be followed
 	unfollowed    []string // sourced files that were not read, as the scripts name them
@@ -123,7 +125,7 @@ func (c *chain) step() bool {
 	}
 	if r.script {
 		c.path = c.args[0]
-		return c.intoScript()
+		return c.intoScript(name)
 	}
 	return c.find()
 }
@@ -145,7 +147,7 @@ func (c *chain) followsScript(interpreters []string) bool {
 	if n == 0 || n > 2 || n == 2 && filepath.Base(interpreters[0]) != "env" || c.settled {
 		return false
 	}
-	if row := carrierAt(interpreters[n-1]); row == nil || !row.has(shell) || !c.intoScript() {
+	if row := carrierAt(interpreters[n-1]); row == nil || !row.has(shell) || !c.intoScript(filepath.Base(interpreters[n-1])) {
 		return false
 	}
 	c.pastCarriers()
@@ -250,10 +252,19 @@ func (c *chain) pass(row *carrier, name string, r reading) {
 // that carrier.
 func (c *chain) lose(why, instead string) { c.lost, c.instead, c.doubt = why, instead, "" }
 
-// sameCap reports whether two environments set the same cap.
+// sameCap reports whether two environments set the same cap, also if one has another spelling of it, such as "02".
 func sameCap(a, b []string) bool {
 	x, y := environ.Inherited(a), environ.Inherited(b)
-	return x.MaxOK == y.MaxOK && x.Max == y.Max
+	if x.MaxOK == y.MaxOK && x.Max == y.Max {
+		return true
+	}
+	for _, minor := range []int{17, 36, 44} { // atoi until 2.24, octal numbers since 2.26, whole words since 2.39
+		v := glibc.Version{Major: 2, Minor: minor}
+		if x, y := environ.Effective(a, v).Max, environ.Effective(b, v).Max; !x.OK || !y.OK || x.N != y.N {
+			return false
+		}
+	}
+	return true
 }
 
 // behind returns the hint to write arenacap behind the carrier, with the changed command line if it can be shown.

@@ -11,14 +11,15 @@ import (
 	"strings"
 )
 
-// intoScript reads a shell script and walks to the program that it execs. Without exactly one such program, the script
+// intoScript reads a script of a shell and walks to the program that it execs. Without exactly one such program, the script
 // remains the current program.
-func (c *chain) intoScript() bool {
+func (c *chain) intoScript(shell string) bool {
 	text, err := c.fs.readFile(c.path)
 	if err != nil {
 		return false
 	}
 	c.scripts++
+	c.shell = shell
 	before := *c
 	file, stays := c.path, c.args
 	commands := scanShell(string(text))
@@ -42,6 +43,7 @@ func (c *chain) intoScript() bool {
 // intoText reads the shell text after -c, and walks to the program that it starts, if there is exactly one.
 func (c *chain) intoText(text string, args []string) bool {
 	commands := scanShell(text)
+	c.shell = filepath.Base(c.path)
 	c.judgeScript(commands, "", 0)
 	next := successor(commands, true)
 	name, at := filepath.Base(c.fs.unlinked(c.path)), len(c.links)-1 // /bin/sh is a link to dash, bash or another shell
@@ -159,6 +161,9 @@ const maxSourced = 8
 func (c *chain) judgeScript(commands []shellCommand, file string, depth int) {
 	for _, command := range commands {
 		set, words := command.parts()
+		if c.keepsSettings(command) {
+			c.judgeSettings(command, file, set)
+		}
 		switch {
 		case command.executes() && command.always:
 			return
@@ -177,6 +182,18 @@ func (c *chain) judgeScript(commands []shellCommand, file string, depth int) {
 			c.source(words[1], file, depth)
 		}
 	}
+}
+
+// specialBuiltins lists the builtins after which the assignments in front of them stay in force (POSIX, 2.14). exec is not
+// here: the program that it starts gets them, and nothing runs after it.
+const specialBuiltins = " : . break continue eval exit export readonly return set shift times trap unset "
+
+// keepsSettings reports whether the assignments in front of a command stay in force after it. bash and zsh follow POSIX
+// only under the name sh; command(1) takes that property from a builtin.
+func (c *chain) keepsSettings(s shellCommand) bool {
+	at := slices.IndexFunc(s.words, func(w shellWord) bool { return !w.assigns() })
+	return at > 0 && strings.Contains(specialBuiltins, " "+s.words[at].raw+" ") &&
+		strings.Contains(" sh dash ash ksh ksh93 mksh ", " "+c.shell+" ")
 }
 
 // judgeSettings handles words such as NAME=VALUE.
