@@ -43,8 +43,9 @@ func sweepCommand() *cli.Command {
 			"SIGTERM; the metrics are in the output of CMD. sh runs each CMD, with\n" +
 			"ARENACAP_CAP and ARENACAP_PID in its environment.\n\n" +
 			"The CMD of --ready also runs once before the first start. If it succeeds there,\n" +
-			"another server is answering, and the sweep ends. ARENACAP_PID is empty then:\n" +
-			"if CMD always succeeds, put 'test $ARENACAP_PID &&' before it.\n\n" +
+			"another server is answering, and the sweep ends. If CMD always\n" +
+			"succeeds, put 'test $ARENACAP_PID &&' before it, because ARENACAP_PID is empty\n" +
+			"before the start.\n\n" +
 			"REGEX is a regular expression whose first group is the number, or a time such\n" +
 			"as 1.5ms; the last match counts. \"lower:\" or \"higher:\" before it says which is\n" +
 			"better. The default is higher for --metric and lower for --latency.\n\n" +

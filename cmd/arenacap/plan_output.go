@@ -200,7 +200,7 @@ func (v *planView) limit() []string {
 func (v *planView) hugePages() []string {
 	why, mapped := environ.HugePages(origin.Environ(), v.glibc)
 	mode := machine.HugePageMode("/")
-	if mapped { // MAP_HUGETLB does not depend on the mode
+	if mapped { // glibc then uses MAP_HUGETLB, which the kernel's mode of transparent huge pages does not affect
 		mode = ""
 	}
 	line := hugePagesLine(v.plan.Policy.Arenas.HugePages == "off", mode, why, v.glibc.Known())

@@ -185,8 +185,8 @@ func TestPods(t *testing.T) {
 	})
 }
 
-// TestPage follows the page: it builds the images, plays the first manifest with them, and looks into the server from the
-// image of arenacap. It is for .ci/container.
+// TestPage follows the page: it builds the images, plays the first manifest with them, and inspects the server from a
+// container of arenacap's image. Only .ci/container runs it, because it builds images.
 func TestPage(t *testing.T) {
 	if !testenv.Full() {
 		return

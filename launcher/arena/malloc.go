@@ -76,8 +76,8 @@ type state struct {
 //	   104      56  2.10 to 2.25; in 64-bit programs to 2.26.0
 //	    24      16  2.43 and later
 //
-// The largest offset must be tried first: an empty bin links to its own address, which does not show its index. So a state
-// of an old layout whose fastbins are in use also parses as a state of a newer layout with a smaller offset.
+// The largest offset must be tried first. parseState recognizes bins by an empty bin, which links to its own address. All empty
+// bins look alike, so one of them may also lie where a layout with a smaller offset has its last bin.
 func binsAt(size uint64) []uint64 {
 	if size == 4 {
 		return binsAt32[:]

@@ -38,7 +38,7 @@ var situations = []situation{
 	{"a smaller cap has more latency", []float64{1000, 1000, 1000, 1000}, []float64{5, 10, 7, 5}, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
 		"4", `A cap of 4 is the smallest that costs no measurable throughput or latency: `},
 	{"what is fastest is slow to answer", []float64{1000, 500, 500, 500}, []float64{10, 5, 5, 5}, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, nil,
-		"", `No cap is best in both metrics: the caps with the best throughput have measurably more latency than other caps; decide which metric matters more.`},
+		"", `No cap is best in both metrics: the caps with the best throughput are measurably worse by another metric (more latency than other caps); decide which metric matters more.`},
 	{"the smallest cap fails at times", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{0, 1, 0, 0},
 		"2", `A cap of 2 is the smallest that costs no measurable throughput: `},
 	{"all fail at times", []float64{1000, 1000, 1000, 1000}, nil, []uint64{1024, 64, 128, 256}, []uint64{100, 100, 100, 100}, []int{1, 1, 1, 1},

@@ -28,7 +28,7 @@ func (r *Result) noAdvice() string {
 	if len(metrics) == 2 {
 		all = "both"
 	}
-	return fmt.Sprintf("No cap is best in %s metrics: the caps with the best %s have measurably %s than other caps; decide which metric matters more.", all, metrics[0].Name,
+	return fmt.Sprintf("No cap is best in %s metrics: the caps with the best %s are measurably worse by another metric (%s than other caps); decide which metric matters more.", all, metrics[0].Name,
 		either(metrics[1:], func(m sweep.Metric) string {
 			if m.LowerIsBetter() {
 				return "more " + m.Word()
