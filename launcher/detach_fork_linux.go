@@ -33,7 +33,7 @@ type doubleFork struct {
 	awaited   bool   // the start waits until this watch is ready
 	failed    []byte // message to write if the exec of the watch fails
 	failedFD  uintptr
-	log       *byte // file for the message failed; if nil, or if it cannot be opened, the message goes to failedFD
+	log       *byte // path of the file for the message about a failed exec; if it is nil, or the file cannot be opened, the message goes to failedFD
 }
 
 func newDoubleFork(h *handover, cfg watch.Config) (*doubleFork, error) {

@@ -43,8 +43,8 @@ func (c *child) await() {
 	_ = uninterrupted(func() error { _, err := unix.Wait4(c.pid, nil, 0, nil); return err })
 }
 
-// executed reads the result of the exec and closes report; errno is 0 for success. known is false, and report stays open, if
-// there is no result yet.
+// executed reads the result of the exec from the pipe report and closes it; errno is 0 for success. If there is no result
+// yet, the pipe stays open and executed returns false.
 func (c *child) executed() (errno syscall.Errno, known bool) {
 	n, err := unix.Read(c.report, unsafe.Slice((*byte)(unsafe.Pointer(&errno)), unsafe.Sizeof(errno)))
 	if err == unix.EAGAIN || err == unix.EINTR {
@@ -86,8 +86,8 @@ type childPlan struct {
 	parent      int
 	parentDeath unix.Signal // 0 for none
 
-	// gate and report are the child's ends of the pipes. open is the parent's end of gate: the child closes its copy, so
-	// that it reads end of file if the parent dies.
+	// gate and report are the child's ends of two pipes. The descriptor open is the parent's end of the pipe gate: the child
+	// closes its copy, so that it reads end of file if the parent dies.
 	gate, open, report int
 }
 

@@ -38,7 +38,7 @@ func presence(path string) found {
 
 // readFile reads a regular file of at most maxFile bytes. It checks the file type before the open, because opening
 // a device can have side effects, and again on the descriptor, because the file may have been replaced meanwhile.
-// With trusted, the file and its folders must be root's.
+// If trusted is true, only root may own and write the file and its folders.
 func readFile(path string, trusted bool) ([]byte, *problem) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -46,8 +46,8 @@ func mayWrite(path string) error {
 }
 
 // distrust describes why root must not follow a policy: the file, a folder above it, a link on its path or a folder
-// above that link's target is owned or writable by another user. opened is the stat of the open descriptor, so that
-// the file that was checked is the file that is read. Files of user are trusted like root's: user is 0 for a launch,
+// above that link's target is owned or writable by another user. The argument opened is the stat of the open descriptor, so
+// that the file that was checked is the file that is read. Files of user are trusted like root's: user is 0 for a launch,
 // and the user who runs Check for a check.
 func distrust(path string, opened fs.FileInfo, user int) *problem {
 	full, err := filepath.Abs(path)
@@ -77,7 +77,7 @@ type walk struct {
 	links int
 }
 
-// step resolves the next name. at is the stat(2) of the current position; the result is that of the new one.
+// step resolves the next name. The argument is the stat(2) of the current position, and the result that of the new position.
 func (w *walk) step(at fs.FileInfo) (fs.FileInfo, *problem) {
 	name := w.todo[0]
 	w.todo = w.todo[1:]

@@ -89,11 +89,11 @@ func start(t *testing.T, flags ...string) *exporter {
 	return startAs(t, nil, flags...)
 }
 
-// startAs starts the exporter like start, with the user and capabilities of as.
-func startAs(t *testing.T, as *syscall.SysProcAttr, flags ...string) *exporter {
+// startAs starts the exporter like start, with the user and the capabilities that attr gives.
+func startAs(t *testing.T, attr *syscall.SysProcAttr, flags ...string) *exporter {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", append([]string{"--web.listen-address", "127.0.0.1:0", "--scrape-timeout", "1s"}, flags...)...)
-	cmd.Env, cmd.SysProcAttr = append(os.Environ(), asExporter+"=1"), as
+	cmd.Env, cmd.SysProcAttr = append(os.Environ(), asExporter+"=1"), attr
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

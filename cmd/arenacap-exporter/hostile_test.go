@@ -136,7 +136,8 @@ func readByte(c net.Conn) error {
 	return err
 }
 
-// serveOne serves the families with changed timeouts. closed receives a value when a connection is closed.
+// serveOne serves the families with changed timeouts. The returned channel receives a value for each connection that the
+// server closes.
 func serveOne(t *testing.T, families []metrics.Family, change func(*http.Server)) (address string, closed <-chan bool) {
 	t.Helper()
 	h := newTestHost(func(context.Context, metrics.Options) ([]metrics.Family, []error, error) { return families, nil, nil })
@@ -261,7 +262,7 @@ func TestHostileNeighbours(t *testing.T) {
 	name := fmt.Sprintf("honest-%d", os.Getpid())
 	honest := startProbe(t, name, nil)
 	forged := startProbe(t, fmt.Sprintf("f\n\"\\\x1b\xff}%d", os.Getpid()), []string{"SECRET=variable-9d1c"}, "argument-9d1c\n\"", "x 1\narenacap_arenas{group=\"forged\"} 7")
-	group := fmt.Sprintf("f\uFFFD\\\"\\\\\uFFFD\uFFFD}%d", os.Getpid()) // the name of forged as the text format escapes it
+	group := fmt.Sprintf("f\uFFFD\\\"\\\\\uFFFD\uFFFD}%d", os.Getpid()) // the name of the forged process as the text format escapes it
 	_, before := e.get(t, "/metrics")
 	waited, memory := honest.switches(), peak(t, e.pid)
 	const headers = 1000

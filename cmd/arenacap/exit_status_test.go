@@ -197,7 +197,8 @@ func TestStatusesAreThoseOfEnv(t *testing.T) {
 	}
 }
 
-// likeEnv compares the results. With a want of 0 only env decides.
+// likeEnv checks that arenacap ends a command line with the same status as env(1). That status must be want, unless want is
+// 0.
 func likeEnv(t *testing.T, tool tools, dir string, env, setup, line []string, want int) {
 	t.Helper()
 	wanted, envSaid := start(t, dir, env, setup, append([]string{"/usr/bin/env"}, line...))

@@ -16,18 +16,18 @@ import (
 	"arenacap/policy/text"
 )
 
-// reportText formats a report for the writer to. watched describes the watch of the process, pod is the UID of its pod; "" for
-// none.
-func reportText(to io.Writer, r inspect.Report, watched, pod string, deep bool) string {
-	p, width := r.Process, terminalWidth(to)
+// reportText formats a report for the writer out. The text watch describes the watch of the process, and pod is the UID of
+// its pod; both are "" if there is none.
+func reportText(out io.Writer, r inspect.Report, watch, pod string, deep bool) string {
+	p, width := r.Process, terminalWidth(out)
 	var b strings.Builder
 	labelled := func(label, text string) { fmt.Fprintf(&b, "%-8s%s\n", label, fold(text, width, 8)) }
 	fmt.Fprintf(&b, "%s (PID %d): %s, %s\n", text.Quoted(p.Name), p.PID, text.Count(p.Threads, "thread"), mallocName(p))
-	fmt.Fprintf(&b, "%s\n\n%s\n", paint(to, bold, fold(r.Verdict, width, 0)), partsTable(p, width))
+	fmt.Fprintf(&b, "%s\n\n%s\n", paint(out, bold, fold(r.Verdict, width, 0)), partsTable(p, width))
 	labelled("arenas", arenasLine(p))
-	labelled("cap", capLine(to, r.Cap))
-	if watched != "" {
-		labelled("watched", watched)
+	labelled("cap", capLine(out, r.Cap))
+	if watch != "" {
+		labelled("watch", watch)
 	}
 	if pod != "" {
 		labelled("pod", pod)

@@ -84,8 +84,8 @@ type kind struct {
 	name string
 	line []string
 	want string // a status, or the name of a signal
-	// meddle is the signal that the watch gets while the target runs; 0 for none. The target then reads until its
-	// stdin ends.
+	// meddle is the signal that the test sends to the watch while the target runs; 0 for none. The target then reads until
+	// its stdin ends.
 	meddle unix.Signal
 }
 

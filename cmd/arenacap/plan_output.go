@@ -26,7 +26,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// everything includes the readings that are only shown: the plan does not depend on them.
+// everything is all readings, also those that are only shown and that the plan does not depend on.
 const everything = machine.Cores | machine.Memory | machine.Library
 
 // makePlan resolves the plan of a command line. It looks up the facts that the plan depends on, and those in need, which may
@@ -210,8 +210,8 @@ func (v *planView) hugePages() []string {
 	return []string{line}
 }
 
-// hugePagesLine returns "" if there is nothing to report. why says what requests huge pages; known is false for an
-// unknown glibc.
+// hugePagesLine returns "" if there is nothing to report. The text why says what requests huge pages, and the flag known is
+// false for an unknown glibc.
 func hugePagesLine(off bool, mode, why string, known bool) string {
 	switch {
 	case mode == "always" && off:
@@ -286,12 +286,12 @@ func (v *planView) judgedWith() string {
 	return ""
 }
 
-// addTarget shows the target and its verdict. with says which glibc the verdict is for.
-func (r *rows) addTarget(t target.Target, with string) {
+// addTarget shows the target and its verdict. The suffix of the verdict says which glibc it is for.
+func (r *rows) addTarget(t target.Target, suffix string) {
 	libc := cmp.Or(t.LibcRelease, strings.TrimSpace(cmp.Or(t.Libc, "unknown")+" "+t.LibcVersion))
 	r.add("target", strings.Join(append([]string{chained(t)}, t.Interpreters...), " → "),
 		fmt.Sprintf("libc: %s; allocator: %s", libc, cmp.Or(t.Allocator, "unknown")))
-	r.add("can cap", t.CanCap.String()+with)
+	r.add("can cap", t.CanCap.String()+suffix)
 	r.add("", slices.Concat(t.Why, t.Notes, t.Hints)...)
 }
 

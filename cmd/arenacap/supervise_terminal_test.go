@@ -24,8 +24,8 @@ type terminalSession struct {
 	t      *testing.T
 	master *os.File
 	cmd    *exec.Cmd
-	seen   strings.Builder // all output so far; taken is the length of what expect has found
-	taken  int
+	seen   strings.Builder // all output so far
+	taken  int             // length of the output up to the end of the last text that expect found
 }
 
 func startTerminal(t *testing.T, line ...string) *terminalSession {

@@ -120,8 +120,8 @@ type catcher struct {
 	said *bufio.Reader
 }
 
-// never is not a signal, so a catcher does not end at it.
-const never = unix.SIGKILL
+// uncatchable is the last signal of a catcher that must not end by itself, because no process can catch SIGKILL.
+const uncatchable = unix.SIGKILL
 
 func startCatcher(t *testing.T, setup, wrapper []string, last unix.Signal) *catcher {
 	t.Helper()
@@ -223,7 +223,7 @@ func TestSupervisedSignals(t *testing.T) {
 			t.Run(b.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				for _, flags := range [][]string{nil, {"--kill-group"}} {
-					c := startCatcher(t, setup, supervised(b.path, flags...), never)
+					c := startCatcher(t, setup, supervised(b.path, flags...), uncatchable)
 					for _, n := range append(others(), unix.SIGURG, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU) {
 						c.send(t, n)
 						if got, want := c.line(t), fmt.Sprintf("%d 0 0", n); got != want {
@@ -418,7 +418,7 @@ func TestKillGroup(t *testing.T) {
 // with the signal (sigqueue(3)).
 func TestGroupGetsValues(t *testing.T) {
 	c := startCatcher(t, nil, slices.Concat(supervised(requireTools(t).checked, "--kill-group"),
-		[]string{"/bin/sh", "-c", `"$0" 9 & exec "$0" 9`}), never)
+		[]string{"/bin/sh", "-c", `"$0" 9 & exec "$0" 9`}), uncatchable)
 	if second := c.line(t); second != "ready" {
 		t.Fatal(second)
 	}

@@ -17,8 +17,8 @@ import (
 // process.
 var childOfOurs = []string{"pid: as started → ", "ppid: as started → "}
 
-// otherwise are the differences in one situation, by its name: properties of the started process that a child does not
-// inherit (fork(2)). arenacap forwards the signals that result from them.
+// otherwise has the differences that occur in one situation only, by the name of the situation: properties of the started
+// process that a child does not inherit (fork(2)). arenacap forwards the signals that result from them.
 var otherwise = map[string][]string{
 	"process group":            {"process group: self → "},
 	"session":                  {"process group: self → ", "session: self → ", "autogroup: absent → "}, // the probe omits the autogroup of a leader

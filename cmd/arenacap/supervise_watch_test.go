@@ -48,9 +48,9 @@ func kinds(events []map[string]any) (all []string) {
 	return all
 }
 
-// strict is a budget that every program breaches at once, and roomy one that a shell breaches only when it has grown,
-// which it does when it is ready for the action. loops does not exec another program: during an exec a process has a
-// size of 4 KiB for a moment, which is within any budget.
+// Every program breaches the budget of the policy strict at once. A shell breaches that of roomy only when it has grown,
+// which it does when it is ready for the action. The script loops does not exec another program: during an exec a process
+// has a size of 4 KiB for a moment, which is within any budget.
 const (
 	strict = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"64KiB\"" + quick
 	roomy  = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"64MiB\"" + quick

@@ -89,8 +89,8 @@ func policyWithLog(t *testing.T, text string) (args []string, log string) {
 	return []string{"run", "--policy", policy}, log
 }
 
-// events reads the log until it has an event of the kind last. It leaves out gaps, which occur on a busy machine.
-func events(t *testing.T, log, last string) (all []map[string]any) {
+// events reads the log until it has an event of the kind lastKind. It leaves out gaps, which occur on a busy machine.
+func events(t *testing.T, log, lastKind string) (all []map[string]any) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
 		all = nil
@@ -107,17 +107,17 @@ func events(t *testing.T, log, last string) (all []map[string]any) {
 				all = append(all, event)
 			}
 		}
-		if slices.Contains(kinds(all), last) || last == "" {
+		if slices.Contains(kinds(all), lastKind) || lastKind == "" {
 			return all
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("no event %q: %v", last, all)
+			t.Fatalf("no event %q: %v", lastKind, all)
 		}
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// watched takes one sample at once, and many more.
+// watched is a policy with which the watch takes one sample at once, and many more.
 const watched = "[arenas]\ncap = 2\n[budget]\nvirtual = \"1TiB\"\nsettle = \"0s\"\ninterval = \"10ms\"\n"
 
 // TestSurroundings runs and watches a program in all surroundings, in both modes and with all builds.

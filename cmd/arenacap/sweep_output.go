@@ -149,7 +149,7 @@ func printCSV(w io.Writer, r verdict.Result) error {
 		for i := first; i < len(row); i += 2 {
 			cells = append(cells, csvCell(row[i]))
 		}
-		_ = out.Write(cells) // out.Error below returns this error too
+		_ = out.Write(cells) // the call of out.Error below returns this error too
 	}
 	write(csvRow(&r.Experiment, sweep.Run{}), 0)
 	for _, run := range r.Runs {

@@ -144,9 +144,9 @@ func (p *sweepProgress) what(now sweep.Progress) string {
 	return fmt.Sprintf("%s, cap %s", round, now.Cap)
 }
 
-// interruptible returns a context for which the first INT, TERM or HUP calls tell and then cancels ctx. A second signal, or
-// QUIT, closes atOnce; one more has its default effect and ends arenacap. release restores the default effects; tell is
-// not called after release.
+// interruptible returns a context that the first INT, TERM or HUP cancels, after a call of the function tell. A second
+// signal, or QUIT, closes the channel atOnce; one more has its default effect and ends arenacap. The function release
+// restores the default effects. After that, signals do not call tell.
 //
 // A HUP that was ignored at the start stays ignored, as nohup(1) requires.
 func interruptible(parent context.Context, tell func(os.Signal)) (ctx context.Context, atOnce <-chan struct{}, release func()) {

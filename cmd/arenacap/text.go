@@ -22,11 +22,11 @@ func columns(rows [][]string) string {
 	return b.String()
 }
 
-// narrowed formats a table for width columns, 0 for no limit. While it is too wide, narrowed drops the columns whose
-// heads are in least, in that order.
-func narrowed(rows [][]string, least []string, width int) (text string) {
-	for n := range len(least) + 1 {
-		if text = columns(without(rows, least[:n])); width == 0 || longestLine(text) <= width {
+// narrowed formats a table for width columns, 0 for no limit. While it is too wide, narrowed drops the columns whose heads
+// are in expendable, in that order.
+func narrowed(rows [][]string, expendable []string, width int) (text string) {
+	for n := range len(expendable) + 1 {
+		if text = columns(without(rows, expendable[:n])); width == 0 || longestLine(text) <= width {
 			break
 		}
 	}
@@ -99,12 +99,12 @@ func barWidth(width int) int {
 	return 0
 }
 
-// bar draws the share part/all as a bar of width columns, in eighths of a column.
-func bar(part, all uint64, width int) string {
-	if all == 0 {
+// bar draws the share part/total as a bar of width columns, in steps of an eighth of a column.
+func bar(part, total uint64, width int) string {
+	if total == 0 {
 		return strings.Repeat(" ", width)
 	}
-	eighths := int(float64(part) / float64(all) * float64(width) * 8)
+	eighths := int(float64(part) / float64(total) * float64(width) * 8)
 	eighths = min(eighths, width*8)
 	text := strings.Repeat("█", eighths/8)
 	if rest := eighths % 8; rest > 0 {

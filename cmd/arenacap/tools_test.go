@@ -27,8 +27,8 @@ type tools struct {
 	err                     error
 }
 
-// early reports whether the programs launch before the libraries are initialised: true unless this test was built with
-// -tags arenacap_no_early.
+// early is true if the programs launch before the libraries are initialised, that is, unless this test was built with -tags
+// arenacap_no_early.
 var early = true
 
 // buildTags returns the flag -tags for a build of any of the programs.

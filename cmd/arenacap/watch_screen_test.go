@@ -18,14 +18,14 @@ import (
 // screen is what a person sees of a terminal that knows only the control sequences that arenacap uses.
 type screen struct {
 	size   windowSize
-	lines  [][]rune // all lines since the start; the window shows those from top on
-	top    int
-	x, y   int // y counts from the first line ever printed
+	lines  [][]rune // all lines since the start
+	top    int      // index in lines of the first line that the window shows
+	x, y   int      // y counts from the first line ever printed
 	noWrap bool
 }
 
-// windowSize is the size of a terminal for the output that begins at offset from.
-type windowSize struct{ from, width, height int }
+// windowSize is the size of a terminal. It applies to the output from the byte offset start on.
+type windowSize struct{ start, width, height int }
 
 // sequence is a control sequence or a character.
 var sequence = regexp.MustCompile(`^(?:\x1b\[(\??)(\d*)([A-Za-z])|[^\x1b])`)
@@ -35,7 +35,7 @@ func render(t *testing.T, output string, sizes []windowSize) *screen {
 	t.Helper()
 	s := &screen{size: sizes[0], lines: [][]rune{nil}}
 	for at := 0; ; {
-		for len(sizes) > 0 && at >= sizes[0].from {
+		for len(sizes) > 0 && at >= sizes[0].start {
 			s.size, sizes = sizes[0], sizes[1:]
 			s.top = max(s.top, s.y-s.size.height+1)
 		}
@@ -138,12 +138,12 @@ func newScreenSession(terminal *terminalSession) *screenSession {
 	return s
 }
 
-// control runs do with the terminal's descriptor.
-func (s *screenSession) control(do func(fd int) error) {
+// control calls the function f with the terminal's descriptor.
+func (s *screenSession) control(f func(fd int) error) {
 	s.t.Helper()
 	conn, err := s.master.SyscallConn()
 	if err == nil {
-		_ = conn.Control(func(fd uintptr) { err = do(int(fd)) })
+		_ = conn.Control(func(fd uintptr) { err = f(int(fd)) })
 	}
 	if err != nil {
 		s.t.Fatal(err)

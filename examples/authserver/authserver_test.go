@@ -130,8 +130,8 @@ func planned(t *testing.T, arenacap, file string) int {
 	return min(plan.ArenaMax, workers+1)
 }
 
-// quick shortens the watch's times in the policy, and adds a limit on `virtual` that is always exceeded: its breach
-// signals the end of `settle`.
+// quick has pairs of texts, old and new, which edit the policy: they shorten the watch's times and add a limit on `virtual`
+// that is always exceeded, so that its breach signals the end of `settle`.
 var quick = []string{
 	`interval = "1s"`, `interval = "20ms"`,
 	`budget.arenas `, "budget.virtual = \"16MiB\"\nbudget.arenas ",

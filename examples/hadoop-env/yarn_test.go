@@ -99,7 +99,7 @@ func (c *cluster) fifo() *os.File {
 	return f
 }
 
-// said returns the program's report: its PID and the rest.
+// said returns the PID in the program's report, and the text after it.
 func (c *cluster) said(run *inContainer) (pid int, rest string) {
 	c.Helper()
 	line, err := bufio.NewReader(run.report).ReadString('\n')
@@ -230,7 +230,7 @@ func TestContainerEnvironment(t *testing.T) {
 	for _, row := range []struct {
 		name      string
 		node      []string
-		want, own string // want: the container's cap if the application sets none, own: if it sets 4; each first with "glibc", then with 3 in hadoop-env.sh
+		want, own string // want is the container's cap if the application sets none, and own if it sets 4; each has two values, the first with "glibc" and the second with 3 in hadoop-env.sh
 	}{
 		{"admin-env MALLOC_ARENA_MAX=2", []string{"ADMIN_ENV=MALLOC_ARENA_MAX=2"}, "2 2", "4:2 4:2"},
 		{"admin-env empty, MALLOC_ARENA_MAX in env-whitelist", []string{"ADMIN_ENV=", defaultWhitelist + ",MALLOC_ARENA_MAX"}, "0 3", "4 4"},

@@ -97,13 +97,13 @@ func (l *life) await(what string, match func(line string) bool) {
 	l.t.Fatalf("%s is not in the journal (%v); there is\n%s", what, l.ctx.Err(), strings.Join(seen, "\n"))
 }
 
-// awaitEvent waits for an event of a process; 0 means any process except not.
-func (l *life) awaitEvent(name, metric string, pid, not int) {
+// awaitEvent waits for an event of the process pid. If pid is 0, it waits for the event of any process except other.
+func (l *life) awaitEvent(name, metric string, pid, other int) {
 	l.t.Helper()
 	l.await(fmt.Sprintf("the event %s %s of %d", name, metric, pid), func(line string) bool {
 		var e lab.Event
 		return json.Unmarshal([]byte(line), &e) == nil && e.Event == name && (metric == "" || e.Metric == metric) &&
-			(e.Pid == pid || pid == 0 && e.Pid != not)
+			(e.Pid == pid || pid == 0 && e.Pid != other)
 	})
 }
 
@@ -149,8 +149,8 @@ func (l *life) mainPID() int {
 	return pid
 }
 
-// good is the value that a valid row of the ledger has, computed from the row itself, so that no second copy of the
-// rows is needed.
+// good is an SQL expression: the checksum that a valid row of the ledger has. It is computed from the row itself, so that no
+// second copy of the rows is needed.
 const good = "sha2(concat(step, ':', n), 512)"
 
 // prepare creates the tables: a ledger that each step writes to, and sysbench's.

@@ -110,7 +110,7 @@ func startHostWatch(t *testing.T) *hostWatch {
 	return w
 }
 
-// policy writes the policy with a limit for the first service, and more at its end.
+// policy writes the policy with a limit for the first service, and appends the text more.
 func (w *hostWatch) policy(limit, more string) {
 	w.t.Helper()
 	w.write(hostPolicy, fmt.Sprintf(hostServices, limit)+more)
@@ -125,9 +125,9 @@ func (w *hostWatch) event(by int, service, name string, pid int) entry {
 	})
 }
 
-// eventOf returns the event in a journal line of the watch with PID by; 0 stands for any watch.
-func eventOf(e entry, by int) (event lab.Event, ok bool) {
-	ok = (by == 0 || e.PID == strconv.Itoa(by)) && json.Unmarshal([]byte(e.Message), &event) == nil
+// eventOf returns the event in a journal line, if the watch with this PID wrote the line; PID 0 stands for any watch.
+func eventOf(e entry, pid int) (event lab.Event, ok bool) {
+	ok = (pid == 0 || e.PID == strconv.Itoa(pid)) && json.Unmarshal([]byte(e.Message), &event) == nil
 	return event, ok
 }
 

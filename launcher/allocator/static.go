@@ -11,7 +11,7 @@ import (
 // zero value is ready for use.
 type StaticGlibc struct {
 	said  map[string]bool // version strings that were found
-	least int             // the version is at least 2.least
+	least int             // minor version: glibc is 2.N or later, where N is this number
 }
 
 // tunableSince lists the releases that changed how glibc reads settings, each with a tunable that it introduced
@@ -50,11 +50,11 @@ func (g *StaticGlibc) Add(b []byte) {
 	}
 }
 
-// AtLeast adds the fact that the version is 2.minor or later.
+// AtLeast adds the fact that the version is 2.N or later, where N is the argument minor.
 func (g *StaticGlibc) AtLeast(minor int) { g.least = max(g.least, minor) }
 
-// Version returns the only version string that the tunables allow, or "" if there are none or several. least is the
-// earliest possible version, or "".
+// Version returns the only version string that the tunables allow, or "" if there are none or several. The second result is
+// the earliest possible version, or "".
 func (g *StaticGlibc) Version() (version, least string) {
 	n := 0
 	for v := range g.said {

@@ -84,13 +84,13 @@ func (p *program) answer() string {
 	}
 }
 
-// number returns the decimal number that follows before in text.
-func number(t testing.TB, text, before string) uint64 {
+// number returns the decimal number that follows the word label in text.
+func number(t testing.TB, text, label string) uint64 {
 	t.Helper()
-	_, rest, ok := strings.Cut(text, before)
+	_, rest, ok := strings.Cut(text, label)
 	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
 	if !ok || end < 1 {
-		t.Fatalf("no number after %q in %q", before, text)
+		t.Fatalf("no number after %q in %q", label, text)
 	}
 	n, err := strconv.ParseUint(rest[:end], 10, 64)
 	if err != nil {

@@ -71,8 +71,9 @@ func (f *finder) rereadAll(open []*member) error {
 	return nil
 }
 
-// follow reads all chains in parallel, with one read call for each link of the longest chain. broken holds the arenas whose
-// chain does not end in their first heap; of such an arena only the first heap is kept.
+// follow reads all chains in parallel, with one read call for each link of the longest chain. It returns the addresses of
+// the arenas whose chain is broken, that is, does not end in their first heap; of such an arena it keeps only the first
+// heap.
 func (f *finder) follow(r *ring, open []*member) (broken map[uint64]bool, err error) {
 	broken = map[uint64]bool{}
 	at := make(map[*member]uint64, len(open))
@@ -112,8 +113,8 @@ func (m *member) circles(h heap) bool {
 	return h.prev == h.base || n > 0 && m.heaps[n/2].base == h.base
 }
 
-// headers reads for each member the heap header at its address in at. Headers that are unreadable or beyond the limit on
-// reads are left out.
+// headers reads the heap header of each member, whose address the map at has. Headers that are unreadable or beyond the
+// limit on reads are left out.
 func (f *finder) headers(open []*member, at map[*member]uint64) (map[*member]heap, error) {
 	open = open[:f.take(len(open))]
 	headers := make(map[*member]heap, len(open))
@@ -167,7 +168,7 @@ func (f *finder) form(r *ring) int {
 	return best
 }
 
-// attached returns the number of threads that use the arena; known is false if the layout has no such field.
+// attached returns the number of threads that use the arena, or false if the layout has no such field.
 func (m *member) attached(form int) (threads int, known bool) {
 	if form < 2 || m.tail[1] > 1<<22 { // Linux has at most 1<<22 PIDs (PID_MAX_LIMIT)
 		return 0, false

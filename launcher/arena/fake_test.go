@@ -23,7 +23,7 @@ type segment struct {
 }
 
 // version is a layout of malloc_state: the offsets of its fields. They come from glibc's sources; those from 2.27 on were
-// also checked against live processes. attached and nextFree are 0 if the field does not exist.
+// also checked against live processes. The offsets attached and nextFree are 0 if the field does not exist.
 type version struct {
 	name                            string
 	word                            uint64

@@ -512,7 +512,7 @@ func dataEnd(maps mappings, m mapping) uint64 {
 	}
 }
 
-// scan searches [start, end) for candidates for a malloc_state. readable reports whether any of the range could be read.
+// scan searches [start, end) for candidates for a malloc_state. Its second result is true if any of the range could be read.
 func (f *finder) scan(start, end uint64) (found []state, readable bool, err error) {
 	const step = 256 << 10
 	buf := make([]byte, min(step+stateMax, end-start))

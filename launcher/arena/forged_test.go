@@ -38,7 +38,8 @@ func (f *fake) addForged(at *int, start, size uint64, p perm, data []byte) {
 	*at++
 }
 
-// forgedState writes a state of glibc 2.36 to b at off; b is the memory at addr.
+// forgedState writes a malloc_state of glibc 2.36 to b, at the offset off. The bytes b are the memory that begins at the
+// address addr.
 func forgedState(b []byte, addr, off, next uint64) {
 	v, put := v236, func(at, value uint64) { binary.NativeEndian.PutUint64(b[off+at:], value) }
 	put(0, nonContiguous<<32)
@@ -50,14 +51,14 @@ func forgedState(b []byte, addr, off, next uint64) {
 	put(v.next, next)
 }
 
-// forgedHeader writes the header of a heap to b at off.
+// forgedHeader writes the header of a heap to b, at the offset off.
 func forgedHeader(b []byte, off, arena, prev uint64) {
 	for i, field := range []uint64{arena, prev, minPage, minPage, minPage} {
 		binary.NativeEndian.PutUint64(b[off+uint64(i)*8:], field)
 	}
 }
 
-// forgedArena is a page with a first heap whose arena links to next.
+// forgedArena is a page with a first heap whose arena has a link to the address next.
 func forgedArena(addr, next uint64) []byte {
 	b := make([]byte, 2304)
 	forgedHeader(b, 0, addr+48, 0)

@@ -43,7 +43,7 @@ func (l layout) next(addr uint64, perms perm, _ bool) (mapping, bool) {
 	return mapping{}, false
 }
 
-// covers reports whether mappings for which fits is true cover all of [start, end).
+// covers reports whether mappings for which the function fits returns true cover all of [start, end).
 func (l layout) covers(start, end uint64, fits func(mapping) bool) bool {
 	for i, ok := l.at(start); start < end; i++ {
 		if !ok || i == len(l) || l[i].Start > start || !fits(l[i]) {
@@ -54,7 +54,7 @@ func (l layout) covers(start, end uint64, fits func(mapping) bool) bool {
 	return true
 }
 
-// runEnd is the end of the run of adjacent mappings from index i on for which fits is true.
+// runEnd returns the end of the run of adjacent mappings, from index i on, for which the function fits returns true.
 func (l layout) runEnd(i int, fits func(mapping) bool) uint64 {
 	end := l[i].Start
 	for ; i < len(l) && l[i].Start == end && fits(l[i]); i++ {

@@ -28,8 +28,8 @@ func libcFile(maps layout, rings []*ring) string {
 }
 
 // libcVersion determines glibc's version from its banner, or for a static glibc from the text that allocator.StaticGlibc
-// knows. It reads the process's memory, since an upgrade may have replaced the file, and at most libcMax bytes of it. least
-// is the earliest possible release. A banner is:
+// knows. It reads the process's memory, since an upgrade may have replaced the file, and at most libcMax bytes of it. The
+// second result is the earliest possible release. A banner is:
 //
 //	GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.
 func libcVersion(mem reader, maps layout, rings []*ring) (version, least string, err error) {

@@ -29,16 +29,16 @@ const (
 	batchBytes = 640 << 10
 )
 
-// readEach reads memory for each item: n bytes at addr, both from the function at; n is at most most. Then it calls each
-// with the item and the bytes that could be read.
-func readEach[T any](mem reader, items []T, most int, at func(*T) (addr uint64, n int), each func(*T, []byte)) error {
-	size := min(batch, batchBytes/most)
-	buf := make([]byte, min(size, len(items))*most)
+// readEach reads memory for each item. The function at returns the address and the number of bytes, which is at most limit.
+// Then readEach calls the function each with the item and the bytes that could be read.
+func readEach[T any](mem reader, items []T, limit int, at func(*T) (addr uint64, n int), each func(*T, []byte)) error {
+	size := min(batch, batchBytes/limit)
+	buf := make([]byte, min(size, len(items))*limit)
 	for part := range slices.Chunk(items, size) {
 		spans := make([]span, len(part))
 		for i := range part {
 			addr, n := at(&part[i])
-			spans[i] = span{addr: addr, buf: buf[i*most:][:n]}
+			spans[i] = span{addr: addr, buf: buf[i*limit:][:n]}
 		}
 		if err := mem.read(spans); err != nil {
 			return err
@@ -50,7 +50,7 @@ func readEach[T any](mem reader, items []T, most int, at func(*T) (addr uint64, 
 	return nil
 }
 
-// word decodes the word of 4 or 8 bytes at off, in the machine's byte order.
+// word decodes the word of 4 or 8 bytes at the offset off, in the machine's byte order.
 func word(b []byte, off, size uint64) uint64 {
 	if size == 4 {
 		return uint64(binary.NativeEndian.Uint32(b[off:]))

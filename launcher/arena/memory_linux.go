@@ -55,7 +55,8 @@ func closed(err error) bool {
 
 var errTooFar = errors.New("address above 4 GiB, for a 32-bit arenacap")
 
-// readv makes one call. done counts the finished spans: those read completely, and the first one that was not.
+// readv reads with one call of process_vm_readv(2), which stops at the first memory that it cannot read. It returns how many
+// spans are done: those that were read completely and, if the call stopped early, the one at which it stopped.
 func (p *processMemory) readv(spans []span) (done int, err error) {
 	local := make([]unix.Iovec, len(spans))
 	remote := make([]unix.RemoteIovec, len(spans))

@@ -154,7 +154,7 @@ func (p *process) checkAlive() error {
 const agreeTries = 5
 
 // settledMaps reads the mappings again until their sum is VmSize both before and after the reading, so that they did not
-// change in between. exact is false if no try succeeded.
+// change in between. It returns false, and the mappings of the last reading, if no try succeeded.
 func (p *process) settledMaps() (l layout, exact bool, err error) {
 	for range agreeTries {
 		before, err := p.readStat()

@@ -35,7 +35,7 @@ func byText(t testing.TB, p *process) Census {
 	return f.census(maps)
 }
 
-// checkQueries takes the census of a quiet process from the text of maps and by queries. sure means that the queries must
+// checkQueries takes the census of a quiet process from the text of maps and by queries. If sure is true, the queries must
 // succeed.
 func checkQueries(t *testing.T, pid int, want Census, sure bool) {
 	t.Helper()

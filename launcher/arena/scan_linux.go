@@ -10,7 +10,7 @@ import (
 
 // scanArg is struct pm_scan_arg, the argument of the ioctl PAGEMAP_SCAN on /proc/PID/pagemap (Linux 6.7;
 // include/uapi/linux/fs.h, fs/proc/task_mmu.c). The kernel writes to vec the runs of pages from start to end that have all
-// categories in mask; a category in inverted must be absent instead.
+// categories in the field mask, except that a category which is also in the field inverted must be absent.
 type scanArg struct {
 	size, flags           uint64
 	start, end, walkEnd   uint64

@@ -122,8 +122,8 @@ func runBottoms(maps layout) []uint64 {
 	return bottoms
 }
 
-// stackTops returns the candidates for stacks: guarded has the usable mappings right above a guard, others the largest of
-// the other usable mappings.
+// stackTops returns the candidates for stacks, in two lists: the usable mappings right above a guard, and the largest of the
+// other usable mappings.
 func stackTops(maps layout, bottoms []uint64) (guarded, others []stackTop) {
 	for i, m := range maps {
 		if !usable(m) {
@@ -151,7 +151,7 @@ const minUsable = 2 * minPage
 // minStack is PTHREAD_STACK_MIN in bytes, the smallest size that pthread_attr_setstacksize(3) accepts.
 const minStack = 16 << 10
 
-// below returns the candidates right below those stacks in found that have no guard mapping, since such stacks are
+// below returns the candidates right below those of the found stacks that have no guard mapping, since such stacks are
 // adjacent.
 func below(found []stack, maps layout, bottoms []uint64) (tops []stackTop) {
 	for _, s := range found {
@@ -219,7 +219,7 @@ func (t stackTop) agrees(s stack) bool {
 }
 
 // commonSizes returns the up to four most frequent stack sizes, most frequent first, each as a stack that starts at 0. The
-// sizes are those of the stacks in found, and glibc's usual default: 8 MiB with a guard of one page.
+// sizes are those of the found stacks, and glibc's usual default: 8 MiB with a guard of one page.
 func commonSizes(found []stack) []stack {
 	count := map[stack]int{{end: 8 << 20, guard: minPage}: 0}
 	for _, s := range found {

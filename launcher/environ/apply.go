@@ -101,7 +101,7 @@ func (in found) conflicts() []string {
 	return lines
 }
 
-// tunedApart returns the caps of the tunable and of the variable; differ is true if both are valid and unequal.
+// tunedApart returns the caps of the tunable and of the variable, and whether both are valid and unequal.
 func (in found) tunedApart() (tuned, n int, differ bool) {
 	if len(in.tunables) == 0 || len(in.max) == 0 {
 		return 0, 0, false
@@ -157,7 +157,8 @@ func (r *Result) remove(name string, there bool) {
 	}
 }
 
-// fill writes Env: each variable of own at the position of its first copy, all other entries unchanged.
+// fill writes Env: each variable that arenacap sets, which are those in the map own, at the position of its first copy, and
+// all other entries unchanged.
 func (r *Result) fill(env []string, own map[string]string) {
 	for _, entry := range env {
 		name, _ := arenaVariable(entry)

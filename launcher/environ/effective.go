@@ -252,8 +252,8 @@ func parseNumber(s string, v glibc.Version) (n uint64, ok bool) {
 }
 
 // strtoul is _dl_strtoul (elf/dl-misc.c): it skips spaces and tabs, takes a sign, then reads 0x… as hexadecimal, 0… as
-// octal, else decimal. A minus negates modulo 2^64. If the number exceeds 2^64-1, the result is 2^64-1, and rest begins
-// with the digit that overflows.
+// octal, else decimal. A minus negates modulo 2^64. If the number exceeds 2^64-1, the number is 2^64-1, and the remaining
+// text begins with the digit that overflows.
 func strtoul(s string) (n uint64, rest string) {
 	s = strings.TrimLeft(s, " \t")
 	negative := strings.HasPrefix(s, "-")

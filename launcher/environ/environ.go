@@ -73,8 +73,8 @@ type wish struct {
 	ok bool
 }
 
-// read parses the value of one copy of a variable or tunable. It stores a valid value if counts is true, that is, if this
-// copy takes precedence over the earlier ones. It appends an invalid value to the list.
+// read parses the value of one copy of a variable or tunable. It stores a valid value if this copy takes precedence over the
+// earlier ones, which the argument counts says. It appends an invalid value to the list.
 func (w *wish) read(invalid []string, name, value string, counts bool) []string {
 	n, ok := decimal(value)
 	switch {

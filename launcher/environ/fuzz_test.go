@@ -145,7 +145,7 @@ func foreignItems(values []string, v glibc.Version) []tunable {
 	return items
 }
 
-// sameButVoid compares two lists. If several copies were joined, it skips items with two "=" in want, because Apply drops
+// sameButVoid compares two lists. If several copies were joined, it skips the wanted items with two "=", because Apply drops
 // them.
 func sameButVoid(got, want []tunable, several bool) bool {
 	if several {

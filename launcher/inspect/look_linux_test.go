@@ -48,7 +48,7 @@ func mustLook(t *testing.T, pid int, wanted *policy.Policy) Report {
 	return r
 }
 
-// check compares a report's cap. why must be a part of Why, next a part of Next.
+// check compares a report's cap. Its Why must contain the text why, and the report's Next the text next.
 func (r Report) check(t *testing.T, n int, source string, kept Kept, why, next string) {
 	t.Helper()
 	c := r.Cap

@@ -69,7 +69,7 @@ func Recall() {
 	setMask(&now)
 }
 
-// recalled means that Recall has filled in mask.
+// recalled is true once Recall has filled in the field mask.
 var recalled bool
 
 // restore restores the inherited state, or only the mask after Recall. Only an exec or exit may follow, because
@@ -95,8 +95,8 @@ func setMask(set *uint64) (before uint64) {
 }
 
 // Restore closes the descriptors, ignores the signals, sets the mask of this thread, which an exec passes on, and finally
-// raises the pending signals. alone means that the process has no other thread, as between fork and exec. It makes only
-// raw system calls, so it may run there.
+// raises the pending signals. The argument alone says that the process has no other thread, as between fork and exec. It
+// makes only raw system calls, so it may run there.
 //
 //go:nosplit
 //go:norace

@@ -187,18 +187,19 @@ func Stop() error {
 	return errors.Join(err, setAction(unix.SIGTSTP, &before, nil))
 }
 
-// Blocked runs do with a signal blocked in this thread.
-func Blocked(n unix.Signal, do func()) { masked(unix.SIG_BLOCK, 1<<(n-1), do) }
+// Blocked calls the function f with a signal blocked in this thread.
+func Blocked(n unix.Signal, f func()) { masked(unix.SIG_BLOCK, 1<<(n-1), f) }
 
-// Unblocked runs do with no signal blocked in this thread, for a child that inherits this mask.
-func Unblocked(do func()) { masked(unix.SIG_SETMASK, 0, do) }
+// Unblocked calls the function f with no signal blocked in this thread, for a child that inherits this mask.
+func Unblocked(f func()) { masked(unix.SIG_SETMASK, 0, f) }
 
-// masked locks the thread while do runs, because the mask belongs to the thread and Go may move a goroutine to another.
-func masked(how int, set uint64, do func()) {
+// masked locks the goroutine to its thread while the function f runs, because the mask belongs to the thread and Go may move
+// a goroutine to another.
+func masked(how int, set uint64, f func()) {
 	goruntime.LockOSThread()
 	defer goruntime.UnlockOSThread()
 	before, err := setMask(how, set)
-	do()
+	f()
 	if err == nil {
 		_, _ = setMask(unix.SIG_SETMASK, before)
 	}

@@ -57,10 +57,10 @@ func next(r *Relay) Signal {
 	}
 }
 
-// child is a process that catches all signals; out reads its output.
+// child is a process that catches all signals.
 type child struct {
 	pid int
-	out *bufio.Scanner
+	out *bufio.Scanner // its output
 }
 
 func startChild(t *testing.T, mode string) child {

@@ -70,8 +70,8 @@ func sameKind(a, b string) bool {
 }
 
 // Look returns every process that belongs to a service, sorted by PID; zombies may be among them. The result is valid
-// until the next call. now is the time since boot. held reports whether the caller has a process open and will call
-// Forget after its end, so that Look need not check whether it still exists; held may be nil.
+// until the next call. The time now is measured from the boot on. The function held, which may be nil, reports whether the
+// caller has a process open and will call Forget after its end, so that Look need not check whether it still exists.
 func (f *Finder) Look(now time.Duration, held func(pid int) bool) (members []Process, err error) {
 	last := f.lastPID()
 	if err := f.findPIDs(last, now, held); err != nil {

@@ -39,8 +39,9 @@ func adopt(atOnce <-chan struct{}) (reap, release func()) {
 // generations bounds the loop of reap, for a program that forks faster than it is killed.
 const generations = 100
 
-// endAll ends and reaps children. It sends TERM, and then KILL to those that still run when late or atOnce is closed. It
-// returns the children that it may not signal, which are programs of another user. No other code may wait for these children.
+// endAll ends and reaps children. It sends TERM, and then KILL to those that still run when one of the channels late and
+// atOnce is closed. It returns the children that it may not signal, which are programs of another user. No other code may
+// wait for these children.
 func endAll(pids []int, late, atOnce <-chan struct{}) (others []int) {
 	for _, pid := range pids {
 		terminate(pid)

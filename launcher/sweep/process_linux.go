@@ -127,8 +127,8 @@ func (p *process) await(ctx context.Context, timeout <-chan time.Time, server *p
 }
 
 // stop ends the process and its process group, and reaps the process. It sends TERM to the group, and then KILL as soon as
-// the process has ended, the grace time is over or atOnce is closed. It reports whether the process still ran after the
-// grace time. It must be called for each process, even for one that ended by itself.
+// the process has ended, the grace time is over or the channel atOnce is closed. It reports whether the process still ran
+// after the grace time. It must be called for each process, even for one that ended by itself.
 func (p *process) stop(grace time.Duration, atOnce <-chan struct{}) (outlived bool) {
 	terminate(-p.pid)
 	late := time.NewTimer(grace)

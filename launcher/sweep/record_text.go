@@ -44,10 +44,10 @@ func recognize(begin []byte) error {
 	return errNoRecord
 }
 
-// mayBegin reports whether text starts with the string with, or with starts with text.
-func mayBegin(text []byte, with string) bool {
-	n := min(len(text), len(with))
-	return string(text[:n]) == with[:n]
+// mayBegin reports whether a text that may be cut off begins with prefix: whether one of the two is a prefix of the other.
+func mayBegin(text []byte, prefix string) bool {
+	n := min(len(text), len(prefix))
+	return string(text[:n]) == prefix[:n]
 }
 
 func (x *Experiment) heading() ordered.Object {

@@ -31,10 +31,10 @@ var ErrNotKept = errors.New("the comparison would be meaningless")
 // giveUp is the number of failed runs after which a candidate is not run again, if none of its runs succeeded.
 const giveUp = 3
 
-// Measure runs the experiment and returns prior and the new runs. It calls tell before each run, and add after it. When the
-// context ends, it stops and drops the current run and returns the context's error. It is also an error if add fails, if
-// Ready succeeds before the server starts, if the first run of every candidate fails, or, without Force, if a cap has no
-// effect.
+// Measure runs the experiment and returns the prior runs and the new ones. It calls the function tell before each run, and
+// the function add after it. When the context ends, it stops and drops the current run and returns the context's error. It
+// is also an error if add fails, if Ready succeeds before the server starts, if the first run of every candidate fails, or,
+// without Force, if a cap has no effect.
 //
 // It must be called on a thread that lives as long as the process: the kernel kills a program when the thread that started
 // it ends (PR_SET_PDEATHSIG).
@@ -73,7 +73,7 @@ type measurement struct {
 	failed *Run          // the first run of this call that failed
 	done   int           // finished runs, and those that were skipped
 	took   time.Duration // total time of the runs of this call, with start and stop
-	timed  int           // number of runs in took
+	timed  int           // number of these runs
 }
 
 // more reports whether another round has to begin.

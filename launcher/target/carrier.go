@@ -327,12 +327,12 @@ func (a *argReader) store(effect, value string) {
 	}
 }
 
-// assign reads NAME=VALUE. A NAME without a value is kept if stays is true, else unset.
-func (a *argReader) assign(word string, stays bool) {
+// assign reads NAME=VALUE. If there is only a NAME, that variable is kept if the argument keep is true, else unset.
+func (a *argReader) assign(word string, keep bool) {
 	switch {
 	case strings.Contains(word, "="):
 		a.set = append(a.set, word)
-	case stays:
+	case keep:
 		a.keep = append(a.keep, word)
 	default:
 		a.unset = append(a.unset, word)

@@ -225,7 +225,7 @@ func (im image) gnuSymbolCount(at uint64) (uint64, bool) {
 }
 
 // scan searches the file for texts. found[i] has up to 256 bytes that follow the first occurrence of texts[i]; nil if there
-// is none. whole is false if the file is longer than maxScan or cannot be read.
+// is none. The result whole is false if the file is longer than maxScan or cannot be read.
 func (f file) scan(texts ...string) (found [][]byte, whole bool) {
 	const overlap = 512
 	found = make([][]byte, len(texts))
@@ -242,8 +242,8 @@ func (f file) scan(texts ...string) (found [][]byte, whole bool) {
 	return found, whole
 }
 
-// chunks reads the file in chunks; each begins with the last overlap bytes of the one before. whole is false if the file is
-// longer than maxScan or cannot be read.
+// chunks reads the file in chunks. Each chunk begins with a copy of the end of the one before; overlap is the length of that
+// copy in bytes. The result whole is false if the file is longer than maxScan or cannot be read.
 func (f file) chunks(overlap int, visit func(chunk []byte, last bool)) (whole bool) {
 	buf := make([]byte, 256<<10)
 	kept := 0 // bytes of the previous chunk, at the start of buf

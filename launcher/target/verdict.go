@@ -18,7 +18,7 @@ type facts struct {
 	unread    string   // why the program could not be read, a sentence
 	lost      string   // why the cap does not reach the server, a sentence
 	doubt     string   // why the cap may not reach the server, a sentence
-	instead   string   // hint for lost or doubt
+	instead   string   // hint for the sentence in lost or doubt
 	sourced   []string // files that a script sources and that were not read
 	tool      string   // the tool of valgrind that runs the program
 	secure    string   // "is set-uid", …; "" if not secure

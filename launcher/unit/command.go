@@ -151,8 +151,8 @@ func isPrefix(s string) bool {
 	return strings.Trim(s, "-@:|+!") == "" && marks <= 2 && (marks == 0 || !strings.Contains(s, "+"))
 }
 
-// behind returns the command with arenacap (own) and its flags in front. The program becomes an argument. systemd replaces
-// variables in arguments, so a "$" in the program's name is doubled.
+// behind returns the command with arenacap and its flags in front; own is the path of arenacap. The program becomes an
+// argument. systemd replaces variables in arguments, so a "$" in the program's name is doubled.
 func (c command) behind(own string, flags []string) string {
 	prefix := c.prefix
 	words := make([]string, 0, len(flags)+5)

@@ -18,14 +18,15 @@ const ownFile = "arenacap.conf"
 // ownKeys are the settings that arenacap writes into a drop-in.
 var ownKeys = [...]string{"ExecStart", "ExecPaths", "SyslogIdentifier"}
 
-// ownName returns a file name that sorts after the names in with, the drop-ins that set ExecStart=. Drop-ins apply in
-// the byte order of their names, independent of their directories, and the last one that clears ExecStart= wins.
-// behind is the last name in with if the result is not the usual name because of it.
-func ownName(with []string) (name, behind string) {
-	if len(with) == 0 || slices.Max(with) < ownFile {
+// ownName returns a name for the drop-in that sorts after others, the names of the other drop-ins that set ExecStart=.
+// Drop-ins apply in the byte order of their names, independent of their directories, and the last one that clears ExecStart=
+// wins. If one of them sorts after the usual name, the result is another name, and the second result is the one of them that
+// sorts last.
+func ownName(others []string) (name, behind string) {
+	if len(others) == 0 || slices.Max(others) < ownFile {
 		return ownFile, ""
 	}
-	behind = slices.Max(with)
+	behind = slices.Max(others)
 	if name = "zz-" + ownFile; behind < name {
 		return name, behind
 	}

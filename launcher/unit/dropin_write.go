@@ -14,7 +14,7 @@ import (
 
 // Write writes the drop-in and removes the drop-ins of arenacap that it replaces. The file is replaced atomically. If
 // there is a file of that name that arenacap did not make, Write returns an error and does not change the file.
-// changed is false if nothing had to be written or removed.
+// It returns false if nothing had to be written or removed.
 func (d DropIn) Write() (changed bool, err error) {
 	if needed, err := d.Needed(); !needed || err != nil {
 		return false, err

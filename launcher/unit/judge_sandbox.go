@@ -71,8 +71,8 @@ func (p *planner) judgeFolders() {
 }
 
 // unseen returns the setting that hides a file from the unit, as the beginning of a sentence, and the remedy, as its end.
-// by is "" if the unit sees the file.
-func (p *planner) unseen(f neededFile, bind, path string) (by, remedy string) {
+// The setting is "" if the unit sees the file.
+func (p *planner) unseen(f neededFile, bind, path string) (setting, remedy string) {
 	hider := p.u.hiddenBy(f.Path)
 	remedy = fmt.Sprintf("; add %s=%s to the unit, or put it into a folder that the service sees", bind, quote(path, false))
 	switch root := p.u.last("RootDirectory"); {

@@ -13,8 +13,8 @@ import (
 	"arenacap/policy/text"
 )
 
-// Need is how much of a limited resource arenacap needs: launch for a launch alone, stay for a launch with a watch or
-// --supervise.
+// Need is how much of a limited resource arenacap needs. The field launch is for a launch alone, and the field stay for a
+// launch with a watch or --supervise.
 type Need struct {
 	Setting      string // the setting of systemd that limits the resource
 	Rlimit       int    // the resource for getrlimit(2); -1 for none
@@ -25,8 +25,8 @@ type Need struct {
 	launch, stay bounds
 }
 
-// bounds are measured: with a limit below never, arenacap started in no run; with a limit of at least enough, it
-// started in every run.
+// bounds are measured limits: with a limit below the field never, arenacap started in no run; with the limit in the field
+// enough or a higher one, it started in every run.
 type bounds struct{ never, enough uint64 }
 
 const mib = 1 << 20
@@ -42,7 +42,7 @@ var Needs = [...]Need{
 	{Setting: "TasksMax", Rlimit: -1, what: "tasks", launch: bounds{4, 8}, stay: bounds{5, 24}},
 }
 
-// Judge says how a limit affects arenacap: text is "" if it does not; fatal means that arenacap does not start.
+// Judge says how a limit affects arenacap. The text is "" if it does not. If fatal is true, arenacap does not start.
 func (n Need) Judge(limit uint64, stays bool) (text string, fatal bool) {
 	b := n.bounds(stays)
 	switch {

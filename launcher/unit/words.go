@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// word is one word of a command line: raw is its source text, value the text without quotes and escapes. Specifiers and
-// variables are not replaced.
+// word is one word of a command line: its source text in raw, and the text without quotes and escapes in value. Specifiers
+// and variables are not replaced.
 type word struct{ raw, value string }
 
 // cutToken cuts off a token and the blanks after it, if the token is a whole word.
@@ -90,12 +90,12 @@ func surrogate(escape string) bool {
 	return ok && err == nil && utf16.IsSurrogate(rune(n))
 }
 
-// rewrite replaces each piece of a word's source text by the result of anew.
-func rewrite(raw string, anew func(value, written string) string) string {
+// rewrite replaces each piece of a word's source text by what the function replace returns for it.
+func rewrite(raw string, replace func(value, written string) string) string {
 	var b strings.Builder
 	for quote, i := byte(0), 0; i < len(raw); {
 		p := cutPiece(raw[i:], quote)
-		b.WriteString(anew(p.value, raw[i:i+p.size]))
+		b.WriteString(replace(p.value, raw[i:i+p.size]))
 		quote, i = p.quote, i+p.size
 	}
 	return b.String()

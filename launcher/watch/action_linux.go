@@ -217,11 +217,11 @@ func (a *action) owes(p *process) bool {
 	return a.termed[p.pid] == p || a.termed[p.parent] != nil
 }
 
-// sendAll signals the processes of the scope that to selects and counts them. A process that has ended meanwhile is not an
-// error.
-func (w *watched) sendAll(sig syscall.Signal, to func(*process) bool) (sent int, failed error) {
+// sendAll signals the processes of the scope for which selects returns true, and counts them. A process that has ended
+// meanwhile is not an error.
+func (w *watched) sendAll(sig syscall.Signal, selects func(*process) bool) (sent int, failed error) {
 	for _, p := range w.scope.all() {
-		if !to(p) {
+		if !selects(p) {
 			continue
 		}
 		switch err := p.signal(sig); err {

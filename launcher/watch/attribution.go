@@ -89,7 +89,8 @@ func (a *attribution) words(counted int) string {
 	return b.String()
 }
 
-// advice says what to do about the part that grew most or, if none grew, the largest part. planned is the cap; 0: none.
+// advice says what to do about the part that grew most or, if none grew, the largest part. The argument planned is the cap
+// in the plan; 0: none.
 func (a *attribution) advice(metric string, planned int) string {
 	switch kind := a.first(); {
 	case metric == "arenas", kind == arena.KindArenas && metric != "resident":

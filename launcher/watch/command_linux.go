@@ -36,8 +36,8 @@ type children struct {
 	pids map[int]bool
 }
 
-// Children calls reap, which may reap every child of this process except those for which own returns true: the watch's
-// commands. If a command is being started or reaped, it does not call reap and returns false.
+// Children calls the function reap, which may reap every child of this process except the watch's commands, for which the
+// function own returns true. If a command is being started or reaped, Children returns false and does not call reap.
 func Children(reap func(own func(pid int) bool)) bool {
 	if !commands.mu.TryLock() {
 		return false
@@ -174,7 +174,7 @@ func (c *command) expire(now time.Duration) {
 	}
 }
 
-// end reaps the command and describes how it ended; failed is false for status 0.
+// end reaps the command. It returns a description of how the command ended, and false for status 0, else true.
 func (c *command) end(timeout time.Duration) (words string, failed bool) {
 	if c.pidfd >= 0 {
 		_ = unix.Close(c.pidfd)

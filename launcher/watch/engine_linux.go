@@ -87,7 +87,7 @@ type engine struct {
 	wake      int                  // eventfd, written when ctx is done; -1: none
 	hangup    int                  // eventfd, written on SIGHUP; -1: none
 	watched   []*watched
-	free      []int // unused slots of watched
+	free      []int // indexes of the unused slots in the list watched
 	events    [maxEvents]unix.EpollEvent
 	listing   []int         // all PIDs of the host at this call of turns; nil: not listed yet
 	frugal    bool          // the process only watches, and its samples allocate nothing
@@ -182,7 +182,8 @@ func (e *engine) over(ctx context.Context) bool {
 	return e.clock() >= e.ends
 }
 
-// turns calls turn for each due target and returns the time of the next turn; busy is false if all targets are finished.
+// turns calls the method turn of each due target. It returns the time of the next turn, and false if all targets are
+// finished.
 func (e *engine) turns(now time.Duration) (next time.Duration, busy bool) {
 	next, e.listing = never, nil
 	for _, w := range e.watched {

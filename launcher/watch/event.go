@@ -46,9 +46,9 @@ type event struct {
 	ended   string // for recovered: what has ended, "warning" or "breach"
 }
 
-// limitMembers returns the JSON members of an event about one limit, followed by more.
-func limitMembers(c budget.Change, more ...any) ordered.Object {
-	return append(ordered.Object{"metric", c.Metric, "value_bytes", c.Value, "limit_bytes", c.Limit}, more...)
+// limitMembers returns the JSON members of an event about one limit, followed by the additional members.
+func limitMembers(c budget.Change, additional ...any) ordered.Object {
+	return append(ordered.Object{"metric", c.Metric, "value_bytes", c.Value, "limit_bytes", c.Limit}, additional...)
 }
 
 // orNull is nil, which is null in JSON, for the zero value.
@@ -138,8 +138,8 @@ func recovered(c budget.Change) event {
 	return event{kind: eventRecovered, text: said, ended: c.Ended, members: limitMembers(c, "ended", c.Ended)}
 }
 
-// acted is one step of an action, done, failed or skipped. processes is the number of processes that were sent the
-// signal; it becomes null if there is no signal.
+// acted is one step of an action, which was done, failed or was skipped. The event has the number of processes that got the
+// signal, or null if there is no signal.
 func acted(c budget.Change, action, signal string, processes int, message string, failed bool) event {
 	sent := any(processes)
 	if signal == "" {
@@ -188,7 +188,8 @@ func (e event) of(pid int, name string) event {
 	return e
 }
 
-// holdsMore reports that a descendant has more address space than the target (size and own, in bytes).
+// holdsMore reports that a descendant has more address space than the target: size is the descendant's, own the target's, in
+// bytes.
 func holdsMore(pid int, name string, size, own uint64) event {
 	text := fmt.Sprintf("descendant %s[%d] has %s of address space, this process %s; the budget counts only this process: write scope = \"tree\" in [budget]",
 		name, pid, text.Size(size), text.Size(own))
@@ -215,7 +216,7 @@ func gap(length, interval time.Duration) event {
 	return event{kind: eventGap, text: text, members: ordered.Object{"gap_seconds", length.Seconds()}}
 }
 
-// logFailed reports lost lines, or with lost 0 that the log cannot be opened.
+// logFailed reports how many lines of the log were lost, or if none was lost, that the log cannot be opened.
 func logFailed(message string, lost int) event {
 	return event{kind: eventLogFailed, text: message, members: ordered.Object{"lines_lost", lost}}
 }
@@ -224,8 +225,8 @@ func linesLost(n int) event {
 	return logFailed(fmt.Sprintf("lines lost because this log could not be written: %d", n), n)
 }
 
-// exited is the end of the target; remaining is how many of its processes still run, and watched says whether the watch
-// follows them.
+// exited is the event at the end of the target. The number remaining is how many of its processes still run, and the flag
+// watched says whether the watch follows them.
 func exited(o Outcome, remaining int, watched bool) event {
 	text, members := seen(o, remaining)
 	if remaining > 0 && watched {
@@ -286,8 +287,8 @@ const (
 	maxWords   = 1536
 )
 
-// clipWords shortens a text to at most most bytes in JSON and marks the cut with "…".
-func clipWords(s string, most int) string {
+// clipWords shortens a text so that it takes at most limit bytes in JSON, and marks the cut with "…".
+func clipWords(s string, limit int) string {
 	size := 0
 	for i, r := range s {
 		switch {
@@ -298,7 +299,7 @@ func clipWords(s string, most int) string {
 		default:
 			size += utf8.RuneLen(r)
 		}
-		if size > most-len("…") {
+		if size > limit-len("…") {
 			return s[:i] + "…"
 		}
 	}

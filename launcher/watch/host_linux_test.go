@@ -414,11 +414,11 @@ func TestLeftToItsOwnWatch(t *testing.T) {
 	}
 }
 
-// titledAsWatch starts a copy of this test program under the name of a watch of process of.
-func titledAsWatch(t *testing.T, program string, of int) *child {
+// titledAsWatch starts a copy of this test program under the name that a watch of the process pid has.
+func titledAsWatch(t *testing.T, program string, pid int) *child {
 	t.Helper()
 	c := &child{cmd: exec.Command(program)}
-	c.cmd.Args, c.cmd.Env = []string{ProcessName + strconv.Itoa(of)}, []string{childVariable + "=1"}
+	c.cmd.Args, c.cmd.Env = []string{ProcessName + strconv.Itoa(pid)}, []string{childVariable + "=1"}
 	c.start()
 	t.Cleanup(func() {
 		_ = c.in.Close()

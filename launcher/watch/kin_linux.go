@@ -187,9 +187,10 @@ func (w *watched) countServer(p *process, now time.Duration) {
 	}
 }
 
-// setOtherwise returns the cap in a process's environment; known means that it differs from the planned cap. missing means
-// that the environment is intact and sets no cap. Both are false if the environment cannot be read.
-func (w *watched) setOtherwise(p *process) (cap int, known, missing bool) {
+// setOtherwise compares the cap in a process's environment with the planned cap. It returns the cap and differs = true if it
+// is another one, or missing = true if the environment is intact and sets no cap. Both are false if the environment cannot
+// be read.
+func (w *watched) setOtherwise(p *process) (cap int, differs, missing bool) {
 	text, err := p.read("environ")
 	if err != nil {
 		return 0, false, false

@@ -157,7 +157,8 @@ func (l *eventLog) followRotation() {
 	_ = l.reopen()
 }
 
-// put writes one line, or none if line is nil. lost formats the line that reports n lost lines, which comes first.
+// put writes one line, or none if line is nil. If earlier lines were lost, put first writes the line that reports their
+// number, which the function lost formats.
 func (l *eventLog) put(line []byte, lost func(n int) []byte) {
 	if l.fd < 0 {
 		return

@@ -146,8 +146,8 @@ func (s *scope) isUnrelated(pid int) bool {
 	return found
 }
 
-// hold opens each process and then checks with still that it is the one that was found, because its PID may have been
-// reused in between.
+// hold opens each process and then checks with the function still that it is the one that was found, because its PID may
+// have been reused in between.
 func (s *scope) hold(pids []int, into map[int]*process, still func(*process) bool) (found []*process, failed error) {
 	for _, pid := range pids {
 		if into[pid] != nil || pid == s.target.pid || s.excluded(pid) {

@@ -20,8 +20,9 @@ var sizeUnits = []struct {
 	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40}, {"B", 1}, {"", 1},
 }
 
-// ParseSize parses "4GiB", "1.5G", "500MB" or "4096" into bytes. The result is exact: a fraction of a byte and a size of
-// 8 EiB or more are wrong. wrong is "" for a valid size, else what is wrong; hint is what to type instead.
+// ParseSize parses "4GiB", "1.5G", "500MB" or "4096" into bytes. The result is exact: a fraction of a byte and a size of 8
+// EiB or more are errors. For an error, the result wrong says what is wrong, and hint what to type instead; wrong is "" for
+// a valid size.
 func ParseSize(text string) (bytes uint64, wrong, hint string) {
 	bytes, wrong, hint = parseBytes(text)
 	if wrong != "" {
@@ -55,7 +56,7 @@ func meantSize(text string) string {
 	return fmt.Sprintf("write %q", meant)
 }
 
-// parseBytes does what ParseSize does, but its result wrong does not quote the text.
+// parseBytes does what ParseSize does, but its error does not quote the text.
 func parseBytes(text string) (bytes uint64, wrong, hint string) {
 	s := strings.TrimSpace(text)
 	for _, u := range sizeUnits {

@@ -27,12 +27,12 @@ func DidYouMean(word string, names []string) string {
 	return fmt.Sprintf("did you mean %q?", best)
 }
 
-// edits is the Levenshtein distance, or 1 for two swapped neighbours. If the lengths alone differ by most or more, it
-// returns most.
-func edits(word, name string, most int) int {
+// edits is the Levenshtein distance, or 1 for two swapped neighbours. If the lengths alone differ by limit or more, it
+// returns limit.
+func edits(word, name string, limit int) int {
 	switch {
-	case max(len(word), len(name))-min(len(word), len(name)) >= most:
-		return most
+	case max(len(word), len(name))-min(len(word), len(name)) >= limit:
+		return limit
 	case swapped(word, name):
 		return 1
 	}

@@ -40,11 +40,11 @@ func (b *built) release() string {
 // plain builds arenacap by plain go build.
 func (b *built) plain() string { return b.goBuild("arenacap", "./cmd/arenacap", false) }
 
-// goBuild builds a Go package of this repository: with the flags of the release if stripped is set, else by plain go build.
-func (b *built) goBuild(name, pkg string, stripped bool) string {
+// goBuild builds a Go package of this repository: with the flags of the release if release is set, else by plain go build.
+func (b *built) goBuild(name, pkg string, release bool) string {
 	path := filepath.Join(b.folder("go"), name)
 	args := []string{"build", "-o", path}
-	if stripped {
+	if release {
 		args = append(args, "-trimpath", "-tags=urfave_cli_no_docs,urfave_cli_no_suggest", "-ldflags=-s -w")
 	}
 	command([]string{"CGO_ENABLED=0"}, "go", append(args, pkg)...)

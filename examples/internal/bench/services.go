@@ -22,7 +22,7 @@ const (
 func servicesTable(b *built, _ []string) bool { return manyServices(b, 1) }
 
 // manyServices prints the table and tests the bounds, for 1,000 services and for ten services among 5,000 processes. The
-// bounds of processor time are multiplied by slow (see sideBySide).
+// bounds of processor time are multiplied by the factor slow (see sideBySide).
 func manyServices(b *built, slow float64) bool {
 	head("number of services watched by `arenacap watch --services`", "% of a core", "resident, MiB", "monit: % of a core", "resident, MiB", "arenacap / monit")
 	many := servicesRow(b, host{services: 1000})

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// swept are two results of sweep --json. In the first, throughput is a wall time and cap 1 is worse. In the second, cap 4
+// swept has two outputs of sweep --json. In the first, throughput is a wall time and cap 1 is worse. In the second, cap 4
 // has a worse latency, some values are unknown, and cap 2 has no successful run.
 var swept = []string{
 	`{"name": "a", "rounds": 20, "throughput_metric": {"pattern": null, "better": "lower"}, "advice": {"cap": "2"}, "caps": [

@@ -47,8 +47,8 @@ func watchTables(b *built, _ []string) bool {
 // quiet is the CPU time of the C program testdata/statm.c on an idle machine, in µs per second.
 const quiet = 50
 
-// sideBySide watches one process with all programs at the same time. slow is the C program's CPU time relative to an idle
-// machine. The bounds of the measurements without the C program are multiplied by slow.
+// sideBySide watches one process with all programs at the same time. The factor slow is the C program's CPU time relative to
+// an idle machine. The bounds of the measurements without the C program are multiplied by this factor.
 func sideBySide(b *built, policy string) (ok bool, slow float64) {
 	targets, end := start(b, 1)
 	defer end()

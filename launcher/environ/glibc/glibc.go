@@ -54,7 +54,7 @@ func Parse(s string) (Version, error) {
 // Known reports whether the version is known.
 func (g Version) Known() bool { return g.Major != 0 }
 
-// Before reports whether the version is known and older than 2.minor.
+// Before reports whether the version is known and older than 2.N, where N is the argument minor.
 func (g Version) Before(minor int) bool {
 	return g.Known() && (g.Major < 2 || g.Major == 2 && g.Minor < minor)
 }
@@ -66,7 +66,7 @@ func (g Version) String() string {
 
 // era is a range of releases with the same arena limit.
 type era struct {
-	from             int  // the first release is 2.from; the last is the one before the next era
+	from             int  // minor version of the first release; the last release is the one before the next era
 	perCPU, perCPU32 int  // limit without a cap, in arenas per CPU, on 64 and 32 bits; 0: no limit
 	beyond           int  // the limit without a cap is at least arena_test + beyond
 	testFirst        bool // glibc creates arena_test + 1 arenas before it checks the cap
@@ -137,8 +137,8 @@ func (g Version) DefaultArenas(cpus int) (n int, ok bool) { return g.Arenas(0, 0
 // Racy reports whether threads that start at the same time can exceed the cap.
 func (g Version) Racy() bool { return g.era().racy }
 
-// Ignores reports whether this glibc ignores MALLOC_ARENA_MAX. why is the rest of a sentence that begins with "glibc
-// VERSION". If that depends on the patches of the build, ignored is false and why is set.
+// Ignores reports whether this glibc ignores MALLOC_ARENA_MAX. The text why is the rest of a sentence that begins with
+// "glibc VERSION". If the answer depends on the patches of the build, the result is false with a text.
 //
 // 2.25.0 uses MALLOC_ARENA_MAX as MALLOC_ARENA_TEST (BZ 21338); 2.26.0 rejects every value of both (cebcb9f864).
 func (g Version) Ignores() (ignored bool, why string) {

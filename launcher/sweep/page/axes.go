@@ -17,8 +17,8 @@ const fontSize = 10 // points; about 13 pixels
 // scale is an axis with round numbers.
 type scale struct{ low, high, step float64 }
 
-// around returns a scale that covers low to high in about n steps, with a margin on both sides. The scale does not go below
-// zero unless low does.
+// around returns a scale that covers the range [low, high] in about n steps, with a margin on both sides. The scale does not
+// go below zero unless the range does.
 func around(low, high float64, n int) scale {
 	if high <= low {
 		high = low + max(math.Abs(low)*0.1, 1e-9)

@@ -84,13 +84,14 @@ type byCap struct {
 	others, advised []float64
 }
 
-// add appends value to the series that o belongs to, and none, the mark of a missing value, to the other series.
-func (b *byCap) add(r *verdict.Result, o verdict.Outcome, value, none float64) {
+// add appends a value to the series that the outcome o belongs to, and gap, the mark of a missing value, to the other
+// series.
+func (b *byCap) add(r *verdict.Result, o verdict.Outcome, value, gap float64) {
 	b.labels = append(b.labels, o.Name)
 	if o.Name == r.Advice.Cap {
-		value, none = none, value
+		value, gap = gap, value
 	}
-	b.others, b.advised = append(b.others, value), append(b.advised, none)
+	b.others, b.advised = append(b.others, value), append(b.advised, gap)
 }
 
 func (b *byCap) series() [][]float64 { return [][]float64{b.others, b.advised} }

@@ -26,8 +26,8 @@ func (r *Reading) AddArenas(reserved uint64, known bool) {
 	r.uncounted = r.uncounted || !known
 }
 
-// Value returns a metric of the reading; base is the virtual size at the end of settle. known is false if the arenas were
-// not counted, or if the metric has no row in metrics.
+// Value returns a metric of the reading; base is the virtual size at the end of the time `settle`. The result known is false
+// if the arenas were not counted, or if the metric has no row in the table metrics.
 func (r Reading) Value(metric string, base uint64) (v uint64, known bool) {
 	m, known := metrics[metric]
 	if !known || m.needsArenas && r.uncounted {

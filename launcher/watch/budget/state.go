@@ -68,8 +68,8 @@ func percentOf(bytes uint64, n int) uint64 {
 	return bytes/100*uint64(n) + (bytes%100*uint64(n)+99)/100
 }
 
-// Observe takes one sample; it ignores samples before the end of settle. It declares a breach only if a second reading,
-// which again takes at once, is over the limit too, so that no breach rests on a single sample.
+// Observe takes one sample; it ignores samples before the end of the time `settle`. It declares a breach only if a second
+// reading is over the limit too, so that no breach rests on a single sample. The function again takes that reading at once.
 func (s *State) Observe(now time.Duration, r Reading, again func() (Reading, bool)) []Change {
 	if now < s.SettleEnds {
 		return nil
@@ -118,8 +118,8 @@ func (s *State) Resume(settled bool, base uint64, r Running) {
 	}
 }
 
-// confirmation returns a function that gives a metric's value from a second reading. All limits share this reading: again is
-// called at most once.
+// confirmation returns a function that gives a metric's value from a second reading. All limits share this reading, so the
+// function again is called at most once.
 func (s *State) confirmation(again func() (Reading, bool)) func(metric string) (uint64, bool) {
 	var second Reading
 	var asked, ok bool
@@ -184,8 +184,8 @@ func (s *State) Over(c Change, r Reading) (v uint64, over bool) {
 	return v, ok && v > c.Limit
 }
 
-// trigger turns on when n of the last "of" samples are over rise, and off when n of them are under fall. Each change
-// clears the votes, so that a sample counts for one change only.
+// trigger turns on when enough of the last samples are over the size rise, and off when enough of them are under the size
+// fall: n samples of the last `of`. Each change clears the votes, so that a sample counts for one change only.
 type trigger struct {
 	rise, fall uint64
 	n, of      int

@@ -11,8 +11,8 @@ type Flag struct {
 	Text  bool   // takes a value; else it is boolean
 
 	group group
-	// elsewhere marks a flag with which arenacap prints something and launches nothing. Read leaves a command line with such
-	// a flag to the library.
+	// elsewhere is true for a flag with which arenacap prints something and launches nothing. Read leaves a command line
+	// with such a flag to the library.
 	elsewhere bool
 }
 

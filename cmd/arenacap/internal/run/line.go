@@ -73,8 +73,9 @@ func Read(args []string) (l Line, ok bool) {
 	return l, ok && len(l.Args) > 0
 }
 
-// read consumes the leading flags, of the groups up to last, and returns the rest. ended means that "--" ended the flags.
-func (l *Line) read(args []string, last group) (rest []string, ended, ok bool) {
+// read consumes the leading flags if their group is at most maxGroup, and returns the arguments after them. The result ended
+// is true if "--" ended the flags.
+func (l *Line) read(args []string, maxGroup group) (rest []string, ended, ok bool) {
 	for len(args) > 0 {
 		arg := args[0]
 		if len(arg) < 2 || arg[0] != '-' {
@@ -85,7 +86,7 @@ func (l *Line) read(args []string, last group) (rest []string, ended, ok bool) {
 			return args, true, true
 		}
 		name, value, assigned := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
-		i := slices.IndexFunc(flags[:], func(f Flag) bool { return f.Name == name && f.group <= last })
+		i := slices.IndexFunc(flags[:], func(f Flag) bool { return f.Name == name && f.group <= maxGroup })
 		switch {
 		case i < 0 || flags[i].elsewhere:
 			return nil, false, false

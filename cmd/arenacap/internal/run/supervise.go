@@ -19,9 +19,10 @@ import (
 	"arenacap/policy/text"
 )
 
-// supervises reports whether arenacap starts the target as its child (yes), and why; otherwise it becomes the target by exec.
-// Mode auto chooses exec, unless there is a watch that cannot detach: after an exec it would be the target's child.
-func (l Line) supervises(plan policy.Plan) (yes bool, why string) {
+// supervises returns true if arenacap starts the target as its child, and false if it becomes the target by exec. It also
+// returns the reason. Mode auto chooses exec, unless there is a watch that cannot detach: after an exec it would be the
+// target's child.
+func (l Line) supervises(plan policy.Plan) (child bool, why string) {
 	switch mode := plan.Policy.Launch.Mode; {
 	case l.on("supervise"):
 		return true, "--supervise"
