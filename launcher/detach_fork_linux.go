@@ -13,6 +13,7 @@ import (
 
 	"arenacap/launcher/origin"
 	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/protocol"
 )
 
 // doubleFork holds everything that the children need, allocated before the forks.
@@ -37,7 +38,7 @@ type doubleFork struct {
 }
 
 func newDoubleFork(h *handover, cfg watch.Config) (*doubleFork, error) {
-	argv, err := syscall.SlicePtrFromStrings([]string{watch.ProcessName + strconv.Itoa(cfg.PID)})
+	argv, err := syscall.SlicePtrFromStrings([]string{protocol.ProcessName + strconv.Itoa(cfg.PID)})
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func newDoubleFork(h *handover, cfg watch.Config) (*doubleFork, error) {
 	f.dir, _ = syscall.BytePtrFromString("/")
 	const reason = "/proc/self/exe cannot be executed"
 	if f.awaited { // awaitReady reads the reason and returns it as an error
-		f.failed, f.failedFD = []byte(reason), watch.ReadyFD
+		f.failed, f.failedFD = []byte(reason), protocol.ReadyFD
 	} else {
 		text, file := cfg.FailedLine(reason + "; the target continues without a watch")
 		f.failed, f.failedFD = text, 2
@@ -142,7 +143,7 @@ func (f *doubleFork) becomeWatch() syscall.Errno {
 //go:nosplit
 //go:norace
 func awaitExec() {
-	hangUp := unix.PollFd{Fd: watch.ConfigFD} // poll(2) always reports POLLHUP; POLLIN would return at once
+	hangUp := unix.PollFd{Fd: protocol.ConfigFD} // poll(2) always reports POLLHUP; POLLIN would return at once
 	syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&hangUp)), 1, 0, 0, 0, 0)
 }
 

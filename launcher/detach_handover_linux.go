@@ -10,14 +10,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/protocol"
 )
 
 // The watch gets /dev/null as descriptors 0 and 1, and the target's stderr as 2, which the watch closes once it has opened
 // another log. The higher descriptors are those that package watch names. If the start does not wait for the watch,
-// watch.ReadyFD is /dev/null as well, so that neither Go's runtime nor the watch opens another file under that number.
+// protocol.ReadyFD is /dev/null as well, so that neither Go's runtime nor the watch opens another file under that number.
 const (
-	watchFDs = watch.ReadyFD + 1
+	watchFDs = protocol.ReadyFD + 1
 	// ownFDs is the lowest number that this process uses for a descriptor before dup3 moves it to its number in the
 	// watch. It is above all numbers in the watch, so that dup3 overwrites no descriptor that is still to be moved, and low
 	// enough for an RLIMIT_NOFILE of 16.
@@ -52,7 +52,7 @@ func (h *handover) configPipe(config []byte) (w int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("cannot make a pipe for the watch's configuration: %w", err)
 	}
-	h.give(watch.ConfigFD, r)
+	h.give(protocol.ConfigFD, r)
 	message := append(binary.BigEndian.AppendUint32(nil, uint32(len(config))), config...)
 	if len(message) > 4096 { // the smallest pipe holds one page (pipe(7))
 		_, _ = unix.FcntlInt(uintptr(w), unix.F_SETPIPE_SZ, len(message)+1)
@@ -75,12 +75,12 @@ func (h *handover) open(pid int, wait bool) error {
 		return fmt.Errorf("/dev/null: %w", err)
 	}
 	h.give(0, null)
-	h.place[1], h.place[2], h.place[watch.ReadyFD] = null, 2, null
+	h.place[1], h.place[2], h.place[protocol.ReadyFD] = null, 2, null
 	target, err := openTarget(pid)
 	if err != nil {
 		return err
 	}
-	h.give(watch.TargetFD, target)
+	h.give(protocol.TargetFD, target)
 	if !wait {
 		return nil
 	}
@@ -88,7 +88,7 @@ func (h *handover) open(pid int, wait bool) error {
 	if err != nil {
 		return fmt.Errorf("cannot make a pipe for the watch's answer: %w", err)
 	}
-	h.give(watch.ReadyFD, w)
+	h.give(protocol.ReadyFD, w)
 	h.ready = r
 	return nil
 }

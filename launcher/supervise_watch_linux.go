@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/protocol"
 )
 
 // beside is the watch of a supervised target. The field target is nil if there is no watch.
@@ -63,7 +64,7 @@ func (b *beside) start(notices func() []string) {
 	b.cancel, b.done, b.result = cancel, done, make(chan []watch.Outcome, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked, so the thread that is renamed here ends with the watch
-		_ = os.WriteFile("/proc/thread-self/comm", []byte(watch.ProcessName), 0)
+		_ = os.WriteFile("/proc/thread-self/comm", []byte(protocol.Comm), 0)
 		b.result <- b.run(ctx, notices)
 		_, _ = unix.Write(done, []byte{1, 1, 1, 1, 1, 1, 1, 1}) // any number above 0 makes the eventfd readable
 	}()

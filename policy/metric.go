@@ -1,7 +1,7 @@
 package policy
 
-// This file has the metrics that a budget can limit. To add a metric, add a row here, and its reading to metric.go of
-// package watch.
+// This file has the metrics that a budget can limit. To add a metric, add a row here, and its value to metric.go of
+// launcher/watch/budget.
 
 import (
 	"fmt"

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/proc"
+	"arenacap/launcher/watch/protocol"
 )
 
 // Finder remembers the processes of a host, so that a scan reads only new ones. The kernel assigns PIDs in ascending
@@ -190,7 +191,7 @@ func (f *Finder) examine(s seen, now time.Duration) (_ seen, alive bool) {
 // noteWatch records whether a process is the watch of a launch. Watches belong to no service.
 func (f *Finder) noteWatch(pid int, name string) {
 	delete(f.watches, pid)
-	if name != watchComm {
+	if name != protocol.Comm {
 		return
 	}
 	if target := f.watchedBy(pid); target != 0 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"arenacap/launcher/proc"
+	"arenacap/launcher/watch/protocol"
 	"arenacap/policy"
 )
 
@@ -344,7 +345,7 @@ func TestFits(t *testing.T) {
 // A process is recognized as the watch of a launch by its name, if its user is root or the target's user and its
 // program is arenacap.
 func TestWatches(t *testing.T) {
-	watch := fakeProcess{name: watchComm, cmdline: watchName + "50\x00", exe: "/proc/self/exe"}
+	watch := fakeProcess{name: protocol.Comm, cmdline: protocol.ProcessName + "50\x00", exe: "/proc/self/exe"}
 	for name, test := range map[string]struct {
 		change func(*fakeProcess)
 		want   int
@@ -356,8 +357,8 @@ func TestWatches(t *testing.T) {
 		"a zombie":           {func(p *fakeProcess) { p.state = "Z" }, 0},
 		"only the comm":      {func(p *fakeProcess) { p.cmdline = "sh\x00" }, 0},
 		"only the arguments": {func(p *fakeProcess) { p.name = "sh" }, 0},
-		"of no number":       {func(p *fakeProcess) { p.cmdline = watchName + "x\x00" }, 0},
-		"of another process": {func(p *fakeProcess) { p.cmdline = watchName + "51\x00" }, 0},
+		"of no number":       {func(p *fakeProcess) { p.cmdline = protocol.ProcessName + "x\x00" }, 0},
+		"of another process": {func(p *fakeProcess) { p.cmdline = protocol.ProcessName + "51\x00" }, 0},
 		"another program":    {func(p *fakeProcess) { p.exe = "/bin/sh" }, 0},
 		"an unreadable exe":  {func(p *fakeProcess) { p.exe = "" }, 0},
 	} {
@@ -396,12 +397,12 @@ func TestSupervisors(t *testing.T) {
 		supervisor fakeProcess
 		want       int
 	}{
-		"root's":                        {watchComm, fakeProcess{name: "arenacap", exe: ours}, 1},
-		"the target's user":             {watchComm, fakeProcess{name: "arenacap", exe: ours, real: 115, effective: 115}, 1},
-		"another user's":                {watchComm, fakeProcess{name: "arenacap", exe: ours, real: 1000, effective: 1000}, 0},
-		"another program":               {watchComm, fakeProcess{name: "arenacap", exe: "/bin/sh", real: 115, effective: 115}, 0},
+		"root's":                        {protocol.Comm, fakeProcess{name: "arenacap", exe: ours}, 1},
+		"the target's user":             {protocol.Comm, fakeProcess{name: "arenacap", exe: ours, real: 115, effective: 115}, 1},
+		"another user's":                {protocol.Comm, fakeProcess{name: "arenacap", exe: ours, real: 1000, effective: 1000}, 0},
+		"another program":               {protocol.Comm, fakeProcess{name: "arenacap", exe: "/bin/sh", real: 115, effective: 115}, 0},
 		"without a watch":               {"arenacap", fakeProcess{name: "arenacap", exe: ours}, 0},
-		"a watch's own, of its command": {watchComm, fakeProcess{name: watchComm, exe: ours}, 0},
+		"a watch's own, of its command": {protocol.Comm, fakeProcess{name: protocol.Comm, exe: ours}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)

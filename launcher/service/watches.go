@@ -14,13 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/proc"
-)
-
-// The command line of a watch process begins with watchName. watchComm is the content of /proc/PID/comm for the watch
-// process, and for the thread of a supervisor. Package watch sets both.
-const (
-	watchName = "arenacap: watch "
-	watchComm = "arenacap: watch" // the first 15 bytes of watchName
+	"arenacap/launcher/watch/protocol"
 )
 
 // Watches finds the watches of launches on the host. It returns a map from the PID of the target to the PID of the
@@ -30,7 +24,7 @@ func Watches(root proc.Root) (watches map[int]int, err error) {
 	watches = map[int]int{}
 	for _, pid := range pids {
 		comm, err := root.Read("/proc/" + strconv.Itoa(pid) + "/comm")
-		if err != nil || strings.TrimSuffix(string(comm), "\n") != watchComm {
+		if err != nil || strings.TrimSuffix(string(comm), "\n") != protocol.Comm {
 			continue
 		}
 		if target := watchedBy(root, new([]byte), pid); target != 0 {
@@ -44,11 +38,11 @@ func Watches(root proc.Root) (watches map[int]int, err error) {
 // or if its target has ended. It accepts only a process that runs arenacap, as root or as the user of the target.
 func watchedBy(root proc.Root, buffer *[]byte, pid int) (target int) {
 	p, err := readProcess(root, buffer, pid)
-	if err != nil || p.Ended() || p.Name != watchComm {
+	if err != nil || p.Ended() || p.Name != protocol.Comm {
 		return 0
 	}
 	text, _ := p.read("cmdline")
-	number, ok := strings.CutPrefix(strings.TrimRight(string(text), "\x00"), watchName)
+	number, ok := strings.CutPrefix(strings.TrimRight(string(text), "\x00"), protocol.ProcessName)
 	target, err = strconv.Atoi(number)
 	if !ok || err != nil || target <= 0 {
 		return 0
@@ -120,13 +114,13 @@ func SupervisorOf(root proc.Root, target int) int {
 		return 0
 	}
 	p, err := readProcess(root, buffer, of.Parent)
-	if err != nil || p.Name == watchComm { // the parent is a watch, so the target is the policy's command that it runs
+	if err != nil || p.Name == protocol.Comm { // the parent is a watch, so the target is the policy's command that it runs
 		return 0
 	}
 	threads, _ := root.Numbers(p.folder + "/task")
 	for _, tid := range threads {
 		comm, _ := p.read("task/" + strconv.Itoa(tid) + "/comm")
-		if strings.TrimSuffix(string(comm), "\n") == watchComm && p.mayWatch(of) {
+		if strings.TrimSuffix(string(comm), "\n") == protocol.Comm && p.mayWatch(of) {
 			return of.Parent
 		}
 	}

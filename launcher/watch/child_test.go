@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/testenv"
+	"arenacap/launcher/watch/protocol"
 )
 
 // childVariable makes the test binary a child process that obeys commands on its stdin, one per line.
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv(childVariable) != "":
 		obey(os.Stdin)
 		os.Exit(0)
-	case strings.HasPrefix(os.Args[0], ProcessName):
+	case strings.HasPrefix(os.Args[0], protocol.ProcessName):
 		Detached(func(cfg Config, env []string) []string {
 			return []string{fmt.Sprintf("judged %s with %d variables, first %s", cfg.Program, len(env), env[0])}
 		})

@@ -16,36 +16,23 @@ import (
 
 	"arenacap/launcher/origin"
 	"arenacap/launcher/proc"
-)
-
-// The descriptors of a separate watch process. 0 and 1 are /dev/null, 2 is the target's stderr.
-const (
-	// ConfigFD is the read end of a pipe. It carries the length of the configuration as four bytes, big-endian, and the
-	// configuration. Then comes the result of the target's exec: end of file if it succeeded (the write end is
-	// close-on-exec), any byte if it failed.
-	ConfigFD = 3
-	// TargetFD is a pidfd of the target or, if the kernel has no pidfds, a descriptor of its /proc folder, opened
-	// before the target could end.
-	TargetFD = 4
-	// ReadyFD is the write end of a pipe. It exists only if the launch waits for the watch. The watch writes "ready\n" when
-	// it holds the target and has opened its log; otherwise it writes the reason in one line and ends.
-	ReadyFD = 5
+	"arenacap/launcher/watch/protocol"
 )
 
 // Detached is the main function of the separate watch process. It exits when nothing is left to watch. judge, which may be
 // nil, returns the reasons why the cap cannot work, one line each. env is the target's initial environment, nil if it
 // cannot be read. Detached calls judge once the target runs, only with a cap and OnUnenforceable "warn".
 func Detached(judge func(cfg Config, env []string) []string) {
-	for _, fd := range []int{ConfigFD, TargetFD, ReadyFD} {
+	for _, fd := range []int{protocol.ConfigFD, protocol.TargetFD, protocol.ReadyFD} {
 		unix.CloseOnExec(fd) // a command does not inherit them
 	}
 	origin.BeSmall()
 	catchIgnored()
 	ctx, _ := untilSignal(context.Background(), nil)
-	_ = os.WriteFile(procRoot+"/self/comm", []byte(ProcessName), 0) // the kernel keeps 15 bytes, proc_pid_comm(5)
+	_ = os.WriteFile(procRoot+"/self/comm", []byte(protocol.Comm), 0)
 	defer os.Exit(0)
 	defer reportPanic()
-	pipe := os.NewFile(ConfigFD, "configuration")
+	pipe := os.NewFile(protocol.ConfigFD, "configuration")
 	cfg, err := readConfig(pipe)
 	if err != nil {
 		return // the pipe does not come from a launch, so there is no target to report about
@@ -92,7 +79,7 @@ func readConfig(pipe io.Reader) (Config, error) {
 // runDetached prepares, waits for the target's exec, and watches.
 func runDetached(ctx context.Context, cfg Config, pipe io.ReadCloser, judge func(Config, []string) []string) {
 	e, target, err := prepare(cfg)
-	if fileType(ReadyFD) == unix.S_IFIFO {
+	if fileType(protocol.ReadyFD) == unix.S_IFIFO {
 		failed := err
 		if err == nil {
 			failed = e.noLog
@@ -153,10 +140,10 @@ func inheritTarget(pid int) (*process, error) {
 	if err := ownProc(); err != nil {
 		return nil, err
 	}
-	p := &process{pid: pid, pidfd: TargetFD, dir: -1, statm: -1, born: sinceBoot()}
-	if fileType(TargetFD) == unix.S_IFDIR {
-		p.pidfd, p.dir = -1, TargetFD
-	} else if unix.PidfdSendSignal(TargetFD, 0, nil, 0) == unix.EBADF {
+	p := &process{pid: pid, pidfd: protocol.TargetFD, dir: -1, statm: -1, born: sinceBoot()}
+	if fileType(protocol.TargetFD) == unix.S_IFDIR {
+		p.pidfd, p.dir = -1, protocol.TargetFD
+	} else if unix.PidfdSendSignal(protocol.TargetFD, 0, nil, 0) == unix.EBADF {
 		return nil, errors.New("the launch passed no pidfd of the target")
 	}
 	if err := p.openAll(); err != nil && !p.ended() {
@@ -171,8 +158,8 @@ func answerStart(failed error) {
 	if failed != nil {
 		word = oneLine(failed.Error()) + "\n"
 	}
-	_, _ = unix.Write(ReadyFD, []byte(word)) // the launch may have ended
-	_ = unix.Close(ReadyFD)
+	_, _ = unix.Write(protocol.ReadyFD, []byte(word)) // the launch may have ended
+	_ = unix.Close(protocol.ReadyFD)
 }
 
 // execSucceeded waits for the result of the target's exec.

@@ -20,6 +20,7 @@ import (
 
 	"arenacap/launcher/proc"
 	"arenacap/launcher/testenv"
+	"arenacap/launcher/watch/protocol"
 )
 
 // detached is a watch process, started as a launch starts it except for the double fork.
@@ -47,7 +48,7 @@ func prepareDetached(t *testing.T, pid int, handle *os.File, wait bool) *detache
 	r, w := pipe(t)
 	errR, errW := pipe(t)
 	d := &detached{t: t, config: w, stderr: bufio.NewReader(errR), theirs: []*os.File{r, errW}}
-	d.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{fmt.Sprintf("%s%d", ProcessName, pid)}, Env: []string{"GORACE=atexit_sleep_ms=0"}, Dir: "/",
+	d.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{fmt.Sprintf("%s%d", protocol.ProcessName, pid)}, Env: []string{"GORACE=atexit_sleep_ms=0"}, Dir: "/",
 		Stderr: errW, ExtraFiles: []*os.File{r, handle}, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
 	if wait {
 		ready, readyW := pipe(t)

@@ -21,6 +21,7 @@ import (
 
 	"arenacap/launcher/proc"
 	"arenacap/launcher/testenv"
+	"arenacap/launcher/watch/protocol"
 	"arenacap/launcher/watch/statefile"
 	"arenacap/policy"
 )
@@ -418,13 +419,13 @@ func TestLeftToItsOwnWatch(t *testing.T) {
 func titledAsWatch(t *testing.T, program string, pid int) *child {
 	t.Helper()
 	c := &child{cmd: exec.Command(program)}
-	c.cmd.Args, c.cmd.Env = []string{ProcessName + strconv.Itoa(pid)}, []string{childVariable + "=1"}
+	c.cmd.Args, c.cmd.Env = []string{protocol.ProcessName + strconv.Itoa(pid)}, []string{childVariable + "=1"}
 	c.start()
 	t.Cleanup(func() {
 		_ = c.in.Close()
 		_ = c.cmd.Wait()
 	})
-	return c.rename(t, strings.TrimSpace(ProcessName))
+	return c.rename(t, strings.TrimSpace(protocol.ProcessName))
 }
 
 // After `grace` SIGKILL goes to the processes that got SIGTERM and to their children, but not to processes of a new

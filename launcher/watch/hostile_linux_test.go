@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"arenacap/launcher/testenv"
+	"arenacap/launcher/watch/protocol"
 	"arenacap/policy"
 )
 
@@ -72,7 +73,7 @@ func TestAnotherUsersProcessWithTheNameAndTheProgram(t *testing.T) {
 func TestAnotherUsersProcessTitledAsItsWatch(t *testing.T) {
 	testenv.NeedRoot(t)
 	c, name := namedChild(t)
-	stranger(t, ProcessName+strconv.Itoa(c.pid())).rename(t, strings.TrimSpace(ProcessName))
+	stranger(t, protocol.ProcessName+strconv.Itoa(c.pid())).rename(t, strings.TrimSpace(protocol.ProcessName))
 	c.ask(t, overTheLimit, "ok")
 	s := watchHost(t, t.TempDir(), nil, terminating(name))
 	for _, event := range []string{"started", "breach virtual", "action virtual terminate SIGTERM", "exited"} {

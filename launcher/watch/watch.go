@@ -29,10 +29,6 @@ import (
 	"arenacap/policy"
 )
 
-// ProcessName begins the name of a separate watch process; the target's PID follows. The name contains no word of the
-// target's command line, so that a pkill for the target does not hit the watch.
-const ProcessName = "arenacap: watch "
-
 // Config is the input of a watch. The launch sends it through a pipe, because the watch process starts with an empty
 // environment and shares no memory with the launch.
 type Config struct {

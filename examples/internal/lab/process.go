@@ -49,8 +49,7 @@ func Start(cmd *exec.Cmd, prefix []string) (*Process, error) {
 		return nil, err
 	}
 	// Pass the file itself, not an io.Writer. Otherwise Wait would wait for the watch, which keeps the pipe open longer
-	// than
-	// the server does.
+	// than the server does.
 	cmd.Stdout, cmd.Stderr = w, w
 	err = cmd.Start()
 	w.Close()

@@ -11,12 +11,13 @@ import (
 	"arenacap/launcher"
 	"arenacap/launcher/target"
 	"arenacap/launcher/watch"
+	"arenacap/launcher/watch/protocol"
 	"arenacap/policy"
 )
 
 // BecomeWatch runs the watch, and does not return, if this process was started as one.
 func BecomeWatch(args []string) {
-	if len(args) == 1 && strings.HasPrefix(args[0], watch.ProcessName) {
+	if len(args) == 1 && strings.HasPrefix(args[0], protocol.ProcessName) {
 		watch.Detached(whyNoCap)
 	}
 }
