@@ -20,7 +20,7 @@ import (
 // Launch is a target that is ready to run, with all decisions made.
 type Launch struct {
 	Plan policy.Plan
-	Path string   // of the program to execute, from target.Find
+	Path string   // path of the program to execute, from target.Find
 	Args []string // the target's arguments; Args[0] is the name as it was typed
 	Env  []string // the target's whole environment
 

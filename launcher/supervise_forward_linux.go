@@ -14,7 +14,7 @@ import (
 
 // place says how this process is related to its target and to its session when a signal arrives.
 type place struct {
-	pid       int  // of this process
+	pid       int  // PID of this process
 	sameGroup bool // the target is in this process's group
 	leader    bool // this process leads its session
 }

@@ -17,7 +17,7 @@ import (
 // cases (in a pipeline, in the background, in a script) the target stays in this process's group and gets the terminal's
 // signals directly.
 type terminal struct {
-	fd         int  // -1 for none
+	fd         int  // descriptor of the terminal; -1 for none
 	group      int  // process group of this process
 	foreground bool // this process's group had the foreground at the start
 }

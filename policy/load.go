@@ -16,14 +16,14 @@ const systemFile = "/etc/arenacap/policy.toml"
 
 // Lookup selects the policy file and the service's section.
 type Lookup struct {
-	Named   string // --policy; "" is not given
-	Service string // --service; "" is none
+	Named   string // value of --policy; "" is not given
+	Service string // value of --service; "" is none
 
 	// Root means that root launches. Then the user's folder is skipped, and only root may own or write the file
 	// and every folder above it.
 	Root bool
 
-	Getenv func(string) (string, bool) // os.LookupEnv; nil is an empty environment
+	Getenv func(string) (string, bool) // the function os.LookupEnv; nil is an empty environment
 }
 
 // Load reads the first policy that exists of: the file of --policy, $ARENACAP_POLICY,

@@ -23,7 +23,7 @@ type locator struct {
 	text   string
 	i      int
 	header toml.Key        // the table whose header was read last
-	at     map[string]span // by toml.Key.String, for each key and each prefix of it; the first position counts
+	at     map[string]span // the positions by toml.Key.String, for each key and each prefix of it; the first position counts
 	deep   int             // offset at which the nesting exceeds maxDepth, or -1
 }
 

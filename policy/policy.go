@@ -36,7 +36,7 @@ type Policy struct {
 		OnWatchFailure  string // "start" or "refuse"
 	}
 	Log   Log
-	Match Match // only in a service's section
+	Match Match // rules that select the processes of a service; only in a service's section
 
 	File    string   // path of the policy file; "" is the built-in policy
 	Service string   // the requested service; "" is none
@@ -46,15 +46,15 @@ type Policy struct {
 
 // Budget is the table [budget]: the limits, and the action when one is exceeded.
 type Budget struct {
-	Limits [len(metrics)]size // in the order of Metrics
+	Limits [len(metrics)]size // limits of the metrics, in the order of Metrics
 
 	Scope    string // "process", "tree" or "cgroup"
-	WarnAt   int    // percentage of a limit
+	WarnAt   int    // percentage of a limit at which the watch warns
 	Interval time.Duration
 	Settle   time.Duration
 	Breach   Window
 	Action   string // "report", "signal" or "terminate"
-	Signal   string // name, with SIG in front; only with Action "signal"
+	Signal   string // name of the signal, with SIG in front; only with Action "signal"
 	Grace    time.Duration
 	Command  []string
 	Timeout  time.Duration // time limit of Command
@@ -73,10 +73,10 @@ type Log struct {
 // Match selects the running processes of a service. A process must fit every field that is not "". If Unit, Exe and
 // Name are all "", the unit with the service's own name is meant.
 type Match struct {
-	Unit string // the outermost .service of the control group's path
-	Exe  string // the path of the program
-	Name string // process name as ps -o comm shows it
-	User string // name or number; both the real and the effective user
+	Unit string // unit of the process: the outermost .service of its control group's path
+	Exe  string // path of the program
+	Name string // name of the process as ps -o comm shows it
+	User string // user of the process, a name or a number; both the real and the effective user must match
 }
 
 // String formats the given fields for a plan.

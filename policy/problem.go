@@ -25,9 +25,9 @@ func (h hinted) Error() string {
 // problem is one error in a policy file.
 type problem struct {
 	File    string
-	Line    int    // line, from 1; 0 means the whole file, for example if it is missing, a folder or not owned by root
-	Column  int    // column in bytes, from 1
-	Text    string // the line, trimmed
+	Line    int    // number of the line, from 1; 0 means the whole file, for example if it is missing, a folder or not owned by root
+	Column  int    // column of the problem in bytes, from 1
+	Text    string // the text of that line, trimmed
 	Message string
 	Hint    string // what to type instead; may be ""
 }

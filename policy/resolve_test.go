@@ -198,9 +198,9 @@ func TestResolveInherited(t *testing.T) {
 	const variable, tunables = "$MALLOC_ARENA_MAX", "$GLIBC_TUNABLES"
 	for _, c := range []struct {
 		name      string
-		cap       string // cap of the file; "" is unset
+		cap       string // cap in the file; "" is unset
 		flag      bool   // the cap comes from --arenas instead
-		test      int    // test of the file
+		test      int    // value of test in the file
 		keep      bool
 		inherited Inherited
 

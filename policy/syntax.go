@@ -13,7 +13,7 @@ import (
 
 // badLine is the line where the parser stopped.
 type badLine struct {
-	text        string // without the comment
+	text        string // the line without its comment
 	name, value string // the text before and after the first "="; without "=" name is the whole line
 	assigns     bool   // the line has a "="
 	parser      string // the parser's message

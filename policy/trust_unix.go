@@ -73,7 +73,7 @@ type walk struct {
 	path  string   // the path as the user wrote it
 	user  int      // the trusted owner besides root
 	at    string   // the current position, without links
-	todo  []string // the names still to resolve
+	todo  []string // the names that are still to be resolved
 	links int
 }
 

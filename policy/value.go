@@ -19,9 +19,9 @@ import (
 // return has no meaning: a policy with a problem is not used.
 type value struct {
 	l       *layer
-	name    string // "virtual"
-	setting string // "budget.virtual"
-	path    string // "service.x.budget.virtual"
+	name    string // name of the key, such as "virtual"
+	setting string // name of the setting, such as "budget.virtual"
+	path    string // full path of the key, such as "service.x.budget.virtual"
 	raw     any    // the value from the TOML parser
 }
 

@@ -58,8 +58,8 @@ func TestOwnDeployment(t *testing.T) {
 	for _, c := range []struct {
 		components string
 		command    []string
-		value      string   // of MALLOC_ARENA_MAX in the server's env; "" for a reference
-		added      []string // init containers
+		value      string   // value of MALLOC_ARENA_MAX in the server's env; "" for a reference
+		added      []string // names of the added init containers
 	}{
 		{"variable", []string{"/srv/shop"}, "", nil},
 		{"variable-fixed", []string{"/srv/shop"}, "4", nil},

@@ -20,9 +20,9 @@ import (
 type selection int
 
 const (
-	labelled   selection = iota // those with the label
-	namespaces                  // those of the namespaces with the label
-	all                         // all but those of kube-system
+	labelled   selection = iota // the pods with the label
+	namespaces                  // the pods of the namespaces with the label
+	all                         // all pods but those of kube-system
 )
 
 // namespaceOf is a namespace as the API server has it. "capped" has the label.

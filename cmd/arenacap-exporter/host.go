@@ -22,10 +22,10 @@ import (
 // clients cost no more than one.
 type host struct {
 	options metrics.Options
-	policy  string // --policy
+	policy  string // value of --policy
 	timeout time.Duration
 	log     *slog.Logger
-	look    func(context.Context, metrics.Options) ([]metrics.Family, []error, error) // metrics.Look
+	look    func(context.Context, metrics.Options) ([]metrics.Family, []error, error) // the function metrics.Look; tests replace it
 
 	mu      sync.Mutex
 	running *result // the look that is under way; nil: none

@@ -74,7 +74,7 @@ func completion(app *cli.App, shell string) (string, error) {
 // completions is the input of the templates.
 type completions struct {
 	Levels          []level
-	Values          []completed // each flag with a value to offer, once
+	Values          []completed // the flags with a value to offer, each of them once
 	Services, Units string      // shell commands that list them
 }
 
@@ -85,7 +85,7 @@ type level struct {
 }
 
 type completed struct {
-	Names []string // "--help", "-h"
+	Names []string // names of the flag: "--help" and "-h"
 	Usage string
 	Value bool
 	Takes string

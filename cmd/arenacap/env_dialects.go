@@ -18,8 +18,8 @@ import (
 type dialect struct {
 	name  string                       // value of --shell
 	also  []string                     // other values of --shell: shells with the same syntax
-	set   string                       // fmt format: of the name and the quoted value
-	unset string                       // fmt format: of the name; systemd and docker cannot unset, so it sets an empty value
+	set   string                       // fmt format with the name and the quoted value as arguments
+	unset string                       // fmt format with the name as argument; systemd and docker cannot unset, so it sets an empty value
 	quote func(string) (string, error) // refuses values that the reader would change
 }
 
@@ -30,8 +30,8 @@ var dialects = []dialect{
 	{"systemd", nil, "%s=%s\n", "%s=\n", quoteSystemd},
 	{"docker", nil, "%s=%s\n", "%s=\n", checkDocker},
 	{"slurm", nil, "export %s=%s\n", "unset %s\n", checkSlurm},
-	{name: kubernetes}, // envKubernetes
-	{name: "json"},     // renderJSON
+	{name: kubernetes}, // the function envKubernetes prints this format
+	{name: "json"},     // the function renderJSON prints this format
 }
 
 // dialectNames returns all values of --shell.

@@ -19,7 +19,7 @@ import (
 
 // outcome is the result of a command.
 type outcome struct {
-	status int // as in a shell: 128+n for signal n
+	status int // exit status as a shell reports it: 128+n for signal n
 	signal syscall.Signal
 	stdout string
 }
@@ -107,7 +107,7 @@ func TestStatusesAreThoseOfEnv(t *testing.T) {
 	long := strings.Repeat("n", 256)
 	for _, c := range []struct {
 		name  string
-		path  string // PATH; "-" for no PATH
+		path  string // value of PATH; "-" for no PATH
 		line  string // the program and its arguments
 		want  int
 		setup string
@@ -335,7 +335,7 @@ func TestWhereGoCannotStart(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, setup string
-		want        int // status of the 64-bit release
+		want        int // exit status of the 64-bit release
 		want386     int
 		root        bool
 	}{

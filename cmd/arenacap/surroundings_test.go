@@ -24,8 +24,8 @@ import (
 // surroundings is one environment for the program.
 type surroundings struct {
 	name   string
-	setup  []string // states of setup.c
-	within []string // prefix of the command line, for namespaces
+	setup  []string // states that setup.c makes
+	within []string // prefix of the command line that starts it in namespaces
 	root   bool
 	fails  string // text of watch-failed if no watch is possible; "" if it works
 }

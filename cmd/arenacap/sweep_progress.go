@@ -24,14 +24,14 @@ import (
 type sweepProgress struct {
 	v    say.Voice
 	x    sweep.Experiment
-	w    io.Writer // nil if stderr is not a terminal
+	w    io.Writer // stderr; nil if it is not a terminal
 	stop chan struct{}
 	wg   sync.WaitGroup
 
 	mu   sync.Mutex
 	now  sweep.Progress
 	over time.Time // estimated end of the sweep
-	last string    // replaces the text while the sweep stops
+	last string    // text that is shown instead while the sweep stops
 }
 
 func newSweepProgress(v say.Voice, x sweep.Experiment) *sweepProgress {

@@ -69,7 +69,7 @@ func TestCgroupV2(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]struct {
-		quota float64 // 0: none
+		quota float64 // CPU quota in CPUs; 0: none
 		used  int
 	}{
 		"none":              {0, 4},

@@ -47,7 +47,7 @@ func TestFragment(t *testing.T) {
 	with := filepath.Dir(arenacap) + ":" + without
 	for _, c := range []struct {
 		name, service, path, policy, want string
-		lines                             int // on stderr; the fragment is sourced twice
+		lines                             int // number of lines on stderr; the fragment is sourced twice
 	}{
 		{"a service of the policy", "datanode", with, file, "max=4 test=3", 0},
 		{"another service", "tomcat", with, file, "max=2 test=1", 0},

@@ -66,7 +66,7 @@ var hostUnits = map[string][]string{
 type hostWatch struct {
 	*unit
 	services map[string]*unit
-	since    time.Duration // since boot: start of the test
+	since    time.Duration // start of the test, measured from the boot
 }
 
 // configure gives the unit a policy and more settings for this test, and ends it after the test.

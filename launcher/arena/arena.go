@@ -32,8 +32,8 @@ import (
 
 // Census summarizes a process's arenas.
 type Census struct {
-	Arenas    int    // main arenas included, as in MALLOC_ARENA_MAX and malloc_info(3)
-	Heaps     int    // of all arenas; main arenas have none
+	Arenas    int    // number of arenas, main arenas included, as in MALLOC_ARENA_MAX and malloc_info(3)
+	Heaps     int    // number of heaps of all arenas; main arenas have none
 	Reserved  uint64 // bytes of address space that the heaps take
 	Committed uint64 // bytes of the heaps that have been made readable and writable
 
@@ -46,7 +46,7 @@ type Census struct {
 // Process is the state of a live process when it was read.
 type Process struct {
 	PID     int
-	Name    string // as ps shows it: at most 15 bytes, which need not be printable
+	Name    string // name as ps shows it: at most 15 bytes, which need not be printable
 	Threads int
 	Bits    int // 64 or 32
 
@@ -60,10 +60,10 @@ type Process struct {
 	Allocator   string // "glibc", "musl", "go", "jemalloc", "tcmalloc", …; "" if unknown
 	MallocIn    string // the file that defines malloc, if it is neither the libc nor the library of a known allocator
 
-	Arenas   []Arena // the main arena first; several main arenas after dlmopen(3)
+	Arenas   []Arena // the arenas, the main one first; there are several main arenas after dlmopen(3)
 	Unlinked int     // see Census
 	Unread   bool    // see Census
-	Parts    []Part  // largest first
+	Parts    []Part  // the parts of the virtual size, largest first
 
 	started time.Duration // start time since boot; differs from that of a later process with the same PID
 }
@@ -98,7 +98,7 @@ type Arena struct {
 	Addr  uint64 // address of its malloc_state; 0 for a main arena that has not been used yet
 	Main  bool
 	Libc  int    // the copy of the C library that the arena belongs to: 0 is the program's own, others come from dlmopen(3)
-	Heaps []Heap // oldest first
+	Heaps []Heap // the heaps, oldest first
 
 	Reserved  uint64 // bytes of address space: heaps × their largest size; for the main arena the brk heap
 	Committed uint64 // bytes that have been made readable and writable
@@ -107,7 +107,7 @@ type Arena struct {
 	SystemMem uint64 // bytes obtained from the system, by the arena's own count: system in malloc_info(3)
 	Top       uint64 // bytes of the top chunk: the free chunk at the end, which is not in a bin
 
-	Threads      int  // threads that allocate from it
+	Threads      int  // number of threads that allocate from the arena
 	ThreadsKnown bool // glibc counts them since 2.23
 	Settled      bool // the sizes are consistent; false if the process allocated memory while it was read
 
@@ -127,7 +127,7 @@ type Heap struct {
 // Part is one part of the virtual size.
 type Part struct {
 	Kind     string // one of the Kind constants
-	Name     string // of the file or the named memory; "" for the other kinds
+	Name     string // name of the file or of the named memory; "" for the other kinds
 	Count    int    // number of arenas or of stacks; for all other kinds, the number of mappings
 	Virtual  uint64 // bytes
 	Resident uint64 // bytes

@@ -11,16 +11,16 @@ import "context"
 // fastbins (up to 2.42).
 type Chunks struct {
 	InUse     uint64
-	Free      uint64 // in bins; without the top chunk
-	Top       uint64 // the free chunk at the end, which serves requests that no bin can
-	Overhead  uint64 // malloc's own structures
-	Unknown   uint64 // not walked: inconsistent chunks, or memory whose place is not known
-	Largest   uint64 // the largest free chunk, the top chunk included
-	Trimmable uint64 // what malloc_trim(0) would return to the system: resident whole pages in free chunks
+	Free      uint64 // bytes of the free chunks in bins; without the top chunk
+	Top       uint64 // bytes of the free chunk at the end, which serves requests that no bin can serve
+	Overhead  uint64 // bytes of malloc's own structures
+	Unknown   uint64 // bytes that were not walked: inconsistent chunks, or memory whose place is not known
+	Largest   uint64 // bytes of the largest free chunk, the top chunk included
+	Trimmable uint64 // bytes that malloc_trim(0) would return to the system: resident whole pages in free chunks
 
-	Count     int // chunks without the top chunk
+	Count     int // number of chunks without the top chunk
 	FreeCount int
-	Breaks    int  // places where the chunks stayed inconsistent after repeated reads
+	Breaks    int  // number of places where the chunks stayed inconsistent after repeated reads
 	Moved     bool // the arena changed during the walk, so the figures mix several moments
 }
 
@@ -77,11 +77,11 @@ type walker struct {
 
 	done  uint64 // bytes of the arena's stretches that were walked before the current one
 	from  uint64 // start of the current stretch
-	start uint64 // of the window
+	start uint64 // start of the window
 	buf   []byte
 	state []pageState
 
-	seenStart uint64      // address of the first page of seen
+	seenStart uint64      // address of the first page in the cache seen
 	seen      []pageState // cached page states
 }
 
@@ -100,7 +100,7 @@ const retries = 16
 // has it; otherwise top is end, and fencepost chunks end the stretch.
 type stretch struct {
 	start, end, top uint64
-	align           uint64 // of chunks, in bytes
+	align           uint64 // alignment of chunks, in bytes
 	trimTop         bool   // malloc_trim shortens the top chunk: in the brk heap only (systrim)
 }
 

@@ -13,7 +13,7 @@ import (
 type fake struct {
 	version
 	maps     layout
-	segments []segment // in the order of their addresses
+	segments []segment // the segments of memory, in the order of their addresses
 	states   []uint64  // addresses of the arenas, the main one first
 }
 

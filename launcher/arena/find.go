@@ -21,8 +21,8 @@ type finder struct {
 	word   uint64 // bytes of a pointer in the process
 	states map[uint64]member
 	roots  map[uint64]state // candidates for main arenas, from the data of files
-	fitted map[place]bool   // cache of fits
-	left   int              // how many more headers and states may be read
+	fitted map[place]bool   // cache of the results of the method fits
+	left   int              // number of headers and states that may still be read
 }
 
 // mappings gives access to a process's mappings, either from one snapshot of all mappings (layout) or with an ioctl for

@@ -12,11 +12,11 @@ import (
 
 // Sizes and offsets in bytes.
 const (
-	vmStruct        = 48 // typeName, fieldName, typeString, isStatic (int), offset, address
+	vmStruct        = 48 // size of an entry: typeName, fieldName, typeString, isStatic (int), offset, address
 	vmStructField   = 8
 	vmStructOffset  = 32
 	vmStructAddress = 40
-	vmType          = 40 // typeName, superclassName, three ints, size
+	vmType          = 40 // size of an entry: typeName, superclassName, three ints, size
 	vmTypeSize      = 32
 	mostName        = 48
 )

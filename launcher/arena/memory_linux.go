@@ -25,7 +25,7 @@ type processMemory struct {
 // maxPieces is IOV_MAX, the largest number of ranges in one call of process_vm_readv(2).
 const maxPieces = 1024
 
-func (p *processMemory) close() { _ = p.file.Close() } // an error if it is nil
+func (p *processMemory) close() { _ = p.file.Close() } // the file may be nil, and then Close only returns an error
 
 func (p *processMemory) read(spans []span) error {
 	for len(spans) > 0 {

@@ -26,7 +26,7 @@ func (p *process) pagemap() *pagemap {
 	return &pagemap{path: filepath.Join(p.dir, "pagemap"), page: uint64(os.Getpagesize())}
 }
 
-func (p *pagemap) close() { _ = p.file.Close() } // an error if it is nil
+func (p *pagemap) close() { _ = p.file.Close() } // the file may be nil, and then Close only returns an error
 
 func (p *pagemap) open() error {
 	if p.file == nil && p.err == nil {

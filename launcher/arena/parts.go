@@ -18,7 +18,7 @@ type region struct {
 	kind     string
 	label    string // the part's name
 	resident uint64
-	huge     uint64 // bytes of resident in huge pages
+	huge     uint64 // bytes of the resident part in huge pages
 	heap     *Heap  // the heap that contains it, or nil
 }
 

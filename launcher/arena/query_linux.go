@@ -28,7 +28,7 @@ import (
 // the result and reads /proc/PID/maps.
 type queries struct {
 	maps *os.File
-	left int // how many more queries are allowed
+	left int // number of queries that are still allowed
 	name []byte
 	err  error
 }

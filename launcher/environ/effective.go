@@ -84,9 +84,9 @@ type reader struct {
 // number is one setting. 0 means not set: the smallest valid value is 1 (elf/dl-tunables.list, minval).
 type number struct {
 	tunable, variable uint64
-	system            uint64 // from /etc/tunables.conf
+	system            uint64 // the value in /etc/tunables.conf
 	locked            bool   // /etc/tunables.conf locks it
-	blocked           bool   // 2.44: a well-formed tunable that is out of range makes glibc ignore the variable
+	blocked           bool   // true for glibc 2.44 if a well-formed tunable is out of range, which makes this version ignore the variable
 
 	variables, tunables int    // number of copies
 	refused, refusedVar string // the last rejected tunable and variable

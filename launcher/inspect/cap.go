@@ -56,7 +56,7 @@ type facts struct {
 type beginning struct {
 	environ      []string
 	environKnown bool
-	unknown      string          // why environ is unknown: the end of a sentence that begins "the process's environment"
+	unknown      string          // why the environment is unknown: the end of a sentence that begins "the process's environment"
 	setting      environ.Setting // what glibc reads from this environment
 	secure       bool            // AT_SECURE
 }

@@ -33,18 +33,18 @@ type Unread struct {
 // Row has the figures of one process. It does not hold the arena.Process, to save memory on a large host.
 type Row struct {
 	PID      int
-	Name     string // as ps shows it; need not be printable
+	Name     string // name as ps shows it; need not be printable
 	Threads  int
-	Arenas   int // the main one included
+	Arenas   int // number of arenas, the main one included
 	Cap      Cap
 	Uncapped bool   // it is known that the process runs without a cap
 	Virtual  uint64 // bytes, like all fields below
 	Resident uint64
 
-	ArenaReserved  uint64 // of the arenas beside the main one
+	ArenaReserved  uint64 // address space that the arenas beside the main one reserve
 	ArenaCommitted uint64
 	ArenaResident  uint64
-	Huge           uint64 // of arenas, thread stacks and main heap, in huge pages
+	Huge           uint64 // the part of arenas, thread stacks and main heap that is in huge pages
 	Saving         uint64 // address space that a cap of one arena a core would save
 }
 

@@ -44,7 +44,7 @@ func TestMatrix(t *testing.T) {
 
 type matrix struct {
 	tool   string
-	online int // CPUs
+	online int // number of online CPUs
 	cells  int
 }
 

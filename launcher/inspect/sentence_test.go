@@ -155,7 +155,7 @@ func TestNext(t *testing.T) {
 func TestSaving(t *testing.T) {
 	cases := []struct {
 		name   string
-		arenas []int // of each libc
+		arenas []int // number of arenas of each libc
 		cap    int
 		want   uint64
 	}{

@@ -24,8 +24,8 @@ type group struct {
 	processes, uncapped, arenas        float64
 	reserved, committed, arenaResident float64 // bytes, like those below
 	huge, saving, virtual, resident    float64
-	cap                                int // the lowest cap; 0: none
-	kept, broken, unjudged             int // processes with a cap
+	cap                                int // the lowest cap of its processes; 0: none
+	kept, broken, unjudged             int // numbers of processes with a cap that is kept, is not kept, or could not be judged
 }
 
 func (g *group) add(r inspect.Row) {

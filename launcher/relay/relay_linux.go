@@ -30,7 +30,7 @@ import (
 type Signal struct {
 	Number unix.Signal
 	Code   int32 // si_code: FromKernel, or 0 and below if a process sent it
-	PID    int32 // of the sender; 0 is the kernel
+	PID    int32 // PID of the sender; 0 is the kernel
 	UID    uint32
 	info   [infoSize]byte
 }

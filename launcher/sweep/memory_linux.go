@@ -22,7 +22,7 @@ const (
 // sampler samples the memory of a process and its descendants while they run.
 type sampler struct {
 	run      *Run // receives the results
-	cap      int  // in arenas; 0 for no cap
+	cap      int  // the cap in arenas; 0 for none
 	start    time.Time
 	members  []*member
 	nextLook time.Time

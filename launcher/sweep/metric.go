@@ -19,9 +19,9 @@ var Metrics = []Metric{
 
 // Metric is a number by which caps are compared.
 type Metric struct {
-	Name    string // in sentences and keys
+	Name    string // name in sentences and keys
 	Flag    string // the flag that sets the pattern
-	Usage   string // of the flag
+	Usage   string // help text of the flag
 	Lower   bool   // a lower value found by the pattern is better
 	Timed   bool   // if it has no pattern, it is the wall time in seconds; other metrics without a pattern are not measured
 	Pattern string // a regular expression

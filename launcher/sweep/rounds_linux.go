@@ -16,7 +16,7 @@ import (
 // Progress is the state of the experiment when a run starts: the cap and round of this run, and how many runs are done and
 // left.
 type Progress struct {
-	Cap    string // of the run that starts
+	Cap    string // cap of the run that starts
 	Round  int    // 0 and below are warm-up rounds
 	Done   int    // finished runs, including those of earlier calls of Measure
 	Total  int    // 0 if not known, because Until determines the number of rounds

@@ -14,10 +14,10 @@ import (
 // Run is one run under one cap. A number of bytes is 0 if it is not known. If Error is empty, all metrics have a value.
 type Run struct {
 	Cap   string    `json:"cap"`
-	Round int       `json:"round"` // from 1
+	Round int       `json:"round"` // number of the round, from 1
 	Start time.Time `json:"start"`
 
-	Values map[string]float64 `json:"-"` // by the metric's name; in JSON each is a key of the run, after start
+	Values map[string]float64 `json:"-"` // values of the metrics, by the metric's name; in JSON each is a key of the run, after start
 	Wall   float64            `json:"wall_seconds"`
 	CPU    float64            `json:"cpu_seconds"` // user and system time, including children that the program waited for
 
@@ -26,7 +26,7 @@ type Run struct {
 	ResidentPeak  uint64 `json:"resident_peak_bytes,omitzero"`
 	ResidentFinal uint64 `json:"resident_final_bytes,omitzero"`
 
-	Arenas        int    `json:"arenas,omitzero"`   // maximum in one process
+	Arenas        int    `json:"arenas,omitzero"`   // maximum number of arenas in one process
 	NotKept       string `json:"not_kept,omitzero"` // why the cap had no effect; "" if it had one, or if that is not known
 	ArenaReserved uint64 `json:"arena_reserved_bytes,omitzero"`
 	ArenaResident uint64 `json:"arena_resident_bytes,omitzero"`
@@ -37,7 +37,7 @@ type Run struct {
 	InvoluntarySwitches int64 `json:"involuntary_switches"`
 
 	Exit   int    `json:"exit_status"`     // 128+n if signal n killed it
-	Killed bool   `json:"killed,omitzero"` // a server that outlived the grace time
+	Killed bool   `json:"killed,omitzero"` // true for a server that outlived the grace time
 	Error  string `json:"error,omitzero"`
 	Tail   string `json:"tail,omitzero"` // end of the output, if there is an error
 	Memory []Size `json:"memory,omitempty"`

@@ -61,8 +61,8 @@ type Setting struct {
 
 // Candidate is a cap under test.
 type Candidate struct {
-	Name     string   // as it was written: "4", "1/core", "off"
-	ArenaMax int      // in arenas; 0 if arenacap sets no cap
+	Name     string   // the cap as it was written: "4", "1/core", "off"
+	ArenaMax int      // the cap in arenas; 0 if arenacap sets no cap
 	Default  bool     // no cap is set, so glibc's own limit applies; savings are computed against this candidate
 	Env      []string // the whole environment of the program
 }

@@ -20,10 +20,10 @@ const Opaque = "\x00"
 type reading struct {
 	command []string // the command line that the carrier starts; nil if none
 	script  bool     // command[0] is a script, and the carrier is its shell
-	text    string   // shell text instead of a command, valid if isText
+	text    string   // shell text instead of a command, if isText is true
 	isText  bool
-	args    []string // "$0" and "$@" of text
-	with    string   // the shell that runs text; "" is the user's login shell
+	args    []string // arguments of the shell text: its "$0" and "$@"
+	with    string   // the shell that runs the text; "" is the user's login shell
 	user    string   // the user as which the program runs; "" if not given
 	stays   bool     // the carrier remains as the parent of the program
 	root    string   // the root directory of the program: "" if it is the carrier's own, unknownRoot if it cannot be known
@@ -35,7 +35,7 @@ type reading struct {
 	env       fate
 	keep      []string // variables that are kept when the others are cleared
 	unset     []string
-	set       []string // NAME=VALUE
+	set       []string // variables that the carrier sets, as NAME=VALUE
 	variables string   // a directory with one file per variable (envdir(8))
 }
 

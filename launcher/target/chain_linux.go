@@ -17,8 +17,8 @@ import (
 // Link is a carrier in front of the server.
 type Link struct {
 	Name        string `json:"carrier"`
-	Environment string `json:"environment"` // what it does to the cap: "kept", "changed", "cleared", "elsewhere" or "unknown"
-	Stays       bool   `json:"stays"`       // it remains as a parent of the server
+	Environment string `json:"environment"` // what the carrier does to the cap: "kept", "changed", "cleared", "elsewhere" or "unknown"
+	Stays       bool   `json:"stays"`       // whether the carrier remains as a parent of the server
 }
 
 // chain is the state of the walk along a command line. The current program is the one that the last carrier starts.
@@ -26,7 +26,7 @@ type chain struct {
 	fs     fsys
 	links  []Link
 	line   []string // the whole command line; args is its end
-	in     string   // where line is written, for messages: " in the script text of sh"; "" for the command line that was given
+	in     string   // where this command line is written, for messages: " in the script text of sh"; "" for the command line that was given
 	args   []string // arguments of the current program, its name first
 	path   string   // path of the current program; "" if unknown
 	begin  []string // environment of the first carrier
@@ -38,7 +38,7 @@ type chain struct {
 	doubt         string   // why the cap may not reach the server
 	unseen        string   // why the server is unknown
 	tool          string   // the tool of valgrind that runs the current program; "" if none
-	traces        bool     // tool also runs what the current program executes
+	traces        bool     // that tool also runs what the current program executes
 	shell         string   // the name of the shell that runs the current script or text
 	scripts       int      // number of scripts read
 	settled       bool     // the script at path was read, and it starts no program that can be followed

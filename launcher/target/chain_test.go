@@ -166,7 +166,7 @@ func TestScriptsThatSet(t *testing.T) {
 	for name, c := range map[string]struct {
 		text    string
 		can     Answer
-		server  string // "": the script itself
+		server  string // path of the server; "": the script itself
 		says    string
 		inherit string
 	}{

@@ -23,14 +23,14 @@ type object struct {
 	names          []string // the names by which it was requested, and its DT_SONAME
 	origin         string   // value of $ORIGIN
 	rpath, runpath string
-	noDefaults     bool // DF_1_NODEFLIB
+	noDefaults     bool // the flag DF_1_NODEFLIB is set: the loader does not search the default directories
 	needed         []string
 	parent         *object // the object that needs it; for a preloaded library the program
 	device, inode  uint64
 	span           uint64 // bytes of address space
 
 	definesMalloc, usesMallopt bool
-	err                        error // the error of reading needed or the symbols
+	err                        error // the error of reading DT_NEEDED or the symbols
 }
 
 // linker finds the libraries of one program as glibc's dynamic loader does (man 8 ld.so), without running it.
@@ -41,7 +41,7 @@ type linker struct {
 	fs          fsys
 	machine     elf.Machine
 	bits        int
-	interpreter string // PT_INTERP, mapped before all libraries
+	interpreter string // path in PT_INTERP of the loader, which is mapped before all libraries
 	loader      loaderDirs
 	cache       ldCache
 	libraryPath []string // LD_LIBRARY_PATH

@@ -12,9 +12,9 @@ import (
 
 // Limits in bytes for damaged or malicious files. They are far above real sizes.
 const (
-	maxDynamic = 64 << 10 // dynamic section
-	maxTable   = 64 << 20 // one table of symbols, names or hashes
-	maxScan    = 1 << 30  // searched part of a file
+	maxDynamic = 64 << 10 // bytes of the dynamic section
+	maxTable   = 64 << 20 // bytes of one table of symbols, names or hashes
+	maxScan    = 1 << 30  // bytes of the part of a file that is searched
 )
 
 // image is an open ELF file with its headers.
@@ -22,8 +22,8 @@ type image struct {
 	file
 	path   string
 	head   elfHead
-	loader string                // PT_INTERP
-	needs  []uint64              // DT_NEEDED: offsets of names
+	loader string                // path of the loader, from PT_INTERP
+	needs  []uint64              // offsets of the names of the needed libraries, from DT_NEEDED
 	dyn    map[elf.DynTag]uint64 // the rest of the dynamic section
 	first  []byte                // start of the file
 }

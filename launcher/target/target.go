@@ -50,7 +50,7 @@ func answer(yes bool) Answer {
 
 // Target is the facts about a program and the verdict. "" means unknown.
 type Target struct {
-	Path         string   // passed to exec
+	Path         string   // path that is passed to exec
 	Chain        []Link   // the carriers from Path to the server
 	Server       string   // the program that the last carrier starts; Path if there are no carriers
 	User         string   // the user as which a carrier runs the server; "" if no carrier names one

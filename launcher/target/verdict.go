@@ -24,7 +24,7 @@ type facts struct {
 	secure    string   // "is set-uid", …; "" if not secure
 	rootCaps  bool     // the program has file capabilities, which have no effect because root starts it
 	replaces  string   // the file whose malloc precedes glibc's
-	preloaded bool     // replaces comes from LD_PRELOAD or ld.so.preload
+	preloaded bool     // that file comes from LD_PRELOAD or ld.so.preload
 	libc      string   // path of libc.so.6
 	hidden    []string // allocators that are linked in with other symbol names
 	mallopt   string   // the file that calls mallopt

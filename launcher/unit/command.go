@@ -14,7 +14,7 @@ import (
 // command is one command of an ExecStart= line.
 type command struct {
 	prefix  string // the special characters before the program, "@" included
-	program word   // without the prefix
+	program word   // the word with the program, without the prefix
 	name    string // the program's name with specifiers replaced
 	known   bool   // all specifiers in the name were replaced; false if only systemd knows the value of one
 	argv0   *word  // the program's argv[0], if the prefix has "@"

@@ -21,7 +21,7 @@ type Need struct {
 	Bits         int    // the row is for the arenacap built for 32 or 64 bits, and the bounds are bytes; 0: for both, and the bounds are a number
 	Hard         bool   // the hard limit decides, because Go raises the soft one
 	NotRoot      bool   // the limit does not apply to root
-	what         string // the resource, in messages
+	what         string // name of the resource, in messages
 	launch, stay bounds
 }
 

@@ -23,7 +23,7 @@ import (
 // command is the operator's program that runs before the action.
 type command struct {
 	cmd      *exec.Cmd
-	pidfd    int // -1: none; each turn then checks for the end
+	pidfd    int // descriptor of the process; -1: none, and each turn checks for the end
 	deadline time.Duration
 	timedOut bool // the watch killed the command at the deadline
 }

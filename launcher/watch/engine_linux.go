@@ -79,7 +79,7 @@ type engine struct {
 	noLog     error // why the events go to stderr instead of the log file
 	probes    probes
 	clock     func() time.Duration // the current time since boot
-	screen    view.Screen          // nil: none
+	screen    view.Screen          // the screen at a terminal; nil: none
 	shows     time.Duration        // time of the next Screen.Show; never: there is no screen
 	began     time.Duration        // time of the first sample; all targets share it, so that one wake-up serves many
 	detached  bool                 // stderr is the target's; the watch closes it when the target ends

@@ -42,8 +42,8 @@ type event struct {
 	kind    string
 	text    string
 	members ordered.Object
-	failed  bool   // the event is an action that failed
-	ended   string // for recovered: what has ended, "warning" or "breach"
+	failed  bool   // true for an action that failed
+	ended   string // for the event recovered: what has ended, "warning" or "breach"
 }
 
 // limitMembers returns the JSON members of an event about one limit, followed by the additional members.

@@ -30,18 +30,18 @@ import (
 
 // Host is the input of RunServices.
 type Host struct {
-	Services []Service                                 // in the order of the policy
+	Services []Service                                 // the services, in the order of the policy
 	Reload   func() ([]Service, error)                 // reads the policy again, on SIGHUP
 	State    string                                    // path of the state file
 	Say      func(format string, args ...any)          // prints one line for the operator
 	Lookup   func(name string) (value string, ok bool) // looks up a variable of the environment
-	Screen   view.Screen                               // nil: none
+	Screen   view.Screen                               // the screen at a terminal; nil: none
 }
 
 // Service is one service of the policy. A service without limits is not watched, but still claims its processes.
 type Service struct {
 	Policy policy.Policy
-	Config Config // Mode "attach", and no cap
+	Config Config // the configuration of its watch, with Mode "attach" and no cap
 }
 
 // RunServices watches until ctx is done or SIGTERM, SIGINT or SIGQUIT arrives. It returns an error only if it cannot start.

@@ -18,8 +18,8 @@ import (
 // O_NONBLOCK. If that is forbidden (a pipe of another user), it writes to the shared one only if poll(2) reports room. Then
 // a pipe has room for at least a page, more than maxLine, so the write can block only if another writer comes in between.
 type eventLog struct {
-	path  string // "": stderr
-	fd    int    // -1: closed
+	path  string // path of the log file; "" for stderr
+	fd    int    // descriptor of the log; -1 if it is closed
 	write func(fd int, line []byte) error
 	dev   uint64
 	ino   uint64

@@ -24,14 +24,14 @@ const procRoot = "/proc"
 // a seccomp filter) a descriptor of its /proc folder holds it too; the watch then notices its end one sample late.
 type process struct {
 	pid     int
-	pidfd   int           // -1: none
-	dir     int           // /proc/PID if there is no pidfd, else -1
-	statm   int           // -1: opened for each sample
+	pidfd   int           // descriptor of the process; -1: none
+	dir     int           // descriptor of /proc/PID if there is no pidfd; else -1
+	statm   int           // descriptor of /proc/PID/statm; -1 if it is opened for each sample
 	line    [7 * 21]byte  // buffer for statm: seven numbers of at most 20 digits
 	parent  int           // PID of the parent when the process was opened
-	name    string        // comm, at most 15 bytes
+	name    string        // name as in /proc/PID/comm, at most 15 bytes
 	born    time.Duration // start time since boot
-	virtual uint64        // bytes at the last sample that counted; 0: none
+	virtual uint64        // virtual size in bytes at the last sample that counted; 0: none
 	group   string        // folder of its control group, for scope "cgroup"
 
 	arenas census

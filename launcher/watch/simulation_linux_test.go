@@ -21,7 +21,7 @@ type simulation struct {
 	statm int // a memory file instead of the process's statm
 	now   time.Duration
 	bytes uint64 // the current value of every size
-	lines string // the log
+	lines string // text of the log
 }
 
 func simulate(t *testing.T, cfg Config) *simulation {

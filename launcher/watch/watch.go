@@ -33,7 +33,7 @@ import (
 // environment and shares no memory with the launch.
 type Config struct {
 	PID        int      // the target, for Detached and Failed; Run takes its targets as an argument
-	Service    string   // "": none
+	Service    string   // name of the service; "": none
 	Program    string   // path of the target; without a service its base name is the label in events
 	Server     string   // path of the program that the target's carriers (package target) start, or Program; "": unknown
 	PolicyFile string   // path of the policy file, ARENACAP_POLICY of the policy's command; "": none

@@ -21,8 +21,8 @@ type watched struct {
 	index        int       // the target's index in engine.watched
 	scope        *scope
 	state        *budget.State
-	base         breakdown // the virtual size at the end of settle
-	baseDue      bool      // settle has ended, and base is not known yet
+	base         breakdown // the parts of the virtual size at the end of the time `settle`
+	baseDue      bool      // the time `settle` has ended, and the parts at its end are not known yet
 	next         time.Duration
 	due          time.Duration  // time of the next sample
 	last         budget.Reading // the last sample; without processes if it failed

@@ -13,9 +13,9 @@ import (
 
 // Upper bounds of the cost of an idle watch of a host.
 const (
-	servicesShare  = 2.0  // % of a core, for 1,000 services
+	servicesShare  = 2.0  // processor time in % of a core, for 1,000 services
 	servicesMemory = 50.0 // MiB resident, for 1,000 services
-	findShare      = 1.0  // % of a core, for ten services among 5,000 processes
+	findShare      = 1.0  // processor time in % of a core, for ten services among 5,000 processes
 	servicesTimes  = 1.0  // processor time for 1,000 services, as a multiple of monit's
 )
 

@@ -22,7 +22,7 @@ import (
 const (
 	watchTimes    = 4.0  // CPU time, as a multiple of the C program's
 	watchResident = 0.8  // resident memory, as a multiple of that of command linked
-	watchShare    = 8.0  // % of a core, for 10,000 targets
+	watchShare    = 8.0  // processor time in % of a core, for 10,000 targets
 	watchMemory   = 50.0 // MiB resident, for 10,000 targets
 )
 

@@ -11,7 +11,7 @@ import (
 
 // Group holds the folders of a control group and of the groups above it.
 type Group struct {
-	Folders []string // from the group itself up to the mount point; empty if no mount shows any of them
+	Folders []string // the folders from the group itself up to the mount point; empty if no mount shows any of them
 	Own     bool     // the first folder is that of the group itself
 	Missing bool     // the group's own folder does not exist: the group was removed, or a later mount hides the folder
 	version version

@@ -98,7 +98,7 @@ func (s scale) numbers(format func(float64) string) charts.CategoryAxisOption {
 type sizeAxis struct {
 	scale
 	log  bool
-	base float64 // subtracted from each size
+	base float64 // size that is subtracted from each size
 }
 
 // sizesAround returns an axis for sizes, logarithmic if the largest is more than twice the smallest.

@@ -19,7 +19,7 @@ import (
 
 // About is the information that a reader needs to repeat the sweep.
 type About struct {
-	Program string // for the heading
+	Program string // name of the program, for the heading
 	Command string // the command line that repeats the sweep
 	Facts   []Fact
 }

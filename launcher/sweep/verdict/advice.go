@@ -14,9 +14,9 @@ import (
 
 // Advice is the conclusion from a result.
 type Advice struct {
-	Cap      string // as it was written; "" for no advice
+	Cap      string // the advised cap as it was written; "" for no advice
 	Sentence string
-	TOML     string // to paste into a policy file
+	TOML     string // lines to paste into a policy file
 	Noisy    bool   // there were too few rounds or too much noise for a reliable advice
 	Safer    string // the cap to use until a better measurement confirms Cap; "" for none
 }
@@ -123,7 +123,7 @@ type doubt struct {
 	rounds int // the smallest number of successful runs of a cap
 	needed int // rounds needed to distinguish so many caps
 
-	width float64  // of the widest interval among the fit caps; how precise the values of worse caps are does not matter
+	width float64  // width of the widest interval among the fit caps; how precise the values of worse caps are does not matter
 	loss  float64  // distance of the chosen cap from the best, as a share, if noise may be the cause; 0 if not worth reporting
 	safer *Outcome // the cap to use for now, if loss is large
 }

@@ -12,8 +12,8 @@ import (
 type situation struct {
 	name                string
 	throughput, latency []float64
-	virtual, resident   []uint64 // MiB
-	failed              []int    // of 10 runs
+	virtual, resident   []uint64 // sizes in MiB
+	failed              []int    // numbers of failed runs, of 10 runs
 	cap                 string
 	sentence            string
 }

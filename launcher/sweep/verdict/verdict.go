@@ -16,7 +16,7 @@ import (
 // Result is the result of an experiment.
 type Result struct {
 	Experiment sweep.Experiment
-	Outcomes   []Outcome // in the order of the candidates
+	Outcomes   []Outcome // the outcomes, in the order of the candidates
 	Rounds     int       // the last round that has a run
 	Advice     Advice
 	Runs       []sweep.Run
@@ -31,12 +31,12 @@ type Outcome struct {
 	Runs     []sweep.Run // successful runs
 	Failed   int         // number of failed runs
 	Killed   int         // number of successful runs whose server outlived the grace time
-	Measures []Measure   // for each metric of the experiment
+	Measures []Measure   // the measures, one for each metric of the experiment
 
 	CPU                                                              float64 // seconds
 	VirtualPeak, VirtualFinal                                        uint64
 	ResidentPeak, ResidentFinal                                      uint64
-	Arenas                                                           int // the maximum over the runs
+	Arenas                                                           int // the largest number of arenas over the runs
 	ArenaReserved, ArenaResident                                     uint64
 	MinorFaults, MajorFaults, VoluntarySwitches, InvoluntarySwitches float64
 

@@ -322,7 +322,7 @@ func TestTooFew(t *testing.T) {
 func TestCapsThatDidNotCount(t *testing.T) {
 	const missed = "4 arenas; the program does not keep the cap"
 	for name, c := range map[string]struct {
-		arenas  []int  // under the caps off, 1, 4 and 8
+		arenas  []int  // numbers of arenas under the caps off, 1, 4 and 8
 		missed  string // the caps that were not kept
 		aside   string
 		advises bool

@@ -22,8 +22,8 @@ type Change struct {
 	Metric    string
 	Value     uint64
 	Limit     uint64
-	Votes, Of int    // how many of the last "of" samples were votes for the change
-	Ended     string // what Recovered ends: Warning or Breach
+	Votes, Of int    // number of votes for the change among the last samples, and number of these samples
+	Ended     string // for Recovered: what has ended, Warning or Breach
 }
 
 // RecoverPercent: a breach ends when the value is under this percentage of the limit.
@@ -190,7 +190,7 @@ type trigger struct {
 	rise, fall uint64
 	n, of      int
 	on         bool
-	ring       []bool // the votes of the last samples, at most "of"
+	ring       []bool // the votes of the last samples, at most as many as the field `of`
 	next       int    // index of the oldest vote once the ring is full
 }
 

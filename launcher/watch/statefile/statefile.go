@@ -31,7 +31,7 @@ type Record struct {
 
 // Service is the part of the file about one service.
 type Service struct {
-	Warnings map[string]uint64 `json:"warnings"` // count by metric
+	Warnings map[string]uint64 `json:"warnings"` // number of warnings, by metric
 	Breaches map[string]uint64 `json:"breaches"`
 	Targets  []Target          `json:"targets"`
 }
@@ -104,7 +104,7 @@ func Watched(path string) (watch int, targets map[int]int64) {
 
 // Counters are the values of one service that package metrics reads from a state file.
 type Counters struct {
-	Warnings, Breaches map[string]uint64 // by metric
+	Warnings, Breaches map[string]uint64 // numbers of warnings and breaches, by metric
 	GrowthBases        map[int]uint64    // zero point of growth by PID, in bytes, of the targets that run
 }
 

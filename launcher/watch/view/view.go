@@ -12,13 +12,13 @@ type Screen interface {
 
 // Row is one limit of a service or, in a watch of PIDs, of a process.
 type Row struct {
-	Name      string // service or process, without control characters
+	Name      string // name of the service or process, without control characters
 	Processes int    // number of processes that count
 	Metric    string
 	Value     uint64 // bytes, valid only with Known; of a service with several targets, the largest value
 	Known     bool
-	Limit     uint64 // bytes
-	State     State  // the most urgent of all targets
+	Limit     uint64 // limit in bytes
+	State     State  // the most urgent state of all targets
 }
 
 // State is the state of a limit.

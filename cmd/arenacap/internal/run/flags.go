@@ -23,8 +23,8 @@ const (
 	global    group = iota // every command, also before the command's name
 	caps                   // the commands that make a plan
 	budget                 // the commands that watch
-	own                    // run only
-	supervise              // run only, with --supervise
+	own                    // only run
+	supervise              // only run with --supervise
 )
 
 // flags is in the order of the help. The compiler lays it out, so it needs no initialisation.
