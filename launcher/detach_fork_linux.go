@@ -1,4 +1,4 @@
-// Starts the watch as a separate process with two forks. This file also has what the children do before the exec.
+// This file starts the watch as a separate process with two forks. It also has what the children do before the exec.
 
 package launcher
 

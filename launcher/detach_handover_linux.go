@@ -1,4 +1,4 @@
-// Prepares the descriptors that a detached watch inherits.
+// This file prepares the descriptors that a detached watch inherits.
 
 package launcher
 

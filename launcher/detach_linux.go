@@ -1,4 +1,4 @@
-// Starts the detached watch: a separate process, for a target that replaces arenacap by exec.
+// This file starts the detached watch: a separate process, for a target that replaces arenacap by exec.
 
 package launcher
 

@@ -1,4 +1,4 @@
-// Launches the target by exec: this process becomes the target.
+// This file launches the target by exec: this process becomes the target.
 
 package launcher
 

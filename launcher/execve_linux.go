@@ -1,4 +1,4 @@
-// Converts the target's arguments to the form that execve(2) takes, and calls it.
+// This file converts the target's arguments to the form that execve(2) takes, and calls it.
 
 package launcher
 

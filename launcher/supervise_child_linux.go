@@ -1,4 +1,4 @@
-// Starts the target of a supervised launch, from its fork to its exec.
+// This file starts the target of a supervised launch, from its fork to its exec.
 //
 // os/exec does not suffice: the target needs the signal dispositions and mask that this process was started with, its own
 // PID in LISTEN_PID, and the terminal's foreground if this process had it.

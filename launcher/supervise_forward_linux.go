@@ -1,4 +1,4 @@
-// Decides which signals a supervisor passes on to its target, and which stops of the target it follows.
+// This file decides which signals a supervisor passes on to its target, and which stops of the target it follows.
 
 package launcher
 

@@ -1,5 +1,5 @@
-// Launches a target supervised: this process stays the parent of the target. This file has the main loop. The other
-// supervise_* files have the parts that the loop uses; they do not depend on the loop.
+// This file launches a target supervised: this process stays the parent of the target. This file has the main loop. The
+// other supervise_* files have the parts that the loop uses; they do not depend on the loop.
 
 package launcher
 

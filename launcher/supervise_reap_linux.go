@@ -1,4 +1,4 @@
-// Waits for the children of a supervisor.
+// This file waits for the children of a supervisor.
 
 package launcher
 

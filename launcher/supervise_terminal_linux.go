@@ -1,4 +1,4 @@
-// Passes the controlling terminal between this process and a supervised target.
+// This file passes the controlling terminal between this process and a supervised target.
 
 package launcher
 

@@ -1,4 +1,4 @@
-// Runs the watch of a supervised target as a goroutine in this process.
+// This file runs the watch of a supervised target as a goroutine in this process.
 
 package launcher
 

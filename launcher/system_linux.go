@@ -1,4 +1,4 @@
-// Has helpers for system calls that several files of this package use.
+// This file has helpers for system calls that several files of this package use.
 
 package launcher
 

@@ -1,6 +1,6 @@
 package admission
 
-// The components over a Deployment that is not the example's.
+// These tests apply the components to a Deployment that is not the example's.
 
 import (
 	"os"

@@ -1,7 +1,7 @@
 package admission
 
-// The pods that both the API server's plugin and Kyverno's engine have to admit in the same way. ../kyverno links this file;
-// newAdmit is in each of the two modules.
+// These tests have the pods that both the API server's plugin and Kyverno's engine have to admit in the same way. ../kyverno
+// links this file; newAdmit is in each of the two modules.
 
 import (
 	"context"

@@ -1,7 +1,7 @@
 package main
 
-// Tests of the exporter as a program, and of its code with a fake host. hostile_test.go has the tests with hostile clients
-// and processes.
+// These tests run the exporter as a program, and its code with a fake host. hostile_test.go has the tests with hostile
+// clients and processes.
 
 import (
 	"bufio"

@@ -1,6 +1,6 @@
 package main
 
-// Reads the state of the host for each scrape.
+// This file reads the state of the host for each scrape.
 
 import (
 	"context"

@@ -1,6 +1,6 @@
 package main
 
-// Tests with hostile clients and processes, and with a policy that vanishes.
+// These tests have hostile clients and processes, and a policy that vanishes.
 
 import (
 	"bufio"

@@ -1,6 +1,6 @@
 package main
 
-// Serves the pages, and limits the requests.
+// This file serves the pages, and limits the requests.
 
 import (
 	"fmt"

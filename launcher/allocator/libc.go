@@ -1,6 +1,6 @@
 package allocator
 
-// Recognizes C libraries by file name, and parses the version in glibc's banner.
+// This file recognizes C libraries by file name, and parses the version in glibc's banner.
 
 import (
 	"bytes"

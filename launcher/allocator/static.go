@@ -1,6 +1,6 @@
 package allocator
 
-// Determines the version of a glibc that is statically linked into a program.
+// This file determines the version of a glibc that is statically linked into a program.
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 package arena
 
-// Counts the arenas of a live process.
+// This file counts the arenas of a live process.
 
 import (
 	"errors"

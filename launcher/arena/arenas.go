@@ -1,6 +1,6 @@
 package arena
 
-// Converts the arenas that find returns to the exported type Arena.
+// This file converts the arenas that find returns to the exported type Arena.
 
 import "slices"
 

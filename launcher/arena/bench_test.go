@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Benchmarks. For comparison they also run pmap -X, and malloc_info called by gdb, on the same process, and report the time
-// of each as a multiple of arenacap's.
+// These benchmarks also run, for comparison, pmap -X, and malloc_info called by gdb, on the same process, and report the
+// time of each as a multiple of arenacap's.
 
 func BenchmarkByMappings(b *testing.B) {
 	bin := compile(b, "testdata/probe.c")

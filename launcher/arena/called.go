@@ -1,9 +1,9 @@
 package arena
 
-// Finds the file that defines the malloc that a process calls. The libc itself calls malloc through a relocated pointer.
-// The loader sets this pointer to the first definition of malloc in symbol look-up order, which is the one that the whole
-// process uses. So the pointer also shows a malloc that the program defines. It does not show the malloc of a library that
-// was mapped later with dlopen(3), which nothing calls.
+// This file determines which file defines the malloc that a process calls. The libc itself calls malloc through a relocated
+// pointer. The loader sets this pointer to the first definition of malloc in symbol look-up order, which is the one that the
+// whole process uses. So the pointer also shows a malloc that the program defines. It does not show the malloc of a library
+// that was mapped later with dlopen(3), which nothing calls.
 
 import (
 	"cmp"

@@ -1,6 +1,6 @@
 package arena
 
-// Reads the heaps of each arena, in malloc's order.
+// This file reads the heaps of each arena, in malloc's order.
 
 import "slices"
 

@@ -1,6 +1,6 @@
 package arena
 
-// Walks over the chunks of the arenas.
+// This file walks over the chunks of the arenas.
 
 import "context"
 

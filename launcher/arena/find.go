@@ -1,6 +1,6 @@
 package arena
 
-// Searches for arenas in the mappings and the memory of a process.
+// This file searches for arenas in the mappings and the memory of a process.
 
 import (
 	"cmp"

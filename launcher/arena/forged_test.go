@@ -1,7 +1,7 @@
 package arena
 
-// Memory that a process forged to slow its readers down. The reads and look-ups must grow at most linearly with its
-// mappings, the real arenas must be found, and an incomplete count must be reported.
+// These tests read memory that a process forged to slow its readers down. The reads and look-ups must grow at most linearly
+// with its mappings, the real arenas must be found, and an incomplete count must be reported.
 
 import (
 	"encoding/binary"

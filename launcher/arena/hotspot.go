@@ -1,6 +1,6 @@
 package arena
 
-// Reads flags of a HotSpot JVM, as HotSpot's serviceability agent does: libjvm.so exports tables of its structures
+// This file reads flags of a HotSpot JVM, as HotSpot's serviceability agent does: libjvm.so exports tables of its structures
 // (src/hotspot/share/runtime/vmStructs.hpp), which give the address of JVMFlag::flags. It works for 64-bit JVMs since JDK
 // 11.
 

@@ -1,6 +1,6 @@
 package arena
 
-// Inspects a live process: everything except the chunks of its arenas.
+// This file inspects a live process: everything except the chunks of its arenas.
 
 import (
 	"cmp"

@@ -1,4 +1,4 @@
-// ioctl(2) on the files of /proc.
+// This file calls ioctl(2) on the files of /proc.
 
 package arena
 

@@ -1,6 +1,6 @@
 package arena
 
-// Recognizes the large memory areas of a JVM.
+// This file recognizes the large memory areas of a JVM.
 
 import (
 	"path"

@@ -1,4 +1,4 @@
-// Searches in a snapshot of all mappings of a process.
+// This file searches in a snapshot of all mappings of a process.
 
 package arena
 

@@ -1,6 +1,6 @@
 package arena
 
-// Determines the version of a process's C library from its banner in memory.
+// This file determines the version of a process's C library from its banner in memory.
 
 import (
 	"bytes"

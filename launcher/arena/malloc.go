@@ -1,7 +1,7 @@
 package arena
 
-// The layout of glibc's heap_info and malloc_state (malloc/arena.c, malloc/malloc.c). Distributions change it within a
-// version (RHEL 7's 2.17-292 has the fields of 2.23), so it is detected from the memory and not from the version.
+// This file has the layout of glibc's heap_info and malloc_state (malloc/arena.c, malloc/malloc.c). Distributions change it
+// within a version (RHEL 7's 2.17-292 has the fields of 2.23), so it is detected from the memory and not from the version.
 
 // Sizes in bytes.
 const (

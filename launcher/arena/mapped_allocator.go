@@ -1,6 +1,6 @@
 package arena
 
-// Finds the allocator of a process by its mapped files.
+// This file finds the allocator of a process by its mapped files.
 
 import (
 	"bytes"

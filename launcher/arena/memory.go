@@ -1,6 +1,6 @@
 package arena
 
-// Reads ranges and words of the memory of a process, many in one call.
+// This file reads ranges and words of the memory of a process, many in one call.
 
 import (
 	"encoding/binary"

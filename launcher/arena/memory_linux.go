@@ -1,6 +1,6 @@
 package arena
 
-// Reads the memory of a live process.
+// This file reads the memory of a live process.
 
 import (
 	"errors"

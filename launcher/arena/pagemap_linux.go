@@ -1,6 +1,6 @@
 package arena
 
-// Reads from /proc/PID/pagemap which pages are in memory and which in swap.
+// This file reads from /proc/PID/pagemap which pages are in memory and which in swap.
 
 import (
 	"encoding/binary"

@@ -1,6 +1,6 @@
 package arena
 
-// Divides the virtual and the resident size into parts.
+// This file divides the virtual and the resident size into parts.
 
 import (
 	"cmp"

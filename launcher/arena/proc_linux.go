@@ -1,6 +1,6 @@
 package arena
 
-// Opens a live process, reads its mappings, and explains the errors of both.
+// This file opens a live process, reads its mappings, and explains the errors of both.
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 package arena
 
-// Reads mappings one at a time, with the ioctl PROCMAP_QUERY.
+// This file reads mappings one at a time, with the ioctl PROCMAP_QUERY.
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 package arena
 
-// Finds runs of resident pages with the ioctl PAGEMAP_SCAN.
+// This file finds runs of resident pages with the ioctl PAGEMAP_SCAN.
 
 import (
 	"errors"

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Finds the stacks of threads other than the main one, which the kernel does not name. glibc puts a thread descriptor
-// (struct pthread) at the top of each stack that it allocates. The descriptor has three consecutive words: the start of the
-// stack's memory, its size, and the size of its guard. Cached stacks of ended threads have the descriptor too.
+// This file finds the stacks of threads other than the main one, which the kernel does not name. glibc puts a thread
+// descriptor (struct pthread) at the top of each stack that it allocates. The descriptor has three consecutive words: the
+// start of the stack's memory, its size, and the size of its guard. Cached stacks of ended threads have the descriptor too.
 //
 //	glibc: stackblock, stackblock_size, guardsize (nptl/descr.h)
 //	musl:  map_base, map_size, stack, stack_size, guard_size (src/internal/pthread_impl.h)

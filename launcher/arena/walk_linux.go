@@ -1,6 +1,6 @@
 package arena
 
-// Walks the chunks of a live process.
+// This file walks the chunks of a live process.
 
 import (
 	"context"

@@ -1,6 +1,6 @@
 package environ
 
-// Computes the environment of the target from the inherited environment and a plan.
+// This file computes the environment of the target from the inherited environment and a plan.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package environ
 
-// Models what each version of glibc reads from an environment.
+// This file models what each version of glibc reads from an environment.
 
 import (
 	"math"

@@ -7,7 +7,7 @@ import (
 	"arenacap/launcher/environ/glibc"
 )
 
-// Determines whether malloc requests huge pages.
+// This file determines whether malloc requests huge pages.
 
 // hugeTunable sets which huge pages malloc requests: 0 none, 1 transparent huge pages through madvise, 2 and more MAP_HUGETLB
 // (since glibc 2.35: manual/tunables.texi). No other variable sets them.

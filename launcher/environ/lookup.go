@@ -1,4 +1,4 @@
-// Looks up a variable in an environment.
+// This file looks up a variable in an environment.
 
 package environ
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Changes GLIBC_TUNABLES. Its value is a list of NAME=VALUE items separated by colons (glibc: elf/dl-tunables.c,
+// This file changes GLIBC_TUNABLES. Its value is a list of NAME=VALUE items separated by colons (glibc: elf/dl-tunables.c,
 // parse_tunables_string). glibc up to 2.38 uses all items that it can read. 2.39 and later ignore the whole list if an item
 // has two "=" or the last item has none; they skip other items without "=", and reject a number with trailing characters.
 

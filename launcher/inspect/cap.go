@@ -1,6 +1,6 @@
 package inspect
 
-// Judges whether a process has a cap, whether it keeps the cap, and if not, why.
+// This file judges whether a process has a cap, whether it keeps the cap, and if not, why.
 
 import (
 	"cmp"

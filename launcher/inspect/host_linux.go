@@ -1,6 +1,6 @@
 package inspect
 
-// List, which inspects all processes of the host.
+// This file has List, which inspects all processes of the host.
 
 import (
 	"context"

@@ -1,6 +1,6 @@
 package inspect
 
-// Writes the sentences about one process: what its virtual size consists of, and what to do.
+// This file writes the sentences about one process: what its virtual size consists of, and what to do.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package inspect
 
-// Detects whether a process still shows the environment that it was started with.
+// This file detects whether a process still shows the environment that it was started with.
 
 import (
 	"strings"

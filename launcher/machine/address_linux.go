@@ -1,4 +1,4 @@
-// Reads the address-space limit of a process.
+// This file reads the address-space limit of a process.
 
 package machine
 

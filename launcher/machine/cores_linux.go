@@ -1,4 +1,4 @@
-// Counts the online CPUs and those of the CPU affinity.
+// This file counts the online CPUs and those of the CPU affinity.
 
 package machine
 

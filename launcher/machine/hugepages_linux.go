@@ -1,4 +1,4 @@
-// Reads the kernel's mode of transparent huge pages.
+// This file reads the kernel's mode of transparent huge pages.
 
 package machine
 

@@ -1,4 +1,4 @@
-// Reads the CPU quota and the memory limit of the control groups.
+// This file reads the CPU quota and the memory limit of the control groups.
 
 package machine
 

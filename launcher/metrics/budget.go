@@ -1,6 +1,7 @@
 package metrics
 
-// Computes the families about the budgets of the services: the limits, what the processes use, and the watch's counters.
+// This file computes the families about the budgets of the services: the limits, what the processes use, and the watch's
+// counters.
 
 import (
 	"cmp"

@@ -1,6 +1,6 @@
 package metrics
 
-// Groups the processes, and adds up the figures of each group.
+// This file groups the processes, and adds up the figures of each group.
 
 import (
 	"cmp"

@@ -1,6 +1,6 @@
 package metrics
 
-// Writes the text format of Prometheus (prometheus.io/docs/instrumenting/exposition_formats).
+// This file writes the text format of Prometheus (prometheus.io/docs/instrumenting/exposition_formats).
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-// Forks and executes. The code between a fork and an exec runs without Go's runtime.
+// This file forks and executes. The code between a fork and an exec runs without Go's runtime.
 
 package origin
 

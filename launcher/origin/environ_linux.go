@@ -1,4 +1,4 @@
-// Returns the environment, byte for byte.
+// This file returns the environment that the kernel gave this process, byte for byte.
 
 package origin
 

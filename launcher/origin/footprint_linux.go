@@ -1,4 +1,4 @@
-// Keeps a process of arenacap small while its target runs.
+// This file keeps a process of arenacap small while its target runs.
 
 package origin
 

@@ -1,4 +1,4 @@
-// Unexported functions of Go's runtime, by linkname. No other file has linknames.
+// This file declares unexported functions of Go's runtime, by linkname. No other file has linknames.
 //
 // The runtime promises to keep the first five: "Do not remove or change the type signature. See go.dev/issue/67401." The
 // other four have no such promise. Each exists for one package of the standard library, which declares the same name and

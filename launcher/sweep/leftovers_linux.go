@@ -1,6 +1,6 @@
 package sweep
 
-// Ends the processes that a run left behind: descendants of the program whose parents exited.
+// This file ends the processes that a run left behind: descendants of the program whose parents exited.
 
 import (
 	"os"

@@ -1,6 +1,6 @@
 package sweep
 
-// Samples the memory of a program and of the processes that it starts: often their sizes, rarely their arenas.
+// This file samples the memory of a program and of the processes that it starts: often their sizes, rarely their arenas.
 
 import (
 	"fmt"

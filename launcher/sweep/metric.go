@@ -1,6 +1,7 @@
 package sweep
 
-// Defines the metrics by which runs are compared: their list, their syntax, and how a value is found in a program's output.
+// This file defines the metrics by which runs are compared: their list, their syntax, and how a value is found in a
+// program's output.
 
 import (
 	"errors"

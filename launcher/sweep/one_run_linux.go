@@ -1,6 +1,6 @@
 package sweep
 
-// Makes one run: of a program that ends by itself, or of a server that is started, put under load and stopped.
+// This file makes one run: of a program that ends by itself, or of a server that is started, put under load and stopped.
 
 import (
 	"context"

@@ -1,6 +1,6 @@
 package sweep
 
-// Keeps the end of a program's output, searches it for metrics, and shows it with an error.
+// This file keeps the end of a program's output, searches it for metrics, and shows it with an error.
 
 import (
 	"bytes"

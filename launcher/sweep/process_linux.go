@@ -1,6 +1,6 @@
 package sweep
 
-// Starts a program in a session of its own, collects its output, and ends it.
+// This file starts a program in a session of its own, collects its output, and ends it.
 
 import (
 	"context"

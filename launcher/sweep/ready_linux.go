@@ -1,6 +1,6 @@
 package sweep
 
-// Waits until a server is ready, and checks that no other server answers --ready.
+// This file waits until a server is ready, and checks that no other server answers --ready.
 
 import (
 	"context"

@@ -1,6 +1,6 @@
 package sweep
 
-// Opens, locks and continues the file that keeps runs. The format of the file is in record_text.go.
+// This file opens, locks and continues the file that keeps runs. The format of the file is in record_text.go.
 
 import (
 	"encoding/json"

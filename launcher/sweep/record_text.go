@@ -1,6 +1,6 @@
 package sweep
 
-// Defines the format of the file that keeps runs: a line for the experiment, and one for each run (run.go).
+// This file defines the format of the file that keeps runs: a line for the experiment, and one for each run (run.go).
 
 import (
 	"bytes"

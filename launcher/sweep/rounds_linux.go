@@ -1,6 +1,6 @@
 package sweep
 
-// Runs the rounds of an experiment: chooses the next run, decides when to stop, and estimates the time left.
+// This file runs the rounds of an experiment: chooses the next run, decides when to stop, and estimates the time left.
 
 import (
 	"context"

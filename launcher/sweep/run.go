@@ -1,6 +1,6 @@
 package sweep
 
-// Defines the result of a run, and its JSON form in the file of a Record.
+// This file defines the result of a run, and its JSON form in the file of a Record.
 
 import (
 	"encoding/json"

@@ -1,6 +1,6 @@
 package testenv
 
-// Builds the program under test.
+// This file builds the program under test.
 
 import (
 	"fmt"

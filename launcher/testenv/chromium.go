@@ -1,6 +1,6 @@
 package testenv
 
-// Runs a browser without a window.
+// This file runs a browser without a window.
 
 import (
 	"bytes"

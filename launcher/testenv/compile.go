@@ -1,6 +1,6 @@
 package testenv
 
-// Compiles the C programs of tests.
+// This file compiles the C programs of tests.
 
 import (
 	"fmt"

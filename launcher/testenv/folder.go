@@ -1,6 +1,6 @@
 package testenv
 
-// Makes the temporary folder of a test process.
+// This file makes the temporary folder of a test process.
 
 import (
 	"os"

@@ -1,6 +1,6 @@
 package testenv
 
-// Finds unpacked releases of glibc.
+// This file finds unpacked releases of glibc.
 
 import (
 	"os"

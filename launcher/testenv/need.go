@@ -1,6 +1,6 @@
 package testenv
 
-// Skips or fails the tests for which this machine lacks something.
+// This file skips or fails the tests for which this machine lacks something.
 
 import (
 	"os"

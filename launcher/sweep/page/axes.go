@@ -1,8 +1,8 @@
 package page
 
-// Computes axes with round numbers. The axes of the charts library do not suffice: sizes need steps in powers of two, not
-// of ten; the x axis of line and scatter plots has categories, not numbers; and the labels of the trade-off plot need the
-// position of a value.
+// This file computes axes with round numbers. The axes of the charts library do not suffice: sizes need steps in powers of
+// two, not of ten; the x axis of line and scatter plots has categories, not numbers; and the labels of the trade-off plot
+// need the position of a value.
 
 import (
 	"math"

@@ -1,6 +1,6 @@
 package page
 
-// Defines the colours of the plots, which follow the reader's light or dark scheme.
+// This file defines the colours of the plots, which follow the reader's light or dark scheme.
 //
 // The charts library accepts only fixed colours, but the page uses CSS variables. So each colour of a theme is a
 // placeholder,

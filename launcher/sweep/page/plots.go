@@ -1,6 +1,6 @@
 package page
 
-// Draws the plots of a report. A plot without data is left out.
+// This file draws the plots of a report. A plot without data is left out.
 
 import (
 	"html/template"

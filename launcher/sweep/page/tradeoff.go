@@ -1,7 +1,7 @@
 package page
 
-// Draws the plot of the first metric against peak virtual size. This code places the labels of the dots itself, because the
-// charts library would draw them over each other.
+// This file draws the plot of the first metric against peak virtual size. This code places the labels of the dots itself,
+// because the charts library would draw them over each other.
 
 import (
 	"cmp"

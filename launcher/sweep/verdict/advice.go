@@ -1,6 +1,6 @@
 package verdict
 
-// Chooses the advised cap, and judges how certain the choice is. The wording of the advice is in sentence.go.
+// This file chooses the advised cap, and judges how certain the choice is. The wording of the advice is in sentence.go.
 
 import (
 	"cmp"

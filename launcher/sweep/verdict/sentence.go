@@ -1,6 +1,6 @@
 package verdict
 
-// Words the advice: the cap, its savings, the failures, and the certainty.
+// This file writes the sentences of the advice: the cap, its savings, the failures, and the certainty.
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 package verdict
 
-// Formats the result as tables of text, for the terminal and for the page.
+// This file formats the result as tables of text, for the terminal and for the page.
 
 import (
 	"fmt"
