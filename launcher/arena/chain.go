@@ -136,12 +136,7 @@ func (m *member) sum() (sum uint64) {
 }
 
 func (f *finder) allHeapsFit(r *ring, m *member) bool {
-	for _, h := range m.heaps {
-		if !f.fits(h, r.heapMax) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(m.heaps, func(h heap) bool { return !f.fits(h, r.heapMax) })
 }
 
 // form determines which word of tail is system_mem: the word that equals the sum of the heap sizes in the most arenas. If

@@ -235,12 +235,7 @@ func reservedAnonymous(m mapping) bool { return m.Anonymous() && m.Reserved() }
 
 // hasBase searches only the last 16 bases, since duplicates come from different heap sizes in the same mapping.
 func hasBase(bases []uint64, base uint64) bool {
-	for _, b := range bases[max(0, len(bases)-16):] {
-		if b == base {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(bases[max(0, len(bases)-16):], base)
 }
 
 // readCandidates reads the memory at each base, and keeps the arenas whose first heap is there.

@@ -2,6 +2,7 @@ package arena
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -225,10 +226,8 @@ func commonSizes(found []stack) []stack {
 	for _, s := range found {
 		count[stack{end: s.end - s.start, guard: s.guard}]++
 	}
-	sizes := make([]stack, 0, len(count))
-	for s := range count {
-		sizes = append(sizes, s)
-	}
-	slices.SortFunc(sizes, func(a, b stack) int { return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a.end, b.end)) })
+	sizes := slices.SortedFunc(maps.Keys(count), func(a, b stack) int {
+		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a.end, b.end))
+	})
 	return sizes[:min(4, len(sizes))]
 }

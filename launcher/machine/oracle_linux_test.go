@@ -15,11 +15,11 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"arenacap/launcher/machine/gopsutil"
 	"arenacap/launcher/testenv"
 	"arenacap/policy"
-
-	"golang.org/x/sys/unix"
 )
 
 // childEnv is a variable that makes the test binary print what it finds about the machine instead of running tests.

@@ -64,13 +64,8 @@ func ParseStatus(text []byte) (Status, error) {
 //
 //	Tgid:	6411
 func ParseThreadGroup(text []byte) (pid int, ok bool) {
-	for line := range bytes.Lines(text) {
-		if value, found := bytes.CutPrefix(line, []byte("Tgid:")); found {
-			n, ok := number(bytes.TrimSpace(value), 31)
-			return int(n), ok
-		}
-	}
-	return 0, false
+	n, ok := number(bytes.TrimSpace(line(text, "Tgid:")), 31)
+	return int(n), ok
 }
 
 // Users are the real and the effective user of a process, as the reader's user namespace numbers them.
@@ -81,18 +76,21 @@ type Users struct{ Real, Effective uint32 }
 //
 //	Uid:	1000	1000	1000	1000
 func ParseUsers(text []byte) (u Users, ok bool) {
-	for line := range bytes.Lines(text) {
-		value, found := bytes.CutPrefix(line, []byte("Uid:"))
-		if !found {
-			continue
-		}
-		fields := bytes.Fields(value)
-		if len(fields) != 4 {
-			return Users{}, false
-		}
-		real, ok1 := number(fields[0], 32)
-		effective, ok2 := number(fields[1], 32)
-		return Users{uint32(real), uint32(effective)}, ok1 && ok2
+	fields := bytes.Fields(line(text, "Uid:"))
+	if len(fields) != 4 {
+		return Users{}, false
 	}
-	return Users{}, false
+	real, ok1 := number(fields[0], 32)
+	effective, ok2 := number(fields[1], 32)
+	return Users{uint32(real), uint32(effective)}, ok1 && ok2
+}
+
+// line returns the rest of the first line that begins with name; nil if there is none.
+func line(text []byte, name string) []byte {
+	for line := range bytes.Lines(text) {
+		if value, found := bytes.CutPrefix(line, []byte(name)); found {
+			return value
+		}
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -102,12 +103,8 @@ func shortList(path string) string {
 
 // goesOn reports whether execvp tries the next entry of PATH after an error (glibc: posix/execvpe.c).
 func goesOn(err error) bool {
-	for _, e := range []syscall.Errno{syscall.ENOENT, syscall.ESTALE, syscall.ENOTDIR, syscall.ENODEV, syscall.ETIMEDOUT} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	next := []error{syscall.ENOENT, syscall.ESTALE, syscall.ENOTDIR, syscall.ENODEV, syscall.ETIMEDOUT}
+	return slices.ContainsFunc(next, func(e error) bool { return errors.Is(err, e) })
 }
 
 // refusal predicts the error of execve(2) from file modes and from the interpreters of #! lines and ELF files. If an

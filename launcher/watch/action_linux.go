@@ -7,9 +7,9 @@ import (
 	"syscall"
 	"time"
 
-	"arenacap/launcher/watch/budget"
-
 	"golang.org/x/sys/unix"
+
+	"arenacap/launcher/watch/budget"
 )
 
 // action is the action for one breach: the command, then a second reading, then the signals. It never blocks: the engine's

@@ -197,17 +197,8 @@ func (w *watched) setOtherwise(p *process) (cap int, differs, missing bool) {
 	}
 	env := environ.Rejoin(proc.ParseEnviron(text))
 	in := environ.Inherited(env)
-	whole := !slices.ContainsFunc(env, func(entry string) bool { return !hasName(entry) })
+	whole := !slices.ContainsFunc(env, func(entry string) bool { return strings.IndexByte(entry, '=') <= 0 })
 	return in.Max, in.MaxOK && in.Max != w.cfg.Cap, !in.MaxOK && whole
-}
-
-func hasName(entry string) bool {
-	for i := range len(entry) {
-		if entry[i] == '=' {
-			return i > 0
-		}
-	}
-	return false
 }
 
 // title is the current name of a process: execve(2) may have changed it.
@@ -224,12 +215,4 @@ func (w *watched) about(p *process, e event) event {
 		return e
 	}
 	return e.of(p.pid, p.title())
-}
-
-// closeKin releases the descendants that the scope does not count.
-func (s *scope) closeKin() {
-	for pid, p := range s.kin {
-		p.release()
-		delete(s.kin, pid)
-	}
 }

@@ -88,9 +88,11 @@ func (s *scope) all() (ps []*process) {
 
 func (s *scope) release() {
 	s.target.release()
-	s.closeKin()
-	for pid := range s.others {
-		s.drop(pid)
+	for _, held := range []map[int]*process{s.others, s.kin} {
+		for _, p := range held {
+			p.release()
+		}
+		clear(held)
 	}
 }
 

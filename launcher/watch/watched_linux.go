@@ -175,7 +175,7 @@ func (w *watched) gone() bool {
 // silent reports whether the watch can neither report nor act after the target's end, because its only log is the target's
 // stderr, which it closes then.
 func (w *watched) silent() bool {
-	return w.detached && w.log.path == "" && !w.cfg.Journal && w.cfg.Budget.Action == "report" && len(w.cfg.Budget.Command) == 0
+	return w.detached && w.log.path == "" && !w.cfg.Journal && !w.cfg.acts()
 }
 
 // leave handles the end of the target itself.

@@ -70,20 +70,15 @@ func StartAuthServer(ctx context.Context, program string, prefix []string, env .
 
 // connectAuthServer connects to a server that was started elsewhere, after it prints that it is ready.
 func connectAuthServer(ctx context.Context, p *Process, socket string) (*AuthServer, error) {
-	a := &AuthServer{Process: p}
-	return a, a.connect(ctx, socket)
-}
-
-func (a *AuthServer) connect(ctx context.Context, socket string) (err error) {
-	if _, err = a.AwaitText(ctx, " threads, ready"); err != nil {
-		return err
+	if _, err := p.AwaitText(ctx, " threads, ready"); err != nil {
+		return nil, err
 	}
-	if a.conn, err = new(net.Dialer).DialContext(ctx, "unix", socket); err != nil {
-		return err
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, err
 	}
-	a.answer = bufio.NewScanner(a.conn)
 	deadline, _ := ctx.Deadline()
-	return a.conn.SetDeadline(deadline)
+	return &AuthServer{p, conn, bufio.NewScanner(conn)}, conn.SetDeadline(deadline)
 }
 
 func (a *AuthServer) ask(format string, args ...any) (string, error) {

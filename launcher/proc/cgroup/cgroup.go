@@ -9,6 +9,7 @@ package cgroup
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -71,11 +72,4 @@ func (ms Memberships) Limiting(controller string) (Membership, bool) {
 }
 
 // hasWord reports whether a comma-separated list contains a word.
-func hasWord(list, word string) bool {
-	for w := range strings.SplitSeq(list, ",") {
-		if w == word {
-			return true
-		}
-	}
-	return false
-}
+func hasWord(list, word string) bool { return slices.Contains(strings.Split(list, ","), word) }
