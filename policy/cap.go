@@ -49,9 +49,9 @@ func parseCap(s string) (Cap, error) {
 		micro, why := parseMicro(factor)
 		switch {
 		case why == tooLargeNumber || micro > MaxCap*1_000_000:
-			return Cap{}, hinted{fmt.Sprintf("%q is too large", s), fmt.Sprintf(`the largest factor is %d`, MaxCap)}
+			return Cap{}, hinted{fmt.Sprintf("the factor %q is too large", s), fmt.Sprintf(`the largest factor is %d`, MaxCap)}
 		case why != "" || micro == 0:
-			return Cap{}, hinted{fmt.Sprintf("invalid cap %q: %q %s", s, factor, cmp.Or(why, "is not a number above 0")), factorHint(factor)}
+			return Cap{}, hinted{fmt.Sprintf("invalid cap %q: the factor %q %s", s, factor, cmp.Or(why, "is not a number above 0")), factorHint(factor)}
 		}
 		return Cap{Mode: PerCore, Micro: micro}, nil
 	}
@@ -70,9 +70,9 @@ func invalidCap(s string) hinted {
 	what := fmt.Sprintf("invalid cap %q", s)
 	switch {
 	case digits != "" && strings.Trim(digits, "0123456789") == "" && !isCap:
-		return hinted{fmt.Sprintf("%q is too large", s), fmt.Sprintf("the largest cap is %d", MaxCap)}
+		return hinted{fmt.Sprintf("the cap %q is too large", s), fmt.Sprintf("the largest cap is %d", MaxCap)}
 	case isCap && n > 0:
-		return hinted{what, fmt.Sprintf("write %d", n)}
+		return hinted{what, fmt.Sprintf("write the cap as %d", n)}
 	case strings.EqualFold(s, "off") || strings.EqualFold(s, "glibc"):
 		return hinted{what, fmt.Sprintf("write %q, in lower case", strings.ToLower(s))}
 	case slices.Contains([]string{"none", "no", "unlimited", "infinity", "default"}, strings.ToLower(s)):
@@ -87,7 +87,7 @@ func invalidCap(s string) hinted {
 func factorHint(factor string) string {
 	meant := meantNumber(factor)
 	if micro, why := parseMicro(meant); why == "" && micro > 0 && micro <= MaxCap*1_000_000 {
-		return fmt.Sprintf("write %q", meant+"/core")
+		return fmt.Sprintf("write the cap as %q", meant+"/core")
 	}
 	return `write for example "1/core" or "0.5/core"`
 }

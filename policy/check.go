@@ -160,14 +160,14 @@ func unusableLog(path string) hinted {
 	case errors.Is(err, fs.ErrNotExist):
 		return unusableFolder(path)
 	case err == nil && info.IsDir():
-		return hinted{fmt.Sprintf("to = %q is a folder", path), "name a file in it, such as " + text.ShellWord(filepath.Join(path, "arenacap.log"))}
+		return hinted{fmt.Sprintf("to = %q in [log] is a folder", path), "name a file in this folder, such as " + text.ShellWord(filepath.Join(path, "arenacap.log"))}
 	case err == nil && info.Mode()&fs.ModeSocket != 0:
-		return hinted{fmt.Sprintf("to = %q is a socket", path), "name a file"}
+		return hinted{fmt.Sprintf("to = %q in [log] is a socket", path), "name a regular file"}
 	case err == nil:
 		err = mayWrite(path)
 	}
 	if err != nil {
-		return hinted{fmt.Sprintf("to = %q cannot be opened by uid %d: %v", path, os.Geteuid(), cause(err)), "name a file that the launching user may write"}
+		return hinted{fmt.Sprintf("to = %q in [log] cannot be opened by uid %d: %v", path, os.Geteuid(), cause(err)), "name a file that the launching user may write"}
 	}
 	return hinted{}
 }
@@ -183,13 +183,13 @@ func unusableFolder(path string) hinted {
 	folder := filepath.Dir(path)
 	_, err := os.Stat(folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return hinted{fmt.Sprintf("to = %q: the folder %q does not exist", path, folder), "type mkdir -p " + text.ShellWord(folder)}
+		return hinted{fmt.Sprintf("to = %q in [log]: the folder %q does not exist", path, folder), "type mkdir -p " + text.ShellWord(folder)}
 	}
 	if err == nil {
 		err = mayWrite(folder)
 	}
 	if err != nil {
-		return hinted{fmt.Sprintf("to = %q cannot be created by uid %d: %v", path, os.Geteuid(), cause(err)), "name a folder that the launching user may write"}
+		return hinted{fmt.Sprintf("to = %q in [log] cannot be created by uid %d: %v", path, os.Geteuid(), cause(err)), "name a folder that the launching user may write"}
 	}
 	return hinted{}
 }

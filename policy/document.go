@@ -35,7 +35,7 @@ func parse(file string, data []byte) *document {
 	}
 	found := locate(d.text)
 	if found.deep >= 0 {
-		d.problem(found.deep, hinted{fmt.Sprintf("tables or arrays are nested deeper than %d levels", maxDepth), "a policy needs three"})
+		d.problem(found.deep, hinted{fmt.Sprintf("tables or arrays are nested deeper than %d levels", maxDepth), "a policy needs three levels"})
 		return d
 	}
 	d.at = found.at
@@ -46,7 +46,7 @@ func parse(file string, data []byte) *document {
 // isText refuses binary files and encodings other than UTF-8, for which the parser's messages do not help.
 func (d *document) isText() bool {
 	if strings.HasPrefix(d.text, "\xff\xfe") || strings.HasPrefix(d.text, "\xfe\xff") {
-		d.problems = problems{{File: d.file, Message: "is UTF-16 text", Hint: "save it as UTF-8"}}
+		d.problems = problems{{File: d.file, Message: "is UTF-16 text", Hint: "save the file as UTF-8"}}
 		return false
 	}
 	if i := strings.IndexByte(d.text, 0); i >= 0 {

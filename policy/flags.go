@@ -40,7 +40,7 @@ func parseCores(text string) (coreRule, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if _, fraction := strconv.ParseFloat(text, 64); err != nil && fraction == nil {
-		return coreRule{}, fmt.Errorf("%q is not a whole number; write for example 3, or auto, which rounds the CPU quota up", text)
+		return coreRule{}, fmt.Errorf("%q is not a whole number; write for example 3, or \"auto\", which rounds the CPU quota up", text)
 	}
 	if err != nil || n < 1 || n > MaxCap || text[0] == '+' {
 		return coreRule{}, fmt.Errorf(`%q is not a number from 1 to %d, "auto", "online" or "affinity"`, text, MaxCap)

@@ -117,24 +117,24 @@ func (l *layer) set(table, name string, path toml.Key, raw any) {
 func (l *layer) contradictions() {
 	a, b := l.policy.Arenas, l.policy.Budget
 	if a.Min != 0 && a.Max != 0 && a.Min > a.Max {
-		l.clash(fmt.Sprintf("min = %d is greater than max = %d", a.Min, a.Max), "lower min or raise max", "arenas.min", "arenas.max")
+		l.clash(fmt.Sprintf("min = %d is greater than max = %d", a.Min, a.Max), `lower "min" or raise "max"`, "arenas.min", "arenas.max")
 	}
 	if most := max(1, a.Cap.N-1); a.Cap.Mode == Fixed && a.Test > most {
 		l.clash(fmt.Sprintf("test = %d is greater than %d, which is max(1, cap - 1) for cap = %d", a.Test, most, a.Cap.N),
-			"remove test: its default follows from the cap", "arenas.test", "arenas.cap")
+			`remove the line with "test": its default follows from the cap`, "arenas.test", "arenas.cap")
 	}
 	if b.Signal != "" && b.Action != "signal" {
 		l.clash(fmt.Sprintf("signal = %q has no effect with action = %q", b.Signal, b.Action),
-			`write action = "signal" or remove signal`, "budget.signal", "budget.action")
+			`write action = "signal", or remove the line with "signal"`, "budget.signal", "budget.action")
 	}
 	if b.Signal == "" && b.Action == "signal" {
 		l.clash(`action = "signal" needs a signal`, `add for example signal = "SIGUSR1"`, "budget.action", "budget.signal")
 	}
 	if l.has("budget.timeout") && b.Command == nil {
-		l.clash("timeout limits budget.command, but that is not set", "add command or remove timeout", "budget.timeout", "budget.command")
+		l.clash(`"timeout" limits the time of budget.command, but that is not set`, `add a line with "command", or remove the line with "timeout"`, "budget.timeout", "budget.command")
 	}
 	if b.Hard && b.Limits[virtual].isZero() {
-		l.clash("hard = true sets RLIMIT_AS to budget.virtual, but that is not set", `add for example virtual = "4GiB" or write hard = false`,
+		l.clash("hard = true sets RLIMIT_AS to budget.virtual, but that is not set", `add for example virtual = "4GiB", or write hard = false`,
 			"budget.hard", "budget.virtual")
 	}
 	l.matchContradictions()
@@ -146,15 +146,15 @@ func (l *layer) contradictions() {
 func (l *layer) matchContradictions() {
 	m, b := l.policy.Match, l.policy.Budget
 	if at, ok := l.matched(); ok && l.prefix == nil {
-		l.problem(at.path, hinted{"match applies to one service", "write it under [service.NAME.match]"})
+		l.problem(at.path, hinted{"[match] applies to one service", "write its keys under [service.NAME.match]"})
 	}
-	does := b.Action
+	acts := fmt.Sprintf("action = %q", b.Action)
 	if b.Command != nil {
-		does = "command"
+		acts = "budget.command"
 	}
 	for _, by := range []struct{ key, value string }{{"exe", m.Exe}, {"name", m.Name}} {
-		if by.value != "" && m.User == "" && does != "report" && l.prefix != nil {
-			l.clash(fmt.Sprintf("any user can run a process with %s = %q, and %s would act on it", by.key, by.value, does),
+		if by.value != "" && m.User == "" && (b.Action != "report" || b.Command != nil) && l.prefix != nil {
+			l.clash(fmt.Sprintf("any user can run a process with %s = %q, and %s would act on it", by.key, by.value, acts),
 				`add for example match.user = "hdfs"`, "match."+by.key, "budget.action", "budget.command", "match.user")
 		}
 	}
@@ -186,7 +186,7 @@ func (l *layer) clash(what, hint string, settings ...string) {
 			at = p
 		case said:
 			_, key, _ := strings.Cut(s, ".")
-			others = append(others, fmt.Sprintf("%s on line %d", key, l.doc.lineOf(l.doc.at[p.path].key)))
+			others = append(others, fmt.Sprintf("%q is on line %d", key, l.doc.lineOf(l.doc.at[p.path].key)))
 		}
 	}
 	if at.path == "" {

@@ -247,7 +247,7 @@ func (plan *Plan) noteOverrides(c Cap) {
 		note("the inherited MALLOC_ARENA_TEST of %d is replaced by %d", in.Test, plan.ArenaTest)
 	}
 	for _, bad := range in.Invalid {
-		note("inherited %q is not a number from 0 to %d, so it is ignored", bad, MaxCap)
+		note("the inherited setting %q has no number from 0 to %d, so it is ignored", bad, MaxCap)
 	}
 }
 

@@ -213,7 +213,7 @@ func TestResolveInherited(t *testing.T) {
 		{name: "nothing said: inherited", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Fixed, max: 6, arenaTest: 5},
 		{name: "nothing said: inherited 0", inherited: Inherited{Max: 0, MaxOK: true, MaxFrom: tunables}, mode: Glibc},
 		{name: "nothing said: inherited invalid", inherited: Inherited{Invalid: []string{"MALLOC_ARENA_MAX=four\n"}},
-			mode: PerCore, max: 4, arenaTest: 3, overrides: []string{`inherited "MALLOC_ARENA_MAX=four\n" is not a number from 0 to 65535, so it is ignored`}},
+			mode: PerCore, max: 4, arenaTest: 3, overrides: []string{`the inherited setting "MALLOC_ARENA_MAX=four\n" has no number from 0 to 65535, so it is ignored`}},
 		{name: "the file wins", cap: "2", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Fixed, max: 2, arenaTest: 1,
 			overrides: []string{"$MALLOC_ARENA_MAX asked for a cap of 6; a cap of 2 from policy.toml:2 overrides it"}},
 		{name: "the file says the same", cap: "6", inherited: Inherited{Max: 6, MaxOK: true, MaxFrom: variable}, mode: Fixed, max: 6, arenaTest: 5},

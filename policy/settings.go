@@ -107,7 +107,7 @@ func keyNames(table string) (names []string) {
 
 func (l *layer) unknownTable(name string, path toml.Key, raw any) {
 	if l.prefix != nil && name == "service" && serviceWithin(raw) {
-		l.problem(path.String(), hinted{fmt.Sprintf("a service section is nested in [%s]", l.prefix), "write its settings in a table of its own, such as [service.NAME.arenas]"})
+		l.problem(path.String(), hinted{fmt.Sprintf("a service section is nested in [%s]", l.prefix), "write the settings of that service in a table of its own, such as [service.NAME.arenas]"})
 		return
 	}
 	if l.prefix != nil && l.nameInParts(path, raw) {
@@ -137,9 +137,9 @@ func (l *layer) serviceHint(name string, raw any) string {
 	inside := func(table string) bool { _, there := tree[table]; return there }
 	switch {
 	case l.prefix == nil && isTable && slices.ContainsFunc(tableNames(), inside):
-		return fmt.Sprintf("a service's section is [%s]", toml.Key{"service", name})
+		return fmt.Sprintf("write the header of a service's section as [%s]", toml.Key{"service", name})
 	case l.prefix != nil && slices.Contains(keyNames(l.prefix[1]), name):
-		return fmt.Sprintf("the service's name is missing: [service.NAME.%s]", l.prefix[1])
+		return fmt.Sprintf("write the service's name too: [service.NAME.%s]", l.prefix[1])
 	}
 	return ""
 }
@@ -161,7 +161,7 @@ func (l *layer) nameInParts(path toml.Key, raw any) (found bool) {
 		return found
 	}
 	l.problem(path.String(), hinted{fmt.Sprintf("unknown table %q in [%s], because a dot separates tables", last, path[:len(path)-1]),
-		fmt.Sprintf("a name with a dot needs quotes: [%s]", toml.Key{"service", strings.Join(path[1:], ".")})})
+		fmt.Sprintf("put a name with a dot in quotes: [%s]", toml.Key{"service", strings.Join(path[1:], ".")})})
 	return true
 }
 
@@ -176,7 +176,7 @@ func (l *layer) tableHint(name string) string {
 		known = append(known, "service")
 	}
 	if table := TableOf(name); table != "" {
-		return fmt.Sprintf("%s belongs in [%s]", name, append(slices.Clip(l.prefix), table))
+		return fmt.Sprintf("the key %q belongs in [%s]", name, append(slices.Clip(l.prefix), table))
 	}
 	if hint := cmp.Or(text.DidYouMean(name, known), otherNames[strings.ToLower(name)]); hint != "" {
 		return hint
@@ -190,31 +190,31 @@ func (l *layer) wrongTable(name string, path toml.Key, raw any) {
 	if name == "service" {
 		hint = "write a table for each service, for example [service.NAME.arenas]"
 	}
-	l.problem(path.String(), hinted{fmt.Sprintf("%s is %s, not a table", name, typeName(raw)), hint})
+	l.problem(path.String(), hinted{fmt.Sprintf("%q is %s, not a table", name, typeName(raw)), hint})
 }
 
 // otherNames maps the names that glibc and tools such as ps use for a setting, in lower case, to a hint with the key here.
 var otherNames = map[string]string{
-	"malloc_arena_max": "write cap in [arenas]", "arena_max": "write cap in [arenas]", "arenas_max": "write cap in [arenas]",
-	"malloc_arena_test": "write test in [arenas]", "arena_test": "write test in [arenas]",
-	"vsize": "write virtual in [budget]", "vmem": "write virtual in [budget]", "vmsize": "write virtual in [budget]", "virt": "write virtual in [budget]", "vsz": "write virtual in [budget]",
-	"rss": "write resident in [budget]", "vmrss": "write resident in [budget]",
-	"memory": "write resident, or virtual, in [budget]", "limit": "write virtual, or another limit, in [budget]",
+	"malloc_arena_max": `write the key "cap" in [arenas]`, "arena_max": `write the key "cap" in [arenas]`, "arenas_max": `write the key "cap" in [arenas]`,
+	"malloc_arena_test": `write the key "test" in [arenas]`, "arena_test": `write the key "test" in [arenas]`,
+	"vsize": `write the key "virtual" in [budget]`, "vmem": `write the key "virtual" in [budget]`, "vmsize": `write the key "virtual" in [budget]`, "virt": `write the key "virtual" in [budget]`, "vsz": `write the key "virtual" in [budget]`,
+	"rss": `write the key "resident" in [budget]`, "vmrss": `write the key "resident" in [budget]`,
+	"memory": `write the key "resident" or "virtual" in [budget]`, "limit": `write the key "virtual" or that of another limit in [budget]`,
 }
 
 // keyHint suggests a correction for an unknown key.
 func keyHint(table, key string) string {
 	known := keyNames(table)
 	if lower := strings.ToLower(key); slices.Contains(known, lower) {
-		return fmt.Sprintf("keys are in lower case: write %q", lower)
+		return fmt.Sprintf("write the key in lower case: %q", lower)
 	}
 	if hint := cmp.Or(text.DidYouMean(key, known), otherNames[strings.ToLower(key)]); hint != "" {
 		return hint
 	}
 	if other := TableOf(key); other != "" {
-		return fmt.Sprintf("it belongs in [%s]", other)
+		return fmt.Sprintf("the key belongs in [%s]", other)
 	}
-	return fmt.Sprintf("[%s] has %s", table, strings.Join(known, ", "))
+	return fmt.Sprintf("[%s] has the keys %s", table, strings.Join(known, ", "))
 }
 
 // quoteList formats words for a hint: "a", "b" or "c".

@@ -25,11 +25,11 @@ func TestEveryKey(t *testing.T) {
 				if hint := hintOf(t, table.name+"."+key+"x"); hint != "did you mean \""+key+"\"?" {
 					t.Errorf("%sx: %s", key, hint)
 				}
-				if hint, upper := hintOf(t, table.name+"."+strings.ToUpper(key)), "keys are in lower case: write \""+key+"\""; hint != upper {
+				if hint, upper := hintOf(t, table.name+"."+strings.ToUpper(key)), "write the key in lower case: \""+key+"\""; hint != upper {
 					t.Errorf("in upper case: %s", hint)
 				}
 				if !slices.Contains(tableNames(), key) { // arenas is a table and a limit
-					if hint := hintOf(t, key); hint != key+" belongs in ["+table.name+"]" {
+					if hint := hintOf(t, key); hint != "the key \""+key+"\" belongs in ["+table.name+"]" {
 						t.Errorf("outside a table: %s", hint)
 					}
 				}

@@ -31,10 +31,10 @@ func parseLimit(written string) (size, error) {
 	}
 	micro, why := parseMicro(number)
 	if why != "" && why != tooLargeNumber && !strings.HasPrefix(number, "-") {
-		return size{}, hinted{fmt.Sprintf("%q is not a percentage: %q %s", written, number, why), percentHint(number)}
+		return size{}, hinted{fmt.Sprintf("%q is not a percentage: the number %q %s", written, number, why), percentHint(number)}
 	}
 	if why != "" || micro == 0 || micro > 100_000_000 {
-		return size{}, hinted{fmt.Sprintf("%q is out of range", written), "write a percentage above 0% and up to 100%"}
+		return size{}, hinted{fmt.Sprintf("the percentage %q is out of range", written), "write a percentage above 0% and up to 100%"}
 	}
 	return size{Percent: float64(micro) / 1e6}, nil
 }

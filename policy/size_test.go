@@ -22,10 +22,10 @@ func TestParseLimit(t *testing.T) {
 
 func TestParseLimitRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"4Gi":          `"4Gi" is not a size; write "4GiB"`,
-		"50 %":         `"50 %" is not a percentage: "50 " contains a space; write "50%"`,
-		"50,5%":        `is not a percentage: "50,5" contains a comma instead of a decimal point; write "50.5%"`,
-		"half%":        `is not a percentage: "half" is not a number above 0; write for example "50%"`,
+		"4Gi":          `"4Gi" is not a size; write the size as "4GiB"`,
+		"50 %":         `"50 %" is not a percentage: the number "50 " contains a space; write "50%"`,
+		"50,5%":        `is not a percentage: the number "50,5" contains a comma instead of a decimal point; write "50.5%"`,
+		"half%":        `is not a percentage: the number "half" is not a number above 0; write for example "50%"`,
 		"99999999999%": "is out of range",
 		"0%":           "is out of range",
 		"101%":         "is out of range",

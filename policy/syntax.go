@@ -48,9 +48,9 @@ func (d *document) firstPlace(what string) string {
 	_, path, _ := strings.Cut(what, "'")
 	path = path[:max(0, strings.LastIndexByte(path, '\''))]
 	if at, ok := d.at[path]; ok {
-		return fmt.Sprintf("it is already on line %d: keep one of them", d.lineOf(at.key))
+		return fmt.Sprintf("the key is already on line %d: remove one of the two lines", d.lineOf(at.key))
 	}
-	return "keep one of them"
+	return "remove one of the two lines"
 }
 
 // otherLanguage recognizes a file of another language by its first line that is neither empty nor a comment.
@@ -119,7 +119,7 @@ func nameNeedsQuotes(l badLine) hinted {
 	if header {
 		quoted = "[" + quoted + "]"
 	}
-	return hinted{fmt.Sprintf("the name %q has characters other than letters, digits, - and _", name), "such a name needs quotes: " + quoted}
+	return hinted{fmt.Sprintf("the name %q has characters other than letters, digits, - and _", name), "put the name in quotes: " + quoted}
 }
 
 // cutTable splits a key's path before the first table of the policy: "a.b.budget.virtual" into "a.b" and
@@ -188,7 +188,7 @@ func notClosed(l badLine) hinted {
 		return hinted{"the string is not closed on its line", fmt.Sprintf("write %s = %q", l.name, value)}
 	case l.assigns && !isPath(l.name) && isPath(strings.Trim(l.name, "\"'")): // "cap = 4, or "cap = 4"
 		name, value := strings.Trim(l.name, "\"'"), strings.TrimRight(l.value, "\"'")
-		return hinted{"the quotation mark of the key is not closed before =", fmt.Sprintf("write %s = %s", name, asValue(value))}
+		return hinted{"the quotation mark of the key is not closed before \"=\"", fmt.Sprintf("write %s = %s", name, asValue(value))}
 	}
 	return hinted{}
 }
@@ -225,7 +225,7 @@ func wordOfHard(l badLine) hinted {
 	if !l.valueIsText() || l.name != "hard" && !strings.HasSuffix(l.name, ".hard") {
 		return hinted{}
 	}
-	return hinted{fmt.Sprintf("%s = %s is neither true nor false", l.name, l.value), "write true or false, in lower case and without quotes"}
+	return hinted{fmt.Sprintf("%s = %s is neither true nor false", l.name, l.value), fmt.Sprintf("write %s = true or %s = false, in lower case and without quotes", l.name, l.name)}
 }
 
 func valueNeedsQuotes(l badLine) hinted {
@@ -235,7 +235,7 @@ func valueNeedsQuotes(l badLine) hinted {
 	case l.name == "":
 		return hinted{`there is no key before "="`, "write for example cap = 4"}
 	case l.value == "":
-		return hinted{fmt.Sprintf("%s has no value", l.name), "write one, or remove the line"}
+		return hinted{fmt.Sprintf("the key %q has no value", l.name), `write a value after "=", or remove the line`}
 	case strings.HasPrefix(l.value, "="):
 		return hinted{`"=" is written twice`, fmt.Sprintf("write %s = %s", l.name, asValue(strings.TrimLeft(l.value, "= ")))}
 	case key == "command" && strings.HasPrefix(l.value, "["):
@@ -244,9 +244,9 @@ func valueNeedsQuotes(l badLine) hinted {
 		return hinted{}
 	}
 	if whole := strings.TrimLeft(l.value, "0"); whole != "" && whole != l.value && strings.Trim(l.value, "0123456789") == "" {
-		return hinted{fmt.Sprintf("%s has a leading zero", l.value), fmt.Sprintf("write %s = %s", l.name, whole)}
+		return hinted{fmt.Sprintf("the number %s has a leading zero", l.value), fmt.Sprintf("write %s = %s", l.name, whole)}
 	}
-	return hinted{fmt.Sprintf("%s is text without quotes", l.value), fmt.Sprintf("write %s = %q", l.name, l.value)}
+	return hinted{fmt.Sprintf("the value %s is text without quotes", l.value), fmt.Sprintf("write %s = %q", l.name, l.value)}
 }
 
 // valueIsText reports whether quotes would make the value a string. A value with quotes or brackets has another mistake.

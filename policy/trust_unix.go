@@ -63,7 +63,7 @@ func distrust(path string, opened fs.FileInfo, user int) *problem {
 		return p
 	}
 	if !os.SameFile(last, opened) {
-		return &problem{File: path, Message: "was replaced while it was read", Hint: "start again"}
+		return &problem{File: path, Message: "was replaced while it was read", Hint: "run the command again"}
 	}
 	return w.untrusted(w.at, opened)
 }

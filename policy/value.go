@@ -35,7 +35,7 @@ func (v value) wrong(what, hint string) {
 
 // wrongType reports a value of the wrong TOML type.
 func (v value) wrongType(want, hint string) {
-	v.wrong(fmt.Sprintf("%s is %s, not %s", v.name, typeName(v.raw), want), hint)
+	v.wrong(fmt.Sprintf("the value of %q is %s, not %s", v.name, typeName(v.raw), want), hint)
 }
 
 func typeName(raw any) string {
@@ -132,7 +132,7 @@ func capForFloat(n float64) string {
 
 func (v value) cap() Cap {
 	if raw, ok := v.raw.(float64); ok {
-		v.wrong("cap is a float", capForFloat(raw))
+		v.wrong(`the value of "cap" is a float`, capForFloat(raw))
 		return Cap{}
 	}
 	text, ok := v.number()
@@ -232,7 +232,7 @@ func durationHint(s, unknown string) string {
 	if _, err := time.ParseDuration(number + unit); err != nil || strings.HasPrefix(number, "-") {
 		return unknown
 	}
-	return fmt.Sprintf("write %q", number+unit)
+	return fmt.Sprintf("write the duration as %q", number+unit)
 }
 
 // short formats a duration of one unit: "24h", not "24h0m0s".
@@ -258,7 +258,7 @@ func (v value) percent() int {
 		return n
 	}
 	if meant, whole := decimal(meantNumber(number)); whole && meant >= 1 && meant <= 100 { // "80 %", "80"
-		hint = fmt.Sprintf(`write "%d%%"`, meant)
+		hint = fmt.Sprintf(`write the percentage as "%d%%"`, meant)
 	}
 	v.wrong(fmt.Sprintf("%s = %q is not a percentage", v.name, s), hint)
 	return 0
@@ -277,7 +277,7 @@ func (v value) window() Window {
 	n, okN := decimal(left)
 	of, okOf := decimal(right)
 	if meant := strings.Join(strings.Fields(strings.Replace(s, " of ", "/", 1)), ""); meant != s && strings.Count(meant, "/") == 1 {
-		hint = fmt.Sprintf("write %q", meant)
+		hint = fmt.Sprintf("write the rule as %q", meant)
 	}
 	if !okN || !okOf || n < 1 || n > of || of > maxWindow {
 		v.wrong(fmt.Sprintf("%s = %q is not a breach rule", v.name, s), hint)
@@ -300,7 +300,7 @@ func (v value) signal() string {
 	with := "SIG" + strings.TrimPrefix(strings.ToUpper(s), "SIG")
 	switch {
 	case with == "SIGKILL" || with == "SIGSTOP":
-		hint = `no program can handle it; to end the target write action = "terminate", and grace = "0s" to end it at once`
+		hint = `no program can handle this signal; to end the target write action = "terminate", and grace = "0s" to end it at once`
 	case slices.Contains(names, with) || isRealTime(with):
 		hint = text.DidYouMean(with, []string{with})
 	default:
@@ -338,18 +338,18 @@ func (v value) command() []string {
 	for _, r := range raw {
 		word, ok := r.(string)
 		if !ok {
-			v.wrong(fmt.Sprintf("command contains %s, not only strings", typeName(r)), "put every argument in quotes")
+			v.wrong(fmt.Sprintf(`the list "command" contains %s, not only strings`, typeName(r)), "put every argument in quotes")
 			return nil
 		}
 		words = append(words, word)
 	}
 	switch {
 	case len(words) == 0:
-		v.wrong("command is empty", hint)
+		v.wrong(`the list "command" is empty`, hint)
 	case !strings.HasPrefix(words[0], "/"):
 		v.wrong(fmt.Sprintf("command %q is not an absolute path", words[0]), "write the full path: the command runs without a shell, in the folder /")
 	case strings.Contains(strings.Join(words, ""), "\x00"):
-		v.wrong("command contains a NUL byte", "remove it: an argument of a program cannot contain one")
+		v.wrong(`the list "command" contains a NUL byte`, "remove that byte: an argument of a program cannot contain one")
 	}
 	return words
 }
@@ -361,7 +361,7 @@ func (v value) logTo() string {
 		return s
 	}
 	if !strings.HasPrefix(s, "/") || strings.Contains(s, "\x00") {
-		v.wrong(fmt.Sprintf("to = %q is not an absolute path", s), hint)
+		v.wrong(fmt.Sprintf("to = %q in [log] is not an absolute path", s), hint)
 	}
 	return s
 }
@@ -399,7 +399,7 @@ const maxName = 15
 func (v value) processName() string {
 	s := v.filled("a name in quotes", `write the name as "ps -o comm" shows it`)
 	if len(s) > maxName {
-		v.wrong(fmt.Sprintf("name = %q is longer than the %d bytes that the kernel keeps", s, maxName), fmt.Sprintf("write %q", strings.ToValidUTF8(s[:maxName], "")))
+		v.wrong(fmt.Sprintf("name = %q is longer than the %d bytes that the kernel keeps", s, maxName), fmt.Sprintf("write name = %q", strings.ToValidUTF8(s[:maxName], "")))
 	}
 	return s
 }

@@ -27,7 +27,7 @@ func reportText(out io.Writer, r inspect.Report, watch, pod string, deep bool) s
 	labelled("arenas", arenasLine(p))
 	labelled("cap", capLine(out, r.Cap))
 	if watch != "" {
-		labelled("watch", watch)
+		labelled("watched", watch)
 	}
 	if pod != "" {
 		labelled("pod", pod)

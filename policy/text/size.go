@@ -53,7 +53,7 @@ func meantSize(text string) string {
 	if _, wrong, _ := parseBytes(meant); wrong != "" {
 		return ""
 	}
-	return fmt.Sprintf("write %q", meant)
+	return fmt.Sprintf("write the size as %q", meant)
 }
 
 // parseBytes does what ParseSize does, but its error does not quote the text.
