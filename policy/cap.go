@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"arenacap/policy/text"
 )
 
 // This file parses caps, and the rules that count CPU cores.
@@ -55,7 +57,7 @@ func parseCap(s string) (Cap, error) {
 		}
 		return Cap{Mode: PerCore, Micro: micro}, nil
 	}
-	n, ok := decimal(s)
+	n, ok := text.Decimal(s)
 	if !ok || n == 0 {
 		return Cap{}, invalidCap(s)
 	}
@@ -66,7 +68,7 @@ func parseCap(s string) (Cap, error) {
 func invalidCap(s string) hinted {
 	digits := strings.TrimLeft(strings.TrimPrefix(strings.TrimSpace(s), "+"), "0")
 	factor, unit, perCore := strings.Cut(s, "/")
-	n, isCap := decimal(digits)
+	n, isCap := text.Decimal(digits)
 	what := fmt.Sprintf("invalid cap %q", s)
 	switch {
 	case digits != "" && strings.Trim(digits, "0123456789") == "" && !isCap:
@@ -137,13 +139,6 @@ func parseMicro(s string) (micro int64, why string) {
 		return 0, err.Error()
 	}
 	return micro, ""
-}
-
-// decimal parses a number of arenas: decimal digits, 0 to MaxCap, no sign, no space, no leading zero. glibc
-// accepts more ("-1", "010", "4x"), but its versions differ (glibc 2.39: elf/dl-misc.c, _dl_strtoul).
-func decimal(s string) (int, bool) {
-	n, err := strconv.ParseUint(s, 10, 16)
-	return int(n), err == nil && (s == "0" || s[0] != '0')
 }
 
 // coreRule selects the number of cores that a per-core cap multiplies.

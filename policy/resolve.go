@@ -145,11 +145,8 @@ func (plan *Plan) setCap(c Cap, cores string) error {
 
 // clamp returns the per-core cap, limited by min, max, MaxCap and max_reserved.
 func (plan *Plan) clamp(c Cap, said string) int {
-	n, plural := c.of(plan.Cores), "s"
-	if plan.Cores == 1 {
-		plural = ""
-	}
-	sum := fmt.Sprintf("%s on %d core%s is %d", said, plan.Cores, plural, n)
+	n := c.of(plan.Cores)
+	sum := fmt.Sprintf("%s on %s is %d", said, text.Count(plan.Cores, "core"), n)
 	least, most := plan.Policy.Arenas.Min, plan.Policy.Arenas.Max
 	if least == 0 {
 		least = 2

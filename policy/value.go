@@ -162,7 +162,7 @@ func (v value) cores() coreRule {
 	if !ok {
 		return coreRule{}
 	}
-	if n, digits := decimal(s); digits && n > 0 {
+	if n, digits := text.Decimal(s); digits && n > 0 {
 		v.wrong(fmt.Sprintf("cores = %q is a number in quotes", s), fmt.Sprintf("write cores = %d, without quotes", n))
 		return coreRule{}
 	}
@@ -253,11 +253,11 @@ func (v value) percent() int {
 		return 0
 	}
 	number, hasSign := strings.CutSuffix(s, "%")
-	n, ok := decimal(number)
+	n, ok := text.Decimal(number)
 	if ok && hasSign && n >= 1 && n <= 100 {
 		return n
 	}
-	if meant, whole := decimal(meantNumber(number)); whole && meant >= 1 && meant <= 100 { // "80 %", "80"
+	if meant, whole := text.Decimal(meantNumber(number)); whole && meant >= 1 && meant <= 100 { // "80 %", "80"
 		hint = fmt.Sprintf(`write the percentage as "%d%%"`, meant)
 	}
 	v.wrong(fmt.Sprintf("%s = %q is not a percentage", v.name, s), hint)
@@ -274,8 +274,8 @@ func (v value) window() Window {
 		return Window{}
 	}
 	left, right, _ := strings.Cut(s, "/")
-	n, okN := decimal(left)
-	of, okOf := decimal(right)
+	n, okN := text.Decimal(left)
+	of, okOf := text.Decimal(right)
 	if meant := strings.Join(strings.Fields(strings.Replace(s, " of ", "/", 1)), ""); meant != s && strings.Count(meant, "/") == 1 {
 		hint = fmt.Sprintf("write the rule as %q", meant)
 	}
@@ -319,7 +319,7 @@ func isRealTime(s string) bool {
 		return ok
 	}
 	digits, plus := strings.CutPrefix(offset, "+")
-	n, ok := decimal(digits)
+	n, ok := text.Decimal(digits)
 	return plus && ok && n >= 1 && n <= 30
 }
 

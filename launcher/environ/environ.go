@@ -10,10 +10,10 @@
 package environ
 
 import (
-	"strconv"
 	"strings"
 
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 const (
@@ -76,7 +76,7 @@ type wish struct {
 // read parses the value of one copy of a variable or tunable. It stores a valid value if this copy takes precedence over the
 // earlier ones, which the argument counts says. It appends an invalid value to the list.
 func (w *wish) read(invalid []string, name, value string, counts bool) []string {
-	n, ok := decimal(value)
+	n, ok := text.Decimal(value)
 	switch {
 	case ok && counts:
 		*w = wish{n, true}
@@ -84,16 +84,6 @@ func (w *wish) read(invalid []string, name, value string, counts bool) []string 
 		return append(invalid, name+"="+value)
 	}
 	return invalid
-}
-
-// decimal reads decimal digits without a leading zero, 0 to policy.MaxCap. Only this form means the same in every glibc:
-// "010" is ten before 2.26, eight from 2.26 on.
-func decimal(s string) (int, bool) {
-	if len(s) > 1 && s[0] == '0' {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(s, 10, 32)
-	return int(n), err == nil && n <= policy.MaxCap
 }
 
 // arenaVariable splits an entry of one of the three arena variables; name is "" for all other entries.

@@ -55,3 +55,11 @@ func Count(n int, word string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, word)
 }
+
+// Decimal parses a number from 0 to 65535 (policy.MaxCap): digits without a sign, a space or a leading zero. Only this form
+// means the same in every glibc: "010" is ten before 2.26 and eight from 2.26 on (elf/dl-misc.c, _dl_strtoul), and some
+// accept "-1" and "4x".
+func Decimal(s string) (int, bool) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return int(n), err == nil && (s == "0" || s[0] != '0')
+}
