@@ -223,9 +223,6 @@ func quoteList(words []string) string {
 	for i, w := range words {
 		quoted[i] = fmt.Sprintf("%q", w)
 	}
-	if len(quoted) == 1 {
-		return quoted[0]
-	}
 	last := len(quoted) - 1
 	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
 }

@@ -37,8 +37,6 @@ func (l Line) Text(name string) (value string, given bool) {
 	return "", false
 }
 
-func (l Line) has(name string) bool { _, given := l.Text(name); return given }
-
 func (l Line) on(name string) bool { value, _ := l.Text(name); return value == "true" }
 
 // Voice returns the verbosity that -q and --verbose select.

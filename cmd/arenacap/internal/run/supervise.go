@@ -39,7 +39,7 @@ func (l Line) supervises(plan policy.Plan) (child bool, why string) {
 // superviseOnly returns an error if a flag was given that needs --supervise. It is for a launch that is not supervised.
 func (l Line) superviseOnly() error {
 	for _, f := range flags {
-		if f.group == supervise && l.has(f.Name) {
+		if _, given := l.Text(f.Name); given && f.group == supervise {
 			return say.Usage(l.Command, "--"+f.Name+" needs --supervise")
 		}
 	}
