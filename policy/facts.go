@@ -26,17 +26,13 @@ type Reading[T int | uint64 | float64] struct {
 
 // String formats the number and its source, or why it is unknown.
 func (r Reading[T]) String() string {
-	if r.N == 0 {
-		return unknown(r.Why)
+	switch {
+	case r.N != 0:
+		return fmt.Sprintf("%v (%s)", r.N, r.From)
+	case r.Why != "":
+		return "unknown (" + r.Why + ")"
 	}
-	return fmt.Sprintf("%v (%s)", r.N, r.From)
-}
-
-func unknown(why string) string {
-	if why == "" {
-		return "unknown"
-	}
-	return "unknown (" + why + ")"
+	return "unknown"
 }
 
 // CPUs formats the sources of cores: online, affinity, quota, in this order.

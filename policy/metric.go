@@ -64,7 +64,7 @@ func (b Budget) limits(memory Reading[uint64]) (limits []Limit, err error) {
 		l := Limit{metrics[i].name, size.Bytes, size.From}
 		if size.Percent != 0 {
 			if memory.N == 0 {
-				return nil, fmt.Errorf("%s = \"%g%%\" (%s) needs the machine's memory, which is %s; write the limit in bytes", l.Metric, size.Percent, size.From, unknown(memory.Why))
+				return nil, fmt.Errorf("%s = \"%g%%\" (%s) needs the machine's memory, which is %s; write the limit in bytes", l.Metric, size.Percent, size.From, memory)
 			}
 			l.Bytes = share(memory.N, size.Percent)
 			l.From = fmt.Sprintf("%s: %g%% of %s, %s", size.From, size.Percent, text.Size(memory.N), memory.From)

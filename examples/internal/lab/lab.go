@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"arenacap/launcher/environ/glibc"
+	"arenacap/launcher/proc"
 	"arenacap/launcher/testenv"
 )
 
@@ -88,18 +89,17 @@ func UpBeforeSettle[S any](settle time.Duration, start func(settle string) (S, e
 	}
 }
 
-// Memory is VmSize and VmRSS of a process in bytes. /proc/PID/statm: size resident shared text lib data dt, in pages
-// (proc(5)).
+// Memory is VmSize and VmRSS of a process in bytes.
 func Memory(pid int) (virtual, resident uint64, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
 		return 0, 0, err
 	}
-	if _, err := fmt.Sscan(string(text), &virtual, &resident); err != nil {
-		return 0, 0, fmt.Errorf("/proc/%d/statm: %q: %w", pid, text, err)
+	s, ok := proc.ParseStatm(text)
+	if !ok {
+		return 0, 0, fmt.Errorf("/proc/%d/statm: %q", pid, text)
 	}
-	page := uint64(os.Getpagesize())
-	return virtual * page, resident * page, nil
+	return s.Size.Bytes(), s.Resident.Bytes(), nil
 }
 
 // GlibcLimit returns the number of arenas that glibc uses without a cap on this machine, if that many threads run beside
@@ -142,7 +142,7 @@ func ProcFile(t testing.TB, pid int, name string) string {
 func Environ(pid int) (map[string]string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	vars := map[string]string{}
-	for entry := range strings.SplitSeq(string(text), "\x00") {
+	for _, entry := range proc.ParseEnviron(text) {
 		if name, value, ok := strings.Cut(entry, "="); ok {
 			vars[name] = value
 		}
