@@ -18,7 +18,7 @@ type program struct {
 	argv   []*byte
 	script []*byte // arguments of the shell if execve gives ENOEXEC: the shell's path, the program's path, its arguments
 	env    []*byte
-	limit  *addressSpace // nil without a limit
+	limit  *addressSpace // limit on address space; nil for none
 	before addressSpace
 }
 

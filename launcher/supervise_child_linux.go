@@ -84,7 +84,7 @@ type childPlan struct {
 	group       bool // the child gets its own process group
 	terminal    int  // terminal whose foreground the child takes; -1 for none
 	parent      int
-	parentDeath unix.Signal // 0 for none
+	parentDeath unix.Signal // signal that the child gets when its parent dies; 0 for none
 
 	// gate and report are the child's ends of two pipes. The descriptor open is the parent's end of the pipe gate: the child
 	// closes its copy, so that it reads end of file if the parent dies.

@@ -32,7 +32,7 @@ type Ending struct {
 	Terminated bool // the budget's action ended the target
 	Elapsed    time.Duration
 	MaxRSS     uint64         // bytes, from getrusage(2): of the target or the largest child that it reaped
-	Watched    *watch.Outcome // nil without a watch
+	Watched    *watch.Outcome // result of the watch; nil without a watch
 
 	relay *relay.Relay
 }

@@ -31,9 +31,9 @@ const ArenaHeap = 64 << 20
 
 // Cap is the maximum number of arenas, including the main arena, as the operator wrote it.
 type Cap struct {
-	Mode  string // Fixed, PerCore, Off or Glibc; "" is unset
-	N     int    // Fixed: the cap
-	Micro int64  // PerCore: millionths of an arena per core, so that "0.1/core" is exact
+	Mode  string // mode of the cap: Fixed, PerCore, Off or Glibc; "" is unset
+	N     int    // the cap, with mode Fixed
+	Micro int64  // millionths of an arena per core, with mode PerCore, so that "0.1/core" is exact
 	From  string // its source: "policy.toml:3", "--arenas", "$MALLOC_ARENA_MAX", "built-in policy"
 }
 

@@ -21,7 +21,7 @@ type Machine struct {
 type Reading[T int | uint64 | float64] struct {
 	N    T
 	From string
-	Why  string // why it is unknown
+	Why  string // why the value is unknown
 }
 
 // String formats the number and its source, or why it is unknown.

@@ -21,7 +21,7 @@ type metric struct {
 // metrics is in the order of the manual.
 var metrics = [...]metric{
 	{name: "virtual"},                  // VmSize
-	{name: "growth"},                   // VmSize minus its value at the end of settle
+	{name: "growth"},                   // VmSize minus its value at the end of the settle time
 	{name: "data", relative: true},     // private writable memory, the data column of /proc/PID/statm
 	{name: "resident", relative: true}, // VmRSS
 	{name: "arenas"},                   // address space that the arenas reserve

@@ -26,14 +26,14 @@ type Policy struct {
 		MaxReserved size     // address space that arenas may reserve under a per-core cap; a percentage is of RLIMIT_AS
 		Test        int      // MALLOC_ARENA_TEST; 0 derives it from the cap
 		Cores       coreRule // the number of cores that a per-core cap multiplies
-		Inherited   string   // "override": this file wins over a valid inherited value; "keep": the inherited value wins
-		HugePages   string   // "keep": glibc.malloc.hugetlb as inherited; "off": no huge pages
+		Inherited   string   // what to do with a valid inherited value: with "override" this file wins over it, with "keep" the inherited value wins
+		HugePages   string   // what to do about huge pages: "keep" leaves glibc.malloc.hugetlb as inherited, "off" turns them off
 	}
 	Budget Budget
 	Launch struct {
-		Mode            string // "auto", "exec" or "supervise"
-		OnUnenforceable string // "warn", "refuse" or "ignore"
-		OnWatchFailure  string // "start" or "refuse"
+		Mode            string // how to launch: "auto", "exec" or "supervise"
+		OnUnenforceable string // what to do if the cap cannot work: "warn", "refuse" or "ignore"
+		OnWatchFailure  string // what to do if the watch cannot start: "start" or "refuse"
 	}
 	Log   Log
 	Match Match // rules that select the processes of a service; only in a service's section
@@ -48,17 +48,17 @@ type Policy struct {
 type Budget struct {
 	Limits [len(metrics)]size // limits of the metrics, in the order of Metrics
 
-	Scope    string // "process", "tree" or "cgroup"
+	Scope    string // which processes count: "process", "tree" or "cgroup"
 	WarnAt   int    // percentage of a limit at which the watch warns
 	Interval time.Duration
 	Settle   time.Duration
 	Breach   Window
-	Action   string // "report", "signal" or "terminate"
+	Action   string // what the watch does at a breach: "report", "signal" or "terminate"
 	Signal   string // name of the signal, with SIG in front; only with Action "signal"
 	Grace    time.Duration
 	Command  []string
 	Timeout  time.Duration // time limit of Command
-	Hard     bool          // also set RLIMIT_AS of the target to the limit of "virtual"
+	Hard     bool          // if true, also set RLIMIT_AS of the target to the limit of "virtual"
 }
 
 // Window is the breach rule: N of the last Of samples exceed the limit.
@@ -66,8 +66,8 @@ type Window struct{ N, Of int }
 
 // Log is the table [log]: the format and the destination of events.
 type Log struct {
-	Format string // "text" or "json"
-	To     string // "stderr" or an absolute path
+	Format string // format of an event, "text" or "json"
+	To     string // where the events go: "stderr" or an absolute path
 }
 
 // Match selects the running processes of a service. A process must fit every field that is not "". If Unit, Exe and

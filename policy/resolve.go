@@ -14,9 +14,9 @@ import (
 
 // Plan holds the values to set, and the reasons for them.
 type Plan struct {
-	Mode      string // Fixed, PerCore, Off or Glibc
+	Mode      string // mode of the cap: Fixed, PerCore, Off or Glibc
 	ArenaMax  int    // the cap; 0 for Off and Glibc
-	ArenaTest int    // 0: MALLOC_ARENA_TEST is not set (Off, Glibc)
+	ArenaTest int    // MALLOC_ARENA_TEST; 0: it is not set (Off, Glibc)
 	Cores     int    // the number of cores that a per-core cap multiplies; 0 if unknown
 	Limits    []Limit
 	HardLimit uint64 // RLIMIT_AS of the target in bytes; 0 is none
@@ -30,7 +30,7 @@ type Plan struct {
 
 // Limit is the limit of one metric.
 type Limit struct {
-	Metric string // one of Metrics
+	Metric string // name of the metric, one of Metrics
 	Bytes  uint64
 	From   string
 }

@@ -13,7 +13,7 @@ import (
 // The zero size is unset.
 type size struct {
 	Bytes   uint64
-	Percent float64 // above 0 for a relative size, whose Bytes is 0
+	Percent float64 // percentage; above 0 for a relative size, whose Bytes is 0
 	From    string  // its source: "policy.toml:9", "--budget"
 }
 

@@ -79,7 +79,7 @@ func TestPolicy(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		pod  *v1.Pod
-		want [3][]v1.EnvVar // setup, plain, server
+		want [3][]v1.EnvVar // variables of the containers setup, plain and server
 	}{
 		{"per core", podOf("per-core"), [3][]v1.EnvVar{perCore(), perCore(), perCore()}},
 		{"a number", podOf("4"), [3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), capped("4", "3")}},
@@ -120,7 +120,7 @@ func TestPolicySelections(t *testing.T) {
 		name  string
 		which selection
 		pod   *v1.Pod
-		want  []v1.EnvVar // of each container
+		want  []v1.EnvVar // variables of each container
 	}{
 		{"labelled: the namespace's label does not select", labelled, within(podOf(""), "capped"), nil},
 		{"namespaces: without a label of its own", namespaces, within(podOf(""), "capped"), capped("4", "3")},

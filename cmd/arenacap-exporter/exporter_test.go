@@ -401,7 +401,7 @@ func TestWrongUse(t *testing.T) {
 		"--version":                     "0 arenacap-exporter ",
 		"--help":                        "0 NAME:",
 		"--nonsense":                    "2 arenacap-exporter: flag provided but not defined: -nonsense",
-		"operand":                       `2 arenacap-exporter: it takes no operands; remove "operand"`,
+		"operand":                       `2 arenacap-exporter: the exporter takes no operands; remove "operand"`,
 		"--log.level=loud":              `2 arenacap-exporter: --log.level: unknown level "loud"; write debug, info, warn or error`,
 		"--log.format=xml":              `2 arenacap-exporter: --log.format: unknown format "xml"; write logfmt or json`,
 		"--group-by=pid":                `2 arenacap-exporter: --group-by: unknown key "pid"; write service, unit, name`,

@@ -80,7 +80,7 @@ func serve(c *cli.Context) error {
 		return err
 	}
 	if c.NArg() > 0 {
-		return usageError{fmt.Errorf("it takes no operands; remove %q", c.Args().First())}
+		return usageError{fmt.Errorf("the exporter takes no operands; remove %q", c.Args().First())}
 	}
 	log, err := newLog(c)
 	if err != nil {

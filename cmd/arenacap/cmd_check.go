@@ -20,10 +20,10 @@ func checkCommand() *cli.Command {
 		Name:      "check",
 		Usage:     "validate policy files",
 		UsageText: "arenacap check [--service NAME] FILE…",
-		Description: "Reports every problem of each file with line, column and a hint. It also checks\n" +
-			"who may write the file, that commands exist, that the log can be opened, and\n" +
-			"that a plan can be made on this machine (with --service, for that service). It\n" +
-			"runs nothing and creates no file.\n\n" +
+		Description: "Reports every problem of each file with line, column and a hint, and also a\n" +
+			"file that others may write, a command that does not exist, a log that cannot be\n" +
+			"opened, and a plan that cannot be made on this machine (with --service, for\n" +
+			"that service). The check runs nothing and creates no file.\n\n" +
 			"Exit status: 0 if all files are valid, 1 if one is not.",
 		Action: check,
 	}

@@ -24,7 +24,8 @@ func copyToCommand() *cli.Command {
 		UsageText: "arenacap copy-to DIR",
 		Description: "Writes DIR/arenacap, with mode 0755, for example from an init container into a\n" +
 			"volume that the server's container mounts too. The file is complete at every\n" +
-			"moment, needs no other file, and stays untouched if it is already the same.",
+			"moment, needs no other file, and is not written again if it is already the\n" +
+			"same.",
 		Action: copyTo,
 	}
 }
@@ -84,7 +85,7 @@ func cannotCopy(path string, size int, err error) error {
 	case errors.Is(err, syscall.EROFS):
 		hint = "; mount the volume without readOnly in this container"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		hint = fmt.Sprintf("; it needs %d MiB", size>>20+1)
+		hint = fmt.Sprintf("; the copy needs %d MiB", size>>20+1)
 	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {

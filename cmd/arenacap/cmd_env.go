@@ -19,8 +19,9 @@ func envCommand() *cli.Command {
 			"for systemd or docker, or as lines for a Slurm TaskProlog. systemd and docker\n" +
 			"files cannot unset a variable, so they set it to an empty value, which glibc\n" +
 			"ignores. Budgets have no effect, because env launches nothing.\n\n" +
-			"kubernetes is the env list of a container. It depends on the policy and the\n" +
-			"flags only, not on this machine: a per-core cap refers to limits.cpu.",
+			"The dialect kubernetes is the env list of a container. This list depends only\n" +
+			"on the policy and the flags, not on this machine: a per-core cap refers to\n" +
+			"limits.cpu.",
 		Flags:  []cli.Flag{&cli.StringFlag{Name: "shell", Value: "sh", Usage: "`DIALECT` is " + dialectsInWords()}},
 		Action: env,
 	}

@@ -19,12 +19,12 @@ func planCommand() *cli.Command {
 		Name:      "plan",
 		Usage:     "show what run would set on this machine, and why",
 		UsageText: "arenacap plan [--json] [--arenas CAP] [--cores N] [--budget SIZE] [--glibc VERSION] [--32] [PROGRAM [ARG…]]",
-		Description: "Prints what run would set on this machine under this policy: each source of\n" +
-			"the number of cores, the rule that applies, glibc's own limit, and the address\n" +
-			"space of arenas in the worst case. With PROGRAM it also prints the carriers in\n" +
-			"front of the server (env, sudo, sh -c, …), the libraries of the server, and\n" +
-			"whether the cap reaches it and works on it. --glibc, --cores and --32 show the\n" +
-			"arena limit of another glibc, of another machine and of a 32-bit program.",
+		Description: "Prints what run would set on this machine under this policy: each source of the\n" +
+			"number of cores, the rule that applies, glibc's own limit, and the address\n" +
+			"space of arenas in the worst case. With PROGRAM, plan also prints the carriers\n" +
+			"in front of the server (env, sudo, sh -c, …), the libraries of the server, and\n" +
+			"whether the cap reaches that server and works. --glibc, --cores and --32 show\n" +
+			"the arena limit of another glibc, of another machine and of a 32-bit program.",
 		Flags: []cli.Flag{
 			boolFlag("json", "print one JSON object"),
 			textFlag("glibc", "show the arena limit of glibc `VERSION` (2.36; 2.26.0 is a release without later patches)"),
@@ -78,7 +78,7 @@ func refuseOwnFlags(c *cli.Context) error {
 	for _, arg := range args[min(1, len(args)):] {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		if strings.HasPrefix(arg, "-") && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }) {
-			return say.Usage("plan", fmt.Sprintf("flag %q comes after PROGRAM; put it first, or \"--\" before PROGRAM", arg))
+			return say.Usage("plan", fmt.Sprintf("flag %q comes after PROGRAM; put the flag first, or write \"--\" before PROGRAM", arg))
 		}
 	}
 	return nil

@@ -29,9 +29,10 @@ func psCommand() *cli.Command {
 		UsageText: "arenacap ps [--json] [--all] [--sort KEY]\n" +
 			"   arenacap ps --prometheus [--group-by service|unit|name] [--max-groups N]",
 		Description: "Lists every process with arenas besides the main one, sorted by the address\n" +
-			"space that they reserve. SAVING is the address space that a cap of one arena\n" +
-			"per core would save. WATCH is the PID of the watch that samples the process.\n\n" +
-			"With --prometheus it prints the series of arenacap-exporter, by service, for\n" +
+			"space that these arenas reserve. SAVING is the address space that a cap of one\n" +
+			"arena per core would save. WATCH is the PID of the watch that samples the\n" +
+			"process.\n\n" +
+			"With --prometheus, ps prints the series of arenacap-exporter, by service, for\n" +
 			"the textfile collector of node_exporter: everything, or nothing and status 1.",
 		Flags: []cli.Flag{
 			boolFlag("json", "print a JSON list with one object per process"),

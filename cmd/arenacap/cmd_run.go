@@ -18,10 +18,10 @@ func runCommand() *cli.Command {
 		UsageText: "arenacap run [flags] [--] PROGRAM [ARG…]",
 		Description: "Sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST from the policy and execs PROGRAM:\n" +
 			"same PID, parent, descriptors and limits. With a budget, a separate process\n" +
-			"watches it. The arguments of PROGRAM are passed on unchanged.\n\n" +
+			"watches the program. The arguments of PROGRAM are passed on unchanged.\n\n" +
 			"Exit status: that of PROGRAM; 125 if arenacap itself failed, 126 if PROGRAM was\n" +
 			"found but cannot be executed, 127 if it was not found. With --supervise: 128+n\n" +
-			"if signal n ended PROGRAM, 124 if arenacap ended it because of its budget.",
+			"if signal n ended PROGRAM, 124 if arenacap ended it because of the budget.",
 		Action: runProgram,
 	}
 }

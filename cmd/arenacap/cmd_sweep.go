@@ -35,17 +35,17 @@ func sweepCommand() *cli.Command {
 			"   arenacap sweep --load CMD [--ready CMD] [--metric REGEX]\n" +
 			"      [--latency REGEX] [flags] -- SERVER [ARG…]",
 		Description: "Runs PROGRAM under several caps, in rounds of random order, and advises the\n" +
-			"smallest cap that costs nothing measurable, with what it saves. It measures\n" +
-			"PROGRAM's wall time, or the number that --metric finds in its output. PROGRAM\n" +
-			"runs in its own session, without a terminal and with an empty stdin. Processes\n" +
-			"that it leaves behind are ended.\n\n" +
+			"smallest cap that costs nothing measurable, with what that cap saves. A run is\n" +
+			"measured by PROGRAM's wall time, or by the number that --metric finds in the\n" +
+			"output. PROGRAM runs in its own session, without a terminal and with an empty\n" +
+			"stdin. Processes that PROGRAM leaves behind are ended.\n\n" +
 			"With --load, SERVER is started, CMD runs when it is ready, and SERVER gets\n" +
 			"SIGTERM; the metrics are in the output of CMD. sh runs each CMD, with\n" +
 			"ARENACAP_CAP and ARENACAP_PID in its environment.\n\n" +
-			"The CMD of --ready also runs once before the first start. If it succeeds there,\n" +
-			"another server is answering, and the sweep ends. If CMD always\n" +
-			"succeeds, put 'test $ARENACAP_PID &&' before it, because ARENACAP_PID is empty\n" +
-			"before the start.\n\n" +
+			"The CMD of --ready also runs once before the first start. If CMD succeeds then,\n" +
+			"another server is answering, and the sweep ends. If CMD always succeeds, put\n" +
+			"'test $ARENACAP_PID &&' before it, because ARENACAP_PID is empty before the\n" +
+			"start.\n\n" +
 			"REGEX is a regular expression whose first group is the number, or a time such\n" +
 			"as 1.5ms; the last match counts. \"lower:\" or \"higher:\" before it says which is\n" +
 			"better. The default is higher for --metric and lower for --latency.\n\n" +
@@ -147,7 +147,7 @@ func (s *sweepPlan) measure(ctx context.Context, v say.Voice) ([]sweep.Run, erro
 	case canceled:
 		err = errors.New("interrupted before the first measured run")
 	case err == nil:
-		err = fmt.Errorf("no run was measured, because --max-time %s was too short; raise it", x.MaxTime)
+		err = fmt.Errorf("no run was measured, because --max-time %s was too short; raise --max-time", x.MaxTime)
 	}
 	return runs, err
 }
@@ -303,7 +303,7 @@ func parsePercent(s string) (float64, error) {
 	number, ok := strings.CutSuffix(s, "%")
 	p, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if !ok || err != nil || !(p > 0 && p < 100) {
-		return 0, fmt.Errorf(`invalid percentage %q; write one between 0%% and 100%%, for example "2%%"`, s)
+		return 0, fmt.Errorf(`invalid percentage %q; write a percentage between 0%% and 100%%, for example "2%%"`, s)
 	}
 	return p / 100, nil
 }

@@ -31,13 +31,13 @@ func unitCommand() *cli.Command {
 			"drop-ins apply as in systemd. Each command of ExecStart= keeps its prefixes,\n" +
 			"quoting, variables and specifiers byte for byte. The drop-in has only the flags\n" +
 			"--policy, --service and --supervise that are given here; $ARENACAP_POLICY and\n" +
-			"$ARENACAP_SERVICE of this shell do not apply. Notes for the operator are in its\n" +
-			"comments and on stderr.\n\n" +
-			"--write writes it to /etc/systemd/system/NAME.service.d/ in place of the\n" +
-			"drop-in that arenacap made before. Lines that you added or uncommented in that\n" +
-			"one are kept.\n\n" +
-			"--remove disables the drop-ins that arenacap made: it adds \".removed\" to\n" +
-			"their names. It also lists commands that start through arenacap because of\n" +
+			"$ARENACAP_SERVICE of this shell do not apply. Notes for the operator are on\n" +
+			"stderr and in the comments of the drop-in.\n\n" +
+			"--write writes the drop-in to /etc/systemd/system/NAME.service.d/ in place of\n" +
+			"the one that arenacap made before. Lines that you added or uncommented in the\n" +
+			"earlier drop-in are kept.\n\n" +
+			"--remove disables the drop-ins that arenacap made by adding \".removed\" to their\n" +
+			"names. --remove also lists commands that start through arenacap because of\n" +
 			"other files.\n\n" +
 			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed or\n" +
 			"written, and the reason is on stderr.",
@@ -67,7 +67,7 @@ func unitDropIn(c *cli.Context) error {
 	case c.Bool("remove"):
 		return removeDropIns(c)
 	case c.Bool("all"):
-		return badFlag(c, "all", errors.New("it works only with --remove"))
+		return badFlag(c, "all", errors.New("the flag works only with --remove"))
 	case c.NArg() != 1:
 		return say.Usage("unit", fmt.Sprintf("unit takes one NAME or FILE, not %d", c.NArg()))
 	}
@@ -139,7 +139,7 @@ func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
 	own = c.String("path")
 	switch {
 	case c.IsSet("path") && !filepath.IsAbs(own):
-		return wish, "", badFlag(c, "path", fmt.Errorf("%q is relative, and a service does not run in your folder; write an absolute path", own))
+		return wish, "", badFlag(c, "path", fmt.Errorf("the path %q is relative, and a service does not run in your folder; write an absolute path", own))
 	case c.IsSet("path"):
 		own = filepath.Clean(own)
 	case wish.Root != "":

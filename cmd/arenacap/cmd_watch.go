@@ -23,11 +23,11 @@ func watchCommand() *cli.Command {
 		Usage:     "watch the budget of programs that already run",
 		UsageText: "arenacap watch [flags] PID…\n   arenacap watch [flags] --services [--state FILE]",
 		Description: "Samples each process under the budget of the policy until it ends, or until\n" +
-			"INT, TERM or QUIT ends the watch. On a terminal it prints what it watches and,\n" +
-			"at the end, what it saw; in between a table at the bottom shows each limit,\n" +
-			"except with -q, NO_COLOR, TERM=dumb or JSON events.\n\n" +
-			"With --services it finds the processes of each service of the policy that has\n" +
-			"a budget ([service.NAME.match]), also those that start later, and continues\n" +
+			"INT, TERM or QUIT ends the watch. On a terminal the watch prints what it\n" +
+			"watches and, at the end, what it saw; in between a table at the bottom shows\n" +
+			"each limit, except with -q, NO_COLOR, TERM=dumb or JSON events.\n\n" +
+			"With --services, watch finds the processes of each service of the policy that\n" +
+			"has a budget ([service.NAME.match]), also those that start later, and continues\n" +
 			"until INT, TERM or QUIT; HUP reads the policy again.\n\n" +
 			"Exit status: 0 if no process breached its budget, 1 if one did or could not\n" +
 			"be watched. With --services: 0.",

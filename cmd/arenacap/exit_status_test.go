@@ -328,7 +328,7 @@ func TestWhereGoCannotStart(t *testing.T) {
 	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(policy, []byte("[arenas]\ncap = 4\n"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	const mib = " 33554432 33554432" // 32 MiB, soft and hard
+	const mib = " 33554432 33554432" // soft and hard limit: 32 MiB
 	few := 5
 	if !early {
 		few += 2

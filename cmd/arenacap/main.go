@@ -38,8 +38,8 @@ func newApp() *cli.App {
 		Name:      "arenacap",
 		Usage:     "start a server under a cap on glibc's malloc arenas, and watch its virtual size",
 		UsageText: "arenacap [--policy FILE] [--service NAME] COMMAND …\n   arenacap run [--policy FILE] [--service NAME] [--] PROGRAM [ARG…]",
-		Description: "It sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program, from a policy and\n" +
-			"the number of cores.\n\n" +
+		Description: "arenacap sets MALLOC_ARENA_MAX and MALLOC_ARENA_TEST for a program, from a\n" +
+			"policy and the number of cores.\n\n" +
 			"Programs with another allocator (jemalloc, tcmalloc, musl, Go without cgo, …),\n" +
 			"set-uid programs and programs with file capabilities are not affected;\n" +
 			"'arenacap plan PROGRAM' shows whether a cap works.",

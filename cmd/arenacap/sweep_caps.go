@@ -47,7 +47,7 @@ func (s *sweepPlan) findCandidates(c *cli.Context) error {
 		s.add(candidate)
 	}
 	if len(s.experiment.Candidates) < 2 {
-		return badFlag(c, "caps", fmt.Errorf("%q is one cap; give at least two, for example 1,2,off", c.String("caps")))
+		return badFlag(c, "caps", fmt.Errorf("%q is only one cap; give at least two, for example 1,2,off", c.String("caps")))
 	}
 	return nil
 }
@@ -100,10 +100,10 @@ func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, er
 	uncapped := limit.Mode == policy.Glibc || limit.Mode == policy.Off && s.inherited() == 0
 	if uncapped && p.Arenas.Cores.N > 0 {
 		if s.limit == 0 {
-			return sweep.Candidate{}, fmt.Errorf("%q cannot be simulated for --cores: this program's glibc has no limit", name)
+			return sweep.Candidate{}, fmt.Errorf("--cores cannot simulate the cap %q: the glibc of this program has no limit of its own", name)
 		}
 		limit.Mode, limit.N = policy.Fixed, s.limit
-		s.note("%q is a cap of %d here: glibc's own limit on %s", name, s.limit, text.Count(p.Arenas.Cores.N, "core"))
+		s.note("the cap %q means %s here: glibc's own limit on %s", name, text.Count(s.limit, "arena"), text.Count(p.Arenas.Cores.N, "core"))
 	}
 	plan, err := p.Resolve(s.machine)
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, er
 	candidate := sweep.Candidate{Name: name, ArenaMax: plan.ArenaMax, Default: uncapped, Env: environ.Apply(origin.Environ(), plan).Env}
 	if limit.Mode == policy.Off && !uncapped {
 		candidate.ArenaMax = s.inherited()
-		s.note(`"off" is a cap of %d here: %s is in the environment`, candidate.ArenaMax, s.machine.Inherited.MaxFrom)
+		s.note(`the cap "off" means %s here: %s is in the environment`, text.Count(candidate.ArenaMax, "arena"), s.machine.Inherited.MaxFrom)
 	}
 	return candidate, nil
 }
@@ -121,7 +121,7 @@ func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, er
 func (s *sweepPlan) add(c sweep.Candidate) {
 	for _, other := range s.experiment.Candidates {
 		if slices.Equal(other.Env, c.Env) {
-			s.note("%q is the same as %q here, so it is run once", c.Name, other.Name)
+			s.note("the cap %q has the same effect as %q here, so it is not run separately", c.Name, other.Name)
 			return
 		}
 	}

@@ -85,9 +85,9 @@ func orAbsent(value string, has bool) string {
 // launch is one way to start the probe. Two launches differ only in the wrapper.
 type launch struct {
 	setup   []string // states of testdata/probe/setup.c
-	wrapper []string // nil for no wrapper
+	wrapper []string // command line of the wrapper; nil for none
 	args    []string // arguments of the probe
-	stdio   *os.File // 0, 1 and 2; nil is /dev/null
+	stdio   *os.File // the file for descriptors 0, 1 and 2; nil is /dev/null
 	extra   []*os.File
 }
 

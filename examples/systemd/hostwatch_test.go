@@ -146,7 +146,7 @@ func (w *hostWatch) count(by int, service, name string) (n int) {
 type serviceState struct {
 	Breaches map[string]int
 	Targets  []struct {
-		GrowthBase *int `json:"growth_base_bytes"` // null before the first sample after settle
+		GrowthBase *int `json:"growth_base_bytes"` // null before the first sample after the settle time
 	}
 }
 

@@ -72,7 +72,7 @@ func (g *StaticGlibc) Version() (version, least string) {
 	return version, version
 }
 
-// next is the first release of tunableSince after least, whose tunable the program lacks; 0 if there is none.
+// next is the minor version of the first later release in tunableSince, whose tunable the program lacks; 0 if there is none.
 func (g *StaticGlibc) next() int {
 	for _, t := range tunableSince {
 		if t.minor > g.least {

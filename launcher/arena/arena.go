@@ -48,16 +48,16 @@ type Process struct {
 	PID     int
 	Name    string // name as ps shows it: at most 15 bytes, which need not be printable
 	Threads int
-	Bits    int // 64 or 32
+	Bits    int // word size of the process, 64 or 32
 
 	Virtual  uint64 // VmSize in bytes, and always the sum of Parts
 	Resident uint64 // bytes in memory, huge pages included: the sum of Parts
 	Exact    bool   // the mappings did not change while they were read
 
-	Libc        string // "glibc" or "musl"; "" for neither
-	LibcVersion string // "2.36"; "" if unknown
+	Libc        string // kind of the C library, "glibc" or "musl"; "" for neither
+	LibcVersion string // version such as "2.36"; "" if unknown
 	LibcAtLeast string // the earliest release that the libc can be
-	Allocator   string // "glibc", "musl", "go", "jemalloc", "tcmalloc", …; "" if unknown
+	Allocator   string // name of the allocator: "glibc", "musl", "go", "jemalloc", "tcmalloc", …; "" if unknown
 	MallocIn    string // the file that defines malloc, if it is neither the libc nor the library of a known allocator
 
 	Arenas   []Arena // the arenas, the main one first; there are several main arenas after dlmopen(3)

@@ -328,7 +328,7 @@ type deep struct {
 	find   *finder
 	walker *walker
 	maps   layout
-	chunks map[uint64]*Chunks // by the arena's address
+	chunks map[uint64]*Chunks // the chunks of each arena, by the arena's address
 }
 
 func (d *deep) all(rings []*ring, progress func(done, total uint64)) error {

@@ -93,7 +93,7 @@ func find(mem reader, maps mappings) (found, error) {
 		return found{}, err
 	}
 	f.sort(all.rings)
-	known := map[uint64]bool{} // by the address of the bins, since one real arena may also parse as arenas of other layouts
+	known := map[uint64]bool{} // the arenas by the address of their bins, since one real arena may also parse as arenas of other layouts
 	for _, r := range all.rings {
 		if err := f.chain(r); err != nil {
 			return found{}, err

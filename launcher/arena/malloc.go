@@ -7,7 +7,7 @@ package arena
 const (
 	headerMax = 48                   // sizeof(heap_info), the largest: LP64 since 2.35
 	stateMax  = 2200                 // sizeof(malloc_state), the largest: LP64 2.27 to 2.42
-	arenaMax  = headerMax + stateMax // both, at the start of an arena's first heap
+	arenaMax  = headerMax + stateMax // bytes of both structures, at the start of an arena's first heap
 )
 
 // heap is a heap_info: words ar_ptr, prev, size, mprotect_size and, since 2.35, pagesize, at an address that is
@@ -16,7 +16,7 @@ type heap struct {
 	base      uint64
 	arena     uint64 // address of the malloc_state that it belongs to
 	prev      uint64 // base of the arena's heap before this one; 0 in the first
-	size      uint64 // bytes in use by the arena
+	size      uint64 // number of bytes that the arena uses
 	committed uint64 // bytes that have ever been made readable and writable
 	pagesize  uint64 // the heap grows in multiples of this many bytes; meaningless before 2.35
 }
@@ -145,7 +145,7 @@ func stateWith(addr uint64, b []byte, bins, size uint64) (state, bool) {
 // since is the minor version of glibc that introduced the layout, or 0 if the layout gives no lower bound.
 func (s state) since() int {
 	switch s.bins {
-	case 24, 16: // in 64-bit and 32-bit programs
+	case 24, 16: // the sizes in 64-bit and in 32-bit programs
 		return 43
 	case 112, 64:
 		return 26

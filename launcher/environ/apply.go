@@ -15,8 +15,8 @@ import (
 // a value with control or non-ASCII characters is quoted.
 type Result struct {
 	Env     []string
-	Set     []string // NAME=value: the arena variables, and GLIBC_TUNABLES if it was changed
-	Removed []string // "MALLOC_ARENA_TEST", "glibc.malloc.arena_max=3 in GLIBC_TUNABLES"
+	Set     []string // the entries that were set, as NAME=value: the arena variables, and GLIBC_TUNABLES if it was changed
+	Removed []string // what was removed, such as "MALLOC_ARENA_TEST" or "glibc.malloc.arena_max=3 in GLIBC_TUNABLES"
 
 	// Conflicts are the contradictions within the inherited environment, one line each. policy.Plan.Overrides has the
 	// differences between the plan and the inherited environment.

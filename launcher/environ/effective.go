@@ -21,7 +21,7 @@ type Setting struct {
 type Value struct {
 	N      uint64
 	OK     bool
-	From   string // "environment" for a MALLOC_ variable, "tunables" for a tunable
+	From   string // source of the value: "environment" for a MALLOC_ variable, "tunables" for a tunable
 	System bool   // set by /etc/tunables.conf
 	Locked bool   // the environment cannot override it
 
@@ -34,7 +34,7 @@ type Value struct {
 // SystemTunable is a line of /etc/tunables.conf, as ldconfig of glibc 2.44 and later writes it to the loader's cache.
 type SystemTunable struct {
 	Name   string
-	N      uint64 // 0 if the value is not a number
+	N      uint64 // the number; 0 if the value is not a number
 	Locked bool   // the environment cannot override it
 }
 

@@ -18,7 +18,7 @@ import (
 // Cap is a process's cap on arenas and whether the process keeps it.
 type Cap struct {
 	N      int    // the cap; 0 for none
-	Source string // "environment", "tunables" or "policy"; "" for none
+	Source string // source of the cap: "environment", "tunables" or "policy"; "" for none
 	Kept   Kept
 	Why    string // the reason for the answer, one sentence
 
@@ -28,7 +28,7 @@ type Cap struct {
 // Kept says whether a process keeps its cap: Yes, No, or NoAnswer if there is no cap or if that cannot be judged.
 type Kept = target.Answer
 
-// The answers.
+// The answers to the question whether a process keeps its cap.
 const (
 	NoAnswer = target.Unknown
 	No       = target.No
@@ -117,7 +117,7 @@ func (f facts) cap() Cap {
 	case f.wanted != nil && f.wanted.ArenaMax != 0:
 		return Cap{N: f.wanted.ArenaMax, Source: "policy"}
 	case f.wanted != nil:
-		return Cap{Why: fmt.Sprintf("no cap: the policy says %q", string(f.wanted.Mode))}
+		return Cap{Why: fmt.Sprintf("no cap is set: the policy has cap = %q", string(f.wanted.Mode))}
 	case !f.began.environKnown:
 		return Cap{Why: "it is unknown whether a cap is set: the process's environment " + f.began.unknown}
 	case !own.OK:

@@ -167,7 +167,7 @@ func TestJudge(t *testing.T) {
 		{"policy allows more than it was started with, and it went over that", base(glibc236, 6, four).with(wants(8)), 8, "policy", NoAnswer, "6 arenas are more than the 4 of the process's own MALLOC_ARENA_MAX"},
 		{"policy, environment not readable", base(glibc236, 3).with(noEnviron).with(wants(4)), 4, "policy", NoAnswer, "cannot be read"},
 		{"policy, environment not readable, over", base(glibc236, 5).with(noEnviron).with(wants(4)), 4, "policy", No, ""},
-		{"policy off", base(glibc236, 9, four).with(policyOff), 0, "", NoAnswer, `the policy says "off"`},
+		{"policy off", base(glibc236, 9, four).with(policyOff), 0, "", NoAnswer, `the policy has cap = "off"`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

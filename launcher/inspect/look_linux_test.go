@@ -125,7 +125,7 @@ func TestCarrierAbove(t *testing.T) {
 		t.Fatal(err)
 	}
 	for script, next := range map[string]string{
-		`env -i "$0"; :`:      "the cap cannot arrive, because env clears the environment; put arenacap behind it in the script text of sh: env -i arenacap run … -- ",
+		`env -i "$0"; :`:      "the cap cannot arrive, because env clears the environment; put arenacap behind env in the script text of sh: env -i arenacap run … -- ",
 		`env -i "$1" "$0"; :`: "put 'arenacap run --' in front of the start command",
 	} {
 		p := start(t, nil, "/bin/sh", "-c", script, probe, supervisor)
@@ -168,7 +168,7 @@ func TestLookWithPolicy(t *testing.T) {
 		{"the inherited cap is kept", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4\ninherited = \"keep\"", 9, Yes, "9 arenas of 9", ""},
 		{"no cap in the file: the inherited one", []string{"MALLOC_ARENA_MAX=3"}, "min = 1", 3, Yes, "", ""},
 		{"a cap a core", []string{"MALLOC_ARENA_MAX=6"}, "cap = \"3/core\"", 6, Yes, "6 arenas of 6", ""},
-		{"off", []string{"MALLOC_ARENA_MAX=3"}, "cap = \"off\"", 0, NoAnswer, `the policy says "off"`, ""},
+		{"off", []string{"MALLOC_ARENA_MAX=3"}, "cap = \"off\"", 0, NoAnswer, `the policy has cap = "off"`, ""},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

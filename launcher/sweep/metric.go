@@ -24,7 +24,7 @@ type Metric struct {
 	Flag    string // the flag that sets the pattern
 	Usage   string // help text of the flag
 	Lower   bool   // a lower value found by the pattern is better
-	Timed   bool   // if it has no pattern, it is the wall time in seconds; other metrics without a pattern are not measured
+	Timed   bool   // if the metric has no pattern, it is the wall time in seconds; other metrics without a pattern are not measured
 	Pattern string // a regular expression
 
 	reversed bool // Lower differs from that of the same metric in Metrics
@@ -124,5 +124,5 @@ func parseNumber(s string) (float64, error) {
 	if d, err := time.ParseDuration(s); err == nil {
 		return d.Seconds(), nil
 	}
-	return 0, fmt.Errorf("%q is not a number; put only the number into the regular expression's first group", s)
+	return 0, fmt.Errorf("the match %q is not a number; put only the number into the regular expression's first group", s)
 }

@@ -39,7 +39,7 @@ func TestOutputSearched(t *testing.T) {
 		{keptOutput, "rate 5\n", `nothing in the output matches "rate (.*)"` + told},
 		{3 * keptOutput, "rate 5\n", `nothing in the output matches "rate (.*)"` + told},
 		{keptOutput - 1, "\n", `nothing in the output matches "rate (.*)"`},
-		{0, "rate x\n", `"x" is not a number; put only the number into the regular expression's first group`},
+		{0, "rate x\n", `the match "x" is not a number; put only the number into the regular expression's first group`},
 	} {
 		var o output
 		_, _ = o.Write([]byte(c.text))

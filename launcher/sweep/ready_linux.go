@@ -51,8 +51,8 @@ func (x *Experiment) alone(ctx context.Context, timeout time.Duration) error {
 	succeeded, err := x.ask(ctx, commandEnv(x.Candidates[0], ""), time.After(timeout), nil)
 	switch {
 	case succeeded:
-		return fmt.Errorf("--ready: %q succeeded before the server was started; if another server answered, stop that server, or use "+
-			"another port or socket; if the command always succeeds, put 'test $ARENACAP_PID &&' before it", x.Ready)
+		return fmt.Errorf("--ready: the command %q succeeded before the server was started; if another server answered, stop that server "+
+			"or use another port or socket; if the command always succeeds, put 'test $ARENACAP_PID &&' before it", x.Ready)
 	case errors.Is(err, errTimeout), errors.Is(err, errHalted):
 		return nil
 	}
@@ -73,7 +73,7 @@ func (x *Experiment) ready(ctx context.Context, p *process, env []string) (bool,
 	}
 	succeeded, err := x.ask(ctx, env, nil, p)
 	if errors.Is(err, errHalted) {
-		err = fmt.Errorf("--ready: %q %w", x.Ready, err)
+		err = fmt.Errorf("--ready: the command %q %w", x.Ready, err)
 	}
 	return succeeded, err
 }

@@ -56,7 +56,7 @@ func (rec *Record) takeUp(x *Experiment) ([]Run, error) {
 	}
 	x.Seed = old.Seed
 	if what := old.differs(x.heading()); what != "" {
-		return nil, fmt.Errorf("%s: was written by a sweep with %s; name another file", path, what)
+		return nil, fmt.Errorf("file %q was written by a sweep with %s; name another file", path, what)
 	}
 	return runs, rec.file.Truncate(int64(size))
 }
@@ -64,10 +64,10 @@ func (rec *Record) takeUp(x *Experiment) ([]Run, error) {
 // lock returns an error if another sweep has the file open. On a file system without locks the file is not locked.
 func (rec *Record) lock(path string) error {
 	if info, err := rec.file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errors.Join(err, fmt.Errorf("%s: is not a regular file; name another file", path))
+		return errors.Join(err, fmt.Errorf("%q is not a regular file; name another file", path))
 	}
 	if unix.Flock(int(rec.file.Fd()), unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK {
-		return fmt.Errorf("%s: another sweep is writing it; wait for its end, or name another file", path)
+		return fmt.Errorf("another sweep is writing file %q; wait for its end, or name another file", path)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func TestRecordIsARegularFile(t *testing.T) {
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := OpenRecord(path, &Experiment{}); err == nil || err.Error() != path+": is not a regular file; name another file" {
+	if _, _, err := OpenRecord(path, &Experiment{}); err == nil || err.Error() != strconv.Quote(path)+" is not a regular file; name another file" {
 		t.Error(err)
 	}
 }
@@ -134,7 +135,7 @@ func TestRecordIsLocked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := OpenRecord(path, &Experiment{}); err == nil || err.Error() != path+": another sweep is writing it; wait for its end, or name another file" {
+	if _, _, err := OpenRecord(path, &Experiment{}); err == nil || err.Error() != "another sweep is writing file "+strconv.Quote(path)+"; wait for its end, or name another file" {
 		t.Error(err)
 	}
 	j.Close()
@@ -159,7 +160,7 @@ func TestRecordOfAnotherSetting(t *testing.T) {
 		`kernel "6.1", not "6.2"`:                                {"10 bytes, CRC-32 1", "6.2", "2"},
 		`cpus "2", not "4"`:                                      {"10 bytes, CRC-32 1", "6.1", "4"},
 	} {
-		if _, _, err := OpenRecord(path, &Experiment{Setting: change}); err == nil || err.Error() != path+": was written by a sweep with "+want+"; name another file" {
+		if _, _, err := OpenRecord(path, &Experiment{Setting: change}); err == nil || err.Error() != "file "+strconv.Quote(path)+" was written by a sweep with "+want+"; name another file" {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}

@@ -17,9 +17,9 @@ import (
 // left.
 type Progress struct {
 	Cap    string // cap of the run that starts
-	Round  int    // 0 and below are warm-up rounds
+	Round  int    // number of the round; 0 and below are warm-up rounds
 	Done   int    // finished runs, including those of earlier calls of Measure
-	Total  int    // 0 if not known, because Until determines the number of rounds
+	Total  int    // number of runs of the whole experiment; 0 if not known, because Until determines the number of rounds
 	Left   time.Duration
 	LeftOK bool
 	AtMost bool // Left is an upper bound, not an estimate

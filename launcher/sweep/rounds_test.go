@@ -125,7 +125,7 @@ func TestStranger(t *testing.T) {
 	x := experiment(work(t), "-s", filepath.Join(t.TempDir(), "s"))
 	x.Load = "echo rate: 1; echo p99: 1ms"
 	for ready, want := range map[string]string{
-		"true":                       `--ready: "true" succeeded before the server was started; if another server answered, stop that server`,
+		"true":                       `--ready: the command "true" succeeded before the server was started; if another server answered, stop that server`,
 		`test -z "$ARENACAP_PID"`:    "succeeded before the server was started",
 		"false":                      "",
 		"test $ARENACAP_PID && true": "",
@@ -194,7 +194,7 @@ func TestFailures(t *testing.T) {
 			"the load was stopped by SIGSTOP", "waits"},
 		{"--ready stops itself", func(x *Experiment) {
 			x.Args, x.Load, x.Ready = append(x.Args, "-s", socket), "true", "kill -STOP $$"
-		}, `--ready: "kill -STOP $$" was stopped by SIGSTOP`, ""},
+		}, `--ready: the command "kill -STOP $$" was stopped by SIGSTOP`, ""},
 		{"load fails", func(x *Experiment) {
 			x.Args, x.Load = append(x.Args, "-s", socket), "echo cannot connect; exit 7"
 		}, "the load ended with status 7", "cannot connect"},

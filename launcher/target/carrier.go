@@ -163,7 +163,8 @@ func (a *argReader) takeAll() (problem string) {
 
 func (a *argReader) noCommand() string { return a.name + " has no command" }
 
-// takeBehindWord takes the command that follows one of the words in after (find -exec). ";" ends a command of find(1).
+// takeBehindWord takes the command that follows one of the carrier's words for that, such as -exec of find. ";" ends a
+// command of find(1).
 func (a *argReader) takeBehindWord() {
 	words := strings.Fields(a.after)
 	if i := slices.IndexFunc(a.rest, func(w string) bool { return slices.Contains(words, w) }); i >= 0 {

@@ -47,7 +47,7 @@ type linker struct {
 	libraryPath []string // LD_LIBRARY_PATH
 	preload     []string // LD_PRELOAD, then /etc/ld.so.preload
 
-	objects []*object // in symbol lookup order
+	objects []*object // the objects, in symbol lookup order
 	missing []string  // a sentence for each library that was not found
 }
 

@@ -18,8 +18,8 @@ const headSize = 4096
 
 // Note types. The comment begins with the owner's name, which the note contains. debug/elf does not define them.
 const (
-	noteABITag = 1 // "GNU": glibc's crt1.o has it, so the program was linked with a C library
-	noteGoID   = 4 // "Go"
+	noteABITag = 1 // the name of this note is "GNU": glibc's crt1.o has it, so the program was linked with a C library
+	noteGoID   = 4 // the name of this note is "Go"
 )
 
 // maxProgramHeaders follows from the 64 KiB of program headers that Linux accepts (fs/binfmt_elf.c, load_elf_phdrs);
@@ -28,7 +28,7 @@ const maxProgramHeaders = 65536 / 56
 
 // elfHead is the ELF header and the program headers.
 type elfHead struct {
-	bits     int // 32 or 64
+	bits     int // class of the file, 32 or 64
 	order    binary.ByteOrder
 	machine  elf.Machine
 	segments []segment

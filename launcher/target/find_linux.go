@@ -86,7 +86,7 @@ func (fs fsys) search(name, path string) (string, error) {
 		return "", lost
 	case last == nil || errors.Is(last, syscall.ENOENT):
 		if variable, _, ok := strings.Cut(name, "="); ok && variable != "" {
-			return "", fmt.Errorf("%q is a variable, not a program; write env %s PROGRAM: %w", name, name, syscall.ENOENT)
+			return "", fmt.Errorf("%q sets a variable and is not a program; write env %s PROGRAM: %w", name, name, syscall.ENOENT)
 		}
 		return "", fmt.Errorf("%q was not found in PATH (%s): %w", name, shortList(path), syscall.ENOENT)
 	}

@@ -245,7 +245,7 @@ func (c *chain) change(command shellCommand, file, what string, r reading) {
 	if file == "" {
 		place = "the script text of " + c.last().Name
 	}
-	instead := "write MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4} there, with your default instead of 4, to keep the cap"
+	instead := "write MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4} in the script, with your default instead of 4, to keep the cap"
 	if command.always {
 		c.lose(place+" "+what, instead)
 		return

@@ -14,7 +14,7 @@ type shellCommand struct {
 
 // shellWord is a word of a command.
 type shellWord struct {
-	text string // without quotes, with Opaque for each expansion
+	text string // the word without quotes, with Opaque for each expansion
 	raw  string // the word as written, with quotes and expansions
 }
 

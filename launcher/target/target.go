@@ -56,10 +56,10 @@ type Target struct {
 	User         string   // the user as which a carrier runs the server; "" if no carrier names one
 	Arrives      Answer   // whether the server gets the cap from the environment of the launch
 	Interpreters []string // interpreters from #! lines, in start order, including the program that "#!/usr/bin/env NAME" finds
-	Bits         int      // 32 or 64; 0 if unknown
+	Bits         int      // word size of the program, 32 or 64; 0 if unknown
 	Mapped       uint64   // lower bound of the address space of the program and its libraries, in bytes; Examine only
-	Libc         string   // "glibc", "musl", "none" (needs no C library)
-	LibcVersion  string   // "2.36"; Examine only; for a static program only if it has threads
+	Libc         string   // kind of the C library: "glibc", "musl" or "none" (needs none)
+	LibcVersion  string   // version of the C library such as "2.36"; Examine only; for a static program only if it has threads
 	LibcRelease  string   // the release name that the libc contains: "Debian GLIBC 2.36-9+deb12u14"
 	Allocator    string   // the implementation of malloc: "glibc", "jemalloc", …, "musl", "go"
 	Static       bool     // has no dynamic loader
@@ -112,7 +112,7 @@ func (t Target) Glibc() glibc.Version {
 	return v
 }
 
-// since reports whether the version is known and at least 2.minor.
+// since reports whether the version is known and at least 2.N, where N is the argument minor.
 func (t Target) since(minor int) bool { return t.Glibc().Known() && !t.Glibc().Before(minor) }
 
 func (t *Target) why(format string, args ...any) { t.Why = append(t.Why, fmt.Sprintf(format, args...)) }

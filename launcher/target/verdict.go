@@ -21,7 +21,7 @@ type facts struct {
 	instead   string   // hint for the sentence in lost or doubt
 	sourced   []string // files that a script sources and that were not read
 	tool      string   // the tool of valgrind that runs the program
-	secure    string   // "is set-uid", …; "" if not secure
+	secure    string   // why the program runs in secure mode: "is set-uid", …; "" if it does not
 	rootCaps  bool     // the program has file capabilities, which have no effect because root starts it
 	replaces  string   // the file whose malloc precedes glibc's
 	preloaded bool     // that file comes from LD_PRELOAD or ld.so.preload
@@ -81,7 +81,7 @@ func (t *Target) cannot(f facts) {
 	if f.secure != "" && t.Libc != "musl" && t.Libc != "none" {
 		t.why("%q %s, so the kernel starts it in secure mode (AT_SECURE), in which glibc ignores MALLOC_ARENA_MAX", program, f.secure)
 		if f.secure == "has file capabilities" {
-			t.hint("give it ambient capabilities instead (systemd: AmbientCapabilities=, setpriv --ambient-caps), which do not cause secure mode")
+			t.hint("give the program ambient capabilities instead (systemd: AmbientCapabilities=, setpriv --ambient-caps), which do not cause secure mode")
 		}
 	}
 	t.cannotByVersion(f)

@@ -16,7 +16,7 @@ import (
 type Compiled struct {
 	folder   func() (string, error)
 	mu       sync.Mutex
-	programs map[string]func() (string, error) // by the command line that compiles the program
+	programs map[string]func() (string, error) // the compiled programs, by the command line that compiles the program
 }
 
 // Program returns a program that every user may run. It has the name of its source. If it does not compile, the test is

@@ -22,7 +22,7 @@ const (
 
 // identity is the user and the groups of a service's processes. The uid of a dynamic user is not known.
 type identity struct {
-	uid  int64 // -1 if not known
+	uid  int64 // UID; -1 if not known
 	gids []string
 }
 

@@ -14,7 +14,7 @@ import (
 // judgeOwn checks arenacap's executable. If the unit has a root directory of its own, judgeFolders checks it.
 func (p *planner) judgeOwn() {
 	if own := p.f.own; own.Wrong != "" && !p.u.rooted() {
-		p.refuse("%q %s, so the service could not start; install arenacap there, or name another path with --path", p.w.Root+own.Path, own.Wrong)
+		p.refuse("the program %q %s, so the service could not start; install arenacap there, or name another path with --path", p.w.Root+own.Path, own.Wrong)
 	}
 }
 
@@ -60,7 +60,7 @@ func (p *planner) judgePrograms() {
 		case c.inFront():
 			continue
 		case found.Missing:
-			p.note("%s is not on this machine, so it is not known whether the cap works on it; run 'arenacap plan %s' on the machine that has it", c.program.raw, c.program.raw)
+			p.note("the program %s is not on this machine, so it is not known whether the cap works on it; run 'arenacap plan %s' on the machine that has it", c.program.raw, c.program.raw)
 		case no != "":
 			why = append(why, no)
 			continue

@@ -142,12 +142,12 @@ func (f finder) notFound(name string) error {
 	short := strings.TrimSuffix(name, suffix)
 	script := "/etc/init.d/" + short
 	if _, _, ok := f.chain(short + "@" + suffix); ok {
-		return fmt.Errorf("%s was not found, but there is the template %s@%s; write %q, or %q for one instance", name, short, suffix, short+"@", short+"@INSTANCE")
+		return fmt.Errorf("%s was not found, but there is the template %s@%s; write the name %q, or %q for one instance", name, short, suffix, short+"@", short+"@INSTANCE")
 	}
 	if home, err := os.UserHomeDir(); err == nil && f.home == "" {
 		for _, dir := range userSearch(home) {
 			if _, err := os.Lstat(f.at(path.Join(dir, name))); err == nil {
-				return fmt.Errorf("%s is a user unit, not a system unit; write %q", name, path.Join(dir, name))
+				return fmt.Errorf("%s is a user unit, not a system unit; write its path %q", name, path.Join(dir, name))
 			}
 		}
 	}

@@ -33,13 +33,13 @@ type neededFile struct {
 // Program is the program of a command.
 type Program struct {
 	Missing bool          // the program was not found on this machine
-	Target  target.Target // zero if the program was not examined
+	Target  target.Target // the examined program; zero if it was not examined
 }
 
 // ownProgram is arenacap's executable.
 type ownProgram struct {
 	neededFile
-	Bits  int    // 32 or 64; 0 if not known
+	Bits  int    // word size of the executable, 32 or 64; 0 if not known
 	Wrong string // why the executable cannot be executed; "" if it can
 }
 

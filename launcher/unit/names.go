@@ -17,7 +17,7 @@ func serviceName(name string) (string, error) {
 	ext := path.Ext(name)
 	switch {
 	case ext != "" && strings.Contains(unitTypes, ext+" "):
-		return "", fmt.Errorf("%q is not a service, and only services have ExecStart=; use %q instead", name, strings.TrimSuffix(name, ext)+suffix)
+		return "", fmt.Errorf("%q is not a service, and only services have ExecStart=; use the unit %q instead", name, strings.TrimSuffix(name, ext)+suffix)
 	case strings.Trim(stem, ".@") == "" || strings.HasPrefix(stem, "@") || strings.ContainsFunc(name, notInName) || len(stem) > 255-len(suffix):
 		return "", fmt.Errorf("%q is not a unit name; use letters, digits and :-_.\\@ (systemd-escape(1) escapes other characters)", name)
 	}
@@ -33,13 +33,13 @@ func notInName(r rune) bool {
 func fileName(operand string) (string, error) {
 	name, dir := path.Base(operand), path.Base(path.Dir(operand))
 	if of, ok := strings.CutSuffix(dir, ".d"); ok && strings.HasSuffix(name, ".conf") {
-		return "", fmt.Errorf("%q is a drop-in; use %q instead", operand, of)
+		return "", fmt.Errorf("%q is a drop-in; use the unit %q instead", operand, of)
 	}
 	if _, err := serviceName(name); err != nil {
 		return "", err
 	}
 	if !strings.HasSuffix(name, suffix) {
-		return "", fmt.Errorf("%q is not a service's file; its name must end in %q", operand, suffix)
+		return "", fmt.Errorf("%q is not a service's file; the name of such a file ends in %q", operand, suffix)
 	}
 	return name, nil
 }

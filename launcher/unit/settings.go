@@ -46,7 +46,7 @@ func parse(file, text string) ([]setting, error) {
 		switch joined = strings.Trim(joined, blanks); {
 		case joined == "":
 		case !utf8.ValidString(joined):
-			return all, fmt.Errorf("%s:%d: %.200q is not UTF-8; systemd stops reading the file here", file, first, joined)
+			return all, fmt.Errorf("%s:%d: the line %.200q is not UTF-8; systemd stops reading the file here", file, first, joined)
 		case joined[0] == '[':
 			if section, err = sectionName(joined); err != nil {
 				return all, fmt.Errorf("%s:%d: %w", file, first, err)
@@ -116,7 +116,7 @@ func goesOn(line string) bool {
 func sectionName(line string) (string, error) {
 	name, ok := strings.CutSuffix(line[1:], "]")
 	if !ok || strings.ContainsFunc(name, special) {
-		return "", fmt.Errorf("%q is not a section header; systemd stops reading the file here", line)
+		return "", fmt.Errorf("the line %q is not a section header; systemd stops reading the file here", line)
 	}
 	return name, nil
 }

@@ -36,7 +36,7 @@ func TestNoUnit(t *testing.T) {
 		"nothing":                  "nothing.service has no ExecStart=",
 		"reset.service":            "reset.service has no ExecStart= (" + dir + "/u/reset.service, " + dir + "/u/reset.service.d/a.conf)",
 		"open":                     "open.service:3: ExecStart=/bin/x 'a: the quote ' is not closed",
-		"section":                  `section.service:3: "[Ser" is not a section header`,
+		"section":                  `section.service:3: the line "[Ser" is not a section header`,
 		"latin":                    "latin.service:2: ",
 		"long":                     "has over 1048576 bytes",
 		"loop":                     "loop.service was not found",
@@ -103,14 +103,14 @@ func TestNoName(t *testing.T) {
 		"@i":                        `"@i" is not a unit name`,
 		"a\nb":                      `"a\nb" is not a unit name`,
 		strings.Repeat("a", 300):    "is not a unit name",
-		"x.socket":                  `"x.socket" is not a service, and only services have ExecStart=; use "x.service" instead`,
-		"t":                         `write "t@", or "t@INSTANCE" for one instance`,
+		"x.socket":                  `"x.socket" is not a service, and only services have ExecStart=; use the unit "x.service" instead`,
+		"t":                         `write the name "t@", or "t@INSTANCE" for one instance`,
 		"/dev/zero":                 `"/dev/zero" is not a regular file`,
 		dir + "/zero.service":       "is not a regular file",
 		dir + "/fifo.service":       "is not a regular file",
 		dir + "/big.service":        "has over 1048576 bytes",
-		dir + "/x.socket":           `use "x.service" instead`,
-		dir + "/x.service.d/o.conf": `is a drop-in; use "x.service" instead`,
+		dir + "/x.socket":           `use the unit "x.service" instead`,
+		dir + "/x.service.d/o.conf": `is a drop-in; use the unit "x.service" instead`,
 		"/etc/passwd":               `"/etc/passwd" is not a service's file`,
 		dir:                         "is a directory",
 	} {
@@ -284,7 +284,7 @@ func TestUsersUnit(t *testing.T) {
 			t.Errorf("%s: %q, %v", operand, d.Place, err)
 		}
 	}
-	if _, err := Load(root, "theirs"); err == nil || !strings.Contains(err.Error(), `is a user unit, not a system unit; write "/usr/lib/systemd/user/theirs.service"`) {
+	if _, err := Load(root, "theirs"); err == nil || !strings.Contains(err.Error(), `is a user unit, not a system unit; write its path "/usr/lib/systemd/user/theirs.service"`) {
 		t.Error(err)
 	}
 }

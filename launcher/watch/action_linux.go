@@ -19,7 +19,7 @@ type action struct {
 	waits   time.Duration // time until which the watch that the launch started may act first; 0: no wait
 	command *command
 	kill    time.Duration    // time of the SIGKILL; 0: SIGTERM was not sent
-	termed  map[int]*process // by PID: processes that were sent SIGTERM or SIGKILL
+	termed  map[int]*process // the processes that were sent SIGTERM or SIGKILL, by PID
 }
 
 // beginAction starts the action for a breach, or queues it behind the current one.

@@ -22,11 +22,11 @@ type part struct {
 // breakdown is the total virtual size of several processes, by kind.
 type breakdown struct {
 	parts     []part
-	processes int // 0: unknown
+	processes int // number of processes; 0: unknown
 }
 
 // attribution lists the parts of the virtual size and what grew since settle, the largest first. Grew is nil if there is no
-// breakdown from the end of settle. Processes is how many processes could be inspected.
+// breakdown from the end of the settle time. Processes is how many processes could be inspected.
 type attribution struct {
 	Parts     []part `json:"parts"`
 	Grew      []part `json:"grew"`
@@ -36,7 +36,7 @@ type attribution struct {
 // maxParts bounds the length of a line.
 const maxParts = 8
 
-// attribute compares the current parts with those at the end of settle.
+// attribute compares the current parts with those at the end of the settle time.
 func attribute(base, now breakdown) *attribution {
 	if now.processes == 0 {
 		return nil
@@ -118,19 +118,19 @@ func (a *attribution) first() string {
 func arenasAdvice(planned int) string {
 	switch planned {
 	case 0:
-		return "set [arenas] cap to limit the arenas"
+		return "set cap in [arenas] to limit the arenas"
 	case 1:
 		return "run 'arenacap inspect' to see why the cap of 1 is not kept"
 	}
-	return fmt.Sprintf("set [arenas] cap below %d to limit the arenas further", planned)
+	return fmt.Sprintf("set cap in [arenas] below %d to limit the arenas further", planned)
 }
 
 // adviceOf applies to the metrics virtual and growth.
 var adviceOf = map[string]string{
 	arena.KindThreadStacks: "use fewer threads or a smaller 'ulimit -s' to reserve less",
 	arena.KindMainHeap:     "run 'arenacap inspect --deep' to see how much of the heap is in use",
-	arena.KindFile:         "a budget on data does not count mapped files",
-	arena.KindReserved:     "a budget on data or resident does not count reserved memory",
+	arena.KindFile:         `a limit on "data" does not count mapped files`,
+	arena.KindReserved:     `a limit on "data" or "resident" does not count reserved memory`,
 	arena.KindJavaHeap:     "limit the Java heap with -Xmx",
 	arena.KindJavaCode:     "limit Java's code cache with -XX:ReservedCodeCacheSize",
 	arena.KindJavaClasses:  "limit Java's class space with -XX:CompressedClassSpaceSize",

@@ -72,8 +72,8 @@ type host struct {
 	finder   *service.Finder
 	members  []service.Process // the processes of all services at the last scan, sorted by PID
 	logs     map[string]*eventLog
-	targets  map[int]*watched // by the PID of the target
-	interval time.Duration    // between two scans: the shortest interval of all services
+	targets  map[int]*watched // the targets by their PID
+	interval time.Duration    // time between two scans: the shortest interval of all services
 	look     time.Duration    // time of the next scan
 	hungUp   atomic.Bool      // SIGHUP has arrived
 	keep     int              // how many targets may keep their statm file open

@@ -196,7 +196,7 @@ func TestHostSettle(t *testing.T) {
 	}
 }
 
-// The inspections at the end of settle do not delay the samples of many targets: after a long inspection, the next
+// The inspections at the end of the settle time do not delay the samples of many targets: after a long inspection, the next
 // one waits for another turn.
 func TestBasesAreSpread(t *testing.T) {
 	const children = 5

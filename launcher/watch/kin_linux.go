@@ -81,9 +81,9 @@ func (p *process) isCarrier() bool {
 }
 
 // lookAround looks for descendants and reports one that has more memory than the target and is not measured. It runs with
-// every sample if the target is a carrier or has ended, else at the end of settle and then each time the running time has
-// doubled. It does nothing in the watch of a host (watch --services), where the policy decides which processes belong to a
-// service.
+// every sample if the target is a carrier or has ended, else at the end of the settle time and then each time the running
+// time has doubled. It does nothing in the watch of a host (watch --services), where the policy decides which processes
+// belong to a service.
 func (w *watched) lookAround(now time.Duration) {
 	if w.member != nil || !w.state.Settled || now < w.around {
 		return
@@ -178,8 +178,8 @@ func (w *watched) server() *process {
 	return nil
 }
 
-// countServer counts the arenas of the server p if p is not the target, from the end of settle on. The result is in p.arenas.
-// It is not added to the reading of the sample, which already contains all processes that count.
+// countServer counts the arenas of the server p if p is not the target, from the end of the settle time on. The result is in
+// p.arenas. It is not added to the reading of the sample, which already contains all processes that count.
 func (w *watched) countServer(p *process, now time.Duration) {
 	if s, ok := p.sample(); ok && now >= w.state.SettleEnds {
 		var aside budget.Reading

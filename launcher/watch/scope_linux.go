@@ -24,7 +24,7 @@ import (
 //   - Scope "tree" misses a descendant that got the PID of an unrelated process between two listings of /proc.
 //   - Scope "cgroup" also counts processes of the group that the command of [budget] started, but not the command itself.
 type scope struct {
-	kind     string // "process", "tree" or "cgroup"
+	kind     string // kind of the scope: "process", "tree" or "cgroup"
 	target   *process
 	since    time.Duration // time since boot; processes that started earlier do not descend from the target
 	others   map[int]*process

@@ -147,7 +147,7 @@ func (s *session) want(text string) told {
 	return told{}
 }
 
-// ready waits for the end of settle, when the base of growth is read.
+// ready waits for the end of the settle time, when the base of growth is read.
 func (s *session) ready() {
 	s.t.Helper()
 	s.want("started")

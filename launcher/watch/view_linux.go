@@ -81,7 +81,7 @@ func (w *watched) addTo(rows []view.Row) {
 		row.Processes += w.last.Processes
 		row.State = max(row.State, w.stateOf(m))
 		v, ok := w.last.Value(m.Limit.Metric, w.state.Base)
-		if ok && w.last.Processes > 0 && (w.state.Settled || m.Limit.Metric != "growth") { // growth has no base before the end of settle
+		if ok && w.last.Processes > 0 && (w.state.Settled || m.Limit.Metric != "growth") { // growth has no base before the end of the settle time
 			row.Value, row.Known = max(row.Value, v), true
 		}
 	}

@@ -38,7 +38,7 @@ type Config struct {
 	Server     string   // path of the program that the target's carriers (package target) start, or Program; "": unknown
 	PolicyFile string   // path of the policy file, ARENACAP_POLICY of the policy's command; "": none
 	Path       string   // PATH of the policy's command
-	Mode       string   // "exec", "supervise" or "attach", for the event started
+	Mode       string   // how the watch was started: "exec", "supervise" or "attach"; shown in the event "started"
 	Cap        int      // the planned number of arenas; 0: no cap, and none is verified
 	Notices    []string // reasons why the cap cannot work, one line each, reported once after started
 
@@ -63,7 +63,7 @@ func (c Config) check() error {
 	case b.WarnAt < 1 || b.WarnAt > 100:
 		return fmt.Errorf("warn_at %d%% is out of range; write 1%% to 100%%", b.WarnAt)
 	case b.Settle < 0 || b.Grace < 0 || b.Timeout < 0:
-		return fmt.Errorf("settle, grace and timeout must not be negative")
+		return fmt.Errorf(`"settle", "grace" and "timeout" must not be negative`)
 	}
 	for _, l := range c.Limits {
 		if _, known := budget.Metric(l.Metric); !known {

@@ -17,7 +17,7 @@ type watched struct {
 	*engine
 	cfg          *Config   // the engine's or, in the watch of a host, the service's
 	log          *eventLog // the engine's or, in the watch of a host, that of the service
-	member       *member   // nil except in the watch of a host
+	member       *member   // the process of a service; nil except in the watch of a host
 	index        int       // the target's index in engine.watched
 	scope        *scope
 	state        *budget.State

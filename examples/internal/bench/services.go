@@ -97,8 +97,8 @@ func servicesPolicy(b *built, n int) (path string) {
 }
 
 // quietWatch returns a watch that does nothing but sample. It starts the watch twice: the first watch inspects each target
-// after settle, which takes about 2 ms a target and must not be measured; the second continues from the first one's state
-// file.
+// after the settle time. That takes about 2 ms a target and must not be measured; the second continues from the first one's
+// state file.
 func quietWatch(b *built, services int, state string) (pid int) {
 	args := []string{"watch", "--services", "--policy", servicesPolicy(b, services), "--state", state}
 	first := spawn(b.release(), args...)

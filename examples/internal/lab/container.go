@@ -59,7 +59,7 @@ var bases = map[string]base{
 // Podman is podman with a test's own store. It reads the base images from an additional store.
 type Podman struct {
 	dir  string   // folder of its store and its state
-	conf string   // its containers.conf
+	conf string   // path of its containers.conf
 	args []string // flags before the subcommand
 }
 

@@ -20,7 +20,7 @@ import (
 // Database is a data folder for MariaDB with sysbench's tables in it, owned by the user that the server runs as.
 type Database struct {
 	dir  string
-	user *syscall.Credential // nil: the user of this process
+	user *syscall.Credential // user of the server; nil: the user of this process
 }
 
 // MariaDB is a running server on a Database.

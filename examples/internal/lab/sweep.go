@@ -23,7 +23,7 @@ type Sweep struct {
 		Noisy               bool
 	}
 
-	Said string // stderr
+	Said string // what the sweep printed on stderr
 }
 
 // SweptCap is the measurement of one cap.

@@ -16,7 +16,7 @@ import (
 // of most releases in use.
 type Version struct {
 	Major, Minor int
-	Point        string // "0": 2.Minor as upstream released it; "": unknown, because most builds do not name it
+	Point        string // patch release: "0" is 2.Minor as upstream released it; "" is unknown, because most builds do not name it
 	Bits32       bool
 }
 

@@ -18,7 +18,7 @@ var (
 	gridColour  = placeholder(201)
 	textColour  = placeholder(202)
 	faintColour = placeholder(203)
-	markColour  = placeholder(204) // of the advised cap
+	markColour  = placeholder(204) // colour of the mark of the advised cap
 	// noColour is replaced by the CSS value "none". A fully transparent colour would not work: the library treats it as unset.
 	noColour = charts.ColorRGB(0, 1, 0)
 )

@@ -31,9 +31,9 @@ const RecoverPercent = 95
 
 // State is the state of one target's budget: times and samples in, changes out.
 type State struct {
-	SettleEnds time.Duration // time at which settle ends, on the same clock as the times passed to Observe
+	SettleEnds time.Duration // time at which the settle time ends, on the same clock as the times passed to Observe
 	Settled    bool
-	Base       uint64 // VmSize at the end of settle, the zero point of growth
+	Base       uint64 // VmSize at the end of the settle time, the zero point of growth
 	Meters     []Meter
 }
 
@@ -68,7 +68,7 @@ func percentOf(bytes uint64, n int) uint64 {
 	return bytes/100*uint64(n) + (bytes%100*uint64(n)+99)/100
 }
 
-// Observe takes one sample; it ignores samples before the end of the time `settle`. It declares a breach only if a second
+// Observe takes one sample; it ignores samples before the end of the settle time. It declares a breach only if a second
 // reading is over the limit too, so that no breach rests on a single sample. The function again takes that reading at once.
 func (s *State) Observe(now time.Duration, r Reading, again func() (Reading, bool)) []Change {
 	if now < s.SettleEnds {

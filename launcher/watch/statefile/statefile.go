@@ -41,7 +41,7 @@ type Target struct {
 	PID        int            `json:"pid"`
 	Started    int64          `json:"started_ns"`        // nanoseconds since boot
 	Group      string         `json:"group,omitempty"`   // scope "cgroup": the folder of the control group
-	GrowthBase *uint64        `json:"growth_base_bytes"` // the zero point of growth; null before the end of settle
+	GrowthBase *uint64        `json:"growth_base_bytes"` // the zero point of growth; null before the end of the settle time
 	Running    budget.Running `json:"running"`
 	Acting     []string       `json:"acting"` // metrics with an unfinished action
 }
