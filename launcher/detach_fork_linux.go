@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/origin"
+	"arenacap/launcher/proc"
 	"arenacap/launcher/watch"
 	"arenacap/launcher/watch/protocol"
 )
@@ -68,11 +69,8 @@ func (f *doubleFork) fork() error {
 		return err
 	}
 	var status unix.WaitStatus
-	err = uninterrupted(func() error {
-		// __WALL: a child without an exit signal is a "clone" child, wait(2).
-		_, err := unix.Wait4(child, &status, unix.WALL, nil)
-		return err
-	})
+	// __WALL: a child without an exit signal is a "clone" child, wait(2).
+	_, err = proc.Retry(func() (int, error) { return unix.Wait4(child, &status, unix.WALL, nil) })
 	switch {
 	case err != nil:
 		return fmt.Errorf("wait: %w", err)

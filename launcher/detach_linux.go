@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/proc"
 	"arenacap/launcher/watch"
 )
 
@@ -82,9 +83,8 @@ const readyTimeout = 10_000 // milliseconds
 func awaitReady(ready int) error {
 	defer unix.Close(ready)
 	fds := []unix.PollFd{{Fd: int32(ready), Events: unix.POLLIN}}
-	var n int
-	_ = uninterrupted(func() (err error) { n, err = unix.Poll(fds, readyTimeout); return err })
-	if n == 0 {
+	n, err := proc.Retry(func() (int, error) { return unix.Poll(fds, readyTimeout) })
+	if n == 0 && err == nil {
 		return fmt.Errorf("the watch did not answer within %d s", readyTimeout/1000)
 	}
 	answer := make([]byte, 512)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/origin"
+	"arenacap/launcher/proc"
 )
 
 // child is the process that becomes the target, as this process sees it.
@@ -40,7 +41,7 @@ func (c *child) cancel() {
 
 // await reaps a child that did not become the target.
 func (c *child) await() {
-	_ = uninterrupted(func() error { _, err := unix.Wait4(c.pid, nil, 0, nil); return err })
+	_, _ = proc.Retry(func() (int, error) { return unix.Wait4(c.pid, nil, 0, nil) })
 }
 
 // executed reads the result of the exec from the pipe report and closes it; errno is 0 for success. If there is no result

@@ -50,7 +50,7 @@ func (r *reaper) end() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
 	if r.group {
 		_ = unix.Kill(-r.target, unix.SIGTERM)
 	}
-	_ = uninterrupted(func() error { _, err := unix.Wait4(r.target, &status, 0, &usage); return err })
+	_, _ = proc.Retry(func() (int, error) { return unix.Wait4(r.target, &status, 0, &usage) })
 	r.ended = true
 	return status, usage, true
 }
@@ -86,8 +86,8 @@ func waitid(idType, id, options int) (pid, status int, err error) {
 	// (sigaction(2)).
 	var info [128]byte
 	const place = 8 + int(unsafe.Sizeof(uintptr(0)))
-	err = uninterrupted(func() error {
-		return unix.Waitid(idType, id, (*unix.Siginfo)(unsafe.Pointer(&info)), options|unix.WNOHANG, nil)
+	_, err = proc.Retry(func() (int, error) {
+		return 0, unix.Waitid(idType, id, (*unix.Siginfo)(unsafe.Pointer(&info)), options|unix.WNOHANG, nil)
 	})
 	word := func(offset int) int { return int(int32(binary.NativeEndian.Uint32(info[place+offset:]))) }
 	return word(0), word(8), err

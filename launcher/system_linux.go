@@ -3,19 +3,8 @@
 package launcher
 
 import (
-	"golang.org/x/sys/unix"
-
 	"arenacap/launcher/proc"
 )
-
-// uninterrupted repeats a system call that a signal interrupted (EINTR).
-func uninterrupted(call func() error) error {
-	for {
-		if err := call(); err != unix.EINTR {
-			return err
-		}
-	}
-}
 
 // openDescriptors lists the open descriptors of this process. Without /proc it lists all numbers below 4,096.
 func openDescriptors() []int {

@@ -42,7 +42,7 @@ func (r Root) ReadInto(buffer *[]byte, path string) (text []byte, err error) {
 			text = append(text, make([]byte, len(text))...)[:len(text)]
 			*buffer = text
 		}
-		n, err := retry(func() (int, error) { return unix.Read(fd, text[len(text):cap(text)]) })
+		n, err := Retry(func() (int, error) { return unix.Read(fd, text[len(text):cap(text)]) })
 		text = text[:len(text)+n]
 		switch {
 		case err != nil:
@@ -65,18 +65,17 @@ func (r Root) Open(path string) (*os.File, error) {
 }
 
 func (r Root) open(path string) (int, error) {
-	fd, err := retry(func() (int, error) { return unix.Open(string(r)+path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	fd, err := Retry(func() (int, error) { return unix.Open(string(r)+path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
 	if err != nil {
 		return -1, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	return fd, nil
 }
 
-// retry repeats a system call after EINTR, which files of lxcfs, a FUSE file system, can return.
-func retry(call func() (int, error)) (int, error) {
+// Retry repeats a system call after EINTR, which files of lxcfs, a FUSE file system, can return too. n is 0 after an error.
+func Retry(call func() (n int, err error)) (n int, err error) {
 	for {
-		n, err := call()
-		if !errors.Is(err, unix.EINTR) {
+		if n, err = call(); err != unix.EINTR {
 			return max(n, 0), err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"arenacap/launcher/proc"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -49,12 +51,10 @@ type file int
 
 // open opens a file for reading, with O_NONBLOCK because open(2) of a FIFO would block.
 func (fs fsys) open(path string) (file, error) {
-	for {
-		fd, err := unix.Open(fs.path(path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-		if err != unix.EINTR {
-			return file(fd), err
-		}
-	}
+	fd, err := proc.Retry(func() (int, error) {
+		return unix.Open(fs.path(path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	})
+	return file(fd), err
 }
 
 func (f file) close() { unix.Close(int(f)) }

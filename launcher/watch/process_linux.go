@@ -184,11 +184,7 @@ func (p *process) readable() bool {
 // poll returns 1 if the descriptor is readable.
 func poll(fd int) (n int, err error) {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	for {
-		if n, err = unix.Poll(fds, 0); err != unix.EINTR {
-			return n, err
-		}
-	}
+	return proc.Retry(func() (int, error) { return unix.Poll(fds, 0) })
 }
 
 // ended reports whether the process has ended; a zombie has. If only the first thread has ended, the process still runs; a

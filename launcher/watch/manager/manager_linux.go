@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/environ"
+	"arenacap/launcher/proc"
 )
 
 // Socket is the address of the service manager's socket: a path or, after "@", an abstract name; "": none.
@@ -44,11 +45,7 @@ func (m Socket) Await() {
 	m.notify("BARRIER=1", unix.UnixRights(p[1]))
 	_ = unix.Close(p[1])
 	fds := []unix.PollFd{{Fd: int32(p[0])}} // poll always reports POLLHUP
-	for {
-		if _, err := unix.Poll(fds, timeout); err != unix.EINTR {
-			return
-		}
-	}
+	_, _ = proc.Retry(func() (int, error) { return unix.Poll(fds, timeout) })
 }
 
 func (m Socket) notify(message string, rights []byte) {
