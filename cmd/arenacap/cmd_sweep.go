@@ -53,7 +53,7 @@ func sweepCommand() *cli.Command {
 			"interrupted, 2 for wrong use.",
 		Flags: slices.Concat([]cli.Flag{
 			textFlag("caps", "compare these `CAPS`, separated by commas (default: off,1,2,4,… below glibc's own limit)"),
-			textFlag("cores", "simulate a machine with `N` cores: per-core caps use N, and off is glibc's own limit there"),
+			textFlag("cores", "simulate a machine with `N` cores: per-core caps use N, and the cap off is glibc's own limit there"),
 			textFlag("load", "PROGRAM is a server; measure it under `CMD`"),
 			textFlag("ready", "the server is ready when `CMD` succeeds (default: when it listens on a socket)"),
 		}, metricFlags(), []cli.Flag{

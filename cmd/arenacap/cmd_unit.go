@@ -118,7 +118,7 @@ func printDropIn(c *cli.Context, v say.Voice, dropIn unit.DropIn) error {
 	v.Notes(dropIn.Notes)
 	v.Explain("the drop-in belongs into %s", dropIn.Place)
 	if dropIn.Behind != "" {
-		v.Note("write the drop-in to %s, or use --write, because systemd must read it after %s", dropIn.Place, dropIn.Behind)
+		v.Note("write the drop-in to %s, or use --write, because systemd must read it after the drop-in %s", dropIn.Place, dropIn.Behind)
 	}
 	if before, ok := origin.Found(); ok && before.Closed&(1<<1) != 0 {
 		return errors.New("stdout is closed, so the drop-in cannot be printed")

@@ -18,7 +18,7 @@ func TestWatchAtATerminal(t *testing.T) {
 		s.expect("breach: virtual ") // the watch has taken a sample
 		s.write("\x03")
 		s.expect("watch-ended: SIGINT has ended the watch; the watched processes continue to run; watched for ")
-		s.expect("; peak virtual ")
+		s.expect("; peaks: virtual size ")
 		s.expect("status=1\r\n")
 	})
 	t.Run("a log file", func(t *testing.T) {

@@ -181,9 +181,9 @@ func (v *planView) worstCase() string {
 		return "unknown: the number of arenas has no known limit"
 	}
 	if uncapped == 0 {
-		return text.Size(capped) + " of arenas with the plan, no limit without"
+		return text.Size(capped) + " of arenas with the plan, no limit without it"
 	}
-	return fmt.Sprintf("%s of address space for arenas with the plan, %s without (one heap per arena)", text.Size(capped), text.Size(uncapped))
+	return fmt.Sprintf("%s of address space for arenas with the plan, %s without it (one heap per arena)", text.Size(capped), text.Size(uncapped))
 }
 
 // limit describes the limit on address space, and whether the arenas fit into it.

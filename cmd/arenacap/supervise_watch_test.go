@@ -145,7 +145,7 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, said := superviseUnder(t, strict+"command = [\"/bin/sh\", \"-c\", \"echo >"+told+"\"]\n", "read x <"+told, "--summary")
-	for _, want := range []string{"arenacap: summary of ", "peak virtual ", "peak resident ", "1 breach\n"} {
+	for _, want := range []string{"arenacap: summary of ", "peak of virtual size ", "peak of resident memory ", "1 breach\n"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("no %q in %q", want, said)
 		}

@@ -218,7 +218,7 @@ func (f facts) within(c *Cap) {
 		c.Why = fmt.Sprintf("not exceeded so far, but not enforced: %s are more than the %d of the process's own %s",
 			text.Count(f.arenas, "arena"), own.N, source(own))
 	default:
-		c.Kept, c.Why = Yes, fmt.Sprintf("%s of %d allowed", text.Count(f.arenas, "arena"), c.N)
+		c.Kept, c.Why = Yes, fmt.Sprintf("%s, and %d are allowed", text.Count(f.arenas, "arena"), c.N)
 	}
 }
 

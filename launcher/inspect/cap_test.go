@@ -99,10 +99,10 @@ func TestJudge(t *testing.T) {
 		kept   Kept
 		why    string // a part of Why
 	}{
-		{"kept exactly", base(glibc236, 4, four), 4, "environment", Yes, "4 arenas of 4 allowed"},
-		{"kept with room", base(glibc236, 1, four), 4, "environment", Yes, "1 arena of 4 allowed"},
+		{"kept exactly", base(glibc236, 4, four), 4, "environment", Yes, "4 arenas, and 4 are allowed"},
+		{"kept with room", base(glibc236, 1, four), 4, "environment", Yes, "1 arena, and 4 are allowed"},
 		{"one too many", base(glibc236, 5, four), 4, "environment", No, "mallopt(M_ARENA_MAX)"},
-		{"a tunable comes first", base(glibc236, 3, four, "GLIBC_TUNABLES=glibc.malloc.arena_max=3"), 3, "tunables", Yes, "3 arenas of 3"},
+		{"a tunable comes first", base(glibc236, 3, four, "GLIBC_TUNABLES=glibc.malloc.arena_max=3"), 3, "tunables", Yes, "3 arenas, and 3 are allowed"},
 		{"a tunable is exceeded", base(glibc236, 4, four, "GLIBC_TUNABLES=glibc.malloc.arena_max=3"), 3, "tunables", No, "mallopt"},
 		{"malformed tunables in 2.41 leave the variable", base(glibc241, 4, four, "GLIBC_TUNABLES=glibc.malloc.arena_max=3:"), 4, "environment", Yes, ""},
 
@@ -121,8 +121,8 @@ func TestJudge(t *testing.T) {
 
 		{"secure and over", base(glibc236, 16, four).with(secure), 4, "environment", No, "AT_SECURE"},
 		{"secure and under, by chance", base(glibc236, 3, four).with(secure), 4, "environment", NoAnswer, "not enforced"},
-		{"the system's tunables", base(glibc241, 4).with(systemSet), 4, "tunables", Yes, "4 arenas of 4 allowed"},
-		{"the system's tunables in secure mode", base(glibc241, 4).with(systemSet).with(secure), 4, "tunables", Yes, "4 arenas of 4 allowed"},
+		{"the system's tunables", base(glibc241, 4).with(systemSet), 4, "tunables", Yes, "4 arenas, and 4 are allowed"},
+		{"the system's tunables in secure mode", base(glibc241, 4).with(systemSet).with(secure), 4, "tunables", Yes, "4 arenas, and 4 are allowed"},
 		{"the system's tunables are locked at nonsense", base(glibc241, 9).with(systemLocked), 0, "", NoAnswer, "/etc/tunables.conf locks"},
 		{"secure mode reads no MALLOC_ARENA_TEST", base(glibc236, 16, "MALLOC_ARENA_TEST=40").with(secure).with(limitOn(2)), 0, "", NoAnswer, "glibc's own limit is 16 here"},
 		{"MALLOC_ARENA_TEST=20 before 2.44", base(glibc236, 21, "MALLOC_ARENA_TEST=20").with(limitOn(2)), 0, "", NoAnswer, "glibc's own limit is 21 here"},
@@ -135,7 +135,7 @@ func TestJudge(t *testing.T) {
 		{"tunables before there were any", base(glibc215, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max=3"), 0, "", NoAnswer, "glibc 2.15 does not know GLIBC_TUNABLES"},
 		{"a malloc of its own", base(glibc236, 1, four).with(ownMalloc), 4, "environment", NoAnswer, "the process uses the malloc of /opt/server, which may not read"},
 		{"a malloc of its own, and no cap", base(glibc236, 1).with(ownMalloc).with(limit16), 0, "", NoAnswer, "sets one; the process uses the malloc of /opt/server"},
-		{"a malloc that passes on", base(glibc236, 4, four).with(ownMalloc), 4, "environment", Yes, "4 arenas of 4 allowed"},
+		{"a malloc that passes on", base(glibc236, 4, four).with(ownMalloc), 4, "environment", Yes, "4 arenas, and 4 are allowed"},
 		{"another allocator", base(glibc236, 1, four).with(jemalloc), 4, "environment", NoAnswer, "the process uses the malloc of jemalloc"},
 		{"another allocator, no cap", base(glibc236, 1).with(jemalloc), 0, "", NoAnswer, "a cap would have no effect: the process uses the malloc of jemalloc"},
 		{"musl", base(glibc236, 0, four).with(musl), 4, "environment", NoAnswer, "musl has no arenas"},

@@ -42,7 +42,7 @@ func mustLook(t *testing.T, pid int, wanted *policy.Policy) Report {
 	if sum != r.Process.Virtual || sum == 0 {
 		t.Errorf("the parts add up to %d bytes, the process has %d", sum, r.Process.Virtual)
 	}
-	if !strings.Contains(r.Verdict, " virtual: ") || !strings.HasSuffix(r.Verdict, " are resident") {
+	if !strings.Contains(r.Verdict, " of virtual size: ") || !strings.HasSuffix(r.Verdict, " are resident") {
 		t.Errorf("verdict: %q", r.Verdict)
 	}
 	return r
@@ -72,12 +72,12 @@ func TestLookAtCaps(t *testing.T) {
 	}{
 		{"no cap", nil, []string{many}, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", "put 'arenacap run --' in front"},
 		{"no cap and no threads", nil, nil, 0, "", NoAnswer, "neither", ""},
-		{"kept", []string{"MALLOC_ARENA_MAX=4"}, []string{many}, 4, "environment", Yes, "4 arenas of 4 allowed", ""},
-		{"kept with one arena", []string{"MALLOC_ARENA_MAX=1"}, []string{many}, 1, "environment", Yes, "1 arena of 1 allowed", ""},
+		{"kept", []string{"MALLOC_ARENA_MAX=4"}, []string{many}, 4, "environment", Yes, "4 arenas, and 4 are allowed", ""},
+		{"kept with one arena", []string{"MALLOC_ARENA_MAX=1"}, []string{many}, 1, "environment", Yes, "1 arena, and 1 are allowed", ""},
 		{"tunables that the loader cuts", []string{"MALLOC_ARENA_MAX=7", "GLIBC_TUNABLES=glibc.malloc.tcache_count=2:glibc.malloc.arena_max=3"}, []string{many}, 3, "tunables", Yes, "", ""},
 		{"mallopt inside raises it", []string{"MALLOC_ARENA_MAX=4"}, []string{"mallopt 6", many}, 4, "environment", No, "mallopt(M_ARENA_MAX)", "M_ARENA_MAX"},
-		{"mallopt inside lowers it", []string{"MALLOC_ARENA_MAX=4"}, []string{"mallopt 2", many}, 4, "environment", Yes, "2 arenas of 4", ""},
-		{"an entry without =", []string{"A", "MALLOC_ARENA_MAX=4", "MALLOC_ARENA_MAX"}, []string{many}, 4, "environment", Yes, "4 arenas of 4", ""},
+		{"mallopt inside lowers it", []string{"MALLOC_ARENA_MAX=4"}, []string{"mallopt 2", many}, 4, "environment", Yes, "2 arenas, and 4 are allowed", ""},
+		{"an entry without =", []string{"A", "MALLOC_ARENA_MAX=4", "MALLOC_ARENA_MAX"}, []string{many}, 4, "environment", Yes, "4 arenas, and 4 are allowed", ""},
 		{"a test that glibc takes", []string{"MALLOC_ARENA_TEST=020"}, nil, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", ""},
 		{"an invalid value", []string{"MALLOC_ARENA_MAX=four"}, nil, 0, "", NoAnswer, `the process's glibc rejects "MALLOC_ARENA_MAX=four"`, ""},
 		{"several heaps an arena", []string{"MALLOC_ARENA_MAX=3"}, []string{"threads 2 150000"}, 3, "environment", Yes, "", ""},
@@ -161,13 +161,13 @@ func TestLookWithPolicy(t *testing.T) {
 		why    string
 		next   string
 	}{
-		{"started under it", []string{"MALLOC_ARENA_MAX=4", "MALLOC_ARENA_TEST=3"}, "cap = 4", 4, Yes, "4 arenas of 4", ""},
+		{"started under it", []string{"MALLOC_ARENA_MAX=4", "MALLOC_ARENA_TEST=3"}, "cap = 4", 4, Yes, "4 arenas, and 4 are allowed", ""},
 		{"started before", nil, "cap = 4", 4, No, "started without a cap", "restart the program with 'arenacap run'"},
 		{"started under a larger one", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4", 4, No, "started with a cap of 9", "restart the program"},
 		{"within by chance", nil, "cap = 40", 40, NoAnswer, "not in force", "restart the program"},
-		{"the inherited cap is kept", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4\ninherited = \"keep\"", 9, Yes, "9 arenas of 9", ""},
+		{"the inherited cap is kept", []string{"MALLOC_ARENA_MAX=9"}, "cap = 4\ninherited = \"keep\"", 9, Yes, "9 arenas, and 9 are allowed", ""},
 		{"no cap in the file: the inherited one", []string{"MALLOC_ARENA_MAX=3"}, "min = 1", 3, Yes, "", ""},
-		{"a cap a core", []string{"MALLOC_ARENA_MAX=6"}, "cap = \"3/core\"", 6, Yes, "6 arenas of 6", ""},
+		{"a cap a core", []string{"MALLOC_ARENA_MAX=6"}, "cap = \"3/core\"", 6, Yes, "6 arenas, and 6 are allowed", ""},
 		{"off", []string{"MALLOC_ARENA_MAX=3"}, "cap = \"off\"", 0, NoAnswer, `the policy has cap = "off"`, ""},
 	}
 	for _, c := range cases {
@@ -254,13 +254,13 @@ int main(void) { volatile char *p = malloc(100); p[0] = 1; puts("ok"); fflush(st
 	t.Run("static glibc", func(t *testing.T) {
 		p := start(t, cap4, build(t, "gcc", probeSource, "-static"))
 		p.do("threads 9 1")
-		mustLook(t, p.process.Pid, nil).check(t, 4, "environment", Yes, "4 arenas of 4", "")
+		mustLook(t, p.process.Pid, nil).check(t, 4, "environment", Yes, "4 arenas, and 4 are allowed", "")
 	})
 	t.Run("32-bit", func(t *testing.T) {
 		p := start(t, cap4, build(t, "gcc", probeSource, "-m32"))
 		p.do("threads 9 1")
 		r := mustLook(t, p.process.Pid, nil)
-		r.check(t, 4, "environment", Yes, "4 arenas of 4", "")
+		r.check(t, 4, "environment", Yes, "4 arenas, and 4 are allowed", "")
 		if r.Process.Bits != 32 {
 			t.Errorf("%d bits", r.Process.Bits)
 		}
@@ -297,7 +297,7 @@ func TestLookAtATitle(t *testing.T) {
 func TestLookWithoutFirstThread(t *testing.T) {
 	program := build(t, "gcc", "testdata/leader.c")
 	p := start(t, []string{"MALLOC_ARENA_MAX=3"}, program)
-	mustLook(t, p.process.Pid, nil).check(t, 3, "environment", Yes, "3 arenas of 3", "")
+	mustLook(t, p.process.Pid, nil).check(t, 3, "environment", Yes, "3 arenas, and 3 are allowed", "")
 	p = start(t, nil, program)
 	mustLook(t, p.process.Pid, nil).check(t, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", "arenacap run")
 }
@@ -493,6 +493,6 @@ func TestReadAcrossExec(t *testing.T) {
 	p.do("")
 	p.do("threads 9 1")
 	after := mustLook(t, p.process.Pid, nil)
-	before.check(t, 7, "environment", Yes, "1 arena of 7", "")
-	after.check(t, 3, "environment", Yes, "3 arenas of 3", "")
+	before.check(t, 7, "environment", Yes, "1 arena, and 7 are allowed", "")
+	after.check(t, 3, "environment", Yes, "3 arenas, and 3 are allowed", "")
 }

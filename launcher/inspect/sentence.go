@@ -21,7 +21,7 @@ func verdict(p *arena.Process) string {
 			parts = append(parts, text.Size(part.Virtual)+" "+are(part))
 		}
 	}
-	said := fmt.Sprintf("%s virtual: %s; %s are resident",
+	said := fmt.Sprintf("%s of virtual size: %s; %s are resident",
 		text.Size(p.Virtual), strings.Join(parts, ", "), text.Size(p.Resident))
 	if huge := hugeInArenas(p); hugeMatters(p) {
 		said += fmt.Sprintf("; %s of the %s resident in arenas are huge pages, and at most %s of the arenas are in use",

@@ -192,7 +192,7 @@ func TestServerMariaDB(t *testing.T) {
 			if env == nil {
 				r.check(t, 0, "", NoAnswer, "no cap is set", r.Next)
 			} else {
-				r.check(t, 3, "environment", Yes, "of 3 allowed", "")
+				r.check(t, 3, "environment", Yes, ", and 3 are allowed", "")
 			}
 			// The server must have ended before the next one uses the same data.
 			_ = s.cmd.Process.Signal(syscall.SIGTERM)
@@ -231,7 +231,7 @@ func TestServerJVM(t *testing.T) {
 			s := serve(t, cmd, "password:", "LC_ALL=C", "MALLOC_ARENA_MAX=4")
 			r := equalsMallocInfo(t, s)
 			t.Logf("%s", r.Verdict)
-			r.check(t, 4, "environment", Yes, "of 4 allowed", "")
+			r.check(t, 4, "environment", Yes, ", and 4 are allowed", "")
 			heap, classes, code := r.part(arena.KindJavaHeap), r.part(arena.KindJavaClasses), r.part(arena.KindJavaCode)
 			if heap.Virtual < 250*mib || // less than -Xmx256m, because G1 maps a part of its heap from a file
 				classes.Virtual == 0 || code.Virtual == 0 || r.part(arena.KindThreadStacks).Count < 5 {
@@ -287,7 +287,7 @@ sys.stdin.read()
 			if env[0] == "A=1" {
 				r.check(t, 0, "", NoAnswer, "no cap is set", r.Next)
 			} else {
-				r.check(t, 2, "environment", Yes, "2 arenas of 2", "")
+				r.check(t, 2, "environment", Yes, "2 arenas, and 2 are allowed", "")
 			}
 		})
 	}
@@ -316,7 +316,7 @@ $| = 1; print "ready\n"; <STDIN>;
 		testenv.Lack(t, "this perl has no threads")
 	}
 	r := equalsMallocInfo(t, serve(t, exec.Command("perl", "-e", code), "ready", "MALLOC_ARENA_MAX=4"))
-	r.check(t, 4, "environment", Yes, "4 arenas of 4", "")
+	r.check(t, 4, "environment", Yes, "4 arenas, and 4 are allowed", "")
 	if stacks := r.part(arena.KindThreadStacks); stacks.Count != 12 || r.Process.Threads != 13 {
 		t.Errorf("%d threads, stacks %+v", r.Process.Threads, stacks)
 	}
@@ -328,7 +328,7 @@ func TestServerErlang(t *testing.T) {
 	code := `io:format("ready~n"), receive after infinity -> ok end.`
 	r := equalsMallocInfo(t, serve(t, exec.Command("erl", "+S", "4:4", "-noshell", "-eval", code), "ready", "MALLOC_ARENA_MAX=3"))
 	t.Logf("%s", r.Verdict)
-	r.check(t, 3, "environment", Yes, "of 3 allowed", "")
+	r.check(t, 3, "environment", Yes, ", and 3 are allowed", "")
 	if stacks := r.part(arena.KindThreadStacks); stacks.Count < r.Process.Threads-1 || r.part(arena.KindReserved).Virtual < 1000*mib {
 		t.Errorf("%d threads, stacks %+v, reserved %+v", r.Process.Threads, stacks, r.part(arena.KindReserved))
 	}

@@ -172,9 +172,9 @@ func (m *measurement) hopeless() error {
 	case m.failed == nil || m.worked:
 		return nil
 	case m.failed.Tail == "":
-		return fmt.Errorf("the first run failed under every cap; under %q: %s", m.failed.Cap, m.failed.Error)
+		return fmt.Errorf("the first run failed under every cap; under cap %q: %s", m.failed.Cap, m.failed.Error)
 	}
-	return fmt.Errorf("the first run failed under every cap; under %q: %s\n%s", m.failed.Cap, m.failed.Error, m.failed.Tail)
+	return fmt.Errorf("the first run failed under every cap; under cap %q: %s\n%s", m.failed.Cap, m.failed.Error, m.failed.Tail)
 }
 
 // progress describes the next run, and estimates the time left from the mean time of the runs so far.

@@ -97,7 +97,7 @@ func (l *linker) load(program image) {
 	for i := 0; i < len(l.objects) && i < maxObjects; i++ {
 		for _, name := range l.objects[i].needed {
 			if !l.add(name, l.objects[i]) {
-				l.missing = append(l.missing, fmt.Sprintf("%q needs %q, which was not found", l.objects[i].path, name))
+				l.missing = append(l.missing, fmt.Sprintf("%q needs the library %q, which was not found", l.objects[i].path, name))
 			}
 		}
 	}

@@ -167,7 +167,7 @@ func TestMissingLibraryIsNoYes(t *testing.T) {
 	build(t, "gcc", "-shared", "-fPIC", "-Wl,-soname,libgone.so", "-o", dir+"/libgone.so", dir+"/leaf.c")
 	build(t, "gcc", "-o", dir+"/main", dir+"/main.c", dir+"/libgone.so")
 	got := Examine(dir+"/main", nil, nil)
-	if want := `"` + dir + `/main" needs "libgone.so", which was not found`; got.CanCap != Unknown || !slices.Contains(got.Why, want) {
+	if want := `"` + dir + `/main" needs the library "libgone.so", which was not found`; got.CanCap != Unknown || !slices.Contains(got.Why, want) {
 		t.Errorf("%v %q, want unknown and %q", got.CanCap, got.Why, want)
 	}
 }

@@ -97,7 +97,7 @@ func program(t *Target, c *chain, buf []byte) (image, error) {
 			fallback = len(t.Interpreters)
 		}
 	}
-	return image{}, fmt.Errorf("%q has more than %d interpreters", t.Server, maxChain)
+	return image{}, fmt.Errorf("the script %q has more than %d interpreters", t.Server, maxChain)
 }
 
 // nativeImage opens a program that this kernel can load. With errNoELF the image is closed, but its field first has the

@@ -38,7 +38,7 @@ func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	if !slices.ContainsFunc(u.commands, func(c command) bool { return !c.inFront() }) {
 		nothing := fmt.Sprintf("%s starts through arenacap already (%s)", u.Name, u.commands[0].from.place())
 		for _, file := range u.older {
-			nothing += fmt.Sprintf("; remove %s, which arenacap made earlier", file)
+			nothing += fmt.Sprintf("; remove the drop-in %s, which arenacap made earlier", file)
 		}
 		return DropIn{Nothing: nothing}, nil
 	}

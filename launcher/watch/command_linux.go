@@ -147,7 +147,7 @@ func lookPath(name, path string) (string, error) {
 			return found, nil
 		}
 	}
-	return "", fmt.Errorf("%q is not in PATH %q", name, path)
+	return "", fmt.Errorf("the program %q is not in PATH %q", name, path)
 }
 
 // finished reports whether the command has ended. It does not reap the command, so that its process group stays valid (see

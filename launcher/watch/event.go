@@ -87,7 +87,7 @@ func started(c Config) event {
 		list = append(list, ordered.Object{"metric", l.Metric, "limit_bytes", l.Bytes})
 		limits = append(limits, l.Metric+" "+text.Size(l.Bytes))
 	}
-	text := fmt.Sprintf("budget: %s; scope %s; interval %s, settle %s; breach: %d of %d samples over a limit; action: %s",
+	text := fmt.Sprintf("budget: %s; scope %s; interval %s, settle time %s; breach: %d of %d samples over a limit; action: %s",
 		strings.Join(limits, ", "), b.Scope, b.Interval, b.Settle, b.Breach.N, b.Breach.Of, actionWords(b))
 	if len(limits) == 0 {
 		text = "no budget"
@@ -248,7 +248,7 @@ func seen(o Outcome, remaining int) (said string, members ordered.Object) {
 	var virtual, resident any // unknown without a sample
 	if o.PeakVirtual != 0 {
 		virtual, resident = o.PeakVirtual, o.PeakResident
-		said += fmt.Sprintf("; peak virtual %s, resident %s", text.Size(o.PeakVirtual), text.Size(o.PeakResident))
+		said += fmt.Sprintf("; peaks: virtual size %s, resident memory %s", text.Size(o.PeakVirtual), text.Size(o.PeakResident))
 	}
 	if o.Breaches > 0 {
 		said += "; breaches: " + strconv.Itoa(o.Breaches)

@@ -39,7 +39,7 @@ func TestEvents(t *testing.T) {
 		json string
 	}{
 		{"started", started(cfg),
-			`started: budget: virtual 4 GiB, growth 512 MiB; scope process; interval 1s, settle 10s; breach: 3 of 5 samples over a limit; action: /usr/local/bin/on-breach, then SIGTERM, then SIGKILL after 30s`,
+			`started: budget: virtual 4 GiB, growth 512 MiB; scope process; interval 1s, settle time 10s; breach: 3 of 5 samples over a limit; action: /usr/local/bin/on-breach, then SIGTERM, then SIGKILL after 30s`,
 			`"mode":"exec","scope":"process","interval_seconds":1,"settle_seconds":10,"breach":"3/5","action":"terminate","cap":4,"limits":[{"metric":"virtual","limit_bytes":4294967296},{"metric":"growth","limit_bytes":536870912}]`},
 		{"started without a budget or a cap", started(Config{Mode: "attach", Budget: policy.Builtin().Budget}),
 			`started: no budget`,
@@ -79,16 +79,16 @@ func TestEvents(t *testing.T) {
 			`gap: no sample for 1m30s, although the interval is 1s; the watch was stopped, or the machine was asleep or too busy`, `"gap_seconds":90`},
 		{"log-failed", linesLost(3), `log-failed: lines lost because this log could not be written: 3`, `"lines_lost":3`},
 		{"watch-ended", watchEnded(outcome, 2, "SIGTERM has ended the watch"),
-			`watch-ended: SIGTERM has ended the watch; the watched processes continue to run; watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1`,
+			`watch-ended: SIGTERM has ended the watch; the watched processes continue to run; watched for 1m30.001s; peaks: virtual size 4 GiB, resident memory 61 MiB; breaches: 1`,
 			`"processes_remaining":2,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
-		{"exited", exited(outcome, 0, true), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1`,
+		{"exited", exited(outcome, 0, true), `exited: watched for 1m30.001s; peaks: virtual size 4 GiB, resident memory 61 MiB; breaches: 1`,
 			`"processes_remaining":0,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
 		{"exited before a sample", exited(Outcome{}, 0, true), `exited: watched for 0s`, `"processes_remaining":0,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
 		{"exited, and its children go on alone", exited(Outcome{}, 3, false), `exited: watched for 0s`, `"processes_remaining":3,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
 		{"elsewhere", holdsMore(9, "srv", 2<<30, 8<<20), `elsewhere: descendant srv[9] has 2 GiB of address space, this process 8 MiB; the budget counts only this process: write scope = "tree" in [budget]`, `"other_pid":9,"other_name":"srv"`},
 		{"a cap that another program set", capSetOtherwise(4, 2), `cap-not-kept: the server's environment sets a cap of 4 instead of the planned 2; a program that starts the server has changed MALLOC_ARENA_MAX or GLIBC_TUNABLES`, `"arenas":null,"cap":2`},
 		{"the cap of a descendant", capJudged(1, 4).of(9, "srv"), `cap-verified: srv[9]: 1 arena, within the cap of 4`, `"arenas":1,"cap":4,"other_pid":9,"other_name":"srv"`},
-		{"exited, and its children go on", exited(outcome, 3, true), `exited: watched for 1m30.001s; peak virtual 4 GiB, resident 61 MiB; breaches: 1; processes that still run and are watched: 3`,
+		{"exited, and its children go on", exited(outcome, 3, true), `exited: watched for 1m30.001s; peaks: virtual size 4 GiB, resident memory 61 MiB; breaches: 1; processes that still run and are watched: 3`,
 			`"processes_remaining":3,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

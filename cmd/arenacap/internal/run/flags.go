@@ -35,10 +35,10 @@ var flags = [...]Flag{
 	{Name: "verbose", Usage: "explain each decision"},
 	{Name: "version", Usage: "print the version and the commit, and exit", elsewhere: true},
 
-	{Name: "arenas", group: caps, Text: true, Usage: "the cap: `CAP` is a number, a factor such as 2/core, off or glibc"},
-	{Name: "cores", group: caps, Text: true, Usage: "the number of cores for a per-core cap: `N`, or the one that auto, online or affinity finds"},
+	{Name: "arenas", group: caps, Text: true, Usage: "set the cap: `CAP` is a number, a factor such as 2/core, or one of the words off and glibc"},
+	{Name: "cores", group: caps, Text: true, Usage: "set the number of cores for a per-core cap: `N`, or the one that the word auto, online or affinity stands for"},
 
-	{Name: "budget", group: budget, Text: true, Usage: "limit the virtual size to `SIZE` (4GiB, 500M, …); off: no budget at all"},
+	{Name: "budget", group: budget, Text: true, Usage: "limit the virtual size to `SIZE` (4GiB, 500M, …), or set no budget at all with the word off"},
 
 	{Name: "argv0", group: own, Text: true, Usage: "pass `NAME` as PROGRAM's argument zero, instead of its own name"},
 	{Name: "dry-run", group: own, Usage: "print the plan and run nothing", elsewhere: true},

@@ -64,7 +64,7 @@ func (r Room) String() string {
 	}
 	line := fmt.Sprintf("%s of address space (%s)", text.Size(r.Limit.N), r.Limit.From)
 	if r.Mapped != 0 {
-		line += fmt.Sprintf("; %q maps %s of it, and %s are left for arenas and thread stacks", r.program, text.Size(r.Mapped), text.Size(r.Left()))
+		line += fmt.Sprintf("; the program %q maps %s of it, and %s are left for arenas and thread stacks", r.program, text.Size(r.Mapped), text.Size(r.Left()))
 	}
 	return line
 }
@@ -76,7 +76,7 @@ func (r Room) Warning() string {
 	case r.Fits():
 		return ""
 	case r.Mapped > r.Limit.N:
-		return fmt.Sprintf("%q cannot start: it and its libraries map %s, and %s of address space are allowed (%s); raise the limit",
+		return fmt.Sprintf("the program %q cannot start: with its libraries it maps %s, but only %s of address space are allowed (%s); raise the limit",
 			r.program, text.Size(r.Mapped), text.Size(r.Limit.N), r.Limit.From)
 	}
 	arenas := "arenas without a limit"

@@ -120,9 +120,9 @@ func summary(config watch.Config, e launcher.Ending) string {
 		o = *e.Watched
 	}
 	if o.PeakVirtual != 0 {
-		parts = append(parts, "peak virtual "+text.Size(o.PeakVirtual))
+		parts = append(parts, "peak of virtual size "+text.Size(o.PeakVirtual))
 	}
-	parts = append(parts, "peak resident "+text.Size(max(o.PeakResident, e.MaxRSS)))
+	parts = append(parts, "peak of resident memory "+text.Size(max(o.PeakResident, e.MaxRSS)))
 	if o.Arenas != 0 {
 		parts = append(parts, fmt.Sprintf("%d arenas", o.Arenas))
 	}
