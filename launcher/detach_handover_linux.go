@@ -59,7 +59,7 @@ func (h *handover) configPipe(config []byte) (w int, err error) {
 	}
 	n, err := unix.Write(w, message)
 	if err == nil && n < len(message) {
-		err = errors.New("it does not fit into a pipe's buffer")
+		err = errors.New("the configuration does not fit into a pipe's buffer")
 	}
 	if err != nil {
 		_ = unix.Close(w)

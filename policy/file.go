@@ -101,7 +101,7 @@ func unfit(path string, info fs.FileInfo) *problem {
 }
 
 func tooLarge(path, size string) *problem {
-	return &problem{File: path, Message: fmt.Sprintf("is too large for a policy: it has %s", size), Hint: "the maximum is 1048576 bytes (1 MiB)"}
+	return &problem{File: path, Message: fmt.Sprintf("is too large for a policy: the file has %s", size), Hint: "the maximum is 1048576 bytes (1 MiB)"}
 }
 
 // cannotRead turns the error of a system call into a problem.

@@ -177,7 +177,7 @@ func (s *sweepPlan) deliver(c *cli.Context, r verdict.Result) error {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	err := s.writeReport(r)
 	if printed := s.print(c, r); printed != nil {
-		err = errors.Join(err, fmt.Errorf("the result cannot be printed (%w); it is: %s", printed, r.Advice.Sentence))
+		err = errors.Join(err, fmt.Errorf("the result cannot be printed (%w); the result is: %s", printed, r.Advice.Sentence))
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func flagMessage(text string, command *cli.Command) string {
 		}
 		for _, c := range command.Subcommands { // the command is then the app
 			if slices.Contains(flagNames(c), flag) {
-				return fmt.Sprintf("flag %q comes before the command; put it after, as in 'arenacap %s %s'", flag, c.Name, flag)
+				return fmt.Sprintf("flag %q comes before the command; put the flag after the command, as in 'arenacap %s %s'", flag, c.Name, flag)
 			}
 		}
 		if key := strings.ReplaceAll(name, "-", "_"); policy.TableOf(key) != "" {

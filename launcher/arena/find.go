@@ -62,10 +62,10 @@ type member struct {
 func (m *member) main() bool { return m.first.base == 0 }
 
 // errBroken is the error for arenas that form no ring: malloc's structures were overwritten, or their layout is unknown.
-var errBroken = errors.New("its arenas are not linked to a main arena: malloc's data was overwritten, or this arenacap does not know its layout")
+var errBroken = errors.New("the arenas of the process are not linked to a main arena: malloc's data was overwritten, or this arenacap does not know its layout")
 
 // errUnreadable is the error for a mapped libc whose data cannot be read: the number of arenas is then unknown.
-var errUnreadable = errors.New("the data of its C library cannot be read, so its arenas are not known")
+var errUnreadable = errors.New("the data of the process's C library cannot be read, so the arenas are not known")
 
 // found is the result of find.
 type found struct {

@@ -36,12 +36,12 @@ func (p *processMemory) read(spans []span) error {
 		done, err := p.readv(spans[:n])
 		if closed(err) {
 			if p.file, err = proc.Here.Open(p.path); err != nil {
-				return fmt.Errorf("cannot read its memory: %w", err)
+				return fmt.Errorf("cannot read the memory of the process: %w", err)
 			}
 			continue
 		}
 		if err != nil && !errors.Is(err, unix.EFAULT) && !errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("cannot read its memory: %w", err)
+			return fmt.Errorf("cannot read the memory of the process: %w", err)
 		}
 		spans = spans[done:]
 	}
@@ -85,7 +85,7 @@ func (p *processMemory) readFile(spans []span) error {
 		n, err := p.file.ReadAt(spans[i].buf, int64(spans[i].addr))
 		spans[i].n = n
 		if errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("cannot read its memory: %w", err)
+			return fmt.Errorf("cannot read the memory of the process: %w", err)
 		}
 	}
 	return nil

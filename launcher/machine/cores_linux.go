@@ -77,7 +77,7 @@ func (h host) allowed() (proc.CPUList, string, error) {
 	}
 	status, err := proc.ParseStatus(text)
 	if err == nil && status.AllowedCPUs == "" {
-		err = errors.New("it contains no Cpus_allowed_list line")
+		err = errors.New("the file contains no Cpus_allowed_list line")
 	}
 	if err != nil {
 		return nil, "", in(statusFile, err)

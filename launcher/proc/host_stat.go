@@ -22,7 +22,7 @@ func OnlineCPUs(stat []byte) (int, error) {
 		}
 	}
 	if n == 0 {
-		return 0, errors.New("it contains no cpuN line")
+		return 0, errors.New("the file contains no cpuN line")
 	}
 	return n, nil
 }

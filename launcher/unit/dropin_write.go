@@ -64,7 +64,7 @@ func replaceable(file string) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%q was not made by arenacap (it does not begin with %q); rename it, or add the output of 'arenacap unit' to it", file, ownBegin)
+	return fmt.Errorf("%q was not made by arenacap (the file does not begin with %q); rename that file, or add the output of 'arenacap unit' to it", file, ownBegin)
 }
 
 // replace makes the directories and the file. Like all unit files they are readable for every user, whatever the

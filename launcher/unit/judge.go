@@ -77,7 +77,7 @@ func (p *planner) dropIn() (DropIn, error) {
 		case path.Dir(file) == path.Dir(d.Place):
 			d.Older = append(d.Older, file)
 		case path.Base(file) > p.u.own:
-			p.note("arenacap made the drop-in %s earlier, and systemd reads it after this one; remove it", file)
+			p.note("arenacap made the drop-in %s earlier, and systemd reads that drop-in after this one; remove the earlier one", file)
 		}
 	}
 	d.Text, d.Notes = p.text(d.Place), p.notes

@@ -23,7 +23,7 @@ func (p *planner) requiredFiles() []requiredFile {
 		log.Closed = ""
 	}
 	return []requiredFile{
-		{p.f.own.neededFile, p.refuse, "arenacap cannot be started", "; install it as /usr/bin/arenacap, or name another one with --path", " (arenacap)"},
+		{p.f.own.neededFile, p.refuse, "arenacap cannot be started", "; install arenacap as /usr/bin/arenacap, or name another one with --path", " (arenacap)"},
 		{p.f.policy, p.refuse, "arenacap cannot read its policy", "; run chmod o+r on the file and chmod o+x on its folders", " (the policy file)"},
 		{log, p.note, fmt.Sprintf("arenacap cannot write the log file %q", log.Path), "", ""},
 		{command, p.note, fmt.Sprintf("the budget's command %s cannot be started", command.Path), "", " (the budget's command)"},
@@ -50,7 +50,7 @@ func (p *planner) judgeUser() {
 func (p *planner) judgeModules() {
 	for _, key := range []string{"AppArmorProfile", "SELinuxContext", "SmackProcessLabel"} {
 		if value := p.u.last(key); value != "" {
-			p.note("%s=%s was not checked; it must allow arenacap to start, to read its policy and to execute the program", key, value)
+			p.note("%s=%s was not checked; that setting must allow arenacap to start, to read its policy and to execute the program", key, value)
 		}
 	}
 }
@@ -74,12 +74,12 @@ func (p *planner) judgeFolders() {
 // The setting is "" if the unit sees the file.
 func (p *planner) unseen(f neededFile, bind, path string) (setting, remedy string) {
 	hider := p.u.hiddenBy(f.Path)
-	remedy = fmt.Sprintf("; add %s=%s to the unit, or put it into a folder that the service sees", bind, quote(path, false))
+	remedy = fmt.Sprintf("; add %s=%s to the unit, or put the file into a folder that the service sees", bind, quote(path, false))
 	switch root := p.u.last("RootDirectory"); {
 	case f.Path == "":
 		return "", ""
 	case hider.hard:
-		return hider.setting + " hides", "; put it into a folder that the service sees"
+		return hider.setting + " hides", "; put the file into a folder that the service sees"
 	case hider.setting != "":
 		return hider.setting + " hides", remedy
 	case root != "" && f.Absent:

@@ -86,7 +86,7 @@ func TestWhatCannotBeDone(t *testing.T) {
 		"a carrier that loses it":         {situation{found: Found{Programs: []Program{{Target: lost}}}}, "the cap cannot arrive, because sudo clears the environment; put arenacap behind it; there is no budget either"},
 		"a start that is forbidden":       {situation{policy: budget + "[launch]\non_unenforceable = \"refuse\"", found: Found{Programs: []Program{{Target: jemalloc}}}}, "would forbid the start"},
 		"nothing to do by the policy":     {situation{policy: "[arenas]\ncap = \"off\""}, "arenacap would do nothing"},
-		"two commands":                    {situation{unit: "ExecStart=/bin/x\nExecStart=/bin/y"}, "it has 2 commands in ExecStart=, which systemd starts only with Type=oneshot"},
+		"two commands":                    {situation{unit: "ExecStart=/bin/x\nExecStart=/bin/y"}, "the unit has 2 commands in ExecStart=, which systemd starts only with Type=oneshot"},
 		"two commands, one is cleared":    {situation{unit: "ExecStart=/bin/x\nExecStart=\nExecStart=/bin/y"}, ""},
 		"argv0 of several words":          {situation{unit: "ExecStart=@/bin/x $NAME a"}, "write ${NAME}"},
 		"the user's shell":                {situation{unit: "ExecStart=|"}, "write the shell's path"},
@@ -112,7 +112,7 @@ func TestWhatCannotBeDone(t *testing.T) {
 		"no limit":                        {situation{unit: "LimitAS=infinity"}, ""},
 		"32 bits are forbidden":           {situation{unit: "SystemCallArchitectures=native", found: Found{own: ownAt(ownPath, 32), Programs: []Program{{Target: glibc}}}}, "SystemCallArchitectures=native"},
 		"it is not there":                 {situation{found: Found{own: ownProgram{neededFile: neededFile{Path: ownPath}, Wrong: "does not exist"}}}, `"/usr/bin/arenacap" does not exist, so the service could not start`},
-		"a policy in a hidden home":       {situation{unit: "ProtectHome=yes", found: Found{policy: neededFile{Path: "/root/p.toml"}}}, "ProtectHome=yes hides /root/p.toml (the policy file); put it into a folder that the service sees"},
+		"a policy in a hidden home":       {situation{unit: "ProtectHome=yes", found: Found{policy: neededFile{Path: "/root/p.toml"}}}, "ProtectHome=yes hides /root/p.toml (the policy file); put the file into a folder that the service sees"},
 		"a policy in a home to be read":   {situation{unit: "ProtectHome=read-only", found: Found{policy: neededFile{Path: "/root/p.toml"}}}, ""},
 		"a policy in another tmp":         {situation{unit: "PrivateTmp=yes", found: Found{policy: neededFile{Path: "/tmp/p.toml"}}}, "PrivateTmp=yes hides /tmp/p.toml"},
 		"a dynamic user has its own tmp":  {situation{unit: "DynamicUser=yes", found: Found{policy: neededFile{Path: "/tmp/p.toml"}}}, "DynamicUser=yes hides /tmp/p.toml"},
@@ -165,7 +165,7 @@ func TestNotes(t *testing.T) {
 		"a file that sets LD_PRELOAD":    {situation{found: Found{settings: []envFile{{"/etc/default/x", []string{"LD_PRELOAD"}}}}}, "/etc/default/x sets LD_PRELOAD", ""},
 		"a variable of the manager's":    {situation{unit: "PassEnvironment=A LD_PRELOAD MALLOC_ARENA_MAX\nUnsetEnvironment=MALLOC_ARENA_MAX"}, "PassEnvironment= passes on the service manager's LD_PRELOAD, which", ""},
 		"variables that do not matter":   {situation{unit: "PassEnvironment=A LD_PRELOAD\nUnsetEnvironment=LD_PRELOAD"}, "", ""},
-		"a security module":              {situation{unit: "AppArmorProfile=-x"}, "AppArmorProfile=-x was not checked; it must allow arenacap to start", ""},
+		"a security module":              {situation{unit: "AppArmorProfile=-x"}, "AppArmorProfile=-x was not checked; that setting must allow arenacap to start", ""},
 		"a security module, outside":     {situation{unit: "SELinuxContext=x\nExecStart=+/bin/x"}, "", ""},
 		"a cap of its own":               {situation{unit: "Environment=MALLOC_ARENA_MAX=1"}, "the unit's own cap of 1 ($MALLOC_ARENA_MAX) stays: no policy file sets another one", ""},
 		"a cap of its own, kept":         {situation{unit: "Environment=MALLOC_ARENA_MAX=1", policy: "[arenas]\ncap = 2\ninherited = \"keep\""}, "stays: the policy says inherited", ""},
@@ -386,7 +386,7 @@ func TestKept(t *testing.T) {
 	if d.Place != filepath.Join(dir, "zz-arenacap.conf") || len(d.Older) != 1 || d.Older[0] != filepath.Join(dir, "arenacap.conf") {
 		t.Errorf("%q instead of %q", d.Place, d.Older)
 	}
-	if notes := strings.Join(d.Notes, "\n"); !strings.Contains(notes, "zzz.conf earlier, and systemd reads it after this one") || strings.Contains(notes, "PIDFile") {
+	if notes := strings.Join(d.Notes, "\n"); !strings.Contains(notes, "zzz.conf earlier, and systemd reads that drop-in after this one") || strings.Contains(notes, "PIDFile") {
 		t.Errorf("%s", notes)
 	}
 }

@@ -145,7 +145,7 @@ func (h *host) arrange(services []Service) error {
 		interval = min(interval, s.Config.Budget.Interval)
 	}
 	if interval == never {
-		return errors.New("no service of the policy has a budget; add one, for example [service.mariadb] with the line budget.virtual = \"8GiB\"")
+		return errors.New("no service of the policy has a budget; add a budget, for example [service.mariadb] with the line budget.virtual = \"8GiB\"")
 	}
 	rules, err := service.NewRules(proc.Here, policies)
 	if err != nil {
@@ -246,7 +246,7 @@ func (h *host) memberOf(pid int) (m service.Process, found bool) {
 func (h *host) consider(m service.Process, now time.Duration) {
 	s := &h.Services[m.Service]
 	if m.Also >= 0 {
-		h.sayOnce([2]int{m.Service, m.Also}, "process %d matches services %q and %q; it counts for %q, the first in the policy", m.PID, s.Policy.Service, h.Services[m.Also].Policy.Service, s.Policy.Service)
+		h.sayOnce([2]int{m.Service, m.Also}, "process %d matches services %q and %q; the process counts for %q, the first in the policy", m.PID, s.Policy.Service, h.Services[m.Also].Policy.Service, s.Policy.Service)
 	}
 	if len(s.Config.Limits) == 0 || h.isTarget(m, now) {
 		return

@@ -289,7 +289,7 @@ func TestTwoServicesFit(t *testing.T) {
 	if len(r.Services["first"].Targets) != 2 || len(r.Services["second"].Targets) != 0 {
 		t.Errorf("%+v", r.Services)
 	}
-	if got := s.words(); strings.Count(got, "\n") != 0 || !strings.Contains(got, `matches services "first" and "second"; it counts for "first", `) {
+	if got := s.words(); strings.Count(got, "\n") != 0 || !strings.Contains(got, `matches services "first" and "second"; the process counts for "first", `) {
 		t.Errorf("it says %q", got)
 	}
 }
@@ -506,7 +506,7 @@ func TestWatchedByHost(t *testing.T) {
 		t.Errorf("counters of a watch that does not run: %v, %v", counters, err)
 	}
 	must(t, os.WriteFile(s.h.State, []byte(`{"version":2}`), 0o644))
-	if _, err := statefile.Read(s.h.State); err == nil || !strings.Contains(err.Error(), "its version is 2, expected 1") {
+	if _, err := statefile.Read(s.h.State); err == nil || !strings.Contains(err.Error(), "the version is 2, expected 1") {
 		t.Errorf("another version: %v", err)
 	}
 }

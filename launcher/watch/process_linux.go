@@ -92,7 +92,7 @@ func (p *process) openHandle() error {
 	case err == unix.EMFILE || err == unix.ENFILE:
 		return fmt.Errorf("process %d cannot be opened: %w", p.pid, err)
 	case err == unix.ENOENT, err == unix.EINVAL: // ENOENT since Linux 6.9, EINVAL before
-		return fmt.Errorf("%d is not the PID of a process; it may be a thread ID: %w", p.pid, err)
+		return fmt.Errorf("%d is not the PID of a process; the number may be a thread ID: %w", p.pid, err)
 	}
 	return p.openDir()
 }

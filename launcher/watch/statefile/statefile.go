@@ -56,7 +56,7 @@ func read(path string) (r Record, err error) {
 		return Record{}, err
 	}
 	if r.Version != version {
-		return Record{}, fmt.Errorf("its version is %d, expected %d", r.Version, version)
+		return Record{}, fmt.Errorf("the version is %d, expected %d", r.Version, version)
 	}
 	for name, s := range r.Services {
 		if s == nil {

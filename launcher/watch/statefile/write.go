@@ -44,7 +44,7 @@ func Open(path string, say func(format string, args ...any)) (*File, error) {
 	s := &File{path: path, lock: lock, former: map[key]Target{}, say: say}
 	if err := unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("another watch writes state file %q; stop it, or choose another file with --state", path)
+		return nil, fmt.Errorf("another watch writes state file %q; stop that watch, or choose another file with --state", path)
 	}
 	s.load()
 	return s, s.sign()
