@@ -68,8 +68,8 @@ func flags() []cli.Flag {
 		text("group-by", metrics.GroupBys[0], "group by `KEY`: service (of the policy, else unit, else name), unit (else name) or name"),
 		&cli.IntFlag{Name: "max-groups", Value: metrics.DefaultMaxGroups, Usage: "sum up all but `N` groups as \"other\""},
 		&cli.DurationFlag{Name: "scrape-timeout", Value: 8 * time.Second, Usage: "end a scrape after `TIME`, with the processes that were read by then"},
-		text("log.level", "info", "`LEVEL`: debug, info, warn or error"),
-		text("log.format", "logfmt", "`FORMAT`: logfmt or json"),
+		text("log.level", "info", "log messages from `LEVEL` on: debug, info, warn or error"),
+		text("log.format", "logfmt", "write the log in `FORMAT`: logfmt or json"),
 		&cli.BoolFlag{Name: "version", Usage: "print the version, and exit", DisableDefaultText: true},
 	}
 }

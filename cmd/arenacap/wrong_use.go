@@ -46,7 +46,7 @@ func flagMessage(text string, command *cli.Command) string {
 			}
 		}
 		if key := strings.ReplaceAll(name, "-", "_"); policy.TableOf(key) != "" {
-			return fmt.Sprintf("unknown flag %q; set %s in [%s] of a policy file", flag, key, policy.TableOf(key))
+			return fmt.Sprintf("unknown flag %q; set the key %q in [%s] of a policy file", flag, key, policy.TableOf(key))
 		}
 		oneLetter := func(flag string) bool { return len(flag) == len("-q") } // a flag of one letter is not taken for a misspelling
 		return unknown("flag", flag, slices.DeleteFunc(flagNames(command), oneLetter))

@@ -86,12 +86,12 @@ func (p *planner) keep(line func(string, ...any), section string) {
 
 // steps writes the comments that say where the drop-in goes and what to type.
 func (p *planner) steps(line func(string, ...any), place string) {
-	line("# It goes into %s", place)
+	line("# This drop-in goes into %s", place)
 	if p.w.Root == "" {
 		line("# ('arenacap unit --write' puts it there); then:")
 		line("#   %s", p.u.Next())
 	}
-	line("# It replaces the unit's ExecStart=: make it again when an upgrade changes ExecStart= there.")
+	line("# This drop-in replaces the unit's ExecStart=: make it again when an upgrade changes ExecStart= there.")
 }
 
 // Next is the command to type after a drop-in of the unit was written.

@@ -222,7 +222,7 @@ func logFailed(message string, lost int) event {
 }
 
 func linesLost(n int) event {
-	return logFailed(fmt.Sprintf("lines lost because this log could not be written: %d", n), n)
+	return logFailed(fmt.Sprintf("number of lines that were lost because this log could not be written: %d", n), n)
 }
 
 // exited is the event at the end of the target. The number remaining is how many of its processes still run, and the flag

@@ -77,7 +77,7 @@ func TestEvents(t *testing.T) {
 		{"watch-failed", watchFailed(`log file "/x" cannot be opened: permission denied`), `watch-failed: log file "/x" cannot be opened: permission denied`, ``},
 		{"gap", gap(90*time.Second+time.Microsecond, time.Second),
 			`gap: no sample for 1m30s, although the interval is 1s; the watch was stopped, or the machine was asleep or too busy`, `"gap_seconds":90`},
-		{"log-failed", linesLost(3), `log-failed: lines lost because this log could not be written: 3`, `"lines_lost":3`},
+		{"log-failed", linesLost(3), `log-failed: number of lines that were lost because this log could not be written: 3`, `"lines_lost":3`},
 		{"watch-ended", watchEnded(outcome, 2, "SIGTERM has ended the watch"),
 			`watch-ended: SIGTERM has ended the watch; the watched processes continue to run; watched for 1m30.001s; peaks: virtual size 4 GiB, resident memory 61 MiB; breaches: 1`,
 			`"processes_remaining":2,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},

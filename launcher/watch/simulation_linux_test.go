@@ -134,7 +134,7 @@ func TestLogFailed(t *testing.T) {
 	for range 3 {
 		s.sample(2 << 30)
 	}
-	if got, want := s.said(), "arenacap: authserver[4194304]: log-failed: lines lost because this log could not be written: 1\n"; got != want {
+	if got, want := s.said(), "arenacap: authserver[4194304]: log-failed: number of lines that were lost because this log could not be written: 1\n"; got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}
 }
