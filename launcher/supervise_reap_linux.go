@@ -82,8 +82,8 @@ func (r *reaper) reapBut(own func(pid int) bool) {
 // waitid calls waitid(2) with WNOHANG. It returns the child and its exit status or signal, or pid 0 if no child changed state
 // as options ask. The error is ECHILD without a matching child.
 func waitid(idType, id, options int) (pid, status int, err error) {
-	// siginfo_t: the ints si_signo, si_errno and si_code, then, aligned like a pointer, si_pid, si_uid and si_status
-	// (sigaction(2)).
+	// The structure siginfo_t has the ints si_signo, si_errno and si_code, then, aligned like a pointer, si_pid, si_uid and
+	// si_status (sigaction(2)).
 	var info [128]byte
 	const place = 8 + int(unsafe.Sizeof(uintptr(0)))
 	_, err = proc.Retry(func() (int, error) {

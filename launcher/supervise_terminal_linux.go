@@ -34,7 +34,7 @@ func openTerminal(background bool) terminal {
 			return t
 		}
 	}
-	// A separate descriptor, because letGo closes 0 and 1.
+	// Open a separate descriptor, because letGo closes 0 and 1.
 	if fd, err := openControlling(); err == nil {
 		t.fd = fd
 	}

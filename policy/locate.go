@@ -15,10 +15,9 @@ const maxDepth = 32
 // span holds the byte offsets at which a key and its value begin. A table's value offset is its key's.
 type span struct{ key, value int }
 
-// locator finds the position of each key, which the TOML parser does not report. It accepts any text; after a
-// syntax error its positions are meaningless.
-// The syntax is https://toml.io/en/v1.1.0: [table] and [[table]] headers, dotted and quoted keys, multi-line
-// inline tables and arrays, four kinds of strings, comments.
+// locator is a small parser that finds the position of each key in a policy, which the TOML parser does not report. It
+// accepts any text; after a syntax error its positions are meaningless. The syntax is https://toml.io/en/v1.1.0: [table] and
+// [[table]] headers, dotted and quoted keys, multi-line inline tables and arrays, four kinds of strings, comments.
 type locator struct {
 	text   string
 	i      int

@@ -159,7 +159,7 @@ func TestResolveCores(t *testing.T) {
 		name  string
 		cores coreRule
 		m     Machine
-		want  int // 0: an error is expected
+		want  int // the wanted value; 0: an error is expected
 	}{
 		{"auto: online is least", coreRule{}, Machine{Online: count(4), Affinity: count(8), Quota: Reading[float64]{N: 6}}, 4},
 		{"auto: affinity is least", coreRule{Rule: "auto"}, Machine{Online: count(8), Affinity: count(3), Quota: Reading[float64]{N: 6}}, 3},

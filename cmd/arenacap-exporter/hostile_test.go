@@ -85,7 +85,7 @@ func number(t *testing.T, file, name string) (n int) {
 // Clients that send or read a byte at a time lose their connections when the time for a request or an answer is over. The
 // timeouts in this test are a hundredth of the real ones.
 func TestSlowClients(t *testing.T) {
-	// More than the kernel's buffers hold.
+	// This answer is longer than the kernel's buffers hold.
 	long := []metrics.Family{{Name: "arenacap_x", Help: "X.", Samples: []metrics.Sample{{Labels: []string{"group", strings.Repeat("x", 16<<20)}, Value: 1}}}}
 	for name, test := range map[string]struct {
 		request  string // sent at once

@@ -118,7 +118,7 @@ func TestShellWords(t *testing.T) {
 // realShell is a shell, and how it runs a script, sources a file and evaluates the text of a file.
 type realShell struct {
 	program, dialect string
-	start            []string // the file of the script follows
+	start            []string // command line of the shell; the file of the script follows
 	source, eval     string   // commands that source a file and evaluate its text
 }
 

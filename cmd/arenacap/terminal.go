@@ -9,7 +9,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Colours of a terminal, ECMA-48 "select graphic rendition".
+// These texts set the colours of a terminal (ECMA-48, "select graphic rendition").
 const (
 	bold   = "1"
 	red    = "31"

@@ -197,7 +197,7 @@ func kubectlExec(ctx context.Context, t *testing.T, podman *lab.Podman, pid int)
 		t.Logf("kernel.yama.ptrace_scope is %s: only root may look into a process here", scope)
 		return
 	}
-	// NSpid: the PID in each namespace, the outermost first (proc(5)).
+	// The line NSpid has the PID in each namespace, the outermost first (proc(5)).
 	_, ns, _ := strings.Cut(lab.ProcFile(t, pid, "status"), "NSpid:")
 	ns, _, _ = strings.Cut(ns, "\n")
 	pids := strings.Fields(ns)

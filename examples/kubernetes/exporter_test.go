@@ -70,7 +70,7 @@ func exporter(ctx context.Context, t *testing.T, podman *lab.Podman) {
 		`arenacap_cap{group="auth"} 2`, `arenacap_cap_kept{group="auth"} 1`,
 		`arenacap_budget_limit_bytes{group="auth",metric="arenas"} 5.36870912e+08`)
 
-	// The page's way from an alert to the process.
+	// This follows the page's way from an alert to the process.
 	pid := fmt.Sprint(server.pid(ctx, t))
 	if out, status, err := p.exec(ctx, "/arenacap ps"); status != 0 || err != nil || !regexp.MustCompile(`(?m)^ *`+pid+` .* `+filepath.Base(scraped)+`$`).MatchString(out) {
 		t.Errorf("ps beside the exporter: %d, %v\n%s", status, err, out)

@@ -134,7 +134,7 @@ type Part struct {
 	Huge     uint64 // bytes of Resident in huge pages
 }
 
-// Kinds of parts.
+// These are the kinds of parts.
 const (
 	KindMainHeap     = "main heap"     // the heap that brk(2) extends
 	KindArenas       = "arenas"        // the heaps of all arenas; main arenas have none

@@ -42,7 +42,7 @@ func (c Chunks) Fragmentation() float64 {
 	return 1 - float64(c.Largest)/float64(free)
 }
 
-// Flags in the low bits of a chunk's size (malloc/malloc.c).
+// These flags are in the low bits of a chunk's size (malloc/malloc.c).
 const (
 	prevInUse  = 1
 	isMmapped  = 2

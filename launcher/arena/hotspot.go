@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// Sizes and offsets in bytes.
+// These are the sizes of structures and the offsets of fields, in bytes.
 const (
 	vmStruct        = 48 // size of an entry: typeName, fieldName, typeString, isStatic (int), offset, address
 	vmStructField   = 8

@@ -3,7 +3,7 @@ package arena
 // This file has the layout of glibc's heap_info and malloc_state (malloc/arena.c, malloc/malloc.c). Distributions change it
 // within a version (RHEL 7's 2.17-292 has the fields of 2.23), so it is detected from the memory and not from the version.
 
-// Sizes in bytes.
+// These are the largest sizes of the structures, in bytes.
 const (
 	headerMax = 48                   // sizeof(heap_info), the largest: LP64 since 2.35
 	stateMax  = 2200                 // sizeof(malloc_state), the largest: LP64 2.27 to 2.42

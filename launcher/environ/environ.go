@@ -21,7 +21,7 @@ const (
 	testName     = "MALLOC_ARENA_TEST"
 	tunablesName = "GLIBC_TUNABLES"
 
-	// Names in GLIBC_TUNABLES. glibc compares them exactly, blanks included (elf/dl-tunables.h, tunable_is_name).
+	// These are names in GLIBC_TUNABLES. glibc compares them exactly, blanks included (elf/dl-tunables.h, tunable_is_name).
 	maxTunable  = "glibc.malloc.arena_max"
 	testTunable = "glibc.malloc.arena_test"
 )

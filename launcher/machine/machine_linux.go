@@ -16,7 +16,7 @@ import (
 // Need is a set of facts to look up. A launch under a fixed cap needs none.
 type Need uint8
 
-// The facts. Each costs a few small file reads.
+// These are the facts that can be looked up. Each costs a few small file reads.
 const (
 	Cores   Need = 1 << iota // online CPUs, affinity and CPU quota
 	Memory                   // the smallest memory limit, or the host's memory

@@ -242,7 +242,7 @@ func (s Signal) Send(pid int) error {
 	return unix.Kill(pid, s.Number)
 }
 
-// si_code of sigqueue(3) and of tgkill(2).
+// These are the values of si_code for sigqueue(3) and tgkill(2).
 const (
 	siQueue = -1
 	siTKill = -6
@@ -256,7 +256,7 @@ type kernelAction struct {
 	mask     uint64
 }
 
-// Flags of sigaction(2), the same on all three architectures.
+// These flags of sigaction(2) are the same on all three architectures.
 const (
 	saSigInfo  = 0x4
 	saRestorer = 0x04000000

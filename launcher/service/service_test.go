@@ -234,7 +234,7 @@ func TestLooks(t *testing.T) {
 	f.process(41, server) // its PID was assigned before the previous scan, but it was not visible then
 	f.process(30, server) // a known process executes the server
 	want(13, "20:0 40:0 41:0 ")
-	f.write("/proc/42/status", "Tgid:\t41\n") // a thread
+	f.write("/proc/42/status", "Tgid:\t41\n") // PID 42 is a thread of process 41
 	f.given(42)
 	want(14, "20:0 30:0 40:0 41:0 ")
 	f.end(20)

@@ -16,7 +16,7 @@
 // and ends between two inspections is missed.
 package sweep
 
-// The plan of an experiment.
+// This file has the plan of an experiment.
 
 import (
 	"slices"

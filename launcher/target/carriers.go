@@ -48,7 +48,7 @@ const (
 	ofImage                    // the first operand is an image, which has its own command
 )
 
-// Flags that several rows share.
+// Several rows share these flags.
 const (
 	namespaces = " u i n U C T uts? ipc? net? user? cgroup? time?"
 	shellFlags = "c>shell a b e f h i k l m n p r s>stop t u v x B C E H P T V I q o= O= login posix norc noprofile rcfile= init-file="

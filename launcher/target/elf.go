@@ -16,10 +16,10 @@ import (
 // interpreter and the notes into it.
 const headSize = 4096
 
-// Note types. The comment begins with the owner's name, which the note contains. debug/elf does not define them.
+// These are types of notes. Each comment has the name of the owner, which the note contains. debug/elf does not define them.
 const (
-	noteABITag = 1 // the name of this note is "GNU": glibc's crt1.o has it, so the program was linked with a C library
-	noteGoID   = 4 // the name of this note is "Go"
+	noteABITag = 1 // the owner of this note is "GNU": glibc's crt1.o has it, so the program was linked with a C library
+	noteGoID   = 4 // the owner of this note is "Go"
 )
 
 // maxProgramHeaders follows from the 64 KiB of program headers that Linux accepts (fs/binfmt_elf.c, load_elf_phdrs);

@@ -84,7 +84,7 @@ func program(t *Target, c *chain, buf []byte) (image, error) {
 		if !errors.Is(err, errNoELF) {
 			return im, err
 		}
-		line, ok := parseShebang(im.first)
+		line, ok := parseShebang(im.start)
 		if !ok {
 			t.Interpreters = append(t.Interpreters[:fallback], Shell)
 			continue
@@ -100,7 +100,7 @@ func program(t *Target, c *chain, buf []byte) (image, error) {
 	return image{}, fmt.Errorf("the script %q has more than %d interpreters", t.Server, maxChain)
 }
 
-// nativeImage opens a program that this kernel can load. With errNoELF the image is closed, but its field first has the
+// nativeImage opens a program that this kernel can load. If the error is errNoELF, the image is closed, but it still has the
 // start of the file.
 func (fs fsys) nativeImage(path string, buf []byte) (image, error) {
 	file, err := fs.open(path)

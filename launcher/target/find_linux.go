@@ -17,7 +17,7 @@ import (
 	"arenacap/launcher/environ"
 )
 
-// Limits of execvp(3) and execve(2).
+// These are limits of execvp(3) and execve(2).
 const (
 	nameMax     = 255             // NAME_MAX: bytes of a name without a slash
 	pathMax     = 4096            // PATH_MAX: bytes, including the NUL

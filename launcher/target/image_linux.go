@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// Limits in bytes for damaged or malicious files. They are far above real sizes.
+// These limits, in bytes, protect against damaged or malicious files. They are far above real sizes.
 const (
 	maxDynamic = 64 << 10 // bytes of the dynamic section
 	maxTable   = 64 << 20 // bytes of one table of symbols, names or hashes
@@ -25,7 +25,7 @@ type image struct {
 	loader string                // path of the loader, from PT_INTERP
 	needs  []uint64              // offsets of the names of the needed libraries, from DT_NEEDED
 	dyn    map[elf.DynTag]uint64 // the rest of the dynamic section
-	first  []byte                // start of the file
+	start  []byte                // the first bytes of the file
 }
 
 // openImage opens an ELF file and reads its headers: one read, or two if the dynamic section is not at the start of the
@@ -48,13 +48,13 @@ func newImage(f file, path string, buf []byte) (image, error) {
 	if err != nil && err != io.EOF {
 		return image{}, err
 	}
-	im := image{file: f, path: path, first: buf[:n]}
-	im.head, err = parseHead(im.first)
+	im := image{file: f, path: path, start: buf[:n]}
+	im.head, err = parseHead(im.start)
 	if errors.Is(err, errLongHead) && n == headSize { // linkers put the program headers first, but patchelf may move them
-		im.first = make([]byte, maxDynamic)
-		n, _ = f.ReadAt(im.first, 0)
-		im.first = im.first[:n]
-		im.head, err = parseHead(im.first)
+		im.start = make([]byte, maxDynamic)
+		n, _ = f.ReadAt(im.start, 0)
+		im.start = im.start[:n]
+		im.head, err = parseHead(im.start)
 	}
 	if err != nil {
 		return im, err
@@ -76,11 +76,11 @@ func newImage(f file, path string, buf []byte) (image, error) {
 	return im, nil
 }
 
-// read returns size bytes at an offset of the file. If the stored start of the file (first) contains all of them, they come
+// read returns size bytes at an offset of the file. If the stored start of the file contains all of them, they come
 // from there. Otherwise they are read from the file; then a size above limit is an error, because the size comes from the
 // file, and a damaged file can demand any amount of memory.
 func (im image) read(offset, size, limit uint64) ([]byte, error) {
-	if b, ok := part(im.first, offset, size); ok {
+	if b, ok := part(im.start, offset, size); ok {
 		return b, nil
 	}
 	if size > limit || offset > 1<<62 {

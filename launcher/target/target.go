@@ -24,7 +24,7 @@ import (
 // Answer is yes, no or unknown. The zero value is unknown.
 type Answer int8
 
-// Values of Answer.
+// These are the values of Answer.
 const (
 	Unknown Answer = iota
 	No

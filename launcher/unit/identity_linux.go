@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// Bits of a file's mode for its owner, its group or others.
+// These are bits of a file's mode for its owner, its group or others.
 const (
 	mayExecute fs.FileMode = 1 << iota
 	mayWrite

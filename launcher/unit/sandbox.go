@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Paths that one setting affects.
+// Each variable has the paths that one setting affects.
 var (
 	homes     = []string{"/home", "/root", "/run/user"} // ProtectHome=
 	temporary = []string{"/tmp", "/var/tmp"}            // PrivateTmp=

@@ -38,7 +38,7 @@ lock_type = "file"
 runtime = "runc"
 `
 
-// Names of the base images. The images are not pulled from a registry, but made from debootstrap roots.
+// These are the names of the base images. The images are not pulled from a registry, but made from debootstrap roots.
 const (
 	Debian = "debian:bookworm-slim"
 	Golang = "golang:1.26-bookworm" // this root contains no Go; a build mounts the Go of this machine

@@ -70,7 +70,7 @@ func spread(shown []verdict.Outcome, x sizeAxis, above float64) (values [][]floa
 // labelRise is the distance of a label above its dot, in pixels. The label belongs to an invisible point of its own.
 const labelRise = 15
 
-// The approximate size of a plot's frame, beside and below it, and of a letter, in pixels.
+// These are the approximate sizes of a plot's frame, beside and below it, and of a letter, in pixels.
 const frameWidth, frameHeight, letterWidth, letterHeight = 80, 60, 7, 16
 
 // pixels converts a distance in pixels to the units of a vertical scale.

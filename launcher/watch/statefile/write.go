@@ -19,7 +19,7 @@ import (
 // File is the state file of this watch.
 type File struct {
 	path   string
-	lock   int // flock(2) on a file of its own, because the state file itself is replaced
+	lock   int // descriptor of a separate lock file (flock(2)), because the state file itself is replaced
 	record Record
 	former map[key]Target // targets of the previous watch that are not yet restored
 	say    func(format string, args ...any)

@@ -24,7 +24,7 @@ type Row struct {
 // State is the state of a limit.
 type State int
 
-// The states, by urgency.
+// These are the states, in the order of their urgency.
 const (
 	Absent   State = iota // no process runs
 	Settling              // the settle time of [budget] has not passed yet

@@ -8,8 +8,8 @@ import (
 	"arenacap/launcher"
 )
 
-// Exit statuses. run uses those of env(1), timeout(1) and shells. Other commands use 0 for success, 1 for a negative
-// answer and 2 for wrong usage.
+// These are the exit statuses. The command run uses those of env(1), timeout(1) and shells. Other commands use 0 for
+// success, 1 for a negative answer and 2 for wrong usage.
 const (
 	statusOK    = 0
 	statusNo    = 1
