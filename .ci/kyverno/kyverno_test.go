@@ -1,5 +1,5 @@
 // Package admission evaluates Kyverno's policy of examples/kubernetes with Kyverno's own engine, on the pods of
-// ../admission. It is a module of its own, because Kyverno needs another version of Kubernetes, and takes long to compile.
+// ../kubernetes. It is a module of its own, because Kyverno needs another version of Kubernetes, and takes long to compile.
 package admission
 
 import (

@@ -1,1 +1,1 @@
-../admission/policy_test.go
+../kubernetes/policy_test.go

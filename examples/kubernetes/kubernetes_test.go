@@ -1,5 +1,5 @@
 // Package kubernetes_test plays the example's rendered manifests with podman kube play and runc, with images that have
-// neither a shell nor a package manager. .ci/admission checks the manifests themselves.
+// neither a shell nor a package manager. .ci/kubernetes checks the manifests themselves.
 package kubernetes_test
 
 import (
@@ -42,9 +42,10 @@ func images(t *testing.T) (context.Context, *lab.Podman) {
 	return ctx, podman
 }
 
-// importImage makes an image of these files and the libraries of the programs. In a cluster everybody may write to an
-// emptyDir; podman 4.3 gives it the mode of the image's folder, so the image has the folders of the manifests.
-func importImage(ctx context.Context, t *testing.T, podman *lab.Podman, name string, files map[string]string) {
+// importImage makes an image of these files and the libraries of the programs; changes are instructions of a Dockerfile. In a
+// cluster everybody may write to an emptyDir; podman 4.3 gives it the mode of the image's folder, so the image has the folders
+// of the manifests.
+func importImage(ctx context.Context, t *testing.T, podman *lab.Podman, name string, files map[string]string, changes ...string) {
 	t.Helper()
 	root := filepath.Join(lab.Dir(t), "root")
 	for place, file := range files {
@@ -69,7 +70,11 @@ func importImage(ctx context.Context, t *testing.T, podman *lab.Podman, name str
 	if out, err := exec.CommandContext(ctx, "tar", "-C", root, "-cf", archive, ".").CombinedOutput(); err != nil {
 		t.Fatalf("tar: %v\n%s", err, out)
 	}
-	if out, status, err := podman.Do(ctx, "import", "--quiet", "--change", "ENV PATH=/usr/local/bin:/usr/bin", archive, name); status != 0 || err != nil {
+	args := []string{"import", "--quiet"}
+	for _, change := range append(changes, "ENV PATH=/usr/local/bin:/usr/bin") {
+		args = append(args, "--change", change)
+	}
+	if out, status, err := podman.Do(ctx, append(args, archive, name)...); status != 0 || err != nil {
 		t.Fatalf("podman import: %d, %v\n%s", status, err, out)
 	}
 }
@@ -191,13 +196,7 @@ func TestPage(t *testing.T) {
 	if !testenv.Full() {
 		return
 	}
-	podman := lab.NewPodman(t, lab.Debian, lab.Golang)
-	testenv.Need(t, "go", "catatonit")
-	for _, flags := range []string{"--tag arenacap --file Dockerfile", "--tag arenacap-exporter --target exporter --file Dockerfile", "--tag authserver --file ../container/Dockerfile"} {
-		if err := podman.Build(t.Context(), strings.Fields(flags)...); err != nil {
-			t.Fatal(err)
-		}
-	}
+	podman := buildImages(t)
 	ctx := lab.Within(t, 2*time.Minute)
 	if out, status, err := podman.Do(ctx, "run", "--rm", "arenacap-exporter", "--version"); status != 0 || err != nil || !strings.HasPrefix(out, "arenacap-exporter ") {
 		t.Errorf("the exporter's image: %d, %v, %s", status, err, out)
@@ -209,6 +208,19 @@ func TestPage(t *testing.T) {
 	}
 	p.debug(ctx, t)
 	p.stop(ctx, t)
+}
+
+// buildImages builds the images of the manifests as the page says.
+func buildImages(t *testing.T) *lab.Podman {
+	t.Helper()
+	podman := lab.NewPodman(t, lab.Debian, lab.Golang)
+	testenv.Need(t, "go", "catatonit")
+	for _, flags := range []string{"--tag arenacap --file Dockerfile", "--tag arenacap-exporter --target exporter --file Dockerfile", "--tag authserver --file ../container/Dockerfile"} {
+		if err := podman.Build(t.Context(), strings.Fields(flags)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return podman
 }
 
 // TestLists: the page and the components have the env lists that arenacap prints, apart from comments, the indentation and the
@@ -245,7 +257,7 @@ const (
 func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p := play(ctx, t, podman, "prefix", "prefix.yaml")
 	p.wantArenas(ctx, t, 2)
-	p.wantRestricted(ctx, t, "authserver")
+	wantRestricted(t, p.pid(ctx, t), "authserver")
 	for words, want := range map[string]int{"test -S " + lab.Socket: 0, "printenv MALLOC_ARENA_MAX": 1} { // the readiness probe succeeds; exec does not get the variables that the prefix sets
 		if out, status, err := p.exec(ctx, words); status != want || err != nil {
 			t.Errorf("%s: %d, %v, %s", words, status, err, out)
@@ -257,21 +269,29 @@ func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p.stop(ctx, t)
 }
 
-// variable checks that the variables alone cap the server, by limits.cpu rounded up or by a fixed number.
-// GLIBC_TUNABLES beats them, but not the prefix.
-func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
-	for _, c := range []struct {
-		name, manifest string
-		edits          []string
-		arenas         int
-	}{
+// variableCase is a manifest with a cap by the variables, or by the prefix, and the number of arenas that it allows.
+type variableCase struct {
+	name, manifest string
+	edits          []string
+	arenas         int
+}
+
+// variables returns the cases of a node that offers this number of CPUs to a pod without a limit. GLIBC_TUNABLES beats the
+// variables, but not the prefix.
+func variables(cpus int) []variableCase {
+	return []variableCase{
 		{"cpu1500m", "variable.yaml", nil, 2},
 		{"cpu500m", "variable.yaml", []string{"cpu: 1500m", "cpu: 500m"}, 1},
-		{"nolimit", "variable.yaml", []string{"            cpu: 1500m\n", ""}, runtime.NumCPU()},
+		{"nolimit", "variable.yaml", []string{"            cpu: 1500m\n", ""}, cpus},
 		{"fixed", "variable-fixed.yaml", nil, 4},
 		{"tunables", "variable-fixed.yaml", []string{image, tunables + image}, 1},
 		{"removed", "prefix.yaml", []string{image, "        env:\n" + tunables + image}, 2},
-	} {
+	}
+}
+
+// variable checks that the variables alone cap the server, by limits.cpu rounded up or by a fixed number.
+func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
+	for _, c := range variables(runtime.NumCPU()) {
 		t.Run(c.name, func(t *testing.T) {
 			p := play(ctx, t, podman, c.name, c.manifest, c.edits...)
 			p.wantArenas(ctx, t, c.arenas)
@@ -280,16 +300,24 @@ func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
+// breach makes the budget of 1 GiB one that three arenas exceed.
+var breach = []string{`arenas   = "1GiB"`, "arenas   = \"150MiB\"\n    settle   = \"10ms\"\n    interval = \"10ms\""}
+
 // budget checks that arenacap is PID 1, forwards SIGTERM, and ends the container with 124 after a breach.
 func budget(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p := play(ctx, t, podman, "budget", "budget.yaml")
 	p.wantArenas(ctx, t, 4)
-	p.wantRestricted(ctx, t, "arenacap")
+	wantRestricted(t, p.pid(ctx, t), "arenacap")
 	p.stop(ctx, t)
 
-	quick := []string{`arenas   = "1GiB"`, "arenas   = \"150MiB\"\n    settle   = \"10ms\"\n    interval = \"10ms\""}
-	p = play(ctx, t, podman, "breach", "budget.yaml", quick...)
-	a := p.connect(ctx, t)
+	p = play(ctx, t, podman, "breach", "budget.yaml", breach...)
+	exceed(ctx, t, p.connect(ctx, t))
+	p.wantEnd(ctx, t, 124)
+}
+
+// exceed makes the server use more arenas than the budget allows.
+func exceed(ctx context.Context, t *testing.T, a *lab.AuthServer) {
+	t.Helper()
 	for range 2 { // arenas besides the main one, of 64 MiB each
 		if err := a.Login(); err != nil {
 			t.Fatal(err)
@@ -298,20 +326,21 @@ func budget(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	if err := a.Login(); err != nil { // over the limit: the server may end before its answer
 		t.Log(err)
 	}
-	if e, err := p.log.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Limit != 150<<20 {
+	if e, err := a.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Limit != 150<<20 {
 		t.Errorf("%+v, %v", e, err)
 	}
-	p.wantEnd(ctx, t, 124)
 }
+
+// shared is a budget without an action, in a pod whose containers share the PID namespace.
+var shared = []string{"    cap = \"1/core\"\n", "    cap = \"1/core\"\n    [budget]\n    arenas = \"10MiB\"\n    settle = \"10ms\"\n    interval = \"10ms\"\n    [log]\n    format = \"json\"\n",
+	grace, grace + "      shareProcessNamespace: true\n"}
 
 // watch checks that in a pod whose containers share the PID namespace, the server is not PID 1, and its watch is
 // beside it.
 func watch(ctx context.Context, t *testing.T, podman *lab.Podman) {
-	const policy = "    cap = \"1/core\"\n    [budget]\n    arenas = \"10MiB\"\n    settle = \"10ms\"\n    interval = \"10ms\"\n    [log]\n    format = \"json\"\n"
-	p := play(ctx, t, podman, "watch", "prefix.yaml", "    cap = \"1/core\"\n", policy,
-		grace, grace+"      shareProcessNamespace: true\n")
+	p := play(ctx, t, podman, "watch", "prefix.yaml", shared...)
 	p.wantArenas(ctx, t, 2)
-	p.wantRestricted(ctx, t, "authserver")
+	wantRestricted(t, p.pid(ctx, t), "authserver")
 	if e, err := p.log.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Limit != 10<<20 {
 		t.Errorf("%+v, %v", e, err)
 	}
@@ -324,6 +353,10 @@ func instead(words ...string) []string {
 		"      - args:\n        - -t\n        - \"64\"\n        - -s\n        - /run/authserver/auth.sock\n        command:", "      - command:"}
 }
 
+// unhandled is the edit that starts tail in place of the server. tail sets up no handler for SIGTERM; its output shows that it
+// runs.
+func unhandled() []string { return instead("/usr/bin/tail", "-n99", "-f", "/etc/arenacap/policy.toml") }
+
 // starting sends SIGTERM before the server has set up a handler, as to tail, which sets up none. SIGTERM ends a
 // server behind run --supervise. It does not end a server that is PID 1, which SIGKILL ends after the grace period.
 func starting(ctx context.Context, t *testing.T, podman *lab.Podman) {
@@ -331,7 +364,7 @@ func starting(ctx context.Context, t *testing.T, podman *lab.Podman) {
 		manifest, grace string
 		status          int
 	}{{"prefix.yaml", "1", 137}, {"budget.yaml", "60", 143}} {
-		p := play(ctx, t, podman, fmt.Sprint("start", c.status), c.manifest, instead("/usr/bin/tail", "-n", "99", "-f", "/etc/arenacap/policy.toml")...)
+		p := play(ctx, t, podman, fmt.Sprint("start", c.status), c.manifest, unhandled()...)
 		if _, err := p.log.AwaitText(ctx, "cap = "); err != nil { // this line shows that tail runs
 			t.Fatal(err)
 		}
@@ -342,21 +375,20 @@ func starting(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// endings checks that the container ends with the status of run, and an error message is the last line of its log.
-func endings(ctx context.Context, t *testing.T, podman *lab.Podman) {
-	out, status, err := podman.Do(ctx, "run", "--rm", "--network", "none", "authserver", "/arenacap/arenacap", "run", "--", "/usr/local/bin/authserver")
-	if status != 127 || err != nil || !strings.Contains(out, "/arenacap/arenacap") {
-		t.Errorf("without the volume: %d, %v, %s", status, err, out)
-	}
+// ending is a manifest whose container ends by itself.
+type ending struct {
+	name, manifest string
+	edits          []string
+	status         int
+	last           string // in the last line of its log
+}
+
+// allEndings returns the cases of the page's table, and more.
+func allEndings() []ending {
 	// The cap is 8 for each core; env prints MALLOC_ARENA_TEST last, which is one less.
 	env := append(instead("/arenacap/arenacap", "env"), `"1/core"`, `"8/core"`)
 	eight := func(cores int) string { return fmt.Sprintf("MALLOC_ARENA_TEST='%d'", 8*cores-1) }
-	for _, c := range []struct {
-		name, manifest string
-		edits          []string
-		status         int
-		last           string
-	}{
+	return []ending{
 		{"mistake", "prefix.yaml", []string{`cap = "1/core"`, `caps = "1/core"`}, 125,
 			`/etc/arenacap/policy.toml:3:1: unknown key "caps" in [arenas]; did you mean "cap"?`},
 		{"absent", "prefix.yaml", instead("/usr/local/bin/authsrever"), 127, `"/usr/local/bin/authsrever"`},
@@ -364,10 +396,19 @@ func endings(ctx context.Context, t *testing.T, podman *lab.Podman) {
 		{"rounded", "prefix.yaml", env, 0, eight(min(2, runtime.NumCPU()))},
 		{"half", "prefix.yaml", slices.Concat(env, []string{"cpu: 1500m", "cpu: 500m"}), 0, eight(1)},
 		{"unlimited", "prefix.yaml", slices.Concat(env, []string{"            cpu: 1500m\n", ""}), 0, eight(runtime.NumCPU())},
-		{"root", "prefix.yaml", slices.Concat(env, []string{"runAsUser: 65532", "runAsUser: 0"}), 0, eight(min(2, runtime.NumCPU()))}, // the folder of the policy has mode 0777
+		{"root", "prefix.yaml", slices.Concat(env, []string{"runAsUser: 65532", "runAsUser: 0", "runAsNonRoot: true", "runAsNonRoot: false"}), 0, eight(min(2, runtime.NumCPU()))}, // the folder of the policy has mode 0777
 		{"go", "prefix.yaml", instead("/arenacap/arenacap", "version"), 0, "arenacap "},
-		{"oom", "budget.yaml", append(instead("/usr/bin/tail", "/dev/zero"), `resident = "80%"`, `resident = "100%"`, "memory: 512Mi", "memory: 64Mi"), 137, ""},
-	} {
+		{"oom", "budget.yaml", append(instead("/usr/bin/tail", "/dev/zero"), `resident = "80%"`, `resident = "100%"`, "memory: 512Mi", "memory: 64Mi", "memory: 256Mi", "memory: 64Mi"), 137, ""},
+	}
+}
+
+// endings checks that the container ends with the status of run, and an error message is the last line of its log.
+func endings(ctx context.Context, t *testing.T, podman *lab.Podman) {
+	out, status, err := podman.Do(ctx, "run", "--rm", "--network", "none", "authserver", "/arenacap/arenacap", "run", "--", "/usr/local/bin/authserver")
+	if status != 127 || err != nil || !strings.Contains(out, "/arenacap/arenacap") {
+		t.Errorf("without the volume: %d, %v, %s", status, err, out)
+	}
+	for _, c := range allEndings() {
 		t.Run(c.name, func(t *testing.T) {
 			p := play(ctx, t, podman, c.name, c.manifest, c.edits...)
 			p.wantEnd(ctx, t, c.status)
@@ -403,10 +444,9 @@ func (p pod) debug(ctx context.Context, t *testing.T) {
 	}
 }
 
-// wantRestricted checks the container's PID 1: its name, and that every restriction of the manifest holds.
-func (p pod) wantRestricted(ctx context.Context, t *testing.T, name string) {
+// wantRestricted checks the first process of a container: its name, and that every restriction of the manifest holds.
+func wantRestricted(t *testing.T, pid int, name string) {
 	t.Helper()
-	pid := p.pid(ctx, t)
 	status := lab.ProcFile(t, pid, "status")
 	for _, want := range []string{"Name:\t" + name + "\n", "Uid:\t65532\t65532\t65532\t65532\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
 		if !strings.Contains(status, want) {
@@ -424,10 +464,14 @@ func (p pod) connect(ctx context.Context, t *testing.T) *lab.AuthServer {
 	return p.podman.AuthServer(ctx, t, p.container, p.log)
 }
 
-// wantArenas makes all threads of the server allocate, and asks malloc_info(3) for the number of arenas.
 func (p pod) wantArenas(ctx context.Context, t *testing.T, arenas int) {
 	t.Helper()
-	a := p.connect(ctx, t)
+	wantArenas(t, p.connect(ctx, t), arenas)
+}
+
+// wantArenas makes all threads of the server allocate, and asks malloc_info(3) for the number of arenas.
+func wantArenas(t *testing.T, a *lab.AuthServer, arenas int) {
+	t.Helper()
 	for range 64 {
 		if err := a.Login(); err != nil {
 			t.Fatal(err)

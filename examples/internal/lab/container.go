@@ -208,7 +208,13 @@ func (p *Podman) AuthServer(ctx context.Context, t testing.TB, name string, outp
 	if _, err := output.AwaitText(ctx, " threads, ready"); err != nil {
 		t.Fatal(err)
 	}
-	a, err := connectAuthServer(ctx, output, fmt.Sprintf("/proc/%d/root%s", p.Pid(ctx, t, name), Socket))
+	return AuthServerIn(ctx, t, p.Pid(ctx, t, name), output)
+}
+
+// AuthServerIn connects to the server in the container whose first process has this PID on this machine.
+func AuthServerIn(ctx context.Context, t testing.TB, pid int, output *Process) *AuthServer {
+	t.Helper()
+	a, err := connectAuthServer(ctx, output, fmt.Sprintf("/proc/%d/root%s", pid, Socket))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,6 @@
 // Package admission evaluates the admission policy of examples/kubernetes with the API server's own plugin, and checks the
-// manifests. It is a module of its own, so that the product does not depend on Kubernetes.
+// manifests. It is a module of its own, so that the product does not depend on Kubernetes. The tools of its go.mod are the
+// programs of .ci/cluster, which then share most compiled packages with this test.
 package admission
 
 import (
