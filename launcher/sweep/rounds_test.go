@@ -168,7 +168,7 @@ func TestFailures(t *testing.T) {
 			x.Args, x.Timeout, x.Grace = append(x.Args, "-m", "60000"), 100*time.Millisecond, 0
 		}, "the program did not end within 100ms", ""},
 		{"prints no number", func(x *Experiment) { x.Metrics = metrics("^tps: (.*)") }, `--metric: nothing in the output matches "^tps: (.*)"`, "rate: 80"},
-		{"prints no latency", func(x *Experiment) { x.Metrics = metrics("", "(rate)") }, `--latency: "rate" is not a number`, "rate: 80"},
+		{"prints no latency", func(x *Experiment) { x.Metrics = metrics("", "(rate)") }, `--latency: the match "rate" is not a number`, "rate: 80"},
 		{"cannot be started", func(x *Experiment) { x.Path = "/nonexistent" }, "no such file", ""},
 		{"is never ready", func(x *Experiment) {
 			x.Args, x.Load, x.Ready, x.ReadyTimeout = append(x.Args, "-s", socket), "true", "false", 100*time.Millisecond
