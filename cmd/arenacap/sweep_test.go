@@ -165,7 +165,7 @@ func TestSweepWithoutReader(t *testing.T) {
 	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Errorf("%v: %s", err, &said)
 	}
-	if !strings.Contains(said.String(), "broken pipe); it is: A cap of 2 is the smallest ") {
+	if !strings.Contains(said.String(), "broken pipe); the result is: A cap of 2 is the smallest ") {
 		t.Errorf("it says %q", &said)
 	}
 	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "A cap of 2 is the smallest ") {
