@@ -35,7 +35,7 @@ func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
 	b.cfg.Mode, b.cfg.PID = "supervise", pid
 	target, err := watch.Attach(pid)
 	if err == nil && needed {
-		err = b.cfg.CheckLog() // a watch that is not needed falls back to stderr
+		err = b.cfg.CheckLog() // if the watch is not needed, a log that cannot be opened does not stop the launch: the watch writes to stderr instead
 	}
 	switch {
 	case err == nil:

@@ -70,7 +70,7 @@ func TestOwnDeployment(t *testing.T) {
 		t.Run(c.components, func(t *testing.T) {
 			dir := t.TempDir()
 			names := strings.Fields(c.components)
-			// The page takes prefix and budget.
+			// The page's commands copy the components prefix and budget; the test puts the components of its case in their place.
 			script := strings.NewReplacer("{prefix,budget}", "{"+strings.Join(append(names, names[0]), ",")+"}", "prefix/", names[0]+"/",
 				"CONTAINER", "server", "SERVER", "/srv/shop").Replace(commands)
 			list := strings.Replace(kustomization, "  - prefix\n  - budget\n", "  - "+strings.Join(names, "\n  - ")+"\n", 1)

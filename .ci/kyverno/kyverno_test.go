@@ -27,7 +27,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// newAdmit admits pods with the policy of the example, which it decodes strictly, with the edit for these pods that the file
+// newAdmit returns a function that admits pods as Kyverno does under the policy in kyverno.yaml. newAdmit decodes this file
+// strictly. For pods that are selected in another way than by their label, it changes the selectors as a comment in the file
 // describes.
 func newAdmit(t *testing.T, which selection) admitFunc {
 	t.Helper()

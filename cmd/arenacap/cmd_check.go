@@ -64,7 +64,7 @@ func planProblems(l run.Line, file string) (problems []error) {
 	}
 	if p.Service != "" && !p.Section {
 		why := []string{fmt.Sprintf("%s has no section for service %q, so its base tables apply", text.Quoted(file), p.Service)}
-		if len(p.Notes) > 0 { // a note says the same, and names a section with a similar name
+		if len(p.Notes) > 0 { // a note of the policy also says that the section is missing, and names a section with a similar name
 			why = p.Notes
 		}
 		problems = append(problems, errors.New(strings.Join(why, "; ")))

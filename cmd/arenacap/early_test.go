@@ -120,8 +120,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// TestReadUnderstandsTheOrdinary complements FuzzRead: package run has to read these lines itself, because the library
-// makes a launch slower.
+// TestReadUnderstandsTheOrdinary complements FuzzRead: package run must parse these command lines itself, because a launch
+// that leaves its command line to urfave/cli is slower.
 func TestReadUnderstandsTheOrdinary(t *testing.T) {
 	for _, words := range []string{
 		"run true", "run -- true", "run --policy f -- true -x", "--policy=f --service s run -q true", "run --verbose -- true",

@@ -16,9 +16,9 @@ import (
 	"arenacap/policy/text"
 )
 
-// reportText formats a report for the writer out. The text watch describes the watch of the process, and pod is the UID of
-// its pod; both are "" if there is none.
-func reportText(out io.Writer, r inspect.Report, watch, pod string, deep bool) string {
+// reportText formats a report for the writer out. watchWords describes the watch of the process, and pod is the UID of the
+// process's pod; each is "" if there is none.
+func reportText(out io.Writer, r inspect.Report, watchWords, pod string, deep bool) string {
 	p, width := r.Process, terminalWidth(out)
 	var b strings.Builder
 	labelled := func(label, text string) { fmt.Fprintf(&b, "%-8s%s\n", label, fold(text, width, 8)) }
@@ -26,8 +26,8 @@ func reportText(out io.Writer, r inspect.Report, watch, pod string, deep bool) s
 	fmt.Fprintf(&b, "%s\n\n%s\n", paint(out, bold, fold(r.Verdict, width, 0)), partsTable(p, width))
 	labelled("arenas", arenasLine(p))
 	labelled("cap", capLine(out, r.Cap))
-	if watch != "" {
-		labelled("watched", watch)
+	if watchWords != "" {
+		labelled("watched", watchWords)
 	}
 	if pod != "" {
 		labelled("pod", pod)

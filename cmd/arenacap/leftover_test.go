@@ -171,7 +171,8 @@ func (l *lab) launch(k kind) error {
 	}
 	watch := 0
 	if k.meddle != 0 {
-		for deadline := time.Now().Add(patience); watch == 0; watch = watchOf(pid) { // once the watch has its name, it is a child of this process
+		// watchOf finds the watch by its name. The watch takes this name only after it has become a child of this process.
+		for deadline := time.Now().Add(patience); watch == 0; watch = watchOf(pid) {
 			if time.Now().After(deadline) {
 				return errors.New("there is no watch")
 			}

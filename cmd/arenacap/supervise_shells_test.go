@@ -69,7 +69,7 @@ func TestStopsAreFollowed(t *testing.T) {
 				text, _ := bufio.NewReader(out).ReadString('\n')
 				pids := strings.Fields(text)
 				if flags == nil {
-					pids = pids[:1] // without a group the child of the target continues
+					pids = pids[:1] // without --kill-group the stop signal does not reach the child of the target
 				}
 				for range 2 {
 					_ = cmd.Process.Signal(n)

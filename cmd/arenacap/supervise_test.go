@@ -143,8 +143,9 @@ func startCatcher(t *testing.T, setup, wrapper []string, last unix.Signal) *catc
 	return c
 }
 
-// startSettled is startCatcher, and waits until every thread of arenacap except the first blocks all signals: a thread
-// that Go started late may receive a signal earlier, which can then overtake others (relay.Settle).
+// startSettled is like startCatcher, and waits until every thread of arenacap except the first one blocks all signals. Until
+// a new thread blocks them, the thread may receive a signal, and arenacap may then forward this signal before an earlier one
+// (Relay.Settle).
 func startSettled(t *testing.T, wrapper []string, last unix.Signal) *catcher {
 	t.Helper()
 	for {

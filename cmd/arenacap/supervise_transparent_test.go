@@ -23,7 +23,7 @@ var otherwise = map[string][]string{
 	"process group":            {"process group: self → "},
 	"session":                  {"process group: self → ", "session: self → ", "autogroup: absent → "}, // the probe omits the autogroup of a leader
 	"autogroup":                {"process group: self → ", "session: self → ", "autogroup: absent → "},
-	"fifo with reset on fork":  {"scheduling: policy 1 flags 1 "}, // reset, as the flag demands
+	"fifo with reset on fork":  {"scheduling: policy 1 flags 1 "}, // SCHED_RESET_ON_FORK (flag 1) resets the policy of a child
 	"descriptor with locks":    {"fdinfo 4[4]: lock POSIX ", "fdinfo 5[4]: lock FLOCK ADVISORY WRITE self"},
 	"descriptor with an owner": {"fd 5: "},
 	"interval timers":          {"interval timer 0: armed", "interval timer 1: armed", "interval timer 2: armed"},

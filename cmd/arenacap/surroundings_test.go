@@ -24,8 +24,8 @@ import (
 // surroundings is one environment for the program.
 type surroundings struct {
 	name   string
-	setup  []string // states that setup.c makes
-	within []string // prefix of the command line that starts it in namespaces
+	setup  []string // the states in which setup.c starts the program
+	within []string // beginning of the command line, which starts the program in new namespaces
 	root   bool
 	fails  string // text of watch-failed if no watch is possible; "" if it works
 }
@@ -70,7 +70,8 @@ func allSurroundings() []surroundings {
 // policyWithLog is a policy with a JSON log, the arguments that use it, and its log file.
 func policyWithLog(t *testing.T, text string) (args []string, log string) {
 	t.Helper()
-	// /tmp does not do: in some surroundings it is read-only, in others arenacap runs as a user to whom /tmp is open.
+	// The folder is not in /tmp, because one of the surroundings makes /tmp read-only. In some tests arenacap runs as another
+	// user, who must be able to read the policy and to write the log.
 	dir, err := os.MkdirTemp("/var/tmp", "arenacap-surroundings-")
 	if err != nil {
 		t.Fatal(err)

@@ -101,7 +101,7 @@ func (s *screen) print(r rune) {
 	s.x++
 }
 
-// String is all that can be seen, also above the window.
+// String is the text in the window and the text that has scrolled out above the window.
 func (s *screen) String() string {
 	var lines []string
 	for _, line := range s.lines {

@@ -16,8 +16,8 @@ import (
 )
 
 // watchTable has at most height lines of width columns. If there are more rows than lines, it keeps those nearest to their
-// limit. what is the head of the names.
-func watchTable(what string, rows []view.Row, at time.Time, width, height int) []string {
+// limit. The parameter nameHead is the heading of the column with the names.
+func watchTable(nameHead string, rows []view.Row, at time.Time, width, height int) []string {
 	status := at.Format(time.TimeOnly) + "; Ctrl-C ends the watch"
 	if room := max(height-2, 1); len(rows) > room {
 		status = fmt.Sprintf("and %d more; %s", len(rows)-room, status)
@@ -25,7 +25,7 @@ func watchTable(what string, rows []view.Row, at time.Time, width, height int) [
 		slices.SortStableFunc(rows, func(a, b view.Row) int { return cmp.Compare(used(b), used(a)) })
 		rows = rows[:room]
 	}
-	lines := append(nameFirst(watchCells(what, rows), width), status)
+	lines := append(nameFirst(watchCells(nameHead, rows), width), status)
 	for i, line := range lines {
 		runes := []rune(line)
 		lines[i] = string(runes[:min(len(runes), width)])
@@ -47,8 +47,8 @@ func used(r view.Row) float64 {
 	return float64(r.Value) / float64(max(r.Limit, 1))
 }
 
-func watchCells(what string, rows []view.Row) [][]string {
-	cells := [][]string{{what, "PROCESSES", "METRIC", "VALUE", "LIMIT", "USED", "  STATE"}}
+func watchCells(nameHead string, rows []view.Row) [][]string {
+	cells := [][]string{{nameHead, "PROCESSES", "METRIC", "VALUE", "LIMIT", "USED", "  STATE"}}
 	for _, r := range rows {
 		value, share := "-", "-"
 		if r.Known {

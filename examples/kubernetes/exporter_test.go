@@ -42,7 +42,8 @@ func TestRule(t *testing.T) {
 // scraped is a copy of the server in its image that has a name of its own, because other servers run on this machine.
 var scraped = fmt.Sprintf("/usr/local/bin/server%d", os.Getpid())
 
-// exporter checks that the DaemonSet's pod sees the server in another pod, and without its capabilities it does not.
+// exporter checks that the exporter in the DaemonSet's pod sees the server in another pod, and that an exporter without the
+// capabilities does not see that server.
 func exporter(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	own, err := lab.Exporter(ctx, lab.Dir(t))
 	if err != nil {

@@ -357,8 +357,9 @@ func instead(words ...string) []string {
 // runs.
 func unhandled() []string { return instead("/usr/bin/tail", "-n99", "-f", "/etc/arenacap/policy.toml") }
 
-// starting sends SIGTERM before the server has set up a handler, as to tail, which sets up none. SIGTERM ends a
-// server behind run --supervise. It does not end a server that is PID 1, which SIGKILL ends after the grace period.
+// starting sends SIGTERM to a server that has not set up a handler yet; tail, which never sets one up, stands in for the
+// server. SIGTERM ends a server behind run --supervise. SIGTERM does not end a server that is PID 1, but SIGKILL does after
+// the grace period.
 func starting(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		manifest, grace string

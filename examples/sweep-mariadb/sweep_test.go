@@ -1,4 +1,5 @@
-// Package mariadb_test runs a shortened example; a full run tests both mixes.
+// Package mariadb_test runs the example in a shorter form, with sysbench's mix of reads and writes; a full test run
+// (ARENACAP_FULL=1) also runs the read-only mix.
 package mariadb_test
 
 import (

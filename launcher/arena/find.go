@@ -233,7 +233,8 @@ func alignedBases(maps mappings, word uint64) (bases []uint64) {
 
 func reservedAnonymous(m mapping) bool { return m.Anonymous() && m.Reserved() }
 
-// hasBase searches only the last 16 bases, since duplicates come from different heap sizes in the same mapping.
+// hasBase reports whether the list has a base. It searches only the last 16: a base can be added twice only for two heap
+// sizes in the same mapping, and the bases of one mapping follow one another.
 func hasBase(bases []uint64, base uint64) bool {
 	return slices.Contains(bases[max(0, len(bases)-16):], base)
 }

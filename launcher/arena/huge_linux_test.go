@@ -35,7 +35,7 @@ func TestHugePages(t *testing.T) {
 		}
 	})
 	t.Run("glibc.malloc.hugetlb=1", func(t *testing.T) {
-		loader, libraries := testenv.NewerGlibc(t, 43) // the first release in which this tunable also gives arenas huge pages
+		loader, libraries := testenv.NewerGlibc(t, 43) // 2.43 is the first release in which glibc.malloc.hugetlb=1 also gives arenas huge pages
 		p := start(t, []string{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1"}, loader, "--library-path", libraries, bin)
 		p.do("threads 3 100")
 		if got := checkHuge(t, p); got.Arenas[1].Huge+got.Arenas[2].Huge+got.Arenas[3].Huge < 2<<20 {

@@ -168,7 +168,7 @@ func TestStacksThatGrewTogether(t *testing.T) {
 				}
 			}
 			add(0x7f8000000000, tt.grown, tt.above)
-			add(0x7f9000000000, 0, nil) // shows the usual stack size
+			add(0x7f9000000000, 0, nil) // a second stack, from which findStacks learns the usual stack size
 			got, err := findStacks(f, f.maps, 8, 3)
 			if err != nil || len(got) != 2 || got[0] != (stack{0x7f8000000000, 0x7f8000000000 + guard + size, guard}) {
 				t.Errorf("%x, %v", got, err)
@@ -201,7 +201,7 @@ func TestStacksWithoutGuardMappings(t *testing.T) {
 func TestFirstThreadEnded(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
 	p.do("threads 3 10")
-	p.do("nomain") // answered by the remaining thread after it has joined the first one
+	p.do("nomain") // ends the first thread; another thread answers after it has joined the first one
 	waitState(t, p.pid(), "Z")
 	got, err := Inspect(p.pid())
 	if err != nil {

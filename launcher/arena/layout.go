@@ -1,4 +1,4 @@
-// This file searches in a snapshot of all mappings of a process.
+// This file finds mappings by their address in a snapshot of all mappings of a process.
 
 package arena
 

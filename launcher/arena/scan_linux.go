@@ -34,9 +34,9 @@ const (
 // errNoProgress is the error for a kernel that returns the same pages repeatedly.
 var errNoProgress = errors.New("PAGEMAP_SCAN makes no progress")
 
-// scan calls the function each once for every run of resident pages from start to end, in ascending order. It takes a fifth
-// to a tenth of the time of smaps, which collects more about each page. It fails on a kernel without the ioctl PAGEMAP_SCAN
-// (before Linux 6.7), and in a 32-bit arenacap for addresses above 4 GiB.
+// scan calls the callback once for every run of resident pages from start to end, in ascending order. scan takes a fifth to
+// a tenth of the time of reading smaps, for which the kernel collects more about each page. scan fails on a kernel without
+// the ioctl PAGEMAP_SCAN (before Linux 6.7), and in a 32-bit arenacap for addresses above 4 GiB.
 func (p *pagemap) scan(start, end uint64, each func(start, end uint64, huge bool)) error {
 	if err := p.open(); err != nil {
 		return err

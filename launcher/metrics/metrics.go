@@ -81,7 +81,7 @@ func Look(ctx context.Context, o Options) (all []Family, problems []error, err e
 	if err != nil {
 		problems = append(problems, errors.New("the time was too short: the processes that were not read count as unreadable"))
 	}
-	members, err := rules.All(proc.Here) // called after List, so a process of host that has no member has ended
+	members, err := rules.All(proc.Here) // read after host, so a process that is in host but not in members has ended
 	if err != nil {
 		return nil, nil, err
 	}

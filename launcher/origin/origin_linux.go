@@ -95,8 +95,8 @@ func setMask(set *uint64) (before uint64) {
 }
 
 // Restore closes the descriptors, ignores the signals, sets the mask of this thread, which an exec passes on, and finally
-// raises the pending signals. The argument alone says that the process has no other thread, as between fork and exec. It
-// makes only raw system calls, so it may run there.
+// raises the pending signals. The parameter "alone" is true if the process has no other thread, as between fork and exec.
+// Restore may run between fork and exec, because it makes only raw system calls.
 //
 //go:nosplit
 //go:norace
@@ -118,8 +118,9 @@ func (s *State) Restore(alone bool) {
 	}
 }
 
-// raise makes the signal pending again, with its siginfo. It sends it to this thread if the original was sent to the
-// thread, or if another thread does not block the signal and would receive it; otherwise to the process.
+// raise makes the signal pending again, with its siginfo. It sends the signal to this thread if the original signal was sent
+// to this thread, or if another thread does not block the signal and would receive it. Otherwise raise sends the signal to
+// the process.
 //
 //go:nosplit
 //go:norace

@@ -34,8 +34,9 @@ func Watches(root proc.Root) (watches map[int]int, err error) {
 	return watches, err
 }
 
-// watchedBy returns the PID of the target that the watch pid names in its command line; 0 if the process pid is not a watch,
-// or if its target has ended. It accepts only a process that runs arenacap, as root or as the user of the target.
+// watchedBy returns the PID of the target that a watch, the process with the number pid, names in its command line. It
+// returns 0 if that process is not a watch, or if the target has ended. watchedBy accepts only a process that runs arenacap,
+// as root or as the user of the target.
 func watchedBy(root proc.Root, buffer *[]byte, pid int) (target int) {
 	p, err := readProcess(root, buffer, pid)
 	if err != nil || p.Ended() || p.Name != protocol.Comm {

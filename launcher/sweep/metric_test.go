@@ -4,7 +4,8 @@ import (
 	"testing"
 )
 
-// metrics returns the first metrics of the list with these patterns; "" is the wall time.
+// metrics gives each pattern to the metric at the same position in Metrics, and returns these metrics. Without a pattern
+// ("") the metric is the wall time.
 func metrics(patterns ...string) (list []Metric) {
 	for i, pattern := range patterns {
 		m := Metrics[i]

@@ -28,7 +28,7 @@ type reading struct {
 	stays   bool     // the carrier remains as the parent of the program
 	root    string   // the root directory of the program: "" if it is the carrier's own, unknownRoot if it cannot be known
 	tool    string   // the tool of valgrind, such as "memcheck"; "" for other carriers
-	traces  bool     // the tool also runs the programs that the program executes
+	traces  bool     // valgrind also runs the programs that the program executes (--trace-children=yes)
 	problem string   // why there is no command, a sentence
 	sure    bool     // all flags were understood, so the environment fields are right even if there is a problem
 

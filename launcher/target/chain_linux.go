@@ -36,9 +36,9 @@ type chain struct {
 
 	lost, instead string   // why the cap does not reach the server, and what to write instead
 	doubt         string   // why the cap may not reach the server
-	unseen        string   // why the server is unknown
-	tool          string   // the tool of valgrind that runs the current program; "" if none
-	traces        bool     // that tool also runs what the current program executes
+	unseen        string   // why arenacap cannot tell which program is the server
+	tool          string   // the tool of valgrind that runs the current program, such as memcheck; "" if none
+	traces        bool     // valgrind also runs the programs that the current program executes (--trace-children=yes)
 	shell         string   // the name of the shell that runs the current script or text
 	scripts       int      // number of scripts read
 	settled       bool     // the script at path was read, and it starts no program that can be followed
@@ -258,7 +258,9 @@ func sameCap(a, b []string) bool {
 	if x.MaxOK == y.MaxOK && x.Max == y.Max {
 		return true
 	}
-	for _, minor := range []int{17, 36, 44} { // atoi until 2.24, octal numbers since 2.26, whole words since 2.39
+	// glibc reads the number with atoi before 2.26, octal numbers as well from 2.26 on, and no number with text after it from
+	// 2.39 on. One release stands for each of these periods.
+	for _, minor := range []int{17, 36, 44} {
 		v := glibc.Version{Major: 2, Minor: minor}
 		if x, y := environ.Effective(a, v).Max, environ.Effective(b, v).Max; !x.OK || !y.OK || x.N != y.N {
 			return false

@@ -142,8 +142,9 @@ func (h elfHead) offset(vaddr uint64) (uint64, bool) {
 	return 0, false
 }
 
-// parseDynamic reads the dynamic section: pairs of words, d_tag and d_val, up to DT_NULL or the end. The list needs has the
-// values of DT_NEEDED, in order. Names are offsets into the string table, addresses are virtual.
+// parseDynamic reads the dynamic section: pairs of words, d_tag and d_val, up to DT_NULL or the end. The first result has
+// the values of the DT_NEEDED entries in their order, the second has the values of all other entries. A value that stands
+// for a name is an offset into the string table; addresses are virtual.
 func (h elfHead) parseDynamic(b []byte) (needs []uint64, others map[elf.DynTag]uint64) {
 	size, others := h.bits/8, map[elf.DynTag]uint64{}
 	for ; len(b) >= 2*size; b = b[2*size:] {

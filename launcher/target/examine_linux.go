@@ -100,8 +100,8 @@ func program(t *Target, c *chain, buf []byte) (image, error) {
 	return image{}, fmt.Errorf("the script %q has more than %d interpreters", t.Server, maxChain)
 }
 
-// nativeImage opens a program that this kernel can load. If the error is errNoELF, the image is closed, but it still has the
-// start of the file.
+// nativeImage opens a program that this kernel can load. If the error is errNoELF, the image is closed, but its field
+// "start" still contains the first bytes of the file.
 func (fs fsys) nativeImage(path string, buf []byte) (image, error) {
 	file, err := fs.open(path)
 	if err != nil {

@@ -24,7 +24,7 @@ type image struct {
 	head   elfHead
 	loader string                // path of the loader, from PT_INTERP
 	needs  []uint64              // offsets of the names of the needed libraries, from DT_NEEDED
-	dyn    map[elf.DynTag]uint64 // the rest of the dynamic section
+	dyn    map[elf.DynTag]uint64 // the values of the other entries of the dynamic section, by tag
 	start  []byte                // the first bytes of the file
 }
 
@@ -198,10 +198,10 @@ func (im image) symbolCount() (uint64, bool) {
 }
 
 // gnuSymbolCount returns the number of dynamic symbols, which is the end of the last chain of a GNU hash table.
-// Layout of the table, in u32 except for the filter:
+// Layout of the table, in u32 except for the words of the Bloom filter, which have the word size of the ELF class:
 //
-//	nbuckets, symoffset, filter words, filter shift; the filter (words of the class); nbuckets first symbols
-//	(0: none); for each symbol from symoffset on its hash, bit 0 set at a chain's end
+//	nbuckets, symoffset, number of filter words, shift of the filter; the filter words; the first symbol of each
+//	bucket (0: none); the hash of each symbol from symoffset on, with bit 0 set at the end of a chain
 func (im image) gnuSymbolCount(at uint64) (uint64, bool) {
 	b, err := im.read(at, 16, 16)
 	if err != nil {

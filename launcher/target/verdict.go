@@ -12,7 +12,7 @@ import (
 
 // facts is the input of the verdict, in addition to the fields of the Target.
 type facts struct {
-	thorough bool // the facts come from Examine: an unset field below means that the fact does not hold; after Quick it may only be unknown
+	thorough bool // the facts come from Examine: an unset field below means that the fact does not hold; after Quick the fact may be unknown
 	cap      int  // the cap that the environment sets; 0 if none
 
 	unread    string   // why the program could not be read, a sentence

@@ -29,7 +29,8 @@ func Folder() (string, error) {
 		if _, err = lock(folder); err == nil {
 			err = os.Chmod(folder, 0o755)
 		}
-		if err != unix.EWOULDBLOCK && !os.IsNotExist(err) { // otherwise another process locked the new folder first, and removes it
+		// After EWOULDBLOCK, and if the folder no longer exists, try a new one: another process locked this folder to remove it.
+		if err != unix.EWOULDBLOCK && !os.IsNotExist(err) {
 			return folder, err
 		}
 	}

@@ -33,7 +33,7 @@ type Unit struct {
 	own           string    // file name for the new drop-in; it sorts after all others that set ExecStart=
 	remarks       []string  // the parts of these files that systemd ignores, one line each
 	settings      []setting // the settings of [Service], in the order in which they apply
-	behind        string    // name of the other drop-in because of which the new one has an unusual name; "" if there is none
+	behind        string    // the last drop-in that sorts after arenacap.conf, so that the new drop-in needs another name; "" if there is none
 	older         []string  // drop-ins that arenacap made earlier
 	kept          []setting // settings that an operator added to these drop-ins
 	etc           string    // the administrator's unit directory

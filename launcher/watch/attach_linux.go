@@ -59,7 +59,7 @@ func makeRoom(targets uint64) uint64 {
 	const ofEach = 2
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return ofEach * targets // the kernel reports EMFILE if there are too many
+		return ofEach * targets // the limit is unknown; if the targets need more descriptors than the limit allows, open(2) fails with EMFILE
 	}
 	for _, most := range []uint64{limit.Max, ofEach*targets + spareDescriptors} { // only root can raise the hard limit, which the second value may need
 		if want := ofEach*targets + spareDescriptors; limit.Cur < want {

@@ -280,8 +280,8 @@ type subject struct {
 	pid           int
 }
 
-// Limits in bytes of JSON, so that each line fits maxLine and a JSON line stays complete: of a service's name, and of an
-// event's text, which may quote a path. The other members have a bounded length.
+// A service's name and an event's text, which may quote a path, have these limits, in bytes of JSON. With these limits each
+// line fits maxLine, and a JSON line stays complete. The other members of an event have a bounded length.
 const (
 	maxService = 512
 	maxWords   = 1536

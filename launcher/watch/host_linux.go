@@ -228,7 +228,7 @@ func (h *host) lookAround(now time.Duration) {
 	}
 }
 
-// holds reports whether the watch learns the end of a process by itself.
+// holds reports whether the watch holds a process open, and so learns of its end without a scan.
 func (h *host) holds(pid int) bool {
 	w := h.targets[pid]
 	return w != nil && !w.ended

@@ -126,7 +126,7 @@ func TestThePeakOfAShortRun(t *testing.T) {
 	c := startChild(t)
 	cfg := testConfig("virtual=9223372036854775807")
 	cfg.Budget.Interval = time.Hour
-	turns := make(chan struct{}, 1000) // with this interval all further turns are peeks
+	turns := make(chan struct{}, 1000) // with an interval of an hour, all turns after the first sample only peek (nextPeek)
 	s := watchIt(t, cfg, func(e *engine) {
 		e.clock = func() time.Duration {
 			turns <- struct{}{}

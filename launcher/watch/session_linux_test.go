@@ -106,7 +106,7 @@ func watchIt(t *testing.T, cfg Config, adjust func(*engine), pids ...int) *sessi
 	if len(failed) > 0 {
 		t.Fatal(failed)
 	}
-	for i := 3; i < len(targets); i += 2 { // as if there were too few descriptors
+	for i := 3; i < len(targets); i += 2 { // the watch opens these targets for each sample, as if it had too few descriptors
 		targets[i].process.openEachTime()
 	}
 	go func() {

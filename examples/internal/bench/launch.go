@@ -99,8 +99,8 @@ func (l *launches) multiple(c *timed, of string) string {
 	return fmt.Sprintf("%.2f", times(wall, base))
 }
 
-// judge compares the smaller of the multiples in elapsed time and in CPU time with the bound, because other work on the
-// machine delays a launch but hardly increases its CPU time.
+// judge computes two multiples of a launch, one of the elapsed time and one of the CPU time, and compares the smaller
+// multiple with the bound. Other work on the machine delays a launch but hardly increases its CPU time.
 func (l *launches) judge() bool {
 	var list []bound
 	for _, b := range launchBounds {

@@ -35,9 +35,10 @@ func (g Group) CPU(root proc.Root) (Limit, []error) {
 	return g.tightest(root, version.cpu)
 }
 
-// Memory is the smallest memory limit, found like CPU. If the kernel reports the resulting limit itself (memorySum), that
-// one wins: it includes groups that no mount shows, and before Linux 5.11 it leaves out those whose limit does not apply to
-// children (memory.use_hierarchy = 0). If both agree, From names the group that sets the limit.
+// Memory is the smallest memory limit of the group and the visible groups above it, with errors as in CPU. If the kernel
+// reports a different resulting limit (memorySum), Memory returns the limit from the kernel: this limit includes groups that
+// no mount shows, and before Linux 5.11 it leaves out groups whose limit does not apply to children (memory.use_hierarchy =
+// 0). If both limits are equal, the field From of the result names the group that sets the limit.
 func (g Group) Memory(root proc.Root) (Limit, []error) {
 	best, errs := g.tightest(root, version.memory)
 	if !g.there() {

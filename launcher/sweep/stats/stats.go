@@ -56,8 +56,8 @@ func Pairs(values ...[][]float64) (p [][][]float64) {
 	return compare(values, func(i, j int) bool { return j < i })
 }
 
-// Against is like Pairs, but compares only with candidate base, and corrects only for these comparisons. So base must not
-// have been selected by its values.
+// Against is like Pairs, but compares each candidate only with candidate base, and corrects the p-values only for these
+// comparisons. This correction is too weak if base was selected by the compared values.
 func Against(base int, values ...[][]float64) (p [][][]float64) {
 	return compare(values, func(i, j int) bool { return j == base && i != base })
 }

@@ -122,8 +122,9 @@ func TestOneArenaSavesNothing(t *testing.T) {
 	}
 }
 
-// TestWhatStays: the advice says "keep" only for the present state, which is "off" (maybe an inherited cap) or glibc's own
-// limit. Another cap is called as good as any, since it exists only in the sweep.
+// TestWhatStays: the advice says "keep" only for a setting that the program may have at present: "off", under which the
+// program may inherit a cap, or glibc's own limit. Of every other cap the advice says that it is as good as any, since the
+// program has that cap only in the sweep.
 func TestWhatStays(t *testing.T) {
 	for want, base := range map[string]sweep.Candidate{
 		`no cap saves memory: a cap of 4 is as good as any;`: {Name: "4", ArenaMax: 4},

@@ -92,8 +92,9 @@ func (r *Result) choice(chosen Outcome) string {
 	return fmt.Sprintf("%s is the smallest that costs no measurable %s", strings.ToUpper(words[:1])+words[1:], what)
 }
 
-// stays says what to do if there is no reason for a change. Only "off", which may be an inherited cap, and glibc's own
-// limit are the present state; the other caps exist only in the sweep.
+// stays says what to do if there is no reason for a change. The advice "keep" is only for the settings that the program may
+// have at present: "off", under which the program may inherit a cap, and glibc's own limit. The program has the other caps
+// only in the sweep.
 func (o Outcome) stays() string {
 	if o.asItIs() {
 		return "keep " + o.words()

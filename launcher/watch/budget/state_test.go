@@ -22,8 +22,9 @@ func limitsOf(text string) (limits []policy.Limit) {
 	return limits
 }
 
-// TestState feeds one sample per second and lists the changes with their second. A sample is the virtual size; "-" is
-// a sample that failed; "1001!900" is a sample of 1001 whose second reading gives 900.
+// TestState feeds one sample per second and lists the changes, each after the number of seconds since the first sample. A
+// sample is the virtual size; "-" is a sample that failed; "1001!900" is a sample of 1001, after which a repeated reading
+// gives 900.
 func TestState(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -66,9 +66,9 @@ func read(path string) (r Record, err error) {
 	return r, nil
 }
 
-// readRunning reads a state file. ok is false unless the watch that writes it runs. It does not compare the boot ID: a
-// container may show another one to a sandboxed service (systemd-nspawn mounts its own over the file,
-// ProtectKernelTunables= hides that mount).
+// readRunning reads a state file. ok is false unless the watch that writes it runs. readRunning does not compare the boot
+// ID, because in a container a sandboxed service may see another boot ID than the watch: systemd-nspawn mounts a file of its
+// own over /proc/sys/kernel/random/boot_id, and ProtectKernelTunables= hides that mount.
 func readRunning(path string) (r Record, ok bool, err error) {
 	if r, err = read(path); err != nil {
 		return Record{}, false, err

@@ -20,11 +20,11 @@ type Flag struct {
 type group uint8
 
 const (
-	global    group = iota // every command, also before the command's name
-	caps                   // the commands that make a plan
-	budget                 // the commands that watch
-	own                    // only run
-	supervise              // only run with --supervise
+	global    group = iota // flags of every command, which may also come before the command's name
+	caps                   // flags of the commands that make a plan
+	budget                 // flags of the commands that watch
+	own                    // flags of run alone
+	supervise              // flags that need run --supervise
 )
 
 // flags is in the order of the help. The compiler lays it out, so it needs no initialisation.
