@@ -130,6 +130,7 @@ type Part struct {
 	Name     string // name of the file or of the named memory; "" for the other kinds
 	Count    int    // number of arenas or of stacks; for all other kinds, the number of mappings
 	Virtual  uint64 // bytes
+	Data     uint64 // bytes of private writable mappings and stacks: what the field data of /proc/PID/statm counts
 	Resident uint64 // bytes
 	Huge     uint64 // bytes of Resident in huge pages
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"arenacap/launcher/proc"
 	"arenacap/launcher/testenv"
 )
 
@@ -137,13 +138,25 @@ func checkSums(t *testing.T, pid int, got *Process) {
 	if want := number(t, strings.TrimLeft(vmSize, " \t"), "") << 10; got.Virtual != want || !got.Exact {
 		t.Errorf("virtual %d (exact %v), VmSize is %d", got.Virtual, got.Exact, want)
 	}
-	var virtual, resident uint64
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes, ok := proc.ParseStatm(statm)
+	if !ok {
+		t.Fatalf("statm of process %d is %q", pid, statm)
+	}
+	var virtual, data, resident uint64
 	for _, part := range got.Parts {
 		virtual += part.Virtual
+		data += part.Data
 		resident += part.Resident
 		if part.Resident > part.Virtual {
 			t.Errorf("more resident than virtual bytes: %+v", part)
 		}
+	}
+	if want := sizes.Data.Bytes(); data != want {
+		t.Errorf("data of the parts adds up to %d, statm has %d", data, want)
 	}
 	if virtual != got.Virtual || resident != got.Resident {
 		t.Errorf("parts add up to %d, %d resident; the process has %d and %d", virtual, resident, got.Virtual, got.Resident)

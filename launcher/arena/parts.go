@@ -22,6 +22,9 @@ type region struct {
 	heap     *Heap  // the heap that contains it, or nil
 }
 
+// data reports whether the field data of /proc/PID/statm counts the region (Linux: mm/mmap.c, vm_stat_account).
+func (r region) data() bool { return r.Perm&(vma.Write|vma.Shared) == vma.Write }
+
 // owner is a range that was identified by its contents: a heap or a stack.
 type owner struct {
 	start, end uint64
@@ -177,6 +180,9 @@ func parts(list []region, counts map[string]int) []Part {
 			sums = append(sums, Part{Kind: r.kind, Name: r.label})
 		}
 		sums[at].Virtual += r.Size()
+		if r.data() {
+			sums[at].Data += r.Size()
+		}
 		sums[at].Resident += list[i].resident
 		sums[at].Huge += list[i].huge
 		sums[at].Count++

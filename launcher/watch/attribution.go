@@ -1,6 +1,6 @@
 package watch
 
-// This file attributes a virtual size: it says what the size consists of, and what grew.
+// This file attributes the value of a metric: it says what the value consists of, and what grew.
 
 import (
 	"cmp"
@@ -12,36 +12,62 @@ import (
 	"arenacap/policy/text"
 )
 
-// part is one share of a process's virtual size.
+// part is one share of a process's memory. In Grew each number is a difference, which may be negative.
 type part struct {
-	Kind    string `json:"kind"`  // one of the Kind constants of package arena
-	Count   int    `json:"count"` // how many arenas, stacks or mappings; in Grew the difference, which may be negative
-	Virtual uint64 `json:"virtual_bytes"`
+	Kind     string `json:"kind"`                     // one of the Kind constants of package arena
+	Count    int    `json:"count"`                    // how many arenas, stacks or mappings
+	Virtual  int64  `json:"virtual_bytes"`            // bytes of address space
+	Data     int64  `json:"data_bytes,omitempty"`     // bytes that the metric data counts; in an attribution only for that metric
+	Resident int64  `json:"resident_bytes,omitempty"` // bytes in memory; in an attribution only for the metric resident
 }
 
-// breakdown is the total virtual size of several processes, by kind.
+// counted is how many bytes of the part count for a metric.
+func (p part) counted(metric string) int64 {
+	switch metric {
+	case "data":
+		return p.Data
+	case "resident":
+		return p.Resident
+	}
+	return p.Virtual
+}
+
+// only clears the sizes that belong to other metrics.
+func (p part) only(metric string) part {
+	if metric != "data" {
+		p.Data = 0
+	}
+	if metric != "resident" {
+		p.Resident = 0
+	}
+	return p
+}
+
+// breakdown is the memory of several processes, by kind.
 type breakdown struct {
 	parts     []part
 	processes int // number of processes; 0: unknown
+	largest   int // PID of the process with the largest virtual size
 }
 
-// attribution lists the parts of the virtual size and what grew since settle, the largest first. Grew is nil if there is no
-// breakdown from the end of the settle time. Processes is how many processes could be inspected.
+// attribution lists the parts that count for a metric and what grew since settle, the largest first. Grew is nil if there is
+// no breakdown from the end of the settle time. Processes is how many processes could be inspected.
 type attribution struct {
 	Parts     []part `json:"parts"`
 	Grew      []part `json:"grew"`
 	Processes int    `json:"processes"`
+	metric    string
 }
 
 // maxParts bounds the length of a line.
 const maxParts = 8
 
 // attribute compares the current parts with those at the end of the settle time.
-func attribute(base, now breakdown) *attribution {
+func attribute(metric string, base, now breakdown) *attribution {
 	if now.processes == 0 {
 		return nil
 	}
-	a := &attribution{Parts: largest(now.parts), Processes: now.processes}
+	a := &attribution{Parts: largest(metric, now.parts), Processes: now.processes, metric: metric}
 	if base.processes == 0 {
 		return a
 	}
@@ -51,18 +77,22 @@ func attribute(base, now breakdown) *attribution {
 	}
 	grew := []part{}
 	for _, p := range now.parts {
-		if was := before[p.Kind]; p.Virtual > was.Virtual {
-			grew = append(grew, part{p.Kind, p.Count - was.Count, p.Virtual - was.Virtual})
-		}
+		was := before[p.Kind]
+		grew = append(grew, part{p.Kind, p.Count - was.Count, p.Virtual - was.Virtual, p.Data - was.Data, p.Resident - was.Resident})
 	}
-	a.Grew = largest(grew)
+	a.Grew = largest(metric, grew)
 	return a
 }
 
-// largest returns the maxParts largest parts, sorted, without the empty ones.
-func largest(parts []part) []part {
-	sorted := slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return p.Virtual == 0 })
-	slices.SortStableFunc(sorted, func(a, b part) int { return cmp.Compare(b.Virtual, a.Virtual) })
+// largest returns the maxParts parts that count most for a metric, sorted, without those that do not count or shrank.
+func largest(metric string, parts []part) []part {
+	sorted := []part{}
+	for _, p := range parts {
+		if p.counted(metric) > 0 {
+			sorted = append(sorted, p.only(metric))
+		}
+	}
+	slices.SortStableFunc(sorted, func(a, b part) int { return cmp.Compare(b.counted(metric), a.counted(metric)) })
 	return sorted[:min(len(sorted), maxParts)]
 }
 
@@ -77,26 +107,38 @@ func (a *attribution) words(counted int) string {
 		fmt.Fprintf(&b, "; %d of them could be inspected", a.Processes)
 	}
 	if len(a.Grew) > 0 {
-		total := uint64(0)
+		total := int64(0)
 		for _, p := range a.Grew {
-			total += p.Virtual
+			total += p.counted(a.metric)
 		}
-		fmt.Fprintf(&b, "; +%s since the settle time ended: %s", text.Size(total), list(a.Grew, len(a.Grew) > 1))
+		fmt.Fprintf(&b, "; +%s since the settle time ended: %s", text.Size(uint64(total)), a.list(a.Grew, len(a.Grew) > 1))
 	}
 	if len(a.Parts) > 0 {
-		fmt.Fprintf(&b, "; largest parts: %s", list(a.Parts, true))
+		fmt.Fprintf(&b, "; largest parts: %s", a.list(a.Parts, true))
 	}
 	return b.String()
 }
 
-// advice says what to do about the part that grew most or, if none grew, the largest part. The argument planned is the cap
-// in the plan; 0: none.
-func (a *attribution) advice(metric string, planned int) string {
+// advised is the process that an advice is about.
+type advised struct {
+	pid int
+	cap int // the planned cap, or without a plan the cap in the environment of the process; 0: none
+}
+
+// advice says what to do about the part that grew most or, if none grew, the largest part.
+func (a *attribution) advice(metric string, of advised) string {
+	reserves := metric == "virtual" || metric == "growth"
 	switch kind := a.first(); {
-	case metric == "arenas", kind == arena.KindArenas && metric != "resident":
-		return "; " + arenasAdvice(planned)
-	case metric == "data", metric == "resident":
-		return "; run 'arenacap inspect --deep' to see how much of the heaps is in use"
+	case metric == "arenas", kind == arena.KindArenas && reserves:
+		return "; " + arenasAdvice(of)
+	case kind == arena.KindArenas, kind == arena.KindMainHeap, kind == "" && !reserves:
+		return fmt.Sprintf("; run 'arenacap inspect --deep %d' to see how much of the heaps is in use", of.pid)
+	case kind == arena.KindOtherAnon && !reserves:
+		return fmt.Sprintf("; if the program needs this memory, raise %s in [budget]", metric)
+	case kind == arena.KindThreadStacks && metric == "resident":
+		return "; use fewer threads"
+	case kind == arena.KindFile && metric == "data":
+		return ""
 	case adviceOf[kind] != "":
 		return "; " + adviceOf[kind]
 	}
@@ -115,20 +157,18 @@ func (a *attribution) first() string {
 	return ""
 }
 
-func arenasAdvice(planned int) string {
-	switch planned {
+func arenasAdvice(of advised) string {
+	switch of.cap {
 	case 0:
 		return "set cap in [arenas] to limit the arenas"
 	case 1:
-		return "run 'arenacap inspect' to see why the cap of 1 is not kept"
+		return fmt.Sprintf("run 'arenacap inspect %d' to see why the cap of 1 is not kept", of.pid)
 	}
-	return fmt.Sprintf("set cap in [arenas] below %d to limit the arenas further", planned)
+	return fmt.Sprintf("set cap in [arenas] below %d to limit the arenas further", of.cap)
 }
 
-// adviceOf applies to the metrics virtual and growth.
 var adviceOf = map[string]string{
 	arena.KindThreadStacks: "use fewer threads or a smaller 'ulimit -s' to reserve less",
-	arena.KindMainHeap:     "run 'arenacap inspect --deep' to see how much of the heap is in use",
 	arena.KindFile:         `a limit on "data" does not count mapped files`,
 	arena.KindReserved:     `a limit on "data" or "resident" does not count reserved memory`,
 	arena.KindJavaHeap:     "limit the Java heap with -Xmx",
@@ -142,6 +182,8 @@ func addPart(parts []part, p part) []part {
 		if parts[i].Kind == p.Kind {
 			parts[i].Count += p.Count
 			parts[i].Virtual += p.Virtual
+			parts[i].Data += p.Data
+			parts[i].Resident += p.Resident
 			return parts
 		}
 	}
@@ -149,12 +191,12 @@ func addPart(parts []part, p part) []part {
 }
 
 // list names the three largest parts.
-func list(parts []part, sizes bool) string {
+func (a *attribution) list(parts []part, sizes bool) string {
 	var words []string
 	for _, p := range parts[:min(len(parts), 3)] {
 		word := kindWords(p)
 		if sizes {
-			word = text.Size(p.Virtual) + " in " + word
+			word = text.Size(uint64(p.counted(a.metric))) + " in " + word
 		}
 		words = append(words, word)
 	}

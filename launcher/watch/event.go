@@ -113,7 +113,7 @@ func actionWords(b policy.Budget) string {
 }
 
 // exceeded is a warning or a breach; why is nil if the attribution is unknown.
-func exceeded(c budget.Change, processes, planned int, why *attribution) event {
+func exceeded(c budget.Change, processes int, of advised, why *attribution) event {
 	where := fmt.Sprintf("%s %s, over the limit of %s", c.Metric, text.Size(c.Value), text.Size(c.Limit))
 	if c.Kind == eventWarning {
 		where = fmt.Sprintf("%s %s, %d%% of the limit of %s", c.Metric, text.Size(c.Value), share(c.Value, c.Limit), text.Size(c.Limit))
@@ -122,7 +122,7 @@ func exceeded(c budget.Change, processes, planned int, why *attribution) event {
 	if processes > 1 {
 		text += fmt.Sprintf(" in %d processes", processes)
 	}
-	return event{kind: c.Kind, text: text + why.words(processes) + why.advice(c.Metric, planned),
+	return event{kind: c.Kind, text: text + why.words(processes) + why.advice(c.Metric, of),
 		members: limitMembers(c, "samples", c.Votes, "samples_of", c.Of, "processes", processes, "attribution", why)}
 }
 
@@ -165,13 +165,13 @@ func otherMembers(pid int, name string) ordered.Object {
 	return ordered.Object{"other_pid", pid, "other_name", name}
 }
 
-// capJudged reports whether the number of arenas is within the cap.
-func capJudged(arenas, limit int) event {
-	kind, words := eventCapVerified, "%s, within the cap of %d"
+// capJudged reports whether the number of arenas of a process is within the cap.
+func capJudged(pid, arenas, limit int) event {
+	counted := kindWords(part{Kind: "arenas", Count: arenas})
+	kind, text := eventCapVerified, fmt.Sprintf("%s, within the cap of %d", counted, limit)
 	if arenas > limit {
-		kind, words = eventCapNotKept, "%s, over the cap of %d; run 'arenacap inspect' to see why"
+		kind, text = eventCapNotKept, fmt.Sprintf("%s, over the cap of %d; run 'arenacap inspect %d' to see why", counted, limit, pid)
 	}
-	text := fmt.Sprintf(words, kindWords(part{Kind: "arenas", Count: arenas}), limit)
 	return event{kind: kind, text: text, members: capMembers(arenas, limit)}
 }
 

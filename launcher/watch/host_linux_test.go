@@ -511,6 +511,29 @@ func TestWatchedByHost(t *testing.T) {
 	}
 }
 
+// The watch of a host has no plan, so its advice about arenas starts from the cap in the environment of the process. A
+// command in the advice contains the PID.
+func TestHostAdvice(t *testing.T) {
+	for kind, want := range map[string]string{
+		"arenas":    "; set cap in [arenas] below 4 to limit the arenas further", // see newChild
+		"main heap": "; run 'arenacap inspect --deep PID' to see how much of the heaps is in use",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			c, name := namedChild(t)
+			service := byName("server", name, "virtual=1")
+			service.Config.Cap = 0 // as in every Service.Config
+			s := watchHost(t, t.TempDir(), func(h *host) {
+				h.probes.inspect = func(int) ([]part, error) { return []part{virtual(kind, 2, 128*MiB)}, nil }
+			}, service)
+			s.of(c.pid(), "started")
+			want := strings.Replace(want, "PID", strconv.Itoa(c.pid()), 1)
+			if e := s.of(c.pid(), "breach virtual"); !strings.HasSuffix(e.Message, want) {
+				t.Errorf("%s, want %q at the end", e.Message, want)
+			}
+		})
+	}
+}
+
 // A policy without a budget, or with a log that cannot be opened, is refused before a process is watched.
 func TestHostRefuses(t *testing.T) {
 	nowhere := byName("server", "x", far)

@@ -71,8 +71,9 @@ func memberNames(t *testing.T) []string {
 	warning.Kind = eventWarning
 	kinds, names := map[string]bool{}, map[string]bool{}
 	for _, e := range []event{
-		started(Config{Limits: []policy.Limit{{Metric: "virtual", Bytes: 1}}}), exceeded(warning, 1, 0, grown), exceeded(c, 1, 0, nil), recovered(c),
-		acted(c, "signal", "SIGUSR1", 1, "", false), capJudged(1, 2), capJudged(2, 1).of(1, "x"), holdsMore(1, "x", 2, 1), gap(2, 1), linesLost(1),
+		started(Config{Limits: []policy.Limit{{Metric: "virtual", Bytes: 1}}}), exceeded(warning, 1, advised{}, grown), exceeded(c, 1, advised{}, attribute("data", breakdown{}, of(part{"arenas", 1, 1, 1, 1}))),
+		exceeded(c, 1, advised{}, attribute("resident", breakdown{}, of(part{"arenas", 1, 1, 1, 1}))), recovered(c),
+		acted(c, "signal", "SIGUSR1", 1, "", false), capJudged(1, 1, 2), capJudged(1, 2, 1).of(1, "x"), holdsMore(1, "x", 2, 1), gap(2, 1), linesLost(1),
 		watchFailed(""), exited(Outcome{}, 0, true), watchEnded(Outcome{}, 0, ""),
 	} {
 		kinds[e.kind] = true

@@ -29,7 +29,7 @@ func inspectParts(pid int) ([]part, error) {
 	}
 	var parts []part
 	for _, from := range p.Parts {
-		parts = addPart(parts, part{from.Kind, from.Count, from.Virtual})
+		parts = addPart(parts, part{from.Kind, from.Count, int64(from.Virtual), int64(from.Data), int64(from.Resident)})
 	}
 	return parts, nil
 }

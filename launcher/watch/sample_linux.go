@@ -138,20 +138,41 @@ func (w *watched) react(c budget.Change, r budget.Reading, now time.Duration) {
 		w.report(recovered(c))
 	case eventWarning:
 		w.member.count(c, w.cfg.Service)
-		w.report(exceeded(c, r.Processes, w.cfg.Cap, attribute(w.base, w.inspect())))
+		w.reportExceeded(c, r.Processes)
 	case eventBreach:
 		w.outcome.Breaches++
 		w.member.count(c, w.cfg.Service)
-		w.report(exceeded(c, r.Processes, w.cfg.Cap, attribute(w.base, w.inspect())))
+		w.reportExceeded(c, r.Processes)
 		w.beginAction(c, now)
 	}
+}
+
+// reportExceeded reports a warning or a breach, with the attribution.
+func (w *watched) reportExceeded(c budget.Change, processes int) {
+	now := w.inspect()
+	of := advised{pid: cmp.Or(now.largest, w.scope.target.pid), cap: w.cfg.Cap}
+	if of.cap == 0 {
+		of.cap = w.capInForce(of.pid)
+	}
+	w.report(exceeded(c, processes, of, attribute(c.Metric, w.base, now)))
+}
+
+// capInForce is the cap that the environment of a counted process sets; 0: none, or unknown.
+func (w *watched) capInForce(pid int) int {
+	for _, p := range w.scope.all() {
+		if p.pid == pid {
+			set, _, _ := w.setOtherwise(p)
+			return set
+		}
+	}
+	return 0
 }
 
 // maxInspected is the largest number of processes that one event inspects to say where the memory is: each takes
 // milliseconds.
 const maxInspected = 64
 
-// inspect adds up the parts of the virtual size of the counted processes, at most the maxInspected largest. It leaves out
+// inspect adds up the parts of the counted processes, at most the maxInspected largest. It leaves out
 // processes that it cannot inspect: those of another user and those that have just ended.
 func (w *watched) inspect() (b breakdown) {
 	w.used()
@@ -168,6 +189,7 @@ func (w *watched) inspect() (b breakdown) {
 			continue
 		}
 		b.processes++
+		b.largest = cmp.Or(b.largest, p.pid)
 		for _, part := range parts {
 			b.parts = addPart(b.parts, part)
 		}
@@ -206,6 +228,6 @@ func (w *watched) judgeCap(now time.Duration) {
 	case kept && otherwise && !broken:
 		w.report(w.about(p, capSetOtherwise(set, w.cfg.Cap)))
 	case kept && !otherwise && len(w.cfg.Notices) == 0 || !kept && !broken:
-		w.report(w.about(p, capJudged(c.arenas, w.cfg.Cap)))
+		w.report(w.about(p, capJudged(p.pid, c.arenas, w.cfg.Cap)))
 	}
 }

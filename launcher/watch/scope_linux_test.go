@@ -132,11 +132,11 @@ func TestTheAttributionOfATree(t *testing.T) {
 	awaitAge(t, middle, cfg.Budget.Interval)
 	awaitAge(t, last, cfg.Budget.Interval)
 	s := watchIt(t, cfg, func(e *engine) {
-		e.probes.inspect = func(pid int) ([]part, error) { return []part{{"arenas", 1, uint64(pid)}}, nil }
+		e.probes.inspect = func(pid int) ([]part, error) { return []part{{Kind: "arenas", Count: 1, Virtual: int64(pid)}}, nil }
 	}, c.pid())
 	s.want("started")
 	e := s.want("breach virtual")
-	want := []part{{"arenas", 3, uint64(c.pid() + middle.pid + last.pid)}}
+	want := []part{{Kind: "arenas", Count: 3, Virtual: int64(c.pid() + middle.pid + last.pid)}}
 	if a := e.Attribution; e.Processes != 3 || a.Processes != 3 || !slices.Equal(a.Parts, want) {
 		t.Errorf("%+v, %+v, want %+v", e, e.Attribution, want)
 	}

@@ -94,7 +94,7 @@ func watchIt(t *testing.T, cfg Config, adjust func(*engine), pids ...int) *sessi
 			first = false
 			close(s.settled)
 		}
-		return []part{{"arenas", 3, 128 << 20}}, nil
+		return []part{{Kind: "arenas", Count: 3, Virtual: 128 << 20}}, nil
 	}
 	if e.log.path == "" {
 		e.log = &eventLog{fd: 2, write: s.hear}
