@@ -87,8 +87,8 @@ type childPlan struct {
 	parent      int
 	parentDeath unix.Signal // signal that the child gets when its parent dies; 0 for none
 
-	// gate and report are the child's ends of two pipes. The descriptor open is the parent's end of the pipe gate: the child
-	// closes its copy, so that it reads end of file if the parent dies.
+	// gate and report are the child's ends of two pipes. The field "open" is the parent's end of the pipe gate. The child
+	// closes its own copy of this end, so that it reads end of file from gate if the parent dies.
 	gate, open, report int
 }
 

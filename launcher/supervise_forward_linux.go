@@ -35,7 +35,7 @@ func placeBeside(target int) place {
 func (p place) forwards(s relay.Signal) bool {
 	switch {
 	case s.Number == unix.SIGCHLD && s.PID == 0:
-		return false // its siginfo was lost (relay.ownSignal), so no process is known to have sent it
+		return false // the signal's siginfo was lost (relay.ownSignal), so no process is known as the sender
 	case s.Code <= 0:
 		return s.Number != unix.SIGPIPE || int(s.PID) != p.pid // a PIPE from this PID is caused by a write of this process
 	case s.Number == unix.SIGCHLD, s.Number == unix.SIGXCPU, s.Number == unix.SIGXFSZ:

@@ -201,7 +201,7 @@ func (v *supervisor) tellFailure() {
 // passOn takes the signals that this process received since the last call, and forwards each (see receive).
 func (v *supervisor) passOn() {
 	for s, ok := v.relay.Take(); ok; s, ok = v.relay.Take() {
-		v.reap() // notices the end of the target, because later signals go to the orphans
+		v.reap() // if the target has ended, receive has to know it: the signal then goes to the orphans
 		if s.Number == unix.SIGCONT && v.woken > 0 {
 			v.woken--
 			continue

@@ -18,8 +18,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// own has what the components touch: variables, an init container, volumes, two containers, of which the server is the
-// second, and names that the example uses for other things.
+// own is a Deployment that already has everything that the components change: variables, an init container, volumes and
+// containers. The server is the second of two containers. The volume "policy" has the name of a volume of the components.
 const own = `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: shop}
@@ -45,8 +45,8 @@ spec:
         - {name: policy, configMap: {name: shop}}
 `
 
-// TestOwnDeployment follows the page: it takes components into an overlay over another Deployment, with the commands and the
-// kustomization.yaml of the page. Everything that the Deployment had is still there.
+// TestOwnDeployment does what README.md of the example describes: with its commands and its kustomization.yaml, it applies
+// components to the Deployment own. The result still has everything that own has.
 func TestOwnDeployment(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(example, "README.md"))
 	if err != nil {
@@ -143,7 +143,7 @@ func wantAll[T any](t *testing.T, got, want []T) {
 	}
 }
 
-// block returns the rest of the code block of the page that begins so.
+// block returns the code block of the page that begins with the text begin, without this text.
 func block(t *testing.T, page, begin string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(page, begin)

@@ -1,7 +1,7 @@
 package admission
 
-// These tests have the pods that both the API server's plugin and Kyverno's engine have to admit in the same way. ../kyverno
-// links this file; newAdmit is in each of the two modules.
+// These tests have the pods that both the API server's plugin and Kyverno's engine have to admit in the same way. The module
+// .ci/kyverno has a symbolic link to this file. The modules .ci/kubernetes and .ci/kyverno each define their own newAdmit.
 
 import (
 	"context"
@@ -20,12 +20,12 @@ import (
 type selection int
 
 const (
-	labelled   selection = iota // the pods with the label
-	namespaces                  // the pods of the namespaces with the label
+	labelled   selection = iota // the pods that have the label arenacap/cap
+	namespaces                  // all pods of each namespace that has the label arenacap/cap
 	all                         // all pods but those of kube-system
 )
 
-// namespaceOf is a namespace as the API server has it. "capped" has the label.
+// namespaceOf is a namespace as the API server has it. Only the namespace "capped" has the label arenacap/cap.
 func namespaceOf(name string) *v1.Namespace {
 	labels := map[string]string{v1.LabelMetadataName: name}
 	if name == "capped" {
@@ -37,7 +37,7 @@ func namespaceOf(name string) *v1.Namespace {
 // admitFunc admits a pod, changes it, and returns the variables of its containers.
 type admitFunc func(ctx context.Context, pod *v1.Pod, old runtime.Object, operation admission.Operation, subresource string) ([][]v1.EnvVar, error)
 
-// variables returns those of the containers of a pod, the init containers first.
+// variables returns the environment variables of each container of a pod, the init containers first.
 func variables(pod *v1.Pod) (all [][]v1.EnvVar) {
 	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 		all = append(all, c.Env)

@@ -74,7 +74,7 @@ func TestManPages(t *testing.T) {
 	lintPages(t, filepath.Join(dir, "*"))
 }
 
-// checkExamples holds that a page has examples, of commands and flags that exist.
+// checkExamples checks that a page has examples, and that the commands and flags in them exist.
 func checkExamples(t *testing.T, app *cli.App, page string) {
 	t.Helper()
 	if len(manExamples[page]) == 0 {
@@ -204,7 +204,7 @@ func offered(t *testing.T, shell string, lines []string) map[string][]string {
 	return all
 }
 
-// TestCompletionsInTheRealShells compares what each shell offers.
+// TestCompletionsInTheRealShells checks what each shell offers after the start of a command line.
 func TestCompletionsInTheRealShells(t *testing.T) {
 	t.Parallel()
 	const number = "a number"

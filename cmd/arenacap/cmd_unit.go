@@ -127,7 +127,8 @@ func printDropIn(c *cli.Context, v say.Voice, dropIn unit.DropIn) error {
 	return err
 }
 
-// unitWish returns the requests of the command line, and the path of the arenacap that the service starts.
+// unitWish returns what the flags of the command line request for the drop-in, and the path of the arenacap that the service
+// starts.
 func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
 	made := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(arg string) bool { return arg == "--json" }) // --json does not change the drop-in, which names this command line
 	wish = unit.Wish{Command: "arenacap " + shellWords(made), Supervise: c.Bool("supervise")}

@@ -75,7 +75,7 @@ func completion(app *cli.App, shell string) (string, error) {
 type completions struct {
 	Levels          []level
 	Values          []completed // the flags with a value to offer, each of them once
-	Services, Units string      // shell commands that list them
+	Services, Units string      // the shell commands that list the services and the units
 }
 
 // level is the app or one of its commands.

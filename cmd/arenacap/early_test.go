@@ -102,7 +102,7 @@ func FuzzRead(f *testing.F) {
 		args := append([]string{"arenacap"}, strings.Split(text, "\n")...)
 		got, ok := run.Read(args)
 		if !ok {
-			return // package run leaves this line to the library
+			return // package run does not read this command line but leaves it to the library urfave/cli
 		}
 		want, called := libraryReads(args)
 		if !called {

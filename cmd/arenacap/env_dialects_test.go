@@ -46,7 +46,7 @@ func TestRenderEnv(t *testing.T) {
 	}
 }
 
-// TestShellsByTheirOwnNames names each shell by its program.
+// TestShellsByTheirOwnNames checks that --shell also takes the name of a shell program: bash is a shell of the dialect sh.
 func TestShellsByTheirOwnNames(t *testing.T) {
 	changes := append(tunablesTo("it's"), environ.Change{Name: "MALLOC_ARENA_TEST", Unset: true})
 	for shell, same := range map[string]string{"bash": "sh", "dash": "sh", "ksh": "sh", "zsh": "sh", "tcsh": "csh"} {

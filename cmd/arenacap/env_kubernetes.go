@@ -59,7 +59,8 @@ func kubernetesList(p policy.Policy) (string, error) {
 	return fmt.Sprintf(fixedList, plan.ArenaMax, test), nil
 }
 
-// fixedList takes the cap and the value of MALLOC_ARENA_TEST. An empty value, which glibc ignores, replaces one of the image.
+// fixedList takes the cap and the value of MALLOC_ARENA_TEST. glibc ignores an empty value. The empty value replaces a
+// MALLOC_ARENA_TEST that the container's image sets.
 const fixedList = `env:
 - name: MALLOC_ARENA_MAX
   value: "%d"

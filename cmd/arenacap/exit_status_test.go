@@ -245,8 +245,8 @@ func TestArgumentListTooLong(t *testing.T) {
 		o, _ := start(t, dir, env, setup, append([]string{"/usr/bin/env"}, line...))
 		return o, line
 	}
-	// setup.c ends with 111 if even env cannot start. Find the longest list with which env starts, then make it
-	// shorter by 1,500 bytes, half the length of the target's path, so that env starts and its target does not.
+	// setup.c ends with 111 if even env cannot start. Find the longest argument list with which env starts, then shorten the
+	// list by 1,500 bytes. env then starts. The target does not, because its path adds 3,000 bytes.
 	least, most := 0, 1<<18
 	for most-least > 16 {
 		if o, _ := fits((least + most) / 2); o.status == 111 {

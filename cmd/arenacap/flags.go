@@ -19,7 +19,7 @@ func boolFlag(name, usage string) cli.Flag {
 	return &cli.BoolFlag{Name: name, Usage: usage, DisableDefaultText: true}
 }
 
-// commonFlags returns the flags of a command that package run defines; "" is the app.
+// commonFlags returns those flags of a command that package run defines; "" stands for arenacap without a command.
 func commonFlags(command string) (flags []cli.Flag) {
 	for _, f := range run.Flags(command) {
 		usage := f.Usage

@@ -39,7 +39,8 @@ func init() {
 // lab is the process that inherits all orphans, with what its tasks need.
 type lab struct{ arenacap, tools, dir string }
 
-// inLab runs one task of the lab, and fails the test with its output.
+// inLab runs the test binary as another process in the named role (see lab). If that process fails, inLab fails the test with
+// the process's output.
 func inLab(t *testing.T, role string, wrapper ...string) {
 	t.Helper()
 	tool := requireTools(t)

@@ -161,6 +161,6 @@ func runSession(t *testing.T, command, root, dir string) string {
 		cmd.Dir = root
 	}
 	cmd.Env = append(os.Environ(), "PATH="+requireTools(t).dir+":"+os.Getenv("PATH"))
-	out, _ := cmd.CombinedOutput() // the status may be 1, for example of check for a bad file
+	out, _ := cmd.CombinedOutput() // the status may be 1, for example if "arenacap check" finds a mistake in a file
 	return string(out)
 }

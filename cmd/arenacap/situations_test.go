@@ -24,7 +24,7 @@ type situation struct {
 
 	mayRefuse bool     // some machines do not support this state, or do not allow it in a container
 	onlyOff   bool     // compare only if arenacap does not change the environment
-	known     []string // beginnings of the expected differences: all of them, and no others
+	known     []string // each difference must begin with one of these texts, and each text must begin a difference
 }
 
 func states(s string) []string { return strings.Fields(s) }

@@ -22,7 +22,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestSystemdVariables: variables that name the main process name the target, and nothing else is changed.
+// TestSystemdVariables: LISTEN_PID, WATCHDOG_PID and SYSTEMD_EXEC_PID have the target's PID. LISTEN_PIDFDID, which identifies
+// arenacap, is removed. No other variable is changed.
 func TestSystemdVariables(t *testing.T) {
 	tool := requireTools(t)
 	// The shell passes its own PID, which arenacap takes over by exec.
@@ -70,7 +71,7 @@ func TestSystemdVariables(t *testing.T) {
 // TestNotify checks that arenacap's MAINPID= reaches the service manager before the target's READY=1. The manager
 // accepts READY=1 only from the main process (NotifyAccess=main).
 func TestNotify(t *testing.T) {
-	testenv.Need(t, "python3") // systemd-notify would send with the PID of its parent
+	testenv.Need(t, "python3") // systemd-notify sends with the PID of its parent, but READY=1 has to come from the target
 	tool := requireTools(t)
 	const ready = `import os, socket
 socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))`

@@ -50,7 +50,8 @@ func TestShells(t *testing.T) {
 }
 
 // TestStopsAreFollowed: a stop signal from another process stops target and supervisor, so that the starting shell sees
-// a stopped job, and CONT continues both (the tests of dumb-init for suspending, with and without a group).
+// a stopped job, and CONT continues both. The cases come from dumb-init's own tests of suspending: the target in
+// the supervisor's process group, and in its own.
 func TestStopsAreFollowed(t *testing.T) {
 	tool := requireTools(t)
 	for _, flags := range [][]string{nil, {"--kill-group"}} {
@@ -181,7 +182,8 @@ func awaitState(t *testing.T, pids []string, stopped bool) {
 }
 
 // TestStatusWhateverTheStart checks that arenacap returns the target's status if SIGCHLD was ignored or blocked at
-// the start, if arenacap had children before (the tests of coreutils for timeout), and through several supervisors.
+// the start, if arenacap had children before, and through several supervisors. The first three conditions come from the
+// tests that coreutils has for timeout.
 func TestStatusWhateverTheStart(t *testing.T) {
 	tool := requireTools(t)
 	one := supervised(tool.checked)
@@ -217,8 +219,8 @@ func TestStatusWhateverTheStart(t *testing.T) {
 	}
 }
 
-// TestGroupOnATerminal: with its own group the target reads and writes the terminal, and gets its size (the tests of
-// dumb-init with a tty).
+// TestGroupOnATerminal: a target in its own process group reads and writes the terminal, and learns of a new size. The cases
+// come from dumb-init's own tests with a terminal.
 func TestGroupOnATerminal(t *testing.T) {
 	tool := requireTools(t)
 	s := startTerminal(t, append(supervised(tool.checked, "--kill-group"), "sh", "-c", "trap 'echo res''ized' WINCH; echo up; while :; do read x && echo got $x; done")...)

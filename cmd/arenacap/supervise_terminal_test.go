@@ -153,8 +153,8 @@ func (s *terminalSession) ready() {
 	}
 }
 
-// foreground makes the shell give the terminal back to reader. Input typed before reader reads is not lost once the
-// shell has printed the job that it continues.
+// foreground makes the shell give the terminal back to the program reader. For this, bash prints the command line of the job,
+// which ends with "done'". The terminal keeps input that is typed after this until the program reads it.
 func (s *terminalSession) foreground() {
 	s.t.Helper()
 	s.run("fg", "done'")
@@ -269,7 +269,7 @@ func useShell(t *testing.T, name, prefix string) {
 			s := interactive(t)
 			s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
 			s.expect("Stopped")
-			s.expect("done'") // the end of the message that the shell repeats for fg
+			s.expect("done'") // the end of reader's command line in bash's message "Stopped"; bash prints the line again for fg
 			useForeground(s)
 		})
 		t.Run("before a pipe", func(t *testing.T) {

@@ -120,7 +120,8 @@ type catcher struct {
 	said *bufio.Reader
 }
 
-// uncatchable is the last signal of a catcher that must not end by itself, because no process can catch SIGKILL.
+// uncatchable is the last signal of a catcher that must not end by itself. A catcher ends when it has caught its last signal,
+// and no process can catch SIGKILL.
 const uncatchable = unix.SIGKILL
 
 func startCatcher(t *testing.T, setup, wrapper []string, last unix.Signal) *catcher {
@@ -369,8 +370,8 @@ func queue(t *testing.T, pid, n, value int) {
 // TestKillGroup checks that only with --kill-group the children of the target get a forwarded signal too.
 func TestKillGroup(t *testing.T) {
 	tool := requireTools(t)
-	// The shell, which is the target, waits for the end of its child catcher.c, because that would end together with
-	// the shell.
+	// The shell is the target. It waits for the end of its child catcher.c, because the kernel kills catcher.c when the
+	// shell ends (PR_SET_PDEATHSIG).
 	const script = `trap 'echo target; wait; exit' USR1; "$0" 10 & echo $!; wait`
 	for _, c := range []struct{ flags, want []string }{
 		{[]string{"--kill-group"}, []string{"10 0 0", "target"}},
@@ -484,8 +485,8 @@ func TestGroupEndsWithTarget(t *testing.T) {
 	}
 }
 
-// TestSupervisorLetsGo: a reader of a descriptor that the target has closed does not wait for arenacap, and arenacap
-// does not keep a folder busy.
+// TestSupervisorLetsGo: arenacap keeps no copy of the target's descriptors, so the reader of a pipe gets end of file when the
+// target closes the pipe. arenacap also leaves its working folder, so that the folder can be unmounted.
 func TestSupervisorLetsGo(t *testing.T) {
 	tool := requireTools(t)
 	r, w, err := os.Pipe()

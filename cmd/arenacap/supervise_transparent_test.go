@@ -18,7 +18,8 @@ import (
 var childOfOurs = []string{"pid: as started → ", "ppid: as started → "}
 
 // otherwise has the differences that occur in one situation only, by the name of the situation: properties of the started
-// process that a child does not inherit (fork(2)). arenacap forwards the signals that result from them.
+// process that a child does not inherit (fork(2)). If such a property, for example a timer, makes the kernel signal arenacap,
+// arenacap forwards the signal.
 var otherwise = map[string][]string{
 	"process group":            {"process group: self → "},
 	"session":                  {"process group: self → ", "session: self → ", "autogroup: absent → "}, // the probe omits the autogroup of a leader

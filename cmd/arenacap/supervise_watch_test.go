@@ -138,7 +138,8 @@ func TestCommandOfPID1(t *testing.T) {
 	}
 }
 
-// TestSummary: the summary is one line. The target ends when the command of its breach notifies it.
+// TestSummary: the summary is one line. The target ends only after the breach, because it reads the line that the policy's
+// command writes at the breach.
 func TestSummary(t *testing.T) {
 	told := filepath.Join(t.TempDir(), "told")
 	if err := unix.Mkfifo(told, 0o600); err != nil {

@@ -92,7 +92,7 @@ func irregular(mode fs.FileMode) string {
 	return "a device"
 }
 
-// inUse is a file that an output must not replace. The field what has its description, for the message.
+// inUse is a file that an output must not replace. The field "what" describes the file, for the message.
 type inUse struct {
 	place
 	what string

@@ -64,13 +64,13 @@ func tableText(t verdict.Table, width int) string {
 		rows = append(rows, cells)
 	}
 	for i := range rows {
-		rows[i] = append(rows[i], "") // the last cell of a row is in no column
+		rows[i] = append(rows[i], "") // package tabwriter does not align the last cell of a row, so the last cell is an empty one
 	}
 	return narrowed(rows, leastColumns, width)
 }
 
-// cellText marks the advised row and worse values. The other cells of such a column leave room for the mark, so that
-// the numbers align.
+// cellText marks the advised row, and each value that is worse than the best one. In a column with such values the other
+// cells end with blanks as wide as the mark, so that the numbers align.
 func cellText(t verdict.Table, row verdict.Row, column int) string {
 	const mark = " worse"
 	text := row.Cells[column].Text

@@ -108,7 +108,8 @@ func (p *sweepProgress) draw() {
 	fmt.Fprintf(p.w, "\r%s\x1b[K", string(line))
 }
 
-// text returns the progress line, with a bar as wide as the words leave room for in columns (0 for no limit).
+// text returns the progress line. The argument columns is the width of the terminal (0 for no limit). The bar takes the width
+// that the words leave.
 func (p *sweepProgress) text(now sweep.Progress, left time.Duration, columns int) string {
 	text := p.what(now)
 	about := "about"

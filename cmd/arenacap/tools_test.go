@@ -15,9 +15,9 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// tools are the programs that the tests start: arenacap as a plain build (less debugging information) and as a release,
-// the arenacap for all other tests, and two helpers in C. For all other tests it is $ARENACAP_BINARY, else a build with
-// the race detector if this test has it, else the plain build.
+// tools are the programs that the tests start: arenacap in three builds, and two helpers in C. plain is a build with less
+// debugging information, release is one with the flags of .ci/release. checked is for tests that do not need one of these:
+// $ARENACAP_BINARY, else a build with the race detector if the test binary has the race detector, else plain.
 type tools struct {
 	dir                     string // folder of the programs
 	plain, release, checked string

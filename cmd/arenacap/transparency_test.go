@@ -92,7 +92,7 @@ type launch struct {
 }
 
 // run starts the probe and returns its facts. The probe writes them to the named file, which is the same for all
-// compared runs. The process has to be the started one.
+// compared runs. run writes the probe's PID as "as started" if it is the PID of the process that run started.
 func (l launch) run(t *testing.T, file string) (facts, error) {
 	t.Helper()
 	tool := requireTools(t)
@@ -161,7 +161,7 @@ func TestProbeSeesWrappers(t *testing.T) {
 	own, other := niceness(t)
 	for _, c := range []struct {
 		wrapper []string
-		sees    string // the beginning of one difference
+		sees    string // the beginning of one difference that the probe must find
 	}{
 		{[]string{"/usr/bin/nice", "-n", strconv.Itoa(other - own)}, fmt.Sprintf("nice: %d → %d", own, other)},
 		{[]string{"/usr/bin/nohup"}, "signal 1 action: default → ignored"},
@@ -209,8 +209,8 @@ func TestProbeSeesWrappers(t *testing.T) {
 	}
 }
 
-// niceness returns the value of this process, which its children inherit, and another one: a higher one, which any user
-// may choose, except near 19, the maximum (setpriority(2)), where it is lower.
+// niceness returns the nice value of this process, which its children inherit, and another nice value. The other is higher,
+// because any user may raise the value. If own is near the maximum, 19 (setpriority(2)), the other is lower.
 func niceness(t *testing.T) (own, other int) {
 	t.Helper()
 	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
@@ -411,8 +411,8 @@ type losses struct {
 	descriptors      bool
 }
 
-// build is one build of arenacap with its known losses. A release reads the state before the runtime starts
-// (launcher/origin) and loses nothing.
+// build is one build of arenacap, with the changes to the target's state that this build does not undo (losses). A release
+// reads the state before Go's runtime starts (launcher/origin), so its losses are empty.
 type build struct {
 	name, path string
 	losses     losses

@@ -37,7 +37,7 @@ type watchScreen struct {
 	rows  []view.Row
 	at    time.Time // time at which rows were computed
 	drawn bool
-	below int // lines from the empty line down to the cursor, if the terminal took only a part of the last frame
+	below int // lines from the empty line above the table down to the cursor, if the terminal took only a part of the last frame
 }
 
 // Control sequences of a terminal.
@@ -151,7 +151,7 @@ func (s *watchScreen) draw() {
 	s.write(frame + eraseBelow + wrapOn + up(len(lines)) + "\r")
 }
 
-// erase removes the table. The cursor is then on the empty line.
+// erase removes the table. The cursor is then on the empty line that was above the table.
 func (s *watchScreen) erase() {
 	if s.drawn && s.foreground() {
 		s.write(s.start() + eraseBelow)
@@ -159,7 +159,7 @@ func (s *watchScreen) erase() {
 	s.drawn = false
 }
 
-// start returns the sequence that moves the cursor to the empty line and clears it.
+// start returns the sequence that moves the cursor to the empty line above the table and clears that line.
 func (s *watchScreen) start() string { return up(s.below) + "\r" + eraseLine }
 
 // write writes a frame, or as much as the terminal takes.

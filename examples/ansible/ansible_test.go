@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The page lists exactly the variables for which the role has defaults.
+// README.md lists exactly the variables for which the role has defaults.
 func TestPageHasTheVariables(t *testing.T) {
 	page := names(t, "README.md", "(?m)^\\| .*", "`(arenacap_[a-z_]+)`")
 	role := names(t, "roles/arenacap/defaults/main.yml", "(?s).+", "(?m)^([a-z_]+):")
@@ -17,7 +17,8 @@ func TestPageHasTheVariables(t *testing.T) {
 	}
 }
 
-// names returns the sorted names that match in the parts of a file.
+// names finds the parts of a file that match the pattern part. In these parts it finds the names that match the pattern name,
+// and returns them sorted.
 func names(t *testing.T, file, part, name string) (all []string) {
 	t.Helper()
 	text, err := os.ReadFile(file)

@@ -187,7 +187,7 @@ func TestBudgetTellsInTime(t *testing.T) {
 	}
 }
 
-// With the cap of the policy, the usage stays well below the same limits.
+// With the cap of the policy, the usage stays well below the limits that TestBudgetTellsInTime exceeds.
 func TestCapKeepsTheBudget(t *testing.T) {
 	t.Parallel()
 	ctx, a := settled(t)

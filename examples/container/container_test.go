@@ -38,7 +38,7 @@ func build(t *testing.T) (context.Context, *lab.Podman) {
 	return lab.Within(t, 5*time.Minute), podman
 }
 
-// TestContainer runs the first two tests, and in full, as .ci/container does, all of them.
+// TestContainer runs the first two tests of the list. With ARENACAP_FULL=1, which .ci/container sets, it runs all of them.
 func TestContainer(t *testing.T) {
 	ctx, podman := build(t)
 	podman.Run(ctx, t, 2, []lab.PodmanTest{

@@ -155,7 +155,7 @@ func (c *cluster) background(name string, prefix []string) (script *lab.Process,
 	return script, pid, log
 }
 
-// begin starts a command, after a prefix, that ends with the test.
+// begin starts a command, with the words of prefix in front of it. The process is killed at the end of the test.
 func (c *cluster) begin(cmd *exec.Cmd, prefix []string) *lab.Process {
 	c.Helper()
 	p, err := lab.Start(cmd, prefix)

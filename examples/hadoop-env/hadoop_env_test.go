@@ -28,8 +28,8 @@ func setUp(t *testing.T) (ctx context.Context, dir, arenacap, file string) {
 	return lab.Within(t, 2*time.Minute), dir, arenacap, file
 }
 
-// hadoopLine is the line of Hadoop's hadoop-config.sh that runs after the fragment, followed by a line that prints
-// the result for the test.
+// hadoopLine begins with the line of Hadoop's hadoop-config.sh that runs after arenacap-env.sh. The lines after it print
+// the variables for the test.
 const hadoopLine = `
 export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4}
 sh -c 'echo "max=$MALLOC_ARENA_MAX test=${MALLOC_ARENA_TEST-unset}"'
@@ -47,7 +47,7 @@ func TestFragment(t *testing.T) {
 	with := filepath.Dir(arenacap) + ":" + without
 	for _, c := range []struct {
 		name, service, path, policy, want string
-		lines                             int // number of lines on stderr; the fragment is sourced twice
+		lines                             int // number of lines on stderr; the script sources arenacap-env.sh twice, so each message occurs twice
 	}{
 		{"a service of the policy", "datanode", with, file, "max=4 test=3", 0},
 		{"another service", "tomcat", with, file, "max=2 test=1", 0},

@@ -2,7 +2,7 @@
 
 package hadoopenv_test
 
-// These tests run HDFS: a NameNode and a DataNode under the fragment and under a watch, with a load.
+// These tests run HDFS under a load: a NameNode and a DataNode whose hadoop-env.sh sources arenacap-env.sh, and a watch.
 
 import (
 	"fmt"
@@ -133,9 +133,9 @@ user = "%s"
 format = "json"
 `
 
-// TestWatch starts the DataNode with a prefix in the foreground, with arenacap-java and with a prefix in the
-// background, and with no prefix under watch --services. Finally arenacap terminates it because of its budget, and no
-// block is lost.
+// TestWatch starts the DataNode with "arenacap run" before Hadoop's command in the foreground, then in the background with
+// arenacap-java as the Java program, then in the background with "arenacap run" before Hadoop's command. "watch --services"
+// watches the last one. Finally arenacap terminates the DataNode because of its budget, and no block is lost.
 func TestWatch(t *testing.T) {
 	c := newCluster(t)
 	c.startNameNode()

@@ -63,9 +63,9 @@ func (c *cluster) startNodeManager(vars ...string) *lab.Process {
 	return p
 }
 
-// inContainer is one run of threads in a container.
+// inContainer is one run of the test program "threads" in a YARN container.
 type inContainer struct {
-	env, prefix string // env: variables of the application; prefix: words before the program
+	env, prefix string // env: variables that the application sets; prefix: words before the program's name
 	report, end *os.File
 }
 
@@ -230,7 +230,7 @@ func TestContainerEnvironment(t *testing.T) {
 	for _, row := range []struct {
 		name      string
 		node      []string
-		want, own string // want is the container's cap if the application sets none, and own if it sets 4; each has two values, the first with "glibc" and the second with 3 in hadoop-env.sh
+		want, own string // want: the container's cap if the application sets none; own: the cap if the application sets 4; both have two values: with "glibc" and with 3 in hadoop-env.sh
 	}{
 		{"admin-env MALLOC_ARENA_MAX=2", []string{"ADMIN_ENV=MALLOC_ARENA_MAX=2"}, "2 2", "4:2 4:2"},
 		{"admin-env empty, MALLOC_ARENA_MAX in env-whitelist", []string{"ADMIN_ENV=", defaultWhitelist + ",MALLOC_ARENA_MAX"}, "0 3", "4 4"},

@@ -71,7 +71,7 @@ func exporter(ctx context.Context, t *testing.T, podman *lab.Podman) {
 		`arenacap_cap{group="auth"} 2`, `arenacap_cap_kept{group="auth"} 1`,
 		`arenacap_budget_limit_bytes{group="auth",metric="arenas"} 5.36870912e+08`)
 
-	// This follows the page's way from an alert to the process.
+	// README.md describes how to find the process that caused an alert. The test runs these commands.
 	pid := fmt.Sprint(server.pid(ctx, t))
 	if out, status, err := p.exec(ctx, "/arenacap ps"); status != 0 || err != nil || !regexp.MustCompile(`(?m)^ *`+pid+` .* `+filepath.Base(scraped)+`$`).MatchString(out) {
 		t.Errorf("ps beside the exporter: %d, %v\n%s", status, err, out)
@@ -80,7 +80,7 @@ func exporter(ctx context.Context, t *testing.T, podman *lab.Podman) {
 		t.Errorf("inspect beside the exporter: %d, %v\n%s", status, err, out)
 	}
 
-	// A percentage in the exporter's policy is one of its own limit.
+	// A percentage in the exporter's policy is a share of the memory limit of the exporter's own container.
 	_, series = scrape(ctx, t, podman, "percent", `budget.arenas = "512MiB"`, `budget.resident = "50%"`)
 	wantSeries(t, series, `arenacap_budget_limit_bytes{group="auth",metric="resident"} 6.7108864e+07`)
 

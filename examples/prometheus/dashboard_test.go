@@ -103,7 +103,8 @@ func (p panel) check(t *testing.T) {
 	}
 }
 
-// checkSources tests that every data source, and that of each panel and query, is the variable.
+// checkSources tests that every data source is the dashboard's variable "datasource", and that each panel and each query has a
+// data source.
 func checkSources(t *testing.T, path string, node any) {
 	switch node := node.(type) {
 	case []any:

@@ -131,7 +131,8 @@ func eventOf(e entry, pid int) (event lab.Event, ok bool) {
 	return event, ok
 }
 
-// count returns how many such events are in the journal so far.
+// count returns how many events with this name, about this service, the watch with the PID by has written to the journal so
+// far. PID 0 stands for any watch.
 func (w *hostWatch) count(by int, service, name string) (n int) {
 	w.t.Helper()
 	for _, e := range w.journal() {
@@ -320,7 +321,7 @@ func (w *hostWatch) keepsABreach(before int) (watch int) {
 	pid := w.services["w-plain"].mainPID()
 	w.event(before, "w-plain", "watch-ended", pid)
 	w.event(watch, "w-plain", "started", pid)
-	w.event(watch, "w-restless", "exited", 0) // comes up to 2 s later
+	w.event(watch, "w-restless", "exited", 0) // a process of w-restless ends after 2 s
 	w.policy("64GiB", "")
 	w.systemctl("reload", w.name)
 	w.event(watch, "w-plain", "recovered", pid)

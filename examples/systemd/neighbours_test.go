@@ -40,9 +40,9 @@ match.exe  = "/opt/lab/server"
 match.user = "bin"
 `
 
-// neighbourUnits are units of the services and of programs beside them. One program starts and ends processes all the
-// time, one has many processes, one runs the program of n-server under its name as another user, and some name
-// themselves like the watch of a launch that watches themselves.
+// neighbourUnits are the units of the services and of other programs. n-restless starts and ends processes all the time.
+// n-many has many processes. n-impostor runs the program of n-server, under the same process name, as another user. n-claimant
+// takes the name "arenacap: watch PID" with its own PID, so it looks like a launch's watch that watches n-claimant.
 var neighbourUnits = map[string][]string{
 	"n-restless": {"Type=exec", "Nice=19", "ExecStart=/bin/sh -c 'while :; do (:); done'"},
 	"n-many":     {"Type=exec", "TasksMax=infinity", "ExecStart=/bin/bash -c 'for i in {1..MANY}; do sleep 1000 & done; echo MANY run; wait'"},

@@ -17,7 +17,7 @@ var replacements = [...]struct {
 	libraries []string // names of its shared library without "lib"; a version or variant may follow
 	marks     []string // strings that only its own code contains, to recognize it in a static program
 	instead   string   // the setting that limits its memory; "" is unknown
-	arenas    bool     // the text in the field instead lacks the number of arenas at its end, which must be appended
+	arenas    bool     // the number of arenas must be appended to the field "instead"
 }{
 	{"jemalloc", []string{"jemalloc"}, []string{"<jemalloc>: "}, "for jemalloc, set MALLOC_CONF=narenas:", true},
 	{"mimalloc", []string{"mimalloc"}, []string{"mimalloc: error: "}, "", false},

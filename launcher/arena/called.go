@@ -202,7 +202,7 @@ func calledMalloc(mem reader, maps layout, libc string) (string, error) {
 	return "", nil
 }
 
-// underValgrind reports whether valgrind replaces malloc. The relocated pointer does not show this, since valgrind
+// underValgrind reports whether valgrind replaces malloc. The program's pointer to malloc does not show this, since valgrind
 // redirects the calls while it runs the code. A valgrind tool that replaces malloc preloads a library vgpreload_TOOL in
 // addition to vgpreload_core.
 func underValgrind(maps layout) bool {

@@ -81,8 +81,8 @@ type walker struct {
 	buf   []byte
 	state []pageState
 
-	seenStart uint64      // address of the first page in the cache seen
-	seen      []pageState // cached page states
+	seen      []pageState // cache of page states
+	seenStart uint64      // address of the first page in the cache
 }
 
 // The window is the number of bytes that are read at once. It is windowMin after a jump over a large chunk, and doubles with
@@ -149,7 +149,7 @@ func (w *walker) walk(c *Chunks, s stretch) error {
 func (s stretch) fits(addr, head, word uint64) bool {
 	size := head &^ chunkFlags
 	if addr == s.top {
-		return size == s.end-addr // with 4-byte words and 16-byte alignment the top chunk's size is not a multiple of 16
+		return size == s.end-addr // no test of the alignment: with 4-byte words the top chunk's size is not a multiple of 16
 	}
 	return head&isMmapped == 0 && size%s.align == 0 && size >= 4*word && addr < s.top && size <= s.top-addr
 }
@@ -160,7 +160,7 @@ func (s stretch) fence(addr, size, word uint64) bool {
 	return s.top == s.end && size <= 2*word && s.end-addr <= 8*word
 }
 
-// count adds the chunk last to c, if there is one.
+// count adds the argument last to c, unless last is empty (size 0).
 func (w *walker) count(c *Chunks, last chunk, free bool) {
 	if last.size == 0 {
 		return

@@ -161,14 +161,14 @@ func (l layout) mostHeaders() int {
 	return int(min(least+each*min(places, most), most))
 }
 
-// leastHeap is the smallest of heapSizes: 4 × 64 KiB.
+// leastHeap is the smallest of heapSizes in bytes: four huge pages of 64 KiB.
 const leastHeap = 1 << 18
 
-// heapSizes are the sizes that a heap can have: 64 MiB (1 MiB in 32-bit programs), and under
-// glibc.malloc.hugetlb from 2.35 to 2.41 four huge pages of any size that an architecture has.
+// heapSizes are the sizes that a heap can have: 64 MiB (1 MiB in 32-bit programs). In glibc 2.35 to 2.41 the tunable
+// glibc.malloc.hugetlb makes a heap four huge pages large; the size of a huge page depends on the architecture.
 func heapSizes(word uint64) []uint64 {
 	sizes := []uint64{usualHeap(word)}
-	for s := uint64(leastHeap); s <= 1<<32; s <<= 1 { // the largest is 4 × 1 GiB
+	for s := uint64(leastHeap); s <= 1<<32; s <<= 1 { // the largest heap is four huge pages of 1 GiB
 		if s != sizes[0] && (word == 8 || s < 1<<30) {
 			sizes = append(sizes, s)
 		}
@@ -195,7 +195,7 @@ func (l layout) bases(word uint64) []uint64 {
 		if !m.Anonymous() || m.Reserved() {
 			continue
 		}
-		limit := m.End // the end of the reserved memory that follows
+		limit := m.End // end of the reserved mappings directly after m, or of m if there are none
 		if i+1 < len(l) && l[i+1].Start == m.End {
 			limit = l.runEnd(i+1, reservedAnonymous)
 		}

@@ -41,7 +41,7 @@ func stackPointers(t *testing.T, files []string) (list []uint64) {
 			t.Fatal(err)
 		}
 		fields := strings.Fields(string(text))
-		if len(fields) < 3 { // the file has only "running": the kernel gives no registers of a running thread
+		if len(fields) < 3 { // for a running thread the kernel gives no registers: the file "syscall" has only the word "running"
 			continue
 		}
 		var sp uint64

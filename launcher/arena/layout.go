@@ -54,7 +54,8 @@ func (l layout) covers(start, end uint64, fits func(mapping) bool) bool {
 	return true
 }
 
-// runEnd returns the end of the run of adjacent mappings, from index i on, for which the function fits returns true.
+// runEnd returns the end of a run of adjacent mappings. The run begins at index i; the function "fits" returns true for each of
+// its mappings.
 func (l layout) runEnd(i int, fits func(mapping) bool) uint64 {
 	end := l[i].Start
 	for ; i < len(l) && l[i].Start == end && fits(l[i]); i++ {

@@ -145,7 +145,7 @@ func stateWith(addr uint64, b []byte, bins, size uint64) (state, bool) {
 // since is the minor version of glibc that introduced the layout, or 0 if the layout gives no lower bound.
 func (s state) since() int {
 	switch s.bins {
-	case 24, 16: // the sizes in 64-bit and in 32-bit programs
+	case 24, 16: // the value in 64-bit programs, and the value in 32-bit programs
 		return 43
 	case 112, 64:
 		return 26

@@ -62,7 +62,7 @@ func regions(maps layout, owners []owner) []region {
 	return list
 }
 
-// without returns the mappings, with the heaps among the owners cut out.
+// without returns the mappings without the address ranges of those owners that are heaps.
 func without(maps layout, owners []owner) layout {
 	var left layout
 	for _, r := range regions(maps, owners) {

@@ -24,8 +24,8 @@ import (
 // in the data of a file. So a census by queries takes a third of the time that one from the text takes with 300 mappings,
 // and a thousandth with 65,000. It also locks only one mapping at a time.
 //
-// err is set if a query failed, or if more queries were needed than reading /proc/PID/maps costs. The caller then discards
-// the result and reads /proc/PID/maps.
+// err is set if a query failed, or if the census needs more than mostQueries queries: then it is faster to read
+// /proc/PID/maps. The caller then discards the census and reads /proc/PID/maps.
 type queries struct {
 	maps *os.File
 	left int // number of queries that are still allowed
@@ -118,11 +118,12 @@ func (q *queries) bases(word uint64) []uint64 { return alignedBases(q, word) }
 // /proc/PID/maps.
 func (q *queries) mostHeaders() int { return 16 * mostQueries }
 
-// libc assumes that the process has a libc with a known name. If it has none, the function certain fails, and the caller
-// reads /proc/PID/maps.
+// libc assumes that the process has a libc with a known name. If the process has none, the function "certain" finds no arenas
+// and returns false, and the caller reads /proc/PID/maps.
 func (q *queries) libc() bool { return true }
 
-// word queries a mapping above 4 GiB: every 64-bit program has its stack there, and a 32-bit one has none.
+// word returns the size of a pointer in bytes: 8 if a mapping is above 4 GiB, else 4. A 64-bit program has its stack above
+// 4 GiB, and a 32-bit program has no mapping there.
 func (q *queries) word() uint64 {
 	if _, ok := q.next(1<<32, 0, false); ok {
 		return 8

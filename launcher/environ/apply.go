@@ -22,7 +22,7 @@ type Result struct {
 	// differences between the plan and the inherited environment.
 	Conflicts []string
 
-	unset []string // variables that the target must not have, even if they were not inherited
+	unset []string // variables that the target must not have. A variable is listed even if the environment does not have it
 }
 
 // Apply returns the environment of the target under the plan. MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES occur

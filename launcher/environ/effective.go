@@ -106,7 +106,7 @@ func (n number) value(secure bool) Value {
 	return Value{N: n.system, OK: true, From: "tunables", System: true, Locked: n.locked}
 }
 
-// unset returns a Value without a number, and the entry that glibc rejected.
+// unset returns a Value without a number. The Value names the entry that glibc rejected, if any.
 func (n number) unset() Value {
 	v := Value{Locked: n.locked, Refused: n.refusedVar, Last: n.variables > 1}
 	if n.blocked || v.Refused == "" {

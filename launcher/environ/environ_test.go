@@ -185,11 +185,11 @@ func TestHugePagesOff(t *testing.T) {
 		"glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=2":     "glibc.malloc.hugetlb=0",
 		"glibc.malloc.hugetlb=0:a=1:glibc.malloc.hugetlb=0": "glibc.malloc.hugetlb=0:a=1",
 		"glibc.malloc.hugetlb=:x=1":                         "glibc.malloc.hugetlb=0:x=1",
-		"glibc.malloc.hugetlb":                              "glibc.malloc.hugetlb:glibc.malloc.hugetlb=0", // an item without "=" sets nothing, and only at the end does it harm
+		"glibc.malloc.hugetlb":                              "glibc.malloc.hugetlb:glibc.malloc.hugetlb=0", // an item without "=" sets nothing; as the last item it would make 2.39 and later ignore the list
 		"a=1:":                                              "a=1:glibc.malloc.hugetlb=0",
 		"::a=1::":                                           "::a=1:glibc.malloc.hugetlb=0",
 		"junk":                                              "junk:glibc.malloc.hugetlb=0",
-		"glibc.malloc.hugetlb=0:junk":                       "glibc.malloc.hugetlb=0", // with junk at the end 2.39 and later would ignore the list
+		"glibc.malloc.hugetlb=0:junk":                       "glibc.malloc.hugetlb=0", // with junk at the end glibc 2.39 and later would ignore the list
 		"a=1:x=y=z":                                         "a=1:glibc.malloc.hugetlb=0",
 		"glibc.malloc.hugetlbx=1: glibc.malloc.hugetlb=1:glibc.malloc.hugetlb =1": "glibc.malloc.hugetlbx=1: glibc.malloc.hugetlb=1:glibc.malloc.hugetlb =1:glibc.malloc.hugetlb=0",
 		long: long + ":glibc.malloc.hugetlb=0",

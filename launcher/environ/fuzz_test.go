@@ -68,7 +68,8 @@ func valuesOf(env []string, name string) []string {
 	return values
 }
 
-// FuzzTunables joins one value, then two copies, and checks that glibc reads the other items as before.
+// FuzzTunables makes one value of GLIBC_TUNABLES from one copy of the variable, then one from two copies, and checks that
+// glibc reads the items that arenacap does not set as before.
 func FuzzTunables(f *testing.F) {
 	f.Add("a.b=1:glibc.malloc.arena_max=3:c.d=2", "glibc.malloc.arena_max=3:junk")
 	f.Add("a.b=1:junk:glibc.malloc.arena_max=3", "x=y=z")
@@ -119,7 +120,7 @@ func checkHugeOff(t *testing.T, values []string, change tunableChange) {
 		if !slices.Equal(huge, []string{"0"}) {
 			t.Errorf("glibc 2.%d reads hugetlb %q from %q, made of %q", minor, huge, value, values)
 		}
-		var before []tunable // without the items that make 2.39 and later ignore the list
+		var before []tunable // the items of all copies; 2.38 reads every item of a list of which 2.39 and later ignore the whole
 		for _, v := range values {
 			before = append(before, tunableItems(v, glibc2(38))...)
 		}

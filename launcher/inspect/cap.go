@@ -20,7 +20,7 @@ type Cap struct {
 	N      int    // the cap; 0 for none
 	Source string // source of the cap: "environment", "tunables" or "policy"; "" for none
 	Kept   Kept
-	Why    string // the reason for the answer, one sentence
+	Why    string // why Kept has its value, one sentence
 
 	advice string // what to do if the cap is missing or not kept; "" if unknown
 }
@@ -222,7 +222,7 @@ func (f facts) within(c *Cap) {
 	}
 }
 
-// otherWay says how to set a cap if a variable in the environment has no effect; "" if it has.
+// otherWay says how to set a cap if a variable in the environment has no effect. It returns "" if the variable has an effect.
 func (f facts) otherWay() string {
 	switch {
 	case f.began.setting.Max.Locked:

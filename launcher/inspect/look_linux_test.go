@@ -22,7 +22,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// here is this machine with a fixed number of CPUs, so that the results are the same everywhere.
+// here returns the facts of this machine, but with two CPUs, so that the tests give the same results everywhere.
 func here() policy.Machine {
 	m := machine.Find("/", machine.Cores, nil)
 	m.Affinity, m.Quota = policy.Reading[int]{N: 2, From: "test"}, policy.Reading[float64]{}

@@ -31,7 +31,7 @@ func Fork(exitSignal syscall.Signal, b Bare) (pid int, err error) {
 func fork(exitSignal syscall.Signal, b Bare) (child uintptr, errno syscall.Errno) {
 	beforeFork()
 	child, _, errno = syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(exitSignal), 0, 0, 0, 0, 0)
-	if errno == syscall.EINVAL { // qemu's user mode supports only SIGCHLD
+	if errno == syscall.EINVAL { // qemu's user mode supports only SIGCHLD as the signal at the child's end
 		child, _, errno = syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
 	}
 	if child != 0 || errno != 0 {

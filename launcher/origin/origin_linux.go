@@ -17,9 +17,9 @@ import (
 	"unsafe"
 )
 
-// Filled in by entry, before the runtime runs.
+// The function "entry", the entry point of a release, fills these in before Go's runtime runs.
 var (
-	known   uint64 // 1 once entry has run
+	known   uint64 // 1 once the function "entry" has run
 	mask    uint64 // blocked signals, bit n-1 for signal n
 	ignored uint64 // ignored signals, bit n-1 for signal n
 	closed  uint64 // bit n for descriptor n, 0 to 2
@@ -69,11 +69,11 @@ func Recall() {
 	setMask(&now)
 }
 
-// recalled is true once Recall has filled in the field mask.
+// recalled is true once Recall has set the variable "mask".
 var recalled bool
 
-// restore restores the inherited state, or only the mask after Recall. Only an exec or exit may follow, because
-// the runtime does not know of these changes.
+// restore restores the inherited state. If only the signal mask is known, from Recall, it restores only the mask. Nothing but
+// an exec or exit may follow, because the runtime does not know of these changes.
 //
 //go:nosplit
 //go:norace
@@ -119,8 +119,8 @@ func (s *State) Restore(alone bool) {
 }
 
 // raise makes the signal pending again, with its siginfo. It sends the signal to this thread if the original signal was sent
-// to this thread, or if another thread does not block the signal and would receive it. Otherwise raise sends the signal to
-// the process.
+// to this thread, or if another thread does not block the signal and would receive it (never if alone is true). Otherwise
+// raise sends the signal to the process.
 //
 //go:nosplit
 //go:norace

@@ -18,8 +18,9 @@ func beforeFork()
 //go:linkname afterFork syscall.runtime_AfterFork
 func afterFork()
 
-// afterForkInChild resets the runtime's handlers to the default action and restores the mask that beforeFork saved. On the
-// first thread, before any fork, that is the mask that the runtime found at its start.
+// afterForkInChild resets the runtime's handlers to the default action and restores the signal mask that beforeFork saved. If
+// the first thread calls afterForkInChild without a call of beforeFork, it restores the mask that the runtime found at its
+// start.
 //
 //go:linkname afterForkInChild syscall.runtime_AfterForkInChild
 func afterForkInChild()

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 			for n := 0; ; n++ { // a loop without calls, so that the runtime can stop it only by a signal
 			}
 		}()
-		goruntime.GC() // returns only if that goroutine is preempted
+		goruntime.GC() // returns only if the runtime preempts the goroutine that loops
 		println("preempted")
 	}
 	for {

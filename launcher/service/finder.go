@@ -55,8 +55,8 @@ type Process struct {
 	Also        int           // index of the next service that it fits too; -1: none
 }
 
-// mostPause is the longest time between two reads of a known process, without the up to 16 s that spread the reads.
-// With 5,000 processes a scan a second reads about 75 of them.
+// mostPause is the longest time between two reads of a known process. A delay of 0 to 16 s, which depends on the PID, is added,
+// so that not all processes are read at once. With 5,000 processes a scan a second reads about 75 of them.
 const mostPause = time.Minute
 
 func NewFinder(root proc.Root, rules *Rules) *Finder {

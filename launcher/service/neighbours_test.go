@@ -91,7 +91,7 @@ func (l *looker) look() int {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	const most = 8 // status, stat and the command line of a new process, each in two read calls; the next call of Look reads some again
+	const most = 8 // read calls for a new process: two each for status, stat and the command line, and two because the next call of Look reads some of these files again
 	if assigned := l.finder.last - since; since > 0 && assigned >= 0 {
 		if reads := l.reads() - before; reads > 20+most*assigned {
 			l.t.Errorf("%d reads for %d new PIDs", reads, assigned)
@@ -113,7 +113,8 @@ func (l *looker) reads() (n int) {
 	return n
 }
 
-// prefixOf is a name of at most 14 bytes that only this test's processes have.
+// prefixOf returns a prefix for the names of processes that only this test has. A process name has at most 15 bytes (comm,
+// proc(5)); the prefix has at most 14.
 func prefixOf(kind string) string { return fmt.Sprintf("%s%d-", kind, os.Getpid()) }
 
 // Once Look has read all processes of a host, it reads only new ones, however many processes there are.

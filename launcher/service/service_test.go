@@ -210,8 +210,8 @@ func TestUnknownUser(t *testing.T) {
 // given writes the last assigned PID into /proc/loadavg.
 func (f fake) given(pid int) { f.write("/proc/loadavg", fmt.Sprintf("0.20 0.18 0.12 1/80 %d\n", pid)) }
 
-// Look finds new processes, and a PID that the kernel assigned to another process. It finds an exec after as long as
-// the process had run at the previous read.
+// Look finds new processes, and a PID that the kernel assigned to another process. Look finds that a process has executed
+// another program only when it reads the process again: if the process was 2 s old at one read, the next read is 2 s later.
 func TestLooks(t *testing.T) {
 	f := newFake(t)
 	server := fakeProcess{name: "server", exe: "/srv", started: 10 * time.Second}
@@ -243,7 +243,7 @@ func TestLooks(t *testing.T) {
 
 	shell.started = 1000 * time.Second
 	f.process(40, shell)
-	f.given(1000) // many PIDs later: /proc is listed
+	f.given(1000) // so many PIDs are new that Look lists /proc instead of trying each PID
 	f.process(500, server)
 	want(16, "30:0 500:0 ")
 	want(17, "30:0 500:0 ")

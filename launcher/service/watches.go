@@ -115,7 +115,7 @@ func SupervisorOf(root proc.Root, target int) int {
 		return 0
 	}
 	p, err := readProcess(root, buffer, of.Parent)
-	if err != nil || p.Name == protocol.Comm { // the parent is a watch, so the target is the policy's command that it runs
+	if err != nil || p.Name == protocol.Comm { // a watch as the parent is no supervisor: the watch started the process as the policy's command
 		return 0
 	}
 	threads, _ := root.Numbers(p.folder + "/task")

@@ -26,7 +26,7 @@ type look struct {
 // tool is one way to inspect a process. In its command line PID is replaced, and a tab stands for a space within a word.
 type tool struct {
 	name, line string
-	least      float64 // -check fails if the tool takes less than least times the CPU time of arenacap; the bound is about half of what was measured; 0: no check
+	least      float64 // lower bound of the tool's CPU time as a multiple of arenacap's, about half of what was measured; -check fails below this bound; 0: no check
 }
 
 func pmap(least float64) tool { return tool{"pmap -X", "pmap -X PID", least} }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Command linked links exactly the libraries that arenacap links.
+// The command "linked" has exactly the libraries that arenacap has.
 func TestLinkedHasArenacapsLibraries(t *testing.T) {
 	list := func(pkg string) string {
 		out, err := exec.Command("go", "list", "-deps", "-f", "{{if and (not .Standard) .Module (not .Module.Main)}}{{.ImportPath}}{{end}}", pkg).CombinedOutput()

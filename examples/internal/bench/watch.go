@@ -21,7 +21,7 @@ import (
 // Upper bounds of the cost of an idle watch.
 const (
 	watchTimes    = 4.0  // CPU time, as a multiple of the C program's
-	watchResident = 0.8  // resident memory, as a multiple of that of command linked
+	watchResident = 0.8  // resident memory, as a multiple of that of the command "linked"
 	watchShare    = 8.0  // processor time in % of a core, for 10,000 targets
 	watchMemory   = 50.0 // MiB resident, for 10,000 targets
 )
@@ -47,8 +47,9 @@ func watchTables(b *built, _ []string) bool {
 // quiet is the CPU time of the C program testdata/statm.c on an idle machine, in µs per second.
 const quiet = 50
 
-// sideBySide watches one process with all programs at the same time. The factor slow is the C program's CPU time relative to
-// an idle machine. The bounds of the measurements without the C program are multiplied by this factor.
+// sideBySide runs several watching programs at the same time and measures them; one is the C program. The factor slow is the
+// C program's CPU time relative to an idle machine. manyTargets and manyServices measure without the C program, so they
+// multiply their bounds of CPU time by this factor.
 func sideBySide(b *built, policy string) (ok bool, slow float64) {
 	targets, end := start(b, 1)
 	defer end()

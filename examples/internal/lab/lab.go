@@ -105,7 +105,8 @@ func Memory(pid int) (virtual, resident uint64, err error) {
 // GlibcLimit returns the number of arenas that glibc uses without a cap on this machine, if that many threads run beside
 // the main thread.
 func GlibcLimit(ctx context.Context, threads int) (int, error) {
-	// "glibc 2.36" and "2". getconf counts the CPUs with the glibc whose limit is computed.
+	// getconf prints "glibc 2.36" as the version and "2" as the number of CPUs. It counts the CPUs with the glibc whose limit is
+	// computed.
 	out, err := exec.CommandContext(ctx, "getconf", "GNU_LIBC_VERSION").Output()
 	if err != nil {
 		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %w", err)

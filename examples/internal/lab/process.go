@@ -114,7 +114,7 @@ func (p *Process) AwaitText(ctx context.Context, text string) (string, error) {
 	return p.Await(ctx, text, func(line string) bool { return strings.Contains(line, text) })
 }
 
-// AwaitEvent returns the first event of the name and, unless it is empty, the metric.
+// AwaitEvent returns the first event with this name and this metric; the metric "" stands for any.
 func (p *Process) AwaitEvent(ctx context.Context, name, metric string) (Event, error) {
 	line, err := p.Await(ctx, name+" "+metric, func(line string) bool {
 		e, ok := parseEvent(line)

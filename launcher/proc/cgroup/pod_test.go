@@ -8,7 +8,7 @@ func TestPod(t *testing.T) {
 		"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod8c0f1a52_7d1e_4b0c_9a55_0123456789ab.slice/cri-containerd-1f.scope\n": uid,
 		"0::/kubepods.slice/kubepods-pod8c0f1a52_7d1e_4b0c_9a55_0123456789ab.slice/crio-1f.scope\n":                                              uid,
 		"0::/kubepods/besteffort/pod" + uid + "/1f\n":                                                                                            uid,
-		"0::/../../pod" + uid + "/1f\n":                                   uid, // from another pod's cgroup namespace
+		"0::/../../pod" + uid + "/1f\n":                                   uid, // as a reader in another pod's cgroup namespace sees the path
 		"4:memory:/\n1:name=systemd:/kubepods/pod" + uid + "/1f\n":        uid,
 		"0::/kubepods/burstable/pod0123456789abcdef0123456789abcdef/1f\n": "0123456789abcdef0123456789abcdef",
 		"0::/\n":                                           "",
