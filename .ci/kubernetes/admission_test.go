@@ -66,8 +66,8 @@ func plugin(t *testing.T, objects ...runtime.Object) *mutating.Plugin {
 // bindings names the file of each binding. The file of the policy also contains the binding for the labelled pods.
 var bindings = map[selection]string{labelled: "cluster/policy.yaml", namespaces: "cluster/namespaces.yaml", all: "cluster/all.yaml"}
 
-// policy reads the policy, and the binding that selects the pods of which. The API server adds empty selectors, which match
-// everything, where a selector is missing; policy does the same.
+// policy reads the policy and the binding for the selection that the argument names. Where a selector is missing, it adds an
+// empty one, which matches everything, as the API server does.
 func policy(t *testing.T, which selection) (*admissionv1.MutatingAdmissionPolicy, *admissionv1.MutatingAdmissionPolicyBinding) {
 	t.Helper()
 	policy := find[admissionv1.MutatingAdmissionPolicy](t, decode(t, "cluster/policy.yaml"))
@@ -82,7 +82,7 @@ func policy(t *testing.T, which selection) (*admissionv1.MutatingAdmissionPolicy
 	return policy, binding
 }
 
-// newAdmit returns a function that admits pods with the policy of the example and the binding for the selection which.
+// newAdmit returns a function that admits pods with the policy of the example and the binding for this selection.
 func newAdmit(t *testing.T, which selection) admitFunc {
 	t.Helper()
 	policy, binding := policy(t, which)

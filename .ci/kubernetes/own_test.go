@@ -143,7 +143,7 @@ func wantAll[T any](t *testing.T, got, want []T) {
 	}
 }
 
-// block returns the code block of the page that begins with the text begin, without this text.
+// block finds the code block of the page that begins with the given text, and returns the rest of this block.
 func block(t *testing.T, page, begin string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(page, begin)
