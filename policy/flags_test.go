@@ -18,7 +18,7 @@ func TestOverrideBudget(t *testing.T) {
 	}
 }
 
-// --arenas drops the file's test, --cores does not; an invalid value changes nothing.
+// --arenas drops the value of arenas.test in the file, --cores does not; an invalid value changes nothing.
 func TestOverrideArenas(t *testing.T) {
 	p := mustRead(t, "arenas.cap = 9\narenas.test = 2\narenas.cores = 8", "")
 	if err := p.Override("cores", "affinity"); err != nil || p.Arenas.Cores != (coreRule{Rule: "affinity", From: "--cores"}) || p.Arenas.Test != 2 {

@@ -16,8 +16,8 @@ const systemFile = "/etc/arenacap/policy.toml"
 
 // Lookup selects the policy file and the service's section.
 type Lookup struct {
-	Named   string // value of --policy; "" is not given
-	Service string // value of --service; "" is none
+	Named   string // value of --policy; "" if the flag is missing
+	Service string // value of --service; "" if the flag is missing
 
 	// Root means that root launches. Then the user's folder is skipped, and only root may own or write the file
 	// and every folder above it.

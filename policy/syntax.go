@@ -19,7 +19,8 @@ type badLine struct {
 	parser      string // the parser's message
 }
 
-// slips are the known mistakes, tried in turn. Each returns an empty hinted if the line does not have its mistake.
+// slips are functions that recognize one known mistake each, tried in turn. A function returns hinted{} if the line does not
+// have its mistake.
 var slips = []func(badLine) hinted{numberTooLarge, nameNeedsQuotes, otherComment, otherQuotes, severalOnALine, notClosed, colonForEquals, noEquals, wordOfHard, valueNeedsQuotes}
 
 // syntax replaces the parser's message by a more helpful one where it can.
@@ -186,7 +187,7 @@ func notClosed(l badLine) hinted {
 	case l.assigns && isPath(l.name) && l.parser == "strings cannot contain newlines":
 		value := strings.Trim(l.value, "\"'")
 		return hinted{"the string is not closed on its line", fmt.Sprintf("write %s = %q", l.name, value)}
-	case l.assigns && !isPath(l.name) && isPath(strings.Trim(l.name, "\"'")): // "cap = 4, or "cap = 4"
+	case l.assigns && !isPath(l.name) && isPath(strings.Trim(l.name, "\"'")): // the line is  "cap = 4  or  "cap = 4"
 		name, value := strings.Trim(l.name, "\"'"), strings.TrimRight(l.value, "\"'")
 		return hinted{"the quotation mark of the key is not closed before \"=\"", fmt.Sprintf("write %s = %s", name, asValue(value))}
 	}

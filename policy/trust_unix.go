@@ -47,8 +47,9 @@ func mayWrite(path string) error {
 
 // distrust describes why root must not follow a policy: the file, a folder above it, a link on its path or a folder
 // above that link's target is owned or writable by another user. The argument opened is the stat of the open descriptor, so
-// that the file that was checked is the file that is read. Files of user are trusted like root's: user is 0 for a launch,
-// and the user who runs Check for a check.
+// that the file that was checked is the file that is read. The files
+// of one other user are trusted like root's: the argument user is this user's UID. A launch passes 0 (root), and Check passes
+// the UID of the user who calls it.
 func distrust(path string, opened fs.FileInfo, user int) *problem {
 	full, err := filepath.Abs(path)
 	if err != nil {

@@ -24,10 +24,10 @@ type Metric struct {
 	Flag    string // the flag that sets the pattern
 	Usage   string // help text of the flag
 	Lower   bool   // a lower value found by the pattern is better
-	Timed   bool   // if the metric has no pattern, it is the wall time in seconds; other metrics without a pattern are not measured
+	Timed   bool   // without a pattern, the metric is the wall time in seconds; if false, the metric is not measured without a pattern
 	Pattern string // a regular expression
 
-	reversed bool // Lower differs from that of the same metric in Metrics
+	reversed bool // the field Lower differs from the field Lower of the metric with the same name in Metrics
 }
 
 // Parse returns the metric with a pattern: a regular expression whose first group, or else its whole match, is the number.

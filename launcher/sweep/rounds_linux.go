@@ -81,7 +81,8 @@ func (m *measurement) more(round int) bool {
 	return round <= 1 || !m.late() && (round <= m.x.Rounds || !m.settled())
 }
 
-// settled reports whether rounds beyond Rounds are unnecessary: Until is not set or is reached, or no candidate runs again.
+// settled reports whether rounds beyond x.Rounds are unnecessary: the goal x.Until is 0 (not set) or reached, or no candidate
+// runs again.
 func (m *measurement) settled() bool {
 	allGaveUp := !slices.ContainsFunc(m.x.Candidates, func(c Candidate) bool { return !m.gaveUp(c) })
 	return m.x.Until == 0 || allGaveUp || m.x.Narrow(m.runs)

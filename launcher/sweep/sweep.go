@@ -37,7 +37,7 @@ type Experiment struct {
 
 	Warmup  int           // rounds at the start whose runs are dropped
 	Rounds  int           // rounds whose runs are kept; with Until the least number of such rounds
-	Until   float64       // stop when each interval reaches at most this share of its median to either side; 0: stop after Rounds
+	Until   float64       // stop when no confidence interval ends further from its median than this share of the median; 0: stop after Rounds
 	MaxTime time.Duration // start no further runs after this time; 0: no bound
 
 	Timeout      time.Duration // time limit of a run; for a server, that of its load
@@ -54,7 +54,7 @@ type Experiment struct {
 // Setting describes the program build and the machine that runs are measured with; each field is a text. OpenRecord continues
 // a record only if its setting is the same, because runs of different settings cannot be compared.
 type Setting struct {
-	Program string // the build of the program
+	Program string // identifies the build of the program: its size and checksum
 	Kernel  string // the kernel's release
 	CPUs    string // the number of CPUs, and the number given by --cores
 }

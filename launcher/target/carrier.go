@@ -163,8 +163,8 @@ func (a *argReader) takeAll() (problem string) {
 
 func (a *argReader) noCommand() string { return a.name + " has no command" }
 
-// takeBehindWord takes the command that follows one of the carrier's words for that, such as -exec of find. ";" ends a
-// command of find(1).
+// takeBehindWord takes the command that follows one of the words with which this carrier introduces a command, such as -exec
+// of find(1). ";" ends a command of find.
 func (a *argReader) takeBehindWord() {
 	words := strings.Fields(a.after)
 	if i := slices.IndexFunc(a.rest, func(w string) bool { return slices.Contains(words, w) }); i >= 0 {
@@ -281,7 +281,7 @@ func (a *argReader) apply(name string, values []string) (problem string) {
 	return ""
 }
 
-// change performs an effect on the environment.
+// change applies the effect of a flag to the environment.
 func (a *argReader) change(effect, value string) {
 	switch effect {
 	case "clear":

@@ -231,7 +231,7 @@ func TestManyCarriers(t *testing.T) {
 	}
 }
 
-// TestTableIsWhole checks that names and flags are unique and that all effects exist.
+// TestTableIsWhole checks the table of carriers: names and flags are unique, and each flag's effect is one that the parser knows.
 func TestTableIsWhole(t *testing.T) {
 	effects := strings.Fields("stop clear keep list set unset pass assign split stays root shell text program user operands envdir bind hidden inside all target execs tool traces with")
 	seen := map[string]bool{}

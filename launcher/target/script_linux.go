@@ -188,8 +188,8 @@ func (c *chain) judgeScript(commands []shellCommand, file string, depth int) {
 // here: the program that it starts gets them, and nothing runs after it.
 const specialBuiltins = " : . break continue eval exit export readonly return set shift times trap unset "
 
-// keepsSettings reports whether the assignments in front of a command stay in force after it. bash and zsh follow POSIX
-// only under the name sh; command(1) takes that property from a builtin.
+// keepsSettings reports whether the assignments in front of a command stay in force after it. They do in front of a special
+// builtin, unless the word "command" precedes the builtin. bash and zsh follow this rule of POSIX only under the name sh.
 func (c *chain) keepsSettings(s shellCommand) bool {
 	at := slices.IndexFunc(s.words, func(w shellWord) bool { return !w.assigns() })
 	return at > 0 && strings.Contains(specialBuiltins, " "+s.words[at].raw+" ") &&
@@ -214,8 +214,8 @@ func (c *chain) judgeSettings(command shellCommand, file string, words []shellWo
 	}
 }
 
-// opaqueTunables replaces the parts of GLIBC_TUNABLES that only the shell can compute. An unknown cap becomes 65534,
-// which differs from the cap before, so that the change is noticed. Other unknown parts are deleted.
+// opaqueTunables replaces the parts of GLIBC_TUNABLES that only the shell can compute. An unknown cap becomes 65534, so that
+// it differs from the cap before the assignment and the change is noticed. Other unknown parts are deleted.
 var opaqueTunables = strings.NewReplacer("arena_max="+Opaque, "arena_max=65534", Opaque, "")
 
 func (c *chain) judgeUnset(command shellCommand, file string, words []shellWord) {

@@ -18,13 +18,13 @@ type facts struct {
 	unread    string   // why the program could not be read, a sentence
 	lost      string   // why the cap does not reach the server, a sentence
 	doubt     string   // why the cap may not reach the server, a sentence
-	instead   string   // hint for the sentence in lost or doubt
+	instead   string   // what to do instead: a hint for the sentence in the field "lost" or "doubt"
 	sourced   []string // files that a script sources and that were not read
 	tool      string   // the tool of valgrind that runs the program
 	secure    string   // why the program runs in secure mode: "is set-uid", …; "" if it does not
 	rootCaps  bool     // the program has file capabilities, which have no effect because root starts it
 	replaces  string   // the file whose malloc precedes glibc's
-	preloaded bool     // that file comes from LD_PRELOAD or ld.so.preload
+	preloaded bool     // the file in the field "replaces" comes from LD_PRELOAD or ld.so.preload
 	libc      string   // path of libc.so.6
 	hidden    []string // allocators that are linked in with other symbol names
 	mallopt   string   // the file that calls mallopt
@@ -33,9 +33,9 @@ type facts struct {
 	enable    bool     // glibc.rtld.enable_secure=1 is set; a static program must also contain the tunable
 	locked    string   // a sentence about an entry of /etc/tunables.conf that the environment cannot override
 
-	staticMalloc  bool // a static program contains glibc's malloc
-	staticTunable bool // glibc's malloc in it obeys MALLOC_ARENA_MAX, as every version since 2.27 does
-	staticOther   bool // a static program does not contain glibc's malloc
+	staticMalloc  bool // the program is static and contains glibc's malloc
+	staticTunable bool // the program is static and its glibc's malloc obeys MALLOC_ARENA_MAX, as every version since 2.27 does
+	staticOther   bool // the program is static and does not contain glibc's malloc
 }
 
 // conclude sets CanCap, Why, Notes and Hints. It reads nothing but t and f.

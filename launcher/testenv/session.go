@@ -27,7 +27,7 @@ func Sessions(page string) (list []Session) {
 	return list
 }
 
-// Output is the output shown.
+// Output returns the output that the documentation shows for the command.
 func (s Session) Output() string { return strings.Join(s.want, "\n") }
 
 // Printed reports whether output, a command's stdout and stderr together, is the output shown. In the output shown, "…"

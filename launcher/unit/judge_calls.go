@@ -50,8 +50,8 @@ func (p *planner) lackingCalls() (lacking []string) {
 	return lacking
 }
 
-// harm returns the mildest denial that harms arenacap in this service: in the launch and, if the service has them, in
-// the watch and the supervisor.
+// harm returns the mildest way to deny a system call that harms arenacap in this service. The arguments are the mildest ways
+// that harm the launch, the watch and the supervisor. Those of the watch and the supervisor count only if the service has them.
 func (p *planner) harm(launch, watch, supervise denial) denial {
 	harm := launch
 	if p.watched() {

@@ -14,7 +14,7 @@ type requiredFile struct {
 	neededFile
 	say            func(format string, args ...any)
 	closed, remedy string // for messages: the consequence and the remedy if the service's user has no access
-	what           string // for the message that the sandbox hides the file: what the file is; "" for the log, which judgeLog checks
+	what           string // what the file is, for the message that the sandbox hides it. "" for the log: judgeLog has its own messages
 }
 
 func (p *planner) requiredFiles() []requiredFile {

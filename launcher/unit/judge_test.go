@@ -250,7 +250,8 @@ func beside(text string) string {
 	return ""
 }
 
-// Limits and denied system calls: a plan refuses if arenacap cannot start, and has a note if it may not start.
+// Limits and denied system calls: a plan refuses if arenacap cannot start, and has a note if it is possible that arenacap does
+// not start.
 func TestNeeds(t *testing.T) {
 	const allow, list = "SystemCallFilter=@basic-io @file-system @io-event ", "SystemCallFilter="
 	for name, c := range map[string]struct {

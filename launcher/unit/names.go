@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// unitTypes are the suffixes of the other unit types.
+// unitTypes are the suffixes of all unit types except services.
 const unitTypes = ".socket .target .timer .mount .automount .swap .path .slice .scope .device .snapshot "
 
 // serviceName adds ".service" to a name, as systemctl(1) does, and rejects other unit types and invalid names.

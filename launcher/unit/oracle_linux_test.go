@@ -237,7 +237,8 @@ func TestSystemdReadsRandomCommands(t *testing.T) {
 }
 
 // keeps reports whether systemd starts the same command with the drop-in as before. For a command with "@" systemd prints
-// argv[0] in place of the program; arenacap gets both. With a connection as stderr, arenacap gets -q.
+// argv[0] in place of the program; the drop-in gives both argv[0] and the program to arenacap. If stderr is a socket, the
+// drop-in adds -q.
 func keeps(c command, before, after string) bool {
 	after = strings.Replace(after, ownPath+" run --service x -q ", ownPath+" run --service x ", 1)
 	if c.argv0 == nil {

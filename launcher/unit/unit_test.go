@@ -359,7 +359,8 @@ func TestLookAsUser(t *testing.T) {
 	}
 }
 
-// Whatever a unit file contains, its commands are the same when they are read again behind arenacap.
+// FuzzParse puts arenacap and its arguments in front of each command of a unit file and reads the new line. The command must
+// be unchanged, whatever the unit file contains.
 func FuzzParse(f *testing.F) {
 	for _, text := range situations {
 		f.Add(text)

@@ -47,7 +47,7 @@ func cutWord(s string) (w word, rest string, err error) {
 // piece is the smallest part of a word: a byte, an escape or a quote.
 type piece struct {
 	value string
-	size  int  // length of its source text; 0 for a backslash at the end of the text within quotes
+	size  int  // length of the piece in the unit file, in bytes; 0 for a backslash at the end of the text within quotes
 	quote byte // the quote that is open after the piece; 0 for none
 }
 

@@ -46,7 +46,8 @@ func (w *watched) graceEnds() time.Duration { return w.clock() + max(w.cfg.Budge
 // acts reports whether a breach has an action other than a report.
 func (c Config) acts() bool { return c.Budget.Action != "report" || len(c.Budget.Command) > 0 }
 
-// afterGrace takes the action if the watch of the launch has not brought the value under the limit.
+// afterGrace takes the action, unless the value is under the limit by now. The launcher of the target (arenacap run) may have
+// a watch of its own, which acts first.
 func (w *watched) afterGrace(now time.Duration) {
 	c := w.action.change
 	r, _ := w.read(now)
@@ -167,7 +168,8 @@ func (w *watched) sendSignal(c budget.Change) {
 	w.report(acted(c, "signal", name, 1, name+" sent", false))
 }
 
-// sendTerm is the first half of "terminate". It signals every process of the scope, including those too young to count.
+// sendTerm is the first half of "terminate". It signals every process of the scope, including processes that started too
+// recently to be part of the measured value.
 func (w *watched) sendTerm(c budget.Change) bool {
 	w.listing = nil       // list again, so that the signal reaches processes that were forked since
 	_ = w.scope.refresh() // the sample has already reported a failure of this

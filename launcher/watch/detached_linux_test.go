@@ -231,7 +231,7 @@ func TestDetachedStopped(t *testing.T) {
 	d.wantLine("started: ")
 	d.gaps = true
 	must(t, d.cmd.Process.Signal(unix.SIGSTOP))
-	time.Sleep(leastGap + 100*time.Millisecond) // makes a gap of this length; it does not wait for an event
+	time.Sleep(leastGap + 100*time.Millisecond) // while the watch is stopped it takes no samples, so the samples have a gap of this length
 	must(t, d.cmd.Process.Signal(unix.SIGCONT))
 	d.wantLine("gap: no sample for ", ", although the interval is 2ms; ")
 	_ = c.in.Close()

@@ -155,7 +155,7 @@ func notNeeded(c budget.Change, action string) event {
 	return acted(c, action, "", 0, text, false)
 }
 
-// capMembers are those of the events about the cap; 0 is unknown.
+// capMembers returns the JSON members of an event about the cap; 0 stands for an unknown number.
 func capMembers(arenas, limit int) ordered.Object {
 	return ordered.Object{"arenas", orNull(arenas), "cap", orNull(limit)}
 }

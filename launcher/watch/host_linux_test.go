@@ -213,7 +213,7 @@ func TestBasesAreSpread(t *testing.T) {
 			for _, w := range h.watched {
 				turn = max(turn, w.looked)
 			}
-			skew += leastGap // the clock shows that the inspection took this long
+			skew += leastGap // the test's clock moves on as if the inspection had taken the time leastGap
 			turns <- turn
 			return nil, nil
 		}
@@ -559,7 +559,7 @@ func TestANewStartInTheGroup(t *testing.T) {
 	join := func(c *child) *child { join(t, group, c.pid()); return c.rename(t, name) }
 	first, worker := join(startChild(t)), join(startChild(t))
 	for _, c := range []*child{first, worker} {
-		c.ask(t, "ignore SIGTERM", "ok") // so that the test decides in which order they end
+		c.ask(t, "ignore SIGTERM", "ok") // so that the watch's SIGTERM does not end a child, and the test can end first before worker
 	}
 	service := byName("server", name, "virtual=1099511627776")
 	service.Config.Budget.Scope, service.Config.Budget.Action, service.Config.Budget.Grace = "cgroup", "terminate", time.Hour

@@ -23,9 +23,9 @@ import (
 // descriptors.
 const maxKin = 64
 
-// family returns the known descendants of the target, by PID. With scope "tree" they are others, the processes that count
-// for the budget. With another scope they are kin: these do not count as descendants, but the code in this file needs them to
-// find the server.
+// family returns the known descendants of the target, by PID. With scope "tree" they are in the field "others", whose processes
+// count for the budget. With another scope they are in the field "kin": the budget does not count them as descendants, but the
+// code in this file needs them to find the server.
 func (s *scope) family() map[int]*process {
 	if s.kind == "tree" {
 		return s.others
@@ -178,8 +178,8 @@ func (w *watched) server() *process {
 	return nil
 }
 
-// countServer counts the arenas of the server p if p is not the target, from the end of the settle time on. The result is in
-// p.arenas. It is not added to the reading of the sample, which already contains all processes that count.
+// countServer counts the arenas of the server p if p is not the target, from the end of the settle time on, and sets p.arenas.
+// countServer does not add p to the reading of the sample: all processes that the budget covers are already in the reading.
 func (w *watched) countServer(p *process, now time.Duration) {
 	if s, ok := p.sample(); ok && now >= w.state.SettleEnds {
 		var aside budget.Reading

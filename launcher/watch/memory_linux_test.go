@@ -50,7 +50,7 @@ func residentOfFiles(t *testing.T) (kB uint64) {
 }
 
 // Memory is given back once after it was used, in two steps. Then the garbage collector is off until the next use. A
-// process that does not only watch gives nothing back.
+// supervisor, which does more than watch, never gives memory back.
 func TestWhenMemoryIsGivenBack(t *testing.T) {
 	const others = 77
 	defer debug.SetGCPercent(debug.SetGCPercent(others))

@@ -135,7 +135,7 @@ func TestThePeakOfAShortRun(t *testing.T) {
 	}, c.pid())
 	s.ready()
 	c.ask(t, "map 68719476736", "ok")
-	for range len(turns) + 4 { // the clock is read twice a turn, and the current turn may have read the size before
+	for range len(turns) + 4 { // two turns more, of two clock readings each: the current turn may have read the size before "map"
 		s.closed(turns, "a turn")
 	}
 	_ = c.in.Close()

@@ -33,7 +33,7 @@ type scope struct {
 
 	launched bool // the target started in this process's control group
 
-	unit     string // scope "cgroup": count every process in the control group of this systemd unit; "": in the target's own
+	unit     string // scope "cgroup": the systemd unit whose control group is counted; "": the control group of the target is counted
 	perStart bool   // once all processes have ended, add no more: new ones belong to a restart of the service
 
 	list                func() ([]int, error) // all PIDs of the host, sorted
@@ -148,8 +148,8 @@ func (s *scope) isUnrelated(pid int) bool {
 	return found
 }
 
-// hold opens each process and then checks with the function still that it is the one that was found, because its PID may
-// have been reused in between.
+// hold opens each process. Then it calls the parameter "still" to check that this is the process that was found, because the
+// PID may have been reused in between.
 func (s *scope) hold(pids []int, into map[int]*process, still func(*process) bool) (found []*process, failed error) {
 	for _, pid := range pids {
 		if into[pid] != nil || pid == s.target.pid || s.excluded(pid) {

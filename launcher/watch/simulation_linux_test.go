@@ -20,7 +20,7 @@ type simulation struct {
 	w     *watched
 	statm int // a memory file instead of the process's statm
 	now   time.Duration
-	bytes uint64 // the current value of every size
+	bytes uint64 // the current size in bytes; virtual size, resident memory and arenas all have this size
 	lines string // text of the log
 }
 

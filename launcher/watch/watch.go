@@ -40,7 +40,7 @@ type Config struct {
 	Path       string   // PATH of the policy's command
 	Mode       string   // how the watch was started: "exec", "supervise" or "attach"; shown in the event "started"
 	Cap        int      // the planned number of arenas; 0: no cap, and none is verified
-	Notices    []string // reasons why the cap cannot work, one line each, reported once after started
+	Notices    []string // reasons why the cap cannot work, one line each, reported once after the event "started"
 
 	// OnUnenforceable is [launch] on_unenforceable. With "warn" the watch process looks for Notices itself.
 	OnUnenforceable string
@@ -82,10 +82,10 @@ type Outcome struct {
 	PID          int
 	Breaches     int
 	Terminated   bool   // the action terminate was taken
-	Processes    int    // the maximum in one sample
+	Processes    int    // the largest number of processes in one sample
 	PeakVirtual  uint64 // bytes, the largest sum in one sample
 	PeakResident uint64 // bytes
-	Arenas       int    // the maximum in one count; 0: unknown
+	Arenas       int    // the largest number of arenas that one census of the target found; 0: unknown
 	CapKept      bool   // valid only with CapKnown
 	CapKnown     bool
 	Elapsed      time.Duration // time from the start of the watch to the end of the target, or of the watch

@@ -172,8 +172,8 @@ func (w *watched) gone() bool {
 	return w.scope.remaining() == 0
 }
 
-// silent reports whether the watch can neither report nor act after the target's end, because its only log is the target's
-// stderr, which it closes then.
+// silent reports whether the watch can neither report nor act after the target's end. This is so if the policy has no action
+// and the watch's only log is the target's stderr, because the watch closes this log when the target ends.
 func (w *watched) silent() bool {
 	return w.detached && w.log.path == "" && !w.cfg.Journal && !w.cfg.acts()
 }

@@ -26,7 +26,7 @@ func TestAYearOfSamples(t *testing.T) {
 	e.clock = func() time.Duration { return now }
 	w := e.add(mustHold(t, c.pid()))
 	defer e.close()
-	w.turn(now) // takes the base of growth
+	w.turn(now) // this turn records the size from which growth is measured
 	days := func(n int) {
 		for range n {
 			c.ask(t, "map 2147483648", "ok")

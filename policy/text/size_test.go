@@ -132,7 +132,8 @@ func FuzzParseSize(f *testing.F) {
 	})
 }
 
-// unitBytes computes the units by rule: the letter is the power, of 1024 with "iB" or nothing after it, of 1000 with "B".
+// unitBytes computes the size of a unit by rule. The letter K, M, G or T gives the exponent 1 to 4. The base is 1000 if "B"
+// follows the letter, and 1024 if "iB" or nothing follows.
 func unitBytes(unit string) int64 {
 	if unit == "" || unit == "B" {
 		return 1

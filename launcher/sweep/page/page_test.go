@@ -243,8 +243,8 @@ type seen struct {
 	Title    string
 }
 
-// TestInBrowser opens the page in a real browser, light and dark, narrow and wide; with ARENACAP_FULL=1 in all four
-// combinations. ARENACAP_SCREENSHOTS=FOLDER keeps the screenshots in that folder.
+// TestInBrowser opens the page in a real browser, first wide with the light colours, then narrow with the dark ones. With
+// ARENACAP_FULL=1 it also tries the other two combinations. ARENACAP_SCREENSHOTS=FOLDER keeps the screenshots in that folder.
 func TestInBrowser(t *testing.T) {
 	testenv.Need(t, "chromium")
 	page := write(t, result(true))

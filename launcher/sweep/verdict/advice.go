@@ -124,8 +124,8 @@ type doubt struct {
 	needed int // rounds needed to distinguish so many caps
 
 	width float64  // width of the widest interval among the fit caps; how precise the values of worse caps are does not matter
-	loss  float64  // distance of the chosen cap from the best, as a share, if noise may be the cause; 0 if not worth reporting
-	safer *Outcome // the cap to use for now, if loss is large
+	loss  float64  // how much worse the median of the chosen cap is than the best median, as a share of the best, if noise may be the cause; 0 if not worth reporting
+	safer *Outcome // if loss is large: the cap to use until more rounds were measured
 }
 
 func (d doubt) tooFew() bool { return d.rounds < d.needed }

@@ -13,7 +13,7 @@ type situation struct {
 	name                string
 	throughput, latency []float64
 	virtual, resident   []uint64 // sizes in MiB
-	failed              []int    // numbers of failed runs, of 10 runs
+	failed              []int    // for each candidate, the number of failed runs among its 10 runs
 	cap                 string
 	sentence            string
 }

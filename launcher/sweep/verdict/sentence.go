@@ -132,7 +132,7 @@ func (r *Result) saving(chosen Outcome) string {
 	return fmt.Sprintf(": at the peak it %s of virtual%s of resident memory against %q", virtual, and, base.Name)
 }
 
-// change words the difference between two sizes as a saving.
+// change returns words for the difference between two sizes, as a saving.
 func change(base, chosen uint64, moved bool) string {
 	text := mebibytes(max(base, chosen) - min(base, chosen))
 	if saved := share(base, chosen); math.Abs(saved) >= worthwhile {

@@ -13,7 +13,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// metrics returns the first metrics of the list with these patterns; "" is the wall time.
+// metrics returns metrics from the start of sweep.Metrics, one for each pattern; "" stands for the wall time.
 func metrics(patterns ...string) (list []sweep.Metric) {
 	for i, pattern := range patterns {
 		m := sweep.Metrics[i]
@@ -271,7 +271,7 @@ func TestSafer(t *testing.T) {
 			t.Errorf("cap %s: a safer choice was named %d times", memory.cap, named)
 		}
 	}
-	// A smaller cap that looks better is not safer.
+	// The advice does not name a cap below the chosen one as the safer choice, even if the values of the smaller cap are better.
 	x = simulated(3, false)
 	runs := simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 1, 0.8, 0.8)
 	for i := range runs {
@@ -323,7 +323,7 @@ func TestCapsThatDidNotCount(t *testing.T) {
 	const missed = "4 arenas; the program does not keep the cap"
 	for name, c := range map[string]struct {
 		arenas  []int  // numbers of arenas under the caps off, 1, 4 and 8
-		missed  string // the caps that were not kept
+		missed  string // the caps that the program did not keep, because it had more arenas
 		aside   string
 		advises bool
 	}{

@@ -22,7 +22,7 @@ type Change struct {
 	Metric    string
 	Value     uint64
 	Limit     uint64
-	Votes, Of int    // number of votes for the change among the last samples, and number of these samples
+	Votes, Of int    // Votes of the last Of samples spoke for the change: they were over the limit, or under it for Recovered
 	Ended     string // for Recovered: what has ended, Warning or Breach
 }
 
@@ -69,7 +69,7 @@ func percentOf(bytes uint64, n int) uint64 {
 }
 
 // Observe takes one sample; it ignores samples before the end of the settle time. It declares a breach only if a second
-// reading is over the limit too, so that no breach rests on a single sample. The function again takes that reading at once.
+// reading is over the limit too, so that no breach rests on a single sample. The parameter "again" is a function that takes the second reading at once.
 func (s *State) Observe(now time.Duration, r Reading, again func() (Reading, bool)) []Change {
 	if now < s.SettleEnds {
 		return nil
@@ -119,7 +119,7 @@ func (s *State) Resume(settled bool, base uint64, r Running) {
 }
 
 // confirmation returns a function that gives a metric's value from a second reading. All limits share this reading, so the
-// function again is called at most once.
+// parameter "again" is called at most once.
 func (s *State) confirmation(again func() (Reading, bool)) func(metric string) (uint64, bool) {
 	var second Reading
 	var asked, ok bool

@@ -13,7 +13,7 @@ type Screen interface {
 // Row is one limit of a service or, in a watch of PIDs, of a process.
 type Row struct {
 	Name      string // name of the service or process, without control characters
-	Processes int    // number of processes that count
+	Processes int    // number of processes in the latest samples of all targets
 	Metric    string
 	Value     uint64 // bytes, valid only with Known; of a service with several targets, the largest value
 	Known     bool
