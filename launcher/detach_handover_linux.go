@@ -18,9 +18,9 @@ import (
 // protocol.ReadyFD is /dev/null as well, so that neither Go's runtime nor the watch opens another file under that number.
 const (
 	watchFDs = protocol.ReadyFD + 1
-	// ownFDs is the lowest number that this process uses for a descriptor before dup3 moves it to its number in the
-	// watch. It is above all numbers in the watch, so that dup3 overwrites no descriptor that is still to be moved, and low
-	// enough for an RLIMIT_NOFILE of 16.
+	// ownFDs is the lowest number that this process uses for the watch's descriptors. dup3 later moves each of them to the
+	// number that it has in the watch. All numbers in the watch are lower than ownFDs, so that dup3 overwrites no descriptor
+	// that is still to be moved. ownFDs is low enough for an RLIMIT_NOFILE of 16.
 	ownFDs = watchFDs
 )
 

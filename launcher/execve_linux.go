@@ -53,8 +53,8 @@ func (p *program) setHardLimit(bytes uint64) error {
 	return nil
 }
 
-// Run sets the limit and executes the target. If that fails it restores the limit, so that there is memory to report the
-// error, and returns.
+// Run sets the target's RLIMIT_AS and executes the target. If execve fails, Run restores the former RLIMIT_AS, so that there
+// is memory to report the error, and returns.
 //
 //go:nosplit
 //go:norace

@@ -114,8 +114,9 @@ func (v *supervisor) start() error {
 	return nil
 }
 
-// found returns the signal state that the target gets: the state that this process was started with. A plain build does not
-// record that state; then found returns what Go's runtime has left of it.
+// found returns the signal state that the target gets: the state that this process was started with. A build without the
+// entry point of package origin, such as by "go build", does not record that state; then found returns what Go's runtime has
+// left of the state.
 func (v *supervisor) found() origin.State {
 	if s, ok := origin.Found(); ok {
 		return s
@@ -260,7 +261,8 @@ func (v *supervisor) stopped(by unix.Signal) {
 	switch {
 	case !mirrors(by, own || inForeground()):
 	case (by == unix.SIGTTIN || by == unix.SIGTTOU) && v.terminal.give(v.child.pid):
-		// The shell has put arenacap's group in the foreground, and give passed the foreground on to the target.
+		// The shell has put arenacap's group in the foreground, and v.terminal.give has passed the foreground on to the target's
+		// group.
 		_ = unix.Kill(-v.child.pid, unix.SIGCONT)
 	case hasShell():
 		v.terminal.takeBack(v.child.pid)

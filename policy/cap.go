@@ -17,7 +17,7 @@ const (
 	Fixed   = "fixed"
 	PerCore = "per-core"
 	Off     = "off"   // leave the inherited environment unchanged
-	Glibc   = "glibc" // glibc's own limit, even if a later start script has a default cap
+	Glibc   = "glibc" // glibc's own limit; MALLOC_ARENA_MAX=0 keeps a later start script from setting its default cap
 )
 
 // MaxCap is the largest valid cap, also for inherited values: its arenas reserve 4 TiB of address space for

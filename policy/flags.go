@@ -11,8 +11,8 @@ import (
 // flagArenas is the origin of a cap from the command line.
 const flagArenas = "--arenas"
 
-// Override applies the flag "arenas", "cores" or "budget". "arenas" also drops the file's test; the file's min and max
-// still apply to a per-core cap.
+// Override applies the flag "arenas", "cores" or "budget". The flag "arenas" also drops the key "test" of the policy file;
+// the keys "min" and "max" of the file still apply to a per-core cap.
 func (p *Policy) Override(flag, text string) (err error) {
 	switch flag {
 	case "arenas":

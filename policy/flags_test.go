@@ -2,7 +2,7 @@ package policy
 
 import "testing"
 
-// --budget sets the limit of virtual and keeps the other limits.
+// The flag --budget sets the limit of the metric "virtual" and keeps the limits of the other metrics.
 func TestOverrideBudget(t *testing.T) {
 	p := mustRead(t, "budget.virtual = 1\nbudget.growth = 2\nbudget.hard = true", "")
 	want := p.Budget.Limits

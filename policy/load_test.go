@@ -282,7 +282,8 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// Load and Check find the same problems in a text. Owner and mode, which Check reports too, depend on the clone.
+// Load and Check find the same problems in a text. Check also reports the owner and the mode of the file, which differ from
+// clone to clone of the repository, so this test compares with checkText.
 func TestLoadGivesEveryProblem(t *testing.T) {
 	const file = "testdata/check/wrong-types.toml"
 	text, err := os.ReadFile(file)

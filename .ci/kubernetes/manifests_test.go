@@ -99,8 +99,9 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-// TestSecurity: Pod Security admission accepts the pods of every overlay: the exporter's on the level of its namespace, which
-// is not stricter than needed, and the server's on the strictest level.
+// TestSecurity: Pod Security admission accepts the pods of every overlay: the server's pods on the strictest level,
+// restricted, and the exporter's pods on the level of their namespace. The next stricter level, baseline, does not accept
+// the exporter's pods.
 func TestSecurity(t *testing.T) {
 	checks, err := security.NewEvaluator(security.DefaultChecks(), nil)
 	if err != nil {
@@ -136,7 +137,8 @@ func find[T any](t *testing.T, objects []runtime.Object) *T {
 	return nil
 }
 
-// TestMonitor: the PodMonitor selects the exporter's pods and their port, and gives their series the job of the rules.
+// TestMonitor: the PodMonitor selects the exporter's pods and their port, and gives the pods' series the label
+// job="arenacap", which the rules expect.
 func TestMonitor(t *testing.T) {
 	objects := decode(t, "rendered/monitor.yaml")
 	daemons, monitor := find[appsv1.DaemonSet](t, objects), find[monitoring.PodMonitor](t, objects)

@@ -283,7 +283,8 @@ func TestHostileNeighbours(t *testing.T) {
 	if n := honest.switches() - waited; n != 0 {
 		t.Errorf("%d context switches of a waiting process: the exporter stopped it", n)
 	}
-	for end := time.Now().Add(patience); honest.switches() == waited; honest.stop() { // proves that a stop causes switches
+	// The loop shows that stopping a process causes context switches, so the check above can fail.
+	for end := time.Now().Add(patience); honest.switches() == waited; honest.stop() {
 		if time.Now().After(end) {
 			t.Fatal("no context switch after a stop")
 		}

@@ -30,7 +30,7 @@ func docsOf(t *testing.T, kind ...string) string {
 	return string(out)
 }
 
-// TestManPages holds that each command has a page with its flags, and that the formatters accept all pages.
+// TestManPages checks that each command has a page with its flags, and that the formatters accept all pages.
 func TestManPages(t *testing.T) {
 	t.Parallel()
 	app := newApp()

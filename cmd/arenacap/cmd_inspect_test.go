@@ -399,8 +399,8 @@ func TestInspectHostileNames(t *testing.T) {
 	}
 }
 
-// TestChunkRowsAddUp checks that arenas whose free memory is one run each are not fragmented, and that their sum is
-// not fragmented either.
+// TestChunkRowsAddUp checks that an arena whose free memory is one contiguous piece is not fragmented, and that the sum of
+// such arenas is not fragmented either.
 func TestChunkRowsAddUp(t *testing.T) {
 	whole := newChunkRow(1, arena.Arena{Chunks: &arena.Chunks{InUse: 100, Top: 100, Largest: 100}})
 	half := newChunkRow(2, arena.Arena{Chunks: &arena.Chunks{InUse: 100, Free: 50, Top: 50, Largest: 50, Moved: true}})

@@ -68,10 +68,11 @@ const fixedList = `env:
   value: %q
 `
 
-// builtInMin is the part of the comment for a policy without min; min = 1 does not change the cap.
+// builtInMin is a sentence in the comment of perCoreList, for a policy without min. A policy with min = 1 needs no such
+// sentence, because min = 1 does not change the cap.
 const builtInMin = "The built-in min = 2 is dropped: a limit of one core gives a cap of 1. "
 
-// perCoreList takes builtInMin or "".
+// perCoreList is a format; its argument is builtInMin or "".
 const perCoreList = `env:
 # %sWithout limits.cpu the node's allocatable CPU counts.
 - name: MALLOC_ARENA_MAX

@@ -24,7 +24,8 @@ type outcome struct {
 	stdout string
 }
 
-// start runs a command line from the states of setup.c, and returns its result and its output.
+// start runs a command line in the states that the program setup.c prepares, and returns the result of the command and its
+// output.
 func start(t *testing.T, dir string, env, setup, line []string) (outcome, string) {
 	t.Helper()
 	args := append(append(append([]string(nil), setup...), "--"), line...)
@@ -317,10 +318,10 @@ func TestOwnFailures(t *testing.T) {
 	}
 }
 
-// TestWhereGoCannotStart records where env(1) works but arenacap does not, because Go's runtime ends before its first
-// line: too little address space or data (the 386 release needs 16 and 8 MiB), no second thread. The status is 2, the
-// runtime's. A limit on descriptors stops neither, because the launch opens one file at a time. Without package early
-// Go's poller holds two more, which gopsutil starts when it is initialised.
+// TestWhereGoCannotStart records where env(1) works but arenacap does not, because Go's runtime ends before its first line:
+// too little address space or data (the 386 release needs 16 and 8 MiB), no second thread. The status is 2, the runtime's. A
+// limit on descriptors stops neither env nor arenacap, because the launch opens one file at a time. In a build without
+// package early, arenacap needs two more descriptors for Go's poller, which gopsutil starts when it is initialised.
 func TestWhereGoCannotStart(t *testing.T) {
 	tool := requireTools(t)
 	dir := openDir(t)

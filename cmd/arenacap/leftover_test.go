@@ -158,7 +158,7 @@ func countOpen() int {
 	return len(names)
 }
 
-// launch starts one target, waits for its end, and compares the result.
+// launch starts one target, waits for its end, and compares its status with the one that this kind of target must have.
 func (l *lab) launch(k kind) error {
 	var in [2]int
 	if err := unix.Pipe2(in[:], unix.O_CLOEXEC); err != nil {

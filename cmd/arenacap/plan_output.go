@@ -210,8 +210,8 @@ func (v *planView) hugePages() []string {
 	return []string{line}
 }
 
-// hugePagesLine returns "" if there is nothing to report. The text why says what requests huge pages, and the flag known is
-// false for an unknown glibc.
+// hugePagesLine returns "" if there is nothing to report. The parameter "why" is a text about what requests huge pages, and
+// "known" is false for an unknown glibc.
 func hugePagesLine(off bool, mode, why string, known bool) string {
 	switch {
 	case mode == "always" && off:

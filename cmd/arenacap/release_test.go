@@ -15,8 +15,9 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestRelease builds the release: static, without symbols, and in a full run with the same bytes in two folders. As it
-// compiles everything once more, it runs only where a release is tested or in full.
+// TestRelease builds the release and checks that it is static and has no symbols. A full test run (ARENACAP_FULL=1) also
+// checks that builds in two folders have the same bytes. As TestRelease compiles everything once more, it runs only in a
+// full test run and where a release is tested (ARENACAP_BINARY).
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("ARENACAP_BINARY") == "" && !testenv.Full() {

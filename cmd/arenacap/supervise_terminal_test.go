@@ -61,7 +61,8 @@ func startTerminal(t *testing.T, line ...string) *terminalSession {
 }
 
 // startBelow runs a command on a terminal whose session leader prints its status and stays: when a leader ends, the kernel
-// may drop what was just printed (tty_ldisc_hangup in Linux). A key does not drop output either.
+// may drop what was just printed (tty_ldisc_hangup in Linux). Because of "stty noflsh", a key such as Ctrl-C does not drop
+// output either.
 func startBelow(t *testing.T, line ...string) *terminalSession {
 	t.Helper()
 	return startTerminal(t, append([]string{"/bin/sh", "-c", `stty noflsh; trap : INT; "$@"; echo status=$?; read x`, "sh"}, line...)...)
@@ -175,7 +176,8 @@ func TestJobControl(t *testing.T) {
 		useGroups(t, b.name+"/group", strings.Join(supervised(b.path, "--kill-group"), " ")+" ")
 		t.Run(b.name+"/nobody would continue it", func(t *testing.T) {
 			t.Parallel()
-			// As session leader, as in a container: without arenacap the kernel would ignore the key.
+			// arenacap is the session leader, as in a container. Without arenacap the target would be the session leader, and the
+			// kernel would ignore Ctrl-Z.
 			s := startTerminal(t, append(supervised(b.path), "sh", "-c", "echo up; while read x; do echo got $x; done")...)
 			s.expect("up\r\n")
 			s.write(keyStop)
@@ -198,14 +200,15 @@ func interactive(t *testing.T) *terminalSession {
 
 // useGroups uses job control on a target that has its own process group.
 func useGroups(t *testing.T, name, prefix string) {
-	// The shell does not continue a running job, but gives it the terminal: field 8 of stat, tpgid.
+	// The target waits until fg has given the terminal to arenacap's group: until field 8 of /proc/PID/stat, tpgid, is the PID
+	// of arenacap, its parent. The target cannot wait for SIGCONT, because the shell does not send SIGCONT to a running job.
 	const given = "until read l </proc/$$/stat; set -- $l; [ $8 = $PPID ]; do :; done; "
 	t.Run(name+"/stopped in the background", func(t *testing.T) {
 		t.Parallel()
 		s := interactive(t)
 		s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
 		s.expect("Stopped")
-		s.expect("done'") // the end of the message that the shell repeats for fg
+		s.expect("done'") // the end of reader's command line in bash's message "Stopped"; bash prints the line again for fg
 		useForeground(s)
 	})
 	t.Run(name+"/running in the background", func(t *testing.T) {

@@ -46,7 +46,7 @@ func supervised(arenacap string, flags ...string) []string {
 	return slices.Concat([]string{arenacap, "run", "--arenas", "off", "--supervise"}, flags, []string{"--"})
 }
 
-// ended runs a command line from the states of setup.c, and returns its wait status.
+// ended runs a command line in the states that the program setup.c prepares, and returns the wait status of the command.
 func ended(t *testing.T, setup []string, line ...string) syscall.WaitStatus {
 	t.Helper()
 	cmd := exec.Command(requireTools(t).setup, slices.Concat(setup, []string{"--"}, line)...)
@@ -68,7 +68,7 @@ func TestSupervisedStatuses(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		line []string
-		own  bool // dumb-init ends with another status than tini
+		own  bool // dumb-init has a status of its own in this case, which is not compared with tini's
 	}{
 		{name: "0", line: sh("exit 0")},
 		{name: "1", line: sh("exit 1")},

@@ -22,7 +22,7 @@ var childOfOurs = []string{"pid: as started → ", "ppid: as started → "}
 // arenacap forwards the signal.
 var otherwise = map[string][]string{
 	"process group":            {"process group: self → "},
-	"session":                  {"process group: self → ", "session: self → ", "autogroup: absent → "}, // the probe omits the autogroup of a leader
+	"session":                  {"process group: self → ", "session: self → ", "autogroup: absent → "}, // the probe shows no autogroup if it is a session leader
 	"autogroup":                {"process group: self → ", "session: self → ", "autogroup: absent → "},
 	"fifo with reset on fork":  {"scheduling: policy 1 flags 1 "}, // SCHED_RESET_ON_FORK (flag 1) resets the policy of a child
 	"descriptor with locks":    {"fdinfo 4[4]: lock POSIX ", "fdinfo 5[4]: lock FLOCK ADVISORY WRITE self"},

@@ -123,7 +123,8 @@ func events(t *testing.T, log, lastKind string) (all []map[string]any) {
 // watched is a policy with which the watch takes one sample at once, and many more.
 const watched = "[arenas]\ncap = 2\n[budget]\nvirtual = \"1TiB\"\nsettle = \"0s\"\ninterval = \"10ms\"\n"
 
-// TestSurroundings runs and watches a program in all surroundings, in both modes and with all builds.
+// TestSurroundings runs and watches a program in all surroundings, in both modes of a launch (exec and supervise) and with
+// the builds of arenacap.
 func TestSurroundings(t *testing.T) {
 	t.Parallel()
 	tool := requireTools(t)

@@ -1,7 +1,7 @@
 package main
 
-// This file prints the result of a sweep as a table, as JSON and as CSV. It also has the facts in the HTML page, and
-// warnings about the runs.
+// This file prints the result of a sweep as a table, as JSON and as CSV. It also collects the facts for the HTML page, and
+// prints warnings about the runs.
 
 import (
 	"encoding/csv"

@@ -452,8 +452,9 @@ func between(first, last int) []int {
 	return all
 }
 
-// TestSignals starts the target with every signal ignored, and with every signal blocked, and lists each expected loss,
-// so that the test shows both a fix and a new loss.
+// TestSignals starts the target with every signal ignored, and with every signal blocked. The test lists the signals whose
+// state the target is expected to lose, so that it fails if the target loses the state of another signal, or no longer loses
+// one of these.
 func TestSignals(t *testing.T) {
 	tool := requireTools(t)
 	var ignore, block []string

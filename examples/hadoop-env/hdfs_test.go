@@ -172,7 +172,8 @@ func TestWatch(t *testing.T) {
 	c.await(log, `"event":"exited"`)
 	put(t, c.dir+"/.hadooprc", "")
 
-	// The script ends and the DataNode continues, so a budget on the script measures nothing: the watch reports elsewhere.
+	// The script ends and the DataNode continues, so a budget on the script measures nothing: the watch reports the event
+	// "elsewhere".
 	script, pid, log := c.background("prefix", prefix(write("background.toml", "5m", "")))
 	line, err := script.AwaitText(c.ctx, `"event":"elsewhere"`)
 	if err != nil {

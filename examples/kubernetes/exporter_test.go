@@ -99,8 +99,9 @@ func wantSeries(t *testing.T, series string, all ...string) {
 	}
 }
 
-// scrape plays the exporter's manifest, edited, and returns its pod and its answer. podman 4.3 does not know the kind
-// DaemonSet, and a port needs a network.
+// scrape runs the exporter's manifest with podman kube play, and returns the exporter's pod and the series that the exporter
+// reports. scrape edits the manifest first: podman 4.3 does not know the kind DaemonSet, and a port needs a network, which
+// the pod does not have.
 func scrape(ctx context.Context, t *testing.T, podman *lab.Podman, name string, edits ...string) (p pod, series string) {
 	t.Helper()
 	edits = append([]string{"kind: DaemonSet", "kind: Deployment", "  name: arenacap-exporter\n", "  name: " + name + "\n", "/usr/local/bin/authserver", scraped,

@@ -42,9 +42,9 @@ func images(t *testing.T) (context.Context, *lab.Podman) {
 	return ctx, podman
 }
 
-// importImage makes an image of these files and the libraries of the programs; changes are instructions of a Dockerfile. In a
-// cluster everybody may write to an emptyDir; podman 4.3 gives it the mode of the image's folder, so the image has the folders
-// of the manifests.
+// importImage makes an image of these files and the libraries of the programs; changes are instructions of a Dockerfile. In
+// a cluster everybody may write to an emptyDir. podman 4.3 gives an emptyDir the mode of the folder in the image on which it
+// is mounted, so importImage makes these folders with mode 0777.
 func importImage(ctx context.Context, t *testing.T, podman *lab.Podman, name string, files map[string]string, changes ...string) {
 	t.Helper()
 	root := filepath.Join(lab.Dir(t), "root")

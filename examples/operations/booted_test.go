@@ -26,8 +26,8 @@ func TestBootedOperations(t *testing.T) {
 	}
 }
 
-// run runs a command once. If the command only reads, run repeats it until its output is that of the page, because a
-// started program needs a moment until its exec, and a breach some samples.
+// run runs a command once. If the command only reads, run repeats the command until its output is the output in README.md,
+// because a started program needs a moment until its exec, and the watch takes some samples before it reports a breach.
 func run(t *testing.T, s testenv.Session) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
@@ -45,7 +45,8 @@ func looks(command string) bool {
 	return strings.HasPrefix(command, "arenacap inspect ") || strings.HasPrefix(command, "journalctl ")
 }
 
-// prepare writes the policy of the page and the unit of auth, and starts it and the watch of the host.
+// prepare writes the policy of README.md and the unit auth.service, and starts auth.service and the watch of the host
+// (arenacap-watch.service).
 func prepare(t *testing.T) {
 	t.Helper()
 	_, policy, _ := strings.Cut(page(t), "```toml\n")

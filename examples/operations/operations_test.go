@@ -1,5 +1,5 @@
-// Package operations_test compares the page with the alerts, the events and what their runbooks point to. On a booted systemd
-// (.ci/systemd) it runs the page's commands.
+// Package operations_test compares the page README.md with the alerts, with the headings to which the alerts' runbooks
+// point, and with the events. On a booted systemd (.ci/systemd) it runs the page's commands.
 package operations_test
 
 import (

@@ -15,7 +15,8 @@ import (
 )
 
 // These tests run in a container that .ci/systemd has booted: systemd is PID 1, /usr/bin/arenacap is the release, and
-// /opt/lab contains the server of src/ and the other builds.
+// /opt/lab contains the server (src/server.c) and two other builds of arenacap: the plain "go build" and the release for
+// 386.
 
 // watched is a policy with a budget that is never exceeded, so that there is a watch; with --verbose the watch logs that
 // it inspected the server.
@@ -402,7 +403,8 @@ func TestBootedJournal(t *testing.T) {
 		}
 	})
 	t.Run("a mistake", func(t *testing.T) {
-		// Type=simple: with exec, the start fails if arenacap ends before systemd has noticed the exec.
+		// The unit has Type=simple. With Type=exec the start would fail if arenacap ended before systemd noticed the execve of
+		// arenacap.
 		u := newUnit(t, "[arenas]\ncaps = 3\n", service("Type=simple", "ExecStart=/usr/bin/arenacap run --policy POLICY -- SERVER")).start()
 		if e := u.await(`unknown key "caps"`); e.Priority != "3" || e.Unit != u.name {
 			t.Errorf("%+v", e)
@@ -467,7 +469,7 @@ func TestBootedBreach(t *testing.T) {
 			u.want("Result", c.result, "ActiveState", c.state)
 		})
 	}
-	t.Run("sockets", func(t *testing.T) { // the next connection starts it again
+	t.Run("sockets", func(t *testing.T) { // after the action has ended the server, the next connection to its socket starts it again
 		inBothModes(t, func(t *testing.T, arenacap string, supervised bool) {
 			u := newUnit(t, breaching(terminate), service("Type=notify", "ExecStart="+arenacap+" SERVER notify")+
 				"\n[Socket]\nListenStream=/run/lab/NAME\n")

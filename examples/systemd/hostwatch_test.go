@@ -110,7 +110,7 @@ func startHostWatch(t *testing.T) *hostWatch {
 	return w
 }
 
-// policy writes the policy with a limit for the first service, and appends the text more.
+// policy writes a policy: hostServices with a limit for the first service, followed by the text in the parameter "more".
 func (w *hostWatch) policy(limit, more string) {
 	w.t.Helper()
 	w.write(hostPolicy, fmt.Sprintf(hostServices, limit)+more)
@@ -209,7 +209,7 @@ func (w *hostWatch) findsAll(watch int) {
 	for name, u := range w.services {
 		service, _, _ := strings.Cut(name, "@")
 		if name == "w-restless" {
-			continue // its process ends after a moment
+			continue // the process of w-restless ends after 2 s, perhaps during these checks
 		}
 		pid := u.mainPID()
 		w.event(watch, service, "started", pid)

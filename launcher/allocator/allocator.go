@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// replacements are in the order of matching.
+// replacements is searched from the first row on, and the first row that matches counts.
 var replacements = [...]struct {
 	name      string
 	libraries []string // names of its shared library without "lib"; a version or variant may follow

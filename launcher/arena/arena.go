@@ -37,8 +37,9 @@ type Census struct {
 	Reserved  uint64 // bytes of address space that the heaps take
 	Committed uint64 // bytes of the heaps that have been made readable and writable
 
-	// Unlinked counts structures that look like arenas but are not in malloc's list. It is 0 unless the memory holds
-	// copies of arenas, or malloc's structures were overwritten. So the process may have up to this many more arenas.
+	// Unlinked counts structures that look like arenas but are not in malloc's list. It is 0 unless the memory holds copies of
+	// arenas, or malloc's structures were overwritten. If they were overwritten, the process may have up to Unlinked more
+	// arenas than Arenas says.
 	Unlinked int
 	Unread   bool // the limit on reads was reached, so Unlinked is a lower bound
 }

@@ -67,7 +67,8 @@ func beside(b *testing.B, each time.Duration, name string, argv ...string) {
 
 func BenchmarkWalk(b *testing.B) {
 	bin := compile(b, "testdata/probe.c")
-	for _, size := range []string{"hold 1000000 0", "threads 1 256000"} { // chunks of 32 bytes and of 60,000 bytes
+	// The first command makes chunks of 32 bytes, the second chunks of 60,000 bytes.
+	for _, size := range []string{"hold 1000000 0", "threads 1 256000"} {
 		b.Run(size, func(b *testing.B) {
 			p := start(b, nil, bin)
 			p.do(size)

@@ -113,8 +113,8 @@ func (m *member) circles(h heap) bool {
 	return h.prev == h.base || n > 0 && m.heaps[n/2].base == h.base
 }
 
-// headers reads the heap header of each member, whose address the map at has. Headers that are unreadable or beyond the
-// limit on reads are left out.
+// headers reads one heap header for each member; the map "at" has the addresses of these headers. The result lacks headers
+// that are unreadable or beyond the limit on reads.
 func (f *finder) headers(open []*member, at map[*member]uint64) (map[*member]heap, error) {
 	open = open[:f.take(len(open))]
 	headers := make(map[*member]heap, len(open))

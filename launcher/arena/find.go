@@ -293,7 +293,8 @@ func (f *finder) reread(addr uint64) (member, bool, error) {
 		if m, ok := f.parseMember(base, b); ok {
 			return m, true, nil
 		}
-		b = b[min(addr-base, uint64(len(b))):] // by chance, a main arena may lie where an arena would lie in a heap
+		// b begins at base. A main arena is not in a heap, but by chance it can have an address that fits an arena in a heap.
+		b = b[min(addr-base, uint64(len(b))):]
 	}
 	s, ok := parseState(addr, b[:min(len(b), stateMax)], f.word)
 	_, data := dataOf(f.maps, addr)
@@ -333,7 +334,7 @@ func holds(maps mappings, addr uint64) (mapping, bool) {
 // The process may create arenas meanwhile. malloc inserts a new arena right after the main arena, and sets the link of the
 // new arena before that of the main arena (_int_new_arena). So the link of the main arena is the only one that changes.
 func (f *finder) rings(starts []uint64) (rings []*ring, err error) {
-	from := map[uint64]int{} // index of the start from which an arena was first reached
+	from := map[uint64]int{} // address of an arena to the index in starts from which the arena was first reached
 	for i, addr := range starts {
 		var path []member
 		for {
@@ -524,8 +525,9 @@ func (f *finder) scan(start, end uint64) (found []state, readable bool, err erro
 	return found, readable, nil
 }
 
-// statesIn returns the candidates for a malloc_state in the first limit bytes at start. It searches for the last bin, which
-// links to itself (lastBinEmpty). After the last bin comes a bitmap; after any other bin comes a bin.
+// statesIn returns the candidates for a malloc_state in b, the memory at start, that begin before the offset "limit". It
+// searches for the last bin, which links to itself (lastBinEmpty). After the last bin comes a bitmap; after any other bin
+// comes a bin.
 func statesIn(b []byte, start, limit, size uint64) (found []state) {
 	layouts := binsAt(size)
 	empty := func(off uint64) bool {

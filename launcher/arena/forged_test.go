@@ -192,8 +192,7 @@ func TestForgedStacks(t *testing.T) {
 	}
 }
 
-// BenchmarkForged counts the arenas of a live process with 1,000 arenas, without forged headers and with 8,000 and 65,000
-// of them.
+// BenchmarkForged counts the arenas of a live process with 1,000 arenas and with 0, 8,000 or 65,000 forged headers.
 func BenchmarkForged(b *testing.B) {
 	bin := compile(b, "testdata/probe.c")
 	for _, n := range []int{0, 8000, 65000} {

@@ -63,16 +63,16 @@ func (l *library) jvmFlag() (fields map[string][]byte, size uint64) {
 	return fields, size
 }
 
-// table reads the table that the symbol name points to. Each entry has entry bytes; the last one starts with a null pointer
-// and is left out.
-func (l *library) table(name string, entry uint64) (table []byte) {
+// table reads the table that the symbol with this name points to. Each entry has entrySize bytes. The last entry starts with
+// a null pointer and is left out.
+func (l *library) table(name string, entrySize uint64) (table []byte) {
 	const step = 64 // entries
 	s, ok := l.symbol(name)
 	if !ok {
 		return nil
 	}
-	for at := l.at(s.addr, 8); l.err == nil && len(table) < mostTable; at += step * entry {
-		for part := range slices.Chunk(l.bytes(at, step*entry), int(entry)) {
+	for at := l.at(s.addr, 8); l.err == nil && len(table) < mostTable; at += step * entrySize {
+		for part := range slices.Chunk(l.bytes(at, step*entrySize), int(entrySize)) {
 			if word(part, 0, 8) == 0 {
 				return table
 			}

@@ -145,7 +145,7 @@ func TestStacksThatGrewTogether(t *testing.T) {
 	tests := []struct {
 		name  string
 		above []uint64 // sizes of the mappings above the stack's own
-		grown uint64   // bytes by which the stack's own mapping is longer
+		grown uint64   // bytes of other memory at the end of the stack's own mapping
 	}{
 		{"alone", nil, 0},
 		{"mapping above", []uint64{0x200000}, 0},

@@ -26,9 +26,9 @@ func parseHeap(base uint64, b []byte, size uint64) heap {
 	return heap{base: base, arena: at(0), prev: at(1), size: at(2), committed: at(3), pagesize: at(4)}
 }
 
-// sane reports whether the sizes are plausible for a heap of at most largest bytes.
-func (h heap) sane(page, largest uint64) bool {
-	return h.size > 0 && h.size <= h.committed && h.committed <= largest &&
+// sane reports whether the sizes in the header are plausible for a heap of at most maxSize bytes.
+func (h heap) sane(page, maxSize uint64) bool {
+	return h.size > 0 && h.size <= h.committed && h.committed <= maxSize &&
 		h.size%page == 0 && h.committed%page == 0 && h.base%page == 0 && h.prev%page == 0
 }
 
@@ -153,8 +153,8 @@ func (s state) since() int {
 	return 0
 }
 
-// tailForms returns the possible indices of system_mem in tail: 0, 1 after next_free, or 2 after next_free and
-// attached_threads. Only the oldest layout has more than one.
+// tailForms returns the possible indices of system_mem in tail: 0 if system_mem comes first, 1 if next_free precedes it, 2
+// if next_free and attached_threads precede it. Only in the oldest layout is more than one index possible.
 func (s state) tailForms(size uint64) []int {
 	if s.bins == 104 && size == 8 || s.bins == 56 && size == 4 {
 		return []int{0, 1, 2}

@@ -74,8 +74,9 @@ func disjoint(sorted []stack) (kept []stack) {
 	return kept
 }
 
-// guesses returns functions that compute other possible tops for candidates at whose top no descriptor was found: the end
-// of the usable memory that follows without a gap, and the tops for the most frequent stack sizes of this process.
+// guesses returns functions that compute other possible tops for stacks at whose supposed top no thread descriptor (struct
+// pthread) was found: the end of the usable memory that follows without a gap, and the tops for the most frequent stack
+// sizes of this process.
 func guesses(found []stack) (list []func([]stackTop) []stackTop) {
 	list = append(list, func(missed []stackTop) (tops []stackTop) {
 		for _, t := range missed {
@@ -198,8 +199,8 @@ func (t stackTop) descriptor(addr uint64, b []byte, size uint64) (stack, bool) {
 		if glibc := s.guard%minPage == 0 && s.guard < length; glibc && t.agrees(s) {
 			return s, true
 		}
-		// musl: the third word (stack) is the address of the top of the usable stack, the fourth (stack_size) the size of the
-		// usable stack. The size of the guard is computed from the mappings.
+		// In musl's struct pthread the third word of this group, stack, is the address of the top of the usable stack, and the
+		// fourth word, stack_size, is the size of the usable stack. The size of the guard is computed from the mappings.
 		if top := s.guard; s.start < t.bottom && top > t.bottom && top <= s.end && word(b, off+3*size, size) <= length {
 			s.guard = t.bottom - s.start
 			return s, true

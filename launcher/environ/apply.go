@@ -111,8 +111,8 @@ func (in found) tunedApart() (tuned, n int, differ bool) {
 	return a.Max, b.Max, a.MaxOK && b.MaxOK && a.Max != b.Max
 }
 
-// settleTunables returns the new entry for GLIBC_TUNABLES, "" for none. A single copy that needs no change is kept byte for
-// byte, even if it is malformed or empty.
+// settleTunables returns the new entry for GLIBC_TUNABLES, "" for none. If the environment has one GLIBC_TUNABLES, and its
+// value needs no change, the entry is kept byte for byte, even if the value is malformed or empty.
 func (r *Result) settleTunables(values []string, change tunableChange) string {
 	switch {
 	case len(values) == 0 && !change.huge:
@@ -157,8 +157,8 @@ func (r *Result) remove(name string, there bool) {
 	}
 }
 
-// fill writes Env: each variable that arenacap sets, which are those in the map own, at the position of its first copy, and
-// all other entries unchanged.
+// fill writes Env: the variables in the map own, which are those that arenacap sets, each at the position of its first copy
+// in env, and all other entries unchanged.
 func (r *Result) fill(env []string, own map[string]string) {
 	for _, entry := range env {
 		name, _ := arenaVariable(entry)

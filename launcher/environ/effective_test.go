@@ -65,7 +65,8 @@ func TestEffectiveReadsNumbersAsEachGlibcDoes(t *testing.T) {
 	}
 }
 
-// On 32 bits: before 2.26 long has 32 bits; up to 2.38 a value above 2^32-1 is out of range; 2.39 casts it to size_t.
+// A 32-bit glibc before 2.26 reads the value as a long, which has 32 bits. From 2.26 to 2.38 a value above 2^32-1 is out of
+// range. From 2.39 on glibc casts the value to size_t.
 func TestEffectiveOn32Bits(t *testing.T) {
 	for _, c := range []struct {
 		value         string

@@ -31,8 +31,9 @@ const (
 // is used where a variable cannot be unset.
 //
 // A tunable takes precedence over its variable. Of several copies, the last valid tunable and the first valid variable
-// count, as in glibc 2.26 to 2.39 and getenv(3) (2.10 to 2.25 use the last valid variable, 2.40 and later the last). A
-// tunable counts even in a GLIBC_TUNABLES that glibc 2.39 ignores as malformed, because it shows what was intended.
+// count, as in glibc 2.26 to 2.39 and getenv(3) (2.10 to 2.25 use the last valid variable; 2.40 and later use the last
+// variable, even if it is invalid). A tunable counts even in a GLIBC_TUNABLES that glibc 2.39 ignores as malformed, because
+// it shows what was intended.
 func Inherited(env []string) policy.Inherited {
 	var in policy.Inherited
 	var max, test, tunedMax, tunedTest wish
@@ -73,8 +74,8 @@ type wish struct {
 	ok bool
 }
 
-// read parses the value of one copy of a variable or tunable. It stores a valid value if this copy takes precedence over the
-// earlier ones, which the argument counts says. It appends an invalid value to the list.
+// read parses the value of one copy of a variable or tunable. It stores a valid value if "counts" is true, that is, if this
+// copy takes precedence over the earlier copies. It appends an invalid value to the list.
 func (w *wish) read(invalid []string, name, value string, counts bool) []string {
 	n, ok := text.Decimal(value)
 	switch {

@@ -133,7 +133,8 @@ func checkHugeOff(t *testing.T, values []string, change tunableChange) {
 	}
 }
 
-// foreignItems returns the items that glibc reads from the copies in order, without the arena items.
+// foreignItems returns the items that glibc reads from the values of several copies of GLIBC_TUNABLES, in their order,
+// without the arena items.
 func foreignItems(values []string, v glibc.Version) []tunable {
 	var items []tunable
 	for _, value := range values {

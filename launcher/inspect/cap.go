@@ -233,8 +233,8 @@ func (f facts) otherWay() string {
 	return ""
 }
 
-// foreign reports whether the process has a malloc that is neither glibc's nor a known allocator's. A malloc that passes
-// its calls on to glibc's is not foreign; it shows in arenas other than the main ones.
+// foreign reports whether the process has a malloc that is neither glibc's nor a known allocator's. A malloc that passes its
+// calls on to glibc's malloc is not foreign; such a malloc is recognized by arenas other than the main arenas.
 func (f facts) foreign() bool { return f.allocator == "" && f.mallocIn != "" && f.arenas <= f.libcs }
 
 // notInForce reports whether the policy's cap is not in force: the process was started with no cap or with a higher one.

@@ -197,7 +197,8 @@ func TestLookAtSecureMode(t *testing.T) {
 		testenv.Lack(t, "only root gives file capabilities")
 	}
 	testenv.Need(t, "setcap", "setpriv")
-	probe := build(t, "gcc", probeSource, "-g") // -g makes it a separate file from the other tests' probe: it gets a capability
+	// The flag -g makes this probe a separate file, because it gets a capability that the other tests' probe must not have.
+	probe := build(t, "gcc", probeSource, "-g")
 	if out, err := exec.Command("setcap", "cap_net_raw+ep", probe).CombinedOutput(); err != nil {
 		testenv.Lack(t, "setcap: %s", out)
 	}

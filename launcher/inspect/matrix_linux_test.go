@@ -128,7 +128,7 @@ func (m *matrix) glibc(t *testing.T, dir string, a abi, probe string) {
 	for _, env := range environments() {
 		for i, l := range loads(a.bits) {
 			if i > 2 && len(env) > 0 && env[0] != "MALLOC_ARENA_MAX=4" && !testing.Short() {
-				continue // the environment does not affect the effect of the sizes, so not all pairs are tested
+				continue // the environment and the KiB of each thread act independently, so not all pairs of environment and load are tested
 			}
 			cell := fmt.Sprintf("glibc %s, %d-bit, %q, %d threads with %d KiB", version, a.bits, env, l.threads, l.kib)
 			p := start(t, env, loader, "--library-path", libs, probe)

@@ -293,7 +293,8 @@ sys.stdin.read()
 	}
 }
 
-// TestLookAtManyMappings: the parts of a process with the most mappings that the kernel allows add up.
+// TestLookAtManyMappings inspects a process with almost as many mappings as the kernel allows (vm.max_map_count, 65,530 by
+// default). The counts of the parts include all these mappings.
 func TestLookAtManyMappings(t *testing.T) {
 	p := start(t, nil, build(t, "gcc", "testdata/mappings.c"), "65000")
 	r := mustLook(t, p.process.Pid, nil)

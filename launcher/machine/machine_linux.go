@@ -20,7 +20,7 @@ type Need uint8
 const (
 	Cores   Need = 1 << iota // online CPUs, affinity and CPU quota
 	Memory                   // the smallest memory limit, or the host's memory
-	Library                  // the library's number of CPUs, for comparison
+	Library                  // the number of CPUs that the library gopsutil reports, for comparison
 )
 
 // Host provides the facts that come from the library gopsutil; package gopsutil below implements it. It is an argument, so

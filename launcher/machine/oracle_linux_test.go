@@ -283,7 +283,8 @@ func inGroup(t *testing.T, group, script string, args ...string) childSays {
 	return decode(t, out.Bytes())
 }
 
-// setQuota sets a group's quota for a period of 100 ms; 0 is no limit. It returns the expected From.
+// setQuota sets a group's quota for a period of 100 ms; 0 is no limit. It returns the text that the field From of this quota
+// must have.
 func setQuota(t *testing.T, group string, version, quota int) string {
 	t.Helper()
 	if version == 2 {

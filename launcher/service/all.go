@@ -10,8 +10,8 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// Member is one process of a host. All leaves out kernel threads and processes of arenacap itself, because they
-// belong to no service.
+// Member is one process of a host. The method All returns no kernel threads and no processes of arenacap itself, because
+// these belong to no service.
 type Member struct {
 	Process
 	Name  string // the name that ps shows; may contain any bytes

@@ -49,7 +49,7 @@ type seen struct {
 // Process is one process and its service.
 type Process struct {
 	PID, Parent int
-	Unit        string        // the system's unit; "": none, or no rule needed it
+	Unit        string        // unit of the system manager that the process belongs to; "": none, or no rule needed the unit
 	Started     time.Duration // start time since boot
 	Service     int           // index in the policy's order; -1: none
 	Also        int           // index of the next service that it fits too; -1: none
@@ -63,8 +63,8 @@ func NewFinder(root proc.Root, rules *Rules) *Finder {
 	return &Finder{root: root, rules: rules, blind: !sameKind(string(root)+"/proc", string(root)+"/proc/loadavg"), watches: map[int]int{}}
 }
 
-// sameKind reports whether two files are on file systems of the same type; lxcfs is FUSE. It does not compare devices, because
-// overlayfs reports different ones for files and folders.
+// sameKind reports whether two files are on file systems of the same type. A /proc/loadavg of lxcfs is on a FUSE file
+// system, not on proc. sameKind does not compare devices, because overlayfs reports different devices for files and folders.
 func sameKind(a, b string) bool {
 	var x, y unix.Statfs_t
 	return unix.Statfs(a, &x) == nil && unix.Statfs(b, &y) == nil && x.Type == y.Type
@@ -209,7 +209,8 @@ func (f *Finder) Fits(found Process) bool {
 	return service == found.Service
 }
 
-// WatchOf returns the PID of the launch's watch that watches a process now; 0: none.
+// WatchOf returns the PID of the process that watches the target now and that the launch of the target started: a detached
+// watch, or arenacap run --supervise; 0: none.
 func (f *Finder) WatchOf(target int) int {
 	for pid, of := range f.watches {
 		if now := f.watchedBy(pid); now != of {

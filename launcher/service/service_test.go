@@ -259,7 +259,9 @@ func TestLooks(t *testing.T) {
 	want(21, "30:0 500:0 ")
 	f.end(500)
 	want(22, "30:0 ")
-	f.process(900, server) // it chose its PID, so the next listing of /proc finds it
+	// 900 is not the PID after 41, as if the process had chosen its PID (clone3 with set_tid). So only the next listing of
+	// /proc finds the process.
+	f.process(900, server)
 	want(23, "30:0 ")
 	want(100, "30:0 900:0 ")
 }
@@ -308,13 +310,14 @@ func TestZombie(t *testing.T) {
 	want(30, "20:0 ")
 	server.state = "Z"
 	f.process(20, server)
-	want(51, "20:0 ") // read again 20 s after the first read, because the process was 20 s old then
+	want(51, "20:0 ") // the finder reads the process again 20 s after its first read, at which the process was 20 s old
 	f.process(20, fakeProcess{name: "sh", started: 10 * time.Second})
 	want(91, "20:0 ")
 	want(93, "")
 }
 
-// A process that cannot be read for a moment keeps its service; a process that no longer fits loses it.
+// A process that cannot be read for a moment keeps its service. A process that no longer matches the service, or has got the
+// PID of another one, loses the service.
 func TestFits(t *testing.T) {
 	f := newFake(t)
 	p := fakeProcess{name: "java", real: 115, effective: 115, started: time.Second}
@@ -388,8 +391,8 @@ func TestWatches(t *testing.T) {
 	}
 }
 
-// The watch in a supervisor is recognized by the name of a thread of the target's parent, under the same conditions
-// for user and program.
+// The watch in a supervisor is recognized by the name of a thread of the target's parent. As with a detached watch, the
+// process must run arenacap, as root or as the user of the target.
 func TestSupervisors(t *testing.T) {
 	const ours = "/proc/self/exe"
 	for name, test := range map[string]struct {

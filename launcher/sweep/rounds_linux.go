@@ -88,7 +88,8 @@ func (m *measurement) settled() bool {
 	return m.x.Until == 0 || allGaveUp || m.x.Narrow(m.runs)
 }
 
-// Missing returns how many runs of the first Rounds rounds are not among runs and will be made.
+// Missing returns how many runs of the first x.Rounds rounds are still to be made: those that are not in the parameter runs,
+// except the runs of a candidate that has been given up.
 func (x *Experiment) Missing(runs []Run) (n int) {
 	m := measurement{x: x, runs: runs}
 	for _, c := range x.Candidates {

@@ -77,7 +77,8 @@ func sameClosure(t *testing.T, program string, env ...string) {
 	}
 }
 
-// TestLibrariesLikeLdd compares the linker with ldd on programs and libraries of this machine.
+// TestLibrariesLikeLdd compares the libraries that this package finds for programs and libraries of this machine with those
+// that ldd finds.
 func TestLibrariesLikeLdd(t *testing.T) {
 	testenv.Need(t, "ldd")
 	programs := []string{"/usr/bin/redis-server", "/usr/sbin/mariadbd", "/usr/bin/python3", "/usr/lib/jvm/java-17-openjdk-amd64/bin/java"}

@@ -1,6 +1,6 @@
 package target
 
-// Quick and Examine collect the facts about the server of a command line.
+// Quick and Examine, in this file, collect the facts about the server: the program that a command line finally starts.
 
 import (
 	"errors"
@@ -167,8 +167,8 @@ func (fs fsys) glance(t *Target, f *facts, im image, env []string) {
 	if t.Static || t.Libc == "musl" || t.Libc == "none" {
 		return
 	}
-	// Two rare cases need the work of Examine: the effect of glibc.rtld.enable_secure depends on the version of
-	// glibc, and a preloaded allocator has none if the loader does not find it.
+	// Two rare cases need the work of Examine: the effect of glibc.rtld.enable_secure depends on the version of glibc, and a
+	// preloaded allocator has no effect if the loader does not find its file.
 	if enablesSecure(env) || slices.ContainsFunc(preloads(env, t.AtSecure == Yes), isAllocator) {
 		fs.examine(t, f, im, env)
 		return

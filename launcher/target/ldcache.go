@@ -124,7 +124,8 @@ func (c ldCache) tunables(program string, secure bool) (list []environ.SystemTun
 	return list
 }
 
-// isProgram reports whether a filter matches the program at a path.
+// isProgram reports whether the filter of a line of /etc/tunables.conf, a path or a base name, matches the program at a
+// path.
 func isProgram(path, filter string) bool {
 	if strings.HasPrefix(filter, "/") {
 		return path == filter

@@ -9,7 +9,7 @@ import "strings"
 type shellCommand struct {
 	line   int
 	words  []shellWord
-	always bool // it always runs: it is not in a condition, loop, function, pipeline or list (&&, ||)
+	always bool // the command always runs: it is not in a condition, loop, function, pipeline or list (&&, ||)
 }
 
 // shellWord is a word of a command.

@@ -155,7 +155,7 @@ func (t *Target) doubtStatic(f facts) {
 	}
 }
 
-// confirm adds the reason for a Yes.
+// confirm adds the reason for the verdict Yes.
 func (t *Target) confirm(f facts) {
 	if t.Static {
 		t.why("%q is static and contains glibc's malloc", t.Program())

@@ -120,8 +120,9 @@ func TestAnotherRoot(t *testing.T) {
 	}
 }
 
-// fakeCache runs ldconfig, and adds the section that a newer ldconfig would write for the arena_max lines in the file
-// "tunables": [-]VALUE[[PROGRAM]; "-" locks the line.
+// fakeCache runs ldconfig, and adds the section that a newer ldconfig would write for the lines in the file "tunables". Each
+// line is a value of arena_max. A "-" before the value locks the line; a "[" and the name of a program after the value limit
+// the line to this program.
 func fakeCache(t *testing.T, root string) {
 	t.Helper()
 	ldconfig := "/sbin/ldconfig"

@@ -213,7 +213,7 @@ func (u Unit) argv(c command) []string {
 	return words
 }
 
-// given replaces the parts of an argument whose values only systemd knows by target.Opaque: "${NAME}", a whole word
+// given puts target.Opaque in the place of each part of an argument whose value only systemd knows: "${NAME}", a whole word
 // "$NAME" and, if specifiers is true, specifiers.
 func given(value string, specifiers bool) string {
 	if splits(value) {

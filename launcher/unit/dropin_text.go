@@ -18,10 +18,10 @@ const ownFile = "arenacap.conf"
 // ownKeys are the settings that arenacap writes into a drop-in.
 var ownKeys = [...]string{"ExecStart", "ExecPaths", "SyslogIdentifier"}
 
-// ownName returns a name for the drop-in that sorts after others, the names of the other drop-ins that set ExecStart=.
-// Drop-ins apply in the byte order of their names, independent of their directories, and the last one that clears ExecStart=
-// wins. If one of them sorts after the usual name, the result is another name, and the second result is the one of them that
-// sorts last.
+// ownName returns a name for arenacap's drop-in that sorts after the parameter others, the names of the other drop-ins that
+// set ExecStart=. Drop-ins apply in the byte order of their names, independent of their directories, and the last drop-in
+// that clears ExecStart= wins. The usual name is arenacap.conf. If another drop-in sorts after arenacap.conf, the second
+// result, behind, is the name of the drop-in that sorts last, and the first result sorts after that name.
 func ownName(others []string) (name, behind string) {
 	if len(others) == 0 || slices.Max(others) < ownFile {
 		return ownFile, ""

@@ -25,8 +25,8 @@ type Need struct {
 	launch, stay bounds
 }
 
-// bounds are measured limits: with a limit below the field never, arenacap started in no run; with the limit in the field
-// enough or a higher one, it started in every run.
+// bounds are two measured limits. With a limit below the field "never", arenacap started in no run. With a limit that is at
+// least the field "enough", arenacap started in every run.
 type bounds struct{ never, enough uint64 }
 
 const mib = 1 << 20
@@ -74,7 +74,7 @@ type denial int
 
 const (
 	fine   denial = iota // the filter allows the call; arenacap does not make it or ignores its failure
-	killed               // the filter kills the process; an error of the call alone would do no harm
+	killed               // the filter kills the process; if the filter made the call fail instead, arenacap would take no harm
 	fails                // the filter makes the call return an error, which already does harm
 )
 

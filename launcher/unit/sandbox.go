@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Each variable has the paths that one setting affects.
+// Each variable lists the paths that the setting named beside it affects.
 var (
 	homes     = []string{"/home", "/root", "/run/user"} // ProtectHome=
 	temporary = []string{"/tmp", "/var/tmp"}            // PrivateTmp=

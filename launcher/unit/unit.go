@@ -47,7 +47,8 @@ func (u Unit) Service() string {
 	return prefix
 }
 
-// last is the value of a setting whose last assignment wins; "" if it is not set. Specifiers are replaced, as in words.
+// last is the value of a setting whose last assignment wins; "" if it is not set. last replaces specifiers, as the method
+// words does.
 func (u Unit) last(key string) string {
 	for _, s := range slices.Backward(u.settings) {
 		if s.key == key {

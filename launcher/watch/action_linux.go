@@ -121,7 +121,8 @@ func (w *watched) killCommand() {
 	}
 }
 
-// act reads the size again and then takes the action of the policy, on held processes only.
+// act reads the size again and then takes the action of the policy. It acts only on processes that the watch holds open, so
+// that it never acts on a later process with the same PID.
 func (w *watched) act(now time.Duration) {
 	b, c := w.cfg.Budget, w.action.change
 	r, _ := w.read(now)

@@ -169,9 +169,10 @@ func execSucceeded(pipe io.ReadCloser) bool {
 	return n == 0 && err == io.EOF
 }
 
-// environOf is the initial environment of a process, nil if it cannot be read. During exec the kernel closes the pipe just
-// before it sets up the environment (Linux: begin_new_exec in fs/exec.c, create_elf_tables in fs/binfmt_elf.c), so an empty
-// one is read again, up to 20 times, 1 ms apart.
+// environOf is the initial environment of a process, nil if it cannot be read. The watch notices the exec when the kernel
+// closes the pipe of execSucceeded. The kernel does this just before it sets up the new environment (Linux: begin_new_exec
+// in fs/exec.c, create_elf_tables in fs/binfmt_elf.c), so environOf reads an empty environment again, up to 20 times, 1 ms
+// apart.
 func environOf(p *process) (env []string) {
 	for range 20 {
 		text, err := p.read("environ")

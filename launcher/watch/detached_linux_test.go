@@ -457,7 +457,7 @@ func TestDetachedInAnOldProcess(t *testing.T) {
 	cfg.PID, cfg.Budget.Scope, cfg.Budget.Settle, cfg.Budget.WarnAt = c.pid(), "tree", 200*time.Millisecond, onlyBreach
 	awaitAge(t, older, cfg.Budget.Settle)
 	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
-	began := time.Now() // the settle time begins later than this, and before the event started
+	began := time.Now() // the settle time begins after this line, and before the watch logs the event "started"
 	d.execed()
 	d.wantLine(`"event":"started"`)
 	mustFork(t, c, "fork")

@@ -160,7 +160,7 @@ func capMembers(arenas, limit int) ordered.Object {
 	return ordered.Object{"arenas", orNull(arenas), "cap", orNull(limit)}
 }
 
-// otherMembers name a process that is not the target.
+// otherMembers returns the JSON members that name a process other than the target.
 func otherMembers(pid int, name string) ordered.Object {
 	return ordered.Object{"other_pid", pid, "other_name", name}
 }
@@ -196,9 +196,10 @@ func holdsMore(pid int, name string, size, own uint64) event {
 	return event{kind: eventElsewhere, text: text, members: otherMembers(pid, name)}
 }
 
-// leftBehind reports a descendant that outlived the target and is not watched; write is the setting that would watch it.
-func leftBehind(pid int, name, write string) event {
-	text := fmt.Sprintf("the program has ended; its descendant %s[%d] still runs and is not watched; write %s", name, pid, write)
+// leftBehind reports a descendant that outlived the target and is not watched. With the given setting the watch would watch
+// the descendant.
+func leftBehind(pid int, name, setting string) event {
+	text := fmt.Sprintf("the program has ended; its descendant %s[%d] still runs and is not watched; write %s", name, pid, setting)
 	return event{kind: eventElsewhere, text: text, members: otherMembers(pid, name)}
 }
 

@@ -242,7 +242,7 @@ func (h *host) memberOf(pid int) (m service.Process, found bool) {
 	return m, found
 }
 
-// consider makes a process a target unless an existing target counts it.
+// consider makes a process a target unless the process already counts for an existing target.
 func (h *host) consider(m service.Process, now time.Duration) {
 	s := &h.Services[m.Service]
 	if m.Also >= 0 {

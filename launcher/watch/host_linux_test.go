@@ -74,7 +74,7 @@ func watchHost(t *testing.T, dir string, adjust func(*host), services ...Service
 	return s
 }
 
-// given is Host.Reload: it returns what hup has set.
+// given is Host.Reload: it returns the services and the error that the last call of hup has stored.
 func (s *hostSession) given() ([]Service, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +120,7 @@ func readState(s *hostSession) (r statefile.Record, err error) {
 	return r, err
 }
 
-// of waits for an event, and fails the test if it is not about the process.
+// The method "of" waits for an event with this text, and fails the test if the event is not about the process pid.
 func (s *hostSession) of(pid int, text string) told {
 	s.t.Helper()
 	e := s.want(text)
@@ -312,7 +312,7 @@ func TestHostTree(t *testing.T) {
 	s := watchHost(t, t.TempDir(), nil, service)
 	s.of(c.pid(), "started")
 	awaitRecord(t, s, sampled)
-	c.ask(t, "leave", "ok") // the inner child continues and is still counted
+	c.ask(t, "leave", "ok") // ends c; inner, a child of c, continues and is still counted
 	if e := s.of(c.pid(), "exited"); e.Remaining != 1 {
 		t.Errorf("%d processes remain, want 1", e.Remaining)
 	}

@@ -81,8 +81,8 @@ func TestAnotherUsersProcessTitledAsItsWatch(t *testing.T) {
 	}
 }
 
-// A process of the service's user that names itself as a watch, but does not run arenacap, belongs to its service. It
-// does not delay the action on the process that it names.
+// A process of the service's user that has the title of a watch, but does not run arenacap, belongs to its service. Such a
+// process does not delay the action on the process whose PID is in the title.
 func TestItsOwnUsersProcessTitledAsAWatch(t *testing.T) {
 	program := t.TempDir() + "/server"
 	must(t, exec.Command("cp", mustLink(t, os.Getpid()), program).Run())

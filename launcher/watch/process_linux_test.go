@@ -42,7 +42,8 @@ func holdFolder(t *testing.T, pid int) *process {
 	return p
 }
 
-// holders are the two ways to hold a process. The tests run with both.
+// holders are the two ways in which the watch holds a process: by a pidfd, and by a descriptor of its /proc folder. The
+// tests run with both.
 var holders = map[string]func(*testing.T, int) *process{
 	"pidfd":  func(t *testing.T, pid int) *process { return mustHold(t, pid) },
 	"folder": holdFolder,

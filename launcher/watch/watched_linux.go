@@ -186,7 +186,7 @@ func (w *watched) leave(now time.Duration) {
 	w.reportOnce("scope", w.scope.relist())
 	w.tellLeft(now)
 	w.report(exited(w.outcome, w.scope.remaining(), !w.silent()))
-	if w.detached && !w.cfg.Journal { // the journal does not wait for end of file
+	if w.detached && !w.cfg.Journal { // a reader at the other end of stderr may wait for end of file; the journal does not wait
 		w.log.closeStderr()
 	}
 }

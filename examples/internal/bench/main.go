@@ -112,7 +112,7 @@ func head(columns ...string) {
 
 func row(cells ...string) { fmt.Println("| " + strings.Join(cells, " | ") + " |") }
 
-// number is a type with medians.
+// number is a type whose values have a median.
 type number interface {
 	~int | ~int64 | ~uint64 | ~float64
 }

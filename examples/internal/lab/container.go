@@ -41,7 +41,7 @@ runtime = "runc"
 // These are the names of the base images. The images are not pulled from a registry, but made from debootstrap roots.
 const (
 	Debian = "debian:bookworm-slim"
-	Golang = "golang:1.26-bookworm" // this root contains no Go; a build mounts the Go of this machine
+	Golang = "golang:1.26-bookworm" // unlike the image in the registry, this one contains no Go; a build mounts the Go of this machine
 )
 
 // base is a root file system that .ci/systemd makes, with the configuration that the registry's image has.

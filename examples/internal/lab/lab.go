@@ -102,8 +102,8 @@ func Memory(pid int) (virtual, resident uint64, err error) {
 	return s.Size.Bytes(), s.Resident.Bytes(), nil
 }
 
-// GlibcLimit returns the number of arenas that glibc uses without a cap on this machine, if that many threads run beside
-// the main thread.
+// GlibcLimit returns the number of arenas that glibc uses without a cap on this machine, in a program with the given number
+// of threads beside the main thread.
 func GlibcLimit(ctx context.Context, threads int) (int, error) {
 	// getconf prints "glibc 2.36" as the version and "2" as the number of CPUs. It counts the CPUs with the glibc whose limit is
 	// computed.

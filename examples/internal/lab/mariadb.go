@@ -97,8 +97,8 @@ func (d *Database) fill(ctx context.Context) error {
 	return err
 }
 
-// Start starts mariadbd after the prefix, which may be empty, with a small buffer pool and no network, and waits until it
-// accepts connections. More options may follow.
+// Start starts mariadbd with a small buffer pool and no network, and waits until mariadbd accepts connections. The words of
+// prefix, if any, precede mariadbd in the command line; options are further options of mariadbd.
 func (d *Database) Start(ctx context.Context, prefix []string, options ...string) (*MariaDB, error) {
 	args := append([]string{"--no-defaults", "--datadir=" + d.dir + "/data", "--socket=" + d.dir + "/sock",
 		"--pid-file=" + d.dir + "/pid", "--skip-networking", "--innodb-buffer-pool-size=32M", "--max-allowed-packet=128M"}, options...)

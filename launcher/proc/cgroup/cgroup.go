@@ -32,8 +32,9 @@ type Memberships []Membership
 //	0::/a              the hierarchy of version 2
 //
 // The path is not escaped, because a group's name cannot contain a newline. In a cgroup namespace it may begin with "/..".
-// In version 2 the path of a zombie whose group was removed ends in " (deleted)" (cgroup-v2.rst, "Processes"). The suffix
-// is kept: an existing group may have such a name, and a new group may have the name without it.
+// In version 2 the path of a zombie whose group was removed ends in " (deleted)" (cgroup-v2.rst, "Processes").
+// ParseMemberships keeps this suffix: the name of an existing group may end in " (deleted)", and the path without the suffix
+// may be that of a new group.
 func ParseMemberships(text []byte) (Memberships, error) {
 	var list Memberships
 	for line := range strings.Lines(string(text)) {

@@ -159,9 +159,9 @@ func (r *Result) loss(o Outcome) float64 {
 	return math.Abs(o.Measures[0].Median/best - 1)
 }
 
-// safer returns the smallest cap above the chosen one whose median is near the best median. It returns nil if the median of
-// the chosen cap is itself near the best, and if there is no such cap: the best cap may be smaller than the chosen one, or
-// be worse by another metric. It also returns nil if glibc's own limit is chosen, because no cap is safer.
+// safer returns the smallest cap above the chosen one whose median is near the best median. It returns nil in three cases:
+// the median of the chosen cap is itself near the best; there is no such cap, because the best cap is smaller than the
+// chosen one or is worse by another metric; glibc's own limit is chosen, and no cap is safer.
 func (r *Result) safer(chosen Outcome, loss float64) *Outcome {
 	near := slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool {
 		return !o.fit() || o.spoiled || r.loss(o) > noisy || smaller(o, chosen) <= 0

@@ -184,8 +184,9 @@ func (s *State) Over(c Change, r Reading) (v uint64, over bool) {
 	return v, ok && v > c.Limit
 }
 
-// trigger turns on when enough of the last samples are over the size rise, and off when enough of them are under the size
-// fall: n samples of the last `of`. Each change clears the votes, so that a sample counts for one change only.
+// trigger turns on when n of the last samples are over the size in the field rise, and off when n of the last samples are
+// under the size in the field fall. The field `of` is the number of last samples that count. Each change clears the votes,
+// so that a sample counts for one change only.
 type trigger struct {
 	rise, fall uint64
 	n, of      int

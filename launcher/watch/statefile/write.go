@@ -1,6 +1,6 @@
 package statefile
 
-// This file has the part for the watch that writes the state file.
+// The watch of a host writes the state file with the functions in this file.
 
 import (
 	"encoding/json"

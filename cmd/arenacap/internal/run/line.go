@@ -71,8 +71,8 @@ func Read(args []string) (l Line, ok bool) {
 	return l, ok && len(l.Args) > 0
 }
 
-// read consumes the leading flags if their group is at most maxGroup, and returns the arguments after them. The result ended
-// is true if "--" ended the flags.
+// read consumes the leading flags whose group is maxGroup or an earlier one in the list of groups, and returns the arguments
+// after these flags. The result "ended" is true if "--" ended the flags.
 func (l *Line) read(args []string, maxGroup group) (rest []string, ended, ok bool) {
 	for len(args) > 0 {
 		arg := args[0]
