@@ -47,7 +47,7 @@ func newDoubleFork(h *handover, cfg watch.Config) (*doubleFork, error) {
 	f.path, _ = syscall.BytePtrFromString("/proc/self/exe")
 	f.dir, _ = syscall.BytePtrFromString("/")
 	const reason = "/proc/self/exe cannot be executed"
-	if f.awaited { // awaitReady reads the reason and returns it as an error
+	if f.awaited { // the launch waits in awaitReady, which reads the reason of the failure and returns it as an error
 		f.failed, f.failedFD = []byte(reason), protocol.ReadyFD
 	} else {
 		text, file := cfg.FailedLine(reason + "; the target continues without a watch")

@@ -39,7 +39,8 @@ func (r *reaper) continued() bool {
 	return pid != 0 || again != 0
 }
 
-// end reaps the target; ok is true once. Before the target is reaped its group gets TERM, while its PID cannot be reused.
+// end reaps the target if it has ended. ok is true in the one call that reaps it. Before that the group of the target gets
+// TERM, while the PID of the target cannot be reused.
 func (r *reaper) end() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
 	if r.ended {
 		return 0, usage, false

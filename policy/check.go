@@ -73,7 +73,7 @@ func (l *layer) wrote(setting string) (at place, ok bool) {
 	return at, ok && at.own && !at.bad
 }
 
-// problemIn reports a problem at the position of a value; an empty hinted reports nothing.
+// problemIn reports a problem at the position of a value. It reports nothing if the text of the problem is empty.
 func (l *layer) problemIn(at place, what hinted) {
 	if what.what != "" {
 		l.doc.problem(l.doc.at[at.path].value, what)

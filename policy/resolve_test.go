@@ -51,7 +51,7 @@ func TestResolveCap(t *testing.T) {
 		{cap: "1/core", cores: 128, max: 64, wantMax: 64, wantTest: 63},
 		{cap: "1/core", cores: 4, min: 6, wantMax: 6, wantTest: 5},
 		{cap: "1/core", cores: 4, min: 4, max: 4, wantMax: 4, wantTest: 3},
-		{cap: "1/core", cores: 2, test: 3, wantMax: 2, wantTest: 1}, // lowered so that the cap is exact
+		{cap: "1/core", cores: 2, test: 3, wantMax: 2, wantTest: 1}, // MALLOC_ARENA_TEST is lowered from 3, so that the cap is exact
 		{cap: "1/core", cores: 8, test: 3, wantMax: 8, wantTest: 3},
 
 		{cap: "0.5/core", cores: 8, wantMax: 4, wantTest: 3},

@@ -210,7 +210,8 @@ func (v value) duration(least, most time.Duration) time.Duration {
 	return d
 }
 
-// durationHint suggests a correction for a single number, in seconds if it has no unit.
+// durationHint suggests a correction of s if s is one number with or without a unit; a number without a unit is taken as
+// seconds. Otherwise it returns unknown.
 func durationHint(s, unknown string) string {
 	s = strings.ToLower(strings.Join(strings.Fields(s), ""))
 	number := strings.TrimRightFunc(s, unicode.IsLetter)

@@ -176,7 +176,8 @@ func FuzzPlan(f *testing.F) {
 	})
 }
 
-// TestPlanNeedsNoLibrary complements FuzzPlan: only a percentage of the host's memory needs gopsutil.
+// TestPlanNeedsNoLibrary checks what FuzzPlan does not: a plan uses gopsutil only if the policy has a percentage of the
+// host's memory.
 func TestPlanNeedsNoLibrary(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "policy.toml")
 	for text, late := range map[string]bool{

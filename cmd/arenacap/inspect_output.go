@@ -194,7 +194,7 @@ type chunkRow struct {
 	rows, heaps   int
 	resident      uint64
 	chunks        arena.Chunks
-	runs          uint64 // sum of the largest free chunk of each arena, since an arena cannot use another's
+	runs          uint64 // sum of the largest free chunk of each arena; no arena can use the chunk of another
 }
 
 func newChunkRow(i int, a arena.Arena) chunkRow {

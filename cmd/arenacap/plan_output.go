@@ -40,7 +40,7 @@ type planView struct {
 	plan     policy.Plan
 	env      environ.Result
 	target   *target.Target
-	glibc    glibc.Version // the target's, or that of --glibc; the zero value is unknown
+	glibc    glibc.Version // the target's version, or the one that --glibc sets; the zero value means unknown
 	supposed policy.Plan   // the plan for a machine with as many cores as --cores says
 	asked    bool          // --glibc or --32 was given
 }

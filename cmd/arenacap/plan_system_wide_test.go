@@ -109,7 +109,7 @@ func glibcRoot(t *testing.T, loader, libraries string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := os.MkdirTemp("", "arenacap-root-") // other users may enter its parents
+	root, err := os.MkdirTemp("", "arenacap-root-") // not t.TempDir: other users must be able to enter the parents of the folder
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -275,7 +275,7 @@ func TestWaitOrphans(t *testing.T) {
 		if flags != nil {
 			for said.Scan() && said.Text() != strconv.Itoa(cmd.Process.Pid) { // until the orphan prints that arenacap is its parent
 			}
-			awaitOnlyChild(t, cmd.Process.Pid, orphan) // otherwise the target would get the signal
+			awaitOnlyChild(t, cmd.Process.Pid, orphan) // while the target runs, arenacap would forward the signal to the target
 			if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 				t.Error(err)
 			}

@@ -238,11 +238,13 @@ func TestSupervisedSignals(t *testing.T) {
 	}
 }
 
-// TestSignalsAreThoseOfTini sends the signals that tini and dumb-init forward to all three, and compares what arrives.
+// TestSignalsAreThoseOfTini sends to tini and to arenacap the signals that tini forwards, and compares what arrives at the
+// program behind them. It does the same with dumb-init.
 func TestSignalsAreThoseOfTini(t *testing.T) {
 	testenv.Need(t, "tini", "dumb-init")
 	tool := requireTools(t)
-	// tini does not forward the signals of its own faults; dumb-init does not support real-time signals.
+	// tini does not forward the signals by which the kernel reports faults of tini itself, such as SIGSEGV; dumb-init does
+	// not support real-time signals.
 	var forTini, forInit []unix.Signal
 	for _, n := range others() {
 		switch n {
@@ -272,7 +274,7 @@ func TestSignalsAreThoseOfTini(t *testing.T) {
 				t.Errorf("arenacap:\n%q\n%s:\n%q", got, c.name, want)
 			}
 			// Sent at once, the same signals arrive in the order of the kernel, the lowest number first. Under tini the
-			// first one depends on which of the two processes runs first.
+			// signal that arrives first depends on whether tini or the program behind it runs first.
 			got := burst(t, startSettled(t, supervised(tool.checked), unix.SIGTERM), c.signals)
 			if !slices.Equal(got, want[:len(c.signals)]) {
 				t.Errorf("at once, arenacap:\n%q", got)

@@ -54,7 +54,8 @@ func TestSupervisedTransparency(t *testing.T) {
 			wraps := superviseWrappers(t, b.path)
 			for _, s := range append(situations(t), closedDescriptors(b.losses)...) {
 				s.known = append(slices.Clone(s.known), otherwise[s.name]...)
-				if s.name == "pending signals" && b.losses.blocked != nil { // signals of the thread are sent to the process
+				// A plain build receives a signal that is pending for its thread, and sends it to the process of the target.
+				if s.name == "pending signals" && b.losses.blocked != nil {
 					s.known = append(s.known, "status ShdPnd: ", "status SigPnd: ")
 				}
 				t.Run(s.name, func(t *testing.T) {

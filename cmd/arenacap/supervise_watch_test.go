@@ -48,9 +48,10 @@ func kinds(events []map[string]any) (all []string) {
 	return all
 }
 
-// Every program breaches the budget of the policy strict at once. A shell breaches that of roomy only when it has grown,
-// which it does when it is ready for the action. The script loops does not exec another program: during an exec a process
-// has a size of 4 KiB for a moment, which is within any budget.
+// Every program breaches the budget of the policy `strict` at once. A shell breaches the budget of the policy `roomy` only
+// after it has run the command `grown`, which it does when it is ready for the action. The shell that runs the script
+// `loops` is not replaced by another program: during an exec a process has a size of 4 KiB for a moment, which is within
+// any budget.
 const (
 	strict = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"64KiB\"" + quick
 	roomy  = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"64MiB\"" + quick

@@ -367,8 +367,8 @@ func TestLimitOfAddressSpace(t *testing.T) {
 	}
 }
 
-// daemonize is a daemon of the traditional kind: it leaves its terminal and its parent, writes its PID file and
-// continues. The first child lives until $1 exists.
+// daemonize is a daemon of the traditional kind: it leaves its terminal and its parent, writes its PID to $1.pid and
+// continues. Its parent, the shell that setsid starts, lives until the file $1.go exists.
 const daemonize = `setsid sh -c '(echo $$ >"$0.parent"; exec sleep 1000) >/dev/null 2>&1 </dev/null & echo $! >"$0.pid"; until [ -e "$0.go" ]; do sleep 0.01; done' "$1" & wait`
 
 // TestDaemon: the watch follows the daemon, and a reader of its output does not wait for the watch.
@@ -443,7 +443,7 @@ func readPID(t *testing.T, path string) int {
 	return 0
 }
 
-// awaitCounted waits until a watch holds the process.
+// awaitCounted waits until a watch has the process's file statm open and thus counts the process.
 func awaitCounted(t *testing.T, pid int) {
 	t.Helper()
 	want := fmt.Sprintf("/proc/%d/statm", pid)

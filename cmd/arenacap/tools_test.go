@@ -48,7 +48,7 @@ func releaseFlags() []string {
 // toolsDir is the folder of the built programs, and of what testscript and go run need for a moment. TestMain removes it.
 var toolsDir string
 
-// builtTools builds them once for all tests of the package.
+// builtTools builds the tools once for all tests of the package.
 var builtTools = sync.OnceValue(func() tools {
 	t := tools{dir: toolsDir}
 	add := func(name string, make func(path string) error) string {

@@ -479,7 +479,7 @@ func TestSignals(t *testing.T) {
 var endedIfPending = slices.Concat(between(1, 8), []int{11, 15, 16, 27}, between(31, 34))
 
 // TestPendingSignals starts the target with signals blocked and pending. env(1) keeps them pending, and so does a
-// release.
+// release build of arenacap.
 func TestPendingSignals(t *testing.T) {
 	tool := requireTools(t)
 	var blocked uint64

@@ -23,7 +23,7 @@ type unitChange struct {
 	Renamed []string `json:"renamed"` // the new names of the drop-ins that --remove disabled
 	ByHand  []string `json:"by_hand"` // "FILE:LINE" of commands that start through arenacap and were not written by it
 	Notes   []string `json:"notes"`
-	Next    *string  `json:"next"` // command to type; null without a change, and below --root
+	Next    *string  `json:"next"` // command to type; null if nothing was changed, or if --root is given
 }
 
 // tell prints the change as JSON, or as one line for each part of it.

@@ -338,8 +338,8 @@ func deafServer(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	wantEnded(t, left)
 }
 
-// cores checks that the cap follows the CPU limit, with and without a cgroup namespace. A fraction counts as a whole
-// core, and at most the machine's cores count.
+// cores checks that the cap follows the CPU limit, with and without a cgroup namespace. A fraction counts as a whole core.
+// Cores that the machine does not have are not counted.
 func cores(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range []struct {
 		limit string

@@ -111,7 +111,7 @@ func play(ctx context.Context, t *testing.T, podman *lab.Podman, name, manifest 
 	return start(ctx, t, podman, name, name+"-pod-0-authserver", file)
 }
 
-// start plays a file. The name is for its volumes.
+// start starts the manifest in file by "podman kube play". The names of its volumes begin with name (see ownVolumes).
 func start(ctx context.Context, t *testing.T, podman *lab.Podman, name, container, file string) pod {
 	t.Helper()
 	ownVolumes(ctx, t, podman, name, file)
@@ -386,7 +386,7 @@ type ending struct {
 
 // allEndings returns the cases of the page's table, and more.
 func allEndings() []ending {
-	// The cap is 8 for each core; env prints MALLOC_ARENA_TEST last, which is one less.
+	// The cap is 8 for each core. The last line of the command env is MALLOC_ARENA_TEST; its value is the cap minus 1.
 	env := append(instead("/arenacap/arenacap", "env"), `"1/core"`, `"8/core"`)
 	eight := func(cores int) string { return fmt.Sprintf("MALLOC_ARENA_TEST='%d'", 8*cores-1) }
 	return []ending{

@@ -31,7 +31,8 @@ func matches(text, pattern string) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// Every alert has a heading and names it in its runbook, and the page names no alert that does not exist.
+// The page has a heading for every alert, the alert's runbook ends with a link to that heading, and the page names no alert
+// that does not exist.
 func TestAlerts(t *testing.T) {
 	rules := text(t, "../prometheus/arenacap.rules.yml")
 	alerts := matches(rules, `- alert: (\w+)`)

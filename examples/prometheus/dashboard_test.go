@@ -139,7 +139,7 @@ func testQueries(ctx context.Context, t *testing.T, prometheus string) {
 		}
 	}
 	for len(empty) > 0 && ctx.Err() == nil {
-		time.Sleep(100 * time.Millisecond) // Prometheus scrapes every 3 s, and increase() needs two scrapes
+		time.Sleep(100 * time.Millisecond) // data comes after seconds: Prometheus scrapes every 3 s, and increase() needs two scrapes
 		empty = slices.DeleteFunc(empty, func(p pending) bool { return len(query(t, prometheus, p.expr)) > 0 })
 	}
 	for _, p := range empty {

@@ -58,8 +58,9 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
-// The unit's filter allows what the exporter reads memory with, and none of the ways to change a process that CAP_SYS_PTRACE
-// opens. A line with "~" takes away from the lines before it (systemd.exec(5)).
+// The unit's filter allows the system calls by which the exporter reads the memory of processes. It forbids those by which
+// CAP_SYS_PTRACE would let the exporter change a process. A line with "~" forbids calls that the lines before it allow
+// (systemd.exec(5)).
 func TestUnitFilter(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
 	unit, err := os.ReadFile("arenacap-exporter.service")

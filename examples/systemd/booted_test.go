@@ -58,7 +58,8 @@ func (u *unit) capped() {
 	}
 }
 
-// wantMain checks the main process: the server, or with supervise arenacap, unless MAINPID= has changed that.
+// wantMain checks that the unit's main process is the server, or if server is false, another process. With --supervise it
+// is arenacap, unless the server has sent its own PID as MAINPID=.
 func (u *unit) wantMain(server bool) {
 	u.t.Helper()
 	main, pid := u.mainPID(), u.serverPID()

@@ -39,7 +39,7 @@ func libraryImage(pointer uint64) []byte {
 	put(0x500+24, 4, 1)                                                                  // st_name
 	put(0x500+24+8, 8, 0x900)                                                            // st_value
 	copy(b[0x600:], "\x00malloc\x00")
-	put(0x700, 8, 0, 8, 0, 0x800, 1<<32|6, 0) // a relative relocation, then that of the pointer
+	put(0x700, 8, 0, 8, 0, 0x800, 1<<32|6, 0) // a relative relocation, then the relocation of the pointer to malloc
 	put(0x800, 8, pointer)
 	return b
 }

@@ -14,7 +14,7 @@ type Chunks struct {
 	Free      uint64 // bytes of the free chunks in bins; without the top chunk
 	Top       uint64 // bytes of the free chunk at the end, which serves requests that no bin can serve
 	Overhead  uint64 // bytes of malloc's own structures
-	Unknown   uint64 // bytes that were not walked: inconsistent chunks, or memory whose place is not known
+	Unknown   uint64 // bytes that were not walked: inconsistent chunks, or arena memory whose address is not known
 	Largest   uint64 // bytes of the largest free chunk, the top chunk included
 	Trimmable uint64 // bytes that malloc_trim(0) would return to the system: resident whole pages in free chunks
 
@@ -250,7 +250,7 @@ func (w *walker) held() (spans []span) {
 
 // resident counts the bytes of [start, end) in memory; pages of unknown state count as resident.
 func (w *walker) resident(start, end uint64) (sum uint64) {
-	const ahead = 4096 // pages read at a time
+	const ahead = 4096 // number of pages whose state one call of presence.pages reads
 	for start &^= w.page - 1; start < end; start += w.page {
 		i := (start - w.seenStart) / w.page
 		if start < w.seenStart || i >= uint64(len(w.seen)) {
@@ -271,11 +271,11 @@ func (w *walker) resident(start, end uint64) (sum uint64) {
 }
 
 // stretches lists the parts of the arena that hold chunks. The rest of the arena, in bytes, is overhead (malloc's
-// structures) or unknown (memory whose place is not known).
+// structures) or unknown (memory whose address is not known).
 func (m *member) stretches(r *ring, maps layout, word uint64) (list []stretch, overhead, unknown uint64) {
 	align := 2 * word
 	if word == 4 && m.bins != 56 {
-		align = 16 // i386 aligns to 16 since 2.26; before, bins is at 56
+		align = 16 // i386 aligns chunks to 16 bytes since 2.26; bins at offset 56 means 2.25 or earlier (see binsAt)
 	}
 	if m.main() {
 		return m.mainStretch(r, maps, word, align)
@@ -296,8 +296,8 @@ func (m *member) stretches(r *ring, maps layout, word uint64) (list []stretch, o
 	return list, overhead, 0
 }
 
-// chunkAt is the first possible chunk address from addr on: two words later, at the address that malloc returns, it is
-// aligned.
+// chunkAt is the first address from addr on at which a chunk can begin. The address that malloc returns is two words after
+// the beginning of the chunk, and that address is aligned.
 func chunkAt(addr, align, word uint64) uint64 {
 	return (addr+2*word+align-1)&^(align-1) - 2*word
 }

@@ -383,8 +383,8 @@ func (f *finder) ring(members []member) *ring {
 
 // heapMax is the maximum size of each heap of a ring. glibc reserves the usual size, or four huge pages under
 // glibc.malloc.hugetlb. The header of a heap gives the page size: that of a huge page, or that of a small page if no huge
-// page was available. A size is possible if the mappings have room for heaps of this size (see fits). The first of these
-// sizes that is possible is the result:
+// page was available. A size is possible if the mappings have room for heaps of this size (see fits). The result is the
+// first possible size in this list:
 //
 //   - the usual size, unless a header gives a huge page and four of them are larger;
 //   - four huge pages of the size in the header;

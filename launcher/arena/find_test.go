@@ -8,7 +8,8 @@ import (
 	"arenacap/launcher/proc/vma"
 )
 
-// asked gives access to a fake's mappings as queries does: it looks up single mappings, and assumes that there is a libc.
+// The type asked gives access to the mappings of a fake in the way of the type queries: it looks up single mappings, and
+// assumes that there is a libc.
 type asked struct{ layout }
 
 func (a asked) bases(word uint64) []uint64 { return alignedBases(a, word) }

@@ -391,7 +391,7 @@ func TestSpread(t *testing.T) {
 		unknown = append(unknown, r)
 	}
 	spread(unknown, smap(0x10000, 0x50000, 0x20000, 0x40000), func(_, _ uint64) (uint64, bool) { return 0, false })
-	if unknown[1].resident != 0x20000 || unknown[1].huge != 0x20000 { // without pagemap all of it goes to the larger one
+	if unknown[1].resident != 0x20000 || unknown[1].huge != 0x20000 { // without pagemap the larger region gets all
 		t.Errorf("%+v", unknown)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"arenacap/launcher/proc/vma"
 )
 
-// libcFile returns the path of the process's libc: the file whose data holds the main arena. Before the first malloc no
-// main arena is found; then it is the first mapped file with the name of a libc.
+// libcFile returns the path of the process's libc: the file whose data holds the main arena. If no main arena is found, as
+// before the first malloc, libcFile returns the first mapped file with the name of a libc.
 func libcFile(maps layout, rings []*ring) string {
 	for _, r := range rings {
 		if m, ok := dataOf(maps, r.members[0].addr); ok {

@@ -71,13 +71,14 @@ type state struct {
 // binsAt returns the possible offsets of bins, in bytes:
 //
 //	64-bit  32-bit
-//	   112      64  updates of 2.26, and 2.27 to 2.42
+//	   112      64  later commits of the 2.26 branch, and 2.27 to 2.42
 //	     -      60  2.26.0: its 32-bit layout has an eleventh fastbin, and no have_fastchunks yet
 //	   104      56  2.10 to 2.25; in 64-bit programs to 2.26.0
 //	    24      16  2.43 and later
 //
-// The largest offset must be tried first. parseState recognizes bins by an empty bin, which links to its own address. All empty
-// bins look alike, so one of them may also lie where a layout with a smaller offset has its last bin.
+// The largest offset must be tried first. parseState recognizes a layout by its last bin, which is empty and links to its
+// own address. Every empty bin does so, and the place where a layout with a smaller offset has its last bin may be another
+// empty bin of a layout with a larger offset.
 func binsAt(size uint64) []uint64 {
 	if size == 4 {
 		return binsAt32[:]

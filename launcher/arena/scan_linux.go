@@ -59,8 +59,9 @@ func (p *pagemap) scan(start, end uint64, each func(start, end uint64, huge bool
 				last = r.end
 			}
 		}
-		// Linux 6.18 may return too low a walk_end. So a result that does not fill vec ends the scan, and runs that were
-		// already reported are skipped above.
+		// Linux 6.18 may return too low a walk_end. A result that does not fill vec is the last one, so the scan ends
+		// without walk_end. After a full vec the scan may go back and get runs again that were reported; the loop above
+		// skips them.
 		if n < len(runs) {
 			return nil
 		}

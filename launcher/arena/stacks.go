@@ -169,7 +169,8 @@ func below(found []stack, maps layout, bottoms []uint64) (tops []stackTop) {
 	return tops
 }
 
-// peek reads the top of each candidate and searches it for the descriptor.
+// peek reads the top of each candidate for a stack and searches it for the C library's descriptor of the thread (struct
+// pthread).
 func peek(mem reader, tops []stackTop, word uint64) (found []stack, missed []stackTop, err error) {
 	at := func(t *stackTop) (uint64, int) {
 		n := min(stackPeek, t.top-t.bottom)
@@ -186,7 +187,7 @@ func peek(mem reader, tops []stackTop, word uint64) (found []stack, missed []sta
 	return found, missed, err
 }
 
-// descriptor searches b, the memory at addr, for the words that describe this stack.
+// descriptor searches b, the memory at addr, for the words of a thread descriptor that describe this stack.
 func (t stackTop) descriptor(addr uint64, b []byte, size uint64) (stack, bool) {
 	for off := uint64(0); off+4*size <= uint64(len(b)); off += size {
 		s := stack{start: word(b, off, size), guard: word(b, off+2*size, size)}

@@ -35,7 +35,7 @@ type Value struct {
 type SystemTunable struct {
 	Name   string
 	N      uint64 // the number; 0 if the value is not a number
-	Locked bool   // the environment cannot override it
+	Locked bool   // the environment cannot override this line
 }
 
 // Unlimited reports whether the value exceeds the number of 64 MiB heaps in a 47-bit address space. glibc 2.26 and later

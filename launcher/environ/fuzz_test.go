@@ -147,8 +147,8 @@ func foreignItems(values []string, v glibc.Version) []tunable {
 	return items
 }
 
-// sameButVoid compares two lists. If several copies were joined, it skips the wanted items with two "=", because Apply drops
-// them.
+// sameButVoid compares two lists of items. If several copies of GLIBC_TUNABLES were joined, it skips the wanted items with
+// two "=", because Apply drops them.
 func sameButVoid(got, want []tunable, several bool) bool {
 	if several {
 		want = slices.DeleteFunc(slices.Clone(want), func(it tunable) bool { return strings.Contains(it.value, "=") })

@@ -39,7 +39,7 @@ const (
 type facts struct {
 	arenas    int
 	unlinked  int  // structures that may be arenas (arena.Census)
-	unread    bool // the number unlinked is a lower bound, because not all structures were read
+	unread    bool // not all structures were read, so the value of the field unlinked is a lower bound
 	libcs     int  // main arenas: each copy of a C library has its own limit
 	libc      string
 	allocator string

@@ -29,8 +29,8 @@ type server struct {
 	info string // a FIFO, for testdata/info.c
 }
 
-// serve starts a program with only these variables, PATH, HOME and those of testdata/info.c, and waits until it prints
-// ready.
+// serve starts a program and waits until it prints the text ready. The environment of the program is env, PATH, HOME and
+// the variables that load and direct testdata/info.c.
 func serve(t *testing.T, cmd *exec.Cmd, ready string, env ...string) *server {
 	t.Helper()
 	r, w := pipe(t)
@@ -233,7 +233,7 @@ func TestServerJVM(t *testing.T) {
 			t.Logf("%s", r.Verdict)
 			r.check(t, 4, "environment", Yes, ", and 4 are allowed", "")
 			heap, classes, code := r.part(arena.KindJavaHeap), r.part(arena.KindJavaClasses), r.part(arena.KindJavaCode)
-			if heap.Virtual < 250*mib || // less than -Xmx256m, because G1 maps a part of its heap from a file
+			if heap.Virtual < 250*mib || // not 256 MiB as in -Xmx256m, because G1 maps a part of its heap from a file
 				classes.Virtual == 0 || code.Virtual == 0 || r.part(arena.KindThreadStacks).Count < 5 {
 				t.Errorf("heap %+v, classes %+v, code %+v, stacks %+v", heap, classes, code, r.part(arena.KindThreadStacks))
 			}

@@ -6,11 +6,11 @@
 // write siginfo_t to a pipe (handler_linux_*.s). Faults of this program itself, and the signals by which Go's runtime
 // preempts its threads, are passed on to the runtime.
 //
-// Known limit: a signal that comes before Open is not caught. PID 1 of a PID namespace ignores it until Go's runtime has its
-// handlers (pid_namespaces(7)); after that SIGTERM, SIGINT or SIGHUP ends this process with status 2 instead of 128+n, because
-// the runtime sends itself the signal, which cannot kill PID 1, and then exits (runtime/signal_unix.go, dieFromSignal). To block
-// these signals in origin's entry does not help: the runtime unblocks them. Open in an init function was tried, and is hardly
-// earlier.
+// Known limit: a signal that comes before Open is not caught. PID 1 of a PID namespace ignores it until Go's runtime has
+// its handlers (pid_namespaces(7)); after that SIGTERM, SIGINT or SIGHUP ends this process with status 2 instead of 128+n,
+// because the runtime sends itself the signal, which cannot kill PID 1, and then exits (runtime/signal_unix.go,
+// dieFromSignal). It does not help to block these signals in the function entry of package origin, before the runtime
+// starts: the runtime unblocks them. Open in an init function was tried, and is hardly earlier.
 package relay
 
 import (

@@ -17,7 +17,7 @@ func TestAll(t *testing.T) {
 	f.process(20, fakeProcess{name: "java", cgroup: "0::/system.slice/s0.service/child\n", started: time.Second})
 	f.process(30, fakeProcess{name: "other", cgroup: "0::/user.slice/session-1.scope\n"})
 	f.process(40, fakeProcess{name: protocol.Comm, cmdline: protocol.ProcessName + "20\x00", exe: "/proc/self/exe"})
-	f.process(41, fakeProcess{name: protocol.Comm, cmdline: protocol.ProcessName + "21\x00", exe: "/proc/self/exe"}) // watched the first process of a daemon, which has ended
+	f.process(41, fakeProcess{name: protocol.Comm, cmdline: protocol.ProcessName + "21\x00", exe: "/proc/self/exe"}) // its target 21, the first process of a daemon, has ended
 	f.process(42, fakeProcess{name: "arenacap", cmdline: "arenacap\x00run\x00", exe: "/proc/self/exe"})
 	f.process(50, fakeProcess{name: protocol.Comm, cmdline: "somebody\x00"})
 	members, err := mustRules(t, f.root, servicesOf(policy.Match{})).All(f.root)

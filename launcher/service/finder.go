@@ -153,7 +153,8 @@ func (f *Finder) reused(pid, last int) bool {
 	return pid > f.since || pid <= last
 }
 
-// Forget makes the next scan read a PID again. Call it after a process that held reported has ended.
+// Forget makes the next scan read a PID again. Call it after the end of a process for which the function held (see Look)
+// has returned true.
 func (f *Finder) Forget(pid int) {
 	if i, found := slices.BinarySearchFunc(f.seen, pid, func(s seen, pid int) int { return s.PID - pid }); found {
 		f.seen[i].again = 0

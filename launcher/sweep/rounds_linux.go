@@ -61,7 +61,7 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 	return m.runs, nil
 }
 
-// measurement is a running experiment.
+// measurement is one call of Measure. The runs of earlier calls, which it continues, are in runs too.
 type measurement struct {
 	x      *Experiment
 	runs   []Run
@@ -69,11 +69,11 @@ type measurement struct {
 	tell   func(Progress)
 	reap   func()
 	began  time.Time
-	worked bool          // a run of this call succeeded
-	failed *Run          // the first run of this call that failed
+	worked bool          // a run of this measurement succeeded
+	failed *Run          // the first run of this measurement that failed
 	done   int           // finished runs, and those that were skipped
-	took   time.Duration // total time of the runs of this call, with start and stop
-	timed  int           // number of these runs
+	took   time.Duration // total time of the runs of this measurement, with start and stop
+	timed  int           // number of the runs in took
 }
 
 // more reports whether another round has to begin.

@@ -26,7 +26,7 @@ import (
 // Experiment is the plan. It is complete: no further settings are read while it runs.
 type Experiment struct {
 	Path       string   // the program's file
-	Args       []string // its arguments; Args[0] is the name as it was typed
+	Args       []string // the program's arguments; Args[0] is its name as it was typed
 	Candidates []Candidate
 
 	// Load is a command for sh(1) that runs while the program, a server, runs; "" for a program that ends by itself.

@@ -12,7 +12,7 @@ type carrier struct {
 	words int    // number of operands before the command
 	env   fate   // effect of the carrier on the environment, unless a flag changes it
 	tool  string // for valgrind: the tool that it uses if no flag names one
-	who   string // for messages: who starts the program (if env is elsewhere), or where its commands are written (trait config)
+	who   string // for messages: who starts the program (rows with elsewhere), or where the commands are written (rows with config)
 	is    trait
 }
 

@@ -16,7 +16,8 @@ import (
 // interpreter and the notes into it.
 const headSize = 4096
 
-// These are types of notes. Each comment has the name of the owner, which the note contains. debug/elf does not define them.
+// These are types of notes. The comment at each type names the owner, a string in the note. debug/elf does not define the
+// types.
 const (
 	noteABITag = 1 // the owner of this note is "GNU": glibc's crt1.o has it, so the program was linked with a C library
 	noteGoID   = 4 // the owner of this note is "Go"

@@ -62,7 +62,7 @@ func TestVerdictIsWhatHappens(t *testing.T) {
 		needs     string
 		env       []string
 		allocator string
-		why       string // part of the first sentence
+		why       string // text that the first sentence of Target.Why must contain
 	}{
 		{name: "dynamic", allocator: "glibc", why: "libc.so.6"},
 		{name: "not position-independent", gcc: []string{"-no-pie"}, allocator: "glibc"},

@@ -40,8 +40,8 @@ func parseFileCaps(b []byte) (fileCaps, error) {
 	return c, nil
 }
 
-// credentials are the properties of this process that decide, with privileges, whether the kernel starts a program in
-// secure mode.
+// credentials are the properties of this process from which, together with the privileges of the program's file, the kernel
+// decides whether it starts the program in secure mode.
 type credentials struct {
 	uid, euid, gid, egid uint32
 	noNewPrivs           bool
@@ -84,8 +84,8 @@ func (p privileges) secure(c credentials) string {
 	return ""
 }
 
-// gainsCaps reports whether file capabilities of this user namespace add capabilities. The caller excludes root,
-// which the kernel does not start in secure mode because of file capabilities.
+// gainsCaps reports whether file capabilities of this user namespace add capabilities. The caller excludes root:
+// file capabilities do not make the kernel start a program of root in secure mode.
 func (p privileges) gainsCaps(c credentials) bool {
 	if p.caps == nil || p.nosuid || p.caps.rootUID != 0 {
 		return false

@@ -156,7 +156,7 @@ func TestParseOldCache(t *testing.T) {
 	texts := "libx.so\x00/lib/hw/libx.so\x00/lib/libx.so\x00"
 	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
 		b := order.AppendUint32([]byte(cacheMagicOld+"\x00"), 1)
-		b = append(b, make([]byte, 12)...) // entry of the older table
+		b = append(b, make([]byte, 12)...) // the only entry of the table in the old format; the parser skips that table
 		inner := order.AppendUint32([]byte(cacheMagic), 2)
 		inner = order.AppendUint32(inner, uint32(len(texts)))
 		flags := byte(2)

@@ -51,21 +51,21 @@ func answer(yes bool) Answer {
 // Target is the facts about a program and the verdict. "" means unknown.
 type Target struct {
 	Path         string   // path that is passed to exec
-	Chain        []Link   // the carriers from Path to the server
+	Chain        []Link   // the carriers in the order of their start: from Path to the one that starts the server
 	Server       string   // the program that the last carrier starts; Path if there are no carriers
 	User         string   // the user as which a carrier runs the server; "" if no carrier names one
 	Arrives      Answer   // whether the server gets the cap from the environment of the launch
 	Interpreters []string // interpreters from #! lines, in start order, including the program that "#!/usr/bin/env NAME" finds
 	Bits         int      // word size of the program, 32 or 64; 0 if unknown
-	Mapped       uint64   // lower bound of the address space of the program and its libraries, in bytes; Examine only
+	Mapped       uint64   // lower bound of the address space of the program and its libraries, in bytes; set only by Examine
 	Libc         string   // kind of the C library: "glibc", "musl" or "none" (needs none)
-	LibcVersion  string   // version of the C library such as "2.36"; Examine only; for a static program only if it has threads
+	LibcVersion  string   // version of the C library such as "2.36"; set only by Examine; for a static program only if it has threads
 	LibcRelease  string   // the release name that the libc contains: "Debian GLIBC 2.36-9+deb12u14"
 	Allocator    string   // the implementation of malloc: "glibc", "jemalloc", …, "musl", "go"
 	Static       bool     // has no dynamic loader
 	Go           bool     // built by Go's linker
 	Cgo          bool     // a Go program with C code and a C library
-	Mallopt      string   // the file (program or library) that calls mallopt(3); "" if none does; Examine only
+	Mallopt      string   // the file (program or library) that calls mallopt(3); "" if none does; set only by Examine
 	AtSecure     Answer   // whether the kernel sets AT_SECURE (man 3 getauxval) if this process starts the program
 
 	CanCap Answer   // whether a cap can work; Quick returns No or Unknown, never Yes

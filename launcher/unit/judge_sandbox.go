@@ -88,8 +88,8 @@ func (p *planner) unseen(f neededFile, bind, path string) (setting, remedy strin
 	return "", ""
 }
 
-// judgeProc checks that the watch can use /dev/null and /proc. It reads the program's size there, and for a budget in
-// percent the machine's memory, unless the control group has a limit.
+// judgeProc checks that the watch can use /dev/null and /proc. The watch reads the program's size in /proc. For a budget in
+// percent it also reads the machine's memory there, unless the control group has a memory limit.
 func (p *planner) judgeProc() {
 	if !p.watched() {
 		return

@@ -302,7 +302,7 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-// The list of known limits in launcher/README.md names the amounts that are enough.
+// The list of known limits in launcher/README.md names, for each row of Needs, the amounts that are enough for arenacap.
 func TestReadmeHasTheNeeds(t *testing.T) {
 	text, err := os.ReadFile("../README.md")
 	if err != nil {

@@ -103,7 +103,7 @@ func (f finder) read(name, alias, file string) (Unit, error) {
 		return u, f.masked(name, file)
 	}
 	if err := u.add(f.at(file), text); err != nil {
-		return u, err // systemd does not load such a unit
+		return u, err // systemd does not load a unit with this error either
 	}
 	dropIns, err := f.dropIns(name, alias)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 type Need struct {
 	Setting      string // the setting of systemd that limits the resource
 	Rlimit       int    // the resource for getrlimit(2); -1 for none
-	Bits         int    // the row is for the arenacap built for 32 or 64 bits, and the bounds are bytes; 0: for both, and the bounds are a number
+	Bits         int    // 32 or 64: for this build, and the bounds are bytes; 0: for both builds, and the bounds are counts of descriptors or tasks
 	Hard         bool   // the hard limit decides, because Go raises the soft one
 	NotRoot      bool   // the limit does not apply to root
 	what         string // name of the resource, in messages
@@ -31,7 +31,7 @@ type bounds struct{ never, enough uint64 }
 
 const mib = 1 << 20
 
-// Needs has a row for each resource, and for memory one for each build of arenacap.
+// Needs are the amounts of limited resources that arenacap needs: a row for each resource, and for memory one for each build.
 var Needs = [...]Need{
 	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 64, what: "of address space", launch: bounds{690 * mib, 768 * mib}, stay: bounds{690 * mib, 768 * mib}},
 	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 32, what: "of address space", launch: bounds{17 * mib, 24 * mib}, stay: bounds{17 * mib, 24 * mib}},
@@ -61,7 +61,7 @@ func (n Need) bounds(stays bool) bounds {
 	return n.launch
 }
 
-// Format writes an amount: bytes with a unit such as MiB, others as a number.
+// Format writes an amount: bytes with a unit such as MiB, a count as a plain number.
 func (n Need) Format(amount uint64) string {
 	if n.Bits == 0 {
 		return strconv.FormatUint(amount, 10)
@@ -69,13 +69,14 @@ func (n Need) Format(amount uint64) string {
 	return text.Size(amount)
 }
 
-// denial is a filter's action on a call, or the mildest action that harms arenacap.
+// denial is what a filter does with a system call. In the table calls it is instead the mildest of these actions by which a
+// filter harms arenacap.
 type denial int
 
 const (
-	fine   denial = iota // the filter allows the call; arenacap does not make it or ignores its failure
-	killed               // the filter kills the process; if the filter made the call fail instead, arenacap would take no harm
-	fails                // the filter makes the call return an error, which already does harm
+	fine   denial = iota // the filter allows the call; in the table: arenacap does not make the call or ignores its failure
+	killed               // the filter kills the process; in the table: only this harms, and an error of the call does not
+	fails                // the filter makes the call return an error; in the table: the error harms, and the kill too
 )
 
 // calls are the system calls that arenacap makes, except those of @default, by group (systemd-analyze syscall-filter). All

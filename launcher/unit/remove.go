@@ -22,7 +22,7 @@ const removed = ".removed"
 // Removal lists the drop-ins that --remove renames, and the commands that still start through arenacap afterwards.
 type Removal struct {
 	Units  []string // the services that have a drop-in of arenacap
-	Files  []string // the drop-ins of Units, paths with the root
+	Files  []string // the paths of the drop-ins of Units; each path begins with the root
 	ByHand []string // "FILE:LINE" of commands that start through arenacap, in files that arenacap did not make
 
 	finder finder

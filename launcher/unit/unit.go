@@ -31,11 +31,11 @@ type Unit struct {
 
 	commands      []command
 	own           string    // file name for the new drop-in; it sorts after all others that set ExecStart=
-	remarks       []string  // the parts of these files that systemd ignores, one line each
+	remarks       []string  // the parts of the files in Files that systemd ignores, one line each
 	settings      []setting // the settings of [Service], in the order in which they apply
 	behind        string    // the last drop-in that sorts after arenacap.conf, so that the new drop-in needs another name; "" if there is none
 	older         []string  // drop-ins that arenacap made earlier
-	kept          []setting // settings that an operator added to these drop-ins
+	kept          []setting // settings that an operator added to the drop-ins in older
 	etc           string    // the administrator's unit directory
 	perConnection bool      // each instance serves one connection of a socket
 }

@@ -120,7 +120,8 @@ func TestNoName(t *testing.T) {
 	}
 }
 
-// Links are followed below the root. A file has the drop-ins of its directory and of the system.
+// Links are followed below the root. A unit that is given as the path of a file has the drop-ins beside that file and those
+// of the system.
 func TestRootAndFile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{
@@ -401,7 +402,7 @@ func (c command) values() []string {
 	return all
 }
 
-// expected returns the values of a command's words as arguments of arenacap.
+// expected returns the arguments that arenacap must get in the drop-in to start the command.
 func (c command) expected() []string {
 	all := c.values()
 	if !c.literal() {

@@ -414,9 +414,9 @@ func TestDetachedOutlivesTheTarget(t *testing.T) {
 		t.Run(to, func(t *testing.T) {
 			c := startChild(t)
 			cfg := verbose(c.pid(), oneAndAHalf(t, c))
-			// This child is older than the target's program, so it does not count. It is also the child for which
-			// os/exec forks another process to test pidfds; that process would have the size of its parent, and
-			// count.
+			// This child is older than the target's program, so the watch does not count it. It is started for the sake of
+			// the next child: at the first start of a child os/exec forks another process to test pidfds, and the watch
+			// would count that process with the size of its parent.
 			awaitAge(t, mustFork(t, c, "fork"), 2*proc.Tick)
 			cfg.Budget.Scope, cfg.Budget.WarnAt = "tree", onlyBreach
 			var log *bufio.Reader

@@ -89,7 +89,7 @@ type engine struct {
 	watched   []*watched
 	free      []int // indexes of the unused slots in the list watched
 	events    [maxEvents]unix.EpollEvent
-	listing   []int         // all PIDs of the host at this call of turns; nil: not listed yet
+	listing   []int         // all PIDs of the host, listed during the current call of the method turns; nil: not listed yet
 	frugal    bool          // the process only watches, and its samples allocate nothing
 	giveBack  time.Duration // time of the next step of giveMemoryBack; never: nothing to give back
 	collected bool          // the first step of giveMemoryBack is done
@@ -203,9 +203,9 @@ func (e *engine) listOnce() (pids []int, err error) {
 	return e.listing, err
 }
 
-// listen wakes the engine when a descriptor becomes readable. With -1, each turn checks for the end instead.
-// If the kernel refuses (ENOSPC, see max_user_watches in epoll(7)), the engine notices later: the end of a target when a
-// sample fails, and the end of the policy's command at the next turn.
+// listen wakes the engine when the descriptor fd becomes readable. The fd of a process without a pidfd is -1: then each
+// turn checks whether the process has ended. If the kernel refuses (ENOSPC, see max_user_watches in epoll(7)), the engine
+// notices later: the end of a target when a sample fails, and the end of the policy's command at the next turn.
 func (e *engine) listen(fd, index int) {
 	if fd >= 0 {
 		_ = unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(index)})
@@ -220,7 +220,7 @@ func (e *engine) killing() bool {
 	})
 }
 
-// wait sleeps until a process ends, the command ends, ctx ends, or a turn is due.
+// wait sleeps until a process ends, the command ends, ctx ends, or it is time for the next turn (see turns).
 func (e *engine) wait(next time.Duration) {
 	n, _ := unix.EpollWait(e.epoll, e.events[:], milliseconds(next-e.clock())) // -1 if a signal interrupted it
 	for _, event := range e.events[:max(n, 0)] {

@@ -181,7 +181,7 @@ func capSetOtherwise(set, limit int) event {
 	return event{kind: eventCapNotKept, text: text, members: capMembers(0, limit)}
 }
 
-// of makes a cap event refer to a descendant of the target.
+// The method of makes a cap event refer to a descendant of the target.
 func (e event) of(pid int, name string) event {
 	e.text = fmt.Sprintf("%s[%d]: %s", name, pid, e.text)
 	e.members = append(e.members, otherMembers(pid, name)...)

@@ -307,9 +307,9 @@ func (h *host) counting(m service.Process, group string) *watched {
 	return nil
 }
 
-// startedAgain reports whether a process that the control group's target counts belongs to a later start of the unit.
-// A process of the previous start may have kept the target going (KillMode=process). While a SIGKILL is pending, the
-// answer is no, so that the SIGKILL comes first.
+// startedAgain reports whether the process m, which the target w counts as a member of its control group, belongs to a
+// later start of the unit than w. A process of the previous start may have kept w going (KillMode=process). While a SIGKILL
+// is pending, the answer is no, so that the SIGKILL comes first.
 func (h *host) startedAgain(w *watched, m service.Process) bool {
 	parent, found := h.memberOf(m.Parent)
 	if m.Unit == "" || m.Started <= w.member.found.Started || found && parent.Service == m.Service || w.action != nil && w.action.kill != 0 {

@@ -97,7 +97,7 @@ func (w *watched) lookAround(now time.Duration) {
 	}
 	if w.carrier || w.ended || len(w.scope.family()) > 0 {
 		w.used()
-	} else { // the look allocated only a few KiB of heap, and the intervals between looks grow
+	} else { // no garbage collection is needed: the look allocated only a few KiB of heap, and the intervals between looks grow
 		w.usedPages()
 	}
 	w.descendant = w.largest(now)

@@ -31,7 +31,7 @@ type process struct {
 	parent  int           // PID of the parent when the process was opened
 	name    string        // name as in /proc/PID/comm, at most 15 bytes
 	born    time.Duration // start time since boot
-	virtual uint64        // virtual size in bytes at the last sample that counted; 0: none
+	virtual uint64        // virtual size in bytes at the last sample that was added to a reading (readOne); 0: none
 	group   string        // folder of its control group, for scope "cgroup"
 
 	arenas census
@@ -91,7 +91,7 @@ func (p *process) openHandle() error {
 		return fmt.Errorf("no process has PID %d: %w", p.pid, err)
 	case err == unix.EMFILE || err == unix.ENFILE:
 		return fmt.Errorf("process %d cannot be opened: %w", p.pid, err)
-	case err == unix.ENOENT, err == unix.EINVAL: // ENOENT since Linux 6.9, EINVAL before
+	case err == unix.ENOENT, err == unix.EINVAL: // pidfd_open(2) of a thread: ENOENT since Linux 6.9, EINVAL before
 		return fmt.Errorf("%d is not the PID of a process; the number may be a thread ID: %w", p.pid, err)
 	}
 	return p.openDir()

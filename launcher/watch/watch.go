@@ -42,7 +42,8 @@ type Config struct {
 	Cap        int      // the planned number of arenas; 0: no cap, and none is verified
 	Notices    []string // reasons why the cap cannot work, one line each, reported once after the event "started"
 
-	// OnUnenforceable is [launch] on_unenforceable. With "warn" the watch process looks for Notices itself.
+	// OnUnenforceable is [launch] on_unenforceable. With "warn" the watch process also looks for reasons why the cap
+	// cannot work, and adds them to Notices.
 	OnUnenforceable string
 
 	Budget  policy.Budget
@@ -50,7 +51,7 @@ type Config struct {
 	Log     policy.Log
 	Journal bool // stderr is systemd's journal (package journal): text lines begin with a priority
 	Verbose bool
-	Quiet   bool // text logs only errors, actions and the end of a breach (see wanted)
+	Quiet   bool // a log in text format has only errors, actions and the end of a breach (see wanted)
 }
 
 // check rejects values that would make the engine spin or never decide. A policy file cannot contain them.

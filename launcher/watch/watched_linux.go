@@ -15,8 +15,8 @@ import (
 // watched is the state of one target.
 type watched struct {
 	*engine
-	cfg          *Config   // the engine's or, in the watch of a host, the service's
-	log          *eventLog // the engine's or, in the watch of a host, that of the service
+	cfg          *Config   // the engine's configuration; in the watch of a host, the service's
+	log          *eventLog // the engine's log; in the watch of a host, the service's
 	member       *member   // the process of a service; nil except in the watch of a host
 	index        int       // the target's index in engine.watched
 	scope        *scope

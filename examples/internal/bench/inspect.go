@@ -89,7 +89,7 @@ func heaps(b *built, arenas string, inspect tool) (list []look) {
 	for _, h := range []struct {
 		name         string
 		gib          float64
-		pieces, size int // number and size, in KiB, in each of four threads; size 0 is the smallest chunk
+		pieces, size int // pieces: number of chunks in each of four threads; size: size of a chunk in KiB, 0 for the smallest chunk
 	}{
 		{"0.5 GiB of 32-byte chunks", 0.5, 1 << 22, 0},
 		{"2 GiB of 32-byte chunks", 2, 1 << 24, 0},

@@ -19,7 +19,7 @@ var plans = []struct{ name, policy string }{
 }
 
 // launchBounds are upper bounds of the added time, as multiples of the time that another command adds. With a budget the
-// added time is the delay of the target's start, because the watch starts after it.
+// added time is the delay of the target's start alone, because the watch starts after the target.
 var launchBounds = []struct {
 	name, of string
 	most     float64

@@ -25,7 +25,7 @@ func (r Root) Memory() (uint64, error) {
 	return v.Total, nil
 }
 
-// pinned is a context in which the library reads these files whatever HOST_PROC says.
+// pinned is a context in which the library reads /proc and /sys below r, even if HOST_PROC names another folder.
 func (r Root) pinned() context.Context {
 	return context.WithValue(context.Background(), common.EnvKey, common.EnvMap{
 		common.HostProcEnvKey: filepath.Join(string(r), "proc"),

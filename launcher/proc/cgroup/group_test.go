@@ -22,7 +22,7 @@ func TestAt(t *testing.T) {
 		{"/x", "/m", "/", ""},
 		{"/../..", "/m", "/../../p/q", "/m/p/q /m/p /m own"},
 		{"/../../p", "/m", "/../../p/q", "/m/q /m own"},
-		{"/../..", "/m", "/../p", "/m"}, // the names in between are hidden
+		{"/../..", "/m", "/../p", "/m"}, // in this row and the next, the name of the level between root and group is unknown
 		{"/..", "/m", "/", "/m"},
 		{"/../p", "/m", "/", ""},
 		{"/", "/m", "/../p", ""},

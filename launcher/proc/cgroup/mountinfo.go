@@ -51,7 +51,8 @@ func ParseMountinfo(text []byte) ([]Mount, error) {
 	return mounts, nil
 }
 
-// rootAndPoint parses fields (4) and (5) of the part of a line before (8).
+// rootAndPoint parses the root and the mount point, which are fields (4) and (5) of the line. head is the part of the line
+// before the separator (8).
 func rootAndPoint(head string) (root, point string, ok bool) {
 	rest := head
 	for range 3 {

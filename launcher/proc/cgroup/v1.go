@@ -82,7 +82,7 @@ func (v1) memorySum(root proc.Root, folder string) (l Limit, ok bool, err error)
 	path := folder + "/memory.stat"
 	text, err := root.Read(path)
 	if err != nil {
-		return Limit{}, false, nil // optional: the limits of the folders still count
+		return Limit{}, false, nil // the file is optional: without it Memory uses the limits in the groups' folders
 	}
 	if l, ok, err = parseMemoryStat(string(text)); err != nil {
 		return Limit{}, false, fmt.Errorf("%s: %w", path, err)

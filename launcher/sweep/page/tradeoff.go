@@ -57,7 +57,8 @@ func tradeOff(r verdict.Result) (plot, error) {
 	})
 }
 
-// spread makes a series for each outcome: one point, at its position or above it by the given distance.
+// spread makes a series of one point for each outcome. The point lies higher than the outcome's value by the
+// parameter above, which is 0 for a dot.
 func spread(shown []verdict.Outcome, x sizeAxis, above float64) (values [][]float64) {
 	for _, o := range shown {
 		v := slices.Repeat([]float64{charts.GetNullValue()}, points+1)

@@ -19,7 +19,7 @@ func TestIntervalCovers(t *testing.T) {
 			covered++
 		}
 	}
-	if covered < 1900-30 { // 1,900 is 95 %; 30 is 3 standard deviations
+	if covered < 1900-30 { // 1,900 is 95 % of the 2,000 samples; 30 is 3 standard deviations of the number covered
 		t.Errorf("the interval covers the true median in %d of 2000 samples", covered)
 	}
 }

@@ -121,9 +121,9 @@ func share(a, b uint64) float64 {
 type doubt struct {
 	caps   int // number of caps that were measured
 	rounds int // the smallest number of successful runs of a cap
-	needed int // rounds needed to distinguish so many caps
+	needed int // rounds that are needed to distinguish this number of caps
 
-	width float64  // width of the widest interval among the fit caps; how precise the values of worse caps are does not matter
+	width float64  // width of the widest interval among the caps without a measurable cost (see fit); other intervals do not matter
 	loss  float64  // how much worse the median of the chosen cap is than the best median, as a share of the best, if noise may be the cause; 0 if not worth reporting
 	safer *Outcome // if loss is large: the cap to use until more rounds were measured
 }

@@ -101,7 +101,8 @@ func TestSignificant(t *testing.T) {
 	}
 }
 
-// TestSizesThatShareMuch: a large size that all caps have in common is written once, plus the rest.
+// TestSizesThatShareMuch: if the sizes under all caps have a large part in common, each size is written as that part plus
+// the rest.
 func TestSizesThatShareMuch(t *testing.T) {
 	const tera = 1 << 40
 	for _, c := range []struct {

@@ -317,8 +317,8 @@ func TestTooFew(t *testing.T) {
 	}
 }
 
-// TestCapsThatDidNotCount: caps that had no effect, and caps with the same limit in effect as these, are not compared, even
-// if their values differ much.
+// TestCapsThatDidNotCount: a cap is not compared if it had no effect, or if it led to as many arenas as a cap without
+// effect. This holds even if the values of the caps differ much.
 func TestCapsThatDidNotCount(t *testing.T) {
 	const missed = "4 arenas; the program does not keep the cap"
 	for name, c := range map[string]struct {

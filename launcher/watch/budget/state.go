@@ -169,7 +169,8 @@ func (m *Meter) step(changes []Change, v uint64, confirm func(string) (uint64, b
 }
 
 // Lapse ends the breach of a metric whose action was not needed, so that the next n of m samples over the limit start a new
-// one. Otherwise a value between 95 and 100 % of the limit would keep the breach active and prevent every later action.
+// one. Otherwise a value between 95 % (RecoverPercent) and 100 % of the limit would keep the breach active and prevent
+// every later action.
 func (s *State) Lapse(metric string) {
 	for i := range s.Meters {
 		if m := &s.Meters[i]; m.Limit.Metric == metric && m.breach.on {
