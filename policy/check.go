@@ -62,6 +62,9 @@ func (l *layer) later() {
 		l.problemIn(at, missingProgram(l.policy.Budget.Command[0]))
 		l.problemIn(at, unknownPlaceholder(l.policy.Budget.Command))
 	}
+	if at, ok := l.wrote("match.user"); ok {
+		l.problemIn(at, unknownUser(l.policy.Match.User))
+	}
 	if at, ok := l.wrote("log.to"); ok && l.policy.Log.To != "stderr" {
 		l.problemIn(at, unusableLog(l.policy.Log.To))
 	}

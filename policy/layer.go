@@ -107,7 +107,7 @@ func (l *layer) set(table, name string, path toml.Key, raw any) {
 	keys := keysOf(table)
 	i := slices.IndexFunc(keys, func(k key) bool { return k.name == name })
 	if i < 0 {
-		l.problem(v.path, hinted{fmt.Sprintf("unknown key %q in [%s]", name, table), keyHint(table, name)})
+		l.problem(v.path, hinted{fmt.Sprintf("unknown key %q in [%s]", name, path[:len(path)-1]), l.keyHint(table, name)})
 		return
 	}
 	keys[i].read(v, &l.policy)

@@ -77,6 +77,7 @@ type Match struct {
 	Exe  string // path of the program
 	Name string // name of the process as ps -o comm shows it
 	User string // user of the process, a name or a number; both the real and the effective user must match
+	From string // the place of User, "FILE:LINE"
 }
 
 // String formats the given fields for a plan.

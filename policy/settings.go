@@ -67,6 +67,7 @@ var tables = []table{
 		{"name", func(v value, p *Policy) { p.Match.Name = v.processName() }},
 		{"user", func(v value, p *Policy) {
 			p.Match.User = v.filled("a user's name or number in quotes", `write for example "hdfs"`)
+			p.Match.From = v.l.doc.origin(v.path)
 		}},
 	}},
 }
@@ -203,7 +204,7 @@ var otherNames = map[string]string{
 }
 
 // keyHint suggests a correction for an unknown key.
-func keyHint(table, key string) string {
+func (l *layer) keyHint(table, key string) string {
 	known := keyNames(table)
 	if lower := strings.ToLower(key); slices.Contains(known, lower) {
 		return fmt.Sprintf("write the key in lower case: %q", lower)
@@ -212,7 +213,7 @@ func keyHint(table, key string) string {
 		return hint
 	}
 	if other := TableOf(key); other != "" {
-		return fmt.Sprintf("the key belongs in [%s]", other)
+		return fmt.Sprintf("the key belongs in [%s]", append(slices.Clip(l.prefix), other))
 	}
 	return fmt.Sprintf("[%s] has the keys %s", table, strings.Join(known, ", "))
 }

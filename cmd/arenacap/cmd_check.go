@@ -3,9 +3,7 @@ package main
 // This file has the command check.
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -23,7 +21,8 @@ func checkCommand() *cli.Command {
 		Description: "Reports every problem of each file with line, column and a hint, and also a\n" +
 			"file that others may write, a command that does not exist, a log that cannot be\n" +
 			"opened, and a plan that cannot be made on this machine (with --service, for\n" +
-			"that service). The check runs nothing and creates no file.\n\n" +
+			"that service). The check runs nothing and creates no file. A service without a\n" +
+			"section has the plan of the base tables, and a line on stderr says so.\n\n" +
 			"Exit status: 0 if all files are valid, 1 if one is not.",
 		Action: check,
 	}
@@ -38,7 +37,7 @@ func check(c *cli.Context) error {
 	}
 	v, bad := speaker(c), false
 	for _, file := range c.Args().Slice() {
-		problems := append(policy.Check(file), planProblems(lineOf(c), file)...)
+		problems := append(policy.Check(file), planProblems(lineOf(c), file, v)...)
 		for _, p := range problems {
 			fmt.Fprintln(c.App.Writer, p)
 		}
@@ -54,9 +53,9 @@ func check(c *cli.Context) error {
 	return nil
 }
 
-// planProblems reports why the policy of a file gives no plan on this machine, or has no section for the service of
-// --service. It reports nothing for a file that cannot be read: policy.Check has reported that.
-func planProblems(l run.Line, file string) (problems []error) {
+// planProblems reports why the policy of a file gives no plan on this machine. It notes that the file has no section for the
+// service of --service. It reports nothing for a file that cannot be read: policy.Check has reported that.
+func planProblems(l run.Line, file string, v say.Voice) (problems []error) {
 	l.Give("policy", file)
 	p, err := l.Policy()
 	if err != nil {
@@ -67,7 +66,7 @@ func planProblems(l run.Line, file string) (problems []error) {
 		if len(p.Notes) > 0 { // a note of the policy also says that the section is missing, and names a section with a similar name
 			why = p.Notes
 		}
-		problems = append(problems, errors.New(strings.Join(why, "; ")))
+		v.Notes(why)
 	}
 	if _, err := makePlan(l, 0); err != nil {
 		problems = append(problems, fmt.Errorf("%s: %w", text.Quoted(file), err))

@@ -70,10 +70,8 @@ func Look(ctx context.Context, o Options) (all []Family, problems []error, err e
 	for _, p := range o.Plans {
 		services = append(services, p.Policy)
 	}
-	rules, err := service.NewRules(proc.Here, services)
-	if err != nil {
-		return nil, nil, err
-	}
+	rules := service.NewRules(proc.Here, services)
+	problems = append(problems, rules.Problems...)
 	host, err := inspect.List(ctx, o.Machine, false)
 	if err != nil && !errors.Is(err, ctx.Err()) {
 		return nil, nil, err

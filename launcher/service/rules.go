@@ -7,23 +7,24 @@ package service
 // This file has the rules that assign a process to a service.
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
 	"arenacap/launcher/proc"
 	"arenacap/policy"
+	"arenacap/policy/text"
 )
 
 // Rules has the rules of all services, in the order of the policy: a process that fits two belongs to the first.
 type Rules struct {
+	Problems []error // one for each service to which no process can belong, because its user is unknown
+
 	rules                 []rule
-	byUnit, byExe, byName map[string][]int // indexes into rules; each rule is in exactly one of the three maps
+	byUnit, byExe, byName map[string][]int // indexes into rules; each rule whose user is known is in exactly one of the three maps
 }
 
 // rule has the conditions of one service; "" and nil match any process.
@@ -32,17 +33,16 @@ type rule struct {
 	user            *uint32
 }
 
-// NewRules makes the rules from the match of each policy. It fails if a user is unknown.
-func NewRules(root proc.Root, services []policy.Policy) (*Rules, error) {
+// NewRules makes the rules from the match of each policy.
+func NewRules(root proc.Root, services []policy.Policy) *Rules {
 	rs := &Rules{byUnit: map[string][]int{}, byExe: map[string][]int{}, byName: map[string][]int{}}
 	passwd := sync.OnceValues(func() ([]byte, error) { return root.Read("/etc/passwd") })
 	for i, p := range services {
 		r, err := newRule(passwd, p)
-		if err != nil {
-			return nil, fmt.Errorf("service %q: %w", p.Service, err)
-		}
 		rs.rules = append(rs.rules, r)
 		switch {
+		case err != nil: // the rule is in no map, so it matches no process
+			rs.Problems = append(rs.Problems, fmt.Errorf("%s: service %q: %w", text.Printable(p.Match.From), p.Service, err))
 		case r.unit != "":
 			rs.byUnit[r.unit] = append(rs.byUnit[r.unit], i)
 		case r.exe != "":
@@ -51,7 +51,7 @@ func NewRules(root proc.Root, services []policy.Policy) (*Rules, error) {
 			rs.byName[r.name] = append(rs.byName[r.name], i)
 		}
 	}
-	return rs, nil
+	return rs
 }
 
 func newRule(passwd func() ([]byte, error), p policy.Policy) (r rule, err error) {
@@ -69,25 +69,14 @@ func newRule(passwd func() ([]byte, error), p policy.Policy) (r rule, err error)
 	return r, err
 }
 
-// userID returns the UID of a user, given by number or by name in /etc/passwd (passwd(5)).
+// userID returns the UID of a user, given by number or by name in /etc/passwd.
 func userID(passwd func() ([]byte, error), user string) (*uint32, error) {
-	if n, err := strconv.ParseUint(user, 10, 32); err == nil {
-		return new(uint32(n)), nil
-	}
 	text, err := passwd()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return nil, fmt.Errorf("user %q: %w", user, err)
 	}
-	for line := range bytes.Lines(text) {
-		fields := strings.Split(string(line), ":") // name:password:UID:GID:…
-		if len(fields) < 4 || fields[0] != user {
-			continue
-		}
-		if n, err := strconv.ParseUint(fields[2], 10, 32); err == nil {
-			return new(uint32(n)), nil
-		}
-	}
-	return nil, fmt.Errorf("user %q is not in /etc/passwd; write the UID", user)
+	uid, err := policy.UserID(user, text)
+	return &uid, err
 }
 
 // belongs returns the service of a process and the next service that it fits too; -1: none.

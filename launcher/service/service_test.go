@@ -87,9 +87,9 @@ func servicesOf(matches ...policy.Match) (all []policy.Policy) {
 
 func mustRules(t *testing.T, root proc.Root, all []policy.Policy) *Rules {
 	t.Helper()
-	rules, err := NewRules(root, all)
-	if err != nil {
-		t.Fatal(err)
+	rules := NewRules(root, all)
+	for _, problem := range rules.Problems {
+		t.Fatal(problem)
 	}
 	return rules
 }
@@ -199,11 +199,18 @@ func TestWhichService(t *testing.T) {
 	}
 }
 
+// A service whose user is unknown has no process; the other services have theirs.
 func TestUnknownUser(t *testing.T) {
 	f := newFake(t)
-	_, err := NewRules(f.root, servicesOf(policy.Match{User: "nobody"}))
-	if want := `service "s0": user "nobody" is not in /etc/passwd; write the UID`; err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
+	rules := NewRules(f.root, servicesOf(policy.Match{Name: "server", User: "nobody", From: "policy.toml:7"}, policy.Match{Name: "server"}))
+	want := `policy.toml:7: service "s0": user "nobody" is not in /etc/passwd, so no process belongs to the service; create the user, or write the UID`
+	if len(rules.Problems) != 1 || rules.Problems[0].Error() != want {
+		t.Errorf("%v, want %s", rules.Problems, want)
+	}
+	f.process(7, fakeProcess{name: "server"})
+	members, err := rules.All(f.root)
+	if err != nil || len(members) != 1 || members[0].Service != 1 {
+		t.Errorf("%+v, %v", members, err)
 	}
 }
 
@@ -459,10 +466,7 @@ func TestRealProcesses(t *testing.T) {
 
 // BenchmarkLook measures one call of Look on this host without new processes.
 func BenchmarkLook(b *testing.B) {
-	rules, err := NewRules(proc.Here, servicesOf(policy.Match{}))
-	if err != nil {
-		b.Fatal(err)
-	}
+	rules := NewRules(proc.Here, servicesOf(policy.Match{}))
 	finder := NewFinder(proc.Here, rules)
 	for b.Loop() {
 		if _, err := finder.Look(1<<60, nil); err != nil {

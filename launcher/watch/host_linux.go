@@ -147,9 +147,9 @@ func (h *host) arrange(services []Service) error {
 	if interval == never {
 		return errors.New("no service of the policy has a budget; add a budget, for example [service.mariadb] with the line budget.virtual = \"8GiB\"")
 	}
-	rules, err := service.NewRules(proc.Here, policies)
-	if err != nil {
-		return err
+	rules := service.NewRules(proc.Here, policies)
+	for _, problem := range rules.Problems {
+		h.Say("%v", problem)
 	}
 	h.finder, h.Services, h.interval, h.look = service.NewFinder(proc.Here, rules), services, interval, 0
 	return nil
