@@ -23,7 +23,7 @@ type Lookup struct {
 	// and every folder above it.
 	Root bool
 
-	Getenv func(string) (string, bool) // the function os.LookupEnv; nil is an empty environment
+	Getenv func(string) (string, bool) // the function os.LookupEnv; nil stands for an empty environment
 }
 
 // Load reads the first policy that exists of: the file of --policy, $ARENACAP_POLICY,
@@ -128,8 +128,8 @@ func (l Lookup) find(system string) (data []byte, file string, notes []string, e
 	return nil, "", notes, nil
 }
 
-// places lists the default paths. A relative $XDG_CONFIG_HOME is ignored, as the XDG specification says, and so
-// is a relative $HOME: the policy must not depend on the current directory.
+// places lists the default paths. It ignores a relative $XDG_CONFIG_HOME, as the XDG specification says. It also ignores a
+// relative $HOME, because the policy must not depend on the current directory.
 func (l Lookup) places(system string) []string {
 	if l.Root {
 		return []string{system}

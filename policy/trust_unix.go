@@ -47,9 +47,8 @@ func mayWrite(path string) error {
 
 // distrust describes why root must not follow a policy: the file, a folder above it, a link on its path or a folder
 // above that link's target is owned or writable by another user. The argument opened is the stat of the open descriptor, so
-// that the file that was checked is the file that is read. The files
-// of one other user are trusted like root's: the argument user is this user's UID. A launch passes 0 (root), and Check passes
-// the UID of the user who calls it.
+// that the file that was checked is the file that is read. Besides root's files, those of the argument user (a UID) are
+// trusted: a launch passes 0 (root), and Check passes the UID of the user who calls it.
 func distrust(path string, opened fs.FileInfo, user int) *problem {
 	full, err := filepath.Abs(path)
 	if err != nil {
@@ -78,7 +77,7 @@ type walk struct {
 	links int
 }
 
-// step resolves the next name. The argument is the stat(2) of the current position, and the result that of the new position.
+// step resolves the next name. It takes the stat(2) of the current position and returns the stat(2) of the new position.
 func (w *walk) step(at fs.FileInfo) (fs.FileInfo, *problem) {
 	name := w.todo[0]
 	w.todo = w.todo[1:]

@@ -168,7 +168,7 @@ func rootFolder(dir string) (string, error) {
 }
 
 // unitPolicy makes the plan that arenacap will make in the service: from the flags in the drop-in and the unit's
-// environment, not from those of this shell.
+// environment, not from the environment of this shell.
 func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 	lookup, err := unitLookup(c, u, wish)
 	if err != nil {

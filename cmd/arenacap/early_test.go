@@ -22,9 +22,9 @@ import (
 	"arenacap/launcher/machine/gopsutil"
 )
 
-// TestEarly makes Go's runtime list the packages that were initialised before an ordinary launch: the only packages
-// of other authors among them are the TOML parser and cheap ones such as go-moremath. In a build without package
-// early all packages are initialised.
+// TestEarly makes Go's runtime list the packages that were initialised before an ordinary launch. Of the packages of other
+// authors, the list has only the TOML parser and packages that are initialised fast, such as go-moremath. In a build without
+// package early all packages are initialised.
 func TestEarly(t *testing.T) {
 	tool := requireTools(t)
 	policy := filepath.Join(t.TempDir(), "policy.toml")

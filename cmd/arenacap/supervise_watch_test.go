@@ -60,7 +60,7 @@ const (
 	loops  = "while :; do sleep 0.01; done"
 )
 
-// TestSupervisedBudget: the action is taken on the target, and the status is that of a program that reached a limit.
+// TestSupervisedBudget: the action is taken on the target, and arenacap's exit status tells that the program reached a limit.
 func TestSupervisedBudget(t *testing.T) {
 	for _, c := range []struct {
 		name, policy, script string

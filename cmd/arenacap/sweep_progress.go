@@ -147,7 +147,7 @@ func (p *sweepProgress) what(now sweep.Progress) string {
 
 // interruptible returns a context that the first INT, TERM or HUP cancels, after a call of the function tell. A second
 // signal, or QUIT, closes the channel atOnce; one more has its default effect and ends arenacap. The function release
-// restores the default effects. After that, signals do not call tell.
+// restores the default effects. After a call of release, signals do not call tell.
 //
 // A HUP that was ignored at the start stays ignored, as nohup(1) requires.
 func interruptible(parent context.Context, tell func(os.Signal)) (ctx context.Context, atOnce <-chan struct{}, release func()) {

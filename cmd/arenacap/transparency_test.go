@@ -246,8 +246,8 @@ func wrappers(t *testing.T, arenacap string) []wrapper {
 		{name: "cap", args: run("cap.toml", "[arenas]\ncap = 4\n"),
 			mayAdd: []string{"MALLOC_ARENA_MAX=4", "MALLOC_ARENA_TEST=3"}},
 		{name: "budget", args: run("budget.toml", "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"1TiB\"\ninterval = \"10ms\"\n"),
-			// The watch is forked twice, and arenacap waits for the first child, whose small usage counts among that of
-			// the children of the target, getrusage(2).
+			// The watch is forked twice, and arenacap waits for the first child. The kernel adds the small CPU time of this child
+			// to the usage of the target's children, getrusage(2).
 			known: []string{"children reaped: 0 → 1", "children later reaped: 0 → 1"}},
 	}
 }

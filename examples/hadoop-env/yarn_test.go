@@ -207,7 +207,7 @@ func TestRecovery(t *testing.T) {
 
 	c.fragment("arenas.cap = 3")
 	nodeManager = c.startNodeManager("NODE_RECOVERY=true")
-	c.killed(uncappedApp, "143") // the status of a recovered container is that of its shell
+	c.killed(uncappedApp, "143") // for a recovered container, YARN reports the exit status of the container's shell
 	c.looks(nodeManager, cappedPid)
 	if has := c.arenaMax(cappedPid); has != "2" {
 		t.Errorf("the recovered container has MALLOC_ARENA_MAX=%q, want 2", has)

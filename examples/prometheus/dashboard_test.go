@@ -52,7 +52,8 @@ func readDashboard(t *testing.T) (d dashboard, tree any) {
 	return d, tree
 }
 
-// schemaVersion is that of Grafana 12, and the last of this format (grafana: apps/dashboard/pkg/migration/schemaversion).
+// schemaVersion is the version of the dashboard format that Grafana 12 writes. It is the last version of this format
+// (grafana: apps/dashboard/pkg/migration/schemaversion).
 const schemaVersion = 42
 
 func TestDashboard(t *testing.T) {

@@ -62,7 +62,7 @@ var hostUnits = map[string][]string{
 	"w-growing":       {"Type=exec", "ExecStart=SERVER default-term", "Restart=always", "RestartSec=0"},
 }
 
-// hostWatch is the unit of the watch and those of the services.
+// hostWatch is the unit of the watch and the units of the services.
 type hostWatch struct {
 	*unit
 	services map[string]*unit
@@ -131,8 +131,8 @@ func eventOf(e entry, pid int) (event lab.Event, ok bool) {
 	return event, ok
 }
 
-// count returns how many events with this name, about this service, the watch with the PID by has written to the journal so
-// far. PID 0 stands for any watch.
+// count returns how many events with this name, about this service, a watch has written to the journal so far. The argument by
+// is the PID of the watch; 0 stands for any watch.
 func (w *hostWatch) count(by int, service, name string) (n int) {
 	w.t.Helper()
 	for _, e := range w.journal() {

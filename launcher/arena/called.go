@@ -93,8 +93,8 @@ func (l *library) address(tag elf.DynTag) uint64 {
 	return v
 }
 
-// symbol is an entry of the symbol table. A program that takes the address of a function may have an undefined symbol for it
-// with the address of a PLT stub; that address then stands for the function in the whole process.
+// symbol is an entry of the symbol table. A program that takes the address of a function may have an undefined symbol for the
+// function, with the address of a PLT stub. The address of the stub is then the function's address in the whole process.
 type symbol struct {
 	number, addr uint64
 	defined      bool

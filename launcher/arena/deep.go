@@ -106,7 +106,7 @@ type stretch struct {
 
 type chunk struct{ addr, size uint64 }
 
-// walk adds the chunks of the stretch to c. Errors are those of mem and ctx.
+// walk adds the chunks of the stretch to c. It returns errors of mem and of ctx.
 func (w *walker) walk(c *Chunks, s stretch) error {
 	w.buf, w.from = w.buf[:0], s.start
 	defer func() { w.done += s.end - s.start }()

@@ -121,8 +121,8 @@ func newFinder(mem reader, maps mappings) *finder {
 		fitted: map[place]bool{}, left: maps.mostHeaders()}
 }
 
-// sort puts the ring of the program's own libc first, before those of libcs from dlmopen(3). The own libc is the one whose
-// main arena uses the brk heap. If no main arena does, it is the libc at the highest address, which was loaded first.
+// sort puts the ring of the program's own libc first, before the rings of libcs from dlmopen(3). The main arena of the own libc
+// uses the brk heap. If no main arena uses it, the own libc is the one at the highest address, which was loaded first.
 func (f *finder) sort(rings []*ring) {
 	if len(rings) < 2 {
 		return
@@ -331,8 +331,8 @@ func holds(maps mappings, addr uint64) (mapping, bool) {
 
 // rings follows the links from each start, visits no arena twice, and returns the rings that it finds.
 //
-// The process may create arenas meanwhile. malloc inserts a new arena right after the main arena, and sets the link of the
-// new arena before that of the main arena (_int_new_arena). So the link of the main arena is the only one that changes.
+// The process may create arenas meanwhile. malloc inserts a new arena right after the main arena. It first sets the link
+// of the new arena, then the link of the main arena (_int_new_arena). So only the link of the main arena changes.
 func (f *finder) rings(starts []uint64) (rings []*ring, err error) {
 	from := map[uint64]int{} // address of an arena to the index in starts from which the arena was first reached
 	for i, addr := range starts {
@@ -382,7 +382,7 @@ func (f *finder) ring(members []member) *ring {
 }
 
 // heapMax is the maximum size of each heap of a ring. glibc reserves the usual size, or four huge pages under
-// glibc.malloc.hugetlb. The header of a heap gives the page size: that of a huge page, or that of a small page if no huge
+// glibc.malloc.hugetlb. The header of a heap gives the size of its pages: huge pages, or small pages if no huge
 // page was available. A size is possible if the mappings have room for heaps of this size (see fits). The result is the
 // first possible size in this list:
 //

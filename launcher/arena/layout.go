@@ -43,7 +43,7 @@ func (l layout) next(addr uint64, perms perm, _ bool) (mapping, bool) {
 	return mapping{}, false
 }
 
-// covers reports whether mappings for which the function fits returns true cover all of [start, end).
+// covers reports whether mappings cover all of [start, end) and the function "fits" returns true for each of these mappings.
 func (l layout) covers(start, end uint64, fits func(mapping) bool) bool {
 	for i, ok := l.at(start); start < end; i++ {
 		if !ok || i == len(l) || l[i].Start > start || !fits(l[i]) {

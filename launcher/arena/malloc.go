@@ -167,7 +167,7 @@ func (s state) tailForms(size uint64) []int {
 // last_remainder and top (initial_top in malloc.c).
 func (s state) unused(size uint64) bool { return s.top == s.addr+s.bins-2*size }
 
-// sizeofState returns sizeof(malloc_state) for a layout in which system_mem is tail[form]. size is that of a pointer.
+// sizeofState returns sizeof(malloc_state) for a layout in which system_mem is tail[form]. size is the size of a pointer.
 func (s state) sizeofState(form int, size uint64) uint64 {
 	return s.bins + 254*size + 16 + uint64(form+3)*size
 }

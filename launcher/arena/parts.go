@@ -22,7 +22,7 @@ type region struct {
 	heap     *Heap  // the heap that contains it, or nil
 }
 
-// data reports whether the field data of /proc/PID/statm counts the region (Linux: mm/mmap.c, vm_stat_account).
+// data reports whether the kernel counts the region in the field "data" of /proc/PID/statm (Linux: mm/mmap.c, vm_stat_account).
 func (r region) data() bool { return r.Perm&(vma.Write|vma.Shared) == vma.Write }
 
 // owner is a range that was identified by its contents: a heap or a stack.

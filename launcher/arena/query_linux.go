@@ -21,8 +21,8 @@ import (
 // queries reads the mappings of a live process one at a time, with the ioctl PROCMAP_QUERY on /proc/PID/maps (Linux 6.11;
 // include/uapi/linux/fs.h, fs/proc/task_mmu.c). To query all mappings takes twice as long as to read the text of
 // /proc/PID/maps. But a census needs only few mappings, since a heap begins at a multiple of its size and a main arena lies
-// in the data of a file. So a census by queries takes a third of the time that one from the text takes with 300 mappings,
-// and a thousandth with 65,000. It also locks only one mapping at a time.
+// in the data of a file. So, compared with a census from the text, a census by queries takes a third of the time with 300
+// mappings, and a thousandth with 65,000. It also locks only one mapping at a time.
 //
 // err is set if a query failed, or if the census needs more than mostQueries queries: then it is faster to read
 // /proc/PID/maps. The caller then discards the census and reads /proc/PID/maps.
@@ -114,7 +114,7 @@ func mapsName(b []byte) string {
 
 func (q *queries) bases(word uint64) []uint64 { return alignedBases(q, word) }
 
-// mostHeaders can be lower than that of layout: if a process has more headers, the queries fail and the caller reads
+// mostHeaders can be lower than layout.mostHeaders: if a process has more headers, the queries fail and the caller reads
 // /proc/PID/maps.
 func (q *queries) mostHeaders() int { return 16 * mostQueries }
 
@@ -132,7 +132,7 @@ func (q *queries) word() uint64 {
 }
 
 // census takes the census by queries; ok is false if the caller has to read /proc/PID/maps. The last query checks that the
-// address space still exists, so that memory read by PID in between is not that of another process.
+// address space still exists: then the memory that was read by PID in between does not belong to another process.
 func (q *queries) census(mem reader) (c Census, ok bool) {
 	c, ok = certain(mem, q)
 	if ok {

@@ -39,7 +39,7 @@ type SystemTunable struct {
 }
 
 // Unlimited reports whether the value exceeds the number of 64 MiB heaps in a 47-bit address space. glibc 2.26 and later
-// read "-1" as such a value.
+// read "-1" as a number that large.
 func (v Value) Unlimited() bool { return v.OK && v.N > 1<<21 }
 
 // Effective models how a glibc of version v, started without AT_SECURE, reads its arena settings. An unknown version is

@@ -54,8 +54,8 @@ func Found() (s State, ok bool) { return State{ignored, mask, closed, taken}, kn
 
 // Recall gets the inherited mask from the runtime's memory in a build without the entry point of this package. Call Recall
 // before the first fork, because a fork makes the runtime overwrite the mask (runtime/proc.go, syscall_runtime_BeforeFork).
-// Call Recall only shortly before an exec, because it removes the runtime's signal handlers, except that of PIPE, without
-// which a write to a broken pipe would kill this process.
+// Call Recall only shortly before an exec, because it removes the runtime's signal handlers. Recall keeps the handler
+// of PIPE: without this handler, a write to a broken pipe would kill this process.
 func Recall() {
 	if known != 0 {
 		return

@@ -27,7 +27,7 @@ type Metric struct {
 	Timed   bool   // without a pattern, the metric is the wall time in seconds; if false, the metric is not measured without a pattern
 	Pattern string // a regular expression
 
-	reversed bool // the field Lower differs from the field Lower of the metric with the same name in Metrics
+	reversed bool // Lower differs from the value that the metric with the same name has in Metrics
 }
 
 // Parse returns the metric with a pattern: a regular expression whose first group, or else its whole match, is the number.

@@ -32,9 +32,9 @@ var ErrNotKept = errors.New("the comparison would be meaningless")
 const giveUp = 3
 
 // Measure runs the experiment and returns the prior runs and the new ones. It calls the function tell before each run, and
-// the function add after it. When the context ends, it stops and drops the current run and returns the context's error. It
-// is also an error if add fails, if Ready succeeds before the server starts, if the first run of every candidate fails, or,
-// without Force, if a cap has no effect.
+// the function add after it. When the context ends, Measure stops and drops the current run and returns the context's
+// error. It also returns an error if add fails, if Ready succeeds before the server starts, if the first run of every candidate
+// fails, or, without Force, if a cap has no effect.
 //
 // It must be called on a thread that lives as long as the process: the kernel kills a program when the thread that started
 // it ends (PR_SET_PDEATHSIG).

@@ -40,7 +40,7 @@ type Experiment struct {
 	Until   float64       // stop when no confidence interval ends further from its median than this share of the median; 0: stop after Rounds
 	MaxTime time.Duration // start no further runs after this time; 0: no bound
 
-	Timeout      time.Duration // time limit of a run; for a server, that of its load
+	Timeout      time.Duration // time limit of a run; for a server, the time limit of its load
 	ReadyTimeout time.Duration
 	Grace        time.Duration // time between TERM and KILL when a program or load is stopped
 	Seed         uint64

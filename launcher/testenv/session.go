@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Session is one command of a page's console block, with the output shown for it.
+// Session is one command of a page's console block, with the output that the page shows for the command.
 type Session struct {
 	Command string
 	want    []string
@@ -27,16 +27,16 @@ func Sessions(page string) (list []Session) {
 	return list
 }
 
-// Output returns the output that the documentation shows for the command.
+// Output returns the output that the page shows for the command.
 func (s Session) Output() string { return strings.Join(s.want, "\n") }
 
-// Printed reports whether output, a command's stdout and stderr together, is the output shown. In the output shown, "…"
+// Printed reports whether output, a command's stdout and stderr together, matches the output on the page. There "…"
 // matches any text within a line, and a line that is only "…" matches any number of lines.
 func (s Session) Printed(output string) bool { return s.pattern(regexp.QuoteMeta).MatchString(output) }
 
 var number = regexp.MustCompile(`[0-9][0-9.]*( [KMGT]?i?B\b)?`)
 
-// Resembles is like Printed, but a number in the output shown matches any number, with any unit of bytes.
+// Resembles is like Printed, but a number in the output on the page matches any number, with any unit of bytes.
 func (s Session) Resembles(output string) bool {
 	return s.pattern(func(text string) string {
 		var b strings.Builder

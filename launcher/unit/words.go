@@ -90,7 +90,7 @@ func surrogate(escape string) bool {
 	return ok && err == nil && utf16.IsSurrogate(rune(n))
 }
 
-// rewrite replaces each piece of a word's source text by what the function replace returns for it.
+// rewrite replaces each piece of a word's source text by the text that the function "replace" returns for the piece.
 func rewrite(raw string, replace func(value, written string) string) string {
 	var b strings.Builder
 	for quote, i := byte(0), 0; i < len(raw); {

@@ -37,7 +37,7 @@ const (
 	eventExited      = "exited"
 )
 
-// event is one event: the text for people, with advice at its end, and the JSON members that follow those of every event.
+// event is one event: the text for people, with advice at its end, and the members of the JSON line that only some events have.
 type event struct {
 	kind    string
 	text    string
@@ -324,7 +324,7 @@ func (e event) line(format string, at time.Time, of subject) []byte {
 // timestamp is RFC 3339 in UTC, with milliseconds.
 func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// json formats the members that every event has, then those of this event.
+// json formats the members that every event has, then the additional members of this event.
 func (e event) json(at time.Time, of subject) []byte {
 	all := ordered.Object{
 		"time", timestamp(at),

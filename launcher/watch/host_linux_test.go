@@ -395,8 +395,8 @@ func awaitRecord(t *testing.T, s *hostSession, want func(statefile.Record) bool)
 	}
 }
 
-// If the launch of a process started a watch of its own, the watch of the host lets that one act first, and waits for
-// `grace`.
+// If the launch of a process started a watch of its own, the watch of the host lets the launch's watch act first, and waits
+// for the time `grace`.
 func TestLeftToItsOwnWatch(t *testing.T) {
 	c, name := namedChild(t)
 	c.ask(t, "map 2199023255552", "ok")

@@ -28,8 +28,8 @@ type scope struct {
 	target   *process
 	since    time.Duration // time since boot; processes that started earlier do not descend from the target
 	others   map[int]*process
-	kin      map[int]*process   // descendants that do not count (kin_linux.go)
-	excluded func(pid int) bool // processes of the watch itself, which never count
+	kin      map[int]*process   // descendants that the budget does not count (kin_linux.go)
+	excluded func(pid int) bool // processes of the watch itself, which the budget never counts
 
 	launched bool // the target started in this process's control group
 
@@ -224,8 +224,8 @@ func inGroup(p *process, folder, unit string) bool {
 	return err == nil && filepath.IsLocal(below)
 }
 
-// groupOrder is the order in which hierarchies are tried (see cgroup.Memberships.In): version 2, then those of version 1 in
-// which service managers and container engines create a group per service.
+// groupOrder is the order in which hierarchies are tried (see cgroup.Memberships.In): version 2, then the hierarchies of
+// version 1 in which service managers and container engines create a group per service.
 var groupOrder = [...]string{"", "memory", "name=systemd", "pids"}
 
 // groupOf is the folder of a process's control group or, with a unit, of the unit's group, in the first hierarchy that has

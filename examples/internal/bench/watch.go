@@ -20,8 +20,8 @@ import (
 
 // Upper bounds of the cost of an idle watch.
 const (
-	watchTimes    = 4.0  // CPU time, as a multiple of that of the C program (testdata/statm.c)
-	watchResident = 0.8  // resident memory, as a multiple of that of the sleeping Go program (folder linked)
+	watchTimes    = 4.0  // CPU time, as a multiple of the CPU time of the C program testdata/statm.c
+	watchResident = 0.8  // resident memory, as a multiple of the memory of the sleeping Go program (folder "linked")
 	watchShare    = 8.0  // processor time in % of a core, for 10,000 targets
 	watchMemory   = 50.0 // MiB resident, for 10,000 targets
 )

@@ -114,7 +114,7 @@ func (o Outcome) words() string {
 	return "a cap of " + o.Name
 }
 
-// saving compares the peaks of memory with those of the base.
+// saving returns words that compare the peaks of memory under the chosen cap with the peaks under the base.
 func (r *Result) saving(chosen Outcome) string {
 	base := r.Outcomes[r.base]
 	if chosen.Name == base.Name {
