@@ -23,7 +23,7 @@ type Value struct {
 	OK     bool
 	From   string // source of the value: "environment" for a MALLOC_ variable, "tunables" for a tunable
 	System bool   // set by /etc/tunables.conf
-	Locked bool   // the environment cannot override it
+	Locked bool   // the environment cannot override the value
 
 	// If OK is false: the entry that glibc rejected, as NAME=value.
 	Refused  string

@@ -19,12 +19,13 @@ import (
 // many PIDs are new, and once every mostPause, the scan lists /proc instead.
 //
 // Known limits: in four cases a scan finds a process late, at most about mostPause after the change.
-//   - A known process starts to fit a service, because it calls execve(2) or moves to another control group. It is found at
-//     its next read. The time between two reads is the age of the process at the first one, up to mostPause.
+//   - A known process starts to fit a service, because it calls execve(2) or moves to another control group. Look finds this at
+//     the next read of the process. The time between two reads is the age of the process at the first read, up to mostPause.
 //   - clone3(2) or ns_last_pid chose the PID of a new process. The next listing of /proc finds it.
 //   - A new process gets the PID of a known one, and /proc/loadavg is hidden or comes from lxcfs. Until the next read of
 //     this PID the new process is taken for the old one.
-//   - A new process gets the PID of a known one because the kernel assigned all PIDs once between two scans. It is taken for the old one in the same way.
+//   - A new process gets the PID of a known one because the kernel assigned all PIDs once between two scans. Look takes the new
+//     process for the old one in the same way.
 type Finder struct {
 	root    proc.Root
 	rules   *Rules

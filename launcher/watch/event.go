@@ -37,7 +37,7 @@ const (
 	eventExited      = "exited"
 )
 
-// event is one event: the text for people, with advice at its end, and the members of the JSON line that only some events have.
+// event is one event: the text for people, with advice at its end, and the JSON members that not every event has.
 type event struct {
 	kind    string
 	text    string

@@ -69,7 +69,8 @@ func percentOf(bytes uint64, n int) uint64 {
 }
 
 // Observe takes one sample; it ignores samples before the end of the settle time. It declares a breach only if a second
-// reading is over the limit too, so that no breach rests on a single sample. The parameter "again" is a function that takes the second reading at once.
+// reading is over the limit too, so that no breach rests on a single sample. The parameter "again" is a function that takes the
+// second reading at once.
 func (s *State) Observe(now time.Duration, r Reading, again func() (Reading, bool)) []Change {
 	if now < s.SettleEnds {
 		return nil
