@@ -57,7 +57,7 @@ func (h *handover) start(cfg watch.Config, wait bool) error {
 	if err := f.fork(); err != nil || !wait {
 		return err
 	}
-	h.close() // so that the read below sees the end of the pipe if the watch dies
+	h.close() // this process must not keep the write end of the pipe, whose end shows awaitReady that the watch has died
 	return awaitReady(h.ready)
 }
 

@@ -133,7 +133,7 @@ func (v *supervisor) turn() (over bool, err error) {
 		}
 	}
 	v.passOn()
-	v.reap() // after passOn, which may have consumed the SIGCHLD
+	v.reap() // reap comes after passOn, because passOn may have consumed the SIGCHLD
 	return v.over(), nil
 }
 

@@ -14,9 +14,9 @@ import (
 
 // This file has Check, which also finds problems that a launch does not look for.
 
-// Check lists all problems of a policy file, including those of all its services, in the order of its lines. Besides the
-// errors of Load it reports files that others may write, commands and logs that would fail at a breach, and values that
-// are valid but probably a mistake.
+// Check lists all problems of a policy file, including the problems of all its services, in the order of the lines in the
+// file. Besides the errors of Load it reports files that others may write, commands and logs that would fail at a breach,
+// and values that are valid but probably a mistake.
 func Check(path string) (all []error) {
 	for _, p := range check(path) {
 		all = append(all, p)

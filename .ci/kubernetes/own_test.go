@@ -46,7 +46,7 @@ spec:
 `
 
 // TestOwnDeployment does what README.md of the example describes: with its commands and its kustomization.yaml, it applies
-// components to the Deployment own. The result still has everything that own has.
+// components to the Deployment in the constant own. The resulting Deployment still has everything that was in own.
 func TestOwnDeployment(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(example, "README.md"))
 	if err != nil {

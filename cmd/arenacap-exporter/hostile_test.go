@@ -117,7 +117,7 @@ func TestSlowClients(t *testing.T) {
 				case <-end:
 					t.Fatal("the connection is still open")
 				case <-every.C:
-					_ = test.next(c) // fails once the connection is closed
+					_ = test.next(c) // the write fails once the exporter has closed the connection
 				}
 			}
 		})

@@ -50,7 +50,7 @@ func docs(c *cli.Context) error {
 	return err
 }
 
-// manPageOf returns the manual page of a command, or with "" the one of the program.
+// manPageOf returns the manual page of the command with this name, or the manual page of the program for the name "".
 func manPageOf(app *cli.App, name string) (string, error) {
 	if name == "" {
 		return manPage(app, nil), nil

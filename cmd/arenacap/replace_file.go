@@ -38,8 +38,9 @@ func replaceFile(path string, mode fs.FileMode, write func(io.Writer) error) err
 // canReplace returns the error that replaceFile would get from the folder.
 func canReplace(path string) error { return withDraft(path, func(*os.File) error { return nil }) }
 
-// withDraft creates an empty hidden file in the folder of path, with mode 0666 less the umask, and removes it at the end
-// unless the function use has renamed it. Meanwhile INT, TERM, HUP and QUIT do not end this process.
+// withDraft creates an empty hidden file in the folder of path, with mode 0666 less the umask, passes the file to the
+// callback, and removes the file at the end unless the callback has renamed it. Meanwhile INT, TERM, HUP and QUIT do not end
+// this process.
 func withDraft(path string, use func(*os.File) error) error {
 	held := make(chan os.Signal, 1)
 	signal.Notify(held, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)

@@ -421,8 +421,8 @@ type build struct {
 func builds(tool tools) []build {
 	all := []build{
 		{"plain", tool.plain, losses{
-			// These are the signals for which the runtime installs a handler. If INT, HUP and the stop signals are ignored,
-			// it leaves them so (runtime/signal_unix.go, sigInstallGoHandler).
+			// These are the signals for which Go's runtime installs a handler. If INT, HUP and the stop signals are ignored at the
+			// start, the runtime leaves them ignored (runtime/signal_unix.go, sigInstallGoHandler).
 			ignored: slices.Concat(between(3, 8), between(10, 17), between(23, 31), []int{33}, between(35, 64)),
 			// Signals that would end the process, and CHLD, URG, PROF (runtime/signal_unix.go, blockableSig).
 			blocked:     slices.Concat(between(1, 8), []int{11}, between(15, 17), []int{23, 27}, between(31, 34)),

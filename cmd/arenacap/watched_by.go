@@ -18,7 +18,7 @@ type watchers struct {
 	byHost map[int]int64 // start times of the processes that watch --services watches, in ns since boot, by PID
 }
 
-// findWatchers lists the watches. It does not find those of hidden processes (hidepid).
+// findWatchers lists the watches. It does not find the watch of a hidden process (hidepid).
 func findWatchers() (w watchers) {
 	w.own, _ = service.Watches(proc.Here)
 	w.host, w.byHost = statefile.Watched(statefile.Path)

@@ -136,7 +136,7 @@ func initramfs(t *testing.T, dir string) string {
 			t.Fatal(err)
 		}
 		install(path, "bin/"+name)
-		libraries, _ := exec.Command("ldd", path).Output() // fails for a static program, which has none
+		libraries, _ := exec.Command("ldd", path).Output() // ldd fails for a static program, which has no libraries
 		for _, word := range strings.Fields(string(libraries)) {
 			if strings.HasPrefix(word, "/") {
 				install(word, word)

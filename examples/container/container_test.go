@@ -497,7 +497,7 @@ func musl(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}{
 		{"told", supervised, 0, "arenacap: the cap cannot work, because \"/server\" uses musl, which has no arenas\nup"},
 		{"refused", append([]string{refuse}, supervised...), 125, `uses musl, which has no arenas; on_unenforceable = "refuse" forbids the start`},
-		// A launch reads only a few headers, and those of a static program do not name the libc.
+		// A launch reads only a few headers of the program, and the headers of a static program do not name the libc.
 		{"plan of a static program", []string{"musl", arenacap, "plan", "/static"}, 0, `"/static" is static and does not contain glibc's malloc`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

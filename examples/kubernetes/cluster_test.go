@@ -357,7 +357,8 @@ func (n namespace) page(ctx context.Context, t *testing.T, command, want string,
 	// kubectl debug -it needs a terminal, which script(1) is.
 	out, err := exec.CommandContext(ctx, "script", "--quiet", "--return", "--command", line, "/dev/null").CombinedOutput()
 	output = colour.ReplaceAllString(string(out), "")
-	if debugger := regexp.MustCompile(`debugger-\w+`).FindString(output); debugger != "" { // it may end before kubectl is attached
+	// The debug container may end before kubectl attaches to it, so its output is read from its log.
+	if debugger := regexp.MustCompile(`debugger-\w+`).FindString(output); debugger != "" {
 		output = colour.ReplaceAllString(n.must(ctx, t, "logs", n.get(ctx, t, server, ".metadata.name"), "--container", debugger), "")
 	}
 	if err != nil || !strings.Contains(output, want) {

@@ -50,7 +50,7 @@ func importImage(ctx context.Context, t *testing.T, podman *lab.Podman, name str
 	root := filepath.Join(lab.Dir(t), "root")
 	for place, file := range files {
 		install(t, file, filepath.Join(root, place))
-		libraries, _ := exec.CommandContext(ctx, "ldd", file).Output() // fails for a static program, which has none
+		libraries, _ := exec.CommandContext(ctx, "ldd", file).Output() // ldd fails for a static program, which has no libraries
 		for _, word := range strings.Fields(string(libraries)) {
 			if strings.HasPrefix(word, "/") {
 				install(t, word, filepath.Join(root, word))

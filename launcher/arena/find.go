@@ -412,7 +412,7 @@ func (f *finder) heapMax(r *ring) uint64 {
 	return best
 }
 
-// pagesize is the page size in the header of an arena's first heap; 0 if the header has none or it is invalid.
+// pagesize is the page size in the header of an arena's first heap; 0 if the header has no page size, or an invalid one.
 func (f *finder) pagesize(m *member) uint64 {
 	p := m.first.pagesize
 	if hasPage := m.addr-m.first.base == 48 || f.word == 4; !hasPage || bits.OnesCount64(p) != 1 || p > 1<<30 {

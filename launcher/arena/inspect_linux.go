@@ -13,7 +13,7 @@ import (
 	"arenacap/launcher/proc/vma"
 )
 
-// Inspect reads the arenas of a live process and the parts of its virtual size. The errors are those of Count.
+// Inspect reads the arenas of a live process and the parts of its virtual size. Inspect returns the same errors as Count.
 func Inspect(pid int) (*Process, error) { return inspect(procRoot, pid) }
 
 func inspect(root string, pid int) (*Process, error) {

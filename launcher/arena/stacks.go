@@ -153,8 +153,8 @@ const minUsable = 2 * minPage
 // minStack is PTHREAD_STACK_MIN in bytes, the smallest size that pthread_attr_setstacksize(3) accepts.
 const minStack = 16 << 10
 
-// below returns the candidates right below those of the found stacks that have no guard mapping, since such stacks are
-// adjacent.
+// below returns possible stacks right below each found stack that has no guard mapping, since stacks without guard mappings
+// are adjacent.
 func below(found []stack, maps layout, bottoms []uint64) (tops []stackTop) {
 	for _, s := range found {
 		if i, ok := maps.at(s.start); !ok || !usable(maps[i]) {

@@ -37,7 +37,7 @@ type Report struct {
 
 // Look inspects a live process. wanted is a policy that should be in force, or nil to judge the settings that the process's
 // own glibc read. The policy is resolved for this machine and the process's environment, as 'arenacap run' would do; a
-// process in another container may have been given other cores. The errors are those of arena.Inspect.
+// process in another container may have been given other cores. Look returns the errors of arena.Inspect.
 func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	p, began, err := read(pid)
 	if err != nil {

@@ -34,7 +34,7 @@ type program struct {
 	process *os.Process
 	in      *os.File
 	out     *bufio.Reader
-	said    *os.File // its stderr
+	said    *os.File // the process's stderr
 }
 
 // start starts argv with exactly this environment, duplicates included.

@@ -46,7 +46,8 @@ func (h host) online() (policy.Reading[int], proc.CPUList) {
 
 // affinity counts the CPUs that the target may run on, with sched_getaffinity(2) or, if that fails, from the status file.
 // The system call works for this machine only, not for a fake root, and a seccomp filter may forbid it. The system call
-// leaves out offline CPUs. The file includes them, so only those of its CPUs that are also online count.
+// leaves out offline CPUs. The status file includes offline CPUs, so affinity counts only the CPUs in the file that are also
+// online.
 func (h host) affinity(online proc.CPUList) policy.Reading[int] {
 	var err error
 	if h.Root == "" {

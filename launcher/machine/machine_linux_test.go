@@ -91,7 +91,7 @@ func TestMemory(t *testing.T) {
 		{"malformed-below-a-good-limit", 1 << 30, cgroupDir + "a/memory.max: 1073741824; not counted: " +
 			cgroupDir + `a/b/memory.max: "-1" is not "max" or a number of bytes above 0`},
 		{"no-cgroup", host, hostFrom},
-		{"v2-namespaced", 768 << 20, cgroupDir + "memory.max: 805306368"}, // without /proc/meminfo
+		{"v2-namespaced", 768 << 20, cgroupDir + "memory.max: 805306368"}, // this machine has no /proc/meminfo
 	} {
 		t.Run(c.machine, func(t *testing.T) {
 			want := policy.Reading[uint64]{N: c.bytes, From: c.from}

@@ -51,7 +51,7 @@ func TestScope(t *testing.T) {
 		{20, 1, 1, "", "/box"},
 		{21, 1, -1, "", "/box/inner"},
 		{22, 1, -1, "", "/boxer"},
-		{30, 31, -1, "", "/"}, // its parent descends from it: a cycle
+		{30, 31, -1, "", "/"}, // process 30 and its parent 31 are each the parent of the other: a cycle
 		{31, 30, -1, "", "/"},
 		{40, 1, 2, "", "/"},
 	} {

@@ -71,9 +71,10 @@ func sameKind(a, b string) bool {
 	return unix.Statfs(a, &x) == nil && unix.Statfs(b, &y) == nil && x.Type == y.Type
 }
 
-// Look returns every process that belongs to a service, sorted by PID; zombies may be among them. The result is valid
-// until the next call. The time now is measured from the boot on. The function held, which may be nil, reports whether the
-// caller has a process open and will call Forget after its end, so that Look need not check whether it still exists.
+// Look returns every process that belongs to a service, sorted by PID; zombies may be among them. The result is valid until
+// the next call. The parameter now is the time since boot. The callback, which may be nil, reports whether the caller has a
+// process open and will call Forget after the end of the process, so that Look need not check whether the process still
+// exists.
 func (f *Finder) Look(now time.Duration, held func(pid int) bool) (members []Process, err error) {
 	last := f.lastPID()
 	if err := f.findPIDs(last, now, held); err != nil {

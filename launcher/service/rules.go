@@ -114,10 +114,10 @@ func (rs *Rules) fits(i int, p *process) bool {
 
 const unitSuffix = ".service"
 
-// unitOf returns the service unit of the system's systemd in the path of a control group: the first group that is not
-// a slice (systemd.slice(5)), if it is a service. Groups below it belong to that service: the units of a user manager
-// are below user@1000.service, those of a container below a service or a scope. systemd writes "_" before a name that
-// the kernel could take for one of its files ("_cpu.service"; src/basic/cgroup-util.c, cg_escape). If arenacap runs in
+// unitOf returns the service unit of the system's systemd in the path of a control group: the first group that is not a
+// slice (systemd.slice(5)), if it is a service. Groups below it belong to that service: the units of a user manager are
+// below user@1000.service, and the units of a container are below a service or a scope. systemd writes "_" before a name
+// that the kernel could take for one of its files ("_cpu.service"; src/basic/cgroup-util.c, cg_escape). If arenacap runs in
 // a container, the path of a process outside of this container begins with "/.." for each group up to the root
 // (cgroup_namespaces(7)).
 func unitOf(path string) string {

@@ -238,7 +238,7 @@ func TestLooks(t *testing.T) {
 	f.process(40, server)
 	f.given(41)
 	want(13, "20:0 40:0 ")
-	f.process(41, server) // its PID was assigned before the previous scan, but it was not visible then
+	f.process(41, server) // PID 41 was assigned before the previous scan, but process 41 was not visible at that scan
 	f.process(30, server) // a known process executes the server
 	want(13, "20:0 40:0 41:0 ")
 	f.write("/proc/42/status", "Tgid:\t41\n") // PID 42 is a thread of process 41

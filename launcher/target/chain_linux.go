@@ -159,8 +159,8 @@ func (c *chain) outside() bool {
 	return false
 }
 
-// leaveTool ends the effect of valgrind's tool when the current program executes another one, unless the tool also
-// runs that one (--trace-children=yes).
+// leaveTool ends the effect of valgrind's tool when the current program executes another program, unless valgrind also runs
+// the other program (--trace-children=yes).
 func (c *chain) leaveTool() {
 	if !c.traces {
 		c.tool = ""

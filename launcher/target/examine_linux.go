@@ -261,7 +261,7 @@ func (fs fsys) examineDynamic(t *Target, f *facts, im image, env []string) {
 	f.locked = locked(fs.systemTunables(fs.unlinked(im.path), l.loader.cache, false))
 }
 
-// judgeMalloc takes the first definition of malloc in symbol lookup order, because the program calls that one.
+// judgeMalloc takes the first definition of malloc in symbol lookup order, because the program calls the first one.
 func (fs fsys) judgeMalloc(t *Target, f *facts, l *linker) {
 	i := slices.IndexFunc(l.objects, func(o *object) bool { return o.definesMalloc && !o.is(filepath.Base(l.interpreter)) })
 	if i < 0 {

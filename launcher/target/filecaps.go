@@ -55,7 +55,7 @@ type privileges struct {
 	setUID, setGID bool
 	uid, gid       uint32 // the owner
 	caps           *fileCaps
-	nosuid         bool // its file system is mounted nosuid
+	nosuid         bool // the file system of the program is mounted nosuid
 }
 
 // secure returns the reason why the kernel sets AT_SECURE for the program, or "" if it does not (Linux:

@@ -224,8 +224,8 @@ func (im image) gnuSymbolCount(at uint64) (uint64, bool) {
 	return last + length, ok
 }
 
-// scan searches the file for texts. found[i] has up to 256 bytes that follow the first occurrence of texts[i]; nil if there
-// is none. The result whole is false if the file is longer than maxScan or cannot be read.
+// scan searches the file for texts. found[i] has up to 256 bytes that follow the first occurrence of texts[i]; it is nil if
+// the text does not occur. The result whole is false if the file is longer than maxScan or cannot be read.
 func (f file) scan(texts ...string) (found [][]byte, whole bool) {
 	const overlap = 512
 	found = make([][]byte, len(texts))

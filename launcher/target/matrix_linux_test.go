@@ -139,7 +139,7 @@ func compareCell(t *testing.T, args []string) {
 	err = cmd.Run()
 	m := seen.FindStringSubmatch(out.String())
 	if m == nil {
-		if slices.Contains([]string{"bwrap", "firejail", "unshare", "nsenter", "cgexec", "perf"}, args[0]) { // fails where namespaces, control groups or perf events are not allowed
+		if slices.Contains([]string{"bwrap", "firejail", "unshare", "nsenter", "cgexec", "perf"}, args[0]) { // these carriers fail where namespaces, control groups or perf events are not allowed
 			t.Skipf("%q does not run here: %v: %.300s", args, err, out.String())
 		}
 		testenv.Lack(t, "%q does not run here: %v: %.300s", args, err, out.String())

@@ -111,8 +111,8 @@ func TestEnablesSecure(t *testing.T) {
 	}
 }
 
-// TestSystemTunables reads a cache that ldconfig of glibc 2.44 built from testdata/tunables.conf. The wanted values are
-// those of ld.so --list-tunables of 2.44 for programs of these names.
+// TestSystemTunables reads a cache that ldconfig of glibc 2.44 built from testdata/tunables.conf. The wanted values are the
+// output of "ld.so --list-tunables" of glibc 2.44 for programs of these names.
 func TestSystemTunables(t *testing.T) {
 	v := glibc.Version{Major: 2, Minor: 44}
 	for _, c := range []struct {

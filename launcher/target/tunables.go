@@ -44,8 +44,8 @@ func lastTunable(tunables, name string) (n int64, ok bool) {
 	return n, ok
 }
 
-// SystemTunables returns the lines of /etc/tunables.conf that the loader of a running process applies. A program without a
-// loader has none.
+// SystemTunables returns the lines of /etc/tunables.conf that the loader of a running process applies. For a program without
+// a loader it returns no lines.
 func SystemTunables(pid int, secure bool) []environ.SystemTunable {
 	dir := "/proc/" + strconv.Itoa(pid)
 	program, err := os.Readlink(dir + "/exe")

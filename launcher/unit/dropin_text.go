@@ -68,8 +68,8 @@ func (p *planner) text(place string) string {
 	return b.String()
 }
 
-// keep copies the settings that an operator added to the earlier drop-in. section selects those of one section; ""
-// selects those of all sections except [Service].
+// keep copies the settings that an operator added to the earlier drop-in: the settings of one section, or, if section is "",
+// the settings of all sections except [Service].
 func (p *planner) keep(line func(string, ...any), section string) {
 	in := "Service"
 	for _, s := range p.u.kept {

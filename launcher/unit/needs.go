@@ -13,8 +13,8 @@ import (
 	"arenacap/policy/text"
 )
 
-// Need is how much of a limited resource arenacap needs. The field launch is for a launch alone, and the field stay for a
-// launch with a watch or --supervise.
+// Need is how much of a limited resource arenacap needs. The field "launch" is for a launch alone, and the field "stay" for
+// a launch with a watch or --supervise.
 type Need struct {
 	Setting      string // the setting of systemd that limits the resource
 	Rlimit       int    // the resource for getrlimit(2); -1 for none
@@ -79,9 +79,9 @@ const (
 	fails                // the filter makes the call return an error; in the table: the error harms, and the kill too
 )
 
-// calls are the system calls that arenacap makes, except those of @default, by group (systemd-analyze syscall-filter). All
-// are in @system-service, and none in @privileged or @resources. Those of @network-io are made only if the watch writes to
-// the journal, or under --supervise if there is a NOTIFY_SOCKET.
+// calls are the system calls that arenacap makes, except the calls of @default, by group (systemd-analyze syscall-filter).
+// All are in @system-service, and none in @privileged or @resources. arenacap makes the calls of @network-io only if the
+// watch writes to the journal, or under --supervise if there is a NOTIFY_SOCKET.
 var calls = [...]struct {
 	group                    string
 	launch, watch, supervise denial

@@ -1,7 +1,7 @@
 package unit
 
-// The tests in this file read unit files: those of testdata/units, each with one feature found in units of
-// distributions, and those of current packages that .ci/upstream unpacks.
+// The tests in this file read two kinds of unit files: the files in testdata/units, each with one feature found in units of
+// distributions, and the unit files of current packages that .ci/upstream unpacks.
 
 import (
 	"errors"

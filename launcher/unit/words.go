@@ -71,7 +71,7 @@ func unescape(s string) (value string, size int) {
 	if strings.HasPrefix(s, `\s`) {
 		return " ", 2
 	}
-	c, coded, rest, err := strconv.UnquoteChar(s, s[min(1, len(s)-1)]) // the other escapes are those of Go
+	c, coded, rest, err := strconv.UnquoteChar(s, s[min(1, len(s)-1)]) // all other escapes are also escapes of Go
 	switch {
 	case err != nil && len(s) >= 6 && surrogate(s[:6]):
 		return string(utf8.RuneError), 6

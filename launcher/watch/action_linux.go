@@ -39,8 +39,8 @@ func (w *watched) beginAction(c budget.Change, now time.Duration) {
 	w.startAction(now)
 }
 
-// graceEnds returns the time that is one grace from now. It reads the clock, because the turn may have begun much
-// earlier, with other targets.
+// graceEnds returns the time at which a grace period that begins now will end. It reads the clock, because this turn of the
+// loop may have begun much earlier, with other targets.
 func (w *watched) graceEnds() time.Duration { return w.clock() + max(w.cfg.Budget.Grace, 1) }
 
 // acts reports whether a breach has an action other than a report.

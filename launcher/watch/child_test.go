@@ -68,7 +68,7 @@ func obey(in io.Reader) {
 			name, _ := strconv.Unquote(strings.TrimPrefix(lines.Text(), words[0]+" "))
 			_ = os.WriteFile("/proc/self/comm", []byte(name), 0)
 			fmt.Println("ok")
-		case "leave": // ends at once; the children continue to run
+		case "leave": // this process ends at once; its children continue to run
 			fmt.Println("ok")
 			os.Exit(0)
 		case "attach":
@@ -179,7 +179,7 @@ func startChild(t testing.TB) *child {
 		_ = c.cmd.Process.Kill()
 		_ = c.cmd.Wait()
 	})
-	c.mustAsk("ignore SIGPIPE") // its answer shows that the child runs
+	c.mustAsk("ignore SIGPIPE") // the child's answer shows that the child runs
 	return c
 }
 

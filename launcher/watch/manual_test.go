@@ -38,7 +38,8 @@ func TestManual(t *testing.T) {
 	}
 }
 
-// items returns the words of the lines ".It KIND word , word", and those of lines ".Cm word" for nested members, sorted.
+// items returns, sorted, the words of the lines ".It KIND word , word", and the words of the lines ".Cm word", which name
+// nested members.
 func items(page, kind string) []string {
 	words := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^\.(?:It )?`+kind+` (.+)$`).FindAllStringSubmatch(page, -1) {

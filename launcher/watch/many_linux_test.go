@@ -119,7 +119,7 @@ func TestAnEndThatIsNotTold(t *testing.T) {
 	defer e.close()
 	exited := 0
 	e.log = &eventLog{fd: 2, write: func(int, []byte) error { exited++; return nil }}
-	w := e.add(mustHold(t, c.pid())) // its pidfd is not added to epoll
+	w := e.add(mustHold(t, c.pid())) // nothing in this test adds the process's pidfd to epoll
 	w.turn(w.due)
 	must(t, unix.Kill(c.pid(), unix.SIGKILL))
 	awaitEnd(t, w.scope.target)

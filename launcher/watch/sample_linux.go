@@ -111,7 +111,7 @@ func (w *watched) samplePeak() {
 	}
 }
 
-// addPeaks raises the peaks to those of r.
+// addPeaks raises each peak to the value in r if that is higher.
 func (o *Outcome) addPeaks(r budget.Reading) {
 	o.PeakVirtual = max(o.PeakVirtual, r.Virtual)
 	o.PeakResident = max(o.PeakResident, r.Resident)
@@ -172,8 +172,8 @@ func (w *watched) capInForce(pid int) int {
 // milliseconds.
 const maxInspected = 64
 
-// inspect adds up the parts of the counted processes, at most the maxInspected largest. It leaves out
-// processes that it cannot inspect: those of another user and those that have just ended.
+// inspect adds up the parts of the counted processes, at most the maxInspected largest. It leaves out processes that it
+// cannot inspect: processes of another user, and processes that have just ended.
 func (w *watched) inspect() (b breakdown) {
 	w.used()
 	var counted []*process

@@ -21,8 +21,8 @@ var sizeUnits = []struct {
 }
 
 // ParseSize parses "4GiB", "1.5G", "500MB" or "4096" into bytes. The result is exact: a fraction of a byte and a size of 8
-// EiB or more are errors. For an error, the result wrong says what is wrong, and hint what to type instead; wrong is "" for
-// a valid size.
+// EiB or more are errors. If the size is invalid, the second result, wrong, says what is wrong, and hint says what to type
+// instead; wrong is "" for a valid size.
 func ParseSize(text string) (bytes uint64, wrong, hint string) {
 	bytes, wrong, hint = parseBytes(text)
 	if wrong != "" {
@@ -31,7 +31,7 @@ func ParseSize(text string) (bytes uint64, wrong, hint string) {
 	return bytes, wrong, hint
 }
 
-// meantSize suggests a correction for an invalid size; "" if it has none.
+// meantSize suggests a correction for an invalid size; it returns "" if it knows no correction.
 func meantSize(text string) string {
 	s := strings.TrimSpace(text)
 	switch strings.ToLower(s) {

@@ -75,7 +75,7 @@ func servicesRow(b *built, h host) []cost {
 	if h.restless {
 		defer stop(beside{pid: spawn(b.c("examples/internal/bench/testdata/restless.c"))})
 	}
-	time.Sleep(warmUp / 3) // so that the start is not measured
+	time.Sleep(warmUp / 3) // the measurement must not include the start of these programs
 	costs := measure(list)
 	cells := []string{h.String(), percent(costs[0]), fmt.Sprintf("%.1f", costs[0].mib()), "–", "–", "–"}
 	if len(costs) > 1 {

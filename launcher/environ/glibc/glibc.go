@@ -137,8 +137,8 @@ func (g Version) DefaultArenas(cpus int) (n int, ok bool) { return g.Arenas(0, 0
 // Racy reports whether threads that start at the same time can exceed the cap.
 func (g Version) Racy() bool { return g.era().racy }
 
-// Ignores reports whether this glibc ignores MALLOC_ARENA_MAX. The text why is the rest of a sentence that begins with
-// "glibc VERSION". If the answer depends on the patches of the build, the result is false with a text.
+// Ignores reports whether this glibc ignores MALLOC_ARENA_MAX. The second result, why, is the rest of a sentence that begins
+// with "glibc VERSION". If the answer depends on the patches of the build, the first result is false and why is not empty.
 //
 // 2.25.0 uses MALLOC_ARENA_MAX as MALLOC_ARENA_TEST (BZ 21338); 2.26.0 rejects every value of both (cebcb9f864).
 func (g Version) Ignores() (ignored bool, why string) {

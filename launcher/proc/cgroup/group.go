@@ -36,8 +36,8 @@ func (m Membership) Find(root proc.Root, mounts []Mount) (best Group) {
 
 func (g Group) there() bool { return g.Own && !g.Missing }
 
-// at returns the group with the folders that a mount shows of it: first the group's own, then those of the groups above it,
-// last the mount point. ok is false if the mount shows neither the group nor a group above it.
+// at returns the group with the folders that a mount shows: first the group's own folder, then the folders of the groups
+// above it, last the mount point. ok is false if the mount shows neither the group nor a group above it.
 //
 // The kernel gives the group's path and the mount's root relative to the root of the reader's cgroup namespace. A
 // path outside the namespace begins with one ".." for each level up (cgroup_namespaces(7)). If the mount's root has

@@ -34,8 +34,8 @@ func theme(series ...charts.Color) charts.ColorPalette {
 		SeriesUpDownColors: [][2]charts.Color{{faintColour, faintColour}}, CandleWickColor: axisColour})
 }
 
-// overlay returns the theme of a plot that is drawn over another plot. Its axes are invisible, because they coincide with
-// those of the plot below.
+// overlay returns the theme of a plot that is drawn over another plot. The axes of the overlay are invisible, because they
+// coincide with the axes of the plot below.
 func overlay(series ...charts.Color) charts.ColorPalette {
 	return theme(series...).WithXAxisColor(noColour).WithYAxisColor(noColour).WithAxisSplitLineColor(noColour).WithTextColor(noColour)
 }

@@ -40,7 +40,7 @@ type Outcome struct {
 	ArenaReserved, ArenaResident                                     uint64
 	MinorFaults, MajorFaults, VoluntarySwitches, InvoluntarySwitches float64
 
-	virtualP, residentP float64 // corrected p-values of the differences between its peaks and those of the base
+	virtualP, residentP float64 // corrected p-values of the differences between the peaks of this candidate and the peaks of the base
 	aside               string  // why the candidate is not compared (see setAside); "" if it is
 	spoiled             bool    // some of its runs failed and another cap has no failures, so this cap is not advised
 }

@@ -18,7 +18,7 @@ const (
 	// TargetFD is a pidfd of the target or, if the kernel has no pidfds, a descriptor of its /proc folder, opened
 	// before the target could end.
 	TargetFD = 4
-	// ReadyFD is the write end of a pipe. It exists only if the launch waits for the watch. The watch writes "ready\n" when
-	// it holds the target and has opened its log; otherwise it writes the reason in one line and ends.
+	// ReadyFD is the write end of a pipe. It exists only if the launch waits for the watch. The watch writes "ready\n" when it
+	// holds the target open and has opened its log. If the watch fails, it writes the reason in one line and ends.
 	ReadyFD = 5
 )
