@@ -21,7 +21,7 @@ var manExamples = map[string][]manExample{
 			"# arenacap inspect $(systemctl show -P MainPID mariadb)\n# journalctl -u mariadb -g arenacap:"},
 		{"To see what a breach looks like, set a limit below what the server uses, for example \"100MiB\", restart it and wait for a quarter of a minute. " +
 			"A service reads the policy when it starts. So restart it after each change.", ""},
-		{"Take everything away again. A removal of the package does the same for all services, so that they go on without arenacap.",
+		{"Take everything away again; an upgrade does not undo this. A removal of the package does it for all services of the system. It does not change drop-ins in home directories, but lists them.",
 			"# arenacap unit --remove mariadb\n# systemctl daemon-reload && systemctl restart mariadb"},
 	},
 	"run": {
@@ -95,8 +95,12 @@ What
 writes.
 A removal of the package adds
 .Ql .removed
-to the name; a new installation takes it off again, and a purge deletes the
-file.
+to the name of each such file, so that the service starts without arenacap.
+The next installation gives these files their names back, unless the unit's
+ExecStart= has changed; it reports each.
+.Ql arenacap unit \-\-remove
+adds the same ending, and no installation takes that off.
+A purge deletes all of them.
 .It Pa /usr/lib/systemd/system/arenacap\-watch.service
 The watch for all services of the policy
 .Pq Xr arenacap-watch 1 .
@@ -108,6 +112,9 @@ size; the 64-bit program needs 768 MiB.
 .It Pa /usr/share/arenacap/arenacap\-env.sh
 For start scripts that are sourced
 .Pq Xr arenacap-env 1 .
+.It Pa /usr/share/doc/arenacap/operations.md
+How to roll out, change a policy, go back, install, upgrade and remove the
+package, and what to do at each alert and event.
 .It Pa /usr/share/doc/arenacap/examples
 Configurations for
 .Xr logrotate 8

@@ -4,12 +4,15 @@ package unit
 // drop-ins; no other code in this package changes files.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Write writes the drop-in and removes the drop-ins of arenacap that it replaces. The file is replaced atomically. If
@@ -17,6 +20,9 @@ import (
 // It returns false if nothing had to be written or removed.
 func (d DropIn) Write() (changed bool, err error) {
 	if needed, err := d.Needed(); !needed || err != nil {
+		return false, err
+	}
+	if err := d.ofAnother(); err != nil {
 		return false, err
 	}
 	err = d.replace()
@@ -29,6 +35,29 @@ func (d DropIn) Write() (changed bool, err error) {
 		return false, fmt.Errorf("%w; run this again as root", err)
 	}
 	return err == nil, err
+}
+
+// ofAnother returns an error if root would write into the home directory of a user: the new file and directories would
+// belong to root, and the user could make them links to other places.
+func (d DropIn) ofAnother() error {
+	if !d.user || os.Geteuid() != 0 {
+		return nil
+	}
+	dir := path.Dir(d.Place)
+	info, err := os.Stat(dir)
+	for errors.Is(err, fs.ErrNotExist) && dir != "/" {
+		dir = path.Dir(dir)
+		info, err = os.Stat(dir)
+	}
+	if err != nil {
+		return err
+	}
+	uid := info.Sys().(*syscall.Stat_t).Uid
+	if uid == 0 {
+		return nil
+	}
+	id := strconv.FormatUint(uint64(uid), 10)
+	return fmt.Errorf("%q belongs to another user, and root writes no drop-in there; run this as the user %q", dir, cmp.Or(ask("id", "-nu", "--", id), id))
 }
 
 // Needed reports whether Write would change a file. It returns the error of Write for a file that arenacap did not make.

@@ -75,3 +75,27 @@ func wantFile(t *testing.T, file, want string) {
 		t.Errorf("%s: %q, %v, want %q", file, text, err, want)
 	}
 }
+
+// Root does not write into a directory of another user: neither an existing one nor below one.
+func TestWriteForAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can write for another user")
+	}
+	home := t.TempDir()
+	d := DropIn{Place: filepath.Join(home, ".config/systemd/user/a.service.d", ownFile), Text: ownBegin + "a.service\n", user: true}
+	if err := os.Chown(home, 54321, 54321); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := d.Write(); changed || err == nil || !strings.Contains(err.Error(), `run this as the user "54321"`) {
+		t.Errorf("the home directory of another user: %t, %v", changed, err)
+	}
+	if entries, err := os.ReadDir(home); err != nil || len(entries) > 0 {
+		t.Errorf("in the home directory of another user: %v, %v", entries, err)
+	}
+	if err := os.Chown(home, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := d.Write(); !changed || err != nil {
+		t.Errorf("root's home directory: %t, %v", changed, err)
+	}
+}

@@ -29,6 +29,8 @@ type DropIn struct {
 	Nothing string   // why there is nothing to do; "" if there is a drop-in
 	Behind  string   // the drop-in because of which Place has an unusual name, to sort after it; "" for none
 	Older   []string // drop-ins of arenacap in the same directory that this one replaces
+
+	user bool // the drop-in is for a user manager
 }
 
 // Plan makes the drop-in. It reads only its arguments. The error has one line for each reason why no drop-in would
@@ -70,7 +72,7 @@ func (p *planner) dropIn() (DropIn, error) {
 	if len(p.u.own) > nameMax {
 		return DropIn{}, fmt.Errorf("%s: the drop-in must sort after %q, which takes a name over %d bytes; rename that file", p.u.Name, p.u.behind, nameMax)
 	}
-	d := DropIn{Place: path.Join(p.w.Root+p.u.etc, p.u.Name+".d", p.u.own), Behind: p.u.behind}
+	d := DropIn{Place: path.Join(p.w.Root+p.u.etc, p.u.Name+".d", p.u.own), Behind: p.u.behind, user: p.u.Home != ""}
 	for _, file := range p.u.older {
 		switch {
 		case file == d.Place:
