@@ -50,7 +50,7 @@ func sweepCommand() *cli.Command {
 			"as 1.5ms; the last match counts. \"lower:\" or \"higher:\" before it says which is\n" +
 			"better. The default is higher for --metric and lower for --latency.\n\n" +
 			"Exit status: 0 if there is advice, 1 if there is none or the sweep was\n" +
-			"interrupted, 2 for wrong use.",
+			"interrupted.",
 		Flags: slices.Concat([]cli.Flag{
 			textFlag("caps", "compare these `CAPS`, separated by commas (default: off,1,2,4,… below glibc's own limit)"),
 			textFlag("cores", "simulate a machine with `N` cores: per-core caps use N, and the cap off is glibc's own limit there"),

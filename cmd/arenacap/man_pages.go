@@ -68,11 +68,17 @@ func (m *roff) line(format string, args ...any) { fmt.Fprintf(m, format+"\n", ar
 
 func (m *roff) synopsis(tool, usage string) {
 	m.line(".Sh SYNOPSIS")
-	for line := range strings.Lines(usage) {
-		rest, _ := strings.CutPrefix(strings.TrimSpace(line), tool)
-		m.line(".Nm %s\n%s", tool, fold(escape(strings.TrimSpace(rest)), manWidth, 0))
+	for line := range strings.SplitSeq(strings.ReplaceAll(usage, usageGoesOn, " "), "\n") {
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), tool+" "); ok {
+			m.line(".Nm %s\n%s", tool, fold(escape(rest), manWidth, 0))
+		} else {
+			m.line(".Ic %s", strings.ReplaceAll(escape(strings.TrimSpace(line)), `"`, `\(dq`))
+		}
 	}
 }
+
+// usageGoesOn begins a line in the usage of a command that continues the line before.
+const usageGoesOn = "\n      "
 
 // manWidth keeps input lines under 80 bytes, with some room for characters of several bytes.
 const manWidth = 72
@@ -107,6 +113,9 @@ func (m *roff) options(flags []cli.Flag) {
 	for _, f := range flags {
 		item := ".It"
 		usage := f.(cli.DocGenerationFlag).GetUsage()
+		if text := f.(cli.DocGenerationFlag).GetDefaultText(); text != "" && f.(cli.DocGenerationFlag).TakesValue() {
+			usage += " (default: " + text + ")"
+		}
 		value := valueName(f)
 		for i, name := range f.Names() {
 			if i > 0 {
