@@ -45,6 +45,9 @@ func flagMessage(text string, command *cli.Command) string {
 				return fmt.Sprintf("flag %q comes before the command; put the flag after the command, as in 'arenacap %s %s'", flag, c.Name, flag)
 			}
 		}
+		if name == "user" && command.Name == "unit" {
+			return fmt.Sprintf("unknown flag %q; write the path of the user's unit file, for example ~/.config/systemd/user/NAME.service", flag)
+		}
 		if key := strings.ReplaceAll(name, "-", "_"); policy.TableOf(key) != "" {
 			return fmt.Sprintf("unknown flag %q; set the key %q in [%s] of a policy file", flag, key, policy.TableOf(key))
 		}

@@ -182,7 +182,7 @@ func (t *Target) addNotes(f facts) {
 		t.Notes = append(t.Notes, f.missing...)
 	}
 	if i := slices.IndexFunc(t.Chain, func(l Link) bool { return l.Stays }); i >= 0 {
-		t.note("%[1]s remains as a parent of the server: a budget with scope = \"process\" measures only %[1]s, \"tree\" also the server", t.Chain[i].Name)
+		t.note("%[1]s remains as a parent of the server: a budget with scope = \"process\" measures only %[1]s, \"tree\" and \"cgroup\" also the server", t.Chain[i].Name)
 	}
 	if len(t.Interpreters) > 0 {
 		t.noteScript(f)

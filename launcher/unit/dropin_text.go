@@ -101,13 +101,19 @@ func (u Unit) Next() string { return next(u.Home != "", "restart", u.Name) }
 func (r Removal) Next() string { return next(r.finder.home != "", "try-restart", r.Units...) }
 
 // next is the command that makes the system's or the user's service manager read the unit files again and restart the
-// units.
+// units, except those whose restart would end sessions.
 func next(user bool, verb string, names ...string) string {
 	systemctl := "systemctl"
 	if user {
 		systemctl += " --user"
 	}
-	line := systemctl + " daemon-reload && " + systemctl + " " + verb
+	line := systemctl + " daemon-reload"
+	if !user {
+		names = slices.DeleteFunc(slices.Clone(names), restartsSessions)
+	}
+	if len(names) > 0 {
+		line += " && " + systemctl + " " + verb
+	}
 	for _, name := range names {
 		line += " " + text.ShellWord(strings.Replace(name, "@"+suffix, "@*"+suffix, 1))
 	}

@@ -59,6 +59,7 @@ func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	p.judgeJournal()
 	p.judgeEnvironment()
 	p.judgeRestart()
+	p.judgeSessions()
 	if len(p.refusals) > 0 {
 		return DropIn{}, errors.Join(p.refusals...)
 	}

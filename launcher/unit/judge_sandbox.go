@@ -122,7 +122,7 @@ func (p *planner) judgeLog() {
 	if by, remedy := p.unseen(p.f.log, "BindPaths", path.Dir(file)); by != "" {
 		p.note("%s %s (the log file)%s", by, file, remedy)
 	} else if by := p.u.readOnlyBy(file); by != "" {
-		p.note("%s keeps the service from writing the log file %q; uncomment the ReadWritePaths= below, or name a file in its LogsDirectory=", by, file)
+		p.note("%s keeps the service from writing the log file %q; uncomment the line #ReadWritePaths= in the drop-in, or name a file in its LogsDirectory=", by, file)
 		p.line("#ReadWritePaths=%s", quote(path.Dir(file), false))
 	}
 }
@@ -136,7 +136,7 @@ func (p *planner) judgeExecPaths() {
 	}
 	for _, file := range files {
 		if not := below(file, p.u.words("NoExecPaths")); not > 0 && not > below(file, p.u.words("ExecPaths")) {
-			p.note("NoExecPaths= keeps the service from executing %s; the ExecPaths= below allows it", file)
+			p.note("NoExecPaths= keeps the service from executing %s; the ExecPaths= in the drop-in allows it", file)
 			p.line("ExecPaths=%s", quote(file, false))
 		}
 	}

@@ -40,13 +40,12 @@ func (f finder) load(operand string) (Unit, error) {
 		if _, err := f.text(operand); err != nil {
 			return Unit{}, err
 		}
-		var err error
-		if name, err = fileName(operand); err != nil {
+		f, name = f.ofUser(operand).beside(operand), path.Base(operand)
+		if _, err := fileName(operand); err != nil && otherType(name) == "" {
 			return Unit{}, err
 		}
-		f = f.ofUser(operand).beside(operand)
 	}
-	alias, err := serviceName(name)
+	alias, err := f.serviceName(name)
 	if err != nil {
 		return Unit{}, err
 	}

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"arenacap/policy/text"
 )
 
 // linksMax limits a chain of links or of aliases, because the chain may be a loop.
@@ -154,6 +156,15 @@ func (f finder) notFound(name string) error {
 	if _, err := os.Stat(f.at(script)); err == nil {
 		return fmt.Errorf("%s has no unit file, only the init script %s, from which a running systemd generates a unit; run this on a system that runs systemd, or put 'eval \"$(arenacap env --service %s)\"' into the script or a file that it sources (/etc/default/%s)",
 			name, f.at(script), short, short)
+	}
+	var names []string
+	for _, service := range f.services() {
+		if _, _, ok := f.chain(service); ok {
+			names = append(names, strings.TrimSuffix(service, suffix))
+		}
+	}
+	if hint := text.DidYouMean(short, names); hint != "" {
+		return fmt.Errorf("%s was not found in the directories that systemd searches; %s", name, hint)
 	}
 	return fmt.Errorf("%s was not found in the directories that systemd searches (%s … %s); run 'systemctl list-unit-files' to list the units, or write the path of a unit file, with a slash",
 		name, f.at(f.dirs[0]), f.at(f.dirs[len(f.dirs)-1]))

@@ -90,6 +90,21 @@ func (f finder) searched(dir string) bool {
 	})
 }
 
+// services returns the names of all services that have a file or a directory of drop-ins in the search path.
+func (f finder) services() []string {
+	var names []string
+	for _, dir := range f.dirs {
+		entries, _ := os.ReadDir(f.at(dir))
+		for _, e := range entries {
+			if name := strings.TrimSuffix(e.Name(), ".d"); strings.HasSuffix(name, suffix) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // at returns the path of a file below the root.
 func (f finder) at(p string) string {
 	if path.IsAbs(p) {

@@ -14,14 +14,34 @@ const unitTypes = ".socket .target .timer .mount .automount .swap .path .slice .
 // serviceName adds ".service" to a name, as systemctl(1) does, and rejects other unit types and invalid names.
 func serviceName(name string) (string, error) {
 	stem := strings.TrimSuffix(name, suffix)
-	ext := path.Ext(name)
 	switch {
-	case ext != "" && strings.Contains(unitTypes, ext+" "):
-		return "", fmt.Errorf("%q is not a service, and only services have ExecStart=; use the unit %q instead", name, strings.TrimSuffix(name, ext)+suffix)
+	case otherType(name) != "":
+		return "", fmt.Errorf("%q is not a service, and only services have ExecStart=", name)
 	case strings.Trim(stem, ".@") == "" || strings.HasPrefix(stem, "@") || strings.ContainsFunc(name, notInName) || len(stem) > 255-len(suffix):
 		return "", fmt.Errorf("%q is not a unit name; use letters, digits and :-_.\\@ (systemd-escape(1) escapes other characters)", name)
 	}
 	return stem + suffix, nil
+}
+
+// otherType is the name of a unit of another type without its suffix, "" for other names.
+func otherType(name string) string {
+	if ext := path.Ext(name); ext != "" && strings.Contains(unitTypes, ext+" ") {
+		return strings.TrimSuffix(name, ext)
+	}
+	return ""
+}
+
+// serviceName is the function serviceName. For a unit of another type, such as a socket, the error names its service.
+func (f finder) serviceName(name string) (string, error) {
+	service, err := serviceName(name)
+	if stem := otherType(name); stem != "" {
+		for _, of := range []string{stem + suffix, stem + "@" + suffix} {
+			if _, _, ok := f.chain(of); ok {
+				return "", fmt.Errorf("%w; use the unit %q instead", err, of)
+			}
+		}
+	}
+	return service, err
 }
 
 // notInName reports whether a character is invalid in a unit name (systemd.unit(5)).

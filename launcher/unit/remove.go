@@ -50,7 +50,7 @@ func FindRemoval(root, operand string) (Removal, error) {
 // names returns the names of the services to look at.
 func (r *Removal) names(operand string) ([]string, error) {
 	if operand == "" {
-		return r.all(), nil
+		return r.finder.services(), nil
 	}
 	if strings.Contains(operand, "/") {
 		name, err := fileName(operand)
@@ -67,21 +67,6 @@ func (r *Removal) names(operand string) ([]string, error) {
 		return []string{real, name}, nil
 	}
 	return []string{name}, nil
-}
-
-// all returns the names of all services that have a file or a directory of drop-ins.
-func (r *Removal) all() []string {
-	var names []string
-	for _, dir := range r.finder.dirs {
-		entries, _ := os.ReadDir(r.finder.at(dir))
-		for _, e := range entries {
-			if name := strings.TrimSuffix(e.Name(), ".d"); strings.HasSuffix(name, suffix) {
-				names = append(names, name)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 func (r *Removal) addOwn(name string) error {
@@ -130,9 +115,15 @@ func (r *Removal) addByHand(u Unit) {
 // Do renames the drop-ins. It returns the files' new names.
 func (r Removal) Do() (renamed []string, err error) {
 	for _, file := range r.Files {
-		if err := setAside(file); errors.Is(err, fs.ErrPermission) {
-			return renamed, fmt.Errorf("%w; run this again as root", err)
-		} else if err != nil {
+		err := setAside(file)
+		var link *os.LinkError
+		if errors.As(err, &link) {
+			err = fmt.Errorf("the drop-in %q cannot be renamed, so it stays in force: %w", file, link.Err)
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w; run this again as root", err)
+		}
+		if err != nil {
 			return renamed, err
 		}
 		renamed = append(renamed, file+removed)

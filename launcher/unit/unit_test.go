@@ -88,6 +88,8 @@ func TestNoName(t *testing.T) {
 		"x.service":          "[Service]\nExecStart=/bin/x",
 		"x.service.d/o.conf": "[Service]\n",
 		"x.socket":           "[Socket]\n",
+		"t.socket":           "[Socket]\n",
+		"mariadb.service":    "[Service]\nExecStart=/bin/x",
 		"t@.service":         "[Service]\nExecStart=/bin/x",
 		"big.service":        strings.Repeat("#\n", fileMax),
 		"zero.service->":     "/dev/zero",
@@ -109,6 +111,10 @@ func TestNoName(t *testing.T) {
 		dir + "/zero.service":       "is not a regular file",
 		dir + "/fifo.service":       "is not a regular file",
 		dir + "/big.service":        "has over 1048576 bytes",
+		"t.socket":                  `use the unit "t@.service" instead`,
+		"init.scope":                `"init.scope" is not a service, and only services have ExecStart=`,
+		"mariadbd":                  `mariadbd.service was not found in the directories that systemd searches; did you mean "mariadb"?`,
+		"MariaDB":                   `did you mean "mariadb"?`,
 		dir + "/x.socket":           `use the unit "x.service" instead`,
 		dir + "/x.service.d/o.conf": `is a drop-in; use the unit "x.service" instead`,
 		"/etc/passwd":               `"/etc/passwd" is not a service's file`,
@@ -413,4 +419,29 @@ func (c command) expected() []string {
 		all = append([]string{"--argv0", c.argv0.value}, all...)
 	}
 	return all
+}
+
+// The command to type does not restart a unit on which sessions depend; a user's unit of that name is another one.
+func TestNext(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{Unit{Name: "a.service"}.Next(), "systemctl daemon-reload && systemctl restart a.service"},
+		{Unit{Name: "dbus.service"}.Next(), "systemctl daemon-reload"},
+		{Unit{Name: "user@1000.service"}.Next(), "systemctl daemon-reload"},
+		{Unit{Name: "dbus.service", Home: "/home/me"}.Next(), "systemctl --user daemon-reload && systemctl --user restart dbus.service"},
+		{Removal{Units: []string{"a.service", "dbus.service"}}.Next(), "systemctl daemon-reload && systemctl try-restart a.service"},
+		{Removal{Units: []string{"user@.service"}}.Next(), "systemctl daemon-reload"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q, want %q", c.got, c.want)
+		}
+	}
+}
+
+func TestNoteOnSessions(t *testing.T) {
+	u := unitOf(t, "ExecStart=/usr/bin/dbus-daemon")
+	u.Name = "dbus.service"
+	d, err := Plan(u, Wish{Plan: planOf(t, "")}, Found{own: ownAt(ownPath, 64)})
+	if err != nil || !slices.ContainsFunc(d.Notes, func(n string) bool { return strings.HasPrefix(n, "a restart of dbus.service would end sessions") }) {
+		t.Errorf("notes %q, %v", d.Notes, err)
+	}
 }
