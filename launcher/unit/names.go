@@ -34,12 +34,13 @@ func otherType(name string) string {
 // serviceName is the function serviceName. For a unit of another type, such as a socket, the error names its service.
 func (f finder) serviceName(name string) (string, error) {
 	service, err := serviceName(name)
-	if stem := otherType(name); stem != "" {
+	if stem := otherType(name); err != nil && stem != "" {
 		for _, of := range []string{stem + suffix, stem + "@" + suffix} {
 			if _, _, ok := f.chain(of); ok {
 				return "", fmt.Errorf("%w; use the unit %q instead", err, of)
 			}
 		}
+		err = fmt.Errorf("%w; 'systemctl list-units --type=service' lists the services", err)
 	}
 	return service, err
 }

@@ -112,7 +112,7 @@ func TestNoName(t *testing.T) {
 		dir + "/fifo.service":       "is not a regular file",
 		dir + "/big.service":        "has over 1048576 bytes",
 		"t.socket":                  `use the unit "t@.service" instead`,
-		"init.scope":                `"init.scope" is not a service, and only services have ExecStart=`,
+		"init.scope":                `"init.scope" is not a service, and only services have ExecStart=; 'systemctl list-units --type=service'`,
 		"mariadbd":                  `mariadbd.service was not found in the directories that systemd searches; did you mean "mariadb"?`,
 		"MariaDB":                   `did you mean "mariadb"?`,
 		dir + "/x.socket":           `use the unit "x.service" instead`,
