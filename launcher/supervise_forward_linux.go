@@ -54,8 +54,8 @@ func (p place) forwards(s relay.Signal) bool {
 }
 
 // mirrors decides whether a stop of the target stops this process too, so that the shell sees the job stop. In the
-// foreground every stop does, since a program that catches TSTP stops itself with STOP. Elsewhere only the terminal's stop
-// signals do: a process that sends STOP to the target will send CONT to the target, not to this process.
+// foreground every stop does, since a program that catches TSTP stops itself with STOP. In the background only the stop
+// signals of the terminal do: a process that sends STOP to the target will send CONT to the target, not to this process.
 func mirrors(stop unix.Signal, foreground bool) bool {
 	return foreground || stop == unix.SIGTSTP || stop == unix.SIGTTIN || stop == unix.SIGTTOU
 }

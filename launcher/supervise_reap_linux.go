@@ -39,8 +39,8 @@ func (r *reaper) continued() bool {
 	return pid != 0 || again != 0
 }
 
-// end reaps the target if it has ended. ok is true in the one call that reaps it. Before that the group of the target gets
-// TERM, while the PID of the target cannot be reused.
+// end reaps the target if it has ended. ok is true in the one call that reaps it. If the field group is set, the group of
+// the target gets TERM before that, while the PID of the target cannot be reused.
 func (r *reaper) end() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
 	if r.ended {
 		return 0, usage, false

@@ -111,8 +111,8 @@ func TestOwnDeployment(t *testing.T) {
 	}
 }
 
-// wantKept: every container has the variables and mounts that it had, except the cap; a container that is not the server is
-// the same; there are no more containers.
+// wantKept: every container keeps its variables and mounts, except the cap; a container other than the server is unchanged;
+// no container is added.
 func wantKept(t *testing.T, before, after v1.PodSpec) {
 	t.Helper()
 	if len(after.Containers) != len(before.Containers) {

@@ -246,7 +246,7 @@ func (v *planView) budget() (lines []string) {
 	return lines
 }
 
-// lowLimits reports the resource limits here that are too low for arenacap itself.
+// lowLimits reports the resource limits of this process that are too low for arenacap itself.
 func (v *planView) lowLimits() (lines []string) {
 	stays := len(v.plan.Limits) > 0 || v.plan.Policy.Launch.Mode == "supervise"
 	for _, n := range unit.Needs {

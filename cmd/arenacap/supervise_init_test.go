@@ -157,7 +157,7 @@ func inNamespace(t *testing.T, line ...string) *exec.Cmd {
 	return cmd
 }
 
-// orphans leaves fifty processes behind, which end at once.
+// orphans is the beginning of a shell script. It leaves fifty orphaned processes, which end at once.
 const orphans = `for i in 1 2 3 4 5 6 7 8 9 10; do (for j in 1 2 3 4 5; do /bin/true & done); done; `
 
 // noZombies waits until no process of the namespace is a zombie.

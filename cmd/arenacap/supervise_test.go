@@ -197,9 +197,9 @@ func (c *catcher) send(t *testing.T, signals ...unix.Signal) {
 	}
 }
 
-// others are the signals that a wrapper can forward one by one and in order. They exclude those that cannot be caught,
-// those that the C library uses, those that any thread of Go receives, and the stop signals of a terminal, which
-// dumb-init follows itself.
+// others returns the signals that a wrapper can forward one by one and in order: all except those that cannot be caught,
+// those that the C library uses, those that any thread of Go receives, and the stop signals of a terminal, on which
+// dumb-init stops itself.
 func others() (all []unix.Signal) {
 	for n := unix.Signal(1); n <= 64; n++ {
 		switch n {

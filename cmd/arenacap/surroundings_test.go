@@ -53,8 +53,8 @@ func allSurroundings() []surroundings {
 		{name: "no close_range", setup: deny("lacks", unix.SYS_CLOSE_RANGE)},
 		{name: "ppoll forbidden", setup: deny("seccomp", unix.SYS_PPOLL)},
 		{name: "no prlimit", setup: deny("seccomp", unix.SYS_PRLIMIT64)},
-		// arenacap itself needs 16 at most. The watch takes two more for each child of the shell that it counts, and may
-		// still hold those of one that has just ended.
+		// arenacap itself needs 16 descriptors at most. The watch takes two more for each child of the shell that it
+		// counts, and may still hold the two of a child that has just ended.
 		{name: "20 descriptors", setup: states("rlimit 7 20 20")},
 		{name: "8 descriptors", setup: states("rlimit 7 8 8"), fails: "too many open files"},
 		{name: "session of its own", setup: states("setsid")},
@@ -120,7 +120,7 @@ func events(t *testing.T, log, lastKind string) (all []map[string]any) {
 	}
 }
 
-// watched is a policy with which the watch takes one sample at once, and many more.
+// The policy watched makes the watch take a sample at once, and then one every 10 ms.
 const watched = "[arenas]\ncap = 2\n[budget]\nvirtual = \"1TiB\"\nsettle = \"0s\"\ninterval = \"10ms\"\n"
 
 // TestSurroundings runs and watches a program in all surroundings, in both modes of a launch (exec and supervise) and with

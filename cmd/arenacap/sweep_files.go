@@ -126,7 +126,7 @@ func planFiles(c *cli.Context, program string) (html string, err error) {
 	return html, nil
 }
 
-// filesInUse returns the file of the program and those of stdout and stderr.
+// filesInUse returns the file of the program and the files that stdout and stderr are.
 func filesInUse(program string) (list []inUse) {
 	add := func(what string, info fs.FileInfo, err error) {
 		if err == nil {

@@ -57,7 +57,7 @@ func (p *sweepProgress) redraw() {
 	}
 }
 
-// next shows the run that is about to start.
+// The method next shows the run that is about to start.
 func (p *sweepProgress) next(now sweep.Progress) {
 	if p.w == nil {
 		p.v.Explain("%s", p.what(now))

@@ -42,8 +42,8 @@ func parseFacts(t *testing.T, text []byte) facts {
 	return f
 }
 
-// differences are the facts that a wrapper changed, "key: bare → wrapped". The environment is one more fact, after each
-// entry that may be added was removed once.
+// differences are the facts that a wrapper changed, "key: bare → wrapped". The environment is one more fact, which must be
+// equal after each entry of mayAdd was removed once from the wrapped one.
 func differences(bare, wrapped facts, mayAdd ...string) []string {
 	var found []string
 	keys := slices.Sorted(maps.Keys(bare.byKey))

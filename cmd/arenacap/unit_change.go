@@ -50,7 +50,8 @@ func (u unitChange) tell(c *cli.Context, v say.Voice) error {
 	return nil
 }
 
-// next is the command to type after a change. Below another root no manager runs.
+// The method next sets the command to type after a change. It sets none if --root is given, because no manager runs below
+// that root.
 func (u *unitChange) next(command, root string) {
 	if u.Changed && root == "" {
 		u.Next = &command

@@ -73,7 +73,7 @@ func dockerRun(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// serve starts the server's container with these flags and connects to it.
+// serve starts a container of the server with these flags of podman, and connects to the server.
 func serve(ctx context.Context, t *testing.T, podman *lab.Podman, name string, flags ...string) *lab.AuthServer {
 	t.Helper()
 	return podman.AuthServer(ctx, t, name, start(ctx, t, podman, name, append(flags, image)...))

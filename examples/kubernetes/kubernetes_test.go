@@ -137,8 +137,8 @@ const (
 // keepInit keeps podman 4.3 from removing the init container, which sometimes fails because its end is not known yet.
 const keepInit = "  annotations:\n    io.podman.annotations.init.container.type: always\n"
 
-// ownVolumes gives the volumes of a manifest names of their own, because podman 4.3 shares those with the same name between
-// pods. It creates the volume of the ConfigMap with the mode that a kubelet gives it, 0777; podman would create one that
+// ownVolumes gives the volumes of a manifest names of their own, because pods of podman 4.3 share volumes with the same
+// name. It creates the volume of the ConfigMap with the mode that a kubelet gives it, 0777; podman would create one that
 // only root may enter.
 func ownVolumes(ctx context.Context, t *testing.T, podman *lab.Podman, name, file string) {
 	t.Helper()
@@ -347,14 +347,14 @@ func watch(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p.stop(ctx, t)
 }
 
-// instead is the edit that starts another command in place of the server.
+// instead returns the edit of a manifest that starts another command in place of the server.
 func instead(words ...string) []string {
 	return []string{"        - /usr/local/bin/authserver\n        image", "        - " + strings.Join(words, "\n        - ") + "\n        image",
 		"      - args:\n        - -t\n        - \"64\"\n        - -s\n        - /run/authserver/auth.sock\n        command:", "      - command:"}
 }
 
-// unhandled is the edit that starts tail in place of the server. tail sets up no handler for SIGTERM; its output shows that it
-// runs.
+// unhandled returns the edit of a manifest that starts tail in place of the server. tail sets up no handler for SIGTERM;
+// its output shows that it runs.
 func unhandled() []string { return instead("/usr/bin/tail", "-n99", "-f", "/etc/arenacap/policy.toml") }
 
 // starting sends SIGTERM to a server that has not set up a handler yet; tail, which never sets one up, stands in for the

@@ -96,7 +96,7 @@ func TestCalledMallocHere(t *testing.T) {
 	if got, err := calledMalloc(p.mem, maps, libc); got != libc || err != nil || libc == "" {
 		t.Errorf("%q, %v; want %q", got, err, libc)
 	}
-	exe, _ := os.Readlink(p.dir + "/exe") // given the program instead of the libc, calledMalloc finds no malloc
+	exe, _ := os.Readlink(p.dir + "/exe") // in the program, which is not the libc, calledMalloc finds no malloc
 	if got, err := calledMalloc(p.mem, maps, exe); got != "" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}

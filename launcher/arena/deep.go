@@ -97,7 +97,7 @@ const (
 const retries = 16
 
 // stretch is a contiguous part of an arena: chunks from start to end. top is the address of the top chunk if the stretch
-// has it; otherwise top is end, and fencepost chunks end the stretch.
+// contains the top chunk; otherwise top equals end, and the last chunks of the stretch are fenceposts.
 type stretch struct {
 	start, end, top uint64
 	align           uint64 // alignment of chunks, in bytes

@@ -195,7 +195,7 @@ func (l layout) bases(word uint64) []uint64 {
 		if !m.Anonymous() || m.Reserved() {
 			continue
 		}
-		limit := m.End // end of the reserved mappings directly after m, or of m if there are none
+		limit := m.End // end of the reserved mappings directly after m; the end of m if there are none
 		if i+1 < len(l) && l[i+1].Start == m.End {
 			limit = l.runEnd(i+1, reservedAnonymous)
 		}

@@ -52,8 +52,8 @@ type Process struct {
 	PID, Parent int
 	Unit        string        // unit of the system manager that the process belongs to; "": none, or no rule needed the unit
 	Started     time.Duration // start time since boot
-	Service     int           // index in the policy's order; -1: none
-	Also        int           // index of the next service that it fits too; -1: none
+	Service     int           // index of the process's service in the policy's order; -1: none
+	Also        int           // index of the next service that the process also fits; -1: none
 }
 
 // mostPause is the longest time between two reads of a known process. A delay of 0 to 16 s, which depends on the PID, is added,

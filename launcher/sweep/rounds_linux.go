@@ -61,7 +61,7 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 	return m.runs, nil
 }
 
-// measurement is one call of Measure. The runs of earlier calls, which it continues, are in runs too.
+// measurement is one call of Measure. The runs of earlier calls, which this call continues, are in the field runs too.
 type measurement struct {
 	x      *Experiment
 	runs   []Run

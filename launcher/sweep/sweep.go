@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-// Experiment is the plan. It is complete: no further settings are read while it runs.
+// Experiment is the plan of a sweep. It is complete: no further settings are read while the sweep runs.
 type Experiment struct {
 	Path       string   // the program's file
 	Args       []string // the program's arguments; Args[0] is its name as it was typed
@@ -36,7 +36,7 @@ type Experiment struct {
 	Metrics []Metric // the metrics that are measured
 
 	Warmup  int           // rounds at the start whose runs are dropped
-	Rounds  int           // rounds whose runs are kept; with Until the least number of such rounds
+	Rounds  int           // rounds whose runs are kept; if Until is set, the least number of these rounds
 	Until   float64       // stop when no confidence interval ends further from its median than this share of the median; 0: stop after Rounds
 	MaxTime time.Duration // start no further runs after this time; 0: no bound
 

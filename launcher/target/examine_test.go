@@ -13,7 +13,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// judged calls Quick and Examine in another process.
+// judged runs a command that calls Quick and Examine in another process, and returns the results of both.
 func judged(t *testing.T, cmd *exec.Cmd) (quick, thorough Target) {
 	t.Helper()
 	cmd.Env = append(cmd.Env, "TARGET_TEST_TOOL=judge")

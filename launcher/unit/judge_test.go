@@ -239,7 +239,7 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// beside returns the first line of [Service] that a plain drop-in does not have.
+// beside returns the first line of [Service] that a plain drop-in does not have: one other than ExecStart= and the identifier.
 func beside(text string) string {
 	_, section, _ := strings.Cut(text, "[Service]\n")
 	for line := range strings.Lines(section) {

@@ -145,7 +145,8 @@ func (a *attribution) advice(metric string, of advised) string {
 	return ""
 }
 
-// first is the kind that the advice is about; "": unknown.
+// first returns the kind of memory that the advice in the message is about: the kind that grew most since the time
+// `settle`, or if that is unknown the largest kind; "" if both are unknown.
 func (a *attribution) first() string {
 	switch {
 	case a == nil:

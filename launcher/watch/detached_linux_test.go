@@ -30,7 +30,7 @@ type detached struct {
 	config *os.File // the write end of the pipe whose read end is the watch's descriptor 3
 	ready  *os.File // nil if the launch does not wait for the watch
 	stderr *bufio.Reader
-	gaps   bool // line returns gap events too
+	gaps   bool // the method line returns gap events too
 	theirs []*os.File
 }
 

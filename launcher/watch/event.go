@@ -78,7 +78,7 @@ func (e event) priority() journal.Priority {
 	return journal.Info
 }
 
-// started states the budgets.
+// started is the first event of a watch. It states the limits and the other settings of the budget.
 func started(c Config) event {
 	b := c.Budget
 	var limits []string

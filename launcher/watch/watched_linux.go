@@ -43,7 +43,7 @@ type watched struct {
 }
 
 // add adds a target. Settle counts from the start time of the process: a process that arenacap forked executes its program
-// at once, and for others no better time is known.
+// at once, and for other processes no better time is known.
 func (e *engine) add(p *process) *watched {
 	if e.began < 0 {
 		e.began = e.clock()

@@ -30,7 +30,7 @@ const (
 // passed, and the watch has returned memory to the kernel, which takes at most eleven seconds.
 const warmUp = 15 * time.Second
 
-// beside are the programs that are measured at the same time, in the table's order.
+// The type beside is one of several programs that are measured at the same time.
 type beside struct {
 	name string
 	pid  int

@@ -88,7 +88,7 @@ func (r *Result) alike() bool {
 	return !slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.counts() && !o.fit() || o.spoiled })
 }
 
-// saved reports whether a candidate measurably needs less than the base.
+// saved reports whether the candidate o measurably needs less memory than the base.
 func (base Outcome) saved(o Outcome) bool {
 	return base.virtualMoved(o) && o.VirtualPeak < base.VirtualPeak ||
 		base.residentMoved(o) && share(base.ResidentPeak, o.ResidentPeak) >= certain

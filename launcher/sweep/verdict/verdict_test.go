@@ -169,7 +169,7 @@ func TestCapsThatAreTheSameUntilNarrow(t *testing.T) {
 	}
 }
 
-// A real difference is found; otherwise TestCapsThatAreTheSame would prove nothing.
+// A real difference between caps is found. A Judge that never finds one would pass TestCapsThatAreTheSame.
 func TestCapsThatDiffer(t *testing.T) {
 	const experiments = 200
 	r := rand.New(rand.NewPCG(2, 2))
