@@ -4,11 +4,14 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"arenacap/cmd/arenacap/internal/run"
 	"arenacap/cmd/arenacap/internal/say"
+	"arenacap/launcher/unit"
 	"arenacap/policy"
 	"arenacap/policy/text"
 )
@@ -22,7 +25,8 @@ func checkCommand() *cli.Command {
 			"file that others may write, a command that does not exist, a log that cannot be\n" +
 			"opened, and a plan that cannot be made on this machine (with --service, for\n" +
 			"that service). The check runs nothing and creates no file. A service without a\n" +
-			"section has the plan of the base tables, and a line on stderr says so.\n\n" +
+			"section has the plan of the base tables, and a line on stderr says so. A file\n" +
+			"that the user of a service with a drop-in of arenacap cannot read is a problem.\n\n" +
 			"Exit status: 0 if all files are valid, 1 if one is not.",
 		Action: check,
 	}
@@ -37,7 +41,7 @@ func check(c *cli.Context) error {
 	}
 	v, bad := speaker(c), false
 	for _, file := range c.Args().Slice() {
-		problems := append(policy.Check(file), planProblems(lineOf(c), file, v)...)
+		problems := slices.Concat(policy.Check(file), planProblems(lineOf(c), file, v), readerProblems(file))
 		for _, p := range problems {
 			fmt.Fprintln(c.App.Writer, p)
 		}
@@ -51,6 +55,18 @@ func check(c *cli.Context) error {
 		return say.No
 	}
 	return nil
+}
+
+// readerProblems reports services that start through arenacap with the file, but as a user that cannot read it.
+func readerProblems(file string) (problems []error) {
+	full, err := filepath.Abs(file)
+	if err != nil {
+		return nil
+	}
+	for _, problem := range unit.Readers(full, systemPolicy) {
+		problems = append(problems, fmt.Errorf("%s: %s", text.Quoted(file), problem))
+	}
+	return problems
 }
 
 // planProblems reports why the policy of a file gives no plan on this machine. It notes that the file has no section for the

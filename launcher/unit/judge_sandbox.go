@@ -35,15 +35,19 @@ func (p *planner) judgeUser() {
 	if p.u.AsRoot() || p.u.Home != "" {
 		return
 	}
-	who := "User=" + p.u.last("User")
-	if p.u.yes("DynamicUser") {
-		who = "DynamicUser=yes"
-	}
 	for _, n := range p.requiredFiles() {
 		if n.Closed != "" {
-			n.say("with %s %s, because that user has no access to %q%s", who, n.closed, n.Closed, n.remedy)
+			n.say("with %s %s, because that user has no access to %q%s", p.u.who(), n.closed, n.Closed, n.remedy)
 		}
 	}
+}
+
+// who is the setting of the service's user.
+func (u Unit) who() string {
+	if u.yes("DynamicUser") {
+		return "DynamicUser=yes"
+	}
+	return "User=" + u.last("User")
 }
 
 // judgeModules notes the profiles of security modules, which apply to arenacap too.

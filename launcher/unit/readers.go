@@ -1,0 +1,81 @@
+package unit
+
+// This file finds services that start through arenacap and cannot read a policy file.
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"arenacap/policy/text"
+)
+
+// Readers describes, one line each, the system services that start through arenacap with this policy file although their
+// user has no access to it: such a service does not start. file is an absolute path, and system the path of the policy of a
+// command without --policy. If every user may read the file, Readers looks at no service.
+func Readers(file, system string) (problems []string) {
+	if (identity{uid: -1}).closed(file, mayRead) == "" {
+		return nil
+	}
+	r := Removal{finder: finder{dirs: searchPath("")}}
+	for _, name := range r.all() {
+		u, err := r.finder.load(name)
+		if err != nil || u.Name != name || u.AsRoot() || !u.reads(file, system) {
+			continue
+		}
+		closed := u.identity().closed(file, mayRead)
+		info, err := os.Stat(closed)
+		if closed == "" || err != nil {
+			continue
+		}
+		part, allow := "", "chmod o+r "
+		if info.IsDir() {
+			part, allow = fmt.Sprintf("the folder %q has ", closed), "chmod o+x "
+		}
+		problems = append(problems, fmt.Sprintf("%s starts arenacap with %s, and that user cannot read the file (%smode %04o); type %s",
+			u.Name, u.who(), part, info.Mode()&fs.ModePerm, allow+text.ShellWord(closed)))
+	}
+	return problems
+}
+
+// reads reports whether a command of the service starts arenacap with this policy file.
+func (u Unit) reads(file, system string) bool {
+	named := system
+	for _, entry := range u.Environment() {
+		if value, ok := strings.CutPrefix(entry, "ARENACAP_POLICY="); ok && value != "" {
+			named = value
+		}
+	}
+	commands := slices.DeleteFunc(slices.Clone(u.commands), func(c command) bool { return path.Base(c.name) != "arenacap" })
+	for _, older := range u.older { // load leaves out the commands of arenacap's own drop-ins
+		text, _ := os.ReadFile(older)
+		settings, _ := parse(older, string(text))
+		for _, s := range settings {
+			if s.key == "ExecStart" {
+				own, _, _ := u.parseCommands(s)
+				commands = append(commands, own...)
+			}
+		}
+	}
+	return slices.ContainsFunc(commands, func(c command) bool {
+		return len(c.args) > 0 && c.args[0].value == "run" && c.boxed() && u.Outside(c.policy(named)) == file
+	})
+}
+
+// policy is the file of --policy in a command of arenacap, or else the given one.
+func (c command) policy(file string) string {
+	for i, a := range c.args {
+		if a.value == "--" {
+			break
+		}
+		if value, ok := strings.CutPrefix(a.value, "--policy="); ok {
+			file = value
+		} else if a.value == "--policy" && i+1 < len(c.args) {
+			file = c.args[i+1].value
+		}
+	}
+	return file
+}
