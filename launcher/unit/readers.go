@@ -20,9 +20,9 @@ func Readers(file, system string) (problems []string) {
 	if (identity{uid: -1}).closed(file, mayRead) == "" {
 		return nil
 	}
-	r := Removal{finder: finder{dirs: searchPath("")}}
-	for _, name := range r.all() {
-		u, err := r.finder.load(name)
+	f := finder{dirs: searchPath("")}
+	for _, name := range f.services() {
+		u, err := f.load(name)
 		if err != nil || u.Name != name || u.AsRoot() || !u.reads(file, system) {
 			continue
 		}
