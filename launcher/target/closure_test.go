@@ -109,8 +109,8 @@ func TestLibrariesLikeLdd(t *testing.T) {
 	}
 }
 
-// TestSearchOrderLikeLdd compares the linker with ldd in the situations that ld.so(8) describes: DT_RPATH,
-// DT_RUNPATH, LD_LIBRARY_PATH and others.
+// TestSearchOrderLikeLdd compares the libraries that this package finds with those that ldd finds, in the situations that
+// ld.so(8) describes: DT_RPATH, DT_RUNPATH, LD_LIBRARY_PATH and others.
 func TestSearchOrderLikeLdd(t *testing.T) {
 	testenv.Need(t, "ldd")
 	dir := publicDir(t)
