@@ -65,7 +65,7 @@ func flags() []cli.Flag {
 		text("web.telemetry-path", "/metrics", "serve the metrics at `PATH`"),
 		text("policy", "", "read the policy from `FILE` (default: $ARENACAP_POLICY, then the user's and the system's)"),
 		text("state", statefile.Path, "read the counters of 'arenacap watch --services' from `FILE`"),
-		text("group-by", metrics.GroupBys[0], "group by `KEY`: service (of the policy, else unit, else name), unit (else name) or name"),
+		text("group-by", metrics.GroupBys[0], "group by `KEY`: service, unit or name; a process without a service has its unit as group, one without a unit its name"),
 		&cli.IntFlag{Name: "max-groups", Value: metrics.DefaultMaxGroups, Usage: "sum up all but `N` groups as \"other\""},
 		&cli.DurationFlag{Name: "scrape-timeout", Value: 8 * time.Second, Usage: "end a scrape after `TIME`, with the processes that were read by then"},
 		text("log.level", "info", "log messages from `LEVEL` on: debug, info, warn or error"),

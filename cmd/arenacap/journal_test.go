@@ -98,8 +98,7 @@ func TestPrioritiesForTheJournal(t *testing.T) {
 			}
 		})
 	}
-	// The line of the action comes after the signal that ends the target, and the reader of stderr does not wait for
-	// it.
+	// The watch writes the line about its action after the signal that ends the target. saidTo may return before.
 	text, err := os.ReadFile(log)
 	for deadline := time.Now().Add(patience); !strings.Contains(string(text), "SIGTERM sent") && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		text, err = os.ReadFile(log)

@@ -396,7 +396,8 @@ func clusterWatch(ctx context.Context, t *testing.T) {
 	n.stop(ctx, t, 0)
 }
 
-// clusterStart stops a server that has no handler for SIGTERM.
+// clusterStart deletes pods whose server has no handler for SIGTERM. As PID 1 the server ignores it, and gets SIGKILL after the
+// grace period; behind run --supervise it ends at once.
 func clusterStart(ctx context.Context, t *testing.T) {
 	for manifest, status := range map[string]int{"prefix.yaml": 137, "budget.yaml": 143} {
 		n := deployFile(ctx, t, fmt.Sprint("start", status), filepath.Join("rendered", manifest),

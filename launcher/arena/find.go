@@ -21,7 +21,7 @@ type finder struct {
 	word   uint64 // bytes of a pointer in the process
 	states map[uint64]member
 	roots  map[uint64]state // candidates for main arenas, from the data of files
-	fitted map[place]bool   // cache of the results of the method fits
+	fitted map[place]bool   // what the method fits returned, so that it runs once for each place
 	left   int              // number of headers and states that may still be read
 }
 

@@ -90,8 +90,8 @@ func TestThreadStacks(t *testing.T) {
 	}
 }
 
-// checkStackPointers compares the stacks with the kernel's stack pointers: every thread but the first has its own stack. It
-// checks the threads that existed before the search.
+// checkStackPointers checks that the stack pointer of each thread, as the kernel shows it, lies in one of the stacks that were
+// found. It leaves out the first thread, whose stack is the mapping "[stack]", and threads that start during the check.
 func checkStackPointers(t *testing.T, pid int) {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))

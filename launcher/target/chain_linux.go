@@ -17,7 +17,7 @@ import (
 // Link is a carrier in front of the server.
 type Link struct {
 	Name        string `json:"carrier"`
-	Environment string `json:"environment"` // what the carrier does to the cap: "kept", "changed", "cleared", "elsewhere" or "unknown"
+	Environment string `json:"environment"` // what the carrier does to the cap: "kept", "changed", "cleared", "unknown", or "elsewhere" if another process starts the program
 	Stays       bool   `json:"stays"`       // whether the carrier remains as a parent of the server
 }
 

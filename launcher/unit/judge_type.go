@@ -43,7 +43,7 @@ func (p *planner) notifying() string {
 // judgeNotify notes the cost of MAINPID=: the main process is then a child of arenacap, so systemd cannot wait for it and
 // does not get its exit status.
 func (p *planner) judgeNotify(why string) {
-	p.note("%s: a supervising arenacap makes the program the main process, which is not systemd's child: its status is lost unless the unit has NotifyAccess=all, and only Restart=always restarts it; use mode = \"exec\" without --supervise", why)
+	p.note("%s: a supervising arenacap makes the program the main process, which is not systemd's child: its exit status is lost unless the unit has NotifyAccess=all, and only Restart=always restarts it; use mode = \"exec\" without --supervise", why)
 	if kill := p.u.last("KillMode"); kill == "mixed" || kill == "process" {
 		p.note("%s: with KillMode=%s systemd sends SIGKILL right after SIGTERM if the main process is not its child; use mode = \"exec\" without --supervise, or write KillMode=control-group", why, kill)
 	}

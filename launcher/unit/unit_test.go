@@ -421,7 +421,8 @@ func (c command) expected() []string {
 	return all
 }
 
-// The command to type does not restart a unit on which sessions depend; a user's unit of that name is another one.
+// TestNext checks the command that unit tells the user to type. It does not restart a system unit on which login sessions
+// depend; a user manager's unit may have the same name, and no session depends on that.
 func TestNext(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{Unit{Name: "a.service"}.Next(), "systemctl daemon-reload && systemctl restart a.service"},

@@ -486,7 +486,7 @@ type member struct {
 	host  *host
 	found service.Process
 	start string   // identifies the start of the unit (see startOf)
-	acted []string // metrics whose action was unfinished when the previous watch ended
+	acted []string // budget metrics: the previous watch ended before it finished the action for their breach
 }
 
 // count counts a warning or a breach.

@@ -187,8 +187,9 @@ func (s *State) Over(c Change, r Reading) (v uint64, over bool) {
 }
 
 // trigger turns on when n of the last samples are over the size in the field rise, and off when n of the last samples are
-// under the size in the field fall. The field `of` is the number of last samples that count. Each change clears the votes,
-// so that a sample counts for one change only.
+// under the size in the field fall. The field `of` is the number of last samples that count. A sample that is over the
+// size rise, or for the way back under the size fall, is a vote. Each change clears the votes, so that a sample counts for one
+// change only.
 type trigger struct {
 	rise, fall uint64
 	n, of      int
@@ -231,7 +232,7 @@ func (t *trigger) taken() int { return len(t.ring) }
 // flip changes the state and clears the votes.
 func (t *trigger) flip() { t.on, t.ring, t.next = !t.on, t.ring[:0], 0 }
 
-// withdraw removes the latest vote.
+// withdraw takes the vote of the latest sample back.
 func (t *trigger) withdraw() {
 	last := len(t.ring) - 1
 	if len(t.ring) == t.of {

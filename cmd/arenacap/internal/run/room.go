@@ -25,7 +25,8 @@ type Room struct {
 	fixed   bool                   // the cap is a number, which max_reserved does not lower
 }
 
-// NewRoom computes the room for a plan, a program (nil for any) and a glibc.
+// NewRoom computes how much address space a program may use under a plan and a glibc, and what is left of it for arenas. t is
+// nil if the program is unknown.
 func NewRoom(plan policy.Plan, t *target.Target, g glibc.Version) Room {
 	r := Room{Limit: plan.AddressLimit(), fixed: plan.Mode == policy.Fixed}
 	if t != nil {
