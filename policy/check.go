@@ -41,8 +41,16 @@ func checkText(path string, data []byte) problems {
 	d := parse(path, data)
 	base, services := d.settings()
 	base.later()
+	limited := base.limited()
 	for _, l := range services {
 		l.later()
+		limited = limited || l.limited()
+	}
+	if len(d.problems) == 0 { // otherwise the limit may be among the settings that are not valid
+		base.withoutLimit(limited)
+		for _, l := range services {
+			l.withoutLimit(l.limited())
+		}
 	}
 	d.problems.sort()
 	return d.problems
@@ -103,6 +111,17 @@ func (l *layer) noArena(at place, bytes uint64) {
 	if bytes != 0 && bytes < leastHeap {
 		l.problemIn(at, hinted{fmt.Sprintf("max_reserved = %v leaves room for the main arena only: each other arena reserves 64 MiB, or 1 MiB in a 32-bit program", at.raw),
 			"write for example max_reserved = \"1GiB\", or cap = 1 for the main arena alone"})
+	}
+}
+
+func (l *layer) limited() bool {
+	return slices.ContainsFunc(l.policy.Budget.Limits[:], func(s size) bool { return !s.isZero() })
+}
+
+// withoutLimit reports an action of this layer if limited is false: no limit is set that could be exceeded.
+func (l *layer) withoutLimit(limited bool) {
+	if at, ok := l.wrote("budget.action"); ok && !limited && at.raw != "report" {
+		l.problemIn(at, hinted{fmt.Sprintf("action = %q has no effect without a limit", at.raw), `add for example budget.virtual = "4GiB"`})
 	}
 }
 
