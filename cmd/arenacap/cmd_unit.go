@@ -29,16 +29,17 @@ func unitCommand() *cli.Command {
 		UsageText: "arenacap unit [--write] [--policy FILE] [--service NAME] [--supervise] NAME|FILE\n   arenacap unit --remove NAME|FILE|--all",
 		Description: "NAME is a unit in systemd's search path, FILE a path with a slash. Existing\n" +
 			"drop-ins apply as in systemd. Each command of ExecStart= keeps its prefixes,\n" +
-			"quoting, variables and specifiers byte for byte. The drop-in always names\n" +
-			"a --service, and has --policy and --supervise if you give them here. It does not\n" +
-			"use $ARENACAP_POLICY and $ARENACAP_SERVICE of this shell. Notes for the operator are on\n" +
-			"stderr and in the comments of the drop-in.\n\n" +
+			"quoting, variables and specifiers byte for byte. The drop-in always names a\n" +
+			"--service, and has --policy and --supervise if you give them here. It does not\n" +
+			"use $ARENACAP_POLICY and $ARENACAP_SERVICE of this shell. Notes for the\n" +
+			"operator are on stderr and in the comments of the drop-in.\n\n" +
 			"--write writes the drop-in to /etc/systemd/system/NAME.service.d/ in place of\n" +
 			"the one that arenacap made before. Lines that you added or uncommented in the\n" +
-			"earlier drop-in are kept.\n\n" +
+			"earlier drop-in are kept. Root writes no drop-in into the home directory of a\n" +
+			"user: run --write as that user there.\n\n" +
 			"--remove disables the drop-ins that arenacap made by adding \".removed\" to their\n" +
-			"names; only --write undoes that, not an upgrade of arenacap. --remove also lists\n" +
-			"commands that start through arenacap because of other files.\n\n" +
+			"names; only --write undoes that, not an upgrade of arenacap. --remove also\n" +
+			"lists commands that start through arenacap because of other files.\n\n" +
 			"Exit status: 0; 1 if no drop-in would work or help: then nothing is printed or\n" +
 			"written, and the reason is on stderr.",
 		Flags: []cli.Flag{
