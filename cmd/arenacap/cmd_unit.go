@@ -33,6 +33,9 @@ func unitCommand() *cli.Command {
 			"--service, and has --policy and --supervise if you give them here. It does not\n" +
 			"use $ARENACAP_POLICY and $ARENACAP_SERVICE of this shell. Notes for the\n" +
 			"operator are on stderr and in the comments of the drop-in.\n\n" +
+			"Without --service the drop-in has the section that 'watch --services' uses for\n" +
+			"the unit ([match] unit), or else the unit's own name in place of an alias, and\n" +
+			"\"NAME@\" for a template and its instances.\n\n" +
 			"--write writes the drop-in to /etc/systemd/system/NAME.service.d/ in place of\n" +
 			"the one that arenacap made before. Lines that you added or uncommented in the\n" +
 			"earlier drop-in are kept. Root writes no drop-in into the home directory of a\n" +
@@ -175,15 +178,23 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 	if err != nil {
 		return err
 	}
-	wish.Flags = append(wish.Flags, "--service", lookup.Service)
-	if wish.Supervise {
-		wish.Flags = append(wish.Flags, "--supervise")
-	}
 	p := policy.Builtin()
 	if lookup.Named != "" || wish.Root+u.Outside(systemPolicy) == systemPolicy {
+		note := ""
+		if _, given := lineOf(c).Text("service"); !given {
+			sections, _ := lookup.Services() // Load reports the same problems
+			lookup.Service, note = sectionFor(u, sections)
+		}
 		if p, err = lookup.Load(); err != nil {
 			return err
 		}
+		if note != "" {
+			p.Notes = []string{note} // it says more than a note about a near miss
+		}
+	}
+	wish.Flags = append(wish.Flags, "--service", lookup.Service)
+	if wish.Supervise {
+		wish.Flags = append(wish.Flags, "--supervise")
 	}
 	wish.PolicyFile = cmp.Or(wish.PolicyFile, p.File)
 	found := machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))

@@ -57,17 +57,23 @@ func NewRules(root proc.Root, services []policy.Policy) *Rules {
 
 func newRule(passwd func() ([]byte, error), p policy.Policy) (r rule, err error) {
 	m := p.Match
-	r = rule{unit: m.Unit, exe: m.Exe, name: m.Name}
-	if r.unit == "" && r.exe == "" && r.name == "" {
-		r.unit = p.Service
-	}
-	if r.unit != "" && !strings.HasSuffix(r.unit, unitSuffix) {
-		r.unit += unitSuffix
-	}
+	r = rule{unit: UnitOf(p), exe: m.Exe, name: m.Name}
 	if m.User != "" {
 		r.user, err = userID(passwd, m.User)
 	}
 	return r, err
+}
+
+// UnitOf returns the unit to which the processes of a service belong, or "" if they are selected without a unit.
+func UnitOf(p policy.Policy) string {
+	unit := p.Match.Unit
+	if unit == "" && p.Match.Exe == "" && p.Match.Name == "" {
+		unit = p.Service
+	}
+	if unit != "" && !strings.HasSuffix(unit, unitSuffix) {
+		unit += unitSuffix
+	}
+	return unit
 }
 
 // userID returns the UID of a user, given by number or by name in /etc/passwd.

@@ -93,7 +93,7 @@ func closedTo(file string, err error) error {
 
 // read reads a unit's file and the unit's drop-ins, including the drop-ins of the alias by which the unit was named.
 func (f finder) read(name, alias, file string) (Unit, error) {
-	u := Unit{Name: name, Home: f.home, etc: cmp.Or(f.etc, systemEtc)}
+	u := Unit{Name: name, Home: f.home, aliases: f.aliases(name), etc: cmp.Or(f.etc, systemEtc)}
 	text, err := f.text(file)
 	if err != nil {
 		return u, err

@@ -29,6 +29,7 @@ type Unit struct {
 	Files []string // the files that were read: the unit's, then its drop-ins in systemd's order
 	Home  string   // home directory of the user whose manager loads the unit; "" for a system unit
 
+	aliases       []string // other names of the unit
 	commands      []command
 	own           string    // file name for the new drop-in; it sorts after all others that set ExecStart=
 	remarks       []string  // the parts of the files in Files that systemd ignores, one line each
@@ -40,12 +41,12 @@ type Unit struct {
 	perConnection bool      // each instance serves one connection of a socket
 }
 
-// Service is the name of the policy section for the unit: the unit's name without "@" and the instance, because one
-// section is for all instances of a template.
-func (u Unit) Service() string {
-	prefix, _, _ := strings.Cut(strings.TrimSuffix(u.Name, suffix), "@")
-	return prefix
-}
+// Service is the name of the policy section for the unit: the unit's name without ".service" and, because one section is for
+// all instances of a template, without the instance: "foo@". The watch of a host uses the same name.
+func (u Unit) Service() string { return strings.TrimSuffix(template(u.Name), suffix) }
+
+// Aliases returns the other names of the unit, with ".service".
+func (u Unit) Aliases() []string { return u.aliases }
 
 // last is the value of a setting whose last assignment wins; "" if it is not set. last replaces specifiers, as the method
 // words does.

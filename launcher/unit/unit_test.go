@@ -142,7 +142,7 @@ func TestRootAndFile(t *testing.T) {
 		"etc/systemd/system/mine.service.d/b.conf": "[Service]\nGroup=b",
 	})
 	u, err := Load(dir, "alias@a")
-	if err != nil || u.Name != "real@a.service" || u.last("User") != "p" || len(u.Files) != 3 || u.Service() != "real" {
+	if err != nil || u.Name != "real@a.service" || u.last("User") != "p" || len(u.Files) != 3 || u.Service() != "real@" {
 		t.Errorf("%+v, %v", u, err)
 	}
 	u, err = Load(dir, "/home/mine.service")
