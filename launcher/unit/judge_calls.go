@@ -64,13 +64,13 @@ func (p *planner) harm(launch, watch, supervise denial) denial {
 }
 
 // denial returns what the filter does with a call, which is a member of group. The first line decides for the calls
-// that no line names. An ":ERRNO" after a name overrides SystemCallErrorNumber=.
+// that no line names, except that a list of allowed calls always has those of @default (systemd.exec(5)). An ":ERRNO" after a name overrides SystemCallErrorNumber=.
 func (u Unit) denial(call, group string) denial {
 	lines := u.list("SystemCallFilter")
 	if len(lines) == 0 {
 		return fine
 	}
-	allowed, number := strings.HasPrefix(lines[0].value, "~"), ""
+	allowed, number := strings.HasPrefix(lines[0].value, "~") || group == "@default", ""
 	for _, line := range lines {
 		list, denied := strings.CutPrefix(line.value, "~")
 		for _, name := range strings.Fields(list) {

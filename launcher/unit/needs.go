@@ -79,9 +79,9 @@ const (
 	fails                // the filter makes the call return an error; in the table: the error harms, and the kill too
 )
 
-// calls are the system calls that arenacap makes, except the calls of @default, by group (systemd-analyze syscall-filter).
-// All are in @system-service, and none in @privileged or @resources. arenacap makes the calls of @network-io only if the
-// watch writes to the journal, or under --supervise if there is a NOTIFY_SOCKET.
+// calls are the system calls that arenacap makes, by group (systemd-analyze syscall-filter), without execve(2), which systemd
+// itself makes under the filter. All are in @system-service, and none in @privileged or @resources. arenacap makes the calls
+// of @network-io only if the watch writes to the journal, or under --supervise if there is a NOTIFY_SOCKET.
 var calls = [...]struct {
 	group                    string
 	launch, watch, supervise denial
@@ -90,6 +90,12 @@ var calls = [...]struct {
 	{"@basic-io", fails, fails, fails, "close pread64 read write"},
 	{"@basic-io", fine, killed, fine, "close_range lseek"},
 	{"@basic-io", fine, fails, killed, "dup3"},
+	{"@default", fails, fails, fails, "arch_prctl futex mmap"},
+	{"@default", killed, fails, fails, "getpid"},
+	{"@default", killed, killed, fails, "rt_sigreturn"},
+	{"@default", killed, killed, killed, "getegid geteuid getgid gettid getuid nanosleep prlimit64 sched_getaffinity sched_yield"},
+	{"@default", fine, fails, fails, "clock_gettime exit_group"},
+	{"@default", fine, fine, killed, "getpgid getsid"},
 	{"@file-system", killed, killed, killed, "access faccessat2 getxattr"},
 	{"@file-system", fails, fails, fails, "fcntl fstat newfstatat openat"},
 	{"@file-system", fine, killed, killed, "chdir"},
