@@ -154,8 +154,12 @@ func (f finder) notFound(name string) error {
 		}
 	}
 	if _, err := os.Stat(f.at(script)); err == nil {
-		return fmt.Errorf("%s has no unit file, only the init script %s, from which a running systemd generates a unit; run this on a system that runs systemd, or put 'eval \"$(arenacap env --service %s)\"' into the script or a file that it sources (/etc/default/%s)",
-			name, f.at(script), short, short)
+		generates := "a running systemd generates a unit; run this on a system that runs systemd"
+		if _, err := os.Stat(f.at("/run/systemd/system")); err == nil { // systemd runs, sd_booted(3)
+			generates = "systemd has generated no unit; install the service's package again if it was removed, or run 'systemctl daemon-reload' and this again"
+		}
+		return fmt.Errorf("%s has no unit file, only the init script %s, from which %s, or put 'eval \"$(arenacap env --service %s)\"' into the script or a file that it sources (/etc/default/%s)",
+			name, f.at(script), generates, short, short)
 	}
 	var names []string
 	for _, service := range f.services() {
