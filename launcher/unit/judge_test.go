@@ -153,7 +153,7 @@ func TestNotes(t *testing.T) {
 		"forking, supervised, no budget": {situation{unit: "Type=forking", policy: "[launch]\nmode = \"supervise\""}, "", ""},
 		"forking, no PIDFile":            {situation{unit: "Type=forking", policy: budget + "scope = \"cgroup\""}, "write PIDFile=", ""},
 		"notify":                         {situation{unit: "Type=notify\nKillMode=mixed", policy: budget}, "", ""},
-		"notify, supervised":             {situation{unit: "Type=notify", supervise: true, policy: budget}, "its status is lost", ""},
+		"notify, supervised":             {situation{unit: "Type=notify", supervise: true, policy: budget}, "its exit status is lost", ""},
 		"notify, supervised, mixed":      {situation{unit: "Type=notify-reload\nKillMode=mixed", supervise: true, policy: budget}, "SIGKILL right after SIGTERM", ""},
 		"notify, supervised, terminate":  {situation{unit: "Type=notify\nRestart=on-failure", supervise: true, policy: budget + "action = \"terminate\""}, "Restart=on-failure does not restart it", "#Restart=always"},
 		"forking, no guess":              {situation{unit: "Type=forking\nGuessMainPID=no", policy: budget + "scope = \"cgroup\""}, "", ""},
