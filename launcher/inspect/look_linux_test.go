@@ -125,7 +125,7 @@ func TestCarrierAbove(t *testing.T) {
 		t.Fatal(err)
 	}
 	for script, next := range map[string]string{
-		`env -i "$0"; :`:      "the cap cannot arrive, because env clears the environment; put arenacap behind env in the script text of sh: env -i arenacap run … -- ",
+		`env -i "$0"; :`:      "the cap cannot arrive, because env clears the environment; put arenacap behind it in the script text of sh: env -i arenacap run … -- ",
 		`env -i "$1" "$0"; :`: "put 'arenacap run --' in front of the start command",
 	} {
 		p := start(t, nil, "/bin/sh", "-c", script, probe, supervisor)

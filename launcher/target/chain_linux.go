@@ -278,11 +278,11 @@ func (c *chain) behind(r reading) string {
 		if i < 0 {
 			break
 		}
-		return "put arenacap behind " + c.last().Name + c.in + ": " + shown(c.line[:i]) + " '" + own + r.text + "'"
+		return "put arenacap behind it" + c.in + ": " + shown(c.line[:i]) + " '" + own + r.text + "'"
 	case len(r.command) > 0 && before > 0 && slices.Equal(c.line[before:], r.command):
-		return "put arenacap behind " + c.last().Name + c.in + ": " + shown(c.line[:before]) + " " + own + shown(r.command)
+		return "put arenacap behind it" + c.in + ": " + shown(c.line[:before]) + " " + own + shown(r.command)
 	}
-	return "put arenacap behind " + c.last().Name + ", in front of the server"
+	return "put arenacap behind it, in front of the server"
 }
 
 // shellHint says what to add to the carrier's command line if the carrier runs the text with the login shell of a user, and
