@@ -5,6 +5,7 @@ package admission
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +84,8 @@ func TestPolicy(t *testing.T) {
 	}{
 		{"per core", podOf("per-core"), [3][]v1.EnvVar{perCore(), perCore(), perCore()}},
 		{"a number", podOf("4"), [3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), capped("4", "3")}},
+		{"the least", podOf("1"), [3][]v1.EnvVar{capped("1", "1"), capped("1", "1"), capped("1", "1")}},
+		{"the largest", podOf("65535"), [3][]v1.EnvVar{capped("65535", "65534"), capped("65535", "65534"), capped("65535", "65534")}},
 		{"1 and 2 have the least test", podOf("2"), [3][]v1.EnvVar{capped("2", "1"), capped("2", "1"), capped("2", "1")}},
 		{"other variables stay", podOf("4", own), [3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), append(capped("4", "3"), own)}},
 		{"one that is there stays", podOf("4", own, value("MALLOC_ARENA_MAX", "9")), [3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), {own, value("MALLOC_ARENA_MAX", "9")}}},
@@ -150,12 +153,14 @@ func TestPolicyWithoutInitContainers(t *testing.T) {
 	}
 }
 
-// TestPolicyRefuses: the policy rejects a pod whose label is not a valid cap, and the message names the policy.
+// TestPolicyRefuses: the policy rejects a pod whose label is not a valid cap. The message names the policy, the label, its value
+// and the values that are valid.
 func TestPolicyRefuses(t *testing.T) {
 	admit := newAdmit(t, labelled)
-	for _, label := range []string{"percore", "4x", "-1", "1.5"} {
+	for _, label := range []string{"percore", "4x", "-1", "1.5", "0", "00", "04", "65536", "99999999999", "99999999999999999999"} {
 		_, err := admit(t.Context(), podOf(label), nil, admission.Create, "")
-		if err == nil || !strings.Contains(err.Error(), "arenacap") {
+		want := fmt.Sprintf(`arenacap/cap is "%s", want "per-core" or a number from 1 to 65535`, label)
+		if err == nil || !strings.Contains(strings.Replace(err.Error(), want, "", 1), "arenacap") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", label, err)
 		}
 	}
