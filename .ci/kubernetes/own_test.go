@@ -46,7 +46,7 @@ spec:
 `
 
 // TestOwnDeployment does what README.md of the example describes: with its commands and its kustomization.yaml, it applies
-// components to the Deployment in the constant own. The resulting Deployment still has everything that was in own.
+// components to the Deployment in the constant own, and to a StatefulSet. The result still has everything that was in own.
 func TestOwnDeployment(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(example, "README.md"))
 	if err != nil {
@@ -54,25 +54,32 @@ func TestOwnDeployment(t *testing.T) {
 	}
 	commands := block(t, string(page), "```sh\ncp -r arenacap/examples/kubernetes/components/")
 	kustomization := block(t, string(page), "```yaml\nresources:\n  - deployment.yaml")
+	_, toStatefulSet, _ := strings.Cut(string(page), "- **A StatefulSet or DaemonSet**: `")
+	toStatefulSet, _, _ = strings.Cut(toStatefulSet, "`")
 	run := []string{"/arenacap/arenacap", "run", "--policy", "/etc/arenacap/policy.toml", "--", "/srv/shop"}
 	for _, c := range []struct {
 		components string
+		edit       string // one more command
+		kind       string
 		command    []string
 		value      string   // value of MALLOC_ARENA_MAX in the server's env; "" for a reference
 		added      []string // names of the added init containers
 	}{
-		{"variable", []string{"/srv/shop"}, "", nil},
-		{"variable-fixed", []string{"/srv/shop"}, "4", nil},
-		{"prefix", run, "64", []string{"arenacap"}},
-		{"prefix budget", run, "64", []string{"arenacap"}},
-		{"prefix image-volume", run, "64", nil},
+		{"variable", "", "Deployment", []string{"/srv/shop"}, "", nil},
+		{"variable-fixed", "", "Deployment", []string{"/srv/shop"}, "4", nil},
+		{"prefix", "", "Deployment", run, "64", []string{"arenacap"}},
+		{"prefix budget", "", "Deployment", run, "64", []string{"arenacap"}},
+		{"prefix image-volume", "", "Deployment", run, "64", nil},
+		{"prefix budget", toStatefulSet, "StatefulSet", run, "64", []string{"arenacap"}},
+		{"prefix image-volume", toStatefulSet, "StatefulSet", run, "64", nil},
 	} {
-		t.Run(c.components, func(t *testing.T) {
+		t.Run(c.components+" "+c.kind, func(t *testing.T) {
 			dir := t.TempDir()
 			names := strings.Fields(c.components)
 			// The page's commands copy the components prefix and budget; the test puts the components of its case in their place.
 			script := strings.NewReplacer("{prefix,budget}", "{"+strings.Join(append(names, names[0]), ",")+"}", "prefix/", names[0]+"/",
-				"CONTAINER", "server", "SERVER", "/srv/shop").Replace(commands)
+				"CONTAINER", "server", "SERVER", "/srv/shop").Replace(commands) + "\n" + c.edit
+			own := strings.Replace(own, "kind: Deployment", "kind: "+c.kind, 1)
 			list := strings.Replace(kustomization, "  - prefix\n  - budget\n", "  - "+strings.Join(names, "\n  - ")+"\n", 1)
 			shell := exec.Command("bash", "-ec", `ln -s "$1" arenacap; eval "$2"; echo "$3" >kustomization.yaml; echo "$4" >deployment.yaml`,
 				"bash", absolute(t, "../.."), script, list, own)
@@ -80,7 +87,7 @@ func TestOwnDeployment(t *testing.T) {
 			if out, err := shell.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			before, after := deployment(t, []byte(own)), built(t, dir)
+			before, after := template(t, []byte(own)), built(t, dir, c.kind)
 			wantKept(t, before, after)
 			server := after.Containers[slices.IndexFunc(after.Containers, func(c v1.Container) bool { return c.Name == "server" })]
 			if !slices.Equal(server.Command, c.command) || !slices.Equal(server.Args, []string{"--all"}) {
@@ -164,27 +171,31 @@ func absolute(t *testing.T, path string) string {
 	return path
 }
 
-// built is the pod of the only Deployment that Kustomize makes of a folder.
-func built(t *testing.T, dir string) v1.PodSpec {
+// built is the pod of the only Deployment or StatefulSet that Kustomize makes of a folder.
+func built(t *testing.T, dir, kind string) v1.PodSpec {
 	t.Helper()
 	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range resources.Resources() {
-		if r.GetKind() == "Deployment" {
-			return deployment(t, []byte(r.MustYaml()))
+		if r.GetKind() == kind {
+			return template(t, []byte(r.MustYaml()))
 		}
 	}
-	t.Fatal("no Deployment")
+	t.Fatal("no ", kind)
 	return v1.PodSpec{}
 }
 
-func deployment(t *testing.T, text []byte) v1.PodSpec {
+// template is the pod of a Deployment or StatefulSet.
+func template(t *testing.T, text []byte) v1.PodSpec {
 	t.Helper()
 	object, err := runtime.Decode(strict, text)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if set, ok := object.(*appsv1.StatefulSet); ok {
+		return set.Spec.Template.Spec
 	}
 	return object.(*appsv1.Deployment).Spec.Template.Spec
 }

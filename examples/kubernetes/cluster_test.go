@@ -25,7 +25,7 @@ func TestCluster(t *testing.T) {
 	if os.Getenv("ARENACAP_CLUSTER") == "" {
 		t.Skip("no cluster: .ci/cluster starts one")
 	}
-	testenv.Need(t, "kubectl", "ctr", "script")
+	testenv.Need(t, "kubectl", "ctr")
 	loadImages(t)
 	for _, c := range []struct {
 		name string
@@ -296,7 +296,15 @@ func clusterPage(ctx context.Context, t *testing.T) {
 	n.page(ctx, t, "rollout", "successfully rolled out")
 	wantArenas(t, n.connect(ctx, t), 4)
 	n.page(ctx, t, "exec", "4")
-	n.page(ctx, t, "debug", "cap     4 (environment): kept")
+	n.look(ctx, t, "look1", "cap     4 (environment): kept")
+	n.replaced(ctx, t, "deployment/authserver", server, func() {
+		n.page(ctx, t, "set env", "env updated", "MALLOC_ARENA_MAX=4 MALLOC_ARENA_TEST=3", "MALLOC_ARENA_MAX- MALLOC_ARENA_TEST-")
+	})
+	uncapped, err := lab.GlibcLimit(ctx, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantArenas(t, n.connect(ctx, t), uncapped)
 }
 
 // clusterDebug checks the page's table of pods that kubectl debug has to look into in another way.
@@ -312,12 +320,12 @@ func clusterDebug(ctx context.Context, t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			n := deployFile(ctx, t, c.name, filepath.Join("rendered", c.manifest), c.edits...)
 			wantArenas(t, n.connect(ctx, t), c.arenas)
-			listed := n.page(ctx, t, "debug", "server", "inspect 1", "ps")
-			row := regexp.MustCompile(`(?m)^ *(\d+) .*server\s*$`).FindStringSubmatch(listed) // a narrow terminal cuts the name
+			listed := n.look(ctx, t, "look1", "authserver", "inspect 1", "ps")
+			row := regexp.MustCompile(`(?m)^ *(\d+) .* authserver$`).FindStringSubmatch(listed)
 			if row == nil || row[1] == "1" {
 				t.Fatalf("ps shows the server as %q:\n%s", row, listed)
 			}
-			n.page(ctx, t, "debug", fmt.Sprintf("cap     %d (environment): kept", c.arenas), "inspect 1", "inspect "+row[1])
+			n.look(ctx, t, "look2", fmt.Sprintf("cap     %d (environment): kept", c.arenas), "inspect 1", "inspect "+row[1])
 		})
 	}
 	for _, c := range []struct{ uid, nonRoot, profile string }{{"1000", "true", "restricted"}, {"0", "false", "general"}} {
@@ -325,19 +333,26 @@ func clusterDebug(ctx context.Context, t *testing.T) {
 			n := deployFile(ctx, t, "user"+c.uid, "rendered/variable.yaml", "        runAsGroup: 65532\n", "", "        runAsUser: 65532\n", "", "runAsNonRoot: true", "runAsNonRoot: "+c.nonRoot,
 				"          readOnlyRootFilesystem: true\n", "          readOnlyRootFilesystem: true\n          runAsUser: "+c.uid+"\n")
 			wantArenas(t, n.connect(ctx, t), 2)
-			if uid := n.get(ctx, t, server, ".status.containerStatuses[*].user.linux.uid"); uid != c.uid {
-				t.Errorf("the status says the UID %q, want %s", uid, c.uid)
-			}
+			n.page(ctx, t, "get pod", "authserver "+c.uid+"\n")
 			custom := filepath.Join(lab.Dir(t), "user.yaml")
 			if err := os.WriteFile(custom, []byte("securityContext: {runAsUser: "+c.uid+"}\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			n.page(ctx, t, "debug", "cap     2 (environment): kept", "--profile=restricted", "--profile="+c.profile+" --custom="+custom)
+			n.look(ctx, t, "look1", "cap     2 (environment): kept", "--profile=restricted", "--profile="+c.profile+" --custom="+custom)
 		})
 	}
 }
 
-var colour = regexp.MustCompile(`\x1b\[[0-9;]*m`) // ECMA-48, SGR
+// look runs the page's command kubectl debug with this name for the debug container, awaits its end, and returns its log, which
+// must contain a text.
+func (n namespace) look(ctx context.Context, t *testing.T, name, want string, edits ...string) (output string) {
+	t.Helper()
+	edits = append([]string{"look1", name}, edits...)
+	n.page(ctx, t, "debug", "", edits...)
+	n.must(ctx, t, "wait", "pods", "--selector", server, "--timeout=60s",
+		"--for=jsonpath={.status.ephemeralContainerStatuses[?(@.name==\""+name+"\")].state.terminated.exitCode}")
+	return n.page(ctx, t, "logs", want, edits...)
+}
 
 // page runs the page's first line that starts with "kubectl COMMAND", for this server, with texts replaced: edits alternates
 // old and new ones. The output must contain a text.
@@ -354,15 +369,10 @@ func (n namespace) page(ctx context.Context, t *testing.T, command, want string,
 	edits = append([]string{"kubectl ", "kubectl --namespace " + string(n) + " ", "deployment/NAME", "deployment/authserver", "CONTAINER", "authserver",
 		"REGISTRY/arenacap:TAG", tagged, "POD", n.get(ctx, t, server, ".metadata.name")}, edits...)
 	line = strings.NewReplacer(edits...).Replace(line)
-	// kubectl debug -it needs a terminal, which script(1) is.
-	out, err := exec.CommandContext(ctx, "script", "--quiet", "--return", "--command", line, "/dev/null").CombinedOutput()
-	output = colour.ReplaceAllString(string(out), "")
-	// The debug container may end before kubectl attaches to it, so its output is read from its log.
-	if debugger := regexp.MustCompile(`debugger-\w+`).FindString(output); debugger != "" {
-		output = colour.ReplaceAllString(n.must(ctx, t, "logs", n.get(ctx, t, server, ".metadata.name"), "--container", debugger), "")
-	}
+	out, err := exec.CommandContext(ctx, "sh", "-c", line).CombinedOutput()
+	output = string(out)
 	if err != nil || !strings.Contains(output, want) {
-		t.Errorf("%s: %v\n%s\n%s", line, err, out, output)
+		t.Errorf("%s: %v\n%s", line, err, output)
 	}
 	return output
 }
@@ -496,7 +506,7 @@ func clusterAdmission(ctx context.Context, t *testing.T) {
 		n.remove(t)
 	}
 	out, err := kubectl(ctx, "run", "wrong", "--dry-run=server", "--image=authserver", "--labels=arenacap/cap=4x")
-	if err == nil || !strings.Contains(out, "policy 'arenacap' with binding 'arenacap' denied request") {
+	if err == nil || !strings.Contains(out, "policy 'arenacap' with binding 'arenacap' denied request") || !strings.HasSuffix(out, `no such key: arenacap/cap is "4x", want "per-core" or a number from 1 to 65535`) {
 		t.Errorf("a pod with a wrong label: %v, %s", err, out)
 	}
 }
