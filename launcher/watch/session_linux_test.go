@@ -6,12 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"arenacap/launcher/arena"
+	"arenacap/launcher/testenv"
 	"arenacap/policy"
 )
 
@@ -20,22 +19,10 @@ var noProbes = probes{
 	inspect: func(int) ([]part, error) { return nil, errors.ErrUnsupported },
 }
 
-// limitsOf parses limits such as "virtual=1000 growth=200".
-func limitsOf(text string) (limits []policy.Limit) {
-	for field := range strings.FieldsSeq(text) {
-		var l policy.Limit
-		if _, err := fmt.Sscanf(strings.Replace(field, "=", " ", 1), "%s %d", &l.Metric, &l.Bytes); err != nil {
-			panic(err)
-		}
-		limits = append(limits, l)
-	}
-	return limits
-}
-
 func testConfig(limits string) Config {
 	c := Config{Service: "authserver", Budget: policy.Builtin().Budget, Log: policy.Log{Format: "json", To: "stderr"}}
 	c.Budget.Interval, c.Budget.Settle = 2*time.Millisecond, 0
-	c.Limits = limitsOf(limits)
+	c.Limits = testenv.Limits(limits)
 	return c
 }
 

@@ -7,20 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"arenacap/launcher/testenv"
 	"arenacap/policy"
 )
-
-// limitsOf parses limits such as "virtual=1000 growth=200".
-func limitsOf(text string) (limits []policy.Limit) {
-	for field := range strings.FieldsSeq(text) {
-		var l policy.Limit
-		if _, err := fmt.Sscanf(strings.Replace(field, "=", " ", 1), "%s %d", &l.Metric, &l.Bytes); err != nil {
-			panic(err)
-		}
-		limits = append(limits, l)
-	}
-	return limits
-}
 
 // TestState feeds one sample per second and lists the changes, each after the number of seconds since the first sample. A
 // sample is the virtual size; "-" is a sample that failed; "1001!900" is a sample of 1001, after which a repeated reading
@@ -75,7 +64,7 @@ func TestState(t *testing.T) {
 			if _, err := fmt.Sscanf(test.window, "%d/%d", &b.Breach.N, &b.Breach.Of); err != nil {
 				t.Fatal(err)
 			}
-			limits := limitsOf(test.limits)
+			limits := testenv.Limits(test.limits)
 			s := New(limits, b, time.Duration(test.settle)*time.Second)
 			var said []string
 			for second, sample := range strings.Fields(test.samples) {
@@ -126,7 +115,7 @@ func describe(second int, c Change, several bool) string {
 
 // Each metric uses its own value of the reading, and arenas that were not counted are unknown, not zero.
 func TestStateMetrics(t *testing.T) {
-	all := limitsOf("virtual=10 growth=10 data=10 resident=10 arenas=10")
+	all := testenv.Limits("virtual=10 growth=10 data=10 resident=10 arenas=10")
 	b := policy.Budget{WarnAt: 100, Breach: policy.Window{N: 1, Of: 1}}
 	for _, test := range []struct {
 		name string
@@ -158,7 +147,7 @@ func TestStateMetrics(t *testing.T) {
 
 // The second reading is taken only once, even if several limits need it.
 func TestStateReadsAgainOnce(t *testing.T) {
-	s := New(limitsOf("virtual=10 data=10 resident=10"), policy.Budget{WarnAt: 80, Breach: policy.Window{N: 1, Of: 1}}, 0)
+	s := New(testenv.Limits("virtual=10 data=10 resident=10"), policy.Budget{WarnAt: 80, Breach: policy.Window{N: 1, Of: 1}}, 0)
 	r, asked := Reading{Virtual: 11, Data: 11, Resident: 11}, 0
 	changes := s.Observe(0, r, func() (Reading, bool) { asked++; return r, true })
 	if len(changes) != 3 || asked != 1 {
