@@ -146,6 +146,9 @@ func (u *Unit) keep(file, text string) {
 	settings, _ := parse(file, text)
 	for _, s := range settings {
 		if s.section == "Service" && slices.Contains(ownKeys[:], s.key) {
+			if s.key == "ExecStart" {
+				u.launches = append(u.launches, s)
+			}
 			continue
 		}
 		u.kept = append(u.kept, s)

@@ -50,15 +50,9 @@ func (u Unit) reads(file, system string) bool {
 		}
 	}
 	commands := slices.DeleteFunc(slices.Clone(u.commands), func(c command) bool { return path.Base(c.name) != "arenacap" })
-	for _, older := range u.older { // load leaves out the commands of arenacap's own drop-ins
-		text, _ := os.ReadFile(older)
-		settings, _ := parse(older, string(text))
-		for _, s := range settings {
-			if s.key == "ExecStart" {
-				own, _, _ := u.parseCommands(s)
-				commands = append(commands, own...)
-			}
-		}
+	for _, s := range u.launches {
+		own, _, _ := u.parseCommands(s)
+		commands = append(commands, own...)
 	}
 	return slices.ContainsFunc(commands, func(c command) bool {
 		return len(c.args) > 0 && c.args[0].value == "run" && c.boxed() && u.Outside(c.policy(named)) == file

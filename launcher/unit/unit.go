@@ -37,6 +37,7 @@ type Unit struct {
 	behind        string    // the last drop-in that sorts after arenacap.conf, so that the new drop-in needs another name; "" if there is none
 	older         []string  // drop-ins that arenacap made earlier
 	kept          []setting // settings that an operator added to the drop-ins in older
+	launches      []setting // ExecStart settings of the drop-ins in older: commands that start arenacap
 	etc           string    // the administrator's unit directory
 	perConnection bool      // each instance serves one connection of a socket
 }
