@@ -80,7 +80,7 @@ func TestPolicy(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		pod  *v1.Pod
-		want [3][]v1.EnvVar // variables of the containers setup, plain and server
+		want [3][]v1.EnvVar // the variables of three containers: "setup", "plain" and "server"
 	}{
 		{"per core", podOf("per-core"), [3][]v1.EnvVar{perCore(), perCore(), perCore()}},
 		{"a number", podOf("4"), [3][]v1.EnvVar{capped("4", "3"), capped("4", "3"), capped("4", "3")}},
@@ -117,7 +117,7 @@ func linux(pod *v1.Pod) *v1.Pod   { pod.Spec.OS = &v1.PodOS{Name: v1.Linux}; ret
 
 func within(pod *v1.Pod, namespace string) *v1.Pod { pod.Namespace = namespace; return pod }
 
-// TestPolicySelections: the pods of a namespace, and all pods. A pod's label wins over that of its namespace.
+// TestPolicySelections checks which pods each selection caps. A pod's label wins over that of its namespace.
 func TestPolicySelections(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -153,8 +153,8 @@ func TestPolicyWithoutInitContainers(t *testing.T) {
 	}
 }
 
-// TestPolicyRefuses: the policy rejects a pod whose label is not a valid cap. The message names the policy, the label, its value
-// and the values that are valid.
+// TestPolicyRefuses checks that the policy rejects a pod whose label is not a valid cap. The message names the policy, the
+// label, its value and the values that are valid.
 func TestPolicyRefuses(t *testing.T) {
 	admit := newAdmit(t, labelled)
 	for _, label := range []string{"percore", "4x", "-1", "1.5", "0", "00", "04", "65536", "99999999999", "99999999999999999999"} {

@@ -31,7 +31,7 @@ type cluster struct {
 	env      []string
 }
 
-// The daemons, as start.sh takes them.
+// The arguments of start.sh for each daemon: its command and its Java class.
 var (
 	nameNode        = []string{"namenode", "org.apache.hadoop.hdfs.server.namenode.NameNode"}
 	dataNode        = []string{"datanode", "org.apache.hadoop.hdfs.server.datanode.DataNode"}
@@ -146,7 +146,7 @@ func (c *cluster) background(name string, prefix []string) (script *lab.Process,
 	if pid, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
 		c.Fatal(err)
 	}
-	daemon, err := os.FindProcess(pid) // os.FindProcess holds a pidfd, so no other process that gets the PID later is meant
+	daemon, err := os.FindProcess(pid) // opens a pidfd, so Kill cannot hit another process that gets the PID later
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -199,7 +199,8 @@ func (c *cluster) startDataNode(prefix []string) *lab.Process {
 	return p
 }
 
-// load writes and reads a block by each of 64 clients, or only reads what was written before.
+// load starts 64 clients. Each client writes a block and reads it; with the argument "read" it only reads the block of an
+// earlier call.
 func (c *cluster) load(read ...string) {
 	c.Helper()
 	out := c.run(c.script(append([]string{"client", "Load", "64", "1"}, read...)...))
@@ -208,7 +209,7 @@ func (c *cluster) load(read ...string) {
 	}
 }
 
-// stop sends TERM, on which a daemon shuts down in order: the JVM's status is 128 + 15.
+// stop sends TERM. The daemon then shuts down cleanly, and its JVM exits with 128 + 15.
 func (c *cluster) stop(p *lab.Process) {
 	c.Helper()
 	if status, err := p.Stop(c.ctx); status != 143 || err != nil {

@@ -35,7 +35,7 @@ func (c *cluster) startResourceManager() {
 	c.await(p, "Transitioned to active state")
 }
 
-// ports puts a free port into each variable of the cluster's environment.
+// ports sets each of these variables of the cluster's environment to a free port.
 func (c *cluster) ports(names ...string) {
 	c.Helper()
 	var held []net.Listener // all are open at the same time, so that the ports differ

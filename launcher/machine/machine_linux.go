@@ -71,7 +71,7 @@ func Find(root string, need Need, lib Host) policy.Machine {
 	return m
 }
 
-// in adds the file to an error.
+// The function "in" puts the path of a file in front of an error.
 func in(path string, err error) error {
 	if err == nil {
 		return nil

@@ -11,7 +11,6 @@ import (
 	"arenacap/policy"
 )
 
-// Each folder of testdata is the root of a fake machine, named after its situation.
 const cgroupDir = "/sys/fs/cgroup/"
 
 func TestQuota(t *testing.T) {
@@ -91,7 +90,7 @@ func TestMemory(t *testing.T) {
 		{"malformed-below-a-good-limit", 1 << 30, cgroupDir + "a/memory.max: 1073741824; not counted: " +
 			cgroupDir + `a/b/memory.max: "-1" is not "max" or a number of bytes above 0`},
 		{"no-cgroup", host, hostFrom},
-		{"v2-namespaced", 768 << 20, cgroupDir + "memory.max: 805306368"}, // this machine has no /proc/meminfo
+		{"v2-namespaced", 768 << 20, cgroupDir + "memory.max: 805306368"}, // this fake machine has no /proc/meminfo
 	} {
 		t.Run(c.machine, func(t *testing.T) {
 			want := policy.Reading[uint64]{N: c.bytes, From: c.from}
@@ -195,6 +194,7 @@ func TestThousandsOfMounts(t *testing.T) {
 	}
 }
 
+// find looks up facts on a fake machine. Each folder of testdata is the root of such a machine, named after its situation.
 func find(t *testing.T, machine string, need Need) policy.Machine {
 	t.Helper()
 	root := filepath.Join("testdata", machine)

@@ -61,7 +61,8 @@ func makeRoom(targets uint64) uint64 {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return ofEach * targets // the limit is unknown; if the targets need more descriptors than the limit allows, open(2) fails with EMFILE
 	}
-	for _, most := range []uint64{limit.Max, ofEach*targets + spareDescriptors} { // only root can raise the hard limit, which the second value may need
+	// First raise the soft limit up to the hard limit, then raise the hard limit too, which only root can do.
+	for _, most := range []uint64{limit.Max, ofEach*targets + spareDescriptors} {
 		if want := ofEach*targets + spareDescriptors; limit.Cur < want {
 			raised := unix.Rlimit{Cur: min(want, most), Max: max(limit.Max, most)}
 			_, _, errno := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&raised)), 0, 0, 0)

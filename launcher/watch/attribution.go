@@ -12,7 +12,8 @@ import (
 	"arenacap/policy/text"
 )
 
-// part is one share of a process's memory. In Grew each number is a difference, which may be negative.
+// part is one share of a process's memory. In the list Grew of an attribution each number is a difference, which may be
+// negative.
 type part struct {
 	Kind     string `json:"kind"`                     // one of the Kind constants of package arena
 	Count    int    `json:"count"`                    // how many arenas, stacks or mappings
@@ -59,7 +60,7 @@ type attribution struct {
 	metric    string
 }
 
-// maxParts bounds the length of a line.
+// maxParts is the largest number of parts in each list of an attribution, so that a line fits maxLine.
 const maxParts = 8
 
 // attribute compares the current parts with those at the end of the settle time.
@@ -96,7 +97,7 @@ func largest(metric string, parts []part) []part {
 	return sorted[:min(len(sorted), maxParts)]
 }
 
-// words describes what grew, then the largest parts, for the end of a warning or breach. If only some of the counted
+// words describes what grew, then the largest parts, for the message of a warning or a breach. If only some of the counted
 // processes could be inspected, it gives their number.
 func (a *attribution) words(counted int) string {
 	if a == nil {

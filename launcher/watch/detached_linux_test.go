@@ -144,7 +144,8 @@ func verbose(pid int, limits string) Config {
 func TestDetached(t *testing.T) {
 	c := startChild(t)
 	cfg := verbose(c.pid(), "growth=1073741824")
-	cfg.Cap, cfg.OnUnenforceable = 1000, "warn" // larger than the child's number of threads, because a test binary with cgo has arenas of glibc
+	// A test binary with cgo has arenas of glibc. The cap is larger than the number of its threads, so the arenas keep the cap.
+	cfg.Cap, cfg.OnUnenforceable = 1000, "warn"
 	cfg.Budget.Settle = 0
 	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)
 	d.execed()

@@ -51,7 +51,7 @@ func limitMembers(c budget.Change, additional ...any) ordered.Object {
 	return append(ordered.Object{"metric", c.Metric, "value_bytes", c.Value, "limit_bytes", c.Limit}, additional...)
 }
 
-// orNull is nil, which is null in JSON, for the zero value.
+// orNull returns v, or nil if v is the zero value. JSON shows nil as null.
 func orNull[T comparable](v T) any {
 	var zero T
 	if v == zero {
@@ -181,7 +181,7 @@ func capSetOtherwise(set, limit int) event {
 	return event{kind: eventCapNotKept, text: text, members: capMembers(0, limit)}
 }
 
-// The method of makes a cap event refer to a descendant of the target.
+// The method "of" makes a cap event refer to a descendant of the target.
 func (e event) of(pid int, name string) event {
 	e.text = fmt.Sprintf("%s[%d]: %s", name, pid, e.text)
 	e.members = append(e.members, otherMembers(pid, name)...)
@@ -258,8 +258,8 @@ func seen(o Outcome, remaining int) (said string, members ordered.Object) {
 		"peak_virtual_bytes", virtual, "peak_resident_bytes", resident, "breaches", o.Breaches}
 }
 
-// wanted reports whether an event is written. JSON logs contain every event. Text logs contain problems and actions, with
-// -q only errors, actions, the end of a breach and the end of the watch, with --verbose everything.
+// wanted reports whether an event is written. A JSON log contains every event. A text log contains problems and actions; with
+// -q only errors, actions, the end of a breach and the end of the watch; with --verbose every event.
 func (c Config) wanted(e event) bool {
 	if c.Log.Format == "json" {
 		return true

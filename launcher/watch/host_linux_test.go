@@ -36,7 +36,7 @@ type hostSession struct {
 	said     []string
 }
 
-// byName returns a service whose processes have a certain name: children of the test.
+// byName returns a service whose processes are all processes with this name, which only children of the test have.
 func byName(service, name, limits string) Service {
 	s := Service{Config: testConfig(limits)}
 	s.Config.Service, s.Config.Mode = service, "attach"
@@ -74,7 +74,7 @@ func watchHost(t *testing.T, dir string, adjust func(*host), services ...Service
 	return s
 }
 
-// The method given serves as Host.Reload: it returns the services and the error that the last call of hup has stored.
+// The method "given" serves as Host.Reload: it returns the services and the error that the last call of hup has stored.
 func (s *hostSession) given() ([]Service, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -51,7 +51,7 @@ func (e *engine) giveMemoryBack() {
 	forget(cleanMappings())
 }
 
-// cleanMappings returns the file mappings of this process without modified pages.
+// cleanMappings returns those file mappings of this process that have no modified pages.
 func cleanMappings() (clean []vma.Mapping) {
 	smaps, err := proc.Here.Open(procRoot + "/self/smaps")
 	if err != nil {

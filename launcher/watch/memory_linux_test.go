@@ -58,9 +58,9 @@ func TestWhenMemoryIsGivenBack(t *testing.T) {
 	e := &engine{clock: func() time.Duration { return now }, giveBack: never}
 	for _, step := range []struct {
 		name    string
-		at      time.Duration // time of the step minus one hour, the time at which the clock starts
+		at      time.Duration // time of the step, counted from the start of the clock at one hour
 		do      func()
-		want    time.Duration // time of the next step of giveMemoryBack minus one hour
+		want    time.Duration // time of the next step of giveMemoryBack, counted likewise
 		percent int
 	}{
 		{"a supervisor", 0, e.used, never - time.Hour, others},

@@ -296,7 +296,7 @@ int main(void) {
 	})
 }
 
-// The start time agrees to the second with the one that ps prints.
+// The start time of a child lies between the times before and after its start, to within one tick of /proc.
 func TestBorn(t *testing.T) {
 	before := sinceBoot()
 	p := mustHold(t, startChild(t).pid())

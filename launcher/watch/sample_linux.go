@@ -21,7 +21,7 @@ func (w *watched) sample(now time.Duration) {
 	r, ok := w.read(now)
 	w.last = r
 	if !ok {
-		w.notified = true // the target may have ended
+		w.notified = true // the target may have ended; the next turn checks this
 		return
 	}
 	w.outcome.addPeaks(r)
@@ -118,7 +118,8 @@ func (o *Outcome) addPeaks(r budget.Reading) {
 	o.Processes = max(o.Processes, r.Processes)
 }
 
-// leastGap is the shortest gap that is reported: on a busy machine a process may wait for 100 ms.
+// leastGap is the shortest gap that is reported: several times the 100 ms that a process may wait for a CPU on a busy
+// machine.
 const leastGap = 500 * time.Millisecond
 
 // reportGap reports a time of over three intervals without a sample, once in each log, because a gap affects all targets.

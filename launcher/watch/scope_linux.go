@@ -31,13 +31,13 @@ type scope struct {
 	kin      map[int]*process   // descendants that the budget does not count (kin_linux.go)
 	excluded func(pid int) bool // processes of the watch itself, which the budget never counts
 
-	launched bool // the target started in this process's control group
+	launched bool // the target started in the control group of the process that watches it
 
 	unit     string // scope "cgroup": the systemd unit whose control group is counted; "": the control group of the target is counted
 	perStart bool   // once all processes have ended, add no more: new ones belong to a restart of the service
 
 	list                func() ([]int, error) // all PIDs of the host, sorted
-	unrelated, previous []int                 // scope "tree": PIDs of other processes, sorted, at this listing and the one before
+	unrelated, previous []int                 // scope "tree": PIDs, sorted, that do not descend from the target: in the last listing and in the one before it
 }
 
 func newScope(target *process, kind string, excluded func(pid int) bool) *scope {
@@ -176,12 +176,13 @@ func listProcesses() (pids []int, err error) {
 	return pids, err
 }
 
-// findGroup holds the processes in the target's control group and its subgroups, and drops those that left.
+// findGroup opens the processes in the target's control group and its subgroups, and drops those that left.
 func (s *scope) findGroup() error {
 	if s.target.group == "" || !s.target.ended() {
 		folder, err := groupOf(s.target, s.unit)
 		if err != nil && s.target.group == "" && s.launched && s.target.ended() {
-			// The first process of a daemon may end before its group can be read. It started in this process's group.
+			// The first process of a daemon may end before its group can be read. It started in the group of the process that
+			// watches it.
 			folder, err = groupOf(&process{pid: os.Getpid(), pidfd: -1, dir: -1}, "")
 		}
 		if err != nil && s.target.group == "" {

@@ -123,7 +123,7 @@ func TestTheTreeOutlivesTheTarget(t *testing.T) {
 	}
 }
 
-// The attribution covers the same processes as the value.
+// The attribution of a breach covers the same processes as the value that is over the limit.
 func TestTheAttributionOfATree(t *testing.T) {
 	c := startChild(t)
 	middle, last := mustFork(t, c, "fork"), mustFork(t, c, "tell fork")

@@ -36,8 +36,8 @@ type Config struct {
 	Service    string   // name of the service; "": none
 	Program    string   // path of the target; without a service its base name is the label in events
 	Server     string   // path of the program that the target's carriers (package target) start, or Program; "": unknown
-	PolicyFile string   // path of the policy file, ARENACAP_POLICY of the policy's command; "": none
-	Path       string   // PATH of the policy's command
+	PolicyFile string   // path of the policy file, the value of ARENACAP_POLICY for the policy's command; "": none
+	Path       string   // the value of PATH for the policy's command
 	Mode       string   // how the watch was started: "exec", "supervise" or "attach"; shown in the event "started"
 	Cap        int      // the planned number of arenas; 0: no cap, and none is verified
 	Notices    []string // reasons why the cap cannot work, one line each, reported once after the event "started"
@@ -51,7 +51,7 @@ type Config struct {
 	Log     policy.Log
 	Journal bool // stderr is systemd's journal (package journal): text lines begin with a priority
 	Verbose bool
-	Quiet   bool // a log in text format has only errors, actions and the end of a breach (see wanted)
+	Quiet   bool // a log in text format leaves out warnings and other events (see wanted)
 }
 
 // check rejects values that would make the engine spin or never decide. A policy file cannot contain them.
@@ -84,8 +84,8 @@ type Outcome struct {
 	Breaches     int
 	Terminated   bool   // the action terminate was taken
 	Processes    int    // the largest number of processes in one sample
-	PeakVirtual  uint64 // bytes, the largest sum in one sample
-	PeakResident uint64 // bytes
+	PeakVirtual  uint64 // bytes; the largest total of the scope's processes in one sample
+	PeakResident uint64 // bytes; likewise
 	Arenas       int    // the largest number of arenas that one census of the target found; 0: unknown
 	CapKept      bool   // valid only with CapKnown
 	CapKnown     bool

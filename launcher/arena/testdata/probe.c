@@ -167,7 +167,7 @@ static void free_some(void)
 	wait_arrived(running);
 }
 
-/* Makes aligned mappings in the shape of heaps: writable at the start, the rest without access. */
+/* Makes a mapping in the shape of a heap: aligned to the size of a heap, with a writable start and no access to the rest. */
 static char *shape(size_t heap, size_t used)
 {
 	char *p = mmap(NULL, 2 * heap, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -183,7 +183,7 @@ static void forge(void)
 	memset(shape(heap, used), 0x41, used);
 	memset(mmap(NULL, 2 * heap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), 0, 8192);
 
-	/* a copy of the first bytes of a real heap, which is found through another thread's chunk ... */
+	/* a copy of the first bytes of a real heap (the heap in which malloc gives another thread a chunk) ... */
 	pthread_t t;
 	static char *chunk;
 	void *get(void *unused) { (void)unused; return chunk = malloc(100); }
@@ -192,8 +192,8 @@ static void forge(void)
 	char *real = (char *)((uintptr_t)chunk & ~(heap - 1));
 	memcpy(shape(heap, used), real, used);
 
-	/* ... and a copy in which every pointer into the heap, links of bins included, points into the copy: it differs
-	   from a real heap only in that malloc's ring does not have it */
+	/* ... and a copy in which every pointer into the heap, links of bins included, points into the copy instead. This copy
+	   differs from a real heap only in one point: malloc's circular list of arenas does not contain its arena */
 	char *copy = shape(heap, used);
 	memcpy(copy, real, used);
 	for (uintptr_t *w = (uintptr_t *)copy; (char *)w < copy + used; w++)
