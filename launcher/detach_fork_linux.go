@@ -69,7 +69,7 @@ func (f *doubleFork) fork() error {
 		return err
 	}
 	var status unix.WaitStatus
-	// __WALL: a child without an exit signal is a "clone" child, wait(2).
+	// Without __WALL, wait4 does not wait for a child without an exit signal (wait(2), "clone" child).
 	_, err = proc.Retry(func() (int, error) { return unix.Wait4(child, &status, unix.WALL, nil) })
 	switch {
 	case err != nil:

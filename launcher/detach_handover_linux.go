@@ -14,8 +14,9 @@ import (
 )
 
 // The watch gets /dev/null as descriptors 0 and 1, and the target's stderr as 2, which the watch closes once it has opened
-// another log. The higher descriptors are those that package watch names. If the start does not wait for the watch,
-// protocol.ReadyFD is /dev/null as well, so that neither Go's runtime nor the watch opens another file under that number.
+// another log. The numbers of the other descriptors are constants of package protocol. If the start does not wait for the
+// watch, protocol.ReadyFD is /dev/null as well, so that neither Go's runtime nor the watch opens another file under that
+// number.
 const (
 	watchFDs = protocol.ReadyFD + 1
 	// ownFDs is the lowest number that this process uses for the watch's descriptors. dup3 later moves each of them to the

@@ -26,7 +26,8 @@ func (d *detached) abandon() {
 	}
 }
 
-// detach forks the watch and passes it the configuration. With wait it returns only when the watch reports that it works.
+// detach forks the watch and passes it the configuration. If wait is true, detach waits for the watch's answer and returns
+// an error unless the watch works.
 func detach(cfg watch.Config, wait bool) (*detached, error) {
 	if err := CanDetach(); err != nil {
 		return nil, fmt.Errorf("%w; use --supervise", err)
@@ -45,7 +46,7 @@ func detach(cfg watch.Config, wait bool) (*detached, error) {
 	return d, nil
 }
 
-// start forks the watch and, with wait, reads its answer.
+// start forks the watch and, if wait is true, reads the watch's answer.
 func (h *handover) start(cfg watch.Config, wait bool) error {
 	if err := h.open(cfg.PID, wait); err != nil {
 		return err
@@ -57,7 +58,7 @@ func (h *handover) start(cfg watch.Config, wait bool) error {
 	if err := f.fork(); err != nil || !wait {
 		return err
 	}
-	h.close() // this process must not keep the write end of the pipe, whose end shows awaitReady that the watch has died
+	h.close() // closes this process's write end of the answer's pipe, so that awaitReady reads end of file if the watch dies
 	return awaitReady(h.ready)
 }
 

@@ -121,9 +121,8 @@ func newChild(l Launch, s Supervision, t terminal, found origin.State) (*childPl
 const maxDigits = 10
 
 // namesPID reports whether entry is a variable that holds this process's PID and must hold the target's: LISTEN_PID
-// (sd_listen_fds(3)),
-// WATCHDOG_PID (sd_watchdog_enabled(3)) or SYSTEMD_EXEC_PID (systemd.exec(5)). A variable with the PID of another process
-// stays as it is. name ends in "=".
+// (sd_listen_fds(3)), WATCHDOG_PID (sd_watchdog_enabled(3)) or SYSTEMD_EXEC_PID (systemd.exec(5)). A variable with the PID
+// of another process stays as it is. name ends in "=".
 func namesPID(entry string, pid int) (name string, ok bool) {
 	value := strconv.Itoa(pid)
 	for _, name := range []string{"LISTEN_PID=", "WATCHDOG_PID=", "SYSTEMD_EXEC_PID="} {

@@ -1,4 +1,4 @@
-// This file launches a target supervised: this process stays the parent of the target. This file has the main loop. The
+// This file supervises a target: this process starts the target and stays its parent. This file has the main loop. The
 // other supervise_* files have the parts that the loop uses; they do not depend on the loop.
 
 package launcher
@@ -51,8 +51,8 @@ func (e Ending) Reraise() {
 }
 
 // Supervise starts the target as a child, passes on signals, reaps children, and returns when the target has ended. An
-// error means that the target did not start: a *StartError if the target cannot, any other if arenacap itself failed. It
-// must be called from the process's first thread, and only once.
+// error means that the target did not start: a *StartError if the target cannot be executed, an error of another type if
+// arenacap itself failed. Supervise must be called from the process's first thread, and only once.
 func Supervise(l Launch, s Supervision) (Ending, error) {
 	r, err := relay.Open()
 	if err != nil {

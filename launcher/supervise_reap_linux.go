@@ -80,8 +80,8 @@ func (r *reaper) reapBut(own func(pid int) bool) {
 	}
 }
 
-// waitid calls waitid(2) with WNOHANG. It returns the child and its exit status or signal, or pid 0 if no child changed state
-// as options ask. The error is ECHILD without a matching child.
+// waitid calls waitid(2) with WNOHANG. It returns the child and its exit status or signal, or pid 0 if no child has a
+// change of state that options select. The error is ECHILD if there is no child that idType and id select.
 func waitid(idType, id, options int) (pid, status int, err error) {
 	// The structure siginfo_t has the ints si_signo, si_errno and si_code, then, aligned like a pointer, si_pid, si_uid and
 	// si_status (sigaction(2)).

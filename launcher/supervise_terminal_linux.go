@@ -23,8 +23,8 @@ type terminal struct {
 }
 
 // openTerminal opens the controlling terminal if stdin and stdout are terminals and this process leads the foreground
-// group. With background it opens the terminal even if the group is in the background, for a target that has its own group
-// anyway.
+// group. If background is true, it opens the terminal even if the group is in the background, for a target that has its own
+// group anyway.
 func openTerminal(background bool) terminal {
 	pid := os.Getpid()
 	t := terminal{-1, pid, true}

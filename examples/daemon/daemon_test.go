@@ -42,7 +42,8 @@ func TestStartScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Two arenas besides the main one exceed 100 MiB; the example's own limit is never exceeded under its cap.
+	// Two arenas besides the main one reserve 128 MiB, which exceeds a limit of 100 MiB. The three that the example's cap of 4
+	// allows reserve 192 MiB, which does not exceed the example's limit of 256 MiB.
 	policy, err := lab.Copy("policy.toml", dir, `"256MiB"`, `"100MiB"`, `interval = "1s"`, "interval = \"10ms\"\nbudget.settle = \"0s\"")
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +81,7 @@ func TestStartScript(t *testing.T) {
 	if e, err := p.AwaitEvent(ctx, "breach", "arenas"); err != nil || e.Pid != pid || e.Value != 128<<20 {
 		t.Errorf("%+v, %v", e, err)
 	}
-	// This returns when the shell, the only reader of the FIFO, opens it.
+	// WriteFile returns after the shell, the only reader of the FIFO, has opened it.
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/root/run/control/fifo", first), []byte("stop\n"), 0); err != nil {
 		t.Fatal(err)
 	}

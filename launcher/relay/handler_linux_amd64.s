@@ -29,7 +29,8 @@ TEXT ·handleRaised(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 sent:
 	JMP	·handle(SB)
 
-// handlePreempt passes signals from this process to its own threads (si_code SI_TKILL, si_pid) on to Go's runtime.
+// handlePreempt passes a signal on to Go's runtime if this process sent the signal to one of its own threads (si_code
+// SI_TKILL, si_pid).
 TEXT ·handlePreempt(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVL	8(SI), AX
 	CMPL	AX, $-6

@@ -145,7 +145,7 @@ func (r *Relay) Take() (s Signal, ok bool) {
 		if err == unix.EINTR {
 			continue
 		}
-		if err != nil || n != infoSize { // never a part: a pipe write of less than PIPE_BUF is atomic
+		if err != nil || n != infoSize { // a read is never partial, because a pipe write of 128 bytes is atomic (pipe(7))
 			return Signal{}, false
 		}
 		s.parse()
@@ -256,7 +256,7 @@ type kernelAction struct {
 	mask     uint64
 }
 
-// These flags of sigaction(2) are the same on all three architectures.
+// These flags of sigaction(2) are the same on 386, amd64 and arm64.
 const (
 	saSigInfo  = 0x4
 	saRestorer = 0x04000000

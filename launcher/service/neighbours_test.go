@@ -68,7 +68,7 @@ type looker struct {
 
 func newLooker(t *testing.T, prefix string) *looker {
 	t.Helper()
-	runtime.LockOSThread() // the kernel counts the reads of a thread
+	runtime.LockOSThread() // /proc/thread-self/io counts the read calls of one thread
 	t.Cleanup(runtime.UnlockOSThread)
 	var matches []policy.Match
 	for i := range 10 {

@@ -38,7 +38,8 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// A file that arenacap did not make is not overwritten, unless it is empty, as the shell's ">" leaves it behind.
+// Write does not overwrite a file that arenacap did not make, unless the file is empty: "arenacap unit NAME >FILE" leaves
+// an empty file behind if it prints nothing.
 func TestWriteOver(t *testing.T) {
 	const theirs = "[Service]\nNice=1\n"
 	for name, c := range map[string]struct {

@@ -17,8 +17,8 @@ func (u Unit) Environment() []string {
 	return slices.DeleteFunc(u.words("Environment"), u.unsets)
 }
 
-// unsets reports whether UnsetEnvironment= removes an assignment. An entry is a name, or a name with a value that must be
-// equal too.
+// unsets reports whether UnsetEnvironment= removes a variable. entry is NAME=VALUE, or NAME if the value is not known. A
+// word of UnsetEnvironment= is NAME, or NAME=VALUE, which removes the variable only if it has this value.
 func (u Unit) unsets(entry string) bool {
 	name, _, _ := strings.Cut(entry, "=")
 	return slices.ContainsFunc(u.words("UnsetEnvironment"), func(w string) bool { return w == name || w == entry })

@@ -50,8 +50,9 @@ func (p *planner) lackingCalls() (lacking []string) {
 	return lacking
 }
 
-// harm returns the mildest way to deny a system call that harms arenacap in this service. The arguments are the mildest ways
-// that harm the launch, the watch and the supervisor. Those of the watch and the supervisor count only if the service has them.
+// harm returns the mildest action on a system call by which a filter harms arenacap in this service. The arguments are the
+// mildest actions that harm the launch, the watch and the supervisor; the last two count only if the service has a watch or
+// a supervisor.
 func (p *planner) harm(launch, watch, supervise denial) denial {
 	harm := launch
 	if p.watched() {
@@ -64,7 +65,8 @@ func (p *planner) harm(launch, watch, supervise denial) denial {
 }
 
 // denial returns what the filter does with a call, which is a member of group. The first line decides for the calls
-// that no line names, except that a list of allowed calls always has those of @default (systemd.exec(5)). An ":ERRNO" after a name overrides SystemCallErrorNumber=.
+// that no line names, except that a list of allowed calls always has those of @default (systemd.exec(5)). An ":ERRNO" after
+// a name overrides SystemCallErrorNumber=.
 func (u Unit) denial(call, group string) denial {
 	lines := u.list("SystemCallFilter")
 	if len(lines) == 0 {

@@ -11,7 +11,7 @@ import (
 	"arenacap/policy"
 )
 
-// judgeOwn checks arenacap's executable. If the unit has a root directory of its own, judgeFolders checks it.
+// judgeOwn checks arenacap's executable, unless the unit has a root directory of its own: then judgeFolders does that.
 func (p *planner) judgeOwn() {
 	if own := p.f.own; own.Wrong != "" && !p.u.rooted() {
 		p.refuse("the program %q %s, so the service could not start; install arenacap there, or name another path with --path", p.w.Root+own.Path, own.Wrong)

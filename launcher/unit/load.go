@@ -20,7 +20,7 @@ type finder struct {
 	root string   // "" for the real root
 	dirs []string // the search path
 	etc  string   // the administrator's directory, for drop-ins; "" for systemEtc
-	home string   // home directory of the user whose manager it is; "" for the system manager
+	home string   // home directory of the user whose manager loads the units; "" for the system manager
 }
 
 // Load reads a service as the system manager does. operand is a unit's name, with or without ".service", or, if it

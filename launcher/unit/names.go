@@ -23,7 +23,7 @@ func serviceName(name string) (string, error) {
 	return stem + suffix, nil
 }
 
-// otherType is the name of a unit of another type without its suffix, "" for other names.
+// otherType returns the stem of a name that has the suffix of a unit type other than service, and "" for any other name.
 func otherType(name string) string {
 	if ext := path.Ext(name); ext != "" && strings.Contains(unitTypes, ext+" ") {
 		return strings.TrimSuffix(name, ext)
@@ -31,7 +31,8 @@ func otherType(name string) string {
 	return ""
 }
 
-// serviceName is the function serviceName. For a unit of another type, such as a socket, the error names its service.
+// serviceName does what the function serviceName does. In addition, the error for a unit of another type, such as a socket,
+// names the service of that unit.
 func (f finder) serviceName(name string) (string, error) {
 	service, err := serviceName(name)
 	if stem := otherType(name); err != nil && stem != "" {
@@ -83,9 +84,10 @@ func ofTemplate(real, alias string) string {
 	return real
 }
 
-// generalNames returns a name and the more general names whose drop-ins apply to it too: for "foo-bar@x.service" its
-// template "foo-bar@.service" with its general names, then "foo-@x.service" with its own (systemd.unit(5),
-// "foo-.service.d/"). For the prefix of a template systemd uses "foo-.service", not "foo-@.service".
+// generalNames returns a name and the more general names whose drop-ins apply to it too (systemd.unit(5),
+// "foo-.service.d/"). For "foo-bar@x.service" these are the template "foo-bar@.service" and the shorter "foo-@x.service",
+// each followed by its own general names. systemd shortens a template "foo-bar@.service" to "foo-.service", not to
+// "foo-@.service".
 func generalNames(name string) []string {
 	all := []string{name}
 	prefix, instance, isInstance := strings.Cut(strings.TrimSuffix(name, suffix), "@")

@@ -18,7 +18,7 @@ import (
 type Need struct {
 	Setting      string // the setting of systemd that limits the resource
 	Rlimit       int    // the resource for getrlimit(2); -1 for none
-	Bits         int    // 32 or 64: for this build, and the bounds are bytes; 0: for both builds, and the bounds are counts of descriptors or tasks
+	Bits         int    // 32 or 64: for a build of arenacap of this word size, and the bounds are bytes; 0: for both builds, and the bounds are counts of descriptors or tasks
 	Hard         bool   // the hard limit decides, because Go raises the soft one
 	NotRoot      bool   // the limit does not apply to root
 	what         string // name of the resource, in messages
@@ -69,14 +69,14 @@ func (n Need) Format(amount uint64) string {
 	return text.Size(amount)
 }
 
-// denial is what a filter does with a system call. In the table calls it is instead the mildest of these actions by which a
-// filter harms arenacap.
+// denial is the action of a filter on a system call. In the table (the variable "calls") a denial is the mildest action by
+// which a filter harms arenacap.
 type denial int
 
 const (
 	fine   denial = iota // the filter allows the call; in the table: arenacap does not make the call or ignores its failure
-	killed               // the filter kills the process; in the table: only this harms, and an error of the call does not
-	fails                // the filter makes the call return an error; in the table: the error harms, and the kill too
+	killed               // the filter kills the process; in the table: a kill harms arenacap, an error of the call does not
+	fails                // the filter makes the call return an error; in the table: an error harms arenacap, and so does a kill
 )
 
 // calls are the system calls that arenacap makes, by group (systemd-analyze syscall-filter), without execve(2), which systemd

@@ -39,8 +39,9 @@ func write(t testing.TB, dir string, files map[string]string) {
 	}
 }
 
-// systemdReads returns how systemd reads the units in the search path: for each name its drop-ins, and its commands as it
-// prints them, each argument quoted. systemd-analyze(1) loads units as the manager does, and prints them in its debug log.
+// systemdReads returns the drop-ins and the commands that systemd reads for each name in the search path.
+// systemd-analyze(1) loads units as the manager does, and prints them in its debug log. The commands are as printed, with
+// each argument quoted.
 func systemdReads(t testing.TB, search string, names ...string) (dropIns, commands map[string][]string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

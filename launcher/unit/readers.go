@@ -13,9 +13,10 @@ import (
 	"arenacap/policy/text"
 )
 
-// Readers describes, one line each, the system services that start through arenacap with this policy file although their
-// user has no access to it: such a service does not start. file is an absolute path, and system the path of the policy of a
-// command without --policy. If every user may read the file, Readers looks at no service.
+// Readers finds the system services that cannot start because they run arenacap with this policy file and their user has
+// no access to the file. It returns one line for each service. file is an absolute path; system is the path of the policy
+// file that arenacap reads without --policy and $ARENACAP_POLICY. If every user may read the file, Readers looks at no
+// service.
 func Readers(file, system string) (problems []string) {
 	if (identity{uid: -1}).closed(file, mayRead) == "" {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Readers names a service only if it starts arenacap with this file as a user that has no access to the file.
+// Readers names a service only if the service starts arenacap with this policy file and its user has no access to the file.
 func TestReaders(t *testing.T) {
 	const drop = "service.d/arenacap.conf"
 	dir := t.TempDir()
@@ -36,7 +36,7 @@ func TestReaders(t *testing.T) {
 		"removed." + drop + ".removed": own(""),
 	})
 	write(t, dir, map[string]string{"etc/policy.toml": "arenas.cap = 4\n"})
-	for _, above := range []string{filepath.Dir(dir), dir} { // TempDir gives access to its user only
+	for _, above := range []string{filepath.Dir(dir), dir} { // t.TempDir gives only the user of the test access
 		mustChmod(t, above, 0o755)
 	}
 	readers := func(file, folderMode os.FileMode) string {

@@ -10,11 +10,11 @@
 // loses the text after a comment within a continued line, rejects lines over 2048 bytes and stops at a line that
 // systemd ignores.
 //
-// Known limits. The package does not support specifiers in a program's name whose value contains "$" (no value of
-// systemd's own does), units that exist only in a running manager's memory (systemd-run), and access control lists. A
-// unit of a user manager is found only by the path of its file. The SyslogIdentifier= of a drop-in also applies to
-// ExecStartPre= and similar commands. In paths only the specifiers with a value known here are replaced.
-// SystemCallFilter= is checked for the x86-64 calls only.
+// Known limits. The package does not support a program's name with a specifier whose value contains "$" (only a value
+// that an operator chose can contain one, such as an instance's name), units that exist only in a running manager's
+// memory (systemd-run), and access control lists. A unit of a user manager is found only by the path of its file. The
+// SyslogIdentifier= of a drop-in also applies to ExecStartPre= and similar commands. In paths only the specifiers
+// with a value known here are replaced. SystemCallFilter= is checked for the x86-64 calls only.
 package unit
 
 import (

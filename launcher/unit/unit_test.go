@@ -59,7 +59,7 @@ func TestNoUnit(t *testing.T) {
 	}
 }
 
-// Where systemd runs, the message about an init script does not say to run systemd.
+// On a host that runs systemd, the message about an init script proposes 'systemctl daemon-reload', not another host.
 func TestNoUnitFromAnInitScript(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"etc/init.d/old": "#!/bin/sh\n", "run/systemd/system/x": ""})

@@ -135,8 +135,8 @@ func quote(s string, variables bool) string {
 	return `"` + b.String() + `"`
 }
 
-// closed changes the end of a line so that the line does not continue on the next one. After a final backslash closed adds a
-// blank. closed quotes a final blank that a backslash escapes, because systemd strips blanks from the end of a line.
+// closed returns the line with an end that does not continue it on the next line: a final backslash gets a blank after it,
+// and a final blank that a backslash escapes is quoted, because systemd strips blanks from the end of a line.
 func closed(line string) string {
 	if end := len(line) - 1; strings.ContainsRune(blanks, rune(line[end])) && goesOn(line[:end]) {
 		return line[:end-1] + `"\\` + line[end:] + `"`

@@ -10,7 +10,8 @@ import (
 	"unicode"
 )
 
-// sizeUnits are the units in the order of matching, in either case. One letter means the binary unit.
+// sizeUnits are the units in the order in which parseBytes tries them; upper and lower case are equal. One letter means the
+// binary unit.
 var sizeUnits = []struct {
 	suffix string
 	bytes  int64

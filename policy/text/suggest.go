@@ -10,7 +10,7 @@ import (
 // This file suggests corrections for misspelt words.
 
 // DidYouMean returns `did you mean "cap"?` with the name nearest to word, or "" if none is near enough. Near enough means
-// at most len(word)/3 edits, or one for a shorter word, but always fewer than len(word). Case does not count.
+// at most len(word)/3 edits; a word of two bytes may have one edit, a shorter one none. Case does not count.
 func DidYouMean(word string, names []string) string {
 	if len(word) > 64 { // longer than any name, and the distance is costly to compute
 		return ""

@@ -227,8 +227,8 @@ type PodmanTest struct {
 	Test func(context.Context, *testing.T, *Podman)
 }
 
-// Run runs tests in parallel: with ARENACAP_FULL=1 all of them, otherwise only the first sample tests, because containers
-// take seconds.
+// Run runs the tests in parallel. The parameter sample is the number of tests from the first one on that run without
+// ARENACAP_FULL=1, because containers take seconds.
 func (p *Podman) Run(ctx context.Context, t *testing.T, sample int, tests []PodmanTest) {
 	if testenv.Full() {
 		sample = len(tests)

@@ -38,8 +38,8 @@ type SweptCap struct {
 	Failed     int
 }
 
-// RunSweep runs an example's sweep.sh with a newly built arenacap first in PATH. Flags of sweep follow the script's
-// arguments.
+// RunSweep runs an example's sweep.sh with a newly built arenacap first in PATH. The arguments are those of the script,
+// then flags of arenacap sweep.
 func RunSweep(t testing.TB, args ...string) Sweep {
 	t.Helper()
 	dir := Dir(t)

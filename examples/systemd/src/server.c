@@ -150,7 +150,7 @@ static void spawn(FILE *to) {
 		fail("fork");
 	if (pid == 0) {
 		sigset_t none;
-		close(fileno(to)); /* the answer ends with the parent's */
+		close(fileno(to)); /* the client reads until every copy of the connection is closed */
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		for (;;)

@@ -1,6 +1,6 @@
-// Package glibc knows the arena limits of each version of glibc: how many arenas it creates with and without the variables,
-// and their address space. For a release that changes the rule, add a row to eras. What a version reads from an environment
-// is in package environ.
+// Package glibc knows the arena limits of each version of glibc: how many arenas it creates with and without
+// MALLOC_ARENA_MAX and MALLOC_ARENA_TEST, and their address space. For a release that changes the rule, add a row to eras.
+// What a version reads from an environment is in package environ.
 package glibc
 
 import (
@@ -131,7 +131,7 @@ func (g Version) Arenas(arenaMax, arenaTest, cpus int) (n int, ok bool) {
 	return max(e.perCPU*cpus, arenaTest+e.beyond), true
 }
 
-// DefaultArenas is Arenas without the variables.
+// DefaultArenas is Arenas with neither variable set.
 func (g Version) DefaultArenas(cpus int) (n int, ok bool) { return g.Arenas(0, 0, cpus) }
 
 // Racy reports whether threads that start at the same time can exceed the cap.

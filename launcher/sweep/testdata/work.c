@@ -21,7 +21,7 @@ static pthread_barrier_t together, over;
 static void *worker(void *unused) {
 	int n = kib;
 	void **piece = malloc(n * sizeof *piece);
-	pthread_barrier_wait(&together); // each has an arena by now
+	pthread_barrier_wait(&together); // each thread has an arena by now
 	for (int i = 0; i < n; i++)
 		memset(piece[i] = malloc(1000), 1, 1000);
 	pthread_barrier_wait(&over);
@@ -68,7 +68,7 @@ int main(int argc, char **argv) {
 	pthread_t id[threads];
 	for (int i = 0; i < threads; i++)
 		pthread_create(&id[i], 0, worker, 0);
-	pthread_barrier_wait(&together); // before anybody sees the socket
+	pthread_barrier_wait(&together); // the socket shows that the program is ready, so all threads must have an arena first
 	if (path) {
 		struct sockaddr_un at = {.sun_family = AF_UNIX};
 		strncpy(at.sun_path, path, sizeof at.sun_path - 1);
@@ -77,7 +77,7 @@ int main(int argc, char **argv) {
 		if (bind(s, (struct sockaddr *)&at, sizeof at) || listen(s, 5))
 			return 1;
 		sigwait(&term, &got);
-		unlink(path); // or the next one would seem ready
+		unlink(path); // a socket left behind would make the next run seem ready
 	} else {
 		struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
 		nanosleep(&t, 0);
