@@ -50,11 +50,11 @@ func TestCluster(t *testing.T) {
 // tagged is a name of arenacap's image that no manifest has. A kubelet pulls an image without a tag each time, by default.
 const tagged = "registry.example/arenacap:1"
 
-// loadImages builds the images of the page with podman, and imports them into containerd.
+// loadImages builds the images with podman, and imports them into containerd.
 func loadImages(t *testing.T) {
 	podman := buildImages(t)
 	ctx := lab.Within(t, 2*time.Minute)
-	// In each pod a container that only waits keeps the namespaces; catatonit -P is podman's.
+	// In each pod a container that only waits keeps the namespaces: the pause container. podman uses catatonit -P for this.
 	importImage(ctx, t, podman, "pause", map[string]string{"catatonit": "/usr/bin/catatonit"}, `ENTRYPOINT ["/catatonit", "-P"]`)
 	archive := filepath.Join(lab.Dir(t), "images.tar")
 	save := []string{"save", "--quiet", "--multi-image-archive", "--output", archive}
@@ -114,7 +114,7 @@ func deployFile(ctx context.Context, t *testing.T, name, manifest string, edits 
 
 // remove removes the pods, so that the node has room for others. After a failure it first prints what the cluster knows.
 func (n namespace) remove(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // the test's own has ended
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // t.Context() is cancelled before a cleanup runs
 	defer cancel()
 	if t.Failed() {
 		for _, words := range []string{"describe pods", "logs --tail=20 --all-containers --prefix --selector=app=authserver"} {
@@ -270,8 +270,8 @@ func clusterOverlays(ctx context.Context, t *testing.T) {
 	}
 }
 
-// clusterVariable checks the cap by limits.cpu, by the node's allocatable CPU without it, and which of two variables counts.
-// .ci/cluster reserves one core of the node.
+// clusterVariable checks the cap by limits.cpu, the cap by the node's allocatable CPU if the pod has no limits.cpu, and that a
+// variable of env has precedence over one of envFrom. .ci/cluster reserves one core of the node.
 func clusterVariable(ctx context.Context, t *testing.T) {
 	allocatable, err := kubectl(ctx, "get", "node/node", "--output", "jsonpath={.status.allocatable.cpu}")
 	if want := fmt.Sprint(runtime.NumCPU() - 1); err != nil || allocatable != want {
@@ -288,7 +288,7 @@ func clusterVariable(ctx context.Context, t *testing.T) {
 	}
 }
 
-// clusterPage runs the commands of the page's first screens.
+// clusterPage runs the commands of README.md that set the cap, show it, inspect the server, and remove the cap.
 func clusterPage(ctx context.Context, t *testing.T) {
 	n := deploy(ctx, t, "page", "--filename", "base/deployment.yaml")
 	n.ready(ctx, t)
@@ -307,10 +307,10 @@ func clusterPage(ctx context.Context, t *testing.T) {
 	wantArenas(t, n.connect(ctx, t), uncapped)
 }
 
-// clusterDebug checks the page's table of pods that kubectl debug has to look into in another way.
+// clusterDebug checks README.md's table of pods for which the command kubectl debug has to be changed.
 func clusterDebug(ctx context.Context, t *testing.T) {
 	for _, c := range []struct {
-		name, manifest string // of a server that is not PID 1
+		name, manifest string // a manifest in which the server is not PID 1
 		edits          []string
 		arenas         int
 	}{
@@ -343,8 +343,8 @@ func clusterDebug(ctx context.Context, t *testing.T) {
 	}
 }
 
-// look runs the page's command kubectl debug with this name for the debug container, awaits its end, and returns its log, which
-// must contain a text.
+// look runs the command kubectl debug of README.md, with a debug container of this name. It awaits the end of the container and
+// returns its log, which must contain the text want.
 func (n namespace) look(ctx context.Context, t *testing.T, name, want string, edits ...string) (output string) {
 	t.Helper()
 	edits = append([]string{"look1", name}, edits...)
@@ -354,8 +354,8 @@ func (n namespace) look(ctx context.Context, t *testing.T, name, want string, ed
 	return n.page(ctx, t, "logs", want, edits...)
 }
 
-// page runs the page's first line that starts with "kubectl COMMAND", for this server, with texts replaced: edits alternates
-// old and new ones. The output must contain a text.
+// page runs the first line of README.md that starts with "kubectl COMMAND", for this server, with texts replaced: edits
+// alternates old and new ones. The output must contain the text want.
 func (n namespace) page(ctx context.Context, t *testing.T, command, want string, edits ...string) (output string) {
 	t.Helper()
 	text, err := os.ReadFile("README.md")
@@ -469,8 +469,8 @@ func clusterAdmission(ctx context.Context, t *testing.T) {
 	}
 	for _, c := range []struct {
 		file   string
-		name   string // of the namespace, with these labels
-		labels string
+		name   string // name of the namespace
+		labels string // labels of the namespace
 		edits  []string
 		arenas int
 	}{

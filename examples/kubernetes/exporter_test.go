@@ -39,7 +39,8 @@ func TestRule(t *testing.T) {
 	}
 }
 
-// scraped is a copy of the server in its image that has a name of its own, because other servers run on this machine.
+// scraped is the path of a copy of the server in its image. The name of the copy is unique, because the exporter also sees the
+// other servers on this machine.
 var scraped = fmt.Sprintf("/usr/local/bin/server%d", os.Getpid())
 
 // exporter checks that the exporter in the DaemonSet's pod sees the server in another pod, and that an exporter without the

@@ -19,8 +19,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// images imports the two images of the manifests: the server with its libraries and test(1) but without a shell, and
-// arenacap alone.
+// images imports the two images of the manifests: the server with its libraries, test(1), tail(1) and printenv(1) but without
+// a shell, and arenacap alone.
 func images(t *testing.T) (context.Context, *lab.Podman) {
 	t.Helper()
 	podman := lab.NewPodman(t)
@@ -190,7 +190,7 @@ func TestPods(t *testing.T) {
 	})
 }
 
-// TestPage follows the page: it builds the images, plays the first manifest with them, and inspects the server from a
+// TestPage follows README.md: it builds the images, plays the first manifest with them, and inspects the server from a
 // container of arenacap's image. Only .ci/container runs it, because it builds images.
 func TestPage(t *testing.T) {
 	if !testenv.Full() {
@@ -210,7 +210,7 @@ func TestPage(t *testing.T) {
 	p.stop(ctx, t)
 }
 
-// buildImages builds the images of the manifests as the page says.
+// buildImages builds the images of the manifests as README.md describes.
 func buildImages(t *testing.T) *lab.Podman {
 	t.Helper()
 	podman := lab.NewPodman(t, lab.Debian, lab.Golang)
@@ -223,8 +223,8 @@ func buildImages(t *testing.T) *lab.Podman {
 	return podman
 }
 
-// TestLists: the page and the components have the env lists that arenacap prints, apart from comments, the indentation and the
-// fields that a patch removes.
+// TestLists: README.md and the components have the env lists that arenacap prints, apart from comments, the indentation and
+// the fields that a patch removes.
 func TestLists(t *testing.T) {
 	arenacap, err := lab.Arenacap(lab.Dir(t))
 	if err != nil {
@@ -252,8 +252,8 @@ const (
 	tunables = "        - name: GLIBC_TUNABLES\n          value: glibc.malloc.arena_max=1\n"
 )
 
-// prefix checks that the init container brings arenacap, the server takes its place as PID 1 and keeps every
-// restriction.
+// prefix checks that the init container copies arenacap into the pod, and that the server replaces arenacap as PID 1 and keeps
+// every restriction.
 func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p := play(ctx, t, podman, "prefix", "prefix.yaml")
 	p.wantArenas(ctx, t, 2)
@@ -269,15 +269,16 @@ func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p.stop(ctx, t)
 }
 
-// variableCase is a manifest with a cap by the variables, or by the prefix, and the number of arenas that it allows.
+// variableCase is a manifest, and the number of arenas that it allows. The manifest sets the cap in the container's env list,
+// or by the prefix "arenacap run --" in its command.
 type variableCase struct {
 	name, manifest string
 	edits          []string
 	arenas         int
 }
 
-// variables returns the cases of a node that offers this number of CPUs to a pod without a limit. GLIBC_TUNABLES beats the
-// variables, but not the prefix.
+// variables returns the cases of a node that offers this number of CPUs to a pod without a limit. GLIBC_TUNABLES has
+// precedence over MALLOC_ARENA_MAX in the env list. The prefix removes the cap from GLIBC_TUNABLES.
 func variables(cpus int) []variableCase {
 	return []variableCase{
 		{"cpu1500m", "variable.yaml", nil, 2},
@@ -289,7 +290,7 @@ func variables(cpus int) []variableCase {
 	}
 }
 
-// variable checks that the variables alone cap the server, by limits.cpu rounded up or by a fixed number.
+// variable checks the number of arenas in each case of variables: limits.cpu is rounded up.
 func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	for _, c := range variables(runtime.NumCPU()) {
 		t.Run(c.name, func(t *testing.T) {
@@ -381,10 +382,10 @@ type ending struct {
 	name, manifest string
 	edits          []string
 	status         int
-	last           string // in the last line of its log
+	last           string // a part of the last line of its log
 }
 
-// allEndings returns the cases of the page's table, and more.
+// allEndings returns the cases of README.md's table of statuses, and more.
 func allEndings() []ending {
 	// The cap is 8 for each core. The last line of the command env is MALLOC_ARENA_TEST; its value is the cap minus 1.
 	env := append(instead("/arenacap/arenacap", "env"), `"1/core"`, `"8/core"`)
@@ -397,7 +398,7 @@ func allEndings() []ending {
 		{"rounded", "prefix.yaml", env, 0, eight(min(2, runtime.NumCPU()))},
 		{"half", "prefix.yaml", slices.Concat(env, []string{"cpu: 1500m", "cpu: 500m"}), 0, eight(1)},
 		{"unlimited", "prefix.yaml", slices.Concat(env, []string{"            cpu: 1500m\n", ""}), 0, eight(runtime.NumCPU())},
-		{"root", "prefix.yaml", slices.Concat(env, []string{"runAsUser: 65532", "runAsUser: 0", "runAsNonRoot: true", "runAsNonRoot: false"}), 0, eight(min(2, runtime.NumCPU()))}, // the folder of the policy has mode 0777
+		{"root", "prefix.yaml", slices.Concat(env, []string{"runAsUser: 65532", "runAsUser: 0", "runAsNonRoot: true", "runAsNonRoot: false"}), 0, eight(min(2, runtime.NumCPU()))}, // as root, arenacap refuses a policy in a folder of mode 0777, except on a read-only mount as here
 		{"go", "prefix.yaml", instead("/arenacap/arenacap", "version"), 0, "arenacap "},
 		{"oom", "budget.yaml", append(instead("/usr/bin/tail", "/dev/zero"), `resident = "80%"`, `resident = "100%"`, "memory: 512Mi", "memory: 64Mi", "memory: 256Mi", "memory: 64Mi"), 137, ""},
 	}

@@ -58,9 +58,9 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
-// The unit's filter allows the system calls by which the exporter reads the memory of processes. It forbids those by which
-// CAP_SYS_PTRACE would let the exporter change a process. A line with "~" forbids calls that the lines before it allow
-// (systemd.exec(5)).
+// The unit's filter allows the system calls by which the exporter reads the memory of processes. It forbids ptrace(2),
+// process_vm_writev(2) and pidfd_getfd(2), with which CAP_SYS_PTRACE would let the exporter change a process. A line with "~"
+// forbids calls that the lines before it allow (systemd.exec(5)).
 func TestUnitFilter(t *testing.T) {
 	testenv.Need(t, "systemd-analyze")
 	unit, err := os.ReadFile("arenacap-exporter.service")

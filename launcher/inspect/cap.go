@@ -40,7 +40,7 @@ type facts struct {
 	arenas    int
 	unlinked  int  // structures that may be arenas (arena.Census)
 	unread    bool // not all structures were read, so the value of the field unlinked is a lower bound
-	libcs     int  // main arenas: each copy of a C library has its own limit
+	libcs     int  // copies of glibc that have arenas: each copy has its own limit
 	libc      string
 	allocator string
 	mallocIn  string // see arena.Process

@@ -2,8 +2,8 @@
 // does its virtual size consist of?
 //
 // It combines the arenas that package arena finds with the settings that package environ decodes. A process keeps its cap
-// if the cap is in force and the process has no more arenas. cap.go judges this and sentence.go writes the text; both only
-// compute. List inspects every process of the machine.
+// if the cap is in force and the number of arenas does not exceed it. cap.go judges this and sentence.go writes the text;
+// both only compute. List inspects every process of the machine.
 package inspect
 
 import (
@@ -162,8 +162,7 @@ func begin(p *arena.Process, env, auxv file) beginning {
 
 // title reports whether the program's title extends into the memory of its environment: then cmdline is the title and
 // differs in length from the arguments of execve (fs/proc/base.c, get_mm_cmdline). The answer is unknown if the first
-// thread has
-// ended.
+// thread has ended.
 func title(pid int) target.Answer {
 	stat, err := proc.ParseStat(readFile(pid, "stat").text)
 	if err != nil || stat.Args == 0 {

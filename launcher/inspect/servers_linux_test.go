@@ -30,7 +30,7 @@ type server struct {
 }
 
 // serve starts a program and waits until it prints the text ready. The environment of the program is env, PATH, HOME and
-// the variables that load and direct testdata/info.c.
+// two variables for testdata/info.c: LD_PRELOAD, and MALLOC_INFO with the FIFO for its output.
 func serve(t *testing.T, cmd *exec.Cmd, ready string, env ...string) *server {
 	t.Helper()
 	r, w := pipe(t)
@@ -73,8 +73,8 @@ func (s *server) await(t *testing.T, text string) {
 
 func (s *server) pid() int { return s.cmd.Process.Pid }
 
-// mallocInfo makes the process call malloc_info(3) and reads the result from a FIFO. Debian 12's gdb cannot call functions on
-// a processor with AMX, whose registers it does not know.
+// mallocInfo makes the process call malloc_info(3) in a signal handler (testdata/info.c) and reads the result from a FIFO. It
+// does not make gdb call the function: Debian 12's gdb cannot do so on a processor with AMX, whose registers it does not know.
 func (s *server) mallocInfo(t *testing.T) string {
 	t.Helper()
 	fifo, err := os.OpenFile(s.info, os.O_RDWR, 0) // opens both ends, so that open does not block
@@ -111,8 +111,8 @@ func publicDir(t *testing.T) string {
 	return dir
 }
 
-// equalsMallocInfo compares the arenas and heaps with malloc_info before and after, since a server may make an arena at any
-// time.
+// equalsMallocInfo compares the arenas and heaps with malloc_info(3). It inspects the server before and after malloc_info, and
+// compares only if both inspections agree, since a server may make an arena at any time.
 func equalsMallocInfo(t *testing.T, s *server) Report {
 	t.Helper()
 	for range 3 {

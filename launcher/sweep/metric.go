@@ -20,7 +20,7 @@ var Metrics = []Metric{
 
 // Metric is a number by which caps are compared.
 type Metric struct {
-	Name    string // name in sentences and keys
+	Name    string // name in sentences, in JSON keys and in CSV columns
 	Flag    string // the flag that sets the pattern
 	Usage   string // help text of the flag
 	Lower   bool   // a lower value found by the pattern is better

@@ -92,7 +92,7 @@ func (x *Experiment) measure(out *output, r *Run) error {
 	return nil
 }
 
-// early is the error for a server that ended before the load.
+// early is the error for a server that ended before its load was done.
 func (p *process) early() error {
 	if err := p.ending(); err != nil {
 		return fmt.Errorf("the server %w before the load was done", err)

@@ -1,5 +1,6 @@
 // Container (ENV COMMAND)…: runs each command in a YARN container of 384 MB, one after the other, and prints "container STATUS:"
-// and the diagnostics. ENV is the application's own environment, NAME=VALUE, or "-". It is itself the application master.
+// and the diagnostics. ENV is the application's own environment, NAME=VALUE, or "-". This program itself is the application
+// master (an unmanaged one).
 
 import java.util.List;
 import java.util.Map;
@@ -11,7 +12,8 @@ import org.apache.hadoop.yarn.client.api.*;
 import org.apache.hadoop.yarn.conf.YarnConfiguration;
 
 public class Container {
-    // YARN kills at once what is over twice its limit, 2 * 2.1 * SIZE. arenacap itself, a Go program, has 1.2 GB until its exec.
+    // YARN kills a container at once if its virtual size is over twice its limit: over 2 * 2.1 * SIZE = 1.6 GB. 2.1 is the
+    // default of yarn.nodemanager.vmem-pmem-ratio. arenacap itself, a Go program, has 1.2 GB of virtual size until its exec.
     static final Resource SIZE = Resource.newInstance(384, 1);
 
     public static void main(String[] args) throws Exception {

@@ -1,6 +1,6 @@
-# start.sh [--daemon] COMMAND CLASS [ARG…]: starts a daemon of Hadoop as the scripts of 3.4 do, which Maven Central does not
-# have. It sources hadoop-env.sh and ~/.hadooprc at the same places (hadoop-config.sh) and sets the same default between them
-# (hadoop_os_tricks). bash only, without set -e, like the originals.
+# start.sh [--daemon] COMMAND CLASS [ARG…]: starts a daemon of Hadoop as the scripts of Hadoop 3.4 do; Maven Central does not
+# have these scripts. It sources hadoop-env.sh, sets MALLOC_ARENA_MAX to 4 unless it is set, and sources ~/.hadooprc, in the
+# order of the originals (hadoop-config.sh, hadoop_os_tricks). bash only, without set -e, like the originals.
 
 hadoop_start_daemon() { # COMMAND CLASS [ARG…]
   local command=$1
