@@ -97,7 +97,7 @@ func checkExamples(t *testing.T, app *cli.App, page string) {
 	}
 }
 
-// exitStatuses reads the constants in the sources, and returns the page of each.
+// exitStatuses returns the exit statuses that the sources define, and the manual page that must document each.
 func exitStatuses(t *testing.T) map[string]string {
 	page := map[string]string{"126": "arenacap-run.1", "127": "arenacap-run.1"} // the statuses of launcher.StartError
 	for _, file := range []string{"internal/say/exit_status.go", "internal/run/supervise.go"} {

@@ -25,7 +25,8 @@ import (
 	"arenacap/launcher/arena"
 )
 
-// arenasProgram has as many threads, arenas and heaps as the commands on its stdin request.
+// arenasProgram builds a program and returns its path. The program makes the threads, arenas and heaps that the
+// commands on its stdin name.
 var arenasProgram = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(builtTools().dir, "arenas")
 	return path, compile(path, nil, "gcc", "-O1", "-pthread", "-o", "OUT", "../../launcher/arena/testdata/probe.c", "-ldl")
@@ -38,8 +39,8 @@ type arenas struct {
 	out *bufio.Reader
 }
 
-// startArenas starts the program, after a prefix or under another name, with only these variables and PATH, and waits
-// until it is ready.
+// startArenas runs the command line argv, which starts arenasProgram itself or a program that starts arenasProgram. The
+// environment is env and PATH. startArenas waits until arenasProgram is ready.
 func startArenas(dir string, env []string, stderr io.Writer, argv ...string) (*arenas, error) {
 	a := &arenas{cmd: exec.Command(argv[0], argv[1:]...)}
 	a.cmd.Dir, a.cmd.Env, a.cmd.Stderr = dir, append(env, "PATH="+os.Getenv("PATH")), stderr

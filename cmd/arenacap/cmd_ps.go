@@ -48,7 +48,8 @@ func psCommand() *cli.Command {
 
 const sortKeys = "reserved, resident, arenas, virtual, saving or pid"
 
-// order compares rows by one of sortKeys: the largest value first, equal values (and all rows for pid) by PID.
+// order returns the comparison for one of sortKeys: the row with the larger value comes first. Rows with equal values,
+// and all rows for the key "pid", are ordered by PID.
 func order(key string) (func(a, b inspect.Row) int, bool) {
 	value, ok := map[string]func(inspect.Row) uint64{
 		"reserved": func(r inspect.Row) uint64 { return r.ArenaReserved },

@@ -152,7 +152,7 @@ func (s *sweepPlan) measure(ctx context.Context, v say.Voice) ([]sweep.Run, erro
 	return runs, err
 }
 
-// ending returns the error that sets the exit status, after all output.
+// ending returns the error that main prints after all output, and that sets the exit status.
 func (s *sweepPlan) ending(err error, r verdict.Result) error {
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -134,7 +134,8 @@ func printDropIn(c *cli.Context, v say.Voice, dropIn unit.DropIn) error {
 // unitWish returns what the flags of the command line request for the drop-in, and the path of the arenacap that the service
 // starts.
 func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
-	made := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(arg string) bool { return arg == "--json" }) // --json does not change the drop-in, which names this command line
+	// The drop-in quotes this command line. --json is left out, so that it does not change the text of the drop-in.
+	made := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(arg string) bool { return arg == "--json" })
 	wish = unit.Wish{Command: "arenacap " + shellWords(made), Supervise: c.Bool("supervise")}
 	if c.IsSet("root") {
 		if wish.Root, err = rootFolder(c.String("root")); err != nil {
@@ -189,7 +190,7 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 			return err
 		}
 		if note != "" {
-			p.Notes = []string{note} // it says more than a note about a near miss
+			p.Notes = []string{note} // this note says more than Load's note about a section with a similar name
 		}
 	}
 	wish.Flags = append(wish.Flags, "--service", lookup.Service)

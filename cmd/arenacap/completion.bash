@@ -13,7 +13,7 @@ _arenacap_value() {
 {{- end}}
   esac
 }
-_arenacap_offer() { # what a flag or an operand takes
+_arenacap_offer() { # completes the word with values of the kind $1, or with the words in $1
   case $1 in
   PROGRAM) [[ $cur == */* ]] && _arenacap_files -f || mapfile -t COMPREPLY < <(compgen -c -- "$cur" | sort -u) ;;
   FILE) _arenacap_files -f ;;

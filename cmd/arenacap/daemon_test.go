@@ -57,8 +57,8 @@ int main(int argc, char **argv)
 // inGroup is a budget that the daemon exceeds only when it grows.
 const inGroup = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"128MiB\"\nscope = \"cgroup\"\nsettle = \"0s\"\ninterval = \"10ms\"\nbreach = \"1/1\"\n"
 
-// TestDaemonInControlGroup: the control group finds a daemon whose first process has already ended. The breach counts
-// the daemon, "terminate" ends it, and the group becomes empty.
+// TestDaemonInControlGroup: with scope = "cgroup" the watch finds a daemon whose first process has already ended. The
+// breach counts the daemon, "terminate" ends it, and the group becomes empty.
 func TestDaemonInControlGroup(t *testing.T) {
 	tool := requireTools(t)
 	for _, mode := range []string{"exec", "supervise"} {
@@ -131,7 +131,7 @@ func (d *groupedDaemon) firstProcessEnds(t *testing.T, mode, log string) {
 		}
 	}
 	all := events(t, log, "exited")
-	// There are two if the intermediate process of the double fork still existed when the first process ended.
+	// Two processes remain if the intermediate process of the double fork still existed when the first process ended.
 	if n := all[len(all)-1]["processes_remaining"]; n != 1.0 && n != 2.0 {
 		t.Errorf("%v processes remain, want 1", n)
 	}

@@ -78,7 +78,7 @@ func tree(t *testing.T) string {
 	write("busy/prog", "#!/bin/sh\n", 0o755)
 	write("asfile", "no folder", 0o755)
 	previous := "/bin/sh"
-	for n := range 8 { // the kernel follows five interpreters
+	for n := range 8 { // chain/7 has eight interpreters in a row; after five the kernel returns ELOOP (execve(2))
 		name := "chain/" + strconv.Itoa(n)
 		write(name, "#!"+previous+"\n", 0o755)
 		previous = filepath.Join(dir, name)
@@ -237,7 +237,9 @@ func TestArgumentListTooLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := []string{"PATH=" + deep}
-	setup := states("rlimit 3 524288 524288") // a stack limit of an eighth of the usual one gives the smallest limit of the arguments, 128 KiB (execve(2))
+	// Under a stack limit of 512 KiB the kernel allows 128 KiB of arguments: a quarter of the stack, and the least that
+	// it allows under any stack limit (execve(2)).
+	setup := states("rlimit 3 524288 524288")
 	fits := func(fill int) (outcome, []string) {
 		line := []string{"prog"}
 		for ; fill > 0; fill -= 1000 {
@@ -318,10 +320,11 @@ func TestOwnFailures(t *testing.T) {
 	}
 }
 
-// TestWhereGoCannotStart records where env(1) works but arenacap does not, because Go's runtime ends before its first line:
-// too little address space or data (the 386 release needs 16 and 8 MiB), no second thread. The status is 2, the runtime's. A
-// limit on descriptors stops neither env nor arenacap, because the launch opens one file at a time. In a build without
-// package early, arenacap needs two more descriptors for Go's poller, which gopsutil starts when it is initialised.
+// TestWhereGoCannotStart records where env(1) works but arenacap does not, because Go's runtime ends the process before
+// arenacap's own code runs: too little address space or data (the 386 release needs 16 and 8 MiB), no second thread.
+// The status is 2, the runtime's. A limit on descriptors stops neither env nor arenacap, because the launch opens one
+// file at a time. In a build without package early, arenacap needs two more descriptors for Go's poller, which gopsutil
+// starts when it is initialised.
 func TestWhereGoCannotStart(t *testing.T) {
 	tool := requireTools(t)
 	dir := openDir(t)

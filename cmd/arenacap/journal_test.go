@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// saidTo runs arenacap with a pipe as stderr and returns all that it wrote there. stream makes $JOURNAL_STREAM from the
-// pipe's device and inode.
+// saidTo runs arenacap with a pipe as stderr and returns all that it wrote there. $JOURNAL_STREAM is stream, in which
+// DEV and INO stand for the pipe's device and inode.
 func saidTo(t *testing.T, stream string, env []string, args ...string) string {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -98,7 +98,8 @@ func TestPrioritiesForTheJournal(t *testing.T) {
 			}
 		})
 	}
-	// The watch writes the line about its action after the signal that ends the target. saidTo may return before.
+	// The watch logs its action after it has sent the signal that ends the target, so saidTo may return before the line
+	// is in the log.
 	text, err := os.ReadFile(log)
 	for deadline := time.Now().Add(patience); !strings.Contains(string(text), "SIGTERM sent") && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		text, err = os.ReadFile(log)

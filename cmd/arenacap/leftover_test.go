@@ -232,7 +232,7 @@ func (l *lab) startCanary() (pid int, said *bufio.Reader, err error) {
 	return pid, said, err
 }
 
-// unharmed ends a canary and fails if it got any other signal.
+// unharmed ends a canary with SIGUSR1 and fails if the canary got another signal before.
 func unharmed(pid int, said *bufio.Reader) error {
 	if err := unix.Kill(pid, unix.SIGUSR1); err != nil {
 		return err
@@ -270,7 +270,8 @@ func (l *lab) reuse() error {
 	return nil
 }
 
-// reuseOnce replaces the target while the watch waits for its command, which runs before the action.
+// reuseOnce kills the target and gives its PID to the canary while the watch waits for the policy's command, which runs
+// before the action. The action must not reach the canary.
 func (l *lab) reuseOnce(setup []string, action string) error {
 	out, in := filepath.Join(l.dir, "out"), filepath.Join(l.dir, "in")
 	for _, fifo := range []string{out, in} {

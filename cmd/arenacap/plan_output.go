@@ -29,8 +29,8 @@ import (
 // everything is all readings, also those that are only shown and that the plan does not depend on.
 const everything = machine.Cores | machine.Memory | machine.Library
 
-// makePlan resolves the plan of a command line. It looks up the facts that the plan depends on, and those in need, which may
-// be for display only.
+// makePlan resolves the plan of a command line. It looks up the facts that the plan depends on, and the facts that the
+// parameter need names, which may be for display only.
 func makePlan(l run.Line, need machine.Need) (policy.Plan, error) {
 	return l.Plan(need, gopsutil.Root("/"))
 }
@@ -278,7 +278,7 @@ func chained(t target.Target) string {
 	return b.String() + cmp.Or(t.Server, "unknown")
 }
 
-// judgedWith returns which glibc the verdict is for, if --glibc or --32 asks for the limits of another one.
+// judgedWith says for which glibc the verdict is, because with --glibc or --32 the limits are those of another glibc.
 func (v *planView) judgedWith() string {
 	if v.asked && v.target.Libc == "glibc" {
 		return " (judged for the glibc that the program links on this machine)"

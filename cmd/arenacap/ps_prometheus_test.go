@@ -32,7 +32,8 @@ func startNamed(t *testing.T, name string, env ...string) *arenas {
 	return a
 }
 
-// The sums of processes that stand still are those of inspect, whether a service of the policy or a name groups them.
+// ps --prometheus prints the sums of the values that inspect prints, for a group by service and for a group by name.
+// The processes are idle, so that their values do not change between the two commands.
 func TestPrometheusEqualsInspect(t *testing.T) {
 	name := fmt.Sprintf("sums-%d", os.Getpid())
 	capped, uncapped := startNamed(t, name, "MALLOC_ARENA_MAX=3"), startNamed(t, name)
@@ -112,7 +113,7 @@ func TestPrometheusFormat(t *testing.T) {
 	}
 }
 
-// The launching program pays for no library of Prometheus.
+// arenacap links no library of Prometheus: package metrics writes the text format itself.
 func TestNoPrometheusLibrary(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", ".").Output()
 	if err != nil {

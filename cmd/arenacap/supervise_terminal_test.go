@@ -107,7 +107,8 @@ const (
 	keyEnd       = "\x04"
 )
 
-// reader prints what it reads. The quotes distinguish its output from its command line.
+// reader is a command that prints the lines that it reads. Because of the quotes, its output is not part of its command
+// line.
 const reader = "sh -c 'echo u''p; while read x; do echo g''ot $x; done'"
 
 // key types a key that ends the program, and waits for the shell's prompt, because the terminal may discard input
@@ -154,8 +155,9 @@ func (s *terminalSession) ready() {
 	}
 }
 
-// foreground makes the shell give the terminal back to the program reader. For this, bash prints the command line of the job,
-// which ends with "done'". The terminal keeps input that is typed after this until the program reads it.
+// foreground makes the shell continue the job, which runs the command reader, in the foreground. For fg, bash prints
+// the job's command line, which ends with "done'". The terminal keeps input that is typed after this until the job
+// reads it.
 func (s *terminalSession) foreground() {
 	s.t.Helper()
 	s.run("fg", "done'")
@@ -208,7 +210,7 @@ func useGroups(t *testing.T, name, prefix string) {
 		s := interactive(t)
 		s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
 		s.expect("Stopped")
-		s.expect("done'") // the end of reader's command line in bash's message "Stopped"; bash prints the line again for fg
+		s.expect("done'") // bash's message "Stopped" ends with the command line, which bash prints again for fg
 		useForeground(s)
 	})
 	t.Run(name+"/running in the background", func(t *testing.T) {
@@ -272,7 +274,7 @@ func useShell(t *testing.T, name, prefix string) {
 			s := interactive(t)
 			s.run("set -o notify; "+prefix+reader+" &", "up\r\n")
 			s.expect("Stopped")
-			s.expect("done'") // the end of reader's command line in bash's message "Stopped"; bash prints the line again for fg
+			s.expect("done'") // bash's message "Stopped" ends with the command line, which bash prints again for fg
 			useForeground(s)
 		})
 		t.Run("before a pipe", func(t *testing.T) {

@@ -91,7 +91,7 @@ func TestSupervisedStatuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			setup := states("rlimit 4 max max") // core files, if the machine allows them
+			setup := states("rlimit 4 max max") // no limit on core files (RLIMIT_CORE), which only root may raise
 			if unix.Getrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) != nil || os.Geteuid() != 0 {
 				setup = nil
 			}
@@ -178,7 +178,7 @@ func (c *catcher) line(t *testing.T) string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// rest is its output until it ends.
+// rest returns the remaining lines of the catcher, up to its end.
 func (c *catcher) rest(t *testing.T) []string {
 	t.Helper()
 	text, err := io.ReadAll(c.said)

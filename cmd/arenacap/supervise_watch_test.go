@@ -41,7 +41,7 @@ func superviseUnder(t *testing.T, policy, script string, flags ...string) (statu
 
 func kinds(events []map[string]any) (all []string) {
 	for _, e := range events {
-		if e["event"] != "gap" { // gaps occur on a busy machine
+		if e["event"] != "gap" { // "gap" reports missed samples, which occur on a busy machine
 			all = append(all, e["event"].(string))
 		}
 	}

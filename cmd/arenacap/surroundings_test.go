@@ -27,7 +27,7 @@ type surroundings struct {
 	setup  []string // the states in which setup.c starts the program
 	within []string // beginning of the command line, which starts the program in new namespaces
 	root   bool
-	fails  string // text of watch-failed if no watch is possible; "" if it works
+	fails  string // a part of the error message if no watch can start; "" if the watch works
 }
 
 // call is the number of a system call on this machine, for setup.c.
@@ -59,7 +59,8 @@ func allSurroundings() []surroundings {
 		{name: "8 descriptors", setup: states("rlimit 7 8 8"), fails: "too many open files"},
 		{name: "session of its own", setup: states("setsid")},
 		{name: "user namespace", within: []string{"/usr/bin/unshare", "-U"}},
-		// The user namespace of an ordinary user does not map the owner of "/", so its root may not trust the policy.
+		// This case needs root: in the user namespace of another user the owner of "/" is not mapped, and arenacap as
+		// the root of that namespace would refuse the policy.
 		{name: "user namespace, as its root", within: []string{"/usr/bin/unshare", "-Ur"}, root: true},
 		{name: "PID namespace behind its first process", root: true,
 			within: []string{"/usr/bin/unshare", "-pf", "--mount-proc", "--kill-child", "/bin/sh", "-c", `"$@"; s=$?; until ! pgrep -f '[a]renacap: watch' >/dev/null; do :; done; exit $s`, "sh"}},
@@ -92,7 +93,8 @@ func policyWithLog(t *testing.T, text string) (args []string, log string) {
 	return []string{"run", "--policy", policy}, log
 }
 
-// events reads the log until it has an event of the kind lastKind. It leaves out gaps, which occur on a busy machine.
+// events reads the log until it has an event of the kind lastKind. It leaves out the events "gap", which report missed
+// samples: on a busy machine the watch misses some.
 func events(t *testing.T, log, lastKind string) (all []map[string]any) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
@@ -120,7 +122,7 @@ func events(t *testing.T, log, lastKind string) (all []map[string]any) {
 	}
 }
 
-// The policy watched makes the watch take a sample at once, and then one every 10 ms.
+// watched is a policy under which the watch takes a sample at once, and then one every 10 ms.
 const watched = "[arenas]\ncap = 2\n[budget]\nvirtual = \"1TiB\"\nsettle = \"0s\"\ninterval = \"10ms\"\n"
 
 // TestSurroundings runs and watches a program in all surroundings, in both modes of a launch (exec and supervise) and with
@@ -168,7 +170,7 @@ func (w surroundings) check(t *testing.T, arenacap, mode string) {
 	}
 	status := 42
 	if w.fails != "" && mode == "supervise" {
-		status = 125 // --supervise is impossible: the parent could not see its child
+		status = 125 // without descriptors for the pipes to its child, arenacap cannot supervise
 	}
 	if got := cmd.ProcessState.ExitCode(); got != status {
 		t.Fatalf("%v, want status %d; stderr %q", cmd.ProcessState, status, stderr.String())
@@ -371,7 +373,8 @@ func TestLimitOfAddressSpace(t *testing.T) {
 // continues. Its parent, the shell that setsid starts, lives until the file $1.go exists.
 const daemonize = `setsid sh -c '(echo $$ >"$0.parent"; exec sleep 1000) >/dev/null 2>&1 </dev/null & echo $! >"$0.pid"; until [ -e "$0.go" ]; do sleep 0.01; done' "$1" & wait`
 
-// TestDaemon: the watch follows the daemon, and a reader of its output does not wait for the watch.
+// TestDaemon: the watch follows the daemon. A reader of arenacap's output gets end of file although the watch still
+// runs.
 func TestDaemon(t *testing.T) {
 	tool := requireTools(t)
 	args, log := policyWithLog(t, strings.Replace(watched, "[budget]\n", "[budget]\nscope = \"tree\"\n", 1))

@@ -45,10 +45,10 @@ func findPlace(path string) (place, error) {
 	return p, err
 }
 
-// followed resolves the symbolic links at the end of a path, whose target need not exist. It leaves the folder part as
-// it is, because that may have links followed by "..".
+// followed resolves the symbolic links at the end of a path, whose target need not exist. It does not clean the folder
+// part of the path: filepath.Clean would remove "link/..", but the kernel follows the link first.
 func followed(path string) (string, error) {
-	for range 40 { // the kernel follows as many links, path_resolution(7)
+	for range 40 { // the kernel follows at most 40 links, path_resolution(7)
 		link, err := os.Readlink(path)
 		if err != nil { // not a link, or it does not exist
 			return path, nil
@@ -126,7 +126,7 @@ func planFiles(c *cli.Context, program string) (html string, err error) {
 	return html, nil
 }
 
-// filesInUse returns the file of the program and the files that stdout and stderr are.
+// filesInUse returns the file of the program and the files to which stdout and stderr go.
 func filesInUse(program string) (list []inUse) {
 	add := func(what string, info fs.FileInfo, err error) {
 		if err == nil {
@@ -164,7 +164,7 @@ func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run) {
 	v.Note("%s from %q are reused, the first of %s; %s%d are still to run", text.Count(len(prior), "run"), s.resume, first.Start.Local().Format("2006-01-02 15:04"), more, missing)
 }
 
-// buildOf identifies a build of a program by its content; the date changes even if a build does not.
+// buildOf identifies a build of a program by its content, because files with equal content may differ in their date.
 func buildOf(path string) string {
 	f, err := os.Open(path)
 	if err != nil { // permission to execute does not include permission to read

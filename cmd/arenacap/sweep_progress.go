@@ -31,7 +31,7 @@ type sweepProgress struct {
 	mu   sync.Mutex
 	now  sweep.Progress
 	over time.Time // estimated end of the sweep
-	last string    // text that replaces the progress while the sweep stops; "" before
+	last string    // text that replaces the progress while the sweep stops; "" until a signal arrives
 }
 
 func newSweepProgress(v say.Voice, x sweep.Experiment) *sweepProgress {

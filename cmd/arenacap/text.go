@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// columns aligns rows to the right in columns that are two blanks apart. The last cell of a row is in no column: it
-// follows the others directly.
+// columns aligns the cells of rows to the right, in columns that are two blanks apart, except the last cell of each
+// row, which directly follows the others.
 func columns(rows [][]string) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)

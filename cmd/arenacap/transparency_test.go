@@ -92,7 +92,8 @@ type launch struct {
 }
 
 // run starts the probe and returns its facts. The probe writes them to the named file, which is the same for all
-// compared runs. run writes the probe's PID as "as started" if it is the PID of the process that run started.
+// compared runs. PIDs differ between runs, so run replaces the fact "pid" by "as started" if it is the PID of the
+// process that run started, and the fact "ppid" if it is the PID of this process.
 func (l launch) run(t *testing.T, file string) (facts, error) {
 	t.Helper()
 	tool := requireTools(t)
@@ -424,7 +425,7 @@ func builds(tool tools) []build {
 			// These are the signals for which Go's runtime installs a handler. If INT, HUP and the stop signals are ignored at the
 			// start, the runtime leaves them ignored (runtime/signal_unix.go, sigInstallGoHandler).
 			ignored: slices.Concat(between(3, 8), between(10, 17), between(23, 31), []int{33}, between(35, 64)),
-			// Signals that would end the process, and CHLD, URG, PROF (runtime/signal_unix.go, blockableSig).
+			// These are the signals that Go's runtime unblocks at its start (runtime/signal_unix.go, blockableSig).
 			blocked:     slices.Concat(between(1, 8), []int{11}, between(15, 17), []int{23, 27}, between(31, 34)),
 			descriptors: true,
 		}},
@@ -552,7 +553,7 @@ func TestSlowExec(t *testing.T) {
 
 // TestSlowWatch checks that before the target begins, the watch process has left the target's process group, because
 // a signal may be sent to the group, and has closed the target's descriptors, because one of them may hold a lock.
-// strace delays both system calls in the watch process.
+// strace delays the system calls that do this, setsid(2) and close_range(2).
 func TestSlowWatch(t *testing.T) {
 	t.Parallel()
 	tool := requireTools(t)
@@ -589,8 +590,8 @@ func checkLost(t *testing.T, w wrapper, setup []string, change string, want []in
 	w.judge(t, bare, wrapped, known...)
 }
 
-// TestThousandLaunches launches often enough to find an exec from a thread other than the first, which loses the
-// parent-death signal and the timer slack in about one of six launches.
+// TestThousandLaunches launches often enough to find an exec from a thread other than the first. If any thread could do
+// the exec, about one of six launches would lose the parent-death signal and the timer slack.
 func TestThousandLaunches(t *testing.T) {
 	tool := requireTools(t)
 	launches := 100

@@ -58,7 +58,8 @@ func (u *unitChange) next(command, root string) {
 	}
 }
 
-// changeOf writes the drop-in if write is true and it is not there yet. Otherwise it finds out whether that is needed.
+// changeOf writes the drop-in, if write is true, unless the drop-in is up to date. If write is false, changeOf only
+// finds out whether --write would change a file.
 func changeOf(u unit.Unit, wish unit.Wish, dropIn unit.DropIn, write bool) (unitChange, error) {
 	change := unitChange{Units: []string{u.Name}, Notes: dropIn.Notes}
 	if !write {

@@ -24,7 +24,7 @@ import (
 // watchScreen implements view.Screen. Between two frames the cursor is at the start of an empty line above the table:
 //
 //   - What other programs print (an echoed key, wall(1), the shell after SIGKILL) does not damage the table.
-//   - When the size of a terminal changes, it moves the cursor with the text, so that the next frame begins at the right line.
+//   - A terminal whose size changes moves the cursor with the text, so that the next frame begins at the right line.
 //
 // Only ECMA-48 sequences and DECAWM are used, so the terminal's settings stay as they are and need no restoring.
 type watchScreen struct {

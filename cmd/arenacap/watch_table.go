@@ -59,7 +59,7 @@ func watchCells(nameHead string, rows []view.Row) [][]string {
 	return cells
 }
 
-// leastWatchColumns are dropped in this order while a name would have less than leastName columns.
+// leastWatchColumns are dropped in this order while the terminal has fewer than leastName characters left for a name.
 var leastWatchColumns = []string{"PROCESSES", "LIMIT", "VALUE", "METRIC", "USED"}
 
 const leastName = 12

@@ -13,9 +13,9 @@ import (
 
 // watchers are the watches on this host.
 type watchers struct {
-	own    map[int]int   // PIDs of the watches that run started, by the PID that each watches
-	host   int           // PID of watch --services, 0 for none
-	byHost map[int]int64 // start times of the processes that watch --services watches, in ns since boot, by PID
+	own    map[int]int   // PID of the watch that "arenacap run" started, by the PID of its target
+	host   int           // PID of "arenacap watch --services", 0 for none
+	byHost map[int]int64 // start times of the processes that "watch --services" watches, in ns since boot, by PID
 }
 
 // findWatchers lists the watches. It does not find the watch of a hidden process (hidepid).

@@ -51,7 +51,8 @@ func flagMessage(text string, command *cli.Command) string {
 		if key := strings.ReplaceAll(name, "-", "_"); policy.TableOf(key) != "" {
 			return fmt.Sprintf("unknown flag %q; set the key %q in [%s] of a policy file", flag, key, policy.TableOf(key))
 		}
-		oneLetter := func(flag string) bool { return len(flag) == len("-q") } // a flag of one letter is not taken for a misspelling
+		// A flag of one letter is not proposed as a correction, because it is similar to every other flag of one letter.
+		oneLetter := func(flag string) bool { return len(flag) == len("-q") }
 		return unknown("flag", flag, slices.DeleteFunc(flagNames(command), oneLetter))
 	}
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {

@@ -111,7 +111,7 @@ func compact(all []Family) []Family {
 	return slices.DeleteFunc(all, func(f Family) bool { return len(f.Samples) == 0 })
 }
 
-// sums returns at most MaxGroups groups by name, and the group other.
+// sums returns at most MaxGroups groups by name, and the group "other" for all other processes.
 func (l *look) sums() map[string]*group {
 	names := l.names()
 	kept := l.kept(names)

@@ -86,7 +86,7 @@ static void close_sessions(struct session *s) {
     }
 }
 
-/* More sessions than the 7 chunks per size of a thread's tcache, so that the arena itself is used. */
+/* churn opens more sessions than the 7 chunks per size that a thread's tcache holds, so that it uses the arena itself. */
 static void churn(long rounds) {
     for (long i = 0; i < rounds; i++) {
         struct session *batch = NULL;
@@ -236,7 +236,7 @@ static int take(struct client *c) {
         c->length -= end + 1 - c->line;
         memmove(c->line, end + 1, c->length);
     }
-    return c->length < LINE - 1; /* a line that is too long */
+    return c->length < LINE - 1; /* false if the buffer is full: the line is too long */
 }
 
 static int listen_on(const char *path) {

@@ -42,7 +42,8 @@ FilePmdMapped:      4096 kB
 	}
 }
 
-// Clean must be false for any mapping that differs from its file, because its pages could not be read again.
+// Clean must be false for any mapping that differs from its file: the watch drops the pages of clean mappings, and the
+// kernel could not read changed pages again from the file.
 func TestCleanMapping(t *testing.T) {
 	for text, want := range map[string]bool{
 		"1000-2000 r--p 00000000 fe:00 5 /x\nRss: 4 kB\nAnonymous:      0 kB\n":     true,

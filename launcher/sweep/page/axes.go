@@ -79,8 +79,8 @@ func names(labels []string, c canvas) charts.CategoryAxisOption {
 	return x
 }
 
-// points is the number of categories of an axis that represents numbers. It is divisible by 2 to 6, the number of steps of
-// a scale.
+// points is the number of categories of an axis that represents numbers. A horizontal scale has 1 to 6 steps, and 120
+// is divisible by each of these numbers.
 const points = 120
 
 // numbers returns the scale as a category axis.

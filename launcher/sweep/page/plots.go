@@ -96,7 +96,8 @@ func (b *byCap) add(r *verdict.Result, o verdict.Outcome, value, gap float64) {
 
 func (b *byCap) series() [][]float64 { return [][]float64{b.others, b.advised} }
 
-// intervals plots a metric by cap: the dot is the median, the box its interval, the thin line the range of all runs.
+// intervals plots a metric by cap: the dot is the median, the box its confidence interval, the thin line the range of
+// all runs.
 func intervals(r verdict.Result, metric int) (plot, error) {
 	m := r.Experiment.Metrics[metric]
 	var medians byCap
