@@ -153,8 +153,8 @@ func TestPolicyWithoutInitContainers(t *testing.T) {
 	}
 }
 
-// TestPolicyRefuses checks that the policy rejects a pod whose label is not a valid cap. The message names the policy, the
-// label, its value and the values that are valid.
+// TestPolicyRefuses checks that the policy rejects a pod whose label is not a valid cap. The message names the policy,
+// the label, its value and the values that are valid.
 func TestPolicyRefuses(t *testing.T) {
 	admit := newAdmit(t, labelled)
 	for _, label := range []string{"percore", "4x", "-1", "1.5", "0", "00", "04", "65536", "99999999999", "99999999999999999999"} {

@@ -199,8 +199,8 @@ func (c *cluster) startDataNode(prefix []string) *lab.Process {
 	return p
 }
 
-// load starts 64 clients. Each client writes a block and reads it; with the argument "read" it only reads the block of an
-// earlier call.
+// load starts 64 clients. Each client writes a block and reads it; with the argument "read" it only reads the block of
+// an earlier call.
 func (c *cluster) load(read ...string) {
 	c.Helper()
 	out := c.run(c.script(append([]string{"client", "Load", "64", "1"}, read...)...))

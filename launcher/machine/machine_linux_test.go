@@ -194,7 +194,8 @@ func TestThousandsOfMounts(t *testing.T) {
 	}
 }
 
-// find looks up facts on a fake machine. Each folder of testdata is the root of such a machine, named after its situation.
+// find looks up facts on a fake machine. Each folder of testdata is the root of such a machine, named after its
+// situation.
 func find(t *testing.T, machine string, need Need) policy.Machine {
 	t.Helper()
 	root := filepath.Join("testdata", machine)

@@ -164,8 +164,8 @@ func pinToFirstCPU() error {
 	return unix.SchedSetaffinity(0, &one)
 }
 
-// With a root other than "/", Find reads the status file instead of calling sched_getaffinity(2). /proc/self/root is this
-// machine under another name.
+// With a root other than "/", Find reads the status file instead of calling sched_getaffinity(2). /proc/self/root is
+// this machine under another name.
 func TestStatusAgreesWithSchedGetaffinity(t *testing.T) {
 	file, call := Find("/proc/self/root", Cores, nil).Affinity, Find("/", Cores, nil).Affinity
 	if file.N != call.N || file.N == 0 || file.From == call.From {
@@ -317,7 +317,8 @@ func TestRealQuota(t *testing.T) {
 		{"same in both", 120000, 120000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			// The leaf may still have the quota of the previous case. v1 refuses a quota of the parent that is less than the leaf's.
+			// The leaf may still have the quota of the previous case. v1 refuses a quota of the parent that is less
+			// than the leaf's.
 			setQuota(t, leaf, version, 0)
 			froms := map[int]string{}
 			froms[c.parent] = setQuota(t, parent, version, c.parent)
@@ -347,8 +348,8 @@ func TestRealNoQuota(t *testing.T) {
 	}
 }
 
-// In a cgroup namespace with its own mount the group is "/" and its parent is not visible. A mount that was made outside of
-// the namespace has a root above the namespace ("/../..").
+// In a cgroup namespace with its own mount the group is "/" and its parent is not visible. A mount that was made
+// outside of the namespace has a root above the namespace ("/../..").
 func TestRealCgroupNamespace(t *testing.T) {
 	testenv.Need(t, "unshare")
 	parent, leaf, version := controlGroup(t, "cpu")

@@ -149,7 +149,7 @@ func TestTheCommandsEnvironment(t *testing.T) {
 	cfg.Budget.Action, cfg.Budget.Signal = "signal", "SIGUSR1"
 	c.ask(t, "catch SIGUSR1", "ready")
 	s := watchIt(t, cfg, nil, c.pid())
-	if got := c.answer(); got != "10" { // SIGUSR1, which comes after the command has ended, so the log has all of its output
+	if got := c.answer(); got != "10" { // SIGUSR1, sent after the end of the command: its output is in the log
 		t.Fatalf("signal %s", got)
 	}
 	s.end()

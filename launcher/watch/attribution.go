@@ -97,8 +97,8 @@ func largest(metric string, parts []part) []part {
 	return sorted[:min(len(sorted), maxParts)]
 }
 
-// words describes what grew, then the largest parts, for the message of a warning or a breach. If only some of the counted
-// processes could be inspected, it gives their number.
+// words describes what grew, then the largest parts, for the message of a warning or a breach. If only some of the
+// counted processes could be inspected, it gives their number.
 func (a *attribution) words(counted int) string {
 	if a == nil {
 		return ""

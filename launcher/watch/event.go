@@ -258,8 +258,8 @@ func seen(o Outcome, remaining int) (said string, members ordered.Object) {
 		"peak_virtual_bytes", virtual, "peak_resident_bytes", resident, "breaches", o.Breaches}
 }
 
-// wanted reports whether an event is written. A JSON log contains every event. A text log contains problems and actions; with
-// -q only errors, actions, the end of a breach and the end of the watch; with --verbose every event.
+// wanted reports whether an event is written. A JSON log contains every event. A text log contains problems and
+// actions; with -q only errors, actions, the end of a breach and the end of the watch; with --verbose every event.
 func (c Config) wanted(e event) bool {
 	if c.Log.Format == "json" {
 		return true

@@ -233,8 +233,8 @@ func TestAttribute(t *testing.T) {
 	}
 }
 
-// An attribution and its advice leave out the parts that do not count for the metric. Each size in the text is the number
-// of bytes that count.
+// An attribution and its advice leave out the parts that do not count for the metric. Each size in the text is the
+// number of bytes that count.
 func TestAttributeOtherMetrics(t *testing.T) {
 	const TiB = 1 << 40
 	base := of(part{"reserved", 3, 8 * TiB, 0, 0}, part{"other anonymous", 9, 300 * MiB, 280 * MiB, 90 * MiB}, part{"arenas", 1, 64 * MiB, 1 * MiB, 1 * MiB}, part{"file", 40, 30 * MiB, 0, 12 * MiB})

@@ -308,8 +308,8 @@ func (h *host) counting(m service.Process, group string) *watched {
 }
 
 // startedAgain reports whether the process m, which the target w counts as a member of its control group, belongs to a
-// later start of the unit than w. The target w may be from an earlier start: with KillMode=process systemd lets processes of
-// that start run. While a SIGKILL is pending, the answer is no, so that the SIGKILL comes first.
+// later start of the unit than w. The target w may be from an earlier start: with KillMode=process systemd lets
+// processes of that start run. While a SIGKILL is pending, the answer is no, so that the SIGKILL comes first.
 func (h *host) startedAgain(w *watched, m service.Process) bool {
 	parent, found := h.memberOf(m.Parent)
 	if m.Unit == "" || m.Started <= w.member.found.Started || found && parent.Service == m.Service || w.action != nil && w.action.kill != 0 {

@@ -33,9 +33,9 @@ func (s *scope) family() map[int]*process {
 	return s.kin
 }
 
-// findChildren finds the children of the target and of its known descendants in /proc/PID/task/TID/children, and opens them.
-// This takes microseconds, far less than a listing of all processes, so it can run every few milliseconds. It misses a
-// descendant whose parent ended before the next call (see firstPeek).
+// findChildren finds the children of the target and of its known descendants in /proc/PID/task/TID/children, and opens
+// them. This takes microseconds, far less than a listing of all processes, so it can run every few milliseconds. It
+// misses a descendant whose parent ended before the next call (see firstPeek).
 func (s *scope) findChildren() error {
 	family := s.family()
 	maps.DeleteFunc(family, func(_ int, p *process) bool {

@@ -29,8 +29,8 @@ type eventLog struct {
 	gapEnd time.Duration // end of the last reported gap, on the engine's clock
 }
 
-// maxLine is the longest line in bytes (see maxWords). A line with the additional newline after a torn line then has at most
-// 4096 bytes: PIPE_BUF on Linux, the largest write to a pipe that is atomic (pipe(7)).
+// maxLine is the longest line in bytes (see maxWords). A line with the additional newline after a torn line then has at
+// most 4096 bytes: PIPE_BUF on Linux, the largest write to a pipe that is atomic (pipe(7)).
 const maxLine = 4095
 
 // openLog opens a log file for appending, or stderr if path is "" or "stderr".
@@ -42,7 +42,8 @@ func openLog(path string) (*eventLog, error) {
 	if err := l.reopen(); err != nil {
 		return nil, err
 	}
-	// An empty write fails on /dev/full. It does not fail on a full disk; lines lost there are reported when there is room again.
+	// An empty write fails on /dev/full. It does not fail on a full disk; lines lost there are reported when there is
+	// room again.
 	if err := writeAll(l.fd, nil); err != nil {
 		l.close()
 		return nil, fmt.Errorf("log file %q cannot be written: %w", path, err)

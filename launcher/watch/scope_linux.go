@@ -37,7 +37,7 @@ type scope struct {
 	perStart bool   // once all processes have ended, add no more: new ones belong to a restart of the service
 
 	list                func() ([]int, error) // all PIDs of the host, sorted
-	unrelated, previous []int                 // scope "tree": PIDs, sorted, that do not descend from the target: in the last listing and in the one before it
+	unrelated, previous []int                 // scope "tree": PIDs that do not descend from the target, sorted: now, and one listing earlier
 }
 
 func newScope(target *process, kind string, excluded func(pid int) bool) *scope {
@@ -181,8 +181,8 @@ func (s *scope) findGroup() error {
 	if s.target.group == "" || !s.target.ended() {
 		folder, err := groupOf(s.target, s.unit)
 		if err != nil && s.target.group == "" && s.launched && s.target.ended() {
-			// The first process of a daemon may end before its group can be read. It started in the group of the process that
-			// watches it.
+			// The first process of a daemon may end before its group can be read. It started in the group of the
+			// process that watches it.
 			folder, err = groupOf(&process{pid: os.Getpid(), pidfd: -1, dir: -1}, "")
 		}
 		if err != nil && s.target.group == "" {

@@ -29,8 +29,8 @@ func (e *engine) show(now time.Duration, rows func() []view.Row) {
 	}
 }
 
-// above calls write, which prints a line to stderr. If there is a screen, the line appears above it, and the screen is shown
-// again at once.
+// above calls write, which prints a line to stderr. If there is a screen, the line appears above it, and the screen is
+// shown again at once.
 func (e *engine) above(write func()) {
 	if e.screen == nil {
 		write()

@@ -42,8 +42,8 @@ type watched struct {
 	outcome      Outcome
 }
 
-// add adds a target. The time `settle` begins at the start time of the process: a process that arenacap forked executes its
-// program at once, and for other processes no better time is known (but see addLaunched).
+// add adds a target. The time `settle` begins at the start time of the process: a process that arenacap forked executes
+// its program at once, and for other processes no better time is known (but see addLaunched).
 func (e *engine) add(p *process) *watched {
 	if e.began < 0 {
 		e.began = e.clock()

@@ -8,8 +8,8 @@ import (
 	"fmt"
 )
 
-// maxConfig is the largest encoded configuration, in bytes: twice the largest policy file (1 MiB), from which most of the
-// configuration comes.
+// maxConfig is the largest encoded configuration, in bytes: twice the largest policy file (1 MiB), from which most of
+// the configuration comes.
 const maxConfig = 2 << 20
 
 // wire is a Config whose paths, command-line values and notices are []byte: they may contain bytes that are not valid

@@ -167,7 +167,7 @@ static void free_some(void)
 	wait_arrived(running);
 }
 
-/* Makes a mapping in the shape of a heap: aligned to the size of a heap, with a writable start and no access to the rest. */
+/* Makes a mapping in the shape of a heap: aligned to its size, writable at the start, without access after that. */
 static char *shape(size_t heap, size_t used)
 {
 	char *p = mmap(NULL, 2 * heap, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -192,8 +192,8 @@ static void forge(void)
 	char *real = (char *)((uintptr_t)chunk & ~(heap - 1));
 	memcpy(shape(heap, used), real, used);
 
-	/* ... and a copy in which every pointer into the heap, links of bins included, points into the copy instead. This copy
-	   differs from a real heap only in one point: malloc's circular list of arenas does not contain its arena */
+	/* ... and a copy in which every pointer into the heap, links of bins included, points into the copy instead.
+	   This copy differs from a real heap in one point only: malloc's circular list of arenas does not contain its arena */
 	char *copy = shape(heap, used);
 	memcpy(copy, real, used);
 	for (uintptr_t *w = (uintptr_t *)copy; (char *)w < copy + used; w++)
