@@ -189,7 +189,7 @@ func unusableLog(path string) hinted {
 		err = mayWrite(path)
 	}
 	if err != nil {
-		return hinted{fmt.Sprintf("to = %q in [log] cannot be opened by uid %d: %v", path, os.Geteuid(), cause(err)), "name a file that the launching user may write"}
+		return hinted{fmt.Sprintf("to = %q in [log] cannot be opened by uid %d: %v", path, os.Geteuid(), cause(err)), "name a file that this user may write"}
 	}
 	return hinted{}
 }
@@ -211,7 +211,7 @@ func unusableFolder(path string) hinted {
 		err = mayWrite(folder)
 	}
 	if err != nil {
-		return hinted{fmt.Sprintf("to = %q in [log] cannot be created by uid %d: %v", path, os.Geteuid(), cause(err)), "name a folder that the launching user may write"}
+		return hinted{fmt.Sprintf("to = %q in [log] cannot be created by uid %d: %v", path, os.Geteuid(), cause(err)), "name a folder that this user may write"}
 	}
 	return hinted{}
 }

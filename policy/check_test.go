@@ -92,7 +92,7 @@ func TestCheckSaysWhatWouldFailLater(t *testing.T) {
 		`log.to = "DIR/none/arenacap.log"`:                                                                 `1:10: to = "DIR/none/arenacap.log" in [log]: the folder "DIR/none" does not exist; type mkdir -p DIR/none`,
 		`log.to = "DIR/leads-nowhere"`:                                                                     `1:10: to = "DIR/none/log" in [log]: the folder "DIR/none" does not exist; type mkdir -p DIR/none`,
 		`log.to = "DIR"`:                                                                                   `1:10: to = "DIR" in [log] is a folder; name a file in this folder, such as DIR/arenacap.log`,
-		`log.to = "DIR/text/log"`:                                                                          `1:10: to = "DIR/text/log" in [log] cannot be opened by uid UID: not a directory; name a file that the launching user may write`,
+		`log.to = "DIR/text/log"`:                                                                          `1:10: to = "DIR/text/log" in [log] cannot be opened by uid UID: not a directory; name a file that this user may write`,
 		`log.to = "DIR/log"`:                                                                               ``,
 		`log.to = "DIR/new"`:                                                                               ``,
 		`log.to = "DIR/leads-to-later"`:                                                                    ``,

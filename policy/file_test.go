@@ -219,7 +219,7 @@ func TestTrust(t *testing.T) {
 				}
 				return
 			}
-			want := path + ": is refused when root launches: " + strings.ReplaceAll(c.want, "DIR", dir)
+			want := path + ": is refused when root starts a program with it: " + strings.ReplaceAll(c.want, "DIR", dir)
 			if err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
@@ -285,8 +285,8 @@ func TestCheckSaysWhoMayWrite(t *testing.T) {
 		t.Error(found)
 	}
 	for mode, want := range map[os.FileMode]string{
-		0o646: path + ": is refused when root launches: it can be written by group or others (mode 0646); type chmod go-w " + path,
-		0o664: path + ": is refused when root launches: it can be written by group or others (mode 0664); type chmod go-w " + path,
+		0o646: path + ": is refused when root starts a program with it: it can be written by group or others (mode 0646); type chmod go-w " + path,
+		0o664: path + ": is refused when root starts a program with it: it can be written by group or others (mode 0664); type chmod go-w " + path,
 	} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
@@ -302,7 +302,7 @@ func TestCheckSaysWhoMayWrite(t *testing.T) {
 	if err := os.Chown(path, 12345, 0); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := render(check(path)), path+": is refused when root launches: it belongs to uid 12345; type chown root "+path+"\n"; got != want {
+	if got, want := render(check(path)), path+": is refused when root starts a program with it: it belongs to uid 12345; type chown root "+path+"\n"; got != want {
 		t.Errorf("got %swant %s", got, want)
 	}
 }

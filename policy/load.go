@@ -64,7 +64,7 @@ func read(file string, data []byte, service string) (Policy, error) {
 	}
 	p := base.policy
 	if hint := text.DidYouMean(service, slices.Sorted(maps.Keys(services))); hint != "" {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s has no section for service %q, so its base tables apply; %s", text.Printable(file), service, hint))
+		p.Notes = append(p.Notes, fmt.Sprintf("%s has no section for service %q, so its base tables [arenas], [budget], … apply; %s", text.Printable(file), service, hint))
 	}
 	return p, nil
 }

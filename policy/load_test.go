@@ -149,7 +149,7 @@ func TestLoadServices(t *testing.T) {
 func TestLoadServiceWithoutSection(t *testing.T) {
 	const file = "testdata/load/services.toml"
 	for service, note := range map[string]string{
-		"doted":   `no section for service "doted", so its base tables apply; did you mean "dotted"?`,
+		"doted":   `no section for service "doted", so its base tables [arenas], [budget], … apply; did you mean "dotted"?`,
 		"Dotted":  `did you mean "dotted"?`,
 		"signals": `did you mean "SIGNALS"?`,
 		"gateway": "",

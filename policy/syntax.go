@@ -144,7 +144,7 @@ func otherComment(l badLine) hinted {
 	case slashes && (before == "" || strings.HasSuffix(before, " ")):
 		return hinted{what + `, not with "//"`, "write " + before + "#" + after}
 	case l.assigns && strings.HasSuffix(l.value, ";"):
-		return hinted{`a line does not end with ";"`, fmt.Sprintf("write %s = %s", l.name, asValue(strings.TrimSuffix(l.value, ";")))}
+		return hinted{`";" at the end of a line is not TOML`, fmt.Sprintf("write %s = %s", l.name, asValue(strings.TrimSuffix(l.value, ";")))}
 	}
 	return hinted{}
 }

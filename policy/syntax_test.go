@@ -36,7 +36,7 @@ func TestSyntax(t *testing.T) {
 		"[arenas]\ncap == 4":                              `2:6: "=" is written twice; write cap = 4 | cap == 4`,
 		"[arenas]\ncap 4":                                 `2:5: there is no "=" after "cap"; write cap = 4 | cap 4`,
 		"[arenas]\ncap":                                   `2:4: "cap" has no "=" and no value; write cap = and its value, or [cap] for a table | cap`,
-		"[arenas]\ncap = 4;":                              `2:8: a line does not end with ";"; write cap = 4 | cap = 4;`,
+		"[arenas]\ncap = 4;":                              `2:8: ";" at the end of a line is not TOML; write cap = 4 | cap = 4;`,
 		"; mine\ncap = 4":                                 `1:1: a comment begins with "#", not with ";"; write # mine | ; mine`,
 		"[arenas]\ncap = 4 // four":                       `2:8: a comment begins with "#", not with "//"; write cap = 4 # four | cap = 4 // four`,
 		"[arenas]\ncap = “1/core”":                        `2:7: typographic quotation marks are not TOML; write cap = "1/core" | cap = “1/core”`,

@@ -144,5 +144,5 @@ func (w *walk) untrusted(step string, info fs.FileInfo) *problem {
 }
 
 func refused(path, why, command string) *problem {
-	return &problem{File: path, Message: "is refused when root launches: " + why, Hint: "type " + command}
+	return &problem{File: path, Message: "is refused when root starts a program with it: " + why, Hint: "type " + command}
 }

@@ -328,7 +328,7 @@ func TestScrapeTimeout(t *testing.T) {
 		t.Errorf("status %d: %s", status, body)
 	}
 	e.end()
-	if log := e.log.String(); !strings.Contains(log, "the time was too short: ") {
+	if log := e.log.String(); !strings.Contains(log, "the scrape timed out ") {
 		t.Errorf("the log is %s", log)
 	}
 }
@@ -372,7 +372,7 @@ func TestSharedLook(t *testing.T) {
 	}
 }
 
-// If the host cannot be read, there are no series and the status is 500. If the time was too short, the series are there.
+// If the host cannot be read, there are no series and the status is 500. If the scrape timed out, the series are there.
 func TestFailedLook(t *testing.T) {
 	for name, test := range map[string]struct {
 		err  error
@@ -380,7 +380,7 @@ func TestFailedLook(t *testing.T) {
 	}{"no host": {errors.New("cannot list the processes"), 500}, "too late": {nil, 200}} {
 		t.Run(name, func(t *testing.T) {
 			h := newTestHost(func(context.Context, metrics.Options) ([]metrics.Family, []error, error) {
-				return oneFamily, []error{errors.New("the time was too short")}, test.err
+				return oneFamily, []error{errors.New("the scrape timed out")}, test.err
 			})
 			server, err := newServer(h, "/metrics", h.log)
 			if err != nil {

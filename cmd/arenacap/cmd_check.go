@@ -24,9 +24,10 @@ func checkCommand() *cli.Command {
 		Description: "Reports every problem of each file with line, column and a hint, and also a\n" +
 			"file that others may write, a command that does not exist, a log that cannot be\n" +
 			"opened, and a plan that cannot be made on this machine (with --service, for\n" +
-			"that service). The check runs nothing and creates no file. A service without a\n" +
-			"section has the plan of the base tables, and a line on stderr says so. A file\n" +
-			"that the user of a service with a drop-in of arenacap cannot read is a problem.\n\n" +
+			"that service). The check runs nothing and creates no file. For a service\n" +
+			"without a section it checks the plan of the base tables [arenas], [budget], …,\n" +
+			"and a line on stderr says so. It is also a problem if a service starts through\n" +
+			"arenacap as a user that cannot read the file.\n\n" +
 			"Exit status: 0 if all files are valid, 1 if one is not.",
 		Action: check,
 	}
@@ -78,7 +79,7 @@ func planProblems(l run.Line, file string, v say.Voice) (problems []error) {
 		return nil
 	}
 	if p.Service != "" && !p.Section {
-		why := []string{fmt.Sprintf("%s has no section for service %q, so its base tables apply", text.Quoted(file), p.Service)}
+		why := []string{fmt.Sprintf("%s has no section for service %q, so its base tables [arenas], [budget], … apply", text.Quoted(file), p.Service)}
 		if len(p.Notes) > 0 { // a note of the policy also says that the section is missing, and names a section with a similar name
 			why = p.Notes
 		}

@@ -81,7 +81,7 @@ func cannotCopy(path string, size int, err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		hint = "; DIR has to be an existing folder, such as the mountPath of an emptyDir"
 	case errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.EEXIST):
-		hint = "; a folder is in its place"
+		hint = "; a folder has this name: remove it, or choose another DIR"
 	case errors.Is(err, syscall.EROFS):
 		hint = "; mount the volume without readOnly in this container"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

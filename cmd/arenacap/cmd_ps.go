@@ -33,14 +33,15 @@ func psCommand() *cli.Command {
 			"arena per core would save. WATCH is the PID of the watch that samples the\n" +
 			"process.\n\n" +
 			"With --prometheus, ps prints the series of arenacap-exporter, by service, for\n" +
-			"the textfile collector of node_exporter: everything, or nothing and status 1.",
+			"the textfile collector of node_exporter. If an error occurs, ps prints no\n" +
+			"series and exits with status 1.",
 		Flags: []cli.Flag{
 			boolFlag("json", "print a JSON list with one object per process"),
 			boolFlag("all", "also list processes that have only the main arena"),
 			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: " + sortKeys},
 			boolFlag("prometheus", "print the sums of groups of processes in the text format of Prometheus"),
 			&cli.StringFlag{Name: "group-by", Value: metrics.GroupBys[0], Usage: "group by `KEY`: service, unit or name; processes without a service are grouped by unit, without a unit by name"},
-			&cli.IntFlag{Name: "max-groups", Value: metrics.DefaultMaxGroups, Usage: "sum up all but `N` groups as \"other\""},
+			&cli.IntFlag{Name: "max-groups", Value: metrics.DefaultMaxGroups, Usage: "print at most `N` groups, and the sum of the others as \"other\""},
 		},
 		Action: ps,
 	}

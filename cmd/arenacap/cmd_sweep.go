@@ -42,8 +42,8 @@ func sweepCommand() *cli.Command {
 			"With --load, SERVER is started, CMD runs when it is ready, and SERVER gets\n" +
 			"SIGTERM; the metrics are in the output of CMD. sh runs each CMD, with\n" +
 			"ARENACAP_CAP and ARENACAP_PID in its environment.\n\n" +
-			"The CMD of --ready also runs once before the first start. If CMD succeeds then,\n" +
-			"another server is answering, and the sweep ends. If CMD always succeeds, put\n" +
+			"The CMD of --ready also runs once before the first start. A success there means\n" +
+			"that another server answers, so the sweep ends. If CMD always succeeds, put\n" +
 			"'test $ARENACAP_PID &&' before it, because ARENACAP_PID is empty before the\n" +
 			"start.\n\n" +
 			"REGEX is a regular expression whose first group is the number, or a time such\n" +

@@ -33,9 +33,9 @@ func unitCommand() *cli.Command {
 			"--service, and has --policy and --supervise if you give them here. It does not\n" +
 			"use $ARENACAP_POLICY and $ARENACAP_SERVICE of this shell. Notes for the\n" +
 			"operator are on stderr and in the comments of the drop-in.\n\n" +
-			"Without --service the drop-in has the section that 'watch --services' uses for\n" +
-			"the unit ([match] unit), or else the unit's own name in place of an alias, and\n" +
-			"\"NAME@\" for a template and its instances.\n\n" +
+			"Without --service the drop-in names the section that 'watch --services' uses\n" +
+			"for the unit ([match] unit). If there is none, it names the unit itself, not an\n" +
+			"alias, and \"NAME@\" for a template and its instances.\n\n" +
 			"--write writes the drop-in to /etc/systemd/system/NAME.service.d/ in place of\n" +
 			"the one that arenacap made before. Lines that you added or uncommented in the\n" +
 			"earlier drop-in are kept. Root writes no drop-in into the home directory of a\n" +
@@ -161,7 +161,7 @@ func unitWish(c *cli.Context) (wish unit.Wish, own string, err error) {
 // rootFolder returns the absolute path without a trailing slash: "" for "/".
 func rootFolder(dir string) (string, error) {
 	if dir == "" {
-		return "", errors.New(`the folder name is empty; leave the flag out for this system`)
+		return "", errors.New(`the folder name is empty; leave the flag out to use the files of this system`)
 	}
 	if info, err := os.Stat(dir); err != nil {
 		return "", err

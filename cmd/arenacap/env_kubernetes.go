@@ -98,7 +98,7 @@ func notInManifest(p policy.Policy) string {
 		add(p.NeedsProgram(), "max_reserved, which depends on the program")
 	}
 	if p.NeedsCores(policy.Inherited{}) {
-		add(a.Cap.Mode != "" && a.Cap.String() != "1/core", `cap = %q (%s), because a manifest can use limits.cpu only as it is`, a.Cap, a.Cap.From)
+		add(a.Cap.Mode != "" && a.Cap.String() != "1/core", `cap = %q (%s), because a manifest cannot multiply limits.cpu`, a.Cap, a.Cap.From)
 		add(a.Cores.Rule == "online" || a.Cores.Rule == "affinity", "cores = %q, because a manifest can refer only to limits.cpu", a.Cores.Rule)
 		add(a.Min > 1, "min = %d, because a manifest cannot clamp limits.cpu", a.Min)
 		add(a.Max != 0, "max = %d, because a manifest cannot clamp limits.cpu", a.Max)

@@ -31,7 +31,7 @@ func TestKubernetesList(t *testing.T) {
 		{policy: "cap = \"off\"\nmin = 3", want: "env: []\n"},
 		{policy: "cap = \"glibc\"\nmax = 3", want: fixed("0", "")},
 		{policy: "cap = 4\n[budget]\nresident = \"80%\"", want: fixed("4", "3")}, // the percentage does not matter here, so the memory of this machine is not looked up
-		{policy: `cap = "2/core"`, refused: `policy.toml:2), because a manifest can use limits.cpu only as it is`},
+		{policy: `cap = "2/core"`, refused: `policy.toml:2), because a manifest cannot multiply limits.cpu`},
 		{policy: `cap = "0.5/core"`, refused: `"0.5/core"`},
 		{policy: "min = 2", refused: "min = 2"},
 		{policy: "cap = \"1/core\"\nmin = 1\nmax = 64", refused: "express max = 64, because"},

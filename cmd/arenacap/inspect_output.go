@@ -113,7 +113,7 @@ func partWords(part arena.Part, room int) string {
 	case arena.KindMainHeap:
 		return "main heap (the main arena)"
 	case arena.KindReserved:
-		return "reserved without access"
+		return "reserved without access (PROT_NONE)"
 	}
 	if part.Name == "" {
 		return part.Kind

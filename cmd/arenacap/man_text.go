@@ -12,7 +12,7 @@ var manExamples = map[string][]manExample{
 	"arenacap": {
 		{"Which processes of this host hold arenas, and what a cap would save:", "# arenacap ps"},
 		{"To put Debian's MariaDB under a policy with a budget, add these lines to /etc/arenacap/policy.toml, which arenacap.toml(5) describes. " +
-			"The budget is for private memory, because MariaDB reserves terabytes of virtual size without access.",
+			"The budget is for private memory, because MariaDB reserves terabytes of virtual size without access (PROT_NONE).",
 			"[service.mariadb]\narenas.cap  = 2\nbudget.data = \"2GiB\""},
 		{"Then write a drop-in that starts the service through arenacap, and restart it:",
 			"# arenacap check --service mariadb /etc/arenacap/policy.toml\n# arenacap unit --write mariadb\n# systemctl daemon-reload && systemctl restart mariadb"},
@@ -26,12 +26,12 @@ var manExamples = map[string][]manExample{
 	},
 	"run": {
 		{"A server under the section [service.authserver] of the policy:", "arenacap run --service authserver -- /opt/auth/AuthServer -c auth.conf"},
-		{"A command of another user. arenacap is behind sudo, because sudo clears the environment:",
+		{"Run a program as another user. arenacap is behind sudo, because sudo clears the environment:",
 			"sudo -u auth arenacap run -- /opt/auth/AuthServer"},
 	},
 	"env": {
 		{"In a start script:", "eval \"$(arenacap env --service datanode)\""},
-		{"In a start script of Hadoop or Tomcat, which goes on without arenacap too:", "ARENACAP_SERVICE=datanode\n. /usr/share/arenacap/arenacap-env.sh"},
+		{"In a start script of Hadoop or Tomcat, which also works where arenacap is not installed:", "ARENACAP_SERVICE=datanode\n. /usr/share/arenacap/arenacap-env.sh"},
 	},
 	"plan": {
 		{"Whether a cap reaches a server behind sudo:", "arenacap plan sudo -u auth /opt/auth/AuthServer"},
@@ -40,7 +40,7 @@ var manExamples = map[string][]manExample{
 		{"The policy of the system, and what it says for one service:", "arenacap check --service mariadb /etc/arenacap/policy.toml"},
 	},
 	"inspect": {
-		{"Where MariaDB's virtual size is, and how much of its heaps is free:", "arenacap inspect --deep $(pidof mariadbd)"},
+		{"What MariaDB's virtual size consists of, and how much of its heaps is free:", "arenacap inspect --deep $(pidof mariadbd)"},
 	},
 	"ps": {
 		{"Who reserves most:", "arenacap ps"},
@@ -60,7 +60,7 @@ var manExamples = map[string][]manExample{
 		{"Put arenacap in front of a service:", "arenacap unit --write mariadb\nsystemctl daemon-reload && systemctl restart mariadb"},
 		{"Take it away from all services:", "arenacap unit --remove --all"},
 		{"Whether a drop-in is missing or out of date (write_needed in the output):", "arenacap unit --json mariadb"},
-		{"In the files of another machine, with what changed as JSON:", "arenacap unit --write --json --root /srv/image mariadb"},
+		{"Write the drop-in into the files of another machine, and print what changed as JSON:", "arenacap unit --write --json --root /srv/image mariadb"},
 	},
 	"copy-to": {
 		{"In an init container, into a volume that the server's container mounts at the same place:", "arenacap copy-to /opt/arenacap"},

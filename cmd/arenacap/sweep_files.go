@@ -161,7 +161,7 @@ func (s *sweepPlan) tellPrior(v say.Voice, prior []sweep.Run) {
 		more = "at least "
 	}
 	first := slices.MinFunc(prior, func(a, b sweep.Run) int { return a.Start.Compare(b.Start) })
-	v.Note("%s from %q are reused, the first of %s; %s%d are still to run", text.Count(len(prior), "run"), s.resume, first.Start.Local().Format("2006-01-02 15:04"), more, missing)
+	v.Note("%s from %q are reused, the oldest from %s; %s%d are still to run", text.Count(len(prior), "run"), s.resume, first.Start.Local().Format("2006-01-02 15:04"), more, missing)
 }
 
 // buildOf identifies a build of a program by its content, because files with equal content may differ in their date.

@@ -44,7 +44,7 @@ func resultText(to io.Writer, r verdict.Result) string {
 	if r.Advice.TOML != "" {
 		said += "\n" + r.Advice.TOML
 	}
-	return said + "\n" + fold(fmt.Sprintf("seed %d, %s; medians with 95 %% intervals; worse: rank test at 5 %%, corrected for all pairs",
+	return said + "\n" + fold(fmt.Sprintf("seed %d, %s; medians with 95 %% intervals; \"worse\" than the best by a rank test at 5 %%, corrected for all pairs",
 		r.Experiment.Seed, text.Count(r.Rounds, "round")), width, 0) + "\n"
 }
 

@@ -160,7 +160,7 @@ func refusal(v environ.Value) (why string) {
 		why += "; of several values only the last one counts"
 	}
 	if v.KeepsOut {
-		why += "; because of it glibc 2.44 and later ignore MALLOC_ARENA_MAX too"
+		why += "; because of this value glibc 2.44 and later ignore MALLOC_ARENA_MAX too"
 	}
 	return why
 }
@@ -215,7 +215,7 @@ func (f facts) within(c *Cap) {
 		c.Why = "not exceeded so far, but not in force: " + f.started()
 		c.advice = cmp.Or(f.otherWay(), restart)
 	case own.OK && uint64(f.arenas) > own.N: // the policy allows more than the process was started with
-		c.Why = fmt.Sprintf("not exceeded so far, but not enforced: %s are more than the %d of the process's own %s",
+		c.Why = fmt.Sprintf("not exceeded so far, but not enforced: the process has %s, more than the %d that its own %s allows",
 			text.Count(f.arenas, "arena"), own.N, source(own))
 	default:
 		c.Kept, c.Why = Yes, fmt.Sprintf("%s, and %d are allowed", text.Count(f.arenas, "arena"), c.N)

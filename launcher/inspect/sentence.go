@@ -98,7 +98,7 @@ func are(p arena.Part) string {
 	case arena.KindFile:
 		return "are mapped from " + text.Quoted(p.Name)
 	case arena.KindReserved:
-		return "are reserved without access"
+		return "are reserved without access (PROT_NONE)"
 	case arena.KindOtherAnon:
 		return "are other anonymous memory"
 	}

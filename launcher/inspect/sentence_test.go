@@ -41,14 +41,14 @@ func TestVerdict(t *testing.T) {
 		{"at most three", func(p *arena.Process) {
 			p.Parts = []arena.Part{{Kind: "java heap", Virtual: 600 * mib}, {Kind: "reserved", Virtual: 500 * mib},
 				{Kind: "other anonymous", Virtual: 490 * mib}, {Kind: "main heap", Virtual: 480 * mib}}
-		}, "600 MiB are java heap, 500 MiB are reserved without access, 490 MiB are other anonymous memory; 3 MiB"},
+		}, "600 MiB are java heap, 500 MiB are reserved without access (PROT_NONE), 490 MiB are other anonymous memory; 3 MiB"},
 		{"one at least", func(p *arena.Process) {
 			p.Parts = []arena.Part{{Kind: "stack", Virtual: mib}, {Kind: "kernel", Virtual: mib}}
 		}, "virtual size: 1 MiB are stack; 3 MiB"},
 		{"terabytes that are reserved do not hide the rest", func(p *arena.Process) {
 			p.Virtual += 8 * 1024 * gib
 			p.Parts = append([]arena.Part{{Kind: "reserved", Virtual: 8 * 1024 * gib}}, p.Parts...)
-		}, "8 TiB of virtual size: 8 TiB are reserved without access, 1 GiB are 128 thread stacks, 960 MiB are 15 arenas"},
+		}, "8 TiB of virtual size: 8 TiB are reserved without access (PROT_NONE), 1 GiB are 128 thread stacks, 960 MiB are 15 arenas"},
 		{"one of a kind", func(p *arena.Process) {
 			p.Parts = []arena.Part{{Kind: "arenas", Count: 1, Virtual: gib}, {Kind: "thread stacks", Count: 1, Virtual: gib}}
 		}, "1 GiB are 1 arena beside the main one, 1 GiB are 1 thread stack;"},

@@ -39,7 +39,7 @@ func TestQuota(t *testing.T) {
 		{machine: "v1-nested-parent-tighter", cpus: 1.5, from: cgroupDir + "cpu,cpuacct/a/cpu.cfs_quota_us: 150000, cpu.cfs_period_us: 100000"},
 		{machine: "v1-namespaced", cpus: 0.5, from: cgroupDir + "cpu,cpuacct/cpu.cfs_quota_us: 50000, cpu.cfs_period_us: 100000"},
 		{machine: "v1-leaf-only", cpus: 3, from: cgroupDir + "cpu,cpuacct/cpu.cfs_quota_us: 300000, cpu.cfs_period_us: 100000"},
-		{machine: "v1-zero-period", why: cgroupDir + `cpu/a/cpu.cfs_quota_us: quota "100000" or period "0" is not a number of microseconds above 0, and the quota is not -1`},
+		{machine: "v1-zero-period", why: cgroupDir + `cpu/a/cpu.cfs_quota_us: quota "100000", period "0": expected numbers of microseconds above 0, or the quota -1`},
 		{machine: "v1-no-period", why: "open " + cgroupDir + "cpu/a/cpu.cfs_period_us: no such file or directory"},
 		{machine: "hybrid", cpus: 2.75, from: cgroupDir + "cpu/a/cpu.cfs_quota_us: 275000, cpu.cfs_period_us: 100000"},
 		{machine: "hybrid-memory-in-v2"},

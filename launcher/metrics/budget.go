@@ -17,7 +17,7 @@ import (
 // of the service, even if the processes are grouped by another key.
 func (l *look) budgets() []Family {
 	limit := Family{Name: "arenacap_budget_limit_bytes", Help: "Limit of a budget of the policy."}
-	used := Family{Name: "arenacap_budget_used_bytes", Help: "Measured value that the limit applies to: that of the largest process, or the sum of the scope."}
+	used := Family{Name: "arenacap_budget_used_bytes", Help: "Value that is compared with the limit: that of the largest process, or with scope tree or cgroup the sum of all processes."}
 	breaches := Family{Name: "arenacap_breaches_total", Help: "Breaches that the watch has counted.", Counter: true}
 	warnings := Family{Name: "arenacap_warnings_total", Help: "Warnings that the watch has counted.", Counter: true}
 	for _, i := range l.budgeted() {

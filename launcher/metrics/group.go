@@ -74,7 +74,7 @@ var groupFamilies = []struct {
 	value      func(g *group) (value float64, ok bool)
 }{
 	{"processes", "Processes that have arenas other than the main one.", always(func(g *group) float64 { return g.processes })},
-	{"uncapped_processes", "Those processes of arenacap_processes that run without a cap on arenas.", always(func(g *group) float64 { return g.uncapped })},
+	{"uncapped_processes", "Processes that have arenas other than the main one, and no cap on arenas.", always(func(g *group) float64 { return g.uncapped })},
 	{"arenas", "Arenas, main ones included.", always(func(g *group) float64 { return g.arenas })},
 	{"arena_reserved_bytes", "Address space reserved by arenas other than the main ones.", always(func(g *group) float64 { return g.reserved })},
 	{"arena_committed_bytes", "Part of arenacap_arena_reserved_bytes that is readable and writable.", always(func(g *group) float64 { return g.committed })},

@@ -77,7 +77,7 @@ func Look(ctx context.Context, o Options) (all []Family, problems []error, err e
 		return nil, nil, err
 	}
 	if err != nil {
-		problems = append(problems, errors.New("the time was too short: the processes that were not read count as unreadable"))
+		problems = append(problems, errors.New("the scrape timed out before all processes were read; the others count as unreadable; raise --scrape-timeout"))
 	}
 	members, err := rules.All(proc.Here) // read after host, so a process that is in host but not in members has ended
 	if err != nil {

@@ -222,7 +222,7 @@ func TestLookTooLate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	families, problems, err := Look(ctx, Options{GroupBy: "service", MaxGroups: 1, State: filepath.Join(t.TempDir(), "none")})
-	if err != nil || len(problems) != 1 || !strings.HasPrefix(problems[0].Error(), "the time was too short: ") {
+	if err != nil || len(problems) != 1 || !strings.HasPrefix(problems[0].Error(), "the scrape timed out ") {
 		t.Fatalf("%v, %v", problems, err)
 	}
 	unreadable := 0.0

@@ -231,7 +231,7 @@ func (c *chain) pass(row *carrier, name string, r reading) {
 		return
 	case slices.ContainsFunc(r.set, func(s string) bool { return strings.HasPrefix(s, maxVariable+"=") && strings.Contains(s, Opaque) }):
 		link.Environment = "unknown"
-		c.doubt, c.instead = name+" sets "+maxVariable+" to a value that arenacap does not compute", c.behind(r)
+		c.doubt, c.instead = name+" sets "+maxVariable+" to a value that arenacap cannot determine", c.behind(r)
 	case len(r.set)+len(r.unset) > 0 && r.env == kept || r.variables != "":
 		link.Environment = "changed"
 		c.lose(name+" changes "+maxVariable, c.behind(r))

@@ -83,7 +83,7 @@ func (t Target) Program() string {
 }
 
 // Problem returns a one-line warning to print before a launch; "" if there is no problem. The warning says that the cap cannot
-// arrive, may not arrive or cannot work, then the first reason in Why, then the Hints on what to do instead.
+// arrive, or cannot work, or that it is unknown whether it arrives, then the first reason in Why, then the Hints on what to do instead.
 func (t Target) Problem() string {
 	why := ""
 	switch {
@@ -92,7 +92,7 @@ func (t Target) Problem() string {
 	case t.CanCap == No:
 		why = "the cap cannot work, because "
 	case t.Arrives == Unknown && len(t.Why) > 0: // Why is empty if the program was not examined
-		why = "the cap may not arrive: "
+		why = "it is unknown whether the cap arrives: "
 	default:
 		return ""
 	}

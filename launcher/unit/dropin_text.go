@@ -91,7 +91,7 @@ func (p *planner) steps(line func(string, ...any), place string) {
 		line("# ('arenacap unit --write' puts it there); then:")
 		line("#   %s", p.u.Next())
 	}
-	line("# This drop-in replaces the unit's ExecStart=: make it again when an upgrade changes ExecStart= there.")
+	line("# This drop-in replaces the unit's ExecStart=: make it again when an upgrade changes that line of the unit.")
 }
 
 // Next is the command to type after a drop-in of the unit was written.

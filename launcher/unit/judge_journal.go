@@ -37,11 +37,11 @@ func (p *planner) judgeStderr() {
 	switch kind, _, _ := strings.Cut(to, ":"); kind {
 	case "socket", "fd":
 		if speaks {
-			p.refuse("stderr is the connection (%s), so a breach would be written to the client; write StandardError=journal in the unit, or name a file in [log] of the policy (to = \"FILE\")", to)
+			p.refuse("stderr is the connection to the client (%s), so the client would get the messages about breaches; write StandardError=journal in the unit, or name a file in [log] of the policy (to = \"FILE\")", to)
 			return
 		}
 		p.w.Flags = append(slices.Clone(p.w.Flags), "-q")
-		p.note("stderr is the connection (%s), so with -q arenacap writes no warnings to the client; write StandardError=journal in the unit to see them", to)
+		p.note("stderr is the connection to the client (%s), so the drop-in has -q, and arenacap writes no warnings; write StandardError=journal in the unit to see them", to)
 	case "null", "file", "append", "truncate", "tty", "tty-force", "tty-fail":
 		if speaks {
 			p.note("stderr is %s, so breaches are not in the journal; name a file in [log] of the policy (to = \"FILE\")", to)

@@ -23,7 +23,7 @@ func (p *planner) requiredFiles() []requiredFile {
 		log.Closed = ""
 	}
 	return []requiredFile{
-		{p.f.own.neededFile, p.refuse, "arenacap cannot be started", "; install arenacap as /usr/bin/arenacap, or name another one with --path", " (arenacap)"},
+		{p.f.own.neededFile, p.refuse, "arenacap cannot be started", "; install arenacap as /usr/bin/arenacap, or give the path of another copy with --path", " (arenacap)"},
 		{p.f.policy, p.refuse, "arenacap cannot read its policy", "; run chmod o+r on the file and chmod o+x on its folders", " (the policy file)"},
 		{log, p.note, fmt.Sprintf("arenacap cannot write the log file %q", log.Path), "", ""},
 		{command, p.note, fmt.Sprintf("the budget's command %s cannot be started", command.Path), "", " (the budget's command)"},

@@ -154,12 +154,12 @@ func (f finder) notFound(name string) error {
 		}
 	}
 	if _, err := os.Stat(f.at(script)); err == nil {
-		generates := "a running systemd generates a unit; run this on a system that runs systemd"
+		do := "run this on a system that runs systemd, because systemd generates a unit from the script"
 		if _, err := os.Stat(f.at("/run/systemd/system")); err == nil { // systemd runs, sd_booted(3)
-			generates = "systemd has generated no unit; install the service's package again if it was removed, or run 'systemctl daemon-reload' and this again"
+			do = "systemd has generated no unit from it; install the service's package again if it was removed, or run 'systemctl daemon-reload' and then this command again"
 		}
-		return fmt.Errorf("%s has no unit file, only the init script %s, from which %s, or put 'eval \"$(arenacap env --service %s)\"' into the script or a file that it sources (/etc/default/%s)",
-			name, f.at(script), generates, short, short)
+		return fmt.Errorf("%s has no unit file, only the init script %s; %s; or put 'eval \"$(arenacap env --service %s)\"' into the script or a file that it sources (/etc/default/%s)",
+			name, f.at(script), do, short, short)
 	}
 	var names []string
 	for _, service := range f.services() {

@@ -42,7 +42,7 @@ func TestNoUnit(t *testing.T) {
 		"loop":                     "loop.service was not found",
 		"alias":                    "masked",
 		"missing":                  "missing.service was not found in the directories that systemd searches",
-		"old":                      "old.service has no unit file, only the init script " + dir + "/etc/init.d/old, from which a running systemd generates a unit; run this on a system that runs systemd, or put",
+		"old":                      "old.service has no unit file, only the init script " + dir + "/etc/init.d/old; run this on a system that runs systemd, because systemd generates a unit from the script; or put",
 		"x.socket":                 `"x.socket" is not a service`,
 		dir + "/u/none.service":    "no such file",
 		dir + "/u":                 "is a directory",
@@ -63,7 +63,7 @@ func TestNoUnit(t *testing.T) {
 func TestNoUnitFromAnInitScript(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"etc/init.d/old": "#!/bin/sh\n", "run/systemd/system/x": ""})
-	want := "from which systemd has generated no unit; install the service's package again if it was removed, or run 'systemctl daemon-reload' and this again, or put 'eval "
+	want := "systemd has generated no unit from it; install the service's package again if it was removed, or run 'systemctl daemon-reload' and then this command again; or put 'eval "
 	if _, err := (finder{root: dir, dirs: []string{"/u"}}).load("old"); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}

@@ -32,7 +32,7 @@ func (w *watched) beginAction(c budget.Change, now time.Duration) {
 	}
 	w.action = &action{change: c}
 	if watch := w.member.ownWatch(w); watch != 0 && w.cfg.acts() {
-		w.report(acted(c, w.cfg.Budget.Action, "", 0, fmt.Sprintf("the watch that the launch started (PID %d) acts first; this watch acts if %s is still over the limit after %s", watch, c.Metric, w.cfg.Budget.Grace), false))
+		w.report(acted(c, w.cfg.Budget.Action, "", 0, fmt.Sprintf("the watch that 'arenacap run' started (PID %d) acts first; this watch acts if %s is still over the limit after %s", watch, c.Metric, w.cfg.Budget.Grace), false))
 		w.action.waits = w.graceEnds()
 		return
 	}

@@ -217,7 +217,7 @@ func kindWords(p part) string {
 	case p.Kind == "file":
 		return "mapped files"
 	case p.Kind == "reserved":
-		return "memory reserved without access"
+		return "memory reserved without access (PROT_NONE)"
 	case p.Kind == "other anonymous":
 		return "other anonymous memory"
 	}

@@ -407,7 +407,7 @@ func TestLeftToItsOwnWatch(t *testing.T) {
 	s.of(c.pid(), "started")
 	s.of(c.pid(), "breach virtual")
 	e := s.of(c.pid(), "action virtual terminate")
-	if want := fmt.Sprintf("the watch that the launch started (PID %d) acts first; this watch acts if virtual is still over the limit after 50ms", own); e.Message != want {
+	if want := fmt.Sprintf("the watch that 'arenacap run' started (PID %d) acts first; this watch acts if virtual is still over the limit after 50ms", own); e.Message != want {
 		t.Errorf("%q, want %q", e.Message, want)
 	}
 	if waited := s.of(c.pid(), "action virtual terminate SIGTERM").Time.Sub(e.Time); waited < 40*time.Millisecond {

@@ -51,7 +51,7 @@ func parseCFS(quota, period string) (Limit, error) {
 	num, ok1 := number(quota)
 	den, ok2 := number(period)
 	if !ok1 || !ok2 || num == 0 || den == 0 {
-		return Limit{}, fmt.Errorf("quota %.30q or period %.30q is not a number of microseconds above 0, and the quota is not -1", quota, period)
+		return Limit{}, fmt.Errorf("quota %.30q, period %.30q: expected numbers of microseconds above 0, or the quota -1", quota, period)
 	}
 	return Limit{Num: num, Den: den}, nil
 }

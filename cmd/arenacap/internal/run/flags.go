@@ -36,7 +36,7 @@ var flags = [...]Flag{
 	{Name: "version", Usage: "print the version and the commit, and exit", elsewhere: true},
 
 	{Name: "arenas", group: caps, Text: true, Usage: "set the cap: `CAP` is a number, a factor such as 2/core, or one of the words off and glibc"},
-	{Name: "cores", group: caps, Text: true, Usage: "set the number of cores for a per-core cap: `N`, or the one that the word auto, online or affinity stands for"},
+	{Name: "cores", group: caps, Text: true, Usage: "set the number of cores for a per-core cap: `N`, or one of the words auto, online and affinity"},
 
 	{Name: "budget", group: budget, Text: true, Usage: "limit the virtual size to `SIZE` (4GiB, 500M, …), or set no budget at all with the word off"},
 

@@ -138,7 +138,7 @@ func Explain(v say.Voice, plan policy.Plan) {
 		v.Explain("%s", line)
 	}
 	if plan.ArenaMax > 1 {
-		v.Explain("no glibc since 2.10 makes more arenas than this cap")
+		v.Explain("every glibc since 2.10 keeps this cap")
 	}
 	for _, limit := range plan.Limits {
 		v.Explain("budget: %s", limit)
@@ -155,7 +155,7 @@ func PolicyName(p policy.Policy) string {
 	case p.Section:
 		name += ", section [service." + p.Service + "]"
 	case p.Service != "" && p.File != "":
-		name += ", which has no section [service." + p.Service + "]: the base tables apply"
+		name += ", which has no section [service." + p.Service + "]: the base tables [arenas], [budget], … apply"
 	}
 	return name
 }
