@@ -49,8 +49,9 @@ func decode(t *testing.T, file string) (objects []runtime.Object) {
 	return objects
 }
 
-// TestKyverno: Kyverno's MutatingPolicy has the spec of the policy that TestPolicy evaluates, the selector of its binding, and of
-// its own fields only autogen (kyverno/kyverno, api/policies.kyverno.io/v1, MutatingPolicySpec).
+// TestKyverno: the spec of Kyverno's MutatingPolicy equals the spec of the policy that TestPolicy evaluates, with the
+// selector from that policy's binding. The spec has one more field, autogen, which only Kyverno has (kyverno/kyverno,
+// api/policies.kyverno.io/v1, MutatingPolicySpec).
 func TestKyverno(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(example, "cluster/kyverno.yaml"))
 	if err != nil {

@@ -62,7 +62,7 @@ func TestOwnDeployment(t *testing.T) {
 		edit       string // one more command
 		kind       string
 		command    []string
-		value      string   // value of MALLOC_ARENA_MAX in the server's env; "" for a reference
+		value      string   // value of MALLOC_ARENA_MAX in the server's env; "" if env has valueFrom instead
 		added      []string // names of the added init containers
 	}{
 		{"variable", "", "Deployment", []string{"/srv/shop"}, "", nil},
@@ -76,7 +76,8 @@ func TestOwnDeployment(t *testing.T) {
 		t.Run(c.components+" "+c.kind, func(t *testing.T) {
 			dir := t.TempDir()
 			names := strings.Fields(c.components)
-			// The page's commands copy the components prefix and budget; the test puts the components of its case in their place.
+			// The commands of README.md are for the components "prefix" and "budget". Replace these names by the
+			// components of this case.
 			script := strings.NewReplacer("{prefix,budget}", "{"+strings.Join(append(names, names[0]), ",")+"}", "prefix/", names[0]+"/",
 				"CONTAINER", "server", "SERVER", "/srv/shop").Replace(commands) + "\n" + c.edit
 			own := strings.Replace(own, "kind: Deployment", "kind: "+c.kind, 1)
@@ -150,7 +151,7 @@ func wantAll[T any](t *testing.T, got, want []T) {
 	}
 }
 
-// block finds the code block of the page that begins with the given text, and returns the rest of this block.
+// block finds the code block of a Markdown page that begins with the given text, and returns the rest of this block.
 func block(t *testing.T, page, begin string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(page, begin)

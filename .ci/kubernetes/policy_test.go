@@ -166,7 +166,8 @@ func TestPolicyRefuses(t *testing.T) {
 	}
 }
 
-// TestPolicyLeavesUpdates: the environment of a pod that exists cannot change, so an update must not try.
+// TestPolicyLeavesUpdates: the policy changes pods only when they are created, because the API server refuses an update
+// that changes the environment of a container.
 func TestPolicyLeavesUpdates(t *testing.T) {
 	admit := newAdmit(t, labelled)
 	for _, subresource := range []string{"", "status", "ephemeralcontainers", "resize"} {

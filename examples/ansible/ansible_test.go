@@ -1,4 +1,4 @@
-// Package ansible_test compares the example's page with its role. .ci/ansible runs the plays.
+// Package ansible_test compares the example's README.md with its role. .ci/ansible runs the plays.
 package ansible_test
 
 import (

@@ -14,9 +14,9 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// initScript is PID 1 of a virtual machine with 4 CPUs and cgroup v2. It nests the groups of a node, a pod and a container
-// like a kubelet. Each output line "case" has a name and the output of arenacap plan --json there. The "private" cases run
-// in a cgroup namespace, as containers do by default.
+// initScript is PID 1 of a virtual machine with 4 CPUs and cgroup v2. It nests the groups of a node, a pod and a
+// container like a kubelet. It prints a line "case NAME JSON" for each case: JSON is the output of arenacap plan --json
+// in the innermost group. The "private" cases run in a cgroup namespace, as containers do by default.
 const initScript = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc

@@ -89,7 +89,8 @@ func start(ctx context.Context, t *testing.T, podman *lab.Podman, name string, a
 	return p
 }
 
-// serverOf is the PID, outside, of the server: the only child of the container's PID 1.
+// serverOf returns the server's PID on the host. The server is the only child of the container's PID 1, whose PID on
+// the host is pid.
 func serverOf(t *testing.T, pid int) int {
 	t.Helper()
 	text := lab.ProcFile(t, pid, fmt.Sprintf("task/%d/children", pid))
@@ -371,7 +372,8 @@ func cores(ctx context.Context, t *testing.T, podman *lab.Podman) {
 // policyFlag returns the flag that mounts a policy in place of the image's.
 func policyFlag(file string) string { return "--volume=" + file + ":/etc/arenacap/policy.toml:ro" }
 
-// quick mounts the image's policy with shorter times and with more lines in a table.
+// quick returns the flag that mounts policy.toml with an interval of 10 ms, without a settle time, and with the texts
+// in pairs replaced (old text, new text, …).
 func quick(t *testing.T, pairs ...string) string {
 	t.Helper()
 	pairs = append(pairs, "[budget]\n", "[budget]\ninterval = \"10ms\"\nsettle = \"0s\"\n")
@@ -392,7 +394,7 @@ func breach(ctx context.Context, t *testing.T, podman *lab.Podman) {
 		t.Run(c.action, func(t *testing.T) {
 			policy := quick(t, `"1GiB"`, `"150MiB"`, `"2/core"`, `8`, `"terminate"`, `"`+c.action+`"`)
 			a := serve(ctx, t, podman, c.action, "--read-only", runVolume, policy)
-			for range 3 { // 192 MiB besides the main arena
+			for range 3 { // three arenas of 64 MiB each; the main arena does not count
 				if err := a.Login(); err != nil {
 					t.Fatal(err)
 				}

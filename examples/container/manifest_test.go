@@ -118,7 +118,7 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-// TestManifest finds mistakes that a cluster would refuse, or that would select no pod.
+// TestManifest finds mistakes that would make a cluster refuse the manifest, or make the Deployment select no pod.
 func TestManifest(t *testing.T) {
 	config, deployment := manifest(t.Context(), t)
 	if config.APIVersion != "v1" || deployment.APIVersion != "apps/v1" {
@@ -153,8 +153,8 @@ func TestManifest(t *testing.T) {
 	}
 }
 
-// wantVolumes checks that each mount has its volume, and that subPath is a key of the ConfigMap. podman does not support
-// subPath, so it would not detect that.
+// wantVolumes checks that each mount has its volume, and that subPath is a key of the ConfigMap. podman does not
+// support subPath, so podman would not detect a wrong key.
 func wantVolumes(t *testing.T, config object, pod podSpec) {
 	t.Helper()
 	for _, mount := range pod.Containers[0].VolumeMounts {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# sweep.sh [FLAGS of arenacap sweep]: Redis, which uses jemalloc: sweep refuses, and with --force nothing differs.
-# REQUESTS is the number of requests per run (default 200000).
+# sweep.sh [FLAGS of arenacap sweep]: Redis, which uses jemalloc. arenacap sweep refuses to run; with --force it runs, and
+# the caps make no difference. REQUESTS is the number of requests per run (default 200000).
 set -eu
 if [ -n "${DIR-}" ]; then
   mkdir -p "$DIR"

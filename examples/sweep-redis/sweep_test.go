@@ -1,4 +1,5 @@
-// Package redis_test runs a shortened example, the negative control.
+// Package redis_test runs the example of this folder with fewer requests and rounds. The example is a negative control:
+// a cap has no effect, because Redis uses jemalloc.
 package redis_test
 
 import (

@@ -18,8 +18,8 @@ import (
 // /opt/lab contains the server (src/server.c) and two other builds of arenacap: the plain "go build" and the release for
 // 386.
 
-// The policy watched has a budget that is never exceeded, so that there is a watch; with --verbose the watch logs that
-// it inspected the server.
+// watched is a policy with a budget that is never exceeded, so that there is a watch. With --verbose the watch logs
+// that it inspected the server.
 const watched = `
 [arenas]
 cap = 3

@@ -191,7 +191,8 @@ func (u *unit) await(text string) entry {
 	return u.awaitThe(text, func(e entry) bool { return strings.Contains(e.Message, text) })
 }
 
-// awaitThe restarts journalctl at intervals, because that of systemd 252 may miss lines that are written while it starts.
+// awaitThe returns the first entry of the unit's journal for which match returns true. It restarts journalctl every
+// five seconds, because journalctl 252 may miss lines that are written while it starts.
 func (u *unit) awaitThe(what string, match func(entry) bool) entry {
 	u.t.Helper()
 	for u.ctx.Err() == nil {
@@ -219,7 +220,7 @@ func (u *unit) follow(within time.Duration, match func(entry) bool) (entry, bool
 	defer func() { cancel(); _ = cmd.Wait() }()
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		var e entry
-		if json.Unmarshal(lines.Bytes(), &e) == nil && match(e) { // a binary message is an array
+		if json.Unmarshal(lines.Bytes(), &e) == nil && match(e) { // Unmarshal fails if the message is binary, which journalctl prints as an array
 			return e, true
 		}
 	}
@@ -288,9 +289,9 @@ func (u *unit) leavesNothing() {
 	}
 }
 
-// stopped checks that the unit stopped without SIGKILL and without delay. server is the server's PID. (systemd also
-// reports a SIGKILL for threads of an ending process, which it finds in cgroup.threads, and, as "n/a", for an ended main
-// process that was not its child.)
+// stopped checks that the unit stopped without a SIGKILL for the server and without delay. server is the server's PID.
+// The test ignores other SIGKILLs in the journal: systemd also reports one for each thread of an ending process that it
+// finds in cgroup.threads, and one for "n/a" if the main process has ended and was not a child of systemd.
 func (u *unit) stopped(server int) {
 	u.t.Helper()
 	u.want("Result", "success")

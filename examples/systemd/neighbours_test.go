@@ -19,7 +19,8 @@ import (
 
 // These tests run arenacap-watch.service beside hostile processes of other users.
 
-// neighbourPolicy begins a policy with thousands of services. A process of n-server is known by its program, name and user.
+// neighbourPolicy is the first part of a policy with thousands of services. The policy identifies a process of n-server
+// by its program, name and user.
 const neighbourPolicy = `
 [budget]
 virtual  = "256MiB"
@@ -102,7 +103,8 @@ func hidePIDs(t *testing.T) {
 }
 
 // endsTheClaimant checks that a process that names itself like a watch still belongs to its service, also after its
-// control group was removed and created again. The watch of the host acts on it without waiting for another watch.
+// control group was removed and created again. At a breach the watch of the host acts at once. It would wait if the
+// launch of the process had started a watch.
 func (w *hostWatch) endsTheClaimant(watch int) {
 	w.t.Helper()
 	u := w.services["n-claimant"].start()
@@ -154,7 +156,7 @@ func (w *hostWatch) endsTheOddlyNamed(watch int) {
 	w.event(watch, "n-odd", "exited", odd.Process.Pid)
 }
 
-// seesAReusedPID checks that a process that gets the PID of its predecessor at once is a target of its own.
+// seesAReusedPID checks that a process that gets the PID of a server that has just ended becomes a new target.
 func (w *hostWatch) seesAReusedPID(watch int) {
 	w.t.Helper()
 	w.systemctl("stop", w.services["n-restless"].name)
@@ -180,7 +182,8 @@ func (w *hostWatch) seesAReusedPID(watch int) {
 	w.t.Fatalf("the kernel never gives PID %d again", pid)
 }
 
-// startServer starts a server as a user of Debian's, without systemd, and waits until it is ready. It runs until the test ends.
+// startServer starts a server without systemd and waits until it is ready. The argument user is the UID and the GID: 1
+// (daemon) or 2 (bin) in Debian. The server runs until the test ends.
 func (w *hostWatch) startServer(program string, user uint32) *exec.Cmd {
 	w.t.Helper()
 	cmd := exec.Command(program, fmt.Sprintf("/run/lab/by-hand-%d", user))

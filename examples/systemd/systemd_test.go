@@ -86,7 +86,8 @@ func TestCommandLineRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := execStart(t, unit, dir)
-	// The unit has %t/authserver/auth.sock. Here %t is dir, and dir/authserver is the program's file.
+	// The unit's command line has the socket %t/authserver/auth.sock. Here %t is dir, and dir/authserver is the
+	// program, not a folder, so the test uses another folder.
 	line[len(line)-1] = filepath.Join(dir, "authserver.d", "auth.sock")
 	p, err := lab.Start(exec.CommandContext(ctx, line[0], line[1:]...), nil)
 	if err != nil {
@@ -111,7 +112,8 @@ func TestCommandLineRuns(t *testing.T) {
 	}
 }
 
-// The unit names the statuses 125 to 127, after which systemd does not restart it, and arenacap ends with them.
+// The unit tells systemd not to restart it after the statuses 125 to 127. The test checks that arenacap ends with these
+// statuses.
 func TestStatusesThatPreventARestart(t *testing.T) {
 	ctx, dir, unit := install(t)
 	text, err := os.ReadFile(unit)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// These benchmarks also run, for comparison, pmap -X, and malloc_info called by gdb, on the same process, and report the
-// time of each as a multiple of arenacap's.
+// The benchmarks of Inspect also run two other tools on the same process, pmap -X and gdb, which calls malloc_info in
+// the process. They report the time of each tool as a multiple of the time of Inspect.
 
 func BenchmarkByMappings(b *testing.B) {
 	bin := compile(b, "testdata/probe.c")
@@ -53,7 +53,7 @@ func benchInspect(b *testing.B, pid int) {
 	beside(b, each, "gdb", "gdb", "-q", "-batch", "-p", fmt.Sprint(pid), "-ex", `call (int)malloc_info(0, (void*)fopen("/dev/null", "w"))`)
 }
 
-// beside runs another tool on the same process and reports its time as a multiple of arenacap's.
+// beside runs another tool once and reports its time as a multiple of each, the time of one Inspect.
 func beside(b *testing.B, each time.Duration, name string, argv ...string) {
 	if _, err := exec.LookPath(argv[0]); err != nil {
 		return

@@ -127,7 +127,8 @@ func checkInspect(t *testing.T, p *program, count Census) {
 	checkResident(t, p.pid())
 }
 
-// checkSums compares the sums with the kernel's.
+// checkSums compares the virtual size and the data size with the kernel's figures, and the sums over the parts with the
+// totals.
 func checkSums(t *testing.T, pid int, got *Process) {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

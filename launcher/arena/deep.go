@@ -11,14 +11,14 @@ import "context"
 // fastbins (up to 2.42).
 type Chunks struct {
 	InUse     uint64
-	Free      uint64 // bytes of the free chunks in bins; without the top chunk
+	Free      uint64 // bytes of the free chunks in bins, excluding the top chunk
 	Top       uint64 // bytes of the free chunk at the end, which serves requests that no bin can serve
 	Overhead  uint64 // bytes of malloc's own structures
 	Unknown   uint64 // bytes that were not walked: inconsistent chunks, or arena memory whose address is not known
 	Largest   uint64 // bytes of the largest free chunk, the top chunk included
 	Trimmable uint64 // bytes that malloc_trim(0) would return to the system: resident whole pages in free chunks
 
-	Count     int // number of chunks without the top chunk
+	Count     int // number of chunks, excluding the top chunk
 	FreeCount int
 	Breaks    int  // number of places where the chunks stayed inconsistent after repeated reads
 	Moved     bool // the arena changed during the walk, so the figures mix several moments
@@ -111,7 +111,7 @@ func (w *walker) walk(c *Chunks, s stretch) error {
 	w.buf, w.from = w.buf[:0], s.start
 	defer func() { w.done += s.end - s.start }()
 	left := retries
-	var last chunk // the next chunk's flag says whether it is free
+	var last chunk // the chunk before the address at; a flag of the chunk at this address says whether last is free
 	for at := s.start; ; {
 		prev, head, err := w.header(at, s.end)
 		if err != nil {

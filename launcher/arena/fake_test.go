@@ -98,8 +98,8 @@ func (f *fake) mapped(start, size uint64, p perm, name string) {
 	}
 }
 
-// newFake makes a process with a main arena and one more arena for each element of heaps, the arena's number of heaps.
-// heapMax is the size of a heap.
+// newFake makes a process with a main arena and one more arena for each element of heaps. The element is the number of
+// heaps of that arena. heapMax is the size of a heap.
 func newFake(v version, heapMax uint64, heaps ...int) *fake {
 	f := &fake{version: v}
 	libc, base := uint64(0x7fff00000000), uint64(0x7f0000000000)

@@ -121,8 +121,9 @@ func newFinder(mem reader, maps mappings) *finder {
 		fitted: map[place]bool{}, left: maps.mostHeaders()}
 }
 
-// sort puts the ring of the program's own libc first, before the rings of libcs from dlmopen(3). The main arena of the own libc
-// uses the brk heap. If no main arena uses it, the own libc is the one at the highest address, which was loaded first.
+// sort puts the ring of the program's own libc first, before the rings of libcs from dlmopen(3). The main arena of the
+// program's own libc uses the brk heap. If no main arena uses the brk heap, the libc at the highest address is the
+// program's own, because it was loaded first.
 func (f *finder) sort(rings []*ring) {
 	if len(rings) < 2 {
 		return
@@ -509,7 +510,8 @@ func dataEnd(maps mappings, m mapping) uint64 {
 	}
 }
 
-// scan searches [start, end) for candidates for a malloc_state. Its second result is true if any of the range could be read.
+// scan searches [start, end) for candidates for a malloc_state. readable is true if any part of the range could be
+// read.
 func (f *finder) scan(start, end uint64) (found []state, readable bool, err error) {
 	const step = 256 << 10
 	buf := make([]byte, min(step+stateMax, end-start))
@@ -525,9 +527,9 @@ func (f *finder) scan(start, end uint64) (found []state, readable bool, err erro
 	return found, readable, nil
 }
 
-// statesIn returns the candidates for a malloc_state in b, the memory at start, that begin before the offset "limit". It
-// searches for the last bin, which links to itself (lastBinEmpty). After the last bin comes a bitmap; after any other bin
-// comes a bin.
+// statesIn returns the candidates for a malloc_state in b, the memory at start, that begin before the offset "limit".
+// It searches for the last bin. That bin is always empty, so both its links point to itself (see lastBinEmpty), and
+// after it comes the bitmap binmap. So an empty bin that is followed by another empty bin is not the last one.
 func statesIn(b []byte, start, limit, size uint64) (found []state) {
 	layouts := binsAt(size)
 	empty := func(off uint64) bool {

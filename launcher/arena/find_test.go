@@ -158,7 +158,7 @@ func TestFindByShape(t *testing.T) {
 func TestFindRejects(t *testing.T) {
 	tests := []struct {
 		name   string
-		damage func(f *fake, addr uint64) // addr is that of the second arena after the main one
+		damage func(f *fake, addr uint64) // addr is the address of the second arena after the main arena
 	}{
 		{"link to nowhere", func(f *fake, a uint64) { f.put(a+f.next, 0x1234560) }},
 		{"link past the next", func(f *fake, a uint64) { f.put(a+f.next, f.states[0]) }},

@@ -107,7 +107,7 @@ var forgeries = []struct {
 			addr, p := forgedAt+i*minPage, anonRW
 			b := make([]byte, minPage)
 			forgedState(b, addr, 512, addr+minPage+512)
-			f.addForged(&at, addr, minPage, p|perm(i%2)<<2, b) // every second page executable, as separate mappings have different access
+			f.addForged(&at, addr, minPage, p|perm(i%2)<<2, b) // every second page is executable, because the kernel merges mappings with equal access
 		}
 		f.put(f.states[1]+f.next, forgedAt+512) // now the real ring leads into the forged arenas
 	}, nil, false},

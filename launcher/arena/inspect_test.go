@@ -419,8 +419,8 @@ const sleeper = `public class Sleeper { public static void main(String[] a) thro
 		try { Thread.sleep(1 << 30); } catch (InterruptedException e) { } }).start();
 	up.await(); System.out.println("ok"); System.in.read(); System.exit(0); } }`
 
-// TestClassSpace: other reservations after the class space do not belong to it, whether or not the kernel merged them into
-// one mapping, and whether or not there is a gap after the archive.
+// TestClassSpace: other reservations after the class space do not belong to it, whether or not the kernel merged them
+// into one mapping, and whether or not there is a gap after the class-data archive.
 func TestClassSpace(t *testing.T) {
 	const base, gib = uint64(0x7f0000000000), uint64(1) << 30
 	made := func(sizes ...uint64) (l layout) {
@@ -490,8 +490,8 @@ func TestJava(t *testing.T) {
 			if classes := sums[KindJavaClasses].Virtual; classes != 192<<20 {
 				t.Errorf("class space of %d bytes, want 192 MiB", classes)
 			}
-			// JVMs reserve the size of -Xmx minus the part mapped from the archive; ZGC reserves 16 times -Xmx and maps it
-			// three times
+			// JVMs reserve the size of -Xmx minus the part that is mapped from the class-data archive. ZGC reserves 16
+			// times -Xmx and maps it three times.
 			if heap := sums[KindJavaHeap].Virtual; gc != "UseZGC" && (heap > 512<<20 || heap < 500<<20) || gc == "UseZGC" && heap != 3*16*512<<20 {
 				t.Errorf("heap of %d bytes", heap)
 			}

@@ -1,7 +1,8 @@
 package arena
 
-// This file has the layout of glibc's heap_info and malloc_state (malloc/arena.c, malloc/malloc.c). Distributions change it
-// within a version (RHEL 7's 2.17-292 has the fields of 2.23), so it is detected from the memory and not from the version.
+// This file has the layout of glibc's heap_info and malloc_state (malloc/arena.c, malloc/malloc.c). Distributions
+// change the layout within a version (RHEL 7's 2.17-292 has the fields of 2.23), so it is detected from the memory and
+// not from the version.
 
 // These are the largest sizes of the structures, in bytes.
 const (
@@ -56,9 +57,9 @@ const minPage = 4096
 //	int mutex, flags; [int have_fastchunks;] [fastbinsY[10 or 11];] top, last_remainder, bins[254],
 //	unsigned binmap[4], next, [next_free,] [attached_threads,] system_mem, max_system_mem
 //
-// Glibc 2.10 added next_free, 2.23 and backports attached_threads, and 2.27 and updates of 2.26 have_fastchunks; 2.43
-// removed the fastbins. The offset of bins shows which of these layouts a state has, but not whether it has next_free and
-// attached_threads.
+// The field next_free exists since glibc 2.10, attached_threads since 2.23 and its backports, and have_fastchunks since
+// 2.27 and updates of 2.26; 2.43 removed the fastbins. The offset of bins shows which of these layouts a state has, but
+// not whether it has next_free and attached_threads.
 type state struct {
 	addr  uint64
 	flags uint64

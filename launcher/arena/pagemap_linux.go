@@ -10,10 +10,9 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// pagemap reads /proc/PID/pagemap, 64 bits for each page of the address space: bit 63 is set for a page in
-// memory, bit 62 for one in swap (Documentation/admin-guide/mm/pagemap.rst). The file is opened on first use, and is
-// missing on
-// kernels without CONFIG_PROC_PAGE_MONITOR.
+// pagemap reads /proc/PID/pagemap, which has 64 bits for each page of the address space: bit 63 is set for a page in
+// memory, bit 62 for a page in swap (Documentation/admin-guide/mm/pagemap.rst). The file is opened on first use, and is
+// missing on kernels without CONFIG_PROC_PAGE_MONITOR.
 type pagemap struct {
 	path string
 	page uint64 // bytes

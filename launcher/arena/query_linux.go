@@ -57,7 +57,7 @@ const (
 
 	queryNext       = 0x10 // the mapping that covers the address, or the next one
 	queryFileBacked = 0x20
-	queryAccess     = uint64(vma.Read | vma.Write | vma.Exec | vma.Shared) // package proc uses the ioctl's bits
+	queryAccess     = uint64(vma.Read | vma.Write | vma.Exec | vma.Shared) // package vma uses the bits of the ioctl's flags
 )
 
 func newQueries(maps *os.File) *queries {

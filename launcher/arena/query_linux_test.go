@@ -213,7 +213,7 @@ func TestQueriesGiveUp(t *testing.T) {
 func TestWithoutTheIoctls(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
 	p.do("threads 3 1000")
-	if _, err := Inspect(p.pid()); err != nil { // the first reading makes pages of the libc resident, which later ones count
+	if _, err := Inspect(p.pid()); err != nil { // makes pages of the libc resident, so that later inspections count them too
 		t.Fatal(err)
 	}
 	root, pid := t.TempDir(), fmt.Sprint(p.pid())

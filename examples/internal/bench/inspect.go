@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// This file prints the tables of inspecting live processes: arenacap inspect and arenacap ps compared with pmap -X,
+// This file prints the tables of inspections of live processes: arenacap inspect and arenacap ps compared with pmap -X,
 // with gdb that calls malloc_info or writes a core, and with ps aux.
 
 // look is a row of a table: a process, and the tools that inspect it, arenacap first.
@@ -83,8 +83,9 @@ func looks(b *built) []look {
 	}, heaps(b, arenas, inspect)...)
 }
 
-// heaps returns the rows for processes with four arenas. Their chunks have 32 bytes, with which a walk takes longest, or 60
-// KiB. A row is left out unless the machine has 1.5 times its memory available.
+// heaps returns the rows for processes with four arenas. The chunks of a process have either 32 bytes, the size with
+// which a walk takes longest, or 60 KiB. A row is left out if less than 1.5 times the memory of its process is
+// available.
 func heaps(b *built, arenas string, inspect tool) (list []look) {
 	for _, h := range []struct {
 		name         string

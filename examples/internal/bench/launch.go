@@ -10,8 +10,8 @@ import (
 // This file prints the table of launches: the time that "arenacap run … -- true" adds to a bare true, compared with
 // env(1), with a Go program that only execs, and with one that also links the libraries of arenacap.
 
-// plans are the policies of the measured launches.
-var plans = []struct{ name, policy string }{
+// launchPolicies are the policies of the measured launches.
+var launchPolicies = []struct{ name, policy string }{
 	{"built-in policy", ""},
 	{"fixed cap", "[arenas]\ncap = 4\n"},
 	{"per-core cap", "[arenas]\ncap = \"1/core\"\n"},
@@ -74,12 +74,12 @@ func (l *launches) addBuild(b *built, stripped bool) {
 		l.add(build+", "+other, b.fresh(program)+" /bin/true")
 	}
 	program := b.fresh(arenacap())
-	for _, plan := range plans {
+	for _, p := range launchPolicies {
 		line := program + " run -- /bin/true"
-		if plan.policy != "" {
-			line = program + " run --policy " + b.write(strings.Fields(plan.name)[0]+".toml", plan.policy) + " -- /bin/true"
+		if p.policy != "" {
+			line = program + " run --policy " + b.write(strings.Fields(p.name)[0]+".toml", p.policy) + " -- /bin/true"
 		}
-		l.add(build+", "+plan.name, line)
+		l.add(build+", "+p.name, line)
 	}
 }
 

@@ -1,13 +1,14 @@
-// Command bench prints the tables of the READMEs as Markdown: the cost of a launch, a watch, an inspection and a scrape compared with
-// other tools, and the effect of a cap on the example servers. Compared programs take turns within one run, so that other
-// work on the machine affects all alike. So the ratios are more reliable than the times.
+// Command bench prints the tables of the READMEs as Markdown: the cost of a launch, a watch, an inspection and a scrape
+// compared with other tools, and the effect of a cap on the example servers. Compared programs take turns within one
+// run, so that other work on the machine affects all alike. So the ratios are more reliable than the times.
 //
 //	bench [-check [-room X]] [-runs N] [-seconds N] launch|watch|services|inspect|exporter|servers
 //	bench sweeps FILE.json…
 //
-// The tables of services are also the last part of watch. With -check it tests the upper bounds of the cost, each
-// multiplied by -room, and leaves out long measurements. The status is 1 if a bound fails three times in a row. The current
-// folder must be the top of the repository. This file contains the flags, the bounds and the code that all tables share.
+// "bench watch" prints the table of "bench services" too, as its last. With -check, bench tests the upper bounds of the
+// cost, each multiplied by -room, and leaves out long measurements. The status is 1 if a bound fails three times in a
+// row. The current folder must be the top of the repository. This file contains the flags and the code that all tables
+// share.
 package main
 
 import (
@@ -26,7 +27,8 @@ var (
 	seconds = flag.Int("seconds", 0, "the duration of each measurement of a watch and of each load of MariaDB; 0: as long as its table needs")
 )
 
-// tables prints the tables, by name. It returns false if a bound failed.
+// tables has, by the name on the command line, the function that prints a table. The function returns false if a bound
+// failed.
 var tables = map[string]func(b *built, args []string) bool{
 	"launch":   launchTable,
 	"watch":    watchTables,
@@ -80,7 +82,7 @@ func status(table func(*built, []string) bool) (status int) {
 	return 1
 }
 
-// bound is a measured ratio and its upper bound.
+// bound is a measured value, in most cases a ratio, and its upper bound.
 type bound struct {
 	what        string
 	value, most float64

@@ -17,9 +17,9 @@ import (
 	"arenacap/launcher/arena"
 )
 
-// This file prints the table of the example servers without arenacap and under several caps. Each round runs all caps
-// one after the other, beginning with a different one. Ratios are computed within a round, so that temporary load on
-// the machine does not favour one cap.
+// This file prints the table of the example servers without arenacap and under several caps. Each round runs the server
+// under all caps, one after the other, and begins with a different cap than the round before. Ratios are computed
+// within a round, so that temporary load on the machine does not favour one cap.
 
 // caps are values of --arenas. "" is without arenacap; it comes first because the ratios refer to it.
 var caps = []string{"", "glibc", "1/core", "4", "2", "1"}
@@ -111,8 +111,9 @@ func runAuthServer(ctx context.Context, program string, prefix []string) (s samp
 }
 
 func runMariaDB(ctx context.Context, db *lab.Database, seconds int, prefix []string) (s sample, err error) {
-	// Without the reservation of 8 TiB for a larger buffer pool, which would hide everything else in VmSize. "loose" ignores
-	// the option in versions without it, which have no such reservation.
+	// By default MariaDB reserves 8 TiB so that the buffer pool can grow; in VmSize that would hide everything else.
+	// This option avoids the reservation. With the prefix "loose", versions without the option ignore it; they have no
+	// such reservation.
 	m, err := db.Start(ctx, prefix, "--loose-innodb-buffer-pool-size-max=32M")
 	if err != nil {
 		return s, err

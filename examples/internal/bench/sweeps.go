@@ -91,8 +91,9 @@ func (r result) of(cap string) (outcome, bool) {
 	return r.Caps[i], true
 }
 
-// speed is the throughput under a cap in percent of the throughput without one, and its 95 % interval. It is bold if the cap
-// is advised, struck out if it is measurably worse.
+// speed is the text of a table cell: the throughput under a cap in percent of the throughput without a cap, with the
+// 95 % interval. The text is bold if the sweep advises the cap. It is struck out if the throughput or the latency is
+// measurably worse than the best one.
 func (r result) speed(cap string) string {
 	base, ok := r.of("off")
 	o, known := r.of(cap)
@@ -116,7 +117,7 @@ func (r result) speed(cap string) string {
 	return text
 }
 
-// memory is the memory without a cap and with the advised cap.
+// memory is the text of a table cell: the memory without a cap and under the advised cap.
 func (r result) memory(of func(outcome) *uint64) string {
 	base, _ := r.of("off")
 	chosen, _ := r.of(r.Advice.Cap)

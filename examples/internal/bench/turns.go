@@ -20,7 +20,7 @@ type timed struct {
 	name  string
 	argv  []string
 	every int             // the command runs only in every n-th turn
-	took  []time.Duration // time from start to end
+	took  []time.Duration // elapsed time of each run
 	cpu   []time.Duration // CPU time of all threads, including the program that the command executes
 	all   bool            // wait for the end of the command's watch too before the next command
 }
@@ -34,7 +34,9 @@ func words(name, line string) *timed {
 	return &timed{name: name, argv: argv, every: 1}
 }
 
-// takeTurns runs all commands the given number of times, after a tenth of that to warm up, or until the time is over.
+// takeTurns runs all commands in rounds, and measures them in as many rounds as the parameter turns says. The first
+// rounds, a tenth of that number, warm up and are not measured. It stops early once patience has passed, but measures
+// at least one round.
 func takeTurns(commands []*timed, turns int, patience time.Duration) {
 	// The watch of a launch is an orphan. As its subreaper we can wait for it before the next launch, so that the two do not
 	// run at the same time.

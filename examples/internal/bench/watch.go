@@ -109,7 +109,8 @@ type cost struct {
 
 func (c cost) mib() float64 { return float64(c.rss) / 1024 }
 
-// measure returns the median over some seconds, because a short pause of the whole machine does not change the median.
+// measure returns the cost of each process. The CPU time is the median of several periods of one second, because a
+// short pause of the whole machine does not change the median.
 func measure(list []beside) []cost {
 	spentIn := make([][]uint64, len(list))
 	for range cmp.Or(*seconds, 20) {
