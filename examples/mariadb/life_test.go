@@ -245,7 +245,7 @@ func (l *life) budgets(action string) {
 func (l *life) underDropIn() {
 	l.budgets("report")
 	l.file(filepath.Join(dropIns, "arenacap.conf"), l.run("arenacap", "-q", "unit", "mariadb")+"\n")
-	// For the unit's own Restart=on-abnormal an exit after SIGTERM is clean.
+	// MariaDB's exit after the SIGTERM of a breach is clean, so the unit's own Restart=on-abnormal would not restart it.
 	l.file(filepath.Join(dropIns, "restart.conf"), "[Service]\nRestart=always\nRestartSec=100ms\n")
 	l.systemctl("daemon-reload")
 	l.restart()

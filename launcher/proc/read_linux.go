@@ -34,7 +34,7 @@ func (r Root) ReadInto(buffer *[]byte, path string) (text []byte, err error) {
 	}
 	defer unix.Close(fd)
 	if *buffer == nil {
-		*buffer = make([]byte, 4096) // for most files one read returns at most a page
+		*buffer = make([]byte, 4096) // larger would save no read: most files give at most a page per read (fs/seq_file.c)
 	}
 	text = (*buffer)[:0]
 	for {

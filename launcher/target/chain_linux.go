@@ -181,7 +181,8 @@ func (c *chain) tell(f *facts, interpreted bool) {
 	}
 }
 
-// find searches the next program in the PATH that it gets, else in the default PATH of service managers and sudo.
+// find looks up the current program's name in the PATH of its environment, or else in the default PATH of service managers
+// and sudo.
 func (c *chain) find() bool {
 	if strings.Contains(c.fs.root, Opaque) {
 		c.path = c.args[0]
@@ -258,8 +259,8 @@ func sameCap(a, b []string) bool {
 	if x.MaxOK == y.MaxOK && x.Max == y.Max {
 		return true
 	}
-	// glibc reads the number with atoi before 2.26, octal numbers as well from 2.26 on, and no number with text after it from
-	// 2.39 on. One release stands for each of these periods.
+	// glibc before 2.26 reads the number with atoi. Since 2.26 it also reads octal and hexadecimal numbers, and since
+	// 2.39 it rejects a number with text after it. One release stands for each of these periods.
 	for _, minor := range []int{17, 36, 44} {
 		v := glibc.Version{Major: 2, Minor: minor}
 		if x, y := environ.Effective(a, v).Max, environ.Effective(b, v).Max; !x.OK || !y.OK || x.N != y.N {

@@ -77,7 +77,10 @@ const maxChain = 16
 // program follows #! lines to the ELF file that will run, and opens it. A file that is not ELF and has no #! line is a
 // script for /bin/sh, as in execvp(3). The error is a sentence.
 func program(t *Target, c *chain, buf []byte) (image, error) {
-	fallback := 0 // number of interpreters before the last call of execvp. If execvp meets a file without #! line, it runs /bin/sh in place of the later interpreters
+	// If execvp(3) starts a script whose #! lines lead to a file that has no #! line and is not ELF, it runs /bin/sh in
+	// place of all interpreters from this index on. The first execvp is the caller's; a #! line with env leads to
+	// another one.
+	fallback := 0
 	t.Server = c.path
 	for path := t.Server; len(t.Interpreters) < maxChain; path = t.Program() {
 		im, err := c.fs.nativeImage(path, buf)

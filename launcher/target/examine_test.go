@@ -119,7 +119,8 @@ func TestVerdictIsWhatHappens(t *testing.T) {
 	}
 }
 
-// TestKinds checks programs in which malloc_info(3) cannot be called.
+// TestKinds checks programs that do not call malloc_info(3): programs of Go, with musl, and without a C library. The table
+// has their verdicts.
 func TestKinds(t *testing.T) {
 	dir := publicDir(t)
 	tree(t, dir, [][3]string{

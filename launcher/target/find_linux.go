@@ -1,6 +1,6 @@
 package target
 
-// Find searches a program by its name as execvp(3) does.
+// This file finds a program by its name as execvp(3) does.
 
 import (
 	"debug/elf"

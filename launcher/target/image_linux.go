@@ -233,7 +233,7 @@ func (f file) scan(texts ...string) (found [][]byte, whole bool) {
 		for i, text := range texts {
 			j := bytes.Index(chunk, []byte(text))
 			if j < 0 || found[i] != nil || j+len(text)+256 > len(chunk) && !last {
-				continue // the text is too close to the end of the chunk; the next chunk contains it completely
+				continue // not here, found before, or too close to the end of the chunk: the next chunk has all of it
 			}
 			rest := chunk[j+len(text):]
 			found[i] = bytes.Clone(rest[:min(256, len(rest))])

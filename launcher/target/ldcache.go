@@ -85,7 +85,7 @@ const (
 	tunablesEntry    = 32
 
 	tunableParsed     = 1 << 0
-	tunableLocked     = 1 << 2 // one value of the two-bit field 0xc
+	tunableLocked     = 1 << 2 // the only value but 0 of the two-bit field TUNCONF_FLAG_OVERRIDABLE
 	tunableNotSecure  = 1 << 4
 	tunableOnlySecure = 1 << 5
 	tunableFilter     = 0xff00
@@ -171,7 +171,7 @@ type loaderDirs struct {
 }
 
 // parseLoader finds the path of the cache and the default directories in the file of a dynamic loader. Both depend on
-// the prefix of the build, so a glibc built with another prefix uses other ones than the system's. The file contains
+// the prefix of the build, so a glibc built with another prefix does not use the system's paths. The file contains
 //
 //	/etc/ld.so.cache\0
 //	/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0

@@ -18,7 +18,7 @@ import (
 )
 
 // cells has command lines that start a server, PROBE, through carriers of Debian. Lines that begin with "root:" need
-// root, and slow ones that begin with "full:" run only in full. The test runs each line to find its effect on the
+// root. Slow lines begin with "full:", and run only if testenv.Full. The test runs each line to find its effect on the
 // environment.
 var cells = []string{
 	"env PROBE", "env -i PROBE", "env -u MALLOC_ARENA_MAX PROBE", "env MALLOC_ARENA_MAX=5 PROBE", "env -i MALLOC_ARENA_MAX=2 PROBE", "env -S 'A=1 PROBE'", "env -iS PROBE", "env - A=b PROBE",

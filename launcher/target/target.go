@@ -59,7 +59,7 @@ type Target struct {
 	Bits         int      // word size of the program, 32 or 64; 0 if unknown
 	Mapped       uint64   // lower bound of the address space of the program and its libraries, in bytes; set only by Examine
 	Libc         string   // kind of the C library: "glibc", "musl" or "none" (needs none)
-	LibcVersion  string   // version of the C library such as "2.36"; set only by Examine; for a static program only if it has threads
+	LibcVersion  string   // version of the C library such as "2.36"; set only by Examine; a static program contains it only if it has threads
 	LibcRelease  string   // the release name that the libc contains: "Debian GLIBC 2.36-9+deb12u14"
 	Allocator    string   // the implementation of malloc: "glibc", "jemalloc", …, "musl", "go"
 	Static       bool     // has no dynamic loader

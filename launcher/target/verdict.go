@@ -30,7 +30,7 @@ type facts struct {
 	mallopt   string   // the file that calls mallopt
 	missing   []string // sentences about libraries that were not found
 	damaged   []string // sentences about unreadable symbols
-	enable    bool     // glibc.rtld.enable_secure=1 is set; a static program must also contain the tunable
+	enable    bool     // glibc.rtld.enable_secure=1 is set and, if the program is static, its glibc has this tunable
 	locked    string   // a sentence about an entry of /etc/tunables.conf that the environment cannot override
 
 	staticMalloc  bool // the program is static and contains glibc's malloc
@@ -99,8 +99,8 @@ func (f facts) replacement(program string) string {
 	return fmt.Sprintf("%q links %s", program, base)
 }
 
-// cannotByVersion adds the reasons that depend on glibc's version (elf/dl-tunables.c of 2.40 and 2.44). For a static program
-// the version may be unknown, but the program's strings show whether it has the tunable.
+// cannotByVersion adds the reasons why this version of glibc ignores a cap (elf/dl-tunables.c of 2.40 and 2.44). The
+// version of a static program may be unknown, but f.enable is set only if its glibc has the tunable enable_secure.
 func (t *Target) cannotByVersion(f facts) {
 	switch ignored, why := t.Glibc().Ignores(); {
 	case ignored:

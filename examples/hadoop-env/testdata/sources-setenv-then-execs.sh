@@ -1,4 +1,4 @@
-# What Tomcat's catalina.sh does with a setenv.sh. The program that it execs prints what it got.
+# This script sources setenv.sh as Tomcat's catalina.sh does. The program that it execs prints two variables of malloc.
 if [ -r "$CATALINA_BASE/bin/setenv.sh" ]; then
   . "$CATALINA_BASE/bin/setenv.sh"
 fi

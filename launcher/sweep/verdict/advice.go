@@ -124,8 +124,8 @@ type doubt struct {
 	needed int // rounds that are needed to distinguish this number of caps
 
 	width float64  // width of the widest interval among the caps without a measurable cost (see fit); other intervals do not matter
-	loss  float64  // how much worse the median of the chosen cap is than the best median, as a share of the best, if noise may be the cause; 0 if not worth reporting
-	safer *Outcome // if loss is large: the cap to use until more rounds were measured
+	loss  float64  // by which share the median of the chosen cap is worse than the best median; 0 if that share is at most worthwhile, or width at most noisy
+	safer *Outcome // if loss exceeds noisy: the cap to use until more rounds were measured; nil if there is none
 }
 
 func (d doubt) tooFew() bool { return d.rounds < d.needed }

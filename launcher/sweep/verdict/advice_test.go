@@ -123,8 +123,8 @@ func TestOneArenaSavesNothing(t *testing.T) {
 }
 
 // TestWhatStays: the advice says "keep" only for a setting that the program may have at present: "off", under which the
-// program may inherit a cap, or glibc's own limit. Of every other cap the advice says that it is as good as any, since the
-// program has that cap only in the sweep.
+// program may inherit a cap, or glibc's own limit. Of any other cap, which was set for the sweep alone, the advice says
+// that it is as good as any.
 func TestWhatStays(t *testing.T) {
 	for want, base := range map[string]sweep.Candidate{
 		`no cap saves memory: a cap of 4 is as good as any;`: {Name: "4", ArenaMax: 4},

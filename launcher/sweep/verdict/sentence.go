@@ -92,9 +92,9 @@ func (r *Result) choice(chosen Outcome) string {
 	return fmt.Sprintf("%s is the smallest that costs no measurable %s", strings.ToUpper(words[:1])+words[1:], what)
 }
 
-// stays says what to do if there is no reason for a change. The advice "keep" is only for the settings that the program may
-// have at present: "off", under which the program may inherit a cap, and glibc's own limit. The program has the other caps
-// only in the sweep.
+// stays says what to do if there is no reason for a change. It says "keep" only of a setting that the program may have
+// at present: "off", under which the program may inherit a cap, or glibc's own limit. Any other cap was set for the
+// sweep alone, so there is nothing to keep.
 func (o Outcome) stays() string {
 	if o.asItIs() {
 		return "keep " + o.words()

@@ -1,6 +1,6 @@
 package verdict
 
-// This file formats the result as tables of text, for the terminal and for the page.
+// This file formats the result as tables of text, for the terminal and for the HTML page (package page).
 
 import (
 	"fmt"
@@ -25,8 +25,8 @@ type Row struct {
 	Cells   []Cell
 }
 
-// Cell is a value as text; "-" or "?" means unknown. Worse marks a value that is measurably worse than the best. It also
-// marks a number of runs of which some failed.
+// Cell is a value as text; "-" or "?" means unknown. Worse marks a value that is measurably worse than the best. It
+// also marks the number of runs of a cap if some of its runs failed.
 type Cell struct {
 	Text  string
 	Worse bool
@@ -87,7 +87,7 @@ func (r *Result) Failures() (list []Failure) {
 	return list
 }
 
-// label is the cap as it was written, with its number of arenas here.
+// label is the cap as it was written, with the number of arenas that it stands for on this machine.
 func (o *Outcome) label() string {
 	if n := strconv.Itoa(o.ArenaMax); o.ArenaMax > 0 && n != o.Name {
 		return o.Name + " (" + n + ")"

@@ -28,7 +28,8 @@ func (t Table) lines() string {
 	return b.String()
 }
 
-// seen returns the runs of three caps: one is slow with a high latency, one fails sometimes, one always.
+// seen returns the result for four caps: "off"; 1, which is slow and has a high latency; 1/core, which fails in the first
+// round; 4, which fails in all rounds.
 func seen() Result {
 	x := sweep.Experiment{Metrics: metrics("x", "y"), Candidates: []sweep.Candidate{
 		{Name: "off", Default: true}, {Name: "1", ArenaMax: 1}, {Name: "1/core", ArenaMax: 2}, {Name: "4", ArenaMax: 4}}}

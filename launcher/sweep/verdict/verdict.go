@@ -1,4 +1,4 @@
-// Package verdict evaluates the runs of a sweep: medians, significant differences, and an advice. It only computes.
+// Package verdict evaluates the runs of a sweep: medians, significant differences, and an advice. It does no I/O.
 //
 // Metrics are compared between all pairs of caps, because the best cap is not known beforehand. The peaks of memory are
 // compared only with the base, which is known beforehand: glibc's own limit, or else the largest cap.

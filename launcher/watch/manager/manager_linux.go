@@ -33,9 +33,9 @@ func (m Socket) Tell(message string) { m.notify(message, nil) }
 // timeout is how long Await waits at most.
 const timeout = 1000 // milliseconds
 
-// Await returns when the manager has read all earlier messages (sd_notify_barrier(3)). A MAINPID needs this: the manager
-// rejects a process that has ended. The manager closes the write end that the message carries, and the read end here then
-// reports POLLHUP.
+// Await returns when the manager has read all earlier messages (sd_notify_barrier(3)). A process that announces itself
+// with MAINPID= has to call Await before it exits, because the manager rejects the PID of a process that has ended. The
+// manager closes the write end that the message carries, and the read end here then reports POLLHUP.
 func (m Socket) Await() {
 	var p [2]int
 	if m == "" || unix.Pipe2(p[:], unix.O_CLOEXEC) != nil {

@@ -4,7 +4,7 @@ package run
 
 import "slices"
 
-// Flag is a flag of run, and of the other commands that take its group.
+// Flag is a flag of run. It belongs to a group, and some groups are also for other commands (see groupsOf).
 type Flag struct {
 	Name  string
 	Usage string // the help text, with backquotes around the name of the value
@@ -12,7 +12,7 @@ type Flag struct {
 
 	group group
 	// elsewhere is true for a flag with which arenacap prints something and launches nothing. Read leaves a command line
-	// with such a flag to the library.
+	// with such a flag to the command-line library.
 	elsewhere bool
 }
 
@@ -51,7 +51,7 @@ var flags = [...]Flag{
 	{Name: "summary", group: supervise, Usage: "print one line at the end: time, peaks, arenas, breaches"},
 }
 
-// Flags lists the flags that a command takes, or with "" those that may precede its name.
+// Flags lists the flags of a command. For "" it lists the global flags, which may also precede a command's name.
 func Flags(command string) []Flag {
 	var some []Flag
 	for _, f := range flags {

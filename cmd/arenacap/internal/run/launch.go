@@ -14,8 +14,8 @@ import (
 	"arenacap/policy"
 )
 
-// Launch runs the program. It returns if that fails, or when a supervised target has ended. It returns ErrNoLibrary,
-// before anything is printed or done, if lib is nil and needed.
+// Launch runs the program. It returns if the program could not be started, or when a supervised target has ended. If
+// the plan needs lib and lib is nil, it returns ErrNoLibrary before anything is printed or done.
 func (l Line) Launch(lib machine.Host) error {
 	if len(l.Args) == 0 {
 		return say.Launch(say.Usage(l.Command, "no PROGRAM to run"))

@@ -53,8 +53,8 @@ func (l Line) bad(name string, err error) error {
 var exampleOf = map[string]string{"arenas": "4", "cores": "8", "budget": "4GiB", "parent-death-signal": "TERM"}
 
 // Read parses "arenacap [FLAG…] run [FLAG…] [--] PROGRAM [ARG…]", given as in os.Args. ok is false for any other line:
-// another command, help, a mistake. The library handles those, so that each has one implementation. If ok is true, the
-// library parses the line in the same way (FuzzRead in package main).
+// another command, help, a mistake. The command-line library handles such a line, so that each of these cases has one
+// implementation. If ok is true, the library would parse the line in the same way (FuzzRead in package main).
 //
 // A flag has one or two dashes. Its value follows "=" or is the next argument, even if that begins with a dash (package
 // flag, "Command line flag syntax").
@@ -88,7 +88,7 @@ func (l *Line) read(args []string, maxGroup group) (rest []string, ended, ok boo
 		switch {
 		case i < 0 || flags[i].elsewhere:
 			return nil, false, false
-		case !flags[i].Text && assigned: // the values of booleans have many spellings, such as 1 and T, which the library knows
+		case !flags[i].Text && assigned: // only the command-line library knows all spellings of a boolean, such as 1 and T
 			return nil, false, false
 		case !flags[i].Text:
 			value = "true"

@@ -15,11 +15,12 @@ import (
 	"arenacap/policy"
 )
 
-// ErrNoLibrary means that the plan needs a fact that only the library gopsutil reads (see machine.Host), but lib is nil.
+// ErrNoLibrary means that Plan needs a fact that only the library gopsutil reads (see machine.Host), but its argument
+// lib is nil.
 var ErrNoLibrary = errors.New("a limit in the policy is a percentage of the host's memory, whose size is unknown")
 
-// Plan resolves the plan from the policy, the flags, the machine and the inherited environment. The parameter need lists
-// further facts to look up. Plan has no side effects.
+// Plan resolves the plan from the policy, the flags, the machine and the inherited environment. The argument "need"
+// names further facts to look up. Plan has no side effects.
 func (l Line) Plan(need machine.Need, lib machine.Host) (policy.Plan, error) {
 	p, err := l.Overridden()
 	if err != nil {

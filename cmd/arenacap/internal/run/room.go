@@ -19,9 +19,9 @@ type Room struct {
 	Limit   policy.Reading[uint64] // RLIMIT_AS; 0 with an empty Why means unlimited
 	Mapped  uint64                 // what the program and its libraries map at least; 0 is unknown
 	program string                 // name of the program; "" is unknown
-	arenas  uint64                 // address space of the arenas in the worst case, with one heap per arena
+	arenas  uint64                 // address space of the largest number of arenas: one heap for each but the main arena
 	endless bool                   // the number of arenas is unlimited
-	cap     uint64                 // number of arenas that fit into half of the room; 0 means that no cap helps
+	cap     uint64                 // number of arenas that fit into half of what is left, as thread stacks need space too; 0: no cap helps
 	fixed   bool                   // the cap is a number, which max_reserved does not lower
 }
 
@@ -50,7 +50,8 @@ func NewRoom(plan policy.Plan, t *target.Target, g glibc.Version) Room {
 // Left returns the space that is left for arenas and thread stacks.
 func (r Room) Left() uint64 { return r.Limit.N - min(r.Mapped, r.Limit.N) }
 
-// Fits reports whether the worst case fits. It ignores thread stacks, because their number is unknown.
+// Fits reports whether the program and the largest number of arenas fit into the limit. It ignores thread stacks, because
+// their number is unknown.
 func (r Room) Fits() bool {
 	return r.Limit.N == 0 || r.Mapped <= r.Limit.N && !r.endless && r.arenas <= r.Left()
 }
@@ -94,8 +95,8 @@ func (r Room) Warning() string {
 	return line
 }
 
-// explainRoom warns if the worst case does not fit into the address-space limit, and with --verbose explains the limit. It
-// examines the program only if there is such a limit.
+// explainRoom warns if the program and its arenas do not fit into the limit on address space, and with --verbose
+// explains the limit. It examines the program only if there is such a limit.
 func explainRoom(v say.Voice, l launcher.Launch) {
 	plan := l.Plan
 	if plan.AddressLimit().N == 0 {

@@ -20,8 +20,7 @@ import (
 )
 
 // supervises returns true if arenacap starts the target as its child, and false if it becomes the target by exec. It also
-// returns the reason. Mode auto chooses exec, unless there is a watch that cannot detach: after an exec it would be the
-// target's child.
+// returns the reason. Mode auto chooses exec, unless the exec would make the watch a child of the target (see CanDetach).
 func (l Line) supervises(plan policy.Plan) (child bool, why string) {
 	switch mode := plan.Policy.Launch.Mode; {
 	case l.on("supervise"):
