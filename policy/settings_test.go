@@ -9,7 +9,7 @@ import (
 )
 
 // Each key of the table is parsed, is suggested for a misspelling, for the wrong case and in the wrong table, and is in
-// the manual.
+// README.md of this folder.
 func TestEveryKey(t *testing.T) {
 	manual, err := os.ReadFile("README.md")
 	if err != nil {

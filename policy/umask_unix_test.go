@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestMain clears the inherited umask, so that test files get the modes that the tests ask for.
+// TestMain replaces the inherited umask by 022, so that test files get the modes that the tests ask for.
 func TestMain(m *testing.M) {
 	syscall.Umask(0o022)
 	os.Exit(m.Run())

@@ -367,7 +367,7 @@ func (v value) logTo() string {
 	return s
 }
 
-// filled accepts a string that is not empty.
+// filled accepts a string that is not empty and has no NUL byte.
 func (v value) filled(want, hint string) string {
 	s, ok := v.text(want, hint)
 	if ok && (s == "" || strings.Contains(s, "\x00")) {

@@ -1,6 +1,7 @@
 #!/bin/sh
-# sweep.sh [FLAGS of arenacap sweep]: the 128-thread server; all threads open and close sessions at once, CHURN times
-# (default 8000). DIR is the working folder, which is then kept: --resume needs the same paths.
+# sweep.sh [FLAGS of arenacap sweep]: measures the server with 128 threads, which all open and close sessions at the
+# same time, CHURN times (default 8000). If DIR is set, it is the working folder and is kept, because --resume needs the
+# same paths.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 churn=${CHURN:-8000}

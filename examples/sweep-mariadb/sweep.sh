@@ -1,7 +1,7 @@
 #!/bin/sh
 # sweep.sh MIX [FLAGS of arenacap sweep]: MariaDB on a new data folder under sysbench, 64 connections. MIX is
-# oltp_read_only or oltp_read_write. LOAD_SECONDS is the duration of each run's load (default 20). DIR is the working
-# folder, which is then kept: --resume needs the same arguments, which contain its name.
+# oltp_read_only or oltp_read_write. LOAD_SECONDS is the duration of each run's load (default 20). If DIR is set, it is
+# the working folder and is kept, because --resume needs the same arguments, which contain the name of the folder.
 set -eu
 mix=$1
 shift

@@ -242,7 +242,7 @@ func parseNumber(s string, v glibc.Version) (n uint64, ok bool) {
 	if !v.Before(39) && rest != "" {
 		return 0, false
 	}
-	if v.Bits32 && v.Before(39) && n > math.MaxUint32 { // compared as 64 bits, but cast to size_t since 2.39
+	if v.Bits32 && v.Before(39) && n > math.MaxUint32 { // 2.39 and later cast the number to size_t instead
 		return 0, true
 	}
 	if v.Bits32 {

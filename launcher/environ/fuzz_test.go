@@ -120,7 +120,8 @@ func checkHugeOff(t *testing.T, values []string, change tunableChange) {
 		if !slices.Equal(huge, []string{"0"}) {
 			t.Errorf("glibc 2.%d reads hugetlb %q from %q, made of %q", minor, huge, value, values)
 		}
-		var before []tunable // the items of all copies; 2.38 reads every item of a list of which 2.39 and later ignore the whole
+		// The items of all copies as 2.38 reads them, because 2.39 and later ignore the items of a malformed value.
+		var before []tunable
 		for _, v := range values {
 			before = append(before, tunableItems(v, glibc2(38))...)
 		}

@@ -45,13 +45,14 @@ func setsArenas(value string) bool { return !tunableChange{arenas: true}.none(va
 
 func lastItem(value string) string { return value[strings.LastIndexByte(value, ':')+1:] }
 
-// join removes the arena items from the values of GLIBC_TUNABLES, valid or not, sets huge pages, and joins the other items
-// into one value, which may be "". Items keep their bytes and their order, because glibc reads the copies in order and a
-// later item wins. glibc.malloc.hugetlb=0 replaces the first item of that name; without one it is appended.
+// join makes one value of GLIBC_TUNABLES, which may be "", from the values of all copies of the variable in an
+// environment. If c.arenas is true, join removes the arena items, valid or not. If c.huge is true,
+// glibc.malloc.hugetlb=0 replaces the items of that name, at the position of the first, or is appended if there is none.
+// The other items keep their bytes and their order, because glibc reads the copies in order and a later item wins.
 //
 // join also drops items that would make glibc 2.39 and later ignore the joined value:
 //   - trailing colons, and items without "=" that a removal left at the end; no glibc reads such items;
-//   - with several copies, or if huge pages are set: each item with two "=", and a last item without "=". Unjoined, such an
+//   - with several copies, or if c.huge is true: each item with two "=", and a last item without "=". Unjoined, such an
 //     item makes glibc ignore its own copy only. The other items of a malformed copy are kept, because glibc up to 2.38
 //     uses them.
 //

@@ -2,9 +2,9 @@
 // processes of a group (procs.go) and its limits (limit.go), whose files differ between version 1 (v1.go) and version 2
 // (v2.go). Parsers are pure functions; functions that read files take the root of the machine.
 //
-// Known limitations: a group above the cgroup namespace or above every mount is not visible, nor is its CPU quota. For
-// memory, version 1 has a file with the limit of all groups above. memory.high only throttles, so it does not count as a
-// limit.
+// Known limitations: a group above the cgroup namespace or above every mount is not visible, so its limits are unknown.
+// Version 1 has an exception: the file memory.stat of a group has the smallest memory limit of the group and all groups
+// above it. memory.high only throttles, so it does not count as a limit.
 package cgroup
 
 import (

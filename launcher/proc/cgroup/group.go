@@ -62,7 +62,8 @@ func (m Membership) at(mount Mount) (g Group, ok bool) {
 	return Group{Folders: append(g.Folders, mount.Point), Own: true, version: versionOf(m)}, true
 }
 
-// shownBy reports whether a mount shows the same hierarchy. Both list all of its controllers, so comparing one suffices.
+// shownBy reports whether a mount shows the hierarchy of the membership. /proc/PID/cgroup and the options of a mount
+// both list all controllers of a hierarchy of version 1, so one controller identifies the hierarchy.
 func (m Membership) shownBy(mount Mount) bool {
 	first, _, _ := strings.Cut(m.Controllers, ",")
 	return m.Version == mount.Version && (m.Version == 2 || hasWord(mount.Options, first))

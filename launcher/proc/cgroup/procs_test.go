@@ -34,7 +34,8 @@ func TestProcesses(t *testing.T) {
 	if err := os.MkdirAll(group+"/below/deep", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for file, text := range map[string]string{"/cgroup.procs": "2\n1\n", "/below/deep/cgroup.procs": "3\n"} { // the folder below has no cgroup.procs, as if it was removed meanwhile
+	// The folder /below has no cgroup.procs, as if its group was removed meanwhile.
+	for file, text := range map[string]string{"/cgroup.procs": "2\n1\n", "/below/deep/cgroup.procs": "3\n"} {
 		if err := os.WriteFile(group+file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,8 @@ type Change struct {
 	Ended     string // for Recovered: what has ended, Warning or Breach
 }
 
-// RecoverPercent: a breach ends when the value is under this percentage of the limit.
+// RecoverPercent: a breach ends when the value is under this percentage of the limit, a warning when the value is under
+// this percentage of the warning level.
 const RecoverPercent = 95
 
 // State is the state of one target's budget: times and samples in, changes out.
@@ -186,10 +187,10 @@ func (s *State) Over(c Change, r Reading) (v uint64, over bool) {
 	return v, ok && v > c.Limit
 }
 
-// trigger turns on when n of the last samples are over the size in the field rise, and off when n of the last samples are
-// under the size in the field fall. The field `of` is the number of last samples that count. A sample that is over the
-// size rise, or for the way back under the size fall, is a vote. Each change clears the votes, so that a sample counts for one
-// change only.
+// trigger turns on when n of the last samples are above the value of the field `rise`, and off when n of the last
+// samples are below the value of the field `fall`. The field `of` is the number of last samples that count. While the
+// trigger is off, each sample above `rise` is a vote; while it is on, each sample below `fall` is a vote. Each change
+// clears the votes, so that a sample counts for one change only.
 type trigger struct {
 	rise, fall uint64
 	n, of      int

@@ -145,7 +145,7 @@ func TestStateMetrics(t *testing.T) {
 	}
 }
 
-// The second reading is taken only once, even if several limits need it.
+// Several breaches in one sample share one confirming reading.
 func TestStateReadsAgainOnce(t *testing.T) {
 	s := New(testenv.Limits("virtual=10 data=10 resident=10"), policy.Budget{WarnAt: 80, Breach: policy.Window{N: 1, Of: 1}}, 0)
 	r, asked := Reading{Virtual: 11, Data: 11, Resident: 11}, 0

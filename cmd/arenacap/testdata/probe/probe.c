@@ -319,7 +319,7 @@ static void scheduling(void)
 			(unsigned long long)a.deadline, (unsigned long long)a.period, a.util_min, a.util_max);
 	call("io priority", syscall(SYS_ioprio_get, 1, 0));
 	file("oom score adj", "/proc/self/oom_score_adj");
-	if (getsid(0) != getpid()) /* a session leader has its own, with a new number */
+	if (getsid(0) != getpid()) /* setsid(2) makes a new autogroup, whose number differs in every run */
 		file("autogroup", "/proc/self/autogroup");
 	file("timer slack file", "/proc/self/timerslack_ns");
 

@@ -56,7 +56,7 @@ static long long whole(const char *s)
 	return strcmp(s, "max") ? strtoll(s, NULL, 0) : -1;
 }
 
-/* written writes a /proc file and returns whether that worked. */
+/* written writes a value to a /proc file; it returns 0, or -1 for a failure. */
 static int written(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -67,7 +67,10 @@ static int written(const char *path, const char *value)
 	return ok ? 0 : -1;
 }
 
-/* Except for root, the kernel accepts only one change per 0.1 s, of all users together (kernel/sched/autogroup.c). */
+/*
+ * autogrouped sets the nice value of the autogroup. Without CAP_SYS_ADMIN the kernel refuses the change within 0.1 s of
+ * the last change by any process (kernel/sched/autogroup.c, proc_sched_autogroup_set_nice).
+ */
 static int autogrouped(const char *nice)
 {
 	int result;
@@ -98,7 +101,10 @@ static int scheduled(char **a)
 	return sched_setscheduler(0, num(a[0]), &p);
 }
 
-/* A raw call, because libc refuses the signals that it reserves. Default flags; no handler survives an exec. */
+/*
+ * disposed sets a signal's disposition by a raw system call, because libc refuses the signals that it reserves (32,
+ * 33). No flags are needed, because the callers pass SIG_IGN.
+ */
 static int disposed(int sig, void *handler)
 {
 	struct {
