@@ -106,7 +106,8 @@ func (c *cluster) run(cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// fragment writes a hadoop-env.sh that sources the fragment under the policy, or an empty one without a policy.
+// fragment writes a hadoop-env.sh that sources the fragment arenacap-env.sh with this policy. If policy is "",
+// hadoop-env.sh is empty.
 func (c *cluster) fragment(policy string) {
 	c.Helper()
 	script := ""

@@ -77,8 +77,9 @@ func TestFragment(t *testing.T) {
 	}
 }
 
-// TestHadoopOrder checks which cap wins for each place of the fragment in Hadoop's scripts. With an invalid policy
-// the variables stay as they were, as with "off", and stderr gets one line each time that the fragment is sourced.
+// TestHadoopOrder checks which cap wins for each place in Hadoop's scripts where the fragment arenacap-env.sh is
+// sourced. With an invalid policy the variables stay as they were, as with the cap "off", and stderr gets one line each
+// time that the fragment is sourced.
 func TestHadoopOrder(t *testing.T) {
 	testenv.Need(t, "go", "bash")
 	ctx, dir, arenacap, _ := setUp(t)
@@ -137,7 +138,7 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// tomcatBase is the example's CATALINA_BASE, including the fragment.
+// tomcatBase makes a copy of the example's CATALINA_BASE, with arenacap-env.sh in its folder bin.
 func tomcatBase(t *testing.T, dir string) string {
 	t.Helper()
 	base := filepath.Join(dir, "tomcat")

@@ -19,7 +19,7 @@ import (
 )
 
 // TestDataNode checks for each policy which variables arrive in a DataNode, and its arenas after a load. With an
-// invalid policy its log has one line about that, and Hadoop's own cap remains.
+// invalid policy the DataNode's output has one line about the mistake, and Hadoop's own cap remains.
 func TestDataNode(t *testing.T) {
 	c := newCluster(t)
 	master := c.startNameNode()

@@ -121,8 +121,8 @@ func (c *cluster) finish(run *inContainer) {
 	}
 }
 
-// TestVmemCheck runs the same program without a cap, which is killed, and with one, which finishes. With Hadoop's default of
-// memory.enforced nothing is killed.
+// TestVmemCheck runs the same program twice: YARN kills it without a cap, and lets it finish with a cap. With
+// memory.enforced = true, Hadoop's default, YARN does not kill the program without a cap either.
 func TestVmemCheck(t *testing.T) {
 	c := newCluster(t)
 	c.startResourceManager()

@@ -172,8 +172,8 @@ func (w *watched) sendSignal(c budget.Change) {
 // sendTerm is the first half of "terminate". It signals every process of the scope, including processes that started too
 // recently to be part of the measured value.
 func (w *watched) sendTerm(c budget.Change) bool {
-	w.listing = nil       // list again, so that the signal reaches processes that were forked since
-	_ = w.scope.refresh() // the sample has already reported a failure of this
+	w.listing = nil       // list again, so that the signal reaches processes that were forked after the last listing
+	_ = w.scope.refresh() // the method sample reports the errors of refresh
 	w.action.termed = map[int]*process{}
 	sent, err := w.sendAll(syscall.SIGTERM, func(*process) bool { return true })
 	if sent == 0 {
@@ -190,7 +190,7 @@ func (w *watched) sendTerm(c budget.Change) bool {
 // may fork between the listing and the signal, and a process in uninterruptible sleep ends late.
 func (w *watched) sendKill(now time.Duration) {
 	a := w.action
-	w.listing = nil // list again, so that the signal reaches processes that were forked since
+	w.listing = nil // list again, so that the signal reaches processes that were forked after the last listing
 	_ = w.scope.refresh()
 	sent, err := w.sendAll(syscall.SIGKILL, a.owes)
 	if sent > 0 && !w.killReported {

@@ -33,8 +33,8 @@ func (p part) counted(metric string) int64 {
 	return p.Virtual
 }
 
-// only clears the sizes that belong to other metrics.
-func (p part) only(metric string) part {
+// forMetric returns the part with its virtual size, and without the other sizes that the metric does not count.
+func (p part) forMetric(metric string) part {
 	if metric != "data" {
 		p.Data = 0
 	}
@@ -85,12 +85,13 @@ func attribute(metric string, base, now breakdown) *attribution {
 	return a
 }
 
-// largest returns the maxParts parts that count most for a metric, sorted, without those that do not count or shrank.
+// largest returns at most maxParts parts, sorted by the bytes that count for a metric, the largest first. It leaves out
+// the parts of which no byte counts, and in a list of differences the parts that shrank.
 func largest(metric string, parts []part) []part {
 	sorted := []part{}
 	for _, p := range parts {
 		if p.counted(metric) > 0 {
-			sorted = append(sorted, p.only(metric))
+			sorted = append(sorted, p.forMetric(metric))
 		}
 	}
 	slices.SortStableFunc(sorted, func(a, b part) int { return cmp.Compare(b.counted(metric), a.counted(metric)) })
@@ -98,7 +99,7 @@ func largest(metric string, parts []part) []part {
 }
 
 // words describes what grew, then the largest parts, for the message of a warning or a breach. If only some of the
-// counted processes could be inspected, it gives their number.
+// counted processes could be inspected, words also says how many.
 func (a *attribution) words(counted int) string {
 	if a == nil {
 		return ""
@@ -178,7 +179,7 @@ var adviceOf = map[string]string{
 	arena.KindJavaClasses:  "limit Java's class space with -XX:CompressedClassSpaceSize",
 }
 
-// addPart adds to the part of the same kind.
+// addPart adds the sizes of p to the part of the same kind, or appends p if there is none.
 func addPart(parts []part, p part) []part {
 	for i := range parts {
 		if parts[i].Kind == p.Kind {

@@ -144,8 +144,8 @@ func verbose(pid int, limits string) Config {
 func TestDetached(t *testing.T) {
 	c := startChild(t)
 	cfg := verbose(c.pid(), "growth=1073741824")
-	// A test binary with cgo has arenas of glibc. The cap is larger than the number of its threads, so the arenas keep
-	// the cap.
+	// A test binary with cgo has arenas of glibc. The cap is larger than the number of its threads, so the number of
+	// arenas stays within the cap.
 	cfg.Cap, cfg.OnUnenforceable = 1000, "warn"
 	cfg.Budget.Settle = 0
 	d := startDetached(t, c.pid(), pidfdOf(t, c.pid()), framed(t, cfg), false)

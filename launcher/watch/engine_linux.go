@@ -220,7 +220,7 @@ func (e *engine) killing() bool {
 	})
 }
 
-// wait sleeps until a process ends, the command ends, ctx ends, or it is time for the next turn (see turns).
+// wait sleeps until a process ends, the policy's command ends, ctx ends, or it is time for the next turn (see turns).
 func (e *engine) wait(next time.Duration) {
 	n, _ := unix.EpollWait(e.epoll, e.events[:], milliseconds(next-e.clock())) // -1 if a signal interrupted it
 	for _, event := range e.events[:max(n, 0)] {

@@ -187,9 +187,9 @@ func (w *watched) countServer(p *process, now time.Duration) {
 	}
 }
 
-// setOtherwise compares the cap in a process's environment with the planned cap. It returns the cap and differs = true if it
-// is another one, or missing = true if the environment is intact and sets no cap. Both are false if the environment cannot
-// be read.
+// setOtherwise returns the cap that a process's environment sets. differs is true if this cap is not the planned one.
+// missing is true if the environment sets no cap and is intact: every entry has the form NAME=VALUE. Both are false if
+// the environment cannot be read.
 func (w *watched) setOtherwise(p *process) (cap int, differs, missing bool) {
 	text, err := p.read("environ")
 	if err != nil {

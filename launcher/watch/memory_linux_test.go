@@ -58,9 +58,9 @@ func TestWhenMemoryIsGivenBack(t *testing.T) {
 	e := &engine{clock: func() time.Duration { return now }, giveBack: never}
 	for _, step := range []struct {
 		name    string
-		at      time.Duration // time of the step, counted from the start of the clock at one hour
+		at      time.Duration // time of the step after the start of the test's clock, which starts at one hour
 		do      func()
-		want    time.Duration // time of the next step of giveMemoryBack, counted likewise
+		want    time.Duration // time of the next step of giveMemoryBack after the start of the clock
 		percent int
 	}{
 		{"a supervisor", 0, e.used, never - time.Hour, others},

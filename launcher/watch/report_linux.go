@@ -57,7 +57,8 @@ func (w *watched) retryLog() {
 	}
 }
 
-// line formats an event for this log. Text in a file begins with the time; the journal adds its own, and gets a priority.
+// line formats an event for this log. In text format, a line for a file begins with the time. A line for the journal
+// begins with the priority, and has no time, because the journal adds the time.
 func (w *watched) line(e event, at time.Time) []byte {
 	line := e.line(w.cfg.Log.Format, at, w.subject())
 	switch {

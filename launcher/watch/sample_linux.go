@@ -199,9 +199,9 @@ func (w *watched) inspect() (b breakdown) {
 }
 
 // judgeCap compares the number of the server's arenas with the cap: once after the settle time, and again at each new
-// maximum. It reports only once that the cap is not kept. It does not report the cap as verified if a notice says that the
-// cap cannot work, if the count may be too low, or if the environment does not set the cap, because the number of arenas may
-// then be low by chance.
+// maximum. As long as the cap is not kept, it reports this only once. It does not report the cap as verified if a
+// notice says that the cap cannot work, if the count may be too low, or if the environment does not set the cap,
+// because the number of arenas may then be low by chance.
 func (w *watched) judgeCap(now time.Duration) {
 	p := w.server()
 	if p == nil {

@@ -36,8 +36,11 @@ type scope struct {
 	unit     string // scope "cgroup": the systemd unit whose control group is counted; "": the control group of the target is counted
 	perStart bool   // once all processes have ended, add no more: new ones belong to a restart of the service
 
-	list                func() ([]int, error) // all PIDs of the host, sorted
-	unrelated, previous []int                 // scope "tree": PIDs that do not descend from the target, sorted: now, and one listing earlier
+	list func() ([]int, error) // all PIDs of the host, sorted
+
+	// Scope "tree": unrelated has the PIDs of the latest listing that do not descend from the target, sorted; previous
+	// has those of the listing before, only so that the next listing reuses its memory.
+	unrelated, previous []int
 }
 
 func newScope(target *process, kind string, excluded func(pid int) bool) *scope {

@@ -86,8 +86,8 @@ func awaitEnd(t *testing.T, p *process) {
 	}
 }
 
-// oneAndAHalf returns a limit of one and a half times the child's size: the child alone is under it, and over it
-// together with a child of its own.
+// oneAndAHalf returns a limit of one and a half times the child's size: the child alone is under the limit; the child
+// and its own child together are over it.
 func oneAndAHalf(t *testing.T, c *child) string {
 	t.Helper()
 	s, ok := mustHold(t, c.pid()).sample()

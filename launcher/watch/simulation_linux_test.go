@@ -113,8 +113,8 @@ func TestGapOfMany(t *testing.T) {
 	}
 }
 
-// Lines that were lost on a full disk are reported as log-failed with the first sample after which there is space
-// again, even without another event.
+// When a full disk has space again, the next sample reports how many lines were lost (log-failed), even without another
+// event.
 func TestLogFailed(t *testing.T) {
 	cfg := testConfig("virtual=1073741824")
 	cfg.Log.Format = "text"

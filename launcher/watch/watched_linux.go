@@ -28,7 +28,7 @@ type watched struct {
 	last         budget.Reading // the last sample; without processes if it failed
 	looked       time.Duration  // time of the last sample, or of the start
 	peek         time.Duration  // time of the next samplePeak; 0: never
-	notified     bool           // the target or the command may have ended
+	notified     bool           // the target or the policy's command may have ended
 	action       *action
 	queue        []budget.Change // breaches that wait for their action
 	killReported bool            // SIGKILL was reported
