@@ -527,7 +527,8 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// TestChunksTable: the largest free run is at most the free size. Without walked arenas there is no table.
+// TestChunksTable: FREE includes the top chunk, so LARGEST FREE is at most FREE. Without walked arenas there is no
+// table.
 func TestChunksTable(t *testing.T) {
 	const mib = 1 << 20
 	p := &arena.Process{Arenas: []arena.Arena{{Main: true, Chunks: &arena.Chunks{InUse: 3 * mib, Free: mib, Top: 5 * mib, Largest: 5 * mib}}}}

@@ -172,8 +172,8 @@ func (s *sweepPlan) ending(err error, r verdict.Result) error {
 // deliver writes the report before it prints, so that a closed stdout does not lose the report. If printing fails, the
 // error holds the advice.
 func (s *sweepPlan) deliver(c *cli.Context, r verdict.Result) error {
-	// Unless SIGPIPE is caught, Go's runtime ends the process when it writes to a pipe without a reader (os/signal,
-	// "SIGPIPE").
+	// Unless the process catches SIGPIPE, a write to stdout ends the process if stdout is a pipe without a reader
+	// (os/signal, "SIGPIPE").
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	err := s.writeReport(r)
 	if printed := s.print(c, r); printed != nil {
@@ -193,7 +193,7 @@ type sweepPlan struct {
 	notes      []string
 	limit      int // glibc's own limit on this machine; 0 for none
 
-	interrupted bool // a signal came, or a run could not be stored; the result covers the runs before
+	interrupted bool // a signal came, or a run could not be stored; the result covers the runs before that
 }
 
 func planSweep(c *cli.Context) (*sweepPlan, error) {

@@ -63,7 +63,8 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// libraryReads is the result of urfave/cli for a command line, "" if run is not called.
+// libraryReads returns a command line as urfave/cli reads it. called is false if urfave/cli does not call the command
+// run, or if --dry-run is given.
 func libraryReads(args []string) (l run.Line, called bool) {
 	app := newApp()
 	app.Writer, app.ErrWriter = io.Discard, io.Discard

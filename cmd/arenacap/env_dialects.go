@@ -121,8 +121,8 @@ func quoteCsh(value string) (string, error) {
 
 // quoteSystemd quotes a value for EnvironmentFile= (systemd.exec(5)): in double quotes systemd removes a "\" before ",
 // $, \ and `, keeps line breaks and expands nothing. sh reads it the same way. systemd ignores an assignment that is
-// not UTF-8, and older versions one with a control character other than tab and line break (src/basic/env-util.c,
-// env_value_is_valid).
+// not UTF-8. Older versions also ignore an assignment with a control character other than tab and line break
+// (src/basic/env-util.c, env_value_is_valid).
 func quoteSystemd(value string) (string, error) {
 	if !utf8.ValidString(value) {
 		return "", fmt.Errorf("the value is not UTF-8, and systemd ignores such an assignment")

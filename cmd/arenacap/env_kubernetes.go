@@ -59,8 +59,8 @@ func kubernetesList(p policy.Policy) (string, error) {
 	return fmt.Sprintf(fixedList, plan.ArenaMax, test), nil
 }
 
-// fixedList takes the cap and the value of MALLOC_ARENA_TEST. glibc ignores an empty value. The empty value replaces a
-// MALLOC_ARENA_TEST that the container's image sets.
+// fixedList takes the cap and the value of MALLOC_ARENA_TEST. For cap = "glibc" the value is empty: glibc ignores it,
+// but it replaces a MALLOC_ARENA_TEST that the container's image sets.
 const fixedList = `env:
 - name: MALLOC_ARENA_MAX
   value: "%d"

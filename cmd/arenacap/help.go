@@ -51,7 +51,8 @@ func printHelp(w io.Writer, template string, data any) {
 	_, _ = io.WriteString(w, folded.String())
 }
 
-// foldHelp folds a line. It aligns the rest of a description with its start, and indents the rest of a usage line.
+// foldHelp folds a line. The continuation lines of a description are aligned with its first line; those of a usage line
+// are indented.
 func foldHelp(line string) string {
 	item, listed := strings.CutPrefix(line, "   ")
 	if !listed {

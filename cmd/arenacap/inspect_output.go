@@ -194,7 +194,7 @@ type chunkRow struct {
 	rows, heaps   int
 	resident      uint64
 	chunks        arena.Chunks
-	runs          uint64 // sum of the largest free chunk of each arena; no arena can use the chunk of another
+	largestSum    uint64 // sum of the largest free chunk of each arena; no arena can use the chunk of another
 }
 
 func newChunkRow(i int, a arena.Arena) chunkRow {
@@ -203,7 +203,7 @@ func newChunkRow(i int, a arena.Arena) chunkRow {
 
 func (r *chunkRow) add(o chunkRow) {
 	r.rows, r.heaps, r.resident = r.rows+1, r.heaps+o.heaps, r.resident+o.resident
-	r.runs += o.runs
+	r.largestSum += o.largestSum
 	sum, c := &r.chunks, o.chunks
 	sum.InUse, sum.Free, sum.Top = sum.InUse+c.InUse, sum.Free+c.Free, sum.Top+c.Top
 	sum.Overhead, sum.Unknown, sum.Trimmable = sum.Overhead+c.Overhead, sum.Unknown+c.Unknown, sum.Trimmable+c.Trimmable
@@ -221,7 +221,7 @@ func (r chunkRow) cells() []string {
 // fragmented returns the share of free memory outside the largest free chunk of its arena, from 0 to 1.
 func (r chunkRow) fragmented() float64 {
 	c := r.chunks
-	c.Largest = r.runs
+	c.Largest = r.largestSum
 	return c.Fragmentation()
 }
 

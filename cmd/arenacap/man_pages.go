@@ -77,7 +77,7 @@ func (m *roff) synopsis(tool, usage string) {
 	}
 }
 
-// usageGoesOn begins a line in the usage of a command that continues the line before.
+// usageGoesOn is the line break and indentation with which a command's usage continues on the next line.
 const usageGoesOn = "\n      "
 
 // manWidth keeps input lines under 80 bytes, with some room for characters of several bytes.

@@ -26,7 +26,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// everything is all readings, also those that are only shown and that the plan does not depend on.
+// everything names all facts about the machine that can be looked up, also those that are only shown.
 const everything = machine.Cores | machine.Memory | machine.Library
 
 // makePlan resolves the plan of a command line. It looks up the facts that the plan depends on, and the facts that the

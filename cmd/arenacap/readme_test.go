@@ -82,7 +82,7 @@ func TestReadmeOfExamples(t *testing.T) {
 	}
 }
 
-// The links of all README files lead to files that exist, and to headings of these.
+// Each link in the README files leads to a file that exists, and to a heading that this file has.
 func TestReadmeLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
 	links, anchors := 0, 0

@@ -164,7 +164,7 @@ func change(t *testing.T, cmd *exec.Cmd) (status unix.WaitStatus) {
 	}
 }
 
-// awaitState waits until all the processes have stopped, or none is stopped.
+// awaitState waits until a signal has stopped all the processes, or, if stopped is false, until all run again.
 func awaitState(t *testing.T, pids []string, stopped bool) {
 	t.Helper()
 	for _, pid := range pids {

@@ -36,7 +36,8 @@ func startTerminal(t *testing.T, line ...string) *terminalSession {
 		t.Fatal(err)
 	}
 	defer slave.Close()
-	// The runtime polls this descriptor, so a read can have a deadline.
+	// A read of master has no deadline, because os.File.Fd sets blocking mode. So master is replaced by a non-blocking
+	// duplicate, which os.NewFile adds to the runtime's poller.
 	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		t.Fatal(err)

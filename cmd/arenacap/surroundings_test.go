@@ -59,8 +59,8 @@ func allSurroundings() []surroundings {
 		{name: "8 descriptors", setup: states("rlimit 7 8 8"), fails: "too many open files"},
 		{name: "session of its own", setup: states("setsid")},
 		{name: "user namespace", within: []string{"/usr/bin/unshare", "-U"}},
-		// This case needs root: in the user namespace of another user the owner of "/" is not mapped, and arenacap as
-		// the root of that namespace would refuse the policy.
+		// This case needs root. In a user namespace that a user other than root creates, "/" seems to belong to UID
+		// 65534, because root is not mapped, and arenacap as the root of that namespace would refuse the policy.
 		{name: "user namespace, as its root", within: []string{"/usr/bin/unshare", "-Ur"}, root: true},
 		{name: "PID namespace behind its first process", root: true,
 			within: []string{"/usr/bin/unshare", "-pf", "--mount-proc", "--kill-child", "/bin/sh", "-c", `"$@"; s=$?; until ! pgrep -f '[a]renacap: watch' >/dev/null; do :; done; exit $s`, "sh"}},
@@ -154,7 +154,7 @@ func (w surroundings) check(t *testing.T, arenacap, mode string) {
 		t.Skip("a 386 program's system calls have other numbers")
 	}
 	args, log := policyWithLog(t, watched+"[launch]\nmode = \""+mode+"\"\n")
-	// The program lives until the watch has seen it, or for half a minute.
+	// The program ends when cap-verified or watch-failed is in the log, or after 60 reads of the log, in 21 s or more.
 	target := []string{"--", requireTools(t).server, "-c", `[ "$MALLOC_ARENA_MAX" = 2 ] || exit 9
 		for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6 7 8 9 10; do
 			! /bin/grep -q -e cap-verified -e watch-failed "$0" || exit 42; /bin/sleep 0.$i
@@ -313,7 +313,7 @@ func TestExecWhereTheWatchWouldBeAChild(t *testing.T) {
 				}
 				continue
 			}
-			// cat is the only child.
+			// A watch would be a child of the target. The only child is cat, which lists the children.
 			if got := strings.Fields(string(out)); cmd.ProcessState.ExitCode() != 42 || len(got) != 1 || stderr.Len() > 0 {
 				t.Errorf("%s: %v, children %q, %s", place, cmd.ProcessState, got, stderr.String())
 			}

@@ -36,8 +36,8 @@ func (s *sweepPlan) print(c *cli.Context, r verdict.Result) error {
 	return err
 }
 
-// resultText returns a line per cap, the advice, and the seed, which repeats the sweep. If the writer is a terminal, the text
-// fits its width.
+// resultText returns a line per cap, the advice, and the seed, with which --seed repeats the sweep. If the writer is a
+// terminal, the text fits its width.
 func resultText(to io.Writer, r verdict.Result) string {
 	width := terminalWidth(to)
 	said := tableText(r.Table(), width) + "\n" + paint(to, bold, fold(r.Advice.Sentence, width, 0)) + "\n"

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// columns aligns the cells of rows to the right, in columns that are two blanks apart, except the last cell of each
-// row, which directly follows the others.
+// columns aligns the cells of each column to the right, with two blanks before the column. The last cell of a row is
+// not aligned: it follows the cell before it without a blank.
 func columns(rows [][]string) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)

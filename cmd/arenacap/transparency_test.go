@@ -404,7 +404,7 @@ func openTerminal(t *testing.T) (*os.File, string) {
 	return master, "/dev/pts/" + strconv.Itoa(n)
 }
 
-// losses are the changes that Go's runtime makes to the target's state before the first line of arenacap and that are
+// losses are the changes that Go's runtime makes to the target's state before arenacap's own code runs and that are
 // not undone: the signals that are no longer ignored, those that are no longer blocked (in supervise mode; in exec mode
 // the runtime restores its own copy of the mask), and whether a closed standard descriptor becomes /dev/null.
 type losses struct {

@@ -157,7 +157,7 @@ func TestPlotsShowWhatDiffers(t *testing.T) {
 
 func rate(v float64) map[string]float64 { return map[string]float64{"throughput": v} }
 
-// Missing data leaves out a plot and never breaks the page.
+// A plot without data is left out, and no number of the page is NaN or infinite.
 func TestLittleIsKnown(t *testing.T) {
 	x := sweep.Experiment{Metrics: sweep.Metrics[:1], Candidates: []sweep.Candidate{{Name: "1", ArenaMax: 1}, {Name: "2", ArenaMax: 2}}}
 	for name, c := range map[string]struct {

@@ -58,11 +58,11 @@ func tradeOff(r verdict.Result) (plot, error) {
 }
 
 // spread makes a series of one point for each outcome. The point lies higher than the outcome's value by the
-// parameter above, which is 0 for a dot.
-func spread(shown []verdict.Outcome, x sizeAxis, above float64) (values [][]float64) {
+// distance rise, which is 0 for a dot.
+func spread(shown []verdict.Outcome, x sizeAxis, rise float64) (values [][]float64) {
 	for _, o := range shown {
 		v := slices.Repeat([]float64{charts.GetNullValue()}, points+1)
-		v[int(math.Round(x.at(o.VirtualPeak)*points))] = o.Measures[0].Median + above
+		v[int(math.Round(x.at(o.VirtualPeak)*points))] = o.Measures[0].Median + rise
 		values = append(values, v)
 	}
 	return values

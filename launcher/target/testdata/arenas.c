@@ -1,6 +1,6 @@
 // Prints how many arenas glibc's malloc has after 12 threads have each allocated: malloc_info(3) writes one
-// <heap nr="N"> for each. It keeps the allocations, so no arena is used twice. The first word of the output
-// is AT_SECURE, the third the file that runs, the fourth its PID, the last MALLOC_ARENA_MAX.
+// <heap nr="N"> for each arena. No thread ends before the count, so each thread has its own arena, up to the cap
+// or glibc's limit. The output is AT_SECURE, the number of arenas, the file that runs, its PID and MALLOC_ARENA_MAX.
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
-// Package say prints arenacap's messages on stderr, one line each, and maps errors to exit statuses. stdout is for the
-// target and for the output of commands.
+// Package say prints arenacap's messages on stderr, and maps errors to exit statuses. stdout is for the target and for
+// the output of commands.
 package say
 
 // This file prints messages on stderr.
