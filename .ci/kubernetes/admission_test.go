@@ -1,6 +1,7 @@
-// Package admission evaluates the admission policy of examples/kubernetes with the API server's own plugin, and checks the
-// manifests. It is a module of its own, so that the product does not depend on Kubernetes. The tools of its go.mod are the
-// programs of .ci/cluster, which then share most compiled packages with this test.
+// Package admission evaluates the admission policy of examples/kubernetes with the API server's own plugin, and checks
+// the manifests. It is a module of its own, so that the product does not depend on Kubernetes. The go.mod also lists,
+// as tools, the programs that .ci/cluster runs: in one module, these programs and this test share most compiled
+// packages.
 package admission
 
 import (

@@ -35,7 +35,8 @@ func namespaceOf(name string) *v1.Namespace {
 	return &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 }
 
-// admitFunc admits a pod, changes it, and returns the variables of its containers.
+// admitFunc passes a pod to the admission policy, which may change the pod or reject it with an error. It returns the
+// variables of the pod's containers.
 type admitFunc func(ctx context.Context, pod *v1.Pod, old runtime.Object, operation admission.Operation, subresource string) ([][]v1.EnvVar, error)
 
 // variables returns the environment variables of each container of a pod, the init containers first.
@@ -46,7 +47,8 @@ func variables(pod *v1.Pod) (all [][]v1.EnvVar) {
 	return all
 }
 
-// podOf is a pod with the label, an init container and two containers: one without variables and one with these.
+// podOf is a pod with an init container and two containers: "plain" without variables, and "server" with the variables
+// env. The pod's label arenacap/cap has the value in the parameter label; with "" the pod has no label.
 func podOf(label string, env ...v1.EnvVar) *v1.Pod {
 	pod := &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "pod", Namespace: "default"},

@@ -315,8 +315,8 @@ func wantEnded(t *testing.T, list []*os.Process) {
 	}
 }
 
-// deafServer runs a server that ignores SIGTERM, and checks that SIGKILL follows after the pod's grace and that no
-// process is left.
+// deafServer runs a server that ignores SIGTERM. It then sends SIGKILL to PID 1, as a kubelet does after
+// terminationGracePeriodSeconds, and checks that no process is left.
 func deafServer(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	const deaf = `trap 'echo not yet' TERM; echo the trap is set; while :; do sleep 1000 & wait; done`
 	p := start(ctx, t, podman, "deaf", image, "/bin/sh", "-c", deaf)

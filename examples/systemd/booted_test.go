@@ -459,7 +459,7 @@ func TestBootedBreach(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			lines := append(slices.Clone(c.unit), "RestartSec=90", "ExecStart=/usr/bin/arenacap run --policy POLICY"+c.flags+" -- SERVER "+c.args)
 			u := newUnit(t, breaching(c.policy), service(lines...))
-			u.systemctl("start", "--no-block", u.name) // a Type=oneshot unit is started only when its command has ended
+			u.systemctl("start", "--no-block", u.name) // without --no-block, the start of a Type=oneshot unit waits for the end of its command
 			u.ask("grow 20")
 			u.awaitThe("end", func(e entry) bool {
 				return strings.Contains(e.Message, "Deactivated successfully") || strings.Contains(e.Message, "Failed with result")

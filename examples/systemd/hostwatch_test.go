@@ -116,7 +116,8 @@ func (w *hostWatch) policy(limit, more string) {
 	w.write(hostPolicy, fmt.Sprintf(hostServices, limit)+more)
 }
 
-// event waits for an event of a service that a process of the watch logs. pid 0 stands for any process.
+// event waits until a watch logs an event about a process of a service. by is the PID of the watch, pid the PID of the
+// process; 0 stands for any PID.
 func (w *hostWatch) event(by int, service, name string, pid int) entry {
 	w.t.Helper()
 	return w.awaitThe(fmt.Sprintf("%s of %s[%d] by %d", name, service, pid, by), func(e entry) bool {

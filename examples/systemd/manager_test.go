@@ -68,7 +68,7 @@ func newNamedUnit(t *testing.T, stem, policy, text string) *unit {
 			t.Logf("%s\n%s", text, u.told())
 		}
 		for _, command := range [][]string{{"kill", "--signal=KILL"}, {"stop"}, {"reset-failed"}} {
-			_ = exec.Command("systemctl", append(command, stem+".socket", u.name)...).Run() // ignore errors: most have ended
+			_ = exec.Command("systemctl", append(command, stem+".socket", u.name)...).Run() // ignore errors: most of the units have ended
 		}
 	})
 	return u

@@ -103,8 +103,9 @@ func hidePIDs(t *testing.T) {
 }
 
 // endsTheClaimant checks that a process that names itself like a watch still belongs to its service, also after its
-// control group was removed and created again. At a breach the watch of the host acts at once. It would wait if the
-// launch of the process had started a watch.
+// control group was removed and created again. At a breach the watch of the host must act at once. If it took the
+// process for a watch that a launch had started, its first event "action" would only say that the other watch acts
+// first.
 func (w *hostWatch) endsTheClaimant(watch int) {
 	w.t.Helper()
 	u := w.services["n-claimant"].start()

@@ -143,10 +143,10 @@ const (
 	KindThreadStacks = "thread stacks" // guards included, and stacks of ended threads that glibc caches for new ones
 	kindStack        = "stack"         // the stack of the main thread
 	KindFile         = "file"
-	kindShared       = "shared memory" // memfd, System V, /dev/shm, shared and anonymous
+	kindShared       = "shared memory" // memfd, System V, /dev/shm, or anonymous with MAP_SHARED
 	kindNamed        = "named memory"  // anonymous, named with prctl(PR_SET_VMA_ANON_NAME)
 	kindHugePages    = "huge pages"    // mapped with MAP_HUGETLB
-	KindReserved     = "reserved"      // anonymous and without access
+	KindReserved     = "reserved"      // anonymous and inaccessible (PROT_NONE)
 	KindJavaHeap     = "java heap"
 	KindJavaCode     = "java code cache"
 	KindJavaClasses  = "java class space"

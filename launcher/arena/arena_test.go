@@ -84,7 +84,7 @@ func (p *program) answer() string {
 	}
 }
 
-// number returns the decimal number that follows the word label in text.
+// number returns the decimal number in text right after the first occurrence of the string label.
 func number(t testing.TB, text, label string) uint64 {
 	t.Helper()
 	_, rest, ok := strings.Cut(text, label)

@@ -156,7 +156,7 @@ func (l *library) pointer(number uint64) uint64 {
 		l.pointerIn(l.address(elf.DT_JMPREL), l.dynamic[elf.DT_PLTRELSZ], entry, number))
 }
 
-// pointerIn searches one relocation table for the pointer to a symbol and returns its value, or 0.
+// pointerIn searches one relocation table for the pointer to a symbol, and returns the pointer's value, or 0.
 func (l *library) pointerIn(table, size, entry, number uint64) uint64 {
 	shift := 32
 	if l.word == 4 {

@@ -171,8 +171,8 @@ func TestForgedMemory(t *testing.T) {
 	}
 }
 
-// TestForgedStacks puts a stack descriptor into every fourth of many adjacent mappings: no more stacks are accepted than
-// the process has threads and glibc can have in its cache.
+// TestForgedStacks puts a stack descriptor into every fourth of many adjacent mappings. findStacks must stop when it
+// has found as many stacks as there are threads, plus mostCached, the bound of glibc's stack cache.
 func TestForgedStacks(t *testing.T) {
 	f, at := newFake(v236, 64<<20, 1), 0
 	const n = 3 * mostCached

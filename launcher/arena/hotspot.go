@@ -82,7 +82,7 @@ func (l *library) table(name string, entrySize uint64) (table []byte) {
 	return nil
 }
 
-// texts reads the C strings that the pointers at this offset in each entry point to.
+// texts returns one C string for each entry of the table. Each entry has a pointer to its string at this offset.
 func (l *library) texts(table []byte, entry, offset uint64) []string {
 	entries := slices.Collect(slices.Chunk(table, int(entry)))
 	list, i := make([]string, len(entries)), 0

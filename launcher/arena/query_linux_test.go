@@ -258,7 +258,8 @@ func sameAsUsual(t *testing.T, root string, pid int) {
 	}
 }
 
-// TestIoctlsForbidden reads a process under a seccomp filter that forbids both ioctls.
+// TestIoctlsForbidden reads a process under a seccomp filter that forbids ioctl(2), and so PROCMAP_QUERY and
+// PAGEMAP_SCAN.
 func TestIoctlsForbidden(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
 	p.do("threads 3 1000")

@@ -6,16 +6,17 @@ import (
 	"slices"
 )
 
-// This file finds the stacks of threads other than the main one, which the kernel does not name. glibc puts a thread
-// descriptor (struct pthread) at the top of each stack that it allocates. The descriptor has three consecutive words: the
-// start of the stack's memory, its size, and the size of its guard. Cached stacks of ended threads have the descriptor too.
+// This file finds the stacks of all threads except the main thread, whose stack the kernel names "[stack]". The C
+// library puts a thread descriptor (struct pthread) at the top of each stack that it allocates. Consecutive words of
+// the descriptor are the start of the stack's memory, its size and, in glibc, the size of its guard. The stacks of
+// ended threads that glibc caches have the descriptor too. The fields are:
 //
 //	glibc: stackblock, stackblock_size, guardsize (nptl/descr.h)
 //	musl:  map_base, map_size, stack, stack_size, guard_size (src/internal/pthread_impl.h)
 //
-// The guard is memory without access below the stack. With glibc 2.42 on Linux 6.13 it may be a mark in the page table
-// (MADV_GUARD_INSTALL); then the stacks of many threads share one mapping. A Java thread has no glibc guard, since the JVM
-// makes its own inside the stack.
+// The guard is inaccessible memory (PROT_NONE) at the bottom of the stack. With glibc 2.42 on Linux 6.13 it may be a
+// mark in the page table (MADV_GUARD_INSTALL); then the stacks of many threads share one mapping. A Java thread has no
+// glibc guard, since the JVM makes its own inside the stack.
 
 // stackPeek is how many bytes at the top of a stack are searched: struct pthread has 2,304 bytes on x86-64, and on other
 // machines thread-local variables may lie above it.
@@ -24,7 +25,8 @@ const stackPeek = 8 << 10
 // maxUnguarded is how many candidates without a guard below them are searched at most.
 const maxUnguarded = 1024
 
-// stack is the memory of a stack, including its guard of guard bytes at start.
+// stack is the memory of a stack from start to end. Its guard begins at start and has as many bytes as the field guard
+// says.
 type stack struct{ start, end, guard uint64 }
 
 // findStacks finds the stacks of threads in maps, the mappings without the heaps. threads is the number of threads.
@@ -91,7 +93,7 @@ func guesses(found []stack) (list []func([]stackTop) []stackTop) {
 		list = append(list, func(missed []stackTop) (tops []stackTop) {
 			for _, t := range missed {
 				begin := t.bottom - size.guard
-				if size.guard == 0 { // a Java thread: the memory without access is part of its stack
+				if size.guard == 0 { // a Java thread: the PROT_NONE memory below t.bottom is part of its stack
 					begin = t.guard
 				}
 				if end := begin + size.end; end > t.bottom && end < t.limit {
@@ -215,7 +217,7 @@ func (t stackTop) agrees(s stack) bool {
 	switch {
 	case t.guard == t.bottom: // no mapping is the guard, so the guard must be a mark in the page table
 		return s.guard != 0 && s.start >= t.bottom
-	case s.guard == 0: // a Java thread: the memory without access at the bottom is the JVM's guard
+	case s.guard == 0: // a Java thread: the PROT_NONE memory below t.bottom is the JVM's guard, inside the stack
 		return s.start < t.bottom
 	}
 	return s.start+s.guard == t.bottom || s.start >= t.bottom

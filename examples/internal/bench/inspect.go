@@ -23,7 +23,8 @@ type look struct {
 	quick bool // the row is measured with -check too
 }
 
-// tool is one way to inspect a process. In its command line PID is replaced, and a tab stands for a space within a word.
+// tool is one way to inspect a process. In its command line, PID stands for the PID of the process, and a tab for a
+// space within a word.
 type tool struct {
 	name, line string
 	least      float64 // lower bound of the tool's CPU time as a multiple of arenacap's, about half of what was measured; -check fails below this bound; 0: no check
@@ -179,8 +180,8 @@ func (l look) able() []tool {
 	})
 }
 
-// peak is the peak resident memory of a command, in MiB. A small program starts the command, because a child's peak
-// includes its parent's memory until the exec (exec_mmap in fs/exec.c).
+// peak is the peak resident memory of a command, in MiB. A new process of bench, which is small, starts the command,
+// because a child's peak includes its parent's memory until the exec (exec_mmap in fs/exec.c).
 func peak(argv []string) (mib float64) {
 	out, err := exec.Command("/proc/self/exe", append([]string{"inspect", "peak"}, argv...)...).Output()
 	check(err)
@@ -189,7 +190,7 @@ func peak(argv []string) (mib float64) {
 	return mib
 }
 
-// printPeak is the program that peak starts.
+// printPeak runs in the process that peak starts: it runs the command and prints the command's peak.
 func printPeak(argv []string) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	check(cmd.Run())
