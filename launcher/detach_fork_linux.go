@@ -26,7 +26,8 @@ import (
 // This process waits for the first child only. That child therefore does what must be done before the target runs: it
 // leaves the target's session and group, so that it gets none of their signals, and closes the target's descriptors, since
 // one of them may hold a lock. This process does not wait for the exec of the second child: that would delay the target.
-// Unless the start waits for the watch, the watch executes after the target.
+// Unless the start waits for the watch, the second child waits for the end of the target's exec before it executes the
+// watch (awaitExec).
 type doubleFork struct {
 	path, dir *byte
 	argv, env []*byte
@@ -141,7 +142,9 @@ func (f *doubleFork) becomeWatch() syscall.Errno {
 //go:nosplit
 //go:norace
 func awaitExec() {
-	hangUp := unix.PollFd{Fd: protocol.ConfigFD} // poll(2) always reports POLLHUP; POLLIN would return at once
+	// The events are 0: poll(2) always reports POLLHUP, and with POLLIN it would return at once, because the pipe holds the
+	// configuration.
+	hangUp := unix.PollFd{Fd: protocol.ConfigFD}
 	syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&hangUp)), 1, 0, 0, 0, 0)
 }
 

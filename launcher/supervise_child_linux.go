@@ -179,8 +179,8 @@ func (c *childPlan) Run() syscall.Errno {
 	return errno
 }
 
-// takePlace sets the child's PID in its environment, its process group, the terminal's foreground and its parent-death
-// signal.
+// takePlace writes the child's PID into the child's environment. It also sets the child's process group, the terminal's
+// foreground group and the child's parent-death signal.
 //
 //go:nosplit
 //go:norace

@@ -19,7 +19,7 @@ import (
 // Supervision holds the options of a supervised launch.
 type Supervision struct {
 	KillGroup   bool        // run the target in its own process group and send signals to the whole group
-	WaitOrphans bool        // exit only after all processes that the target left have ended
+	WaitOrphans bool        // exit only after all processes that the target left behind have ended
 	ParentDeath unix.Signal // the target's parent-death signal; 0 takes this process's own
 
 	Notices func() []string // gives the reasons why the cap cannot work; called after the target's start; may be nil

@@ -24,8 +24,8 @@ type beside struct {
 	result chan []watch.Outcome
 }
 
-// attach opens the target before its exec, while it is sure to be alive and readable. It returns an error only if the watch
-// is needed.
+// attach opens the descriptors by which the watch follows the target (watch.Attach), before the target's exec, while the
+// target is sure to be alive and readable. attach returns an error only if the watch is needed.
 func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
 	b.done = -1
 	if cfg == nil {

@@ -18,7 +18,7 @@ import (
 )
 
 // boot starts the daemon by its start script and stops it at once. Then it starts the daemon again, prints the daemon's PID
-// and log, waits until it can read a line, and stops the daemon.
+// and log, waits for a line from a FIFO, and stops the daemon.
 const boot = `/etc/init.d/authserver start && /etc/init.d/authserver stop; echo "at once: $?"
 while pgrep -f '^arenacap: watch' >/var/log/pids; do :; done
 echo 4000000 >/run/authserver.pid # no such process

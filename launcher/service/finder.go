@@ -14,9 +14,10 @@ import (
 	"arenacap/launcher/watch/protocol"
 )
 
-// Finder remembers the processes of a host, so that a scan reads only new ones. The kernel assigns PIDs in ascending
-// order, wraps around, and shows the last one in /proc/loadavg: the PIDs assigned since the previous scan are new. If
-// many PIDs are new, and once every mostPause, the scan lists /proc instead.
+// Finder remembers the processes of a host, so that a scan reads only new processes and the known processes whose next
+// read is due (see mostPause). The kernel assigns PIDs in ascending order, wraps around, and shows the last assigned PID
+// in /proc/loadavg: the PIDs assigned since the previous scans are new. If many PIDs are new, and once every mostPause,
+// the scan lists /proc instead.
 //
 // Known limits: in four cases a scan finds a process late, at most about mostPause after the change.
 //   - A known process starts to fit a service, because it calls execve(2) or moves to another control group. Look finds this at
@@ -56,8 +57,8 @@ type Process struct {
 	Also        int           // index of the next service that the process also fits; -1: none
 }
 
-// mostPause is the longest time between two reads of a known process. A delay of 0 to 16 s, which depends on the PID, is added,
-// so that not all processes are read at once. With 5,000 processes a scan a second reads about 75 of them.
+// mostPause plus 0 to 16 s is the longest time between two reads of a known process. The addition depends on the PID, so
+// that not all processes are read at once. With 5,000 processes a scan a second reads about 75 of them.
 const mostPause = time.Minute
 
 func NewFinder(root proc.Root, rules *Rules) *Finder {
@@ -147,7 +148,8 @@ func (f *Finder) lastPID() int {
 	return last
 }
 
-// reused reports whether the kernel has assigned a PID since the previous scan; PIDs may have wrapped around.
+// reused reports whether the kernel has assigned a PID since the scan before the previous one (see the field since);
+// PIDs may have wrapped around.
 func (f *Finder) reused(pid, last int) bool {
 	if f.since <= last {
 		return f.since < pid && pid <= last

@@ -117,7 +117,8 @@ func (l *looker) reads() (n int) {
 // proc(5)); the prefix has at most 14.
 func prefixOf(kind string) string { return fmt.Sprintf("%s%d-", kind, os.Getpid()) }
 
-// Once Look has read all processes of a host, it reads only new ones, however many processes there are.
+// Once Look has read all processes of a host, its calls within the next minute (mostPause) read only new processes,
+// however many processes there are.
 func TestManyNeighbours(t *testing.T) {
 	n, prefix := 300, prefixOf("m")
 	if testenv.Full() {

@@ -1,8 +1,8 @@
 // Package service assigns the processes of a host to the services of a policy ([service.NAME.match]).
 //
-// rules.go decides for one process; process.go reads the facts that the rules need; finder.go scans the host repeatedly and
-// reads only new processes; all.go reads every process once; watches.go finds the watches of launches. The root
-// of /proc is an argument.
+// rules.go decides for one process; process.go reads the facts that the rules need; finder.go scans the host repeatedly,
+// and reads new processes at once and known ones seldom; all.go reads every process once; watches.go finds the watches of
+// launches. The root of /proc is an argument.
 package service
 
 // This file has the rules that assign a process to a service.

@@ -323,8 +323,8 @@ func TestZombie(t *testing.T) {
 	want(93, "")
 }
 
-// A process that cannot be read for a moment keeps its service. A process that no longer matches the service, or has got the
-// PID of another one, loses the service.
+// A process does not fit its service any more if it has another user or another name, if it has ended, or if another
+// process has got its PID.
 func TestFits(t *testing.T) {
 	f := newFake(t)
 	p := fakeProcess{name: "java", real: 115, effective: 115, started: time.Second}

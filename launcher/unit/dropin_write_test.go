@@ -77,7 +77,7 @@ func wantFile(t *testing.T, file, want string) {
 	}
 }
 
-// Root does not write into a directory of another user: neither an existing one nor below one.
+// Root writes no drop-in below a home directory that belongs to another user, and makes no directories there.
 func TestWriteForAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can write for another user")

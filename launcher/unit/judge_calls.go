@@ -50,9 +50,9 @@ func (p *planner) lackingCalls() (lacking []string) {
 	return lacking
 }
 
-// harm returns the mildest action on a system call by which a filter harms arenacap in this service. The arguments are the
-// mildest actions that harm the launch, the watch and the supervisor; the last two count only if the service has a watch or
-// a supervisor.
+// harm returns the mildest action of a filter that harms arenacap in this service. The arguments are from a row of the
+// table calls: the mildest actions that harm the launch, the watch and the supervisor. The argument watch counts only if
+// the service has a watch, and supervise only if it has a supervisor.
 func (p *planner) harm(launch, watch, supervise denial) denial {
 	harm := launch
 	if p.watched() {

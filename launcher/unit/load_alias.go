@@ -26,7 +26,7 @@ func (f finder) follow(p string) (string, error) {
 		if err != nil || to == "" {
 			return p, err
 		}
-		if p = to; p == "/dev/null" { // /dev/null means a masked unit, also below another root
+		if p = to; p == "/dev/null" { // a link to /dev/null masks a unit or a drop-in; /dev/null is not looked up below the root
 			return p, nil
 		}
 	}

@@ -18,7 +18,7 @@ import (
 type Need struct {
 	Setting      string // the setting of systemd that limits the resource
 	Rlimit       int    // the resource for getrlimit(2); -1 for none
-	Bits         int    // 32 or 64: for a build of arenacap of this word size, and the bounds are bytes; 0: for both builds, and the bounds are counts of descriptors or tasks
+	Bits         int    // word size of the builds of arenacap to which the need applies: 32 or 64, with bounds in bytes; 0: both word sizes, with bounds that count descriptors or tasks
 	Hard         bool   // the hard limit decides, because Go raises the soft one
 	NotRoot      bool   // the limit does not apply to root
 	what         string // name of the resource, in messages

@@ -225,7 +225,8 @@ func TestSystemdReadsRandomCommands(t *testing.T) {
 		u, _ := finder{dirs: []string{dir}}.load(name)
 		for i, c := range u.commands {
 			same := len(after[name]) == len(u.commands) && keeps(c, before[name][i], after[name][i])
-			if dollar := strings.Contains(c.program.value, "$"); !same && !dollar { // a "$" in the program's name is doubled
+			// The drop-in doubles a "$" in the program's name, so that after differs from before.
+			if dollar := strings.Contains(c.program.value, "$"); !same && !dollar {
 				text, _ := os.ReadFile(filepath.Join(dir, name))
 				t.Errorf("%sbefore %q\nafter %q", text, before[name], after[name])
 				break

@@ -131,7 +131,8 @@ func (r Removal) Do() (renamed []string, err error) {
 	return renamed, nil
 }
 
-// setAside renames a drop-in. If an earlier removal left another text under the new name, that file gets a number.
+// setAside renames a drop-in. If an earlier removal left a file with another text under the new name, setAside first
+// appends a number to the name of that earlier file.
 func setAside(file string) error {
 	aside := file + removed
 	text, _ := os.ReadFile(file)

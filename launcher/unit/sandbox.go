@@ -124,7 +124,7 @@ func (u Unit) writable() []string {
 // bind is one entry of BindPaths= or BindReadOnlyPaths=.
 type bind struct{ from, to string }
 
-// binds reads these settings. Format of an entry: [-]FROM[:TO[:OPTION]].
+// binds reads BindPaths=, BindReadOnlyPaths= or both, as keys says. Format of an entry: [-]FROM[:TO[:OPTION]].
 func (u Unit) binds(keys ...string) (all []bind) {
 	for _, key := range keys {
 		for _, entry := range u.words(key) {

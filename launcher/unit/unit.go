@@ -1,10 +1,10 @@
 // Package unit puts arenacap in front of the ExecStart= lines of a systemd service.
 //
 // Load reads a service as systemd does: its file and its drop-ins. Look examines the other files that matter: the
-// programs, arenacap's executable, the policy file. Plan reads no files: from these it makes the text of the drop-in,
-// or the reasons why no drop-in would work. DropIn.Write writes the drop-in, Removal.Do takes it out of force;
-// nothing else changes files. The drop-in keeps each command byte for byte, so that quotes, $VARIABLES and
-// %specifiers keep their meaning.
+// programs, arenacap's executable, the policy file. Plan reads no files: from the results of Load and Look it makes the
+// text of the drop-in, or the reasons why no drop-in would work. DropIn.Write writes the drop-in, Removal.Do takes it
+// out of force; nothing else changes files. The drop-in keeps the arguments of each command byte for byte, so that
+// quotes, $VARIABLES and %specifiers keep their meaning.
 //
 // The package has its own parser of unit files. The parser of github.com/coreos/go-systemd (unit.Deserialize, v22.7)
 // loses the text after a comment within a continued line, rejects lines over 2048 bytes and stops at a line that

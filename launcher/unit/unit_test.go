@@ -59,7 +59,8 @@ func TestNoUnit(t *testing.T) {
 	}
 }
 
-// On a host that runs systemd, the message about an init script proposes 'systemctl daemon-reload', not another host.
+// On a host that runs systemd, the message about an init script proposes 'systemctl daemon-reload'. On other hosts the
+// message proposes a run on a system that runs systemd.
 func TestNoUnitFromAnInitScript(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"etc/init.d/old": "#!/bin/sh\n", "run/systemd/system/x": ""})
@@ -333,7 +334,8 @@ func TestLookAsUser(t *testing.T) {
 		t.Skip("only root can give files away")
 	}
 	dir := t.TempDir()
-	for _, d := range []string{filepath.Dir(dir), dir} { // t.TempDir makes a folder in a folder
+	// Other users need access to dir and to its parent, which t.TempDir makes too.
+	for _, d := range []string{filepath.Dir(dir), dir} {
 		if err := os.Chmod(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -431,8 +433,8 @@ func (c command) expected() []string {
 	return all
 }
 
-// TestNext checks the command that unit tells the user to type. It does not restart a system unit on which login sessions
-// depend; a user manager's unit may have the same name, and no session depends on that.
+// TestNext checks the command that 'arenacap unit' tells the user to type. The command does not restart a system unit on
+// which login sessions depend. It restarts a user manager's unit with the same name, because no session depends on it.
 func TestNext(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{Unit{Name: "a.service"}.Next(), "systemctl daemon-reload && systemctl restart a.service"},

@@ -46,8 +46,9 @@ func TestUnitsInFiles(t *testing.T) {
 	}
 }
 
-// The second of two requests changes nothing, even if it has a flag such as -q that does not change the drop-in. This
-// also holds after an operator added a line, and with a later drop-in that arenacap did not make.
+// The second of two runs of 'arenacap unit --write' changes nothing, even if it has a flag such as -q that does not
+// change the drop-in. This also holds after an operator added a line to the drop-in, and with a later drop-in that
+// arenacap did not make.
 func TestWriteTwice(t *testing.T) {
 	root := t.TempDir()
 	lib := filepath.Join(root, "usr/lib/systemd/system")

@@ -112,7 +112,8 @@ func dropFirst(raw string, n int) string {
 	})
 }
 
-// quote writes a word such that systemd reads it back byte for byte; variables doubles each "$".
+// quote writes a word such that systemd reads it back byte for byte. The parameter variables says whether systemd
+// replaces variables in the word; if it does, quote doubles each "$".
 func quote(s string, variables bool) string {
 	s = strings.ReplaceAll(s, "%", "%%")
 	if variables {

@@ -49,7 +49,8 @@ func CompileAuthServer(ctx context.Context, source, dir string) (string, error) 
 	return path, run(exec.CommandContext(ctx, "gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", path, source))
 }
 
-// StartAuthServer starts the program after the prefix, which may be empty, and connects to it.
+// StartAuthServer starts the program and connects to it. The words of prefix, if any, precede the program in the command
+// line.
 func StartAuthServer(ctx context.Context, program string, prefix []string, env ...string) (*AuthServer, error) {
 	socket := filepath.Join(filepath.Dir(program), "auth.sock")
 	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // a killed server leaves its socket

@@ -202,7 +202,8 @@ func (p *Podman) Pid(ctx context.Context, t testing.TB, name string) int {
 // Socket is the authserver's socket in a container.
 const Socket = "/run/authserver/auth.sock"
 
-// AuthServer connects to the server in a container when it is ready. output is the process with the container's output.
+// AuthServer waits until the server in a container prints that it is ready, and connects to the server. output is the
+// process that prints the container's output.
 func (p *Podman) AuthServer(ctx context.Context, t testing.TB, name string, output *Process) *AuthServer {
 	t.Helper()
 	if _, err := output.AwaitText(ctx, " threads, ready"); err != nil {
@@ -227,8 +228,8 @@ type PodmanTest struct {
 	Test func(context.Context, *testing.T, *Podman)
 }
 
-// Run runs the tests in parallel. The parameter sample is the number of tests from the first one on that run without
-// ARENACAP_FULL=1, because containers take seconds.
+// Run runs the tests in parallel. Without ARENACAP_FULL=1 it runs only the first tests, as many as the parameter sample
+// says, because containers take seconds.
 func (p *Podman) Run(ctx context.Context, t *testing.T, sample int, tests []PodmanTest) {
 	if testenv.Full() {
 		sample = len(tests)

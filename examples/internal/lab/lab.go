@@ -105,8 +105,8 @@ func Memory(pid int) (virtual, resident uint64, err error) {
 // GlibcLimit returns the number of arenas that glibc uses without a cap on this machine, in a program with the given number
 // of threads beside the main thread.
 func GlibcLimit(ctx context.Context, threads int) (int, error) {
-	// getconf prints "glibc 2.36" as the version and "2" as the number of CPUs. It counts the CPUs with the glibc whose limit is
-	// computed.
+	// getconf prints "glibc 2.36" as the version and "2" as the number of CPUs. To count the CPUs it calls
+	// sysconf(3) of the glibc whose limit is computed.
 	out, err := exec.CommandContext(ctx, "getconf", "GNU_LIBC_VERSION").Output()
 	if err != nil {
 		return 0, fmt.Errorf("getconf GNU_LIBC_VERSION: %w", err)

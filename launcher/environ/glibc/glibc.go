@@ -12,8 +12,8 @@ import (
 	"arenacap/policy"
 )
 
-// Version is the version of a program's glibc. The zero value is an unknown version, treated as 2.16 to 2.43, the rule
-// of most releases in use.
+// Version is the version of a program's glibc. The zero value is an unknown version: it has the arena limit of 2.16 to
+// 2.43, because most releases in use have that limit.
 type Version struct {
 	Major, Minor int
 	Point        string // patch release: "0" is 2.Minor as upstream released it; "" is unknown, because most builds do not name it
@@ -109,8 +109,8 @@ func (g Version) defaultTest() int {
 	return 8
 }
 
-// Arenas returns the most arenas that this glibc creates on cpus CPUs with these values of MALLOC_ARENA_MAX and
-// MALLOC_ARENA_TEST (0: not set). ok is false if there is no limit.
+// Arenas returns the largest number of arenas that this glibc creates with these values of MALLOC_ARENA_MAX and
+// MALLOC_ARENA_TEST (0: not set) on a machine with this number of CPUs. ok is false if there is no limit.
 func (g Version) Arenas(arenaMax, arenaTest, cpus int) (n int, ok bool) {
 	e := g.era()
 	switch ignored, _ := g.Ignores(); {
@@ -162,7 +162,8 @@ func (g Version) HeapBytes() uint64 {
 	return policy.ArenaHeap
 }
 
-// PlannedArenas returns the most arenas that this glibc creates under the plan. In mode Off the inherited values apply.
+// PlannedArenas returns the largest number of arenas that this glibc creates under the plan. In mode Off the inherited
+// values apply.
 func (g Version) PlannedArenas(plan policy.Plan) (n int, ok bool) {
 	arenaMax, arenaTest := plan.ArenaMax, plan.ArenaTest
 	if in := plan.Machine.Inherited; plan.Mode == policy.Off {

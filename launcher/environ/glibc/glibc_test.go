@@ -49,8 +49,9 @@ func TestWorstCase(t *testing.T) {
 	}
 }
 
-// TestArenas: the numbers of arenas were measured with 64 threads, both in test programs with the functions of a release and
-// with whole releases. 0: the variable is not set; -1: no limit.
+// TestArenas: most numbers of arenas were measured with 64 threads, in programs with a whole release of glibc or in test
+// programs that contain the arena functions of a release. The other numbers follow from glibc's source. 0: the variable
+// is not set; -1: no limit.
 func TestArenas(t *testing.T) {
 	type set struct{ max, test, want int }
 	early := []set{{1, 0, 9}, {4, 0, 9}, {9, 0, 9}, {12, 0, 12}, {1, 1, 2}, {2, 1, 2}, {3, 1, 3}, {4, 1, 4}, {4, 3, 4}, {4, 4, 5}, {4, 6, 7}, {0, 1, 32}, {0, 40, 41}}
