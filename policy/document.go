@@ -12,7 +12,7 @@ import (
 
 // This file decodes the text of a policy file, and finds the line and column of each problem.
 
-// document is one policy file with the results of the TOML parser, and the positions that type locator found.
+// document is one policy file with the results of the TOML parser, and the positions that the locator found.
 type document struct {
 	file     string
 	text     string

@@ -9,9 +9,9 @@ type Machine struct {
 	Online    Reading[int]     // online CPUs, from which most glibc versions derive their own limit
 	Affinity  Reading[int]     // CPUs that this process may run on, sched_getaffinity(2)
 	Library   Reading[int]     // CPUs that gopsutil counts; shown for comparison only
-	Quota     Reading[float64] // the smallest CPU quota of the control groups, in CPUs; 0 without Why is no limit
+	Quota     Reading[float64] // the smallest CPU quota of the control groups, in CPUs; no limit: N is 0 and Why is ""
 	Memory    Reading[uint64]  // bytes: the smallest cgroup memory limit, else the host's memory
-	Address   Reading[uint64]  // bytes: the soft limit RLIMIT_AS; 0 without Why is no limit
+	Address   Reading[uint64]  // bytes: the soft limit RLIMIT_AS; no limit: N is 0 and Why is ""
 	Inherited Inherited
 
 	Heap uint64 // bytes that one arena of the program reserves; 0 means ArenaHeap

@@ -106,7 +106,7 @@ func (l *locator) keyPart() (string, bool) {
 	return l.text[start:l.i], l.i > start
 }
 
-// unquote leaves escapes to the parser that knows them.
+// unquote decodes a quoted part of a key. If the part has escapes, the TOML parser decodes it.
 func unquote(raw string) (string, bool) {
 	if len(raw) < 2 || raw[len(raw)-1] != raw[0] {
 		return "", false
@@ -178,7 +178,8 @@ func (l *locator) str(quote byte) {
 	}
 }
 
-// quoted skips a string and its delimiters. These are three quotes, or one quote; the latter string ends on the same line.
+// quoted skips a string and its two delimiters. A delimiter is three quotes or one quote. With one quote, the string
+// cannot continue on the next line.
 func (l *locator) quoted(delim string) {
 	for l.i += len(delim); l.i < len(l.text) && !strings.HasPrefix(l.text[l.i:], delim); l.i++ {
 		switch c := l.peek(); {

@@ -65,7 +65,7 @@ func (h *host) plans() (plans []policy.Plan, err error) {
 	return plans, err
 }
 
-// join returns the running look, or begins one.
+// join returns the look that is under way, or begins one.
 func (h *host) join() *result {
 	h.mu.Lock()
 	defer h.mu.Unlock()

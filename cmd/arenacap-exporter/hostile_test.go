@@ -256,8 +256,8 @@ func seriesOf(body, group string) []string {
 }
 
 // A process with a hostile name and a thousand forged heaps changes no series of other processes and adds none. It
-// makes the exporter use at most 32 MiB more memory, and the exporter shows nothing of its command line and
-// environment. The exporter stops no process.
+// makes the exporter use at most 32 MiB more memory. The exporter shows nothing of that process's command line and
+// environment, and stops no process.
 func TestHostileNeighbours(t *testing.T) {
 	e := start(t, "--group-by", "name", "--scrape-timeout", "1m")
 	name := fmt.Sprintf("honest-%d", os.Getpid())

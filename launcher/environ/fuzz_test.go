@@ -68,8 +68,8 @@ func valuesOf(env []string, name string) []string {
 	return values
 }
 
-// FuzzTunables makes one value of GLIBC_TUNABLES from one copy of the variable, then one from two copies, and checks that
-// glibc reads the items that arenacap does not set as before.
+// FuzzTunables makes one value of GLIBC_TUNABLES from one copy of the variable, then one from two copies. It checks
+// that glibc reads the same items from this value as from the copies, except the items that arenacap sets or drops.
 func FuzzTunables(f *testing.F) {
 	f.Add("a.b=1:glibc.malloc.arena_max=3:c.d=2", "glibc.malloc.arena_max=3:junk")
 	f.Add("a.b=1:junk:glibc.malloc.arena_max=3", "x=y=z")
@@ -104,7 +104,8 @@ func FuzzTunables(f *testing.F) {
 	})
 }
 
-// checkHugeOff checks that glibc reads hugetlb=0 once, and that glibc up to 2.38 reads all other items as before.
+// checkHugeOff checks that glibc 2.38, 2.39 and 2.44 read hugetlb=0 once from the new value, and that they also read
+// the items that 2.38 reads from the copies, without those that arenacap sets or drops.
 func checkHugeOff(t *testing.T, values []string, change tunableChange) {
 	t.Helper()
 	var r Result
@@ -120,7 +121,7 @@ func checkHugeOff(t *testing.T, values []string, change tunableChange) {
 		if !slices.Equal(huge, []string{"0"}) {
 			t.Errorf("glibc 2.%d reads hugetlb %q from %q, made of %q", minor, huge, value, values)
 		}
-		// The items of all copies as 2.38 reads them, because 2.39 and later ignore the items of a malformed value.
+		// The copies are read as 2.38 reads them, because 2.39 and later ignore the items of a malformed copy.
 		var before []tunable
 		for _, v := range values {
 			before = append(before, tunableItems(v, glibc2(38))...)

@@ -9,13 +9,14 @@ import (
 
 // This file determines whether malloc requests huge pages.
 
-// hugeTunable sets which huge pages malloc requests: 0 none, 1 transparent huge pages through madvise, 2 and more MAP_HUGETLB
-// (since glibc 2.35: manual/tunables.texi). No other variable sets them.
+// hugeTunable sets which huge pages malloc requests: 0 none, 1 transparent huge pages through madvise, 2 and more
+// MAP_HUGETLB (since glibc 2.35: manual/tunables.texi). No other variable sets them.
 const hugeTunable = "glibc.malloc.hugetlb"
 
-// HugePages returns the reason why the malloc of this glibc version requests huge pages from the kernel in an environment,
-// on this processor; "" if it does not. glibc 2.43 and later request them by default on aarch64 (NEWS 2.43). The result
-// mapped is true if malloc uses mmap with MAP_HUGETLB, which does not depend on the kernel's mode of transparent huge pages.
+// HugePages returns the reason why the malloc of this glibc version requests huge pages from the kernel in an
+// environment, on this processor; "" if it does not. glibc 2.43 and later request them by default on aarch64 (NEWS
+// 2.43). The result `mapped` is true if malloc uses mmap with MAP_HUGETLB, which does not depend on the kernel's mode of
+// transparent huge pages.
 func HugePages(env []string, v glibc.Version) (why string, mapped bool) {
 	return hugePages(env, v, runtime.GOARCH)
 }

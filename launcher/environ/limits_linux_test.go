@@ -58,8 +58,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// limited returns the plan for cap, which is a value of --arenas, or "64/core, SHARE" for that cap with max_reserved =
-// SHARE.
+// limited returns the plan for a value of --arenas. "64/core, SHARE" stands for a policy file with cap = "64/core" and
+// max_reserved = "SHARE".
 func limited(t *testing.T, cap string, m policy.Machine) policy.Plan {
 	t.Helper()
 	p := policy.Builtin()

@@ -60,7 +60,8 @@ func (v1) memory(root proc.Root, folder string) (Limit, error) {
 	return readLimit(root, folder+"/memory.limit_in_bytes", parseMemoryLimit)
 }
 
-// unlimitedMemory is the smallest value that means no limit: the largest int64, rounded down to a page of at most 64 KiB.
+// unlimitedMemory is the smallest value that means no limit. For no limit the kernel shows the largest int64, rounded
+// down to a multiple of the page size, which is at most 64 KiB.
 const unlimitedMemory = 1<<63 - 1<<16
 
 // parseMemoryLimit parses memory.limit_in_bytes (cgroup-v1/memory.rst):

@@ -8,7 +8,7 @@ import "arenacap/launcher/proc"
 type Reading struct {
 	Virtual, Data, Resident uint64
 	arenas                  uint64 // address space that arenas reserve
-	uncounted               bool   // the arenas of a process are not known
+	uncounted               bool   // the arenas of at least one process are not known
 	Processes               int
 }
 
@@ -26,8 +26,8 @@ func (r *Reading) AddArenas(reserved uint64, known bool) {
 	r.uncounted = r.uncounted || !known
 }
 
-// Value returns a metric of the reading; base is the virtual size at the end of the time `settle`. The result known is false
-// if the arenas were not counted, or if the metric has no row in the table metrics.
+// Value returns a metric of the reading; base is the virtual size at the end of the settle time. The result `known` is
+// false if there is no such metric, or if the metric needs the arenas and those of a process are not known.
 func (r Reading) Value(metric string, base uint64) (v uint64, known bool) {
 	m, known := metrics[metric]
 	if !known || m.needsArenas && r.uncounted {
@@ -45,7 +45,7 @@ func Metric(name string) (needsArenas, known bool) {
 // metric computes the value of a limit from a reading.
 type metric struct {
 	value       func(r Reading, base uint64) uint64
-	needsArenas bool // valid only if the arenas were counted
+	needsArenas bool // the value is known only if the arenas of every process are known
 }
 
 // metrics has one entry per metric of package policy.
