@@ -230,7 +230,7 @@ func (l *life) capped() {
 	}
 }
 
-// budgets is the example's policy with other times and another action.
+// budgets writes the example's policy with shorter times, the given action and a grace time of one minute.
 func (l *life) budgets(action string) {
 	l.t.Helper()
 	text, err := os.ReadFile("/opt/lab/policy.toml")
@@ -263,8 +263,8 @@ func (l *life) loaded() {
 	l.capped()
 }
 
-// reported checks that a connection that holds 640 MiB causes a breach, its end causes recovered, and the server
-// continues.
+// reported checks that a connection that holds 640 MiB causes the event "breach", that the end of the connection causes
+// the event "recovered", and that the server continues.
 func (l *life) reported() {
 	pid := l.mainPID()
 	release, err := l.db.Hold(l.ctx, 10)

@@ -59,7 +59,7 @@ const (
 		" context= H,host= D,debug n,namespace= address= connection= root= runroot= log-level="
 )
 
-// Source of the flags: the man pages of coreutils 9.1, util-linux 2.38 and the other versions in Debian 12. If a flag
+// Source of the flags: the man pages of the packages of Debian 12, such as coreutils 9.1 and util-linux 2.38. If a flag
 // is not listed, the command cannot be found and the verdict is unknown. The table is static data, so it costs no
 // time at start.
 var carriers = [...]carrier{

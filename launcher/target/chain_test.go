@@ -143,7 +143,8 @@ func TestEnvironmentBehindCarriers(t *testing.T) {
 	}
 }
 
-// TestDoas checks that doas.conf gives an answer if all its rules agree, and Unknown if they differ.
+// TestDoas checks that doas.conf gives an answer if all its permit rules agree, and Unknown if they differ or there are
+// none.
 func TestDoas(t *testing.T) {
 	for rules, want := range map[string]Answer{
 		"permit nopass root\n": No, "permit keepenv :wheel\n": Yes, "permit setenv { MALLOC_ARENA_MAX A=b } joe # no\n": Yes,

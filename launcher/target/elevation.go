@@ -95,7 +95,8 @@ func (s *sudoers) defaults(settings string, some bool) {
 	}
 }
 
-// doasKeeps reports whether doas keeps a variable (doas.conf(5)). The answer is Unknown if its rules differ.
+// doasKeeps reports whether doas keeps a variable (doas.conf(5)). The answer is Unknown if doas.conf is unreadable or has
+// no permit rule, or if only some of its permit rules keep the variable.
 func (fs fsys) doasKeeps(variable string) Answer {
 	text, err := fs.readFile("/etc/doas.conf")
 	if err != nil {

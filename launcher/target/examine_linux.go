@@ -77,9 +77,9 @@ const maxChain = 16
 // program follows #! lines to the ELF file that will run, and opens it. A file that is not ELF and has no #! line is a
 // script for /bin/sh, as in execvp(3). The error is a sentence.
 func program(t *Target, c *chain, buf []byte) (image, error) {
-	// If execvp(3) starts a script whose #! lines lead to a file that has no #! line and is not ELF, it runs /bin/sh in
-	// place of all interpreters from this index on. The first execvp is the caller's; a #! line with env leads to
-	// another one.
+	// fallback is the index of the first interpreter of the program that execvp(3) started last. The caller calls execvp
+	// for the server; if a #! line names env, env calls execvp for another program. If the #! lines of this program lead
+	// to a file that has no #! line and is not ELF, execvp runs /bin/sh in place of the program's interpreters.
 	fallback := 0
 	t.Server = c.path
 	for path := t.Server; len(t.Interpreters) < maxChain; path = t.Program() {
@@ -208,9 +208,10 @@ func (fs fsys) examine(t *Target, f *facts, im image, env []string) {
 	}
 }
 
-// examineStatic searches a static program for glibc's malloc. Each version since 2.10 contains the first line of
-// malloc_info, and no other malloc does. A version that contains the names of both tunables, arena_max and mxfast,
-// obeys MALLOC_ARENA_MAX (2.27 and later).
+// examineStatic searches a static program for glibc's malloc, by the first line that malloc_info(3) prints: every glibc
+// since 2.10 contains this text, and no other malloc does. A glibc that contains the names of the tunables arena_max
+// and mxfast (2.31 and later) obeys MALLOC_ARENA_MAX. 2.27 to 2.30 obey it too, but these names do not distinguish them
+// from 2.26.0, which ignores it.
 func (t *Target) examineStatic(f *facts, im image, env []string) {
 	found, names, whole := im.scanMarks(`<malloc version="1">`, "glibc.malloc.arena_max", "glibc.malloc.mxfast", "UPX!", "glibc.rtld.enable_secure")
 	f.staticMalloc = found[0] != nil

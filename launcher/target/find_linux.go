@@ -161,8 +161,8 @@ func native(machine elf.Machine) bool {
 	return true
 }
 
-// executable makes the checks of execve(2) on each file that it opens: a regular file that this process may execute. Root
-// needs at least one x bit; on a noexec mount execution always fails.
+// executable checks that a path is a regular file that this process may execute, as execve(2) checks the program and
+// each interpreter. Root needs at least one x bit; on a noexec mount execution always fails.
 func (fs fsys) executable(path string) error {
 	real := fs.path(path)
 	if len(real) >= pathMax {

@@ -26,8 +26,8 @@ func copyFile(t *testing.T, from, to string) {
 	must(t, out.Close())
 }
 
-// TestSecureLikeTheKernel runs a program that prints getauxval(AT_SECURE) in each situation, as root and as another user,
-// with and without no_new_privs, and compares it with AtSecure. If the program is not secure, the cap must work.
+// TestSecureLikeTheKernel runs a program that prints getauxval(AT_SECURE) and its number of arenas, as root and as
+// another user, with and without no_new_privs. It compares AtSecure with the printed value, and CanCap with the effect of a cap.
 func TestSecureLikeTheKernel(t *testing.T) {
 	testenv.NeedRoot(t)
 	for _, tool := range []string{"setcap", "setpriv"} {
@@ -88,7 +88,7 @@ func TestSecureLikeTheKernel(t *testing.T) {
 	}
 }
 
-// compareSecure runs the program and Examine as the same user.
+// compareSecure runs the program, Quick and Examine as the same user.
 func compareSecure(t *testing.T, dir, path string, start func(args ...string) *exec.Cmd) {
 	t.Helper()
 	quick, got := judged(t, start(dir+"/judge", path))

@@ -72,7 +72,8 @@ func SystemTunables(pid int, secure bool) []environ.SystemTunable {
 	return fs.systemTunables(program, built.cache, secure)
 }
 
-// systemTunables returns the lines that ldconfig compiled into the loader's cache and that apply to the program at a path.
+// systemTunables returns the lines of /etc/tunables.conf that ldconfig compiled into the loader's cache and that apply to
+// the program at a path.
 func (fs fsys) systemTunables(program, cache string, secure bool) []environ.SystemTunable {
 	b, err := fs.readFile(cache)
 	if err != nil {

@@ -34,7 +34,7 @@ type facts struct {
 	locked    string   // a sentence about an entry of /etc/tunables.conf that the environment cannot override
 
 	staticMalloc  bool // the program is static and contains glibc's malloc
-	staticTunable bool // the program is static and its glibc's malloc obeys MALLOC_ARENA_MAX, as every version since 2.27 does
+	staticTunable bool // the program is static and its glibc is 2.31 or later, which obeys MALLOC_ARENA_MAX (see examineStatic)
 	staticOther   bool // the program is static and does not contain glibc's malloc
 }
 

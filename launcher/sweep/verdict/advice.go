@@ -173,7 +173,8 @@ func (r *Result) safer(chosen Outcome, loss float64) *Outcome {
 	return &o
 }
 
-// toml returns the advice as a policy. A comment in the policy names the safer cap, so that it is read before pasting.
+// toml returns the advice as lines for a policy file. A comment above the cap names the safer cap, so that operators
+// read about the safer cap before they paste the lines.
 func toml(cap, safer string) string {
 	value := func(cap string) string {
 		if _, err := strconv.Atoi(cap); err != nil {

@@ -41,7 +41,7 @@ type Outcome struct {
 	MinorFaults, MajorFaults, VoluntarySwitches, InvoluntarySwitches float64
 
 	virtualP, residentP float64 // corrected p-values of the differences between the peaks of this candidate and the peaks of the base
-	aside               string  // why the candidate is not compared (see setAside); "" if it is
+	aside               string  // why setAside excluded the candidate from the comparison; "" if it did not
 	spoiled             bool    // some of its runs failed and another cap has no failures, so this cap is not advised
 }
 

@@ -27,7 +27,7 @@ const (
 	supervise              // flags that need run --supervise
 )
 
-// flags is in the order of the help. The compiler lays it out, so it needs no initialisation.
+// flags is in the order of the help. The table is static data, so it costs no time at start.
 var flags = [...]Flag{
 	{Name: "policy", Text: true, Usage: "read the policy from `FILE` (default: $ARENACAP_POLICY, then the user's and the system's)"},
 	{Name: "service", Text: true, Usage: "apply the section [service.`NAME`] of the policy (default: $ARENACAP_SERVICE)"},
