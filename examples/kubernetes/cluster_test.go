@@ -77,7 +77,7 @@ func loadImages(t *testing.T) {
 // namespace is the name of a namespace in the cluster. It has one pod of the server, or of the exporter.
 type namespace string
 
-// deploy applies manifests (flags of kubectl apply) in a new namespace, and awaits that the pod exists.
+// deploy applies manifests (flags of kubectl apply) in a new namespace, and waits until the pod exists.
 func deploy(ctx context.Context, t *testing.T, name string, manifests ...string) namespace {
 	t.Helper()
 	n := newNamespace(ctx, t, name)
@@ -175,13 +175,14 @@ func (n namespace) pid(ctx context.Context, t *testing.T, label string) (pid int
 	return 0
 }
 
-// ready awaits that the pod is ready, which the kubelet's probe decides.
+// ready waits until the pod is ready, which the kubelet's probe decides.
 func (n namespace) ready(ctx context.Context, t *testing.T) {
 	t.Helper()
 	n.must(ctx, t, "rollout", "status", "--timeout=90s", "deployment/authserver")
 }
 
-// replaced runs an action that makes the controller start another pod, and awaits that only that one is left, and ready.
+// replaced runs an action that makes the controller start another pod, and waits until the old pod is deleted and the
+// new one is ready.
 func (n namespace) replaced(ctx context.Context, t *testing.T, controller, label string, act func()) {
 	t.Helper()
 	old := n.get(ctx, t, label, ".metadata.name")
@@ -203,7 +204,7 @@ func (n namespace) follow(ctx context.Context, t *testing.T) *lab.Process {
 	return log
 }
 
-// connect awaits that the server is ready, and connects to its socket.
+// connect waits until the server is ready, and connects to its socket.
 func (n namespace) connect(ctx context.Context, t *testing.T) *lab.AuthServer {
 	t.Helper()
 	n.ready(ctx, t)
@@ -230,7 +231,7 @@ func (n namespace) stop(ctx context.Context, t *testing.T, status int) {
 	}
 }
 
-// ended awaits that the server's container has ended at least once, and checks its status. A Deployment starts it again.
+// ended waits until the server's container has ended at least once, and checks its status. The kubelet starts it again.
 func (n namespace) ended(ctx context.Context, t *testing.T, status int) {
 	t.Helper()
 	out, err := n.kubectl(ctx, "wait", "pods", "--selector", server, "--timeout=60s", "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}")
@@ -377,7 +378,8 @@ func (n namespace) page(ctx context.Context, t *testing.T, command, want string,
 	return output
 }
 
-// clusterBreach checks that the kubelet restarts the container after a breach, and shows its status.
+// clusterBreach checks that the kubelet restarts the container after a breach, and that kubectl shows the exit status
+// and, at the end of the log, the event.
 func clusterBreach(ctx context.Context, t *testing.T) {
 	n := deployFile(ctx, t, "breach", "rendered/budget.yaml", breach...)
 	exceed(ctx, t, n.connect(ctx, t))
@@ -511,8 +513,8 @@ func clusterAdmission(ctx context.Context, t *testing.T) {
 	}
 }
 
-// awaitCap awaits that the API server uses the policy, some time after kubectl apply: a pod, with or without the label, then
-// gets the variables.
+// awaitCap waits until the API server uses the policy, which takes some time after kubectl apply: a pod, with or
+// without the label, then gets the variables.
 func (n namespace) awaitCap(ctx context.Context, t *testing.T, labelled bool) {
 	t.Helper()
 	probe := []string{"run", "probe", "--dry-run=server", "--image=authserver", "--output=jsonpath={.spec.containers[0].env[*].name}"}

@@ -127,14 +127,15 @@ func start(ctx context.Context, t *testing.T, podman *lab.Podman, name, containe
 	return p
 }
 
-// With another restartPolicy than Never podman 4.3 waits 20 s for the end of an init container, and restarts a server
+// With another restartPolicy than Never, podman 4.3 waits 20 s for the end of an init container, and restarts a server
 // while a test waits for its end.
 const (
 	grace = "      terminationGracePeriodSeconds: 30\n"
 	never = "      restartPolicy: Never\n"
 )
 
-// keepInit keeps podman 4.3 from removing the init container, which sometimes fails because its end is not known yet.
+// keepInit makes podman 4.3 keep the init container. Its removal sometimes fails, because podman does not know yet that
+// it has ended.
 const keepInit = "  annotations:\n    io.podman.annotations.init.container.type: always\n"
 
 // ownVolumes gives the volumes of a manifest names of their own, because pods of podman 4.3 share volumes with the same
@@ -176,7 +177,8 @@ func (p pod) wantEnd(ctx context.Context, t *testing.T, status int) {
 	}
 }
 
-// TestPods plays the manifests, and variants of them. A pod takes seconds, so all but the first are for .ci/container.
+// TestPods plays the manifests, and variants of them. A pod takes seconds, so only the first test runs without
+// ARENACAP_FULL=1, which .ci/container sets.
 func TestPods(t *testing.T) {
 	ctx, podman := images(t)
 	podman.Run(ctx, t, 1, []lab.PodmanTest{
@@ -301,7 +303,8 @@ func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// breach makes the budget of 1 GiB one that three arenas exceed.
+// breach is the edit of a manifest that lowers the budget from 1 GiB to 150 MiB, which three arenas besides the
+// main one exceed.
 var breach = []string{`arenas   = "1GiB"`, "arenas   = \"150MiB\"\n    settle   = \"10ms\"\n    interval = \"10ms\""}
 
 // budget checks that arenacap is PID 1, forwards SIGTERM, and ends the container with 124 after a breach.
@@ -332,7 +335,8 @@ func exceed(ctx context.Context, t *testing.T, a *lab.AuthServer) {
 	}
 }
 
-// shared is a budget without an action, in a pod whose containers share the PID namespace.
+// shared is the edit of a manifest that adds a budget without an action, and lets the pod's containers share the PID
+// namespace.
 var shared = []string{"    cap = \"1/core\"\n", "    cap = \"1/core\"\n    [budget]\n    arenas = \"10MiB\"\n    settle = \"10ms\"\n    interval = \"10ms\"\n    [log]\n    format = \"json\"\n",
 	grace, grace + "      shareProcessNamespace: true\n"}
 

@@ -148,8 +148,9 @@ func testQueries(ctx context.Context, t *testing.T, prometheus string) {
 	}
 }
 
-// substitutes returns a function that replaces variables as Grafana does. It selects the exporter's instance and the group of
-// the service, which the queries of the variables must find. The ranges are for a scrape interval of 3 s.
+// substitutes returns a function that replaces the dashboard's variables in an expression, as Grafana does: by the
+// exporter's instance and the service's group. The query of each variable must return the value that is chosen for it.
+// The ranges are for a scrape interval of 3 s.
 func (d dashboard) substitutes(ctx context.Context, t *testing.T, prometheus string) func(expr string) string {
 	t.Helper()
 	if await(ctx, t, prometheus, `arenacap_processes{group="auth"}`) == nil {

@@ -125,8 +125,8 @@ func startExporter(ctx context.Context, t *testing.T, dir string, flags ...strin
 	return listening.FindStringSubmatch(line)[1]
 }
 
-// startPrometheus starts Prometheus with the example's files and returns its address. It cannot choose a free port itself,
-// so another process may take the port first; then another one is tried.
+// startPrometheus starts Prometheus with the example's files and returns its address. Prometheus cannot choose a free
+// port itself. If another process takes the port before Prometheus does, startPrometheus tries another port.
 func startPrometheus(ctx context.Context, t *testing.T, dir, target string) string {
 	t.Helper()
 	config, err := lab.Copy("prometheus.yml", dir, "127.0.0.1:10664", target, "scrape_interval: 15s", "scrape_interval: 3s")

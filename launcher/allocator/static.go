@@ -72,7 +72,8 @@ func (g *StaticGlibc) Version() (version, least string) {
 	return version, version
 }
 
-// next is the minor version of the first later release in tunableSince, whose tunable the program lacks; 0 if there is none.
+// next is the minor version of the first release in tunableSince after 2.least: the program lacks the tunable of that
+// release. It is 0 if there is no such release.
 func (g *StaticGlibc) next() int {
 	for _, t := range tunableSince {
 		if t.minor > g.least {

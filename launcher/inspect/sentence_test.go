@@ -74,7 +74,8 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// hugeArenas sets an arena's sizes in MiB: in huge pages, resident, and possibly in use.
+// hugeArenas returns a function that sets three sizes of an arena, in MiB: its huge pages, its resident memory, and the
+// upper bound of its memory in use.
 func hugeArenas(huge, resident, used uint64) func(*arena.Process) {
 	return func(p *arena.Process) {
 		a := &p.Arenas[1]

@@ -11,9 +11,9 @@ import (
 // nothing, and are marked go:nosplit, go:norace and go:nocheckptr.
 type Bare interface{ Run() syscall.Errno }
 
-// Fork forks this process and runs b in the child, on its only thread. In the child, signals that the parent handles have
-// their default action, and all signals are blocked. The child exits with the result of b as its status. When it ends the
-// kernel sends exitSignal to the parent, or no signal if exitSignal is 0.
+// Fork forks this process and runs b in the child, on its only thread. In the child, signals that the parent handles
+// have their default action, and all signals are blocked. The child exits with the result of b as its status. When the
+// child ends, the kernel sends exitSignal to the parent, or no signal if exitSignal is 0.
 func Fork(exitSignal syscall.Signal, b Bare) (pid int, err error) {
 	syscall.ForkLock.Lock()
 	defer syscall.ForkLock.Unlock()
@@ -44,9 +44,10 @@ func fork(exitSignal syscall.Signal, b Bare) (child uintptr, errno syscall.Errno
 	}
 }
 
-// Exec restores the state of the start and runs b, which executes the target. It returns only if that fails. To Go's
-// runtime the whole call looks like one system call. Otherwise the runtime's monitor would send SIGURG to this thread after
-// 10 ms (runtime/proc.go, retake), and the signal would be pending in a target that starts with URG blocked.
+// Exec restores the state that this process inherited and runs b, which executes the target. Exec returns only if b
+// fails. To Go's runtime the whole call looks like one system call. Otherwise the runtime's monitor would send SIGURG
+// to this thread after 10 ms (runtime/proc.go, retake), and the signal would be pending in a target that starts with
+// URG blocked.
 func Exec(b Bare) syscall.Errno {
 	RestoreFiles()
 	beforeExec()

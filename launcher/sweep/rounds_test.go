@@ -386,7 +386,8 @@ func cut(t *testing.T, file string) {
 	}
 }
 
-// If the first run fails under every cap, the sweep ends. If it fails under one cap, that cap is given up later.
+// If the first run fails under every cap, the sweep ends. If only one cap fails, the sweep drops that cap after giveUp
+// failed runs and continues with the others.
 func TestHopeless(t *testing.T) {
 	path := work(t)
 	x := experiment(path, "-x", "1", "-m", "1")

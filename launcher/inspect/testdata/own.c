@@ -21,6 +21,6 @@ void *calloc(size_t n, size_t size) { return malloc(n * size); }
 void *realloc(void *p, size_t size)
 {
 	void *q = malloc(size);
-	return p && q ? memmove(q, p, size) : q; /* reads past the old size, but within the block */
+	return p && q ? memmove(q, p, size) : q; /* may read past the end of p, but not of block, since q is behind p */
 }
 #endif
