@@ -27,7 +27,8 @@ func copyFile(t *testing.T, from, to string) {
 }
 
 // TestSecureLikeTheKernel runs a program that prints getauxval(AT_SECURE) and its number of arenas, as root and as
-// another user, with and without no_new_privs. It compares AtSecure with the printed value, and CanCap with the effect of a cap.
+// another user, with and without no_new_privs. It compares AtSecure with the printed value, and CanCap with the effect of
+// a cap.
 func TestSecureLikeTheKernel(t *testing.T) {
 	testenv.NeedRoot(t)
 	for _, tool := range []string{"setcap", "setpriv"} {
