@@ -133,9 +133,9 @@ user = "%s"
 format = "json"
 `
 
-// TestWatch starts the DataNode with "arenacap run" before Hadoop's command in the foreground, then in the background with
-// arenacap-java as the Java program, then in the background with "arenacap run" before Hadoop's command. "watch --services"
-// watches the last one. Finally arenacap terminates the DataNode because of its budget, and no block is lost.
+// TestWatch starts the DataNode three times: in the foreground with "arenacap run -- start.sh", in the background with
+// arenacap-java as the Java program, and in the background with "arenacap run -- start.sh". "watch --services" watches
+// the third DataNode. Finally arenacap terminates this DataNode because of its budget, and no block is lost.
 func TestWatch(t *testing.T) {
 	c := newCluster(t)
 	c.startNameNode()

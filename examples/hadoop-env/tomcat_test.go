@@ -2,7 +2,7 @@
 
 package hadoopenv_test
 
-// This test runs Tomcat from the distribution's current package; .ci/upstream runs the test.
+// This test runs Tomcat from Debian's package tomcat10; .ci/upstream runs the test.
 
 import (
 	"context"

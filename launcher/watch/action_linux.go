@@ -121,8 +121,8 @@ func (w *watched) killCommand() {
 	}
 }
 
-// act reads the size again and then takes the action of the policy. It acts only on processes that the watch holds open, so
-// that it never acts on a later process with the same PID.
+// act reads the size again and then takes the action of the policy. It signals processes through their descriptors, so
+// that a later process with the same PID never gets the signal.
 func (w *watched) act(now time.Duration) {
 	b, c := w.cfg.Budget, w.action.change
 	r, _ := w.read(now)

@@ -32,8 +32,9 @@ func Attach(pid int) (*Target, error) {
 	return &Target{p}, nil
 }
 
-// AttachAll opens many processes, and returns one error for each that cannot be watched. Each process takes two descriptors,
-// so it raises RLIMIT_NOFILE. If the limit is still too low, the watch opens the statm of some processes for each sample.
+// AttachAll opens many processes, and returns one error for each that cannot be watched. Each process takes two
+// descriptors, so AttachAll raises RLIMIT_NOFILE. If the limit is still too low, the watch opens the statm of some
+// processes for each sample.
 func AttachAll(pids []int) (targets []*Target, failed []error) {
 	keep := int(makeRoom(uint64(len(pids)))) - len(pids)
 	for _, pid := range pids {

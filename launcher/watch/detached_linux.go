@@ -134,8 +134,8 @@ func fileType(fd int) uint32 {
 	return st.Mode & unix.S_IFMT
 }
 
-// inheritTarget returns the target, held open by the inherited descriptor. It accepts a target that has ended, so that
-// the watch reports the end.
+// inheritTarget returns the target that the inherited descriptor TargetFD refers to. It accepts a target that has
+// ended, so that the watch reports the end.
 func inheritTarget(pid int) (*process, error) {
 	if err := ownProc(); err != nil {
 		return nil, err

@@ -228,7 +228,8 @@ func (h *host) lookAround(now time.Duration) {
 	}
 }
 
-// holds reports whether the watch holds a process open, and so learns of its end without a scan.
+// holds reports whether a process is a target that has not ended. The watch has a descriptor of each such process, so
+// it learns of the end without a scan.
 func (h *host) holds(pid int) bool {
 	w := h.targets[pid]
 	return w != nil && !w.ended

@@ -559,7 +559,7 @@ func TestANewStartInTheGroup(t *testing.T) {
 	join := func(c *child) *child { join(t, group, c.pid()); return c.rename(t, name) }
 	first, worker := join(startChild(t)), join(startChild(t))
 	for _, c := range []*child{first, worker} {
-		c.ask(t, "ignore SIGTERM", "ok") // so that the watch's SIGTERM does not end a child, and the test can end first before worker
+		c.ask(t, "ignore SIGTERM", "ok") // so that the watch's SIGTERM does not end a child: the test ends worker, then first
 	}
 	service := byName("server", name, "virtual=1099511627776")
 	service.Config.Budget.Scope, service.Config.Budget.Action, service.Config.Budget.Grace = "cgroup", "terminate", time.Hour

@@ -19,13 +19,13 @@ import (
 	"arenacap/launcher/watch/budget"
 )
 
-// maxKin is the maximum number of descendants that are held open although the scope does not count them. Each takes two file
-// descriptors.
+// maxKin limits the field "kin": when it has this many descendants, findChildren looks for the children of no further
+// process. Each descendant takes two file descriptors.
 const maxKin = 64
 
-// family returns the known descendants of the target, by PID. With scope "tree" they are in the field "others", whose processes
-// count for the budget. With another scope they are in the field "kin": the budget does not count them as descendants, but the
-// code in this file needs them to find the server.
+// family returns the known descendants of the target, by PID. With scope "tree" they are in the field "others", whose
+// processes count for the budget. With another scope they are in the field "kin", which the budget does not use; the
+// code in this file needs it to find the server. With scope "cgroup" a descendant may be in both fields.
 func (s *scope) family() map[int]*process {
 	if s.kind == "tree" {
 		return s.others

@@ -58,9 +58,9 @@ func TestWhenMemoryIsGivenBack(t *testing.T) {
 	e := &engine{clock: func() time.Duration { return now }, giveBack: never}
 	for _, step := range []struct {
 		name    string
-		at      time.Duration // time of the step after the start of the test's clock, which starts at one hour
+		at      time.Duration // time of the step; 0 is the start of the test's clock, at one hour
 		do      func()
-		want    time.Duration // time of the next step of giveMemoryBack after the start of the clock
+		want    time.Duration // time of the next step of giveMemoryBack, from the same start
 		percent int
 	}{
 		{"a supervisor", 0, e.used, never - time.Hour, others},

@@ -28,7 +28,7 @@ type scope struct {
 	target   *process
 	since    time.Duration // time since boot; processes that started earlier do not descend from the target
 	others   map[int]*process
-	kin      map[int]*process   // descendants that the budget does not count (kin_linux.go)
+	kin      map[int]*process   // descendants, except with scope "tree"; the budget does not use them (kin_linux.go)
 	excluded func(pid int) bool // processes of the watch itself, which the budget never counts
 
 	launched bool // the target started in the control group of the process that watches it

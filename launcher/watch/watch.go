@@ -17,7 +17,7 @@
 //   - census: a count of the arenas of one process
 //   - attribution: what a virtual size consists of, and what grew
 //   - carrier: a program that only starts another one (package target)
-//   - kin: descendants of the target that its scope does not count
+//   - kin: the descendants of a target with scope "process" or "cgroup"
 //   - member: a target of the watch of a host
 package watch
 
@@ -35,7 +35,7 @@ type Config struct {
 	PID        int      // the target, for Detached and Failed; Run takes its targets as an argument
 	Service    string   // name of the service; "": none
 	Program    string   // path of the target; without a service its base name is the label in events
-	Server     string   // path of the program that the target's carriers (package target) start, or Program; "": unknown
+	Server     string   // path of the program that the last carrier (package target) starts; Program if there are none; "": unknown
 	PolicyFile string   // path of the policy file, the value of ARENACAP_POLICY for the policy's command; "": none
 	Path       string   // the value of PATH for the policy's command
 	Mode       string   // how the watch was started: "exec", "supervise" or "attach"; shown in the event "started"

@@ -19,6 +19,6 @@ const (
 	// before the target could end.
 	TargetFD = 4
 	// ReadyFD is the write end of a pipe. It exists only if the launch waits for the watch. The watch writes "ready\n" when it
-	// holds the target open and has opened its log. If the watch fails, it writes the reason in one line and ends.
+	// has opened the target's statm and its own log. If the watch fails, it writes the reason in one line and ends.
 	ReadyFD = 5
 )
