@@ -38,8 +38,8 @@ func newProgram(l Launch, env []string) (p program, err error) {
 	return p, p.setHardLimit(l.Plan.HardLimit)
 }
 
-// setHardLimit prepares the limit of [budget] hard = true. Like softlimit -a it sets only the soft limit, at most to the
-// hard one.
+// setHardLimit prepares the limit of [budget] hard = true. Like softlimit -a it sets only the soft limit of RLIMIT_AS,
+// and does not exceed the hard limit of RLIMIT_AS.
 func (p *program) setHardLimit(bytes uint64) error {
 	if bytes == 0 {
 		return nil

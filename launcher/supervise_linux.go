@@ -137,8 +137,8 @@ func (v *supervisor) turn() (over bool, err error) {
 	return v.over(), nil
 }
 
-// lookAgain is the interval at which signals and children are polled, while an ended command of the watch may hide other
-// children from waitid(2), or if a seccomp filter forbids poll(2).
+// lookAgain is the interval at which signals and children are polled, while a command that the watch started may keep
+// reapOthers from finding other ended children, or if a seccomp filter forbids poll(2).
 const lookAgain = 20 // milliseconds
 
 // wait sleeps until a signal arrives, the exec has succeeded or failed, or the watch has ended.
@@ -216,7 +216,7 @@ func (v *supervisor) receive(s relay.Signal) {
 		v.terminal.give(v.child.pid)
 	}
 	target := v.child.pid
-	if v.reaper.ended { // the target is reaped too, so its PID may belong to another process
+	if v.reaper.ended { // the target has been reaped, so its PID may belong to another process
 		target = 0
 	}
 	switch {

@@ -20,7 +20,7 @@ type reaper struct {
 	group  bool // send TERM to the rest of the target's group when the target ends
 	ended  bool // the target has ended and is reaped
 	alone  bool // no children are left
-	again  bool // an ended command of the watch may hide other children, so reapOthers must be called again soon
+	again  bool // reapOthers may not have found all ended children, and must be called again soon
 }
 
 // stop returns the signal that has stopped the target, or 0.
@@ -56,8 +56,9 @@ func (r *reaper) end() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
 	return status, usage, true
 }
 
-// reapOthers reaps all other children except the commands of the watch, because the watch reaps its commands itself. An
-// ended command that the watch has not reaped yet may hide other children from waitid.
+// reapOthers reaps all other children except the commands that the watch starts, because the watch reaps these itself.
+// Until the watch has reaped an ended command, waitid(2) with WNOWAIT may return that command at each call, and never
+// another ended child.
 func (r *reaper) reapOthers() {
 	r.again = false
 	if !watch.Children(r.reapBut) {

@@ -23,8 +23,8 @@ type terminal struct {
 }
 
 // openTerminal opens the controlling terminal if stdin and stdout are terminals and this process leads the foreground
-// group. If background is true, it opens the terminal even if the group is in the background, for a target that has its own
-// group anyway.
+// group. If background is true, it opens the terminal also if the group is in the background, because a target with its
+// own group (KillGroup) must get the foreground when the shell puts the job there.
 func openTerminal(background bool) terminal {
 	pid := os.Getpid()
 	t := terminal{-1, pid, true}

@@ -115,7 +115,8 @@ func SupervisorOf(root proc.Root, target int) int {
 		return 0
 	}
 	p, err := readProcess(root, buffer, of.Parent)
-	if err != nil || p.Name == protocol.Comm { // a watch as the parent is no supervisor: the watch started the process as the policy's command
+	// A parent that is a detached watch is not a supervisor: it started the target as the budget's command.
+	if err != nil || p.Name == protocol.Comm {
 		return 0
 	}
 	threads, _ := root.Numbers(p.folder + "/task")

@@ -38,7 +38,7 @@ func (d DropIn) Write() (changed bool, err error) {
 }
 
 // ofAnother returns an error if root would write into the home directory of a user: the new file and directories would
-// belong to root, and the user could make them links to other places.
+// belong to root, and the user could replace a directory by a symbolic link, so that root would write elsewhere.
 func (d DropIn) ofAnother() error {
 	if !d.user || os.Geteuid() != 0 {
 		return nil

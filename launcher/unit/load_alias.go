@@ -33,7 +33,7 @@ func (f finder) follow(p string) (string, error) {
 	return "", fmt.Errorf("%q is a chain of over %d links", p, linksMax)
 }
 
-// link returns the target of a link, or "" for another file.
+// link returns the target of a symbolic link, or "" for a file that is not a link.
 func (f finder) link(p string) (to string, err error) {
 	switch to, err = os.Readlink(f.at(p)); {
 	case errors.Is(err, syscall.EINVAL):

@@ -31,7 +31,8 @@ type bounds struct{ never, enough uint64 }
 
 const mib = 1 << 20
 
-// Needs are the amounts of limited resources that arenacap needs: a row for each resource, and for memory one for each build.
+// Needs are the amounts of limited resources that arenacap needs. A limit on memory has two rows, one for the 64-bit
+// build and one for the 32-bit build; any other limit has one row.
 var Needs = [...]Need{
 	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 64, what: "of address space", launch: bounds{690 * mib, 768 * mib}, stay: bounds{690 * mib, 768 * mib}},
 	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 32, what: "of address space", launch: bounds{17 * mib, 24 * mib}, stay: bounds{17 * mib, 24 * mib}},

@@ -36,7 +36,7 @@ func TestReaders(t *testing.T) {
 		"removed." + drop + ".removed": own(""),
 	})
 	write(t, dir, map[string]string{"etc/policy.toml": "arenas.cap = 4\n"})
-	for _, above := range []string{filepath.Dir(dir), dir} { // t.TempDir gives only the user of the test access
+	for _, above := range []string{filepath.Dir(dir), dir} { // other users may not enter the folders that t.TempDir makes
 		mustChmod(t, above, 0o755)
 	}
 	readers := func(file, folderMode os.FileMode) string {

@@ -2,9 +2,9 @@
 //
 // Load reads a service as systemd does: its file and its drop-ins. Look examines the other files that matter: the
 // programs, arenacap's executable, the policy file. Plan reads no files: from the results of Load and Look it makes the
-// text of the drop-in, or the reasons why no drop-in would work. DropIn.Write writes the drop-in, Removal.Do takes it
-// out of force; nothing else changes files. The drop-in keeps the arguments of each command byte for byte, so that
-// quotes, $VARIABLES and %specifiers keep their meaning.
+// text of the drop-in, or the reasons why no drop-in would work. DropIn.Write writes the drop-in; Removal.Do renames
+// it, so that systemd ignores it; nothing else changes files. The drop-in keeps the arguments of each command byte for
+// byte, so that quotes, $VARIABLES and %specifiers keep their meaning.
 //
 // The package has its own parser of unit files. The parser of github.com/coreos/go-systemd (unit.Deserialize, v22.7)
 // loses the text after a comment within a continued line, rejects lines over 2048 bytes and stops at a line that
@@ -75,7 +75,8 @@ func (u Unit) list(key string) []setting {
 	return all
 }
 
-// words returns the words of all values of a list setting. Like systemd, it skips words with a syntax error.
+// words returns the words of all values of a list setting. Like systemd, it skips a word with an invalid specifier, and
+// a word with a quote that is not closed, which extends to the end of the value.
 func (u Unit) words(key string) []string {
 	var all []string
 	for _, s := range u.list(key) {

@@ -166,8 +166,8 @@ func TestRootAndFile(t *testing.T) {
 	}
 }
 
-// The drop-in's name must sort after the other drop-ins that set ExecStart=. Only the settings added to an earlier
-// drop-in of arenacap are used.
+// The drop-in's name must sort after the other drop-ins that set ExecStart=. In an earlier drop-in of arenacap, only
+// the settings that an operator added apply.
 func TestOwnName(t *testing.T) {
 	const own = ownBegin + "a.service. Made by:\n"
 	dir := t.TempDir()

@@ -1,5 +1,5 @@
-// Command linked only executes its arguments, but links the libraries of arenacap. It measures the cost of their
-// initialisation for a launch. Without arguments it sleeps, to measure their memory.
+// This command executes its arguments, as the command exec does, but is linked with the libraries of arenacap. It
+// measures the cost of their initialisation for a launch. Without arguments it sleeps, to measure their memory.
 package main
 
 import (
