@@ -1,7 +1,8 @@
 package admission
 
-// These tests have the pods that both the API server's plugin and Kyverno's engine have to admit in the same way. The module
-// .ci/kyverno has a symbolic link to this file. The modules .ci/kubernetes and .ci/kyverno each define their own newAdmit.
+// These tests run with the API server's plugin and with Kyverno's engine, and expect the same results from both. The
+// module .ci/kyverno has a symbolic link to this file. The modules .ci/kubernetes and .ci/kyverno each define their own
+// newAdmit.
 
 import (
 	"context"

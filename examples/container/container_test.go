@@ -372,8 +372,8 @@ func cores(ctx context.Context, t *testing.T, podman *lab.Podman) {
 // policyFlag returns the flag that mounts a policy in place of the image's.
 func policyFlag(file string) string { return "--volume=" + file + ":/etc/arenacap/policy.toml:ro" }
 
-// quick returns the flag that mounts policy.toml with an interval of 10 ms, without a settle time, and with the texts
-// in pairs replaced (old text, new text, …).
+// quick returns the flag that mounts a copy of policy.toml with an interval of 10 ms and without a settle time. The
+// argument pairs has the other replacements in the copy: old text, new text, old text, …
 func quick(t *testing.T, pairs ...string) string {
 	t.Helper()
 	pairs = append(pairs, "[budget]\n", "[budget]\ninterval = \"10ms\"\nsettle = \"0s\"\n")
@@ -499,7 +499,8 @@ func musl(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}{
 		{"told", supervised, 0, "arenacap: the cap cannot work, because \"/server\" uses musl, which has no arenas\nup"},
 		{"refused", append([]string{refuse}, supervised...), 125, `uses musl, which has no arenas; on_unenforceable = "refuse" forbids the start`},
-		// A launch reads only a few headers of the program, and the headers of a static program do not name the libc.
+		// The headers of a static program do not name the libc. A launch reads only headers, so it cannot tell; plan
+		// searches the whole file for glibc's malloc.
 		{"plan of a static program", []string{"musl", arenacap, "plan", "/static"}, 0, `"/static" is static and does not contain glibc's malloc`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -229,7 +229,7 @@ func (w *hostWatch) findsAll(watch int) {
 	})
 }
 
-// watchedBy returns the watch that a command of arenacap names for a process.
+// watchedBy returns the PID of the watch that a command of arenacap names for a process.
 func (w *hostWatch) watchedBy(pid int, command ...string) int {
 	w.t.Helper()
 	out, err := exec.CommandContext(w.ctx, "/usr/bin/arenacap", command...).Output()

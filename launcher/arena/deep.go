@@ -111,7 +111,7 @@ func (w *walker) walk(c *Chunks, s stretch) error {
 	w.buf, w.from = w.buf[:0], s.start
 	defer func() { w.done += s.end - s.start }()
 	left := retries
-	var last chunk // the chunk before the address at; a flag of the chunk at this address says whether last is free
+	var last chunk // the previous chunk; a flag of the current chunk says whether the previous chunk is free
 	for at := s.start; ; {
 		prev, head, err := w.header(at, s.end)
 		if err != nil {
@@ -145,7 +145,7 @@ func (w *walker) walk(c *Chunks, s stretch) error {
 	}
 }
 
-// fits reports whether head is plausible for a chunk at addr.
+// fits reports whether head, the word with the size and the flags of the chunk at addr, is plausible.
 func (s stretch) fits(addr, head, word uint64) bool {
 	size := head &^ chunkFlags
 	if addr == s.top {
@@ -154,8 +154,8 @@ func (s stretch) fits(addr, head, word uint64) bool {
 	return head&isMmapped == 0 && size%s.align == 0 && size >= 4*word && addr < s.top && size <= s.top-addr
 }
 
-// fence reports whether the chunk at addr is one of the two fenceposts, of two words and of 0 bytes, that sysmalloc puts at
-// the end of a heap when the arena continues in a new heap.
+// fence reports whether the chunk at addr is a fencepost. sysmalloc puts two fenceposts at the end of a heap when the
+// arena continues in a new heap. The size of the first is two words, the size of the second is 0.
 func (s stretch) fence(addr, size, word uint64) bool {
 	return s.top == s.end && size <= 2*word && s.end-addr <= 8*word
 }

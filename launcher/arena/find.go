@@ -294,7 +294,8 @@ func (f *finder) reread(addr uint64) (member, bool, error) {
 		if m, ok := f.parseMember(base, b); ok {
 			return m, true, nil
 		}
-		// b begins at base. A main arena is not in a heap, but by chance it can have an address that fits an arena in a heap.
+		// base has no heap header, so addr can only be a main arena. By chance its address fits an arena in a heap.
+		// b begins at base: drop the bytes before addr.
 		b = b[min(addr-base, uint64(len(b))):]
 	}
 	s, ok := parseState(addr, b[:min(len(b), stateMax)], f.word)
@@ -332,8 +333,9 @@ func holds(maps mappings, addr uint64) (mapping, bool) {
 
 // rings follows the links from each start, visits no arena twice, and returns the rings that it finds.
 //
-// The process may create arenas meanwhile. malloc inserts a new arena right after the main arena. It first sets the link
-// of the new arena, then the link of the main arena (_int_new_arena). So only the link of the main arena changes.
+// The process may create arenas meanwhile. malloc inserts a new arena right after the main arena. It first sets the
+// link of the new arena, then the link of the main arena (_int_new_arena). So only the link of the main arena changes,
+// and the links form a ring whether that link was read before or after the change.
 func (f *finder) rings(starts []uint64) (rings []*ring, err error) {
 	from := map[uint64]int{} // address of an arena to the index in starts from which the arena was first reached
 	for i, addr := range starts {

@@ -58,7 +58,7 @@ func forgedHeader(b []byte, off, arena, prev uint64) {
 	}
 }
 
-// forgedArena is a page with a first heap whose arena has a link to the address next.
+// forgedArena is the beginning of a heap at addr: the heap header, and a malloc_state that links to the arena at next.
 func forgedArena(addr, next uint64) []byte {
 	b := make([]byte, 2304)
 	forgedHeader(b, 0, addr+48, 0)

@@ -65,7 +65,8 @@ func (p *process) nameLibc(found *Process, maps layout, rings []*ring) (err erro
 	return p.nameMalloc(found, maps, libcFile(maps, rings))
 }
 
-// nameMalloc determines the allocator: from the malloc that the libc calls, or without a libc from the mapped files.
+// nameMalloc determines the allocator from the malloc that the libc calls. If the process has no libc, or the libc is
+// linked into the program, nameMalloc searches the mapped libraries or the program's file.
 func (p *process) nameMalloc(found *Process, maps layout, libc string) error {
 	exe, _ := os.Readlink(filepath.Join(p.dir, "exe"))
 	switch {

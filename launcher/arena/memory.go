@@ -29,8 +29,8 @@ const (
 	batchBytes = 640 << 10
 )
 
-// readEach reads memory for each item. The function at returns the address and the number of bytes, which is at most limit.
-// Then readEach calls the function each with the item and the bytes that could be read.
+// readEach reads memory for each item. The callback "at" returns the address and the number of bytes, which is at most
+// limit. After the read, readEach calls the callback "each" with the item and the bytes that could be read.
 func readEach[T any](mem reader, items []T, limit int, at func(*T) (addr uint64, n int), each func(*T, []byte)) error {
 	size := min(batch, batchBytes/limit)
 	buf := make([]byte, min(size, len(items))*limit)

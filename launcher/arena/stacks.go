@@ -223,8 +223,8 @@ func (t stackTop) agrees(s stack) bool {
 	return s.start+s.guard == t.bottom || s.start >= t.bottom
 }
 
-// commonSizes returns the up to four most frequent stack sizes, most frequent first, each as a stack that starts at 0. The
-// sizes are those of the found stacks, and glibc's usual default: 8 MiB with a guard of one page.
+// commonSizes returns at most four stack sizes, the most frequent first, each as a stack that starts at 0. The sizes
+// are those of the found stacks, and glibc's usual default: 8 MiB with a guard of one page.
 func commonSizes(found []stack) []stack {
 	count := map[stack]int{{end: 8 << 20, guard: minPage}: 0}
 	for _, s := range found {

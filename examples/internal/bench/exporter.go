@@ -118,8 +118,9 @@ func sum(list []time.Duration) (all time.Duration) {
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
-// switches is the number of context switches of all threads of processes that wait. Each stop of a thread causes one
-// (proc_pid_status(5): voluntary_ctxt_switches, nonvoluntary_ctxt_switches).
+// switches waits until all threads of the processes sleep, and returns the number of their context switches so far. A
+// tool that stops a thread causes at least one (proc_pid_status(5): voluntary_ctxt_switches,
+// nonvoluntary_ctxt_switches).
 func switches(pids []string) (n int) {
 	for _, pid := range pids {
 		files, err := filepath.Glob("/proc/" + pid + "/task/*/status")

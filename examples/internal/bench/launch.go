@@ -63,7 +63,7 @@ func launchTable(b *built, _ []string) bool {
 	return l.judge()
 }
 
-// addBuild adds the commands whose programs are built in one way, like the release or like go build.
+// addBuild adds the commands of one build: of the release if stripped is true, else of plain go build.
 func (l *launches) addBuild(b *built, stripped bool) {
 	build, arenacap := "release", b.release
 	if !stripped {
@@ -99,8 +99,9 @@ func (l *launches) multiple(c *timed, of string) string {
 	return fmt.Sprintf("%.2f", times(wall, base))
 }
 
-// judge computes two multiples of a launch, one of the elapsed time and one of the CPU time, and compares the smaller
-// multiple with the bound. Other work on the machine delays a launch but hardly increases its CPU time.
+// judge divides the time that the command "name" of a bound adds by the time that its command "of" adds: once the
+// elapsed times, and once the CPU times. It compares the smaller ratio with the bound, because other work on the
+// machine delays a launch but hardly increases its CPU time.
 func (l *launches) judge() bool {
 	var list []bound
 	for _, b := range launchBounds {

@@ -27,7 +27,7 @@ var (
 	seconds = flag.Int("seconds", 0, "the duration of each measurement of a watch and of each load of MariaDB; 0: as long as its table needs")
 )
 
-// tables has, by the name on the command line, the function that prints a table. The function returns false if a bound
+// tables maps the name on the command line to the function that prints the table. The function returns false if a bound
 // failed.
 var tables = map[string]func(b *built, args []string) bool{
 	"launch":   launchTable,

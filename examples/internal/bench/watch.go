@@ -104,7 +104,7 @@ func watchMany(b *built, policy string, n int) cost {
 // cost is the cost of one process.
 type cost struct {
 	micros       float64 // CPU time in µs per second
-	rss, threads int     // kB
+	rss, threads int     // rss in kB
 }
 
 func (c cost) mib() float64 { return float64(c.rss) / 1024 }
