@@ -70,8 +70,9 @@ func readerProblems(file string) (problems []error) {
 	return problems
 }
 
-// planProblems reports why the policy of a file gives no plan on this machine. It notes that the file has no section for the
-// service of --service. It reports nothing for a file that cannot be read: policy.Check has reported that.
+// planProblems reports why the policy of a file gives no plan on this machine. If the file has no section for the
+// service that --service or $ARENACAP_SERVICE names, planProblems prints a note. It reports nothing for a file that
+// cannot be read: policy.Check has reported that.
 func planProblems(l run.Line, file string, v say.Voice) (problems []error) {
 	l.Give("policy", file)
 	p, err := l.Policy()

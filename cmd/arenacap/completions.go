@@ -174,7 +174,8 @@ func zshSpec(f completed) string {
 	return "=" + usage + ":value:" + value
 }
 
-// fishName returns the flag by which fish's command complete gets a flag's name: -l for a long one, -s for a letter.
+// fishName returns the option of fish's builtin "complete" that declares the name of a flag: -l and a long name, or -s
+// and a letter.
 func fishName(name string) string {
 	if long, ok := strings.CutPrefix(name, "--"); ok {
 		return "-l " + long

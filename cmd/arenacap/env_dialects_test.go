@@ -159,8 +159,9 @@ func hostileValues() []string {
 	return values
 }
 
-// TestRealShellsReadBackEachByte sources the output twice in the shell itself, and compares what a child of the shell gets.
-// Each value has a variable of its own, so that one file and one child are enough for all.
+// TestRealShellsReadBackEachByte sources or evaluates the output twice in a shell, and compares the environment of a
+// child of the shell with the original values. Each value has a variable of its own, so that one file and one child
+// suffice.
 func TestRealShellsReadBackEachByte(t *testing.T) {
 	for _, shell := range realShells() {
 		for _, locale := range []string{"C", "C.UTF-8"} {

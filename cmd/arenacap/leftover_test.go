@@ -22,7 +22,7 @@ import (
 )
 
 // The tests of this file need a process that inherits all orphans and runs no other tests: this binary, started again,
-// with its task in the environment.
+// with its role in the environment.
 func init() {
 	role := map[string]func(*lab) error{"launches": (*lab).launches, "reuse": (*lab).reuse}[os.Getenv("ARENACAP_TEST_ROLE")]
 	if role == nil {
@@ -36,11 +36,12 @@ func init() {
 	os.Exit(0)
 }
 
-// lab is the process that inherits all orphans, with what its tasks need.
+// lab is the process that inherits all orphans. Its fields are paths: the program arenacap, the folder of the other
+// programs, and the folder for the files of the test.
 type lab struct{ arenacap, tools, dir string }
 
-// inLab runs the test binary as another process in the named role (see lab). If that process fails, inLab fails the test with
-// the process's output.
+// inLab runs the test binary as another process in the named role (see init). If that process fails, inLab fails the
+// test with the process's output.
 func inLab(t *testing.T, role string, wrapper ...string) {
 	t.Helper()
 	tool := requireTools(t)

@@ -17,7 +17,7 @@ import (
 	"arenacap/launcher/version"
 )
 
-// manPage is the page arenacap(1), or with a command arenacap-COMMAND(1).
+// manPage returns the page arenacap-COMMAND(1) for the command c, or arenacap(1) if c is nil.
 func manPage(app *cli.App, c *cli.Command) string {
 	m := &roff{}
 	name, usage, flags := app.Name, app.Usage, app.VisibleFlags()

@@ -29,8 +29,8 @@ import (
 // everything names all facts about the machine that can be looked up, also those that are only shown.
 const everything = machine.Cores | machine.Memory | machine.Library
 
-// makePlan resolves the plan of a command line. It looks up the facts that the plan depends on, and the facts that the
-// parameter need names, which may be for display only.
+// makePlan resolves the plan of a command line. It looks up the facts that the plan depends on, and those that the
+// parameter "need" lists, which may be for display only.
 func makePlan(l run.Line, need machine.Need) (policy.Plan, error) {
 	return l.Plan(need, gopsutil.Root("/"))
 }
@@ -278,7 +278,9 @@ func chained(t target.Target) string {
 	return b.String() + cmp.Or(t.Server, "unknown")
 }
 
-// judgedWith says for which glibc the verdict is, because with --glibc or --32 the limits are those of another glibc.
+// judgedWith returns a suffix for the row "can cap", which is always about the glibc that the program links. With
+// --glibc or --32 the rows about limits are about another glibc, so the suffix then names the one that the program
+// links.
 func (v *planView) judgedWith() string {
 	if v.asked && v.target.Libc == "glibc" {
 		return " (judged for the glibc that the program links on this machine)"
@@ -286,7 +288,7 @@ func (v *planView) judgedWith() string {
 	return ""
 }
 
-// addTarget shows the target and its verdict. The suffix of the verdict says which glibc it is for.
+// addTarget adds the rows about the target. The suffix follows the verdict in the row "can cap" (see judgedWith).
 func (r *rows) addTarget(t target.Target, suffix string) {
 	libc := cmp.Or(t.LibcRelease, strings.TrimSpace(cmp.Or(t.Libc, "unknown")+" "+t.LibcVersion))
 	r.add("target", strings.Join(append([]string{chained(t)}, t.Interpreters...), " → "),

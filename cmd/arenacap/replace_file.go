@@ -35,7 +35,7 @@ func replaceFile(path string, mode fs.FileMode, write func(io.Writer) error) err
 	})
 }
 
-// canReplace returns the error that replaceFile would get from the folder.
+// canReplace returns the error that replaceFile would get from the folder of path.
 func canReplace(path string) error { return withDraft(path, func(*os.File) error { return nil }) }
 
 // withDraft creates an empty hidden file in the folder of path, with mode 0666 less the umask, passes the file to the

@@ -21,8 +21,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestShells stops and continues a target that stops itself, alone and in a pipeline, in interactive shells, which
-// differ in how they give the terminal to jobs.
+// TestShells stops a job by Ctrl-Z and continues it by fg in interactive shells, which differ in how they give the
+// terminal to jobs. The target catches Ctrl-Z and then stops itself (suspender.c). It runs alone and in a pipeline.
 func TestShells(t *testing.T) {
 	tool := requireTools(t)
 	prefix := strings.Join(supervised(tool.release), " ") + " "
@@ -93,8 +93,8 @@ func TestStopsAreFollowed(t *testing.T) {
 	}
 }
 
-// TestStopFromOutside: a target that another process stops and continues is still supervised, in a script whose shell
-// waits in the foreground and in the background.
+// TestStopFromOutside: another process stops and continues the target, and arenacap still supervises the target. The
+// shell that waits for arenacap runs in the foreground in one case, and in the background in the other.
 func TestStopFromOutside(t *testing.T) {
 	tool := requireTools(t)
 	target := strings.Join(supervised(tool.checked), " ") + ` sh -c "trap : USR1; echo up=\$\$,\$PPID,; until read x <fifo; do :; done; exit 4"`

@@ -201,7 +201,7 @@ func interactive(t *testing.T) *terminalSession {
 	return s
 }
 
-// useGroups uses job control on a target that has its own process group.
+// useGroups tests job control on commands that begin with the prefix, which starts the target in its own process group.
 func useGroups(t *testing.T, name, prefix string) {
 	// The target waits until fg has given the terminal to arenacap's group: until field 8 of /proc/PID/stat, tpgid, is the PID
 	// of arenacap, its parent. The target cannot wait for SIGCONT, because the shell does not send SIGCONT to a running job.
@@ -230,7 +230,7 @@ func useForeground(s *terminalSession) {
 	s.run("echo status=$?", "status=130\r\n")
 }
 
-// useShell uses job control on a command line with a prefix.
+// useShell tests job control on commands that begin with the prefix, which starts arenacap.
 func useShell(t *testing.T, name, prefix string) {
 	t.Run(name, func(t *testing.T) {
 		t.Run("keys", func(t *testing.T) {

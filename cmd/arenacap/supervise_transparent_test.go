@@ -42,7 +42,7 @@ func superviseWrappers(t *testing.T, arenacap string) (all []wrapper) {
 	return all
 }
 
-// TestSupervisedTransparency compares a child of arenacap with the bare program in all situations.
+// TestSupervisedTransparency runs the probe in each situation, without arenacap and as its child, and compares the facts.
 func TestSupervisedTransparency(t *testing.T) {
 	tool := requireTools(t)
 	plain, err := launch{}.run(t, filepath.Join(openDir(t), "facts"))
@@ -54,7 +54,9 @@ func TestSupervisedTransparency(t *testing.T) {
 			wraps := superviseWrappers(t, b.path)
 			for _, s := range append(situations(t), closedDescriptors(b.losses)...) {
 				s.known = append(slices.Clone(s.known), otherwise[s.name]...)
-				// A plain build receives a signal that is pending for its thread, and sends it to the process of the target.
+				// A build without the entry point of package origin does not save pending signals. Its supervisor
+				// receives the signal that is pending for the thread, and forwards it to the target, where it is
+				// pending for the process.
 				if s.name == "pending signals" && b.losses.blocked != nil {
 					s.known = append(s.known, "status ShdPnd: ", "status SigPnd: ")
 				}

@@ -69,7 +69,7 @@ func folderOf(path string) string {
 	return "./"
 }
 
-// The method is reports whether p and other are the same file, or would be the same file once they exist.
+// p.is(other) reports whether p and other are the same file, or would be the same file once they exist.
 func (p place) is(other place) bool {
 	if p.file == nil || other.file == nil {
 		return p.file == nil && other.file == nil && os.SameFile(p.folder, other.folder) && filepath.Base(p.path) == filepath.Base(other.path)

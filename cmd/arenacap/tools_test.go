@@ -27,8 +27,8 @@ type tools struct {
 	err                     error
 }
 
-// early is true if the programs launch before the libraries are initialised, that is, unless this test was built with -tags
-// arenacap_no_early.
+// early is true if the builds of arenacap have package early, which launches the target before the libraries are
+// initialised. It is false if this test was built with -tags arenacap_no_early.
 var early = true
 
 // buildTags returns the flag -tags for a build of any of the programs.

@@ -138,11 +138,11 @@ func sink(t *testing.T, path string) *os.File {
 	return f
 }
 
-// openDir is a folder that any user may write to.
+// openDir creates a folder that any user may write to.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, d := range []string{filepath.Dir(dir), dir} { // t.TempDir makes two levels
+	for _, d := range []string{filepath.Dir(dir), dir} { // other users must be able to enter both folders of t.TempDir
 		if err := os.Chmod(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +253,7 @@ func wrappers(t *testing.T, arenacap string) []wrapper {
 	}
 }
 
-// TestNothingElseChanges starts the probe bare and under arenacap from the same state, and compares.
+// TestNothingElseChanges runs the probe in each situation, without and with arenacap, and compares the facts.
 func TestNothingElseChanges(t *testing.T) {
 	tool := requireTools(t)
 	plain, err := launch{}.run(t, filepath.Join(openDir(t), "facts"))

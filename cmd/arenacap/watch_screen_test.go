@@ -260,7 +260,8 @@ func TestWatchWithoutATable(t *testing.T) {
 	}
 }
 
-// startServer starts a process named server, of a program of its own.
+// startServer starts a process named server. Its program is a copy of sleep, so that match.exe selects this process
+// only.
 func startServer(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
 	program := dir + "/server"

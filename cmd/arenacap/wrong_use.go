@@ -40,7 +40,8 @@ func flagMessage(text string, command *cli.Command) string {
 		if meant := flagSynonyms[name]; slices.Contains(flagNames(command), meant) {
 			return fmt.Sprintf("unknown flag %q; did you mean %q?", flag, meant)
 		}
-		for _, c := range command.Subcommands { // a command with subcommands is the app itself, so the flag is before the command
+		// Only the app has subcommands. If command is the app, the flag was written before the name of a command.
+		for _, c := range command.Subcommands {
 			if slices.Contains(flagNames(c), flag) {
 				return fmt.Sprintf("flag %q comes before the command; put the flag after the command, as in 'arenacap %s %s'", flag, c.Name, flag)
 			}

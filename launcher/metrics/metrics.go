@@ -37,7 +37,7 @@ var GroupBys = []string{"service", "unit", "name"}
 // DefaultMaxGroups is the default of --max-groups.
 const DefaultMaxGroups = 500
 
-// Check returns an error that names the flag for options that Look does not accept.
+// Check returns an error if Look does not accept the options. The error names the flag.
 func (o Options) Check() error {
 	switch {
 	case !slices.Contains(GroupBys, o.GroupBy):

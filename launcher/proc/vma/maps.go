@@ -45,7 +45,7 @@ func (m Mapping) Writable() bool { return m.Perm&(Read|Write) == Read|Write }
 // Reserved reports inaccessible memory (PROT_NONE).
 func (m Mapping) Reserved() bool { return m.Perm&(Read|Write|Exec) == 0 }
 
-// File reports a mapping with a path, even if the file is deleted or in no file system.
+// File reports a mapping with a path, even if the file is deleted or, like a memfd, was never in a folder.
 func (m Mapping) File() bool { return strings.HasPrefix(m.Name, "/") && !m.HugePages() }
 
 // Vsyscall reports the vsyscall page: a kernel page at the same address in every process, which VmSize does not include
