@@ -7,8 +7,9 @@
 // words of messages.
 //
 // Reading is strict: an unknown key, an invalid value and settings that contradict each other are problems,
-// each with its line, its column and what to type instead. The TOML parser reads the values. It does not
-// report the positions of keys, so locate.go finds those; a fuzz test compares the two.
+// each with its line, its column and what to type instead. The TOML parser reads the values. It reports a
+// position only in an error, so locate.go finds the positions; a fuzz test compares them with those of the parser's
+// errors.
 package policy
 
 import (

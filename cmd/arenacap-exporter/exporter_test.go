@@ -320,7 +320,7 @@ func TestLogFormat(t *testing.T) {
 	}
 }
 
-// A scrape that runs out of time returns what was read until then, and logs that.
+// A scrape that runs out of time returns what was read until then, and logs the timeout.
 func TestScrapeTimeout(t *testing.T) {
 	e := start(t, "--scrape-timeout", "1ns")
 	status, body := e.get(t, "/metrics")

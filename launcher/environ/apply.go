@@ -61,7 +61,7 @@ func changeOf(plan policy.Plan) tunableChange {
 	}
 }
 
-// found holds the values of the arena variables, one for each copy.
+// found holds the values of the arena variables. A variable that is set several times has several values.
 type found struct{ max, test, tunables []string }
 
 func find(env []string) found {

@@ -88,7 +88,7 @@ type number struct {
 	locked            bool   // /etc/tunables.conf locks it
 	blocked           bool   // true for glibc 2.44 if a well-formed tunable is out of range, which makes this version ignore the variable
 
-	variables, tunables int    // number of copies
+	variables, tunables int    // how many times the variable and the tunable are set
 	refused, refusedVar string // the last rejected tunable and variable
 }
 

@@ -1,12 +1,12 @@
 // Package environ turns an environment and a plan into the environment of the target.
 //
-// The functions are pure: they take environments as lists of NAME=value, as execve(2) does, and neither read nor change the
-// environment of this process. An entry of any other variable keeps its bytes and its order, including duplicates, entries
-// without "=", empty names and invalid UTF-8.
-//
 // Three variables set arenas: MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and, since glibc 2.26, GLIBC_TUNABLES, whose
 // glibc.malloc.arena_max and glibc.malloc.arena_test take precedence over the first two. No glibc reads an entry without
 // "=", so such an entry is not changed. Package glibc has the limits of each version.
+//
+// The functions are pure: they take environments as lists of NAME=value, as execve(2) does, and neither read nor change the
+// environment of this process. Entries of variables other than these three keep their bytes and their order, including
+// duplicates, entries without "=", empty names and invalid UTF-8.
 package environ
 
 import (

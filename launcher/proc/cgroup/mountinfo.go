@@ -65,7 +65,7 @@ func rootAndPoint(head string) (root, point string, ok bool) {
 	return root, point, ok1 && ok2 && strings.HasPrefix(root, "/") && strings.HasPrefix(point, "/")
 }
 
-// unescape replaces octal escapes, a backslash and three digits, by bytes.
+// unescape replaces each octal escape (a backslash and three digits) by its byte.
 func unescape(s string) (string, bool) {
 	if !strings.Contains(s, `\`) {
 		return s, true
