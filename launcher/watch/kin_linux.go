@@ -5,6 +5,7 @@ package watch
 // target; for example a shell, sudo or tini).
 
 import (
+	"cmp"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,8 +20,8 @@ import (
 	"arenacap/launcher/watch/budget"
 )
 
-// maxKin limits the field "kin": when it has this many descendants, findChildren looks for the children of no further
-// process. Each descendant takes two file descriptors.
+// maxKin limits the field "kin", because each descendant takes two file descriptors: a server may have thousands of workers.
+// The first look finds the nearest descendants: the server behind a carrier, and its first workers.
 const maxKin = 64
 
 // family returns the known descendants of the target, by PID. With scope "tree" they are in the field "others", whose
@@ -50,13 +51,14 @@ func (s *scope) findChildren() error {
 		parents = append(parents, s.target)
 	}
 	var failed error
-	for len(parents) > 0 && (s.kind == "tree" || len(family) < maxKin) {
+	room := func() bool { return s.kind == "tree" || len(family) < maxKin }
+	for len(parents) > 0 && room() {
 		parent := parents[0]
 		found, err := s.hold(parent.children(), family, func(p *process) bool {
 			stat, err := p.stat()
-			return err == nil && stat.Parent == parent.pid && stat.Started >= s.since
+			return err == nil && stat.Parent == parent.pid && stat.Started >= s.since && room()
 		})
-		parents, failed = append(parents[1:], found...), err
+		parents, failed = append(parents[1:], found...), cmp.Or(failed, err)
 	}
 	return failed
 }

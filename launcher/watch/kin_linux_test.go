@@ -1,7 +1,10 @@
 package watch
 
 import (
+	"bufio"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -18,5 +21,37 @@ func TestADescendantOfAnAttachedProcess(t *testing.T) {
 	s.ready()
 	if e := s.want("elsewhere"); e.Other != descendant.pid || !strings.Contains(e.Message, `write scope = "tree" in [budget]`) {
 		t.Errorf("%+v, want it to name the descendant, process %d", e, descendant.pid)
+	}
+}
+
+// The watch opens at most maxKin of a server's many workers. When one of them ends, another takes its place.
+func TestManyWorkers(t *testing.T) {
+	t.Parallel()
+	server := exec.Command("sh", "-c", `n=0; while [ $n -lt 70 ]; do sleep 1000 & n=$((n + 1)); done; echo started; wait`)
+	server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := server.StdoutPipe()
+	must(t, err)
+	must(t, server.Start())
+	t.Cleanup(func() {
+		syscall.Kill(-server.Process.Pid, syscall.SIGKILL)
+		server.Wait()
+	})
+	_, err = bufio.NewReader(out).ReadString('\n')
+	must(t, err)
+
+	s := newScope(mustHold(t, server.Process.Pid), "process", nobody)
+	t.Cleanup(s.release)
+	must(t, s.findChildren())
+	if n := len(s.target.children()); n != 70 || len(s.kin) != maxKin {
+		t.Fatalf("%d of %d workers are open, want %d of 70", len(s.kin), n, maxKin)
+	}
+	for _, worker := range s.kin {
+		must(t, worker.signal(syscall.SIGKILL))
+		awaitEnd(t, worker)
+		break
+	}
+	must(t, s.findChildren())
+	if len(s.kin) != maxKin {
+		t.Errorf("after the end of a worker %d are open, want %d", len(s.kin), maxKin)
 	}
 }
