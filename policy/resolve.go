@@ -196,8 +196,9 @@ func (plan *Plan) mostReserved() (cap int, why string) {
 //
 // glibc 2.10 to 2.15 (RHEL 6 has 2.12) create arenas until there are more than arena_test, and only then check
 // the cap, so the cap is exact only if arena_test < cap (malloc/arena.c, reused_arena, glibc 2.12). Later versions
-// ignore arena_test while the cap is set. In a child process that inherits arena_test without the cap, glibc's own limit
-// applies, and arena_test is its lower bound, which matters from 2.44 on, where that limit is only one arena per CPU.
+// ignore arena_test while the cap is set. In a child process that inherits arena_test without the cap, glibc's own
+// limit applies, and arena_test is its lower bound, which matters from 2.44 on, where that limit is only one arena
+// per CPU.
 func (plan *Plan) setTest(c Cap) {
 	if plan.Mode == Glibc {
 		plan.reason("MALLOC_ARENA_TEST is removed, so that glibc's own limit applies")
@@ -255,8 +256,8 @@ func capWords(n int) string {
 	return fmt.Sprintf("a cap of %d", n)
 }
 
-// coresUsed returns the number of cores that [arenas] cores selects, 0 if it is unknown. The result `why` says where the
-// number comes from.
+// coresUsed returns the number of cores that [arenas] cores selects, 0 if it is unknown. The result `why` says where
+// the number comes from.
 func (p Policy) coresUsed(m Machine) (n int, why string) {
 	rule, sources := p.Arenas.Cores, m.CPUs()
 	switch {

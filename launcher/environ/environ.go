@@ -4,9 +4,9 @@
 // glibc.malloc.arena_max and glibc.malloc.arena_test take precedence over the first two. No glibc reads an entry without
 // "=", so such an entry is not changed. Package glibc has the limits of each version.
 //
-// The functions are pure: they take environments as lists of NAME=value, as execve(2) does, and neither read nor change the
-// environment of this process. Entries of variables other than these three keep their bytes and their order, including
-// duplicates, entries without "=", empty names and invalid UTF-8.
+// The functions are pure: they take environments as lists of NAME=value, as execve(2) does, and neither read nor change
+// the environment of this process. Entries of variables other than these three keep their bytes and their order,
+// including duplicates, entries without "=", empty names and invalid UTF-8.
 package environ
 
 import (
