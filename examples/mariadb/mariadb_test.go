@@ -18,7 +18,7 @@ import (
 // connections is the number of sysbench's connections; each is a thread of the server.
 const connections = 64
 
-// TestMariaDB runs both tests on one data folder, because creating it takes seconds.
+// TestMariaDB runs arenasUnderLoad and budgets on one data folder, because creating it takes seconds.
 func TestMariaDB(t *testing.T) {
 	testenv.Need(t, "go", "mariadbd", "mariadb", "mariadb-install-db", "sysbench", "getconf")
 	dir := lab.Dir(t)

@@ -41,7 +41,7 @@ type linker struct {
 	fs          fsys
 	machine     elf.Machine
 	bits        int
-	interpreter string // path in PT_INTERP of the loader, which is mapped before all libraries
+	interpreter string // path of the loader, from the program's PT_INTERP; the loader is mapped before all libraries
 	loader      loaderDirs
 	cache       ldCache
 	libraryPath []string // LD_LIBRARY_PATH

@@ -89,7 +89,7 @@ func TestLibrariesLikeLdd(t *testing.T) {
 	compared := 0
 	for _, program := range programs {
 		if real, err := filepath.EvalSymlinks(program); err == nil {
-			program = real // ldd sets $ORIGIN from the symbolic link, the kernel's exec from the file
+			program = real // $ORIGIN is the directory of the symbolic link under ldd, but the directory of the file after an exec
 		}
 		im, err := fsys{}.openImage(program)
 		if err != nil {

@@ -77,9 +77,9 @@ const maxChain = 16
 // program follows #! lines to the ELF file that will run, and opens it. A file that is not ELF and has no #! line is a
 // script for /bin/sh, as in execvp(3). The error is a sentence.
 func program(t *Target, c *chain, buf []byte) (image, error) {
-	// fallback is the index of the first interpreter of the program that execvp(3) started last. The caller calls execvp
-	// for the server; if a #! line names env, env calls execvp for another program. If the #! lines of this program lead
-	// to a file that has no #! line and is not ELF, execvp runs /bin/sh in place of the program's interpreters.
+	// The caller calls execvp(3) for the server; env, if a #! line names it, calls execvp for another program. fallback is
+	// the length of t.Interpreters at the latest of these calls. If the #! lines after the call lead to a file that has no
+	// #! line and is not ELF, execvp runs /bin/sh instead of the interpreters that were appended after the call.
 	fallback := 0
 	t.Server = c.path
 	for path := t.Server; len(t.Interpreters) < maxChain; path = t.Program() {
@@ -165,7 +165,7 @@ func (t *Target) judgeKind(im image) {
 	}
 }
 
-// glance looks for another allocator in the preloaded libraries, and in those needed before the C library.
+// glance looks for another allocator in the preloaded libraries, and in those that precede the C library in DT_NEEDED.
 func (fs fsys) glance(t *Target, f *facts, im image, env []string) {
 	if t.Static || t.Libc == "musl" || t.Libc == "none" {
 		return

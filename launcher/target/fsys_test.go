@@ -2,7 +2,8 @@ package target
 
 import "testing"
 
-// TestPathInAnotherRoot resolves links as the kernel does for a program with that root directory.
+// TestPathInAnotherRoot checks that path resolves symbolic links below another root directory as the kernel does for a
+// program that has this root directory.
 func TestPathInAnotherRoot(t *testing.T) {
 	root := publicDir(t)
 	tree(t, root, [][3]string{{"usr/bin/srv", "755", ""}, {"bin", "", "-> usr/bin"}, {"opt/srv", "", "-> /usr/bin/srv"}, {"up", "", "-> ../../../usr"}, {"loop", "", "-> loop"}})

@@ -85,7 +85,7 @@ const (
 	tunablesEntry    = 32
 
 	tunableParsed     = 1 << 0
-	tunableLocked     = 1 << 2 // the only value but 0 of the two-bit field TUNCONF_FLAG_OVERRIDABLE
+	tunableLocked     = 1 << 2 // the two-bit field TUNCONF_FLAG_OVERRIDABLE has only this value or 0
 	tunableNotSecure  = 1 << 4
 	tunableOnlySecure = 1 << 5
 	tunableFilter     = 0xff00

@@ -82,8 +82,9 @@ func (t Target) Program() string {
 	return t.Server
 }
 
-// Problem returns a one-line warning to print before a launch; "" if there is no problem. The warning says that the cap cannot
-// arrive, or cannot work, or that it is unknown whether it arrives, then the first reason in Why, then the Hints on what to do instead.
+// Problem returns a one-line warning to print before a launch; "" if there is no problem. The warning says that the cap
+// cannot arrive, or cannot work, or that it is unknown whether it arrives, then the first reason in Why, then the Hints on
+// what to do instead.
 func (t Target) Problem() string {
 	why := ""
 	switch {

@@ -23,19 +23,22 @@ type Advice struct {
 
 const (
 	// worthwhile is the smallest share of memory whose saving is reported. A saving of at least the address space of one
-	// arena is always reported, even if it is a smaller share.
+	// arena is always reported, even if it is a smaller share. It is also the largest loss (see the method loss) that is
+	// not reported.
 	worthwhile = 0.01
 	// certain is the smallest share of resident memory whose saving is a reason to set a cap, because resident memory
 	// varies from run to run.
 	certain = 0.05
-	// noisy is the share of the median that an interval may reach to either side. If it is wider, the advice is uncertain.
+	// noisy is the largest width of an interval (see stats.Interval.Width) with which the advice is certain. It is also the
+	// largest loss of a median that counts as near the best median (see safer).
 	noisy = 0.05
-	// unusable is the share of the median beyond which there is no advice at all: with an interval that reaches further,
-	// half of the throughput could be lost unnoticed.
+	// unusable is the largest width of an interval with which there is advice: with a wider one, half of the throughput
+	// could be lost unnoticed.
 	unusable = 0.5
 )
 
-// advise chooses the smallest cap without a measurable cost. If no caps differ in cost, it chooses the one that saves the most memory.
+// advise chooses the smallest cap without a measurable cost. If no caps differ in cost, it chooses the one that saves the
+// most memory.
 func advise(r *Result) Advice {
 	if missed := r.missed(); missed != "" {
 		return Advice{Sentence: missed}
@@ -124,8 +127,8 @@ type doubt struct {
 	needed int // rounds that are needed to distinguish this number of caps
 
 	width float64  // width of the widest interval among the caps without a measurable cost (see fit); other intervals do not matter
-	loss  float64  // by which share the median of the chosen cap is worse than the best median; 0 if that share is at most worthwhile, or width at most noisy
-	safer *Outcome // if loss exceeds noisy: the cap to use until more rounds were measured; nil if there is none
+	loss  float64  // loss of the chosen cap (see the method loss); 0 if it does not exceed the constant worthwhile, or if width does not exceed the constant noisy
+	safer *Outcome // if loss exceeds the constant noisy: the cap to use until more rounds were measured; nil if there is none
 }
 
 func (d doubt) tooFew() bool { return d.rounds < d.needed }
@@ -150,7 +153,7 @@ func (r *Result) doubt(chosen Outcome) doubt {
 	return d
 }
 
-// loss is the distance of a candidate's median of the first metric from the best one, as a share.
+// loss is the distance of a candidate's median of the first metric from the best median, as a share of the best.
 func (r *Result) loss(o Outcome) float64 {
 	best := r.Outcomes[r.best[0]].Measures[0].Median
 	if best == 0 {

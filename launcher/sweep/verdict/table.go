@@ -162,8 +162,9 @@ func sizeTexts(outcomes []Outcome, of func(Outcome) uint64) []string {
 	return texts
 }
 
-// Common is the smallest known size if a program reserves so much under every cap that differences would be invisible
-// beside it: at least a TiB, which is more than arenas take. Otherwise it is 0.
+// Common is the smallest known size, if it is at least 1 TiB and another size differs from it by enough to matter;
+// otherwise it is 0. Arenas take less than 1 TiB, so the program itself reserves that much under every cap, and rounding
+// such sizes would hide the differences between the caps.
 func Common(outcomes []Outcome, of func(Outcome) uint64) uint64 {
 	var known []uint64
 	for _, o := range outcomes {

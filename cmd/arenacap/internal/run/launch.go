@@ -72,9 +72,9 @@ func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, err
 }
 
 // judge reports before the start that the cap cannot reach this program or has no effect on it. It reads only a few
-// headers, or examines the program thoroughly if the policy refuses such a start. If there is a watch, the watch warns
-// later instead, except for carriers (programs that start the server), whose relative paths the watch, which runs in
-// "/", cannot resolve.
+// headers, or examines the program thoroughly if the policy refuses such a start. If the policy only warns and there is
+// a watch, the watch warns later instead. judge still examines a carrier (a program that starts the server), because the
+// watch runs in "/" and cannot resolve the relative paths in the carrier's arguments.
 func judge(l launcher.Launch, v say.Voice) error {
 	rule := l.Plan.Policy.Launch.OnUnenforceable
 	if l.Plan.ArenaMax == 0 || rule == "ignore" || rule == "warn" && l.Watch != nil && !target.IsCarrier(l.Path) {

@@ -22,7 +22,7 @@ type Room struct {
 	arenas  uint64                 // address space of the largest number of arenas: one heap for each but the main arena
 	endless bool                   // the number of arenas is unlimited
 	cap     uint64                 // number of arenas that fit into half of what is left, as thread stacks need space too; 0: no cap helps
-	fixed   bool                   // the cap is a number, which max_reserved does not lower
+	fixed   bool                   // the cap was given as a number; max_reserved lowers only a cap per core
 }
 
 // NewRoom computes how much address space a program may use under a plan and a glibc, and what is left of it for arenas. t is
