@@ -214,7 +214,7 @@ func (f facts) within(c *Cap) {
 	case f.notInForce(*c):
 		c.Why = "not exceeded so far, but not in force: " + f.started()
 		c.advice = cmp.Or(f.otherWay(), restart)
-	case own.OK && uint64(f.arenas) > own.N: // the policy allows more than the process was started with
+	case own.OK && uint64(f.arenas) > own.N: // so the policy's cap is higher than the process's own cap
 		c.Why = fmt.Sprintf("not exceeded so far, but not enforced: the process has %s, more than the %d that its own %s allows",
 			text.Count(f.arenas, "arena"), own.N, source(own))
 	default:

@@ -7,7 +7,7 @@ import (
 
 // A read that does not return occupies one reader only: its process is not read again, and the other processes are read.
 func TestStuckProcess(t *testing.T) {
-	const stuck = -1 // not the PID of a process: other tests read those, and each skips a PID whose read has not ended
+	const stuck = -1 // not the PID of a process: other tests read all PIDs, and List would skip one whose read has not ended
 	release, entered := make(chan struct{}), make(chan struct{})
 	read := func(pid int) answer {
 		if pid == stuck {

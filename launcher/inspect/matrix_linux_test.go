@@ -18,8 +18,8 @@ import (
 
 // TestMatrix starts a probe under each glibc in the directories of $ARENACAP_GLIBCS, with 64 and 32 bits and many
 // environments, numbers of threads and sizes. In each cell it compares the arenas and heaps of "arenacap inspect --json" with
-// malloc_info(3) inside the probe and with the prediction of package environ, and checks the cap and "kept". .ci/matrix runs
-// it; with -short it varies one dimension at a time.
+// malloc_info(3) inside the probe and with the prediction of packages environ and glibc, and checks the cap and "kept".
+// .ci/matrix runs it; with -short it varies one dimension at a time.
 func TestMatrix(t *testing.T) {
 	root := os.Getenv("ARENACAP_GLIBCS")
 	if root == "" {
@@ -161,7 +161,7 @@ func (m *matrix) static(t *testing.T, dir, libs, probe string, version glibc.Ver
 	}
 }
 
-// check compares one process with malloc_info inside it and with the prediction.
+// check compares what inspect reports about one process with malloc_info(3) inside the process, and malloc_info with predict.
 func (m *matrix) check(t *testing.T, cell string, p *program, v glibc.Version, env []string, l load) {
 	t.Helper()
 	m.cells++
@@ -257,7 +257,7 @@ func infoCounts(t *testing.T, info string) (arenas, heaps int) {
 	return strings.Count(info, "<heap nr="), heaps
 }
 
-// readVersion reads the version of the package, "2.36-9+deb12u14".
+// readVersion reads the version of Debian's package libc6, such as "2.36-9+deb12u14", from the file VERSION in dir.
 func readVersion(t *testing.T, dir string, bits int) glibc.Version {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "VERSION"))

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Metrics are all metrics, in the order of every output. A new metric needs only a new element here.
+// Metrics are all metrics, in the order in which every output lists them. A new metric needs only a new element here.
 var Metrics = []Metric{
 	{Name: "throughput", Flag: "metric", Usage: "find the throughput by `REGEX` in the output of the load or of PROGRAM (default: PROGRAM's wall time)", Timed: true},
 	{Name: "latency", Flag: "latency", Usage: "find the latency by `REGEX` in the output of the load or of PROGRAM", Lower: true},
@@ -83,7 +83,7 @@ func (m Metric) Title() string {
 	return strings.ToUpper(m.Name[:1]) + m.Name[1:]
 }
 
-// Heading is the title of a column. It names the direction only if that is unusual for the metric.
+// Heading is the title of a column. It says which values are better only if the pattern's prefix has changed that.
 func (m Metric) Heading() string {
 	if m.reversed {
 		return m.Title() + " (" + m.Better() + ")"
@@ -101,7 +101,7 @@ func (m Metric) Word() string {
 
 var errNoMatch = errors.New("nothing in the output matches")
 
-// find returns the number of the last match, because programs print their total last.
+// find returns the number in the last match, because programs print their total last.
 func (m Metric) find(output []byte) (float64, error) {
 	re, err := regexp.Compile("(?m)" + m.Pattern)
 	if err != nil {

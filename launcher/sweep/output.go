@@ -30,7 +30,7 @@ func (o *output) Write(p []byte) (int, error) {
 	defer o.mu.Unlock()
 	o.total += len(p)
 	o.text = append(o.text, p...)
-	if len(o.text) > 2*keptOutput { // half is dropped at once, so that each byte is moved only once
+	if len(o.text) > 2*keptOutput { // drops more bytes than it keeps, so that no byte is moved twice
 		o.text = append(o.text[:0], o.text[len(o.text)-keptOutput:]...)
 	}
 	return len(p), nil

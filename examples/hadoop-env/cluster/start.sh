@@ -22,5 +22,5 @@ JAVA=$JAVA_HOME/bin/java
 hadoop_start_daemon "$@" >>"$HADOOP_LOG" 2>&1 </dev/null &
 echo $! >"$HADOOP_PID"
 disown
-sleep 1 # the original also looks whether the daemon still runs
+sleep 1 # like hadoop_start_daemon_wrapper, which then checks that the daemon still runs
 kill -0 "$(cat "$HADOOP_PID")"

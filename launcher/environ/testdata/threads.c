@@ -1,5 +1,6 @@
 /* Starts THREADS threads with stacks of STACK MiB one after another, each of which allocates once and stays. Prints how many
-   bytes were mapped before, how many threads started, how many of these got memory, and the number of arenas. */
+   bytes were mapped before the first thread, how many threads started, how many of these got memory, and the number of
+   arenas. */
 #include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
