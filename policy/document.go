@@ -35,7 +35,7 @@ func parse(file string, data []byte) *document {
 	}
 	found := locate(d.text)
 	if found.deep >= 0 {
-		d.problem(found.deep, hinted{fmt.Sprintf("tables or arrays are nested deeper than %d levels", maxDepth), "a policy needs three levels"})
+		d.problem(found.deep, hinted{fmt.Sprintf("tables or arrays are nested deeper than %d levels", maxDepth), "a policy needs at most three levels"})
 		return d
 	}
 	d.at = found.at

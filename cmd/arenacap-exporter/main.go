@@ -60,7 +60,7 @@ func flags() []cli.Flag {
 	}
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "web.listen-address", Value: cli.NewStringSlice(defaultAddress), Usage: "listen on `ADDRESS`; may be repeated"},
-		&cli.BoolFlag{Name: "web.systemd-socket", Usage: "listen on the sockets that systemd passes instead", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "web.systemd-socket", Usage: "listen on the sockets that systemd passes, instead of --web.listen-address", DisableDefaultText: true},
 		text("web.config.file", "", "turn on TLS or authentication as `FILE` says (exporter-toolkit, docs/web-configuration.md)"),
 		text("web.telemetry-path", "/metrics", "serve the metrics at `PATH`"),
 		text("policy", "", "read the policy from `FILE` (default: $ARENACAP_POLICY, then the user's and the system's)"),

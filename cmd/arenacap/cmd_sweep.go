@@ -59,7 +59,7 @@ func sweepCommand() *cli.Command {
 		}, metricFlags(), []cli.Flag{
 			&cli.IntFlag{Name: "rounds", Value: 10, Usage: "run each cap `N` times"},
 			&cli.IntFlag{Name: "warmup", Value: 1, Usage: "first run each cap `N` times without measuring"},
-			textFlag("until", "continue after the rounds until each interval is within `P%` of its median, at most --max-time"),
+			textFlag("until", "continue after the rounds until each median is accurate to `P%`, or until --max-time is over"),
 			&cli.DurationFlag{Name: "max-time", Usage: "start no run after this `DURATION`", DefaultText: "none, or with --until: 30m"},
 			&cli.DurationFlag{Name: "timeout", Value: time.Hour, Usage: "a run or a load that takes longer than `DURATION` fails"},
 			&cli.DurationFlag{Name: "ready-timeout", Value: time.Minute, Usage: "a server that needs longer than `DURATION` to get ready fails"},

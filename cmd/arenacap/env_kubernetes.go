@@ -74,7 +74,7 @@ const builtInMin = "The built-in min = 2 is dropped: a limit of one core gives a
 
 // perCoreList is a format; its argument is builtInMin or "".
 const perCoreList = `env:
-# %sWithout limits.cpu the node's allocatable CPU counts.
+# %sWithout limits.cpu, the cap is the node's allocatable CPU, rounded up.
 - name: MALLOC_ARENA_MAX
   valueFrom:
     resourceFieldRef:

@@ -19,9 +19,9 @@ var manExamples = map[string][]manExample{
 		{"The line \"cap\" of inspect says whether the cap is kept. Each event of the budget is a line in the journal of the service, " +
 			"which says what to do; arenacap-events(7) explains them.",
 			"# arenacap inspect $(systemctl show -P MainPID mariadb)\n# journalctl -u mariadb -g arenacap:"},
-		{"To see what a breach looks like, set a limit below what the server uses, for example \"100MiB\", restart it and wait for a quarter of a minute. " +
-			"A service reads the policy when it starts. So restart it after each change.", ""},
-		{"Take everything away again; an upgrade does not undo this. A removal of the package does it for all services of the system. It does not change drop-ins in home directories, but lists them.",
+		{"To see what a breach looks like, set a limit below what the server uses, for example \"100MiB\", restart the service and wait for 15 seconds. " +
+			"A service reads the policy only when it starts, so restart it after each change.", ""},
+		{"To start the service without arenacap again, remove the drop-in. An upgrade of arenacap does not bring it back. A removal of the package disables the drop-ins of all system services; those in home directories stay, and the removal lists them.",
 			"# arenacap unit --remove mariadb\n# systemctl daemon-reload && systemctl restart mariadb"},
 	},
 	"run": {
@@ -48,8 +48,8 @@ var manExamples = map[string][]manExample{
 	},
 	"watch": {
 		{"One running process, until Ctrl-C:", "arenacap watch --budget 4GiB $(pidof mariadbd)"},
-		{"All services of /etc/arenacap/policy.toml that have a budget, from now on. Their events are in the journal of arenacap-watch.service. " +
-			"Use it for services without a drop-in; a service behind a drop-in has a watch of its own and is reported twice.",
+		{"Watch all services of /etc/arenacap/policy.toml that have a budget, from now on. Their events are in the journal of arenacap-watch.service. " +
+			"Use this watch for services without a drop-in; a service with a drop-in has a watch of its own, and would be reported twice.",
 			"systemctl enable --now arenacap-watch"},
 		{"Read a changed policy:", "systemctl reload arenacap-watch"},
 	},
@@ -58,7 +58,7 @@ var manExamples = map[string][]manExample{
 	},
 	"unit": {
 		{"Put arenacap in front of a service:", "arenacap unit --write mariadb\nsystemctl daemon-reload && systemctl restart mariadb"},
-		{"Take it away from all services:", "arenacap unit --remove --all"},
+		{"Remove the drop-ins of all services:", "arenacap unit --remove --all"},
 		{"Whether a drop-in is missing or out of date (write_needed in the output):", "arenacap unit --json mariadb"},
 		{"Write the drop-in into the files of another machine, and print what changed as JSON:", "arenacap unit --write --json --root /srv/image mariadb"},
 	},

@@ -247,7 +247,7 @@ func candidateWords(c sweep.Candidate) string {
 func roundsWords(x sweep.Experiment) string {
 	text := fmt.Sprintf("%d, after %d to warm up", x.Rounds, x.Warmup)
 	if x.Until > 0 {
-		text = fmt.Sprintf("at least %s, until each interval is within %g %%, at most %s", text, 100*x.Until, x.MaxTime)
+		text = fmt.Sprintf("at least %s, until each median is accurate to %g %%, at most %s", text, 100*x.Until, x.MaxTime)
 	}
 	return text
 }

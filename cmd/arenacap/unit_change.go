@@ -43,7 +43,7 @@ func (u unitChange) tell(c *cli.Context, v say.Voice) error {
 	each("wrote the drop-in %s", u.Wrote)
 	each("removed the drop-in %s, which the new one replaces", u.Removed)
 	each("renamed a drop-in to %s", u.Renamed)
-	each("%s starts through arenacap; arenacap did not write that line, so it stays", u.ByHand)
+	each("the command at %s starts through arenacap; arenacap did not write that line, so it stays", u.ByHand)
 	if u.Next != nil {
 		v.Note("now type: %s", *u.Next)
 	}

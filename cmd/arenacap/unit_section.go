@@ -28,8 +28,8 @@ func sectionFor(u unit.Unit, sections []policy.Policy) (name, note string) {
 		case of == "" && p.Service == strings.TrimSuffix(name, "@"): // the section selects processes by match.exe or match.name
 			return p.Service, ""
 		case p.Match.Unit == "" && (slices.Contains(u.Aliases(), of) || of == strings.TrimSuffix(name, "@")+".service"):
-			note = fmt.Sprintf("neither this drop-in (--service %s) nor watch --services uses the section of service %q for %s; write a section for service %q",
-				name, p.Service, u.Name, name)
+			note = fmt.Sprintf("the section of service %q does not apply to %s, neither in this drop-in (--service %s) nor in watch --services; write a section for service %q",
+				p.Service, u.Name, name, name)
 		}
 	}
 	return name, note

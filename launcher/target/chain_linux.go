@@ -60,7 +60,7 @@ func (fs fsys) follow(path string, args, env []string) *chain {
 func (c *chain) pastCarriers() {
 	for c.step() {
 		if len(c.links) > maxCarriers {
-			c.unknown(fmt.Sprintf("more than %d programs such as env or sudo start each other", maxCarriers))
+			c.unknown(fmt.Sprintf("a chain of more than %d programs such as env or sudo, each of which starts the next", maxCarriers))
 			return
 		}
 	}

@@ -71,7 +71,7 @@ const nameMax = 255
 
 func (p *planner) dropIn() (DropIn, error) {
 	if len(p.u.own) > nameMax {
-		return DropIn{}, fmt.Errorf("%s: the drop-in must sort after %q, which takes a name over %d bytes; rename that file", p.u.Name, p.u.behind, nameMax)
+		return DropIn{}, fmt.Errorf("%s: the name of arenacap's drop-in must sort after %q, but would be longer than %d bytes; give %[2]q a shorter name", p.u.Name, p.u.behind, nameMax)
 	}
 	d := DropIn{Place: path.Join(p.w.Root+p.u.etc, p.u.Name+".d", p.u.own), Behind: p.u.behind, user: p.u.Home != ""}
 	for _, file := range p.u.older {

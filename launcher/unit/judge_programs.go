@@ -97,7 +97,7 @@ func (p *planner) judgeEnvironment() {
 	hasPath := slices.ContainsFunc(p.u.Environment(), func(entry string) bool { return strings.HasPrefix(entry, "PATH=") })
 	for _, c := range p.u.commands {
 		if hasPath && c.name != "" && !strings.Contains(c.name, "/") {
-			p.note("arenacap looks for %s in the PATH that Environment= sets, but systemd looked in its own directories; if these differ, write the program's path", c.program.raw)
+			p.note("arenacap looks for %s in the PATH that Environment= sets; without arenacap, systemd looks in its own directories; to start the same program in both cases, write its absolute path in ExecStart=", c.program.raw)
 		}
 	}
 }

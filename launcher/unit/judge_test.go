@@ -205,7 +205,7 @@ func TestNotes(t *testing.T) {
 		"stderr is thrown away":          {situation{unit: "StandardError=null", policy: budget}, "stderr is null, so breaches are not in the journal", ""},
 		"stderr is stdout's file":        {situation{unit: "StandardOutput=append:/var/log/x\nStandardError=inherit", policy: budget}, "stderr is append:/var/log/x", ""},
 		"a connection":                   {situation{unit: "StandardInput=socket\nUser=x"}, "stderr is the connection to the client (socket), so the drop-in has -q, and arenacap writes no warnings", "ExecStart=/usr/bin/arenacap run --service s -q -- /bin/x"},
-		"a connection, a log":            {situation{unit: "StandardOutput=fd:c\nStandardError=inherit", policy: budget + "[log]\nto = \"/var/log/x\""}, "with -q", "ExecStart=/usr/bin/arenacap run --service s -q -- /bin/x"},
+		"a connection, a log":            {situation{unit: "StandardOutput=fd:c\nStandardError=inherit", policy: budget + "[log]\nto = \"/var/log/x\""}, "the drop-in has -q", "ExecStart=/usr/bin/arenacap run --service s -q -- /bin/x"},
 		"a connection, output elsewhere": {situation{unit: "StandardInput=socket\nStandardOutput=journal", policy: budget}, "", ""},
 		"a connection, errors elsewhere": {situation{unit: "StandardInput=socket\nStandardError=journal", policy: budget}, "", ""},
 		"data":                           {situation{unit: "StandardInput=data\nStandardOutput=inherit", policy: budget}, "", ""},
@@ -260,7 +260,7 @@ func TestNeeds(t *testing.T) {
 	}{
 		"two tasks":                  {situation{unit: "TasksMax=2"}, "TasksMax=2: arenacap does not start with less than 4 tasks; 8 are enough", ""},
 		"four tasks, supervised":     {situation{unit: "TasksMax=4", supervise: true}, "TasksMax=4: arenacap does not start with less than 5 tasks", ""},
-		"few tasks":                  {situation{unit: "TasksMax=5"}, "", "TasksMax=5: this limit may be too low for arenacap itself, before the program starts and in the watch; 8 tasks are enough"},
+		"few tasks":                  {situation{unit: "TasksMax=5"}, "", "TasksMax=5: this limit may be too low for arenacap itself, which runs under the same limit; 8 tasks are enough"},
 		"few tasks, a budget":        {situation{unit: "TasksMax=16", policy: budget}, "", "24 tasks are enough"},
 		"enough tasks":               {situation{unit: "TasksMax=24", policy: budget}, "", ""},
 		"a share of all tasks":       {situation{unit: "TasksMax=1%"}, "", ""},
@@ -269,7 +269,7 @@ func TestNeeds(t *testing.T) {
 		"root is not bound":          {situation{unit: "LimitNPROC=1"}, "", ""},
 		"little memory":              {situation{unit: "LimitDATA=16M"}, "LimitDATA=16M: arenacap does not start with less than 38 MiB of memory", ""},
 		"little memory, 32 bits":     {situation{unit: "LimitDATA=16M", found: Found{own: ownAt(ownPath, 32)}}, "", ""},
-		"maybe too little memory":    {situation{unit: "LimitDATA=40M"}, "", "LimitDATA=40M: this limit may be too low for arenacap itself, before the program starts and in the watch; 64 MiB of memory are enough"},
+		"maybe too little memory":    {situation{unit: "LimitDATA=40M"}, "", "LimitDATA=40M: this limit may be too low for arenacap itself, which runs under the same limit; 64 MiB of memory are enough"},
 		"maybe too little space":     {situation{unit: "LimitAS=700M"}, "", "768 MiB of address space are enough"},
 		"few descriptors":            {situation{unit: "LimitNOFILE=4"}, "LimitNOFILE=4: arenacap does not start with less than 5 file descriptors", ""},
 		"few descriptors at first":   {situation{unit: "LimitNOFILE=4:1024"}, "", ""},
@@ -416,7 +416,7 @@ func TestKeptOfATemplate(t *testing.T) {
 func TestNoNameIsLeft(t *testing.T) {
 	u := unitOf(t, "ExecStart=/bin/x")
 	u.own, u.behind = ownName([]string{strings.Repeat("~", 250) + ".conf"})
-	if _, err := Plan(u, Wish{Plan: planOf(t, "")}, Found{own: ownAt(ownPath, 64)}); err == nil || !strings.HasSuffix(err.Error(), "rename that file") {
+	if _, err := Plan(u, Wish{Plan: planOf(t, "")}, Found{own: ownAt(ownPath, 64)}); err == nil || !strings.HasSuffix(err.Error(), "a shorter name") {
 		t.Error(err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // judgeType refuses or notes what does not work with the service's Type=.
 func (p *planner) judgeType() {
 	if n := len(p.u.commands); n > 1 && p.u.last("Type") != "oneshot" {
-		p.refuse("the unit has %d commands in ExecStart=, which systemd starts only with Type=oneshot; leave one, or write Type=oneshot", n)
+		p.refuse("the unit has %d commands in ExecStart=, which systemd starts only with Type=oneshot; keep only one of them, or write Type=oneshot", n)
 	}
 	switch why := p.notifying(); {
 	case p.u.last("Type") == "forking":

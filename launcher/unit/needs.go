@@ -50,7 +50,7 @@ func (n Need) Judge(limit uint64, stays bool) (text string, fatal bool) {
 	case limit < b.never:
 		return fmt.Sprintf("arenacap does not start with less than %s %s; %s are enough", n.Format(b.never), n.what, n.Format(b.enough)), true
 	case limit < b.enough:
-		return fmt.Sprintf("this limit may be too low for arenacap itself, before the program starts and in the watch; %s %s are enough", n.Format(b.enough), n.what), false
+		return fmt.Sprintf("this limit may be too low for arenacap itself, which runs under the same limit; %s %s are enough", n.Format(b.enough), n.what), false
 	}
 	return "", false
 }
