@@ -47,8 +47,8 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-// tagged is the name of arenacap's image for kubectl debug, which sets no imagePullPolicy. If the name had no tag, the kubelet
-// would by default pull the image each time instead of using the imported one.
+// tagged is the name of arenacap's image for kubectl debug, which sets no imagePullPolicy. If the name had no tag, the
+// kubelet would by default pull the image each time instead of using the imported one.
 const tagged = "registry.example/arenacap:1"
 
 // loadImages builds the images with podman, and imports them into containerd.

@@ -280,7 +280,8 @@ type variableCase struct {
 }
 
 // variables returns the cases of a node that offers this number of CPUs to a pod without a limit. GLIBC_TUNABLES has
-// precedence over MALLOC_ARENA_MAX in the env list, but the prefix "arenacap run --" removes the cap from GLIBC_TUNABLES.
+// precedence over MALLOC_ARENA_MAX in the env list, but the prefix "arenacap run --" removes the cap from
+// GLIBC_TUNABLES.
 func variables(cpus int) []variableCase {
 	return []variableCase{
 		{"cpu1500m", "variable.yaml", nil, 2},

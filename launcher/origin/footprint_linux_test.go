@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestSetGCPercent sets the value with this package's function, and reads it with that of runtime/debug, which returns the
-// previous value.
+// TestSetGCPercent sets the value with this package's function, and reads it with that of runtime/debug, which returns
+// the previous value.
 func TestSetGCPercent(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	SetGCPercent(17)

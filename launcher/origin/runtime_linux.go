@@ -2,8 +2,8 @@
 //
 // The runtime promises to keep the first five: "Do not remove or change the type signature. See go.dev/issue/67401." The
 // other four have no such promise. Each serves one package of the standard library (syscall or runtime/debug), which
-// declares it with the same name and type. If a name disappears, linking fails. If a function changes its behaviour, the
-// callers in that package show how to call it.
+// declares it with the same name and type. If a name disappears, linking fails. If a function changes its behaviour,
+// the callers in that package show how to call it.
 
 package origin
 
