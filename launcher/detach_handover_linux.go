@@ -38,7 +38,8 @@ func (h *handover) give(place, fd int) {
 	h.given = append(h.given, fd)
 }
 
-// close closes this process's copies of the descriptors in given. The watch has its own copies, which the forks made.
+// close closes this process's copies of the descriptors in the list "given". The watch has its own copies, which the
+// forks made.
 func (h *handover) close() {
 	for _, fd := range h.given {
 		_ = unix.Close(fd)

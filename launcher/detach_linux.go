@@ -46,7 +46,7 @@ func detach(cfg watch.Config, wait bool) (*detached, error) {
 	return d, nil
 }
 
-// start forks the watch and, if wait is true, reads the watch's answer.
+// start forks the watch and, if the argument "wait" is true, reads the watch's answer.
 func (h *handover) start(cfg watch.Config, wait bool) error {
 	if err := h.open(cfg.PID, wait); err != nil {
 		return err

@@ -27,7 +27,8 @@ type child struct {
 	report int // pipe from the child: the errno of a failed exec, or end of file; -1 once it is read
 }
 
-// goOn lets the child execute the target. If the child has been killed, a later read of report returns end of file.
+// goOn lets the child execute the target. If the child has been killed, a later read of the pipe "report" returns end
+// of file.
 func (c *child) goOn() {
 	_, _ = unix.Write(c.gate, []byte{1})
 	_ = unix.Close(c.gate)
@@ -44,8 +45,8 @@ func (c *child) await() {
 	_, _ = proc.Retry(func() (int, error) { return unix.Wait4(c.pid, nil, 0, nil) })
 }
 
-// executed reads the result of the exec from the pipe report and closes it; errno is 0 for success. If there is no result
-// yet, the pipe stays open and executed returns false.
+// executed reads the result of the exec from the pipe "report" and closes it; errno is 0 for success. If there is no
+// result yet, the pipe stays open and the result "known" is false.
 func (c *child) executed() (errno syscall.Errno, known bool) {
 	n, err := unix.Read(c.report, unsafe.Slice((*byte)(unsafe.Pointer(&errno)), unsafe.Sizeof(errno)))
 	if err == unix.EAGAIN || err == unix.EINTR {
@@ -87,8 +88,8 @@ type childPlan struct {
 	parent      int
 	parentDeath unix.Signal // signal that the child gets when its parent dies; 0 for none
 
-	// gate and report are the child's ends of two pipes. The field "open" is the parent's end of the pipe gate. The child
-	// closes its own copy of this end, so that it reads end of file from gate if the parent dies.
+	// "gate" and "report" are the child's ends of two pipes. The field "open" is the parent's end of the pipe "gate".
+	// The child closes its own copy of this end, so that it reads end of file from "gate" if the parent dies.
 	gate, open, report int
 }
 
@@ -142,7 +143,7 @@ func withoutFDID(env []string, pid int) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return strings.HasPrefix(entry, "LISTEN_PIDFDID=") })
 }
 
-// fork starts the child, which waits for a byte from gate.
+// fork starts the child, which waits for a byte from the pipe "gate".
 func (c *childPlan) fork() (child, error) {
 	var gate, report [2]int
 	if err := unix.Pipe2(gate[:], unix.O_CLOEXEC); err != nil {

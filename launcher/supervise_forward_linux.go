@@ -19,8 +19,8 @@ type place struct {
 	leader    bool // this process leads its session
 }
 
-// placeBeside returns the current place of this process in relation to the target. The parameter target is a PID, or 0
-// after the target has ended.
+// placeBeside returns the current place of this process in relation to the target. The parameter "target" is a PID, or
+// 0 after the target has ended.
 func placeBeside(target int) place {
 	group, err := unix.Getpgid(target)
 	session, sessionErr := unix.Getsid(0)

@@ -81,7 +81,7 @@ type supervisor struct {
 	reaper   reaper
 	beside   beside
 
-	woken int // number of CONTs that wake has already passed on and that the relay will still deliver
+	woken int // number of CONTs that the method "wake" has already passed on and that the relay will still deliver
 
 	began  time.Time
 	ending Ending
@@ -115,8 +115,8 @@ func (v *supervisor) start() error {
 }
 
 // found returns the signal state that the target gets: the state that this process was started with. A build without the
-// entry point of package origin, such as by "go build", does not record that state; then found returns what Go's runtime has
-// left of the state.
+// entry point of package origin, such as by "go build", does not record that state; then the result is what Go's
+// runtime has left of the state.
 func (v *supervisor) found() origin.State {
 	if s, ok := origin.Found(); ok {
 		return s
@@ -199,10 +199,11 @@ func (v *supervisor) tellFailure() {
 	}
 }
 
-// passOn takes the signals that this process received since the last call, and forwards each (see receive).
+// passOn takes the signals that this process received since the last call, and forwards each (see the method
+// "receive").
 func (v *supervisor) passOn() {
 	for s, ok := v.relay.Take(); ok; s, ok = v.relay.Take() {
-		v.reap() // if the target has ended, receive has to know it: the signal then goes to the orphans
+		v.reap() // if the target has ended, the method "receive" has to know it: the signal then goes to the orphans
 		if s.Number == unix.SIGCONT && v.woken > 0 {
 			v.woken--
 			continue

@@ -39,8 +39,8 @@ func (r *reaper) continued() bool {
 	return pid != 0 || again != 0
 }
 
-// end reaps the target if it has ended. ok is true in the one call that reaps it. If the field group is set, the group of
-// the target gets TERM before that, while the PID of the target cannot be reused.
+// end reaps the target if it has ended. ok is true in the one call that reaps it. If the field "group" is true, the
+// group of the target gets TERM before that, while the PID of the target cannot be reused.
 func (r *reaper) end() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
 	if r.ended {
 		return 0, usage, false
@@ -81,8 +81,8 @@ func (r *reaper) reapBut(own func(pid int) bool) {
 	}
 }
 
-// waitid calls waitid(2) with WNOHANG. It returns the child and its exit status or signal, or pid 0 if no child has a
-// change of state that options select. The error is ECHILD if there is no child that idType and id select.
+// waitid calls waitid(2) with WNOHANG. It returns the child and its exit status or signal, or the PID 0 if no child has
+// a change of state that options select. The error is ECHILD if there is no child that idType and id select.
 func waitid(idType, id, options int) (pid, status int, err error) {
 	// The structure siginfo_t has the ints si_signo, si_errno and si_code, then, aligned like a pointer, si_pid, si_uid and
 	// si_status (sigaction(2)).

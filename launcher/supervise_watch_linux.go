@@ -15,7 +15,7 @@ import (
 	"arenacap/launcher/watch/protocol"
 )
 
-// beside is the watch of a supervised target. The field target is nil if there is no watch.
+// beside is the watch of a supervised target. The field "target" is nil if there is no watch.
 type beside struct {
 	cfg    watch.Config
 	target *watch.Target
@@ -25,7 +25,7 @@ type beside struct {
 }
 
 // attach opens the descriptors by which the watch follows the target (watch.Attach), before the target's exec, while the
-// target is sure to be alive and readable. attach returns an error only if the watch is needed.
+// target is sure to be alive and readable. It returns an error only if the watch is needed.
 func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
 	b.done = -1
 	if cfg == nil {
@@ -88,7 +88,7 @@ func (b *beside) run(ctx context.Context, notices func() []string) (outcomes []w
 	return outcomes
 }
 
-// stop asks the watch to end. over is true once it has ended; outcome is then its result, or nil.
+// stop asks the watch to end. The result "over" is true once it has ended; "outcome" is then its result, or nil.
 func (b *beside) stop() (outcome *watch.Outcome, over bool) {
 	if b.done < 0 {
 		return nil, true

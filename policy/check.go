@@ -118,8 +118,8 @@ func (l *layer) limited() bool {
 	return slices.ContainsFunc(l.policy.Budget.Limits[:], func(s size) bool { return !s.isZero() })
 }
 
-// withoutLimit reports a problem if this layer sets an action and no limit is set (`limited` is false), because then no
-// breach can cause the action.
+// withoutLimit reports a problem if this layer sets an action and no limit is set (the argument "limited" is false),
+// because then no breach can cause the action.
 func (l *layer) withoutLimit(limited bool) {
 	if at, ok := l.wrote("budget.action"); ok && !limited && at.raw != "report" {
 		l.problemIn(at, hinted{fmt.Sprintf("action = %q has no effect without a limit", at.raw), `add for example budget.virtual = "4GiB"`})

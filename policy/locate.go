@@ -83,7 +83,7 @@ func (l *locator) key(table toml.Key) (toml.Key, bool) {
 		if !ok {
 			return key, false
 		}
-		if len(key) <= maxDepth { // the method note refuses a key of maxDepth + 1 parts, so further parts need not be kept
+		if len(key) <= maxDepth { // the method "note" refuses a key of maxDepth + 1 parts, so further parts need not be kept
 			key = append(key, part)
 		}
 		l.skip(" \t")

@@ -70,8 +70,8 @@ func TestLocateValues(t *testing.T) {
 	}
 }
 
-// FuzzLocate checks that in any text that the TOML parser accepts, the function locate finds each key at the right position,
-// and that it returns for any other text.
+// FuzzLocate checks that in any text that the TOML parser accepts, the function "locate" finds each key at the right
+// position, and that it returns for any other text.
 func FuzzLocate(f *testing.F) {
 	f.Add(tricky)
 	for _, text := range corpus(f) {

@@ -256,7 +256,7 @@ func capWords(n int) string {
 	return fmt.Sprintf("a cap of %d", n)
 }
 
-// coresUsed returns the number of cores that [arenas] cores selects, 0 if it is unknown. The result `why` says where
+// coresUsed returns the number of cores that [arenas] cores selects, 0 if it is unknown. The result "why" says where
 // the number comes from.
 func (p Policy) coresUsed(m Machine) (n int, why string) {
 	rule, sources := p.Arenas.Cores, m.CPUs()

@@ -16,7 +16,7 @@ import (
 // This file has the keys of the policy file, and the messages for unknown keys and tables. To add a key, add a row
 // here; a limit of [budget] is a row in metric.go. value.go parses the values.
 
-// key is one setting. read parses its value and stores it in the policy.
+// key is one setting. The function "read" parses its value and stores it in the policy.
 type key struct {
 	name string
 	read func(v value, p *Policy)

@@ -46,9 +46,9 @@ func mayWrite(path string) error {
 }
 
 // distrust describes why root must not follow a policy: the file, a folder above it, a link on its path or a folder
-// above that link's target is owned or writable by another user. The parameter `opened` is the fstat(2) of the open
-// file, so that the file that was checked is the file that is read. The parameter `user` is a UID whose files are trusted
-// like root's: a launch passes 0 (root), and Check passes the UID of the user who calls it.
+// above that link's target is owned or writable by another user. The parameter "opened" is the fstat(2) of the open
+// file, so that the file that was checked is the file that is read. The parameter "user" is a UID whose files are
+// trusted like root's: a launch passes 0 (root), and Check passes the UID of the user who calls it.
 func distrust(path string, opened fs.FileInfo, user int) *problem {
 	full, err := filepath.Abs(path)
 	if err != nil {

@@ -46,7 +46,8 @@ spec:
 `
 
 // TestOwnDeployment does what README.md of the example describes: with its commands and its kustomization.yaml, it applies
-// components to the Deployment in the constant own, and to a StatefulSet. The result still has everything that was in own.
+// components to the Deployment in the constant "own", and to a StatefulSet. The result still has everything that was in
+// "own".
 func TestOwnDeployment(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(example, "README.md"))
 	if err != nil {

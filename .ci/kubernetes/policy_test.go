@@ -49,7 +49,7 @@ func variables(pod *v1.Pod) (all [][]v1.EnvVar) {
 }
 
 // podOf is a pod with an init container and two containers: "plain" without variables, and "server" with the variables
-// env. The pod's label arenacap/cap has the value in the parameter label; with "" the pod has no label.
+// env. The pod's label arenacap/cap has the value in the parameter "label"; with "" the pod has no label.
 func podOf(label string, env ...v1.EnvVar) *v1.Pod {
 	pod := &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "pod", Namespace: "default"},

@@ -89,7 +89,7 @@ func start(t *testing.T, flags ...string) *exporter {
 	return startAs(t, nil, flags...)
 }
 
-// startAs starts the exporter like start, with the user and the capabilities that attr gives.
+// startAs starts the exporter like the function "start", with the user and the capabilities that attr gives.
 func startAs(t *testing.T, attr *syscall.SysProcAttr, flags ...string) *exporter {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", append([]string{"--web.listen-address", "127.0.0.1:0", "--scrape-timeout", "1s"}, flags...)...)

@@ -33,7 +33,7 @@ type host struct {
 	said    map[string]bool // the problems of the last look, which are not logged again
 }
 
-// result is one look at the host. The fields families and err may be read only after the channel done is closed.
+// result is one look at the host. The fields "families" and "err" may be read only after the channel "done" is closed.
 type result struct {
 	done     chan struct{}
 	families []metrics.Family

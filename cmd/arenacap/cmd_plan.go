@@ -68,8 +68,8 @@ func plan(c *cli.Context) error {
 	return view.print(c.App.Writer)
 }
 
-// refuseOwnFlags refuses a flag of plan that comes after PROGRAM, unless "--" precedes PROGRAM. plan runs nothing, so
-// the flag was probably meant for plan.
+// refuseOwnFlags refuses a flag of the command "plan" that comes after PROGRAM, unless "--" precedes PROGRAM. "plan"
+// runs nothing, so the flag was probably meant for "plan".
 func refuseOwnFlags(c *cli.Context) error {
 	args := c.Args().Slice()
 	if before := len(os.Args) - len(args) - 1; before >= 0 && os.Args[before] == "--" {

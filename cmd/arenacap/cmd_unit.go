@@ -38,8 +38,8 @@ func unitCommand() *cli.Command {
 			"alias, and \"NAME@\" for a template and its instances.\n\n" +
 			"--write writes the drop-in to /etc/systemd/system/NAME.service.d/ in place of\n" +
 			"the one that arenacap made before. Lines that you added or uncommented in the\n" +
-			"earlier drop-in are kept. Root writes no drop-in into the home directory of a\n" +
-			"user: run --write as that user there.\n\n" +
+			"earlier drop-in are kept. For the unit of a user, root does not write into the\n" +
+			"user's home directory: run --write as that user.\n\n" +
 			"--remove disables the drop-ins that arenacap made by adding \".removed\" to their\n" +
 			"names; only --write undoes that, not an upgrade of arenacap. --remove also\n" +
 			"lists commands that start through arenacap because of other files.\n\n" +

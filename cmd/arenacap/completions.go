@@ -153,8 +153,8 @@ func joined(flags []completed) string {
 	return strings.Join(all, " ")
 }
 
-// services is a shell command that lists the sections [service.NAME] of the policy. The shell variable policy holds the
-// file of --policy.
+// services is a shell command that lists the sections [service.NAME] of the policy. The shell variable "policy" holds
+// the file of --policy.
 const services = `sed -nE 's/^[[:space:]]*\[service\.("([^"]+)"|([A-Za-z0-9_-]+)).*/\2\3/p' \
     "${policy:-${ARENACAP_POLICY:-/etc/arenacap/policy.toml}}" 2>/dev/null | sort -u`
 

@@ -140,8 +140,8 @@ func (d *groupedDaemon) firstProcessEnds(t *testing.T, mode, log string) {
 	}
 }
 
-// The method breaches makes the daemon grow until it breaches its budget, and checks the events and that the daemon then
-// ends.
+// The method "breaches" makes the daemon grow until it breaches its budget, and checks the events and that the daemon
+// then ends.
 func (d *groupedDaemon) breaches(t *testing.T, action, log string) {
 	t.Helper()
 	if err := os.WriteFile(d.grow, nil, 0); err != nil {

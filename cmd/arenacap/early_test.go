@@ -63,8 +63,8 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// libraryReads returns a command line as urfave/cli reads it. called is false if urfave/cli does not call the command
-// run, or if --dry-run is given.
+// libraryReads returns a command line as urfave/cli reads it. The result "called" is false if urfave/cli does not call
+// the command "run", or if --dry-run is given.
 func libraryReads(args []string) (l run.Line, called bool) {
 	app := newApp()
 	app.Writer, app.ErrWriter = io.Discard, io.Discard
@@ -135,8 +135,8 @@ func TestReadUnderstandsTheOrdinary(t *testing.T) {
 }
 
 // FuzzPlan compares the plan of package early, made without gopsutil, with the plan that package main makes of what
-// urfave/cli reads: both have the same plan or the same error, unless early leaves the launch to main. Newlines
-// separate the arguments, and FILE stands for the policy.
+// urfave/cli reads: both have the same plan or the same error, unless package early leaves the launch to package main.
+// Newlines separate the arguments, and FILE stands for the policy.
 func FuzzPlan(f *testing.F) {
 	file := filepath.Join(f.TempDir(), "policy.toml")
 	for line, text := range map[string]string{

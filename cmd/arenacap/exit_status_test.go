@@ -1,6 +1,6 @@
 package main
 
-// These tests compare the exit statuses of run with those of env(1).
+// These tests compare the exit statuses of "arenacap run" with those of env(1).
 
 import (
 	"bytes"

@@ -38,7 +38,7 @@ func commonFlags(command string) (flags []cli.Flag) {
 // lineOf converts the common flags and the operands to the form of package run.
 func lineOf(c *cli.Context) run.Line {
 	l := run.Line{Command: c.Command.Name, Args: c.Args().Slice()}
-	for _, f := range run.Flags("run") { // run has all of them
+	for _, f := range run.Flags("run") { // the command "run" has all of them
 		at := givenAt(c, f.Name)
 		switch {
 		case at == nil:

@@ -253,7 +253,7 @@ func threadsOf(a arena.Arena) string {
 func reportJSON(pid int, r inspect.Report, err error) ordered.Object {
 	read, reason := err == nil, ""
 	if !read {
-		stat, _ := proc.Here.Stat(pid) // stat is readable also for zombies, kernel threads and processes of other users
+		stat, _ := proc.Here.Stat(pid) // the file "stat" is readable also for zombies, kernel threads and processes of other users
 		r = inspect.Report{Process: &arena.Process{Name: stat.Name}}
 		reason = err.Error()
 	}

@@ -51,8 +51,8 @@ func manPage(app *cli.App, c *cli.Command) string {
 	return m.String()
 }
 
-// exitStatus completes the exit statuses in the description of a command. run reports wrong use with 125, because 2
-// may be the status of PROGRAM.
+// exitStatus completes the exit statuses in the description of a command. The command "run" reports wrong use with 125,
+// because 2 may be the status of PROGRAM.
 func exitStatus(command, status string) string {
 	status = cmp.Or(strings.TrimSpace(status), "0 for success, 1 for a failure.")
 	if command != "run" {

@@ -24,7 +24,11 @@ import (
 //	tell PID LINE…          sends it more commands (scriptTell)
 //	await FILE TEXT…        waits for a line of a file (scriptAwait)
 //
-// and the conditions [root] and [race]: arenacap itself has the race detector.
+// and the conditions
+//
+//	[root]    the tests run as root
+//	[race]    the arenacap in PATH was built with the race detector
+//	[early]   arenacap was built with package early
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	tool := requireTools(t)

@@ -164,7 +164,8 @@ func change(t *testing.T, cmd *exec.Cmd) (status unix.WaitStatus) {
 	}
 }
 
-// awaitState waits until a signal has stopped all the processes, or, if stopped is false, until all run again.
+// awaitState waits until a signal has stopped all the processes, or, if the argument "stopped" is false, until all run
+// again.
 func awaitState(t *testing.T, pids []string, stopped bool) {
 	t.Helper()
 	for _, pid := range pids {

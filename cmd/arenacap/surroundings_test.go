@@ -348,7 +348,7 @@ func TestNoMoreProcesses(t *testing.T) {
 }
 
 // TestLimitOfAddressSpace: under ulimit -v the build for 386 starts where the 64-bit one does not. The cap is 1,
-// because run would warn that more arenas do not fit.
+// because "arenacap run" would warn that more arenas do not fit.
 func TestLimitOfAddressSpace(t *testing.T) {
 	tool := requireTools(t)
 	for _, c := range []struct {

@@ -52,8 +52,8 @@ func (s *sweepPlan) findCandidates(c *cli.Context) error {
 	return nil
 }
 
-// defaultCaps returns "off" and the steps of ladder. If the environment sets a cap, that cap becomes a step too, and "glibc"
-// (glibc's own limit) replaces "off".
+// defaultCaps returns "off" and the steps that the function "ladder" returns. If the environment sets a cap, that cap
+// becomes a step too, and "glibc" (glibc's own limit) replaces "off".
 func (s *sweepPlan) defaultCaps(p policy.Policy) []string {
 	limit := s.limit
 	if limit == 0 { // this glibc has no limit of its own

@@ -20,7 +20,7 @@ import (
 )
 
 // sweepProgress shows the current run and the time left on a terminal; with --verbose it prints a line per run. A
-// library for progress bars would slow down the start of every command but run: mpb takes 0.17 ms to initialise.
+// library for progress bars would slow down the start of every command but "run": mpb takes 0.17 ms to initialise.
 type sweepProgress struct {
 	v    say.Voice
 	x    sweep.Experiment
@@ -57,7 +57,7 @@ func (p *sweepProgress) redraw() {
 	}
 }
 
-// The method next shows the run that is about to start.
+// The method "next" shows the run that is about to start.
 func (p *sweepProgress) next(now sweep.Progress) {
 	if p.w == nil {
 		p.v.Explain("%s", p.what(now))
@@ -108,8 +108,8 @@ func (p *sweepProgress) draw() {
 	fmt.Fprintf(p.w, "\r%s\x1b[K", string(line))
 }
 
-// text returns the progress line. The argument columns is the width of the terminal (0 for no limit). The bar takes the width
-// that the words leave.
+// text returns the progress line. The argument "columns" is the width of the terminal (0 for no limit). The bar takes
+// the width that the words leave.
 func (p *sweepProgress) text(now sweep.Progress, left time.Duration, columns int) string {
 	text := p.what(now)
 	about := "about"
@@ -145,9 +145,9 @@ func (p *sweepProgress) what(now sweep.Progress) string {
 	return fmt.Sprintf("%s, cap %s", round, now.Cap)
 }
 
-// interruptible returns a context that the first INT, TERM or HUP cancels, after a call of the function tell. A second
-// signal, or QUIT, closes the channel atOnce; one more has its default effect and ends arenacap. The function release
-// restores the default effects. After a call of release, signals do not call tell.
+// interruptible returns a context that the first INT, TERM or HUP cancels, after a call of the function "tell". A
+// second signal, or QUIT, closes the channel atOnce; one more has its default effect and ends arenacap. The function
+// "release" restores the default effects. After that, signals do not call "tell".
 //
 // A HUP that was ignored at the start stays ignored, as nohup(1) requires.
 func interruptible(parent context.Context, tell func(os.Signal)) (ctx context.Context, atOnce <-chan struct{}, release func()) {

@@ -23,7 +23,7 @@ func columns(rows [][]string) string {
 }
 
 // narrowed formats a table for width columns, 0 for no limit. While it is too wide, narrowed drops the columns whose heads
-// are in expendable, in that order.
+// are in the list "expendable", in that order.
 func narrowed(rows [][]string, expendable []string, width int) (text string) {
 	for n := range len(expendable) + 1 {
 		if text = columns(without(rows, expendable[:n])); width == 0 || longestLine(text) <= width {

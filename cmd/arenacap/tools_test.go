@@ -15,9 +15,10 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// tools are the programs that the tests start: arenacap in three builds, and two helpers in C. plain is a build without
-// extra flags, release is one with the flags of .ci/release. checked is for tests that do not need one of these:
-// $ARENACAP_BINARY, else a build with the race detector if the test binary has the race detector, else plain.
+// tools are the programs that the tests start: arenacap in three builds, and two helpers in C. The field "plain" is a
+// build without extra flags, "release" is one with the flags of .ci/release. "checked" is for tests that do not need
+// one of these: $ARENACAP_BINARY, else a build with the race detector if the test binary has the race detector, else
+// the same as "plain".
 type tools struct {
 	dir                     string // folder of the programs
 	plain, release, checked string

@@ -1,6 +1,6 @@
 package main
 
-// These tests check that run changes nothing in the target except its environment.
+// These tests check that "arenacap run" changes nothing in the target except its environment.
 
 import (
 	"fmt"
@@ -211,7 +211,8 @@ func TestProbeSeesWrappers(t *testing.T) {
 }
 
 // niceness returns the nice value of this process, which its children inherit, and another nice value. The other is higher,
-// because any user may raise the value. If own is near the maximum, 19 (setpriority(2)), the other is lower.
+// because any user may raise the value. If the result "own" is near the maximum, 19 (setpriority(2)), the other is
+// lower.
 func niceness(t *testing.T) (own, other int) {
 	t.Helper()
 	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)

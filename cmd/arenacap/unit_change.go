@@ -50,16 +50,16 @@ func (u unitChange) tell(c *cli.Context, v say.Voice) error {
 	return nil
 }
 
-// The method next sets the command to type after a change. It sets none if --root is given, because no manager runs below
-// that root.
+// The method "next" sets the command to type after a change. It sets none if --root is given, because no manager runs
+// below that root.
 func (u *unitChange) next(command, root string) {
 	if u.Changed && root == "" {
 		u.Next = &command
 	}
 }
 
-// changeOf writes the drop-in, if write is true, unless the drop-in is up to date. If write is false, changeOf only
-// finds out whether --write would change a file.
+// changeOf writes the drop-in, if the argument "write" is true, unless the drop-in is up to date. If write is false,
+// changeOf only finds out whether --write would change a file.
 func changeOf(u unit.Unit, wish unit.Wish, dropIn unit.DropIn, write bool) (unitChange, error) {
 	change := unitChange{Units: []string{u.Name}, Notes: dropIn.Notes}
 	if !write {

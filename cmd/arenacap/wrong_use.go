@@ -15,7 +15,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// wrongUse converts an error of the flag parser to one of the command, or of the app if sub is false.
+// wrongUse converts an error of the flag parser to one of the command, or of the app if the argument "sub" is false.
 func wrongUse(c *cli.Context, err error, sub bool) error {
 	command := ""
 	if sub {

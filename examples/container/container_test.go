@@ -373,7 +373,7 @@ func cores(ctx context.Context, t *testing.T, podman *lab.Podman) {
 func policyFlag(file string) string { return "--volume=" + file + ":/etc/arenacap/policy.toml:ro" }
 
 // quick returns the flag that mounts a copy of policy.toml with an interval of 10 ms and without a settle time. The
-// argument pairs has the other replacements in the copy: old text, new text, old text, …
+// argument "pairs" has the other replacements in the copy: old text, new text, old text, …
 func quick(t *testing.T, pairs ...string) string {
 	t.Helper()
 	pairs = append(pairs, "[budget]\n", "[budget]\ninterval = \"10ms\"\nsettle = \"0s\"\n")

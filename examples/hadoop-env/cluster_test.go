@@ -122,15 +122,16 @@ func (c *cluster) fragment(policy string) {
 	put(c.T, c.dir+"/etc/hadoop-env.sh", script)
 }
 
-// start starts a daemon by start.sh; prefix is a command that starts start.sh, or nil. The daemon stays in the process
-// group of the test, which .ci/hadoop kills at its time limit.
+// start starts a daemon by start.sh; the argument "prefix" is a command that starts start.sh, or nil. The daemon stays
+// in the process group of the test, which .ci/hadoop kills at its time limit.
 func (c *cluster) start(prefix []string, daemon ...string) *lab.Process {
 	c.Helper()
 	return c.begin(c.script(daemon...), prefix)
 }
 
-// background starts the DataNode by start.sh --daemon (prefix as in start), and waits until the NameNode can give it
-// blocks. It returns the script, which has ended, the daemon's PID and its log. The daemon ends with the test.
+// background starts the DataNode by start.sh --daemon ("prefix" as in the method "start"), and waits until the NameNode
+// can give it blocks. It returns the script, which has ended, the daemon's PID and its log. The daemon ends with the
+// test.
 func (c *cluster) background(name string, prefix []string) (script *lab.Process, pid int, log *lab.Process) {
 	c.Helper()
 	file := filepath.Join(c.dir, name)

@@ -101,7 +101,7 @@ func wantSeries(t *testing.T, series string, all ...string) {
 }
 
 // scrape runs the exporter's manifest with podman kube play, and returns the exporter's pod and the series that the exporter
-// reports. scrape edits the manifest first: podman 4.3 does not know the kind DaemonSet, and a port needs a network, which
+// reports. It edits the manifest first: podman 4.3 does not know the kind DaemonSet, and a port needs a network, which
 // the pod does not have.
 func scrape(ctx context.Context, t *testing.T, podman *lab.Podman, name string, edits ...string) (p pod, series string) {
 	t.Helper()

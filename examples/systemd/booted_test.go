@@ -58,8 +58,8 @@ func (u *unit) capped() {
 	}
 }
 
-// wantMain checks that the unit's main process is the server, or if server is false, another process. With --supervise it
-// is arenacap, unless the server has sent its own PID as MAINPID=.
+// wantMain checks that the unit's main process is the server, or if the argument "server" is false, another process.
+// With --supervise it is arenacap, unless the server has sent its own PID as MAINPID=.
 func (u *unit) wantMain(server bool) {
 	u.t.Helper()
 	main, pid := u.mainPID(), u.serverPID()

@@ -183,8 +183,8 @@ func (w *hostWatch) seesAReusedPID(watch int) {
 	w.t.Fatalf("the kernel never gives PID %d again", pid)
 }
 
-// startServer starts a server without systemd and waits until it is ready. The argument user is the UID and the GID: 1
-// (daemon) or 2 (bin) in Debian. The server runs until the test ends.
+// startServer starts a server without systemd and waits until it is ready. The argument "user" is the UID and the GID:
+// 1 (daemon) or 2 (bin) in Debian. The server runs until the test ends.
 func (w *hostWatch) startServer(program string, user uint32) *exec.Cmd {
 	w.t.Helper()
 	cmd := exec.Command(program, fmt.Sprintf("/run/lab/by-hand-%d", user))

@@ -50,7 +50,7 @@ func (g *StaticGlibc) Add(b []byte) {
 	}
 }
 
-// AtLeast adds the fact that the version is 2.N or later, where N is the argument minor.
+// AtLeast adds the fact that the version is 2.N or later, where N is the argument "minor".
 func (g *StaticGlibc) AtLeast(minor int) { g.least = max(g.least, minor) }
 
 // Version returns the only version string that the tunables allow, or "" if there are none or several. The second result is

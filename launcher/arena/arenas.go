@@ -1,6 +1,6 @@
 package arena
 
-// This file converts the arenas that find returns to the exported type Arena.
+// This file converts the arenas that the function "find" returns to the exported type Arena.
 
 import "slices"
 

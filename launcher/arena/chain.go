@@ -139,11 +139,11 @@ func (f *finder) allHeapsFit(r *ring, m *member) bool {
 	return !slices.ContainsFunc(m.heaps, func(h heap) bool { return !f.fits(h, r.heapMax) })
 }
 
-// form determines which word of tail is system_mem: the word that equals the sum of the heap sizes in the most arenas. If
-// two words do so in equally many arenas, system_mem is the first of them, since max_system_mem follows it and often has
-// the same value. A ring with only a main arena has no heap sizes to compare. Then system_mem is the last word with
-// plausible values around it: a max_system_mem that is at least as large, and a thread count that is 0 or not a multiple of
-// the page size.
+// form determines which word of the field "tail" is system_mem: the word that equals the sum of the heap sizes in the
+// most arenas. If two words do so in equally many arenas, system_mem is the first of them, since max_system_mem follows
+// it and often has the same value. A ring with only a main arena has no heap sizes to compare. Then system_mem is the
+// last word with plausible values around it: a max_system_mem that is at least as large, and a thread count that is 0
+// or not a multiple of the page size.
 func (f *finder) form(r *ring) int {
 	forms := r.members[0].tailForms(f.word)
 	best, most := forms[0], 0

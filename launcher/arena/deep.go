@@ -96,8 +96,9 @@ const (
 // a thread may have been changing them.
 const retries = 16
 
-// stretch is a contiguous part of an arena: chunks from start to end. top is the address of the top chunk if the stretch
-// contains the top chunk; otherwise top equals end, and the last chunks of the stretch are fenceposts.
+// stretch is a contiguous part of an arena: chunks from the address "start" to "end". The field "top" is the address of
+// the top chunk if the stretch contains the top chunk; otherwise top equals end, and the last chunks of the stretch are
+// fenceposts.
 type stretch struct {
 	start, end, top uint64
 	align           uint64 // alignment of chunks, in bytes
@@ -106,7 +107,7 @@ type stretch struct {
 
 type chunk struct{ addr, size uint64 }
 
-// walk adds the chunks of the stretch to c. It returns errors of mem and of ctx.
+// walk adds the chunks of the stretch to c. It returns errors of reading memory and of ctx.
 func (w *walker) walk(c *Chunks, s stretch) error {
 	w.buf, w.from = w.buf[:0], s.start
 	defer func() { w.done += s.end - s.start }()
@@ -160,7 +161,7 @@ func (s stretch) fence(addr, size, word uint64) bool {
 	return s.top == s.end && size <= 2*word && s.end-addr <= 8*word
 }
 
-// count adds the argument last to c, unless last is empty (size 0).
+// count adds the chunk "last" to c, unless that chunk is empty (size 0).
 func (w *walker) count(c *Chunks, last chunk, free bool) {
 	if last.size == 0 {
 		return
@@ -270,8 +271,8 @@ func (w *walker) resident(start, end uint64) (sum uint64) {
 	return sum
 }
 
-// stretches lists the parts of the arena that hold chunks. The rest of the arena, in bytes, is overhead (malloc's
-// structures) or unknown (memory whose address is not known).
+// stretches lists the parts of the arena that hold chunks. The rest of the arena, in bytes, is the result "overhead"
+// (malloc's structures) or "unknown" (memory whose address is not known).
 func (m *member) stretches(r *ring, maps layout, word uint64) (list []stretch, overhead, unknown uint64) {
 	align := 2 * word
 	if word == 4 && m.bins != 56 {

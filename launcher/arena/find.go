@@ -21,15 +21,15 @@ type finder struct {
 	word   uint64 // bytes of a pointer in the process
 	states map[uint64]member
 	roots  map[uint64]state // candidates for main arenas, from the data of files
-	fitted map[place]bool   // what the method fits returned, so that it runs once for each place
+	fitted map[place]bool   // what the method "fits" returned, so that it runs once for each place
 	left   int              // number of headers and states that may still be read
 }
 
 // mappings gives access to a process's mappings, either from one snapshot of all mappings (layout) or with an ioctl for
 // each look-up (queries).
 type mappings interface {
-	// next returns the first mapping that ends above addr and grants all of perms. If file is set, next may skip
-	// anonymous mappings.
+	// next returns the first mapping that ends above addr and grants all of perms. If the argument "file" is true, the
+	// method may skip anonymous mappings.
 	next(addr uint64, perms perm, file bool) (mapping, bool)
 	// bases returns addresses where heaps may begin.
 	bases(word uint64) []uint64
@@ -67,7 +67,7 @@ var errBroken = errors.New("the arenas of the process are not linked to a main a
 // errUnreadable is the error for a mapped libc whose data cannot be read: the number of arenas is then unknown.
 var errUnreadable = errors.New("the data of the process's C library cannot be read, so the arenas are not known")
 
-// found is the result of find.
+// found is the result of the function "find".
 type found struct {
 	rings    []*ring
 	unlinked int  // structures that look like arenas but are in no ring
@@ -386,8 +386,8 @@ func (f *finder) ring(members []member) *ring {
 
 // heapMax is the maximum size of each heap of a ring. glibc reserves the usual size, or four huge pages under
 // glibc.malloc.hugetlb. The header of a heap gives the size of its pages: huge pages, or small pages if no huge
-// page was available. A size is possible if the mappings have room for heaps of this size (see fits). The result is the
-// first possible size in this list:
+// page was available. A size is possible if the mappings have room for heaps of this size (see the method "fits"). The
+// result is the first possible size in this list:
 //
 //   - the usual size, unless a header gives a huge page and four of them are larger;
 //   - four huge pages of the size in the header;
@@ -512,8 +512,8 @@ func dataEnd(maps mappings, m mapping) uint64 {
 	}
 }
 
-// scan searches [start, end) for candidates for a malloc_state. readable is true if any part of the range could be
-// read.
+// scan searches [start, end) for candidates for a malloc_state. The result "readable" is true if any part of the range
+// could be read.
 func (f *finder) scan(start, end uint64) (found []state, readable bool, err error) {
 	const step = 256 << 10
 	buf := make([]byte, min(step+stateMax, end-start))

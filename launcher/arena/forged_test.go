@@ -70,8 +70,8 @@ func forgedArena(addr, next uint64) []byte {
 var forgeries = []struct {
 	name     string
 	make     func(f *fake, n int)
-	unlinked func(n int) int // how many of the n structures must count as unlinked; nil if find may fail
-	unread   bool            // with 6,000 forged structures, find must stop at its limit on reads
+	unlinked func(n int) int // how many of the n structures the field "unlinked" must count; nil if the function "find" may fail
+	unread   bool            // with 6,000 forged structures, the search must stop at its limit on reads
 }{
 	{"each arena leads to the following", func(f *fake, n int) {
 		f.forgeHeaps(n, func(i int) []byte { return forgedArena(heapAt(i), heapAt(i+1)+48) })

@@ -252,7 +252,7 @@ func TestReadThroughMem(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer live.close()
-	if live.mem.file, err = os.Open(live.mem.path); err != nil { // the method read opens this file after EPERM from process_vm_readv
+	if live.mem.file, err = os.Open(live.mem.path); err != nil { // the method "read" opens this file after EPERM from process_vm_readv
 		t.Fatal(err)
 	}
 	f, maps, err := live.rings(live.readMaps)

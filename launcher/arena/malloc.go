@@ -155,8 +155,9 @@ func (s state) since() int {
 	return 0
 }
 
-// tailForms returns the possible indices of system_mem in tail: 0 if system_mem comes first, 1 if next_free precedes it, 2
-// if next_free and attached_threads precede it. Only in the oldest layout is more than one index possible.
+// tailForms returns the possible indices of system_mem in the field "tail": 0 if system_mem comes first, 1 if next_free
+// precedes it, 2 if next_free and attached_threads precede it. Only in the oldest layout is more than one index
+// possible.
 func (s state) tailForms(size uint64) []int {
 	if s.bins == 104 && size == 8 || s.bins == 56 && size == 4 {
 		return []int{0, 1, 2}

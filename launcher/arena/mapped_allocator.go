@@ -13,7 +13,7 @@ import (
 const goMark = "\xff Go buildinf:"
 
 // markedAllocator searches the mapped parts of the program's file for the marker text of an allocator, or of Go ("go").
-// read reads from that file; at most markMax bytes are searched.
+// The function "read" reads from that file; at most markMax bytes are searched.
 func markedAllocator(maps layout, exe string, read func(b []byte, offset uint64) int) string {
 	const markMax, step, overlap = 64 << 20, 256 << 10, 64
 	buf, marks := make([]byte, step+overlap), allocator.Marks()

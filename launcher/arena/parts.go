@@ -128,8 +128,8 @@ func credit(list []region) func(start, end uint64, huge bool) {
 }
 
 // spread divides the resident bytes of one mapping of smaps among the regions in it. If there are several regions, each
-// one that is not reserved gets the bytes that the function present finds resident in pagemap. The largest region gets
-// the bytes of smaps that are then left. Pagemap does not show which pages are huge, so the regions with the most
+// one that is not reserved gets the bytes that the function "present" finds resident in pagemap. The largest region
+// gets the bytes of smaps that are then left. Pagemap does not show which pages are huge, so the regions with the most
 // resident memory get the huge bytes of smaps first.
 func spread(list []region, s vma.Smap, present func(start, end uint64) (uint64, bool)) {
 	i := sort.Search(len(list), func(i int) bool { return list[i].End > s.Start })

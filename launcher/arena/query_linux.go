@@ -114,8 +114,8 @@ func mapsName(b []byte) string {
 
 func (q *queries) bases(word uint64) []uint64 { return alignedBases(q, word) }
 
-// mostHeaders can be lower than layout.mostHeaders: if a process has more headers, the queries fail and the caller reads
-// /proc/PID/maps.
+// mostHeaders can be lower than the limit for mappings from /proc/PID/maps: if a process has more headers, the queries
+// fail and the caller reads /proc/PID/maps.
 func (q *queries) mostHeaders() int { return 16 * mostQueries }
 
 // libc assumes that the process has a libc with a known name. If the process has none, the function "certain" finds no arenas
@@ -131,8 +131,9 @@ func (q *queries) word() uint64 {
 	return 4
 }
 
-// census takes the census by queries; ok is false if the caller has to read /proc/PID/maps. The last query checks that the
-// address space still exists: then the memory that was read by PID in between does not belong to another process.
+// census takes the census by single queries; ok is false if the caller has to read /proc/PID/maps. The last query
+// checks that the address space still exists: then the memory that was read by PID in between does not belong to
+// another process.
 func (q *queries) census(mem reader) (c Census, ok bool) {
 	c, ok = certain(mem, q)
 	if ok {

@@ -9,8 +9,9 @@ import (
 )
 
 // scanArg is struct pm_scan_arg, the argument of the ioctl PAGEMAP_SCAN on /proc/PID/pagemap (Linux 6.7;
-// include/uapi/linux/fs.h, fs/proc/task_mmu.c). The kernel writes to vec the runs of pages from start to end that have all
-// categories in the field mask, except that a category which is also in the field inverted must be absent.
+// include/uapi/linux/fs.h, fs/proc/task_mmu.c). The kernel writes to the array "vec" the runs of pages from the address
+// "start" to "end" that have all categories in the field "mask", except that a category which is also in the field
+// "inverted" must be absent.
 type scanArg struct {
 	size, flags           uint64
 	start, end, walkEnd   uint64
@@ -34,9 +35,9 @@ const (
 // errNoProgress is the error for a kernel that returns the same pages repeatedly.
 var errNoProgress = errors.New("PAGEMAP_SCAN makes no progress")
 
-// scan calls the callback once for every run of resident pages from start to end, in ascending order. scan takes a fifth to
-// a tenth of the time of reading smaps, for which the kernel collects more about each page. scan fails on a kernel without
-// the ioctl PAGEMAP_SCAN (before Linux 6.7), and in a 32-bit arenacap for addresses above 4 GiB.
+// scan calls the callback once for every run of resident pages from start to end, in ascending order. That takes a
+// fifth to a tenth of the time of reading smaps, for which the kernel collects more about each page. The call fails on
+// a kernel without the ioctl PAGEMAP_SCAN (before Linux 6.7), and in a 32-bit arenacap for addresses above 4 GiB.
 func (p *pagemap) scan(start, end uint64, each func(start, end uint64, huge bool)) error {
 	if err := p.open(); err != nil {
 		return err

@@ -25,11 +25,11 @@ const stackPeek = 8 << 10
 // maxUnguarded is how many candidates without a guard below them are searched at most.
 const maxUnguarded = 1024
 
-// stack is the memory of a stack from start to end. Its guard begins at start and has as many bytes as the field guard
-// says.
+// stack is the memory of a stack from start to end. Its guard begins at the address "start" and has "guard" bytes.
 type stack struct{ start, end, guard uint64 }
 
-// findStacks finds the stacks of threads in maps, the mappings without the heaps. threads is the number of threads.
+// findStacks finds the stacks of threads in maps, the mappings without the heaps. The argument "threads" is the number
+// of threads.
 func findStacks(mem reader, maps layout, word uint64, threads int) ([]stack, error) {
 	bottoms := runBottoms(maps)
 	guarded, others := stackTops(maps, bottoms)
@@ -107,8 +107,8 @@ func guesses(found []stack) (list []func([]stackTop) []stackTop) {
 	return list
 }
 
-// stackTop is a possible stack: a guard from guard to bottom, usable memory from bottom to top, and more usable memory up to
-// limit. Without a guard below, guard equals bottom.
+// stackTop is a possible stack: a guard between the addresses "guard" and "bottom", usable memory from there to "top",
+// and more usable memory up to "limit". Without a guard below, "guard" equals "bottom".
 type stackTop struct{ guard, bottom, top, limit uint64 }
 
 // usable reports whether a mapping can be part of a stack.

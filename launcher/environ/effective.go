@@ -43,8 +43,8 @@ type SystemTunable struct {
 func (v Value) Unlimited() bool { return v.OK && v.N > 1<<21 }
 
 // Effective models how a glibc of version v, started without AT_SECURE, reads its arena settings. An unknown version is
-// treated as 2.26 to 2.38. system has the lines of /etc/tunables.conf that apply to the program, in file order. Calls of
-// mallopt(3) are not modelled.
+// treated as 2.26 to 2.38. The argument "system" has the lines of /etc/tunables.conf that apply to the program, in file
+// order. Calls of mallopt(3) are not modelled.
 //
 // The model follows the versions that distributions ship. Upstream 2.25.0 used MALLOC_ARENA_MAX as MALLOC_ARENA_TEST, and
 // 2.26.0 rejected every value. The release branches have fixed both since 2017 under the same version number (BZ 21338;

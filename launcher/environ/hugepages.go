@@ -15,8 +15,8 @@ const hugeTunable = "glibc.malloc.hugetlb"
 
 // HugePages returns the reason why the malloc of this glibc version requests huge pages from the kernel in an
 // environment, on this processor; "" if it does not. glibc 2.43 and later request them by default on aarch64 (NEWS
-// 2.43). The result `mapped` is true if malloc uses mmap with MAP_HUGETLB, which does not depend on the kernel's mode of
-// transparent huge pages.
+// 2.43). The result "mapped" is true if malloc uses mmap with MAP_HUGETLB, which does not depend on the kernel's mode
+// of transparent huge pages.
 func HugePages(env []string, v glibc.Version) (why string, mapped bool) {
 	return hugePages(env, v, runtime.GOARCH)
 }

@@ -35,11 +35,11 @@ const (
 	Yes      = target.Yes
 )
 
-// facts are the inputs of judge.
+// facts are the inputs of the method "judge".
 type facts struct {
 	arenas    int
 	unlinked  int  // structures that may be arenas (arena.Census)
-	unread    bool // not all structures were read, so the value of the field unlinked is a lower bound
+	unread    bool // not all structures were read, so the value of the field "unlinked" is a lower bound
 	libcs     int  // copies of glibc that have arenas: each copy has its own limit
 	libc      string
 	allocator string

@@ -35,9 +35,10 @@ type Report struct {
 	Next    string // what to type or to do next, or ""
 }
 
-// Look inspects a live process. wanted is a policy that should be in force, or nil to judge the settings that the process's
-// own glibc read. The policy is resolved for this machine and the process's environment, as 'arenacap run' would do; a
-// process in another container may have been given other cores. Look returns the errors of arena.Inspect.
+// Look inspects a live process. The argument "wanted" is a policy that should be in force, or nil to judge the settings
+// that the process's own glibc read. The policy is resolved for this machine and the process's environment, as
+// 'arenacap run' would do; a process in another container may have been given other cores. Look returns the errors of
+// arena.Inspect.
 func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	p, began, err := read(pid)
 	if err != nil {

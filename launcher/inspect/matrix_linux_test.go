@@ -162,7 +162,7 @@ func (m *matrix) static(t *testing.T, dir, libs, probe string, version glibc.Ver
 }
 
 // check compares what inspect reports about one process with malloc_info(3) inside the process, and malloc_info with
-// predict.
+// the prediction.
 func (m *matrix) check(t *testing.T, cell string, p *program, v glibc.Version, env []string, l load) {
 	t.Helper()
 	m.cells++

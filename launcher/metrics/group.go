@@ -166,8 +166,8 @@ func (l *look) services() map[string]bool {
 	return names
 }
 
-// names returns the group of each process. Any user can give a process the name of a unit or of a service. names puts such a
-// process into the group "other", so that the process does not count in the group of that unit or service.
+// names returns the group of each process. Any user can give a process the name of a unit or of a service. The method
+// puts such a process into the group "other", so that the process does not count in the group of that unit or service.
 func (l *look) names() map[int]string {
 	taken, isUnit := l.services(), map[string]bool{}
 	units := map[int]string{}

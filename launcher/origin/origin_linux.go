@@ -119,8 +119,8 @@ func (s *State) Restore(alone bool) {
 }
 
 // raise makes the signal pending again, with its siginfo. It sends the signal to this thread if the original signal was sent
-// to this thread, or if another thread does not block the signal and would receive it (never if alone is true). Otherwise
-// raise sends the signal to the process.
+// to this thread, or if another thread does not block the signal and would receive it (never if the argument "alone" is
+// true). Otherwise raise sends the signal to the process.
 //
 //go:nosplit
 //go:norace

@@ -156,9 +156,9 @@ func (r *Relay) Take() (s Signal, ok bool) {
 }
 
 // Raise applies the default action of the signal to this process. It returns if the action is to do nothing, or after a
-// stop when the process is continued. Then the signal is caught again. Known limit: after a stop the default action stays
-// in force until this process runs again. A stop key that is pressed before this process runs again stops it at once, maybe
-// before the target stops. sudo and su have the same limit.
+// stop when the process is continued. Then the signal is caught again. Known limit: after SIGCONT, until this process
+// has set its handler again, a stop key stops it by the default action, maybe before the target stops. sudo and su have
+// the same limit.
 func (r *Relay) Raise(n unix.Signal) error {
 	if !caught(n) {
 		return unix.Kill(int(first), n)

@@ -73,9 +73,9 @@ func sameKind(a, b string) bool {
 }
 
 // Look returns every process that belongs to a service, sorted by PID; zombies may be among them. The result is valid until
-// the next call. The parameter now is the time since boot. The callback, which may be nil, reports whether the caller has a
-// process open and will call Forget after the end of the process, so that Look need not check whether the process still
-// exists.
+// the next call. The parameter "now" is the time since boot. The callback, which may be nil, reports whether the caller
+// has a process open and will call Forget after the end of the process, so that Look need not check whether the process
+// still exists.
 func (f *Finder) Look(now time.Duration, held func(pid int) bool) (members []Process, err error) {
 	last := f.lastPID()
 	if err := f.findPIDs(last, now, held); err != nil {
@@ -148,7 +148,7 @@ func (f *Finder) lastPID() int {
 	return last
 }
 
-// reused reports whether the kernel has assigned a PID since the scan before the previous one (see the field since);
+// reused reports whether the kernel has assigned a PID since the scan before the previous one (see the field "since");
 // PIDs may have wrapped around.
 func (f *Finder) reused(pid, last int) bool {
 	if f.since <= last {
@@ -157,8 +157,8 @@ func (f *Finder) reused(pid, last int) bool {
 	return pid > f.since || pid <= last
 }
 
-// Forget makes the next scan read a PID again. Call it after the end of a process for which the function held (see Look)
-// has returned true.
+// Forget makes the next scan read a PID again. Call it after the end of a process for which the function "held" (see
+// Look) has returned true.
 func (f *Finder) Forget(pid int) {
 	if i, found := slices.BinarySearchFunc(f.seen, pid, func(s seen, pid int) int { return s.PID - pid }); found {
 		f.seen[i].again = 0

@@ -16,8 +16,9 @@ import (
 // leftoverTime is the time between TERM and KILL.
 const leftoverTime = 2 * time.Second
 
-// adopt makes this process the new parent of descendants whose parent exits (PR_SET_CHILD_SUBREAPER), until release is
-// called. reap ends and reaps the descendants that a run left behind. It spares the children that existed before adopt.
+// adopt makes this process the new parent of descendants whose parent exits (PR_SET_CHILD_SUBREAPER), until the
+// function "release" is called. The function "reap" ends and reaps the descendants that a run left behind. It spares
+// the children that existed before this call.
 func adopt(atOnce <-chan struct{}) (reap, release func()) {
 	spared := proc.Here.Children(os.Getpid())
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -36,7 +37,7 @@ func adopt(atOnce <-chan struct{}) (reap, release func()) {
 	return reap, func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }
 }
 
-// generations bounds the loop of reap, for a program that forks faster than it is killed.
+// generations bounds the loop of the function "reap", for a program that forks faster than it is killed.
 const generations = 100
 
 // endAll ends and reaps children. It sends TERM, and then KILL to those that still run when one of the channels late and

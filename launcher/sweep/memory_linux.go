@@ -35,8 +35,8 @@ type member struct {
 	status int // descriptor of /proc/PID/status
 }
 
-// observe starts to sample a process. stop ends the sampling. With lastLook, which is for a process that still runs, stop
-// first takes one more sample and inspects the arenas once more.
+// observe starts to sample a process. The function "stop" ends the sampling. With lastLook, which is for a process that
+// still runs, it first takes one more sample and inspects the arenas once more.
 func observe(pid int, start time.Time, limit int, r *Run) (stop func(lastLook bool)) {
 	s := &sampler{run: r, cap: limit, start: start, nextLook: start.Add(shortestPause)}
 	s.join(pid)

@@ -27,7 +27,7 @@ type process struct {
 	started time.Time
 	output  output
 	halted  chan struct{} // closed when a signal stops the process for the first time
-	ended   chan struct{} // closed when the process ends, after wall is set
+	ended   chan struct{} // closed when the process ends, after the field "wall" is set
 	wall    time.Duration
 
 	cmd    *exec.Cmd
@@ -67,8 +67,8 @@ func (p *process) launch(path string, args, env []string, out *os.File) error {
 	return p.cmd.Start()
 }
 
-// watch waits for the end of the process, but leaves the zombie, which stop reaps. As long as the zombie exists, no other
-// process can get its PID, so a signal to its process group cannot reach another group.
+// watch waits for the end of the process, but leaves the zombie, which the method "stop" reaps. As long as the zombie
+// exists, no other process can get its PID, so a signal to its process group cannot reach another group.
 func (p *process) watch() {
 	if peek(p.pid, unix.WEXITED|unix.WSTOPPED) == cldStopped {
 		close(p.halted)
@@ -169,7 +169,7 @@ func terminate(pid int) {
 	_ = syscall.Kill(pid, syscall.SIGCONT)
 }
 
-// ending returns the failure with which a process ended, or nil. It must be called after stop.
+// ending returns the failure with which a process ended, or nil. It must be called after the method "stop".
 func (p *process) ending() error {
 	ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {

@@ -31,10 +31,10 @@ var ErrNotKept = errors.New("the comparison would be meaningless")
 // giveUp is the number of failed runs after which a candidate is not run again, if none of its runs succeeded.
 const giveUp = 3
 
-// Measure runs the experiment and returns the prior runs and the new ones. It calls the function tell before each run, and
-// the function add after it. When the context ends, Measure stops and drops the current run and returns the context's
-// error. It also returns an error if add fails, if Ready succeeds before the server starts, if the first run of every candidate
-// fails, or, without Force, if a cap has no effect.
+// Measure runs the experiment and returns the prior runs and the new ones. It calls the function "tell" before each
+// run, and the function "add" after it. When the context ends, Measure stops and drops the current run and returns the
+// context's error. It also returns an error if "add" fails, if Ready succeeds before the server starts, if the first
+// run of every candidate fails, or, without Force, if a cap has no effect.
 //
 // It must be called on a thread that lives as long as the process: the kernel kills a program when the thread that started
 // it ends (PR_SET_PDEATHSIG).
@@ -61,7 +61,8 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 	return m.runs, nil
 }
 
-// measurement is one call of Measure. The runs of earlier calls, which this call continues, are in the field runs too.
+// measurement is one call of Measure. The runs of earlier calls, which this call continues, are in the field "runs"
+// too.
 type measurement struct {
 	x      *Experiment
 	runs   []Run
@@ -72,8 +73,8 @@ type measurement struct {
 	worked bool          // a run of this measurement succeeded
 	failed *Run          // the first run of this measurement that failed
 	done   int           // finished runs, and those that were skipped
-	took   time.Duration // total time of the runs of this measurement, with start and stop
-	timed  int           // number of the runs in took
+	took   time.Duration // total time of the runs of this measurement, including their start and stop
+	timed  int           // number of the runs in the field "took"
 }
 
 // more reports whether another round has to begin.
@@ -88,8 +89,8 @@ func (m *measurement) settled() bool {
 	return m.x.Until == 0 || allGaveUp || m.x.Narrow(m.runs)
 }
 
-// Missing returns how many runs of the first x.Rounds rounds are still to be made: those that are not in the parameter runs,
-// except the runs of a candidate that has been given up.
+// Missing returns how many runs of the first x.Rounds rounds are still to be made: those that are not in the parameter
+// "runs", except the runs of a candidate that has been given up.
 func (x *Experiment) Missing(runs []Run) (n int) {
 	m := measurement{x: x, runs: runs}
 	for _, c := range x.Candidates {

@@ -328,7 +328,8 @@ func (a *argReader) store(effect, value string) {
 	}
 }
 
-// assign reads NAME=VALUE. If the word is only a NAME, the variable NAME is kept if the argument keep is true, else unset.
+// assign reads NAME=VALUE. If the word is only a NAME, the variable NAME is kept if the argument "keep" is true, else
+// unset.
 func (a *argReader) assign(word string, keep bool) {
 	switch {
 	case strings.Contains(word, "="):

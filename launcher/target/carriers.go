@@ -6,13 +6,13 @@ package target
 // carrier is a row of the table.
 type carrier struct {
 	names string // base names, separated by blanks
-	flags string // syntax of the flags: see the method flag
+	flags string // syntax of the flags: see the method "flag"
 	sub   string // subcommands that start a program, with flags before and after them
 	after string // words that precede the command (find -exec)
 	words int    // number of operands before the command
 	env   fate   // effect of the carrier on the environment, unless a flag changes it
 	tool  string // for valgrind: the tool that it uses if no flag names one
-	who   string // for messages: who starts the program (rows with elsewhere), or where the commands are written (rows with config)
+	who   string // for messages: who starts the program (rows with the fate "elsewhere"), or where the commands are written (rows with the trait "config")
 	is    trait
 }
 

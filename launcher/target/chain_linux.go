@@ -167,7 +167,8 @@ func (c *chain) leaveTool() {
 	}
 }
 
-// tell copies the results of the walk into the facts for the verdict. interpreted is true if the server is a script.
+// tell copies the results of the walk into the facts for the verdict. The argument "interpreted" is true if the server
+// is a script.
 func (c *chain) tell(f *facts, interpreted bool) {
 	f.sourced = c.unfollowed
 	if !interpreted || c.traces {

@@ -77,9 +77,10 @@ const maxChain = 16
 // program follows #! lines to the ELF file that will run, and opens it. A file that is not ELF and has no #! line is a
 // script for /bin/sh, as in execvp(3). The error is a sentence.
 func program(t *Target, c *chain, buf []byte) (image, error) {
-	// The caller calls execvp(3) for the server; env, if a #! line names it, calls execvp for another program. fallback is
-	// the length of t.Interpreters at the latest of these calls. If the #! lines after the call lead to a file that has no
-	// #! line and is not ELF, execvp runs /bin/sh instead of the interpreters that were appended after the call.
+	// The caller calls execvp(3) for the server; env, if a #! line names it, calls execvp for another program. The
+	// variable "fallback" is the length of t.Interpreters at the latest of these calls. If the #! lines after the call
+	// lead to a file that has no #! line and is not ELF, execvp runs /bin/sh instead of the interpreters that were
+	// appended after the call.
 	fallback := 0
 	t.Server = c.path
 	for path := t.Server; len(t.Interpreters) < maxChain; path = t.Program() {
@@ -302,8 +303,8 @@ func (fs fsys) marksIn(path string) []string {
 	return names
 }
 
-// scanMarks searches for texts as scan does, and also lists the allocators whose characteristic strings the file
-// contains.
+// scanMarks searches for texts as the method "scan" does, and also lists the allocators whose characteristic strings
+// the file contains.
 func (f file) scanMarks(texts ...string) (found [][]byte, allocators []string, whole bool) {
 	marks, n := allocator.Marks(), len(texts)
 	for _, m := range marks {

@@ -82,7 +82,7 @@ func (fs fsys) search(name, path string) (string, error) {
 	switch {
 	case denied != nil:
 		return "", denied
-	case lost != nil && errors.Is(last, syscall.ENOENT): // execvp fails with ENOENT here too, but lost names the missing interpreter
+	case lost != nil && errors.Is(last, syscall.ENOENT): // execvp fails with ENOENT here too, but the error "lost" names the missing interpreter
 		return "", lost
 	case last == nil || errors.Is(last, syscall.ENOENT):
 		if variable, _, ok := strings.Cut(name, "="); ok && variable != "" {

@@ -224,8 +224,9 @@ func (im image) gnuSymbolCount(at uint64) (uint64, bool) {
 	return last + length, ok
 }
 
-// scan searches the file for texts. found[i] has up to 256 bytes that follow the first occurrence of texts[i]; it is nil if
-// the text does not occur. The result whole is false if the file is longer than maxScan or cannot be read.
+// scan searches the file for texts. The result found[i] has up to 256 bytes that follow the first occurrence of
+// texts[i]; it is nil if the text does not occur. The result "whole" is false if the file is longer than maxScan or
+// cannot be read.
 func (f file) scan(texts ...string) (found [][]byte, whole bool) {
 	const overlap = 512
 	found = make([][]byte, len(texts))
@@ -242,8 +243,9 @@ func (f file) scan(texts ...string) (found [][]byte, whole bool) {
 	return found, whole
 }
 
-// chunks reads the file in chunks. Each chunk begins with a copy of the end of the one before; overlap is the length of that
-// copy in bytes. The result whole is false if the file is longer than maxScan or cannot be read.
+// chunks reads the file in chunks. Each chunk begins with a copy of the end of the one before; the argument "overlap"
+// is the length of that copy in bytes. The result "whole" is false if the file is longer than maxScan or cannot be
+// read.
 func (f file) chunks(overlap int, visit func(chunk []byte, last bool)) (whole bool) {
 	buf := make([]byte, 256<<10)
 	kept := 0 // bytes of the previous chunk, at the start of buf

@@ -156,8 +156,9 @@ func (s shellCommand) executes() bool {
 const maxSourced = 8
 
 // judgeScript records how the commands of a script change the cap: assignments, export, readonly, declare, typeset, unset,
-// and the commands of sourced files. It stops at an exec that always runs, because the shell runs no command after it. file
-// is the path of the script, "" for the text after -c. depth is the number of nested source commands.
+// and the commands of sourced files. It stops at an exec that always runs, because the shell runs no command after it.
+// The argument "file" is the path of the script, "" for the text after -c; "depth" is the number of nested source
+// commands.
 func (c *chain) judgeScript(commands []shellCommand, file string, depth int) {
 	for _, command := range commands {
 		set, words := command.parts()

@@ -113,7 +113,7 @@ func (t Target) Glibc() glibc.Version {
 	return v
 }
 
-// since reports whether the version is known and at least 2.N, where N is the argument minor.
+// since reports whether the version is known and at least 2.N, where N is the argument "minor".
 func (t Target) since(minor int) bool { return t.Glibc().Known() && !t.Glibc().Before(minor) }
 
 func (t *Target) why(format string, args ...any) { t.Why = append(t.Why, fmt.Sprintf(format, args...)) }

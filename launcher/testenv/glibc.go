@@ -31,7 +31,7 @@ func ARM64Loader(t testing.TB) string {
 	return found[0]
 }
 
-// NewerGlibc finds a glibc 2.N or later, where N is the argument minor. It returns its loader and the folder of its
+// NewerGlibc finds a glibc 2.N or later, where N is the argument "minor". It returns its loader and the folder of its
 // libraries. If there is none, the test is skipped, even in CI, because no package of the distribution provides it.
 func NewerGlibc(t testing.TB, minor int) (loader, libraries string) {
 	t.Helper()

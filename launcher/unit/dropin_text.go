@@ -18,10 +18,11 @@ const ownFile = "arenacap.conf"
 // ownKeys are the settings that arenacap writes into a drop-in.
 var ownKeys = [...]string{"ExecStart", "ExecPaths", "SyslogIdentifier"}
 
-// ownName returns a name for arenacap's drop-in that sorts after the parameter others, the names of the other drop-ins that
-// set ExecStart=. Drop-ins apply in the byte order of their names, independent of their directories, and the last drop-in
-// that clears ExecStart= wins. The usual name is arenacap.conf. If another drop-in sorts after arenacap.conf, the second
-// result, behind, is the name of the drop-in that sorts last, and the first result sorts after that name.
+// ownName returns a name for arenacap's drop-in that sorts after the names in the parameter "others", the names of the
+// other drop-ins that set ExecStart=. Drop-ins apply in the byte order of their names, independent of their
+// directories, and the last drop-in that clears ExecStart= wins. The usual name is arenacap.conf. If another drop-in
+// sorts after arenacap.conf, the second result, "behind", is the name of the drop-in that sorts last, and the first
+// result sorts after that name.
 func ownName(others []string) (name, behind string) {
 	if len(others) == 0 || slices.Max(others) < ownFile {
 		return ownFile, ""
@@ -68,8 +69,8 @@ func (p *planner) text(place string) string {
 	return b.String()
 }
 
-// keep copies the settings that an operator added to the earlier drop-in: the settings of one section, or, if section is "",
-// the settings of all sections except [Service].
+// keep copies the settings that an operator added to the earlier drop-in: the settings of one section, or, if the
+// argument "section" is "", the settings of all sections except [Service].
 func (p *planner) keep(line func(string, ...any), section string) {
 	in := "Service"
 	for _, s := range p.u.kept {

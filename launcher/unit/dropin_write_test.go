@@ -77,7 +77,7 @@ func wantFile(t *testing.T, file, want string) {
 	}
 }
 
-// Root writes no drop-in below a home directory that belongs to another user, and makes no directories there.
+// Root does not write a drop-in below a home directory that belongs to another user, and makes no directories there.
 func TestWriteForAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can write for another user")

@@ -51,8 +51,8 @@ func (p *planner) lackingCalls() (lacking []string) {
 }
 
 // harm returns the mildest action of a filter that harms arenacap in this service. The arguments are from a row of the
-// table calls: the mildest actions that harm the launch, the watch and the supervisor. The argument watch counts only if
-// the service has a watch, and supervise only if it has a supervisor.
+// table "calls": the mildest actions that harm the launch, the watch and the supervisor. The argument "watch" counts
+// only if the service has a watch, and "supervise" only if it has a supervisor.
 func (p *planner) harm(launch, watch, supervise denial) denial {
 	harm := launch
 	if p.watched() {
@@ -64,9 +64,9 @@ func (p *planner) harm(launch, watch, supervise denial) denial {
 	return harm
 }
 
-// denial returns what the filter does with a call, which is a member of group. The first line decides for the calls
-// that no line names, except that a list of allowed calls always has those of @default (systemd.exec(5)). An ":ERRNO" after
-// a name overrides SystemCallErrorNumber=.
+// denial returns what the filter does with a call, which is a member of this group. The first line decides for the
+// calls that no line names, except that a list of allowed calls always has those of @default (systemd.exec(5)). An
+// ":ERRNO" after a name overrides SystemCallErrorNumber=.
 func (u Unit) denial(call, group string) denial {
 	lines := u.list("SystemCallFilter")
 	if len(lines) == 0 {

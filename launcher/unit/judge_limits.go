@@ -33,8 +33,8 @@ func (p *planner) judgeLimits() {
 	}
 }
 
-// limit reads a resource limit. Of "SOFT:HARD" it returns the hard limit if hard is true, else the soft one. ok is false if
-// there is no limit, or if it is not a number.
+// limit reads a resource limit. Of "SOFT:HARD" it returns the hard limit if the argument "hard" is true, else the soft
+// one. ok is false if there is no limit, or if it is not a number.
 func limit(s string, hard bool) (n uint64, ok bool) {
 	soft, highest, both := strings.Cut(s, ":")
 	if s = soft; both && hard {

@@ -30,8 +30,8 @@ const blanks = " \t\n\r" // WHITESPACE of systemd
 //	in the next line
 //
 // A backslash at the end of a line, unless it is escaped, continues the line; it becomes a blank. Blanks around keys and
-// values are removed. parse skips what systemd ignores: assignments outside of a section and lines without "=". Where
-// systemd stops reading, parse returns an error together with the settings before it.
+// values are removed. The function skips what systemd ignores: assignments outside of a section and lines without "=".
+// Where systemd stops reading, parse returns an error together with the settings before it.
 func parse(file, text string) ([]setting, error) {
 	var all []setting
 	section, line := "", 0

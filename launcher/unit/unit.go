@@ -36,8 +36,8 @@ type Unit struct {
 	settings      []setting // the settings of [Service], in the order in which they apply
 	behind        string    // the last drop-in that sorts after arenacap.conf, so that the new drop-in needs another name; "" if there is none
 	older         []string  // drop-ins that arenacap made earlier
-	kept          []setting // settings that an operator added to the drop-ins in older
-	launches      []setting // ExecStart settings of the drop-ins in older: commands that start arenacap
+	kept          []setting // settings that an operator added to the drop-ins in the field "older"
+	launches      []setting // ExecStart settings of the drop-ins in the field "older": commands that start arenacap
 	etc           string    // the administrator's unit directory
 	perConnection bool      // each instance serves one connection of a socket
 }
@@ -49,8 +49,8 @@ func (u Unit) Service() string { return strings.TrimSuffix(template(u.Name), suf
 // Aliases returns the other names of the unit, with ".service".
 func (u Unit) Aliases() []string { return u.aliases }
 
-// last is the value of a setting whose last assignment wins; "" if it is not set. last replaces specifiers, as the method
-// words does.
+// last is the value of a setting whose last assignment wins; "" if it is not set. Specifiers are replaced, as by the
+// method "words".
 func (u Unit) last(key string) string {
 	for _, s := range slices.Backward(u.settings) {
 		if s.key == key {

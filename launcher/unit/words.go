@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// word is one word of a command line: its source text in raw, and the text without quotes and escapes in value. Specifiers
-// and variables are not replaced.
+// word is one word of a command line: its source text in the field "raw", and the text without quotes and escapes in
+// "value". Specifiers and variables are not replaced.
 type word struct{ raw, value string }
 
 // cutToken cuts off a token and the blanks after it, if the token is a whole word.

@@ -173,7 +173,7 @@ func (w *watched) sendSignal(c budget.Change) {
 // recently to be part of the measured value.
 func (w *watched) sendTerm(c budget.Change) bool {
 	w.listing = nil       // list again, so that the signal reaches processes that were forked after the last listing
-	_ = w.scope.refresh() // the method sample reports the errors of refresh
+	_ = w.scope.refresh() // the method "sample" reports the errors of the method "refresh"
 	w.action.termed = map[int]*process{}
 	sent, err := w.sendAll(syscall.SIGTERM, func(*process) bool { return true })
 	if sent == 0 {
@@ -220,8 +220,8 @@ func (a *action) owes(p *process) bool {
 	return a.termed[p.pid] == p || a.termed[p.parent] != nil
 }
 
-// sendAll signals the processes of the scope for which selects returns true, and counts them. A process that has ended
-// meanwhile is not an error.
+// sendAll signals the processes of the scope for which the function "selects" returns true, and counts them. A process
+// that has ended meanwhile is not an error.
 func (w *watched) sendAll(sig syscall.Signal, selects func(*process) bool) (sent int, failed error) {
 	for _, p := range w.scope.all() {
 		if !selects(p) {

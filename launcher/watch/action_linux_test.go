@@ -100,8 +100,8 @@ func TestAnActionThatIsNotNeededAnyMore(t *testing.T) {
 	c.ask(t, "ignore SIGHUP", "ok") // the child has not been ended
 }
 
-// After a skipped action the next breach has its action again, although the value stayed close under the limit in
-// between.
+// If the action of a breach was skipped, the next breach takes its action, although the value fell only slightly below
+// the limit in between.
 func TestAnActionThatIsNeededTheSecondTime(t *testing.T) {
 	c := startChild(t)
 	fifo := t.TempDir() + "/fifo"

@@ -36,8 +36,9 @@ type children struct {
 	pids map[int]bool
 }
 
-// Children calls the function reap, which may reap every child of this process except the watch's commands, for which the
-// function own returns true. If a command is being started or reaped, Children returns false and does not call reap.
+// Children calls the function "reap", which may reap every child of this process except the watch's commands, for which
+// the function "own" returns true. If a command is being started or reaped, Children returns false and does not call
+// "reap".
 func Children(reap func(own func(pid int) bool)) bool {
 	if !commands.mu.TryLock() {
 		return false
@@ -151,8 +152,8 @@ func lookPath(name, path string) (string, error) {
 }
 
 // finished reports whether the command has ended. It does not reap the command, so that its process group stays valid (see
-// expire). If waitid(2) fails, for example because of a seccomp filter, it polls the pidfd. If that is impossible too, it
-// returns true: the end cannot be detected, and the watch would ask forever.
+// the method "expire"). If waitid(2) fails, for example because of a seccomp filter, it polls the pidfd. If that is
+// impossible too, it returns true: the end cannot be detected, and the watch would ask forever.
 func (c *command) finished() bool {
 	var info unix.Siginfo
 	switch err := unix.Waitid(unix.P_PID, c.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err {

@@ -8,7 +8,7 @@ type edge struct{ pid, parent int }
 // classify divides new processes by their chain of parents into two lists: those whose chain reaches a member, and those
 // whose chain reaches an outsider. A process is in neither list if a parent was not in the listing of /proc; the next
 // listing decides. The listing is sorted by PID, so parents usually come before their children. But PIDs wrap around, so
-// classify repeats until nothing changes.
+// the search is repeated until nothing changes.
 func classify(fresh []edge, member, outsider func(pid int) bool) (in, out []int) {
 	side := map[int]bool{}
 	for {

@@ -19,9 +19,10 @@ import (
 	"arenacap/launcher/watch/protocol"
 )
 
-// Detached is the main function of the separate watch process. It exits when nothing is left to watch. judge, which may be
-// nil, returns the reasons why the cap cannot work, one line each. env is the target's initial environment, nil if it
-// cannot be read. Detached calls judge once the target runs, only with a cap and OnUnenforceable "warn".
+// Detached is the main function of the separate watch process. It exits when nothing is left to watch. The function
+// "judge", which may be nil, returns the reasons why the cap cannot work, one line each; its argument "env" is the
+// target's initial environment, nil if it cannot be read. Detached calls "judge" once the target runs, only with a cap
+// and OnUnenforceable "warn".
 func Detached(judge func(cfg Config, env []string) []string) {
 	for _, fd := range []int{protocol.ConfigFD, protocol.TargetFD, protocol.ReadyFD} {
 		unix.CloseOnExec(fd) // a command does not inherit them

@@ -30,12 +30,12 @@ type detached struct {
 	config *os.File // the write end of the pipe whose read end is the watch's descriptor 3
 	ready  *os.File // nil if the launch does not wait for the watch
 	stderr *bufio.Reader
-	gaps   bool // the method line returns gap events too
+	gaps   bool // the method "line" returns gap events too
 	theirs []*os.File
 }
 
-// startDetached starts a watch of the target to which handle (a pidfd or a /proc folder) refers. message is written
-// to the pipe.
+// startDetached starts a watch of the target to which the descriptor "handle" (a pidfd or a /proc folder) refers. The
+// message is written to the pipe.
 func startDetached(t *testing.T, pid int, handle *os.File, message []byte, wait bool) *detached {
 	t.Helper()
 	d := prepareDetached(t, pid, handle, wait)

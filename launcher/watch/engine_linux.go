@@ -1,7 +1,7 @@
 package watch
 
 // This file has the event loop of a watch. The loop waits for the end of a process or the next sample, then calls
-// turn for each due target.
+// the method "turn" of each due target.
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 
 // Run watches targets until all have ended or ctx is done, and returns their outcomes in the same order. In mode
 // "attach" SIGTERM, SIGINT and SIGQUIT also end Run, SIGHUP is ignored, and a log that cannot be opened is an error.
-// Run locks its goroutine to its thread. It returns an error only if it cannot start. screen may be nil.
+// Run locks its goroutine to its thread. It returns an error only if it cannot start. The argument "screen" may be nil.
 func Run(ctx context.Context, cfg Config, targets []*Target, screen view.Screen) ([]Outcome, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -83,13 +83,13 @@ type engine struct {
 	shows     time.Duration        // time of the next Screen.Show; never: there is no screen
 	began     time.Duration        // time of the first sample; all targets share it, so that one wake-up serves many
 	detached  bool                 // stderr is the target's; the watch closes it when the target ends
-	epoll     int                  // waits for wake, hangup and the pidfds of targets and commands
+	epoll     int                  // waits for the eventfds "wake" and "hangup" and the pidfds of targets and commands
 	wake      int                  // eventfd, written when ctx is done; -1: none
 	hangup    int                  // eventfd, written on SIGHUP; -1: none
 	watched   []*watched
-	free      []int // indexes of the unused slots in the list watched
+	free      []int // indexes of the unused slots in the list "watched"
 	events    [maxEvents]unix.EpollEvent
-	listing   []int         // all PIDs of the host, listed during the current call of the method turns; nil: not listed yet
+	listing   []int         // all PIDs of the host, listed during the current call of the method "turns"; nil: not listed yet
 	frugal    bool          // the process only watches, and its samples allocate nothing
 	giveBack  time.Duration // time of the next step of giveMemoryBack; never: nothing to give back
 	collected bool          // the first step of giveMemoryBack is done
@@ -182,7 +182,7 @@ func (e *engine) over(ctx context.Context) bool {
 	return e.clock() >= e.ends
 }
 
-// turns calls the method turn of each due target. It returns the time of the next turn, and false if all targets are
+// turns calls the method "turn" of each due target. It returns the time of the next turn, and false if all targets are
 // finished.
 func (e *engine) turns(now time.Duration) (next time.Duration, busy bool) {
 	next, e.listing = never, nil
@@ -220,7 +220,8 @@ func (e *engine) killing() bool {
 	})
 }
 
-// wait sleeps until a process ends, the policy's command ends, ctx ends, or it is time for the next turn (see turns).
+// wait sleeps until a process ends, the policy's command ends, ctx ends, or it is time for the next turn (see the
+// method "turns").
 func (e *engine) wait(next time.Duration) {
 	n, _ := unix.EpollWait(e.epoll, e.events[:], milliseconds(next-e.clock())) // -1 if a signal interrupted it
 	for _, event := range e.events[:max(n, 0)] {

@@ -226,8 +226,8 @@ func linesLost(n int) event {
 	return logFailed(fmt.Sprintf("number of lines that were lost because this log could not be written: %d", n), n)
 }
 
-// exited is the event at the end of the target. The parameter remaining is how many of the target's processes still run, and
-// watched says whether the watch follows these processes.
+// exited is the event at the end of the target. The parameter "remaining" is how many of the target's processes still
+// run, and "watched" says whether the watch follows these processes.
 func exited(o Outcome, remaining int, watched bool) event {
 	text, members := seen(o, remaining)
 	if remaining > 0 && watched {

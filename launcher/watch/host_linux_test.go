@@ -74,7 +74,8 @@ func watchHost(t *testing.T, dir string, adjust func(*host), services ...Service
 	return s
 }
 
-// The method "given" serves as Host.Reload: it returns the services and the error that the last call of hup has stored.
+// The method "given" serves as Host.Reload: it returns the services and the error that the last call of the method
+// "hup" has stored.
 func (s *hostSession) given() ([]Service, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -108,7 +108,8 @@ func (w *watched) lookAround(now time.Duration) {
 	}
 }
 
-// largest is the descendant with the largest virtual size, except carriers and those too young (see counts).
+// largest is the descendant with the largest virtual size, except carriers and those too young (see the function
+// "counts").
 func (w *watched) largest(now time.Duration) (largest *process) {
 	var most uint64
 	for _, pid := range slices.Sorted(maps.Keys(w.scope.family())) {
@@ -137,7 +138,7 @@ func (w *watched) tellElsewhere(p *process) {
 
 // tellLeft runs at the end of the target. It reports a descendant that continues to run but is no longer watched. There are
 // two cases: with scope "process", the target ended within the "settle" time of [budget], as a launcher of a daemon does;
-// with scope "tree" or "cgroup", the watch can neither report nor act after the target's end (see silent).
+// with scope "tree" or "cgroup", the watch can neither report nor act after the target's end (see the method "silent").
 func (w *watched) tellLeft(now time.Duration) {
 	family, write := w.scope.kin, `scope = "tree" in [budget]`
 	switch {
@@ -189,9 +190,9 @@ func (w *watched) countServer(p *process, now time.Duration) {
 	}
 }
 
-// setOtherwise returns the cap that a process's environment sets. differs is true if this cap is not the planned one.
-// missing is true if the environment sets no cap and is intact: every entry has the form NAME=VALUE. Both are false if
-// the environment cannot be read.
+// setOtherwise returns the cap that a process's environment sets. The result "differs" is true if this cap is not the
+// planned one. "missing" is true if the environment sets no cap and is intact: every entry has the form NAME=VALUE.
+// Both are false if the environment cannot be read.
 func (w *watched) setOtherwise(p *process) (cap int, differs, missing bool) {
 	text, err := p.read("environ")
 	if err != nil {

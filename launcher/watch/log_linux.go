@@ -158,8 +158,8 @@ func (l *eventLog) followRotation() {
 	_ = l.reopen()
 }
 
-// put writes one line, or none if line is nil. If earlier lines were lost, put first writes the line that reports their
-// number, which the function lost formats.
+// put writes one line, or none if the argument "line" is nil. If earlier lines were lost, it first writes the line that
+// reports their number, which the function "lost" formats.
 func (l *eventLog) put(line []byte, lost func(n int) []byte) {
 	if l.fd < 0 {
 		return

@@ -37,7 +37,7 @@ func (e *engine) usedPages() {
 // giveMemoryBack frees everything that a sample does not need, in two steps, one second apart. The first step collects
 // garbage; between the steps the runtime returns free memory to the kernel. The runtime keeps as much as was in use before
 // the last collection (runtime/mgcscavenge.go), so the first step collects twice. The second step turns the collector off
-// and unmaps file pages. The collector stays off until the next call of the method used: otherwise it would run every two
+// and unmaps file pages. The collector stays off until the method "used" is called: otherwise it would run every two
 // minutes (runtime.forcegcperiod), free nothing, and make its own pages resident again.
 func (e *engine) giveMemoryBack() {
 	if !e.collected {

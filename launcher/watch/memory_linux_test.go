@@ -12,7 +12,7 @@ import (
 	"arenacap/launcher/proc/vma"
 )
 
-// The program continues to run after forget, and fewer of its pages are resident.
+// The program continues to run after the function "forget", and fewer of its pages are resident.
 func TestForget(t *testing.T) {
 	smaps, err := os.Open("/proc/self/smaps")
 	must(t, err)

@@ -50,7 +50,7 @@ func ownProc() error {
 	return nil
 }
 
-// hold opens a process. pidfd is an open pidfd, which the process then owns, or -1.
+// hold opens a process. The argument "pidfd" is an open pidfd, which the process then owns, or -1.
 func hold(pid, pidfd int) (*process, error) {
 	p := &process{pid: pid, pidfd: pidfd, dir: -1, statm: -1}
 	if err := p.openAll(); err != nil {
@@ -146,7 +146,8 @@ func (p *process) open(name string) (int, error) {
 	return fd, err
 }
 
-// maxText is the number of bytes that read reads at most from a file: an environment has at most 6 MiB (execve(2)).
+// maxText is the number of bytes that the method "read" reads at most from a file: an environment has at most 6 MiB
+// (execve(2)).
 const maxText = 8 << 20
 
 // read returns the content of a file of the process.

@@ -71,7 +71,8 @@ func TestTheCapIsJudged(t *testing.T) {
 			c := startChild(t)
 			cfg := testConfig("virtual=9223372036854775807")
 			cfg.Cap, cfg.Notices = 4, test.notices
-			// judged gets a value when the engine first reads its clock after a count. By then it has judged the count.
+			// The channel "judged" gets a value when the engine first reads its clock after a count. By then it has
+			// judged the count.
 			judged := make(chan struct{}, 1000)
 			counted := false
 			s := watchIt(t, cfg, func(e *engine) {

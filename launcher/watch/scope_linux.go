@@ -38,8 +38,8 @@ type scope struct {
 
 	list func() ([]int, error) // all PIDs of the host, sorted
 
-	// Scope "tree": unrelated has the PIDs of the latest listing that do not descend from the target, sorted; previous
-	// has those of the listing before, only so that the next listing reuses its memory.
+	// Scope "tree": the list "unrelated" has the PIDs of the latest listing that do not descend from the target,
+	// sorted; "previous" has those of the listing before, only so that the next listing reuses its memory.
 	unrelated, previous []int
 }
 

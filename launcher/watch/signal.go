@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// untilSignal returns a context that SIGTERM, SIGINT or SIGQUIT ends; its cause names the signal. SIGHUP calls hangup, or is
-// dropped if hangup is nil. After stop has returned, hangup is not called.
+// untilSignal returns a context that SIGTERM, SIGINT or SIGQUIT ends; its cause names the signal. SIGHUP calls the
+// function "hangup", or is dropped if "hangup" is nil. After the function "stop" has returned, "hangup" is not called.
 func untilSignal(parent context.Context, hangup func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	ends, hangups, done := make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan struct{})

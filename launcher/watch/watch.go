@@ -51,7 +51,7 @@ type Config struct {
 	Log     policy.Log
 	Journal bool // stderr is systemd's journal (package journal): text lines begin with a priority
 	Verbose bool
-	Quiet   bool // a log in text format leaves out warnings and other events (see wanted)
+	Quiet   bool // a log in text format leaves out warnings and other events (see the method "wanted")
 }
 
 // check rejects values that would make the engine spin or never decide. A policy file cannot contain them.

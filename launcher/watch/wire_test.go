@@ -38,7 +38,7 @@ func fill(v reflect.Value, n *int64) {
 	}
 }
 
-// full returns a configuration with all fields set, to values that check accepts.
+// full returns a configuration with all fields set, to values that the method "check" accepts.
 func full() Config {
 	var c Config
 	fill(reflect.ValueOf(&c).Elem(), new(int64))

@@ -22,8 +22,8 @@ var sizeUnits = []struct {
 }
 
 // ParseSize parses "4GiB", "1.5G", "500MB" or "4096" into bytes. The result is exact: a fraction of a byte and a size of 8
-// EiB or more are errors. If the size is invalid, the second result, wrong, says what is wrong, and hint says what to type
-// instead; wrong is "" for a valid size.
+// EiB or more are errors. If the size is invalid, the second result, "wrong", says what is wrong, and "hint" says what
+// to type instead; "wrong" is "" for a valid size.
 func ParseSize(text string) (bytes uint64, wrong, hint string) {
 	bytes, wrong, hint = parseBytes(text)
 	if wrong != "" {

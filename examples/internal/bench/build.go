@@ -40,7 +40,8 @@ func (b *built) release() string {
 // plain builds arenacap by plain go build.
 func (b *built) plain() string { return b.goBuild("arenacap", "./cmd/arenacap", false) }
 
-// goBuild builds a Go package of this repository: with the flags of the release if release is set, else by plain go build.
+// goBuild builds a Go package of this repository: with the flags of the release if the argument "release" is true, else
+// by plain go build.
 func (b *built) goBuild(name, pkg string, release bool) string {
 	path := filepath.Join(b.folder("go"), name)
 	args := []string{"build", "-o", path}

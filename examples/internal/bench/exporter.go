@@ -25,7 +25,7 @@ const (
 type exporter struct {
 	beside
 	url  string
-	cost cost // its field micros is here the CPU time of one scrape, in µs
+	cost cost // its field "micros" is here the CPU time of one scrape, in µs
 }
 
 func exporterTable(b *built, _ []string) bool {

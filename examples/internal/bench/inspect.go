@@ -51,7 +51,7 @@ const (
 )
 
 func inspectTables(b *built, args []string) bool {
-	if len(args) > 1 && args[0] == "peak" { // this process was started by peak
+	if len(args) > 1 && args[0] == "peak" { // this process was started by the function "peak"
 		printPeak(args[1:])
 		return true
 	}
@@ -190,7 +190,7 @@ func peak(argv []string) (mib float64) {
 	return mib
 }
 
-// printPeak runs in the process that peak starts: it runs the command and prints the command's peak.
+// printPeak runs in the process that the function "peak" starts: it runs the command and prints the command's peak.
 func printPeak(argv []string) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	check(cmd.Run())

@@ -63,7 +63,7 @@ func launchTable(b *built, _ []string) bool {
 	return l.judge()
 }
 
-// addBuild adds the commands of one build: of the release if stripped is true, else of plain go build.
+// addBuild adds the commands of one build: of the release if the argument "stripped" is true, else of plain go build.
 func (l *launches) addBuild(b *built, stripped bool) {
 	build, arenacap := "release", b.release
 	if !stripped {

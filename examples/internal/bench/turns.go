@@ -34,7 +34,7 @@ func words(name, line string) *timed {
 	return &timed{name: name, argv: argv, every: 1}
 }
 
-// takeTurns runs all commands in rounds, and measures them in as many rounds as the parameter turns says. The first
+// takeTurns runs all commands in rounds, and measures them in as many rounds as the parameter "turns" says. The first
 // rounds, a tenth of that number, warm up and are not measured. It stops early once patience has passed, but measures
 // at least one round.
 func takeTurns(commands []*timed, turns int, patience time.Duration) {

@@ -228,8 +228,8 @@ type PodmanTest struct {
 	Test func(context.Context, *testing.T, *Podman)
 }
 
-// Run runs the tests in parallel. Without ARENACAP_FULL=1 it runs only the first tests, as many as the parameter sample
-// says, because containers take seconds.
+// Run runs the tests in parallel. Without ARENACAP_FULL=1 it runs only the first tests, as many as the parameter
+// "sample" says, because containers take seconds.
 func (p *Podman) Run(ctx context.Context, t *testing.T, sample int, tests []PodmanTest) {
 	if testenv.Full() {
 		sample = len(tests)

@@ -149,7 +149,7 @@ func (m *MariaDB) Sysbench(ctx context.Context, seconds int) (float64, error) {
 	return strconv.ParseFloat(string(found[1]), 64)
 }
 
-// Hold opens a connection that holds strings of 64 MiB each in the server until release is called.
+// Hold opens a connection that holds strings of 64 MiB each in the server until the function "release" is called.
 func (m *MariaDB) Hold(ctx context.Context, strings int) (release func() error, err error) {
 	cmd := m.client(ctx, "--batch", "--unbuffered", "--skip-column-names", "--max-allowed-packet=128M")
 	in, err := cmd.StdinPipe()

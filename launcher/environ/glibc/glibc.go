@@ -54,7 +54,7 @@ func Parse(s string) (Version, error) {
 // Known reports whether the version is known.
 func (g Version) Known() bool { return g.Major != 0 }
 
-// Before reports whether the version is known and older than 2.N, where N is the argument minor.
+// Before reports whether the version is known and older than 2.N, where N is the argument "minor".
 func (g Version) Before(minor int) bool {
 	return g.Known() && (g.Major < 2 || g.Major == 2 && g.Minor < minor)
 }
@@ -137,8 +137,9 @@ func (g Version) DefaultArenas(cpus int) (n int, ok bool) { return g.Arenas(0, 0
 // Racy reports whether threads that start at the same time can exceed the cap.
 func (g Version) Racy() bool { return g.era().racy }
 
-// Ignores reports whether this glibc ignores MALLOC_ARENA_MAX. The second result, why, is the rest of a sentence that begins
-// with "glibc VERSION". If the answer depends on the patches of the build, the first result is false and why is not empty.
+// Ignores reports whether this glibc ignores MALLOC_ARENA_MAX. The second result, "why", is the rest of a sentence that
+// begins with "glibc VERSION". If the answer depends on the patches of the build, the first result is false and "why"
+// is not empty.
 //
 // 2.25.0 uses MALLOC_ARENA_MAX as MALLOC_ARENA_TEST (BZ 21338); 2.26.0 rejects every value of both (cebcb9f864).
 func (g Version) Ignores() (ignored bool, why string) {

@@ -3,7 +3,7 @@ package page
 // This file defines the colours of the plots, which follow the reader's light or dark scheme.
 //
 // The charts library accepts only fixed colours, but the page uses CSS variables. So each colour of a theme is a
-// placeholder, rgb(n,0,n), which the function themed replaces by var(--cn). page.html defines these variables.
+// placeholder, rgb(n,0,n), which the function "themed" replaces by var(--cn). page.html defines these variables.
 
 import (
 	"regexp"

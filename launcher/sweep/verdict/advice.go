@@ -23,14 +23,14 @@ type Advice struct {
 
 const (
 	// worthwhile is the smallest share of memory whose saving is reported. A saving of at least the address space of one
-	// arena is always reported, even if it is a smaller share. It is also the largest loss (see the method loss) that is
-	// not reported.
+	// arena is always reported, even if it is a smaller share. It is also the largest loss (see the method "loss") that
+	// is not reported.
 	worthwhile = 0.01
 	// certain is the smallest share of resident memory whose saving is a reason to set a cap, because resident memory
 	// varies from run to run.
 	certain = 0.05
 	// noisy is the largest width of an interval (see stats.Interval.Width) with which the advice is certain. It is also the
-	// largest loss of a median that counts as near the best median (see safer).
+	// largest loss of a median that counts as near the best median (see the method "safer").
 	noisy = 0.05
 	// unusable is the largest width of an interval with which there is advice: with a wider one, half of the throughput
 	// could be lost unnoticed.
@@ -67,7 +67,7 @@ func advise(r *Result) Advice {
 }
 
 // leanest returns the first candidate whose peak of virtual size is the smallest, or so near to it that the difference does
-// not matter (see matters).
+// not matter (see the function "matters").
 func leanest(fit []Outcome) Outcome {
 	// An unknown peak is 0. Subtracting 1 makes it the largest number, so that it sorts last.
 	least := slices.MinFunc(fit, func(a, b Outcome) int { return cmp.Compare(a.VirtualPeak-1, b.VirtualPeak-1) })
@@ -126,9 +126,9 @@ type doubt struct {
 	rounds int // the smallest number of successful runs of a cap
 	needed int // rounds that are needed to distinguish this number of caps
 
-	width float64  // width of the widest interval among the caps without a measurable cost (see fit); other intervals do not matter
-	loss  float64  // loss of the chosen cap (see the method loss); 0 if it does not exceed the constant worthwhile, or if width does not exceed the constant noisy
-	safer *Outcome // if loss exceeds the constant noisy: the cap to use until more rounds were measured; nil if there is none
+	width float64  // width of the widest interval among the caps without a measurable cost (see the method "fit"); other intervals do not matter
+	loss  float64  // loss of the chosen cap (see the method "loss"); 0 if it does not exceed the constant "worthwhile", or if "width" does not exceed the constant "noisy"
+	safer *Outcome // if "loss" exceeds the constant "noisy": the cap to use until more rounds were measured; nil if there is none
 }
 
 func (d doubt) tooFew() bool { return d.rounds < d.needed }

@@ -67,7 +67,8 @@ func simulated(caps int, latency bool) sweep.Experiment {
 	return x
 }
 
-// simulate returns the runs of an experiment in a simulated world. slow has a factor for the throughput of each candidate.
+// simulate returns the runs of an experiment in a simulated world. The argument "slow" has a factor for the throughput
+// of each candidate.
 func simulate(x sweep.Experiment, w world, rounds int, r *rand.Rand, slow ...float64) []sweep.Run {
 	var runs []sweep.Run
 	for round := range rounds {

@@ -26,7 +26,7 @@ func (r *Reading) AddArenas(reserved uint64, known bool) {
 	r.uncounted = r.uncounted || !known
 }
 
-// Value returns a metric of the reading; base is the virtual size at the end of the settle time. The result `known` is
+// Value returns a metric of the reading; base is the virtual size at the end of the settle time. The result "known" is
 // false if there is no such metric, or if the metric needs the arenas and those of a process are not known.
 func (r Reading) Value(metric string, base uint64) (v uint64, known bool) {
 	m, known := metrics[metric]

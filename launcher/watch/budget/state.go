@@ -187,15 +187,15 @@ func (s *State) Over(c Change, r Reading) (v uint64, over bool) {
 	return v, ok && v > c.Limit
 }
 
-// trigger turns on when n of the last samples are above the value of the field `rise`, and off when n of the last
-// samples are below the value of the field `fall`. The field `of` is the number of last samples that count. While the
-// trigger is off, each sample above `rise` is a vote; while it is on, each sample below `fall` is a vote. Each change
+// trigger turns on when n of the last samples are above the value of the field "rise", and off when n of the last
+// samples are below the value of the field "fall". The field "of" is the number of last samples that count. While the
+// trigger is off, each sample above "rise" is a vote; while it is on, each sample below "fall" is a vote. Each change
 // clears the votes, so that a sample counts for one change only.
 type trigger struct {
 	rise, fall uint64
 	n, of      int
 	on         bool
-	ring       []bool // the votes of the last samples, at most as many as the field `of`
+	ring       []bool // the votes of the last samples, at most as many as the field "of"
 	next       int    // index of the oldest vote once the ring is full
 }
 

@@ -118,8 +118,8 @@ func (s *File) Former(service string, pid int, started int64) (was Target, found
 	return was, found
 }
 
-// Write replaces the file atomically. targets are all targets, by service. It does not sync to disk, because a reboot makes
-// the targets invalid anyway.
+// Write replaces the file atomically. The argument "targets" has all targets, by service. It does not sync to disk,
+// because a reboot makes the targets invalid anyway.
 func (s *File) Write(targets map[string][]Target) error {
 	for _, of := range s.record.Services {
 		of.Targets = []Target{}

@@ -15,7 +15,7 @@ import (
 )
 
 // Launch runs the program. It returns if the program could not be started, or when a supervised target has ended. If
-// the plan needs lib and lib is nil, it returns ErrNoLibrary before anything is printed or done.
+// the plan needs the argument "lib" and that is nil, it returns ErrNoLibrary before anything is printed or done.
 func (l Line) Launch(lib machine.Host) error {
 	if len(l.Args) == 0 {
 		return say.Launch(say.Usage(l.Command, "no PROGRAM to run"))
@@ -73,8 +73,8 @@ func prepare(plan policy.Plan, args []string, v say.Voice) (launcher.Launch, err
 
 // judge reports before the start that the cap cannot reach this program or has no effect on it. It reads only a few
 // headers, or examines the program thoroughly if the policy refuses such a start. If the policy only warns and there is
-// a watch, the watch warns later instead. judge still examines a carrier (a program that starts the server), because the
-// watch runs in "/" and cannot resolve the relative paths in the carrier's arguments.
+// a watch, the watch warns later instead. Even then a carrier (a program that starts the server) is examined, because
+// the watch runs in "/" and cannot resolve the relative paths in the carrier's arguments.
 func judge(l launcher.Launch, v say.Voice) error {
 	rule := l.Plan.Policy.Launch.OnUnenforceable
 	if l.Plan.ArenaMax == 0 || rule == "ignore" || rule == "warn" && l.Watch != nil && !target.IsCarrier(l.Path) {

@@ -23,8 +23,8 @@ type usageError struct {
 	message string
 }
 
-// Usage returns the error for a mistake on the command line. command is the name of the command, such as "plan"; it is "" if
-// the mistake is outside any command, for example an unknown command.
+// Usage returns the error for a mistake on the command line. The argument "command" is the name of the command, such as
+// "plan"; it is "" if the mistake is outside any command, for example an unknown command.
 func Usage(command, message string) error { return &usageError{command, message} }
 
 func (e *usageError) Error() string { return e.message }
