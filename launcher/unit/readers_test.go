@@ -19,20 +19,20 @@ func TestReaders(t *testing.T) {
 	unreadable := func(name, who, mode, command string) string {
 		return fmt.Sprintf("%s.service starts arenacap with %s, and that user cannot read the file (%s); type %s", name, who, mode, command)
 	}
-	units := t.TempDir()
+	units := t.TempDir() // .ci/conditions runs the tests as nobody, so the services have another user
 	t.Setenv("SYSTEMD_UNIT_PATH", units)
 	write(t, units, map[string]string{
-		"default.service":              "[Service]\nUser=nobody\nExecStart=/bin/true\n",
+		"default.service":              "[Service]\nUser=daemon\nExecStart=/bin/true\n",
 		"default." + drop:              own(""),
 		"named.service":                "[Service]\nDynamicUser=yes\nExecStart=/usr/bin/arenacap run --policy=" + policy + " -- /bin/true\n",
-		"variable.service":             "[Service]\nUser=nobody\nEnvironment=ARENACAP_POLICY=" + policy + "\nExecStart=arenacap run -- /bin/true --policy /other.toml\n",
+		"variable.service":             "[Service]\nUser=daemon\nEnvironment=ARENACAP_POLICY=" + policy + "\nExecStart=arenacap run -- /bin/true --policy /other.toml\n",
 		"root.service":                 "[Service]\nExecStart=/bin/true\n",
 		"root." + drop:                 own(""),
-		"another.service":              "[Service]\nUser=nobody\nExecStart=/bin/true\n",
+		"another.service":              "[Service]\nUser=daemon\nExecStart=/bin/true\n",
 		"another." + drop:              own("--policy /other.toml "),
-		"without.service":              "[Service]\nUser=nobody\nExecStart=/bin/true\n",
-		"outside.service":              "[Service]\nUser=nobody\nExecStart=+/usr/bin/arenacap run -- /bin/true\n",
-		"removed.service":              "[Service]\nUser=nobody\nExecStart=/bin/true\n",
+		"without.service":              "[Service]\nUser=daemon\nExecStart=/bin/true\n",
+		"outside.service":              "[Service]\nUser=daemon\nExecStart=+/usr/bin/arenacap run -- /bin/true\n",
+		"removed.service":              "[Service]\nUser=daemon\nExecStart=/bin/true\n",
 		"removed." + drop + ".removed": own(""),
 	})
 	write(t, dir, map[string]string{"etc/policy.toml": "arenas.cap = 4\n"})
@@ -47,8 +47,8 @@ func TestReaders(t *testing.T) {
 		return strings.Join(Readers(policy, policy), "\n")
 	}
 	all := func(mode, command string) string {
-		return strings.Join([]string{unreadable("default", "User=nobody", mode, command), unreadable("named", "DynamicUser=yes", mode, command),
-			unreadable("variable", "User=nobody", mode, command)}, "\n")
+		return strings.Join([]string{unreadable("default", "User=daemon", mode, command), unreadable("named", "DynamicUser=yes", mode, command),
+			unreadable("variable", "User=daemon", mode, command)}, "\n")
 	}
 	for _, test := range []struct {
 		file, folder os.FileMode
