@@ -508,10 +508,31 @@ func clusterAdmission(ctx context.Context, t *testing.T) {
 		})
 		n.remove(t)
 	}
+	t.Run("wrong label", func(t *testing.T) { wrongLabel(ctx, t) })
+}
+
+// wrongLabel checks that the binding of namespaces.yaml refuses pods with a wrong label, and those of a namespace with one: the
+// Deployment has no pod then, and kubectl shows why, until the label is corrected as README.md says.
+func wrongLabel(ctx context.Context, t *testing.T) {
+	const want = `no such key: arenacap/cap is "4x", want "per-core" or a number from 1 to 65535`
 	out, err := kubectl(ctx, "run", "wrong", "--dry-run=server", "--image=authserver", "--labels=arenacap/cap=4x")
-	if err == nil || !strings.Contains(out, "policy 'arenacap' with binding 'arenacap' denied request") || !strings.HasSuffix(out, `no such key: arenacap/cap is "4x", want "per-core" or a number from 1 to 65535`) {
+	if err == nil || !strings.Contains(out, "policy 'arenacap' with binding 'arenacap' denied request") || !strings.HasSuffix(out, want) {
 		t.Errorf("a pod with a wrong label: %v, %s", err, out)
 	}
+
+	n := newNamespace(ctx, t, "wrong")
+	n.must(ctx, t, "label", "namespace", string(n), "arenacap/cap=4x")
+	n.must(ctx, t, "apply", "--filename", "base/deployment.yaml")
+	n.must(ctx, t, "wait", "--for=condition=ReplicaFailure", "--timeout=60s", "deployment/authserver")
+	if out := n.must(ctx, t, "describe", "replicasets"); !strings.Contains(out, want) {
+		t.Errorf("kubectl describe does not show why the namespace has no pod:\n%s", out)
+	}
+	old := n.must(ctx, t, "get", "replicasets", "--output", "jsonpath={.items[0].metadata.labels.pod-template-hash}")
+	n.must(ctx, t, "label", "--overwrite", "namespace", string(n), "arenacap/cap=3")
+	n.must(ctx, t, "rollout", "restart", "deployment/authserver")
+	n.ready(ctx, t)
+	n.must(ctx, t, "wait", "--for=delete", "--timeout=90s", "pods", "--selector=pod-template-hash="+old) // tried again meanwhile
+	wantArenas(t, n.connect(ctx, t), 3)
 }
 
 // awaitCap waits until the API server uses the policy, which takes some time after kubectl apply: a pod, with or
