@@ -68,7 +68,7 @@ func sideBySide(b *built, policy string) (ok bool, slow float64) {
 	head("one sample a second", "processor time", "× the C program", "resident", "× the sleeping program", "threads")
 	for i, c := range costs {
 		row(list[i].name, fmt.Sprintf("%.0f µs/s", c.micros), fmt.Sprintf("%.1f", times(c.micros, costs[0].micros)),
-			fmt.Sprintf("%.1f MB", float64(c.rss)/1000), fmt.Sprintf("%.2f", times(c.rss, costs[2].rss)), strconv.Itoa(c.threads))
+			fmt.Sprintf("%.1f MiB", c.mib()), fmt.Sprintf("%.2f", times(c.rss, costs[2].rss)), strconv.Itoa(c.threads))
 	}
 	fmt.Println()
 	return hold(bound{"processor time of a watch, as a multiple of the C program's", times(costs[1].micros, costs[0].micros), watchTimes},
