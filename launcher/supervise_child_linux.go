@@ -45,9 +45,9 @@ func (c *child) await() {
 	_, _ = proc.Retry(func() (int, error) { return unix.Wait4(c.pid, nil, 0, nil) })
 }
 
-// executed reads the result of the exec from the pipe "report" and closes it; errno is 0 for success. If there is no
+// execResult reads the result of the exec from the pipe "report" and closes it; errno is 0 for success. If there is no
 // result yet, the pipe stays open and the result "known" is false.
-func (c *child) executed() (errno syscall.Errno, known bool) {
+func (c *child) execResult() (errno syscall.Errno, known bool) {
 	n, err := unix.Read(c.report, unsafe.Slice((*byte)(unsafe.Pointer(&errno)), unsafe.Sizeof(errno)))
 	if err == unix.EAGAIN || err == unix.EINTR {
 		return 0, false

@@ -79,7 +79,7 @@ type supervisor struct {
 	manager  manager.Socket
 	child    child
 	reaper   reaper
-	beside   beside
+	watch    targetWatch
 
 	woken int // number of CONTs that the method "wake" has already passed on and that the relay will still deliver
 
@@ -89,7 +89,7 @@ type supervisor struct {
 
 // start forks the target, attaches the watch, and lets the target execute.
 func (v *supervisor) start() error {
-	plan, err := newChild(v.launch, v.Supervision, v.terminal, v.found())
+	plan, err := newChild(v.launch, v.Supervision, v.terminal, v.signalState())
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (v *supervisor) start() error {
 	v.reaper.target, v.reaper.group = v.child.pid, v.KillGroup
 	v.ending.PID, v.ending.relay = v.child.pid, v.relay
 	letGo()
-	if v.beside, err = attach(v.launch.Watch, v.child.pid, v.launch.needsWatch()); err != nil {
+	if v.watch, err = attach(v.launch.Watch, v.child.pid, v.launch.needsWatch()); err != nil {
 		v.child.cancel()
 		v.terminal.takeBack(v.child.pid)
 		return err
@@ -114,10 +114,10 @@ func (v *supervisor) start() error {
 	return nil
 }
 
-// found returns the signal state that the target gets: the state that this process was started with. A build without the
-// entry point of package origin, such as by "go build", does not record that state; then the result is what Go's
-// runtime has left of the state.
-func (v *supervisor) found() origin.State {
+// signalState returns the signal state that the target gets: the state that this process was started with. A build
+// without the entry point of package origin, such as by "go build", does not record that state; then the result is what
+// Go's runtime has left of the state.
+func (v *supervisor) signalState() origin.State {
 	if s, ok := origin.Found(); ok {
 		return s
 	}
@@ -144,7 +144,7 @@ const lookAgain = 20 // milliseconds
 // wait sleeps until a signal arrives, the exec has succeeded or failed, or the watch has ended.
 func (v *supervisor) wait() {
 	fds := []unix.PollFd{{Fd: int32(v.relay.FD()), Events: unix.POLLIN}, {Fd: int32(v.child.report), Events: unix.POLLIN},
-		{Fd: int32(v.beside.done), Events: unix.POLLIN}} // poll(2) ignores negative descriptors
+		{Fd: int32(v.watch.done), Events: unix.POLLIN}} // poll(2) ignores negative descriptors
 	timeout := -1
 	if v.reaper.again {
 		timeout = lookAgain
@@ -156,7 +156,7 @@ func (v *supervisor) wait() {
 
 // awaitExec checks whether the target has been executed, and then starts the watch.
 func (v *supervisor) awaitExec() error {
-	errno, known := v.child.executed()
+	errno, known := v.child.execResult()
 	if errno != 0 {
 		v.terminal.takeBack(v.child.pid)
 		v.tellMain(os.Getpid())
@@ -164,7 +164,7 @@ func (v *supervisor) awaitExec() error {
 	}
 	if known {
 		origin.BeSmall()
-		v.beside.start(v.Notices)
+		v.watch.start(v.Notices)
 		v.relay.Settle()
 	}
 	return nil
@@ -175,7 +175,7 @@ func (v *supervisor) over() bool {
 	if !v.reaper.ended || v.WaitOrphans && !v.reaper.alone {
 		return false
 	}
-	outcome, over := v.beside.stop()
+	outcome, over := v.watch.stop()
 	if outcome != nil {
 		v.ending.Watched, v.ending.Terminated = outcome, outcome.Terminated
 	}
@@ -245,7 +245,7 @@ func (v *supervisor) reap() {
 		return
 	}
 	for by := v.reaper.stop(); by != 0; by = v.reaper.stop() {
-		v.stopped(by)
+		v.followStop(by)
 	}
 	if status, usage, ok := v.reaper.end(); ok {
 		v.ending.Status, v.ending.Elapsed = status, time.Since(v.began)
@@ -255,9 +255,9 @@ func (v *supervisor) reap() {
 	v.reaper.reapOthers()
 }
 
-// stopped follows a stop of the target: it stops this process too, so that the shell sees the job stop, and takes the
-// terminal back until the target is continued.
-func (v *supervisor) stopped(by unix.Signal) {
+// followStop follows a stop of the target: it stops this process too, so that the shell sees the job stop, and takes
+// the terminal back until the target is continued.
+func (v *supervisor) followStop(by unix.Signal) {
 	own := v.terminal.own()
 	switch {
 	case !mirrors(by, own || inForeground()):

@@ -15,8 +15,8 @@ import (
 	"arenacap/launcher/watch/protocol"
 )
 
-// beside is the watch of a supervised target. The field "target" is nil if there is no watch.
-type beside struct {
+// targetWatch is the watch of a supervised target. The field "target" is nil if there is no watch.
+type targetWatch struct {
 	cfg    watch.Config
 	target *watch.Target
 	cancel context.CancelFunc
@@ -26,7 +26,7 @@ type beside struct {
 
 // attach opens the descriptors by which the watch follows the target (watch.Attach), before the target's exec, while the
 // target is sure to be alive and readable. It returns an error only if the watch is needed.
-func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
+func attach(cfg *watch.Config, pid int, needed bool) (b targetWatch, err error) {
 	b.done = -1
 	if cfg == nil {
 		return b, nil
@@ -48,10 +48,10 @@ func attach(cfg *watch.Config, pid int, needed bool) (b beside, err error) {
 	return b, nil
 }
 
-func (b *beside) failed(why string) { b.cfg.Failed(why) }
+func (b *targetWatch) failed(why string) { b.cfg.Failed(why) }
 
 // start begins to watch, after the target's exec.
-func (b *beside) start(notices func() []string) {
+func (b *targetWatch) start(notices func() []string) {
 	if b.target == nil {
 		return
 	}
@@ -71,7 +71,7 @@ func (b *beside) start(notices func() []string) {
 }
 
 // run watches until the target has ended or ctx is cancelled.
-func (b *beside) run(ctx context.Context, notices func() []string) (outcomes []watch.Outcome) {
+func (b *targetWatch) run(ctx context.Context, notices func() []string) (outcomes []watch.Outcome) {
 	defer func() {
 		if r := recover(); r != nil { // a bug in the watch must not end the target's parent
 			b.failed(fmt.Sprintf("internal error: %v; the target continues without a watch", r))
@@ -89,7 +89,7 @@ func (b *beside) run(ctx context.Context, notices func() []string) (outcomes []w
 }
 
 // stop asks the watch to end. The result "over" is true once it has ended; "outcome" is then its result, or nil.
-func (b *beside) stop() (outcome *watch.Outcome, over bool) {
+func (b *targetWatch) stop() (outcome *watch.Outcome, over bool) {
 	if b.done < 0 {
 		return nil, true
 	}

@@ -97,7 +97,7 @@ func (l *locator) key(table toml.Key) (toml.Key, bool) {
 func (l *locator) keyPart() (string, bool) {
 	start := l.i
 	if c := l.peek(); c == '"' || c == '\'' {
-		l.quoted(string(c))
+		l.skipString(string(c))
 		return unquote(l.text[start:l.i])
 	}
 	for l.i < len(l.text) && isBare(l.text[l.i]) {
@@ -167,10 +167,10 @@ func (l *locator) list(end byte, item func()) {
 func (l *locator) str(quote byte) {
 	triple := strings.Repeat(string(quote), 3)
 	if !strings.HasPrefix(l.text[l.i:], triple) {
-		l.quoted(triple[:1])
+		l.skipString(triple[:1])
 		return
 	}
-	l.quoted(triple)
+	l.skipString(triple)
 	for range 2 { // a multi-line string may end in up to two quotes before its delimiter
 		if l.peek() == quote {
 			l.i++
@@ -178,9 +178,9 @@ func (l *locator) str(quote byte) {
 	}
 }
 
-// quoted skips a string and its two delimiters. A delimiter is three quotes or one quote. With one quote, the string
-// cannot continue on the next line.
-func (l *locator) quoted(delim string) {
+// skipString skips a string and its two delimiters. A delimiter is three quotes or one quote. With one quote, the
+// string cannot continue on the next line.
+func (l *locator) skipString(delim string) {
 	for l.i += len(delim); l.i < len(l.text) && !strings.HasPrefix(l.text[l.i:], delim); l.i++ {
 		switch c := l.peek(); {
 		case c == '\n' && len(delim) == 1:

@@ -65,7 +65,7 @@ func distrust(path string, opened fs.FileInfo, user int) *problem {
 	if !os.SameFile(last, opened) {
 		return &problem{File: path, Message: "was replaced while it was read", Hint: "run the command again"}
 	}
-	return w.untrusted(w.at, opened)
+	return w.checkStep(w.at, opened)
 }
 
 // walk resolves a path as the kernel does, one name at a time, and checks the owner and mode of each step.
@@ -110,12 +110,12 @@ func (w *walk) judge(step string) (fs.FileInfo, *problem) {
 	if err != nil {
 		return nil, cannotRead(w.path, err)
 	}
-	return info, w.untrusted(step, info)
+	return info, w.checkStep(step, info)
 }
 
-// untrusted checks one step. The mode of a link has no meaning. In a sticky folder other users cannot replace
-// root's files, and on a read-only mount nobody can.
-func (w *walk) untrusted(step string, info fs.FileInfo) *problem {
+// checkStep checks one step. The mode of a link has no meaning. In a sticky folder other users cannot replace root's
+// files, and on a read-only mount nobody can.
+func (w *walk) checkStep(step string, info fs.FileInfo) *problem {
 	path := w.path
 	mode := info.Mode()
 	what := func() string {

@@ -54,7 +54,7 @@ func inspectPIDs(c *cli.Context) error {
 	}
 	show := inspector{c: c, watchers: findWatchers(), machine: machine.Find("/", machine.Cores, nil), wanted: wanted, objects: []ordered.Object{}}
 	for _, pid := range pids {
-		if err := show.one(pid); err != nil {
+		if err := show.showProcess(pid); err != nil {
 			return err
 		}
 	}
@@ -96,8 +96,8 @@ type inspector struct {
 	bad     bool // a cap is not kept, or a process could not be read
 }
 
-// one shows one process. It prints errors of the process and returns errors of the output.
-func (i *inspector) one(pid int) error {
+// showProcess shows one process. It prints errors of the process and returns errors of the output.
+func (i *inspector) showProcess(pid int) error {
 	deep := i.c.Bool("deep")
 	report, err := inspect.Look(pid, i.machine, i.wanted)
 	if err == nil && deep {

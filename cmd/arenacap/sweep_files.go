@@ -38,16 +38,16 @@ func findPlace(path string) (place, error) {
 		return place{}, err
 	}
 	p := place{file: info}
-	if p.path, err = followed(path); err != nil {
+	if p.path, err = resolveFinalLinks(path); err != nil {
 		return place{}, err
 	}
 	p.folder, err = os.Stat(folderOf(p.path))
 	return p, err
 }
 
-// followed resolves the symbolic links at the end of a path, whose target need not exist. It does not clean the folder
-// part of the path: filepath.Clean would remove "link/..", but the kernel follows the link first.
-func followed(path string) (string, error) {
+// resolveFinalLinks resolves the symbolic links at the end of a path, whose target need not exist. It does not clean
+// the folder part of the path: filepath.Clean would remove "link/..", but the kernel follows the link first.
+func resolveFinalLinks(path string) (string, error) {
 	for range 40 { // the kernel follows at most 40 links, path_resolution(7)
 		link, err := os.Readlink(path)
 		if err != nil { // not a link, or it does not exist

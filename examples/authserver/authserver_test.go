@@ -137,8 +137,9 @@ var quick = []string{
 	`budget.arenas `, "budget.virtual = \"16MiB\"\nbudget.arenas ",
 }
 
-// settled starts the server under the policy's service and ensures that all its threads exist before `settle` ends.
-func settled(t *testing.T, flags ...string) (context.Context, *lab.AuthServer) {
+// startSettled starts the server under the policy's service and ensures that all its threads exist before `settle`
+// ends.
+func startSettled(t *testing.T, flags ...string) (context.Context, *lab.AuthServer) {
 	t.Helper()
 	ctx, arenacap, server, file := build(t)
 	prefix := slices.Concat([]string{arenacap, "run", "--policy", file, "--service", "authserver"}, flags, []string{"--"})
@@ -159,7 +160,7 @@ func settled(t *testing.T, flags ...string) (context.Context, *lab.AuthServer) {
 // Without the cap of the policy, its budgets report the growth long before the growth ends.
 func TestBudgetTellsInTime(t *testing.T) {
 	t.Parallel()
-	ctx, a := settled(t, "--arenas", "glibc")
+	ctx, a := startSettled(t, "--arenas", "glibc")
 	if _, err := a.AwaitEvent(ctx, "breach", "virtual"); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,7 @@ func TestBudgetTellsInTime(t *testing.T) {
 // With the cap of the policy, the usage stays well below the limits that TestBudgetTellsInTime exceeds.
 func TestCapKeepsTheBudget(t *testing.T) {
 	t.Parallel()
-	ctx, a := settled(t)
+	ctx, a := startSettled(t)
 	if _, err := a.AwaitEvent(ctx, "breach", "virtual"); err != nil {
 		t.Fatal(err)
 	}

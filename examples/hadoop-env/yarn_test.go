@@ -130,7 +130,7 @@ func TestVmemCheck(t *testing.T) {
 	nodeManager := c.startNodeManager()
 	uncapped, capped := &inContainer{env: "-"}, &inContainer{env: "-", prefix: c.arenacap + " run --arenas 2 --"}
 	app := c.containers(uncapped, capped)
-	c.killed(app, "-103")
+	c.awaitKill(app, "-103")
 	c.survives(nodeManager, app, capped)
 	if testing.Short() {
 		return
@@ -141,8 +141,8 @@ func TestVmemCheck(t *testing.T) {
 	c.survives(nodeManager, c.containers(uncapped), uncapped)
 }
 
-// killed waits until YARN kills the application's container because of its virtual size.
-func (c *cluster) killed(app *lab.Process, status string) {
+// awaitKill waits until YARN kills the application's container because of its virtual size.
+func (c *cluster) awaitKill(app *lab.Process, status string) {
 	c.Helper()
 	line := c.await(app, "beyond the 'VIRTUAL' memory limit")
 	if !strings.HasPrefix(line, "container "+status+":") {
@@ -207,7 +207,7 @@ func TestRecovery(t *testing.T) {
 
 	c.fragment("arenas.cap = 3")
 	nodeManager = c.startNodeManager("NODE_RECOVERY=true")
-	c.killed(uncappedApp, "143") // for a recovered container, YARN reports the exit status of the container's shell
+	c.awaitKill(uncappedApp, "143") // for a recovered container, YARN reports the exit status of the container's shell
 	c.looks(nodeManager, cappedPid)
 	if has := c.arenaMax(cappedPid); has != "2" {
 		t.Errorf("the recovered container has MALLOC_ARENA_MAX=%q, want 2", has)

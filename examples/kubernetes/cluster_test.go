@@ -232,8 +232,9 @@ func (n namespace) stop(ctx context.Context, t *testing.T, status int) {
 	}
 }
 
-// ended waits until the server's container has ended at least once, and checks its status. The kubelet starts it again.
-func (n namespace) ended(ctx context.Context, t *testing.T, status int) {
+// awaitEnd waits until the server's container has ended at least once, and checks its status. The kubelet starts it
+// again.
+func (n namespace) awaitEnd(ctx context.Context, t *testing.T, status int) {
 	t.Helper()
 	out, err := n.kubectl(ctx, "wait", "pods", "--selector", server, "--timeout=60s", "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}")
 	got := n.get(ctx, t, server, ".status.containerStatuses[0].lastState.terminated.exitCode")
@@ -384,7 +385,7 @@ func (n namespace) page(ctx context.Context, t *testing.T, command, want string,
 func clusterBreach(ctx context.Context, t *testing.T) {
 	n := deployFile(ctx, t, "breach", "rendered/budget.yaml", breach...)
 	exceed(ctx, t, n.connect(ctx, t))
-	n.ended(ctx, t, 124)
+	n.awaitEnd(ctx, t, 124)
 	n.ready(ctx, t)
 	if out := n.must(ctx, t, "get", "pods"); !regexp.MustCompile(`1/1 +Running +1 `).MatchString(out) {
 		t.Errorf("after a restart:\n%s", out)
@@ -430,7 +431,7 @@ func clusterEndings(ctx context.Context, t *testing.T) {
 		ending{"volume", "prefix.yaml", []string{started, "/nowhere/arenacap\n        - run\n"}, 128, ""}) {
 		t.Run(c.name, func(t *testing.T) {
 			n := deployFile(ctx, t, c.name, filepath.Join("rendered", c.manifest), c.edits...)
-			n.ended(ctx, t, c.status)
+			n.awaitEnd(ctx, t, c.status)
 			if out := n.must(ctx, t, "describe", "pods"); c.name == "volume" && !strings.Contains(out, "/nowhere/arenacap: no such file") || c.name == "oom" && !strings.Contains(out, "OOMKilled") {
 				t.Errorf("kubectl describe does not say it:\n%s", out)
 			}

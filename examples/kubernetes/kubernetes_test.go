@@ -353,15 +353,17 @@ func watch(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p.stop(ctx, t)
 }
 
-// instead returns the edit of a manifest that starts another command in place of the server.
-func instead(words ...string) []string {
+// replaceCommand returns the edit of a manifest that starts another command in place of the server.
+func replaceCommand(words ...string) []string {
 	return []string{"        - /usr/local/bin/authserver\n        image", "        - " + strings.Join(words, "\n        - ") + "\n        image",
 		"      - args:\n        - -t\n        - \"64\"\n        - -s\n        - /run/authserver/auth.sock\n        command:", "      - command:"}
 }
 
 // unhandled returns the edit of a manifest that starts tail in place of the server. tail sets up no handler for SIGTERM;
 // its output shows that it runs.
-func unhandled() []string { return instead("/usr/bin/tail", "-n99", "-f", "/etc/arenacap/policy.toml") }
+func unhandled() []string {
+	return replaceCommand("/usr/bin/tail", "-n99", "-f", "/etc/arenacap/policy.toml")
+}
 
 // starting sends SIGTERM to a server that has not set up a handler yet; tail, which never sets one up, stands in for the
 // server. SIGTERM ends a server behind run --supervise. SIGTERM does not end a server that is PID 1, but SIGKILL does after
@@ -393,19 +395,19 @@ type ending struct {
 // allEndings returns the cases of README.md's table of statuses, and more.
 func allEndings() []ending {
 	// The cap is 8 for each core. The last line of the command env is MALLOC_ARENA_TEST; its value is the cap minus 1.
-	env := append(instead("/arenacap/arenacap", "env"), `"1/core"`, `"8/core"`)
+	env := append(replaceCommand("/arenacap/arenacap", "env"), `"1/core"`, `"8/core"`)
 	eight := func(cores int) string { return fmt.Sprintf("MALLOC_ARENA_TEST='%d'", 8*cores-1) }
 	return []ending{
 		{"mistake", "prefix.yaml", []string{`cap = "1/core"`, `caps = "1/core"`}, 125,
 			`/etc/arenacap/policy.toml:3:1: unknown key "caps" in [arenas]; did you mean "cap"?`},
-		{"absent", "prefix.yaml", instead("/usr/local/bin/authsrever"), 127, `"/usr/local/bin/authsrever"`},
+		{"absent", "prefix.yaml", replaceCommand("/usr/local/bin/authsrever"), 127, `"/usr/local/bin/authsrever"`},
 		{"own", "prefix.yaml", []string{`- "64"`, `- "0"`}, 2, "usage: authserver [-t THREADS] [-s SOCKET], 1 to"},
 		{"rounded", "prefix.yaml", env, 0, eight(min(2, runtime.NumCPU()))},
 		{"half", "prefix.yaml", slices.Concat(env, []string{"cpu: 1500m", "cpu: 500m"}), 0, eight(1)},
 		{"unlimited", "prefix.yaml", slices.Concat(env, []string{"            cpu: 1500m\n", ""}), 0, eight(runtime.NumCPU())},
 		{"root", "prefix.yaml", slices.Concat(env, []string{"runAsUser: 65532", "runAsUser: 0", "runAsNonRoot: true", "runAsNonRoot: false"}), 0, eight(min(2, runtime.NumCPU()))}, // as root, arenacap refuses a policy in a folder of mode 0777, except on a read-only mount as here
-		{"go", "prefix.yaml", instead("/arenacap/arenacap", "version"), 0, "arenacap "},
-		{"oom", "budget.yaml", append(instead("/usr/bin/tail", "/dev/zero"), `resident = "80%"`, `resident = "100%"`, "memory: 512Mi", "memory: 64Mi", "memory: 256Mi", "memory: 64Mi"), 137, ""},
+		{"go", "prefix.yaml", replaceCommand("/arenacap/arenacap", "version"), 0, "arenacap "},
+		{"oom", "budget.yaml", append(replaceCommand("/usr/bin/tail", "/dev/zero"), `resident = "80%"`, `resident = "100%"`, "memory: 512Mi", "memory: 64Mi", "memory: 256Mi", "memory: 64Mi"), 137, ""},
 	}
 }
 

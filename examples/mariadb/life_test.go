@@ -51,7 +51,7 @@ func TestBootedLife(t *testing.T) {
 		{"as Debian ships it", l.shipped},
 		{"under the drop-in", l.underDropIn},
 		{"loaded and inspected", l.loaded},
-		{"a breach that is reported", l.reported},
+		{"a breach that is reported", l.checkReports},
 		{"arenacap is upgraded in place", l.arenacapUpgraded},
 		{"a breach that ends it, and a restart", l.terminated},
 		{"its binary is replaced while it runs", l.binaryReplaced},
@@ -263,9 +263,9 @@ func (l *life) loaded() {
 	l.capped()
 }
 
-// reported checks that a connection that holds 640 MiB causes the event "breach", that the end of the connection causes
-// the event "recovered", and that the server continues.
-func (l *life) reported() {
+// checkReports checks that a connection that holds 640 MiB causes the event "breach", that the end of the connection
+// causes the event "recovered", and that the server continues.
+func (l *life) checkReports() {
 	pid := l.mainPID()
 	release, err := l.db.Hold(l.ctx, 10)
 	if err != nil {
@@ -286,7 +286,7 @@ func (l *life) reported() {
 func (l *life) arenacapUpgraded() {
 	l.run("install", "/usr/bin/arenacap", "/usr/bin/arenacap.new")
 	l.run("mv", "/usr/bin/arenacap.new", "/usr/bin/arenacap")
-	l.reported()
+	l.checkReports()
 	l.restart()
 	l.load()
 	l.capped()

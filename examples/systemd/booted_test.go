@@ -73,7 +73,7 @@ func (u *unit) ends() {
 	u.t.Helper()
 	server := u.serverPID()
 	u.systemctl("stop", u.name)
-	u.stopped(server)
+	u.checkStopped(server)
 	u.await("server: stopped")
 	u.leavesNothing()
 }
@@ -133,7 +133,7 @@ func TestBootedType(t *testing.T) {
 		inBothModes(t, func(t *testing.T, arenacap string, supervised bool) {
 			u := newUnit(t, watched, service("Type=oneshot", "ExecStart="+arenacap+` /bin/sh -c 'echo "it has $MALLOC_ARENA_MAX"'`)).start()
 			u.await("it has 3")
-			u.stopped(0)
+			u.checkStopped(0)
 		})
 	})
 }

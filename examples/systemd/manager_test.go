@@ -289,11 +289,11 @@ func (u *unit) leavesNothing() {
 	}
 }
 
-// stopped checks that the unit stopped without a SIGKILL for the server and without delay. The argument "server" is the
-// server's PID. The test ignores other SIGKILLs in the journal: systemd also reports one for each thread of an ending
-// process that it finds in cgroup.threads, and one for "n/a" if the main process has ended and was not a child of
-// systemd.
-func (u *unit) stopped(server int) {
+// checkStopped checks that the unit stopped without a SIGKILL for the server and without delay. The argument "server"
+// is the server's PID. The test ignores other SIGKILLs in the journal: systemd also reports one for each thread of an
+// ending process that it finds in cgroup.threads, and one for "n/a" if the main process has ended and was not a child
+// of systemd.
+func (u *unit) checkStopped(server int) {
 	u.t.Helper()
 	u.want("Result", "success")
 	for _, e := range u.journal() {

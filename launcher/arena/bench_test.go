@@ -49,12 +49,13 @@ func benchInspect(b *testing.B, pid int) {
 		}
 	}
 	each := b.Elapsed() / time.Duration(b.N)
-	beside(b, each, "pmap", "pmap", "-X", fmt.Sprint(pid))
-	beside(b, each, "gdb", "gdb", "-q", "-batch", "-p", fmt.Sprint(pid), "-ex", `call (int)malloc_info(0, (void*)fopen("/dev/null", "w"))`)
+	compareTool(b, each, "pmap", "pmap", "-X", fmt.Sprint(pid))
+	compareTool(b, each, "gdb", "gdb", "-q", "-batch", "-p", fmt.Sprint(pid), "-ex", `call (int)malloc_info(0, (void*)fopen("/dev/null", "w"))`)
 }
 
-// beside runs another tool once and reports its time as a multiple of each, the time of one Inspect.
-func beside(b *testing.B, each time.Duration, name string, argv ...string) {
+// compareTool runs another tool once and reports its time as a multiple of the time of one Inspect, the argument
+// "each".
+func compareTool(b *testing.B, each time.Duration, name string, argv ...string) {
 	if _, err := exec.LookPath(argv[0]); err != nil {
 		return
 	}

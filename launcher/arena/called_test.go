@@ -58,10 +58,10 @@ func TestCalledMalloc(t *testing.T) {
 		"memory that is not there": {1, ""},
 	} {
 		f := &fake{version: v236}
-		f.mapped(base, 0x1000, vma.Read, "/lib/libc.so.6")
+		f.addMapping(base, 0x1000, vma.Read, "/lib/libc.so.6")
 		f.segments[0].data = libraryImage(c.pointer)
-		f.mapped(other, 0x1000, vma.Read|vma.Exec, "/opt/libown.so")
-		f.mapped(other+0x5000, 0x1000, anonRW, "")
+		f.addMapping(other, 0x1000, vma.Read|vma.Exec, "/opt/libown.so")
+		f.addMapping(other+0x5000, 0x1000, anonRW, "")
 		if got, err := calledMalloc(f, f.maps, "/lib/libc.so.6"); got != c.want || err != nil {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, c.want)
 		}
@@ -75,9 +75,9 @@ func FuzzLibrary(f *testing.F) {
 	f.Fuzz(func(t *testing.T, at1 uint16, value1 uint64, at2 uint16, value2 uint64) {
 		const base = uint64(0x7f0000000000)
 		p := &fake{version: v236}
-		p.mapped(base, 0x1000, vma.Read, "/jvm/libjvm.so")
+		p.addMapping(base, 0x1000, vma.Read, "/jvm/libjvm.so")
 		p.segments[0].data = libraryImage(base + 0x900)
-		p.mapped(base+0x1000, 0x1000, vma.Read, "/jvm/libjvm.so")
+		p.addMapping(base+0x1000, 0x1000, vma.Read, "/jvm/libjvm.so")
 		p.put(base+uint64(at1)%0x1000&^7, value1)
 		p.put(base+uint64(at2)%0x1000&^7, value2)
 		_, _ = calledMalloc(p, p.maps, "/jvm/libjvm.so")

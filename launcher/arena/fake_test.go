@@ -86,8 +86,8 @@ func (f *fake) read(spans []span) error {
 
 func (f *fake) pages(uint64, []pageState) bool { return false }
 
-// mapped adds a mapping. If p includes reading, the mapping also gets memory, filled with zeros.
-func (f *fake) mapped(start, size uint64, p perm, name string) {
+// addMapping adds a mapping. If p includes reading, the mapping also gets memory, filled with zeros.
+func (f *fake) addMapping(start, size uint64, p perm, name string) {
 	m := mapping{Start: start, End: start + size, Perm: p, Name: name}
 	if name != "" && name[0] == '/' {
 		m.Inode = 7
@@ -110,15 +110,15 @@ func newFake(v version, heapMax uint64, heaps ...int) *fake {
 	for _, n := range heaps {
 		var own []uint64
 		for range n {
-			f.mapped(base, fakeUsed, anonRW, "")
-			f.mapped(base+fakeUsed, heapMax-fakeUsed, 0, "")
+			f.addMapping(base, fakeUsed, anonRW, "")
+			f.addMapping(base+fakeUsed, heapMax-fakeUsed, 0, "")
 			own = append(own, base)
 			base += heapMax
 		}
 		bases = append(bases, own)
 	}
-	f.mapped(libc-0x10000, 0x10000, vma.Read|vma.Exec, "/lib/libc.so.6")
-	f.mapped(libc, 0x3000, anonRW, "/lib/libc.so.6")
+	f.addMapping(libc-0x10000, 0x10000, vma.Read|vma.Exec, "/lib/libc.so.6")
+	f.addMapping(libc, 0x3000, anonRW, "/lib/libc.so.6")
 	f.states = []uint64{libc + 0xc80}
 	for _, own := range bases {
 		f.states = append(f.states, own[0]+v.header)
@@ -188,7 +188,7 @@ func (f *fake) merge() {
 
 // insert adds a readable mapping in the order of addresses.
 func (f *fake) insert(start, size uint64, p perm, name string) []byte {
-	f.mapped(start, size, p, name)
+	f.addMapping(start, size, p, name)
 	slices.SortFunc(f.maps, func(a, b mapping) int { return cmp.Compare(a.Start, b.Start) })
 	slices.SortFunc(f.segments, func(a, b segment) int { return cmp.Compare(a.addr, b.addr) })
 	for _, s := range f.segments {

@@ -8,18 +8,18 @@ import (
 	"arenacap/launcher/proc/vma"
 )
 
-// The type asked gives access to the mappings of a fake in the way of the type queries: it looks up single mappings, and
-// assumes that there is a libc.
-type asked struct{ layout }
+// fakeQueries looks up single mappings of a fake, as the type "queries" does for a process, and assumes that there is a
+// libc.
+type fakeQueries struct{ layout }
 
-func (a asked) bases(word uint64) []uint64 { return alignedBases(a, word) }
-func (a asked) libc() bool                 { return true }
+func (a fakeQueries) bases(word uint64) []uint64 { return alignedBases(a, word) }
+func (a fakeQueries) libc() bool                 { return true }
 
 // all runs all code that reads memory: the census by queries and from all mappings, the arenas, the walk, the stacks.
 func (f *fake) all(t *testing.T) (Census, []Arena, error) {
 	t.Helper()
 	c, list, err := f.whole(t)
-	if quick, ok := certain(f, asked{f.maps}); ok && (err != nil || quick != c) {
+	if quick, ok := certain(f, fakeQueries{f.maps}); ok && (err != nil || quick != c) {
 		t.Fatalf("queries are certain of %+v; the whole mappings give %+v, %v", quick, c, err)
 	}
 	return c, list, err

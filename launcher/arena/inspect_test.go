@@ -156,14 +156,14 @@ func TestStacksThatGrewTogether(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &fake{version: v236}
 			add := func(at uint64, grown uint64, above []uint64) {
-				f.mapped(at, guard, 0, "")
-				f.mapped(at+guard, size+grown, anonRW, "")
+				f.addMapping(at, guard, 0, "")
+				f.addMapping(at+guard, size+grown, anonRW, "")
 				for j, field := range []uint64{at, size + guard, guard, guard} {
 					f.put(at+guard+size-688+uint64(j)*8, field)
 				}
 				at += guard + size + grown
 				for _, n := range above {
-					f.mapped(at, n, anonRW, "")
+					f.addMapping(at, n, anonRW, "")
 					at += n
 				}
 			}
@@ -182,10 +182,10 @@ func TestStacksThatGrewTogether(t *testing.T) {
 func TestStacksWithoutGuardMappings(t *testing.T) {
 	const size, base, n = 1 << 20, uint64(0x7f8000000000), 5
 	f := &fake{version: v236}
-	f.mapped(base, 0x5000, anonRW, "") // other memory, merged with the lowest stack
-	f.mapped(base+0x5000, n*size, anonRW, "")
+	f.addMapping(base, 0x5000, anonRW, "") // other memory, merged with the lowest stack
+	f.addMapping(base+0x5000, n*size, anonRW, "")
 	f.maps = layout{{Start: base, End: base + 0x5000 + n*size, Perm: anonRW}}
-	f.mapped(base+0x5000+n*size, 0x3000, anonRW, "") // other memory right above the highest stack, in a separate mapping
+	f.addMapping(base+0x5000+n*size, 0x3000, anonRW, "") // other memory right above the highest stack, in a separate mapping
 	for i := range uint64(n) {
 		block := base + 0x5000 + i*size
 		for j, field := range []uint64{block, size, 0x1000, 0x1000} {

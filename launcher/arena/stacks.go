@@ -45,7 +45,7 @@ func findStacks(mem reader, maps layout, word uint64, threads int) ([]stack, err
 		}
 		found = append(found, more...)
 	}
-	next := below(found, maps, bottoms)
+	next := stacksBelow(found, maps, bottoms)
 	if len(found) < threads-1 {
 		next = append(next, others...)
 	}
@@ -55,7 +55,7 @@ func findStacks(mem reader, maps layout, word uint64, threads int) ([]stack, err
 			return nil, err
 		}
 		found = append(found, more...)
-		next = below(more, maps, bottoms)
+		next = stacksBelow(more, maps, bottoms)
 	}
 	slices.SortFunc(found, func(a, b stack) int { return cmp.Compare(a.start, b.start) })
 	return disjoint(found), nil
@@ -155,9 +155,9 @@ const minUsable = 2 * minPage
 // minStack is PTHREAD_STACK_MIN in bytes, the smallest size that pthread_attr_setstacksize(3) accepts.
 const minStack = 16 << 10
 
-// below returns possible stacks right below each found stack that has no guard mapping, since stacks without guard mappings
-// are adjacent.
-func below(found []stack, maps layout, bottoms []uint64) (tops []stackTop) {
+// stacksBelow returns possible stacks right below each found stack that has no guard mapping, since stacks without
+// guard mappings are adjacent.
+func stacksBelow(found []stack, maps layout, bottoms []uint64) (tops []stackTop) {
 	for _, s := range found {
 		if i, ok := maps.at(s.start); !ok || !usable(maps[i]) {
 			continue

@@ -90,7 +90,7 @@ func (f facts) judge() Cap {
 	case f.arenas+f.unlinked > c.N:
 		c.Why = fmt.Sprintf("at least %s, and up to %d more that are not in malloc's list", text.Count(f.arenas, "arena"), f.unlinked)
 	default:
-		f.within(&c)
+		f.judgeWithinCap(&c)
 	}
 	return c
 }
@@ -200,9 +200,9 @@ func source(v environ.Value) string {
 	return "MALLOC_ARENA_MAX"
 }
 
-// within fills in the answer for a process that has no more arenas than its cap. The cap counts as kept only if it is in
-// force.
-func (f facts) within(c *Cap) {
+// judgeWithinCap fills in the answer for a process that has no more arenas than its cap. The cap counts as kept only if
+// it is in force.
+func (f facts) judgeWithinCap(c *Cap) {
 	own := f.began.setting.Max
 	switch {
 	case f.began.secure && !own.System:

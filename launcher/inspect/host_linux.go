@@ -60,7 +60,7 @@ func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 		return Host{}, err
 	}
 	h := Host{OneACore: oneACore(m)}
-	found := each(ctx, pids, func(pid int) answer { return look(pid, m.Online.N, h.OneACore, all) })
+	found := readEach(ctx, pids, func(pid int) answer { return look(pid, m.Online.N, h.OneACore, all) })
 	for _, pid := range pids {
 		switch a, done := found[pid]; {
 		case !done:
@@ -90,10 +90,10 @@ var (
 	readers = make(chan struct{}, mostStuck) // one entry for each read in progress
 )
 
-// each reads the processes and returns the answers that come before ctx ends. A hostile process can delay the read of its
-// memory as long as it wants, with a FUSE file system or userfaultfd(2). Such a read continues in the background, and later
-// calls do not read that process.
-func each(ctx context.Context, pids []int, read func(pid int) answer) map[int]answer {
+// readEach reads the processes and returns the answers that come before ctx ends. A hostile process can delay the read
+// of its memory as long as it wants, with a FUSE file system or userfaultfd(2). Such a read continues in the
+// background, and later calls do not read that process.
+func readEach(ctx context.Context, pids []int, read func(pid int) answer) map[int]answer {
 	answers := make(chan answer, len(pids))
 	var next atomic.Int64
 	for range min(runtime.GOMAXPROCS(0), mostReaders, len(pids)) {

@@ -21,10 +21,10 @@ func TestStuckProcess(t *testing.T) {
 		<-entered
 		cancel()
 	}()
-	if found := each(ctx, []int{stuck}, read); len(found) != 0 {
+	if found := readEach(ctx, []int{stuck}, read); len(found) != 0 {
 		t.Errorf("%v", found)
 	}
-	found := each(t.Context(), []int{-2, stuck, -3}, read)
+	found := readEach(t.Context(), []int{-2, stuck, -3}, read)
 	if len(found) != 3 || !found[-2].ok || found[stuck].err == nil || !found[-3].ok {
 		t.Errorf("%v", found)
 	}

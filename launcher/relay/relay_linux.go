@@ -188,14 +188,14 @@ func Stop() error {
 }
 
 // Blocked calls the function f with a signal blocked in this thread.
-func Blocked(n unix.Signal, f func()) { masked(unix.SIG_BLOCK, 1<<(n-1), f) }
+func Blocked(n unix.Signal, f func()) { withMask(unix.SIG_BLOCK, 1<<(n-1), f) }
 
 // Unblocked calls the function f with no signal blocked in this thread, for a child that inherits this mask.
-func Unblocked(f func()) { masked(unix.SIG_SETMASK, 0, f) }
+func Unblocked(f func()) { withMask(unix.SIG_SETMASK, 0, f) }
 
-// masked locks the goroutine to its thread while the function f runs, because the mask belongs to the thread and Go may move
-// a goroutine to another.
-func masked(how int, set uint64, f func()) {
+// withMask runs the function f with a changed signal mask. It locks the goroutine to its thread meanwhile, because the
+// mask belongs to the thread and Go may move a goroutine to another.
+func withMask(how int, set uint64, f func()) {
 	goruntime.LockOSThread()
 	defer goruntime.UnlockOSThread()
 	before, err := setMask(how, set)

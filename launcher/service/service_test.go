@@ -214,8 +214,10 @@ func TestUnknownUser(t *testing.T) {
 	}
 }
 
-// given writes the last assigned PID into /proc/loadavg.
-func (f fake) given(pid int) { f.write("/proc/loadavg", fmt.Sprintf("0.20 0.18 0.12 1/80 %d\n", pid)) }
+// setLastPID writes the last assigned PID into /proc/loadavg.
+func (f fake) setLastPID(pid int) {
+	f.write("/proc/loadavg", fmt.Sprintf("0.20 0.18 0.12 1/80 %d\n", pid))
+}
 
 // Look finds new processes, and a PID that the kernel assigned to another process. Look finds that a process has executed
 // another program only when it reads the process again: if the process was 2 s old at one read, the next read is 2 s later.
@@ -225,7 +227,7 @@ func TestLooks(t *testing.T) {
 	shell := fakeProcess{name: "sh", exe: "/bin/sh", started: 10 * time.Second}
 	f.process(20, server)
 	f.process(30, shell)
-	f.given(30)
+	f.setLastPID(30)
 	finder := f.finder(policy.Match{Exe: "/srv"})
 	want := func(now time.Duration, want string) {
 		t.Helper()
@@ -236,13 +238,13 @@ func TestLooks(t *testing.T) {
 	want(12, "20:0 ")
 	want(12, "20:0 ")
 	f.process(40, server)
-	f.given(41)
+	f.setLastPID(41)
 	want(13, "20:0 40:0 ")
 	f.process(41, server) // PID 41 was assigned before the previous scan, but process 41 was not visible at that scan
 	f.process(30, server) // a known process executes the server
 	want(13, "20:0 40:0 41:0 ")
 	f.write("/proc/42/status", "Tgid:\t41\n") // PID 42 is a thread of process 41
-	f.given(42)
+	f.setLastPID(42)
 	want(14, "20:0 30:0 40:0 41:0 ")
 	f.end(20)
 	f.end(41)
@@ -250,7 +252,7 @@ func TestLooks(t *testing.T) {
 
 	shell.started = 1000 * time.Second
 	f.process(40, shell)
-	f.given(1000) // so many PIDs are new that Look lists /proc instead of trying each PID
+	f.setLastPID(1000) // so many PIDs are new that Look lists /proc instead of trying each PID
 	f.process(500, server)
 	want(16, "30:0 500:0 ")
 	want(17, "30:0 500:0 ")
@@ -260,9 +262,9 @@ func TestLooks(t *testing.T) {
 	want(19, "30:0 40:0 500:0 ")
 	shell.started = 1001 * time.Second
 	f.process(40, shell)
-	f.given(35) // PIDs wrapped around: from 1000 to the maximum, then to 35
+	f.setLastPID(35) // PIDs wrapped around: from 1000 to the maximum, then to 35
 	want(20, "30:0 40:0 500:0 ")
-	f.given(41)
+	f.setLastPID(41)
 	want(21, "30:0 500:0 ")
 	f.end(500)
 	want(22, "30:0 ")
@@ -280,7 +282,7 @@ func TestHeldProcesses(t *testing.T) {
 	for pid := 101; pid <= 200; pid++ {
 		f.process(pid, fakeProcess{name: "server", started: time.Second})
 	}
-	f.given(200)
+	f.setLastPID(200)
 	finder := f.finder(policy.Match{Name: "server"})
 	held := func(pid int) bool { return pid != 110 }
 	want := func(now time.Duration, want int) {

@@ -43,8 +43,9 @@ func (x *Experiment) awaitReady(ctx context.Context, p *process, env []string) e
 // waits for a server is valid; it delays the first run by this time.
 const strangerTime = 5 * time.Second
 
-// alone returns an error if --ready succeeds before the server starts: then the sweep would measure another server.
-func (x *Experiment) alone(ctx context.Context, timeout time.Duration) error {
+// checkNotReady returns an error if --ready succeeds before the server starts: then the sweep would measure another
+// server.
+func (x *Experiment) checkNotReady(ctx context.Context, timeout time.Duration) error {
 	if x.Ready == "" {
 		return nil
 	}

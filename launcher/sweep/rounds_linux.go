@@ -45,7 +45,7 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 	if m.complete() { // no run is missing, so no warm-up is needed
 		return m.runs, nil
 	}
-	err := x.alone(ctx, strangerTime)
+	err := x.checkNotReady(ctx, strangerTime)
 	if reap(); err != nil {
 		return m.runs, err
 	}
@@ -124,15 +124,15 @@ func (m *measurement) round(ctx context.Context, round int) error {
 		if round > 0 && m.late() {
 			return nil
 		}
-		if err := m.one(ctx, c, round); err != nil {
+		if err := m.runOnce(ctx, c, round); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// one makes one run and, unless it is a warm-up, keeps it.
-func (m *measurement) one(ctx context.Context, c Candidate, round int) error {
+// runOnce makes one run and, unless it is a warm-up, keeps it.
+func (m *measurement) runOnce(ctx context.Context, c Candidate, round int) error {
 	m.tell(m.progress(c.Name, round))
 	begin := time.Now()
 	r := m.x.once(ctx, c)

@@ -132,18 +132,18 @@ func TestStranger(t *testing.T) {
 		"":                           "",
 	} {
 		x.Ready = ready
-		err := x.alone(t.Context(), time.Minute)
+		err := x.checkNotReady(t.Context(), time.Minute)
 		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
 			t.Errorf("%q: %v, want %q", ready, err, want)
 		}
 	}
 	x.Ready = "sleep 60" // stands for a command that itself waits for a server
-	if err := x.alone(t.Context(), time.Millisecond); err != nil {
+	if err := x.checkNotReady(t.Context(), time.Millisecond); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := x.alone(ctx, time.Minute); !errors.Is(err, context.Canceled) {
+	if err := x.checkNotReady(ctx, time.Minute); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	x.Ready = "test $ARENACAP_PID && true"

@@ -89,7 +89,7 @@ func (fs fsys) loaderDirs(interpreter string) loaderDirs {
 // elf/dl-deps.c).
 func (l *linker) load(program image) {
 	root := l.describe(program, "", nil)
-	root.origin = filepath.Dir(l.fs.unlinked(program.path))
+	root.origin = filepath.Dir(l.fs.resolveLinks(program.path))
 	l.objects = []*object{root}
 	for _, name := range l.preload {
 		l.add(name, root) // the loader reports and ignores a preload that it does not find

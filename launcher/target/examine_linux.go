@@ -263,7 +263,7 @@ func (fs fsys) examineDynamic(t *Target, f *facts, im image, env []string) {
 	t.Libc = "glibc"
 	t.LibcVersion, t.LibcRelease = fs.libcVersion(f.libc)
 	fs.judgeMalloc(t, f, l)
-	f.locked = locked(fs.systemTunables(fs.unlinked(im.path), l.loader.cache, false))
+	f.locked = locked(fs.systemTunables(fs.resolveLinks(im.path), l.loader.cache, false))
 }
 
 // judgeMalloc takes the first definition of malloc in symbol lookup order, because the program calls the first one.
@@ -330,8 +330,8 @@ func (fs fsys) libcVersion(path string) (version, release string) {
 	return allocator.ParseBanner(found[0])
 }
 
-// unlinked resolves symbolic links in a path, as /proc/self/exe does.
-func (fs fsys) unlinked(path string) string {
+// resolveLinks resolves symbolic links in a path, as /proc/self/exe does.
+func (fs fsys) resolveLinks(path string) string {
 	if fs.root != "" {
 		return strings.TrimPrefix(fs.path(path), fs.root)
 	}

@@ -46,7 +46,7 @@ func (c *chain) intoText(text string, args []string) bool {
 	c.shell = filepath.Base(c.path)
 	c.judgeScript(commands, "", 0)
 	next := successor(commands, true)
-	name, at := filepath.Base(c.fs.unlinked(c.path)), len(c.links)-1 // /bin/sh is a link to dash, bash or another shell
+	name, at := filepath.Base(c.fs.resolveLinks(c.path)), len(c.links)-1 // /bin/sh is a link to dash, bash or another shell
 	if next == nil || !c.start(*next, "", args) {
 		c.unknown(fmt.Sprintf("cannot determine which program %q starts", shown([]string{text})))
 		return false

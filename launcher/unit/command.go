@@ -151,9 +151,9 @@ func isPrefix(s string) bool {
 	return strings.Trim(s, "-@:|+!") == "" && marks <= 2 && (marks == 0 || !strings.Contains(s, "+"))
 }
 
-// behind returns the command with arenacap and its flags in front; the argument "own" is the path of arenacap. The
-// program becomes an argument. systemd replaces variables in arguments, so a "$" in the program's name is doubled.
-func (c command) behind(own string, flags []string) string {
+// withArenacap returns the command with arenacap and its flags in front; the argument "own" is the path of arenacap.
+// The program becomes an argument. systemd replaces variables in arguments, so a "$" in the program's name is doubled.
+func (c command) withArenacap(own string, flags []string) string {
 	prefix := c.prefix
 	words := make([]string, 0, len(flags)+5)
 	for _, f := range flags {
@@ -208,14 +208,14 @@ func (u Unit) argv(c command) []string {
 		if !known {
 			value = a.value
 		}
-		words = append(words, given(value, !known))
+		words = append(words, maskUnknown(value, !known))
 	}
 	return words
 }
 
-// given puts target.Opaque in the place of each part of an argument whose value only systemd knows: "${NAME}", a whole word
-// "$NAME" and, if the argument "specifiers" is true, specifiers.
-func given(value string, specifiers bool) string {
+// maskUnknown puts target.Opaque in the place of each part of an argument whose value only systemd knows: "${NAME}", a
+// whole word "$NAME" and, if the argument "specifiers" is true, specifiers.
+func maskUnknown(value string, specifiers bool) string {
 	if splits(value) {
 		return target.Opaque
 	}

@@ -63,7 +63,7 @@ func (p *planner) text(place string) string {
 			line("ExecStart=%s", closed(c.text))
 			continue
 		}
-		line("ExecStart=%s", c.behind(p.f.own.Path, p.w.Flags))
+		line("ExecStart=%s", c.withArenacap(p.f.own.Path, p.w.Flags))
 	}
 	p.keep(line, "")
 	return b.String()

@@ -232,15 +232,16 @@ func TestNotes(t *testing.T) {
 			if c.line != "" && !strings.Contains(d.Text, "\n"+c.line+"\n") {
 				t.Errorf("no line %q in\n%s", c.line, d.Text)
 			}
-			if more := beside(d.Text); c.line == "" && more != "" {
+			if more := firstAddition(d.Text); c.line == "" && more != "" {
 				t.Errorf("the drop-in sets %q too", more)
 			}
 		})
 	}
 }
 
-// beside returns the first line of [Service] that a plain drop-in does not have: one other than ExecStart= and the identifier.
-func beside(text string) string {
+// firstAddition returns the first line of [Service] that a plain drop-in does not have: one other than ExecStart= and
+// the identifier.
+func firstAddition(text string) string {
 	_, section, _ := strings.Cut(text, "[Service]\n")
 	for line := range strings.Lines(section) {
 		if !strings.HasPrefix(line, "ExecStart=") && line != "SyslogIdentifier=x\n" && !strings.HasPrefix(line, "# The identifier of") {

@@ -40,7 +40,7 @@ func (f finder) load(operand string) (Unit, error) {
 		if _, err := f.text(operand); err != nil {
 			return Unit{}, err
 		}
-		f, name = f.ofUser(operand).beside(operand), path.Base(operand)
+		f, name = f.ofUser(operand).searchFirst(operand), path.Base(operand)
 		if _, err := fileName(operand); err != nil && otherType(name) == "" {
 			return Unit{}, err
 		}

@@ -68,9 +68,9 @@ func (f finder) ofUser(operand string) finder {
 	return f
 }
 
-// beside puts the operand's directory first in the search path. If the operand is a symbolic link in a directory of the
-// search path, the order stays: the link is an alias, and is resolved like a unit name.
-func (f finder) beside(operand string) finder {
+// searchFirst puts the operand's directory first in the search path. If the operand is a symbolic link in a directory
+// of the search path, the order stays: the link is an alias, and is resolved like a unit name.
+func (f finder) searchFirst(operand string) finder {
 	dir := path.Dir(operand)
 	if _, err := os.Readlink(f.at(operand)); err != nil || !f.searched(dir) {
 		f.dirs = append([]string{dir}, f.dirs...)

@@ -396,7 +396,7 @@ func FuzzParse(f *testing.F) {
 			if c.viaShell() && c.program.value == "" {
 				continue
 			}
-			line := c.behind(ownPath, []string{"--service", "x"})
+			line := c.withArenacap(ownPath, []string{"--service", "x"})
 			settings, err := parse("f", "[Service]\nExecStart="+line+"\nUser=x\n")
 			if err != nil || len(settings) != 2 {
 				t.Fatalf("%q: %v, %v", line, settings, err)

@@ -147,7 +147,7 @@ func (w *watched) act(now time.Duration) {
 // endAction ends the current action and begins the next one in the queue.
 func (w *watched) endAction(now time.Duration) {
 	w.action = nil
-	w.member.changed()
+	w.member.markChanged()
 	if len(w.queue) > 0 {
 		next := w.queue[0]
 		w.queue = w.queue[1:]

@@ -229,7 +229,7 @@ func linesLost(n int) event {
 // exited is the event at the end of the target. The parameter "remaining" is how many of the target's processes still
 // run, and "watched" says whether the watch follows these processes.
 func exited(o Outcome, remaining int, watched bool) event {
-	text, members := seen(o, remaining)
+	text, members := summary(o, remaining)
 	if remaining > 0 && watched {
 		text += fmt.Sprintf("; processes that still run and are watched: %d", remaining)
 	}
@@ -238,12 +238,12 @@ func exited(o Outcome, remaining int, watched bool) event {
 
 // watchEnded is the end of a watch whose processes still run.
 func watchEnded(o Outcome, remaining int, why string) event {
-	text, members := seen(o, remaining)
+	text, members := summary(o, remaining)
 	return event{kind: eventWatchEnded, text: why + "; the watched processes continue to run; " + text, members: members}
 }
 
-// seen is the summary at the end of a watch.
-func seen(o Outcome, remaining int) (said string, members ordered.Object) {
+// summary is the summary at the end of a watch.
+func summary(o Outcome, remaining int) (said string, members ordered.Object) {
 	elapsed := o.Elapsed.Round(time.Millisecond)
 	said = fmt.Sprintf("watched for %s", elapsed)
 	var virtual, resident any // unknown without a sample

@@ -101,7 +101,7 @@ func newHost(o Host) (h *host, err error) {
 	h = &host{engine: e, Host: o, state: state, changed: true, breached: map[string]int{}, logs: map[string]*eventLog{}, targets: map[int]*watched{}, said: map[any]bool{}, pet: never}
 	h.began = e.clock()
 	h.showTo(o.Screen)
-	h.Say = func(format string, args ...any) { h.above(func() { o.Say(format, args...) }) }
+	h.Say = func(format string, args ...any) { h.printAbove(func() { o.Say(format, args...) }) }
 	h.keep = int(makeRoom(mostTargets)) / 2
 	if h.hangup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		h.close()
@@ -504,8 +504,8 @@ func (m *member) count(c budget.Change, service string) {
 	}
 }
 
-// changed marks the state file as out of date.
-func (m *member) changed() {
+// markChanged marks the state file as out of date.
+func (m *member) markChanged() {
 	if m != nil {
 		m.host.changed = true
 	}

@@ -212,8 +212,8 @@ func (p *process) title() string {
 	return oneLine(p.name)
 }
 
-// about adds the process to a cap event, unless it is the target.
-func (w *watched) about(p *process, e event) event {
+// addProcess adds the process to a cap event, unless it is the target.
+func (w *watched) addProcess(p *process, e event) event {
 	if p == w.scope.target {
 		return e
 	}

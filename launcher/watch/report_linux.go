@@ -43,7 +43,7 @@ func (w *watched) put(line []byte) {
 		w.log.put(line, w.lostLine)
 		return
 	}
-	w.above(func() { w.log.put(line, w.lostLine) })
+	w.printAbove(func() { w.log.put(line, w.lostLine) })
 }
 
 // lostLine reports n lines that could not be written.

@@ -29,7 +29,7 @@ func (w *watched) sample(now time.Duration) {
 	changes := w.state.Observe(now, r, func() (budget.Reading, bool) { return w.read(w.clock()) })
 	if w.state.Settled && !settled {
 		w.baseDue = true
-		w.member.changed()
+		w.member.markChanged()
 	}
 	// The watch of a host may find thousands of targets at once, and an inspection takes about 2 ms, so the watch spreads
 	// the inspections over several turns.
@@ -133,7 +133,7 @@ func (w *watched) reportGap(now time.Duration) {
 
 // react reports a change and, for a breach, begins the action.
 func (w *watched) react(c budget.Change, r budget.Reading, now time.Duration) {
-	w.member.changed()
+	w.member.markChanged()
 	switch c.Kind {
 	case eventRecovered:
 		w.report(recovered(c))
@@ -228,8 +228,8 @@ func (w *watched) judgeCap(now time.Duration) {
 	w.outcome.CapKnown, w.outcome.CapKept = true, kept && !otherwise
 	switch {
 	case kept && otherwise && !broken:
-		w.report(w.about(p, capSetOtherwise(set, w.cfg.Cap)))
+		w.report(w.addProcess(p, capSetOtherwise(set, w.cfg.Cap)))
 	case kept && !otherwise && len(w.cfg.Notices) == 0 || !kept && !broken:
-		w.report(w.about(p, capJudged(p.pid, c.arenas, w.cfg.Cap)))
+		w.report(w.addProcess(p, capJudged(p.pid, c.arenas, w.cfg.Cap)))
 	}
 }

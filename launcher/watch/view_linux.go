@@ -29,9 +29,9 @@ func (e *engine) show(now time.Duration, rows func() []view.Row) {
 	}
 }
 
-// above calls write, which prints a line to stderr. If there is a screen, the line appears above it, and the screen is
-// shown again at once.
-func (e *engine) above(write func()) {
+// printAbove calls the function "write", which prints a line to stderr. If there is a screen, the line appears above
+// it, and the screen is shown again at once.
+func (e *engine) printAbove(write func()) {
 	if e.screen == nil {
 		write()
 		return

@@ -36,8 +36,8 @@ func (o *onlooker) Above(write func()) {
 	write()
 }
 
-// until waits until the rows are as wanted.
-func (o *onlooker) until(t *testing.T, want ...string) {
+// awaitRows waits until the screen has these rows.
+func (o *onlooker) awaitRows(t *testing.T, want ...string) {
 	t.Helper()
 	last := ""
 	for end := time.After(patience); ; {
@@ -63,13 +63,13 @@ func TestRowsOfProcesses(t *testing.T) {
 	cfg.Service, cfg.Budget.Settle = "", time.Hour
 	s := watchIt(t, cfg, func(e *engine) { e.showTo(o) }, c.pid(), other.pid())
 	name, second := fmt.Sprintf("a?[2J?[%d]", c.pid()), fmt.Sprintf("b[%d]", other.pid())
-	o.until(t, name+" 1 virtual true 1 settling", name+" 1 growth - 4611686018427387904 settling",
+	o.awaitRows(t, name+" 1 virtual true 1 settling", name+" 1 growth - 4611686018427387904 settling",
 		second+" 1 virtual true 1 settling", second+" 1 growth - 4611686018427387904 settling")
 	_ = c.in.Close()
 	s.want("started")
 	s.want("started")
 	s.want("exited")
-	o.until(t, name+" 0 virtual - 1 not running", name+" 0 growth - 4611686018427387904 not running",
+	o.awaitRows(t, name+" 0 virtual - 1 not running", name+" 0 growth - 4611686018427387904 not running",
 		second+" 1 virtual true 1 settling", second+" 1 growth - 4611686018427387904 settling")
 	s.end()
 	s.wait()
@@ -89,7 +89,7 @@ func TestRowsOfServices(t *testing.T) {
 		byName("absent", name+"0", far), plain, byName("over", name, "virtual=1"))
 	const absent = "absent 0 virtual - 9223372036854775807 not running"
 	s.of(c.pid(), "started")
-	o.until(t, absent, "over 1 virtual true 1 breach")
+	o.awaitRows(t, absent, "over 1 virtual true 1 breach")
 	startChild(t).rename(t, name)
-	o.until(t, absent, "over 2 virtual true 1 breach")
+	o.awaitRows(t, absent, "over 2 virtual true 1 breach")
 }

@@ -23,7 +23,7 @@ const (
 
 // exporter is a running exporter.
 type exporter struct {
-	beside
+	competitor
 	url  string
 	cost cost // its field "micros" is here the CPU time of one scrape, in µs
 }
@@ -39,7 +39,7 @@ func exporterTable(b *built, _ []string) bool {
 		serve("process-exporter, all processes", "prometheus-process-exporter", "-config.path", all, "-web.listen-address"),
 	}
 	for _, e := range list {
-		defer stop(e.beside)
+		defer stop(e.competitor)
 	}
 	ps := words("`arenacap ps`", b.release()+" ps")
 	scrapeInTurns(list, ps, 3) // not measured: warms up
@@ -64,7 +64,7 @@ func serve(name, program string, flags ...string) *exporter {
 	check(err)
 	address := l.Addr().String()
 	check(l.Close())
-	e := &exporter{beside: beside{name: name, pid: spawn(words(name, program).argv[0], append(flags, address)...)}, url: "http://" + address + "/metrics"}
+	e := &exporter{competitor: competitor{name: name, pid: spawn(words(name, program).argv[0], append(flags, address)...)}, url: "http://" + address + "/metrics"}
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial("tcp", address); err == nil {
 			check(c.Close())

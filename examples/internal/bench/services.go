@@ -67,13 +67,13 @@ func servicesRow(b *built, h host) []cost {
 	pids, end := start(b, h.services+h.others, "1", "0", "s")
 	defer end()
 	state := b.folder("services") + "/watch.json"
-	list := []beside{{pid: quietWatch(b, h.services, state)}}
+	list := []competitor{{pid: quietWatch(b, h.services, state)}}
 	defer func() { stop(list...) }()
 	if monit, err := exec.LookPath("monit"); err == nil {
-		list = append(list, beside{pid: spawn(monit, "-I", "-c", monitrc(b, pids[:h.services]...))})
+		list = append(list, competitor{pid: spawn(monit, "-I", "-c", monitrc(b, pids[:h.services]...))})
 	}
 	if h.restless {
-		defer stop(beside{pid: spawn(b.c("examples/internal/bench/testdata/restless.c"))})
+		defer stop(competitor{pid: spawn(b.c("examples/internal/bench/testdata/restless.c"))})
 	}
 	time.Sleep(warmUp / 3) // the measurement must not include the start of these programs
 	costs := measure(list)
@@ -103,7 +103,7 @@ func quietWatch(b *built, services int, state string) (pid int) {
 	args := []string{"watch", "--services", "--policy", servicesPolicy(b, services), "--state", state}
 	first := spawn(b.release(), args...)
 	awaitTargets(state, first, services)
-	stop(beside{pid: first})
+	stop(competitor{pid: first})
 	pid = spawn(b.release(), args...)
 	awaitTargets(state, pid, services)
 	return pid

@@ -30,8 +30,8 @@ const (
 // passed, and the watch has returned memory to the kernel, which takes at most eleven seconds.
 const warmUp = 15 * time.Second
 
-// The type beside is one of several programs that are measured at the same time.
-type beside struct {
+// competitor is one of several programs that are measured at the same time.
+type competitor struct {
 	name string
 	pid  int
 }
@@ -54,15 +54,15 @@ func sideBySide(b *built, policy string) (ok bool, slow float64) {
 	targets, end := start(b, 1)
 	defer end()
 	target := spawn(b.release(), "run", "--policy", policy, "--", "/bin/sleep", "1000")
-	list := []beside{
+	list := []competitor{
 		{"a C program: `usleep` and `pread`", spawn(b.c("examples/internal/bench/testdata/statm.c"), targets[0])},
 		{"**the watch of a launch**", watchOf(target)},
 		{"a Go program with the same libraries, asleep", spawn(b.goBuild("relea-linked", "./examples/internal/bench/linked", true))},
 	}
 	if monit, err := exec.LookPath("monit"); err == nil {
-		list = append(list, beside{"monit, one process a second", spawn(monit, "-I", "-c", monitrc(b, targets[0]))})
+		list = append(list, competitor{"monit, one process a second", spawn(monit, "-I", "-c", monitrc(b, targets[0]))})
 	}
-	defer stop(append(list, beside{pid: target})...)
+	defer stop(append(list, competitor{pid: target})...)
 	time.Sleep(warmUp)
 	costs := measure(list)
 	head("one sample a second", "processor time", "× the C program", "resident", "× the sleeping program", "threads")
@@ -95,7 +95,7 @@ func manyTargets(b *built, policy string, slow float64) bool {
 func watchMany(b *built, policy string, n int) cost {
 	targets, end := start(b, n)
 	defer end()
-	watch := []beside{{pid: spawn(b.release(), append([]string{"watch", "--policy", policy}, targets...)...)}}
+	watch := []competitor{{pid: spawn(b.release(), append([]string{"watch", "--policy", policy}, targets...)...)}}
 	defer stop(watch...)
 	time.Sleep(warmUp)
 	return measure(watch)[0]
@@ -111,7 +111,7 @@ func (c cost) mib() float64 { return float64(c.rss) / 1024 }
 
 // measure returns the cost of each process. The CPU time is the median of several periods of one second, because a
 // short pause of the whole machine does not change the median.
-func measure(list []beside) []cost {
+func measure(list []competitor) []cost {
 	spentIn := make([][]uint64, len(list))
 	for range cmp.Or(*seconds, 20) {
 		before := make([]uint64, len(list))
@@ -208,7 +208,7 @@ func watchOf(target int) int {
 	return 0
 }
 
-func stop(list ...beside) {
+func stop(list ...competitor) {
 	for _, p := range list {
 		_ = syscall.Kill(p.pid, syscall.SIGKILL)
 	}

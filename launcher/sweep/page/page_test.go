@@ -365,7 +365,7 @@ func TestTogether(t *testing.T) {
 		for i, name := range []string{"off", "1", "2"} {
 			shown = append(shown, verdict.Outcome{Candidate: sweep.Candidate{Name: name}, VirtualPeak: c.sizes[i], Measures: []verdict.Measure{{Interval: stats.Interval{Median: c.speeds[i]}}}})
 		}
-		if got := strings.Join(together(shown, x, y, wide), "|"); got != c.want {
+		if got := strings.Join(mergeLabels(shown, x, y, wide), "|"); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}

@@ -45,7 +45,7 @@ func tradeOff(r verdict.Result) (plot, error) {
 		o := charts.NewScatterChartOptionWithData(append(spread(shown, x, 0), spread(shown, x, y.pixels(labelRise, c))...))
 		o.XAxis, o.YAxis, o.Theme, o.Padding = x.numbers(x.label), y.axis(plain), theme(colours...), padding
 		o.Symbol, o.Legend.Show = charts.Symbol{Shape: charts.SymbolDot, Size: 5}, charts.Ptr(false)
-		for i, label := range together(shown, x, y, c) {
+		for i, label := range mergeLabels(shown, x, y, c) {
 			if shown[i].Name == r.Advice.Cap {
 				o.SeriesList[i].Symbol = charts.Symbol{Shape: charts.SymbolDiamond, Size: 8}
 			}
@@ -99,8 +99,8 @@ func (g group) covers(other group, x sizeAxis, y scale, c canvas) bool {
 	return across < float64(letterWidth*(len(g.label())+len(other.label())+1))/2 && up < y.pixels(letterHeight, c)
 }
 
-// together returns the label of each dot. It merges labels that would overlap.
-func together(shown []verdict.Outcome, x sizeAxis, y scale, c canvas) []string {
+// mergeLabels returns the label of each dot. It merges labels that would overlap.
+func mergeLabels(shown []verdict.Outcome, x sizeAxis, y scale, c canvas) []string {
 	var groups []group
 	for _, o := range shown {
 		groups = append(groups, group{o})

@@ -28,9 +28,9 @@ func (t Table) lines() string {
 	return b.String()
 }
 
-// seen returns the result for four caps: "off"; 1, which is slow and has a high latency; 1/core, which fails in the first
-// round; 4, which fails in all rounds.
-func seen() Result {
+// fourCaps returns the result for four caps: "off"; 1, which is slow and has a high latency; 1/core, which fails in the
+// first round; 4, which fails in all rounds.
+func fourCaps() Result {
 	x := sweep.Experiment{Metrics: metrics("x", "y"), Candidates: []sweep.Candidate{
 		{Name: "off", Default: true}, {Name: "1", ArenaMax: 1}, {Name: "1/core", ArenaMax: 2}, {Name: "4", ArenaMax: 4}}}
 	var runs []sweep.Run
@@ -48,7 +48,7 @@ func seen() Result {
 }
 
 func TestTable(t *testing.T) {
-	r := seen()
+	r := fourCaps()
 	want := `Cap|Throughput|Latency|VmSize peak|Resident peak|Arenas|CPU|Runs
 >off|1004 ±0.3%|0.01000 ±0.0%|1 GiB|10 MiB|16|1.500 s|8
 1|!503.5 ±0.7%|!0.02000 ±0.0%|64 MiB|10 MiB|1|1.250 s|8
@@ -69,7 +69,7 @@ func TestTable(t *testing.T) {
 }
 
 func TestFailuresAreTold(t *testing.T) {
-	r := seen()
+	r := fourCaps()
 	want := []Failure{{"1/core", "1 of 8 runs failed; round 0: the server was killed by SIGSEGV", "oops"}, {"4", "8 of 8 runs failed; round 0: the load ended with status 1", "no"}}
 	if got := fmt.Sprint(r.Failures()); got != fmt.Sprint(want) {
 		t.Errorf("%s, want %s", got, want)
