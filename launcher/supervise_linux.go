@@ -262,8 +262,8 @@ func (v *supervisor) followStop(by unix.Signal) {
 	switch {
 	case !mirrors(by, own || inForeground()):
 	case (by == unix.SIGTTIN || by == unix.SIGTTOU) && v.terminal.give(v.child.pid):
-		// The shell has put arenacap's group in the foreground, and v.terminal.give has passed the foreground on to the target's
-		// group.
+		// The shell has put arenacap's group in the foreground, and the method "give" has passed the foreground on to
+		// the target's group.
 		_ = unix.Kill(-v.child.pid, unix.SIGCONT)
 	case hasShell():
 		v.terminal.takeBack(v.child.pid)

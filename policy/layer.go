@@ -23,7 +23,7 @@ type layer struct {
 
 // place is where a setting was written.
 type place struct {
-	path string // key into document.at
+	path string // key into the field "at" of the document
 	raw  any    // the value, from the TOML parser
 	own  bool   // the setting was written in this layer, not in the base
 	bad  bool   // a problem with its value was reported

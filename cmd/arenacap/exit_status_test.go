@@ -198,8 +198,8 @@ func TestStatusesAreThoseOfEnv(t *testing.T) {
 	}
 }
 
-// likeEnv checks that arenacap ends a command line with the same status as env(1). That status must be want, unless want is
-// 0.
+// likeEnv checks that arenacap ends a command line with the same status as env(1). That status must be the argument
+// "want", unless "want" is 0.
 func likeEnv(t *testing.T, tool tools, dir string, env, setup, line []string, want int) {
 	t.Helper()
 	wanted, envSaid := start(t, dir, env, setup, append([]string{"/usr/bin/env"}, line...))

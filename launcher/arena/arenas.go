@@ -60,8 +60,8 @@ func readTops(mem reader, members []member, size uint64) error {
 	})
 }
 
-// heapOwners lists the heaps of all arenas as owners of memory. Each owner points to its heap, so that process.attribute can
-// write the heap's resident size.
+// heapOwners lists the heaps of all arenas as owners of memory. Each owner points to its heap, so that the method
+// "attribute" can write the heap's resident size.
 func heapOwners(arenas []Arena) []owner {
 	var owners []owner
 	for i := range arenas {

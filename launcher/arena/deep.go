@@ -251,7 +251,7 @@ func (w *walker) held() (spans []span) {
 
 // resident counts the bytes of [start, end) in memory; pages of unknown state count as resident.
 func (w *walker) resident(start, end uint64) (sum uint64) {
-	const ahead = 4096 // number of pages whose state one call of presence.pages reads
+	const ahead = 4096 // number of pages whose state one call of the method "pages" reads
 	for start &^= w.page - 1; start < end; start += w.page {
 		i := (start - w.seenStart) / w.page
 		if start < w.seenStart || i >= uint64(len(w.seen)) {

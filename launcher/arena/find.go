@@ -45,7 +45,7 @@ type mappings interface {
 // ring is malloc's circular list of arenas in one copy of glibc; a program that calls dlmopen(3) has several copies.
 type ring struct {
 	heapMax uint64 // bytes: size and alignment of every heap
-	form    int    // index of system_mem in state.tail; see tailForms
+	form    int    // index of system_mem in the field "tail" of a state; see tailForms
 	members []member
 }
 

@@ -121,7 +121,7 @@ type file struct {
 	err  error
 }
 
-// readFile reads a file of /proc/PID about the address space, such as environ. If the first thread has ended
+// readFile reads a file of /proc/PID about the address space, such as "environ". If the first thread has ended
 // (pthread_exit(3) in main), that file is empty; then the file of another thread is read.
 func readFile(pid int, name string) file {
 	text, err := proc.Here.Read(procFile(pid, name))

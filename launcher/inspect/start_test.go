@@ -35,7 +35,7 @@ func TestOverwritten(t *testing.T) {
 	}
 }
 
-// FuzzBeginning parses arbitrary text as environ, since the process may have overwritten that memory.
+// FuzzBeginning parses arbitrary text as /proc/PID/environ, since the process may have overwritten that memory.
 func FuzzBeginning(f *testing.F) {
 	f.Add([]byte("A=1\x00MALLOC_ARENA_MAX=4\x00"), 4)
 	f.Add([]byte("GLIBC_TUNABLES=glibc.malloc.arena_max=3\x00glibc.malloc.tcache_count=2\x00"), 3)

@@ -68,7 +68,7 @@ func (as identity) may(info fs.FileInfo, want fs.FileMode) bool {
 }
 
 // closed returns the file, or the topmost directory above it, to which the identity has no access; "" if it has
-// access to all. The mode want is the access needed to the file itself; the directories above it need mayExecute.
+// access to all. The mode "want" is the access needed to the file itself; the directories above it need mayExecute.
 func (as identity) closed(file string, want fs.FileMode) string {
 	part := ""
 	for p := file; ; p, want = path.Dir(p), mayExecute {

@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// expand replaces a text's specifiers (v252: src/core/unit-printf.c, src/shared/specifier.c). The second result, known, is
-// false if only systemd knows one of the values; expand keeps such a specifier, with a "/" before it if its value is a path.
+// expand replaces a text's specifiers (v252: src/core/unit-printf.c, src/shared/specifier.c). The second result,
+// "known", is false if only systemd knows one of the values; expand keeps such a specifier, with a "/" before it if its
+// value is a path.
 func (u Unit) expand(text string) (value string, known bool, err error) {
 	var b strings.Builder
 	known = true

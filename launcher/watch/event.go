@@ -112,7 +112,7 @@ func actionWords(b policy.Budget) string {
 	return words
 }
 
-// exceeded is a warning or a breach; why is nil if the attribution is unknown.
+// exceeded is a warning or a breach; the argument "why" is nil if the attribution is unknown.
 func exceeded(c budget.Change, processes int, of advised, why *attribution) event {
 	where := fmt.Sprintf("%s %s, over the limit of %s", c.Metric, text.Size(c.Value), text.Size(c.Limit))
 	if c.Kind == eventWarning {

@@ -219,6 +219,6 @@ func TestABrokenPipe(t *testing.T) {
 	}
 	must(t, unix.Close(p[1]))
 	j = openStderr(p[1])
-	j.put([]byte("one\n"), lostLine) // with stderr closed, put does nothing
+	j.put([]byte("one\n"), lostLine) // with stderr closed, the method "put" does nothing
 	j.close()
 }

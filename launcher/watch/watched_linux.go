@@ -18,7 +18,7 @@ type watched struct {
 	cfg          *Config   // the engine's configuration; in the watch of a host, the service's
 	log          *eventLog // the engine's log; in the watch of a host, the service's
 	member       *member   // the process of a service; nil except in the watch of a host
-	index        int       // the target's index in engine.watched
+	index        int       // the target's index in the engine's list "watched"
 	scope        *scope
 	state        *budget.State
 	base         breakdown // the parts of the virtual size at the end of the time `settle`

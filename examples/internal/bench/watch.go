@@ -47,9 +47,9 @@ func watchTables(b *built, _ []string) bool {
 // quiet is the CPU time of the C program testdata/statm.c on an idle machine, in µs per second.
 const quiet = 50
 
-// sideBySide runs several watching programs at the same time and measures them; one is the C program. The factor slow is the
-// C program's CPU time relative to an idle machine. manyTargets and manyServices measure without the C program, so they
-// multiply their bounds of CPU time by this factor.
+// sideBySide runs several watching programs at the same time and measures them; one is the C program. The factor "slow"
+// is the C program's CPU time relative to an idle machine. manyTargets and manyServices measure without the C program,
+// so they multiply their bounds of CPU time by this factor.
 func sideBySide(b *built, policy string) (ok bool, slow float64) {
 	targets, end := start(b, 1)
 	defer end()

@@ -106,7 +106,7 @@ func correct(all []comparison) {
 // values that an Interval needs.
 func RoundsNeeded(candidates, metrics int) int {
 	pairs := float64(metrics * candidates * (candidates - 1) / 2)
-	for n, least := 1, 1.0; ; n++ { // least is 1/C(2n, n), and C(2n, n) = C(2n-2, n-1) · (4n-2)/n
+	for n, least := 1, 1.0; ; n++ { // the variable "least" is 1/C(2n, n), and C(2n, n) = C(2n-2, n-1) · (4n-2)/n
 		least *= float64(n) / float64(4*n-2)
 		if n >= 6 && 2*least*pairs <= Alpha {
 			return n
