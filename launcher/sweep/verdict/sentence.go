@@ -69,7 +69,7 @@ func (r *Result) undecided(d doubt) string {
 	why := fmt.Sprintf("the machine was too noisy to tell the caps apart, and the medians are accurate only to %s", percent(d.width))
 	do := "try --until 10% or a quieter machine"
 	if d.tooFew() {
-		why, do = fmt.Sprintf("%d rounds are too few to tell %d caps apart", d.rounds, d.caps), fmt.Sprintf("at least %d are needed", d.needed)
+		why, do = fmt.Sprintf("%s cannot tell %d caps apart", text.Count(d.rounds, "round"), d.caps), fmt.Sprintf("at least %d are needed", d.needed)
 	}
 	return "No advice: " + why + r.failures() + "; " + do + "."
 }

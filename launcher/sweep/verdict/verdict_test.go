@@ -309,7 +309,7 @@ func TestUnusable(t *testing.T) {
 func TestTooFew(t *testing.T) {
 	s := situation{throughput: []float64{1000, 1000, 1000, 1000}, virtual: []uint64{1024, 64, 128, 256}, resident: []uint64{100, 100, 100, 100}}
 	runs := slices.DeleteFunc(s.runs(), func(r sweep.Run) bool { return r.Round > 3 })
-	if a := Judge(s.experiment(), runs).Advice; a.Cap != "" || a.TOML != "" || !a.Noisy || a.Sentence != "No advice: 3 rounds are too few to tell 4 caps apart; at least 6 are needed." {
+	if a := Judge(s.experiment(), runs).Advice; a.Cap != "" || a.TOML != "" || !a.Noisy || a.Sentence != "No advice: 3 rounds cannot tell 4 caps apart; at least 6 are needed." {
 		t.Errorf("cap %q, %q: %s", a.Cap, a.TOML, a.Sentence)
 	}
 	s.failed = []int{0, 8, 0, 0}
