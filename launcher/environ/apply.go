@@ -96,7 +96,7 @@ func (in found) conflicts() []string {
 		say("%s is set %d times; glibc reads all copies, so they are joined into one", tunablesName, n)
 	}
 	if tuned, n, differ := in.tunedApart(); differ {
-		say("%s sets %s=%d, but %s is %d; glibc uses the tunable", tunablesName, maxTunable, tuned, maxName, n)
+		say("%s sets %s=%d, but %s is %d; glibc would use the tunable, and the plan's setting replaces both", tunablesName, maxTunable, tuned, maxName, n)
 	}
 	return lines
 }

@@ -259,7 +259,7 @@ func TestConflictsAreOneLineEach(t *testing.T) {
 		{"copies of tunables", []string{"GLIBC_TUNABLES=a=1", "GLIBC_TUNABLES=b=1"},
 			[]string{"GLIBC_TUNABLES is set 2 times; glibc reads all copies, so they are joined into one"}},
 		{"a tunable and a variable that differ", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=3", "MALLOC_ARENA_MAX=5"},
-			[]string{"GLIBC_TUNABLES sets glibc.malloc.arena_max=3, but MALLOC_ARENA_MAX is 5; glibc uses the tunable"}},
+			[]string{"GLIBC_TUNABLES sets glibc.malloc.arena_max=3, but MALLOC_ARENA_MAX is 5; glibc would use the tunable, and the plan's setting replaces both"}},
 		{"a tunable and a variable that agree", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=5", "MALLOC_ARENA_MAX=5"}, nil},
 		{"a tunable and a variable, one invalid", []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=5x", "MALLOC_ARENA_MAX=3"}, nil},
 	} {
