@@ -22,13 +22,13 @@ type Room struct {
 	arenas  uint64                 // address space of the largest number of arenas: one heap for each but the main arena
 	endless bool                   // the number of arenas is unlimited
 	cap     uint64                 // number of arenas that fit into half of what is left, as thread stacks need space too; 0: no cap helps
-	fixed   bool                   // the cap was given as a number; max_reserved lowers only a cap per core
+	mode    string                 // mode of the plan's cap
 }
 
 // NewRoom computes how much address space a program may use under a plan and a glibc, and what is left of it for arenas. t is
 // nil if the program is unknown.
 func NewRoom(plan policy.Plan, t *target.Target, g glibc.Version) Room {
-	r := Room{Limit: plan.AddressLimit(), fixed: plan.Mode == policy.Fixed}
+	r := Room{Limit: plan.AddressLimit(), mode: plan.Mode}
 	if t != nil {
 		r.program, r.Mapped = t.Program(), t.Mapped
 		if t.Libc == "none" || t.Allocator != "" && t.Allocator != "glibc" { // such a program has no arenas of glibc
@@ -86,13 +86,17 @@ func (r Room) Warning() string {
 		arenas = "up to " + text.Size(r.arenas) + " of arenas"
 	}
 	line := fmt.Sprintf("%s do not fit into the %s of address space that are left (%s), so threads may not start", arenas, text.Size(r.Left()), r.Limit.From)
-	switch {
-	case r.cap != 0 && r.fixed:
-		line += fmt.Sprintf("; lower the cap in the policy, or give --arenas %d", r.cap)
-	case r.cap != 0:
-		line += fmt.Sprintf("; write max_reserved = \"50%%\" in [arenas], or give --arenas %d", r.cap)
+	if r.cap == 0 {
+		return line
 	}
-	return line
+	change := "set a cap in the policy" // max_reserved lowers only a cap per core
+	switch r.mode {
+	case policy.Fixed:
+		change = "lower the cap in the policy"
+	case policy.PerCore:
+		change = `write max_reserved = "50%" in [arenas]`
+	}
+	return line + fmt.Sprintf("; %s, or give --arenas %d", change, r.cap)
 }
 
 // explainRoom warns if the program and its arenas do not fit into the limit on address space, and with --verbose
