@@ -108,7 +108,7 @@ The package enables no service.
 .It Pa /usr/bin/arenacap\-386
 The same program with 32 bits, on amd64.
 It starts with 24 MiB of address space, where batch systems limit the virtual
-size; the 64-bit program needs 768 MiB.
+size; the 64-bit program needs 768 MiB to 1 GiB, or 1.3 GiB and more.
 .It Pa /usr/share/arenacap/arenacap\-env.sh
 For start scripts that are sourced
 .Pq Xr arenacap-env 1 .

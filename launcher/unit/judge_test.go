@@ -105,7 +105,9 @@ func TestWhatCannotBeDone(t *testing.T) {
 		"a dynamic user":                  {situation{unit: "DynamicUser=yes", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, "with DynamicUser=yes arenacap cannot be started"},
 		"root may":                        {situation{unit: "User=root", found: Found{own: ownProgram{neededFile: neededFile{Path: "/root/arenacap", Closed: "/root"}}}}, ""},
 		"a policy for root only":          {situation{unit: "User=x", found: Found{policy: neededFile{Path: "/etc/x/p", Closed: "/etc/x"}}}, `cannot read its policy, because that user has no access to "/etc/x"`},
-		"little address space":            {situation{unit: "LimitAS=512M"}, "LimitAS=512M: arenacap does not start with less than 690 MiB of address space; 768 MiB are enough; the 32-bit build (arenacap-386) needs less"},
+		"little address space":            {situation{unit: "LimitAS=512M"}, "LimitAS=512M: arenacap does not start with less than 690 MiB of address space; 768 MiB to 1 GiB, or 1.3 GiB and more, are enough; the 32-bit build (arenacap-386) needs less"},
+		"address space in the gap":        {situation{unit: "LimitAS=1150M"}, "LimitAS=1150M: arenacap does not start with 1.1 GiB to 1.2 GiB of address space; 768 MiB to 1 GiB, or 1.3 GiB and more, are enough"},
+		"in the gap, 32 bits":             {situation{unit: "LimitAS=1150M", found: Found{own: ownAt(ownPath, 32)}}, ""},
 		"a soft limit":                    {situation{unit: "LimitAS=512M:infinity"}, "LimitAS=512M:infinity"},
 		"enough for 32 bits":              {situation{unit: "LimitAS=512M", found: Found{own: ownAt(ownPath, 32)}}, ""},
 		"too little for 32 bits":          {situation{unit: "LimitAS=8M", found: Found{own: ownAt(ownPath, 32)}}, "less than 17 MiB of address space"},
@@ -271,7 +273,10 @@ func TestNeeds(t *testing.T) {
 		"little memory":              {situation{unit: "LimitDATA=16M"}, "LimitDATA=16M: arenacap does not start with less than 38 MiB of memory", ""},
 		"little memory, 32 bits":     {situation{unit: "LimitDATA=16M", found: Found{own: ownAt(ownPath, 32)}}, "", ""},
 		"maybe too little memory":    {situation{unit: "LimitDATA=40M"}, "", "LimitDATA=40M: this limit may be too low for arenacap itself, which runs under the same limit; 64 MiB of memory are enough"},
-		"maybe too little space":     {situation{unit: "LimitAS=700M"}, "", "768 MiB of address space are enough"},
+		"maybe too little space":     {situation{unit: "LimitAS=700M"}, "", "too low for arenacap itself, which runs under the same limit; 768 MiB to 1 GiB, or 1.3 GiB and more, of address space are enough"},
+		"space before the gap":       {situation{unit: "LimitAS=1G"}, "", ""},
+		"space at the gap's end":     {situation{unit: "LimitAS=1250M"}, "", "too low for arenacap itself"},
+		"space after the gap":        {situation{unit: "LimitAS=1300M"}, "", ""},
 		"few descriptors":            {situation{unit: "LimitNOFILE=4"}, "LimitNOFILE=4: arenacap does not start with less than 5 file descriptors", ""},
 		"few descriptors at first":   {situation{unit: "LimitNOFILE=4:1024"}, "", ""},
 		"a list of calls":            {situation{unit: allow + "read:EPERM"}, "add SystemCallFilter=@process @signal madvise to the unit", ""},
@@ -316,8 +321,8 @@ func TestReadmeHasTheNeeds(t *testing.T) {
 	_, sentence, _ := strings.Cut(string(text), "\n- `arenacap` itself needs ")
 	sentence, _, _ = strings.Cut(sentence, "\n")
 	for _, n := range Needs {
-		for _, amount := range []uint64{n.launch.enough, n.stay.enough} {
-			if !strings.Contains(sentence, n.Format(amount)) {
+		for _, amount := range []uint64{n.launch.enough, n.stay.enough, n.gap.from, n.gap.enough} {
+			if amount != 0 && !strings.Contains(sentence, n.Format(amount)) {
 				t.Errorf("%s: no %s in %q", n.Setting, n.Format(amount), sentence)
 			}
 		}

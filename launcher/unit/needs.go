@@ -23,18 +23,27 @@ type Need struct {
 	NotRoot      bool   // the limit does not apply to root
 	what         string // name of the resource, in messages
 	launch, stay bounds
+	gap          gap
 }
 
 // bounds are two measured limits. With a limit below the field "never", arenacap started in no run. With a limit that is at
 // least the field "enough", arenacap started in every run.
 type bounds struct{ never, enough uint64 }
 
+// gap is a range of limits above the field "enough" of bounds that are too low again. With limits from "never" up to "until"
+// arenacap started in no run, and with other limits above "from" and below "enough" it started in some runs.
+type gap struct{ from, never, until, enough uint64 }
+
 const mib = 1 << 20
+
+// addressGap is due to the scavenge index of Go's runtime (runtime/mpagealloc_64bit.go, sysInit). The runtime reserves 512 MiB
+// for it, and starts without it if the limit does not allow that. If the limit allows it, too little may be left for the heap.
+var addressGap = gap{1024 * mib, 1120 * mib, 1200 * mib, 1300 * mib}
 
 // Needs are the amounts of limited resources that arenacap needs. A limit on memory has two rows, one for the 64-bit
 // build and one for the 32-bit build; any other limit has one row.
 var Needs = [...]Need{
-	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 64, what: "of address space", launch: bounds{690 * mib, 768 * mib}, stay: bounds{690 * mib, 768 * mib}},
+	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 64, what: "of address space", launch: bounds{690 * mib, 768 * mib}, stay: bounds{690 * mib, 768 * mib}, gap: addressGap},
 	{Setting: "LimitAS", Rlimit: unix.RLIMIT_AS, Bits: 32, what: "of address space", launch: bounds{17 * mib, 24 * mib}, stay: bounds{17 * mib, 24 * mib}},
 	{Setting: "LimitDATA", Rlimit: unix.RLIMIT_DATA, Bits: 64, what: "of memory", launch: bounds{38 * mib, 64 * mib}, stay: bounds{38 * mib, 64 * mib}},
 	{Setting: "LimitDATA", Rlimit: unix.RLIMIT_DATA, Bits: 32, what: "of memory", launch: bounds{5 * mib, 16 * mib}, stay: bounds{5 * mib, 16 * mib}},
@@ -46,11 +55,17 @@ var Needs = [...]Need{
 // Judge says how a limit affects arenacap. The text is "" if it does not. If fatal is true, arenacap does not start.
 func (n Need) Judge(limit uint64, stays bool) (text string, fatal bool) {
 	b := n.bounds(stays)
+	enough := n.Format(b.enough)
+	if n.gap.enough != 0 {
+		enough = fmt.Sprintf("%s to %s, or %s and more,", enough, n.Format(n.gap.from), n.Format(n.gap.enough))
+	}
 	switch {
 	case limit < b.never:
-		return fmt.Sprintf("arenacap does not start with less than %s %s; %s are enough", n.Format(b.never), n.what, n.Format(b.enough)), true
-	case limit < b.enough:
-		return fmt.Sprintf("this limit may be too low for arenacap itself, which runs under the same limit; %s %s are enough", n.Format(b.enough), n.what), false
+		return fmt.Sprintf("arenacap does not start with less than %s %s; %s are enough", n.Format(b.never), n.what, enough), true
+	case n.gap.never <= limit && limit < n.gap.until:
+		return fmt.Sprintf("arenacap does not start with %s to %s %s; %s are enough", n.Format(n.gap.never), n.Format(n.gap.until), n.what, enough), true
+	case limit < b.enough || n.gap.from < limit && limit < n.gap.enough:
+		return fmt.Sprintf("this limit may be too low for arenacap itself, which runs under the same limit; %s %s are enough", enough, n.what), false
 	}
 	return "", false
 }
