@@ -39,7 +39,7 @@ func psCommand() *cli.Command {
 			boolFlag("json", "print a JSON list with one object per process"),
 			boolFlag("all", "also list processes that have only the main arena"),
 			&cli.StringFlag{Name: "sort", Value: "reserved", Usage: "sort by `KEY`: " + sortKeys},
-			boolFlag("prometheus", "print the sums of groups of processes in the text format of Prometheus"),
+			boolFlag("prometheus", "print the sums of each group of processes (see --group-by) in the text format of Prometheus"),
 			&cli.StringFlag{Name: "group-by", Value: metrics.GroupBys[0], Usage: "group by `KEY`: service, unit or name; processes without a service are grouped by unit, without a unit by name"},
 			&cli.IntFlag{Name: "max-groups", Value: metrics.DefaultMaxGroups, Usage: "print at most `N` groups, and the sum of the others as \"other\""},
 		},

@@ -128,7 +128,7 @@ func TestThePeakOfAShortRun(t *testing.T) {
 	c := startChild(t)
 	cfg := testConfig("virtual=9223372036854775807")
 	cfg.Budget.Interval = time.Hour
-	turns := make(chan struct{}, 1000) // with an interval of an hour, all turns after the first sample only peek (nextPeek)
+	turns := make(chan struct{}, 1000) // with an interval of an hour, each turn after the first sample is only an extra reading (see nextPeek)
 	s := watchIt(t, cfg, func(e *engine) {
 		e.clock = func() time.Duration {
 			turns <- struct{}{}

@@ -191,7 +191,7 @@ func (r *Result) behind(chosen Outcome, d doubt) string {
 	if d.safer == nil {
 		return text
 	}
-	return text + ", so " + d.safer.words() + " is the safer choice"
+	return fmt.Sprintf("%s, so %s, whose median is within %s of the best, is the safer choice", text, d.safer.words(), percent(noisy))
 }
 
 func percent(share float64) string {

@@ -223,7 +223,7 @@ func TestNoisy(t *testing.T) {
 	runs := simulate(x, worlds[1], 10, rand.New(rand.NewPCG(4, 4)), 0.8)
 	const toml = "[arenas]\n# the machine was too noisy to be sure; until a better measurement, the safer choice is cap = 2\ncap = 1\n"
 	if a := Judge(x, runs).Advice; !a.Noisy || a.Cap != "1" || a.Safer != "2" || a.TOML != toml || !strings.Contains(a.Sentence, "%, and the median of a cap of 1 is ") ||
-		!strings.Contains(a.Sentence, " worse than the best (cap 3), so a cap of 2 is the safer choice; try --until 2% ") {
+		!strings.Contains(a.Sentence, " worse than the best (cap 3), so a cap of 2, whose median is within 5.0 % of the best, is the safer choice; try --until 2% ") {
 		t.Errorf("a fifth less throughput, which noise hides: %s", a.Sentence)
 	}
 	x = simulated(3, true)
