@@ -83,10 +83,19 @@ func (w *watched) countArenas(r *budget.Reading, p *process, virtual uint64) {
 		}
 		p.arenas.take(virtual, count, err)
 		if err != nil && (w.budgetsArenas() || w.cfg.Verbose) {
-			w.reportOnce("arenas", fmt.Errorf("the arenas of process %d cannot be counted: %w", p.pid, err))
+			w.reportOnce("arenas", w.uncounted(p.pid, err))
 		}
 	}
 	r.AddArenas(p.arenas.reserved, p.arenas.known)
+}
+
+// uncounted returns the message for a process whose arenas cannot be counted. It says what the watch does not check.
+func (w *watched) uncounted(pid int, err error) error {
+	unchecked := "the cap"
+	if w.budgetsArenas() {
+		unchecked = "the limit on arenas"
+	}
+	return fmt.Errorf("%s is not checked, the rest of the watch goes on: the arenas of process %d cannot be counted: %w", unchecked, pid, err)
 }
 
 // needsCensus reports whether to count the arenas of this process. A limit on arenas needs the count of every process, a cap
