@@ -94,6 +94,9 @@ func (p Policy) winner(in Inherited) Cap {
 	return said
 }
 
+// CapFrom returns the source of the cap, as Cap.From has it.
+func (plan Plan) CapFrom() string { return plan.Policy.winner(plan.Machine.Inherited).From }
+
 // AddressLimit is RLIMIT_AS of the target: the limit of [budget] hard, else the inherited one.
 func (plan Plan) AddressLimit() Reading[uint64] {
 	if plan.HardLimit != 0 {

@@ -23,12 +23,13 @@ type Room struct {
 	endless bool                   // the number of arenas is unlimited
 	cap     uint64                 // number of arenas that fit into half of what is left, as thread stacks need space too; 0: no cap helps
 	mode    string                 // mode of the plan's cap
+	from    string                 // source of the plan's cap
 }
 
 // NewRoom computes how much address space a program may use under a plan and a glibc, and what is left of it for arenas. t is
 // nil if the program is unknown.
 func NewRoom(plan policy.Plan, t *target.Target, g glibc.Version) Room {
-	r := Room{Limit: plan.AddressLimit(), mode: plan.Mode}
+	r := Room{Limit: plan.AddressLimit(), mode: plan.Mode, from: plan.CapFrom()}
 	if t != nil {
 		r.program, r.Mapped = t.Program(), t.Mapped
 		if t.Libc == "none" || t.Allocator != "" && t.Allocator != "glibc" { // such a program has no arenas of glibc
@@ -89,14 +90,14 @@ func (r Room) Warning() string {
 	if r.cap == 0 {
 		return line
 	}
-	change := "set a cap in the policy" // max_reserved lowers only a cap per core
-	switch r.mode {
-	case policy.Fixed:
-		change = "lower the cap in the policy"
-	case policy.PerCore:
-		change = `write max_reserved = "50%" in [arenas]`
+	advice := fmt.Sprintf("give --arenas %d", r.cap)
+	switch {
+	case r.mode == policy.PerCore: // max_reserved lowers only a cap per core
+		advice = `write max_reserved = "50%" in [arenas], or ` + advice
+	case r.from != "--arenas": // a cap from the command line overrides any other
+		advice = fmt.Sprintf("set a lower cap (%s), or %s", r.from, advice)
 	}
-	return line + fmt.Sprintf("; %s, or give --arenas %d", change, r.cap)
+	return line + "; " + advice
 }
 
 // explainRoom warns if the program and its arenas do not fit into the limit on address space, and with --verbose
