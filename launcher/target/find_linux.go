@@ -74,7 +74,7 @@ func (fs fsys) search(name, path string) (string, error) {
 			denied = err
 		case !goesOn(err):
 			return "", err
-		case errors.As(err, new(interpreterError)) && lost == nil:
+		case errors.As(err, new(interpreterError)) && errors.Is(err, syscall.ENOENT) && lost == nil:
 			lost = err
 		}
 		last = err
@@ -201,6 +201,8 @@ func refused(program, file string, err error) error {
 		what = " %w"
 	case errors.Is(err, syscall.EACCES):
 		what = " cannot be executed: %w; look at its permissions (ls -l), or set them (chmod +x)"
+	case file != program:
+		what = " cannot be executed: %w"
 	}
 	if file == program {
 		return fmt.Errorf("%q"+what, program, err)

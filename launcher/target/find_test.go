@@ -43,6 +43,7 @@ func TestFindLikeEnv(t *testing.T) {
 		{"a/fifo", "755", "fifo"}, {"a/loop", "755", "-> loop"}, {"b/loop", "755", say("b")},
 		{"a/dangling", "755", "-> nowhere"}, {"b/dangling", "755", say("b")}, {"a/link", "755", "-> both"},
 		{"a/lost", "755", "#!/no/such/interpreter\n"}, {"b/lost", "755", say("b")}, {"a/onlylost", "755", "#!/no/such\n"},
+		{"a/belowfile", "755", "#!" + dir + "/file/x\n"}, {"b/lostlast", "755", "#!" + dir + "/file/x\n"}, {"a/lostlast", "755", "#!/no/such\n"},
 		{"a/badinterp", "755", "#!" + dir + "/a/noexec\n"}, {"b/badinterp", "755", say("b")},
 		{"a/dirinterp", "755", "#!/tmp\n"}, {"a/crlf", "755", "#!/bin/sh\r\necho crlf\r\n"},
 		{"a/bare", "755", "echo bare\n"}, {"a/empty", "755", ""}, {"a/blank", "755", "#! \t\n"}, {"a/just", "755", "#!"},
@@ -65,6 +66,8 @@ func TestFindLikeEnv(t *testing.T) {
 		{"only not executable", "onlynoexec", ab}, {"folder, then found", "dir", ab}, {"only a folder", "onlydir", ab},
 		{"a fifo", "fifo", ab}, {"a symlink loop stops the search", "loop", ab}, {"dangling link goes on", "dangling", ab},
 		{"link", "link", ab}, {"missing interpreter goes on", "lost", ab}, {"missing interpreter", "onlylost", ab},
+		{"interpreter below a file", "belowfile", dir + "/a"}, {"interpreter below a file, then nothing", "belowfile", ab},
+		{"missing interpreter, then one below a file", "lostlast", ab},
 		{"interpreter not executable goes on", "badinterp", ab}, {"a folder as interpreter", "dirinterp", ab},
 		{"carriage return", "crlf", ab}, {"no #!", "bare", ab}, {"empty file", "empty", ab}, {"#! and blanks", "blank", ab}, {"#! alone", "just", ab},
 		{"argument", "arg", ab}, {"no newline", "noeol", ab}, {"NUL", "nul", ab}, {"long argument", "long", ab}, {"long interpreter", "cut", ab},
@@ -112,6 +115,7 @@ func TestFindErrors(t *testing.T) {
 	dir := publicDir(t)
 	tree(t, dir, [][3]string{
 		{"plain", "644", "x"}, {"dir", "755", "/"}, {"lost", "755", "#!/no/such\n"}, {"crlf", "755", "#!/bin/sh\r\n"},
+		{"below", "755", "#!" + dir + "/plain/x\n"},
 	})
 	for _, c := range []struct {
 		name, want string
@@ -123,6 +127,7 @@ func TestFindErrors(t *testing.T) {
 		{"dir", `"` + dir + `/dir" is a directory, not a program`, syscall.EACCES},
 		{"lost", `"` + dir + `/lost" needs the interpreter "/no/such", which does not exist: no such file or directory`, syscall.ENOENT},
 		{dir + "/lost", `"` + dir + `/lost" needs the interpreter "/no/such", which does not exist: no such file or directory`, syscall.ENOENT},
+		{"below", `"` + dir + `/below" needs the interpreter "` + dir + `/plain/x", which cannot be executed: not a directory`, syscall.ENOTDIR},
 		{dir + "/crlf", `"` + dir + `/crlf" needs the interpreter "/bin/sh\r", which does not exist: no such file or directory; the #! line ends in a carriage return, remove it (dos2unix)`, syscall.ENOENT},
 	} {
 		_, err := Find(c.name, []string{"PATH=" + dir})
