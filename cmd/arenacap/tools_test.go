@@ -15,16 +15,16 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// tools are the programs that the tests start: arenacap in three builds, and two helpers in C. The field "plain" is a
-// build without extra flags, "release" is one with the flags of .ci/release. "checked" is for tests that do not need
-// one of these: $ARENACAP_BINARY, else a build with the race detector if the test binary has the race detector, else
-// the same as "plain".
+// tools are the programs that the tests start: builds of arenacap, two helpers in C, and a copy of /bin/sh. The field
+// "plain" is a build without extra flags, "release" is one with the flags of .ci/release. "checked" is for tests that do
+// not need one of these: $ARENACAP_BINARY, else a build with the race detector if the test binary has the race detector,
+// else the same as "plain".
 type tools struct {
 	dir                     string // folder of the programs
 	plain, release, checked string
-	release386              string // "" on a machine other than amd64
-	probe, setup            string
-	server                  string // a shell under a name that is not a carrier's
+	release386              string // "release" for 386; "" on a machine other than amd64
+	probe, setup            string // the helpers in C
+	server                  string // the copy of /bin/sh, under a name that is not a carrier's
 	err                     error
 }
 

@@ -12,8 +12,8 @@ import (
 // Group holds the folders of a control group and of the groups above it.
 type Group struct {
 	Folders []string // the folders from the group itself up to the mount point; empty if no mount shows any of them
-	Own     bool     // the first folder is that of the group itself
-	Missing bool     // the group's own folder does not exist: the group was removed, or a later mount hides the folder
+	Own     bool     // Folders[0] is the path of the group's own folder; if false, Folders has at most the mount point, a group above
+	Missing bool     // Own is true, but the folder does not exist: the group was removed, or a later mount hides the folder
 	version version
 }
 

@@ -13,7 +13,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// Table has one row per cap.
+// Table has at most one row per cap.
 type Table struct {
 	Heads []string
 	Rows  []Row
@@ -35,7 +35,7 @@ type Cell struct {
 // Failure is the first failed run of a cap: the reason, and the end of its output.
 type Failure struct{ Cap, What, Tail string }
 
-// Table returns the measurements on which the advice is based.
+// Table returns the measurements on which the advice is based, with one row for each cap.
 func (r *Result) Table() Table {
 	t := Table{Heads: []string{"Cap"}}
 	for _, m := range r.Experiment.Metrics {
@@ -55,7 +55,7 @@ func (r *Result) Table() Table {
 	return t
 }
 
-// Details returns the medians of the measurements that Table leaves out.
+// Details returns the medians of the measurements that Table leaves out. It has no row for a cap without a successful run.
 func (r *Result) Details() Table {
 	t := Table{Heads: []string{"Cap", "VmSize at the end", "Resident at the end", "Arenas reserved", "Arenas resident", "Page faults", "Context switches"}}
 	final := sizeTexts(r.Outcomes, func(o Outcome) uint64 { return o.VirtualFinal })

@@ -3,9 +3,10 @@
  * "key: value" line per fact. The transparency tests run it with and without a wrapper and compare.
  *
  * It is in C, so that no runtime of a language changes the state, and reads signals by raw system calls,
- * because libc hides 32 and 33. Values that differ in every run are written relative to the process ("self"
- * for its own PID). With PROBE_LINGER in the environment it waits that many milliseconds with every signal
- * blocked, and then reports the signals that arrived meanwhile.
+ * because libc hides 32 and 33. The facts "pid", "ppid" and "children" contain PIDs, of which the method "run"
+ * in transparency_test.go replaces the first two; elsewhere "self" stands for the PID of the probe, so that
+ * the fact is the same in every run. With PROBE_LINGER in the environment it waits that many milliseconds with
+ * every signal blocked, and then reports the signals that arrived meanwhile.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -77,7 +78,7 @@ static void call(const char *key, long value)
 		number(key, value);
 }
 
-/* process writes a process or process group in terms that do not change from run to run. */
+/* process writes a process or process group: "self" for the probe, which has another PID in every run, else the number. */
 static void process(const char *key, pid_t pid)
 {
 	if (pid == getpid())
