@@ -21,8 +21,8 @@ import (
 )
 
 // daemonC is a daemon(7) of the traditional kind: it forks twice, with a setsid(2) between, and its first process ends
-// at once. It writes its PID file $1.pid, and maps 256 MiB when another process has
-// opened the FIFO $1.go for writing.
+// at once. It writes its PID file $1.pid, and maps 256 MiB when another process has opened the
+// FIFO $1.go for writing.
 const daemonC = `
 #include <fcntl.h>
 #include <stdio.h>

@@ -147,7 +147,7 @@ func change(base, chosen uint64, moved bool) string {
 	return "saves " + text
 }
 
-// mebibytes formats a size without a fraction between 10 MiB and 1 GiB, from there in GiB with one decimal.
+// mebibytes formats a size as text.Size does, but without a fraction between 10 MiB and 1 GiB.
 func mebibytes(n uint64) string {
 	if n > 10<<20 {
 		n = n >> 20 << 20
