@@ -28,13 +28,13 @@ const (
 	dropIns      = "/etc/systemd/system/mariadb.service.d"
 )
 
-// life is the service and the rows that were written to its tables.
+// life is the service and the number of rows that were written to the ledger, a table of this test.
 type life struct {
 	t       *testing.T
 	ctx     context.Context
 	db      *lab.MariaDB
 	journal *bufio.Scanner
-	rows    map[string]int // number of rows written, by step
+	rows    map[string]int // number of rows, by step
 }
 
 // TestBootedLife takes MariaDB through the life cycle of a service. After each step all acknowledged rows must exist.
@@ -251,7 +251,8 @@ func (l *life) underDropIn() {
 	l.restart()
 }
 
-// restart returns when the server has sent READY=1, because Debian's unit has Type=notify.
+// restart returns when the server has sent READY=1, because Debian's unit has Type=notify, and its watch has written
+// the event "started".
 func (l *life) restart() {
 	l.t.Helper()
 	l.systemctl("restart", "mariadb")
@@ -281,8 +282,8 @@ func (l *life) checkReports() {
 	}
 }
 
-// arenacapUpgraded checks that after an upgrade of arenacap the watch continues with the old binary; the next start
-// uses the new one.
+// arenacapUpgraded checks that the watch continues after arenacap's binary is replaced by a copy, and that the next
+// start of the server is capped.
 func (l *life) arenacapUpgraded() {
 	l.run("install", "/usr/bin/arenacap", "/usr/bin/arenacap.new")
 	l.run("mv", "/usr/bin/arenacap.new", "/usr/bin/arenacap")
@@ -362,8 +363,8 @@ func (l *life) writer(step string) <-chan int {
 	return acknowledged
 }
 
-// binaryReplaced checks that while dpkg replaces mariadbd, the running server continues under its cap, and inspect
-// can read it. The package's scripts do not restart the server.
+// binaryReplaced checks that after dpkg has replaced mariadbd, the running server continues under load and keeps its
+// cap, and inspect can read it. The package's scripts do not restart the server.
 func (l *life) binaryReplaced() {
 	pid := l.mainPID()
 	l.run("dpkg", "-i", l.deb("mariadb-server-core"))
@@ -389,8 +390,8 @@ func (l *life) deb(name string) string {
 	return found[0]
 }
 
-// packageInstalled checks that the package's scripts restart the server with the drop-in, which does not belong to
-// the package.
+// packageInstalled checks that the server is capped after an installation of its package, whose scripts stop the old
+// server and start a new one: the drop-in does not belong to the package, so it stays.
 func (l *life) packageInstalled() {
 	pid := l.mainPID()
 	l.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "-i", l.deb("mariadb-server"))
@@ -402,7 +403,8 @@ func (l *life) packageInstalled() {
 	l.capped()
 }
 
-// withoutArenacap checks that the last shutdown was clean and left no process, and the server needs no recovery.
+// withoutArenacap checks that the last shutdown was clean and left no process, and that without the drop-in the server
+// starts without a recovery and without a cap.
 func (l *life) withoutArenacap() {
 	l.systemctl("stop", "mariadb")
 	if got := l.systemctl("show", "-P", "Result", "mariadb"); got != "success" {
@@ -427,7 +429,7 @@ func (l *life) withoutArenacap() {
 	}
 }
 
-// processes returns the names of the processes in the unit's control group.
+// processes returns the command lines of the processes in the unit's control group.
 func (l *life) processes() (names []string) {
 	stats, err := filepath.Glob("/proc/[0-9]*/cgroup")
 	if err != nil {

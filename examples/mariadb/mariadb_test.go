@@ -111,9 +111,9 @@ func count(t *testing.T, m *lab.MariaDB) int {
 	return census.Arenas
 }
 
-// budgets runs the server under the policy with shorter times and an additional limit on `virtual`. The server exceeds that
-// limit even without any connection, so policy.toml has no limit on `virtual`. Here the limit is breached at the first
-// sample after `settle`, and the breach tells the test that `settle` has ended.
+// budgets runs the server under the policy with shorter times and an additional limit on `virtual`. The server exceeds
+// that limit even without any connection, so policy.toml has no limit on `virtual`. Here every sample after `settle` is
+// over the limit, so the breach tells the test that `settle` has ended.
 func budgets(ctx context.Context, t *testing.T, db *lab.Database, arenacap, file string) {
 	m, err := lab.UpBeforeSettle(2*time.Second, func(settle string) (*lab.MariaDB, error) {
 		_, err := lab.Copy("policy.toml", filepath.Dir(file), `settle   = "30s"`, `settle   = "`+settle+`"`, `interval = "1s"`, `interval = "50ms"`,

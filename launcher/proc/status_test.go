@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The parser reads the real file of this process.
+// TestParseStatus parses the real file of this process, then constructed texts.
 func TestParseStatus(t *testing.T) {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {

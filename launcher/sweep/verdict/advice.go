@@ -22,9 +22,9 @@ type Advice struct {
 }
 
 const (
-	// worthwhile is the smallest share of memory whose saving is reported. A saving of at least the address space of one
-	// arena is always reported, even if it is a smaller share. It is also the largest loss (see the method "loss") that
-	// is not reported.
+	// worthwhile is the smallest share of memory whose saving is reported, if it is significant. A saving of at least
+	// the address space of one arena is reported even if it is a smaller share. worthwhile is also the largest loss
+	// (see the method "loss") that is not reported.
 	worthwhile = 0.01
 	// certain is the smallest share of resident memory whose saving is a reason to set a cap, because resident memory
 	// varies from run to run.
@@ -38,7 +38,7 @@ const (
 )
 
 // advise chooses the smallest cap without a measurable cost. If no caps differ in cost, it chooses the one that saves the
-// most memory.
+// most memory, or the base if none saves memory.
 func advise(r *Result) Advice {
 	if missed := r.missed(); missed != "" {
 		return Advice{Sentence: missed}
@@ -122,8 +122,8 @@ func share(a, b uint64) float64 {
 
 // doubt says why a difference between caps may be hidden: too few rounds, or too wide intervals.
 type doubt struct {
-	caps   int // number of caps that were measured
-	rounds int // the smallest number of successful runs of a cap
+	caps   int // number of caps that are compared
+	rounds int // the smallest number of successful runs of a compared cap that is not left out because of its failures
 	needed int // rounds that are needed to distinguish this number of caps
 
 	width float64  // width of the widest interval among the caps without a measurable cost (see the method "fit"); other intervals do not matter
@@ -164,7 +164,7 @@ func (r *Result) loss(o Outcome) float64 {
 
 // safer returns the smallest cap above the chosen one whose median is near the best median. It returns nil in three cases:
 // the median of the chosen cap is itself near the best; there is no such cap, because the best cap is smaller than the
-// chosen one or is worse by another metric; glibc's own limit is chosen, and no cap is safer.
+// chosen one or is worse by another metric; "off" or glibc's own limit is chosen, and no cap is safer.
 func (r *Result) safer(chosen Outcome, loss float64) *Outcome {
 	near := slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool {
 		return !o.fit() || o.spoiled || r.loss(o) > noisy || smaller(o, chosen) <= 0

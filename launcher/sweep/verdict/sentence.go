@@ -38,7 +38,7 @@ func (r *Result) noAdvice() string {
 }
 
 // missed says that there is nothing to compare, because caps had no effect. It returns "" if at least two caps are
-// compared.
+// compared, or if no cap is known to have had no effect.
 func (r *Result) missed() string {
 	var why []string
 	counted := 0

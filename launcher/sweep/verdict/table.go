@@ -32,10 +32,11 @@ type Cell struct {
 	Worse bool
 }
 
-// Failure is the first failed run of a cap: the reason, and the end of its output.
+// Failure describes the failed runs of a cap. The field What has their number and the reason of the first one; the
+// field Tail has the end of its output.
 type Failure struct{ Cap, What, Tail string }
 
-// Table returns the measurements on which the advice is based, with one row for each cap.
+// Table returns the measurements on which the advice is based, and the CPU time, with one row for each cap.
 func (r *Result) Table() Table {
 	t := Table{Heads: []string{"Cap"}}
 	for _, m := range r.Experiment.Metrics {
@@ -124,7 +125,7 @@ func (o *Outcome) arenasText() string {
 	return text
 }
 
-// NotCompared lists the candidates that are left out of all comparisons, with the reason.
+// NotCompared lists the candidates that setAside excluded from all comparisons, with the reason.
 func (r *Result) NotCompared() (lines []string) {
 	for _, o := range r.Outcomes {
 		if o.aside != "" {
@@ -134,7 +135,7 @@ func (r *Result) NotCompared() (lines []string) {
 	return lines
 }
 
-// text returns a median with the width of its interval in percent.
+// text returns a median with the width of its interval in percent, if that is known.
 func (m *Measure) text() string {
 	if !m.Known() {
 		return significant(m.Median)
@@ -149,8 +150,8 @@ func (o *Outcome) runsCell() Cell {
 	return Cell{fmt.Sprintf("%d, %d failed", len(o.Runs), o.Failed), true}
 }
 
-// sizeTexts formats a size for each cap. If the sizes have a large common part, each is written as the common part plus the
-// rest.
+// sizeTexts formats a size for each cap. If the sizes have a large common part (see the function Common), a size that
+// differs from it by enough to matter is written as the common part plus the rest.
 func sizeTexts(outcomes []Outcome, of func(Outcome) uint64) []string {
 	common := Common(outcomes, of)
 	texts := make([]string, len(outcomes))

@@ -102,8 +102,8 @@ func TestSignificant(t *testing.T) {
 	}
 }
 
-// TestSizesThatShareMuch: if the sizes under all caps have a large part in common, each size is written as that part plus
-// the rest.
+// TestSizesThatShareMuch: if the sizes under all caps have a large part in common, a size that differs much from it is
+// written as that part plus the rest.
 func TestSizesThatShareMuch(t *testing.T) {
 	const tera = 1 << 40
 	for _, c := range []struct {

@@ -89,9 +89,9 @@ func (o *Outcome) compared() []sweep.Run {
 	return o.Runs
 }
 
-// setAside excludes from the comparison each candidate whose cap had no effect. It also excludes a candidate that had the
-// same number of arenas as one of these, because the same limit was in effect for both. "off" and glibc's own limit are
-// never excluded for the second reason.
+// setAside excludes from the comparison each candidate whose cap had no effect. It also excludes a candidate that had
+// the same number of arenas as one of these, if that is more than 1, because the same limit was in effect for both.
+// "off" and glibc's own limit are never excluded for the second reason.
 func (r *Result) setAside() {
 	for i := range r.Outcomes {
 		o := &r.Outcomes[i]
@@ -186,7 +186,8 @@ func (o *Outcome) width() (widest float64) {
 	return widest
 }
 
-// Typical returns the run with the median peak of virtual size, for a chart of memory over time.
+// Typical returns the run with the median peak of virtual size among the runs that recorded memory over time, for a
+// chart. ok is false if there is no such run.
 func (o *Outcome) Typical() (run sweep.Run, ok bool) {
 	seen := slices.DeleteFunc(slices.Clone(o.Runs), func(r sweep.Run) bool { return len(r.Memory) == 0 })
 	if len(seen) == 0 {

@@ -171,7 +171,8 @@ func TestCapsThatAreTheSameUntilNarrow(t *testing.T) {
 	}
 }
 
-// A real difference between caps is found. A Judge that never finds one would pass TestCapsThatAreTheSame.
+// TestCapsThatDiffer checks that at least 95 of 100 experiments find a real difference between caps. A Judge that never
+// finds one would pass TestCapsThatAreTheSame.
 func TestCapsThatDiffer(t *testing.T) {
 	const experiments = 200
 	r := rand.New(rand.NewPCG(2, 2))
@@ -188,7 +189,8 @@ func TestCapsThatDiffer(t *testing.T) {
 	}
 }
 
-// With fewer rounds than needed, even a large difference is not significant; with as many as needed it is.
+// TestRoundsNeeded: with one round less than needed, the advice is marked as noisy even if the difference is large;
+// with as many as needed, the difference is significant.
 func TestRoundsNeeded(t *testing.T) {
 	for _, c := range []struct{ caps, want int }{{2, 6}, {5, 6}, {6, 6}, {8, 7}, {12, 7}} {
 		if got := stats.RoundsNeeded(c.caps, 1); got != c.want {
@@ -209,7 +211,8 @@ func TestRoundsNeeded(t *testing.T) {
 	}
 }
 
-// With little noise the advice is certain, and the sentence names the smallest detectable difference.
+// TestNoisy: with little noise the advice is certain. With much noise the sentence says how far the advised cap is
+// behind the best one, and which cap is safer, if there is one.
 func TestNoisy(t *testing.T) {
 	x := simulated(3, false)
 	for _, c := range []struct {
@@ -320,7 +323,7 @@ func TestTooFew(t *testing.T) {
 }
 
 // TestCapsThatDidNotCount: a cap is not compared if it had no effect, or if it led to as many arenas as a cap without
-// effect. This holds even if the values of the caps differ much.
+// effect, although the values of the caps differ much.
 func TestCapsThatDidNotCount(t *testing.T) {
 	const missed = "4 arenas; the program does not keep the cap"
 	for name, c := range map[string]struct {

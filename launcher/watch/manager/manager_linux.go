@@ -15,8 +15,8 @@ import (
 // Socket is the address of the service manager's socket: a path or, after "@", an abstract name; "": none.
 type Socket string
 
-// Find returns the manager that started this process. It returns "" if SYSTEMD_EXEC_PID names another process, and for a
-// vsock address, which is for the first process of a virtual machine.
+// Find returns the manager that started this process. It returns "" without NOTIFY_SOCKET, if SYSTEMD_EXEC_PID names
+// another process, and for a vsock address, which is for the first process of a virtual machine.
 func Find(env []string) Socket {
 	if started, ok := environ.Lookup(env, "SYSTEMD_EXEC_PID"); ok && started != strconv.Itoa(os.Getpid()) {
 		return ""
@@ -30,12 +30,13 @@ func Find(env []string) Socket {
 // Tell sends one message, such as "READY=1".
 func (m Socket) Tell(message string) { m.notify(message, nil) }
 
-// timeout is how long Await waits at most.
+// timeout is how long Await waits at most for the manager to read.
 const timeout = 1000 // milliseconds
 
-// Await returns when the manager has read all earlier messages (sd_notify_barrier(3)). A process that announces itself
-// with MAINPID= has to call Await before it exits, because the manager rejects the PID of a process that has ended. The
-// manager closes the write end that the message carries, and the read end here then reports POLLHUP.
+// Await returns when the manager has read all earlier messages (sd_notify_barrier(3)), or after the timeout. A process
+// that announces itself with MAINPID= has to call Await before it exits, because the manager rejects the PID of a
+// process that has ended. The manager closes the write end that the message carries, and the read end here then reports
+// POLLHUP.
 func (m Socket) Await() {
 	var p [2]int
 	if m == "" || unix.Pipe2(p[:], unix.O_CLOEXEC) != nil {

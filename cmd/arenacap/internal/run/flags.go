@@ -22,9 +22,9 @@ type group uint8
 const (
 	global    group = iota // flags of every command, which may also come before the command's name
 	caps                   // flags of the commands that make a plan
-	budget                 // flags of the commands that watch
+	budget                 // flags of the commands that watch, and of plan
 	own                    // flags of run alone
-	supervise              // flags that need run --supervise
+	supervise              // --supervise, and the flags that only a supervised launch takes
 )
 
 // flags is in the order of the help. The table is static data, so it costs no time at start.

@@ -1,4 +1,4 @@
-// Package run is the command run: its command line, its plan and the launch.
+// Package run is the command "run": its command line, its plan and the launch.
 //
 // It does not use the command-line library, so that it can launch before that library is initialised (package early). The
 // flags are defined here; the library's flags are made from them.
@@ -14,7 +14,7 @@ import (
 	"arenacap/cmd/arenacap/internal/say"
 )
 
-// Line is a parsed command line, of run or of another command that makes a plan.
+// Line is the parsed command line of any command, as far as package run defines its flags.
 type Line struct {
 	Command string
 	Args    []string // the program and its arguments
@@ -52,9 +52,10 @@ func (l Line) bad(name string, err error) error {
 
 var exampleOf = map[string]string{"arenas": "4", "cores": "8", "budget": "4GiB", "parent-death-signal": "TERM"}
 
-// Read parses "arenacap [FLAG…] run [FLAG…] [--] PROGRAM [ARG…]", given as in os.Args. ok is false for any other line:
-// another command, help, a mistake. The command-line library handles such a line, so that each of these cases has one
-// implementation. If ok is true, the library would parse the line in the same way (FuzzRead in package main).
+// Read parses "arenacap [FLAG…] run [FLAG…] [--] PROGRAM [ARG…]", given as in os.Args. ok is false for any other line,
+// such as another command, help, --dry-run or a mistake. The command-line library handles such a line, so that each of
+// these cases has one implementation. If ok is true, the library would parse the line in the same way (FuzzRead in
+// package main).
 //
 // A flag has one or two dashes. Its value follows "=" or is the next argument, even if that begins with a dash (package
 // flag, "Command line flag syntax").

@@ -110,7 +110,7 @@ func explainRoom(v say.Voice, l launcher.Launch) {
 		}
 		return
 	}
-	if plan.Machine.Online.N == 0 { // a plan with a fixed cap does not look up the online cores, but glibc's own limit depends on them
+	if plan.Machine.Online.N == 0 { // only a plan with a cap per core looks up the online cores, but glibc's own limit depends on them
 		plan.Machine.Online = machine.Find("/", machine.Cores, nil).Online
 	}
 	t := target.Examine(l.Path, l.Args, l.Env)

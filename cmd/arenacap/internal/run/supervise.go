@@ -35,7 +35,8 @@ func (l Line) supervises(plan policy.Plan) (child bool, why string) {
 	return false, ""
 }
 
-// superviseOnly returns an error if a flag was given that needs --supervise. It is for a launch that is not supervised.
+// superviseOnly is for a launch that is not supervised: it returns an error if a flag was given that such a launch does
+// not take.
 func (l Line) superviseOnly() error {
 	for _, f := range flags {
 		if _, given := l.Text(f.Name); given && f.group == supervise {

@@ -51,9 +51,9 @@ func launchWatch(l launcher.Launch, v say.Voice) *watch.Config {
 	return &config
 }
 
-// whyNoCap examines the target in the watch, after the start, and returns why the cap cannot reach it or has no
-// effect. The launch has already reported problems with carriers. env is the target's present environment, in which a
-// start script may already have changed the cap; the target is judged with the planned cap instead.
+// whyNoCap examines the target in the watch, after the start, and returns why the cap cannot reach it or has no effect.
+// The launch has already reported problems with carriers. The argument "env" is the environment of the program that the
+// target runs now. A start script may have changed the cap in it, so the target is judged with the planned cap.
 func whyNoCap(config watch.Config, env []string) []string {
 	if config.Server == "" || len(config.Notices) > 0 {
 		return nil
