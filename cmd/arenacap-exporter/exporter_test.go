@@ -274,8 +274,8 @@ func TestSystemdSocket(t *testing.T) {
 	}
 }
 
-// Under a user of its own, the exporter reads other users' processes only with the two capabilities of its unit; without
-// them it counts these processes as unreadable.
+// As the user nobody, the exporter reads root's processes with the two capabilities of its unit; without capabilities
+// it counts processes as unreadable.
 func TestRights(t *testing.T) {
 	testenv.NeedRoot(t)
 	name := fmt.Sprintf("others-%d", os.Getpid())

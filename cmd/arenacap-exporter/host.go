@@ -51,7 +51,8 @@ func (h *host) check() error {
 	return h.options.Check()
 }
 
-// plans reads the policy. It is called for each scrape, so that a change of the policy counts at the next scrape.
+// plans reads the policy. It is called at the start and for each look, so that a change of the policy counts at the
+// next look.
 func (h *host) plans() (plans []policy.Plan, err error) {
 	lookup := policy.Lookup{Named: h.policy, Getenv: os.LookupEnv, Root: os.Geteuid() == 0}
 	services, err := lookup.Services()

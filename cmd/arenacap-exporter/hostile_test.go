@@ -26,8 +26,8 @@ import (
 	"arenacap/launcher/metrics"
 )
 
-// While clients send twenty requests of 10 MB, and other clients never end a request or read no answer, the exporter
-// answers ten more clients and takes little more memory.
+// While clients send twenty requests of 10 MB, and other clients never end a request, read no answer or send bytes of
+// another protocol, the exporter answers ten more clients and takes at most 100 MB more memory.
 func TestHostileClients(t *testing.T) {
 	e := start(t)
 	e.get(t, "/metrics")
@@ -82,8 +82,8 @@ func number(t *testing.T, file, name string) (n int) {
 	return n
 }
 
-// Clients that send or read a byte at a time lose their connections when the time for a request or an answer is over. The
-// timeouts in this test are a hundredth of the real ones.
+// Clients that send or read a byte at a time lose their connections when the time for a request or an answer is over.
+// Each case divides its timeout by 100.
 func TestSlowClients(t *testing.T) {
 	// This answer is longer than the kernel's buffers hold.
 	long := []metrics.Family{{Name: "arenacap_x", Help: "X.", Samples: []metrics.Sample{{Labels: []string{"group", strings.Repeat("x", 16<<20)}, Value: 1}}}}
@@ -117,7 +117,7 @@ func TestSlowClients(t *testing.T) {
 				case <-end:
 					t.Fatal("the connection is still open")
 				case <-every.C:
-					_ = test.next(c) // the write fails once the exporter has closed the connection
+					_ = test.next(c) // fails once the exporter has closed the connection
 				}
 			}
 		})
@@ -255,15 +255,15 @@ func seriesOf(body, group string) []string {
 	})
 }
 
-// A process with a hostile name and a thousand forged heaps changes no series of other processes and adds none. It
+// A process with a hostile name and a thousand forged heaps changes no series of another process and adds no group. It
 // makes the exporter use at most 32 MiB more memory. The exporter shows nothing of that process's command line and
-// environment, and stops no process.
+// environment, and does not stop the other process.
 func TestHostileNeighbours(t *testing.T) {
 	e := start(t, "--group-by", "name", "--scrape-timeout", "1m")
 	name := fmt.Sprintf("honest-%d", os.Getpid())
 	honest := startProbe(t, name, nil)
 	forged := startProbe(t, fmt.Sprintf("f\n\"\\\x1b\xff}%d", os.Getpid()), []string{"SECRET=variable-9d1c"}, "argument-9d1c\n\"", "x 1\narenacap_arenas{group=\"forged\"} 7")
-	group := fmt.Sprintf("f\uFFFD\\\"\\\\\uFFFD\uFFFD}%d", os.Getpid()) // the name of the forged process as the text format escapes it
+	group := fmt.Sprintf("f\uFFFD\\\"\\\\\uFFFD\uFFFD}%d", os.Getpid()) // its name, as a label value of the text format
 	_, before := e.get(t, "/metrics")
 	waited, memory := honest.switches(), peak(t, e.pid)
 	const headers = 1000

@@ -1,5 +1,6 @@
-// Arenacap-exporter shows Prometheus what glibc's arenas do on this host: the series of package metrics, at /metrics. It is a
-// program of its own, so that no launch by arenacap pays for its libraries. It only reads: no request changes anything.
+// Arenacap-exporter shows Prometheus what glibc's arenas do on this host: the series of package metrics, by default at
+// /metrics. It is a program of its own, so that no launch by arenacap pays for its libraries. It only reads: no request
+// changes anything.
 //
 // This file has the flags, host.go reads the host, web.go has the pages.
 package main
@@ -21,8 +22,8 @@ import (
 
 const name = "arenacap-exporter"
 
-// defaultAddress is reachable from this machine only. The port is above all ports in Prometheus's list of default ports of
-// exporters.
+// defaultAddress is reachable from this machine only. The port is above the used part of the range that begins at 9100
+// in Prometheus's list of default ports of exporters.
 const defaultAddress = "127.0.0.1:10664"
 
 func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }

@@ -26,8 +26,9 @@ func TestBootedOperations(t *testing.T) {
 	}
 }
 
-// run runs a command once. If the command only reads, run repeats the command until its output is the output in README.md,
-// because a started program needs a moment until its exec, and the watch takes some samples before it reports a breach.
+// run runs a command once. It repeats "arenacap inspect" and "journalctl" for up to a minute until the output is the
+// output in README.md, because a started program needs a moment until its exec, and the watch takes some samples before
+// it reports a breach.
 func run(t *testing.T, s testenv.Session) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {

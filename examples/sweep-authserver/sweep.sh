@@ -1,5 +1,5 @@
 #!/bin/sh
-# sweep.sh [FLAGS of arenacap sweep]: measures the server with 128 threads, which all open and close sessions at the
+# sweep.sh [FLAGS of arenacap sweep]: measures the server with 128 threads, which all open and close 32 sessions at the
 # same time, CHURN times (default 8000). If DIR is set, it is the working folder and is kept, because --resume needs the
 # same paths.
 set -eu

@@ -1,5 +1,5 @@
 #!/bin/sh
-# sweep.sh MIX [FLAGS of arenacap sweep]: MariaDB on a new data folder under sysbench, 64 connections. MIX is
+# sweep.sh MIX [FLAGS of arenacap sweep]: MariaDB on a data folder of its own under sysbench, 64 connections. MIX is
 # oltp_read_only or oltp_read_write. LOAD_SECONDS is the duration of each run's load (default 20). If DIR is set, it is
 # the working folder and is kept, because --resume needs the same arguments, which contain the name of the folder.
 set -eu

@@ -22,12 +22,13 @@ type Result struct {
 	// differences between the plan and the inherited environment.
 	Conflicts []string
 
-	unset []string // variables that the target must not have. A variable is listed even if the environment does not have it
+	unset []string // variables to remove; MALLOC_ARENA_TEST is listed even if the environment lacks it
 }
 
-// Apply returns the environment of the target under the plan. MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES occur
-// at most once: at the position of the first copy, or at the end if there was none. If the plan changes nothing, Env is env
-// itself, else a new slice. Apply never writes to env.
+// Apply returns the environment of the target under the plan. Each variable that the plan governs occurs at most once:
+// at the position of its first copy, or at the end if there was none. A plan with a cap or mode "glibc" governs
+// MALLOC_ARENA_MAX, MALLOC_ARENA_TEST and GLIBC_TUNABLES, and huge_pages = "off" governs GLIBC_TUNABLES. If the plan
+// governs no variable, Env is env itself, else a new slice. Apply never writes to env.
 func Apply(env []string, plan policy.Plan) Result {
 	change := changeOf(plan)
 	if change == (tunableChange{}) {
@@ -53,7 +54,8 @@ func Apply(env []string, plan policy.Plan) Result {
 	return r
 }
 
-// changeOf returns the changes that a plan makes to GLIBC_TUNABLES.
+// changeOf returns the changes that a plan makes to GLIBC_TUNABLES. If "arenas" is true, the plan also sets the other
+// variables.
 func changeOf(plan policy.Plan) tunableChange {
 	return tunableChange{
 		arenas: plan.Mode == policy.Fixed || plan.Mode == policy.PerCore || plan.Mode == policy.Glibc,
@@ -157,8 +159,8 @@ func (r *Result) remove(name string, there bool) {
 	}
 }
 
-// fill writes Env: the variables in the map own, which are those that arenacap sets, each at the position of its first copy
-// in env, and all other entries unchanged.
+// fill writes Env: the variables in the map "own", each at the position of its first copy in env, without those that
+// are removed, and all other entries unchanged.
 func (r *Result) fill(env []string, own map[string]string) {
 	for _, entry := range env {
 		name, _ := arenaVariable(entry)
@@ -187,9 +189,9 @@ type Change struct {
 	Unset       bool // remove the variable; an empty value has the same effect in every glibc
 }
 
-// Changes returns the changes that turn env into the target's environment: first the variables that Apply sets, then those
-// to remove. A removal is listed even if env does not have the variable, because the changes may be applied to another
-// environment.
+// Changes returns the changes that turn env into the target's environment: first the variables that Apply sets, then
+// those to remove. The removal of MALLOC_ARENA_TEST is listed even if env does not have the variable, because the
+// changes may be applied to another environment.
 func Changes(env []string, plan policy.Plan) []Change {
 	r := Apply(env, plan)
 	var changes []Change

@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// BenchmarkApply measures the cost of a launch with 60 variables, none of them an arena variable.
+// BenchmarkApply measures Apply with 60 variables, none of them an arena variable.
 func BenchmarkApply(b *testing.B) { benchmarkApply(b, nil) }
 
-// BenchmarkApplyTunables also has a GLIBC_TUNABLES to change.
+// BenchmarkApplyTunables has two arena variables among the 60: one is replaced, and GLIBC_TUNABLES is changed.
 func BenchmarkApplyTunables(b *testing.B) {
 	benchmarkApply(b, []string{"MALLOC_ARENA_MAX=2", "GLIBC_TUNABLES=glibc.malloc.tcache_count=0:glibc.malloc.arena_max=3"})
 }

@@ -27,8 +27,8 @@ type Value struct {
 
 	// If OK is false: the entry that glibc rejected, as NAME=value.
 	Refused  string
-	Last     bool // the variable or tunable is set several times, and glibc uses only the last value
-	KeepsOut bool // the entry is a tunable that makes glibc 2.44 ignore the variable
+	Last     bool // the variable or tunable is set several times, and Refused is the last rejected value
+	KeepsOut bool // the entry is a tunable that makes glibc 2.44 and later ignore the variable
 }
 
 // SystemTunable is a line of /etc/tunables.conf, as ldconfig of glibc 2.44 and later writes it to the loader's cache.
@@ -39,7 +39,7 @@ type SystemTunable struct {
 }
 
 // Unlimited reports whether the value exceeds the number of 64 MiB heaps in a 47-bit address space. glibc 2.26 and later
-// read "-1" as a number that large.
+// read "-1" as a number that large; 32-bit builds do so only from 2.39 on.
 func (v Value) Unlimited() bool { return v.OK && v.N > 1<<21 }
 
 // Effective models how a glibc of version v, started without AT_SECURE, reads its arena settings. An unknown version is
@@ -86,7 +86,7 @@ type number struct {
 	tunable, variable uint64
 	system            uint64 // the value in /etc/tunables.conf
 	locked            bool   // /etc/tunables.conf locks it
-	blocked           bool   // true for glibc 2.44 if a well-formed tunable is out of range, which makes this version ignore the variable
+	blocked           bool   // glibc 2.44 and later: a well-formed tunable, even out of range, hides the variable
 
 	variables, tunables int    // how many times the variable and the tunable are set
 	refused, refusedVar string // the last rejected tunable and variable
@@ -229,8 +229,8 @@ func lastValue(items []tunable, name string) string {
 	return ""
 }
 
-// parseNumber reads a SIZE_T value with a minimum of 1. n is 0 if glibc rejects the value; ok is false if glibc rejects its
-// syntax, and true if glibc rejects only its range.
+// parseNumber reads a SIZE_T value with a minimum of 1. n is 0 if glibc rejects the value. If glibc 2.39 or later
+// rejects it, ok is false because of its syntax, and true because of its range.
 func parseNumber(s string, v glibc.Version) (n uint64, ok bool) {
 	if v.Before(26) {
 		if i := atoi(s, v.Bits32); i > 0 {

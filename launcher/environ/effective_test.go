@@ -171,7 +171,7 @@ func TestRejoin(t *testing.T) {
 	}
 }
 
-// hostile has the environments of the tables above and more, for tests that need many.
+// hostile has most environments of the tables above and more, for tests that need many.
 func hostile() [][]string {
 	var all [][]string
 	for _, value := range strings.Split("4|0||-1|4abc|4 |3.7|abc| 4|\t4|+4|\n4|010|0x5|08|4294967298|18446744073709551616|2", "|") {

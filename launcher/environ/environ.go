@@ -32,8 +32,8 @@ const (
 //
 // A tunable takes precedence over its variable. Of several copies, the last valid tunable and the first valid variable
 // count, as in glibc 2.26 to 2.39 and getenv(3) (2.10 to 2.25 use the last valid variable; 2.40 and later use the last
-// variable, even if it is invalid). A tunable counts even in a GLIBC_TUNABLES that glibc 2.39 ignores as malformed, because
-// it shows what was intended.
+// variable, even if it is invalid). A tunable counts even in a GLIBC_TUNABLES that glibc 2.39 and later ignore as
+// malformed, because it shows what was intended.
 func Inherited(env []string) policy.Inherited {
 	var in policy.Inherited
 	var max, test, tunedMax, tunedTest wish

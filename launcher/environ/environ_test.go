@@ -169,7 +169,8 @@ func TestTunablesLoseTheirArenaItemsAndNothingElse(t *testing.T) {
 	}
 }
 
-// TestHugePagesOff: GLIBC_TUNABLES gets glibc.malloc.hugetlb=0, and all other bytes are kept.
+// TestHugePagesOff: GLIBC_TUNABLES gets glibc.malloc.hugetlb=0, and its other items are kept, except those that would
+// make glibc 2.39 and later ignore the list.
 func TestHugePagesOff(t *testing.T) {
 	var p policy.Policy
 	p.Arenas.HugePages = "off"

@@ -14,10 +14,10 @@ import (
 
 const stackMiB = 8
 
-// TestLimits runs real programs under address-space limits: without a cap, with caps, and with the cap that max_reserved
-// computes. If the worst case of the arenas and the thread stacks fit into the address space that the program leaves free,
-// every thread starts and can allocate. Under 400,000 KiB and without a cap, some of 33 threads get no stack or no memory;
-// with a cap of 2 all get both.
+// TestLimits runs a program under address-space limits: without a cap, with caps, and with caps that max_reserved
+// lowers. If the worst case of the arenas and the thread stacks fit into the address space that the program leaves
+// free, every thread starts and can allocate. Under 400,000 KiB and without a cap, some of 33 threads get no stack or
+// no memory; with a cap of 2 all get both.
 func TestLimits(t *testing.T) {
 	testenv.Need(t, "gcc")
 	path := filepath.Join(t.TempDir(), "threads")

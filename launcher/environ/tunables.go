@@ -52,9 +52,9 @@ func lastItem(value string) string { return value[strings.LastIndexByte(value, '
 //
 // join also drops items that would make glibc 2.39 and later ignore the joined value:
 //   - trailing colons, and items without "=" that a removal left at the end; no glibc reads such items;
-//   - with several copies, or if c.huge is true: each item with two "=", and a last item without "=". Unjoined, such an
-//     item makes glibc ignore its own copy only. The other items of a malformed copy are kept, because glibc up to 2.38
-//     uses them.
+//   - with several copies, or if c.huge is true: each item with two "=", and a last item without "=" unless hugetlb=0
+//     follows it. Unjoined, such an item makes glibc ignore its own copy only. The other items of a malformed copy are
+//     kept, because glibc up to 2.38 uses them.
 //
 // Known limit: if two copies set the same tunable and glibc rejects the later value, glibc 2.40 and later also lose the
 // earlier value. Which values glibc rejects differs by tunable.

@@ -1,6 +1,7 @@
 // Package cgroup reads control groups: the groups of a process (cgroup.go), their folders (mountinfo.go, group.go), the
 // processes of a group (procs.go) and its limits (limit.go), whose files differ between version 1 (v1.go) and version 2
-// (v2.go). Parsers are pure functions; functions that read files take the root of the machine.
+// (v2.go). Parsers are pure functions; functions that read files take the root of the machine, only Processes takes a
+// folder.
 //
 // Known limitations: a group above the cgroup namespace or above every mount is not visible, so its limits are unknown.
 // Version 1 has an exception: the file memory.stat of a group has the smallest memory limit of the group and all groups

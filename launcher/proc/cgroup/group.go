@@ -39,10 +39,10 @@ func (g Group) there() bool { return g.Own && !g.Missing }
 // at returns the group with the folders that a mount shows: first the group's own folder, then the folders of the groups
 // above it, last the mount point. ok is false if the mount shows neither the group nor a group above it.
 //
-// The kernel gives the group's path and the mount's root relative to the root of the reader's cgroup namespace. A
-// path outside the namespace begins with one ".." for each level up (cgroup_namespaces(7)). If the mount's root has
-// more ".." than the group's path, as "/../.." has more than "/../a", the name of the level between them is unknown;
-// then the mount point is the only folder.
+// The kernel gives the group's path and the mount's root relative to the root of the reader's cgroup namespace. A path
+// outside the namespace begins with one ".." for each level up (cgroup_namespaces(7)). If the mount's root is only ".."
+// and has more of them than the group's path, as "/../.." has more than "/../a", the name of the level between them is
+// unknown; then the mount point is the only folder.
 func (m Membership) at(mount Mount) (g Group, ok bool) {
 	groupUp, groupNames, ok1 := splitPath(m.Path)
 	rootUp, rootNames, ok2 := splitPath(mount.Root)

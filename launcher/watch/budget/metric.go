@@ -42,7 +42,7 @@ func Metric(name string) (needsArenas, known bool) {
 	return m.needsArenas, known
 }
 
-// metric computes the value of a limit from a reading.
+// metric computes the value of one metric from a reading.
 type metric struct {
 	value       func(r Reading, base uint64) uint64
 	needsArenas bool // the value is known only if the arenas of every process are known

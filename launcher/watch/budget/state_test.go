@@ -113,7 +113,7 @@ func describe(second int, c Change, several bool) string {
 	return s
 }
 
-// Each metric uses its own value of the reading, and arenas that were not counted are unknown, not zero.
+// Each metric uses its own value of the reading, and arenas that were not counted cause no breach.
 func TestStateMetrics(t *testing.T) {
 	all := testenv.Limits("virtual=10 growth=10 data=10 resident=10 arenas=10")
 	b := policy.Budget{WarnAt: 100, Breach: policy.Window{N: 1, Of: 1}}

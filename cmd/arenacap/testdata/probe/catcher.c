@@ -1,9 +1,9 @@
 /*
  * catcher LAST: prints "ready", then a line "NUMBER CODE VALUE" for every signal that it gets (VALUE is that of
- * sigqueue(3), else 0). It ends with status 0 after signal LAST, or when its parent dies.
+ * sigqueue(3), else 0). It ends with status 0 after signal LAST, and is killed when its parent dies.
  *
- * It blocks every signal and accepts them one by one, by raw system calls, because libc reserves 32 and 33. An
- * ignored signal cannot be waited for, so every signal gets its default action first.
+ * It blocks every signal and accepts them one by one, by raw system calls, because libc reserves 32 and 33. Every
+ * signal gets its default action first, because POSIX does not say whether an ignored signal stays pending.
  */
 #include <signal.h>
 #include <stdint.h>

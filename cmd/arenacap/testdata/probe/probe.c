@@ -1,6 +1,6 @@
 /*
- * probe FILE [ARG...]: writes to FILE everything that a process can see of how it was started, one
- * "key: value" line per fact. The transparency tests run it with and without a wrapper and compare.
+ * probe FILE [ARG...]: writes to FILE what a process can see of how it was started, one "key: value" line
+ * per fact. The transparency tests run it with and without a wrapper and compare.
  *
  * It is in C, so that no runtime of a language changes the state, and reads signals by raw system calls,
  * because libc hides 32 and 33. The facts "pid", "ppid" and "children" contain PIDs, of which the method "run"
@@ -69,7 +69,7 @@ static void number(const char *key, long long value)
 	fprintf(out, "%s: %lld\n", key, value);
 }
 
-/* call writes the result of a system call, or its error if the kernel lacks it. */
+/* call writes the result of a system call, or its error number. */
 static void call(const char *key, long value)
 {
 	if (value == -1)
@@ -194,7 +194,7 @@ static void linger(void)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, 8);
 }
 
-/* children writes whether there are children, in any state, and whether one was waited for. */
+/* children writes whether there are children, in any state, their PIDs, and whether one was waited for. */
 static void children(const char *key)
 {
 	char path[64], name[64], buf[4096];

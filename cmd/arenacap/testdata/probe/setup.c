@@ -2,8 +2,8 @@
  * setup [STATE ARG...]... -- PROGRAM [ARG...]: puts itself into the named states, one after the other, and
  * then execs PROGRAM, so that a test can start a program from any state.
  *
- * Numbers are written as in C (077, 0x10). Status 111: a state could not be reached (stderr, if open, says
- * which and why).
+ * Numbers are written as in C (077, 0x10). Status 111: a state could not be reached, or PROGRAM could not be
+ * executed (stderr, if open, says which and why).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -157,7 +157,7 @@ static int ambient(char **a)
 	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
 }
 
-/* user changes all user and group IDs and keeps only one supplementary group. */
+/* user changes all user and group IDs. The only supplementary group is the group after the new group ID. */
 static int user(char **a)
 {
 	gid_t extra = num(a[1]) + 1;
@@ -233,7 +233,7 @@ static int vanished(const char *dir)
 }
 
 /*
- * apply reaches the state argv[0] and returns the number of its arguments, which follow it.
+ * apply reaches the state argv[0] and returns the number of its arguments, which follow it, or -1 for a failure.
  * argc is the number of words left on the command line.
  */
 static int apply(int argc, char **argv)
