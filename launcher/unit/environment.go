@@ -37,7 +37,8 @@ type envFile struct {
 	Names []string
 }
 
-// lookSettings reads the files of the unit's EnvironmentFile= lines, which may be glob patterns.
+// lookSettings returns the files of the unit's EnvironmentFile= lines, which may be glob patterns, that set a variable
+// in capNames.
 func (u Unit) lookSettings() []envFile {
 	var all []envFile
 	for _, s := range u.list("EnvironmentFile") {

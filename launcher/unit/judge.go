@@ -34,7 +34,7 @@ type DropIn struct {
 }
 
 // Plan makes the drop-in. It reads only its arguments. The error has one line for each reason why no drop-in would
-// work: the service would not start, or arenacap would have no effect.
+// work, for example because the service would not start or arenacap would have no effect.
 func Plan(u Unit, w Wish, f Found) (DropIn, error) {
 	p := planner{u: u, w: w, f: f, notes: slices.Clone(u.remarks)}
 	if !slices.ContainsFunc(u.commands, func(c command) bool { return !c.inFront() }) {

@@ -18,8 +18,8 @@ func (p *planner) judgeCalls() {
 	}
 }
 
-// lackingCalls returns the calls that the filter must allow in addition. If the filter denies each call that arenacap makes
-// from a group, lackingCalls returns the name of the group instead of the names of these calls.
+// lackingCalls returns the calls that the filter must allow in addition. If the filter denies each call that arenacap
+// makes from one of wholeGroups, lackingCalls returns the name of the group instead of the names of these calls.
 func (p *planner) lackingCalls() (lacking []string) {
 	var made, denied []string // names of the calls of one group
 	for i, c := range calls {

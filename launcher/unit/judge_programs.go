@@ -18,7 +18,7 @@ func (p *planner) judgeOwn() {
 	}
 }
 
-// judgeCommands refuses commands that would change their meaning with arenacap in front.
+// judgeCommands refuses commands that would change their meaning with arenacap in front, and notes those with "+".
 func (p *planner) judgeCommands() {
 	for _, c := range p.u.commands {
 		switch {
@@ -39,8 +39,8 @@ func splits(value string) bool {
 	return len(value) > 1 && value[0] == '$' && value[1] != '{' && value[1] != '$'
 }
 
-// judgePrograms notes the programs on which a cap has no effect. It refuses if there is neither a program on which the cap
-// works nor a budget.
+// judgePrograms notes the programs on which a cap has no effect. It refuses if there is neither a program on which the
+// cap works nor a budget, or if on_unenforceable = "refuse" would forbid the start.
 func (p *planner) judgePrograms() {
 	if p.w.Plan.Mode == policy.Off && !p.watched() {
 		p.refuse(`the policy says cap = "off" and has no budget, so arenacap would do nothing here`)

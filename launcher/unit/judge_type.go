@@ -40,8 +40,8 @@ func (p *planner) notifying() string {
 	return ""
 }
 
-// judgeNotify notes the cost of MAINPID=: the main process is then a child of arenacap, so systemd cannot wait for it and
-// does not get its exit status.
+// judgeNotify notes the cost of MAINPID=: the main process is then a child of arenacap, so systemd cannot wait for it
+// and gets its exit status only with NotifyAccess=all, from arenacap.
 func (p *planner) judgeNotify(why string) {
 	p.note("%s: a supervising arenacap makes the program the main process, which is not systemd's child: its exit status is lost unless the unit has NotifyAccess=all, and only Restart=always restarts it; use mode = \"exec\" without --supervise", why)
 	if kill := p.u.last("KillMode"); kill == "mixed" || kill == "process" {

@@ -25,9 +25,9 @@ type finder struct {
 
 // Load reads a service as the system manager does. operand is a unit's name, with or without ".service", or, if it
 // contains a slash, a file. The directory of that file comes first in the search path, as in systemd-analyze(1)
-// verify. All other files are searched below root; "" is the real root, for which $SYSTEMD_UNIT_PATH is used too.
-// From an earlier drop-in of arenacap Load reads only the settings that an operator added, so that the drop-in can be
-// made again from the unit's own commands.
+// verify. All files are below root, except an operand that is a relative path; "" is the real root, for which
+// $SYSTEMD_UNIT_PATH is used too. From an earlier drop-in of arenacap Load applies only the settings that an operator
+// added, so that the drop-in can be made again from the unit's own commands.
 //
 // Load returns an error if the service has no ExecStart= command.
 func Load(root, operand string) (Unit, error) {

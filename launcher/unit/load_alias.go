@@ -139,7 +139,7 @@ func (f finder) masked(name, file string) error {
 }
 
 // notFound is the error for a unit that does not exist. If there is a template, a user unit or an init script of that
-// name, the error names it. For an init script systemd generates a unit when it boots.
+// name, the error names it. systemd generates a unit from an init script when it boots, and at each daemon-reload.
 func (f finder) notFound(name string) error {
 	short := strings.TrimSuffix(name, suffix)
 	script := "/etc/init.d/" + short

@@ -37,8 +37,8 @@ func userDirs(home string) []string {
 // userSearch is the search path of a user manager.
 func userSearch(home string) []string { return append(userDirs(home), userPath[:]...) }
 
-// searchPath is the system manager's search path. $SYSTEMD_UNIT_PATH replaces it, or precedes it if its last entry is
-// empty.
+// searchPath is the system manager's search path. At the real root $SYSTEMD_UNIT_PATH replaces it, or precedes it if
+// the last entry of $SYSTEMD_UNIT_PATH is empty.
 func searchPath(root string) []string {
 	env := os.Getenv("SYSTEMD_UNIT_PATH")
 	if env == "" || strings.Trim(root, "/") != "" {

@@ -15,12 +15,12 @@ import (
 
 // Found is the result of Look.
 type Found struct {
-	Programs []Program  // one for each of the unit's commands
+	Programs []Program  // one for each of the unit's commands; none below a root other than the real one
 	own      ownProgram // arenacap's executable
 	policy   neededFile // the policy file
 	log      neededFile // the file that events are written to
 	command  neededFile // the budget's command
-	settings []envFile  // the existing files of EnvironmentFile=
+	settings []envFile  // the files of EnvironmentFile= that set a variable in capNames
 }
 
 // neededFile is a file that arenacap needs in the service.

@@ -40,8 +40,8 @@ func write(t testing.TB, dir string, files map[string]string) {
 }
 
 // systemdReads returns the drop-ins and the commands that systemd reads for each name in the search path.
-// systemd-analyze(1) loads units as the manager does, and prints them in its debug log. The commands are as printed, with
-// each argument quoted.
+// systemd-analyze(1) loads units as the manager does, and prints them on stdout if its log level is debug. The commands
+// are as printed, with arguments quoted where needed.
 func systemdReads(t testing.TB, search string, names ...string) (dropIns, commands map[string][]string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -49,8 +49,9 @@ func (u Unit) privateTmp() string {
 	return ""
 }
 
-// hiddenBy returns the barrier that hides a file from the unit, or a zero barrier. A bind mount below a hidden path
-// makes a file visible again, and so does MountAPIVFS= for /proc, /sys and /dev, which it mounts anew.
+// hiddenBy returns the barrier that hides a file from the unit, or a zero barrier. Unless the barrier is hard, a bind
+// mount below a hidden path makes a file visible again, and so does MountAPIVFS= for /proc, /sys and /dev, which it
+// mounts anew, and PrivateDevices= for /dev.
 func (u Unit) hiddenBy(file string) barrier {
 	bound := 0
 	for _, b := range u.binds("BindPaths", "BindReadOnlyPaths") {

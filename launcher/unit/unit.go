@@ -26,7 +26,7 @@ import (
 // Unit is a service as systemd would load it.
 type Unit struct {
 	Name  string   // the unit's name; an alias is resolved
-	Files []string // the files that were read: the unit's, then its drop-ins in systemd's order
+	Files []string // the unit's file, then its drop-ins in systemd's order, without those that arenacap made
 	Home  string   // home directory of the user whose manager loads the unit; "" for a system unit
 
 	aliases       []string // other names of the unit

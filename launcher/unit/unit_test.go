@@ -59,8 +59,8 @@ func TestNoUnit(t *testing.T) {
 	}
 }
 
-// On a host that runs systemd, the message about an init script proposes 'systemctl daemon-reload'. On other hosts the
-// message proposes a run on a system that runs systemd.
+// On a host that runs systemd, the message about an init script proposes 'systemctl daemon-reload'. TestNoUnit checks
+// the message on other hosts.
 func TestNoUnitFromAnInitScript(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"etc/init.d/old": "#!/bin/sh\n", "run/systemd/system/x": ""})
@@ -70,7 +70,8 @@ func TestNoUnitFromAnInitScript(t *testing.T) {
 	}
 }
 
-// An alias of a masked unit is masked too, although the file that the alias links to exists.
+// An alias of a masked unit is masked too, although the file that the alias links to exists. The error says how to
+// unmask a unit, if that is possible.
 func TestMasked(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{
@@ -92,7 +93,7 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-// Names and files that are not services are rejected before any file is read.
+// Names and files that are not services are rejected. The error says what to use instead, if that is known.
 func TestNoName(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{

@@ -120,8 +120,8 @@ func TestSystemdReadsTheSameOfFiles(t *testing.T) {
 	sameCommands(t, dir, names...)
 }
 
-// TestUnitsOfPackages checks that each unit with commands in $ARENACAP_UNITS gets a drop-in with which systemd starts
-// the same commands.
+// TestUnitsOfPackages checks that systemd starts the same commands with a drop-in as without, for each unit in
+// $ARENACAP_UNITS for which Plan makes one.
 func TestUnitsOfPackages(t *testing.T) {
 	from := os.Getenv("ARENACAP_UNITS")
 	if from == "" {

@@ -112,7 +112,7 @@ func dropFirst(raw string, n int) string {
 	})
 }
 
-// quote writes a word such that systemd reads it back byte for byte. The parameter variables says whether systemd
+// quote writes a word such that systemd reads it back byte for byte. The parameter "variables" says whether systemd
 // replaces variables in the word; if it does, quote doubles each "$".
 func quote(s string, variables bool) string {
 	s = strings.ReplaceAll(s, "%", "%%")
