@@ -25,8 +25,8 @@ const (
 	ownFDs = watchFDs
 )
 
-// handover maps each descriptor number of the watch to a descriptor of this process. All are close-on-exec, so the target
-// inherits none.
+// handover maps each descriptor number of the watch to a descriptor of this process. All except stderr are
+// close-on-exec, so the target inherits none of them.
 type handover struct {
 	place [watchFDs]int
 	given []int // descriptors that only the watch needs

@@ -11,9 +11,10 @@ import (
 // Exec starts the watch, if the launch has one, and replaces this process by the target. It returns only on failure: with
 // a *StartError if the target cannot start, with any other error if arenacap itself failed.
 //
-// It must be called from the process's first thread: the thread that calls execve survives, and only the first one has the
-// parent-death signal and the timer slack that the caller of arenacap set (Linux: fs/exec.c, de_thread; kernel/sys.c,
-// PR_SET_PDEATHSIG). Package main launches from an init function, which the runtime runs on that thread.
+// It must be called from the process's first thread: the thread that calls execve survives, and only the first one has
+// the parent-death signal and the default timer slack that arenacap was started with (Linux: fs/exec.c, de_thread;
+// kernel/fork.c, copy_process). Package early launches from an init function, which the runtime runs on that thread; in
+// other launches package main keeps the main goroutine on it.
 func Exec(l Launch) error {
 	origin.Recall()
 	beside, err := l.startWatch()

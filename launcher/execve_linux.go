@@ -70,7 +70,7 @@ func (p *program) Run() syscall.Errno {
 	return errno
 }
 
-// execute runs a file of unknown format (ENOEXEC) with the shell, as execvp(3) does.
+// execute executes the target. A file of unknown format (ENOEXEC) runs with the shell, as by execvp(3).
 //
 //go:nosplit
 //go:norace

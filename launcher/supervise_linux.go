@@ -31,7 +31,7 @@ type Ending struct {
 	Status     unix.WaitStatus
 	Terminated bool // the budget's action ended the target
 	Elapsed    time.Duration
-	MaxRSS     uint64         // bytes, from getrusage(2): of the target or the largest child that it reaped
+	MaxRSS     uint64         // bytes, from wait4(2): of the target or of the largest descendant that was reaped
 	Watched    *watch.Outcome // result of the watch; nil without a watch
 
 	relay *relay.Relay
@@ -81,7 +81,7 @@ type supervisor struct {
 	reaper   reaper
 	watch    targetWatch
 
-	woken int // number of CONTs that the method "wake" has already passed on and that the relay will still deliver
+	woken int // number of CONTs that the method "wake" has already handled and that the relay will still deliver
 
 	began  time.Time
 	ending Ending
@@ -185,8 +185,8 @@ func (v *supervisor) over() bool {
 	return over
 }
 
-// tellMain sends MAINPID= to the service manager, which with NotifyAccess=main accepts READY=1 only from the main process.
-// The message is sent before the target is executed, so that it arrives before the target's own messages.
+// tellMain sends MAINPID= to the service manager, which with NotifyAccess=main accepts READY=1 only from the main
+// process. The target's PID is sent before the target is executed, so that it arrives before the target's own messages.
 func (v *supervisor) tellMain(pid int) { v.manager.Tell("MAINPID=" + strconv.Itoa(pid)) }
 
 // tellFailure makes this process the main process again before it exits, because the service manager gets no exit status of
@@ -255,8 +255,8 @@ func (v *supervisor) reap() {
 	v.reaper.reapOthers()
 }
 
-// followStop follows a stop of the target: it stops this process too, so that the shell sees the job stop, and takes
-// the terminal back until the target is continued.
+// followStop follows a stop of the target. If there is a shell with job control, followStop stops this process too, so
+// that the shell sees the job stop, and takes the terminal back until the target is continued.
 func (v *supervisor) followStop(by unix.Signal) {
 	own := v.terminal.own()
 	switch {

@@ -95,7 +95,8 @@ func waitid(idType, id, options int) (pid, status int, err error) {
 	return word(0), word(8), err
 }
 
-// children lists this process's children; it is empty on a kernel without CONFIG_PROC_CHILDREN.
+// children lists the children of this process's first thread: the target and orphans, but not the commands that the
+// watch starts, because the watch runs on another thread. The list is empty on a kernel without CONFIG_PROC_CHILDREN.
 func children() []int {
 	text, _ := proc.Here.Read(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
 	return proc.ParseChildren(text)

@@ -12,10 +12,10 @@ import (
 	"arenacap/launcher/relay"
 )
 
-// terminal is the controlling terminal of a foreground job that this process leads. The target then gets its own process
-// group and the terminal's foreground, as from a shell, so that the terminal's signals reach the target only. In all other
-// cases (in a pipeline, in the background, in a script) the target stays in this process's group and gets the terminal's
-// signals directly.
+// terminal is the controlling terminal of a foreground job that this process leads. The target then gets its own
+// process group and the terminal's foreground, as from a shell, so that the terminal's signals reach the target only.
+// In all other cases (in a pipeline, in the background, in a script), unless KillGroup is set, the target stays in this
+// process's group and gets the terminal's signals directly.
 type terminal struct {
 	fd         int  // descriptor of the terminal; -1 for none
 	group      int  // process group of this process
@@ -34,7 +34,7 @@ func openTerminal(background bool) terminal {
 			return t
 		}
 	}
-	// Open a separate descriptor, because letGo closes 0 and 1.
+	// Open a separate descriptor, because letGo replaces 0 and 1.
 	if fd, err := openControlling(); err == nil {
 		t.fd = fd
 	}

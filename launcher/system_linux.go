@@ -1,4 +1,4 @@
-// This file has helpers for system calls that several files of this package use.
+// This file lists the open descriptors of this process, for the detached watch and for supervision.
 
 package launcher
 
@@ -6,7 +6,7 @@ import (
 	"arenacap/launcher/proc"
 )
 
-// openDescriptors lists the open descriptors of this process. Without /proc it lists all numbers below 4,096.
+// openDescriptors lists the open descriptors. Without /proc it lists all numbers below 4,096.
 func openDescriptors() []int {
 	fds, err := proc.Here.Numbers("/proc/self/fd")
 	if err != nil {

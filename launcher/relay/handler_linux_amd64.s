@@ -3,8 +3,9 @@
 // The kernel calls a handler with the signal in DI, siginfo_t in SI and the context in DX, on the alternate
 // stack. sigreturn(2) restores all registers afterwards. All signals are blocked while the handler runs.
 
-// handle writes siginfo_t to the pipe, write(pipe, info, 128). In threads other than the first it also blocks all
-// signals from its return on: sigreturn sets the mask to uc_sigmask, at offset 296 of the context.
+// handle writes siginfo_t to the pipe, write(pipe, info, 128). In threads other than the first it also blocks the
+// signals in the variable "others" from its return on: sigreturn sets the mask to uc_sigmask, at offset 296 of the
+// context.
 TEXT ·handle(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVQ	DX, R12
 	MOVL	·pipe(SB), DI

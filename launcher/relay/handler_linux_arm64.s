@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// See handler_linux_amd64.s. The signal is in R0, siginfo_t in R1; LR is the vDSO's rt_sigreturn.
+// See handler_linux_amd64.s. The signal is in R0, siginfo_t in R1, the context in R2; LR is restore.
 TEXT ·handle(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVD	R2, R9
 	MOVW	·pipe(SB), R0

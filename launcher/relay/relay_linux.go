@@ -6,10 +6,10 @@
 // write siginfo_t to a pipe (handler_linux_*.s). Faults of this program itself, and the signals by which Go's runtime
 // preempts its threads, are passed on to the runtime.
 //
-// Known limit: a signal that comes before Open is not caught. PID 1 of a PID namespace ignores it until Go's runtime has
-// its handlers (pid_namespaces(7)); after that SIGTERM, SIGINT or SIGHUP ends this process with status 2 instead of 128+n,
-// because the runtime sends itself the signal, which cannot kill PID 1, and then exits (runtime/signal_unix.go,
-// dieFromSignal). It does not help to block these signals in the function entry of package origin, before the runtime
+// Known limit: a signal that comes before Open is not caught. PID 1 of a PID namespace ignores it until Go's runtime
+// has its handlers (pid_namespaces(7)); after that SIGTERM, SIGINT or SIGHUP ends this process with status 2 instead of
+// 128+n, because the runtime sends itself the signal, which cannot kill PID 1, and then exits (runtime/signal_unix.go,
+// dieFromSignal). It does not help to block these signals in the function "entry" of package origin, before the runtime
 // starts: the runtime unblocks them. Open in an init function was tried, and is hardly earlier.
 package relay
 
@@ -29,8 +29,8 @@ import (
 // Signal is one received signal.
 type Signal struct {
 	Number unix.Signal
-	Code   int32 // si_code: FromKernel, or 0 and below if a process sent it
-	PID    int32 // PID of the sender; 0 is the kernel
+	Code   int32 // si_code: above 0 from the kernel, such as FromKernel; 0 and below if a process sent it
+	PID    int32 // PID of the sender, or of a child that changed state; 0: the kernel, or another PID namespace
 	UID    uint32
 	info   [infoSize]byte
 }
@@ -98,7 +98,7 @@ func Open() (*Relay, error) {
 	for n := unix.Signal(1); n <= lastSignal; n++ {
 		before, err := r.inspect(n)
 		if err != nil || !caught(n) {
-			continue // rt_sigaction(2) fails for KILL and STOP
+			continue
 		}
 		if raised(n) || n == preempts {
 			runtime[n] = before
@@ -119,8 +119,8 @@ func Open() (*Relay, error) {
 // The process may have inherited more of them, because Go's runtime has changed both sets at its start.
 func (r *Relay) Before() (ignored, blocked uint64) { return r.ignored, r.blocked }
 
-// Settle runs the handler once in each other existing thread, which makes it block all signals. A thread that starts
-// later begins to block with its first signal, which may arrive out of order.
+// Settle runs the handler once in each other existing thread, which makes that thread block the signals in the variable
+// "others". A thread that starts later begins to block with its first signal, which may arrive out of order.
 func (r *Relay) Settle() {
 	tasks, _ := os.ReadDir("/proc/self/task")
 	for _, task := range tasks {
@@ -130,9 +130,9 @@ func (r *Relay) Settle() {
 	}
 }
 
-// ownSignal is the signal that Settle sends and Take drops. When RLIMIT_SIGPENDING is exhausted the kernel omits the sender
-// (Linux: kernel/signal.c, __send_signal_locked), so that Take does not recognize the signal and returns it. SIGCHLD was
-// chosen because a spurious SIGCHLD costs only one extra wait4(2).
+// ownSignal is the signal that Settle sends and Take drops. When RLIMIT_SIGPENDING is exhausted the kernel omits the
+// sender (Linux: kernel/signal.c, __send_signal_locked), so that Take does not recognize the signal and returns it.
+// SIGCHLD was chosen because a spurious SIGCHLD only makes the supervisor look for ended children once more.
 const ownSignal = unix.SIGCHLD
 
 // FD returns a descriptor that is readable while a signal is waiting.

@@ -92,7 +92,7 @@ func (c child) next() string {
 	return c.out.Text()
 }
 
-// rest sends the last signal and returns everything that came before it.
+// rest sends the last signal and returns the child's remaining lines. The line for the last signal is among them.
 func (c child) rest(t *testing.T) (lines []string) {
 	t.Helper()
 	if err := unix.Kill(c.pid, lastSignal); err != nil {
@@ -120,7 +120,8 @@ func TestEverySignalArrivesWithItsSender(t *testing.T) {
 	c.rest(t)
 }
 
-// TestPreemptionIsTheRuntimes: an URG that this process sends to itself goes to Go's runtime only.
+// TestPreemptionIsTheRuntimes: an URG that the child's own runtime sends goes to that runtime only. An URG from another
+// process is caught.
 func TestPreemptionIsTheRuntimes(t *testing.T) {
 	c := startChild(t, "busy")
 	if got := c.next(); got != "preempted" {

@@ -113,8 +113,8 @@ func (f *Finder) Look(now time.Duration, held func(pid int) bool) (members []Pro
 // is more. Above the limit the scan lists /proc. Trying a PID costs about as much as one entry of a listing, 2 µs.
 const mostNew = 500
 
-// findPIDs sets pids to the running processes, sorted. Processes without a service stay in pids after their end until
-// they are read again.
+// findPIDs sets pids to the running processes, sorted. Processes without a service, and those that the caller has open
+// (see Look), stay in pids after their end until they are read again or /proc is listed.
 func (f *Finder) findPIDs(last int, now time.Duration, held func(pid int) bool) (err error) {
 	if f.since == 0 || last < f.since || last-f.since > max(mostNew, len(f.seen)/2) || now >= f.list {
 		f.list = now + mostPause

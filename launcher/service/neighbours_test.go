@@ -1,7 +1,7 @@
 package service
 
-// The tests in this file run a service beside real processes: many, and many that start and end. They count the files
-// that a call of Look reads.
+// The tests in this file look for services among many real processes, among many that start and end, and with many
+// services in the policy. They count the read calls.
 
 import (
 	"bufio"
@@ -114,12 +114,12 @@ func (l *looker) reads() (n int) {
 	return n
 }
 
-// prefixOf returns a prefix for the names of processes that only this test has. A process name has at most 15 bytes (comm,
-// proc(5)); the prefix has at most 14.
+// prefixOf returns a prefix for the names of processes that only this test has. A process name has at most 15 bytes
+// (comm, proc(5)); the prefix and the number after it have at most 14.
 func prefixOf(kind string) string { return fmt.Sprintf("%s%d-", kind, os.Getpid()) }
 
-// Once Look has read all processes of a host, its calls within the next minute (mostPause) read only new processes,
-// however many processes there are.
+// Once Look has read all processes of a host, its next calls make only a few read calls for each new process, however
+// many processes there are.
 func TestManyNeighbours(t *testing.T) {
 	n, prefix := 300, prefixOf("m")
 	if testenv.Full() {

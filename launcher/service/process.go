@@ -11,7 +11,7 @@ import (
 	"arenacap/launcher/proc/cgroup"
 )
 
-// process caches the facts about one process.
+// process caches the facts about one process, except its users.
 type process struct {
 	proc.Stat
 	root                 proc.Root
@@ -20,7 +20,7 @@ type process struct {
 	unitRead, exeRead    bool
 	unitValue, exeTarget string
 	group                string // the path that unitValue comes from
-	failed               error  // the first error of reading a fact; if it is set, the facts are incomplete
+	failed               error  // the first error of reading the unit or the users; if set, the facts are incomplete
 }
 
 func newProcess(root proc.Root, buffer *[]byte, pid int) *process {

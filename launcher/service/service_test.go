@@ -116,8 +116,8 @@ func look(t *testing.T, f *Finder, now time.Duration) (got string) {
 	return got
 }
 
-// unitOf returns the system's unit to which the path of a control group belongs: the outermost .service, or "" if
-// there is none, as in a login session or a container of Docker.
+// unitOf returns the system's unit to which the path of a control group belongs: the first group that is not a slice,
+// if it is a .service; else "", as in a login session or a container of Docker.
 func TestUnitOf(t *testing.T) {
 	for path, want := range map[string]string{
 		"/system.slice/mariadb.service":                                                           "mariadb.service",
@@ -354,8 +354,8 @@ func TestFits(t *testing.T) {
 	}
 }
 
-// A process is recognized as the watch of a launch by its name, if its user is root or the target's user and its
-// program is arenacap.
+// A process is recognized as the watch of a launch by its name and its command line, if its user is root or the
+// target's user and its program is arenacap.
 func TestWatches(t *testing.T) {
 	watch := fakeProcess{name: protocol.Comm, cmdline: protocol.ProcessName + "50\x00", exe: "/proc/self/exe"}
 	for name, test := range map[string]struct {

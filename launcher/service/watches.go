@@ -17,8 +17,8 @@ import (
 	"arenacap/launcher/watch/protocol"
 )
 
-// Watches finds the watches of launches on the host. It returns a map from the PID of the target to the PID of the
-// watch.
+// Watches finds the detached watches of launches on the host (for supervisors see SupervisorOf). It returns a map from
+// the PID of the target to the PID of the watch.
 func Watches(root proc.Root) (watches map[int]int, err error) {
 	pids, err := root.Numbers("/proc")
 	watches = map[int]int{}
