@@ -95,8 +95,8 @@ func TestStartScript(t *testing.T) {
 	}
 }
 
-// login makes two of the server's threads allocate. It retries until the daemon, which does not print that it is ready,
-// answers.
+// login makes two of the server's threads allocate. It retries the connection until the daemon accepts it, because the
+// daemon's line "ready" goes to /dev/null.
 func login(ctx context.Context, t *testing.T, socket string) {
 	t.Helper()
 	var conn net.Conn

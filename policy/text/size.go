@@ -57,7 +57,7 @@ func meantSize(text string) string {
 	return fmt.Sprintf("write the size as %q", meant)
 }
 
-// parseBytes does what ParseSize does, but its error does not quote the text.
+// parseBytes does what ParseSize does, but its error does not quote the text, and it suggests no correction.
 func parseBytes(text string) (bytes uint64, wrong, hint string) {
 	s := strings.TrimSpace(text)
 	for _, u := range sizeUnits {
@@ -89,7 +89,8 @@ func scale(number string, unit int64) (bytes uint64, wrong, hint string) {
 	return n.Uint64(), "", ""
 }
 
-// Size formats bytes in the largest binary unit in which the number is at least 1: "4.4 GiB", "64 MiB", "512 B".
+// Size formats bytes with at most one decimal, in the smallest binary unit in which the rounded number is below 1024:
+// "4.4 GiB", "64 MiB", "512 B".
 func Size(bytes uint64) string {
 	const units = "KMGTPE"
 	if bytes < 1<<10 {

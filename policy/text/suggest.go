@@ -9,10 +9,11 @@ import (
 
 // This file suggests corrections for misspelt words.
 
-// DidYouMean returns `did you mean "cap"?` with the name nearest to word, or "" if none is near enough. Near enough means
-// at most len(word)/3 edits; a word of two bytes may have one edit, a shorter one none. Case does not count.
+// DidYouMean returns `did you mean "cap"?` with the name nearest to word, or "" if none is near enough. Near enough
+// means at most len(word)/3 edits; a word of two bytes may have one edit, a word of one byte or of over 64 bytes none.
+// Case does not count.
 func DidYouMean(word string, names []string) string {
-	if len(word) > 64 { // longer than any name, and the distance is costly to compute
+	if len(word) > 64 { // the distance of long words is costly to compute
 		return ""
 	}
 	best, least := "", min(max(1, len(word)/3), len(word)-1)+1

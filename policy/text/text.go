@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Printable replaces control characters, because a text from another user's file could send control sequences to the
-// terminal.
+// Printable replaces tabs by blanks and other characters that are not printable by U+FFFD, because a text from another
+// user's file could send control sequences to the terminal.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -24,8 +24,8 @@ func Printable(s string) string {
 	}, s)
 }
 
-// Quoted returns s, quoted as in Go if it contains control characters, newlines or invalid UTF-8, so that any name is
-// safe on a terminal.
+// Quoted returns s, quoted as in Go if it contains quotes, backslashes, control characters or invalid UTF-8, so that
+// any name is safe on a terminal.
 func Quoted(s string) string {
 	quoted := strconv.QuoteToGraphic(s)
 	if quoted == `"`+s+`"` {

@@ -69,7 +69,7 @@ func StartAuthServer(ctx context.Context, program string, prefix []string, env .
 	return a, err
 }
 
-// connectAuthServer connects to a server that was started elsewhere, after it prints that it is ready.
+// connectAuthServer waits until a started server prints that it is ready, and connects to it.
 func connectAuthServer(ctx context.Context, p *Process, socket string) (*AuthServer, error) {
 	if _, err := p.AwaitText(ctx, " threads, ready"); err != nil {
 		return nil, err

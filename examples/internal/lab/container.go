@@ -63,8 +63,8 @@ type Podman struct {
 	args []string // flags before the subcommand
 }
 
-// NewPodman sets up podman with these base images, and removes its containers when the test ends. It skips the test if
-// that is not possible.
+// NewPodman sets up podman with these base images, and removes its containers when the test ends. Without root, podman,
+// runc, tar or the root file system of an image it skips or fails the test, as testenv.Lack does.
 func NewPodman(t testing.TB, images ...string) *Podman {
 	t.Helper()
 	testenv.NeedRoot(t)

@@ -49,8 +49,8 @@ func Arenacap(dir string) (string, error) {
 	return path, testenv.Arenacap(path, nil)
 }
 
-// Exporter builds arenacap-exporter into the folder, like testenv.Arenacap, and returns its path. It is static, as the
-// release is.
+// Exporter builds arenacap-exporter into the folder with go run, as testenv.Arenacap does, and returns its path. The
+// program is static, as the release is.
 func Exporter(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "arenacap-exporter")
 	build := exec.CommandContext(ctx, "go", "run", "-exec", "cp", "arenacap/cmd/arenacap-exporter", path)

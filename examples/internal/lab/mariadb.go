@@ -67,8 +67,8 @@ func (d *Database) chooseUser() error {
 	return os.Chown(d.dir, uid, gid)
 }
 
-// command runs as the database's user, with the data folder as current and home folder, so that no configuration of the
-// caller applies.
+// command returns a command that runs as the database's user, with the data folder as current and home folder, so that
+// no configuration in the caller's home folder applies.
 func (d *Database) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = d.dir
@@ -129,7 +129,7 @@ func (m *MariaDB) client(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "mariadb", append([]string{"--no-defaults", "--socket=" + m.socket, "--user=root"}, args...)...)
 }
 
-// sysbench runs a read-only mix: point selects, ranges, sums, sorts and distincts.
+// sysbench returns a command for sysbench's read-only mix: point selects, ranges, sums, sorts and distincts.
 func (m *MariaDB) sysbench(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "sysbench", append([]string{"oltp_read_only", "--db-driver=mysql", "--mysql-socket=" + m.socket,
 		"--mysql-user=sysbench", "--mysql-db=sbtest", "--tables=2", "--table-size=10000"}, args...)...)

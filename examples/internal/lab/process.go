@@ -25,7 +25,7 @@ type Process struct {
 	mu     sync.Mutex
 	lines  []string
 	closed bool          // all writing ends of the output are closed
-	change chan struct{} // closed and replaced with each new line
+	change chan struct{} // closed and replaced at each new line and at the end of the output
 }
 
 // Event is one line of arenacap's JSON log.
@@ -142,7 +142,7 @@ func parseEvent(line string) (e Event, ok bool) {
 	return e, json.Unmarshal([]byte(line), &e) == nil
 }
 
-// Signal sends a signal. It succeeds if the process has ended.
+// Signal sends a signal. If the process has already ended, Signal does nothing and returns no error.
 func (p *Process) Signal(sig syscall.Signal) error {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -188,7 +188,7 @@ func (p *Process) AwaitEnd(ctx context.Context) error {
 	}
 }
 
-// Kill ends the process at once, for error paths.
+// Kill kills the process and waits for its end. It may be called after the end.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.ended

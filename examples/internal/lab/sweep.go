@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Sweep holds the fields of arenacap sweep --json that the examples' tests use.
+// Sweep holds the fields of arenacap sweep --json that the examples' tests use, and what the sweep printed on stderr.
 type Sweep struct {
 	Caps   []SweptCap
 	Advice struct {
@@ -23,7 +23,7 @@ type Sweep struct {
 		Noisy               bool
 	}
 
-	Said string // what the sweep printed on stderr
+	Said string // stderr
 }
 
 // SweptCap is the measurement of one cap.
@@ -63,7 +63,7 @@ func runSweep(ctx context.Context, dir string, args []string) (s Sweep, err erro
 	cmd.Stdout, cmd.Stderr = &out, &said
 	err = cmd.Run()
 	s.Said = said.String()
-	if err != nil && (cmd.ProcessState.ExitCode() != 1 || out.Len() == 0) { // status 1 with a result means no advice
+	if err != nil && (cmd.ProcessState.ExitCode() != 1 || out.Len() == 0) { // status 1: no advice, for example
 		return s, err
 	}
 	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
@@ -92,7 +92,7 @@ func (s Sweep) Of(t testing.TB, cap string) SweptCap {
 	return SweptCap{}
 }
 
-// RefusedSweep runs an example's sweep.sh, which must end with status 1, and returns its stderr.
+// RefusedSweep runs an example's sweep.sh, which must end with status 1 and without a result, and returns its stderr.
 func RefusedSweep(t testing.TB, args ...string) string {
 	t.Helper()
 	dir := Dir(t)

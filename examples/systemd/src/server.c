@@ -1,12 +1,12 @@
-/* server: a small server that uses all features of systemd for services, to test that they work behind arenacap.
+/* server: a small server that uses features of systemd for services, to test that they work behind arenacap.
  *
  *   server CONTROL [notify] [pet] [hang] [daemonize=PIDFILE] [ignore-term] [default-term]
  *
  * It listens on the Unix socket CONTROL, or on the sockets passed by systemd (sd_listen_fds(3)), and prints
- * "server: ready" on stderr. notify: sends READY=1, RELOADING=1 and STOPPING=1 (sd_notify(3)). pet: sends WATCHDOG=1 twice
- * per $WATCHDOG_USEC. hang: does nothing after it is ready. daemonize: forks, and the parent exits when the child is
- * ready and its PID is in PIDFILE. SIGHUP reloads. SIGTERM ends it with status 0; default-term keeps the default action,
- * ignore-term ignores it.
+ * "server: ready" on stderr. notify: sends READY=1, RELOADING=1 and STOPPING=1 (sd_notify(3)). pet: sends WATCHDOG=1 at
+ * least twice per $WATCHDOG_USEC. hang: does nothing after it is ready. daemonize: forks, and the parent exits when the
+ * child is ready and its PID is in PIDFILE. SIGHUP reloads. SIGTERM ends the server with status 0; default-term keeps
+ * the default action of SIGTERM, ignore-term ignores SIGTERM.
  *
  * A connection sends one line and then receives the answer:
  *   report       KEY=VALUE lines: pid, arenas (malloc_info(3)), listen (number of passed sockets), reloads

@@ -30,7 +30,7 @@ func main() {
 	os.Exit(126)
 }
 
-// use calls the functions of each library that arenacap calls.
+// use calls functions of each library that arenacap uses.
 func use() {
 	var v map[string]any
 	_, err := toml.Decode("", &v)
