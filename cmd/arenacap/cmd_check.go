@@ -72,7 +72,7 @@ func readerProblems(file string) (problems []error) {
 
 // planProblems reports why the policy of a file gives no plan on this machine. If the file has no section for the
 // service that --service or $ARENACAP_SERVICE names, planProblems prints a note. It reports nothing for a file that
-// cannot be read: policy.Check has reported that.
+// is invalid or cannot be read: policy.Check has reported that.
 func planProblems(l run.Line, file string, v say.Voice) (problems []error) {
 	l.Give("policy", file)
 	p, err := l.Policy()

@@ -73,8 +73,8 @@ func isProgram(path string, program []byte) bool {
 	return err == nil && bytes.Equal(old, program)
 }
 
-// cannotCopy returns the error for a copy that failed: it names path instead of the temporary file, and says what to
-// do.
+// cannotCopy returns the error for a copy that failed: it names path instead of the temporary file, and for the common
+// causes says what to do.
 func cannotCopy(path string, size int, err error) error {
 	hint := ""
 	switch {

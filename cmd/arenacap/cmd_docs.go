@@ -2,7 +2,8 @@
 
 package main
 
-// This file has the hidden command docs, which prints a manual page or the completions of a shell.
+// This file has the hidden command docs, which prints a manual page, the names of the commands that have one, or the
+// completions of a shell.
 
 import (
 	"fmt"

@@ -175,7 +175,8 @@ const innerZsh = `PROMPT= fpath=($PWD $fpath); autoload -Uz compinit; compinit -
 	print READY
 `
 
-// offered returns what a shell offers at the end of each line. Its home is empty.
+// offered returns what a shell offers at the end of each line. The shell's home has only the files of this test, so the
+// user's settings do not matter.
 func offered(t *testing.T, shell string, lines []string) map[string][]string {
 	t.Helper()
 	dir := t.TempDir()

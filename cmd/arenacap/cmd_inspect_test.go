@@ -203,7 +203,7 @@ func decode(t *testing.T, text string) (list []map[string]any) {
 	return list
 }
 
-// The keys that are a contract with other programs.
+// These are keys that other programs rely on, not all keys of the outputs.
 var (
 	inspectKeys = []string{"pid", "name", "threads", "libc_version", "allocator", "arenas", "heaps", "cap", "cap_source", "kept", "why",
 		"error", "virtual_bytes", "resident_bytes", "arena_reserved_bytes", "arena_committed_bytes", "arena_resident_bytes", "parts", "verdict"}
@@ -302,8 +302,8 @@ func TestInspectPod(t *testing.T) {
 	}
 }
 
-// TestInspectDeepJSON compares the number of arenas and the sum of their system_bytes with malloc_info(3) of an idle
-// program. Of the other figures it checks only that they are present, and that each arena but the main arena has free bytes.
+// TestInspectDeepJSON compares the sum of system_bytes with malloc_info(3) of an idle program. Of the figures of --deep it
+// checks only that they are present, that each arena was walked completely, and that each but the main arena has free bytes.
 func TestInspectDeepJSON(t *testing.T) {
 	a := mustStart(t, []string{"MALLOC_ARENA_MAX=4", "GLIBC_TUNABLES=glibc.malloc.tcache_count=0"})
 	for _, line := range []string{"threads 6 3000", "free"} {
@@ -357,7 +357,7 @@ func TestInspectZombie(t *testing.T) {
 	}
 }
 
-// TestInspectHostileNames: a process name is escaped for a terminal, and unchanged in JSON.
+// TestInspectHostileNames: a process name is escaped for a terminal, and unchanged in JSON if it is valid UTF-8.
 func TestInspectHostileNames(t *testing.T) {
 	t.Parallel()
 	requireTools(t)
@@ -401,8 +401,8 @@ func TestInspectHostileNames(t *testing.T) {
 	}
 }
 
-// TestChunkRowsAddUp checks that an arena whose free memory is one contiguous piece is not fragmented, and that the sum of
-// such arenas is not fragmented either.
+// TestChunkRowsAddUp checks that the sum of arenas whose free memory is one contiguous piece each is not fragmented,
+// and that an arena with two pieces adds its smaller piece.
 func TestChunkRowsAddUp(t *testing.T) {
 	whole := newChunkRow(1, arena.Arena{Chunks: &arena.Chunks{InUse: 100, Top: 100, Largest: 100}})
 	half := newChunkRow(2, arena.Arena{Chunks: &arena.Chunks{InUse: 100, Free: 50, Top: 50, Largest: 50, Moved: true}})

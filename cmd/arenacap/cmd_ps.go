@@ -95,7 +95,7 @@ func ps(c *cli.Context) error {
 	return nil
 }
 
-// psPrometheus prints the series in one write, so that a failure leaves no part of them.
+// psPrometheus prints after it has computed all series, so that an error in reading the host leaves no part of them.
 func psPrometheus(c *cli.Context) error {
 	for _, flag := range []string{"json", "all", "sort"} {
 		if c.IsSet(flag) {
@@ -183,7 +183,7 @@ func capWords(c inspect.Cap) string {
 	return fmt.Sprintf("%d %s", c.N, c.Source)
 }
 
-// hostJSON's keys are a contract with other programs. null means unknown.
+// hostJSON's keys are a contract with other programs. null means unknown, or that there is none.
 func hostJSON(host inspect.Host, watched watchers) []ordered.Object {
 	list := []ordered.Object{}
 	for _, r := range host.Rows {

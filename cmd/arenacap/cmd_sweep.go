@@ -191,7 +191,7 @@ type sweepPlan struct {
 	html       string // file of the report; "" for none
 	seeded     bool   // --seed was given
 	notes      []string
-	limit      int // glibc's own limit on this machine; 0 for none
+	limit      int // glibc's own limit on this machine, or with N cores if --cores or the policy says so; 0 for none
 
 	interrupted bool // a signal came, or a run could not be stored; the result covers the runs before that
 }
@@ -225,7 +225,7 @@ func planSweep(c *cli.Context) (*sweepPlan, error) {
 	return s, nil
 }
 
-// readFlags reads all flags except --caps and --cores.
+// readFlags reads the flags of the experiment except --caps and --cores. planSweep reads the flags of the output.
 func (s *sweepPlan) readFlags(c *cli.Context) (err error) {
 	x := &s.experiment
 	x.Load, x.Ready = c.String("load"), c.String("ready")
@@ -308,7 +308,7 @@ func parsePercent(s string) (float64, error) {
 	return p / 100, nil
 }
 
-// randomSeed returns a seed below 2^53, which all JSON readers keep exact.
+// randomSeed returns a seed below 10^9. All JSON readers keep integers below 2^53 exact.
 func randomSeed() uint64 {
 	return rand.Uint64N(1_000_000_000) // crypto/rand would add 32 MiB of .bss to every start
 }

@@ -44,7 +44,7 @@ func watchCommand() *cli.Command {
 	}
 }
 
-// watchServices runs "watch --services": one process watches all services of the policy.
+// watchServices runs "watch --services": one process watches all services of the policy that have a budget.
 func watchServices(c *cli.Context) error {
 	if err := refuseOperands(c); err != nil {
 		return err

@@ -34,8 +34,8 @@ var operandOf = map[string]string{
 	"check": takesFile, "unit": takesUnit, "help": takesCommand, "copy-to": takesFolder, "": takesCommand,
 }
 
-// valueOf returns what a flag takes: the placeholder between backquotes in its usage, or else a list of words that
-// depends on the flag's name.
+// valueOf returns what a flag takes: FILE or DIR if that is the placeholder between backquotes in its usage; otherwise
+// NAME, a list of words or "", depending on the flag's name.
 func valueOf(flag, usage string) string {
 	if parts := strings.Split(usage, "`"); len(parts) == 3 && (parts[1] == takesFile || parts[1] == takesFolder) {
 		return parts[1]

@@ -21,8 +21,8 @@ import (
 )
 
 // daemonC is a daemon(7) of the traditional kind: it forks twice, with a setsid(2) between, and its first process ends
-// at once. It writes its PID file $1.pid, and maps 256 MiB when another process has opened the
-// FIFO $1.go for writing.
+// at once. It writes its PID file $1.pid, and maps 256 MiB when another process has opened the FIFO
+// $1.go for writing.
 const daemonC = `
 #include <fcntl.h>
 #include <stdio.h>
@@ -142,7 +142,7 @@ func (d *groupedDaemon) firstProcessEnds(t *testing.T, mode, log string) {
 }
 
 // The method "breaches" makes the daemon grow until it breaches its budget, and checks the events and that the daemon
-// then ends.
+// then ends: by the action "terminate", or by a signal from this test.
 func (d *groupedDaemon) breaches(t *testing.T, action, log string) {
 	t.Helper()
 	if err := os.WriteFile(d.grow, nil, 0); err != nil {

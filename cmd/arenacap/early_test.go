@@ -22,9 +22,9 @@ import (
 	"arenacap/launcher/machine/gopsutil"
 )
 
-// TestEarly makes Go's runtime list the packages that were initialised before an ordinary launch. Of the packages of other
-// authors, the list has only the TOML parser and packages that are initialised fast, such as go-moremath. In a build without
-// package early all packages are initialised.
+// TestEarly makes Go's runtime list the packages that were initialised before an ordinary launch. Of the packages on
+// github.com, the list has only the TOML parser and go-moremath, which is initialised fast; it has no package below
+// net. In a build without package early, the list has urfave/cli.
 func TestEarly(t *testing.T) {
 	tool := requireTools(t)
 	policy := filepath.Join(t.TempDir(), "policy.toml")
@@ -207,7 +207,7 @@ func TestPlanNeedsNoLibrary(t *testing.T) {
 	}
 }
 
-// TestEarlyAndLateAreTheSame runs each line twice: unchanged, which package early launches, and with a flag without
+// TestEarlyAndLateAreTheSame runs each line twice: unchanged, so that package early reads it, and with a flag without
 // effect that package early leaves to urfave/cli. The target, its environment, the messages and the status are the
 // same.
 func TestEarlyAndLateAreTheSame(t *testing.T) {

@@ -20,7 +20,7 @@ type dialect struct {
 	also  []string                     // other values of --shell: shells with the same syntax
 	set   string                       // fmt format with the name and the quoted value as arguments
 	unset string                       // fmt format with the name as argument; systemd and docker cannot unset, so it sets an empty value
-	quote func(string) (string, error) // refuses values that the reader would change
+	quote func(string) (string, error) // quotes a value; refuses one that the reader would change or ignore
 }
 
 var dialects = []dialect{
@@ -42,7 +42,7 @@ func dialectNames() (names []string) {
 	return names
 }
 
-// dialectsInWords is the list for help and error messages.
+// dialectsInWords returns the list of dialects for help and error messages.
 func dialectsInWords() string {
 	words := make([]string, len(dialects))
 	for i, d := range dialects {

@@ -1,6 +1,6 @@
 package main
 
-// These tests let the real shells read each dialect of env.
+// These tests let the real shells read the dialects of env for shells, and readers in Go the other dialects.
 
 import (
 	"bufio"
@@ -174,7 +174,7 @@ func TestRealShellsReadBackEachByte(t *testing.T) {
 					for i, value := range hostileValues() {
 						change := environ.Change{Name: fmt.Sprint("VALUE", i), Value: value}
 						if _, err := renderEnv(shell.dialect, []environ.Change{change}); err != nil {
-							continue // TestRenderEnvRefusesWhatADialectCannotSay tests this value
+							continue // TestRenderEnvRefusesWhatADialectCannotSay tests such values
 						}
 						changes, want[change.Name] = append(changes, change), value
 					}
@@ -249,7 +249,7 @@ func (s realShell) run(t *testing.T, dir, script string, env []string) string {
 	return string(out)
 }
 
-// arenaEntries are the entries about arenas in the output of env -0, sorted.
+// arenaEntries returns the entries about arenas in the output of env -0, sorted.
 func arenaEntries(t *testing.T, file string) []string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -263,7 +263,7 @@ func arenaEntries(t *testing.T, file string) []string {
 	return entries
 }
 
-// writeFile returns the name.
+// writeFile writes a file and returns its name.
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {

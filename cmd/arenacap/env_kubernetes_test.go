@@ -59,7 +59,7 @@ func TestKubernetesList(t *testing.T) {
 	}
 }
 
-// policyOf is the policy with these lines in [arenas].
+// policyOf returns the policy with these lines in [arenas].
 func policyOf(t *testing.T, arenas string) policy.Policy {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "policy.toml")

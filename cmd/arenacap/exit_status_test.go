@@ -24,8 +24,8 @@ type outcome struct {
 	stdout string
 }
 
-// start runs a command line in the states that the program setup.c prepares, and returns the result of the command and its
-// output.
+// start runs a command line in the states that the program setup.c prepares, and returns the result of the command and
+// what it wrote to stderr.
 func start(t *testing.T, dir string, env, setup, line []string) (outcome, string) {
 	t.Helper()
 	args := append(append(append([]string(nil), setup...), "--"), line...)
@@ -198,8 +198,9 @@ func TestStatusesAreThoseOfEnv(t *testing.T) {
 	}
 }
 
-// likeEnv checks that arenacap ends a command line with the same status as env(1). That status must be the argument
-// "want", unless "want" is 0.
+// likeEnv checks that a command line has the same status, signal and stdout under arenacap as under env(1). That status
+// must be the argument "want", unless "want" is 0. If env reports an error, arenacap must write one line to stderr;
+// otherwise stderr is the same too.
 func likeEnv(t *testing.T, tool tools, dir string, env, setup, line []string, want int) {
 	t.Helper()
 	wanted, envSaid := start(t, dir, env, setup, append([]string{"/usr/bin/env"}, line...))
@@ -222,7 +223,7 @@ func likeEnv(t *testing.T, tool tools, dir string, env, setup, line []string, wa
 }
 
 // TestArgumentListTooLong gives the target an argument list that is too long, although that of arenacap is not: the
-// kernel also counts the path that it executes, and the path of the target is 3,000 bytes longer than its name.
+// kernel also counts the path that it executes, and the path of the target is over 3,000 bytes longer than its name.
 func TestArgumentListTooLong(t *testing.T) {
 	tool := requireTools(t)
 	dir := openDir(t)
@@ -284,7 +285,7 @@ func TestNoExecMount(t *testing.T) {
 	}
 }
 
-// TestOwnFailures are failures for which env returns 125: nothing was run.
+// TestOwnFailures checks failures of arenacap itself: the status is 125, as for env's own failures, and nothing is run.
 func TestOwnFailures(t *testing.T) {
 	tool := requireTools(t)
 	dir := tree(t)

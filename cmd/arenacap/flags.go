@@ -1,6 +1,7 @@
 package main
 
-// This file defines the flags of the commands, and finds the values of flags that may also precede the command.
+// This file converts the flags of package run to those of urfave/cli, and finds the values of flags that may also
+// precede the command.
 
 import (
 	"slices"

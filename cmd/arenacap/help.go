@@ -51,8 +51,8 @@ func printHelp(w io.Writer, template string, data any) {
 	_, _ = io.WriteString(w, folded.String())
 }
 
-// foldHelp folds a line. The continuation lines of a description are aligned with its first line; those of a usage line
-// are indented.
+// foldHelp folds a line. The continuation lines of a description in a list are aligned with its first line; those of a
+// usage line are indented; those of other text are not.
 func foldHelp(line string) string {
 	item, listed := strings.CutPrefix(line, "   ")
 	if !listed {

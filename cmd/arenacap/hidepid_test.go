@@ -10,8 +10,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// hiding mounts /proc with hidepid, and lets the user nobody inspect a process of root. It runs in a PID namespace of
-// its own, because the option applies to every mount of /proc in a PID namespace.
+// hiding mounts /proc with hidepid, and lets the user nobody inspect and watch a process of root. It runs in a PID
+// namespace of its own, because before Linux 5.8 the option applies to every mount of /proc in a PID namespace.
 const hiding = `mount -t proc -o hidepid=2 proc /proc || exit 9
 sleep 100 & pid=$!
 nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"

@@ -1,6 +1,6 @@
 package main
 
-// This file prints the output of inspect for a process: one screen of text, or JSON.
+// This file formats the output of inspect for a process: one screen of text (longer with --deep), or JSON.
 
 import (
 	"cmp"
@@ -152,10 +152,12 @@ func capLine(to io.Writer, c inspect.Cap) string {
 // shownArenas limits the table of --deep; one more row sums up the rest.
 const shownArenas = 32
 
-// leastChunkColumns are dropped in this order while the table is wider than the terminal; --json has all of them.
+// leastChunkColumns are dropped in this order while the table is wider than the terminal. --json has all of them except
+// FRAGMENTED.
 var leastChunkColumns = []string{"LARGEST FREE", "SURE", "FRAGMENTED", "HEAPS", "THREADS"}
 
-// chunksTable has one row per arena, and one for their sum.
+// chunksTable has one row for each walked arena among the first shownArenas, one for the other walked arenas, and one
+// for the sum of all. It has no row for the sum of a single arena.
 func chunksTable(p *arena.Process, width int) string {
 	rows := [][]string{{"ARENA", "THREADS", "HEAPS", "RESIDENT", "IN USE", "FREE", "TOP", "LARGEST FREE", "TRIMMABLE", "FRAGMENTED", "SURE", ""}}
 	var rest, all chunkRow
@@ -249,7 +251,8 @@ func threadsOf(a arena.Arena) string {
 	return fmt.Sprint(a.Threads)
 }
 
-// reportJSON's keys are a contract with other programs. null means unknown; after an error most values are unknown.
+// reportJSON's keys are a contract with other programs. null means unknown, or that there is none; after an error most
+// values are unknown.
 func reportJSON(pid int, r inspect.Report, err error) ordered.Object {
 	read, reason := err == nil, ""
 	if !read {

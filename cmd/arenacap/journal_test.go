@@ -46,7 +46,7 @@ func saidTo(t *testing.T, stream string, env []string, args ...string) string {
 	return string(said)
 }
 
-// beginnings are the priorities of the lines, or their first letters.
+// beginnings returns the priorities of the lines, or their first letters.
 func beginnings(text string) (all []string) {
 	for line := range strings.Lines(text) {
 		size := 1
@@ -75,7 +75,7 @@ func TestPrioritiesForTheJournal(t *testing.T) {
 	for _, c := range []struct {
 		name, stream string
 		env, args    []string
-		want         string // beginnings of the lines, without repetition
+		want         string // beginnings of the lines; equal ones in a row count once
 	}{
 		{"a mistake", "DEV:INO", nil, run(), "<3>"},
 		{"a list of problems", "DEV:INO", nil, run("--policy", "testdata/no/such/file", "true"), "<3>"},

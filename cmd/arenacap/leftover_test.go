@@ -1,6 +1,7 @@
 package main
 
-// These tests check that thousands of launches leave nothing behind.
+// These tests check that many launches (100, in a full run 10,000) leave nothing behind, and that a watch does not act
+// on a reused PID.
 
 import (
 	"bufio"
@@ -41,7 +42,7 @@ func init() {
 type lab struct{ arenacap, tools, dir string }
 
 // inLab runs the test binary as another process in the named role (see init). If that process fails, inLab fails the
-// test with the process's output.
+// test with the process's output. It also fails the test if a file is left.
 func inLab(t *testing.T, role string, wrapper ...string) {
 	t.Helper()
 	tool := requireTools(t)
@@ -58,8 +59,8 @@ func inLab(t *testing.T, role string, wrapper ...string) {
 	}
 }
 
-// TestNothingIsLeft launches again and again, in every way, and checks that no process, zombie, descriptor or file
-// remains, and that no process got an unintended signal.
+// TestNothingIsLeft launches again and again, in every way of lab.kinds, and checks that no process, zombie, descriptor
+// or file remains, and that another process, the canary, got no signal.
 func TestNothingIsLeft(t *testing.T) { inLab(t, "launches") }
 
 // TestReusedPID gives the target's PID to another process just before the watch acts on it.

@@ -69,7 +69,8 @@ func newApp() *cli.App {
 	return app
 }
 
-// orVersion wraps an action: with --version it prints the version instead.
+// orVersion wraps an action: with --version it prints the version instead, and it refuses a flag that took "--" as its
+// value (refuseDashes).
 func orVersion(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if asked, _ := lineOf(c).Text("version"); asked == "true" {

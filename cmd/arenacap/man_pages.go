@@ -3,7 +3,7 @@
 package main
 
 // This file generates the manual pages of the commands from their definitions, in the language mdoc(7). The pages of
-// the policy file and of the events are written by hand, beside the code that they document.
+// the policy file, the events and the exporter are written by hand, beside the code that they document.
 
 import (
 	"cmp"

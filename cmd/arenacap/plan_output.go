@@ -1,6 +1,7 @@
 package main
 
-// This file has the text and JSON output of plan and run --dry-run, and makePlan, which all commands use.
+// This file has the output of plan, as text and as JSON, the text of run --dry-run, and makePlan, which env, check and
+// watch use too.
 
 import (
 	"cmp"
@@ -297,7 +298,7 @@ func (r *rows) addTarget(t target.Target, suffix string) {
 	r.add("", slices.Concat(t.Why, t.Notes, t.Hints)...)
 }
 
-// json's keys are a contract with other programs. null means unknown.
+// json's keys are a contract with other programs. null means unknown, or that there is none.
 func (v *planView) json() ordered.Object {
 	p, m, online := v.plan, v.plan.Machine, v.supposed.Machine.Online.N
 	limit, limited := v.glibc.DefaultArenas(online)

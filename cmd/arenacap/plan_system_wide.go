@@ -14,8 +14,8 @@ import (
 
 // systemWide returns the lines of /etc/tunables.conf that apply the plan to exactly this program (tunables.conf(5)),
 // and notes on their effect. For a static program, or one that the file cannot name, it returns no lines and a note
-// that says so. It returns neither lines nor notes if the plan sets no tunables, or if the program's glibc is not known
-// or does not read the file.
+// that says so. It returns neither lines nor notes if there is no program, if the plan sets no tunables, or if the
+// glibc (that of the program, or of --glibc) is not known or does not read the file.
 func (v *planView) systemWide() (conf, notes []string) {
 	if v.target == nil || !v.glibc.Known() || v.glibc.Before(44) {
 		return nil, nil

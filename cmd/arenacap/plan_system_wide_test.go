@@ -142,7 +142,7 @@ func glibcRoot(t *testing.T, loader, libraries string) string {
 	return root
 }
 
-// inside is the command line that runs a program in the root folder, with a /proc, as a user.
+// inside returns the command line that runs a program in the root folder, with a /proc, as a user.
 func inside(root, user string, argv ...string) []string {
 	return append([]string{"unshare", "-m", "sh", "-c", `mount -t proc proc "$0/proc" && user=$1 && shift && exec chroot --userspec="$user:$user" "$0" "$@"`, root, user}, argv...)
 }

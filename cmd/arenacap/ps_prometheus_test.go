@@ -1,6 +1,7 @@
 package main
 
-// These tests run ps --prometheus on real processes and check its output with promtool.
+// These tests run ps --prometheus on real processes, compare its output with that of inspect, and check it with
+// promtool.
 
 import (
 	"fmt"
@@ -13,7 +14,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// startNamed starts arenasProgram with 6 arenas under another name.
+// startNamed starts arenasProgram under another name, with five threads that allocate: 6 arenas, or as many as a cap
+// allows.
 func startNamed(t *testing.T, name string, env ...string) *arenas {
 	t.Helper()
 	requireTools(t)
@@ -75,7 +77,7 @@ func TestPrometheusEqualsInspect(t *testing.T) {
 	}
 }
 
-// sampleOf is the value of a series in the text format, "" if it has none.
+// sampleOf returns the value of a series in the text format, "" if it has none.
 func sampleOf(text, series string) string {
 	for line := range strings.Lines(text) {
 		if value, ok := strings.CutPrefix(line, series+" "); ok {

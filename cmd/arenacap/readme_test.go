@@ -1,6 +1,6 @@
 package main
 
-// These tests check that the README shows what the program prints.
+// These tests check that the README files show what the programs print, and that their links and tables are complete.
 
 import (
 	"fmt"
@@ -28,8 +28,8 @@ func readme(t *testing.T, file string) string {
 	return string(text)
 }
 
-// TestReadme runs every command of the console blocks in the README files, and compares its output with the text. In the
-// first README numbers are compared by their shape, because they depend on the machine.
+// TestReadme runs the commands of the console blocks in five README files, except "go test", and compares their output
+// with the text. In the first README numbers are compared by their shape, because they depend on the machine.
 func TestReadme(t *testing.T) {
 	root, err := filepath.Abs(repository)
 	if err != nil {
@@ -82,7 +82,8 @@ func TestReadmeOfExamples(t *testing.T) {
 	}
 }
 
-// Each link in the README files leads to a file that exists, and to a heading that this file has.
+// Each link in the README files to a file of the repository leads to a file that exists, and to a heading that this
+// file has.
 func TestReadmeLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
 	links, anchors := 0, 0
@@ -151,8 +152,8 @@ func headingAnchors(page string) (anchors []string) {
 	return anchors
 }
 
-// runSession runs a command as a user would type it: with arenacap in PATH, in an empty folder, or at the top of the
-// repository if it builds something. It replaces /tmp by the folder, because /tmp may have files of other users.
+// runSession runs a command as a user would type it: with arenacap in PATH, in the folder dir, or at the top of the
+// repository if it builds something. It replaces /tmp by dir, because /tmp may have files of other users.
 func runSession(t *testing.T, command, root, dir string) string {
 	t.Helper()
 	cmd := exec.Command("bash", "-c", strings.ReplaceAll(command, "/tmp/", dir+"/"))

@@ -1,6 +1,6 @@
 package main
 
-// This file runs the scripts of testdata/script, and has their additional commands.
+// This file runs the scripts of testdata/script, and has some of their additional commands.
 
 import (
 	"errors"
@@ -53,7 +53,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// prepareScript puts arenacap and setup.c's program first in PATH and creates a home for the script.
+// prepareScript puts arenacap and setup.c's program first in PATH, and sets HOME to a folder that only the script
+// creates.
 func prepareScript(e *testscript.Env, tool tools) error {
 	bin := filepath.Join(e.WorkDir, ".bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {
@@ -90,7 +91,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// ending is the status, or the name of the signal without SIG.
+// ending returns the status, or the name of the signal without SIG.
 func ending(ws syscall.WaitStatus) string {
 	if ws.Signaled() {
 		return unix.SignalName(ws.Signal())[len("SIG"):]

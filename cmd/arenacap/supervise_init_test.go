@@ -1,6 +1,7 @@
 package main
 
-// These tests run --supervise as PID 1, as a sub-reaper and under systemd.
+// These tests run --supervise as PID 1, as a sub-reaper, with orphans, and with the variables and the socket of
+// systemd.
 
 import (
 	"bufio"
@@ -22,8 +23,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestSystemdVariables: LISTEN_PID, WATCHDOG_PID and SYSTEMD_EXEC_PID have the target's PID. LISTEN_PIDFDID, which identifies
-// arenacap, is removed. No other variable is changed.
+// TestSystemdVariables: LISTEN_PID, WATCHDOG_PID and SYSTEMD_EXEC_PID have the target's PID. LISTEN_PIDFDID, which
+// identifies arenacap, is removed. MAINPID, and a variable that names another process, are not changed.
 func TestSystemdVariables(t *testing.T) {
 	tool := requireTools(t)
 	// The shell passes its own PID, which arenacap takes over by exec.

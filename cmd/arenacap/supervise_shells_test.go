@@ -152,7 +152,7 @@ func awaitPending(t *testing.T, pid int, n unix.Signal) {
 	t.Fatalf("signal %d did not come", n)
 }
 
-// change is the next change of a command: it stops, continues or ends.
+// change waits for the next change of a command: it stops, continues or ends.
 func change(t *testing.T, cmd *exec.Cmd) (status unix.WaitStatus) {
 	t.Helper()
 	for {

@@ -1,6 +1,6 @@
 package main
 
-// These tests check job control with --supervise on a terminal.
+// These tests check job control on a terminal, with --supervise and with a watch beside the target.
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// terminalSession is an interactive shell on a pseudo-terminal, with the test as its user.
+// terminalSession is a command on a pseudo-terminal, mostly an interactive shell, with the test as its user.
 type terminalSession struct {
 	t      *testing.T
 	master *os.File
@@ -193,7 +193,7 @@ func TestJobControl(t *testing.T) {
 	}
 }
 
-// interactive is a shell on its own terminal.
+// interactive starts bash on its own terminal.
 func interactive(t *testing.T) *terminalSession {
 	t.Helper()
 	s := startTerminal(t, "/bin/bash", "--norc", "--noprofile", "-i")

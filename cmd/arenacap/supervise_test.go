@@ -211,8 +211,8 @@ func others() (all []unix.Signal) {
 	return all
 }
 
-// TestSupervisedSignals sends every signal and checks that all arrive in the same order, also those that were ignored
-// or blocked at the start.
+// TestSupervisedSignals sends every signal that can be caught, except 32 and 33, and checks that each arrives before it
+// sends the next, also those that were ignored or blocked at the start.
 func TestSupervisedSignals(t *testing.T) {
 	tool := requireTools(t)
 	var ignore, block []string
@@ -286,7 +286,7 @@ func TestSignalsAreThoseOfTini(t *testing.T) {
 	}
 }
 
-// arrivals are the signals that a program got, in order.
+// arrivals sends signals to a wrapper one by one, and returns those that the program behind it got, in order.
 func arrivals(t *testing.T, wrapper []string, signals []unix.Signal) (got []string) {
 	t.Helper()
 	c := startCatcher(t, nil, wrapper, unix.SIGTERM)
@@ -348,7 +348,7 @@ func TestQueuedSignals(t *testing.T) {
 	}
 }
 
-// queue is sigqueue(3).
+// queue sends a signal with a value, as sigqueue(3) does.
 func queue(t *testing.T, pid, n, value int) {
 	t.Helper()
 	info := struct {
@@ -487,8 +487,9 @@ func TestGroupEndsWithTarget(t *testing.T) {
 	}
 }
 
-// TestSupervisorLetsGo: arenacap keeps no copy of the target's descriptors, so the reader of a pipe gets end of file when the
-// target closes the pipe. arenacap also leaves its working folder, so that the folder can be unmounted.
+// TestSupervisorLetsGo: arenacap keeps no copy of the target's descriptors except stderr, so the reader of a pipe gets
+// end of file when the target closes the pipe. arenacap also leaves its working folder, so that the folder can be
+// unmounted.
 func TestSupervisorLetsGo(t *testing.T) {
 	tool := requireTools(t)
 	r, w, err := os.Pipe()

@@ -1,6 +1,6 @@
 package main
 
-// These tests check that --supervise changes nothing in the target except its parent.
+// These tests check that --supervise changes nothing in the target except what follows from being a child of arenacap.
 
 import (
 	"path/filepath"

@@ -48,10 +48,10 @@ func kinds(events []map[string]any) (all []string) {
 	return all
 }
 
-// Every program breaches the budget of the policy `strict` at once. A shell breaches the budget of the policy `roomy` only
-// after it has run the command `grown`, which it does when it is ready for the action. The shell that runs the script
-// `loops` is not replaced by another program: during an exec a process has a size of 4 KiB for a moment, which is within
-// any budget.
+// Every program breaches the budget of the policy `strict` at once. A shell breaches the budget of the policy `roomy`
+// only after it has run the command `grown`, which it does when it is ready for the action. The shell that runs the
+// script `loops` is not replaced by another program: during an exec a process has a size of 4 KiB for a moment, which
+// is within both budgets.
 const (
 	strict = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"64KiB\"" + quick
 	roomy  = "[arenas]\ncap = \"off\"\n[budget]\nvirtual = \"64MiB\"" + quick
@@ -60,7 +60,8 @@ const (
 	loops  = "while :; do sleep 0.01; done"
 )
 
-// TestSupervisedBudget: the action is taken on the target, and arenacap's exit status tells that the program reached a limit.
+// TestSupervisedBudget: the action is taken on the target. arenacap's exit status is 124 if the action is "terminate",
+// and the target's own after a signal.
 func TestSupervisedBudget(t *testing.T) {
 	for _, c := range []struct {
 		name, policy, script string
@@ -116,8 +117,8 @@ func isZombie(pid int) bool {
 	return strings.Contains(string(text), ") Z ")
 }
 
-// TestCommandOfPID1: arenacap reaps all children except the watch's command, for which the watch waits. The command
-// starts with no signal blocked.
+// TestCommandOfPID1: as PID 1, which also reaps orphans, arenacap leaves the watch's command to the watch, which
+// reports how the command ended. The command starts with no signal blocked.
 func TestCommandOfPID1(t *testing.T) {
 	tool := requireTools(t)
 	dir := t.TempDir()

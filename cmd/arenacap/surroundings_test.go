@@ -1,7 +1,8 @@
 package main
 
 // These tests watch a program where a facility of the system is missing or forbidden. In all these surroundings the
-// program runs as without arenacap, and the watch works or says why not.
+// program runs as without arenacap, and the watch works or says why not. Only with 8 descriptors and --supervise the
+// program does not start.
 
 import (
 	"encoding/json"
@@ -30,7 +31,7 @@ type surroundings struct {
 	fails  string // a part of the error message if no watch can start; "" if the watch works
 }
 
-// call is the number of a system call on this machine, for setup.c.
+// call formats the number of a system call for setup.c.
 func call(n int) string { return strconv.Itoa(n) }
 
 func allSurroundings() []surroundings {
@@ -93,8 +94,8 @@ func policyWithLog(t *testing.T, text string) (args []string, log string) {
 	return []string{"run", "--policy", policy}, log
 }
 
-// events reads the log until it has an event of the kind lastKind. It leaves out the events "gap", which report missed
-// samples: on a busy machine the watch misses some.
+// events reads the log until it has an event of the kind lastKind, or once if lastKind is "". It leaves out the events
+// "gap", which report missed samples: on a busy machine the watch misses some.
 func events(t *testing.T, log, lastKind string) (all []map[string]any) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
@@ -246,7 +247,8 @@ func TestIgnoredByTheWatch(t *testing.T) {
 	}
 }
 
-// TestCommandWithoutWaitid: a watch that must not call waitid(2) does not wait for the policy's command.
+// TestCommandWithoutWaitid: a watch that must not call waitid(2) runs the policy's command and still follows the target
+// to its end.
 func TestCommandWithoutWaitid(t *testing.T) {
 	tool := requireTools(t)
 	breach := strings.Replace(watched, "1TiB", "4KiB", 1) + "breach = \"1/1\"\ncommand = [\"/bin/true\"]\n"
@@ -347,8 +349,8 @@ func TestNoMoreProcesses(t *testing.T) {
 	t.Error("there is never a watch")
 }
 
-// TestLimitOfAddressSpace: under ulimit -v the build for 386 starts where the 64-bit one does not. The cap is 1,
-// because "arenacap run" would warn that more arenas do not fit.
+// TestLimitOfAddressSpace: under ulimit -v the build for 386 starts with 20,000 KiB, the 64-bit one with 800,000. The
+// cap is 1, because "arenacap run" would warn that more arenas do not fit.
 func TestLimitOfAddressSpace(t *testing.T) {
 	tool := requireTools(t)
 	for _, c := range []struct {
@@ -369,8 +371,8 @@ func TestLimitOfAddressSpace(t *testing.T) {
 	}
 }
 
-// daemonize is a daemon of the traditional kind: it leaves its terminal and its parent, writes its PID to $1.pid and
-// continues. Its parent, the shell that setsid starts, lives until the file $1.go exists.
+// daemonize starts a daemon of the traditional kind, which leaves its terminal and its parent. The parent, the shell
+// that setsid starts, writes the daemon's PID to $1.pid and lives until the file $1.go exists.
 const daemonize = `setsid sh -c '(echo $$ >"$0.parent"; exec sleep 1000) >/dev/null 2>&1 </dev/null & echo $! >"$0.pid"; until [ -e "$0.go" ]; do sleep 0.01; done' "$1" & wait`
 
 // TestDaemon: the watch follows the daemon. A reader of arenacap's output gets end of file although the watch still
@@ -461,7 +463,7 @@ func awaitCounted(t *testing.T, pid int) {
 	t.Fatalf("no watch holds process %d", pid)
 }
 
-// watchOf is the PID of the watch of a target, 0 for none.
+// watchOf returns the PID of the watch of a target, 0 for none.
 func watchOf(target int) int {
 	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range names {

@@ -91,7 +91,8 @@ func (s *sweepPlan) inherited() int {
 	return 0
 }
 
-// candidate resolves a cap as run --arenas does.
+// candidate resolves a cap as run --arenas does. With a number of cores (--cores), it replaces glibc's own limit by the
+// same number as a cap.
 func (s *sweepPlan) candidate(name string, p policy.Policy) (sweep.Candidate, error) {
 	if err := p.Override("arenas", name); err != nil {
 		return sweep.Candidate{}, err

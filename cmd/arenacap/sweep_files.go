@@ -1,7 +1,7 @@
 package main
 
-// This file checks the files that a sweep reads and writes. It does so before the first run, because the report may
-// be written hours later.
+// This file checks the files that a sweep reads and writes, before the first run, because the report may be written
+// hours later. It also writes the report.
 
 import (
 	"errors"
@@ -142,7 +142,7 @@ func filesInUse(program string) (list []inUse) {
 	return list
 }
 
-// setting returns what has to be equal in an earlier sweep that --resume continues.
+// setting returns the build and the machine, which have to be equal in an earlier sweep that --resume continues.
 func setting(program string, m policy.Machine, cores string) sweep.Setting {
 	cpus := fmt.Sprintf("online %d, affinity %d, quota %g", m.Online.N, m.Affinity.N, m.Quota.N)
 	if cores != "" {

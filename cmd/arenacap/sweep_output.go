@@ -69,8 +69,8 @@ func tableText(t verdict.Table, width int) string {
 	return narrowed(rows, leastColumns, width)
 }
 
-// cellText marks the advised row, and each value that is worse than the best one. In a column with such values the other
-// cells end with blanks as wide as the mark, so that the numbers align.
+// cellText marks the advised row, and each value that is worse than the best one. In a column with such values the
+// other cells end with blanks as wide as the mark, so that the numbers align. The last column, "Runs", has no mark.
 func cellText(t verdict.Table, row verdict.Row, column int) string {
 	const mark = " worse"
 	text := row.Cells[column].Text
@@ -141,7 +141,7 @@ func capJSON(x *sweep.Experiment, o verdict.Outcome) ordered.Object {
 		"kept", knownIf(o.ArenaMax != 0 && looked, o.Kept()), "runs", len(o.Runs), "failed", o.Failed, "killed", o.Killed)
 }
 
-// printCSV prints one line per run.
+// printCSV prints a line of heads, and one line per run.
 func printCSV(w io.Writer, r verdict.Result) error {
 	out := csv.NewWriter(w)
 	write := func(row ordered.Object, first int) {
@@ -266,7 +266,7 @@ func (s *sweepPlan) command() string {
 	return shellWords(slices.Concat([]string{"arenacap"}, flags, seed, []string{"--"}, s.experiment.Args))
 }
 
-// tellZeros warns of values of 0 or less: then --metric probably found the wrong number.
+// tellZeros warns of values of 0 or less: then the expression of the flag probably matches the wrong number.
 func tellZeros(v say.Voice, r verdict.Result) {
 	good := slices.DeleteFunc(slices.Clone(r.Runs), func(run sweep.Run) bool { return run.Error != "" })
 	for _, m := range r.Experiment.Metrics {

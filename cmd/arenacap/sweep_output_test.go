@@ -24,8 +24,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/sweep from the current output")
 
-// measured is a possible result of a sweep: a cap of 1 is slower, one of 4 sometimes fails, one of 64 always fails, and
-// of "1/core" only the speed is known.
+// measured is a possible result of a sweep: a cap of 1 is slower, one of 4 fails once, one of 64 always fails, and of
+// "1/core" memory and arenas are not known.
 func measured(latency bool) (*sweepPlan, verdict.Result) {
 	x := sweep.Experiment{Path: "/opt/server", Args: []string{"server", "a b"}, Metrics: slices.Clone(sweep.Metrics[:1]), Rounds: 8, Warmup: 1, Seed: 42}
 	x.Metrics[0].Pattern = `"rate": (.*)`
@@ -67,7 +67,8 @@ func measured(latency bool) (*sweepPlan, verdict.Result) {
 	return s, verdict.Judge(x, runs)
 }
 
-// TestSweepOutput compares every form of a result byte for byte with its golden file, because other programs read them.
+// TestSweepOutput compares a result as text, JSON and CSV, and the facts of the HTML page except the version, byte for
+// byte with golden files. Other programs read the JSON and the CSV.
 func TestSweepOutput(t *testing.T) {
 	args := os.Args
 	defer func() { os.Args = args }()

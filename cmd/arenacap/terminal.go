@@ -27,7 +27,8 @@ func paint(w io.Writer, c, text string) string {
 
 func colour(c, text string) string { return "\x1b[" + c + "m" + text + "\x1b[0m" }
 
-// plainTerminal reports whether a terminal gets text only: under NO_COLOR (no-color.org) and TERM=dumb.
+// plainTerminal reports whether a terminal gets neither colours nor the table of watch: with a NO_COLOR that is not
+// empty (no-color.org), or with TERM=dumb.
 func plainTerminal() bool { return os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" }
 
 func isTerminal(w io.Writer) bool {

@@ -54,8 +54,9 @@ func without(rows [][]string, heads []string) (kept [][]string) {
 	return kept
 }
 
-// fold breaks text at blanks into lines of at most width columns. The first line begins at column indent, and the
-// others are indented to it. If width is 0, or leaves less than 20 columns, the text stays one line.
+// fold breaks text at blanks into lines of at most width columns; a longer word gets a line of its own. The first line
+// begins at column indent, and the others are indented to it. If width is 0, or leaves less than 20 columns, the text
+// stays one line.
 func fold(text string, width, indent int) string {
 	if width < indent+20 {
 		return text

@@ -32,7 +32,7 @@ type tools struct {
 // initialised. It is false if this test was built with -tags arenacap_no_early.
 var early = true
 
-// buildTags returns the flag -tags for a build of any of the programs.
+// buildTags returns the flag -tags for a build of arenacap.
 func buildTags(tags string) string {
 	if !early {
 		tags += ",arenacap_no_early"
@@ -40,8 +40,8 @@ func buildTags(tags string) string {
 	return "-tags=" + tags
 }
 
-// releaseFlags returns the flags with which .ci/release builds: without the parts of urfave/cli that make documents and
-// suggest commands, and with the entry point of package origin.
+// releaseFlags returns the flags of .ci/release that change the program: without the parts of urfave/cli that make
+// documents and suggest commands, and with the entry point of package origin.
 func releaseFlags() []string {
 	return []string{buildTags("urfave_cli_no_docs,urfave_cli_no_suggest"), "-trimpath", "-ldflags=-s -w -E arenacap/launcher/origin.entry"}
 }
@@ -81,7 +81,7 @@ var builtTools = sync.OnceValue(func() tools {
 	return t
 })
 
-// compile runs a compiler; "OUT" among the arguments stands for its output file.
+// compile runs a command that makes a program; "OUT" among the arguments stands for its output file.
 func compile(out string, env []string, args ...string) error {
 	line := append([]string(nil), args...)
 	for i := range line {
@@ -112,7 +112,7 @@ func requireTools(t *testing.T) tools {
 // sayBuildError prints a compiler's long error in one test only, because all tests of the package need the programs.
 var sayBuildError sync.Once
 
-// patience limits every wait; only a failing test reaches it.
+// patience limits most waits; only a failing test reaches it.
 const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {

@@ -82,12 +82,12 @@ func orAbsent(value string, has bool) string {
 	return value
 }
 
-// launch is one way to start the probe. Two launches differ only in the wrapper.
+// launch is one way to start the probe. Launches that are compared differ only in the wrapper.
 type launch struct {
 	setup   []string // states of testdata/probe/setup.c
 	wrapper []string // command line of the wrapper; nil for none
 	args    []string // arguments of the probe
-	stdio   *os.File // the file for descriptors 0, 1 and 2; nil is /dev/null
+	stdio   *os.File // the file for descriptors 0, 1 and 2; nil: /dev/null for 0 and 1, and the file of sink for 2
 	extra   []*os.File
 }
 
@@ -322,8 +322,8 @@ func (w wrapper) judge(t *testing.T, bare, wrapped facts, known ...string) {
 	}
 }
 
-// TestInheritedSocket passes a non-blocking socket and a pipe to the target. The flags of an open file are shared with
-// the starter, which would see a change too.
+// TestInheritedSocket passes a pair of non-blocking sockets and a pipe to the target. The flags of an open file are
+// shared with the starter, which would see a change too.
 func TestInheritedSocket(t *testing.T) {
 	tool := requireTools(t)
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -366,7 +366,7 @@ func TestControllingTerminal(t *testing.T) {
 	defer master.Close()
 	file := filepath.Join(openDir(t), "facts")
 	run := func(wrapper []string) facts {
-		// A terminal hangs up when its session ends, so each run opens a new one.
+		// When its session ends, a terminal hangs up and its open files are of no use any more, so each run opens it again.
 		tty, err := os.OpenFile(name, os.O_RDWR|syscall.O_NOCTTY, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -591,8 +591,9 @@ func checkLost(t *testing.T, w wrapper, setup []string, change string, want []in
 	w.judge(t, bare, wrapped, known...)
 }
 
-// TestThousandLaunches launches often enough to find an exec from a thread other than the first. If any thread could do
-// the exec, about one of six launches would lose the parent-death signal and the timer slack.
+// TestThousandLaunches launches often enough (100 times, in a full run 1,000 times) to find an exec from a thread other
+// than the first. If any thread could do the exec, about one of six launches would lose the parent-death signal and the
+// timer slack.
 func TestThousandLaunches(t *testing.T) {
 	tool := requireTools(t)
 	launches := 100

@@ -89,7 +89,7 @@ func changeOf(u unit.Unit, wish unit.Wish, dropIn unit.DropIn, write bool) (unit
 	return change, nil
 }
 
-// removeDropIns is unit --remove.
+// removeDropIns runs unit --remove.
 func removeDropIns(c *cli.Context) error {
 	operand, root, err := removalWish(c)
 	if err != nil {

@@ -1,6 +1,6 @@
 package main
 
-// This file draws watch's table into the last lines of a terminal. The table is drawn again in place, while other
+// This file draws watch's table at a terminal, below the last output. The table is drawn again in place, while other
 // lines scroll up above it.
 
 import (
@@ -57,7 +57,8 @@ func up(lines int) string {
 }
 
 // newWatchScreen returns nil if there is to be no table: with -q, under NO_COLOR or TERM=dumb, if stderr is not a
-// terminal, and if the events on stderr are JSON, which is for programs. Close the screen at the end.
+// terminal or cannot be opened again, and if the events on stderr are JSON, which is for programs. Close the screen at
+// the end.
 func newWatchScreen(what string, configs ...watch.Config) *watchScreen {
 	if !isTerminal(os.Stderr) || plainTerminal() || slices.ContainsFunc(configs, func(c watch.Config) bool {
 		return c.Quiet || c.Log.Format == "json" && c.Log.To == "stderr"

@@ -59,7 +59,8 @@ func watchCells(nameHead string, rows []view.Row) [][]string {
 	return cells
 }
 
-// leastWatchColumns are dropped in this order while the terminal has fewer than leastName characters left for a name.
+// leastWatchColumns are dropped in this order while the terminal's width would cut a name to fewer than leastName
+// characters.
 var leastWatchColumns = []string{"PROCESSES", "LIMIT", "VALUE", "METRIC", "USED"}
 
 const leastName = 12

@@ -112,7 +112,7 @@ func wantedValue(command *cli.Command, name string) (wanted, example string) {
 	return "", ""
 }
 
-// refuseDashes refuses a flag that took the "--" after it as its value.
+// refuseDashes refuses a flag, other than --argv0, that took the "--" after it as its value.
 func refuseDashes(c *cli.Context) error {
 	for _, name := range c.FlagNames() {
 		if c.String(name) == "--" && name != "argv0" {
@@ -146,7 +146,8 @@ func refuseOperands(c *cli.Context) error {
 	return nil
 }
 
-// pidOperands parses the PIDs of a command. One operand may hold several or none, as "$(pidof X)" may.
+// pidOperands parses the PIDs of a command. One operand may hold several, as "$(pidof X)" may; an operand without a PID
+// is an error.
 func pidOperands(c *cli.Context) (pids []int, err error) {
 	command := c.Command.Name
 	if err := refuseFlags(c); err != nil {

@@ -7,13 +7,13 @@
 // poller.
 //
 // Rule: among the packages whose imports are initialised, Go next initialises the package whose import path sorts first
-// ("Package initialization", go.dev/ref/spec; since Go 1.21), and "arenacap/…" sorts before "github.com/…". So this package
-// may import, directly or indirectly, only the standard library without net, golang.org/x, the TOML parser and packages of
-// arenacap with the same restriction. TestEarly asks the runtime which packages were initialised.
+// ("Package initialization", go.dev/ref/spec; since Go 1.21), and "arenacap/…" sorts before "github.com/…". So this
+// package may import, directly or indirectly, only golang.org/x, the TOML parser, the standard library except net, and
+// packages of arenacap with the same restriction. TestEarly asks the runtime which packages were initialised.
 //
-// Risk: a launch may need a library that is not initialised yet. This applies to gopsutil, for a percentage of the host's
-// memory. Such a launch, and any command line other than an ordinary one of run, is left to package main
-// (run.ErrNoLibrary), before anything is printed or done.
+// Risk: a launch may need a library that is not initialised yet. This applies to gopsutil, for a percentage of the
+// host's memory. Such a launch (run.ErrNoLibrary), and any command line other than an ordinary one of run, is left to
+// package main, before anything is printed or done.
 //
 // To turn it off: -tags arenacap_no_early. Package main then launches through urfave/cli; .ci/full runs the tests that way.
 package early

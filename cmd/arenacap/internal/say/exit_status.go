@@ -9,7 +9,7 @@ import (
 )
 
 // These are the exit statuses. The command run uses those of env(1), timeout(1) and shells. Other commands use 0 for
-// success, 1 for a negative answer and 2 for wrong usage.
+// success, 1 for a negative answer or a failure, and 2 for wrong usage.
 const (
 	statusOK    = 0
 	statusNo    = 1
