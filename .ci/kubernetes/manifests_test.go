@@ -83,7 +83,8 @@ func TestKyverno(t *testing.T) {
 	}
 }
 
-// TestManifests decodes every manifest except Kyverno's, whose types are not Kubernetes' own.
+// TestManifests decodes every manifest except Kyverno's, whose types are not Kubernetes' own. It decodes the manifests
+// of the components as parts of rendered/*.yaml.
 func TestManifests(t *testing.T) {
 	files := []string{"../container/deployment.yaml", "base/deployment.yaml", "cluster/policy.yaml", "cluster/namespaces.yaml", "cluster/all.yaml"}
 	rendered, err := filepath.Glob(filepath.Join(example, "rendered", "*.yaml"))
@@ -100,9 +101,9 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-// TestSecurity: Pod Security admission accepts the pods of every overlay: the server's pods on the strictest level,
-// restricted, and the exporter's pods on the level of their namespace. The next stricter level, baseline, does not accept
-// the exporter's pods.
+// TestSecurity: Pod Security admission accepts the pods of every overlay except monitor, whose pods are those of
+// exporter: the server's pods on the strictest level, restricted, and the exporter's pods on the level of their namespace.
+// The next stricter level, baseline, does not accept the exporter's pods.
 func TestSecurity(t *testing.T) {
 	checks, err := security.NewEvaluator(security.DefaultChecks(), nil)
 	if err != nil {
@@ -126,7 +127,7 @@ func TestSecurity(t *testing.T) {
 	}
 }
 
-// find returns the object of a type.
+// find returns the first object of a type.
 func find[T any](t *testing.T, objects []runtime.Object) *T {
 	t.Helper()
 	for _, object := range objects {

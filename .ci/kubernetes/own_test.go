@@ -45,9 +45,9 @@ spec:
         - {name: policy, configMap: {name: shop}}
 `
 
-// TestOwnDeployment does what README.md of the example describes: with its commands and its kustomization.yaml, it applies
-// components to the Deployment in the constant "own", and to a StatefulSet. The result still has everything that was in
-// "own".
+// TestOwnDeployment does what README.md of the example describes: with its commands and its kustomization.yaml, it
+// applies components to the Deployment in the constant "own", and to a StatefulSet. The result still has the variables
+// (except the cap), the mounts, the volumes and the other containers of "own".
 func TestOwnDeployment(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(example, "README.md"))
 	if err != nil {
@@ -121,7 +121,7 @@ func TestOwnDeployment(t *testing.T) {
 }
 
 // wantKept: every container keeps its variables and mounts, except the cap; a container other than the server is unchanged;
-// no container is added.
+// only init containers are added; every volume is kept.
 func wantKept(t *testing.T, before, after v1.PodSpec) {
 	t.Helper()
 	if len(after.Containers) != len(before.Containers) {
@@ -152,7 +152,8 @@ func wantAll[T any](t *testing.T, got, want []T) {
 	}
 }
 
-// block finds the code block of a Markdown page that begins with the given text, and returns the rest of this block.
+// block finds the code block of a Markdown page that begins with the given text, a fence included, and returns the
+// lines between the fences.
 func block(t *testing.T, page, begin string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(page, begin)
@@ -173,7 +174,8 @@ func absolute(t *testing.T, path string) string {
 	return path
 }
 
-// built is the pod of the only Deployment or StatefulSet that Kustomize makes of a folder.
+// built is the pod of the first Deployment or StatefulSet, as the parameter "kind" says, that Kustomize makes of a
+// folder.
 func built(t *testing.T, dir, kind string) v1.PodSpec {
 	t.Helper()
 	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)

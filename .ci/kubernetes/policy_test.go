@@ -18,13 +18,13 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 )
 
-// selection is which pods the policy caps.
+// selection is which pods the policy caps. No selection includes pods of kube-system or Windows pods.
 type selection int
 
 const (
 	labelled   selection = iota // the pods that have the label arenacap/cap
 	namespaces                  // all pods of each namespace that has the label arenacap/cap
-	all                         // all pods but those of kube-system
+	all                         // all pods
 )
 
 // namespaceOf is a namespace as the API server has it. Only the namespace "capped" has the label arenacap/cap.

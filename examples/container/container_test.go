@@ -27,7 +27,6 @@ const (
 	arenacap = "/usr/local/bin/arenacap"
 )
 
-// build builds the image.
 func build(t *testing.T) (context.Context, *lab.Podman) {
 	t.Helper()
 	podman := lab.NewPodman(t, lab.Debian, lab.Golang)
@@ -141,9 +140,9 @@ func thePod(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// play starts the pod of the manifest, and returns a process that prints its log. podman 4.3 differs from a kubelet in two
-// points: it does not support subPath, so the ConfigMap's folder is mounted instead of the single file (test "the policy"
-// mounts the file), and only root may enter the volume that it creates for a ConfigMap.
+// play starts the pod of the manifest, and returns a process that prints the pod's log. Here podman 4.3 differs from a
+// kubelet in two points: it does not support subPath, so the ConfigMap's folder is mounted instead of the single file
+// (test "the policy" mounts the file), and only root may enter the volume that it creates for a ConfigMap.
 func play(ctx context.Context, t *testing.T, podman *lab.Podman) *lab.Process {
 	t.Helper()
 	file, err := lab.Copy("deployment.yaml", lab.Dir(t), "mountPath: /etc/arenacap/policy.toml", "mountPath: /etc/arenacap")
@@ -163,7 +162,8 @@ func play(ctx context.Context, t *testing.T, podman *lab.Podman) *lab.Process {
 	return p
 }
 
-// probe runs the manifest's readiness probe, and checks the limits in the pod and that its root file system is read-only.
+// probe runs the manifest's readiness probe, and checks the limits in the pod and that its root file system, its
+// policy, /proc/sys and its control group are read-only.
 func probe(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	t.Helper()
 	_, deployment := manifest(ctx, t)
@@ -427,7 +427,8 @@ func memoryPercent(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	}
 }
 
-// refusals checks that an invalid or untrusted policy is reported on one line, and the server is not started.
+// refusals checks that an invalid or untrusted policy is reported on one line, and the server is not started. The
+// policy of a ConfigMap, as a single file or in its read-only folder, is accepted.
 func refusals(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	mistake := policyFlag(write(t, "[arenas]\ncaps = 2\n"))
 	mounted := write(t, "[arenas]\ncap = 2\n")

@@ -59,7 +59,8 @@ func (u *unit) capped() {
 }
 
 // wantMain checks that the unit's main process is the server, or if the argument "server" is false, another process.
-// With --supervise it is arenacap, unless the server has sent its own PID as MAINPID=.
+// With --supervise it is arenacap, unless the unit has a PIDFile= or a notification socket: through the socket arenacap
+// sends the server's PID as MAINPID=.
 func (u *unit) wantMain(server bool) {
 	u.t.Helper()
 	main, pid := u.mainPID(), u.serverPID()
@@ -152,7 +153,7 @@ func TestBootedRestart(t *testing.T) {
 }
 
 // TestBootedStopBySignal: SIGTERM ends a server that does not handle it. systemd considers that a clean exit, but not the
-// status 143 of arenacap under --supervise, unless the unit says so.
+// status 143 of arenacap under --supervise, unless the unit says so; with --reraise arenacap ends by SIGTERM too.
 func TestBootedStopBySignal(t *testing.T) {
 	for _, c := range []struct{ name, flags, more, result string }{
 		{"exec", "", "", "success"},
@@ -210,7 +211,7 @@ func TestBootedWatchdog(t *testing.T) {
 		inBothModes(t, func(t *testing.T, arenacap string, supervised bool) {
 			u := newUnit(t, watched, service("Type=notify", "WatchdogSec=90", "ExecStart="+arenacap+" SERVER notify pet")).start()
 			before := u.show("WatchdogTimestampMonotonic")
-			u.ask("report") // the server also pets the watchdog after each answer
+			u.ask("report") // the server also pets the watchdog when a connection arrives
 			for u.show("WatchdogTimestampMonotonic") == before {
 			}
 			u.ends()
@@ -253,7 +254,8 @@ func TestBootedSandbox(t *testing.T) {
 	}
 }
 
-// sandboxed checks, from outside, that the unit's sandbox applies to one of its processes.
+// sandboxed checks, from outside, that those settings of the unit's sandbox that /proc shows apply to one of its
+// processes.
 func (u *unit) sandboxed(pid int, lines []string) {
 	u.t.Helper()
 	for _, line := range lines {
@@ -424,8 +426,8 @@ func TestBootedJournal(t *testing.T) {
 	})
 }
 
-// TestBootedBreach tests the README's table of the effects of a breach with action = "terminate" on the unit. RestartSec=
-// is long, so that systemd's decision can be observed.
+// TestBootedBreach tests the README's table of the effects of a breach on the unit, with action = "terminate" or
+// "signal". RestartSec= is long, so that systemd's decision can be observed.
 func TestBootedBreach(t *testing.T) {
 	const terminate = "action = \"terminate\"\n"
 	for _, c := range []struct {

@@ -20,8 +20,8 @@ import (
 	"arenacap/examples/internal/lab"
 )
 
-// These tests run the unit arenacap-watch.service of this folder beside five services that arenacap did not start.
-// Each test waits for lines of the journal.
+// These tests run the unit arenacap-watch.service of this folder beside services that arenacap did not start:
+// TestBootedHostWatch beside five, the other tests beside one. Each test waits for lines of the journal.
 
 const (
 	hostPolicy = "/etc/arenacap/policy.toml" // the path that the unit uses
@@ -251,8 +251,8 @@ func (w *hostWatch) watchedBy(pid int, command ...string) int {
 	return 0
 }
 
-// terminates checks that the service that exceeds its budget is ended, systemd starts it again at once, in the same
-// control group, and the new process lives on when the time for SIGKILL has passed.
+// terminates checks that the service that exceeds its budget is ended, systemd starts it again at once, and the new
+// process, which is in the same control group, lives on when the time for SIGKILL has passed.
 func (w *hostWatch) terminates(watch int) {
 	w.t.Helper()
 	u := w.services["w-growing"]
@@ -322,7 +322,7 @@ func (w *hostWatch) keepsABreach(before int) (watch int) {
 	pid := w.services["w-plain"].mainPID()
 	w.event(before, "w-plain", "watch-ended", pid)
 	w.event(watch, "w-plain", "started", pid)
-	w.event(watch, "w-restless", "exited", 0) // a process of w-restless ends after 2 s
+	w.event(watch, "w-restless", "exited", 0) // ends after 2 s: by then the watch has sampled often
 	w.policy("64GiB", "")
 	w.systemctl("reload", w.name)
 	w.event(watch, "w-plain", "recovered", pid)
@@ -332,8 +332,8 @@ func (w *hostWatch) keepsABreach(before int) (watch int) {
 	return watch
 }
 
-// survivesAHang checks that systemd's watchdog ends a watch that hangs, and the next watch continues with the same
-// counters and targets.
+// survivesAHang checks that systemd's watchdog ends a watch that hangs, and the next watch finds the target w-daemon
+// and continues with the same counters.
 func (w *hostWatch) survivesAHang(before int) (watch int) {
 	w.t.Helper()
 	if err := unix.Kill(before, unix.SIGSTOP); err != nil {

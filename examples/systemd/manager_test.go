@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// limit is the time limit of one check. A check reaches it only if it fails.
+// limit is the time limit of the test of one unit. A test reaches it only if it fails.
 const limit = 2 * time.Minute
 
 // unit is a test's service, started by the systemd of this machine.

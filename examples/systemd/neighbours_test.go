@@ -17,7 +17,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// These tests run arenacap-watch.service beside hostile processes of other users.
+// The test in this file runs arenacap-watch.service beside hostile processes of other users.
 
 // neighbourPolicy is the first part of a policy with thousands of services. The policy identifies a process of n-server
 // by its program, name and user.

@@ -1,17 +1,19 @@
 // Package arena inspects a live process from outside: glibc's arenas, and the parts of its virtual size.
 //
 // It uses no debugger and no symbols, and never stops the process. It reads memory with process_vm_readv(2) or from
-// /proc/PID/mem, in bounded amounts. It reads the mappings from /proc/PID/maps; Count, which needs only few of them, asks
-// for single mappings with the ioctl PROCMAP_QUERY (Linux 6.11). It finds resident pages with the ioctl PAGEMAP_SCAN on
-// /proc/PID/pagemap (Linux 6.7), and on older kernels in /proc/PID/smaps, which takes five to ten times as long.
+// /proc/PID/mem, in bounded amounts. It reads the mappings from /proc/PID/maps; Count, which needs only few of them,
+// first asks for single mappings with the ioctl PROCMAP_QUERY (Linux 6.11). It finds resident pages with the ioctl
+// PAGEMAP_SCAN on /proc/PID/pagemap (Linux 6.7), and on older kernels in /proc/PID/smaps, which takes five to ten times
+// as long.
 //
 // Words used here: a census is the number of arenas and heaps, and the size of the heaps (Count). A ring is malloc's
 // circular list of arenas; each copy of glibc in a process has its own ring. A chain is the list of one arena's heaps. A
 // walk visits all chunks of the arenas (Walk). An arena counts only if it is in a ring, and a heap only if it is in its
 // arena's chain, so the counts are those of malloc_info(3).
 //
-// The only cost to the process is page-table entries: reading a page that was never touched maps the zero page there, which
-// does not count as resident.
+// The only cost to the process is page-table entries: reading an anonymous page that was never touched maps the zero
+// page there, which does not count as resident. A page of a file that is read, such as one of the libc, does count
+// afterwards.
 //
 // The caller needs ptrace access: root, or the process's own user if the process is dumpable and Yama allows it.
 //
@@ -51,7 +53,7 @@ type Process struct {
 	Threads int
 	Bits    int // word size of the process, 64 or 32
 
-	Virtual  uint64 // VmSize in bytes, and always the sum of Parts
+	Virtual  uint64 // bytes, the sum of Parts; equal to VmSize if Exact
 	Resident uint64 // bytes in memory, huge pages included: the sum of Parts
 	Exact    bool   // the mappings did not change while they were read
 
@@ -96,7 +98,7 @@ func (p *Process) Huge() (bytes uint64) {
 // Arena is one arena. The main arena has no heaps: it uses the brk heap, and if that cannot grow, separate mappings that
 // cannot be identified.
 type Arena struct {
-	Addr  uint64 // address of its malloc_state; 0 for a main arena that has not been used yet
+	Addr  uint64 // address of its malloc_state; 0 for the main arena of a libc whose malloc was never called
 	Main  bool
 	Libc  int    // the copy of the C library that the arena belongs to: 0 is the program's own, others come from dlmopen(3)
 	Heaps []Heap // the heaps, oldest first
@@ -128,8 +130,8 @@ type Heap struct {
 // Part is one part of the virtual size.
 type Part struct {
 	Kind     string // one of the Kind constants
-	Name     string // name of the file or of the named memory; "" for the other kinds
-	Count    int    // number of arenas or of stacks; for all other kinds, the number of mappings
+	Name     string // the kernel's name, for files, shared memory, named memory and "other"; "" for the remaining kinds
+	Count    int    // number of stacks, or of arenas without the main ones; for other kinds, of mappings and their pieces
 	Virtual  uint64 // bytes
 	Data     uint64 // bytes of private writable mappings and stacks: what the field data of /proc/PID/statm counts
 	Resident uint64 // bytes

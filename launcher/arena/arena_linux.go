@@ -33,7 +33,8 @@ func count(root string, pid int) (Census, error) {
 	return found.census(maps), nil
 }
 
-// rings reads the mappings with read and finds the arenas in them. It repeats both if heaps changed in between.
+// rings reads the mappings with the function "read" and finds the arenas in them. It repeats both while the arenas are
+// inconsistent, up to the constant "tries", since heaps may have changed in between.
 func (p *process) rings(read func() (layout, error)) (f found, maps layout, err error) {
 	for range tries {
 		if maps, err = read(); err != nil {
@@ -53,7 +54,7 @@ func (p *process) rings(read func() (layout, error)) (f found, maps layout, err 
 	return f, maps, p.same()
 }
 
-// same returns ESRCH if the PID has been reused by another process.
+// same returns ESRCH if the PID has been reused by another process, or the error of reading stat.
 func (p *process) same() error {
 	now, err := p.readStat()
 	if err == nil && now.Started != p.stat.Started {

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// compile builds a program of testdata with gcc.
+// compile builds a C program with gcc.
 func compile(t testing.TB, source string, flags ...string) string {
 	t.Helper()
 	return built.Program(t, "gcc", source, append(flags, "-ldl")...)
@@ -35,7 +35,7 @@ type program struct {
 	out *bufio.Reader
 }
 
-// start runs the program with these variables added to an environment without malloc's variables.
+// start runs the program with PATH and these variables as its only environment.
 func start(t testing.TB, env []string, argv ...string) *program {
 	t.Helper()
 	p := &program{t: t, cmd: exec.Command(argv[0], argv[1:]...)}

@@ -8,7 +8,8 @@ import (
 	"arenacap/launcher/proc/vma"
 )
 
-// libraryImage is a shared library in memory at base, with a symbol malloc at 0x900 and a pointer to it at 0x800.
+// libraryImage is the memory of a shared library. The symbol malloc is at the offset 0x900. The relocated pointer to
+// malloc is at 0x800 and has the value in the parameter "pointer".
 func libraryImage(pointer uint64) []byte {
 	b := make([]byte, 0x1000)
 	put := func(at uint64, size int, values ...uint64) {
@@ -32,7 +33,7 @@ func libraryImage(pointer uint64) []byte {
 	put(32, 8, 64)                                                                       // e_phoff
 	put(56, 2, 1)                                                                        // e_phnum
 	put(64, 4, 2)                                                                        // PT_DYNAMIC
-	put(64+16, 8, 0x200, 0, 0x200)                                                       // p_vaddr, p_filesz
+	put(64+16, 8, 0x200, 0, 0x200)                                                       // p_vaddr, p_paddr, p_filesz
 	put(0x200, 8, 0x6ffffef5, 0x400, 6, 0x500, 5, 0x600, 7, 0x700, 8, 48, 0x6ffffff9, 1) // GNU_HASH, SYMTAB, STRTAB, RELA, RELASZ, RELACOUNT
 	put(0x400, 4, 1, 1, 1, 0)                                                            // one bucket, symbols from 1 on, one word of filter
 	put(0x418, 4, 1, uint64(hash|1))                                                     // the bucket, the chain
@@ -68,7 +69,7 @@ func TestCalledMalloc(t *testing.T) {
 	}
 }
 
-// FuzzLibrary overwrites words of a library: calledMalloc must return, and must not read more than the tables.
+// FuzzLibrary overwrites words of a library: calledMalloc and hotspotFlag must return, and must not crash.
 func FuzzLibrary(f *testing.F) {
 	f.Add(uint16(56), uint64(0), uint16(0x408), uint64(1<<40))
 	f.Add(uint16(0x218), ^uint64(0), uint16(0x240), uint64(0))
@@ -85,7 +86,7 @@ func FuzzLibrary(f *testing.F) {
 	})
 }
 
-// TestCalledMallocHere reads a live process: it calls the malloc of this machine's libc.
+// TestCalledMallocHere reads a live process, whose libc calls its own malloc.
 func TestCalledMallocHere(t *testing.T) {
 	p := opened(t, procRoot, start(t, nil, compile(t, "testdata/probe.c")).pid())
 	maps, err := p.readMaps()

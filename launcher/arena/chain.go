@@ -4,8 +4,8 @@ package arena
 
 import "slices"
 
-// tries is how many times an arena is read at most, until its sizes add up. A thread inside malloc leaves the sizes
-// inconsistent for less than a microsecond.
+// tries is how many times one search reads an arena at most, until its sizes add up; the method "rings" makes at most
+// as many searches. A thread inside malloc leaves the sizes inconsistent for less than a microsecond.
 const tries = 3
 
 // chain reads the heaps of every arena of the ring in malloc's order: from the heap with the top chunk along the prev links
@@ -71,9 +71,9 @@ func (f *finder) rereadAll(open []*member) error {
 	return nil
 }
 
-// follow reads all chains in parallel, with one read call for each link of the longest chain. It returns the addresses of
-// the arenas whose chain is broken, that is, does not end in their first heap; of such an arena it keeps only the first
-// heap.
+// follow reads all chains in parallel, with one call of readEach for each link of the longest chain. It returns the
+// addresses of the arenas whose chain is broken, that is, does not end in their first heap; of such an arena it keeps
+// only the first heap.
 func (f *finder) follow(r *ring, open []*member) (broken map[uint64]bool, err error) {
 	broken = map[uint64]bool{}
 	at := make(map[*member]uint64, len(open))
@@ -163,7 +163,8 @@ func (f *finder) form(r *ring) int {
 	return best
 }
 
-// attached returns the number of threads that use the arena, or false if the layout has no such field.
+// attached returns the number of threads that use the arena, or false if the layout has no such field or its value is
+// impossible.
 func (m *member) attached(form int) (threads int, known bool) {
 	if form < 2 || m.tail[1] > 1<<22 { // Linux has at most 1<<22 PIDs (PID_MAX_LIMIT)
 		return 0, false

@@ -4,8 +4,8 @@ package arena
 
 import "context"
 
-// Chunks is the result of a walk over the chunks of one arena. All fields except the counts are bytes; InUse, Free, Top,
-// Overhead and Unknown add up to the memory that the arena had when it was walked.
+// Chunks is the result of a walk over the chunks of one arena. All fields except the counts and Moved are bytes; InUse,
+// Free, Top, Overhead and Unknown add up to the memory that the arena had when it was walked.
 //
 // InUse is what the arena counts as in use. That includes freed chunks in a thread's cache (tcache, since 2.26) and in
 // fastbins (up to 2.42).
@@ -16,7 +16,7 @@ type Chunks struct {
 	Overhead  uint64 // bytes of malloc's own structures
 	Unknown   uint64 // bytes that were not walked: inconsistent chunks, or arena memory whose address is not known
 	Largest   uint64 // bytes of the largest free chunk, the top chunk included
-	Trimmable uint64 // bytes that malloc_trim(0) would return to the system: resident whole pages in free chunks
+	Trimmable uint64 // bytes that malloc_trim(0) would return: resident whole pages of free chunks and of the brk heap's top
 
 	Count     int // number of chunks, excluding the top chunk
 	FreeCount int

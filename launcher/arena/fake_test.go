@@ -186,7 +186,7 @@ func (f *fake) merge() {
 	f.maps = merged
 }
 
-// insert adds a readable mapping in the order of addresses.
+// insert adds a mapping in the order of addresses, and returns its memory if it is readable.
 func (f *fake) insert(start, size uint64, p perm, name string) []byte {
 	f.addMapping(start, size, p, name)
 	slices.SortFunc(f.maps, func(a, b mapping) int { return cmp.Compare(a.Start, b.Start) })

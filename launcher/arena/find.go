@@ -74,8 +74,8 @@ type found struct {
 	cut      bool // the limit on reads was reached
 }
 
-// find returns the rings of the process. It starts from each candidate for an arena, in the data of a libc or in a heap,
-// and follows the links to the next arenas.
+// find returns the rings of the process. It starts from each candidate for an arena, in the data of files (mainArenas)
+// or in a heap, and follows the links to the next arenas.
 func find(mem reader, maps mappings) (found, error) {
 	f := newFinder(mem, maps)
 	if err := f.readCandidates(maps.bases(f.word)); err != nil {
@@ -464,7 +464,7 @@ func (p place) hasRoom(maps mappings) bool {
 	return true
 }
 
-// scanMax is how many bytes are searched at most for main arenas, if no mapped file has the name of a libc.
+// scanMax is how many bytes of the data of files are searched at most for main arenas.
 const scanMax = 32 << 20
 
 // mainArenas returns the candidates for a malloc_state in the libc's data. If no mapped file has the name of a libc, the

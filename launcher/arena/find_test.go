@@ -15,7 +15,8 @@ type fakeQueries struct{ layout }
 func (a fakeQueries) bases(word uint64) []uint64 { return alignedBases(a, word) }
 func (a fakeQueries) libc() bool                 { return true }
 
-// all runs all code that reads memory: the census by queries and from all mappings, the arenas, the walk, the stacks.
+// all runs the code that reads arenas and stacks: the census by queries and from all mappings, the arenas, the walk,
+// the stacks.
 func (f *fake) all(t *testing.T) (Census, []Arena, error) {
 	t.Helper()
 	c, list, err := f.whole(t)
@@ -188,8 +189,8 @@ func TestMemoryThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// FuzzDamagedMemory overwrites words of a process's memory. The census must not crash, must not count too many arenas, and
-// may count too few only with an error or with Unlinked set.
+// FuzzDamagedMemory overwrites one word of a process's memory, then a second one. The census must not crash or count
+// too many arenas. With one damaged word it may count too few only with an error or with Unlinked set.
 func FuzzDamagedMemory(f *testing.F) {
 	f.Add(uint8(4), uint64(0x30+2160), uint64(0), uint64(0), uint64(0))
 	f.Add(uint8(5), uint64(8), uint64(0x7f0008000000), uint64(0x38), uint64(0x7f0004000000))

@@ -1,7 +1,8 @@
 package arena
 
 // These tests read memory that a process forged to slow its readers down. The reads and look-ups must grow at most linearly
-// with its mappings, the real arenas must be found, and an incomplete count must be reported.
+// with the number of forged structures. The real arenas must be found, unless the forgery lets the search fail, and an
+// incomplete count must be reported.
 
 import (
 	"encoding/binary"

@@ -10,7 +10,8 @@ import (
 	"slices"
 )
 
-// These are the sizes of structures and the offsets of fields, in bytes.
+// These are the sizes of structures and the offsets of fields, in bytes. mostName is the number of bytes that are read
+// of a name.
 const (
 	vmStruct        = 48 // size of an entry: typeName, fieldName, typeString, isStatic (int), offset, address
 	vmStructField   = 8

@@ -10,8 +10,8 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestHugePages compares the bytes in huge pages of each arena with what /proc/PID/smaps reports at the addresses of its
-// heaps.
+// TestHugePages compares the bytes in huge pages of each arena except the main one with what /proc/PID/smaps reports at
+// the addresses of the arena's heaps.
 func TestHugePages(t *testing.T) {
 	mode, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
 	if err != nil || strings.Contains(string(mode), "[never]") || os.Getpagesize() != 4096 {
@@ -44,7 +44,8 @@ func TestHugePages(t *testing.T) {
 	})
 }
 
-// checkHuge compares the huge pages of the arenas with /proc/PID/smaps, which it parses with code of its own.
+// checkHuge compares the huge pages of the arenas except the main one with the lines AnonHugePages of /proc/PID/smaps,
+// which it parses itself.
 func checkHuge(t *testing.T, p *program) *Process {
 	t.Helper()
 	got, err := Inspect(p.pid())

@@ -65,8 +65,9 @@ func (p *process) nameLibc(found *Process, maps layout, rings []*ring) (err erro
 	return p.nameMalloc(found, maps, libcFile(maps, rings))
 }
 
-// nameMalloc determines the allocator from the malloc that the libc calls. If the process has no libc, or the libc is
-// linked into the program, nameMalloc searches the mapped libraries or the program's file.
+// nameMalloc determines the allocator from the malloc that the libc calls. If the program or the libc defines this
+// malloc, nameMalloc also searches the program's file. If the process has no libc, it searches the mapped libraries and
+// that file.
 func (p *process) nameMalloc(found *Process, maps layout, libc string) error {
 	exe, _ := os.Readlink(filepath.Join(p.dir, "exe"))
 	switch {
@@ -160,7 +161,7 @@ func (p *process) attribute(found *Process, maps layout) error {
 	return nil
 }
 
-// addResident fills in the resident bytes of each region: with PAGEMAP_SCAN, or from smaps if the kernel does not have it.
+// addResident fills in the resident bytes of each region: with PAGEMAP_SCAN, or from smaps if that fails.
 func (p *process) addResident(list []region) error {
 	pages := p.pagemap()
 	defer pages.close()

@@ -126,7 +126,7 @@ func checkStackPointers(t *testing.T, pid int) {
 	}
 }
 
-// TestSinglePagesAreNoStacks: mappings too small for a stack are not read.
+// TestSinglePagesAreNoStacks: mappings too small for a stack are not among the candidates.
 func TestSinglePagesAreNoStacks(t *testing.T) {
 	var maps layout
 	for i := range uint64(3) {
@@ -419,8 +419,8 @@ const sleeper = `public class Sleeper { public static void main(String[] a) thro
 		try { Thread.sleep(1 << 30); } catch (InterruptedException e) { } }).start();
 	up.await(); System.out.println("ok"); System.in.read(); System.exit(0); } }`
 
-// TestClassSpace: other reservations after the class space do not belong to it, whether or not the kernel merged them
-// into one mapping, and whether or not there is a gap after the class-data archive.
+// TestClassSpace: other reservations that the kernel merged with the end of the class space do not belong to it,
+// whether or not reserved memory lies between the class-data archive and the class space.
 func TestClassSpace(t *testing.T) {
 	const base, gib = uint64(0x7f0000000000), uint64(1) << 30
 	made := func(sizes ...uint64) (l layout) {

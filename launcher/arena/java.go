@@ -15,7 +15,7 @@ import (
 //
 //   - code cache: memory that is writable and executable, and the reservation right after it;
 //   - heap: the largest of the runs that start below 32 GiB, as the JVM prefers for compressed pointers, or that have at
-//     least 32 GiB. ZGC's heap is a memfd with a name;
+//     least 32 GiB. A run right after a *.jsa file does not count. ZGC's heap is a memfd with a name;
 //   - class space: the JVM puts it after the class-data archive, a mapping of a *.jsa file. So it is in the largest run that
 //     follows such a mapping without a gap. It starts at the first writable memory of that run and has classSpace bytes,
 //     the value of the JVM's flag CompressedClassSpaceSize. It may end before the run does, because other reservations of

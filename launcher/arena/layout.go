@@ -17,7 +17,7 @@ type (
 // layout is the mappings of a process, ordered by address and without overlaps.
 type layout []mapping
 
-// virtual is VmSize: the sum of the mappings, in bytes.
+// virtual is VmSize: the sum of the mappings without [vsyscall], in bytes.
 func (l layout) virtual() (sum uint64) {
 	for _, m := range l {
 		if !m.Vsyscall() {
@@ -27,7 +27,7 @@ func (l layout) virtual() (sum uint64) {
 	return sum
 }
 
-// at is the index of the mapping that holds addr.
+// at is the index of the mapping that holds addr, or false and the index of the next mapping.
 func (l layout) at(addr uint64) (int, bool) {
 	i := sort.Search(len(l), func(i int) bool { return l[i].End > addr })
 	return i, i < len(l) && l[i].Start <= addr

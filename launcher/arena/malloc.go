@@ -18,7 +18,7 @@ type heap struct {
 	arena     uint64 // address of the malloc_state that it belongs to
 	prev      uint64 // base of the arena's heap before this one; 0 in the first
 	size      uint64 // number of bytes that the arena uses
-	committed uint64 // bytes that have ever been made readable and writable
+	committed uint64 // mprotect_size: bytes that are readable and writable
 	pagesize  uint64 // the heap grows in multiples of this many bytes; meaningless before 2.35
 }
 
@@ -57,9 +57,9 @@ const minPage = 4096
 //	int mutex, flags; [int have_fastchunks;] [fastbinsY[10 or 11];] top, last_remainder, bins[254],
 //	unsigned binmap[4], next, [next_free,] [attached_threads,] system_mem, max_system_mem
 //
-// The field next_free exists since glibc 2.10, attached_threads since 2.23 and its backports, and have_fastchunks since
-// 2.27 and updates of 2.26; 2.43 removed the fastbins. The offset of bins shows which of these layouts a state has, but
-// not whether it has next_free and attached_threads.
+// The field next_free exists since glibc 2.10 (in its early releases only with PER_THREAD), attached_threads since 2.23
+// and its backports, and have_fastchunks since 2.27 and updates of 2.26; 2.43 removed have_fastchunks and the fastbins.
+// The offset of bins shows which of these layouts a state has, but not whether it has next_free and attached_threads.
 type state struct {
 	addr  uint64
 	flags uint64
@@ -110,8 +110,8 @@ func parseState(addr uint64, b []byte, size uint64) (state, bool) {
 	return state{}, false
 }
 
-// lastBinEmpty is the first test, made at every word of a program's data: both links of bin 127 point to itself, since that
-// bin is never used (largebin_index gives at most 126).
+// lastBinEmpty is the first test of parseState: both links of bin 127 point to itself, since that bin is never used
+// (largebin_index gives at most 126). The function statesIn makes this test itself, at every word of a program's data.
 func lastBinEmpty(addr uint64, b []byte, bins, size uint64) bool {
 	off := bins + 252*size
 	if uint64(len(b)) < bins+254*size+16+5*size {
@@ -144,7 +144,8 @@ func stateWith(addr uint64, b []byte, bins, size uint64) (state, bool) {
 	return s, true
 }
 
-// since is the minor version of glibc that introduced the layout, or 0 if the layout gives no lower bound.
+// since is the minor version of glibc that introduced the layout, or 0 for the layouts before 2.27 and the updates of
+// 2.26.
 func (s state) since() int {
 	switch s.bins {
 	case 24, 16: // the value in 64-bit programs, and the value in 32-bit programs

@@ -11,8 +11,8 @@ import (
 	"arenacap/launcher/proc/vma"
 )
 
-// region is a range of the address space that belongs to one part: a mapping, or a piece of one if a heap or a stack takes
-// only a piece.
+// region is a range of the address space that belongs to one part: a mapping, or a piece of one if a heap, a stack or
+// the Java class space takes only a piece.
 type region struct {
 	mapping
 	kind     string

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// opened opens a process that lives as long as the test.
+// opened opens a process and closes it when the test ends.
 func opened(t testing.TB, root string, pid int) *process {
 	t.Helper()
 	p, err := open(root, pid)
@@ -209,7 +209,8 @@ func TestQueriesGiveUp(t *testing.T) {
 	}
 }
 
-// TestWithoutTheIoctls reads copies of a process's files: ioctls on them fail with ENOTTY, as on Linux before 6.7.
+// TestWithoutTheIoctls reads copies of a process's files, of pagemap an empty one: ioctls on them fail with ENOTTY, as
+// on Linux before 6.7.
 func TestWithoutTheIoctls(t *testing.T) {
 	p := start(t, []string{"MALLOC_ARENA_MAX=4"}, compile(t, "testdata/probe.c"))
 	p.do("threads 3 1000")

@@ -9,8 +9,8 @@ import (
 )
 
 // Walk walks the chunks of all arenas and fills in their Chunks. The process keeps running meanwhile; Moved, Breaks and
-// Unknown show the effect on the figures. The time is proportional to the memory of the arenas, two seconds for 4 GiB of the
-// smallest chunks; it needs a few MiB of memory.
+// Unknown show the effect on the figures. The time grows with the number of chunks: two seconds for 4 GiB of the
+// smallest chunks. Walk needs a few MiB of memory.
 //
 // progress, unless nil, is called with the bytes walked so far and their total. The error is that of ctx or one of the
 // errors of Count; ESRCH can also mean that the process has executed another program.

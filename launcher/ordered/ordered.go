@@ -1,6 +1,6 @@
-// Package ordered writes JSON objects with their keys in a given order; the commands print their JSON with it. A struct
-// would not do, because some keys are known only at run time: a sweep's output has keys of its own for each metric, between
-// the fixed keys.
+// Package ordered writes JSON objects with their keys in a given order: the JSON of the commands and the events of the
+// watch. A struct would not do, because some keys are known only at run time: a sweep's output has keys of its own for
+// each metric, between the fixed keys.
 package ordered
 
 import (

@@ -15,13 +15,13 @@ const Number = "0.1.0"
 // Date is the day of the version, as the manual pages show it.
 const Date = "November 30, 2026"
 
-// Text is the number, the commit if the program was built in a checkout, the version of Go and the platform.
+// Text is the number, the commit if the build recorded it, the version of Go and the platform.
 func Text() string {
 	info, _ := debug.ReadBuildInfo()
 	return fmt.Sprintf("%s%s %s %s/%s", Number, commit(info), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// commit is " (COMMIT)" or " (COMMIT, modified)", or "" if the build does not know it (go help buildvcs).
+// commit is " (COMMIT)" or " (COMMIT, modified)", or "" if the build did not record it (-buildvcs in "go help build").
 func commit(info *debug.BuildInfo) string {
 	if info == nil {
 		return ""

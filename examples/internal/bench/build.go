@@ -40,8 +40,8 @@ func (b *built) release() string {
 // plain builds arenacap by plain go build.
 func (b *built) plain() string { return b.goBuild("arenacap", "./cmd/arenacap", false) }
 
-// goBuild builds a Go package of this repository: with the flags of the release if the argument "release" is true, else
-// by plain go build.
+// goBuild builds a Go package of this repository: with the flags of the release, except its entry point, if the
+// argument "release" is true, else by plain go build.
 func (b *built) goBuild(name, pkg string, release bool) string {
 	path := filepath.Join(b.folder("go"), name)
 	args := []string{"build", "-o", path}
@@ -62,7 +62,8 @@ func (b *built) c(source string) string {
 
 // fresh makes a new copy of a program. A program starts faster if the page cache holds it in larger pieces. The linker
 // writes through a mapping, in single pages, which makes a start up to 0.7 ms slower; cp lets the kernel copy in pieces
-// that depend on the source, a difference of 0.4 ms. So all programs are written in the same way, 64 KiB at a time.
+// that depend on the source, a difference of 0.4 ms. So every built program whose launch is measured is written in
+// the same way, 64 KiB at a time.
 func (b *built) fresh(path string) string {
 	in, err := os.Open(path)
 	check(err)
@@ -85,7 +86,7 @@ func (b *built) fresh(path string) string {
 	return copied
 }
 
-// command runs a command that prints nothing on success.
+// command runs a command and shows its output only if it fails.
 func command(env []string, name string, args ...string) {
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), env...)

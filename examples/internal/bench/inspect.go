@@ -84,9 +84,9 @@ func looks(b *built) []look {
 	}, heaps(b, arenas, inspect)...)
 }
 
-// heaps returns the rows for processes with four arenas. The chunks of a process have either 32 bytes, the size with
-// which a walk takes longest, or 60 KiB. A row is left out if less than 1.5 times the memory of its process is
-// available.
+// heaps returns the rows for processes with four arenas beside the main one. Their chunks have either 32 bytes, the
+// size with which a walk takes longest, or 60 KiB. A row is left out if less than 1.5 times the memory of its process
+// is available.
 func heaps(b *built, arenas string, inspect tool) (list []look) {
 	for _, h := range []struct {
 		name         string

@@ -1,6 +1,6 @@
 // Command bench prints the tables of the READMEs as Markdown: the cost of a launch, a watch, an inspection and a scrape
-// compared with other tools, and the effect of a cap on the example servers. Compared programs take turns within one
-// run, so that other work on the machine affects all alike. So the ratios are more reliable than the times.
+// compared with other tools, and the effect of a cap on the example servers. Compared programs take turns, or run at
+// the same time, so that other work on the machine affects all alike. So the ratios are more reliable than the times.
 //
 //	bench [-check [-room X]] [-runs N] [-seconds N] launch|watch|services|inspect|exporter|servers
 //	bench sweeps FILE.json…
@@ -106,7 +106,7 @@ func hold(bounds ...bound) bool {
 	return fine
 }
 
-// head prints the first lines of a table: the first column holds names, the others numbers.
+// head prints the first lines of a table: its first column is aligned left, the others right.
 func head(columns ...string) {
 	row(columns...)
 	fmt.Println("|---|" + strings.Repeat("--:|", len(columns)-1))

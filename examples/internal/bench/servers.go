@@ -27,7 +27,7 @@ var caps = []string{"", "glibc", "1/core", "4", "2", "1"}
 // sample is one run of one server under one cap.
 type sample struct {
 	arenas            int
-	virtual, resident uint64  // bytes, after the load
+	virtual, resident uint64  // bytes; authserver: after the logins, MariaDB: after the load
 	rate              float64 // sessions or queries per second
 }
 

@@ -22,7 +22,7 @@ const (
 func servicesTable(b *built, _ []string) bool { return manyServices(b, 1) }
 
 // manyServices prints the table and tests the bounds, for 1,000 services and for ten services among 5,000 processes. The
-// bounds of processor time are multiplied by the factor slow (see sideBySide).
+// bounds in % of a core are multiplied by the factor "slow" (see sideBySide).
 func manyServices(b *built, slow float64) bool {
 	head("number of services watched by `arenacap watch --services`", "% of a core", "resident, MiB", "monit: % of a core", "resident, MiB", "arenacap / monit")
 	many := servicesRow(b, host{services: 1000})
@@ -109,7 +109,7 @@ func quietWatch(b *built, services int, state string) (pid int) {
 	return pid
 }
 
-// awaitTargets waits until the state file of a watch has n targets and settle of each has ended.
+// awaitTargets waits until the state file of a watch has n targets and the settle time of each has ended.
 func awaitTargets(state string, watch, n int) {
 	const base = `"growth_base_bytes":`
 	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {

@@ -86,10 +86,10 @@ var null = func() *os.File {
 	return file
 }()
 
-// times is the ratio of two numbers.
+// times is the ratio of two numbers; a divisor below 1 counts as 1.
 func times[T number](a, b T) float64 { return float64(a) / float64(max(b, 1)) }
 
-// ms formats milliseconds with three significant digits, or with all digits before the point if these are more.
+// ms formats milliseconds with three digits (0.12, 1.23, 12.3), or with all digits before the point if these are more.
 func ms(d time.Duration) string {
 	v := d.Seconds() * 1000
 	return strconv.FormatFloat(v, 'f', max(0, 2-len(strconv.Itoa(int(v)))+1), 64) + " ms"

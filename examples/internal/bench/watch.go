@@ -26,8 +26,9 @@ const (
 	watchMemory   = 50.0 // MiB resident, for 10,000 targets
 )
 
-// warmUp is how long a watch runs before it is measured. By then its start is over, the time settle of the policy has
-// passed, and the watch has returned memory to the kernel, which takes at most eleven seconds.
+// warmUp is how long a watch runs before it is measured. By then its start is over, the settle time of the policy has
+// passed, and the watch has returned memory to the kernel, which takes at most eleven seconds. The measurement of
+// services waits a third of it after quietWatch.
 const warmUp = 15 * time.Second
 
 // competitor is one of several programs that are measured at the same time.
@@ -47,9 +48,9 @@ func watchTables(b *built, _ []string) bool {
 // quiet is the CPU time of the C program testdata/statm.c on an idle machine, in µs per second.
 const quiet = 50
 
-// sideBySide runs several watching programs at the same time and measures them; one is the C program. The factor "slow"
-// is the C program's CPU time relative to an idle machine. manyTargets and manyServices measure without the C program,
-// so they multiply their bounds of CPU time by this factor.
+// sideBySide runs several programs at the same time and measures them; one is the C program. The factor "slow" is the C
+// program's CPU time relative to an idle machine, at least 1. manyTargets and manyServices measure without the C
+// program, so they multiply their bounds in % of a core by this factor.
 func sideBySide(b *built, policy string) (ok bool, slow float64) {
 	targets, end := start(b, 1)
 	defer end()
@@ -166,7 +167,7 @@ func field(text, name string) (n int) {
 	return n
 }
 
-// start starts n idle processes to watch; args are further arguments of forest.c.
+// start starts n idle processes to watch or inspect; args are further arguments of forest.c.
 func start(b *built, n int, args ...string) (pids []string, end func()) {
 	forest := begin(b.c("launcher/inspect/testdata/forest.c"), nil, append([]string{strconv.Itoa(n)}, args...)...)
 	forest.ask("")
@@ -251,7 +252,7 @@ func begin(path string, env []string, args ...string) *program {
 	return p
 }
 
-// ask writes a line, unless it is empty, and reads until a line that begins with ok.
+// ask writes a line, unless it is empty, and reads until a line that begins with "ok".
 func (p *program) ask(line string) {
 	if line != "" {
 		_, err := p.in.WriteString(line + "\n")

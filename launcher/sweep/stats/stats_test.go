@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The median's interval covers the true median in at least 95 of 100 samples.
+// The median's interval covers the true median in at least 95 % of the samples, less three standard deviations.
 func TestIntervalCovers(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	covered := 0
