@@ -19,8 +19,9 @@ import (
 	"arenacap/examples/internal/lab"
 )
 
-// This runs in the container that .ci/mariadb-life boots with .ci/systemd: systemd is PID 1, mariadb.service is Debian's and
-// was started at boot, /usr/bin/arenacap is the release, and /opt/lab/debs contains MariaDB's packages, to install them again.
+// This test runs in the container that .ci/mariadb-life boots with .ci/systemd: systemd is PID 1, mariadb.service is
+// Debian's and was started at boot, /usr/bin/arenacap is the release, and /opt/lab/debs contains the packages
+// mariadb-server and mariadb-server-core, to install them again.
 
 const (
 	serverSocket = "/run/mysqld/mysqld.sock"

@@ -23,7 +23,7 @@ type reading struct {
 	text    string   // shell text instead of a command, if isText is true
 	isText  bool
 	args    []string // arguments of the shell text: its "$0" and "$@"
-	with    string   // the shell that runs the text; "" is the user's login shell
+	with    string   // the shell with which su or runuser runs the text, if a flag names it; "" is the user's login shell
 	user    string   // the user as which the program runs; "" if not given
 	stays   bool     // the carrier remains as the parent of the program
 	root    string   // the root directory of the program: "" if it is the carrier's own, unknownRoot if it cannot be known
@@ -83,7 +83,7 @@ func (c *carrier) has(t trait) bool { return c.is&t != 0 }
 
 // flag finds an entry "NAME[,NAME…][=][=][?][>EFFECT]" of a row. A name of one letter is a short flag. Each "=" means
 // one value, attached to the name or in the next argument. "?" means an optional value, attached to the name. The
-// name "#" matches any number, as in "nice -5".
+// name "#" matches any number, as in "nice -5"; the name "-" matches the argument "-" alone.
 func (c *carrier) flag(name string) (values int, optional bool, effect string, ok bool) {
 	for entry := range strings.FieldsSeq(c.flags) {
 		names, effect, _ := strings.Cut(entry, ">")

@@ -48,7 +48,7 @@ const (
 	ofImage                    // the first operand is an image, which has its own command
 )
 
-// Several rows share these flags.
+// Several programs share these flags.
 const (
 	namespaces = " u i n U C T uts? ipc? net? user? cgroup? time?"
 	shellFlags = "c>shell a b e f h i k l m n p r s>stop t u v x B C E H P T V I q o= O= login posix norc noprofile rcfile= init-file="
@@ -59,8 +59,8 @@ const (
 		" context= H,host= D,debug n,namespace= address= connection= root= runroot= log-level="
 )
 
-// Source of the flags: the man pages of the packages of Debian 12, such as coreutils 9.1 and util-linux 2.38. If a flag
-// is not listed, the command cannot be found and the verdict is unknown. The table is static data, so it costs no
+// Source of most flags: the man pages of the packages of Debian 12, such as coreutils 9.1 and util-linux 2.38. If a
+// flag is not listed, the command cannot be found and the verdict is unknown. The table is static data, so it costs no
 // time at start.
 var carriers = [...]carrier{
 	{names: "env", flags: "i,ignore-environment,->clear u,unset=>unset C,chdir= S,split-string=>split v,debug block-signal? default-signal? ignore-signal? list-signal-handling", is: assigns},

@@ -26,7 +26,7 @@ type chain struct {
 	fs     fsys
 	links  []Link
 	line   []string // the whole command line; args is its end
-	in     string   // where this command line is written, for messages: " in the script text of sh"; "" for the command line that was given
+	in     string   // where this command line is written, for messages: " in FILE", " in the script text of sh"; "" for the command line that was given
 	args   []string // arguments of the current program, its name first
 	path   string   // path of the current program; "" if unknown
 	begin  []string // environment of the first carrier
@@ -140,8 +140,8 @@ func (c *chain) enter(carrier, root string) {
 	}
 }
 
-// followsScript walks into a shell script, if its #! line names a shell, directly or through env(1). It reports whether the
-// script starts a program.
+// followsScript walks into a script, if its interpreter is a shell, directly or through env(1). It reports whether it
+// walked to a program that the script starts.
 func (c *chain) followsScript(interpreters []string) bool {
 	n := len(interpreters)
 	if n == 0 || n > 2 || n == 2 && filepath.Base(interpreters[0]) != "env" || c.settled {
@@ -323,7 +323,7 @@ func shown(words []string) string {
 }
 
 // withVariables applies a directory of variables as envdir(8) does: a file name is a variable, its first line the value;
-// an empty file removes the variable.
+// an empty file removes the variable. Only the variables that this package uses are applied.
 func (fs fsys) withVariables(env []string, dir string) []string {
 	if dir == "" {
 		return env

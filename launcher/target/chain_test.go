@@ -158,7 +158,8 @@ func TestDoas(t *testing.T) {
 	}
 }
 
-// TestScriptsThatSet checks that a start script which changes the cap is reported with file and line.
+// TestScriptsThatSet checks that a start script which changes the cap is reported with file and line, and that one
+// which keeps the cap is not reported.
 func TestScriptsThatSet(t *testing.T) {
 	dir := publicDir(t)
 	testenv.Need(t, "gcc")
@@ -232,7 +233,8 @@ func TestManyCarriers(t *testing.T) {
 	}
 }
 
-// TestTableIsWhole checks the table of carriers: names and flags are unique, and each flag's effect is one that the parser knows.
+// TestTableIsWhole checks the table of carriers: names are unique, flags are unique in their row, each flag's effect is
+// in the list below, and a row with the fate "elsewhere" says who starts the program.
 func TestTableIsWhole(t *testing.T) {
 	effects := strings.Fields("stop clear keep list set unset pass assign split stays root shell text program user operands envdir bind hidden inside all target execs tool traces with")
 	seen := map[string]bool{}
@@ -262,7 +264,8 @@ func TestTableIsWhole(t *testing.T) {
 	}
 }
 
-// FuzzCarrier checks that the parser ends, and returns either a problem or a command.
+// FuzzCarrier checks that the parser ends, and returns either a problem or a command or shell text; the command of an
+// image may be missing.
 func FuzzCarrier(f *testing.F) {
 	for _, seed := range []string{"env\n-S\n-S sh\n-c", "sudo\n-u\nx\nA=1\nsrv", "su\n-\nx\n-c\nexec env -i a", "sh\n-c\n( $(`) \" ' ${ <<E\nE", "docker\nrun\n-e\nA\ni\ns", "find\n-exec\nsh\n;", "nice\n\xff"} {
 		f.Add(seed)

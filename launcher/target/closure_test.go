@@ -173,7 +173,8 @@ func TestMissingLibraryIsNoYes(t *testing.T) {
 	}
 }
 
-// TestCacheLikeLdconfig compares all of /etc/ld.so.cache with "ldconfig -p". Lines:
+// TestCacheLikeLdconfig looks up in /etc/ld.so.cache each library that "ldconfig -p" prints, except builds for newer
+// processors (hwcap). Lines:
 //
 //	libz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1
 func TestCacheLikeLdconfig(t *testing.T) {

@@ -14,10 +14,10 @@ import (
 )
 
 // Quick checks a program by the start of its file, its dynamic section, its mode and capabilities, and LD_PRELOAD, in
-// about eight system calls. args is the command line, beginning with the program's name; Quick looks for carriers in
-// it. env is the environment that the program will get. The verdict is No or Unknown: only Examine returns Yes,
-// because a library that is needed only indirectly, which Quick does not read, may replace the allocator. Directly
-// needed libraries are recognized by name.
+// about eight system calls; in two rare cases it does the work of Examine (see the method "glance"). args is the
+// command line, beginning with the program's name; Quick looks for carriers in it. env is the environment that the
+// program will get. The verdict is No or Unknown: only Examine returns Yes, because a library that is needed only
+// indirectly, which Quick does not read, may replace the allocator. Directly needed libraries are recognized by name.
 func Quick(path string, args, env []string) Target { return fsys{}.judge(path, args, env, false) }
 
 // Examine checks a program by all libraries that the loader would map, the version of its C library, and the system's

@@ -22,7 +22,7 @@ func judged(t *testing.T, cmd *exec.Cmd) (quick, thorough Target) {
 	return both[0], both[1]
 }
 
-// probe is the output of testdata/arenas.c.
+// probe has the first three values that testdata/arenas.c prints.
 type probe struct {
 	secure, arenas int
 	exe            string
@@ -222,7 +222,8 @@ func TestMappedLikeTheKernel(t *testing.T) {
 	}
 }
 
-// TestQuickAgreesWithExamine compares Quick and Examine on common servers, if they are installed.
+// TestQuickAgreesWithExamine checks that Quick and Examine say No of the same programs, among common servers and
+// interpreters that are installed.
 func TestQuickAgreesWithExamine(t *testing.T) {
 	for _, program := range []string{"/bin/sh", "/usr/bin/redis-server", "/usr/sbin/mariadbd", "/usr/bin/python3", "/usr/bin/perl", "/usr/bin/java"} {
 		if _, err := os.Stat(program); err != nil {
@@ -235,7 +236,8 @@ func TestQuickAgreesWithExamine(t *testing.T) {
 	}
 }
 
-// TestScriptsLikeTheKernel runs scripts, and compares /proc/self/exe of the program that runs with Target.Program.
+// TestScriptsLikeTheKernel runs scripts, and compares /proc/self/exe of the program that runs with Target.Program. Of
+// files without a #! line it checks only the interpreters.
 func TestScriptsLikeTheKernel(t *testing.T) {
 	dir := publicDir(t)
 	probe := dir + "/bin/probe"
@@ -288,7 +290,8 @@ func TestScriptsLikeTheKernel(t *testing.T) {
 	}
 }
 
-// TestScriptsThatCannotBeJudged checks that the verdict is unknown, with the reason.
+// TestScriptsThatCannotBeJudged checks that the verdict is unknown, with the reason. It is No if env in the #! line
+// changes the cap.
 func TestScriptsThatCannotBeJudged(t *testing.T) {
 	dir := publicDir(t)
 	elf, err := os.ReadFile("/bin/true")
@@ -322,8 +325,9 @@ func TestScriptsThatCannotBeJudged(t *testing.T) {
 	}
 }
 
-// TestAllocatorUnderNamesOfItsOwn checks a server that contains jemalloc as je_malloc: malloc is glibc's, but the server
-// allocates with jemalloc. Examine recognizes jemalloc by one of its strings.
+// TestAllocatorUnderNamesOfItsOwn: in a server that contains jemalloc as je_malloc, malloc is glibc's, but the server
+// allocates with jemalloc. Examine recognizes jemalloc by one of its strings; the program of this test has only the
+// string.
 func TestAllocatorUnderNamesOfItsOwn(t *testing.T) {
 	dir := publicDir(t)
 	tree(t, dir, [][3]string{{"main.c", "644", "#include <stdlib.h>\nconst char *volatile text = \"<jemalloc>: x\";\nint main(int n, char **v) { free(malloc(n)); }\n"}})

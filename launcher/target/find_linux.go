@@ -101,7 +101,8 @@ func shortList(path string) string {
 	return strconv.Quote(path)
 }
 
-// goesOn reports whether execvp tries the next entry of PATH after an error (glibc: posix/execvpe.c).
+// goesOn reports whether execvp tries the next entry of PATH after an error other than EACCES, after which it always
+// does (glibc: posix/execvpe.c).
 func goesOn(err error) bool {
 	next := []error{syscall.ENOENT, syscall.ESTALE, syscall.ENOTDIR, syscall.ENODEV, syscall.ETIMEDOUT}
 	return slices.ContainsFunc(next, func(e error) bool { return errors.Is(err, e) })

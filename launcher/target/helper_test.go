@@ -69,7 +69,8 @@ func asUser(uid int, cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// self returns a command that runs this test program under another name, by which TestMain chooses the tool.
+// self returns a command that runs this test program under another name. TestMain chooses the tool by this name or by
+// TARGET_TEST_TOOL.
 func self(as string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = append([]string{as}, args...)

@@ -12,7 +12,7 @@ import (
 
 // These limits, in bytes, protect against damaged or malicious files. They are far above real sizes.
 const (
-	maxDynamic = 64 << 10 // bytes of the dynamic section
+	maxDynamic = 64 << 10 // bytes of the dynamic section, of a segment of notes, and of the start of a file
 	maxTable   = 64 << 20 // bytes of one table of symbols, names or hashes
 	maxScan    = 1 << 30  // bytes of the part of a file that is searched
 )
@@ -28,8 +28,8 @@ type image struct {
 	start  []byte                // the first bytes of the file
 }
 
-// openImage opens an ELF file and reads its headers: one read, or two if the dynamic section is not at the start of the
-// file. The caller closes the image.
+// openImage opens an ELF file and reads its headers: one read, and one more for each part that is not at the start of
+// the file, usually the dynamic section. The caller closes the image.
 func (fs fsys) openImage(path string) (image, error) {
 	f, err := fs.open(path)
 	if err != nil {

@@ -48,7 +48,7 @@ var cells = []string{
 	"root: sudo PROBE", "root: sudo -u nobody PROBE", "root: sudo -E PROBE", "root: sudo --preserve-env=MALLOC_ARENA_MAX PROBE", "root: sudo --preserve-env=A PROBE", "root: sudo MALLOC_ARENA_MAX=2 PROBE", "root: sudo MALLOC_ARENA_MAX=5 PROBE", "root: sudo -i PROBE", "root: sudo -s PROBE", "root: sudo -H -n -u nobody -- PROBE",
 	"root: bwrap --dev-bind / / PROBE", "root: bwrap --dev-bind / / --clearenv PROBE", "root: bwrap --dev-bind / / --setenv MALLOC_ARENA_MAX 5 PROBE", "root: bwrap --dev-bind / / --unsetenv MALLOC_ARENA_MAX PROBE",
 	"root: firejail --quiet --noprofile PROBE", "root: firejail --quiet --noprofile --env=MALLOC_ARENA_MAX=5 PROBE", "root: firejail --quiet --noprofile --rmenv=MALLOC_ARENA_MAX PROBE",
-	// These lines have two or three carriers.
+	// Most of these lines have two to four carriers.
 	"nice env -i PROBE", "env -i nice PROBE", "timeout 60 nice stdbuf -oL PROBE", "nohup setsid -w env -u MALLOC_ARENA_MAX PROBE", "tini -s -- sh -c 'exec nice PROBE'", "sh -c 'nice env - timeout 60 PROBE'", "env -i env MALLOC_ARENA_MAX=2 nice PROBE",
 	"env MALLOC_ARENA_MAX=2 MALLOC_ARENA_MAX=5 nice PROBE", "env -S 'nice -n 1 env -u A timeout 60' PROBE", "bash -c 'export -n MALLOC_ARENA_MAX; exec nice PROBE'", "bash -c 'declare +x MALLOC_ARENA_MAX; PROBE'", "bash -c 'exec -a x env -i PROBE'", "bash -c 'MALLOC_ARENA_MAX=$((2+3)) exec nice PROBE'", "bash -c 'GLIBC_TUNABLES=glibc.malloc.arena_max=5:$GLIBC_TUNABLES PROBE'",
 	"busybox timeout 60 nice PROBE", "strace -f -o /dev/null -- nice env -i PROBE", "flock LOCK.5 sh -c 'exec nice PROBE'", "script -qec 'nice env -i PROBE' /dev/null", "tini -sg -- dumb-init catatonit -- PROBE", "full: gdb -q -batch -ex run --args env -i PROBE", "softlimit -o 300 setsid -w s6-softlimit -o 300 PROBE", "numactl -l taskset -c 0 chrt -o 0 PROBE", "prlimit --core=0 choom -n 100 -- ionice -c3 PROBE", "perf stat -o /dev/null -e task-clock nice env -i PROBE",
@@ -60,8 +60,8 @@ var cells = []string{
 // seen finds the line of the probe in the output of a carrier.
 var seen = regexp.MustCompile(`(?m)[01] (\d+) /\S+ (\d+) (\w+)\r?$`)
 
-// TestMatrixOfCarriers runs each command line with a cap of 2, and compares the verdict with the server's environment and
-// number of arenas.
+// TestMatrixOfCarriers runs each command line with a cap of 2, and compares the verdict with the server's environment,
+// its number of arenas and its PID, which differs from that of the first carrier if a carrier stays.
 func TestMatrixOfCarriers(t *testing.T) {
 	dir := publicDir(t)
 	probe := dir + "/probe"
@@ -106,7 +106,8 @@ func makeRoot(t *testing.T, probe string) string {
 	return root
 }
 
-// startInside starts a process in its own mount and PID namespaces, and returns its PID.
+// startInside starts a process in its own mount and PID namespaces, and returns its PID, or "0" where that is not
+// allowed.
 func startInside(t *testing.T) string {
 	cmd := exec.Command("unshare", "-mpf", "--mount-proc", "--kill-child", "sh", "-c", "echo ready; exec cat")
 	stdin, err := cmd.StdinPipe()

@@ -151,7 +151,8 @@ func TestParsePreloadFile(t *testing.T) {
 	}
 }
 
-// TestParseOldCache parses the format of ldconfig up to glibc 2.31, in both byte orders, with hwcap entries.
+// TestParseOldCache parses the format of ldconfig up to glibc 2.31 and the newer one, in both byte orders, with hwcap
+// entries.
 func TestParseOldCache(t *testing.T) {
 	texts := "libx.so\x00/lib/hw/libx.so\x00/lib/libx.so\x00"
 	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {

@@ -119,8 +119,9 @@ func (w shellWord) assigns() bool {
 // builtins lists shell builtins, which do not start a program.
 const builtins = " : . source cd export unset set umask ulimit trap wait true false echo printf test [ [[ read shift local return exit eval readonly declare typeset alias hash getopts kill let pushd popd shopt exec "
 
-// successor returns the command that replaces the shell: the only exec, or, if text is true (after -c) and there is
-// no exec, the only program. It returns nil if there is no such command.
+// successor returns the command that starts the program to follow: the only exec, which in a script file must always
+// run, or, if text is true (after -c) and there is no exec, the only program. It returns nil if there is no such
+// command.
 func successor(commands []shellCommand, text bool) (next *shellCommand) {
 	execs, programs := 0, 0
 	var program *shellCommand
@@ -155,10 +156,10 @@ func (s shellCommand) executes() bool {
 // maxSourced limits the nesting of sourced files.
 const maxSourced = 8
 
-// judgeScript records how the commands of a script change the cap: assignments, export, readonly, declare, typeset, unset,
-// and the commands of sourced files. It stops at an exec that always runs, because the shell runs no command after it.
-// The argument "file" is the path of the script, "" for the text after -c; "depth" is the number of nested source
-// commands.
+// judgeScript records how the commands of a script change the cap: assignments, export, readonly, declare, typeset,
+// unset, read, eval, printf -v, and the commands of sourced files. It stops at an exec that always runs, because the
+// shell runs no command after it. The argument "file" is the path of the script, "" for the text after -c; "depth" is
+// the number of nested source commands.
 func (c *chain) judgeScript(commands []shellCommand, file string, depth int) {
 	for _, command := range commands {
 		set, words := command.parts()

@@ -47,14 +47,15 @@ func nosuid(path string) bool {
 	return unix.Statfs(path, &st) == nil && st.Flags&stNosuid != 0
 }
 
-// ownCredentials returns the credentials of this process, which starts the program.
+// ownCredentials returns the users and groups of this process, which starts the program.
 func ownCredentials() credentials {
 	return credentials{
 		uid: uint32(unix.Getuid()), euid: uint32(unix.Geteuid()), gid: uint32(unix.Getgid()), egid: uint32(unix.Getegid()),
 	}
 }
 
-// addCapabilities reads the values that matter only for set-uid files, set-gid files and file capabilities.
+// addCapabilities reads the other credentials, which matter only for set-uid files, set-gid files and file
+// capabilities.
 func (c *credentials) addCapabilities() {
 	on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 	c.noNewPrivs = err == nil && on == 1

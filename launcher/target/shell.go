@@ -9,7 +9,7 @@ import "strings"
 type shellCommand struct {
 	line   int
 	words  []shellWord
-	always bool // the command always runs: it is not in a condition, loop, function, pipeline or list (&&, ||)
+	always bool // the command always runs: it is not in a condition, loop, function, subshell or pipeline, and not behind && or ||
 }
 
 // shellWord is a word of a command.
@@ -55,7 +55,8 @@ func (s *shellScanner) end(operator string) {
 	s.current = shellCommand{line: s.line}
 }
 
-// opens removes a leading reserved word from the current command, and reports whether there was one.
+// opens removes a leading reserved word from the current command, and reports whether there was one. With for, case,
+// select and function it removes all words that follow.
 func (s *shellScanner) opens() bool {
 	if len(s.current.words) == 0 {
 		return false
@@ -199,7 +200,7 @@ scan:
 	return shellWord{b.String(), s.text[start:s.at]}
 }
 
-// skipExpansion moves to the last byte of $NAME, ${…}, $(…) or `…`.
+// skipExpansion moves to the last byte of an expansion: $NAME, $@, ${…}, $(…) or `…`.
 func (s *shellScanner) skipExpansion(c byte) {
 	rest := s.text[s.at+1:]
 	switch {

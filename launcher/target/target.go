@@ -1,13 +1,13 @@
 // Package target finds the program that a command line starts, and whether a cap on glibc's arenas can work on it.
 //
-// Find resolves a program's name as execvp(3) does. Quick reads a few headers, on every launch. Examine follows all
-// libraries as the dynamic loader does, for commands such as plan. Quick and Examine return a Target with the facts and the
-// verdict, which verdict.go derives from them. No function here runs a program.
+// Find resolves a program's name as execvp(3) does. Quick reads a few headers, because it runs before a launch. Examine
+// follows all libraries as the dynamic loader does, for commands such as plan. Quick and Examine return a Target with
+// the facts and the verdict, which verdict.go derives from them. No function here runs a program.
 //
-// The verdict is about the server: the last program of the command line, after the carriers and scripts. A carrier is
-// a program that starts another one, such as env, sudo or sh -c (the table is in carriers.go). A shell script is
-// followed if it execs exactly one program whose name it does not compute. Otherwise the verdict is about its shell,
-// and about what the script does to the variables that set the cap.
+// The verdict is about the server: the last program of the command line, after the carriers and scripts. A carrier is a
+// program that starts another one, such as env, sudo or sh -c (the table is in carriers.go). A shell script is followed
+// if it execs exactly one program, under no condition, whose name it does not compute. Otherwise the verdict is about
+// its shell, and about what the script does to the variables that set the cap.
 //
 // Known limits. This package does not see libraries loaded with dlopen(3), environment variables that the program
 // changes before its own exec, transitions of security modules, and binfmt_misc handlers.

@@ -27,7 +27,8 @@ func enablesSecure(env []string) bool {
 	return on
 }
 
-// lastTunable returns the last value of a tunable in a string of tunables; ok is false if the string is malformed.
+// lastTunable returns the last value of a tunable in a string of tunables; ok is false if the string is malformed or
+// has no valid value of the tunable.
 func lastTunable(tunables, name string) (n int64, ok bool) {
 	items := strings.Split(tunables, ":")
 	for i, item := range items {

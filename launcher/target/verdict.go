@@ -22,7 +22,7 @@ type facts struct {
 	sourced   []string // files that a script sources and that were not read
 	tool      string   // the tool of valgrind that runs the program
 	secure    string   // why the program runs in secure mode: "is set-uid", …; "" if it does not
-	rootCaps  bool     // the program has file capabilities, which have no effect because root starts it
+	rootCaps  bool     // the program has file capabilities, which do not cause secure mode because root starts it
 	replaces  string   // the file whose malloc precedes glibc's
 	preloaded bool     // the file in the field "replaces" comes from LD_PRELOAD or ld.so.preload
 	libc      string   // path of libc.so.6
@@ -164,7 +164,7 @@ func (t *Target) confirm(f facts) {
 	t.why("%q uses the malloc of %q (glibc %s)", t.Program(), f.libc, t.LibcVersion)
 }
 
-// addNotes adds facts that matter for any verdict.
+// addNotes adds facts that are not reasons for the verdict.
 func (t *Target) addNotes(f facts) {
 	if f.mallopt != "" && t.CanCap != No {
 		t.note("%q calls mallopt, which can override the cap", f.mallopt)

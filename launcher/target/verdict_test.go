@@ -13,7 +13,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// TestConclude checks versions and settings that this machine does not have.
+// TestConclude checks the verdict on given facts, such as versions and settings that this machine does not have.
 func TestConclude(t *testing.T) {
 	glibc := func(version, release string) Target {
 		return Target{Arrives: Yes, Server: "/srv/x", Bits: 64, Libc: "glibc", LibcVersion: version, LibcRelease: release, Allocator: "glibc", AtSecure: No}
@@ -68,7 +68,7 @@ func TestConclude(t *testing.T) {
 	}
 }
 
-// TestAnswerJSON checks that an unknown answer becomes null.
+// TestAnswerJSON checks that an unknown answer becomes null, and the others true and false.
 func TestAnswerJSON(t *testing.T) {
 	for a, want := range map[Answer]string{Unknown: "null", No: "false", Yes: "true"} {
 		if got, err := a.MarshalJSON(); string(got) != want || err != nil {
@@ -120,9 +120,9 @@ func TestAnotherRoot(t *testing.T) {
 	}
 }
 
-// fakeCache runs ldconfig, and adds the section that a newer ldconfig would write for the lines in the file "tunables". Each
-// line is a value of arena_max. A "-" before the value locks the line; a "[" and the name of a program after the value limit
-// the line to this program.
+// fakeCache runs ldconfig, and adds the section that a newer ldconfig would write for /etc/tunables.conf. Each word of
+// the file "tunables" stands for a line of tunables.conf and is a value of arena_max. A "-" before the value locks the
+// line; a "[" and the name of a program after the value limit the line to this program.
 func fakeCache(t *testing.T, root string) {
 	t.Helper()
 	ldconfig := "/sbin/ldconfig"

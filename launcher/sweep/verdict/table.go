@@ -150,7 +150,7 @@ func (o *Outcome) runsCell() Cell {
 	return Cell{fmt.Sprintf("%d, %d failed", len(o.Runs), o.Failed), true}
 }
 
-// sizeTexts formats a size for each cap. If the sizes have a large common part (see the function Common), a size that
+// sizeTexts formats a size for each cap. If the sizes have a large common part (see the function "Common"), a size that
 // differs from it by enough to matter is written as the common part plus the rest.
 func sizeTexts(outcomes []Outcome, of func(Outcome) uint64) []string {
 	common := Common(outcomes, of)
