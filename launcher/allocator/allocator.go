@@ -51,8 +51,8 @@ func OfLibrary(file string) (name string, ok bool) {
 	return "", false
 }
 
-// Instead returns advice on what to set instead of the cap; 0 means that the cap is unknown. "" means that there is no
-// advice.
+// Instead returns advice on what to set instead of the cap, or "" if there is none. If the argument "cap" is 0, the cap
+// is unknown.
 func Instead(name string, cap int) string {
 	for i := range replacements {
 		switch r := &replacements[i]; {

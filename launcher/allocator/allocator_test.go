@@ -33,7 +33,8 @@ func TestInstead(t *testing.T) {
 	}
 }
 
-// Every row has a library or a mark, and no mark contains another, which would match two allocators.
+// Every row has a library or a mark. Each library is recognized as that of its row, and each mark has at least 8 bytes
+// and occurs only once, because a mark must not match two allocators.
 func TestTheTable(t *testing.T) {
 	for _, r := range replacements {
 		if len(r.libraries) == 0 && len(r.marks) == 0 {

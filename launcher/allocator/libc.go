@@ -18,7 +18,8 @@ func IsGlibc(file string) bool {
 }
 
 // IsMusl recognizes musl by its file name. musl's loader, ld-musl-x86_64.so.1, is also its C library; in some
-// distributions it is a link to libc.so. The only other libc.so on Linux is Android's.
+// distributions it is a link to libc.so. Android's libc.so is told apart by its folder. In its build folder glibc too
+// is called libc.so; package arena recognizes glibc by its arenas.
 func IsMusl(file string) bool {
 	base := path.Base(strings.TrimSuffix(file, " (deleted)"))
 	return strings.HasPrefix(base, "ld-musl-") || strings.HasPrefix(base, "libc.musl-") ||
@@ -36,7 +37,7 @@ const Banner = "GNU C Library "
 //	stable release version 2.12, by Roland McGrath et al.
 //
 // RELEASE is the builder's text: "GNU libc" upstream, "Debian GLIBC 2.36-9+deb12u14"; glibc up to 2.10 and RHEL 6 have
-// none. Both results are "" if b is anything else.
+// none. The result "release" also has the commit. Both results are "" if the line lacks " release version ".
 func ParseBanner(b []byte) (version, release string) {
 	const longest = 256 // bytes
 	line, _, _ := bytes.Cut(b[:min(len(b), longest)], []byte("\n"))

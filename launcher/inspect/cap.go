@@ -51,8 +51,8 @@ type facts struct {
 	wanted *policy.Plan // the plan of the policy that should be in force; nil for none
 }
 
-// beginning is what the process was started with: its environment and AT_SECURE. The environment is unknown if arenacap may
-// not read it, or if the program has overwritten it.
+// beginning is what the process was started with: its environment and AT_SECURE. The environment is unknown if arenacap
+// cannot read it, if the program has overwritten it, or if the process executes one program after another.
 type beginning struct {
 	environ      []string
 	environKnown bool
@@ -146,7 +146,7 @@ func (f facts) noCap() string {
 	return "neither MALLOC_ARENA_MAX nor GLIBC_TUNABLES in the process's environment sets one" + f.limit()
 }
 
-// refusal says why the glibc of the process rejects the value.
+// refusal says why the value sets no cap in the glibc of the process.
 func refusal(v environ.Value) (why string) {
 	switch name, value, _ := strings.Cut(v.Refused, "="); value {
 	case "0":
@@ -178,7 +178,7 @@ func (f facts) limit() string {
 }
 
 // upgrade says how the newest glibc's own limit would differ. It returns "" if glibc's own limit does not apply to the
-// process, or if the newest glibc would allow its present number of arenas too.
+// process or is unknown, or if the newest glibc would allow its present number of arenas too.
 func (f facts) upgrade(cpus int) string {
 	newest := glibc.Newest(f.version.Bits32)
 	limit, copies := f.allowed(newest, 0, cpus), max(1, f.libcs)
@@ -222,7 +222,8 @@ func (f facts) judgeWithinCap(c *Cap) {
 	}
 }
 
-// otherWay says how to set a cap if a variable in the environment has no effect. It returns "" if the variable has an effect.
+// otherWay says how to set a cap if /etc/tunables.conf or secure mode takes the effect from variables in the
+// environment; otherwise it returns "".
 func (f facts) otherWay() string {
 	switch {
 	case f.began.setting.Max.Locked:

@@ -26,7 +26,8 @@ func base(v glibc.Version, arenas int, env ...string) facts {
 	}
 }
 
-// TestUpgrade: glibc 2.44's own limit is one arena per CPU, and at least 8.
+// TestUpgrade: glibc 2.44's own limit is one arena per CPU, and at least MALLOC_ARENA_TEST: by default 8, or 2 with 32
+// bits.
 func TestUpgrade(t *testing.T) {
 	on := func(own int) func(*facts) { return func(f *facts) { f.ownLimit = own } }
 	for _, c := range []struct {
@@ -179,8 +180,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestNeverWronglyKept combines all facts: the answer is "kept" only if all possible arenas are within the cap, glibc has
-// read the cap and obeys it, and glibc's malloc is in use.
+// TestNeverWronglyKept combines facts in all ways: the answer is "kept" only if all possible arenas are within the cap,
+// glibc has read the cap and obeys it, and glibc's malloc is in use.
 func TestNeverWronglyKept(t *testing.T) {
 	changes := []func(*facts){jemalloc, secure, noEnviron, overwrote, twoLibcs, unlinked, musl, noLibc, policyOff, wants(2), wants(8)}
 	for _, v := range []glibc.Version{{}, glibc212, glibc215, glibc236, glibc241} {

@@ -17,7 +17,7 @@ import (
 	"arenacap/policy"
 )
 
-// Host has every process of the machine that uses glibc's arenas.
+// Host has the processes of the machine that use glibc's arenas, as List selects them.
 type Host struct {
 	Rows       []Row
 	Unreadable []Unread
@@ -52,8 +52,8 @@ type Row struct {
 // for its own work.
 const mostReaders = 8
 
-// List inspects every process. Processes with only a main arena are left out unless all is set. If ctx ends first, List
-// returns the processes read so far and the error of ctx.
+// List inspects every process. Processes without arenas have no row, and those with only a main arena have one only if
+// the argument "all" is true. If ctx ends first, List returns the processes read so far and the error of ctx.
 func List(ctx context.Context, m policy.Machine, all bool) (Host, error) {
 	pids, err := processes()
 	if err != nil {
@@ -92,7 +92,7 @@ var (
 
 // readEach reads the processes and returns the answers that come before ctx ends. A hostile process can delay the read
 // of its memory as long as it wants, with a FUSE file system or userfaultfd(2). Such a read continues in the
-// background, and later calls do not read that process.
+// background, and until it ends, later calls do not read that process.
 func readEach(ctx context.Context, pids []int, read func(pid int) answer) map[int]answer {
 	answers := make(chan answer, len(pids))
 	var next atomic.Int64

@@ -38,7 +38,7 @@ type Report struct {
 // Look inspects a live process. The argument "wanted" is a policy that should be in force, or nil to judge the settings
 // that the process's own glibc read. The policy is resolved for this machine and the process's environment, as
 // 'arenacap run' would do; a process in another container may have been given other cores. Look returns the errors of
-// arena.Inspect.
+// arena.Inspect, and an error if the policy cannot be resolved.
 func Look(pid int, m policy.Machine, wanted *policy.Policy) (Report, error) {
 	p, began, err := read(pid)
 	if err != nil {
@@ -89,7 +89,7 @@ func oneACore(m policy.Machine) int {
 	return plan.ArenaMax
 }
 
-// readTries is how many times a process is read at most, if it executes another program during each reading.
+// readTries is how many times a process is read at most, if it ends or executes another program during each reading.
 const readTries = 3
 
 // read reads the process and what it was started with. It compares auxv before and after to detect an exec in between:

@@ -22,7 +22,8 @@ import (
 	"arenacap/policy/text"
 )
 
-// here returns the facts of this machine, but with two CPUs, so that the tests give the same results everywhere.
+// here returns the facts of this machine, but with two cores in the affinity and without a quota, so that a cap per
+// core is the same everywhere.
 func here() policy.Machine {
 	m := machine.Find("/", machine.Cores, nil)
 	m.Affinity, m.Quota = policy.Reading[int]{N: 2, From: "test"}, policy.Reading[float64]{}
@@ -149,7 +150,7 @@ func youngest(pid int) int {
 	}
 }
 
-// TestLookWithPolicy inspects processes with policies other than the one that they were started with.
+// TestLookWithPolicy inspects processes with a policy that sets the cap they were started with, another cap, or none.
 func TestLookWithPolicy(t *testing.T) {
 	probe := build(t, "gcc", probeSource)
 	cases := []struct {
@@ -303,7 +304,7 @@ func TestLookWithoutFirstThread(t *testing.T) {
 	mustLook(t, p.process.Pid, nil).check(t, 0, "", NoAnswer, "neither MALLOC_ARENA_MAX nor", "arenacap run")
 }
 
-// TestLookAtVersions: the version of glibc is found under any file name, and in a static program.
+// TestLookAtVersions: the version of glibc is found if its file is called libc.so, and in a static program.
 func TestLookAtVersions(t *testing.T) {
 	versionOf := func(env []string, argv ...string) string {
 		p := start(t, env, argv...)
@@ -400,7 +401,7 @@ func TestLookAtTwoLibcs(t *testing.T) {
 
 	p = start(t, nil, build(t, "gcc", probeSource, "-ldl"))
 	p.do("threads 12 1", "namespace libc.so.6")
-	// Under a cap of 2 each libc would have 2 arenas. Without a cap, the first libc has 9 or more, up to glibc's own
+	// Under a cap of 2 each libc would have 2 arenas. Without a cap, the first libc has 8 or more, up to glibc's own
 	// limit; the second has 4: the main one, and one for each thread of the command "namespace".
 	r = mustLook(t, p.process.Pid, nil)
 	over := r.Process.Census().Arenas - 2*2
@@ -440,7 +441,8 @@ func zombie(t *testing.T) int {
 	return process.Pid
 }
 
-// TestList: a row agrees with Look, and processes without arenas are left out.
+// TestList: a row has the figures of its process, and processes with only a main arena are left out unless all are
+// wanted.
 func TestList(t *testing.T) {
 	probe := build(t, "gcc", probeSource)
 	many, single := start(t, []string{"MALLOC_ARENA_MAX=8"}, probe), start(t, nil, probe)
@@ -486,7 +488,7 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
-// TestReadAcrossExec: while a process executes one program after another, a result is about one of these programs only.
+// TestReadAcrossExec: before and after an exec, the result is about the program that the process runs at that time.
 func TestReadAcrossExec(t *testing.T) {
 	testenv.Need(t, "sh")
 	probe := build(t, "gcc", probeSource)

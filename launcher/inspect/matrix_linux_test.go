@@ -19,7 +19,7 @@ import (
 // TestMatrix starts a probe under each glibc in the directories of $ARENACAP_GLIBCS, with 64 and 32 bits and many
 // environments, numbers of threads and sizes. In each cell it compares the arenas and heaps of "arenacap inspect --json" with
 // malloc_info(3) inside the probe and with the prediction of packages environ and glibc, and checks the cap and "kept".
-// .ci/matrix runs it; with -short it varies one dimension at a time.
+// .ci/matrix runs it; with -short it has fewer environments and loads.
 func TestMatrix(t *testing.T) {
 	root := os.Getenv("ARENACAP_GLIBCS")
 	if root == "" {
@@ -109,7 +109,7 @@ func environments() [][]string {
 type load struct{ threads, kib int }
 
 // loads are the loads of the matrix. Each thread holds 1 KiB, or so much that an arena needs a second heap: 70 MiB, or 1.5
-// MiB for the 1 MiB heaps of 32-bit programs.
+// MiB for the 1 MiB heaps of 32-bit programs; of 40 such threads each holds half as much.
 func loads(bits int) []load {
 	large := 70 << 10
 	if bits == 32 {
@@ -273,7 +273,7 @@ func readVersion(t *testing.T, dir string, bits int) glibc.Version {
 	return v
 }
 
-// one returns the first file or directory that matches one of the patterns.
+// one returns the first usable file or directory that matches one of the patterns.
 func one(t *testing.T, patterns ...string) string {
 	t.Helper()
 	for _, pattern := range patterns {

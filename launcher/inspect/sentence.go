@@ -13,7 +13,8 @@ import (
 	"arenacap/policy/text"
 )
 
-// verdict describes the virtual size in one sentence: its largest parts, at most three, and the resident size.
+// verdict describes the virtual size in one sentence: its largest parts, at most three, the resident size, and the huge
+// pages of the arenas if they matter (hugeMatters).
 func verdict(p *arena.Process) string {
 	var parts []string
 	for i, part := range p.Parts {
@@ -108,8 +109,8 @@ func are(p arena.Part) string {
 	return "are " + p.Kind
 }
 
-// next returns the advice on what to do about a cap that is not kept. For a process without a cap, it says how much the cap
-// oneACore would save.
+// next returns the advice on what to do about a cap that is not kept. For a process without a cap whose arenas are a
+// large part of its size, it returns the advice of c, or else how much the cap oneACore would save.
 func next(p *arena.Process, c Cap, oneACore int) string {
 	spared := saving(p, oneACore)
 	switch {

@@ -29,8 +29,8 @@ type server struct {
 	info string // a FIFO, for testdata/info.c
 }
 
-// serve starts a program and waits until it prints the text ready. The environment of the program is env, PATH, HOME and
-// two variables for testdata/info.c: LD_PRELOAD, and MALLOC_INFO with the FIFO for its output.
+// serve starts a program and waits until it prints the text in "ready". The environment of the program is env, PATH,
+// HOME and two variables for testdata/info.c: LD_PRELOAD, and MALLOC_INFO with the FIFO for its output.
 func serve(t *testing.T, cmd *exec.Cmd, ready string, env ...string) *server {
 	t.Helper()
 	r, w := pipe(t)
@@ -241,7 +241,7 @@ func TestServerJVM(t *testing.T) {
 	}
 }
 
-// TestServerRedis: Redis reports the malloc that it was built with, and writes a title over its environment.
+// TestServerRedis: inspect finds the malloc that "redis-server --version" reports.
 func TestServerRedis(t *testing.T) {
 	testenv.Need(t, "redis-server")
 	version, err := exec.Command("redis-server", "--version").Output()

@@ -8,7 +8,7 @@ import (
 )
 
 // Bare is code that runs without Go's runtime. Run and the functions it calls make only raw system calls, allocate
-// nothing, and are marked go:nosplit, go:norace and go:nocheckptr.
+// nothing, and are marked go:nosplit and go:norace; Run is also marked go:nocheckptr.
 type Bare interface{ Run() syscall.Errno }
 
 // Fork forks this process and runs b in the child, on its only thread. In the child, signals that the parent handles
@@ -66,6 +66,7 @@ func exec(b Bare) syscall.Errno {
 	return errno
 }
 
-// RestoreFiles restores the soft RLIMIT_NOFILE, which Go's syscall package raised at the start. Only syscall.Exec restores
-// the limit, just before it calls execve(2). So RestoreFiles calls it with an empty path, with which execve fails.
+// RestoreFiles restores the soft RLIMIT_NOFILE, which Go's syscall package raised at the start. In this process only
+// syscall.Exec restores the limit, just before it calls execve(2). So RestoreFiles calls syscall.Exec with an empty
+// path, with which execve fails.
 func RestoreFiles() { _ = syscall.Exec("", []string{""}, nil) }

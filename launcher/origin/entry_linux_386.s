@@ -10,7 +10,7 @@ TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	LEAL	·mask(SB), DX
 	MOVL	$8, SI
 	INT	$0x80
-	// rt_sigtimedwait(&mask, &pending[n], &noTime, 8) until none is pending; skipped if no signal is blocked
+	// rt_sigtimedwait(&mask, &pending[n], &noTime, 8) until none is pending or 64 are taken; skipped if none is blocked
 	XORL	DI, DI
 	LEAL	·pending(SB), BP
 	MOVL	·mask+0(SB), AX

@@ -11,7 +11,7 @@ TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	LEAQ	·mask(SB), DX
 	MOVQ	$8, R10
 	SYSCALL
-	// rt_sigtimedwait(&mask, &pending[n], &noTime, 8) until none is pending; skipped if no signal is blocked
+	// rt_sigtimedwait(&mask, &pending[n], &noTime, 8) until none is pending or 64 are taken; skipped if none is blocked
 	XORQ	R12, R12
 	LEAQ	·pending(SB), R13
 	CMPQ	·mask(SB), $0

@@ -9,7 +9,7 @@ TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVD	$·mask(SB), R2
 	MOVD	$8, R3
 	SVC
-	// rt_sigtimedwait(&mask, &pending[n], &noTime, 8) until none is pending; skipped if no signal is blocked
+	// rt_sigtimedwait(&mask, &pending[n], &noTime, 8) until none is pending or 64 are taken; skipped if none is blocked
 	MOVD	$0, R9
 	MOVD	$·pending(SB), R10
 	MOVD	·mask(SB), R11

@@ -2,6 +2,6 @@
 
 package origin
 
-// Environ is the environment of execve(2), unchanged. os.Environ drops entries that are empty or have no name, and
-// duplicates (syscall: copyenv).
+// Environ is the environment of execve(2), unchanged. os.Environ drops empty entries, and of the entries with one name
+// all but the first (syscall: copyenv).
 func Environ() []string { return environment() }

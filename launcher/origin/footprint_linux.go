@@ -15,5 +15,5 @@ func BeSmall() {
 	SetGCPercent(GCPercent)
 }
 
-// SetGCPercent does the same as debug.SetGCPercent; a negative value turns the garbage collector off.
+// SetGCPercent sets the value that debug.SetGCPercent sets; a negative value turns the garbage collector off.
 func SetGCPercent(percent int32) { setGCPercent(percent) }

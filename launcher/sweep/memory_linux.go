@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	shortestPause = 20 * time.Millisecond // time between two samples
+	shortestPause = 20 * time.Millisecond // shortest time between two samples
 	lookCost      = 200                   // inspections of the arenas take at most 1/200 of the time, except at the start
 	keptSizes     = 200                   // how many samples of a run are kept at most
 )

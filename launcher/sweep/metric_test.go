@@ -54,7 +54,7 @@ func TestParseMetric(t *testing.T) {
 	}
 }
 
-// TestFindMetric searches the output of sysbench, wrk and ab.
+// TestFindMetric searches output of sysbench, wrk and ab, and texts in which the pattern finds no number.
 func TestFindMetric(t *testing.T) {
 	const sysbench = "SQL statistics:\n    queries:                             101168 (33526.72 per sec.)\nLatency (ms):\n         95th percentile:                       74.46\n"
 	const wrk = "  Thread Stats   Avg      Stdev     Max   +/- Stdev\n    Latency   635.91us    0.89ms  12.92ms   93.69%\nRequests/sec:  12321.10\n"

@@ -44,7 +44,8 @@ func (x *Experiment) once(ctx context.Context, c Candidate) Run {
 	return r
 }
 
-// serve waits until the server is ready, and runs the load. It returns the output of the process that failed.
+// serve waits until the server is ready, and runs the load. It returns the output to show with an error: the load's if
+// the load was started, else the server's.
 func (x *Experiment) serve(ctx context.Context, p *process, env []string, r *Run) (*output, error) {
 	if err := x.awaitReady(ctx, p, env); err != nil {
 		return &p.output, err
@@ -58,7 +59,8 @@ func (x *Experiment) serve(ctx context.Context, p *process, env []string, r *Run
 	return &l.output, x.finish(l, "the load", err, r)
 }
 
-// finish sets the wall time and the metrics of a run from a stopped process. It returns an error if the process failed.
+// finish sets the wall time and the metrics of a run from a stopped process. It returns an error if the process failed,
+// or if a metric is not in its output.
 func (x *Experiment) finish(p *process, what string, err error, r *Run) error {
 	r.Wall = p.wall.Seconds()
 	switch {

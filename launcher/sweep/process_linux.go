@@ -35,8 +35,8 @@ type process struct {
 	copied chan struct{} // closed at the end of the output
 }
 
-// start starts a program as execvp(3) does: stdin is /dev/null, and stdout and stderr are one pipe. If arenacap is killed,
-// the program is killed too.
+// start starts a program, and as execvp(3) does, runs a file of unknown format with the shell. stdin is /dev/null, and
+// stdout and stderr are one pipe. If arenacap is killed, the program is killed too.
 func start(path string, args, env []string) (*process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -59,7 +59,7 @@ func start(path string, args, env []string) (*process, error) {
 }
 
 // launch starts the command in a session of its own, which has no terminal. So a program that opens /dev/tty gets ENXIO. In
-// a background process group of arenacap's session it would be stopped instead.
+// a background process group of arenacap's session, SIGTTIN would stop the program when it reads from the terminal.
 func (p *process) launch(path string, args, env []string, out *os.File) error {
 	p.cmd = &exec.Cmd{Path: path, Args: args, Env: env, Stdout: out, Stderr: out,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}}

@@ -43,8 +43,8 @@ func (x *Experiment) awaitReady(ctx context.Context, p *process, env []string) e
 // waits for a server is valid; it delays the first run by this time.
 const strangerTime = 5 * time.Second
 
-// checkNotReady returns an error if --ready succeeds before the server starts: then the sweep would measure another
-// server.
+// checkNotReady returns an error if --ready succeeds before the server starts: then the sweep might measure another
+// server, or a server that is not ready.
 func (x *Experiment) checkNotReady(ctx context.Context, timeout time.Duration) error {
 	if x.Ready == "" {
 		return nil
@@ -91,7 +91,7 @@ func (x *Experiment) ask(ctx context.Context, env []string, timeout <-chan time.
 	return err == nil && q.ending() == nil, err
 }
 
-// listens reports whether a process or one of its children listens on a socket.
+// listens reports whether a process or one of its children listens on a TCP or Unix socket.
 func listens(pid int) bool {
 	read := func(name string) []byte {
 		text, _ := proc.Here.Read(fmt.Sprintf("/proc/%d/net/%s", pid, name))

@@ -18,7 +18,7 @@ type Record struct{ file *os.File }
 
 // OpenRecord opens or creates the record of an experiment and returns its runs. For the path "" the record is nil. It sets
 // x.Seed to the seed of the file. It drops an incomplete last line, which a crash leaves behind. It is an error if the file
-// is not a record of the same experiment, or if another process has it open.
+// is not a record of the same experiment, or if another Record has it open.
 func OpenRecord(path string, x *Experiment) (*Record, []Run, error) {
 	if path == "" {
 		return nil, nil, nil
@@ -61,7 +61,8 @@ func (rec *Record) takeUp(x *Experiment) ([]Run, error) {
 	return runs, rec.file.Truncate(int64(size))
 }
 
-// lock returns an error if another sweep has the file open. On a file system without locks the file is not locked.
+// lock locks the file. It returns an error if the file is not regular, or if another sweep has it open. On a file
+// system without locks the file is not locked.
 func (rec *Record) lock(path string) error {
 	if info, err := rec.file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return errors.Join(err, fmt.Errorf("%q is not a regular file; name another file", path))

@@ -43,7 +43,7 @@ func TestRecordErrors(t *testing.T) {
 
 var update = flag.Bool("update", false, "rewrite testdata from the current records")
 
-// kept returns the experiment that the files in testdata record, and its runs.
+// kept returns the experiment that a file in testdata records, and its runs.
 func kept(latency bool) (*Experiment, []Run) {
 	x := &Experiment{Path: "/opt/server", Args: []string{"server", "<a b>"}, Seed: 42, Load: "load", Setting: Setting{"of 10 bytes", "6.1", "online 2"},
 		Candidates: []Candidate{{Name: "off"}, {Name: "1/core", ArenaMax: 2}}}
@@ -58,7 +58,7 @@ func kept(latency bool) (*Experiment, []Run) {
 	return x, []Run{good, bad}
 }
 
-// A record is read, and written again byte for byte.
+// A record is written as in testdata, byte for byte, and the same runs are read from it.
 func TestRecordIsAsItWas(t *testing.T) {
 	for file, latency := range map[string]bool{"testdata/throughput.runs": false, "testdata/latency.runs": true} {
 		x, runs := kept(latency)
@@ -179,7 +179,8 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// However a record is cut off, its complete lines are read.
+// If parseRecord accepts a text, recognize accepts it too, its complete lines alone have as many runs, and no run
+// occurs twice.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(recordHead + `{"cap":"1","round":1}` + "\n" + `{"cap`))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -12,9 +12,9 @@ import (
 	"arenacap/launcher/ordered"
 )
 
-// heading is a record's first line: the properties that identify the experiment. The number of rounds does not identify it.
-// Known limits: a script, the files that a program loads, and the load are identified only by the command line; the
-// environment is ignored.
+// heading is a record's first line: the properties that identify the experiment. The number of rounds does not identify
+// it. Known limits: an interpreter's script, the files that a program loads, and the load are identified only by the
+// command line; the environment is ignored.
 type heading struct {
 	Arenacap string
 	Seed     uint64
@@ -113,7 +113,7 @@ func noRun(line []byte) error {
 	return fmt.Errorf("%s is not a run of a sweep; %s", shown(line), remedy)
 }
 
-// parseRun reads a run and checks that it is not a duplicate.
+// parseRun reads a run, and checks its cap and its round and that it is not a duplicate.
 func (h *heading) parseRun(line []byte, before []Run) (r Run, err error) {
 	switch err := json.Unmarshal(line, &r); {
 	case err != nil:

@@ -18,7 +18,7 @@ import (
 type Progress struct {
 	Cap    string // cap of the run that starts
 	Round  int    // number of the round; 0 and below are warm-up rounds
-	Done   int    // finished runs, including those of earlier calls of Measure
+	Done   int    // finished and skipped runs, including those of earlier calls of Measure
 	Total  int    // number of runs of the whole experiment; 0 if not known, because Until determines the number of rounds
 	Left   time.Duration
 	LeftOK bool
@@ -32,12 +32,12 @@ var ErrNotKept = errors.New("the comparison would be meaningless")
 const giveUp = 3
 
 // Measure runs the experiment and returns the prior runs and the new ones. It calls the function "tell" before each
-// run, and the function "add" after it. When the context ends, Measure stops and drops the current run and returns the
-// context's error. It also returns an error if "add" fails, if Ready succeeds before the server starts, if the first
-// run of every candidate fails, or, without Force, if a cap has no effect.
+// run, and the function "add" after each run that it keeps; warm-up runs are not kept. When the context ends, Measure
+// stops and drops the current run and returns the context's error. It also returns an error if "add" fails, if Ready
+// succeeds before the server starts, if all runs of its first round fail, or, without Force, if a cap has no effect.
 //
-// It must be called on a thread that lives as long as the process: the kernel kills a program when the thread that started
-// it ends (PR_SET_PDEATHSIG).
+// Call Measure on a thread that lives as long as arenacap: the kernel kills a program when the thread that started it
+// ends (PR_SET_PDEATHSIG).
 func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) error, tell func(Progress)) ([]Run, error) {
 	reap, release := adopt(x.AtOnce)
 	defer release()
@@ -180,7 +180,8 @@ func (m *measurement) hopeless() error {
 	return fmt.Errorf("the first run failed under every cap; under cap %q: %s\n%s", m.failed.Cap, m.failed.Error, m.failed.Tail)
 }
 
-// progress describes the next run, and estimates the time left from the mean time of the runs so far.
+// progress describes the next run. It estimates the time left from the mean time of the runs so far; with Until, the
+// time left is at most the rest of MaxTime.
 func (m *measurement) progress(cap string, round int) Progress {
 	x := m.x
 	p := Progress{Cap: cap, Round: round, Done: m.done}
@@ -203,7 +204,8 @@ func order(seed uint64, round, candidates int) []int {
 	return rand.New(rand.NewPCG(seed, uint64(round))).Perm(candidates)
 }
 
-// Narrow reports whether the intervals of all candidates that have successful runs are as narrow as Until requires.
+// Narrow reports whether the intervals of all candidates that have successful runs are as narrow as Until requires. It
+// is false if no run succeeded.
 func (x *Experiment) Narrow(runs []Run) bool {
 	any := false
 	for _, c := range x.Candidates {

@@ -120,7 +120,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// If another server answers before the sweep has started its own, the sweep would measure the other server.
+// If --ready succeeds before the sweep has started its server, the sweep might measure another server, so it ends.
 func TestStranger(t *testing.T) {
 	x := experiment(work(t), "-s", filepath.Join(t.TempDir(), "s"))
 	x.Load = "echo rate: 1; echo p99: 1ms"
@@ -296,7 +296,7 @@ func TestAtOnce(t *testing.T) {
 	}
 }
 
-// A script without "#!" is run by the shell, as by arenacap run and execvp(3).
+// A script without "#!" is run by the shell, as "arenacap run" and execvp(3) do.
 func TestScriptWithoutInterpreter(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(script, []byte(`echo "rate: $#$1"`), 0o755); err != nil {

@@ -6,8 +6,8 @@
 // runs: medians with intervals (package stats), comparisons and an advice. Package page writes the result as an HTML
 // report.
 //
-// Each round runs all caps, in a random order that follows from the seed. So a drift, such as a cache that fills or a
-// machine that heats up, affects all caps alike.
+// Each round runs each cap once, in a random order that follows from the seed. So a drift, such as a cache that fills
+// or a machine that heats up, affects all caps alike. Only a cap whose runs all fail is left out after some rounds.
 //
 // Known limits. As long as the program is a single process, its peak of virtual size is the kernel's own figure (VmPeak),
 // read with each sample. Samples are 20 ms apart, or 1/200 of the run time if that is longer, and at most 1 s. If the

@@ -1,6 +1,6 @@
 /*
- * A library to preload: on signal 60 the process writes the output of malloc_info(3) to the file $MALLOC_INFO. The handler
- * runs on the main thread. The program must be idle, since malloc_info takes malloc's locks.
+ * A library to preload: on signal 60 the process writes the output of malloc_info(3) to the file $MALLOC_INFO. The
+ * thread that gets the signal must not be in malloc, since malloc_info takes malloc's locks.
  */
 #include <malloc.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-/* Ends its first thread; four others continue, with one arena each. */
+/* Ends its first thread; four others, each of which has allocated, continue. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

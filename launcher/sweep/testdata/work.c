@@ -1,9 +1,9 @@
 // A workload whose memory is known: `work [-t THREADS] [-k KIB] [-m MS] [-x STATUS] [-s SOCKET] [-d]`.
 //
 // It starts THREADS threads that are alive together. Each allocates KIB pieces of 1000 bytes and holds them for MS
-// milliseconds. Then the program prints "rate: N", a latency, and its own VmPeak and VmHWM, with which the test
-// compares what the sweep measured. -s makes it a server that listens on a Unix socket until TERM; -d leaves behind a
-// daemon, which has a session of its own; -x sets the exit status.
+// milliseconds. Then the program prints "rate: N", a latency, and its own VmHWM and VmPeak; a test compares VmPeak with
+// the peak that the sweep measured. -s makes it a server that listens on a Unix socket and holds the memory until TERM;
+// -d leaves behind a daemon, which has a session of its own; -x sets the exit status.
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
