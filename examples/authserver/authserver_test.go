@@ -114,7 +114,8 @@ func observe(t *testing.T, a *lab.AuthServer) (arenas int, virtual uint64) {
 	return r.Arenas, virtual
 }
 
-// planned is the cap that arenacap plans for the policy's base tables.
+// planned is the number of arenas under the cap that arenacap plans for the policy's base tables: at most one for each
+// worker, and the main one.
 func planned(t *testing.T, arenacap, file string) int {
 	t.Helper()
 	out, err := exec.Command(arenacap, "plan", "--json", "--policy", file).Output()
@@ -130,8 +131,8 @@ func planned(t *testing.T, arenacap, file string) int {
 	return min(plan.ArenaMax, workers+1)
 }
 
-// quick has pairs of texts, old and new, which edit the policy: they shorten the watch's times and add a limit on `virtual`
-// that is always exceeded, so that its breach signals the end of `settle`.
+// quick has pairs of texts, old and new, which edit the policy: they shorten the watch's interval and add a limit on
+// `virtual` that is always exceeded, so that its breach signals the end of `settle`.
 var quick = []string{
 	`interval = "1s"`, `interval = "20ms"`,
 	`budget.arenas `, "budget.virtual = \"16MiB\"\nbudget.arenas ",
@@ -188,7 +189,7 @@ func TestBudgetTellsInTime(t *testing.T) {
 	}
 }
 
-// With the cap of the policy, the usage stays well below the limits that TestBudgetTellsInTime exceeds.
+// With the cap of the policy, there is no breach of the limits that TestBudgetTellsInTime exceeds, and no warning.
 func TestCapKeepsTheBudget(t *testing.T) {
 	t.Parallel()
 	ctx, a := startSettled(t)

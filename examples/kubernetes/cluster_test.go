@@ -1,6 +1,6 @@
 package kubernetes_test
 
-// This file tests the manifests on a real Kubernetes. .ci/cluster starts it, and runs this test on its node.
+// This file tests the manifests on a real Kubernetes. .ci/cluster starts the cluster, and runs this test on its node.
 
 import (
 	"context"
@@ -222,7 +222,7 @@ func (n namespace) stop(ctx context.Context, t *testing.T, status int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(watch.Kill)
-	if line, err := watch.AwaitText(ctx, ""); line != "" || err != nil { // it watches
+	if line, err := watch.AwaitText(ctx, ""); line != "" || err != nil { // an empty line: kubectl watches
 		t.Fatalf("%q, %v", line, err)
 	}
 	n.must(ctx, t, "scale", "--replicas=0", "deployment/authserver")
@@ -462,7 +462,8 @@ func clusterNewPolicy(ctx context.Context, t *testing.T) {
 	wantArenas(t, n.connect(ctx, t), 3)
 }
 
-// clusterAdmission checks which pods get which cap by the files of the folder cluster, one applied after the other.
+// clusterAdmission checks which pods get which cap by the files of the folder "cluster", except kyverno.yaml, one
+// applied after the other.
 func clusterAdmission(ctx context.Context, t *testing.T) {
 	uncapped, err := lab.GlibcLimit(ctx, 64)
 	if err != nil {
@@ -532,7 +533,8 @@ func wrongLabel(ctx context.Context, t *testing.T) {
 	n.must(ctx, t, "label", "--overwrite", "namespace", string(n), "arenacap/cap=3")
 	n.must(ctx, t, "rollout", "restart", "deployment/authserver")
 	n.ready(ctx, t)
-	n.must(ctx, t, "wait", "--for=delete", "--timeout=90s", "pods", "--selector=pod-template-hash="+old) // tried again meanwhile
+	// The old ReplicaSet may have made a pod once the label was right.
+	n.must(ctx, t, "wait", "--for=delete", "--timeout=90s", "pods", "--selector=pod-template-hash="+old)
 	wantArenas(t, n.connect(ctx, t), 3)
 }
 

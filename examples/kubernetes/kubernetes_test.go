@@ -111,7 +111,8 @@ func play(ctx context.Context, t *testing.T, podman *lab.Podman, name, manifest 
 	return start(ctx, t, podman, name, name+"-pod-0-authserver", file)
 }
 
-// start starts the manifest in file by "podman kube play". The names of its volumes begin with name (see ownVolumes).
+// start starts the manifest in a file by "podman kube play". The names of its volumes begin with the argument "name"
+// (see ownVolumes).
 func start(ctx context.Context, t *testing.T, podman *lab.Podman, name, container, file string) pod {
 	t.Helper()
 	ownVolumes(ctx, t, podman, name, file)
@@ -193,7 +194,7 @@ func TestPods(t *testing.T) {
 }
 
 // TestPage follows README.md: it builds the images, plays the first manifest with them, and inspects the server from a
-// container of arenacap's image. Only .ci/container runs it, because it builds images.
+// container of arenacap's image. It runs only with ARENACAP_FULL=1, because it builds images.
 func TestPage(t *testing.T) {
 	if !testenv.Full() {
 		return
@@ -255,7 +256,7 @@ const (
 )
 
 // prefix checks that the init container copies arenacap into the pod, and that the server replaces arenacap as PID 1 and keeps
-// every restriction.
+// the restrictions of the manifest (see wantRestricted).
 func prefix(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p := play(ctx, t, podman, "prefix", "prefix.yaml")
 	p.wantArenas(ctx, t, 2)
@@ -305,7 +306,7 @@ func variable(ctx context.Context, t *testing.T, podman *lab.Podman) {
 }
 
 // breach is the edit of a manifest that lowers the budget from 1 GiB to 150 MiB, which three arenas besides the
-// main one exceed.
+// main one exceed, and shortens the watch's times.
 var breach = []string{`arenas   = "1GiB"`, "arenas   = \"150MiB\"\n    settle   = \"10ms\"\n    interval = \"10ms\""}
 
 // budget checks that arenacap is PID 1, forwards SIGTERM, and ends the container with 124 after a breach.
@@ -341,8 +342,8 @@ func exceed(ctx context.Context, t *testing.T, a *lab.AuthServer) {
 var shared = []string{"    cap = \"1/core\"\n", "    cap = \"1/core\"\n    [budget]\n    arenas = \"10MiB\"\n    settle = \"10ms\"\n    interval = \"10ms\"\n    [log]\n    format = \"json\"\n",
 	grace, grace + "      shareProcessNamespace: true\n"}
 
-// watch checks that in a pod whose containers share the PID namespace, the server is not PID 1, and its watch is
-// beside it.
+// watch checks that in a pod whose containers share the PID namespace, so that the server is not PID 1, the watch
+// beside the server reports a breach.
 func watch(ctx context.Context, t *testing.T, podman *lab.Podman) {
 	p := play(ctx, t, podman, "watch", "prefix.yaml", shared...)
 	p.wantArenas(ctx, t, 2)
@@ -392,9 +393,10 @@ type ending struct {
 	last           string // a part of the last line of its log
 }
 
-// allEndings returns the cases of README.md's table of statuses, and more.
+// allEndings returns cases of README.md's table of statuses, and others. The functions "budget", "endings" and
+// "clusterEndings" have the table's other cases.
 func allEndings() []ending {
-	// The cap is 8 for each core. The last line of the command env is MALLOC_ARENA_TEST; its value is the cap minus 1.
+	// The cap is 8 for each core. The last line of "arenacap env" is MALLOC_ARENA_TEST; its value is the cap minus 1.
 	env := append(replaceCommand("/arenacap/arenacap", "env"), `"1/core"`, `"8/core"`)
 	eight := func(cores int) string { return fmt.Sprintf("MALLOC_ARENA_TEST='%d'", 8*cores-1) }
 	return []ending{
@@ -453,7 +455,8 @@ func (p pod) debug(ctx context.Context, t *testing.T) {
 	}
 }
 
-// wantRestricted checks the first process of a container: its name, and that every restriction of the manifest holds.
+// wantRestricted checks the first process of a container: its name, its user, and that it has no capabilities, no new
+// privileges, a seccomp filter and a read-only root file system.
 func wantRestricted(t *testing.T, pid int, name string) {
 	t.Helper()
 	status := lab.ProcFile(t, pid, "status")

@@ -126,7 +126,7 @@ func checkSources(t *testing.T, path string, node any) {
 	}
 }
 
-// testQueries runs the query of each variable and of each panel until each has returned data.
+// testQueries runs the query of each variable once, and the queries of the panels until each has returned data.
 func testQueries(ctx context.Context, t *testing.T, prometheus string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -197,7 +197,8 @@ func query(t *testing.T, address, expr string) (values []float64) {
 	return values
 }
 
-// await repeats a query until it has values, because Prometheus scrapes every 3 s. It returns nil if ctx ends first.
+// await repeats a query until it has values, because Prometheus scrapes only every few seconds. It returns nil if ctx
+// ends first.
 func await(ctx context.Context, t *testing.T, address, expr string) []float64 {
 	t.Helper()
 	for ctx.Err() == nil {

@@ -1,6 +1,6 @@
 // Load CLIENTS BLOCKS [read]: each client is a thread that writes a file of BLOCKS blocks of 1 MiB to HDFS, reads it and compares
 // the checksums of both; HDFS itself verifies the checksum of each packet. With "read" the files are those of an earlier run.
-// Prints the MB/s written and read.
+// Prints the MB/s, written and read together.
 
 import java.io.OutputStream;
 import java.util.Random;
