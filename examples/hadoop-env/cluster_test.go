@@ -2,7 +2,8 @@
 
 package hadoopenv_test
 
-// This file starts Hadoop's own daemons, each a JVM of 256 MB. .ci/hadoop fetches Hadoop and runs the tests.
+// This file starts Hadoop's own daemons, each a JVM with a heap of at most 256 MB. .ci/hadoop fetches Hadoop and runs
+// the tests.
 
 import (
 	"context"
@@ -169,7 +170,7 @@ func (c *cluster) begin(cmd *exec.Cmd, prefix []string) *lab.Process {
 	return p
 }
 
-// await returns the line of a daemon that contains the text.
+// await waits until a process prints a line that contains the text, and returns the line.
 func (c *cluster) await(p *lab.Process, text string) string {
 	c.Helper()
 	line, err := p.AwaitText(c.ctx, text)

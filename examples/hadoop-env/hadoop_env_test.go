@@ -1,5 +1,6 @@
-// Package hadoopenv_test runs the example: start scripts that source arenacap-env.sh, with arenacap, without it and with an
-// invalid policy. tomcat_test.go tests Tomcat with its setenv.sh, hdfs_test.go Hadoop's own daemons.
+// Package hadoopenv_test runs the example: start scripts that source arenacap-env.sh, with arenacap, without it and
+// with an invalid policy. tomcat_test.go tests Tomcat with its setenv.sh, hdfs_test.go and yarn_test.go Hadoop's own
+// daemons.
 package hadoopenv_test
 
 import (
@@ -28,8 +29,8 @@ func setUp(t *testing.T) (ctx context.Context, dir, arenacap, file string) {
 	return lab.Within(t, 2*time.Minute), dir, arenacap, file
 }
 
-// hadoopLine begins with the line of Hadoop's hadoop-config.sh that runs after arenacap-env.sh. The lines after it print
-// the variables for the test.
+// hadoopLine begins with the line that Hadoop's scripts run after hadoop-env.sh, which sources arenacap-env.sh. The
+// lines after it print the variables for the test.
 const hadoopLine = `
 export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-4}
 sh -c 'echo "max=$MALLOC_ARENA_MAX test=${MALLOC_ARENA_TEST-unset}"'
@@ -127,7 +128,7 @@ func TestHadoopOrder(t *testing.T) {
 	}
 }
 
-// put writes an executable file, and its folder.
+// put writes an executable file, and creates its folder.
 func put(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -192,7 +193,7 @@ func binWithout(t *testing.T, dir string) string {
 	return bin
 }
 
-// shells returns dash, bash and the other installed shells that are compatible with sh.
+// shells returns the paths of dash, bash, ksh and zsh, as far as they are installed.
 func shells() []string {
 	var found []string
 	for _, shell := range []string{"dash", "bash", "ksh", "zsh"} {

@@ -2,7 +2,8 @@
 
 package hadoopenv_test
 
-// These tests run HDFS under a load: a NameNode and a DataNode whose hadoop-env.sh sources arenacap-env.sh, and a watch.
+// These tests run a NameNode and a DataNode under a load: with a hadoop-env.sh that sources arenacap-env.sh
+// (TestDataNode), or with a watch.
 
 import (
 	"fmt"
@@ -66,7 +67,7 @@ func (c *cluster) inspect(pid int) string {
 	return strings.Split(c.run(c.command(c.arenacap, "inspect", strconv.Itoa(pid))), "\n")[1]
 }
 
-// shows runs the README's commands that show a DataNode's cap.
+// shows runs the README's commands that show a DataNode's cap, and checks that they show it.
 func (c *cluster) shows(pid int, maximum string) {
 	c.Helper()
 	text, err := os.ReadFile("README.md")
@@ -133,9 +134,10 @@ user = "%s"
 format = "json"
 `
 
-// TestWatch starts the DataNode three times: in the foreground with "arenacap run -- start.sh", in the background with
-// arenacap-java as the Java program, and in the background with "arenacap run -- start.sh". "watch --services" watches
-// the third DataNode. Finally arenacap terminates this DataNode because of its budget, and no block is lost.
+// TestWatch starts the DataNode under a watch three times: in the foreground with "arenacap run -- start.sh", in the
+// background with arenacap-java as the Java program, and in the background with "arenacap run -- start.sh". "watch
+// --services" watches the third DataNode. Finally "arenacap watch" terminates this DataNode because of its budget. A
+// fourth start, without arenacap, shows that no block is lost.
 func TestWatch(t *testing.T) {
 	c := newCluster(t)
 	c.startNameNode()

@@ -121,8 +121,8 @@ func (c *cluster) finish(run *inContainer) {
 	}
 }
 
-// TestVmemCheck runs the same program twice: YARN kills it without a cap, and lets it finish with a cap. With
-// memory.enforced = true, Hadoop's default, YARN does not kill the program without a cap either.
+// TestVmemCheck runs the same program without a cap, when YARN kills it, and with a cap, when YARN lets it finish. With
+// memory.enforced = true, Hadoop's default, YARN does not kill the program without a cap either; -short omits this run.
 func TestVmemCheck(t *testing.T) {
 	c := newCluster(t)
 	c.startResourceManager()
@@ -188,8 +188,8 @@ func (c *cluster) arenaMax(pid int) string {
 }
 
 // TestRecovery restarts a NodeManager while two containers run, with another cap in hadoop-env.sh and with the check
-// of virtual memory. Both containers keep the variables with which they were started, the check kills the one without
-// a cap, and only a new container has the new cap.
+// of virtual memory. Both containers keep the MALLOC_ARENA_MAX with which they were started, the check kills the one
+// without a cap, and only a new container has the new cap.
 func TestRecovery(t *testing.T) {
 	c := newCluster(t)
 	c.startResourceManager()
