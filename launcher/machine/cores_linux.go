@@ -1,4 +1,4 @@
-// This file counts the online CPUs and those of the CPU affinity.
+// This file counts the online CPUs, those of the CPU affinity, and those that the library gopsutil reports.
 
 package machine
 
@@ -44,10 +44,10 @@ func (h host) online() (policy.Reading[int], proc.CPUList) {
 	return policy.Reading[int]{N: n, From: statFile + ": cpuN lines"}, nil
 }
 
-// affinity counts the CPUs that the target may run on, with sched_getaffinity(2) or, if that fails, from the status file.
-// The system call works for this machine only, not for a fake root, and a seccomp filter may forbid it. The system call
-// leaves out offline CPUs. The status file includes offline CPUs, so affinity counts only the CPUs in the file that are also
-// online.
+// affinity counts the CPUs that the target may run on, with sched_getaffinity(2) or, if that fails, from the status
+// file. The system call works for this machine only, not for a fake root, and a seccomp filter may forbid it. The
+// system call leaves out offline CPUs. The status file includes them, so affinity counts only the CPUs in the file that
+// are in the list of online CPUs too; without that list it counts all.
 func (h host) affinity(online proc.CPUList) policy.Reading[int] {
 	var err error
 	if h.Root == "" {

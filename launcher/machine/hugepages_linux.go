@@ -11,7 +11,7 @@ import (
 // hugePageFile shows the mode in brackets: "always [madvise] never" (Documentation/admin-guide/mm/transhuge.rst).
 const hugePageFile = "/sys/kernel/mm/transparent_hugepage/enabled"
 
-// HugePagesHelp says how to disable huge pages if the mode is "always". arenacap does not do this itself.
+// HugePagesHelp says how to prevent huge pages if the mode is "always". arenacap does not do this itself.
 const HugePagesHelp = `to prevent that, write madvise to ` + hugePageFile + ", or call prctl(PR_SET_THP_DISABLE) in the program or in what starts it; glibc.malloc.hugetlb=0 has no effect"
 
 // HugePageMode is the mode, "always", "madvise" or "never", of the machine whose /sys is below root; "" is unknown.

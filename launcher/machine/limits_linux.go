@@ -1,4 +1,4 @@
-// This file reads the CPU quota and the memory limit of the control groups.
+// This file reads the CPU quota and the memory limit of the control groups, and the host's memory.
 
 package machine
 
@@ -38,8 +38,9 @@ func (h host) groups() (g groups) {
 	return g
 }
 
-// find returns the group whose limits apply for a controller, or the zero Group if no hierarchy has the controller. If no
-// mount shows the group itself, it also returns an error that names the group; the Group then has only groups above it.
+// find returns the group whose limits apply for a controller, or the zero Group if no hierarchy has the controller. If
+// no mount shows the group itself, it also returns an error that names the group; then only the folders of groups above
+// it, if any, exist.
 func (h host) find(g groups, controller string) (cgroup.Group, error) {
 	if g.err != nil {
 		return cgroup.Group{}, g.err

@@ -1,6 +1,7 @@
-// Package machine looks up the number of cores, from several sources, and the memory of this machine. It does not decide
-// which source counts; the policy does. Instead of an error, a fact that is unknown carries the reason why. The root of
-// /proc and /sys is an argument, so that tests can describe any machine.
+// Package machine looks up the number of cores of this machine, from several sources, its memory, its mode of huge
+// pages, and the address-space limit of a process. It does not decide which source counts; the policy does. Find
+// returns no error: a fact that is unknown carries the reason why. The root of /proc and /sys is an argument, so that
+// tests can describe any machine.
 //
 // Known limitations: see package cgroup.
 package machine
@@ -13,7 +14,7 @@ import (
 	"arenacap/policy"
 )
 
-// Need is a set of facts to look up. A launch under a fixed cap needs none.
+// Need is a set of facts to look up. A launch under a fixed cap, without limits in percent, needs none.
 type Need uint8
 
 // These are the facts that can be looked up. Each costs a few small file reads.
@@ -36,9 +37,9 @@ const not = "not looked up"
 // host reads the files of a machine.
 type host struct{ proc.Root }
 
-// Find looks up facts on the machine whose /proc and /sys are below root, "/" for this machine. A fact that is not needed,
-// or that needs lib while lib is nil, gets the Why "not looked up". Inherited stays zero, because it comes from the
-// environment.
+// Find looks up facts on the machine whose /proc and /sys are below root, "/" for this machine. A fact that is not
+// needed, or that needs lib while lib is nil, gets the Why "not looked up". For this machine, Find always looks up the
+// address-space limit of this process. Inherited stays zero, because it comes from the environment.
 func Find(root string, need Need, lib Host) policy.Machine {
 	h := host{proc.Root(strings.TrimRight(root, "/"))}
 	m := policy.Machine{

@@ -138,7 +138,7 @@ func TestAffinityIsOfTheFirstThread(t *testing.T) {
 			got <- n
 		}()
 	}
-	for range threads { // wait until both threads are pinned, so that they are two different threads
+	for range threads { // wait until both goroutines hold a thread, so that these are two different threads
 		if err := <-pinned; err != nil {
 			t.Error(err)
 		}

@@ -16,11 +16,11 @@ import (
 type Compiled struct {
 	folder   func() (string, error)
 	mu       sync.Mutex
-	programs map[string]func() (string, error) // the compiled programs, by the command line that compiles the program
+	programs map[string]func() (string, error) // functions that return a program's path, by the compiler's command line
 }
 
-// Program returns a program that every user may run. It has the name of its source. If it does not compile, the test is
-// skipped, as in Lack.
+// Program returns the path of a program that every user may run. The program has the name of its source, without ".c".
+// If the compiler is missing or fails, Program skips or fails the test, as Lack does.
 func (c *Compiled) Program(t testing.TB, compiler, source string, flags ...string) string {
 	t.Helper()
 	Need(t, compiler)
@@ -64,7 +64,8 @@ func (c *Compiled) compile(line []string) (string, error) {
 	return path, nil
 }
 
-// firstError returns the first error in a compiler's output, because later errors usually follow from the first.
+// firstError returns the first line of a compiler's output with an error, because later errors usually follow from the
+// first. Without such a line it returns the whole output.
 func firstError(out []byte) string {
 	for line := range strings.Lines(string(out)) {
 		if strings.Contains(line, "error: ") {

@@ -11,8 +11,8 @@ import (
 
 const folderPrefix = "arenacap-tests-"
 
-// Folder makes a temporary folder that every user may enter; the caller removes it. It also removes the folders of test
-// processes that were killed. A process holds a lock on its folder, flock(2), until it ends.
+// Folder makes a temporary folder that every user may enter; the caller removes it. Folder also removes the folders
+// of test processes that were killed. A process holds a lock on its folder, flock(2), until it ends.
 func Folder() (string, error) {
 	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
 	for _, folder := range folders {

@@ -9,7 +9,7 @@ import (
 	"arenacap/policy"
 )
 
-// Limits parses limits in bytes, such as "virtual=1000 growth=200". It panics on any other text.
+// Limits parses limits in bytes, such as "virtual=1000 growth=200". It panics if a field has no name or no number.
 func Limits(text string) (limits []policy.Limit) {
 	for field := range strings.FieldsSeq(text) {
 		var l policy.Limit

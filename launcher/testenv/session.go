@@ -36,7 +36,7 @@ func (s Session) Printed(output string) bool { return s.pattern(regexp.QuoteMeta
 
 var number = regexp.MustCompile(`[0-9][0-9.]*( [KMGT]?i?B\b)?`)
 
-// Resembles is like Printed, but a number in the output on the page matches any number, with any unit of bytes.
+// Resembles is like Printed, but a number in the output on the page matches any number, with any unit of bytes or none.
 func (s Session) Resembles(output string) bool {
 	return s.pattern(func(text string) string {
 		var b strings.Builder

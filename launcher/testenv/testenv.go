@@ -1,5 +1,5 @@
 // Package testenv gives tests the same environment on every machine, and ends the tests for which a machine lacks
-// something. Only tests and benchmarks import it.
+// something. Only tests, benchmarks and the helpers of tests (examples/internal/lab) import it.
 package testenv
 
 import (
@@ -54,9 +54,9 @@ func steers(name string) bool {
 	return strings.HasPrefix(name, "MALLOC_")
 }
 
-// SideBySide lets n tests that call t.Parallel run at a time. The default of the flag -parallel, the number of CPUs, suits
-// tests that compute, but leaves the CPUs idle while tests wait. TestMain calls SideBySide before the flags are parsed, so
-// that -parallel on the command line takes precedence.
+// SideBySide lets n tests that call t.Parallel run at a time. The default of the flag -parallel, GOMAXPROCS, suits
+// tests that compute, but leaves the CPUs idle while tests wait. TestMain calls SideBySide before the flags are parsed,
+// so that -parallel on the command line takes precedence.
 func SideBySide(n int) {
 	if err := flag.Set("test.parallel", strconv.Itoa(n)); err != nil {
 		panic(err)

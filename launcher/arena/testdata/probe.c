@@ -1,14 +1,14 @@
-/* A program that makes threads, arenas and heaps on command. It reads one command a line from stdin and answers each
-   with its output and a line "ok":
+/* A program that makes threads, arenas and heaps on command. It prints "ok" at its start. Then it reads one command a
+   line from stdin and answers each with its output and a line "ok":
 
-     threads N KIB   start N threads that allocate KIB kilobytes in pieces of 60,000 bytes and hold them
-     hold N KIB      the same, in pieces of KIB kilobytes: N pieces in one more thread
-     huge N KIB      the same, in huge pages (madvise)
+     threads N KIB   start N threads, each of which allocates at least KIB KiB in pieces of 60,000 bytes and holds them
+     hold N KIB      start one thread that allocates N pieces of KIB KiB and holds them
+     huge N KIB      the same as "hold", in huge pages (madvise)
      end             let all threads finish, and wait for them
      free            let the threads free what they hold, keeping every third piece
      churn N         start N threads that allocate and free at random until "end"
      surge N         start N threads that fill and empty more than one heap again and again until "end"
-     stacks N KIB G  start N threads with stacks of KIB kilobytes and guards of G bytes
+     stacks N KIB G  start N threads with stacks of KIB KiB and guards of G bytes
      nomain          continue in another thread and end the first one
      mallopt N       mallopt(M_ARENA_MAX, N)
      info            malloc_info
@@ -206,7 +206,8 @@ static void forge(void)
 	((char **)second)[1] = real;
 }
 
-/* Forges headers with the layout of glibc 2.36, two in each mapping: a process may have at most 65,530 mappings. */
+/* Forges headers with the layout of a 64-bit glibc 2.36, two in each mapping: by default a process may have at most
+   65,530 mappings (vm.max_map_count). */
 static void headers(int n)
 {
 	enum { QUARTER = 256 << 10, MIB = 1 << 20, BINS = 112, NEXT = 2160 };
