@@ -22,7 +22,8 @@ type action struct {
 	termed  map[int]*process // the processes that were sent SIGTERM or SIGKILL, by PID
 }
 
-// beginAction starts the action for a breach, or queues it behind the current one.
+// beginAction starts the action for a breach, or queues it behind the current one. After SIGTERM it does nothing,
+// because the target is to end.
 func (w *watched) beginAction(c budget.Change, now time.Duration) {
 	if w.action != nil {
 		if w.action.kill == 0 {
@@ -62,7 +63,8 @@ func (w *watched) afterGrace(now time.Duration) {
 	w.startAction(now)
 }
 
-// startAction starts the command, or acts at once without one.
+// startAction starts the command, or acts at once without one. It does nothing if the target no longer fits its
+// service.
 func (w *watched) startAction(now time.Duration) {
 	c := w.action.change
 	if !w.member.fits(w) {
@@ -200,7 +202,7 @@ func (w *watched) sendKill(now time.Duration) {
 	if sent == 0 && err != nil {
 		w.report(acted(a.change, "terminate", "SIGKILL", 0, fmt.Sprintf("SIGKILL could not be sent: %v", err), true))
 	}
-	if sent == 0 { // all processes that were sent SIGTERM have ended
+	if sent == 0 { // the processes that were sent SIGTERM have ended, or SIGKILL fails
 		w.endAction(now)
 		return
 	}

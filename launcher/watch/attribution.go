@@ -147,8 +147,8 @@ func (a *attribution) advice(metric string, of advised) string {
 	return ""
 }
 
-// first returns the kind of memory that the advice in the message is about: the kind that grew most since the time
-// `settle`, or if that is unknown the largest kind; "" if both are unknown.
+// first returns the kind of memory that the advice in the message is about: the kind that grew most since the end of
+// the settle time, or the largest kind if none grew or that is unknown; "" if both are unknown.
 func (a *attribution) first() string {
 	switch {
 	case a == nil:
@@ -193,7 +193,7 @@ func addPart(parts []part, p part) []part {
 	return append(parts, p)
 }
 
-// list names the three largest parts.
+// list names the three largest parts, or fewer if there are fewer.
 func (a *attribution) list(parts []part, sizes bool) string {
 	var words []string
 	for _, p := range parts[:min(len(parts), 3)] {

@@ -11,8 +11,8 @@ import (
 // errGone means that the process is ending: the kernel frees its memory before the pidfd becomes readable.
 var errGone = errors.New("the process no longer has memory: it is ending")
 
-// probes read details that a sample does not have. Each call reads the whole /proc/PID/maps, so the engine calls them only
-// when needed.
+// probes read details that a sample does not have. Each call takes much longer than a sample, because it reads mappings
+// and memory of the process, so the engine calls them only when needed.
 type probes struct {
 	// count returns the arenas including the main arena, the bytes they reserve, and how many more there may be.
 	count func(pid int) (arena.Census, error)

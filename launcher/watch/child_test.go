@@ -37,7 +37,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// obey is the main function of the child. It answers each command with one line, and returns at the end of its input.
+// obey is the main function of the child. It answers each command with one line ("catch" with two), and returns at the
+// end of its input.
 func obey(in io.Reader) {
 	var mapped []byte
 	var middle *child
@@ -101,7 +102,7 @@ func mapBytes(size string, touch bool) []byte {
 	return m
 }
 
-// catch prints that it is ready, then the number of the signal that came.
+// catch prints that it is ready, waits for one of these signals, and returns its number.
 func catch(names []string) string {
 	c := make(chan os.Signal, 1)
 	for _, name := range names {

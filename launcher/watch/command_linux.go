@@ -175,7 +175,8 @@ func (c *command) expire(now time.Duration) {
 	}
 }
 
-// end reaps the command. It returns a description of how the command ended, and false for status 0, else true.
+// end reaps the command. It returns a description of how the command ended, and whether that counts as failed: not
+// status 0.
 func (c *command) end(timeout time.Duration) (words string, failed bool) {
 	if c.pidfd >= 0 {
 		_ = unix.Close(c.pidfd)

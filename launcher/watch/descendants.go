@@ -5,10 +5,10 @@ package watch
 // edge is a process and its parent in one listing of /proc.
 type edge struct{ pid, parent int }
 
-// classify divides new processes by their chain of parents into two lists: those whose chain reaches a member, and those
-// whose chain reaches an outsider. A process is in neither list if a parent was not in the listing of /proc; the next
-// listing decides. The listing is sorted by PID, so parents usually come before their children. But PIDs wrap around, so
-// the search is repeated until nothing changes.
+// classify divides new processes by their chain of parents into two lists: those whose chain reaches a member, and
+// those whose chain reaches an outsider or PID 0. A process is in neither list if a parent was not in the listing of
+// /proc; the next listing decides. The listing is sorted by PID, so parents usually come before their children. But
+// PIDs wrap around, so the search is repeated until nothing changes.
 func classify(fresh []edge, member, outsider func(pid int) bool) (in, out []int) {
 	side := map[int]bool{}
 	for {

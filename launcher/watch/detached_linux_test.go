@@ -165,7 +165,7 @@ func TestDetached(t *testing.T) {
 	d.ends()
 }
 
-// checkDetached checks the name of the watch process and its open descriptors in /proc.
+// checkDetached checks the name of the watch process and its open descriptors in /proc, and sends it SIGPIPE.
 func checkDetached(t *testing.T, pid int) {
 	t.Helper()
 	proc := fmt.Sprintf("/proc/%d/", pid)
@@ -187,7 +187,7 @@ func checkDetached(t *testing.T, pid int) {
 }
 
 // HUP has no effect on a watch. TERM, INT and QUIT end it with an event, even if the process that started it ignored
-// these signals.
+// INT and QUIT.
 func TestDetachedSignals(t *testing.T) {
 	testenv.Need(t, "/bin/bash")
 	exe, err := os.Executable()
@@ -306,8 +306,7 @@ func TestDetachedSaysWhyItCannot(t *testing.T) {
 	}
 }
 
-// If the launch does not wait for the watch, stderr gets one line about the log that cannot be written, and all
-// further events.
+// If the launch does not wait for the watch, stderr gets one line about the log that cannot be written, and all events.
 func TestDetachedGoesOnWithoutItsLog(t *testing.T) {
 	for log, why := range badLogs(t) {
 		t.Run(why, func(t *testing.T) {
@@ -333,8 +332,7 @@ func TestDetachedWithoutATarget(t *testing.T) {
 	d.ends()
 }
 
-// With the /proc of another PID namespace, a watch process reports the failure and ends; it does not signal a process
-// that has the same number there.
+// With the /proc of another PID namespace, a watch process reports the failure and ends.
 func TestDetachedWithTheProcOfAnotherNamespace(t *testing.T) {
 	testenv.NeedRoot(t) // only root may create a PID namespace
 	c := startChild(t)
@@ -522,7 +520,7 @@ func isGap(line string) bool {
 	return strings.Contains(line, ": gap: no sample") || strings.Contains(line, `"event":"gap"`)
 }
 
-// If a launch cannot start a watch, the event watch-failed goes to the log, or to stderr if there is no log file.
+// If a launch cannot start a watch, the event watch-failed goes to the log file.
 func TestFailed(t *testing.T) {
 	cfg := testConfig("virtual=1")
 	cfg.Log.To = filepath.Join(t.TempDir(), "log")

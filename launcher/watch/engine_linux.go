@@ -61,7 +61,7 @@ func (e *engine) watch(ctx context.Context) (outcomes []Outcome, err error) {
 	}
 	e.loop(ctx)
 	for _, w := range e.watched {
-		if !w.ended && w.scope.target.ended() { // the end of the target ended ctx
+		if !w.ended && w.scope.target.ended() { // with --supervise the end of the target ends ctx
 			w.leave(e.clock())
 		}
 		if signaled(ctx) && !w.gone() {

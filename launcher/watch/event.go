@@ -37,7 +37,7 @@ const (
 	eventExited      = "exited"
 )
 
-// event is one event: the text for people, with advice at its end, and the JSON members that not every event has.
+// event is one event: the text for people, which may end with advice, and the JSON members that not every event has.
 type event struct {
 	kind    string
 	text    string
@@ -258,8 +258,9 @@ func summary(o Outcome, remaining int) (said string, members ordered.Object) {
 		"peak_virtual_bytes", virtual, "peak_resident_bytes", resident, "breaches", o.Breaches}
 }
 
-// wanted reports whether an event is written. A JSON log contains every event. A text log contains problems and
-// actions; with -q only errors, actions, the end of a breach and the end of the watch; with --verbose every event.
+// wanted reports whether an event is written. A JSON log contains every event. A text log contains problems and their
+// end, actions and the end of the watch; with --verbose every event; with -q, which wins, only breaches and their end,
+// actions, failures of the watch and its log, and the end of the watch.
 func (c Config) wanted(e event) bool {
 	if c.Log.Format == "json" {
 		return true
@@ -295,7 +296,7 @@ func clipWords(s string, limit int) string {
 		switch {
 		case r == '"' || r == '\\':
 			size += 2
-		case r < ' ' || r == utf8.RuneError || r == '\u2028' || r == '\u2029': // six bytes, encoding/json
+		case r < ' ' || r == utf8.RuneError || r == '\u2028' || r == '\u2029': // at most six bytes, encoding/json
 			size += 6
 		default:
 			size += utf8.RuneLen(r)

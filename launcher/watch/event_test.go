@@ -28,7 +28,7 @@ func virtual(kind string, count int, bytes int64) part {
 	return part{Kind: kind, Count: count, Virtual: bytes}
 }
 
-// TestEvents compares every event, as text and as JSON, because scripts of users depend on these lines.
+// TestEvents compares an event of each kind, as text and as JSON, because scripts of users depend on these lines.
 func TestEvents(t *testing.T) {
 	breach := budget.Change{Kind: eventBreach, Metric: "virtual", Value: 4509715661, Limit: 4 * GiB, Votes: 3, Of: 5}
 	warning := budget.Change{Kind: eventWarning, Metric: "virtual", Value: 3543348019, Limit: 4 * GiB, Votes: 3, Of: 5}
@@ -171,7 +171,8 @@ func FuzzLinesFit(f *testing.F) {
 	})
 }
 
-// TestWanted checks which events are written without flags, with --verbose and with -q. A JSON log has all of them.
+// TestWanted checks which events, except "elsewhere", are written without flags, with --verbose and with -q. A JSON log
+// has all of them.
 func TestWanted(t *testing.T) {
 	row := func(want string, kinds ...string) (rows []wantedRow) { // want: whether the event is written without a flag, with --verbose, with -q
 		for _, kind := range kinds {
@@ -348,7 +349,7 @@ func FuzzDecodeConfig(f *testing.F) {
 	})
 }
 
-// TestPriorities checks each event's priority in the journal.
+// TestPriorities checks the priorities of the events, except "elsewhere", in the journal.
 func TestPriorities(t *testing.T) {
 	limits := budget.Change{Kind: eventBreach, Metric: "virtual", Value: 2, Limit: 1, Votes: 3, Of: 5}
 	for _, test := range []struct {

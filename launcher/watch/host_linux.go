@@ -1,8 +1,8 @@
 package watch
 
-// This file has the watch of a host, which watches all services of a policy, including processes that arenacap did
-// not start. Package service assigns processes to services; each process, tree or control group is one target.
-// Targets are added and removed at run time.
+// This file has the watch of a host, which watches all services of a policy that have a budget, including processes
+// that arenacap did not start. Package service assigns processes to services; each process, tree or control group is
+// one target. Targets are added and removed at run time.
 
 import (
 	"context"
@@ -73,7 +73,7 @@ type host struct {
 	members  []service.Process // the processes of all services at the last scan, sorted by PID
 	logs     map[string]*eventLog
 	targets  map[int]*watched // the targets by their PID
-	interval time.Duration    // time between two scans: the shortest interval of all services
+	interval time.Duration    // time between two scans: the shortest interval of all services that have a budget
 	look     time.Duration    // time of the next scan
 	hungUp   atomic.Bool      // SIGHUP has arrived
 	keep     int              // how many targets may keep their statm file open
@@ -85,7 +85,7 @@ type host struct {
 	manager  manager.Socket
 	pet      time.Duration // time of the next message to the manager's watchdog; never: no watchdog
 	petEvery time.Duration
-	isOurs   func(pid int) bool // reports whether a process runs arenacap; such a process belongs to no service
+	isOurs   func(pid int) bool // reports whether a process runs arenacap; such a process does not become a target
 }
 
 func newHost(o Host) (h *host, err error) {
@@ -130,7 +130,8 @@ func (h *host) hear() {
 	_, _ = unix.Write(h.hangup, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 }
 
-// arrange switches to these services. If one of them cannot be watched, it changes nothing.
+// arrange switches to these services. If one of them cannot be watched, it returns an error and keeps the earlier
+// services.
 func (h *host) arrange(services []Service) error {
 	interval := never
 	var policies []policy.Policy
@@ -402,7 +403,7 @@ func monotonic() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// adopt switches to new services. Targets of a service that remains keep their state.
+// adopt switches to new services. Targets of a service that remains keep their state, unless its scope has changed.
 func (h *host) adopt(services []Service) error {
 	if err := h.arrange(services); err != nil {
 		return err
@@ -446,7 +447,7 @@ func (w *watched) reconfigure(cfg *Config, log *eventLog) {
 	w.start()
 }
 
-// farewell reports the last event of each service.
+// farewell reports the last event of each service that has a budget.
 func (h *host) farewell(why error) {
 	targets := map[*Config][]*watched{}
 	for _, pid := range slices.Sorted(maps.Keys(h.targets)) {
@@ -511,7 +512,7 @@ func (m *member) markChanged() {
 	}
 }
 
-// isOurs reports whether a process belongs to arenacap.
+// isOurs reports whether a process runs arenacap.
 func (m *member) isOurs(pid int) bool { return m != nil && m.host.isOurs(pid) }
 
 // fits reports whether the target still belongs to its service. After the target's end it returns true, because the

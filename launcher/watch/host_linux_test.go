@@ -82,7 +82,8 @@ func (s *hostSession) given() ([]Service, error) {
 	return s.services, s.reload
 }
 
-// hup sends HUP to the watch, which then reads other services, or an error as from a policy with a mistake.
+// hup does what SIGHUP does to the watch. The watch then reads these services, or the error, as from a policy with a
+// mistake.
 func (s *hostSession) hup(err error, services ...Service) {
 	s.mu.Lock()
 	s.services, s.reload = services, err
@@ -233,8 +234,8 @@ func TestBasesAreSpread(t *testing.T) {
 	}
 }
 
-// The policy has thousands of services, one of which has a process. A reload keeps that target, and at the end each
-// service gets a last event.
+// The policy has hundreds of services (thousands in a full run), one of which has a process. A reload keeps that
+// target, and at the end each service gets a last event.
 func TestThousandsOfServices(t *testing.T) {
 	n := 300
 	if testenv.Full() {
@@ -351,8 +352,7 @@ func TestHostReload(t *testing.T) {
 	}
 }
 
-// The next watch continues with the counters, the base of growth and the active breach of the state file. From a file
-// of another boot or process it takes only the counters.
+// The next watch continues with the counters, the base of growth and the active breach of the state file.
 func TestStateIsKept(t *testing.T) {
 	dir := t.TempDir()
 	c, name := namedChild(t)
@@ -416,7 +416,7 @@ func TestLeftToItsOwnWatch(t *testing.T) {
 	}
 }
 
-// titledAsWatch starts a copy of this test program under the name that a watch of the process pid has.
+// titledAsWatch starts a program, this test program or a copy, under the name that a watch of the process pid has.
 func titledAsWatch(t *testing.T, program string, pid int) *child {
 	t.Helper()
 	c := &child{cmd: exec.Command(program)}
@@ -552,8 +552,8 @@ func TestHostRefuses(t *testing.T) {
 	}
 }
 
-// With scope "cgroup" the processes of a group are one target. Processes of a new start in the same group get their
-// own settle, and do not get the SIGKILL that is due for the earlier processes.
+// With scope "cgroup" the processes of a group are one target. A process of a new start in the same group becomes a new
+// target, and gets no signal of the action on the earlier one.
 func TestANewStartInTheGroup(t *testing.T) {
 	group := makeGroup(t)
 	name := uniqueName(t)

@@ -101,8 +101,8 @@ func TestItsOwnUsersProcessTitledAsAWatch(t *testing.T) {
 	}
 }
 
-// The control group of a target disappears: its process continues in another group, and later the group is created
-// again for a new start.
+// The control group of a target disappears, while its process continues in another group. After the end of the process,
+// the other group is removed and created again for a new start.
 func TestTheControlGroupVanishes(t *testing.T) {
 	group, other := makeGroup(t), makeGroup(t)
 	c, name := namedChild(t)

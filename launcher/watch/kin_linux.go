@@ -82,10 +82,10 @@ func (p *process) isCarrier() bool {
 	return err == nil && target.IsCarrier(stat.Name)
 }
 
-// lookAround looks for descendants and reports one that has more memory than the target and is not measured. It runs with
-// every sample if the target is a carrier or has ended, else at the end of the settle time and then each time the running
-// time has doubled. It does nothing in the watch of a host (watch --services), where the policy decides which processes
-// belong to a service.
+// lookAround looks for descendants and reports one that has more memory than the target and is not measured. It looks
+// at the end of the settle time, and then with every sample if the target is a carrier or has ended, else each time the
+// running time has doubled. It does nothing in the watch of a host (watch --services), where the policy decides which
+// processes belong to a service.
 func (w *watched) lookAround(now time.Duration) {
 	if w.member != nil || !w.state.Settled || now < w.around {
 		return
@@ -169,7 +169,7 @@ func (p *process) byManager() bool {
 }
 
 // server is the process whose arenas are compared with the cap: the target, or its largest descendant if the target has
-// ended or is a carrier with only the main arena. It is nil if there is none yet.
+// ended or is a carrier that is not known to have more than the main arena. It is nil if there is none yet.
 func (w *watched) server() *process {
 	t := w.scope.target
 	switch {
@@ -181,8 +181,9 @@ func (w *watched) server() *process {
 	return nil
 }
 
-// countServer counts the arenas of the server p if p is not the target, from the end of the settle time on, and sets p.arenas.
-// countServer does not add p to the reading of the sample: all processes that the budget covers are already in the reading.
+// countServer counts the arenas of a server p that is not the target, from the end of the settle time on, and sets
+// p.arenas. It does not add p to the reading of the sample: all processes that the budget covers are already in the
+// reading.
 func (w *watched) countServer(p *process, now time.Duration) {
 	if s, ok := p.sample(); ok && now >= w.state.SettleEnds {
 		var aside budget.Reading

@@ -110,7 +110,7 @@ func writeIfRoom(fd int, line []byte) error {
 	return writeAll(fd, line)
 }
 
-// logMode is the mode of a log file that the watch creates, independent of the target's umask.
+// logMode is the mode of a log file that the watch creates, independent of the target's umask (but see openFile).
 const logMode = 0o640
 
 // openFile opens a log file for appending. With O_NONBLOCK the open does not wait for the reader of a FIFO; regular files
@@ -124,7 +124,7 @@ func openFile(path string) (int, error) {
 	if fd, err = unix.Open(path, flags|unix.O_CREAT|unix.O_EXCL, logMode); err == nil {
 		_ = unix.Fchmod(fd, logMode)
 	}
-	if err == unix.EEXIST { // a dangling symbolic link, or another process created the file first
+	if err == unix.EEXIST { // a dangling symbolic link (the umask applies), or another process created the file first
 		fd, err = unix.Open(path, flags|unix.O_CREAT, logMode)
 	}
 	return fd, err

@@ -44,7 +44,8 @@ func TestTheLogFollowsItsName(t *testing.T) {
 	}
 }
 
-// A new log file has mode 0640, whatever the umask of the service is. An existing log file keeps its mode.
+// A new log file has mode 0640, whatever the umask of the service is. An existing log file keeps its mode. If the path
+// is a dangling symbolic link, the umask applies to the new file.
 func TestTheLogsMode(t *testing.T) {
 	defer unix.Umask(unix.Umask(0o077))
 	dir := t.TempDir()

@@ -15,7 +15,8 @@ import (
 	"arenacap/policy"
 )
 
-// TestManual checks that the page describes exactly the events and JSON keys that the code writes.
+// TestManual checks that the page describes exactly the events and JSON keys that the code writes, and the placeholders
+// and variables of a command.
 func TestManual(t *testing.T) {
 	text, err := os.ReadFile("arenacap-events.7")
 	must(t, err)
@@ -53,7 +54,7 @@ func items(page, kind string) []string {
 	return slices.Sorted(maps.Keys(words))
 }
 
-// eventNames reads the constants of event.go, so that a new one cannot be forgotten here.
+// eventNames reads the constants of event.go and budget/state.go, so that a new one cannot be forgotten here.
 func eventNames(t *testing.T) (names []string) {
 	for _, file := range []string{"event.go", "budget/state.go"} {
 		source, err := os.ReadFile(file)

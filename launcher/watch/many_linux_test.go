@@ -24,8 +24,8 @@ func sleepers(t *testing.T, n int) (pids []int) {
 	return pids
 }
 
-// Among hundreds of targets, two breach their budget and three end, and there is no other event. For every second
-// target the watch opens statm for each sample (see watchIt).
+// Among hundreds of targets, two breach their budget and recover, three end, and there is no other event. For every
+// second target from the fourth on, the watch opens statm for each sample (see watchIt).
 func TestAmongHundreds(t *testing.T) {
 	kept, opened := startChild(t), startChild(t)
 	pids := append(sleepers(t, 300), kept.pid(), opened.pid())

@@ -26,8 +26,8 @@ func (e *engine) used() {
 	}
 }
 
-// usedPages schedules only the second step of giveMemoryBack, which unmaps the pages of the program file. Call it after work
-// that uses little heap, for which no garbage collection is needed.
+// usedPages schedules only the second step of giveMemoryBack, which unmaps the pages of files. Call it after work that
+// uses little heap, for which no garbage collection is needed.
 func (e *engine) usedPages() {
 	if e.frugal && e.giveBack == never {
 		e.collected, e.giveBack = true, e.clock()+time.Second

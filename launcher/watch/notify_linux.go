@@ -1,6 +1,6 @@
 package watch
 
-// This file sends the messages of the watch of a host to the service manager that started it.
+// This file finds the service manager that started the watch of a host, and sends messages to its watchdog.
 
 import (
 	"os"

@@ -20,8 +20,9 @@ import (
 // procRoot is the mount point of proc(5).
 const procRoot = "/proc"
 
-// process is a process held by a pidfd, so that its PID is never looked up again. Without pidfds (before Linux 5.3, or under
-// a seccomp filter) a descriptor of its /proc folder holds it too; the watch then notices its end one sample late.
+// process is a process held by a pidfd, so that a later process with its PID is not taken for it. Without pidfds
+// (before Linux 5.3, or under a seccomp filter) a descriptor of its /proc folder holds it instead; the watch then
+// notices its end up to one interval late.
 type process struct {
 	pid     int
 	pidfd   int           // descriptor of the process; -1: none
@@ -32,7 +33,7 @@ type process struct {
 	name    string        // name as in /proc/PID/comm, at most 15 bytes
 	born    time.Duration // start time since boot
 	virtual uint64        // virtual size in bytes at the last sample that was added to a reading (readOne); 0: none
-	group   string        // folder of its control group, for scope "cgroup"
+	group   string        // folder of the target's control group, for scope "cgroup"
 
 	arenas census
 }
@@ -91,7 +92,7 @@ func (p *process) openHandle() error {
 		return fmt.Errorf("no process has PID %d: %w", p.pid, err)
 	case err == unix.EMFILE || err == unix.ENFILE:
 		return fmt.Errorf("process %d cannot be opened: %w", p.pid, err)
-	case err == unix.ENOENT, err == unix.EINVAL: // pidfd_open(2) of a thread: ENOENT since Linux 6.9, EINVAL before
+	case err == unix.ENOENT, err == unix.EINVAL: // pidfd_open(2) of a thread: EINVAL, on newer kernels ENOENT
 		return fmt.Errorf("%d is not the PID of a process; the number may be a thread ID: %w", p.pid, err)
 	}
 	return p.openDir()
@@ -105,8 +106,8 @@ func (p *process) openDir() (err error) {
 	return err
 }
 
-// changeHandle replaces the pidfd by the /proc folder if a seccomp filter forbids ppoll(2). It opens the folder first; if a
-// signal 0 through the pidfd then succeeds, the folder belongs to the same process.
+// changeHandle replaces the pidfd by the /proc folder if a seccomp filter forbids ppoll(2). It opens the folder first;
+// if a signal 0 through the pidfd then does not fail with ESRCH, the folder belongs to the same process.
 func (p *process) changeHandle() error {
 	if p.pidfd < 0 {
 		return nil
@@ -182,7 +183,7 @@ func (p *process) readable() bool {
 	return err == nil && n > 0
 }
 
-// poll returns 1 if the descriptor is readable.
+// poll returns 1 if the descriptor is readable, 0 if not.
 func poll(fd int) (n int, err error) {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	return proc.Retry(func() (int, error) { return unix.Poll(fds, 0) })

@@ -43,7 +43,7 @@ func holdFolder(t *testing.T, pid int) *process {
 }
 
 // holders are the two ways in which the watch holds a process: by a pidfd, and by a descriptor of its /proc folder. The
-// tests run with both.
+// tests that call eachHolder run with both.
 var holders = map[string]func(*testing.T, int) *process{
 	"pidfd":  func(t *testing.T, pid int) *process { return mustHold(t, pid) },
 	"folder": holdFolder,
@@ -55,7 +55,7 @@ func eachHolder(t *testing.T, test func(*testing.T, func(*testing.T, int) *proce
 	}
 }
 
-// A sample has the same sizes as /proc/PID/status.
+// A sample has the same virtual size and data as /proc/PID/status.
 func TestSampleIsWhatStatusSays(t *testing.T) {
 	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
 		c := startChild(t)

@@ -43,7 +43,8 @@ func (w *watched) sample(now time.Duration) {
 	}
 }
 
-// read samples every process of the scope. ok is false if none could be read.
+// read samples the target and the other processes of the scope that are old enough (see the function "counts"). ok is
+// false if none could be read.
 func (w *watched) read(now time.Duration) (r budget.Reading, ok bool) {
 	if !w.ended {
 		ok = w.readOne(&r, w.scope.target, now)
@@ -72,7 +73,8 @@ func (w *watched) readOne(r *budget.Reading, p *process, now time.Duration) bool
 	return true
 }
 
-// countArenas adds one process's arenas. Counting costs more than a sample, so it counts again only when the size changed.
+// countArenas adds one process's arenas. Counting costs more than a sample, so it counts again only if the size has
+// changed (census.due).
 func (w *watched) countArenas(r *budget.Reading, p *process, virtual uint64) {
 	if p.arenas.due(virtual) {
 		w.used()
@@ -89,7 +91,8 @@ func (w *watched) countArenas(r *budget.Reading, p *process, virtual uint64) {
 	r.AddArenas(p.arenas.reserved, p.arenas.known)
 }
 
-// uncounted returns the message for a process whose arenas cannot be counted. It says what the watch does not check.
+// uncounted returns the message for a process whose arenas cannot be counted. It says what the watch
+// does not check: the limit on arenas or, without such a limit, the cap.
 func (w *watched) uncounted(pid int, err error) error {
 	unchecked := "the cap"
 	if w.budgetsArenas() {
@@ -98,8 +101,8 @@ func (w *watched) uncounted(pid int, err error) error {
 	return fmt.Errorf("%s is not checked, the rest of the watch goes on: the arenas of process %d cannot be counted: %w", unchecked, pid, err)
 }
 
-// needsCensus reports whether to count the arenas of this process. A limit on arenas needs the count of every process, a cap
-// only the target's.
+// needsCensus reports whether a sample counts the arenas of this process. A limit on arenas needs the count of every
+// process, a cap only the target's; if another process is the server, countServer counts its arenas.
 func (w *watched) needsCensus(p *process) bool {
 	return w.cfg.Cap != 0 && p == w.scope.target || w.budgetsArenas()
 }

@@ -1,6 +1,6 @@
 package watch
 
-// These tests check the events that follow from samples.
+// These tests check the events and the peaks that follow from samples.
 
 import (
 	"fmt"

@@ -20,7 +20,8 @@ import (
 //
 // Known limits:
 //   - Scope "tree" misses a process if its parent ended before a scan saw both of them, because the kernel then shows another
-//     parent. A scan runs every 20 ms in the first 500 ms, and every interval later. Scope "cgroup" finds such a process.
+//     parent. A scan runs every interval, in a launch also every 20 ms in the first 500 ms. Scope "cgroup" finds such a
+//     process.
 //   - Scope "tree" misses a descendant that got the PID of an unrelated process between two listings of /proc.
 //   - Scope "cgroup" also counts processes of the group that the command of [budget] started, but not the command itself.
 type scope struct {
@@ -29,7 +30,7 @@ type scope struct {
 	since    time.Duration // time since boot; processes that started earlier do not descend from the target
 	others   map[int]*process
 	kin      map[int]*process   // descendants, except with scope "tree"; the budget does not use them (kin_linux.go)
-	excluded func(pid int) bool // processes of the watch itself, which the budget never counts
+	excluded func(pid int) bool // processes that the budget never counts (watched.own)
 
 	launched bool // the target started in the control group of the process that watches it
 
@@ -151,8 +152,8 @@ func (s *scope) isUnrelated(pid int) bool {
 	return found
 }
 
-// hold opens each process. Then it calls the parameter "still" to check that this is the process that was found, because the
-// PID may have been reused in between.
+// hold opens each process that is not open yet, not the target and not excluded. Then it calls the parameter "still" to
+// check that this is the process that was found, because the PID may have been reused in between.
 func (s *scope) hold(pids []int, into map[int]*process, still func(*process) bool) (found []*process, failed error) {
 	for _, pid := range pids {
 		if into[pid] != nil || pid == s.target.pid || s.excluded(pid) {

@@ -142,7 +142,7 @@ func TestTheAttributionOfATree(t *testing.T) {
 	}
 }
 
-// With scope "tree", terminate ends every process of the tree, even those that are too young to count.
+// With scope "tree", terminate ends every process of the tree.
 func TestTerminateATree(t *testing.T) {
 	c := startChild(t)
 	c.ask(t, "ignore SIGTERM", "ok")

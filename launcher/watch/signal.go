@@ -43,7 +43,7 @@ func untilSignal(parent context.Context, hangup func()) (ctx context.Context, st
 	}
 }
 
-// signaled reports whether a signal ended ctx, which must come from untilSignal.
+// signaled reports whether a signal ended ctx (see untilSignal).
 func signaled(ctx context.Context) bool {
 	return ctx.Err() != nil && context.Cause(ctx) != ctx.Err()
 }

@@ -20,7 +20,7 @@ type simulation struct {
 	w     *watched
 	statm int // a memory file instead of the process's statm
 	now   time.Duration
-	bytes uint64 // the current size in bytes; virtual size, resident memory and arenas all have this size
+	bytes uint64 // the current size in bytes of the virtual size, data, resident memory and arenas alike
 	lines string // text of the log
 }
 
@@ -67,8 +67,8 @@ func (s *simulation) said() (lines string) {
 	return lines
 }
 
-// After a pause of more than three intervals the watch reports one gap, when it samples again. It does not report a
-// shorter pause.
+// After more than three intervals, and more than leastGap, without a sample, the watch reports one gap when it samples
+// again. It does not report a shorter time.
 func TestGap(t *testing.T) {
 	for _, test := range []struct {
 		interval, pause time.Duration

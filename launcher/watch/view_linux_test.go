@@ -52,7 +52,7 @@ func (o *onlooker) awaitRows(t *testing.T, want ...string) {
 	}
 }
 
-// A watch of PIDs shows each limit of each process, from settle to the end of the process.
+// A watch of PIDs shows each limit of each process, also after the end of the process.
 func TestRowsOfProcesses(t *testing.T) {
 	t.Parallel()
 	c, other := startChild(t), startChild(t)
@@ -78,8 +78,8 @@ func TestRowsOfProcesses(t *testing.T) {
 	}
 }
 
-// The watch of a host counts the processes of each service and shows the most urgent state of its targets. A service
-// without a process has rows too.
+// The watch of a host shows the number of processes and the state of each service that has a budget, also of a service
+// without a process.
 func TestRowsOfServices(t *testing.T) {
 	t.Parallel()
 	c, name := namedChild(t)

@@ -6,8 +6,8 @@
 // epoll_wait(2) waits for the end of a process, the end of a command and the next sample. Package view is what a terminal
 // shows, package statefile what the watch of a host keeps.
 //
-// The watch holds each process by a pidfd and never looks it up by its PID again, because the kernel may give the PID
-// to another process.
+// The watch holds each process by a pidfd and signals it through the pidfd, because the kernel may give the PID to
+// another process. Arenas and parts, which are read by the PID, count only if the process still runs after the reading.
 //
 // Words of this package:
 //   - target: a watched process
@@ -15,7 +15,7 @@
 //   - settle: the time after the start in which no sample counts
 //   - sample: one reading of the sizes of all processes of a scope
 //   - census: a count of the arenas of one process
-//   - attribution: what a virtual size consists of, and what grew
+//   - attribution: what the value of a metric consists of, and what grew
 //   - carrier: a program that only starts another one (package target)
 //   - kin: the descendants of a target with scope "process" or "cgroup"
 //   - member: a target of the watch of a host
@@ -29,8 +29,8 @@ import (
 	"arenacap/policy"
 )
 
-// Config is the input of a watch. The launch sends it through a pipe, because the watch process starts with an empty
-// environment and shares no memory with the launch.
+// Config is the input of a watch. A launch sends it to a separate watch process through a pipe, because this process
+// starts with an empty environment and shares no memory with the launch.
 type Config struct {
 	PID        int      // the target, for Detached and Failed; Run takes its targets as an argument
 	Service    string   // name of the service; "": none
@@ -84,10 +84,10 @@ type Outcome struct {
 	Breaches     int
 	Terminated   bool   // the action terminate was taken
 	Processes    int    // the largest number of processes in one sample
-	PeakVirtual  uint64 // bytes; the largest total of the scope's processes in one sample
+	PeakVirtual  uint64 // bytes; the largest total of the scope's processes in one sample, or of the target in one peek
 	PeakResident uint64 // bytes; likewise
-	Arenas       int    // the largest number of arenas that one census of the target found; 0: unknown
+	Arenas       int    // the largest number of arenas that one census of the server found (kin_linux.go); 0: unknown
 	CapKept      bool   // valid only with CapKnown
 	CapKnown     bool
-	Elapsed      time.Duration // time from the start of the watch to the end of the target, or of the watch
+	Elapsed      time.Duration // from the start of the watch to the end of the scope's last process, or of the watch
 }

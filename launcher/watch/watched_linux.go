@@ -27,7 +27,7 @@ type watched struct {
 	due          time.Duration  // time of the next sample
 	last         budget.Reading // the last sample; without processes if it failed
 	looked       time.Duration  // time of the last sample, or of the start
-	peek         time.Duration  // time of the next samplePeak; 0: never
+	peek         time.Duration  // time of the next peek (nextPeek); 0: never
 	notified     bool           // the target or the policy's command may have ended
 	action       *action
 	queue        []budget.Change // breaches that wait for their action
@@ -87,7 +87,8 @@ func (e *engine) addLaunched(p *process) *watched {
 	return w
 }
 
-// own reports whether a process is a watch or its command. They may be in the target's control group and never count.
+// own reports whether a process is this watch or its command or, in the watch of a host, runs arenacap. Such processes
+// may be in the target's control group and never count.
 func (w *watched) own(pid int) bool {
 	return pid == os.Getpid() || w.member.isOurs(pid) || w.action != nil && w.action.command != nil && pid == w.action.command.cmd.Process.Pid
 }

@@ -13,8 +13,8 @@ import (
 const maxConfig = 2 << 20
 
 // wire is a Config whose paths, command-line values and notices are []byte: they may contain bytes that are not valid
-// UTF-8, which JSON would replace in a string. The other strings come from a policy, and TOML is UTF-8. policy.Limit.From
-// begins with a path too, but a watch does not use it.
+// UTF-8, which JSON would replace in a string. The other strings come from a policy, and TOML is UTF-8, or are
+// constants. policy.Limit.From begins with a path too, but a watch does not use it.
 type wire struct {
 	Config
 	Service, Program, Server, PolicyFile, Path []byte

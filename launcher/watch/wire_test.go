@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fill sets every field of a value to a different value; texts are valid UTF-8.
+// fill sets every field of a value, numbers to different values; texts are valid UTF-8.
 func fill(v reflect.Value, n *int64) {
 	*n++
 	switch v.Kind() {
@@ -49,7 +49,7 @@ func full() Config {
 	return c
 }
 
-// TestWireKeepsEveryField encodes and decodes a configuration with all fields set, and the smallest valid one.
+// TestWireKeepsEveryField encodes and decodes a configuration with all fields set, and one with few.
 func TestWireKeepsEveryField(t *testing.T) {
 	for _, want := range []Config{full(), testConfig("")} {
 		if got, err := decodeConfig(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
@@ -58,7 +58,7 @@ func TestWireKeepsEveryField(t *testing.T) {
 	}
 }
 
-// TestWireKeepsEveryByte checks that the texts of a Config that do not come from a policy may contain any byte.
+// TestWireKeepsEveryByte checks that the paths, command-line values and notices of a Config may contain any byte.
 func TestWireKeepsEveryByte(t *testing.T) {
 	var every [256]byte
 	for i := range every {
@@ -82,7 +82,7 @@ func TestWireKeepsEveryByte(t *testing.T) {
 	}
 }
 
-// TestWireIsExact checks that trailing data and unknown fields are errors that name them.
+// TestWireIsExact checks that trailing data, unknown fields and invalid values are errors, with their messages.
 func TestWireIsExact(t *testing.T) {
 	data := string(testConfig("").Encode())
 	for given, want := range map[string]string{
