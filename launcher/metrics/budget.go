@@ -13,7 +13,7 @@ import (
 	"arenacap/launcher/watch/budget"
 )
 
-// budgets returns the families about budgets, for services with a process that holds arenas. The label "group" is the name
+// budgets returns the families about budgets, for the services that "budgeted" returns. The label "group" is the name
 // of the service, even if the processes are grouped by another key.
 func (l *look) budgets() []Family {
 	limit := Family{Name: "arenacap_budget_limit_bytes", Help: "Limit of a budget of the policy."}
@@ -60,8 +60,8 @@ func (l *look) budgeted() (services []int) {
 	return services[:min(len(services), l.MaxGroups)]
 }
 
-// usage is what the processes of a service use: for scope "process" one reading for each process, else one reading of the
-// sum.
+// usage is what the processes of a service use: for scope "process" an empty reading and one reading for each process,
+// else one reading of the sum.
 type usage []struct {
 	budget.Reading
 	base    uint64 // bytes that are subtracted from the virtual size to get the growth

@@ -15,14 +15,14 @@ import (
 	"arenacap/policy/text"
 )
 
-// other is the name of the group that sums up all groups beyond Options.MaxGroups, and the processes that have the name of
-// a service or unit to which they do not belong.
+// other is the name of the group that sums up all groups beyond Options.MaxGroups, the processes that have the name of
+// a service or unit to which they do not belong, and those without a name.
 const other = "other"
 
 // group holds the sums over those processes of one group that hold arenas.
 type group struct {
 	processes, uncapped, arenas        float64
-	reserved, committed, arenaResident float64 // bytes, like those below
+	reserved, committed, arenaResident float64 // bytes, like those of the next line
 	huge, saving, virtual, resident    float64
 	cap                                int // the lowest cap of its processes; 0: none
 	kept, broken, unjudged             int // numbers of processes with a cap that is kept, is not kept, or could not be judged

@@ -61,9 +61,10 @@ type Sample struct {
 	Value  float64
 }
 
-// Look reads the host. The families are in a fixed order, their samples sorted by label; a family without samples is left
-// out. The result "problems" says what the families lack: some processes, if ctx ended before they were read (they
-// count as unreadable), or the watch's counters, if these cannot be read. If err is set, there are no families.
+// Look reads the host. The families are in a fixed order, their samples sorted by group; a family without samples is
+// left out. The result "problems" says what the families lack: some processes, if ctx ended before they were read (they
+// count as unreadable), a service whose user is unknown, or the watch's counters, if these cannot be read. If err is
+// set, there are no families.
 func Look(ctx context.Context, o Options) (all []Family, problems []error, err error) {
 	began := time.Now()
 	var services []policy.Policy

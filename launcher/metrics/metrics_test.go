@@ -52,7 +52,7 @@ func (l *look) write(t *testing.T, path, text string) {
 	}
 }
 
-// samples is the samples of one family, as the text format has them without the family's name.
+// samples returns the samples of one family, as the text format has them without the family's name.
 func samples(families []Family, name string) string {
 	var lines []string
 	for line := range strings.Lines(Text(families)) {
@@ -146,7 +146,8 @@ func TestCapKept(t *testing.T) {
 	}
 }
 
-// TestBudgets has three processes of one service. The second belongs to the service only as a child of the first.
+// TestBudgets has a service with two processes. Process 2 counts for the budget only with scope "tree", as a child
+// of the first, and with scope "cgroup", because it is in their unit.
 func TestBudgets(t *testing.T) {
 	page := os.Getpagesize()
 	limits := []policy.Limit{{Metric: "virtual", Bytes: 1 << 40}, {Metric: "growth", Bytes: 1 << 30}, {Metric: "data", Bytes: 1 << 30}, {Metric: "resident", Bytes: 1 << 30}, {Metric: "arenas", Bytes: 1 << 30}}

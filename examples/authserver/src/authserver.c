@@ -3,7 +3,7 @@
  *
  * Each login goes to the next of THREADS workers in turn. The worker allocates one session of 1 KiB and keeps it; then
  * the client gets its answer. A worker's first malloc creates an arena (64 MiB of address space) until glibc's limit or
- * MALLOC_ARENA_MAX is reached, so each login needs 1 KiB but grows VmSize by 64 MiB.
+ * MALLOC_ARENA_MAX is reached. Until then, each login needs 1 KiB but grows VmSize by 64 MiB.
  *
  *   cc -O2 -pthread -o authserver authserver.c
  *   authserver [-t THREADS] [-s SOCKET]     without -s it uses stdin and stdout, and ends with stdin
@@ -11,12 +11,12 @@
  * One command per line, one answer per line:
  *
  *   login NAME   ok worker 17
- *   churn N      ok 409600 sessions in 0.215 s: all workers at once open and close 32 sessions, N times
+ *   churn N      ok 409600 sessions in 0.215138 s: all workers at once open and close 32 sessions, N times
  *   report       glibc 2.36 threads 128 sessions 3 arenas 4 virtual_kib 1271844 resident_kib 2412
  *   quit         closes the connection
  *
- * The main thread does all input and output, with static buffers: it allocates nothing, so that only the workers
- * create arenas. SIGTERM and SIGINT end the server with status 0.
+ * The main thread does all input and output, with static buffers. It allocates only for a report, from the main arena,
+ * so that only the workers create arenas. SIGTERM and SIGINT end the server with status 0.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -61,7 +61,7 @@ struct client {
 
 static struct worker workers[MAX_THREADS];
 static int threads = 128;
-static sem_t done; /* posted once for each job of a worker */
+static sem_t done; /* posted after each LOGIN and CHURN of a worker */
 static long logins;
 static struct client clients[MAX_CLIENTS];
 static int nclients;
@@ -86,7 +86,10 @@ static void close_sessions(struct session *s) {
     }
 }
 
-/* churn opens more sessions than the 7 chunks per size that a thread's tcache holds, so that it uses the arena itself. */
+/*
+ * churn opens more sessions than the 7 chunks per size that a thread's tcache holds (16 from glibc 2.43), so that it
+ * uses the arena itself.
+ */
 static void churn(long rounds) {
     for (long i = 0; i < rounds; i++) {
         struct session *batch = NULL;

@@ -29,13 +29,13 @@ type Mapping struct {
 
 func (m Mapping) Size() uint64 { return m.End - m.Start }
 
-// Anonymous reports private memory without a file. It includes memory with a name from prctl(PR_SET_VMA_ANON_NAME), and
-// private huge pages, for which the kernel uses an internal file.
+// Anonymous reports private memory without a file and without a name of the kernel such as "[heap]". It includes memory
+// with a name from prctl(PR_SET_VMA_ANON_NAME), and private huge pages, for which the kernel uses an internal file.
 func (m Mapping) Anonymous() bool {
 	return m.Perm&Shared == 0 && (m.Name == "" && m.Inode == 0 || strings.HasPrefix(m.Name, "[anon:") || m.HugePages())
 }
 
-// HugePages reports memory that was mapped with MAP_HUGETLB | MAP_ANONYMOUS (Linux: mm/hugetlb.c).
+// HugePages reports memory that was mapped with MAP_HUGETLB | MAP_ANONYMOUS (Linux: HUGETLB_ANON_FILE).
 func (m Mapping) HugePages() bool { return m.Name == "/anon_hugepage (deleted)" }
 
 // Writable reports memory that can be read and written. The exec bit is ignored, because with the personality
@@ -89,7 +89,7 @@ func ParseMaps(l []Mapping, text []byte) ([]Mapping, error) {
 	return l, nil
 }
 
-// parseMapping parses one line without its newline. name is a part of line, not a copy.
+// parseMapping parses one line without its newline. The result "name" is a part of the line, not a copy.
 func parseMapping(line []byte) (m Mapping, name []byte, ok bool) {
 	s := scanner{line, true}
 	m.Start = s.number(16, '-')

@@ -72,7 +72,7 @@ func beginsMapping(line []byte) bool {
 	return len(line) > 0 && (line[0] >= '0' && line[0] <= '9' || line[0] >= 'a' && line[0] <= 'f')
 }
 
-// add adds a line with a name and a size; ok is false if the size is malformed.
+// add adds a line with a name and a size; ok is false if the size of a field that is used is malformed.
 func (s *Smap) add(line []byte) (ok bool) {
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	size, isSize := Kibibytes(bytes.TrimLeft(value, " "))

@@ -145,7 +145,8 @@ func plain(v float64) string {
 
 func seconds(v float64) string { return plain(v) + " s" }
 
-// sizeLabel formats a size with at most two decimals, which suffice because steps are at least a quarter of a unit.
+// sizeLabel formats a size with at most two decimals. Steps from zero are at least a fifth of a unit, so rounding does
+// not make two labels equal.
 func sizeLabel(v float64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
 	for len(units) > 1 && v >= 1024 {

@@ -30,7 +30,7 @@ import (
 	"arenacap/launcher/testenv"
 )
 
-// result is an invented sweep: cap 1 is slower, and cap 1/core fails sometimes.
+// result is an invented sweep: cap 1 is slower, and cap 1/core fails once.
 func result(latency bool) verdict.Result {
 	x := sweep.Experiment{Metrics: slices.Clone(sweep.Metrics[:1]), Load: "load", Rounds: 10, Seed: 42}
 	x.Metrics[0].Pattern = `<b>(.*)</b>`
@@ -346,7 +346,7 @@ func count(img image.Image, want color.RGBA) (n int) {
 	return n
 }
 
-// Labels are above their dots; labels that would overlap are merged.
+// Labels that would overlap are merged into one, at the middle dot.
 func TestTogether(t *testing.T) {
 	x, y := sizeAxis{scale: scale{0, 1000, 100}}, scale{0, 100, 10}
 	for name, c := range map[string]struct {

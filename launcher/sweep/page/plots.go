@@ -96,8 +96,8 @@ func (b *byCap) add(r *verdict.Result, o verdict.Outcome, value, gap float64) {
 
 func (b *byCap) series() [][]float64 { return [][]float64{b.others, b.advised} }
 
-// intervals plots a metric by cap: the dot is the median, the box its confidence interval, the thin line the range of
-// all runs.
+// intervals plots a metric by cap: the dot is the median, the box its confidence interval (the range, if the interval
+// is unknown), the thin line the range of all successful runs.
 func intervals(r verdict.Result, metric int) (plot, error) {
 	m := r.Experiment.Metrics[metric]
 	var medians byCap
@@ -135,7 +135,7 @@ func intervals(r verdict.Result, metric int) (plot, error) {
 
 func virtualPeak(o verdict.Outcome) uint64 { return o.VirtualPeak }
 
-// over returns the note of a plot that subtracts a part common to all sizes.
+// over returns the end of the note of a plot that subtracts a part common to all sizes; "" if there is no such part.
 func over(common uint64) string {
 	if common == 0 {
 		return ""

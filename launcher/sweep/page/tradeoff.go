@@ -99,7 +99,8 @@ func (g group) covers(other group, x sizeAxis, y scale, c canvas) bool {
 	return across < float64(letterWidth*(len(g.label())+len(other.label())+1))/2 && up < y.pixels(letterHeight, c)
 }
 
-// mergeLabels returns the label of each dot. It merges labels that would overlap.
+// mergeLabels returns the label of each dot. It merges labels that would overlap: the middle dot gets all names, the
+// others "".
 func mergeLabels(shown []verdict.Outcome, x sizeAxis, y scale, c canvas) []string {
 	var groups []group
 	for _, o := range shown {

@@ -1,4 +1,4 @@
-/* restless starts and ends 1,000 processes a second, until its parent ends. */
+/* restless starts and ends up to 1,000 processes a second, until its parent ends. */
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>

@@ -1,4 +1,4 @@
-// Samples a process once a second and ignores the values: the minimum cost of a watch.
+// Samples a process once a second until it ends, and ignores the values: the minimum cost of a watch.
 //   statm PID
 #include <fcntl.h>
 #include <stdio.h>
