@@ -98,7 +98,8 @@ func (l *life) await(what string, match func(line string) bool) {
 	l.t.Fatalf("%s is not in the journal (%v); there is\n%s", what, l.ctx.Err(), strings.Join(seen, "\n"))
 }
 
-// awaitEvent waits for an event of the process pid. If pid is 0, it waits for the event of any process except other.
+// awaitEvent waits for an event of the process "pid". If "pid" is 0, it waits for the event of any process except
+// "other".
 func (l *life) awaitEvent(name, metric string, pid, other int) {
 	l.t.Helper()
 	l.await(fmt.Sprintf("the event %s %s of %d", name, metric, pid), func(line string) bool {

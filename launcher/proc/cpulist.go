@@ -12,7 +12,7 @@ import (
 // CPUList is a set of CPUs: ranges in ascending order.
 type CPUList []cpuRange
 
-// cpuRange is a range of CPU numbers; the CPU last belongs to it.
+// cpuRange is a range of CPU numbers; the CPU "last" belongs to it.
 type cpuRange struct{ first, last int }
 
 // maxCPU is far above any kernel's NR_CPUS (8192 on x86-64), and small enough that Count cannot overflow.

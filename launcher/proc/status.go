@@ -85,7 +85,7 @@ func ParseUsers(text []byte) (u Users, ok bool) {
 	return Users{uint32(real), uint32(effective)}, ok1 && ok2
 }
 
-// line returns the rest of the first line that begins with name; nil if there is none.
+// line returns the rest of the first line that begins with the given name; nil if there is none.
 func line(text []byte, name string) []byte {
 	for line := range bytes.Lines(text) {
 		if value, found := bytes.CutPrefix(line, []byte(name)); found {

@@ -59,8 +59,8 @@ func carrierAt(path string) *carrier {
 // IsCarrier reports whether the program at a path is in the table of carriers.
 func IsCarrier(path string) bool { return carrierAt(path) != nil }
 
-// StartsArenacap reports whether a command line with arguments starts arenacap, directly or through carriers. It
-// judges by the programs' names and reads no file.
+// StartsArenacap reports whether a command line with arguments starts arenacap, directly or through carriers. It reads
+// no file: each program whose name begins with "arenacap", such as arenacap-386, counts.
 func StartsArenacap(args []string) bool {
 	for n := 0; n < maxCarriers && len(args) > 1; n++ {
 		name := filepath.Base(args[0])

@@ -156,8 +156,8 @@ func (l *linker) insert(o *object) {
 }
 
 // describe makes the object of an open ELF file: its search paths, the libraries that it needs, and whether it
-// defines malloc or uses mallopt. parent is the object that needs the file under this name; nil for the program
-// itself.
+// defines malloc or uses mallopt. The argument "parent" is the object that needs the file under this name; nil for the
+// program itself.
 func (l *linker) describe(im image, name string, parent *object) *object {
 	o := &object{
 		path: im.path, names: []string{name}, parent: parent, origin: filepath.Dir(im.path), span: im.head.span(),

@@ -224,7 +224,7 @@ func (h elfHead) symbolSize() int {
 	return 24
 }
 
-// part returns size bytes of b from offset, or false if b is shorter.
+// part returns the "size" bytes of b from "offset" on, or false if b is shorter.
 func part(b []byte, offset, size uint64) ([]byte, bool) {
 	if offset > uint64(len(b)) || size > uint64(len(b))-offset {
 		return nil, false

@@ -131,8 +131,8 @@ func (fs fsys) refusal(path string) error {
 	}
 }
 
-// loaderRefusal checks the ELF interpreter (PT_INTERP) of a program that this kernel would load. It returns nil if
-// head does not contain the interpreter's name.
+// loaderRefusal checks the ELF interpreter (PT_INTERP) of a program that this kernel would load. It returns nil if the
+// start of the file, the argument "head", does not contain the interpreter's name.
 func (fs fsys) loaderRefusal(path string, head []byte) error {
 	h, err := parseHead(head)
 	if err != nil || !native(h.machine) {
@@ -193,7 +193,8 @@ type interpreterError struct{ error }
 
 func (e interpreterError) Unwrap() error { return e.error }
 
-// refused formats the error for a program whose exec fails because of file: the program itself or an interpreter.
+// refused formats the error for a program whose exec fails because of the argument "file": the program itself or an
+// interpreter.
 func refused(program, file string, err error) error {
 	var kind kindError
 	what := ": %w"

@@ -76,9 +76,9 @@ func newImage(f file, path string, buf []byte) (image, error) {
 	return im, nil
 }
 
-// read returns size bytes at an offset of the file. If the stored start of the file contains all of them, they come
-// from there. Otherwise they are read from the file; then a size above limit is an error, because the size comes from the
-// file, and a damaged file can demand any amount of memory.
+// read returns the "size" bytes of the file from "offset" on. If the stored start of the file contains all of them,
+// they come from there. Otherwise they are read from the file; then a size above the argument "limit" is an error,
+// because the size comes from the file, and a damaged file can demand any amount of memory.
 func (im image) read(offset, size, limit uint64) ([]byte, error) {
 	if b, ok := part(im.start, offset, size); ok {
 		return b, nil

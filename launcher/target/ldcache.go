@@ -150,7 +150,7 @@ func (c ldCache) section(tag uint32) []byte {
 	return nil
 }
 
-// is compares a string of the cache with name, without an allocation.
+// is reports whether a string of the cache is the given name, without an allocation.
 func (c ldCache) is(offset uint32, name string) bool {
 	b, ok := part(c.file, uint64(offset), uint64(len(name))+1)
 	return ok && b[len(name)] == 0 && string(b[:len(name)]) == name

@@ -120,8 +120,8 @@ func (w shellWord) assigns() bool {
 const builtins = " : . source cd export unset set umask ulimit trap wait true false echo printf test [ [[ read shift local return exit eval readonly declare typeset alias hash getopts kill let pushd popd shopt exec "
 
 // successor returns the command that starts the program to follow: the only exec, which in a script file must always
-// run, or, if text is true (after -c) and there is no exec, the only program. It returns nil if there is no such
-// command.
+// run, or, if the argument "text" is true (after -c) and there is no exec, the only program. It returns nil if there is
+// no such command.
 func successor(commands []shellCommand, text bool) (next *shellCommand) {
 	execs, programs := 0, 0
 	var program *shellCommand

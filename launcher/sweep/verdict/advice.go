@@ -23,7 +23,7 @@ type Advice struct {
 
 const (
 	// worthwhile is the smallest share of memory whose saving is reported, if it is significant. A saving of at least
-	// the address space of one arena is reported even if it is a smaller share. worthwhile is also the largest loss
+	// the address space of one arena is reported even if it is a smaller share. The constant is also the largest loss
 	// (see the method "loss") that is not reported.
 	worthwhile = 0.01
 	// certain is the smallest share of resident memory whose saving is a reason to set a cap, because resident memory
