@@ -38,8 +38,9 @@ func (p place) forwards(s relay.Signal) bool {
 	case s.Number == unix.SIGCHLD && s.PID == 0:
 		return false // the signal's siginfo was lost (relay.ownSignal), so no process is known as the sender
 	case s.Code <= 0:
-		return s.Number != unix.SIGPIPE || int(s.PID) != p.pid // a PIPE from this PID is caused by a write of this process
-	case s.Number == unix.SIGCHLD, s.Number == unix.SIGXCPU, s.Number == unix.SIGXFSZ:
+		// The kernel sends PIPE and XFSZ for a write of this process with code 0 and this PID (SEND_SIG_NOINFO).
+		return s.Number != unix.SIGPIPE && s.Number != unix.SIGXFSZ || int(s.PID) != p.pid
+	case s.Number == unix.SIGCHLD, s.Number == unix.SIGXCPU:
 		return false
 	}
 	switch s.Number {
