@@ -55,7 +55,7 @@ func eachHolder(t *testing.T, test func(*testing.T, func(*testing.T, int) *proce
 	}
 }
 
-// A sample has the same virtual size and data as /proc/PID/status.
+// A sample has the same sizes as /proc/PID/status.
 func TestSampleIsWhatStatusSays(t *testing.T) {
 	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
 		c := startChild(t)

@@ -91,8 +91,8 @@ func (w *watched) countArenas(r *budget.Reading, p *process, virtual uint64) {
 	r.AddArenas(p.arenas.reserved, p.arenas.known)
 }
 
-// uncounted returns the message for a process whose arenas cannot be counted. It says what the watch
-// does not check: the limit on arenas or, without such a limit, the cap.
+// uncounted returns the message for a process whose arenas cannot be counted. It says what the watch does not check: the
+// limit on arenas or, without such a limit, the cap.
 func (w *watched) uncounted(pid int, err error) error {
 	unchecked := "the cap"
 	if w.budgetsArenas() {
