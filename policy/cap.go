@@ -16,7 +16,7 @@ import (
 const (
 	Fixed   = "fixed"
 	PerCore = "per-core"
-	Off     = "off"   // leave the inherited environment unchanged
+	Off     = "off"   // leave the inherited arena settings unchanged
 	Glibc   = "glibc" // glibc's own limit; MALLOC_ARENA_MAX=0 keeps a later start script from setting its default cap
 )
 

@@ -14,9 +14,9 @@ import (
 
 // This file has Check, which also finds problems that a launch does not look for.
 
-// Check lists all problems of a policy file, including the problems of all its services, in the order of the lines in the
-// file. Besides the errors of Load it reports files that others may write, commands and logs that would fail at a breach,
-// and values that are valid but probably a mistake.
+// Check lists all problems of a policy file, including the problems of all its services, in the order of the lines in
+// the file. Besides the errors of Load it reports files that others may write, users, commands and logs that cannot be
+// used, and values that are valid but probably a mistake.
 func Check(path string) (all []error) {
 	for _, p := range check(path) {
 		all = append(all, p)
@@ -56,7 +56,7 @@ func checkText(path string, data []byte) problems {
 	return d.problems
 }
 
-// later reports settings of this layer that Load accepts but that would fail after the start.
+// later reports settings of this layer that Load accepts, but that would fail later or are probably a mistake.
 func (l *layer) later() {
 	for i, m := range metrics {
 		if at, ok := l.wrote("budget." + m.name); ok {
@@ -118,8 +118,8 @@ func (l *layer) limited() bool {
 	return slices.ContainsFunc(l.policy.Budget.Limits[:], func(s size) bool { return !s.isZero() })
 }
 
-// withoutLimit reports a problem if this layer sets an action and no limit is set (the argument "limited" is false),
-// because then no breach can cause the action.
+// withoutLimit reports a problem if this layer sets an action other than "report" and no limit is set (the argument
+// "limited" is false), because then no breach can cause the action.
 func (l *layer) withoutLimit(limited bool) {
 	if at, ok := l.wrote("budget.action"); ok && !limited && at.raw != "report" {
 		l.problemIn(at, hinted{fmt.Sprintf("action = %q has no effect without a limit", at.raw), `add for example budget.virtual = "4GiB"`})

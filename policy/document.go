@@ -101,7 +101,7 @@ func (d *document) line(n int) string {
 	return strings.TrimSpace(d.text[d.lines[n-1]:end])
 }
 
-// origin formats a key's position as "path:line", for a plan's reasons.
+// origin formats a key's position as "FILE:LINE", for a plan's reasons.
 func (d *document) origin(path string) string {
 	return fmt.Sprintf("%s:%d", d.file, d.lineOf(d.at[path].key))
 }

@@ -4,7 +4,7 @@ import "fmt"
 
 // This file has the facts of the machine and the environment. They are the inputs of a plan besides the policy.
 
-// Machine holds the facts. A zero Reading was not looked up.
+// Machine holds the facts. A zero Reading was not looked up; for Quota and Address it also means no limit.
 type Machine struct {
 	Online    Reading[int]     // online CPUs, from which most glibc versions derive their own limit
 	Affinity  Reading[int]     // CPUs that this process may run on, sched_getaffinity(2)

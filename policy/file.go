@@ -11,7 +11,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// This file reads the policy file. check.go and trust_unix.go access files too.
+// This file reads the policy file. check.go, trust_unix.go and user.go access files too.
 
 // maxFile is the largest policy file in bytes.
 const maxFile = 1 << 20

@@ -227,8 +227,8 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// TestTrustOfReadOnlyMount checks that root trusts a policy on a read-only mount, although others could write it by
-// its modes. A Kubernetes ConfigMap is such a mount: its folder has mode 0777, and its file is behind two symbolic
+// TestTrustOfReadOnlyMount checks that root trusts a policy on a read-only mount, although the modes of its folders let
+// others write. A Kubernetes ConfigMap is such a mount: its folder has mode 0777, and its file is behind two symbolic
 // links.
 func TestTrustOfReadOnlyMount(t *testing.T) {
 	needsRoot(t)

@@ -48,7 +48,7 @@ func parseCores(text string) (coreRule, error) {
 	return coreRule{N: n, From: "--cores"}, nil
 }
 
-// override sets the limit of virtual memory, or with "off" removes all limits.
+// override sets the limit of virtual memory, or with "off" removes all limits and "hard".
 func (b *Budget) override(text string) error {
 	if text == "off" {
 		b.Limits, b.Hard = Budget{}.Limits, false

@@ -2,7 +2,8 @@ package policy
 
 import "testing"
 
-// The flag --budget sets the limit of the metric "virtual" and keeps the limits of the other metrics.
+// The flag --budget sets the limit of the metric "virtual" and keeps the limits of the other metrics;
+// "off" removes all limits.
 func TestOverrideBudget(t *testing.T) {
 	p := mustRead(t, "budget.virtual = 1\nbudget.growth = 2\nbudget.hard = true", "")
 	want := p.Budget.Limits

@@ -28,7 +28,7 @@ type Lookup struct {
 
 // Load reads the first policy that exists of: the file of --policy, $ARENACAP_POLICY,
 // $XDG_CONFIG_HOME/arenacap/policy.toml (~/.config by default), /etc/arenacap/policy.toml, Builtin. Files are
-// not merged. An error is the first problem of the file, in one line.
+// not merged. The text of an error is the first problem of the file, in one line.
 func (l Lookup) Load() (Policy, error) {
 	data, file, notes, err := l.find(systemFile)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // needs three levels.
 const maxDepth = 32
 
-// span holds the byte offsets at which a key and its value begin. A table's value offset is its key's.
+// span holds the byte offsets at which a key and its value begin. For a table with a header, both are the header's.
 type span struct{ key, value int }
 
 // locator is a small parser that finds the position of each key in a policy, which the TOML parser does not report. It
@@ -47,7 +47,8 @@ func (l *locator) tableHeader() {
 	l.note(0, l.header, span{start, start})
 }
 
-// keyValue parses "a.b = value" in a table. If "=" is missing, the text is not TOML and the caller continues after it.
+// keyValue parses "a.b = value" in a table. If "=" is missing, the text is not TOML and the caller continues after the
+// key.
 func (l *locator) keyValue(table toml.Key, depth int) {
 	start := l.i
 	key, ok := l.key(table)

@@ -11,7 +11,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// tricky holds the hard cases of finding keys. The value of each key is its line number.
+// tricky holds the hard cases of finding keys. The integers and comments are the numbers of their lines, except 99,
+// which is in text that is no key or whose position does not count.
 const tricky = `a = 1
 b.c = 2 # x = 99
 [t] # [u]
@@ -140,7 +141,7 @@ func parserPlaces(t *testing.T, text string) map[string]int {
 	return places
 }
 
-// TestParserPlaces checks that parserPlaces, with which FuzzLocate compares, finds the positions.
+// TestParserPlaces checks the number of positions that parserPlaces finds, with which FuzzLocate compares.
 func TestParserPlaces(t *testing.T) {
 	places := parserPlaces(t, tricky)
 	if len(places) != 13 {

@@ -22,7 +22,7 @@ import (
 type Policy struct {
 	Arenas struct {
 		Cap         Cap
-		Min         int      // lower bound of a per-core cap; 0 is unset, which means 2
+		Min         int      // lower bound of a per-core cap; 0 is unset, which means 2, or 1 if Max is 1
 		Max         int      // upper bound of a per-core cap; 0 is no bound
 		MaxReserved size     // address space that arenas may reserve under a per-core cap; a percentage is of RLIMIT_AS
 		Test        int      // MALLOC_ARENA_TEST; 0 derives it from the cap

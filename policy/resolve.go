@@ -105,10 +105,11 @@ func (plan Plan) AddressLimit() Reading[uint64] {
 	return plan.Machine.Address
 }
 
-// NeedsProgram reports whether the plan depends on Machine.Heap, which is smaller for a 32-bit program.
+// NeedsProgram reports whether the plan may depend on Machine.Heap, which is smaller for a 32-bit program.
 func (p Policy) NeedsProgram() bool { return !p.Arenas.MaxReserved.isZero() }
 
-// NeedsCores reports whether the plan depends on the number of cores of the machine. If not, the caller need not look it up.
+// NeedsCores reports whether the cap depends on the number of cores of the machine. If not, the caller need not look it
+// up.
 func (p Policy) NeedsCores(in Inherited) bool {
 	return p.winner(in).Mode == PerCore && p.Arenas.Cores.N == 0
 }
@@ -195,7 +196,8 @@ func (plan *Plan) mostReserved() (cap int, why string) {
 }
 
 // setTest fills in MALLOC_ARENA_TEST: the file's value, else the value that was inherited together with the cap,
-// else max(1, cap - 1). With inherited = "keep" an inherited value precedes the file's if the cap is inherited.
+// else max(1, cap - 1), which is also the largest value. With inherited = "keep" an inherited value precedes the file's
+// if the cap is inherited. With --arenas the file's value does not count.
 //
 // glibc 2.10 to 2.15 (RHEL 6 has 2.12) create arenas until there are more than arena_test, and only then check
 // the cap, so the cap is exact only if arena_test < cap (malloc/arena.c, reused_arena, glibc 2.12). Later versions

@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// cores returns a machine on which all sources count n cores.
+// cores returns a machine with n cores and no quota.
 func cores(n int) Machine {
 	c := Reading[int]{N: n, From: "test"}
 	return Machine{Online: c, Affinity: c}
 }
 
-// file returns a policy whose cap comes from a file.
+// file returns a policy whose cap comes from a file, or the built-in policy if cap is "".
 func file(cap string) Policy {
 	p := Builtin()
 	if cap == "" {
@@ -57,7 +57,7 @@ func TestResolveCap(t *testing.T) {
 		{cap: "0.5/core", cores: 8, wantMax: 4, wantTest: 3},
 		{cap: "0.5/core", cores: 7, wantMax: 4, wantTest: 3}, // 3.5, rounded up
 		{cap: "0.1/core", cores: 10, min: 1, wantMax: 1, wantTest: 1},
-		{cap: "0.1/core", cores: 30, min: 1, wantMax: 3, wantTest: 2}, // 0.1*30 is 3.0000000000000004 in floating point
+		{cap: "0.1/core", cores: 30, min: 1, wantMax: 3, wantTest: 2}, // exactly 3, although 0.1 is not exact in floating point
 		{cap: "1.1/core", cores: 10, wantMax: 11, wantTest: 10},
 		{cap: "1.1/core", cores: 11, wantMax: 13, wantTest: 12},
 		{cap: "0.000001/core", cores: 64, min: 1, wantMax: 1, wantTest: 1},
@@ -272,7 +272,7 @@ func TestResolveWithoutCores(t *testing.T) {
 	}
 }
 
-// The cap of --arenas obeys the file's min, max and cores.
+// The cap of --arenas obeys the file's max.
 func TestResolveFlagIsClamped(t *testing.T) {
 	p := file("2/core")
 	p.Arenas.Cap.From = flagArenas
@@ -318,7 +318,7 @@ func TestResolveLimits(t *testing.T) {
 	}
 }
 
-// Facts that NeedsCores, NeedsMemory and NeedsProgram report as not needed do not change the plan.
+// Facts that NeedsCores and NeedsMemory report as not needed do not change the cap and the limits.
 func TestNeeds(t *testing.T) {
 	inherited := Inherited{Max: 3, MaxOK: true, MaxFrom: "$MALLOC_ARENA_MAX"}
 	for _, c := range []struct {

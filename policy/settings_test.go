@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Each key of the table is parsed, is suggested for a misspelling, for the wrong case and in the wrong table, and is in
-// README.md of this folder.
+// Each key of the tables is parsed, is suggested for a misspelling and for the wrong case, is assigned to its table if
+// it stands outside a table, and is in README.md of this folder.
 func TestEveryKey(t *testing.T) {
 	manual, err := os.ReadFile("README.md")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // badLine is the line where the parser stopped.
 type badLine struct {
-	text        string // the line without its comment
+	text        string // the line up to the first "#"
 	name, value string // the text before and after the first "="; without "=" name is the whole line
 	assigns     bool   // the line has a "="
 	parser      string // the parser's message
@@ -54,7 +54,8 @@ func (d *document) firstPlace(what string) string {
 	return "remove one of the two lines"
 }
 
-// otherLanguage recognizes a file of another language by its first line that is neither empty nor a comment.
+// otherLanguage recognizes a script by "#!", and a file of another language by its first line that is neither empty nor
+// a comment.
 func otherLanguage(text string) string {
 	if strings.HasPrefix(text, "#!") {
 		return "a script"
@@ -208,7 +209,7 @@ func colonForEquals(l badLine) hinted {
 	return hinted{`":" is used instead of "="`, fmt.Sprintf("write %s = %s", name, asValue(value))}
 }
 
-// noEquals recognizes a key and a value without "=".
+// noEquals recognizes a line without "=" that begins with a key, and a line that begins with "export".
 func noEquals(l badLine) hinted {
 	words := strings.Fields(strings.TrimPrefix(l.text, "export "))
 	switch {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestSyntax checks the message for each syntax error, with position and hint.
+// TestSyntax checks the messages for many mistakes, most of them syntax errors, with position and hint.
 func TestSyntax(t *testing.T) {
 	const isTOML = ", but a policy is TOML; write [arenas], and on the next line cap = 4 | "
 	const chars = " has characters other than letters, digits, - and _; put the name in quotes: "

@@ -11,7 +11,7 @@ import (
 
 func openFile(path string) (*os.File, error) { return os.Open(path) }
 
-// isNotDir is false: outside Unix, a file in the place of a folder gives fs.ErrNotExist.
+// isNotDir is false: on Windows a file in the place of a folder gives fs.ErrNotExist.
 func isNotDir(error) bool { return false }
 
 // mayWrite always allows: there is no access(2).

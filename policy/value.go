@@ -169,7 +169,7 @@ func (v value) cores() coreRule {
 	return coreRule{Rule: v.word(coreSources...), From: from}
 }
 
-// limit parses a size. "off" is the zero size, which also removes the limit of the layer below.
+// limit parses a size or a percentage. "off" is the zero size, which also removes the limit of the layer below.
 func (v value) limit(relative bool) size {
 	text, ok := v.number()
 	if !ok {
@@ -190,7 +190,7 @@ func (v value) limit(relative bool) size {
 	return s
 }
 
-// duration parses the syntax of time.ParseDuration.
+// duration parses a duration from least to most, in the syntax of time.ParseDuration.
 func (v value) duration(least, most time.Duration) time.Duration {
 	hint := fmt.Sprintf("write a duration with its unit, from %s to %s, such as \"500ms\", \"30s\" or \"1m30s\"", short(least), short(most))
 	if n, isInt := v.raw.(int64); isInt {
@@ -286,8 +286,8 @@ func (v value) window() Window {
 	return Window{n, of}
 }
 
-// signalNames are the signals that an action may send, signal(7). SIGKILL and SIGSTOP are left out, because a
-// program cannot handle them; action "terminate" ends the target.
+// signalNames are the standard signals that an action may send, signal(7); isRealTime accepts the others. SIGKILL and
+// SIGSTOP are left out, because a program cannot handle them; action "terminate" ends the target.
 const signalNames = "SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGUSR1 SIGSEGV SIGUSR2 SIGPIPE SIGALRM SIGTERM " +
 	"SIGSTKFLT SIGCHLD SIGCONT SIGTSTP SIGTTIN SIGTTOU SIGURG SIGXCPU SIGXFSZ SIGVTALRM SIGPROF SIGWINCH SIGIO SIGPWR SIGSYS"
 
