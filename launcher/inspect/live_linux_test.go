@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 // probeSource is a program that makes threads, arenas and heaps on command.
 const probeSource = "../arena/testdata/probe.c"
 
-// build compiles a C program that every user may run.
+// build compiles a C program or library that every user may use.
 func build(t testing.TB, compiler, source string, flags ...string) string {
 	t.Helper()
 	return built.Program(t, compiler, source, flags...)

@@ -49,7 +49,8 @@ func mustLook(t *testing.T, pid int, wanted *policy.Policy) Report {
 	return r
 }
 
-// check compares a report's cap. Its Why must contain the text why, and the report's Next the text next.
+// check compares a report's cap. Its Why must contain the argument "why", and the report's Next the argument "next"; if
+// this is "", Next must be empty.
 func (r Report) check(t *testing.T, n int, source string, kept Kept, why, next string) {
 	t.Helper()
 	c := r.Cap

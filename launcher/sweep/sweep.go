@@ -38,7 +38,7 @@ type Experiment struct {
 	Warmup  int           // rounds at the start whose runs are dropped
 	Rounds  int           // rounds whose runs are kept; if Until is set, the least number of these rounds
 	Until   float64       // stop when both ends of each confidence interval are within this share of its median; 0: stop after Rounds
-	MaxTime time.Duration // start no further runs after this time; 0: no bound
+	MaxTime time.Duration // start only warm-up runs after this time; 0: no bound
 
 	Timeout      time.Duration // time limit of a run; for a server, the time limit of its load
 	ReadyTimeout time.Duration
@@ -56,14 +56,14 @@ type Experiment struct {
 type Setting struct {
 	Program string // identifies the build of the program: its size and checksum
 	Kernel  string // the kernel's release
-	CPUs    string // the number of CPUs, and the number given by --cores
+	CPUs    string // the CPUs that are online, in the affinity and in the quota, and the number given by --cores
 }
 
 // Candidate is a cap under test.
 type Candidate struct {
 	Name     string   // the cap as it was written: "4", "1/core", "off"
-	ArenaMax int      // the cap in arenas; 0 if arenacap sets no cap
-	Default  bool     // no cap is set, so glibc's own limit applies; savings are computed against this candidate
+	ArenaMax int      // the cap in arenas, set or inherited; 0 for none
+	Default  bool     // glibc's own limit applies (with --cores, a cap simulates it); the base of the savings
 	Env      []string // the whole environment of the program
 }
 
