@@ -20,7 +20,7 @@ type Room struct {
 	Mapped  uint64                 // what the program and its libraries map at least; 0 is unknown
 	program string                 // name of the program; "" is unknown
 	arenas  uint64                 // address space of the largest number of arenas: one heap for each but the main arena
-	endless bool                   // the number of arenas is unlimited
+	endless bool                   // no limit on the number of arenas is known
 	cap     uint64                 // number of arenas that fit into half of what is left, as thread stacks need space too; 0: no cap helps
 	mode    string                 // mode of the plan's cap
 	from    string                 // source of the plan's cap
