@@ -15,8 +15,8 @@ import (
 )
 
 // docsCommands returns the hidden command docs, which generates the man page and the completions from the definitions
-// of the commands. Its code costs 1 ms of initialisation at every start, so a release build omits it and ships the
-// generated files.
+// of the commands. Its code costs 1 ms of initialisation at every start except an ordinary launch (package early), so a
+// release build omits it and ships the generated files.
 //
 // The completions are static text. Those of urfave/cli run the unfinished command line to complete it: "arenacap run
 // reboot <TAB>" would reboot.

@@ -40,7 +40,7 @@ type arenas struct {
 }
 
 // startArenas runs the command line argv, which starts arenasProgram itself or a program that starts arenasProgram. The
-// environment is env and PATH. startArenas waits until arenasProgram is ready.
+// environment is the argument "env" and PATH. startArenas waits until arenasProgram is ready.
 func startArenas(dir string, env []string, stderr io.Writer, argv ...string) (*arenas, error) {
 	a := &arenas{cmd: exec.Command(argv[0], argv[1:]...)}
 	a.cmd.Dir, a.cmd.Env, a.cmd.Stderr = dir, append(env, "PATH="+os.Getenv("PATH")), stderr

@@ -47,7 +47,7 @@ func start(t *testing.T, dir string, env, setup, line []string) (outcome, string
 	return o, stderr.String()
 }
 
-// tree creates a folder with programs of every kind that execvp(3) can meet.
+// tree creates a folder with programs, other files, folders and links that execvp(3) treats differently.
 func tree(t *testing.T) string {
 	t.Helper()
 	dir := openDir(t)
@@ -322,10 +322,10 @@ func TestOwnFailures(t *testing.T) {
 }
 
 // TestWhereGoCannotStart records where env(1) works but arenacap does not, because Go's runtime ends the process before
-// arenacap's own code runs: too little address space or data (the 386 release needs 16 and 8 MiB), no second thread.
-// The status is 2, the runtime's. A limit on descriptors stops neither env nor arenacap, because the launch opens one
-// file at a time. In a build without package early, arenacap needs two more descriptors for Go's poller, which gopsutil
-// starts when it is initialised.
+// arenacap's own code runs: too little address space or data (24 and 16 MiB are enough for the 386 release), no second
+// thread. The status is 2, the runtime's. A limit on descriptors stops neither env nor arenacap, because the launch
+// opens one file at a time. In a build without package early, arenacap needs two more descriptors for Go's poller,
+// which gopsutil starts when it is initialised.
 func TestWhereGoCannotStart(t *testing.T) {
 	tool := requireTools(t)
 	dir := openDir(t)

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// saidTo runs arenacap with a pipe as stderr and returns all that it wrote there. $JOURNAL_STREAM is stream, in which
-// DEV and INO stand for the pipe's device and inode.
+// saidTo runs arenacap with a pipe as stderr and returns all that it wrote there. $JOURNAL_STREAM is the argument
+// "stream", in which DEV and INO stand for the pipe's device and inode.
 func saidTo(t *testing.T, stream string, env []string, args ...string) string {
 	t.Helper()
 	r, w, err := os.Pipe()

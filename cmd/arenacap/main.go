@@ -25,7 +25,7 @@ import (
 // The main goroutine stays on the first thread, because the exec has to be called from that thread (launcher.Exec).
 func init() { runtime.LockOSThread() }
 
-// Ordinary launches and watches get here only in a build without package early.
+// Package early handles ordinary launches and their watches. They get here only in a build without that package.
 func main() {
 	run.BecomeWatch(os.Args)
 	err := newApp().Run(os.Args)

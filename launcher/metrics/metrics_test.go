@@ -218,7 +218,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// If the time is over before the first process is read, all processes count as unreadable, and a problem is returned.
+// If the time is over before the first process is read, there are unreadable processes, a problem, and no families of
+// groups.
 func TestLookTooLate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -1,9 +1,9 @@
 // Package page writes the report of a sweep as one self-contained HTML page. Its plots are SVG by go-analyze/charts; its
 // colours follow the reader's light or dark scheme.
 //
-// Initialising the charts library costs every arenacap command 0.17 ms, half of it in go-humanize, which the library
-// imports; html/template costs 0.02 ms. A launch does not pay this, because it happens before the initialisation (package
-// early).
+// Initialising the charts library costs 0.17 ms at the start of arenacap, half of it in go-humanize, which the library
+// imports; html/template costs 0.02 ms. An ordinary launch does not pay this, because it happens before the
+// initialisation (package early).
 package page
 
 import (

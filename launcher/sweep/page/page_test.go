@@ -137,7 +137,8 @@ func TestPlotsAreWellFormed(t *testing.T) {
 	}
 }
 
-// TestPlotsShowWhatDiffers: if all sizes have 8 TiB in common, the plots show only the rest.
+// TestPlotsShowWhatDiffers: if all peak virtual sizes have 8 TiB in common, the two plots of these sizes show only the
+// rest.
 func TestPlotsShowWhatDiffers(t *testing.T) {
 	r := result(false)
 	for i := range r.Runs {

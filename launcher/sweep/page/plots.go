@@ -202,7 +202,7 @@ func lines(r verdict.Result, title string, of func(sweep.Size) uint64) (plot, er
 	})
 }
 
-// resample returns the sizes at equal intervals, null before the first and after the last sample.
+// resample returns the sizes at equal intervals, null before the first sample and from the last one on.
 func resample(sizes []sweep.Size, longest float64, of func(sweep.Size) uint64) []float64 {
 	values := make([]float64, points+1)
 	next := 0
