@@ -22,7 +22,7 @@ type Change struct {
 	Metric    string
 	Value     uint64
 	Limit     uint64
-	Votes, Of int    // Votes of the last Of samples called for the change; for a warning and its end, Of is the policy's
+	Votes, Of int    // Votes of the last Of samples called for the change; for warnings Of is the policy's number
 	Ended     string // for Recovered: what has ended, Warning or Breach
 }
 
