@@ -22,7 +22,7 @@ type Change struct {
 	Metric    string
 	Value     uint64
 	Limit     uint64
-	Votes, Of int    // Votes of the last Of samples called for the change; for warnings Of is the policy's number
+	Votes, Of int    // Votes of the last Of samples called for the change; Of is less than the policy's until so many were taken
 	Ended     string // for Recovered: what has ended, Warning or Breach
 }
 
@@ -141,11 +141,13 @@ func (s *State) confirmation(again func() (Reading, bool)) func(metric string) (
 // that stays over the warning level then starts a new one.
 func (m *Meter) step(changes []Change, v uint64, confirm func(string) (uint64, bool)) []Change {
 	turned := m.warning.observe(v)
+	warning := m.change(&m.warning, v) // before the flip, which clears the votes
 	if turned {
 		m.warning.flip()
 	}
 	if m.breach.observe(v) {
-		c := Change{Kind: Recovered, Metric: m.Limit.Metric, Value: v, Limit: m.Limit.Bytes, Votes: m.breach.votes(), Of: m.breach.taken(), Ended: Breach}
+		c := m.change(&m.breach, v)
+		c.Kind, c.Ended = Recovered, Breach
 		if m.breach.on {
 			m.breach.flip()
 			if m.warning.on {
@@ -163,11 +165,16 @@ func (m *Meter) step(changes []Change, v uint64, confirm func(string) (uint64, b
 	if !turned || m.breach.on {
 		return changes
 	}
-	c := Change{Kind: Warning, Metric: m.Limit.Metric, Value: v, Limit: m.Limit.Bytes, Votes: m.warning.n, Of: m.warning.of}
+	warning.Kind = Warning
 	if !m.warning.on {
-		c.Kind, c.Ended = Recovered, Warning
+		warning.Kind, warning.Ended = Recovered, Warning
 	}
-	return append(changes, c)
+	return append(changes, warning)
+}
+
+// change returns a change with the value v and the trigger's votes; the caller sets its kind.
+func (m *Meter) change(t *trigger, v uint64) Change {
+	return Change{Metric: m.Limit.Metric, Value: v, Limit: m.Limit.Bytes, Votes: t.votes(), Of: len(t.ring)}
 }
 
 // Lapse ends the breach of a metric whose action was not needed, so that the next n of m samples over the limit start a new
@@ -226,9 +233,6 @@ func (t *trigger) votes() (n int) {
 	}
 	return n
 }
-
-// taken is the number of samples in the ring.
-func (t *trigger) taken() int { return len(t.ring) }
 
 // flip changes the state and clears the votes.
 func (t *trigger) flip() { t.on, t.ring, t.next = !t.on, t.ring[:0], 0 }

@@ -155,6 +155,28 @@ func TestStateReadsAgainOnce(t *testing.T) {
 	}
 }
 
+// Every change says how many samples were taken since the previous one, at most the window.
+func TestStateCountsTheSamplesTaken(t *testing.T) {
+	for _, test := range []struct{ samples, want string }{
+		{"850 850 850 700 700 700", "warning 3 of 3, recovered 3 of 3"},
+		{"1 850 850 850", "warning 3 of 4"},
+		{"1 1 1 1 1 850 850 850", "warning 3 of 5"},
+		{"2000 2000 2000 1 1 1", "breach 3 of 3, recovered 3 of 3"},
+	} {
+		s := New(testenv.Limits("virtual=1000"), policy.Budget{WarnAt: 80, Breach: policy.Window{N: 3, Of: 5}}, 0)
+		var got []string
+		for second, sample := range strings.Fields(test.samples) {
+			r := virtual(t, sample)
+			for _, c := range s.Observe(time.Duration(second)*time.Second, r, func() (Reading, bool) { return r, true }) {
+				got = append(got, fmt.Sprintf("%s %d of %d", c.Kind, c.Votes, c.Of))
+			}
+		}
+		if said := strings.Join(got, ", "); said != test.want {
+			t.Errorf("samples %s: %q, want %q", test.samples, said, test.want)
+		}
+	}
+}
+
 func TestPercentOf(t *testing.T) {
 	for _, test := range []struct {
 		bytes uint64
