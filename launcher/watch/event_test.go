@@ -36,6 +36,7 @@ func TestEvents(t *testing.T) {
 	terminates.Action, terminates.Command = "terminate", []string{"/usr/local/bin/on-breach", "{pid}"}
 	cfg := Config{Mode: "exec", Cap: 4, Budget: terminates, Limits: []policy.Limit{{Metric: "virtual", Bytes: 4 * GiB}, {Metric: "growth", Bytes: 512 * MiB}}}
 	outcome := Outcome{PeakVirtual: 4 * GiB, PeakResident: 61 * MiB, Breaches: 1, Elapsed: 90*time.Second + 1234*time.Microsecond}
+	kinds := map[string]bool{}
 	for _, test := range []struct {
 		name string
 		e    event
@@ -90,11 +91,13 @@ func TestEvents(t *testing.T) {
 		{"exited before a sample", exited(Outcome{}, 0, true), `exited: watched for 0s`, `"processes_remaining":0,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
 		{"exited, and its children go on alone", exited(Outcome{}, 3, false), `exited: watched for 0s`, `"processes_remaining":3,"elapsed_seconds":0,"peak_virtual_bytes":null,"peak_resident_bytes":null,"breaches":0`},
 		{"elsewhere", holdsMore(9, "srv", 2<<30, 8<<20), `elsewhere: descendant srv[9] has 2 GiB of address space, this process 8 MiB; the budget counts only this process: write scope = "tree" in [budget]`, `"other_pid":9,"other_name":"srv"`},
+		{"elsewhere, after the end of the target", leftBehind(9, "srv", `scope = "tree" in [budget]`), `elsewhere: the program has ended; its descendant srv[9] still runs and is not watched; write scope = "tree" in [budget]`, `"other_pid":9,"other_name":"srv"`},
 		{"a cap that another program set", capSetOtherwise(4, 2), `cap-not-kept: the server's environment sets a cap of 4 instead of the planned 2; a program that starts the server has changed MALLOC_ARENA_MAX or GLIBC_TUNABLES`, `"arenas":null,"cap":2`},
 		{"the cap of a descendant", capJudged(1234, 1, 4).of(9, "srv"), `cap-verified: srv[9]: 1 arena, within the cap of 4`, `"arenas":1,"cap":4,"other_pid":9,"other_name":"srv"`},
 		{"exited, and its children go on", exited(outcome, 3, true), `exited: watched for 1m30.001s; peaks: virtual size 4 GiB, resident memory 61 MiB; breaches: 1; processes that still run and are watched: 3`,
 			`"processes_remaining":3,"elapsed_seconds":90.001,"peak_virtual_bytes":4294967296,"peak_resident_bytes":63963136,"breaches":1`},
 	} {
+		kinds[test.e.kind] = true
 		t.Run(test.name, func(t *testing.T) {
 			who := subject{"authserver", "AuthServer", 1234}
 			if got, want := string(test.e.line("text", someTime, who)), "arenacap: authserver[1234]: "+test.text+"\n"; got != want {
@@ -111,6 +114,7 @@ func TestEvents(t *testing.T) {
 			}
 		})
 	}
+	wantEachKind(t, kinds)
 }
 
 // A process can set its name to any bytes. They must neither break a line nor send control characters to a terminal.
@@ -171,8 +175,7 @@ func FuzzLinesFit(f *testing.F) {
 	})
 }
 
-// TestWanted checks which events, except "elsewhere", are written without flags, with --verbose and with -q. A JSON log
-// has all of them.
+// TestWanted checks which events are written without flags, with --verbose and with -q. A JSON log has all of them.
 func TestWanted(t *testing.T) {
 	row := func(want string, kinds ...string) (rows []wantedRow) { // want: whether the event is written without a flag, with --verbose, with -q
 		for _, kind := range kinds {
@@ -180,12 +183,14 @@ func TestWanted(t *testing.T) {
 		}
 		return rows
 	}
+	kinds := map[string]bool{}
 	for _, test := range slices.Concat(
 		row("nyn", eventStarted, eventCapVerified, eventExited),
-		row("yyn", eventWarning, eventCapNotKept, eventGap),
+		row("yyn", eventWarning, eventCapNotKept, eventElsewhere, eventGap),
 		row("yyy", eventBreach, eventAction, eventWatchFailed, eventLogFailed, eventWatchEnded),
 		[]wantedRow{{recovered(budget.Change{Limit: 1, Ended: eventWarning}), "yyn"}, {recovered(budget.Change{Limit: 1, Ended: eventBreach}), "yyy"}},
 	) {
+		kinds[test.e.kind] = true
 		for i, c := range []Config{{}, {Verbose: true}, {Quiet: true}} {
 			if got := c.wanted(test.e); got != (test.want[i] == 'y') {
 				t.Errorf("%s %+v, verbose %t, quiet %t: %t", test.e.kind, test.e.members, c.Verbose, c.Quiet, got)
@@ -195,6 +200,7 @@ func TestWanted(t *testing.T) {
 			}
 		}
 	}
+	wantEachKind(t, kinds)
 }
 
 type wantedRow struct {
@@ -349,20 +355,23 @@ func FuzzDecodeConfig(f *testing.F) {
 	})
 }
 
-// TestPriorities checks the priorities of the events, except "elsewhere", in the journal.
+// TestPriorities checks the priorities of the events in the journal.
 func TestPriorities(t *testing.T) {
 	limits := budget.Change{Kind: eventBreach, Metric: "virtual", Value: 2, Limit: 1, Votes: 3, Of: 5}
+	kinds := map[string]bool{}
 	for _, test := range []struct {
 		e    event
 		want string
 	}{
 		{started(Config{}), "<6>"}, {capJudged(1234, 1, 4), "<6>"}, {exited(Outcome{}, 0, true), "<6>"},
 		{acted(limits, "signal", "SIGUSR1", 1, "SIGUSR1 sent", false), "<5>"}, {recovered(limits), "<5>"},
-		{exceeded(budget.Change{Kind: eventWarning, Metric: "virtual", Value: 1, Limit: 2}, 1, advised{}, nil), "<4>"}, {gap(1, 1), "<4>"}, {capJudged(1234, 9, 4), "<4>"}, {capCannotWork("x"), "<4>"},
+		{exceeded(budget.Change{Kind: eventWarning, Metric: "virtual", Value: 1, Limit: 2}, 1, advised{}, nil), "<4>"}, {gap(1, 1), "<4>"}, {capJudged(1234, 9, 4), "<4>"}, {capCannotWork("x"), "<4>"}, {holdsMore(9, "x", 2, 1), "<4>"},
 		{exceeded(limits, 1, advised{1234, 0}, nil), "<3>"}, {linesLost(1), "<3>"}, {watchEnded(Outcome{}, 1, "x"), "<5>"}, {watchFailed("x"), "<3>"}, {acted(limits, "command", "", 0, "x", true), "<3>"},
 	} {
+		kinds[test.e.kind] = true
 		if got := test.e.priority().Prefix(); got != test.want {
 			t.Errorf("%s: %s, want %s", test.e.kind, got, test.want)
 		}
 	}
+	wantEachKind(t, kinds)
 }

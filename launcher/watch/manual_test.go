@@ -83,10 +83,16 @@ func memberNames(t *testing.T) []string {
 		must(t, json.Unmarshal(e.line("json", someTime, subject{}), &members))
 		keys(members, names)
 	}
-	if got, want := slices.Sorted(maps.Keys(kinds)), slices.Sorted(slices.Values(eventNames(t))); !slices.Equal(got, want) {
+	wantEachKind(t, kinds)
+	return slices.Collect(maps.Keys(names))
+}
+
+// wantEachKind checks that a test has a sample of each kind of event.
+func wantEachKind(t *testing.T, tested map[string]bool) {
+	t.Helper()
+	if got, want := slices.Sorted(maps.Keys(tested)), slices.Sorted(slices.Values(eventNames(t))); !slices.Equal(got, want) {
 		t.Errorf("samples of %q, but the events are %q", got, want)
 	}
-	return slices.Collect(maps.Keys(names))
 }
 
 // keys adds the keys of a JSON value and of the values in it.
