@@ -34,7 +34,7 @@ const giveUp = 3
 // Measure runs the experiment and returns the prior runs and the new ones. It calls the function "tell" before each
 // run, and the function "add" after each run that it keeps; warm-up runs are not kept. When the context ends, Measure
 // stops and drops the current run and returns the context's error. It also returns an error if "add" fails, if Ready
-// succeeds before the server starts, if all runs of its first round fail, or, without Force, if a cap has no effect.
+// succeeds before the server starts, if no cap works (see hopeless), or, without Force, if a cap has no effect.
 //
 // Call Measure on a thread that lives as long as arenacap: the kernel kills a program when the thread that started it
 // ends (PR_SET_PDEATHSIG).
@@ -64,17 +64,15 @@ func (x *Experiment) Measure(ctx context.Context, prior []Run, add func(Run) err
 // measurement is one call of Measure. The runs of earlier calls, which this call continues, are in the field "runs"
 // too.
 type measurement struct {
-	x      *Experiment
-	runs   []Run
-	add    func(Run) error
-	tell   func(Progress)
-	reap   func()
-	began  time.Time
-	worked bool          // a run of this measurement succeeded
-	failed *Run          // the first run of this measurement that failed
-	done   int           // finished runs, and those that were skipped
-	took   time.Duration // total time of the runs of this measurement, including their start and stop
-	timed  int           // number of the runs in the field "took"
+	x     *Experiment
+	runs  []Run
+	add   func(Run) error
+	tell  func(Progress)
+	reap  func()
+	began time.Time
+	made  []Run         // runs of this measurement, including warm-up runs
+	done  int           // finished runs, and those that were skipped
+	took  time.Duration // total time of the runs in the field "made", including their start and stop
 }
 
 // more reports whether another round has to begin.
@@ -142,16 +140,11 @@ func (m *measurement) runOnce(ctx context.Context, c Candidate, round int) error
 	}
 	r.Round = round
 	m.took += time.Since(begin)
-	m.timed++
 	m.done++
 	if r.NotKept != "" && !m.x.Force {
 		return fmt.Errorf("cap %s: %s, so %w", c.Name, r.NotKept, ErrNotKept)
 	}
-	if r.Error == "" {
-		m.worked = true
-	} else if m.failed == nil {
-		m.failed = &r
-	}
+	m.made = append(m.made, r)
 	if round < 1 {
 		return nil
 	}
@@ -169,15 +162,27 @@ func (m *measurement) gaveUp(c Candidate) bool {
 	return len(good) == 0 && failed >= giveUp
 }
 
-// hopeless returns an error if runs of this call failed and none succeeded.
+// hopeless is called after the first round of this call. It returns an error if no cap works: its run in that round failed,
+// or, if that round did not run it, all of its earlier runs failed and there is at least one.
 func (m *measurement) hopeless() error {
-	switch {
-	case m.failed == nil || m.worked:
+	if len(m.made) == 0 {
 		return nil
-	case m.failed.Tail == "":
-		return fmt.Errorf("the first run failed under every cap; under cap %q: %s", m.failed.Cap, m.failed.Error)
 	}
-	return fmt.Errorf("the first run failed under every cap; under cap %q: %s\n%s", m.failed.Cap, m.failed.Error, m.failed.Tail)
+	for _, c := range m.x.Candidates {
+		runs := m.made
+		if !slices.ContainsFunc(runs, func(r Run) bool { return r.Cap == c.Name }) {
+			runs = m.runs
+		}
+		if good, failed := c.Good(runs); len(good) > 0 || failed == 0 {
+			return nil
+		}
+	}
+	first := m.made[0]
+	text := fmt.Sprintf("the first run failed under every cap; under cap %q: %s", first.Cap, first.Error)
+	if first.Tail != "" {
+		text += "\n" + first.Tail
+	}
+	return errors.New(text)
 }
 
 // progress describes the next run. It estimates the time left from the mean time of the runs so far; with Until, the
@@ -190,8 +195,8 @@ func (m *measurement) progress(cap string, round int) Progress {
 		return p
 	}
 	p.Total = (x.Warmup + x.Rounds) * len(x.Candidates)
-	if p.LeftOK = m.timed > 0; p.LeftOK {
-		p.Left = time.Duration(p.Total-p.Done) * (m.took / time.Duration(m.timed))
+	if n := len(m.made); n > 0 {
+		p.Left, p.LeftOK = time.Duration(p.Total-p.Done)*(m.took/time.Duration(n)), true
 	}
 	if x.MaxTime > 0 {
 		p.Left = max(0, min(p.Left, x.MaxTime-time.Since(m.began)))

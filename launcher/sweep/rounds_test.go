@@ -389,19 +389,45 @@ func cut(t *testing.T, file string) {
 // If the first run fails under every cap, the sweep ends. If only one cap fails, the sweep drops that cap after giveUp
 // failed runs and continues with the others.
 func TestHopeless(t *testing.T) {
-	path := work(t)
-	x := experiment(path, "-x", "1", "-m", "1")
-	x.Warmup, x.Rounds = 1, 5
-	runs, err := x.Measure(t.Context(), nil, func(Run) error { return nil }, func(Progress) {})
-	if len(runs) != 0 || err == nil || !strings.Contains(err.Error(), "the first run failed under every cap") {
-		t.Errorf("%d runs, %v", len(runs), err)
+	failing := func(condition string) *Experiment {
+		x := experiment("/bin/sh", "-c", "test "+condition)
+		x.Metrics, x.Rounds = metrics(""), 5
+		return x
 	}
-	x = &Experiment{Path: "/bin/sh", Args: []string{"sh", "-c", `test "$MALLOC_ARENA_MAX" != 2`}, Candidates: experiment(path).Candidates,
-		Metrics: metrics(""), Rounds: 5, Timeout: time.Minute}
-	runs, err = x.Measure(t.Context(), nil, func(Run) error { return nil }, func(Progress) {})
-	good, failed := x.Candidates[1].Good(runs)
-	if err != nil || len(good) != 0 || failed != giveUp || len(runs) != 5+5+giveUp {
-		t.Errorf("%d good, %d failed of %d runs, %v", len(good), failed, len(runs), err)
+	firstOf := func(failed string, caps ...string) (prior []Run) {
+		for _, cap := range caps {
+			prior = append(prior, Run{Cap: cap, Round: 1, Error: failed})
+		}
+		return prior
+	}
+	warm := failing("a = b")
+	warm.Warmup = 1
+	for _, c := range []struct {
+		name  string
+		x     *Experiment
+		prior []Run
+		late  bool // MaxTime is over after the first run
+		runs  int
+		ends  bool
+	}{
+		{name: "every cap fails in the warm-up", x: warm, ends: true},
+		{name: "every cap fails in the warm-up, though the record has good runs", x: warm, prior: firstOf("", "1", "2", "4"), runs: 3, ends: true},
+		{name: "one cap fails", x: failing(`"$MALLOC_ARENA_MAX" != 2`), runs: 5 + 5 + giveUp},
+		{name: "one cap fails, and only its run is missing in the first round", x: failing(`"$MALLOC_ARENA_MAX" != 2`),
+			prior: firstOf("", "1", "4"), runs: 5 + 5 + giveUp},
+		{name: "one cap fails, and the record has only failed runs", x: failing("a = b"), prior: firstOf("failed", "1", "4"), runs: 3, ends: true},
+		{name: "one cap fails, and the others are too late", x: failing("a = b"), late: true, runs: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			runs, err := c.x.Measure(t.Context(), c.prior, func(Run) error { return nil }, func(Progress) {
+				if c.late {
+					c.x.MaxTime = time.Nanosecond
+				}
+			})
+			if ends := strings.Contains(fmt.Sprint(err), "the first run failed under every cap"); ends != c.ends || err != nil && !ends || len(runs) != c.runs {
+				t.Errorf("%d runs, want %d; %v", len(runs), c.runs, err)
+			}
+		})
 	}
 }
 
