@@ -24,6 +24,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-analyze/charts"
+
 	"arenacap/launcher/sweep"
 	"arenacap/launcher/sweep/stats"
 	"arenacap/launcher/sweep/verdict"
@@ -182,6 +184,26 @@ func TestLittleIsKnown(t *testing.T) {
 				t.Error("NaN or Inf is in the page")
 			}
 		})
+	}
+}
+
+// TestLastSampleIsDrawn: a line ends with the last sample of its run, also if the run is shorter than the axis, or exactly
+// as long, or has one sample only.
+func TestLastSampleIsDrawn(t *testing.T) {
+	for _, high := range []float64{0.24, 1, 7.5, 1000} { // as floats, 0.24*120/120 is less than 0.24
+		for _, seconds := range [][]float64{{high}, {0}, {high / 7, high / 2}, {high / 3, high / 2, high}, {0, high / 1e6}} {
+			var sizes []sweep.Size
+			for i, s := range seconds {
+				sizes = append(sizes, sweep.Size{Seconds: s, Virtual: uint64(i + 1)})
+			}
+			values := resample(sizes, high, func(s sweep.Size) uint64 { return s.Virtual })
+			drawn := slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return v == charts.GetNullValue() })
+			if count := uint64(len(sizes)); len(drawn) == 0 || drawn[len(drawn)-1] != float64(count) {
+				t.Errorf("samples at %v of %g seconds: the values %v", seconds, high, drawn)
+			} else if i := slices.Index(values, float64(count)); len(values[i:]) > 1 && values[i+1] != charts.GetNullValue() {
+				t.Errorf("samples at %v of %g seconds: the last one is drawn again: %v", seconds, high, drawn)
+			}
+		}
 	}
 }
 

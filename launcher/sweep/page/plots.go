@@ -202,18 +202,20 @@ func lines(r verdict.Result, title string, of func(sweep.Size) uint64) (plot, er
 	})
 }
 
-// resample returns the sizes at equal intervals, null before the first sample and from the last one on.
+// resample returns the sizes at equal intervals. A size counts until the next sample. The values are null before the first
+// sample, and after the one that shows the last sample.
 func resample(sizes []sweep.Size, longest float64, of func(sweep.Size) uint64) []float64 {
 	values := make([]float64, points+1)
-	next := 0
+	next, ended := 0, false
 	for i := range values {
-		at := longest * float64(i) / points
+		at := longest * (float64(i) / points) // exactly longest at the end
 		for next < len(sizes) && sizes[next].Seconds <= at {
 			next++
 		}
 		values[i] = charts.GetNullValue()
-		if next > 0 && next < len(sizes) {
+		if next > 0 && !ended {
 			values[i] = float64(of(sizes[next-1]))
+			ended = next == len(sizes)
 		}
 	}
 	return values
