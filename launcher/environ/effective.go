@@ -27,7 +27,7 @@ type Value struct {
 
 	// If OK is false: the entry that glibc rejected, as NAME=value.
 	Refused  string
-	Last     bool // the variable or tunable is set several times, and Refused is the last rejected value
+	Last     bool // an earlier, valid value does not count, because glibc 2.40 and later read only the last one
 	KeepsOut bool // the entry is a tunable that makes glibc 2.44 and later ignore the variable
 }
 
@@ -88,8 +88,9 @@ type number struct {
 	locked            bool   // /etc/tunables.conf locks it
 	blocked           bool   // glibc 2.44 and later: a well-formed tunable, even out of range, hides the variable
 
-	variables, tunables int    // how many times the variable and the tunable are set
-	refused, refusedVar string // the last rejected tunable and variable
+	hasVariable               bool   // the variable is set, even if to an invalid value
+	refused, refusedVar       string // the last rejected tunable and variable
+	lostTunable, lostVariable bool   // a valid value does not count, because another follows
 }
 
 func (n number) value(secure bool) Value {
@@ -108,9 +109,9 @@ func (n number) value(secure bool) Value {
 
 // unset returns a Value without a number. The Value names the entry that glibc rejected, if any.
 func (n number) unset() Value {
-	v := Value{Locked: n.locked, Refused: n.refusedVar, Last: n.variables > 1}
+	v := Value{Locked: n.locked, Refused: n.refusedVar, Last: n.lostVariable}
 	if n.blocked || v.Refused == "" {
-		v.Refused, v.Last, v.KeepsOut = n.refused, n.tunables > 1, n.blocked && n.variables > 0
+		v.Refused, v.Last, v.KeepsOut = n.refused, n.lostTunable, n.blocked && n.hasVariable
 	}
 	return v
 }
@@ -137,13 +138,14 @@ func (g *reader) setSystem(s SystemTunable) {
 // 2.39 the first valid copy, 2.40 and later the last copy, valid or not.
 func (n *number) setVariable(name, value string, v glibc.Version) {
 	parsed, _ := parseNumber(value, v)
-	n.variables++
+	n.hasVariable = true
 	if parsed == 0 {
 		n.refusedVar = name + "=" + value
 	}
 	switch {
 	case v.Before(26) && parsed == 0:
 	case v.Before(26), !v.Before(40), n.variable == 0:
+		n.lostVariable = n.lostVariable || n.variable != 0
 		n.variable = parsed
 	}
 }
@@ -151,10 +153,11 @@ func (n *number) setVariable(name, value string, v glibc.Version) {
 // setTunable reads one item, unless a later item in the same GLIBC_TUNABLES supersedes it. A rejected value does not change
 // an earlier one.
 func (n *number) setTunable(it tunable, v glibc.Version, superseded bool) {
-	if n.tunables++; superseded {
+	parsed, ok := parseNumber(it.value, v)
+	if superseded {
+		n.lostTunable = n.lostTunable || parsed != 0
 		return
 	}
-	parsed, ok := parseNumber(it.value, v)
 	if parsed != 0 {
 		n.tunable = parsed
 	} else {

@@ -132,6 +132,7 @@ func TestJudge(t *testing.T) {
 		{"an empty tunable", base(glibc241, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max="), 0, "", NoAnswer, "glibc.malloc.arena_max is empty, which sets nothing"},
 		{"a duplicate that is not a number", base(glibc241, 1, "MALLOC_ARENA_MAX=3", "MALLOC_ARENA_MAX=abc"), 0, "", NoAnswer, `the process's glibc rejects "MALLOC_ARENA_MAX=abc"; of several values only the last one counts`},
 		{"a duplicate of 0", base(glibc241, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max=3:glibc.malloc.arena_max=0"), 0, "", NoAnswer, "glibc.malloc.arena_max is 0, which means glibc's own limit; of several values only the last one counts"},
+		{"two rejected copies", base(glibc236, 1, "MALLOC_ARENA_MAX=abc", "MALLOC_ARENA_MAX=0").with(limitOn(2)), 0, "", NoAnswer, "MALLOC_ARENA_MAX is 0, which means glibc's own limit; glibc's own limit is 16 here"},
 		{"a malformed whole", base(glibc241, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max=3:"), 0, "", NoAnswer, "ignores GLIBC_TUNABLES"},
 		{"tunables before there were any", base(glibc215, 1, "GLIBC_TUNABLES=glibc.malloc.arena_max=3"), 0, "", NoAnswer, "glibc 2.15 does not know GLIBC_TUNABLES"},
 		{"a malloc of its own", base(glibc236, 1, four).with(ownMalloc), 4, "environment", NoAnswer, "the process uses the malloc of /opt/server, which may not read"},
