@@ -77,7 +77,7 @@ type measurement struct {
 
 // more reports whether another round has to begin.
 func (m *measurement) more(round int) bool {
-	return round <= 1 || !m.late() && (round <= m.x.Rounds || !m.settled())
+	return !m.late() && (round <= m.x.Rounds || !m.settled())
 }
 
 // settled reports whether rounds beyond x.Rounds are unnecessary: the goal x.Until is 0 (not set) or reached, or no candidate
@@ -119,7 +119,7 @@ func (m *measurement) round(ctx context.Context, round int) error {
 			m.done++
 			continue
 		}
-		if round > 0 && m.late() {
+		if m.late() {
 			return nil
 		}
 		if err := m.runOnce(ctx, c, round); err != nil {

@@ -465,18 +465,22 @@ func TestUntilAllGaveUp(t *testing.T) {
 	}
 }
 
-// After MaxTime only warm-up runs start.
+// After MaxTime no run starts, neither a warm-up run nor a measured one.
 func TestMaxTime(t *testing.T) {
-	x := experiment("/bin/true")
-	x.Metrics, x.MaxTime, x.Warmup = metrics(""), time.Nanosecond, 1
-	warm := 0
-	runs, err := x.Measure(t.Context(), nil, nil, func(p Progress) {
-		if warm++; p.Round > 0 {
-			t.Errorf("%+v", p)
+	for _, started := range []int{0, 1, 4, 7} { // number of runs that start before MaxTime is over; the first 6 are warm-up runs
+		x := experiment("/bin/true")
+		x.Metrics, x.Warmup, x.Rounds = metrics(""), 2, 5
+		n := 0
+		over := func() {
+			if n == started {
+				x.MaxTime = time.Nanosecond
+			}
 		}
-	})
-	if err != nil || len(runs) != 0 || warm != len(x.Candidates) {
-		t.Errorf("%d runs, %d to warm up, %v", len(runs), warm, err)
+		over()
+		runs, err := x.Measure(t.Context(), nil, func(Run) error { return nil }, func(Progress) { n++; over() })
+		if err != nil || n != started || len(runs) != max(0, started-6) {
+			t.Errorf("%d runs started, want %d; %d were kept, %v", n, started, len(runs), err)
+		}
 	}
 }
 

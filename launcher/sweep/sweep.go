@@ -38,7 +38,7 @@ type Experiment struct {
 	Warmup  int           // rounds at the start whose runs are dropped
 	Rounds  int           // rounds whose runs are kept; if Until is set, the least number of these rounds
 	Until   float64       // stop when both ends of each confidence interval are within this share of its median; 0: stop after Rounds
-	MaxTime time.Duration // start only warm-up runs after this time; 0: no bound
+	MaxTime time.Duration // start no run after this time, not even a warm-up run; 0: no bound
 
 	Timeout      time.Duration // time limit of a run; for a server, the time limit of its load
 	ReadyTimeout time.Duration
