@@ -4,10 +4,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -125,6 +127,40 @@ func TestPlaces(t *testing.T) {
 	}
 	if p, err := findPlace("no/file"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%q, %v", p.path, err)
+	}
+}
+
+// TestManyLinks: as many symbolic links are followed as the kernel follows, whether the file at their end exists or not.
+func TestManyLinks(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, target := range []string{"file", "free"} {
+		path := target
+		for n := 1; n <= 41; n++ {
+			link := fmt.Sprint(target, n)
+			if err := os.Symlink(path, link); err != nil {
+				t.Fatal(err)
+			}
+			path = link
+		}
+	}
+	if err := os.WriteFile("file", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, tooMany := range map[string]bool{"file40": false, "free40": false, "file41": true, "free41": true} {
+		p, err := findPlace(path)
+		_, alone := resolveFinalLinks(path) // findPlace does not call it if the kernel's own look-up fails
+		f, kernel := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+		if kernel == nil {
+			f.Close()
+		}
+		for what, err := range map[string]error{"the kernel": kernel, "findPlace": err, "resolveFinalLinks": alone} {
+			if errors.Is(err, syscall.ELOOP) != tooMany || !tooMany && err != nil {
+				t.Errorf("%s, %s: %v", path, what, err)
+			}
+		}
+		if !tooMany && p.path != "./"+strings.TrimSuffix(path, "40") {
+			t.Errorf("%s leads to %q", path, p.path)
+		}
 	}
 }
 

@@ -48,17 +48,19 @@ func findPlace(path string) (place, error) {
 // resolveFinalLinks resolves the symbolic links at the end of a path, whose target need not exist. It does not clean
 // the folder part of the path: filepath.Clean would remove "link/..", but the kernel follows the link first.
 func resolveFinalLinks(path string) (string, error) {
-	for range 40 { // the kernel follows at most 40 links, path_resolution(7)
+	for links := 0; ; links++ {
 		link, err := os.Readlink(path)
 		if err != nil { // not a link, or it does not exist
 			return path, nil
+		}
+		if links == 40 { // the kernel follows 40 links, and no more; path_resolution(7)
+			return "", &fs.PathError{Op: "open", Path: path, Err: syscall.ELOOP}
 		}
 		if !filepath.IsAbs(link) {
 			link = folderOf(path) + link
 		}
 		path = link
 	}
-	return "", &fs.PathError{Op: "open", Path: path, Err: syscall.ELOOP}
 }
 
 // folderOf returns the folder of a path, with a slash at the end.
