@@ -84,21 +84,26 @@ func (w *watched) countArenas(r *budget.Reading, p *process, virtual uint64) {
 			return
 		}
 		p.arenas.take(virtual, count, err)
-		if err != nil && (w.budgetsArenas() || w.cfg.Verbose) {
-			w.reportOnce("arenas", w.uncounted(p.pid, err))
+		if unchecked := w.needsArenasOf(p); err != nil && unchecked != "" && (w.budgetsArenas() || w.cfg.Verbose) {
+			w.reportOnce(unchecked, fmt.Errorf("%s not checked, the rest of the watch goes on: the arenas of process %d cannot be counted: %w", unchecked, p.pid, err))
 		}
 	}
 	r.AddArenas(p.arenas.reserved, p.arenas.known)
 }
 
-// uncounted returns the message for a process whose arenas cannot be counted. It says what the watch does not check: the
-// limit on arenas or, without such a limit, the cap.
-func (w *watched) uncounted(pid int, err error) error {
-	unchecked := "the cap"
-	if w.budgetsArenas() {
-		unchecked = "the limit on arenas"
+// needsArenasOf says, with the verb, which checks need the count of the process's arenas: that of a limit on arenas, and for
+// the server that of the cap. "" means none.
+func (w *watched) needsArenasOf(p *process) string {
+	limit, cap := w.budgetsArenas(), w.cfg.Cap != 0 && p == w.server()
+	switch {
+	case limit && cap:
+		return "the limit on arenas and the cap are"
+	case limit:
+		return "the limit on arenas is"
+	case cap:
+		return "the cap is"
 	}
-	return fmt.Errorf("%s is not checked, the rest of the watch goes on: the arenas of process %d cannot be counted: %w", unchecked, pid, err)
+	return ""
 }
 
 // needsCensus reports whether a sample counts the arenas of this process. A limit on arenas needs the count of every

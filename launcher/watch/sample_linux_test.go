@@ -157,18 +157,32 @@ func TestTheBudgetOfArenas(t *testing.T) {
 	}
 }
 
-// Arenas that cannot be counted are reported once, and make no breach.
+// Arenas that cannot be counted are reported once, with all that is not checked, and make no breach.
 func TestArenasThatCannotBeCounted(t *testing.T) {
-	c := startChild(t)
-	s := watchIt(t, testConfig("arenas=1"), func(e *engine) {
-		e.probes.count = func(int) (arena.Census, error) { return arena.Census{}, os.ErrPermission }
-	}, c.pid())
-	s.want("started")
-	s.closed(s.settled, "the first sample")
-	want := fmt.Sprintf("the limit on arenas is not checked, the rest of the watch goes on: the arenas of process %d cannot be counted: permission denied", c.pid())
-	if e := s.want("watch-failed"); e.Message != want {
-		t.Errorf("%+v, want the message %q", e, want)
+	for _, test := range []struct {
+		limits    string
+		cap       int
+		unchecked string
+	}{
+		{"arenas=1", 0, "the limit on arenas is"},
+		{"arenas=1", 4, "the limit on arenas and the cap are"},
+		{"virtual=9223372036854775807", 4, "the cap is"},
+	} {
+		t.Run(test.unchecked, func(t *testing.T) {
+			c := startChild(t)
+			cfg := testConfig(test.limits)
+			cfg.Cap, cfg.Verbose = test.cap, true
+			s := watchIt(t, cfg, func(e *engine) {
+				e.probes.count = func(int) (arena.Census, error) { return arena.Census{}, os.ErrPermission }
+			}, c.pid())
+			s.want("started")
+			s.closed(s.settled, "the first sample")
+			want := fmt.Sprintf("%s not checked, the rest of the watch goes on: the arenas of process %d cannot be counted: permission denied", test.unchecked, c.pid())
+			if e := s.want("watch-failed"); e.Message != want {
+				t.Errorf("%+v, want the message %q", e, want)
+			}
+			c.ask(t, "map 104857600", "ok")
+			s.silent()
+		})
 	}
-	c.ask(t, "map 104857600", "ok")
-	s.silent()
 }
