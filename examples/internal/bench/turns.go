@@ -17,12 +17,11 @@ import (
 
 // timed is a command and the times of its runs.
 type timed struct {
-	name  string
-	argv  []string
-	every int             // the command runs only in every n-th turn
-	took  []time.Duration // elapsed time of each run
-	cpu   []time.Duration // CPU time of all threads, including the program that the command executes
-	all   bool            // wait for the end of the command's watch too before the next command
+	name string
+	argv []string
+	took []time.Duration // elapsed time of each run
+	cpu  []time.Duration // CPU time of all threads, including the program that the command executes
+	all  bool            // wait for the end of the command's watch too before the next command
 }
 
 // words makes a command of space-separated words; the first is a path or a name in PATH.
@@ -31,7 +30,7 @@ func words(name, line string) *timed {
 	path, err := exec.LookPath(argv[0])
 	check(err)
 	argv[0] = path
-	return &timed{name: name, argv: argv, every: 1}
+	return &timed{name: name, argv: argv}
 }
 
 // takeTurns runs all commands in rounds, and measures them in as many rounds as the parameter "turns" says. The first
@@ -45,11 +44,10 @@ func takeTurns(commands []*timed, turns int, patience time.Duration) {
 	began, warm := time.Now(), turns/10
 	for turn := range turns + warm {
 		for _, i := range rand.Perm(len(commands)) {
-			if c := commands[i]; turn%c.every == 0 {
-				took, cpu := c.run()
-				if turn >= warm {
-					c.took, c.cpu = append(c.took, took), append(c.cpu, cpu)
-				}
+			c := commands[i]
+			took, cpu := c.run()
+			if turn >= warm {
+				c.took, c.cpu = append(c.took, took), append(c.cpu, cpu)
 			}
 		}
 		if turn >= warm && time.Since(began) > patience {
