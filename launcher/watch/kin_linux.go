@@ -7,8 +7,6 @@ package watch
 import (
 	"cmp"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,7 +73,7 @@ func (p *process) children() (pids []int) {
 // isCarrier reports whether the process now runs a known carrier. An ordinary user cannot read /proc/PID/exe of a set-uid
 // program, so isCarrier also compares the name of the process.
 func (p *process) isCarrier() bool {
-	if exe, err := os.Readlink(filepath.Join(procRoot, strconv.Itoa(p.pid), "exe")); err == nil && target.IsCarrier(exe) {
+	if exe, err := p.executable(); err == nil && target.IsCarrier(exe) {
 		return true
 	}
 	stat, err := p.stat()

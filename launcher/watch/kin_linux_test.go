@@ -24,6 +24,35 @@ func TestADescendantOfAnAttachedProcess(t *testing.T) {
 	}
 }
 
+// A process is a carrier by its program's file, whatever its name is. After its end, the watch does not take a later process
+// with its PID for it.
+func TestCarrier(t *testing.T) {
+	shell := exec.Command("sh", "-c", `echo server >/proc/$$/comm; echo renamed; read line`)
+	in, err := shell.StdinPipe()
+	must(t, err)
+	out, err := shell.StdoutPipe()
+	must(t, err)
+	must(t, shell.Start())
+	t.Cleanup(func() {
+		in.Close()
+		shell.Wait()
+	})
+	_, err = bufio.NewReader(out).ReadString('\n')
+	must(t, err)
+	eachHolder(t, func(t *testing.T, holder func(*testing.T, int) *process) {
+		if p := holder(t, shell.Process.Pid); !p.isCarrier() {
+			t.Errorf("the shell with the name %q is not taken for a carrier", p.title())
+		}
+		c := startChild(t)
+		p := holder(t, c.pid())
+		c.kill(t)
+		p.pid = shell.Process.Pid // as if the kernel had given the shell the PID of the child
+		if p.isCarrier() {
+			t.Error("an ended process is taken for the shell that has its PID now")
+		}
+	})
+}
+
 // The watch opens at most maxKin of a server's many workers. When one of them ends, another takes its place.
 func TestManyWorkers(t *testing.T) {
 	t.Parallel()

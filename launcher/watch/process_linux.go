@@ -147,6 +147,20 @@ func (p *process) open(name string) (int, error) {
 	return fd, err
 }
 
+// executable returns the path of the program's file. The method "open" cannot do this, because it would open that file.
+func (p *process) executable() (string, error) {
+	dir, name := p.dir, "exe"
+	if dir < 0 {
+		dir, name = unix.AT_FDCWD, filepath.Join(procRoot, strconv.Itoa(p.pid), name)
+	}
+	path := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(dir, name, path)
+	if p.dir < 0 && p.readable() { // the PID may have been reused
+		return "", unix.ESRCH
+	}
+	return string(path[:max(n, 0)]), err
+}
+
 // maxText is the number of bytes that the method "read" reads at most from a file: an environment has at most 6 MiB
 // (execve(2)).
 const maxText = 8 << 20
