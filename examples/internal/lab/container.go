@@ -146,9 +146,12 @@ func (p *Podman) importBase(ctx context.Context, roots, image string) error {
 	return errors.Join(err, tar.Wait())
 }
 
-// Command returns a podman command that is not started.
+// Command returns a podman command that is not started. It runs in a temporary folder, because conmon, which podman starts
+// for each container, creates the file "oom" in podman's working folder if the kernel kills the container for lack of memory.
+// So the paths in args must be absolute.
 func (p *Podman) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "podman", slices.Concat(p.args, args)...)
+	cmd.Dir = filepath.Dir(p.conf)
 	cmd.Env = append(os.Environ(), "CONTAINERS_CONF="+p.conf)
 	return cmd
 }
@@ -164,7 +167,7 @@ func (p *Podman) Do(ctx context.Context, args ...string) (output string, status 
 	return strings.TrimSpace(string(out)), 0, err
 }
 
-// Build builds an image of this repository, for the test of an example. The build has no network, and the image with the
+// Build builds an image of this repository, for the test of an example, in whose folder it runs. The build has no network, and the image with the
 // name golang is a Debian without Go, made on this machine. So the build mounts this machine's Go and modules.
 func (p *Podman) Build(ctx context.Context, flags ...string) error {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOMODCACHE", "GOCACHE").Output()
@@ -174,7 +177,9 @@ func (p *Podman) Build(ctx context.Context, flags ...string) error {
 	}
 	args := []string{"build", "--pull=never", "--layers=false", "--network", "none",
 		"--volume", dirs[0] + ":/usr/local/go:ro", "--volume", dirs[1] + ":/go/pkg/mod:ro", "--volume", dirs[2] + ":/root/.cache/go-build"}
-	return run(p.Command(ctx, slices.Concat(args, flags, []string{"../.."})...))
+	build := p.Command(ctx, slices.Concat(args, flags, []string{"../.."})...)
+	build.Dir = ""
+	return run(build)
 }
 
 // Start starts podman run for a new container. The process is podman in the foreground; its output and status are the
