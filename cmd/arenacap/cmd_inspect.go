@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"arenacap/cmd/arenacap/internal/say"
 	"arenacap/launcher/arena"
@@ -134,18 +133,30 @@ func podOf(pid int) string {
 
 // walk walks the chunks. On a terminal it draws a progress bar on stderr after the first second.
 func (i *inspector) walk(p *arena.Process) error {
-	if !term.IsTerminal(int(os.Stderr.Fd())) || speaker(i.c).Quiet {
+	if speaker(i.c).Quiet {
 		return p.Walk(i.c.Context, nil)
 	}
-	started, drawn := time.Now(), false
-	err := p.Walk(i.c.Context, func(done, total uint64) {
-		if time.Since(started) > time.Second && total > 0 {
-			drawn = true
-			fmt.Fprintf(os.Stderr, "\rexamined %s of %s of heap memory %s ", text.Size(done), text.Size(total), bar(done, total, 30))
-		}
-	})
-	if drawn {
-		fmt.Fprint(os.Stderr, "\r\x1b[K")
+	draw, erase := walkBar(os.Stderr, time.Now().Add(time.Second))
+	defer erase()
+	return p.Walk(i.c.Context, draw)
+}
+
+// walkBar returns a function that draws a progress bar on w from the given time on, nil if w takes no escape sequences,
+// and a function that erases the bar.
+func walkBar(w io.Writer, from time.Time) (draw func(done, total uint64), erase func()) {
+	if !takesSequences(w) {
+		return nil, func() {}
 	}
-	return err
+	drawn := false
+	draw = func(done, total uint64) {
+		if time.Now().After(from) && total > 0 {
+			drawn = true
+			fmt.Fprintf(w, "\rexamined %s of %s of heap memory %s ", text.Size(done), text.Size(total), bar(done, total, 30))
+		}
+	}
+	return draw, func() {
+		if drawn {
+			fmt.Fprint(w, "\r"+eraseLine)
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -538,5 +539,39 @@ func TestChunksTable(t *testing.T) {
 	}
 	if got := chunksTable(&arena.Process{Arenas: []arena.Arena{{Main: true}}}, 0); got != "no arena has been used yet\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestWalkBar: the bar of --deep is drawn on a terminal that takes escape sequences, from the given time on, and erased
+// at the end.
+func TestWalkBar(t *testing.T) {
+	past, future := time.Now().Add(-time.Second), time.Now().Add(time.Hour)
+	for _, c := range []struct {
+		term string
+		from time.Time
+		want string
+	}{
+		{"xterm", past, "\rexamined 512 MiB of 1 GiB of heap memory " + bar(1, 2, 30) + " \r" + eraseLine}, {"xterm", future, ""}, {"dumb", past, ""},
+	} {
+		t.Setenv("TERM", c.term)
+		master, name := openTerminal(t)
+		slave, err := os.OpenFile(name, os.O_RDWR|syscall.O_NOCTTY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		draw, erase := walkBar(slave, c.from)
+		if draw != nil {
+			draw(1<<29, 1<<30)
+		}
+		erase()
+		slave.Close()
+		got, err := io.ReadAll(master) // EIO after the last close of the slave, once all is read
+		if string(got) != c.want || !errors.Is(err, syscall.EIO) {
+			t.Errorf("TERM=%s: %q, %v; want %q", c.term, got, err, c.want)
+		}
+		master.Close()
+	}
+	if draw, _ := walkBar(new(bytes.Buffer), past); draw != nil {
+		t.Error("there is a bar although the output is no terminal")
 	}
 }

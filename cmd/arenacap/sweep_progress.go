@@ -36,7 +36,7 @@ type sweepProgress struct {
 
 func newSweepProgress(v say.Voice, x sweep.Experiment) *sweepProgress {
 	p := &sweepProgress{v: v, x: x, stop: make(chan struct{})}
-	if !v.Quiet && !v.Verbose && isTerminal(os.Stderr) && os.Getenv("TERM") != "dumb" {
+	if !v.Quiet && !v.Verbose && takesSequences(os.Stderr) {
 		p.w = os.Stderr
 		p.wg.Go(p.redraw)
 	}

@@ -17,9 +17,9 @@ const (
 	yellow = "33"
 )
 
-// paint colours text if w is a terminal that may get colours (see plainTerminal).
+// paint colours text if w is a terminal that may get colours.
 func paint(w io.Writer, c, text string) string {
-	if !isTerminal(w) || plainTerminal() {
+	if !takesColours(w) {
 		return text
 	}
 	return colour(c, text)
@@ -27,9 +27,11 @@ func paint(w io.Writer, c, text string) string {
 
 func colour(c, text string) string { return "\x1b[" + c + "m" + text + "\x1b[0m" }
 
-// plainTerminal reports whether a terminal gets neither colours nor the table of watch: with a NO_COLOR that is not
-// empty (no-color.org), or with TERM=dumb.
-func plainTerminal() bool { return os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" }
+// takesColours reports whether w is a terminal that may get colours: with NO_COLOR unset or empty (no-color.org).
+func takesColours(w io.Writer) bool { return takesSequences(w) && os.Getenv("NO_COLOR") == "" }
+
+// takesSequences reports whether w is a terminal that may get escape sequences: not with TERM=dumb.
+func takesSequences(w io.Writer) bool { return isTerminal(w) && os.Getenv("TERM") != "dumb" }
 
 func isTerminal(w io.Writer) bool {
 	_, ok := terminal(w)

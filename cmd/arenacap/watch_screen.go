@@ -60,7 +60,7 @@ func up(lines int) string {
 // terminal or cannot be opened again, and if the events on stderr are JSON, which is for programs. Close the screen at
 // the end.
 func newWatchScreen(what string, configs ...watch.Config) *watchScreen {
-	if !isTerminal(os.Stderr) || plainTerminal() || slices.ContainsFunc(configs, func(c watch.Config) bool {
+	if !takesColours(os.Stderr) || slices.ContainsFunc(configs, func(c watch.Config) bool {
 		return c.Quiet || c.Log.Format == "json" && c.Log.To == "stderr"
 	}) {
 		return nil
