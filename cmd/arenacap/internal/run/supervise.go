@@ -36,10 +36,10 @@ func (l Line) supervises(plan policy.Plan) (child bool, why string) {
 }
 
 // superviseOnly is for a launch that is not supervised: it returns an error if a flag was given that such a launch does
-// not take.
+// not take. A boolean flag with the value false requests nothing, so it is allowed.
 func (l Line) superviseOnly() error {
 	for _, f := range flags {
-		if _, given := l.Text(f.Name); given && f.group == supervise {
+		if value, given := l.Text(f.Name); given && f.group == supervise && (f.Text || value == "true") {
 			return say.Usage(l.Command, "--"+f.Name+" needs --supervise")
 		}
 	}
