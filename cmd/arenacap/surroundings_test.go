@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"arenacap/launcher/testenv"
+	"arenacap/launcher/unit"
 )
 
 // surroundings is one environment for the program.
@@ -349,26 +350,42 @@ func TestNoMoreProcesses(t *testing.T) {
 	t.Error("there is never a watch")
 }
 
-// TestLimitOfAddressSpace: under ulimit -v the build for 386 starts with 20,000 KiB, the 64-bit one with 800,000. The
-// cap is 1, because "arenacap run" would warn that more arenas do not fit.
+// TestLimitOfAddressSpace: arenacap starts under each limit at an end of a range that package unit calls enough. The cap
+// is 1, because "arenacap run" would warn that more arenas do not fit.
 func TestLimitOfAddressSpace(t *testing.T) {
 	tool := requireTools(t)
-	for _, c := range []struct {
-		path string
-		kib  int
-	}{{tool.release386, 20_000}, {tool.release, 800_000}} {
-		if c.path == "" {
+	for path, bits := range map[string]int{tool.release386: 32, tool.release: 64} {
+		if path == "" {
 			continue
 		}
 		for _, flags := range [][]string{nil, {"--supervise"}, {"--budget", "1TiB"}} {
-			limit := strconv.Itoa(c.kib * 1024)
-			line := slices.Concat([]string{c.path, "run", "--arenas", "1"}, flags, []string{"--", "/bin/sh", "-c", "ulimit -v"})
-			o, said := start(t, t.TempDir(), os.Environ(), states("rlimit 9 "+limit+" "+limit), line)
-			if o.stdout != fmt.Sprintln(c.kib) || said != "" {
-				t.Errorf("%s %v under %d KiB: %+v, %q", filepath.Base(c.path), flags, c.kib, o, said)
+			for _, limit := range enoughAddressSpace(t, bits, flags != nil) {
+				line := slices.Concat([]string{path, "run", "--arenas", "1"}, flags, []string{"--", "/bin/sh", "-c", "ulimit -v"})
+				o, said := start(t, t.TempDir(), os.Environ(), states(fmt.Sprintf("rlimit 9 %d %[1]d", limit)), line)
+				if o.stdout != fmt.Sprintln(limit/1024) || said != "" {
+					t.Errorf("%s %v under %d MiB: %+v, %q", filepath.Base(path), flags, limit>>20, o, said)
+				}
 			}
 		}
 	}
+}
+
+// enoughAddressSpace returns the limits in bytes at the ends of the ranges that package unit calls enough.
+func enoughAddressSpace(t *testing.T, bits int, stays bool) (limits []uint64) {
+	i := slices.IndexFunc(unit.Needs[:], func(n unit.Need) bool { return n.Rlimit == unix.RLIMIT_AS && n.Bits == bits })
+	enough := func(mib uint64) bool {
+		text, _ := unit.Needs[i].Judge(mib<<20, stays)
+		return text == ""
+	}
+	for mib := uint64(1); mib < 4096; mib++ {
+		if enough(mib) && !(enough(mib-1) && enough(mib+1)) {
+			limits = append(limits, mib<<20)
+		}
+	}
+	if len(limits) == 0 {
+		t.Fatalf("no limit is enough for the %d-bit build", bits)
+	}
+	return limits
 }
 
 // daemonize starts a daemon of the traditional kind, which leaves its terminal and its parent. The parent, the shell
