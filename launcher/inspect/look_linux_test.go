@@ -489,8 +489,8 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
-// TestReadAcrossExec: before and after an exec, the result is about the program that the process runs at that time.
-func TestReadAcrossExec(t *testing.T) {
+// TestLookBeforeAndAfterExec: before and after an exec, the result is about the program that the process runs at that time.
+func TestLookBeforeAndAfterExec(t *testing.T) {
 	testenv.Need(t, "sh")
 	probe := build(t, "gcc", probeSource)
 	script := fmt.Sprintf("echo ok; read x; MALLOC_ARENA_MAX=3 exec %s", probe)
