@@ -3,10 +3,8 @@
 package launcher
 
 import (
-	"encoding/binary"
 	"fmt"
 	"os"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -23,10 +21,16 @@ type reaper struct {
 	again  bool // reapOthers may not have found all ended children, and must be called again soon
 }
 
+// look returns a change of state of the target, or the zero value if there is none that options select.
+func (r *reaper) look(options int) proc.Change {
+	change, _ := proc.Waitid(unix.P_PID, r.target, options|unix.WNOHANG)
+	return change
+}
+
 // stop returns the signal that has stopped the target, or 0.
 func (r *reaper) stop() unix.Signal {
-	if pid, by, _ := waitid(unix.P_PID, r.target, unix.WSTOPPED); pid != 0 && !r.ended {
-		return unix.Signal(by)
+	if stop := r.look(unix.WSTOPPED); stop.PID != 0 && !r.ended {
+		return unix.Signal(stop.Status)
 	}
 	return 0
 }
@@ -34,9 +38,7 @@ func (r *reaper) stop() unix.Signal {
 // continued reports whether the target's last known stop is over: the target was continued, has stopped again, or has
 // ended.
 func (r *reaper) continued() bool {
-	pid, _, _ := waitid(unix.P_PID, r.target, unix.WCONTINUED)
-	again, _, _ := waitid(unix.P_PID, r.target, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT)
-	return pid != 0 || again != 0
+	return r.look(unix.WCONTINUED).PID != 0 || r.look(unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT).PID != 0
 }
 
 // end reaps the target if it has ended. ok is true in the one call that reaps it. If the field "group" is true, the
@@ -45,7 +47,7 @@ func (r *reaper) end() (status unix.WaitStatus, usage unix.Rusage, ok bool) {
 	if r.ended {
 		return 0, usage, false
 	}
-	if pid, _, _ := waitid(unix.P_PID, r.target, unix.WEXITED|unix.WNOWAIT); pid == 0 {
+	if r.look(unix.WEXITED|unix.WNOWAIT).PID == 0 {
 		return 0, usage, false
 	}
 	if r.group {
@@ -68,7 +70,8 @@ func (r *reaper) reapOthers() {
 
 func (r *reaper) reapBut(own func(pid int) bool) {
 	for {
-		pid, _, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOWAIT|unix.WALL)
+		found, err := proc.Waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOWAIT|unix.WALL|unix.WNOHANG)
+		pid := found.PID
 		switch {
 		case err != nil || pid == 0 || pid == r.target && !r.ended:
 			r.alone = err == unix.ECHILD
@@ -79,20 +82,6 @@ func (r *reaper) reapBut(own func(pid int) bool) {
 		}
 		_, _ = unix.Wait4(pid, nil, unix.WNOHANG|unix.WALL, nil)
 	}
-}
-
-// waitid calls waitid(2) with WNOHANG. It returns the child and its exit status or signal, or the PID 0 if no child has
-// a change of state that options select. The error is ECHILD if there is no child that idType and id select.
-func waitid(idType, id, options int) (pid, status int, err error) {
-	// The structure siginfo_t has the ints si_signo, si_errno and si_code, then, aligned like a pointer, si_pid, si_uid and
-	// si_status (sigaction(2)).
-	var info [128]byte
-	const place = 8 + int(unsafe.Sizeof(uintptr(0)))
-	_, err = proc.Retry(func() (int, error) {
-		return 0, unix.Waitid(idType, id, (*unix.Siginfo)(unsafe.Pointer(&info)), options|unix.WNOHANG, nil)
-	})
-	word := func(offset int) int { return int(int32(binary.NativeEndian.Uint32(info[place+offset:]))) }
-	return word(0), word(8), err
 }
 
 // children lists the children of this process's first thread: the target and orphans, but not the commands that the

@@ -1,6 +1,7 @@
 // Package proc parses the files of /proc and the kernel's CPU lists. Each kernel file has one file here, which describes
 // the format above the parser. Package vma does the same for memory mappings, package cgroup for control groups. No other
-// package parses these files. Parsers take text; only read_linux.go reads files.
+// package parses these files. Parsers take text; only read_linux.go reads files. The package also has Waitid, because the
+// launcher and the sweep read the same structure of the kernel.
 package proc
 
 import "strconv"
