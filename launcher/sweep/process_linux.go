@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"arenacap/launcher/proc"
 	"arenacap/launcher/target"
 )
 
@@ -26,8 +27,9 @@ type process struct {
 	pid     int
 	started time.Time
 	output  output
-	halted  chan struct{} // closed when a signal stops the process for the first time
-	ended   chan struct{} // closed when the process ends, after the field "wall" is set
+	halted  chan struct{}  // closed when a signal stops the process for the first time, after the field "by" is set
+	by      syscall.Signal // the signal that stopped the process
+	ended   chan struct{}  // closed when the process ends, after the field "wall" is set
 	wall    time.Duration
 
 	cmd    *exec.Cmd
@@ -70,7 +72,8 @@ func (p *process) launch(path string, args, env []string, out *os.File) error {
 // watch waits for the end of the process, but leaves the zombie, which the method "stop" reaps. As long as the zombie
 // exists, no other process can get its PID, so a signal to its process group cannot reach another group.
 func (p *process) watch() {
-	if peek(p.pid, unix.WEXITED|unix.WSTOPPED) == cldStopped {
+	if change := peek(p.pid, unix.WEXITED|unix.WSTOPPED); change.Code == cldStopped {
+		p.by = syscall.Signal(change.Status)
 		close(p.halted)
 		peek(p.pid, unix.WEXITED)
 	}
@@ -81,12 +84,10 @@ func (p *process) watch() {
 // cldStopped is CLD_STOPPED, the si_code for a child that was stopped by a signal (waitid(2); asm-generic/siginfo.h).
 const cldStopped = 5
 
-// peek waits until a child is in one of these states, without reaping it, and returns the si_code.
-func peek(pid, states int) int32 {
-	var info unix.Siginfo
-	for unix.Waitid(unix.P_PID, pid, &info, states|unix.WNOWAIT, nil) == unix.EINTR {
-	}
-	return info.Code
+// peek waits until a child is in one of these states, without reaping it.
+func peek(pid, states int) proc.Change {
+	change, _ := proc.Waitid(unix.P_PID, pid, states|unix.WNOWAIT)
+	return change
 }
 
 // shell starts a command line with sh -c.
@@ -96,10 +97,15 @@ func shell(line string, env []string) (*process, error) {
 
 var (
 	errTimeout      = errors.New("timeout")
-	errHalted       = errors.New("was stopped by SIGSTOP, and nothing continues it")
+	errHalted       = errors.New("was stopped")
 	errServerEnded  = errors.New("the server ended")
 	errServerHalted = errors.New("the server " + errHalted.Error())
 )
+
+// halt adds the signal that stopped the process to errHalted or errServerHalted.
+func (p *process) halt(err error) error {
+	return fmt.Errorf("%w by %s, and nothing continues it", err, unix.SignalName(p.by))
+}
 
 // await waits for the end of the process, of the server that it needs, of the timeout or of the context. It also returns
 // when the process or the server is stopped by a signal, because it may never end then.
@@ -114,11 +120,11 @@ func (p *process) await(ctx context.Context, timeout <-chan time.Time, server *p
 	case <-p.ended:
 		return nil
 	case <-p.halted:
-		return errHalted
+		return p.halt(errHalted)
 	case <-server.ended:
 		return errServerEnded
 	case <-server.halted:
-		return errServerHalted
+		return server.halt(errServerHalted)
 	case <-timeout:
 		return errTimeout
 	case <-ctx.Done():

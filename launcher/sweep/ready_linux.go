@@ -27,7 +27,7 @@ func (x *Experiment) awaitReady(ctx context.Context, p *process, env []string) e
 			case err == nil:
 				return errServerEnded
 			case errors.Is(err, errHalted):
-				return errServerHalted
+				return p.halt(errServerHalted)
 			case errors.Is(err, errTimeout):
 				continue
 			}

@@ -152,10 +152,29 @@ func TestStranger(t *testing.T) {
 	}
 }
 
+// suspended is a Perl program that TSTP stops. The kernel does not stop an orphaned process group by TSTP (setpgid(2)). So a
+// grandchild, whose parent has another group of the session, joins the group of the program.
+const suspended = `
+$program = $$;
+pipe R, W;
+if (!fork) {
+	setpgrp 0, 0;
+	if (!fork) {
+		setpgrp 0, $program;
+		syswrite W, "joined";
+		sleep 1000;
+	}
+	wait;
+	exit;
+}
+sysread R, $_, 6;
+kill TSTP => $program;`
+
 // A failed run has the reason and the end of the output, and the other runs continue.
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	path := work(t)
+	testenv.Need(t, "perl")
 	const socket = "s" // replaced by a path in a temporary folder
 	for _, c := range []struct {
 		name   string
@@ -184,6 +203,8 @@ func TestFailures(t *testing.T) {
 		{"stops itself", func(x *Experiment) {
 			x.Path, x.Args = "/bin/sh", []string{"sh", "-c", `trap "echo was continued; exit" TERM; kill -STOP $$`}
 		}, "the program was stopped by SIGSTOP, and nothing continues it", "was continued"},
+		{"stops itself by TSTP", func(x *Experiment) { x.Path, x.Args = "/usr/bin/perl", []string{"perl", "-e", suspended} },
+			"the program was stopped by SIGTSTP, and nothing continues it", ""},
 		{"stops itself before it is ready", func(x *Experiment) {
 			x.Path, x.Args, x.Load = "/bin/sh", []string{"sh", "-c", `trap "echo was continued; exit" TERM; kill -STOP $$`}, "true"
 		}, "the server was stopped by SIGSTOP, and nothing continues it", "was continued"},
