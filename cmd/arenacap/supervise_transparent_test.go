@@ -27,6 +27,7 @@ var otherwise = map[string][]string{
 	"fifo with reset on fork":  {"scheduling: policy 1 flags 1 "}, // SCHED_RESET_ON_FORK (flag 1) resets the policy of a child
 	"descriptor with locks":    {"fdinfo 4[4]: lock POSIX ", "fdinfo 5[4]: lock FLOCK ADVISORY WRITE self"},
 	"descriptor with an owner": {"fd 5: "},
+	"timer slack":              {"default timer slack: "}, // a child's default is the parent's current value (prctl(2), PR_SET_TIMERSLACK)
 	"interval timers":          {"interval timer 0: armed", "interval timer 1: armed", "interval timer 2: armed"},
 }
 

@@ -593,7 +593,7 @@ func checkLost(t *testing.T, w wrapper, setup []string, change string, want []in
 
 // TestThousandLaunches launches often enough (100 times, in a full run 1,000 times) to find an exec from a thread other
 // than the first. If any thread could do the exec, about one of six launches would lose the parent-death signal and the
-// timer slack.
+// default timer slack.
 func TestThousandLaunches(t *testing.T) {
 	tool := requireTools(t)
 	launches := 100

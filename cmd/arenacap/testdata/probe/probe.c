@@ -353,7 +353,11 @@ static void attributes(void)
 	v = -1;
 	prctl(PR_GET_TSC, &v);
 	number("time stamp counter", v);
-	call("timer slack", prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0));
+	long slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+	call("timer slack", slack);
+	prctl(PR_SET_TIMERSLACK, 0, 0, 0, 0); // sets the default, which cannot be read otherwise
+	call("default timer slack", prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0));
+	prctl(PR_SET_TIMERSLACK, slack, 0, 0, 0);
 	call("dumpable", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
 	call("keep capabilities", prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0));
 	call("secure bits", prctl(PR_GET_SECUREBITS, 0, 0, 0, 0));
