@@ -248,22 +248,34 @@ func TestIgnoredByTheWatch(t *testing.T) {
 	}
 }
 
-// TestCommandWithoutWaitid: a watch that must not call waitid(2) runs the policy's command and still follows the target
-// to its end.
+// TestCommandWithoutWaitid: a watch that must not call waitid(2) runs the policy's command once, and still follows the
+// target to its end. It waits for the end of the command if it can open a pidfd of it. Without a pidfd it reports the
+// command at once.
 func TestCommandWithoutWaitid(t *testing.T) {
 	tool := requireTools(t)
-	breach := strings.Replace(watched, "1TiB", "4KiB", 1) + "breach = \"1/1\"\ncommand = [\"/bin/true\"]\n"
 	for _, without := range []string{"", " lacks " + call(unix.SYS_PIDFD_OPEN)} {
+		ran := t.TempDir() + "/ran"
+		breach := strings.Replace(watched, "1TiB", "4KiB", 1) + fmt.Sprintf("breach = \"1/1\"\ncommand = [\"/bin/sh\", \"-c\", %q]\n", "sleep 0.2; : >"+ran)
 		args, log := policyWithLog(t, breach)
 		cmd := exec.Command(tool.setup, slices.Concat(states("no-new-privs seccomp "+call(unix.SYS_WAITID)+without+" --"), []string{tool.release}, args, []string{"--", "/bin/sleep", "1000"})...)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		events(t, log, "action")
-		events(t, log, "action")
+		_, err := os.Stat(ran)
+		for deadline := time.Now().Add(patience); err != nil && without != "" && time.Now().Before(deadline); _, err = os.Stat(ran) {
+			time.Sleep(time.Millisecond)
+		}
+		if err != nil {
+			t.Errorf("%q: the command has not ended: %v", without, err)
+		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		events(t, log, "exited")
+		all := events(t, log, "exited")
+		actions := slices.DeleteFunc(all, func(e map[string]any) bool { return e["event"] != "action" })
+		if len(actions) != 1 || !strings.Contains(fmt.Sprint(actions[0]["message"]), "ended with an unknown status") {
+			t.Errorf("%q: actions %v", without, actions)
+		}
 	}
 }
 
