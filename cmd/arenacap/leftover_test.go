@@ -197,7 +197,7 @@ func (l *lab) launch(k kind) error {
 	return nil
 }
 
-// onlyChild reaps children until only the canary is left.
+// onlyChild reaps ended children until the canary, which still runs, is the only child.
 func onlyChild(canary int) error {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)

@@ -132,7 +132,7 @@ func (a *attribution) advice(metric string, of advised) string {
 	reserves := metric == "virtual" || metric == "growth"
 	switch kind := a.first(); {
 	case metric == "arenas", kind == arena.KindArenas && reserves:
-		return "; " + arenasAdvice(of)
+		return "; " + arenasAdvice(of, a.countArenas())
 	case kind == arena.KindArenas, kind == arena.KindMainHeap, kind == "" && !reserves:
 		return fmt.Sprintf("; run 'arenacap inspect --deep %d' to see how much of the heaps is in use", of.pid)
 	case kind == arena.KindOtherAnon && !reserves:
@@ -160,12 +160,25 @@ func (a *attribution) first() string {
 	return ""
 }
 
-func arenasAdvice(of advised) string {
-	switch of.cap {
-	case 0:
+// countArenas returns the number of arenas besides the main one, if only one process was inspected; else 0, as if unknown.
+func (a *attribution) countArenas() int {
+	if a == nil || a.Processes != 1 {
+		return 0
+	}
+	i := slices.IndexFunc(a.Parts, func(p part) bool { return p.Kind == arena.KindArenas })
+	if i < 0 {
+		return 0
+	}
+	return a.Parts[i].Count
+}
+
+// arenasAdvice says how to limit the arenas. The argument "besides" is the number of arenas besides the main one, 0 if unknown.
+func arenasAdvice(of advised, besides int) string {
+	switch {
+	case of.cap == 0:
 		return "set cap in [arenas] to limit the arenas"
-	case 1:
-		return fmt.Sprintf("run 'arenacap inspect %d' to see why the cap of 1 is not kept", of.pid)
+	case of.cap == 1, besides >= of.cap:
+		return fmt.Sprintf("run 'arenacap inspect %d' to see why it has more arenas than the cap of %d", of.pid, of.cap)
 	}
 	return fmt.Sprintf("set cap in [arenas] below %d to limit the arenas further", of.cap)
 }
