@@ -37,8 +37,8 @@ func ownName(others []string) (name, behind string) {
 // isOwn reports whether arenacap made a drop-in.
 func isOwn(text string) bool { return strings.HasPrefix(text, ownBegin) }
 
-// text is the text of the drop-in. It contains no time: the same unit gives the same text, so diff(1) of the old and
-// the new text shows whether the drop-in must be made again.
+// text is the text of the drop-in. It contains no time: the same unit and command line give the same text. Another command
+// line with the same meaning changes only the second line, which Needed ignores.
 func (p *planner) text(place string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }

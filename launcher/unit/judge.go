@@ -27,7 +27,7 @@ type DropIn struct {
 	Text    string   // "" if there is nothing to do
 	Notes   []string // notes for the operator, one line each; the text contains them too
 	Nothing string   // why there is nothing to do; "" if there is a drop-in
-	Behind  string   // the last drop-in that sorts after arenacap.conf, so that Place needs another name; "" if there is none
+	Behind  string   // the last drop-in with ExecStart= that sorts after arenacap.conf, so that Place needs another name; "" if there is none
 	Older   []string // drop-ins of arenacap in the same directory that this one replaces
 
 	user bool // the drop-in is for a user manager

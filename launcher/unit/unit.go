@@ -34,7 +34,7 @@ type Unit struct {
 	own           string    // file name for the new drop-in; it sorts after all others that set ExecStart=
 	remarks       []string  // the parts of the files in Files that systemd ignores, one line each
 	settings      []setting // the settings of [Service], in the order in which they apply
-	behind        string    // the last drop-in that sorts after arenacap.conf, so that the new drop-in needs another name; "" if there is none
+	behind        string    // the last drop-in with ExecStart= that sorts after arenacap.conf, so the new one needs another name; "" if there is none
 	older         []string  // drop-ins that arenacap made earlier
 	kept          []setting // settings that an operator added to the drop-ins in the field "older"
 	launches      []setting // ExecStart settings of the drop-ins in the field "older": commands that start arenacap

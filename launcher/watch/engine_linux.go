@@ -92,7 +92,7 @@ type engine struct {
 	listing   []int         // all PIDs of the host, listed during the current call of the method "turns"; nil: not listed yet
 	frugal    bool          // the process only watches, and its samples allocate nothing
 	giveBack  time.Duration // time of the next step of giveMemoryBack; never: nothing to give back
-	collected bool          // the first step of giveMemoryBack is done
+	collected bool          // the next step of giveMemoryBack is the second, because the first is done or not needed
 	ends      time.Duration // time of the end of the watch, set when ctx is done; never before that
 }
 
