@@ -10,7 +10,7 @@ import (
 	"arenacap/policy/text"
 )
 
-// This file parses caps, and the rules that count CPU cores.
+// This file parses caps, and the values of the key "cores", which say how the cores are counted.
 
 // The modes of a cap.
 const (

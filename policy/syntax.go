@@ -187,7 +187,7 @@ func notClosed(l badLine) hinted {
 		return hinted{"a table header needs both [ and ]", fmt.Sprintf("write [%s]", table)}
 	case l.assigns && isPath(l.name) && l.parser == "strings cannot contain newlines":
 		value := strings.Trim(l.value, "\"'")
-		return hinted{"the string is not closed on its line", fmt.Sprintf("write %s = %q", l.name, value)}
+		return hinted{fmt.Sprintf("the string that begins with %.1s is not closed on its line", l.value), fmt.Sprintf("write %s = %q", l.name, value)}
 	case l.assigns && !isPath(l.name) && isPath(strings.Trim(l.name, "\"'")): // the line is  "cap = 4  or  "cap = 4"
 		name, value := strings.Trim(l.name, "\"'"), strings.TrimRight(l.value, "\"'")
 		return hinted{"the quotation mark of the key is not closed before \"=\"", fmt.Sprintf("write %s = %s", name, asValue(value))}

@@ -40,7 +40,7 @@ func TestSyntax(t *testing.T) {
 		"; mine\ncap = 4":                                 `1:1: a comment begins with "#", not with ";"; write # mine | ; mine`,
 		"[arenas]\ncap = 4 // four":                       `2:8: a comment begins with "#", not with "//"; write cap = 4 # four | cap = 4 // four`,
 		"[arenas]\ncap = “1/core”":                        `2:7: typographic quotation marks are not TOML; write cap = "1/core" | cap = “1/core”`,
-		"[arenas]\ncap = '1/core\"":                       `2:15: the string is not closed on its line; write cap = "1/core" | cap = '1/core"`,
+		"[arenas]\ncap = '1/core\"":                       `2:15: the string that begins with ' is not closed on its line; write cap = "1/core" | cap = '1/core"`,
 		"arenas]\ncap = 4":                                `1:7: a table header needs both [ and ]; write [arenas] | arenas]`,
 		"[arenas]\n“cap” = 4":                             `2:1: typographic quotation marks are not TOML; write cap = 4 | “cap” = 4`,
 		"[arenas]\ncap = 4.0":                             `2:7: the value of "cap" is a float; write cap = 4 | cap = 4.0`,

@@ -26,7 +26,7 @@ import (
 // surroundings is one environment for the program.
 type surroundings struct {
 	name   string
-	setup  []string // the states in which setup.c starts the program
+	setup  []string // arguments of setup.c: it puts itself into these states and then starts the program
 	within []string // beginning of the command line, which starts the program in new namespaces
 	root   bool
 	fails  string // a part of the error message if no watch can start; "" if the watch works

@@ -101,7 +101,7 @@ func program(t *Target, c *chain, buf []byte) (image, error) {
 			fallback = len(t.Interpreters)
 		}
 	}
-	return image{}, fmt.Errorf("the script %q has more than %d interpreters", t.Server, maxChain)
+	return image{}, fmt.Errorf("the script %q has %d interpreters or more", t.Server, maxChain)
 }
 
 // nativeImage opens a program that this kernel can load. If the error is errNoELF, the image is closed, but its field

@@ -306,7 +306,7 @@ func TestScriptsThatCannotBeJudged(t *testing.T) {
 	})
 	env := []string{"PATH=/usr/bin:/bin"}
 	for name, want := range map[string]string{
-		"missing": `"/no/such" cannot be read: no such file`, "self": "more than 16 interpreters", "env-nothing": "runs env without a program",
+		"missing": `"/no/such" cannot be read: no such file`, "self": "has 16 interpreters or more", "env-nothing": "runs env without a program",
 		"env-missing": `"no-such" was not found in PATH`, "env-option": "runs env without a program", "folder": "is a directory",
 		"fifo": "cannot be read", "cut": "program headers are cut off", "foreign": "another processor (ELF machine 243)", "nowhere": "no such file",
 	} {

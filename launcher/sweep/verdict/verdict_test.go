@@ -328,7 +328,7 @@ func TestCapsThatDidNotCount(t *testing.T) {
 	const missed = "4 arenas; the program does not keep the cap"
 	for name, c := range map[string]struct {
 		arenas  []int  // numbers of arenas under the caps off, 1, 4 and 8
-		missed  string // the caps that the program did not keep, because it had more arenas
+		missed  string // the caps whose runs the test marks as not kept (Run.NotKept)
 		aside   string
 		advises bool
 	}{

@@ -194,7 +194,8 @@ static void linger(void)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, 8);
 }
 
-/* children writes whether there are children, in any state, their PIDs, and whether one was waited for. */
+/* children writes whether this process has children, in any state, their PIDs, and whether it has already reaped a child (the
+   kernel then counts resource usage of children). */
 static void children(const char *key)
 {
 	char path[64], name[64], buf[4096];
