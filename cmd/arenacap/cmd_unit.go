@@ -194,8 +194,11 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 		}
 	}
 	wish.Flags = append(wish.Flags, "--service", lookup.Service)
-	if wish.Supervise {
+	switch {
+	case wish.Supervise:
 		wish.Flags = append(wish.Flags, "--supervise")
+	case c.IsSet("supervise"): // as in 'arenacap run --supervise=false'
+		wish.Flags, p.Launch.Mode = append(wish.Flags, "--supervise=false"), "exec"
 	}
 	wish.PolicyFile = cmp.Or(wish.PolicyFile, p.File)
 	found := machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))
