@@ -29,9 +29,9 @@ func inspectCommand() *cli.Command {
 		UsageText: "arenacap inspect [--json] [--deep] PID…",
 		Description: "Reads each process from outside, without stopping or tracing it. The cap is the\n" +
 			"one that the glibc of the process read at start: from MALLOC_ARENA_MAX\n" +
-			"(\"environment\") or GLIBC_TUNABLES (\"tunables\"). A cap that arenacap has set is\n" +
-			"\"environment\" too. With --policy or --service, the cap is that of the policy\n" +
-			"(\"policy\").\n\n" +
+			"(\"environment\"), or from GLIBC_TUNABLES or /etc/tunables.conf (\"tunables\"). A\n" +
+			"cap that arenacap has set is \"environment\" too. With --policy or --service, the\n" +
+			"cap is that of the policy (\"policy\").\n\n" +
 			"Exit status: 0 if every cap is kept or none is set, 1 if a cap is not kept or a\n" +
 			"process cannot be read.",
 		Flags: []cli.Flag{

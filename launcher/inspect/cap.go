@@ -117,7 +117,7 @@ func (f facts) cap() Cap {
 	case f.wanted != nil && f.wanted.ArenaMax != 0:
 		return Cap{N: f.wanted.ArenaMax, Source: "policy"}
 	case f.wanted != nil:
-		return Cap{Why: fmt.Sprintf("no cap is set: the policy has cap = %q", string(f.wanted.Mode))}
+		return Cap{Why: fmt.Sprintf("no cap to judge: the policy has cap = %q", string(f.wanted.Mode))}
 	case !f.began.environKnown:
 		return Cap{Why: "it is unknown whether a cap is set: the process's environment " + f.began.unknown}
 	case !own.OK:

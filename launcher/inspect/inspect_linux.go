@@ -198,9 +198,11 @@ func examine(pid int, began beginning) target.Target {
 }
 
 // ownLimitSet returns the advice for a program that most likely sets its own limit, which overrides any cap: it calls mallopt,
-// and its threads share fewer arenas than glibc would make for them. It is "" for other programs.
+// and its threads share fewer arenas than glibc would make for them. It is "" for other programs, and if the cap in the
+// process's environment explains the number of arenas.
 func (f facts) ownLimitSet(p *arena.Process) string {
-	if f.libcs > 1 || f.arenas >= p.Threads || f.arenas >= f.ownLimit {
+	own := f.began.setting.Max
+	if f.libcs > 1 || f.arenas >= p.Threads || f.arenas >= f.ownLimit || own.OK && !own.Unlimited() && f.arenas == int(own.N) {
 		return ""
 	}
 	caller := examine(p.PID, f.began).Mallopt
