@@ -167,8 +167,9 @@ func (p *Podman) Do(ctx context.Context, args ...string) (output string, status 
 	return strings.TrimSpace(string(out)), 0, err
 }
 
-// Build builds an image of this repository, for the test of an example, in whose folder it runs. The build has no network, and the image with the
-// name golang is a Debian without Go, made on this machine. So the build mounts this machine's Go and modules.
+// Build builds an image of this repository, for the test of an example, in whose folder it runs. The build has no network,
+// and the image with the name golang is a Debian without Go, made on this machine. So the build mounts this machine's Go and
+// modules.
 func (p *Podman) Build(ctx context.Context, flags ...string) error {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOMODCACHE", "GOCACHE").Output()
 	dirs := strings.Fields(string(out))
