@@ -11,8 +11,9 @@ import (
 // flagArenas is the origin of a cap from the command line.
 const flagArenas = "--arenas"
 
-// Override applies the flag "arenas", "cores" or "budget". The flag "arenas" also drops the key "test" of the policy file;
-// the keys "min" and "max" of the file still apply to a per-core cap.
+// Override applies the flag "arenas", "cores", "budget" or "supervise" ("true" or "false"). The flag "arenas" also drops the
+// key "test" of the policy file; the keys "min" and "max" of the file still apply to a per-core cap. --supervise=false forbids
+// supervision, so it selects mode exec: auto may supervise.
 func (p *Policy) Override(flag, text string) (err error) {
 	switch flag {
 	case "arenas":
@@ -28,6 +29,11 @@ func (p *Policy) Override(flag, text string) (err error) {
 		}
 	case "budget":
 		err = p.Budget.override(text)
+	case "supervise":
+		p.Launch.Mode = "exec"
+		if text == "true" {
+			p.Launch.Mode = "supervise"
+		}
 	default:
 		err = fmt.Errorf("flag --%s does not override a policy", flag)
 	}

@@ -197,8 +197,11 @@ func unitPolicy(c *cli.Context, u unit.Unit, wish *unit.Wish) error {
 	switch {
 	case wish.Supervise:
 		wish.Flags = append(wish.Flags, "--supervise")
-	case c.IsSet("supervise"): // as in 'arenacap run --supervise=false'
-		wish.Flags, p.Launch.Mode = append(wish.Flags, "--supervise=false"), "exec"
+	case c.IsSet("supervise"):
+		wish.Flags = append(wish.Flags, "--supervise=false")
+		if err := p.Override("supervise", "false"); err != nil {
+			return err
+		}
 	}
 	wish.PolicyFile = cmp.Or(wish.PolicyFile, p.File)
 	found := machine.Find("/", machine.Cores|machine.Memory, gopsutil.Root("/"))

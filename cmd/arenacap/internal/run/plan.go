@@ -115,20 +115,13 @@ func variable(name string) string {
 	return value
 }
 
-// apply applies --arenas, --cores, --budget and --supervise to a policy. --supervise=false forbids supervision, so it selects
-// mode exec: auto may supervise.
+// apply applies --arenas, --cores, --budget and --supervise to a policy.
 func (l Line) apply(p *policy.Policy) error {
-	for _, flag := range []string{"arenas", "cores", "budget"} {
+	for _, flag := range []string{"arenas", "cores", "budget", "supervise"} {
 		if s, given := l.Text(flag); given {
 			if err := p.Override(flag, s); err != nil {
 				return l.bad(flag, err)
 			}
-		}
-	}
-	if _, given := l.Text("supervise"); given {
-		p.Launch.Mode = "exec"
-		if l.on("supervise") {
-			p.Launch.Mode = "supervise"
 		}
 	}
 	return nil
