@@ -31,6 +31,7 @@ func TestMariaDB(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := lab.Within(t, 5*time.Minute)
+	t.Setenv("TMPDIR", t.TempDir()) // user mysql cannot write to it
 	db, err := lab.NewDatabase(ctx, dir)
 	if err != nil {
 		t.Fatal(err)

@@ -67,12 +67,13 @@ func (d *Database) chooseUser() error {
 	return os.Chown(d.dir, uid, gid)
 }
 
-// command returns a command that runs as the database's user, with the data folder as current and home folder, so that
-// no configuration in the caller's home folder applies.
+// command returns a command that runs as the database's user, with the database's folder as current folder, as home
+// folder, so that no configuration in the caller's home folder applies, and for temporary files, because the caller's
+// TMPDIR may be a folder that the database's user cannot write to.
 func (d *Database) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = d.dir
-	cmd.Env = append(os.Environ(), "HOME="+d.dir)
+	cmd.Env = append(os.Environ(), "HOME="+d.dir, "TMPDIR="+d.dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.user}
 	return cmd
 }
