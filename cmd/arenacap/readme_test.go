@@ -31,6 +31,7 @@ func readme(t *testing.T, file string) string {
 // TestReadme runs the commands of the console blocks in five README files, except "go test", and compares their output
 // with the text. In the first README numbers are compared by their shape, because they depend on the machine.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs(repository)
 	if err != nil {
 		t.Fatal(err)

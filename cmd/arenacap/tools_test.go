@@ -3,11 +3,13 @@ package main
 // This file builds the programs that the tests start, and checks the requirements of the tests.
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -117,6 +119,10 @@ const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	testenv.Reset()
+	// Many of these tests wait for a process, so twice as many as cores run at once. The flag -parallel still takes effect.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	os.Exit(inToolsDir(m.Run))
 }
 

@@ -129,7 +129,7 @@ func startExporter(ctx context.Context, t *testing.T, dir string, flags ...strin
 // port itself. If another process takes the port before Prometheus does, startPrometheus tries another port.
 func startPrometheus(ctx context.Context, t *testing.T, dir, target string) string {
 	t.Helper()
-	config, err := lab.Copy("prometheus.yml", dir, "127.0.0.1:10664", target, "scrape_interval: 15s", "scrape_interval: 3s")
+	config, err := lab.Copy("prometheus.yml", dir, "127.0.0.1:10664", target, "scrape_interval: 15s", "scrape_interval: 2s")
 	if err != nil {
 		t.Fatal(err)
 	}

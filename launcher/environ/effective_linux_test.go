@@ -25,6 +25,7 @@ func TestEffectiveIsWhatTheRealGlibcDoes(t *testing.T) {
 	probe := buildProbe(t)
 	for _, env := range hostile() {
 		t.Run(fmt.Sprintf("%q", env), func(t *testing.T) {
+			t.Parallel()
 			bare := probe.run(t, env)
 			if want := predict(Effective(env, bare.version), bare); bare.arenas != want {
 				t.Errorf("glibc 2.%d made %d arenas, the model says %d", bare.version.Minor, bare.arenas, want)
