@@ -150,7 +150,7 @@ func testQueries(ctx context.Context, t *testing.T, prometheus string) {
 
 // substitutes returns a function that replaces the dashboard's variables in an expression, as Grafana does: by the
 // exporter's instance and the service's group. The query of each variable must return the value that is chosen for it.
-// The ranges are for a scrape interval of 2 s.
+// The ranges are long enough for a scrape interval of 2 s.
 func (d dashboard) substitutes(ctx context.Context, t *testing.T, prometheus string) func(expr string) string {
 	t.Helper()
 	if await(ctx, t, prometheus, `arenacap_processes{group="auth"}`) == nil {
